@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+# One makefile for everything. `make help` lists the targets.
+#   V=asan|tsan|cov   another build beside the usual one, in build/$V
+#   CC=clang          either compiler; WERROR=1 makes warnings errors (make check does)
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+VERSION := $(shell cat VERSION)
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CLANG ?= clang
+V ?=
+B := build$(if $(V),/$(V))
+O := build/$(or $(V),release)
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+DATADIR ?= $(PREFIX)/share
+MANDIR ?= $(DATADIR)/man
+LOCALEDIR ?= $(DATADIR)/locale
+DESTDIR ?=
+STRIP ?= strip
+Q := $(if $(VERBOSE),,@)
+
+# ---- sources: found, not listed; FLOORS is the inventory and the lint compares ----
+SHARED_SRC := $(wildcard shared/*.c)
+AGENT_SRC := $(wildcard agent/*.c)
+CONSOLE_SRC := $(wildcard console/*.c)
+VENDORD_SRC := $(wildcard tests/vendord/*.c)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+BENCH_SRC := $(wildcard tests/bench/*.c)
+
+obj = $(patsubst %.c,$(O)/%.o,$(1))
+SHARED_OBJ := $(call obj,$(SHARED_SRC))
+AGENT_OBJ := $(call obj,$(filter-out agent/main.c,$(AGENT_SRC)))
+CONSOLE_OBJ := $(call obj,$(filter-out console/main.c,$(CONSOLE_SRC)))
+UNIT_HELP_OBJ := $(call obj,$(UNIT_HELP_SRC))
+LIBSHARED := $(O)/libshared.a
+LIBAGENT := $(O)/libagent.a
+LIBCONSOLE := $(O)/libconsole.a
+
+PROGRAMS := $(if $(wildcard agent/main.c),$(B)/yijiand) $(if $(wildcard console/main.c),$(B)/yijian)
+VENDORD := $(if $(VENDORD_SRC),$(B)/vendord)
+UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT_SRC))
+BENCH_BIN := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
+FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
+
+# ---- flags ----
+# Targets that must work before a compiler is there, or that need none.
+BARE := help deps clean run check bench asan tsan cov fuzz deb rpm campaign
+FLAGS_MK := build/flags-$(notdir $(firstword $(CC))).mk
+ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
+include $(FLAGS_MK)
+pkg = $(shell pkg-config $(1) $(2) 2>/dev/null)
+AGENT_PC := libcurl jansson sqlite3 libmicrohttpd libsodium
+CONSOLE_PC := ncursesw libcurl jansson readline yaml-0.1 libsodium
+ALL_PC := $(sort $(AGENT_PC) $(CONSOLE_PC))
+PC_CFLAGS := $(call pkg,--cflags,$(ALL_PC))
+AGENT_LIBS := $(call pkg,--libs,$(AGENT_PC)) -lpthread -lm
+CONSOLE_LIBS := $(call pkg,--libs,$(CONSOLE_PC)) -lpthread -lm
+VENDORD_LIBS := $(call pkg,--libs,libmicrohttpd jansson libcurl libsodium) -lpthread -lm
+TEST_LIBS = $(call pkg,--libs,$(ALL_PC) cmocka) -lpthread -lm
+endif
+
+OPT := -O2 -g
+SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SAN_tsan := -fsanitize=thread -fno-omit-frame-pointer
+SAN_cov := --coverage
+SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer
+OPT_asan := -O1 -g
+OPT_tsan := -O1 -g
+OPT_cov := -O0 -g
+OPT_fuzz := -O1 -g
+SAN := $(SAN_$(V))
+# Fortified functions hide overflows from the sanitizers, so it is one or the other.
+HARDEN = $(if $(SAN),,$(PROBED_HARDEN) $(PROBED_FORTIFY))
+DEFS := -D_GNU_SOURCE -DYJ_VERSION='"$(VERSION)"' -DYJ_LOCALEDIR='"$(LOCALEDIR)"'
+BASE_CFLAGS = -std=gnu17 -I. $(DEFS) $(PC_CFLAGS) $(PROBED_WARN) $(HARDEN) \
+	$(or $(OPT_$(V)),$(OPT)) $(SAN) -fPIE -ffunction-sections -fdata-sections \
+	-ffile-prefix-map=$(CURDIR)=. $(CFLAGS) $(CPPFLAGS)
+# The codecs and containers everybody trusts are also held to explicit conversions.
+$(O)/shared/%.o: MORE_CFLAGS = $(PROBED_CONVERSION)
+ALL_CFLAGS = $(BASE_CFLAGS) $(MORE_CFLAGS) $(if $(WERROR),-Werror)
+ALL_LDFLAGS = -pie $(SAN) $(if $(SAN),-Wl$(comma)--as-needed,$(PROBED_LDHARDEN)) $(LDFLAGS)
+comma := ,
+
+# ---- build ----
+.DEFAULT_GOAL := all
+all: $(PROGRAMS) $(VENDORD) ## build the agent, the console and the simulated vendors (default)
+	$(Q)test -f agent/main.c || echo 'note: agent/main.c is not there yet, yijiand skipped'
+	$(Q)test -f console/main.c || echo 'note: console/main.c is not there yet, yijian skipped'
+
+$(FLAGS_MK): packaging/deps/probe-flags.sh
+	@mkdir -p build
+	@packaging/deps/probe-flags.sh '$(CC)' >$@.new && mv $@.new $@
+
+# Changed flags rebuild; -Werror alone does not, it says nothing about the object.
+FLAGS_STAMP := $(O)/flags.stamp
+$(FLAGS_STAMP): FORCE
+	@mkdir -p $(O)
+	@printf '%s\n' "$$FLAGS_TEXT" | cmp -s - $@ || printf '%s\n' "$$FLAGS_TEXT" >$@
+$(FLAGS_STAMP): export FLAGS_TEXT = $(CC) $(BASE_CFLAGS) $(PROBED_CONVERSION) $(ALL_LDFLAGS)
+FORCE:
+
+$(O)/%.o: %.c $(FLAGS_STAMP)
+	@mkdir -p $(@D)
+	$(if $(VERBOSE),,@echo '  CC   $(if $(V),$(V) )$<')
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+define archive
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)ar rcs $@ $(filter %.o,$^)
+endef
+# An archive is made anew when its list of members changes, or a deleted source would linger.
+members = $(O)/$(1).members
+$(O)/%.members: FORCE
+	@mkdir -p $(O)
+	@printf '%s\n' $(MEMBERS) | cmp -s - $@ || printf '%s\n' $(MEMBERS) >$@
+$(call members,shared): MEMBERS = $(SHARED_OBJ)
+$(call members,agent): MEMBERS = $(AGENT_OBJ)
+$(call members,console): MEMBERS = $(CONSOLE_OBJ)
+$(LIBSHARED): $(SHARED_OBJ) $(call members,shared)
+	$(archive)
+$(LIBAGENT): $(AGENT_OBJ) $(call members,agent)
+	$(archive)
+$(LIBCONSOLE): $(CONSOLE_OBJ) $(call members,console)
+	$(archive)
+
+define link
+	@mkdir -p $(@D)
+	$(if $(VERBOSE),,@echo '  LD   $@')
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(1)
+endef
+$(B)/yijiand: $(O)/agent/main.o $(LIBAGENT) $(LIBSHARED)
+	$(call link,$(AGENT_LIBS))
+$(B)/yijian: $(O)/console/main.o $(LIBCONSOLE) $(LIBSHARED)
+	$(call link,$(CONSOLE_LIBS))
+$(B)/vendord: $(call obj,$(VENDORD_SRC)) $(LIBSHARED)
+	$(call link,$(VENDORD_LIBS))
+$(UNIT_BIN): $(O)/tests/%: $(O)/tests/unit/%.o $(UNIT_HELP_OBJ) $(LIBCONSOLE) $(LIBAGENT) $(LIBSHARED)
+	$(call link,$(TEST_LIBS))
+$(BENCH_BIN): $(O)/bench/%: $(O)/tests/bench/%.o $(LIBAGENT) $(LIBSHARED)
+	$(call link,$(AGENT_LIBS))
+$(FUZZ_BIN): $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(LIBCONSOLE) $(LIBAGENT) $(LIBSHARED)
+	$(call link,-fsanitize=fuzzer $(call pkg,--libs,$(ALL_PC)) -lpthread -lm)
+
+.PHONY: programs tests-bin bench-bin fuzz-bin
+programs: $(PROGRAMS) $(VENDORD)
+tests-bin: programs $(UNIT_BIN)
+bench-bin: programs $(BENCH_BIN)
+fuzz-bin: $(FUZZ_BIN)
+.SECONDARY:
+
+-include $(patsubst %.o,%.d,$(SHARED_OBJ) $(AGENT_OBJ) $(CONSOLE_OBJ) \
+	$(call obj,agent/main.c console/main.c $(VENDORD_SRC) $(UNIT_SRC) $(UNIT_HELP_SRC) \
+	$(FUZZ_SRC) $(BENCH_SRC)))
+
+# ---- run and test ----
+deps: ## install what the build and the tests need (apt or dnf)
+	@packaging/deps/install.sh build test
+
+run: ## the platform on this machine: agent, simulated vendors, traffic, console
+	@packaging/deps/install.sh build run
+	@$(MAKE) all
+	@packaging/run.sh
+
+check: ## install what the tests need, build, run every test
+	@packaging/deps/install.sh build test
+	@$(MAKE) tests-bin WERROR=1
+	@tests/run.py
+
+lint: ## floors, headers, forbidden calls, sizes beside the anchors
+	@$(MAKE) $(O)/libshared.a $(O)/libagent.a $(O)/libconsole.a
+	@tests/lint/run.py
+
+bench: ## product figures beside nginx, as ratios of medians
+	@packaging/deps/install.sh build test
+	@$(MAKE) bench-bin
+	@tests/bench/run.py
+
+asan: ## the suite under AddressSanitizer and UBSan
+	@$(MAKE) tests-bin V=asan
+	@tests/run.py --variant asan
+
+tsan: ## the agent's tests under ThreadSanitizer
+	@$(MAKE) tests-bin V=tsan
+	@tests/run.py --variant tsan
+
+cov: ## the suite with coverage, and its table
+	@$(MAKE) tests-bin V=cov
+	@tests/run.py --variant cov
+
+FUZZ_SECONDS ?= 20
+fuzz: ## each fuzzer for FUZZ_SECONDS (needs clang)
+	@$(MAKE) fuzz-bin V=fuzz CC=$(CLANG)
+	@tests/run.py --fuzz $(FUZZ_SECONDS)
+
+# ---- documents ----
+MAN_PAGES := yijian.1 yijiand.8 yijian-api.7
+man_cmd = $(if $(filter yijiand.8,$(1)),$(B)/yijiand --man,$(B)/yijian help --man $(1))
+MAN_FILES := $(addprefix $(B)/man/,$(MAN_PAGES))
+man: $(MAN_FILES) ## manual pages, spliced from the tables
+
+$(B)/man/%: $(PROGRAMS) $(wildcard man/*)
+	@mkdir -p $(@D)
+	$(Q)$(call man_cmd,$*) >$@
+
+SHELLS := bash
+COMPLETION_FILES := $(addprefix $(B)/completions/yijian.,$(SHELLS))
+completions: $(COMPLETION_FILES) ## shell completion, from the command table
+
+$(B)/completions/yijian.%: $(B)/yijian
+	@mkdir -p $(@D)
+	$(Q)$(B)/yijian completion $* >$@
+
+# ---- install ----
+install: all man completions ## programs, manual, completions under DESTDIR and PREFIX
+	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(SBINDIR)'
+	install -m 755 $(B)/yijian '$(DESTDIR)$(BINDIR)/yijian'
+	install -m 755 $(B)/yijiand '$(DESTDIR)$(SBINDIR)/yijiand'
+	$(if $(STRIP),$(STRIP) '$(DESTDIR)$(BINDIR)/yijian' '$(DESTDIR)$(SBINDIR)/yijiand')
+	for page in $(MAN_PAGES); do \
+		install -D -m 644 $(B)/man/$$page '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$$page; \
+	done
+	install -D -m 644 $(B)/completions/yijian.bash \
+		'$(DESTDIR)$(DATADIR)/bash-completion/completions/yijian'
+
+deb rpm: ## packages (not built by this version)
+	@echo 'make $@: packages are not part of this version yet' >&2; exit 1
+
+campaign: ## the long measurement and fault runs (not in this version)
+	@echo 'make $@: the campaign is not part of this version yet' >&2; exit 1
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z][a-z .-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: all deps run check lint bench man completions install deb rpm asan tsan cov fuzz campaign \
+	help clean FORCE
