@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// One validating pass over JSON text (RFC 8259) without a tree: counts values before anything is
+// built, rejects what must not pass, and finds the top-level members the traffic path needs.
+#ifndef YJ_SHARED_JSCAN_H
+#define YJ_SHARED_JSCAN_H
+
+#include "shared/err.h"
+#include "shared/slice.h"
+
+struct jscan_limits {
+	size_t tokens; // values, keys included; 0: no limit
+	size_t depth; // 0: JSCAN_DEPTH
+};
+
+#define JSCAN_DEPTH 32
+#define JSCAN_DEPTH_TRAFFIC 128
+
+enum jscan_type { JS_NULL, JS_TRUE, JS_FALSE, JS_NUMBER, JS_STRING, JS_ARRAY, JS_OBJECT };
+
+struct jscan_member {
+	struct slice key; // raw text between the quotes (escapes not decoded)
+	struct slice value; // raw text, quotes included for strings
+	enum jscan_type type;
+};
+
+// Validates the whole text: UTF-8, grammar, no NUL or lone surrogate escapes, numbers within
+// double range and integers within int64, limits. ERR_OK, ERR_JSON_INVALID or ERR_JSON_TOO_COMPLEX.
+enum err_code jscan_check(struct slice json, struct jscan_limits limits, struct err *err);
+// As jscan_check, the top value must be an object; writes up to max members of it (further ones
+// are validated and counted). Duplicate top-level keys: ERR_JSON_DUPLICATE_KEY.
+enum err_code jscan_object(struct slice json, struct jscan_limits limits,
+	struct jscan_member *ret, size_t max, size_t *ret_n, struct err *err);
+// Member by key among the n found; NULL when absent.
+const struct jscan_member *jscan_find(const struct jscan_member *m, size_t n, const char *key);
+// Steps through the items of array text (already validated); false at the end.
+bool jscan_next(struct slice *rest, struct slice *ret_item);
+// Decodes a string value (with its quotes) into buf; false when it does not fit.
+bool jscan_string(struct slice value, char *buf, size_t size, size_t *ret_n);
+bool jscan_int(struct slice value, int64_t *ret);
+
+#endif

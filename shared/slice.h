@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// A borrowed run of bytes: pointer and length, not NUL-terminated.
+#ifndef YJ_SHARED_SLICE_H
+#define YJ_SHARED_SLICE_H
+
+#include "shared/base.h"
+
+struct slice {
+	const char *p; // borrowed: whoever made the slice
+	size_t n;
+};
+
+#define SLICE(lit) ((struct slice){(lit), sizeof(lit) - 1})
+#define SLICE_FMT(s) (int)(s).n, (s).p // for "%.*s"
+
+// Of a C string; NULL gives the empty slice.
+struct slice slice_of(const char *s);
+bool slice_eq(struct slice a, struct slice b);
+bool slice_eq_str(struct slice a, const char *s);
+// ASCII case folded.
+bool slice_ieq_str(struct slice a, const char *s);
+bool slice_starts(struct slice a, const char *prefix);
+bool slice_ends(struct slice a, const char *suffix);
+// Without leading and trailing ASCII white space.
+struct slice slice_trim(struct slice a);
+// Position of `c`, or -1.
+ptrdiff_t slice_find(struct slice a, char c);
+// Cuts off and returns what stands before the first `sep`; *rest becomes what follows it
+// (empty with p == NULL when there was no separator).
+struct slice slice_cut(struct slice *rest, char sep);
+
+#endif

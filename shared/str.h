@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Growable byte string, always NUL-terminated behind its length.
+#ifndef YJ_SHARED_STR_H
+#define YJ_SHARED_STR_H
+
+#include <stdarg.h>
+#include "shared/slice.h"
+
+struct str {
+	char *p; // NULL until the first byte
+	size_t n;
+	size_t cap;
+};
+
+#define STR_INIT ((struct str){0})
+
+void str_release(struct str *s);
+// Empties, keeps the buffer.
+void str_clear(struct str *s);
+void str_reserve(struct str *s, size_t more);
+void str_add(struct str *s, const char *text);
+void str_add_n(struct str *s, const void *p, size_t n);
+void str_add_slice(struct str *s, struct slice v);
+void str_add_c(struct str *s, char c);
+void str_add_i64(struct str *s, int64_t v);
+void str_addf(struct str *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void str_vaddf(struct str *s, const char *fmt, va_list ap);
+// As a quoted JSON string; invalid UTF-8 becomes U+FFFD.
+void str_add_json(struct str *s, struct slice v);
+// Percent-encodes everything but unreserved characters (RFC 3986 2.3).
+void str_add_url(struct str *s, struct slice v);
+void str_cut(struct str *s, size_t n);
+struct slice str_slice(const struct str *s);
+// The text ("" when empty), owned by s.
+const char *str_text(const struct str *s);
+// Hands the buffer to the caller (free it) and empties s. Never NULL.
+char *str_take(struct str *s, size_t *ret_n);
+
+#endif
