@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// The HTTP surface, one row per endpoint. Router, 404/405/Allow, auth gate, metric and log labels,
+// OpenAPI, GET /api, the console's client, yijian-api(7) and the coverage gate are derived.
+#ifndef YJ_SHARED_API_H
+#define YJ_SHARED_API_H
+
+#include "shared/err.h"
+#include "shared/field.h"
+
+enum service_id {
+	SVC_API_GATEWAY,
+	SVC_CONFIG_CENTER,
+	SVC_KEY_MANAGER,
+	SVC_SERVICE_REGISTRY,
+	SVC_ROUTER_ENGINE,
+	SVC_COUNT,
+	SVC_ALL = SVC_COUNT // on every port
+};
+
+struct service_row {
+	enum service_id id;
+	const char *name; // "api-gateway"
+	int port; // default
+	const char *owns; // one line
+};
+
+enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_METHODS };
+
+enum role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_SERVICE, ROLE_ADMIN, ROLE_COUNT };
+#define ROLE_BIT(r) (1u << (r))
+#define MAY_ANY 0xffffffffu // no identity needed
+#define MAY_VIEW (ROLE_BIT(ROLE_VIEWER) | ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_ADMIN))
+#define MAY_OPERATE (ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_ADMIN))
+#define MAY_REGISTER (MAY_OPERATE | ROLE_BIT(ROLE_SERVICE))
+#define MAY_ADMIN ROLE_BIT(ROLE_ADMIN)
+#define MAY_CALL 0u // data path: client keys, not roles
+
+enum body_class { BODY_NONE, BODY_DOC, BODY_APPLY, BODY_CHAT, BODY_IMAGE, BODY_CLASSES };
+struct body_limit {
+	size_t bytes, tokens; // tokens 0: no count limit
+	int deadline_s; // for the whole body to arrive
+};
+
+enum ep_flag {
+	EPF_STREAM = 1 << 0, // answer may be an event stream
+	EPF_IDEMPOTENT = 1 << 1, // safe to repeat
+	EPF_IF_MATCH = 1 << 2,
+	EPF_IDEMPOTENCY_KEY = 1 << 3,
+	EPF_BARE_PREFIX = 1 << 4, // also without /v1
+	EPF_LONG = 1 << 5, // may wait (watch)
+};
+
+enum endpoint_id {
+	EP_ROOT, EP_HEALTHZ, EP_METRICS, EP_OPENAPI, EP_API,
+	// config-center
+	EP_FEATURE_LIST, EP_FEATURE_CREATE, EP_FEATURE_GET, EP_FEATURE_PUT, EP_FEATURE_PATCH,
+	EP_FEATURE_DELETE, EP_FEATURE_REVISIONS, EP_FEATURE_ROLLBACK, EP_REVISIONS, EP_WATCH,
+	EP_CHANGE_LIST,
+	// key-manager
+	EP_KEY_LIST, EP_KEY_CREATE, EP_KEY_GET, EP_KEY_PATCH, EP_KEY_DELETE, EP_KEY_TEST,
+	EP_KEY_ROTATE, EP_KEY_ENABLE, EP_KEY_DISABLE, EP_KEY_TEST_NEW, EP_KEY_FINGERPRINT,
+	EP_VENDOR_LIST, EP_AUDIT_LIST,
+	// service-registry
+	EP_SERVICE_LIST, EP_SERVICE_CREATE, EP_SERVICE_GET, EP_INSTANCE_PUT, EP_INSTANCE_GET,
+	EP_INSTANCE_DELETE, EP_INSTANCE_HEARTBEAT, EP_INSTANCE_DRAIN, EP_INSTANCE_UNDRAIN,
+	EP_INSTANCE_CHECK,
+	// router-engine
+	EP_ROUTE_DECIDE, EP_ROUTE_LIST, EP_ROUTE_GET, EP_ROUTE_PATCH, EP_DECISION_LIST,
+	EP_DECISION_GET,
+	// gateway, platform side
+	EP_STATUS, EP_EVENTS, EP_SERIES, EP_INVOKE,
+	// gateway, model traffic
+	EP_CHAT, EP_COMPLETIONS, EP_EMBEDDINGS, EP_IMAGES, EP_MODEL_LIST, EP_MODEL_GET,
+	EP_COUNT
+};
+
+struct param {
+	const char *name;
+	enum field_type type; // FT_STR, FT_INT, FT_BOOL, FT_ENUM
+	const char *const *choices;
+	int64_t min, max, def;
+	const char *help;
+};
+
+struct endpoint {
+	enum endpoint_id id;
+	enum service_id service; // whose port owns it; the gateway mounts all
+	enum http_method method;
+	const char *path; // "/api/v1/keys/{id}"; the last segment "{x…}" takes the rest
+	const char *name; // "key_get": metric label, operationId
+	const char *summary;
+	uint32_t may; // MAY_…
+	unsigned flags; // enum ep_flag
+	enum body_class body;
+	const struct field_set *request; // NULL: none or not ours (model traffic)
+	const struct field_set *answer; // of an item when list
+	bool list; // answers {"items":[…],"total","revision"}
+	const struct param *params; // query, closed by name NULL; NULL none
+	const enum err_code *errors; // besides the common ones, closed by ERR_OK; NULL none
+};
+
+const struct endpoint *endpoint_row(enum endpoint_id id);
+const struct endpoint *endpoints_all(size_t *ret_n);
+const struct service_row *service_row(enum service_id id);
+const struct body_limit *body_limit(enum body_class c);
+extern const char *const method_names[HTTP_METHODS];
+
+#endif

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Every metric the agent exposes, one row each: registry, exposition, man page, metrics view and
+// the dashboard test are derived. Labels come from closed sets only.
+#ifndef YJ_SHARED_METRICS_H
+#define YJ_SHARED_METRICS_H
+
+#include "shared/api.h"
+
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+#define METRIC_LABELS_MAX 4
+#define METRIC_SERIES_MAX 2000 // over all metrics; more go to the overflow counter
+
+enum metric_id {
+	// every port
+	MET_BUILD_INFO, MET_HTTP_REQUESTS, MET_HTTP_DURATION, MET_HTTP_CONNECTIONS,
+	// gateway
+	MET_GW_REQUESTS, MET_GW_DURATION, MET_GW_TTFB, MET_GW_ATTEMPTS, MET_GW_FALLBACKS,
+	MET_GW_INFLIGHT, MET_GW_STREAMS_BROKEN, MET_GW_TOKENS, MET_GW_CLIENT_GONE, MET_GW_SHED,
+	MET_SERIES_DROPPED, MET_EVENTS_DROPPED,
+	// config-center
+	MET_CONFIG_REVISION, MET_FEATURES,
+	MET_STORE_COMMITS, MET_STORE_COMMIT_SECONDS, MET_STORE_WRITES, MET_STORE_FAILURES,
+	MET_STORE_UP, MET_LISTEN_PUBLIC,
+	// key-manager
+	MET_KEYS, MET_KEY_USABLE, MET_KEY_COOLDOWN_SECONDS, MET_SEALED, MET_AUTH_DENIED,
+	// registry
+	MET_INSTANCE_UP, MET_PROBES, MET_HEARTBEATS,
+	// router
+	MET_DECISIONS, MET_SKIPS, MET_BREAKER_OPEN,
+	MET_COUNT
+};
+
+struct metric_row {
+	enum metric_id id;
+	enum service_id service; // whose port exposes it; SVC_ALL: each its own
+	const char *name; // "yijian_gateway_requests_total"
+	enum metric_type type;
+	const char *labels[METRIC_LABELS_MAX]; // NULL-terminated when fewer
+	const double *buckets; // histogram, closed by INFINITY
+	const char *unit;
+	const char *help;
+};
+
+const struct metric_row *metric_row(enum metric_id id);
+
+#endif

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// The platform's documents as C structs, each described once by a field_set. Members not filled
+// by a request (FF_READONLY) are set by the agent before an answer is written.
+#ifndef YJ_SHARED_MODEL_H
+#define YJ_SHARED_MODEL_H
+
+#include "shared/field.h"
+#include "shared/secret.h"
+
+#define NAME_MAX_CP 128 // display names, code points
+#define ID_MAX 64 // ids, names of features and services, bytes
+#define REF_MAX 200 // "vendor/service/slug", "vendor/service#slug", bytes
+#define TARGETS_MAX 64 // per feature
+
+enum tier { TIER_PRIMARY, TIER_SECONDARY, TIER_BACKUP };
+enum strategy { STRAT_PRIORITY, STRAT_WEIGHTED, STRAT_ROUND_ROBIN, STRAT_LEAST_INFLIGHT };
+enum target_kind { TARGET_VENDOR, TARGET_SELF_HOSTED };
+// What a feature offers; names as in feature documents: "chat.completions".
+enum offer { OFFER_CHAT, OFFER_COMPLETIONS, OFFER_EMBEDDINGS, OFFER_IMAGES, OFFER_COUNT };
+enum health { HEALTH_UNKNOWN, HEALTH_PASSING, HEALTH_WARNING, HEALTH_CRITICAL };
+
+struct target {
+	const char *id; // unique in its feature; "openai/dalle" when not given
+	int kind; // enum target_kind
+	const char *vendor; // NULL for self-hosted
+	const char *service;
+	int64_t order; // tried in ascending order
+	int64_t weight; // 0 takes no share
+	bool enabled;
+	const char *upstream_model; // NULL: the caller's model text is passed on
+	int protocol; // enum protocol; -1: the catalogue's
+	const char *params; // JSON object merged under the request's fields; NULL none
+	struct strv drop_params; // top-level request fields not passed on
+};
+
+struct feature {
+	const char *name;
+	const char *display_name;
+	const char *description;
+	bool enabled;
+	int endpoint; // enum offer
+	struct strv aliases;
+	const char *defaults; // JSON object: request fields used when absent
+	struct {
+		int64_t max_n, max_prompt_chars, max_body_bytes; // FIELD_NONE: no limit of its own
+	} limits;
+	struct {
+		int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
+	} timeouts;
+	struct {
+		int64_t max_attempts, per_target, honour_retry_after_max_s;
+	} retry;
+	struct {
+		int64_t fails, window_s, for_s; // breaker: fails in window_s open it for for_s
+	} cooldown;
+	int strategy; // enum strategy
+	bool auto_join; // instances registered with this feature become target self/{service}
+	struct objv targets; // struct target
+	// answers only
+	int64_t revision, created_at, updated_at;
+	const char *updated_by;
+};
+
+struct vendor_key {
+	const char *id; // "key_…"
+	const char *vendor, *service;
+	struct strv services; // further services of the same vendor
+	const char *key_name, *slug;
+	struct secret api_key;
+	int tier; // enum tier
+	const char *base_url; // NULL: the catalogue's
+	const char *region, *account, *note;
+	int64_t weight;
+	struct {
+		int64_t rpm, concurrency; // FIELD_NONE: no limit
+	} limits;
+	int64_t expires_at;
+	bool enabled;
+	// answers only
+	const char *api_key_masked, *fingerprint;
+	int64_t revision, created_at, updated_at, rotated_at;
+	const char *updated_by;
+};
+
+struct check {
+	const char *path; // NULL: the engine's
+	int64_t interval_s, timeout_ms, fall, rise;
+};
+
+struct instance {
+	const char *service, *id;
+	const char *display_name;
+	const char *url;
+	const char *engine;
+	struct strv features, models, tags;
+	int64_t weight;
+	const char *zone;
+	int64_t ttl_s; // FIELD_NONE: static, lives by its probes
+	struct check check;
+	struct {
+		int64_t max_concurrency;
+	} capacity;
+	const char *meta, *quirks; // JSON objects
+	bool enabled, draining;
+	// answers only
+	int64_t revision, created_at, updated_at;
+	const char *updated_by;
+};
+
+// Documents that are stored and decoded.
+extern const struct field_set feature_fields, target_fields, key_fields, instance_fields;
+// Documents that are only answered: rows without a home, for OpenAPI and columns.
+extern const struct field_set key_view_fields; // Key plus state, state_until, last_used_at …
+extern const struct field_set instance_view_fields; // Instance plus health, since …
+extern const struct field_set service_fields, route_fields, decision_fields, event_fields,
+	audit_fields, change_fields, status_fields, keytest_fields, revision_fields, health_fields,
+	error_fields, vendor_fields;
+
+extern const char *const tier_names[], *const strategy_names[], *const target_kind_names[],
+	*const offer_names[], *const health_names[], *const role_names[];
+
+#endif
