@@ -26,6 +26,8 @@ LOCALEDIR ?= $(DATADIR)/locale
 DESTDIR ?=
 STRIP ?= strip
 Q := $(if $(VERBOSE),,@)
+# The outer targets build in parallel also when make was called without -j.
+PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # ---- sources: found, not listed; FLOORS is the inventory and the lint compares ----
 SHARED_SRC := $(wildcard shared/*.c)
@@ -169,38 +171,38 @@ deps: ## install what the build and the tests need (apt or dnf)
 
 run: ## the platform on this machine: agent, simulated vendors, traffic, console
 	@packaging/deps/install.sh build run
-	@$(MAKE) all
+	@$(MAKE) $(PARALLEL) all
 	@packaging/run.sh
 
 check: ## install what the tests need, build, run every test
 	@packaging/deps/install.sh build test
-	@$(MAKE) tests-bin WERROR=1
+	@$(MAKE) $(PARALLEL) tests-bin WERROR=1
 	@tests/run.py
 
 lint: ## floors, headers, forbidden calls, sizes beside the anchors
-	@$(MAKE) $(O)/libshared.a $(O)/libagent.a $(O)/libconsole.a
+	@$(MAKE) $(PARALLEL) $(O)/libshared.a $(O)/libagent.a $(O)/libconsole.a
 	@tests/lint/run.py
 
 bench: ## product figures beside nginx, as ratios of medians
 	@packaging/deps/install.sh build test
-	@$(MAKE) bench-bin
+	@$(MAKE) $(PARALLEL) bench-bin
 	@tests/bench/run.py
 
 asan: ## the suite under AddressSanitizer and UBSan
-	@$(MAKE) tests-bin V=asan
+	@$(MAKE) $(PARALLEL) tests-bin V=asan
 	@tests/run.py --variant asan
 
 tsan: ## the agent's tests under ThreadSanitizer
-	@$(MAKE) tests-bin V=tsan
+	@$(MAKE) $(PARALLEL) tests-bin V=tsan
 	@tests/run.py --variant tsan
 
 cov: ## the suite with coverage, and its table
-	@$(MAKE) tests-bin V=cov
+	@$(MAKE) $(PARALLEL) tests-bin V=cov
 	@tests/run.py --variant cov
 
 FUZZ_SECONDS ?= 20
 fuzz: ## each fuzzer for FUZZ_SECONDS (needs clang)
-	@$(MAKE) fuzz-bin V=fuzz CC=$(CLANG)
+	@$(MAKE) $(PARALLEL) fuzz-bin V=fuzz CC=$(CLANG)
 	@tests/run.py --fuzz $(FUZZ_SECONDS)
 
 # ---- documents ----
