@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// Circuit breaker and cooldown of one live record, changed by outcomes of attempts.
+// closed --fails in window--> open --for_s--> half-open (one trial) --ok--> closed / --fail--> open
+#ifndef YJ_AGENT_BREAKER_H
+#define YJ_AGENT_BREAKER_H
+
+#include "agent/live.h"
+
+struct breaker_policy {
+	int fails;
+	int64_t window_us, open_us;
+};
+
+// What an attempt's end says about the candidate.
+enum outcome {
+	OUT_OK,
+	OUT_FAILED, // 5xx, connect, timeout, garbage: counts for the breaker
+	OUT_RATE_LIMITED, // 429: cools, no breaker
+	OUT_AUTH, // 401/403
+	OUT_BILLING,
+	OUT_MODEL_GONE,
+	OUT_CLIENT, // the request's own fault or the caller left: says nothing
+};
+
+// True when the caller became the half-open trial (or the breaker is closed); false: not now.
+bool breaker_try(struct live *l, int64_t now_us);
+// Returns true when the state changed (for an event). cooldown_us: how long a rate limit holds.
+bool breaker_outcome(struct live *l, const struct breaker_policy *p, enum outcome out,
+	int64_t now_us, int64_t now_wall_ms, int64_t cooldown_us, int status);
+// Manual: a tested or rotated key starts clean.
+void breaker_reset(struct live *l);
+
+#endif

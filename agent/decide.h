@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// The routing decision: a pure function of (route, live view, request, time, draw). Explain, dry
+// run and the live path are the same call. No I/O, no clock, no randomness of its own, no
+// allocation: at most DECIDE_MAX candidates are judged, the rest is marked truncated.
+#ifndef YJ_AGENT_DECIDE_H
+#define YJ_AGENT_DECIDE_H
+
+#include "agent/snapshot.h"
+
+#define DECIDE_MAX 128
+
+enum skip {
+	SKIP_NONE,
+	SKIP_DISABLED, SKIP_DRAINED, SKIP_NO_KEY, SKIP_KEY_INVALID, SKIP_KEY_NO_QUOTA,
+	SKIP_COOLDOWN, SKIP_BREAKER_OPEN, SKIP_HALF_OPEN_BUSY, SKIP_HEARTBEAT_EXPIRED,
+	SKIP_UNHEALTHY, SKIP_RATE_LIMITED_RPM, SKIP_RATE_LIMITED_TPM, SKIP_CONCURRENCY_FULL,
+	SKIP_BUDGET_EXHAUSTED, SKIP_CAPABILITY_MISSING, SKIP_SIZE_UNSUPPORTED, SKIP_MODEL_UNKNOWN,
+	SKIP_MODEL_GONE, SKIP_REGION_DENIED, SKIP_POLICY_DENIED, SKIP_GRAY_EXCLUDED,
+	SKIP_FEATURE_OFF, SKIP_ALREADY_ATTEMPTED, SKIP_DEADLINE_TOO_SHORT,
+	SKIP_COUNT
+};
+
+// What the request asks, as far as routing needs it. Recordable: no pointers into the request.
+struct decide_request {
+	enum offer offer;
+	int64_t width, height, n; // FIELD_NONE when not said
+	bool stream;
+	int64_t deadline_us; // monotonic; FIELD_NONE none
+	const char *client; // borrowed
+	const char *model; // model text the caller sent, for instances that list theirs; NULL any
+	// candidates tried before in this request, by index into the route
+	uint64_t attempted[DECIDE_MAX / 64];
+};
+
+struct live_view { // what one candidate's state was when judged: recorded evidence
+	double ok_rate, p95_ms; // NAN unknown
+	int inflight, limit; // limit 0: none
+	int64_t until_us, since_wall_ms; // of a cooldown, breaker or fault
+	int status; // that caused it
+};
+
+struct verdict {
+	enum skip skip; // the first reason; SKIP_NONE: eligible
+	bool trial; // eligible as the one half-open trial
+	double share; // among its equals, 0..1
+	struct live_view view;
+};
+
+struct decision {
+	size_t n; // candidates judged
+	bool truncated;
+	enum skip feature_skip; // SKIP_FEATURE_OFF
+	int chosen; // index, -1 nothing fits
+	const char *reason; // "priority", "weighted_draw", "round_robin", "least_inflight", "only_one"
+	double draw;
+	int fallback[16]; // further candidates in the order they would be tried
+	size_t fallback_n;
+	struct verdict v[DECIDE_MAX];
+};
+
+// draw in [0,1). now_us monotonic, now_wall_ms for expiries. Changes nothing.
+void decide(const struct route *route, const struct decide_request *req, int64_t now_us,
+	int64_t now_wall_ms, double draw, struct decision *ret);
+const char *skip_name(enum skip s);
+// Earliest monotonic time at which a candidate that is only cooling or rate limited fits again;
+// FIELD_NONE when none is.
+int64_t decide_retry_at_us(const struct decision *d);
+// True when every skipped candidate was skipped for a limit or cooldown.
+bool decide_all_limited(const struct decision *d);
+
+#endif

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Live state: one fixed record of atomics per key, instance and feature target, found by id,
+// surviving snapshot changes. Updated by the loops, read by decisions, metrics and answers.
+// Times are monotonic microseconds unless the name says wall.
+#ifndef YJ_AGENT_LIVE_H
+#define YJ_AGENT_LIVE_H
+
+#include <stdatomic.h>
+#include "shared/slice.h"
+
+enum live_kind { LIVE_KEY, LIVE_INSTANCE, LIVE_TARGET };
+enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
+// Why a key or instance is out, apart from the operator's wish.
+enum live_fault {
+	LIVE_OK,
+	LIVE_KEY_INVALID, // 401/403 until it is tested again or rotated
+	LIVE_KEY_NO_QUOTA, // out of money until an operator acts
+	LIVE_MODEL_GONE,
+};
+
+// Ring of recent outcomes, 5 s per slot, for rates over a minute and five.
+#define LIVE_SLOTS 64
+struct live_slot {
+	_Atomic uint32_t epoch; // which 5 s period the slot counts (mono / 5 s)
+	_Atomic uint32_t ok, failed;
+	_Atomic uint64_t latency_us; // sum over ok
+};
+
+struct live {
+	enum live_kind kind;
+	char id[200]; // owned; set once
+	_Atomic uint32_t refs; // objects that point here
+	_Atomic int32_t inflight;
+	_Atomic int64_t cooldown_until_us; // 0 none
+	_Atomic int32_t cooldown_status; // HTTP status that caused it
+	_Atomic int32_t fault; // enum live_fault
+	_Atomic int64_t fault_since_wall_ms;
+	// breaker
+	_Atomic int32_t breaker; // enum breaker_state
+	_Atomic int64_t breaker_until_us; // end of open
+	_Atomic int32_t half_open_busy; // a trial request is out
+	_Atomic int32_t fails; // in the current window
+	_Atomic int64_t fails_since_us;
+	// latency, peak EWMA in microseconds, 0 unknown
+	_Atomic int64_t ewma_us;
+	_Atomic int64_t p95_us;
+	// limits: GCRA theoretical arrival time
+	_Atomic int64_t tat_us;
+	_Atomic uint64_t requests, failures, tokens_in, tokens_out;
+	_Atomic int64_t last_used_wall_ms, last_ok_wall_ms, last_error_wall_ms;
+	_Atomic int32_t last_error_status; // HTTP status, or -enum err_code
+	// instances: health observed
+	_Atomic int32_t health; // enum health
+	_Atomic int32_t rise, fall; // consecutive probe results
+	_Atomic int64_t health_since_wall_ms;
+	_Atomic int64_t last_beat_us; // heartbeat; 0 never
+	_Atomic int64_t probe_us; // duration of the last probe
+	_Atomic int32_t probe_error; // enum err_code of the last probe, 0 ok
+	// operator's temporary overrides on routes
+	_Atomic int32_t drained; // set by PATCH /routes
+	_Atomic int32_t weight_override; // -1 none
+	_Atomic int64_t override_until_us; // 0 until lifted
+	_Atomic uint64_t rr; // round-robin turn
+	struct live_slot slots[LIVE_SLOTS];
+};
+
+struct live_table;
+
+struct live_table *live_new(void);
+void live_free(struct live_table *t);
+// Finds or makes the record and counts one reference. Thread-safe (short lock, off the traffic
+// path: only when objects are built). The pointer stays valid while referenced.
+struct live *live_take(struct live_table *t, enum live_kind kind, struct slice id);
+void live_drop(struct live_table *t, struct live *l);
+// Outcome of one attempt. now_us monotonic.
+void live_count(struct live *l, int64_t now_us, bool ok, int64_t latency_us);
+struct live_window {
+	double rate, ok_rate, mean_ms; // NAN when nothing was counted
+	uint64_t ok, failed;
+};
+// Sums over the last `seconds` (≤ 300).
+struct live_window live_window(const struct live *l, int64_t now_us, int seconds);
+
+#endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// A stored document in memory: decoded once, rendered once, immutable, shared by snapshots.
+// Counted on the store thread only.
+#ifndef YJ_AGENT_OBJECT_H
+#define YJ_AGENT_OBJECT_H
+
+#include "agent/live.h"
+#include "shared/arena.h"
+#include "shared/model.h"
+#include "shared/urlx.h"
+
+struct sealed {
+	unsigned char *p; // envelope of agent/seal.h, in the object's arena
+	size_t n;
+};
+
+struct object {
+	unsigned refs;
+	struct arena arena; // everything below it lives here
+	int64_t revision;
+	struct slice json; // answer rendered from the stored document, without live members
+	uint64_t etag; // = revision
+};
+
+struct feature_obj {
+	struct object o;
+	struct feature doc;
+	struct live **target_live; // per target, id "feature|target"
+};
+
+struct key_obj {
+	struct object o;
+	struct vendor_key doc; // api_key empty; see sealed
+	struct sealed sealed;
+	uint64_t row_version;
+	const char *ref; // "vendor/service/slug"
+	const char *origin; // "https://api.openai.com:443", part of the AAD
+	struct url url;
+	struct live *live;
+};
+
+struct instance_obj {
+	struct object o;
+	struct instance doc;
+	struct url url;
+	struct live *live; // id "service/id"
+};
+
+// Object whose arena holds it: the first member's address is the struct's.
+void *object_new(size_t size);
+void object_hold(void *obj);
+void object_drop(void *obj); // frees at zero (runs arena defers, which drop live records)
+
+#endif

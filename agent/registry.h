@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// struct agent: the long-lived parts that handlers reach, and the metric registry.
+#ifndef YJ_AGENT_REGISTRY_H
+#define YJ_AGENT_REGISTRY_H
+
+#include "agent/events.h"
+#include "agent/settings.h"
+#include "agent/store.h"
+#include "shared/metrics.h"
+
+struct decisions; // agent/router: ring of decision records
+struct probes; // agent/probe: health checks of instances
+struct history; // agent/status: ring of 1 h of the agent's own figures
+
+struct agent { // built by agent/main, borrowed by everybody
+	const struct settings *settings;
+	struct store *store;
+	struct snapshots *snaps;
+	struct live_table *live;
+	struct events *events;
+	struct metrics *metrics;
+	struct decisions *decisions;
+	struct probes *probes;
+	struct history *history;
+	struct loop *control; // ports 8001-8004, probes, timers
+	int64_t started_wall_ms, started_us;
+	int ports[SVC_COUNT]; // bound, for pages and platform services
+	_Atomic bool draining;
+};
+
+struct metrics;
+struct metrics *metrics_new(void);
+void metrics_free(struct metrics *m);
+// Thread-safe; labels in the row's order, from closed sets. Beyond METRIC_SERIES_MAX series the
+// value is dropped and counted.
+void metric_add(struct metrics *m, enum metric_id id, double v, const char *const *labels);
+void metric_set(struct metrics *m, enum metric_id id, double v, const char *const *labels);
+void metric_observe(struct metrics *m, enum metric_id id, double v, const char *const *labels);
+// A pre-resolved series for hot paths: look up once, add with one atomic.
+struct metric_cell;
+struct metric_cell *metric_cell(struct metrics *m, enum metric_id id, const char *const *labels);
+void metric_cell_add(struct metric_cell *c, double v);
+void metric_cell_observe(struct metric_cell *c, double v);
+// Removes one series (an instance that left).
+void metric_forget(struct metrics *m, enum metric_id id, const char *const *labels);
+// Prometheus text 0.0.4 of the rows this service exposes.
+void metrics_write(struct metrics *m, enum service_id service, struct str *out);
+
+#endif

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// The agent's settings: one row each → flag, environment, file, default, help, .env.example,
+// --print-config and man page. Precedence: flag > environment > file > default.
+#ifndef YJ_AGENT_SETTINGS_H
+#define YJ_AGENT_SETTINGS_H
+
+#include "shared/api.h"
+#include "shared/arena.h"
+#include "shared/err.h"
+#include "shared/log.h"
+
+#define SETTINGS_ADDRS_MAX 8
+
+struct listen_addr {
+	const char *host; // "127.0.0.1", "::1"
+	int port; // 0: any free one
+};
+
+struct settings {
+	struct arena arena;
+	const char *state_dir, *root_key_file, *store, *shared, *trusted_peers, *socket_path;
+	enum log_level log_level;
+	struct listen_addr listen[SVC_COUNT][SETTINGS_ADDRS_MAX];
+	size_t listen_n[SVC_COUNT];
+	int64_t traffic_loops;
+	int64_t connections_max; // per port, above it 503
+	int64_t drain_s; // longest wait for open requests at stop
+	bool insecure_bind; // off-loopback without TLS, on purpose
+	bool mount_all; // the gateway mounts every platform API off loopback too
+	bool peer_trust; // the kernel's peer uid rule
+	bool allow_private_upstreams; // 10/8, 172.16/12, 192.168/16, fc00::/7 for instances and keys
+	bool allow_loopback_upstreams;
+	bool simulated; // label: this agent runs against simulated vendors
+};
+
+enum setting_type { SET_TEXT, SET_INT, SET_BOOL, SET_CHOICE, SET_LISTEN };
+
+struct setting_row {
+	const char *name; // "state_dir"
+	const char *env; // "YIJIAN_STATE_DIR"
+	const char *flag; // "--state-dir"
+	enum setting_type type;
+	const char *def; // text form; NULL computed, then def_text says how
+	const char *def_text;
+	int64_t min, max;
+	const char *const *choices;
+	bool reloadable; // takes effect on SIGHUP
+	const char *help;
+};
+
+const struct setting_row *settings_all(size_t *ret_n);
+// Fills *s from all sources; argv's leftovers are an error. origin of each is kept for
+// --print-config. *ret_action: 0 run, or one of "check-config", "print-config", "version", "help",
+// "env-example", "man" as a static string.
+enum err_code settings_load(struct settings *s, int argc, char **argv, const char **ret_action,
+	struct err *err);
+void settings_release(struct settings *s);
+
+#endif

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// The store thread: the only writer and the only database connection. Jobs that wait are run in
+// one transaction (rows and audit row together), committed, the next snapshot published, then each
+// caller is answered through its loop's inbox. No storage type appears here: SQLite is one body
+// of it, others may follow.
+#ifndef YJ_AGENT_STORE_H
+#define YJ_AGENT_STORE_H
+
+#include "agent/loop.h"
+#include "agent/seal.h"
+#include "agent/settings.h"
+
+struct store;
+struct store_tx; // one running transaction
+
+struct actor {
+	char name[80]; // "uid:0", "token:abc", "system"
+	enum role role;
+	char request_id[40];
+};
+
+// What a job leaves for its caller, in the caller's memory.
+struct store_job {
+	// Store thread, inside the transaction. An error undoes this job's rows alone (savepoint).
+	enum err_code (*run)(struct store_tx *tx, struct store_job *job);
+	// Caller's loop, after commit and publish (or after the failure). code is final: a failed
+	// commit turns every job of the batch into that failure.
+	void (*done)(struct store_job *job, enum err_code code);
+	struct loop *loop; // borrowed
+	void *arg;
+	struct actor actor;
+	struct err err;
+	struct store_job *next; // the store's
+};
+
+// Opens or creates the database and keyring under settings->state_dir, runs migrations, builds
+// and publishes the first snapshot. Over known state whose database is gone it opens read-only
+// from the last saved snapshot. ERR_STORAGE_* / a lock held by another process with its reason.
+enum err_code store_open(const struct settings *s, struct snapshots *snaps, struct live_table *live,
+	struct store **ret, struct err *err);
+void store_start(struct store *st); // the thread
+void store_stop(struct store *st); // runs what waits, checkpoints, joins
+void store_free(struct store *st);
+// Thread-safe. False when the queue (STORE_QUEUE_MAX) is full: answer ERR_OVERLOADED.
+#define STORE_QUEUE_MAX 8192
+bool store_submit(struct store *st, struct store_job *job);
+const struct seal *store_seal(const struct store *st); // NULL while sealed
+const char *store_db_uuid(const struct store *st);
+// The AAD of a key's secret.
+void store_key_aad(const struct store *st, const struct key_obj *k, struct seal_aad *ret);
+// Opens a key's secret (any thread).
+enum err_code store_key_open(const struct store *st, const struct key_obj *k, struct secret *ret,
+	struct err *err);
+struct store_stats {
+	uint64_t commits, writes, failures;
+	double commit_seconds_sum;
+	enum store_state state;
+	char reason[160]; // why not OK
+};
+void store_stats(struct store *st, struct store_stats *ret);
+
+// --- inside run(): the noun functions. Each validates against the transaction's own state,
+// writes rows and audit, and updates the snapshot being built. if_match: FIELD_NONE for none.
+// Documents are borrowed for the call.
+enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bool create,
+	int64_t if_match, const struct feature_obj **ret, struct err *err);
+enum err_code store_feature_delete(struct store_tx *tx, struct slice name, int64_t if_match,
+	struct err *err);
+enum err_code store_feature_rollback(struct store_tx *tx, struct slice name, int64_t revision,
+	const struct feature_obj **ret, struct err *err);
+// {"items":[…]} of a feature's stored revisions, newest first, appended as items to out.
+enum err_code store_feature_revisions(struct store_tx *tx, struct slice name, struct str *out,
+	size_t *ret_n, struct err *err);
+// key->api_key may be empty on update (kept). Computes id, slug, fingerprint, mask, envelope.
+enum err_code store_key_put(struct store_tx *tx, const struct vendor_key *key, bool create,
+	int64_t if_match, const struct key_obj **ret, struct err *err);
+enum err_code store_key_delete(struct store_tx *tx, struct slice id, int64_t if_match,
+	struct err *err);
+enum err_code store_instance_put(struct store_tx *tx, const struct instance *in, int64_t if_match,
+	bool *ret_created, const struct instance_obj **ret, struct err *err);
+enum err_code store_instance_delete(struct store_tx *tx, struct slice service, struct slice id,
+	struct err *err);
+// Objects as this transaction sees them.
+const struct snapshot *store_tx_snapshot(struct store_tx *tx);
+const struct actor *store_tx_actor(struct store_tx *tx);
+// Idempotency: finds the stored answer of (actor, endpoint, key). ERR_OK with *ret_found; or
+// ERR_IDEMPOTENCY_MISMATCH when body_hash differs.
+enum err_code store_idem_find(struct store_tx *tx, const char *endpoint, struct slice key,
+	const unsigned char body_hash[32], bool *ret_found, int *ret_status, struct str *ret_body,
+	struct err *err);
+enum err_code store_idem_save(struct store_tx *tx, const char *endpoint, struct slice key,
+	const unsigned char body_hash[32], int status, struct slice body, struct err *err);
+// Appends an audit row without a document change (denials, starts, tests).
+enum err_code store_audit(struct store_tx *tx, const char *action, const char *object,
+	const char *result, struct err *err);
+// JSON items of the audit log and of the change log, newest first, below `before` (0: from the top).
+enum err_code store_audit_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
+	size_t *ret_n, int64_t *ret_next, struct err *err);
+enum err_code store_change_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
+	size_t *ret_n, int64_t *ret_next, struct err *err);
+// Walks the chain; *ret_bad_seq is 0 when it holds.
+enum err_code store_audit_verify(struct store_tx *tx, int64_t *ret_bad_seq, struct err *err);
+
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// HTTP server side: one libmicrohttpd daemon per listening address, run by a loop through epoll.
+// Framing guard, slow-sender reaper, routing by the endpoint table, identity, body limits and
+// answers live here; handlers see a struct req. Everything but web_counts is for the loop's thread.
+#ifndef YJ_AGENT_WEB_H
+#define YJ_AGENT_WEB_H
+
+#include "agent/auth.h"
+#include "agent/store.h"
+
+#define REQ_PARAMS_MAX 4
+#define REQ_HEADERS_OUT_MAX 24
+#define REQ_ID_MAX 24
+
+struct agent; // agent/registry.h: everything a handler may reach
+
+struct req {
+	struct arena arena; // dies with the request
+	struct agent *agent; // borrowed
+	struct loop *loop; // borrowed
+	const struct snapshot *snap; // held until the request ends
+	const struct endpoint *ep;
+	enum service_id service; // whose port it came in on
+	enum http_method method;
+	struct slice path; // raw, after the optional /v1 prefix rule
+	struct slice param[REQ_PARAMS_MAX]; // of {…} segments, percent-decoded
+	struct slice body; // whole; empty when none
+	struct principal who;
+	char id[REQ_ID_MAX]; // X-Request-Id
+	int64_t start_us; // monotonic
+	int status; // set by the reply
+	void *user; // the handler's own
+	struct web_req *web; // private
+};
+
+// A handler replies before it returns, or calls req_suspend and replies later from its loop.
+typedef void (*req_handler)(struct req *r);
+
+struct web;
+
+// handlers[EP_COUNT], bound at agent/handlers.c.
+struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers);
+// Opens every address of the service on this loop. On a busy port the error names the holder.
+// ret_ports (may be NULL): bound port per address.
+enum err_code web_listen(struct web *w, enum service_id service, const struct listen_addr *addrs,
+	size_t n, int *ret_ports, struct err *err);
+enum err_code web_listen_unix(struct web *w, const char *path, struct err *err);
+// Stops accepting; open requests go on, answers carry Connection: close.
+void web_quiesce(struct web *w);
+size_t web_open_requests(const struct web *w);
+size_t web_connections(const struct web *w);
+void web_free(struct web *w);
+
+// Reading. NULL / empty slice when absent. Header names in any case.
+const char *req_header(const struct req *r, const char *name);
+// Percent-decoded query value.
+const char *req_query(const struct req *r, const char *name);
+// By the endpoint's param row: range-checked, ERR_FIELD_RANGE with the name otherwise.
+enum err_code req_query_int(const struct req *r, const char *name, int64_t *ret, struct err *err);
+// If-Match as a revision; FIELD_NONE when absent. ERR_PRECONDITION_FAILED when unreadable.
+enum err_code req_if_match(const struct req *r, int64_t *ret, struct err *err);
+struct actor req_actor(const struct req *r);
+
+// Answering. Exactly once. Extra headers first; values are copied.
+void req_header_add(struct req *r, const char *name, const char *value);
+// Body bytes are copied into the request's arena unless they already live in it or the snapshot.
+void req_reply(struct req *r, int status, const char *content_type, struct slice body);
+// Takes *body's buffer (empties it).
+void req_reply_str(struct req *r, int status, const char *content_type, struct str *body);
+void req_reply_json(struct req *r, int status, struct str *body); // application/json; charset=utf-8
+// Platform shape, or OpenAI's on the model traffic paths.
+void req_fail(struct req *r, const struct err *e);
+void req_fail_code(struct req *r, enum err_code code);
+void req_suspend(struct req *r);
+
+// Streaming answer: headers go out now, bytes as they are written. Chunked.
+void req_stream_begin(struct req *r, int status, const char *content_type);
+// Copies; returns bytes not yet taken by the client (backpressure: stop reading upstream above
+// REQ_STREAM_HIGH, go on when on_drain runs).
+#define REQ_STREAM_HIGH (256 * 1024)
+size_t req_stream_write(struct req *r, struct slice bytes);
+void req_stream_end(struct req *r);
+// Cuts the connection without the final chunk (an honest abort of a binary body).
+void req_stream_abort(struct req *r);
+void req_on_drain(struct req *r, void (*fn)(struct req *r));
+// fn runs once when the caller has gone before the answer was complete; the request lives on until
+// fn has returned, then ends by itself. Watched while suspended or streaming.
+void req_on_gone(struct req *r, void (*fn)(struct req *r));
+// Runs when the request has ended, however (for in-flight counts and log lines).
+void req_on_end(struct req *r, void (*fn)(struct req *r));
+
+#endif
