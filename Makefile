@@ -156,7 +156,7 @@ $(FUZZ_BIN): $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(LIBCONSOLE) $(LIBAGENT) $(LIBSHA
 
 .PHONY: programs tests-bin bench-bin fuzz-bin
 programs: $(PROGRAMS) $(VENDORD)
-tests-bin: programs $(UNIT_BIN)
+tests-bin: programs $(LIBSHARED) $(LIBAGENT) $(LIBCONSOLE) $(UNIT_BIN)
 bench-bin: programs $(BENCH_BIN)
 fuzz-bin: $(FUZZ_BIN)
 .SECONDARY:
