@@ -5,6 +5,7 @@
 #define YJ_AGENT_EVENTS_H
 
 #include "agent/loop.h"
+#include "shared/str.h"
 
 #define EVENTS_RING 8192
 #define EVENT_JSON_MAX 1536

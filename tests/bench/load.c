@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -391,6 +392,7 @@ int main(int argc, char **argv)
 	}
 	if (argc - optind != 2 || l.count == 0 || l.count > LOAD_CONNECTIONS_MAX)
 		return 2;
+	prctl(PR_SET_TIMERSLACK, 1);
 	address_parse(&l, argv[optind]);
 	l.request = malloc(sizeof(body) + sizeof(headers) + 1024);
 	l.conns = calloc(l.count, sizeof(*l.conns));
