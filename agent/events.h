@@ -6,6 +6,7 @@
 
 #include "agent/loop.h"
 #include "shared/str.h"
+#include "shared/str.h"
 
 #define EVENTS_RING 8192
 #define EVENT_JSON_MAX 1536
