@@ -184,7 +184,7 @@ lint: ## floors, headers, forbidden calls, sizes beside the anchors
 	@tests/lint/run.py
 
 bench: ## product figures beside nginx, as ratios of medians
-	@packaging/deps/install.sh build test
+	@packaging/deps/install.sh build test bench
 	@$(MAKE) $(PARALLEL) bench-bin
 	@tests/bench/run.py
 
@@ -202,6 +202,7 @@ cov: ## the suite with coverage, and its table
 
 FUZZ_SECONDS ?= 20
 fuzz: ## each fuzzer for FUZZ_SECONDS (needs clang)
+	@packaging/deps/install.sh build fuzz
 	@$(MAKE) $(PARALLEL) fuzz-bin V=fuzz CC=$(CLANG)
 	@tests/run.py --fuzz $(FUZZ_SECONDS)
 
