@@ -8,6 +8,8 @@
 #include "agent/snapshot.h"
 
 #define DECIDE_MAX 128
+#define DECIDE_FALLBACK_MAX 16
+#define DECIDE_MIN_LEFT_US 50000 // with less time left than this no attempt is begun
 
 enum skip {
 	SKIP_NONE,
@@ -28,12 +30,12 @@ struct decide_request {
 	int64_t deadline_us; // monotonic; FIELD_NONE none
 	const char *client; // borrowed
 	const char *model; // model text the caller sent, for instances that list theirs; NULL any
-	// candidates tried before in this request, by index into the route
+	// candidates tried before in this request, by index into the route (decide_tried)
 	uint64_t attempted[DECIDE_MAX / 64];
 };
 
 struct live_view { // what one candidate's state was when judged: recorded evidence
-	double ok_rate, p95_ms; // NAN unknown
+	double ok_rate, p95_ms; // NAN unknown; ok_rate is filled by decide_evidence
 	int inflight, limit; // limit 0: none
 	int64_t until_us, since_wall_ms; // of a cooldown, breaker or fault
 	int status; // that caused it
@@ -53,7 +55,7 @@ struct decision {
 	int chosen; // index, -1 nothing fits
 	const char *reason; // "priority", "weighted_draw", "round_robin", "least_inflight", "only_one"
 	double draw;
-	int fallback[16]; // further candidates in the order they would be tried
+	int fallback[DECIDE_FALLBACK_MAX]; // further candidates in the order they would be tried
 	size_t fallback_n;
 	struct verdict v[DECIDE_MAX];
 };
@@ -62,10 +64,19 @@ struct decision {
 void decide(const struct route *route, const struct decide_request *req, int64_t now_us,
 	int64_t now_wall_ms, double draw, struct decision *ret);
 const char *skip_name(enum skip s);
+// Marks candidate i as tried in this request.
+void decide_tried(struct decide_request *req, int i);
+// A decision reads the round-robin turn; the live path alone moves it on, after its choice.
+void decide_turn(const struct route *route);
+// The weight that counts now: the operator's override on key, instance or target, else the plan's.
+int decide_weight(const struct candidate *c, int64_t now_us);
+// What no strategy reads and only a record shows: the success rate of the last 5 minutes.
+void decide_evidence(const struct route *route, int64_t now_us, struct decision *d);
 // Earliest monotonic time at which a candidate that is only cooling or rate limited fits again;
 // FIELD_NONE when none is.
 int64_t decide_retry_at_us(const struct decision *d);
-// True when every skipped candidate was skipped for a limit or cooldown.
+// True when some candidate was skipped for a limit or cooldown and every other for the operator's
+// wish or want of a key.
 bool decide_all_limited(const struct decision *d);
 
 #endif

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include "agent/breaker.h"
+
+// A trial's right is taken by exchange, so that of many loops only one sends it. Outcomes of
+// requests that began before the breaker opened are taken as evidence like any other.
+
+static bool trial_take(struct live *l)
+{
+	if (atomic_exchange(&l->half_open_busy, 1) != 0)
+		return false;
+	atomic_store(&l->breaker, BREAKER_HALF_OPEN);
+	return true;
+}
+
+bool breaker_try(struct live *l, int64_t now_us)
+{
+	int state = atomic_load_explicit(&l->breaker, memory_order_relaxed);
+	if (LIKELY(state == BREAKER_CLOSED))
+		return true;
+	if (state == BREAKER_OPEN && now_us < atomic_load(&l->breaker_until_us))
+		return false;
+	return trial_take(l);
+}
+
+// The candidate answered, whatever it said: the breaker has nothing against it.
+static bool close_it(struct live *l)
+{
+	atomic_store_explicit(&l->fails, 0, memory_order_relaxed);
+	if (atomic_load_explicit(&l->breaker, memory_order_relaxed) == BREAKER_CLOSED)
+		return false;
+	bool changed = atomic_exchange(&l->breaker, BREAKER_CLOSED) != BREAKER_CLOSED;
+	atomic_store(&l->breaker_until_us, 0);
+	atomic_store(&l->half_open_busy, 0);
+	return changed;
+}
+
+static bool open_it(struct live *l, const struct breaker_policy *p, int64_t now_us)
+{
+	atomic_store(&l->breaker_until_us, now_us + p->open_us);
+	bool changed = atomic_exchange(&l->breaker, BREAKER_OPEN) != BREAKER_OPEN;
+	atomic_store(&l->half_open_busy, 0);
+	atomic_store(&l->fails, 0);
+	return changed;
+}
+
+static bool failed(struct live *l, const struct breaker_policy *p, int64_t now_us)
+{
+	int state = atomic_load(&l->breaker);
+	if (state == BREAKER_HALF_OPEN)
+		return open_it(l, p, now_us);
+	if (state == BREAKER_OPEN || p->fails <= 0)
+		return false;
+	if (now_us - atomic_load(&l->fails_since_us) > p->window_us) {
+		atomic_store(&l->fails_since_us, now_us);
+		atomic_store(&l->fails, 0);
+	}
+	if (atomic_fetch_add(&l->fails, 1) + 1 < p->fails)
+		return false;
+	return open_it(l, p, now_us);
+}
+
+static bool cool(struct live *l, int64_t now_us, int64_t cooldown_us, int status)
+{
+	int64_t until = atomic_load(&l->cooldown_until_us);
+	bool was_cooling = until > now_us;
+	while (until < now_us + cooldown_us) {
+		if (atomic_compare_exchange_weak(&l->cooldown_until_us, &until,
+			now_us + cooldown_us))
+			break;
+	}
+	atomic_store(&l->cooldown_status, status);
+	return !was_cooling;
+}
+
+static bool set_fault(struct live *l, enum live_fault fault, int64_t now_wall_ms)
+{
+	if (atomic_exchange(&l->fault, (int32_t)fault) == (int32_t)fault)
+		return false;
+	atomic_store(&l->fault_since_wall_ms, now_wall_ms);
+	return true;
+}
+
+static bool succeeded(struct live *l, int64_t now_wall_ms)
+{
+	atomic_store_explicit(&l->last_ok_wall_ms, now_wall_ms, memory_order_relaxed);
+	bool changed = close_it(l);
+	if (UNLIKELY(atomic_load_explicit(&l->fault, memory_order_relaxed) != LIVE_OK))
+		changed |= set_fault(l, LIVE_OK, now_wall_ms);
+	return changed;
+}
+
+bool breaker_outcome(struct live *l, const struct breaker_policy *p, enum outcome out,
+	int64_t now_us, int64_t now_wall_ms, int64_t cooldown_us, int status)
+{
+	if (out == OUT_OK)
+		return succeeded(l, now_wall_ms);
+	if (out == OUT_CLIENT) {
+		atomic_store(&l->half_open_busy, 0);
+		return false;
+	}
+	atomic_store(&l->last_error_wall_ms, now_wall_ms);
+	atomic_store(&l->last_error_status, status);
+	if (out == OUT_FAILED)
+		return failed(l, p, now_us);
+	bool changed = close_it(l);
+	if (out == OUT_RATE_LIMITED)
+		changed |= cool(l, now_us, cooldown_us, status);
+	else if (out == OUT_AUTH)
+		changed |= set_fault(l, LIVE_KEY_INVALID, now_wall_ms);
+	else if (out == OUT_BILLING)
+		changed |= set_fault(l, LIVE_KEY_NO_QUOTA, now_wall_ms);
+	else
+		changed |= set_fault(l, LIVE_MODEL_GONE, now_wall_ms);
+	return changed;
+}
+
+void breaker_reset(struct live *l)
+{
+	atomic_store(&l->fault, LIVE_OK);
+	atomic_store(&l->fault_since_wall_ms, 0);
+	atomic_store(&l->cooldown_until_us, 0);
+	atomic_store(&l->cooldown_status, 0);
+	close_it(l);
+}

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: MIT
+#include "agent/decide.h"
+
+#include <math.h>
+#include <string.h>
+#include "agent/quota.h"
+
+static const char *const skip_names[SKIP_COUNT] = {
+	[SKIP_NONE] = "",
+	[SKIP_DISABLED] = "disabled",
+	[SKIP_DRAINED] = "drained",
+	[SKIP_NO_KEY] = "no_key",
+	[SKIP_KEY_INVALID] = "key_invalid",
+	[SKIP_KEY_NO_QUOTA] = "key_no_quota",
+	[SKIP_COOLDOWN] = "cooldown",
+	[SKIP_BREAKER_OPEN] = "breaker_open",
+	[SKIP_HALF_OPEN_BUSY] = "half_open_busy",
+	[SKIP_HEARTBEAT_EXPIRED] = "heartbeat_expired",
+	[SKIP_UNHEALTHY] = "unhealthy",
+	[SKIP_RATE_LIMITED_RPM] = "rate_limited_rpm",
+	[SKIP_RATE_LIMITED_TPM] = "rate_limited_tpm",
+	[SKIP_CONCURRENCY_FULL] = "concurrency_full",
+	[SKIP_BUDGET_EXHAUSTED] = "budget_exhausted",
+	[SKIP_CAPABILITY_MISSING] = "capability_missing",
+	[SKIP_SIZE_UNSUPPORTED] = "size_unsupported",
+	[SKIP_MODEL_UNKNOWN] = "model_unknown",
+	[SKIP_MODEL_GONE] = "model_gone",
+	[SKIP_REGION_DENIED] = "region_denied",
+	[SKIP_POLICY_DENIED] = "policy_denied",
+	[SKIP_GRAY_EXCLUDED] = "gray_excluded",
+	[SKIP_FEATURE_OFF] = "feature_off",
+	[SKIP_ALREADY_ATTEMPTED] = "already_attempted",
+	[SKIP_DEADLINE_TOO_SHORT] = "deadline_too_short",
+};
+
+static const enum offer protocol_offers[PROTO_COUNT] = {
+	[PROTO_OPENAI_CHAT] = OFFER_CHAT,
+	[PROTO_OPENAI_COMPLETIONS] = OFFER_COMPLETIONS,
+	[PROTO_OPENAI_EMBEDDINGS] = OFFER_EMBEDDINGS,
+	[PROTO_OPENAI_IMAGES] = OFFER_IMAGES,
+};
+
+#define LOAD(p) atomic_load_explicit((p), memory_order_relaxed)
+
+const char *skip_name(enum skip s)
+{
+	return skip_names[s];
+}
+
+void decide_tried(struct decide_request *req, int i)
+{
+	if (i >= 0 && i < DECIDE_MAX)
+		req->attempted[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+static bool was_tried(const struct decide_request *req, size_t i)
+{
+	return (req->attempted[i / 64] >> (i % 64) & 1) != 0;
+}
+
+// --- judging one candidate: the operator's wish, the key, the fit, then what is observed ---
+
+static bool override_holds(const struct live *l, int64_t now_us)
+{
+	int64_t until = LOAD(&l->override_until_us);
+	return until == 0 || now_us < until;
+}
+
+static bool live_drained(const struct live *l, int64_t now_us)
+{
+	return l != NULL && LOAD(&l->drained) != 0 && override_holds(l, now_us);
+}
+
+static enum skip judge_wish(const struct candidate *c, int64_t now_us)
+{
+	if (!c->target->enabled)
+		return SKIP_DISABLED;
+	if (live_drained(c->target_live, now_us))
+		return SKIP_DRAINED;
+	if (c->live == NULL)
+		return SKIP_NO_KEY;
+	if (c->key != NULL && !c->key->doc.enabled)
+		return SKIP_DISABLED;
+	if (c->instance != NULL && !c->instance->doc.enabled)
+		return SKIP_DISABLED;
+	if (c->instance != NULL && c->instance->doc.draining)
+		return SKIP_DRAINED;
+	return live_drained(c->live, now_us) ? SKIP_DRAINED : SKIP_NONE;
+}
+
+static enum skip fault_skip(const struct live *l, struct live_view *view)
+{
+	static const enum skip skips[] = {
+		[LIVE_OK] = SKIP_NONE,
+		[LIVE_KEY_INVALID] = SKIP_KEY_INVALID,
+		[LIVE_KEY_NO_QUOTA] = SKIP_KEY_NO_QUOTA,
+		[LIVE_MODEL_GONE] = SKIP_MODEL_GONE,
+	};
+	int fault = LOAD(&l->fault);
+	if (LIKELY(fault == LIVE_OK))
+		return SKIP_NONE;
+	view->since_wall_ms = LOAD(&l->fault_since_wall_ms);
+	view->status = LOAD(&l->last_error_status);
+	return skips[fault];
+}
+
+static enum skip judge_fault(const struct candidate *c, int64_t now_wall_ms,
+	struct live_view *view)
+{
+	if (c->key != NULL && c->key->doc.expires_at != FIELD_NONE
+		&& c->key->doc.expires_at <= now_wall_ms) {
+		view->since_wall_ms = c->key->doc.expires_at;
+		return SKIP_KEY_INVALID;
+	}
+	enum skip skip = fault_skip(c->live, view);
+	if (skip == SKIP_NONE && c->target_live != NULL)
+		skip = fault_skip(c->target_live, view);
+	return skip;
+}
+
+static bool lists_model(const struct strv *models, const char *model)
+{
+	for (size_t i = 0; i < models->n; i++) {
+		if (strcmp(models->v[i], model) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum skip judge_fit(const struct candidate *c, const struct decide_request *req)
+{
+	if (c->unspoken || protocol_offers[c->protocol] != req->offer)
+		return SKIP_CAPABILITY_MISSING;
+	if (c->instance == NULL || c->instance->doc.models.n == 0)
+		return SKIP_NONE;
+	const char *model = c->target->upstream_model ? c->target->upstream_model : req->model;
+	if (model != NULL && !lists_model(&c->instance->doc.models, model))
+		return SKIP_MODEL_UNKNOWN;
+	return SKIP_NONE;
+}
+
+static enum skip judge_health(const struct candidate *c, int64_t now_us, struct live_view *view)
+{
+	if (c->instance == NULL)
+		return SKIP_NONE;
+	const struct live *l = c->live;
+	int64_t ttl_s = c->instance->doc.ttl_s;
+	int64_t beat = LOAD(&l->last_beat_us);
+	view->since_wall_ms = LOAD(&l->health_since_wall_ms);
+	if (ttl_s != FIELD_NONE && beat != 0 && now_us - beat > ttl_s * 1000000) {
+		view->until_us = beat + ttl_s * 1000000; // when it ran out
+		return SKIP_HEARTBEAT_EXPIRED;
+	}
+	return LOAD(&l->health) == HEALTH_CRITICAL ? SKIP_UNHEALTHY : SKIP_NONE;
+}
+
+static enum skip judge_breaker(const struct live *l, int64_t now_us, struct verdict *v)
+{
+	int64_t until = LOAD(&l->cooldown_until_us);
+	if (until > now_us) {
+		v->view.until_us = until;
+		v->view.status = LOAD(&l->cooldown_status);
+		return SKIP_COOLDOWN;
+	}
+	int state = LOAD(&l->breaker);
+	if (LIKELY(state == BREAKER_CLOSED))
+		return SKIP_NONE;
+	until = LOAD(&l->breaker_until_us);
+	if (state == BREAKER_OPEN && now_us < until) {
+		v->view.until_us = until;
+		v->view.status = LOAD(&l->last_error_status);
+		return SKIP_BREAKER_OPEN;
+	}
+	if (LOAD(&l->half_open_busy) != 0)
+		return SKIP_HALF_OPEN_BUSY;
+	v->trial = true;
+	return SKIP_NONE;
+}
+
+static int concurrency_limit(const struct candidate *c)
+{
+	int64_t limit = c->key != NULL ? c->key->doc.limits.concurrency
+				       : c->instance->doc.capacity.max_concurrency;
+	return limit > 0 && limit < INT32_MAX ? (int)limit : 0;
+}
+
+static enum skip judge_limits(const struct candidate *c, int64_t now_us, struct live_view *view)
+{
+	if (view->limit != 0 && view->inflight >= view->limit)
+		return SKIP_CONCURRENCY_FULL;
+	if (c->key == NULL || c->key->doc.limits.rpm <= 0)
+		return SKIP_NONE;
+	struct quota q = quota_per_minute(c->key->doc.limits.rpm, 0);
+	int64_t until = quota_until_us(q, LOAD(&c->live->tat_us), now_us);
+	if (until == 0)
+		return SKIP_NONE;
+	view->until_us = until;
+	return SKIP_RATE_LIMITED_RPM;
+}
+
+static void look(const struct candidate *c, struct live_view *view)
+{
+	*view = (struct live_view){.ok_rate = NAN, .p95_ms = NAN};
+	if (c->live == NULL)
+		return;
+	int64_t p95 = LOAD(&c->live->p95_us);
+	if (p95 > 0)
+		view->p95_ms = (double)p95 / 1000;
+	view->inflight = LOAD(&c->live->inflight);
+	view->limit = concurrency_limit(c);
+}
+
+// The order of the questions is the order of what an operator can do about the answer.
+static enum skip judge(const struct candidate *c, const struct decide_request *req, size_t i,
+	int64_t now_us, int64_t now_wall_ms, struct verdict *v)
+{
+	enum skip skip = judge_wish(c, now_us);
+	if (skip == SKIP_NONE)
+		skip = judge_fault(c, now_wall_ms, &v->view);
+	if (skip == SKIP_NONE)
+		skip = judge_fit(c, req);
+	if (skip == SKIP_NONE)
+		skip = judge_health(c, now_us, &v->view);
+	if (skip == SKIP_NONE)
+		skip = judge_breaker(c->live, now_us, v);
+	if (skip == SKIP_NONE && was_tried(req, i))
+		skip = SKIP_ALREADY_ATTEMPTED;
+	if (skip == SKIP_NONE)
+		skip = judge_limits(c, now_us, &v->view);
+	if (skip == SKIP_NONE && req->deadline_us != FIELD_NONE
+		&& req->deadline_us - now_us < DECIDE_MIN_LEFT_US)
+		skip = SKIP_DEADLINE_TOO_SHORT;
+	return skip;
+}
+
+// --- choosing among equals: same order, same tier ---
+
+struct equals {
+	const struct route *route;
+	struct decision *d;
+	int64_t now_us;
+	double draw;
+	int v[DECIDE_MAX]; // in the order they would be tried, once ranked
+	int weight[DECIDE_MAX]; // by place in the route
+	size_t n;
+};
+
+int decide_weight(const struct candidate *c, int64_t now_us)
+{
+	const struct live *by[] = {c->live, c->target_live};
+	for (size_t i = 0; i < ARRAY_LEN(by); i++) {
+		if (by[i] == NULL)
+			continue;
+		int w = LOAD(&by[i]->weight_override);
+		if (w >= 0 && override_holds(by[i], now_us))
+			return w;
+	}
+	return c->weight;
+}
+
+// Those without a share come last, whatever the strategy; returns how many have one.
+static size_t weightless_last(struct equals *e)
+{
+	int last[DECIDE_MAX];
+	size_t n = 0, n_last = 0;
+	for (size_t i = 0; i < e->n; i++) {
+		if (e->weight[e->v[i]] > 0)
+			e->v[n++] = e->v[i];
+		else
+			last[n_last++] = e->v[i];
+	}
+	memcpy(&e->v[n], last, n_last * sizeof(last[0]));
+	if (n > 0)
+		return n;
+	for (size_t i = 0; i < e->n; i++)
+		e->weight[e->v[i]] = 1; // none has a share: all alike
+	return e->n;
+}
+
+static void to_front(int *v, size_t from)
+{
+	int x = v[from];
+	memmove(v + 1, v, from * sizeof(v[0]));
+	v[0] = x;
+}
+
+static void rank_priority(struct equals *e, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		size_t at = i;
+		while (at > 0 && e->weight[e->v[at - 1]] < e->weight[e->v[i]])
+			at--;
+		to_front(e->v + at, i - at);
+	}
+}
+
+// Draws without putting back. What is left of a draw after a choice is again even in [0,1), so one
+// draw orders them all and a record can be replayed from it.
+static void rank_weighted(struct equals *e, size_t n)
+{
+	double draw = e->draw, total = 0;
+	for (size_t i = 0; i < n; i++)
+		total += e->weight[e->v[i]];
+	for (size_t i = 0; i < n; i++)
+		e->d->v[e->v[i]].share = e->weight[e->v[i]] / total;
+	for (size_t i = 0; i + 1 < n; i++) {
+		double point = draw * total, sum = 0;
+		size_t at = i;
+		while (at + 1 < n && sum + e->weight[e->v[at]] <= point)
+			sum += e->weight[e->v[at++]];
+		double w = e->weight[e->v[at]];
+		draw = fmin(fmax((point - sum) / w, 0), 0x1.fffffffffffffp-1);
+		total -= w;
+		to_front(e->v + i, at - i);
+	}
+}
+
+static void rank_round_robin(struct equals *e, size_t n)
+{
+	const struct live *turn = e->route->v[0].target_live;
+	size_t first = turn != NULL ? (size_t)(LOAD(&turn->rr) % n) : 0;
+	int turned[DECIDE_MAX];
+	for (size_t i = 0; i < n; i++)
+		turned[i] = e->v[(first + i) % n];
+	memcpy(e->v, turned, n * sizeof(turned[0]));
+}
+
+// Fewest requests per weight; the draw turns the ties, or an idle service would load one alone.
+static void rank_least_inflight(struct equals *e, size_t n)
+{
+	size_t first = (size_t)(e->draw * (double)n) % n;
+	int turned[DECIDE_MAX];
+	for (size_t i = 0; i < n; i++)
+		turned[i] = e->v[(first + i) % n];
+	memcpy(e->v, turned, n * sizeof(turned[0]));
+	double load[DECIDE_MAX];
+	for (size_t i = 0; i < n; i++)
+		load[e->v[i]] = (double)e->d->v[e->v[i]].view.inflight / e->weight[e->v[i]];
+	for (size_t i = 1; i < n; i++) {
+		size_t at = i;
+		while (at > 0 && load[e->v[at - 1]] > load[e->v[i]])
+			at--;
+		to_front(e->v + at, i - at);
+	}
+}
+
+static const struct {
+	void (*rank)(struct equals *e, size_t n);
+	const char *reason;
+} strategies[] = {
+	[STRAT_PRIORITY] = {rank_priority, "priority"},
+	[STRAT_WEIGHTED] = {rank_weighted, "weighted_draw"},
+	[STRAT_ROUND_ROBIN] = {rank_round_robin, "round_robin"},
+	[STRAT_LEAST_INFLIGHT] = {rank_least_inflight, "least_inflight"},
+};
+
+static void rank(struct equals *e)
+{
+	int strategy = e->route->feature->doc.strategy;
+	for (size_t i = 0; i < e->n; i++)
+		e->weight[e->v[i]] = decide_weight(&e->route->v[e->v[i]], e->now_us);
+	size_t n = weightless_last(e);
+	if (strategy == STRAT_ROUND_ROBIN || strategy == STRAT_LEAST_INFLIGHT) {
+		for (size_t i = 0; i < n; i++)
+			e->d->v[e->v[i]].share = 1.0 / (double)n;
+	}
+	strategies[strategy].rank(e, n);
+	if (strategy == STRAT_PRIORITY)
+		e->d->v[e->v[0]].share = 1;
+}
+
+static void take(struct equals *e)
+{
+	struct decision *d = e->d;
+	if (e->n == 0)
+		return;
+	rank(e);
+	size_t i = 0;
+	if (d->chosen < 0) {
+		d->chosen = e->v[i++];
+		d->reason = e->n == 1 ? "priority"
+				      : strategies[e->route->feature->doc.strategy].reason;
+	}
+	while (i < e->n && d->fallback_n < DECIDE_FALLBACK_MAX)
+		d->fallback[d->fallback_n++] = e->v[i++];
+	e->n = 0;
+}
+
+static void choose(const struct route *route, int64_t now_us, double draw, struct decision *d)
+{
+	struct equals e = {.route = route, .d = d, .now_us = now_us, .draw = draw};
+	for (size_t i = 0; i < d->n; i++) {
+		const struct candidate *c = &route->v[i];
+		if (d->v[i].skip != SKIP_NONE)
+			continue;
+		const struct candidate *before = e.n > 0 ? &route->v[e.v[0]] : c;
+		if (before->order != c->order || before->tier != c->tier)
+			take(&e);
+		e.v[e.n++] = (int)i;
+	}
+	take(&e);
+	if (d->chosen >= 0 && d->fallback_n == 0)
+		d->reason = "only_one";
+}
+
+void decide(const struct route *route, const struct decide_request *req, int64_t now_us,
+	int64_t now_wall_ms, double draw, struct decision *ret)
+{
+	ret->n = MIN_OF(route->n, (size_t)DECIDE_MAX);
+	ret->truncated = route->n > DECIDE_MAX;
+	ret->feature_skip = route->feature->doc.enabled ? SKIP_NONE : SKIP_FEATURE_OFF;
+	ret->chosen = -1;
+	ret->reason = NULL;
+	ret->draw = draw;
+	ret->fallback_n = 0;
+	for (size_t i = 0; i < ret->n; i++) {
+		struct verdict *v = &ret->v[i];
+		v->trial = false;
+		v->share = 0;
+		look(&route->v[i], &v->view);
+		v->skip = ret->feature_skip;
+		if (v->skip == SKIP_NONE)
+			v->skip = judge(&route->v[i], req, i, now_us, now_wall_ms, v);
+	}
+	choose(route, now_us, draw, ret);
+}
+
+void decide_turn(const struct route *route)
+{
+	if (route->n > 0 && route->v[0].target_live != NULL)
+		atomic_fetch_add_explicit(&route->v[0].target_live->rr, 1, memory_order_relaxed);
+}
+
+void decide_evidence(const struct route *route, int64_t now_us, struct decision *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		if (route->v[i].live != NULL)
+			d->v[i].view.ok_rate = live_window(route->v[i].live, now_us, 300).ok_rate;
+	}
+}
+
+static bool is_limit(enum skip s)
+{
+	return s == SKIP_COOLDOWN || s == SKIP_RATE_LIMITED_RPM || s == SKIP_RATE_LIMITED_TPM;
+}
+
+int64_t decide_retry_at_us(const struct decision *d)
+{
+	int64_t at = FIELD_NONE;
+	for (size_t i = 0; i < d->n; i++) {
+		if (is_limit(d->v[i].skip) && (at == FIELD_NONE || d->v[i].view.until_us < at))
+			at = d->v[i].view.until_us;
+	}
+	return at;
+}
+
+bool decide_all_limited(const struct decision *d)
+{
+	size_t limited = 0;
+	for (size_t i = 0; i < d->n; i++) {
+		enum skip s = d->v[i].skip;
+		if (is_limit(s) || s == SKIP_CONCURRENCY_FULL)
+			limited++;
+		else if (s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED)
+			return false;
+	}
+	return limited > 0;
+}
