@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: MIT
+#include "shared/jscan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/num.h"
+#include "shared/str.h"
+#include "shared/utf8.h"
+
+struct scan {
+	const char *p, *end;
+	size_t tokens, tokens_max;
+	int depth, depth_max;
+	struct jscan_member *out; // NULL below the top
+	size_t n, max;
+	struct err *err;
+};
+
+#define STRING_STOP 1 // ends or interrupts a plain run inside a string
+#define BLANK 2
+
+static const unsigned char kind[256] = {
+	[0 ... 8] = STRING_STOP,
+	['\t'] = STRING_STOP | BLANK,
+	['\n'] = STRING_STOP | BLANK,
+	[11 ... 12] = STRING_STOP,
+	['\r'] = STRING_STOP | BLANK,
+	[14 ... 31] = STRING_STOP,
+	[' '] = BLANK,
+	['"'] = STRING_STOP,
+	['\\'] = STRING_STOP,
+	[128 ... 255] = STRING_STOP,
+};
+
+static enum err_code invalid(struct scan *s, const char *what)
+{
+	return err_set(s->err, ERR_JSON_INVALID, "%s", what);
+}
+
+static void blanks(struct scan *s)
+{
+	while (s->p < s->end && (kind[(unsigned char)*s->p] & BLANK))
+		s->p++;
+}
+
+static enum err_code count(struct scan *s)
+{
+	if (s->tokens_max && ++s->tokens > s->tokens_max)
+		return err_set(s->err, ERR_JSON_TOO_COMPLEX,
+			"the JSON body has more than %zu values", s->tokens_max);
+	return ERR_OK;
+}
+
+static bool hex4(const char *p, const char *end, uint32_t *ret)
+{
+	uint32_t v = 0;
+
+	if (end - p < 4)
+		return false;
+	for (int i = 0; i < 4; i++) {
+		char c = p[i];
+		int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			: c >= 'A' && c <= 'F'                                ? c - 'A' + 10
+									      : -1;
+
+		if (d < 0)
+			return false;
+		v = v << 4 | (uint32_t)d;
+	}
+	*ret = v;
+	return true;
+}
+
+// Behind "\u": checks the code point, with its low surrogate when it needs one.
+static enum err_code unicode_escape(struct scan *s)
+{
+	uint32_t hi, lo;
+
+	if (!hex4(s->p, s->end, &hi))
+		return invalid(s, "a \\u escape needs four hex digits");
+	s->p += 4;
+	if (hi == 0)
+		return invalid(s, "a string holds NUL");
+	if (hi < 0xd800 || hi > 0xdfff)
+		return ERR_OK;
+	if (hi >= 0xdc00 || s->end - s->p < 6 || s->p[0] != '\\' || s->p[1] != 'u' ||
+		!hex4(s->p + 2, s->end, &lo) || lo < 0xdc00 || lo > 0xdfff)
+		return invalid(s, "a string holds a lone surrogate");
+	s->p += 6;
+	return ERR_OK;
+}
+
+static enum err_code escape(struct scan *s)
+{
+	s->p++;
+	if (s->p == s->end)
+		return invalid(s, "the JSON text ends inside a string");
+	if (*s->p == 'u') {
+		s->p++;
+		return unicode_escape(s);
+	}
+	if (!strchr("\"\\/bfnrt", *s->p) || !*s->p)
+		return invalid(s, "a string has an unknown escape");
+	s->p++;
+	return ERR_OK;
+}
+
+// Skips bytes that mean nothing special, eight at a time (Mycroft's zero-byte test per class).
+static const char *plain_run(const char *p, const char *end)
+{
+	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+
+	while (end - p >= 8) {
+		uint64_t w, quote, slash;
+
+		memcpy(&w, p, 8);
+		quote = w ^ ones * '"';
+		slash = w ^ ones * '\\';
+		if ((((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) |
+			    ((slash - ones) & ~slash) | w) &
+			tops)
+			break;
+		p += 8;
+	}
+	while (p < end && !(kind[(unsigned char)*p] & STRING_STOP))
+		p++;
+	return p;
+}
+
+static enum err_code string(struct scan *s)
+{
+	uint32_t cp;
+
+	s->p++;
+	for (;;) {
+		size_t len;
+		enum err_code code;
+
+		s->p = plain_run(s->p, s->end);
+		if (s->p == s->end)
+			return invalid(s, "the JSON text ends inside a string");
+		if (*s->p == '"') {
+			s->p++;
+			return ERR_OK;
+		}
+		if (*s->p == '\\') {
+			code = escape(s);
+			if (code)
+				return code;
+			continue;
+		}
+		if ((unsigned char)*s->p < 0x20)
+			return invalid(s, "a string holds a raw control character");
+		len = utf8_decode(s->p, (size_t)(s->end - s->p), &cp);
+		if (len == 0)
+			return invalid(s, "the JSON text is not valid UTF-8");
+		s->p += len;
+	}
+}
+
+static bool digits(struct scan *s)
+{
+	const char *start = s->p;
+
+	while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
+		s->p++;
+	return s->p > start;
+}
+
+static enum err_code number(struct scan *s)
+{
+	const char *start = s->p;
+	bool whole = true;
+	struct slice text;
+	int64_t i;
+	double d;
+
+	if (*s->p == '-')
+		s->p++;
+	if (s->p < s->end && *s->p == '0')
+		s->p++;
+	else if (!digits(s))
+		return invalid(s, "a value is not JSON");
+	if (s->p < s->end && *s->p == '.') {
+		whole = false;
+		s->p++;
+		if (!digits(s))
+			return invalid(s, "a number lacks digits behind its point");
+	}
+	if (s->p < s->end && (*s->p == 'e' || *s->p == 'E')) {
+		whole = false;
+		s->p++;
+		if (s->p < s->end && (*s->p == '+' || *s->p == '-'))
+			s->p++;
+		if (!digits(s))
+			return invalid(s, "a number lacks its exponent");
+	}
+	text = (struct slice){start, (size_t)(s->p - start)};
+	if (whole ? !num_i64(text, INT64_MIN, INT64_MAX, &i) : text.n > 63 || !num_f64(text, &d))
+		return invalid(s, "a number is out of range");
+	return ERR_OK;
+}
+
+static enum err_code word(struct scan *s, const char *text, size_t n)
+{
+	if ((size_t)(s->end - s->p) < n || memcmp(s->p, text, n) != 0)
+		return invalid(s, "a value is not JSON");
+	s->p += n;
+	return ERR_OK;
+}
+
+static enum err_code value(struct scan *s, enum jscan_type *ret_type);
+
+static enum err_code deeper(struct scan *s)
+{
+	if (++s->depth > s->depth_max)
+		return err_set(s->err, ERR_JSON_TOO_COMPLEX, "the JSON body nests deeper than %d",
+			s->depth_max);
+	s->p++;
+	blanks(s);
+	return ERR_OK;
+}
+
+// Behind an item: false when the container ends here.
+static enum err_code next_item(struct scan *s, char close, bool *ret_more)
+{
+	blanks(s);
+	if (s->p == s->end)
+		return invalid(s, "the JSON text ends too early");
+	*ret_more = *s->p == ',';
+	if (*s->p != ',' && *s->p != close)
+		return invalid(s, "a comma or a closing bracket is missing");
+	s->p++;
+	if (*ret_more)
+		blanks(s);
+	else
+		s->depth--;
+	return ERR_OK;
+}
+
+static enum err_code array(struct scan *s)
+{
+	enum err_code code = deeper(s);
+	enum jscan_type type;
+	bool more = true;
+
+	if (!code && s->p < s->end && *s->p == ']') {
+		s->p++;
+		s->depth--;
+		return ERR_OK;
+	}
+	while (!code && more) {
+		code = value(s, &type);
+		if (!code)
+			code = next_item(s, ']', &more);
+	}
+	return code;
+}
+
+static enum err_code keep_member(struct scan *s, struct slice key, const char *from,
+	enum jscan_type type)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (slice_eq(s->out[i].key, key))
+			return err_set(s->err, ERR_JSON_DUPLICATE_KEY, NULL);
+	if (s->n < s->max)
+		s->out[s->n++] = (struct jscan_member){
+			key, {from, (size_t)(s->p - from)}, type};
+	return ERR_OK;
+}
+
+static enum err_code member(struct scan *s)
+{
+	bool top = s->depth == 1 && s->out;
+	struct slice key;
+	const char *from;
+	enum jscan_type type;
+	enum err_code code;
+
+	if (s->p == s->end || *s->p != '"')
+		return invalid(s, "a member name in quotes is missing");
+	from = s->p + 1;
+	code = count(s);
+	if (!code)
+		code = string(s);
+	if (code)
+		return code;
+	key = (struct slice){from, (size_t)(s->p - from) - 1};
+	blanks(s);
+	if (s->p == s->end || *s->p != ':')
+		return invalid(s, "a colon is missing");
+	s->p++;
+	blanks(s);
+	from = s->p;
+	code = value(s, &type);
+	return code || !top ? code : keep_member(s, key, from, type);
+}
+
+static enum err_code object(struct scan *s)
+{
+	enum err_code code = deeper(s);
+	bool more = true;
+
+	if (!code && s->p < s->end && *s->p == '}') {
+		s->p++;
+		s->depth--;
+		return ERR_OK;
+	}
+	while (!code && more) {
+		code = member(s);
+		if (!code)
+			code = next_item(s, '}', &more);
+	}
+	return code;
+}
+
+static enum err_code value(struct scan *s, enum jscan_type *ret_type)
+{
+	enum err_code code = count(s);
+
+	if (code)
+		return code;
+	if (s->p == s->end)
+		return invalid(s, "the JSON text ends too early");
+	switch (*s->p) {
+	case '{':
+		*ret_type = JS_OBJECT;
+		return object(s);
+	case '[':
+		*ret_type = JS_ARRAY;
+		return array(s);
+	case '"':
+		*ret_type = JS_STRING;
+		return string(s);
+	case 't':
+		*ret_type = JS_TRUE;
+		return word(s, "true", 4);
+	case 'f':
+		*ret_type = JS_FALSE;
+		return word(s, "false", 5);
+	case 'n':
+		*ret_type = JS_NULL;
+		return word(s, "null", 4);
+	default:
+		*ret_type = JS_NUMBER;
+		return number(s);
+	}
+}
+
+static enum err_code run(struct scan *s, struct slice json, struct jscan_limits limits,
+	enum jscan_type *ret_type)
+{
+	enum err_code code;
+
+	s->p = json.p;
+	s->end = json.p + json.n;
+	s->tokens_max = limits.tokens;
+	s->depth_max = limits.depth ? (int)limits.depth : JSCAN_DEPTH;
+	blanks(s);
+	if (s->p == s->end)
+		return invalid(s, "the body is empty");
+	code = value(s, ret_type);
+	if (code)
+		return code;
+	blanks(s);
+	return s->p == s->end ? ERR_OK : invalid(s, "text follows the JSON value");
+}
+
+enum err_code jscan_check(struct slice json, struct jscan_limits limits, struct err *err)
+{
+	struct scan s = {.err = err};
+	enum jscan_type type;
+
+	return run(&s, json, limits, &type);
+}
+
+enum err_code jscan_object(struct slice json, struct jscan_limits limits,
+	struct jscan_member *ret, size_t max, size_t *ret_n, struct err *err)
+{
+	struct scan s = {.err = err, .out = ret, .max = max};
+	enum jscan_type type = JS_NULL;
+	enum err_code code = run(&s, json, limits, &type);
+
+	*ret_n = s.n;
+	if (!code && type != JS_OBJECT)
+		return err_set(err, ERR_JSON_INVALID, "the body is not a JSON object");
+	return code;
+}
+
+const struct jscan_member *jscan_find(const struct jscan_member *m, size_t n, const char *key)
+{
+	for (size_t i = 0; i < n; i++)
+		if (slice_eq_str(m[i].key, key))
+			return &m[i];
+	return NULL;
+}
+
+bool jscan_next(struct slice *rest, struct slice *ret_item)
+{
+	struct scan s = {.depth_max = INT32_MAX};
+	enum jscan_type type;
+
+	s.p = rest->p;
+	s.end = rest->p + rest->n;
+	blanks(&s);
+	if (s.p < s.end && (*s.p == '[' || *s.p == ',') ) {
+		s.p++;
+		blanks(&s);
+	}
+	if (s.p == s.end || *s.p == ']')
+		return false;
+	ret_item->p = s.p;
+	if (value(&s, &type))
+		return false;
+	ret_item->n = (size_t)(s.p - ret_item->p);
+	blanks(&s);
+	*rest = (struct slice){s.p, (size_t)(s.end - s.p)};
+	return true;
+}
+
+static size_t decode_escape(const char *p, const char *end, char out[4], size_t *ret_used)
+{
+	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+	uint32_t hi = 0, lo = 0;
+	const char *at;
+
+	*ret_used = 2;
+	if (p[1] != 'u') {
+		at = strchr(from, p[1]);
+		out[0] = at ? to[at - from] : p[1];
+		return 1;
+	}
+	hex4(p + 2, end, &hi);
+	*ret_used = 6;
+	if (hi >= 0xd800 && hi <= 0xdbff && hex4(p + 8, end, &lo)) {
+		*ret_used = 12;
+		hi = 0x10000 + ((hi - 0xd800) << 10) + (lo - 0xdc00);
+	}
+	return utf8_encode(hi, out);
+}
+
+bool jscan_string(struct slice v, char *buf, size_t size, size_t *ret_n)
+{
+	const char *p = v.p + 1, *end = v.p + v.n - 1;
+	size_t n = 0;
+
+	if (v.n < 2 || v.p[0] != '"')
+		return false;
+	while (p < end) {
+		char out[4] = {*p};
+		size_t used = 1, len = 1;
+
+		if (*p == '\\')
+			len = decode_escape(p, end, out, &used);
+		if (n + len >= size)
+			return false;
+		memcpy(buf + n, out, len);
+		n += len;
+		p += used;
+	}
+	buf[n] = '\0';
+	if (ret_n)
+		*ret_n = n;
+	return true;
+}
+
+bool jscan_int(struct slice v, int64_t *ret)
+{
+	return num_i64(v, INT64_MIN, INT64_MAX, ret);
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "shared/map.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "shared/mem.h"
+
+struct map_slot {
+	char *key; // owned; NULL: free
+	size_t n;
+	uint64_t hash;
+	void *value;
+};
+
+// FNV-1a over a seed that differs per process, mixed at the end.
+static uint64_t hash_of(struct slice key)
+{
+	static uint64_t seed;
+	uint64_t h;
+
+	if (!seed && getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+		seed = (uint64_t)(uintptr_t)&seed * 0x9e3779b97f4a7c15u | 1;
+	h = seed ^ 0xcbf29ce484222325u;
+	for (size_t i = 0; i < key.n; i++)
+		h = (h ^ (unsigned char)key.p[i]) * 0x100000001b3u;
+	h ^= h >> 32;
+	return h * 0x9e3779b97f4a7c15u;
+}
+
+// The key's slot, or the free one where it belongs.
+static struct map_slot *slot_of(const struct map *m, struct slice key, uint64_t hash)
+{
+	size_t i = hash & (m->cap - 1);
+
+	for (;; i = (i + 1) & (m->cap - 1)) {
+		struct map_slot *s = &m->slots[i];
+
+		if (!s->key || (s->hash == hash && s->n == key.n && memcmp(s->key, key.p, key.n) == 0))
+			return s;
+	}
+}
+
+static void grow(struct map *m)
+{
+	struct map old = *m;
+
+	m->cap = old.cap ? old.cap * 2 : 16;
+	m->slots = mem_zalloc(m->cap, sizeof(*m->slots));
+	for (size_t i = 0; i < old.cap; i++) {
+		struct map_slot *s = &old.slots[i];
+
+		if (s->key)
+			*slot_of(m, (struct slice){s->key, s->n}, s->hash) = *s;
+	}
+	free(old.slots);
+}
+
+void map_release(struct map *m)
+{
+	for (size_t i = 0; i < m->cap; i++)
+		free(m->slots[i].key);
+	free(m->slots);
+	*m = (struct map){0};
+}
+
+void *map_get(const struct map *m, struct slice key)
+{
+	return m->n ? slot_of(m, key, hash_of(key))->value : NULL;
+}
+
+void *map_put(struct map *m, struct slice key, void *value)
+{
+	uint64_t hash = hash_of(key);
+	struct map_slot *s;
+	void *before;
+
+	if (m->n * 4 >= m->cap * 3)
+		grow(m);
+	s = slot_of(m, key, hash);
+	before = s->value;
+	if (!s->key) {
+		*s = (struct map_slot){mem_strndup(key.p, key.n), key.n, hash, NULL};
+		m->n++;
+	}
+	s->value = value;
+	return before;
+}
+
+void *map_del(struct map *m, struct slice key)
+{
+	struct map_slot *s;
+	void *before;
+	size_t hole, i;
+
+	if (!m->n)
+		return NULL;
+	s = slot_of(m, key, hash_of(key));
+	if (!s->key)
+		return NULL;
+	before = s->value;
+	free(s->key);
+	hole = (size_t)(s - m->slots);
+	m->slots[hole] = (struct map_slot){0};
+	m->n--;
+	for (i = (hole + 1) & (m->cap - 1); m->slots[i].key; i = (i + 1) & (m->cap - 1)) {
+		size_t home = m->slots[i].hash & (m->cap - 1);
+
+		if (((i - home) & (m->cap - 1)) < ((i - hole) & (m->cap - 1)))
+			continue; // already as near to its home as it can be
+		m->slots[hole] = m->slots[i];
+		m->slots[i] = (struct map_slot){0};
+		hole = i;
+	}
+	return before;
+}
+
+bool map_next(const struct map *m, size_t *it, struct slice *ret_key, void **ret_value)
+{
+	for (; *it < m->cap; (*it)++) {
+		struct map_slot *s = &m->slots[*it];
+
+		if (!s->key)
+			continue;
+		if (ret_key)
+			*ret_key = (struct slice){s->key, s->n};
+		if (ret_value)
+			*ret_value = s->value;
+		(*it)++;
+		return true;
+	}
+	return false;
+}

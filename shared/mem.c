@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include "shared/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void *or_die(void *p)
+{
+	static const char text[] = "out of memory\n";
+
+	if (LIKELY(p != NULL))
+		return p;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(70);
+	abort();
+}
+
+static size_t product(size_t n, size_t size)
+{
+	size_t total;
+
+	if (__builtin_mul_overflow(n, size, &total))
+		or_die(NULL);
+	return total ? total : 1;
+}
+
+void *mem_alloc(size_t size)
+{
+	return or_die(malloc(size ? size : 1));
+}
+
+void *mem_zalloc(size_t n, size_t size)
+{
+	return or_die(calloc(1, product(n, size)));
+}
+
+void *mem_realloc(void *p, size_t n, size_t size)
+{
+	return or_die(realloc(p, product(n, size)));
+}
+
+void *mem_dup(const void *p, size_t size)
+{
+	void *copy = mem_alloc(size);
+
+	if (size)
+		memcpy(copy, p, size);
+	return copy;
+}
+
+char *mem_strdup(const char *s)
+{
+	return s ? mem_dup(s, strlen(s) + 1) : NULL;
+}
+
+char *mem_strndup(const char *s, size_t n)
+{
+	char *copy = mem_alloc(n + 1);
+
+	if (n)
+		memcpy(copy, s, n);
+	copy[n] = '\0';
+	return copy;
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include "shared/num.h"
+
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool num_i64(struct slice s, int64_t min, int64_t max, int64_t *ret)
+{
+	bool neg = s.n && s.p[0] == '-';
+	int64_t v = 0;
+
+	if (neg)
+		s.p++, s.n--;
+	if (s.n == 0 || s.n > 19)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		int digit = s.p[i] - '0';
+
+		if (digit < 0 || digit > 9 || __builtin_mul_overflow(v, 10, &v) ||
+			__builtin_sub_overflow(v, digit, &v))
+			return false; // counted downwards, so that INT64_MIN fits
+	}
+	if (!neg && v == INT64_MIN)
+		return false;
+	v = neg ? v : -v;
+	if (v < min || v > max)
+		return false;
+	*ret = v;
+	return true;
+}
+
+struct unit {
+	const char *suffix;
+	int64_t factor;
+};
+
+static bool with_unit(struct slice s, const struct unit *units, size_t n, int64_t *ret)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct slice head = s;
+		int64_t v;
+
+		if (!slice_ends(s, units[i].suffix))
+			continue;
+		head.n -= strlen(units[i].suffix);
+		if (num_i64(head, 0, INT64_MAX / units[i].factor, &v)) {
+			*ret = v * units[i].factor;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool num_duration_ms(struct slice s, int64_t *ret_ms)
+{
+	static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000},
+		{"d", 86400000}, {"", 1000}};
+
+	return with_unit(s, units, ARRAY_LEN(units), ret_ms);
+}
+
+bool num_bytes(struct slice s, int64_t *ret)
+{
+	static const struct unit units[] = {{"k", 1 << 10}, {"K", 1 << 10}, {"M", 1 << 20},
+		{"G", 1 << 30}, {"", 1}};
+
+	return with_unit(s, units, ARRAY_LEN(units), ret);
+}
+
+bool num_f64(struct slice s, double *ret)
+{
+	char buf[64], *end;
+	double v;
+
+	if (s.n == 0 || s.n >= sizeof(buf) || strspn(s.p, "+-.0123456789eE") < s.n)
+		return false;
+	memcpy(buf, s.p, s.n);
+	buf[s.n] = '\0';
+	v = strtod(buf, &end); // LC_NUMERIC stays "C": programs set only LC_CTYPE and LC_MESSAGES
+	if (*end || !isfinite(v))
+		return false;
+	*ret = v;
+	return true;
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+#include "shared/str.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/mem.h"
+#include "shared/utf8.h"
+
+void str_release(struct str *s)
+{
+	free(s->p);
+	*s = STR_INIT;
+}
+
+void str_clear(struct str *s)
+{
+	s->n = 0;
+	if (s->p)
+		s->p[0] = '\0';
+}
+
+void str_reserve(struct str *s, size_t more)
+{
+	size_t need = s->n + more + 1, cap = s->cap ? s->cap : 64;
+
+	if (need <= s->cap)
+		return;
+	while (cap < need)
+		cap += cap / 2 + 64;
+	s->p = mem_realloc(s->p, cap, 1);
+	s->cap = cap;
+	s->p[s->n] = '\0';
+}
+
+void str_add_n(struct str *s, const void *p, size_t n)
+{
+	str_reserve(s, n);
+	if (n)
+		memcpy(s->p + s->n, p, n);
+	s->n += n;
+	s->p[s->n] = '\0';
+}
+
+void str_add(struct str *s, const char *text)
+{
+	str_add_n(s, text, strlen(text));
+}
+
+void str_add_slice(struct str *s, struct slice v)
+{
+	str_add_n(s, v.p, v.n);
+}
+
+void str_add_c(struct str *s, char c)
+{
+	str_reserve(s, 1);
+	s->p[s->n++] = c;
+	s->p[s->n] = '\0';
+}
+
+void str_add_i64(struct str *s, int64_t v)
+{
+	char buf[24], *p = buf + sizeof(buf);
+	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
+	do {
+		*--p = (char)('0' + u % 10);
+	} while ((u /= 10) != 0);
+	if (v < 0)
+		*--p = '-';
+	str_add_n(s, p, (size_t)(buf + sizeof(buf) - p));
+}
+
+void str_vaddf(struct str *s, const char *fmt, va_list ap)
+{
+	va_list again;
+	int n;
+
+	str_reserve(s, 64);
+	va_copy(again, ap);
+	n = vsnprintf(s->p + s->n, s->cap - s->n, fmt, ap);
+	if (n > 0 && (size_t)n >= s->cap - s->n) {
+		str_reserve(s, (size_t)n);
+		n = vsnprintf(s->p + s->n, s->cap - s->n, fmt, again);
+	}
+	va_end(again);
+	if (n > 0)
+		s->n += (size_t)n;
+	s->p[s->n] = '\0';
+}
+
+void str_addf(struct str *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_vaddf(s, fmt, ap);
+	va_end(ap);
+}
+
+static void json_escape(struct str *s, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	const char *short_form = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n"
+		: c == '\r'                                    ? "\\r"
+		: c == '\t'                                    ? "\\t"
+							       : NULL;
+
+	if (short_form) {
+		str_add_n(s, short_form, 2);
+		return;
+	}
+	str_add_n(s, "\\u00", 4);
+	str_add_c(s, hex[c >> 4]);
+	str_add_c(s, hex[c & 15]);
+}
+
+void str_add_json(struct str *s, struct slice v)
+{
+	size_t run = 0, i = 0;
+	uint32_t cp;
+
+	str_reserve(s, v.n + 2);
+	str_add_c(s, '"');
+	while (i < v.n) {
+		unsigned char c = (unsigned char)v.p[i];
+		size_t len = 1;
+
+		if (c >= 0x80 && (len = utf8_decode(v.p + i, v.n - i, &cp)) == 0) {
+			str_add_n(s, v.p + run, i - run);
+			str_add_n(s, "\xef\xbf\xbd", 3);
+			run = ++i;
+			continue;
+		}
+		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
+			i += len;
+			continue;
+		}
+		str_add_n(s, v.p + run, i - run);
+		json_escape(s, c);
+		run = ++i;
+	}
+	str_add_n(s, v.p + run, v.n - run);
+	str_add_c(s, '"');
+}
+
+void str_add_url(struct str *s, struct slice v)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < v.n; i++) {
+		unsigned char c = (unsigned char)v.p[i];
+
+		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+			c == '-' || c == '.' || c == '_' || c == '~') {
+			str_add_c(s, (char)c);
+			continue;
+		}
+		str_add_c(s, '%');
+		str_add_c(s, hex[c >> 4]);
+		str_add_c(s, hex[c & 15]);
+	}
+}
+
+void str_cut(struct str *s, size_t n)
+{
+	if (n < s->n) {
+		s->n = n;
+		s->p[n] = '\0';
+	}
+}
+
+struct slice str_slice(const struct str *s)
+{
+	return (struct slice){s->p ? s->p : "", s->n};
+}
+
+const char *str_text(const struct str *s)
+{
+	return s->p ? s->p : "";
+}
+
+char *str_take(struct str *s, size_t *ret_n)
+{
+	char *p = s->p ? s->p : mem_strdup("");
+
+	if (ret_n)
+		*ret_n = s->n;
+	*s = STR_INIT;
+	return p;
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#include "shared/text.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/mem.h"
+#include "shared/utf8.h"
+
+#define WORD_MAX 64 // longest word text_closest compares
+
+static void add_visible(struct str *out, uint32_t cp)
+{
+	if (cp < 0x100)
+		str_addf(out, "\\x%02x", (unsigned)cp);
+	else if (cp < 0x10000)
+		str_addf(out, "\\u%04x", (unsigned)cp);
+	else
+		str_addf(out, "\\U%06x", (unsigned)cp);
+}
+
+void text_add_safe(struct str *out, struct slice in)
+{
+	size_t run = 0, i = 0;
+	uint32_t cp;
+
+	while (i < in.n) {
+		size_t len = utf8_decode(in.p + i, in.n - i, &cp);
+
+		if (len && !utf8_is_unsafe(cp)) {
+			i += len;
+			continue;
+		}
+		str_add_n(out, in.p + run, i - run);
+		add_visible(out, len ? cp : (unsigned char)in.p[i]);
+		i += len ? len : 1;
+		run = i;
+	}
+	str_add_n(out, in.p + run, i - run);
+}
+
+void text_add_fit(struct str *out, struct slice in, int cells, bool pad, bool unicode)
+{
+	struct str safe = STR_INIT;
+	int taken;
+	size_t fit;
+
+	if (cells <= 0)
+		return;
+	text_add_safe(&safe, in);
+	fit = utf8_fit(str_slice(&safe), cells, &taken);
+	if (fit < safe.n) {
+		fit = utf8_fit(str_slice(&safe), cells - 1, &taken);
+		str_add_n(out, safe.p, fit);
+		str_add(out, unicode ? "…" : "~");
+		taken++;
+	} else {
+		str_add_slice(out, str_slice(&safe));
+	}
+	for (; pad && taken < cells; taken++)
+		str_add_c(out, ' ');
+	str_release(&safe);
+}
+
+static size_t distance(struct slice a, struct slice b)
+{
+	size_t row[WORD_MAX + 1];
+
+	for (size_t j = 0; j <= b.n; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a.n; i++) {
+		size_t corner = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= b.n; j++) {
+			size_t old = row[j], best = corner + (a.p[i - 1] != b.p[j - 1]);
+
+			best = MIN_OF(best, old + 1);
+			row[j] = MIN_OF(best, row[j - 1] + 1);
+			corner = old;
+		}
+	}
+	return row[b.n];
+}
+
+const char *text_closest(struct slice word, const char *const *candidates, size_t n)
+{
+	const char *best = NULL;
+	size_t least = MAX_OF(word.n / 3, 1) + 1;
+
+	if (word.n == 0 || word.n > WORD_MAX)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		struct slice c = slice_of(candidates[i]);
+		size_t d = c.n > WORD_MAX ? SIZE_MAX : distance(word, c);
+
+		if (d < least) {
+			least = d;
+			best = candidates[i];
+		}
+	}
+	return best;
+}
+
+void text_add_age(struct str *out, int64_t age_ms)
+{
+	int64_t s = age_ms < 0 ? 0 : age_ms / 1000;
+
+	if (s < 60)
+		str_addf(out, "%llds", (long long)s);
+	else if (s < 3600)
+		str_addf(out, "%lldm", (long long)(s / 60));
+	else if (s < 48 * 3600)
+		str_addf(out, "%lldh", (long long)(s / 3600));
+	else
+		str_addf(out, "%lldd", (long long)(s / 86400));
+}
+
+void text_add_si(struct str *out, double v)
+{
+	static const char *const unit[] = {"", "k", "M", "G", "T", "P"};
+	size_t i = 0;
+	double a = fabs(v);
+
+	if (!isfinite(v)) {
+		str_add(out, "-");
+		return;
+	}
+	for (; a >= 999.5 && i + 1 < ARRAY_LEN(unit); i++) {
+		a /= 1000;
+		v /= 1000;
+	}
+	if (a == floor(a) && a < 1000)
+		str_addf(out, "%.0f%s", v, unit[i]);
+	else
+		str_addf(out, "%.*f%s", a < 9.995 ? 2 : a < 99.95 ? 1 : 0, v, unit[i]);
+}
