@@ -6,6 +6,7 @@
 
 #include "shared/err.h"
 #include "shared/field.h"
+#include "shared/secret.h"
 
 enum service_id {
 	SVC_API_GATEWAY,
@@ -99,10 +100,26 @@ struct endpoint {
 	const enum err_code *errors; // besides the common ones, closed by ERR_OK; NULL none
 };
 
+// Request bodies that are no stored documents.
+struct rollback_body {
+	int64_t revision;
+};
+struct rotate_body {
+	struct secret api_key;
+};
+struct route_patch_body {
+	int64_t weight; // FIELD_NONE: not said, or lifted by null
+	bool drain;
+	int64_t expires_in_s; // FIELD_NONE: until lifted
+};
+extern const struct field_set rollback_fields, rotate_fields, route_patch_fields;
+
 const struct endpoint *endpoint_row(enum endpoint_id id);
 const struct endpoint *endpoints_all(size_t *ret_n);
 const struct service_row *service_row(enum service_id id);
 const struct body_limit *body_limit(enum body_class c);
+// Errors any call may get, closed by ERR_OK: framing and limits, or (identity) who is calling.
+const enum err_code *endpoint_common_errors(const struct endpoint *ep, bool identity);
 extern const char *const method_names[HTTP_METHODS];
 
 #endif

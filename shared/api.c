@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+#include "shared/api.h"
+
+#include "shared/model.h"
+#include "shared/text.h"
+
+const char *const method_names[HTTP_METHODS] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+
+static const struct service_row services[] = {
+	{SVC_API_GATEWAY, "api-gateway", 8000,
+		N_("the model traffic, OpenAI-compatible; on loopback every platform API too")},
+	{SVC_CONFIG_CENTER, "config-center", 8001,
+		N_("features: what the platform offers, by which targets, with which limits")},
+	{SVC_KEY_MANAGER, "key-manager", 8002, N_("vendor keys, encrypted and write-only")},
+	{SVC_SERVICE_REGISTRY, "service-registry", 8003,
+		N_("self-hosted instances: registration, heartbeat, health, drain")},
+	{SVC_ROUTER_ENGINE, "router-engine", 8004,
+		N_("decisions: which target, which key, why, and what was skipped")},
+};
+_Static_assert(ARRAY_LEN(services) == SVC_COUNT, "one row per service");
+
+static const struct body_limit limits[] = {
+	[BODY_NONE] = {64 * 1024, 0, 30}, // discarded
+	[BODY_DOC] = {64 * 1024, 1000, 30},
+	[BODY_APPLY] = {8 * 1024 * 1024, 200000, 60},
+	[BODY_CHAT] = {20 * 1024 * 1024, 0, 120},
+	[BODY_IMAGE] = {50 * 1024 * 1024, 0, 120},
+};
+_Static_assert(ARRAY_LEN(limits) == BODY_CLASSES, "one limit per class");
+
+// ---- small request bodies that are no stored documents ----
+
+static const struct field rollback_fields_rows[] = {
+	{"revision", FT_INT, FIELD_AT(struct rollback_body, revision), FF_REQUIRED, .min = 1,
+		.max = INT64_MAX, .help = N_("the revision to go back to")},
+};
+FIELD_SET(rollback_fields, "Rollback", struct rollback_body);
+
+static const struct field rotate_fields_rows[] = {
+	{"api_key", FT_SECRET, FIELD_AT(struct rotate_body, api_key), FF_REQUIRED, FC_SECRET,
+		.min = 8, .max = 512, .help = N_("the new key; it goes in and never comes out")},
+};
+FIELD_SET(rotate_fields, "Rotate", struct rotate_body);
+
+static const struct field route_patch_fields_rows[] = {
+	{"weight", FT_INT, FIELD_AT(struct route_patch_body, weight), FF_NULLABLE, .min = 0,
+		.max = 1000, .def = FIELD_NONE,
+		.help = N_("share among its equals for now; null lifts the override")},
+	{"drain", FT_BOOL, FIELD_AT(struct route_patch_body, drain),
+		.help = N_("true: takes no new request")},
+	{"expires_in_s", FT_INT, FIELD_AT(struct route_patch_body, expires_in_s), FF_NULLABLE,
+		.min = 1, .max = 7 * 86400, .def = FIELD_NONE, .unit = "s",
+		.help = N_("the override ends by itself after this time")},
+};
+FIELD_SET(route_patch_fields, "RoutePatch", struct route_patch_body);
+
+// ---- query parameters ----
+
+#define LIMIT_PARAM(max_, def_)                                                                    \
+	{                                                                                          \
+		"limit", FT_INT, NULL, 1, max_, def_, N_("at most so many items")                  \
+	}
+#define CURSOR_PARAM                                                                               \
+	{                                                                                          \
+		"cursor", FT_STR, NULL, 0, 64, 0, N_("\"next\" of the page before")                \
+	}
+#define PARAMS_END                                                                                 \
+	{                                                                                          \
+		NULL, FT_STR, NULL, 0, 0, 0, NULL                                                  \
+	}
+
+static const struct param paged[] = {LIMIT_PARAM(1000, 100), CURSOR_PARAM, PARAMS_END};
+static const struct param watch_params[] = {
+	{"since", FT_INT, NULL, 0, INT64_MAX, 0, N_("answer when the revision is above this one")},
+	{"wait", FT_STR, NULL, 0, 16, 0, N_("longest wait: 30s, at most 60s")}, PARAMS_END};
+static const struct param key_list_params[] = {
+	{"ref", FT_STR, NULL, 0, REF_MAX, 0, N_("vendor/service/slug: the one key of this name")},
+	{"vendor", FT_STR, NULL, 0, ID_MAX, 0, N_("only this vendor's keys")},
+	{"service", FT_STR, NULL, 0, ID_MAX, 0, N_("only keys of this service")}, PARAMS_END};
+static const struct param route_patch_params[] = {
+	{"key", FT_STR, NULL, 0, REF_MAX, 0, N_("only this key of the target")},
+	{"instance", FT_STR, NULL, 0, REF_MAX, 0, N_("only this instance of the target")},
+	PARAMS_END};
+static const struct param decision_list_params[] = {LIMIT_PARAM(1000, 100),
+	{"feature", FT_STR, NULL, 0, ID_MAX, 0, N_("only this feature's decisions")}, PARAMS_END};
+static const struct param event_params[] = {
+	{"since", FT_INT, NULL, 0, INT64_MAX, 0, N_("cursor: events after this number")},
+	{"kinds", FT_STR, NULL, 0, 64, 0, N_("comma list of traffic, health, key, config")},
+	LIMIT_PARAM(1000, 100), PARAMS_END};
+static const struct param series_params[] = {
+	{"window", FT_STR, NULL, 0, 16, 0, N_("how far back: 5m, 1h")}, PARAMS_END};
+
+// ---- errors, besides the common ones of every endpoint ----
+
+#define ERRORS(name, ...) static const enum err_code name[] = {__VA_ARGS__, ERR_OK}
+ERRORS(errs_get, ERR_NOT_FOUND);
+ERRORS(errs_page, ERR_FIELD_RANGE, ERR_CURSOR_INVALID);
+ERRORS(errs_doc, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_JSON_TOO_COMPLEX, ERR_FIELD_UNKNOWN,
+	ERR_FIELD_REQUIRED, ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS,
+	ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN, ERR_TLS_REQUIRED, ERR_IDEMPOTENCY_MISMATCH,
+	ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
+ERRORS(errs_change, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN,
+	ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS, ERR_STORAGE_FULL,
+	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
+ERRORS(errs_act, ERR_NOT_FOUND, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
+	ERR_STORAGE_READONLY);
+ERRORS(errs_test, ERR_NOT_FOUND, ERR_SEALED, ERR_SECRET_CORRUPT, ERR_JSON_INVALID,
+	ERR_FIELD_REQUIRED, ERR_FIELD_UNKNOWN, ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN);
+ERRORS(errs_route, ERR_NOT_FOUND, ERR_JSON_INVALID, ERR_JSON_TOO_COMPLEX, ERR_FIELD_TYPE,
+	ERR_FIELD_RANGE);
+ERRORS(errs_decision, ERR_NOT_FOUND, ERR_GONE);
+ERRORS(errs_model, ERR_MODEL_NOT_FOUND, ERR_INVALID_API_KEY);
+ERRORS(errs_call, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_FIELD_FORBIDDEN, ERR_FIELD_REQUIRED,
+	ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_INVALID_API_KEY, ERR_MODEL_NOT_FOUND,
+	ERR_UPSTREAM_REJECTED, ERR_CONTENT_POLICY, ERR_CONTEXT_LENGTH, ERR_UPSTREAM_AUTH_FAILED,
+	ERR_UPSTREAM_BILLING, ERR_UPSTREAM_RATE_LIMITED, ERR_UPSTREAM_TIMEOUT,
+	ERR_UPSTREAM_BAD_RESPONSE, ERR_UPSTREAM_TOO_LARGE, ERR_ALL_UPSTREAMS_FAILED,
+	ERR_NO_HEALTHY_TARGET, ERR_UPSTREAM_LOOP);
+#undef ERRORS
+
+static const enum err_code common_errors[] = {ERR_BAD_FRAMING, ERR_BAD_PATH, ERR_BAD_HOST,
+	ERR_BAD_ORIGIN, ERR_HEADERS_TOO_LARGE, ERR_URI_TOO_LONG, ERR_BODY_TOO_LARGE,
+	ERR_UNSUPPORTED_MEDIA_TYPE, ERR_CLIENT_TIMEOUT, ERR_METHOD_NOT_ALLOWED, ERR_METHOD_UNKNOWN,
+	ERR_OVERLOADED, ERR_INTERNAL, ERR_OK};
+static const enum err_code identity_errors[] = {ERR_AUTH_REQUIRED, ERR_PEER_NOT_ALLOWED,
+	ERR_TOKEN_INVALID, ERR_TOKEN_IN_URL, ERR_ROLE_FORBIDDEN, ERR_OK};
+
+// ---- endpoints ----
+
+#define CFG SVC_CONFIG_CENTER
+#define KEYS SVC_KEY_MANAGER
+#define REG SVC_SERVICE_REGISTRY
+#define ROUT SVC_ROUTER_ENGINE
+#define GW SVC_API_GATEWAY
+#define FEATURE "/api/v1/features/{name}"
+#define KEY "/api/v1/keys/{id}"
+#define INSTANCE "/api/v1/services/{service}/instances/{id}"
+#define GETS .method = HTTP_GET, .flags = EPF_IDEMPOTENT
+#define LISTS GETS, .list = true
+#define CALLS .method = HTTP_POST, .may = MAY_CALL, .errors = errs_call
+
+static const struct endpoint rows[] = {
+	{EP_ROOT, SVC_ALL, .path = "/", .name = "root", GETS, .may = MAY_ANY,
+		.summary = N_("What this is, its health, how to add a key")},
+	{EP_HEALTHZ, SVC_ALL, .path = "/healthz", .name = "healthz", GETS, .may = MAY_ANY,
+		.answer = &health_fields,
+		.summary = N_("Health: 200 ok or degraded, 503 when it cannot serve")},
+	{EP_METRICS, SVC_ALL, .path = "/metrics", .name = "metrics", GETS, .may = MAY_ANY,
+		.summary = N_("This service's figures as Prometheus text")},
+	{EP_OPENAPI, SVC_ALL, .path = "/openapi.json", .name = "openapi", GETS, .may = MAY_ANY,
+		.summary = N_("This service's API as OpenAPI 3.1")},
+	{EP_API, SVC_ALL, .path = "/api", .name = "api", GETS, .may = MAY_ANY,
+		.summary = N_("The endpoints of this port as a list")},
+
+	{EP_FEATURE_LIST, CFG, .path = "/api/v1/features", .name = "feature_list", LISTS,
+		.may = MAY_VIEW, .answer = &feature_fields, .summary = N_("List features")},
+	{EP_FEATURE_CREATE, CFG, HTTP_POST, "/api/v1/features", "feature_create",
+		N_("Create a feature"), MAY_OPERATE, EPF_IDEMPOTENCY_KEY, BODY_DOC, &feature_fields,
+		&feature_fields, .errors = errs_doc},
+	{EP_FEATURE_GET, CFG, .path = FEATURE, .name = "feature_get", GETS, .may = MAY_VIEW,
+		.answer = &feature_fields, .errors = errs_get, .summary = N_("Show a feature")},
+	{EP_FEATURE_PUT, CFG, HTTP_PUT, FEATURE, "feature_put", N_("Create or replace a feature"),
+		MAY_OPERATE, EPF_IDEMPOTENT | EPF_IF_MATCH, BODY_DOC, &feature_fields,
+		&feature_fields, .errors = errs_change},
+	{EP_FEATURE_PATCH, CFG, HTTP_PATCH, FEATURE, "feature_patch",
+		N_("Change members of a feature"), MAY_OPERATE, EPF_IF_MATCH, BODY_DOC,
+		&feature_fields, &feature_fields, .errors = errs_change},
+	{EP_FEATURE_DELETE, CFG, HTTP_DELETE, FEATURE, "feature_delete", N_("Delete a feature"),
+		MAY_OPERATE, EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_act},
+	{EP_FEATURE_REVISIONS, CFG, .path = FEATURE "/revisions", .name = "feature_revisions",
+		LISTS, .may = MAY_VIEW, .answer = &revision_fields, .errors = errs_get,
+		.summary = N_("List a feature's stored revisions")},
+	{EP_FEATURE_ROLLBACK, CFG, HTTP_POST, FEATURE "/rollback", "feature_rollback",
+		N_("Go back to an earlier revision"), MAY_OPERATE, EPF_IF_MATCH, BODY_DOC,
+		&rollback_fields, &feature_fields, .errors = errs_change},
+	{EP_REVISIONS, CFG, .path = "/api/v1/revisions", .name = "revisions", LISTS,
+		.may = MAY_VIEW, .answer = &revision_fields, .params = paged, .errors = errs_page,
+		.summary = N_("List revisions of the whole configuration")},
+	{EP_WATCH, CFG, HTTP_GET, "/api/v1/watch", "watch",
+		N_("Wait for a change; answers at once when behind"), MAY_VIEW,
+		EPF_IDEMPOTENT | EPF_LONG, .params = watch_params},
+	{EP_CHANGE_LIST, CFG, .path = "/api/v1/changes", .name = "change_list", LISTS,
+		.may = MAY_VIEW, .answer = &change_fields, .params = paged, .errors = errs_page,
+		.summary = N_("Who changed what, newest first")},
+
+	{EP_KEY_LIST, KEYS, .path = "/api/v1/keys", .name = "key_list", LISTS, .may = MAY_VIEW,
+		.answer = &key_view_fields, .params = key_list_params,
+		.summary = N_("List vendor keys, masked")},
+	{EP_KEY_CREATE, KEYS, HTTP_POST, "/api/v1/keys", "key_create", N_("Add a vendor key"),
+		MAY_OPERATE, EPF_IDEMPOTENCY_KEY, BODY_DOC, &key_fields, &key_view_fields,
+		.errors = errs_doc},
+	{EP_KEY_GET, KEYS, .path = KEY, .name = "key_get", GETS, .may = MAY_VIEW,
+		.answer = &key_view_fields, .errors = errs_get,
+		.summary = N_("Show a vendor key, masked")},
+	{EP_KEY_PATCH, KEYS, HTTP_PATCH, KEY, "key_patch", N_("Change members of a vendor key"),
+		MAY_OPERATE, EPF_IF_MATCH, BODY_DOC, &key_fields, &key_view_fields,
+		.errors = errs_change},
+	{EP_KEY_DELETE, KEYS, HTTP_DELETE, KEY, "key_delete", N_("Delete a vendor key"),
+		MAY_OPERATE, EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_act},
+	{EP_KEY_TEST, KEYS, HTTP_POST, KEY "/test", "key_test",
+		N_("Try a stored key at its vendor"), MAY_OPERATE, EPF_LONG, BODY_DOC, NULL,
+		&keytest_fields, .errors = errs_test},
+	{EP_KEY_ROTATE, KEYS, HTTP_POST, KEY "/rotate", "key_rotate",
+		N_("Replace the secret of a key"), MAY_OPERATE, EPF_IF_MATCH, BODY_DOC,
+		&rotate_fields, &key_view_fields, .errors = errs_change},
+	{EP_KEY_ENABLE, KEYS, HTTP_POST, KEY "/enable", "key_enable", N_("Enable a key"),
+		MAY_OPERATE, EPF_IDEMPOTENT, BODY_DOC, NULL, &key_view_fields, .errors = errs_act},
+	{EP_KEY_DISABLE, KEYS, HTTP_POST, KEY "/disable", "key_disable", N_("Disable a key"),
+		MAY_OPERATE, EPF_IDEMPOTENT, BODY_DOC, NULL, &key_view_fields, .errors = errs_act},
+	{EP_KEY_TEST_NEW, KEYS, HTTP_POST, "/api/v1/keys/test", "key_test_new",
+		N_("Try a key that is not saved yet; stores nothing"), MAY_OPERATE, EPF_LONG,
+		BODY_DOC, &key_fields, &keytest_fields, .errors = errs_test},
+	{EP_KEY_FINGERPRINT, KEYS, HTTP_POST, "/api/v1/keys/fingerprint", "key_fingerprint",
+		N_("Fingerprint of a key, and whether it is known; stores nothing"), MAY_OPERATE,
+		EPF_IDEMPOTENT, BODY_DOC, &key_fields, .errors = errs_test},
+	{EP_VENDOR_LIST, KEYS, .path = "/api/v1/vendors", .name = "vendor_list", LISTS,
+		.may = MAY_VIEW, .answer = &vendor_fields,
+		.summary = N_("List known vendors, services and engines")},
+	{EP_AUDIT_LIST, KEYS, .path = "/api/v1/audit", .name = "audit_list", LISTS,
+		.may = MAY_OPERATE, .answer = &audit_fields, .params = paged, .errors = errs_page,
+		.summary = N_("The audit log, newest first")},
+
+	{EP_SERVICE_LIST, REG, .path = "/api/v1/services", .name = "service_list", LISTS,
+		.may = MAY_VIEW, .answer = &service_fields,
+		.summary = N_("List services: the platform's own and the registered ones")},
+	{EP_SERVICE_CREATE, REG, HTTP_POST, "/api/v1/services", "service_create",
+		N_("Register an instance; the body names service and id"), MAY_REGISTER,
+		EPF_IDEMPOTENCY_KEY, BODY_DOC, &instance_fields, &instance_view_fields,
+		.errors = errs_doc},
+	{EP_SERVICE_GET, REG, .path = "/api/v1/services/{service}", .name = "service_get", GETS,
+		.may = MAY_VIEW, .answer = &service_fields, .errors = errs_get,
+		.summary = N_("Show a service and its instances")},
+	{EP_INSTANCE_PUT, REG, HTTP_PUT, INSTANCE, "instance_put",
+		N_("Register or replace an instance"), MAY_REGISTER, EPF_IDEMPOTENT | EPF_IF_MATCH,
+		BODY_DOC, &instance_fields, &instance_view_fields, .errors = errs_doc},
+	{EP_INSTANCE_GET, REG, .path = INSTANCE, .name = "instance_get", GETS, .may = MAY_VIEW,
+		.answer = &instance_view_fields, .errors = errs_get,
+		.summary = N_("Show an instance")},
+	{EP_INSTANCE_DELETE, REG, HTTP_DELETE, INSTANCE, "instance_delete",
+		N_("Remove an instance"), MAY_REGISTER, EPF_IDEMPOTENT, .errors = errs_act},
+	{EP_INSTANCE_HEARTBEAT, REG, HTTP_POST, INSTANCE "/heartbeat", "instance_heartbeat",
+		N_("Tell that an instance lives"), MAY_REGISTER, EPF_IDEMPOTENT, BODY_DOC, NULL,
+		&instance_view_fields, .errors = errs_get},
+	{EP_INSTANCE_DRAIN, REG, HTTP_POST, INSTANCE "/drain", "instance_drain",
+		N_("Take an instance out for new requests"), MAY_OPERATE, EPF_IDEMPOTENT, BODY_DOC,
+		NULL, &instance_view_fields, .errors = errs_act},
+	{EP_INSTANCE_UNDRAIN, REG, HTTP_POST, INSTANCE "/undrain", "instance_undrain",
+		N_("Put an instance back"), MAY_OPERATE, EPF_IDEMPOTENT, BODY_DOC, NULL,
+		&instance_view_fields, .errors = errs_act},
+	{EP_INSTANCE_CHECK, REG, HTTP_POST, INSTANCE "/check", "instance_check",
+		N_("Probe an instance now"), MAY_OPERATE, EPF_LONG, BODY_DOC, NULL,
+		&instance_view_fields, .errors = errs_get},
+
+	{EP_ROUTE_DECIDE, ROUT, HTTP_POST, "/api/v1/route/{feature}", "route_decide",
+		N_("Explain a decision; runs nothing, bills nothing"), MAY_VIEW, EPF_IDEMPOTENT,
+		BODY_DOC, NULL, &decision_fields, .errors = errs_route},
+	{EP_ROUTE_LIST, ROUT, .path = "/api/v1/routes", .name = "route_list", LISTS,
+		.may = MAY_VIEW, .answer = &route_fields, .summary = N_("The live route table")},
+	{EP_ROUTE_GET, ROUT, .path = "/api/v1/routes/{feature}", .name = "route_get", LISTS,
+		.may = MAY_VIEW, .answer = &route_fields, .errors = errs_get,
+		.summary = N_("The live routes of a feature")},
+	{EP_ROUTE_PATCH, ROUT, HTTP_PATCH, "/api/v1/routes/{feature}/{target…}", "route_patch",
+		N_("Override weight or drain a target for a time"), MAY_OPERATE, 0, BODY_DOC,
+		&route_patch_fields, &route_fields, .params = route_patch_params,
+		.errors = errs_change},
+	{EP_DECISION_LIST, ROUT, .path = "/api/v1/decisions", .name = "decision_list", LISTS,
+		.may = MAY_VIEW, .answer = &decision_fields, .params = decision_list_params,
+		.errors = errs_page, .summary = N_("Recent decisions that were kept")},
+	{EP_DECISION_GET, ROUT, .path = "/api/v1/decisions/{id}", .name = "decision_get", GETS,
+		.may = MAY_VIEW, .answer = &decision_fields, .errors = errs_decision,
+		.summary = N_("Show a decision record")},
+
+	{EP_STATUS, GW, .path = "/api/v1/status", .name = "status", GETS, .may = MAY_VIEW,
+		.answer = &status_fields,
+		.summary = N_("All the dashboard needs in one call; 304 when unchanged")},
+	{EP_EVENTS, GW, HTTP_GET, "/api/v1/events", "events",
+		N_("Traffic, health, key and config events as they come"), MAY_VIEW,
+		EPF_IDEMPOTENT | EPF_STREAM | EPF_LONG, .answer = &event_fields, .list = true,
+		.params = event_params},
+	{EP_SERIES, GW, .path = "/api/v1/metrics/series", .name = "series", GETS, .may = MAY_VIEW,
+		.params = series_params, .summary = N_("The agent's own figures over time")},
+	{EP_INVOKE, GW, .path = "/api/v1/invoke/{feature}", .name = "invoke", CALLS,
+		.flags = EPF_STREAM, .body = BODY_IMAGE,
+		.summary = N_("Call a feature; body and answer as its endpoint has them")},
+
+	{EP_CHAT, GW, .path = "/v1/chat/completions", .name = "chat", CALLS,
+		.flags = EPF_STREAM | EPF_BARE_PREFIX, .body = BODY_CHAT,
+		.summary = N_("Chat completion, JSON or SSE")},
+	{EP_COMPLETIONS, GW, .path = "/v1/completions", .name = "completions", CALLS,
+		.flags = EPF_STREAM | EPF_BARE_PREFIX, .body = BODY_CHAT,
+		.summary = N_("Text completion, JSON or SSE")},
+	{EP_EMBEDDINGS, GW, .path = "/v1/embeddings", .name = "embeddings", CALLS,
+		.flags = EPF_BARE_PREFIX, .body = BODY_CHAT, .summary = N_("Embeddings")},
+	{EP_IMAGES, GW, .path = "/v1/images/generations", .name = "images", CALLS,
+		.flags = EPF_BARE_PREFIX, .body = BODY_IMAGE, .summary = N_("Make images")},
+	{EP_MODEL_LIST, GW, HTTP_GET, "/v1/models", "model_list", N_("List what can be called"),
+		MAY_CALL, EPF_IDEMPOTENT | EPF_BARE_PREFIX, .errors = errs_model},
+	{EP_MODEL_GET, GW, HTTP_GET, "/v1/models/{model…}", "model_get", N_("Show one of them"),
+		MAY_CALL, EPF_IDEMPOTENT | EPF_BARE_PREFIX, .errors = errs_model},
+};
+_Static_assert(ARRAY_LEN(rows) == EP_COUNT, "one row per endpoint");
+
+const struct endpoint *endpoint_row(enum endpoint_id id)
+{
+	return &rows[id];
+}
+
+const struct endpoint *endpoints_all(size_t *ret_n)
+{
+	*ret_n = ARRAY_LEN(rows);
+	return rows;
+}
+
+const struct service_row *service_row(enum service_id id)
+{
+	return &services[id];
+}
+
+const struct body_limit *body_limit(enum body_class c)
+{
+	return &limits[c];
+}
+
+const enum err_code *endpoint_common_errors(const struct endpoint *ep, bool identity)
+{
+	if (!identity)
+		return common_errors;
+	return ep->may == MAY_ANY || ep->may == MAY_CALL ? common_errors + ARRAY_LEN(common_errors) - 1
+							  : identity_errors;
+}
