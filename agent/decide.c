@@ -412,6 +412,7 @@ void decide(const struct route *route, const struct decide_request *req, int64_t
 	ret->chosen = -1;
 	ret->reason = NULL;
 	ret->draw = draw;
+	ret->at_us = now_us;
 	ret->fallback_n = 0;
 	for (size_t i = 0; i < ret->n; i++) {
 		struct verdict *v = &ret->v[i];

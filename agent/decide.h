@@ -55,6 +55,7 @@ struct decision {
 	int chosen; // index, -1 nothing fits
 	const char *reason; // "priority", "weighted_draw", "round_robin", "least_inflight", "only_one"
 	double draw;
+	int64_t at_us; // monotonic time it was made
 	int fallback[DECIDE_FALLBACK_MAX]; // further candidates in the order they would be tried
 	size_t fallback_n;
 	struct verdict v[DECIDE_MAX];

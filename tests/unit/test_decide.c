@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: MIT
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "tests/unit/routes.h"
+
+#define NOW INT64_C(1000000000)
+#define WALL INT64_C(1795000000000)
+
+static struct decision d;
+
+static const struct decision *run(struct test_route *t, double draw)
+{
+	struct decide_request req = test_request();
+	decide(&t->route, &req, NOW, WALL, draw, &d);
+	return &d;
+}
+
+// --- every reason, one at a time, on a route of one key or one instance ---
+
+typedef void (*spoil_fn)(struct test_route *t, struct decide_request *req);
+
+static void target_off(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->target[0].enabled = false;
+}
+static void key_off(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->key[0].doc.enabled = false;
+}
+static void instance_off(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->instance[0].doc.enabled = false;
+}
+static void instance_draining(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->instance[0].doc.draining = true;
+}
+static void live_drain(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->live[0].drained = 1;
+}
+static void target_drain_for_a_while(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->target_live[0].drained = 1;
+	t->target_live[0].override_until_us = NOW + 1;
+}
+static void drain_ran_out(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->target_live[0].drained = 1;
+	t->target_live[0].override_until_us = NOW;
+}
+static void keyless(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->v[0].key = NULL;
+	t->v[0].live = NULL;
+}
+static void key_expired(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->key[0].doc.expires_at = WALL;
+}
+static void key_refused(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->live[0].fault = LIVE_KEY_INVALID;
+}
+static void no_quota(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->live[0].fault = LIVE_KEY_NO_QUOTA;
+}
+static void model_gone(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->target_live[0].fault = LIVE_MODEL_GONE;
+}
+static void unspoken(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->v[0].unspoken = true;
+}
+static void other_offer(struct test_route *t UNUSED, struct decide_request *req)
+{
+	req->offer = OFFER_CHAT;
+}
+static const char *two_models[] = {"sdxl", "sd15"};
+static void model_missing(struct test_route *t, struct decide_request *req)
+{
+	t->instance[0].doc.models = (struct strv){two_models, 2};
+	req->model = "flux";
+}
+static void model_listed(struct test_route *t, struct decide_request *req)
+{
+	t->instance[0].doc.models = (struct strv){two_models, 2};
+	req->model = "sd15";
+}
+static void beat_missed(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->instance[0].doc.ttl_s = 30;
+	t->live[0].last_beat_us = NOW - 30 * 1000000 - 1;
+}
+static void beat_in_time(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->instance[0].doc.ttl_s = 30;
+	t->live[0].last_beat_us = NOW - 30 * 1000000;
+}
+static void critical(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->live[0].health = HEALTH_CRITICAL;
+}
+static void cooling(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->live[0].cooldown_until_us = NOW + 1;
+}
+static void cooled_down(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->live[0].cooldown_until_us = NOW;
+}
+static void open_breaker(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->live[0].breaker = BREAKER_OPEN;
+	t->live[0].breaker_until_us = NOW + 1;
+}
+static void trial_out(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->live[0].breaker = BREAKER_HALF_OPEN;
+	t->live[0].half_open_busy = 1;
+}
+static void rpm_used_up(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->key[0].doc.limits.rpm = 60; // one a second, 6 ahead
+	t->live[0].tat_us = NOW + 6 * 1000000;
+}
+static void key_full(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->key[0].doc.limits.concurrency = 2;
+	t->live[0].inflight = 2;
+}
+static void instance_full(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->instance[0].doc.capacity.max_concurrency = 1;
+	t->live[0].inflight = 1;
+}
+static void tried(struct test_route *t UNUSED, struct decide_request *req)
+{
+	decide_tried(req, 0);
+}
+static void tried_and_cooling(struct test_route *t, struct decide_request *req)
+{
+	decide_tried(req, 0);
+	t->live[0].cooldown_until_us = NOW + 1;
+}
+static void late(struct test_route *t UNUSED, struct decide_request *req)
+{
+	req->deadline_us = NOW + DECIDE_MIN_LEFT_US - 1;
+}
+static void feature_off(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->feature.doc.enabled = false;
+}
+
+static const struct {
+	const char *name;
+	bool self_hosted;
+	spoil_fn spoil;
+	enum skip want;
+} reasons[] = {
+	{"target disabled", false, target_off, SKIP_DISABLED},
+	{"key disabled", false, key_off, SKIP_DISABLED},
+	{"instance disabled", true, instance_off, SKIP_DISABLED},
+	{"instance draining", true, instance_draining, SKIP_DRAINED},
+	{"drained live", true, live_drain, SKIP_DRAINED},
+	{"target drained", false, target_drain_for_a_while, SKIP_DRAINED},
+	{"drain ran out", false, drain_ran_out, SKIP_NONE},
+	{"no key", false, keyless, SKIP_NO_KEY},
+	{"key expired", false, key_expired, SKIP_KEY_INVALID},
+	{"key refused", false, key_refused, SKIP_KEY_INVALID},
+	{"no quota", false, no_quota, SKIP_KEY_NO_QUOTA},
+	{"model gone", false, model_gone, SKIP_MODEL_GONE},
+	{"no adapter", false, unspoken, SKIP_CAPABILITY_MISSING},
+	{"other endpoint", false, other_offer, SKIP_CAPABILITY_MISSING},
+	{"model not served", true, model_missing, SKIP_MODEL_UNKNOWN},
+	{"model served", true, model_listed, SKIP_NONE},
+	{"heartbeat late", true, beat_missed, SKIP_HEARTBEAT_EXPIRED},
+	{"heartbeat in time", true, beat_in_time, SKIP_NONE},
+	{"probes fail", true, critical, SKIP_UNHEALTHY},
+	{"cooling", false, cooling, SKIP_COOLDOWN},
+	{"cooled down", false, cooled_down, SKIP_NONE},
+	{"breaker open", false, open_breaker, SKIP_BREAKER_OPEN},
+	{"trial out", false, trial_out, SKIP_HALF_OPEN_BUSY},
+	{"rpm", false, rpm_used_up, SKIP_RATE_LIMITED_RPM},
+	{"key concurrency", false, key_full, SKIP_CONCURRENCY_FULL},
+	{"instance concurrency", true, instance_full, SKIP_CONCURRENCY_FULL},
+	{"tried", false, tried, SKIP_ALREADY_ATTEMPTED},
+	{"tried and cooling", false, tried_and_cooling, SKIP_COOLDOWN},
+	{"late", false, late, SKIP_DEADLINE_TOO_SHORT},
+	{"feature off", false, feature_off, SKIP_FEATURE_OFF},
+};
+
+static void every_reason(void **state UNUSED)
+{
+	for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
+		struct test_route *t = test_route_new(STRAT_PRIORITY);
+		if (reasons[i].self_hosted)
+			test_route_instance(t, 0, 1);
+		else
+			test_route_key(t, 1, TIER_PRIMARY, 1);
+		struct decide_request req = test_request();
+		reasons[i].spoil(t, &req);
+		decide(&t->route, &req, NOW, WALL, 0, &d);
+		if (d.v[0].skip != reasons[i].want)
+			fail_msg("%s: %s", reasons[i].name, skip_name(d.v[0].skip));
+		assert_int_equal(d.chosen, reasons[i].want == SKIP_NONE ? 0 : -1);
+		test_route_free(t);
+	}
+}
+
+static void half_open_lets_one_through(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_PRIORITY);
+	test_route_key(t, 1, TIER_PRIMARY, 1);
+	t->live[0].breaker = BREAKER_OPEN;
+	t->live[0].breaker_until_us = NOW;
+	assert_int_equal(run(t, 0)->chosen, 0);
+	assert_true(d.v[0].trial);
+	assert_int_equal(t->live[0].half_open_busy, 0); // a decision changes nothing
+	test_route_free(t);
+}
+
+// --- order, tier, strategies ---
+
+static void order_then_tier_then_weight(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_PRIORITY);
+	test_route_instance(t, 0, 1);
+	test_route_key(t, 1, TIER_PRIMARY, 1);
+	test_route_key(t, 1, TIER_PRIMARY, 9);
+	test_route_key(t, 1, TIER_BACKUP, 99);
+	test_route_key(t, 2, TIER_PRIMARY, 99);
+	run(t, 0);
+	assert_int_equal(d.chosen, 0);
+	assert_string_equal(d.reason, "priority");
+	const int want[] = {2, 1, 3, 4};
+	assert_int_equal(d.fallback_n, 4);
+	assert_memory_equal(d.fallback, want, sizeof(want));
+	t->live[0].health = HEALTH_CRITICAL;
+	assert_int_equal(run(t, 0)->chosen, 2);
+	test_route_free(t);
+}
+
+static void only_one_says_so(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_WEIGHTED);
+	test_route_key(t, 1, TIER_PRIMARY, 1);
+	test_route_key(t, 1, TIER_PRIMARY, 1);
+	t->key[0].doc.enabled = false;
+	assert_int_equal(run(t, 0.2)->chosen, 1);
+	assert_string_equal(d.reason, "only_one");
+	assert_true(d.v[1].share == 1.0);
+	test_route_free(t);
+}
+
+static void weighted_follows_the_draw(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_WEIGHTED);
+	test_route_key(t, 1, TIER_PRIMARY, 70);
+	test_route_key(t, 1, TIER_PRIMARY, 30);
+	test_route_key(t, 1, TIER_PRIMARY, 0);
+	assert_int_equal(run(t, 0)->chosen, 0);
+	assert_string_equal(d.reason, "weighted_draw");
+	assert_true(d.v[0].share > 0.699 && d.v[0].share < 0.701);
+	assert_int_equal(run(t, 0.699)->chosen, 0);
+	assert_int_equal(run(t, 0.701)->chosen, 1);
+	assert_int_equal(run(t, 0.999999)->chosen, 1);
+	assert_int_equal(d.fallback[0], 0);
+	assert_int_equal(d.fallback[1], 2); // no share: the last resort
+	int again = run(t, 0.3)->chosen;
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(run(t, 0.3)->chosen, again);
+	test_route_free(t);
+}
+
+static void weighted_spreads_the_second_choice(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_WEIGHTED);
+	test_route_key(t, 1, TIER_PRIMARY, 50);
+	test_route_key(t, 1, TIER_PRIMARY, 30);
+	test_route_key(t, 1, TIER_PRIMARY, 20);
+	int second[3] = {0};
+	for (int i = 0; i < 5000; i++) { // draws that chose the first
+		assert_int_equal(run(t, i / 10000.0)->chosen, 0);
+		second[d.fallback[0]]++;
+	}
+	assert_in_range(second[1], 2950, 3050);
+	assert_in_range(second[2], 1950, 2050);
+	test_route_free(t);
+}
+
+static void all_weightless_share_alike(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_WEIGHTED);
+	test_route_key(t, 1, TIER_PRIMARY, 0);
+	test_route_key(t, 1, TIER_PRIMARY, 0);
+	assert_int_equal(run(t, 0.4)->chosen, 0);
+	assert_int_equal(run(t, 0.6)->chosen, 1);
+	test_route_free(t);
+}
+
+static void an_override_outweighs_the_plan(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_WEIGHTED);
+	test_route_key(t, 1, TIER_PRIMARY, 1);
+	test_route_key(t, 1, TIER_PRIMARY, 1);
+	t->live[0].weight_override = 0;
+	assert_int_equal(run(t, 0)->chosen, 1);
+	t->live[0].override_until_us = NOW; // ran out
+	assert_int_equal(run(t, 0)->chosen, 0);
+	test_route_free(t);
+}
+
+static void round_robin_reads_the_turn(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_ROUND_ROBIN);
+	for (int i = 0; i < 3; i++)
+		test_route_key(t, 1, TIER_PRIMARY, 1);
+	for (int i = 0; i < 7; i++) {
+		assert_int_equal(run(t, 0.5)->chosen, i % 3);
+		assert_int_equal(run(t, 0.9)->chosen, i % 3); // asking does not turn it
+		assert_int_equal(d.fallback[0], (i + 1) % 3);
+		decide_turn(&t->route);
+	}
+	assert_string_equal(d.reason, "round_robin");
+	test_route_free(t);
+}
+
+static void least_inflight_per_weight(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_LEAST_INFLIGHT);
+	test_route_key(t, 1, TIER_PRIMARY, 1);
+	test_route_key(t, 1, TIER_PRIMARY, 4);
+	test_route_key(t, 1, TIER_PRIMARY, 1);
+	t->live[0].inflight = 2;
+	t->live[1].inflight = 4;
+	t->live[2].inflight = 3;
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(run(t, i / 10.0)->chosen, 1);
+		assert_int_equal(d.fallback[0], 0);
+		assert_int_equal(d.fallback[1], 2);
+	}
+	assert_string_equal(d.reason, "least_inflight");
+	t->live[0].inflight = t->live[1].inflight = t->live[2].inflight = 0;
+	int seen[3] = {0};
+	for (int i = 0; i < 30; i++)
+		seen[run(t, i / 30.0)->chosen]++;
+	assert_int_equal(seen[0], 10); // idle: the draw spreads them
+	assert_int_equal(seen[1], 10);
+	test_route_free(t);
+}
+
+static void too_many_are_cut_and_said(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_WEIGHTED);
+	for (int i = 0; i < DECIDE_MAX + 5; i++)
+		test_route_key(t, 1, TIER_PRIMARY, 1);
+	run(t, 0.99999);
+	assert_true(d.truncated);
+	assert_int_equal(d.n, DECIDE_MAX);
+	assert_int_equal(d.chosen, DECIDE_MAX - 1);
+	assert_int_equal(d.fallback_n, DECIDE_FALLBACK_MAX);
+	test_route_free(t);
+}
+
+static void an_empty_route_fits_nothing(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_WEIGHTED);
+	assert_int_equal(run(t, 0.5)->chosen, -1);
+	assert_false(decide_all_limited(&d));
+	decide_turn(&t->route);
+	test_route_free(t);
+}
+
+static void all_limited_says_when(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_PRIORITY);
+	for (int i = 0; i < 3; i++)
+		test_route_key(t, 1, TIER_PRIMARY, 1);
+	t->live[0].cooldown_until_us = NOW + 900;
+	t->live[1].cooldown_until_us = NOW + 300;
+	t->key[2].doc.enabled = false;
+	run(t, 0);
+	assert_true(decide_all_limited(&d));
+	assert_true(decide_retry_at_us(&d) == NOW + 300);
+	t->key[2].doc.enabled = true;
+	t->live[2].fault = LIVE_KEY_INVALID;
+	run(t, 0);
+	assert_false(decide_all_limited(&d));
+	test_route_free(t);
+}
+
+static void every_code_has_its_name(void **state UNUSED)
+{
+	for (int i = SKIP_NONE + 1; i < SKIP_COUNT; i++)
+		assert_true(strlen(skip_name(i)) > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_reason),
+		cmocka_unit_test(half_open_lets_one_through),
+		cmocka_unit_test(order_then_tier_then_weight),
+		cmocka_unit_test(only_one_says_so),
+		cmocka_unit_test(weighted_follows_the_draw),
+		cmocka_unit_test(weighted_spreads_the_second_choice),
+		cmocka_unit_test(all_weightless_share_alike),
+		cmocka_unit_test(an_override_outweighs_the_plan),
+		cmocka_unit_test(round_robin_reads_the_turn),
+		cmocka_unit_test(least_inflight_per_weight),
+		cmocka_unit_test(too_many_are_cut_and_said),
+		cmocka_unit_test(an_empty_route_fits_nothing),
+		cmocka_unit_test(all_limited_says_when),
+		cmocka_unit_test(every_code_has_its_name),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

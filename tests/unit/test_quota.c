@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "agent/quota.h"
+
+static void no_limit_never_says_no(void **state UNUSED)
+{
+	struct quota q = quota_per_minute(0, 0);
+	_Atomic int64_t tat = INT64_MAX;
+	assert_true(quota_take(q, &tat, 0, NULL));
+	assert_true(quota_until_us(q, INT64_MAX, 0) == 0);
+}
+
+static void says_when_the_next_fits(void **state UNUSED)
+{
+	struct quota q = quota_per_minute(60, 1);
+	_Atomic int64_t tat = 0;
+	int64_t until = 0, now = 5000000;
+	assert_true(quota_take(q, &tat, now, &until));
+	assert_false(quota_take(q, &tat, now, &until));
+	assert_true(until == now + 1000000);
+	assert_false(quota_take(q, &tat, until - 1, NULL));
+	assert_true(quota_take(q, &tat, until, NULL));
+}
+
+// Product promise: in any minute at most limit + burst, burst a tenth of the limit.
+static void any_minute_holds_the_bound(void **state UNUSED)
+{
+	const int limits[] = {1, 7, 60, 600, 6000};
+	for (size_t k = 0; k < ARRAY_LEN(limits); k++) {
+		struct quota q = quota_per_minute(limits[k], 0);
+		int bound = limits[k] + (limits[k] >= 20 ? limits[k] / 10 : 1);
+		_Atomic int64_t tat = 0;
+		int taken = 0;
+		int64_t start = 1000000000; // idle before: the burst is full
+		for (int64_t now = start; now < start + 60000000; now += 1000)
+			taken += quota_take(q, &tat, now, NULL);
+		assert_in_range(taken, limits[k], bound);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_limit_never_says_no),
+		cmocka_unit_test(says_when_the_next_fits),
+		cmocka_unit_test(any_minute_holds_the_bound),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
