@@ -8,6 +8,7 @@ without having counted anything counts as one failure, and so does a run without
   --variant asan|tsan|cov   use that build; tsan runs the agent's tests only
   --fuzz SECONDS            run the fuzzers instead
   --only NAME               one runner: lint, unit, pytest or sdk
+  --unbuilt                 the build failed: that is a failure, but what was built is tested
 """
 import argparse
 import concurrent.futures
@@ -249,6 +250,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", default="", choices=("", "asan", "tsan", "cov"))
     parser.add_argument("--only", choices=("lint", "unit", "pytest", "sdk"))
+    parser.add_argument("--unbuilt", action="store_true")
     parser.add_argument("--fuzz", type=int, metavar="SECONDS")
     args = parser.parse_args()
     os.chdir(ROOT)
@@ -259,6 +261,9 @@ def main():
     if args.only:
         runners = [r for r in runners if r.__name__ == args.only]
     results = []
+    if args.unbuilt:
+        results.append(Result("build"))
+        results[0].fail("build: something did not compile or link; see above")
     for runner in runners:
         began = time.monotonic()
         print(f"running {runner.__name__} …", flush=True)
