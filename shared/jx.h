@@ -8,6 +8,7 @@
 #include "shared/err.h"
 #include "shared/field.h"
 #include "shared/jscan.h"
+#include "shared/secret.h"
 #include "shared/str.h"
 
 struct jx; // a JSON value, opaque

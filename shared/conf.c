@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include "shared/conf.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shared/text.h"
+
+static bool is_key(const char *s)
+{
+	if (!*s || (*s >= '0' && *s <= '9'))
+		return false;
+	for (; *s; s++)
+		if (!((*s >= 'A' && *s <= 'Z') || (*s >= 'a' && *s <= 'z') ||
+			    (*s >= '0' && *s <= '9') || *s == '_'))
+			return false;
+	return true;
+}
+
+static char *trim(char *s)
+{
+	size_t n;
+
+	s += strspn(s, " \t\r\n");
+	n = strlen(s);
+	while (n && strchr(" \t\r\n", s[n - 1]))
+		s[--n] = '\0';
+	return s;
+}
+
+// Removes quotes in place; in double quotes and outside, a backslash takes the next character.
+static bool unquote(char *s)
+{
+	char *to = s, quote = 0;
+
+	if (*s == '"' || *s == '\'')
+		quote = *s++;
+	for (; *s && *s != quote; s++) {
+		if (*s == '\\' && quote != '\'' && s[1])
+			s++;
+		*to++ = *s;
+	}
+	if (quote && (*s != quote || s[1]))
+		return false;
+	*to = '\0';
+	return true;
+}
+
+enum err_code conf_line(char *line, const char **ret_key, const char **ret_value, struct err *err)
+{
+	char *key = trim(line), *eq;
+
+	*ret_key = NULL;
+	if (!*key || *key == '#' || *key == ';')
+		return ERR_OK;
+	eq = strchr(key, '=');
+	if (!eq)
+		return err_set(err, ERR_CONFIG_INVALID, _("a line is KEY=value or a comment"));
+	*eq = '\0';
+	key = trim(key);
+	eq = trim(eq + 1);
+	if (!is_key(key))
+		return err_set(err, ERR_CONFIG_INVALID, _("the name before = is not a setting's"));
+	if (!unquote(eq))
+		return err_set(err, ERR_CONFIG_INVALID, _("a quote is not closed"));
+	*ret_key = key;
+	*ret_value = eq;
+	return ERR_OK;
+}
+
+static enum err_code read_lines(FILE *f, conf_pair_fn fn, void *arg, int *line, struct err *err)
+{
+	char text[CONF_LINE_MAX];
+	enum err_code code = ERR_OK;
+
+	while (!code && fgets(text, sizeof(text), f)) {
+		const char *key, *value;
+
+		++*line;
+		if (!strchr(text, '\n') && !feof(f))
+			return err_set(err, ERR_CONFIG_INVALID, _("the line is too long"));
+		code = conf_line(text, &key, &value, err);
+		if (!code && key)
+			code = fn(arg, key, value, *line, err);
+	}
+	return code;
+}
+
+enum err_code conf_read(const char *path, conf_pair_fn fn, void *arg, struct err *err)
+{
+	FILE *f = fopen(path, "re");
+	enum err_code code;
+	char why[ERR_TEXT_MAX];
+	int line = 0;
+
+	if (!f)
+		return err_set(err, ERR_CONFIG_INVALID, _("cannot read %s: %s"), path,
+			strerror(errno));
+	code = read_lines(f, fn, arg, &line, err);
+	fclose(f);
+	if (code && err && !strstr(err->message, path)) {
+		snprintf(why, sizeof(why), "%s", err->message);
+		snprintf(err->message, sizeof(err->message), "%.100s:%d: %.120s", path, line, why);
+	}
+	return code;
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+#include "shared/http.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/clock.h"
+#include "shared/mem.h"
+#include "shared/str.h"
+#include "shared/text.h"
+#include "shared/version.h"
+
+#define FDS_MAX 8
+
+struct http {
+	CURLM *multi;
+	struct http_call *calls; // running
+	size_t running;
+	bool tls_ready;
+};
+
+struct http_call {
+	struct http *h;
+	struct http_call *prev, *next;
+	CURL *easy;
+	struct curl_slist *headers;
+	struct str body_out, body, content_type, etag, request_id;
+	bool (*on_data)(void *arg, struct slice bytes);
+	void (*on_done)(void *arg, enum err_code code, const struct http_response *res,
+		const struct err *err);
+	void *arg;
+	int64_t start_us;
+	bool stopped, too_large;
+	char why[CURL_ERROR_SIZE];
+};
+
+struct http *http_new(void)
+{
+	struct http *h = mem_zalloc(1, sizeof(*h));
+
+	// TLS is set up only when a call wants it: it costs a short command several milliseconds.
+	if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK || !(h->multi = curl_multi_init())) {
+		free(h);
+		return NULL;
+	}
+	return h;
+}
+
+static void unlink_call(struct http_call *c)
+{
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		c->h->calls = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	c->h->running--;
+}
+
+static void free_call(struct http_call *c)
+{
+	unlink_call(c);
+	curl_multi_remove_handle(c->h->multi, c->easy);
+	curl_easy_cleanup(c->easy);
+	for (struct curl_slist *l = c->headers; l; l = l->next)
+		secret_wipe(l->data, strlen(l->data)); // one of them may hold the token
+	curl_slist_free_all(c->headers);
+	secret_wipe(c->body_out.p, c->body_out.n);
+	str_release(&c->body_out);
+	str_release(&c->body);
+	str_release(&c->content_type);
+	str_release(&c->etag);
+	str_release(&c->request_id);
+	free(c);
+}
+
+void http_cancel(struct http_call *c)
+{
+	free_call(c);
+}
+
+void http_free(struct http *h)
+{
+	if (!h)
+		return;
+	while (h->calls)
+		free_call(h->calls);
+	curl_multi_cleanup(h->multi);
+	curl_global_cleanup();
+	free(h);
+}
+
+static size_t on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct http_call *c = arg;
+
+	n *= size;
+	if (c->on_data) {
+		c->stopped = !c->on_data(c->arg, (struct slice){p, n});
+		return c->stopped ? 0 : n;
+	}
+	if (c->body.n + n > HTTP_BODY_MAX) {
+		c->too_large = true;
+		return 0;
+	}
+	str_add_n(&c->body, p, n);
+	return n;
+}
+
+static size_t on_header(char *p, size_t size, size_t n, void *arg)
+{
+	struct http_call *c = arg;
+	struct slice value = {p, n * size}, name = slice_cut(&value, ':');
+	struct str *to = slice_ieq_str(name, "content-type") ? &c->content_type
+		: slice_ieq_str(name, "etag")                ? &c->etag
+		: slice_ieq_str(name, "x-request-id")        ? &c->request_id
+							     : NULL;
+
+	if (to) {
+		str_clear(to);
+		str_add_slice(to, slice_trim(value));
+	}
+	return n * size;
+}
+
+static void add_header(struct http_call *c, const char *line)
+{
+	struct curl_slist *l = curl_slist_append(c->headers, line);
+
+	if (l)
+		c->headers = l;
+}
+
+static void set_headers(struct http_call *c, const struct http_request *r)
+{
+	struct str line = STR_INIT;
+
+	for (size_t i = 0; i < HTTP_HEADERS_MAX && r->headers[i]; i++)
+		add_header(c, r->headers[i]);
+	add_header(c, "Expect:");
+	if (r->token && r->token->n) {
+		str_reserve(&line, SECRET_MAX + 32);
+		str_add(&line, "Authorization: Bearer ");
+		str_add_slice(&line, secret_bytes(r->token));
+		add_header(c, str_text(&line));
+		secret_wipe(line.p, line.n);
+		str_release(&line);
+	}
+	curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
+}
+
+static void set_method(struct http_call *c, const struct http_request *r)
+{
+	if (r->has_body || r->body.n) {
+		str_add_slice(&c->body_out, r->body);
+		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, str_text(&c->body_out));
+		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body_out.n);
+	} else if (strcmp(r->method, "POST") == 0) {
+		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, "");
+		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE, 0L);
+	}
+	if (strcmp(r->method, "GET") != 0)
+		curl_easy_setopt(c->easy, CURLOPT_CUSTOMREQUEST, r->method);
+}
+
+static void set_options(struct http_call *c, const struct http_request *r)
+{
+	CURL *e = c->easy;
+
+	curl_easy_setopt(e, CURLOPT_URL, r->url);
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L);
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
+	curl_easy_setopt(e, CURLOPT_USERAGENT, YJ_NAME "/" YJ_VERSION);
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, 3000L);
+	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->why);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, c);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
+	curl_easy_setopt(e, CURLOPT_PRIVATE, c);
+	if (r->unix_socket)
+		curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, r->unix_socket);
+}
+
+struct http_call *http_start(struct http *h, const struct http_request *r)
+{
+	struct http_call *c = mem_zalloc(1, sizeof(*c));
+
+	if (!h->tls_ready && strncmp(r->url, "https:", 6) == 0)
+		h->tls_ready = curl_global_init(CURL_GLOBAL_SSL) == CURLE_OK;
+	c->h = h;
+	c->easy = curl_easy_init();
+	if (!c->easy)
+		abort(); // only memory can fail here
+	c->on_data = r->on_data;
+	c->on_done = r->on_done;
+	c->arg = r->arg;
+	c->start_us = clock_mono_us();
+	c->next = h->calls;
+	if (h->calls)
+		h->calls->prev = c;
+	h->calls = c;
+	h->running++;
+	set_options(c, r);
+	set_headers(c, r);
+	set_method(c, r);
+	curl_multi_add_handle(h->multi, c->easy);
+	return c;
+}
+
+static enum err_code classify(const struct http_call *c, CURLcode code, struct err *err)
+{
+	if (code == CURLE_OK || c->stopped)
+		return ERR_OK;
+	if (c->too_large)
+		return err_set(err, ERR_UPSTREAM_TOO_LARGE, _("the answer is larger than %d MiB"),
+			HTTP_BODY_MAX >> 20);
+	switch (code) {
+	case CURLE_OPERATION_TIMEDOUT:
+		return err_set(err, ERR_TIMED_OUT, _("no answer in time"));
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_URL_MALFORMAT:
+		return err_set(err, ERR_NOT_AN_AGENT, "%s",
+			c->why[0] ? c->why : curl_easy_strerror(code));
+	default:
+		return err_set(err, ERR_UNREACHABLE, "%s",
+			c->why[0] ? c->why : curl_easy_strerror(code));
+	}
+}
+
+static void finish(struct http_call *c, CURLcode result)
+{
+	struct http_response res = {.content_type = str_text(&c->content_type),
+		.etag = str_text(&c->etag),
+		.request_id = str_text(&c->request_id),
+		.body = str_slice(&c->body),
+		.took_us = clock_mono_us() - c->start_us};
+	struct err err = {0};
+	long status = 0;
+	enum err_code code = classify(c, result, &err);
+
+	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+	res.status = (int)status;
+	if (c->on_done)
+		c->on_done(c->arg, code, &res, &err);
+	free_call(c);
+}
+
+bool http_wait(struct http *h, int timeout_ms, const int *fds, size_t n)
+{
+	struct curl_waitfd extra[FDS_MAX];
+	int running = 0, ready = 0, left;
+	bool readable = false;
+	CURLMsg *msg;
+
+	n = MIN_OF(n, FDS_MAX);
+	for (size_t i = 0; i < n; i++)
+		extra[i] = (struct curl_waitfd){fds[i], CURL_WAIT_POLLIN, 0};
+	curl_multi_perform(h->multi, &running);
+	while ((msg = curl_multi_info_read(h->multi, &left)) != NULL) {
+		struct http_call *c = NULL;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &c);
+		finish(c, msg->data.result);
+		timeout_ms = 0;
+	}
+	curl_multi_poll(h->multi, extra, (unsigned)n, timeout_ms, &ready);
+	for (size_t i = 0; i < n; i++)
+		readable = readable || extra[i].revents;
+	return readable;
+}
+
+size_t http_running(const struct http *h)
+{
+	return h->running;
+}

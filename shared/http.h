@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// The console's HTTP client: any number of calls at once over one libcurl multi handle, kept
+// connections, no redirects, no proxy for loopback, bounded answers. Nothing blocks but http_wait.
+#ifndef YJ_SHARED_HTTP_H
+#define YJ_SHARED_HTTP_H
+
+#include "shared/arena.h"
+#include "shared/err.h"
+#include "shared/secret.h"
+
+#define HTTP_BODY_MAX (8 * 1024 * 1024)
+#define HTTP_HEADERS_MAX 12
+
+struct http;
+struct http_call;
+
+struct http_response {
+	int status; // 0 when there was none
+	const char *content_type, *etag, *request_id; // "" when absent; valid during the callback
+	struct slice body; // empty for streams
+	int64_t took_us;
+};
+
+struct http_request {
+	const char *method; // "GET"
+	const char *url; // borrowed for http_start only, like everything here but token and arg
+	const char *unix_socket; // path, NULL for TCP
+	const char *headers[HTTP_HEADERS_MAX]; // "Name: value", closed by NULL
+	struct slice body;
+	bool has_body;
+	const struct secret *token; // sent as a bearer token; borrowed until the call ends
+	int64_t timeout_ms; // 0: none
+	// For streams: bytes as they come; false ends the call with ERR_OK.
+	bool (*on_data)(void *arg, struct slice bytes);
+	// The end, once. code: ERR_OK when an answer came (whatever its status), ERR_UNREACHABLE,
+	// ERR_TIMED_OUT, ERR_NOT_AN_AGENT (no HTTP), ERR_UPSTREAM_TOO_LARGE.
+	void (*on_done)(void *arg, enum err_code code, const struct http_response *res,
+		const struct err *err);
+	void *arg;
+};
+
+struct http *http_new(void);
+void http_free(struct http *h); // cancels what runs, without callbacks
+struct http_call *http_start(struct http *h, const struct http_request *r);
+// No callback runs after it.
+void http_cancel(struct http_call *c);
+// Moves every call on and waits up to timeout_ms for something to happen, also on the n further
+// descriptors (readable). Returns true when one of those is readable.
+bool http_wait(struct http *h, int timeout_ms, const int *fds, size_t n);
+size_t http_running(const struct http *h);
+
+#endif

@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: MIT
+#include "shared/jx.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/clock.h"
+#include "shared/mem.h"
+#include "shared/text.h"
+#include "shared/utf8.h"
+
+#define PATH_MAX_LEN ERR_FIELD_MAX
+#define DEPTH_MAX 40 // of field sets
+#define JSON_MEMBER_MAX (64 * 1024)
+
+static const json_t *in(const struct jx *v)
+{
+	return (const json_t *)v;
+}
+
+static const struct jx *out(const json_t *v)
+{
+	return (const struct jx *)v;
+}
+
+static void drop(void *arg)
+{
+	json_decref(arg);
+}
+
+enum err_code jx_parse(struct slice text, struct jscan_limits limits, struct arena *a,
+	const struct jx **ret, struct err *err)
+{
+	json_error_t why;
+	json_t *root;
+	enum err_code code = jscan_check(text, limits, err);
+
+	if (code)
+		return code;
+	root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+	if (!root) {
+		code = json_error_code(&why) == json_error_duplicate_key ? ERR_JSON_DUPLICATE_KEY
+									  : ERR_JSON_INVALID;
+		return err_set(err, code, NULL);
+	}
+	arena_defer(a, drop, root);
+	*ret = out(root);
+	return ERR_OK;
+}
+
+// ---- decoding by rows ----
+
+struct decode {
+	struct arena *a;
+	struct err *err;
+	unsigned mode;
+	bool lax;
+	char path[PATH_MAX_LEN];
+	size_t path_n;
+};
+
+static enum err_code doc_in(struct decode *d, const struct field_set *set, const json_t *obj,
+	void *doc);
+
+static size_t push(struct decode *d, const char *name, ptrdiff_t index)
+{
+	size_t before = d->path_n;
+	int n;
+
+	if (index >= 0)
+		n = snprintf(d->path + before, sizeof(d->path) - before, "[%td]", index);
+	else
+		n = snprintf(d->path + before, sizeof(d->path) - before, "%s%s",
+			before ? "." : "", name ? name : "");
+	if (n > 0)
+		d->path_n = MIN_OF(before + (size_t)n, sizeof(d->path) - 1);
+	return before;
+}
+
+static void pop(struct decode *d, size_t before)
+{
+	d->path_n = before;
+	d->path[before] = '\0';
+}
+
+static enum err_code wrong_type(struct decode *d, const char *want)
+{
+	return err_field(d->err, ERR_FIELD_TYPE, d->path, _("%s must be %s"), d->path, want);
+}
+
+static enum err_code out_of_range(struct decode *d, const struct field *f, const char *what)
+{
+	if (f->min || f->max)
+		return err_field(d->err, ERR_FIELD_RANGE, d->path,
+			_("%s: %s must be between %lld and %lld"), d->path, what,
+			(long long)f->min, (long long)f->max);
+	return err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s: %s is out of range"), d->path,
+		what);
+}
+
+static enum err_code text_in(struct decode *d, const struct field *f, const json_t *v,
+	struct slice *ret)
+{
+	struct slice s = {json_string_value(v), json_string_length(v)};
+	size_t n;
+
+	if (!json_is_string(v))
+		return wrong_type(d, _("a string"));
+	n = utf8_count(s);
+	if ((f->min || f->max) && (n < (size_t)f->min || n > (size_t)f->max))
+		return out_of_range(d, f, _("length"));
+	if (f->choices && field_choice(f, s) < 0)
+		return err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s is not one of the choices"),
+			d->path);
+	if (s.n && !field_charset_ok(f->charset, s))
+		return err_field(d->err, ERR_FIELD_CHARSET, d->path,
+			_("%s has characters that are not allowed there"), d->path);
+	*ret = s;
+	return ERR_OK;
+}
+
+static enum err_code str_in(struct decode *d, const struct field *f, const json_t *v, void *at)
+{
+	struct slice s = {0};
+	enum err_code code = text_in(d, f, v, &s);
+
+	if (!code)
+		*(const char **)at = arena_slice(d->a, s);
+	return code;
+}
+
+static enum err_code enum_in(struct decode *d, const struct field *f, const json_t *v, void *at)
+{
+	struct str list = STR_INIT;
+	int i;
+
+	if (!json_is_string(v))
+		return wrong_type(d, _("a string"));
+	i = field_choice(f, (struct slice){json_string_value(v), json_string_length(v)});
+	if (i >= 0) {
+		*(int *)at = i;
+		return ERR_OK;
+	}
+	for (size_t k = 0; f->choices[k]; k++)
+		str_addf(&list, "%s%s", k ? ", " : "", f->choices[k]);
+	err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s is not one of the choices"), d->path);
+	err_hint(d->err, _("one of: %s"), str_text(&list));
+	str_release(&list);
+	return ERR_FIELD_RANGE;
+}
+
+static enum err_code int_in(struct decode *d, const struct field *f, const json_t *v, void *at)
+{
+	int64_t i;
+
+	if (json_is_real(v))
+		return err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s must be a whole number"),
+			d->path);
+	if (!json_is_integer(v))
+		return wrong_type(d, _("a whole number"));
+	i = json_integer_value(v);
+	if ((f->min || f->max) && (i < f->min || i > f->max))
+		return out_of_range(d, f, _("the value"));
+	*(int64_t *)at = i;
+	return ERR_OK;
+}
+
+static enum err_code num_in(struct decode *d, const struct field *f, const json_t *v, void *at)
+{
+	double x = json_number_value(v);
+
+	if (!json_is_number(v))
+		return wrong_type(d, _("a number"));
+	if ((f->min || f->max) && (x < (double)f->min || x > (double)f->max))
+		return out_of_range(d, f, _("the value"));
+	*(double *)at = x;
+	return ERR_OK;
+}
+
+static enum err_code time_in(struct decode *d, const json_t *v, void *at)
+{
+	struct slice s = {json_string_value(v), json_string_length(v)};
+
+	if (!json_is_string(v))
+		return wrong_type(d, _("a time"));
+	if (!clock_parse_rfc3339(s, at))
+		return err_field(d->err, ERR_FIELD_RANGE, d->path,
+			_("%s must be an RFC 3339 time such as 2026-11-23T10:00:00Z"), d->path);
+	return ERR_OK;
+}
+
+static enum err_code check_count(struct decode *d, const struct field *f, const json_t *v)
+{
+	if (!json_is_array(v))
+		return wrong_type(d, _("a list"));
+	// For string lists min and max speak of each string; the list has one bound for all.
+	if (json_array_size(v) > (f->type == FT_OBJV && f->max ? (size_t)f->max : 256))
+		return err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s has too many items"),
+			d->path);
+	return ERR_OK;
+}
+
+static enum err_code strv_in(struct decode *d, const struct field *f, const json_t *v, void *at)
+{
+	struct strv *list = at;
+	enum err_code code = check_count(d, f, v);
+	const char **items;
+
+	if (code)
+		return code;
+	items = arena_zalloc(d->a, json_array_size(v) + 1, sizeof(*items));
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		size_t before = push(d, NULL, (ptrdiff_t)i);
+
+		code = str_in(d, f, json_array_get(v, i), &items[i]);
+		if (code)
+			return code;
+		pop(d, before);
+	}
+	*list = (struct strv){items, json_array_size(v)};
+	return ERR_OK;
+}
+
+static enum err_code objv_in(struct decode *d, const struct field *f, const json_t *v, void *at)
+{
+	struct objv *list = at;
+	enum err_code code = check_count(d, f, v);
+	unsigned mode = d->mode;
+	char *items;
+
+	if (code)
+		return code;
+	items = arena_zalloc(d->a, json_array_size(v) + 1, f->sub->size);
+	d->mode = mode == JX_PATCH ? JX_CREATE : mode; // a list is replaced as a whole
+	for (size_t i = 0; i < json_array_size(v) && !code; i++) {
+		size_t before = push(d, NULL, (ptrdiff_t)i);
+		void *item = items + i * f->sub->size;
+
+		field_defaults(f->sub, item);
+		if (!json_is_object(json_array_get(v, i)))
+			return wrong_type(d, _("an object"));
+		code = doc_in(d, f->sub, json_array_get(v, i), item);
+		if (!code)
+			pop(d, before);
+	}
+	d->mode = mode;
+	*list = (struct objv){items, json_array_size(v)};
+	return code;
+}
+
+static enum err_code json_in(struct decode *d, const json_t *v, void *at)
+{
+	char *text;
+
+	if (!json_is_object(v) && !json_is_array(v))
+		return wrong_type(d, _("an object"));
+	text = json_dumps(v, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	if (!text || strlen(text) > JSON_MEMBER_MAX) {
+		free(text);
+		return err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s is too large"), d->path);
+	}
+	*(const char **)at = arena_strdup(d->a, text);
+	free(text);
+	return ERR_OK;
+}
+
+static void release_secret(void *arg)
+{
+	secret_release(arg);
+}
+
+static enum err_code secret_in(struct decode *d, const struct field *f, const json_t *v, void *at)
+{
+	struct secret *secret = at;
+	struct slice s = {0};
+	enum err_code code = text_in(d, f, v, &s);
+
+	if (code)
+		return code;
+	if (!secret->p)
+		arena_defer(d->a, release_secret, secret);
+	secret_set(secret, s.p, s.n);
+	secret_wipe((void *)(uintptr_t)s.p, s.n); // the tree's copy
+	return ERR_OK;
+}
+
+static enum err_code value_in(struct decode *d, const struct field *f, const json_t *v, void *at)
+{
+	switch (f->type) {
+	case FT_STR:
+		return str_in(d, f, v, at);
+	case FT_BOOL:
+		if (!json_is_boolean(v))
+			return wrong_type(d, _("true or false"));
+		*(bool *)at = json_is_true(v);
+		return ERR_OK;
+	case FT_INT:
+		return int_in(d, f, v, at);
+	case FT_NUM:
+		return num_in(d, f, v, at);
+	case FT_ENUM:
+		return enum_in(d, f, v, at);
+	case FT_TIME:
+		return time_in(d, v, at);
+	case FT_STRV:
+		return strv_in(d, f, v, at);
+	case FT_OBJ:
+		return json_is_object(v) ? doc_in(d, f->sub, v, at) : wrong_type(d, _("an object"));
+	case FT_OBJV:
+		return objv_in(d, f, v, at);
+	case FT_JSON:
+		return json_in(d, v, at);
+	case FT_SECRET:
+		return secret_in(d, f, v, at);
+	default:
+		return wrong_type(d, _("left out"));
+	}
+}
+
+// A null unsets: the value the row has when absent.
+static void unset(const struct field *f, void *at)
+{
+	const struct field_set one = {"", f, 1, 0};
+
+	switch (f->type) {
+	case FT_STR:
+	case FT_JSON:
+		*(const char **)at = NULL;
+		break;
+	case FT_STRV:
+		*(struct strv *)at = (struct strv){0};
+		break;
+	case FT_OBJV:
+		*(struct objv *)at = (struct objv){0};
+		break;
+	case FT_SECRET:
+		break;
+	default:
+		field_defaults(&one, (char *)at - f->offset);
+	}
+}
+
+static enum err_code unknown(struct decode *d, const struct field_set *set, const char *key)
+{
+	const char *names[128];
+	const char *near;
+	size_t n = 0, before = push(d, key, -1);
+
+	for (; n < set->n && n < ARRAY_LEN(names); n++)
+		names[n] = set->f[n].name;
+	near = text_closest(slice_of(key), names, n);
+	pop(d, before);
+	// The caller's own member name is no secret, but it is not echoed into the message either.
+	err_field(d->err, ERR_FIELD_UNKNOWN, d->path, _("%s has a field this document does not have"),
+		d->path_n ? d->path : set->name);
+	if (near)
+		err_hint(d->err, _("did you mean %s?"), near);
+	else
+		err_hint(d->err, _("see the schema %s in /openapi.json"), set->name);
+	return ERR_FIELD_UNKNOWN;
+}
+
+static enum err_code member_in(struct decode *d, const struct field *f, const json_t *v, void *doc)
+{
+	size_t before = push(d, f->name, -1);
+	enum err_code code = ERR_OK;
+
+	if ((f->flags & FF_READONLY) || f->offset == FIELD_NO_HOME) {
+		pop(d, before);
+		return ERR_OK; // what an answer had may be sent back
+	}
+	if (json_is_null(v) && !(f->flags & FF_REQUIRED))
+		unset(f, field_at(f, doc));
+	else
+		code = value_in(d, f, v, field_at(f, doc));
+	if (!code)
+		pop(d, before);
+	return code;
+}
+
+static enum err_code required(struct decode *d, const struct field_set *set, const json_t *obj)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		const struct field *f = &set->f[i];
+
+		if (!(f->flags & FF_REQUIRED) || (f->flags & FF_READONLY) ||
+			json_object_get(obj, f->name) ||
+			(f->type == FT_SECRET && d->mode == JX_REPLACE))
+			continue;
+		push(d, f->name, -1);
+		return err_field(
+			d->err, ERR_FIELD_REQUIRED, d->path, _("%s is required"), d->path);
+	}
+	return ERR_OK;
+}
+
+static enum err_code doc_in(struct decode *d, const struct field_set *set, const json_t *obj,
+	void *doc)
+{
+	const char *key;
+	json_t *v;
+	enum err_code code;
+
+	json_object_foreach ((json_t *)(uintptr_t)obj, key, v) {
+		const struct field *f = field_named(set, slice_of(key));
+
+		if (!f && d->lax)
+			continue;
+		code = f ? member_in(d, f, v, doc) : unknown(d, set, key);
+		if (code)
+			return code;
+	}
+	return d->mode == JX_PATCH ? ERR_OK : required(d, set, obj);
+}
+
+enum err_code jx_decode_value(const struct field_set *set, const struct jx *v, unsigned mode,
+	struct arena *a, void *doc, struct err *err)
+{
+	struct decode d = {.a = a, .err = err, .mode = mode & 0xff,
+		.lax = (mode & JX_ALLOW_UNKNOWN) != 0};
+
+	if (!json_is_object(in(v)))
+		return err_set(err, ERR_JSON_INVALID, _("the body is not a JSON object"));
+	if (d.mode != JX_PATCH)
+		field_defaults(set, doc);
+	return doc_in(&d, set, in(v), doc);
+}
+
+enum err_code jx_decode(const struct field_set *set, struct slice text, struct jscan_limits limits,
+	unsigned mode, struct arena *a, void *doc, struct err *err)
+{
+	const struct jx *root;
+	enum err_code code = jx_parse(text, limits, a, &root, err);
+
+	return code ? code : jx_decode_value(set, root, mode, a, doc, err);
+}
+
+// ---- reading ----
+
+const struct jx *jx_get(const struct jx *obj, const char *key)
+{
+	return out(json_object_get(in(obj), key));
+}
+
+const struct jx *jx_path(const struct jx *v, const char *path)
+{
+	char key[128];
+
+	while (v && *path) {
+		size_t n = strcspn(path, ".[");
+
+		if (*path == '[') {
+			char *end;
+
+			v = jx_at(v, strtoul(path + 1, &end, 10));
+			path = *end == ']' ? end + 1 : end;
+		} else if (n && n < sizeof(key)) {
+			memcpy(key, path, n);
+			key[n] = '\0';
+			v = jx_get(v, key);
+			path += n;
+		} else {
+			return NULL;
+		}
+		if (*path == '.')
+			path++;
+	}
+	return v;
+}
+
+size_t jx_len(const struct jx *v)
+{
+	return json_is_array(in(v)) ? json_array_size(in(v)) : json_object_size(in(v));
+}
+
+const struct jx *jx_at(const struct jx *arr, size_t i)
+{
+	return out(json_array_get(in(arr), i));
+}
+
+bool jx_next(const struct jx *obj, void **it, const char **ret_key, const struct jx **ret_value)
+{
+	json_t *o = (json_t *)(uintptr_t)obj;
+
+	*it = *it ? json_object_iter_next(o, *it) : json_object_iter(o);
+	if (!*it)
+		return false;
+	*ret_key = json_object_iter_key(*it);
+	*ret_value = out(json_object_iter_value(*it));
+	return true;
+}
+
+bool jx_is_str(const struct jx *v)
+{
+	return json_is_string(in(v));
+}
+
+bool jx_is_arr(const struct jx *v)
+{
+	return json_is_array(in(v));
+}
+
+bool jx_is_obj(const struct jx *v)
+{
+	return json_is_object(in(v));
+}
+
+bool jx_is_null(const struct jx *v)
+{
+	return !v || json_is_null(in(v));
+}
+
+bool jx_is_num(const struct jx *v)
+{
+	return json_is_number(in(v));
+}
+
+bool jx_is_bool(const struct jx *v)
+{
+	return json_is_boolean(in(v));
+}
+
+const char *jx_str(const struct jx *v, const char *absent)
+{
+	return json_is_string(in(v)) ? json_string_value(in(v)) : absent;
+}
+
+int64_t jx_int(const struct jx *v, int64_t absent)
+{
+	if (json_is_real(in(v)))
+		return (int64_t)json_real_value(in(v));
+	return json_is_integer(in(v)) ? json_integer_value(in(v)) : absent;
+}
+
+double jx_num(const struct jx *v, double absent)
+{
+	return json_is_number(in(v)) ? json_number_value(in(v)) : absent;
+}
+
+bool jx_bool(const struct jx *v, bool absent)
+{
+	return json_is_boolean(in(v)) ? json_is_true(in(v)) : absent;
+}
+
+static int append(const char *buf, size_t n, void *arg)
+{
+	str_add_n(arg, buf, n);
+	return 0;
+}
+
+void jx_write(const struct jx *v, int indent, struct str *ret)
+{
+	size_t flags = JSON_ENCODE_ANY | JSON_PRESERVE_ORDER;
+
+	flags |= indent ? JSON_INDENT((size_t)indent) : JSON_COMPACT;
+	if (!v)
+		str_add(ret, "null");
+	else
+		json_dump_callback(in(v), append, ret, flags);
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "shared/opt.h"
+
+#include <string.h>
+
+#include "shared/text.h"
+
+#define NAMES_MAX 128
+
+void opt_init(struct opt *o, const struct opt_row *rows, size_t n, int argc, char **argv)
+{
+	*o = (struct opt){.argv = argv, .argc = argc, .rows = rows, .n = n};
+}
+
+static enum err_code unknown(const struct opt *o, struct slice name, struct err *err)
+{
+	const char *names[NAMES_MAX], *near;
+	size_t n = 0;
+
+	for (; n < o->n && n < NAMES_MAX; n++)
+		names[n] = o->rows[n].name;
+	near = text_closest(name, names, n);
+	err_set(err, ERR_USAGE, _("unknown option --%.*s"), (int)MIN_OF(name.n, 40), name.p);
+	if (near)
+		err_hint(err, _("did you mean --%s?"), near);
+	else
+		err_hint(err, "%s", _("see --help"));
+	return ERR_USAGE;
+}
+
+static enum err_code take_value(struct opt *o, const struct opt_row *row, const char *given,
+	struct opt_next *ret, struct err *err)
+{
+	*ret = (struct opt_next){row, given};
+	if (!row->value) {
+		if (given)
+			return err_set(err, ERR_USAGE, _("--%s takes no value"), row->name);
+		return ERR_OK;
+	}
+	if (given)
+		return ERR_OK;
+	if (o->at >= o->argc)
+		return err_set(err, ERR_USAGE, _("--%s needs a value: %s"), row->name, row->value);
+	ret->value = o->argv[o->at++];
+	return ERR_OK;
+}
+
+static enum err_code long_option(struct opt *o, const char *word, struct opt_next *ret,
+	struct err *err)
+{
+	struct slice value = slice_of(word), name = slice_cut(&value, '=');
+
+	for (size_t i = 0; i < o->n; i++)
+		if (slice_eq_str(name, o->rows[i].name))
+			return take_value(o, &o->rows[i], value.p, ret, err);
+	return unknown(o, name, err);
+}
+
+static enum err_code short_option(struct opt *o, struct opt_next *ret, struct err *err)
+{
+	char letter = *o->cluster++;
+	const char *rest = *o->cluster ? o->cluster : NULL;
+
+	for (size_t i = 0; i < o->n; i++) {
+		const struct opt_row *row = &o->rows[i];
+
+		if (row->letter != letter)
+			continue;
+		if (row->value || !rest)
+			o->cluster = NULL;
+		if (row->value && rest && *rest == '=')
+			rest++;
+		return take_value(o, row, row->value ? rest : NULL, ret, err);
+	}
+	err_set(err, ERR_USAGE, _("unknown option -%c"), letter);
+	err_hint(err, "%s", _("see --help"));
+	return ERR_USAGE;
+}
+
+enum err_code opt_next(struct opt *o, struct opt_next *ret, bool *ret_end, struct err *err)
+{
+	const char *word;
+
+	*ret_end = false;
+	if (o->cluster)
+		return short_option(o, ret, err);
+	if (o->at >= o->argc) {
+		*ret_end = true;
+		return ERR_OK;
+	}
+	word = o->argv[o->at++];
+	if (!o->only_words && strcmp(word, "--") == 0) {
+		o->only_words = true;
+		return opt_next(o, ret, ret_end, err);
+	}
+	if (o->only_words || word[0] != '-' || !word[1]) {
+		*ret = (struct opt_next){NULL, word};
+		return ERR_OK;
+	}
+	if (word[1] == '-')
+		return long_option(o, word + 2, ret, err);
+	o->cluster = word + 1;
+	return short_option(o, ret, err);
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include "shared/sse.h"
+
+#include <string.h>
+
+void sse_release(struct sse *s)
+{
+	str_release(&s->line);
+	str_release(&s->data);
+	str_release(&s->name);
+	str_release(&s->id);
+	*s = (struct sse){0};
+}
+
+bool sse_partial(const struct sse *s)
+{
+	return s->line.n || s->have_data || s->name.n;
+}
+
+// Takes one line's bytes; false when the input ends first.
+static bool take_line(struct sse *s, struct slice *in)
+{
+	size_t n = 0;
+	bool ended;
+
+	if (s->skip_lf && in->n) {
+		s->skip_lf = false;
+		if (in->p[0] == '\n')
+			in->p++, in->n--;
+	}
+	while (n < in->n && in->p[n] != '\n' && in->p[n] != '\r')
+		n++;
+	ended = n < in->n;
+	if (s->line.n + s->data.n + n > SSE_EVENT_MAX) {
+		s->too_large = true;
+		return false;
+	}
+	str_add_n(&s->line, in->p, n);
+	if (ended) {
+		s->skip_lf = in->p[n] == '\r';
+		n++;
+	}
+	in->p += n;
+	in->n -= n;
+	return ended;
+}
+
+static void set(struct str *to, struct slice value)
+{
+	str_clear(to);
+	str_add_slice(to, value);
+}
+
+static void field(struct sse *s)
+{
+	struct slice value = str_slice(&s->line), name = slice_cut(&value, ':');
+
+	if (value.n && value.p[0] == ' ')
+		value.p++, value.n--;
+	if (!value.p)
+		value.p = "";
+	if (slice_eq_str(name, "data")) {
+		if (s->have_data)
+			str_add_c(&s->data, '\n');
+		str_add_slice(&s->data, value);
+		s->have_data = true;
+	} else if (slice_eq_str(name, "event")) {
+		set(&s->name, value);
+	} else if (slice_eq_str(name, "id")) {
+		set(&s->id, value);
+	}
+}
+
+bool sse_next(struct sse *s, struct slice *in, struct sse_event *ret)
+{
+	while (!s->too_large && take_line(s, in)) {
+		bool blank = s->line.n == 0;
+
+		if (!blank && s->line.p[0] != ':')
+			field(s);
+		str_clear(&s->line);
+		if (!blank)
+			continue;
+		if (s->have_data) {
+			// The event's bytes stay in place until the next call clears them.
+			*ret = (struct sse_event){
+				str_slice(&s->name), str_slice(&s->data), str_slice(&s->id)};
+			s->have_data = false;
+			s->data.n = s->name.n = s->id.n = 0;
+			return true;
+		}
+		str_clear(&s->name);
+		str_clear(&s->id);
+	}
+	return false;
+}

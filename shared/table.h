@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Rows and columns of text as an aligned terminal table or as CSV (RFC 4180). Cells are UTF-8;
+// whoever fills them makes remote text safe first (shared/text.h).
+#ifndef YJ_SHARED_TABLE_H
+#define YJ_SHARED_TABLE_H
+
+#include "shared/str.h"
+
+#define TABLE_COLUMNS_MAX 64
+
+struct table;
+
+struct table *table_new(void);
+void table_free(struct table *t);
+// All columns come before the first row.
+void table_column(struct table *t, const char *title, bool right);
+void table_row(struct table *t);
+// The row's next cell; copied.
+void table_cell(struct table *t, struct slice text);
+// Two blanks between columns, nothing behind the last. cells > 0 cuts lines to that width.
+void table_text(const struct table *t, bool heads, int cells, struct str *out);
+// CRLF lines; a cell that begins with = + - @ TAB CR gets a leading ' unless raw, so that no
+// spreadsheet runs it.
+void table_csv(const struct table *t, bool heads, bool raw, struct str *out);
+
+#endif
