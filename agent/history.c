@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: MIT
+#include "agent/history.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include "shared/clock.h"
+#include "shared/mem.h"
+#include "shared/text.h"
+
+// Latency classes: four per octave from 128 us, so a quantile is right within a tenth.
+#define CLASSES 84
+#define OCTAVE_PARTS 4
+#define FIRST_BIT 7
+#define HIST_KEPT (HISTORY_WINDOW_MAX_S / HISTORY_FINE_S)
+#define CELL_NAME_MAX 72
+#define CELL_SLOTS 128 // power of two, twice the cells
+
+enum counter { CNT_REQUESTS, CNT_ERRORS, CNT_FALLBACKS, CNT_TOKENS, CNT_COUNT };
+
+struct counts {
+	uint64_t v[CNT_COUNT];
+	uint32_t classes[CLASSES];
+};
+
+struct point {
+	uint32_t v[CNT_COUNT];
+	float p50_ms, p95_ms;
+};
+
+struct cell {
+	char name[CELL_NAME_MAX];
+	_Atomic uint64_t v[CNT_COUNT];
+	_Atomic uint32_t classes[CLASSES];
+	// below: under the lock
+	struct counts fine_before, coarse_before; // at the last step's end
+	struct point fine[HISTORY_FINE_N], coarse[HISTORY_COARSE_N];
+	uint16_t recent[HIST_KEPT][CLASSES]; // classes of the newest fine steps
+};
+
+struct history {
+	pthread_mutex_t lock;
+	struct loop_timer timer;
+	struct loop *loop;
+	_Atomic(struct cell *) slots[CELL_SLOTS];
+	struct cell *v[HISTORY_FEATURES_MAX + 2]; // total, others, features
+	size_t n;
+	int64_t fine_end_us, coarse_end_us; // end of the newest closed step
+	uint64_t fine_n, coarse_n; // steps closed so far
+};
+
+#define CELL_TOTAL 0
+#define CELL_OTHERS 1
+#define CELL_FIRST 2
+
+static const struct figure_row figures[FIG_COUNT] = {
+	{FIG_RATE, "rate", "req/s", N_("requests per second")},
+	{FIG_ERRORS, "errors", "ratio", N_("share of requests that failed")},
+	{FIG_P50, "p50", "ms", N_("median latency")},
+	{FIG_P95, "p95", "ms", N_("95th percentile of latency")},
+	{FIG_TOKENS, "tokens", "tokens/s", N_("tokens in and out per second")},
+};
+
+const struct figure_row *figure_row(enum figure id)
+{
+	return &figures[id];
+}
+
+// --- latency classes ---
+
+static unsigned class_of(int64_t us)
+{
+	if (us < 1 << FIRST_BIT)
+		return 0;
+	unsigned bit = 63 - (unsigned)__builtin_clzll((uint64_t)us);
+	unsigned part = (unsigned)(us >> (bit - 2)) & (OCTAVE_PARTS - 1);
+	unsigned c = (bit - FIRST_BIT) * OCTAVE_PARTS + part + 1;
+	return MIN_OF(c, (unsigned)CLASSES - 1);
+}
+
+static double class_start_us(unsigned c)
+{
+	if (c == 0)
+		return 0;
+	unsigned octave = (c - 1) / OCTAVE_PARTS, part = (c - 1) % OCTAVE_PARTS;
+	return ldexp(1 + part / (double)OCTAVE_PARTS, (int)octave + FIRST_BIT);
+}
+
+static double quantile_ms(const uint64_t classes[CLASSES], double q)
+{
+	uint64_t total = 0;
+	for (unsigned c = 0; c < CLASSES; c++)
+		total += classes[c];
+	if (total == 0)
+		return NAN;
+	double want = q * (double)total, seen = 0;
+	for (unsigned c = 0; c < CLASSES; c++) {
+		double n = (double)classes[c];
+		if (n > 0 && seen + n >= want) {
+			double from = class_start_us(c), to = class_start_us(c + 1);
+			return (from + (to - from) * (want - seen) / n) / 1000;
+		}
+		seen += n;
+	}
+	return NAN;
+}
+
+// --- cells ---
+
+static struct cell *cell_new(struct history *h, struct slice name)
+{
+	struct cell *c = mem_zalloc(1, sizeof(*c));
+	memcpy(c->name, name.p, MIN_OF(name.n, sizeof(c->name) - 1));
+	for (size_t i = 0; i < HISTORY_FINE_N; i++)
+		c->fine[i].p50_ms = c->fine[i].p95_ms = NAN;
+	for (size_t i = 0; i < HISTORY_COARSE_N; i++)
+		c->coarse[i].p50_ms = c->coarse[i].p95_ms = NAN;
+	h->v[h->n++] = c;
+	return c;
+}
+
+static size_t slot_of(struct slice name)
+{
+	uint32_t x = 2166136261u;
+	for (size_t i = 0; i < name.n; i++)
+		x = (x ^ (unsigned char)name.p[i]) * 16777619u;
+	return x % CELL_SLOTS;
+}
+
+static struct cell *cell_find(struct history *h, struct slice name, size_t *ret_slot)
+{
+	for (size_t i = slot_of(name);; i = (i + 1) % CELL_SLOTS) {
+		struct cell *c = atomic_load_explicit(&h->slots[i], memory_order_acquire);
+		*ret_slot = i;
+		if (c == NULL || slice_eq_str(name, c->name))
+			return c;
+	}
+}
+
+static struct cell *cell_make(struct history *h, struct slice name)
+{
+	size_t slot = 0;
+	pthread_mutex_lock(&h->lock);
+	struct cell *c = cell_find(h, name, &slot);
+	if (c == NULL && h->n < ARRAY_LEN(h->v)) {
+		c = cell_new(h, name);
+		atomic_store_explicit(&h->slots[slot], c, memory_order_release);
+	}
+	pthread_mutex_unlock(&h->lock);
+	return c != NULL ? c : h->v[CELL_OTHERS];
+}
+
+static struct cell *cell_for_count(struct history *h, struct slice name)
+{
+	size_t slot = 0;
+	if (name.n == 0 || name.n >= CELL_NAME_MAX)
+		return h->v[CELL_OTHERS];
+	struct cell *c = cell_find(h, name, &slot);
+	return LIKELY(c != NULL) ? c : cell_make(h, name);
+}
+
+static struct cell *cell_for_read(struct history *h, struct slice name)
+{
+	size_t slot = 0;
+	return name.n == 0 ? h->v[CELL_TOTAL] : cell_find(h, name, &slot);
+}
+
+struct history *history_new(int64_t now_us)
+{
+	struct history *h = mem_zalloc(1, sizeof(*h));
+	pthread_mutex_init(&h->lock, NULL);
+	h->fine_end_us = h->coarse_end_us = now_us;
+	cell_new(h, SLICE("total"));
+	cell_new(h, SLICE("others"));
+	return h;
+}
+
+void history_free(struct history *h)
+{
+	if (h == NULL)
+		return;
+	for (size_t i = 0; i < h->n; i++)
+		free(h->v[i]);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+static void add(_Atomic uint64_t *v, uint64_t n)
+{
+	if (n > 0)
+		atomic_fetch_add_explicit(v, n, memory_order_relaxed);
+}
+
+void history_count(struct history *h, struct slice feature, const struct history_request *q)
+{
+	struct cell *c = cell_for_count(h, feature);
+	add(&c->v[CNT_REQUESTS], 1);
+	add(&c->v[CNT_ERRORS], q->error);
+	add(&c->v[CNT_FALLBACKS], q->fell_back);
+	add(&c->v[CNT_TOKENS], q->tokens > 0 ? (uint64_t)q->tokens : 0);
+	atomic_fetch_add_explicit(&c->classes[class_of(q->latency_us)], 1, memory_order_relaxed);
+}
+
+// --- sampling ---
+
+static void read_counts(struct cell *c, struct counts *ret)
+{
+	for (int i = 0; i < CNT_COUNT; i++)
+		ret->v[i] = atomic_load_explicit(&c->v[i], memory_order_relaxed);
+	for (int i = 0; i < CLASSES; i++)
+		ret->classes[i] = atomic_load_explicit(&c->classes[i], memory_order_relaxed);
+}
+
+// The total is not counted by requests: it is the sum of the others, made when it is read.
+static void read_total(struct history *h, struct counts *ret)
+{
+	*ret = (struct counts){0};
+	for (size_t k = CELL_OTHERS; k < h->n; k++) {
+		struct counts one;
+		read_counts(h->v[k], &one);
+		for (int i = 0; i < CNT_COUNT; i++)
+			ret->v[i] += one.v[i];
+		for (int i = 0; i < CLASSES; i++)
+			ret->classes[i] += one.classes[i];
+	}
+}
+
+static void read_cell(struct history *h, size_t k, struct counts *ret)
+{
+	if (k == CELL_TOTAL)
+		read_total(h, ret);
+	else
+		read_counts(h->v[k], ret);
+}
+
+static void step_close(struct point *p, struct counts *before, const struct counts *now,
+	uint16_t *recent)
+{
+	uint64_t classes[CLASSES];
+	for (int i = 0; i < CNT_COUNT; i++)
+		p->v[i] = (uint32_t)MIN_OF(now->v[i] - before->v[i], (uint64_t)UINT32_MAX);
+	for (int i = 0; i < CLASSES; i++) {
+		classes[i] = now->classes[i] - before->classes[i];
+		if (recent != NULL)
+			recent[i] = (uint16_t)MIN_OF(classes[i], (uint64_t)UINT16_MAX);
+	}
+	p->p50_ms = (float)quantile_ms(classes, 0.50);
+	p->p95_ms = (float)quantile_ms(classes, 0.95);
+	*before = *now;
+}
+
+static void close_steps(struct history *h, bool fine, bool coarse)
+{
+	for (size_t k = 0; k < h->n; k++) {
+		struct cell *c = h->v[k];
+		struct counts now;
+		read_cell(h, k, &now);
+		if (fine)
+			step_close(&c->fine[h->fine_n % HISTORY_FINE_N], &c->fine_before, &now,
+				c->recent[h->fine_n % HIST_KEPT]);
+		if (coarse)
+			step_close(&c->coarse[h->coarse_n % HISTORY_COARSE_N], &c->coarse_before,
+				&now, NULL);
+	}
+	h->fine_n += fine;
+	h->coarse_n += coarse;
+}
+
+void history_sample(struct history *h, int64_t now_us)
+{
+	const int64_t fine_us = HISTORY_FINE_S * INT64_C(1000000);
+	const int64_t coarse_us = HISTORY_COARSE_S * INT64_C(1000000);
+	pthread_mutex_lock(&h->lock);
+	// After a long sleep of the machine the missed steps are closed empty, a day of them at most.
+	if (now_us - h->fine_end_us > HISTORY_COARSE_N * coarse_us)
+		h->fine_end_us = h->coarse_end_us = now_us - fine_us;
+	while (now_us - h->fine_end_us >= fine_us) {
+		h->fine_end_us += fine_us;
+		bool coarse = h->fine_end_us - h->coarse_end_us >= coarse_us;
+		if (coarse)
+			h->coarse_end_us = h->fine_end_us;
+		close_steps(h, true, coarse);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+static void on_timer(void *arg)
+{
+	struct history *h = arg;
+	int64_t now_us = loop_now_us(h->loop);
+	history_sample(h, now_us);
+	int64_t wait_us = h->fine_end_us + HISTORY_FINE_S * INT64_C(1000000) - now_us;
+	loop_timer_set(h->loop, &h->timer, MAX_OF(wait_us, 1000), on_timer, h);
+}
+
+void history_start(struct history *h, struct loop *l)
+{
+	h->loop = l;
+	loop_timer_set(l, &h->timer, HISTORY_FINE_S * INT64_C(1000000), on_timer, h);
+}
+
+void history_stop(struct history *h, struct loop *l)
+{
+	loop_timer_clear(l, &h->timer);
+}
+
+// --- reading ---
+
+static void add_recent(const struct cell *c, uint64_t step, uint64_t classes[CLASSES])
+{
+	for (int i = 0; i < CLASSES; i++)
+		classes[i] += c->recent[step % HIST_KEPT][i];
+}
+
+static void sum_cell(struct history *h, struct cell *c, int64_t now_us, int seconds,
+	struct history_sum *ret)
+{
+	struct counts now;
+	uint64_t classes[CLASSES];
+	if (c == h->v[CELL_TOTAL])
+		read_total(h, &now);
+	else
+		read_counts(c, &now);
+	uint64_t v[CNT_COUNT];
+	for (int i = 0; i < CNT_COUNT; i++)
+		v[i] = now.v[i] - c->fine_before.v[i];
+	for (int i = 0; i < CLASSES; i++)
+		classes[i] = now.classes[i] - c->fine_before.classes[i];
+	uint64_t steps = (uint64_t)MIN_OF(seconds, HISTORY_WINDOW_MAX_S) / HISTORY_FINE_S;
+	steps = MIN_OF(steps > 0 ? steps - 1 : 0, h->fine_n); // the open step is one of them
+	for (uint64_t i = 0; i < steps; i++) {
+		uint64_t at = h->fine_n - 1 - i;
+		for (int k = 0; k < CNT_COUNT; k++)
+			v[k] += c->fine[at % HISTORY_FINE_N].v[k];
+		add_recent(c, at, classes);
+	}
+	*ret = (struct history_sum){
+		.requests = v[CNT_REQUESTS],
+		.errors = v[CNT_ERRORS],
+		.fallbacks = v[CNT_FALLBACKS],
+		.tokens = v[CNT_TOKENS],
+		.seconds = (double)(now_us - h->fine_end_us) / 1e6
+			+ (double)(steps * HISTORY_FINE_S),
+		.p50_ms = quantile_ms(classes, 0.50),
+		.p95_ms = quantile_ms(classes, 0.95),
+	};
+}
+
+struct history_sum history_sum(struct history *h, struct slice feature, int64_t now_us,
+	int seconds)
+{
+	struct history_sum ret = {.p50_ms = NAN, .p95_ms = NAN};
+	struct cell *c = cell_for_read(h, feature);
+	if (c == NULL)
+		return ret;
+	pthread_mutex_lock(&h->lock);
+	sum_cell(h, c, now_us, seconds, &ret);
+	pthread_mutex_unlock(&h->lock);
+	return ret;
+}
+
+static float figure_of(const struct point *p, enum figure fig, double step_s)
+{
+	switch (fig) {
+	case FIG_RATE:
+		return (float)(p->v[CNT_REQUESTS] / step_s);
+	case FIG_ERRORS:
+		return p->v[CNT_REQUESTS] == 0 ? NAN
+			: (float)p->v[CNT_ERRORS] / (float)p->v[CNT_REQUESTS];
+	case FIG_TOKENS:
+		return (float)(p->v[CNT_TOKENS] / step_s);
+	case FIG_P50:
+		return p->p50_ms;
+	default:
+		return p->p95_ms;
+	}
+}
+
+size_t history_points(struct history *h, struct slice feature, enum figure fig, bool coarse,
+	int64_t now_us, float *ret, size_t max, int64_t *ret_age_us)
+{
+	struct cell *c = cell_for_read(h, feature);
+	*ret_age_us = 0;
+	if (c == NULL)
+		return 0;
+	pthread_mutex_lock(&h->lock);
+	uint64_t cap = coarse ? HISTORY_COARSE_N : HISTORY_FINE_N;
+	uint64_t closed = coarse ? h->coarse_n : h->fine_n;
+	size_t n = (size_t)MIN_OF(MIN_OF(closed, cap), (uint64_t)max);
+	const struct point *ring = coarse ? c->coarse : c->fine;
+	for (size_t i = 0; i < n; i++)
+		ret[i] = figure_of(&ring[(closed - n + i) % cap], fig,
+			coarse ? HISTORY_COARSE_S : HISTORY_FINE_S);
+	*ret_age_us = now_us - (coarse ? h->coarse_end_us : h->fine_end_us);
+	pthread_mutex_unlock(&h->lock);
+	return n;
+}
+
+size_t history_features(struct history *h, const char **ret, size_t max)
+{
+	pthread_mutex_lock(&h->lock);
+	size_t n = 0;
+	for (size_t k = CELL_FIRST; k < h->n && n < max; k++)
+		ret[n++] = h->v[k]->name;
+	pthread_mutex_unlock(&h->lock);
+	return n;
+}
+
+size_t history_memory(struct history *h)
+{
+	pthread_mutex_lock(&h->lock);
+	size_t n = sizeof(*h) + h->n * sizeof(struct cell);
+	pthread_mutex_unlock(&h->lock);
+	return n;
+}
+
+size_t history_memory_max(void)
+{
+	return sizeof(struct history) + (HISTORY_FEATURES_MAX + 2) * sizeof(struct cell);
+}

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: MIT
+#include "agent/probe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "shared/clock.h"
+#include "shared/map.h"
+#include "shared/mem.h"
+#include "shared/text.h"
+#include "shared/vec.h"
+
+#define SYNC_US 1000000 // how often the snapshot is compared with what is probed
+#define SETTLING_S 2 // longest wait while a verdict is still open
+#define BODY_MAX (1024 * 1024)
+#define MS_US INT64_C(1000)
+#define S_US INT64_C(1000000)
+
+struct asker { // one probe_now
+	struct asker *next;
+	struct probes *p;
+	struct loop *loop;
+	void (*done)(void *arg, const struct probe_result *res);
+	void *arg;
+	struct probe_result res;
+	char *service, *id;
+};
+
+struct probe { // one instance
+	struct probes *p;
+	char *service, *id, *url_text;
+	uint64_t seen; // round of the last sync that found it
+	enum health told;
+	struct loop_timer timer;
+	// the exchange that is out
+	struct upcall *call;
+	struct arena arena;
+	struct url url;
+	int64_t start_us;
+	int status;
+	struct asker *askers;
+};
+
+struct probes {
+	struct loop *loop;
+	struct probe_hooks hooks;
+	struct map by_name; // "service/id" → struct probe
+	struct loop_timer timer;
+	uint64_t revision, round, random;
+	size_t inflight;
+	bool running;
+};
+
+static void probe_due(void *arg);
+static void sync_due(void *arg);
+
+static struct slice name_of(const struct probe *b, struct str *buf)
+{
+	str_clear(buf);
+	str_addf(buf, "%s/%s", b->service, b->id);
+	return str_slice(buf);
+}
+
+static const struct instance_obj *instance_of(const struct probe *b)
+{
+	const struct snapshot *snap = snapshots_now(loop_snapshots(b->p->loop));
+	return snapshot_instance(snap, slice_of(b->service), slice_of(b->id));
+}
+
+struct probes *probes_new(struct loop *control, const struct probe_hooks *hooks)
+{
+	struct probes *p = mem_zalloc(1, sizeof(*p));
+	p->loop = control;
+	p->hooks = *hooks;
+	p->random = (uint64_t)clock_mono_us() | 1;
+	return p;
+}
+
+static void asker_answer(void *arg)
+{
+	struct asker *a = arg;
+	a->done(a->arg, &a->res);
+	free(a->service);
+	free(a->id);
+	free(a);
+}
+
+static void askers_answer(struct probe *b, const struct probe_result *res)
+{
+	while (b->askers != NULL) {
+		struct asker *a = b->askers;
+		b->askers = a->next;
+		a->res = *res;
+		loop_post(a->loop, asker_answer, a);
+	}
+}
+
+static void flight_end(struct probe *b)
+{
+	b->call = NULL;
+	b->p->inflight--;
+	arena_release(&b->arena);
+}
+
+static void probe_free(struct probe *b)
+{
+	struct probe_result gone = {.code = ERR_NOT_FOUND};
+	loop_timer_clear(b->p->loop, &b->timer);
+	if (b->call != NULL) {
+		upcall_abort(b->call);
+		flight_end(b);
+	}
+	askers_answer(b, &gone);
+	free(b->service);
+	free(b->id);
+	free(b->url_text);
+	free(b);
+}
+
+void probes_start(struct probes *p)
+{
+	p->running = true;
+	sync_due(p);
+}
+
+void probes_stop(struct probes *p)
+{
+	size_t it = 0;
+	void *value;
+	p->running = false;
+	loop_timer_clear(p->loop, &p->timer);
+	while (map_next(&p->by_name, &it, NULL, &value))
+		probe_free(value);
+	map_release(&p->by_name);
+}
+
+void probes_free(struct probes *p)
+{
+	if (p == NULL)
+		return;
+	if (p->running)
+		probes_stop(p);
+	free(p);
+}
+
+static void wake(void *arg)
+{
+	struct probes *p = arg;
+	if (p->running)
+		loop_timer_set(p->loop, &p->timer, 0, sync_due, p);
+}
+
+void probes_wake(struct probes *p)
+{
+	loop_post(p->loop, wake, p);
+}
+
+// --- health ---
+
+static void health_set(struct live *l, enum health now)
+{
+	if (atomic_exchange(&l->health, (int32_t)now) != (int32_t)now)
+		atomic_store(&l->health_since_wall_ms, clock_wall_ms());
+}
+
+static void health_tell(struct probe *b, const struct instance_obj *in, const char *why)
+{
+	enum health now = (enum health)atomic_load(&in->live->health);
+	if (now == b->told)
+		return;
+	enum health before = b->told;
+	b->told = now;
+	b->p->hooks.changed(b->p->hooks.arg, in, before, now, why);
+}
+
+void probe_beat(struct live *l, int64_t now_us)
+{
+	atomic_store(&l->last_beat_us, now_us);
+	health_set(l, HEALTH_PASSING);
+}
+
+static int64_t or_default(int64_t v, int64_t def)
+{
+	return v == FIELD_NONE || v <= 0 ? def : v;
+}
+
+static void count_result(const struct instance_obj *in, const struct probe_result *res)
+{
+	struct live *l = in->live;
+	const struct check *c = &in->doc.check;
+	atomic_store(&l->probe_us, res->us);
+	atomic_store(&l->probe_error, (int32_t)res->code);
+	if (res->ok) {
+		atomic_store(&l->fall, 0);
+		int32_t rise = atomic_fetch_add(&l->rise, 1) + 1;
+		if (atomic_load(&l->health) == HEALTH_UNKNOWN
+			|| rise >= or_default(c->rise, PROBE_RISE))
+			health_set(l, HEALTH_PASSING);
+		return;
+	}
+	atomic_store(&l->rise, 0);
+	if (atomic_fetch_add(&l->fall, 1) + 1 >= or_default(c->fall, PROBE_FALL))
+		health_set(l, HEALTH_CRITICAL);
+}
+
+// --- the schedule ---
+
+static bool by_heartbeat(const struct instance_obj *in)
+{
+	return in->doc.ttl_s != FIELD_NONE;
+}
+
+static bool settling(const struct live *l)
+{
+	switch (atomic_load(&l->health)) {
+	case HEALTH_UNKNOWN:
+		return true;
+	case HEALTH_CRITICAL:
+		return atomic_load(&l->rise) > 0;
+	default:
+		return atomic_load(&l->fall) > 0;
+	}
+}
+
+static int64_t jittered(struct probes *p, int64_t us)
+{
+	p->random ^= p->random << 13;
+	p->random ^= p->random >> 7;
+	p->random ^= p->random << 17;
+	return us - (int64_t)(p->random % (uint64_t)(us / PROBE_JITTER + 1));
+}
+
+static void schedule(struct probe *b, const struct instance_obj *in)
+{
+	int64_t wait_s = or_default(in->doc.check.interval_s, PROBE_INTERVAL_S);
+	if (by_heartbeat(in) || settling(in->live))
+		wait_s = MIN_OF(wait_s, SETTLING_S);
+	int64_t wait_us = by_heartbeat(in) ? S_US / 2 : wait_s * S_US;
+	loop_timer_set(b->p->loop, &b->timer, jittered(b->p, wait_us), probe_due, b);
+}
+
+static void check_beat(struct probe *b, const struct instance_obj *in)
+{
+	struct live *l = in->live;
+	int64_t now_us = loop_now_us(b->p->loop), none = 0;
+	// After a start nobody has beaten yet: everyone gets one whole term.
+	atomic_compare_exchange_strong(&l->last_beat_us, &none, now_us);
+	if (now_us - atomic_load(&l->last_beat_us) > in->doc.ttl_s * S_US)
+		health_set(l, HEALTH_CRITICAL);
+	health_tell(b, in, _("no heartbeat in time"));
+}
+
+// --- one exchange ---
+
+static void result_fill(const struct probe *b, enum up_end end, const struct err *err,
+	struct probe_result *ret)
+{
+	*ret = (struct probe_result){.status = b->status,
+		.us = clock_mono_us() - b->start_us};
+	bool answered = end == UP_OK || (end == UP_TOO_LARGE && b->status != 0);
+	ret->ok = answered && b->status >= 200 && b->status <= 299;
+	if (ret->ok)
+		return;
+	if (answered) {
+		ret->code = ERR_UPSTREAM_BAD_RESPONSE;
+		snprintf(ret->detail, sizeof(ret->detail), "HTTP %d", b->status);
+		return;
+	}
+	bool late = end >= UP_TIMEOUT_CONNECT && end <= UP_TIMEOUT_TOTAL;
+	ret->code = end == UP_FORBIDDEN ? ERR_UPSTREAM_URL_FORBIDDEN
+		: late ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_BAD_RESPONSE;
+	snprintf(ret->detail, sizeof(ret->detail), "%.119s",
+		err != NULL && err->message[0] != '\0' ? err->message : up_end_name(end));
+}
+
+static bool on_head(void *arg, const struct upstream_response *res)
+{
+	struct probe *b = arg;
+	b->status = res->status;
+	return true;
+}
+
+static bool on_data(void *arg UNUSED, struct slice bytes UNUSED)
+{
+	return true; // a body says nothing about health
+}
+
+static void on_done(void *arg, enum up_end end, const struct upstream_response *res UNUSED,
+	struct slice body UNUSED, const struct err *err)
+{
+	struct probe *b = arg;
+	struct probe_result result;
+	result_fill(b, end, err, &result);
+	flight_end(b);
+	const struct instance_obj *in = instance_of(b);
+	if (in != NULL) {
+		if (!by_heartbeat(in))
+			count_result(in, &result);
+		b->p->hooks.probed(b->p->hooks.arg, result.ok);
+		health_tell(b, in, result.ok ? _("probe answered") : result.detail);
+		schedule(b, in);
+	}
+	askers_answer(b, &result);
+}
+
+static const char *check_path(const struct instance_obj *in)
+{
+	if (in->doc.check.path != NULL)
+		return in->doc.check.path;
+	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
+	return e != NULL && e->check_path != NULL ? e->check_path : "/v1/models";
+}
+
+static void probe_send(struct probe *b, const struct instance_obj *in)
+{
+	static const struct upstream_callbacks callbacks = {on_head, on_data, on_done};
+	int64_t limit_ms = or_default(in->doc.check.timeout_ms, PROBE_TIMEOUT_MS);
+	struct arena *a = &b->arena;
+	b->status = 0;
+	b->start_us = clock_mono_us();
+	b->url = (struct url){
+		.scheme = arena_strdup(a, in->url.scheme),
+		.host = arena_strdup(a, in->url.host),
+		.port = in->url.port,
+		.path = arena_strdup(a, in->url.path),
+		.origin = arena_strdup(a, in->url.origin),
+		.tls = in->url.tls,
+	};
+	const struct upstream_request q = {
+		.url = &b->url,
+		.pool_key = arena_printf(a, "probe:%s/%s", b->service, b->id),
+		.method = "GET",
+		.path = arena_printf(a, "%s%s", in->url.path, check_path(in)),
+		.headers = "Accept: */*\r\n",
+		.connect_ms = limit_ms,
+		.first_byte_ms = limit_ms,
+		.idle_ms = limit_ms,
+		.total_ms = limit_ms,
+		.body_max = BODY_MAX,
+		.stream = true,
+	};
+	b->p->inflight++;
+	b->call = upstream_start(loop_upstream(b->p->loop), &q, &callbacks, b);
+}
+
+static void probe_due(void *arg)
+{
+	struct probe *b = arg;
+	const struct instance_obj *in = instance_of(b);
+	if (in == NULL || b->call != NULL)
+		return; // the next sync takes it away; or the end of the exchange goes on
+	if (by_heartbeat(in) && b->askers == NULL) {
+		check_beat(b, in);
+		schedule(b, in);
+	} else if (!in->doc.enabled && b->askers == NULL) {
+		schedule(b, in);
+	} else if (b->p->inflight >= PROBE_INFLIGHT_MAX) {
+		struct probe_result busy = {.code = ERR_OVERLOADED};
+		askers_answer(b, &busy);
+		loop_timer_set(b->p->loop, &b->timer, jittered(b->p, S_US), probe_due, b);
+	} else {
+		probe_send(b, in);
+	}
+}
+
+// --- which instances there are ---
+
+// Another address is another instance: what was seen of the old one says nothing.
+static void url_follow(struct probe *b, const struct instance_obj *in)
+{
+	if (b->url_text != NULL && strcmp(b->url_text, in->doc.url) == 0)
+		return;
+	if (b->url_text != NULL) {
+		atomic_store(&in->live->rise, 0);
+		atomic_store(&in->live->fall, 0);
+		health_set(in->live, by_heartbeat(in) ? HEALTH_PASSING : HEALTH_UNKNOWN);
+		loop_timer_set(b->p->loop, &b->timer, 0, probe_due, b);
+	}
+	free(b->url_text);
+	b->url_text = mem_strdup(in->doc.url);
+}
+
+static struct probe *probe_add(struct probes *p, struct slice name, const struct instance_obj *in)
+{
+	struct probe *b = mem_zalloc(1, sizeof(*b));
+	b->p = p;
+	b->service = mem_strdup(in->doc.service);
+	b->id = mem_strdup(in->doc.id);
+	b->told = (enum health)atomic_load(&in->live->health);
+	map_put(&p->by_name, name, b);
+	loop_timer_set(p->loop, &b->timer, jittered(p, S_US / 10), probe_due, b);
+	return b;
+}
+
+static void forget_the_left(struct probes *p)
+{
+	VEC_OF(struct probe *) left = {0};
+	size_t it = 0;
+	void *value;
+	while (map_next(&p->by_name, &it, NULL, &value)) {
+		struct probe *b = value;
+		if (b->seen != p->round)
+			VEC_PUSH(&left, b);
+	}
+	struct str name = STR_INIT;
+	for (size_t i = 0; i < left.n; i++) {
+		map_del(&p->by_name, name_of(left.v[i], &name));
+		p->hooks.left(p->hooks.arg, left.v[i]->service, left.v[i]->id);
+		probe_free(left.v[i]);
+	}
+	str_release(&name);
+	VEC_RELEASE(&left);
+}
+
+static void sync_due(void *arg)
+{
+	struct probes *p = arg;
+	const struct snapshot *snap = snapshots_now(loop_snapshots(p->loop));
+	loop_timer_set(p->loop, &p->timer, SYNC_US, sync_due, p);
+	if (snap->revision == p->revision && p->round > 0)
+		return;
+	p->revision = snap->revision;
+	p->round++;
+	struct pmap_it it = {0};
+	struct slice name;
+	void *value;
+	while (pmap_next(snap->instances, &it, &name, &value)) {
+		const struct instance_obj *in = value;
+		struct probe *b = map_get(&p->by_name, name);
+		if (b == NULL && p->by_name.n >= PROBE_INSTANCES_MAX)
+			continue;
+		if (b == NULL)
+			b = probe_add(p, name, in);
+		b->seen = p->round;
+		url_follow(b, in);
+	}
+	forget_the_left(p);
+}
+
+// --- on demand ---
+
+static void ask(void *arg)
+{
+	struct asker *a = arg;
+	struct probes *p = a->p;
+	struct str name = STR_INIT;
+	if (p->running)
+		sync_due(p);
+	str_addf(&name, "%s/%s", a->service, a->id);
+	struct probe *b = p->running ? map_get(&p->by_name, str_slice(&name)) : NULL;
+	str_release(&name);
+	if (b == NULL) {
+		a->res = (struct probe_result){.code = ERR_NOT_FOUND};
+		loop_post(a->loop, asker_answer, a);
+		return;
+	}
+	a->next = b->askers;
+	b->askers = a;
+	probe_due(b);
+}
+
+void probe_now(struct probes *p, struct loop *l, struct slice service, struct slice id,
+	void (*done)(void *arg, const struct probe_result *res), void *arg)
+{
+	struct asker *a = mem_zalloc(1, sizeof(*a));
+	a->p = p;
+	a->loop = l;
+	a->done = done;
+	a->arg = arg;
+	a->service = mem_strndup(service.p, service.n);
+	a->id = mem_strndup(id.p, id.n);
+	loop_post(p->loop, ask, a);
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// service-registry: self-hosted instances beside the five platform services. Documents go through
+// the store; health, heartbeats and load are live and never touch the disk.
+#ifndef YJ_AGENT_SERVICES_H
+#define YJ_AGENT_SERVICES_H
+
+#include "agent/probe.h"
+#include "agent/web.h"
+#include "shared/jw.h"
+
+// Probes whose findings become events and metrics of the agent. Before probes_start.
+struct probes *services_probes_new(struct agent *a);
+
+void h_service_list(struct req *r);
+void h_service_create(struct req *r);
+void h_service_get(struct req *r);
+void h_instance_put(struct req *r);
+void h_instance_get(struct req *r);
+void h_instance_delete(struct req *r);
+void h_instance_heartbeat(struct req *r);
+void h_instance_drain(struct req *r);
+void h_instance_undrain(struct req *r);
+void h_instance_check(struct req *r);
+
+// The items of h_service_list, appended to an open array; returns how many. Used by the status.
+size_t services_write(const struct agent *a, const struct snapshot *snap, struct jw *w);
+// One word for an instance: "passing", "critical", "draining", "disabled", …
+const char *instance_state(const struct instance_obj *in, int64_t now_us);
+
+#endif
