@@ -110,22 +110,15 @@ struct instance {
 // Documents that are stored and decoded.
 extern const struct field_set feature_fields, target_fields, key_fields, instance_fields;
 // Documents that are only answered: rows without a home, for OpenAPI and columns.
-//   Instance view: the instance's members, then "state" (passing, warning, critical, unknown,
-//     draining, disabled, expired), "health", "health_since", "last_heartbeat_at", "inflight",
-//     "rate" (req/s, 1 min), "error_rate" (5 min), "mean_ms", "p95_ms", "probe_ms", "last_error",
-//     "joins" (features that route to it)
-//   Service: "service", "kind" (platform, self_hosted), "state" (ok, degraded, down), "url",
-//     "instances_total", "instances_passing", "features", "instances" (instance views)
-//   Route, one per candidate: "feature", "target" (openai/dalle#prod-1), "kind", "state" (ok,
-//     half_open, cooling, open, limited, full, drained, disabled, no_key, invalid, no_quota, gone,
-//     unsupported, down, off), "order", "tier", "weight", "share", "rate" (req/s, 1 min),
-//     "error_rate" (5 min), "mean_ms", "p95_ms", "inflight", "limit", "reason" (skip code),
-//     "last_error", "last_error_at", "since", "until"
-//   Status: "state" (ok, degraded), "version", "simulated", "started_at", "revision",
-//     "store" {"state","reason"}, "sealed", "services" [{"service","state","url"}], "traffic"
-//     {"rate_1m","rate_5m","error_rate_1m","error_rate_5m","fallback_rate_1m",
-//     "fallback_rate_5m","p50_ms","p95_ms","tokens_rate","history" {"step_s","rate","errors",
-//     "p95"}}, "routes" [{"feature","state","strategy","rate","error_rate","p95_ms",
+// The rows in model.c name the members; nested ones:
+//   Instance view "state": OK, WARN, DOWN, EXPIRED (no heartbeat), DRAIN, DISABLED, UNKNOWN.
+//   Route "state": OK, HALF_OPEN, COOLING, OPEN, LIMITED, FULL, DRAINED, DISABLED, NO_KEY, INVALID,
+//     NO_QUOTA, GONE, UNSUPPORTED, DOWN, OFF; "reason": the skip code behind it, null when OK.
+//   Status: "agent" {"state" (ok, degraded), "version", "simulated", "started_at", "revision",
+//     "store" {"state","reason"}, "sealed"}, "services" [{"service","state","url"}], "traffic"
+//     {"rate_1m","rate_5m","error_pct_1m","error_pct_5m","fallback_pct_1m","fallback_pct_5m",
+//     "p50_ms","p95_ms","tokens_rate","history" {"step_s","rate","error_pct","p95_ms"}}, "routes"
+//     [{"feature","state" (OK, WARN, DOWN, OFF),"strategy","rate","error_pct","p95_ms",
 //     "candidates","candidates_ok"}], "keys" {"total","by_state","problems"
 //     [{"key","state","until"}]}, "instances" {"total","by_state","problems"
 //     [{"instance","state","since"}]}
