@@ -70,6 +70,7 @@ HEAD = "// SPDX-License-Identifier: MIT\n"
 @pytest.fixture
 def tree(tmp_path):
     shutil.copytree(ROOT / "tests/lint", tmp_path / "tests/lint")
+    (tmp_path / "tests/lint/justified").write_text("")
     (tmp_path / "FLOORS").write_text("0: shared/low shared/high\n1: agent/web\n")
     for part in ("shared", "agent"):
         (tmp_path / part).mkdir()
