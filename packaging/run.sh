@@ -65,9 +65,10 @@ vendor_url() { # NAME
 }
 
 # ---- simulated vendors ----
+declare -A flavours=([openai]=openai [aliyun]=openai [vllm]=vllm)
 for flavour in openai aliyun vllm; do
 	start "vendor-$flavour" build/vendord --listen 127.0.0.1:0 --port-file "$dir/$flavour.port" \
-		--latency-ms 80
+		--latency-ms 80 --flavour "${flavours[$flavour]}" --label "simulated $flavour"
 done
 for flavour in openai aliyun vllm; do
 	await "the simulated $flavour" test -s "$dir/$flavour.port"

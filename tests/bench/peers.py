@@ -89,7 +89,7 @@ class Vendor(Program):
     def start(self):
         port_file = self.dir / "port"
         self.spawn([str(ROOT / "build/vendord"), "--listen", "127.0.0.1:0",
-                    "--port-file", str(port_file)])
+                    "--port-file", str(port_file), "--no-auth", "--record", "0"])
         await_true("vendord", lambda: port_file.exists() and port_file.read_text().strip(),
                    self.process)
         self.port = int(port_file.read_text())

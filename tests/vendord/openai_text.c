@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+// Chat, completions and responses.
+#include "tests/vendord/openai.h"
+#include "tests/vendord/reply.h"
+
+#include <time.h>
+
+#define CHOICE_MAX 16
+
+struct text_answer {
+	struct call *call;
+	const struct reply *reply;
+	struct span model;
+	int64_t n, created;
+	bool chat, usage_asked;
+};
+
+static int64_t limit_asked(const struct call *call)
+{
+	int64_t limit = call_int(call, P_max_completion_tokens, 0);
+
+	return limit > 0 ? limit : call_int(call, P_max_tokens, 0);
+}
+
+static bool usage_asked(const struct call *call)
+{
+	return json_true(json_find(call->param[P_stream_options], "include_usage"));
+}
+
+static void put_usage(struct buf *out, const struct text_answer *text)
+{
+	long long prompt = text->reply->prompt_tokens;
+	long long done = (long long)text->reply->token_n * text->n;
+
+	buf_fmt(out, "\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,"
+		"\"total_tokens\":%lld,\"prompt_tokens_details\":{\"cached_tokens\":0,"
+		"\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0,"
+		"\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
+		"\"rejected_prediction_tokens\":0}}",
+		prompt, done, prompt + done);
+}
+
+static void put_start(struct buf *out, const struct text_answer *text, const char *object)
+{
+	buf_fmt(out, "{\"id\":\"%s-sim-%08llx\",\"object\":\"%s\",\"created\":%lld,\"model\":\"",
+		text->chat ? "chatcmpl" : "cmpl", (unsigned long long)text->call->serial, object,
+		(long long)text->created);
+	buf_span(out, text->model);
+	buf_span(out, SPAN("\",\"system_fingerprint\":\"fp_simulated\","));
+}
+
+static const char *finish_of(const struct text_answer *text)
+{
+	return text->reply->cut ? "length" : "stop";
+}
+
+// Pads the document to the size asked for, inside the first choice's text.
+static void pad_to(struct buf *out, size_t at, int64_t bytes)
+{
+	static const char filler[] = "................................................................";
+
+	while (bytes > 0 && out->len < (size_t)bytes) {
+		size_t more = (size_t)bytes - out->len;
+		buf_insert(out, at, (struct span){filler,
+			more < sizeof filler - 1 ? more : sizeof filler - 1});
+	}
+}
+
+static void put_document(const struct text_answer *text)
+{
+	struct buf *out = &text->call->answer->body;
+	size_t pad_at = 0;
+
+	put_start(out, text, text->chat ? "chat.completion" : "text_completion");
+	buf_text(out, "\"choices\":[");
+	for (int64_t i = 0; i < text->n; i++) {
+		buf_fmt(out, "%s{\"index\":%lld,", i ? "," : "", (long long)i);
+		buf_text(out, text->chat ? "\"message\":{\"role\":\"assistant\",\"content\":\"" :
+			"\"text\":\"");
+		buf_span(out, buf_view(&text->reply->text));
+		pad_at = out->len;
+		buf_text(out, text->chat ? "\",\"refusal\":null,\"annotations\":[]}" : "\"");
+		buf_fmt(out, ",\"logprobs\":null,\"finish_reason\":\"%s\"}", finish_of(text));
+	}
+	buf_text(out, "],");
+	put_usage(out, text);
+	buf_text(out, text->chat ? ",\"service_tier\":\"default\"}\n" : "}\n");
+	pad_to(out, pad_at, text->call->fault.bytes);
+}
+
+// One event with one choice; `delta` is raw JSON of the delta, or of the text member.
+static void put_chunk(const struct text_answer *text, int64_t index, struct span delta,
+	const char *finish)
+{
+	struct buf *out = &text->call->answer->body;
+
+	buf_span(out, SPAN("data: "));
+	put_start(out, text, text->chat ? "chat.completion.chunk" : "text_completion");
+	buf_span(out, SPAN("\"choices\":[{\"index\":"));
+	buf_uint(out, (uint64_t)index);
+	buf_text(out, text->chat ? ",\"delta\":{" : ",");
+	buf_span(out, delta);
+	buf_text(out, text->chat ? "},\"logprobs\":null,\"finish_reason\":" :
+		",\"logprobs\":null,\"finish_reason\":");
+	if (finish)
+		buf_fmt(out, "\"%s\"", finish);
+	else
+		buf_span(out, SPAN("null"));
+	buf_span(out, SPAN("}]"));
+	if (text->usage_asked)
+		buf_span(out, SPAN(",\"usage\":null"));
+	buf_span(out, SPAN("}\n\n"));
+	answer_event(text->call->answer);
+}
+
+static void put_tokens(const struct text_answer *text)
+{
+	struct buf delta = {0};
+
+	for (size_t t = 0; t < text->reply->token_n; t++) {
+		delta.len = 0;
+		buf_text(&delta, text->chat ? "\"content\":\"" : "\"text\":\"");
+		buf_span(&delta, reply_token(text->reply, t));
+		buf_byte(&delta, '"');
+		for (int64_t i = 0; i < text->n; i++)
+			put_chunk(text, i, buf_view(&delta), NULL);
+	}
+	buf_release(&delta);
+}
+
+static void put_stream(const struct text_answer *text)
+{
+	struct answer *answer = text->call->answer;
+
+	answer->stream = answer->done_mark = true;
+	answer->content_type = "text/event-stream; charset=utf-8";
+	answer_field(answer, "cache-control", "no-cache");
+	for (int64_t i = 0; text->chat && i < text->n; i++)
+		put_chunk(text, i, SPAN("\"role\":\"assistant\",\"content\":\"\",\"refusal\":null"),
+			NULL);
+	put_tokens(text);
+	size_t content_n = answer->event_n;
+	for (int64_t i = 0; i < text->n; i++)
+		put_chunk(text, i, text->chat ? SPAN("") : SPAN("\"text\":\"\""), finish_of(text));
+	if (text->usage_asked) {
+		buf_text(&answer->body, "data: ");
+		put_start(&answer->body, text,
+			text->chat ? "chat.completion.chunk" : "text_completion");
+		buf_text(&answer->body, "\"choices\":[],");
+		put_usage(&answer->body, text);
+		buf_text(&answer->body, "}\n\n");
+		answer_event(answer);
+	}
+	buf_text(&answer->body, "data: [DONE]\n\n");
+	answer_event(answer);
+	answer->tail_n = answer->event_n - content_n;
+}
+
+static void text_serve(struct call *call, bool chat, struct span question, size_t prompt_bytes)
+{
+	struct text_answer text = {.call = call, .chat = chat, .created = time(NULL),
+		.model = call_model(call, "simulated"), .n = call_int(call, P_n, 1),
+		.usage_asked = usage_asked(call)};
+
+	if (text.n < 1 || text.n > CHOICE_MAX) {
+		vendor_error(call, 400, "invalid_value", "Invalid 'n': expected 1 to 16. (simulated)");
+		return;
+	}
+	text.reply = reply_make(call, question, prompt_bytes, limit_asked(call));
+	if (call->stream)
+		put_stream(&text);
+	else
+		put_document(&text);
+}
+
+void openai_chat(struct call *call)
+{
+	struct span messages = call->param[P_messages];
+
+	if (call_text(call, P_model).len == 0)
+		vendor_error(call, 400, "missing_required_parameter",
+			"you must provide a model parameter (simulated)");
+	else if (messages.len < 3 || messages.at[0] != '[')
+		vendor_error(call, 400, "missing_required_parameter",
+			"Missing required parameter: 'messages'. (simulated)");
+	else
+		text_serve(call, true, reply_question(messages), messages.len);
+}
+
+void openai_completions(struct call *call)
+{
+	struct span prompt = call->param[P_prompt];
+
+	if (call_text(call, P_model).len == 0)
+		vendor_error(call, 400, "missing_required_parameter",
+			"you must provide a model parameter (simulated)");
+	else
+		text_serve(call, false, json_raw(prompt), prompt.len);
+}
+
+// ---- responses ----
+
+static void response_object(struct buf *out, const struct call *call, const struct reply *reply,
+	const char *status)
+{
+	unsigned long long serial = call->serial;
+	long long prompt = reply->prompt_tokens, done = (long long)reply->token_n;
+
+	buf_fmt(out, "{\"id\":\"resp_sim_%08llx\",\"object\":\"response\",\"created_at\":%lld,"
+		"\"status\":\"%s\",\"error\":null,\"incomplete_details\":null,\"model\":\"",
+		serial, (long long)time(NULL), status);
+	buf_span(out, call_model(call, "simulated"));
+	buf_text(out, "\",\"output\":[");
+	if (span_is(span_of(status), "completed")) {
+		buf_fmt(out, "{\"type\":\"message\",\"id\":\"msg_sim_%08llx\",\"status\":\"completed\","
+			"\"role\":\"assistant\",\"content\":[{\"type\":\"output_text\",\"text\":\"",
+			serial);
+		buf_span(out, buf_view(&reply->text));
+		buf_text(out, "\",\"annotations\":[]}]}");
+	}
+	buf_text(out, "],\"parallel_tool_calls\":true,\"tools\":[],\"usage\":");
+	if (span_is(span_of(status), "completed"))
+		buf_fmt(out, "{\"input_tokens\":%lld,\"input_tokens_details\":{\"cached_tokens\":0},"
+			"\"output_tokens\":%lld,\"output_tokens_details\":{\"reasoning_tokens\":0},"
+			"\"total_tokens\":%lld}}", prompt, done, prompt + done);
+	else
+		buf_text(out, "null}");
+}
+
+static void response_event(struct call *call, const struct reply *reply, const char *type,
+	const char *status, unsigned sequence)
+{
+	struct buf *out = &call->answer->body;
+
+	buf_fmt(out, "event: %s\ndata: {\"type\":\"%s\",\"sequence_number\":%u,\"response\":", type,
+		type, sequence);
+	response_object(out, call, reply, status);
+	buf_text(out, "}\n\n");
+	answer_event(call->answer);
+}
+
+static void response_stream(struct call *call, const struct reply *reply)
+{
+	struct buf *out = &call->answer->body;
+	static const char delta[] = "response.output_text.delta";
+
+	call->answer->stream = true;
+	call->answer->content_type = "text/event-stream; charset=utf-8";
+	response_event(call, reply, "response.created", "in_progress", 0);
+	for (size_t i = 0; i < reply->token_n; i++) {
+		buf_fmt(out, "event: %s\ndata: {\"type\":\"%s\",\"sequence_number\":%zu,"
+			"\"item_id\":\"msg_sim_%08llx\",\"output_index\":0,\"content_index\":0,"
+			"\"delta\":\"", delta, delta, i + 1, (unsigned long long)call->serial);
+		buf_span(out, reply_token(reply, i));
+		buf_text(out, "\"}\n\n");
+		answer_event(call->answer);
+	}
+	response_event(call, reply, "response.completed", "completed",
+		(unsigned)reply->token_n + 1);
+	call->answer->tail_n = 1;
+}
+
+void openai_responses(struct call *call)
+{
+	struct span input = call->param[P_input];
+	struct span question = json_is_string(input) ? json_raw(input) : reply_question(input);
+	const struct reply *reply;
+
+	if (input.len == 0) {
+		vendor_error(call, 400, "missing_required_parameter",
+			"Missing required parameter: 'input'. (simulated)");
+		return;
+	}
+	reply = reply_make(call, question, input.len, call_int(call, P_max_output_tokens, 0));
+	if (call->stream)
+		response_stream(call, reply);
+	else
+		response_object(&call->answer->body, call, reply, "completed");
+}
