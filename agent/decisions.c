@@ -236,7 +236,8 @@ static void skip_detail(const struct decision_record *r, const struct packed *p,
 	int64_t left_s = (p->until_wall_ms - r->wall_ms + 999) / 1000;
 	buf[0] = '\0';
 	if (p->skip == SKIP_HEARTBEAT_EXPIRED)
-		snprintf(buf, size, "%lld s, limit %lld s", (long long)(p->ttl_s - left_s),
+		snprintf(buf, size, "%lld s, limit %lld s",
+			(long long)(p->ttl_s + (r->wall_ms - p->until_wall_ms) / 1000),
 			(long long)p->ttl_s);
 	else if (p->until_wall_ms != 0 && p->status > 0)
 		snprintf(buf, size, "HTTP %d, %lld s left", p->status, (long long)left_s);
