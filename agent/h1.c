@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: MIT
+#include "agent/h1.h"
+
+#include <string.h>
+#include "shared/num.h"
+
+#define LENGTH_MAX (INT64_C(1) << 53)
+
+void h1_reset(struct h1 *p)
+{
+	struct str head = p->head;
+	str_clear(&head);
+	// The header table is long and its length says what counts.
+	p->status = 0;
+	p->keep_alive = p->has_length = p->have_size = p->in_ext = p->cr = false;
+	p->length = p->left = 0;
+	p->headers_n = p->line = p->spent = p->line_n = 0;
+	p->interim = 0;
+	p->state = H1_IN_HEAD;
+	p->head = head;
+}
+
+void h1_release(struct h1 *p)
+{
+	str_release(&p->head);
+	p->headers_n = 0;
+}
+
+struct slice h1_header(const struct h1 *p, const char *name)
+{
+	for (size_t i = 0; i < p->headers_n; i++) {
+		if (slice_ieq_str(p->headers[i].name, name))
+			return p->headers[i].value;
+	}
+	return (struct slice){NULL, 0};
+}
+
+static enum h1_step fail(struct h1 *p, enum h1_step why)
+{
+	p->state = H1_FAILED;
+	return why;
+}
+
+// ---- the head ----
+
+static bool is_token(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		(c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+// "HTTP/1.1 200 OK"; HTTP/0.9 has no such line and HTTP/2 was not asked for.
+static bool read_status(struct h1 *p, struct slice line)
+{
+	if (line.n < 12 || (memcmp(line.p, "HTTP/1.1 ", 9) != 0 &&
+		memcmp(line.p, "HTTP/1.0 ", 9) != 0))
+		return false;
+	p->keep_alive = line.p[7] == '1';
+	p->status = 0;
+	for (int i = 9; i < 12; i++) {
+		if (line.p[i] < '0' || line.p[i] > '9')
+			return false;
+		p->status = p->status * 10 + (line.p[i] - '0');
+	}
+	return p->status >= 100 && p->status <= 599 && (line.n == 12 || line.p[12] == ' ');
+}
+
+static struct slice trim_blank(struct slice s)
+{
+	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
+		s.p++, s.n--;
+	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	return s;
+}
+
+static bool read_field(struct slice line, struct h1_header *ret)
+{
+	size_t n = 0;
+	while (n < line.n && is_token((unsigned char)line.p[n]))
+		n++;
+	if (n == 0 || n == line.n || line.p[n] != ':')
+		return false; // also folded lines and blanks before the colon
+	ret->name = (struct slice){line.p, n};
+	ret->value = trim_blank((struct slice){line.p + n + 1, line.n - n - 1});
+	for (size_t i = 0; i < ret->value.n; i++) {
+		unsigned char c = (unsigned char)ret->value.p[i];
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static struct slice next_line(struct slice *rest)
+{
+	struct slice line = slice_cut(rest, '\n');
+	if (line.n > 0 && line.p[line.n - 1] == '\r')
+		line.n--;
+	return line;
+}
+
+struct framing {
+	bool chunked, close, keep;
+	int lengths, codings;
+};
+
+static bool digits_only(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return false;
+	}
+	return s.n > 0;
+}
+
+static void read_connection(struct slice value, struct framing *f)
+{
+	while (value.p != NULL) {
+		struct slice word = trim_blank(slice_cut(&value, ','));
+		f->close |= slice_ieq_str(word, "close");
+		f->keep |= slice_ieq_str(word, "keep-alive");
+	}
+}
+
+static bool read_framing(struct h1 *p, const struct h1_header *h, struct framing *f)
+{
+	int64_t length;
+	if (slice_ieq_str(h->name, "content-length")) {
+		if (!digits_only(h->value) || !num_i64(h->value, 0, LENGTH_MAX, &length))
+			return false;
+		p->length = (uint64_t)length;
+		f->lengths++;
+	} else if (slice_ieq_str(h->name, "transfer-encoding")) {
+		f->codings++;
+		f->chunked = slice_ieq_str(h->value, "chunked");
+	} else if (slice_ieq_str(h->name, "connection")) {
+		read_connection(h->value, f);
+	}
+	return true;
+}
+
+// What the body is delimited by (RFC 9112 6.3), with every ambiguity refused.
+static enum h1_step settle(struct h1 *p, const struct framing *f)
+{
+	bool http11 = p->keep_alive;
+	if (f->lengths > 1 || f->codings > 1 || (f->lengths > 0 && f->codings > 0) ||
+		(f->codings > 0 && (!f->chunked || !http11)))
+		return fail(p, H1_BAD);
+	p->keep_alive = http11 ? !f->close : f->keep && !f->close;
+	p->has_length = f->lengths > 0;
+	p->left = p->length;
+	p->state = H1_AT_HEAD;
+	if (f->codings > 0)
+		p->have_size = true; // for now: chunked
+	return H1_HEAD;
+}
+
+static enum h1_step read_head(struct h1 *p)
+{
+	struct slice rest = str_slice(&p->head), line = next_line(&rest);
+	struct framing f = {0};
+	if (!read_status(p, line))
+		return fail(p, H1_BAD);
+	p->headers_n = 0;
+	p->length = 0;
+	while ((line = next_line(&rest)).n > 0) {
+		if (p->headers_n == H1_HEADERS_MAX)
+			return fail(p, H1_TOO_LARGE);
+		struct h1_header *h = &p->headers[p->headers_n];
+		if (!read_field(line, h) || !read_framing(p, h, &f))
+			return fail(p, H1_BAD);
+		p->headers_n++;
+	}
+	return settle(p, &f);
+}
+
+// An interim answer says nothing we need; 101 was not asked for.
+static enum h1_step skip_interim(struct h1 *p)
+{
+	if (p->status == 101 || p->has_length || p->have_size)
+		return fail(p, H1_BAD);
+	size_t spent = p->spent + p->head.n;
+	int interim = p->interim + 1;
+	if (interim > H1_INTERIM_MAX)
+		return fail(p, H1_BAD);
+	h1_reset(p);
+	p->spent = spent;
+	p->interim = interim;
+	return H1_MORE;
+}
+
+// False as soon as the first bytes cannot be a status line.
+static bool may_be_http(const struct h1 *p)
+{
+	static const char start[] = "HTTP/1.";
+	size_t n = MIN_OF(p->head.n, sizeof(start) - 1);
+	return memcmp(p->head.p, start, n) == 0;
+}
+
+// Takes lines until the empty one that ends the head.
+static enum h1_step in_head(struct h1 *p, struct slice *in)
+{
+	while (in->n > 0) {
+		const char *lf = memchr(in->p, '\n', in->n);
+		size_t n = lf != NULL ? (size_t)(lf - in->p) + 1 : in->n;
+		if (p->spent + p->head.n + n > H1_HEAD_MAX)
+			return fail(p, H1_TOO_LARGE);
+		str_add_n(&p->head, in->p, n);
+		in->p += n;
+		in->n -= n;
+		if (!may_be_http(p))
+			return fail(p, H1_BAD);
+		if (lf == NULL)
+			break;
+		size_t line = p->head.n - p->line;
+		bool empty = line == 1 || (line == 2 && p->head.p[p->line] == '\r');
+		p->line = p->head.n;
+		if (!empty)
+			continue;
+		enum h1_step step = read_head(p);
+		if (step == H1_HEAD && p->status < 200)
+			step = skip_interim(p);
+		if (step != H1_MORE)
+			return step;
+	}
+	return H1_MORE;
+}
+
+// ---- the body ----
+
+static void begin_body(struct h1 *p)
+{
+	bool chunked = p->have_size;
+	p->have_size = false;
+	if (p->status == 204 || p->status == 304)
+		p->state = H1_AT_END;
+	else if (chunked)
+		p->state = H1_IN_CHUNK_LINE;
+	else if (p->has_length)
+		p->state = p->left > 0 ? H1_IN_LENGTH : H1_AT_END;
+	else
+		p->state = H1_IN_CLOSE;
+	if (p->state == H1_IN_CLOSE)
+		p->keep_alive = false;
+	p->spent = p->line_n = 0;
+}
+
+static enum h1_step run_of(struct h1 *p, struct slice *in, struct slice *ret_data,
+	enum h1_state after)
+{
+	size_t n = (size_t)MIN_OF((uint64_t)in->n, p->left);
+	*ret_data = (struct slice){in->p, n};
+	in->p += n;
+	in->n -= n;
+	p->left -= n;
+	if (p->left == 0)
+		p->state = after;
+	return H1_DATA;
+}
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static bool chunk_line_ends(struct h1 *p)
+{
+	if (!p->have_size)
+		return false;
+	p->state = p->left > 0 ? H1_IN_CHUNK : H1_IN_TRAILER;
+	p->have_size = p->in_ext = p->cr = false;
+	p->line_n = 0;
+	return true;
+}
+
+// Size in hex, an extension that is skipped, CRLF.
+static bool in_chunk_line(struct h1 *p, struct slice *in)
+{
+	while (in->n > 0 && p->state == H1_IN_CHUNK_LINE) {
+		char c = *in->p++;
+		in->n--;
+		if (++p->line_n > H1_CHUNK_LINE_MAX)
+			return false;
+		if (p->cr || c == '\n') {
+			if (!p->cr || c != '\n' || !chunk_line_ends(p))
+				return false;
+		} else if (c == '\r') {
+			p->cr = true;
+		} else if (p->in_ext) {
+			continue;
+		} else if (hex(c) >= 0) {
+			if (p->left >= (uint64_t)LENGTH_MAX / 16)
+				return false;
+			p->left = p->left * 16 + (uint64_t)hex(c);
+			p->have_size = true;
+		} else if ((c == ';' || c == ' ' || c == '\t') && p->have_size) {
+			p->in_ext = true;
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool in_chunk_end(struct h1 *p, struct slice *in)
+{
+	while (in->n > 0 && p->state == H1_IN_CHUNK_END) {
+		char c = *in->p++;
+		in->n--;
+		if (!p->cr) {
+			if (c != '\r')
+				return false;
+			p->cr = true;
+		} else {
+			if (c != '\n')
+				return false;
+			p->cr = false;
+			p->state = H1_IN_CHUNK_LINE;
+		}
+	}
+	return true;
+}
+
+// Trailers are read over: none of them is of use.
+static bool in_trailer(struct h1 *p, struct slice *in)
+{
+	while (in->n > 0 && p->state == H1_IN_TRAILER) {
+		char c = *in->p++;
+		in->n--;
+		if (++p->spent > H1_TRAILER_MAX)
+			return false;
+		if (c != '\n') {
+			if (p->cr)
+				return false; // a CR inside a line
+			p->cr = c == '\r';
+			p->line_n += c != '\r';
+			continue;
+		}
+		if (!p->cr)
+			return false;
+		p->cr = false;
+		if (p->line_n == 0)
+			p->state = H1_AT_END;
+		p->line_n = 0;
+	}
+	return true;
+}
+
+enum h1_step h1_next(struct h1 *p, struct slice *in, struct slice *ret_data)
+{
+	bool fine = true;
+	*ret_data = (struct slice){NULL, 0};
+	if (p->state == H1_IN_HEAD) {
+		return in_head(p, in);
+	}
+	if (p->state == H1_AT_HEAD)
+		begin_body(p);
+	while (fine && p->state != H1_AT_END) {
+		if (p->state == H1_FAILED)
+			return H1_BAD;
+		if (in->n == 0)
+			return H1_MORE;
+		if (p->state == H1_IN_LENGTH)
+			return run_of(p, in, ret_data, H1_AT_END);
+		if (p->state == H1_IN_CHUNK)
+			return run_of(p, in, ret_data, H1_IN_CHUNK_END);
+		if (p->state == H1_IN_CLOSE) {
+			*ret_data = *in;
+			*in = (struct slice){in->p + in->n, 0};
+			return H1_DATA;
+		}
+		if (p->state == H1_IN_CHUNK_LINE)
+			fine = in_chunk_line(p, in);
+		else if (p->state == H1_IN_CHUNK_END)
+			fine = in_chunk_end(p, in);
+		else
+			fine = in_trailer(p, in);
+	}
+	return fine ? H1_DONE : fail(p, H1_BAD);
+}
+
+enum h1_step h1_eof(struct h1 *p)
+{
+	if (p->state == H1_AT_HEAD)
+		begin_body(p);
+	if (p->state == H1_IN_CLOSE || p->state == H1_AT_END)
+		return H1_DONE;
+	return fail(p, H1_BAD);
+}
