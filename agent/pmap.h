@@ -25,7 +25,7 @@ struct pmap pmap_del(struct pmap m, struct slice key, const struct pmap_ops *ops
 struct pmap pmap_share(struct pmap m); // another reference to the same version
 void pmap_release(struct pmap m, const struct pmap_ops *ops);
 // Iteration in a stable order (hash order); cursor starts zeroed. False at the end.
-#define PMAP_DEPTH 14
+#define PMAP_DEPTH 16
 struct pmap_it {
 	const struct pmap_node *node[PMAP_DEPTH];
 	unsigned at[PMAP_DEPTH];

@@ -44,10 +44,11 @@ struct snapshot {
 	struct pmap keys; // id → struct key_obj
 	struct pmap key_refs; // "vendor/service/slug" → struct key_obj
 	struct pmap instances; // "service/id" → struct instance_obj
-	struct pmap by_service; // "vendor/service" or "self/service" → struct group (private)
-	struct pmap routes; // feature name → struct route_cell (private)
-	struct slice feature_list_json, key_list_json; // rendered lazily by their owners; may be empty
-	struct snapshot *next_retired; // the store's
+	struct pmap groups; // "vendor/service", "self/service", "join/feature" → members (private)
+	struct pmap routes; // feature name → cell with the route once built (private)
+	struct live_table *live; // borrowed
+	struct snapshot *next_retired; // the publishing point's
+	uint64_t retired_epoch;
 };
 
 struct snapshots; // the publishing point
@@ -67,6 +68,22 @@ void snapshot_hold(const struct snapshot *snap);
 void snapshot_drop(const struct snapshot *snap);
 // Store thread: makes `next` current and frees every retired one nobody can hold.
 void snapshots_publish(struct snapshots *s, struct snapshot *next);
+void snapshots_collect(struct snapshots *s); // only the freeing
+
+// Building, store thread only. A fork shares everything with its parent and is changed in place
+// until it is published; objects are taken over (the caller's reference becomes the snapshot's).
+struct snapshot *snapshot_new(struct live_table *live);
+struct snapshot *snapshot_fork(const struct snapshot *from);
+void snapshot_free(struct snapshot *s);
+void snapshot_put_feature(struct snapshot *s, struct feature_obj *f);
+void snapshot_del_feature(struct snapshot *s, struct slice name);
+void snapshot_put_key(struct snapshot *s, struct key_obj *k);
+void snapshot_del_key(struct snapshot *s, struct slice id);
+void snapshot_put_instance(struct snapshot *s, struct instance_obj *in);
+void snapshot_del_instance(struct snapshot *s, struct slice service, struct slice id);
+// "service/id", the key of instances; cut off beyond the buffer.
+#define INSTANCE_KEY_MAX (2 * ID_MAX + 2)
+struct slice instance_key(struct slice service, struct slice id, char buf[INSTANCE_KEY_MAX]);
 
 const struct feature_obj *snapshot_feature(const struct snapshot *s, struct slice name);
 // By name, alias or "vendor/service" (the first enabled feature with such a target).

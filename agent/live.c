@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+#include "agent/live.h"
+
+#include <pthread.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/map.h"
+#include "shared/mem.h"
+
+#define SLOT_US 5000000
+#define EWMA_DECAY_US 10000000.0 // a peak halves in about seven seconds
+
+struct live_table {
+	pthread_mutex_t lock;
+	struct map by_id; // "kind:id" → struct live
+};
+
+struct live_table *live_new(void)
+{
+	struct live_table *t = mem_zalloc(1, sizeof(*t));
+
+	pthread_mutex_init(&t->lock, NULL);
+	return t;
+}
+
+void live_free(struct live_table *t)
+{
+	size_t it = 0;
+	void *l;
+
+	if (!t)
+		return;
+	while (map_next(&t->by_id, &it, NULL, &l))
+		free(l);
+	map_release(&t->by_id);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
+static struct slice key_of(enum live_kind kind, struct slice id, char *buf, size_t size)
+{
+	int n = snprintf(buf, size, "%d:%.*s", (int)kind, SLICE_FMT(id));
+
+	return (struct slice){buf, MIN_OF((size_t)n, size - 1)};
+}
+
+struct live *live_take(struct live_table *t, enum live_kind kind, struct slice id)
+{
+	char buf[sizeof(((struct live *)0)->id) + 8];
+	struct slice key = key_of(kind, id, buf, sizeof(buf));
+	struct live *l;
+
+	pthread_mutex_lock(&t->lock);
+	l = map_get(&t->by_id, key);
+	if (!l) {
+		l = mem_zalloc(1, sizeof(*l));
+		l->kind = kind;
+		snprintf(l->id, sizeof(l->id), "%.*s", SLICE_FMT(id));
+		atomic_init(&l->weight_override, -1);
+		map_put(&t->by_id, key, l);
+	}
+	atomic_fetch_add(&l->refs, 1);
+	pthread_mutex_unlock(&t->lock);
+	return l;
+}
+
+void live_drop(struct live_table *t, struct live *l)
+{
+	char buf[sizeof(l->id) + 8];
+
+	if (!l)
+		return;
+	pthread_mutex_lock(&t->lock);
+	if (atomic_fetch_sub(&l->refs, 1) == 1) {
+		map_del(&t->by_id, key_of(l->kind, slice_of(l->id), buf, sizeof(buf)));
+		free(l);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+// The slot of the current period, emptied when it still counts an old one.
+static struct live_slot *current_slot(struct live *l, int64_t now_us)
+{
+	uint32_t epoch = (uint32_t)(now_us / SLOT_US);
+	struct live_slot *s = &l->slots[epoch % LIVE_SLOTS];
+	uint32_t seen = atomic_load_explicit(&s->epoch, memory_order_relaxed);
+
+	if (seen != epoch && atomic_compare_exchange_strong(&s->epoch, &seen, epoch)) {
+		atomic_store_explicit(&s->ok, 0, memory_order_relaxed);
+		atomic_store_explicit(&s->failed, 0, memory_order_relaxed);
+		atomic_store_explicit(&s->latency_us, 0, memory_order_relaxed);
+	}
+	return s;
+}
+
+// Peak EWMA (Finagle): a slower answer counts at once, a faster one decays towards it.
+static void note_latency(struct live *l, int64_t latency_us)
+{
+	int64_t old = atomic_load_explicit(&l->ewma_us, memory_order_relaxed);
+	int64_t p95 = atomic_load_explicit(&l->p95_us, memory_order_relaxed);
+	double w = 1 - exp(-(double)MAX_OF(latency_us, 1000) / EWMA_DECAY_US);
+
+	if (old == 0 || latency_us > old)
+		old = latency_us;
+	else
+		old += (int64_t)(((double)latency_us - (double)old) * MAX_OF(w, 0.05));
+	atomic_store_explicit(&l->ewma_us, MAX_OF(old, 1), memory_order_relaxed);
+	// Streaming quantile by stochastic steps: 19 steps down balance one step up at p = 0.95.
+	if (p95 == 0)
+		p95 = latency_us;
+	else if (latency_us > p95)
+		p95 += MAX_OF((latency_us - p95) / 8, p95 / 50 + 1);
+	else
+		p95 -= p95 / 950;
+	atomic_store_explicit(&l->p95_us, MAX_OF(p95, 1), memory_order_relaxed);
+}
+
+void live_count(struct live *l, int64_t now_us, bool ok, int64_t latency_us)
+{
+	struct live_slot *s = current_slot(l, now_us);
+
+	atomic_fetch_add_explicit(&l->requests, 1, memory_order_relaxed);
+	if (!ok) {
+		atomic_fetch_add_explicit(&l->failures, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&s->failed, 1, memory_order_relaxed);
+		return;
+	}
+	atomic_fetch_add_explicit(&s->ok, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->latency_us, (uint64_t)latency_us, memory_order_relaxed);
+	note_latency(l, latency_us);
+}
+
+struct live_window live_window(const struct live *l, int64_t now_us, int seconds)
+{
+	uint32_t epoch = (uint32_t)(now_us / SLOT_US);
+	uint32_t slots = (uint32_t)MIN_OF(MAX_OF(seconds / 5, 1), LIVE_SLOTS);
+	struct live_window w = {NAN, NAN, NAN, 0, 0};
+	uint64_t latency = 0, all;
+
+	for (uint32_t i = 0; i < slots; i++) {
+		const struct live_slot *s = &l->slots[(epoch - i) % LIVE_SLOTS];
+
+		if (atomic_load_explicit(&s->epoch, memory_order_relaxed) != epoch - i)
+			continue;
+		w.ok += atomic_load_explicit(&s->ok, memory_order_relaxed);
+		w.failed += atomic_load_explicit(&s->failed, memory_order_relaxed);
+		latency += atomic_load_explicit(&s->latency_us, memory_order_relaxed);
+	}
+	all = w.ok + w.failed;
+	if (!all)
+		return w;
+	w.rate = (double)all / seconds;
+	w.ok_rate = (double)w.ok / (double)all;
+	if (w.ok)
+		w.mean_ms = (double)latency / (double)w.ok / 1000;
+	return w;
+}

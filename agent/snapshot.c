@@ -1,0 +1,701 @@
+// SPDX-License-Identifier: MIT
+#include "agent/snapshot.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/clock.h"
+#include "shared/mem.h"
+
+// The members of one service or feature: id → object.
+struct group {
+	unsigned refs;
+	struct pmap members;
+};
+
+// A feature's route, built by whoever asks first.
+struct route_cell {
+	unsigned refs;
+	_Atomic(struct route_box *) box;
+};
+
+struct route_box {
+	struct arena arena;
+	struct route route;
+};
+
+static const struct pmap_ops object_ops = {object_hold, object_drop};
+
+static void group_hold(void *value)
+{
+	((struct group *)value)->refs++;
+}
+
+static void group_drop(void *value)
+{
+	struct group *g = value;
+
+	if (--g->refs)
+		return;
+	pmap_release(g->members, &object_ops);
+	free(g);
+}
+
+static void cell_hold(void *value)
+{
+	((struct route_cell *)value)->refs++;
+}
+
+static void box_free(struct route_box *box)
+{
+	if (!box)
+		return;
+	arena_release(&box->arena);
+	free(box);
+}
+
+static void cell_drop(void *value)
+{
+	struct route_cell *c = value;
+
+	if (--c->refs)
+		return;
+	box_free(atomic_load(&c->box));
+	free(c);
+}
+
+static const struct pmap_ops group_ops = {group_hold, group_drop};
+static const struct pmap_ops cell_ops = {cell_hold, cell_drop};
+
+static void replace(struct pmap *m, struct pmap next, const struct pmap_ops *ops)
+{
+	pmap_release(*m, ops);
+	*m = next;
+}
+
+static void put(struct pmap *m, struct slice key, void *value, const struct pmap_ops *ops)
+{
+	replace(m, pmap_put(*m, key, value, ops), ops);
+}
+
+static void del(struct pmap *m, struct slice key, const struct pmap_ops *ops)
+{
+	replace(m, pmap_del(*m, key, ops), ops);
+}
+
+// ---- life of a snapshot ----
+
+struct snapshot *snapshot_new(struct live_table *live)
+{
+	struct snapshot *s = mem_zalloc(1, sizeof(*s));
+
+	s->live = live;
+	return s;
+}
+
+struct snapshot *snapshot_fork(const struct snapshot *from)
+{
+	struct snapshot *s = snapshot_new(from->live);
+
+	s->revision = from->revision;
+	s->published_wall_ms = from->published_wall_ms;
+	s->store_state = from->store_state;
+	s->sealed = from->sealed;
+	s->features = pmap_share(from->features);
+	s->aliases = pmap_share(from->aliases);
+	s->keys = pmap_share(from->keys);
+	s->key_refs = pmap_share(from->key_refs);
+	s->instances = pmap_share(from->instances);
+	s->groups = pmap_share(from->groups);
+	s->routes = pmap_share(from->routes);
+	return s;
+}
+
+void snapshot_free(struct snapshot *s)
+{
+	if (!s)
+		return;
+	pmap_release(s->routes, &cell_ops);
+	pmap_release(s->groups, &group_ops);
+	pmap_release(s->aliases, &object_ops);
+	pmap_release(s->features, &object_ops);
+	pmap_release(s->key_refs, &object_ops);
+	pmap_release(s->keys, &object_ops);
+	pmap_release(s->instances, &object_ops);
+	free(s);
+}
+
+// ---- publishing ----
+
+struct reader {
+	_Alignas(64) _Atomic uint64_t seen; // epoch at its last turn; 0: offline
+};
+
+struct snapshots {
+	_Atomic(struct snapshot *) now;
+	_Atomic uint64_t epoch;
+	_Atomic int joined;
+	struct snapshot *retired;
+	struct reader readers[SNAPSHOT_READERS_MAX];
+};
+
+struct snapshots *snapshots_new(void)
+{
+	struct snapshots *s = aligned_alloc(64, (sizeof(*s) + 63) & ~(size_t)63);
+
+	if (!s)
+		abort();
+	memset(s, 0, sizeof(*s));
+	atomic_init(&s->epoch, 1);
+	return s;
+}
+
+void snapshots_free(struct snapshots *s)
+{
+	if (!s)
+		return;
+	while (s->retired) {
+		struct snapshot *next = s->retired->next_retired;
+
+		snapshot_free(s->retired);
+		s->retired = next;
+	}
+	snapshot_free(atomic_load(&s->now));
+	free(s);
+}
+
+int snapshots_join(struct snapshots *s)
+{
+	int reader = atomic_fetch_add(&s->joined, 1);
+
+	return reader < SNAPSHOT_READERS_MAX ? reader : -1;
+}
+
+void snapshots_offline(struct snapshots *s, int reader)
+{
+	atomic_store_explicit(&s->readers[reader].seen, 0, memory_order_release);
+}
+
+void snapshots_online(struct snapshots *s, int reader)
+{
+	// Sequentially consistent: the store must be seen before this reader loads the pointer.
+	atomic_store(&s->readers[reader].seen, atomic_load(&s->epoch));
+}
+
+const struct snapshot *snapshots_now(struct snapshots *s)
+{
+	return atomic_load(&s->now);
+}
+
+void snapshot_hold(const struct snapshot *snap)
+{
+	atomic_fetch_add_explicit(
+		&((struct snapshot *)(uintptr_t)snap)->refs, 1, memory_order_relaxed);
+}
+
+void snapshot_drop(const struct snapshot *snap)
+{
+	atomic_fetch_sub_explicit(
+		&((struct snapshot *)(uintptr_t)snap)->refs, 1, memory_order_release);
+}
+
+// The oldest epoch an online reader may still look at.
+static uint64_t oldest_seen(struct snapshots *s)
+{
+	uint64_t oldest = UINT64_MAX;
+	int n = MIN_OF(atomic_load(&s->joined), SNAPSHOT_READERS_MAX);
+
+	for (int i = 0; i < n; i++) {
+		uint64_t seen = atomic_load(&s->readers[i].seen);
+
+		if (seen && seen < oldest)
+			oldest = seen;
+	}
+	return oldest;
+}
+
+void snapshots_collect(struct snapshots *s)
+{
+	uint64_t oldest = oldest_seen(s);
+	struct snapshot **at = &s->retired;
+
+	while (*at) {
+		struct snapshot *snap = *at;
+
+		// Order matters: once no turn can take a new hold, a count of zero is final.
+		if (snap->retired_epoch > oldest ||
+			atomic_load_explicit(&snap->refs, memory_order_acquire)) {
+			at = &snap->next_retired;
+			continue;
+		}
+		*at = snap->next_retired;
+		snapshot_free(snap);
+	}
+}
+
+void snapshots_publish(struct snapshots *s, struct snapshot *next)
+{
+	struct snapshot *old;
+
+	next->published_wall_ms = clock_wall_ms();
+	old = atomic_exchange(&s->now, next);
+	if (old) {
+		old->retired_epoch = atomic_fetch_add(&s->epoch, 1) + 1;
+		old->next_retired = s->retired;
+		s->retired = old;
+	}
+	snapshots_collect(s);
+}
+
+// ---- changing a fork ----
+
+static struct slice group_key(const char *kind, const char *name, char *buf, size_t size)
+{
+	int n = snprintf(buf, size, "%s/%s", kind, name);
+
+	return (struct slice){buf, MIN_OF((size_t)n, size - 1)};
+}
+
+static void group_change(struct snapshot *s, const char *kind, const char *name, struct slice id,
+	void *obj)
+{
+	char buf[2 * ID_MAX + 16];
+	struct slice key = group_key(kind, name, buf, sizeof(buf));
+	const struct group *old = pmap_get(s->groups, key);
+	struct group *g = mem_zalloc(1, sizeof(*g));
+	struct pmap members = old ? old->members : (struct pmap){0};
+
+	g->refs = 1;
+	g->members = obj ? pmap_put(members, id, obj, &object_ops)
+			 : pmap_del(members, id, &object_ops);
+	put(&s->groups, key, g, &group_ops);
+	group_drop(g);
+}
+
+static void new_cell(struct snapshot *s, const char *feature)
+{
+	struct route_cell *c = mem_zalloc(1, sizeof(*c));
+
+	c->refs = 1;
+	put(&s->routes, slice_of(feature), c, &cell_ops);
+	cell_drop(c);
+}
+
+static bool concerns(const struct feature *f, int kind, const char *vendor, const char *service)
+{
+	for (size_t i = 0; i < f->targets.n; i++) {
+		const struct target *t = &((const struct target *)f->targets.v)[i];
+
+		if (t->kind == kind && strcmp(t->service, service) == 0 &&
+			(kind == TARGET_SELF_HOSTED || (t->vendor && strcmp(t->vendor, vendor) == 0)))
+			return true;
+	}
+	return false;
+}
+
+static bool has_text(const struct strv *v, const char *text)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (strcmp(v->v[i], text) == 0)
+			return true;
+	return false;
+}
+
+// Routes of the features that may choose this key are built anew.
+static void touch_key(struct snapshot *s, const struct vendor_key *k)
+{
+	struct pmap_it it = {0};
+	void *obj;
+	struct pmap features = pmap_share(s->features);
+
+	while (pmap_next(features, &it, NULL, &obj)) {
+		const struct feature *f = &((struct feature_obj *)obj)->doc;
+		bool hit = k->service && concerns(f, TARGET_VENDOR, k->vendor, k->service);
+
+		for (size_t i = 0; !hit && i < k->services.n; i++)
+			hit = concerns(f, TARGET_VENDOR, k->vendor, k->services.v[i]);
+		if (hit)
+			new_cell(s, f->name);
+	}
+	pmap_release(features, &object_ops);
+}
+
+static void touch_instance(struct snapshot *s, const struct instance *in)
+{
+	struct pmap_it it = {0};
+	void *obj;
+	struct pmap features = pmap_share(s->features);
+
+	while (pmap_next(features, &it, NULL, &obj)) {
+		const struct feature *f = &((struct feature_obj *)obj)->doc;
+
+		if ((f->auto_join && has_text(&in->features, f->name)) ||
+			concerns(f, TARGET_SELF_HOSTED, NULL, in->service))
+			new_cell(s, f->name);
+	}
+	pmap_release(features, &object_ops);
+}
+
+void snapshot_put_feature(struct snapshot *s, struct feature_obj *f)
+{
+	snapshot_del_feature(s, slice_of(f->doc.name));
+	put(&s->features, slice_of(f->doc.name), f, &object_ops);
+	for (size_t i = 0; i < f->doc.aliases.n; i++)
+		put(&s->aliases, slice_of(f->doc.aliases.v[i]), f, &object_ops);
+	new_cell(s, f->doc.name);
+	object_drop(f);
+}
+
+void snapshot_del_feature(struct snapshot *s, struct slice name)
+{
+	struct feature_obj *f = pmap_get(s->features, name);
+
+	if (!f)
+		return;
+	object_hold(f);
+	for (size_t i = 0; i < f->doc.aliases.n; i++) {
+		struct slice alias = slice_of(f->doc.aliases.v[i]);
+
+		if (pmap_get(s->aliases, alias) == f)
+			del(&s->aliases, alias, &object_ops);
+	}
+	del(&s->features, name, &object_ops);
+	del(&s->routes, name, &cell_ops);
+	object_drop(f);
+}
+
+static void join_key(struct snapshot *s, struct key_obj *k, void *obj)
+{
+	struct slice id = slice_of(k->doc.id);
+
+	if (k->doc.service)
+		group_change(s, k->doc.vendor, k->doc.service, id, obj);
+	for (size_t i = 0; i < k->doc.services.n; i++)
+		group_change(s, k->doc.vendor, k->doc.services.v[i], id, obj);
+	touch_key(s, &k->doc);
+}
+
+void snapshot_put_key(struct snapshot *s, struct key_obj *k)
+{
+	snapshot_del_key(s, slice_of(k->doc.id));
+	put(&s->keys, slice_of(k->doc.id), k, &object_ops);
+	put(&s->key_refs, slice_of(k->ref), k, &object_ops);
+	join_key(s, k, k);
+	object_drop(k);
+}
+
+void snapshot_del_key(struct snapshot *s, struct slice id)
+{
+	struct key_obj *k = pmap_get(s->keys, id);
+
+	if (!k)
+		return;
+	object_hold(k);
+	join_key(s, k, NULL);
+	del(&s->key_refs, slice_of(k->ref), &object_ops);
+	del(&s->keys, id, &object_ops);
+	object_drop(k);
+}
+
+struct slice instance_key(struct slice service, struct slice id, char buf[INSTANCE_KEY_MAX])
+{
+	int n = snprintf(buf, INSTANCE_KEY_MAX, "%.*s/%.*s", SLICE_FMT(service), SLICE_FMT(id));
+
+	return (struct slice){buf, MIN_OF((size_t)n, INSTANCE_KEY_MAX - 1)};
+}
+
+static void join_instance(struct snapshot *s, struct instance_obj *in, struct slice key, void *obj)
+{
+	group_change(s, "self", in->doc.service, key, obj);
+	for (size_t i = 0; i < in->doc.features.n; i++)
+		group_change(s, "join", in->doc.features.v[i], key, obj);
+	touch_instance(s, &in->doc);
+}
+
+void snapshot_put_instance(struct snapshot *s, struct instance_obj *in)
+{
+	char buf[INSTANCE_KEY_MAX];
+	struct slice key = instance_key(slice_of(in->doc.service), slice_of(in->doc.id), buf);
+
+	snapshot_del_instance(s, slice_of(in->doc.service), slice_of(in->doc.id));
+	put(&s->instances, key, in, &object_ops);
+	join_instance(s, in, key, in);
+	object_drop(in);
+}
+
+void snapshot_del_instance(struct snapshot *s, struct slice service, struct slice id)
+{
+	char buf[INSTANCE_KEY_MAX];
+	struct slice key = instance_key(service, id, buf);
+	struct instance_obj *in = pmap_get(s->instances, key);
+
+	if (!in)
+		return;
+	object_hold(in);
+	join_instance(s, in, key, NULL);
+	del(&s->instances, key, &object_ops);
+	object_drop(in);
+}
+
+// ---- reading ----
+
+const struct feature_obj *snapshot_feature(const struct snapshot *s, struct slice name)
+{
+	return pmap_get(s->features, name);
+}
+
+static const struct feature_obj *feature_with_target(const struct snapshot *s, struct slice model)
+{
+	const struct feature_obj *best = NULL;
+	struct pmap_it it = {0};
+	void *obj;
+
+	while (pmap_next(s->features, &it, NULL, &obj)) {
+		const struct feature_obj *f = obj;
+
+		for (size_t i = 0; f->doc.enabled && i < f->doc.targets.n; i++) {
+			const struct target *t = &((const struct target *)f->doc.targets.v)[i];
+			struct slice rest = model, vendor = slice_cut(&rest, '/');
+
+			if (t->vendor && slice_eq_str(vendor, t->vendor) &&
+				slice_eq_str(rest, t->service) &&
+				(!best || strcmp(f->doc.name, best->doc.name) < 0))
+				best = f;
+		}
+	}
+	return best;
+}
+
+const struct feature_obj *snapshot_model(const struct snapshot *s, struct slice model)
+{
+	const struct feature_obj *f = pmap_get(s->features, model);
+
+	if (!f)
+		f = pmap_get(s->aliases, model);
+	if (!f && slice_find(model, '/') > 0)
+		f = feature_with_target(s, model);
+	return f;
+}
+
+const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id_or_ref)
+{
+	const struct key_obj *k = pmap_get(s->keys, id_or_ref);
+
+	return k ? k : pmap_get(s->key_refs, id_or_ref);
+}
+
+const struct instance_obj *snapshot_instance(const struct snapshot *s, struct slice service,
+	struct slice id)
+{
+	char buf[INSTANCE_KEY_MAX];
+
+	return pmap_get(s->instances, instance_key(service, id, buf));
+}
+
+// ---- building a route ----
+
+struct build {
+	const struct snapshot *snap;
+	const struct feature_obj *f;
+	struct route_box *box;
+	size_t cap;
+};
+
+struct drop_live {
+	struct live_table *table;
+	struct live *live;
+};
+
+static void drop_live(void *arg)
+{
+	struct drop_live *d = arg;
+
+	live_drop(d->table, d->live);
+}
+
+static struct candidate *add(struct build *b, const struct target *t, struct live *target_live)
+{
+	struct route *r = &b->box->route;
+	struct candidate *c;
+
+	if (r->n == b->cap) {
+		struct candidate *grown;
+
+		b->cap = b->cap ? b->cap * 2 : 8;
+		grown = arena_alloc(&b->box->arena, b->cap * sizeof(*grown));
+		if (r->n)
+			memcpy(grown, r->v, r->n * sizeof(*grown));
+		r->v = grown;
+	}
+	c = &r->v[r->n++];
+	*c = (struct candidate){.target = t, .target_live = target_live};
+	c->order = t->order != FIELD_NONE ? (int)t->order : t->kind == TARGET_VENDOR;
+	c->protocol = t->protocol >= 0 ? (enum protocol)t->protocol
+				       : (enum protocol)b->f->doc.endpoint;
+	c->weight = (int)t->weight;
+	return c;
+}
+
+_Static_assert((int)PROTO_OPENAI_CHAT == OFFER_CHAT && (int)PROTO_OPENAI_IMAGES == OFFER_IMAGES &&
+		       (int)PROTO_OPENAI_COMPLETIONS == OFFER_COMPLETIONS &&
+		       (int)PROTO_OPENAI_EMBEDDINGS == OFFER_EMBEDDINGS,
+	"an offer's default protocol has the same number");
+
+static int64_t product(int64_t a, int64_t b)
+{
+	return MIN_OF(a * b, INT32_MAX);
+}
+
+static void vendor_candidates(struct build *b, const struct target *t, struct live *target_live)
+{
+	char buf[2 * ID_MAX + 16];
+	const char *vendor = t->vendor ? t->vendor : "";
+	struct arena *a = &b->box->arena;
+	const struct group *g = pmap_get(
+		b->snap->groups, group_key(vendor, t->service, buf, sizeof(buf)));
+	const char *target_name = arena_printf(a, "%s/%s", vendor, t->service);
+	struct pmap_it it = {0};
+	void *obj;
+
+	if (!g || g->members.n == 0) {
+		struct candidate *c = add(b, t, target_live);
+
+		c->name = c->target_name = target_name;
+		return;
+	}
+	while (pmap_next(g->members, &it, NULL, &obj)) {
+		const struct key_obj *k = obj;
+		struct candidate *c = add(b, t, target_live);
+
+		c->name = arena_printf(a, "%s#%s", target_name, k->doc.slug);
+		c->target_name = target_name;
+		c->key = k;
+		c->live = k->live;
+		c->url = &k->url;
+		c->tier = k->doc.tier;
+		c->weight = (int)product(c->weight, k->doc.weight);
+	}
+}
+
+static void instance_candidate(struct build *b, const struct target *t, struct live *target_live,
+	const struct instance_obj *in)
+{
+	struct candidate *c = add(b, t, target_live);
+	struct arena *a = &b->box->arena;
+
+	c->target_name = arena_printf(a, "self/%s", t->service);
+	c->name = arena_printf(a, "%s#%s", c->target_name, in->doc.id);
+	c->instance = in;
+	c->live = in->live;
+	c->url = &in->url;
+	c->weight = (int)product(c->weight, in->doc.weight);
+}
+
+static void self_candidates(struct build *b, const struct target *t, struct live *target_live)
+{
+	char buf[2 * ID_MAX + 16];
+	const struct group *g = pmap_get(
+		b->snap->groups, group_key("self", t->service, buf, sizeof(buf)));
+	struct pmap_it it = {0};
+	void *obj;
+
+	while (g && pmap_next(g->members, &it, NULL, &obj))
+		instance_candidate(b, t, target_live, obj);
+}
+
+// The target an instance joins by itself, made once per service.
+static const struct target *joined_target(struct build *b, const char *service,
+	struct live **ret_live)
+{
+	struct route *r = &b->box->route;
+	struct arena *a = &b->box->arena;
+	struct drop_live *d;
+	struct target *t;
+
+	for (size_t i = 0; i < r->n; i++) {
+		if (r->v[i].target->kind == TARGET_SELF_HOSTED &&
+			strcmp(r->v[i].target->service, service) == 0) {
+			*ret_live = r->v[i].target_live;
+			return r->v[i].target;
+		}
+	}
+	t = arena_alloc(a, sizeof(*t));
+	field_defaults(&target_fields, t);
+	t->kind = TARGET_SELF_HOSTED;
+	t->service = arena_strdup(a, service);
+	t->id = arena_printf(a, "self/%s", service);
+	*ret_live = live_take(b->snap->live, LIVE_TARGET,
+		slice_of(arena_printf(a, "%s|%s", b->f->doc.name, t->id)));
+	d = arena_alloc(a, sizeof(*d));
+	*d = (struct drop_live){b->snap->live, *ret_live};
+	arena_defer(a, drop_live, d);
+	return t;
+}
+
+static void joined_candidates(struct build *b)
+{
+	char buf[2 * ID_MAX + 16];
+	const struct group *g = pmap_get(
+		b->snap->groups, group_key("join", b->f->doc.name, buf, sizeof(buf)));
+	struct pmap_it it = {0};
+	void *obj;
+
+	while (g && pmap_next(g->members, &it, NULL, &obj)) {
+		const struct instance_obj *in = obj;
+		struct live *live;
+		const struct target *t;
+
+		if (concerns(&b->f->doc, TARGET_SELF_HOSTED, NULL, in->doc.service))
+			continue; // an explicit target has it already
+		t = joined_target(b, in->doc.service, &live);
+		instance_candidate(b, t, live, in);
+	}
+}
+
+static int by_order(const void *x, const void *y)
+{
+	const struct candidate *a = x, *b = y;
+
+	if (a->order != b->order)
+		return a->order < b->order ? -1 : 1;
+	if (a->tier != b->tier)
+		return a->tier < b->tier ? -1 : 1;
+	return strcmp(a->name, b->name);
+}
+
+static struct route_box *build_route(const struct snapshot *s, const struct feature_obj *f)
+{
+	struct build b = {.snap = s, .f = f, .box = mem_zalloc(1, sizeof(*b.box))};
+
+	b.box->route.feature = f;
+	for (size_t i = 0; i < f->doc.targets.n; i++) {
+		const struct target *t = &((const struct target *)f->doc.targets.v)[i];
+
+		if (t->kind == TARGET_VENDOR)
+			vendor_candidates(&b, t, f->target_live[i]);
+		else
+			self_candidates(&b, t, f->target_live[i]);
+	}
+	if (f->doc.auto_join)
+		joined_candidates(&b);
+	if (b.box->route.n)
+		qsort(b.box->route.v, b.box->route.n, sizeof(*b.box->route.v), by_order);
+	return b.box;
+}
+
+const struct route *snapshot_route(const struct snapshot *s, const struct feature_obj *f)
+{
+	struct route_cell *c = pmap_get(s->routes, slice_of(f->doc.name));
+	struct route_box *box = atomic_load_explicit(&c->box, memory_order_acquire), *none = NULL;
+
+	if (box)
+		return &box->route;
+	box = build_route(s, f);
+	if (!atomic_compare_exchange_strong(&c->box, &none, box)) {
+		box_free(box); // another loop was faster
+		box = none;
+	}
+	return &box->route;
+}
