@@ -441,6 +441,13 @@ static bool sample_due(struct decisions *d, int64_t wall_ms)
 	return atomic_compare_exchange_strong(&d->sampled_wall_ms, &last, wall_ms);
 }
 
+static void ring_add(struct decisions *d, struct ring *g, struct decision_record *r)
+{
+	pthread_mutex_lock(&d->lock);
+	ring_push(g, r, r->wall_ms);
+	pthread_mutex_unlock(&d->lock);
+}
+
 bool decisions_record(struct decisions *d, const char id[DECISION_ID_MAX],
 	const struct snapshot *snap, const struct route *route, const struct decide_request *req,
 	const struct decision *dec, const char *mode, int64_t wall_ms, double decide_us, bool keep)
@@ -449,10 +456,13 @@ bool decisions_record(struct decisions *d, const char id[DECISION_ID_MAX],
 		return false;
 	struct decision_record *r =
 		decision_pack(id, snap, route, req, dec, mode, wall_ms, decide_us);
-	pthread_mutex_lock(&d->lock);
-	ring_push(keep ? &d->kept : &d->sampled, r, wall_ms);
-	pthread_mutex_unlock(&d->lock);
+	ring_add(d, keep ? &d->kept : &d->sampled, r);
 	return true;
+}
+
+void decisions_keep_sample(struct decisions *d, struct decision_record *rec)
+{
+	ring_add(d, &d->sampled, rec);
 }
 
 static int16_t place_of(const struct decision_record *r, const char *target)

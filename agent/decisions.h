@@ -15,7 +15,7 @@
 #define DECISIONS_SAMPLED_MAX 512
 #define DECISIONS_SAMPLE_MS 200 // at most one sampled record in this time
 #define DECISION_ATTEMPTS_MAX 8
-#define DECISIONS_LIST_MAX 200
+#define DECISIONS_LIST_MAX 1000
 
 // One record: a copy of the inputs and verdicts, holds nothing of the snapshot. Immutable but for
 // its attempts.
@@ -42,6 +42,8 @@ void decisions_free(struct decisions *d);
 bool decisions_record(struct decisions *d, const char id[DECISION_ID_MAX],
 	const struct snapshot *snap, const struct route *route, const struct decide_request *req,
 	const struct decision *dec, const char *mode, int64_t wall_ms, double decide_us, bool keep);
+// Takes over the reference to a record that was packed already, as one of the sampled.
+void decisions_keep_sample(struct decisions *d, struct decision_record *rec);
 // Adds an attempt to a recorded decision; does nothing when it is not there. status 0: no answer.
 void decisions_attempt(struct decisions *d, const char *id, const char *target, int status,
 	enum err_code code, int64_t ms);

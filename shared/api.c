@@ -261,7 +261,7 @@ static const struct endpoint rows[] = {
 		.summary = N_("The live routes of a feature")},
 	{EP_ROUTE_PATCH, ROUT, HTTP_PATCH, "/api/v1/routes/{feature}/{target…}", "route_patch",
 		N_("Override weight or drain a target for a time"), MAY_OPERATE, 0, BODY_DOC,
-		&route_patch_fields, &route_fields, .params = route_patch_params,
+		&route_patch_fields, &route_fields, .list = true, .params = route_patch_params,
 		.errors = errs_change},
 	{EP_DECISION_LIST, ROUT, .path = "/api/v1/decisions", .name = "decision_list", LISTS,
 		.may = MAY_VIEW, .answer = &decision_fields, .params = decision_list_params,
