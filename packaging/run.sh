@@ -66,12 +66,16 @@ vendor_url() { # NAME
 
 # ---- simulated vendors ----
 declare -A flavours=([openai]=openai [aliyun]=openai [vllm]=vllm)
-for flavour in openai aliyun vllm; do
-	start "vendor-$flavour" build/vendord --listen 127.0.0.1:0 --port-file "$dir/$flavour.port" \
-		--latency-ms 80 --flavour "${flavours[$flavour]}" --label "simulated $flavour"
-done
-for flavour in openai aliyun vllm; do
-	await "the simulated $flavour" test -s "$dir/$flavour.port"
+# Aliyun's compatible mode speaks OpenAI's protocol, so that flavour plays it.
+vendor() { # NAME FLAVOUR LATENCY_MS OPTION...
+	start "vendor-$1" build/vendord --listen 127.0.0.1:0 --port-file "$dir/$1.port" \
+		--flavour "$2" --latency-ms "$3" --label "simulated $1" "${@:4}"
+}
+vendor openai openai 80
+vendor aliyun openai 140
+vendor vllm vllm 40 --no-auth --pace-ms 15
+for name in openai aliyun vllm; do
+	await "the simulated $name" test -s "$dir/$name.port"
 done
 
 # ---- the agent ----
