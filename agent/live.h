@@ -54,6 +54,7 @@ struct live {
 	_Atomic int32_t rise, fall; // consecutive probe results
 	_Atomic int64_t health_since_wall_ms;
 	_Atomic int64_t last_beat_us; // heartbeat; 0 never
+	_Atomic int32_t told_inflight, told_queue; // by heartbeats, plus one; 0 unknown
 	_Atomic int64_t probe_us; // duration of the last probe
 	_Atomic int32_t probe_error; // enum err_code of the last probe, 0 ok
 	// operator's temporary overrides on routes

@@ -12,16 +12,16 @@
 struct probes *services_probes_new(struct agent *a);
 
 void h_service_list(struct req *r);
-void h_service_create(struct req *r);
 void h_service_get(struct req *r);
-void h_instance_put(struct req *r);
 void h_instance_get(struct req *r);
-void h_instance_delete(struct req *r);
 void h_instance_heartbeat(struct req *r);
-void h_instance_drain(struct req *r);
-void h_instance_undrain(struct req *r);
 void h_instance_check(struct req *r);
 
+// The instance's view as an object, and as an answer with its ETag.
+void services_write_instance(struct jw *w, const struct snapshot *snap,
+	const struct instance_obj *in);
+void services_reply(struct req *r, int status, const struct snapshot *snap,
+	const struct instance_obj *in);
 // The items of h_service_list, appended to an open array; returns how many. Used by the status.
 size_t services_write(const struct agent *a, const struct snapshot *snap, struct jw *w);
 // One word for an instance: "passing", "critical", "draining", "disabled", …

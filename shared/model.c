@@ -291,6 +291,8 @@ static const struct field instance_view_rows[] = {
 	{SEEN_WIDE("last_error"), .type = FT_STR, .help = N_("what the last failed probe said")},
 	{SEEN_WIDE("last_heartbeat_at"), .type = FT_TIME, .help = N_("last sign of life")},
 	{SEEN_WIDE("inflight"), .type = FT_INT, .help = N_("requests it carries now")},
+	{SEEN_WIDE("told_inflight"), .type = FT_INT, .help = N_("requests its heartbeat told of")},
+	{SEEN_WIDE("told_queue"), .type = FT_INT, .help = N_("queue its heartbeat told of")},
 	{SEEN_WIDE("ewma_ms"), .type = FT_NUM, .unit = "ms", .help = N_("smoothed latency")},
 	{SEEN_WIDE("p95_ms"), .type = FT_NUM, .title = N_("P95 MS"), .unit = "ms",
 		.help = N_("95th percentile of latency")},

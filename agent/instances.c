@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: MIT
+#include "agent/instances.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "agent/registry.h"
+#include "agent/services.h"
+#include "shared/clock.h"
+#include "shared/jx.h"
+#include "shared/text.h"
+#include "shared/vendors.h"
+
+// --- which addresses may be registered ---
+
+static bool ends_in(struct slice host, const char *const *endings, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (slice_ends(host, endings[i]))
+			return true;
+	}
+	return false;
+}
+
+// Names that by convention never leave a site; all others may be anybody's.
+static bool is_site_name(const char *name)
+{
+	static const char *const endings[] = {".local", ".lan", ".internal", ".intranet", ".svc",
+		".home.arpa", ".test", ".localhost"};
+	struct slice host = slice_of(name);
+	return slice_find(host, '.') < 0 || ends_in(host, endings, ARRAY_LEN(endings));
+}
+
+static bool is_own_port(const struct agent *a, int port)
+{
+	for (int i = 0; i < SVC_COUNT; i++) {
+		if (a->ports[i] == port)
+			return true;
+	}
+	return false;
+}
+
+static enum err_code forbidden(struct err *err, const char *why)
+{
+	return err_field(err, ERR_UPSTREAM_URL_FORBIDDEN, "url", "%s", why);
+}
+
+enum err_code instance_url_check(const struct agent *a, enum role role, struct slice text,
+	struct arena *arena, struct err *err)
+{
+	struct url url;
+	bool is_name = false;
+	enum err_code code = urlx_parse(text, arena, &url, err);
+	if (code != ERR_OK) {
+		snprintf(err->field, sizeof(err->field), "url");
+		return code;
+	}
+	enum addr_class class = urlx_host_class(url.host, &is_name);
+	if (is_name && strcmp(url.host, "localhost") == 0)
+		class = ADDR_LOOPBACK;
+	else if (is_name && is_site_name(url.host))
+		class = ADDR_PRIVATE;
+	if (class == ADDR_FORBIDDEN)
+		return forbidden(err, _("this address is never dialled"));
+	if (class == ADDR_LOOPBACK && is_own_port(a, url.port))
+		return err_field(err, ERR_UPSTREAM_LOOP, "url", _("this is the agent itself"));
+	if (class == ADDR_LOOPBACK && !a->settings->allow_loopback_upstreams)
+		return forbidden(err, _("addresses of this host are not allowed here"));
+	if (class == ADDR_PRIVATE && !a->settings->allow_private_upstreams)
+		return forbidden(err, _("private addresses are not allowed here"));
+	if (class == ADDR_PUBLIC && role != ROLE_ADMIN)
+		return err_field(err, ERR_ROLE_FORBIDDEN, "url",
+			_("registering a public address takes the role admin"));
+	return ERR_OK;
+}
+
+// --- one change on its way through the store ---
+
+struct change {
+	struct store_job job;
+	struct req *r;
+	struct instance doc;
+	int64_t if_match;
+	bool only_new; // POST: an instance that is there is a conflict
+	bool says_enabled; // otherwise the operator's wish stands
+	bool created;
+	int drain; // 1 drain, 0 undrain
+	const char *idem_key;
+	unsigned char body_hash[32];
+	int saved_status; // of a repeated call; 0 none
+	struct str saved;
+};
+
+static void change_release(void *arg)
+{
+	struct change *c = arg;
+	str_release(&c->saved);
+}
+
+static struct change *change_new(struct req *r)
+{
+	struct change *c = arena_zalloc(&r->arena, 1, sizeof(*c));
+	c->r = r;
+	c->if_match = FIELD_NONE;
+	arena_defer(&r->arena, change_release, c);
+	return c;
+}
+
+static void change_submit(struct change *c,
+	enum err_code (*run)(struct store_tx *tx, struct store_job *job),
+	void (*done)(struct store_job *job, enum err_code code))
+{
+	struct req *r = c->r;
+	c->job.run = run;
+	c->job.done = done;
+	c->job.loop = r->loop;
+	c->job.actor = req_actor(r);
+	if (!store_submit(r->agent->store, &c->job)) {
+		req_fail_code(r, ERR_OVERLOADED);
+		return;
+	}
+	req_suspend(r);
+}
+
+static struct change *change_of(struct store_job *job)
+{
+	return CONTAINER_OF(job, struct change, job);
+}
+
+static void change_event(struct req *r, const char *action, const char *service, const char *id)
+{
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	char name[REF_MAX];
+	snprintf(name, sizeof(name), "%s/%s", service, id);
+	jw_obj(&w, NULL);
+	jw_str(&w, "action", action);
+	jw_str(&w, "object", name);
+	jw_str(&w, "actor", r->who.name);
+	jw_obj_end(&w);
+	events_add(r->agent->events, EVENT_CONFIG, str_slice(&out));
+	str_release(&out);
+}
+
+// The instance as it is now that the change has been published.
+static const struct instance_obj *published(const struct change *c, const struct snapshot **ret)
+{
+	*ret = snapshots_now(loop_snapshots(c->r->loop));
+	return snapshot_instance(*ret, slice_of(c->doc.service), slice_of(c->doc.id));
+}
+
+static void fail_change(struct change *c, enum err_code code)
+{
+	if (c->job.err.code == code)
+		req_fail(c->r, &c->job.err);
+	else
+		req_fail_code(c->r, code);
+}
+
+// --- register ---
+
+static enum err_code not_found(struct err *err)
+{
+	return err_set(err, ERR_NOT_FOUND, _("there is no such instance"));
+}
+
+// A repeated registration, as instances make it when they start, does not undo what an operator
+// wished.
+static void keep_wishes(struct change *c, const struct instance_obj *old)
+{
+	c->doc.draining = old != NULL && old->doc.draining;
+	if (old != NULL && !c->says_enabled)
+		c->doc.enabled = old->doc.enabled;
+}
+
+static enum err_code idem_save(struct store_tx *tx, struct change *c,
+	const struct instance_obj *in)
+{
+	struct str body = STR_INIT;
+	struct jw w = jw_to(&body);
+	services_write_instance(&w, store_tx_snapshot(tx), in);
+	enum err_code code = store_idem_save(tx, "service_create", slice_of(c->idem_key),
+		c->body_hash, 201, str_slice(&body), &c->job.err);
+	str_release(&body);
+	return code;
+}
+
+static enum err_code run_register(struct store_tx *tx, struct store_job *job)
+{
+	struct change *c = change_of(job);
+	const struct instance_obj *in = NULL;
+	bool found = false;
+	enum err_code code = ERR_OK;
+	if (c->idem_key != NULL)
+		code = store_idem_find(tx, "service_create", slice_of(c->idem_key), c->body_hash,
+			&found, &c->saved_status, &c->saved, &job->err);
+	if (code != ERR_OK || found)
+		return code;
+	const struct instance_obj *old = snapshot_instance(store_tx_snapshot(tx),
+		slice_of(c->doc.service), slice_of(c->doc.id));
+	if (old != NULL && c->only_new)
+		return err_field(&job->err, ERR_CONFLICT_EXISTS, "id",
+			_("the service has an instance of this id"));
+	keep_wishes(c, old);
+	code = store_instance_put(tx, &c->doc, c->if_match, &c->created, &in, &job->err);
+	if (code == ERR_OK && c->idem_key != NULL)
+		code = idem_save(tx, c, in);
+	return code;
+}
+
+static void done_register(struct store_job *job, enum err_code code)
+{
+	struct change *c = change_of(job);
+	struct req *r = c->r;
+	const struct snapshot *snap = NULL;
+	if (code != ERR_OK) {
+		fail_change(c, code);
+		return;
+	}
+	if (c->saved_status != 0) {
+		req_reply_json(r, c->saved_status, &c->saved);
+		return;
+	}
+	const struct instance_obj *in = published(c, &snap);
+	if (in == NULL) { // deleted again by the next one in the queue
+		req_fail_code(r, ERR_NOT_FOUND);
+		return;
+	}
+	if (in->doc.ttl_s != FIELD_NONE)
+		probe_beat(in->live, clock_mono_us());
+	probes_wake(r->agent->probes);
+	change_event(r, c->created ? "register" : "replace", c->doc.service, c->doc.id);
+	services_reply(r, c->created ? 201 : 200, snap, in);
+}
+
+static enum err_code fit_engine(struct instance *in, struct err *err)
+{
+	if (in->engine == NULL)
+		in->engine = "openai-compatible";
+	const struct engine_row *e = engine_find(slice_of(in->engine));
+	if (e == NULL) {
+		err_field(err, ERR_FIELD_RANGE, "engine", _("no such engine is known"));
+		err_hint(err, _("engines are in GET /api/v1/vendors; any server with OpenAI's API "
+				"is openai-compatible"));
+		return err->code;
+	}
+	if (in->capacity.max_concurrency == FIELD_NONE && e->concurrency > 0)
+		in->capacity.max_concurrency = e->concurrency;
+	return ERR_OK;
+}
+
+static enum err_code fit_name(const char *field, struct slice from_path, const char **member,
+	struct arena *a, struct err *err)
+{
+	if (from_path.n == 0)
+		return *member != NULL ? ERR_OK
+				       : err_field(err, ERR_FIELD_REQUIRED, field, NULL);
+	if (from_path.n > ID_MAX || !field_charset_ok(FC_ID, from_path))
+		return err_field(err, ERR_FIELD_CHARSET, field,
+			_("must be a-z 0-9 . _ - and begin with a letter or digit"));
+	if (*member != NULL && !slice_eq_str(from_path, *member))
+		return err_field(err, ERR_FIELD_RANGE, field, _("is another one than in the path"));
+	*member = arena_slice(a, from_path);
+	return ERR_OK;
+}
+
+static bool is_platform_name(const char *service)
+{
+	for (int i = 0; i < SVC_COUNT; i++) {
+		if (strcmp(service, service_row((enum service_id)i)->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum err_code read_instance(struct change *c, struct slice service, struct slice id,
+	struct err *err)
+{
+	struct req *r = c->r;
+	const struct jx *v = NULL;
+	struct jscan_limits limits = {.tokens = body_limit(BODY_DOC)->tokens};
+	enum err_code code = jx_parse(r->body, limits, &r->arena, &v, err);
+	if (code == ERR_OK)
+		code = jx_decode_value(&instance_fields, v, JX_CREATE, &r->arena, &c->doc, err);
+	if (code != ERR_OK)
+		return code;
+	c->says_enabled = jx_get(v, "enabled") != NULL;
+	code = fit_name("service", service, &c->doc.service, &r->arena, err);
+	if (code == ERR_OK)
+		code = fit_name("id", id, &c->doc.id, &r->arena, err);
+	if (code == ERR_OK && is_platform_name(c->doc.service))
+		code = err_field(err, ERR_CONFLICT_EXISTS, "service",
+			_("this is one of the platform's own services"));
+	if (code == ERR_OK)
+		code = fit_engine(&c->doc, err);
+	if (code == ERR_OK)
+		code = instance_url_check(r->agent, r->who.role, slice_of(c->doc.url), &r->arena,
+			err);
+	return code;
+}
+
+static void register_instance(struct change *c, struct slice service, struct slice id)
+{
+	struct err err = {0};
+	if (read_instance(c, service, id, &err) != ERR_OK) {
+		req_fail(c->r, &err);
+		return;
+	}
+	change_submit(c, run_register, done_register);
+}
+
+void h_instance_put(struct req *r)
+{
+	struct err err = {0};
+	struct change *c = change_new(r);
+	if (req_if_match(r, &c->if_match, &err) != ERR_OK) {
+		req_fail(r, &err);
+		return;
+	}
+	register_instance(c, r->param[0], r->param[1]);
+}
+
+void h_service_create(struct req *r)
+{
+	struct change *c = change_new(r);
+	const struct seal *seal = store_seal(r->agent->store);
+	c->only_new = true;
+	c->idem_key = req_header(r, "Idempotency-Key");
+	if (c->idem_key != NULL && seal == NULL) {
+		req_fail_code(r, ERR_SEALED); // without its key nothing can be compared
+		return;
+	}
+	if (c->idem_key != NULL)
+		seal_row_mac(seal, r->body, c->body_hash);
+	register_instance(c, (struct slice){0}, (struct slice){0});
+}
+
+// --- leave ---
+
+static enum err_code run_delete(struct store_tx *tx, struct store_job *job)
+{
+	struct change *c = change_of(job);
+	return store_instance_delete(tx, slice_of(c->doc.service), slice_of(c->doc.id), &job->err);
+}
+
+static void done_delete(struct store_job *job, enum err_code code)
+{
+	struct change *c = change_of(job);
+	if (code != ERR_OK) {
+		fail_change(c, code);
+		return;
+	}
+	probes_wake(c->r->agent->probes);
+	change_event(c->r, "deregister", c->doc.service, c->doc.id);
+	req_reply(c->r, 204, NULL, (struct slice){0});
+}
+
+// False when it has answered that there is none.
+static bool name_from_path(struct change *c)
+{
+	struct req *r = c->r;
+	c->doc.service = arena_slice(&r->arena, r->param[0]);
+	c->doc.id = arena_slice(&r->arena, r->param[1]);
+	if (snapshot_instance(r->snap, r->param[0], r->param[1]) != NULL)
+		return true;
+	struct err err = {0};
+	not_found(&err);
+	req_fail(r, &err);
+	return false;
+}
+
+void h_instance_delete(struct req *r)
+{
+	struct change *c = change_new(r);
+	if (name_from_path(c))
+		change_submit(c, run_delete, done_delete);
+}
+
+// --- drain ---
+
+static enum err_code run_drain(struct store_tx *tx, struct store_job *job)
+{
+	struct change *c = change_of(job);
+	const struct instance_obj *in = NULL, *old = snapshot_instance(store_tx_snapshot(tx),
+		slice_of(c->doc.service), slice_of(c->doc.id));
+	char name[REF_MAX];
+	if (old == NULL)
+		return not_found(&job->err);
+	if (old->doc.draining == (c->drain != 0))
+		return ERR_OK;
+	struct instance doc = old->doc;
+	doc.draining = c->drain != 0;
+	enum err_code code = store_instance_put(tx, &doc, FIELD_NONE, &c->created, &in, &job->err);
+	snprintf(name, sizeof(name), "%s/%s", c->doc.service, c->doc.id);
+	if (code == ERR_OK)
+		code = store_audit(tx, c->drain ? "drain" : "undrain", name, "ok", &job->err);
+	return code;
+}
+
+static void done_drain(struct store_job *job, enum err_code code)
+{
+	struct change *c = change_of(job);
+	const struct snapshot *snap = NULL;
+	if (code != ERR_OK) {
+		fail_change(c, code);
+		return;
+	}
+	const struct instance_obj *in = published(c, &snap);
+	if (in == NULL) {
+		req_fail_code(c->r, ERR_NOT_FOUND);
+		return;
+	}
+	if (!c->drain)
+		atomic_store(&in->live->drained, 0); // a live override says the same
+	change_event(c->r, c->drain ? "drain" : "undrain", c->doc.service, c->doc.id);
+	services_reply(c->r, 200, snap, in);
+}
+
+static void drain(struct req *r, int on)
+{
+	struct change *c = change_new(r);
+	c->drain = on;
+	if (name_from_path(c))
+		change_submit(c, run_drain, done_drain);
+}
+
+void h_instance_drain(struct req *r)
+{
+	drain(r, 1);
+}
+
+void h_instance_undrain(struct req *r)
+{
+	drain(r, 0);
+}
