@@ -300,7 +300,7 @@ static void write_live(struct jw *w, const struct live *l, int64_t now_us)
 	struct live_window minute = live_window(l, now_us, 60);
 	struct live_window five = live_window(l, now_us, 300);
 	int64_t p95 = atomic_load(&l->p95_us);
-	jw_num(w, "rate", minute.rate);
+	jw_num(w, "rate", (double)(minute.ok + minute.failed) / 60);
 	jw_num(w, "error_pct", (1 - five.ok_rate) * 100);
 	jw_num(w, "mean_ms", five.mean_ms);
 	jw_num(w, "p95_ms", p95 > 0 ? (double)p95 / 1000 : NAN);

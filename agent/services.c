@@ -113,7 +113,7 @@ static void write_seen(struct jw *w, const struct instance_obj *in)
 	write_told(w, "told_queue", atomic_load(&l->told_queue));
 	jw_num(w, "ewma_ms", ewma > 0 ? (double)ewma / 1000 : NAN);
 	jw_num(w, "p95_ms", p95 > 0 ? (double)p95 / 1000 : NAN);
-	jw_num(w, "rate", minute.rate);
+	jw_num(w, "rate", (double)(minute.ok + minute.failed) / 60);
 	jw_num(w, "error_pct", (1 - five.ok_rate) * 100);
 	jw_num(w, "probe_ms", probe > 0 ? (double)probe / 1000 : NAN);
 }

@@ -556,6 +556,7 @@ static void vendor_candidates(struct build *b, const struct target *t, struct li
 	const struct group *g = pmap_get(
 		b->snap->groups, group_key(vendor, t->service, buf, sizeof(buf)));
 	const char *target_name = arena_printf(a, "%s/%s", vendor, t->service);
+	const struct vendor_row *row = vendor_find(slice_of(vendor), slice_of(t->service));
 	struct pmap_it it = {0};
 	void *obj;
 
@@ -576,6 +577,7 @@ static void vendor_candidates(struct build *b, const struct target *t, struct li
 		c->url = &k->url;
 		c->tier = k->doc.tier;
 		c->weight = (int)product(c->weight, k->doc.weight);
+		c->unspoken = row && !row->spoken && t->protocol < 0;
 	}
 }
 
@@ -584,6 +586,7 @@ static void instance_candidate(struct build *b, const struct target *t, struct l
 {
 	struct candidate *c = add(b, t, target_live);
 	struct arena *a = &b->box->arena;
+	const struct engine_row *row = engine_find(slice_of(in->doc.engine));
 
 	c->target_name = arena_printf(a, "self/%s", t->service);
 	c->name = arena_printf(a, "%s#%s", c->target_name, in->doc.id);
@@ -591,6 +594,7 @@ static void instance_candidate(struct build *b, const struct target *t, struct l
 	c->live = in->live;
 	c->url = &in->url;
 	c->weight = (int)product(c->weight, in->doc.weight);
+	c->unspoken = row && !row->spoken && t->protocol < 0;
 }
 
 static void self_candidates(struct build *b, const struct target *t, struct live *target_live)
