@@ -166,6 +166,10 @@ fuzz-bin: $(FUZZ_BIN)
 	$(FUZZ_SRC) $(BENCH_SRC)))
 
 # ---- run and test ----
+# What does not build is one failure; the rest is tested all the same.
+define suite
+	@$(MAKE) $(PARALLEL) -k tests-bin $(1) || unbuilt=--unbuilt; tests/run.py $(2) $${unbuilt:-}
+endef
 deps: ## install what the build and the tests need (apt or dnf)
 	@packaging/deps/install.sh build test
 
@@ -176,7 +180,7 @@ run: ## the platform on this machine: agent, simulated vendors, traffic, console
 
 check: ## install what the tests need, build, run every test
 	@packaging/deps/install.sh build test
-	@$(MAKE) $(PARALLEL) -k tests-bin WERROR=1 || unbuilt=--unbuilt; tests/run.py $${unbuilt:-}
+	$(call suite,WERROR=1)
 
 lint: ## floors, headers, forbidden calls, sizes beside the anchors
 	@$(MAKE) $(PARALLEL) $(O)/libshared.a $(O)/libagent.a $(O)/libconsole.a
@@ -188,16 +192,13 @@ bench: ## product figures beside nginx, as ratios of medians
 	@tests/bench/run.py
 
 asan: ## the suite under AddressSanitizer and UBSan
-	@$(MAKE) $(PARALLEL) tests-bin V=asan
-	@tests/run.py --variant asan
+	$(call suite,V=asan,--variant asan)
 
 tsan: ## the agent's tests under ThreadSanitizer
-	@$(MAKE) $(PARALLEL) tests-bin V=tsan
-	@tests/run.py --variant tsan
+	$(call suite,V=tsan,--variant tsan)
 
 cov: ## the suite with coverage, and its table
-	@$(MAKE) $(PARALLEL) tests-bin V=cov
-	@tests/run.py --variant cov
+	$(call suite,V=cov,--variant cov)
 
 FUZZ_SECONDS ?= 20
 fuzz: ## each fuzzer for FUZZ_SECONDS (needs clang)
