@@ -28,7 +28,7 @@ struct upstream_request {
 	const char *pool_key; // id of the vendor key or instance; borrowed
 	const char *method, *path; // path with its prefix, e.g. "/v1/chat/completions"
 	const char *headers; // ready "Name: value\r\n" lines from our own strings; borrowed
-	const struct secret *auth; // NULL none; written as auth_style says, never kept
+	const struct secret *auth; // NULL none; written as auth_style says, wiped once sent
 	enum auth_style auth_style;
 	struct slice body; // borrowed until done
 	int64_t connect_ms, first_byte_ms, idle_ms, total_ms; // total 0: none
@@ -61,7 +61,10 @@ struct upstream_callbacks {
 
 struct upstream_pool *upstream_pool_new(struct loop *l, const struct settings *s);
 void upstream_pool_free(struct upstream_pool *p);
-// Never fails at once: errors arrive through done (on a later turn).
+// The bound ports of this agent (SVC_COUNT of them, borrowed): dialling one on loopback is refused.
+void upstream_own_ports(struct upstream_pool *p, const int *ports);
+// Never fails at once: errors arrive through done (on a later turn). What the request points to is
+// borrowed until then.
 struct upcall *upstream_start(struct upstream_pool *p, const struct upstream_request *req,
 	const struct upstream_callbacks *cb, void *arg);
 // Closes the connection at once; no callback runs after it returns.
