@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""The programs the bench compares: nginx, the agent, the simulated vendor, the bare hello."""
-import json
+"""The programs the bench compares: nginx, the agent, the bare hello."""
 import os
 import pathlib
 import shutil
-import signal
 import socket
-import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 
 from measure import BIN, ROOT
 
-WAIT_S = 10
+sys.path.insert(0, str(ROOT / "tests/lib"))
+import agent as lib_agent  # noqa: E402
+import process  # noqa: E402
+from vendord import Vendord  # noqa: E402,F401
 
 
 def free_port():
@@ -22,12 +23,9 @@ def free_port():
         return s.getsockname()[1]
 
 
-def await_true(what, test, process=None):
-    end = time.monotonic() + WAIT_S
-    while not test():
-        if time.monotonic() > end or (process and process.poll() is not None):
-            raise RuntimeError(f"{what} did not come up")
-        time.sleep(0.002)
+def connects(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
 
 
 def answers(url):
@@ -38,65 +36,26 @@ def answers(url):
         return False
 
 
-def request(method, url, document=None):
-    data = json.dumps(document).encode() if document is not None else None
-    call = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-    try:
-        with urllib.request.urlopen(call, timeout=10) as answer:
-            return json.loads(answer.read() or b"null")
-    except urllib.error.HTTPError as bad:
-        raise RuntimeError(f"{method} {url}: {bad.code} {bad.read()[:300]!r}") from None
+def scratch_dir(parent, name):
+    path = pathlib.Path(parent) / name
+    path.mkdir(exist_ok=True)
+    return path
 
 
-class Program:
-    """A child process with a scratch directory; a context manager that ends it."""
+class Peer(process.Process):
+    """A context manager around a child; its scratch directory is its own."""
 
-    def __init__(self, scratch, name):
-        self.dir = pathlib.Path(scratch) / name
-        self.dir.mkdir(parents=True, exist_ok=True)
-        self.process = None
-        self.port = 0
-
-    def spawn(self, command, **env):
-        log = open(self.dir / "log", "a")
-        self.process = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ, **env),
-                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        log.close()
-
-    @property
-    def pid(self):
-        return self.process.pid
-
-    def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(WAIT_S)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+    def __init__(self, parent, name, command):
+        super().__init__(command, scratch_dir(parent, name), name)
 
     def __enter__(self):
         return self.start()
 
     def __exit__(self, *_):
-        self.stop()
+        self.kill9()
 
 
-class Vendor(Program):
-    """The simulated vendor both proxies speak to."""
-
-    def start(self):
-        port_file = self.dir / "port"
-        self.spawn([str(ROOT / "build/vendord"), "--listen", "127.0.0.1:0",
-                    "--port-file", str(port_file), "--no-auth", "--record", "0"])
-        await_true("vendord", lambda: port_file.exists() and port_file.read_text().strip(),
-                   self.process)
-        self.port = int(port_file.read_text())
-        return self
-
-
-class Nginx(Program):
+class Nginx(Peer):
     """proxy_pass with a keep-alive upstream and buffering off for streams, as an operator would."""
 
     CONF = """daemon off; worker_processes 1; pid {dir}/pid; error_log {dir}/error.log warn;
@@ -109,79 +68,67 @@ http {{ access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p;
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering {buffering}; }} }} }}
 """
 
-    def __init__(self, scratch, name, upstream, buffering="on"):
-        super().__init__(scratch, name)
-        self.upstream, self.buffering = upstream, buffering
+    def __init__(self, parent, upstream, buffering="on"):
+        self.port = free_port()
+        name = f"nginx-{self.port}"
+        home = scratch_dir(parent, name)
+        conf = home / "conf"
+        conf.write_text(self.CONF.format(dir=home, port=self.port, upstream=upstream,
+                                         buffering=buffering))
+        super().__init__(parent, name, [self.binary(), "-c", conf, "-e", home / "error.log"])
 
     @staticmethod
     def binary():
         return shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
     def start(self):
-        self.port = free_port()
-        conf = self.dir / "conf"
-        conf.write_text(self.CONF.format(dir=self.dir, port=self.port, upstream=self.upstream,
-                                         buffering=self.buffering))
-        self.spawn([self.binary(), "-c", str(conf), "-e", str(self.dir / "error.log")])
-        await_true("nginx", lambda: connects(self.port), self.process)
+        self.spawn()
+        self.wait("nginx", lambda: connects(self.port))
         return self
 
-
-def connects(port):
-    with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
+    def __exit__(self, *_):
+        self.stop()  # the master takes its worker along
 
 
-class Agent(Program):
-    """yijiand on its own state; with a vendor it gets one key for the feature chat."""
+class Agent(lib_agent.Agent):
+    """yijiand on its own state and ports chosen before, so that its start can be timed."""
 
-    SERVICES = ("API_GATEWAY", "CONFIG_CENTER", "KEY_MANAGER", "SERVICE_REGISTRY",
-                "ROUTER_ENGINE")
-
-    def __init__(self, scratch, name, vendor=None):
-        super().__init__(scratch, name)
-        self.vendor = vendor
-        self.ports = {}
+    def __init__(self, parent, name):
         self.start_ms = 0.0
+        listen = {"YIJIAN_LISTEN_" + service.upper().replace("-", "_"): f"127.0.0.1:{free_port()}"
+                  for service in lib_agent.SERVICES}
+        super().__init__(scratch=scratch_dir(parent, name), env={
+            "YIJIAN_LOG_LEVEL": "warn", "YIJIAN_SIMULATED": "1", **listen})
 
     def start(self):
-        state = self.dir / "state"
-        state.mkdir(mode=0o700, exist_ok=True)
-        listing = state / "ports.json"
-        listing.unlink(missing_ok=True)
-        env = {f"YIJIAN_LISTEN_{s}": f"127.0.0.1:{free_port()}" for s in self.SERVICES}
-        url = f"http://{env['YIJIAN_LISTEN_API_GATEWAY']}/healthz"
+        url = f"http://{self.env['YIJIAN_LISTEN_API_GATEWAY']}/healthz"
+        self.ports_path.unlink(missing_ok=True)
         began = time.monotonic()
-        self.spawn([str(ROOT / "build/yijiand")], YIJIAN_STATE_DIR=str(state),
-                   YIJIAN_LOG_LEVEL="warn", YIJIAN_ALLOW_LOOPBACK_UPSTREAMS="1",
-                   YIJIAN_SIMULATED="1", **env)
-        await_true("yijiand", lambda: answers(url), self.process)
+        self.spawn()
+        while not answers(url):
+            if not self.alive() or time.monotonic() > began + 30:
+                raise RuntimeError(f"yijiand did not start: {self.log()[-300:]}")
+            time.sleep(0.0005)
         self.start_ms = (time.monotonic() - began) * 1000
-        ports = json.loads(listing.read_text())
-        self.ports = {name: int(v[0].rsplit(":", 1)[1]) for name, v in ports.items()}
-        self.port = self.ports["api-gateway"]
+        self.ports = self.wait("ports.json", self.read_ports)
         return self
 
-    def url(self, path):
-        return f"http://127.0.0.1:{self.port}{path}"
+    def port_of(self, service):
+        return self.address(service)[1]
 
-    def add_key(self):
-        request("POST", self.url("/api/v1/keys"), {
-            "vendor": "openai", "service": "gpt-4", "key_name": "simulated bench key",
-            "api_key": "sk-simulated-bench-0000000000000000", "tier": "primary",
-            "base_url": f"http://127.0.0.1:{self.vendor.port}/v1"})
+    @property
+    def port(self):
+        return self.port_of("api-gateway")
 
 
-class Hello(Program):
+class Hello(Peer):
     """libmicrohttpd answering as many bytes from memory, and nothing else."""
 
-    def __init__(self, scratch, name, size):
-        super().__init__(scratch, name)
-        self.size = size
+    def __init__(self, parent, size):
+        super().__init__(parent, "hello", [BIN / "hello", size])
+        self.port = 0
 
     def start(self):
-        self.spawn([str(BIN / "hello"), str(self.size)])
-        log = self.dir / "log"
-        await_true("hello", lambda: log.read_text().strip(), self.process)
-        self.port = int(log.read_text())
+        self.spawn()
+        self.port = int(self.wait("hello", self.log))
         return self

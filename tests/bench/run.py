@@ -19,7 +19,7 @@ import time
 
 import measure
 from measure import BIN, ROOT
-from peers import Agent, Hello, Nginx, Vendor, free_port, request
+from peers import Agent, Hello, Nginx, Vendord
 
 JSON_REQUESTS = 20000
 SSE_STREAMS = 100
@@ -63,13 +63,13 @@ class Bench:
         path.write_text(json.dumps(document))
         return path
 
-    def chat_body(self, name, size, answer_bytes, **more):
-        return self.body(name, {"model": "chat", **more, "user": f"vendord:bytes={answer_bytes}",
+    def chat_body(self, name, size, shape, **more):
+        return self.body(name, {"model": "chat", **more, "user": f"vendord:{shape}",
                                 "messages": [{"role": "user", "content": "hello "}]}, size)
 
     def cpu_beside_nginx(self, path, body, requests, connections, count, buffering="on"):
         """CPU per counted thing: (ours, nginx)."""
-        with Nginx(self.scratch, f"nginx-{free_port()}", self.vendor.port, buffering) as nginx:
+        with Nginx(self.scratch, self.vendor.port, buffering) as nginx:
             def measured(pid, port):
                 return lambda: measure.cpu_per(pid, count, lambda: measure.load(
                     port, path, requests, connections, body))
@@ -83,25 +83,25 @@ class Bench:
     # ---- rows; each yields Row or raises RuntimeError with the reason ----
     def json_small(self):
         ours, nginx = self.cpu_beside_nginx(
-            "/v1/chat/completions", self.chat_body("small", 250, 500), JSON_REQUESTS, 32,
+            "/v1/chat/completions", self.chat_body("small", 250, "tokens:2;bytes:500"), JSON_REQUESTS, 32,
             lambda r: r["requests"])
         yield Row("JSON chat 250 B -> 500 B, CPU per request", ours, 1.3, "us", nginx, "nginx")
 
     def json_large(self):
         ours, nginx = self.cpu_beside_nginx(
-            "/v1/chat/completions", self.chat_body("large", 10240, 10240), JSON_REQUESTS // 2, 32,
+            "/v1/chat/completions", self.chat_body("large", 10240, "bytes:10240"), JSON_REQUESTS // 2, 32,
             lambda r: r["requests"])
         yield Row("JSON chat 10 KB -> 10 KB, CPU per request", ours, 1.6, "us", nginx, "nginx")
 
     def sse(self):
-        body = self.chat_body("sse", 250, 0, stream=True)
+        body = self.chat_body("sse", 250, "tokens:200;pace_ms:10", stream=True)
         ours, nginx = self.cpu_beside_nginx(
             "/v1/chat/completions", body, SSE_STREAMS * 3, SSE_STREAMS,
             lambda r: r["events"], "off")
         yield Row("SSE, CPU per relayed chunk, 100 streams", ours, 1.1, "us", nginx, "nginx")
 
     def latency(self):
-        body = self.chat_body("rate", 250, 500)
+        body = self.chat_body("rate", 250, "tokens:2;bytes:500")
         run = lambda port: measure.load(port, "/v1/chat/completions", RATE * 3, 64, body, RATE)
         rounds = {"direct": [], "ours": []}
         for _ in range(self.rounds):
@@ -115,12 +115,12 @@ class Bench:
 
     def platform_get(self):
         path = "/api/v1/features/text_to_image"
-        size = len(json.dumps(request("GET", self.agent.url(path)), separators=(",", ":")))
-        with Hello(self.scratch, "hello", size) as hello:
+        size = len(json.dumps(self.agent.get("config-center", path).body, separators=(",", ":")))
+        with Hello(self.scratch, size) as hello:
             def measured(pid, port):
                 return lambda: measure.cpu_per(pid, lambda r: r["requests"], lambda: measure.load(
                     port, path, JSON_REQUESTS))
-            port = self.agent.ports["config-center"]
+            port = self.agent.port_of("config-center")
             seen = measure.interleave(self.rounds, {
                 "hello": measured(hello.pid, hello.port), "ours": measured(self.agent.pid, port)})
         yield Row(f"platform GET of a feature, {size} B", seen["ours"], 1.5, "us", seen["hello"],
@@ -135,13 +135,13 @@ class Bench:
         body = pathlib.Path(self.scratch) / "route.json"
         body.write_text('{"prompt":"a cat","width":1024,"height":1024}')
         run = lambda: measure.cpu_per(self.agent.pid, lambda r: r["requests"], lambda: measure.load(
-            self.agent.ports["router-engine"], "/api/v1/route/text_to_image", 5000, 16, body))
+            self.agent.port_of("router-engine"), "/api/v1/route/text_to_image", 5000, 16, body))
         yield Row("POST /route, CPU per request", measure.interleave(
             self.rounds, {"ours": run})["ours"], 20, "us")
 
     def memory(self):
         with Agent(self.scratch, "idle") as agent, \
-                Nginx(self.scratch, "nginx-idle", self.vendor.port) as nginx:
+                Nginx(self.scratch, self.vendor.port) as nginx:
             time.sleep(1)  # let both finish their start
             yield Row("memory idle, private anonymous",
                       measure.memory_kib(agent.pid, "RssAnon") / 1024, 8, "MiB")
@@ -166,8 +166,8 @@ class Bench:
             yield Row(f"{name} stripped", stripped.stat().st_size / 1e6, 1.5, "MB")
 
     def cli(self):
-        url = self.agent.url("/api/v1/keys")
-        env = dict(os.environ, YIJIAN_AGENT=self.agent.url(""))
+        url = self.agent.url("key-manager") + "/api/v1/keys"
+        env = dict(os.environ, YIJIAN_AGENT=self.agent.url())
         def wall(command):
             def run():
                 began = time.monotonic()
@@ -217,9 +217,9 @@ def main():
     print(f"{'what':<46} {'bar':<18} {'ours':<12} {'ratio':<6} {'peer':<12} verdict")
     with tempfile.TemporaryDirectory(prefix="yijian-bench-") as scratch:
         bench = Bench(args.rounds, scratch)
-        with Vendor(scratch, "vendor") as bench.vendor, \
-                Agent(scratch, "agent", bench.vendor) as bench.agent:
-            bench.agent.add_key()
+        with Vendord(scratch, no_auth=True) as bench.vendor, \
+                Agent(scratch, "agent") as bench.agent:
+            bench.agent.add_key(bench.vendor.base_url)
             for measured in bench.rows():
                 if args.only not in measured.__name__:
                     continue
@@ -227,7 +227,7 @@ def main():
                     for row in measured():
                         good = good and row.reached
                         print(row.line(), flush=True)
-                except (RuntimeError, OSError, subprocess.SubprocessError) as why:
+                except (AssertionError, RuntimeError, OSError, subprocess.SubprocessError) as why:
                     good = False
                     print(f"{measured.__name__:<46} not measured: {why}", flush=True)
     for name, why in LATER if not args.only else ():
