@@ -346,16 +346,22 @@ static void write_row(struct jw *w, const struct route *route, size_t i, const s
 	jw_obj_end(w);
 }
 
+void router_decide_plain(const struct snapshot *snap, const struct feature_obj *f, int64_t now_us,
+	struct decision *ret)
+{
+	struct decide_request ask = plain_request(f);
+	decide(snapshot_route(snap, f), &ask, now_us, clock_wall_ms(), 0, ret);
+}
+
 // Rows of a feature; with `target`, of that target or candidate alone. Returns how many.
 static size_t write_rows(struct req *r, struct jw *w, const struct feature_obj *f,
 	struct slice target)
 {
 	const struct route *route = snapshot_route(r->snap, f);
 	struct decision *d = arena_alloc(&r->arena, sizeof(*d));
-	struct decide_request ask = plain_request(f);
 	int64_t wall_ms = clock_wall_ms();
 	size_t n = 0;
-	decide(route, &ask, clock_mono_us(), wall_ms, 0, d);
+	router_decide_plain(r->snap, f, clock_mono_us(), d);
 	for (size_t i = 0; i < d->n; i++) {
 		const struct candidate *c = &route->v[i];
 		if (target.n > 0 && !slice_eq_str(target, c->target_name)
@@ -382,17 +388,26 @@ static int by_feature_name(const void *a, const void *b)
 	return strcmp((*x)->doc.name, (*y)->doc.name);
 }
 
+const struct feature_obj **router_features(struct req *r, size_t *ret_n)
+{
+	size_t n = 0, max = r->snap->features.n;
+	const struct feature_obj **all = arena_zalloc(&r->arena, max + 1, sizeof(all[0]));
+	struct pmap_it it = {0};
+	struct slice name;
+	void *value;
+	while (n < max && pmap_next(r->snap->features, &it, &name, &value))
+		all[n++] = value;
+	qsort(all, n, sizeof(all[0]), by_feature_name);
+	*ret_n = n;
+	return all;
+}
+
 void h_route_list(struct req *r)
 {
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
-	size_t n = 0, total = 0, max = r->snap->features.n;
-	const struct feature_obj **all = arena_zalloc(&r->arena, max + 1, sizeof(all[0]));
-	struct pmap_it it = {0};
-	void *value;
-	while (n < max && pmap_next(r->snap->features, &it, &(struct slice){0}, &value))
-		all[n++] = value;
-	qsort(all, n, sizeof(all[0]), by_feature_name);
+	size_t n = 0, total = 0;
+	const struct feature_obj **all = router_features(r, &n);
 	jw_obj(&w, NULL);
 	jw_arr(&w, "items");
 	for (size_t i = 0; i < n; i++)

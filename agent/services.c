@@ -143,7 +143,7 @@ static const char *platform_state(const struct snapshot *snap, enum service_id i
 	return id == SVC_KEY_MANAGER && snap->sealed ? "WARN" : "OK";
 }
 
-static void write_platform(struct jw *w, const struct agent *a, const struct snapshot *snap,
+void services_write_platform(struct jw *w, const struct agent *a, const struct snapshot *snap,
 	enum service_id id)
 {
 	const struct service_row *row = service_row(id);
@@ -239,11 +239,11 @@ static size_t group_end(const struct instance_obj **v, size_t n, size_t from)
 	return to;
 }
 
-size_t services_write(const struct agent *a, const struct snapshot *snap, struct jw *w)
+static size_t write_all(const struct agent *a, const struct snapshot *snap, struct jw *w)
 {
 	size_t n = 0, groups = 0;
 	for (int id = 0; id < SVC_COUNT; id++)
-		write_platform(w, a, snap, (enum service_id)id);
+		services_write_platform(w, a, snap, (enum service_id)id);
 	const struct instance_obj **v = instances_sorted(snap, &n);
 	for (size_t i = 0, to = 0; i < n; i = to, groups++) {
 		to = group_end(v, n, i);
@@ -259,7 +259,7 @@ void h_service_list(struct req *r)
 	struct jw w = jw_to(&out);
 	jw_obj(&w, NULL);
 	jw_arr(&w, "items");
-	size_t n = services_write(r->agent, r->snap, &w);
+	size_t n = write_all(r->agent, r->snap, &w);
 	jw_arr_end(&w);
 	jw_int(&w, "total", (int64_t)n);
 	jw_int(&w, "revision", (int64_t)r->snap->revision);
@@ -274,7 +274,7 @@ void h_service_get(struct req *r)
 	size_t n = 0, from = 0;
 	for (int id = 0; id < SVC_COUNT; id++) {
 		if (slice_eq_str(r->param[0], service_row((enum service_id)id)->name)) {
-			write_platform(&w, r->agent, r->snap, (enum service_id)id);
+			services_write_platform(&w, r->agent, r->snap, (enum service_id)id);
 			req_reply_json(r, 200, &out);
 			return;
 		}

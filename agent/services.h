@@ -22,9 +22,10 @@ void services_write_instance(struct jw *w, const struct snapshot *snap,
 	const struct instance_obj *in);
 void services_reply(struct req *r, int status, const struct snapshot *snap,
 	const struct instance_obj *in);
-// The items of h_service_list, appended to an open array; returns how many. Used by the status.
-size_t services_write(const struct agent *a, const struct snapshot *snap, struct jw *w);
-// One word for an instance: "passing", "critical", "draining", "disabled", …
+// One of the platform's own services, as an item of the list.
+void services_write_platform(struct jw *w, const struct agent *a, const struct snapshot *snap,
+	enum service_id id);
+// One word for an instance: OK, WARN, DOWN, EXPIRED, DRAIN, DISABLED, UNKNOWN.
 const char *instance_state(const struct instance_obj *in, int64_t now_us);
 
 #endif

@@ -86,6 +86,7 @@ static const struct param decision_list_params[] = {LIMIT_PARAM(1000, 100),
 static const struct param event_params[] = {
 	{"since", FT_INT, NULL, 0, INT64_MAX, 0, N_("cursor: events after this number")},
 	{"kinds", FT_STR, NULL, 0, 64, 0, N_("comma list of traffic, health, key, config")},
+	{"stream", FT_BOOL, NULL, 0, 0, 0, N_("as server-sent events, whatever Accept says")},
 	LIMIT_PARAM(1000, 100), PARAMS_END};
 static const struct param series_params[] = {
 	{"window", FT_STR, NULL, 0, 16, 0, N_("how far back: 5m, 1h")}, PARAMS_END};

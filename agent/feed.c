@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+#include "agent/feed.h"
+
+#include <math.h>
+#include <string.h>
+#include "agent/events.h"
+#include "agent/history.h"
+#include "agent/registry.h"
+#include "shared/clock.h"
+#include "shared/jw.h"
+#include "shared/num.h"
+#include "shared/text.h"
+
+#define S_US INT64_C(1000000)
+
+static const char *const kind_names[EVENT_KINDS] = {
+	[EVENT_TRAFFIC] = "traffic",
+	[EVENT_HEALTH] = "health",
+	[EVENT_KEY] = "key",
+	[EVENT_CONFIG] = "config",
+};
+
+#define ALL_KINDS ((1u << EVENT_KINDS) - 1)
+
+static enum err_code read_kinds(const char *text, uint32_t *ret, struct err *err)
+{
+	*ret = ALL_KINDS;
+	if (text == NULL || text[0] == '\0')
+		return ERR_OK;
+	*ret = 0;
+	struct slice rest = slice_of(text);
+	while (rest.n > 0) {
+		struct slice one = slice_trim(slice_cut(&rest, ','));
+		int i = 0;
+		while (i < EVENT_KINDS && !slice_eq_str(one, kind_names[i]))
+			i++;
+		if (i == EVENT_KINDS)
+			return err_field(err, ERR_FIELD_RANGE, "kinds",
+				_("must be a list of traffic, health, key, config"));
+		*ret |= 1u << i;
+	}
+	return ERR_OK;
+}
+
+// --- as a list ---
+
+struct page {
+	struct str items;
+	uint64_t next, lost;
+};
+
+static void page_read(struct events *e, uint64_t since, uint32_t kinds, size_t max,
+	struct page *ret)
+{
+	str_clear(&ret->items);
+	ret->lost = 0;
+	ret->next = events_read_json(e, since, kinds, max, &ret->items, &ret->lost);
+}
+
+// The newest ones: looks further and further back until the page is full.
+static void page_newest(struct events *e, uint32_t kinds, size_t max, struct page *ret)
+{
+	uint64_t head = events_head(e), back = max;
+	page_read(e, head > back ? head - back : 0, kinds, max, ret);
+	while (back < head && back < EVENTS_RING) {
+		struct page wider = {0};
+		back *= 2;
+		uint64_t since = head > back ? head - back : 0;
+		page_read(e, since, kinds, max, &wider);
+		if (wider.next < head) { // more than a page: the one before had the newest
+			str_release(&wider.items);
+			return;
+		}
+		str_release(&ret->items);
+		*ret = wider;
+		ret->lost = 0; // nobody asked for what was before
+	}
+}
+
+static void reply_page(struct req *r, struct page *p)
+{
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	jw_obj(&w, NULL);
+	str_add(&out, "\"items\":[");
+	str_add_slice(&out, str_slice(&p->items));
+	str_add(&out, "],");
+	jw_int(&w, "next", (int64_t)p->next);
+	jw_int(&w, "lost", (int64_t)p->lost);
+	jw_int(&w, "revision", (int64_t)r->snap->revision);
+	jw_obj_end(&w);
+	str_release(&p->items);
+	req_reply_json(r, 200, &out);
+}
+
+// --- as a stream ---
+
+struct feed {
+	struct req *r;
+	struct events *events;
+	uint64_t cursor;
+	uint32_t kinds;
+	struct events_waiter waiter;
+	struct loop_timer timer;
+	int idle_s;
+	bool full; // the client does not keep up: waits for drain
+	bool ended;
+};
+
+static void feed_pump(void *arg);
+
+static void feed_stop(struct feed *f)
+{
+	if (f->ended)
+		return;
+	f->ended = true;
+	events_unwait(f->events, &f->waiter);
+	loop_timer_clear(f->r->loop, &f->timer);
+}
+
+static void feed_end(struct req *r)
+{
+	feed_stop(r->user);
+}
+
+static void feed_drained(struct req *r)
+{
+	struct feed *f = r->user;
+	f->full = false;
+	feed_pump(f);
+}
+
+static bool feed_write(struct feed *f, const struct str *out)
+{
+	f->idle_s = 0;
+	f->full = req_stream_write(f->r, str_slice(out)) > REQ_STREAM_HIGH;
+	return !f->full;
+}
+
+static void feed_pump(void *arg)
+{
+	struct feed *f = arg;
+	struct str out = STR_INIT;
+	while (!f->ended && !f->full && f->cursor < events_head(f->events)) {
+		uint64_t lost = 0;
+		str_clear(&out);
+		f->cursor = events_read(f->events, f->cursor, f->kinds, FEED_BATCH, &out, &lost);
+		if (lost > 0)
+			str_addf(&out, "event: lost\ndata: {\"lost\":%llu,\"cursor\":%llu}\n\n",
+				(unsigned long long)lost, (unsigned long long)f->cursor);
+		if (out.n > 0)
+			feed_write(f, &out);
+	}
+	str_release(&out);
+	if (!f->ended && !f->full)
+		events_wait(f->events, f->cursor, &f->waiter);
+}
+
+static void feed_tick(void *arg)
+{
+	struct feed *f = arg;
+	struct req *r = f->r;
+	if (atomic_load(&r->agent->draining)) {
+		feed_stop(f);
+		req_stream_end(r);
+		return;
+	}
+	loop_timer_set(r->loop, &f->timer, S_US, feed_tick, f);
+	if (++f->idle_s < FEED_KEEPALIVE_S || f->full)
+		return;
+	struct str out = STR_INIT;
+	str_add(&out, ": keep-alive\n\n");
+	feed_write(f, &out);
+	str_release(&out);
+}
+
+static void feed_begin(struct req *r, uint64_t since, uint32_t kinds)
+{
+	struct feed *f = arena_zalloc(&r->arena, 1, sizeof(*f));
+	struct str out = STR_INIT;
+	*f = (struct feed){.r = r, .events = r->agent->events, .cursor = since, .kinds = kinds};
+	f->waiter = (struct events_waiter){.loop = r->loop, .fn = feed_pump, .arg = f};
+	r->user = f;
+	req_header_add(r, "Cache-Control", "no-store");
+	req_header_add(r, "X-Accel-Buffering", "no");
+	req_stream_begin(r, 200, "text/event-stream");
+	req_on_gone(r, feed_end);
+	req_on_end(r, feed_end);
+	req_on_drain(r, feed_drained);
+	str_addf(&out, ": events after %llu\n\n", (unsigned long long)since);
+	feed_write(f, &out);
+	str_release(&out);
+	loop_timer_set(r->loop, &f->timer, S_US, feed_tick, f);
+	feed_pump(f);
+}
+
+static bool wants_stream(const struct req *r)
+{
+	const char *stream = req_query(r, "stream"), *accept = req_header(r, "Accept");
+	if (stream != NULL)
+		return strcmp(stream, "1") == 0 || strcmp(stream, "true") == 0;
+	return accept != NULL && strstr(accept, "text/event-stream") != NULL;
+}
+
+void h_events(struct req *r)
+{
+	struct err err = {0};
+	int64_t since = 0, limit = 0;
+	uint32_t kinds = 0;
+	if (req_query_int(r, "since", &since, &err) != ERR_OK
+		|| req_query_int(r, "limit", &limit, &err) != ERR_OK
+		|| read_kinds(req_query(r, "kinds"), &kinds, &err) != ERR_OK) {
+		req_fail(r, &err);
+		return;
+	}
+	bool from_now = req_query(r, "since") == NULL;
+	struct events *e = r->agent->events;
+	if (wants_stream(r)) {
+		feed_begin(r, from_now ? events_head(e) : (uint64_t)since, kinds);
+		return;
+	}
+	struct page p = {0};
+	if (from_now)
+		page_newest(e, kinds, (size_t)limit, &p);
+	else
+		page_read(e, (uint64_t)since, kinds, (size_t)limit, &p);
+	reply_page(r, &p);
+}
+
+// --- figures over time ---
+
+#define WINDOW_MAX_MS (INT64_C(86400) * 1000)
+
+struct span {
+	bool coarse;
+	size_t points;
+};
+
+static enum err_code read_window(struct req *r, struct span *ret, struct err *err)
+{
+	const char *text = req_query(r, "window");
+	int64_t ms = 3600 * 1000;
+	if (text != NULL && (!num_duration_ms(slice_of(text), &ms) || ms < 1000
+			|| ms > WINDOW_MAX_MS))
+		return err_field(err, ERR_FIELD_RANGE, "window", _("must be from 1s to 24h"));
+	int64_t step_ms = HISTORY_FINE_S * 1000;
+	ret->coarse = ms > HISTORY_FINE_N * step_ms;
+	if (ret->coarse)
+		step_ms = HISTORY_COARSE_S * 1000;
+	ret->points = (size_t)((ms + step_ms - 1) / step_ms);
+	return ERR_OK;
+}
+
+static void write_series(struct jw *w, struct history *h, const char *feature, enum figure fig,
+	const struct span *span)
+{
+	float v[HISTORY_COARSE_N];
+	int64_t age_us = 0;
+	const struct figure_row *row = figure_row(fig);
+	size_t n = history_points(h, slice_of(feature), fig, span->coarse, clock_mono_us(), v,
+		MIN_OF(span->points, ARRAY_LEN(v)), &age_us);
+	jw_obj(w, NULL);
+	jw_str(w, "name", row->name);
+	jw_str(w, "feature", feature);
+	jw_str(w, "unit", row->unit);
+	jw_int(w, "step_s", span->coarse ? HISTORY_COARSE_S : HISTORY_FINE_S);
+	jw_time(w, "end", clock_wall_ms() - age_us / 1000);
+	jw_arr(w, "points");
+	for (size_t i = 0; i < n; i++)
+		jw_num(w, NULL, round((double)v[i] * 1000) / 1000);
+	jw_arr_end(w);
+	jw_obj_end(w);
+}
+
+void h_series(struct req *r)
+{
+	struct err err = {0};
+	struct span span;
+	const char *features[HISTORY_FEATURES_MAX + 1] = {NULL}; // the first is the total
+	if (read_window(r, &span, &err) != ERR_OK) {
+		req_fail(r, &err);
+		return;
+	}
+	struct history *h = r->agent->history;
+	size_t n = 1 + history_features(h, features + 1, HISTORY_FEATURES_MAX);
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	jw_obj(&w, NULL);
+	jw_arr(&w, "items");
+	for (size_t i = 0; i < n; i++) {
+		for (int fig = 0; fig < FIG_COUNT; fig++)
+			write_series(&w, h, features[i], (enum figure)fig, &span);
+	}
+	jw_arr_end(&w);
+	jw_int(&w, "total", (int64_t)(n * FIG_COUNT));
+	jw_int(&w, "revision", (int64_t)r->snap->revision);
+	jw_int(&w, "memory_bytes", (int64_t)history_memory(h));
+	jw_int(&w, "memory_max_bytes", (int64_t)history_memory_max());
+	jw_obj_end(&w);
+	req_reply_json(r, 200, &out);
+}
