@@ -127,6 +127,7 @@ static void feed_drained(struct req *r)
 {
 	struct feed *f = r->user;
 	f->full = false;
+	events_unwait(f->events, &f->waiter);
 	feed_pump(f);
 }
 
