@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // UTF-8 decoding and terminal width. Width table: Unicode East Asian Width (UAX #11) and
-// general categories Mn/Me/Cf, generated from Unicode 15 data; the same table in program and tests.
+// general categories Mn/Me/Cf (shared/utf8_width.py); ambiguous width is narrow.
 #ifndef YJ_SHARED_UTF8_H
 #define YJ_SHARED_UTF8_H
 
