@@ -21,6 +21,9 @@ int64_t clock_wall_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+#define YEAR_0_MS (-62167219200000)
+#define YEAR_9999_MS 253402300799999
+
 static char *digits(char *p, int64_t v, int width)
 {
 	for (int i = width - 1; i >= 0; i--, v /= 10)
@@ -30,17 +33,19 @@ static char *digits(char *p, int64_t v, int width)
 
 const char *clock_rfc3339(int64_t wall_ms, char buf[CLOCK_TEXT_MAX])
 {
-	time_t s = (time_t)(wall_ms / 1000);
-	int ms = (int)(wall_ms % 1000);
+	time_t s;
+	int ms;
 	struct tm tm;
 	char *p = buf;
 
+	wall_ms = MAX_OF(YEAR_0_MS, MIN_OF(wall_ms, YEAR_9999_MS)); // four digits hold no more
+	s = (time_t)(wall_ms / 1000);
+	ms = (int)(wall_ms % 1000);
 	if (ms < 0) {
 		ms += 1000;
 		s--;
 	}
-	if (!gmtime_r(&s, &tm) || tm.tm_year > 8099 || tm.tm_year < -1900)
-		memset(&tm, 0, sizeof(tm));
+	gmtime_r(&s, &tm);
 	p = digits(p, tm.tm_year + 1900, 4);
 	*p++ = '-';
 	p = digits(p, tm.tm_mon + 1, 2);
@@ -59,14 +64,33 @@ const char *clock_rfc3339(int64_t wall_ms, char buf[CLOCK_TEXT_MAX])
 	return buf;
 }
 
+// A number of n digits and nothing else at s.p + at.
+static bool number(struct slice s, size_t at, size_t n, int max, int *ret)
+{
+	int v = 0;
+
+	if (at + n > s.n)
+		return false;
+	for (size_t i = at; i < at + n; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return false;
+		v = v * 10 + (s.p[i] - '0');
+	}
+	*ret = v;
+	return v <= max;
+}
+
 static bool two(struct slice s, size_t at, int max, int *ret)
 {
-	int64_t v;
+	return number(s, at, 2, max, ret);
+}
 
-	if (at + 2 > s.n || !num_i64((struct slice){s.p + at, 2}, 0, max, &v))
-		return false;
-	*ret = (int)v;
-	return true;
+static int days_of(int year, int month)
+{
+	static const char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	return month == 2 && leap ? 29 : days[month - 1];
 }
 
 // "Z", "+hh:mm" or "-hh:mm" to seconds east of UTC.
@@ -87,15 +111,16 @@ static bool zone(struct slice z, int64_t *ret_s)
 bool clock_parse_rfc3339(struct slice s, int64_t *ret_wall_ms)
 {
 	struct tm tm = {0};
-	int64_t year, offset, ms = 0;
+	int64_t offset, ms = 0;
 	struct slice rest;
-	int scale = 100;
+	int year, scale = 100;
 
-	if (s.n < 20 || !num_i64((struct slice){s.p, 4}, 0, 9999, &year) || s.p[4] != '-' ||
+	if (s.n < 20 || !number(s, 0, 4, 9999, &year) || s.p[4] != '-' ||
 		s.p[7] != '-' || (s.p[10] != 'T' && s.p[10] != 't') || s.p[13] != ':' ||
 		s.p[16] != ':' || !two(s, 5, 12, &tm.tm_mon) || !two(s, 8, 31, &tm.tm_mday) ||
 		!two(s, 11, 23, &tm.tm_hour) || !two(s, 14, 59, &tm.tm_min) ||
-		!two(s, 17, 60, &tm.tm_sec) || tm.tm_mon < 1 || tm.tm_mday < 1)
+		!two(s, 17, 60, &tm.tm_sec) || tm.tm_mon < 1 || tm.tm_mday < 1 ||
+		tm.tm_mday > days_of(year, tm.tm_mon))
 		return false;
 	rest = (struct slice){s.p + 19, s.n - 19};
 	if (rest.p[0] == '.') {
@@ -110,7 +135,7 @@ bool clock_parse_rfc3339(struct slice s, int64_t *ret_wall_ms)
 	}
 	if (!zone(rest, &offset))
 		return false;
-	tm.tm_year = (int)year - 1900;
+	tm.tm_year = year - 1900;
 	tm.tm_mon--;
 	*ret_wall_ms = ((int64_t)timegm(&tm) - offset) * 1000 + ms;
 	return true;
@@ -118,9 +143,10 @@ bool clock_parse_rfc3339(struct slice s, int64_t *ret_wall_ms)
 
 bool clock_retry_after_s(struct slice s, int64_t wall_ms, int64_t *ret_s)
 {
+	// RFC 9110 5.6.7: one form to send, two old ones to understand.
+	static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+		"%a %b %d %H:%M:%S %Y"};
 	char buf[64];
-	struct tm tm = {0};
-	const char *end;
 
 	s = slice_trim(s);
 	if (num_i64(s, INT64_MIN + 1, INT64_MAX, ret_s))
@@ -129,9 +155,14 @@ bool clock_retry_after_s(struct slice s, int64_t wall_ms, int64_t *ret_s)
 		return false;
 	memcpy(buf, s.p, s.n);
 	buf[s.n] = '\0';
-	end = strptime(buf, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	if (!end || *end)
-		return false;
-	*ret_s = (int64_t)timegm(&tm) - wall_ms / 1000;
-	return true;
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		struct tm tm = {0};
+		const char *end = strptime(buf, forms[i], &tm);
+
+		if (end != buf + s.n)
+			continue;
+		*ret_s = (int64_t)timegm(&tm) - wall_ms / 1000;
+		return true;
+	}
+	return false;
 }

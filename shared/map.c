@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "shared/map.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -14,15 +15,25 @@ struct map_slot {
 	void *value;
 };
 
-// FNV-1a over a seed that differs per process, mixed at the end.
+// One seed per process; threads that ask first at once must agree on it.
+static uint64_t seed(void)
+{
+	static _Atomic uint64_t kept;
+	uint64_t now = atomic_load_explicit(&kept, memory_order_relaxed), fresh;
+
+	if (LIKELY(now != 0))
+		return now;
+	if (getrandom(&fresh, sizeof(fresh), GRND_NONBLOCK) != sizeof(fresh))
+		fresh = (uint64_t)(uintptr_t)&kept * 0x9e3779b97f4a7c15u;
+	fresh |= 1;
+	return atomic_compare_exchange_strong(&kept, &now, fresh) ? fresh : now;
+}
+
+// FNV-1a over the seed, mixed at the end.
 static uint64_t hash_of(struct slice key)
 {
-	static uint64_t seed;
-	uint64_t h;
+	uint64_t h = seed() ^ 0xcbf29ce484222325u;
 
-	if (!seed && getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
-		seed = (uint64_t)(uintptr_t)&seed * 0x9e3779b97f4a7c15u | 1;
-	h = seed ^ 0xcbf29ce484222325u;
 	for (size_t i = 0; i < key.n; i++)
 		h = (h ^ (unsigned char)key.p[i]) * 0x100000001b3u;
 	h ^= h >> 32;
@@ -37,7 +48,7 @@ static struct map_slot *slot_of(const struct map *m, struct slice key, uint64_t 
 	for (;; i = (i + 1) & (m->cap - 1)) {
 		struct map_slot *s = &m->slots[i];
 
-		if (!s->key || (s->hash == hash && s->n == key.n && memcmp(s->key, key.p, key.n) == 0))
+		if (!s->key || (s->hash == hash && slice_eq((struct slice){s->key, s->n}, key)))
 			return s;
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Hash map from byte strings to pointers; keys are copied. Seeded FNV-1a/SipHash is not needed:
-// the capacity limit and the caller's bounds keep hostile keys harmless, yet the seed is random.
+// Hash map from byte strings to pointers; keys are copied. FNV-1a from a random seed: callers bound
+// how many keys a stranger may put in.
 #ifndef YJ_SHARED_MAP_H
 #define YJ_SHARED_MAP_H
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "shared/num.h"
 
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,13 +70,15 @@ bool num_bytes(struct slice s, int64_t *ret)
 
 bool num_f64(struct slice s, double *ret)
 {
-	char buf[64], *end;
+	char buf[NUM_TEXT_MAX], *end;
 	double v;
 
-	if (s.n == 0 || s.n >= sizeof(buf) || strspn(s.p, "+-.0123456789eE") < s.n)
+	if (s.n == 0 || s.n >= sizeof(buf))
 		return false;
 	memcpy(buf, s.p, s.n);
 	buf[s.n] = '\0';
+	if (strspn(buf, "+-.0123456789eE") != s.n)
+		return false; // strtod also reads hex, infinities and leading blanks
 	v = strtod(buf, &end); // LC_NUMERIC stays "C": programs set only LC_CTYPE and LC_MESSAGES
 	if (*end || !isfinite(v))
 		return false;

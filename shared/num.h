@@ -11,7 +11,8 @@ bool num_i64(struct slice s, int64_t min, int64_t max, int64_t *ret);
 bool num_duration_ms(struct slice s, int64_t *ret_ms);
 // "512", "64k", "20M", "1G" (powers of 1024) in bytes.
 bool num_bytes(struct slice s, int64_t *ret);
-// Finite decimal number.
+#define NUM_TEXT_MAX 512
+// Finite decimal number of fewer than NUM_TEXT_MAX characters, sign and exponent allowed.
 bool num_f64(struct slice s, double *ret);
 
 #endif

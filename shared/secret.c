@@ -13,14 +13,16 @@ bool secret_setup(void)
 
 void secret_set(struct secret *s, const void *p, size_t n)
 {
-	secret_release(s);
-	if (n == 0)
-		return;
-	s->p = sodium_malloc(n);
-	if (!s->p)
-		abort(); // locked memory is used up: going on would mean unguarded keys
-	memcpy(s->p, p, n);
-	s->n = n;
+	unsigned char *copy = NULL;
+
+	if (n) {
+		copy = sodium_malloc(n);
+		if (!copy)
+			abort(); // guarded memory is used up: going on would mean bare keys
+		memcpy(copy, p, n);
+	}
+	secret_release(s); // last, since p may point into it
+	*s = (struct secret){copy, n};
 }
 
 void secret_release(struct secret *s)

@@ -2,7 +2,6 @@
 #include "shared/slice.h"
 
 #include <string.h>
-#include <strings.h>
 
 struct slice slice_of(const char *s)
 {
@@ -19,9 +18,20 @@ bool slice_eq_str(struct slice a, const char *s)
 	return slice_eq(a, slice_of(s));
 }
 
+// Not strcasecmp: that one folds by the locale, and in Turkish I is not i.
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
 bool slice_ieq_str(struct slice a, const char *s)
 {
-	return a.n == strlen(s) && (a.n == 0 || strncasecmp(a.p, s, a.n) == 0);
+	if (a.n != strlen(s))
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		if (lower(a.p[i]) != lower(s[i]))
+			return false;
+	return true;
 }
 
 bool slice_starts(struct slice a, const char *prefix)

@@ -100,21 +100,20 @@ void str_addf(struct str *s, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void json_escape(struct str *s, unsigned char c)
+static void json_escape(struct str *s, uint32_t cp)
 {
-	static const char hex[] = "0123456789abcdef";
-	const char *short_form = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n"
-		: c == '\r'                                    ? "\\r"
-		: c == '\t'                                    ? "\\t"
-							       : NULL;
+	static const char from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";
+	const char *at = cp && cp < 0x80 ? strchr(from, (int)cp) : NULL;
 
-	if (short_form) {
-		str_add_n(s, short_form, 2);
-		return;
+	if (at) {
+		str_add_c(s, '\\');
+		str_add_c(s, to[at - from]);
+	} else if (cp < 0x10000) {
+		str_addf(s, "\\u%04x", (unsigned)cp);
+	} else {
+		cp -= 0x10000;
+		str_addf(s, "\\u%04x\\u%04x", 0xd800u + (cp >> 10), 0xdc00u + (cp & 0x3ff));
 	}
-	str_add_n(s, "\\u00", 4);
-	str_add_c(s, hex[c >> 4]);
-	str_add_c(s, hex[c & 15]);
 }
 
 void str_add_json(struct str *s, struct slice v)
@@ -126,21 +125,24 @@ void str_add_json(struct str *s, struct slice v)
 	str_add_c(s, '"');
 	while (i < v.n) {
 		unsigned char c = (unsigned char)v.p[i];
-		size_t len = 1;
+		size_t len;
 
-		if (c >= 0x80 && (len = utf8_decode(v.p + i, v.n - i, &cp)) == 0) {
-			str_add_n(s, v.p + run, i - run);
-			str_add_n(s, "\xef\xbf\xbd", 3);
-			run = ++i;
+		if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+			i++;
 			continue;
 		}
-		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
+		len = utf8_decode(v.p + i, v.n - i, &cp);
+		if (len && cp != '"' && cp != '\\' && !utf8_is_unsafe(cp)) {
 			i += len;
 			continue;
 		}
 		str_add_n(s, v.p + run, i - run);
-		json_escape(s, c);
-		run = ++i;
+		if (len)
+			json_escape(s, cp);
+		else
+			str_add_n(s, "\xef\xbf\xbd", 3);
+		i += len ? len : 1;
+		run = i;
 	}
 	str_add_n(s, v.p + run, v.n - run);
 	str_add_c(s, '"');

@@ -25,7 +25,8 @@ void str_add_c(struct str *s, char c);
 void str_add_i64(struct str *s, int64_t v);
 void str_addf(struct str *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void str_vaddf(struct str *s, const char *fmt, va_list ap);
-// As a quoted JSON string; invalid UTF-8 becomes U+FFFD.
+// As a quoted JSON string; invalid UTF-8 becomes U+FFFD, and what utf8_is_unsafe() names is
+// written as an escape, so that JSON shown on a terminal cannot steer it.
 void str_add_json(struct str *s, struct slice v);
 // Percent-encodes everything but unreserved characters (RFC 3986 2.3).
 void str_add_url(struct str *s, struct slice v);
