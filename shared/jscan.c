@@ -129,13 +129,39 @@ static const char *plain_run(const char *p, const char *end)
 	return p;
 }
 
-static enum err_code string(struct scan *s)
+static inline bool tail(const unsigned char *p, ptrdiff_t i)
 {
+	return (p[i] & 0xc0) == 0x80;
+}
+
+// Skips valid UTF-8 beyond ASCII; stops at ASCII, at the end or at what is not valid. Written out
+// for the two common lengths, since Chinese text is what most bodies here are made of.
+static const char *wide_run(const char *from, const char *end)
+{
+	const unsigned char *p = (const unsigned char *)from, *stop = (const unsigned char *)end;
 	uint32_t cp;
 
+	while (p < stop && *p >= 0x80) {
+		size_t len;
+
+		if (stop - p >= 3 && *p > 0xe0 && *p < 0xed && tail(p, 1) && tail(p, 2))
+			len = 3;
+		else if (stop - p >= 2 && *p >= 0xc2 && *p < 0xe0 && tail(p, 1))
+			len = 2;
+		else
+			len = utf8_decode((const char *)p, (size_t)(stop - p), &cp);
+		if (len == 0)
+			break;
+		p += len;
+	}
+	return (const char *)p;
+}
+
+static enum err_code string(struct scan *s)
+{
 	s->p++;
 	for (;;) {
-		size_t len;
+		const char *from;
 		enum err_code code;
 
 		s->p = plain_run(s->p, s->end);
@@ -153,10 +179,10 @@ static enum err_code string(struct scan *s)
 		}
 		if ((unsigned char)*s->p < 0x20)
 			return invalid(s, "a string holds a raw control character");
-		len = utf8_decode(s->p, (size_t)(s->end - s->p), &cp);
-		if (len == 0)
+		from = s->p;
+		s->p = wide_run(from, s->end);
+		if (s->p == from)
 			return invalid(s, "the JSON text is not valid UTF-8");
-		s->p += len;
 	}
 }
 
@@ -169,13 +195,20 @@ static bool digits(struct scan *s)
 	return s->p > start;
 }
 
+// Within the range of double? Only an exponent, or very many digits, can leave it.
+static bool fits_double(struct slice text, bool exponent)
+{
+	double d;
+
+	return (!exponent && text.n < 300) || num_f64(text, &d);
+}
+
 static enum err_code number(struct scan *s)
 {
 	const char *start = s->p;
-	bool whole = true;
+	bool whole = true, exponent = false;
 	struct slice text;
 	int64_t i;
-	double d;
 
 	if (*s->p == '-')
 		s->p++;
@@ -191,6 +224,7 @@ static enum err_code number(struct scan *s)
 	}
 	if (s->p < s->end && (*s->p == 'e' || *s->p == 'E')) {
 		whole = false;
+		exponent = true;
 		s->p++;
 		if (s->p < s->end && (*s->p == '+' || *s->p == '-'))
 			s->p++;
@@ -198,7 +232,7 @@ static enum err_code number(struct scan *s)
 			return invalid(s, "a number lacks its exponent");
 	}
 	text = (struct slice){start, (size_t)(s->p - start)};
-	if (whole ? !num_i64(text, INT64_MIN, INT64_MAX, &i) : text.n > 63 || !num_f64(text, &d))
+	if (whole ? !num_i64(text, INT64_MIN, INT64_MAX, &i) : !fits_double(text, exponent))
 		return invalid(s, "a number is out of range");
 	return ERR_OK;
 }
@@ -265,10 +299,25 @@ static enum err_code keep_member(struct scan *s, struct slice key, const char *f
 	for (size_t i = 0; i < s->n; i++)
 		if (slice_eq(s->out[i].key, key))
 			return err_set(s->err, ERR_JSON_DUPLICATE_KEY, NULL);
-	if (s->n < s->max)
-		s->out[s->n++] = (struct jscan_member){
-			key, {from, (size_t)(s->p - from)}, type};
+	if (s->n == s->max)
+		return err_set(s->err, ERR_JSON_TOO_COMPLEX,
+			"the JSON body has more than %zu members", s->max);
+	s->out[s->n++] = (struct jscan_member){key, {from, (size_t)(s->p - from)}, type};
 	return ERR_OK;
+}
+
+// True for a key with an escape that stands for an ASCII character.
+static bool disguised(struct slice key)
+{
+	const char *p = key.p, *end = key.p + key.n;
+	uint32_t cp;
+
+	while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
+		if (p[1] != 'u' || (hex4(p + 2, end, &cp) && cp < 0x80))
+			return true;
+		p += 2;
+	}
+	return false;
 }
 
 static enum err_code member(struct scan *s)
@@ -288,6 +337,8 @@ static enum err_code member(struct scan *s)
 	if (code)
 		return code;
 	key = (struct slice){from, (size_t)(s->p - from) - 1};
+	if (top && key.n && disguised(key))
+		return invalid(s, "a member name spells plain characters as escapes");
 	blanks(s);
 	if (s->p == s->end || *s->p != ':')
 		return invalid(s, "a colon is missing");
@@ -405,7 +456,7 @@ bool jscan_next(struct slice *rest, struct slice *ret_item)
 	s.p = rest->p;
 	s.end = rest->p + rest->n;
 	blanks(&s);
-	if (s.p < s.end && (*s.p == '[' || *s.p == ',') ) {
+	if (s.p < s.end && (*s.p == '[' || *s.p == ',')) {
 		s.p++;
 		blanks(&s);
 	}
@@ -446,7 +497,7 @@ bool jscan_string(struct slice v, char *buf, size_t size, size_t *ret_n)
 	const char *p = v.p + 1, *end = v.p + v.n - 1;
 	size_t n = 0;
 
-	if (v.n < 2 || v.p[0] != '"')
+	if (v.n < 2 || v.p[0] != '"' || size == 0)
 		return false;
 	while (p < end) {
 		char out[4] = {*p};
