@@ -43,7 +43,7 @@ static void unset(const struct field *f, void *at)
 
 void field_defaults(const struct field_set *set, void *doc)
 {
-	// A nested set shares its parent's memory: only the top clears it, members write themselves.
+	// A set without a size of its own lies inside its parent, which has cleared it.
 	if (set->size)
 		memset(doc, 0, set->size);
 	for (size_t i = 0; i < set->n; i++)

@@ -65,7 +65,8 @@ struct field {
 	enum field_charset charset;
 	const struct field_set *sub; // FT_OBJ, FT_OBJV
 	const char *const *choices; // FT_ENUM (and FT_STRV of choices), NULL-terminated
-	int64_t min, max; // FT_INT, FT_NUM: value; strings: code points; vectors: items. 0,0: any
+	int64_t min, max; // FT_INT, FT_NUM: value; strings, and each of FT_STRV: code
+	// points; FT_OBJV: items. 0,0: any
 	int64_t def; // FT_INT, FT_BOOL, FT_ENUM: value when absent
 	const char *unit; // shown behind numbers; NULL none
 	const char *title; // column head; NULL: name in capitals

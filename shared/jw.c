@@ -80,8 +80,11 @@ void jw_num(struct jw *w, const char *key, double value)
 		str_add(w->out, "null");
 		return;
 	}
-	snprintf(buf, sizeof(buf), "%.*f", fabs(value) < 1e9 ? 6 : 0, value);
-	if (strchr(buf, '.')) {
+	if (fabs(value) >= 1e15)
+		snprintf(buf, sizeof(buf), "%.17g", value);
+	else
+		snprintf(buf, sizeof(buf), "%.*f", fabs(value) < 1e9 ? 6 : 0, value);
+	if (strchr(buf, '.') && !strchr(buf, 'e')) {
 		char *end = buf + strlen(buf);
 
 		while (end[-1] == '0')

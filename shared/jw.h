@@ -24,7 +24,7 @@ void jw_arr_end(struct jw *w);
 void jw_str(struct jw *w, const char *key, const char *value); // NULL writes null
 void jw_slice(struct jw *w, const char *key, struct slice value);
 void jw_int(struct jw *w, const char *key, int64_t value);
-// At most 6 significant decimals; NAN and infinities write null.
+// At most 6 decimals; NAN and infinities write null.
 void jw_num(struct jw *w, const char *key, double value);
 void jw_bool(struct jw *w, const char *key, bool value);
 void jw_null(struct jw *w, const char *key);

@@ -12,8 +12,9 @@
 #include "shared/utf8.h"
 
 #define PATH_MAX_LEN ERR_FIELD_MAX
-#define DEPTH_MAX 40 // of field sets
-#define JSON_MEMBER_MAX (64 * 1024)
+#define ITEMS_MAX 256 // of a list whose row says nothing
+#define JSON_MEMBER_MAX (64 * 1024) // of an FT_JSON member
+#define KEY_SHOWN_MAX 32 // shorter than any vendor's key, should one stand where a name belongs
 
 static const json_t *in(const struct jx *v)
 {
@@ -100,6 +101,18 @@ static enum err_code out_of_range(struct decode *d, const struct field *f, const
 		what);
 }
 
+static enum err_code no_choice(struct decode *d, const struct field *f)
+{
+	struct str list = STR_INIT;
+
+	for (size_t k = 0; f->choices[k]; k++)
+		str_addf(&list, "%s%s", k ? ", " : "", f->choices[k]);
+	err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s is not one of the choices"), d->path);
+	err_hint(d->err, _("one of: %s"), str_text(&list));
+	str_release(&list);
+	return ERR_FIELD_RANGE;
+}
+
 static enum err_code text_in(struct decode *d, const struct field *f, const json_t *v,
 	struct slice *ret)
 {
@@ -108,15 +121,14 @@ static enum err_code text_in(struct decode *d, const struct field *f, const json
 
 	if (!json_is_string(v))
 		return wrong_type(d, _("a string"));
-	n = utf8_count(s);
-	if ((f->min || f->max) && (n < (size_t)f->min || n > (size_t)f->max))
-		return out_of_range(d, f, _("length"));
 	if (f->choices && field_choice(f, s) < 0)
-		return err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s is not one of the choices"),
-			d->path);
+		return no_choice(d, f);
 	if (s.n && !field_charset_ok(f->charset, s))
 		return err_field(d->err, ERR_FIELD_CHARSET, d->path,
 			_("%s has characters that are not allowed there"), d->path);
+	n = utf8_count(s);
+	if ((f->min || f->max) && (n < (size_t)f->min || n > (size_t)f->max))
+		return out_of_range(d, f, _("length"));
 	*ret = s;
 	return ERR_OK;
 }
@@ -133,22 +145,15 @@ static enum err_code str_in(struct decode *d, const struct field *f, const json_
 
 static enum err_code enum_in(struct decode *d, const struct field *f, const json_t *v, void *at)
 {
-	struct str list = STR_INIT;
 	int i;
 
 	if (!json_is_string(v))
 		return wrong_type(d, _("a string"));
 	i = field_choice(f, (struct slice){json_string_value(v), json_string_length(v)});
-	if (i >= 0) {
-		*(int *)at = i;
-		return ERR_OK;
-	}
-	for (size_t k = 0; f->choices[k]; k++)
-		str_addf(&list, "%s%s", k ? ", " : "", f->choices[k]);
-	err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s is not one of the choices"), d->path);
-	err_hint(d->err, _("one of: %s"), str_text(&list));
-	str_release(&list);
-	return ERR_FIELD_RANGE;
+	if (i < 0)
+		return no_choice(d, f);
+	*(int *)at = i;
+	return ERR_OK;
 }
 
 static enum err_code int_in(struct decode *d, const struct field *f, const json_t *v, void *at)
@@ -193,11 +198,17 @@ static enum err_code time_in(struct decode *d, const json_t *v, void *at)
 
 static enum err_code check_count(struct decode *d, const struct field *f, const json_t *v)
 {
+	size_t n;
+
 	if (!json_is_array(v))
 		return wrong_type(d, _("a list"));
 	// For string lists min and max speak of each string; the list has one bound for all.
-	if (json_array_size(v) > (f->type == FT_OBJV && f->max ? (size_t)f->max : 256))
+	n = json_array_size(v);
+	if (n > (f->type == FT_OBJV && f->max ? (size_t)f->max : ITEMS_MAX))
 		return err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s has too many items"),
+			d->path);
+	if (f->type == FT_OBJV && n < (size_t)f->min)
+		return err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s has too few items"),
 			d->path);
 	return ERR_OK;
 }
@@ -252,18 +263,19 @@ static enum err_code objv_in(struct decode *d, const struct field *f, const json
 
 static enum err_code json_in(struct decode *d, const json_t *v, void *at)
 {
-	char *text;
+	struct str text = STR_INIT;
+	enum err_code code = ERR_OK;
 
 	if (!json_is_object(v) && !json_is_array(v))
 		return wrong_type(d, _("an object"));
-	text = json_dumps(v, JSON_COMPACT | JSON_PRESERVE_ORDER);
-	if (!text || strlen(text) > JSON_MEMBER_MAX) {
-		free(text);
-		return err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s is too large"), d->path);
-	}
-	*(const char **)at = arena_strdup(d->a, text);
-	free(text);
-	return ERR_OK;
+	jx_write(out(v), 0, &text);
+	if (text.n > JSON_MEMBER_MAX)
+		code = err_field(
+			d->err, ERR_FIELD_RANGE, d->path, _("%s is too large"), d->path);
+	else
+		*(const char **)at = arena_slice(d->a, str_slice(&text));
+	str_release(&text);
+	return code;
 }
 
 static void release_secret(void *arg)
@@ -273,17 +285,31 @@ static void release_secret(void *arg)
 
 static enum err_code secret_in(struct decode *d, const struct field *f, const json_t *v, void *at)
 {
-	struct secret *secret = at;
 	struct slice s = {0};
+	struct secret *held;
 	enum err_code code = text_in(d, f, v, &s);
 
 	if (code)
 		return code;
-	if (!secret->p)
-		arena_defer(d->a, release_secret, secret);
-	secret_set(secret, s.p, s.n);
-	secret_wipe((void *)(uintptr_t)s.p, s.n); // the tree's copy
+	// The arena keeps its own handle: *doc may be gone from the stack by then, and what stood in
+	// it before is not ours.
+	held = arena_zalloc(d->a, 1, sizeof(*held));
+	arena_defer(d->a, release_secret, held);
+	secret_set(held, s.p, s.n);
+	*(struct secret *)at = *held;
 	return ERR_OK;
+}
+
+// The tree's copies of secrets, whatever became of the document.
+static void wipe_secrets(const struct field_set *set, const json_t *obj)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		const json_t *v = set->f[i].type == FT_SECRET
+			? json_object_get(obj, set->f[i].name) : NULL;
+
+		if (json_is_string(v))
+			secret_wipe((void *)(uintptr_t)json_string_value(v), json_string_length(v));
+	}
 }
 
 static enum err_code value_in(struct decode *d, const struct field *f, const json_t *v, void *at)
@@ -351,10 +377,14 @@ static enum err_code unknown(struct decode *d, const struct field_set *set, cons
 	for (; n < set->n && n < ARRAY_LEN(names); n++)
 		names[n] = set->f[n].name;
 	near = text_closest(slice_of(key), names, n);
-	pop(d, before);
-	// The caller's own member name is no secret, but it is not echoed into the message either.
-	err_field(d->err, ERR_FIELD_UNKNOWN, d->path, _("%s has a field this document does not have"),
-		d->path_n ? d->path : set->name);
+	// A name is echoed only when it looks like one: it may be a key in the wrong place.
+	if (strlen(key) > KEY_SHOWN_MAX || !field_charset_ok(FC_ID, slice_of(key)))
+		pop(d, before);
+	if (d->path_n > before)
+		err_field(d->err, ERR_FIELD_UNKNOWN, d->path, _("%s is not a field of %s"), d->path,
+			set->name);
+	else
+		err_field(d->err, ERR_FIELD_UNKNOWN, d->path, _("%s has no such field"), set->name);
 	if (near)
 		err_hint(d->err, _("did you mean %s?"), near);
 	else
@@ -420,12 +450,15 @@ enum err_code jx_decode_value(const struct field_set *set, const struct jx *v, u
 {
 	struct decode d = {.a = a, .err = err, .mode = mode & 0xff,
 		.lax = (mode & JX_ALLOW_UNKNOWN) != 0};
+	enum err_code code;
 
 	if (!json_is_object(in(v)))
 		return err_set(err, ERR_JSON_INVALID, _("the body is not a JSON object"));
 	if (d.mode != JX_PATCH)
 		field_defaults(set, doc);
-	return doc_in(&d, set, in(v), doc);
+	code = doc_in(&d, set, in(v), doc);
+	wipe_secrets(set, in(v));
+	return code;
 }
 
 enum err_code jx_decode(const struct field_set *set, struct slice text, struct jscan_limits limits,
@@ -529,8 +562,10 @@ const char *jx_str(const struct jx *v, const char *absent)
 
 int64_t jx_int(const struct jx *v, int64_t absent)
 {
-	if (json_is_real(in(v)))
-		return (int64_t)json_real_value(in(v));
+	double x = json_is_real(in(v)) ? json_real_value(in(v)) : NAN;
+
+	if (x >= -0x1p63 && x < 0x1p63)
+		return (int64_t)x;
 	return json_is_integer(in(v)) ? json_integer_value(in(v)) : absent;
 }
 
@@ -544,19 +579,82 @@ bool jx_bool(const struct jx *v, bool absent)
 	return json_is_boolean(in(v)) ? json_is_true(in(v)) : absent;
 }
 
-static int append(const char *buf, size_t n, void *arg)
+// ---- writing ----
+// Not json_dumps: it writes 0.7 as 0.69999999999999996 and lets bidi controls through.
+
+static void newline(int indent, int depth, struct str *ret)
 {
-	str_add_n(arg, buf, n);
-	return 0;
+	if (!indent)
+		return;
+	str_add_c(ret, '\n');
+	str_addf(ret, "%*s", indent * depth, "");
+}
+
+static void real(double x, struct str *ret)
+{
+	char buf[32];
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(buf, sizeof(buf), "%.*g", digits, x);
+		if (strtod(buf, NULL) == x)
+			break;
+	}
+	str_add(ret, buf);
+	if (!strpbrk(buf, ".e"))
+		str_add(ret, ".0"); // or it would be an integer to the next reader
+}
+
+static void dump(const json_t *v, int indent, int depth, struct str *ret);
+
+static void dump_items(const json_t *v, int indent, int depth, struct str *ret)
+{
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		if (i)
+			str_add_c(ret, ',');
+		newline(indent, depth + 1, ret);
+		dump(json_array_get(v, i), indent, depth + 1, ret);
+	}
+}
+
+static void dump_members(const json_t *v, int indent, int depth, struct str *ret)
+{
+	const char *key;
+	json_t *value;
+	bool first = true;
+
+	json_object_foreach ((json_t *)(uintptr_t)v, key, value) {
+		if (!first)
+			str_add_c(ret, ',');
+		first = false;
+		newline(indent, depth + 1, ret);
+		str_add_json(ret, slice_of(key));
+		str_add(ret, indent ? ": " : ":");
+		dump(value, indent, depth + 1, ret);
+	}
+}
+
+static void dump(const json_t *v, int indent, int depth, struct str *ret)
+{
+	bool object = json_is_object(v);
+
+	if (object || json_is_array(v)) {
+		str_add_c(ret, object ? '{' : '[');
+		(object ? dump_members : dump_items)(v, indent, depth, ret);
+		if (jx_len(out(v)))
+			newline(indent, depth, ret);
+		str_add_c(ret, object ? '}' : ']');
+	} else if (json_is_string(v)) {
+		str_add_json(ret, (struct slice){json_string_value(v), json_string_length(v)});
+	} else if (json_is_integer(v)) {
+		str_add_i64(ret, json_integer_value(v));
+	} else if (json_is_real(v)) {
+		real(json_real_value(v), ret);
+	} else {
+		str_add(ret, json_is_true(v) ? "true" : json_is_false(v) ? "false" : "null");
+	}
 }
 
 void jx_write(const struct jx *v, int indent, struct str *ret)
 {
-	size_t flags = JSON_ENCODE_ANY | JSON_PRESERVE_ORDER;
-
-	flags |= indent ? JSON_INDENT((size_t)indent) : JSON_COMPACT;
-	if (!v)
-		str_add(ret, "null");
-	else
-		json_dump_callback(in(v), append, ret, flags);
+	dump(in(v), indent, 0, ret);
 }

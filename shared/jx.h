@@ -24,8 +24,9 @@ enum jx_mode {
 };
 #define JX_ALLOW_UNKNOWN 0x100 // or-ed to the mode: for upstream answers
 
-// Decodes the object `text` into *doc (set->size bytes, strings in the arena, secrets released by
-// arena_defer). Errors name the field: json_*, field_unknown/required/type/range/charset.
+// Decodes the object `text` into *doc (set->size bytes). Strings and secrets belong to the arena
+// and end with it, wherever *doc lies; a caller never releases them. Errors name the field:
+// json_*, field_unknown/required/type/range/charset. No message echoes a value.
 enum err_code jx_decode(const struct field_set *set, struct slice text, struct jscan_limits limits,
 	unsigned mode, struct arena *a, void *doc, struct err *err);
 enum err_code jx_decode_value(const struct field_set *set, const struct jx *v, unsigned mode,
@@ -49,7 +50,7 @@ const char *jx_str(const struct jx *v, const char *absent);
 int64_t jx_int(const struct jx *v, int64_t absent);
 double jx_num(const struct jx *v, double absent);
 bool jx_bool(const struct jx *v, bool absent);
-// Compact text; indent > 0 pretty-prints. Order as parsed.
+// Compact text; indent > 0 pretty-prints. Order as parsed, numbers in their shortest form.
 void jx_write(const struct jx *v, int indent, struct str *out);
 
 #endif
