@@ -34,6 +34,16 @@ static const char *without_brackets(const char *host, struct arena *a)
 	return host;
 }
 
+static const char *lower(const char *host, struct arena *a)
+{
+	char *copy = arena_strdup(a, host);
+
+	for (char *p = copy; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p | 0x20);
+	return copy;
+}
+
 static const char *prefix(const char *path, struct arena *a)
 {
 	size_t n = path ? strlen(path) : 0;
@@ -52,11 +62,13 @@ static enum err_code fill(CURLU *u, struct arena *a, struct url *ret, struct err
 	if (!ret->scheme || (strcmp(ret->scheme, "http") != 0 && strcmp(ret->scheme, "https") != 0))
 		return forbidden(err, _("only http:// and https:// addresses are allowed"));
 	if (part(u, CURLUPART_USER, 0, a) || part(u, CURLUPART_PASSWORD, 0, a) ||
-		part(u, CURLUPART_QUERY, 0, a) || part(u, CURLUPART_FRAGMENT, 0, a))
-		return forbidden(err, _("an address has no user, query or fragment here"));
+		part(u, CURLUPART_QUERY, 0, a) || part(u, CURLUPART_FRAGMENT, 0, a) ||
+		part(u, CURLUPART_ZONEID, 0, a))
+		return forbidden(err, _("an address has no user, query, fragment or zone here"));
 	port = part(u, CURLUPART_PORT, CURLU_DEFAULT_PORT, a);
 	if (!host || !*host || !port || !num_i64(slice_of(port), 1, 65535, &number))
 		return forbidden(err, _("the address needs a host and a port from 1 to 65535"));
+	host = lower(host, a);
 	ret->host = without_brackets(host, a);
 	ret->port = (int)number;
 	ret->tls = strcmp(ret->scheme, "https") == 0;
@@ -65,16 +77,38 @@ static enum err_code fill(CURLU *u, struct arena *a, struct url *ret, struct err
 	return ERR_OK;
 }
 
+static bool has_scheme(struct slice text, const char *scheme)
+{
+	size_t n = strlen(scheme);
+
+	return text.n > n && slice_ieq_str((struct slice){text.p, n}, scheme);
+}
+
+// What stands between "//" and the path.
+static struct slice authority(struct slice text)
+{
+	slice_cut(&text, '/');
+	slice_cut(&text, '/');
+	return slice_cut(&text, '/');
+}
+
 enum err_code urlx_parse(struct slice text, struct arena *a, struct url *ret, struct err *err)
 {
 	CURLU *u;
 	enum err_code code;
 
+	if (text.n > URLX_MAX)
+		return forbidden(err, _("the address is too long"));
 	for (size_t i = 0; i < text.n; i++)
 		if ((unsigned char)text.p[i] <= 0x20 || (unsigned char)text.p[i] >= 0x7f)
 			return forbidden(err, _("the address has a blank or a character to encode"));
-	if (text.n > 2048 || (!slice_starts(text, "http://") && !slice_starts(text, "https://")))
+	if (!has_scheme(text, "http://") && !has_scheme(text, "https://"))
 		return forbidden(err, _("only http:// and https:// addresses are allowed"));
+	// What URL readers are known to disagree about never reaches one.
+	if (slice_find(text, '\\') >= 0 || slice_find(text, '?') >= 0 ||
+		slice_find(text, '#') >= 0 || slice_find(authority(text), '@') >= 0 ||
+		slice_find(authority(text), '%') >= 0)
+		return forbidden(err, _("an address has no user, query, fragment or zone here"));
 	u = curl_url();
 	if (!u || curl_url_set(u, CURLUPART_URL, arena_slice(a, text),
 			  CURLU_DISALLOW_USER | CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
@@ -88,8 +122,14 @@ enum err_code urlx_parse(struct slice text, struct arena *a, struct url *ret, st
 
 static enum addr_class v4_class(uint32_t ip)
 {
+	// Metadata services that do not stand on a link-local address.
+	static const uint32_t metadata[] = {0x646464c8, // 100.100.100.200, Alibaba Cloud
+		0xa83f8110}; // 168.63.129.16, Azure
 	uint32_t a = ip >> 24, ab = ip >> 16;
 
+	for (size_t i = 0; i < ARRAY_LEN(metadata); i++)
+		if (ip == metadata[i])
+			return ADDR_FORBIDDEN;
 	if (a == 127)
 		return ADDR_LOOPBACK;
 	if (a == 10 || (ab & 0xfff0) == 0xac10 || ab == 0xc0a8 || (ip >> 22) == (0x64400000u >> 22))
@@ -124,14 +164,20 @@ static bool embedded_v4(const unsigned char *p, uint32_t *ret)
 static enum addr_class v6_class(const unsigned char *p)
 {
 	static const unsigned char zero[15];
+	// fd00:ec2::254, Amazon's metadata service
+	static const unsigned char ec2[16] = {0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, 0x54};
 	uint32_t v4;
 
 	if (embedded_v4(p, &v4))
 		return v4_class(v4);
 	if (memcmp(p, zero, 15) == 0)
 		return p[15] == 1 ? ADDR_LOOPBACK : ADDR_FORBIDDEN;
-	if (memcmp(p, zero, 12) == 0)
-		return ADDR_FORBIDDEN; // v4-compatible, deprecated
+	if (memcmp(p, zero, 8) == 0 || memcmp(p, ec2, 16) == 0)
+		return ADDR_FORBIDDEN; // reserved, with v4-compatible and v4-translated addresses
+	if (p[0] == 0x20 && p[1] == 0x01 && p[2] == 0 && p[3] == 0)
+		return ADDR_FORBIDDEN; // Teredo: leads to whatever IPv4 address it spells
+	if (p[0] == 0 && p[1] == 0x64 && p[2] == 0xff && p[3] == 0x9b)
+		return ADDR_FORBIDDEN; // local-use NAT64 (RFC 8215), as Teredo
 	if (p[0] == 0xfe && (p[1] & 0xc0) == 0x80)
 		return ADDR_FORBIDDEN;
 	if (p[0] == 0xff)
@@ -156,7 +202,10 @@ enum addr_class urlx_host_class(const char *host, bool *ret_is_name)
 		"instance-data", "instance-data.ec2.internal"};
 	struct in_addr v4;
 	struct in6_addr v6;
+	struct slice name = slice_of(host);
 
+	if (slice_ends(name, "."))
+		name.n--; // the root, said aloud
 	*ret_is_name = false;
 	if (inet_pton(AF_INET, host, &v4) == 1)
 		return v4_class(ntohl(v4.s_addr));
@@ -165,9 +214,9 @@ enum addr_class urlx_host_class(const char *host, bool *ret_is_name)
 	if (strchr(host, ':') || strchr(host, '%'))
 		return ADDR_FORBIDDEN; // zone ids and whatever else is no plain address
 	for (size_t i = 0; i < ARRAY_LEN(metadata); i++)
-		if (slice_ieq_str(slice_of(host), metadata[i]))
+		if (slice_ieq_str(name, metadata[i]))
 			return ADDR_FORBIDDEN;
-	if (slice_ieq_str(slice_of(host), "localhost") || slice_ends(slice_of(host), ".localhost"))
+	if (slice_ieq_str(name, "localhost") || slice_ends(name, ".localhost"))
 		return ADDR_LOOPBACK;
 	*ret_is_name = true;
 	return ADDR_PUBLIC;

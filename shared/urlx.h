@@ -8,6 +8,8 @@
 #include "shared/arena.h"
 #include "shared/err.h"
 
+#define URLX_MAX 2048 // bytes
+
 struct url {
 	const char *scheme; // "http" or "https"
 	const char *host; // without brackets
@@ -19,11 +21,11 @@ struct url {
 
 enum addr_class { ADDR_PUBLIC, ADDR_PRIVATE, ADDR_LOOPBACK, ADDR_FORBIDDEN };
 
-// Parses with curl_url(): http and https only, no userinfo, query or fragment, port 1..65535.
-// Strings live in the arena.
+// Parses with curl_url(): http and https only, no userinfo, query, fragment, zone or backslash,
+// port 1..65535, host in lower case. Strings live in the arena. ERR_UPSTREAM_URL_FORBIDDEN.
 enum err_code urlx_parse(struct slice text, struct arena *a, struct url *ret, struct err *err);
-// Unmaps v4-mapped, NAT64 and 6to4 addresses first. FORBIDDEN: unspecified, link-local (cloud
-// metadata), multicast, broadcast, reserved.
+// Unmaps v4-mapped, NAT64 and 6to4 addresses first. FORBIDDEN: unspecified, link-local, multicast,
+// broadcast, reserved, and the clouds' metadata services wherever they are.
 enum addr_class urlx_addr_class(const struct sockaddr *sa);
 // Verdict on a literal host (dotted, hex or IPv6 as libcurl normalises it); ADDR_PUBLIC with
 // *ret_is_name true when it is a name that must be judged when dialled.
