@@ -29,27 +29,34 @@ static char *trim(char *s)
 	return s;
 }
 
-// Removes quotes in place; in double quotes and outside, a backslash takes the next character.
-static bool unquote(char *s)
+// Removes quotes in place. Bare, a backslash takes the next character; in double quotes only one
+// of "\`$; in single quotes it is itself. NULL or what is wrong.
+static const char *unquote(char *s)
 {
 	char *to = s, quote = 0;
 
 	if (*s == '"' || *s == '\'')
 		quote = *s++;
 	for (; *s && *s != quote; s++) {
-		if (*s == '\\' && quote != '\'' && s[1])
+		if (*s == '\\' && !s[1])
+			return quote ? N_("a quote is not closed")
+				     : N_("a value may not go on in the next line");
+		if (*s == '\\' && (!quote || (quote == '"' && strchr("\"\\`$", s[1]))))
 			s++;
 		*to++ = *s;
 	}
-	if (quote && (*s != quote || s[1]))
-		return false;
+	if (quote && *s != quote)
+		return N_("a quote is not closed");
+	if (quote && s[1])
+		return N_("text follows the closing quote");
 	*to = '\0';
-	return true;
+	return NULL;
 }
 
 enum err_code conf_line(char *line, const char **ret_key, const char **ret_value, struct err *err)
 {
 	char *key = trim(line), *eq;
+	const char *wrong;
 
 	*ret_key = NULL;
 	if (!*key || *key == '#' || *key == ';')
@@ -62,8 +69,9 @@ enum err_code conf_line(char *line, const char **ret_key, const char **ret_value
 	eq = trim(eq + 1);
 	if (!is_key(key))
 		return err_set(err, ERR_CONFIG_INVALID, _("the name before = is not a setting's"));
-	if (!unquote(eq))
-		return err_set(err, ERR_CONFIG_INVALID, _("a quote is not closed"));
+	wrong = unquote(eq);
+	if (wrong)
+		return err_set(err, ERR_CONFIG_INVALID, "%s", _(wrong));
 	*ret_key = key;
 	*ret_value = eq;
 	return ERR_OK;
@@ -72,14 +80,20 @@ enum err_code conf_line(char *line, const char **ret_key, const char **ret_value
 static enum err_code read_lines(FILE *f, conf_pair_fn fn, void *arg, int *line, struct err *err)
 {
 	char text[CONF_LINE_MAX];
+	size_t total = 0;
 	enum err_code code = ERR_OK;
 
 	while (!code && fgets(text, sizeof(text), f)) {
 		const char *key, *value;
+		size_t n = strlen(text);
 
 		++*line;
-		if (!strchr(text, '\n') && !feof(f))
-			return err_set(err, ERR_CONFIG_INVALID, _("the line is too long"));
+		total += n;
+		if (total > CONF_FILE_MAX)
+			return err_set(err, ERR_CONFIG_INVALID, _("the file is too large"));
+		if ((n == 0 || text[n - 1] != '\n') && !feof(f))
+			return err_set(err, ERR_CONFIG_INVALID,
+				_("the line is too long or holds a NUL"));
 		code = conf_line(text, &key, &value, err);
 		if (!code && key)
 			code = fn(arg, key, value, *line, err);

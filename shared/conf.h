@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // KEY=value files, read as systemd reads an EnvironmentFile: # and ; comments, single or double
-// quotes around a value, no expansion. One file serves systemd, compose and a plain run.
+// quotes, backslashes, no expansion. One file serves systemd, compose and a plain run. Values on
+// several lines are refused, since compose reads them otherwise.
 #ifndef YJ_SHARED_CONF_H
 #define YJ_SHARED_CONF_H
 
 #include "shared/err.h"
 
 #define CONF_LINE_MAX 4096
-#define CONF_FILE_MAX (256 * 1024)
+#define CONF_FILE_MAX (256 * 1024) // bytes
 
 typedef enum err_code (*conf_pair_fn)(void *arg, const char *key, const char *value, int line,
 	struct err *err);

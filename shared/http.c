@@ -18,7 +18,7 @@ struct http {
 	CURLM *multi;
 	struct http_call *calls; // running
 	size_t running;
-	bool tls_ready;
+	bool inside; // libcurl is at work: handles may not be freed under it
 };
 
 struct http_call {
@@ -32,7 +32,7 @@ struct http_call {
 		const struct err *err);
 	void *arg;
 	int64_t start_us;
-	bool stopped, too_large;
+	bool added, stopped, too_large, cancelled;
 	char why[CURL_ERROR_SIZE];
 };
 
@@ -40,8 +40,7 @@ struct http *http_new(void)
 {
 	struct http *h = mem_zalloc(1, sizeof(*h));
 
-	// TLS is set up only when a call wants it: it costs a short command several milliseconds.
-	if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK || !(h->multi = curl_multi_init())) {
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(h->multi = curl_multi_init())) {
 		free(h);
 		return NULL;
 	}
@@ -78,7 +77,19 @@ static void free_call(struct http_call *c)
 
 void http_cancel(struct http_call *c)
 {
-	free_call(c);
+	if (c->h->inside)
+		c->cancelled = true; // swept when libcurl is done
+	else
+		free_call(c);
+}
+
+static void sweep(struct http *h)
+{
+	for (struct http_call *c = h->calls, *next; c; c = next) {
+		next = c->next;
+		if (c->cancelled)
+			free_call(c);
+	}
 }
 
 void http_free(struct http *h)
@@ -92,12 +103,22 @@ void http_free(struct http *h)
 	free(h);
 }
 
+static bool answered_2xx(const struct http_call *c)
+{
+	long status = 0;
+
+	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status / 100 == 2;
+}
+
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
 	struct http_call *c = arg;
 
 	n *= size;
-	if (c->on_data) {
+	if (c->cancelled)
+		return 0;
+	if (c->on_data && answered_2xx(c)) {
 		c->stopped = !c->on_data(c->arg, (struct slice){p, n});
 		return c->stopped ? 0 : n;
 	}
@@ -127,8 +148,12 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 
 static void add_header(struct http_call *c, const char *line)
 {
-	struct curl_slist *l = curl_slist_append(c->headers, line);
+	struct curl_slist *l;
 
+	for (const char *p = line; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return;
+	l = curl_slist_append(c->headers, line);
 	if (l)
 		c->headers = l;
 }
@@ -193,8 +218,6 @@ struct http_call *http_start(struct http *h, const struct http_request *r)
 {
 	struct http_call *c = mem_zalloc(1, sizeof(*c));
 
-	if (!h->tls_ready && strncmp(r->url, "https:", 6) == 0)
-		h->tls_ready = curl_global_init(CURL_GLOBAL_SSL) == CURLE_OK;
 	c->h = h;
 	c->easy = curl_easy_init();
 	if (!c->easy)
@@ -211,7 +234,8 @@ struct http_call *http_start(struct http *h, const struct http_request *r)
 	set_options(c, r);
 	set_headers(c, r);
 	set_method(c, r);
-	curl_multi_add_handle(h->multi, c->easy);
+	// Refused inside a callback of libcurl's; work() adds it then.
+	c->added = curl_multi_add_handle(h->multi, c->easy) == CURLM_OK;
 	return c;
 }
 
@@ -249,31 +273,49 @@ static void finish(struct http_call *c, CURLcode result)
 
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	res.status = (int)status;
-	if (c->on_done)
+	if (c->on_done && !c->cancelled)
 		c->on_done(c->arg, code, &res, &err);
-	free_call(c);
+	c->cancelled = true; // also when the callback cancelled it already
+}
+
+// Moves the calls on and ends those that are done; returns how many were.
+static size_t work(struct http *h)
+{
+	int running = 0, left;
+	size_t done = 0;
+	CURLMsg *msg;
+
+	for (struct http_call *c = h->calls; c; c = c->next)
+		if (!c->added)
+			c->added = curl_multi_add_handle(h->multi, c->easy) == CURLM_OK;
+	h->inside = true;
+	curl_multi_perform(h->multi, &running);
+	while ((msg = curl_multi_info_read(h->multi, &left)) != NULL) {
+		struct http_call *c = NULL;
+		CURLcode result = msg->data.result;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &c);
+		finish(c, result);
+		done++;
+	}
+	h->inside = false;
+	sweep(h);
+	return done;
 }
 
 bool http_wait(struct http *h, int timeout_ms, const int *fds, size_t n)
 {
 	struct curl_waitfd extra[FDS_MAX];
-	int running = 0, ready = 0, left;
+	int ready = 0;
 	bool readable = false;
-	CURLMsg *msg;
 
 	n = MIN_OF(n, FDS_MAX);
 	for (size_t i = 0; i < n; i++)
 		extra[i] = (struct curl_waitfd){fds[i], CURL_WAIT_POLLIN, 0};
-	curl_multi_perform(h->multi, &running);
-	while ((msg = curl_multi_info_read(h->multi, &left)) != NULL) {
-		struct http_call *c = NULL;
-
-		if (msg->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &c);
-		finish(c, msg->data.result);
-		timeout_ms = 0;
-	}
+	if (work(h))
+		timeout_ms = 0; // the caller has something to look at
 	curl_multi_poll(h->multi, extra, (unsigned)n, timeout_ms, &ready);
 	for (size_t i = 0; i < n; i++)
 		readable = readable || extra[i].revents;

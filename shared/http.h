@@ -17,7 +17,7 @@ struct http_call;
 struct http_response {
 	int status; // 0 when there was none
 	const char *content_type, *etag, *request_id; // "" when absent; valid during the callback
-	struct slice body; // empty for streams
+	struct slice body; // empty for streams that were answered 2xx
 	int64_t took_us;
 };
 
@@ -25,12 +25,13 @@ struct http_request {
 	const char *method; // "GET"
 	const char *url; // borrowed for http_start only, like everything here but token and arg
 	const char *unix_socket; // path, NULL for TCP
-	const char *headers[HTTP_HEADERS_MAX]; // "Name: value", closed by NULL
+	// "Name: value", closed by NULL; one with a control character in it is not sent
+	const char *headers[HTTP_HEADERS_MAX];
 	struct slice body;
 	bool has_body;
 	const struct secret *token; // sent as a bearer token; borrowed until the call ends
 	int64_t timeout_ms; // 0: none
-	// For streams: bytes as they come; false ends the call with ERR_OK.
+	// For streams: bytes of a 2xx answer as they come; false ends the call with ERR_OK.
 	bool (*on_data)(void *arg, struct slice bytes);
 	// The end, once. code: ERR_OK when an answer came (whatever its status), ERR_UNREACHABLE,
 	// ERR_TIMED_OUT, ERR_NOT_AN_AGENT (no HTTP), ERR_UPSTREAM_TOO_LARGE.
@@ -42,7 +43,7 @@ struct http_request {
 struct http *http_new(void);
 void http_free(struct http *h); // cancels what runs, without callbacks
 struct http_call *http_start(struct http *h, const struct http_request *r);
-// No callback runs after it.
+// No callback of the call runs after it. Callbacks may start and cancel calls, also their own.
 void http_cancel(struct http_call *c);
 // Moves every call on and waits up to timeout_ms for something to happen, also on the n further
 // descriptors (readable). Returns true when one of those is readable.

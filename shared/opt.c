@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "shared/text.h"
+#include "shared/utf8.h"
 
 #define NAMES_MAX 128
+#define SHOWN_MAX 40 // cells of an unknown option in a message
 
 void opt_init(struct opt *o, const struct opt_row *rows, size_t n, int argc, char **argv)
 {
@@ -15,12 +17,15 @@ void opt_init(struct opt *o, const struct opt_row *rows, size_t n, int argc, cha
 static enum err_code unknown(const struct opt *o, struct slice name, struct err *err)
 {
 	const char *names[NAMES_MAX], *near;
+	struct str safe = STR_INIT;
 	size_t n = 0;
 
 	for (; n < o->n && n < NAMES_MAX; n++)
 		names[n] = o->rows[n].name;
 	near = text_closest(name, names, n);
-	err_set(err, ERR_USAGE, _("unknown option --%.*s"), (int)MIN_OF(name.n, 40), name.p);
+	text_add_fit(&safe, name, SHOWN_MAX, false, false);
+	err_set(err, ERR_USAGE, _("unknown option --%s"), str_text(&safe));
+	str_release(&safe);
 	if (near)
 		err_hint(err, _("did you mean --%s?"), near);
 	else
@@ -56,6 +61,18 @@ static enum err_code long_option(struct opt *o, const char *word, struct opt_nex
 	return unknown(o, name, err);
 }
 
+static enum err_code unknown_letter(const char *at, struct err *err)
+{
+	struct str safe = STR_INIT;
+	uint32_t cp;
+
+	text_add_safe(&safe, (struct slice){at, MAX_OF(utf8_decode(at, strlen(at), &cp), 1u)});
+	err_set(err, ERR_USAGE, _("unknown option -%s"), str_text(&safe));
+	err_hint(err, "%s", _("see --help"));
+	str_release(&safe);
+	return ERR_USAGE;
+}
+
 static enum err_code short_option(struct opt *o, struct opt_next *ret, struct err *err)
 {
 	char letter = *o->cluster++;
@@ -72,9 +89,7 @@ static enum err_code short_option(struct opt *o, struct opt_next *ret, struct er
 			rest++;
 		return take_value(o, row, row->value ? rest : NULL, ret, err);
 	}
-	err_set(err, ERR_USAGE, _("unknown option -%c"), letter);
-	err_hint(err, "%s", _("see --help"));
-	return ERR_USAGE;
+	return unknown_letter(o->cluster - 1, err);
 }
 
 enum err_code opt_next(struct opt *o, struct opt_next *ret, bool *ret_end, struct err *err)

@@ -2,6 +2,8 @@
 #include "shared/prom.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shared/num.h"
@@ -36,6 +38,19 @@ static void label(struct str *out, const char *name, const char *value, bool *re
 	str_add_c(out, '"');
 }
 
+// The shortest text that reads back as v.
+static void number(struct str *out, double v)
+{
+	char buf[32];
+
+	for (int digits = 6; digits <= 17; digits++) {
+		snprintf(buf, sizeof(buf), "%.*g", digits, v);
+		if (strtod(buf, NULL) == v)
+			break;
+	}
+	str_add(out, buf);
+}
+
 void prom_sample(struct str *out, const char *name, const char *suffix, const char *const *labels,
 	const char *const *values, const char *extra_label, const char *extra_value, double v)
 {
@@ -57,7 +72,7 @@ void prom_sample(struct str *out, const char *name, const char *suffix, const ch
 	else if (v == floor(v) && fabs(v) < 1e15)
 		str_add_i64(out, (int64_t)v);
 	else
-		str_addf(out, "%.9g", v);
+		number(out, v);
 	str_add_c(out, '\n');
 }
 
@@ -82,12 +97,14 @@ static bool value_of(struct slice text, double *ret)
 	struct slice word;
 
 	text = slice_trim(text);
-	word = slice_cut(&text, ' '); // a timestamp may follow
-	if (slice_eq_str(word, "NaN"))
+	word = text;
+	for (word.n = 0; word.n < text.n && !strchr(" \t", text.p[word.n]); word.n++)
+		; // a timestamp may follow
+	if (slice_ieq_str(word, "nan"))
 		*ret = NAN;
-	else if (slice_eq_str(word, "+Inf"))
+	else if (slice_ieq_str(word, "+inf") || slice_ieq_str(word, "inf"))
 		*ret = INFINITY;
-	else if (slice_eq_str(word, "-Inf"))
+	else if (slice_ieq_str(word, "-inf"))
 		*ret = -INFINITY;
 	else
 		return num_f64(word, ret);
@@ -102,7 +119,7 @@ bool prom_next(struct slice *rest, struct prom_sample *ret)
 
 		if (line.n == 0 || line.p[0] == '#')
 			continue;
-		while (n < line.n && line.p[n] != '{' && line.p[n] != ' ')
+		while (n < line.n && !strchr("{ \t", line.p[n]))
 			n++;
 		ret->name = (struct slice){line.p, n};
 		ret->labels = (struct slice){"", 0};
@@ -121,6 +138,47 @@ bool prom_next(struct slice *rest, struct prom_sample *ret)
 		}
 		if (value_of(line, &ret->value))
 			return true;
+	}
+	return false;
+}
+
+// Takes name="value" off *rest; *ret_value is the raw text between the quotes.
+static bool next_label(struct slice *rest, struct slice *ret_name, struct slice *ret_value)
+{
+	size_t i = 0;
+
+	*ret_name = slice_trim(slice_cut(rest, '='));
+	*rest = slice_trim(*rest);
+	if (!rest->n || rest->p[0] != '"')
+		return false;
+	rest->p++, rest->n--;
+	while (i < rest->n && rest->p[i] != '"')
+		i += rest->p[i] == '\\' ? 2 : 1;
+	if (i >= rest->n)
+		return false;
+	*ret_value = (struct slice){rest->p, i};
+	rest->p += i + 1;
+	rest->n -= i + 1;
+	slice_cut(rest, ',');
+	return true;
+}
+
+bool prom_label(const struct prom_sample *s, const char *name, struct str *out)
+{
+	struct slice rest = s->labels, key, value;
+
+	while (next_label(&rest, &key, &value)) {
+		if (!slice_eq_str(key, name))
+			continue;
+		for (size_t i = 0; i < value.n; i++) {
+			if (value.p[i] == '\\' && i + 1 < value.n) {
+				i++;
+				str_add_c(out, value.p[i] == 'n' ? '\n' : value.p[i]);
+			} else {
+				str_add_c(out, value.p[i]);
+			}
+		}
+		return true;
 	}
 	return false;
 }

@@ -20,5 +20,7 @@ struct prom_sample {
 };
 // Takes one line off *rest; false at the end. Comments and bad lines are skipped.
 bool prom_next(struct slice *rest, struct prom_sample *ret);
+// Appends the label's value, escapes undone; false when the sample does not have it.
+bool prom_label(const struct prom_sample *s, const char *name, struct str *out);
 
 #endif

@@ -51,9 +51,9 @@ static void set(struct str *to, struct slice value)
 	str_add_slice(to, value);
 }
 
-static void field(struct sse *s)
+static void field(struct sse *s, struct slice value)
 {
-	struct slice value = str_slice(&s->line), name = slice_cut(&value, ':');
+	struct slice name = slice_cut(&value, ':');
 
 	if (value.n && value.p[0] == ' ')
 		value.p++, value.n--;
@@ -74,10 +74,15 @@ static void field(struct sse *s)
 bool sse_next(struct sse *s, struct slice *in, struct sse_event *ret)
 {
 	while (!s->too_large && take_line(s, in)) {
-		bool blank = s->line.n == 0;
+		struct slice line = str_slice(&s->line);
+		bool blank;
 
-		if (!blank && s->line.p[0] != ':')
-			field(s);
+		if (!s->begun && slice_starts(line, "\xef\xbb\xbf"))
+			line = (struct slice){line.p + 3, line.n - 3};
+		s->begun = true;
+		blank = line.n == 0;
+		if (!blank && line.p[0] != ':')
+			field(s, line);
 		str_clear(&s->line);
 		if (!blank)
 			continue;

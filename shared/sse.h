@@ -17,6 +17,7 @@ struct sse_event {
 struct sse {
 	struct str line, data, name, id;
 	bool have_data, skip_lf, too_large;
+	bool begun; // the first line is behind: no byte order mark any more
 };
 
 void sse_release(struct sse *s);

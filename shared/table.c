@@ -9,11 +9,16 @@
 #include "shared/utf8.h"
 #include "shared/vec.h"
 
+struct cell {
+	char *text; // owned, NUL behind its n bytes
+	size_t n;
+};
+
 struct table {
 	char *title[TABLE_COLUMNS_MAX];
 	bool right[TABLE_COLUMNS_MAX];
 	size_t columns, rows, at;
-	VEC_OF(char *) cell;
+	VEC_OF(struct cell) cell;
 };
 
 struct table *table_new(void)
@@ -28,7 +33,7 @@ void table_free(struct table *t)
 	for (size_t i = 0; i < t->columns; i++)
 		free(t->title[i]);
 	for (size_t i = 0; i < t->cell.n; i++)
-		free(t->cell.v[i]);
+		free(t->cell.v[i].text);
 	VEC_RELEASE(&t->cell);
 	free(t);
 }
@@ -53,23 +58,39 @@ void table_cell(struct table *t, struct slice text)
 {
 	if (t->at == t->columns)
 		return;
-	VEC_PUSH(&t->cell, mem_strndup(text.p, text.n));
+	VEC_PUSH(&t->cell, ((struct cell){mem_strndup(text.p, text.n), text.n}));
 	t->at++;
 }
 
-static const char *cell_at(const struct table *t, size_t row, size_t col)
+#define HEAD SIZE_MAX // the row of titles
+
+static struct slice cell_at(const struct table *t, size_t row, size_t col)
 {
 	size_t i = row * t->columns + col;
 
-	return i < t->cell.n ? t->cell.v[i] : "";
+	if (row == HEAD)
+		return slice_of(t->title[col]);
+	if (i >= t->cell.n)
+		return SLICE("");
+	return (struct slice){t->cell.v[i].text, t->cell.v[i].n};
+}
+
+// The cell as a terminal may see it; valid until the next call with the same buffer.
+static struct slice safe_at(const struct table *t, size_t row, size_t col, struct str *buf)
+{
+	str_clear(buf);
+	text_add_safe(buf, cell_at(t, row, col));
+	return str_slice(buf);
 }
 
 static int width_of(const struct table *t, size_t col, bool heads)
 {
-	int width = heads ? utf8_width(slice_of(t->title[col])) : 0;
+	struct str safe = STR_INIT;
+	int width = heads ? utf8_width(safe_at(t, HEAD, col, &safe)) : 0;
 
 	for (size_t r = 0; r < t->rows; r++)
-		width = MAX_OF(width, utf8_width(slice_of(cell_at(t, r, col))));
+		width = MAX_OF(width, utf8_width(safe_at(t, r, col, &safe)));
+	str_release(&safe);
 	return width;
 }
 
@@ -79,21 +100,21 @@ static void blanks(struct str *out, int n)
 		str_add_c(out, ' ');
 }
 
-static void text_line(const struct table *t, const int *width, bool head, size_t row, int cells,
+static void text_line(const struct table *t, const int *width, size_t row, int cells,
 	struct str *out)
 {
-	struct str line = STR_INIT;
+	struct str line = STR_INIT, safe = STR_INIT;
 	size_t n;
 
 	for (size_t c = 0; c < t->columns; c++) {
-		const char *cell = head ? t->title[c] : cell_at(t, row, c);
-		int space = width[c] - utf8_width(slice_of(cell));
+		struct slice cell = safe_at(t, row, c, &safe);
+		int space = width[c] - utf8_width(cell);
 
 		if (c)
 			str_add(&line, "  ");
 		if (t->right[c])
 			blanks(&line, space);
-		str_add(&line, cell);
+		str_add_slice(&line, cell);
 		if (!t->right[c])
 			blanks(&line, space);
 	}
@@ -107,6 +128,7 @@ static void text_line(const struct table *t, const int *width, bool head, size_t
 		str_add_slice(out, str_slice(&line));
 	str_add_c(out, '\n');
 	str_release(&line);
+	str_release(&safe);
 }
 
 void table_text(const struct table *t, bool heads, int cells, struct str *out)
@@ -116,45 +138,60 @@ void table_text(const struct table *t, bool heads, int cells, struct str *out)
 	for (size_t c = 0; c < t->columns; c++)
 		width[c] = width_of(t, c, heads);
 	if (heads)
-		text_line(t, width, true, 0, cells, out);
+		text_line(t, width, HEAD, cells, out);
 	for (size_t r = 0; r < t->rows; r++)
-		text_line(t, width, false, r, cells, out);
+		text_line(t, width, r, cells, out);
 }
 
-static void csv_cell(const char *cell, bool raw, struct str *out)
+static bool runs_as_formula(struct slice cell)
 {
 	double number;
-	bool guard = !raw && *cell && strchr("=+-@\t\r", *cell) &&
-		     !num_f64(slice_of(cell), &number);
 
-	if (!guard && !strpbrk(cell, ",\"\r\n")) {
-		str_add(out, cell);
+	return cell.n && cell.p[0] && strchr("=+-@\t\r", cell.p[0]) && !slice_eq_str(cell, "-") &&
+	       !num_f64(cell, &number);
+}
+
+static bool needs_quotes(struct slice cell)
+{
+	for (size_t i = 0; i < cell.n; i++)
+		if (!cell.p[i] || strchr(",\"\r\n", cell.p[i]))
+			return true;
+	return false;
+}
+
+static void csv_cell(struct slice cell, bool raw, struct str *out)
+{
+	bool guard = !raw && runs_as_formula(cell);
+
+	if (!guard && !needs_quotes(cell)) {
+		str_add_slice(out, cell);
 		return;
 	}
 	str_add_c(out, '"');
 	if (guard)
 		str_add_c(out, '\'');
-	for (; *cell; cell++) {
-		if (*cell == '"')
+	for (size_t i = 0; i < cell.n; i++) {
+		if (cell.p[i] == '"')
 			str_add_c(out, '"');
-		str_add_c(out, *cell);
+		str_add_c(out, cell.p[i]);
 	}
 	str_add_c(out, '"');
 }
 
+static void csv_line(const struct table *t, size_t row, bool raw, struct str *out)
+{
+	for (size_t c = 0; c < t->columns; c++) {
+		if (c)
+			str_add_c(out, ',');
+		csv_cell(cell_at(t, row, c), raw, out);
+	}
+	str_add(out, "\r\n");
+}
+
 void table_csv(const struct table *t, bool heads, bool raw, struct str *out)
 {
-	for (size_t c = 0; heads && c < t->columns; c++) {
-		str_add(out, c ? "," : "");
-		csv_cell(t->title[c], raw, out);
-	}
 	if (heads)
-		str_add(out, "\r\n");
-	for (size_t r = 0; r < t->rows; r++) {
-		for (size_t c = 0; c < t->columns; c++) {
-			str_add(out, c ? "," : "");
-			csv_cell(cell_at(t, r, c), raw, out);
-		}
-		str_add(out, "\r\n");
-	}
+		csv_line(t, HEAD, raw, out);
+	for (size_t r = 0; r < t->rows; r++)
+		csv_line(t, r, raw, out);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Rows and columns of text as an aligned terminal table or as CSV (RFC 4180). Cells are UTF-8;
-// whoever fills them makes remote text safe first (shared/text.h).
+// Rows and columns of text as an aligned terminal table or as CSV (RFC 4180). Cells may hold any
+// bytes: a table shows them by text_add_safe, CSV keeps them.
 #ifndef YJ_SHARED_TABLE_H
 #define YJ_SHARED_TABLE_H
 
@@ -20,7 +20,7 @@ void table_cell(struct table *t, struct slice text);
 // Two blanks between columns, nothing behind the last. cells > 0 cuts lines to that width.
 void table_text(const struct table *t, bool heads, int cells, struct str *out);
 // CRLF lines; a cell that begins with = + - @ TAB CR gets a leading ' unless raw, so that no
-// spreadsheet runs it.
+// spreadsheet runs it. Numbers and a lone - stay as they are.
 void table_csv(const struct table *t, bool heads, bool raw, struct str *out);
 
 #endif

@@ -63,31 +63,37 @@ void text_add_fit(struct str *out, struct slice in, int cells, bool pad, bool un
 	str_release(&safe);
 }
 
+// Edits between two words; two letters swapped are one edit, since that is how people mistype.
 static size_t distance(struct slice a, struct slice b)
 {
-	size_t row[WORD_MAX + 1];
+	size_t rows[3][WORD_MAX + 1];
+	size_t *before = rows[0], *last = rows[1], *row = rows[2], *freed;
 
 	for (size_t j = 0; j <= b.n; j++)
-		row[j] = j;
+		last[j] = j;
 	for (size_t i = 1; i <= a.n; i++) {
-		size_t corner = row[0];
-
 		row[0] = i;
 		for (size_t j = 1; j <= b.n; j++) {
-			size_t old = row[j], best = corner + (a.p[i - 1] != b.p[j - 1]);
+			size_t best = last[j - 1] + (a.p[i - 1] != b.p[j - 1]);
 
-			best = MIN_OF(best, old + 1);
-			row[j] = MIN_OF(best, row[j - 1] + 1);
-			corner = old;
+			best = MIN_OF(best, last[j] + 1);
+			best = MIN_OF(best, row[j - 1] + 1);
+			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1])
+				best = MIN_OF(best, before[j - 2] + 1);
+			row[j] = best;
 		}
+		freed = before;
+		before = last;
+		last = row;
+		row = freed;
 	}
-	return row[b.n];
+	return last[b.n];
 }
 
 const char *text_closest(struct slice word, const char *const *candidates, size_t n)
 {
 	const char *best = NULL;
-	size_t least = MAX_OF(word.n / 3, 1) + 1;
+	size_t least = MIN_OF(MAX_OF(word.n / 3, 1) + 1, word.n);
 
 	if (word.n == 0 || word.n > WORD_MAX)
 		return NULL;
@@ -133,6 +139,8 @@ void text_add_si(struct str *out, double v)
 	}
 	if (a == floor(a) && a < 1000)
 		str_addf(out, "%.0f%s", v, unit[i]);
+	else if (a < 0.0995)
+		str_addf(out, "%.3g", v);
 	else
 		str_addf(out, "%.*f%s", a < 9.995 ? 2 : a < 99.95 ? 1 : 0, v, unit[i]);
 }

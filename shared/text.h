@@ -17,11 +17,12 @@ void text_add_safe(struct str *out, struct slice in);
 // As text_add_safe, cut to `cells` terminal cells with a trailing ellipsis (… or ~ when !unicode)
 // and padded with blanks when pad.
 void text_add_fit(struct str *out, struct slice in, int cells, bool pad, bool unicode);
-// Closest of the n candidates by edit distance within a third of its length; NULL when none is.
+// Closest of the n candidates within edits (a swap counts one) of a third of the word's length,
+// at least one; NULL when none is.
 const char *text_closest(struct slice word, const char *const *candidates, size_t n);
 // "3s", "12m", "5h", "40d": coarse on purpose.
 void text_add_age(struct str *out, int64_t age_ms);
-// "1.2k", "3.4M": 3 significant digits; "-" for NAN.
+// "1.23k", "3.4M", "12": at most 3 significant digits; "-" for NAN and infinities.
 void text_add_si(struct str *out, double v);
 
 #endif

@@ -8,6 +8,7 @@
 #include "shared/jw.h"
 #include "shared/num.h"
 #include "shared/text.h"
+#include "shared/utf8.h"
 
 // ---- writing ----
 
@@ -16,10 +17,10 @@ static bool reads_as_text(const char *s)
 	static const char *const words[] = {"null", "true", "false", "yes", "no", "on", "off", "~", "y",
 		"n"};
 	struct slice v = slice_of(s);
-	double number;
 
-	if (!v.n || strpbrk(s, ":#{}[],&*!|>'\"%@`\\\n\r\t") || strchr("-? .", s[0]) ||
-		s[v.n - 1] == ' ' || num_f64(v, &number))
+	// A leading digit or sign may begin a number, a date or a time in some version of YAML.
+	if (!v.n || strpbrk(s, ":#{}[],&*!|>'\"%@`\\") || strchr("-+? .<=0123456789", s[0]) ||
+		s[v.n - 1] == ' ')
 		return false;
 	for (size_t i = 0; i < v.n; i++)
 		if ((unsigned char)s[i] < 0x20 || (unsigned char)s[i] >= 0x7f)
@@ -30,20 +31,42 @@ static bool reads_as_text(const char *s)
 	return true;
 }
 
+// Plain where nothing else could be read from it, otherwise in double quotes. A JSON string is
+// nearly a YAML one; beyond the BMP YAML escapes without surrogates.
+static void text(const char *s, struct str *out)
+{
+	uint32_t cp;
+	size_t len;
+
+	if (reads_as_text(s)) {
+		str_add(out, s);
+		return;
+	}
+	str_add_c(out, '"');
+	for (; *s; s += len) {
+		len = utf8_decode(s, strlen(s), &cp);
+		if (!len) {
+			str_add(out, "\xef\xbf\xbd");
+			len = 1;
+		} else if (utf8_is_unsafe(cp) || cp == 0x85) {
+			str_addf(out, cp < 0x10000 ? "\\u%04x" : "\\U%08x", (unsigned)cp);
+		} else {
+			if (cp == '"' || cp == '\\')
+				str_add_c(out, '\\');
+			str_add_n(out, s, len);
+		}
+	}
+	str_add_c(out, '"');
+}
+
 static void scalar(const struct jx *v, struct str *out)
 {
-	struct str safe = STR_INIT;
 	const char *s = jx_str(v, NULL);
 
-	if (!s) {
+	if (s)
+		text(s, out);
+	else
 		jx_write(v, 0, out);
-	} else if (reads_as_text(s)) {
-		str_add(out, s);
-	} else {
-		text_add_safe(&safe, slice_of(s));
-		str_add_json(out, str_slice(&safe)); // a JSON string is a YAML one
-		str_release(&safe);
-	}
 }
 
 static void node(const struct jx *v, int indent, bool in_list, struct str *out);
@@ -86,10 +109,7 @@ static void node(const struct jx *v, int indent, bool in_list, struct str *out)
 	while (jx_next(v, &it, &key, &value)) {
 		str_addf(out, "%*s", first ? 0 : indent, "");
 		first = false;
-		if (reads_as_text(key))
-			str_add(out, key);
-		else
-			str_add_json(out, slice_of(key));
+		text(key, out);
 		str_add(out, ":");
 		child(value, indent + 2, out);
 	}
@@ -120,21 +140,107 @@ static enum err_code bad(struct reader *r, const yaml_event_t *e, const char *wh
 	return err_set(r->err, ERR_JSON_INVALID, "line %zu: %s", line + 1, why);
 }
 
-static enum err_code plain(struct reader *r, const char *key, struct slice v)
+static bool one_of(struct slice v, const char *const *words)
 {
+	for (; *words; words++)
+		if (slice_eq_str(v, *words))
+			return true;
+	return false;
+}
+
+// The digits of a 0o or 0x number of the core schema.
+static bool based(struct slice v, int64_t *ret)
+{
+	int base = slice_starts(v, "0o") ? 8 : slice_starts(v, "0x") ? 16 : 0;
+
+	*ret = 0;
+	for (size_t i = 2; i < v.n && base; i++) {
+		char c = v.p[i];
+		int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			: c >= 'A' && c <= 'F'                                ? c - 'A' + 10
+									      : 16;
+
+		if (d >= base || *ret > (INT64_MAX - d) / base)
+			return false;
+		*ret = *ret * base + d;
+	}
+	return base && v.n > 2;
+}
+
+// [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?
+static bool is_number(struct slice v, bool *ret_whole)
+{
+	size_t i = 0, digits = 0, from;
+
+	*ret_whole = true;
+	if (v.n && (v.p[0] == '-' || v.p[0] == '+'))
+		i++;
+	for (; i < v.n && v.p[i] >= '0' && v.p[i] <= '9'; i++)
+		digits++;
+	if (i < v.n && v.p[i] == '.') {
+		*ret_whole = false;
+		for (i++; i < v.n && v.p[i] >= '0' && v.p[i] <= '9'; i++)
+			digits++;
+	}
+	if (!digits)
+		return false;
+	if (i < v.n && (v.p[i] == 'e' || v.p[i] == 'E')) {
+		*ret_whole = false;
+		i++;
+		if (i < v.n && (v.p[i] == '-' || v.p[i] == '+'))
+			i++;
+		for (from = i; i < v.n && v.p[i] >= '0' && v.p[i] <= '9'; i++)
+			;
+		if (i == from)
+			return false;
+	}
+	return i == v.n;
+}
+
+// Writes what is_number found. JSON takes most as they stand, so that no digit is lost.
+static enum err_code number(struct reader *r, const yaml_event_t *e, struct slice v, bool whole)
+{
+	struct slice bare = v;
 	int64_t i;
 	double d;
 
-	if (v.n == 0 || slice_eq_str(v, "~") || slice_ieq_str(v, "null"))
-		jw_null(&r->w, key);
-	else if (slice_ieq_str(v, "true") || slice_ieq_str(v, "false"))
-		jw_bool(&r->w, key, v.p[0] == 't' || v.p[0] == 'T');
-	else if (num_i64(v, INT64_MIN, INT64_MAX, &i))
-		jw_int(&r->w, key, i);
-	else if (num_f64(v, &d))
-		jw_num(&r->w, key, d);
+	if (jscan_check(v, (struct jscan_limits){0}, NULL) == ERR_OK) {
+		jw_raw(&r->w, NULL, v);
+		return ERR_OK;
+	}
+	if (bare.p[0] == '+')
+		bare.p++, bare.n--;
+	if (whole ? !num_i64(bare, INT64_MIN, INT64_MAX, &i) : !num_f64(bare, &d))
+		return bad(r, e, "a number is out of range");
+	if (whole)
+		jw_int(&r->w, NULL, i);
 	else
-		jw_slice(&r->w, key, v);
+		jw_num(&r->w, NULL, d);
+	return ERR_OK;
+}
+
+static enum err_code plain(struct reader *r, const yaml_event_t *e, struct slice v)
+{
+	static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
+	static const char *const yes[] = {"true", "True", "TRUE", NULL};
+	static const char *const no[] = {"false", "False", "FALSE", NULL};
+	static const char *const odd[] = {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf",
+		"-.Inf", "-.INF", ".nan", ".NaN", ".NAN", NULL};
+	int64_t i;
+	bool whole;
+
+	if (one_of(v, odd))
+		return bad(r, e, "JSON has no such number");
+	if (is_number(v, &whole))
+		return number(r, e, v, whole);
+	if (one_of(v, nulls))
+		jw_null(&r->w, NULL);
+	else if (one_of(v, yes) || one_of(v, no))
+		jw_bool(&r->w, NULL, one_of(v, yes));
+	else if (based(v, &i))
+		jw_int(&r->w, NULL, i);
+	else
+		jw_slice(&r->w, NULL, v);
 	return ERR_OK;
 }
 
@@ -175,6 +281,8 @@ static enum err_code member(struct reader *r, const yaml_event_t *key, int depth
 
 	if (key->type != YAML_SCALAR_EVENT)
 		return bad(r, key, "a key must be text");
+	if (key->data.scalar.anchor || key->data.scalar.tag)
+		return bad(r, key, "anchors and tags are not taken");
 	if (r->w.comma)
 		str_add_c(r->w.out, ',');
 	str_add_json(r->w.out,
@@ -212,26 +320,27 @@ static enum err_code mapping(struct reader *r, int depth)
 
 static enum err_code value(struct reader *r, const yaml_event_t *e, int depth)
 {
-	struct slice text;
+	struct slice v;
 
 	if (depth > YAMLX_DEPTH_MAX)
 		return err_set(r->err, ERR_JSON_TOO_COMPLEX, "the document nests too deep");
 	switch (e->type) {
 	case YAML_SCALAR_EVENT:
-		if (e->data.scalar.anchor || (e->data.scalar.tag && *e->data.scalar.tag))
+		if (e->data.scalar.anchor || e->data.scalar.tag)
 			return bad(r, e, "anchors and tags are not taken");
-		text = (struct slice){
-			(const char *)e->data.scalar.value, e->data.scalar.length};
+		v = (struct slice){(const char *)e->data.scalar.value, e->data.scalar.length};
 		if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
-			return plain(r, NULL, text);
-		jw_slice(&r->w, NULL, text);
+			return plain(r, e, v);
+		jw_slice(&r->w, NULL, v);
 		return ERR_OK;
 	case YAML_SEQUENCE_START_EVENT:
-		return e->data.sequence_start.anchor ? bad(r, e, "anchors are not taken")
-						     : sequence(r, depth + 1);
+		if (e->data.sequence_start.anchor || e->data.sequence_start.tag)
+			return bad(r, e, "anchors and tags are not taken");
+		return sequence(r, depth + 1);
 	case YAML_MAPPING_START_EVENT:
-		return e->data.mapping_start.anchor ? bad(r, e, "anchors are not taken")
-						    : mapping(r, depth + 1);
+		if (e->data.mapping_start.anchor || e->data.mapping_start.tag)
+			return bad(r, e, "anchors and tags are not taken");
+		return mapping(r, depth + 1);
 	default:
 		return bad(r, e, "aliases are not taken");
 	}
@@ -268,6 +377,8 @@ enum err_code yamlx_read(struct slice text, struct str *out, struct err *err)
 	struct reader r = {.w = jw_to(out), .err = err};
 	enum err_code code;
 
+	if (text.n > YAMLX_TEXT_MAX)
+		return err_set(err, ERR_JSON_TOO_COMPLEX, "%s", _("the text is too large"));
 	if (!yaml_parser_initialize(&r.parser))
 		return err_set(err, ERR_INTERNAL, NULL);
 	yaml_parser_set_input_string(&r.parser, (const unsigned char *)text.p, text.n);
