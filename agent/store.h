@@ -36,8 +36,9 @@ struct store_job {
 // Opens or creates the database and keyring under settings->state_dir, runs migrations, builds
 // and publishes the first snapshot. Over known state whose database is gone it opens read-only
 // from the last saved snapshot. ERR_STORAGE_* / a lock held by another process with its reason.
+// *ret_locked: the failure is another process's lock.
 enum err_code store_open(const struct settings *s, struct snapshots *snaps, struct live_table *live,
-	struct store **ret, struct err *err);
+	struct store **ret, bool *ret_locked, struct err *err);
 void store_start(struct store *st); // the thread
 void store_stop(struct store *st); // runs what waits, checkpoints, joins
 void store_free(struct store *st);
@@ -74,8 +75,12 @@ enum err_code store_feature_revisions(struct store_tx *tx, struct slice name, st
 // key->api_key may be empty on update (kept). Computes id, slug, fingerprint, mask, envelope.
 enum err_code store_key_put(struct store_tx *tx, const struct vendor_key *key, bool create,
 	int64_t if_match, const struct key_obj **ret, struct err *err);
+// Soft: the row stays STORE_UNDO_MS with its ciphertext.
+#define STORE_UNDO_MS (10 * 60 * 1000)
 enum err_code store_key_delete(struct store_tx *tx, struct slice id, int64_t if_match,
 	struct err *err);
+// The id of the live key with this fingerprint in the transaction's snapshot; NULL when none.
+const struct key_obj *store_key_known_as(const struct snapshot *snap, const char *fingerprint);
 enum err_code store_instance_put(struct store_tx *tx, const struct instance *in, int64_t if_match,
 	bool *ret_created, const struct instance_obj **ret, struct err *err);
 enum err_code store_instance_delete(struct store_tx *tx, struct slice service, struct slice id,

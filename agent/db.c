@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+#include "agent/db.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "shared/mem.h"
+#include "shared/text.h"
+
+#define STATEMENTS_MAX 96
+
+struct db {
+	sqlite3 *h;
+	char *path;
+	ino_t inode;
+	dev_t dev;
+	int64_t size; // largest seen: a shorter file was truncated by somebody
+	char *wal_path;
+	ino_t wal_inode; // 0 until the file was seen
+	int wal_pages;
+	int64_t page_size;
+	struct {
+		const char *sql;
+		sqlite3_stmt *stmt;
+	} cache[STATEMENTS_MAX];
+	size_t cached;
+};
+
+static enum err_code failed(const struct db *db, int rc, struct err *err)
+{
+	switch (rc & 0xff) {
+	case SQLITE_FULL:
+		return err_set(err, ERR_STORAGE_FULL, NULL);
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return err_set(err, ERR_STORAGE_CORRUPT, "%s", sqlite3_errmsg(db->h));
+	case SQLITE_READONLY:
+		if (rc == SQLITE_READONLY_DBMOVED)
+			return err_set(err, ERR_STORAGE_MOVED, NULL);
+		return err_set(err, ERR_STORAGE_READONLY, NULL);
+	default:
+		return err_set(err, ERR_STORAGE_FAILED, "%s", sqlite3_errmsg(db->h));
+	}
+}
+
+static int on_wal(void *arg, sqlite3 *h, const char *name, int pages)
+{
+	(void)h;
+	(void)name;
+	((struct db *)arg)->wal_pages = pages;
+	return SQLITE_OK; // checkpoints are this connection's own, when it is idle
+}
+
+enum err_code db_exec(struct db *db, const char *sql, struct err *err)
+{
+	int rc = sqlite3_exec(db->h, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? ERR_OK : failed(db, rc, err);
+}
+
+static void remember_file(struct db *db)
+{
+	struct stat st;
+
+	if (stat(db->path, &st) != 0)
+		return;
+	db->inode = st.st_ino;
+	db->dev = st.st_dev;
+	db->size = st.st_size;
+}
+
+// The log beside it holds what is not in the file yet: it must be the same and hold those pages.
+static bool wal_there(struct db *db)
+{
+	struct stat st;
+
+	if (stat(db->wal_path, &st) != 0)
+		return db->wal_inode == 0;
+	if (db->wal_inode && st.st_ino != db->wal_inode)
+		return false;
+	db->wal_inode = st.st_ino;
+	return st.st_size >= db->wal_pages * (db->page_size + 24);
+}
+
+static enum err_code set_up(struct db *db, bool *ret_locked, struct err *err)
+{
+	// Exclusive locking keeps every second connection out: the one-connection rule, enforced.
+	static const char pragmas[] = "PRAGMA locking_mode=EXCLUSIVE;"
+				      "PRAGMA journal_mode=WAL;"
+				      "PRAGMA synchronous=FULL;"
+				      "PRAGMA wal_autocheckpoint=0;"
+				      "PRAGMA foreign_keys=ON;"
+				      "PRAGMA trusted_schema=OFF;"
+				      "PRAGMA cell_size_check=ON;"
+				      "PRAGMA secure_delete=ON;"
+				      "BEGIN EXCLUSIVE; COMMIT;";
+	enum err_code code;
+
+	sqlite3_extended_result_codes(db->h, 1);
+	sqlite3_busy_timeout(db->h, 500);
+	sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_wal_hook(db->h, on_wal, db);
+	code = db_exec(db, pragmas, err);
+	*ret_locked = code && (sqlite3_errcode(db->h) == SQLITE_BUSY ||
+				      sqlite3_errcode(db->h) == SQLITE_LOCKED);
+	if (*ret_locked)
+		err_set(err, ERR_STORAGE_FAILED,
+			_("%s is in use by another process: is a second yijiand running?"),
+			db->path);
+	return code;
+}
+
+enum err_code db_open(const char *path, bool create, struct db **ret, bool *ret_locked,
+	struct err *err)
+{
+	struct db *db = mem_zalloc(1, sizeof(*db));
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
+	int rc = sqlite3_open_v2(path, &db->h, flags, NULL);
+	enum err_code code;
+
+	*ret_locked = false;
+	db->path = mem_strdup(path);
+	db->page_size = 4096;
+	db->wal_path = mem_alloc(strlen(path) + 5);
+	snprintf(db->wal_path, strlen(path) + 5, "%s-wal", path);
+	if (rc != SQLITE_OK) {
+		code = err_set(err, create ? ERR_STORAGE_FAILED : ERR_STORAGE_MOVED,
+			_("cannot open %s: %s"), path, sqlite3_errmsg(db->h));
+		db_close(db);
+		return code;
+	}
+	code = set_up(db, ret_locked, err);
+	if (code) {
+		db_close(db);
+		return code;
+	}
+	remember_file(db);
+	*ret = db;
+	return ERR_OK;
+}
+
+void db_close(struct db *db)
+{
+	if (!db)
+		return;
+	for (size_t i = 0; i < db->cached; i++)
+		sqlite3_finalize(db->cache[i].stmt);
+	sqlite3_close(db->h);
+	free(db->path);
+	free(db->wal_path);
+	free(db);
+}
+
+static sqlite3_stmt *statement(struct db *db, const char *sql, int *ret_rc)
+{
+	sqlite3_stmt *stmt = NULL;
+
+	*ret_rc = SQLITE_OK;
+	for (size_t i = 0; i < db->cached; i++)
+		if (db->cache[i].sql == sql)
+			return db->cache[i].stmt;
+	*ret_rc = sqlite3_prepare_v3(db->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+	if (*ret_rc != SQLITE_OK)
+		return NULL;
+	if (db->cached == STATEMENTS_MAX) {
+		sqlite3_finalize(stmt);
+		*ret_rc = SQLITE_NOMEM;
+		return NULL;
+	}
+	db->cache[db->cached].sql = sql;
+	db->cache[db->cached++].stmt = stmt;
+	return stmt;
+}
+
+static void bind(sqlite3_stmt *stmt, int at, const struct db_val *v)
+{
+	switch (v->type) {
+	case DB_INT:
+		sqlite3_bind_int64(stmt, at, v->i);
+		break;
+	case DB_TEXT:
+		sqlite3_bind_text(stmt, at, v->s.p ? v->s.p : "", (int)v->s.n, SQLITE_STATIC);
+		break;
+	case DB_BLOB:
+		sqlite3_bind_blob(stmt, at, v->s.p ? v->s.p : "", (int)v->s.n, SQLITE_STATIC);
+		break;
+	case DB_NULL:
+		sqlite3_bind_null(stmt, at);
+		break;
+	}
+}
+
+enum err_code db_query(struct db *db, const char *sql, const struct db_val *v, size_t n,
+	db_row_fn fn, void *arg, struct err *err)
+{
+	int rc;
+	sqlite3_stmt *stmt = statement(db, sql, &rc);
+	enum err_code code = ERR_OK;
+
+	if (!stmt)
+		return failed(db, rc, err);
+	for (size_t i = 0; i < n; i++)
+		bind(stmt, (int)i + 1, &v[i]);
+	while (!code && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+		code = fn ? fn(arg, stmt, err) : ERR_OK;
+	if (!code && rc != SQLITE_DONE)
+		code = failed(db, rc, err);
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	return code;
+}
+
+enum err_code db_run(struct db *db, const char *sql, const struct db_val *v, size_t n,
+	struct err *err)
+{
+	return db_query(db, sql, v, n, NULL, NULL, err);
+}
+
+int64_t db_int(struct sqlite3_stmt *row, int col)
+{
+	return sqlite3_column_int64(row, col);
+}
+
+struct slice db_text(struct sqlite3_stmt *row, int col)
+{
+	const char *p = sqlite3_column_blob(row, col);
+
+	return (struct slice){p ? p : "", (size_t)sqlite3_column_bytes(row, col)};
+}
+
+bool db_is_null(struct sqlite3_stmt *row, int col)
+{
+	return sqlite3_column_type(row, col) == SQLITE_NULL;
+}
+
+int64_t db_last_id(const struct db *db)
+{
+	return sqlite3_last_insert_rowid(db->h);
+}
+
+int64_t db_changed(const struct db *db)
+{
+	return sqlite3_changes64(db->h);
+}
+
+enum err_code db_still_there(struct db *db, struct err *err)
+{
+	struct stat st;
+	int moved = 0;
+
+	sqlite3_file_control(db->h, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+	if (moved || stat(db->path, &st) != 0 || st.st_ino != db->inode || st.st_dev != db->dev ||
+		st.st_size < db->size || !wal_there(db))
+		return err_set(err, ERR_STORAGE_MOVED, NULL);
+	db->size = st.st_size;
+	return ERR_OK;
+}
+
+void db_checkpoint(struct db *db, bool truncate)
+{
+	struct err ignored;
+
+	// A checkpoint into a file that is gone would hide the loss; the next commit reports it.
+	if (db_still_there(db, &ignored))
+		return;
+	sqlite3_wal_checkpoint_v2(db->h, NULL,
+		truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	db->wal_pages = 0;
+	remember_file(db);
+}
+
+int db_wal_pages(const struct db *db)
+{
+	return db->wal_pages;
+}
+
+bool db_version_doubtful(void)
+{
+	int v = sqlite3_libversion_number();
+
+	return v >= 3007000 && v < 3051003 && v != 3044006 && v != 3050007;
+}

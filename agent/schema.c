@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+#include "agent/schema.h"
+
+#include <sodium.h>
+#include <stdio.h>
+
+#include "shared/text.h"
+
+struct migration {
+	int id;
+	const char *name, *sql;
+};
+
+static const struct migration migrations[] = {
+	{1, "documents, keys, instances, audit",
+		"CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;"
+		"CREATE TABLE feature(name TEXT PRIMARY KEY, revision INTEGER NOT NULL,"
+		" doc TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
+		" updated_by TEXT NOT NULL, mac BLOB NOT NULL) STRICT;"
+		"CREATE TABLE feature_revision(name TEXT NOT NULL, revision INTEGER NOT NULL,"
+		" at INTEGER NOT NULL, actor TEXT NOT NULL, doc TEXT NOT NULL,"
+		" PRIMARY KEY(name, revision)) STRICT, WITHOUT ROWID;"
+		"CREATE TABLE vendor_key(id TEXT PRIMARY KEY, vendor TEXT NOT NULL,"
+		" service TEXT NOT NULL, name_fold TEXT NOT NULL, slug TEXT NOT NULL,"
+		" row_version INTEGER NOT NULL, revision INTEGER NOT NULL, doc TEXT NOT NULL,"
+		" envelope BLOB NOT NULL, fingerprint TEXT NOT NULL, masked TEXT NOT NULL,"
+		" created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
+		" rotated_at INTEGER NOT NULL, updated_by TEXT NOT NULL, deleted_at INTEGER,"
+		" mac BLOB NOT NULL) STRICT;"
+		"CREATE UNIQUE INDEX vendor_key_name ON vendor_key(vendor, service, name_fold)"
+		" WHERE deleted_at IS NULL;"
+		"CREATE UNIQUE INDEX vendor_key_slug ON vendor_key(vendor, service, slug)"
+		" WHERE deleted_at IS NULL;"
+		"CREATE INDEX vendor_key_deleted ON vendor_key(deleted_at)"
+		" WHERE deleted_at IS NOT NULL;"
+		"CREATE TABLE instance(service TEXT NOT NULL, id TEXT NOT NULL,"
+		" revision INTEGER NOT NULL, draining INTEGER NOT NULL, doc TEXT NOT NULL,"
+		" created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
+		" updated_by TEXT NOT NULL, mac BLOB NOT NULL,"
+		" PRIMARY KEY(service, id)) STRICT, WITHOUT ROWID;"
+		"CREATE TABLE audit(seq INTEGER PRIMARY KEY, at INTEGER NOT NULL,"
+		" actor TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL,"
+		" result TEXT NOT NULL, request_id TEXT NOT NULL, mac BLOB NOT NULL) STRICT;"
+		"CREATE TABLE change(revision INTEGER PRIMARY KEY, at INTEGER NOT NULL,"
+		" actor TEXT NOT NULL, action TEXT NOT NULL, kind TEXT NOT NULL,"
+		" name TEXT NOT NULL, summary TEXT NOT NULL, before TEXT) STRICT;"
+		"CREATE TABLE idempotency(actor TEXT NOT NULL, endpoint TEXT NOT NULL,"
+		" key TEXT NOT NULL, body_hash BLOB NOT NULL, status INTEGER NOT NULL,"
+		" body TEXT NOT NULL, at INTEGER NOT NULL,"
+		" PRIMARY KEY(actor, endpoint, key)) STRICT, WITHOUT ROWID;"},
+};
+
+// Model ids are today's and age: operators edit them, nothing else names them.
+const char *const schema_default_features[] = {
+	"{\"name\":\"text_to_image\",\"display_name\":\"Text to image\","
+	"\"endpoint\":\"images.generations\",\"aliases\":[\"dall-e-3\",\"wanx\"],"
+	"\"limits\":{\"max_n\":4},\"timeouts\":{\"first_byte_ms\":180000,\"total_ms\":280000},"
+	"\"targets\":[{\"id\":\"openai/dalle\",\"kind\":\"vendor\",\"vendor\":\"openai\","
+	"\"service\":\"dalle\",\"upstream_model\":\"gpt-image-2\","
+	"\"drop_params\":[\"response_format\",\"style\"]},"
+	"{\"id\":\"aliyun/wanx\",\"kind\":\"vendor\",\"vendor\":\"aliyun\",\"service\":\"wanx\","
+	"\"order\":2,\"upstream_model\":\"wan2.2-t2i-flash\"}]}",
+	"{\"name\":\"chat\",\"display_name\":\"Chat\",\"endpoint\":\"chat.completions\","
+	"\"aliases\":[\"gpt-4\",\"qwen\"],"
+	"\"targets\":[{\"id\":\"openai/gpt-4\",\"kind\":\"vendor\",\"vendor\":\"openai\","
+	"\"service\":\"gpt-4\",\"upstream_model\":\"gpt-5.4-mini\"},"
+	"{\"id\":\"aliyun/qwen\",\"kind\":\"vendor\",\"vendor\":\"aliyun\",\"service\":\"qwen\","
+	"\"order\":2,\"upstream_model\":\"qwen3.7-plus\"}]}",
+	"{\"name\":\"text_generation\",\"display_name\":\"Text generation\","
+	"\"endpoint\":\"completions\","
+	"\"targets\":[{\"id\":\"openai/gpt-4\",\"kind\":\"vendor\",\"vendor\":\"openai\","
+	"\"service\":\"gpt-4\",\"upstream_model\":\"davinci-002\"},"
+	"{\"id\":\"aliyun/qwen\",\"kind\":\"vendor\",\"vendor\":\"aliyun\",\"service\":\"qwen\","
+	"\"order\":2,\"upstream_model\":\"qwen3.7-plus\"}]}",
+	"{\"name\":\"embeddings\",\"display_name\":\"Embeddings\",\"endpoint\":\"embeddings\","
+	"\"aliases\":[\"text-embedding-3-small\"],"
+	"\"targets\":[{\"id\":\"openai/embeddings\",\"kind\":\"vendor\",\"vendor\":\"openai\","
+	"\"service\":\"embeddings\",\"upstream_model\":\"text-embedding-3-small\"}]}",
+	NULL,
+};
+
+static void checksum(const struct migration *m, char hex[65])
+{
+	unsigned char hash[32];
+	struct slice sql = slice_of(m->sql);
+
+	crypto_generichash(hash, sizeof(hash), (const unsigned char *)sql.p, sql.n, NULL, 0);
+	sodium_bin2hex(hex, 65, hash, sizeof(hash));
+}
+
+struct applied {
+	int64_t newest;
+};
+
+static enum err_code check_one(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct applied *a = arg;
+	int64_t id = db_int(row, 0);
+	char hex[65];
+
+	if (id > (int64_t)ARRAY_LEN(migrations))
+		return err_set(err, ERR_STORAGE_FAILED,
+			_("the database was made by a newer version of yijiand"));
+	checksum(&migrations[id - 1], hex);
+	if (!slice_eq_str(db_text(row, 1), hex))
+		return err_set(err, ERR_STORAGE_FAILED,
+			_("migration %lld in the database is not the one of this version"),
+			(long long)id);
+	a->newest = id;
+	return ERR_OK;
+}
+
+static enum err_code apply(struct db *db, const struct migration *m, int64_t now_ms,
+	struct err *err)
+{
+	char hex[65];
+	enum err_code code;
+
+	checksum(m, hex);
+	code = db_exec(db, "BEGIN IMMEDIATE", err);
+	if (!code)
+		code = db_exec(db, m->sql, err);
+	if (!code)
+		code = DB_RUN(db, err, "INSERT INTO migration(id,name,checksum,at) VALUES(?,?,?,?)",
+			DB_I(m->id), DB_T(m->name), DB_T(hex), DB_I(now_ms));
+	if (!code)
+		code = db_exec(db, "COMMIT", err);
+	if (code)
+		db_exec(db, "ROLLBACK", NULL);
+	return code;
+}
+
+enum err_code schema_migrate(struct db *db, int64_t now_ms, struct err *err)
+{
+	struct applied a = {0};
+	enum err_code code = db_exec(db,
+		"CREATE TABLE IF NOT EXISTS migration(id INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+		" checksum TEXT NOT NULL, at INTEGER NOT NULL) STRICT",
+		err);
+
+	if (!code)
+		code = db_query(db, "SELECT id, checksum FROM migration ORDER BY id", NULL, 0,
+			check_one, &a, err);
+	for (size_t i = (size_t)a.newest; !code && i < ARRAY_LEN(migrations); i++)
+		code = apply(db, &migrations[i], now_ms, err);
+	return code;
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+#include "agent/store_priv.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shared/jw.h"
+#include "shared/text.h"
+
+#define AUDIT_TEXT_MAX 256 // longest object name kept in an audit row
+
+int64_t tx_revision(struct store_tx *tx)
+{
+	return (int64_t)++tx->snap->revision;
+}
+
+static void canonical(struct str *out, int64_t seq, int64_t at, const struct slice *parts, size_t n)
+{
+	str_addf(out, "%lld|%lld", (long long)seq, (long long)at);
+	for (size_t i = 0; i < n; i++) {
+		str_addf(out, "|%zu:", parts[i].n);
+		str_add_slice(out, parts[i]);
+	}
+}
+
+enum err_code store_audit(struct store_tx *tx, const char *action, const char *object,
+	const char *result, struct err *err)
+{
+	struct slice parts[] = {slice_of(tx->actor->name), slice_of(action),
+		slice_of(object), slice_of(result), slice_of(tx->actor->request_id)};
+	int64_t seq = tx->audit_seq + 1;
+	struct str row = STR_INIT;
+	unsigned char mac[SEAL_MAC];
+	enum err_code code;
+
+	if (!tx->st->seal)
+		return err_set(err, ERR_SEALED, NULL);
+	parts[2].n = MIN_OF(parts[2].n, AUDIT_TEXT_MAX);
+	canonical(&row, seq, tx->now_ms, parts, ARRAY_LEN(parts));
+	seal_audit_mac(tx->st->seal, tx->audit_head, str_slice(&row), mac);
+	str_release(&row);
+	code = DB_RUN(tx->db, err,
+		"INSERT INTO audit(seq,at,actor,action,object,result,request_id,mac)"
+		" VALUES(?,?,?,?,?,?,?,?)",
+		DB_I(seq), DB_I(tx->now_ms), DB_S(parts[0]), DB_S(parts[1]), DB_S(parts[2]),
+		DB_S(parts[3]), DB_S(parts[4]), DB_B(mac, SEAL_MAC));
+	if (code)
+		return code;
+	tx->audit_seq = seq;
+	memcpy(tx->audit_head, mac, SEAL_MAC);
+	tx->writes++;
+	return ERR_OK;
+}
+
+enum err_code tx_change(struct store_tx *tx, int64_t revision, const char *action, const char *kind,
+	const char *name, const char *summary, struct slice before, struct err *err)
+{
+	char object[AUDIT_TEXT_MAX];
+	enum err_code code = DB_RUN(tx->db, err,
+		"INSERT INTO change(revision,at,actor,action,kind,name,summary,before)"
+		" VALUES(?,?,?,?,?,?,?,?)",
+		DB_I(revision), DB_I(tx->now_ms), DB_T(tx->actor->name), DB_T(action), DB_T(kind),
+		DB_T(name), DB_T(summary), before.n ? DB_S(before) : DB_NONE);
+
+	if (code)
+		return code;
+	snprintf(object, sizeof(object), "%s %s", kind, name);
+	return store_audit(tx, action, object, "ok", err);
+}
+
+static enum err_code load_head(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct store *st = arg;
+	struct slice mac = db_text(row, 1);
+
+	(void)err;
+	st->audit_seq = db_int(row, 0);
+	if (mac.n == SEAL_MAC)
+		memcpy(st->audit_head, mac.p, SEAL_MAC);
+	return ERR_OK;
+}
+
+enum err_code store_audit_load(struct store *st, struct err *err)
+{
+	return db_query(st->db, "SELECT seq,mac FROM audit ORDER BY seq DESC LIMIT 1", NULL, 0,
+		load_head, st, err);
+}
+
+// ---- lists ----
+
+struct list {
+	struct jw w;
+	size_t n, limit;
+	int64_t last;
+	bool more;
+};
+
+static void hex(struct jw *w, const char *key, struct slice bytes)
+{
+	char text[2 * SEAL_MAC + 1];
+
+	if (bytes.n > SEAL_MAC)
+		bytes.n = SEAL_MAC;
+	jw_str(w, key, sodium_bin2hex(text, sizeof(text), (const unsigned char *)bytes.p, bytes.n));
+}
+
+// Counts the row in; false when the page is full already.
+static bool take(struct list *l, int64_t id)
+{
+	l->more = l->n == l->limit;
+	if (l->more)
+		return false;
+	l->n++;
+	l->last = id;
+	return true;
+}
+
+static enum err_code audit_item(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct list *l = arg;
+	static const char *const names[] = {"actor", "action", "object", "result", "request_id"};
+
+	(void)err;
+	if (!take(l, db_int(row, 0)))
+		return ERR_OK;
+	jw_obj(&l->w, NULL);
+	jw_int(&l->w, "seq", db_int(row, 0));
+	jw_time(&l->w, "at", db_int(row, 1));
+	for (int i = 0; i < (int)ARRAY_LEN(names); i++)
+		jw_slice(&l->w, names[i], db_text(row, 2 + i));
+	hex(&l->w, "mac", db_text(row, 7));
+	jw_obj_end(&l->w);
+	return ERR_OK;
+}
+
+static enum err_code change_item(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct list *l = arg;
+	static const char *const names[] = {"actor", "action", "kind", "name", "summary"};
+	char id[32];
+
+	(void)err;
+	if (!take(l, db_int(row, 0)))
+		return ERR_OK;
+	snprintf(id, sizeof(id), "c-%lld", (long long)db_int(row, 0));
+	jw_obj(&l->w, NULL);
+	jw_str(&l->w, "id", id);
+	jw_time(&l->w, "at", db_int(row, 1));
+	for (int i = 0; i < (int)ARRAY_LEN(names); i++)
+		jw_slice(&l->w, names[i], db_text(row, 2 + i));
+	jw_int(&l->w, "revision", db_int(row, 0));
+	jw_obj_end(&l->w);
+	return ERR_OK;
+}
+
+static enum err_code page(struct store_tx *tx, const char *sql, db_row_fn fn, int64_t before,
+	int limit, struct str *out, size_t *ret_n, int64_t *ret_next, struct err *err)
+{
+	struct list l = {.w = jw_to(out), .limit = (size_t)limit};
+	struct db_val v[] = {DB_I(before ? before : INT64_MAX), DB_I(limit + 1)};
+	enum err_code code = db_query(tx->db, sql, v, ARRAY_LEN(v), fn, &l, err);
+
+	*ret_n = l.n;
+	*ret_next = l.more ? l.last : 0;
+	return code;
+}
+
+enum err_code store_audit_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
+	size_t *ret_n, int64_t *ret_next, struct err *err)
+{
+	return page(tx,
+		"SELECT seq,at,actor,action,object,result,request_id,mac FROM audit WHERE seq < ?"
+		" ORDER BY seq DESC LIMIT ?",
+		audit_item, before, limit, out, ret_n, ret_next, err);
+}
+
+enum err_code store_change_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
+	size_t *ret_n, int64_t *ret_next, struct err *err)
+{
+	return page(tx,
+		"SELECT revision,at,actor,action,kind,name,summary FROM change WHERE revision < ?"
+		" ORDER BY revision DESC LIMIT ?",
+		change_item, before, limit, out, ret_n, ret_next, err);
+}
+
+struct verify {
+	const struct seal *seal;
+	unsigned char head[SEAL_MAC];
+	int64_t next, bad;
+};
+
+static enum err_code verify_row(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct verify *v = arg;
+	struct slice parts[5], mac = db_text(row, 7);
+	unsigned char want[SEAL_MAC];
+	struct str text = STR_INIT;
+	int64_t seq = db_int(row, 0);
+
+	(void)err;
+	if (v->bad)
+		return ERR_OK;
+	for (int i = 0; i < 5; i++)
+		parts[i] = db_text(row, 2 + i);
+	canonical(&text, seq, db_int(row, 1), parts, 5);
+	seal_audit_mac(v->seal, v->head, str_slice(&text), want);
+	str_release(&text);
+	if (seq != v->next || mac.n != SEAL_MAC || memcmp(mac.p, want, SEAL_MAC) != 0)
+		v->bad = v->next;
+	v->next = seq + 1;
+	memcpy(v->head, want, SEAL_MAC);
+	return ERR_OK;
+}
+
+enum err_code store_audit_verify(struct store_tx *tx, int64_t *ret_bad_seq, struct err *err)
+{
+	struct verify v = {.seal = tx->st->seal, .next = 1};
+	enum err_code code;
+
+	if (!v.seal)
+		return err_set(err, ERR_SEALED, NULL);
+	code = db_query(tx->db,
+		"SELECT seq,at,actor,action,object,result,request_id,mac FROM audit ORDER BY seq", NULL,
+		0, verify_row, &v, err);
+	*ret_bad_seq = v.bad;
+	return code;
+}
+
+// ---- idempotency ----
+
+struct idem {
+	const unsigned char *body_hash;
+	bool found, mismatch;
+	int *status;
+	struct str *body;
+};
+
+static enum err_code idem_row(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct idem *i = arg;
+	struct slice hash = db_text(row, 0);
+
+	(void)err;
+	i->found = true;
+	i->mismatch = hash.n != 32 || memcmp(hash.p, i->body_hash, 32) != 0;
+	*i->status = (int)db_int(row, 1);
+	str_add_slice(i->body, db_text(row, 2));
+	return ERR_OK;
+}
+
+enum err_code store_idem_find(struct store_tx *tx, const char *endpoint, struct slice key,
+	const unsigned char body_hash[32], bool *ret_found, int *ret_status, struct str *ret_body,
+	struct err *err)
+{
+	struct idem i = {body_hash, false, false, ret_status, ret_body};
+	struct db_val v[] = {DB_T(tx->actor->name), DB_T(endpoint), DB_S(key)};
+	enum err_code code = db_query(tx->db,
+		"SELECT body_hash,status,body FROM idempotency WHERE actor=? AND endpoint=? AND key=?",
+		v, ARRAY_LEN(v), idem_row, &i, err);
+
+	*ret_found = i.found;
+	if (!code && i.mismatch)
+		return err_set(err, ERR_IDEMPOTENCY_MISMATCH, NULL);
+	return code;
+}
+
+enum err_code store_idem_save(struct store_tx *tx, const char *endpoint, struct slice key,
+	const unsigned char body_hash[32], int status, struct slice body, struct err *err)
+{
+	return DB_RUN(tx->db, err,
+		"INSERT OR REPLACE INTO idempotency(actor,endpoint,key,body_hash,status,body,at)"
+		" VALUES(?,?,?,?,?,?,?)",
+		DB_T(tx->actor->name), DB_T(endpoint), DB_S(key), DB_B(body_hash, 32), DB_I(status),
+		DB_S(body), DB_I(tx->now_ms));
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+#include "agent/store_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "shared/jw.h"
+#include "shared/jx.h"
+#include "shared/mem.h"
+#include "shared/text.h"
+#include "shared/vendors.h"
+
+#define STORED_LIMITS ((struct jscan_limits){20000, JSCAN_DEPTH})
+
+struct live_ref {
+	struct live_table *table;
+	struct live *live;
+};
+
+static void drop_live(void *arg)
+{
+	struct live_ref *r = arg;
+
+	live_drop(r->table, r->live);
+}
+
+static struct live *take_live(struct store *st, struct arena *a, enum live_kind kind,
+	const char *id)
+{
+	struct live_ref *r = arena_alloc(a, sizeof(*r));
+
+	*r = (struct live_ref){st->live, live_take(st->live, kind, slice_of(id))};
+	arena_defer(a, drop_live, r);
+	return r->live;
+}
+
+static void render(struct object *o, const struct field_set *set, const void *doc)
+{
+	struct str s = STR_INIT;
+	struct jw w = jw_to(&s);
+
+	jw_doc(&w, NULL, set, doc);
+	o->json = (struct slice){arena_slice(&o->arena, str_slice(&s)), s.n};
+	str_release(&s);
+}
+
+enum err_code object_feature(struct store *st, struct slice doc, const struct row_meta *meta,
+	struct feature_obj **ret, struct err *err)
+{
+	struct feature_obj *f = object_new(sizeof(*f));
+	struct arena *a = &f->o.arena;
+	enum err_code code = jx_decode(
+		&feature_fields, doc, STORED_LIMITS, JX_CREATE, a, &f->doc, err);
+
+	if (code) {
+		object_drop(f);
+		return code;
+	}
+	f->doc.revision = f->o.revision = meta->revision;
+	f->o.etag = (uint64_t)meta->revision;
+	f->doc.created_at = meta->created_at;
+	f->doc.updated_at = meta->updated_at;
+	f->doc.updated_by = arena_slice(a, meta->updated_by);
+	f->target_live = arena_zalloc(a, f->doc.targets.n + 1, sizeof(*f->target_live));
+	for (size_t i = 0; i < f->doc.targets.n; i++) {
+		struct target *t = &((struct target *)f->doc.targets.v)[i];
+
+		if (t->order == FIELD_NONE)
+			t->order = t->kind == TARGET_VENDOR;
+		if (!t->id)
+			t->id = arena_printf(a, "%s/%s", t->kind == TARGET_VENDOR ? t->vendor : "self",
+				t->service);
+		f->target_live[i] = take_live(
+			st, a, LIVE_TARGET, arena_printf(a, "%s|%s", f->doc.name, t->id));
+	}
+	render(&f->o, &feature_fields, &f->doc);
+	*ret = f;
+	return ERR_OK;
+}
+
+const char *key_service(const struct vendor_key *k)
+{
+	return k->service ? k->service : k->services.n ? k->services.v[0] : "";
+}
+
+enum err_code key_url(const struct vendor_key *k, struct arena *a, struct url *ret,
+	struct err *err)
+{
+	const struct vendor_row *row = vendor_find(slice_of(k->vendor), slice_of(key_service(k)));
+
+	if (!row)
+		return err_field(err, ERR_VENDOR_UNKNOWN, "vendor", NULL);
+	return urlx_parse(slice_of(k->base_url ? k->base_url : row->base_url), a, ret, err);
+}
+
+enum err_code object_key(struct store *st, struct slice doc, const struct row_meta *meta,
+	const struct key_row *row, struct key_obj **ret, struct err *err)
+{
+	struct key_obj *k = object_new(sizeof(*k));
+	struct arena *a = &k->o.arena;
+	enum err_code code = jx_decode(
+		&key_fields, doc, STORED_LIMITS, JX_REPLACE, a, &k->doc, err);
+
+	if (!code)
+		code = key_url(&k->doc, a, &k->url, err);
+	if (code) {
+		object_drop(k);
+		return code;
+	}
+	k->doc.id = arena_slice(a, row->id);
+	k->doc.slug = arena_slice(a, row->slug);
+	k->doc.fingerprint = arena_slice(a, row->fingerprint);
+	k->doc.api_key_masked = arena_slice(a, row->masked);
+	k->doc.rotated_at = row->rotated_at;
+	k->doc.revision = k->o.revision = meta->revision;
+	k->o.etag = (uint64_t)meta->revision;
+	k->doc.created_at = meta->created_at;
+	k->doc.updated_at = meta->updated_at;
+	k->doc.updated_by = arena_slice(a, meta->updated_by);
+	k->row_version = row->row_version;
+	k->sealed = (struct sealed){
+		(unsigned char *)arena_slice(a, row->envelope), row->envelope.n};
+	k->ref = arena_printf(a, "%s/%s/%s", k->doc.vendor, key_service(&k->doc), k->doc.slug);
+	k->origin = k->url.origin;
+	k->live = take_live(st, a, LIVE_KEY, k->doc.id);
+	render(&k->o, &key_fields, &k->doc);
+	*ret = k;
+	return ERR_OK;
+}
+
+enum err_code object_instance(struct store *st, struct slice doc, const struct row_meta *meta,
+	bool draining, struct instance_obj **ret, struct err *err)
+{
+	struct instance_obj *in = object_new(sizeof(*in));
+	struct arena *a = &in->o.arena;
+	enum err_code code = jx_decode(
+		&instance_fields, doc, STORED_LIMITS, JX_CREATE, a, &in->doc, err);
+
+	if (!code)
+		code = urlx_parse(slice_of(in->doc.url), a, &in->url, err);
+	if (code) {
+		object_drop(in);
+		return code;
+	}
+	in->doc.draining = draining;
+	in->doc.revision = in->o.revision = meta->revision;
+	in->o.etag = (uint64_t)meta->revision;
+	in->doc.created_at = meta->created_at;
+	in->doc.updated_at = meta->updated_at;
+	in->doc.updated_by = arena_slice(a, meta->updated_by);
+	in->live = take_live(st, a, LIVE_INSTANCE,
+		arena_printf(a, "%s/%s", in->doc.service, in->doc.id));
+	render(&in->o, &instance_fields, &in->doc);
+	*ret = in;
+	return ERR_OK;
+}
+
+void row_mac(const struct seal *seal, const struct slice *parts, size_t n,
+	unsigned char ret[SEAL_MAC])
+{
+	struct str s = STR_INIT;
+
+	for (size_t i = 0; i < n; i++) {
+		str_addf(&s, "%zu:", parts[i].n);
+		str_add_slice(&s, parts[i]);
+	}
+	seal_row_mac(seal, str_slice(&s), ret);
+	str_release(&s);
+}
+
+// ---- loading ----
+
+struct load {
+	struct store *st;
+	struct snapshot *snap;
+	size_t bad; // rows left out
+};
+
+// True when the row's MAC in column `col` holds; without a keyring nothing can be checked.
+static bool mac_ok(struct load *l, struct sqlite3_stmt *row, int col, const struct slice *parts,
+	size_t n)
+{
+	unsigned char mac[SEAL_MAC];
+	struct slice stored = db_text(row, col);
+
+	if (!l->st->seal)
+		return true;
+	row_mac(l->st->seal, parts, n, mac);
+	if (stored.n == SEAL_MAC && memcmp(stored.p, mac, SEAL_MAC) == 0)
+		return true;
+	l->bad++;
+	return false;
+}
+
+static enum err_code load_feature(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct slice parts[] = {db_text(row, 0), db_text(row, 2)};
+	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
+	struct feature_obj *f;
+
+	if (!mac_ok(l, row, 6, parts, ARRAY_LEN(parts)))
+		return ERR_OK;
+	if (object_feature(l->st, parts[1], &meta, &f, err))
+		l->bad++;
+	else
+		snapshot_put_feature(l->snap, f);
+	return ERR_OK;
+}
+
+static enum err_code load_key(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct key_row k = {.id = db_text(row, 0),
+		.vendor = db_text(row, 1),
+		.service = db_text(row, 2),
+		.slug = db_text(row, 3),
+		.row_version = (uint64_t)db_int(row, 4),
+		.envelope = db_text(row, 7),
+		.fingerprint = db_text(row, 8),
+		.masked = db_text(row, 9),
+		.rotated_at = db_int(row, 12)};
+	struct slice parts[] = {k.id, db_text(row, 6), k.envelope};
+	struct row_meta meta = {db_int(row, 5), db_int(row, 10), db_int(row, 11), db_text(row, 13)};
+	struct key_obj *obj;
+
+	if (!mac_ok(l, row, 14, parts, ARRAY_LEN(parts)))
+		return ERR_OK;
+	if (object_key(l->st, parts[1], &meta, &k, &obj, err))
+		l->bad++;
+	else
+		snapshot_put_key(l->snap, obj);
+	return ERR_OK;
+}
+
+static enum err_code load_instance(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct slice parts[] = {db_text(row, 0), db_text(row, 1), db_text(row, 4)};
+	struct row_meta meta = {db_int(row, 2), db_int(row, 5), db_int(row, 6), db_text(row, 7)};
+	struct instance_obj *in;
+
+	if (!mac_ok(l, row, 8, parts, ARRAY_LEN(parts)))
+		return ERR_OK;
+	if (object_instance(l->st, parts[2], &meta, db_int(row, 3) != 0, &in, err))
+		l->bad++;
+	else
+		snapshot_put_instance(l->snap, in);
+	return ERR_OK;
+}
+
+static enum err_code load_revision(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+
+	(void)err;
+	l->snap->revision = (uint64_t)db_int(row, 0);
+	return ERR_OK;
+}
+
+enum err_code store_load(struct store *st, struct snapshot *snap, struct err *err)
+{
+	struct load l = {st, snap, 0};
+	enum err_code code = db_query(st->db,
+		"SELECT name,revision,doc,created_at,updated_at,updated_by,mac FROM feature", NULL, 0,
+		load_feature, &l, err);
+
+	if (!code)
+		code = db_query(st->db,
+			"SELECT id,vendor,service,slug,row_version,revision,doc,envelope,fingerprint,"
+			"masked,created_at,updated_at,rotated_at,updated_by,mac FROM vendor_key"
+			" WHERE deleted_at IS NULL",
+			NULL, 0, load_key, &l, err);
+	if (!code)
+		code = db_query(st->db,
+			"SELECT service,id,revision,draining,doc,created_at,updated_at,updated_by,mac"
+			" FROM instance",
+			NULL, 0, load_instance, &l, err);
+	if (!code)
+		code = db_query(st->db, "SELECT coalesce(max(revision),0) FROM change", NULL, 0,
+			load_revision, &l, err);
+	if (!code && l.bad) {
+		pthread_mutex_lock(&st->lock);
+		st->stats.state = STORE_DEGRADED;
+		snprintf(st->stats.reason, sizeof(st->stats.reason),
+			_("%zu stored rows failed their check and are left out"), l.bad);
+		pthread_mutex_unlock(&st->lock);
+		snap->store_state = STORE_DEGRADED;
+	}
+	return code;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// What the store's files share among themselves. Nobody else includes it.
+#ifndef YJ_AGENT_STORE_PRIV_H
+#define YJ_AGENT_STORE_PRIV_H
+
+#include <pthread.h>
+
+#include "agent/db.h"
+#include "agent/store.h"
+
+#define DB_UUID_LEN 33
+#define STORE_BATCH_MAX 256
+
+struct store {
+	const struct settings *settings; // borrowed
+	struct snapshots *snaps; // borrowed
+	struct live_table *live; // borrowed
+	struct db *db; // store thread only; NULL when read-only
+	struct seal *seal; // NULL while sealed
+	struct str wrapped; // the keyring as stored
+	char uuid[DB_UUID_LEN];
+	char *snapshot_path;
+	// store thread
+	struct snapshot *tip; // what is published now
+	unsigned char audit_head[SEAL_MAC];
+	int64_t audit_seq;
+	int64_t saved_revision; // of the snapshot file
+	int64_t saved_us, idle_us;
+	pthread_t thread;
+	bool running;
+	// under lock
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct store_job *head, **tail;
+	size_t queued;
+	bool stopping;
+	struct store_stats stats;
+};
+
+struct store_tx {
+	struct store *st;
+	struct db *db;
+	struct snapshot *snap; // being built
+	const struct actor *actor;
+	unsigned char audit_head[SEAL_MAC];
+	int64_t audit_seq;
+	int64_t now_ms;
+	uint64_t writes;
+};
+
+// ---- store_object: rows to objects ----
+// doc is the stored JSON; the columns of the row are put over its read-only members.
+struct row_meta {
+	int64_t revision, created_at, updated_at;
+	struct slice updated_by;
+};
+enum err_code object_feature(struct store *st, struct slice doc, const struct row_meta *meta,
+	struct feature_obj **ret, struct err *err);
+struct key_row {
+	struct slice id, slug, fingerprint, masked, envelope, vendor, service;
+	uint64_t row_version;
+	int64_t rotated_at;
+};
+enum err_code object_key(struct store *st, struct slice doc, const struct row_meta *meta,
+	const struct key_row *row, struct key_obj **ret, struct err *err);
+enum err_code object_instance(struct store *st, struct slice doc, const struct row_meta *meta,
+	bool draining, struct instance_obj **ret, struct err *err);
+// Reads every table into *snap. Rows that fail their MAC are left out and counted.
+enum err_code store_load(struct store *st, struct snapshot *snap, struct err *err);
+// MAC over the parts of a row, in order.
+void row_mac(const struct seal *seal, const struct slice *parts, size_t n,
+	unsigned char ret[SEAL_MAC]);
+// The service a key is filed under: its own or the first of its list.
+const char *key_service(const struct vendor_key *k);
+// Origin of the key's upstream into the arena.
+enum err_code key_url(const struct vendor_key *k, struct arena *a, struct url *ret,
+	struct err *err);
+
+// ---- store_audit ----
+// Next configuration revision of this transaction.
+int64_t tx_revision(struct store_tx *tx);
+// Change row with its revision, and the audit row.
+enum err_code tx_change(struct store_tx *tx, int64_t revision, const char *action, const char *kind,
+	const char *name, const char *summary, struct slice before, struct err *err);
+enum err_code store_audit_load(struct store *st, struct err *err);
+
+// ---- store_save: the last-good snapshot file ----
+enum err_code store_save(struct store *st, const struct snapshot *snap, struct err *err);
+// Fills uuid, keyring and *snap from the file. ERR_STORAGE_CORRUPT when its MAC does not hold.
+enum err_code store_restore(struct store *st, const struct secret *root, struct snapshot *snap,
+	struct err *err);
+
+#endif

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+// The last good configuration beside the database: what the agent serves, read-only, when the
+// database is gone. Keys stay encrypted in it; the whole is authenticated with the row MAC key.
+#include "agent/store_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared/jw.h"
+#include "shared/jx.h"
+#include "shared/mem.h"
+#include "shared/clock.h"
+#include "shared/text.h"
+
+#define FILE_MAX (256 * 1024 * 1024)
+
+static void hex(struct jw *w, const char *key, const void *p, size_t n)
+{
+	char *text = mem_alloc(2 * n + 1);
+
+	sodium_bin2hex(text, 2 * n + 1, p, n);
+	jw_str(w, key, text);
+	free(text);
+}
+
+static struct slice unhex(struct arena *a, const char *text)
+{
+	size_t n = strlen(text) / 2;
+	unsigned char *p = arena_alloc(a, n + 1);
+	size_t got = 0;
+
+	if (sodium_hex2bin(p, n + 1, text, strlen(text), NULL, &got, NULL) != 0)
+		got = 0;
+	return (struct slice){(const char *)p, got};
+}
+
+static void write_keys(struct jw *w, const struct snapshot *snap)
+{
+	struct pmap_it it = {0};
+	void *obj;
+
+	jw_arr(w, "keys");
+	while (pmap_next(snap->keys, &it, NULL, &obj)) {
+		const struct key_obj *k = obj;
+
+		jw_obj(w, NULL);
+		jw_int(w, "row_version", (int64_t)k->row_version);
+		hex(w, "envelope", k->sealed.p, k->sealed.n);
+		jw_raw(w, "doc", k->o.json);
+		jw_obj_end(w);
+	}
+	jw_arr_end(w);
+}
+
+static void write_docs(struct jw *w, const char *key, struct pmap docs)
+{
+	struct pmap_it it = {0};
+	void *obj;
+
+	jw_arr(w, key);
+	while (pmap_next(docs, &it, NULL, &obj))
+		jw_raw(w, NULL, ((const struct object *)obj)->json);
+	jw_arr_end(w);
+}
+
+static enum err_code write_file(const char *path, struct slice text, const unsigned char *mac,
+	struct err *err)
+{
+	char tmp[4096], head[2 * SEAL_MAC + 2];
+	int fd;
+	bool ok;
+
+	sodium_bin2hex(head, 2 * SEAL_MAC + 1, mac, SEAL_MAC);
+	head[2 * SEAL_MAC] = '\n';
+	snprintf(tmp, sizeof(tmp), "%s.new", path);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_set(err, ERR_STORAGE_FAILED, _("cannot write %s: %s"), tmp, strerror(errno));
+	ok = write(fd, head, sizeof(head) - 1) == (ssize_t)sizeof(head) - 1;
+	for (size_t done = 0; ok && done < text.n;) {
+		ssize_t n = write(fd, text.p + done, text.n - done);
+
+		ok = n > 0;
+		done += ok ? (size_t)n : 0;
+	}
+	ok = ok && fsync(fd) == 0;
+	close(fd);
+	if (ok && rename(tmp, path) == 0)
+		return ERR_OK;
+	err_set(err, ERR_STORAGE_FAILED, _("cannot write %s: %s"), path, strerror(errno));
+	unlink(tmp);
+	return ERR_STORAGE_FAILED;
+}
+
+enum err_code store_save(struct store *st, const struct snapshot *snap, struct err *err)
+{
+	struct str s = STR_INIT;
+	struct jw w = jw_to(&s);
+	unsigned char mac[SEAL_MAC];
+	enum err_code code;
+
+	if (!st->seal)
+		return ERR_OK;
+	jw_obj(&w, NULL);
+	jw_str(&w, "schema", "yijian.snapshot/1");
+	jw_str(&w, "db_uuid", st->uuid);
+	hex(&w, "keyring", st->wrapped.p, st->wrapped.n);
+	jw_int(&w, "revision", (int64_t)snap->revision);
+	write_docs(&w, "features", snap->features);
+	write_docs(&w, "instances", snap->instances);
+	write_keys(&w, snap);
+	jw_obj_end(&w);
+	seal_row_mac(st->seal, str_slice(&s), mac);
+	code = write_file(st->snapshot_path, str_slice(&s), mac, err);
+	if (!code)
+		st->saved_revision = (int64_t)snap->revision;
+	str_release(&s);
+	return code;
+}
+
+static enum err_code read_file(const char *path, struct str *out, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char buf[65536];
+	ssize_t n;
+
+	if (fd < 0)
+		return err_set(err, ERR_STORAGE_MOVED, _("cannot read %s: %s"), path, strerror(errno));
+	while ((n = read(fd, buf, sizeof(buf))) > 0 && out->n < FILE_MAX)
+		str_add_n(out, buf, (size_t)n);
+	close(fd);
+	return ERR_OK;
+}
+
+static struct row_meta meta_of(const struct jx *doc)
+{
+	struct row_meta m = {jx_int(jx_get(doc, "revision"), 0), 0, 0,
+		slice_of(jx_str(jx_get(doc, "updated_by"), ""))};
+
+	clock_parse_rfc3339(slice_of(jx_str(jx_get(doc, "created_at"), "")), &m.created_at);
+	clock_parse_rfc3339(slice_of(jx_str(jx_get(doc, "updated_at"), "")), &m.updated_at);
+	return m;
+}
+
+static struct slice text_of(const struct jx *doc, struct arena *a)
+{
+	struct str s = STR_INIT;
+	struct slice copy;
+
+	jx_write(doc, 0, &s);
+	copy = (struct slice){arena_slice(a, str_slice(&s)), s.n};
+	str_release(&s);
+	return copy;
+}
+
+static void restore_key(struct store *st, struct snapshot *snap, const struct jx *item,
+	struct arena *a)
+{
+	const struct jx *doc = jx_get(item, "doc");
+	struct row_meta meta = meta_of(doc);
+	struct key_row row = {.id = slice_of(jx_str(jx_get(doc, "id"), "")),
+		.slug = slice_of(jx_str(jx_get(doc, "slug"), "")),
+		.fingerprint = slice_of(jx_str(jx_get(doc, "fingerprint"), "")),
+		.masked = slice_of(jx_str(jx_get(doc, "api_key_masked"), "")),
+		.envelope = unhex(a, jx_str(jx_get(item, "envelope"), "")),
+		.row_version = (uint64_t)jx_int(jx_get(item, "row_version"), 0)};
+	struct key_obj *k;
+	struct err ignored;
+
+	clock_parse_rfc3339(slice_of(jx_str(jx_get(doc, "rotated_at"), "")), &row.rotated_at);
+	if (object_key(st, text_of(doc, a), &meta, &row, &k, &ignored) == ERR_OK)
+		snapshot_put_key(snap, k);
+}
+
+static void restore_docs(struct store *st, struct snapshot *snap, const struct jx *root,
+	struct arena *a)
+{
+	const struct jx *list = jx_get(root, "features");
+	struct err ignored;
+
+	for (size_t i = 0; i < jx_len(list); i++) {
+		struct row_meta meta = meta_of(jx_at(list, i));
+		struct feature_obj *f;
+
+		if (object_feature(st, text_of(jx_at(list, i), a), &meta, &f, &ignored) == ERR_OK)
+			snapshot_put_feature(snap, f);
+	}
+	list = jx_get(root, "instances");
+	for (size_t i = 0; i < jx_len(list); i++) {
+		struct row_meta meta = meta_of(jx_at(list, i));
+		bool draining = jx_bool(jx_get(jx_at(list, i), "draining"), false);
+		struct instance_obj *in;
+
+		if (object_instance(
+			    st, text_of(jx_at(list, i), a), &meta, draining, &in, &ignored) == ERR_OK)
+			snapshot_put_instance(snap, in);
+	}
+	list = jx_get(root, "keys");
+	for (size_t i = 0; i < jx_len(list); i++)
+		restore_key(st, snap, jx_at(list, i), a);
+}
+
+static enum err_code restore_text(struct store *st, const struct secret *root, struct slice text,
+	struct snapshot *snap, struct arena *a, struct err *err)
+{
+	struct slice head = slice_cut(&text, '\n'), stored, ring;
+	unsigned char mac[SEAL_MAC];
+	const struct jx *doc;
+	enum err_code code;
+
+	stored = unhex(a, arena_slice(a, head));
+	code = jx_parse(text, (struct jscan_limits){0, JSCAN_DEPTH}, a, &doc, err);
+	if (code)
+		return err_set(err, ERR_STORAGE_CORRUPT, _("%s is damaged"), st->snapshot_path);
+	ring = unhex(a, jx_str(jx_get(doc, "keyring"), ""));
+	str_clear(&st->wrapped);
+	str_add_slice(&st->wrapped, ring);
+	snprintf(st->uuid, sizeof(st->uuid), "%s", jx_str(jx_get(doc, "db_uuid"), ""));
+	if (root->n && seal_open_ring(root, ring, &st->seal, err) == ERR_OK) {
+		seal_row_mac(st->seal, text, mac);
+		if (stored.n != SEAL_MAC || memcmp(stored.p, mac, SEAL_MAC) != 0)
+			return err_set(err, ERR_STORAGE_CORRUPT, _("%s failed its check"),
+				st->snapshot_path);
+	}
+	snap->revision = (uint64_t)jx_int(jx_get(doc, "revision"), 0);
+	restore_docs(st, snap, doc, a);
+	return ERR_OK;
+}
+
+enum err_code store_restore(struct store *st, const struct secret *root, struct snapshot *snap,
+	struct err *err)
+{
+	struct arena a = ARENA_INIT;
+	struct str text = STR_INIT;
+	enum err_code code = read_file(st->snapshot_path, &text, err);
+
+	if (!code)
+		code = restore_text(st, root, str_slice(&text), snap, &a, err);
+	str_release(&text);
+	arena_release(&a);
+	return code;
+}

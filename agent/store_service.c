@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#include "agent/store_priv.h"
+
+#include <stdio.h>
+
+#include "shared/jw.h"
+#include "shared/text.h"
+
+static enum err_code write_row(struct store_tx *tx, const struct instance_obj *in,
+	const struct row_meta *m, struct err *err)
+{
+	struct slice parts[] = {slice_of(in->doc.service), slice_of(in->doc.id), in->o.json};
+	unsigned char mac[SEAL_MAC];
+
+	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
+	return DB_RUN(tx->db, err,
+		"INSERT OR REPLACE INTO instance(service,id,revision,draining,doc,created_at,"
+		"updated_at,updated_by,mac) VALUES(?,?,?,?,?,?,?,?,?)",
+		DB_T(in->doc.service), DB_T(in->doc.id), DB_I(m->revision), DB_I(in->doc.draining),
+		DB_S(in->o.json), DB_I(m->created_at), DB_I(m->updated_at), DB_S(m->updated_by),
+		DB_B(mac, SEAL_MAC));
+}
+
+static const char *action_of(const struct instance *in, const struct instance_obj *old)
+{
+	if (!old)
+		return "register";
+	if (in->draining != old->doc.draining)
+		return in->draining ? "drain" : "undrain";
+	return "update";
+}
+
+enum err_code store_instance_put(struct store_tx *tx, const struct instance *in, int64_t if_match,
+	bool *ret_created, const struct instance_obj **ret, struct err *err)
+{
+	const struct instance_obj *old = snapshot_instance(
+		tx->snap, slice_of(in->service), slice_of(in->id));
+	struct row_meta meta = {0, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
+		slice_of(tx->actor->name)};
+	char name[INSTANCE_KEY_MAX];
+	struct str doc = STR_INIT;
+	struct jw w = jw_to(&doc);
+	struct instance_obj *obj = NULL;
+	enum err_code code;
+
+	if (if_match != FIELD_NONE && (!old || old->o.revision != if_match))
+		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
+	if (!tx->st->seal)
+		return err_set(err, ERR_SEALED, NULL);
+	meta.revision = tx_revision(tx);
+	jw_doc(&w, NULL, &instance_fields, in);
+	code = object_instance(tx->st, str_slice(&doc), &meta, in->draining, &obj, err);
+	str_release(&doc);
+	if (!code)
+		code = write_row(tx, obj, &meta, err);
+	if (!code) {
+		instance_key(slice_of(in->service), slice_of(in->id), name);
+		code = tx_change(tx, meta.revision, action_of(in, old), "Instance", name,
+			obj->doc.url, old ? old->o.json : (struct slice){0}, err);
+	}
+	if (code) {
+		object_drop(obj);
+		return code;
+	}
+	snapshot_put_instance(tx->snap, obj);
+	*ret_created = !old;
+	*ret = obj;
+	return ERR_OK;
+}
+
+enum err_code store_instance_delete(struct store_tx *tx, struct slice service, struct slice id,
+	struct err *err)
+{
+	const struct instance_obj *old = snapshot_instance(tx->snap, service, id);
+	char name[INSTANCE_KEY_MAX];
+	enum err_code code;
+
+	if (!old)
+		return err_set(err, ERR_NOT_FOUND, _("no instance of this id"));
+	instance_key(service, id, name);
+	code = DB_RUN(tx->db, err, "DELETE FROM instance WHERE service=? AND id=?", DB_S(service),
+		DB_S(id));
+	if (!code)
+		code = tx_change(tx, tx_revision(tx), "deregister", "Instance", name, old->doc.url,
+			old->o.json, err);
+	if (!code)
+		snapshot_del_instance(tx->snap, service, id);
+	return code;
+}

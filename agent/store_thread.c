@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/schema.h"
+#include "agent/store_priv.h"
+#include "shared/clock.h"
+#include "shared/jx.h"
+#include "shared/mem.h"
+#include "shared/text.h"
+
+#define WAL_PAGES_MAX 256 // checkpoint beyond this, or after a second without writes
+#define IDLE_US 1000000
+#define SAVE_EVERY_US 5000000 // the snapshot file, at most so often
+#define IDEMPOTENCY_KEPT_MS (24 * 3600 * 1000LL)
+
+// ---- state ----
+
+static void set_state(struct store *st, enum store_state state, const char *reason)
+{
+	pthread_mutex_lock(&st->lock);
+	st->stats.state = state;
+	snprintf(st->stats.reason, sizeof(st->stats.reason), "%s", reason);
+	pthread_mutex_unlock(&st->lock);
+}
+
+void store_stats(struct store *st, struct store_stats *ret)
+{
+	pthread_mutex_lock(&st->lock);
+	*ret = st->stats;
+	pthread_mutex_unlock(&st->lock);
+}
+
+const struct seal *store_seal(const struct store *st)
+{
+	return st->seal;
+}
+
+const char *store_db_uuid(const struct store *st)
+{
+	return st->uuid;
+}
+
+const struct snapshot *store_tx_snapshot(struct store_tx *tx)
+{
+	return tx->snap;
+}
+
+const struct actor *store_tx_actor(struct store_tx *tx)
+{
+	return tx->actor;
+}
+
+// The state as the next snapshot shows it; publishes when it changed.
+static void show_state(struct store *st, enum store_state state, const char *reason)
+{
+	struct snapshot *next;
+
+	set_state(st, state, reason);
+	if (st->tip->store_state == state)
+		return;
+	next = snapshot_fork(st->tip);
+	next->store_state = state;
+	st->tip = next;
+	snapshots_publish(st->snaps, next);
+}
+
+// ---- opening ----
+
+static bool exists(const char *path)
+{
+	struct stat s;
+
+	return lstat(path, &s) == 0;
+}
+
+static char *path_in(const struct settings *s, const char *name)
+{
+	struct str p = STR_INIT;
+
+	str_addf(&p, "%s/%s", s->state_dir, name);
+	return str_take(&p, NULL);
+}
+
+static enum err_code load_meta_row(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct store *st = arg;
+	struct slice key = db_text(row, 0), value = db_text(row, 1);
+
+	(void)err;
+	if (slice_eq_str(key, "db_uuid"))
+		snprintf(st->uuid, sizeof(st->uuid), "%.*s", SLICE_FMT(value));
+	else if (slice_eq_str(key, "keyring"))
+		str_add_slice(&st->wrapped, value);
+	return ERR_OK;
+}
+
+static enum err_code first_keyring(struct store *st, const struct secret *root, struct err *err)
+{
+	unsigned char random[16];
+	enum err_code code;
+
+	if (!root->n)
+		return err_set(err, ERR_SEALED, NULL);
+	randombytes_buf(random, sizeof(random));
+	sodium_bin2hex(st->uuid, sizeof(st->uuid), random, sizeof(random));
+	code = seal_new(root, &st->seal, &st->wrapped, err);
+	if (!code)
+		code = DB_RUN(st->db, err, "INSERT INTO meta(key,value) VALUES('db_uuid',?)",
+			DB_B(st->uuid, strlen(st->uuid)));
+	if (!code)
+		code = DB_RUN(st->db, err, "INSERT INTO meta(key,value) VALUES('keyring',?)",
+			DB_B(st->wrapped.p, st->wrapped.n));
+	return code;
+}
+
+static enum err_code open_keyring(struct store *st, const struct secret *root, struct err *err)
+{
+	enum err_code code = db_query(
+		st->db, "SELECT key,value FROM meta", NULL, 0, load_meta_row, st, err);
+	struct err why = {0};
+
+	if (code)
+		return code;
+	if (!st->wrapped.n)
+		return first_keyring(st, root, err);
+	if (!root->n || seal_open_ring(root, str_slice(&st->wrapped), &st->seal, &why))
+		st->seal = NULL; // sealed: self-hosted routes still work, nothing is rewritten
+	return ERR_OK;
+}
+
+static void tx_begin(struct store *st, struct store_tx *tx, const struct actor *actor)
+{
+	*tx = (struct store_tx){.st = st, .db = st->db, .actor = actor, .audit_seq = st->audit_seq,
+		.now_ms = clock_wall_ms()};
+	memcpy(tx->audit_head, st->audit_head, SEAL_MAC);
+	tx->snap = snapshot_fork(st->tip);
+}
+
+static void tx_keep(struct store_tx *tx)
+{
+	tx->st->audit_seq = tx->audit_seq;
+	memcpy(tx->st->audit_head, tx->audit_head, SEAL_MAC);
+}
+
+static enum err_code seed_features(struct store_tx *tx, struct err *err)
+{
+	enum err_code code = ERR_OK;
+
+	for (size_t i = 0; !code && schema_default_features[i]; i++) {
+		struct arena a = ARENA_INIT;
+		struct feature f;
+		const struct feature_obj *obj;
+
+		code = jx_decode(&feature_fields, slice_of(schema_default_features[i]),
+			(struct jscan_limits){0, 0}, JX_CREATE, &a, &f, err);
+		if (!code)
+			code = store_feature_put(tx, &f, true, FIELD_NONE, &obj, err);
+		arena_release(&a);
+	}
+	return code;
+}
+
+static enum err_code seed(struct store *st, struct err *err)
+{
+	static const struct actor system = {.name = "system", .role = ROLE_ADMIN};
+	struct store_tx tx;
+	enum err_code code = db_exec(st->db, "BEGIN IMMEDIATE", err);
+
+	if (code)
+		return code;
+	tx_begin(st, &tx, &system);
+	code = seed_features(&tx, err);
+	if (!code)
+		code = db_exec(st->db, "COMMIT", err);
+	if (code) {
+		db_exec(st->db, "ROLLBACK", NULL);
+		snapshot_free(tx.snap);
+		return code;
+	}
+	tx_keep(&tx);
+	snapshot_free(st->tip);
+	st->tip = tx.snap;
+	return ERR_OK;
+}
+
+static enum err_code open_database(struct store *st, const char *path, bool fresh,
+	const struct secret *root, bool *ret_locked, struct err *err)
+{
+	enum err_code code = db_open(path, fresh, &st->db, ret_locked, err);
+
+	if (!code)
+		code = schema_migrate(st->db, clock_wall_ms(), err);
+	if (!code)
+		code = open_keyring(st, root, err);
+	if (!code)
+		code = store_audit_load(st, err);
+	if (!code)
+		code = store_load(st, st->tip, err);
+	// A first start that died half-way left no change behind: it is finished now.
+	if (!code && st->tip->revision == 0 && st->seal)
+		code = seed(st, err);
+	if (!code)
+		code = db_still_there(st->db, err);
+	return code;
+}
+
+static enum err_code open_all(struct store *st, bool *ret_locked, struct err *err)
+{
+	char *path = path_in(st->settings, "yijian.db");
+	bool have_db = exists(path), have_snapshot = exists(st->snapshot_path);
+	bool fresh = !have_db && !have_snapshot;
+	struct secret root = {0};
+	struct err why = {0};
+	enum err_code code = seal_root_load(st->settings->root_key_file, fresh, &root, &why);
+
+	if (code && fresh) {
+		*err = why; // without a key nothing can be begun
+	} else if (!have_db && have_snapshot) {
+		code = store_restore(st, &root, st->tip, err);
+		if (!code) {
+			st->tip->store_state = STORE_READONLY;
+			set_state(st, STORE_READONLY,
+				_("the database is gone; serving the last saved configuration"));
+		}
+	} else {
+		code = open_database(st, path, fresh, &root, ret_locked, err);
+	}
+	secret_release(&root);
+	free(path);
+	return code;
+}
+
+enum err_code store_open(const struct settings *s, struct snapshots *snaps, struct live_table *live,
+	struct store **ret, bool *ret_locked, struct err *err)
+{
+	struct store *st = mem_zalloc(1, sizeof(*st));
+	enum err_code code;
+
+	st->settings = s;
+	st->snaps = snaps;
+	st->live = live;
+	st->tail = &st->head;
+	st->tip = snapshot_new(live);
+	st->snapshot_path = path_in(s, "snapshot.json");
+	pthread_mutex_init(&st->lock, NULL);
+	pthread_cond_init(&st->wake, NULL);
+	*ret_locked = false;
+	code = open_all(st, ret_locked, err);
+	if (code) {
+		snapshot_free(st->tip);
+		store_free(st);
+		return code;
+	}
+	st->tip->sealed = !st->seal;
+	snapshots_publish(snaps, st->tip);
+	if (st->db && !exists(st->snapshot_path))
+		code = store_save(st, st->tip, err);
+	st->saved_us = clock_mono_us();
+	*ret = st;
+	return code;
+}
+
+void store_free(struct store *st)
+{
+	if (!st)
+		return;
+	db_close(st->db);
+	seal_free(st->seal);
+	str_release(&st->wrapped);
+	free(st->snapshot_path);
+	pthread_mutex_destroy(&st->lock);
+	pthread_cond_destroy(&st->wake);
+	free(st);
+}
+
+// ---- running jobs ----
+
+struct answer {
+	struct store_job *job;
+	enum err_code code;
+};
+
+static void run_done(void *arg)
+{
+	struct store_job *job = arg;
+
+	job->done(job, job->err.code);
+}
+
+static void reply(struct store_job *job, enum err_code code)
+{
+	if (code && job->err.code != code)
+		err_set(&job->err, code, NULL);
+	job->err.code = code;
+	loop_post(job->loop, run_done, job);
+}
+
+// One job inside the transaction; a failure undoes its rows and its part of the snapshot alone.
+static enum err_code run_one(struct store_tx *tx, struct store_job *job)
+{
+	struct snapshot *before = tx->snap;
+	struct store_tx saved = *tx;
+	enum err_code code = db_exec(tx->db, "SAVEPOINT job", &job->err);
+
+	if (code)
+		return code;
+	tx->snap = snapshot_fork(before);
+	tx->actor = &job->actor;
+	code = job->run(tx, job);
+	if (!code)
+		code = db_exec(tx->db, "RELEASE job", &job->err);
+	if (!code) {
+		snapshot_free(before);
+		return ERR_OK;
+	}
+	db_exec(tx->db, "ROLLBACK TO job; RELEASE job", NULL);
+	snapshot_free(tx->snap);
+	*tx = saved;
+	return code;
+}
+
+// Begins, runs every job, commits, and looks whether the file is still the one we opened.
+static enum err_code run_batch(struct store *st, struct store_tx *tx, struct answer *answers,
+	size_t n, struct err *err)
+{
+	enum err_code code = db_still_there(st->db, err);
+
+	if (!code)
+		code = db_exec(st->db, "BEGIN IMMEDIATE", err);
+	if (code)
+		return code;
+	for (size_t i = 0; i < n; i++)
+		answers[i].code = run_one(tx, answers[i].job);
+	code = db_exec(st->db, "COMMIT", err);
+	if (code)
+		db_exec(st->db, "ROLLBACK", NULL);
+	return code ? code : db_still_there(st->db, err);
+}
+
+static void count(struct store *st, uint64_t writes, bool ok, int64_t took_us)
+{
+	pthread_mutex_lock(&st->lock);
+	st->stats.commits += ok;
+	st->stats.failures += !ok;
+	st->stats.writes += ok ? writes : 0;
+	st->stats.commit_seconds_sum += (double)took_us / 1e6;
+	pthread_mutex_unlock(&st->lock);
+}
+
+static void fail_all(struct store *st, struct answer *answers, size_t n, const struct err *err)
+{
+	show_state(st, err->code == ERR_STORAGE_READONLY ? STORE_READONLY : STORE_DEGRADED,
+		err->message);
+	for (size_t i = 0; i < n; i++) {
+		answers[i].job->err = *err;
+		reply(answers[i].job, err->code);
+	}
+}
+
+static void work(struct store *st, struct answer *answers, size_t n)
+{
+	int64_t start = clock_mono_us();
+	struct store_tx tx;
+	struct err err = {0};
+	enum err_code code;
+
+	if (!st->db) {
+		err_set(&err, ERR_STORAGE_READONLY, NULL);
+		fail_all(st, answers, n, &err);
+		return;
+	}
+	tx_begin(st, &tx, &answers[0].job->actor);
+	code = run_batch(st, &tx, answers, n, &err);
+	count(st, tx.writes, !code, clock_mono_us() - start);
+	if (code) {
+		snapshot_free(tx.snap);
+		fail_all(st, answers, n, &err);
+		return;
+	}
+	tx_keep(&tx);
+	if (tx.snap->store_state != STORE_OK && st->stats.state != STORE_READONLY) {
+		tx.snap->store_state = STORE_OK; // it takes writes again
+		set_state(st, STORE_OK, "");
+	}
+	if (tx.writes || tx.snap->store_state != st->tip->store_state) {
+		st->tip = tx.snap;
+		snapshots_publish(st->snaps, tx.snap);
+	} else {
+		snapshot_free(tx.snap); // only reading
+	}
+	for (size_t i = 0; i < n; i++)
+		reply(answers[i].job, answers[i].code);
+	if (db_wal_pages(st->db) > WAL_PAGES_MAX)
+		db_checkpoint(st->db, false);
+}
+
+// What is done when nobody waits: short log, old rows out, the snapshot file written.
+static void idle(struct store *st)
+{
+	int64_t now = clock_mono_us();
+	struct err err = {0};
+
+	snapshots_collect(st->snaps);
+	if (!st->db)
+		return;
+	if (db_wal_pages(st->db) > 0) {
+		int64_t wall = clock_wall_ms();
+
+		DB_RUN(st->db, &err, "DELETE FROM idempotency WHERE at < ?",
+			DB_I(wall - IDEMPOTENCY_KEPT_MS));
+		DB_RUN(st->db, &err, "DELETE FROM vendor_key WHERE deleted_at < ?",
+			DB_I(wall - STORE_UNDO_MS));
+		db_checkpoint(st->db, true);
+	}
+	if (st->saved_revision != (int64_t)st->tip->revision && now - st->saved_us > SAVE_EVERY_US) {
+		if (store_save(st, st->tip, &err))
+			set_state(st, STORE_DEGRADED, err.message);
+		st->saved_us = now;
+	}
+}
+
+static size_t take(struct store *st, struct answer *answers, bool *ret_stop)
+{
+	struct timespec until;
+	size_t n = 0;
+
+	pthread_mutex_lock(&st->lock);
+	if (!st->head && !st->stopping) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += IDLE_US / 1000000;
+		pthread_cond_timedwait(&st->wake, &st->lock, &until);
+	}
+	while (st->head && n < STORE_BATCH_MAX) {
+		answers[n++] = (struct answer){st->head, ERR_OK};
+		st->head = st->head->next;
+		st->queued--;
+	}
+	if (!st->head)
+		st->tail = &st->head;
+	*ret_stop = st->stopping && n == 0;
+	pthread_mutex_unlock(&st->lock);
+	return n;
+}
+
+static void *store_main(void *arg)
+{
+	struct store *st = arg;
+	struct answer answers[STORE_BATCH_MAX];
+	bool stop = false;
+
+	while (!stop) {
+		size_t n = take(st, answers, &stop);
+
+		if (n)
+			work(st, answers, n);
+		else
+			idle(st);
+	}
+	return NULL;
+}
+
+bool store_submit(struct store *st, struct store_job *job)
+{
+	bool room;
+
+	job->next = NULL;
+	job->err = (struct err){0};
+	pthread_mutex_lock(&st->lock);
+	room = st->queued < STORE_QUEUE_MAX && !st->stopping;
+	if (room) {
+		*st->tail = job;
+		st->tail = &job->next;
+		if (st->queued++ == 0)
+			pthread_cond_signal(&st->wake);
+	}
+	pthread_mutex_unlock(&st->lock);
+	return room;
+}
+
+void store_start(struct store *st)
+{
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 512 * 1024);
+	st->running = pthread_create(&st->thread, &attr, store_main, st) == 0;
+	pthread_attr_destroy(&attr);
+	if (!st->running)
+		abort(); // no thread at start: nothing works
+}
+
+void store_stop(struct store *st)
+{
+	struct err err = {0};
+
+	pthread_mutex_lock(&st->lock);
+	st->stopping = true;
+	pthread_cond_signal(&st->wake);
+	pthread_mutex_unlock(&st->lock);
+	if (st->running)
+		pthread_join(st->thread, NULL);
+	st->running = false;
+	if (!st->db)
+		return;
+	db_checkpoint(st->db, true);
+	if (st->saved_revision != (int64_t)st->tip->revision)
+		store_save(st, st->tip, &err);
+}
