@@ -19,7 +19,8 @@ class Answer(typing.NamedTuple):
 
 
 def parse_body(headers, raw):
-    if "json" in (headers.get("content-type") or "") and raw:
+    kind = (headers.get("content-type") or "").split(";")[0]
+    if raw and (kind == "application/json" or kind.endswith("+json")):
         return json_module.loads(raw)
     return raw
 

@@ -24,6 +24,7 @@ void answer_clear(struct answer *answer)
 	answer->fields.len = answer->body.len = 0;
 	answer->stream = answer->done_mark = answer->control = false;
 	answer->event_n = answer->tail_n = 0;
+	answer->error_event = NULL;
 }
 
 void answer_field(struct answer *answer, const char *name, const char *format, ...)
@@ -170,11 +171,14 @@ static void use_crlf(struct answer *answer)
 
 static void spoil_events(struct answer *answer, const struct fault *fault)
 {
+	static const char openai_error[] =
+		"data: {\"error\":{\"message\":\"Simulated failure in the stream\","
+		"\"type\":\"server_error\",\"param\":null,\"code\":\"server_error\"}}\n\n";
+
 	if (fault->sse_error >= 0) {
 		keep_events(answer, (size_t)fault->sse_error);
 		answer_event_insert(answer, answer->event_n,
-			SPAN("data: {\"error\":{\"message\":\"Simulated failure in the stream\","
-			     "\"type\":\"server_error\",\"param\":null,\"code\":\"server_error\"}}\n\n"));
+			span_of(answer->error_event ? answer->error_event : openai_error));
 	}
 	if (fault->sse_error_flat >= 0) {
 		keep_events(answer, (size_t)fault->sse_error_flat);

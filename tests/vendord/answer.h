@@ -14,6 +14,7 @@ struct answer {
 	size_t event_n, event_cap;
 	size_t tail_n; // events at the end that are no content: finish, usage, [DONE]
 	bool done_mark; // the last of them is a [DONE]
+	const char *error_event; // a failure in the stream as this vendor says it; NULL: OpenAI's
 	bool control; // from /_sim: no fault applies
 };
 

@@ -8,6 +8,8 @@ void openai_completions(struct call *call);
 void openai_responses(struct call *call);
 void openai_embeddings(struct call *call);
 void openai_moderations(struct call *call);
+// Jina's shape, as vLLM has it.
+void openai_rerank(struct call *call);
 void openai_images(struct call *call);
 void openai_image_edits(struct call *call);
 void openai_speech(struct call *call);

@@ -6,6 +6,12 @@
 static const struct vendor_sim *const vendors[] = {
 	&vendor_openai,
 	&vendor_vllm,
+	&vendor_dashscope,
+	&vendor_anthropic,
+	&vendor_ollama,
+	&vendor_sdwebui,
+	&vendor_comfyui,
+	&vendor_tei,
 };
 
 #define VENDOR_N (sizeof vendors / sizeof *vendors)
@@ -17,6 +23,7 @@ static const struct {
 	{"sk-bad", "status:401"},
 	{"sk-forbid", "status:403"},
 	{"sk-poor", "status:429;code:insufficient_quota"},
+	{"sk-arrears", "status:400;code:Arrearage"},
 	{"sk-limited", "status:429;retry_after:1"},
 	{"sk-down", "status:503"},
 	{"sk-slow", "delay:300"},

@@ -32,6 +32,12 @@ void vendor_error(struct call *call, int status, const char *code, const char *m
 
 extern const struct vendor_sim vendor_openai;
 extern const struct vendor_sim vendor_vllm;
+extern const struct vendor_sim vendor_dashscope;
+extern const struct vendor_sim vendor_anthropic;
+extern const struct vendor_sim vendor_ollama;
+extern const struct vendor_sim vendor_sdwebui;
+extern const struct vendor_sim vendor_comfyui;
+extern const struct vendor_sim vendor_tei;
 
 // ---- what several vendors share ----
 

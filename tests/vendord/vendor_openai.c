@@ -172,6 +172,7 @@ static void vllm_metrics(struct call *call)
 
 static const struct vendor_route vllm_routes[] = {
 	OPENAI_ROUTES,
+	{"POST", "/rerank", openai_rerank, false},
 	{"GET", "/models", vllm_models, false},
 	{"GET", "/health", vllm_health, true},
 	{"GET", "/metrics", vllm_metrics, true},

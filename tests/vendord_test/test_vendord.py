@@ -9,6 +9,7 @@ import zlib
 import pytest
 
 import http_call
+from shapes import lacking
 from vendord import header_of
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "data/openai"
@@ -17,18 +18,6 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello there
 
 def example(name):
     return json.loads((EXAMPLES / f"{name}.response.json").read_text())
-
-
-def lacking(want, got, path="$"):
-    """What the example has and the answer has not, or has in another type."""
-    if isinstance(want, dict) and isinstance(got, dict):
-        return [line for key, value in want.items() for line in
-                (lacking(value, got[key], f"{path}.{key}") if key in got else [f"{path}.{key}"])]
-    if isinstance(want, list) and isinstance(got, list):
-        return lacking(want[0], got[0], f"{path}[0]") if want and got else []
-    number = (int, float)
-    same = isinstance(got, type(want)) or (isinstance(want, number) and isinstance(got, number))
-    return [] if same or want is None or got is None else [f"{path}: {type(got)}"]
 
 
 @pytest.mark.parametrize("name, method, path, body", [
