@@ -103,13 +103,14 @@ static void spoil_body(struct answer *answer, const struct fault *fault)
 		answer->stream = false;
 		answer->content_type = "text/html; charset=utf-8";
 		buf_text(&answer->body, "<!doctype html><title>simulated gateway page</title>"
-			"<p>Simulated by yijian-vendord.</p>\n");
+					"<p>Simulated by yijian-vendord.</p>\n");
 	}
 	if (fault->bad_json >= 0 && !answer->stream)
 		answer->body.len = answer->body.len * 2 / 3;
 	if (fault->duplicate_keys >= 0 && answer->body.len > 0 && answer->body.data[0] == '{')
-		buf_insert(&answer->body, 1, SPAN("\"id\":\"twice\",\"object\":\"twice\","
-			"\"model\":\"twice\",\"choices\":[],\"data\":[],"));
+		buf_insert(&answer->body, 1,
+			SPAN("\"id\":\"twice\",\"object\":\"twice\","
+			     "\"model\":\"twice\",\"choices\":[],\"data\":[],"));
 	if (fault->empty >= 0) {
 		answer->body.len = 0;
 		answer->event_n = 0;
@@ -189,7 +190,8 @@ static void spoil_events(struct answer *answer, const struct fault *fault)
 	if (fault->endless_comments >= 0)
 		keep_events(answer, 1);
 	if (fault->bad_json >= 0 && answer->event_n > 2)
-		answer_event_insert(answer, 2, SPAN("data: {\"id\":\"chatcmpl-sim\",\"choices\":[{\n\n"));
+		answer_event_insert(
+			answer, 2, SPAN("data: {\"id\":\"chatcmpl-sim\",\"choices\":[{\n\n"));
 	cut_events(answer, fault);
 	if (fault->crlf >= 0)
 		use_crlf(answer);
@@ -276,8 +278,8 @@ static void compose_huge_event(const struct fault *fault, struct play *play)
 	play_mark(play, 1, 0, true);
 }
 
-static void compose_events(const struct answer *answer, const struct fault *fault,
-	struct play *play)
+static void compose_events(
+	const struct answer *answer, const struct fault *fault, struct play *play)
 {
 	int pace = fault->pace_ms > 0 ? (int)fault->pace_ms : 0;
 
@@ -340,8 +342,8 @@ static void compose_stop(const struct fault *fault, size_t head_len, struct play
 		play_mark(play, 1, RESET_PAUSE_MS, false);
 }
 
-static void compose_plain(const struct answer *answer, const struct fault *fault,
-	bool keep_alive, bool head_only, struct play *play)
+static void compose_plain(const struct answer *answer, const struct fault *fault, bool keep_alive,
+	bool head_only, struct play *play)
 {
 	int64_t length = (int64_t)answer->body.len;
 	struct bomb bomb = {0};

@@ -42,7 +42,8 @@ static void put_zeros(struct bits *bits, unsigned n)
 static void block_start(struct bits *bits)
 {
 	static const unsigned order_used[] = {18, 0, 1, 2};
-	static const unsigned order[] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1};
+	static const unsigned order[] = {
+		16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1};
 
 	put(bits, 1, 1);
 	put(bits, 2, 2);

@@ -15,7 +15,8 @@ static const struct {
 static void note_param(struct call *call, struct span name, struct span value)
 {
 	for (size_t i = 0; i < PARAM_N; i++)
-		if (name.len == param_rows[i].len && memcmp(name.at, param_rows[i].name, name.len) == 0)
+		if (name.len == param_rows[i].len &&
+			memcmp(name.at, param_rows[i].name, name.len) == 0)
 			call->param[i] = value;
 }
 
@@ -43,7 +44,8 @@ static void read_part(struct call *call, struct span part)
 	name += 7;
 	const char *quote = memchr(name, '"', (size_t)(blank - name));
 	struct span value = {blank + 4, part.len - (size_t)(blank + 4 - part.at)};
-	if (!quote || value.len > 4096 || memmem(part.at, (size_t)(blank - part.at), "filename=", 9))
+	if (!quote || value.len > 4096 ||
+		memmem(part.at, (size_t)(blank - part.at), "filename=", 9))
 		return;
 	size_t from = call->form.len;
 	buf_json(&call->form, value);
@@ -82,7 +84,8 @@ void call_read(struct call *call)
 	if (span_starts(type, "multipart/form-data")) {
 		const char *mark = memmem(type.at, type.len, "boundary=", 9);
 		if (mark)
-			read_form(call, (struct span){mark + 9, type.len - (size_t)(mark + 9 - type.at)});
+			read_form(call,
+				(struct span){mark + 9, type.len - (size_t)(mark + 9 - type.at)});
 	} else {
 		read_json(call);
 	}

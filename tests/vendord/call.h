@@ -7,18 +7,20 @@
 #include "tests/vendord/stats.h"
 
 // The request fields any vendor reads, from the JSON top level or from form parts.
+// clang-format off
 #define PARAMS(X) \
 	X(model) X(stream) X(stream_options) X(max_tokens) X(max_completion_tokens) X(n) \
 	X(messages) X(prompt) X(input) X(dimensions) X(encoding_format) X(size) X(style) \
-	X(response_format) X(quality) X(user) X(system) X(parameters) X(options) X(inputs) \
+	X(response_format) X(quality) X(user) X(parameters) X(options) X(inputs) \
 	X(texts) X(query) X(batch_size) X(n_iter) X(width) X(height) X(seed) X(documents) X(top_n) \
-	X(return_text) X(return_documents) X(voice) X(instructions) X(max_output_tokens)
+	X(return_text) X(voice) X(max_output_tokens)
+// clang-format on
 
 enum param {
 #define X(name) P_##name,
 	PARAMS(X)
 #undef X
-	PARAM_N
+		PARAM_N
 };
 
 struct vendor_sim;
@@ -41,7 +43,7 @@ struct call {
 	struct span path; // without the vendor's prefix
 	struct span key;
 	struct span param[PARAM_N]; // raw JSON values; empty: not there
-	struct buf form; // what params of a multipart body point into
+	struct buf form;	    // what params of a multipart body point into
 	bool stream, json_bad;
 	uint64_t serial;
 	struct fault fault;

@@ -72,7 +72,8 @@ void control_serve(struct sim *sim, const struct http_request *request, struct a
 	answer->status = 404;
 	*ret_wish = (struct control_wish){0};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		if (!span_is(request->method, rows[i].method) || !span_is(request->path, rows[i].path))
+		if (!span_is(request->method, rows[i].method) ||
+			!span_is(request->path, rows[i].path))
 			continue;
 		rows[i].serve(sim, request, &answer->body);
 		answer->status = answer->body.len ? 200 : 400;
@@ -81,6 +82,7 @@ void control_serve(struct sim *sim, const struct http_request *request, struct a
 		ret_wish->close_idle = span_is(request->path, "/_sim/close_idle");
 	}
 	if (answer->body.len == 0)
-		buf_text(&answer->body, answer->status == 404 ?
-			"{\"error\":\"no such control\"}\n" : "{\"error\":\"rule not understood\"}\n");
+		buf_text(&answer->body, answer->status == 404
+						? "{\"error\":\"no such control\"}\n"
+						: "{\"error\":\"rule not understood\"}\n");
 }

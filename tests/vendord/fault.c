@@ -12,14 +12,15 @@ struct fault_row {
 	enum kind kind;
 	size_t at;
 	int64_t otherwise; // of a NUMBER without an argument
-	bool shape; // changes form or time, breaks nothing
+	bool shape;	   // changes form or time, breaks nothing
 	const char *help;
 };
 
 #define AT(field) offsetof(struct fault, field)
 
 static const struct fault_row fault_rows[] = {
-	{"status", NUMBER, AT(status), 500, false, "answer this status in the vendor's error shape"},
+	{"status", NUMBER, AT(status), 500, false,
+		"answer this status in the vendor's error shape"},
 	{"code", TEXT, AT(code), 0, true, "the error code of status"},
 	{"retry_after", TEXT, AT(retry_after), 0, true, "a raw Retry-After header"},
 	{"header", TEXT, AT(header), 0, true, "one raw header line, \"Name: value\""},
@@ -65,7 +66,8 @@ static const struct fault_row fault_rows[] = {
 	{"two_content_length", FLAG, AT(two_content_length), 0, false, "two that differ"},
 	{"header_huge", NUMBER, AT(header_huge), 1 << 20, false, "a header of so many bytes"},
 	{"continue_flood", NUMBER, AT(continue_flood), 100000, false, "so many 100 Continue first"},
-	{"redirect", TEXT, AT(redirect), 0, false, "302 to this URL (last directive: it may have a ;)"},
+	{"redirect", TEXT, AT(redirect), 0, false,
+		"302 to this URL (last directive: it may have a ;)"},
 	{"http09", FLAG, AT(http09), 0, false, "a body without a head"},
 	{"no_length", FLAG, AT(no_length), 0, true, "the body ends with the connection"},
 	{"refuse", NUMBER, AT(refuse_ms), 1000, false, "reset, and listen no more for so many ms"},

@@ -40,8 +40,10 @@ static bool note_field(struct http_request *request, struct http_field field)
 	if (span_is_nocase(field.name, "transfer-encoding"))
 		request->chunked = span_is_nocase(field.value, "chunked");
 	else if (span_is_nocase(field.name, "connection"))
-		request->keep_alive = span_is_nocase(field.value, "close") ? false :
-			span_is_nocase(field.value, "keep-alive") ? true : request->keep_alive;
+		request->keep_alive = span_is_nocase(field.value, "close") ? false
+				      : span_is_nocase(field.value, "keep-alive")
+					      ? true
+					      : request->keep_alive;
 	else if (span_is_nocase(field.name, "expect"))
 		request->expect_continue = span_is_nocase(field.value, "100-continue");
 	return true;
@@ -142,8 +144,8 @@ const char *http_reason(int status)
 		{408, "Request Timeout"}, {409, "Conflict"}, {413, "Content Too Large"},
 		{415, "Unsupported Media Type"}, {422, "Unprocessable Content"},
 		{424, "Failed Dependency"}, {429, "Too Many Requests"},
-		{500, "Internal Server Error"}, {502, "Bad Gateway"},
-		{503, "Service Unavailable"}, {504, "Gateway Timeout"}, {529, "Overloaded"}};
+		{500, "Internal Server Error"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
+		{504, "Gateway Timeout"}, {529, "Overloaded"}};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		if (rows[i].status == status)

@@ -90,8 +90,8 @@ static bool set_listen(struct options *options, const char *text)
 
 static bool set_fault(struct sim *sim, const char *text)
 {
-	return text[0] == '{' || text[0] == '[' ? rules_add(&sim->rules, span_of(text)) :
-		fault_add(&sim->base, span_of(text));
+	return text[0] == '{' || text[0] == '[' ? rules_add(&sim->rules, span_of(text))
+						: fault_add(&sim->base, span_of(text));
 }
 
 // False when an option is not understood.

@@ -69,10 +69,10 @@ void openai_moderations(struct call *call)
 	size_t n = sizeof categories / sizeof *categories;
 	bool flagged = span_has(call->param[P_input], "kill");
 
-	buf_fmt(out, "{\"id\":\"modr-sim-%08llx\",\"model\":\"",
-		(unsigned long long)call->serial);
+	buf_fmt(out, "{\"id\":\"modr-sim-%08llx\",\"model\":\"", (unsigned long long)call->serial);
 	buf_span(out, call_model(call, "omni-moderation-latest"));
-	buf_fmt(out, "\",\"results\":[{\"flagged\":%s,\"categories\":{", flagged ? "true" : "false");
+	buf_fmt(out, "\",\"results\":[{\"flagged\":%s,\"categories\":{",
+		flagged ? "true" : "false");
 	for (size_t i = 0; i < n; i++)
 		buf_fmt(out, "%s\"%s\":%s", i ? "," : "", categories[i],
 			flagged && i == 11 ? "true" : "false");
@@ -90,7 +90,7 @@ void openai_moderations(struct call *call)
 void openai_speech(struct call *call)
 {
 	static const unsigned char head[] = "RIFF\x44\x03\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0"
-		"\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\x20\x03\0\0";
+					    "\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\x20\x03\0\0";
 	struct answer *answer = call->answer;
 
 	if (call_text(call, P_input).len == 0 || call->param[P_voice].len == 0) {
@@ -115,7 +115,8 @@ void openai_transcriptions(struct call *call)
 		answer->content_type = "text/plain; charset=utf-8";
 		buf_text(&answer->body, "This is a simulated transcript.\n");
 	} else {
-		buf_fmt(&answer->body, "{\"text\":\"This is a simulated transcript.\","
+		buf_fmt(&answer->body,
+			"{\"text\":\"This is a simulated transcript.\","
 			"\"usage\":{\"type\":\"tokens\",\"input_tokens\":14,\"input_token_details\":"
 			"{\"text_tokens\":0,\"audio_tokens\":14},\"output_tokens\":6,"
 			"\"total_tokens\":20}}\n");

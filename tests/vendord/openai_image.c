@@ -7,7 +7,7 @@
 static bool is_gpt_image(const struct call *call)
 {
 	return span_starts(call_text(call, P_model), "gpt-image") ||
-		span_starts(call_text(call, P_model), "chatgpt-image");
+	       span_starts(call_text(call, P_model), "chatgpt-image");
 }
 
 // dall-e-2 unless named, as the vendor has it.
@@ -61,7 +61,8 @@ static const char *refusal(const struct call *call, const char **ret_code)
 
 static void put_usage(struct buf *out, int64_t n)
 {
-	buf_fmt(out, "\"usage\":{\"total_tokens\":%lld,\"input_tokens\":50,\"output_tokens\":%lld,"
+	buf_fmt(out,
+		"\"usage\":{\"total_tokens\":%lld,\"input_tokens\":50,\"output_tokens\":%lld,"
 		"\"input_tokens_details\":{\"text_tokens\":10,\"image_tokens\":40}}",
 		(long long)(50 + 50 * n), (long long)(50 * n));
 }
@@ -93,7 +94,7 @@ static void put_images(struct call *call)
 	buf_byte(out, ']');
 	if (gpt) {
 		buf_text(out, ",\"background\":\"opaque\",\"output_format\":\"png\","
-			"\"size\":\"1024x1024\",\"quality\":\"medium\",");
+			      "\"size\":\"1024x1024\",\"quality\":\"medium\",");
 		put_usage(out, n);
 	}
 	buf_text(out, "}\n");
@@ -106,9 +107,10 @@ static void put_image_stream(struct call *call)
 	answer->stream = true;
 	answer->content_type = "text/event-stream; charset=utf-8";
 	for (int part = 0; part < 2; part++) {
-		const char *type = part ? "image_generation.completed" :
-			"image_generation.partial_image";
-		buf_fmt(&answer->body, "event: %s\ndata: {\"type\":\"%s\",\"b64_json\":\"", type, type);
+		const char *type =
+			part ? "image_generation.completed" : "image_generation.partial_image";
+		buf_fmt(&answer->body, "event: %s\ndata: {\"type\":\"%s\",\"b64_json\":\"", type,
+			type);
 		image_base64(&answer->body, image_id(call, call_text(call, P_prompt), part));
 		buf_text(&answer->body, part ? "\"," : "\",\"partial_image_index\":0}\n\n");
 		if (part) {

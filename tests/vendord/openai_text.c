@@ -32,7 +32,8 @@ static void put_usage(struct buf *out, const struct text_answer *text)
 	long long prompt = text->reply->prompt_tokens;
 	long long done = (long long)text->reply->token_n * text->n;
 
-	buf_fmt(out, "\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,"
+	buf_fmt(out,
+		"\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,"
 		"\"total_tokens\":%lld,\"prompt_tokens_details\":{\"cached_tokens\":0,"
 		"\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0,"
 		"\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
@@ -57,12 +58,13 @@ static const char *finish_of(const struct text_answer *text)
 // Pads the document to the size asked for, inside the first choice's text.
 static void pad_to(struct buf *out, size_t at, int64_t bytes)
 {
-	static const char filler[] = "................................................................";
+	static const char filler[] =
+		"................................................................";
 
 	while (bytes > 0 && out->len < (size_t)bytes) {
 		size_t more = (size_t)bytes - out->len;
-		buf_insert(out, at, (struct span){filler,
-			more < sizeof filler - 1 ? more : sizeof filler - 1});
+		buf_insert(out, at,
+			(struct span){filler, more < sizeof filler - 1 ? more : sizeof filler - 1});
 	}
 }
 
@@ -75,8 +77,8 @@ static void put_document(const struct text_answer *text)
 	buf_text(out, "\"choices\":[");
 	for (int64_t i = 0; i < text->n; i++) {
 		buf_fmt(out, "%s{\"index\":%lld,", i ? "," : "", (long long)i);
-		buf_text(out, text->chat ? "\"message\":{\"role\":\"assistant\",\"content\":\"" :
-			"\"text\":\"");
+		buf_text(out, text->chat ? "\"message\":{\"role\":\"assistant\",\"content\":\""
+					 : "\"text\":\"");
 		buf_span(out, buf_view(&text->reply->text));
 		pad_at = out->len;
 		buf_text(out, text->chat ? "\",\"refusal\":null,\"annotations\":[]}" : "\"");
@@ -89,8 +91,8 @@ static void put_document(const struct text_answer *text)
 }
 
 // One event with one choice; `delta` is raw JSON of the delta, or of the text member.
-static void put_chunk(const struct text_answer *text, int64_t index, struct span delta,
-	const char *finish)
+static void put_chunk(
+	const struct text_answer *text, int64_t index, struct span delta, const char *finish)
 {
 	struct buf *out = &text->call->answer->body;
 
@@ -100,8 +102,8 @@ static void put_chunk(const struct text_answer *text, int64_t index, struct span
 	buf_uint(out, (uint64_t)index);
 	buf_text(out, text->chat ? ",\"delta\":{" : ",");
 	buf_span(out, delta);
-	buf_text(out, text->chat ? "},\"logprobs\":null,\"finish_reason\":" :
-		",\"logprobs\":null,\"finish_reason\":");
+	buf_text(out, text->chat ? "},\"logprobs\":null,\"finish_reason\":"
+				 : ",\"logprobs\":null,\"finish_reason\":");
 	if (finish)
 		buf_fmt(out, "\"%s\"", finish);
 	else
@@ -158,12 +160,16 @@ static void put_stream(const struct text_answer *text)
 
 static void text_serve(struct call *call, bool chat, struct span question, size_t prompt_bytes)
 {
-	struct text_answer text = {.call = call, .chat = chat, .created = time(NULL),
-		.model = call_model(call, "simulated"), .n = call_int(call, P_n, 1),
+	struct text_answer text = {.call = call,
+		.chat = chat,
+		.created = time(NULL),
+		.model = call_model(call, "simulated"),
+		.n = call_int(call, P_n, 1),
 		.usage_asked = usage_asked(call)};
 
 	if (text.n < 1 || text.n > CHOICE_MAX) {
-		vendor_error(call, 400, "invalid_value", "Invalid 'n': expected 1 to 16. (simulated)");
+		vendor_error(
+			call, 400, "invalid_value", "Invalid 'n': expected 1 to 16. (simulated)");
 		return;
 	}
 	text.reply = reply_make(call, question, prompt_bytes, limit_asked(call));
@@ -200,19 +206,21 @@ void openai_completions(struct call *call)
 
 // ---- responses ----
 
-static void response_object(struct buf *out, const struct call *call, const struct reply *reply,
-	const char *status)
+static void response_object(
+	struct buf *out, const struct call *call, const struct reply *reply, const char *status)
 {
 	unsigned long long serial = call->serial;
 	long long prompt = reply->prompt_tokens, done = (long long)reply->token_n;
 
-	buf_fmt(out, "{\"id\":\"resp_sim_%08llx\",\"object\":\"response\",\"created_at\":%lld,"
+	buf_fmt(out,
+		"{\"id\":\"resp_sim_%08llx\",\"object\":\"response\",\"created_at\":%lld,"
 		"\"status\":\"%s\",\"error\":null,\"incomplete_details\":null,\"model\":\"",
 		serial, (long long)time(NULL), status);
 	buf_span(out, call_model(call, "simulated"));
 	buf_text(out, "\",\"output\":[");
 	if (span_is(span_of(status), "completed")) {
-		buf_fmt(out, "{\"type\":\"message\",\"id\":\"msg_sim_%08llx\",\"status\":\"completed\","
+		buf_fmt(out,
+			"{\"type\":\"message\",\"id\":\"msg_sim_%08llx\",\"status\":\"completed\","
 			"\"role\":\"assistant\",\"content\":[{\"type\":\"output_text\",\"text\":\"",
 			serial);
 		buf_span(out, buf_view(&reply->text));
@@ -220,9 +228,11 @@ static void response_object(struct buf *out, const struct call *call, const stru
 	}
 	buf_text(out, "],\"parallel_tool_calls\":true,\"tools\":[],\"usage\":");
 	if (span_is(span_of(status), "completed"))
-		buf_fmt(out, "{\"input_tokens\":%lld,\"input_tokens_details\":{\"cached_tokens\":0},"
+		buf_fmt(out,
+			"{\"input_tokens\":%lld,\"input_tokens_details\":{\"cached_tokens\":0},"
 			"\"output_tokens\":%lld,\"output_tokens_details\":{\"reasoning_tokens\":0},"
-			"\"total_tokens\":%lld}}", prompt, done, prompt + done);
+			"\"total_tokens\":%lld}}",
+			prompt, done, prompt + done);
 	else
 		buf_text(out, "null}");
 }
@@ -248,15 +258,17 @@ static void response_stream(struct call *call, const struct reply *reply)
 	call->answer->content_type = "text/event-stream; charset=utf-8";
 	response_event(call, reply, "response.created", "in_progress", 0);
 	for (size_t i = 0; i < reply->token_n; i++) {
-		buf_fmt(out, "event: %s\ndata: {\"type\":\"%s\",\"sequence_number\":%zu,"
+		buf_fmt(out,
+			"event: %s\ndata: {\"type\":\"%s\",\"sequence_number\":%zu,"
 			"\"item_id\":\"msg_sim_%08llx\",\"output_index\":0,\"content_index\":0,"
-			"\"delta\":\"", delta, delta, i + 1, (unsigned long long)call->serial);
+			"\"delta\":\"",
+			delta, delta, i + 1, (unsigned long long)call->serial);
 		buf_span(out, reply_token(reply, i));
 		buf_text(out, "\"}\n\n");
 		answer_event(call->answer);
 	}
-	response_event(call, reply, "response.completed", "completed",
-		(unsigned)reply->token_n + 1);
+	response_event(
+		call, reply, "response.completed", "completed", (unsigned)reply->token_n + 1);
 	call->answer->tail_n = 1;
 }
 

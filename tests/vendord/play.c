@@ -34,7 +34,9 @@ void play_mark(struct play *play, int64_t times, int wait_ms, bool slow)
 			abort();
 	}
 	play->steps[play->step_n++] = (struct play_step){.len = play->out.len - play->marked,
-		.times = times, .wait_ms = wait_ms, .slow = slow};
+		.times = times,
+		.wait_ms = wait_ms,
+		.slow = slow};
 	play->marked = play->out.len;
 }
 

@@ -7,22 +7,22 @@ enum play_end { END_KEEP, END_CLOSE, END_RESET, END_HANG };
 enum play_state { PLAY_DONE, PLAY_BLOCKED, PLAY_WAIT, PLAY_GONE };
 
 struct play_step {
-	size_t len; // bytes of `out`
+	size_t len;    // bytes of `out`
 	int64_t times; // -1: for ever
-	int wait_ms; // before each time
-	bool slow; // at drip_bps
+	int wait_ms;   // before each time
+	bool slow;     // at drip_bps
 };
 
 struct play {
 	struct buf out;
 	struct play_step *steps;
 	size_t step_n, step_cap;
-	size_t marked; // bytes of `out` that belong to steps
+	size_t marked;	   // bytes of `out` that belong to steps
 	size_t step, from; // being sent, and where its bytes start
-	size_t sent; // of this time
-	int64_t done; // times this step was sent
-	bool waited; // the wait before this time is over
-	int64_t drip_bps; // 0: as fast as it goes
+	size_t sent;	   // of this time
+	int64_t done;	   // times this step was sent
+	bool waited;	   // the wait before this time is over
+	int64_t drip_bps;  // 0: as fast as it goes
 	enum play_end end;
 };
 

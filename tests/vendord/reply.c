@@ -74,9 +74,9 @@ static void echo_words(struct reply *reply, struct span question, size_t most)
 
 static void filler_words(struct reply *reply, uint64_t seed, size_t n)
 {
-	static const char *const words[] = {"kite ", "harbour ", "quiet ", "模拟 ", "copper ", "lantern ",
-		"river ", "caf\xc3\xa9 ", "seven ", "window ", "orbit ", "linen ", "答案 ", "meadow ",
-		"signal ", "paper "};
+	static const char *const words[] = {"kite ", "harbour ", "quiet ", "模拟 ", "copper ",
+		"lantern ", "river ", "caf\xc3\xa9 ", "seven ", "window ", "orbit ", "linen ",
+		"答案 ", "meadow ", "signal ", "paper "};
 
 	while (reply->token_n < n) {
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
@@ -85,8 +85,8 @@ static void filler_words(struct reply *reply, uint64_t seed, size_t n)
 	}
 }
 
-const struct reply *reply_make(const struct call *call, struct span question, size_t prompt_bytes,
-	int64_t max_tokens)
+const struct reply *reply_make(
+	const struct call *call, struct span question, size_t prompt_bytes, int64_t max_tokens)
 {
 	static const char *const opening[] = {"This ", "is ", "a ", "simulated ", "reply \u2014 "};
 	struct reply *reply = &scratch;
@@ -105,7 +105,9 @@ const struct reply *reply_make(const struct call *call, struct span question, si
 	echo_words(reply, question, most);
 	size_t natural = reply->token_n + FILLER_N;
 	filler_words(reply, span_hash(question) ^ call->sim->seed,
-		forced ? most : natural < most ? natural : most);
+		forced		 ? most
+		: natural < most ? natural
+				 : most);
 	reply->cut = max_tokens > 0 && reply->token_n == (size_t)max_tokens && !(forced == most);
 	reply->prompt_tokens = (int64_t)(prompt_bytes + 3) / 4;
 	return reply;

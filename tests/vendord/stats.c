@@ -74,8 +74,8 @@ struct span request_key(const struct http_request *request)
 
 static bool is_secret(struct span name)
 {
-	static const char *const names[] = {"authorization", "x-api-key", "api-key",
-		"proxy-authorization", "cookie"};
+	static const char *const names[] = {
+		"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (span_is_nocase(name, names[i]))
@@ -144,8 +144,9 @@ static void record_json(const struct record *record, struct buf *out)
 
 	if (http_parse_head(&request, buf_view(&record->head)) != 1)
 		return;
-	buf_fmt(out, "{\"serial\":%llu,\"status\":%d,\"method\":",
-		(unsigned long long)record->serial, record->status);
+	buf_fmt(out,
+		"{\"serial\":%llu,\"status\":%d,\"method\":", (unsigned long long)record->serial,
+		record->status);
 	buf_json(out, request.method);
 	buf_text(out, ",\"target\":");
 	buf_json(out, request.target);

@@ -29,7 +29,7 @@ struct stats {
 	uint64_t in_flight, in_flight_peak, open, open_peak;
 	struct tally by_path, by_key, by_model, by_status;
 	struct record *records; // ring
-	size_t record_n; // its size; 0: nothing is recorded
+	size_t record_n;	// its size; 0: nothing is recorded
 	uint64_t recorded;
 };
 

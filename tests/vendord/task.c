@@ -22,7 +22,9 @@ struct task *task_new(const struct call *call, struct span prompt, int64_t n)
 	struct task *task = &ring[made++ % TASK_MAX];
 	const struct fault *fault = &call->fault;
 
-	*task = (struct task){.key = span_hash(call->key), .n = n, .fails = fault->task_fail >= 0,
+	*task = (struct task){.key = span_hash(call->key),
+		.n = n,
+		.fails = fault->task_fail >= 0,
 		.partial = fault->task_partial >= 0,
 		.polls_needed = fault->task_polls > 0 ? fault->task_polls : POLLS_DEFAULT};
 	snprintf(task->id, sizeof task->id, "51300000-0000-4000-8000-%012llx",

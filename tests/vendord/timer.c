@@ -30,7 +30,8 @@ static void sift(struct timers *timers, size_t place, struct timer *timer)
 		place /= 2;
 	}
 	for (size_t child; (child = place * 2) <= timers->n; place = child) {
-		if (child < timers->n && timers->heap[child + 1]->at_ms < timers->heap[child]->at_ms)
+		if (child < timers->n &&
+			timers->heap[child + 1]->at_ms < timers->heap[child]->at_ms)
 			child++;
 		if (timers->heap[child]->at_ms >= timer->at_ms)
 			break;

@@ -70,8 +70,9 @@ static void choose_vendor(struct call *call)
 	struct span path = call->request->path;
 	const char *slash = path.len > 1 ? memchr(path.at + 1, '/', path.len - 1) : NULL;
 
-	const struct vendor_sim *named = slash ?
-		vendor_find((struct span){path.at + 1, (size_t)(slash - path.at) - 1}) : NULL;
+	const struct vendor_sim *named =
+		slash ? vendor_find((struct span){path.at + 1, (size_t)(slash - path.at) - 1})
+		      : NULL;
 	call->vendor = named ? named : call->sim->flavour;
 	if (named)
 		path = (struct span){slash, path.len - (size_t)(slash - path.at)};
@@ -97,8 +98,11 @@ static void choose_fault(struct call *call)
 	struct fault *fault = &call->fault;
 	struct span key = call->key, user = call_text(call, P_user);
 	const struct rule_subject subject = {.vendor = span_of(call->vendor->name),
-		.path = call->request->path, .key = key, .model = call_text(call, P_model),
-		.body = call->request->body, .stream = call->stream};
+		.path = call->request->path,
+		.key = key,
+		.model = call_text(call, P_model),
+		.body = call->request->body,
+		.stream = call->stream};
 
 	*fault = call->sim->base;
 	for (size_t i = 0; i < sizeof key_rows / sizeof *key_rows; i++)

@@ -21,9 +21,10 @@ static const char *type_of(int status)
 static void anthropic_error(struct call *call, int status, const char *code, const char *message)
 {
 	(void)code; // this vendor has types only
-	buf_fmt(&call->answer->body, "{\"type\":\"error\",\"error\":{\"type\":\"%s\","
-		"\"message\":\"%s\"},\"request_id\":\"req_sim_%016llx\"}\n", type_of(status), message,
-		(unsigned long long)call->serial);
+	buf_fmt(&call->answer->body,
+		"{\"type\":\"error\",\"error\":{\"type\":\"%s\","
+		"\"message\":\"%s\"},\"request_id\":\"req_sim_%016llx\"}\n",
+		type_of(status), message, (unsigned long long)call->serial);
 }
 
 static void anthropic_fields(struct call *call)
@@ -40,11 +41,13 @@ static void anthropic_fields(struct call *call)
 }
 
 // Up to and with "usage":{…; the caller closes both braces.
-static void put_start(struct buf *out, const struct call *call, const struct reply *reply,
-	bool whole)
+static void put_start(
+	struct buf *out, const struct call *call, const struct reply *reply, bool whole)
 {
-	buf_fmt(out, "{\"id\":\"msg_sim_%08llx\",\"type\":\"message\",\"role\":\"assistant\","
-		"\"model\":\"", (unsigned long long)call->serial);
+	buf_fmt(out,
+		"{\"id\":\"msg_sim_%08llx\",\"type\":\"message\",\"role\":\"assistant\","
+		"\"model\":\"",
+		(unsigned long long)call->serial);
 	buf_span(out, call_model(call, "simulated"));
 	buf_text(out, "\",\"content\":[");
 	if (whole) {
@@ -56,7 +59,8 @@ static void put_start(struct buf *out, const struct call *call, const struct rep
 		buf_fmt(out, "],\"stop_reason\":\"%s\"", reply->cut ? "max_tokens" : "end_turn");
 	else
 		buf_text(out, "],\"stop_reason\":null");
-	buf_fmt(out, ",\"stop_sequence\":null,\"usage\":{\"input_tokens\":%lld,"
+	buf_fmt(out,
+		",\"stop_sequence\":null,\"usage\":{\"input_tokens\":%lld,"
 		"\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":%zu",
 		(long long)reply->prompt_tokens, whole ? reply->token_n : 1);
 }
@@ -80,7 +84,7 @@ static void put_stream(struct call *call, const struct reply *reply)
 	answer->stream = true;
 	answer->content_type = "text/event-stream; charset=utf-8";
 	answer->error_event = "event: error\ndata: {\"type\":\"error\",\"error\":{"
-		"\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+			      "\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
 	start_event(out, "message_start");
 	buf_text(out, ",\"message\":");
 	put_start(out, call, reply, false);
@@ -102,9 +106,10 @@ static void put_stream(struct call *call, const struct reply *reply)
 	buf_text(out, ",\"index\":0");
 	end_event(answer);
 	start_event(out, "message_delta");
-	buf_fmt(out, ",\"delta\":{\"stop_reason\":\"%s\",\"stop_sequence\":null},"
-		"\"usage\":{\"output_tokens\":%zu}", reply->cut ? "max_tokens" : "end_turn",
-		reply->token_n);
+	buf_fmt(out,
+		",\"delta\":{\"stop_reason\":\"%s\",\"stop_sequence\":null},"
+		"\"usage\":{\"output_tokens\":%zu}",
+		reply->cut ? "max_tokens" : "end_turn", reply->token_n);
 	end_event(answer);
 	start_event(out, "message_stop");
 	end_event(answer);
@@ -136,8 +141,8 @@ static void messages_post(struct call *call)
 		vendor_error(call, 400, NULL, "max_tokens: Field required (simulated)");
 		return;
 	}
-	reply = reply_make(call, reply_question(call->param[P_messages]),
-		call->param[P_messages].len, limit);
+	reply = reply_make(
+		call, reply_question(call->param[P_messages]), call->param[P_messages].len, limit);
 	if (call->stream) {
 		put_stream(call, reply);
 		return;
@@ -155,7 +160,8 @@ static void count_post(struct call *call)
 
 static void models_get(struct call *call)
 {
-	buf_text(&call->answer->body, "{\"data\":[{\"type\":\"model\",\"id\":\"claude-haiku-4-5\","
+	buf_text(&call->answer->body,
+		"{\"data\":[{\"type\":\"model\",\"id\":\"claude-haiku-4-5\","
 		"\"display_name\":\"Simulated\",\"created_at\":\"2026-01-01T00:00:00Z\"}],"
 		"\"has_more\":false,\"first_id\":\"claude-haiku-4-5\","
 		"\"last_id\":\"claude-haiku-4-5\"}\n");
@@ -168,6 +174,9 @@ static const struct vendor_route anthropic_routes[] = {
 	{0},
 };
 
-const struct vendor_sim vendor_anthropic = {.name = "anthropic", .title = "Anthropic messages",
-	.auth = SIM_AUTH_X_API_KEY, .routes = anthropic_routes, .error = anthropic_error,
+const struct vendor_sim vendor_anthropic = {.name = "anthropic",
+	.title = "Anthropic messages",
+	.auth = SIM_AUTH_X_API_KEY,
+	.routes = anthropic_routes,
+	.error = anthropic_error,
 	.fields = anthropic_fields};

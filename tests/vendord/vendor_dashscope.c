@@ -51,8 +51,8 @@ static const char *code_for(const struct call *call, int status, const char *cod
 {
 	for (size_t i = 0; i < sizeof error_rows / sizeof *error_rows; i++) {
 		const char *native = error_rows[i].code, *compatible = error_rows[i].compatible;
-		bool same = code ? strcmp(code, native) == 0 || strcmp(code, compatible) == 0 :
-			error_rows[i].status == status;
+		bool same = code ? strcmp(code, native) == 0 || strcmp(code, compatible) == 0
+				 : error_rows[i].status == status;
 		if (same)
 			return is_compatible(call) ? compatible : native;
 	}
@@ -65,8 +65,10 @@ static void dashscope_error(struct call *call, int status, const char *code, con
 
 	code = code_for(call, status, code);
 	if (is_compatible(call))
-		buf_fmt(out, "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,"
-			"\"code\":\"%s\"},", message, code, code);
+		buf_fmt(out,
+			"{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,"
+			"\"code\":\"%s\"},",
+			message, code, code);
 	else
 		buf_fmt(out, "{\"code\":\"%s\",\"message\":\"%s\",", code, message);
 	put_request_id(out, call);
@@ -81,7 +83,7 @@ static bool size_fits(struct span size, struct span model)
 	char text[SIZE_TEXT_MAX];
 	char *star;
 	bool legacy = span_starts(model, "wanx") || span_starts(model, "wan2.1") ||
-		span_starts(model, "wan2.2");
+		      span_starts(model, "wan2.2");
 
 	if (size.len == 0)
 		return true;
@@ -96,7 +98,7 @@ static bool size_fits(struct span size, struct span model)
 	if (legacy)
 		return width >= 512 && width <= 1440 && height >= 512 && height <= 1440;
 	return width * height >= 1280 * 1280 && width * height <= 1440 * 1440 &&
-		width <= 4 * height && height <= 4 * width;
+	       width <= 4 * height && height <= 4 * width;
 }
 
 // The one text part of input.messages, raw.
@@ -169,15 +171,17 @@ static void put_choice(struct buf *out, struct call *call, struct span prompt, i
 {
 	buf_text(out, index ? "," : "");
 	buf_text(out, "{\"finish_reason\":\"stop\",\"message\":{\"role\":\"assistant\",\"content\":"
-		"[{\"image\":\"");
+		      "[{\"image\":\"");
 	image_url(out, call, image_id(call, prompt, index));
 	buf_text(out, "\",\"type\":\"image\"}]}}");
 }
 
 static void put_message_usage(struct buf *out, int64_t n)
 {
-	buf_fmt(out, "\"usage\":{\"image_count\":%lld,\"size\":\"1280*1280\",\"input_tokens\":0,"
-		"\"output_tokens\":0,\"total_tokens\":0}", (long long)n);
+	buf_fmt(out,
+		"\"usage\":{\"image_count\":%lld,\"size\":\"1280*1280\",\"input_tokens\":0,"
+		"\"output_tokens\":0,\"total_tokens\":0}",
+		(long long)n);
 }
 
 static void t2i_sync(struct call *call)
@@ -221,7 +225,7 @@ static void put_results(struct buf *out, struct call *call, const struct task *t
 		buf_text(out, i ? "," : "");
 		if (task->partial && i == task->n - 1) {
 			buf_text(out, "{\"code\":\"InternalError.Timeout\","
-				"\"message\":\"Simulated failure of one picture\"}");
+				      "\"message\":\"Simulated failure of one picture\"}");
 			continue;
 		}
 		buf_text(out, "{\"orig_prompt\":\"");
@@ -243,18 +247,21 @@ static void put_task(struct call *call, const struct task *task)
 
 	buf_byte(out, '{');
 	put_request_id(out, call);
-	buf_fmt(out, ",\"output\":{\"task_id\":\"%s\",\"task_status\":\"%s\","
+	buf_fmt(out,
+		",\"output\":{\"task_id\":\"%s\",\"task_status\":\"%s\","
 		"\"submit_time\":\"2026-11-20 10:00:00.100\","
-		"\"scheduled_time\":\"2026-11-20 10:00:00.150\"", task->id, state_names[task->state]);
+		"\"scheduled_time\":\"2026-11-20 10:00:00.150\"",
+		task->id, state_names[task->state]);
 	if (done)
 		buf_text(out, ",\"end_time\":\"2026-11-20 10:00:29.300\"");
 	if (good)
 		put_results(out, call, task);
 	if (task->state == TASK_FAILED)
-		buf_text(out, ",\"code\":\"DataInspectionFailed\","
+		buf_text(out,
+			",\"code\":\"DataInspectionFailed\","
 			"\"message\":\"Simulated: input data may contain inappropriate content.\"");
-	buf_fmt(out, ",\"task_metrics\":{\"TOTAL\":%lld,\"SUCCEEDED\":%lld,\"FAILED\":%lld}}", n, made,
-		done ? n - made : 0);
+	buf_fmt(out, ",\"task_metrics\":{\"TOTAL\":%lld,\"SUCCEEDED\":%lld,\"FAILED\":%lld}}", n,
+		made, done ? n - made : 0);
 	if (good && task->messages) {
 		buf_byte(out, ',');
 		put_message_usage(out, n);
@@ -321,17 +328,19 @@ struct native_answer {
 	bool incremental;
 };
 
-static void put_native(const struct native_answer *native, struct span content, size_t tokens,
-	const char *finish)
+static void put_native(
+	const struct native_answer *native, struct span content, size_t tokens, const char *finish)
 {
 	struct buf *out = &native->call->answer->body;
 	long long input = native->reply->prompt_tokens, output = (long long)tokens;
 
 	buf_text(out, "{\"output\":{\"choices\":[{\"message\":{\"content\":\"");
 	buf_span(out, content);
-	buf_fmt(out, "\",\"role\":\"assistant\"},\"finish_reason\":\"%s\"}]},\"usage\":{"
+	buf_fmt(out,
+		"\",\"role\":\"assistant\"},\"finish_reason\":\"%s\"}]},\"usage\":{"
 		"\"total_tokens\":%lld,\"output_tokens\":%lld,\"input_tokens\":%lld,"
-		"\"prompt_tokens_details\":{\"cached_tokens\":0}},", finish, input + output, output, input);
+		"\"prompt_tokens_details\":{\"cached_tokens\":0}},",
+		finish, input + output, output, input);
 	put_request_id(out, native->call);
 	buf_byte(out, '}');
 }
@@ -354,15 +363,16 @@ static void native_stream(const struct native_answer *native)
 
 	answer->stream = true;
 	answer->content_type = "text/event-stream;charset=UTF-8";
-	answer->error_event = "id:9\nevent:error\n:HTTP_STATUS/500\ndata:{\"code\":\"InternalError\","
+	answer->error_event =
+		"id:9\nevent:error\n:HTTP_STATUS/500\ndata:{\"code\":\"InternalError\","
 		"\"message\":\"Simulated failure in the stream\",\"request_id\":\"simulated\"}\n\n";
 	for (size_t i = 0; i < reply->token_n; i++) {
 		struct span whole = {reply->text.data, reply->token_end[i]};
-		native_event(native, native->incremental ? reply_token(reply, i) : whole, i + 1, "null",
-			i + 1);
+		native_event(native, native->incremental ? reply_token(reply, i) : whole, i + 1,
+			"null", i + 1);
 	}
-	native_event(native, native->incremental ? SPAN("") : buf_view(&reply->text), reply->token_n,
-		reply->cut ? "length" : "stop", reply->token_n + 1);
+	native_event(native, native->incremental ? SPAN("") : buf_view(&reply->text),
+		reply->token_n, reply->cut ? "length" : "stop", reply->token_n + 1);
 	answer->tail_n = 1;
 }
 
@@ -378,8 +388,8 @@ static void native_chat(struct call *call)
 		return;
 	}
 	native.reply = reply_make(call,
-		messages.len ? reply_question(messages) : json_raw(json_find(input, "prompt")), input.len,
-		json_int(json_find(parameters, "max_tokens"), 0));
+		messages.len ? reply_question(messages) : json_raw(json_find(input, "prompt")),
+		input.len, json_int(json_find(parameters, "max_tokens"), 0));
 	call->stream = call->fault.json_instead_of_sse < 0 && header_is(call, "x-dashscope-sse");
 	if (call->stream)
 		native_stream(&native);
@@ -419,7 +429,8 @@ static void native_embeddings(struct call *call)
 
 static void compatible_models(struct call *call)
 {
-	buf_text(&call->answer->body, "{\"object\":\"list\",\"data\":[{\"id\":\"qwen-plus\","
+	buf_text(&call->answer->body,
+		"{\"object\":\"list\",\"data\":[{\"id\":\"qwen-plus\","
 		"\"object\":\"model\",\"created\":1686935002,\"owned_by\":\"system\"}]}\n");
 }
 
@@ -453,5 +464,7 @@ static const struct vendor_route dashscope_routes[] = {
 };
 
 const struct vendor_sim vendor_dashscope = {.name = "dashscope",
-	.title = "Alibaba DashScope: wanx, qwen", .auth = SIM_AUTH_BEARER,
-	.routes = dashscope_routes, .error = dashscope_error};
+	.title = "Alibaba DashScope: wanx, qwen",
+	.auth = SIM_AUTH_BEARER,
+	.routes = dashscope_routes,
+	.error = dashscope_error};

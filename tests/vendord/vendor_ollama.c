@@ -6,33 +6,39 @@
 static void ollama_error(struct call *call, int status, const char *code, const char *message)
 {
 	struct buf *out = &call->answer->body;
-	const char *type = status == 404 ? "not_found_error" :
-		status >= 500 ? "api_error" : "invalid_request_error";
+	const char *type = status == 404   ? "not_found_error"
+			   : status >= 500 ? "api_error"
+					   : "invalid_request_error";
 
 	(void)code;
 	if (span_has(call->request->path, "/v1/"))
-		buf_fmt(out, "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,"
-			"\"code\":null}}\n", message, type);
+		buf_fmt(out,
+			"{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,"
+			"\"code\":null}}\n",
+			message, type);
 	else
 		buf_fmt(out, "{\"error\":\"%s\"}\n", message);
 }
 
-static void put_line(struct call *call, const struct reply *reply, struct span content, bool chat,
-	bool done)
+static void put_line(
+	struct call *call, const struct reply *reply, struct span content, bool chat, bool done)
 {
 	struct buf *out = &call->answer->body;
 
 	buf_text(out, "{\"model\":\"");
 	buf_span(out, call_model(call, "simulated"));
 	buf_text(out, "\",\"created_at\":\"2026-11-24T00:00:00.000000Z\",");
-	buf_text(out, chat ? "\"message\":{\"role\":\"assistant\",\"content\":\"" : "\"response\":\"");
+	buf_text(out,
+		chat ? "\"message\":{\"role\":\"assistant\",\"content\":\"" : "\"response\":\"");
 	buf_span(out, content);
 	buf_text(out, chat ? "\"}" : "\"");
 	if (done)
-		buf_fmt(out, ",\"done\":true,\"done_reason\":\"%s\",\"total_duration\":5000000,"
+		buf_fmt(out,
+			",\"done\":true,\"done_reason\":\"%s\",\"total_duration\":5000000,"
 			"\"load_duration\":1000000,\"prompt_eval_count\":%lld,"
 			"\"prompt_eval_duration\":1000000,\"eval_count\":%zu,\"eval_duration\":3000000}\n",
-			reply->cut ? "length" : "stop", (long long)reply->prompt_tokens, reply->token_n);
+			reply->cut ? "length" : "stop", (long long)reply->prompt_tokens,
+			reply->token_n);
 	else
 		buf_text(out, ",\"done\":false}\n");
 }
@@ -101,13 +107,16 @@ static void api_embed(struct call *call)
 	else if (json_open(&iter, input))
 		while (json_item(&iter, &item))
 			put_vector(call, item, n++);
-	buf_fmt(out, "],\"total_duration\":1000000,\"load_duration\":1000,"
-		"\"prompt_eval_count\":%zu}\n", (input.len + 3) / 4);
+	buf_fmt(out,
+		"],\"total_duration\":1000000,\"load_duration\":1000,"
+		"\"prompt_eval_count\":%zu}\n",
+		(input.len + 3) / 4);
 }
 
 static void models_get(struct call *call)
 {
-	buf_text(&call->answer->body, "{\"models\":[{\"name\":\"simulated:latest\","
+	buf_text(&call->answer->body,
+		"{\"models\":[{\"name\":\"simulated:latest\","
 		"\"model\":\"simulated:latest\",\"modified_at\":\"2026-11-24T00:00:00Z\",\"size\":1,"
 		"\"digest\":\"0\",\"details\":{\"format\":\"gguf\",\"family\":\"simulated\","
 		"\"parameter_size\":\"1B\",\"quantization_level\":\"Q4_0\"}}]}\n");
@@ -115,7 +124,8 @@ static void models_get(struct call *call)
 
 static void openai_models_get(struct call *call)
 {
-	buf_text(&call->answer->body, "{\"object\":\"list\",\"data\":[{\"id\":\"simulated:latest\","
+	buf_text(&call->answer->body,
+		"{\"object\":\"list\",\"data\":[{\"id\":\"simulated:latest\","
 		"\"object\":\"model\",\"created\":1686935002,\"owned_by\":\"library\"}]}\n");
 }
 
@@ -145,5 +155,9 @@ static const struct vendor_route ollama_routes[] = {
 	{0},
 };
 
-const struct vendor_sim vendor_ollama = {.name = "ollama", .title = "Ollama, self-hosted",
-	.auth = SIM_AUTH_NONE, .v1_optional = true, .routes = ollama_routes, .error = ollama_error};
+const struct vendor_sim vendor_ollama = {.name = "ollama",
+	.title = "Ollama, self-hosted",
+	.auth = SIM_AUTH_NONE,
+	.v1_optional = true,
+	.routes = ollama_routes,
+	.error = ollama_error};

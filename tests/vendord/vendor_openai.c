@@ -19,7 +19,8 @@ static const struct {
 
 static void put_model(struct buf *out, size_t i)
 {
-	buf_fmt(out, "{\"id\":\"%s\",\"object\":\"model\",\"created\":1686935002,"
+	buf_fmt(out,
+		"{\"id\":\"%s\",\"object\":\"model\",\"created\":1686935002,"
 		"\"owned_by\":\"%s\",\"simulated\":true,\"shutdown_date\":",
 		models[i].id, models[i].owner);
 	if (models[i].shutdown)
@@ -97,7 +98,8 @@ static void openai_fields(struct call *call)
 	unsigned long long serial = call->serial;
 	struct buf *out = &call->answer->fields;
 
-	buf_text(out, "openai-organization: simulated\r\nopenai-version: 2020-10-01\r\n"
+	buf_text(out,
+		"openai-organization: simulated\r\nopenai-version: 2020-10-01\r\n"
 		"openai-processing-ms: 1\r\nx-ratelimit-limit-requests: 10000\r\n"
 		"x-ratelimit-limit-tokens: 2000000\r\nx-ratelimit-remaining-requests: 9999\r\n"
 		"x-ratelimit-remaining-tokens: 1999000\r\nx-ratelimit-reset-requests: 6ms\r\n"
@@ -105,11 +107,13 @@ static void openai_fields(struct call *call)
 	buf_fmt(out, "%016llx\r\n", serial);
 }
 
-#define OPENAI_ROUTES \
-	{"POST", "/chat/completions", openai_chat, false}, \
-	{"POST", "/completions", openai_completions, false}, \
-	{"POST", "/embeddings", openai_embeddings, false}, \
-	{"POST", "/responses", openai_responses, false}
+#define OPENAI_ROUTES                                                                              \
+	{"POST", "/chat/completions", openai_chat, false},                                         \
+		{"POST", "/completions", openai_completions, false},                               \
+		{"POST", "/embeddings", openai_embeddings, false},                                 \
+	{                                                                                          \
+		"POST", "/responses", openai_responses, false                                      \
+	}
 
 static const struct vendor_route openai_routes[] = {
 	OPENAI_ROUTES,
@@ -125,17 +129,22 @@ static const struct vendor_route openai_routes[] = {
 	{0},
 };
 
-const struct vendor_sim vendor_openai = {.name = "openai", .title = "OpenAI",
-	.auth = SIM_AUTH_BEARER, .v1_optional = true, .routes = openai_routes,
-	.error = openai_error, .fields = openai_fields};
+const struct vendor_sim vendor_openai = {.name = "openai",
+	.title = "OpenAI",
+	.auth = SIM_AUTH_BEARER,
+	.v1_optional = true,
+	.routes = openai_routes,
+	.error = openai_error,
+	.fields = openai_fields};
 
 // ---- vLLM ----
 
 static void vllm_error(struct call *call, int status, const char *code, const char *message)
 {
 	struct buf *out = &call->answer->body;
-	const char *type = status == 404 ? "NotFoundError" : status >= 500 ? "InternalServerError" :
-		"BadRequestError";
+	const char *type = status == 404   ? "NotFoundError"
+			   : status >= 500 ? "InternalServerError"
+					   : "BadRequestError";
 
 	(void)code;
 	if (status == 401) {
@@ -149,7 +158,8 @@ static void vllm_error(struct call *call, int status, const char *code, const ch
 
 static void vllm_models(struct call *call)
 {
-	buf_text(&call->answer->body, "{\"object\":\"list\",\"data\":[{\"id\":\"simulated-llm\","
+	buf_text(&call->answer->body,
+		"{\"object\":\"list\",\"data\":[{\"id\":\"simulated-llm\","
 		"\"object\":\"model\",\"created\":1686935002,\"owned_by\":\"vllm\","
 		"\"root\":\"simulated-llm\",\"parent\":null,\"max_model_len\":32768,"
 		"\"permission\":[]}]}\n");
@@ -163,7 +173,8 @@ static void vllm_health(struct call *call)
 static void vllm_metrics(struct call *call)
 {
 	call->answer->content_type = "text/plain; version=0.0.4";
-	buf_fmt(&call->answer->body, "# TYPE vllm:num_requests_running gauge\n"
+	buf_fmt(&call->answer->body,
+		"# TYPE vllm:num_requests_running gauge\n"
 		"vllm:num_requests_running{model_name=\"simulated-llm\"} %llu\n"
 		"# TYPE vllm:num_requests_waiting gauge\n"
 		"vllm:num_requests_waiting{model_name=\"simulated-llm\"} 0\n",
@@ -180,5 +191,9 @@ static const struct vendor_route vllm_routes[] = {
 	{0},
 };
 
-const struct vendor_sim vendor_vllm = {.name = "vllm", .title = "vLLM, self-hosted",
-	.auth = SIM_AUTH_NONE, .v1_optional = true, .routes = vllm_routes, .error = vllm_error};
+const struct vendor_sim vendor_vllm = {.name = "vllm",
+	.title = "vLLM, self-hosted",
+	.auth = SIM_AUTH_NONE,
+	.v1_optional = true,
+	.routes = vllm_routes,
+	.error = vllm_error};

@@ -16,8 +16,10 @@ static void sdwebui_error(struct call *call, int status, const char *code, const
 	if (status < 500)
 		buf_fmt(&call->answer->body, "{\"detail\":\"%s\"}\n", message);
 	else
-		buf_fmt(&call->answer->body, "{\"error\":\"HTTPException\",\"detail\":\"%s\","
-			"\"body\":\"\",\"errors\":\"%s\"}\n", message, message);
+		buf_fmt(&call->answer->body,
+			"{\"error\":\"HTTPException\",\"detail\":\"%s\","
+			"\"body\":\"\",\"errors\":\"%s\"}\n",
+			message, message);
 }
 
 static void txt2img(struct call *call)
@@ -39,7 +41,8 @@ static void txt2img(struct call *call)
 		image_base64(out, image_id(call, call_text(call, P_prompt), i + seed));
 		buf_byte(out, '"');
 	}
-	buf_fmt(out, "],\"parameters\":{\"width\":%lld,\"height\":%lld,\"batch_size\":%lld},"
+	buf_fmt(out,
+		"],\"parameters\":{\"width\":%lld,\"height\":%lld,\"batch_size\":%lld},"
 		"\"info\":\"{\\\"seed\\\": %lld, \\\"all_seeds\\\": [",
 		(long long)call_int(call, P_width, 512), (long long)call_int(call, P_height, 512),
 		(long long)n, (long long)seed);
@@ -55,7 +58,8 @@ static void progress_get(struct call *call)
 
 static void sd_models_get(struct call *call)
 {
-	buf_text(&call->answer->body, "[{\"title\":\"simulated.safetensors\","
+	buf_text(&call->answer->body,
+		"[{\"title\":\"simulated.safetensors\","
 		"\"model_name\":\"simulated\",\"filename\":\"simulated.safetensors\"}]\n");
 }
 
@@ -71,7 +75,8 @@ static void options_get(struct call *call)
 
 static void memory_get(struct call *call)
 {
-	buf_text(&call->answer->body, "{\"ram\":{\"free\":1,\"used\":1,\"total\":2},\"cuda\":{}}\n");
+	buf_text(
+		&call->answer->body, "{\"ram\":{\"free\":1,\"used\":1,\"total\":2},\"cuda\":{}}\n");
 }
 
 static void object_empty(struct call *call)
@@ -91,16 +96,21 @@ static const struct vendor_route sdwebui_routes[] = {
 	{0},
 };
 
-const struct vendor_sim vendor_sdwebui = {.name = "sdwebui", .title = "SD WebUI, self-hosted",
-	.auth = SIM_AUTH_NONE, .routes = sdwebui_routes, .error = sdwebui_error};
+const struct vendor_sim vendor_sdwebui = {.name = "sdwebui",
+	.title = "SD WebUI, self-hosted",
+	.auth = SIM_AUTH_NONE,
+	.routes = sdwebui_routes,
+	.error = sdwebui_error};
 
 // ---- ComfyUI ----
 
 static void comfyui_error(struct call *call, int status, const char *code, const char *message)
 {
 	(void)status;
-	buf_fmt(&call->answer->body, "{\"error\":{\"type\":\"%s\",\"message\":\"%s\",\"details\":\"\","
-		"\"extra_info\":{}},\"node_errors\":{}}\n", code ? code : "invalid_prompt", message);
+	buf_fmt(&call->answer->body,
+		"{\"error\":{\"type\":\"%s\",\"message\":\"%s\",\"details\":\"\","
+		"\"extra_info\":{}},\"node_errors\":{}}\n",
+		code ? code : "invalid_prompt", message);
 }
 
 static void prompt_post(struct call *call)
@@ -128,8 +138,8 @@ static void prompt_get(struct call *call)
 static void history_get(struct call *call)
 {
 	size_t prefix = strlen("/history/");
-	struct task *task = task_find(call,
-		(struct span){call->path.at + prefix, call->path.len - prefix});
+	struct task *task =
+		task_find(call, (struct span){call->path.at + prefix, call->path.len - prefix});
 	struct buf *out = &call->answer->body;
 	enum task_state state = task ? task_poll(task) : TASK_PENDING;
 
@@ -139,8 +149,10 @@ static void history_get(struct call *call)
 	}
 	buf_fmt(out, "{\"%s\":{\"outputs\":{", task->id);
 	if (state == TASK_SUCCEEDED)
-		buf_fmt(out, "\"9\":{\"images\":[{\"filename\":\"%s.png\",\"subfolder\":\"\","
-			"\"type\":\"output\"}]}", task->prompt);
+		buf_fmt(out,
+			"\"9\":{\"images\":[{\"filename\":\"%s.png\",\"subfolder\":\"\","
+			"\"type\":\"output\"}]}",
+			task->prompt);
 	buf_fmt(out, "},\"status\":{\"status_str\":\"%s\",\"completed\":%s,\"messages\":[]}}}\n",
 		state == TASK_SUCCEEDED ? "success" : "error",
 		state == TASK_SUCCEEDED ? "true" : "false");
@@ -165,7 +177,8 @@ static void queue_get(struct call *call)
 
 static void system_get(struct call *call)
 {
-	buf_text(&call->answer->body, "{\"system\":{\"os\":\"posix\",\"comfyui_version\":\"simulated\"},"
+	buf_text(&call->answer->body,
+		"{\"system\":{\"os\":\"posix\",\"comfyui_version\":\"simulated\"},"
 		"\"devices\":[{\"name\":\"simulated\",\"type\":\"cpu\",\"index\":0,\"vram_total\":2,"
 		"\"vram_free\":1}]}\n");
 }
@@ -181,5 +194,8 @@ static const struct vendor_route comfyui_routes[] = {
 	{0},
 };
 
-const struct vendor_sim vendor_comfyui = {.name = "comfyui", .title = "ComfyUI, self-hosted",
-	.auth = SIM_AUTH_NONE, .routes = comfyui_routes, .error = comfyui_error};
+const struct vendor_sim vendor_comfyui = {.name = "comfyui",
+	.title = "ComfyUI, self-hosted",
+	.auth = SIM_AUTH_NONE,
+	.routes = comfyui_routes,
+	.error = comfyui_error};

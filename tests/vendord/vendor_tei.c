@@ -21,10 +21,11 @@ static void tei_error(struct call *call, int status, const char *code, const cha
 		if (rows[i].status == status)
 			type = rows[i].type;
 	if (span_is(call->path, "/embeddings"))
-		buf_fmt(&call->answer->body, "{\"message\":\"%s\",\"code\":%d,\"type\":\"%s\"}\n", message,
-			status, type);
+		buf_fmt(&call->answer->body, "{\"message\":\"%s\",\"code\":%d,\"type\":\"%s\"}\n",
+			message, status, type);
 	else
-		buf_fmt(&call->answer->body, "{\"error\":\"%s\",\"error_type\":\"%s\"}\n", message, type);
+		buf_fmt(&call->answer->body, "{\"error\":\"%s\",\"error_type\":\"%s\"}\n", message,
+			type);
 }
 
 static size_t count_items(struct span list)
@@ -49,7 +50,8 @@ static bool batch_fits(struct call *call, struct span list)
 	if (n == 0)
 		vendor_error(call, 400, NULL, "`inputs` cannot be empty (simulated)");
 	else if (n > BATCH_MAX)
-		vendor_error(call, 413, NULL, "batch size > maximum allowed batch size 32 (simulated)");
+		vendor_error(
+			call, 413, NULL, "batch size > maximum allowed batch size 32 (simulated)");
 	else
 		return true;
 	return false;
@@ -153,7 +155,8 @@ void openai_rerank(struct call *call)
 		vendor_error(call, 400, NULL, "query and documents are required (simulated)");
 		return;
 	}
-	buf_fmt(out, "{\"id\":\"rerank-sim-%08llx\",\"model\":\"", (unsigned long long)call->serial);
+	buf_fmt(out, "{\"id\":\"rerank-sim-%08llx\",\"model\":\"",
+		(unsigned long long)call->serial);
 	buf_span(out, call_model(call, "simulated"));
 	buf_text(out, "\",\"usage\":{\"total_tokens\":8},\"results\":[");
 	for (size_t i = 0; i < n && (int64_t)i < top; i++) {
@@ -167,10 +170,12 @@ void openai_rerank(struct call *call)
 
 static void info_get(struct call *call)
 {
-	buf_fmt(&call->answer->body, "{\"model_id\":\"simulated-embedding\",\"model_sha\":null,"
+	buf_fmt(&call->answer->body,
+		"{\"model_id\":\"simulated-embedding\",\"model_sha\":null,"
 		"\"model_dtype\":\"float32\",\"model_type\":{\"embedding\":{\"pooling\":\"mean\"}},"
 		"\"max_concurrent_requests\":512,\"max_input_length\":512,\"max_batch_tokens\":16384,"
-		"\"max_client_batch_size\":%d,\"version\":\"simulated\"}\n", BATCH_MAX);
+		"\"max_client_batch_size\":%d,\"version\":\"simulated\"}\n",
+		BATCH_MAX);
 }
 
 static void health_get(struct call *call)
@@ -195,5 +200,8 @@ static const struct vendor_route tei_routes[] = {
 };
 
 const struct vendor_sim vendor_tei = {.name = "tei",
-	.title = "Text Embeddings Inference, self-hosted", .auth = SIM_AUTH_NONE, .v1_optional = true,
-	.routes = tei_routes, .error = tei_error};
+	.title = "Text Embeddings Inference, self-hosted",
+	.auth = SIM_AUTH_NONE,
+	.v1_optional = true,
+	.routes = tei_routes,
+	.error = tei_error};
