@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""router-engine: decisions on request, live routes, overrides, records."""
+import re
+
+import pytest
+
+from waiting import wait_for
+
+ROUTER = "router-engine"
+IMAGES = "/api/v1/route/text_to_image"
+CODES = {
+    "disabled", "drained", "no_key", "key_invalid", "key_no_quota", "cooldown", "breaker_open",
+    "half_open_busy", "heartbeat_expired", "unhealthy", "rate_limited_rpm", "rate_limited_tpm",
+    "concurrency_full", "budget_exhausted", "capability_missing", "size_unsupported",
+    "model_unknown", "model_gone", "region_denied", "policy_denied", "gray_excluded",
+    "feature_off", "already_attempted", "deadline_too_short"}
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+
+
+def check_decision(doc):
+    """Exactly the record that product and scripts rely on."""
+    assert set(doc) - {"attempts"} == {
+        "schema", "id", "feature", "at", "mode", "revision", "request", "policy", "candidates",
+        "chosen", "fallback", "decide_us", "truncated"}
+    assert doc["schema"] == "yijian.decision/1"
+    assert doc["id"].startswith("d-")
+    assert TIME.match(doc["at"])
+    assert doc["mode"] in ("live", "dry_run", "replay")
+    assert set(doc["policy"]) == {"strategy", "all_down", "seed"}
+    assert {"client", "needs"} <= set(doc["request"])
+    names = []
+    for candidate in doc["candidates"]:
+        names.append(candidate["target"])
+        assert candidate["kind"] in ("vendor", "self_hosted")
+        if not candidate["eligible"]:
+            assert set(candidate) == {"target", "kind", "eligible", "skips"}
+            assert candidate["skips"][0]["code"] in CODES
+            continue
+        assert set(candidate) == {"target", "kind", "eligible", "order", "tier", "weight",
+                                  "evidence"}
+        assert set(candidate["evidence"]) == {"p95_ms", "ok_rate_5m", "inflight", "limit", "cost"}
+    if doc["chosen"]:
+        assert set(doc["chosen"]) == {"target", "reason", "draw", "share"}
+        assert doc["chosen"]["target"] in names
+    assert all(name in names for name in doc["fallback"])
+    assert doc["decide_us"] > 0 and doc["truncated"] is False
+
+
+def skips(doc):
+    return {c["target"]: c["skips"][0]["code"] for c in doc["candidates"] if not c["eligible"]}
+
+
+def state_of(agent, feature, target):
+    rows = agent.get(ROUTER, f"/api/v1/routes/{feature}").body["items"]
+    return next((row for row in rows if row["target"] == target), None)
+
+
+def test_runbook_call_explains_an_empty_install(agent):
+    answer = agent.post(ROUTER, IMAGES, {"prompt": "a cat", "width": 1024, "height": 1024})
+    assert answer.status == 200
+    check_decision(answer.body)
+    assert answer.body["mode"] == "dry_run" and answer.body["chosen"] is None
+    assert answer.body["request"]["width"] == 1024
+    assert answer.body["request"]["needs"] == ["size"]
+    assert skips(answer.body)["openai/dalle"] == "no_key"
+    assert answer.headers["X-Yijian-Decision"] == answer.body["id"]
+
+
+def test_a_key_makes_it_fit_and_the_gateway_port_answers_too(agent):
+    agent.add_key("http://127.0.0.1:9/v1", service="dalle", key_name="OpenAI DALL-E Key")
+    for service in (ROUTER, "api-gateway"):
+        answer = agent.post(service, IMAGES, {"prompt": "a cat", "size": "1024x1024"})
+        check_decision(answer.body)
+        assert answer.body["chosen"]["target"] == "openai/dalle#openai-dall-e-key"
+        assert answer.body["request"]["height"] == 1024
+
+
+def test_an_adapter_that_is_missing_is_said(agent):
+    agent.add_key("http://127.0.0.1:9", vendor="aliyun", service="wanx", key_name="main")
+    answer = agent.post(ROUTER, IMAGES, {"prompt": "a cat"})
+    assert skips(answer.body)["aliyun/wanx#main"] == "capability_missing"
+
+
+def test_plain_curl_without_a_body_or_json_type(agent):
+    answer = agent.request(ROUTER, "POST", IMAGES, body='{"prompt":"a cat"}',
+                           headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert answer.status == 200
+    assert agent.request(ROUTER, "POST", IMAGES, body="").status == 200
+
+
+@pytest.mark.parametrize("body, status, code, field", [
+    ('{"width":0}', 422, "field_range", "width"),
+    ('{"width":-1}', 422, "field_range", "width"),
+    ('{"width":65536}', 422, "field_range", "width"),
+    ('{"height":2147483648}', 422, "field_range", "height"),
+    ('{"width":1.5}', 422, "field_range", "width"),
+    ('{"width":1e3}', 422, "field_range", "width"),
+    ('{"width":"1024"}', 422, "field_type", "width"),
+    ('{"width":true}', 422, "field_type", "width"),
+    ('{"size":"1024"}', 422, "field_range", "size"),
+    ('{"size":7}', 422, "field_type", "size"),
+    ('{"size":"1024x-1"}', 422, "field_range", "size"),
+    ('{"n":0}', 422, "field_range", "n"),
+    ('{"stream":"yes"}', 422, "field_type", "stream"),
+    ('{"model":7}', 422, "field_type", "model"),
+    ('{"prompt":""}', 422, "field_range", "prompt"),
+    ('{"prompt":"\\u200b \\n"}', 422, "field_range", "prompt"),
+    ('{"prompt":7}', 422, "field_type", "prompt"),
+    ('{"base_url":"http://evil"}', 400, "field_forbidden", "base_url"),
+    ('{"api_key":"sk-x"}', 400, "field_forbidden", "api_key"),
+    ('{"prompt":"a","prompt":"b"}', 400, "json_duplicate_key", None),
+    ('{"prompt":"\\u0000"}', 400, "json_invalid", None),
+    ("[]", 400, "json_invalid", None),
+    ("{", 400, "json_invalid", None),
+    ('{"a":[' + "{}," * 1200 + "{}]}", 400, "json_too_complex", None),
+    ('{"prompt":"' + "x" * 70000 + '"}', 413, "body_too_large", None),
+])
+def test_bad_bodies(agent, body, status, code, field):
+    answer = agent.request(ROUTER, "POST", IMAGES, body=body,
+                           headers={"Content-Type": "application/json"})
+    assert (answer.status, answer.error) == (status, code)
+    assert answer.body["error"].get("field") in (field, None if field is None else field)
+
+
+def test_unknown_feature(agent):
+    answer = agent.post(ROUTER, "/api/v1/route/nothing", {})
+    assert (answer.status, answer.error) == (404, "not_found")
+    assert agent.get(ROUTER, "/api/v1/routes/nothing").status == 404
+
+
+def test_records_are_found_and_age_out(agent):
+    made = agent.post(ROUTER, IMAGES, {"prompt": "a cat"}).body
+    found = agent.get(ROUTER, "/api/v1/decisions/" + made["id"])
+    assert found.status == 200 and found.body == made
+    listed = agent.get(ROUTER, "/api/v1/decisions?feature=text_to_image&limit=1").body
+    assert [item["id"] for item in listed["items"]] == [made["id"]]
+    assert agent.get(ROUTER, "/api/v1/decisions?feature=chat").body["items"] == []
+    gone = agent.get(ROUTER, "/api/v1/decisions/d-01hqqqqqq0000000000")
+    assert (gone.status, gone.error) == (410, "gone")
+    assert re.search(r"\d{4}-\d\d-\d\dT", gone.body["error"]["message"])
+    for bad in ("d-", "x", "d-zzzzzzzzzzzzzzzzzzz"):
+        assert agent.get(ROUTER, "/api/v1/decisions/" + bad).status == 404
+
+
+def test_asking_changes_nothing(agent):
+    agent.add_key("http://127.0.0.1:9", key_name="one")
+    agent.add_key("http://127.0.0.1:9", key_name="two")
+    feature = agent.get("config-center", "/api/v1/features/chat")
+    changed = agent.request("config-center", "PATCH", "/api/v1/features/chat",
+                            {"strategy": "round_robin"})
+    assert feature.status == 200 and changed.status == 200
+    seen = {agent.post(ROUTER, "/api/v1/route/chat", {}).body["chosen"]["target"]
+            for _ in range(5)}
+    assert len(seen) == 1
+
+
+def test_live_table(agent):
+    agent.add_key("http://127.0.0.1:9", key_name="one")
+    rows = agent.get(ROUTER, "/api/v1/routes").body
+    assert rows["total"] == len(rows["items"]) and rows["revision"] > 0
+    row = state_of(agent, "chat", "openai/gpt-4#one")
+    assert row["state"] == "OK" and row["reason"] is None
+    assert row["p95_ms"] is None and row["rate"] == 0 and row["inflight"] == 0
+    assert row["tier"] == "primary" and row["kind"] == "vendor"
+    assert state_of(agent, "text_to_image", "openai/dalle")["state"] == "NO_KEY"
+
+
+def test_drain_and_weight_for_a_while(agent):
+    agent.add_key("http://127.0.0.1:9", key_name="one")
+    agent.add_key("http://127.0.0.1:9", key_name="two")
+    path = "/api/v1/routes/chat/openai/gpt-4"
+    drained = agent.request(ROUTER, "PATCH", path + "?key=one", {"drain": True})
+    assert drained.status == 200 and drained.body["audited"] is True
+    assert [(i["target"], i["state"]) for i in drained.body["items"]] == [
+        ("openai/gpt-4#one", "DRAINED")]
+    doc = agent.post(ROUTER, "/api/v1/route/chat", {}).body
+    assert skips(doc)["openai/gpt-4#one"] == "drained"
+    assert doc["chosen"]["target"] == "openai/gpt-4#two"
+    both = agent.request(ROUTER, "PATCH", path, {"drain": True, "expires_in_s": 1})
+    assert {i["state"] for i in both.body["items"]} == {"DRAINED"}
+    wait_for(lambda: state_of(agent, "chat", "openai/gpt-4#two")["state"] == "OK")
+    assert state_of(agent, "chat", "openai/gpt-4#one")["state"] == "DRAINED"
+    lifted = agent.request(ROUTER, "PATCH", path + "?key=one", {"drain": False, "weight": 7})
+    assert lifted.body["items"][0]["state"] == "OK" and lifted.body["items"][0]["weight"] == 7
+    lifted = agent.request(ROUTER, "PATCH", path + "?key=one", {"weight": None})
+    assert lifted.body["items"][0]["weight"] == 1
+    audit = agent.get("key-manager", "/api/v1/audit").body["items"]
+    assert any(row["action"] == "route.drain" and "openai/gpt-4#one" in row["object"]
+               for row in audit)
+
+
+@pytest.mark.parametrize("path, body, status, code", [
+    ("openai/gpt-4", {}, 422, "field_required"),
+    ("openai/gpt-4", {"weight": -1}, 422, "field_range"),
+    ("openai/gpt-4", {"drain": 1}, 422, "field_type"),
+    ("openai/gpt-4", {"drian": True}, 400, "field_unknown"),
+    ("openai/other", {"drain": True}, 404, "not_found"),
+    ("openai/gpt-4?key=none", {"drain": True}, 404, "not_found"),
+    ("openai/gpt-4?instance=none", {"drain": True}, 404, "not_found"),
+])
+def test_bad_overrides(agent, path, body, status, code):
+    answer = agent.request(ROUTER, "PATCH", "/api/v1/routes/chat/" + path, body)
+    assert (answer.status, answer.error) == (status, code)
