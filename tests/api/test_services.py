@@ -9,6 +9,12 @@ FAST = {"interval_s": 1, "timeout_ms": 1000, "fall": 2, "rise": 2}
 PLATFORM = ["api-gateway", "config-center", "key-manager", "service-registry", "router-engine"]
 
 
+@pytest.fixture
+def vendord(make_vendord):
+    """A simulated engine: its /health takes no key."""
+    return make_vendord(flavour="vllm")
+
+
 def path_of(service="sim", id="gpu1"):
     return f"/api/v1/services/{service}/instances/{id}"
 
@@ -47,14 +53,14 @@ def test_fresh_start_lists_the_platform(agent):
 
 
 def test_register_probe_fall_and_rise(agent, vendord):
-    answer = register(agent, vendord.url, features=["chat"], check={**FAST, "path": "/v1/models"})
+    answer = register(agent, vendord.url, features=["chat"], check={**FAST, "path": "/health"})
     assert answer.status == 201 and answer.body["state"] == "UNKNOWN"
     assert answer.body["joins"] == ["chat"]
     assert answer.headers["ETag"] == '"%d"' % answer.body["revision"]
     vendord.faults([])
     wait_state(agent, "OK")
     assert instance(agent)["probe_ms"] > 0
-    vendord.fault({"status": 503}, path="/v1/models")
+    vendord.fault({"status": 503}, path="/health")
     wait_state(agent, "DOWN")
     assert instance(agent)["last_error"] == "upstream_bad_response"
     doc = agent.post("router-engine", "/api/v1/route/chat", {}).body
@@ -81,7 +87,7 @@ def test_nobody_listens(agent, vendord):
 
 
 def test_check_on_demand(agent, vendord):
-    register(agent, vendord.url, check={"interval_s": 3600, "path": "/v1/models"})
+    register(agent, vendord.url, check={"interval_s": 3600, "path": "/health"})
     checked = agent.request(REG, "POST", path_of() + "/check")
     assert checked.status == 200 and checked.body["check"]["ok"] is True
     assert checked.body["check"]["status"] == 200 and checked.body["check"]["ms"] > 0
@@ -90,9 +96,9 @@ def test_check_on_demand(agent, vendord):
 
 
 def test_a_redirect_is_not_followed_and_a_body_not_believed(agent, vendord):
-    vendord.fault({"status": 302, "headers": {"Location": vendord.url + "/v1/models"}},
-                  path="/v1/models")
-    register(agent, vendord.url, check={**FAST, "path": "/v1/models"})
+    vendord.fault({"status": 302, "headers": {"Location": vendord.url + "/health"}},
+                  path="/health")
+    register(agent, vendord.url, check={**FAST, "path": "/health"})
     wait_state(agent, "DOWN")
 
 
