@@ -96,8 +96,7 @@ def test_check_on_demand(agent, vendord):
 
 
 def test_a_redirect_is_not_followed_and_a_body_not_believed(agent, vendord):
-    vendord.fault({"status": 302, "headers": {"Location": vendord.url + "/health"}},
-                  path="/health")
+    vendord.fault({"redirect": vendord.url + "/v1/models"}, path="/health")
     register(agent, vendord.url, check={**FAST, "path": "/health"})
     wait_state(agent, "DOWN")
 
