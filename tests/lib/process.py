@@ -8,7 +8,7 @@ import subprocess
 from waiting import PATIENCE_S, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("YIJIAN_BUILD", ROOT / "build"))
+BUILD = pathlib.Path(os.environ.get("YIJIAN_BUILD", ROOT / "build")).resolve()
 
 
 class Process:

@@ -34,11 +34,16 @@ static void put_usage(struct buf *out, const struct text_answer *text)
 
 	buf_fmt(out,
 		"\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,"
-		"\"total_tokens\":%lld,\"prompt_tokens_details\":{\"cached_tokens\":0,"
-		"\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0,"
-		"\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
-		"\"rejected_prediction_tokens\":0}}",
+		"\"total_tokens\":%lld",
 		prompt, done, prompt + done);
+	// An answer of so many bytes may have to be a small one.
+	if (text->call->fault.bytes < 0)
+		buf_text(out, ",\"prompt_tokens_details\":{\"cached_tokens\":0,"
+			      "\"audio_tokens\":0},\"completion_tokens_details\":{"
+			      "\"reasoning_tokens\":0,\"audio_tokens\":0,"
+			      "\"accepted_prediction_tokens\":0,"
+			      "\"rejected_prediction_tokens\":0}");
+	buf_byte(out, '}');
 }
 
 static void put_start(struct buf *out, const struct text_answer *text, const char *object)

@@ -97,9 +97,10 @@ def test_stream_without_usage(vendord):
 
 
 def test_shape_directives_in_the_user_field(vendord):
-    body = {**CHAT, "user": "vendord:bytes=5000"}
-    answer = vendord.request("POST", "/v1/chat/completions", body)
-    assert int(answer.headers["content-length"]) == 5000
+    for shape, size in (("bytes=5000", 5000), ("tokens:2;bytes:500", 500)):
+        answer = vendord.request("POST", "/v1/chat/completions",
+                                 {**CHAT, "user": f"vendord:{shape}"})
+        assert int(answer.headers["content-length"]) == size
     with vendord.stream("/v1/chat/completions",
                         {**CHAT, "stream": True, "user": "vendord:tokens=40"}) as stream:
         assert len(list(stream.events())) == 1 + 40 + 1 + 1
