@@ -382,18 +382,13 @@ static enum err_code run_drain(struct store_tx *tx, struct store_job *job)
 	struct change *c = change_of(job);
 	const struct instance_obj *in = NULL, *old = snapshot_instance(store_tx_snapshot(tx),
 		slice_of(c->doc.service), slice_of(c->doc.id));
-	char name[REF_MAX];
 	if (old == NULL)
 		return not_found(&job->err);
 	if (old->doc.draining == (c->drain != 0))
 		return ERR_OK;
 	struct instance doc = old->doc;
 	doc.draining = c->drain != 0;
-	enum err_code code = store_instance_put(tx, &doc, FIELD_NONE, &c->created, &in, &job->err);
-	snprintf(name, sizeof(name), "%s/%s", c->doc.service, c->doc.id);
-	if (code == ERR_OK)
-		code = store_audit(tx, c->drain ? "drain" : "undrain", name, "ok", &job->err);
-	return code;
+	return store_instance_put(tx, &doc, FIELD_NONE, &c->created, &in, &job->err);
 }
 
 static void done_drain(struct store_job *job, enum err_code code)
