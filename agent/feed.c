@@ -2,12 +2,14 @@
 #include "agent/feed.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "agent/events.h"
 #include "agent/history.h"
 #include "agent/registry.h"
 #include "shared/clock.h"
 #include "shared/jw.h"
+#include "shared/mem.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
@@ -95,7 +97,7 @@ static void reply_page(struct req *r, struct page *p)
 
 // --- as a stream ---
 
-struct feed {
+struct feed { // on the heap, see feed_end
 	struct req *r;
 	struct events *events;
 	uint64_t cursor;
@@ -109,23 +111,25 @@ struct feed {
 
 static void feed_pump(void *arg);
 
-static void feed_stop(struct feed *f)
-{
-	if (f->ended)
-		return;
-	f->ended = true;
-	events_unwait(f->events, &f->waiter);
-	loop_timer_clear(f->r->loop, &f->timer);
-}
-
+// A wake-up may be in the loop's inbox already: the feed outlives its request until that is behind
+// it, which what is posted last tells.
 static void feed_end(struct req *r)
 {
-	feed_stop(r->user);
+	struct feed *f = r->user;
+	if (f == NULL)
+		return;
+	r->user = NULL;
+	f->ended = true;
+	events_unwait(f->events, &f->waiter);
+	loop_timer_clear(r->loop, &f->timer);
+	loop_post(r->loop, free, f);
 }
 
 static void feed_drained(struct req *r)
 {
 	struct feed *f = r->user;
+	if (f == NULL)
+		return;
 	f->full = false;
 	events_unwait(f->events, &f->waiter);
 	feed_pump(f);
@@ -162,7 +166,7 @@ static void feed_tick(void *arg)
 	struct feed *f = arg;
 	struct req *r = f->r;
 	if (atomic_load(&r->agent->draining)) {
-		feed_stop(f);
+		feed_end(r);
 		req_stream_end(r);
 		return;
 	}
@@ -177,7 +181,7 @@ static void feed_tick(void *arg)
 
 static void feed_begin(struct req *r, uint64_t since, uint32_t kinds)
 {
-	struct feed *f = arena_zalloc(&r->arena, 1, sizeof(*f));
+	struct feed *f = mem_zalloc(1, sizeof(*f));
 	struct str out = STR_INIT;
 	*f = (struct feed){.r = r, .events = r->agent->events, .cursor = since, .kinds = kinds};
 	f->waiter = (struct events_waiter){.loop = r->loop, .fn = feed_pump, .arg = f};
