@@ -22,6 +22,8 @@ static const struct fault_row fault_rows[] = {
 	{"status", NUMBER, AT(status), 500, false,
 		"answer this status in the vendor's error shape"},
 	{"code", TEXT, AT(code), 0, true, "the error code of status"},
+	{"error_shape", TEXT, AT(error_shape), 0, true,
+		"errors as string, flat, detail, detail_list, html or empty"},
 	{"retry_after", TEXT, AT(retry_after), 0, true, "a raw Retry-After header"},
 	{"header", TEXT, AT(header), 0, true, "one raw header line, \"Name: value\""},
 	{"content_type", TEXT, AT(content_type), 0, true, "another Content-Type"},

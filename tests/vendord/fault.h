@@ -19,6 +19,7 @@ struct fault {
 	int64_t http09, no_length, refuse_ms, pace_ms, tokens, bytes, crlf;
 	int64_t task_polls, task_fail, task_partial;
 	char retry_after[FAULT_ARG_MAX], redirect[FAULT_ARG_MAX];
+	char error_shape[FAULT_ARG_MAX];
 	char code[FAULT_ARG_MAX], content_type[FAULT_ARG_MAX], header[FAULT_ARG_MAX];
 };
 

@@ -54,6 +54,29 @@ struct span call_model(const struct call *call, const char *otherwise)
 	return model.len ? model : span_of(otherwise);
 }
 
+// The shapes that self-hosted servers and the boxes in front of them answer with.
+static void odd_error(struct call *call, int status, const char *message)
+{
+	struct buf *out = &call->answer->body;
+	const char *shape = call->fault.error_shape;
+
+	if (strcmp(shape, "string") == 0)
+		buf_fmt(out, "{\"error\":\"%s\"}", message);
+	else if (strcmp(shape, "flat") == 0)
+		buf_fmt(out, "{\"object\":\"error\",\"message\":\"%s\",\"code\":%d}", message,
+			status);
+	else if (strcmp(shape, "detail") == 0)
+		buf_fmt(out, "{\"detail\":\"%s\"}", message);
+	else if (strcmp(shape, "detail_list") == 0)
+		buf_fmt(out,
+			"{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"%s\",\"type\":\"error\"}]}",
+			message);
+	if (strcmp(shape, "html") != 0)
+		return;
+	call->answer->content_type = "text/html";
+	buf_fmt(out, "<html><h1>%d</h1>%s</html>\n", status, message);
+}
+
 void vendor_error(struct call *call, int status, const char *code, const char *message)
 {
 	struct answer *answer = call->answer;
@@ -62,7 +85,10 @@ void vendor_error(struct call *call, int status, const char *code, const char *m
 	answer->stream = answer->done_mark = false;
 	answer->content_type = "application/json";
 	answer->status = status;
-	call->vendor->error(call, status, code, message);
+	if (call->fault.error_shape[0])
+		odd_error(call, status, message);
+	else
+		call->vendor->error(call, status, code, message);
 }
 
 static void choose_vendor(struct call *call)

@@ -45,6 +45,16 @@ def test_code_and_raw_header(vendord):
     assert answer.code == "slow_down" and answer.header("x-should-retry") == "false"
 
 
+@pytest.mark.parametrize("shape, start", [
+    ("string", b'{"error":"'), ("flat", b'{"object":"error"'), ("detail", b'{"detail":"'),
+    ("detail_list", b'{"detail":[{"loc"'), ("html", b"<html>"), ("empty", b"")])
+def test_odd_error_shapes(vendord, shape, start):
+    with ask(vendord, f"status:500;error_shape:{shape}") as connection:
+        answer = connection.answer()
+    assert answer.status == 500 and answer.body.startswith(start)
+    assert bool(answer.body) == (shape != "empty")
+
+
 def test_hang_and_headers_then_hang(vendord):
     with ask(vendord, "hang") as silent, ask(vendord, "headers_then_hang") as half:
         half.socket.settimeout(30)
