@@ -26,6 +26,7 @@ PYTHON = "/usr/bin/python3"
 JOBS = os.cpu_count() or 2
 UNIT_TIMEOUT_S = 120
 SUITE_TIMEOUT_S = 1800
+LINE_MAX = 160  # a parametrized test may carry a whole document in its name
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:strict_string_checks=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
@@ -44,7 +45,7 @@ class Result:
 
     def fail(self, what):
         self.failed += 1
-        self.failures.append(what)
+        self.failures.append(what if len(what) <= LINE_MAX else what[:LINE_MAX] + "…")
 
 
 class Build:
