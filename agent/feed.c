@@ -128,7 +128,7 @@ static void feed_end(struct req *r)
 static void feed_drained(struct req *r)
 {
 	struct feed *f = r->user;
-	if (f == NULL)
+	if (f == NULL || !f->full)
 		return;
 	f->full = false;
 	events_unwait(f->events, &f->waiter);
