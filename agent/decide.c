@@ -190,8 +190,11 @@ static enum skip judge_limits(const struct candidate *c, int64_t now_us, struct 
 		return SKIP_CONCURRENCY_FULL;
 	if (c->key == NULL || c->key->doc.limits.rpm <= 0)
 		return SKIP_NONE;
+	int64_t tat = LOAD(&c->live->tat_us);
+	if (tat <= now_us)
+		return SKIP_NONE; // nothing is owed: no need to divide
 	struct quota q = quota_per_minute(c->key->doc.limits.rpm, 0);
-	int64_t until = quota_until_us(q, LOAD(&c->live->tat_us), now_us);
+	int64_t until = quota_until_us(q, tat, now_us);
 	if (until == 0)
 		return SKIP_NONE;
 	view->until_us = until;
@@ -263,6 +266,11 @@ static size_t weightless_last(struct equals *e)
 {
 	int last[DECIDE_MAX];
 	size_t n = 0, n_last = 0;
+	while (n < e->n && e->weight[e->v[n]] > 0)
+		n++;
+	if (LIKELY(n == e->n))
+		return n;
+	n = 0;
 	for (size_t i = 0; i < e->n; i++) {
 		if (e->weight[e->v[i]] > 0)
 			e->v[n++] = e->v[i];
@@ -280,7 +288,8 @@ static size_t weightless_last(struct equals *e)
 static void to_front(int *v, size_t from)
 {
 	int x = v[from];
-	memmove(v + 1, v, from * sizeof(v[0]));
+	for (; from > 0; from--)
+		v[from] = v[from - 1];
 	v[0] = x;
 }
 
@@ -294,22 +303,27 @@ static void rank_priority(struct equals *e, size_t n)
 	}
 }
 
+#define DRAWN_PLACES 4 // further ones stand in the route's order: so many attempts are rare
+
 // Draws without putting back. What is left of a draw after a choice is again even in [0,1), so one
-// draw orders them all and a record can be replayed from it.
+// draw gives all places and a record can be replayed from it.
 static void rank_weighted(struct equals *e, size_t n)
 {
 	double draw = e->draw, total = 0;
 	for (size_t i = 0; i < n; i++)
 		total += e->weight[e->v[i]];
+	double each = 1 / total;
 	for (size_t i = 0; i < n; i++)
-		e->d->v[e->v[i]].share = e->weight[e->v[i]] / total;
-	for (size_t i = 0; i + 1 < n; i++) {
-		double point = draw * total, sum = 0;
+		e->d->v[e->v[i]].share = e->weight[e->v[i]] * each;
+	for (size_t i = 0; i < DRAWN_PLACES && i + 1 < n; i++) {
+		double point = draw * total;
 		size_t at = i;
-		while (at + 1 < n && sum + e->weight[e->v[at]] <= point)
-			sum += e->weight[e->v[at++]];
 		double w = e->weight[e->v[at]];
-		draw = fmin(fmax((point - sum) / w, 0), 0x1.fffffffffffffp-1);
+		while (at + 1 < n && w <= point) {
+			point -= w;
+			w = e->weight[e->v[++at]];
+		}
+		draw = MIN_OF(point / w, 0x1.fffffffffffffp-1);
 		total -= w;
 		to_front(e->v + i, at - i);
 	}
@@ -388,7 +402,12 @@ static void take(struct equals *e)
 
 static void choose(const struct route *route, int64_t now_us, double draw, struct decision *d)
 {
-	struct equals e = {.route = route, .d = d, .now_us = now_us, .draw = draw};
+	struct equals e; // its arrays are filled as far as they are read
+	e.route = route;
+	e.d = d;
+	e.now_us = now_us;
+	e.draw = draw;
+	e.n = 0;
 	for (size_t i = 0; i < d->n; i++) {
 		const struct candidate *c = &route->v[i];
 		if (d->v[i].skip != SKIP_NONE)
