@@ -64,8 +64,8 @@ static bool cool(struct live *l, int64_t now_us, int64_t cooldown_us, int status
 	int64_t until = atomic_load(&l->cooldown_until_us);
 	bool was_cooling = until > now_us;
 	while (until < now_us + cooldown_us) {
-		if (atomic_compare_exchange_weak(
-			    &l->cooldown_until_us, &until, now_us + cooldown_us))
+		if (atomic_compare_exchange_weak(&l->cooldown_until_us, &until,
+			now_us + cooldown_us))
 			break;
 	}
 	atomic_store(&l->cooldown_status, status);

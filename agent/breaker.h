@@ -14,9 +14,9 @@ struct breaker_policy {
 // What an attempt's end says about the candidate.
 enum outcome {
 	OUT_OK,
-	OUT_FAILED,	  // 5xx, connect, timeout, garbage: counts for the breaker
+	OUT_FAILED, // 5xx, connect, timeout, garbage: counts for the breaker
 	OUT_RATE_LIMITED, // 429: cools, no breaker
-	OUT_AUTH,	  // 401/403
+	OUT_AUTH, // 401/403
 	OUT_BILLING,
 	OUT_MODEL_GONE,
 	OUT_CLIENT, // the request's own fault or the caller left: says nothing

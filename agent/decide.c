@@ -104,10 +104,11 @@ static enum skip fault_skip(const struct live *l, struct live_view *view)
 	return skips[fault];
 }
 
-static enum skip judge_fault(const struct candidate *c, int64_t now_wall_ms, struct live_view *view)
+static enum skip judge_fault(const struct candidate *c, int64_t now_wall_ms,
+	struct live_view *view)
 {
-	if (c->key != NULL && c->key->doc.expires_at != FIELD_NONE &&
-		c->key->doc.expires_at <= now_wall_ms) {
+	if (c->key != NULL && c->key->doc.expires_at != FIELD_NONE
+		&& c->key->doc.expires_at <= now_wall_ms) {
 		view->since_wall_ms = c->key->doc.expires_at;
 		return SKIP_KEY_INVALID;
 	}
@@ -229,8 +230,8 @@ static enum skip judge(const struct candidate *c, const struct decide_request *r
 		skip = SKIP_ALREADY_ATTEMPTED;
 	if (skip == SKIP_NONE)
 		skip = judge_limits(c, now_us, &v->view);
-	if (skip == SKIP_NONE && req->deadline_us != FIELD_NONE &&
-		req->deadline_us - now_us < DECIDE_MIN_LEFT_US)
+	if (skip == SKIP_NONE && req->deadline_us != FIELD_NONE
+		&& req->deadline_us - now_us < DECIDE_MIN_LEFT_US)
 		skip = SKIP_DEADLINE_TOO_SHORT;
 	return skip;
 }
@@ -242,7 +243,7 @@ struct equals {
 	struct decision *d;
 	int64_t now_us;
 	double draw;
-	int v[DECIDE_MAX];	// in the order they would be tried, once ranked
+	int v[DECIDE_MAX]; // in the order they would be tried, once ranked
 	int weight[DECIDE_MAX]; // by place in the route
 	size_t n;
 };
@@ -391,8 +392,8 @@ static void take(struct equals *e)
 	size_t i = 0;
 	if (d->chosen < 0) {
 		d->chosen = e->v[i++];
-		d->reason =
-			e->n == 1 ? "priority" : strategies[e->route->feature->doc.strategy].reason;
+		d->reason = e->n == 1 ? "priority"
+				      : strategies[e->route->feature->doc.strategy].reason;
 	}
 	while (i < e->n && d->fallback_n < DECIDE_FALLBACK_MAX)
 		d->fallback[d->fallback_n++] = e->v[i++];

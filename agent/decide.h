@@ -13,30 +13,12 @@
 
 enum skip {
 	SKIP_NONE,
-	SKIP_DISABLED,
-	SKIP_DRAINED,
-	SKIP_NO_KEY,
-	SKIP_KEY_INVALID,
-	SKIP_KEY_NO_QUOTA,
-	SKIP_COOLDOWN,
-	SKIP_BREAKER_OPEN,
-	SKIP_HALF_OPEN_BUSY,
-	SKIP_HEARTBEAT_EXPIRED,
-	SKIP_UNHEALTHY,
-	SKIP_RATE_LIMITED_RPM,
-	SKIP_RATE_LIMITED_TPM,
-	SKIP_CONCURRENCY_FULL,
-	SKIP_BUDGET_EXHAUSTED,
-	SKIP_CAPABILITY_MISSING,
-	SKIP_SIZE_UNSUPPORTED,
-	SKIP_MODEL_UNKNOWN,
-	SKIP_MODEL_GONE,
-	SKIP_REGION_DENIED,
-	SKIP_POLICY_DENIED,
-	SKIP_GRAY_EXCLUDED,
-	SKIP_FEATURE_OFF,
-	SKIP_ALREADY_ATTEMPTED,
-	SKIP_DEADLINE_TOO_SHORT,
+	SKIP_DISABLED, SKIP_DRAINED, SKIP_NO_KEY, SKIP_KEY_INVALID, SKIP_KEY_NO_QUOTA,
+	SKIP_COOLDOWN, SKIP_BREAKER_OPEN, SKIP_HALF_OPEN_BUSY, SKIP_HEARTBEAT_EXPIRED,
+	SKIP_UNHEALTHY, SKIP_RATE_LIMITED_RPM, SKIP_RATE_LIMITED_TPM, SKIP_CONCURRENCY_FULL,
+	SKIP_BUDGET_EXHAUSTED, SKIP_CAPABILITY_MISSING, SKIP_SIZE_UNSUPPORTED, SKIP_MODEL_UNKNOWN,
+	SKIP_MODEL_GONE, SKIP_REGION_DENIED, SKIP_POLICY_DENIED, SKIP_GRAY_EXCLUDED,
+	SKIP_FEATURE_OFF, SKIP_ALREADY_ATTEMPTED, SKIP_DEADLINE_TOO_SHORT,
 	SKIP_COUNT
 };
 
@@ -46,23 +28,23 @@ struct decide_request {
 	int64_t width, height, n; // FIELD_NONE when not said
 	bool stream;
 	int64_t deadline_us; // monotonic; FIELD_NONE none
-	const char *client;  // borrowed
-	const char *model;   // model text the caller sent, for instances that list theirs; NULL any
+	const char *client; // borrowed
+	const char *model; // model text the caller sent, for instances that list theirs; NULL any
 	// candidates tried before in this request, by index into the route (decide_tried)
 	uint64_t attempted[DECIDE_MAX / 64];
 };
 
-struct live_view {		// what one candidate's state was when judged: recorded evidence
+struct live_view { // what one candidate's state was when judged: recorded evidence
 	double ok_rate, p95_ms; // NAN unknown; ok_rate is filled by decide_evidence
-	int inflight, limit;	// limit 0: none
+	int inflight, limit; // limit 0: none
 	int64_t until_us, since_wall_ms; // of a cooldown, breaker or fault
-	int status;			 // that caused it
+	int status; // that caused it
 };
 
 struct verdict {
 	enum skip skip; // the first reason; SKIP_NONE: eligible
-	bool trial;	// eligible as the one half-open trial
-	double share;	// among its equals, 0..1
+	bool trial; // eligible as the one half-open trial
+	double share; // among its equals, 0..1
 	struct live_view view;
 };
 
@@ -70,11 +52,10 @@ struct decision {
 	size_t n; // candidates judged
 	bool truncated;
 	enum skip feature_skip; // SKIP_FEATURE_OFF
-	int chosen;		// index, -1 nothing fits
-	const char
-		*reason; // "priority", "weighted_draw", "round_robin", "least_inflight", "only_one"
+	int chosen; // index, -1 nothing fits
+	const char *reason; // "priority", "weighted_draw", "round_robin", "least_inflight", "only_one"
 	double draw;
-	int64_t at_us;			   // monotonic time it was made
+	int64_t at_us; // monotonic time it was made
 	int fallback[DECIDE_FALLBACK_MAX]; // further candidates in the order they would be tried
 	size_t fallback_n;
 	struct verdict v[DECIDE_MAX];

@@ -15,7 +15,7 @@ struct packed {
 	float share, p95_ms, ok_rate; // NAN unknown
 	uint8_t kind, tier, skip;
 	int64_t since_wall_ms, until_wall_ms; // 0 none
-	int64_t ttl_s;			      // 0 none
+	int64_t ttl_s; // 0 none
 };
 
 struct attempt {
@@ -230,8 +230,8 @@ static void write_policy(struct jw *w, const struct decision_record *r)
 	jw_obj_end(w);
 }
 
-static void skip_detail(
-	const struct decision_record *r, const struct packed *p, char *buf, size_t size)
+static void skip_detail(const struct decision_record *r, const struct packed *p, char *buf,
+	size_t size)
 {
 	int64_t left_s = (p->until_wall_ms - r->wall_ms + 999) / 1000;
 	buf[0] = '\0';
@@ -398,8 +398,8 @@ static void ring_shift(struct ring *g)
 
 static void ring_push(struct ring *g, struct decision_record *r, int64_t wall_ms)
 {
-	while (g->n > 0 && (g->n == g->cap || g->bytes + r->size > g->bytes_max ||
-				   (*ring_at(g, 0))->wall_ms < wall_ms - DECISIONS_KEEP_MS))
+	while (g->n > 0 && (g->n == g->cap || g->bytes + r->size > g->bytes_max
+				   || (*ring_at(g, 0))->wall_ms < wall_ms - DECISIONS_KEEP_MS))
 		ring_shift(g);
 	*ring_at(g, g->n++) = r;
 	g->bytes += r->size;
@@ -485,9 +485,7 @@ void decisions_attempt(struct decisions *d, const char *id, const char *target, 
 	if (n < DECISION_ATTEMPTS_MAX) {
 		struct decision_record *r = *at;
 		r->attempts[n] = (struct attempt){.target = place_of(r, target),
-			.status = (int16_t)status,
-			.code = (int32_t)code,
-			.ms = ms};
+			.status = (int16_t)status, .code = (int32_t)code, .ms = ms};
 		atomic_store_explicit(&r->attempts_n, n + 1, memory_order_release);
 	}
 	pthread_mutex_unlock(&d->lock);
@@ -508,8 +506,8 @@ struct decision_record *decisions_find(struct decisions *d, struct slice id, int
 	return ret;
 }
 
-static bool wanted(
-	const struct decision_record *r, struct slice feature, int64_t before_ms, int64_t wall_ms)
+static bool wanted(const struct decision_record *r, struct slice feature, int64_t before_ms,
+	int64_t wall_ms)
 {
 	if (r->wall_ms >= before_ms || r->wall_ms < wall_ms - DECISIONS_KEEP_MS)
 		return false;
@@ -517,8 +515,8 @@ static bool wanted(
 }
 
 // Next record of the ring, going back in time from *i; NULL at its end.
-static struct decision_record *step_back(
-	const struct ring *g, size_t *i, struct slice feature, int64_t before_ms, int64_t wall_ms)
+static struct decision_record *step_back(const struct ring *g, size_t *i, struct slice feature,
+	int64_t before_ms, int64_t wall_ms)
 {
 	while (*i > 0) {
 		struct decision_record *r = *ring_at(g, *i - 1);
@@ -529,8 +527,9 @@ static struct decision_record *step_back(
 	return NULL;
 }
 
-size_t decisions_list(struct decisions *d, struct slice feature, bool kept_only, int64_t before_ms,
-	int64_t wall_ms, struct decision_record **ret, size_t max, size_t *ret_total)
+size_t decisions_list(struct decisions *d, struct slice feature, bool kept_only,
+	int64_t before_ms, int64_t wall_ms, struct decision_record **ret, size_t max,
+	size_t *ret_total)
 {
 	size_t n = 0;
 	pthread_mutex_lock(&d->lock);
@@ -538,7 +537,8 @@ size_t decisions_list(struct decisions *d, struct slice feature, bool kept_only,
 	*ret_total = a + b;
 	while (n < max) {
 		struct decision_record *x = step_back(&d->kept, &a, feature, before_ms, wall_ms);
-		struct decision_record *y = step_back(&d->sampled, &b, feature, before_ms, wall_ms);
+		struct decision_record *y = step_back(&d->sampled, &b, feature, before_ms,
+			wall_ms);
 		if (x == NULL && y == NULL)
 			break;
 		bool from_kept = y == NULL || (x != NULL && x->wall_ms >= y->wall_ms);

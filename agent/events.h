@@ -6,7 +6,6 @@
 
 #include "agent/loop.h"
 #include "shared/str.h"
-#include "shared/str.h"
 
 #define EVENTS_RING 8192
 #define EVENT_JSON_MAX 1536
@@ -28,6 +27,7 @@ uint64_t events_read(struct events *e, uint64_t since, uint32_t kinds_mask, size
 // As JSON array items for GET without a stream.
 uint64_t events_read_json(struct events *e, uint64_t since, uint32_t kinds_mask, size_t max,
 	struct str *out, uint64_t *ret_lost);
+#define EVENTS_ALL 0xffffffffu
 // Wakes fn(arg) on its loop once when something newer than `since` is there.
 struct events_waiter {
 	struct loop *loop;
@@ -37,6 +37,7 @@ struct events_waiter {
 	bool waiting;
 };
 void events_wait(struct events *e, uint64_t since, struct events_waiter *w);
+// After it a call posted before may still come: free the waiter through loop_post.
 void events_unwait(struct events *e, struct events_waiter *w);
 
 #endif

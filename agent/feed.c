@@ -51,8 +51,8 @@ struct page {
 	uint64_t next, lost;
 };
 
-static void page_read(
-	struct events *e, uint64_t since, uint32_t kinds, size_t max, struct page *ret)
+static void page_read(struct events *e, uint64_t since, uint32_t kinds, size_t max,
+	struct page *ret)
 {
 	str_clear(&ret->items);
 	ret->lost = 0;
@@ -212,9 +212,9 @@ void h_events(struct req *r)
 	struct err err = {0};
 	int64_t since = 0, limit = 0;
 	uint32_t kinds = 0;
-	if (req_query_int(r, "since", &since, &err) != ERR_OK ||
-		req_query_int(r, "limit", &limit, &err) != ERR_OK ||
-		read_kinds(req_query(r, "kinds"), &kinds, &err) != ERR_OK) {
+	if (req_query_int(r, "since", &since, &err) != ERR_OK
+		|| req_query_int(r, "limit", &limit, &err) != ERR_OK
+		|| read_kinds(req_query(r, "kinds"), &kinds, &err) != ERR_OK) {
 		req_fail(r, &err);
 		return;
 	}
@@ -245,8 +245,8 @@ static enum err_code read_window(struct req *r, struct span *ret, struct err *er
 {
 	const char *text = req_query(r, "window");
 	int64_t ms = 3600 * 1000;
-	if (text != NULL &&
-		(!num_duration_ms(slice_of(text), &ms) || ms < 1000 || ms > WINDOW_MAX_MS))
+	if (text != NULL && (!num_duration_ms(slice_of(text), &ms) || ms < 1000
+			|| ms > WINDOW_MAX_MS))
 		return err_field(err, ERR_FIELD_RANGE, "window", _("must be from 1s to 24h"));
 	int64_t step_ms = HISTORY_FINE_S * 1000;
 	ret->coarse = ms > HISTORY_FINE_N * step_ms;
@@ -280,7 +280,7 @@ static void write_series(struct jw *w, struct history *h, const char *feature, e
 void h_series(struct req *r)
 {
 	struct err err = {0};
-	struct span span;
+	struct span span = {0};
 	const char *features[HISTORY_FEATURES_MAX + 1] = {NULL}; // the first is the total
 	if (read_window(r, &span, &err) != ERR_OK) {
 		req_fail(r, &err);

@@ -47,7 +47,7 @@ struct history {
 	struct cell *v[HISTORY_FEATURES_MAX + 2]; // total, others, features
 	size_t n;
 	int64_t fine_end_us, coarse_end_us; // end of the newest closed step
-	uint64_t fine_n, coarse_n;	    // steps closed so far
+	uint64_t fine_n, coarse_n; // steps closed so far
 };
 
 #define CELL_TOTAL 0
@@ -234,8 +234,8 @@ static void read_cell(struct history *h, size_t k, struct counts *ret)
 		read_counts(h->v[k], ret);
 }
 
-static void step_close(
-	struct point *p, struct counts *before, const struct counts *now, uint16_t *recent)
+static void step_close(struct point *p, struct counts *before, const struct counts *now,
+	uint16_t *recent)
 {
 	uint64_t classes[CLASSES];
 	for (int i = 0; i < CNT_COUNT; i++)
@@ -313,8 +313,8 @@ static void add_recent(const struct cell *c, uint64_t step, uint64_t classes[CLA
 		classes[i] += c->recent[step % HIST_KEPT][i];
 }
 
-static void sum_cell(
-	struct history *h, struct cell *c, int64_t now_us, int seconds, struct history_sum *ret)
+static void sum_cell(struct history *h, struct cell *c, int64_t now_us, int seconds,
+	struct history_sum *ret)
 {
 	struct counts now;
 	uint64_t classes[CLASSES];
@@ -340,14 +340,15 @@ static void sum_cell(
 		.errors = v[CNT_ERRORS],
 		.fallbacks = v[CNT_FALLBACKS],
 		.tokens = v[CNT_TOKENS],
-		.seconds =
-			(double)(now_us - h->fine_end_us) / 1e6 + (double)(steps * HISTORY_FINE_S),
+		.seconds = (double)(now_us - h->fine_end_us) / 1e6
+			+ (double)(steps * HISTORY_FINE_S),
 		.p50_ms = quantile_ms(classes, 0.50),
 		.p95_ms = quantile_ms(classes, 0.95),
 	};
 }
 
-struct history_sum history_sum(struct history *h, struct slice feature, int64_t now_us, int seconds)
+struct history_sum history_sum(struct history *h, struct slice feature, int64_t now_us,
+	int seconds)
 {
 	struct history_sum ret = {.p50_ms = NAN, .p95_ms = NAN};
 	struct cell *c = cell_for_read(h, feature);
@@ -365,9 +366,8 @@ static float figure_of(const struct point *p, enum figure fig, double step_s)
 	case FIG_RATE:
 		return (float)(p->v[CNT_REQUESTS] / step_s);
 	case FIG_ERRORS:
-		return p->v[CNT_REQUESTS] == 0
-			       ? NAN
-			       : (float)p->v[CNT_ERRORS] / (float)p->v[CNT_REQUESTS];
+		return p->v[CNT_REQUESTS] == 0 ? NAN
+			: (float)p->v[CNT_ERRORS] / (float)p->v[CNT_REQUESTS];
 	case FIG_TOKENS:
 		return (float)(p->v[CNT_TOKENS] / step_s);
 	case FIG_P50:

@@ -37,7 +37,7 @@ void history_sample(struct history *h, int64_t now_us);
 
 // One model request that has ended. Thread-safe, atomics only.
 struct history_request {
-	bool error;	// 5xx, 429 or a broken stream
+	bool error; // 5xx, 429 or a broken stream
 	bool fell_back; // took more than one attempt
 	int64_t latency_us;
 	int64_t tokens; // in and out; 0 unknown
@@ -46,12 +46,12 @@ void history_count(struct history *h, struct slice feature, const struct history
 
 struct history_sum {
 	uint64_t requests, errors, fallbacks, tokens;
-	double seconds;	       // really covered
+	double seconds; // really covered
 	double p50_ms, p95_ms; // NAN unknown
 };
 // The last `seconds` (≤ HISTORY_WINDOW_MAX_S) up to now; an empty name is the total.
-struct history_sum history_sum(
-	struct history *h, struct slice feature, int64_t now_us, int seconds);
+struct history_sum history_sum(struct history *h, struct slice feature, int64_t now_us,
+	int seconds);
 // Closed steps of one figure, oldest first, at most max; returns how many. *ret_age_us is the time
 // since the end of the newest. NAN where a step has no figure.
 size_t history_points(struct history *h, struct slice feature, enum figure fig, bool coarse,

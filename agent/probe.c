@@ -11,7 +11,7 @@
 #include "shared/vec.h"
 
 #define SYNC_US 1000000 // how often the snapshot is compared with what is probed
-#define SETTLING_S 2	// longest wait while a verdict is still open
+#define SETTLING_S 2 // longest wait while a verdict is still open
 #define BODY_MAX (1024 * 1024)
 #define MS_US INT64_C(1000)
 #define S_US INT64_C(1000000)
@@ -193,8 +193,8 @@ static void count_result(const struct instance_obj *in, const struct probe_resul
 	if (res->ok) {
 		atomic_store(&l->fall, 0);
 		int32_t rise = atomic_fetch_add(&l->rise, 1) + 1;
-		if (atomic_load(&l->health) == HEALTH_UNKNOWN ||
-			rise >= or_default(c->rise, PROBE_RISE))
+		if (atomic_load(&l->health) == HEALTH_UNKNOWN
+			|| rise >= or_default(c->rise, PROBE_RISE))
 			health_set(l, HEALTH_PASSING);
 		return;
 	}
@@ -252,10 +252,11 @@ static void check_beat(struct probe *b, const struct instance_obj *in)
 
 // --- one exchange ---
 
-static void result_fill(
-	const struct probe *b, enum up_end end, const struct err *err, struct probe_result *ret)
+static void result_fill(const struct probe *b, enum up_end end, const struct err *err,
+	struct probe_result *ret)
 {
-	*ret = (struct probe_result){.status = b->status, .us = clock_mono_us() - b->start_us};
+	*ret = (struct probe_result){.status = b->status,
+		.us = clock_mono_us() - b->start_us};
 	bool answered = end == UP_OK || (end == UP_TOO_LARGE && b->status != 0);
 	ret->ok = answered && b->status >= 200 && b->status <= 299;
 	if (ret->ok)
@@ -267,8 +268,7 @@ static void result_fill(
 	}
 	bool late = end >= UP_TIMEOUT_CONNECT && end <= UP_TIMEOUT_TOTAL;
 	ret->code = end == UP_FORBIDDEN ? ERR_UPSTREAM_URL_FORBIDDEN
-		    : late		? ERR_UPSTREAM_TIMEOUT
-					: ERR_UPSTREAM_BAD_RESPONSE;
+		: late ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_BAD_RESPONSE;
 	snprintf(ret->detail, sizeof(ret->detail), "%.119s",
 		err != NULL && err->message[0] != '\0' ? err->message : up_end_name(end));
 }

@@ -39,7 +39,7 @@ void probe_beat(struct live *l, int64_t now_us);
 
 struct probe_result {
 	bool ok;
-	int status;	    // 0: no answer
+	int status; // 0: no answer
 	enum err_code code; // ERR_OK, or why not
 	int64_t us;
 	char detail[120];

@@ -8,7 +8,7 @@
 #include "shared/base.h"
 
 struct quota {
-	int64_t step_us;  // time one unit costs; 0: no limit
+	int64_t step_us; // time one unit costs; 0: no limit
 	int64_t slack_us; // how far arrivals may run ahead: (burst - 1) * step
 };
 

@@ -11,6 +11,7 @@
 struct decisions; // agent/router: ring of decision records
 struct probes; // agent/probe: health checks of instances
 struct history; // agent/status: ring of 1 h of the agent's own figures
+struct peer_roles; // agent/peer: uid → role
 
 struct agent { // built by agent/main, borrowed by everybody
 	const struct settings *settings;
@@ -22,6 +23,7 @@ struct agent { // built by agent/main, borrowed by everybody
 	struct decisions *decisions;
 	struct probes *probes;
 	struct history *history;
+	struct peer_roles *roles;
 	struct loop *control; // ports 8001-8004, probes, timers
 	int64_t started_wall_ms, started_us;
 	int ports[SVC_COUNT]; // bound, for pages and platform services

@@ -106,8 +106,8 @@ static void write_seen(struct jw *w, const struct instance_obj *in)
 	jw_str(w, "health", health_names[atomic_load(&l->health)]);
 	jw_time_or_null(w, "since", atomic_load(&l->health_since_wall_ms));
 	jw_str(w, "last_error", error == ERR_OK ? NULL : err_row((enum err_code)error)->code);
-	jw_time_or_null(
-		w, "last_heartbeat_at", beaten ? clock_wall_ms() - (now_us - beat) / 1000 : 0);
+	jw_time_or_null(w, "last_heartbeat_at",
+		beaten ? clock_wall_ms() - (now_us - beat) / 1000 : 0);
 	jw_int(w, "inflight", atomic_load(&l->inflight));
 	write_told(w, "told_inflight", atomic_load(&l->told_inflight));
 	write_told(w, "told_queue", atomic_load(&l->told_queue));
@@ -125,8 +125,8 @@ static void write_members(struct jw *w, const struct snapshot *snap, const struc
 	write_joins(w, snap, &in->doc);
 }
 
-void services_write_instance(
-	struct jw *w, const struct snapshot *snap, const struct instance_obj *in)
+void services_write_instance(struct jw *w, const struct snapshot *snap,
+	const struct instance_obj *in)
 {
 	jw_obj(w, NULL);
 	write_members(w, snap, in);
@@ -137,15 +137,14 @@ void services_write_instance(
 
 static const char *platform_state(const struct snapshot *snap, enum service_id id)
 {
-	bool stores =
-		id == SVC_CONFIG_CENTER || id == SVC_KEY_MANAGER || id == SVC_SERVICE_REGISTRY;
+	bool stores = id == SVC_CONFIG_CENTER || id == SVC_KEY_MANAGER || id == SVC_SERVICE_REGISTRY;
 	if (stores && snap->store_state != STORE_OK)
 		return "WARN";
 	return id == SVC_KEY_MANAGER && snap->sealed ? "WARN" : "OK";
 }
 
-void services_write_platform(
-	struct jw *w, const struct agent *a, const struct snapshot *snap, enum service_id id)
+void services_write_platform(struct jw *w, const struct agent *a, const struct snapshot *snap,
+	enum service_id id)
 {
 	const struct service_row *row = service_row(id);
 	char url[64];
@@ -210,8 +209,8 @@ static const char *tally_state(const struct tally *t)
 }
 
 // v[0..n) are the instances of one service.
-static void write_group(
-	struct jw *w, const struct snapshot *snap, const struct instance_obj **v, size_t n)
+static void write_group(struct jw *w, const struct snapshot *snap, const struct instance_obj **v,
+	size_t n)
 {
 	struct tally t = {0};
 	int64_t now_us = clock_mono_us();
@@ -300,8 +299,8 @@ static const struct instance_obj *instance_or_fail(struct req *r, const struct s
 	return in;
 }
 
-void services_reply(
-	struct req *r, int status, const struct snapshot *snap, const struct instance_obj *in)
+void services_reply(struct req *r, int status, const struct snapshot *snap,
+	const struct instance_obj *in)
 {
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
@@ -321,8 +320,8 @@ void h_instance_get(struct req *r)
 
 // --- heartbeat, check ---
 
-static enum err_code load_member(
-	const struct jscan_member *m, _Atomic int32_t *home, struct err *err)
+static enum err_code load_member(const struct jscan_member *m, _Atomic int32_t *home,
+	struct err *err)
 {
 	char name[32];
 	int64_t v = 0;

@@ -8,16 +8,28 @@
 #include "shared/arena.h"
 #include "shared/err.h"
 #include "shared/log.h"
+#include "shared/str.h"
 
 #define SETTINGS_ADDRS_MAX 8
+#define SETTINGS_MAX 32
+#define SETTINGS_FILE "/etc/yijian/yijiand.env"
 
 struct listen_addr {
 	const char *host; // "127.0.0.1", "::1"
 	int port; // 0: any free one
 };
 
+enum setting_origin { SET_BY_DEFAULT, SET_BY_FILE, SET_BY_ENV, SET_BY_FLAG };
+
+struct setting_value {
+	const char *text; // as given; NULL: unset
+	enum setting_origin origin;
+};
+
 struct settings {
 	struct arena arena;
+	const char *file; // read, or NULL when there was none
+	struct setting_value value[SETTINGS_MAX]; // by row, for --print-config
 	const char *state_dir, *root_key_file, *store, *shared, *trusted_peers, *socket_path;
 	enum log_level log_level;
 	struct listen_addr listen[SVC_COUNT][SETTINGS_ADDRS_MAX];
@@ -40,6 +52,7 @@ struct setting_row {
 	const char *env; // "YIJIAN_STATE_DIR"
 	const char *flag; // "--state-dir"
 	enum setting_type type;
+	uint32_t offset; // of the member in struct settings; SET_LISTEN: enum service_id
 	const char *def; // text form; NULL computed, then def_text says how
 	const char *def_text;
 	int64_t min, max;
@@ -49,11 +62,21 @@ struct setting_row {
 };
 
 const struct setting_row *settings_all(size_t *ret_n);
-// Fills *s from all sources; argv's leftovers are an error. origin of each is kept for
+const char *setting_origin_name(enum setting_origin o);
+// Fills *s from all sources (getenv, SETTINGS_FILE or the file --config or YIJIAN_CONFIG names);
+// argv's leftovers are an error. origin of each is kept for
 // --print-config. *ret_action: 0 run, or one of "check-config", "print-config", "version", "help",
 // "env-example", "man" as a static string.
 enum err_code settings_load(struct settings *s, int argc, char **argv, const char **ret_action,
 	struct err *err);
 void settings_release(struct settings *s);
+// True when some address of the service is not loopback.
+bool settings_public(const struct settings *s, enum service_id service);
+
+// Texts made from the rows (agent/settings_out.c).
+void settings_help(struct str *out);
+void settings_env_example(struct str *out);
+void settings_print(const struct settings *s, struct str *out);
+void settings_man(struct str *out);
 
 #endif

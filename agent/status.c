@@ -100,8 +100,8 @@ static void write_spark(struct jw *w, const char *key, struct req *r, enum figur
 {
 	float v[SPARK_POINTS];
 	int64_t age_us = 0;
-	size_t n = history_points(r->agent->history, (struct slice){0}, fig, false, clock_mono_us(),
-		v, SPARK_POINTS, &age_us);
+	size_t n = history_points(r->agent->history, (struct slice){0}, fig, false,
+		clock_mono_us(), v, SPARK_POINTS, &age_us);
 	size_t i = 0;
 	while (i < n && !(v[i] > 0))
 		i++;
@@ -144,12 +144,12 @@ static void write_traffic(struct jw *w, struct req *r)
 // What an operator has chosen, or has not set up yet, is no trouble.
 static bool is_trouble(enum skip s)
 {
-	return s != SKIP_NONE && s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED &&
-	       s != SKIP_CAPABILITY_MISSING && s != SKIP_CONCURRENCY_FULL;
+	return s != SKIP_NONE && s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED
+		&& s != SKIP_CAPABILITY_MISSING && s != SKIP_CONCURRENCY_FULL;
 }
 
-static const char *feature_state(
-	const struct feature_obj *f, const struct decision *d, size_t *ret_ok)
+static const char *feature_state(const struct feature_obj *f, const struct decision *d,
+	size_t *ret_ok)
 {
 	bool trouble = false;
 	*ret_ok = 0;
@@ -164,8 +164,8 @@ static const char *feature_state(
 	return trouble ? "WARN" : "OK";
 }
 
-static void write_feature(
-	struct jw *w, struct req *r, const struct feature_obj *f, struct decision *d)
+static void write_feature(struct jw *w, struct req *r, const struct feature_obj *f,
+	struct decision *d)
 {
 	size_t ok = 0;
 	int64_t now_us = clock_mono_us();
@@ -199,8 +199,8 @@ static void write_routes(struct jw *w, struct req *r)
 
 // --- keys and instances: counts, and the troubled ones by name ---
 
-static const char *key_state(
-	const struct key_obj *k, int64_t now_us, int64_t now_ms, int64_t *ret_until_us)
+static const char *key_state(const struct key_obj *k, int64_t now_us, int64_t now_ms,
+	int64_t *ret_until_us)
 {
 	const struct live *l = k->live;
 	int64_t until = atomic_load(&l->cooldown_until_us);
@@ -251,8 +251,8 @@ static void write_keys(struct jw *w, const struct snapshot *snap)
 	while (pmap_next(snap->keys, &it, &name, &value)) {
 		const char *state = key_state(value, now_us, now_ms, &until_us);
 		by_state_add(&states, state);
-		if (strcmp(state, "ok") != 0 && strcmp(state, "disabled") != 0 &&
-			problems++ < PROBLEMS_MAX)
+		if (strcmp(state, "ok") != 0 && strcmp(state, "disabled") != 0
+			&& problems++ < PROBLEMS_MAX)
 			write_key_problem(w, value, state, until_us, now_us, now_ms);
 	}
 	jw_arr_end(w);

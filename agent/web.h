@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// HTTP server side: one libmicrohttpd daemon per listening address, run by a loop through epoll.
+// HTTP server side: one libmicrohttpd daemon per loop, run through epoll.
 // Framing guard, slow-sender reaper, routing by the endpoint table, identity, body limits and
 // answers live here; handlers see a struct req. Everything but web_counts is for the loop's thread.
 #ifndef YJ_AGENT_WEB_H
@@ -38,17 +38,17 @@ typedef void (*req_handler)(struct req *r);
 
 struct web;
 
-// handlers[EP_COUNT], bound at agent/handlers.c.
-struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers);
-// Opens every address of the service on this loop. On a busy port the error names the holder.
-// ret_ports (may be NULL): bound port per address.
-enum err_code web_listen(struct web *w, enum service_id service, const struct listen_addr *addrs,
-	size_t n, int *ret_ports, struct err *err);
-enum err_code web_listen_unix(struct web *w, const char *path, struct err *err);
-// Stops accepting; open requests go on, answers carry Connection: close.
+// handlers[EP_COUNT], bound at agent/handlers.c; a NULL one is not mounted.
+struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers, struct err *err);
+// Serves connections of a listening socket (agent/listen.h) as `service` on this loop; several
+// loops may share one socket. The socket stays the caller's and must outlive web_quiesce.
+// max: connections of this service on this loop; above it callers get 503 at once.
+enum err_code web_serve(struct web *w, enum service_id service, int listen_fd, size_t max);
+// Stops accepting; open requests go on, answers carry Connection: close, idle ones are closed.
 void web_quiesce(struct web *w);
-size_t web_open_requests(const struct web *w);
-size_t web_connections(const struct web *w);
+size_t web_open_requests(const struct web *w); // any thread
+size_t web_connections(const struct web *w); // any thread
+// Cuts what is left and ends; the loop must not run any more.
 void web_free(struct web *w);
 
 // Reading. NULL / empty slice when absent. Header names in any case.
@@ -60,6 +60,8 @@ enum err_code req_query_int(const struct req *r, const char *name, int64_t *ret,
 // If-Match as a revision; FIELD_NONE when absent. ERR_PRECONDITION_FAILED when unreadable.
 enum err_code req_if_match(const struct req *r, int64_t *ret, struct err *err);
 struct actor req_actor(const struct req *r);
+// Which endpoints have a handler in this build.
+void req_mounted(const struct req *r, bool ret[EP_COUNT]);
 
 // Answering. Exactly once. Extra headers first; values are copied.
 void req_header_add(struct req *r, const char *name, const char *value);

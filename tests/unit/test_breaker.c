@@ -5,8 +5,8 @@
 #include <cmocka.h>
 #include "agent/breaker.h"
 
-static const struct breaker_policy policy = {
-	.fails = 3, .window_us = 60000000, .open_us = 30000000};
+static const struct breaker_policy policy = {.fails = 3, .window_us = 60000000,
+	.open_us = 30000000};
 
 static bool end(struct live *l, enum outcome out, int64_t now_us)
 {

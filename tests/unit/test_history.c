@@ -11,8 +11,8 @@
 
 static void count(struct history *h, const char *feature, int n, bool error, int64_t us)
 {
-	struct history_request q = {
-		.error = error, .fell_back = error, .latency_us = us, .tokens = 10};
+	struct history_request q = {.error = error, .fell_back = error, .latency_us = us,
+		.tokens = 10};
 	for (int i = 0; i < n; i++)
 		history_count(h, slice_of(feature), &q);
 }
@@ -58,13 +58,13 @@ static void steps_close_in_both_rings(void **state UNUSED)
 		count(h, "chat", i * 10, false, 5000);
 		history_sample(h, i * 10 * S);
 	}
-	size_t n = history_points(
-		h, SLICE("chat"), FIG_RATE, false, 123 * S, v, HISTORY_FINE_N, &age_us);
+	size_t n = history_points(h, SLICE("chat"), FIG_RATE, false, 123 * S, v, HISTORY_FINE_N,
+		&age_us);
 	assert_int_equal(n, 12);
 	assert_true(v[0] == 1 && v[11] == 12);
 	assert_true(age_us == 3 * S);
-	n = history_points(
-		h, (struct slice){0}, FIG_RATE, true, 123 * S, v, HISTORY_FINE_N, &age_us);
+	n = history_points(h, (struct slice){0}, FIG_RATE, true, 123 * S, v, HISTORY_FINE_N,
+		&age_us);
 	assert_int_equal(n, 2);
 	assert_true(v[0] == 210 / 60.0f && v[1] == 570 / 60.0f);
 	n = history_points(h, SLICE("chat"), FIG_ERRORS, false, 123 * S, v, 3, &age_us);

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#include "agent/events.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include "shared/clock.h"
+#include "shared/jw.h"
+#include "shared/mem.h"
+
+static const char *const kind_names[EVENT_KINDS] = {"traffic", "health", "key", "config"};
+
+struct slot {
+	uint64_t seq;
+	enum event_kind kind;
+	struct str json; // the whole event; its buffer is used again
+};
+
+struct events {
+	pthread_mutex_t lock;
+	_Atomic uint64_t head; // seq of the newest
+	struct events_waiter *waiters;
+	struct slot slots[EVENTS_RING];
+};
+
+struct events *events_new(void)
+{
+	struct events *e = mem_zalloc(1, sizeof(*e));
+	pthread_mutex_init(&e->lock, NULL);
+	return e;
+}
+
+void events_free(struct events *e)
+{
+	if (!e)
+		return;
+	for (size_t i = 0; i < EVENTS_RING; i++)
+		str_release(&e->slots[i].json);
+	pthread_mutex_destroy(&e->lock);
+	free(e);
+}
+
+uint64_t events_head(const struct events *e)
+{
+	return e->head;
+}
+
+static void write_event(struct slot *s, struct slice json)
+{
+	char at[CLOCK_TEXT_MAX];
+	struct jw w = jw_to(&s->json);
+	str_clear(&s->json);
+	jw_obj(&w, NULL);
+	jw_int(&w, "seq", (int64_t)s->seq);
+	jw_str(&w, "at", clock_rfc3339(clock_wall_ms(), at));
+	jw_str(&w, "kind", kind_names[s->kind]);
+	json = slice_trim(json);
+	if (json.n > 2) { // the members between the braces
+		str_add_c(&s->json, ',');
+		str_add_n(&s->json, json.p + 1, json.n - 2);
+	}
+	str_add_c(&s->json, '}');
+}
+
+static void wake_all(struct events_waiter *w)
+{
+	for (struct events_waiter *next; w; w = next) {
+		next = w->next;
+		w->next = NULL;
+		w->waiting = false;
+		loop_post(w->loop, w->fn, w->arg);
+	}
+}
+
+void events_add(struct events *e, enum event_kind kind, struct slice json)
+{
+	if (json.n > EVENT_JSON_MAX)
+		return; // its writer cuts it; a longer one would not be JSON any more
+	pthread_mutex_lock(&e->lock);
+	struct slot *s = &e->slots[(e->head + 1) % EVENTS_RING];
+	s->seq = e->head + 1;
+	s->kind = kind;
+	write_event(s, json);
+	e->head = s->seq;
+	struct events_waiter *w = e->waiters;
+	e->waiters = NULL;
+	wake_all(w); // under the lock: a waiter taken back is not woken behind its back
+	pthread_mutex_unlock(&e->lock);
+}
+
+typedef void write_fn(const struct slot *s, size_t i, struct str *out);
+
+static void as_frame(const struct slot *s, size_t i, struct str *out)
+{
+	(void)i;
+	str_add(out, "event: ");
+	str_add(out, kind_names[s->kind]);
+	str_add(out, "\ndata: ");
+	str_add_slice(out, str_slice(&s->json));
+	str_add(out, "\n\n");
+}
+
+static void as_item(const struct slot *s, size_t i, struct str *out)
+{
+	if (i)
+		str_add_c(out, ',');
+	str_add_slice(out, str_slice(&s->json));
+}
+
+static uint64_t read_events(struct events *e, uint64_t since, uint32_t kinds_mask, size_t max,
+	struct str *out, uint64_t *ret_lost, write_fn *write)
+{
+	pthread_mutex_lock(&e->lock);
+	uint64_t head = e->head;
+	uint64_t oldest = head > EVENTS_RING ? head - EVENTS_RING + 1 : 1;
+	uint64_t at = MIN_OF(since, head) + 1; // a cursor of another life starts at the end
+	*ret_lost = at < oldest ? oldest - at : 0;
+	at = MAX_OF(at, oldest);
+	size_t n = 0;
+	for (; at <= head && n < max; at++) {
+		const struct slot *s = &e->slots[at % EVENTS_RING];
+		if (kinds_mask & 1u << s->kind)
+			write(s, n++, out);
+	}
+	pthread_mutex_unlock(&e->lock);
+	return at - 1;
+}
+
+uint64_t events_read(struct events *e, uint64_t since, uint32_t kinds_mask, size_t max,
+	struct str *out, uint64_t *ret_lost)
+{
+	return read_events(e, since, kinds_mask, max, out, ret_lost, as_frame);
+}
+
+uint64_t events_read_json(struct events *e, uint64_t since, uint32_t kinds_mask, size_t max,
+	struct str *out, uint64_t *ret_lost)
+{
+	return read_events(e, since, kinds_mask, max, out, ret_lost, as_item);
+}
+
+void events_wait(struct events *e, uint64_t since, struct events_waiter *w)
+{
+	pthread_mutex_lock(&e->lock);
+	if (!w->waiting && e->head > since) {
+		loop_post(w->loop, w->fn, w->arg);
+	} else if (!w->waiting) {
+		w->waiting = true;
+		w->next = e->waiters;
+		e->waiters = w;
+	}
+	pthread_mutex_unlock(&e->lock);
+}
+
+void events_unwait(struct events *e, struct events_waiter *w)
+{
+	pthread_mutex_lock(&e->lock);
+	for (struct events_waiter **at = &e->waiters; *at; at = &(*at)->next)
+		if (*at == w) {
+			*at = w->next;
+			break;
+		}
+	w->waiting = false;
+	w->next = NULL;
+	pthread_mutex_unlock(&e->lock);
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "agent/gauges.h"
+
+#include "shared/clock.h"
+#include "shared/version.h"
+
+static void set(struct agent *a, enum metric_id id, double v, const char *label)
+{
+	const char *labels[] = {label, NULL};
+	metric_set(a->metrics, id, v, labels);
+}
+
+static void store_gauges(struct agent *a, const struct snapshot *snap)
+{
+	struct store_stats st;
+	store_stats(a->store, &st);
+	set(a, MET_CONFIG_REVISION, (double)snap->revision, NULL);
+	set(a, MET_FEATURES, (double)snap->features.n, NULL);
+	set(a, MET_STORE_COMMITS, (double)st.commits, NULL);
+	set(a, MET_STORE_COMMIT_SECONDS, st.commit_seconds_sum, NULL);
+	set(a, MET_STORE_WRITES, (double)st.writes, NULL);
+	set(a, MET_STORE_FAILURES, (double)st.failures, NULL);
+	set(a, MET_STORE_UP, st.state == STORE_OK, NULL);
+}
+
+static bool key_usable(const struct key_obj *k, int64_t now_us, int64_t wall_ms)
+{
+	const struct live *l = k->live;
+	if (!k->doc.enabled || (k->doc.expires_at != FIELD_NONE && k->doc.expires_at <= wall_ms))
+		return false;
+	return l->fault == LIVE_OK && l->cooldown_until_us <= now_us &&
+		(l->breaker != BREAKER_OPEN || l->breaker_until_us <= now_us);
+}
+
+static void key_gauges(struct agent *a, const struct snapshot *snap)
+{
+	enum { USABLE, COOLING, FAULTY, DISABLED, STATES };
+	static const char *const states[STATES] = {"usable", "cooling", "faulty", "disabled"};
+	int64_t now_us = clock_mono_us(), wall_ms = clock_wall_ms();
+	double count[STATES] = {0};
+	struct pmap_it it = {0};
+	struct slice id;
+	void *value;
+	for (size_t n = 0; pmap_next(snap->keys, &it, &id, &value); n++) {
+		const struct key_obj *k = value;
+		int64_t cooling_us = k->live->cooldown_until_us - now_us;
+		bool usable = key_usable(k, now_us, wall_ms);
+		int state = usable ? USABLE : cooling_us > 0 ? COOLING : FAULTY;
+		count[k->doc.enabled ? state : DISABLED]++;
+		if (n >= GAUGES_OBJECTS_MAX)
+			continue;
+		set(a, MET_KEY_USABLE, usable, k->ref);
+		set(a, MET_KEY_COOLDOWN_SECONDS, cooling_us > 0 ? (double)cooling_us / 1e6 : 0,
+			k->ref);
+	}
+	for (int i = 0; i < STATES; i++)
+		set(a, MET_KEYS, count[i], states[i]);
+	set(a, MET_SEALED, snap->sealed, NULL);
+}
+
+static void instance_gauges(struct agent *a, const struct snapshot *snap)
+{
+	struct pmap_it it = {0};
+	struct slice id;
+	void *value;
+	for (size_t n = 0; n < GAUGES_OBJECTS_MAX && pmap_next(snap->instances, &it, &id, &value);
+		n++) {
+		const struct instance_obj *in = value;
+		const char *labels[] = {in->doc.service, in->doc.id, NULL};
+		bool up = in->doc.enabled && !in->doc.draining &&
+			in->live->health != HEALTH_CRITICAL;
+		metric_set(a->metrics, MET_INSTANCE_UP, up, labels);
+	}
+}
+
+static void breaker_gauges(struct agent *a, const struct snapshot *snap)
+{
+	struct pmap_it it = {0};
+	struct slice name;
+	void *value;
+	size_t n = 0;
+	int64_t now_us = clock_mono_us();
+	while (n < GAUGES_OBJECTS_MAX && pmap_next(snap->features, &it, &name, &value)) {
+		const struct route *route = snapshot_route(snap, value);
+		for (size_t i = 0; i < route->n && n < GAUGES_OBJECTS_MAX; i++, n++) {
+			const struct live *l = route->v[i].live;
+			if (l)
+				set(a, MET_BREAKER_OPEN,
+					l->breaker == BREAKER_OPEN && l->breaker_until_us > now_us,
+					route->v[i].name);
+		}
+	}
+}
+
+void gauges_refresh(struct agent *a, const struct snapshot *snap, enum service_id service)
+{
+	const char *name = service_row(service)->name;
+	const char *info[] = {name, YJ_VERSION, NULL};
+	metric_set(a->metrics, MET_BUILD_INFO, 1, info);
+	set(a, MET_LISTEN_PUBLIC, settings_public(a->settings, service), name);
+	if (service == SVC_CONFIG_CENTER)
+		store_gauges(a, snap);
+	if (service == SVC_KEY_MANAGER)
+		key_gauges(a, snap);
+	if (service == SVC_SERVICE_REGISTRY)
+		instance_gauges(a, snap);
+	if (service == SVC_ROUTER_ENGINE)
+		breaker_gauges(a, snap);
+}

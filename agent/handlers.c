@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#include "agent/handlers.h"
+
+#include "agent/feed.h"
+#include "agent/instances.h"
+#include "agent/pages.h"
+#include "agent/router.h"
+#include "agent/services.h"
+#include "agent/status.h"
+
+static const req_handler handlers[EP_COUNT] = {
+	[EP_ROOT] = h_root,
+	[EP_HEALTHZ] = h_healthz,
+	[EP_METRICS] = h_metrics,
+	[EP_OPENAPI] = h_openapi,
+	[EP_API] = h_api,
+
+	[EP_SERVICE_LIST] = h_service_list,
+	[EP_SERVICE_CREATE] = h_service_create,
+	[EP_SERVICE_GET] = h_service_get,
+	[EP_INSTANCE_PUT] = h_instance_put,
+	[EP_INSTANCE_GET] = h_instance_get,
+	[EP_INSTANCE_DELETE] = h_instance_delete,
+	[EP_INSTANCE_HEARTBEAT] = h_instance_heartbeat,
+	[EP_INSTANCE_DRAIN] = h_instance_drain,
+	[EP_INSTANCE_UNDRAIN] = h_instance_undrain,
+	[EP_INSTANCE_CHECK] = h_instance_check,
+
+	[EP_ROUTE_DECIDE] = h_route_decide,
+	[EP_ROUTE_LIST] = h_route_list,
+	[EP_ROUTE_GET] = h_route_get,
+	[EP_ROUTE_PATCH] = h_route_patch,
+	[EP_DECISION_LIST] = h_decision_list,
+	[EP_DECISION_GET] = h_decision_get,
+
+	[EP_STATUS] = h_status,
+	[EP_EVENTS] = h_events,
+	[EP_SERIES] = h_series,
+};
+
+const req_handler *handlers_all(void)
+{
+	return handlers;
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+#include "agent/listen.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "shared/text.h"
+
+#define BACKLOG 1024
+#define SAME_PORT_TRIES 16 // for port 0 on two families
+
+// ---- who holds a port ----
+
+static bool inode_of_port(const char *table, int port, unsigned long *ret_inode)
+{
+	FILE *f = fopen(table, "re");
+	if (!f)
+		return false;
+	char line[512];
+	bool found = false;
+	while (!found && fgets(line, sizeof(line), f)) {
+		unsigned local = 0, state = 0;
+		unsigned long inode = 0;
+		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu",
+			    &local, &state, &inode) != 3)
+			continue;
+		found = state == 0x0a && (int)local == port;
+		*ret_inode = inode;
+	}
+	fclose(f);
+	return found;
+}
+
+static bool process_has(const char *pid, const char *socket_name)
+{
+	char dir_path[64], link_path[400], target[64];
+	snprintf(dir_path, sizeof(dir_path), "/proc/%.16s/fd", pid);
+	DIR *d = opendir(dir_path);
+	if (!d)
+		return false;
+	bool found = false;
+	for (struct dirent *e; !found && (e = readdir(d));) {
+		snprintf(link_path, sizeof(link_path), "%s/%s", dir_path, e->d_name);
+		ssize_t n = readlink(link_path, target, sizeof(target) - 1);
+		target[MAX_OF(n, 0)] = '\0';
+		found = !strcmp(target, socket_name);
+	}
+	closedir(d);
+	return found;
+}
+
+void listen_holder(int port, char *buf, size_t size)
+{
+	unsigned long inode;
+	buf[0] = '\0';
+	if (!inode_of_port("/proc/net/tcp", port, &inode) &&
+		!inode_of_port("/proc/net/tcp6", port, &inode))
+		return;
+	char name[48], comm_path[64], comm[32] = "";
+	snprintf(name, sizeof(name), "socket:[%lu]", inode);
+	DIR *proc = opendir("/proc");
+	if (!proc)
+		return;
+	for (struct dirent *e; (e = readdir(proc));) {
+		if (!isdigit((unsigned char)e->d_name[0]) || !process_has(e->d_name, name))
+			continue;
+		snprintf(comm_path, sizeof(comm_path), "/proc/%.16s/comm", e->d_name);
+		FILE *f = fopen(comm_path, "re");
+		if (f && fgets(comm, sizeof(comm), f))
+			comm[strcspn(comm, "\n")] = '\0';
+		if (f)
+			fclose(f);
+		snprintf(buf, size, "%s (pid %.16s)", comm, e->d_name);
+		break;
+	}
+	closedir(proc);
+}
+
+// ---- binding ----
+
+static enum err_code busy(int port, const char *text, struct err *err)
+{
+	char holder[80];
+	listen_holder(port, holder, sizeof(holder));
+	err_set(err, ERR_CONFIG_INVALID,
+		holder[0] ? _("%s is in use by %s") : _("%s is in use"), text, holder);
+	err_hint(err, _("stop that process, or choose another port (see yijiand --help)"));
+	return ERR_CONFIG_INVALID;
+}
+
+static socklen_t address_of(const struct listen_addr *a, int port, struct sockaddr_storage *ret)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+	const char *host = strcmp(a->host, "localhost") == 0 ? "127.0.0.1" : a->host;
+	memset(ret, 0, sizeof(*ret));
+	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons((uint16_t)port);
+		return sizeof(*v4);
+	}
+	if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons((uint16_t)port);
+		return sizeof(*v6);
+	}
+	return 0;
+}
+
+// One address. *ret_fd -1 with ERR_OK: this host does not have the family.
+static enum err_code open_one(const struct listen_addr *a, int port, int *ret_fd, char text[64],
+	struct err *err)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = address_of(a, port, &ss);
+	*ret_fd = -1;
+	snprintf(text, 64, strchr(a->host, ':') ? "[%.48s]:%d" : "%.48s:%d", a->host, port);
+	if (!len)
+		return err_set(err, ERR_CONFIG_INVALID, _("%s: not an IP address"), a->host);
+	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1;
+	if (fd >= 0) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		if (ss.ss_family == AF_INET6)
+			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	}
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&ss, len) == 0 && listen(fd, BACKLOG) == 0) {
+		getsockname(fd, (struct sockaddr *)&ss, &len);
+		port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
+						     : ((struct sockaddr_in6 *)&ss)->sin6_port);
+		snprintf(text, 64, strchr(a->host, ':') ? "[%.48s]:%d" : "%.48s:%d", a->host, port);
+		*ret_fd = fd;
+		return ERR_OK;
+	}
+	int why = errno;
+	if (fd >= 0)
+		close(fd);
+	if (why == EADDRINUSE)
+		return busy(port, text, err);
+	bool no_family = why == EAFNOSUPPORT || (why == EADDRNOTAVAIL && ss.ss_family == AF_INET6);
+	if (no_family)
+		return ERR_OK;
+	return err_set(err, ERR_CONFIG_INVALID, _("cannot listen on %s: %s"), text, strerror(why));
+}
+
+static enum err_code open_all(const struct listen_addr *addrs, size_t n, struct listening *ret,
+	struct err *err)
+{
+	*ret = (struct listening){0};
+	for (size_t i = 0; i < n && i < SETTINGS_ADDRS_MAX; i++) {
+		int port = addrs[i].port ? addrs[i].port : ret->port;
+		int fd;
+		enum err_code code = open_one(&addrs[i], port, &fd, ret->text[ret->n], err);
+		if (code) {
+			listen_close(ret);
+			return code;
+		}
+		if (fd < 0) {
+			ret->skipped++;
+			continue;
+		}
+		ret->fd[ret->n] = fd;
+		if (!ret->port)
+			ret->port = atoi(strrchr(ret->text[ret->n], ':') + 1);
+		ret->n++;
+	}
+	if (!ret->n)
+		return err_set(err, ERR_CONFIG_INVALID, _("no address to listen on"));
+	return ERR_OK;
+}
+
+enum err_code listen_open(const struct listen_addr *addrs, size_t n, struct listening *ret,
+	struct err *err)
+{
+	// With port 0 the kernel's choice for one family may be taken on the other: try again.
+	bool any = n && addrs[0].port == 0;
+	enum err_code code = ERR_OK;
+	for (int i = 0; i < (any ? SAME_PORT_TRIES : 1); i++) {
+		code = open_all(addrs, n, ret, err);
+		if (!code)
+			break;
+	}
+	return code;
+}
+
+void listen_close(struct listening *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		close(l->fd[i]);
+	l->n = 0;
+}
+
+enum err_code listen_unix(const char *path, int *ret_fd, struct err *err)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(un.sun_path))
+		return err_set(err, ERR_CONFIG_INVALID, _("the socket's path is too long"));
+	memcpy(un.sun_path, path, strlen(path) + 1);
+	struct stat st;
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		unlink(path); // the state lock is held: nobody else serves it
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&un, sizeof(un)) < 0 ||
+		chmod(path, 0666) < 0 || listen(fd, BACKLOG) < 0) {
+		int why = errno;
+		if (fd >= 0)
+			close(fd);
+		return err_set(err, ERR_CONFIG_INVALID, _("cannot listen on the unix socket: %s"),
+			strerror(why));
+	}
+	*ret_fd = fd;
+	return ERR_OK;
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "agent/notify.h"
+#include "agent/platform.h"
+#include "shared/clock.h"
+#include "shared/text.h"
+#include "shared/version.h"
+
+#define EXIT_USAGE 2
+#define EXIT_INTERNAL 70
+#define EXIT_SETTINGS 78
+
+struct daemon {
+	int argc;
+	char **argv;
+	struct settings settings;
+	int64_t drain_s; // reloadable
+	struct platform *platform;
+	struct loop_watch signals;
+	struct loop_timer watchdog;
+	int64_t watchdog_us;
+};
+
+static void complain(const struct err *err)
+{
+	fprintf(stderr, "yijiand: %s\n", err->message);
+	if (err->hint[0])
+		fprintf(stderr, "  %s\n", err->hint);
+}
+
+// ---- options that print and end ----
+
+static int act(const char *action, const struct settings *s)
+{
+	struct str out = STR_INIT;
+	if (!strcmp(action, "help"))
+		settings_help(&out);
+	else if (!strcmp(action, "version"))
+		str_addf(&out, "yijiand %s\n", YJ_VERSION);
+	else if (!strcmp(action, "env-example"))
+		settings_env_example(&out);
+	else if (!strcmp(action, "man"))
+		settings_man(&out);
+	else if (!strcmp(action, "print-config"))
+		settings_print(s, &out);
+	else
+		str_addf(&out, "%s\n", _("the settings are valid"));
+	bool ok = fwrite(str_text(&out), 1, out.n, stdout) == out.n && fflush(stdout) == 0;
+	str_release(&out);
+	return ok ? 0 : EXIT_INTERNAL;
+}
+
+// Texts about the program do not need valid settings.
+static bool is_text(const char *action)
+{
+	return action && strcmp(action, "check-config") != 0 && strcmp(action, "print-config") != 0;
+}
+
+// ---- the process ----
+
+static void harden(void)
+{
+	struct rlimit core = {0, 0}, files;
+	umask(077);
+	setrlimit(RLIMIT_CORE, &core);
+	prctl(PR_SET_DUMPABLE, 0);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int signals_open(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL); // before the first thread, which inherits it
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+// Valid settings take over what may change while running; invalid ones change nothing.
+static void reload(struct daemon *d)
+{
+	struct settings fresh;
+	struct err err = {0};
+	const char *action;
+	char state[64];
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
+		(long long)clock_mono_us());
+	notify_send(state);
+	if (settings_load(&fresh, d->argc, d->argv, &action, &err) == ERR_OK) {
+		log_set_level(fresh.log_level);
+		d->drain_s = fresh.drain_s;
+		log_line(LOG_LVL_INFO, "reloaded", NULL);
+	} else {
+		log_line(LOG_LVL_ERROR, "reload_failed", "detail", err.message, NULL);
+	}
+	settings_release(&fresh);
+	notify_send("READY=1");
+}
+
+static void on_signal(void *arg, uint32_t events)
+{
+	struct daemon *d = arg;
+	struct signalfd_siginfo info;
+	(void)events;
+	while (read(d->signals.fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP) {
+			reload(d);
+			continue;
+		}
+		log_line(LOG_LVL_INFO, "stopping", "signal", strsignal((int)info.ssi_signo), NULL);
+		notify_send("STOPPING=1");
+		platform_drain(d->platform, d->drain_s);
+	}
+}
+
+// Fed by the loop that does the work: a stuck loop starves it.
+static void on_watchdog(void *arg)
+{
+	struct daemon *d = arg;
+	notify_send("WATCHDOG=1");
+	loop_timer_set(platform_control(d->platform), &d->watchdog, d->watchdog_us, on_watchdog, d);
+}
+
+static int serve(struct daemon *d)
+{
+	struct err err = {0};
+	int status = EXIT_INTERNAL;
+	int fd = signals_open();
+	if (!secret_setup() || fd < 0) {
+		fprintf(stderr, "yijiand: %s\n", _("cannot start: no memory for secrets"));
+		return EXIT_INTERNAL;
+	}
+	if (platform_start(&d->settings, &d->platform, &status, &err) != ERR_OK) {
+		log_line(LOG_LVL_ERROR, "start_failed", "detail", err.message, "hint",
+			err.hint[0] ? err.hint : NULL, NULL);
+		return status;
+	}
+	struct loop *control = platform_control(d->platform);
+	loop_watch_set(control, &d->signals, fd, EPOLLIN, on_signal, d);
+	d->watchdog_us = notify_watchdog_us();
+	if (d->watchdog_us)
+		on_watchdog(d);
+	log_line(LOG_LVL_INFO, "started", "version", YJ_VERSION, "state_dir", d->settings.state_dir,
+		"simulated", d->settings.simulated ? "true" : NULL, NULL);
+	notify_send("READY=1");
+	platform_run(d->platform);
+	loop_watch_set(control, &d->signals, fd, 0, NULL, NULL);
+	platform_free(d->platform);
+	close(fd);
+	log_line(LOG_LVL_INFO, "stopped", NULL);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon d = {.argc = argc, .argv = argv};
+	struct err err = {0};
+	const char *action;
+	setlocale(LC_ALL, "");
+	setlocale(LC_NUMERIC, "C");
+	enum err_code code = settings_load(&d.settings, argc, argv, &action, &err);
+	int status;
+	if (code && !(is_text(action) && code != ERR_USAGE)) {
+		complain(&err);
+		status = code == ERR_USAGE ? EXIT_USAGE : EXIT_SETTINGS;
+	} else if (action) {
+		status = act(action, &d.settings);
+	} else {
+		harden();
+		log_open(STDERR_FILENO, d.settings.log_level);
+		d.drain_s = d.settings.drain_s;
+		status = serve(&d);
+	}
+	settings_release(&d.settings);
+	return status;
+}

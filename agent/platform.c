@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: MIT
+#include "agent/platform.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "agent/decisions.h"
+#include "agent/handlers.h"
+#include "agent/history.h"
+#include "agent/listen.h"
+#include "agent/peer.h"
+#include "agent/services.h"
+#include "shared/clock.h"
+#include "shared/jw.h"
+#include "shared/mem.h"
+#include "shared/text.h"
+
+#define TRAFFIC_MAX 16
+#define TRAFFIC_AUTO_MAX 8
+#define THREAD_STACK (256 * 1024)
+#define DRAIN_LOOK_US 20000
+#define EXIT_INTERNAL 70
+#define EXIT_HELD 75
+#define EXIT_SETTINGS 78
+
+struct lane { // a loop with its server; [0] is the control loop
+	struct loop *loop;
+	struct upstream_pool *upstream;
+	struct web *web;
+	pthread_t thread;
+	bool running;
+};
+
+struct platform {
+	struct agent agent;
+	struct lane lanes[TRAFFIC_MAX + 1];
+	size_t lanes_n;
+	struct listening listening[SVC_COUNT];
+	int unix_fd;
+	struct loop_timer drain;
+	int64_t drain_until_us;
+	bool store_started, probes_started;
+};
+
+// ---- parts ----
+
+static int traffic_loops(const struct settings *s)
+{
+	cpu_set_t set;
+	if (s->traffic_loops)
+		return (int)s->traffic_loops;
+	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+	return MIN_OF(MAX_OF(n, 1), TRAFFIC_AUTO_MAX);
+}
+
+static enum err_code bind_all(struct platform *p, struct err *err)
+{
+	const struct settings *s = p->agent.settings;
+	for (int i = 0; i < SVC_COUNT; i++) {
+		struct listening *l = &p->listening[i];
+		enum err_code code = listen_open(s->listen[i], s->listen_n[i], l, err);
+		if (code)
+			return code;
+		p->agent.ports[i] = l->port;
+		if (l->skipped)
+			log_line(LOG_LVL_WARN, "no_ipv6", "service",
+				service_row((enum service_id)i)->name, "detail",
+				"an address family is missing on this host", NULL);
+	}
+	return ERR_OK;
+}
+
+static void bind_unix(struct platform *p)
+{
+	const char *path = p->agent.settings->socket_path;
+	struct err err = {0};
+	if (!strcmp(path, "none"))
+		return;
+	if (listen_unix(path, &p->unix_fd, &err) != ERR_OK)
+		log_line(LOG_LVL_WARN, "no_socket", "detail", err.message, NULL);
+}
+
+static enum err_code lane_new(struct platform *p, const char *name, struct err *err)
+{
+	struct lane *lane = &p->lanes[p->lanes_n++];
+	lane->loop = loop_new(name, p->agent.snaps);
+	if (!lane->loop)
+		return err_set(err, ERR_INTERNAL, _("cannot make an event loop: %s"),
+			strerror(errno));
+	lane->upstream = upstream_pool_new(lane->loop, p->agent.settings);
+	loop_set_upstream(lane->loop, lane->upstream);
+	lane->web = web_new(&p->agent, lane->loop, handlers_all(), err);
+	return lane->web ? ERR_OK : err->code;
+}
+
+static enum err_code lanes_new(struct platform *p, struct err *err)
+{
+	int n = traffic_loops(p->agent.settings);
+	enum err_code code = lane_new(p, "control", err);
+	for (int i = 0; i < n && !code; i++)
+		code = lane_new(p, "traffic", err);
+	p->agent.control = p->lanes[0].loop;
+	return code;
+}
+
+static enum err_code serve_all(struct platform *p, struct err *err)
+{
+	size_t max = (size_t)p->agent.settings->connections_max;
+	size_t traffic = p->lanes_n - 1, per_loop = (max + traffic - 1) / traffic;
+	enum err_code code = ERR_OK;
+	for (int svc = 0; svc < SVC_COUNT && !code; svc++) {
+		const struct listening *l = &p->listening[svc];
+		bool gateway = svc == SVC_API_GATEWAY;
+		for (size_t a = 0; a < l->n && !code; a++)
+			for (size_t i = gateway ? 1 : 0; i < (gateway ? p->lanes_n : 1) && !code; i++)
+				code = web_serve(p->lanes[i].web, (enum service_id)svc, l->fd[a],
+					gateway ? per_loop : max);
+	}
+	if (!code && p->unix_fd >= 0)
+		code = web_serve(p->lanes[1].web, SVC_API_GATEWAY, p->unix_fd, per_loop);
+	return code ? err_set(err, code, _("cannot serve a listening socket")) : ERR_OK;
+}
+
+// ---- threads ----
+
+static void *lane_run(void *arg)
+{
+	struct lane *lane = arg;
+	loop_run(lane->loop);
+	return NULL;
+}
+
+static enum err_code threads_start(struct platform *p, struct err *err)
+{
+	pthread_attr_t attr;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, THREAD_STACK);
+	enum err_code code = ERR_OK;
+	for (size_t i = 1; i < p->lanes_n && !code; i++) {
+		int rc = pthread_create(&p->lanes[i].thread, &attr, lane_run, &p->lanes[i]);
+		p->lanes[i].running = rc == 0;
+		if (rc)
+			code = err_set(err, ERR_INTERNAL, _("cannot start a thread: %s"),
+				strerror(rc));
+	}
+	pthread_attr_destroy(&attr);
+	return code;
+}
+
+// ---- what is told to the outside ----
+
+static void ports_path(const struct platform *p, char *buf, size_t size, const char *suffix)
+{
+	snprintf(buf, size, "%s/ports.json%s", p->agent.settings->state_dir, suffix);
+}
+
+static void ports_write(const struct platform *p)
+{
+	char path[4096], fresh[4096];
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	jw_obj(&w, NULL);
+	for (int i = 0; i < SVC_COUNT; i++) {
+		const struct listening *l = &p->listening[i];
+		jw_arr(&w, service_row((enum service_id)i)->name);
+		for (size_t a = 0; a < l->n; a++)
+			jw_str(&w, NULL, l->text[a]);
+		jw_arr_end(&w);
+	}
+	jw_obj_end(&w);
+	str_add_c(&out, '\n');
+	ports_path(p, path, sizeof(path), "");
+	ports_path(p, fresh, sizeof(fresh), ".new");
+	FILE *f = fopen(fresh, "we");
+	bool ok = f && fwrite(out.p, 1, out.n, f) == out.n;
+	if (f)
+		ok = fclose(f) == 0 && ok;
+	if (!ok || rename(fresh, path) < 0)
+		log_line(LOG_LVL_WARN, "ports_not_written", "detail", strerror(errno), NULL);
+	str_release(&out);
+}
+
+static void log_listening(const struct platform *p)
+{
+	for (int i = 0; i < SVC_COUNT; i++)
+		for (size_t a = 0; a < p->listening[i].n; a++)
+			log_line(LOG_LVL_INFO, "listening", "service",
+				service_row((enum service_id)i)->name, "address",
+				p->listening[i].text[a], NULL);
+}
+
+// ---- start ----
+
+// Every missing part of the path, 0700.
+static enum err_code state_dir_make(const char *dir, struct err *err)
+{
+	char path[4096];
+	size_t n = strlen(dir);
+	if (n >= sizeof(path))
+		return err_set(err, ERR_CONFIG_INVALID, _("the state directory's path is too long"));
+	for (size_t i = 1; i <= n; i++) {
+		if (dir[i] != '/' && dir[i] != '\0')
+			continue;
+		memcpy(path, dir, i);
+		path[i] = '\0';
+		if (mkdir(path, 0700) < 0 && errno != EEXIST && i == n)
+			return err_set(err, ERR_CONFIG_INVALID,
+				_("cannot make the state directory %s: %s"), dir, strerror(errno));
+	}
+	return ERR_OK;
+}
+
+static void parts_new(struct agent *a)
+{
+	a->started_wall_ms = clock_wall_ms();
+	a->started_us = clock_mono_us();
+	a->snaps = snapshots_new();
+	a->live = live_new();
+	a->events = events_new();
+	a->metrics = metrics_new();
+	a->decisions = decisions_new();
+	a->history = history_new(a->started_us);
+	a->roles = peer_roles_new();
+}
+
+static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err)
+{
+	struct agent *a = &p->agent;
+	*ret_exit = EXIT_SETTINGS;
+	enum err_code code = bind_all(p, err);
+	if (!code)
+		code = state_dir_make(a->settings->state_dir, err);
+	if (code)
+		return code;
+	bool held = false;
+	code = store_open(a->settings, a->snaps, a->live, &a->store, &held, err);
+	*ret_exit = held ? EXIT_HELD : EXIT_INTERNAL;
+	if (code)
+		return code;
+	*ret_exit = EXIT_INTERNAL;
+	bind_unix(p);
+	code = lanes_new(p, err);
+	if (!code)
+		code = serve_all(p, err);
+	if (code)
+		return code;
+	store_start(a->store);
+	p->store_started = true;
+	a->probes = services_probes_new(a);
+	probes_start(a->probes);
+	p->probes_started = true;
+	history_start(a->history, a->control);
+	return threads_start(p, err);
+}
+
+enum err_code platform_start(const struct settings *s, struct platform **ret, int *ret_exit,
+	struct err *err)
+{
+	struct platform *p = mem_zalloc(1, sizeof(*p));
+	mallopt(M_ARENA_MAX, traffic_loops(s) + 1);
+	p->unix_fd = -1;
+	p->agent.settings = s;
+	parts_new(&p->agent);
+	enum err_code code = assemble(p, ret_exit, err);
+	if (code) {
+		platform_free(p);
+		return code;
+	}
+	ports_write(p);
+	log_listening(p);
+	*ret = p;
+	return ERR_OK;
+}
+
+struct loop *platform_control(struct platform *p)
+{
+	return p->agent.control;
+}
+
+void platform_run(struct platform *p)
+{
+	loop_run(p->agent.control);
+}
+
+// ---- stop ----
+
+static void quiesce(void *arg)
+{
+	web_quiesce(arg);
+}
+
+static void drain_look(void *arg)
+{
+	struct platform *p = arg;
+	size_t open = 0;
+	for (size_t i = 0; i < p->lanes_n; i++)
+		open += web_open_requests(p->lanes[i].web);
+	if (open && loop_now_us(p->agent.control) < p->drain_until_us) {
+		loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
+		return;
+	}
+	loop_stop(p->agent.control);
+}
+
+void platform_drain(struct platform *p, int64_t drain_s)
+{
+	if (p->agent.draining) {
+		loop_stop(p->agent.control);
+		return;
+	}
+	p->agent.draining = true;
+	p->drain_until_us = loop_now_us(p->agent.control) + drain_s * 1000000;
+	for (size_t i = 0; i < p->lanes_n; i++)
+		loop_post(p->lanes[i].loop, quiesce, p->lanes[i].web);
+	loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
+}
+
+static void lanes_free(struct platform *p)
+{
+	for (size_t i = 1; i < p->lanes_n; i++) {
+		if (!p->lanes[i].running)
+			continue;
+		loop_stop(p->lanes[i].loop);
+		pthread_join(p->lanes[i].thread, NULL);
+	}
+	if (p->probes_started) {
+		history_stop(p->agent.history, p->agent.control);
+		probes_stop(p->agent.probes);
+	}
+	if (p->store_started)
+		store_stop(p->agent.store);
+	for (size_t i = 0; i < p->lanes_n; i++) {
+		web_free(p->lanes[i].web);
+		if (p->lanes[i].upstream)
+			upstream_pool_free(p->lanes[i].upstream);
+	}
+	if (p->agent.probes)
+		probes_free(p->agent.probes);
+	for (size_t i = 0; i < p->lanes_n; i++)
+		loop_free(p->lanes[i].loop);
+}
+
+void platform_free(struct platform *p)
+{
+	struct agent *a = &p->agent;
+	char path[4096];
+	if (p->probes_started) {
+		ports_path(p, path, sizeof(path), "");
+		unlink(path);
+	}
+	lanes_free(p);
+	if (p->unix_fd >= 0) {
+		close(p->unix_fd);
+		unlink(a->settings->socket_path);
+	}
+	for (int i = 0; i < SVC_COUNT; i++)
+		listen_close(&p->listening[i]);
+	peer_roles_free(a->roles);
+	if (a->store)
+		store_free(a->store);
+	snapshots_free(a->snaps);
+	history_free(a->history);
+	decisions_free(a->decisions);
+	events_free(a->events);
+	metrics_free(a->metrics);
+	live_free(a->live);
+	free(p);
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// The agent as a whole: its parts in their order, one control loop on the calling thread and a
+// thread per traffic loop.
+#ifndef YJ_AGENT_PLATFORM_H
+#define YJ_AGENT_PLATFORM_H
+
+#include "agent/registry.h"
+
+struct platform;
+
+// Binds, opens the store, builds and connects everything, starts threads, writes ports.json.
+// On failure nothing is left. *ret_exit: 78 settings and ports, 75 state held by another, 70 else.
+enum err_code platform_start(const struct settings *s, struct platform **ret, int *ret_exit,
+	struct err *err);
+struct loop *platform_control(struct platform *p);
+// Runs the control loop on this thread until the drain is over.
+void platform_run(struct platform *p);
+// No new connections; open requests end within drain_s, then platform_run returns. A second call
+// does not wait for them. On the control loop.
+void platform_drain(struct platform *p, int64_t drain_s);
+void platform_free(struct platform *p);
+
+#endif

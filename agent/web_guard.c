@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+#include "agent/web_guard.h"
+
+#include <string.h>
+#include "shared/num.h"
+#include "shared/utf8.h"
+
+struct known {
+	const char *name;
+	enum guard_header id;
+	bool once; // a second one is ambiguous
+};
+
+static const struct known known[] = {
+	{"host", GH_HOST, true},
+	{"content-length", GH_CONTENT_LENGTH, true},
+	{"transfer-encoding", GH_TRANSFER_ENCODING, true},
+	{"authorization", GH_AUTHORIZATION, true},
+	{"x-api-key", GH_X_API_KEY, true},
+	{"origin", GH_ORIGIN, true},
+	{"sec-fetch-site", GH_SEC_FETCH_SITE, true},
+	{"content-encoding", GH_CONTENT_ENCODING, true},
+	{"expect", GH_EXPECT, false},
+	{"if-match", GH_IF_MATCH, true},
+	{"x-yijian-hop", GH_HOP, true},
+};
+
+// A request that came through a proxy is not the kernel's peer speaking.
+static const char *const forwarding[] = {"forwarded", "via", "x-real-ip", "x-client-ip",
+	"true-client-ip", "cf-connecting-ip"};
+
+static bool is_token_char(unsigned char c)
+{
+	if (c >= 'a' && c <= 'z')
+		return true;
+	if ((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+		return true;
+	return c && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+static bool name_ok(struct slice name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if (!is_token_char((unsigned char)name.p[i]))
+			return false;
+	return name.n > 0;
+}
+
+static bool value_ok(struct slice value)
+{
+	for (size_t i = 0; i < value.n; i++) {
+		unsigned char c = (unsigned char)value.p[i];
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool is_forwarding(struct slice name)
+{
+	if (name.n > 11 && slice_ieq_str((struct slice){name.p, 11}, "x-forwarded"))
+		return true;
+	for (size_t i = 0; i < sizeof(forwarding) / sizeof(forwarding[0]); i++)
+		if (slice_ieq_str(name, forwarding[i]))
+			return true;
+	return false;
+}
+
+static void refuse(struct guard *g, enum err_code code)
+{
+	if (!g->code)
+		g->code = code;
+}
+
+void guard_header(struct guard *g, struct slice name, struct slice value)
+{
+	g->n++;
+	g->bytes += name.n + value.n + 4;
+	if (!name_ok(name) || !value_ok(value))
+		refuse(g, ERR_BAD_FRAMING);
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		if (!slice_ieq_str(name, known[i].name))
+			continue;
+		struct slice *at = &g->h[known[i].id];
+		if (at->p && known[i].once)
+			refuse(g, ERR_BAD_FRAMING);
+		*at = value.p ? value : (struct slice){"", 0};
+		return;
+	}
+	if (is_forwarding(name))
+		g->forwarded = true;
+}
+
+static bool all_digits(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return false;
+	return s.n > 0;
+}
+
+enum err_code guard_headers(struct guard *g, struct slice version)
+{
+	const struct slice *length = &g->h[GH_CONTENT_LENGTH];
+	const struct slice *coding = &g->h[GH_TRANSFER_ENCODING];
+	g->http_1_1 = slice_eq_str(version, "HTTP/1.1");
+	if (g->n > GUARD_HEADERS_MAX || g->bytes > GUARD_HEADER_BYTES)
+		return ERR_HEADERS_TOO_LARGE;
+	if (!g->http_1_1 && !slice_eq_str(version, "HTTP/1.0"))
+		return ERR_BAD_FRAMING;
+	if (g->code)
+		return g->code;
+	if (g->http_1_1 && !g->h[GH_HOST].p)
+		return ERR_BAD_FRAMING;
+	if (coding->p && (length->p || !g->http_1_1 || !slice_ieq_str(*coding, "chunked")))
+		return ERR_BAD_FRAMING;
+	if (length->p && !all_digits(*length))
+		return ERR_BAD_FRAMING;
+	return ERR_OK;
+}
+
+int64_t guard_body_length(const struct guard *g)
+{
+	int64_t n = 0;
+	if (g->h[GH_TRANSFER_ENCODING].p)
+		return -1;
+	if (g->h[GH_CONTENT_LENGTH].p &&
+		!num_i64(g->h[GH_CONTENT_LENGTH], 0, INT64_MAX, &n))
+		return INT64_MAX; // more digits than fit
+	return n;
+}
+
+enum err_code guard_target(struct slice uri, struct slice *ret_path, struct slice *ret_query)
+{
+	*ret_query = (struct slice){NULL, 0};
+	if (!uri.n || uri.p[0] != '/')
+		return ERR_BAD_FRAMING; // absolute, authority and asterisk form
+	if (uri.n > GUARD_URI_MAX)
+		return ERR_URI_TOO_LONG;
+	for (size_t i = 0; i < uri.n; i++) {
+		unsigned char c = (unsigned char)uri.p[i];
+		if (c <= 0x20 || c >= 0x7f || c == '#' || c == '\\')
+			return ERR_BAD_PATH;
+	}
+	*ret_path = uri;
+	ptrdiff_t mark = slice_find(uri, '?');
+	if (mark >= 0) {
+		*ret_path = (struct slice){uri.p, (size_t)mark};
+		*ret_query = (struct slice){uri.p + mark + 1, uri.n - (size_t)mark - 1};
+	}
+	return ERR_OK;
+}
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+// The byte behind '%' at i, or -1.
+static int escape_at(struct slice s, size_t i)
+{
+	if (i + 2 >= s.n || hex(s.p[i + 1]) < 0 || hex(s.p[i + 2]) < 0)
+		return -1;
+	return hex(s.p[i + 1]) * 16 + hex(s.p[i + 2]);
+}
+
+bool guard_unescape(struct slice in, bool plus_is_blank, struct arena *a, struct slice *ret)
+{
+	char *out = arena_alloc(a, in.n + 1);
+	size_t n = 0;
+	bool high = false;
+	for (size_t i = 0; i < in.n; i++) {
+		int c = (unsigned char)in.p[i];
+		if (c == '%') {
+			c = escape_at(in, i);
+			i += 2;
+		} else if (c == '+' && plus_is_blank) {
+			c = ' ';
+		}
+		if (c < 0x20 || c == 0x7f)
+			return false;
+		high |= c >= 0x80;
+		out[n++] = (char)c;
+	}
+	out[n] = '\0';
+	*ret = (struct slice){out, n};
+	return !high || utf8_valid(*ret);
+}
+
+// Decoded dots count, a decoded slash or backslash never stands for one.
+static bool segment_ok(struct slice raw)
+{
+	size_t dots = 0, chars = 0;
+	for (size_t i = 0; i < raw.n; i++, chars++) {
+		int c = (unsigned char)raw.p[i];
+		if (c == '%') {
+			c = escape_at(raw, i);
+			i += 2;
+			if (c < 0x20 || c == 0x7f || c == '/' || c == '\\')
+				return false;
+		}
+		if (c == '.')
+			dots++;
+	}
+	return !(chars == dots && (chars == 1 || chars == 2));
+}
+
+enum err_code guard_path(struct slice path)
+{
+	if (!memchr(path.p, '%', path.n) && !memchr(path.p, '.', path.n)) {
+		// nothing to decode: only empty segments can be wrong
+		for (size_t i = 1; i < path.n; i++)
+			if (path.p[i] == '/' && path.p[i - 1] == '/')
+				return ERR_BAD_PATH;
+		return ERR_OK;
+	}
+	struct slice rest = {path.p + 1, path.n - 1};
+	while (rest.p) {
+		struct slice segment = slice_cut(&rest, '/');
+		if ((!segment.n && rest.p) || !segment_ok(segment))
+			return ERR_BAD_PATH;
+	}
+	char text[GUARD_URI_MAX];
+	size_t n = 0;
+	for (size_t i = 0; i < path.n && n < sizeof(text); i++) {
+		int c = (unsigned char)path.p[i];
+		if (c == '%') {
+			c = escape_at(path, i);
+			i += 2;
+		}
+		text[n++] = (char)c;
+	}
+	return utf8_valid((struct slice){text, n}) ? ERR_OK : ERR_BAD_PATH;
+}
+
+bool guard_query_has_token(struct slice query)
+{
+	static const char *const names[] = {"token", "access_token", "api_key", "apikey", "key_secret"};
+	while (query.p) {
+		struct slice item = slice_cut(&query, '&');
+		struct slice name = slice_cut(&item, '=');
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
+			if (slice_ieq_str(name, names[i]))
+				return true;
+	}
+	return false;
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// What libmicrohttpd 0.9.75 lets through and must not pass: ambiguous framing, odd request
+// targets, control bytes. Pure functions over what it hands us; every refusal of guard_headers and
+// of a bad target closes the connection.
+#ifndef YJ_AGENT_WEB_GUARD_H
+#define YJ_AGENT_WEB_GUARD_H
+
+#include "shared/arena.h"
+#include "shared/err.h"
+#include "shared/slice.h"
+
+#define GUARD_HEADERS_MAX 100
+#define GUARD_HEADER_BYTES 8192
+#define GUARD_URI_MAX 8192
+
+// Headers the server itself looks at, found in the one pass of the guard.
+enum guard_header {
+	GH_HOST, GH_CONTENT_LENGTH, GH_TRANSFER_ENCODING, GH_AUTHORIZATION, GH_X_API_KEY, GH_ORIGIN,
+	GH_SEC_FETCH_SITE, GH_CONTENT_ENCODING, GH_EXPECT, GH_IF_MATCH, GH_HOP,
+	GH_COUNT
+};
+
+struct guard {
+	struct slice h[GH_COUNT]; // p NULL: absent
+	bool forwarded; // some proxy's header is there
+	bool http_1_1;
+	size_t n, bytes;
+	enum err_code code; // the first refusal
+};
+
+// One header after the other, then the verdict. version: "HTTP/1.1".
+void guard_header(struct guard *g, struct slice name, struct slice value);
+enum err_code guard_headers(struct guard *g, struct slice version);
+// The request target as it came: origin form, length, no control or non-ASCII byte. Cuts it into
+// path and query (p NULL when there is none).
+enum err_code guard_target(struct slice uri, struct slice *ret_path, struct slice *ret_query);
+// Escapes, "..", "//", %2f, %00, UTF-8: ERR_BAD_PATH.
+enum err_code guard_path(struct slice path);
+// Body length said by the request: 0 none, -1 chunked.
+int64_t guard_body_length(const struct guard *g);
+// Percent-decodes into the arena. False on a bad escape, NUL, control byte or invalid UTF-8.
+bool guard_unescape(struct slice in, bool plus_is_blank, struct arena *a, struct slice *ret);
+// True when the query names a credential (token=, access_token=, api_key=).
+bool guard_query_has_token(struct slice query);
+
+#endif

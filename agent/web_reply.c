@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: MIT
+#include "agent/web_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "shared/clock.h"
+#include "shared/jw.h"
+#include "shared/mem.h"
+#include "shared/num.h"
+#include "shared/text.h"
+
+#define STREAM_BLOCK 4096 // libmicrohttpd's own buffer, for HTTP/1.0 callers
+#define QUEUE_KEPT (64 * 1024)
+#define STATUS_LOOP_DETECTED 508
+
+// ---- errors ----
+
+bool web_is_openai(const struct web_req *q)
+{
+	const struct endpoint *ep = q->r.ep;
+	if (ep)
+		return ep->service == SVC_API_GATEWAY && !strncmp(ep->path, "/v1/", 4);
+	return q->r.service == SVC_API_GATEWAY && !slice_starts(q->r.path, "/api") &&
+		!(q->match.path_known && q->r.path.n == 1);
+}
+
+void web_error_body(const struct req *r, bool openai, const struct err *e, struct str *out)
+{
+	const struct err_row *row = err_row(e->code);
+	struct jw w = jw_to(out);
+	jw_obj(&w, NULL);
+	jw_obj(&w, "error");
+	if (openai) {
+		jw_str(&w, "message", e->message);
+		jw_str(&w, "type", row->type);
+		jw_str(&w, "param", e->field[0] ? e->field : NULL);
+		jw_str(&w, "code", row->code);
+	} else {
+		jw_str(&w, "code", row->code);
+		jw_str(&w, "message", e->message);
+		if (e->field[0])
+			jw_str(&w, "field", e->field);
+		if (e->hint[0])
+			jw_str(&w, "hint", e->hint);
+	}
+	jw_str(&w, "request_id", r->id);
+	jw_obj_end(&w);
+	jw_obj_end(&w);
+}
+
+static bool out_has(const struct web_req *q, const char *name)
+{
+	for (size_t i = 0; i < q->out_n; i++)
+		if (!strcasecmp(q->out[i].name, name))
+			return true;
+	return false;
+}
+
+static void error_headers(struct req *r, const struct err_row *row)
+{
+	struct web_req *q = r->web;
+	if (row->status == 401)
+		req_header_add(r, "WWW-Authenticate", "Bearer");
+	if (row->status == 405) {
+		char allow[64];
+		match_allow(q->match.allow, allow, sizeof(allow));
+		req_header_add(r, "Allow", allow);
+	}
+	if ((row->id == ERR_OVERLOADED || row->id == ERR_DRAINING) && !out_has(q, "Retry-After"))
+		req_header_add(r, "Retry-After", "1");
+	if (web_is_openai(q) && !out_has(q, "x-should-retry"))
+		req_header_add(r, "x-should-retry", row->retryable ? "true" : "false");
+}
+
+void req_fail(struct req *r, const struct err *e)
+{
+	const struct err_row *row = err_row(e->code);
+	struct str body = STR_INIT;
+	// A loop seen by its hop count is the caller's network, not a field of a document.
+	bool hop = row->id == ERR_UPSTREAM_LOOP && r->web->state < RS_HANDLER;
+	error_headers(r, row);
+	web_error_body(r, web_is_openai(r->web), e, &body);
+	req_reply_json(r, hop ? STATUS_LOOP_DETECTED : row->status, &body);
+}
+
+void req_fail_code(struct req *r, enum err_code code)
+{
+	struct err e = {0};
+	err_set(&e, code, NULL);
+	req_fail(r, &e);
+}
+
+void web_refuse(struct web_req *q, enum err_code code, const char *detail)
+{
+	struct err e = {0};
+	err_set(&e, code, detail && detail[0] ? "%s" : NULL, detail);
+	q->close_after = true;
+	q->conn->linger = true;
+	q->conn->deadline_us = 0;
+	req_fail(&q->r, &e);
+}
+
+// ---- whole answers ----
+
+void req_header_add(struct req *r, const char *name, const char *value)
+{
+	struct web_req *q = r->web;
+	if (q->out_n < REQ_HEADERS_OUT_MAX)
+		q->out[q->out_n++] = (struct out_header){name, arena_strdup(&r->arena, value)};
+}
+
+static void finish_later(void *arg)
+{
+	web_finish(arg);
+}
+
+// The answer is decided: let libmicrohttpd come and fetch it.
+static void deliver(struct web_req *q)
+{
+	q->handler_done = true;
+	if (q->state == RS_OVER) {
+		loop_later(q->r.loop, finish_later, q); // the handler may still look at it
+		return;
+	}
+	q->state = RS_REPLY;
+	if (!q->suspended)
+		return;
+	q->suspended = false;
+	MHD_resume_connection(q->conn->mhd);
+	web_wake(q->conn->web);
+}
+
+static bool may_answer(const struct web_req *q)
+{
+	return !q->handler_done && q->state != RS_STREAMING;
+}
+
+void req_reply(struct req *r, int status, const char *content_type, struct slice body)
+{
+	struct web_req *q = r->web;
+	if (!may_answer(q))
+		return;
+	r->status = status;
+	q->content_type = content_type;
+	q->answer = (struct slice){arena_slice(&r->arena, body), body.n};
+	deliver(q);
+}
+
+void req_reply_str(struct req *r, int status, const char *content_type, struct str *body)
+{
+	struct web_req *q = r->web;
+	if (!may_answer(q)) {
+		str_release(body);
+		return;
+	}
+	r->status = status;
+	q->content_type = content_type;
+	q->answer_owned = str_take(body, &q->answer.n);
+	q->answer.p = q->answer_owned;
+	deliver(q);
+}
+
+void req_reply_json(struct req *r, int status, struct str *body)
+{
+	req_reply_str(r, status, "application/json; charset=utf-8", body);
+}
+
+void req_suspend(struct req *r)
+{
+	(void)r; // a handler that returns without an answer is suspended
+}
+
+// ---- streams ----
+
+void req_stream_begin(struct req *r, int status, const char *content_type)
+{
+	struct web_req *q = r->web;
+	if (!may_answer(q))
+		return;
+	r->status = status;
+	q->content_type = content_type;
+	if (q->state == RS_OVER)
+		return;
+	deliver(q);
+	q->handler_done = false;
+	q->stream = true;
+}
+
+size_t req_stream_write(struct req *r, struct slice bytes)
+{
+	struct web_req *q = r->web;
+	if (!q->conn || q->state == RS_OVER || q->stream_abort)
+		return 0; // nobody takes it
+	if (q->queue_at == q->queue.n) {
+		str_clear(&q->queue);
+		q->queue_at = 0;
+	}
+	str_add_slice(&q->queue, bytes);
+	if (q->suspended) {
+		q->suspended = false;
+		MHD_resume_connection(q->conn->mhd);
+		web_wake(q->conn->web);
+	}
+	return q->queue.n - q->queue_at;
+}
+
+static void stream_close(struct web_req *q)
+{
+	if (q->handler_done)
+		return;
+	q->handler_done = true;
+	if (q->state == RS_OVER) {
+		loop_later(q->r.loop, finish_later, q);
+	} else if (q->suspended) {
+		q->suspended = false;
+		MHD_resume_connection(q->conn->mhd);
+		web_wake(q->conn->web);
+	}
+}
+
+void req_stream_end(struct req *r)
+{
+	r->web->stream_end = true;
+	stream_close(r->web);
+}
+
+void req_stream_abort(struct req *r)
+{
+	r->web->stream_abort = true;
+	stream_close(r->web);
+}
+
+static ssize_t stream_read(void *cls, uint64_t at, char *buf, size_t max)
+{
+	struct web_req *q = cls;
+	(void)at;
+	if (q->stream_abort)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	size_t n = MIN_OF(max, q->queue.n - q->queue_at);
+	if (n) {
+		memcpy(buf, q->queue.p + q->queue_at, n);
+		q->queue_at += n;
+		if (q->on_drain && !q->handler_done &&
+			q->queue.n - q->queue_at < REQ_STREAM_HIGH / 2)
+			q->on_drain(&q->r);
+		return (ssize_t)n;
+	}
+	if (q->stream_end)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	q->suspended = true;
+	MHD_suspend_connection(q->conn->mhd);
+	return 0;
+}
+
+void req_on_drain(struct req *r, void (*fn)(struct req *r))
+{
+	r->web->on_drain = fn;
+}
+
+void req_on_gone(struct req *r, void (*fn)(struct req *r))
+{
+	r->web->on_gone = fn;
+}
+
+void req_on_end(struct req *r, void (*fn)(struct req *r))
+{
+	r->web->on_end = fn;
+}
+
+// ---- handing over ----
+
+static void add_headers(struct web_req *q, struct MHD_Response *res)
+{
+	if (q->content_type)
+		MHD_add_response_header(res, "Content-Type", q->content_type);
+	MHD_add_response_header(res, "X-Request-Id", q->r.id);
+	MHD_add_response_header(res, "X-Content-Type-Options", "nosniff");
+	if (!out_has(q, "Cache-Control"))
+		MHD_add_response_header(res, "Cache-Control", "no-store");
+	for (size_t i = 0; i < q->out_n; i++)
+		MHD_add_response_header(res, q->out[i].name, q->out[i].value);
+	if (q->close_after || q->conn->web->quiet)
+		MHD_add_response_header(res, "Connection", "close");
+}
+
+enum MHD_Result web_flush(struct web_req *q)
+{
+	struct MHD_Response *res;
+	if (q->stream)
+		res = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read,
+			q, NULL);
+	else
+		res = MHD_create_response_from_buffer(q->answer.n, (void *)(uintptr_t)q->answer.p,
+			MHD_RESPMEM_PERSISTENT);
+	if (!res)
+		return MHD_NO;
+	add_headers(q, res);
+	q->state = q->stream ? RS_STREAMING : RS_SENDING;
+	enum MHD_Result ok = MHD_queue_response(q->conn->mhd, (unsigned)q->r.status, res);
+	MHD_destroy_response(res);
+	return ok;
+}
+
+// ---- the end ----
+
+static struct metric_cell *requests_cell(struct web *w, const struct web_req *q)
+{
+	static const char *const classes[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+	int class = q->r.status / 100 - 1;
+	if (class < 0 || class > 4)
+		class = 4;
+	int ep = q->r.ep ? (int)q->r.ep->id : EP_COUNT;
+	struct metric_cell **cell = &w->requests[q->r.service][ep][class];
+	if (!*cell) {
+		const char *labels[] = {service_row(q->r.service)->name,
+			q->r.ep ? q->r.ep->name : "none", classes[class], NULL};
+		*cell = metric_cell(w->agent->metrics, MET_HTTP_REQUESTS, labels);
+	}
+	return *cell;
+}
+
+static void count(struct web *w, const struct web_req *q, int64_t took_us)
+{
+	struct metric_cell **duration = &w->duration[q->r.service];
+	if (!*duration) {
+		const char *labels[] = {service_row(q->r.service)->name, NULL};
+		*duration = metric_cell(w->agent->metrics, MET_HTTP_DURATION, labels);
+	}
+	struct metric_cell *requests = requests_cell(w, q);
+	if (requests)
+		metric_cell_add(requests, 1);
+	if (*duration && !(q->r.ep && (q->r.ep->flags & EPF_LONG)))
+		metric_cell_observe(*duration, (double)took_us / 1e6);
+}
+
+static void log_request(const struct web_req *q, int64_t took_us)
+{
+	enum log_level level = q->r.status >= 500 ? LOG_LVL_WARN : LOG_LVL_DEBUG;
+	char status[16], took[24];
+	if (!log_on(level))
+		return;
+	snprintf(status, sizeof(status), "%d", q->r.status);
+	snprintf(took, sizeof(took), "%lld", (long long)took_us);
+	struct str path = STR_INIT;
+	text_add_safe(&path, q->r.path);
+	log_line(level, "request", "request_id", q->r.id, "service",
+		service_row(q->r.service)->name, "endpoint", q->r.ep ? q->r.ep->name : NULL,
+		"path", str_text(&path), "who", q->r.who.name[0] ? q->r.who.name : NULL, "status",
+		status, "took_us", took, NULL);
+	str_release(&path);
+}
+
+static void recycle(struct web *w, struct web_req *q)
+{
+	free(q->answer_owned);
+	q->answer_owned = NULL;
+	if (q->body.cap > WEB_BODY_KEPT)
+		str_release(&q->body);
+	else
+		str_clear(&q->body);
+	if (q->queue.cap > QUEUE_KEPT)
+		str_release(&q->queue);
+	else
+		str_clear(&q->queue);
+	w->reqs_n--;
+	if (w->free_n >= WEB_FREE_REQS) {
+		str_release(&q->body);
+		str_release(&q->queue);
+		arena_release(&q->r.arena);
+		free(q);
+		return;
+	}
+	arena_reset(&q->r.arena);
+	q->next_free = w->free_reqs;
+	w->free_reqs = q;
+	w->free_n++;
+}
+
+void web_finish(struct web_req *q)
+{
+	struct web *w = q->web;
+	int64_t took_us = clock_mono_us() - q->r.start_us;
+	if (q->on_end)
+		q->on_end(&q->r);
+	if (q->r.status)
+		count(w, q, took_us);
+	log_request(q, took_us);
+	if (q->r.snap)
+		snapshot_drop(q->r.snap);
+	recycle(w, q);
+}

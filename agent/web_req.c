@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+#include "agent/web_int.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "shared/mem.h"
+#include "shared/num.h"
+#include "shared/text.h"
+
+#define HOPS_MAX 3
+
+static const char *const other_methods[] = {"OPTIONS", "TRACE", "CONNECT"};
+
+// ---- birth ----
+
+static void id_set(struct web *w, char id[REQ_ID_MAX])
+{
+	static const char digits[] = "0123456789abcdef";
+	uint64_t v = (uint64_t)w->id_prefix << 32 | w->id_next++;
+	id[0] = 'r';
+	id[1] = '-';
+	for (int i = 17; i >= 2; i--, v >>= 4)
+		id[i] = digits[v & 15];
+	id[18] = '\0';
+}
+
+// A used one keeps its buffers; everything else starts as zeroes.
+static struct web_req *req_new(struct conn *c)
+{
+	struct web *w = c->web;
+	struct web_req *q = w->free_reqs;
+	if (q) {
+		struct arena arena = q->r.arena;
+		struct str body = q->body, queue = q->queue;
+		w->free_reqs = q->next_free;
+		w->free_n--;
+		memset(q, 0, sizeof(*q));
+		q->r.arena = arena;
+		q->body = body;
+		q->queue = queue;
+	} else {
+		q = mem_zalloc(1, sizeof(*q));
+	}
+	q->web = w;
+	q->conn = c;
+	q->r.agent = w->agent;
+	q->r.loop = w->loop;
+	q->r.service = c->service;
+	q->r.start_us = loop_now_us(w->loop);
+	q->r.web = q;
+	id_set(w, q->r.id);
+	w->reqs_n++;
+	return q;
+}
+
+void *web_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
+{
+	struct conn *c = web_conn_of(mhd);
+	int64_t head_until = loop_now_us(c->web->loop) + WEB_HEAD_US;
+	(void)cls;
+	struct web_req *q = req_new(c);
+	c->req = q;
+	// The bytes trickling in do not move this deadline.
+	c->deadline_us = c->deadline_us ? MIN_OF(c->deadline_us, head_until) : head_until;
+	size_t n = strlen(uri);
+	q->r.path = (struct slice){arena_strndup(&q->r.arena, uri, n), n};
+	return q;
+}
+
+// ---- the head: guard, method, path, identity as far as headers tell, body length ----
+
+static enum MHD_Result one_header(void *cls, enum MHD_ValueKind kind, const char *name,
+	size_t name_n, const char *value, size_t value_n)
+{
+	struct guard *g = cls;
+	(void)kind;
+	guard_header(g, (struct slice){name, name_n}, (struct slice){value, value_n});
+	return MHD_YES;
+}
+
+// HTTP_METHODS: a known one that no endpoint has; -1: unknown.
+static int method_of(const char *text, bool *ret_head)
+{
+	*ret_head = !strcmp(text, "HEAD");
+	if (*ret_head)
+		return HTTP_GET;
+	for (int m = 0; m < HTTP_METHODS; m++)
+		if (!strcmp(text, method_names[m]))
+			return m;
+	for (size_t i = 0; i < ARRAY_LEN(other_methods); i++)
+		if (!strcmp(text, other_methods[i]))
+			return HTTP_METHODS;
+	return -1;
+}
+
+static void auth_call_of(const struct web_req *q, struct auth_call *ret, char ip[48])
+{
+	const struct slice *h = q->guard.h;
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	*ret = (struct auth_call){.ep = q->r.ep, .kind = q->conn->kind,
+		.peer_trust = q->r.agent->settings->peer_trust, .forwarded = q->guard.forwarded,
+		.host = h[GH_HOST], .origin = h[GH_ORIGIN], .fetch_site = h[GH_SEC_FETCH_SITE],
+		.authorization = h[GH_AUTHORIZATION], .api_key = h[GH_X_API_KEY]};
+	if (q->conn->kind != PEER_TRUSTED ||
+		getsockname(q->conn->fd, (struct sockaddr *)&ss, &len) < 0)
+		return;
+	if (ss.ss_family == AF_INET)
+		inet_ntop(AF_INET, &((struct sockaddr_in *)&ss)->sin_addr, ip, 48);
+	else if (ss.ss_family == AF_INET6)
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&ss)->sin6_addr, ip, 48);
+	else
+		return;
+	ret->local_ip = slice_of(ip);
+}
+
+static unsigned services_of(const struct conn *c)
+{
+	if (c->service == SVC_API_GATEWAY && c->mounts_all)
+		return ~0u;
+	return 1u << c->service;
+}
+
+// The row and what its parameters say; ERR_OK or why not.
+static enum err_code route(struct web_req *q, const char *method)
+{
+	int m = method_of(method, &q->head);
+	if (m < 0)
+		return ERR_METHOD_UNKNOWN;
+	q->r.method = m < HTTP_METHODS ? (enum http_method)m : HTTP_GET;
+	match_path(q->conn->web->tree, q->r.path, q->r.method, services_of(q->conn), &q->match);
+	if (!q->match.path_known)
+		return q->conn->service == SVC_API_GATEWAY &&
+				!slice_starts(q->r.path, "/api/")
+			? ERR_UNKNOWN_URL
+			: ERR_NOT_FOUND;
+	if (!q->match.ep || m == HTTP_METHODS)
+		return ERR_METHOD_NOT_ALLOWED;
+	q->r.ep = q->match.ep;
+	for (size_t i = 0; i < q->match.n; i++)
+		if (!guard_unescape(q->match.param[i], false, &q->r.arena, &q->r.param[i]))
+			return ERR_BAD_PATH;
+	return ERR_OK;
+}
+
+// What can be told from the head alone and lets the connection live.
+static enum err_code judge_head(struct web_req *q, const char *method)
+{
+	const struct slice *coding = &q->guard.h[GH_CONTENT_ENCODING];
+	struct auth_call call;
+	char ip[48];
+	enum err_code code = route(q, method);
+	if (code)
+		return code;
+	if (guard_query_has_token(q->query))
+		return ERR_TOKEN_IN_URL;
+	auth_call_of(q, &call, ip);
+	if (auth_judge(&call, &q->r.who) && q->r.who.why)
+		return q->r.who.why;
+	if (coding->p && !slice_ieq_str(*coding, "identity"))
+		return ERR_UNSUPPORTED_MEDIA_TYPE;
+	int64_t hops;
+	if (q->guard.h[GH_HOP].p && q->r.ep->may == MAY_CALL &&
+		(!num_i64(q->guard.h[GH_HOP], 0, INT32_MAX, &hops) || hops > HOPS_MAX))
+		return ERR_UPSTREAM_LOOP;
+	return ERR_OK;
+}
+
+static enum err_code judge_framing(struct web_req *q, const char *version)
+{
+	enum err_code code = guard_headers(&q->guard, slice_of(version));
+	if (!code)
+		code = guard_target(q->r.path, &q->r.path, &q->query);
+	return code ? code : guard_path(q->r.path);
+}
+
+static enum MHD_Result head(struct web_req *q, const char *method, const char *version)
+{
+	struct conn *c = q->conn;
+	MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, one_header, &q->guard);
+	enum err_code code = judge_framing(q, version);
+	if (code) {
+		web_refuse(q, code, NULL);
+		return web_flush(q);
+	}
+	q->close_after = c->web->quiet;
+	code = judge_head(q, method);
+	int64_t length = guard_body_length(&q->guard);
+	const struct body_limit *limit = body_limit(code || !q->r.ep ? BODY_NONE : q->r.ep->body);
+	bool too_long = length > (int64_t)limit->bytes;
+	if (code || too_long) {
+		// A body that is small enough is read and dropped, so the connection lives on.
+		if (too_long || length < 0 || q->guard.h[GH_EXPECT].p) {
+			web_refuse(q, code ? code : ERR_BODY_TOO_LARGE, q->r.who.detail);
+			return web_flush(q);
+		}
+		q->r.who.why = code;
+	}
+	q->state = RS_BODY;
+	q->body_limit = limit->bytes;
+	c->deadline_us = length ? loop_now_us(c->web->loop) + limit->deadline_s * 1000000LL : 0;
+	if (length > 0 && !code)
+		str_reserve(&q->body, (size_t)length + 1);
+	return MHD_YES;
+}
+
+// ---- the body ----
+
+static enum MHD_Result body_part(struct web_req *q, const char *upload, size_t *upload_n)
+{
+	size_t n = *upload_n;
+	*upload_n = 0;
+	if (q->r.who.why)
+		return MHD_YES; // dropped
+	if (n > q->body_limit - q->body.n) { // chunked: its length was not known before
+		q->r.status = err_row(ERR_BODY_TOO_LARGE)->status;
+		web_raw_error(q->conn, ERR_BODY_TOO_LARGE);
+		return MHD_NO;
+	}
+	str_add_n(&q->body, upload, n);
+	return MHD_YES;
+}
+
+// ---- identity that needs the kernel or the group database, then the handler ----
+
+static void refuse_code(struct web_req *q, enum err_code code, const char *detail)
+{
+	struct err e = {0};
+	err_set(&e, code, detail && detail[0] ? "%s" : NULL, detail);
+	req_fail(&q->r, &e);
+}
+
+static void on_role_known(void *arg)
+{
+	struct web_req *q = arg;
+	if (q->suspended) {
+		q->suspended = false;
+		MHD_resume_connection(q->conn->mhd);
+		web_wake(q->conn->web);
+	}
+}
+
+static bool suspend(struct web_req *q)
+{
+	q->suspended = true;
+	MHD_suspend_connection(q->conn->mhd);
+	return true;
+}
+
+// False: suspended until it is known.
+static bool identify(struct web_req *q)
+{
+	struct conn *c = q->conn;
+	struct auth_call call;
+	char ip[48];
+	auth_call_of(q, &call, ip);
+	if (auth_judge(&call, &q->r.who))
+		return true;
+	if (!c->uid_asked) {
+		c->uid_known = peer_uid(c->fd, c->kind, &c->uid);
+		c->uid_asked = true;
+	}
+	enum role role = ROLE_NONE;
+	if (c->uid_known && !peer_role(q->r.agent->roles, c->uid, c->web->loop, on_role_known, q,
+				    &role)) {
+		q->state = RS_IDENTITY;
+		return !suspend(q);
+	}
+	auth_by_uid(&call, c->uid_known, c->uid, role, &q->r.who);
+	return true;
+}
+
+static bool is_denial(enum err_code code)
+{
+	return code == ERR_BAD_HOST || code == ERR_BAD_ORIGIN || code == ERR_INVALID_API_KEY ||
+		(code >= ERR_AUTH_REQUIRED && code <= ERR_SCOPE_EXCEEDED);
+}
+
+static void denied(const struct web_req *q)
+{
+	const char *labels[] = {service_row(q->r.service)->name, err_row(q->r.who.why)->code, NULL};
+	metric_add(q->r.agent->metrics, MET_AUTH_DENIED, 1, labels);
+}
+
+static enum MHD_Result dispatch(struct web_req *q)
+{
+	if (!q->r.who.why && !identify(q))
+		return MHD_YES;
+	if (q->r.who.why) {
+		if (is_denial(q->r.who.why))
+			denied(q);
+		refuse_code(q, q->r.who.why, q->r.who.detail);
+		return web_flush(q);
+	}
+	q->state = RS_HANDLER;
+	q->r.snap = snapshots_now(q->r.agent->snaps);
+	if (q->r.snap)
+		snapshot_hold(q->r.snap);
+	q->r.body = str_slice(&q->body);
+	q->in_handler = true;
+	q->conn->web->handlers[q->r.ep->id](&q->r);
+	q->in_handler = false;
+	if (q->state == RS_REPLY)
+		return web_flush(q);
+	suspend(q);
+	if (q->conn->gone)
+		web_gone(q);
+	return MHD_YES;
+}
+
+enum MHD_Result web_access(void *cls, struct MHD_Connection *mhd, const char *url,
+	const char *method, const char *version, const char *upload, size_t *upload_n,
+	void **cls_req)
+{
+	struct web_req *q = *cls_req;
+	(void)cls;
+	(void)mhd;
+	(void)url;
+	switch (q->state) {
+	case RS_HEAD:
+		return head(q, method, version);
+	case RS_BODY:
+		if (*upload_n)
+			return body_part(q, upload, upload_n);
+		q->conn->deadline_us = 0;
+		return dispatch(q);
+	case RS_IDENTITY:
+		return dispatch(q);
+	case RS_REPLY:
+		return web_flush(q);
+	default:
+		return MHD_NO; // the caller has gone while it was suspended
+	}
+}
+
+// ---- ends ----
+
+void web_gone(struct web_req *q)
+{
+	void (*fn)(struct req *r) = q->on_gone;
+	bool waits = q->state == RS_HANDLER || q->state == RS_STREAMING || q->stream;
+	if (q->handler_done || !fn || !waits || q->in_handler)
+		return;
+	q->on_gone = NULL;
+	q->handler_done = true;
+	q->r.status = err_row(ERR_CLIENT_GONE)->status;
+	fn(&q->r);
+	q->stream_abort = true;
+	if (q->conn && q->suspended) {
+		q->suspended = false;
+		MHD_resume_connection(q->conn->mhd);
+		web_wake(q->conn->web);
+	}
+}
+
+void web_completed(void *cls, struct MHD_Connection *mhd, void **cls_req,
+	enum MHD_RequestTerminationCode toe)
+{
+	struct web_req *q = *cls_req;
+	(void)cls;
+	(void)mhd;
+	if (!q)
+		return;
+	*cls_req = NULL;
+	struct conn *c = q->conn;
+	if (q->state < RS_HANDLER)
+		q->handler_done = true; // it never got there
+	if (toe != MHD_REQUEST_TERMINATED_COMPLETED_OK)
+		web_gone(q);
+	c->req = NULL;
+	c->deadline_us = loop_now_us(c->web->loop) + WEB_IDLE_US;
+	c->slow_at_us = 0;
+	q->state = RS_OVER;
+	q->conn = NULL;
+	if (q->handler_done)
+		web_finish(q);
+}
