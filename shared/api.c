@@ -76,7 +76,9 @@ static const struct param watch_params[] = {
 static const struct param key_list_params[] = {
 	{"ref", FT_STR, NULL, 0, REF_MAX, 0, N_("vendor/service/slug: the one key of this name")},
 	{"vendor", FT_STR, NULL, 0, ID_MAX, 0, N_("only this vendor's keys")},
-	{"service", FT_STR, NULL, 0, ID_MAX, 0, N_("only keys of this service")}, PARAMS_END};
+	{"service", FT_STR, NULL, 0, ID_MAX, 0, N_("only keys of this service")},
+	LIMIT_PARAM(1000, 1000), {"cursor", FT_STR, NULL, 0, REF_MAX, 0, N_("\"next\" of the page before")},
+	PARAMS_END};
 static const struct param route_patch_params[] = {
 	{"key", FT_STR, NULL, 0, REF_MAX, 0, N_("only this key of the target")},
 	{"instance", FT_STR, NULL, 0, REF_MAX, 0, N_("only this instance of the target")},

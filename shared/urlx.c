@@ -50,6 +50,11 @@ static const char *prefix(const char *path, struct arena *a)
 
 	while (n && path[n - 1] == '/')
 		n--;
+	// Adapters write /v1 themselves, people paste addresses with and without it.
+	if (n >= 3 && memcmp(path + n - 3, "/v1", 3) == 0)
+		n -= 3;
+	while (n && path[n - 1] == '/')
+		n--;
 	return arena_strndup(a, path ? path : "", n);
 }
 

@@ -14,7 +14,7 @@ struct url {
 	const char *scheme; // "http" or "https"
 	const char *host; // without brackets
 	int port;
-	const char *path; // without trailing '/', "" for none
+	const char *path; // without trailing '/' and final "/v1", "" for none
 	const char *origin; // "https://host:port", the port always written
 	bool tls;
 };

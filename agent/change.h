@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// One request that changes stored documents: its way through the store and back, with ETag,
+// Idempotency-Key and the event that tells the others.
+#ifndef YJ_AGENT_CHANGE_H
+#define YJ_AGENT_CHANGE_H
+
+#include "agent/registry.h"
+#include "agent/web.h"
+#include "shared/jw.h"
+
+#define IDEMPOTENCY_KEY_MAX 255
+
+struct change {
+	struct req *r; // borrowed: lives until the reply
+	// Store thread. Writes the answer into c->body while its objects are sure to live, and sets
+	// status and etag. err is the job's.
+	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err);
+	void *arg; // the handler's, in the request's arena
+	enum event_kind event; // EVENT_KINDS: none
+	const char *event_action; // "create", …; NULL: "change"
+	struct slice event_name;
+	int64_t if_match; // FIELD_NONE none
+	// answer
+	struct str body;
+	int status; // 0: 200
+	int64_t etag; // FIELD_NONE none
+	const char *location; // NULL none
+	bool replayed;
+	// private
+	struct store_job job;
+	unsigned char body_hash[32];
+	struct slice idem_key;
+};
+
+// Made in the request's arena, If-Match read. On an error the request has been answered and NULL
+// comes back.
+struct change *change_new(struct req *r,
+	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err), void *arg);
+// Suspends the request until the store has answered.
+void change_submit(struct change *c);
+// Opens and closes a list answer: {"items":[ … ],"total":N,"revision":R}.
+void list_open(struct jw *w, struct str *out);
+void list_close(struct jw *w, size_t total, uint64_t revision, const char *next);
+// A page of a log that stands in the database, newest first, by ?limit and ?cursor.
+void change_page(struct req *r,
+	enum err_code (*list)(struct store_tx *tx, int64_t before, int limit, struct str *out,
+		size_t *ret_n, int64_t *ret_next, struct err *err));
+// ETag header, and true when If-None-Match has it: 304 was sent.
+bool change_not_modified(struct req *r, int64_t revision);
+
+#endif

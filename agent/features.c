@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+#include "agent/features.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/change.h"
+#include "shared/jx.h"
+#include "shared/mem.h"
+#include "shared/num.h"
+#include "shared/text.h"
+
+#define WATCH_DEFAULT_MS 30000
+#define WATCH_MAX_MS 60000
+#define WATCH_STEP_US 100000
+
+static struct jscan_limits doc_limits(void)
+{
+	return (struct jscan_limits){body_limit(BODY_DOC)->tokens, JSCAN_DEPTH};
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct feature_obj *x = *(struct feature_obj *const *)a;
+	const struct feature_obj *y = *(struct feature_obj *const *)b;
+
+	return strcmp(x->doc.name, y->doc.name);
+}
+
+void h_feature_list(struct req *r)
+{
+	size_t n = 0;
+	const struct feature_obj **v;
+	struct pmap_it it = {0};
+	struct str out = STR_INIT;
+	struct jw w;
+	void *obj;
+
+	if (change_not_modified(r, (int64_t)r->snap->revision))
+		return;
+	v = arena_zalloc(&r->arena, r->snap->features.n + 1, sizeof(*v));
+	while (pmap_next(r->snap->features, &it, NULL, &obj))
+		v[n++] = obj;
+	qsort(v, n, sizeof(*v), by_name);
+	list_open(&w, &out);
+	for (size_t i = 0; i < n; i++)
+		jw_raw(&w, NULL, v[i]->o.json);
+	list_close(&w, n, r->snap->revision, NULL);
+	req_reply_json(r, 200, &out);
+}
+
+static void no_feature(struct req *r)
+{
+	struct err err = {0};
+
+	err_set(&err, ERR_NOT_FOUND, _("no feature of this name"));
+	err_hint(&err, "%s", _("list them: GET /api/v1/features"));
+	req_fail(r, &err);
+}
+
+void h_feature_get(struct req *r)
+{
+	const struct feature_obj *f = snapshot_feature(r->snap, r->param[0]);
+
+	if (!f) {
+		no_feature(r);
+		return;
+	}
+	if (!change_not_modified(r, f->o.revision))
+		req_reply(r, 200, "application/json; charset=utf-8", f->o.json);
+}
+
+// What a change of a feature works on.
+struct feature_change {
+	struct feature doc;
+	struct slice name;
+	int64_t revision; // of a rollback
+	bool create;
+};
+
+static void answer(struct change *c, const struct feature_obj *f)
+{
+	str_add_slice(&c->body, f->o.json);
+	c->etag = f->o.revision;
+	c->event = EVENT_CONFIG;
+	c->event_name = slice_of(arena_strdup(&c->r->arena, f->doc.name));
+}
+
+static enum err_code run_put(struct store_tx *tx, struct change *c, struct err *err)
+{
+	struct feature_change *f = c->arg;
+	bool existed = snapshot_feature(store_tx_snapshot(tx), slice_of(f->doc.name)) != NULL;
+	const struct feature_obj *obj;
+	enum err_code code = store_feature_put(tx, &f->doc, f->create, c->if_match, &obj, err);
+
+	if (code)
+		return code;
+	answer(c, obj);
+	c->status = existed ? 200 : 201;
+	c->event_action = existed ? "update" : "create";
+	if (!existed)
+		c->location = arena_printf(&c->r->arena, "/api/v1/features/%s", obj->doc.name);
+	return ERR_OK;
+}
+
+void h_feature_create(struct req *r)
+{
+	struct feature_change *f = arena_zalloc(&r->arena, 1, sizeof(*f));
+	struct err err = {0};
+	struct change *c;
+
+	if (jx_decode(&feature_fields, r->body, doc_limits(), JX_CREATE, &r->arena, &f->doc, &err)) {
+		req_fail(r, &err);
+		return;
+	}
+	f->create = true;
+	c = change_new(r, run_put, f);
+	if (c)
+		change_submit(c);
+}
+
+void h_feature_put(struct req *r)
+{
+	struct feature_change *f = arena_zalloc(&r->arena, 1, sizeof(*f));
+	const struct field *name = field_named(&feature_fields, SLICE("name"));
+	struct jscan_member m[64];
+	struct slice body = r->body;
+	struct err err = {0};
+	struct change *c;
+	size_t n = 0;
+	enum err_code code = jscan_object(body, doc_limits(), m, ARRAY_LEN(m), &n, &err);
+
+	// The path names the feature; the body may leave its name out.
+	if (!code && !jscan_find(m, n, "name")) {
+		struct str s = STR_INIT;
+
+		str_addf(&s, "{\"name\":");
+		str_add_json(&s, r->param[0]);
+		body.p = strchr(body.p, '{') + 1;
+		body.n = r->body.n - (size_t)(body.p - r->body.p);
+		str_add(&s, n ? "," : "");
+		str_add_slice(&s, body);
+		body = (struct slice){arena_slice(&r->arena, str_slice(&s)), s.n};
+		str_release(&s);
+	}
+	if (!code)
+		code = jx_decode(
+			&feature_fields, body, doc_limits(), JX_CREATE, &r->arena, &f->doc, &err);
+	if (!code && !slice_eq_str(r->param[0], f->doc.name))
+		code = err_field(&err, ERR_FIELD_RANGE, name->name,
+			_("the name in the body is not the one in the path"));
+	if (code) {
+		req_fail(r, &err);
+		return;
+	}
+	c = change_new(r, run_put, f);
+	if (c)
+		change_submit(c);
+}
+
+// Decoded on the store thread over the document as it is then, so that no change between is lost.
+static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err *err)
+{
+	const struct feature_obj *old = snapshot_feature(store_tx_snapshot(tx), c->r->param[0]);
+	struct arena a = ARENA_INIT;
+	struct feature doc;
+	const struct feature_obj *obj;
+	enum err_code code;
+
+	if (!old)
+		return err_set(err, ERR_NOT_FOUND, _("no feature of this name"));
+	doc = old->doc;
+	code = jx_decode(&feature_fields, c->r->body, doc_limits(), JX_PATCH, &a, &doc, err);
+	if (!code && strcmp(doc.name, old->doc.name) != 0)
+		code = err_field(err, ERR_FIELD_FORBIDDEN, "name", _("a name cannot be changed"));
+	if (!code)
+		code = store_feature_put(tx, &doc, false, c->if_match, &obj, err);
+	if (!code)
+		answer(c, obj);
+	c->event_action = "update";
+	arena_release(&a);
+	return code;
+}
+
+void h_feature_patch(struct req *r)
+{
+	struct change *c;
+
+	if (!snapshot_feature(r->snap, r->param[0])) {
+		no_feature(r);
+		return;
+	}
+	c = change_new(r, run_patch, NULL);
+	if (c)
+		change_submit(c);
+}
+
+static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
+{
+	enum err_code code = store_feature_delete(tx, c->r->param[0], c->if_match, err);
+
+	c->status = 204;
+	c->event = EVENT_CONFIG;
+	c->event_action = "delete";
+	c->event_name = c->r->param[0];
+	return code;
+}
+
+void h_feature_delete(struct req *r)
+{
+	struct change *c = change_new(r, run_delete, NULL);
+
+	if (c)
+		change_submit(c);
+}
+
+static enum err_code run_rollback(struct store_tx *tx, struct change *c, struct err *err)
+{
+	const struct rollback_body *body = c->arg;
+	const struct feature_obj *old = snapshot_feature(store_tx_snapshot(tx), c->r->param[0]);
+	const struct feature_obj *obj;
+	enum err_code code;
+
+	if (!old)
+		return err_set(err, ERR_NOT_FOUND, _("no feature of this name"));
+	if (c->if_match != FIELD_NONE && old->o.revision != c->if_match)
+		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
+	code = store_feature_rollback(tx, c->r->param[0], body->revision, &obj, err);
+	if (!code)
+		answer(c, obj);
+	c->event_action = "rollback";
+	return code;
+}
+
+void h_feature_rollback(struct req *r)
+{
+	struct rollback_body *body = arena_zalloc(&r->arena, 1, sizeof(*body));
+	struct err err = {0};
+	struct change *c;
+
+	if (jx_decode(&rollback_fields, r->body, doc_limits(), JX_CREATE, &r->arena, body, &err)) {
+		req_fail(r, &err);
+		return;
+	}
+	c = change_new(r, run_rollback, body);
+	if (c)
+		change_submit(c);
+}
+
+void h_change_list(struct req *r)
+{
+	change_page(r, store_change_list);
+}
+
+void h_revisions(struct req *r)
+{
+	change_page(r, store_change_list);
+}
+
+static enum err_code list_revisions(struct store_tx *tx, struct change *c, struct err *err)
+{
+	struct str items = STR_INIT;
+	struct jw w;
+	size_t n = 0;
+	enum err_code code = store_feature_revisions(tx, c->r->param[0], &items, &n, err);
+
+	if (!code) {
+		list_open(&w, &c->body);
+		jw_raw(&w, NULL, str_slice(&items));
+		list_close(&w, n, store_tx_snapshot(tx)->revision, NULL);
+	}
+	str_release(&items);
+	return code;
+}
+
+void h_feature_revisions(struct req *r)
+{
+	struct change *c = change_new(r, list_revisions, NULL);
+
+	if (c)
+		change_submit(c);
+}
+
+// ---- watch ----
+
+struct watch {
+	struct loop_timer timer;
+	uint64_t since;
+	int64_t until_us;
+};
+
+static void watch_reply(struct req *r, uint64_t revision, uint64_t since)
+{
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+
+	jw_obj(&w, NULL);
+	jw_int(&w, "revision", (int64_t)revision);
+	jw_bool(&w, "changed", revision > since);
+	jw_obj_end(&w);
+	req_reply_json(r, 200, &out);
+}
+
+static void watch_tick(void *arg)
+{
+	struct req *r = arg;
+	struct watch *wt = r->user;
+	uint64_t now = snapshots_now(r->agent->snaps)->revision;
+
+	if (now > wt->since || loop_now_us(r->loop) >= wt->until_us ||
+		atomic_load(&r->agent->draining)) {
+		watch_reply(r, now, wt->since);
+		return;
+	}
+	loop_timer_set(r->loop, &wt->timer, WATCH_STEP_US, watch_tick, r);
+}
+
+static void watch_gone(struct req *r)
+{
+	struct watch *wt = r->user;
+
+	loop_timer_clear(r->loop, &wt->timer);
+}
+
+void h_watch(struct req *r)
+{
+	struct watch *wt = arena_zalloc(&r->arena, 1, sizeof(*wt));
+	const char *wait = req_query(r, "wait");
+	int64_t since = 0, wait_ms = WATCH_DEFAULT_MS;
+	struct err err = {0};
+
+	if (req_query_int(r, "since", &since, &err)) {
+		req_fail(r, &err);
+		return;
+	}
+	if (wait && (!num_duration_ms(slice_of(wait), &wait_ms) || wait_ms > WATCH_MAX_MS)) {
+		err_field(&err, ERR_FIELD_RANGE, "wait", _("wait is a duration of at most 60s"));
+		req_fail(r, &err);
+		return;
+	}
+	if (r->snap->revision > (uint64_t)since || wait_ms == 0) {
+		watch_reply(r, r->snap->revision, (uint64_t)since);
+		return;
+	}
+	wt->since = (uint64_t)since;
+	wt->until_us = loop_now_us(r->loop) + wait_ms * 1000;
+	r->user = wt;
+	req_on_gone(r, watch_gone);
+	req_suspend(r);
+	loop_timer_set(r->loop, &wt->timer, WATCH_STEP_US, watch_tick, r);
+}
