@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "agent/handlers.h"
 
+#include "agent/features.h"
 #include "agent/feed.h"
 #include "agent/instances.h"
+#include "agent/keys.h"
 #include "agent/pages.h"
 #include "agent/router.h"
 #include "agent/services.h"
@@ -14,6 +16,32 @@ static const req_handler handlers[EP_COUNT] = {
 	[EP_METRICS] = h_metrics,
 	[EP_OPENAPI] = h_openapi,
 	[EP_API] = h_api,
+
+	[EP_FEATURE_LIST] = h_feature_list,
+	[EP_FEATURE_CREATE] = h_feature_create,
+	[EP_FEATURE_GET] = h_feature_get,
+	[EP_FEATURE_PUT] = h_feature_put,
+	[EP_FEATURE_PATCH] = h_feature_patch,
+	[EP_FEATURE_DELETE] = h_feature_delete,
+	[EP_FEATURE_REVISIONS] = h_feature_revisions,
+	[EP_FEATURE_ROLLBACK] = h_feature_rollback,
+	[EP_REVISIONS] = h_revisions,
+	[EP_WATCH] = h_watch,
+	[EP_CHANGE_LIST] = h_change_list,
+
+	[EP_KEY_LIST] = h_key_list,
+	[EP_KEY_CREATE] = h_key_create,
+	[EP_KEY_GET] = h_key_get,
+	[EP_KEY_PATCH] = h_key_patch,
+	[EP_KEY_DELETE] = h_key_delete,
+	[EP_KEY_TEST] = h_key_test,
+	[EP_KEY_ROTATE] = h_key_rotate,
+	[EP_KEY_ENABLE] = h_key_enable,
+	[EP_KEY_DISABLE] = h_key_disable,
+	[EP_KEY_TEST_NEW] = h_key_test_new,
+	[EP_KEY_FINGERPRINT] = h_key_fingerprint,
+	[EP_VENDOR_LIST] = h_vendor_list,
+	[EP_AUDIT_LIST] = h_audit_list,
 
 	[EP_SERVICE_LIST] = h_service_list,
 	[EP_SERVICE_CREATE] = h_service_create,

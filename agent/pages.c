@@ -14,7 +14,7 @@ struct condition {
 	bool serving;
 	const char *reasons[3];
 	size_t n;
-	char store[200];
+	char store[ERR_TEXT_MAX];
 };
 
 static void health_of(const struct req *r, struct condition *ret)

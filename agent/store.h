@@ -56,7 +56,7 @@ struct store_stats {
 	uint64_t commits, writes, failures;
 	double commit_seconds_sum;
 	enum store_state state;
-	char reason[160]; // why not OK
+	char reason[ERR_TEXT_MAX]; // why not OK
 };
 void store_stats(struct store *st, struct store_stats *ret);
 

@@ -199,7 +199,7 @@ static enum err_code write_row(struct store_tx *tx, const struct key_obj *k, str
 		"mac) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		DB_T(k->doc.id), DB_T(k->doc.vendor), DB_T(key_service(&k->doc)), DB_S(folded),
 		DB_T(k->doc.slug), DB_I((int64_t)k->row_version), DB_I(m->revision), DB_S(k->o.json),
-		DB_S(envelope), DB_T(k->doc.fingerprint), DB_T(k->doc.api_key_masked),
+		DB_B(envelope.p, envelope.n), DB_T(k->doc.fingerprint), DB_T(k->doc.api_key_masked),
 		DB_I(m->created_at), DB_I(m->updated_at), DB_I(k->doc.rotated_at),
 		DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
 }
