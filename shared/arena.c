@@ -42,6 +42,8 @@ void *arena_alloc(struct arena *a, size_t size)
 	struct arena_block *b = a->head;
 	void *p;
 
+	if (size > PTRDIFF_MAX)
+		size = PTRDIFF_MAX; // fails in the allocator
 	size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 	if (!b || b->cap - b->used < size)
 		b = add_block(a, size);
@@ -57,7 +59,7 @@ void *arena_zalloc(struct arena *a, size_t n, size_t size)
 	void *p;
 
 	if (__builtin_mul_overflow(n, size, &total))
-		total = SIZE_MAX - 64; // fails in the allocator
+		total = SIZE_MAX; // refused below
 	p = arena_alloc(a, total);
 	memset(p, 0, total);
 	return p;
