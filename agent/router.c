@@ -47,11 +47,19 @@ const char *route_state(const struct verdict *v)
 	return words[v->skip] != NULL ? words[v->skip] : "SKIPPED";
 }
 
-static double random_draw(uint32_t *ret_bits)
+struct random {
+	uint32_t draw; // of 2^32
+	uint64_t id;
+};
+
+static struct random random_take(void)
 {
-	if (getrandom(ret_bits, sizeof(*ret_bits), 0) != sizeof(*ret_bits))
-		*ret_bits = (uint32_t)clock_mono_us() * 2654435761u;
-	return *ret_bits / 0x1p32;
+	struct random r;
+	if (getrandom(&r, sizeof(r), 0) != sizeof(r)) { // never at this size; not a secret either
+		r.id = (uint64_t)clock_mono_us() * UINT64_C(0x9e3779b97f4a7c15);
+		r.draw = (uint32_t)(r.id >> 32);
+	}
+	return r;
 }
 
 static struct decide_request plain_request(const struct feature_obj *f)
@@ -260,13 +268,10 @@ void h_route_decide(struct req *r)
 	struct decision *d = arena_alloc(&r->arena, sizeof(*d));
 	const struct route *route = snapshot_route(r->snap, f);
 	int64_t wall_ms = clock_wall_ms();
-	uint32_t bits[3];
-	double draw = random_draw(&bits[0]);
-	double decide_us = timed_decide(route, &ask, wall_ms, draw, d);
+	struct random random = random_take();
+	double decide_us = timed_decide(route, &ask, wall_ms, random.draw / 0x1p32, d);
 	char id[DECISION_ID_MAX];
-	random_draw(&bits[1]);
-	random_draw(&bits[2]);
-	decision_id(id, wall_ms, (uint64_t)bits[1] << 32 | bits[2]);
+	decision_id(id, wall_ms, random.id);
 	struct decision_record *rec =
 		decision_pack(id, r->snap, route, &ask, d, "dry_run", wall_ms, decide_us);
 	struct str out = STR_INIT;
@@ -297,6 +302,10 @@ static void write_last_error(struct jw *w, const struct live *l)
 
 static void write_live(struct jw *w, const struct live *l, int64_t now_us)
 {
+	if (l == NULL) { // a vendor without a key has done nothing
+		static const struct live nobody;
+		l = &nobody;
+	}
 	struct live_window minute = live_window(l, now_us, 60);
 	struct live_window five = live_window(l, now_us, 300);
 	int64_t p95 = atomic_load(&l->p95_us);
@@ -340,8 +349,7 @@ static void write_row(struct jw *w, const struct route *route, size_t i, const s
 		jw_int(w, "limit", v->view.limit);
 	else
 		jw_null(w, "limit");
-	if (c->live != NULL)
-		write_live(w, c->live, d->at_us);
+	write_live(w, c->live, d->at_us);
 	write_times(w, v, d, wall_ms);
 	jw_obj_end(w);
 }

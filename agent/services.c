@@ -413,7 +413,6 @@ static void on_changed(void *arg, const struct instance_obj *in, enum health bef
 	enum health now, const char *why)
 {
 	struct agent *a = arg;
-	const char *labels[] = {in->doc.service, in->doc.id, NULL};
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 	char name[REF_MAX];
@@ -425,8 +424,6 @@ static void on_changed(void *arg, const struct instance_obj *in, enum health bef
 	jw_str(&w, "why", why);
 	jw_obj_end(&w);
 	events_add(a->events, EVENT_HEALTH, str_slice(&out));
-	metric_set(a->metrics, MET_INSTANCE_UP, now == HEALTH_PASSING || now == HEALTH_WARNING,
-		labels);
 	str_release(&out);
 }
 
