@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -117,8 +116,8 @@ static socklen_t address_of(const struct listen_addr *a, int port, struct sockad
 }
 
 // One address. *ret_fd -1 with ERR_OK: this host does not have the family.
-static enum err_code open_one(const struct listen_addr *a, int port, int *ret_fd, char text[64],
-	struct err *err)
+static enum err_code open_one(const struct listen_addr *a, int port, int *ret_fd, int *ret_port,
+	char text[64], struct err *err)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = address_of(a, port, &ss);
@@ -139,6 +138,7 @@ static enum err_code open_one(const struct listen_addr *a, int port, int *ret_fd
 						     : ((struct sockaddr_in6 *)&ss)->sin6_port);
 		snprintf(text, 64, strchr(a->host, ':') ? "[%.48s]:%d" : "%.48s:%d", a->host, port);
 		*ret_fd = fd;
+		*ret_port = port;
 		return ERR_OK;
 	}
 	int why = errno;
@@ -159,7 +159,7 @@ static enum err_code open_all(const struct listen_addr *addrs, size_t n, struct 
 	for (size_t i = 0; i < n && i < SETTINGS_ADDRS_MAX; i++) {
 		int port = addrs[i].port ? addrs[i].port : ret->port;
 		int fd;
-		enum err_code code = open_one(&addrs[i], port, &fd, ret->text[ret->n], err);
+		enum err_code code = open_one(&addrs[i], port, &fd, &port, ret->text[ret->n], err);
 		if (code) {
 			listen_close(ret);
 			return code;
@@ -170,7 +170,7 @@ static enum err_code open_all(const struct listen_addr *addrs, size_t n, struct 
 		}
 		ret->fd[ret->n] = fd;
 		if (!ret->port)
-			ret->port = atoi(strrchr(ret->text[ret->n], ':') + 1);
+			ret->port = port;
 		ret->n++;
 	}
 	if (!ret->n)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "agent/web_int.h"
+#include "agent/web.h"
 
 #include <stdio.h>
 #include <string.h>
+#include "agent/web_int.h"
 #include "shared/num.h"
 #include "shared/text.h"
 

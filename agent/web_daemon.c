@@ -118,17 +118,19 @@ static void linger_begin(struct web *w, int fd)
 
 // ---- answers outside libmicrohttpd ----
 
-static void raw_answer(struct web *w, int fd, enum err_code code, bool openai)
+static void raw_answer(const struct req *r, int fd, enum err_code code, bool openai)
 {
 	const struct err_row *row = err_row(code);
 	struct err e = {.code = code};
-	struct req r = {.agent = w->agent, .id = "r-0"};
 	struct str body = STR_INIT, head = STR_INIT;
 	err_set(&e, code, NULL);
-	web_error_body(&r, openai, &e, &body);
+	web_error_body(r, openai, &e, &body);
 	str_addf(&head, "HTTP/1.1 %d %s\r\nContent-Type: application/json; charset=utf-8\r\n"
-			"Content-Length: %zu\r\nConnection: close\r\n%s\r\n",
-		row->status, row->code, body.n, code == ERR_OVERLOADED ? "Retry-After: 1\r\n" : "");
+			"X-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\n"
+			"Cache-Control: no-store\r\nContent-Length: %zu\r\nConnection: close\r\n"
+			"%s\r\n",
+		row->status, row->code, r->id, body.n,
+		code == ERR_OVERLOADED ? "Retry-After: 1\r\n" : "");
 	str_add_slice(&head, str_slice(&body));
 	ssize_t n = send(fd, head.p, head.n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)n; // a caller that takes nothing gets nothing
@@ -138,16 +140,17 @@ static void raw_answer(struct web *w, int fd, enum err_code code, bool openai)
 
 void web_raw_error(struct conn *c, enum err_code code)
 {
-	raw_answer(c->web, c->fd, code, c->req && web_is_openai(c->req));
+	raw_answer(&c->req->r, c->fd, code, web_is_openai(c->req));
 	c->linger = true;
 }
 
 static void shed(struct web *w, const struct listener *ls, int fd)
 {
 	const char *labels[] = {service_row(ls->service)->name, NULL};
+	struct req nobody = {0};
+	web_id(w, nobody.id);
 	metric_add(w->agent->metrics, MET_GW_SHED, 1, labels);
-	raw_answer(w, fd, ERR_OVERLOADED, false);
-	linger_begin(w, fd);
+	raw_answer(&nobody, fd, ERR_OVERLOADED, false);
 }
 
 // ---- connections ----
@@ -239,6 +242,7 @@ static void take(struct listener *ls, int fd, const struct sockaddr_storage *ss,
 	struct sockaddr_in unix_as = {.sin_family = AF_INET}; // libmicrohttpd knows IP only
 	if (w->per_service[ls->service] >= ls->max) {
 		shed(w, ls, fd);
+		linger_begin(w, fd);
 		return;
 	}
 	const struct sockaddr *sa = (const struct sockaddr *)ss;
@@ -264,7 +268,7 @@ static void accept_starved(struct listener *ls)
 	close(w->spare_fd);
 	int fd = accept4(ls->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0) {
-		raw_answer(w, fd, ERR_OVERLOADED, false);
+		shed(w, ls, fd);
 		close(fd);
 	}
 	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -369,7 +373,7 @@ static struct MHD_Daemon *daemon_new(struct web *w)
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_POOL_BYTES,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)DAEMON_CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_STRICT_FOR_CLIENT, 0, // the guard asks for Host, and answers in JSON
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, w,
 		MHD_OPTION_NOTIFY_COMPLETED, web_completed, w,
 		MHD_OPTION_URI_LOG_CALLBACK, web_uri, w,

@@ -135,6 +135,7 @@ enum MHD_Result web_access(void *cls, struct MHD_Connection *mhd, const char *ur
 void *web_uri(void *cls, const char *uri, struct MHD_Connection *mhd);
 void web_completed(void *cls, struct MHD_Connection *mhd, void **cls_req,
 	enum MHD_RequestTerminationCode toe);
+void web_id(struct web *w, char id[REQ_ID_MAX]);
 // The caller has gone while the answer was not complete.
 void web_gone(struct web_req *q);
 
@@ -152,7 +153,8 @@ bool web_is_openai(const struct web_req *q);
 // web_daemon.c
 struct conn *web_conn_of(struct MHD_Connection *mhd);
 void web_wake(struct web *w); // run libmicrohttpd before the turn ends
-// Answers on the bare socket, outside libmicrohttpd, for a body that must not be read further.
+// Answers the request under way on the bare socket, outside libmicrohttpd, when its body must not
+// be read further.
 void web_raw_error(struct conn *c, enum err_code code);
 
 #endif

@@ -2,6 +2,7 @@
 #include "agent/web_int.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,7 +16,7 @@ static const char *const other_methods[] = {"OPTIONS", "TRACE", "CONNECT"};
 
 // ---- birth ----
 
-static void id_set(struct web *w, char id[REQ_ID_MAX])
+void web_id(struct web *w, char id[REQ_ID_MAX])
 {
 	static const char digits[] = "0123456789abcdef";
 	uint64_t v = (uint64_t)w->id_prefix << 32 | w->id_next++;
@@ -50,7 +51,7 @@ static struct web_req *req_new(struct conn *c)
 	q->r.service = c->service;
 	q->r.start_us = loop_now_us(w->loop);
 	q->r.web = q;
-	id_set(w, q->r.id);
+	web_id(w, q->r.id);
 	w->reqs_n++;
 	return q;
 }
@@ -131,11 +132,12 @@ static enum err_code route(struct web_req *q, const char *method)
 		return ERR_METHOD_UNKNOWN;
 	q->r.method = m < HTTP_METHODS ? (enum http_method)m : HTTP_GET;
 	match_path(q->conn->web->tree, q->r.path, q->r.method, services_of(q->conn), &q->match);
-	if (!q->match.path_known)
-		return q->conn->service == SVC_API_GATEWAY &&
-				!slice_starts(q->r.path, "/api/")
-			? ERR_UNKNOWN_URL
-			: ERR_NOT_FOUND;
+	if (!q->match.path_known) {
+		bool model = q->conn->service == SVC_API_GATEWAY && !slice_starts(q->r.path, "/api");
+		snprintf(q->r.who.detail, sizeof(q->r.who.detail), "%s",
+			model ? "" : _("this port serves no such path: see GET /api"));
+		return model ? ERR_UNKNOWN_URL : ERR_NOT_FOUND;
+	}
 	if (!q->match.ep || m == HTTP_METHODS)
 		return ERR_METHOD_NOT_ALLOWED;
 	q->r.ep = q->match.ep;

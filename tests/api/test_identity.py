@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""Who may call: the kernel's peer uid, page rules, tokens; the answers of each refusal."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+from agent import SERVICES
+from raw import head
+
+REGISTRY = "service-registry"
+LIST = "/api/v1/services"
+
+# Run as another user: one GET, prints status and body.
+CALL = """
+import http.client, sys
+c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=30)
+c.request(sys.argv[3], sys.argv[4])
+r = c.getresponse()
+print(r.status, r.read().decode())
+"""
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")
+
+
+def call_as(uid, agent, service, method, path, family=4):
+    host, port = agent.address(service, family)
+    done = subprocess.run(
+        ["setpriv", f"--reuid={uid}", "--regid=65534", "--clear-groups", sys.executable, "-c",
+         CALL, host, str(port), method, path], capture_output=True, text=True, timeout=60, cwd="/")
+    assert done.returncode == 0, done.stderr
+    status, _, body = done.stdout.partition(" ")
+    return int(status), body
+
+
+def test_the_agents_own_user_is_admin(agent):
+    assert agent.get(REGISTRY, LIST).status == 200
+
+
+@needs_root
+@pytest.mark.parametrize("family", [4, 6])
+def test_another_user_is_refused_with_the_fix(agent, family):
+    if family == 6 and len(agent.ports[REGISTRY]) < 2:
+        pytest.skip("no IPv6 here")
+    status, body = call_as(65534, agent, REGISTRY, "GET", LIST, family)
+    assert status == 403
+    assert '"peer_not_allowed"' in body and "yijian-view" in body and "65534" in body
+
+
+@needs_root
+def test_another_user_sees_health_pages_and_figures(agent):
+    for path in ("/", "/healthz", "/metrics", "/openapi.json", "/api"):
+        assert call_as(65534, agent, REGISTRY, "GET", path)[0] == 200
+
+
+@needs_root
+def test_refused_on_every_port_and_through_the_gateway(agent):
+    paths = {"api-gateway": "/api/v1/status", "config-center": "/api/v1/features",
+             "key-manager": "/api/v1/keys", REGISTRY: LIST, "router-engine": "/api/v1/routes"}
+    for service in SERVICES:
+        status, body = call_as(65534, agent, service, "GET", paths[service])
+        assert status == 403 and "peer_not_allowed" in body, (service, status, body)
+    assert call_as(65534, agent, "api-gateway", "GET", LIST)[0] == 403
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via",
+                                  "X-Forwarded-Host", "CF-Connecting-IP"])
+def test_forwarded_calls_need_a_token(agent, name):
+    answer = agent.get(REGISTRY, LIST, headers={name: "10.0.0.1"})
+    assert (answer.status, answer.error) == (401, "auth_required")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("headers", [
+    {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://localhost:1"}])
+@pytest.mark.parametrize("method, path", [("GET", LIST), ("POST", LIST), ("GET", "/healthz")])
+def test_pages_of_elsewhere(agent, headers, method, path):
+    if method == "POST":
+        headers = {**headers, "Content-Type": "text/plain"}
+    answer = agent.request(REGISTRY, method, path, body="{}" if method == "POST" else None,
+                           headers=headers)
+    assert (answer.status, answer.error) == (403, "bad_origin")
+
+
+def test_own_page_may(agent):
+    host, port = agent.address(REGISTRY)
+    answer = agent.get(REGISTRY, LIST, headers={"Origin": f"http://{host}:{port}",
+                                                "Sec-Fetch-Site": "same-origin"})
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("value", ["Bearer yj_a_unknown", "Bearer ", "Basic dTpw", "Bearer " + "x" * 4000,
+                                   "nonsense"])
+def test_a_bad_credential_is_never_forgiven(agent, value):
+    answer = agent.get(REGISTRY, LIST, headers={"Authorization": value})
+    assert (answer.status, answer.error) == (401, "token_invalid")
+    answer = agent.get(REGISTRY, LIST, headers={"x-api-key": "sk-x"})
+    assert (answer.status, answer.error) == (401, "token_invalid")
+
+
+def test_two_credentials(agent):
+    answer, raw = agent.raw(REGISTRY, head("GET", LIST, "Authorization: Bearer a",
+                                           "Authorization: Bearer b"))
+    raw.close()
+    assert (answer.status, answer.code) == (400, "bad_framing")
+
+
+def test_host_is_not_judged_with_a_token(agent):
+    answer, raw = agent.raw(REGISTRY, head("GET", LIST, "Authorization: Bearer a",
+                                           host="gpu-box.lan"))
+    raw.close()
+    assert (answer.status, answer.code) == (401, "token_invalid")
+
+
+def test_data_path_takes_any_key_of_a_local_caller(agent):
+    path = "/v1/models"
+    if agent.get("api-gateway", path).status == 404:
+        pytest.skip("no data path in this build")
+    assert agent.get("api-gateway", path, headers={"Authorization": "Bearer sk-x"}).status == 200
+    answer = agent.get("api-gateway", path, headers={"X-Forwarded-For": "10.0.0.1"})
+    assert (answer.status, answer.error) == (401, "invalid_api_key")
+    answer = agent.get("api-gateway", path, headers={"Authorization": "Bearer sk-x",
+                                                     "Origin": "https://evil.example"})
+    assert (answer.status, answer.error) == (403, "bad_origin")
+    answer, raw = agent.raw("api-gateway", head("GET", path, "Authorization: Bearer sk-x",
+                                                host="rebind.example"))
+    raw.close()
+    assert (answer.status, answer.code) == (403, "bad_host")
+
+
+def test_peer_trust_can_be_turned_off(make_agent):
+    agent = make_agent(env={"YIJIAN_PEER_TRUST": "false"})
+    answer = agent.get(REGISTRY, LIST)
+    assert (answer.status, answer.error) == (401, "auth_required")
+    assert agent.get(REGISTRY, "/healthz").status == 200
+
+
+def test_unix_socket(agent):
+    import http.client
+    import socket
+
+    class Connection(http.client.HTTPConnection):
+        def connect(self):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.connect(str(agent.state_dir / "agent.sock"))
+
+    for path in (LIST, "/api/v1/routes", "/healthz", "/api/v1/status"):
+        connection = Connection("localhost", timeout=30)
+        connection.request("GET", path)
+        assert connection.getresponse().status == 200, path
+        connection.close()
+
+
+def test_refusals_are_counted(agent):
+    agent.get(REGISTRY, LIST, headers={"Origin": "https://evil.example"})
+    text = agent.get(REGISTRY, "/metrics").body.decode()
+    assert 'yijian_auth_denied_total{service="service-registry",code="bad_origin"} 1' in text
+
+
+def test_insecure_bind_is_refused(tmp_path):
+    from process import BUILD
+    done = subprocess.run([BUILD / "yijiand", "--check-config"], capture_output=True, text=True,
+                          env={"YIJIAN_STATE_DIR": str(tmp_path),
+                               "YIJIAN_LISTEN_KEY_MANAGER": "0.0.0.0:8002"}, timeout=60)
+    assert done.returncode == 78
+    assert "key-manager" in done.stderr and "YIJIAN_INSECURE_BIND" in done.stderr
