@@ -12,6 +12,7 @@ struct decisions; // agent/router: ring of decision records
 struct probes; // agent/probe: health checks of instances
 struct history; // agent/status: ring of 1 h of the agent's own figures
 struct peer_roles; // agent/peer: uid → role
+struct gateway; // agent/gateway: counters and opened keys per loop
 
 struct agent { // built by agent/main, borrowed by everybody
 	const struct settings *settings;
@@ -24,6 +25,7 @@ struct agent { // built by agent/main, borrowed by everybody
 	struct probes *probes;
 	struct history *history;
 	struct peer_roles *roles;
+	struct gateway *gateway;
 	struct loop *control; // ports 8001-8004, probes, timers
 	int64_t started_wall_ms, started_us;
 	int ports[SVC_COUNT]; // bound, for pages and platform services

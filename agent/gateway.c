@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+#include "agent/gateway.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "agent/gateway_call.h"
+#include "shared/jw.h"
+#include "shared/num.h"
+#include "shared/text.h"
+
+#define HOPS_MAX 3
+
+// ---- the caller's side ----
+
+static void on_gone(struct req *r)
+{
+	struct gw_call *c = r->user;
+	if (c->over)
+		return;
+	gw_stream_stop(c);
+	if (c->up != NULL)
+		upcall_abort(c->up); // an answer nobody reads still bills
+	c->up = NULL;
+	if (c->phase == GS_DONE) { // it had all but the last chunk
+		gw_account(c, c->status, ERR_OK);
+		return;
+	}
+	gw_attempt_end(c, OUT_CLIENT, c->status, ERR_CLIENT_GONE, "client_gone", 0);
+	metric_cell_add(c->cells->gone, 1);
+	gw_account(c, err_row(ERR_CLIENT_GONE)->status, ERR_CLIENT_GONE);
+}
+
+static void on_end(struct req *r)
+{
+	struct gw_call *c = r->user;
+	if (!c->over)
+		on_gone(r);
+	gw_stream_stop(c);
+	if (c->up != NULL)
+		upcall_abort(c->up);
+	metric_cell_add(c->gl->inflight, -1);
+	r->user = NULL;
+	gw_call_free(c);
+}
+
+// An agent that calls itself by way of others would do so for ever.
+static bool loops(const struct req *r)
+{
+	const char *hop = req_header(r, "X-Yijian-Hop");
+	int64_t n;
+	return hop != NULL && num_i64(slice_of(hop), 0, 1000000, &n) && n >= HOPS_MAX;
+}
+
+static void refuse(struct req *r, struct gw_call *c, const struct err *e)
+{
+	gw_call_free(c);
+	req_fail(r, e);
+}
+
+static enum err_code check_limits(const struct gw_call *c, struct err *err)
+{
+	const struct feature *f = &c->feature->doc;
+	if (f->limits.max_body_bytes != FIELD_NONE &&
+		(int64_t)c->in.body.n > f->limits.max_body_bytes)
+		return err_set(err, ERR_BODY_TOO_LARGE, NULL);
+	if (f->limits.max_n != FIELD_NONE && c->in.images != FIELD_NONE &&
+		c->in.images > f->limits.max_n)
+		return err_field(err, ERR_FIELD_RANGE, "n", _("this feature makes at most %lld"),
+			(long long)f->limits.max_n);
+	return ERR_OK;
+}
+
+static void begin(struct gw_call *c)
+{
+	struct req *r = c->r;
+	const struct feature *f = &c->feature->doc;
+	c->cells = gw_feature_of(c->gl, f->name);
+	c->route = snapshot_route(r->snap, c->feature);
+	c->ask = (struct decide_request){.offer = c->in.offer,
+		.width = c->in.width, .height = c->in.height, .n = c->in.images,
+		.stream = c->in.stream, .client = r->who.name[0] != '\0' ? r->who.name : "local",
+		.deadline_us = f->timeouts.total_ms > 0 ? r->start_us + f->timeouts.total_ms * 1000
+							: FIELD_NONE};
+	r->user = c;
+	metric_cell_add(c->gl->inflight, 1);
+	req_on_gone(r, on_gone);
+	req_on_end(r, on_end);
+	gw_next(c);
+	if (!c->over)
+		req_suspend(r);
+}
+
+static const struct feature_obj *find_feature(struct gw_call *c, struct slice name,
+	struct err *err)
+{
+	const struct feature_obj *f = snapshot_model(c->r->snap, name);
+	if (f == NULL)
+		err_field(err, ERR_MODEL_NOT_FOUND, "model", NULL);
+	return f;
+}
+
+static void serve(struct req *r, enum offer offer)
+{
+	struct gw_call *c = gw_call_new(gw_loop_of(r));
+	struct err err = {0};
+	c->r = r;
+	if (loops(r)) {
+		err_set(&err, ERR_UPSTREAM_LOOP, NULL);
+	} else if (adapter_read(r->body, offer, true, &c->in, &err) == ERR_OK) {
+		c->feature = find_feature(c, slice_of(c->in.model), &err);
+		if (err.code == ERR_OK)
+			check_limits(c, &err);
+	}
+	if (err.code != ERR_OK)
+		refuse(r, c, &err);
+	else
+		begin(c);
+}
+
+void h_chat(struct req *r)
+{
+	serve(r, OFFER_CHAT);
+}
+
+void h_completions(struct req *r)
+{
+	serve(r, OFFER_COMPLETIONS);
+}
+
+void h_embeddings(struct req *r)
+{
+	serve(r, OFFER_EMBEDDINGS);
+}
+
+void h_images(struct req *r)
+{
+	serve(r, OFFER_IMAGES);
+}
+
+// The feature says which endpoint its body belongs to.
+void h_invoke(struct req *r)
+{
+	struct gw_call *c = gw_call_new(gw_loop_of(r));
+	struct err err = {0};
+	c->r = r;
+	c->feature = snapshot_model(r->snap, r->param[0]);
+	if (c->feature == NULL) {
+		err_set(&err, ERR_NOT_FOUND, _("there is no feature of this name"));
+		err_hint(&err, _("list them: GET /api/v1/features"));
+	} else if (loops(r)) {
+		err_set(&err, ERR_UPSTREAM_LOOP, NULL);
+	} else if (adapter_read(r->body, (enum offer)c->feature->doc.endpoint, false, &c->in,
+			   &err) == ERR_OK) {
+		check_limits(c, &err);
+	}
+	if (err.code != ERR_OK)
+		refuse(r, c, &err);
+	else
+		begin(c);
+}
+
+// ---- what can be called ----
+
+static void add_model(struct jw *w, const char *id, const struct feature_obj *f,
+	const char *owner)
+{
+	jw_obj(w, NULL);
+	jw_str(w, "id", id);
+	jw_str(w, "object", "model");
+	jw_int(w, "created", f->doc.created_at > 0 ? f->doc.created_at / 1000 : 0);
+	jw_str(w, "owned_by", owner);
+	jw_obj_end(w);
+}
+
+// The feature's own name, its aliases, and vendor/service of each target that leads here.
+static void add_feature(struct jw *w, const struct snapshot *snap, const struct feature_obj *f)
+{
+	const struct feature *doc = &f->doc;
+	if (!doc->enabled)
+		return;
+	add_model(w, doc->name, f, "yijian");
+	for (size_t i = 0; i < doc->aliases.n; i++)
+		add_model(w, doc->aliases.v[i], f, "yijian");
+	const struct target *targets = doc->targets.v;
+	for (size_t i = 0; i < doc->targets.n; i++) {
+		const struct target *t = &targets[i];
+		char id[REF_MAX];
+		if (t->kind != TARGET_VENDOR || t->vendor == NULL || !t->enabled)
+			continue;
+		snprintf(id, sizeof(id), "%s/%s", t->vendor, t->service);
+		if (snapshot_model(snap, slice_of(id)) == f)
+			add_model(w, id, f, t->vendor);
+	}
+}
+
+void h_model_list(struct req *r)
+{
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	struct pmap_it it = {0};
+	struct slice key;
+	void *value;
+	jw_obj(&w, NULL);
+	jw_str(&w, "object", "list");
+	jw_arr(&w, "data");
+	while (pmap_next(r->snap->features, &it, &key, &value))
+		add_feature(&w, r->snap, value);
+	jw_arr_end(&w);
+	jw_obj_end(&w);
+	req_reply_json(r, 200, &out);
+}
+
+void h_model_get(struct req *r)
+{
+	const struct feature_obj *f = snapshot_model(r->snap, r->param[0]);
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	if (f == NULL || !f->doc.enabled) {
+		struct err err = {0};
+		err_field(&err, ERR_MODEL_NOT_FOUND, "model", NULL);
+		req_fail(r, &err);
+		return;
+	}
+	add_model(&w, arena_slice(&r->arena, r->param[0]), f, "yijian");
+	req_reply_json(r, 200, &out);
+}

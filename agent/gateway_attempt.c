@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: MIT
+// Attempts: decide, begin, judge how it ended, and go on with the next candidate as long as the
+// caller has seen no byte.
+#include "agent/gateway_call.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "agent/quota.h"
+#include "shared/clock.h"
+#include "shared/text.h"
+
+#define HEADERS "Content-Type: application/json\r\nAccept: application/json\r\n" \
+	"User-Agent: yijian/" YJ_VERSION "\r\n"
+#define HEADERS_STREAM "Content-Type: application/json\r\nAccept: text/event-stream\r\n" \
+	"User-Agent: yijian/" YJ_VERSION "\r\n"
+// Self-hosted targets may be agents themselves; vendors are told nothing.
+#define HOP "X-Yijian-Hop: 1\r\n"
+#define HOP_2 "X-Yijian-Hop: 2\r\n"
+#define HOP_3 "X-Yijian-Hop: 3\r\n"
+
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+// ---- the end of an attempt ----
+
+static const struct breaker_policy *policy(const struct gw_call *c, struct breaker_policy *ret)
+{
+	const struct feature *f = &c->feature->doc;
+	*ret = (struct breaker_policy){.fails = (int)f->cooldown.fails,
+		.window_us = f->cooldown.window_s * 1000000,
+		.open_us = f->cooldown.for_s * 1000000};
+	return ret;
+}
+
+static void tell_live(struct gw_call *c, enum outcome out, int status, enum err_code code,
+	int64_t cooldown_us)
+{
+	struct live *l = c->cand->live, *target = c->cand->target_live;
+	struct breaker_policy p;
+	int64_t now = loop_now_us(c->gl->loop);
+	atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
+	if (target != NULL)
+		atomic_fetch_sub_explicit(&target->inflight, 1, memory_order_relaxed);
+	if (out != OUT_CLIENT) {
+		live_count(l, now, out == OUT_OK, now - c->try_us);
+		if (target != NULL)
+			live_count(target, now, out == OUT_OK, now - c->try_us);
+	}
+	if (breaker_outcome(l, policy(c, &p), out, now, clock_wall_ms(), cooldown_us,
+		    status != 0 ? status : -(int)code))
+		gw_candidate_event(c, out, status);
+}
+
+void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_code code,
+	const char *end, int64_t cooldown_us)
+{
+	int64_t us = loop_now_us(c->gl->loop) - c->try_us;
+	if (c->cand == NULL)
+		return;
+	tell_live(c, out, status, code, cooldown_us);
+	if (c->usage.in > 0)
+		add(&c->cand->live->tokens_in, (uint64_t)c->usage.in);
+	if (c->usage.out > 0)
+		add(&c->cand->live->tokens_out, (uint64_t)c->usage.out);
+	c->tries[c->tries_n++] = (struct gw_attempt){.target = c->cand->name, .end = end,
+		.status = status, .code = code, .ms = us / 1000};
+	metric_cell_add(gw_target_of(c->gl, c->cand->target_name)->by_outcome[out], 1);
+	gw_secret_drop(c->gl, c->secret);
+	c->secret = NULL;
+	c->cand = NULL;
+	if (c->kept || c->recorded)
+		decisions_attempt(c->gl->agent->decisions, c->id, c->tries[c->tries_n - 1].target,
+			status, code, us / 1000);
+}
+
+static const char *http_word(struct gw_call *c, int status)
+{
+	return arena_printf(&c->r->arena, "http_%d", status);
+}
+
+static void go_on(struct gw_call *c)
+{
+	gw_record_failure(c);
+	gw_next(c);
+}
+
+void gw_attempt_failed(struct gw_call *c, enum up_end end, int status)
+{
+	static const enum err_code codes[] = {
+		[UP_OK] = ERR_UPSTREAM_BAD_RESPONSE, // complete, but not what was asked for
+		[UP_CONNECT] = ERR_UNREACHABLE,
+		[UP_FORBIDDEN] = ERR_UPSTREAM_URL_FORBIDDEN,
+		[UP_TIMEOUT_CONNECT] = ERR_UPSTREAM_TIMEOUT,
+		[UP_TIMEOUT_FIRST_BYTE] = ERR_UPSTREAM_TIMEOUT,
+		[UP_TIMEOUT_IDLE] = ERR_UPSTREAM_TIMEOUT,
+		[UP_TIMEOUT_TOTAL] = ERR_UPSTREAM_TIMEOUT,
+		[UP_RESET] = ERR_UNREACHABLE,
+		[UP_BAD] = ERR_UPSTREAM_BAD_RESPONSE,
+		[UP_TOO_LARGE] = ERR_UPSTREAM_TOO_LARGE,
+	};
+	const char *word = end == UP_OK ? "bad_response" : up_end_name(end);
+	gw_attempt_end(c, OUT_FAILED, status, codes[end], word, 0);
+	go_on(c);
+}
+
+static void answer_refusal(struct gw_call *c)
+{
+	struct err err = {0};
+	const struct adapter_error *e = &c->error;
+	err_set(&err, e->code, e->message[0] != '\0' ? "%s" : NULL, e->message);
+	gw_fail(c, &err);
+}
+
+void gw_attempt_refused(struct gw_call *c, const struct upstream_response *res, struct slice body)
+{
+	struct slice key = c->secret != NULL ? secret_bytes(&c->secret->key)
+					     : (struct slice){NULL, 0};
+	int64_t cooldown_us = 0;
+	if (res->status < 400) { // a redirect is never followed
+		gw_attempt_failed(c, UP_OK, res->status);
+		return;
+	}
+	adapter_error_read(c->cand->key != NULL ? c->cand->key->doc.vendor : NULL, res->status, body,
+		key, &c->error);
+	if (c->error.outcome == OUT_RATE_LIMITED) {
+		int64_t s = adapter_retry_after_s(res->retry_after, clock_wall_ms(),
+			c->feature->doc.retry.honour_retry_after_max_s);
+		cooldown_us = s * 1000000;
+		if (s > 0 && (c->retry_s == 0 || s < c->retry_s))
+			c->retry_s = s;
+	}
+	gw_attempt_end(c, c->error.outcome, res->status, c->error.code, http_word(c, res->status),
+		cooldown_us);
+	if (c->error.final)
+		answer_refusal(c);
+	else
+		go_on(c);
+}
+
+// ---- whole answers ----
+
+static void reply(struct gw_call *c, int status, struct slice body)
+{
+	struct req *r = c->r;
+	c->bytes_out = body.n;
+	c->ttfb_us = loop_now_us(c->gl->loop) - r->start_us;
+	gw_headers(c);
+	gw_account(c, status, ERR_OK);
+	req_reply(r, status, "application/json", body);
+}
+
+static void on_done(void *arg, enum up_end end, const struct upstream_response *res,
+	struct slice body, const struct err *err)
+{
+	struct gw_call *c = arg;
+	struct adapter_answer answer;
+	(void)err;
+	c->up = NULL;
+	if (end != UP_OK) {
+		gw_attempt_failed(c, end, res->status);
+	} else if (res->status < 200 || res->status > 299) {
+		gw_attempt_refused(c, res, body);
+	} else if (!c->adapter->parse(&c->in, body, &c->scratch, &answer)) {
+		gw_attempt_failed(c, UP_OK, res->status);
+	} else {
+		c->usage = answer.usage;
+		gw_attempt_end(c, OUT_OK, res->status, ERR_OK, "ok", 0);
+		reply(c, res->status, answer.body);
+	}
+}
+
+static const struct upstream_callbacks whole = {.done = on_done};
+
+// ---- the beginning of an attempt ----
+
+static const char *headers_of(const struct gw_call *c)
+{
+	if (c->cand->key != NULL)
+		return c->in.stream ? HEADERS_STREAM : HEADERS;
+	const char *hop = req_header(c->r, "X-Yijian-Hop");
+	if (hop == NULL)
+		return c->in.stream ? HEADERS_STREAM HOP : HEADERS HOP;
+	if (hop[0] == '1')
+		return c->in.stream ? HEADERS_STREAM HOP_2 : HEADERS HOP_2;
+	return c->in.stream ? HEADERS_STREAM HOP_3 : HEADERS HOP_3;
+}
+
+static enum auth_style auth_style(const struct candidate *cand)
+{
+	const struct vendor_row *v = vendor_find(slice_of(cand->key->doc.vendor),
+		slice_of(cand->target->service));
+	return v != NULL ? v->auth : AUTH_BEARER;
+}
+
+static void start(struct gw_call *c)
+{
+	const struct feature *f = &c->feature->doc;
+	int64_t now = loop_now_us(c->gl->loop);
+	struct upstream_request q = {.url = c->cand->url,
+		.pool_key = c->cand->live->id,
+		.method = "POST",
+		.path = str_text(&c->path),
+		.headers = headers_of(c),
+		.body = str_slice(&c->body),
+		.connect_ms = f->timeouts.connect_ms,
+		.first_byte_ms = f->timeouts.first_byte_ms,
+		.idle_ms = f->timeouts.idle_ms,
+		.body_max = c->in.stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
+		.stream = c->in.stream,
+		.vendor_key = c->cand->key != NULL};
+	if (c->ask.deadline_us != FIELD_NONE)
+		q.total_ms = MAX_OF((c->ask.deadline_us - now) / 1000, 1);
+	if (c->secret != NULL) {
+		q.auth = &c->secret->key;
+		q.auth_style = auth_style(c->cand);
+	}
+	c->up = upstream_start(loop_upstream(c->gl->loop), &q,
+		c->in.stream ? &gw_stream_callbacks : &whole, c);
+}
+
+static bool admit(struct gw_call *c, const struct candidate *cand)
+{
+	int64_t now = loop_now_us(c->gl->loop);
+	if (!breaker_try(cand->live, now))
+		return false;
+	if (cand->key == NULL || cand->key->doc.limits.rpm <= 0)
+		return true;
+	struct quota q = quota_per_minute(cand->key->doc.limits.rpm, 0);
+	return quota_take(q, &cand->live->tat_us, now, NULL);
+}
+
+static void mark(struct gw_call *c, int i)
+{
+	if (++c->per_candidate[i] >= c->feature->doc.retry.per_target)
+		decide_tried(&c->ask, i);
+}
+
+// False when the candidate cannot be tried after all (another loop was faster).
+static bool begin(struct gw_call *c, int i)
+{
+	const struct candidate *cand = &c->route->v[i];
+	struct err err = {0};
+	if (!admit(c, cand)) {
+		decide_tried(&c->ask, i);
+		return false;
+	}
+	mark(c, i);
+	c->cand = cand;
+	c->cand_i = i;
+	c->try_us = loop_now_us(c->gl->loop);
+	atomic_fetch_add_explicit(&cand->live->inflight, 1, memory_order_relaxed);
+	if (cand->target_live != NULL)
+		atomic_fetch_add_explicit(&cand->target_live->inflight, 1, memory_order_relaxed);
+	atomic_store_explicit(&cand->live->last_used_wall_ms, clock_wall_ms(),
+		memory_order_relaxed);
+	if (c->tries_n > 0)
+		metric_cell_add(c->cells->fallbacks, 1);
+	c->adapter = adapter_for(cand->protocol);
+	if (cand->key != NULL) {
+		c->secret = gw_secret_take(c->gl, cand->key, &err);
+		if (c->secret == NULL) {
+			decide_tried(&c->ask, i);
+			gw_attempt_end(c, OUT_CLIENT, 0, err.code, err_row(err.code)->code, 0);
+			gw_record_failure(c);
+			return false;
+		}
+	}
+	str_clear(&c->path);
+	adapter_path(c->adapter, cand->url, &c->path);
+	str_clear(&c->body);
+	if (c->adapter->build(&c->in, &c->feature->doc, cand, &c->body, &err) != ERR_OK) {
+		gw_attempt_end(c, OUT_CLIENT, 0, err.code, "not_sent", 0);
+		gw_fail(c, &err);
+		return true;
+	}
+	start(c);
+	return true;
+}
+
+// ---- nothing left to try ----
+
+static void tell_retry(struct gw_call *c, int64_t s)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "%lld", (long long)MIN_OF(MAX_OF(s, 1), GW_RETRY_TOLD_S));
+	req_header_add(c->r, "Retry-After", text);
+}
+
+// Soonest end of a cooldown or of an open breaker.
+static int64_t soonest_s(const struct gw_call *c, const struct decision *d)
+{
+	int64_t at = decide_retry_at_us(d), now = loop_now_us(c->gl->loop);
+	for (size_t i = 0; i < d->n; i++) {
+		if (d->v[i].skip == SKIP_BREAKER_OPEN &&
+			(at == FIELD_NONE || d->v[i].view.until_us < at))
+			at = d->v[i].view.until_us;
+	}
+	return at == FIELD_NONE ? 5 : (at - now + 999999) / 1000000;
+}
+
+static void answer_untried(struct gw_call *c, const struct decision *d)
+{
+	struct err err = {0};
+	bool limited = decide_all_limited(d);
+	err_set(&err, limited ? ERR_UPSTREAM_RATE_LIMITED : ERR_NO_HEALTHY_TARGET, NULL);
+	if (d->feature_skip == SKIP_FEATURE_OFF)
+		err_set(&err, ERR_NO_HEALTHY_TARGET, _("this feature is switched off"));
+	tell_retry(c, soonest_s(c, d));
+	gw_fail(c, &err);
+}
+
+// The code all attempts share, when it says something of its own to the caller.
+static enum err_code common_code(const struct gw_call *c)
+{
+	enum err_code code = c->tries[0].code;
+	for (size_t i = 1; i < c->tries_n; i++) {
+		if (c->tries[i].code != code)
+			return ERR_ALL_UPSTREAMS_FAILED;
+	}
+	switch (code) {
+	case ERR_UPSTREAM_RATE_LIMITED:
+	case ERR_UPSTREAM_AUTH_FAILED:
+	case ERR_UPSTREAM_BILLING:
+	case ERR_UPSTREAM_TIMEOUT:
+	case ERR_UPSTREAM_BAD_RESPONSE:
+	case ERR_UPSTREAM_TOO_LARGE:
+	case ERR_SEALED:
+	case ERR_SECRET_CORRUPT:
+		return code;
+	default:
+		return ERR_ALL_UPSTREAMS_FAILED;
+	}
+}
+
+static void answer_tried(struct gw_call *c)
+{
+	enum err_code code = common_code(c);
+	struct err err = {0};
+	if (code == ERR_ALL_UPSTREAMS_FAILED) {
+		struct str text = STR_INIT;
+		str_addf(&text, "%s:", _("every attempted upstream failed"));
+		for (size_t i = 0; i < c->tries_n; i++)
+			str_addf(&text, "%s %s %s", i > 0 ? "," : "", c->tries[i].target,
+				c->tries[i].end);
+		err_set(&err, code, "%s", str_text(&text));
+		str_release(&text);
+	} else {
+		err_set(&err, code, NULL);
+	}
+	if (code == ERR_UPSTREAM_RATE_LIMITED)
+		tell_retry(c, c->retry_s);
+	if (code == ERR_UPSTREAM_TIMEOUT && c->in.offer == OFFER_IMAGES)
+		req_header_add(c->r, "x-should-retry", "false"); // a second try pays again
+	gw_fail(c, &err);
+}
+
+// ---- decisions ----
+
+// The first decision is the one that is shown; later ones only go on from it. It is copied as far
+// as it is filled.
+static void keep_first(struct gw_call *c, const struct decision *d, const struct decide_request *ask)
+{
+	size_t n = offsetof(struct decision, v) + d->n * sizeof(d->v[0]);
+	struct gw_loop *gl = c->gl;
+	c->first = arena_alloc(&c->r->arena, n);
+	memcpy(c->first, d, n);
+	c->first_ask = *ask;
+	c->wall_ms = clock_wall_ms();
+	decision_id(c->id, c->wall_ms, gw_random(gl));
+	c->reason = d->reason;
+	c->recorded = decisions_record(gl->agent->decisions, c->id, c->r->snap, c->route, ask, d,
+		"live", c->wall_ms, c->decide_us, false);
+}
+
+static void count_decision(struct gw_call *c, const struct decision *d)
+{
+	struct gw_loop *gl = c->gl;
+	metric_cell_add(d->chosen >= 0 ? c->cells->chosen : c->cells->none, 1);
+	for (size_t i = 0; i < d->n; i++) {
+		enum skip s = d->v[i].skip;
+		if (LIKELY(s == SKIP_NONE))
+			continue;
+		if (gl->skips[s] == NULL) {
+			const char *const labels[] = {skip_name(s), NULL};
+			gl->skips[s] = metric_cell(gl->agent->metrics, MET_SKIPS, labels);
+		}
+		metric_cell_add(gl->skips[s], 1);
+	}
+}
+
+static const struct decision *choose(struct gw_call *c)
+{
+	struct decision *d = &c->gl->decision;
+	double draw = (double)(gw_random(c->gl) >> 11) * 0x1p-53;
+	int64_t before = clock_mono_us();
+	decide(c->route, &c->ask, loop_now_us(c->gl->loop), clock_wall_ms(), draw, d);
+	if (c->first == NULL) {
+		c->decide_us = (double)(clock_mono_us() - before);
+		keep_first(c, d, &c->ask);
+	}
+	count_decision(c, d);
+	if (d->chosen >= 0 && c->feature->doc.strategy == STRAT_ROUND_ROBIN)
+		decide_turn(c->route);
+	return d;
+}
+
+void gw_next(struct gw_call *c)
+{
+	int64_t max = MIN_OF(c->feature->doc.retry.max_attempts, GW_ATTEMPTS_MAX);
+	for (;;) {
+		if ((int64_t)c->tries_n >= max && c->tries_n > 0) {
+			answer_tried(c);
+			return;
+		}
+		const struct decision *d = choose(c);
+		if (d->chosen < 0) {
+			if (c->tries_n > 0)
+				answer_tried(c);
+			else
+				answer_untried(c, d);
+			return;
+		}
+		if (begin(c, d->chosen))
+			return;
+	}
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// What the files of the gateway share: one model request under way, and what a loop keeps for all
+// of them. Private to agent/gateway*.
+#ifndef YJ_AGENT_GATEWAY_CALL_H
+#define YJ_AGENT_GATEWAY_CALL_H
+
+#include "agent/adapter.h"
+#include "agent/decisions.h"
+#include "agent/gateway.h"
+#include "agent/history.h"
+#include "agent/upstream.h"
+#include "shared/map.h"
+#include "shared/sse.h"
+
+#define GW_ATTEMPTS_MAX 16 // as features may ask for
+#define GW_ANSWER_MAX ((size_t)64 * 1024 * 1024) // bytes of a whole answer
+#define GW_STREAM_MAX ((size_t)256 * 1024 * 1024) // bytes of a stream
+#define GW_ERROR_BODY_MAX ((size_t)256 * 1024) // of what came instead of a stream
+#define GW_SPARE_MAX 512 // finished calls kept for their buffers
+#define GW_SPARE_BYTES_MAX ((size_t)128 * 1024)
+#define GW_SECRETS_MAX 256 // opened keys per loop
+#define GW_SECRET_US INT64_C(60000000)
+#define GW_FEATURES_MAX 1024 // told apart in a loop's cells; later ones are counted together
+#define GW_PING_US INT64_C(15000000) // of silence, then a comment keeps the caller's stream open
+#define GW_CLOSE_US INT64_C(100000) // from [DONE] to the upstream's own end
+#define GW_RETRY_TOLD_S 60 // longest wait callers are told
+
+struct gw_secret { // an opened key; freed when expired and unused
+	struct secret key;
+	char id[ID_MAX];
+	uint64_t version;
+	int64_t until_us;
+	unsigned refs;
+	bool listed;
+};
+
+struct gw_feature { // counters of one feature on one loop, looked up once
+	const char *name; // owned
+	struct metric_cell *by_class[6], *duration, *ttfb, *fallbacks, *broken, *gone;
+	struct metric_cell *tokens_in, *tokens_out, *chosen, *none;
+};
+
+struct gw_target {
+	const char *name; // owned
+	struct metric_cell *by_outcome[OUT_CLIENT + 1];
+};
+
+struct gw_loop { // used by its loop's thread alone
+	struct gw_loop *next;
+	struct gateway *gateway;
+	struct loop *loop;
+	struct agent *agent;
+	uint64_t random;
+	struct map features, targets; // name → gw_feature, gw_target
+	struct metric_cell *inflight, *skips[SKIP_COUNT];
+	struct gw_secret *secrets[GW_SECRETS_MAX];
+	size_t secrets_n;
+	struct loop_timer sweep;
+	struct gw_call *spare;
+	size_t spare_n;
+	struct decision decision; // the one made last
+	struct str event; // scratch
+};
+
+struct gw_attempt {
+	const char *target; // candidate's name; lives as long as the snapshot
+	const char *end; // "ok", "http_429", "connect_timeout" …
+	int status; // 0: no answer
+	enum err_code code;
+	int64_t ms;
+};
+
+enum gw_phase { // of an upstream stream
+	GS_WAIT, // nothing shown yet: fallback is free
+	GS_OPEN, // the caller has bytes
+	GS_DONE, // complete, [DONE] written
+};
+
+struct gw_call {
+	struct gw_call *next; // spare
+	struct gw_loop *gl;
+	struct req *r;
+	struct gw_feature *cells;
+	const struct feature_obj *feature;
+	const struct route *route;
+	struct adapter_call in;
+	// decisions
+	struct decide_request ask;
+	struct decision *first; // copy in the request's arena
+	struct decide_request first_ask;
+	char id[DECISION_ID_MAX];
+	int64_t wall_ms;
+	double decide_us;
+	const char *reason;
+	bool recorded, kept;
+	// attempts
+	struct gw_attempt tries[GW_ATTEMPTS_MAX];
+	size_t tries_n;
+	uint8_t per_candidate[DECIDE_MAX];
+	int64_t retry_s; // soonest end of a cooldown met here; 0 none
+	struct adapter_error error; // of the last answer that was one
+	// the attempt under way
+	const struct candidate *cand;
+	int cand_i;
+	const struct adapter *adapter;
+	struct upcall *up;
+	struct gw_secret *secret;
+	int64_t try_us;
+	struct str path, body, scratch;
+	// stream
+	enum gw_phase phase;
+	bool sse, finish; // what comes is an event stream; a finish_reason was seen
+	struct sse reader;
+	struct str out, instead; // batch to the caller; what came instead of a stream
+	struct loop_timer timer;
+	int64_t wrote_us, event_us;
+	// result
+	struct adapter_usage usage;
+	int64_t ttfb_us;
+	size_t bytes_out;
+	int status;
+	enum err_code code;
+	bool over; // answered, or the caller is gone: accounted
+};
+
+// gateway_loop.c
+struct gw_loop *gw_loop_of(struct req *r);
+struct gw_call *gw_call_new(struct gw_loop *gl);
+void gw_call_free(struct gw_call *c);
+struct gw_feature *gw_feature_of(struct gw_loop *gl, const char *name);
+struct gw_target *gw_target_of(struct gw_loop *gl, const char *name);
+uint64_t gw_random(struct gw_loop *gl);
+// The candidate's key in clear, counted; NULL (and *err) when it does not open.
+struct gw_secret *gw_secret_take(struct gw_loop *gl, const struct key_obj *key, struct err *err);
+void gw_secret_drop(struct gw_loop *gl, struct gw_secret *s);
+
+// gateway_attempt.c
+// Decides and begins the next attempt, or answers that there is none.
+void gw_next(struct gw_call *c);
+// The attempt under way has ended; then gw_next or an answer.
+void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_code code,
+	const char *end, int64_t cooldown_us);
+// It failed: tries the next candidate.
+void gw_attempt_failed(struct gw_call *c, enum up_end end, int status);
+// The upstream answered with an error.
+void gw_attempt_refused(struct gw_call *c, const struct upstream_response *res, struct slice body);
+
+// gateway_stream.c
+extern const struct upstream_callbacks gw_stream_callbacks;
+void gw_stream_stop(struct gw_call *c);
+
+// gateway_event.c
+// X-Yijian-… of the answer.
+void gw_headers(struct gw_call *c);
+// Answers with an error and ends the call.
+void gw_fail(struct gw_call *c, const struct err *e);
+// Counts and tells what happened, once.
+void gw_account(struct gw_call *c, int status, enum err_code code);
+void gw_record_failure(struct gw_call *c);
+void gw_candidate_event(struct gw_call *c, enum outcome out, int status);
+
+#endif

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// What the caller, the counters, the decision ring and the event stream are told.
+#include "agent/gateway_call.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "shared/jw.h"
+
+// ---- the caller ----
+
+void gw_headers(struct gw_call *c)
+{
+	struct req *r = c->r;
+	char n[24];
+	req_header_add(r, "X-Yijian-Decision", c->id);
+	if (c->tries_n > 0)
+		req_header_add(r, "X-Yijian-Target", c->tries[c->tries_n - 1].target);
+	else if (c->cand != NULL)
+		req_header_add(r, "X-Yijian-Target", c->cand->name);
+	if (c->reason != NULL)
+		req_header_add(r, "X-Yijian-Reason", c->reason);
+	snprintf(n, sizeof(n), "%zu", c->tries_n + (c->cand != NULL));
+	req_header_add(r, "X-Yijian-Attempts", n);
+}
+
+// What the upstream said of the request goes back with the upstream's status, type and code, in
+// OpenAI's shape whatever the upstream's was.
+static void reply_refusal(struct gw_call *c, const struct err *e)
+{
+	const struct adapter_error *u = &c->error;
+	const struct err_row *row = err_row(e->code);
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	bool own = e->code != ERR_UPSTREAM_REJECTED; // a code that says more than the upstream's
+	jw_obj(&w, NULL);
+	jw_obj(&w, "error");
+	jw_str(&w, "message", e->message);
+	jw_str(&w, "type", u->type[0] != '\0' && !own ? u->type : row->type);
+	jw_str(&w, "param", u->param[0] != '\0' ? u->param : NULL);
+	jw_str(&w, "code", own || u->wire_code[0] == '\0' ? row->code : u->wire_code);
+	jw_str(&w, "request_id", c->r->id);
+	jw_obj_end(&w);
+	jw_obj_end(&w);
+	req_reply_json(c->r, u->status, &out);
+}
+
+void gw_fail(struct gw_call *c, const struct err *e)
+{
+	bool refusal = c->tries_n > 0 && c->error.code == e->code && c->error.final;
+	int status = refusal ? c->error.status : err_row(e->code)->status;
+	gw_headers(c);
+	gw_record_failure(c);
+	gw_account(c, status, e->code);
+	if (refusal)
+		reply_refusal(c, e);
+	else
+		req_fail(c->r, e);
+}
+
+// ---- decisions: every one that failed or fell back is kept ----
+
+void gw_record_failure(struct gw_call *c)
+{
+	struct gw_loop *gl = c->gl;
+	if (c->kept || c->first == NULL)
+		return;
+	c->kept = true;
+	decisions_record(gl->agent->decisions, c->id, c->r->snap, c->route, &c->first_ask, c->first,
+		"live", c->wall_ms, c->decide_us, true);
+	for (size_t i = 0; i < c->tries_n; i++)
+		decisions_attempt(gl->agent->decisions, c->id, c->tries[i].target,
+			c->tries[i].status, c->tries[i].code, c->tries[i].ms);
+}
+
+// ---- events ----
+
+static void add_text(struct str *s, const char *key, const char *value)
+{
+	str_add_c(s, ',');
+	str_add_c(s, '"');
+	str_add(s, key);
+	str_add_slice(s, SLICE("\":"));
+	str_add_json(s, slice_of(value));
+}
+
+static void add_int(struct str *s, const char *key, int64_t value)
+{
+	str_add_c(s, ',');
+	str_add_c(s, '"');
+	str_add(s, key);
+	str_add_slice(s, SLICE("\":"));
+	str_add_i64(s, value);
+}
+
+// Milliseconds with the microseconds behind the point.
+static void add_ms(struct str *s, const char *key, int64_t us)
+{
+	us = MAX_OF(us, 0);
+	add_int(s, key, us / 1000);
+	str_add_c(s, '.');
+	str_add_c(s, (char)('0' + us / 100 % 10));
+	str_add_c(s, (char)('0' + us / 10 % 10));
+	str_add_c(s, (char)('0' + us % 10));
+}
+
+static void add_attempts(struct str *s, const struct gw_call *c)
+{
+	str_add_slice(s, SLICE(",\"attempts\":["));
+	for (size_t i = 0; i < c->tries_n && s->n < EVENT_JSON_MAX - 400; i++) {
+		const struct gw_attempt *t = &c->tries[i];
+		str_add(s, i > 0 ? ",{\"target\":" : "{\"target\":");
+		str_add_json(s, slice_of(t->target));
+		add_int(s, "status", t->status);
+		add_int(s, "ms", t->ms);
+		add_text(s, "end", t->end);
+		str_add_c(s, '}');
+	}
+	str_add_c(s, ']');
+}
+
+static void tell(struct gw_call *c, int64_t total_us)
+{
+	struct str *s = &c->gl->event;
+	const struct req *r = c->r;
+	str_clear(s);
+	str_add_slice(s, SLICE("{\"id\":"));
+	str_add_json(s, slice_of(r->id));
+	add_text(s, "client", c->ask.client);
+	add_text(s, "feature", c->feature->doc.name);
+	add_text(s, "endpoint", r->ep->name);
+	if (c->in.model[0] != '\0')
+		add_text(s, "model", c->in.model);
+	str_add(s, c->in.stream ? ",\"stream\":true" : ",\"stream\":false");
+	if (c->tries_n > 0)
+		add_text(s, "target", c->tries[c->tries_n - 1].target);
+	add_int(s, "status", c->status);
+	if (c->code != ERR_OK)
+		add_text(s, "code", err_row(c->code)->code);
+	if (c->ttfb_us > 0)
+		add_ms(s, "ttfb_ms", c->ttfb_us);
+	add_ms(s, "total_ms", total_us);
+	if (c->usage.in >= 0)
+		add_int(s, "tokens_in", c->usage.in);
+	if (c->usage.out >= 0)
+		add_int(s, "tokens_out", c->usage.out);
+	add_text(s, "tokens_source",
+		c->usage.in >= 0 || c->usage.out >= 0 ? "reported" : "unknown");
+	add_int(s, "bytes_in", (int64_t)c->in.body.n);
+	add_int(s, "bytes_out", (int64_t)c->bytes_out);
+	add_text(s, "decision", c->id);
+	if (c->reason != NULL)
+		add_text(s, "reason", c->reason);
+	add_attempts(s, c);
+	str_add_c(s, '}');
+	events_add(c->gl->agent->events, EVENT_TRAFFIC, str_slice(s));
+}
+
+void gw_candidate_event(struct gw_call *c, enum outcome out, int status)
+{
+	static const char *const states[] = {
+		[OUT_OK] = "recovered",
+		[OUT_FAILED] = "breaker_open",
+		[OUT_RATE_LIMITED] = "cooling",
+		[OUT_AUTH] = "invalid",
+		[OUT_BILLING] = "no_quota",
+		[OUT_MODEL_GONE] = "model_gone",
+		[OUT_CLIENT] = "half_open",
+	};
+	const struct candidate *cand = c->cand;
+	struct str *s = &c->gl->event;
+	str_clear(s);
+	str_add_slice(s, SLICE("{\"target\":"));
+	str_add_json(s, slice_of(cand->name));
+	if (cand->key != NULL)
+		add_text(s, "key", cand->key->doc.id);
+	add_text(s, "feature", c->feature->doc.name);
+	add_text(s, "state", states[out]);
+	add_int(s, "status", status);
+	str_add_c(s, '}');
+	events_add(c->gl->agent->events, cand->key != NULL ? EVENT_KEY : EVENT_HEALTH, str_slice(s));
+}
+
+// ---- counters ----
+
+static void count_tokens(struct gw_call *c)
+{
+	if (c->usage.in > 0)
+		metric_cell_add(c->cells->tokens_in, (double)c->usage.in);
+	if (c->usage.out > 0)
+		metric_cell_add(c->cells->tokens_out, (double)c->usage.out);
+}
+
+void gw_account(struct gw_call *c, int status, enum err_code code)
+{
+	int64_t total_us = loop_now_us(c->gl->loop) - c->r->start_us;
+	if (c->over)
+		return;
+	c->over = true;
+	c->status = status;
+	c->code = code;
+	metric_cell_add(c->cells->by_class[status / 100 >= 5 ? 5 : status / 100 >= 4 ? 4 : 2], 1);
+	metric_cell_observe(c->cells->duration, (double)total_us / 1e6);
+	if (c->ttfb_us > 0)
+		metric_cell_observe(c->cells->ttfb, (double)c->ttfb_us / 1e6);
+	count_tokens(c);
+	struct history_request q = {.error = status >= 500 || status == 429 ||
+			code == ERR_STREAM_INTERRUPTED,
+		.fell_back = c->tries_n > 1,
+		.latency_us = total_us,
+		.tokens = MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0)};
+	history_count(c->gl->agent->history, slice_of(c->feature->doc.name), &q);
+	tell(c, total_us);
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+// What a loop keeps for its model traffic: counters found once, opened keys for a minute, buffers.
+#include "agent/gateway_call.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include "shared/clock.h"
+#include "shared/mem.h"
+
+#define SWEEP_US INT64_C(10000000)
+
+struct gateway {
+	struct agent *agent;
+	pthread_mutex_t lock;
+	struct gw_loop *loops;
+};
+
+struct gateway *gateway_new(struct agent *a)
+{
+	struct gateway *g = mem_zalloc(1, sizeof(*g));
+	g->agent = a;
+	pthread_mutex_init(&g->lock, NULL);
+	return g;
+}
+
+static void secret_free(struct gw_secret *s)
+{
+	secret_release(&s->key);
+	free(s);
+}
+
+static void call_delete(struct gw_call *c)
+{
+	str_release(&c->path);
+	str_release(&c->body);
+	str_release(&c->scratch);
+	str_release(&c->out);
+	str_release(&c->instead);
+	sse_release(&c->reader);
+	free(c);
+}
+
+static void loop_delete(struct gw_loop *gl)
+{
+	size_t it = 0;
+	struct slice key;
+	void *value;
+	while (map_next(&gl->features, &it, &key, &value)) {
+		free((void *)((struct gw_feature *)value)->name);
+		free(value);
+	}
+	for (it = 0; map_next(&gl->targets, &it, &key, &value);) {
+		free((void *)((struct gw_target *)value)->name);
+		free(value);
+	}
+	map_release(&gl->features);
+	map_release(&gl->targets);
+	for (size_t i = 0; i < gl->secrets_n; i++)
+		secret_free(gl->secrets[i]);
+	while (gl->spare != NULL) {
+		struct gw_call *c = gl->spare;
+		gl->spare = c->next;
+		call_delete(c);
+	}
+	str_release(&gl->event);
+	free(gl);
+}
+
+void gateway_free(struct gateway *g)
+{
+	if (g == NULL)
+		return;
+	while (g->loops != NULL) {
+		struct gw_loop *gl = g->loops;
+		g->loops = gl->next;
+		loop_delete(gl);
+	}
+	pthread_mutex_destroy(&g->lock);
+	free(g);
+}
+
+// ---- per loop ----
+
+static void sweep_secrets(void *arg)
+{
+	struct gw_loop *gl = arg;
+	int64_t now = loop_now_us(gl->loop);
+	size_t kept = 0;
+	for (size_t i = 0; i < gl->secrets_n; i++) {
+		struct gw_secret *s = gl->secrets[i];
+		if (s->until_us > now) {
+			gl->secrets[kept++] = s;
+			continue;
+		}
+		s->listed = false;
+		if (s->refs == 0)
+			secret_free(s);
+	}
+	gl->secrets_n = kept;
+	if (kept > 0)
+		loop_timer_set(gl->loop, &gl->sweep, SWEEP_US, sweep_secrets, gl);
+}
+
+static struct gw_loop *loop_add(struct gateway *g, struct loop *l)
+{
+	struct gw_loop *gl = mem_zalloc(1, sizeof(*gl));
+	gl->gateway = g;
+	gl->loop = l;
+	gl->agent = g->agent;
+	if (getrandom(&gl->random, sizeof(gl->random), 0) != sizeof(gl->random))
+		gl->random = (uint64_t)clock_mono_us();
+	gl->inflight = metric_cell(g->agent->metrics, MET_GW_INFLIGHT, NULL);
+	pthread_mutex_lock(&g->lock);
+	gl->next = g->loops;
+	g->loops = gl;
+	pthread_mutex_unlock(&g->lock);
+	return gl;
+}
+
+struct gw_loop *gw_loop_of(struct req *r)
+{
+	static _Thread_local struct gw_loop *mine; // a loop is a thread
+	static _Thread_local struct gateway *of;
+	if (LIKELY(mine != NULL && of == r->agent->gateway && mine->loop == r->loop))
+		return mine;
+	struct gateway *g = r->agent->gateway;
+	pthread_mutex_lock(&g->lock);
+	struct gw_loop *gl = g->loops;
+	while (gl != NULL && gl->loop != r->loop)
+		gl = gl->next;
+	pthread_mutex_unlock(&g->lock);
+	mine = gl != NULL ? gl : loop_add(g, r->loop);
+	of = g;
+	return mine;
+}
+
+uint64_t gw_random(struct gw_loop *gl)
+{
+	uint64_t z = gl->random += UINT64_C(0x9e3779b97f4a7c15); // splitmix64
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+// ---- counters ----
+
+static struct metric_cell *cell2(struct gw_loop *gl, enum metric_id id, const char *a,
+	const char *b)
+{
+	const char *const labels[] = {a, b, NULL};
+	return metric_cell(gl->agent->metrics, id, labels);
+}
+
+static struct gw_feature *feature_add(struct gw_loop *gl, const char *name)
+{
+	static const char *const classes[] = {NULL, "1xx", "2xx", "3xx", "4xx", "5xx"};
+	struct gw_feature *f = mem_zalloc(1, sizeof(*f));
+	f->name = mem_strdup(name);
+	for (size_t i = 1; i < ARRAY_LEN(classes); i++)
+		f->by_class[i] = i == 1 || i == 3 ? NULL
+						  : cell2(gl, MET_GW_REQUESTS, name, classes[i]);
+	f->duration = cell2(gl, MET_GW_DURATION, name, NULL);
+	f->ttfb = cell2(gl, MET_GW_TTFB, name, NULL);
+	f->fallbacks = cell2(gl, MET_GW_FALLBACKS, name, NULL);
+	f->broken = cell2(gl, MET_GW_STREAMS_BROKEN, name, NULL);
+	f->gone = cell2(gl, MET_GW_CLIENT_GONE, name, NULL);
+	f->tokens_in = cell2(gl, MET_GW_TOKENS, name, "in");
+	f->tokens_out = cell2(gl, MET_GW_TOKENS, name, "out");
+	f->chosen = cell2(gl, MET_DECISIONS, name, "chosen");
+	f->none = cell2(gl, MET_DECISIONS, name, "none");
+	map_put(&gl->features, slice_of(f->name), f);
+	return f;
+}
+
+struct gw_feature *gw_feature_of(struct gw_loop *gl, const char *name)
+{
+	struct gw_feature *f = map_get(&gl->features, slice_of(name));
+	if (f != NULL)
+		return f;
+	if (gl->features.n >= GW_FEATURES_MAX)
+		return gw_feature_of(gl, "other");
+	return feature_add(gl, name);
+}
+
+struct gw_target *gw_target_of(struct gw_loop *gl, const char *name)
+{
+	static const char *const words[] = {"ok", "failed", "rate_limited", "auth", "billing",
+		"model_gone", "client"};
+	struct gw_target *t = map_get(&gl->targets, slice_of(name));
+	if (t != NULL)
+		return t;
+	if (gl->targets.n >= GW_FEATURES_MAX && strcmp(name, "other") != 0)
+		return gw_target_of(gl, "other");
+	t = mem_zalloc(1, sizeof(*t));
+	t->name = mem_strdup(name);
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		t->by_outcome[i] = cell2(gl, MET_GW_ATTEMPTS, name, words[i]);
+	map_put(&gl->targets, slice_of(t->name), t);
+	return t;
+}
+
+// ---- opened keys ----
+
+static struct gw_secret *secret_find(struct gw_loop *gl, const struct key_obj *key)
+{
+	for (size_t i = 0; i < gl->secrets_n; i++) {
+		struct gw_secret *s = gl->secrets[i];
+		if (s->version == key->row_version && strcmp(s->id, key->doc.id) == 0)
+			return s->until_us > loop_now_us(gl->loop) ? s : NULL;
+	}
+	return NULL;
+}
+
+struct gw_secret *gw_secret_take(struct gw_loop *gl, const struct key_obj *key, struct err *err)
+{
+	struct gw_secret *s = secret_find(gl, key);
+	if (s != NULL) {
+		s->refs++;
+		return s;
+	}
+	s = mem_zalloc(1, sizeof(*s));
+	if (store_key_open(gl->agent->store, key, &s->key, err) != ERR_OK) {
+		free(s);
+		return NULL;
+	}
+	size_t n = MIN_OF(strlen(key->doc.id), sizeof(s->id) - 1);
+	memcpy(s->id, key->doc.id, n);
+	s->version = key->row_version;
+	s->refs = 1;
+	if (gl->secrets_n < GW_SECRETS_MAX) {
+		s->until_us = loop_now_us(gl->loop) + GW_SECRET_US;
+		s->listed = true;
+		gl->secrets[gl->secrets_n++] = s;
+		if (gl->sweep.slot == 0)
+			loop_timer_set(gl->loop, &gl->sweep, SWEEP_US, sweep_secrets, gl);
+	}
+	return s;
+}
+
+void gw_secret_drop(struct gw_loop *gl, struct gw_secret *s)
+{
+	(void)gl;
+	if (s != NULL && --s->refs == 0 && !s->listed)
+		secret_free(s);
+}
+
+// ---- calls ----
+
+static void call_reset(struct gw_call *c)
+{
+	c->next = NULL;
+	c->first = NULL;
+	c->reason = NULL;
+	c->recorded = c->kept = c->sse = c->finish = c->over = false;
+	c->tries_n = 0;
+	memset(c->per_candidate, 0, sizeof(c->per_candidate));
+	c->retry_s = c->ttfb_us = 0;
+	c->cand = NULL;
+	c->up = NULL;
+	c->secret = NULL;
+	c->phase = GS_WAIT;
+	c->timer = (struct loop_timer){0};
+	c->usage = (struct adapter_usage){-1, -1};
+	c->bytes_out = 0;
+	c->status = 0;
+	c->code = ERR_OK;
+	c->error.code = ERR_OK;
+	c->decide_us = 0;
+	c->id[0] = '\0';
+}
+
+struct gw_call *gw_call_new(struct gw_loop *gl)
+{
+	struct gw_call *c = gl->spare;
+	if (c != NULL) {
+		gl->spare = c->next;
+		gl->spare_n--;
+	} else {
+		c = mem_zalloc(1, sizeof(*c));
+	}
+	call_reset(c);
+	c->gl = gl;
+	return c;
+}
+
+// What passed through is not left behind in a buffer longer than its reuse.
+static void keep_small(struct str *s)
+{
+	if (s->cap > GW_SPARE_BYTES_MAX)
+		str_release(s);
+	else
+		str_clear(s);
+}
+
+void gw_call_free(struct gw_call *c)
+{
+	struct gw_loop *gl = c->gl;
+	if (gl->spare_n >= GW_SPARE_MAX) {
+		call_delete(c);
+		return;
+	}
+	keep_small(&c->path);
+	keep_small(&c->body);
+	keep_small(&c->scratch);
+	keep_small(&c->out);
+	keep_small(&c->instead);
+	if (c->sse)
+		sse_release(&c->reader);
+	c->next = gl->spare;
+	gl->spare = c;
+	gl->spare_n++;
+}
