@@ -124,6 +124,9 @@ void gw_attempt_refused(struct gw_call *c, const struct upstream_response *res, 
 	}
 	adapter_error_read(c->cand->key != NULL ? c->cand->key->doc.vendor : NULL, res->status, body,
 		key, &c->error);
+	// An instance has no key to be judged: it heals like any other failure.
+	if (c->cand->key == NULL && (c->error.outcome == OUT_AUTH || c->error.outcome == OUT_BILLING))
+		c->error.outcome = OUT_FAILED;
 	if (c->error.outcome == OUT_RATE_LIMITED) {
 		int64_t s = adapter_retry_after_s(res->retry_after, clock_wall_ms(),
 			c->feature->doc.retry.honour_retry_after_max_s);

@@ -3,6 +3,7 @@
 
 #include "agent/features.h"
 #include "agent/feed.h"
+#include "agent/gateway.h"
 #include "agent/instances.h"
 #include "agent/keys.h"
 #include "agent/pages.h"
@@ -64,6 +65,14 @@ static const req_handler handlers[EP_COUNT] = {
 	[EP_STATUS] = h_status,
 	[EP_EVENTS] = h_events,
 	[EP_SERIES] = h_series,
+
+	[EP_INVOKE] = h_invoke,
+	[EP_CHAT] = h_chat,
+	[EP_COMPLETIONS] = h_completions,
+	[EP_EMBEDDINGS] = h_embeddings,
+	[EP_IMAGES] = h_images,
+	[EP_MODEL_LIST] = h_model_list,
+	[EP_MODEL_GET] = h_model_get,
 };
 
 const req_handler *handlers_all(void)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "agent/decisions.h"
+#include "agent/gateway.h"
 #include "agent/handlers.h"
 #include "agent/history.h"
 #include "agent/listen.h"
@@ -94,6 +95,9 @@ static enum err_code lane_new(struct platform *p, const char *name, struct err *
 		return err_set(err, ERR_INTERNAL, _("cannot make an event loop: %s"),
 			strerror(errno));
 	lane->upstream = upstream_pool_new(lane->loop, p->agent.settings);
+	if (!lane->upstream)
+		return err_set(err, ERR_INTERNAL, _("cannot set up upstream connections"));
+	upstream_own_ports(lane->upstream, p->agent.ports);
 	loop_set_upstream(lane->loop, lane->upstream);
 	lane->web = web_new(&p->agent, lane->loop, handlers_all(), err);
 	return lane->web ? ERR_OK : err->code;
@@ -227,6 +231,7 @@ static void parts_new(struct agent *a)
 	a->decisions = decisions_new();
 	a->history = history_new(a->started_us);
 	a->roles = peer_roles_new();
+	a->gateway = gateway_new(a);
 }
 
 static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err)
@@ -361,6 +366,7 @@ void platform_free(struct platform *p)
 	}
 	for (int i = 0; i < SVC_COUNT; i++)
 		listen_close(&p->listening[i]);
+	gateway_free(a->gateway);
 	peer_roles_free(a->roles);
 	if (a->store)
 		store_free(a->store);
