@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/snapshot.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +139,8 @@ struct snapshots {
 	_Atomic uint64_t epoch;
 	_Atomic int joined;
 	struct snapshot *retired;
+	pthread_mutex_t lock; // over the waiters
+	struct snapshot_waiter *waiters;
 	struct reader readers[SNAPSHOT_READERS_MAX];
 };
 
@@ -149,6 +152,7 @@ struct snapshots *snapshots_new(void)
 		abort();
 	memset(s, 0, sizeof(*s));
 	atomic_init(&s->epoch, 1);
+	pthread_mutex_init(&s->lock, NULL);
 	return s;
 }
 
@@ -163,6 +167,7 @@ void snapshots_free(struct snapshots *s)
 		s->retired = next;
 	}
 	snapshot_free(atomic_load(&s->now));
+	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 
@@ -235,6 +240,31 @@ void snapshots_collect(struct snapshots *s)
 	}
 }
 
+static void wake_waiters(struct snapshots *s, uint64_t revision)
+{
+	struct snapshot_waiter **at = &s->waiters, *woken = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	while (*at) {
+		struct snapshot_waiter *w = *at;
+
+		if (w->since >= revision) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		w->next = woken;
+		woken = w;
+	}
+	pthread_mutex_unlock(&s->lock);
+	while (woken) {
+		struct snapshot_waiter *next = woken->next; // its owner may free it once called
+
+		woken->fn(woken->arg);
+		woken = next;
+	}
+}
+
 void snapshots_publish(struct snapshots *s, struct snapshot *next)
 {
 	struct snapshot *old;
@@ -246,7 +276,39 @@ void snapshots_publish(struct snapshots *s, struct snapshot *next)
 		old->next_retired = s->retired;
 		s->retired = old;
 	}
+	wake_waiters(s, next->revision);
 	snapshots_collect(s);
+}
+
+void snapshots_wait(struct snapshots *s, uint64_t since, struct snapshot_waiter *w)
+{
+	bool there;
+
+	w->since = since;
+	pthread_mutex_lock(&s->lock);
+	there = atomic_load(&s->now)->revision > since;
+	if (!there) {
+		w->next = s->waiters;
+		s->waiters = w;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (there)
+		w->fn(w->arg);
+}
+
+bool snapshots_unwait(struct snapshots *s, struct snapshot_waiter *w)
+{
+	struct snapshot_waiter **at = &s->waiters;
+	bool found;
+
+	pthread_mutex_lock(&s->lock);
+	while (*at && *at != w)
+		at = &(*at)->next;
+	found = *at != NULL;
+	if (found)
+		*at = w->next;
+	pthread_mutex_unlock(&s->lock);
+	return found;
 }
 
 // ---- changing a fork ----

@@ -69,6 +69,17 @@ void snapshot_drop(const struct snapshot *snap);
 // Store thread: makes `next` current and frees every retired one nobody can hold.
 void snapshots_publish(struct snapshots *s, struct snapshot *next);
 void snapshots_collect(struct snapshots *s); // only the freeing
+// Calls fn(arg) once when a revision above `since` is published: on the publishing thread, or at
+// once here when it is there already. The waiter is its owner's and stays until fn was called.
+struct snapshot_waiter {
+	void (*fn)(void *arg);
+	void *arg;
+	uint64_t since;
+	struct snapshot_waiter *next;
+};
+void snapshots_wait(struct snapshots *s, uint64_t since, struct snapshot_waiter *w);
+// False when fn was called or is about to be: the waiter must stay until then.
+bool snapshots_unwait(struct snapshots *s, struct snapshot_waiter *w);
 
 // Building, store thread only. A fork shares everything with its parent and is changed in place
 // until it is published; objects are taken over (the caller's reference becomes the snapshot's).
