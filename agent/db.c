@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "agent/db.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "shared/mem.h"
 #include "shared/text.h"
@@ -102,6 +104,8 @@ static enum err_code set_up(struct db *db, bool *ret_locked, struct err *err)
 	sqlite3_extended_result_codes(db->h, 1);
 	sqlite3_busy_timeout(db->h, 500);
 	sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	// Closing must not write into, or tidy up beside, a file that has become another one.
+	sqlite3_db_config(db->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_wal_hook(db->h, on_wal, db);
 	code = db_exec(db, pragmas, err);
 	*ret_locked = code && (sqlite3_errcode(db->h) == SQLITE_BUSY ||
@@ -113,14 +117,25 @@ static enum err_code set_up(struct db *db, bool *ret_locked, struct err *err)
 	return code;
 }
 
+// SQLite would take the umask's mode; its log files take the database's.
+static void create_private(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 enum err_code db_open(const char *path, bool create, struct db **ret, bool *ret_locked,
 	struct err *err)
 {
 	struct db *db = mem_zalloc(1, sizeof(*db));
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
-	int rc = sqlite3_open_v2(path, &db->h, flags, NULL);
+	int rc;
 	enum err_code code;
 
+	if (create)
+		create_private(path);
+	rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	*ret_locked = false;
 	db->path = mem_strdup(path);
 	db->page_size = 4096;
@@ -236,6 +251,11 @@ bool db_is_null(struct sqlite3_stmt *row, int col)
 	return sqlite3_column_type(row, col) == SQLITE_NULL;
 }
 
+bool db_in_transaction(const struct db *db)
+{
+	return !sqlite3_get_autocommit(db->h);
+}
+
 int64_t db_last_id(const struct db *db)
 {
 	return sqlite3_last_insert_rowid(db->h);
@@ -262,6 +282,7 @@ enum err_code db_still_there(struct db *db, struct err *err)
 void db_checkpoint(struct db *db, bool truncate)
 {
 	struct err ignored;
+	struct stat st;
 
 	// A checkpoint into a file that is gone would hide the loss; the next commit reports it.
 	if (db_still_there(db, &ignored))
@@ -269,7 +290,8 @@ void db_checkpoint(struct db *db, bool truncate)
 	sqlite3_wal_checkpoint_v2(db->h, NULL,
 		truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	db->wal_pages = 0;
-	remember_file(db);
+	if (stat(db->path, &st) == 0 && st.st_ino == db->inode)
+		db->size = st.st_size;
 }
 
 int db_wal_pages(const struct db *db)

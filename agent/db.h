@@ -26,7 +26,7 @@ static inline struct db_val db_str(const char *s)
 #define DB_B(ptr, len) ((struct db_val){DB_BLOB, 0, {(const char *)(ptr), (len)}})
 #define DB_NONE ((struct db_val){DB_NULL, 0, {0}})
 
-// Creates the file when create; otherwise a missing file is ERR_STORAGE_MOVED. Another process
+// Creates the file, for its owner alone, when create; otherwise a missing file is ERR_STORAGE_MOVED. Another process
 // holding it: ERR_STORAGE_FAILED with *ret_locked true.
 enum err_code db_open(const char *path, bool create, struct db **ret, bool *ret_locked,
 	struct err *err);
@@ -45,6 +45,8 @@ enum err_code db_query(struct db *db, const char *sql, const struct db_val *v, s
 int64_t db_int(struct sqlite3_stmt *row, int col);
 struct slice db_text(struct sqlite3_stmt *row, int col); // also blobs; valid for the row
 bool db_is_null(struct sqlite3_stmt *row, int col);
+// False when an error has ended the transaction behind our back (disk full, I/O).
+bool db_in_transaction(const struct db *db);
 int64_t db_last_id(const struct db *db);
 int64_t db_changed(const struct db *db); // rows of the last statement
 // The file behind the connection is still the one at its path, and not shorter than it was:

@@ -194,9 +194,14 @@ static enum err_code write_row(struct store_tx *tx, const struct key_obj *k, str
 
 	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
 	return DB_RUN(tx->db, err,
-		"INSERT OR REPLACE INTO vendor_key(id,vendor,service,name_fold,slug,row_version,"
-		"revision,doc,envelope,fingerprint,masked,created_at,updated_at,rotated_at,updated_by,"
-		"mac) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"INSERT INTO vendor_key(id,vendor,service,name_fold,slug,row_version,revision,doc,"
+		"envelope,fingerprint,masked,created_at,updated_at,rotated_at,updated_by,mac)"
+		" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET"
+		" name_fold=excluded.name_fold,slug=excluded.slug,row_version=excluded.row_version,"
+		"revision=excluded.revision,doc=excluded.doc,envelope=excluded.envelope,"
+		"fingerprint=excluded.fingerprint,masked=excluded.masked,"
+		"updated_at=excluded.updated_at,rotated_at=excluded.rotated_at,"
+		"updated_by=excluded.updated_by,mac=excluded.mac",
 		DB_T(k->doc.id), DB_T(k->doc.vendor), DB_T(key_service(&k->doc)), DB_S(folded),
 		DB_T(k->doc.slug), DB_I((int64_t)k->row_version), DB_I(m->revision), DB_S(k->o.json),
 		DB_B(envelope.p, envelope.n), DB_T(k->doc.fingerprint), DB_T(k->doc.api_key_masked),

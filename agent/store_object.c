@@ -279,13 +279,6 @@ enum err_code store_load(struct store *st, struct snapshot *snap, struct err *er
 	if (!code)
 		code = db_query(st->db, "SELECT coalesce(max(revision),0) FROM change", NULL, 0,
 			load_revision, &l, err);
-	if (!code && l.bad) {
-		pthread_mutex_lock(&st->lock);
-		st->stats.state = STORE_DEGRADED;
-		snprintf(st->stats.reason, sizeof(st->stats.reason),
-			_("%zu stored rows failed their check and are left out"), l.bad);
-		pthread_mutex_unlock(&st->lock);
-		snap->store_state = STORE_DEGRADED;
-	}
+	st->quarantined = l.bad;
 	return code;
 }

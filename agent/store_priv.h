@@ -25,7 +25,12 @@ struct store {
 	unsigned char audit_head[SEAL_MAC];
 	int64_t audit_seq;
 	int64_t saved_revision; // of the snapshot file
-	int64_t saved_us, idle_us;
+	int64_t saved_us; // when it was written
+	int64_t save_took_us;
+	enum err_code trouble; // why writes fail now
+	char trouble_text[ERR_TEXT_MAX];
+	size_t quarantined; // rows left out because their MAC or form is wrong
+	bool stale; // the last transaction's fate is unknown: the tip may lack rows
 	pthread_t thread;
 	bool running;
 	// under lock
@@ -65,7 +70,8 @@ enum err_code object_key(struct store *st, struct slice doc, const struct row_me
 	const struct key_row *row, struct key_obj **ret, struct err *err);
 enum err_code object_instance(struct store *st, struct slice doc, const struct row_meta *meta,
 	bool draining, struct instance_obj **ret, struct err *err);
-// Reads every table into *snap. Rows that fail their MAC are left out and counted.
+// Reads every table into *snap. Rows that fail their MAC are left out and counted in
+// st->quarantined.
 enum err_code store_load(struct store *st, struct snapshot *snap, struct err *err);
 // MAC over the parts of a row, in order.
 void row_mac(const struct seal *seal, const struct slice *parts, size_t n,

@@ -17,16 +17,31 @@
 
 #define WAL_PAGES_MAX 256 // checkpoint beyond this, or after a second without writes
 #define IDLE_US 1000000
-#define SAVE_EVERY_US 5000000 // the snapshot file, at most so often
+#define SAVE_EVERY_US 5000000 // the snapshot file, at most so often …
+#define SAVE_SHARE 50 // … and for at most this part of the time
 #define IDEMPOTENCY_KEPT_MS (24 * 3600 * 1000LL)
 
 // ---- state ----
 
-static void set_state(struct store *st, enum store_state state, const char *reason)
+static enum store_state state_of(const struct store *st)
+{
+	if (!st->db)
+		return STORE_READONLY;
+	return st->trouble || st->quarantined ? STORE_DEGRADED : STORE_OK;
+}
+
+// What store_stats tells; the caller sees to the snapshot.
+static void tell_state(struct store *st)
 {
 	pthread_mutex_lock(&st->lock);
-	st->stats.state = state;
-	snprintf(st->stats.reason, sizeof(st->stats.reason), "%s", reason);
+	st->stats.state = state_of(st);
+	st->stats.reason[0] = '\0';
+	if (st->trouble)
+		snprintf(st->stats.reason, sizeof(st->stats.reason), "%.*s",
+			(int)sizeof(st->stats.reason) - 1, st->trouble_text);
+	else if (st->quarantined)
+		snprintf(st->stats.reason, sizeof(st->stats.reason),
+			_("%zu stored rows failed their check and are left out"), st->quarantined);
 	pthread_mutex_unlock(&st->lock);
 }
 
@@ -57,18 +72,40 @@ const struct actor *store_tx_actor(struct store_tx *tx)
 	return tx->actor;
 }
 
-// The state as the next snapshot shows it; publishes when it changed.
-static void show_state(struct store *st, enum store_state state, const char *reason)
+// The next snapshot says it too; published when it changed.
+static void show_state(struct store *st)
 {
 	struct snapshot *next;
 
-	set_state(st, state, reason);
-	if (st->tip->store_state == state)
+	tell_state(st);
+	if (st->tip->store_state == state_of(st))
 		return;
 	next = snapshot_fork(st->tip);
-	next->store_state = state;
+	next->store_state = state_of(st);
 	st->tip = next;
 	snapshots_publish(st->snaps, next);
+}
+
+static void in_trouble(struct store *st, const struct err *err)
+{
+	bool begins = st->trouble != err->code;
+	struct err ignored;
+
+	st->trouble = err->code;
+	snprintf(st->trouble_text, sizeof(st->trouble_text), "%s", err->message);
+	show_state(st);
+	// What was acknowledged is safe in memory alone from now on.
+	if (begins && err->code == ERR_STORAGE_MOVED &&
+		st->saved_revision != (int64_t)st->tip->revision)
+		store_save(st, st->tip, &ignored);
+}
+
+static void out_of_trouble(struct store *st)
+{
+	if (!st->trouble)
+		return;
+	st->trouble = ERR_OK;
+	show_state(st);
 }
 
 // ---- opening ----
@@ -211,36 +248,103 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 	return code;
 }
 
+// Back to nothing, for the second way of opening.
+static void forget(struct store *st)
+{
+	db_close(st->db);
+	st->db = NULL;
+	seal_free(st->seal);
+	st->seal = NULL;
+	str_clear(&st->wrapped);
+	snapshot_free(st->tip);
+	st->tip = snapshot_new(st->live);
+	st->quarantined = 0;
+}
+
+static enum err_code open_snapshot(struct store *st, const struct secret *root,
+	const struct err *why, struct err *err)
+{
+	enum err_code code = store_restore(st, root, st->tip, err);
+
+	if (code)
+		return code;
+	st->saved_revision = (int64_t)st->tip->revision;
+	st->trouble = ERR_STORAGE_READONLY;
+	snprintf(st->trouble_text, sizeof(st->trouble_text),
+		_("serving the last saved configuration: %s"), why->message);
+	return ERR_OK;
+}
+
+// Over known state an empty or missing database is never begun anew: somebody may bring it back.
+static enum err_code open_known(struct store *st, const char *path, const struct secret *root,
+	bool *ret_locked, struct err *err)
+{
+	struct err why = {0};
+	struct stat file;
+	bool have_snapshot = exists(st->snapshot_path);
+	enum err_code code = stat(path, &file) == 0 && (file.st_size > 0 || !have_snapshot)
+		? ERR_OK
+		: err_set(&why, ERR_STORAGE_MOVED, _("the database is gone"));
+
+	if (!code)
+		code = open_database(st, path, false, root, ret_locked, &why);
+	if (!code)
+		return ERR_OK;
+	if (!have_snapshot || (code != ERR_STORAGE_MOVED && code != ERR_STORAGE_CORRUPT)) {
+		*err = why;
+		return code;
+	}
+	forget(st);
+	return open_snapshot(st, root, &why, err);
+}
+
 static enum err_code open_all(struct store *st, bool *ret_locked, struct err *err)
 {
 	char *path = path_in(st->settings, "yijian.db");
-	bool have_db = exists(path), have_snapshot = exists(st->snapshot_path);
-	bool fresh = !have_db && !have_snapshot;
+	bool fresh = !exists(path) && !exists(st->snapshot_path);
 	struct secret root = {0};
 	struct err why = {0};
 	enum err_code code = seal_root_load(st->settings->root_key_file, fresh, &root, &why);
 
-	if (code && fresh) {
+	if (code && fresh)
 		*err = why; // without a key nothing can be begun
-	} else if (!have_db && have_snapshot) {
-		code = store_restore(st, &root, st->tip, err);
-		if (!code) {
-			st->tip->store_state = STORE_READONLY;
-			set_state(st, STORE_READONLY,
-				_("the database is gone; serving the last saved configuration"));
-		}
-	} else {
-		code = open_database(st, path, fresh, &root, ret_locked, err);
-	}
+	else if (fresh)
+		code = open_database(st, path, true, &root, ret_locked, err);
+	else
+		code = open_known(st, path, &root, ret_locked, err);
 	secret_release(&root);
 	free(path);
 	return code;
+}
+
+static void save(struct store *st)
+{
+	int64_t start = clock_mono_us();
+	struct err err = {0};
+	enum err_code code = store_save(st, st->tip, &err);
+
+	st->saved_us = clock_mono_us();
+	st->save_took_us = st->saved_us - start;
+	if (code && !st->trouble)
+		in_trouble(st, &err);
+	else if (!code && st->trouble == ERR_STORAGE_FAILED && !st->stale)
+		out_of_trouble(st);
+}
+
+static void save_when_due(struct store *st)
+{
+	int64_t every = MAX_OF(SAVE_EVERY_US, st->save_took_us * SAVE_SHARE);
+
+	if (st->saved_revision != (int64_t)st->tip->revision &&
+		clock_mono_us() - st->saved_us > every)
+		save(st);
 }
 
 enum err_code store_open(const struct settings *s, struct snapshots *snaps, struct live_table *live,
 	struct store **ret, bool *ret_locked, struct err *err)
 {
 	struct store *st = mem_zalloc(1, sizeof(*st));
+	pthread_condattr_t monotonic;
 	enum err_code code;
 
 	st->settings = s;
@@ -250,7 +354,10 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	st->tip = snapshot_new(live);
 	st->snapshot_path = path_in(s, "snapshot.json");
 	pthread_mutex_init(&st->lock, NULL);
-	pthread_cond_init(&st->wake, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&st->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	*ret_locked = false;
 	code = open_all(st, ret_locked, err);
 	if (code) {
@@ -259,12 +366,15 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 		return code;
 	}
 	st->tip->sealed = !st->seal;
+	st->tip->store_state = state_of(st);
+	tell_state(st);
 	snapshots_publish(snaps, st->tip);
-	if (st->db && !exists(st->snapshot_path))
-		code = store_save(st, st->tip, err);
 	st->saved_us = clock_mono_us();
+	// This file also says "here is known state"; without it the database alone does.
+	if (st->db && !exists(st->snapshot_path))
+		save(st);
 	*ret = st;
-	return code;
+	return ERR_OK;
 }
 
 void store_free(struct store *st)
@@ -307,7 +417,7 @@ static enum err_code run_one(struct store_tx *tx, struct store_job *job)
 {
 	struct snapshot *before = tx->snap;
 	struct store_tx saved = *tx;
-	enum err_code code = db_exec(tx->db, "SAVEPOINT job", &job->err);
+	enum err_code code = db_run(tx->db, "SAVEPOINT job", NULL, 0, &job->err);
 
 	if (code)
 		return code;
@@ -315,12 +425,13 @@ static enum err_code run_one(struct store_tx *tx, struct store_job *job)
 	tx->actor = &job->actor;
 	code = job->run(tx, job);
 	if (!code)
-		code = db_exec(tx->db, "RELEASE job", &job->err);
+		code = db_run(tx->db, "RELEASE job", NULL, 0, &job->err);
 	if (!code) {
 		snapshot_free(before);
 		return ERR_OK;
 	}
-	db_exec(tx->db, "ROLLBACK TO job; RELEASE job", NULL);
+	if (db_in_transaction(tx->db))
+		db_exec(tx->db, "ROLLBACK TO job; RELEASE job", NULL);
 	snapshot_free(tx->snap);
 	*tx = saved;
 	return code;
@@ -333,15 +444,51 @@ static enum err_code run_batch(struct store *st, struct store_tx *tx, struct ans
 	enum err_code code = db_still_there(st->db, err);
 
 	if (!code)
-		code = db_exec(st->db, "BEGIN IMMEDIATE", err);
+		code = db_run(st->db, "BEGIN IMMEDIATE", NULL, 0, err);
 	if (code)
 		return code;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && !code; i++) {
 		answers[i].code = run_one(tx, answers[i].job);
-	code = db_exec(st->db, "COMMIT", err);
-	if (code)
+		// A full disk ends the transaction behind our back, with what was done before.
+		if (answers[i].code && !db_in_transaction(st->db)) {
+			*err = answers[i].job->err;
+			code = answers[i].code;
+		}
+	}
+	if (!code)
+		code = db_run(st->db, "COMMIT", NULL, 0, err);
+	if (code && db_in_transaction(st->db))
 		db_exec(st->db, "ROLLBACK", NULL);
-	return code ? code : db_still_there(st->db, err);
+	if (code)
+		return code;
+	code = db_still_there(st->db, err);
+	// Not acknowledged, yet perhaps there when the file comes back.
+	st->stale = st->stale || (code && tx->writes);
+	return code;
+}
+
+// The file is there (again): what it holds is the truth.
+static enum err_code reload(struct store *st, struct err *err)
+{
+	struct snapshot *fresh;
+	enum err_code code = db_still_there(st->db, err);
+
+	if (code)
+		return code;
+	fresh = snapshot_new(st->live);
+	fresh->sealed = !st->seal;
+	code = store_audit_load(st, err);
+	if (!code)
+		code = store_load(st, fresh, err);
+	if (code) {
+		snapshot_free(fresh);
+		return code;
+	}
+	st->stale = false;
+	fresh->store_state = st->tip->store_state;
+	st->tip = fresh;
+	snapshots_publish(st->snaps, fresh);
+	return ERR_OK;
 }
 
 static void count(struct store *st, uint64_t writes, bool ok, int64_t took_us)
@@ -356,8 +503,8 @@ static void count(struct store *st, uint64_t writes, bool ok, int64_t took_us)
 
 static void fail_all(struct store *st, struct answer *answers, size_t n, const struct err *err)
 {
-	show_state(st, err->code == ERR_STORAGE_READONLY ? STORE_READONLY : STORE_DEGRADED,
-		err->message);
+	if (st->db)
+		in_trouble(st, err);
 	for (size_t i = 0; i < n; i++) {
 		answers[i].job->err = *err;
 		reply(answers[i].job, err->code);
@@ -376,6 +523,11 @@ static void work(struct store *st, struct answer *answers, size_t n)
 		fail_all(st, answers, n, &err);
 		return;
 	}
+	code = st->stale ? reload(st, &err) : ERR_OK;
+	if (code) {
+		fail_all(st, answers, n, &err);
+		return;
+	}
 	tx_begin(st, &tx, &answers[0].job->actor);
 	code = run_batch(st, &tx, answers, n, &err);
 	count(st, tx.writes, !code, clock_mono_us() - start);
@@ -385,11 +537,11 @@ static void work(struct store *st, struct answer *answers, size_t n)
 		return;
 	}
 	tx_keep(&tx);
-	if (tx.snap->store_state != STORE_OK && st->stats.state != STORE_READONLY) {
-		tx.snap->store_state = STORE_OK; // it takes writes again
-		set_state(st, STORE_OK, "");
-	}
-	if (tx.writes || tx.snap->store_state != st->tip->store_state) {
+	if (tx.writes) {
+		st->trouble = ERR_OK; // it takes writes
+		tx.snap->store_state = state_of(st);
+		if (tx.snap->store_state != st->tip->store_state)
+			tell_state(st);
 		st->tip = tx.snap;
 		snapshots_publish(st->snaps, tx.snap);
 	} else {
@@ -399,17 +551,23 @@ static void work(struct store *st, struct answer *answers, size_t n)
 		reply(answers[i].job, answers[i].code);
 	if (db_wal_pages(st->db) > WAL_PAGES_MAX)
 		db_checkpoint(st->db, false);
+	save_when_due(st);
 }
 
 // What is done when nobody waits: short log, old rows out, the snapshot file written.
 static void idle(struct store *st)
 {
-	int64_t now = clock_mono_us();
 	struct err err = {0};
 
 	snapshots_collect(st->snaps);
 	if (!st->db)
 		return;
+	if (db_still_there(st->db, &err)) {
+		in_trouble(st, &err);
+		return;
+	}
+	if (st->trouble == ERR_STORAGE_MOVED && (!st->stale || reload(st, &err) == ERR_OK))
+		out_of_trouble(st); // it was brought back
 	if (db_wal_pages(st->db) > 0) {
 		int64_t wall = clock_wall_ms();
 
@@ -419,11 +577,7 @@ static void idle(struct store *st)
 			DB_I(wall - STORE_UNDO_MS));
 		db_checkpoint(st->db, true);
 	}
-	if (st->saved_revision != (int64_t)st->tip->revision && now - st->saved_us > SAVE_EVERY_US) {
-		if (store_save(st, st->tip, &err))
-			set_state(st, STORE_DEGRADED, err.message);
-		st->saved_us = now;
-	}
+	save_when_due(st);
 }
 
 static size_t take(struct store *st, struct answer *answers, bool *ret_stop)
@@ -433,7 +587,7 @@ static size_t take(struct store *st, struct answer *answers, bool *ret_stop)
 
 	pthread_mutex_lock(&st->lock);
 	if (!st->head && !st->stopping) {
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += IDLE_US / 1000000;
 		pthread_cond_timedwait(&st->wake, &st->lock, &until);
 	}
