@@ -451,14 +451,6 @@ void decide_turn(const struct route *route)
 		atomic_fetch_add_explicit(&route->v[0].target_live->rr, 1, memory_order_relaxed);
 }
 
-void decide_evidence(const struct route *route, int64_t now_us, struct decision *d)
-{
-	for (size_t i = 0; i < d->n; i++) {
-		if (route->v[i].live != NULL)
-			d->v[i].view.ok_rate = live_window(route->v[i].live, now_us, 300).ok_rate;
-	}
-}
-
 static bool is_limit(enum skip s)
 {
 	return s == SKIP_COOLDOWN || s == SKIP_RATE_LIMITED_RPM || s == SKIP_RATE_LIMITED_TPM;

@@ -35,7 +35,7 @@ struct decide_request {
 };
 
 struct live_view { // what one candidate's state was when judged: recorded evidence
-	double ok_rate, p95_ms; // NAN unknown; ok_rate is filled by decide_evidence
+	double ok_rate, p95_ms; // NAN unknown; ok_rate only in records, no strategy reads it
 	int inflight, limit; // limit 0: none
 	int64_t until_us, since_wall_ms; // of a cooldown, breaker or fault
 	int status; // that caused it
@@ -71,8 +71,6 @@ void decide_tried(struct decide_request *req, int i);
 void decide_turn(const struct route *route);
 // The weight that counts now: the operator's override on key, instance or target, else the plan's.
 int decide_weight(const struct candidate *c, int64_t now_us);
-// What no strategy reads and only a record shows: the success rate of the last 5 minutes.
-void decide_evidence(const struct route *route, int64_t now_us, struct decision *d);
 // Earliest monotonic time at which a candidate that is only cooling or rate limited fits again;
 // FIELD_NONE when none is.
 int64_t decide_retry_at_us(const struct decision *d);

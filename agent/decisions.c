@@ -110,6 +110,14 @@ static size_t text_size(const struct route *route, const struct decide_request *
 	return size;
 }
 
+// No strategy reads the success rate, so the live path leaves it to those few that are recorded.
+static double ok_rate_of(const struct candidate *c, const struct verdict *v, int64_t at_us)
+{
+	if (!isnan(v->view.ok_rate) || c->live == NULL)
+		return v->view.ok_rate;
+	return live_window(c->live, at_us, 300).ok_rate;
+}
+
 static void pack_one(struct packed *p, struct text *t, const struct candidate *c,
 	const struct verdict *v, int64_t at_us, int64_t wall_ms)
 {
@@ -122,7 +130,7 @@ static void pack_one(struct packed *p, struct text *t, const struct candidate *c
 		.status = v->view.status,
 		.share = (float)v->share,
 		.p95_ms = (float)v->view.p95_ms,
-		.ok_rate = (float)v->view.ok_rate,
+		.ok_rate = (float)ok_rate_of(c, v, at_us),
 		.kind = (uint8_t)c->target->kind,
 		.tier = (uint8_t)c->tier,
 		.skip = (uint8_t)v->skip,
@@ -221,8 +229,8 @@ static void write_request(struct jw *w, const struct decision_record *r)
 
 static void write_policy(struct jw *w, const struct decision_record *r)
 {
-	char seed[16];
-	snprintf(seed, sizeof(seed), "%08x", (unsigned)(r->draw * 0x1p32));
+	char seed[24]; // the draw's bits: enough to make it again
+	snprintf(seed, sizeof(seed), "%llx", (unsigned long long)(r->draw * 0x1p53));
 	jw_obj(w, "policy");
 	jw_str(w, "strategy", strategy_names[r->strategy]);
 	jw_str(w, "all_down", "fail_fast");

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "agent/decide.h"
 #include "agent/history.h"
+#include "agent/keys.h"
 #include "agent/registry.h"
 #include "agent/router.h"
 #include "agent/services.h"
@@ -199,29 +200,11 @@ static void write_routes(struct jw *w, struct req *r)
 
 // --- keys and instances: counts, and the troubled ones by name ---
 
-static const char *key_state(const struct key_obj *k, int64_t now_us, int64_t now_ms,
-	int64_t *ret_until_us)
+static int64_t key_until_us(const struct key_obj *k, const char *state)
 {
-	const struct live *l = k->live;
-	int64_t until = atomic_load(&l->cooldown_until_us);
-	int fault = atomic_load(&l->fault), breaker = atomic_load(&l->breaker);
-	*ret_until_us = 0;
-	if (!k->doc.enabled)
-		return "disabled";
-	if (k->doc.expires_at != FIELD_NONE && k->doc.expires_at <= now_ms)
-		return "expired";
-	if (fault == LIVE_KEY_INVALID)
-		return "invalid";
-	if (fault == LIVE_KEY_NO_QUOTA)
-		return "no_quota";
-	if (until > now_us) {
-		*ret_until_us = until;
-		return "cooling";
-	}
-	if (breaker == BREAKER_CLOSED)
-		return "ok";
-	*ret_until_us = atomic_load(&l->breaker_until_us);
-	return "open";
+	if (strcmp(state, "cooling") == 0)
+		return atomic_load(&k->live->cooldown_until_us);
+	return strcmp(state, "open") == 0 ? atomic_load(&k->live->breaker_until_us) : 0;
 }
 
 static void write_key_problem(struct jw *w, const struct key_obj *k, const char *state,
@@ -243,17 +226,17 @@ static void write_keys(struct jw *w, const struct snapshot *snap)
 	struct pmap_it it = {0};
 	struct slice name;
 	void *value;
-	int64_t now_us = clock_mono_us(), now_ms = clock_wall_ms(), until_us = 0;
+	int64_t now_us = clock_mono_us(), now_ms = clock_wall_ms();
 	size_t problems = 0;
 	jw_obj(w, "keys");
 	jw_int(w, "total", (int64_t)snap->keys.n);
 	jw_arr(w, "problems");
 	while (pmap_next(snap->keys, &it, &name, &value)) {
-		const char *state = key_state(value, now_us, now_ms, &until_us);
+		const char *state = key_state(value, snap->sealed, now_us, now_ms);
 		by_state_add(&states, state);
 		if (strcmp(state, "ok") != 0 && strcmp(state, "disabled") != 0
 			&& problems++ < PROBLEMS_MAX)
-			write_key_problem(w, value, state, until_us, now_us, now_ms);
+			write_key_problem(w, value, state, key_until_us(value, state), now_us, now_ms);
 	}
 	jw_arr_end(w);
 	by_state_write(w, &states);
