@@ -64,8 +64,11 @@ static struct random random_take(void)
 
 static struct decide_request plain_request(const struct feature_obj *f)
 {
-	return (struct decide_request){.offer = f->doc.endpoint, .width = FIELD_NONE,
-		.height = FIELD_NONE, .n = FIELD_NONE, .deadline_us = FIELD_NONE,
+	return (struct decide_request){.offer = f->doc.endpoint,
+		.width = FIELD_NONE,
+		.height = FIELD_NONE,
+		.n = FIELD_NONE,
+		.deadline_us = FIELD_NONE,
 		.client = "local"};
 }
 
@@ -86,8 +89,8 @@ static const struct feature_obj *feature_or_fail(struct req *r, struct slice nam
 // --- POST /api/v1/route/{feature} ---
 
 // A dimension of the request: an integer that is one, in its range.
-static enum err_code read_int(const struct jx *body, const char *name, int64_t max, int64_t *ret,
-	struct err *err)
+static enum err_code read_int(
+	const struct jx *body, const char *name, int64_t max, int64_t *ret, struct err *err)
 {
 	const struct jx *v = jx_get(body, name);
 	if (jx_is_null(v))
@@ -121,12 +124,12 @@ static enum err_code read_size(const struct jx *body, struct decide_request *req
 	struct slice width = slice_cut(&rest, sep);
 	if (num_i64(width, 1, SIDE_MAX, &req->width) && num_i64(rest, 1, SIDE_MAX, &req->height))
 		return ERR_OK;
-	return err_field(err, ERR_FIELD_RANGE, "size", _("must be WIDTHxHEIGHT, 1 to %d each"),
-		SIDE_MAX);
+	return err_field(
+		err, ERR_FIELD_RANGE, "size", _("must be WIDTHxHEIGHT, 1 to %d each"), SIDE_MAX);
 }
 
-static enum err_code read_text(const struct jx *body, const char *name, const char **ret,
-	struct err *err)
+static enum err_code read_text(
+	const struct jx *body, const char *name, const char **ret, struct err *err)
 {
 	const struct jx *v = jx_get(body, name);
 	if (jx_is_null(v))
@@ -145,9 +148,8 @@ static enum err_code read_text(const struct jx *body, const char *name, const ch
 // Blank to the eye: white space and zero-width characters only.
 static bool is_blank(struct slice s)
 {
-	static const char *const invisible[] = {
-		" ", "\t", "\n", "\r", "\u00a0", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff",
-		"\u3000"};
+	static const char *const invisible[] = {" ", "\t", "\n", "\r", "\u00a0", "\u200b", "\u200c",
+		"\u200d", "\u2060", "\ufeff", "\u3000"};
 	while (s.n > 0) {
 		size_t i = 0;
 		while (i < ARRAY_LEN(invisible) && !slice_starts(s, invisible[i]))
@@ -160,8 +162,8 @@ static bool is_blank(struct slice s)
 	return true;
 }
 
-static enum err_code check_prompt(const struct jx *body, const struct feature_obj *f,
-	struct err *err)
+static enum err_code check_prompt(
+	const struct jx *body, const struct feature_obj *f, struct err *err)
 {
 	const struct jx *v = jx_get(body, "prompt");
 	if (jx_is_null(v) || (f->doc.endpoint != OFFER_IMAGES && !jx_is_str(v)))
@@ -192,8 +194,8 @@ static enum err_code check_forbidden(const struct jx *body, struct err *err)
 }
 
 // The body is the request's own: what routing does not read is not judged here.
-static enum err_code read_request(struct req *r, const struct feature_obj *f,
-	struct decide_request *ret, struct err *err)
+static enum err_code read_request(
+	struct req *r, const struct feature_obj *f, struct decide_request *ret, struct err *err)
 {
 	const struct jx *body = NULL;
 	*ret = plain_request(f);
@@ -295,7 +297,7 @@ static void write_last_error(struct jw *w, const struct live *l)
 	}
 	snprintf(text, sizeof(text), "HTTP %d", status);
 	jw_str(w, "last_error",
-		status < 0 && -status < ERR_COUNT ? err_row((enum err_code)-status)->code : text);
+		status < 0 && -status < ERR_COUNT ? err_row((enum err_code) - status)->code : text);
 	jw_time(w, "last_error_at", at);
 }
 
@@ -315,8 +317,8 @@ static void write_live(struct jw *w, const struct live *l, int64_t now_us)
 	write_last_error(w, l);
 }
 
-static void write_times(struct jw *w, const struct verdict *v, const struct decision *d,
-	int64_t wall_ms)
+static void write_times(
+	struct jw *w, const struct verdict *v, const struct decision *d, int64_t wall_ms)
 {
 	if (v->view.since_wall_ms != 0)
 		jw_time(w, "since", v->view.since_wall_ms);
@@ -361,8 +363,8 @@ void router_decide_plain(const struct snapshot *snap, const struct feature_obj *
 }
 
 // Rows of a feature; with `target`, of that target or candidate alone. Returns how many.
-static size_t write_rows(struct req *r, struct jw *w, const struct feature_obj *f,
-	struct slice target)
+static size_t write_rows(
+	struct req *r, struct jw *w, const struct feature_obj *f, struct slice target)
 {
 	const struct route *route = snapshot_route(r->snap, f);
 	struct decision *d = arena_alloc(&r->arena, sizeof(*d));
@@ -371,8 +373,8 @@ static size_t write_rows(struct req *r, struct jw *w, const struct feature_obj *
 	router_decide_plain(r->snap, f, clock_mono_us(), d);
 	for (size_t i = 0; i < d->n; i++) {
 		const struct candidate *c = &route->v[i];
-		if (target.n > 0 && !slice_eq_str(target, c->target_name)
-			&& !slice_eq_str(target, c->name))
+		if (target.n > 0 && !slice_eq_str(target, c->target_name) &&
+			!slice_eq_str(target, c->name))
 			continue;
 		write_row(w, route, i, d, wall_ms);
 		n++;
@@ -451,9 +453,9 @@ static bool is_named(const struct candidate *c, const char *key, const char *ins
 {
 	if (key == NULL)
 		return c->instance != NULL && strcmp(c->instance->doc.id, instance) == 0;
-	return c->key != NULL
-		&& (strcmp(c->key->doc.id, key) == 0 || strcmp(c->key->doc.slug, key) == 0
-			|| strcmp(c->key->ref, key) == 0);
+	return c->key != NULL &&
+	       (strcmp(c->key->doc.id, key) == 0 || strcmp(c->key->doc.slug, key) == 0 ||
+		       strcmp(c->key->ref, key) == 0);
 }
 
 // The live record an override is put on: the target's in this feature, or a key's or instance's,
@@ -492,21 +494,25 @@ static enum err_code patch_read(struct req *r, struct patch *p, struct err *err)
 	p->says_weight = jx_get(v, "weight") != NULL;
 	p->says_drain = jx_get(v, "drain") != NULL;
 	if (!p->says_weight && !p->says_drain)
-		return err_field(err, ERR_FIELD_REQUIRED, "drain",
-			_("say a weight, drain, or both"));
+		return err_field(
+			err, ERR_FIELD_REQUIRED, "drain", _("say a weight, drain, or both"));
 	return ERR_OK;
 }
 
 static void patch_apply(const struct patch *p, struct live *l)
 {
-	int64_t for_s = p->body.expires_in_s;
+	int64_t for_s = p->body.expires_in_s, until = atomic_load(&l->override_until_us);
+	if (until != 0 && until <= clock_mono_us()) { // what has run out does not come back
+		atomic_store(&l->weight_override, -1);
+		atomic_store(&l->drained, 0);
+	}
 	if (p->says_weight)
 		atomic_store(&l->weight_override,
 			p->body.weight == FIELD_NONE ? -1 : (int32_t)p->body.weight);
 	if (p->says_drain)
 		atomic_store(&l->drained, p->body.drain);
-	atomic_store(&l->override_until_us,
-		for_s == FIELD_NONE ? 0 : clock_mono_us() + for_s * 1000000);
+	atomic_store(
+		&l->override_until_us, for_s == FIELD_NONE ? 0 : clock_mono_us() + for_s * 1000000);
 }
 
 static void patch_event(struct req *r, const struct patch *p)
@@ -576,8 +582,8 @@ void h_route_patch(struct req *r)
 	patch_apply(p, l);
 	patch_name(p);
 	patch_event(r, p);
-	p->job = (struct store_job){.run = patch_audit, .done = patch_done, .loop = r->loop,
-		.actor = req_actor(r)};
+	p->job = (struct store_job){
+		.run = patch_audit, .done = patch_done, .loop = r->loop, .actor = req_actor(r)};
 	if (!store_submit(r->agent->store, &p->job)) {
 		patch_reply(p, false);
 		return;
@@ -624,8 +630,9 @@ void h_decision_get(struct req *r)
 		char when[CLOCK_TEXT_MAX];
 		err_set(&err, ERR_GONE, _("the decision of %s is no longer kept"),
 			clock_rfc3339(made_ms, when));
-		err_hint(&err, _("failed and fallen-back decisions are kept for %d minutes, of the "
-				 "others a sample"),
+		err_hint(&err,
+			_("failed and fallen-back decisions are kept for %d minutes, of the "
+			  "others a sample"),
 			(int)(DECISIONS_KEEP_MS / 60000));
 		req_fail(r, &err);
 		return;

@@ -101,8 +101,8 @@ static void write_spark(struct jw *w, const char *key, struct req *r, enum figur
 {
 	float v[SPARK_POINTS];
 	int64_t age_us = 0;
-	size_t n = history_points(r->agent->history, (struct slice){0}, fig, false,
-		clock_mono_us(), v, SPARK_POINTS, &age_us);
+	size_t n = history_points(r->agent->history, (struct slice){0}, fig, false, clock_mono_us(),
+		v, SPARK_POINTS, &age_us);
 	size_t i = 0;
 	while (i < n && !(v[i] > 0))
 		i++;
@@ -145,12 +145,12 @@ static void write_traffic(struct jw *w, struct req *r)
 // What an operator has chosen, or has not set up yet, is no trouble.
 static bool is_trouble(enum skip s)
 {
-	return s != SKIP_NONE && s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED
-		&& s != SKIP_CAPABILITY_MISSING && s != SKIP_CONCURRENCY_FULL;
+	return s != SKIP_NONE && s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED &&
+	       s != SKIP_CAPABILITY_MISSING && s != SKIP_CONCURRENCY_FULL;
 }
 
-static const char *feature_state(const struct feature_obj *f, const struct decision *d,
-	size_t *ret_ok)
+static const char *feature_state(
+	const struct feature_obj *f, const struct decision *d, size_t *ret_ok)
 {
 	bool trouble = false;
 	*ret_ok = 0;
@@ -165,8 +165,8 @@ static const char *feature_state(const struct feature_obj *f, const struct decis
 	return trouble ? "WARN" : "OK";
 }
 
-static void write_feature(struct jw *w, struct req *r, const struct feature_obj *f,
-	struct decision *d)
+static void write_feature(
+	struct jw *w, struct req *r, const struct feature_obj *f, struct decision *d)
 {
 	size_t ok = 0;
 	int64_t now_us = clock_mono_us();
@@ -234,9 +234,10 @@ static void write_keys(struct jw *w, const struct snapshot *snap)
 	while (pmap_next(snap->keys, &it, &name, &value)) {
 		const char *state = key_state(value, snap->sealed, now_us, now_ms);
 		by_state_add(&states, state);
-		if (strcmp(state, "ok") != 0 && strcmp(state, "disabled") != 0
-			&& problems++ < PROBLEMS_MAX)
-			write_key_problem(w, value, state, key_until_us(value, state), now_us, now_ms);
+		if (strcmp(state, "ok") != 0 && strcmp(state, "disabled") != 0 &&
+			problems++ < PROBLEMS_MAX)
+			write_key_problem(
+				w, value, state, key_until_us(value, state), now_us, now_ms);
 	}
 	jw_arr_end(w);
 	by_state_write(w, &states);

@@ -184,6 +184,8 @@ def test_drain_and_weight_for_a_while(agent):
     assert lifted.body["items"][0]["state"] == "OK" and lifted.body["items"][0]["weight"] == 7
     lifted = agent.request(ROUTER, "PATCH", path + "?key=one", {"weight": None})
     assert lifted.body["items"][0]["weight"] == 1
+    again = agent.request(ROUTER, "PATCH", path, {"weight": 3})  # does not wake the drain that ended
+    assert "DRAINED" not in {i["state"] for i in again.body["items"]}
     audit = agent.get("key-manager", "/api/v1/audit").body["items"]
     assert any(row["action"] == "route.drain" and "openai/gpt-4#one" in row["object"]
                for row in audit)
