@@ -203,3 +203,78 @@ def test_drain_and_weight_for_a_while(agent):
 def test_bad_overrides(agent, path, body, status, code):
     answer = agent.request(ROUTER, "PATCH", "/api/v1/routes/chat/" + path, body)
     assert (answer.status, answer.error) == (status, code)
+
+
+def live_decision(agent, answer):
+    return agent.get(ROUTER, "/api/v1/decisions/" + answer.headers["X-Yijian-Decision"])
+
+
+def test_a_fallen_back_decision_is_kept_with_its_attempts(agent, make_vendord):
+    broken, good = make_vendord(), make_vendord()
+    agent.add_key(broken.base_url, key_name="broken", api_key="sk-simulated-00000000broken")
+    agent.add_key(good.base_url, key_name="good", api_key="sk-simulated-0000000000good",
+                  tier="secondary")
+    broken.fault({"status": 500}, path="/v1/chat/completions")
+    answer = agent.chat()
+    assert answer.status == 200
+    assert answer.headers["X-Yijian-Target"] == "openai/gpt-4#good"
+    assert answer.headers["X-Yijian-Attempts"] == "2"
+    found = wait_for(lambda: (a := live_decision(agent, answer)).status == 200
+                     and a.body.get("attempts") and a).body
+    check_decision(found)
+    assert found["mode"] == "live"
+    assert found["chosen"]["target"] == "openai/gpt-4#broken"
+    assert found["fallback"] == ["openai/gpt-4#good"]
+    assert [(a["n"], a["target"], a["status"]) for a in found["attempts"]] == [
+        (1, "openai/gpt-4#broken", 500), (2, "openai/gpt-4#good", 200)]
+
+
+def test_a_breaker_opens_and_is_explained(agent, make_vendord):
+    broken, good = make_vendord(), make_vendord()
+    agent.add_key(broken.base_url, key_name="broken", api_key="sk-simulated-00000000broken")
+    agent.add_key(good.base_url, key_name="good", api_key="sk-simulated-0000000000good",
+                  tier="secondary")
+    agent.request("config-center", "PATCH", "/api/v1/features/chat",
+                  {"cooldown": {"fails": 2, "window_s": 60, "for_s": 1}})
+    broken.fault({"status": 500}, path="/v1/chat/completions")
+    for _ in range(2):
+        assert agent.chat().status == 200
+    row = state_of(agent, "chat", "openai/gpt-4#broken")
+    assert row["state"] in ("OPEN", "HALF_OPEN") and row["last_error"] == "HTTP 500"
+    assert row["until"] or row["state"] == "HALF_OPEN"  # its second may be over
+    broken.faults([])
+    wait_for(lambda: state_of(agent, "chat", "openai/gpt-4#broken")["state"] == "HALF_OPEN")
+    assert agent.chat().headers["X-Yijian-Target"] == "openai/gpt-4#broken"
+    wait_for(lambda: state_of(agent, "chat", "openai/gpt-4#broken")["state"] == "OK")
+
+
+def test_a_rate_limited_key_cools(agent, vendord):
+    agent.add_key(vendord.base_url, key_name="one")
+    vendord.fault({"status": 429, "retry_after": "1"}, count=1, path="/v1/chat/completions")
+    answer = agent.chat()
+    assert (answer.status, answer.error) == (429, "upstream_rate_limited")
+    row = state_of(agent, "chat", "openai/gpt-4#one")
+    if row["state"] != "OK":  # the second may be over on a slow machine
+        assert row["state"] == "COOLING" and row["reason"] == "cooldown"
+    wait_for(lambda: state_of(agent, "chat", "openai/gpt-4#one")["state"] == "OK")
+    assert agent.chat().status == 200
+
+
+@pytest.mark.parametrize("strategy", ["round_robin", "weighted", "least_inflight"])
+def test_strategies_spread_live_traffic(agent, vendord, strategy):
+    for name in ("one", "two"):
+        agent.add_key(vendord.base_url, key_name=name, api_key=f"sk-simulated-00000000000{name}")
+    agent.request("config-center", "PATCH", "/api/v1/features/chat", {"strategy": strategy})
+    n = 10 if strategy == "round_robin" else 40
+    seen = [agent.chat().headers["X-Yijian-Target"] for _ in range(n)]
+    assert set(seen) == {"openai/gpt-4#one", "openai/gpt-4#two"}
+    if strategy == "round_robin":
+        assert seen.count("openai/gpt-4#one") == n // 2
+
+
+def test_a_drained_key_gets_no_traffic(agent, vendord):
+    for name in ("one", "two"):
+        agent.add_key(vendord.base_url, key_name=name, api_key=f"sk-simulated-00000000000{name}")
+    agent.request(ROUTER, "PATCH", "/api/v1/routes/chat/openai/gpt-4?key=one", {"drain": True})
+    seen = {agent.chat().headers["X-Yijian-Target"] for _ in range(6)}
+    assert seen == {"openai/gpt-4#two"}
