@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "agent/web.h"
+#include "agent/web_int.h"
 
 #include <stdio.h>
 #include <string.h>
-#include "agent/web_int.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
