@@ -241,3 +241,10 @@ def test_health_is_in_the_metrics_and_leaves_with_the_instance(agent):
     wait_for(lambda: line in agent.get(REG, "/metrics").body)
     agent.request(REG, "DELETE", path_of())
     wait_for(lambda: b'upstream="sim"' not in agent.get(REG, "/metrics").body)
+
+
+@pytest.mark.parametrize("engine, path", [("vllm", "/health"), ("openai-compatible", "/v1/models")])
+def test_a_base_url_with_its_version_is_probed_too(agent, vendord, engine, path):
+    register(agent, vendord.base_url, engine=engine)
+    wait_state(agent, "OK")
+    assert {request["path"] for request in vendord.requests()} == {path}
