@@ -13,7 +13,7 @@
 
 #define WATCH_DEFAULT_MS 30000
 #define WATCH_MAX_MS 60000
-#define WATCH_STEP_US 100000
+#define WATCH_STEP_US 1000000 // how often a waiting one looks whether the agent is stopping
 
 static struct jscan_limits doc_limits(void)
 {
@@ -282,71 +282,121 @@ void h_feature_revisions(struct req *r)
 		change_submit(c);
 }
 
-// ---- watch ----
+// ---- watching ----
 
+// Outlives its request: the store thread may still be about to wake it when the caller leaves.
 struct watch {
+	struct req *r; // NULL once the caller has gone
+	struct loop *loop;
+	struct snapshots *snaps;
+	struct snapshot_waiter waiter;
 	struct loop_timer timer;
 	uint64_t since;
 	int64_t until_us;
 };
 
-static void watch_reply(struct req *r, uint64_t revision, uint64_t since)
+static void watch_answer(struct req *r, uint64_t since)
 {
+	uint64_t now = snapshots_now(loop_snapshots(r->loop))->revision;
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 
 	jw_obj(&w, NULL);
-	jw_int(&w, "revision", (int64_t)revision);
-	jw_bool(&w, "changed", revision > since);
+	jw_int(&w, "revision", (int64_t)now);
+	jw_bool(&w, "changed", now > since);
 	jw_obj_end(&w);
 	req_reply_json(r, 200, &out);
 }
 
-static void watch_tick(void *arg)
+static void watch_end(struct watch *w)
 {
-	struct req *r = arg;
-	struct watch *wt = r->user;
-	uint64_t now = snapshots_now(r->agent->snaps)->revision;
+	struct req *r = w->r;
 
-	if (now > wt->since || loop_now_us(r->loop) >= wt->until_us ||
-		atomic_load(&r->agent->draining)) {
-		watch_reply(r, now, wt->since);
+	loop_timer_clear(w->loop, &w->timer);
+	if (r)
+		watch_answer(r, w->since);
+	free(w);
+}
+
+// On the loop: something was published.
+static void watch_woken(void *arg)
+{
+	struct watch *w = arg;
+
+	if (w->r && snapshots_now(w->snaps)->revision <= w->since &&
+		loop_now_us(w->loop) < w->until_us)
+		snapshots_wait(w->snaps, w->since, &w->waiter);
+	else
+		watch_end(w);
+}
+
+// On the store thread.
+static void watch_published(void *arg)
+{
+	struct watch *w = arg;
+
+	loop_post(w->loop, watch_woken, w);
+}
+
+static void watch_timer(void *arg)
+{
+	struct watch *w = arg;
+	int64_t left = w->until_us - loop_now_us(w->loop);
+
+	if (left > 0 && !atomic_load(&w->r->agent->draining)) {
+		loop_timer_set(w->loop, &w->timer, MIN_OF(left, WATCH_STEP_US), watch_timer, w);
 		return;
 	}
-	loop_timer_set(r->loop, &wt->timer, WATCH_STEP_US, watch_tick, r);
+	w->until_us = 0;
+	if (snapshots_unwait(w->snaps, &w->waiter))
+		watch_end(w);
 }
 
 static void watch_gone(struct req *r)
 {
-	struct watch *wt = r->user;
+	struct watch *w = r->user;
 
-	loop_timer_clear(r->loop, &wt->timer);
+	w->r = NULL;
+	loop_timer_clear(w->loop, &w->timer);
+	if (snapshots_unwait(w->snaps, &w->waiter))
+		free(w);
+}
+
+static void watch_begin(struct req *r, uint64_t since, int64_t wait_ms)
+{
+	struct watch *w = mem_zalloc(1, sizeof(*w));
+
+	w->r = r;
+	w->loop = r->loop;
+	w->snaps = loop_snapshots(r->loop);
+	w->since = since;
+	w->until_us = loop_now_us(r->loop) + wait_ms * 1000;
+	w->waiter.fn = watch_published;
+	w->waiter.arg = w;
+	r->user = w;
+	req_suspend(r);
+	req_on_gone(r, watch_gone);
+	watch_timer(w);
+	snapshots_wait(w->snaps, since, &w->waiter);
 }
 
 void h_watch(struct req *r)
 {
-	struct watch *wt = arena_zalloc(&r->arena, 1, sizeof(*wt));
-	const char *wait = req_query(r, "wait");
-	int64_t since = 0, wait_ms = WATCH_DEFAULT_MS;
+	const char *text = req_query(r, "wait");
 	struct err err = {0};
+	int64_t since, wait_ms = WATCH_DEFAULT_MS;
 
 	if (req_query_int(r, "since", &since, &err)) {
 		req_fail(r, &err);
 		return;
 	}
-	if (wait && (!num_duration_ms(slice_of(wait), &wait_ms) || wait_ms > WATCH_MAX_MS)) {
-		err_field(&err, ERR_FIELD_RANGE, "wait", _("wait is a duration of at most 60s"));
+	if (text && (!num_duration_ms(slice_of(text), &wait_ms) || wait_ms > WATCH_MAX_MS)) {
+		err_field(&err, ERR_FIELD_RANGE, "wait", _("wait is a time up to 60s, as 30s"));
 		req_fail(r, &err);
 		return;
 	}
-	if (r->snap->revision > (uint64_t)since || wait_ms == 0) {
-		watch_reply(r, r->snap->revision, (uint64_t)since);
-		return;
-	}
-	wt->since = (uint64_t)since;
-	wt->until_us = loop_now_us(r->loop) + wait_ms * 1000;
-	r->user = wt;
-	req_on_gone(r, watch_gone);
-	req_suspend(r);
-	loop_timer_set(r->loop, &wt->timer, WATCH_STEP_US, watch_tick, r);
+	if (wait_ms == 0 || snapshots_now(loop_snapshots(r->loop))->revision > (uint64_t)since)
+		watch_answer(r, (uint64_t)since);
+	else
+		watch_begin(r, (uint64_t)since, wait_ms);
 }

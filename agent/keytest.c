@@ -80,6 +80,9 @@ static void judge(struct keytest *t, const struct upstream_response *res, struct
 	} else if (res->status == 401 || res->status == 403) {
 		check(t, "key accepted", "fail", res->ttfb_us, text,
 			_("the vendor refuses this key: is it complete, and for this region?"));
+		if (t->live) // requests need not find out one by one
+			breaker_outcome(t->live, &(struct breaker_policy){0}, OUT_AUTH,
+				clock_mono_us(), clock_wall_ms(), 0, res->status);
 	} else if (res->status == 429) {
 		check(t, "key accepted", "warn", res->ttfb_us, text,
 			_("rate limited or out of credit; the key itself is known"));
@@ -126,7 +129,8 @@ static void start(struct keytest *t, const char *pool_key)
 	static const struct upstream_callbacks callbacks = {.done = done};
 	struct req *r = t->r;
 	struct upstream_request up = {.url = &t->url, .pool_key = pool_key, .method = "GET",
-		.path = t->row->test_path, .headers = "", .auth = &t->secret,
+		.path = arena_printf(&r->arena, "%s%s", t->url.path, t->row->test_path),
+		.headers = t->row->auth == AUTH_X_API_KEY ? "anthropic-version: 2023-06-01\r\n" : "", .auth = &t->secret,
 		.auth_style = t->row->auth, .connect_ms = TEST_TIMEOUT_MS,
 		.first_byte_ms = TEST_TIMEOUT_MS, .idle_ms = TEST_TIMEOUT_MS,
 		.total_ms = TEST_TIMEOUT_MS, .body_max = TEST_BODY_MAX, .vendor_key = true};
@@ -184,5 +188,6 @@ void h_key_test_new(struct req *r)
 	secret_set(&t->secret, bytes.p, bytes.n);
 	t->row = vendor_find(slice_of(doc->vendor),
 		slice_of(doc->service ? doc->service : doc->services.v[0]));
-	start(t, "unsaved key");
+	// Its own connections: none that another key was spoken on.
+	start(t, arena_printf(&r->arena, "unsaved:%s", r->id));
 }
