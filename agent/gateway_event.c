@@ -74,26 +74,23 @@ void gw_record_failure(struct gw_call *c)
 
 // ---- events ----
 
-static void add_text(struct str *s, const char *key, const char *value)
+// Names of members are literals: their lengths are known when this is compiled.
+#define KEY(name) SLICE(",\"" name "\":")
+
+static void add_text(struct str *s, struct slice key, const char *value)
 {
-	str_add_c(s, ',');
-	str_add_c(s, '"');
-	str_add(s, key);
-	str_add_slice(s, SLICE("\":"));
+	str_add_slice(s, key);
 	str_add_json(s, slice_of(value));
 }
 
-static void add_int(struct str *s, const char *key, int64_t value)
+static void add_int(struct str *s, struct slice key, int64_t value)
 {
-	str_add_c(s, ',');
-	str_add_c(s, '"');
-	str_add(s, key);
-	str_add_slice(s, SLICE("\":"));
+	str_add_slice(s, key);
 	str_add_i64(s, value);
 }
 
 // Milliseconds with the microseconds behind the point.
-static void add_ms(struct str *s, const char *key, int64_t us)
+static void add_ms(struct str *s, struct slice key, int64_t us)
 {
 	us = MAX_OF(us, 0);
 	add_int(s, key, us / 1000);
@@ -110,9 +107,9 @@ static void add_attempts(struct str *s, const struct gw_call *c)
 		const struct gw_attempt *t = &c->tries[i];
 		str_add(s, i > 0 ? ",{\"target\":" : "{\"target\":");
 		str_add_json(s, slice_of(t->target));
-		add_int(s, "status", t->status);
-		add_int(s, "ms", t->ms);
-		add_text(s, "end", t->end);
+		add_int(s, KEY("status"), t->status);
+		add_int(s, KEY("ms"), t->ms);
+		add_text(s, KEY("end"), t->end);
 		str_add_c(s, '}');
 	}
 	str_add_c(s, ']');
@@ -125,31 +122,31 @@ static void tell(struct gw_call *c, int64_t total_us)
 	str_clear(s);
 	str_add_slice(s, SLICE("{\"id\":"));
 	str_add_json(s, slice_of(r->id));
-	add_text(s, "client", c->ask.client);
-	add_text(s, "feature", c->feature->doc.name);
-	add_text(s, "endpoint", r->ep->name);
+	add_text(s, KEY("client"), c->ask.client);
+	add_text(s, KEY("feature"), c->feature->doc.name);
+	add_text(s, KEY("endpoint"), r->ep->name);
 	if (c->in.model[0] != '\0')
-		add_text(s, "model", c->in.model);
+		add_text(s, KEY("model"), c->in.model);
 	str_add(s, c->in.stream ? ",\"stream\":true" : ",\"stream\":false");
 	if (c->tries_n > 0)
-		add_text(s, "target", c->tries[c->tries_n - 1].target);
-	add_int(s, "status", c->status);
+		add_text(s, KEY("target"), c->tries[c->tries_n - 1].target);
+	add_int(s, KEY("status"), c->status);
 	if (c->code != ERR_OK)
-		add_text(s, "code", err_row(c->code)->code);
+		add_text(s, KEY("code"), err_row(c->code)->code);
 	if (c->ttfb_us > 0)
-		add_ms(s, "ttfb_ms", c->ttfb_us);
-	add_ms(s, "total_ms", total_us);
+		add_ms(s, KEY("ttfb_ms"), c->ttfb_us);
+	add_ms(s, KEY("total_ms"), total_us);
 	if (c->usage.in >= 0)
-		add_int(s, "tokens_in", c->usage.in);
+		add_int(s, KEY("tokens_in"), c->usage.in);
 	if (c->usage.out >= 0)
-		add_int(s, "tokens_out", c->usage.out);
-	add_text(s, "tokens_source",
+		add_int(s, KEY("tokens_out"), c->usage.out);
+	add_text(s, KEY("tokens_source"),
 		c->usage.in >= 0 || c->usage.out >= 0 ? "reported" : "unknown");
-	add_int(s, "bytes_in", (int64_t)c->in.body.n);
-	add_int(s, "bytes_out", (int64_t)c->bytes_out);
-	add_text(s, "decision", c->id);
+	add_int(s, KEY("bytes_in"), (int64_t)c->in.body.n);
+	add_int(s, KEY("bytes_out"), (int64_t)c->bytes_out);
+	add_text(s, KEY("decision"), c->id);
 	if (c->reason != NULL)
-		add_text(s, "reason", c->reason);
+		add_text(s, KEY("reason"), c->reason);
 	add_attempts(s, c);
 	str_add_c(s, '}');
 	events_add(c->gl->agent->events, EVENT_TRAFFIC, str_slice(s));
@@ -172,10 +169,10 @@ void gw_candidate_event(struct gw_call *c, enum outcome out, int status)
 	str_add_slice(s, SLICE("{\"target\":"));
 	str_add_json(s, slice_of(cand->name));
 	if (cand->key != NULL)
-		add_text(s, "key", cand->key->doc.id);
-	add_text(s, "feature", c->feature->doc.name);
-	add_text(s, "state", states[out]);
-	add_int(s, "status", status);
+		add_text(s, KEY("key"), cand->key->doc.id);
+	add_text(s, KEY("feature"), c->feature->doc.name);
+	add_text(s, KEY("state"), states[out]);
+	add_int(s, KEY("status"), status);
 	str_add_c(s, '}');
 	events_add(c->gl->agent->events, cand->key != NULL ? EVENT_KEY : EVENT_HEALTH, str_slice(s));
 }
