@@ -311,21 +311,11 @@ static const char *check_path(const struct instance_obj *in)
 	return e != NULL && e->check_path != NULL ? e->check_path : "/v1/models";
 }
 
-// Base URLs come with and without the API's version; checks are named from the server's root.
-static struct slice root_of(const char *base_path)
-{
-	struct slice root = slice_of(base_path);
-	if (slice_ends(root, "/v1"))
-		root.n -= strlen("/v1");
-	return root;
-}
-
 static void probe_send(struct probe *b, const struct instance_obj *in)
 {
 	static const struct upstream_callbacks callbacks = {on_head, on_data, on_done};
 	int64_t limit_ms = or_default(in->doc.check.timeout_ms, PROBE_TIMEOUT_MS);
 	struct arena *a = &b->arena;
-	struct slice root = root_of(in->url.path);
 	b->status = 0;
 	b->start_us = clock_mono_us();
 	b->url = (struct url){
@@ -340,7 +330,7 @@ static void probe_send(struct probe *b, const struct instance_obj *in)
 		.url = &b->url,
 		.pool_key = arena_printf(a, "probe:%s/%s", b->service, b->id),
 		.method = "GET",
-		.path = arena_printf(a, "%.*s%s", SLICE_FMT(root), check_path(in)),
+		.path = arena_printf(a, "%s%s", in->url.path, check_path(in)),
 		.headers = "Accept: */*\r\n",
 		.connect_ms = limit_ms,
 		.first_byte_ms = limit_ms,
