@@ -23,6 +23,7 @@ struct db {
 	char *wal_path;
 	ino_t wal_inode; // 0 until the file was seen
 	int wal_pages;
+	bool had_log;
 	int64_t page_size;
 	struct {
 		const char *sql;
@@ -130,17 +131,19 @@ enum err_code db_open(const char *path, bool create, struct db **ret, bool *ret_
 	struct err *err)
 {
 	struct db *db = mem_zalloc(1, sizeof(*db));
+	struct stat log;
 	int rc;
 	enum err_code code;
 
-	if (create)
-		create_private(path);
-	rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	*ret_locked = false;
 	db->path = mem_strdup(path);
 	db->page_size = 4096;
 	db->wal_path = mem_alloc(strlen(path) + 5);
 	snprintf(db->wal_path, strlen(path) + 5, "%s-wal", path);
+	db->had_log = stat(db->wal_path, &log) == 0 && log.st_size > 0;
+	if (create)
+		create_private(path);
+	rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	*ret_locked = false;
 	if (rc != SQLITE_OK) {
 		code = err_set(err, create ? ERR_STORAGE_FAILED : ERR_STORAGE_MOVED,
 			_("cannot open %s: %s"), path, sqlite3_errmsg(db->h));
@@ -297,6 +300,27 @@ void db_checkpoint(struct db *db, bool truncate)
 int db_wal_pages(const struct db *db)
 {
 	return db->wal_pages;
+}
+
+bool db_had_log(const struct db *db)
+{
+	return db->had_log;
+}
+
+static enum err_code verify_row(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct slice text = db_text(row, 0);
+
+	(void)arg;
+	if (slice_eq_str(text, "ok"))
+		return ERR_OK;
+	return err_set(err, ERR_STORAGE_CORRUPT, _("the database is damaged: %.*s"),
+		SLICE_FMT(((struct slice){text.p, MIN_OF(text.n, 120)})));
+}
+
+enum err_code db_verify(struct db *db, struct err *err)
+{
+	return db_query(db, "PRAGMA quick_check(1)", NULL, 0, verify_row, NULL, err);
 }
 
 bool db_version_doubtful(void)

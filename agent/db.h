@@ -55,6 +55,10 @@ enum err_code db_still_there(struct db *db, struct err *err);
 // Copies the WAL into the database file; truncate when nothing else reads.
 void db_checkpoint(struct db *db, bool truncate);
 int db_wal_pages(const struct db *db);
+// Whether the log beside it still held commits when it was opened: no clean stop came before.
+bool db_had_log(const struct db *db);
+// ERR_STORAGE_CORRUPT when pages do not fit together. Reads the whole file.
+enum err_code db_verify(struct db *db, struct err *err);
 // True for SQLite versions with the WAL-reset bug (fixed in 3.51.3; one connection avoids it).
 bool db_version_doubtful(void);
 

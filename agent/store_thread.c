@@ -232,6 +232,9 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 {
 	enum err_code code = db_open(path, fresh, &st->db, ret_locked, err);
 
+	// Commits of a log over a file that was cut or replaced may look like a whole one.
+	if (!code && db_had_log(st->db))
+		code = db_verify(st->db, err);
 	if (!code)
 		code = schema_migrate(st->db, clock_wall_ms(), err);
 	if (!code)
