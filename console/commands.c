@@ -1,0 +1,619 @@
+// SPDX-License-Identifier: MIT
+#include "console/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "shared/model.h"
+#include "shared/text.h"
+
+#define KEY_ARG {"KEY", true, false, CC_KEY, N_("vendor/service/name, slug or id")}
+#define KEY_ARGS {"KEY", true, true, CC_KEY, N_("vendor/service/name, slug or id")}
+#define FEATURE_ARG {"FEATURE", true, false, CC_FEATURE, N_("name of a feature")}
+#define SERVICE_ARG {"SERVICE", true, false, CC_SERVICE, N_("name of a service")}
+#define TARGET_ARG {"TARGET", true, false, CC_TARGET, N_("target, e.g. openai/dalle")}
+#define ID_ARG {"ID", true, false, CC_INSTANCE, N_("id of an instance")}
+
+static const struct command rows[] = {
+	{
+		.id = CMD_STATUS,
+		.path = "status",
+		.summary = N_("show the platform on one screen: services, routes, keys, traffic"),
+		.text = N_("Answers 0 when everything is in order and 1 when something is degraded."),
+		.endpoint = EP_STATUS,
+		.output = &status_fields,
+		.examples = {{"yijian status", 0}, {"yijian status -o json", 0}},
+		.exits = {1},
+	},
+	{
+		.id = CMD_HEALTH,
+		.path = "health",
+		.summary = N_("ask the five services and the instances for their health"),
+		.args = {{"SERVICE", false, true, CC_SERVICE, N_("only these services")}},
+		.endpoint = EP_HEALTHZ,
+		.output = &health_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian health", 0}, {"yijian health key-manager", 0}},
+		.exits = {1, 3},
+	},
+	{
+		.id = CMD_DOCTOR,
+		.path = "doctor",
+		.summary = N_("check agent, permissions, terminal and completion, with fixes"),
+		.endpoint = EP_COUNT,
+		.flags = CMF_LIST,
+		.examples = {{"yijian doctor", 0}},
+		.exits = {1},
+	},
+	{
+		.id = CMD_KEY_LIST,
+		.path = "key list",
+		.summary = N_("list the vendor keys"),
+		.args = {{"VENDOR[/SERVICE]", false, false, CC_VENDOR_SERVICE,
+			N_("only keys of this vendor or service")}},
+		.endpoint = EP_KEY_LIST,
+		.output = &key_view_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian key list -o json", 0}, {"yijian key list openai -o name", 0}},
+	},
+	{
+		.id = CMD_KEY_GET,
+		.path = "key get",
+		.summary = N_("show one key, never its secret"),
+		.args = {KEY_ARG},
+		.endpoint = EP_KEY_GET,
+		.output = &key_view_fields,
+		.examples = {{"yijian key get openai/gpt-4/demo -o json", 0}},
+		.exits = {3},
+	},
+	{
+		.id = CMD_KEY_ADD,
+		.path = "key add",
+		.summary = N_("store a vendor key"),
+		.text = N_("The secret comes from --api-key-file, from standard input (--api-key -), from "
+			   "a file descriptor (--api-key-fd), or from a hidden prompt. It is never taken "
+			   "from the command line: that would leave it in the shell history and the "
+			   "process list. The same name with the same secret is unchanged and answers 0."),
+		.args = {{"VENDOR/SERVICE[/NAME]", true, false, CC_VENDOR_SERVICE,
+			N_("what the key is for, and its name when --name is not given")}},
+		.opts = {COPT_NAME, COPT_API_KEY, COPT_API_KEY_FILE, COPT_API_KEY_FD, COPT_FORCE},
+		.body = &key_fields,
+		.endpoint = EP_KEY_CREATE,
+		.output = &key_view_fields,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian key add openai/dalle --name \"OpenAI DALL-E Key\" --tier primary "
+			      "--api-key - < keyfile",
+			0}},
+		.exits = {5, 6},
+	},
+	{
+		.id = CMD_KEY_SET,
+		.path = "key set",
+		.summary = N_("change a key's settings"),
+		.args = {KEY_ARG},
+		.opts = {COPT_NAME, COPT_IF_MATCH},
+		.body = &key_fields,
+		.endpoint = EP_KEY_PATCH,
+		.output = &key_view_fields,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian key set openai/gpt-4/demo --weight 2", 0}},
+		.exits = {3, 5, 6},
+	},
+	{
+		.id = CMD_KEY_TEST,
+		.path = "key test",
+		.summary = N_("make a real, free call with a key"),
+		.args = {KEY_ARGS},
+		.endpoint = EP_KEY_TEST,
+		.output = &keytest_fields,
+		.examples = {{"yijian key test openai/gpt-4/demo", 0}},
+		.exits = {3, 9, 10},
+	},
+	{
+		.id = CMD_KEY_ROTATE,
+		.path = "key rotate",
+		.summary = N_("replace a key's secret"),
+		.args = {KEY_ARG},
+		.opts = {COPT_API_KEY, COPT_API_KEY_FILE, COPT_API_KEY_FD, COPT_FORCE},
+		.endpoint = EP_KEY_ROTATE,
+		.output = &key_view_fields,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian key rotate openai/gpt-4/demo --api-key - < keyfile", 0}},
+		.exits = {3, 6},
+	},
+	{
+		.id = CMD_KEY_ENABLE,
+		.path = "key enable",
+		.summary = N_("let routes use a key"),
+		.args = {KEY_ARGS},
+		.endpoint = EP_KEY_ENABLE,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian key enable openai/gpt-4/demo", 0}},
+		.exits = {3, 9},
+	},
+	{
+		.id = CMD_KEY_DISABLE,
+		.path = "key disable",
+		.summary = N_("keep routes from using a key"),
+		.args = {KEY_ARGS},
+		.endpoint = EP_KEY_DISABLE,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian key disable openai/gpt-4/demo", 0}},
+		.exits = {3, 9},
+	},
+	{
+		.id = CMD_KEY_DELETE,
+		.path = "key delete",
+		.summary = N_("remove a key"),
+		.args = {KEY_ARGS},
+		.endpoint = EP_KEY_DELETE,
+		.flags = CMF_CHANGES | CMF_CONFIRM,
+		.examples = {{"yijian key delete openai/gpt-4/old --yes", 0}},
+		.exits = {3, 9, 11},
+	},
+	{
+		.id = CMD_KEY_FINGERPRINT,
+		.path = "key fingerprint",
+		.summary = N_("tell which stored key a secret is, storing nothing"),
+		.opts = {COPT_API_KEY, COPT_API_KEY_FILE, COPT_API_KEY_FD},
+		.endpoint = EP_KEY_FINGERPRINT,
+		.examples = {{"yijian key fingerprint --api-key - < keyfile", 0}},
+		.exits = {6},
+	},
+	{
+		.id = CMD_KEY_VENDORS,
+		.path = "key vendors",
+		.summary = N_("list the vendors, services and engines the agent knows"),
+		.endpoint = EP_VENDOR_LIST,
+		.output = &vendor_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian key vendors", 0}},
+	},
+	{
+		.id = CMD_FEATURE_LIST,
+		.path = "feature list",
+		.summary = N_("list what the platform offers"),
+		.endpoint = EP_FEATURE_LIST,
+		.output = &feature_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian feature list", 0}},
+	},
+	{
+		.id = CMD_FEATURE_GET,
+		.path = "feature get",
+		.summary = N_("show one feature with its targets"),
+		.args = {FEATURE_ARG},
+		.endpoint = EP_FEATURE_GET,
+		.output = &feature_fields,
+		.examples = {{"yijian feature get text_to_image -o json", 0}},
+		.exits = {3},
+	},
+	{
+		.id = CMD_FEATURE_SET,
+		.path = "feature set",
+		.summary = N_("create or change a feature"),
+		.text = N_("With --file the document in the file (JSON or YAML) replaces the feature; "
+			   "otherwise the options given are changed and the rest is kept."),
+		.args = {FEATURE_ARG},
+		.opts = {COPT_FILE, COPT_IF_MATCH},
+		.body = &feature_fields,
+		.endpoint = EP_FEATURE_PATCH,
+		.output = &feature_fields,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian feature set chat --strategy weighted", 0}},
+		.exits = {3, 5, 6},
+	},
+	{
+		.id = CMD_FEATURE_DELETE,
+		.path = "feature delete",
+		.summary = N_("remove a feature"),
+		.args = {FEATURE_ARG},
+		.opts = {COPT_IF_MATCH},
+		.endpoint = EP_FEATURE_DELETE,
+		.flags = CMF_CHANGES | CMF_CONFIRM,
+		.examples = {{"yijian feature delete old_feature --yes", 0}},
+		.exits = {3, 5, 11},
+	},
+	{
+		.id = CMD_FEATURE_HISTORY,
+		.path = "feature history",
+		.summary = N_("list a feature's stored revisions"),
+		.args = {FEATURE_ARG},
+		.endpoint = EP_FEATURE_REVISIONS,
+		.output = &revision_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian feature history chat", 0}},
+		.exits = {3},
+	},
+	{
+		.id = CMD_FEATURE_ROLLBACK,
+		.path = "feature rollback",
+		.summary = N_("make an earlier revision the current one"),
+		.args = {FEATURE_ARG},
+		.opts = {COPT_REVISION},
+		.endpoint = EP_FEATURE_ROLLBACK,
+		.output = &feature_fields,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian feature rollback chat --revision 1", 0}},
+		.exits = {3, 5, 6},
+	},
+	{
+		.id = CMD_SERVICE_LIST,
+		.path = "service list",
+		.summary = N_("list the platform's services and the registered instances"),
+		.endpoint = EP_SERVICE_LIST,
+		.output = &service_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian service list", 0}},
+	},
+	{
+		.id = CMD_SERVICE_GET,
+		.path = "service get",
+		.summary = N_("show one service with its instances"),
+		.args = {SERVICE_ARG},
+		.endpoint = EP_SERVICE_GET,
+		.output = &instance_view_fields,
+		.examples = {{"yijian service get key-manager", 0}},
+		.exits = {3},
+	},
+	{
+		.id = CMD_SERVICE_REGISTER,
+		.path = "service register",
+		.summary = N_("register or update a self-hosted instance"),
+		.args = {SERVICE_ARG},
+		.opts = {COPT_ID, COPT_FEATURE},
+		.body = &instance_fields,
+		.endpoint = EP_INSTANCE_PUT,
+		.output = &instance_view_fields,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian service register sd-webui --id gpu7 --url http://10.0.3.7:7860 "
+			      "--engine sdwebui --feature text_to_image",
+			0}},
+		.exits = {6},
+	},
+	{
+		.id = CMD_SERVICE_DEREGISTER,
+		.path = "service deregister",
+		.summary = N_("remove an instance"),
+		.args = {SERVICE_ARG, ID_ARG},
+		.endpoint = EP_INSTANCE_DELETE,
+		.flags = CMF_CHANGES | CMF_CONFIRM,
+		.examples = {{"yijian service deregister old-service gpu1 --yes", 0}},
+		.exits = {3, 11},
+	},
+	{
+		.id = CMD_SERVICE_DRAIN,
+		.path = "service drain",
+		.summary = N_("send an instance no new requests, let running ones finish"),
+		.args = {SERVICE_ARG, ID_ARG},
+		.endpoint = EP_INSTANCE_DRAIN,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian service drain demo-llm node1", 0}},
+		.exits = {3},
+	},
+	{
+		.id = CMD_SERVICE_UNDRAIN,
+		.path = "service undrain",
+		.summary = N_("send an instance requests again"),
+		.args = {SERVICE_ARG, ID_ARG},
+		.endpoint = EP_INSTANCE_UNDRAIN,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian service undrain demo-llm node1", 0}},
+		.exits = {3},
+	},
+	{
+		.id = CMD_SERVICE_CHECK,
+		.path = "service check",
+		.summary = N_("probe an instance now"),
+		.args = {SERVICE_ARG, ID_ARG},
+		.endpoint = EP_INSTANCE_CHECK,
+		.output = &instance_view_fields,
+		.examples = {{"yijian service check demo-llm node1", 0}},
+		.exits = {3, 10},
+	},
+	{
+		.id = CMD_ROUTE_LIST,
+		.path = "route list",
+		.summary = N_("show the live route table"),
+		.args = {{"FEATURE", false, false, CC_FEATURE, N_("only this feature")}},
+		.endpoint = EP_ROUTE_LIST,
+		.output = &route_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian route list", 0}},
+		.exits = {3},
+	},
+	{
+		.id = CMD_ROUTE_GET,
+		.path = "route get",
+		.summary = N_("show the live routes of one feature"),
+		.args = {FEATURE_ARG},
+		.endpoint = EP_ROUTE_GET,
+		.output = &route_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian route get chat", 0}},
+		.exits = {3},
+	},
+	{
+		.id = CMD_ROUTE_EXPLAIN,
+		.path = "route explain",
+		.summary = N_("tell which target a request would take, and why not the others"),
+		.text = N_("A dry run: no vendor is called and nothing is billed or counted. With --expect "
+			   "the answer is 0 when that target is chosen and 1 when it is not."),
+		.args = {FEATURE_ARG},
+		.opts = {COPT_WIDTH, COPT_HEIGHT, COPT_SIZE, COPT_N, COPT_MODEL, COPT_STREAM,
+			COPT_EXPECT},
+		.endpoint = EP_ROUTE_DECIDE,
+		.output = &decision_fields,
+		.examples = {{"yijian route explain text_to_image --width 1024 --height 1024", 0},
+			{"yijian route explain chat --expect openai/gpt-4 -o json", 1}},
+		.exits = {1, 3, 6},
+	},
+	{
+		.id = CMD_ROUTE_SET,
+		.path = "route set",
+		.summary = N_("override a target's weight for a while"),
+		.args = {FEATURE_ARG, TARGET_ARG},
+		.opts = {COPT_WEIGHT, COPT_KEY, COPT_INSTANCE, COPT_EXPIRES},
+		.endpoint = EP_ROUTE_PATCH,
+		.output = &route_fields,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian route set chat openai/gpt-4 --weight 5 --expires 10m", 0}},
+		.exits = {3, 6},
+	},
+	{
+		.id = CMD_ROUTE_DRAIN,
+		.path = "route drain",
+		.summary = N_("take a target out of a route"),
+		.args = {FEATURE_ARG, TARGET_ARG},
+		.opts = {COPT_KEY, COPT_INSTANCE, COPT_EXPIRES},
+		.endpoint = EP_ROUTE_PATCH,
+		.output = &route_fields,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian route drain chat openai/gpt-4 --expires 10m", 0}},
+		.exits = {3, 6},
+	},
+	{
+		.id = CMD_ROUTE_UNDRAIN,
+		.path = "route undrain",
+		.summary = N_("bring a drained target back"),
+		.args = {FEATURE_ARG, TARGET_ARG},
+		.opts = {COPT_KEY, COPT_INSTANCE},
+		.endpoint = EP_ROUTE_PATCH,
+		.output = &route_fields,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian route undrain chat openai/gpt-4", 0}},
+		.exits = {3, 6},
+	},
+	{
+		.id = CMD_ROUTE_HISTORY,
+		.path = "route history",
+		.summary = N_("list recorded decisions"),
+		.args = {{"FEATURE", false, false, CC_FEATURE, N_("only this feature")}},
+		.opts = {COPT_LIMIT},
+		.endpoint = EP_DECISION_LIST,
+		.output = &decision_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian route history", 0}},
+	},
+	{
+		.id = CMD_TRAFFIC_TAIL,
+		.path = "traffic tail",
+		.summary = N_("follow requests as they end"),
+		.opts = {COPT_FEATURE, COPT_ERRORS, COPT_SINCE, COPT_LIMIT},
+		.endpoint = EP_EVENTS,
+		.output = &event_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian traffic tail -o ndjson --limit 1", 0}},
+	},
+	{
+		.id = CMD_TRAFFIC_LIST,
+		.path = "traffic list",
+		.summary = N_("list the requests the agent still remembers"),
+		.opts = {COPT_FEATURE, COPT_ERRORS, COPT_SINCE, COPT_LIMIT},
+		.endpoint = EP_EVENTS,
+		.output = &event_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian traffic list", 0}},
+	},
+	{
+		.id = CMD_METRICS_LIST,
+		.path = "metrics list",
+		.summary = N_("list the metrics of the five services"),
+		.args = {{"NAME", false, false, CC_NONE, N_("only names that contain this text")}},
+		.endpoint = EP_METRICS,
+		.flags = CMF_LIST,
+		.examples = {{"yijian metrics list store", 0}},
+	},
+	{
+		.id = CMD_METRICS_GET,
+		.path = "metrics get",
+		.summary = N_("show one metric's series"),
+		.args = {{"NAME", true, false, CC_NONE, N_("full name of the metric")}},
+		.endpoint = EP_METRICS,
+		.flags = CMF_LIST,
+		.examples = {{"yijian metrics get yijian_config_revision", 0}},
+		.exits = {3},
+	},
+	{
+		.id = CMD_CHANGE_LIST,
+		.path = "change list",
+		.summary = N_("list who changed what"),
+		.opts = {COPT_LIMIT},
+		.endpoint = EP_CHANGE_LIST,
+		.output = &change_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian change list", 0}},
+	},
+	{
+		.id = CMD_AUDIT_LIST,
+		.path = "audit list",
+		.summary = N_("list the audit log"),
+		.opts = {COPT_LIMIT},
+		.endpoint = EP_AUDIT_LIST,
+		.output = &audit_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian audit list", 0}},
+	},
+	{
+		.id = CMD_TRY_CHAT,
+		.path = "try chat",
+		.summary = N_("send one real chat request through the gateway"),
+		.text = N_("This may cost money at a vendor, so off a terminal it wants --yes."),
+		.args = {{"TEXT", true, false, CC_NONE, N_("what to say")}},
+		.opts = {COPT_MODEL, COPT_STREAM},
+		.endpoint = EP_CHAT,
+		.examples = {{"yijian try chat \"hello\" --stream --yes", 0}},
+		.exits = {3, 10, 11},
+	},
+	{
+		.id = CMD_TRY_IMAGE,
+		.path = "try image",
+		.summary = N_("make one real picture through the gateway"),
+		.args = {{"TEXT", true, false, CC_NONE, N_("what to draw")}},
+		.opts = {COPT_MODEL, COPT_SIZE, COPT_OUT},
+		.endpoint = EP_IMAGES,
+		.examples = {{"yijian try image \"a cat\" --size 1024x1024 --out cat.png --yes", 0}},
+		.exits = {3, 10, 11},
+	},
+	{
+		.id = CMD_TRY_EMBED,
+		.path = "try embed",
+		.summary = N_("embed one text through the gateway"),
+		.args = {{"TEXT", true, false, CC_NONE, N_("what to embed")}},
+		.opts = {COPT_MODEL},
+		.endpoint = EP_EMBEDDINGS,
+		.examples = {{"yijian try embed \"hello\" --yes", 0}},
+		.exits = {3, 10, 11},
+	},
+	{
+		.id = CMD_API,
+		.path = "api",
+		.summary = N_("call any endpoint and print the answer"),
+		.args = {{"METHOD", true, false, CC_METHOD, N_("GET, POST, PUT, PATCH or DELETE")},
+			{"PATH", true, false, CC_NONE, N_("path, e.g. /api/v1/keys")}},
+		.opts = {COPT_DATA, COPT_FILE},
+		.endpoint = EP_COUNT,
+		.examples = {{"yijian api GET /api/v1/features", 0}},
+		.exits = {3, 5, 6},
+	},
+	{
+		.id = CMD_CONFIG_LIST,
+		.path = "config list",
+		.summary = N_("show the console's settings"),
+		.opts = {COPT_ORIGIN},
+		.endpoint = EP_COUNT,
+		.flags = CMF_LIST,
+		.examples = {{"yijian config list --show-origin", 0}},
+		.exits = {78},
+	},
+	{
+		.id = CMD_CONSOLE,
+		.path = "console",
+		.summary = N_("open the full-screen console"),
+		.args = {{"VIEW", false, false, CC_VIEW, N_("the view to start in")}},
+		.opts = {COPT_REFRESH},
+		.endpoint = EP_COUNT,
+		.examples = {{"yijian console keys", 2}},
+	},
+	{
+		.id = CMD_SHELL,
+		.path = "shell",
+		.summary = N_("run commands interactively, with history and completion"),
+		.opts = {COPT_COMMAND},
+		.endpoint = EP_COUNT,
+		.examples = {{"yijian shell -c \"key list\"", 0}},
+	},
+	{
+		.id = CMD_COMPLETION,
+		.path = "completion",
+		.summary = N_("print the completion script of a shell"),
+		.args = {{"SHELL", true, false, CC_SHELL, N_("bash, zsh or fish")}},
+		.endpoint = EP_COUNT,
+		.examples = {{"yijian completion bash", 0}},
+	},
+	{
+		.id = CMD_HELP,
+		.path = "help",
+		.summary = N_("explain a command or topic"),
+		.args = {{"TOPIC", false, true, CC_TOPIC, N_("a command, or exit-codes, environment")}},
+		.opts = {COPT_MAN, COPT_MAN_LIST},
+		.endpoint = EP_COUNT,
+		.examples = {{"yijian help key add", 0}, {"yijian help exit-codes", 0}},
+		.exits = {3},
+	},
+	{
+		.id = CMD_VERSION,
+		.path = "version",
+		.summary = N_("print the versions of the console and the agent"),
+		.endpoint = EP_COUNT,
+		.examples = {{"yijian version", 0}},
+	},
+	{
+		.id = CMD_COMPLETE,
+		.path = "__complete",
+		.summary = N_("candidates for the shells' completion"),
+		.endpoint = EP_COUNT,
+		.flags = CMF_HIDDEN | CMF_RAW_ARGS,
+	},
+};
+
+_Static_assert(ARRAY_LEN(rows) == CMD_COUNT, "one row for every command");
+
+const struct command *commands_all(size_t *ret_n)
+{
+	*ret_n = ARRAY_LEN(rows);
+	return rows;
+}
+
+const struct command *command_row(enum command_id id)
+{
+	return &rows[id];
+}
+
+// Words of the path that begin the n words given; 0 when it does not.
+static size_t path_words(const char *path, const char *const *words, size_t n)
+{
+	struct slice rest = slice_of(path);
+	size_t used = 0;
+
+	while (rest.n) {
+		struct slice word = slice_cut(&rest, ' ');
+
+		if (used == n || !slice_eq_str(word, words[used]))
+			return 0;
+		used++;
+	}
+	return used;
+}
+
+const struct command *command_match(const char *const *words, size_t n, size_t *ret_used)
+{
+	const struct command *best = NULL;
+
+	*ret_used = 0;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t used = path_words(rows[i].path, words, n);
+
+		if (used > *ret_used) {
+			*ret_used = used;
+			best = &rows[i];
+		}
+	}
+	return best;
+}
+
+const char *command_body_option(const struct field *f, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s", f->name);
+	for (char *p = buf; *p; p++)
+		if (*p == '_')
+			*p = '-';
+	return buf;
+}
+
+bool command_body_offers(const struct field *f)
+{
+	if ((f->flags & FF_READONLY) || !(f->flags & FF_FORM))
+		return false;
+	return f->type != FT_SECRET && f->type != FT_OBJ && f->type != FT_OBJV && f->type != FT_JSON;
+}
