@@ -4,6 +4,7 @@
 
 #include "console/cmd.h"
 #include "shared/clock.h"
+#include "shared/model.h"
 #include "shared/num.h"
 #include "shared/prom.h"
 #include "shared/sse.h"

@@ -12,11 +12,16 @@
 
 #define COLUMNS_MAX 48
 
-static const char *const names[] = {"table", "wide", "json", "ndjson", "csv", "yaml", "name"};
+static const char *const names[] = {"table", "wide", "json", "ndjson", "csv", "yaml", "name", NULL};
+
+const char *const *format_names(void)
+{
+	return names;
+}
 
 bool format_named(const char *name, enum format *ret)
 {
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+	for (size_t i = 0; names[i]; i++) {
 		if (strcmp(name, names[i]) == 0) {
 			*ret = (enum format)i;
 			return true;
@@ -107,7 +112,7 @@ void format_name(const struct jx *doc, struct str *out)
 	else if (jx_get(doc, "target") && jx_get(doc, "feature"))
 		str_addf(out, "%s/%s", jx_str(jx_get(doc, "feature"), ""),
 			jx_str(jx_get(doc, "target"), ""));
-	else if (service && id)
+	else if (service && id && !strchr(id, '/'))
 		str_addf(out, "%s/%s", service, id);
 	else
 		text_add_safe(out, slice_of(name ? name : id ? id : service ? service : "-"));

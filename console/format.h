@@ -19,6 +19,8 @@ struct format_options {
 	int64_t now_ms; // for ages
 };
 
+// Names of the formats, closed by NULL.
+const char *const *format_names(void);
 bool format_named(const char *name, enum format *ret);
 // A list's items as rows, or with json the whole answer. ERR_USAGE names an unknown column.
 enum err_code format_list(const struct format_options *o, const struct field_set *set,

@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: MIT
+#include "console/dispatch.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "console/complete.h"
+#include "console/help.h"
+#include "console/shell.h"
+#include "console/tui.h"
+#include "shared/clock.h"
+#include "shared/num.h"
+#include "shared/text.h"
+#include "shared/version.h"
+
+#pragma weak tui_run
+
+#define EXIT_PIPE 141 // 128 + SIGPIPE
+
+static const cmd_fn functions[CMD_COUNT] = {
+	[CMD_STATUS] = cmd_status,
+	[CMD_HEALTH] = cmd_health,
+	[CMD_DOCTOR] = cmd_doctor,
+	[CMD_KEY_LIST] = cmd_key_list,
+	[CMD_KEY_GET] = cmd_key_get,
+	[CMD_KEY_ADD] = cmd_key_add,
+	[CMD_KEY_SET] = cmd_key_set,
+	[CMD_KEY_TEST] = cmd_key_test,
+	[CMD_KEY_ROTATE] = cmd_key_rotate,
+	[CMD_KEY_ENABLE] = cmd_key_enable,
+	[CMD_KEY_DISABLE] = cmd_key_disable,
+	[CMD_KEY_DELETE] = cmd_key_delete,
+	[CMD_KEY_FINGERPRINT] = cmd_key_fingerprint,
+	[CMD_KEY_VENDORS] = cmd_key_vendors,
+	[CMD_FEATURE_LIST] = cmd_feature_list,
+	[CMD_FEATURE_GET] = cmd_feature_get,
+	[CMD_FEATURE_SET] = cmd_feature_set,
+	[CMD_FEATURE_DELETE] = cmd_feature_delete,
+	[CMD_FEATURE_HISTORY] = cmd_feature_history,
+	[CMD_FEATURE_ROLLBACK] = cmd_feature_rollback,
+	[CMD_SERVICE_LIST] = cmd_service_list,
+	[CMD_SERVICE_GET] = cmd_service_get,
+	[CMD_SERVICE_REGISTER] = cmd_service_register,
+	[CMD_SERVICE_DEREGISTER] = cmd_service_deregister,
+	[CMD_SERVICE_DRAIN] = cmd_service_drain,
+	[CMD_SERVICE_UNDRAIN] = cmd_service_undrain,
+	[CMD_SERVICE_CHECK] = cmd_service_check,
+	[CMD_ROUTE_LIST] = cmd_route_list,
+	[CMD_ROUTE_GET] = cmd_route_get,
+	[CMD_ROUTE_EXPLAIN] = cmd_route_explain,
+	[CMD_ROUTE_SET] = cmd_route_set,
+	[CMD_ROUTE_DRAIN] = cmd_route_drain,
+	[CMD_ROUTE_UNDRAIN] = cmd_route_undrain,
+	[CMD_ROUTE_HISTORY] = cmd_route_history,
+	[CMD_TRAFFIC_TAIL] = cmd_traffic_tail,
+	[CMD_TRAFFIC_LIST] = cmd_traffic_list,
+	[CMD_METRICS_LIST] = cmd_metrics_list,
+	[CMD_METRICS_GET] = cmd_metrics_get,
+	[CMD_CHANGE_LIST] = cmd_change_list,
+	[CMD_AUDIT_LIST] = cmd_audit_list,
+	[CMD_TRY_CHAT] = cmd_try_chat,
+	[CMD_TRY_IMAGE] = cmd_try_image,
+	[CMD_TRY_EMBED] = cmd_try_embed,
+	[CMD_API] = cmd_api,
+	[CMD_CONFIG_LIST] = cmd_config_list,
+	[CMD_VERSION] = cmd_version,
+};
+
+// ---- standard descriptors ----
+
+static volatile int interrupted;
+
+static void on_interrupt(int sig)
+{
+	(void)sig;
+	if (interrupted)
+		_exit(130); // the second one does not wait
+	interrupted = 1;
+}
+
+static void io_write(void *arg, struct slice text)
+{
+	(void)arg;
+	while (text.n) {
+		ssize_t n = write(STDOUT_FILENO, text.p, text.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			_exit(errno == EPIPE ? EXIT_PIPE : 70); // who read us has gone
+		text.p += n;
+		text.n -= (size_t)n;
+	}
+}
+
+static void io_note(void *arg, const char *text)
+{
+	(void)arg;
+	fprintf(stderr, "%s\n", text);
+}
+
+static enum err_code io_confirm(void *arg, const char *question, struct err *err)
+{
+	char line[16];
+
+	(void)arg;
+	if (!isatty(STDIN_FILENO)) {
+		err_set(err, ERR_REFUSED, NULL);
+		err_hint(err, "%s", _("there is no terminal to ask on: use --yes"));
+		return ERR_REFUSED;
+	}
+	tcflush(STDIN_FILENO, TCIFLUSH); // what was typed ahead answers nothing
+	fprintf(stderr, "%s [y/N] ", question);
+	if (fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y'))
+		return ERR_OK;
+	return err_set(err, ERR_REFUSED, NULL);
+}
+
+static enum err_code io_ask_secret(void *arg, const char *prompt, struct secret *ret,
+	struct err *err)
+{
+	char line[SECRET_MAX + 2];
+	struct termios old, hidden;
+	size_t n;
+
+	(void)arg;
+	if (tcgetattr(STDIN_FILENO, &old) != 0)
+		return err_set(err, ERR_USAGE, _("there is no terminal to ask on"));
+	hidden = old;
+	hidden.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+	fputs(prompt, stderr);
+	if (!fgets(line, sizeof(line), stdin))
+		line[0] = '\0';
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+	fputs("\n", stderr);
+	n = strcspn(line, "\r\n");
+	if (n)
+		secret_set(ret, line, n);
+	secret_wipe(line, sizeof(line));
+	return n ? ERR_OK : err_set(err, ERR_REFUSED, _("no secret was given"));
+}
+
+void dispatch_stdio(struct cmd_io *io)
+{
+	struct sigaction sa = {.sa_handler = on_interrupt};
+	struct winsize size = {0};
+
+	sigaction(SIGINT, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	*io = (struct cmd_io){io_write, io_note, io_confirm, io_ask_secret, NULL,
+		isatty(STDIN_FILENO), isatty(STDOUT_FILENO), 0, &interrupted};
+	if (io->out_tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+		io->out_cells = size.ws_col;
+}
+
+// ---- errors ----
+
+static void print_error(const struct cmd *c, int code)
+{
+	struct str out = STR_INIT;
+	struct jw w;
+
+	fprintf(stderr, "yijian: %s\n", c->err.message);
+	if (c->err.hint[0])
+		fprintf(stderr, "  hint: %s\n", c->err.hint);
+	if (c->format.format != FMT_JSON && c->format.format != FMT_NDJSON)
+		return;
+	w = jw_to(&out);
+	jw_obj(&w, NULL);
+	jw_obj(&w, "error");
+	jw_str(&w, "code", err_row(c->err.code)->code);
+	jw_str(&w, "message", c->err.message);
+	if (c->err.field[0])
+		jw_str(&w, "field", c->err.field);
+	if (c->err.hint[0])
+		jw_str(&w, "hint", c->err.hint);
+	jw_int(&w, "exit_code", code);
+	jw_obj_end(&w);
+	jw_obj_end(&w);
+	fprintf(stderr, "%s\n", str_text(&out));
+	str_release(&out);
+}
+
+static int finish(struct cmd *c, enum err_code code)
+{
+	int exit_code = code ? err_row(code)->exit : 0;
+
+	if (interrupted)
+		exit_code = 130;
+	else if (code) {
+		if (c->err.code != code)
+			err_set(&c->err, code, NULL);
+		if (!(code == ERR_ANSWER_NO && c->quiet))
+			print_error(c, exit_code);
+	}
+	client_free(c->client);
+	arena_release(&c->arena);
+	return exit_code;
+}
+
+// ---- parsing ----
+
+static enum err_code unknown_command(struct cmd *c, const char *const *words, size_t n)
+{
+	const char *all[CMD_COUNT], *near;
+	char typed[96];
+	size_t rows_n;
+	const struct command *rows = commands_all(&rows_n);
+
+	for (size_t i = 0; i < rows_n; i++)
+		all[i] = rows[i].path;
+	snprintf(typed, sizeof(typed), "%s%s%s", words[0], n > 1 ? " " : "", n > 1 ? words[1] : "");
+	near = text_closest(slice_of(typed), all, rows_n);
+	if (!near)
+		near = text_closest(slice_of(words[0]), all, rows_n);
+	err_set(&c->err, ERR_USAGE, _("no such command"));
+	if (near)
+		err_hint(&c->err, _("did you mean: yijian %s?"), near);
+	else
+		err_hint(&c->err, "%s", _("yijian help lists them"));
+	return ERR_USAGE;
+}
+
+static enum err_code set_global(struct cmd *c, enum copt id, const char *value)
+{
+	static const struct {
+		enum copt opt;
+		enum console_setting setting;
+	} settings[] = {{COPT_AGENT, CSET_AGENT}, {COPT_TOKEN_FILE, CSET_TOKEN_FILE},
+		{COPT_CONTEXT, CSET_CONTEXT}, {COPT_OUTPUT, CSET_OUTPUT}, {COPT_COLOR, CSET_COLOR},
+		{COPT_TIMEOUT, CSET_TIMEOUT}};
+
+	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+		if (settings[i].opt == id)
+			return console_settings_set(
+				c->settings, settings[i].setting, value, "flag", &c->err);
+	switch (id) {
+	case COPT_COLUMNS:
+		c->format.columns = value;
+		break;
+	case COPT_SORT_BY:
+		c->format.sort_by = value;
+		break;
+	case COPT_NO_HEADERS:
+		c->format.no_headers = true;
+		break;
+	case COPT_RAW:
+		c->format.raw = true;
+		break;
+	case COPT_YES:
+		c->yes = true;
+		break;
+	case COPT_NO_INPUT:
+		c->no_input = true;
+		break;
+	case COPT_READ_ONLY:
+		c->read_only = true;
+		break;
+	case COPT_QUIET:
+		c->quiet = true;
+		break;
+	default:
+		break;
+	}
+	return ERR_OK;
+}
+
+static enum err_code note_option(struct cmd *c, const struct opt_next *next)
+{
+	int id = next->row->id;
+
+	if (c->opt_n == CMD_OPTIONS_MAX)
+		return err_set(&c->err, ERR_USAGE, _("too many options"));
+	c->opt[c->opt_n++] = (struct cmd_option){id < COPT_COUNT ? (enum copt)id : COPT_COUNT,
+		id < COPT_COUNT ? NULL : &c->row->body->f[id - COPT_COUNT], next->value};
+	return id < COPT_GLOBALS ? set_global(c, (enum copt)id, next->value) : ERR_OK;
+}
+
+// Words that are no option and no option's value, to find the command before its options are known.
+static size_t plain_words(int argc, char **argv, const char **words, size_t max)
+{
+	const struct opt_row *all = copts_all();
+	size_t n = 0;
+
+	for (int i = 0; i < argc && n < max; i++) {
+		const char *a = argv[i];
+		bool takes_value = false;
+
+		if (a[0] != '-' || !a[1]) {
+			words[n++] = a;
+			continue;
+		}
+		for (size_t k = 0; k < COPT_GLOBALS; k++)
+			takes_value = takes_value ||
+				(all[k].value && ((a[1] == '-' && strcmp(a + 2, all[k].name) == 0) ||
+					(a[1] == all[k].letter && all[k].letter && !a[2])));
+		i += takes_value;
+	}
+	return n;
+}
+
+static enum err_code parse(struct cmd *c, int argc, char **argv, bool *ret_help)
+{
+	const char *words[4];
+	size_t n = plain_words(argc, argv, words, ARRAY_LEN(words)), used = 0, skip;
+	struct help_options options;
+	struct opt o;
+	struct opt_next next;
+	bool end = false;
+	enum err_code code = ERR_OK;
+
+	c->row = command_match(words, n, &used);
+	help_options(c->row, &options);
+	opt_init(&o, options.row, options.n, argc, argv);
+	skip = used;
+	for (;;) {
+		code = opt_next(&o, &next, &end, &c->err);
+		if (code || end)
+			break;
+		if (next.row) {
+			*ret_help = *ret_help || next.row->id == COPT_HELP;
+			code = note_option(c, &next);
+			if (code)
+				break;
+		} else if (skip) {
+			skip--;
+		} else if (c->arg_n < CMD_WORDS_MAX) {
+			c->arg[c->arg_n++] = next.value;
+		}
+	}
+	if (!code && !c->row && n && !*ret_help)
+		return unknown_command(c, words, n);
+	return code;
+}
+
+static enum err_code check_args(struct cmd *c)
+{
+	size_t need = 0, most = 0;
+	bool repeat = false;
+
+	for (size_t i = 0; i < CMD_ARGS_MAX && c->row->args[i].name; i++) {
+		need += c->row->args[i].required;
+		most++;
+		repeat = repeat || c->row->args[i].repeat;
+	}
+	if (c->arg_n < need) {
+		err_set(&c->err, ERR_USAGE, _("%s is missing"), c->row->args[c->arg_n].name);
+		err_hint(&c->err, _("yijian %s --help"), c->row->path);
+		return ERR_USAGE;
+	}
+	if (c->arg_n > most && !repeat) {
+		err_set(&c->err, ERR_USAGE, _("too many arguments"));
+		err_hint(&c->err, _("yijian %s --help"), c->row->path);
+		return ERR_USAGE;
+	}
+	return ERR_OK;
+}
+
+static enum err_code may_change(struct cmd *c)
+{
+	struct str question = STR_INIT;
+	enum err_code code = ERR_OK;
+
+	if (c->read_only && (c->row->flags & CMF_CHANGES))
+		return err_set(&c->err, ERR_REFUSED, _("this console is read-only"));
+	if (!(c->row->flags & CMF_CONFIRM) || c->yes)
+		return ERR_OK;
+	if (c->no_input || !c->io->in_tty) {
+		err_set(&c->err, ERR_REFUSED, NULL);
+		err_hint(&c->err, "%s", _("say so with --yes"));
+		return ERR_REFUSED;
+	}
+	str_addf(&question, "%s:", c->row->path);
+	for (size_t i = 0; i < c->arg_n; i++)
+		str_addf(&question, " %s", c->arg[i]);
+	str_add(&question, "?");
+	code = c->io->confirm(c->io->arg, str_text(&question), &c->err);
+	str_release(&question);
+	return code;
+}
+
+// ---- commands that concern the program itself ----
+
+static enum err_code run_help(struct cmd *c)
+{
+	const char *page = cmd_opt(c, COPT_MAN);
+	struct str out = STR_INIT, topic = STR_INIT;
+	char name[64];
+	enum err_code code = ERR_OK;
+
+	if (cmd_has(c, COPT_MAN_LIST)) {
+		for (size_t i = 0; help_man_name(i, name, sizeof(name)); i++)
+			str_addf(&out, "%s\n", name);
+	} else if (page) {
+		if (!help_man(page, &out))
+			code = err_set(&c->err, ERR_NOT_FOUND, _("no such manual page"));
+	} else if (c->arg_n == 0) {
+		help_overview(&out);
+	} else {
+		for (size_t i = 0; i < c->arg_n; i++)
+			str_addf(&topic, "%s%s", i ? " " : "", c->arg[i]);
+		if (!help_topic(str_text(&topic), &out))
+			code = err_set(&c->err, ERR_NOT_FOUND, _("no help on that; yijian help lists all"));
+	}
+	cmd_write(c, str_slice(&out));
+	str_release(&out);
+	str_release(&topic);
+	return code;
+}
+
+static enum err_code run_completion(struct cmd *c)
+{
+	struct str out = STR_INIT;
+	enum err_code code = ERR_OK;
+
+	if (!help_completion(c->arg[0], &out))
+		code = err_set(&c->err, ERR_USAGE, _("completion is for bash, zsh and fish"));
+	cmd_write(c, str_slice(&out));
+	str_release(&out);
+	return code;
+}
+
+static enum err_code read_token(struct cmd *c, struct secret *ret)
+{
+	const char *path = c->settings->value[CSET_TOKEN_FILE];
+	char buf[SECRET_MAX];
+	FILE *f;
+	size_t n;
+
+	if (!*path)
+		return ERR_OK;
+	f = fopen(path, "re");
+	if (!f)
+		return err_set(&c->err, ERR_CONFIG_INVALID, _("cannot read the token file %s: %s"), path,
+			strerror(errno));
+	n = fread(buf, 1, sizeof(buf), f);
+	fclose(f);
+	while (n && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
+		n--;
+	secret_set(ret, buf, n);
+	secret_wipe(buf, sizeof(buf));
+	return ERR_OK;
+}
+
+static enum err_code run_console(struct cmd *c)
+{
+	const char *agent = c->settings->value[CSET_AGENT], *refresh = cmd_opt(c, COPT_REFRESH);
+	const char *no_color = getenv("NO_COLOR"), *when = c->settings->value[CSET_COLOR];
+	bool unix_path = strncmp(agent, "unix:", 5) == 0;
+	struct secret token = {0};
+	struct tui_options o = {.agent_url = unix_path ? "http://localhost" : agent,
+		.unix_socket = unix_path ? agent + 5 : NULL, .token = &token,
+		.context = c->settings->value[CSET_CONTEXT], .view = c->arg_n ? c->arg[0] : NULL,
+		.read_only = c->read_only, .unicode = !cmd_has(c, COPT_NO_UNICODE),
+		.color = strcmp(when, "never") != 0 &&
+			 (strcmp(when, "always") == 0 || !no_color || !*no_color)};
+	enum err_code code = read_token(c, &token);
+
+	if (!code && refresh && (!num_duration_ms(slice_of(refresh), &o.refresh_ms) || !o.refresh_ms))
+		code = err_set(&c->err, ERR_USAGE, _("--refresh is a duration such as 2s"));
+	if (!code && (!c->io->in_tty || !c->io->out_tty)) {
+		err_set(&c->err, ERR_USAGE, _("the console needs a terminal"));
+		err_hint(&c->err, "%s", _("yijian status prints one screen as text"));
+		code = ERR_USAGE;
+	}
+	if (!code && !tui_run)
+		code = err_set(&c->err, ERR_USAGE, _("this build has no full-screen console"));
+	if (!code)
+		code = tui_run(&o, &c->err);
+	secret_release(&token);
+	return code;
+}
+
+static enum err_code run_row(struct cmd *c, const struct dispatch *d)
+{
+	switch (c->row->id) {
+	case CMD_HELP:
+		return run_help(c);
+	case CMD_COMPLETION:
+		return run_completion(c);
+	case CMD_CONSOLE:
+		if (d->in_shell)
+			return err_set(&c->err, ERR_USAGE, _("leave the shell first"));
+		return run_console(c);
+	case CMD_SHELL:
+		if (d->in_shell)
+			return err_set(&c->err, ERR_USAGE, _("this is the shell already"));
+		return shell_run(d, cmd_opt(c, COPT_COMMAND), &c->err);
+	default:
+		return functions[c->row->id](c);
+	}
+}
+
+// `yijian` alone: the console on a terminal, otherwise a few lines and exit 2.
+static enum err_code run_alone(struct cmd *c, const struct dispatch *d)
+{
+	struct str out = STR_INIT;
+
+	if (cmd_has(c, COPT_VERSION)) {
+		cmd_writef(c, "yijian %s\n", YJ_VERSION);
+		return ERR_OK;
+	}
+	if (c->io->in_tty && c->io->out_tty && !d->in_shell) {
+		c->row = command_row(CMD_CONSOLE);
+		return run_console(c);
+	}
+	help_short(&out);
+	c->io->note(c->io->arg, str_text(&out));
+	str_release(&out);
+	return err_set(&c->err, ERR_USAGE, _("say a command, or run it on a terminal"));
+}
+
+int dispatch_run(const struct dispatch *d, int argc, char **argv)
+{
+	struct cmd c = {.settings = d->settings, .io = d->io, .arena = ARENA_INIT};
+	bool help = false;
+	struct str out = STR_INIT;
+	enum err_code code;
+
+	if (argc && strcmp(argv[0], "__complete") == 0) {
+		complete_words(d->settings, (const char *const *)argv + 1, (size_t)argc - 1, &out);
+		cmd_write(&c, str_slice(&out));
+		str_release(&out);
+		return 0;
+	}
+	interrupted = 0;
+	format_named(d->settings->value[CSET_OUTPUT], &c.format.format);
+	code = parse(&c, argc, argv, &help);
+	format_named(d->settings->value[CSET_OUTPUT], &c.format.format);
+	c.format.cells = d->io->out_tty ? d->io->out_cells : 0;
+	c.format.now_ms = clock_wall_ms();
+	if (!code && help) {
+		if (c.row)
+			help_command(c.row, &out);
+		else
+			help_overview(&out);
+		cmd_write(&c, str_slice(&out));
+		str_release(&out);
+		return finish(&c, ERR_OK);
+	}
+	if (!code && !c.row)
+		return finish(&c, run_alone(&c, d));
+	if (!code)
+		code = check_args(&c);
+	if (!code)
+		code = may_change(&c);
+	if (!code)
+		code = run_row(&c, d);
+	return finish(&c, code);
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#include <libintl.h>
+#include <locale.h>
+#include <stdio.h>
+
+#include "console/dispatch.h"
+#include "shared/text.h"
+
+#ifndef YJ_LOCALEDIR
+#define YJ_LOCALEDIR "/usr/share/locale"
+#endif
+
+int main(int argc, char **argv)
+{
+	struct console_settings settings;
+	struct cmd_io io;
+	struct err err = {0};
+	int code;
+
+	setlocale(LC_CTYPE, "");
+	setlocale(LC_MESSAGES, "");
+	bindtextdomain("yijian", YJ_LOCALEDIR);
+	textdomain("yijian");
+	dispatch_stdio(&io);
+	if (!secret_setup()) {
+		fputs("yijian: libsodium cannot start\n", stderr);
+		return 70;
+	}
+	if (console_settings_load(&settings, &err)) {
+		fprintf(stderr, "yijian: %s\n  hint: %s\n", err.message, err.hint);
+		console_settings_release(&settings);
+		return err_row(err.code)->exit;
+	}
+	code = dispatch_run(&(struct dispatch){&settings, &io, false}, argc - 1, argv + 1);
+	console_settings_release(&settings);
+	return code;
+}

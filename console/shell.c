@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "console/shell.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <readline/history.h>
+#include <readline/readline.h>
+
+#include "console/complete.h"
+#include "console/dispatch.h"
+#include "shared/text.h"
+
+#define WORDS_MAX 64
+#define HISTORY_LINES 1000
+
+// readline's completion callback has no argument: the shell that runs is kept here.
+static const struct dispatch *running;
+
+// Splits as a POSIX shell does for quotes and backslashes, nothing else. False: a quote is open.
+static bool split(char *line, char **words, int *ret_n)
+{
+	char *to = line;
+	char quote = 0;
+	bool in_word = false;
+
+	*ret_n = 0;
+	for (; *line; line++) {
+		char ch = *line;
+
+		if (!quote && (ch == ' ' || ch == '\t')) {
+			if (in_word)
+				*to++ = '\0';
+			in_word = false;
+			continue;
+		}
+		if (!in_word) {
+			if (*ret_n == WORDS_MAX)
+				return false;
+			words[(*ret_n)++] = to;
+			in_word = true;
+		}
+		if (quote ? ch == quote : ch == '"' || ch == '\'')
+			quote = quote ? 0 : ch;
+		else if (ch == '\\' && quote != '\'' && line[1])
+			*to++ = *++line;
+		else
+			*to++ = ch;
+	}
+	*to = '\0';
+	return !quote;
+}
+
+static int run_line(const struct dispatch *d, const char *text)
+{
+	char *copy = strdup(text), *words[WORDS_MAX];
+	struct dispatch inner = {d->settings, d->io, true};
+	int n, code = 2;
+
+	if (!copy)
+		return 70;
+	if (!split(copy, words, &n))
+		d->io->note(d->io->arg, _("yijian: a quote is not closed, or too many words"));
+	else
+		code = n ? dispatch_run(&inner, n, words) : 0;
+	free(copy);
+	return code;
+}
+
+static char **candidates(const char *text, int start, int end)
+{
+	char *copy, *words[WORDS_MAX + 1];
+	char **found = NULL;
+	struct str out = STR_INIT;
+	struct slice rest;
+	size_t count = 0;
+	int n = 0;
+
+	(void)end;
+	rl_attempted_completion_over = 1;
+	copy = strndup(rl_line_buffer, (size_t)start);
+	if (!copy || !split(copy, words, &n)) {
+		free(copy);
+		return NULL;
+	}
+	words[n++] = (char *)(uintptr_t)text;
+	complete_words(running->settings, (const char *const *)words, (size_t)n, &out);
+	free(copy);
+	rest = str_slice(&out);
+	// The first entry is what all have in common, as rl_completion_matches makes it.
+	found = calloc(WORDS_MAX * 16 + 2, sizeof(*found));
+	while (found && rest.n && count < WORDS_MAX * 16) {
+		struct slice word = slice_cut(&rest, '\n');
+
+		found[++count] = strndup(word.p, word.n);
+	}
+	str_release(&out);
+	if (!found || count == 0) {
+		free(found);
+		return NULL;
+	}
+	found[0] = strdup(found[1]);
+	for (size_t i = 2; i <= count; i++)
+		for (size_t k = 0; found[0][k]; k++)
+			if (found[0][k] != found[i][k])
+				found[0][k] = '\0';
+	if (count == 1) {
+		free(found[1]);
+		found[1] = NULL;
+	}
+	return found;
+}
+
+static void history_path(char *buf, size_t size)
+{
+	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+	buf[0] = '\0';
+	if (xdg && *xdg)
+		snprintf(buf, size, "%s/yijian", xdg);
+	else if (home && *home)
+		snprintf(buf, size, "%s/.local/state/yijian", home);
+	if (!buf[0])
+		return;
+	for (char *p = buf + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		mkdir(buf, 0700);
+		*p = '/';
+	}
+	mkdir(buf, 0700);
+	snprintf(buf + strlen(buf), size - strlen(buf), "/history");
+}
+
+// Lines that may carry a secret are run, not remembered.
+static void remember(const char *line)
+{
+	if (*line && !strstr(line, "api-key"))
+		add_history(line);
+}
+
+enum err_code shell_run(const struct dispatch *d, const char *line, struct err *err)
+{
+	char path[4096];
+	char *text;
+	mode_t mask;
+	int code;
+
+	if (line) {
+		code = run_line(d, line);
+		// The inner command has printed its error; its exit code becomes ours.
+		exit(code);
+	}
+	(void)err;
+	running = d;
+	rl_readline_name = "yijian";
+	rl_attempted_completion_function = candidates;
+	using_history();
+	stifle_history(HISTORY_LINES);
+	history_path(path, sizeof(path));
+	if (path[0])
+		read_history(path);
+	while ((text = readline(d->io->in_tty ? "yijian> " : "")) != NULL) {
+		if (strcmp(text, "exit") == 0 || strcmp(text, "quit") == 0)
+			break;
+		remember(text);
+		run_line(d, text);
+		free(text);
+	}
+	free(text);
+	mask = umask(0077);
+	if (path[0])
+		write_history(path);
+	umask(mask);
+	clear_history();
+	running = NULL;
+	return ERR_OK;
+}
