@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+#include "shared/jscan.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+// What stands in the file behind fd, read from its start.
+static size_t text_of(int fd, char *buf, size_t size)
+{
+	ssize_t n = pread(fd, buf, size - 1, 0);
+
+	assert_true(n >= 0);
+	buf[n] = '\0';
+	return (size_t)n;
+}
+
+static int scratch(void)
+{
+	char name[] = "/tmp/yijian-log-XXXXXX";
+	int fd = mkstemp(name);
+
+	assert_true(fd >= 0);
+	unlink(name);
+	assert_int_equal(fcntl(fd, F_SETFL, O_APPEND), 0);
+	return fd;
+}
+
+static void writes_one_escaped_line(void **state UNUSED)
+{
+	int fd = scratch();
+	char buf[4096];
+	size_t n;
+	struct jscan_member m[8];
+	struct err err;
+
+	log_open(fd, LOG_LVL_INFO);
+	log_line(LOG_LVL_INFO, "start", "path", "a\"b\n\x1b[31m\xff", "none", NULL, "port", "8000", NULL);
+	n = text_of(fd, buf, sizeof(buf));
+	assert_int_equal(buf[n - 1], '\n');
+	assert_null(memchr(buf, '\n', n - 1));
+	assert_null(memchr(buf, '\x1b', n));
+	assert_int_equal(
+		jscan_object((struct slice){buf, n}, (struct jscan_limits){0}, m, 8, &n, &err), ERR_OK);
+	assert_int_equal(n, 5); // at, level, event, path, port
+	assert_true(slice_eq_str(jscan_find(m, n, "level")->value, "\"info\""));
+	assert_true(slice_eq_str(jscan_find(m, n, "port")->value, "\"8000\""));
+	close(fd);
+}
+
+static void keeps_the_level(void **state UNUSED)
+{
+	int fd = scratch();
+	char buf[256];
+	enum log_level level;
+
+	log_open(fd, LOG_LVL_WARN);
+	log_line(LOG_LVL_INFO, "quiet", NULL);
+	assert_false(log_on(LOG_LVL_INFO));
+	assert_true(log_on(LOG_LVL_ERROR));
+	assert_int_equal(text_of(fd, buf, sizeof(buf)), 0);
+	log_set_level(LOG_LVL_DEBUG);
+	log_line(LOG_LVL_DEBUG, "loud", NULL);
+	assert_true(text_of(fd, buf, sizeof(buf)) > 0);
+	assert_true(log_level_named(SLICE("warn"), &level));
+	assert_int_equal(level, LOG_LVL_WARN);
+	assert_false(log_level_named(SLICE("WARN"), &level));
+	close(fd);
+}
+
+static void cuts_long_fields(void **state UNUSED)
+{
+	int fd = scratch();
+	char *value = mem_alloc(100000), *buf = mem_alloc(100000);
+
+	memset(value, 'v', 99999);
+	value[99999] = '\0';
+	log_open(fd, LOG_LVL_INFO);
+	log_line(LOG_LVL_INFO, "long", "v", value, NULL);
+	assert_in_range(text_of(fd, buf, 100000), LOG_FIELD_MAX, LOG_FIELD_MAX + 200);
+	free(value);
+	free(buf);
+	close(fd);
+}
+
+static void *writer(void *arg)
+{
+	for (int i = 0; i < 200; i++)
+		log_line(LOG_LVL_INFO, "tick", "who", (const char *)arg, NULL);
+	return NULL;
+}
+
+static void lines_of_threads_stay_whole(void **state UNUSED)
+{
+	int fd = scratch(), lines = 0;
+	char *buf = mem_alloc(1 << 20);
+	const char *who[] = {"one", "two", "three", "four"};
+	pthread_t t[4];
+	struct slice rest, line;
+
+	log_open(fd, LOG_LVL_INFO);
+	for (int i = 0; i < 4; i++)
+		pthread_create(&t[i], NULL, writer, (void *)(uintptr_t)who[i]);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	rest = (struct slice){buf, text_of(fd, buf, 1 << 20)};
+	for (line = slice_cut(&rest, '\n'); line.n; line = slice_cut(&rest, '\n'), lines++)
+		assert_int_equal(jscan_check(line, (struct jscan_limits){0}, NULL), ERR_OK);
+	assert_int_equal(lines, 800);
+	free(buf);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writes_one_escaped_line),
+		cmocka_unit_test(keeps_the_level),
+		cmocka_unit_test(cuts_long_fields),
+		cmocka_unit_test(lines_of_threads_stay_whole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
