@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "shared/jscan.h"
+#include "shared/mem.h"
+#include "shared/str.h"
+
+static enum err_code check(struct slice s)
+{
+	// A copy without NUL behind it, so that a sanitizer sees every byte read too far.
+	char *exact = mem_dup(s.p, s.n);
+	struct err err = {0};
+	enum err_code code = jscan_check((struct slice){exact, s.n}, (struct jscan_limits){0}, &err);
+
+	assert_int_equal(err.code, code);
+	free(exact);
+	return code;
+}
+
+static void takes_json(void **state UNUSED)
+{
+	const char *const rows[] = {"{}", "[]", " \t\r\n{ } ", "null", "true", "false", "\"\"", "0", "-0",
+		"-1.5e+10", "1E5", "0.1", "9223372036854775807", "-9223372036854775808", "1e308", "1e-400",
+		"[1,2,[3,{\"a\":[]}]]", "{\"a\":1,\"b\":{\"c\":null}}", "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u4e2d\"",
+		"\"\\ud83d\\ude00\"", "\"一见钟情😀é\"", "\"0123456789abcdef0123456789abcdef\"",
+		"\"\xf4\x8f\xbf\xbf\xee\x80\x80\xef\xbf\xbd\xe0\xa0\x80\xed\x9f\xbf\"", "{\"\":1}",
+		"0.10000000000000000000000000000000000000000000000000000000000000000000000000001",
+		"1.5e00000000000000000000000000000000000000000000000000000000000000000001"};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(check(slice_of(rows[i])), ERR_OK);
+}
+
+static void refuses_what_is_not_json(void **state UNUSED)
+{
+	const struct slice rows[] = {SLICE(""), SLICE("  "), SLICE("{"), SLICE("}"), SLICE("["), SLICE("[1"),
+		SLICE("[1,"), SLICE("[1,]"), SLICE("[,1]"), SLICE("[1 2]"), SLICE("{\"a\"}"), SLICE("{\"a\":}"),
+		SLICE("{\"a\":1,}"), SLICE("{a:1}"), SLICE("{'a':1}"), SLICE("{1:1}"), SLICE("{\"a\" 1}"),
+		SLICE("[1]]"), SLICE("{}{}"), SLICE("nul"), SLICE("nulL"), SLICE("True"), SLICE("NaN"),
+		SLICE("Infinity"), SLICE("-Infinity"), SLICE("1e400"), SLICE("-1e400"),
+		SLICE("99999999999999999999"), SLICE("9223372036854775808"), SLICE("01"), SLICE("-"),
+		SLICE("+1"), SLICE(".5"), SLICE("1."), SLICE("1e"), SLICE("1e+"), SLICE("0x10"), SLICE("1_0"),
+		SLICE("\xef\xbb\xbf{}"), SLICE("// c\n{}"), SLICE("{}/* */"), SLICE("\"a"), SLICE("\"\\"),
+		SLICE("\"\\x41\""), SLICE("\"\\u12\""), SLICE("\"\\u00g0\""), SLICE("\"\\u0000\""),
+		SLICE("\"a\0b\""), SLICE("\"a\nb\""), SLICE("\"\x1f\""), SLICE("\"\\ud800\""),
+		SLICE("\"\\udc00\""), SLICE("\"\\ud800\\u0041\""), SLICE("\"\\ud800\\ud800\""),
+		SLICE("\"\\ud83d\\ude"), SLICE("\"\xff\""), SLICE("\"\xc0\xaf\""), SLICE("\"\xed\xa0\x80\""),
+		SLICE("\"\xe0\x80\x80\""), SLICE("\"\xf4\x90\x80\x80\""), SLICE("\"\xe4\xb8\""),
+		SLICE("\"\xe4"), SLICE("{}\0"), SLICE("[1\0]"), SLICE("\"12345678\x01\"")};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(check(rows[i]), ERR_JSON_INVALID);
+}
+
+// Every byte at every place of the eight the scanner takes at once.
+static void sees_every_byte_of_a_word(void **state UNUSED)
+{
+	for (int at = 0; at < 24; at++) {
+		for (int c = 0; c < 256; c++) {
+			char text[40] = "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"";
+			bool plain = c >= 0x20 && c < 0x80 && c != '\\' && c != '"';
+
+			text[1 + at] = (char)c;
+			assert_int_equal(check((struct slice){text, 32}) == ERR_OK, plain);
+		}
+	}
+}
+
+static void keeps_the_limits(void **state UNUSED)
+{
+	struct str s = STR_INIT;
+	struct jscan_limits four = {.tokens = 4};
+
+	for (int i = 0; i < JSCAN_DEPTH; i++)
+		str_add_c(&s, '[');
+	for (int i = 0; i < JSCAN_DEPTH; i++)
+		str_add_c(&s, ']');
+	assert_int_equal(check(str_slice(&s)), ERR_OK);
+	str_clear(&s);
+	for (int i = 0; i < 100000; i++)
+		str_add(&s, "{\"a\":");
+	assert_int_equal(check(str_slice(&s)), ERR_JSON_TOO_COMPLEX);
+	assert_int_equal(
+		jscan_check(str_slice(&s), (struct jscan_limits){.depth = 128}, NULL), ERR_JSON_TOO_COMPLEX);
+	str_release(&s);
+	assert_int_equal(jscan_check(SLICE("[1,2,3]"), four, NULL), ERR_OK);
+	assert_int_equal(jscan_check(SLICE("[1,2,3,4]"), four, NULL), ERR_JSON_TOO_COMPLEX);
+	assert_int_equal(jscan_check(SLICE("{\"a\":1,\"b\":2}"), four, NULL), ERR_JSON_TOO_COMPLEX);
+	assert_int_equal(jscan_check(SLICE("[[],[],[]]"), four, NULL), ERR_OK); // depth is given back
+	assert_int_equal(
+		jscan_check(SLICE("[[[]],[[]],{}]"), (struct jscan_limits){.depth = 3}, NULL), ERR_OK);
+}
+
+#define OBJECT(text, m, n) jscan_object(SLICE(text), (struct jscan_limits){0}, m, ARRAY_LEN(m), &(n), NULL)
+
+static void finds_members(void **state UNUSED)
+{
+	struct jscan_member m[8];
+	size_t n;
+
+	assert_int_equal(OBJECT(" {\"model\" : \"gpt\\n\" ,\"n\":3,\"messages\":[{\"model\":1}], \"stream\":true,"
+				"\"x\":{},\"y\":null,\"z\":false}", m, n), ERR_OK);
+	assert_int_equal(n, 7);
+	assert_true(slice_eq_str(jscan_find(m, n, "model")->value, "\"gpt\\n\""));
+	assert_int_equal(jscan_find(m, n, "model")->type, JS_STRING);
+	assert_int_equal(jscan_find(m, n, "n")->type, JS_NUMBER);
+	assert_true(slice_eq_str(jscan_find(m, n, "messages")->value, "[{\"model\":1}]"));
+	assert_int_equal(jscan_find(m, n, "stream")->type, JS_TRUE);
+	assert_int_equal(jscan_find(m, n, "x")->type, JS_OBJECT);
+	assert_int_equal(jscan_find(m, n, "y")->type, JS_NULL);
+	assert_int_equal(jscan_find(m, n, "z")->type, JS_FALSE);
+	assert_null(jscan_find(m, n, "mode"));
+}
+
+static void lets_nothing_pass_the_top(void **state UNUSED)
+{
+	struct jscan_member m[3];
+	size_t n;
+
+	assert_int_equal(OBJECT("[]", m, n), ERR_JSON_INVALID);
+	assert_int_equal(OBJECT("\"x\"", m, n), ERR_JSON_INVALID);
+	assert_int_equal(OBJECT("{\"a\":1,\"a\":2}", m, n), ERR_JSON_DUPLICATE_KEY);
+	assert_int_equal(OBJECT("{\"a\":{\"a\":1}}", m, n), ERR_OK);
+	assert_int_equal(OBJECT("{\"a\":1,\"b\":2,\"c\":3,\"api_base\":4}", m, n), ERR_JSON_TOO_COMPLEX);
+	assert_int_equal(OBJECT("{\"api_b\\u0061se\":1}", m, n), ERR_JSON_INVALID);
+	assert_int_equal(OBJECT("{\"a\\/b\":1}", m, n), ERR_JSON_INVALID);
+	assert_int_equal(OBJECT("{\"\\u4e2d\":1}", m, n), ERR_OK); // as Python's json writes it
+	assert_int_equal(OBJECT("{\"k\":{\"\\u0061\":1}}", m, n), ERR_OK);
+}
+
+static void steps_through_arrays(void **state UNUSED)
+{
+	struct slice rest = SLICE(" [ 1 , [2,3] ,\"a,]\" , {\"b\":[]} ] "), item;
+
+	assert_true(jscan_next(&rest, &item) && slice_eq_str(item, "1"));
+	assert_true(jscan_next(&rest, &item) && slice_eq_str(item, "[2,3]"));
+	assert_true(jscan_next(&rest, &item) && slice_eq_str(item, "\"a,]\""));
+	assert_true(jscan_next(&rest, &item) && slice_eq_str(item, "{\"b\":[]}"));
+	assert_false(jscan_next(&rest, &item));
+	assert_false(jscan_next(&rest, &item));
+	rest = SLICE("[[1],2]");
+	assert_true(jscan_next(&rest, &item) && slice_eq_str(item, "[1]"));
+	rest = SLICE("[]");
+	assert_false(jscan_next(&rest, &item));
+}
+
+static void decodes_scalars(void **state UNUSED)
+{
+	char buf[32];
+	size_t n;
+	int64_t i;
+
+	assert_true(jscan_string(SLICE("\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\""), buf, 32, &n));
+	assert_string_equal(buf, "a\"\\/\b\f\n\r\té😀");
+	assert_int_equal(n, strlen(buf));
+	assert_true(jscan_string(SLICE("\"\""), buf, 1, NULL));
+	assert_false(jscan_string(SLICE("\"\""), buf, 0, NULL));
+	assert_false(jscan_string(SLICE("\"abc\""), buf, 3, &n));
+	assert_true(jscan_string(SLICE("\"abc\""), buf, 4, &n));
+	assert_false(jscan_string(SLICE("12"), buf, 32, &n));
+	assert_true(jscan_int(SLICE("-12"), &i));
+	assert_int_equal(i, -12);
+	assert_false(jscan_int(SLICE("1.0"), &i));
+	assert_false(jscan_int(SLICE("\"1\""), &i));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_json),
+		cmocka_unit_test(refuses_what_is_not_json),
+		cmocka_unit_test(sees_every_byte_of_a_word),
+		cmocka_unit_test(keeps_the_limits),
+		cmocka_unit_test(finds_members),
+		cmocka_unit_test(lets_nothing_pass_the_top),
+		cmocka_unit_test(steps_through_arrays),
+		cmocka_unit_test(decodes_scalars),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
