@@ -97,6 +97,18 @@ static struct slice authority(struct slice text)
 	return slice_cut(&text, '/');
 }
 
+static bool plain_authority(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+			    strchr(".-_:[]", c)))
+			return false;
+	}
+	return s.n > 0;
+}
+
 enum err_code urlx_parse(struct slice text, struct arena *a, struct url *ret, struct err *err)
 {
 	CURLU *u;
@@ -111,9 +123,10 @@ enum err_code urlx_parse(struct slice text, struct arena *a, struct url *ret, st
 		return forbidden(err, _("only http:// and https:// addresses are allowed"));
 	// What URL readers are known to disagree about never reaches one.
 	if (slice_find(text, '\\') >= 0 || slice_find(text, '?') >= 0 ||
-		slice_find(text, '#') >= 0 || slice_find(authority(text), '@') >= 0 ||
-		slice_find(authority(text), '%') >= 0)
+		slice_find(text, '#') >= 0 || slice_find(authority(text), '@') >= 0)
 		return forbidden(err, _("an address has no user, query, fragment or zone here"));
+	if (!plain_authority(authority(text)))
+		return forbidden(err, _("the host is missing or has odd characters"));
 	u = curl_url();
 	if (!u || curl_url_set(u, CURLUPART_URL, arena_slice(a, text),
 			  CURLU_DISALLOW_USER | CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
