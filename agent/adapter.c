@@ -249,7 +249,8 @@ static void copy_message(const struct jscan_member *m, struct adapter_error *e)
 static size_t scan(struct slice json, struct jscan_member *m)
 {
 	size_t n = 0;
-	if (jscan_object(json, (struct jscan_limits){0}, m, ERROR_MEMBERS_MAX, &n, NULL) != ERR_OK)
+	if (jscan_object(json, (struct jscan_limits){.lax = true}, m, ERROR_MEMBERS_MAX, &n, NULL) !=
+		ERR_OK)
 		return 0;
 	return n;
 }

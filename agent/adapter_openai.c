@@ -9,6 +9,7 @@
 #include "shared/text.h"
 
 static const struct jscan_limits traffic = {.depth = JSCAN_DEPTH_TRAFFIC};
+static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
 
 // ---- the request's body ----
 
@@ -152,7 +153,7 @@ static struct adapter_usage read_usage(const struct jscan_member *usage)
 	struct jscan_member m[16];
 	size_t n;
 	if (usage == NULL || usage->type != JS_OBJECT ||
-		jscan_object(usage->value, traffic, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		jscan_object(usage->value, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
 		return u;
 	u.in = tokens(m, n, "prompt_tokens", "input_tokens");
 	u.out = tokens(m, n, "completion_tokens", "output_tokens");
@@ -171,7 +172,7 @@ static bool parse_list(struct slice body, const char *list, bool filled,
 	struct jscan_member *m, size_t *ret_n)
 {
 	struct slice rest, item;
-	if (jscan_object(body, traffic, m, ANSWER_MEMBERS_MAX, ret_n, NULL) != ERR_OK ||
+	if (jscan_object(body, answers, m, ANSWER_MEMBERS_MAX, ret_n, NULL) != ERR_OK ||
 		is_error(m, *ret_n))
 		return false;
 	const struct jscan_member *at = jscan_find(m, *ret_n, list);
@@ -334,7 +335,7 @@ static bool needs_mending(struct slice data, bool want_base64)
 	struct jscan_member m[8];
 	size_t n;
 	if (!jscan_next(&data, &item) ||
-		jscan_object(item, traffic, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		jscan_object(item, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
 		return false;
 	return find_vector(m, n, want_base64) != NULL;
 }
@@ -456,7 +457,7 @@ static void chunk_text(const struct adapter_call *call, struct slice data, struc
 		ret->kind = CHUNK_DONE;
 		return;
 	}
-	if (jscan_object(data, traffic, m, ARRAY_LEN(m), &n, NULL) != ERR_OK) {
+	if (jscan_object(data, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK) {
 		ret->kind = CHUNK_BAD;
 		return;
 	}

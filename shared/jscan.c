@@ -13,6 +13,7 @@ struct scan {
 	const char *p, *end;
 	size_t tokens, tokens_max;
 	int depth, depth_max;
+	bool lax;
 	struct jscan_member *out; // NULL below the top
 	size_t n, max;
 	struct err *err;
@@ -299,6 +300,8 @@ static enum err_code keep_member(struct scan *s, struct slice key, const char *f
 	for (size_t i = 0; i < s->n; i++)
 		if (slice_eq(s->out[i].key, key))
 			return err_set(s->err, ERR_JSON_DUPLICATE_KEY, NULL);
+	if (s->n == s->max && s->lax)
+		return ERR_OK;
 	if (s->n == s->max)
 		return err_set(s->err, ERR_JSON_TOO_COMPLEX,
 			"the JSON body has more than %zu members", s->max);
@@ -337,7 +340,7 @@ static enum err_code member(struct scan *s)
 	if (code)
 		return code;
 	key = (struct slice){from, (size_t)(s->p - from) - 1};
-	if (top && key.n && disguised(key))
+	if (top && !s->lax && key.n && disguised(key))
 		return invalid(s, "a member name spells plain characters as escapes");
 	blanks(s);
 	if (s->p == s->end || *s->p != ':')
@@ -408,6 +411,7 @@ static enum err_code run(struct scan *s, struct slice json, struct jscan_limits 
 	s->p = json.p;
 	s->end = json.p + json.n;
 	s->tokens_max = limits.tokens;
+	s->lax = limits.lax;
 	s->depth_max = limits.depth ? (int)limits.depth : JSCAN_DEPTH;
 	blanks(s);
 	if (s->p == s->end)

@@ -10,6 +10,7 @@
 struct jscan_limits {
 	size_t tokens; // values, keys included; 0: no limit
 	size_t depth; // 0: JSCAN_DEPTH
+	bool lax; // jscan_object of an answer: what does not fit in is passed over
 };
 
 #define JSCAN_DEPTH 32
@@ -26,10 +27,10 @@ struct jscan_member {
 // Validates the whole text: UTF-8, grammar, no NUL or lone surrogate escapes, numbers within
 // double range and integers within int64, limits. ERR_OK, ERR_JSON_INVALID or ERR_JSON_TOO_COMPLEX.
 enum err_code jscan_check(struct slice json, struct jscan_limits limits, struct err *err);
-// As jscan_check, the top value must be an object; writes its members. More than max of them:
-// ERR_JSON_TOO_COMPLEX, so that none escapes the caller's rules. Duplicate top-level keys:
-// ERR_JSON_DUPLICATE_KEY. A top-level key that spells an ASCII character as \u00xx is
-// ERR_JSON_INVALID: compared as it stands it would pass for another name than it is upstream.
+// As jscan_check, the top value must be an object; writes its members. Duplicate top-level keys:
+// ERR_JSON_DUPLICATE_KEY. Unless lax, so that nothing escapes the caller's rules: more than max
+// members are ERR_JSON_TOO_COMPLEX, and a top-level key that spells an ASCII character as \u00xx
+// is ERR_JSON_INVALID (as it stands it would pass for another name than it is upstream).
 enum err_code jscan_object(struct slice json, struct jscan_limits limits,
 	struct jscan_member *ret, size_t max, size_t *ret_n, struct err *err);
 // Member by key among the n found; NULL when absent.

@@ -131,6 +131,22 @@ static void lets_nothing_pass_the_top(void **state UNUSED)
 	assert_int_equal(OBJECT("{\"k\":{\"\\u0061\":1}}", m, n), ERR_OK);
 }
 
+// An upstream's answer is not refused for a member more than we look at.
+static void answers_may_have_more(void **state UNUSED)
+{
+	const struct jscan_limits lax = {.lax = true};
+	struct jscan_member m[2];
+	size_t n;
+
+	assert_int_equal(jscan_object(SLICE("{\"a\":1,\"b\":2,\"c\":3,\"\\u0064\":4}"), lax, m, 2, &n, NULL),
+		ERR_OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(jscan_object(SLICE("{\"a\":1,\"b\":2,\"a\":3}"), lax, m, 2, &n, NULL),
+		ERR_JSON_DUPLICATE_KEY);
+	assert_int_equal(jscan_object(SLICE("{\"a\":1,\"b\":2,\"c\":}"), lax, m, 2, &n, NULL),
+		ERR_JSON_INVALID);
+}
+
 static void steps_through_arrays(void **state UNUSED)
 {
 	struct slice rest = SLICE(" [ 1 , [2,3] ,\"a,]\" , {\"b\":[]} ] "), item;
@@ -176,6 +192,7 @@ int main(void)
 		cmocka_unit_test(keeps_the_limits),
 		cmocka_unit_test(finds_members),
 		cmocka_unit_test(lets_nothing_pass_the_top),
+		cmocka_unit_test(answers_may_have_more),
 		cmocka_unit_test(steps_through_arrays),
 		cmocka_unit_test(decodes_scalars),
 	};

@@ -15,8 +15,10 @@ static void takes_base_urls(void **state UNUSED)
 		const char *text, *host, *path, *origin;
 		int port;
 	} rows[] = {
-		{"https://api.openai.com/v1", "api.openai.com", "/v1", "https://api.openai.com:443", 443},
-		{"HTTPS://API.OpenAI.com/v1/", "api.openai.com", "/v1", "https://api.openai.com:443", 443},
+		{"https://api.openai.com/v1", "api.openai.com", "", "https://api.openai.com:443", 443},
+		{"HTTPS://API.OpenAI.com/v1/", "api.openai.com", "", "https://api.openai.com:443", 443},
+		{"http://h/compatible-mode/v1/", "h", "/compatible-mode", "http://h:80", 80},
+		{"http://h/xv1", "h", "/xv1", "http://h:80", 80},
 		{"http://localhost:11434", "localhost", "", "http://localhost:11434", 11434},
 		{"http://localhost:11434///", "localhost", "", "http://localhost:11434", 11434},
 		{"http://10.0.0.1:8080/a/b", "10.0.0.1", "/a/b", "http://10.0.0.1:8080", 8080},
