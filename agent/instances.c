@@ -80,7 +80,7 @@ struct change {
 	struct req *r;
 	struct instance doc;
 	int64_t if_match;
-	bool only_new; // POST: an instance that is there is a conflict
+	bool only_new;	   // POST: an instance that is there is a conflict
 	bool says_enabled; // otherwise the operator's wish stands
 	bool created;
 	int drain; // 1 drain, 0 undrain
@@ -172,12 +172,11 @@ static void keep_wishes(struct change *c, const struct instance_obj *old)
 		c->doc.enabled = old->doc.enabled;
 }
 
-static enum err_code idem_save(struct store_tx *tx, struct change *c,
-	const struct instance_obj *in)
+static enum err_code idem_save(struct store_tx *tx, struct change *c, const struct instance_obj *in)
 {
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
-	services_write_instance(&w, store_tx_snapshot(tx), in);
+	services_write_instance(&w, c->r->agent, store_tx_snapshot(tx), in);
 	enum err_code code = store_idem_save(tx, "service_create", slice_of(c->idem_key),
 		c->body_hash, 201, str_slice(&body), &c->job.err);
 	str_release(&body);
@@ -195,8 +194,8 @@ static enum err_code run_register(struct store_tx *tx, struct store_job *job)
 			&found, &c->saved_status, &c->saved, &job->err);
 	if (code != ERR_OK || found)
 		return code;
-	const struct instance_obj *old = snapshot_instance(store_tx_snapshot(tx),
-		slice_of(c->doc.service), slice_of(c->doc.id));
+	const struct instance_obj *old = snapshot_instance(
+		store_tx_snapshot(tx), slice_of(c->doc.service), slice_of(c->doc.id));
 	if (old != NULL && c->only_new)
 		return err_field(&job->err, ERR_CONFLICT_EXISTS, "id",
 			_("the service has an instance of this id"));
@@ -252,8 +251,7 @@ static enum err_code fit_name(const char *field, struct slice from_path, const c
 	struct arena *a, struct err *err)
 {
 	if (from_path.n == 0)
-		return *member != NULL ? ERR_OK
-				       : err_field(err, ERR_FIELD_REQUIRED, field, NULL);
+		return *member != NULL ? ERR_OK : err_field(err, ERR_FIELD_REQUIRED, field, NULL);
 	if (from_path.n > ID_MAX || !field_charset_ok(FC_ID, from_path))
 		return err_field(err, ERR_FIELD_CHARSET, field,
 			_("must be a-z 0-9 . _ - and begin with a letter or digit"));
@@ -272,8 +270,8 @@ static bool is_platform_name(const char *service)
 	return false;
 }
 
-static enum err_code read_instance(struct change *c, struct slice service, struct slice id,
-	struct err *err)
+static enum err_code read_instance(
+	struct change *c, struct slice service, struct slice id, struct err *err)
 {
 	struct req *r = c->r;
 	const struct jx *v = NULL;
@@ -293,8 +291,8 @@ static enum err_code read_instance(struct change *c, struct slice service, struc
 	if (code == ERR_OK)
 		code = fit_engine(&c->doc, err);
 	if (code == ERR_OK)
-		code = instance_url_check(r->agent, r->who.role, slice_of(c->doc.url), &r->arena,
-			err);
+		code = instance_url_check(
+			r->agent, r->who.role, slice_of(c->doc.url), &r->arena, err);
 	return code;
 }
 
@@ -380,8 +378,9 @@ void h_instance_delete(struct req *r)
 static enum err_code run_drain(struct store_tx *tx, struct store_job *job)
 {
 	struct change *c = change_of(job);
-	const struct instance_obj *in = NULL, *old = snapshot_instance(store_tx_snapshot(tx),
-		slice_of(c->doc.service), slice_of(c->doc.id));
+	const struct instance_obj *in = NULL,
+				  *old = snapshot_instance(store_tx_snapshot(tx),
+					  slice_of(c->doc.service), slice_of(c->doc.id));
 	if (old == NULL)
 		return not_found(&job->err);
 	if (old->doc.draining == (c->drain != 0))

@@ -8,6 +8,7 @@
 #include <time.h>
 #include "agent/decisions.h"
 #include "agent/registry.h"
+#include "agent/services.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
 #include "shared/num.h"
@@ -301,16 +302,15 @@ static void write_last_error(struct jw *w, const struct live *l)
 	jw_time(w, "last_error_at", at);
 }
 
-static void write_live(struct jw *w, const struct live *l, int64_t now_us)
+static void write_live(struct jw *w, const struct agent *a, const struct live *l, int64_t now_us)
 {
 	if (l == NULL) { // a vendor without a key has done nothing
 		static const struct live nobody;
 		l = &nobody;
 	}
-	struct live_window minute = live_window(l, now_us, 60);
 	struct live_window five = live_window(l, now_us, 300);
 	int64_t p95 = atomic_load(&l->p95_us);
-	jw_num(w, "rate", (double)(minute.ok + minute.failed) / 60);
+	jw_num(w, "rate", services_rate(a, l, now_us));
 	jw_num(w, "error_pct", (1 - five.ok_rate) * 100);
 	jw_num(w, "mean_ms", five.mean_ms);
 	jw_num(w, "p95_ms", p95 > 0 ? (double)p95 / 1000 : NAN);
@@ -330,8 +330,17 @@ static void write_times(
 		jw_null(w, "until");
 }
 
-static void write_row(struct jw *w, const struct route *route, size_t i, const struct decision *d,
-	int64_t wall_ms)
+// The share a candidate takes of new requests: none while those before it in order are there.
+static double share_now(const struct route *route, size_t i, const struct decision *d)
+{
+	if (d->chosen < 0)
+		return 0;
+	const struct candidate *c = &route->v[i], *first = &route->v[d->chosen];
+	return c->order == first->order && c->tier == first->tier ? d->v[i].share : 0;
+}
+
+static void write_row(struct jw *w, const struct agent *a, const struct route *route, size_t i,
+	const struct decision *d, int64_t wall_ms)
 {
 	const struct candidate *c = &route->v[i];
 	const struct verdict *v = &d->v[i];
@@ -344,13 +353,13 @@ static void write_row(struct jw *w, const struct route *route, size_t i, const s
 	jw_int(w, "order", c->order);
 	jw_str(w, "tier", tier_names[c->tier]);
 	jw_int(w, "weight", decide_weight(c, d->at_us));
-	jw_num(w, "share", v->share);
+	jw_num(w, "share", share_now(route, i, d));
 	jw_int(w, "inflight", v->view.inflight);
 	if (v->view.limit > 0)
 		jw_int(w, "limit", v->view.limit);
 	else
 		jw_null(w, "limit");
-	write_live(w, c->live, d->at_us);
+	write_live(w, a, c->live, d->at_us);
 	write_times(w, v, d, wall_ms);
 	jw_obj_end(w);
 }
@@ -376,7 +385,7 @@ static size_t write_rows(
 		if (target.n > 0 && !slice_eq_str(target, c->target_name) &&
 			!slice_eq_str(target, c->name))
 			continue;
-		write_row(w, route, i, d, wall_ms);
+		write_row(w, r->agent, route, i, d, wall_ms);
 		n++;
 	}
 	return n;

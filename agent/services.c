@@ -84,6 +84,13 @@ static void jw_time_or_null(struct jw *w, const char *key, int64_t wall_ms)
 		jw_null(w, key);
 }
 
+double services_rate(const struct agent *a, const struct live *l, int64_t now_us)
+{
+	struct live_window minute = live_window(l, now_us, 60);
+	double up_s = (double)(now_us - a->started_us) / 1e6;
+	return (double)(minute.ok + minute.failed) / fmin(fmax(up_s, 1), 60);
+}
+
 static void write_told(struct jw *w, const char *key, int32_t plus_one)
 {
 	if (plus_one > 0)
@@ -92,41 +99,41 @@ static void write_told(struct jw *w, const char *key, int32_t plus_one)
 		jw_null(w, key);
 }
 
-static void write_seen(struct jw *w, const struct instance_obj *in)
+static void write_seen(struct jw *w, const struct agent *a, const struct instance_obj *in)
 {
 	struct live *l = in->live;
 	int64_t now_us = clock_mono_us();
 	int64_t beat = atomic_load(&l->last_beat_us), ewma = atomic_load(&l->ewma_us);
 	int64_t p95 = atomic_load(&l->p95_us), probe = atomic_load(&l->probe_us);
 	int32_t error = atomic_load(&l->probe_error);
-	struct live_window minute = live_window(l, now_us, 60);
 	struct live_window five = live_window(l, now_us, 300);
 	bool beaten = in->doc.ttl_s != FIELD_NONE && beat != 0;
 	jw_str(w, "state", instance_state(in, now_us));
 	jw_str(w, "health", health_names[atomic_load(&l->health)]);
 	jw_time_or_null(w, "since", atomic_load(&l->health_since_wall_ms));
 	jw_str(w, "last_error", error == ERR_OK ? NULL : err_row((enum err_code)error)->code);
-	jw_time_or_null(w, "last_heartbeat_at",
-		beaten ? clock_wall_ms() - (now_us - beat) / 1000 : 0);
+	jw_time_or_null(
+		w, "last_heartbeat_at", beaten ? clock_wall_ms() - (now_us - beat) / 1000 : 0);
 	jw_int(w, "inflight", atomic_load(&l->inflight));
 	write_told(w, "told_inflight", atomic_load(&l->told_inflight));
 	write_told(w, "told_queue", atomic_load(&l->told_queue));
 	jw_num(w, "ewma_ms", ewma > 0 ? (double)ewma / 1000 : NAN);
 	jw_num(w, "p95_ms", p95 > 0 ? (double)p95 / 1000 : NAN);
-	jw_num(w, "rate", (double)(minute.ok + minute.failed) / 60);
+	jw_num(w, "rate", services_rate(a, l, now_us));
 	jw_num(w, "error_pct", (1 - five.ok_rate) * 100);
 	jw_num(w, "probe_ms", probe > 0 ? (double)probe / 1000 : NAN);
 }
 
-static void write_members(struct jw *w, const struct snapshot *snap, const struct instance_obj *in)
+static void write_members(struct jw *w, const struct agent *a, const struct snapshot *snap,
+	const struct instance_obj *in)
 {
 	jw_doc_members(w, &instance_fields, &in->doc);
-	write_seen(w, in);
+	write_seen(w, a, in);
 	write_joins(w, snap, &in->doc);
 }
 
-void services_write_instance(struct jw *w, const struct snapshot *snap,
-	const struct instance_obj *in)
+void services_write_instance(
+	struct jw *w, const struct snapshot *snap, const struct instance_obj *in)
 {
 	jw_obj(w, NULL);
 	write_members(w, snap, in);
@@ -137,14 +144,15 @@ void services_write_instance(struct jw *w, const struct snapshot *snap,
 
 static const char *platform_state(const struct snapshot *snap, enum service_id id)
 {
-	bool stores = id == SVC_CONFIG_CENTER || id == SVC_KEY_MANAGER || id == SVC_SERVICE_REGISTRY;
+	bool stores =
+		id == SVC_CONFIG_CENTER || id == SVC_KEY_MANAGER || id == SVC_SERVICE_REGISTRY;
 	if (stores && snap->store_state != STORE_OK)
 		return "WARN";
 	return id == SVC_KEY_MANAGER && snap->sealed ? "WARN" : "OK";
 }
 
-void services_write_platform(struct jw *w, const struct agent *a, const struct snapshot *snap,
-	enum service_id id)
+void services_write_platform(
+	struct jw *w, const struct agent *a, const struct snapshot *snap, enum service_id id)
 {
 	const struct service_row *row = service_row(id);
 	char url[64];
@@ -209,8 +217,8 @@ static const char *tally_state(const struct tally *t)
 }
 
 // v[0..n) are the instances of one service.
-static void write_group(struct jw *w, const struct snapshot *snap, const struct instance_obj **v,
-	size_t n)
+static void write_group(
+	struct jw *w, const struct snapshot *snap, const struct instance_obj **v, size_t n)
 {
 	struct tally t = {0};
 	int64_t now_us = clock_mono_us();
@@ -226,7 +234,7 @@ static void write_group(struct jw *w, const struct snapshot *snap, const struct 
 	jw_null(w, "owns");
 	jw_arr(w, "instances");
 	for (size_t i = 0; i < n; i++)
-		services_write_instance(w, snap, v[i]);
+		services_write_instance(w, a, snap, v[i]);
 	jw_arr_end(w);
 	jw_obj_end(w);
 }
@@ -247,7 +255,7 @@ static size_t write_all(const struct agent *a, const struct snapshot *snap, stru
 	const struct instance_obj **v = instances_sorted(snap, &n);
 	for (size_t i = 0, to = 0; i < n; i = to, groups++) {
 		to = group_end(v, n, i);
-		write_group(w, snap, v + i, to - i);
+		write_group(w, a, snap, v + i, to - i);
 	}
 	free(v);
 	return SVC_COUNT + groups;
@@ -283,7 +291,7 @@ void h_service_get(struct req *r)
 	while (from < n && !slice_eq_str(r->param[0], v[from]->doc.service))
 		from = group_end(v, n, from);
 	if (from < n)
-		write_group(&w, r->snap, v + from, group_end(v, n, from) - from);
+		write_group(&w, r->agent, r->snap, v + from, group_end(v, n, from) - from);
 	free(v);
 	if (from < n)
 		req_reply_json(r, 200, &out);
@@ -299,14 +307,14 @@ static const struct instance_obj *instance_or_fail(struct req *r, const struct s
 	return in;
 }
 
-void services_reply(struct req *r, int status, const struct snapshot *snap,
-	const struct instance_obj *in)
+void services_reply(
+	struct req *r, int status, const struct snapshot *snap, const struct instance_obj *in)
 {
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 	char etag[32];
 	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)in->o.revision);
-	services_write_instance(&w, snap, in);
+	services_write_instance(&w, r->agent, snap, in);
 	req_header_add(r, "ETag", etag);
 	req_reply_json(r, status, &out);
 }
@@ -320,8 +328,8 @@ void h_instance_get(struct req *r)
 
 // --- heartbeat, check ---
 
-static enum err_code load_member(const struct jscan_member *m, _Atomic int32_t *home,
-	struct err *err)
+static enum err_code load_member(
+	const struct jscan_member *m, _Atomic int32_t *home, struct err *err)
 {
 	char name[32];
 	int64_t v = 0;
@@ -385,7 +393,7 @@ static void check_done(void *arg, const struct probe_result *res)
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 	jw_obj(&w, NULL);
-	write_members(&w, snap, in);
+	write_members(&w, r->agent, snap, in);
 	jw_obj(&w, "check");
 	jw_bool(&w, "ok", res->ok);
 	if (res->status > 0)

@@ -18,13 +18,15 @@ void h_instance_heartbeat(struct req *r);
 void h_instance_check(struct req *r);
 
 // The instance's view as an object, and as an answer with its ETag.
-void services_write_instance(struct jw *w, const struct snapshot *snap,
-	const struct instance_obj *in);
-void services_reply(struct req *r, int status, const struct snapshot *snap,
-	const struct instance_obj *in);
+void services_write_instance(
+	struct jw *w, const struct snapshot *snap, const struct instance_obj *in);
+void services_reply(
+	struct req *r, int status, const struct snapshot *snap, const struct instance_obj *in);
+// Requests per second in the last minute, or since the start when that is shorter ago.
+double services_rate(const struct agent *a, const struct live *l, int64_t now_us);
 // One of the platform's own services, as an item of the list.
-void services_write_platform(struct jw *w, const struct agent *a, const struct snapshot *snap,
-	enum service_id id);
+void services_write_platform(
+	struct jw *w, const struct agent *a, const struct snapshot *snap, enum service_id id);
 // One word for an instance: OK, WARN, DOWN, EXPIRED, DRAIN, DISABLED, UNKNOWN.
 const char *instance_state(const struct instance_obj *in, int64_t now_us);
 

@@ -278,3 +278,10 @@ def test_a_drained_key_gets_no_traffic(agent, vendord):
     agent.request(ROUTER, "PATCH", "/api/v1/routes/chat/openai/gpt-4?key=one", {"drain": True})
     seen = {agent.chat().headers["X-Yijian-Target"] for _ in range(6)}
     assert seen == {"openai/gpt-4#two"}
+
+
+def test_only_the_first_in_order_have_a_share(agent):
+    agent.add_key("http://127.0.0.1:9", key_name="one")
+    agent.add_key("http://127.0.0.1:9", key_name="two", tier="backup")
+    assert state_of(agent, "chat", "openai/gpt-4#one")["share"] == 1
+    assert state_of(agent, "chat", "openai/gpt-4#two")["share"] == 0
