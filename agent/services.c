@@ -132,11 +132,11 @@ static void write_members(struct jw *w, const struct agent *a, const struct snap
 	write_joins(w, snap, &in->doc);
 }
 
-void services_write_instance(
-	struct jw *w, const struct snapshot *snap, const struct instance_obj *in)
+void services_write_instance(struct jw *w, const struct agent *a, const struct snapshot *snap,
+	const struct instance_obj *in)
 {
 	jw_obj(w, NULL);
-	write_members(w, snap, in);
+	write_members(w, a, snap, in);
 	jw_obj_end(w);
 }
 
@@ -217,8 +217,8 @@ static const char *tally_state(const struct tally *t)
 }
 
 // v[0..n) are the instances of one service.
-static void write_group(
-	struct jw *w, const struct snapshot *snap, const struct instance_obj **v, size_t n)
+static void write_group(struct jw *w, const struct agent *a, const struct snapshot *snap,
+	const struct instance_obj **v, size_t n)
 {
 	struct tally t = {0};
 	int64_t now_us = clock_mono_us();

@@ -18,8 +18,8 @@ void h_instance_heartbeat(struct req *r);
 void h_instance_check(struct req *r);
 
 // The instance's view as an object, and as an answer with its ETag.
-void services_write_instance(
-	struct jw *w, const struct snapshot *snap, const struct instance_obj *in);
+void services_write_instance(struct jw *w, const struct agent *a, const struct snapshot *snap,
+	const struct instance_obj *in);
 void services_reply(
 	struct req *r, int status, const struct snapshot *snap, const struct instance_obj *in);
 // Requests per second in the last minute, or since the start when that is shorter ago.
