@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "agent/db.h"
 #include "agent/platform.h"
 
 #include <errno.h>
@@ -248,6 +249,10 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	*ret_exit = held ? EXIT_HELD : EXIT_INTERNAL;
 	if (code)
 		return code;
+	if (db_version_doubtful())
+		log_line(LOG_LVL_WARN, "sqlite_wal_reset", "detail",
+			"this SQLite can lose commits of concurrent connections; "
+			"the agent keeps exactly one", NULL);
 	*ret_exit = EXIT_INTERNAL;
 	bind_unix(p);
 	code = lanes_new(p, err);
