@@ -98,6 +98,8 @@ static enum err_code read_lines(FILE *f, conf_pair_fn fn, void *arg, int *line, 
 		if (!code && key)
 			code = fn(arg, key, value, *line, err);
 	}
+	if (!code && ferror(f))
+		return err_set(err, ERR_CONFIG_INVALID, _("cannot be read: %s"), strerror(errno));
 	return code;
 }
 

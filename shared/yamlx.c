@@ -274,19 +274,29 @@ static enum err_code sequence(struct reader *r, int depth)
 	return code;
 }
 
+// The text of a scalar. JSON could spell a NUL, but no reader behind takes one.
+static enum err_code scalar_of(struct reader *r, const yaml_event_t *e, struct slice *ret)
+{
+	if (e->data.scalar.anchor || e->data.scalar.tag)
+		return bad(r, e, "anchors and tags are not taken");
+	*ret = (struct slice){(const char *)e->data.scalar.value, e->data.scalar.length};
+	return slice_find(*ret, '\0') < 0 ? ERR_OK : bad(r, e, "a text holds NUL");
+}
+
 static enum err_code member(struct reader *r, const yaml_event_t *key, int depth)
 {
 	yaml_event_t e;
+	struct slice name;
 	enum err_code code;
 
 	if (key->type != YAML_SCALAR_EVENT)
 		return bad(r, key, "a key must be text");
-	if (key->data.scalar.anchor || key->data.scalar.tag)
-		return bad(r, key, "anchors and tags are not taken");
+	code = scalar_of(r, key, &name);
+	if (code)
+		return code;
 	if (r->w.comma)
 		str_add_c(r->w.out, ',');
-	str_add_json(r->w.out,
-		(struct slice){(const char *)key->data.scalar.value, key->data.scalar.length});
+	str_add_json(r->w.out, name);
 	str_add_c(r->w.out, ':');
 	r->w.comma = false;
 	code = next(r, &e);
@@ -321,14 +331,15 @@ static enum err_code mapping(struct reader *r, int depth)
 static enum err_code value(struct reader *r, const yaml_event_t *e, int depth)
 {
 	struct slice v;
+	enum err_code code;
 
 	if (depth > YAMLX_DEPTH_MAX)
 		return err_set(r->err, ERR_JSON_TOO_COMPLEX, "the document nests too deep");
 	switch (e->type) {
 	case YAML_SCALAR_EVENT:
-		if (e->data.scalar.anchor || e->data.scalar.tag)
-			return bad(r, e, "anchors and tags are not taken");
-		v = (struct slice){(const char *)e->data.scalar.value, e->data.scalar.length};
+		code = scalar_of(r, e, &v);
+		if (code)
+			return code;
 		if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
 			return plain(r, e, v);
 		jw_slice(&r->w, NULL, v);
