@@ -378,6 +378,13 @@ static const struct field event_rows[] = {
 	{SEEN_WIDE("tokens_in"), .type = FT_INT, .help = N_("prompt tokens")},
 	{SEEN_WIDE("tokens_out"), .type = FT_INT, .help = N_("completion tokens")},
 	{SEEN_WIDE("decision"), .type = FT_STR, .help = N_("id of the decision")},
+	{SEEN("instance"), .type = FT_STR, .help = N_("service/id whose health changed")},
+	{SEEN("from"), .type = FT_STR, .help = N_("health before")},
+	{SEEN("to"), .type = FT_STR, .help = N_("health now")},
+	{SEEN("why"), .type = FT_STR, .help = N_("what was seen")},
+	{SEEN("action"), .type = FT_STR, .help = N_("what was changed: register, drain …")},
+	{SEEN("object"), .type = FT_STR, .help = N_("to what")},
+	{SEEN("actor"), .type = FT_STR, .help = N_("by whom")},
 };
 const struct field_set event_fields = {"Event", event_rows, ARRAY_LEN(event_rows), 0};
 
