@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "agent/db.h"
 #include "agent/platform.h"
 
 #include <errno.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "agent/db.h"
 #include "agent/decisions.h"
 #include "agent/gateway.h"
 #include "agent/handlers.h"

@@ -10,7 +10,7 @@
 #include "agent/web_match.h"
 
 #define WEB_LISTENERS_MAX (SVC_COUNT * SETTINGS_ADDRS_MAX + 1)
-#define WEB_POOL_BYTES (16 * 1024) // libmicrohttpd's memory per connection: head and answer head
+#define WEB_POOL_BYTES (10 * 1024) // libmicrohttpd zeroes it for each request: head and answer head
 #define WEB_FREE_REQS 256 // kept for reuse
 #define WEB_BODY_KEPT (64 * 1024) // a larger buffer is given back
 #define WEB_HEAD_US (10 * 1000000LL) // first request's head, and any further one once begun
