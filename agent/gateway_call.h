@@ -6,9 +6,10 @@
 
 #include "agent/adapter.h"
 #include "agent/decisions.h"
-#include "agent/gateway.h"
 #include "agent/history.h"
+#include "agent/registry.h"
 #include "agent/upstream.h"
+#include "agent/web.h"
 #include "shared/map.h"
 #include "shared/sse.h"
 

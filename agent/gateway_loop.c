@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a loop keeps for its model traffic: counters found once, opened keys for a minute, buffers.
 #include "agent/gateway_call.h"
+#include "agent/gateway.h"
 
 #include <pthread.h>
 #include <stdlib.h>
