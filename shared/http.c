@@ -165,6 +165,8 @@ static void set_headers(struct http_call *c, const struct http_request *r)
 	for (size_t i = 0; i < HTTP_HEADERS_MAX && r->headers[i]; i++)
 		add_header(c, r->headers[i]);
 	add_header(c, "Expect:");
+	if (!r->has_body && !r->body.n)
+		add_header(c, "Content-Type:"); // or libcurl calls nothing a form
 	if (r->token && r->token->n) {
 		str_reserve(&line, SECRET_MAX + 32);
 		str_add(&line, "Authorization: Bearer ");
@@ -176,13 +178,20 @@ static void set_headers(struct http_call *c, const struct http_request *r)
 	curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
 }
 
+// Methods that say "Content-Length: 0" when they have nothing to send (RFC 9110 8.6).
+static bool expects_body(const char *method)
+{
+	return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
+	       strcmp(method, "PATCH") == 0;
+}
+
 static void set_method(struct http_call *c, const struct http_request *r)
 {
 	if (r->has_body || r->body.n) {
 		str_add_slice(&c->body_out, r->body);
 		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, str_text(&c->body_out));
 		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body_out.n);
-	} else if (strcmp(r->method, "POST") == 0) {
+	} else if (expects_body(r->method)) {
 		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, "");
 		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE, 0L);
 	}

@@ -94,6 +94,7 @@ static void reads_files(void **state UNUSED)
 	assert_int_equal(read_text(str_slice(&big), &out, &err, path), ERR_CONFIG_INVALID);
 	assert_int_equal(conf_read("/nonexistent/yijian.conf", gather, &out, &err), ERR_CONFIG_INVALID);
 	assert_non_null(strstr(err.message, "/nonexistent/yijian.conf"));
+	assert_int_equal(conf_read("/", gather, &out, &err), ERR_CONFIG_INVALID); // a directory
 	str_release(&out);
 	str_release(&big);
 }

@@ -250,6 +250,7 @@ static void sends_what_it_is_given(void **state UNUSED)
 	http_start(h, &r);
 	finish(h);
 	assert_non_null(strcasestr(s.seen.p + mark, "content-length: 0"));
+	assert_null(strcasestr(s.seen.p + mark, "content-type"));
 	r.method = "DELETE";
 	http_start(h, &r);
 	finish(h);

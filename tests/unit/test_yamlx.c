@@ -52,7 +52,8 @@ static void refuses(void **state UNUSED)
 		{"!!set {a}\n", "line 1"}, {"a: !x [1]\n", "line 1"}, {"! a", "line 1"}, {"a: .inf\n", "line 1"},
 		{"a: 1\n\nb: .NaN\n", "line 3"}, {"a: 99999999999999999999\n", "line 1"}, {"a: 1e400\n", "line 1"},
 		{"[a]: 1\n", "line 1"}, {"a: [1\n", "line 2"}, {"a: 'x\n", "line"}, {"\ta: 1\n", "line"},
-		{"a: b: c\n", "line 1"}, {"\xff\xfe\xff", "line"}, {"a: \x01\n", "line"}};
+		{"a: b: c\n", "line 1"}, {"\xff\xfe\xff", "line"}, {"a: \x01\n", "line"},
+		{"a: 1\nb: \"x\\0\"\n", "line 2"}, {"\"\\0\": 1\n", "line 1"}};
 	struct str out = STR_INIT;
 	struct err err;
 
