@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "agent/platform.h"
 
+#include "agent/db.h"
+
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>

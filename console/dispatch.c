@@ -153,7 +153,7 @@ void dispatch_stdio(struct cmd_io *io)
 	struct winsize size = {0};
 
 	sigaction(SIGINT, &sa, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 	*io = (struct cmd_io){io_write, io_note, io_confirm, io_ask_secret, NULL,
 		isatty(STDIN_FILENO), isatty(STDOUT_FILENO), 0, &interrupted};
 	if (io->out_tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
@@ -478,6 +478,11 @@ static enum err_code run_console(struct cmd *c)
 	return code;
 }
 
+static int run_in_shell(const struct shell *s, int argc, char **argv)
+{
+	return dispatch_run(&(struct dispatch){s->settings, s->io, true}, argc, argv);
+}
+
 static enum err_code run_row(struct cmd *c, const struct dispatch *d)
 {
 	switch (c->row->id) {
@@ -492,7 +497,8 @@ static enum err_code run_row(struct cmd *c, const struct dispatch *d)
 	case CMD_SHELL:
 		if (d->in_shell)
 			return err_set(&c->err, ERR_USAGE, _("this is the shell already"));
-		return shell_run(d, cmd_opt(c, COPT_COMMAND), &c->err);
+		return shell_run(&(struct shell){d->settings, d->io, run_in_shell},
+			cmd_opt(c, COPT_COMMAND), &c->err);
 	default:
 		return functions[c->row->id](c);
 	}

@@ -11,14 +11,13 @@
 #include <readline/readline.h>
 
 #include "console/complete.h"
-#include "console/dispatch.h"
 #include "shared/text.h"
 
 #define WORDS_MAX 64
 #define HISTORY_LINES 1000
 
 // readline's completion callback has no argument: the shell that runs is kept here.
-static const struct dispatch *running;
+static const struct shell *running;
 
 // Splits as a POSIX shell does for quotes and backslashes, nothing else. False: a quote is open.
 static bool split(char *line, char **words, int *ret_n)
@@ -54,18 +53,17 @@ static bool split(char *line, char **words, int *ret_n)
 	return !quote;
 }
 
-static int run_line(const struct dispatch *d, const char *text)
+static int run_line(const struct shell *s, const char *text)
 {
 	char *copy = strdup(text), *words[WORDS_MAX];
-	struct dispatch inner = {d->settings, d->io, true};
 	int n, code = 2;
 
 	if (!copy)
 		return 70;
 	if (!split(copy, words, &n))
-		d->io->note(d->io->arg, _("yijian: a quote is not closed, or too many words"));
+		s->io->note(s->io->arg, _("yijian: a quote is not closed, or too many words"));
 	else
-		code = n ? dispatch_run(&inner, n, words) : 0;
+		code = n ? s->run(s, n, words) : 0;
 	free(copy);
 	return code;
 }
@@ -143,7 +141,7 @@ static void remember(const char *line)
 		add_history(line);
 }
 
-enum err_code shell_run(const struct dispatch *d, const char *line, struct err *err)
+enum err_code shell_run(const struct shell *s, const char *line, struct err *err)
 {
 	char path[4096];
 	char *text;
@@ -151,12 +149,12 @@ enum err_code shell_run(const struct dispatch *d, const char *line, struct err *
 	int code;
 
 	if (line) {
-		code = run_line(d, line);
+		code = run_line(s, line);
 		// The inner command has printed its error; its exit code becomes ours.
 		exit(code);
 	}
 	(void)err;
-	running = d;
+	running = s;
 	rl_readline_name = "yijian";
 	rl_attempted_completion_function = candidates;
 	using_history();
@@ -164,11 +162,11 @@ enum err_code shell_run(const struct dispatch *d, const char *line, struct err *
 	history_path(path, sizeof(path));
 	if (path[0])
 		read_history(path);
-	while ((text = readline(d->io->in_tty ? "yijian> " : "")) != NULL) {
+	while ((text = readline(s->io->in_tty ? "yijian> " : "")) != NULL) {
 		if (strcmp(text, "exit") == 0 || strcmp(text, "quit") == 0)
 			break;
 		remember(text);
-		run_line(d, text);
+		run_line(s, text);
 		free(text);
 	}
 	free(text);
