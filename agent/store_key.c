@@ -25,9 +25,12 @@ static void new_id(char id[ID_RANDOM + 5])
 {
 	static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
+	unsigned char random[ID_RANDOM]; // at once: each draw of its own would be a system call
+
+	randombytes_buf(random, sizeof(random));
 	memcpy(id, "key_", 4);
 	for (int i = 0; i < ID_RANDOM; i++)
-		id[4 + i] = alphabet[randombytes_uniform(32)];
+		id[4 + i] = alphabet[random[i] & 31];
 	id[4 + ID_RANDOM] = '\0';
 }
 
