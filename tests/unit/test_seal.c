@@ -163,7 +163,7 @@ static void the_ring_opens_with_its_root_alone(void **state)
 
 static void the_root_file_is_private_or_refused(void **state UNUSED)
 {
-	char dir[] = "/tmp/yj-seal-XXXXXX", path[64], link[64];
+	char dir[] = "/tmp/yijian-seal-XXXXXX", path[64], link[64];
 	struct secret a = {0}, b = {0};
 	struct err err = {0};
 	struct stat st;

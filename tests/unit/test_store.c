@@ -42,7 +42,7 @@ static int begin(void **state)
 {
 	struct fixture *f = mem_zalloc(1, sizeof(*f));
 	bool locked;
-	snprintf(f->dir, sizeof(f->dir), "/tmp/yj-store-XXXXXX");
+	snprintf(f->dir, sizeof(f->dir), "/tmp/yijian-store-XXXXXX");
 	if (!mkdtemp(f->dir))
 		return 1;
 	snprintf(f->root, sizeof(f->root), "%s/root.key", f->dir);
