@@ -157,7 +157,10 @@ static enum err_code file_load(struct settings *s, const char *path, bool must, 
 	}
 	char *text = arena_alloc(&s->arena, FILE_MAX_BYTES + 1);
 	size_t n = fread(text, 1, FILE_MAX_BYTES + 1, f);
+	bool failed = ferror(f) != 0; // a directory opens and does not read
 	fclose(f);
+	if (failed)
+		return err_set(err, ERR_CONFIG_INVALID, _("cannot read the settings file %s"), path);
 	if (n > FILE_MAX_BYTES)
 		return err_set(err, ERR_CONFIG_INVALID, _("the settings file %s is too large"), path);
 	s->file = arena_strdup(&s->arena, path);

@@ -68,7 +68,8 @@ def test_bad_usage(tmp_path):
     done = run("--state-dri", "/x", env={"HOME": str(tmp_path)})
     assert done.returncode == 2 and "--state-dir" in done.stderr
     assert run("--state-dir", env={"HOME": str(tmp_path)}).returncode == 2
-    assert run("--config", "/nonexistent", "--check-config").returncode == 78
+    for path in (tmp_path / "missing", tmp_path):
+        assert run("--config", str(path), "--check-config").returncode == 78
 
 
 def test_state_dir_rule(tmp_path):
