@@ -19,8 +19,6 @@
 #include "shared/text.h"
 #include "shared/version.h"
 
-#pragma weak tui_run
-
 #define EXIT_PIPE 141 // 128 + SIGPIPE
 
 static const cmd_fn functions[CMD_COUNT] = {
@@ -470,8 +468,6 @@ static enum err_code run_console(struct cmd *c)
 		err_hint(&c->err, "%s", _("yijian status prints one screen as text"));
 		code = ERR_USAGE;
 	}
-	if (!code && !tui_run)
-		code = err_set(&c->err, ERR_USAGE, _("this build has no full-screen console"));
 	if (!code)
 		code = tui_run(&o, &c->err);
 	secret_release(&token);

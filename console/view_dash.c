@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include "console/view_dash.h"
+
+#include <math.h>
+#include "console/chart.h"
+#include "console/theme.h"
+#include "console/view_row.h"
+#include "shared/clock.h"
+#include "shared/text.h"
+
+#define SPARK_CELLS 30
+
+struct part { // a run of lines from y down to end
+	int x, y, end, cells;
+};
+
+static void put_state(int y, int x, const char *state)
+{
+	const struct look *look = look_of(state);
+	term_putf(y, x, 12, look->skin, "%s %c", state, look->mark);
+}
+
+static void put_num(int y, int x, int cells, double v)
+{
+	if (isfinite(v))
+		term_putf(y, x, cells, SKIN_PLAIN, "%*.*f", cells - 1, v < 100 && v != floor(v) ? 1 : 0, v);
+	else
+		term_putf(y, x, cells, SKIN_PLAIN, "%*s", cells - 1, "-");
+}
+
+static int draw_traffic(const struct jx *status, int y, int end, bool unicode)
+{
+	static const struct {
+		const char *title, *now, *history;
+	} rows[] = {{N_("req/s"), "rate_1m", "rate"}, {N_("errors %"), "error_pct_1m", "error_pct"},
+		{N_("p95 ms"), "p95_ms", "p95_ms"}, {N_("fallback %"), "fallback_pct_1m", NULL}};
+	const struct jx *traffic = jx_get(status, "traffic"), *past = jx_get(traffic, "history");
+	for (size_t i = 0; i < ARRAY_LEN(rows) && y < end; i++, y++) {
+		double v[SPARK_CELLS];
+		struct str s = STR_INIT;
+		size_t n = rows[i].history == NULL
+			? 0
+			: view_points(jx_get(past, rows[i].history), v, SPARK_CELLS);
+		int cells = MIN_OF(SPARK_CELLS, term_cols() - 23);
+		chart_spark(&s, v, n, (size_t)MAX_OF(cells, 0), unicode);
+		term_put(y, 1, 11, SKIN_PLAIN, slice_of(_(rows[i].title)));
+		put_num(y, 12, 9, jx_num(jx_get(traffic, rows[i].now), NAN));
+		term_put(y, 22, cells, SKIN_GOOD, str_slice(&s));
+		str_release(&s);
+	}
+	return y;
+}
+
+static void draw_routes(const struct jx *status, struct part p)
+{
+	const struct jx *all = jx_get(status, "routes");
+	term_put(p.y, p.x, p.cells, SKIN_HEAD, slice_of(_("2 ROUTES         STATE        REQ/S P95 MS UP")));
+	for (size_t i = 0; i < jx_len(all) && ++p.y < p.end; i++) {
+		const struct jx *r = jx_at(all, i);
+		term_put(p.y, p.x, 16, SKIN_PLAIN, slice_of(jx_str(jx_get(r, "feature"), "?")));
+		put_state(p.y, p.x + 17, jx_str(jx_get(r, "state"), "?"));
+		put_num(p.y, p.x + 29, 7, jx_num(jx_get(r, "rate"), NAN));
+		put_num(p.y, p.x + 36, 7, jx_num(jx_get(r, "p95_ms"), NAN));
+		term_putf(p.y, p.x + 43, p.cells - 43, SKIN_PLAIN, "%lld/%lld",
+			(long long)jx_int(jx_get(r, "candidates_ok"), 0),
+			(long long)jx_int(jx_get(r, "candidates"), 0));
+	}
+}
+
+static int draw_counts(const struct jx *counts, const char *title, struct part p)
+{
+	struct str s = STR_INIT;
+	const char *word;
+	const struct jx *n;
+	void *it = NULL;
+	str_addf(&s, "%s %lld ", title, (long long)jx_int(jx_get(counts, "total"), 0));
+	while (jx_next(jx_get(counts, "by_state"), &it, &word, &n))
+		str_addf(&s, " %lld %s", (long long)jx_int(n, 0), word);
+	if (p.y < p.end)
+		term_put(p.y, p.x, p.cells, SKIN_HEAD, str_slice(&s));
+	str_release(&s);
+	return p.y + 1;
+}
+
+static int draw_problems(const struct jx *counts, const char *name, struct part p)
+{
+	const struct jx *all = jx_get(counts, "problems");
+	for (size_t i = 0; i < jx_len(all) && p.y < p.end; i++, p.y++) {
+		const char *state = jx_str(jx_path(jx_at(all, i), "state"), "?");
+		term_putf(p.y, p.x, p.cells, look_of(state)->skin, "%c %s  %s", look_of(state)->mark,
+			state, jx_str(jx_get(jx_at(all, i), name), "?"));
+	}
+	return p.y;
+}
+
+static void draw_services(const struct jx *status, struct part p)
+{
+	const struct jx *all = jx_get(status, "services");
+	term_put(p.y, p.x, p.cells, SKIN_HEAD, slice_of(_("4 SERVICES       STATE")));
+	p.y++;
+	for (size_t i = 0; i < jx_len(all) && p.y < p.end; i++, p.y++) {
+		term_put(p.y, p.x, 16, SKIN_PLAIN,
+			slice_of(jx_str(jx_path(jx_at(all, i), "service"), "?")));
+		put_state(p.y, p.x + 17, jx_str(jx_path(jx_at(all, i), "state"), "?"));
+	}
+	p.y = draw_counts(jx_get(status, "instances"), _("instances"), p);
+	p.y = draw_problems(jx_get(status, "instances"), "instance", p) + 1;
+	p.y = draw_counts(jx_get(status, "keys"), _("3 KEYS"), p);
+	draw_problems(jx_get(status, "keys"), "key", p);
+}
+
+void view_dash_draw(const struct jx *status, int y, int height, bool unicode)
+{
+	int end = y + height, cols = term_cols();
+	bool narrow = cols < 78;
+	if (status == NULL) {
+		term_put(y, 1, cols, SKIN_DIM, slice_of(_("waiting for the agent's first answer")));
+		return;
+	}
+	y = draw_traffic(status, y, end, unicode);
+	term_rule(y < end ? y : -1);
+	y++;
+	int half = narrow ? cols - 1 : 49;
+	size_t routes = jx_len(jx_get(status, "routes"));
+	draw_routes(status, (struct part){1, y, end, half});
+	if (narrow)
+		draw_services(status, (struct part){1, y + (int)MIN_OF(routes, 100u) + 2, end, half});
+	else
+		draw_services(status, (struct part){51, y, end, cols - 52});
+}
+
+size_t view_dash_problems(const struct jx *status)
+{
+	const struct jx *routes = jx_get(status, "routes");
+	size_t n = jx_len(jx_path(status, "keys.problems")) + jx_len(jx_path(status, "instances.problems"));
+	for (size_t i = 0; i < jx_len(routes); i++)
+		n += look_of(jx_str(jx_path(jx_at(routes, i), "state"), ""))->mark != ' ';
+	return n;
+}

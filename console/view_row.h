@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Views as rows: what they ask the agent for, which columns they show, and the cells' text.
+#ifndef YJ_CONSOLE_VIEW_ROW_H
+#define YJ_CONSOLE_VIEW_ROW_H
+
+#include "console/keymap.h"
+#include "shared/arena.h"
+#include "shared/jx.h"
+
+#define VIEW_COLUMNS_MAX 12
+#define VIEW_ROWS_MAX 4096
+#define VIEW_SPARK_CELLS 20
+
+enum cell_kind { CELL_TEXT, CELL_STATE, CELL_INT, CELL_NUM, CELL_AGE, CELL_CLOCK, CELL_KEY_REF,
+	CELL_INSTANCE, CELL_SPARK, CELL_NOW };
+
+struct column {
+	const char *title, *key; // key: the answer's member
+	enum cell_kind kind;
+	int cells, weight; // least width; share of what is left
+	bool right;
+};
+
+struct view {
+	enum view_id id;
+	const char *name; // as ':' takes it
+	const char *title;
+	const char *path; // of the list, "" for none
+	const char *state; // member with the row's state, NULL none
+	struct column columns[VIEW_COLUMNS_MAX]; // most wanted first; closed by title NULL
+};
+
+const struct view *view_row(enum view_id id);
+// By name or the beginning of one; NULL when there is none.
+const struct view *view_named(struct slice name);
+// Rows of an answer, services with their instances behind them; borrowed from list, the array from
+// a. At most VIEW_ROWS_MAX.
+size_t view_rows(const struct view *v, const struct jx *list, struct arena *a,
+	const struct jx ***ret);
+void view_cell(struct str *out, const struct column *c, const struct jx *row, bool unicode);
+// The row's state, "" when it has none.
+const char *view_state(const struct view *v, const struct jx *row);
+// What tells a row from the others.
+void view_name(struct str *out, const struct view *v, const struct jx *row);
+// Less than, equal to or greater than 0 by this column; numbers as numbers.
+int view_compare(const struct column *c, const struct jx *a, const struct jx *b);
+size_t view_points(const struct jx *row, double *ret, size_t max);
+
+#endif
