@@ -207,7 +207,7 @@ fuzz: ## each fuzzer for FUZZ_SECONDS (needs clang)
 	@tests/run.py --fuzz $(FUZZ_SECONDS)
 
 # ---- documents ----
-MAN_PAGES := yijian.1 yijiand.8 yijian-api.7
+MAN_PAGES := yijian.1 yijiand.8
 man_cmd = $(if $(filter yijiand.8,$(1)),$(B)/yijiand --man,$(B)/yijian help --man $(1))
 MAN_FILES := $(addprefix $(B)/man/,$(MAN_PAGES))
 man: $(MAN_FILES) ## manual pages, spliced from the tables
