@@ -25,6 +25,7 @@ static const struct key_row rows[] = {
 	{'x', "x", ACT_DISABLE, KEYS, true, N_("disable"), N_("take the key out")},
 	{'X', "X", ACT_ENABLE, KEYS, true, N_("enable"), N_("put the key back")},
 	{'D', "D", ACT_DELETE, KEYS, true, N_("delete"), N_("delete (type the name)")},
+	{'?', "?", ACT_HELP, VIEWS_ALL, false, N_("help"), N_("this help")},
 	{TERM_ENTER, "enter", ACT_OPEN, VIEWS_LIST, false, N_("detail"), N_("all of the row")},
 	{'/', "/", ACT_FILTER, VIEWS_LIST, false, N_("filter"), N_("show rows with this text")},
 	{'s', "s", ACT_SORT, VIEWS_LIST, false, N_("sort"), N_("sort by the next column")},
@@ -44,7 +45,6 @@ static const struct key_row rows[] = {
 	{CTRL('r'), "ctrl-r", ACT_REFRESH, VIEWS_ALL, false, NULL, N_("refresh now")},
 	{CTRL('l'), "ctrl-l", ACT_REPAINT, VIEWS_ALL, false, NULL, N_("repaint the screen")},
 	{':', ":", ACT_PROMPT, VIEWS_ALL, false, N_("go to"), N_("a view by name, or q")},
-	{'?', "?", ACT_HELP, VIEWS_ALL, false, N_("help"), N_("this help")},
 	{TERM_ESC, "esc", ACT_BACK, VIEWS_ALL, false, NULL, N_("back; clears the filter")},
 	{'q', "q", ACT_QUIT, VIEWS_ALL, false, N_("quit"), N_("back, and out of the console")},
 };

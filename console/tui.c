@@ -204,7 +204,7 @@ static void draw_hints(const struct ui *u, int y)
 	for (size_t i = 0; i < n && u->mode != MODE_WIZARD; i++)
 		if (rows[i].hint != NULL && (rows[i].views & VIEW_BIT(u->view->id))
 			&& !(rows[i].change && u->o->read_only))
-			str_addf(&s, " %s %s ", rows[i].name, _(rows[i].hint));
+			str_addf(&s, "  %s %s", rows[i].name, _(rows[i].hint));
 	term_put(y, 0, term_cols(), SKIN_DIM, str_slice(&s));
 	str_release(&s);
 }

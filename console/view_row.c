@@ -29,7 +29,7 @@ static const struct view views[VIEW_COUNT] = {
 		{N_("USED"), "last_used_at", CELL_AGE, 5, 0, true},
 		{N_("REQUESTS"), "requests", CELL_INT, 8, 0, true}}},
 	{VIEW_SERVICES, "services", N_("Services"), "/api/v1/services", "state", {
-		{N_("SERVICE"), "service", CELL_INSTANCE, 18, 2, false},
+		{N_("SERVICE"), "service", CELL_INSTANCE, 24, 2, false},
 		{N_("STATE"), "state", CELL_STATE, 10, 0, false},
 		{N_("ADDRESS"), "url", CELL_TEXT, 22, 2, false},
 		{N_("PROBE"), "probe_ms", CELL_NUM, 6, 0, true},

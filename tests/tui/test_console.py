@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""The full-screen console against a real agent, under tmux and on a bare pty."""
+import fcntl
+import os
+import pty
+import select
+import signal
+import socket
+import struct
+import termios
+import time
+import unicodedata
+
+import pytest
+
+from process import BUILD
+
+SECRET = "sk-simulated-never-on-a-screen"
+
+
+def cells(text):
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+@pytest.fixture
+def platform(chat_agent, vendord):
+    chat_agent.add_instance(vendord.url, display_name="文生图-B")
+    return chat_agent
+
+
+@pytest.mark.parametrize("size", [(100, 30), (80, 24), (40, 12)])
+def test_views(screen, platform, size):
+    s = screen(platform.url(), size=size)
+    s.wait("LIVE", "Dashboard", "req/s")
+    for key, words in {"2": ("Routes", "chat"), "3": ("Keys", "openai/dalle"),
+                       "4": ("Services", "api-gateway"), "5": ("Metrics", "rate"),
+                       "6": ("Traffic",)}.items():
+        s.keys(key)
+        text = s.wait(*words)
+        assert all(cells(line) <= size[0] for line in text.splitlines())
+
+
+def test_wide_characters_stay_in_line(screen, platform):
+    s = screen(platform.url(), size=(100, 30))
+    s.keys("4")
+    lines = s.wait("文生图-B", "NAME").splitlines()
+    head = next(line for line in lines if " NAME" in line)
+    row = next(line for line in lines if "文生图-B" in line)
+    assert cells(head.split("NAME")[0]) == cells(row.split("文生图-B")[0])
+
+
+def test_filter_help_and_prompt(screen, platform):
+    s = screen(platform.url())
+    s.keys("3")
+    s.wait("openai/gpt-4/chat")
+    s.keys("/")
+    s.type("dalle")
+    s.keys("Enter")
+    assert "gpt-4" not in s.wait("/dalle  1")
+    s.keys("?")
+    s.wait("delete (type the name)")
+    s.keys("q", ":")
+    s.type("routes")
+    s.keys("Enter")
+    s.wait("WEIGHT")
+
+
+def test_explain(screen, platform):
+    s = screen(platform.url())
+    s.keys("2")
+    s.wait("openai/gpt-4#chat")
+    s.keys("e")
+    s.wait("nothing is billed", "candidates", "chosen")
+
+
+def test_change_shows_its_command_and_asks(screen, platform):
+    s = screen(platform.url())
+    s.keys("3")
+    s.wait("openai/dalle/images")
+    s.keys("x")
+    s.wait("yijian key disable", "y/N")
+    s.keys("y")
+    s.wait("disabled")
+    s.keys("D")
+    s.wait("yijian key delete", "type ")
+    s.keys("Escape")
+    assert platform.get("key-manager", "/api/v1/keys").body["total"] == 3
+
+
+def test_read_only_has_no_changes(screen, platform):
+    s = screen(platform.url(), args=["--read-only"])
+    s.keys("3")
+    s.wait("[RO]", "openai/dalle")
+    s.keys("?")
+    assert "delete" not in s.wait("this help")
+
+
+def test_wizard_stores_a_key_and_hides_it(screen, platform):
+    s = screen(platform.url())
+    s.wait("LIVE")
+    s.keys("W")
+    s.wait("Nothing has been changed yet", "openai/dalle")
+    s.keys("Enter")
+    s.type(SECRET)
+    text = s.wait("%d characters" % len(SECRET))
+    assert SECRET not in text
+    s.keys("Enter")
+    s.wait("not stored yet")
+    s.type("screen key")
+    s.keys("Enter", "Enter", "Enter", "s")
+    assert SECRET not in s.wait("the key is stored", "openai/dalle/screen-key")
+
+
+# --- on a bare pty ---
+
+class Pty:
+    def __init__(self, url, tmp):
+        self.master, slave = pty.openpty()
+        self.slave = slave
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.before = termios.tcgetattr(slave)
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.setsid()
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+            for fd in (0, 1, 2):
+                os.dup2(slave, fd)
+            os.execve(BUILD / "yijian", ["yijian", "--agent", url, "console"], dict(
+                os.environ, TERM="xterm-256color", LC_ALL="C.UTF-8", HOME=str(tmp)))
+
+    def read(self, quiet_s, until=None, limit_s=30):
+        out, end = b"", time.monotonic() + limit_s
+        while time.monotonic() < end and select.select([self.master], [], [], quiet_s)[0]:
+            out += os.read(self.master, 65536)
+            if until and until in out:
+                break
+        return out
+
+    def close(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGSEGV, signal.SIGHUP])
+def test_signals_leave_the_terminal_as_it_was(platform, tmp_path, sig):
+    p = Pty(platform.url(), tmp_path)
+    assert b"LIVE" in p.read(30, b"LIVE")
+    os.kill(p.pid, sig)
+    _, status = os.waitpid(p.pid, 0)
+    out = p.read(0.5)
+    assert os.WTERMSIG(status) == sig
+    assert b"\x1b[?1049l" in out
+    assert termios.tcgetattr(p.slave)[:4] == p.before[:4]
+    os.close(p.master)
+    os.close(p.slave)
+
+
+def test_an_idle_screen_writes_nothing(agent, tmp_path):
+    p = Pty(agent.url(), tmp_path)
+    p.read(30, b"LIVE")
+    p.read(3)
+    written = p.read(5)
+    p.close()
+    assert len(written) < 40  # the minute of the clock may turn; 0 otherwise
+
+
+def test_a_hanging_agent_never_blocks_keys(screen):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        s = screen("http://127.0.0.1:%d" % server.getsockname()[1])
+        s.wait("CONNECTING")
+        s.keys("3")
+        s.wait("Keys", "waiting for the agent")
+        s.keys("?")
+        s.wait("Help")
+
+
+def test_a_dead_agent_is_shown(screen):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    s = screen("http://127.0.0.1:%d" % port)
+    s.wait("DOWN !", "unreachable")

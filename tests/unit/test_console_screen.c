@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include <math.h>
+#include "console/chart.h"
+#include "console/keymap.h"
+#include "console/listbox.h"
+#include "console/view_row.h"
+
+static void test_one_meaning_per_key(void **state)
+{
+	size_t n = 0;
+	const struct key_row *rows = keymap_all(&n);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = i + 1; k < n; k++)
+			if (rows[i].key == rows[k].key)
+				assert_int_equal(rows[i].views & rows[k].views, 0);
+	(void)state;
+}
+
+static void test_every_action_has_help(void **state)
+{
+	size_t n = 0;
+	const struct key_row *rows = keymap_all(&n);
+	for (int a = ACT_NONE + 1; a < ACT_COUNT; a++) {
+		bool found = false;
+		for (size_t i = 0; i < n; i++)
+			found = found || ((int)rows[i].action == a && rows[i].help[0] != '\0');
+		assert_true(found);
+	}
+	(void)state;
+}
+
+static void test_read_only_has_no_changes(void **state)
+{
+	assert_non_null(keymap_find('D', VIEW_KEYS, false));
+	assert_null(keymap_find('D', VIEW_KEYS, true));
+	assert_null(keymap_find('x', VIEW_ROUTES, true));
+	assert_null(keymap_find('D', VIEW_ROUTES, false));
+	(void)state;
+}
+
+static void test_spark(void **state)
+{
+	const double v[] = {0, 1, 2, 4, NAN, 8};
+	struct str s = STR_INIT;
+	chart_spark(&s, v, 6, 8, true);
+	assert_string_equal(str_text(&s), "  ▁▁▂▄ █");
+	str_clear(&s);
+	chart_spark(&s, v, 6, 2, false);
+	assert_string_equal(str_text(&s), " #");
+	str_clear(&s);
+	chart_row(&s, v, 6, 6, 0, 2, 8, true);
+	assert_string_equal(str_text(&s), "     █");
+	str_release(&s);
+	(void)state;
+}
+
+static void test_listbox(void **state)
+{
+	struct listbox b = {0};
+	listbox_move(&b, 100, 30);
+	listbox_fit(&b, 30, 10);
+	assert_int_equal(b.cursor, 29);
+	assert_int_equal(b.top, 20);
+	listbox_move(&b, -4096, 30);
+	listbox_fit(&b, 30, 10);
+	assert_int_equal(b.cursor, 0);
+	assert_int_equal(b.top, 0);
+	b.cursor = 7;
+	listbox_fit(&b, 0, 10);
+	assert_int_equal(b.cursor, 0);
+	(void)state;
+}
+
+static void test_views_are_named(void **state)
+{
+	assert_int_equal(view_named(SLICE("ro"))->id, VIEW_ROUTES);
+	assert_null(view_named(SLICE("")));
+	assert_null(view_named(SLICE("routess")));
+	for (int i = 0; i < VIEW_COUNT; i++)
+		assert_int_equal((int)view_row((enum view_id)i)->id, i);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_meaning_per_key),
+		cmocka_unit_test(test_every_action_has_help),
+		cmocka_unit_test(test_read_only_has_no_changes),
+		cmocka_unit_test(test_spark),
+		cmocka_unit_test(test_listbox),
+		cmocka_unit_test(test_views_are_named),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
