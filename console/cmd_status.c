@@ -172,7 +172,7 @@ static bool asked_for(const struct cmd *c, const char *service)
 static bool good_state(const char *state)
 {
 	return strcmp(state, "OK") == 0 || strcmp(state, "DISABLED") == 0 ||
-	       strcmp(state, "DRAIN") == 0;
+	       strcmp(state, "DRAIN") == 0 || strcmp(state, "UNKNOWN") == 0; // not probed yet
 }
 
 enum err_code cmd_health(struct cmd *c)

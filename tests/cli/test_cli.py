@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: MIT
+"""The command line as scripts meet it: every example, exit codes, formats, secrets, hostile answers."""
+import http.server
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import threading
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("YIJIAN_BUILD", ROOT / "build"))
+YIJIAN = str(BUILD / "yijian")
+SECRET = "sk-clitest-abcdefghijklmnop-1234"
+
+
+def run(args, url=None, stdin="", env=None, timeout=60, cwd=None):
+    full = dict(os.environ, HOME="/nonexistent", XDG_CONFIG_HOME="/nonexistent", NO_COLOR="1")
+    full.pop("YIJIAN_AGENT", None)
+    if url:
+        full["YIJIAN_AGENT"] = url
+    full.update(env or {})
+    return subprocess.run([YIJIAN, *args], input=stdin, env=full, timeout=timeout, text=True,
+                          capture_output=True, cwd=cwd)
+
+
+def examples():
+    """Every example row: the command line and the exit code it must have."""
+    text = (ROOT / "console/commands.c").read_text()
+    for lines, code in re.findall(r'\{((?:"(?:[^"\\]|\\.)*"\s*)+),\s*(\d+)\}', text):
+        line = "".join(json.loads(part) for part in re.findall(r'"(?:[^"\\]|\\.)*"', lines))
+        if line.startswith("yijian "):
+            yield line, int(code)
+
+
+def url_of(agent):
+    return agent.url("api-gateway")
+
+
+@pytest.fixture
+def demo(chat_agent, vendord, tmp_path):
+    """An agent with keys, an instance and one request behind it."""
+    agent = chat_agent
+    url = url_of(agent)
+    for service, name in (("gpt-4", "demo"), ("gpt-4", "old"), ("dalle", "pictures"),
+                          ("embeddings", "vectors")):
+        done = run(["key", "add", f"openai/{service}/{name}", "--base-url", vendord.base_url,
+                    "--api-key", "-"], url, f"sk-{service}-{name}-0123456789abcdef\n")
+        assert done.returncode == 0, done.stderr
+    for service, instance in (("demo-llm", "node1"), ("old-service", "gpu1")):
+        done = run(["service", "register", service, "--id", instance, "--url", vendord.base_url,
+                    "--engine", "openai-compatible"], url)
+        assert done.returncode == 0, done.stderr
+    done = run(["api", "PUT", "/api/v1/features/old_feature", "-d", '{"endpoint":"embeddings"}'], url)
+    assert done.returncode == 0, done.stderr
+    done = run(["try", "chat", "hello", "--yes"], url)
+    assert done.returncode == 0, done.stderr
+    return url
+
+
+def test_every_example_does_what_it_says(demo, tmp_path):
+    (tmp_path / "keyfile").write_text(SECRET + "\n")
+    seen = 0
+    for line, code in examples():
+        if "chat --revision" in line:
+            history = json.loads(run(["feature", "history", "chat", "-o", "json"], demo).stdout)
+            line = line.replace("--revision 1", f"--revision {history['items'][-1]['revision']}")
+        words = shlex.split(line.replace("yijian", shlex.quote(YIJIAN), 1))
+        stdin = ""
+        if "<" in words:
+            at = words.index("<")
+            stdin = (tmp_path / words[at + 1]).read_text()
+            words = words[:at]
+        done = run(words[1:], demo, stdin, cwd=tmp_path)
+        assert done.returncode == code, f"{line}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert "\x1b" not in done.stdout + done.stderr
+        seen += 1
+    assert seen > 40
+
+
+def test_alone_without_a_terminal_is_usage():
+    done = run([])
+    assert done.returncode == 2
+    assert "yijian status" in done.stderr
+
+
+@pytest.mark.parametrize("args,code", [
+    (["key", "get", "no-such-key"], 3),
+    (["feature", "get", "no-such-feature"], 3),
+    (["key", "lst"], 2),
+    (["key", "get"], 2),
+    (["key", "list", "--no-such-option"], 2),
+    (["key", "list", "-o", "xml"], 2),
+    (["key", "delete", "openai/gpt-4/demo"], 11),
+    (["--read-only", "key", "disable", "openai/gpt-4/demo"], 11),
+    (["route", "explain", "text_to_image", "--width", "0"], 6),
+    (["service", "register", "x", "--id", "y", "--url", "ftp://h"], 6),
+    (["feature", "set", "chat", "--strategy", "weighted", "--if-match", "1"], 5),
+    (["route", "explain", "chat", "--expect", "openai/gpt-4"], 0),
+    (["route", "explain", "chat", "--expect", "aliyun/qwen", "-q"], 1),
+    (["key", "disable", "openai/gpt-4/demo", "no-such-key"], 9),
+])
+def test_exit_codes(demo, args, code):
+    done = run(args, demo)
+    assert done.returncode == code, done.stdout + done.stderr
+
+
+def test_unreachable_is_seven():
+    done = run(["key", "list", "-o", "json"], "http://127.0.0.1:1")
+    assert done.returncode == 7
+    error = json.loads(done.stderr.splitlines()[-1])["error"]
+    assert error["code"] == "unreachable" and error["exit_code"] == 7
+
+
+def test_same_key_again_is_unchanged_and_another_secret_a_conflict(demo):
+    args = ["key", "add", "openai/dalle", "--name", "twice", "--api-key", "-"]
+    assert run(args, demo, SECRET).returncode == 0
+    again = run(args, demo, SECRET)
+    assert again.returncode == 0 and "unchanged" in again.stdout
+    assert run(args, demo, SECRET + "x").returncode == 5
+
+
+def test_a_secret_on_the_command_line_is_refused(demo):
+    done = run(["key", "add", "openai/dalle/x", "--api-key", SECRET], demo)
+    assert done.returncode == 2
+    assert "history" in done.stderr and SECRET not in done.stdout + done.stderr
+
+
+def test_a_secret_by_file_and_descriptor(demo, tmp_path):
+    file = tmp_path / "key"
+    file.write_text(SECRET + "\n")
+    done = run(["key", "add", "openai/dalle/by-file", "--api-key-file", str(file)], demo)
+    assert done.returncode == 0 and "line break" in done.stderr
+    done = subprocess.run(
+        ["bash", "-c", f'"{YIJIAN}" key add openai/dalle/by-fd --api-key-fd 3 3<"{file}"'],
+        env=dict(os.environ, YIJIAN_AGENT=demo), text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_formats(demo):
+    document = json.loads(run(["key", "list", "-o", "json"], demo).stdout)
+    assert document["total"] == len(document["items"]) == 5
+    lines = run(["key", "list", "-o", "ndjson"], demo).stdout.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [key["id"] for key in document["items"]]
+    names = run(["key", "list", "openai/gpt-4", "-o", "name"], demo).stdout.split()
+    assert "openai/gpt-4/demo" in names and len(names) == 3
+    csv = run(["key", "list", "-o", "csv", "--columns", "vendor,service"], demo).stdout
+    assert csv.splitlines()[0] == "VENDOR,SERVICE" and "\r\n" in csv.replace("\n", "\r\n")
+    assert "vendor: openai" in run(["key", "list", "-o", "yaml"], demo).stdout
+    assert run(["key", "list", "--columns", "nonsense"], demo).returncode == 2
+    by = run(["key", "list", "-o", "name", "--sort-by", "-key_name"], demo).stdout.split()
+    assert by == sorted(by, key=lambda name: name.split("/")[-1], reverse=True)
+
+
+def test_a_formula_in_a_name_is_text_in_csv(demo):
+    done = run(["key", "add", "openai/dalle", "--name", "=cmd|' /C calc'!A1", "--api-key", "-"], demo,
+               SECRET)
+    assert done.returncode == 0, done.stderr
+    assert "'=cmd" in run(["key", "list", "-o", "csv"], demo).stdout
+
+
+class Hostile(http.server.BaseHTTPRequestHandler):
+    """What a broken or evil agent may answer, by the path's first segment."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        kind = self.server.kind
+        status, ctype, body = 200, "application/json", b"{}"
+        if kind == "html":
+            ctype, body = "text/html", b"<html>login</html>"
+        elif kind == "html500":
+            status, ctype, body = 500, "text/html", b"<html>oops</html>"
+        elif kind == "garbage":
+            body = b"\xff\xfe{not json"
+        elif kind == "escape":
+            evil = "\x1b]0;owned\x07\x1b[2J\u202etxt\u009b31m"
+            body = json.dumps({"items": [{"vendor": evil, "service": "s", "key_name": evil,
+                                          "state": evil}], "total": 1}).encode()
+        elif kind == "error":
+            status = 404
+            body = json.dumps({"error": {"code": "not_found",
+                                         "message": "\x1b[31mno\u202e"}}).encode()
+        elif kind == "slow":
+            self.server.hold.wait(30)
+        self.send_response(status)
+        self.send_header("Content-Type", ctype)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def hostile():
+    servers = []
+
+    def make(kind):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
+        server.kind, server.hold = kind, threading.Event()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+    yield make
+    for server in servers:
+        server.hold.set()
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("kind,code", [("html", 7), ("html500", 7), ("garbage", 7), ("slow", 8)])
+def test_what_is_no_agent_is_said_so(hostile, kind, code):
+    done = run(["key", "list", "--timeout", "700ms"], hostile(kind))
+    assert done.returncode == code, done.stderr
+
+
+@pytest.mark.parametrize("fmt", ["table", "wide", "csv", "yaml"])
+def test_no_escape_reaches_the_terminal(hostile, fmt):
+    done = run(["key", "list", "-o", fmt], hostile("escape"))
+    assert done.returncode == 0
+    for bad in ("\x1b", "\u202e", "\u009b", "\x07"):
+        assert bad not in done.stdout + done.stderr
+    assert "x1b" in done.stdout
+
+
+def test_no_escape_in_errors(hostile):
+    done = run(["feature", "get", "x"], hostile("error"))
+    assert done.returncode == 3 and "\x1b" not in done.stderr and "\u202e" not in done.stderr
+
+
+def test_a_closed_pipe_is_quiet(demo):
+    done = subprocess.run(["bash", "-c", f'set -o pipefail; "{YIJIAN}" help | true'],
+                          text=True, capture_output=True, timeout=60)
+    assert done.returncode in (0, 141) and done.stderr == ""
+
+
+def test_help_for_every_command():
+    rows = [line.split("  ")[1].strip() for line in run(["help"]).stdout.splitlines()
+            if line.startswith("  ") and line[2].isalpha()]
+    assert "key add" in rows and len(rows) > 40
+    for row in rows:
+        done = run([*row.split(), "--help"])
+        assert done.returncode == 0 and done.stdout.startswith("usage: yijian " + row)
+        assert "examples" in done.stdout
+
+
+def test_completion_is_sourced_and_answers(demo):
+    for shell in ("bash", "zsh", "fish"):
+        assert run(["completion", shell]).returncode == 0
+    script = run(["completion", "bash"]).stdout
+    done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert run(["__complete", "key", ""], demo).stdout.split()[:3] == ["list", "get", "add"]
+    assert "--tier" in run(["__complete", "key", "add", "--t"], demo).stdout.split()
+    assert "openai/gpt-4/demo" in run(["__complete", "key", "get", ""], demo).stdout.split()
+    assert "chat" in run(["__complete", "feature", "get", "c"], demo).stdout.split()
+
+
+def test_manual_pages_are_clean():
+    pages = run(["help", "--man-list"]).stdout.split()
+    assert "yijian.1" in pages and "yijian-key.1" in pages
+    for page in pages:
+        source = run(["help", "--man", page])
+        assert source.returncode == 0
+        done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", "-"],
+                              input=source.stdout, text=True, capture_output=True, timeout=60)
+        assert done.stderr == "", f"{page}: {done.stderr}"
+
+
+def test_the_shell_runs_commands(demo):
+    done = run(["shell"], demo, "key list -o name\nexit\n")
+    assert "openai/gpt-4/demo" in done.stdout
+    assert run(["shell", "-c", "feature get nothing"], demo).returncode == 3
+
+
+def test_settings_say_where_they_come_from():
+    out = run(["config", "list", "--show-origin"], "http://127.0.0.1:9").stdout
+    assert re.search(r"agent\s+http://127.0.0.1:9\s+environment", out)
+    assert run(["key", "list", "--agent", "ftp://x"]).returncode == 2
