@@ -394,7 +394,7 @@ static void check_done(void *arg, const struct probe_result *res)
 	struct jw w = jw_to(&out);
 	jw_obj(&w, NULL);
 	write_members(&w, r->agent, snap, in);
-	jw_obj(&w, "check");
+	jw_obj(&w, "probe");
 	jw_bool(&w, "ok", res->ok);
 	if (res->status > 0)
 		jw_int(&w, "status", res->status);

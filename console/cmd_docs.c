@@ -236,9 +236,9 @@ enum err_code cmd_service_check(struct cmd *c)
 
 	if (!code)
 		code = cmd_show(c, &a);
-	if (!code && jx_str(jx_get(a.doc, "last_error"), NULL))
+	if (!code && !jx_bool(jx_path(a.doc, "probe.ok"), false))
 		code = err_set(&c->err, ERR_VENDOR_FAILED, _("the instance did not pass its probe: %s"),
-			jx_str(jx_get(a.doc, "last_error"), ""));
+			jx_str(jx_path(a.doc, "probe.detail"), ""));
 	return code;
 }
 

@@ -403,7 +403,7 @@ static const struct command rows[] = {
 		.endpoint = EP_EVENTS,
 		.output = &event_fields,
 		.flags = CMF_LIST,
-		.examples = {{"yijian traffic tail -o ndjson --limit 1", 0}},
+		.examples = {{"yijian traffic tail -o ndjson --since 0 --limit 1", 0}},
 	},
 	{
 		.id = CMD_TRAFFIC_LIST,

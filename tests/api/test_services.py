@@ -82,15 +82,15 @@ def test_nobody_listens(agent, vendord):
     register(agent, vendord.url)
     wait_state(agent, "DOWN")
     checked = agent.request(REG, "POST", path_of() + "/check")
-    assert checked.status == 200 and checked.body["check"]["ok"] is False
-    assert checked.body["check"]["status"] is None
+    assert checked.status == 200 and checked.body["probe"]["ok"] is False
+    assert checked.body["probe"]["status"] is None
 
 
 def test_check_on_demand(agent, vendord):
     register(agent, vendord.url, check={"interval_s": 3600, "path": "/health"})
     checked = agent.request(REG, "POST", path_of() + "/check")
-    assert checked.status == 200 and checked.body["check"]["ok"] is True
-    assert checked.body["check"]["status"] == 200 and checked.body["check"]["ms"] > 0
+    assert checked.status == 200 and checked.body["probe"]["ok"] is True
+    assert checked.body["probe"]["status"] == 200 and checked.body["probe"]["ms"] > 0
     assert checked.body["state"] == "OK"
     assert agent.request(REG, "POST", path_of(id="none") + "/check").status == 404
 
