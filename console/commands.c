@@ -345,7 +345,7 @@ static const struct command rows[] = {
 		.endpoint = EP_ROUTE_DECIDE,
 		.output = &decision_fields,
 		.examples = {{"yijian route explain text_to_image --width 1024 --height 1024", 0},
-			{"yijian route explain chat --expect openai/gpt-4 -o json", 1}},
+			{"yijian route explain chat --expect openai/gpt-4 -o json", 0}},
 		.exits = {1, 3, 6},
 	},
 	{

@@ -18,7 +18,7 @@ SECRET = "sk-clitest-abcdefghijklmnop-1234"
 
 
 def run(args, url=None, stdin="", env=None, timeout=60, cwd=None):
-    full = dict(os.environ, HOME="/nonexistent", XDG_CONFIG_HOME="/nonexistent", NO_COLOR="1")
+    full = dict(os.environ, HOME="/proc/none", XDG_CONFIG_HOME="/proc/none", NO_COLOR="1")
     full.pop("YIJIAN_AGENT", None)
     if url:
         full["YIJIAN_AGENT"] = url
@@ -78,6 +78,8 @@ def test_every_example_does_what_it_says(demo, tmp_path):
         done = run(words[1:], demo, stdin, cwd=tmp_path)
         assert done.returncode == code, f"{line}: {done.returncode}\n{done.stdout}{done.stderr}"
         assert "\x1b" not in done.stdout + done.stderr
+        if "key disable" in line:
+            assert run(["key", "enable", words[3]], demo).returncode == 0
         seen += 1
     assert seen > 40
 
