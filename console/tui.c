@@ -328,7 +328,8 @@ static bool change_of(const struct ui *u, enum action act, struct change *c)
 		char id[ARRAY_LEN(c->name) + 16];
 		snprintf(id, sizeof(id), "instances/%s", member(row, "id"));
 		set_path(c, "/api/v1/services/", member(row, "service"), id, tail);
-		snprintf(c->twin, sizeof(c->twin), "yijian service %s %s", verb, str_text(&name));
+		snprintf(c->twin, sizeof(c->twin), "yijian service %s %s %s", verb,
+			member(row, "service"), member(row, "id"));
 	}
 	if (act == ACT_DELETE)
 		snprintf(c->name, sizeof(c->name), "%s", str_text(&name));
@@ -382,7 +383,7 @@ static void take_reply(struct ui *u)
 	u->asked = false;
 	const struct jx *ok = jx_get(f->v, "ok");
 	if (!jx_is_bool(ok))
-		ok = jx_path(f->v, "check.ok");
+		ok = jx_path(f->v, "probe.ok");
 	if (f->code != ERR_OK) {
 		snprintf(u->message, sizeof(u->message), "! %s  %s", err_row(f->code)->code, f->err.message);
 		u->mode = u->mode == MODE_EXPLAIN ? MODE_LIST : u->mode;

@@ -181,3 +181,40 @@ def test_a_dead_agent_is_shown(screen):
         port = server.getsockname()[1]
     s = screen("http://127.0.0.1:%d" % port)
     s.wait("DOWN !", "unreachable")
+
+
+def test_probing_an_instance_says_how_it_went(screen, platform):
+    s = screen(platform.url())
+    s.keys("4")
+    s.wait("simulated-vllm/gpu1")
+    s.keys("G", "T")
+    s.wait("yijian service check simulated-vllm gpu1", "ok")
+
+
+def test_remote_text_cannot_steer_the_terminal(screen):
+    import http.server
+    import threading
+    evil = "\\u001b[2J\\u202eevil\\u0007"
+
+    class Fake(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = ('{"items":[{"feature":"%s","target":"t","state":"%s"}],"agent":'
+                    '{"version":"%s","state":"ok"}}' % (evil, evil, evil)).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        s = screen("http://127.0.0.1:%d" % server.server_address[1])
+        s.wait("LIVE")
+        s.keys("2")
+        s.wait("\\x1b[2J", "LIVE", "Routes")
+    finally:
+        server.shutdown()
+        server.server_close()
