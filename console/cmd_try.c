@@ -12,18 +12,6 @@
 
 #define TRY_TIMEOUT_MS 300000
 
-static enum err_code agreed(struct cmd *c)
-{
-	if (c->yes)
-		return ERR_OK;
-	if (c->no_input || !c->io->in_tty) {
-		err_set(&c->err, ERR_USAGE, _("this sends a real request that may cost money"));
-		err_hint(&c->err, "%s", _("say so with --yes"));
-		return ERR_USAGE;
-	}
-	return c->io->confirm(c->io->arg, _("Send one real request? It may cost money."), &c->err);
-}
-
 struct chat {
 	struct cmd *c;
 	struct sse sse;
@@ -110,10 +98,8 @@ enum err_code cmd_try_chat(struct cmd *c)
 	struct client_answer a;
 	struct str body = STR_INIT, text = STR_INIT;
 	struct jw w;
-	enum err_code code = agreed(c);
+	enum err_code code;
 
-	if (code)
-		return code;
 	body_begin(c, &w, &body, "chat");
 	jw_arr(&w, "messages");
 	jw_obj(&w, NULL);
@@ -173,10 +159,8 @@ enum err_code cmd_try_image(struct cmd *c)
 	struct client_answer a;
 	struct str body = STR_INIT;
 	struct jw w;
-	enum err_code code = agreed(c);
+	enum err_code code;
 
-	if (code)
-		return code;
 	body_begin(c, &w, &body, "text_to_image");
 	jw_str(&w, "prompt", c->arg[0]);
 	jw_int(&w, "n", 1);
@@ -209,10 +193,8 @@ enum err_code cmd_try_embed(struct cmd *c)
 	struct client_answer a;
 	struct str body = STR_INIT;
 	struct jw w;
-	enum err_code code = agreed(c);
+	enum err_code code;
 
-	if (code)
-		return code;
 	body_begin(c, &w, &body, "embeddings");
 	jw_str(&w, "input", c->arg[0]);
 	jw_str(&w, "encoding_format", "float");

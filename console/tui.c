@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "console/tui.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -587,15 +588,27 @@ static void on_key(struct ui *u, int key)
 		act(u, k);
 }
 
+// A terminal that was closed reads as ready for ever; curses says "no key" to that, too.
+static bool terminal_gone(void)
+{
+	struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
 static void turn(struct ui *u)
 {
 	int key, fd = STDIN_FILENO;
+	bool ready;
 	if (!u->paused)
 		snap_poll(&u->snap, false);
 	collect_rows(u);
 	draw(u);
 	u->dirty = false;
-	http_wait(u->snap.http, FRAME_MS, &fd, 1);
+	ready = http_wait(u->snap.http, FRAME_MS, &fd, 1);
+	if (ready && terminal_gone()) {
+		u->quit = true;
+		return;
+	}
 	for (int i = 0; i < KEYS_PER_FRAME && !u->quit && (key = term_key()) != TERM_NONE; i++) {
 		on_key(u, key);
 		collect_rows(u);

@@ -2,6 +2,7 @@
 """The full-screen console against a real agent, under tmux and on a bare pty."""
 import fcntl
 import os
+import pathlib
 import pty
 import select
 import signal
@@ -12,6 +13,8 @@ import time
 import unicodedata
 
 import pytest
+
+from waiting import wait_for
 
 from process import BUILD
 
@@ -114,7 +117,7 @@ def test_wizard_stores_a_key_and_hides_it(screen, platform):
 # --- on a bare pty ---
 
 class Pty:
-    def __init__(self, url, tmp):
+    def __init__(self, url, tmp, under_shell=False):
         self.master, slave = pty.openpty()
         self.slave = slave
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
@@ -125,8 +128,11 @@ class Pty:
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
             for fd in (0, 1, 2):
                 os.dup2(slave, fd)
-            os.execve(BUILD / "yijian", ["yijian", "--agent", url, "console"], dict(
-                os.environ, TERM="xterm-256color", LC_ALL="C.UTF-8", HOME=str(tmp)))
+            env = dict(os.environ, TERM="xterm-256color", LC_ALL="C.UTF-8", HOME=str(tmp),
+                       PROGRAM=str(BUILD / "yijian"), AGENT=url)
+            if under_shell:  # then the shell leads the session, and the kernel signals it alone
+                os.execve("/bin/sh", ["sh", "-c", '"$PROGRAM" --agent "$AGENT" console; true'], env)
+            os.execve(BUILD / "yijian", ["yijian", "--agent", url, "console"], env)
 
     def read(self, quiet_s, until=None, limit_s=30):
         out, end = b"", time.monotonic() + limit_s
@@ -155,6 +161,19 @@ def test_signals_leave_the_terminal_as_it_was(platform, tmp_path, sig):
     assert termios.tcgetattr(p.slave)[:4] == p.before[:4]
     os.close(p.master)
     os.close(p.slave)
+
+
+def test_a_terminal_that_went_away_ends_the_console(platform, tmp_path):
+    p = Pty(platform.url(), tmp_path, under_shell=True)
+    assert b"LIVE" in p.read(30, b"LIVE")
+    children = pathlib.Path(f"/proc/{p.pid}/task/{p.pid}/children").read_text().split()
+    assert len(children) == 1
+    os.close(p.master)
+    os.close(p.slave)
+    os.waitpid(p.pid, 0)
+    console = pathlib.Path("/proc", children[0])
+    wait_for(lambda: not console.exists() or " Z " in (console / "stat").read_text(), 30,
+             "the console ends")
 
 
 def test_an_idle_screen_writes_nothing(agent, tmp_path):
