@@ -207,22 +207,22 @@ fuzz: ## each fuzzer for FUZZ_SECONDS (needs clang)
 	@tests/run.py --fuzz $(FUZZ_SECONDS)
 
 # ---- documents ----
-MAN_PAGES := yijian.1 yijiand.8
+# tests/cli holds the list to what the program says (yijian help --man-list).
+NOUNS := key feature service route traffic metrics change audit try config
+MAN_PAGES := yijian.1 $(NOUNS:%=yijian-%.1) yijiand.8
 man_cmd = $(if $(filter yijiand.8,$(1)),$(B)/yijiand --man,$(B)/yijian help --man $(1))
 MAN_FILES := $(addprefix $(B)/man/,$(MAN_PAGES))
 man: $(MAN_FILES) ## manual pages, spliced from the tables
 
 $(B)/man/%: $(PROGRAMS) $(wildcard man/*)
 	@mkdir -p $(@D)
-	$(Q)$(call man_cmd,$*) >$@
+	$(Q)$(call man_cmd,$*) | packaging/man-splice.sh man/$*.prose >$@
 
-SHELLS := bash
-COMPLETION_FILES := $(addprefix $(B)/completions/yijian.,$(SHELLS))
-completions: $(COMPLETION_FILES) ## shell completion, from the command table
-
-$(B)/completions/yijian.%: $(B)/yijian
-	@mkdir -p $(@D)
-	$(Q)$(B)/yijian completion $* >$@
+# The scripts ask the program for candidates, so they change only with the shells.
+SHELLS := bash zsh fish
+COMPLETION_FILES := $(addprefix completions/yijian.,$(SHELLS))
+completions: $(COMPLETION_FILES) ## shell completion, which asks the command table
+$(O)/console/help.o: $(COMPLETION_FILES)
 
 # ---- install ----
 install: all man completions ## programs, manual, completions under DESTDIR and PREFIX
@@ -233,8 +233,11 @@ install: all man completions ## programs, manual, completions under DESTDIR and 
 	for page in $(MAN_PAGES); do \
 		install -D -m 644 $(B)/man/$$page '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$$page; \
 	done
-	install -D -m 644 $(B)/completions/yijian.bash \
+	install -D -m 644 completions/yijian.bash \
 		'$(DESTDIR)$(DATADIR)/bash-completion/completions/yijian'
+	install -D -m 644 completions/yijian.zsh '$(DESTDIR)$(DATADIR)/zsh/site-functions/_yijian'
+	install -D -m 644 completions/yijian.fish \
+		'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/yijian.fish'
 
 deb rpm: ## packages (not built by this version)
 	@echo 'make $@: packages are not part of this version yet' >&2; exit 1

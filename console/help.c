@@ -410,34 +410,25 @@ bool help_man(const char *page, struct str *out)
 
 // ---- completion ----
 
+// The scripts are files of their own (completions/), taken into the program as they are.
+#define SCRIPT(name, path)                                                                         \
+	__asm__(".pushsection .rodata\n"                                                          \
+		#name ":\n"                                                                       \
+		".incbin \"" path "\"\n"                                                         \
+		".byte 0\n"                                                                       \
+		".popsection\n");                                                                 \
+	extern const char name[] __asm__(#name)
+
+SCRIPT(completion_bash, "completions/yijian.bash");
+SCRIPT(completion_zsh, "completions/yijian.zsh");
+SCRIPT(completion_fish, "completions/yijian.fish");
+
 bool help_completion(const char *shell, struct str *out)
 {
-	static const char bash[] =
-		"# bash completion of yijian: the candidates come from the program itself\n"
-		"_yijian() {\n"
-		"    local cur=${COMP_WORDS[COMP_CWORD]} IFS=$'\\n'\n"
-		"    COMPREPLY=($(timeout 1 \"${COMP_WORDS[0]}\" __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null))\n"
-		"    [ ${#COMPREPLY[@]} -eq 0 ] && COMPREPLY=($(compgen -f -- \"$cur\"))\n"
-		"}\n"
-		"complete -F _yijian yijian\n";
-	static const char zsh[] =
-		"#compdef yijian\n"
-		"_yijian() {\n"
-		"    local -a found\n"
-		"    found=(\"${(@f)$(timeout 1 ${words[1]} __complete \"${(@)words[2,CURRENT]}\" 2>/dev/null)}\")\n"
-		"    compadd -- $found || _files\n"
-		"}\n"
-		"compdef _yijian yijian\n";
-	static const char fish[] =
-		"# fish completion of yijian\n"
-		"function __yijian_complete\n"
-		"    set -l words (commandline -opc) (commandline -ct)\n"
-		"    timeout 1 yijian __complete $words[2..-1] 2>/dev/null\n"
-		"end\n"
-		"complete -c yijian -f -a '(__yijian_complete)'\n";
-	const char *text = strcmp(shell, "bash") == 0 ? bash : strcmp(shell, "zsh") == 0 ? zsh
-		: strcmp(shell, "fish") == 0                                           ? fish
-										       : NULL;
+	const char *text = strcmp(shell, "bash") == 0 ? completion_bash
+		: strcmp(shell, "zsh") == 0           ? completion_zsh
+		: strcmp(shell, "fish") == 0          ? completion_fish
+						      : NULL;
 
 	if (text)
 		str_add(out, text);
