@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -38,7 +39,16 @@ def prometheus(agent, tmp_path):
                 return int(fields[1].split(":")[1], 16)
         return None
     port = wait_for(listening, 60, "prometheus listens")
-    yield lambda path: json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20))
+
+    def ask(path):
+        """The answer's data; None while the server is still starting."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as not_yet:
+            assert not_yet.code == 503
+            return None
+    yield ask
     child.terminate()
     child.wait(30)
     log.close()
@@ -56,13 +66,13 @@ def inode_of(pid, inode):
 
 def test_prometheus_scrapes_all_five_ports(agent, prometheus):
     def up():
-        targets = prometheus("/api/v1/targets")["data"]["activeTargets"]
+        targets = (prometheus("/api/v1/targets") or {}).get("activeTargets", [])
         return len(targets) == 5 and all(target["health"] == "up" for target in targets)
     wait_for(up, 60, "five targets up")
     query = urllib.parse.quote("sum(yijian_build_info)")
 
     def counted():
-        result = prometheus(f"/api/v1/query?query={query}")["data"]["result"]
+        result = (prometheus(f"/api/v1/query?query={query}") or {}).get("result")
         return bool(result) and result[0]["value"][1] == "5"
     wait_for(counted, 60, "a sum over five scrapes counts nothing twice")
 
