@@ -44,6 +44,7 @@ static const struct key_row rows[] = {
 	{')', ")", ACT_FASTER, VIEWS_ALL, false, NULL, N_("refresh faster")},
 	{CTRL('r'), "ctrl-r", ACT_REFRESH, VIEWS_ALL, false, NULL, N_("refresh now")},
 	{CTRL('l'), "ctrl-l", ACT_REPAINT, VIEWS_ALL, false, NULL, N_("repaint the screen")},
+	{'b', "b", ACT_CHART, VIEWS_ALL, false, NULL, N_("charts: braille, blocks, ASCII")},
 	{':', ":", ACT_PROMPT, VIEWS_ALL, false, N_("go to"), N_("a view by name, or q")},
 	{TERM_ESC, "esc", ACT_BACK, VIEWS_ALL, false, NULL, N_("back; clears the filter")},
 	{'q', "q", ACT_QUIT, VIEWS_ALL, false, N_("quit"), N_("back, and out of the console")},

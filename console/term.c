@@ -196,6 +196,8 @@ static attr_t skin_attr(enum skin skin)
 		return term.color ? (attr_t)COLOR_PAIR(SKIN_WARN) | A_BOLD : A_BOLD;
 	case SKIN_BAD:
 		return term.color ? (attr_t)COLOR_PAIR(SKIN_BAD) | A_BOLD : A_BOLD | A_UNDERLINE;
+	case SKIN_MATCH:
+		return A_BOLD | A_UNDERLINE;
 	case SKIN_PLAIN:
 		break;
 	}

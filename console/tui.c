@@ -10,6 +10,7 @@
 #include "console/snap.h"
 #include "console/theme.h"
 #include "console/view_dash.h"
+#include "console/view_detail.h"
 #include "console/view_list.h"
 #include "console/wizard.h"
 #include "shared/clock.h"
@@ -38,6 +39,9 @@ struct ui {
 	struct str filter, input;
 	int sort; // column, -1 as answered
 	bool reverse, paused, quit, dirty, asked;
+	int top; // first line of the sheet
+	int hidden; // columns that do not fit
+	enum chart_style style;
 	struct change change;
 	struct wizard wizard;
 	struct arena rows_arena;
@@ -168,6 +172,8 @@ static void draw_crumb(const struct ui *u)
 	}
 	if (u->view->id != VIEW_DASHBOARD)
 		str_addf(&right, "%s%s  %zu", u->filter.n > 0 ? "/" : "", str_text(&u->filter), u->n);
+	if (u->hidden > 0 && u->mode == MODE_LIST && u->view->id != VIEW_DASHBOARD && term_cols() >= 60)
+		str_addf(&right, _("  +%d columns"), u->hidden);
 	int wide = utf8_valid(str_slice(&right)) ? MIN_OF(utf8_width(str_slice(&right)), term_cols() / 2) : 0;
 	term_put(1, 0, term_cols() - wide - 2, SKIN_HEAD, str_slice(&s));
 	term_put(1, term_cols() - wide - 1, wide, SKIN_PLAIN, str_slice(&right));
@@ -238,11 +244,12 @@ static void draw_body(struct ui *u, int y, int height)
 	else if (u->mode == MODE_EXPLAIN && u->snap.reply.v != NULL)
 		view_explain_draw(u->snap.reply.v, y, height);
 	else if (u->view->id == VIEW_DASHBOARD)
-		view_dash_draw(u->snap.status.v, y, height, u->o->unicode);
+		view_dash_draw(u->snap.status.v, y, height, u->style);
 	else if (u->mode == MODE_DETAIL && row != NULL)
-		view_detail_draw(u->view, row, y, height, u->o->unicode);
+		view_detail_draw(u->view, row, y, height, &u->top, u->style);
 	else
-		view_list_draw(u->view, u->rows, u->n, &u->box[u->view->id], y, height, u->o->unicode);
+		u->hidden = view_list_draw(u->view, u->rows, u->n, &u->box[u->view->id], y, height,
+			&(struct list_look){u->o->unicode, str_text(&u->filter)});
 	if (u->view->id != VIEW_DASHBOARD && u->n == 0 && u->mode == MODE_LIST)
 		term_put(y + 1, 1, term_cols(), SKIN_DIM,
 			slice_of(u->snap.list.v == NULL ? _("waiting for the agent") : _("nothing here")));
@@ -465,6 +472,10 @@ static void act_move(struct ui *u, enum action act)
 	case ACT_LAST: by = VIEW_ROWS_MAX; break;
 	default: break;
 	}
+	if (u->mode == MODE_DETAIL) {
+		u->top = MAX_OF(0, u->top + by); // the sheet keeps it from going beyond its end
+		return;
+	}
 	listbox_move(&u->box[u->view->id], by, (int)u->n);
 }
 
@@ -472,7 +483,11 @@ static void act(struct ui *u, const struct key_row *k)
 {
 	switch (k->action) {
 	case ACT_VIEW: show_view(u, view_row((enum view_id)(k->key - '1'))); break;
-	case ACT_OPEN: u->mode = cursor_row(u) != NULL ? MODE_DETAIL : u->mode; break;
+	case ACT_OPEN:
+		u->mode = cursor_row(u) != NULL ? MODE_DETAIL : u->mode;
+		u->top = 0;
+		break;
+	case ACT_CHART: u->style = u->o->unicode ? (u->style + 1) % CHART_STYLES : CHART_ASCII; break;
 	case ACT_BACK: go_back(u, false); break;
 	case ACT_QUIT: go_back(u, true); break;
 	case ACT_FILTER: open_input(u, MODE_FILTER); break;
@@ -620,7 +635,7 @@ static void turn(struct ui *u)
 
 enum err_code tui_run(const struct tui_options *o, struct err *err)
 {
-	struct ui u = {.o = o, .sort = -1};
+	struct ui u = {.o = o, .sort = -1, .style = o->unicode ? CHART_BRAILLE : CHART_ASCII};
 	const struct view *first = o->view == NULL ? view_row(VIEW_DASHBOARD) : view_named(slice_of(o->view));
 	if (first == NULL)
 		return err_set(err, ERR_USAGE, _("the console has no such view"));

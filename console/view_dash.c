@@ -9,6 +9,9 @@
 #include "shared/text.h"
 
 #define SPARK_CELLS 30
+#define PANEL_ROWS 4 // a line of figures above three of chart
+#define PANELS_FROM_ROWS 16
+#define SMALL_ROWS 10
 
 struct part { // a run of lines from y down to end
 	int x, y, end, cells;
@@ -28,23 +31,68 @@ static void put_num(int y, int x, int cells, double v)
 		term_putf(y, x, cells, SKIN_PLAIN, "%*s", cells - 1, "-");
 }
 
-static int draw_traffic(const struct jx *status, int y, int end, bool unicode)
+static const struct figure_line {
+	const char *title, *now, *history;
+} figures[] = {{N_("req/s"), "rate_1m", "rate"}, {N_("p95 ms"), "p95_ms", "p95_ms"},
+	{N_("errors %"), "error_pct_1m", "error_pct"}, {N_("fallback %"), "fallback_pct_1m", NULL}};
+#define PANELS 3 // of them are drawn as areas
+
+static void draw_panel(const struct jx *traffic, const struct figure_line *f, struct part p,
+	enum chart_style style)
 {
-	static const struct {
-		const char *title, *now, *history;
-	} rows[] = {{N_("req/s"), "rate_1m", "rate"}, {N_("errors %"), "error_pct_1m", "error_pct"},
-		{N_("p95 ms"), "p95_ms", "p95_ms"}, {N_("fallback %"), "fallback_pct_1m", NULL}};
-	const struct jx *traffic = jx_get(status, "traffic"), *past = jx_get(traffic, "history");
-	for (size_t i = 0; i < ARRAY_LEN(rows) && y < end; i++, y++) {
+	double v[CHART_POINTS_MAX], now = jx_num(jx_get(traffic, f->now), NAN);
+	size_t n = view_points(jx_get(jx_get(traffic, "history"), f->history), v, CHART_POINTS_MAX);
+	size_t shown = MIN_OF(n, chart_points((size_t)p.cells, style));
+	double max = chart_max(v + n - shown, shown);
+	struct str s = STR_INIT;
+	str_addf(&s, "%s ", _(f->title));
+	text_add_si(&s, now);
+	if (max > 0) {
+		str_add(&s, _("   max "));
+		text_add_si(&s, max);
+	}
+	term_put(p.y, p.x, p.cells, SKIN_HEAD, str_slice(&s));
+	for (int row = 0; row < PANEL_ROWS - 1; row++) {
+		str_clear(&s);
+		chart_row(&s, v, n, (size_t)p.cells, row, PANEL_ROWS - 1, max, style);
+		term_put(p.y + 1 + row, p.x, p.cells, SKIN_GOOD, str_slice(&s));
+	}
+	str_release(&s);
+}
+
+static int draw_panels(const struct jx *traffic, int y, enum chart_style style)
+{
+	int cells = (term_cols() - 1) / PANELS;
+	for (int i = 0; i < PANELS; i++)
+		draw_panel(traffic, &figures[i], (struct part){1 + i * cells, y, 0, cells - 2}, style);
+	return y + PANEL_ROWS;
+}
+
+// All of it in one line, for the smallest screens.
+static int draw_line(const struct jx *traffic, int y)
+{
+	struct str s = STR_INIT;
+	for (size_t i = 0; i < PANELS; i++) {
+		str_addf(&s, "%s%s ", i > 0 ? "  " : "", _(figures[i].title));
+		text_add_si(&s, jx_num(jx_get(traffic, figures[i].now), NAN));
+	}
+	term_put(y, 1, term_cols(), SKIN_PLAIN, str_slice(&s));
+	str_release(&s);
+	return y + 1;
+}
+
+static int draw_lines(const struct jx *traffic, int y, int end, bool unicode)
+{
+	for (size_t i = 0; i < ARRAY_LEN(figures) && y < end; i++, y++) {
+		const struct figure_line *f = &figures[i];
 		double v[SPARK_CELLS];
 		struct str s = STR_INIT;
-		size_t n = rows[i].history == NULL
-			? 0
-			: view_points(jx_get(past, rows[i].history), v, SPARK_CELLS);
+		size_t n = f->history == NULL ? 0
+			: view_points(jx_get(jx_get(traffic, "history"), f->history), v, SPARK_CELLS);
 		int cells = MIN_OF(SPARK_CELLS, term_cols() - 23);
 		chart_spark(&s, v, n, (size_t)MAX_OF(cells, 0), unicode);
-		term_put(y, 1, 11, SKIN_PLAIN, slice_of(_(rows[i].title)));
-		put_num(y, 12, 9, jx_num(jx_get(traffic, rows[i].now), NAN));
+		term_put(y, 1, 11, SKIN_PLAIN, slice_of(_(f->title)));
+		put_num(y, 12, 9, jx_num(jx_get(traffic, f->now), NAN));
 		term_put(y, 22, cells, SKIN_GOOD, str_slice(&s));
 		str_release(&s);
 	}
@@ -109,7 +157,7 @@ static void draw_services(const struct jx *status, struct part p)
 	draw_problems(jx_get(status, "keys"), "key", p);
 }
 
-void view_dash_draw(const struct jx *status, int y, int height, bool unicode)
+void view_dash_draw(const struct jx *status, int y, int height, enum chart_style style)
 {
 	int end = y + height, cols = term_cols();
 	bool narrow = cols < 78;
@@ -117,9 +165,15 @@ void view_dash_draw(const struct jx *status, int y, int height, bool unicode)
 		term_put(y, 1, cols, SKIN_DIM, slice_of(_("waiting for the agent's first answer")));
 		return;
 	}
-	y = draw_traffic(status, y, end, unicode);
-	term_rule(y < end ? y : -1);
-	y++;
+	const struct jx *traffic = jx_get(status, "traffic");
+	if (!narrow && height >= PANELS_FROM_ROWS)
+		y = draw_panels(traffic, y, style);
+	else if (height < SMALL_ROWS)
+		y = draw_line(traffic, y);
+	else
+		y = draw_lines(traffic, y, end, style != CHART_ASCII);
+	if (height >= SMALL_ROWS)
+		term_rule(y < end ? y++ : -1);
 	int half = narrow ? cols - 1 : 49;
 	size_t routes = jx_len(jx_get(status, "routes"));
 	draw_routes(status, (struct part){1, y, end, half});

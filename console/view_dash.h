@@ -3,9 +3,10 @@
 #ifndef YJ_CONSOLE_VIEW_DASH_H
 #define YJ_CONSOLE_VIEW_DASH_H
 
+#include "console/chart.h"
 #include "shared/jx.h"
 
-void view_dash_draw(const struct jx *status, int y, int height, bool unicode);
+void view_dash_draw(const struct jx *status, int y, int height, enum chart_style style);
 // Routes, keys and instances in trouble.
 size_t view_dash_problems(const struct jx *status);
 

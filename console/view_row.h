@@ -19,6 +19,7 @@ struct column {
 	enum cell_kind kind;
 	int cells, weight; // least width; share of what is left
 	bool right;
+	int rank; // columns of the highest rank go first when the screen is narrow
 };
 
 struct view {
@@ -27,7 +28,7 @@ struct view {
 	const char *title;
 	const char *path; // of the list, "" for none
 	const char *state; // member with the row's state, NULL none
-	struct column columns[VIEW_COLUMNS_MAX]; // most wanted first; closed by title NULL
+	struct column columns[VIEW_COLUMNS_MAX]; // closed by title NULL
 };
 
 const struct view *view_row(enum view_id id);
@@ -44,6 +45,7 @@ const char *view_state(const struct view *v, const struct jx *row);
 void view_name(struct str *out, const struct view *v, const struct jx *row);
 // Less than, equal to or greater than 0 by this column; numbers as numbers.
 int view_compare(const struct column *c, const struct jx *a, const struct jx *b);
+// Numbers of a series, the last `max` of them; NAN where there is none.
 size_t view_points(const struct jx *row, double *ret, size_t max);
 
 #endif

@@ -68,6 +68,37 @@ def test_filter_help_and_prompt(screen, platform):
     s.wait("WEIGHT")
 
 
+def test_small_screens_keep_what_matters(screen, platform):
+    s = screen(platform.url(), size=(40, 12))
+    s.keys("2")
+    s.wait("TARGET", "STATE", "P95", "OK")
+    s.keys("3")
+    s.wait("openai/dalle/im", "STATE", "ok")
+
+
+def test_the_sheet_scrolls_and_unfolds(screen, platform):
+    s = screen(platform.url(), size=(80, 16))
+    s.keys("3")
+    s.wait("openai/dalle/images")
+    s.keys("Enter")
+    s.wait("api_key_masked")
+    s.keys("G")
+    text = s.wait("requests")
+    assert "api_key_masked" not in text
+    s.keys("g")
+    s.wait("api_key_masked")
+
+
+def test_charts_change_their_style(screen, platform):
+    s = screen(platform.url())
+    s.keys("5")
+    s.wait("TREND", "rate")
+    s.keys("Enter")
+    s.wait("Metrics > rate", "unit")
+    s.keys("b", "b", "q")
+    s.wait("TREND")
+
+
 def test_explain(screen, platform):
     s = screen(platform.url())
     s.keys("2")

@@ -53,8 +53,25 @@ static void test_spark(void **state)
 	chart_spark(&s, v, 6, 2, false);
 	assert_string_equal(str_text(&s), " #");
 	str_clear(&s);
-	chart_row(&s, v, 6, 6, 0, 2, 8, true);
+	chart_row(&s, v, 6, 6, 0, 2, 8, CHART_BLOCKS);
 	assert_string_equal(str_text(&s), "     █");
+	str_release(&s);
+	(void)state;
+}
+
+static void test_braille(void **state)
+{
+	const double v[] = {0, 8, 4, NAN};
+	struct str s = STR_INIT;
+	chart_row(&s, v, 4, 3, 0, 2, 8, CHART_BRAILLE);
+	assert_string_equal(str_text(&s), " ⢸ ");
+	str_clear(&s);
+	chart_row(&s, v, 4, 3, 1, 2, 8, CHART_BRAILLE);
+	assert_string_equal(str_text(&s), " ⣸⡇"); // a zero has a dot, no figure has none
+	str_clear(&s);
+	chart_row(&s, v, 3, 2, 1, 2, 8, CHART_BRAILLE); // an odd number of points stays at the right
+	assert_string_equal(str_text(&s), "⢀⣿");
+	assert_int_equal(chart_points(10, CHART_BRAILLE), 20);
 	str_release(&s);
 	(void)state;
 }
@@ -93,6 +110,7 @@ int main(void)
 		cmocka_unit_test(test_every_action_has_help),
 		cmocka_unit_test(test_read_only_has_no_changes),
 		cmocka_unit_test(test_spark),
+		cmocka_unit_test(test_braille),
 		cmocka_unit_test(test_listbox),
 		cmocka_unit_test(test_views_are_named),
 	};
