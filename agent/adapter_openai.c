@@ -453,7 +453,8 @@ static void chunk_text(const struct adapter_call *call, struct slice data, struc
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	size_t n;
 	*ret = (struct adapter_chunk){.kind = CHUNK_PASS, .data = data, .usage = {-1, -1}};
-	if (slice_starts(data, "[DONE]")) {
+	// Some servers write the mark through a JSON encoder.
+	if (slice_starts(data, "[DONE]") || slice_starts(data, "\"[DONE]\"")) {
 		ret->kind = CHUNK_DONE;
 		return;
 	}
