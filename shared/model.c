@@ -305,6 +305,85 @@ static const struct field instance_view_rows[] = {
 const struct field_set instance_view_fields = {"InstanceView", instance_view_rows,
 	ARRAY_LEN(instance_view_rows), 0};
 
+// ---- prices ----
+
+#define PICO_MAX INT64_C(1000000000000000) // 1000 of the currency for one unit
+#define PICO(T, m, text)                                                                           \
+	{                                                                                          \
+		AT(T, m), .type = FT_INT, .min = 0, .max = PICO_MAX, .def = FIELD_NONE,            \
+			.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = text                         \
+	}
+#define PICO_COL(m, head, text)                                                                    \
+	{                                                                                          \
+		AT(price, m), .type = FT_INT, .min = 0, .max = PICO_MAX, .def = FIELD_NONE,        \
+			.flags = FF_OMIT_UNSET | FF_NULLABLE | FF_COLUMN, .title = head, .help = text \
+	}
+#define TOKEN_PICOS(T)                                                                             \
+	PICO(T, cached_input_pico, N_("a prompt token read from the vendor's cache, in pico")),    \
+		PICO(T, cache_write_pico, N_("a prompt token written to its cache, in pico")),     \
+		PICO(T, reasoning_pico, N_("a reasoning token, in pico; as output when unset"))
+
+static const struct field price_image_rows[] = {
+	{AT(price_image, quality), .type = FT_STR, .charset = FC_ID, .min = 1, .max = 32,
+		.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = N_("quality; any when unset")},
+	{AT(price_image, size), .type = FT_STR, .charset = FC_ID, .min = 1, .max = 32,
+		.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = N_("as 1024x1024; any when unset")},
+	{AT(price_image, pico), .type = FT_INT, .min = 0, .max = PICO_MAX, .flags = FF_REQUIRED,
+		.help = N_("one image, in pico")},
+};
+static const struct field_set price_image_fields = {"PriceImage", price_image_rows,
+	ARRAY_LEN(price_image_rows), sizeof(struct price_image)};
+
+static const struct field price_tier_rows[] = {
+	{AT(price_tier, above_tokens), .type = FT_INT, .min = 1, .max = 1000000000,
+		.flags = FF_REQUIRED, .help = N_("for prompts of more tokens than this")},
+	PICO(price_tier, input_pico, N_("a prompt token, in pico")),
+	PICO(price_tier, output_pico, N_("an answer's token, in pico")),
+	TOKEN_PICOS(price_tier),
+};
+static const struct field_set price_tier_fields = {"PriceTier", price_tier_rows,
+	ARRAY_LEN(price_tier_rows), sizeof(struct price_tier)};
+
+static const struct field price_rows[] = {
+	{AT(price, id), .type = FT_STR, .flags = FF_READONLY | FF_COLUMN,
+		.help = N_("vendor/model, with what it is narrowed to")},
+	{AT(price, vendor), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,
+		.flags = FF_REQUIRED, .help = N_("vendor in the catalogue, or self")},
+	{AT(price, model), .type = FT_STR, .charset = FC_NAME, .min = 1, .max = NAME_MAX_CP,
+		.flags = FF_REQUIRED, .help = N_("model id sent upstream, or the vendor's service")},
+	{AT(price, feature), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,
+		.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = N_("only in this feature")},
+	{AT(price, target), .type = FT_STR, .charset = FC_REF, .min = 1, .max = REF_MAX,
+		.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = N_("only by this target")},
+	{AT(price, key), .type = FT_STR, .charset = FC_REF, .min = 1, .max = REF_MAX,
+		.flags = FF_OMIT_UNSET | FF_NULLABLE,
+		.help = N_("only with this key: vendor/service/slug")},
+	{AT(price, currency), .type = FT_STR, .charset = FC_ANY, .min = 3, .max = 3,
+		.flags = FF_COLUMN | FF_NULLABLE, .title = N_("CUR"), .help = N_("USD when unset")},
+	PICO_COL(input_pico, N_("INPUT"), N_("a prompt token, in pico")),
+	PICO_COL(output_pico, N_("OUTPUT"), N_("an answer's token, in pico")),
+	TOKEN_PICOS(price),
+	PICO_COL(image_pico, N_("IMAGE"), N_("one image of any size, in pico")),
+	PICO(price, image_output_pico, N_("a token of a made image, in pico")),
+	PICO(price, char_pico, N_("a character of text to speak, in pico")),
+	PICO(price, second_pico, N_("a second of audio, in pico")),
+	PICO(price, request_pico, N_("a request, besides the rest, in pico")),
+	{AT(price, images), .type = FT_OBJV, .sub = &price_image_fields, .max = PRICE_IMAGES_MAX,
+		.flags = FF_OMIT_UNSET, .help = N_("one image, by quality and size")},
+	{AT(price, tiers), .type = FT_OBJV, .sub = &price_tier_fields, .max = PRICE_TIERS_MAX,
+		.flags = FF_OMIT_UNSET, .help = N_("token prices of longer prompts")},
+	{AT(price, valid_from), .type = FT_TIME, .def = FIELD_NONE,
+		.flags = FF_OMIT_UNSET | FF_NULLABLE | FF_WIDE, .help = N_("not used before")},
+	{AT(price, shutdown_at), .type = FT_TIME, .def = FIELD_NONE,
+		.flags = FF_OMIT_UNSET | FF_NULLABLE | FF_WIDE, .title = N_("SHUTDOWN"),
+		.help = N_("when the vendor ends the model")},
+	{AT(price, source), .type = FT_STR, .charset = FC_NAME, .min = 1, .max = NAME_MAX_CP,
+		.flags = FF_NULLABLE | FF_COLUMN, .help = N_("where the figures are from")},
+	HOUSEKEEPING(price),
+};
+const struct field_set price_fields = {"Price", price_rows, ARRAY_LEN(price_rows),
+	sizeof(struct price)};
+
 static const struct field service_rows[] = {
 	{SEEN_COL("service"), .type = FT_STR, .help = N_("name")},
 	{SEEN_COL("kind"), .type = FT_STR, .help = N_("platform or model")},

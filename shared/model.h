@@ -11,6 +11,8 @@
 #define ID_MAX 64 // ids, names of features and services, bytes
 #define REF_MAX 200 // "vendor/service/slug", "vendor/service#slug", bytes
 #define TARGETS_MAX 64 // per feature
+#define PRICE_IMAGES_MAX 64 // per price
+#define PRICE_TIERS_MAX 8
 
 enum tier { TIER_PRIMARY, TIER_SECONDARY, TIER_BACKUP };
 enum strategy { STRAT_PRIORITY, STRAT_WEIGHTED, STRAT_ROUND_ROBIN, STRAT_LEAST_INFLIGHT };
@@ -107,8 +109,41 @@ struct instance {
 	const char *updated_by;
 };
 
+// What a model costs. Amounts are pico (10^-12) of the currency for one unit; FIELD_NONE: no such
+// price. Model ids and prices age: they are data that operators import and edit.
+struct price_image {
+	const char *quality; // NULL: any
+	const char *size; // "1024x1024"; NULL: any
+	int64_t pico; // for one image
+};
+
+struct price_tier { // replaces the row's token prices for prompts longer than this
+	int64_t above_tokens;
+	int64_t input_pico, output_pico, cached_input_pico, cache_write_pico, reasoning_pico;
+};
+
+struct price {
+	const char *id; // "openai/gpt-4o", with "@feature=…" and so on for narrower ones
+	const char *vendor;
+	const char *model; // model id, or the vendor's service
+	const char *feature, *target, *key; // only there; NULL: everywhere
+	const char *currency; // three letters
+	int64_t input_pico, output_pico, cached_input_pico, cache_write_pico, reasoning_pico; // a token
+	int64_t image_pico, image_output_pico; // one image; one token of a made image
+	int64_t char_pico, second_pico, request_pico; // a character, a second of audio, a request
+	struct objv images; // struct price_image
+	struct objv tiers; // struct price_tier, ascending
+	int64_t valid_from; // not used before
+	int64_t shutdown_at; // the vendor ends the model then
+	const char *source; // where the figures are from
+	// answers only
+	int64_t revision, created_at, updated_at;
+	const char *updated_by;
+};
+
 // Documents that are stored and decoded.
-extern const struct field_set feature_fields, target_fields, key_fields, instance_fields;
+extern const struct field_set feature_fields, target_fields, key_fields, instance_fields,
+	price_fields;
 // Documents that are only answered: rows without a home, for OpenAPI and columns.
 // The rows in model.c name the members; nested ones:
 //   Instance view "state": OK, WARN, DOWN, EXPIRED (no heartbeat), DRAIN, DISABLED, UNKNOWN.
