@@ -206,7 +206,7 @@ static void draw_hints(const struct ui *u, int y)
 	str_add(&s, term_cols() >= 60 ? " 1-6 view " : " 1-6");
 	if (u->mode == MODE_WIZARD) {
 		str_clear(&s);
-		str_add(&s, _(" enter next  up/down choose  shift-tab back  esc cancel"));
+		str_add(&s, _(" enter next field  up/down choose  ctrl-n next step  ctrl-p back  esc cancel"));
 	}
 	for (size_t i = 0; i < n && u->mode != MODE_WIZARD; i++)
 		if (rows[i].hint != NULL && (rows[i].views & VIEW_BIT(u->view->id))

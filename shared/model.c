@@ -184,7 +184,7 @@ static const struct field_set key_limits_fields = {"KeyLimits", key_limits_rows,
 			.max = 128, .flags = FF_NULLABLE | FF_OMIT_UNSET | FF_WIDE | FF_FORM,      \
 			.help = N_("account at the vendor")},                                      \
 		{AT(vendor_key, limits), .type = FT_OBJ, .sub = &key_limits_fields,                \
-			.help = N_("what the key may carry")},                                     \
+			.flags = FF_FORM, .help = N_("what the key may carry")},                                     \
 		{AT(vendor_key, enabled), .type = FT_BOOL, .def = 1, .flags = FF_WIDE | FF_FORM,   \
 			.help = N_("whether routes may use it")},                                  \
 		{AT(vendor_key, expires_at), .type = FT_TIME,                                      \

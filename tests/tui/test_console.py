@@ -140,9 +140,31 @@ def test_wizard_stores_a_key_and_hides_it(screen, platform):
     assert SECRET not in text
     s.keys("Enter")
     s.wait("not stored yet")
+    s.keys("C-n")
+    s.wait("key_name *", "test and save", "limits.rpm")  # not without a name
     s.type("screen key")
-    s.keys("Enter", "Enter", "Enter", "s")
-    assert SECRET not in s.wait("the key is stored", "openai/dalle/screen-key")
+    s.keys("Down", "Down", "Right", "C-n")
+    s.wait("t test", "secondary")
+    s.keys("s")
+    assert SECRET not in s.wait("the key is stored", "openai/dalle/screen-key", "secondary")
+
+
+def test_wizard_leads_back_to_the_field_at_fault(screen, platform):
+    s = screen(platform.url())
+    s.wait("LIVE")
+    s.keys("W", "Enter")
+    s.type(SECRET)
+    s.keys("Enter")
+    s.wait("not stored yet")
+    s.type("faulty")
+    s.keys("Down", "Down", "Down")
+    s.type("many")  # a weight is a number
+    s.keys("C-n")
+    s.wait("t test")
+    s.keys("s")
+    text = s.wait("field_type", "> weight")
+    assert SECRET not in text
+    assert platform.get("key-manager", "/api/v1/keys").body["total"] == 3
 
 
 # --- on a bare pty ---
