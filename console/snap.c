@@ -3,26 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "console/client.h"
 #include "shared/clock.h"
-#include "shared/text.h"
-
-// The words of an error answer; the row's own when it has none.
-static enum err_code read_error(const struct http_response *res, struct err *err)
-{
-	struct arena a = ARENA_INIT;
-	const struct jx *v = NULL;
-	enum err_code code = ERR_NOT_AN_AGENT;
-	if (jx_parse(res->body, (struct jscan_limits){0}, &a, &v, NULL) == ERR_OK) {
-		const struct jx *e = jx_get(v, "error");
-		const struct err_row *row = err_row_named(slice_of(jx_str(jx_get(e, "code"), "")));
-		if (row != NULL)
-			code = err_set(err, row->id, "%s", jx_str(jx_get(e, "message"), row->message));
-	}
-	arena_release(&a);
-	return code == ERR_NOT_AN_AGENT
-		? err_set(err, code, _("unexpected answer, HTTP %d"), res->status)
-		: code;
-}
 
 static enum err_code keep_answer(struct fetch *f, const struct http_response *res)
 {
@@ -30,8 +12,11 @@ static enum err_code keep_answer(struct fetch *f, const struct http_response *re
 	const struct jx *v = NULL;
 	if (res->status == 304 && f->v != NULL)
 		return ERR_OK;
-	if (res->status < 200 || res->status > 299)
-		return read_error(res, &f->err);
+	if (res->status < 200 || res->status > 299) {
+		enum err_code code = client_error(res->status, res->body, res->content_type, &a, &f->err);
+		arena_release(&a);
+		return code;
+	}
 	if (res->body.n > 0
 		&& jx_parse(res->body, (struct jscan_limits){0}, &a, &v, &f->err) != ERR_OK) {
 		arena_release(&a);
