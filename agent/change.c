@@ -152,7 +152,7 @@ void list_close(struct jw *w, size_t total, uint64_t revision, const char *next)
 struct page {
 	int64_t before, limit;
 	enum err_code (*list)(struct store_tx *tx, int64_t before, int limit, struct str *out,
-		size_t *ret_n, int64_t *ret_next, struct err *err);
+		size_t *ret_total, int64_t *ret_next, struct err *err);
 };
 
 static enum err_code run_page(struct store_tx *tx, struct change *c, struct err *err)
@@ -162,15 +162,16 @@ static enum err_code run_page(struct store_tx *tx, struct change *c, struct err 
 	struct jw w;
 	char next[32];
 	int64_t more = 0;
-	size_t n = 0;
-	enum err_code code = p->list(tx, p->before, (int)p->limit, &items, &n, &more, err);
+	size_t total = 0;
+	enum err_code code =
+		p->list(tx, p->before, (int)p->limit, &items, &total, &more, err);
 
 	if (!code) {
 		snprintf(next, sizeof(next), "%lld", (long long)more);
 		list_open(&w, &c->body);
 		if (items.n)
 			jw_raw(&w, NULL, str_slice(&items));
-		list_close(&w, n, store_tx_snapshot(tx)->revision, more ? next : NULL);
+		list_close(&w, total, store_tx_snapshot(tx)->revision, more ? next : NULL);
 	}
 	str_release(&items);
 	return code;
@@ -178,7 +179,7 @@ static enum err_code run_page(struct store_tx *tx, struct change *c, struct err 
 
 void change_page(struct req *r,
 	enum err_code (*list)(struct store_tx *tx, int64_t before, int limit, struct str *out,
-		size_t *ret_n, int64_t *ret_next, struct err *err))
+		size_t *ret_total, int64_t *ret_next, struct err *err))
 {
 	struct page *p = arena_zalloc(&r->arena, 1, sizeof(*p));
 	const char *cursor = req_query(r, "cursor");

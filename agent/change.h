@@ -44,7 +44,7 @@ void list_close(struct jw *w, size_t total, uint64_t revision, const char *next)
 // A page of a log that stands in the database, newest first, by ?limit and ?cursor.
 void change_page(struct req *r,
 	enum err_code (*list)(struct store_tx *tx, int64_t before, int limit, struct str *out,
-		size_t *ret_n, int64_t *ret_next, struct err *err));
+		size_t *ret_total, int64_t *ret_next, struct err *err));
 // ETag header, and true when If-None-Match has it: 304 was sent.
 bool change_not_modified(struct req *r, int64_t revision);
 

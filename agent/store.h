@@ -98,11 +98,12 @@ enum err_code store_idem_save(struct store_tx *tx, const char *endpoint, struct 
 // Appends an audit row without a document change (denials, starts, tests).
 enum err_code store_audit(struct store_tx *tx, const char *action, const char *object,
 	const char *result, struct err *err);
-// JSON items of the audit log and of the change log, newest first, below `before` (0: from the top).
+// JSON items of the audit log and of the change log, newest first, below `before` (0: from the
+// top). *ret_total counts all rows, whatever the page.
 enum err_code store_audit_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
-	size_t *ret_n, int64_t *ret_next, struct err *err);
+	size_t *ret_total, int64_t *ret_next, struct err *err);
 enum err_code store_change_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
-	size_t *ret_n, int64_t *ret_next, struct err *err);
+	size_t *ret_total, int64_t *ret_next, struct err *err);
 // Walks the chain; *ret_bad_seq is 0 when it holds.
 enum err_code store_audit_verify(struct store_tx *tx, int64_t *ret_bad_seq, struct err *err);
 

@@ -154,34 +154,44 @@ static enum err_code change_item(void *arg, struct sqlite3_stmt *row, struct err
 	return ERR_OK;
 }
 
-static enum err_code page(struct store_tx *tx, const char *sql, db_row_fn fn, int64_t before,
-	int limit, struct str *out, size_t *ret_n, int64_t *ret_next, struct err *err)
+static enum err_code take_count(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	(void)err;
+	*(size_t *)arg = (size_t)db_int(row, 0);
+	return ERR_OK;
+}
+
+static enum err_code page(struct store_tx *tx, const char *sql, const char *count, db_row_fn fn,
+	int64_t before, int limit, struct str *out, size_t *ret_total, int64_t *ret_next,
+	struct err *err)
 {
 	struct list l = {.w = jw_to(out), .limit = (size_t)limit};
 	struct db_val v[] = {DB_I(before ? before : INT64_MAX), DB_I(limit + 1)};
 	enum err_code code = db_query(tx->db, sql, v, ARRAY_LEN(v), fn, &l, err);
 
-	*ret_n = l.n;
+	if (!code)
+		code = db_query(tx->db, count, NULL, 0, take_count, ret_total, err);
 	*ret_next = l.more ? l.last : 0;
 	return code;
 }
 
 enum err_code store_audit_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
-	size_t *ret_n, int64_t *ret_next, struct err *err)
+	size_t *ret_total, int64_t *ret_next, struct err *err)
 {
 	return page(tx,
 		"SELECT seq,at,actor,action,object,result,request_id,mac FROM audit WHERE seq < ?"
 		" ORDER BY seq DESC LIMIT ?",
-		audit_item, before, limit, out, ret_n, ret_next, err);
+		"SELECT count(*) FROM audit", audit_item, before, limit, out, ret_total, ret_next, err);
 }
 
 enum err_code store_change_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
-	size_t *ret_n, int64_t *ret_next, struct err *err)
+	size_t *ret_total, int64_t *ret_next, struct err *err)
 {
 	return page(tx,
 		"SELECT revision,at,actor,action,kind,name,summary FROM change WHERE revision < ?"
 		" ORDER BY revision DESC LIMIT ?",
-		change_item, before, limit, out, ret_n, ret_next, err);
+		"SELECT count(*) FROM change", change_item, before, limit, out, ret_total, ret_next,
+		err);
 }
 
 struct verify {

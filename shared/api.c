@@ -177,7 +177,7 @@ static const struct endpoint rows[] = {
 		N_("Go back to an earlier revision"), MAY_OPERATE, EPF_IF_MATCH, BODY_DOC,
 		&rollback_fields, &feature_fields, .errors = errs_change},
 	{EP_REVISIONS, CFG, .path = "/api/v1/revisions", .name = "revisions", LISTS,
-		.may = MAY_VIEW, .answer = &revision_fields, .params = paged, .errors = errs_page,
+		.may = MAY_VIEW, .answer = &change_fields, .params = paged, .errors = errs_page,
 		.summary = N_("List revisions of the whole configuration")},
 	{EP_WATCH, CFG, HTTP_GET, "/api/v1/watch", "watch",
 		N_("Wait for a change; answers at once when behind"), MAY_VIEW,

@@ -255,3 +255,13 @@ def test_a_change_is_an_event(agent):
     create(agent)
     items = agent.get("api-gateway", "/api/v1/events?kinds=config&limit=10").body["items"]
     assert any(item["action"] == "create" and "demo" in str(item) for item in items)
+
+
+def test_totals_of_logs_count_all_rows(agent):
+    for i in range(3):
+        agent.request(CFG, "PATCH", f"{PATH}/chat", {"description": f"change {i}"})
+    for path in ("/api/v1/changes", "/api/v1/revisions"):
+        everything = agent.get(CFG, path).body
+        page = agent.get(CFG, path + "?limit=1").body
+        assert len(page["items"]) == 1 and page["total"] == everything["total"] >= 3, path
+    assert agent.get("key-manager", "/api/v1/audit?limit=1").body["total"] >= 3
