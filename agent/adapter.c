@@ -21,11 +21,49 @@ const struct adapter *adapter_for(enum protocol p)
 	return adapters[p];
 }
 
-void adapter_path(const struct adapter *ad, const struct url *url, struct str *ret)
+void adapter_path(const struct url *url, const char *path, struct str *ret)
 {
 	struct slice base = slice_of(url->path);
 	str_add_slice(ret, base);
-	str_add(ret, slice_ends(base, "/v1") ? ad->path + strlen("/v1") : ad->path);
+	str_add(ret, slice_ends(base, "/v1") ? path + strlen("/v1") : path);
+}
+
+const char *adapter_model(const struct adapter_call *call, const struct candidate *cand)
+{
+	if (cand->target->upstream_model != NULL)
+		return cand->target->upstream_model;
+	if (cand->instance != NULL && cand->instance->doc.models.n > 0)
+		return cand->instance->doc.models.v[0];
+	return call->model[0] != '\0' ? call->model : NULL;
+}
+
+static void keep(int64_t *to, int64_t v)
+{
+	if (v >= 0)
+		*to = v;
+}
+
+void adapter_usage_merge(struct adapter_usage *u, const struct adapter_usage *more)
+{
+	keep(&u->in, more->in);
+	keep(&u->out, more->out);
+	keep(&u->cached, more->cached);
+	keep(&u->reasoning, more->reasoning);
+	keep(&u->images, more->images);
+	keep(&u->chars, more->chars);
+	keep(&u->audio_ms, more->audio_ms);
+}
+
+void adapter_stream_reset(struct adapter_stream *s, int64_t wall_ms)
+{
+	s->usage = ADAPTER_USAGE_UNKNOWN;
+	s->finish = s->opened = s->tools = false;
+	s->status = 0;
+	s->tool = -1;
+	s->seen = 0;
+	s->created = wall_ms / 1000;
+	s->id[0] = s->model[0] = '\0';
+	str_clear(&s->text);
 }
 
 // ---- reading the request ----
@@ -37,6 +75,12 @@ static const char *const required[OFFER_COUNT] = {
 	[OFFER_COMPLETIONS] = "prompt",
 	[OFFER_EMBEDDINGS] = "input",
 	[OFFER_IMAGES] = "prompt",
+	[OFFER_IMAGE_EDITS] = "prompt",
+	[OFFER_SPEECH] = "input",
+	[OFFER_TRANSCRIPTIONS] = "file",
+	[OFFER_MODERATIONS] = "input",
+	[OFFER_RERANK] = "query",
+	[OFFER_RESPONSES] = "input",
 };
 
 static enum err_code check_names(const struct adapter_call *c, struct err *err)
@@ -128,7 +172,9 @@ enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 {
 	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC};
 	c->offer = offer;
+	c->dialect = DIALECT_OPENAI;
 	c->body = body;
+	c->content_type = (struct slice){NULL, 0};
 	c->stream = c->want_usage = c->base64 = false;
 	c->images = c->width = c->height = FIELD_NONE;
 	enum err_code code = jscan_object(body, limits, c->m, CALL_MEMBERS_MAX, &c->n, err);

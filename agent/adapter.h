@@ -14,10 +14,15 @@
 #define ANSWER_MEMBERS_MAX 32 // looked at in an answer; further ones are only validated
 #define ADAPTER_TEXT_MAX 512
 
+// Whose shape the caller speaks, and is answered in.
+enum dialect { DIALECT_OPENAI, DIALECT_ANTHROPIC };
+
 // A caller's request, scanned once; slices point into its body.
 struct adapter_call {
 	enum offer offer;
+	enum dialect dialect;
 	struct slice body;
+	struct slice content_type; // as it came; empty: application/json
 	struct jscan_member m[CALL_MEMBERS_MAX];
 	size_t n;
 	char model[ID_MAX * 2]; // "" when not said
@@ -31,42 +36,90 @@ struct adapter_call {
 enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 	struct adapter_call *ret, struct err *err);
 
+// What one exchange is charged by; -1: not known. cached is a part of in, reasoning a part of out.
 struct adapter_usage {
-	int64_t in, out; // tokens; -1 not reported
+	int64_t in, out, cached, reasoning; // tokens
+	int64_t images, chars, audio_ms;
+};
+#define ADAPTER_USAGE_UNKNOWN ((struct adapter_usage){-1, -1, -1, -1, -1, -1, -1})
+// What `more` knows replaces what *u says.
+void adapter_usage_merge(struct adapter_usage *u, const struct adapter_usage *more);
+
+// What is sent upstream. build() finds everything empty and appends.
+struct adapter_ask {
+	const char *method; // literal; "POST" unless set
+	const char *content_type; // literal; NULL: application/json
+	const char *accept; // literal; NULL: application/json or text/event-stream
+	struct str path; // whole, the upstream's base path included
+	struct str headers; // further ready lines "Name: value\r\n", built from our own strings
+	struct str body;
+	bool stream; // answered piece by piece; the caller's wish may be another (a fold)
+};
+
+struct adapter_reply { // a whole answer of status 2xx
+	int status;
+	struct slice content_type, body;
+};
+
+enum answer_kind {
+	ANSWER_OK,
+	ANSWER_BAD, // not what was asked for
+	ANSWER_ERROR, // an error under a good status: ret->status says which it would have been
 };
 
 struct adapter_answer {
 	struct slice body; // to pass on; points into what was parsed, or into *scratch
+	const char *content_type; // literal; NULL: application/json
+	struct slice own_type; // content type as the upstream wrote it, when content_type is NULL
+	int status;
 	struct adapter_usage usage;
 };
 
-enum chunk_kind { CHUNK_PASS, CHUNK_DROP, CHUNK_DONE, CHUNK_ERROR, CHUNK_BAD };
-
-struct adapter_chunk {
-	enum chunk_kind kind;
-	struct slice data; // of CHUNK_PASS: one line; may point into *scratch
-	bool finish; // a finish_reason was in it
-	struct adapter_usage usage;
+enum chunk_kind {
+	CHUNK_MORE, // zero or more events were appended
+	CHUNK_DONE, // complete
+	CHUNK_ERROR, // the upstream said that it failed; stream->status, when it said which
+	CHUNK_BAD, // not understood
 };
+
+// What is kept of one attempt's stream. The gateway zeroes all but the buffer before it.
+struct adapter_stream {
+	struct adapter_usage usage; // as told so far
+	bool finish; // the answer said why it ended
+	int status; // of CHUNK_ERROR: the HTTP status it stands for, 0 not said
+	bool opened, tools; // adapters that translate: the first chunk was written; tools were called
+	int tool; // index of the tool call under way
+	size_t seen; // bytes of a text that grows from event to event
+	int64_t created; // seconds
+	char id[80], model[128]; // JSON-safe text
+	struct str text; // the adapter's own
+};
+void adapter_stream_reset(struct adapter_stream *s, int64_t wall_ms);
+
+enum frames { FRAMES_SSE, FRAMES_NDJSON };
 
 struct adapter {
 	enum protocol protocol;
-	enum offer offer;
-	const char *path; // behind the upstream's base, with /v1
-	// Appends the body for this candidate.
+	enum frames frames; // of its streams
+	unsigned dialects; // 1 << DIALECT_…: answered so without translation
+	int64_t patience_ms; // the first byte may take so long whatever the feature says; 0 none
+	// Fills *ask for this candidate.
 	enum err_code (*build)(const struct adapter_call *call, const struct feature *feature,
-		const struct candidate *cand, struct str *body, struct err *err);
-	// A whole answer of status 2xx: false when it is not what was asked for.
-	bool (*parse)(const struct adapter_call *call, struct slice body, struct str *scratch,
-		struct adapter_answer *ret);
-	// One event's data of a stream.
-	void (*chunk)(const struct adapter_call *call, struct slice data, struct str *scratch,
-		struct adapter_chunk *ret);
+		const struct candidate *cand, struct adapter_ask *ask, struct err *err);
+	enum answer_kind (*parse)(const struct adapter_call *call, const struct adapter_reply *reply,
+		struct str *scratch, struct adapter_answer *ret);
+	// One event (or line) of a stream. Appends to *out what the caller gets, as whole server-sent
+	// events of one data line each; "[DONE]" is the gateway's to write. NULL: never streams.
+	enum chunk_kind (*chunk)(const struct adapter_call *call, struct adapter_stream *s,
+		struct slice name, struct slice data, struct str *out);
 };
 
 const struct adapter *adapter_for(enum protocol p);
-// Path of a call on this candidate: base path, then the adapter's, "/v1" written once.
-void adapter_path(const struct adapter *ad, const struct url *url, struct str *ret);
+// A path that begins with /v1 behind the upstream's base path; "/v1" is written once.
+void adapter_path(const struct url *url, const char *path, struct str *ret);
+// The model's name upstream: the target's, else the one an instance serves, else what the caller
+// said; NULL when nobody named one.
+const char *adapter_model(const struct adapter_call *call, const struct candidate *cand);
 
 // An error answer, understood.
 struct adapter_error {

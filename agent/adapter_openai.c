@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: MIT
-// OpenAI's protocol: chat, completions, embeddings, images. Answers pass as they came; only what
-// callers rely on is mended.
-#include "agent/adapter.h"
+#include "agent/adapter_openai.h"
 
-#include <math.h>
 #include <string.h>
-#include "shared/num.h"
-#include "shared/text.h"
 
 static const struct jscan_limits traffic = {.depth = JSCAN_DEPTH_TRAFFIC};
 static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
@@ -15,8 +10,8 @@ static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax =
 
 struct build {
 	const struct adapter_call *call;
-	const struct feature *feature;
 	const struct candidate *cand;
+	const struct openai_changes *changes;
 	struct str *out;
 	bool comma;
 };
@@ -47,15 +42,9 @@ static bool is_dropped(const struct build *b, struct slice key)
 	return false;
 }
 
-// The target's model, else the one an instance serves, else what the caller said.
 static void add_model(struct build *b)
 {
-	const struct candidate *c = b->cand;
-	const char *model = c->target->upstream_model;
-	if (model == NULL && c->instance != NULL && c->instance->doc.models.n > 0)
-		model = c->instance->doc.models.v[0];
-	if (model == NULL && b->call->model[0] != '\0')
-		model = b->call->model;
+	const char *model = adapter_model(b->call, b->cand);
 	if (model == NULL)
 		return;
 	add_name(b, SLICE("model"));
@@ -84,6 +73,16 @@ static void add_stream_options(struct build *b)
 	str_add_c(b->out, '}');
 }
 
+static bool is_replaced(const struct build *b, struct slice key)
+{
+	const struct openai_changes *ch = b->changes;
+	for (size_t i = 0; i < ch->n; i++) {
+		if (slice_eq_str(key, ch->v[i].name))
+			return true;
+	}
+	return slice_eq_str(key, "model");
+}
+
 // Members of an operator's object that nobody before named.
 static void add_absent(struct build *b, const char *json, const char *before)
 {
@@ -96,7 +95,7 @@ static void add_absent(struct build *b, const char *json, const char *before)
 		jscan_object(slice_of(before), traffic, given, CALL_MEMBERS_MAX, &given_n, NULL) != ERR_OK)
 		given_n = 0;
 	for (size_t i = 0; i < n; i++) {
-		bool named = slice_eq_str(m[i].key, "model") || slice_eq_str(m[i].key, "stream");
+		bool named = slice_eq_str(m[i].key, "stream") || is_replaced(b, m[i].key);
 		for (size_t k = 0; !named && k < b->call->n; k++)
 			named = slice_eq(b->call->m[k].key, m[i].key);
 		for (size_t k = 0; !named && k < given_n; k++)
@@ -106,31 +105,69 @@ static void add_absent(struct build *b, const char *json, const char *before)
 	}
 }
 
-static enum err_code build(const struct adapter_call *call, const struct feature *feature,
-	const struct candidate *cand, struct str *body, struct err *err)
+static void add_changes(struct build *b)
 {
-	struct build b = {call, feature, cand, body, false};
+	for (size_t i = 0; i < b->changes->n; i++) {
+		if (b->changes->v[i].value != NULL)
+			add_raw(b, slice_of(b->changes->v[i].name),
+				slice_of(b->changes->v[i].value));
+	}
+}
+
+void openai_body(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, bool stream, const struct openai_changes *changes,
+	struct str *out)
+{
+	static const struct openai_changes none;
+	struct build b = {call, cand, changes != NULL ? changes : &none, out, false};
 	const struct target *t = cand->target;
-	(void)err;
-	str_reserve(body, call->body.n + 128);
-	str_add_c(body, '{');
+	str_reserve(out, call->body.n + 128);
+	str_add_c(out, '{');
 	add_model(&b);
-	bool options = call->stream && !is_dropped(&b, SLICE("stream_options"));
+	bool options = stream && !is_dropped(&b, SLICE("stream_options"));
 	for (size_t i = 0; i < call->n; i++) {
 		const struct jscan_member *m = &call->m[i];
-		if (slice_eq_str(m->key, "model") || is_dropped(&b, m->key) ||
+		if (is_replaced(&b, m->key) || is_dropped(&b, m->key) ||
 			(options && slice_eq_str(m->key, "stream_options")))
 			continue;
 		add_raw(&b, m->key, m->value);
 	}
+	add_changes(&b);
 	if (options)
 		add_stream_options(&b);
 	if (t->params != NULL)
 		add_absent(&b, t->params, NULL);
 	if (feature->defaults != NULL)
 		add_absent(&b, feature->defaults, t->params);
-	str_add_c(body, '}');
+	str_add_c(out, '}');
+}
+
+static enum err_code build_as(const char *path, const struct adapter_call *call,
+	const struct feature *feature, const struct candidate *cand, struct adapter_ask *ask)
+{
+	adapter_path(cand->url, path, &ask->path);
+	openai_body(call, feature, cand, call->stream, NULL, &ask->body);
+	ask->stream = call->stream;
 	return ERR_OK;
+}
+
+static enum err_code build_chat(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
+{
+	return build_as("/v1/chat/completions", call, feature, cand, ask);
+}
+
+static enum err_code build_completions(const struct adapter_call *call,
+	const struct feature *feature, const struct candidate *cand, struct adapter_ask *ask,
+	struct err *err UNUSED)
+{
+	return build_as("/v1/completions", call, feature, cand, ask);
+}
+
+static enum err_code build_images(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
+{
+	return build_as("/v1/images/generations", call, feature, cand, ask);
 }
 
 // ---- usage ----
@@ -147,9 +184,23 @@ static int64_t tokens(const struct jscan_member *m, size_t n, const char *name,
 	return v;
 }
 
-static struct adapter_usage read_usage(const struct jscan_member *usage)
+static int64_t detail(const struct jscan_member *m, size_t n, const char *name,
+	const char *other, const char *count)
 {
-	struct adapter_usage u = {-1, -1};
+	const struct jscan_member *at = jscan_find(m, n, name);
+	struct jscan_member in[16];
+	size_t in_n;
+	if (at == NULL || at->type != JS_OBJECT)
+		at = jscan_find(m, n, other);
+	if (at == NULL || at->type != JS_OBJECT ||
+		jscan_object(at->value, answers, in, ARRAY_LEN(in), &in_n, NULL) != ERR_OK)
+		return -1;
+	return tokens(in, in_n, count, count);
+}
+
+struct adapter_usage openai_usage(const struct jscan_member *usage)
+{
+	struct adapter_usage u = ADAPTER_USAGE_UNKNOWN;
 	struct jscan_member m[16];
 	size_t n;
 	if (usage == NULL || usage->type != JS_OBJECT ||
@@ -157,226 +208,71 @@ static struct adapter_usage read_usage(const struct jscan_member *usage)
 		return u;
 	u.in = tokens(m, n, "prompt_tokens", "input_tokens");
 	u.out = tokens(m, n, "completion_tokens", "output_tokens");
+	u.cached = detail(m, n, "prompt_tokens_details", "input_tokens_details", "cached_tokens");
+	u.reasoning = detail(m, n, "completion_tokens_details", "output_tokens_details",
+		"reasoning_tokens");
 	return u;
 }
 
 // ---- whole answers ----
 
-static bool is_error(const struct jscan_member *m, size_t n)
+bool openai_is_error(const struct jscan_member *m, size_t n)
 {
 	const struct jscan_member *e = jscan_find(m, n, "error");
 	return e != NULL && e->type != JS_NULL && e->type != JS_FALSE;
 }
 
-static bool parse_list(struct slice body, const char *list, bool filled,
-	struct jscan_member *m, size_t *ret_n)
+int openai_error_status(const struct jscan_member *m, size_t n)
+{
+	const struct jscan_member *e = jscan_find(m, n, "error");
+	struct jscan_member in[16];
+	size_t in_n = 0;
+	int64_t code;
+	if (e == NULL || e->type != JS_OBJECT ||
+		jscan_object(e->value, answers, in, ARRAY_LEN(in), &in_n, NULL) != ERR_OK)
+		return 0;
+	e = jscan_find(in, in_n, "code");
+	if (e == NULL || e->type != JS_NUMBER || !jscan_int(e->value, &code) || code < 400 ||
+		code > 599)
+		return 0;
+	return (int)code;
+}
+
+enum answer_kind openai_list(struct slice body, const char *list, struct jscan_member *m,
+	size_t *ret_n, struct adapter_answer *ret)
 {
 	struct slice rest, item;
-	if (jscan_object(body, answers, m, ANSWER_MEMBERS_MAX, ret_n, NULL) != ERR_OK ||
-		is_error(m, *ret_n))
-		return false;
+	*ret = (struct adapter_answer){.body = body, .usage = ADAPTER_USAGE_UNKNOWN};
+	if (jscan_object(body, answers, m, ANSWER_MEMBERS_MAX, ret_n, NULL) != ERR_OK)
+		return ANSWER_BAD;
+	if (openai_is_error(m, *ret_n)) {
+		ret->status = openai_error_status(m, *ret_n);
+		return ANSWER_ERROR;
+	}
 	const struct jscan_member *at = jscan_find(m, *ret_n, list);
 	if (at == NULL || at->type != JS_ARRAY)
-		return false;
+		return ANSWER_BAD;
 	rest = at->value;
-	return !filled || jscan_next(&rest, &item);
+	if (!jscan_next(&rest, &item))
+		return ANSWER_BAD;
+	ret->usage = openai_usage(jscan_find(m, *ret_n, "usage"));
+	return ANSWER_OK;
 }
 
-static bool parse_text(const struct adapter_call *call, struct slice body, struct str *scratch,
-	struct adapter_answer *ret)
+static enum answer_kind parse_text(const struct adapter_call *call UNUSED,
+	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	size_t n;
-	(void)call;
-	(void)scratch;
-	if (!parse_list(body, "choices", true, m, &n))
-		return false;
-	ret->body = body;
-	ret->usage = read_usage(jscan_find(m, n, "usage"));
-	return true;
+	return openai_list(reply->body, "choices", m, &n, ret);
 }
 
-static bool parse_images(const struct adapter_call *call, struct slice body, struct str *scratch,
-	struct adapter_answer *ret)
+static enum answer_kind parse_images(const struct adapter_call *call UNUSED,
+	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	size_t n;
-	(void)call;
-	(void)scratch;
-	if (!parse_list(body, "data", true, m, &n))
-		return false;
-	ret->body = body;
-	ret->usage = read_usage(jscan_find(m, n, "usage"));
-	return true;
-}
-
-// ---- embeddings: a vector is a list of numbers or base64 of little-endian float32 ----
-
-static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static void add_base64(struct str *out, const unsigned char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i += 3) {
-		uint32_t w = (uint32_t)p[i] << 16;
-		if (i + 1 < n)
-			w |= (uint32_t)p[i + 1] << 8;
-		if (i + 2 < n)
-			w |= p[i + 2];
-		str_add_c(out, b64[w >> 18]);
-		str_add_c(out, b64[w >> 12 & 63]);
-		str_add_c(out, i + 1 < n ? b64[w >> 6 & 63] : '=');
-		str_add_c(out, i + 2 < n ? b64[w & 63] : '=');
-	}
-}
-
-static bool floats_to_base64(struct slice list, struct str *out)
-{
-	struct str raw = STR_INIT;
-	struct slice item;
-	double d;
-	bool fine = true;
-	while (fine && jscan_next(&list, &item)) {
-		fine = num_f64(item, &d);
-		float f = fine ? (float)d : 0;
-		unsigned char le[4];
-		uint32_t bits;
-		memcpy(&bits, &f, 4);
-		for (int i = 0; i < 4; i++)
-			le[i] = (unsigned char)(bits >> 8 * i);
-		str_add_n(&raw, le, 4);
-	}
-	str_add_c(out, '"');
-	add_base64(out, (const unsigned char *)raw.p, raw.n);
-	str_add_c(out, '"');
-	str_release(&raw);
-	return fine;
-}
-
-static int b64_value(char c)
-{
-	const char *at = c != '\0' ? strchr(b64, c) : NULL;
-	return at != NULL ? (int)(at - b64) : -1;
-}
-
-static void add_float(struct str *out, uint32_t bits, bool first)
-{
-	float f;
-	memcpy(&f, &bits, 4);
-	str_addf(out, "%s%.9g", first ? "" : ",", isfinite(f) ? (double)f : 0.0);
-}
-
-// The text between the quotes; false when it is not whole float32 values.
-static bool base64_to_floats(struct slice text, struct str *out)
-{
-	uint32_t bits = 0, acc = 0;
-	unsigned have = 0, bytes = 0;
-	bool first = true;
-	while (text.n > 0 && text.p[text.n - 1] == '=')
-		text.n--;
-	str_add_c(out, '[');
-	for (size_t i = 0; i < text.n; i++) {
-		int v = b64_value(text.p[i]);
-		if (v < 0)
-			return false;
-		acc = acc << 6 | (uint32_t)v;
-		have += 6;
-		if (have < 8)
-			continue;
-		have -= 8;
-		bits |= (acc >> have & 0xff) << 8 * bytes;
-		if (++bytes < 4)
-			continue;
-		add_float(out, bits, first);
-		first = false;
-		bits = bytes = 0;
-	}
-	str_add_c(out, ']');
-	return bytes == 0;
-}
-
-// True when the item's vector is in the form the caller did not ask for.
-static const struct jscan_member *find_vector(const struct jscan_member *m, size_t n,
-	bool want_base64)
-{
-	const struct jscan_member *v = jscan_find(m, n, "embedding");
-	if (v == NULL || v->type != (want_base64 ? JS_ARRAY : JS_STRING))
-		return NULL;
-	return v;
-}
-
-static bool mend_item(struct slice item, bool want_base64, struct str *out)
-{
-	struct jscan_member m[8];
-	size_t n;
-	if (jscan_object(item, traffic, m, ARRAY_LEN(m), &n, NULL) != ERR_OK || n == ARRAY_LEN(m))
-		return false;
-	const struct jscan_member *v = find_vector(m, n, want_base64);
-	str_add_c(out, '{');
-	for (size_t i = 0; i < n; i++) {
-		if (i > 0)
-			str_add_c(out, ',');
-		str_add_c(out, '"');
-		str_add_slice(out, m[i].key);
-		str_add_slice(out, SLICE("\":"));
-		if (&m[i] != v)
-			str_add_slice(out, m[i].value);
-		else if (want_base64 ? !floats_to_base64(v->value, out)
-				     : !base64_to_floats((struct slice){v->value.p + 1,
-							 v->value.n - 2}, out))
-			return false;
-	}
-	str_add_c(out, '}');
-	return true;
-}
-
-static bool needs_mending(struct slice data, bool want_base64)
-{
-	struct slice item;
-	struct jscan_member m[8];
-	size_t n;
-	if (!jscan_next(&data, &item) ||
-		jscan_object(item, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
-		return false;
-	return find_vector(m, n, want_base64) != NULL;
-}
-
-static bool mend(struct slice body, const struct jscan_member *data, bool want_base64,
-	struct str *out)
-{
-	struct slice rest = data->value, item;
-	bool first = true;
-	str_add_n(out, body.p, (size_t)(data->value.p - body.p));
-	str_add_c(out, '[');
-	while (jscan_next(&rest, &item)) {
-		if (!first)
-			str_add_c(out, ',');
-		first = false;
-		if (!mend_item(item, want_base64, out))
-			return false;
-	}
-	str_add_c(out, ']');
-	const char *after = data->value.p + data->value.n;
-	str_add_n(out, after, (size_t)(body.p + body.n - after));
-	return true;
-}
-
-static bool parse_embeddings(const struct adapter_call *call, struct slice body,
-	struct str *scratch, struct adapter_answer *ret)
-{
-	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	size_t n;
-	if (!parse_list(body, "data", true, m, &n))
-		return false;
-	ret->body = body;
-	ret->usage = read_usage(jscan_find(m, n, "usage"));
-	const struct jscan_member *data = jscan_find(m, n, "data");
-	if (!needs_mending(data->value, call->base64))
-		return true;
-	str_clear(scratch);
-	if (!mend(body, data, call->base64, scratch))
-		return false;
-	ret->body = str_slice(scratch);
-	return true;
+	return openai_list(reply->body, "data", m, &n, ret);
 }
 
 // ---- streams ----
@@ -403,24 +299,20 @@ static const char *find_finish(struct slice choices, const char *from)
 	return skip_blank(at + 1, end);
 }
 
-// finish_reason "null" (text) means null; it is written so for clients that compare.
-static void read_finish(struct slice choices, struct str *scratch, struct adapter_chunk *ret)
+// finish_reason "null" (text) means null; it is written so for clients that compare. Returns the
+// place of the first such text, NULL when there is none; one choice per chunk does this, by the
+// servers that do it at all.
+static const char *read_finish(struct slice choices, bool *ret_finish)
 {
 	static const char null_text[] = "\"null\"";
 	const char *end = choices.p + choices.n;
 	for (const char *at = choices.p; (at = find_finish(choices, at)) != NULL;) {
-		if ((size_t)(end - at) >= 6 && memcmp(at, null_text, 6) == 0) {
-			size_t before = (size_t)(at - ret->data.p);
-			str_clear(scratch);
-			str_add_n(scratch, ret->data.p, before);
-			str_add_slice(scratch, SLICE("null"));
-			str_add_n(scratch, at + 6, ret->data.n - before - 6);
-			ret->data = str_slice(scratch);
-			return; // one choice per chunk does this, by the servers that do it at all
-		}
+		if ((size_t)(end - at) >= 6 && memcmp(at, null_text, 6) == 0)
+			return at;
 		if (at < end && *at == '"')
-			ret->finish = true;
+			*ret_finish = true;
 	}
+	return NULL;
 }
 
 static bool is_empty_list(const struct jscan_member *m)
@@ -432,63 +324,75 @@ static bool is_empty_list(const struct jscan_member *m)
 	return !jscan_next(&rest, &item);
 }
 
-// Events are one line each: white space between values may hold line ends.
-static void to_one_line(struct str *scratch, struct adapter_chunk *ret)
+void openai_event(struct slice data, struct str *out)
 {
-	if (memchr(ret->data.p, '\n', ret->data.n) == NULL)
-		return;
-	struct str line = STR_INIT;
-	for (size_t i = 0; i < ret->data.n; i++)
-		str_add_c(&line, ret->data.p[i] == '\n' || ret->data.p[i] == '\r' ? ' '
-										   : ret->data.p[i]);
-	str_clear(scratch);
-	str_add_slice(scratch, str_slice(&line));
-	str_release(&line);
-	ret->data = str_slice(scratch);
+	str_add_slice(out, SLICE("data: "));
+	size_t from = out->n;
+	str_add_slice(out, data);
+	// Events are one line each: white space between values may hold line ends.
+	if (UNLIKELY(memchr(data.p, '\n', data.n) != NULL)) {
+		for (char *p = out->p + from; p < out->p + out->n; p++)
+			*p = *p == '\n' || *p == '\r' ? ' ' : *p;
+	}
+	str_add_slice(out, SLICE("\n\n"));
 }
 
-static void chunk_text(const struct adapter_call *call, struct slice data, struct str *scratch,
-	struct adapter_chunk *ret)
+static void add_mended(struct slice data, const char *null_text, struct str *out)
+{
+	struct str mended = STR_INIT;
+	str_add_n(&mended, data.p, (size_t)(null_text - data.p));
+	str_add_slice(&mended, SLICE("null"));
+	str_add_n(&mended, null_text + 6, (size_t)(data.p + data.n - null_text - 6));
+	openai_event(str_slice(&mended), out);
+	str_release(&mended);
+}
+
+static enum chunk_kind add_chunk(const struct adapter_call *call, struct adapter_stream *s,
+	struct slice data, const struct jscan_member *m, size_t n, struct str *out)
+{
+	const struct jscan_member *choices = jscan_find(m, n, "choices");
+	const struct jscan_member *usage = jscan_find(m, n, "usage");
+	bool told = usage != NULL && usage->type == JS_OBJECT;
+	const char *null_text = NULL;
+	if (choices == NULL && usage == NULL)
+		return CHUNK_BAD; // an object of another kind
+	if (told) {
+		struct adapter_usage u = openai_usage(usage);
+		adapter_usage_merge(&s->usage, &u);
+	}
+	if (!is_empty_list(choices))
+		null_text = read_finish(choices->value, &s->finish);
+	else if (told && !call->want_usage)
+		return CHUNK_MORE; // Azure begins with an empty list, too; this one was asked for by us
+	if (UNLIKELY(null_text != NULL))
+		add_mended(data, null_text, out);
+	else
+		openai_event(data, out);
+	return CHUNK_MORE;
+}
+
+enum chunk_kind openai_chunk(const struct adapter_call *call, struct adapter_stream *s,
+	struct slice name UNUSED, struct slice data, struct str *out)
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	size_t n;
-	*ret = (struct adapter_chunk){.kind = CHUNK_PASS, .data = data, .usage = {-1, -1}};
 	// Some servers write the mark through a JSON encoder.
-	if (slice_starts(data, "[DONE]") || slice_starts(data, "\"[DONE]\"")) {
-		ret->kind = CHUNK_DONE;
-		return;
+	if (slice_starts(data, "[DONE]") || slice_starts(data, "\"[DONE]\""))
+		return CHUNK_DONE;
+	if (jscan_object(data, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return CHUNK_BAD;
+	if (openai_is_error(m, n)) {
+		s->status = openai_error_status(m, n);
+		return CHUNK_ERROR;
 	}
-	if (jscan_object(data, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK) {
-		ret->kind = CHUNK_BAD;
-		return;
-	}
-	if (is_error(m, n)) {
-		ret->kind = CHUNK_ERROR;
-		return;
-	}
-	const struct jscan_member *choices = jscan_find(m, n, "choices");
-	const struct jscan_member *usage = jscan_find(m, n, "usage");
-	if (usage != NULL && usage->type == JS_OBJECT)
-		ret->usage = read_usage(usage);
-	if (choices == NULL && usage == NULL) {
-		ret->kind = CHUNK_BAD; // an object of another kind
-		return;
-	}
-	if (is_empty_list(choices)) {
-		// Azure begins with such a chunk; the one with the usage is passed only when asked for.
-		if (ret->usage.in >= 0 && !call->want_usage)
-			ret->kind = CHUNK_DROP;
-	} else {
-		read_finish(choices->value, scratch, ret);
-	}
-	to_one_line(scratch, ret);
+	return add_chunk(call, s, data, m, n, out);
 }
 
-const struct adapter adapter_openai_chat = {PROTO_OPENAI_CHAT, OFFER_CHAT,
-	"/v1/chat/completions", build, parse_text, chunk_text};
-const struct adapter adapter_openai_completions = {PROTO_OPENAI_COMPLETIONS, OFFER_COMPLETIONS,
-	"/v1/completions", build, parse_text, chunk_text};
-const struct adapter adapter_openai_embeddings = {PROTO_OPENAI_EMBEDDINGS, OFFER_EMBEDDINGS,
-	"/v1/embeddings", build, parse_embeddings, chunk_text};
-const struct adapter adapter_openai_images = {PROTO_OPENAI_IMAGES, OFFER_IMAGES,
-	"/v1/images/generations", build, parse_images, chunk_text};
+const struct adapter adapter_openai_chat = {.protocol = PROTO_OPENAI_CHAT,
+	.dialects = 1u << DIALECT_OPENAI, .build = build_chat, .parse = parse_text,
+	.chunk = openai_chunk};
+const struct adapter adapter_openai_completions = {.protocol = PROTO_OPENAI_COMPLETIONS,
+	.dialects = 1u << DIALECT_OPENAI, .build = build_completions, .parse = parse_text,
+	.chunk = openai_chunk};
+const struct adapter adapter_openai_images = {.protocol = PROTO_OPENAI_IMAGES,
+	.dialects = 1u << DIALECT_OPENAI, .build = build_images, .parse = parse_images};

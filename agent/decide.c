@@ -33,13 +33,6 @@ static const char *const skip_names[SKIP_COUNT] = {
 	[SKIP_DEADLINE_TOO_SHORT] = "deadline_too_short",
 };
 
-static const enum offer protocol_offers[PROTO_COUNT] = {
-	[PROTO_OPENAI_CHAT] = OFFER_CHAT,
-	[PROTO_OPENAI_COMPLETIONS] = OFFER_COMPLETIONS,
-	[PROTO_OPENAI_EMBEDDINGS] = OFFER_EMBEDDINGS,
-	[PROTO_OPENAI_IMAGES] = OFFER_IMAGES,
-};
-
 #define LOAD(p) atomic_load_explicit((p), memory_order_relaxed)
 
 const char *skip_name(enum skip s)
@@ -129,7 +122,7 @@ static bool lists_model(const struct strv *models, const char *model)
 
 static enum skip judge_fit(const struct candidate *c, const struct decide_request *req)
 {
-	if (c->unspoken || protocol_offers[c->protocol] != req->offer)
+	if (c->unspoken || protocol_row(c->protocol)->offer != req->offer)
 		return SKIP_CAPABILITY_MISSING;
 	if (c->instance == NULL || c->instance->doc.models.n == 0)
 		return SKIP_NONE;

@@ -9,14 +9,16 @@
 #include "shared/clock.h"
 #include "shared/text.h"
 
-#define HEADERS "Content-Type: application/json\r\nAccept: application/json\r\n" \
-	"User-Agent: yijian/" YJ_VERSION "\r\n"
-#define HEADERS_STREAM "Content-Type: application/json\r\nAccept: text/event-stream\r\n" \
-	"User-Agent: yijian/" YJ_VERSION "\r\n"
+#define JSON_TYPE "application/json"
+#define EVENT_TYPE "text/event-stream"
+#define AGENT "User-Agent: yijian/" YJ_VERSION "\r\n"
+#define HEADERS "Content-Type: " JSON_TYPE "\r\nAccept: " JSON_TYPE "\r\n" AGENT
+#define HEADERS_STREAM "Content-Type: " JSON_TYPE "\r\nAccept: " EVENT_TYPE "\r\n" AGENT
 // Self-hosted targets may be agents themselves; vendors are told nothing.
 #define HOP "X-Yijian-Hop: 1\r\n"
 #define HOP_2 "X-Yijian-Hop: 2\r\n"
 #define HOP_3 "X-Yijian-Hop: 3\r\n"
+enum { HOPS = 4 };
 
 static void add(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -59,6 +61,8 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 	int64_t us = loop_now_us(c->gl->loop) - c->try_us;
 	if (c->cand == NULL)
 		return;
+	if (c->send.stream)
+		c->usage = c->chunks.usage;
 	tell_live(c, out, status, code, cooldown_us);
 	if (c->usage.in > 0)
 		add(&c->cand->live->tokens_in, (uint64_t)c->usage.in);
@@ -113,29 +117,29 @@ static void answer_refusal(struct gw_call *c)
 	gw_fail(c, &err);
 }
 
-void gw_attempt_refused(struct gw_call *c, const struct upstream_response *res, struct slice body)
+void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after, struct slice body)
 {
 	struct slice key = c->secret != NULL ? secret_bytes(&c->secret->key)
 					     : (struct slice){NULL, 0};
 	int64_t cooldown_us = 0;
-	if (res->status < 400) { // a redirect is never followed
-		gw_attempt_failed(c, UP_OK, res->status);
+	if (status != 0 && status < 400) { // a redirect is never followed
+		gw_attempt_failed(c, UP_OK, status);
 		return;
 	}
-	adapter_error_read(c->cand->key != NULL ? c->cand->key->doc.vendor : NULL, res->status, body,
-		key, &c->error);
+	adapter_error_read(c->cand->key != NULL ? c->cand->key->doc.vendor : NULL,
+		status != 0 ? status : 502, body, key, &c->error);
 	// An instance has no key to be judged: it heals like any other failure.
 	if (c->cand->key == NULL && (c->error.outcome == OUT_AUTH || c->error.outcome == OUT_BILLING))
 		c->error.outcome = OUT_FAILED;
 	if (c->error.outcome == OUT_RATE_LIMITED) {
-		int64_t s = adapter_retry_after_s(res->retry_after, clock_wall_ms(),
+		int64_t s = adapter_retry_after_s(retry_after, clock_wall_ms(),
 			c->feature->doc.retry.honour_retry_after_max_s);
 		cooldown_us = s * 1000000;
 		if (s > 0 && (c->retry_s == 0 || s < c->retry_s))
 			c->retry_s = s;
 	}
-	gw_attempt_end(c, c->error.outcome, res->status, c->error.code, http_word(c, res->status),
-		cooldown_us);
+	gw_attempt_end(c, c->error.outcome, status, c->error.code,
+		status != 0 ? http_word(c, status) : "error", cooldown_us);
 	if (c->error.final)
 		answer_refusal(c);
 	else
@@ -144,50 +148,86 @@ void gw_attempt_refused(struct gw_call *c, const struct upstream_response *res, 
 
 // ---- whole answers ----
 
-static void reply(struct gw_call *c, int status, struct slice body)
+static const char *answer_type(struct gw_call *c, const struct adapter_answer *answer)
+{
+	if (answer->content_type != NULL)
+		return answer->content_type;
+	if (answer->own_type.n > 0)
+		return arena_slice(&c->r->arena, answer->own_type);
+	return JSON_TYPE;
+}
+
+static void reply(struct gw_call *c, int status, const struct adapter_answer *answer)
 {
 	struct req *r = c->r;
-	c->bytes_out = body.n;
+	c->bytes_out = answer->body.n;
 	c->ttfb_us = loop_now_us(c->gl->loop) - r->start_us;
 	gw_headers(c);
 	gw_account(c, status, ERR_OK);
-	req_reply(r, status, "application/json", body);
+	req_reply(r, status, answer_type(c, answer), answer->body);
+}
+
+static void take_answer(struct gw_call *c, const struct upstream_response *res, struct slice body)
+{
+	const struct adapter_reply got = {res->status, res->content_type, body};
+	struct adapter_answer answer;
+	switch (c->adapter->parse(&c->in, &got, &c->scratch, &answer)) {
+	case ANSWER_OK:
+		c->usage = answer.usage;
+		gw_attempt_end(c, OUT_OK, res->status, ERR_OK, "ok", 0);
+		reply(c, res->status, &answer);
+		return;
+	case ANSWER_ERROR:
+		gw_attempt_refused(c, answer.status, res->retry_after, body);
+		return;
+	case ANSWER_BAD:
+		gw_attempt_failed(c, UP_OK, res->status);
+	}
 }
 
 static void on_done(void *arg, enum up_end end, const struct upstream_response *res,
 	struct slice body, const struct err *err)
 {
 	struct gw_call *c = arg;
-	struct adapter_answer answer;
 	(void)err;
 	c->up = NULL;
-	if (end != UP_OK) {
+	if (end != UP_OK)
 		gw_attempt_failed(c, end, res->status);
-	} else if (res->status < 200 || res->status > 299) {
-		gw_attempt_refused(c, res, body);
-	} else if (!c->adapter->parse(&c->in, body, &c->scratch, &answer)) {
-		gw_attempt_failed(c, UP_OK, res->status);
-	} else {
-		c->usage = answer.usage;
-		gw_attempt_end(c, OUT_OK, res->status, ERR_OK, "ok", 0);
-		reply(c, res->status, answer.body);
-	}
+	else if (res->status < 200 || res->status > 299)
+		gw_attempt_refused(c, res->status, res->retry_after, body);
+	else
+		take_answer(c, res, body);
 }
 
 static const struct upstream_callbacks whole = {.done = on_done};
 
 // ---- the beginning of an attempt ----
 
-static const char *headers_of(const struct gw_call *c)
+static int hop_of(const struct gw_call *c)
 {
+	const char *hop = c->cand->key == NULL ? req_header(c->r, "X-Yijian-Hop") : NULL;
 	if (c->cand->key != NULL)
-		return c->in.stream ? HEADERS_STREAM : HEADERS;
-	const char *hop = req_header(c->r, "X-Yijian-Hop");
-	if (hop == NULL)
-		return c->in.stream ? HEADERS_STREAM HOP : HEADERS HOP;
-	if (hop[0] == '1')
-		return c->in.stream ? HEADERS_STREAM HOP_2 : HEADERS HOP_2;
-	return c->in.stream ? HEADERS_STREAM HOP_3 : HEADERS HOP_3;
+		return 0;
+	return hop == NULL ? 1 : hop[0] == '1' ? 2 : 3;
+}
+
+// The usual ones stand ready.
+static const char *headers_of(struct gw_call *c)
+{
+	static const char *const ready[2][HOPS] = {
+		{HEADERS, HEADERS HOP, HEADERS HOP_2, HEADERS HOP_3},
+		{HEADERS_STREAM, HEADERS_STREAM HOP, HEADERS_STREAM HOP_2, HEADERS_STREAM HOP_3}};
+	static const char *const hops[HOPS] = {"", HOP, HOP_2, HOP_3};
+	const struct adapter_ask *a = &c->send;
+	int hop = hop_of(c);
+	if (LIKELY(a->content_type == NULL && a->accept == NULL && a->headers.n == 0))
+		return ready[a->stream][hop];
+	str_clear(&c->headers);
+	str_addf(&c->headers, "Content-Type: %s\r\nAccept: %s\r\n" AGENT "%s%s",
+		a->content_type != NULL ? a->content_type : JSON_TYPE,
+		a->accept != NULL ? a->accept : a->stream ? EVENT_TYPE : JSON_TYPE, hops[hop],
+		str_text(&a->headers));
+	return str_text(&c->headers);
 }
 
 static enum auth_style auth_style(const struct candidate *cand)
@@ -203,15 +243,15 @@ static void start(struct gw_call *c)
 	int64_t now = loop_now_us(c->gl->loop);
 	struct upstream_request q = {.url = c->cand->url,
 		.pool_key = c->cand->live->id,
-		.method = "POST",
-		.path = str_text(&c->path),
+		.method = c->send.method,
+		.path = str_text(&c->send.path),
 		.headers = headers_of(c),
-		.body = str_slice(&c->body),
+		.body = str_slice(&c->send.body),
 		.connect_ms = f->timeouts.connect_ms,
-		.first_byte_ms = f->timeouts.first_byte_ms,
+		.first_byte_ms = MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms),
 		.idle_ms = f->timeouts.idle_ms,
-		.body_max = c->in.stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
-		.stream = c->in.stream,
+		.body_max = c->send.stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
+		.stream = c->send.stream,
 		.vendor_key = c->cand->key != NULL};
 	if (c->ask.deadline_us != FIELD_NONE)
 		q.total_ms = MAX_OF((c->ask.deadline_us - now) / 1000, 1);
@@ -220,7 +260,7 @@ static void start(struct gw_call *c)
 		q.auth_style = auth_style(c->cand);
 	}
 	c->up = upstream_start(loop_upstream(c->gl->loop), &q,
-		c->in.stream ? &gw_stream_callbacks : &whole, c);
+		c->send.stream ? &gw_stream_callbacks : &whole, c);
 }
 
 static bool admit(struct gw_call *c, const struct candidate *cand)
@@ -238,6 +278,16 @@ static void mark(struct gw_call *c, int i)
 {
 	if (++c->per_candidate[i] >= c->feature->doc.retry.per_target)
 		decide_tried(&c->ask, i);
+}
+
+static void clear_ask(struct adapter_ask *a)
+{
+	a->method = "POST";
+	a->content_type = a->accept = NULL;
+	a->stream = false;
+	str_clear(&a->path);
+	str_clear(&a->headers);
+	str_clear(&a->body);
 }
 
 // False when the candidate cannot be tried after all (another loop was faster).
@@ -270,10 +320,9 @@ static bool begin(struct gw_call *c, int i)
 			return false;
 		}
 	}
-	str_clear(&c->path);
-	adapter_path(c->adapter, cand->url, &c->path);
-	str_clear(&c->body);
-	if (c->adapter->build(&c->in, &c->feature->doc, cand, &c->body, &err) != ERR_OK) {
+	clear_ask(&c->send);
+	adapter_stream_reset(&c->chunks, c->wall_ms);
+	if (c->adapter->build(&c->in, &c->feature->doc, cand, &c->send, &err) != ERR_OK) {
 		gw_attempt_end(c, OUT_CLIENT, 0, err.code, "not_sent", 0);
 		gw_fail(c, &err);
 		return true;

@@ -107,11 +107,13 @@ struct gw_call {
 	struct upcall *up;
 	struct gw_secret *secret;
 	int64_t try_us;
-	struct str path, body, scratch;
+	struct adapter_ask send;
+	struct str headers, scratch;
 	// stream
 	enum gw_phase phase;
-	bool sse, finish; // what comes is an event stream; a finish_reason was seen
+	bool sse; // what comes is a stream of events or lines
 	struct sse reader;
+	struct adapter_stream chunks;
 	struct str out, instead; // batch to the caller; what came instead of a stream
 	struct loop_timer timer;
 	int64_t wrote_us, event_us;
@@ -143,8 +145,10 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 	const char *end, int64_t cooldown_us);
 // It failed: tries the next candidate.
 void gw_attempt_failed(struct gw_call *c, enum up_end end, int status);
-// The upstream answered with an error.
-void gw_attempt_refused(struct gw_call *c, const struct upstream_response *res, struct slice body);
+// The upstream answered with an error: by its status, or in a body or an event that stands for
+// one of this status (0: it did not say which).
+void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
+	struct slice body);
 
 // gateway_stream.c
 extern const struct upstream_callbacks gw_stream_callbacks;

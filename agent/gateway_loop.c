@@ -34,8 +34,11 @@ static void secret_free(struct gw_secret *s)
 
 static void call_delete(struct gw_call *c)
 {
-	str_release(&c->path);
-	str_release(&c->body);
+	str_release(&c->send.path);
+	str_release(&c->send.headers);
+	str_release(&c->send.body);
+	str_release(&c->headers);
+	str_release(&c->chunks.text);
 	str_release(&c->scratch);
 	str_release(&c->out);
 	str_release(&c->instead);
@@ -254,7 +257,7 @@ static void call_reset(struct gw_call *c)
 	c->next = NULL;
 	c->first = NULL;
 	c->reason = NULL;
-	c->recorded = c->kept = c->sse = c->finish = c->over = false;
+	c->recorded = c->kept = c->sse = c->over = false;
 	c->tries_n = 0;
 	memset(c->per_candidate, 0, sizeof(c->per_candidate));
 	c->retry_s = c->ttfb_us = 0;
@@ -263,7 +266,7 @@ static void call_reset(struct gw_call *c)
 	c->secret = NULL;
 	c->phase = GS_WAIT;
 	c->timer = (struct loop_timer){0};
-	c->usage = (struct adapter_usage){-1, -1};
+	c->usage = ADAPTER_USAGE_UNKNOWN;
 	c->bytes_out = 0;
 	c->status = 0;
 	c->code = ERR_OK;
@@ -302,8 +305,11 @@ void gw_call_free(struct gw_call *c)
 		call_delete(c);
 		return;
 	}
-	keep_small(&c->path);
-	keep_small(&c->body);
+	keep_small(&c->send.path);
+	keep_small(&c->send.headers);
+	keep_small(&c->send.body);
+	keep_small(&c->headers);
+	keep_small(&c->chunks.text);
 	keep_small(&c->scratch);
 	keep_small(&c->out);
 	keep_small(&c->instead);

@@ -126,14 +126,16 @@ static void on_timer(void *arg)
 
 // ---- from the upstream ----
 
+static const char *const types[] = {[FRAMES_SSE] = "text/event-stream",
+	[FRAMES_NDJSON] = "application/x-ndjson"};
+
 static bool head(void *arg, const struct upstream_response *res)
 {
 	struct gw_call *c = arg;
 	c->status = res->status;
-	c->finish = false;
 	if (c->sse)
 		sse_release(&c->reader);
-	c->sse = res->status == 200 && slice_starts(res->content_type, "text/event-stream");
+	c->sse = res->status == 200 && slice_starts(res->content_type, types[c->adapter->frames]);
 	c->event_us = loop_now_us(c->gl->loop);
 	c->reader = (struct sse){0};
 	str_clear(&c->out);
@@ -144,38 +146,35 @@ static bool head(void *arg, const struct upstream_response *res)
 	return true;
 }
 
-// False when the stream is over.
-static bool relay_event(struct gw_call *c, struct slice data)
+// An error instead of the first event is an answer like one with an error's status.
+static void refused(struct gw_call *c, struct slice data)
 {
-	struct adapter_chunk k;
+	struct upcall *up = c->up;
+	c->up = NULL;
+	gw_stream_stop(c);
+	upcall_abort(up);
+	gw_attempt_refused(c, c->chunks.status, (struct slice){NULL, 0}, data);
+}
+
+// False when the stream is over.
+static bool relay_event(struct gw_call *c, struct slice name, struct slice data)
+{
 	if (data.n == 0) // keeps a line open, says nothing
 		return true;
-	c->adapter->chunk(&c->in, data, &c->scratch, &k);
-	if (k.usage.in >= 0)
-		c->usage.in = k.usage.in;
-	if (k.usage.out >= 0)
-		c->usage.out = k.usage.out;
-	c->finish |= k.finish;
-	switch (k.kind) {
-	case CHUNK_DROP:
-		return true;
-	case CHUNK_PASS:
-		if (c->phase == GS_WAIT)
+	enum chunk_kind kind = c->adapter->chunk(&c->in, &c->chunks, name, data, &c->out);
+	if (LIKELY(kind == CHUNK_MORE)) {
+		if (c->phase == GS_WAIT && c->out.n > 0)
 			open_stream(c);
-		str_add_slice(&c->out, SLICE("data: "));
-		str_add_slice(&c->out, k.data);
-		str_add_slice(&c->out, SLICE("\n\n"));
 		return true;
-	case CHUNK_DONE:
-		if (!c->finish)
-			break;
+	}
+	if (kind == CHUNK_DONE && c->chunks.finish) {
 		finish(c, 200);
 		return true;
-	case CHUNK_ERROR:
-	case CHUNK_BAD:
-		break;
 	}
-	give_up(c, k.kind == CHUNK_ERROR ? "error_event" : "bad_response");
+	if (kind == CHUNK_ERROR && c->phase == GS_WAIT)
+		refused(c, data);
+	else
+		give_up(c, kind == CHUNK_ERROR ? "error_event" : "bad_response");
 	return false;
 }
 
@@ -189,6 +188,14 @@ static bool take_instead(struct gw_call *c, struct slice bytes)
 	return false;
 }
 
+static bool next_event(struct gw_call *c, struct slice *bytes, struct sse_event *ret)
+{
+	if (LIKELY(c->adapter->frames == FRAMES_SSE))
+		return sse_next(&c->reader, bytes, ret);
+	ret->name = (struct slice){NULL, 0};
+	return sse_line(&c->reader, bytes, &ret->data);
+}
+
 static bool data(void *arg, struct slice bytes)
 {
 	struct gw_call *c = arg;
@@ -197,9 +204,9 @@ static bool data(void *arg, struct slice bytes)
 		return true;
 	if (!c->sse)
 		return take_instead(c, bytes);
-	while (c->phase != GS_DONE && sse_next(&c->reader, &bytes, &ev)) {
+	while (c->phase != GS_DONE && next_event(c, &bytes, &ev)) {
 		c->event_us = loop_now_us(c->gl->loop);
-		if (!relay_event(c, ev.data))
+		if (!relay_event(c, ev.name, ev.data))
 			return false;
 	}
 	if (c->reader.too_large) {
@@ -216,17 +223,8 @@ static void last_event(struct gw_call *c)
 {
 	struct slice rest = SLICE("\n\n");
 	struct sse_event ev;
-	struct adapter_chunk k;
-	if (c->phase != GS_OPEN || !sse_partial(&c->reader) ||
-		!sse_next(&c->reader, &rest, &ev))
-		return;
-	c->adapter->chunk(&c->in, ev.data, &c->scratch, &k);
-	c->finish |= k.kind == CHUNK_PASS && k.finish;
-	if (k.kind == CHUNK_PASS) {
-		str_add_slice(&c->out, SLICE("data: "));
-		str_add_slice(&c->out, k.data);
-		str_add_slice(&c->out, SLICE("\n\n"));
-	}
+	if (c->phase == GS_OPEN && sse_partial(&c->reader) && next_event(c, &rest, &ev))
+		c->adapter->chunk(&c->in, &c->chunks, ev.name, ev.data, &c->out);
 }
 
 static void done(void *arg, enum up_end end, const struct upstream_response *res,
@@ -244,7 +242,7 @@ static void done(void *arg, enum up_end end, const struct upstream_response *res
 	if (c->phase == GS_OPEN) {
 		if (end == UP_OK)
 			last_event(c);
-		if (end == UP_OK && c->finish) {
+		if (end == UP_OK && c->chunks.finish) {
 			finish(c, 200);
 			end_stream(c);
 		} else {
@@ -255,7 +253,7 @@ static void done(void *arg, enum up_end end, const struct upstream_response *res
 	if (end != UP_OK)
 		gw_attempt_failed(c, end, res->status);
 	else if (res->status < 200 || res->status > 299)
-		gw_attempt_refused(c, res, str_slice(&c->instead));
+		gw_attempt_refused(c, res->status, res->retry_after, str_slice(&c->instead));
 	else
 		gw_attempt_failed(c, UP_OK, res->status);
 }

@@ -522,7 +522,8 @@ void h_vendor_list(struct req *r)
 		jw_str(&w, "base_url", v[i].base_url);
 		jw_str(&w, "key_prefix", v[i].key_prefix);
 		jw_str(&w, "docs", v[i].docs);
-		jw_bool(&w, "spoken", v[i].spoken);
+		jw_bool(&w, "spoken",
+			protocol_row(protocol_default(v[i].vendor, NULL, v[i].offer))->spoken);
 		jw_int(&w, "keys", keys_of(r->snap, v[i].vendor, v[i].service));
 		jw_obj_end(&w);
 	}
@@ -533,7 +534,8 @@ void h_vendor_list(struct req *r)
 		jw_str(&w, "title", _(e[i].title));
 		jw_str(&w, "kind", "self_hosted");
 		jw_null(&w, "base_url");
-		jw_bool(&w, "spoken", e[i].spoken);
+		jw_bool(&w, "spoken",
+			protocol_row(protocol_default(NULL, e[i].engine, e[i].offer))->spoken);
 		jw_obj_end(&w);
 	}
 	list_close(&w, vendors_n + engines_n, r->snap->revision, NULL);

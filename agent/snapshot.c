@@ -594,16 +594,19 @@ static struct candidate *add(struct build *b, const struct target *t, struct liv
 	c = &r->v[r->n++];
 	*c = (struct candidate){.target = t, .target_live = target_live};
 	c->order = t->order != FIELD_NONE ? (int)t->order : t->kind == TARGET_VENDOR;
-	c->protocol = t->protocol >= 0 ? (enum protocol)t->protocol
-				       : (enum protocol)b->f->doc.endpoint;
 	c->weight = (int)t->weight;
 	return c;
 }
 
-_Static_assert((int)PROTO_OPENAI_CHAT == OFFER_CHAT && (int)PROTO_OPENAI_IMAGES == OFFER_IMAGES &&
-		       (int)PROTO_OPENAI_COMPLETIONS == OFFER_COMPLETIONS &&
-		       (int)PROTO_OPENAI_EMBEDDINGS == OFFER_EMBEDDINGS,
-	"an offer's default protocol has the same number");
+// Which protocol its upstream is asked in: the target's, else what vendor or engine speak.
+static void settle_protocol(struct build *b, struct candidate *c, const char *vendor,
+	const char *engine)
+{
+	c->protocol = c->target->protocol >= 0
+			      ? (enum protocol)c->target->protocol
+			      : protocol_default(vendor, engine, (enum offer)b->f->doc.endpoint);
+	c->unspoken = !protocol_row(c->protocol)->spoken;
+}
 
 static int64_t product(int64_t a, int64_t b)
 {
@@ -618,7 +621,6 @@ static void vendor_candidates(struct build *b, const struct target *t, struct li
 	const struct group *g = pmap_get(
 		b->snap->groups, group_key(vendor, t->service, buf, sizeof(buf)));
 	const char *target_name = arena_printf(a, "%s/%s", vendor, t->service);
-	const struct vendor_row *row = vendor_find(slice_of(vendor), slice_of(t->service));
 	struct pmap_it it = {0};
 	void *obj;
 
@@ -626,6 +628,7 @@ static void vendor_candidates(struct build *b, const struct target *t, struct li
 		struct candidate *c = add(b, t, target_live);
 
 		c->name = c->target_name = target_name;
+		settle_protocol(b, c, vendor, NULL);
 		return;
 	}
 	while (pmap_next(g->members, &it, NULL, &obj)) {
@@ -639,7 +642,7 @@ static void vendor_candidates(struct build *b, const struct target *t, struct li
 		c->url = &k->url;
 		c->tier = k->doc.tier;
 		c->weight = (int)product(c->weight, k->doc.weight);
-		c->unspoken = row && !row->spoken && t->protocol < 0;
+		settle_protocol(b, c, vendor, NULL);
 	}
 }
 
@@ -648,7 +651,6 @@ static void instance_candidate(struct build *b, const struct target *t, struct l
 {
 	struct candidate *c = add(b, t, target_live);
 	struct arena *a = &b->box->arena;
-	const struct engine_row *row = engine_find(slice_of(in->doc.engine));
 
 	c->target_name = arena_printf(a, "self/%s", t->service);
 	c->name = arena_printf(a, "%s#%s", c->target_name, in->doc.id);
@@ -656,7 +658,7 @@ static void instance_candidate(struct build *b, const struct target *t, struct l
 	c->live = in->live;
 	c->url = &in->url;
 	c->weight = (int)product(c->weight, in->doc.weight);
-	c->unspoken = row && !row->spoken && t->protocol < 0;
+	settle_protocol(b, c, NULL, in->doc.engine);
 }
 
 static void self_candidates(struct build *b, const struct target *t, struct live *target_live)

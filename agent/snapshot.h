@@ -24,7 +24,7 @@ struct candidate {
 	const struct url *url;
 	int order, tier, weight;
 	enum protocol protocol;
-	bool unspoken; // the catalogue knows it, but no adapter of this build speaks to it
+	bool unspoken; // no adapter of this build speaks its protocol
 };
 
 struct route {

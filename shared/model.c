@@ -2,13 +2,10 @@
 #include "shared/model.h"
 
 #include "shared/text.h"
-#include "shared/vendors.h"
 
 const char *const tier_names[] = {"primary", "secondary", "backup", NULL};
 const char *const strategy_names[] = {"priority", "weighted", "round_robin", "least_inflight", NULL};
 const char *const target_kind_names[] = {"vendor", "self_hosted", NULL};
-const char *const offer_names[] = {"chat.completions", "completions", "embeddings",
-	"images.generations", NULL};
 const char *const health_names[] = {"unknown", "passing", "warning", "critical", NULL};
 const char *const role_names[] = {"none", "viewer", "operator", "service", "admin", NULL};
 

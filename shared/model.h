@@ -6,6 +6,7 @@
 
 #include "shared/field.h"
 #include "shared/secret.h"
+#include "shared/vendors.h"
 
 #define NAME_MAX_CP 128 // display names, code points
 #define ID_MAX 64 // ids, names of features and services, bytes
@@ -17,8 +18,6 @@
 enum tier { TIER_PRIMARY, TIER_SECONDARY, TIER_BACKUP };
 enum strategy { STRAT_PRIORITY, STRAT_WEIGHTED, STRAT_ROUND_ROBIN, STRAT_LEAST_INFLIGHT };
 enum target_kind { TARGET_VENDOR, TARGET_SELF_HOSTED };
-// What a feature offers; names as in feature documents: "chat.completions".
-enum offer { OFFER_CHAT, OFFER_COMPLETIONS, OFFER_EMBEDDINGS, OFFER_IMAGES, OFFER_COUNT };
 enum health { HEALTH_UNKNOWN, HEALTH_PASSING, HEALTH_WARNING, HEALTH_CRITICAL };
 
 struct target {
@@ -164,6 +163,6 @@ extern const struct field_set service_fields, route_fields, decision_fields, eve
 	error_fields, vendor_fields;
 
 extern const char *const tier_names[], *const strategy_names[], *const target_kind_names[],
-	*const offer_names[], *const health_names[], *const role_names[];
+	*const health_names[], *const role_names[];
 
 #endif

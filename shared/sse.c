@@ -99,3 +99,18 @@ bool sse_next(struct sse *s, struct slice *in, struct sse_event *ret)
 	}
 	return false;
 }
+
+bool sse_line(struct sse *s, struct slice *in, struct slice *ret)
+{
+	if (s->have_data) // the line given last
+		str_clear(&s->line);
+	s->have_data = false;
+	while (!s->too_large && take_line(s, in)) {
+		*ret = slice_trim(str_slice(&s->line));
+		s->have_data = ret->n > 0;
+		if (s->have_data)
+			return true;
+		str_clear(&s->line);
+	}
+	return false;
+}

@@ -25,6 +25,9 @@ void sse_release(struct sse *s);
 // input is used up (false). An event beyond SSE_EVENT_MAX sets too_large and returns false.
 // Comments and events without data are skipped.
 bool sse_next(struct sse *s, struct slice *in, struct sse_event *ret);
+// The same for streams of one JSON text a line (application/x-ndjson): *ret is one line that is not
+// blank.
+bool sse_line(struct sse *s, struct slice *in, struct slice *ret);
 // True when bytes of an unfinished event are pending.
 bool sse_partial(const struct sse *s);
 

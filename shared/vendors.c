@@ -1,42 +1,92 @@
 // SPDX-License-Identifier: MIT
 #include "shared/vendors.h"
 
+#include <string.h>
 #include "shared/text.h"
 
-const char *const protocol_names[] = {"openai.chat", "openai.completions", "openai.embeddings",
-	"openai.images", NULL};
+const char *const offer_names[] = {"chat.completions", "completions", "embeddings",
+	"images.generations", "images.edits", "audio.speech", "audio.transcriptions", "moderations",
+	"rerank", "responses", NULL};
 
-_Static_assert(ARRAY_LEN(protocol_names) == PROTO_COUNT + 1, "one name for every protocol");
+_Static_assert(ARRAY_LEN(offer_names) == OFFER_COUNT + 1, "one name for every offer");
+
+#define PROTOCOLS(ROW)                                                                             \
+	ROW(OPENAI_CHAT, "openai.chat", CHAT, true)                                                \
+	ROW(OPENAI_COMPLETIONS, "openai.completions", COMPLETIONS, true)                           \
+	ROW(OPENAI_EMBEDDINGS, "openai.embeddings", EMBEDDINGS, true)                              \
+	ROW(OPENAI_IMAGES, "openai.images", IMAGES, true)                                          \
+	ROW(OPENAI_IMAGE_EDITS, "openai.images.edits", IMAGE_EDITS, false)                         \
+	ROW(OPENAI_SPEECH, "openai.speech", SPEECH, false)                                         \
+	ROW(OPENAI_TRANSCRIPTIONS, "openai.transcriptions", TRANSCRIPTIONS, false)                 \
+	ROW(OPENAI_MODERATIONS, "openai.moderations", MODERATIONS, false)                          \
+	ROW(OPENAI_RERANK, "openai.rerank", RERANK, false)                                         \
+	ROW(OPENAI_RESPONSES, "openai.responses", RESPONSES, false)                                \
+	ROW(DASHSCOPE_CHAT, "dashscope.chat", CHAT, false)                                         \
+	ROW(DASHSCOPE_CHAT_NATIVE, "dashscope.chat.native", CHAT, false)                           \
+	ROW(DASHSCOPE_EMBEDDINGS_NATIVE, "dashscope.embeddings.native", EMBEDDINGS, false)         \
+	ROW(DASHSCOPE_T2I_LEGACY, "dashscope.t2i.legacy", IMAGES, false)                           \
+	ROW(DASHSCOPE_T2I_MESSAGES, "dashscope.t2i.messages", IMAGES, false)                       \
+	ROW(ANTHROPIC_MESSAGES, "anthropic.messages", CHAT, false)                                 \
+	ROW(OLLAMA_CHAT, "ollama.chat", CHAT, false)                                               \
+	ROW(OLLAMA_EMBED, "ollama.embed", EMBEDDINGS, false)                                       \
+	ROW(SDWEBUI_TXT2IMG, "sdwebui.txt2img", IMAGES, false)                                     \
+	ROW(COMFYUI_PROMPT, "comfyui.prompt", IMAGES, false)                                       \
+	ROW(TEI_EMBED, "tei.embed", EMBEDDINGS, false)                                             \
+	ROW(TEI_RERANK, "tei.rerank", RERANK, false)
+
+#define AS_NAME(id, name, offer, spoken) [PROTO_##id] = name,
+#define AS_ROW(id, name, offer, spoken) [PROTO_##id] = {name, OFFER_##offer, spoken},
+
+const char *const protocol_names[] = {PROTOCOLS(AS_NAME)[PROTO_COUNT] = NULL};
+static const struct protocol_row protocols[] = {PROTOCOLS(AS_ROW)};
+
+_Static_assert(ARRAY_LEN(protocols) == PROTO_COUNT, "one row for every protocol");
+_Static_assert((int)PROTO_OPENAI_CHAT == OFFER_CHAT && (int)PROTO_OPENAI_IMAGES == OFFER_IMAGES &&
+		       (int)PROTO_OPENAI_MODERATIONS == OFFER_MODERATIONS &&
+		       (int)PROTO_OPENAI_RESPONSES == OFFER_RESPONSES,
+	"an offer's protocol at OpenAI has the offer's number");
+
+// What does not speak OpenAI's protocols, or not only.
+static const struct {
+	const char *vendor, *engine;
+	enum protocol protocol;
+} defaults[] = {
+	{"aliyun", NULL, PROTO_DASHSCOPE_T2I_LEGACY},
+	{"anthropic", NULL, PROTO_ANTHROPIC_MESSAGES},
+	{NULL, "sdwebui", PROTO_SDWEBUI_TXT2IMG},
+	{NULL, "comfyui", PROTO_COMFYUI_PROMPT},
+	{NULL, "tei", PROTO_TEI_RERANK},
+};
 
 #define OPENAI_URL "https://api.openai.com"
 #define OPENAI_DOCS "https://platform.openai.com/api-keys"
 #define ALIYUN_DOCS "https://bailian.console.aliyun.com/"
 
 static const struct vendor_row vendors[] = {
-	{"openai", "dalle", N_("OpenAI images"), OPENAI_URL, AUTH_BEARER, PROTO_OPENAI_IMAGES, "sk-",
-		"/v1/models", OPENAI_DOCS, true},
-	{"openai", "gpt-4", N_("OpenAI chat"), OPENAI_URL, AUTH_BEARER, PROTO_OPENAI_CHAT, "sk-",
-		"/v1/models", OPENAI_DOCS, true},
+	{"openai", "dalle", N_("OpenAI images"), OPENAI_URL, AUTH_BEARER, OFFER_IMAGES, "sk-",
+		"/v1/models", OPENAI_DOCS},
+	{"openai", "gpt-4", N_("OpenAI chat"), OPENAI_URL, AUTH_BEARER, OFFER_CHAT, "sk-",
+		"/v1/models", OPENAI_DOCS},
 	{"openai", "embeddings", N_("OpenAI embeddings"), OPENAI_URL, AUTH_BEARER,
-		PROTO_OPENAI_EMBEDDINGS, "sk-", "/v1/models", OPENAI_DOCS, true},
+		OFFER_EMBEDDINGS, "sk-", "/v1/models", OPENAI_DOCS},
 	{"aliyun", "wanx", N_("Aliyun text to image"), "https://dashscope.aliyuncs.com", AUTH_BEARER,
-		PROTO_OPENAI_IMAGES, "sk-", "/compatible-mode/v1/models", ALIYUN_DOCS, false},
+		OFFER_IMAGES, "sk-", "/compatible-mode/v1/models", ALIYUN_DOCS},
 	{"aliyun", "qwen", N_("Aliyun Qwen chat"), "https://dashscope.aliyuncs.com/compatible-mode",
-		AUTH_BEARER, PROTO_OPENAI_CHAT, "sk-", "/v1/models", ALIYUN_DOCS, true},
+		AUTH_BEARER, OFFER_CHAT, "sk-", "/v1/models", ALIYUN_DOCS},
 	{"anthropic", "messages", N_("Anthropic messages"), "https://api.anthropic.com",
-		AUTH_X_API_KEY, PROTO_OPENAI_CHAT, "sk-ant-", "/v1/models",
-		"https://console.anthropic.com/settings/keys", false},
+		AUTH_X_API_KEY, OFFER_CHAT, "sk-ant-", "/v1/models",
+		"https://console.anthropic.com/settings/keys"},
 };
 
 static const struct engine_row engines[] = {
-	{"openai-compatible", N_("any server with OpenAI's API"), "/v1/models", 0, true},
-	{"vllm", N_("vLLM"), "/health", 0, true},
-	{"ollama", N_("Ollama, by its OpenAI API"), "/api/version", 0, true},
-	{"tei", N_("Text Embeddings Inference, by its OpenAI API"), "/health", 0, true},
-	{"xinference", N_("Xinference"), "/status", 0, true},
-	{"localai", N_("LocalAI"), "/readyz", 0, true},
-	{"sdwebui", N_("Stable Diffusion WebUI"), "/sdapi/v1/memory", 1, false},
-	{"comfyui", N_("ComfyUI"), "/system_stats", 1, false},
+	{"openai-compatible", N_("any server with OpenAI's API"), "/v1/models", 0, OFFER_CHAT},
+	{"vllm", N_("vLLM"), "/health", 0, OFFER_CHAT},
+	{"ollama", N_("Ollama, by its OpenAI API"), "/api/version", 0, OFFER_CHAT},
+	{"tei", N_("Text Embeddings Inference, by its OpenAI API"), "/health", 0, OFFER_EMBEDDINGS},
+	{"xinference", N_("Xinference"), "/status", 0, OFFER_CHAT},
+	{"localai", N_("LocalAI"), "/readyz", 0, OFFER_CHAT},
+	{"sdwebui", N_("Stable Diffusion WebUI"), "/sdapi/v1/memory", 1, OFFER_IMAGES},
+	{"comfyui", N_("ComfyUI"), "/system_stats", 1, OFFER_IMAGES},
 };
 
 const struct vendor_row *vendors_all(size_t *ret_n)
@@ -76,7 +126,24 @@ const struct engine_row *engine_find(struct slice engine)
 	return NULL;
 }
 
+const struct protocol_row *protocol_row(enum protocol p)
+{
+	return &protocols[p];
+}
+
 const char *protocol_name(enum protocol p)
 {
-	return protocol_names[p];
+	return protocols[p].name;
+}
+
+enum protocol protocol_default(const char *vendor, const char *engine, enum offer offer)
+{
+	for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
+		const char *is = defaults[i].vendor != NULL ? vendor : engine;
+		const char *of = defaults[i].vendor != NULL ? defaults[i].vendor : defaults[i].engine;
+		if (is != NULL && strcmp(is, of) == 0 &&
+			protocols[defaults[i].protocol].offer == offer)
+			return defaults[i].protocol;
+	}
+	return (enum protocol)offer;
 }

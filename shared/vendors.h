@@ -8,13 +8,52 @@
 
 enum auth_style { AUTH_NONE, AUTH_BEARER, AUTH_X_API_KEY, AUTH_BASIC };
 
-// Wire protocol towards an upstream.
+// What a feature offers; names as in feature documents: "chat.completions".
+enum offer {
+	OFFER_CHAT,
+	OFFER_COMPLETIONS,
+	OFFER_EMBEDDINGS,
+	OFFER_IMAGES,
+	OFFER_IMAGE_EDITS,
+	OFFER_SPEECH,
+	OFFER_TRANSCRIPTIONS,
+	OFFER_MODERATIONS,
+	OFFER_RERANK,
+	OFFER_RESPONSES,
+	OFFER_COUNT
+};
+
+// Wire protocol towards an upstream. The first OFFER_COUNT are OpenAI's, in the order of offers.
 enum protocol {
 	PROTO_OPENAI_CHAT,
 	PROTO_OPENAI_COMPLETIONS,
 	PROTO_OPENAI_EMBEDDINGS,
 	PROTO_OPENAI_IMAGES,
+	PROTO_OPENAI_IMAGE_EDITS,
+	PROTO_OPENAI_SPEECH,
+	PROTO_OPENAI_TRANSCRIPTIONS,
+	PROTO_OPENAI_MODERATIONS,
+	PROTO_OPENAI_RERANK,
+	PROTO_OPENAI_RESPONSES,
+	PROTO_DASHSCOPE_CHAT, // compatible mode
+	PROTO_DASHSCOPE_CHAT_NATIVE,
+	PROTO_DASHSCOPE_EMBEDDINGS_NATIVE,
+	PROTO_DASHSCOPE_T2I_LEGACY,
+	PROTO_DASHSCOPE_T2I_MESSAGES,
+	PROTO_ANTHROPIC_MESSAGES,
+	PROTO_OLLAMA_CHAT,
+	PROTO_OLLAMA_EMBED,
+	PROTO_SDWEBUI_TXT2IMG,
+	PROTO_COMFYUI_PROMPT,
+	PROTO_TEI_EMBED,
+	PROTO_TEI_RERANK,
 	PROTO_COUNT
+};
+
+struct protocol_row {
+	const char *name; // "openai.chat", as in feature documents
+	enum offer offer; // what it can be asked for
+	bool spoken; // an adapter for it is in this build
 };
 
 struct vendor_row {
@@ -23,11 +62,10 @@ struct vendor_row {
 	const char *title; // "OpenAI image models"
 	const char *base_url; // default origin, without the API prefix
 	enum auth_style auth;
-	enum protocol protocol;
+	enum offer offer; // what it is there for
 	const char *key_prefix; // "sk-", NULL when none is known
 	const char *test_path; // a free authenticated GET, "/v1/models"
 	const char *docs; // where a key is made
-	bool spoken; // an adapter for its protocol is in this build
 };
 
 struct engine_row {
@@ -35,7 +73,7 @@ struct engine_row {
 	const char *title;
 	const char *check_path; // health probe
 	int concurrency; // 0: no limit of its own
-	bool spoken;
+	enum offer offer; // what it is there for
 };
 
 const struct vendor_row *vendors_all(size_t *ret_n);
@@ -43,7 +81,12 @@ const struct engine_row *engines_all(size_t *ret_n);
 const struct vendor_row *vendor_find(struct slice vendor, struct slice service);
 bool vendor_known(struct slice vendor);
 const struct engine_row *engine_find(struct slice engine);
+const struct protocol_row *protocol_row(enum protocol p);
 const char *protocol_name(enum protocol p); // "openai.chat"
+// The protocol in which a vendor (or an engine of one's own) is asked for an offer when its target
+// names none; either may be NULL.
+enum protocol protocol_default(const char *vendor, const char *engine, enum offer offer);
+extern const char *const offer_names[]; // NULL-terminated, in enum order, for field rows
 extern const char *const protocol_names[]; // NULL-terminated, in enum order, for field rows
 
 #endif

@@ -55,13 +55,17 @@ static void test_bodies(void **state)
 		struct target target = {.upstream_model = r->upstream_model, .params = r->params};
 		if (r->drop != NULL)
 			target.drop_params = (struct strv){drop, 1};
-		struct candidate cand = {.target = &target};
-		struct str out = STR_INIT;
+		struct url url = {.path = "/v1"};
+		struct candidate cand = {.target = &target, .url = &url};
+		struct adapter_ask ask = {0};
 		struct err err = {0};
 		assert_int_equal(read_text(r->in, OFFER_CHAT), ERR_OK);
-		assert_int_equal(adapter_openai_chat.build(&call, &feature, &cand, &out, &err), ERR_OK);
-		assert_string_equal(str_text(&out), r->out);
-		str_release(&out);
+		assert_int_equal(adapter_openai_chat.build(&call, &feature, &cand, &ask, &err), ERR_OK);
+		assert_string_equal(str_text(&ask.body), r->out);
+		assert_string_equal(str_text(&ask.path), "/v1/chat/completions");
+		assert_int_equal(ask.stream, call.stream);
+		str_release(&ask.path);
+		str_release(&ask.body);
 	}
 }
 
@@ -170,41 +174,55 @@ static void test_chunks(void **state)
 		enum chunk_kind kind;
 		bool finish;
 		int64_t out_tokens;
-		const char *data;
+		const char *data; // "": nothing is passed on; NULL: as it came
 	} rows[] = {
-		{"{\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}", CHUNK_PASS,
+		{"{\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}", CHUNK_MORE,
 			false, -1, NULL},
-		{"{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}", CHUNK_PASS, true, -1, NULL},
-		{"{\"choices\":[{\"delta\":{},\"finish_reason\" : \"null\"}]}", CHUNK_PASS, false, -1,
+		{"{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}", CHUNK_MORE, true, -1, NULL},
+		{"{\"choices\":[{\"delta\":{},\"finish_reason\" : \"null\"}]}", CHUNK_MORE, false, -1,
 			"{\"choices\":[{\"delta\":{},\"finish_reason\" : null}]}"},
 		{"{\"choices\":[{\"delta\":{\"content\":\"\\\"finish_reason\\\":\\\"stop\\\"\"}}]}",
-			CHUNK_PASS, false, -1, NULL},
-		{"{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}", CHUNK_DROP,
-			false, 4, NULL},
-		{"{\"choices\":[{\"index\":0}],\n \"usage\":null}", CHUNK_PASS, false, -1,
+			CHUNK_MORE, false, -1, NULL},
+		{"{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}", CHUNK_MORE,
+			false, 4, ""},
+		{"{\"choices\":[{\"index\":0}],\n \"usage\":null}", CHUNK_MORE, false, -1,
 			"{\"choices\":[{\"index\":0}],  \"usage\":null}"},
-		{"[DONE]", CHUNK_DONE, false, -1, NULL},
-		{"{\"error\":{\"message\":\"x\"}}", CHUNK_ERROR, false, -1, NULL},
-		{"{\"message\":\"flat\"}", CHUNK_BAD, false, -1, NULL},
-		{"{\"choices\":[", CHUNK_BAD, false, -1, NULL},
-		{"hello", CHUNK_BAD, false, -1, NULL},
+		{"[DONE]", CHUNK_DONE, false, -1, ""},
+		{"{\"error\":{\"message\":\"x\"}}", CHUNK_ERROR, false, -1, ""},
+		{"{\"message\":\"flat\"}", CHUNK_BAD, false, -1, ""},
+		{"{\"choices\":[", CHUNK_BAD, false, -1, ""},
+		{"hello", CHUNK_BAD, false, -1, ""},
 	};
-	struct str scratch = STR_INIT;
+	struct str out = STR_INIT, want = STR_INIT;
 	assert_int_equal(read_text("{\"model\":\"m\",\"messages\":[],\"stream\":true}", OFFER_CHAT),
 		ERR_OK);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct adapter_chunk k;
-		adapter_openai_chat.chunk(&call, slice_of(rows[i].in), &scratch, &k);
-		assert_int_equal(k.kind, rows[i].kind);
-		assert_int_equal(k.finish, rows[i].finish);
-		assert_int_equal(k.usage.out, rows[i].out_tokens);
-		if (k.kind == CHUNK_PASS)
-			assert_true(slice_eq_str(k.data, rows[i].data ? rows[i].data : rows[i].in));
+		struct adapter_stream s = {0};
+		const char *data = rows[i].data != NULL ? rows[i].data : rows[i].in;
+		adapter_stream_reset(&s, 0);
+		str_clear(&out);
+		str_clear(&want);
+		if (data[0] != '\0')
+			str_addf(&want, "data: %s\n\n", data);
+		assert_int_equal(adapter_openai_chat.chunk(&call, &s, SLICE(""),
+					 slice_of(rows[i].in), &out),
+			rows[i].kind);
+		assert_int_equal(s.finish, rows[i].finish);
+		assert_int_equal(s.usage.out, rows[i].out_tokens);
+		assert_string_equal(str_text(&out), str_text(&want));
 	}
-	str_release(&scratch);
+	str_release(&out);
+	str_release(&want);
 }
 
 // ---- embeddings ----
+
+static enum answer_kind parse_vectors(const char *body, struct str *scratch,
+	struct adapter_answer *ret)
+{
+	const struct adapter_reply reply = {200, SLICE("application/json"), slice_of(body)};
+	return adapter_openai_embeddings.parse(&call, &reply, scratch, ret);
+}
 
 static void test_vectors_both_ways(void **state)
 {
@@ -217,18 +235,20 @@ static void test_vectors_both_ways(void **state)
 	struct adapter_answer a;
 	assert_int_equal(read_text("{\"model\":\"m\",\"input\":\"x\","
 		"\"encoding_format\":\"base64\"}", OFFER_EMBEDDINGS), ERR_OK);
-	assert_true(adapter_openai_embeddings.parse(&call, SLICE(floats), &scratch, &a));
+	assert_int_equal(parse_vectors(floats, &scratch, &a), ANSWER_OK);
 	assert_true(slice_eq_str(a.body, packed));
 	assert_int_equal(a.usage.in, 2);
-	assert_true(adapter_openai_embeddings.parse(&call, SLICE(packed), &scratch, &a));
+	assert_int_equal(parse_vectors(packed, &scratch, &a), ANSWER_OK);
 	assert_ptr_equal(a.body.p, packed);
 	assert_int_equal(read_text("{\"model\":\"m\",\"input\":\"x\"}", OFFER_EMBEDDINGS), ERR_OK);
-	assert_true(adapter_openai_embeddings.parse(&call, SLICE(packed), &scratch, &a));
+	assert_int_equal(parse_vectors(packed, &scratch, &a), ANSWER_OK);
 	assert_true(slice_eq_str(a.body, "{\"data\":[{\"index\":0,\"embedding\":[1,-0.5,0.25]}],"
 		"\"usage\":{\"prompt_tokens\":2}}"));
-	assert_false(adapter_openai_embeddings.parse(&call, SLICE("{\"data\":[]}"), &scratch, &a));
-	assert_false(adapter_openai_embeddings.parse(&call,
-		SLICE("{\"data\":[{\"embedding\":\"AAA!\"}]}"), &scratch, &a));
+	assert_int_equal(parse_vectors("{\"data\":[]}", &scratch, &a), ANSWER_BAD);
+	assert_int_equal(parse_vectors("{\"data\":[{\"embedding\":\"AAA!\"}]}", &scratch, &a),
+		ANSWER_BAD);
+	assert_int_equal(parse_vectors("{\"error\":{\"code\":429}}", &scratch, &a), ANSWER_ERROR);
+	assert_int_equal(a.status, 429);
 	str_release(&scratch);
 }
 
@@ -241,9 +261,22 @@ static void test_paths(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct url url = {.path = rows[i][0]};
 		struct str out = STR_INIT;
-		adapter_path(&adapter_openai_chat, &url, &out);
+		adapter_path(&url, "/v1/chat/completions", &out);
 		assert_string_equal(str_text(&out), rows[i][1]);
 		str_release(&out);
+	}
+}
+
+static void test_protocols(void **state)
+{
+	(void)state;
+	for (int p = 0; p < PROTO_COUNT; p++) {
+		const struct adapter *ad = adapter_for((enum protocol)p);
+		enum offer offer = protocol_row((enum protocol)p)->offer;
+		if (offer != OFFER_IMAGES && offer != OFFER_IMAGE_EDITS)
+			assert_int_equal(ad != NULL, protocol_row((enum protocol)p)->spoken);
+		if (ad != NULL)
+			assert_int_equal(ad->protocol, p);
 	}
 }
 
@@ -258,6 +291,7 @@ int main(void)
 		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_vectors_both_ways),
 		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_protocols),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,12 +105,29 @@ static void keeps_the_limit(void **state UNUSED)
 	str_release(&out);
 }
 
+static void test_lines(void **state)
+{
+	struct sse s = {0};
+	struct slice in = SLICE("{\"a\":1}\n\r\n{\"b\""), more = SLICE(":2}\n{}"), line;
+
+	(void)state;
+	assert_true(sse_line(&s, &in, &line));
+	assert_true(slice_eq_str(line, "{\"a\":1}"));
+	assert_false(sse_line(&s, &in, &line));
+	assert_true(sse_line(&s, &more, &line));
+	assert_true(slice_eq_str(line, "{\"b\":2}"));
+	assert_false(sse_line(&s, &more, &line));
+	assert_true(sse_partial(&s));
+	sse_release(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_streams_cut_anywhere),
 		cmocka_unit_test(tells_of_unfinished_events),
 		cmocka_unit_test(keeps_the_limit),
+		cmocka_unit_test(test_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

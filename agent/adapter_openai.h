@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// OpenAI's protocol: chat, completions, images. Answers pass as they came; only what callers rely
+// on is mended. The parts below are what protocols made after it share. Private to adapters.
+#ifndef YJ_AGENT_ADAPTER_OPENAI_H
+#define YJ_AGENT_ADAPTER_OPENAI_H
+
+#include "agent/adapter.h"
+
+#define OPENAI_CHANGES_MAX 8
+
+// Top-level members a protocol wants otherwise than the caller and the operator wrote them.
+struct openai_changes {
+	struct {
+		const char *name, *value; // value: JSON text, borrowed; NULL leaves the member out
+	} v[OPENAI_CHANGES_MAX];
+	size_t n;
+};
+
+// The caller's members but those the target drops, the model that is asked for, the operator's
+// params and defaults where the caller said nothing, and a stream's wish for usage. changes may be
+// NULL.
+void openai_body(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, bool stream, const struct openai_changes *changes,
+	struct str *out);
+// Of a "usage" member, NULL too.
+struct adapter_usage openai_usage(const struct jscan_member *usage);
+// True when the members say {"error":…}.
+bool openai_is_error(const struct jscan_member *m, size_t n);
+// Its numeric code when that is a status of 4xx or 5xx; 0 otherwise.
+int openai_error_status(const struct jscan_member *m, size_t n);
+// An object with a filled list of this name: passed on as it is.
+enum answer_kind openai_list(struct slice body, const char *list, struct jscan_member *m,
+	size_t *ret_n, struct adapter_answer *ret);
+// Appends data as one event of one line.
+void openai_event(struct slice data, struct str *out);
+// The chunk() of chat and completions.
+enum chunk_kind openai_chunk(const struct adapter_call *call, struct adapter_stream *s,
+	struct slice name, struct slice data, struct str *out);
+
+#endif
