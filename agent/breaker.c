@@ -34,6 +34,16 @@ static bool close_it(struct live *l)
 	return changed;
 }
 
+void breaker_let_go(struct live *l)
+{
+	atomic_store(&l->half_open_busy, 0);
+}
+
+void breaker_answered(struct live *l)
+{
+	close_it(l);
+}
+
 static bool open_it(struct live *l, const struct breaker_policy *p, int64_t now_us)
 {
 	atomic_store(&l->breaker_until_us, now_us + p->open_us);
@@ -80,6 +90,15 @@ static bool set_fault(struct live *l, enum live_fault fault, int64_t now_wall_ms
 	return true;
 }
 
+// Still gone counts anew, so that it is not asked for by every request once its time is over.
+static bool set_gone(struct live *l, int64_t now_wall_ms)
+{
+	bool changed = set_fault(l, LIVE_MODEL_GONE, now_wall_ms);
+
+	atomic_store(&l->fault_since_wall_ms, now_wall_ms);
+	return changed;
+}
+
 static bool succeeded(struct live *l, int64_t now_wall_ms)
 {
 	atomic_store_explicit(&l->last_ok_wall_ms, now_wall_ms, memory_order_relaxed);
@@ -110,7 +129,7 @@ bool breaker_outcome(struct live *l, const struct breaker_policy *p, enum outcom
 	else if (out == OUT_BILLING)
 		changed |= set_fault(l, LIVE_KEY_NO_QUOTA, now_wall_ms);
 	else
-		changed |= set_fault(l, LIVE_MODEL_GONE, now_wall_ms);
+		changed |= set_gone(l, now_wall_ms);
 	return changed;
 }
 

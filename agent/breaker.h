@@ -18,7 +18,7 @@ enum outcome {
 	OUT_RATE_LIMITED, // 429: cools, no breaker
 	OUT_AUTH, // 401/403
 	OUT_BILLING,
-	OUT_MODEL_GONE,
+	OUT_MODEL_GONE, // of the model's own record: the key's others are not concerned
 	OUT_CLIENT, // the request's own fault or the caller left: says nothing
 };
 
@@ -27,6 +27,12 @@ bool breaker_try(struct live *l, int64_t now_us);
 // Returns true when the state changed (for an event). cooldown_us: how long a rate limit holds.
 bool breaker_outcome(struct live *l, const struct breaker_policy *p, enum outcome out,
 	int64_t now_us, int64_t now_wall_ms, int64_t cooldown_us, int status);
+// The trial that was taken is not made after all.
+void breaker_let_go(struct live *l);
+// Something else failed, but the one behind this record answered: nothing against it.
+void breaker_answered(struct live *l);
+// A model that was gone is tried again after this time, by one request that may still fall back.
+#define BREAKER_GONE_MS INT64_C(300000)
 // Manual: a tested or rotated key starts clean.
 void breaker_reset(struct live *l);
 

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "agent/breaker.h"
 #include "agent/quota.h"
 
 static const char *const skip_names[SKIP_COUNT] = {
@@ -81,7 +82,7 @@ static enum skip judge_wish(const struct candidate *c, int64_t now_us)
 	return live_drained(c->live, now_us) ? SKIP_DRAINED : SKIP_NONE;
 }
 
-static enum skip fault_skip(const struct live *l, struct live_view *view)
+static enum skip fault_skip(const struct live *l, int64_t now_wall_ms, struct live_view *view)
 {
 	static const enum skip skips[] = {
 		[LIVE_OK] = SKIP_NONE,
@@ -92,6 +93,8 @@ static enum skip fault_skip(const struct live *l, struct live_view *view)
 	int fault = LOAD(&l->fault);
 	if (LIKELY(fault == LIVE_OK))
 		return SKIP_NONE;
+	if (fault == LIVE_MODEL_GONE && now_wall_ms - LOAD(&l->fault_since_wall_ms) >= BREAKER_GONE_MS)
+		return SKIP_NONE; // perhaps it is back
 	view->since_wall_ms = LOAD(&l->fault_since_wall_ms);
 	view->status = LOAD(&l->last_error_status);
 	return skips[fault];
@@ -105,16 +108,43 @@ static enum skip judge_fault(const struct candidate *c, int64_t now_wall_ms,
 		view->since_wall_ms = c->key->doc.expires_at;
 		return SKIP_KEY_INVALID;
 	}
-	enum skip skip = fault_skip(c->live, view);
-	if (skip == SKIP_NONE && c->target_live != NULL)
-		skip = fault_skip(c->target_live, view);
+	enum skip skip = fault_skip(c->live, now_wall_ms, view);
+	if (skip == SKIP_NONE && c->pair != NULL)
+		skip = fault_skip(c->pair, now_wall_ms, view);
 	return skip;
 }
 
-static bool lists_model(const struct strv *models, const char *model)
+static bool lists(const struct strv *v, const char *text)
 {
-	for (size_t i = 0; i < models->n; i++) {
-		if (strcmp(models->v[i], model) == 0)
+	for (size_t i = 0; i < v->n; i++) {
+		if (strcmp(v->v[i], text) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum skip judge_policy(const struct route *route, const struct candidate *c,
+	const struct decide_request *req)
+{
+	const struct feature *f = &route->feature->doc;
+	if (UNLIKELY(req->local_only || f->data_policy == DATA_LOCAL_ONLY)
+		&& c->target->kind != TARGET_SELF_HOSTED)
+		return SKIP_POLICY_DENIED;
+	if (UNLIKELY(route->space != NULL) && strcmp(route->space, c->space) != 0)
+		return SKIP_POLICY_DENIED;
+	if (LIKELY(f->regions.n == 0) || c->key == NULL)
+		return SKIP_NONE;
+	// A key that does not say its region is in none that was allowed.
+	return c->key->doc.region != NULL && lists(&f->regions, c->key->doc.region)
+		? SKIP_NONE : SKIP_REGION_DENIED;
+}
+
+static bool makes_size(const struct candidate *c, int64_t width, int64_t height)
+{
+	if (c->sizes_n == 0 || width == FIELD_NONE || height == FIELD_NONE)
+		return true;
+	for (size_t i = 0; i < c->sizes_n; i++) {
+		if (c->sizes[i].width == width && c->sizes[i].height == height)
 			return true;
 	}
 	return false;
@@ -124,10 +154,14 @@ static enum skip judge_fit(const struct candidate *c, const struct decide_reques
 {
 	if (c->unspoken || protocol_row(c->protocol)->offer != req->offer)
 		return SKIP_CAPABILITY_MISSING;
+	if ((c->lacks & req->needs) != 0)
+		return SKIP_CAPABILITY_MISSING;
+	if (!makes_size(c, req->width, req->height))
+		return SKIP_SIZE_UNSUPPORTED;
 	if (c->instance == NULL || c->instance->doc.models.n == 0)
 		return SKIP_NONE;
 	const char *model = c->target->upstream_model ? c->target->upstream_model : req->model;
-	if (model != NULL && !lists_model(&c->instance->doc.models, model))
+	if (model != NULL && !lists(&c->instance->doc.models, model))
 		return SKIP_MODEL_UNKNOWN;
 	return SKIP_NONE;
 }
@@ -147,18 +181,22 @@ static enum skip judge_health(const struct candidate *c, int64_t now_us, struct 
 	return LOAD(&l->health) == HEALTH_CRITICAL ? SKIP_UNHEALTHY : SKIP_NONE;
 }
 
-static enum skip judge_breaker(const struct live *l, int64_t now_us, struct verdict *v)
+static enum skip judge_cooldown(const struct live *l, int64_t now_us, struct live_view *view)
 {
 	int64_t until = LOAD(&l->cooldown_until_us);
-	if (until > now_us) {
-		v->view.until_us = until;
-		v->view.status = LOAD(&l->cooldown_status);
-		return SKIP_COOLDOWN;
-	}
+	if (LIKELY(until <= now_us))
+		return SKIP_NONE;
+	view->until_us = until;
+	view->status = LOAD(&l->cooldown_status);
+	return SKIP_COOLDOWN;
+}
+
+static enum skip judge_breaker(const struct live *l, int64_t now_us, struct verdict *v)
+{
 	int state = LOAD(&l->breaker);
 	if (LIKELY(state == BREAKER_CLOSED))
 		return SKIP_NONE;
-	until = LOAD(&l->breaker_until_us);
+	int64_t until = LOAD(&l->breaker_until_us);
 	if (state == BREAKER_OPEN && now_us < until) {
 		v->view.until_us = until;
 		v->view.status = LOAD(&l->last_error_status);
@@ -206,23 +244,40 @@ static void look(const struct candidate *c, struct live_view *view)
 	view->limit = concurrency_limit(c);
 }
 
+static enum skip judge_out(const struct candidate *c, int64_t now_us, struct verdict *v)
+{
+	enum skip skip = judge_health(c, now_us, &v->view);
+	if (skip == SKIP_NONE)
+		skip = judge_cooldown(c->live, now_us, &v->view);
+	if (skip == SKIP_NONE)
+		skip = judge_breaker(c->live, now_us, v);
+	if (skip == SKIP_NONE && c->pair != NULL)
+		skip = judge_breaker(c->pair, now_us, v);
+	return skip;
+}
+
 // The order of the questions is the order of what an operator can do about the answer.
-static enum skip judge(const struct candidate *c, const struct decide_request *req, size_t i,
-	int64_t now_us, int64_t now_wall_ms, struct verdict *v)
+static enum skip judge(const struct route *route, const struct candidate *c,
+	const struct decide_request *req, size_t i, int64_t now_us, int64_t now_wall_ms,
+	struct verdict *v)
 {
 	enum skip skip = judge_wish(c, now_us);
+	if (skip == SKIP_NONE)
+		skip = judge_policy(route, c, req);
 	if (skip == SKIP_NONE)
 		skip = judge_fault(c, now_wall_ms, &v->view);
 	if (skip == SKIP_NONE)
 		skip = judge_fit(c, req);
-	if (skip == SKIP_NONE)
-		skip = judge_health(c, now_us, &v->view);
-	if (skip == SKIP_NONE)
-		skip = judge_breaker(c->live, now_us, v);
+	if (skip == SKIP_NONE) {
+		skip = judge_out(c, now_us, v);
+		v->is_out = skip != SKIP_NONE && !was_tried(req, i);
+	}
 	if (skip == SKIP_NONE && was_tried(req, i))
 		skip = SKIP_ALREADY_ATTEMPTED;
-	if (skip == SKIP_NONE)
+	if (skip == SKIP_NONE) {
 		skip = judge_limits(c, now_us, &v->view);
+		v->is_out = skip != SKIP_NONE;
+	}
 	if (skip == SKIP_NONE && req->deadline_us != FIELD_NONE
 		&& req->deadline_us - now_us < DECIDE_MIN_LEFT_US)
 		skip = SKIP_DEADLINE_TOO_SHORT;
@@ -236,6 +291,7 @@ struct equals {
 	struct decision *d;
 	int64_t now_us;
 	double draw;
+	uint64_t session;
 	int v[DECIDE_MAX]; // in the order they would be tried, once ranked
 	int weight[DECIDE_MAX]; // by place in the route
 	size_t n;
@@ -361,12 +417,38 @@ static const struct {
 	[STRAT_LEAST_INFLIGHT] = {rank_least_inflight, "least_inflight"},
 };
 
-static void rank(struct equals *e)
+// Rendezvous by weight (-w / ln u): every agent finds the same order without having seen the
+// session before, and a candidate that leaves moves its own sessions alone.
+static void rank_affinity(struct equals *e, size_t n)
+{
+	double score[DECIDE_MAX];
+	for (size_t i = 0; i < n; i++) {
+		uint64_t z = e->route->v[e->v[i]].hash ^ e->session;
+		z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9); // splitmix64's finish
+		z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+		z ^= z >> 31;
+		double u = ((double)(z >> 11) + 0.5) * 0x1p-53;
+		score[e->v[i]] = -e->weight[e->v[i]] / log(u);
+	}
+	for (size_t i = 1; i < n; i++) {
+		size_t at = i;
+		while (at > 0 && score[e->v[at - 1]] < score[e->v[i]])
+			at--;
+		to_front(e->v + at, i - at);
+	}
+	e->d->v[e->v[0]].share = 1;
+}
+
+static const char *rank(struct equals *e)
 {
 	int strategy = e->route->feature->doc.strategy;
 	for (size_t i = 0; i < e->n; i++)
 		e->weight[e->v[i]] = decide_weight(&e->route->v[e->v[i]], e->now_us);
 	size_t n = weightless_last(e);
+	if (UNLIKELY(e->session != 0) && n > 1) {
+		rank_affinity(e, n);
+		return "affinity";
+	}
 	if (strategy == STRAT_ROUND_ROBIN || strategy == STRAT_LEAST_INFLIGHT) {
 		for (size_t i = 0; i < n; i++)
 			e->d->v[e->v[i]].share = 1.0 / (double)n;
@@ -374,6 +456,7 @@ static void rank(struct equals *e)
 	strategies[strategy].rank(e, n);
 	if (strategy == STRAT_PRIORITY)
 		e->d->v[e->v[0]].share = 1;
+	return e->n == 1 ? "priority" : strategies[strategy].reason;
 }
 
 static void take(struct equals *e)
@@ -381,25 +464,26 @@ static void take(struct equals *e)
 	struct decision *d = e->d;
 	if (e->n == 0)
 		return;
-	rank(e);
+	const char *reason = rank(e);
 	size_t i = 0;
 	if (d->chosen < 0) {
 		d->chosen = e->v[i++];
-		d->reason = e->n == 1 ? "priority"
-				      : strategies[e->route->feature->doc.strategy].reason;
+		d->reason = reason;
 	}
 	while (i < e->n && d->fallback_n < DECIDE_FALLBACK_MAX)
 		d->fallback[d->fallback_n++] = e->v[i++];
 	e->n = 0;
 }
 
-static void choose(const struct route *route, int64_t now_us, double draw, struct decision *d)
+static void choose(const struct route *route, const struct decide_request *req, int64_t now_us,
+	double draw, struct decision *d)
 {
 	struct equals e; // its arrays are filled as far as they are read
 	e.route = route;
 	e.d = d;
 	e.now_us = now_us;
 	e.draw = draw;
+	e.session = route->feature->doc.affinity == AFFINITY_SESSION ? req->session : 0;
 	e.n = 0;
 	for (size_t i = 0; i < d->n; i++) {
 		const struct candidate *c = &route->v[i];
@@ -413,6 +497,79 @@ static void choose(const struct route *route, int64_t now_us, double draw, struc
 	take(&e);
 	if (d->chosen >= 0 && d->fallback_n == 0)
 		d->reason = "only_one";
+	if (d->chosen >= 0 && UNLIKELY(req->waited_us > 0))
+		d->reason = "waited";
+}
+
+// --- when every candidate is out ---
+
+// Smaller is better: a trial that is under way may be over, a cooldown is the vendor's own word,
+// a breaker has seen failures, and what its probes do not reach is the last to try.
+static int badness(enum skip s)
+{
+	switch (s) {
+	case SKIP_HALF_OPEN_BUSY:
+		return 1;
+	case SKIP_COOLDOWN:
+		return 2;
+	case SKIP_BREAKER_OPEN:
+		return 3;
+	case SKIP_UNHEALTHY:
+		return 4;
+	case SKIP_HEARTBEAT_EXPIRED:
+		return 5;
+	default:
+		return 0; // of the limits kept here, none is passed over
+	}
+}
+
+static bool is_worse(const struct verdict *a, const struct verdict *b)
+{
+	int x = badness(a->skip), y = badness(b->skip);
+	return x != y ? x > y : a->view.until_us > b->view.until_us;
+}
+
+static void choose_least_bad(const struct route *route, int64_t now_us, struct decision *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		const struct verdict *v = &d->v[i];
+		struct live_view view = v->view;
+		if (!v->is_out || badness(v->skip) == 0
+			|| judge_limits(&route->v[i], now_us, &view) != SKIP_NONE)
+			continue;
+		if (d->chosen < 0 || is_worse(&d->v[d->chosen], v))
+			d->chosen = (int)i;
+	}
+	if (d->chosen >= 0)
+		d->reason = "least_bad";
+}
+
+bool decide_may_return(const struct decision *d, int64_t *ret_at_us)
+{
+	bool some = false, known = true;
+	*ret_at_us = FIELD_NONE;
+	for (size_t i = 0; i < d->n; i++) {
+		const struct verdict *v = &d->v[i];
+		if (!v->is_out)
+			continue;
+		some = true;
+		bool told = v->skip == SKIP_COOLDOWN || v->skip == SKIP_BREAKER_OPEN
+			|| v->skip == SKIP_RATE_LIMITED_RPM || v->skip == SKIP_RATE_LIMITED_TPM;
+		known = known && told;
+		if (told && (*ret_at_us == FIELD_NONE || v->view.until_us < *ret_at_us))
+			*ret_at_us = v->view.until_us;
+	}
+	if (!known)
+		*ret_at_us = FIELD_NONE;
+	return some;
+}
+
+uint64_t decide_session(struct slice name)
+{
+	uint64_t x = UINT64_C(14695981039346656037); // FNV-1a
+	for (size_t i = 0; i < name.n; i++)
+		x = (x ^ (unsigned char)name.p[i]) * UINT64_C(1099511628211);
+	return x | 1;
 }
 
 void decide(const struct route *route, const struct decide_request *req, int64_t now_us,
@@ -428,14 +585,17 @@ void decide(const struct route *route, const struct decide_request *req, int64_t
 	ret->fallback_n = 0;
 	for (size_t i = 0; i < ret->n; i++) {
 		struct verdict *v = &ret->v[i];
-		v->trial = false;
+		v->trial = v->is_out = false;
 		v->share = 0;
 		look(&route->v[i], &v->view);
 		v->skip = ret->feature_skip;
 		if (v->skip == SKIP_NONE)
-			v->skip = judge(&route->v[i], req, i, now_us, now_wall_ms, v);
+			v->skip = judge(route, &route->v[i], req, i, now_us, now_wall_ms, v);
 	}
-	choose(route, now_us, draw, ret);
+	choose(route, req, now_us, draw, ret);
+	if (UNLIKELY(ret->chosen < 0) && route->feature->doc.all_down == ALL_DOWN_LEAST_BAD
+		&& !req->no_least_bad)
+		choose_least_bad(route, now_us, ret);
 }
 
 void decide_turn(const struct route *route)
@@ -466,7 +626,8 @@ bool decide_all_limited(const struct decision *d)
 		enum skip s = d->v[i].skip;
 		if (is_limit(s) || s == SKIP_CONCURRENCY_FULL)
 			limited++;
-		else if (s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED)
+		else if (s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED
+			&& s != SKIP_POLICY_DENIED && s != SKIP_REGION_DENIED)
 			return false;
 	}
 	return limited > 0;

@@ -30,6 +30,11 @@ struct decide_request {
 	int64_t deadline_us; // monotonic; FIELD_NONE none
 	const char *client; // borrowed
 	const char *model; // model text the caller sent, for instances that list theirs; NULL any
+	unsigned needs; // bits of enum need
+	bool local_only; // the caller's wish, beside the feature's data policy
+	uint64_t session; // hash of what callers of one session share; 0 none
+	bool no_least_bad; // one such attempt was made
+	int64_t waited_us; // held back because every candidate was out
 	// candidates tried before in this request, by index into the route (decide_tried)
 	uint64_t attempted[DECIDE_MAX / 64];
 };
@@ -44,6 +49,7 @@ struct live_view { // what one candidate's state was when judged: recorded evide
 struct verdict {
 	enum skip skip; // the first reason; SKIP_NONE: eligible
 	bool trial; // eligible as the one half-open trial
+	bool is_out; // skipped for what passes by itself: it may be waited for, or be the least bad
 	double share; // among its equals, 0..1
 	struct live_view view;
 };
@@ -53,7 +59,9 @@ struct decision {
 	bool truncated;
 	enum skip feature_skip; // SKIP_FEATURE_OFF
 	int chosen; // index, -1 nothing fits
-	const char *reason; // "priority", "weighted_draw", "round_robin", "least_inflight", "only_one"
+	// "priority", "weighted_draw", "round_robin", "least_inflight", "only_one", "affinity",
+	// "least_bad" (its skip stays), "waited"
+	const char *reason;
 	double draw;
 	int64_t at_us; // monotonic time it was made
 	int fallback[DECIDE_FALLBACK_MAX]; // further candidates in the order they would be tried
@@ -74,6 +82,11 @@ int decide_weight(const struct candidate *c, int64_t now_us);
 // Earliest monotonic time at which a candidate that is only cooling or rate limited fits again;
 // FIELD_NONE when none is.
 int64_t decide_retry_at_us(const struct decision *d);
+// True when some candidate is out for a reason that passes by itself; then *ret_at_us is when the
+// first of them is tried again, FIELD_NONE when that cannot be told.
+bool decide_may_return(const struct decision *d, int64_t *ret_at_us);
+// Hash of a session's name for decide_request.session, never 0.
+uint64_t decide_session(struct slice name);
 // True when some candidate was skipped for a limit or cooldown and every other for the operator's
 // wish or want of a key.
 bool decide_all_limited(const struct decision *d);

@@ -11,6 +11,7 @@
 
 struct packed {
 	uint32_t name; // offset into the text
+	uint32_t detail; // of a policy's denial: the space or region it has; 0 none
 	int32_t order, weight, inflight, limit, status;
 	float share, p95_ms, ok_rate; // NAN unknown
 	uint8_t kind, tier, skip;
@@ -36,10 +37,13 @@ struct decision_record {
 	enum skip feature_skip;
 	int strategy, chosen;
 	int64_t width, height, images;
-	bool stream, truncated;
+	bool stream, truncated, local_only;
+	int all_down;
+	unsigned needs;
+	int64_t wait_ms, waited_ms;
 	double draw;
 	float decide_us;
-	uint32_t feature, client, model; // offsets; 0 none
+	uint32_t feature, client, model, space; // offsets; 0 none
 	uint32_t fallback_n, n;
 	int16_t fallback[DECIDE_FALLBACK_MAX];
 	_Atomic uint32_t attempts_n; // written behind the ring's lock, read without it
@@ -100,13 +104,26 @@ static uint32_t text_put(struct text *t, const char *s)
 	return at;
 }
 
-static size_t text_size(const struct route *route, const struct decide_request *req, size_t n)
+static const char *denied_for(const struct candidate *c, const struct verdict *v)
+{
+	if (v->skip == SKIP_POLICY_DENIED)
+		return c->space;
+	if (v->skip == SKIP_REGION_DENIED)
+		return c->key->doc.region;
+	return NULL;
+}
+
+static size_t text_size(const struct route *route, const struct decide_request *req,
+	const struct decision *d, size_t n)
 {
 	size_t size = 1 + strlen(route->feature->doc.name) + 1;
 	size += req->client ? strlen(req->client) + 1 : 0;
 	size += req->model ? strlen(req->model) + 1 : 0;
-	for (size_t i = 0; i < n; i++)
-		size += strlen(route->v[i].name) + 1;
+	size += route->space ? strlen(route->space) + 1 : 0;
+	for (size_t i = 0; i < n; i++) {
+		const char *detail = denied_for(&route->v[i], &d->v[i]);
+		size += strlen(route->v[i].name) + 1 + (detail ? strlen(detail) + 1 : 0);
+	}
 	return size;
 }
 
@@ -123,6 +140,7 @@ static void pack_one(struct packed *p, struct text *t, const struct candidate *c
 {
 	*p = (struct packed){
 		.name = text_put(t, c->name),
+		.detail = text_put(t, denied_for(c, v)),
 		.order = c->order,
 		.weight = decide_weight(c, at_us),
 		.inflight = v->view.inflight,
@@ -147,7 +165,7 @@ struct decision_record *decision_pack(const char *id, const struct snapshot *sna
 	const char *mode, int64_t wall_ms, double decide_us)
 {
 	size_t head = sizeof(struct decision_record) + dec->n * sizeof(struct packed);
-	size_t size = head + text_size(route, req, dec->n);
+	size_t size = head + text_size(route, req, dec, dec->n);
 	struct decision_record *r = mem_zalloc(1, size);
 	struct text t = {.base = (char *)r + head, .n = 1}; // offset 0 says none
 	atomic_init(&r->refs, 1);
@@ -167,11 +185,17 @@ struct decision_record *decision_pack(const char *id, const struct snapshot *sna
 	r->images = req->n;
 	r->stream = req->stream;
 	r->truncated = dec->truncated;
+	r->local_only = req->local_only || route->feature->doc.data_policy == DATA_LOCAL_ONLY;
+	r->all_down = route->feature->doc.all_down;
+	r->needs = req->needs;
+	r->wait_ms = route->feature->doc.wait_ms;
+	r->waited_ms = req->waited_us / 1000;
 	r->draw = dec->draw;
 	r->decide_us = (float)decide_us;
 	r->feature = text_put(&t, route->feature->doc.name);
 	r->client = text_put(&t, req->client);
 	r->model = text_put(&t, req->model);
+	r->space = text_put(&t, route->space);
 	r->fallback_n = (uint32_t)dec->fallback_n;
 	for (size_t i = 0; i < dec->fallback_n; i++)
 		r->fallback[i] = (int16_t)dec->fallback[i];
@@ -219,8 +243,10 @@ static void write_request(struct jw *w, const struct decision_record *r)
 	jw_arr(w, "needs");
 	if (r->width != FIELD_NONE || r->height != FIELD_NONE)
 		jw_str(w, NULL, "size");
-	if (r->stream)
-		jw_str(w, NULL, "stream");
+	for (int i = 0; i < NEED_COUNT; i++) {
+		if (r->needs >> i & 1)
+			jw_str(w, NULL, need_names[i]);
+	}
 	if (r->model != 0)
 		jw_str(w, NULL, "model");
 	jw_arr_end(w);
@@ -233,7 +259,14 @@ static void write_policy(struct jw *w, const struct decision_record *r)
 	snprintf(seed, sizeof(seed), "%llx", (unsigned long long)(r->draw * 0x1p53));
 	jw_obj(w, "policy");
 	jw_str(w, "strategy", strategy_names[r->strategy]);
-	jw_str(w, "all_down", "fail_fast");
+	jw_str(w, "all_down", all_down_names[r->all_down]);
+	if (r->all_down == ALL_DOWN_WAIT) {
+		jw_int(w, "wait_ms", r->wait_ms);
+		jw_int(w, "waited_ms", r->waited_ms);
+	}
+	jw_str(w, "data_policy", data_policy_names[r->local_only ? DATA_LOCAL_ONLY : DATA_ANY]);
+	if (r->space != 0)
+		jw_str(w, "space", text_at(r, r->space));
 	jw_str(w, "seed", seed);
 	jw_obj_end(w);
 }
@@ -243,7 +276,14 @@ static void skip_detail(const struct decision_record *r, const struct packed *p,
 {
 	int64_t left_s = (p->until_wall_ms - r->wall_ms + 999) / 1000;
 	buf[0] = '\0';
-	if (p->skip == SKIP_HEARTBEAT_EXPIRED)
+	if (p->skip == SKIP_POLICY_DENIED && r->local_only && p->kind != TARGET_SELF_HOSTED)
+		snprintf(buf, size, "local_only");
+	else if (p->skip == SKIP_POLICY_DENIED)
+		snprintf(buf, size, "space %.60s, pinned to %.60s", text_at(r, p->detail),
+			text_at(r, r->space));
+	else if (p->skip == SKIP_REGION_DENIED)
+		snprintf(buf, size, "region %.64s", p->detail ? text_at(r, p->detail) : "unknown");
+	else if (p->skip == SKIP_HEARTBEAT_EXPIRED)
 		snprintf(buf, size, "%lld s, limit %lld s",
 			(long long)(p->ttl_s + (r->wall_ms - p->until_wall_ms) / 1000),
 			(long long)p->ttl_s);
@@ -259,7 +299,7 @@ static void skip_detail(const struct decision_record *r, const struct packed *p,
 
 static void write_skips(struct jw *w, const struct decision_record *r, const struct packed *p)
 {
-	char detail[64];
+	char detail[160];
 	skip_detail(r, p, detail, sizeof(detail));
 	jw_arr(w, "skips");
 	jw_obj(w, NULL);

@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 #include "agent/gateway_call.h"
+#include "agent/wishes.h"
 #include "shared/jw.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
 #define HOPS_MAX 3
+#define USER_MAX 256 // bytes of a body's "user" that are decoded
 
 // ---- the caller's side ----
 
@@ -18,6 +20,7 @@ static void on_gone(struct req *r)
 	if (c->over)
 		return;
 	gw_stream_stop(c);
+	gw_wait_stop(c);
 	if (c->up != NULL)
 		upcall_abort(c->up); // an answer nobody reads still bills
 	c->up = NULL;
@@ -36,6 +39,7 @@ static void on_end(struct req *r)
 	if (!c->over)
 		on_gone(r);
 	gw_stream_stop(c);
+	gw_wait_stop(c);
 	if (c->up != NULL)
 		upcall_abort(c->up);
 	metric_cell_add(c->gl->inflight, -1);
@@ -70,17 +74,55 @@ static enum err_code check_limits(const struct gw_call *c, struct err *err)
 	return ERR_OK;
 }
 
+static const struct jscan_member *member(const struct gw_call *c, const char *name,
+	enum jscan_type type)
+{
+	const struct jscan_member *m = jscan_find(c->in.m, c->in.n, name);
+	return m != NULL && m->type == type ? m : NULL;
+}
+
+static unsigned needs_of(const struct gw_call *c)
+{
+	unsigned needs = c->in.stream ? 1u << NEED_STREAM : 0;
+	if (c->in.images != FIELD_NONE && c->in.images > 1)
+		needs |= 1u << NEED_N;
+	if (LIKELY(!c->route->choosy)) // nobody lacks anything: no look for the others
+		return needs;
+	if (member(c, "tools", JS_ARRAY) != NULL)
+		needs |= 1u << NEED_TOOLS;
+	if (member(c, "response_format", JS_OBJECT) != NULL)
+		needs |= 1u << NEED_FORMAT;
+	return needs;
+}
+
+static enum err_code read_wishes(struct gw_call *c, struct err *err)
+{
+	const struct jscan_member *m = c->feature->doc.affinity == AFFINITY_NONE
+		? NULL : member(c, "user", JS_STRING);
+	char text[USER_MAX];
+	struct slice user = {text, 0};
+	if (m != NULL && !jscan_string(m->value, text, sizeof(text), &user.n))
+		user = m->value; // too long to be decoded: as good a name as any
+	return wishes_read(c->r, &c->feature->doc, user, &c->ask, err);
+}
+
 static void begin(struct gw_call *c)
 {
 	struct req *r = c->r;
 	const struct feature *f = &c->feature->doc;
+	struct err err = {0};
 	c->cells = gw_feature_of(c->gl, f->name);
 	c->route = snapshot_route(r->snap, c->feature);
 	c->ask = (struct decide_request){.offer = c->in.offer,
 		.width = c->in.width, .height = c->in.height, .n = c->in.images,
 		.stream = c->in.stream, .client = r->who.name[0] != '\0' ? r->who.name : "local",
 		.deadline_us = f->timeouts.total_ms > 0 ? r->start_us + f->timeouts.total_ms * 1000
-							: FIELD_NONE};
+							: FIELD_NONE,
+		.needs = needs_of(c)};
+	if (read_wishes(c, &err) != ERR_OK) {
+		refuse(r, c, &err);
+		return;
+	}
 	r->user = c;
 	metric_cell_add(c->gl->inflight, 1);
 	req_on_gone(r, on_gone);

@@ -36,11 +36,40 @@ static const struct breaker_policy *policy(const struct gw_call *c, struct break
 	return ret;
 }
 
+// A vendor's address that does not answer is out for the key; what one model does (5xx, garbage, too
+// slow) says nothing of the key's other models. Instances have their probes and mostly one model.
+static bool is_of_model(const struct gw_call *c, enum outcome out)
+{
+	if (c->cand->pair == NULL)
+		return false;
+	if (out == OUT_MODEL_GONE)
+		return true;
+	return out == OUT_FAILED && c->cand->key != NULL && !c->unreachable;
+}
+
+static bool tell_breakers(struct gw_call *c, enum outcome out, int64_t cooldown_us, int status)
+{
+	struct live *l = c->cand->live, *pair = c->cand->pair;
+	struct breaker_policy p;
+	int64_t now = loop_now_us(c->gl->loop), wall = clock_wall_ms();
+	policy(c, &p);
+	if (!is_of_model(c, out)) {
+		bool changed = breaker_outcome(l, &p, out, now, wall, cooldown_us, status);
+		if (pair == NULL)
+			return changed;
+		return breaker_outcome(pair, &p, out == OUT_OK ? OUT_OK : OUT_CLIENT, now, wall, 0,
+			       status) || changed;
+	}
+	atomic_store(&l->last_error_wall_ms, wall);
+	atomic_store(&l->last_error_status, status);
+	breaker_answered(l);
+	return breaker_outcome(pair, &p, out, now, wall, cooldown_us, status);
+}
+
 static void tell_live(struct gw_call *c, enum outcome out, int status, enum err_code code,
 	int64_t cooldown_us)
 {
 	struct live *l = c->cand->live, *target = c->cand->target_live;
-	struct breaker_policy p;
 	int64_t now = loop_now_us(c->gl->loop);
 	atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
 	if (target != NULL)
@@ -50,8 +79,7 @@ static void tell_live(struct gw_call *c, enum outcome out, int status, enum err_
 		if (target != NULL)
 			live_count(target, now, out == OUT_OK, now - c->try_us);
 	}
-	if (breaker_outcome(l, policy(c, &p), out, now, clock_wall_ms(), cooldown_us,
-		    status != 0 ? status : -(int)code))
+	if (tell_breakers(c, out, cooldown_us, status != 0 ? status : -(int)code))
 		gw_candidate_event(c, out, status);
 }
 
@@ -104,6 +132,7 @@ void gw_attempt_failed(struct gw_call *c, enum up_end end, int status)
 		[UP_BAD] = ERR_UPSTREAM_BAD_RESPONSE,
 		[UP_TOO_LARGE] = ERR_UPSTREAM_TOO_LARGE,
 	};
+	c->unreachable = end == UP_CONNECT || end == UP_TIMEOUT_CONNECT || end == UP_RESET;
 	const char *word = end == UP_OK ? "bad_response" : up_end_name(end);
 	gw_attempt_end(c, OUT_FAILED, status, codes[end], word, 0);
 	go_on(c);
@@ -263,10 +292,22 @@ static void start(struct gw_call *c)
 		c->send.stream ? &gw_stream_callbacks : &whole, c);
 }
 
-static bool admit(struct gw_call *c, const struct candidate *cand)
+// Both breakers let it pass; a half-open trial taken at one is given back when the other refuses.
+static bool breakers_try(const struct candidate *cand, int64_t now)
+{
+	if (!breaker_try(cand->live, now))
+		return false;
+	if (cand->pair == NULL || breaker_try(cand->pair, now))
+		return true;
+	breaker_let_go(cand->live);
+	return false;
+}
+
+// forced: the least bad of those that are out, whatever its breakers say.
+static bool admit(struct gw_call *c, const struct candidate *cand, bool forced)
 {
 	int64_t now = loop_now_us(c->gl->loop);
-	if (!breaker_try(cand->live, now))
+	if (!forced && !breakers_try(cand, now))
 		return false;
 	if (cand->key == NULL || cand->key->doc.limits.rpm <= 0)
 		return true;
@@ -291,17 +332,19 @@ static void clear_ask(struct adapter_ask *a)
 }
 
 // False when the candidate cannot be tried after all (another loop was faster).
-static bool begin(struct gw_call *c, int i)
+static bool begin(struct gw_call *c, int i, bool forced)
 {
 	const struct candidate *cand = &c->route->v[i];
 	struct err err = {0};
-	if (!admit(c, cand)) {
+	c->ask.no_least_bad |= forced;
+	if (!admit(c, cand, forced)) {
 		decide_tried(&c->ask, i);
 		return false;
 	}
 	mark(c, i);
 	c->cand = cand;
 	c->cand_i = i;
+	c->unreachable = false;
 	c->try_us = loop_now_us(c->gl->loop);
 	atomic_fetch_add_explicit(&cand->live->inflight, 1, memory_order_relaxed);
 	if (cand->target_live != NULL)
@@ -419,8 +462,10 @@ static void keep_first(struct gw_call *c, const struct decision *d, const struct
 	c->first = arena_alloc(&c->r->arena, n);
 	memcpy(c->first, d, n);
 	c->first_ask = *ask;
-	c->wall_ms = clock_wall_ms();
-	decision_id(c->id, c->wall_ms, gw_random(gl));
+	if (c->wait_from_us == 0) { // else it is the same decision, made again
+		c->wall_ms = clock_wall_ms();
+		decision_id(c->id, c->wall_ms, gw_random(gl));
+	}
 	c->reason = d->reason;
 	c->recorded = decisions_record(gl->agent->decisions, c->id, c->r->snap, c->route, ask, d,
 		"live", c->wall_ms, c->decide_us, false);
@@ -448,14 +493,61 @@ static const struct decision *choose(struct gw_call *c)
 	double draw = (double)(gw_random(c->gl) >> 11) * 0x1p-53;
 	int64_t before = clock_mono_us();
 	decide(c->route, &c->ask, loop_now_us(c->gl->loop), clock_wall_ms(), draw, d);
-	if (c->first == NULL) {
+	bool again = c->wait_from_us != 0 && c->tries_n == 0;
+	if (c->first == NULL || again) {
 		c->decide_us = (double)(clock_mono_us() - before);
 		keep_first(c, d, &c->ask);
 	}
-	count_decision(c, d);
+	if (LIKELY(!again) || d->chosen >= 0)
+		count_decision(c, d);
 	if (d->chosen >= 0 && c->feature->doc.strategy == STRAT_ROUND_ROBIN)
 		decide_turn(c->route);
 	return d;
+}
+
+// ---- holding a caller back while every candidate is out ----
+
+void gw_wait_stop(struct gw_call *c)
+{
+	if (!c->waiting)
+		return;
+	c->waiting = false;
+	c->gl->waiting--;
+	loop_timer_clear(c->gl->loop, &c->wait);
+}
+
+static void wait_over(void *arg)
+{
+	struct gw_call *c = arg;
+	gw_wait_stop(c);
+	c->ask.waited_us = loop_now_us(c->gl->loop) - c->wait_from_us;
+	gw_next(c);
+}
+
+// True when the caller waits now, within what the feature and the request's deadline allow.
+static bool wait_for_one(struct gw_call *c, const struct decision *d)
+{
+	const struct feature *f = &c->feature->doc;
+	int64_t now = loop_now_us(c->gl->loop), at;
+	if (f->all_down != ALL_DOWN_WAIT || d->feature_skip != SKIP_NONE
+		|| !decide_may_return(d, &at) || c->gl->waiting >= GW_WAITING_MAX)
+		return false;
+	if (c->wait_from_us == 0) {
+		c->wait_from_us = now;
+		c->wait_until_us = now + f->wait_ms * 1000;
+		if (c->ask.deadline_us != FIELD_NONE)
+			c->wait_until_us = MIN_OF(c->wait_until_us,
+				c->ask.deadline_us - DECIDE_MIN_LEFT_US);
+	}
+	if (now >= c->wait_until_us)
+		return false;
+	at = at == FIELD_NONE ? now + GW_WAIT_LOOK_US : MAX_OF(at, now + 1000);
+	// An operator's test may bring a candidate back before its time.
+	at = MIN_OF(MIN_OF(at, c->wait_until_us), now + 10 * GW_WAIT_LOOK_US);
+	c->waiting = true;
+	c->gl->waiting++;
+	loop_timer_set(c->gl->loop, &c->wait, at - now, wait_over, c);
+	return true;
 }
 
 void gw_next(struct gw_call *c)
@@ -468,13 +560,15 @@ void gw_next(struct gw_call *c)
 		}
 		const struct decision *d = choose(c);
 		if (d->chosen < 0) {
+			if (wait_for_one(c, d))
+				return;
 			if (c->tries_n > 0)
 				answer_tried(c);
 			else
 				answer_untried(c, d);
 			return;
 		}
-		if (begin(c, d->chosen))
+		if (begin(c, d->chosen, d->v[d->chosen].skip != SKIP_NONE))
 			return;
 	}
 }

@@ -24,6 +24,8 @@
 #define GW_FEATURES_MAX 1024 // told apart in a loop's cells; later ones are counted together
 #define GW_PING_US INT64_C(15000000) // of silence, then a comment keeps the caller's stream open
 #define GW_CLOSE_US INT64_C(100000) // from [DONE] to the upstream's own end
+#define GW_WAIT_LOOK_US INT64_C(50000) // between looks at what does not tell when it returns
+#define GW_WAITING_MAX 1024 // callers held back on one loop; further ones are answered at once
 #define GW_RETRY_TOLD_S 60 // longest wait callers are told
 
 struct gw_secret { // an opened key; freed when expired and unused
@@ -59,6 +61,7 @@ struct gw_loop { // used by its loop's thread alone
 	struct loop_timer sweep;
 	struct gw_call *spare;
 	size_t spare_n;
+	size_t waiting; // calls held back
 	struct decision decision; // the one made last
 	struct str event; // scratch
 };
@@ -94,6 +97,10 @@ struct gw_call {
 	double decide_us;
 	const char *reason;
 	bool recorded, kept;
+	// held back until a candidate returns
+	struct loop_timer wait;
+	int64_t wait_from_us, wait_until_us; // 0: not yet
+	bool waiting;
 	// attempts
 	struct gw_attempt tries[GW_ATTEMPTS_MAX];
 	size_t tries_n;
@@ -103,6 +110,7 @@ struct gw_call {
 	// the attempt under way
 	const struct candidate *cand;
 	int cand_i;
+	bool unreachable; // it failed before the upstream said anything
 	const struct adapter *adapter;
 	struct upcall *up;
 	struct gw_secret *secret;
@@ -140,6 +148,8 @@ void gw_secret_drop(struct gw_loop *gl, struct gw_secret *s);
 // gateway_attempt.c
 // Decides and begins the next attempt, or answers that there is none.
 void gw_next(struct gw_call *c);
+// Lets go of a call that is held back.
+void gw_wait_stop(struct gw_call *c);
 // The attempt under way has ended; then gw_next or an answer.
 void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_code code,
 	const char *end, int64_t cooldown_us);

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include "shared/slice.h"
 
-enum live_kind { LIVE_KEY, LIVE_INSTANCE, LIVE_TARGET };
+enum live_kind { LIVE_KEY, LIVE_INSTANCE, LIVE_TARGET, LIVE_PAIR };
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 // Why a key or instance is out, apart from the operator's wish.
 enum live_fault {

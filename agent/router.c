@@ -9,12 +9,12 @@
 #include "agent/decisions.h"
 #include "agent/registry.h"
 #include "agent/services.h"
+#include "agent/wishes.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
-#define SIDE_MAX 65535
 #define IMAGES_MAX 128
 
 // --- words for states ---
@@ -121,9 +121,7 @@ static enum err_code read_size(const struct jx *body, struct decide_request *req
 	struct slice rest = slice_of(jx_str(v, ""));
 	if (slice_eq_str(rest, "auto"))
 		return ERR_OK;
-	char sep = slice_find(rest, 'x') >= 0 ? 'x' : '*';
-	struct slice width = slice_cut(&rest, sep);
-	if (num_i64(width, 1, SIDE_MAX, &req->width) && num_i64(rest, 1, SIDE_MAX, &req->height))
+	if (model_size(rest, &req->width, &req->height))
 		return ERR_OK;
 	return err_field(
 		err, ERR_FIELD_RANGE, "size", _("must be WIDTHxHEIGHT, 1 to %d each"), SIDE_MAX);
@@ -194,6 +192,14 @@ static enum err_code check_forbidden(const struct jx *body, struct err *err)
 	return ERR_OK;
 }
 
+static void read_needs(const struct jx *body, struct decide_request *req)
+{
+	req->needs = (req->stream ? 1u << NEED_STREAM : 0)
+		| (jx_len(jx_get(body, "tools")) > 0 ? 1u << NEED_TOOLS : 0)
+		| (req->n != FIELD_NONE && req->n > 1 ? 1u << NEED_N : 0)
+		| (jx_is_obj(jx_get(body, "response_format")) ? 1u << NEED_FORMAT : 0);
+}
+
 // The body is the request's own: what routing does not read is not judged here.
 static enum err_code read_request(
 	struct req *r, const struct feature_obj *f, struct decide_request *ret, struct err *err)
@@ -201,7 +207,7 @@ static enum err_code read_request(
 	const struct jx *body = NULL;
 	*ret = plain_request(f);
 	if (r->body.n == 0)
-		return ERR_OK;
+		return wishes_read(r, &f->doc, (struct slice){0}, ret, err);
 	struct jscan_limits limits = {.tokens = body_limit(BODY_DOC)->tokens};
 	enum err_code code = jx_parse(r->body, limits, &r->arena, &body, err);
 	if (code == ERR_OK && !jx_is_obj(body))
@@ -229,7 +235,8 @@ static enum err_code read_request(
 	if (!jx_is_null(stream) && !jx_is_bool(stream))
 		return err_field(err, ERR_FIELD_TYPE, "stream", _("must be true or false"));
 	ret->stream = jx_bool(stream, false);
-	return ERR_OK;
+	read_needs(body, ret);
+	return wishes_read(r, &f->doc, slice_of(jx_str(jx_get(body, "user"), NULL)), ret, err);
 }
 
 // A model text that means the feature itself, as most callers send it, names no model.

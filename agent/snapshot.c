@@ -750,6 +750,7 @@ static struct route_box *build_route(const struct snapshot *s, const struct feat
 		joined_candidates(&b);
 	if (b.box->route.n)
 		qsort(b.box->route.v, b.box->route.n, sizeof(*b.box->route.v), by_order);
+	route_complete(&b.box->route, s->live, &b.box->arena);
 	return b.box;
 }
 

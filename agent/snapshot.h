@@ -6,32 +6,10 @@
 #ifndef YJ_AGENT_SNAPSHOT_H
 #define YJ_AGENT_SNAPSHOT_H
 
-#include "agent/object.h"
+#include "agent/candidate.h"
 #include "agent/pmap.h"
-#include "shared/vendors.h"
 
 enum store_state { STORE_OK, STORE_DEGRADED, STORE_READONLY };
-
-// One choosable thing: target × usable key, or target × instance.
-struct candidate {
-	const char *name; // "openai/dalle#prod-1", "self/sd-webui#gpu7"
-	const char *target_name; // "openai/dalle"
-	const struct target *target;
-	const struct key_obj *key; // NULL for instances and for vendors without any key
-	const struct instance_obj *instance; // NULL for vendor keys
-	struct live *live; // of the key or instance; NULL when it has neither (skip no_key)
-	struct live *target_live;
-	const struct url *url;
-	int order, tier, weight;
-	enum protocol protocol;
-	bool unspoken; // no adapter of this build speaks its protocol
-};
-
-struct route {
-	const struct feature_obj *feature;
-	size_t n;
-	struct candidate *v; // sorted by order, tier, then name
-};
 
 struct snapshot {
 	_Atomic uint32_t refs; // requests that hold it across turns

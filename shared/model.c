@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "shared/model.h"
 
+#include "shared/num.h"
 #include "shared/text.h"
 
 const char *const tier_names[] = {"primary", "secondary", "backup", NULL};
 const char *const strategy_names[] = {"priority", "weighted", "round_robin", "least_inflight", NULL};
+const char *const all_down_names[] = {"fail_fast", "least_bad", "wait", NULL};
+const char *const data_policy_names[] = {"any", "local_only", NULL};
+const char *const affinity_names[] = {"none", "session", NULL};
+const char *const need_names[] = {"stream", "tools", "n", "response_format", NULL};
 const char *const target_kind_names[] = {"vendor", "self_hosted", NULL};
 const char *const health_names[] = {"unknown", "passing", "warning", "critical", NULL};
 const char *const role_names[] = {"none", "viewer", "operator", "service", "admin", NULL};
@@ -52,6 +57,13 @@ static const struct field target_fields_rows[] = {
 		.help = N_("fields set on every request to this target")},
 	{AT(target, drop_params), .type = FT_STRV, .charset = FC_NAME, .min = 1, .max = 64,
 		.flags = FF_OMIT_UNSET, .help = N_("request fields this target does not take")},
+	{AT(target, space), .type = FT_STR, .charset = FC_NAME, .min = 1, .max = 256,
+		.flags = FF_NULLABLE | FF_OMIT_UNSET,
+		.help = N_("space of its embeddings; its upstream_model's when unset")},
+	{AT(target, sizes), .type = FT_STRV, .charset = FC_NAME, .min = 3, .max = 11,
+		.flags = FF_OMIT_UNSET, .help = N_("picture sizes it makes, WIDTHxHEIGHT; empty: any")},
+	{AT(target, lacks), .type = FT_STRV, .choices = need_names, .flags = FF_OMIT_UNSET,
+		.help = N_("what it cannot do: stream, tools, n, response_format")},
 };
 const struct field_set target_fields = {"Target", target_fields_rows,
 	ARRAY_LEN(target_fields_rows), sizeof(struct target)};
@@ -124,6 +136,21 @@ static const struct field feature_fields_rows[] = {
 	{AT(feature, cooldown), .type = FT_OBJ, .sub = &cooldown_fields, .help = N_("breaker")},
 	{AT(feature, strategy), .type = FT_ENUM, .choices = strategy_names,
 		.flags = FF_COLUMN | FF_FORM, .help = N_("choice among equals")},
+	{AT(feature, all_down), .type = FT_ENUM, .choices = all_down_names,
+		.flags = FF_WIDE | FF_FORM,
+		.help = N_("when every candidate is out: fail at once, try the least bad, or wait")},
+	{AT(feature, wait_ms), .type = FT_INT, .min = 1, .max = 60000, .def = 2000, .unit = "ms",
+		.flags = FF_FORM, .help = N_("longest wait for a candidate to return")},
+	{AT(feature, data_policy), .type = FT_ENUM, .choices = data_policy_names,
+		.flags = FF_WIDE | FF_FORM,
+		.help = N_("local_only: requests never leave self-hosted targets")},
+	{AT(feature, affinity), .type = FT_ENUM, .choices = affinity_names, .flags = FF_FORM,
+		.help = N_("session: one session stays with one candidate among equals")},
+	{AT(feature, pin_model), .type = FT_BOOL, .flags = FF_FORM,
+		.help = N_("never fall back to another model's space; embeddings never do")},
+	{AT(feature, regions), .type = FT_STRV, .charset = FC_NAME, .min = 1, .max = 64,
+		.flags = FF_FORM | FF_OMIT_UNSET,
+		.help = N_("regions whose vendor keys may be used; empty: any")},
 	{AT(feature, auto_join), .type = FT_BOOL, .def = 1, .flags = FF_WIDE | FF_FORM,
 		.help = N_("registered instances join as self/SERVICE")},
 	{AT(feature, targets), .type = FT_OBJV, .sub = &target_fields, .max = TARGETS_MAX,
@@ -251,6 +278,12 @@ static const struct field_set capacity_fields = {"Capacity", capacity_rows,
 		{AT(instance, models), .type = FT_STRV, .charset = FC_NAME, .min = 1, .max = 256,  \
 			.flags = FF_WIDE | FF_FORM,                                                \
 			.help = N_("models it serves; empty: all that are asked")},                \
+		{AT(instance, sizes), .type = FT_STRV, .charset = FC_NAME, .min = 3, .max = 11,    \
+			.flags = FF_FORM | FF_OMIT_UNSET,                                          \
+			.help = N_("picture sizes it makes, WIDTHxHEIGHT; empty: any")},           \
+		{AT(instance, lacks), .type = FT_STRV, .choices = need_names,                      \
+			.flags = FF_FORM | FF_OMIT_UNSET,                                          \
+			.help = N_("what it cannot do: stream, tools, n, response_format")},       \
 		{AT(instance, weight), .type = FT_INT, .min = 0, .max = 1000000, .def = 1,         \
 			.flags = FF_WIDE | FF_FORM, .help = N_("share among equals")},             \
 		{AT(instance, zone), .type = FT_STR, .charset = FC_NAME, .min = 1, .max = 64,      \
@@ -556,3 +589,11 @@ static const struct field vendor_rows[] = {
 	{SEEN_COL("keys"), .type = FT_INT, .help = N_("keys stored for it")},
 };
 const struct field_set vendor_fields = {"Vendor", vendor_rows, ARRAY_LEN(vendor_rows), 0};
+
+bool model_size(struct slice text, int64_t *ret_width, int64_t *ret_height)
+{
+	char sep = slice_find(text, 'x') >= 0 ? 'x' : '*';
+	struct slice width = slice_cut(&text, sep);
+
+	return num_i64(width, 1, SIDE_MAX, ret_width) && num_i64(text, 1, SIDE_MAX, ret_height);
+}

@@ -17,6 +17,11 @@
 
 enum tier { TIER_PRIMARY, TIER_SECONDARY, TIER_BACKUP };
 enum strategy { STRAT_PRIORITY, STRAT_WEIGHTED, STRAT_ROUND_ROBIN, STRAT_LEAST_INFLIGHT };
+enum all_down { ALL_DOWN_FAIL_FAST, ALL_DOWN_LEAST_BAD, ALL_DOWN_WAIT };
+enum data_policy { DATA_ANY, DATA_LOCAL_ONLY };
+enum affinity { AFFINITY_NONE, AFFINITY_SESSION };
+// What a request may need of a target; bits of a mask in decisions.
+enum need { NEED_STREAM, NEED_TOOLS, NEED_N, NEED_FORMAT, NEED_COUNT };
 enum target_kind { TARGET_VENDOR, TARGET_SELF_HOSTED };
 enum health { HEALTH_UNKNOWN, HEALTH_PASSING, HEALTH_WARNING, HEALTH_CRITICAL };
 
@@ -32,6 +37,9 @@ struct target {
 	int protocol; // enum protocol; -1: the catalogue's
 	const char *params; // JSON object merged under the request's fields; NULL none
 	struct strv drop_params; // top-level request fields not passed on
+	const char *space; // of embeddings; NULL: the upstream_model's
+	struct strv sizes; // "1024x1024"; empty: any
+	struct strv lacks; // need_names
 };
 
 struct feature {
@@ -55,6 +63,12 @@ struct feature {
 		int64_t fails, window_s, for_s; // breaker: fails in window_s open it for for_s
 	} cooldown;
 	int strategy; // enum strategy
+	int all_down; // enum all_down: what is done when every candidate is out
+	int64_t wait_ms; // ALL_DOWN_WAIT: longest time a caller is held
+	int data_policy; // enum data_policy
+	int affinity; // enum affinity
+	bool pin_model; // only candidates of the first target's space; embeddings always
+	struct strv regions; // of vendor keys; empty: any
 	bool auto_join; // instances registered with this feature become target self/{service}
 	struct objv targets; // struct target
 	// answers only
@@ -93,7 +107,7 @@ struct instance {
 	const char *display_name;
 	const char *url;
 	const char *engine;
-	struct strv features, models, tags;
+	struct strv features, models, tags, sizes, lacks;
 	int64_t weight;
 	const char *zone;
 	int64_t ttl_s; // FIELD_NONE: static, lives by its probes
@@ -163,6 +177,11 @@ extern const struct field_set service_fields, route_fields, decision_fields, eve
 	error_fields, vendor_fields;
 
 extern const char *const tier_names[], *const strategy_names[], *const target_kind_names[],
-	*const health_names[], *const role_names[];
+	*const health_names[], *const role_names[], *const all_down_names[],
+	*const data_policy_names[], *const affinity_names[], *const need_names[];
+
+// "1024x1024" (or with '*', as some servers write it), 1 to SIDE_MAX each.
+#define SIDE_MAX 65535
+bool model_size(struct slice text, int64_t *ret_width, int64_t *ret_height);
 
 #endif

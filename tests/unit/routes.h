@@ -10,7 +10,7 @@
 struct test_route {
 	struct feature_obj feature;
 	struct target target[TEST_CANDIDATES];
-	struct live live[TEST_CANDIDATES], target_live[TEST_CANDIDATES];
+	struct live live[TEST_CANDIDATES], target_live[TEST_CANDIDATES], pair[TEST_CANDIDATES];
 	struct key_obj key[TEST_CANDIDATES];
 	struct instance_obj instance[TEST_CANDIDATES];
 	struct candidate v[TEST_CANDIDATES];

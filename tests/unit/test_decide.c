@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "agent/breaker.h"
 #include "tests/unit/routes.h"
 
 #define NOW INT64_C(1000000000)
@@ -71,7 +73,77 @@ static void no_quota(struct test_route *t, struct decide_request *req UNUSED)
 }
 static void model_gone(struct test_route *t, struct decide_request *req UNUSED)
 {
-	t->target_live[0].fault = LIVE_MODEL_GONE;
+	t->pair[0].fault = LIVE_MODEL_GONE;
+	t->pair[0].fault_since_wall_ms = WALL - BREAKER_GONE_MS + 1;
+}
+static void model_perhaps_back(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->pair[0].fault = LIVE_MODEL_GONE;
+	t->pair[0].fault_since_wall_ms = WALL - BREAKER_GONE_MS;
+}
+static void one_model_open(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->pair[0].breaker = BREAKER_OPEN;
+	t->pair[0].breaker_until_us = NOW + 1;
+}
+static void vendor_under_local_only(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->feature.doc.data_policy = DATA_LOCAL_ONLY;
+}
+static void caller_says_local_only(struct test_route *t UNUSED, struct decide_request *req)
+{
+	req->local_only = true;
+}
+static void other_space(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->route.space = "text-embedding-3-small";
+	t->v[0].space = "text-embedding-v4";
+}
+static void same_space(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->route.space = t->v[0].space = "text-embedding-v4";
+}
+static const char *two_regions[] = {"cn-beijing", "eu-central-1"};
+static void region_unknown(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->feature.doc.regions = (struct strv){two_regions, 2};
+}
+static void region_elsewhere(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->feature.doc.regions = (struct strv){two_regions, 2};
+	t->key[0].doc.region = "us-east-1";
+}
+static void region_allowed(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->feature.doc.regions = (struct strv){two_regions, 2};
+	t->key[0].doc.region = "eu-central-1";
+}
+static void region_of_ones_own(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->feature.doc.regions = (struct strv){two_regions, 2};
+}
+static const struct size one_size[] = {{512, 512}};
+static void size_not_made(struct test_route *t, struct decide_request *req)
+{
+	t->v[0].sizes = one_size;
+	t->v[0].sizes_n = 1;
+	req->width = req->height = 1024;
+}
+static void size_made(struct test_route *t, struct decide_request *req)
+{
+	t->v[0].sizes = one_size;
+	t->v[0].sizes_n = 1;
+	req->width = req->height = 512;
+}
+static void tools_lacking(struct test_route *t, struct decide_request *req)
+{
+	t->v[0].lacks = 1u << NEED_TOOLS | 1u << NEED_N;
+	req->needs = 1u << NEED_STREAM | 1u << NEED_TOOLS;
+}
+static void nothing_lacking(struct test_route *t, struct decide_request *req)
+{
+	t->v[0].lacks = 1u << NEED_TOOLS;
+	req->needs = 1u << NEED_STREAM;
 }
 static void unspoken(struct test_route *t, struct decide_request *req UNUSED)
 {
@@ -175,6 +247,22 @@ static const struct {
 	{"key refused", false, key_refused, SKIP_KEY_INVALID},
 	{"no quota", false, no_quota, SKIP_KEY_NO_QUOTA},
 	{"model gone", false, model_gone, SKIP_MODEL_GONE},
+	{"model perhaps back", false, model_perhaps_back, SKIP_NONE},
+	{"one model's breaker", false, one_model_open, SKIP_BREAKER_OPEN},
+	{"data policy", false, vendor_under_local_only, SKIP_POLICY_DENIED},
+	{"data policy, own", true, vendor_under_local_only, SKIP_NONE},
+	{"caller's data policy", false, caller_says_local_only, SKIP_POLICY_DENIED},
+	{"caller's data policy, own", true, caller_says_local_only, SKIP_NONE},
+	{"other space", false, other_space, SKIP_POLICY_DENIED},
+	{"same space", false, same_space, SKIP_NONE},
+	{"region unknown", false, region_unknown, SKIP_REGION_DENIED},
+	{"region elsewhere", false, region_elsewhere, SKIP_REGION_DENIED},
+	{"region allowed", false, region_allowed, SKIP_NONE},
+	{"region of one's own", true, region_of_ones_own, SKIP_NONE},
+	{"size not made", false, size_not_made, SKIP_SIZE_UNSUPPORTED},
+	{"size made", false, size_made, SKIP_NONE},
+	{"tools lacking", false, tools_lacking, SKIP_CAPABILITY_MISSING},
+	{"nothing lacking", false, nothing_lacking, SKIP_NONE},
 	{"no adapter", false, unspoken, SKIP_CAPABILITY_MISSING},
 	{"other endpoint", false, other_offer, SKIP_CAPABILITY_MISSING},
 	{"model not served", true, model_missing, SKIP_MODEL_UNKNOWN},
@@ -401,6 +489,121 @@ static void every_code_has_its_name(void **state UNUSED)
 		assert_true(strlen(skip_name(i)) > 0);
 }
 
+// --- when every candidate is out ---
+
+static void the_least_bad_is_tried_once(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_PRIORITY);
+	struct decide_request req = test_request();
+	for (int i = 0; i < 4; i++)
+		test_route_key(t, 1, TIER_PRIMARY, 1);
+	t->live[0].fault = LIVE_KEY_INVALID; // never
+	t->live[1].breaker = BREAKER_OPEN;
+	t->live[1].breaker_until_us = NOW + 5;
+	t->live[2].cooldown_until_us = NOW + 900;
+	t->live[3].cooldown_until_us = NOW + 800;
+	decide(&t->route, &req, NOW, WALL, 0, &d);
+	assert_int_equal(d.chosen, -1); // fail_fast
+	t->feature.doc.all_down = ALL_DOWN_LEAST_BAD;
+	decide(&t->route, &req, NOW, WALL, 0, &d);
+	assert_int_equal(d.chosen, 3);
+	assert_string_equal(d.reason, "least_bad");
+	assert_int_equal(d.v[3].skip, SKIP_COOLDOWN);
+	assert_int_equal(d.fallback_n, 0);
+	decide_tried(&req, 3);
+	decide(&t->route, &req, NOW, WALL, 0, &d);
+	assert_int_equal(d.chosen, 2);
+	req.no_least_bad = true;
+	decide(&t->route, &req, NOW, WALL, 0, &d);
+	assert_int_equal(d.chosen, -1);
+	test_route_free(t);
+}
+
+static void the_least_bad_keeps_limits(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_PRIORITY);
+	test_route_key(t, 1, TIER_PRIMARY, 1);
+	t->feature.doc.all_down = ALL_DOWN_LEAST_BAD;
+	t->live[0].cooldown_until_us = NOW + 900;
+	t->key[0].doc.limits.concurrency = 1;
+	t->live[0].inflight = 1;
+	assert_int_equal(run(t, 0)->chosen, -1);
+	t->live[0].cooldown_until_us = 0;
+	assert_int_equal(run(t, 0)->chosen, -1);
+	test_route_free(t);
+}
+
+static void what_may_return_is_waited_for(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_PRIORITY);
+	struct decide_request req = test_request();
+	int64_t at;
+	test_route_key(t, 1, TIER_PRIMARY, 1);
+	test_route_key(t, 1, TIER_PRIMARY, 1);
+	t->live[0].fault = LIVE_KEY_NO_QUOTA;
+	t->live[1].fault = LIVE_KEY_INVALID;
+	assert_false(decide_may_return(run(t, 0), &at));
+	t->live[1].fault = LIVE_OK;
+	t->live[1].cooldown_until_us = NOW + 70;
+	assert_true(decide_may_return(run(t, 0), &at));
+	assert_int_equal(at, NOW + 70);
+	t->live[0].fault = LIVE_OK;
+	t->key[0].doc.limits.concurrency = 1;
+	t->live[0].inflight = 1;
+	assert_true(decide_may_return(run(t, 0), &at));
+	assert_int_equal(at, FIELD_NONE); // nobody knows when a request ends
+	decide_tried(&req, 0);
+	decide_tried(&req, 1);
+	decide(&t->route, &req, NOW, WALL, 0, &d);
+	assert_false(decide_may_return(&d, &at));
+	t->live[1].cooldown_until_us = 0;
+	req = test_request();
+	req.waited_us = 70;
+	decide(&t->route, &req, NOW, WALL, 0, &d);
+	assert_int_equal(d.chosen, 1);
+	assert_string_equal(d.reason, "waited");
+	test_route_free(t);
+}
+
+// --- affinity ---
+
+static void a_session_stays(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_WEIGHTED);
+	struct decide_request req = test_request();
+	int first[300], seen[3] = {0};
+	t->feature.doc.affinity = AFFINITY_SESSION;
+	for (int i = 0; i < 3; i++)
+		test_route_key(t, 1, TIER_PRIMARY, i == 2 ? 2 : 1);
+	for (int i = 0; i < 300; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "session-%d", i);
+		req.session = decide_session(slice_of(name));
+		decide(&t->route, &req, NOW, WALL, i / 300.0, &d);
+		assert_string_equal(d.reason, "affinity");
+		first[i] = d.chosen;
+		seen[d.chosen]++;
+		decide(&t->route, &req, NOW, WALL, 0.99, &d);
+		assert_int_equal(d.chosen, first[i]);
+	}
+	assert_in_range(seen[2], 110, 190); // half by weight
+	t->key[1].doc.enabled = false; // only its own sessions move
+	for (int i = 0; i < 300; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "session-%d", i);
+		req.session = decide_session(slice_of(name));
+		decide(&t->route, &req, NOW, WALL, 0.5, &d);
+		if (first[i] == 1)
+			assert_int_not_equal(d.chosen, 1);
+		else
+			assert_int_equal(d.chosen, first[i]);
+	}
+	req.session = 0;
+	decide(&t->route, &req, NOW, WALL, 0.5, &d);
+	assert_string_equal(d.reason, "weighted_draw");
+	test_route_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +621,10 @@ int main(void)
 		cmocka_unit_test(an_empty_route_fits_nothing),
 		cmocka_unit_test(all_limited_says_when),
 		cmocka_unit_test(every_code_has_its_name),
+		cmocka_unit_test(the_least_bad_is_tried_once),
+		cmocka_unit_test(the_least_bad_keeps_limits),
+		cmocka_unit_test(what_may_return_is_waited_for),
+		cmocka_unit_test(a_session_stays),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

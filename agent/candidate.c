@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#include "agent/candidate.h"
+
+#include <string.h>
+
+struct drop_live {
+	struct live_table *table;
+	struct live *live;
+};
+
+static void drop_live(void *arg)
+{
+	struct drop_live *d = arg;
+
+	live_drop(d->table, d->live);
+}
+
+static unsigned needs_mask(const struct strv *v)
+{
+	unsigned mask = 0;
+
+	for (size_t i = 0; i < v->n; i++)
+		for (int k = 0; k < NEED_COUNT; k++)
+			if (strcmp(v->v[i], need_names[k]) == 0)
+				mask |= 1u << k;
+	return mask;
+}
+
+static void read_sizes(struct arena *a, const struct strv *texts, struct candidate *c)
+{
+	struct size *sizes;
+
+	if (!texts->n)
+		return;
+	sizes = arena_alloc(a, texts->n * sizeof(*sizes));
+	for (size_t i = 0; i < texts->n; i++)
+		c->sizes_n += model_size(slice_of(texts->v[i]), &sizes[c->sizes_n].width,
+			&sizes[c->sizes_n].height);
+	c->sizes = sizes;
+}
+
+static uint64_t hash_of(const char *text)
+{
+	uint64_t x = UINT64_C(14695981039346656037); // FNV-1a
+
+	for (; *text; text++)
+		x = (x ^ (unsigned char)*text) * UINT64_C(1099511628211);
+	return x;
+}
+
+static void take_pair(const struct route *r, struct candidate *c, struct live_table *live,
+	struct arena *a)
+{
+	const char *feature = r->feature->doc.name;
+	struct drop_live *d = arena_alloc(a, sizeof(*d));
+	const char *model = c->target->upstream_model ? c->target->upstream_model : "";
+	const char *id = arena_printf(a, "%016llx|%s|%s",
+		(unsigned long long)hash_of(arena_printf(a, "%s|%s|%s|%s", feature,
+			c->target->id, c->name, model)),
+		feature, c->target->id);
+
+	*d = (struct drop_live){live, live_take(live, LIVE_PAIR, slice_of(id))};
+	arena_defer(a, drop_live, d);
+	c->pair = d->live;
+}
+
+static void complete(struct candidate *c, struct arena *a)
+{
+	const struct target *t = c->target;
+	const struct instance *in = c->instance ? &c->instance->doc : NULL;
+
+	c->hash = hash_of(c->name);
+	c->space = t->space ? t->space : t->upstream_model ? t->upstream_model : "";
+	c->lacks = needs_mask(&t->lacks) | (in ? needs_mask(&in->lacks) : 0);
+	read_sizes(a, in && in->sizes.n ? &in->sizes : &t->sizes, c);
+}
+
+void route_complete(struct route *r, struct live_table *live, struct arena *a)
+{
+	const struct feature *f = &r->feature->doc;
+	size_t n = MIN_OF(r->n, (size_t)PAIRS_MAX);
+	bool pinned = f->pin_model || f->endpoint == OFFER_EMBEDDINGS;
+
+	for (size_t i = 0; i < n; i++) {
+		struct candidate *c = &r->v[i];
+
+		complete(c, a);
+		r->choosy |= c->lacks != 0;
+		if (c->live)
+			take_pair(r, c, live, a);
+		if (pinned && !r->space && c->live)
+			r->space = c->space;
+	}
+}

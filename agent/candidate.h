@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// Candidates and the routes they stand in: what a decision chooses among. Built once per route by
+// agent/snapshot from targets, keys and instances; immutable.
+#ifndef YJ_AGENT_CANDIDATE_H
+#define YJ_AGENT_CANDIDATE_H
+
+#include "agent/object.h"
+#include "shared/vendors.h"
+
+#define PAIRS_MAX 128 // as many as a decision judges
+
+struct size {
+	int64_t width, height;
+};
+
+// One choosable thing: target × usable key, or target × instance.
+struct candidate {
+	const char *name; // "openai/dalle#prod-1", "self/sd-webui#gpu7"
+	const char *target_name; // "openai/dalle"
+	const struct target *target;
+	const struct key_obj *key; // NULL for instances and for vendors without any key
+	const struct instance_obj *instance; // NULL for vendor keys
+	struct live *live; // of the key or instance; NULL when it has neither (skip no_key)
+	struct live *target_live;
+	// Of this candidate for this target's model: what one model does says nothing of the key's
+	// others. NULL beyond the first PAIRS_MAX, which no decision judges.
+	struct live *pair;
+	const struct url *url;
+	int order, tier, weight;
+	enum protocol protocol;
+	uint64_t hash; // of its name, for affinity
+	const char *space; // of its embeddings, or its model; "" when the caller's text decides
+	const struct size *sizes; // NULL any
+	size_t sizes_n;
+	unsigned lacks; // bits of enum need
+	bool unspoken; // no adapter of this build speaks its protocol
+};
+
+struct route {
+	const struct feature_obj *feature;
+	size_t n;
+	struct candidate *v; // sorted by order, tier, then name
+	// The space that the vectors of callers are of: the first target's that has a candidate, in
+	// health or not. NULL: the feature is not pinned to one.
+	const char *space;
+	bool choosy; // some candidate lacks something
+};
+
+// What follows from the parts of the candidates, once they are in their order: hashes, spaces,
+// sizes, live records of their own. The arena is the route's and drops the records.
+void route_complete(struct route *r, struct live_table *live, struct arena *a);
+
+#endif
