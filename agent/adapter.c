@@ -240,7 +240,7 @@ static const struct error_row error_rows[] = {
 	{NULL, 415, NULL, OUT_CLIENT, ERR_UPSTREAM_REJECTED, FINAL},
 	{NULL, 422, NULL, OUT_CLIENT, ERR_UPSTREAM_REJECTED, FINAL},
 	// The target is wrong for it, another may be right: nothing against the key.
-	{NULL, 404, "model_not_found", OUT_CLIENT, ERR_VENDOR_FAILED, NEXT},
+	{NULL, 404, "model_not_found", OUT_MODEL_GONE, ERR_VENDOR_FAILED, NEXT},
 	{NULL, 404, "NotFoundError", OUT_CLIENT, ERR_VENDOR_FAILED, NEXT},
 	{NULL, 0, NULL, OUT_FAILED, ERR_VENDOR_FAILED, NEXT},
 };

@@ -264,7 +264,8 @@ static void write_policy(struct jw *w, const struct decision_record *r)
 		jw_int(w, "wait_ms", r->wait_ms);
 		jw_int(w, "waited_ms", r->waited_ms);
 	}
-	jw_str(w, "data_policy", data_policy_names[r->local_only ? DATA_LOCAL_ONLY : DATA_ANY]);
+	if (r->local_only)
+		jw_str(w, "data_policy", data_policy_names[DATA_LOCAL_ONLY]);
 	if (r->space != 0)
 		jw_str(w, "space", text_at(r, r->space));
 	jw_str(w, "seed", seed);

@@ -160,6 +160,9 @@ void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
 	// An instance has no key to be judged: it heals like any other failure.
 	if (c->cand->key == NULL && (c->error.outcome == OUT_AUTH || c->error.outcome == OUT_BILLING))
 		c->error.outcome = OUT_FAILED;
+	// A name that came from the caller may be wrong for this caller alone.
+	if (c->error.outcome == OUT_MODEL_GONE && c->cand->target->upstream_model == NULL)
+		c->error.outcome = OUT_CLIENT;
 	if (c->error.outcome == OUT_RATE_LIMITED) {
 		int64_t s = adapter_retry_after_s(retry_after, clock_wall_ms(),
 			c->feature->doc.retry.honour_retry_after_max_s);

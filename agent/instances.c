@@ -288,6 +288,11 @@ static enum err_code read_instance(
 	if (code == ERR_OK && is_platform_name(c->doc.service))
 		code = err_field(err, ERR_CONFLICT_EXISTS, "service",
 			_("this is one of the platform's own services"));
+	for (size_t i = 0; code == ERR_OK && i < c->doc.sizes.n; i++) {
+		int64_t width, height;
+		if (!model_size(slice_of(c->doc.sizes.v[i]), &width, &height))
+			code = err_field(err, ERR_FIELD_RANGE, "sizes", _("must be WIDTHxHEIGHT"));
+	}
 	if (code == ERR_OK)
 		code = fit_engine(&c->doc, err);
 	if (code == ERR_OK)

@@ -22,6 +22,13 @@ static enum err_code check_target(const struct feature *f, size_t i, struct err 
 		if (!vendor_find(slice_of(t->vendor), slice_of(t->service)))
 			return err_field(err, ERR_VENDOR_UNKNOWN, field, NULL);
 	}
+	for (size_t k = 0; k < t->sizes.n; k++) {
+		int64_t width, height;
+
+		snprintf(field, sizeof(field), "targets[%zu].sizes[%zu]", i, k);
+		if (!model_size(slice_of(t->sizes.v[k]), &width, &height))
+			return err_field(err, ERR_FIELD_RANGE, field, _("must be WIDTHxHEIGHT"));
+	}
 	for (size_t k = 0; t->id && k < i; k++) {
 		const struct target *other = &((const struct target *)f->targets.v)[k];
 

@@ -26,7 +26,8 @@ def check_decision(doc):
     assert doc["id"].startswith("d-")
     assert TIME.match(doc["at"])
     assert doc["mode"] in ("live", "dry_run", "replay")
-    assert set(doc["policy"]) == {"strategy", "all_down", "seed"}
+    assert set(doc["policy"]) - {"wait_ms", "waited_ms", "data_policy", "space"} == {
+        "strategy", "all_down", "seed"}
     assert {"client", "needs"} <= set(doc["request"])
     names = []
     for candidate in doc["candidates"]:
