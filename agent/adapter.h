@@ -131,8 +131,8 @@ struct adapter_error {
 	char message[ADAPTER_TEXT_MAX];
 };
 
-// vendor NULL for self-hosted. secret: the key in clear (may be empty): its text never passes.
-void adapter_error_read(const char *vendor, int status, struct slice body, struct slice secret,
+// of: the vendor, or the engine of a self-hosted instance. secret: the key in clear (may be empty): its text never passes.
+void adapter_error_read(const char *of, int status, struct slice body, struct slice secret,
 	struct adapter_error *ret);
 // Seconds of a Retry-After value: 0 and less → 1, garbage or absent → 5, at most cap_s.
 int64_t adapter_retry_after_s(struct slice value, int64_t wall_ms, int64_t cap_s);

@@ -128,6 +128,8 @@ bool breaker_outcome(struct live *l, const struct breaker_policy *p, enum outcom
 		changed |= set_fault(l, LIVE_KEY_INVALID, now_wall_ms);
 	else if (out == OUT_BILLING)
 		changed |= set_fault(l, LIVE_KEY_NO_QUOTA, now_wall_ms);
+	else if (out == OUT_REGION)
+		changed |= set_fault(l, LIVE_REGION_DENIED, now_wall_ms);
 	else
 		changed |= set_gone(l, now_wall_ms);
 	return changed;

@@ -18,6 +18,7 @@ enum outcome {
 	OUT_RATE_LIMITED, // 429: cools, no breaker
 	OUT_AUTH, // 401/403
 	OUT_BILLING,
+	OUT_REGION, // not served where the key's account or this host is
 	OUT_MODEL_GONE, // of the model's own record: the key's others are not concerned
 	OUT_CLIENT, // the request's own fault or the caller left: says nothing
 };

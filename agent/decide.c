@@ -88,6 +88,7 @@ static enum skip fault_skip(const struct live *l, int64_t now_wall_ms, struct li
 		[LIVE_OK] = SKIP_NONE,
 		[LIVE_KEY_INVALID] = SKIP_KEY_INVALID,
 		[LIVE_KEY_NO_QUOTA] = SKIP_KEY_NO_QUOTA,
+		[LIVE_REGION_DENIED] = SKIP_REGION_DENIED,
 		[LIVE_MODEL_GONE] = SKIP_MODEL_GONE,
 	};
 	int fault = LOAD(&l->fault);

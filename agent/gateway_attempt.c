@@ -155,10 +155,11 @@ void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
 		gw_attempt_failed(c, UP_OK, status);
 		return;
 	}
-	adapter_error_read(c->cand->key != NULL ? c->cand->key->doc.vendor : NULL,
+	adapter_error_read(c->cand->key != NULL ? c->cand->key->doc.vendor
+						: c->cand->instance->doc.engine,
 		status != 0 ? status : 502, body, key, &c->error);
 	// An instance has no key to be judged: it heals like any other failure.
-	if (c->cand->key == NULL && (c->error.outcome == OUT_AUTH || c->error.outcome == OUT_BILLING))
+	if (c->cand->key == NULL && c->error.outcome >= OUT_AUTH && c->error.outcome <= OUT_REGION)
 		c->error.outcome = OUT_FAILED;
 	// A name that came from the caller may be wrong for this caller alone.
 	if (c->error.outcome == OUT_MODEL_GONE && c->cand->target->upstream_model == NULL)

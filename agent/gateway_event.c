@@ -160,6 +160,7 @@ void gw_candidate_event(struct gw_call *c, enum outcome out, int status)
 		[OUT_RATE_LIMITED] = "cooling",
 		[OUT_AUTH] = "invalid",
 		[OUT_BILLING] = "no_quota",
+		[OUT_REGION] = "region_denied",
 		[OUT_MODEL_GONE] = "model_gone",
 		[OUT_CLIENT] = "half_open",
 	};

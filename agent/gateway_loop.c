@@ -191,7 +191,8 @@ struct gw_feature *gw_feature_of(struct gw_loop *gl, const char *name)
 struct gw_target *gw_target_of(struct gw_loop *gl, const char *name)
 {
 	static const char *const words[] = {"ok", "failed", "rate_limited", "auth", "billing",
-		"model_gone", "client"};
+		"region", "model_gone", "client"};
+	_Static_assert(ARRAY_LEN(words) == OUT_CLIENT + 1, "a word for every outcome");
 	struct gw_target *t = map_get(&gl->targets, slice_of(name));
 	if (t != NULL)
 		return t;

@@ -35,6 +35,8 @@ const char *key_state(const struct key_obj *k, bool sealed, int64_t now_us, int6
 		return "invalid";
 	if (fault == LIVE_KEY_NO_QUOTA)
 		return "no_quota";
+	if (fault == LIVE_REGION_DENIED)
+		return "region_denied";
 	if (atomic_load(&l->cooldown_until_us) > now_us)
 		return "cooling";
 	if (atomic_load(&l->breaker) == BREAKER_OPEN && atomic_load(&l->breaker_until_us) > now_us)

@@ -15,6 +15,7 @@ enum live_fault {
 	LIVE_OK,
 	LIVE_KEY_INVALID, // 401/403 until it is tested again or rotated
 	LIVE_KEY_NO_QUOTA, // out of money until an operator acts
+	LIVE_REGION_DENIED, // the vendor does not serve this region
 	LIVE_MODEL_GONE,
 };
 

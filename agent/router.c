@@ -41,6 +41,7 @@ const char *route_state(const struct verdict *v)
 		[SKIP_SIZE_UNSUPPORTED] = "UNSUPPORTED",
 		[SKIP_MODEL_UNKNOWN] = "UNSUPPORTED",
 		[SKIP_MODEL_GONE] = "GONE",
+		[SKIP_REGION_DENIED] = "REGION",
 		[SKIP_FEATURE_OFF] = "OFF",
 	};
 	if (v->skip == SKIP_NONE && v->trial)

@@ -161,7 +161,7 @@ extern const struct field_set feature_fields, target_fields, key_fields, instanc
 // The rows in model.c name the members; nested ones:
 //   Instance view "state": OK, WARN, DOWN, EXPIRED (no heartbeat), DRAIN, DISABLED, UNKNOWN.
 //   Route "state": OK, HALF_OPEN, COOLING, OPEN, LIMITED, FULL, DRAINED, DISABLED, NO_KEY, INVALID,
-//     NO_QUOTA, GONE, UNSUPPORTED, DOWN, OFF; "reason": the skip code behind it, null when OK.
+//     NO_QUOTA, REGION, GONE, UNSUPPORTED, DOWN, OFF; "reason": the skip code behind it, null when OK.
 //   Status: "agent" {"state" (ok, degraded), "version", "simulated", "started_at", "revision",
 //     "store" {"state","reason"}, "sealed"}, "services" [{"service","state","url"}], "traffic"
 //     {"rate_1m","rate_5m","error_pct_1m","error_pct_5m","fallback_pct_1m","fallback_pct_5m",

@@ -76,6 +76,10 @@ static void model_gone(struct test_route *t, struct decide_request *req UNUSED)
 	t->pair[0].fault = LIVE_MODEL_GONE;
 	t->pair[0].fault_since_wall_ms = WALL - BREAKER_GONE_MS + 1;
 }
+static void region_refused(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->live[0].fault = LIVE_REGION_DENIED;
+}
 static void model_perhaps_back(struct test_route *t, struct decide_request *req UNUSED)
 {
 	t->pair[0].fault = LIVE_MODEL_GONE;
@@ -247,6 +251,7 @@ static const struct {
 	{"key refused", false, key_refused, SKIP_KEY_INVALID},
 	{"no quota", false, no_quota, SKIP_KEY_NO_QUOTA},
 	{"model gone", false, model_gone, SKIP_MODEL_GONE},
+	{"region refused", false, region_refused, SKIP_REGION_DENIED},
 	{"model perhaps back", false, model_perhaps_back, SKIP_NONE},
 	{"one model's breaker", false, one_model_open, SKIP_BREAKER_OPEN},
 	{"data policy", false, vendor_under_local_only, SKIP_POLICY_DENIED},
