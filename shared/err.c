@@ -16,6 +16,8 @@ static const struct err_row rows[] = {
 		N_("a JSON object names a member twice"), NULL},
 	{ERR_JSON_TOO_COMPLEX, "json_too_complex", 400, 6, IRE, false,
 		N_("the JSON body nests too deep or has too many values"), NULL},
+	{ERR_MULTIPART_INVALID, "multipart_invalid", 400, 6, IRE, false,
+		N_("the body is not a valid multipart/form-data form"), NULL},
 	{ERR_BODY_TOO_LARGE, "body_too_large", 413, 6, IRE, false,
 		N_("the body is larger than this endpoint takes"), NULL},
 	{ERR_FIELD_UNKNOWN, "field_unknown", 400, 6, IRE, false,
