@@ -5,7 +5,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "shared/credential.h"
 #include "shared/text.h"
+
+#define USED_EVERY_MS 10000
 
 static void refuse(struct principal *p, enum err_code why)
 {
@@ -87,12 +90,194 @@ static void judge_open(const struct auth_call *c, struct principal *ret)
 	snprintf(ret->name, sizeof(ret->name), "anybody");
 }
 
-// No client key exists yet, so a key a caller's SDK insists on sending is not looked at, and the
-// page rules hold also with one.
-static void judge_client(const struct auth_call *c, struct principal *ret)
+// ---- credentials ----
+
+struct shown { // what the caller shows
+	bool any; // something stands in a credential's header
+	struct slice text; // empty: nothing that could be one
+	enum credential_kind kind; // CREDENTIAL_NONE: not of our form
+};
+
+static struct slice bearer(struct slice value)
 {
-	if (c->kind == PEER_REMOTE || c->forwarded) {
+	static const char scheme[] = "bearer ";
+	if (value.n < sizeof(scheme) - 1 ||
+		!slice_ieq_str((struct slice){value.p, sizeof(scheme) - 1}, scheme))
+		return (struct slice){0};
+	return slice_trim((struct slice){value.p + sizeof(scheme) - 1, value.n - sizeof(scheme) + 1});
+}
+
+static struct shown shown_by(const struct auth_call *c)
+{
+	struct shown s = {.any = c->authorization.p || c->api_key.p};
+	if (c->authorization.p)
+		s.text = bearer(c->authorization);
+	else if (c->api_key.p)
+		s.text = slice_trim(c->api_key);
+	// Two that differ are nobody's: which of them speaks would be a guess.
+	if (c->authorization.p && c->api_key.p && !slice_eq(s.text, slice_trim(c->api_key)))
+		s.text = (struct slice){0};
+	s.kind = credential_kind_of(s.text);
+	return s;
+}
+
+// Whether the text is the one whose hash was stored. The same work is done for an id nobody has.
+static bool genuine(const struct auth_call *c, struct slice text, const unsigned char *hash)
+{
+	static const unsigned char nobody[CALLER_HASH] = {0};
+	unsigned char have[SEAL_MAC];
+	struct seal_memo_mark mark;
+	seal_memo_hash(c->memo, c->seal, text, have, &mark);
+	bool same = seal_same(have, hash ? hash : nobody) && hash;
+	if (same)
+		seal_memo_keep(c->memo, &mark, have);
+	return same;
+}
+
+// The token's or client's object when the credential is genuine.
+static const void *holder(const struct auth_call *c, const struct shown *s)
+{
+	struct slice id = {s->text.p, CREDENTIAL_ID};
+	if (!c->snap || !c->seal)
+		return NULL;
+	if (s->kind == CREDENTIAL_TOKEN) {
+		const struct token_obj *t = snapshot_token(c->snap, id);
+		return genuine(c, s->text, t ? t->hash : NULL) ? t : NULL;
+	}
+	const struct client_obj *k = pmap_get(c->snap->clients, id);
+	return genuine(c, s->text, k ? k->hash : NULL) ? k : NULL;
+}
+
+static void refuse_guess(struct principal *p, enum err_code why)
+{
+	refuse(p, why);
+	p->guess = true;
+}
+
+static bool from_its_networks(const struct auth_call *c, const struct token *t)
+{
+	struct str list = STR_INIT;
+	struct peer_nets nets = {0};
+	if (t->cidr.n == 0)
+		return true;
+	for (size_t i = 0; i < t->cidr.n; i++)
+		str_addf(&list, "%s%s", i ? "," : "", t->cidr.v[i]);
+	bool in = c->peer && peer_nets_parse(str_slice(&list), &nets, NULL) == ERR_OK &&
+		peer_in_nets(c->peer, &nets);
+	str_release(&list);
+	return in;
+}
+
+const char *auth_token_state(const struct token_obj *t, int64_t now_wall_ms)
+{
+	if (t->revoked_at)
+		return "revoked";
+	if (t->doc.expires_at != FIELD_NONE && t->doc.expires_at <= now_wall_ms)
+		return "expired";
+	return t->doc.not_before != FIELD_NONE && t->doc.not_before > now_wall_ms ? "pending"
+										 : "active";
+}
+
+static void judge_token_time(const struct auth_call *c, const struct token_obj *t,
+	struct principal *ret)
+{
+	if (t->revoked_at) {
+		refuse(ret, ERR_TOKEN_REVOKED);
+	} else if (t->doc.not_before != FIELD_NONE && t->doc.not_before > c->now_wall_ms) {
+		refuse(ret, ERR_TOKEN_EXPIRED);
+		snprintf(ret->detail, sizeof(ret->detail), "%s", _("the token is not valid yet"));
+	} else if (t->doc.expires_at != FIELD_NONE && t->doc.expires_at <= c->now_wall_ms) {
+		refuse(ret, ERR_TOKEN_EXPIRED);
+	} else if (!from_its_networks(c, &t->doc)) {
+		refuse(ret, ERR_SCOPE_EXCEEDED);
+		snprintf(ret->detail, sizeof(ret->detail), "%s",
+			_("this token may not be used from your address"));
+	}
+}
+
+static void judge_role(const struct auth_call *c, struct principal *ret)
+{
+	if (!(c->ep->may & ROLE_BIT(ret->role)))
+		refuse(ret, ERR_ROLE_FORBIDDEN);
+}
+
+static void judge_scope(const struct auth_call *c, const struct token *t, struct principal *ret)
+{
+	bool write;
+	const char *noun = endpoint_scope(c->ep, &write);
+	if (ret->why || scope_in(&t->scopes, noun, write))
+		return;
+	refuse(ret, ERR_SCOPE_EXCEEDED);
+	snprintf(ret->detail, sizeof(ret->detail), _("this token does not hold the scope %s:%s"),
+		noun ? noun : SCOPE_ALL, write ? "write" : "read");
+}
+
+// To some seconds: one store in a while is enough for a list, and each is written down.
+static void note_use(const struct auth_call *c, struct live *l)
+{
+	int64_t seen = atomic_load_explicit(&l->last_used_wall_ms, memory_order_relaxed);
+	if (c->now_wall_ms - seen < USED_EVERY_MS)
+		return;
+	atomic_store_explicit(&l->last_used_wall_ms, c->now_wall_ms, memory_order_relaxed);
+	atomic_store_explicit(&l->spend.dirty, 1, memory_order_release);
+}
+
+static void judge_token(const struct auth_call *c, const struct shown *s, struct principal *ret)
+{
+	const void *who = s->kind ? holder(c, s) : NULL;
+	if (!c->seal && s->kind) {
+		refuse(ret, ERR_SEALED); // no hash can be made, so nobody can be told from a guess
+		return;
+	}
+	if (!who) {
+		refuse_guess(ret, ERR_TOKEN_INVALID);
+		return;
+	}
+	if (s->kind == CREDENTIAL_CLIENT) {
+		refuse(ret, ERR_SCOPE_EXCEEDED);
+		snprintf(ret->detail, sizeof(ret->detail), "%s",
+			_("this is a client key: it calls the model traffic on the gateway alone"));
+		return;
+	}
+	const struct token_obj *t = who;
+	ret->token = t;
+	ret->role = role_of((enum token_role)t->doc.role);
+	snprintf(ret->name, sizeof(ret->name), "token:%s", t->doc.name);
+	judge_token_time(c, t, ret);
+	if (!ret->why)
+		judge_role(c, ret);
+	judge_scope(c, &t->doc, ret);
+	if (!ret->why)
+		note_use(c, t->live);
+}
+
+// ---- the data path ----
+
+static void judge_client_key(const struct auth_call *c, const struct client_obj *k,
+	struct principal *ret)
+{
+	ret->client = k;
+	snprintf(ret->name, sizeof(ret->name), "%s", k->doc.name);
+	if (!k->doc.enabled) {
 		refuse(ret, ERR_INVALID_API_KEY);
+		snprintf(ret->detail, sizeof(ret->detail), "%s", _("this client is disabled"));
+	} else if (k->doc.expires_at != FIELD_NONE && k->doc.expires_at <= c->now_wall_ms) {
+		refuse(ret, ERR_INVALID_API_KEY);
+		snprintf(ret->detail, sizeof(ret->detail), "%s", _("this client key has expired"));
+	} else {
+		note_use(c, k->live);
+	}
+}
+
+// Nobody has a key yet and nobody from elsewhere could be here: what a caller's SDK insists on
+// sending is not looked at, and the page rules hold.
+static void judge_local(const struct auth_call *c, const struct shown *s, struct principal *ret)
+{
+	bool open = (!c->snap || c->snap->clients.n == 0) &&
+		(!c->gateway_public || c->kind == PEER_UNIX || c->kind == PEER_TRUSTED);
+	if (c->kind == PEER_REMOTE || c->forwarded || !open) {
+		refuse(ret, ERR_INVALID_API_KEY);
+		ret->guess = s->any;
 		return;
 	}
 	ret->why = judge_page(c);
@@ -100,10 +285,23 @@ static void judge_client(const struct auth_call *c, struct principal *ret)
 		snprintf(ret->name, sizeof(ret->name), "local");
 }
 
-static void judge_role(const struct auth_call *c, struct principal *ret)
+static void judge_client(const struct auth_call *c, struct principal *ret)
 {
-	if (!(c->ep->may & ROLE_BIT(ret->role)))
-		refuse(ret, ERR_ROLE_FORBIDDEN);
+	struct shown s = shown_by(c);
+	const void *who = s.kind ? holder(c, &s) : NULL;
+	if (s.kind && !c->seal) {
+		refuse(ret, ERR_SEALED);
+	} else if (!who && slice_starts(s.text, CREDENTIAL_PREFIX)) {
+		refuse_guess(ret, ERR_INVALID_API_KEY); // meant for us, and nobody's
+	} else if (!who) {
+		judge_local(c, &s, ret);
+	} else if (s.kind == CREDENTIAL_TOKEN) {
+		refuse(ret, ERR_SCOPE_EXCEEDED);
+		snprintf(ret->detail, sizeof(ret->detail), "%s",
+			_("this is a token of the platform APIs: the model traffic takes client keys"));
+	} else {
+		judge_client_key(c, who, ret);
+	}
 }
 
 bool auth_judge(const struct auth_call *c, struct principal *ret)
@@ -117,8 +315,9 @@ bool auth_judge(const struct auth_call *c, struct principal *ret)
 		judge_client(c, ret);
 		return true;
 	}
-	if (c->authorization.p || c->api_key.p) {
-		refuse(ret, ERR_TOKEN_INVALID); // never a silent fall-back to the peer
+	struct shown s = shown_by(c);
+	if (s.any) {
+		judge_token(c, &s, ret); // never a silent fall-back to the peer
 		return true;
 	}
 	if (c->kind == PEER_REMOTE || !c->peer_trust || c->forwarded) {
@@ -160,4 +359,50 @@ void auth_by_uid(const struct auth_call *c, bool known, uid_t uid, enum role rol
 		return;
 	}
 	judge_role(c, ret);
+}
+
+// ---- minting ----
+
+static enum err_code beyond(struct err *err, const char *field, const char *why)
+{
+	return err_field(err, ERR_SCOPE_EXCEEDED, field, "%s", why);
+}
+
+static bool scope_held(const struct principal *p, const char *scope)
+{
+	if (!p->token || p->token->doc.scopes.n == 0)
+		return p->role == ROLE_ADMIN || strcmp(scope, SCOPE_ALL) != 0;
+	for (size_t i = 0; i < p->token->doc.scopes.n; i++)
+		if (strcmp(p->token->doc.scopes.v[i], scope) == 0 ||
+			strcmp(p->token->doc.scopes.v[i], SCOPE_ALL) == 0)
+			return true;
+	return false;
+}
+
+static enum err_code cidr_covered(const struct strv *own, const struct strv *given, struct err *err)
+{
+	bool all = own->n == 0 || given->n > 0;
+	for (size_t i = 0; all && own->n && i < given->n; i++) {
+		bool found = false;
+		for (size_t k = 0; k < own->n; k++)
+			found = found || strcmp(own->v[k], given->v[i]) == 0;
+		all = found;
+	}
+	return all ? ERR_OK
+		   : beyond(err, "cidr", _("it would be good from other networks than yours"));
+}
+
+enum err_code auth_may_mint(const struct principal *p, const struct token *t, struct err *err)
+{
+	if (!role_covers(p->role, role_of((enum token_role)t->role)))
+		return beyond(err, "role", _("this role may more than yours"));
+	if (t->scopes.n == 0 && !scope_held(p, SCOPE_ALL) && p->token && p->token->doc.scopes.n)
+		return beyond(err, "scopes", _("a token without scopes would reach further than yours"));
+	for (size_t i = 0; i < t->scopes.n; i++)
+		if (!scope_held(p, t->scopes.v[i]))
+			return beyond(err, "scopes", _("a scope that you do not hold"));
+	if (p->token && p->token->doc.expires_at != FIELD_NONE &&
+		(t->expires_at == FIELD_NONE || t->expires_at > p->token->doc.expires_at))
+		return beyond(err, "expires_at", _("it would outlive the token that makes it"));
+	return p->token ? cidr_covered(&p->token->doc.cidr, &t->cidr, err) : ERR_OK;
 }

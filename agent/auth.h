@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT
-// Who is calling: the kernel's peer uid on loopback and the unix socket, or a token. Deny by
-// default. A pure function of what the connection and the headers say.
+// Who is calling: a token or client key, or the kernel's peer uid on loopback and the unix socket.
+// Deny by default. What the connection, the headers and the snapshot say decides; nothing is kept
+// but the memo of hashes.
 #ifndef YJ_AGENT_AUTH_H
 #define YJ_AGENT_AUTH_H
 
 #include <sys/socket.h>
 #include "agent/peer.h"
+#include "agent/seal_memo.h"
 #include "agent/store.h"
 
 struct principal {
 	enum role role; // ROLE_NONE: refused, or the data path's client
-	char name[80]; // "uid:0", "peer:172.17.0.1", client "local"
+	char name[CALLER_NAME_BYTES + 16]; // "uid:0", "token:ci", "trusted-peer", a client's name
+	const struct token_obj *token; // borrowed from auth_call.snap; NULL: none
+	const struct client_obj *client; // likewise; NULL: the built-in client "local"
 	enum err_code why; // when refused
+	bool guess; // refused for a credential that is nobody's
 	char detail[160]; // the row's message when empty
 };
 
@@ -19,10 +24,16 @@ struct auth_call {
 	const struct endpoint *ep;
 	enum peer_kind kind;
 	bool peer_trust; // setting
+	bool gateway_public; // the model traffic is served beyond loopback
 	bool forwarded; // a proxy's header is there
 	// borrowed header values; p NULL: absent
 	struct slice host, origin, fetch_site, authorization, api_key;
 	struct slice local_ip; // address the caller reached, as text; may be empty
+	const struct sockaddr *peer; // for tokens bound to networks; NULL: no IP address
+	const struct snapshot *snap; // borrowed; NULL: nobody has a token or key
+	const struct seal *seal; // NULL while sealed
+	struct seal_memo *memo; // of this loop; NULL only where snap is
+	int64_t now_wall_ms;
 };
 
 // What can be said without the uid. Returns true when *ret is the verdict (why ERR_OK: allowed);
@@ -31,6 +42,10 @@ bool auth_judge(const struct auth_call *c, struct principal *ret);
 // known false: the kernel did not say whose socket it is.
 void auth_by_uid(const struct auth_call *c, bool known, uid_t uid, enum role role,
 	struct principal *ret);
+// "active", "pending", "expired" or "revoked".
+const char *auth_token_state(const struct token_obj *t, int64_t now_wall_ms);
+// What this caller may give to a token it makes: ERR_SCOPE_EXCEEDED when it reaches beyond itself.
+enum err_code auth_may_mint(const struct principal *p, const struct token *t, struct err *err);
 // localhost, 127.0.0.0/8, [::1], any port; the local address itself; the platform's service names
 // for trusted peers.
 bool auth_host_is_local(const struct auth_call *c);

@@ -83,6 +83,17 @@ static void tell(struct change *c)
 	str_release(&s);
 }
 
+// Before the closing brace of the answer.
+static void add_once(struct change *c)
+{
+	struct jw w = jw_to(&c->body);
+
+	c->body.n--;
+	w.comma = true;
+	jw_str(&w, c->once_name, c->once_value);
+	str_add_c(&c->body, '}');
+}
+
 static void done(struct store_job *job, enum err_code code)
 {
 	struct change *c = job->arg;
@@ -102,6 +113,8 @@ static void done(struct store_job *job, enum err_code code)
 		req_header_add(r, "Location", c->location);
 	if (c->replayed)
 		req_header_add(r, "Idempotent-Replayed", "true");
+	if (c->once_name && !c->replayed)
+		add_once(c);
 	if (c->status == 204)
 		req_reply(r, 204, NULL, (struct slice){0});
 	else

@@ -25,6 +25,8 @@ struct change {
 	int status; // 0: 200
 	int64_t etag; // FIELD_NONE none
 	const char *location; // NULL none
+	// A member shown in this answer alone, never stored for a repeated call; NULL none.
+	const char *once_name, *once_value;
 	bool replayed;
 	// private
 	struct store_job job;

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 #include "agent/breaker.h"
-#include "agent/quota.h"
 
 static const char *const skip_names[SKIP_COUNT] = {
 	[SKIP_NONE] = "",
@@ -216,21 +215,19 @@ static int concurrency_limit(const struct candidate *c)
 	return limit > 0 && limit < INT32_MAX ? (int)limit : 0;
 }
 
-static enum skip judge_limits(const struct candidate *c, int64_t now_us, struct live_view *view)
+static enum skip judge_limits(const struct candidate *c, const struct decide_request *req,
+	int64_t now_us, int64_t now_wall_ms, struct live_view *view)
 {
+	static const enum skip skips[] = {[LIMIT_NONE] = SKIP_NONE,
+		[LIMIT_RPM] = SKIP_RATE_LIMITED_RPM, [LIMIT_TPM] = SKIP_RATE_LIMITED_TPM,
+		[LIMIT_CONCURRENCY] = SKIP_CONCURRENCY_FULL, [LIMIT_BUDGET] = SKIP_BUDGET_EXHAUSTED};
 	if (view->limit != 0 && view->inflight >= view->limit)
 		return SKIP_CONCURRENCY_FULL;
-	if (c->key == NULL || c->key->doc.limits.rpm <= 0)
+	if (c->key == NULL || LIKELY(!c->key->limits.any))
 		return SKIP_NONE;
-	int64_t tat = LOAD(&c->live->tat_us);
-	if (tat <= now_us)
-		return SKIP_NONE; // nothing is owed: no need to divide
-	struct quota q = quota_per_minute(c->key->doc.limits.rpm, 0);
-	int64_t until = quota_until_us(q, tat, now_us);
-	if (until == 0)
-		return SKIP_NONE;
-	view->until_us = until;
-	return SKIP_RATE_LIMITED_RPM;
+	struct limit_hit hit = limits_look(&c->key->limits, c->live, req->tokens, now_us, now_wall_ms);
+	view->until_us = hit.until_us == FIELD_NONE ? 0 : hit.until_us;
+	return skips[hit.kind];
 }
 
 static void look(const struct candidate *c, struct live_view *view)
@@ -276,7 +273,7 @@ static enum skip judge(const struct route *route, const struct candidate *c,
 	if (skip == SKIP_NONE && was_tried(req, i))
 		skip = SKIP_ALREADY_ATTEMPTED;
 	if (skip == SKIP_NONE) {
-		skip = judge_limits(c, now_us, &v->view);
+		skip = judge_limits(c, req, now_us, now_wall_ms, &v->view);
 		v->is_out = skip != SKIP_NONE;
 	}
 	if (skip == SKIP_NONE && req->deadline_us != FIELD_NONE
@@ -530,13 +527,14 @@ static bool is_worse(const struct verdict *a, const struct verdict *b)
 	return x != y ? x > y : a->view.until_us > b->view.until_us;
 }
 
-static void choose_least_bad(const struct route *route, int64_t now_us, struct decision *d)
+static void choose_least_bad(const struct route *route, const struct decide_request *req,
+	int64_t now_us, int64_t now_wall_ms, struct decision *d)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		const struct verdict *v = &d->v[i];
 		struct live_view view = v->view;
 		if (!v->is_out || badness(v->skip) == 0
-			|| judge_limits(&route->v[i], now_us, &view) != SKIP_NONE)
+			|| judge_limits(&route->v[i], req, now_us, now_wall_ms, &view) != SKIP_NONE)
 			continue;
 		if (d->chosen < 0 || is_worse(&d->v[d->chosen], v))
 			d->chosen = (int)i;
@@ -596,7 +594,7 @@ void decide(const struct route *route, const struct decide_request *req, int64_t
 	choose(route, req, now_us, draw, ret);
 	if (UNLIKELY(ret->chosen < 0) && route->feature->doc.all_down == ALL_DOWN_LEAST_BAD
 		&& !req->no_least_bad)
-		choose_least_bad(route, now_us, ret);
+		choose_least_bad(route, req, now_us, now_wall_ms, ret);
 }
 
 void decide_turn(const struct route *route)

@@ -27,6 +27,7 @@ struct decide_request {
 	enum offer offer;
 	int64_t width, height, n; // FIELD_NONE when not said
 	bool stream;
+	int64_t tokens; // estimate, for limits of keys
 	int64_t deadline_us; // monotonic; FIELD_NONE none
 	const char *client; // borrowed
 	const char *model; // model text the caller sent, for instances that list theirs; NULL any

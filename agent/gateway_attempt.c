@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "agent/quota.h"
 #include "shared/clock.h"
 #include "shared/text.h"
 
@@ -66,12 +65,23 @@ static bool tell_breakers(struct gw_call *c, enum outcome out, int64_t cooldown_
 	return breaker_outcome(pair, &p, out, now, wall, cooldown_us, status);
 }
 
+// What the attempt used of its key's tokens: as reported, nothing when it failed, or -1 unknown.
+static int64_t tokens_used(const struct gw_call *c, enum outcome out)
+{
+	if (c->usage.in >= 0 || c->usage.out >= 0)
+		return MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0);
+	return out == OUT_OK || out == OUT_CLIENT ? -1 : 0;
+}
+
 static void tell_live(struct gw_call *c, enum outcome out, int status, enum err_code code,
 	int64_t cooldown_us)
 {
 	struct live *l = c->cand->live, *target = c->cand->target_live;
 	int64_t now = loop_now_us(c->gl->loop);
-	atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
+	if (c->cand->key != NULL)
+		limits_release(&c->cand->key->limits, l, c->ask.tokens, tokens_used(c, out));
+	else
+		atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
 	if (target != NULL)
 		atomic_fetch_sub_explicit(&target->inflight, 1, memory_order_relaxed);
 	if (out != OUT_CLIENT) {
@@ -307,16 +317,24 @@ static bool breakers_try(const struct candidate *cand, int64_t now)
 	return false;
 }
 
-// forced: the least bad of those that are out, whatever its breakers say.
+// Takes what the attempt needs; false when another request was faster. forced: the least bad of
+// those that are out, whatever its breakers say.
 static bool admit(struct gw_call *c, const struct candidate *cand, bool forced)
 {
 	int64_t now = loop_now_us(c->gl->loop);
-	if (!forced && !breakers_try(cand, now))
+	struct limit_hit hit;
+	if (cand->key == NULL)
+		atomic_fetch_add_explicit(&cand->live->inflight, 1, memory_order_relaxed);
+	else if (!limits_take(&cand->key->limits, cand->live, c->ask.tokens, now, clock_wall_ms(),
+			 &hit))
 		return false;
-	if (cand->key == NULL || cand->key->doc.limits.rpm <= 0)
+	if (forced || breakers_try(cand, now))
 		return true;
-	struct quota q = quota_per_minute(cand->key->doc.limits.rpm, 0);
-	return quota_take(q, &cand->live->tat_us, now, NULL);
+	if (cand->key == NULL)
+		atomic_fetch_sub_explicit(&cand->live->inflight, 1, memory_order_relaxed);
+	else
+		limits_undo(&cand->key->limits, cand->live, c->ask.tokens);
+	return false;
 }
 
 static void mark(struct gw_call *c, int i)
@@ -350,7 +368,6 @@ static bool begin(struct gw_call *c, int i, bool forced)
 	c->cand_i = i;
 	c->unreachable = false;
 	c->try_us = loop_now_us(c->gl->loop);
-	atomic_fetch_add_explicit(&cand->live->inflight, 1, memory_order_relaxed);
 	if (cand->target_live != NULL)
 		atomic_fetch_add_explicit(&cand->target_live->inflight, 1, memory_order_relaxed);
 	atomic_store_explicit(&cand->live->last_used_wall_ms, clock_wall_ms(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/handlers.h"
 
+#include "agent/callers.h"
 #include "agent/features.h"
 #include "agent/feed.h"
 #include "agent/gateway.h"
@@ -43,6 +44,16 @@ static const req_handler handlers[EP_COUNT] = {
 	[EP_KEY_FINGERPRINT] = h_key_fingerprint,
 	[EP_VENDOR_LIST] = h_vendor_list,
 	[EP_AUDIT_LIST] = h_audit_list,
+
+	[EP_CLIENT_LIST] = h_client_list,
+	[EP_CLIENT_CREATE] = h_client_create,
+	[EP_CLIENT_GET] = h_client_get,
+	[EP_CLIENT_PATCH] = h_client_patch,
+	[EP_CLIENT_DELETE] = h_client_delete,
+	[EP_TOKEN_LIST] = h_token_list,
+	[EP_TOKEN_CREATE] = h_token_create,
+	[EP_TOKEN_GET] = h_token_get,
+	[EP_TOKEN_DELETE] = h_token_delete,
 
 	[EP_SERVICE_LIST] = h_service_list,
 	[EP_SERVICE_CREATE] = h_service_create,

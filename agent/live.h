@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Live state: one fixed record of atomics per key, instance and feature target, found by id,
-// surviving snapshot changes. Updated by the loops, read by decisions, metrics and answers.
+// Live state: one fixed record of atomics per key, instance, feature, feature target, client and
+// token, found by id, surviving snapshot changes. Updated by the loops, read by decisions, metrics
+// and answers.
 // Times are monotonic microseconds unless the name says wall.
 #ifndef YJ_AGENT_LIVE_H
 #define YJ_AGENT_LIVE_H
@@ -8,7 +9,9 @@
 #include <stdatomic.h>
 #include "shared/slice.h"
 
-enum live_kind { LIVE_KEY, LIVE_INSTANCE, LIVE_TARGET, LIVE_PAIR };
+enum live_kind {
+	LIVE_KEY, LIVE_INSTANCE, LIVE_TARGET, LIVE_PAIR, LIVE_FEATURE, LIVE_CLIENT, LIVE_TOKEN
+};
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 // Why a key or instance is out, apart from the operator's wish.
 enum live_fault {
@@ -25,6 +28,13 @@ struct live_slot {
 	_Atomic uint32_t epoch; // which 5 s period the slot counts (mono / 5 s)
 	_Atomic uint32_t ok, failed;
 	_Atomic uint64_t latency_us; // sum over ok
+};
+
+struct live_spend { // money of one window
+	_Atomic int64_t window; // its number plus one; 0: nothing yet
+	_Atomic int64_t pico;
+	_Atomic int64_t unpriced; // answers whose cost is not known
+	_Atomic int32_t dirty; // changed since it was last written down
 };
 
 struct live {
@@ -45,8 +55,10 @@ struct live {
 	// latency, peak EWMA in microseconds, 0 unknown
 	_Atomic int64_t ewma_us;
 	_Atomic int64_t p95_us;
-	// limits: GCRA theoretical arrival time
-	_Atomic int64_t tat_us;
+	// limits (agent/limits.h): GCRA theoretical arrival times, monotonic nanoseconds
+	_Atomic int64_t rpm_ns, tpm_ns;
+	_Atomic uint64_t limited; // requests refused by a limit
+	struct live_spend spend;
 	_Atomic uint64_t requests, failures, tokens_in, tokens_out;
 	_Atomic int64_t last_used_wall_ms, last_ok_wall_ms, last_error_wall_ms;
 	_Atomic int32_t last_error_status; // HTTP status, or -enum err_code

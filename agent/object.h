@@ -4,8 +4,10 @@
 #ifndef YJ_AGENT_OBJECT_H
 #define YJ_AGENT_OBJECT_H
 
+#include "agent/limits.h"
 #include "agent/live.h"
 #include "shared/arena.h"
+#include "shared/identity.h"
 #include "shared/model.h"
 #include "shared/urlx.h"
 
@@ -26,6 +28,8 @@ struct feature_obj {
 	struct object o;
 	struct feature doc;
 	struct live **target_live; // per target, id "feature|target"
+	struct live *live; // of the feature as a whole
+	struct limits limits;
 };
 
 struct key_obj {
@@ -37,6 +41,24 @@ struct key_obj {
 	const char *origin; // "https://api.openai.com:443", part of the AAD
 	struct url url;
 	struct live *live;
+	struct limits limits;
+};
+
+#define CALLER_HASH 32
+struct token_obj {
+	struct object o;
+	struct token doc;
+	unsigned char hash[CALLER_HASH]; // keyed, of the whole token
+	int64_t revoked_at; // 0 not: a revoked one is remembered to be told apart from an unknown
+	struct live *live;
+};
+
+struct client_obj {
+	struct object o;
+	struct client_doc doc;
+	unsigned char hash[CALLER_HASH];
+	struct live *live;
+	struct limits limits;
 };
 
 struct instance_obj {

@@ -98,19 +98,24 @@ bool peer_is_loopback(const struct sockaddr *sa)
 	return family == AF_INET6 && memcmp(addr, &in6addr_loopback, 16) == 0;
 }
 
-enum peer_kind peer_kind_of(const struct sockaddr *peer, const struct peer_nets *trusted)
+bool peer_in_nets(const struct sockaddr *peer, const struct peer_nets *nets)
 {
 	const unsigned char *addr = NULL;
+	int family = plain_addr(peer, &addr);
+	for (size_t i = 0; i < nets->n; i++)
+		if (nets->v[i].family == family &&
+			bits_equal(nets->v[i].addr, addr, nets->v[i].bits))
+			return true;
+	return false;
+}
+
+enum peer_kind peer_kind_of(const struct sockaddr *peer, const struct peer_nets *trusted)
+{
 	if (peer->sa_family == AF_UNIX)
 		return PEER_UNIX;
 	if (peer_is_loopback(peer))
 		return PEER_LOOPBACK;
-	int family = plain_addr(peer, &addr);
-	for (size_t i = 0; i < trusted->n; i++)
-		if (trusted->v[i].family == family &&
-			bits_equal(trusted->v[i].addr, addr, trusted->v[i].bits))
-			return PEER_TRUSTED;
-	return PEER_REMOTE;
+	return peer_in_nets(peer, trusted) ? PEER_TRUSTED : PEER_REMOTE;
 }
 
 // ---- uid ----

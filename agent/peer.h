@@ -24,6 +24,8 @@ struct peer_nets {
 
 // "172.17.0.0/16,fd00::/8"; ERR_CONFIG_INVALID otherwise.
 enum err_code peer_nets_parse(struct slice text, struct peer_nets *ret, struct err *err);
+// Whether the address is in one of the networks; v4-mapped ones count as IPv4.
+bool peer_in_nets(const struct sockaddr *peer, const struct peer_nets *nets);
 enum peer_kind peer_kind_of(const struct sockaddr *peer, const struct peer_nets *trusted);
 // True for 127/8, ::1 and v4-mapped 127/8.
 bool peer_is_loopback(const struct sockaddr *sa);

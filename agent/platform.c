@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include "agent/db.h"
 #include "agent/decisions.h"
+#include "agent/callers.h"
+#include "agent/denials.h"
 #include "agent/gateway.h"
 #include "agent/handlers.h"
 #include "agent/history.h"
@@ -193,6 +195,23 @@ static void ports_write(const struct platform *p)
 	str_release(&out);
 }
 
+// What is reachable from elsewhere is said at every start, with what guards it.
+static void log_public(const struct platform *p)
+{
+	const struct snapshot *snap = snapshots_now(p->agent.snaps);
+	for (int i = 0; i < SVC_COUNT; i++) {
+		if (!settings_public(p->agent.settings, (enum service_id)i))
+			continue;
+		log_line(LOG_LVL_WARN, "public_bind", "service",
+			service_row((enum service_id)i)->name, "detail",
+			snap->tokens.n ? "reachable beyond this host without TLS; callers need a "
+					 "token (yijian token create)"
+				       : "reachable beyond this host without TLS; nobody has a "
+					 "token yet: yijian token create",
+			NULL);
+	}
+}
+
 static void log_listening(const struct platform *p)
 {
 	for (int i = 0; i < SVC_COUNT; i++)
@@ -234,6 +253,8 @@ static void parts_new(struct agent *a)
 	a->decisions = decisions_new();
 	a->history = history_new(a->started_us);
 	a->roles = peer_roles_new();
+	a->denials = denials_new();
+	a->callers = callers_new(a);
 	a->gateway = gateway_new(a);
 }
 
@@ -268,6 +289,8 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	probes_start(a->probes);
 	p->probes_started = true;
 	history_start(a->history, a->control);
+	denials_start(a->denials, a->store, a->control);
+	callers_start(a->callers);
 	return threads_start(p, err);
 }
 
@@ -286,6 +309,7 @@ enum err_code platform_start(const struct settings *s, struct platform **ret, in
 	}
 	ports_write(p);
 	log_listening(p);
+	log_public(p);
 	*ret = p;
 	return ERR_OK;
 }
@@ -343,6 +367,8 @@ static void lanes_free(struct platform *p)
 	}
 	if (p->probes_started) {
 		history_stop(p->agent.history, p->agent.control);
+		denials_stop(p->agent.denials);
+		callers_stop(p->agent.callers);
 		probes_stop(p->agent.probes);
 	}
 	if (p->store_started)
@@ -379,6 +405,8 @@ void platform_free(struct platform *p)
 		store_free(a->store);
 	snapshots_free(a->snaps);
 	history_free(a->history);
+	denials_free(a->denials);
+	callers_free(a->callers);
 	decisions_free(a->decisions);
 	events_free(a->events);
 	metrics_free(a->metrics);

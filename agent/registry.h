@@ -12,6 +12,8 @@ struct decisions; // agent/router: ring of decision records
 struct probes; // agent/probe: health checks of instances
 struct history; // agent/status: ring of 1 h of the agent's own figures
 struct peer_roles; // agent/peer: uid → role
+struct callers; // agent/callers: spending, written down
+struct denials; // agent/denials: refused calls
 struct gateway; // agent/gateway: counters and opened keys per loop
 
 struct agent { // built by agent/main, borrowed by everybody
@@ -25,6 +27,8 @@ struct agent { // built by agent/main, borrowed by everybody
 	struct probes *probes;
 	struct history *history;
 	struct peer_roles *roles;
+	struct denials *denials;
+	struct callers *callers;
 	struct gateway *gateway;
 	struct loop *control; // ports 8001-8004, probes, timers
 	int64_t started_wall_ms, started_us;

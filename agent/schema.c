@@ -48,6 +48,16 @@ static const struct migration migrations[] = {
 		" key TEXT NOT NULL, body_hash BLOB NOT NULL, status INTEGER NOT NULL,"
 		" body TEXT NOT NULL, at INTEGER NOT NULL,"
 		" PRIMARY KEY(actor, endpoint, key)) STRICT, WITHOUT ROWID;"},
+	{2, "tokens, clients, spending",
+		"CREATE TABLE caller(kind TEXT NOT NULL, id TEXT PRIMARY KEY,"
+		" name_fold TEXT NOT NULL, revision INTEGER NOT NULL, doc TEXT NOT NULL,"
+		" hash BLOB NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
+		" updated_by TEXT NOT NULL, revoked_at INTEGER NOT NULL, mac BLOB NOT NULL) STRICT;"
+		"CREATE UNIQUE INDEX caller_name ON caller(kind, name_fold) WHERE revoked_at = 0;"
+		"CREATE INDEX caller_revoked ON caller(revoked_at) WHERE revoked_at > 0;"
+		"CREATE TABLE spend(kind TEXT NOT NULL, id TEXT NOT NULL, window INTEGER NOT NULL,"
+		" pico INTEGER NOT NULL, unpriced INTEGER NOT NULL, seen_at INTEGER NOT NULL,"
+		" PRIMARY KEY(kind, id)) STRICT, WITHOUT ROWID;"},
 };
 
 // Model ids are today's and age: operators edit them, nothing else names them.

@@ -286,3 +286,8 @@ void seal_token_hash(const struct seal *s, struct slice token, unsigned char ret
 	crypto_generichash(
 		ret, SEAL_MAC, (const unsigned char *)token.p, token.n, s->sub[SUB_TOKEN], 32);
 }
+
+bool seal_same(const unsigned char a[SEAL_MAC], const unsigned char b[SEAL_MAC])
+{
+	return sodium_memcmp(a, b, SEAL_MAC) == 0;
+}

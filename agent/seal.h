@@ -46,5 +46,7 @@ void seal_row_mac(const struct seal *s, struct slice row, unsigned char ret[SEAL
 void seal_audit_mac(const struct seal *s, const unsigned char prev[SEAL_MAC], struct slice row,
 	unsigned char ret[SEAL_MAC]);
 void seal_token_hash(const struct seal *s, struct slice token, unsigned char ret[SEAL_MAC]);
+// Compares in the same time whatever the bytes are.
+bool seal_same(const unsigned char a[SEAL_MAC], const unsigned char b[SEAL_MAC]);
 
 #endif

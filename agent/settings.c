@@ -394,7 +394,8 @@ static enum err_code judge(struct settings *s, struct err *err)
 		err_set(err, ERR_CONFIG_INVALID,
 			_("%s would listen beyond loopback, without TLS"),
 			service_row((enum service_id)svc)->name);
-		err_hint(err, _("bind 127.0.0.1, or say YIJIAN_INSECURE_BIND=true on purpose"));
+		err_hint(err, _("bind 127.0.0.1 and put a TLS proxy before it, whose callers send a token "
+			"(yijian token create); or say YIJIAN_INSECURE_BIND=true on purpose"));
 		return ERR_CONFIG_INVALID;
 	}
 	return ERR_OK;

@@ -107,6 +107,9 @@ struct snapshot *snapshot_fork(const struct snapshot *from)
 	s->keys = pmap_share(from->keys);
 	s->key_refs = pmap_share(from->key_refs);
 	s->instances = pmap_share(from->instances);
+	s->tokens = pmap_share(from->tokens);
+	s->clients = pmap_share(from->clients);
+	s->client_names = pmap_share(from->client_names);
 	s->groups = pmap_share(from->groups);
 	s->routes = pmap_share(from->routes);
 	return s;
@@ -123,6 +126,9 @@ void snapshot_free(struct snapshot *s)
 	pmap_release(s->key_refs, &object_ops);
 	pmap_release(s->keys, &object_ops);
 	pmap_release(s->instances, &object_ops);
+	pmap_release(s->tokens, &object_ops);
+	pmap_release(s->client_names, &object_ops);
+	pmap_release(s->clients, &object_ops);
 	free(s);
 }
 

@@ -22,6 +22,9 @@ struct snapshot {
 	struct pmap keys; // id → struct key_obj
 	struct pmap key_refs; // "vendor/service/slug" → struct key_obj
 	struct pmap instances; // "service/id" → struct instance_obj
+	struct pmap tokens; // id → struct token_obj, revoked ones too
+	struct pmap clients; // id → struct client_obj
+	struct pmap client_names; // folded name → struct client_obj
 	struct pmap groups; // "vendor/service", "self/service", "join/feature" → members (private)
 	struct pmap routes; // feature name → cell with the route once built (private)
 	struct live_table *live; // borrowed
@@ -70,6 +73,12 @@ void snapshot_put_key(struct snapshot *s, struct key_obj *k);
 void snapshot_del_key(struct snapshot *s, struct slice id);
 void snapshot_put_instance(struct snapshot *s, struct instance_obj *in);
 void snapshot_del_instance(struct snapshot *s, struct slice service, struct slice id);
+void snapshot_put_token(struct snapshot *s, struct token_obj *t);
+void snapshot_del_token(struct snapshot *s, struct slice id);
+void snapshot_put_client(struct snapshot *s, struct client_obj *c);
+void snapshot_del_client(struct snapshot *s, struct slice id);
+// Small letters, without outer space: "Prod " and "prod" are one name. At most CALLER_NAME_BYTES.
+struct slice caller_name_fold(const char *name, char buf[CALLER_NAME_BYTES + 1]);
 // "service/id", the key of instances; cut off beyond the buffer.
 #define INSTANCE_KEY_MAX (2 * ID_MAX + 2)
 struct slice instance_key(struct slice service, struct slice id, char buf[INSTANCE_KEY_MAX]);
@@ -80,6 +89,8 @@ const struct feature_obj *snapshot_model(const struct snapshot *s, struct slice 
 const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id_or_ref);
 const struct instance_obj *snapshot_instance(const struct snapshot *s, struct slice service,
 	struct slice id);
+const struct token_obj *snapshot_token(const struct snapshot *s, struct slice id);
+const struct client_obj *snapshot_client(const struct snapshot *s, struct slice id_or_name);
 // The feature's candidates, built on first use after a change that concerns them. Valid as long
 // as the snapshot. Never NULL for a feature of this snapshot.
 const struct route *snapshot_route(const struct snapshot *s, const struct feature_obj *f);

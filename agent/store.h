@@ -14,7 +14,7 @@ struct store;
 struct store_tx; // one running transaction
 
 struct actor {
-	char name[80]; // "uid:0", "token:abc", "system"
+	char name[CALLER_NAME_BYTES + 16]; // "uid:0", "token:ci", "system"
 	enum role role;
 	char request_id[40];
 };
@@ -85,6 +85,22 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 	bool *ret_created, const struct instance_obj **ret, struct err *err);
 enum err_code store_instance_delete(struct store_tx *tx, struct slice service, struct slice id,
 	struct err *err);
+// Makes a token or a client: *secret gets its text (CREDENTIAL_LEN + 1 bytes), which is stored
+// nowhere. ERR_CONFLICT_EXISTS for a name in use.
+enum err_code store_token_create(struct store_tx *tx, const struct token *doc, char *secret,
+	const struct token_obj **ret, struct err *err);
+// Revoked at once; the row stays for STORE_REVOKED_MS so that its use is told apart from a guess.
+#define STORE_REVOKED_MS (90LL * 24 * 3600 * 1000)
+#define STORE_CALLERS_MAX 10000 // tokens, and as many clients
+enum err_code store_token_revoke(struct store_tx *tx, struct slice id, struct err *err);
+enum err_code store_client_create(struct store_tx *tx, const struct client_doc *doc, char *secret,
+	const struct client_obj **ret, struct err *err);
+enum err_code store_client_put(struct store_tx *tx, const struct client_doc *doc, int64_t if_match,
+	const struct client_obj **ret, struct err *err);
+enum err_code store_client_delete(struct store_tx *tx, struct slice id, int64_t if_match,
+	struct err *err);
+// Writes down what was spent and when callers were last seen: what changed since the last time.
+enum err_code store_spend_save(struct store_tx *tx, struct err *err);
 // Objects as this transaction sees them.
 const struct snapshot *store_tx_snapshot(struct store_tx *tx);
 const struct actor *store_tx_actor(struct store_tx *tx);

@@ -73,6 +73,9 @@ enum err_code object_feature(struct store *st, struct slice doc, const struct ro
 		f->target_live[i] = take_live(
 			st, a, LIVE_TARGET, arena_printf(a, "%s|%s", f->doc.name, t->id));
 	}
+	f->live = take_live(st, a, LIVE_FEATURE, f->doc.name);
+	f->limits = limits_of(f->doc.limits.rpm, f->doc.limits.tpm, f->doc.limits.concurrency,
+		FIELD_NONE, &f->doc.limits.budget);
 	render(&f->o, &feature_fields, &f->doc);
 	*ret = f;
 	return ERR_OK;
@@ -123,6 +126,8 @@ enum err_code object_key(struct store *st, struct slice doc, const struct row_me
 	k->ref = arena_printf(a, "%s/%s/%s", k->doc.vendor, key_service(&k->doc), k->doc.slug);
 	k->origin = k->url.origin;
 	k->live = take_live(st, a, LIVE_KEY, k->doc.id);
+	k->limits = limits_of(k->doc.limits.rpm, k->doc.limits.tpm, k->doc.limits.concurrency,
+		FIELD_NONE, &k->doc.budget);
 	render(&k->o, &key_fields, &k->doc);
 	*ret = k;
 	return ERR_OK;
@@ -152,6 +157,65 @@ enum err_code object_instance(struct store *st, struct slice doc, const struct r
 		arena_printf(a, "%s/%s", in->doc.service, in->doc.id));
 	render(&in->o, &instance_fields, &in->doc);
 	*ret = in;
+	return ERR_OK;
+}
+
+static void take_hash(unsigned char ret[CALLER_HASH], struct slice hash)
+{
+	memset(ret, 0, CALLER_HASH);
+	if (hash.n == CALLER_HASH)
+		memcpy(ret, hash.p, CALLER_HASH);
+}
+
+enum err_code object_token(struct store *st, struct slice doc, const struct row_meta *meta,
+	const struct caller_row *row, struct token_obj **ret, struct err *err)
+{
+	struct token_obj *t = object_new(sizeof(*t));
+	struct arena *a = &t->o.arena;
+	enum err_code code = jx_decode(&token_fields, doc, STORED_LIMITS, JX_CREATE, a, &t->doc, err);
+
+	if (code) {
+		object_drop(t);
+		return code;
+	}
+	t->doc.id = arena_slice(a, row->id);
+	t->doc.revision = t->o.revision = meta->revision;
+	t->o.etag = (uint64_t)meta->revision;
+	t->doc.created_at = meta->created_at;
+	t->doc.updated_at = meta->updated_at;
+	t->doc.updated_by = arena_slice(a, meta->updated_by);
+	take_hash(t->hash, row->hash);
+	t->revoked_at = row->revoked_at;
+	t->live = take_live(st, a, LIVE_TOKEN, t->doc.id);
+	render(&t->o, &token_fields, &t->doc);
+	*ret = t;
+	return ERR_OK;
+}
+
+enum err_code object_client(struct store *st, struct slice doc, const struct row_meta *meta,
+	const struct caller_row *row, struct client_obj **ret, struct err *err)
+{
+	struct client_obj *c = object_new(sizeof(*c));
+	struct arena *a = &c->o.arena;
+	enum err_code code = jx_decode(
+		&client_fields, doc, STORED_LIMITS, JX_CREATE, a, &c->doc, err);
+
+	if (code) {
+		object_drop(c);
+		return code;
+	}
+	c->doc.id = arena_slice(a, row->id);
+	c->doc.revision = c->o.revision = meta->revision;
+	c->o.etag = (uint64_t)meta->revision;
+	c->doc.created_at = meta->created_at;
+	c->doc.updated_at = meta->updated_at;
+	c->doc.updated_by = arena_slice(a, meta->updated_by);
+	take_hash(c->hash, row->hash);
+	c->live = take_live(st, a, LIVE_CLIENT, c->doc.id);
+	c->limits = limits_of(c->doc.limits.rpm, c->doc.limits.tpm, c->doc.limits.concurrency,
+		c->doc.limits.burst, &c->doc.budget);
+	render(&c->o, &client_fields, &c->doc);
+	*ret = c;
 	return ERR_OK;
 }
 
@@ -276,6 +340,10 @@ enum err_code store_load(struct store *st, struct snapshot *snap, struct err *er
 			"SELECT service,id,revision,draining,doc,created_at,updated_at,updated_by,mac"
 			" FROM instance",
 			NULL, 0, load_instance, &l, err);
+	if (!code)
+		code = store_callers_load(st, snap, &l.bad, err);
+	if (!code)
+		code = store_spend_load(st, snap, err);
 	if (!code)
 		code = db_query(st->db, "SELECT coalesce(max(revision),0) FROM change", NULL, 0,
 			load_revision, &l, err);

@@ -70,6 +70,14 @@ enum err_code object_key(struct store *st, struct slice doc, const struct row_me
 	const struct key_row *row, struct key_obj **ret, struct err *err);
 enum err_code object_instance(struct store *st, struct slice doc, const struct row_meta *meta,
 	bool draining, struct instance_obj **ret, struct err *err);
+struct caller_row {
+	struct slice id, hash;
+	int64_t revoked_at; // 0 not
+};
+enum err_code object_token(struct store *st, struct slice doc, const struct row_meta *meta,
+	const struct caller_row *row, struct token_obj **ret, struct err *err);
+enum err_code object_client(struct store *st, struct slice doc, const struct row_meta *meta,
+	const struct caller_row *row, struct client_obj **ret, struct err *err);
 // Reads every table into *snap. Rows that fail their MAC are left out and counted in
 // st->quarantined.
 enum err_code store_load(struct store *st, struct snapshot *snap, struct err *err);
@@ -89,6 +97,12 @@ int64_t tx_revision(struct store_tx *tx);
 enum err_code tx_change(struct store_tx *tx, int64_t revision, const char *action, const char *kind,
 	const char *name, const char *summary, struct slice before, struct err *err);
 enum err_code store_audit_load(struct store *st, struct err *err);
+
+// ---- store_caller, store_spend: the parts of store_load ----
+// *bad counts rows left out.
+enum err_code store_callers_load(struct store *st, struct snapshot *snap, size_t *bad,
+	struct err *err);
+enum err_code store_spend_load(struct store *st, const struct snapshot *snap, struct err *err);
 
 // ---- store_save: the last-good snapshot file ----
 enum err_code store_save(struct store *st, const struct snapshot *snap, struct err *err);

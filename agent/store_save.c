@@ -58,6 +58,37 @@ static void write_keys(struct jw *w, const struct snapshot *snap)
 	jw_arr_end(w);
 }
 
+static void write_caller(struct jw *w, const struct object *o, const unsigned char *hash,
+	int64_t revoked_at)
+{
+	jw_obj(w, NULL);
+	hex(w, "hash", hash, CALLER_HASH);
+	jw_int(w, "revoked_at", revoked_at);
+	jw_raw(w, "doc", o->json);
+	jw_obj_end(w);
+}
+
+static void write_callers(struct jw *w, const struct snapshot *snap)
+{
+	struct pmap_it tokens = {0}, clients = {0};
+	void *obj;
+
+	jw_arr(w, "tokens");
+	while (pmap_next(snap->tokens, &tokens, NULL, &obj)) {
+		const struct token_obj *t = obj;
+
+		write_caller(w, &t->o, t->hash, t->revoked_at);
+	}
+	jw_arr_end(w);
+	jw_arr(w, "clients");
+	while (pmap_next(snap->clients, &clients, NULL, &obj)) {
+		const struct client_obj *c = obj;
+
+		write_caller(w, &c->o, c->hash, 0);
+	}
+	jw_arr_end(w);
+}
+
 static void write_docs(struct jw *w, const char *key, struct pmap docs)
 {
 	struct pmap_it it = {0};
@@ -115,6 +146,7 @@ enum err_code store_save(struct store *st, const struct snapshot *snap, struct e
 	write_docs(&w, "features", snap->features);
 	write_docs(&w, "instances", snap->instances);
 	write_keys(&w, snap);
+	write_callers(&w, snap);
 	jw_obj_end(&w);
 	seal_row_mac(st->seal, str_slice(&s), mac);
 	code = write_file(st->snapshot_path, str_slice(&s), mac, err);
@@ -178,6 +210,26 @@ static void restore_key(struct store *st, struct snapshot *snap, const struct jx
 		snapshot_put_key(snap, k);
 }
 
+static void restore_callers(struct store *st, struct snapshot *snap, const struct jx *list,
+	bool tokens, struct arena *a)
+{
+	for (size_t i = 0; i < jx_len(list); i++) {
+		const struct jx *item = jx_at(list, i), *doc = jx_get(item, "doc");
+		struct row_meta meta = meta_of(doc);
+		struct caller_row row = {slice_of(jx_str(jx_get(doc, "id"), "")),
+			unhex(a, jx_str(jx_get(item, "hash"), "")),
+			jx_int(jx_get(item, "revoked_at"), 0)};
+		struct token_obj *t;
+		struct client_obj *c;
+		struct err ignored;
+
+		if (tokens && object_token(st, text_of(doc, a), &meta, &row, &t, &ignored) == ERR_OK)
+			snapshot_put_token(snap, t);
+		if (!tokens && object_client(st, text_of(doc, a), &meta, &row, &c, &ignored) == ERR_OK)
+			snapshot_put_client(snap, c);
+	}
+}
+
 static void restore_docs(struct store *st, struct snapshot *snap, const struct jx *root,
 	struct arena *a)
 {
@@ -204,6 +256,8 @@ static void restore_docs(struct store *st, struct snapshot *snap, const struct j
 	list = jx_get(root, "keys");
 	for (size_t i = 0; i < jx_len(list); i++)
 		restore_key(st, snap, jx_at(list, i), a);
+	restore_callers(st, snap, jx_get(root, "tokens"), true, a);
+	restore_callers(st, snap, jx_get(root, "clients"), false, a);
 }
 
 static enum err_code restore_text(struct store *st, const struct secret *root, struct slice text,

@@ -578,6 +578,8 @@ static void idle(struct store *st)
 			DB_I(wall - IDEMPOTENCY_KEPT_MS));
 		DB_RUN(st->db, &err, "DELETE FROM vendor_key WHERE deleted_at < ?",
 			DB_I(wall - STORE_UNDO_MS));
+		DB_RUN(st->db, &err, "DELETE FROM caller WHERE revoked_at > 0 AND revoked_at < ?",
+			DB_I(wall - STORE_REVOKED_MS));
 		db_checkpoint(st->db, true);
 	}
 	save_when_due(st);

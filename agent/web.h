@@ -60,6 +60,8 @@ enum err_code req_query_int(const struct req *r, const char *name, int64_t *ret,
 // If-Match as a revision; FIELD_NONE when absent. ERR_PRECONDITION_FAILED when unreadable.
 enum err_code req_if_match(const struct req *r, int64_t *ret, struct err *err);
 struct actor req_actor(const struct req *r);
+// Root, without a token, over the unix socket: what nobody on a network can be.
+bool req_is_unix_root(const struct req *r);
 // Which endpoints have a handler in this build.
 void req_mounted(const struct req *r, bool ret[EP_COUNT]);
 

@@ -391,6 +391,8 @@ struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers
 	w->loop = l;
 	w->handlers = handlers;
 	w->tree = match_new(mounted);
+	w->memo = seal_memo_new();
+	w->gateway_public = settings_public(a->settings, SVC_API_GATEWAY);
 	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (getrandom(&w->id_prefix, sizeof(w->id_prefix), 0) < 0)
 		w->id_prefix = (uint32_t)(uintptr_t)w;
@@ -476,6 +478,7 @@ void web_free(struct web *w)
 	}
 	if (w->spare_fd >= 0)
 		close(w->spare_fd);
+	seal_memo_free(w->memo);
 	match_free(w->tree);
 	free(w);
 }

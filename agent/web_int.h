@@ -4,6 +4,7 @@
 #define YJ_AGENT_WEB_INT_H
 
 #include <microhttpd.h>
+#include "agent/denials.h"
 #include "agent/registry.h"
 #include "agent/web.h"
 #include "agent/web_guard.h"
@@ -107,6 +108,8 @@ struct web {
 	const req_handler *handlers;
 	struct match_tree *tree;
 	struct peer_nets trusted;
+	struct seal_memo *memo; // hashes of the credentials seen on this loop
+	bool gateway_public;
 	struct MHD_Daemon *mhd;
 	struct loop_watch mhd_watch;
 	bool dirty; // libmicrohttpd must run in this turn

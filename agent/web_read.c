@@ -72,6 +72,12 @@ struct actor req_actor(const struct req *r)
 	return a;
 }
 
+bool req_is_unix_root(const struct req *r)
+{
+	const struct conn *c = r->web->conn;
+	return c && c->kind == PEER_UNIX && !r->who.token && c->uid_known && c->uid == 0;
+}
+
 void req_mounted(const struct req *r, bool ret[EP_COUNT])
 {
 	for (int i = 0; i < EP_COUNT; i++)

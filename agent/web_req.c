@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "shared/clock.h"
 #include "shared/mem.h"
 #include "shared/num.h"
 #include "shared/text.h"
@@ -96,15 +97,25 @@ static int method_of(const char *text, bool *ret_head)
 	return -1;
 }
 
-static void auth_call_of(const struct web_req *q, struct auth_call *ret, char ip[48])
+// Everything the verdict depends on. Addresses are asked of the kernel only where they matter: a
+// token may be bound to networks, a trusted peer may call us by our address.
+static void auth_call_of(const struct web_req *q, struct auth_call *ret,
+	struct sockaddr_storage *peer, char ip[48])
 {
 	const struct slice *h = q->guard.h;
+	const struct web *w = q->conn->web;
 	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
+	socklen_t len = sizeof(ss), peer_len = sizeof(*peer);
 	*ret = (struct auth_call){.ep = q->r.ep, .kind = q->conn->kind,
-		.peer_trust = q->r.agent->settings->peer_trust, .forwarded = q->guard.forwarded,
+		.peer_trust = q->r.agent->settings->peer_trust,
+		.gateway_public = w->gateway_public, .forwarded = q->guard.forwarded,
 		.host = h[GH_HOST], .origin = h[GH_ORIGIN], .fetch_site = h[GH_SEC_FETCH_SITE],
-		.authorization = h[GH_AUTHORIZATION], .api_key = h[GH_X_API_KEY]};
+		.authorization = h[GH_AUTHORIZATION], .api_key = h[GH_X_API_KEY],
+		.snap = snapshots_now(q->r.agent->snaps), .seal = store_seal(q->r.agent->store),
+		.memo = w->memo, .now_wall_ms = clock_wall_ms()};
+	if (ret->authorization.p && q->r.ep->may != MAY_CALL && q->conn->kind != PEER_UNIX &&
+		getpeername(q->conn->fd, (struct sockaddr *)peer, &peer_len) == 0)
+		ret->peer = (struct sockaddr *)peer;
 	if (q->conn->kind != PEER_TRUSTED ||
 		getsockname(q->conn->fd, (struct sockaddr *)&ss, &len) < 0)
 		return;
@@ -147,20 +158,57 @@ static enum err_code route(struct web_req *q, const char *method)
 	return ERR_OK;
 }
 
+static bool is_denial(enum err_code code)
+{
+	return code == ERR_BAD_HOST || code == ERR_BAD_ORIGIN || code == ERR_INVALID_API_KEY ||
+		(code >= ERR_AUTH_REQUIRED && code <= ERR_SCOPE_EXCEEDED);
+}
+
+// Counts a refused call and has it audited; who guesses too often is told to wait instead.
+static enum err_code denied(struct web_req *q)
+{
+	struct principal *who = &q->r.who;
+	const char *labels[] = {service_row(q->r.service)->name, err_row(who->why)->code, NULL};
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	char text[24];
+	if (!is_denial(who->why))
+		return who->why;
+	metric_add(q->r.agent->metrics, MET_AUTH_DENIED, 1, labels);
+	bool known = q->conn->kind != PEER_UNIX &&
+		getpeername(q->conn->fd, (struct sockaddr *)&peer, &len) == 0;
+	int64_t wait_s = denials_note(q->r.agent->denials,
+		&(struct denial){.code = who->why, .guess = who->guess,
+			.peer = known ? (struct sockaddr *)&peer : NULL, .who = who->name,
+			.endpoint = q->r.ep ? q->r.ep->name : "none"},
+		loop_now_us(q->web->loop));
+	if (wait_s > 0) {
+		who->why = ERR_RATE_LIMITED;
+		snprintf(who->detail, sizeof(who->detail), "%s",
+			_("too many calls with a credential that is not valid"));
+		snprintf(text, sizeof(text), "%lld", (long long)wait_s);
+		req_header_add(&q->r, "Retry-After", text);
+	}
+	return who->why;
+}
+
 // What can be told from the head alone and lets the connection live.
 static enum err_code judge_head(struct web_req *q, const char *method)
 {
 	const struct slice *coding = &q->guard.h[GH_CONTENT_ENCODING];
 	struct auth_call call;
+	struct sockaddr_storage peer;
 	char ip[48];
 	enum err_code code = route(q, method);
 	if (code)
 		return code;
-	if (guard_query_has_token(q->query))
-		return ERR_TOKEN_IN_URL;
-	auth_call_of(q, &call, ip);
+	if (guard_query_has_token(q->query)) {
+		q->r.who.why = ERR_TOKEN_IN_URL;
+		return denied(q);
+	}
+	auth_call_of(q, &call, &peer, ip);
 	if (auth_judge(&call, &q->r.who) && q->r.who.why)
-		return q->r.who.why;
+		return denied(q);
 	if (coding->p && !slice_ieq_str(*coding, "identity"))
 		return ERR_UNSUPPORTED_MEDIA_TYPE;
 	int64_t hops;
@@ -256,10 +304,14 @@ static bool identify(struct web_req *q)
 {
 	struct conn *c = q->conn;
 	struct auth_call call;
+	struct sockaddr_storage peer;
 	char ip[48];
-	auth_call_of(q, &call, ip);
-	if (auth_judge(&call, &q->r.who))
+	auth_call_of(q, &call, &peer, ip);
+	if (auth_judge(&call, &q->r.who)) {
+		if (q->r.who.why) // revoked while its body came
+			denied(q);
 		return true;
+	}
 	if (!c->uid_asked) {
 		c->uid_known = peer_uid(c->fd, c->kind, &c->uid);
 		c->uid_asked = true;
@@ -271,19 +323,9 @@ static bool identify(struct web_req *q)
 		return !suspend(q);
 	}
 	auth_by_uid(&call, c->uid_known, c->uid, role, &q->r.who);
+	if (q->r.who.why)
+		denied(q);
 	return true;
-}
-
-static bool is_denial(enum err_code code)
-{
-	return code == ERR_BAD_HOST || code == ERR_BAD_ORIGIN || code == ERR_INVALID_API_KEY ||
-		(code >= ERR_AUTH_REQUIRED && code <= ERR_SCOPE_EXCEEDED);
-}
-
-static void denied(const struct web_req *q)
-{
-	const char *labels[] = {service_row(q->r.service)->name, err_row(q->r.who.why)->code, NULL};
-	metric_add(q->r.agent->metrics, MET_AUTH_DENIED, 1, labels);
 }
 
 static enum MHD_Result dispatch(struct web_req *q)
@@ -291,13 +333,11 @@ static enum MHD_Result dispatch(struct web_req *q)
 	if (!q->r.who.why && !identify(q))
 		return MHD_YES;
 	if (q->r.who.why) {
-		if (is_denial(q->r.who.why))
-			denied(q);
 		refuse_code(q, q->r.who.why, q->r.who.detail);
 		return web_flush(q);
 	}
 	q->state = RS_HANDLER;
-	q->r.snap = snapshots_now(q->r.agent->snaps);
+	q->r.snap = snapshots_now(q->r.agent->snaps); // the one that identify looked at: same turn
 	if (q->r.snap)
 		snapshot_hold(q->r.snap);
 	q->r.body = str_slice(&q->body);

@@ -11,7 +11,7 @@ static const struct service_row services[] = {
 		N_("the model traffic, OpenAI-compatible; on loopback every platform API too")},
 	{SVC_CONFIG_CENTER, "config-center", 8001,
 		N_("features: what the platform offers, by which targets, with which limits")},
-	{SVC_KEY_MANAGER, "key-manager", 8002, N_("vendor keys, encrypted and write-only")},
+	{SVC_KEY_MANAGER, "key-manager", 8002, N_("vendor keys, encrypted and write-only; clients and tokens")},
 	{SVC_SERVICE_REGISTRY, "service-registry", 8003,
 		N_("self-hosted instances: registration, heartbeat, health, drain")},
 	{SVC_ROUTER_ENGINE, "router-engine", 8004,
@@ -111,6 +111,11 @@ ERRORS(errs_test, ERR_NOT_FOUND, ERR_SEALED, ERR_SECRET_CORRUPT, ERR_JSON_INVALI
 	ERR_FIELD_REQUIRED, ERR_FIELD_UNKNOWN, ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN);
 ERRORS(errs_route, ERR_NOT_FOUND, ERR_JSON_INVALID, ERR_JSON_TOO_COMPLEX, ERR_FIELD_TYPE,
 	ERR_FIELD_RANGE);
+ERRORS(errs_caller, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN, ERR_FIELD_REQUIRED, ERR_FIELD_TYPE,
+	ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS, ERR_STORAGE_FULL,
+	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
+ERRORS(errs_revoke, ERR_NOT_FOUND, ERR_LAST_ADMIN, ERR_STORAGE_FULL, ERR_STORAGE_MOVED,
+	ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
 ERRORS(errs_decision, ERR_NOT_FOUND, ERR_GONE);
 ERRORS(errs_model, ERR_MODEL_NOT_FOUND, ERR_INVALID_API_KEY);
 ERRORS(errs_call, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_FIELD_FORBIDDEN, ERR_FIELD_REQUIRED,
@@ -126,7 +131,10 @@ static const enum err_code common_errors[] = {ERR_BAD_FRAMING, ERR_BAD_PATH, ERR
 	ERR_UNSUPPORTED_MEDIA_TYPE, ERR_CLIENT_TIMEOUT, ERR_METHOD_NOT_ALLOWED, ERR_METHOD_UNKNOWN,
 	ERR_OVERLOADED, ERR_INTERNAL, ERR_OK};
 static const enum err_code identity_errors[] = {ERR_AUTH_REQUIRED, ERR_PEER_NOT_ALLOWED,
-	ERR_TOKEN_INVALID, ERR_TOKEN_IN_URL, ERR_ROLE_FORBIDDEN, ERR_OK};
+	ERR_TOKEN_INVALID, ERR_TOKEN_EXPIRED, ERR_TOKEN_REVOKED, ERR_TOKEN_IN_URL,
+	ERR_ROLE_FORBIDDEN, ERR_SCOPE_EXCEEDED, ERR_RATE_LIMITED, ERR_OK};
+static const enum err_code client_errors[] = {ERR_INVALID_API_KEY, ERR_TOKEN_IN_URL,
+	ERR_SCOPE_EXCEEDED, ERR_RATE_LIMITED, ERR_BUDGET_EXCEEDED, ERR_OK};
 
 // ---- endpoints ----
 
@@ -137,6 +145,8 @@ static const enum err_code identity_errors[] = {ERR_AUTH_REQUIRED, ERR_PEER_NOT_
 #define GW SVC_API_GATEWAY
 #define FEATURE "/api/v1/features/{name}"
 #define KEY "/api/v1/keys/{id}"
+#define CLIENT "/api/v1/clients/{id}"
+#define TOKEN "/api/v1/tokens/{id}"
 #define INSTANCE "/api/v1/services/{service}/instances/{id}"
 #define GETS .method = HTTP_GET, .flags = EPF_IDEMPOTENT
 #define LISTS GETS, .list = true
@@ -222,6 +232,33 @@ static const struct endpoint rows[] = {
 	{EP_AUDIT_LIST, KEYS, .path = "/api/v1/audit", .name = "audit_list", LISTS,
 		.may = MAY_OPERATE, .answer = &audit_fields, .params = paged, .errors = errs_page,
 		.summary = N_("The audit log, newest first")},
+	{EP_CLIENT_LIST, KEYS, .path = "/api/v1/clients", .name = "client_list", LISTS,
+		.may = MAY_VIEW, .answer = &client_view_fields,
+		.summary = N_("List the clients of the model traffic")},
+	{EP_CLIENT_CREATE, KEYS, HTTP_POST, "/api/v1/clients", "client_create",
+		N_("Add a client; the answer has its key, this once"), MAY_OPERATE,
+		EPF_IDEMPOTENCY_KEY, BODY_DOC,
+		&client_fields, &client_view_fields, .errors = errs_caller},
+	{EP_CLIENT_GET, KEYS, .path = CLIENT, .name = "client_get", GETS, .may = MAY_VIEW,
+		.answer = &client_view_fields, .errors = errs_get,
+		.summary = N_("Show a client, its limits and what it spent")},
+	{EP_CLIENT_PATCH, KEYS, HTTP_PATCH, CLIENT, "client_patch",
+		N_("Change members of a client"), MAY_OPERATE, EPF_IF_MATCH, BODY_DOC,
+		&client_fields, &client_view_fields, .errors = errs_change},
+	{EP_CLIENT_DELETE, KEYS, HTTP_DELETE, CLIENT, "client_delete",
+		N_("Delete a client; its key ends at once"), MAY_OPERATE,
+		EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_act},
+	{EP_TOKEN_LIST, KEYS, .path = "/api/v1/tokens", .name = "token_list", LISTS,
+		.may = MAY_VIEW, .answer = &token_view_fields,
+		.summary = N_("List the tokens of the platform APIs")},
+	{EP_TOKEN_CREATE, KEYS, HTTP_POST, "/api/v1/tokens", "token_create",
+		N_("Make a token; the answer has it, this once"), MAY_OPERATE,
+		EPF_IDEMPOTENCY_KEY, BODY_DOC,
+		&token_fields, &token_view_fields, .errors = errs_caller},
+	{EP_TOKEN_GET, KEYS, .path = TOKEN, .name = "token_get", GETS, .may = MAY_VIEW,
+		.answer = &token_view_fields, .errors = errs_get, .summary = N_("Show a token")},
+	{EP_TOKEN_DELETE, KEYS, HTTP_DELETE, TOKEN, "token_delete",
+		N_("Revoke a token at once"), MAY_OPERATE, EPF_IDEMPOTENT, .errors = errs_revoke},
 
 	{EP_SERVICE_LIST, REG, .path = "/api/v1/services", .name = "service_list", LISTS,
 		.may = MAY_VIEW, .answer = &service_fields,
@@ -328,6 +365,34 @@ const enum err_code *endpoint_common_errors(const struct endpoint *ep, bool iden
 {
 	if (!identity)
 		return common_errors;
-	return ep->may == MAY_ANY || ep->may == MAY_CALL ? common_errors + ARRAY_LEN(common_errors) - 1
-							  : identity_errors;
+	if (ep->may == MAY_CALL)
+		return client_errors;
+	return ep->may == MAY_ANY ? common_errors + ARRAY_LEN(common_errors) - 1 : identity_errors;
+}
+
+enum role role_of(enum token_role r)
+{
+	static const enum role roles[] = {[TOKEN_VIEWER] = ROLE_VIEWER,
+		[TOKEN_OPERATOR] = ROLE_OPERATOR, [TOKEN_SERVICE] = ROLE_SERVICE,
+		[TOKEN_ADMIN] = ROLE_ADMIN};
+	return roles[r];
+}
+
+bool role_covers(enum role outer, enum role inner)
+{
+	static const unsigned sets[] = {MAY_VIEW, MAY_OPERATE, MAY_REGISTER, MAY_ADMIN};
+	for (size_t i = 0; i < ARRAY_LEN(sets); i++)
+		if ((sets[i] & ROLE_BIT(inner)) && !(sets[i] & ROLE_BIT(outer)))
+			return false;
+	return true;
+}
+
+const char *endpoint_scope(const struct endpoint *ep, bool *ret_write)
+{
+	struct slice path = slice_of(ep->path);
+	*ret_write = ep->method != HTTP_GET && !(ep->may & ROLE_BIT(ROLE_VIEWER));
+	if (!slice_starts(path, "/api/v1/"))
+		return NULL;
+	path = (struct slice){path.p + 8, path.n - 8};
+	return scope_noun(slice_cut(&path, '/'));
 }

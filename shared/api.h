@@ -6,6 +6,7 @@
 
 #include "shared/err.h"
 #include "shared/field.h"
+#include "shared/identity.h"
 #include "shared/secret.h"
 
 enum service_id {
@@ -61,6 +62,8 @@ enum endpoint_id {
 	EP_KEY_LIST, EP_KEY_CREATE, EP_KEY_GET, EP_KEY_PATCH, EP_KEY_DELETE, EP_KEY_TEST,
 	EP_KEY_ROTATE, EP_KEY_ENABLE, EP_KEY_DISABLE, EP_KEY_TEST_NEW, EP_KEY_FINGERPRINT,
 	EP_VENDOR_LIST, EP_AUDIT_LIST,
+	EP_CLIENT_LIST, EP_CLIENT_CREATE, EP_CLIENT_GET, EP_CLIENT_PATCH, EP_CLIENT_DELETE,
+	EP_TOKEN_LIST, EP_TOKEN_CREATE, EP_TOKEN_GET, EP_TOKEN_DELETE,
 	// service-registry
 	EP_SERVICE_LIST, EP_SERVICE_CREATE, EP_SERVICE_GET, EP_INSTANCE_PUT, EP_INSTANCE_GET,
 	EP_INSTANCE_DELETE, EP_INSTANCE_HEARTBEAT, EP_INSTANCE_DRAIN, EP_INSTANCE_UNDRAIN,
@@ -114,6 +117,11 @@ struct route_patch_body {
 };
 extern const struct field_set rollback_fields, rotate_fields, route_patch_fields;
 
+enum role role_of(enum token_role r);
+// True when everything `inner` may is something `outer` may too.
+bool role_covers(enum role outer, enum role inner);
+// The scope a token must hold for this endpoint: its noun (NULL: none fits) and whether it writes.
+const char *endpoint_scope(const struct endpoint *ep, bool *ret_write);
 const struct endpoint *endpoint_row(enum endpoint_id id);
 const struct endpoint *endpoints_all(size_t *ret_n);
 const struct service_row *service_row(enum service_id id);

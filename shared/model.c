@@ -68,6 +68,20 @@ static const struct field target_fields_rows[] = {
 const struct field_set target_fields = {"Target", target_fields_rows,
 	ARRAY_LEN(target_fields_rows), sizeof(struct target)};
 
+static const char *const window_names[] = {"day", "month", "total", NULL};
+
+static const struct field budget_fields_rows[] = {
+	{AT(budget, amount_pico), .type = FT_INT, .min = 0, .max = INT64_MAX, .def = FIELD_NONE,
+		.flags = FF_OMIT_UNSET | FF_NULLABLE,
+		.help = N_("what may be spent in a window, in pico of the currency")},
+	{AT(budget, currency), .type = FT_STR, .charset = FC_NAME, .min = 3, .max = 3,
+		.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = N_("three letters; USD when unset")},
+	{AT(budget, window), .type = FT_ENUM, .choices = window_names, .def = BUDGET_MONTH,
+		.help = N_("day or month (UTC), or total")},
+};
+const struct field_set budget_fields = {"Budget", budget_fields_rows,
+	ARRAY_LEN(budget_fields_rows), sizeof(struct budget)};
+
 #define FEATURE_SUB(part, m) .name = #m, .offset = (uint32_t)(offsetof(struct feature, part.m) - offsetof(struct feature, part))
 
 static const struct field limits_rows[] = {
@@ -77,6 +91,14 @@ static const struct field limits_rows[] = {
 		.def = FIELD_NONE, .help = N_("longest prompt in characters")},
 	{FEATURE_SUB(limits, max_body_bytes), .type = FT_INT, .min = 1024, .max = 52428800,
 		.def = FIELD_NONE, .unit = "B", .help = N_("largest request body")},
+	{FEATURE_SUB(limits, rpm), .type = FT_INT, .min = 1, .max = 1000000, .def = FIELD_NONE,
+		.help = N_("requests per minute of all callers together")},
+	{FEATURE_SUB(limits, tpm), .type = FT_INT, .min = 1, .max = 1000000000, .def = FIELD_NONE,
+		.help = N_("tokens per minute of all callers together")},
+	{FEATURE_SUB(limits, concurrency), .type = FT_INT, .min = 1, .max = 100000,
+		.def = FIELD_NONE, .help = N_("requests at once")},
+	{FEATURE_SUB(limits, budget), .type = FT_OBJ, .sub = &budget_fields,
+		.help = N_("what the feature may spend")},
 };
 static const struct field_set limits_fields = {"FeatureLimits", limits_rows, ARRAY_LEN(limits_rows), 0};
 
@@ -164,6 +186,8 @@ const struct field_set feature_fields = {"Feature", feature_fields_rows,
 static const struct field key_limits_rows[] = {
 	{KEY_SUB(rpm), .type = FT_INT, .min = 1, .max = 1000000, .def = FIELD_NONE,
 		.help = N_("requests per minute this key may carry")},
+	{KEY_SUB(tpm), .type = FT_INT, .min = 1, .max = 1000000000, .def = FIELD_NONE,
+		.help = N_("tokens per minute this key may carry")},
 	{KEY_SUB(concurrency), .type = FT_INT, .min = 1, .max = 100000, .def = FIELD_NONE,
 		.help = N_("requests at once this key may carry")},
 };
@@ -209,6 +233,8 @@ static const struct field_set key_limits_fields = {"KeyLimits", key_limits_rows,
 			.help = N_("account at the vendor")},                                      \
 		{AT(vendor_key, limits), .type = FT_OBJ, .sub = &key_limits_fields,                \
 			.flags = FF_FORM, .help = N_("what the key may carry")},                                     \
+		{AT(vendor_key, budget), .type = FT_OBJ, .sub = &budget_fields,                    \
+			.flags = FF_FORM, .help = N_("what the key may spend")},                   \
 		{AT(vendor_key, enabled), .type = FT_BOOL, .def = 1, .flags = FF_WIDE | FF_FORM,   \
 			.help = N_("whether routes may use it")},                                  \
 		{AT(vendor_key, expires_at), .type = FT_TIME,                                      \

@@ -25,6 +25,14 @@ enum need { NEED_STREAM, NEED_TOOLS, NEED_N, NEED_FORMAT, NEED_COUNT };
 enum target_kind { TARGET_VENDOR, TARGET_SELF_HOSTED };
 enum health { HEALTH_UNKNOWN, HEALTH_PASSING, HEALTH_WARNING, HEALTH_CRITICAL };
 
+// Money that may be spent in a stretch of time.
+enum budget_window { BUDGET_DAY, BUDGET_MONTH, BUDGET_TOTAL };
+struct budget {
+	int64_t amount_pico; // FIELD_NONE: no budget
+	const char *currency; // three letters; NULL: USD
+	int window; // enum budget_window; days and months of UTC
+};
+
 struct target {
 	const char *id; // unique in its feature; "openai/dalle" when not given
 	int kind; // enum target_kind
@@ -52,6 +60,8 @@ struct feature {
 	const char *defaults; // JSON object: request fields used when absent
 	struct {
 		int64_t max_n, max_prompt_chars, max_body_bytes; // FIELD_NONE: no limit of its own
+		int64_t rpm, tpm, concurrency;
+		struct budget budget;
 	} limits;
 	struct {
 		int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
@@ -87,8 +97,9 @@ struct vendor_key {
 	const char *region, *account, *note;
 	int64_t weight;
 	struct {
-		int64_t rpm, concurrency; // FIELD_NONE: no limit
+		int64_t rpm, tpm, concurrency; // FIELD_NONE: no limit
 	} limits;
+	struct budget budget;
 	int64_t expires_at;
 	bool enabled;
 	// answers only
@@ -156,7 +167,7 @@ struct price {
 
 // Documents that are stored and decoded.
 extern const struct field_set feature_fields, target_fields, key_fields, instance_fields,
-	price_fields;
+	price_fields, budget_fields;
 // Documents that are only answered: rows without a home, for OpenAPI and columns.
 // The rows in model.c name the members; nested ones:
 //   Instance view "state": OK, WARN, DOWN, EXPIRED (no heartbeat), DRAIN, DISABLED, UNKNOWN.

@@ -202,8 +202,8 @@ static void trial_out(struct test_route *t, struct decide_request *req UNUSED)
 }
 static void rpm_used_up(struct test_route *t, struct decide_request *req UNUSED)
 {
-	t->key[0].doc.limits.rpm = 60; // one a second, 6 ahead
-	t->live[0].tat_us = NOW + 6 * 1000000;
+	t->key[0].limits = limits_of(60, 0, 0, 0, NULL); // one a second, 6 ahead
+	t->live[0].rpm_ns = (NOW + 6 * 1000000) * 1000;
 }
 static void key_full(struct test_route *t, struct decide_request *req UNUSED)
 {

@@ -9,8 +9,8 @@ static void no_limit_never_says_no(void **state UNUSED)
 {
 	struct quota q = quota_per_minute(0, 0);
 	_Atomic int64_t tat = INT64_MAX;
-	assert_true(quota_take(q, &tat, 0, NULL));
-	assert_true(quota_until_us(q, INT64_MAX, 0) == 0);
+	assert_true(quota_take(q, &tat, 1, 0, NULL));
+	assert_true(quota_until_us(q, INT64_MAX, 1, 0) == 0);
 }
 
 static void says_when_the_next_fits(void **state UNUSED)
@@ -18,11 +18,11 @@ static void says_when_the_next_fits(void **state UNUSED)
 	struct quota q = quota_per_minute(60, 1);
 	_Atomic int64_t tat = 0;
 	int64_t until = 0, now = 5000000;
-	assert_true(quota_take(q, &tat, now, &until));
-	assert_false(quota_take(q, &tat, now, &until));
+	assert_true(quota_take(q, &tat, 1, now, &until));
+	assert_false(quota_take(q, &tat, 1, now, &until));
 	assert_true(until == now + 1000000);
-	assert_false(quota_take(q, &tat, until - 1, NULL));
-	assert_true(quota_take(q, &tat, until, NULL));
+	assert_false(quota_take(q, &tat, 1, until - 1, NULL));
+	assert_true(quota_take(q, &tat, 1, until, NULL));
 }
 
 // Product promise: in any minute at most limit + burst, burst a tenth of the limit.
@@ -36,7 +36,7 @@ static void any_minute_holds_the_bound(void **state UNUSED)
 		int taken = 0;
 		int64_t start = 1000000000; // idle before: the burst is full
 		for (int64_t now = start; now < start + 60000000; now += 1000)
-			taken += quota_take(q, &tat, now, NULL);
+			taken += quota_take(q, &tat, 1, now, NULL);
 		assert_in_range(taken, limits[k], bound);
 	}
 }

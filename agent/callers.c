@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: MIT
+#include "agent/callers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "agent/change.h"
+#include "shared/clock.h"
+#include "shared/credential.h"
+#include "shared/jx.h"
+#include "shared/mem.h"
+#include "shared/text.h"
+
+#define SAVE_US INT64_C(3000000)
+
+static struct jscan_limits doc_limits(void)
+{
+	return (struct jscan_limits){body_limit(BODY_DOC)->tokens, JSCAN_DEPTH};
+}
+
+static void time_or_null(struct jw *w, const char *key, int64_t wall_ms)
+{
+	jw_time(w, key, wall_ms ? wall_ms : FIELD_NONE);
+}
+
+// ---- what they look like ----
+
+static const char *client_state(const struct client_obj *c, const struct spent *spent,
+	int64_t now_wall_ms)
+{
+	if (!c->doc.enabled)
+		return "disabled";
+	if (c->doc.expires_at != FIELD_NONE && c->doc.expires_at <= now_wall_ms)
+		return "expired";
+	return c->limits.budget_pico >= 0 && spent->pico >= c->limits.budget_pico ? "over_budget"
+										  : "active";
+}
+
+// The stored members were rendered when the object was: everything between its braces.
+static void open_with(struct jw *w, struct slice json)
+{
+	jw_obj(w, NULL);
+	str_add_n(w->out, json.p + 1, json.n - 2);
+	w->comma = true;
+}
+
+static void client_write(struct jw *w, const struct client_obj *c)
+{
+	int64_t wall = clock_wall_ms();
+	struct spent spent = limits_spent(&c->limits, c->live, wall);
+
+	open_with(w, c->o.json);
+	jw_str(w, "state", client_state(c, &spent, wall));
+	jw_int(w, "inflight", atomic_load(&c->live->inflight));
+	jw_int(w, "requests", (int64_t)atomic_load(&c->live->requests));
+	jw_int(w, "limited", (int64_t)atomic_load(&c->live->limited));
+	jw_obj(w, "spent");
+	jw_int(w, "pico", spent.pico);
+	jw_str(w, "currency", c->limits.currency);
+	jw_str(w, "source", spent.unpriced ? "estimated" : "counted");
+	jw_obj_end(w);
+	jw_int(w, "unpriced", spent.unpriced);
+	time_or_null(w, "last_used_at", atomic_load(&c->live->last_used_wall_ms));
+	jw_obj_end(w);
+}
+
+static void token_write(struct jw *w, const struct token_obj *t)
+{
+	open_with(w, t->o.json);
+	jw_str(w, "state", auth_token_state(t, clock_wall_ms()));
+	time_or_null(w, "last_used_at", atomic_load(&t->live->last_used_wall_ms));
+	jw_obj_end(w);
+}
+
+// ---- reading ----
+
+static int client_by_name(const void *a, const void *b)
+{
+	return strcmp((*(struct client_obj *const *)a)->doc.name,
+		(*(struct client_obj *const *)b)->doc.name);
+}
+
+static int token_by_name(const void *a, const void *b)
+{
+	return strcmp((*(struct token_obj *const *)a)->doc.name,
+		(*(struct token_obj *const *)b)->doc.name);
+}
+
+void h_client_list(struct req *r)
+{
+	const struct client_obj **v = arena_zalloc(&r->arena, r->snap->clients.n + 1, sizeof(*v));
+	struct pmap_it it = {0};
+	struct str out = STR_INIT;
+	struct jw w;
+	size_t n = 0;
+	void *obj;
+
+	while (pmap_next(r->snap->clients, &it, NULL, &obj))
+		v[n++] = obj;
+	qsort(v, n, sizeof(*v), client_by_name);
+	list_open(&w, &out);
+	for (size_t i = 0; i < n; i++)
+		client_write(&w, v[i]);
+	list_close(&w, n, r->snap->revision, NULL);
+	req_reply_json(r, 200, &out);
+}
+
+void h_token_list(struct req *r)
+{
+	const struct token_obj **v = arena_zalloc(&r->arena, r->snap->tokens.n + 1, sizeof(*v));
+	struct pmap_it it = {0};
+	struct str out = STR_INIT;
+	struct jw w;
+	size_t n = 0;
+	void *obj;
+
+	while (pmap_next(r->snap->tokens, &it, NULL, &obj))
+		if (!((struct token_obj *)obj)->revoked_at)
+			v[n++] = obj;
+	qsort(v, n, sizeof(*v), token_by_name);
+	list_open(&w, &out);
+	for (size_t i = 0; i < n; i++)
+		token_write(&w, v[i]);
+	list_close(&w, n, r->snap->revision, NULL);
+	req_reply_json(r, 200, &out);
+}
+
+static void reply_doc(struct req *r, const struct object *o, struct str *out)
+{
+	if (change_not_modified(r, o->revision))
+		str_release(out);
+	else
+		req_reply_json(r, 200, out);
+}
+
+void h_client_get(struct req *r)
+{
+	const struct client_obj *c = snapshot_client(r->snap, r->param[0]);
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	char etag[32];
+
+	if (!c) {
+		req_fail_code(r, ERR_NOT_FOUND);
+		return;
+	}
+	client_write(&w, c);
+	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)c->o.revision);
+	req_header_add(r, "ETag", etag); // its live members change without it: never a 304
+	req_reply_json(r, 200, &out);
+}
+
+// By id, or by the name of one that is not revoked.
+static const struct token_obj *find_token(const struct snapshot *snap, struct slice what)
+{
+	const struct token_obj *t = snapshot_token(snap, what);
+	struct pmap_it it = {0};
+	void *obj;
+
+	if (t)
+		return t->revoked_at ? NULL : t;
+	while (pmap_next(snap->tokens, &it, NULL, &obj)) {
+		t = obj;
+		if (!t->revoked_at && slice_eq_str(what, t->doc.name))
+			return t;
+	}
+	return NULL;
+}
+
+void h_token_get(struct req *r)
+{
+	const struct token_obj *t = find_token(r->snap, r->param[0]);
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+
+	if (!t) {
+		req_fail_code(r, ERR_NOT_FOUND);
+		return;
+	}
+	token_write(&w, t);
+	reply_doc(r, &t->o, &out);
+}
+
+// ---- changing ----
+
+static void submit(struct req *r,
+	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err), void *arg)
+{
+	struct change *c = change_new(r, run, arg);
+
+	if (c)
+		change_submit(c);
+}
+
+static void told(struct change *c, const char *action, const char *name, int64_t revision)
+{
+	c->event = EVENT_CONFIG;
+	c->event_action = action;
+	c->event_name = slice_of(arena_strdup(&c->r->arena, name));
+	c->etag = revision;
+}
+
+static void wipe(void *arg)
+{
+	secret_wipe(arg, CREDENTIAL_LEN + 1);
+}
+
+// Room for a secret that is wiped with the request.
+static char *secret_room(struct req *r)
+{
+	char *secret = arena_zalloc(&r->arena, 1, CREDENTIAL_LEN + 1);
+
+	arena_defer(&r->arena, wipe, secret);
+	return secret;
+}
+
+static enum err_code run_client_create(struct store_tx *tx, struct change *c, struct err *err)
+{
+	char *secret = secret_room(c->r);
+	struct jw w = jw_to(&c->body);
+	const struct client_obj *obj;
+	enum err_code code = store_client_create(tx, c->arg, secret, &obj, err);
+
+	if (code)
+		return code;
+	client_write(&w, obj);
+	c->once_name = "key";
+	c->once_value = secret;
+	c->status = 201;
+	c->location = arena_printf(&c->r->arena, "/api/v1/clients/%s", obj->doc.id);
+	told(c, "create", obj->doc.name, obj->o.revision);
+	return ERR_OK;
+}
+
+void h_client_create(struct req *r)
+{
+	struct client_doc *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
+	struct err err = {0};
+
+	if (jx_decode(&client_fields, r->body, doc_limits(), JX_CREATE, &r->arena, doc, &err))
+		req_fail(r, &err);
+	else
+		submit(r, run_client_create, doc);
+}
+
+static enum err_code run_client_patch(struct store_tx *tx, struct change *c, struct err *err)
+{
+	const struct client_obj *old = snapshot_client(store_tx_snapshot(tx), c->r->param[0]), *obj;
+	struct arena a = ARENA_INIT;
+	struct jw w = jw_to(&c->body);
+	struct client_doc doc;
+	enum err_code code;
+
+	if (!old)
+		return err_set(err, ERR_NOT_FOUND, _("no client of this id"));
+	doc = old->doc;
+	code = jx_decode(&client_fields, c->r->body, doc_limits(), JX_PATCH, &a, &doc, err);
+	if (!code)
+		code = store_client_put(tx, &doc, c->if_match, &obj, err);
+	if (!code) {
+		client_write(&w, obj);
+		told(c, "update", obj->doc.name, obj->o.revision);
+	}
+	arena_release(&a);
+	return code;
+}
+
+void h_client_patch(struct req *r)
+{
+	if (snapshot_client(r->snap, r->param[0]))
+		submit(r, run_client_patch, NULL);
+	else
+		req_fail_code(r, ERR_NOT_FOUND);
+}
+
+static enum err_code run_client_delete(struct store_tx *tx, struct change *c, struct err *err)
+{
+	const struct client_obj *old = snapshot_client(store_tx_snapshot(tx), c->r->param[0]);
+
+	if (!old)
+		return err_set(err, ERR_NOT_FOUND, _("no client of this id"));
+	told(c, "delete", old->doc.name, FIELD_NONE);
+	c->status = 204;
+	return store_client_delete(tx, slice_of(old->doc.id), c->if_match, err);
+}
+
+void h_client_delete(struct req *r)
+{
+	submit(r, run_client_delete, NULL);
+}
+
+static enum err_code run_token_create(struct store_tx *tx, struct change *c, struct err *err)
+{
+	char *secret = secret_room(c->r);
+	struct jw w = jw_to(&c->body);
+	const struct token_obj *obj;
+	enum err_code code = store_token_create(tx, c->arg, secret, &obj, err);
+
+	if (code)
+		return code;
+	token_write(&w, obj);
+	c->once_name = "token";
+	c->once_value = secret;
+	c->status = 201;
+	c->location = arena_printf(&c->r->arena, "/api/v1/tokens/%s", obj->doc.id);
+	told(c, "create", obj->doc.name, obj->o.revision);
+	return ERR_OK;
+}
+
+static enum err_code check_cidr(const struct token *doc, struct err *err)
+{
+	struct peer_nets nets;
+
+	if (doc->cidr.n > TOKEN_CIDRS_MAX)
+		return err_field(err, ERR_FIELD_RANGE, "cidr", _("at most %d networks"),
+			TOKEN_CIDRS_MAX);
+	for (size_t i = 0; i < doc->cidr.n; i++)
+		if (peer_nets_parse(slice_of(doc->cidr.v[i]), &nets, NULL) || nets.n != 1)
+			return err_field(err, ERR_FIELD_RANGE, "cidr",
+				_("cidr[%zu] is not a network such as 10.0.0.0/8 or fd00::/8"), i);
+	return ERR_OK;
+}
+
+void h_token_create(struct req *r)
+{
+	struct token *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
+	struct err err = {0};
+	enum err_code code = jx_decode(
+		&token_fields, r->body, doc_limits(), JX_CREATE, &r->arena, doc, &err);
+
+	if (!code)
+		code = check_cidr(doc, &err);
+	if (!code)
+		code = auth_may_mint(&r->who, doc, &err);
+	if (code)
+		req_fail(r, &err);
+	else
+		submit(r, run_token_create, doc);
+}
+
+// Another token that is an administrator's now.
+static bool other_admin(const struct snapshot *snap, const struct token_obj *but)
+{
+	struct pmap_it it = {0};
+	int64_t wall = clock_wall_ms();
+	void *obj;
+
+	while (pmap_next(snap->tokens, &it, NULL, &obj)) {
+		const struct token_obj *t = obj;
+
+		if (t != but && t->doc.role == TOKEN_ADMIN && t->doc.scopes.n == 0 &&
+			strcmp(auth_token_state(t, wall), "active") == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum err_code run_token_delete(struct store_tx *tx, struct change *c, struct err *err)
+{
+	const struct token_obj *old = find_token(store_tx_snapshot(tx), c->r->param[0]);
+	const bool *root = c->arg;
+
+	if (!old)
+		return err_set(err, ERR_NOT_FOUND, _("no token of this id"));
+	if (!role_covers(c->r->who.role, role_of((enum token_role)old->doc.role)))
+		return err_set(err, ERR_SCOPE_EXCEEDED, _("this token may more than you"));
+	if (!*root && old->doc.role == TOKEN_ADMIN && old->doc.scopes.n == 0 &&
+		!other_admin(store_tx_snapshot(tx), old)) {
+		err_set(err, ERR_LAST_ADMIN, NULL);
+		err_hint(err, "%s",
+			_("make another one first, or delete it as root over the unix socket"));
+		return ERR_LAST_ADMIN;
+	}
+	told(c, "revoke", old->doc.name, FIELD_NONE);
+	c->status = 204;
+	return store_token_revoke(tx, slice_of(old->doc.id), err);
+}
+
+void h_token_delete(struct req *r)
+{
+	bool *root = arena_zalloc(&r->arena, 1, sizeof(*root));
+
+	*root = req_is_unix_root(r);
+	submit(r, run_token_delete, root);
+}
+
+// ---- spending, written down ----
+
+struct callers {
+	struct agent *agent;
+	struct loop_timer timer;
+	struct store_job job;
+	bool busy;
+};
+
+struct callers *callers_new(struct agent *a)
+{
+	struct callers *c = mem_zalloc(1, sizeof(*c));
+
+	c->agent = a;
+	return c;
+}
+
+void callers_free(struct callers *c)
+{
+	free(c);
+}
+
+static enum err_code run_save(struct store_tx *tx, struct store_job *job)
+{
+	return store_spend_save(tx, &job->err);
+}
+
+static void saved(struct store_job *job, enum err_code code)
+{
+	struct callers *c = CONTAINER_OF(job, struct callers, job);
+
+	(void)code; // the rows stay marked: the next writing has them
+	c->busy = false;
+}
+
+static bool is_dirty(const struct live *l)
+{
+	return atomic_load_explicit(&l->spend.dirty, memory_order_relaxed) != 0;
+}
+
+// Whether there is anything to write; only then the store is asked.
+static bool any_dirty(const struct snapshot *s)
+{
+	struct pmap_it clients = {0}, tokens = {0}, features = {0}, keys = {0};
+	void *obj;
+
+	while (pmap_next(s->clients, &clients, NULL, &obj))
+		if (is_dirty(((struct client_obj *)obj)->live))
+			return true;
+	while (pmap_next(s->tokens, &tokens, NULL, &obj))
+		if (is_dirty(((struct token_obj *)obj)->live))
+			return true;
+	while (pmap_next(s->features, &features, NULL, &obj))
+		if (is_dirty(((struct feature_obj *)obj)->live))
+			return true;
+	while (pmap_next(s->keys, &keys, NULL, &obj))
+		if (is_dirty(((struct key_obj *)obj)->live))
+			return true;
+	return false;
+}
+
+static void save(struct callers *c)
+{
+	struct agent *a = c->agent;
+
+	if (c->busy || !any_dirty(snapshots_now(a->snaps)))
+		return;
+	c->job = (struct store_job){.run = run_save, .done = saved, .loop = a->control,
+		.actor = {.name = "agent", .role = ROLE_ADMIN}};
+	c->busy = store_submit(a->store, &c->job);
+}
+
+static void on_timer(void *arg)
+{
+	struct callers *c = arg;
+
+	loop_timer_set(c->agent->control, &c->timer, SAVE_US, on_timer, c);
+	save(c);
+}
+
+void callers_start(struct callers *c)
+{
+	loop_timer_set(c->agent->control, &c->timer, SAVE_US, on_timer, c);
+}
+
+void callers_stop(struct callers *c)
+{
+	loop_timer_clear(c->agent->control, &c->timer);
+	save(c);
+}
