@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/adapter.h"
 
+#include <stdio.h>
 #include <string.h>
 #include "shared/num.h"
 #include "shared/text.h"
@@ -10,6 +11,11 @@ static const struct adapter *const adapters[PROTO_COUNT] = {
 	[PROTO_OPENAI_COMPLETIONS] = &adapter_openai_completions,
 	[PROTO_OPENAI_EMBEDDINGS] = &adapter_openai_embeddings,
 	[PROTO_OPENAI_IMAGES] = &adapter_openai_images,
+	[PROTO_OPENAI_RESPONSES] = &adapter_openai_responses,
+	[PROTO_OLLAMA_CHAT] = &adapter_ollama_chat,
+	[PROTO_ANTHROPIC_MESSAGES] = &adapter_anthropic_messages,
+	[PROTO_DASHSCOPE_CHAT] = &adapter_dashscope_chat,
+	[PROTO_DASHSCOPE_CHAT_NATIVE] = &adapter_dashscope_chat_native,
 };
 
 const struct adapter *adapter_for(enum protocol p)
@@ -24,6 +30,13 @@ void adapter_path(const struct url *url, const char *path, struct str *ret)
 	str_add(ret, slice_ends(base, "/v1") ? path + strlen("/v1") : path);
 }
 
+bool adapter_streams(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand)
+{
+	return call->stream || feature->force_upstream_stream ||
+	       cand->target->force_upstream_stream;
+}
+
 const char *adapter_model(const struct adapter_call *call, const struct candidate *cand)
 {
 	if (cand->target->upstream_model != NULL)
@@ -31,6 +44,11 @@ const char *adapter_model(const struct adapter_call *call, const struct candidat
 	if (cand->instance != NULL && cand->instance->doc.models.n > 0)
 		return cand->instance->doc.models.v[0];
 	return call->model[0] != '\0' ? call->model : NULL;
+}
+
+void adapter_new_id(uint64_t serial, char *buf, size_t size)
+{
+	snprintf(buf, size, "%016llx", (unsigned long long)serial);
 }
 
 static void keep(int64_t *to, int64_t v)
@@ -44,20 +62,23 @@ void adapter_usage_merge(struct adapter_usage *u, const struct adapter_usage *mo
 	keep(&u->in, more->in);
 	keep(&u->out, more->out);
 	keep(&u->cached, more->cached);
+	keep(&u->cache_write, more->cache_write);
 	keep(&u->reasoning, more->reasoning);
 	keep(&u->images, more->images);
 	keep(&u->chars, more->chars);
 	keep(&u->audio_ms, more->audio_ms);
 }
 
-void adapter_stream_reset(struct adapter_stream *s, int64_t wall_ms)
+void adapter_stream_reset(struct adapter_stream *s, int64_t wall_ms, uint64_t serial)
 {
 	s->usage = ADAPTER_USAGE_UNKNOWN;
-	s->finish = s->opened = s->tools = false;
+	s->want_usage = s->finish = s->opened = s->tools = false;
 	s->status = 0;
 	s->tool = -1;
-	s->seen = 0;
+	s->grows = false;
+	s->seen = s->seen_thinking = 0;
 	s->created = wall_ms / 1000;
+	s->serial = serial;
 	s->id[0] = s->model[0] = '\0';
 	str_clear(&s->text);
 }
@@ -170,7 +191,8 @@ enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 	c->offer = offer;
 	c->dialect = DIALECT_OPENAI;
 	c->body = body;
-	c->content_type = (struct slice){NULL, 0};
+	c->content_type = c->beta = (struct slice){NULL, 0};
+	c->translated = false;
 	c->stream = c->want_usage = c->base64 = false;
 	c->images = c->width = c->height = FIELD_NONE;
 	enum err_code code = jscan_object(body, limits, c->m, CALL_MEMBERS_MAX, &c->n, err);

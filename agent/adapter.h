@@ -23,9 +23,11 @@ struct adapter_call {
 	enum dialect dialect;
 	struct slice body;
 	struct slice content_type; // as it came; empty: application/json
+	struct slice beta; // Anthropic's features asked for by header; empty none
 	struct jscan_member m[CALL_MEMBERS_MAX];
 	size_t n;
 	char model[ID_MAX * 2]; // "" when not said
+	bool translated; // written by the gateway from another dialect
 	bool stream;
 	bool want_usage; // stream_options.include_usage: the extra chunk is passed on
 	bool base64; // embeddings: encoding_format
@@ -36,12 +38,13 @@ struct adapter_call {
 enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 	struct adapter_call *ret, struct err *err);
 
-// What one exchange is charged by; -1: not known. cached is a part of in, reasoning a part of out.
+// What one exchange is charged by; -1: not known. cached and cache_write are parts of in,
+// reasoning of out.
 struct adapter_usage {
-	int64_t in, out, cached, reasoning; // tokens
+	int64_t in, out, cached, cache_write, reasoning; // tokens
 	int64_t images, chars, audio_ms;
 };
-#define ADAPTER_USAGE_UNKNOWN ((struct adapter_usage){-1, -1, -1, -1, -1, -1, -1})
+#define ADAPTER_USAGE_UNKNOWN ((struct adapter_usage){-1, -1, -1, -1, -1, -1, -1, -1})
 // What `more` knows replaces what *u says.
 void adapter_usage_merge(struct adapter_usage *u, const struct adapter_usage *more);
 
@@ -54,11 +57,14 @@ struct adapter_ask {
 	struct str headers; // further ready lines "Name: value\r\n", built from our own strings
 	struct str body;
 	bool stream; // answered piece by piece; the caller's wish may be another (a fold)
+	bool grows; // each event repeats the text of those before it
 };
 
 struct adapter_reply { // a whole answer of status 2xx
 	int status;
 	struct slice content_type, body;
+	int64_t at_s; // now
+	uint64_t serial; // for an id where the upstream gives none
 };
 
 enum answer_kind {
@@ -77,6 +83,7 @@ struct adapter_answer {
 
 enum chunk_kind {
 	CHUNK_MORE, // zero or more events were appended
+	CHUNK_IDLE, // nothing was said: no sign of life either
 	CHUNK_DONE, // complete
 	CHUNK_ERROR, // the upstream said that it failed; stream->status, when it said which
 	CHUNK_BAD, // not understood
@@ -85,16 +92,21 @@ enum chunk_kind {
 // What is kept of one attempt's stream. The gateway zeroes all but the buffer before it.
 struct adapter_stream {
 	struct adapter_usage usage; // as told so far
+	bool want_usage; // the caller's side takes a chunk with the usage; set by the gateway
 	bool finish; // the answer said why it ended
 	int status; // of CHUNK_ERROR: the HTTP status it stands for, 0 not said
 	bool opened, tools; // adapters that translate: the first chunk was written; tools were called
 	int tool; // index of the tool call under way
-	size_t seen; // bytes of a text that grows from event to event
+	bool grows; // the ask's; seen: bytes of such texts that were passed on
+	size_t seen, seen_thinking;
 	int64_t created; // seconds
+	uint64_t serial; // as a reply's
 	char id[80], model[128]; // JSON-safe text
 	struct str text; // the adapter's own
 };
-void adapter_stream_reset(struct adapter_stream *s, int64_t wall_ms);
+void adapter_stream_reset(struct adapter_stream *s, int64_t wall_ms, uint64_t serial);
+// Made from a serial number: hex digits.
+void adapter_new_id(uint64_t serial, char *buf, size_t size);
 
 enum frames { FRAMES_SSE, FRAMES_NDJSON };
 
@@ -117,6 +129,9 @@ struct adapter {
 const struct adapter *adapter_for(enum protocol p);
 // A path that begins with /v1 behind the upstream's base path; "/v1" is written once.
 void adapter_path(const struct url *url, const char *path, struct str *ret);
+// Whether the upstream is to stream: the caller does, or the operator has it so.
+bool adapter_streams(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand);
 // The model's name upstream: the target's, else the one an instance serves, else what the caller
 // said; NULL when nobody named one.
 const char *adapter_model(const struct adapter_call *call, const struct candidate *cand);
@@ -138,6 +153,8 @@ void adapter_error_read(const char *of, int status, struct slice body, struct sl
 int64_t adapter_retry_after_s(struct slice value, int64_t wall_ms, int64_t cap_s);
 
 extern const struct adapter adapter_openai_chat, adapter_openai_completions,
-	adapter_openai_embeddings, adapter_openai_images;
+	adapter_openai_embeddings, adapter_openai_images, adapter_dashscope_chat,
+	adapter_dashscope_chat_native, adapter_anthropic_messages, adapter_openai_responses,
+	adapter_ollama_chat;
 
 #endif

@@ -125,14 +125,18 @@ void openai_body(const struct adapter_call *call, const struct feature *feature,
 	str_add_c(out, '{');
 	add_model(&b);
 	bool options = stream && !is_dropped(&b, SLICE("stream_options"));
+	bool force = stream && !call->stream;
 	for (size_t i = 0; i < call->n; i++) {
 		const struct jscan_member *m = &call->m[i];
 		if (is_replaced(&b, m->key) || is_dropped(&b, m->key) ||
-			(options && slice_eq_str(m->key, "stream_options")))
+			(options && slice_eq_str(m->key, "stream_options")) ||
+			(force && slice_eq_str(m->key, "stream")))
 			continue;
 		add_raw(&b, m->key, m->value);
 	}
 	add_changes(&b);
+	if (force)
+		add_raw(&b, SLICE("stream"), SLICE("true"));
 	if (options)
 		add_stream_options(&b);
 	if (t->params != NULL)
@@ -146,14 +150,33 @@ static enum err_code build_as(const char *path, const struct adapter_call *call,
 	const struct feature *feature, const struct candidate *cand, struct adapter_ask *ask)
 {
 	adapter_path(cand->url, path, &ask->path);
-	openai_body(call, feature, cand, call->stream, NULL, &ask->body);
-	ask->stream = call->stream;
+	ask->stream = adapter_streams(call, feature, cand);
+	openai_body(call, feature, cand, ask->stream, NULL, &ask->body);
+	return ERR_OK;
+}
+
+// What was not written for OpenAI may say more, or say it otherwise, than its models take.
+static enum err_code build_translated(const struct adapter_call *call,
+	const struct feature *feature, const struct candidate *cand, struct adapter_ask *ask)
+{
+	const struct jscan_member *most = jscan_find(call->m, call->n, "max_tokens");
+	char limit[24] = "";
+	if (most != NULL && most->value.n < sizeof(limit))
+		memcpy(limit, most->value.p, most->value.n);
+	struct openai_changes changes = {{{"max_tokens", NULL},
+		{"max_completion_tokens", limit[0] != '\0' ? limit : NULL}, {"top_k", NULL}}, 3};
+	adapter_path(cand->url, "/v1/chat/completions", &ask->path);
+	ask->stream = adapter_streams(call, feature, cand);
+	openai_body(call, feature, cand, ask->stream, &changes, &ask->body);
 	return ERR_OK;
 }
 
 static enum err_code build_chat(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
 {
+	const char *vendor = cand->target->vendor;
+	if (call->translated && vendor != NULL && strcmp(vendor, "openai") == 0)
+		return build_translated(call, feature, cand, ask);
 	return build_as("/v1/chat/completions", call, feature, cand, ask);
 }
 
@@ -347,8 +370,8 @@ static void add_mended(struct slice data, const char *null_text, struct str *out
 	str_release(&mended);
 }
 
-static enum chunk_kind add_chunk(const struct adapter_call *call, struct adapter_stream *s,
-	struct slice data, const struct jscan_member *m, size_t n, struct str *out)
+static enum chunk_kind add_chunk(struct adapter_stream *s, struct slice data,
+	const struct jscan_member *m, size_t n, struct str *out)
 {
 	const struct jscan_member *choices = jscan_find(m, n, "choices");
 	const struct jscan_member *usage = jscan_find(m, n, "usage");
@@ -362,7 +385,7 @@ static enum chunk_kind add_chunk(const struct adapter_call *call, struct adapter
 	}
 	if (!is_empty_list(choices))
 		null_text = read_finish(choices->value, &s->finish);
-	else if (told && !call->want_usage)
+	else if (told && !s->want_usage)
 		return CHUNK_MORE; // Azure begins with an empty list, too; this one was asked for by us
 	if (UNLIKELY(null_text != NULL))
 		add_mended(data, null_text, out);
@@ -371,7 +394,7 @@ static enum chunk_kind add_chunk(const struct adapter_call *call, struct adapter
 	return CHUNK_MORE;
 }
 
-enum chunk_kind openai_chunk(const struct adapter_call *call, struct adapter_stream *s,
+enum chunk_kind openai_chunk(const struct adapter_call *call UNUSED, struct adapter_stream *s,
 	struct slice name UNUSED, struct slice data, struct str *out)
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
@@ -385,7 +408,7 @@ enum chunk_kind openai_chunk(const struct adapter_call *call, struct adapter_str
 		s->status = openai_error_status(m, n);
 		return CHUNK_ERROR;
 	}
-	return add_chunk(call, s, data, m, n, out);
+	return add_chunk(s, data, m, n, out);
 }
 
 const struct adapter adapter_openai_chat = {.protocol = PROTO_OPENAI_CHAT,

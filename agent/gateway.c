@@ -9,7 +9,7 @@
 #include "shared/num.h"
 #include "shared/text.h"
 
-#define HOPS_MAX 3
+#define BETA_MAX 256
 #define USER_MAX 256 // bytes of a body's "user" that are decoded
 
 // ---- the caller's side ----
@@ -45,14 +45,6 @@ static void on_end(struct req *r)
 	metric_cell_add(c->gl->inflight, -1);
 	r->user = NULL;
 	gw_call_free(c);
-}
-
-// An agent that calls itself by way of others would do so for ever.
-static bool loops(const struct req *r)
-{
-	const char *hop = req_header(r, "X-Yijian-Hop");
-	int64_t n;
-	return hop != NULL && num_i64(slice_of(hop), 0, 1000000, &n) && n >= HOPS_MAX;
 }
 
 static void refuse(struct req *r, struct gw_call *c, const struct err *e)
@@ -141,27 +133,59 @@ static const struct feature_obj *find_feature(struct gw_call *c, struct slice na
 	return f;
 }
 
+// The request is read: finds its feature and begins.
+static void go(struct gw_call *c, struct err *err)
+{
+	c->feature = find_feature(c, slice_of(c->in.model), err);
+	if (err->code == ERR_OK && check_limits(c, err) == ERR_OK)
+		begin(c);
+}
+
 static void serve(struct req *r, enum offer offer)
 {
 	struct gw_call *c = gw_call_new(gw_loop_of(r));
 	struct err err = {0};
 	c->r = r;
-	if (loops(r)) {
-		err_set(&err, ERR_UPSTREAM_LOOP, NULL);
-	} else if (adapter_read(r->body, offer, true, &c->in, &err) == ERR_OK) {
-		c->feature = find_feature(c, slice_of(c->in.model), &err);
-		if (err.code == ERR_OK)
-			check_limits(c, &err);
-	}
+	if (adapter_read(r->body, offer, true, &c->in, &err) == ERR_OK)
+		go(c, &err);
 	if (err.code != ERR_OK)
 		refuse(r, c, &err);
-	else
-		begin(c);
 }
 
 void h_chat(struct req *r)
 {
 	serve(r, OFFER_CHAT);
+}
+
+void h_responses(struct req *r)
+{
+	serve(r, OFFER_RESPONSES);
+}
+
+// Features asked for by header, when they are what such a header may say.
+static struct slice beta_of(const struct req *r)
+{
+	struct slice text = slice_of(req_header(r, "anthropic-beta"));
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+			    c == '-' || c == '_' || c == '.' || c == ',' || c == ' '))
+			return (struct slice){NULL, 0};
+	}
+	return text.n <= BETA_MAX ? text : (struct slice){NULL, 0};
+}
+
+void h_messages(struct req *r)
+{
+	struct gw_call *c = gw_call_new(gw_loop_of(r));
+	struct err err = {0};
+	c->r = r;
+	if (messages_read(r->body, &c->in, &err) == ERR_OK) {
+		c->in.beta = beta_of(r);
+		go(c, &err);
+	}
+	if (err.code != ERR_OK)
+		refuse(r, c, &err);
 }
 
 void h_completions(struct req *r)
@@ -189,8 +213,6 @@ void h_invoke(struct req *r)
 	if (c->feature == NULL) {
 		err_set(&err, ERR_NOT_FOUND, _("there is no feature of this name"));
 		err_hint(&err, _("list them: GET /api/v1/features"));
-	} else if (loops(r)) {
-		err_set(&err, ERR_UPSTREAM_LOOP, NULL);
 	} else if (adapter_read(r->body, (enum offer)c->feature->doc.endpoint, false, &c->in,
 			   &err) == ERR_OK) {
 		check_limits(c, &err);

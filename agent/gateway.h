@@ -16,6 +16,8 @@ struct gateway *gateway_new(struct agent *a);
 void gateway_free(struct gateway *g);
 
 void h_chat(struct req *r);
+void h_messages(struct req *r);
+void h_responses(struct req *r);
 void h_completions(struct req *r);
 void h_embeddings(struct req *r);
 void h_images(struct req *r);

@@ -17,7 +17,8 @@
 #define HOP "X-Yijian-Hop: 1\r\n"
 #define HOP_2 "X-Yijian-Hop: 2\r\n"
 #define HOP_3 "X-Yijian-Hop: 3\r\n"
-enum { HOPS = 4 };
+#define HOP_4 "X-Yijian-Hop: 4\r\n" // refused by whoever gets it: an agent that calls itself
+enum { HOPS = 5 };
 
 static void add(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -99,8 +100,7 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 	int64_t us = loop_now_us(c->gl->loop) - c->try_us;
 	if (c->cand == NULL)
 		return;
-	if (c->send.stream)
-		c->usage = c->chunks.usage;
+	gw_settle_usage(c);
 	tell_live(c, out, status, code, cooldown_us);
 	if (c->usage.in > 0)
 		add(&c->cand->live->tokens_in, (uint64_t)c->usage.in);
@@ -200,7 +200,7 @@ static const char *answer_type(struct gw_call *c, const struct adapter_answer *a
 	return JSON_TYPE;
 }
 
-static void reply(struct gw_call *c, int status, const struct adapter_answer *answer)
+void gw_reply(struct gw_call *c, int status, struct adapter_answer *answer)
 {
 	struct req *r = c->r;
 	c->bytes_out = answer->body.n;
@@ -212,13 +212,17 @@ static void reply(struct gw_call *c, int status, const struct adapter_answer *an
 
 static void take_answer(struct gw_call *c, const struct upstream_response *res, struct slice body)
 {
-	const struct adapter_reply got = {res->status, res->content_type, body};
+	const struct adapter_reply got = {.status = res->status, .content_type = res->content_type,
+		.body = body, .at_s = c->wall_ms / 1000, .serial = c->serial};
 	struct adapter_answer answer;
-	switch (c->adapter->parse(&c->in, &got, &c->scratch, &answer)) {
+	enum answer_kind kind = c->adapter->parse(c->call, &got, &c->scratch, &answer);
+	if (kind == ANSWER_OK && !gw_sink_whole(c, &answer))
+		kind = ANSWER_BAD;
+	switch (kind) {
 	case ANSWER_OK:
 		c->usage = answer.usage;
 		gw_attempt_end(c, OUT_OK, res->status, ERR_OK, "ok", 0);
-		reply(c, res->status, &answer);
+		gw_reply(c, res->status, &answer);
 		return;
 	case ANSWER_ERROR:
 		gw_attempt_refused(c, answer.status, res->retry_after, body);
@@ -251,16 +255,17 @@ static int hop_of(const struct gw_call *c)
 	const char *hop = c->cand->key == NULL ? req_header(c->r, "X-Yijian-Hop") : NULL;
 	if (c->cand->key != NULL)
 		return 0;
-	return hop == NULL ? 1 : hop[0] == '1' ? 2 : 3;
+	return hop == NULL || hop[0] < '0' || hop[0] > '3' || hop[1] != '\0' ? 1 : hop[0] - '0' + 1;
 }
 
 // The usual ones stand ready.
 static const char *headers_of(struct gw_call *c)
 {
 	static const char *const ready[2][HOPS] = {
-		{HEADERS, HEADERS HOP, HEADERS HOP_2, HEADERS HOP_3},
-		{HEADERS_STREAM, HEADERS_STREAM HOP, HEADERS_STREAM HOP_2, HEADERS_STREAM HOP_3}};
-	static const char *const hops[HOPS] = {"", HOP, HOP_2, HOP_3};
+		{HEADERS, HEADERS HOP, HEADERS HOP_2, HEADERS HOP_3, HEADERS HOP_4},
+		{HEADERS_STREAM, HEADERS_STREAM HOP, HEADERS_STREAM HOP_2, HEADERS_STREAM HOP_3,
+			HEADERS_STREAM HOP_4}};
+	static const char *const hops[HOPS] = {"", HOP, HOP_2, HOP_3, HOP_4};
 	const struct adapter_ask *a = &c->send;
 	int hop = hop_of(c);
 	if (LIKELY(a->content_type == NULL && a->accept == NULL && a->headers.n == 0))
@@ -296,8 +301,15 @@ static void start(struct gw_call *c)
 		.body_max = c->send.stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
 		.stream = c->send.stream,
 		.vendor_key = c->cand->key != NULL};
-	if (c->ask.deadline_us != FIELD_NONE)
-		q.total_ms = MAX_OF((c->ask.deadline_us - now) / 1000, 1);
+	int64_t left_ms = c->ask.deadline_us != FIELD_NONE
+				  ? MAX_OF((c->ask.deadline_us - now) / 1000, 1)
+				  : 0;
+	q.total_ms = left_ms;
+	if (c->in.stream) { // the request's deadline holds until the stream has begun
+		q.total_ms = f->timeouts.stream_total_ms;
+		if (left_ms > 0)
+			q.first_byte_ms = MIN_OF(q.first_byte_ms, left_ms);
+	}
 	if (c->secret != NULL) {
 		q.auth = &c->secret->key;
 		q.auth_style = auth_style(c->cand);
@@ -347,7 +359,7 @@ static void clear_ask(struct adapter_ask *a)
 {
 	a->method = "POST";
 	a->content_type = a->accept = NULL;
-	a->stream = false;
+	a->stream = a->grows = false;
 	str_clear(&a->path);
 	str_clear(&a->headers);
 	str_clear(&a->body);
@@ -374,7 +386,7 @@ static bool begin(struct gw_call *c, int i, bool forced)
 		memory_order_relaxed);
 	if (c->tries_n > 0)
 		metric_cell_add(c->cells->fallbacks, 1);
-	c->adapter = adapter_for(cand->protocol);
+	c->adapter = adapter_for(protocol_as(cand->protocol, c->in.offer));
 	if (cand->key != NULL) {
 		c->secret = gw_secret_take(c->gl, cand->key, &err);
 		if (c->secret == NULL) {
@@ -385,12 +397,13 @@ static bool begin(struct gw_call *c, int i, bool forced)
 		}
 	}
 	clear_ask(&c->send);
-	adapter_stream_reset(&c->chunks, c->wall_ms);
-	if (c->adapter->build(&c->in, &c->feature->doc, cand, &c->send, &err) != ERR_OK) {
+	if (gw_sink_choose(c, cand, &err) != ERR_OK ||
+		c->adapter->build(c->call, &c->feature->doc, cand, &c->send, &err) != ERR_OK) {
 		gw_attempt_end(c, OUT_CLIENT, 0, err.code, "not_sent", 0);
 		gw_fail(c, &err);
 		return true;
 	}
+	c->chunks.grows = c->send.grows;
 	start(c);
 	return true;
 }
@@ -485,7 +498,8 @@ static void keep_first(struct gw_call *c, const struct decision *d, const struct
 	c->first_ask = *ask;
 	if (c->wait_from_us == 0) { // else it is the same decision, made again
 		c->wall_ms = clock_wall_ms();
-		decision_id(c->id, c->wall_ms, gw_random(gl));
+		c->serial = gw_random(gl);
+	decision_id(c->id, c->wall_ms, c->serial);
 	}
 	c->reason = d->reason;
 	c->recorded = decisions_record(gl->agent->decisions, c->id, c->r->snap, c->route, ask, d,

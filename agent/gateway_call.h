@@ -6,7 +6,10 @@
 
 #include "agent/adapter.h"
 #include "agent/decisions.h"
+#include "agent/fold.h"
 #include "agent/history.h"
+#include "agent/messages.h"
+#include "agent/price.h"
 #include "agent/registry.h"
 #include "agent/upstream.h"
 #include "agent/web.h"
@@ -39,7 +42,7 @@ struct gw_secret { // an opened key; freed when expired and unused
 
 struct gw_feature { // counters of one feature on one loop, looked up once
 	const char *name; // owned
-	struct metric_cell *by_class[6], *duration, *ttfb, *fallbacks, *broken, *gone;
+	struct metric_cell *by_class[6], *duration, *ttfb, *fallbacks, *gone;
 	struct metric_cell *tokens_in, *tokens_out, *chosen, *none;
 };
 
@@ -88,12 +91,15 @@ struct gw_call {
 	const struct feature_obj *feature;
 	const struct route *route;
 	struct adapter_call in;
+	struct adapter_call *chat; // the same in OpenAI's words, once needed; NULL until then
+	const struct adapter_call *call; // what this attempt's adapter reads: one of the two
 	// decisions
 	struct decide_request ask;
 	struct decision *first; // copy in the request's arena
 	struct decide_request first_ask;
 	char id[DECISION_ID_MAX];
 	int64_t wall_ms;
+	uint64_t serial; // random
 	double decide_us;
 	const char *reason;
 	bool recorded, kept;
@@ -120,13 +126,20 @@ struct gw_call {
 	// stream
 	enum gw_phase phase;
 	bool sse; // what comes is a stream of events or lines
+	bool translate; // the caller's dialect is not the adapter's
 	struct sse reader;
 	struct adapter_stream chunks;
+	struct fold *fold; // the caller does not stream, the upstream does
+	struct messages_stream face;
 	struct str out, instead; // batch to the caller; what came instead of a stream
+	struct str middle; // events on their way to fold or translation
 	struct loop_timer timer;
 	int64_t wrote_us, event_us;
+	int64_t first_us; // of the first event that said something; 0 none yet
+	int64_t events; // passed on
 	// result
 	struct adapter_usage usage;
+	enum cost_source usage_source;
 	int64_t ttfb_us;
 	size_t bytes_out;
 	int status;
@@ -155,6 +168,7 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 	const char *end, int64_t cooldown_us);
 // It failed: tries the next candidate.
 void gw_attempt_failed(struct gw_call *c, enum up_end end, int status);
+void gw_reply(struct gw_call *c, int status, struct adapter_answer *answer);
 // The upstream answered with an error: by its status, or in a body or an event that stands for
 // one of this status (0: it did not say which).
 void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
@@ -164,6 +178,20 @@ void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
 extern const struct upstream_callbacks gw_stream_callbacks;
 void gw_stream_stop(struct gw_call *c);
 
+// gateway_sink.c: the caller's side of a stream
+// Chooses what the attempt's adapter reads and how its answer gets to the caller.
+enum err_code gw_sink_choose(struct gw_call *c, const struct candidate *cand, struct err *err);
+// Where the adapter appends, and what becomes of it; false when it is too much.
+struct str *gw_sink_to(struct gw_call *c);
+bool gw_sink_take(struct gw_call *c);
+void gw_sink_open(struct gw_call *c); // answers 200 and begins the stream
+void gw_sink_flush(struct gw_call *c);
+void gw_sink_ping(struct gw_call *c);
+void gw_sink_end(struct gw_call *c); // the last events of a complete answer
+void gw_sink_broken(struct gw_call *c); // the last event of one that is not
+// A whole answer in the caller's dialect: one event's worth of bytes or a folded stream.
+bool gw_sink_whole(struct gw_call *c, struct adapter_answer *answer);
+
 // gateway_event.c
 // X-Yijian-… of the answer.
 void gw_headers(struct gw_call *c);
@@ -172,6 +200,8 @@ void gw_fail(struct gw_call *c, const struct err *e);
 // Counts and tells what happened, once.
 void gw_account(struct gw_call *c, int status, enum err_code code);
 void gw_record_failure(struct gw_call *c);
+// What is known of the usage at the end, and how.
+void gw_settle_usage(struct gw_call *c);
 void gw_candidate_event(struct gw_call *c, enum outcome out, int status);
 
 #endif

@@ -13,10 +13,10 @@ void gw_headers(struct gw_call *c)
 	struct req *r = c->r;
 	char n[24];
 	req_header_add(r, "X-Yijian-Decision", c->id);
-	if (c->tries_n > 0)
-		req_header_add(r, "X-Yijian-Target", c->tries[c->tries_n - 1].target);
-	else if (c->cand != NULL)
+	if (c->cand != NULL) // a stream's attempt is still under way
 		req_header_add(r, "X-Yijian-Target", c->cand->name);
+	else if (c->tries_n > 0)
+		req_header_add(r, "X-Yijian-Target", c->tries[c->tries_n - 1].target);
 	if (c->reason != NULL)
 		req_header_add(r, "X-Yijian-Reason", c->reason);
 	snprintf(n, sizeof(n), "%zu", c->tries_n + (c->cand != NULL));
@@ -32,6 +32,12 @@ static void reply_refusal(struct gw_call *c, const struct err *e)
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 	bool own = e->code != ERR_UPSTREAM_REJECTED; // a code that says more than the upstream's
+	if (c->in.dialect == DIALECT_ANTHROPIC) {
+		messages_error(u->status, own || u->wire_code[0] == '\0' ? row->code : u->wire_code,
+			e->message, c->r->id, &out);
+		req_reply_json(c->r, u->status, &out);
+		return;
+	}
 	jw_obj(&w, NULL);
 	jw_obj(&w, "error");
 	jw_str(&w, "message", e->message);
@@ -140,8 +146,7 @@ static void tell(struct gw_call *c, int64_t total_us)
 		add_int(s, KEY("tokens_in"), c->usage.in);
 	if (c->usage.out >= 0)
 		add_int(s, KEY("tokens_out"), c->usage.out);
-	add_text(s, KEY("tokens_source"),
-		c->usage.in >= 0 || c->usage.out >= 0 ? "reported" : "unknown");
+	add_text(s, KEY("tokens_source"), cost_source_name(c->usage_source));
 	add_int(s, KEY("bytes_in"), (int64_t)c->in.body.n);
 	add_int(s, KEY("bytes_out"), (int64_t)c->bytes_out);
 	add_text(s, KEY("decision"), c->id);
@@ -179,6 +184,19 @@ void gw_candidate_event(struct gw_call *c, enum outcome out, int status)
 }
 
 // ---- counters ----
+
+// A stream that was not told to its end has sent about a token an event.
+void gw_settle_usage(struct gw_call *c)
+{
+	if (c->send.stream)
+		c->usage = c->chunks.usage;
+	if (c->usage.in >= 0 || c->usage.out >= 0 || c->usage.images >= 0) {
+		c->usage_source = COST_REPORTED;
+	} else if (c->events > 0 && c->in.offer != OFFER_RESPONSES) {
+		c->usage.out = c->events;
+		c->usage_source = COST_COUNTED;
+	}
+}
 
 static void count_tokens(struct gw_call *c)
 {

@@ -42,6 +42,8 @@ static void call_delete(struct gw_call *c)
 	str_release(&c->scratch);
 	str_release(&c->out);
 	str_release(&c->instead);
+	str_release(&c->middle);
+	fold_free(c->fold);
 	sse_release(&c->reader);
 	free(c);
 }
@@ -168,7 +170,6 @@ static struct gw_feature *feature_add(struct gw_loop *gl, const char *name)
 	f->duration = cell2(gl, MET_GW_DURATION, name, NULL);
 	f->ttfb = cell2(gl, MET_GW_TTFB, name, NULL);
 	f->fallbacks = cell2(gl, MET_GW_FALLBACKS, name, NULL);
-	f->broken = cell2(gl, MET_GW_STREAMS_BROKEN, name, NULL);
 	f->gone = cell2(gl, MET_GW_CLIENT_GONE, name, NULL);
 	f->tokens_in = cell2(gl, MET_GW_TOKENS, name, "in");
 	f->tokens_out = cell2(gl, MET_GW_TOKENS, name, "out");
@@ -267,7 +268,12 @@ static void call_reset(struct gw_call *c)
 	c->secret = NULL;
 	c->phase = GS_WAIT;
 	c->timer = (struct loop_timer){0};
+	c->chat = NULL;
+	c->call = NULL;
+	c->translate = false;
+	c->first_us = c->events = 0;
 	c->usage = ADAPTER_USAGE_UNKNOWN;
+	c->usage_source = COST_UNKNOWN;
 	c->bytes_out = 0;
 	c->status = 0;
 	c->code = ERR_OK;
@@ -314,6 +320,9 @@ void gw_call_free(struct gw_call *c)
 	keep_small(&c->scratch);
 	keep_small(&c->out);
 	keep_small(&c->instead);
+	keep_small(&c->middle);
+	fold_free(c->fold);
+	c->fold = NULL;
 	if (c->sse)
 		sse_release(&c->reader);
 	c->next = gl->spare;

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Event streams. Nothing is shown before the first good event, so that until then every failure
-// is a real status or a fallback; afterwards the stream ends with [DONE] or says that it broke.
+// An upstream's stream. Nothing is shown before the first good event, so that until then every
+// failure is a real status or a fallback; afterwards the stream ends complete or says that it
+// broke. Deadlines apart: the first event within first_byte_ms of the attempt's begin, silence of
+// at most idle_ms, and stream_total_ms for the whole.
 #include "agent/gateway_call.h"
-
-#include <sys/epoll.h>
-
-static const char interrupted[] =
-	"data: {\"error\":{\"message\":\"the upstream's stream ended before it was complete\","
-	"\"type\":\"upstream_error\",\"param\":null,\"code\":\"stream_interrupted\"}}\n\n";
 
 static void on_timer(void *arg);
 
@@ -16,40 +12,7 @@ void gw_stream_stop(struct gw_call *c)
 	loop_timer_clear(c->gl->loop, &c->timer);
 }
 
-// ---- to the caller ----
-
-static void on_drain(struct req *r)
-{
-	struct gw_call *c = r->user;
-	if (c->up != NULL)
-		upcall_pause(c->up, false);
-}
-
-static void flush(struct gw_call *c)
-{
-	if (c->out.n == 0)
-		return;
-	c->bytes_out += c->out.n;
-	c->wrote_us = loop_now_us(c->gl->loop);
-	size_t waiting = req_stream_write(c->r, str_slice(&c->out));
-	str_clear(&c->out);
-	if (waiting > REQ_STREAM_HIGH && c->up != NULL)
-		upcall_pause(c->up, true);
-}
-
-static void open_stream(struct gw_call *c)
-{
-	struct req *r = c->r;
-	c->phase = GS_OPEN;
-	c->ttfb_us = loop_now_us(c->gl->loop) - r->start_us;
-	c->status = 200;
-	req_header_add(r, "Cache-Control", "no-cache");
-	req_header_add(r, "X-Accel-Buffering", "no");
-	gw_headers(c);
-	req_on_drain(r, on_drain);
-	req_stream_begin(r, 200, "text/event-stream; charset=utf-8");
-	loop_timer_set(c->gl->loop, &c->timer, GW_PING_US, on_timer, c);
-}
+// ---- the end ----
 
 static void end_stream(struct gw_call *c)
 {
@@ -58,50 +21,99 @@ static void end_stream(struct gw_call *c)
 	req_stream_end(c->r);
 }
 
-// Complete: the caller has its [DONE]; the upstream may still say the end of its body, and then
-// its connection is kept.
+static void answer_folded(struct gw_call *c)
+{
+	struct adapter_answer answer = {.body = SLICE("")};
+	bool fine = c->fold != NULL && gw_sink_whole(c, &answer);
+	struct upcall *up = c->up;
+	c->up = NULL;
+	gw_stream_stop(c);
+	if (up != NULL)
+		upcall_abort(up);
+	if (!fine) {
+		gw_attempt_failed(c, UP_OK, 200);
+		return;
+	}
+	gw_attempt_end(c, OUT_OK, 200, ERR_OK, "ok", 0);
+	gw_reply(c, 200, &answer);
+}
+
+// Complete: the caller has all of it; the upstream may still say the end of its body, and then its
+// connection is kept.
 static void finish(struct gw_call *c, int status)
 {
 	if (c->phase == GS_WAIT)
-		open_stream(c);
+		gw_sink_open(c);
 	c->phase = GS_DONE;
-	str_add_slice(&c->out, SLICE("data: [DONE]\n\n"));
-	flush(c);
+	gw_sink_end(c);
 	gw_attempt_end(c, OUT_OK, status, ERR_OK, "ok", 0);
 	if (c->up != NULL)
 		loop_timer_set(c->gl->loop, &c->timer, GW_CLOSE_US, on_timer, c);
 }
 
+// By what it ended: a closed set.
+static void count_broken(struct gw_call *c, const char *cause)
+{
+	const char *const labels[] = {c->cells->name, cause, NULL};
+	metric_cell_add(metric_cell(c->gl->agent->metrics, MET_GW_STREAMS_BROKEN, labels), 1);
+}
+
 static void broken(struct gw_call *c, const char *end)
 {
 	c->code = ERR_STREAM_INTERRUPTED;
-	metric_cell_add(c->cells->broken, 1);
+	count_broken(c, end);
 	gw_attempt_end(c, OUT_FAILED, c->status, ERR_STREAM_INTERRUPTED, end, 0);
 	gw_record_failure(c);
-	str_add_slice(&c->out, (struct slice){interrupted, sizeof(interrupted) - 1});
-	flush(c);
+	gw_sink_broken(c);
 	end_stream(c);
 }
 
 // From within a callback or the timer: the upstream is given up.
-static void give_up(struct gw_call *c, const char *end)
+static void give_up(struct gw_call *c, const char *end, enum up_end as)
 {
 	struct upcall *up = c->up;
 	c->up = NULL;
+	gw_stream_stop(c);
 	upcall_abort(up);
 	if (c->phase == GS_WAIT)
-		gw_attempt_failed(c, UP_OK, 200);
+		gw_attempt_failed(c, as, c->status);
 	else
 		broken(c, end);
 }
 
-// Silence: a comment keeps the caller's side open, but an upstream that only comments is cut off
-// like one that says nothing.
+// ---- deadlines ----
+
+// When the attempt is over unless something is said before; INT64_MAX never.
+static int64_t silence_due(const struct gw_call *c)
+{
+	const struct feature *f = &c->feature->doc;
+	int64_t due = INT64_MAX;
+	if (c->first_us == 0) {
+		due = c->try_us +
+		      MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms) * 1000;
+		if (c->ask.deadline_us != FIELD_NONE)
+			due = MIN_OF(due, c->ask.deadline_us);
+	} else if (f->timeouts.idle_ms > 0) {
+		due = c->event_us + f->timeouts.idle_ms * 1000;
+	}
+	return due;
+}
+
+static void set_timer(struct gw_call *c)
+{
+	int64_t now = loop_now_us(c->gl->loop), due = silence_due(c);
+	if (c->phase == GS_OPEN)
+		due = MIN_OF(due, c->wrote_us + GW_PING_US);
+	if (due != INT64_MAX)
+		loop_timer_set(c->gl->loop, &c->timer, MAX_OF(due - now, 1000), on_timer, c);
+}
+
+// A ping keeps the caller's side open, but an upstream that only comments is cut off like one that
+// says nothing.
 static void on_timer(void *arg)
 {
 	struct gw_call *c = arg;
 	int64_t now = loop_now_us(c->gl->loop);
-	int64_t idle_us = c->feature->doc.timeouts.idle_ms * 1000;
 	if (c->phase == GS_DONE) {
 		if (c->up != NULL)
 			upcall_abort(c->up);
@@ -109,19 +121,14 @@ static void on_timer(void *arg)
 		end_stream(c);
 		return;
 	}
-	if (idle_us > 0 && now - c->event_us >= idle_us) {
-		give_up(c, "idle_timeout");
+	if (now >= silence_due(c)) {
+		give_up(c, "idle_timeout",
+			c->first_us == 0 ? UP_TIMEOUT_FIRST_BYTE : UP_TIMEOUT_IDLE);
 		return;
 	}
-	if (c->phase == GS_OPEN && now - c->wrote_us >= GW_PING_US) {
-		str_add_slice(&c->out, SLICE(": ping\n"));
-		flush(c);
-	}
-	int64_t due = c->phase == GS_OPEN ? c->wrote_us + GW_PING_US : INT64_MAX;
-	if (idle_us > 0)
-		due = MIN_OF(due, c->event_us + idle_us);
-	if (due != INT64_MAX)
-		loop_timer_set(c->gl->loop, &c->timer, MAX_OF(due - now, 1000), on_timer, c);
+	if (c->phase == GS_OPEN && now - c->wrote_us >= GW_PING_US)
+		gw_sink_ping(c);
+	set_timer(c);
 }
 
 // ---- from the upstream ----
@@ -139,10 +146,10 @@ static bool head(void *arg, const struct upstream_response *res)
 	c->event_us = loop_now_us(c->gl->loop);
 	c->reader = (struct sse){0};
 	str_clear(&c->out);
+	str_clear(&c->middle);
 	str_clear(&c->instead);
-	int64_t idle_us = c->feature->doc.timeouts.idle_ms * 1000;
-	if (c->sse && idle_us > 0)
-		loop_timer_set(c->gl->loop, &c->timer, idle_us, on_timer, c);
+	if (c->sse)
+		set_timer(c);
 	return true;
 }
 
@@ -156,25 +163,53 @@ static void refused(struct gw_call *c, struct slice data)
 	gw_attempt_refused(c, c->chunks.status, (struct slice){NULL, 0}, data);
 }
 
+// The adapter appended something, or nothing.
+static bool pass_on(struct gw_call *c)
+{
+	struct str *to = gw_sink_to(c);
+	if (to == &c->middle && to->n > 0 && !gw_sink_take(c)) {
+		give_up(c, "bad_response", c->fold != NULL ? UP_TOO_LARGE : UP_OK);
+		return false;
+	}
+	c->first_us = c->event_us;
+	c->events++;
+	if (c->phase == GS_WAIT && c->out.n > 0) {
+		gw_sink_open(c);
+		set_timer(c);
+	}
+	return true;
+}
+
 // False when the stream is over.
 static bool relay_event(struct gw_call *c, struct slice name, struct slice data)
 {
+	struct str *to = gw_sink_to(c);
+	size_t before = to->n;
 	if (data.n == 0) // keeps a line open, says nothing
 		return true;
-	enum chunk_kind kind = c->adapter->chunk(&c->in, &c->chunks, name, data, &c->out);
+	enum chunk_kind kind = c->adapter->chunk(c->call, &c->chunks, name, data, to);
 	if (LIKELY(kind == CHUNK_MORE)) {
-		if (c->phase == GS_WAIT && c->out.n > 0)
-			open_stream(c);
-		return true;
+		c->event_us = loop_now_us(c->gl->loop);
+		return to->n == before || pass_on(c);
 	}
+	if (kind == CHUNK_IDLE)
+		return true;
 	if (kind == CHUNK_DONE && c->chunks.finish) {
+		if (to->n > before && !pass_on(c))
+			return false;
+		if (!c->in.stream) {
+			answer_folded(c);
+			return false;
+		}
 		finish(c, 200);
 		return true;
 	}
 	if (kind == CHUNK_ERROR && c->phase == GS_WAIT)
 		refused(c, data);
+	else if (kind == CHUNK_ERROR)
+		give_up(c, "error_event", UP_OK);
 	else
-		give_up(c, kind == CHUNK_ERROR ? "error_event" : "bad_response");
+		give_up(c, kind == CHUNK_DONE ? "unfinished" : "bad_response", UP_OK);
 	return false;
 }
 
@@ -184,7 +219,7 @@ static bool take_instead(struct gw_call *c, struct slice bytes)
 		str_add_slice(&c->instead, bytes);
 		return true;
 	}
-	give_up(c, "bad_response");
+	give_up(c, "bad_response", UP_TOO_LARGE);
 	return false;
 }
 
@@ -205,16 +240,15 @@ static bool data(void *arg, struct slice bytes)
 	if (!c->sse)
 		return take_instead(c, bytes);
 	while (c->phase != GS_DONE && next_event(c, &bytes, &ev)) {
-		c->event_us = loop_now_us(c->gl->loop);
 		if (!relay_event(c, ev.name, ev.data))
 			return false;
 	}
 	if (c->reader.too_large) {
-		give_up(c, "event_too_large");
+		give_up(c, "event_too_large", UP_TOO_LARGE);
 		return false;
 	}
 	if (c->phase == GS_OPEN)
-		flush(c);
+		gw_sink_flush(c);
 	return true;
 }
 
@@ -223,8 +257,29 @@ static void last_event(struct gw_call *c)
 {
 	struct slice rest = SLICE("\n\n");
 	struct sse_event ev;
-	if (c->phase == GS_OPEN && sse_partial(&c->reader) && next_event(c, &rest, &ev))
-		c->adapter->chunk(&c->in, &c->chunks, ev.name, ev.data, &c->out);
+	if (!c->sse || !sse_partial(&c->reader) || !next_event(c, &rest, &ev) || ev.data.n == 0)
+		return;
+	struct str *to = gw_sink_to(c);
+	if (c->adapter->chunk(c->call, &c->chunks, ev.name, ev.data, to) <= CHUNK_DONE &&
+		to == &c->middle && !gw_sink_take(c))
+		c->chunks.finish = false;
+}
+
+// The connection ended by itself behind a stream's events.
+static void ended(struct gw_call *c, enum up_end end, int status)
+{
+	if (end == UP_OK)
+		last_event(c);
+	if (end == UP_OK && c->chunks.finish && c->in.stream) {
+		finish(c, 200);
+		end_stream(c);
+	} else if (end == UP_OK && c->chunks.finish) {
+		answer_folded(c);
+	} else if (c->phase == GS_OPEN) {
+		broken(c, end == UP_OK ? "unfinished" : up_end_name(end));
+	} else {
+		gw_attempt_failed(c, end, status);
+	}
 }
 
 static void done(void *arg, enum up_end end, const struct upstream_response *res,
@@ -235,22 +290,11 @@ static void done(void *arg, enum up_end end, const struct upstream_response *res
 	(void)err;
 	c->up = NULL;
 	gw_stream_stop(c);
-	if (c->phase == GS_DONE) {
+	if (c->phase == GS_DONE)
 		end_stream(c);
-		return;
-	}
-	if (c->phase == GS_OPEN) {
-		if (end == UP_OK)
-			last_event(c);
-		if (end == UP_OK && c->chunks.finish) {
-			finish(c, 200);
-			end_stream(c);
-		} else {
-			broken(c, end == UP_OK ? "unfinished" : up_end_name(end));
-		}
-		return;
-	}
-	if (end != UP_OK)
+	else if (c->sse)
+		ended(c, end, res->status);
+	else if (end != UP_OK)
 		gw_attempt_failed(c, end, res->status);
 	else if (res->status < 200 || res->status > 299)
 		gw_attempt_refused(c, res->status, res->retry_after, str_slice(&c->instead));

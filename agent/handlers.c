@@ -79,6 +79,8 @@ static const req_handler handlers[EP_COUNT] = {
 
 	[EP_INVOKE] = h_invoke,
 	[EP_CHAT] = h_chat,
+	[EP_MESSAGES] = h_messages,
+	[EP_RESPONSES] = h_responses,
 	[EP_COMPLETIONS] = h_completions,
 	[EP_EMBEDDINGS] = h_embeddings,
 	[EP_IMAGES] = h_images,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "agent/messages.h"
 #include "shared/clock.h"
 #include "shared/jw.h"
 #include "shared/mem.h"
@@ -30,6 +31,10 @@ void web_error_body(const struct req *r, bool openai, const struct err *e, struc
 {
 	const struct err_row *row = err_row(e->code);
 	struct jw w = jw_to(out);
+	if (r->ep != NULL && (r->ep->flags & EPF_ANTHROPIC) != 0) {
+		messages_error(row->status, row->code, e->message, r->id, out);
+		return;
+	}
 	jw_obj(&w, NULL);
 	jw_obj(&w, "error");
 	if (openai) {

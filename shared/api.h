@@ -50,6 +50,7 @@ enum ep_flag {
 	EPF_IDEMPOTENCY_KEY = 1 << 3,
 	EPF_BARE_PREFIX = 1 << 4, // also without /v1
 	EPF_LONG = 1 << 5, // may wait (watch)
+	EPF_ANTHROPIC = 1 << 6, // errors in Anthropic's shape instead of OpenAI's
 };
 
 enum endpoint_id {
@@ -74,7 +75,7 @@ enum endpoint_id {
 	// gateway, platform side
 	EP_STATUS, EP_EVENTS, EP_SERIES, EP_INVOKE,
 	// gateway, model traffic
-	EP_CHAT, EP_COMPLETIONS, EP_EMBEDDINGS, EP_IMAGES, EP_MODEL_LIST, EP_MODEL_GET,
+	EP_CHAT, EP_MESSAGES, EP_RESPONSES, EP_COMPLETIONS, EP_EMBEDDINGS, EP_IMAGES, EP_MODEL_LIST, EP_MODEL_GET,
 	EP_COUNT
 };
 

@@ -43,7 +43,7 @@ static const struct metric_row rows[] = {
 		N_("Attempts that were not the request's first")},
 	{MET_GW_INFLIGHT, GW, "yijian_gateway_inflight_requests", GAUGE, {NULL}, NULL, "",
 		N_("Model requests under way")},
-	{MET_GW_STREAMS_BROKEN, GW, "yijian_gateway_streams_broken_total", COUNTER, {"feature"},
+	{MET_GW_STREAMS_BROKEN, GW, "yijian_gateway_streams_broken_total", COUNTER, {"feature", "cause"},
 		NULL, "", N_("Streams that ended before they were complete")},
 	{MET_GW_TOKENS, GW, "yijian_gateway_tokens_total", COUNTER, {"feature", "direction"}, NULL,
 		"", N_("Tokens reported by upstreams: in, out")},

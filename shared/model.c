@@ -64,6 +64,8 @@ static const struct field target_fields_rows[] = {
 		.flags = FF_OMIT_UNSET, .help = N_("picture sizes it makes, WIDTHxHEIGHT; empty: any")},
 	{AT(target, lacks), .type = FT_STRV, .choices = need_names, .flags = FF_OMIT_UNSET,
 		.help = N_("what it cannot do: stream, tools, n, response_format")},
+	{AT(target, force_upstream_stream), .type = FT_BOOL, .def = 0, .flags = FF_OMIT_UNSET,
+		.help = N_("its model only streams: answers are folded for callers that do not")},
 };
 const struct field_set target_fields = {"Target", target_fields_rows,
 	ARRAY_LEN(target_fields_rows), sizeof(struct target)};
@@ -112,6 +114,9 @@ static const struct field timeouts_rows[] = {
 	DEADLINE(first_byte_ms, 60000, N_("longest wait for the answer's first byte")),
 	DEADLINE(idle_ms, 60000, N_("longest silence inside an answer")),
 	DEADLINE(total_ms, 300000, N_("longest time for all attempts together")),
+	{FEATURE_SUB(timeouts, stream_total_ms), .type = FT_INT, .min = 10, .max = 86400000,
+		.def = 3600000, .unit = "ms",
+		.help = N_("longest life of a stream that has begun")},
 };
 static const struct field_set timeouts_fields = {"FeatureTimeouts", timeouts_rows,
 	ARRAY_LEN(timeouts_rows), 0};
@@ -173,6 +178,8 @@ static const struct field feature_fields_rows[] = {
 	{AT(feature, regions), .type = FT_STRV, .charset = FC_NAME, .min = 1, .max = 64,
 		.flags = FF_FORM | FF_OMIT_UNSET,
 		.help = N_("regions whose vendor keys may be used; empty: any")},
+	{AT(feature, force_upstream_stream), .type = FT_BOOL, .def = 0, .flags = FF_OMIT_UNSET,
+		.help = N_("every target is called as a stream; folded for callers that do not")},
 	{AT(feature, auto_join), .type = FT_BOOL, .def = 1, .flags = FF_WIDE | FF_FORM,
 		.help = N_("registered instances join as self/SERVICE")},
 	{AT(feature, targets), .type = FT_OBJV, .sub = &target_fields, .max = TARGETS_MAX,

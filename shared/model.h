@@ -48,6 +48,7 @@ struct target {
 	const char *space; // of embeddings; NULL: the upstream_model's
 	struct strv sizes; // "1024x1024"; empty: any
 	struct strv lacks; // need_names
+	bool force_upstream_stream; // called as a stream even when the caller does not stream
 };
 
 struct feature {
@@ -65,6 +66,7 @@ struct feature {
 	} limits;
 	struct {
 		int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
+		int64_t stream_total_ms; // of a stream that has begun
 	} timeouts;
 	struct {
 		int64_t max_attempts, per_target, honour_retry_after_max_s;
@@ -79,6 +81,7 @@ struct feature {
 	int affinity; // enum affinity
 	bool pin_model; // only candidates of the first target's space; embeddings always
 	struct strv regions; // of vendor keys; empty: any
+	bool force_upstream_stream; // of every target
 	bool auto_join; // instances registered with this feature become target self/{service}
 	struct objv targets; // struct target
 	// answers only

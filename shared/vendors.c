@@ -20,14 +20,14 @@ _Static_assert(ARRAY_LEN(offer_names) == OFFER_COUNT + 1, "one name for every of
 	ROW(OPENAI_TRANSCRIPTIONS, "openai.transcriptions", TRANSCRIPTIONS, false)                 \
 	ROW(OPENAI_MODERATIONS, "openai.moderations", MODERATIONS, false)                          \
 	ROW(OPENAI_RERANK, "openai.rerank", RERANK, false)                                         \
-	ROW(OPENAI_RESPONSES, "openai.responses", RESPONSES, false)                                \
-	ROW(DASHSCOPE_CHAT, "dashscope.chat", CHAT, false)                                         \
-	ROW(DASHSCOPE_CHAT_NATIVE, "dashscope.chat.native", CHAT, false)                           \
+	ROW(OPENAI_RESPONSES, "openai.responses", RESPONSES, true)                                 \
+	ROW(DASHSCOPE_CHAT, "dashscope.chat", CHAT, true)                                          \
+	ROW(DASHSCOPE_CHAT_NATIVE, "dashscope.chat.native", CHAT, true)                            \
 	ROW(DASHSCOPE_EMBEDDINGS_NATIVE, "dashscope.embeddings.native", EMBEDDINGS, false)         \
 	ROW(DASHSCOPE_T2I_LEGACY, "dashscope.t2i.legacy", IMAGES, false)                           \
 	ROW(DASHSCOPE_T2I_MESSAGES, "dashscope.t2i.messages", IMAGES, false)                       \
-	ROW(ANTHROPIC_MESSAGES, "anthropic.messages", CHAT, false)                                 \
-	ROW(OLLAMA_CHAT, "ollama.chat", CHAT, false)                                               \
+	ROW(ANTHROPIC_MESSAGES, "anthropic.messages", CHAT, true)                                  \
+	ROW(OLLAMA_CHAT, "ollama.chat", CHAT, true)                                                \
 	ROW(OLLAMA_EMBED, "ollama.embed", EMBEDDINGS, false)                                       \
 	ROW(SDWEBUI_TXT2IMG, "sdwebui.txt2img", IMAGES, false)                                     \
 	ROW(COMFYUI_PROMPT, "comfyui.prompt", IMAGES, false)                                       \
@@ -51,8 +51,10 @@ static const struct {
 	const char *vendor, *engine;
 	enum protocol protocol;
 } defaults[] = {
+	{"aliyun", NULL, PROTO_DASHSCOPE_CHAT},
 	{"aliyun", NULL, PROTO_DASHSCOPE_T2I_LEGACY},
 	{"anthropic", NULL, PROTO_ANTHROPIC_MESSAGES},
+	{NULL, "ollama", PROTO_OLLAMA_CHAT},
 	{NULL, "sdwebui", PROTO_SDWEBUI_TXT2IMG},
 	{NULL, "comfyui", PROTO_COMFYUI_PROMPT},
 	{NULL, "tei", PROTO_TEI_RERANK},
@@ -81,7 +83,7 @@ static const struct vendor_row vendors[] = {
 static const struct engine_row engines[] = {
 	{"openai-compatible", N_("any server with OpenAI's API"), "/v1/models", 0, OFFER_CHAT},
 	{"vllm", N_("vLLM"), "/health", 0, OFFER_CHAT},
-	{"ollama", N_("Ollama, by its OpenAI API"), "/api/version", 0, OFFER_CHAT},
+	{"ollama", N_("Ollama"), "/api/version", 0, OFFER_CHAT},
 	{"tei", N_("Text Embeddings Inference, by its OpenAI API"), "/health", 0, OFFER_EMBEDDINGS},
 	{"xinference", N_("Xinference"), "/status", 0, OFFER_CHAT},
 	{"localai", N_("LocalAI"), "/readyz", 0, OFFER_CHAT},
@@ -146,4 +148,14 @@ enum protocol protocol_default(const char *vendor, const char *engine, enum offe
 			return defaults[i].protocol;
 	}
 	return (enum protocol)offer;
+}
+
+enum protocol protocol_as(enum protocol p, enum offer offer)
+{
+	if (LIKELY(protocols[p].offer == offer))
+		return p;
+	if (offer == OFFER_RESPONSES &&
+		(p == PROTO_OPENAI_CHAT || p == PROTO_DASHSCOPE_CHAT || p == PROTO_OLLAMA_CHAT))
+		return PROTO_OPENAI_RESPONSES;
+	return PROTO_COUNT;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Streams: what is relayed, how they end, what happens when somebody leaves."""
 import json
+import re
 
 import pytest
 
@@ -70,19 +71,25 @@ def test_completions_stream(agent):
         assert s.status in (200, 503)  # a chat feature need not offer completions
 
 
-@pytest.mark.parametrize("fault", [
-    {"cut_stream": 2}, {"cut_mid_event": 2}, {"cut_mid_utf8": 2}, {"no_finish": 2},
-    {"sse_error": 2}, {"reset_mid": 2000},
+def broken_causes(agent):
+    """Causes of broken streams the gateway has counted."""
+    return re.findall(r'yijian_gateway_streams_broken_total\{feature="chat",cause="(\w+)"\} 1',
+                      agent.get(GW, "/metrics").body.decode())
+
+
+@pytest.mark.parametrize("fault, cause", [
+    ({"cut_stream": 2}, "reset"), ({"cut_mid_event": 2}, "reset"),
+    ({"cut_mid_utf8": 2}, "reset"), ({"no_finish": 2}, "unfinished"),
+    ({"sse_error": 2}, "error_event"), ({"reset_mid": 2000}, "reset"),
 ])
-def test_broken_stream_says_so(agent, local, fault):
+def test_broken_stream_says_so(agent, local, fault, cause):
     local.fault({"tokens": 40, **fault}, path="/v1/*")
     events = events_of(agent)
     assert events[-1]["error"]["code"] == "stream_interrupted"
     assert events[-1]["error"]["type"] == "upstream_error"
     assert "[DONE]" not in events
     assert last_traffic(agent)["code"] == "stream_interrupted"
-    assert 'yijian_gateway_streams_broken_total{feature="chat"} 1' in agent.get(
-        GW, "/metrics").body.decode()
+    assert cause in broken_causes(agent)
 
 
 def test_end_without_done_is_mended(agent, local):

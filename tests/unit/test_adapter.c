@@ -199,7 +199,7 @@ static void test_chunks(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct adapter_stream s = {0};
 		const char *data = rows[i].data != NULL ? rows[i].data : rows[i].in;
-		adapter_stream_reset(&s, 0);
+		adapter_stream_reset(&s, 0, 0);
 		str_clear(&out);
 		str_clear(&want);
 		if (data[0] != '\0')
@@ -220,7 +220,7 @@ static void test_chunks(void **state)
 static enum answer_kind parse_vectors(const char *body, struct str *scratch,
 	struct adapter_answer *ret)
 {
-	const struct adapter_reply reply = {200, SLICE("application/json"), slice_of(body)};
+	const struct adapter_reply reply = {.status = 200, .body = slice_of(body)};
 	return adapter_openai_embeddings.parse(&call, &reply, scratch, ret);
 }
 
