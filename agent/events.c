@@ -8,7 +8,8 @@
 #include "shared/jw.h"
 #include "shared/mem.h"
 
-static const char *const kind_names[EVENT_KINDS] = {"traffic", "health", "key", "config"};
+static const char *const kind_names[EVENT_KINDS] = {"traffic", "health", "key", "config",
+	"alert"};
 
 struct slot {
 	uint64_t seq;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The event ring behind GET /api/v1/events: traffic, health, key, config. Bounded; a reader that
+// The event ring behind GET /api/v1/events: traffic, health, key, config, alert. Bounded; a reader that
 // falls behind is told how many it lost. Writers are loops (short lock on fixed slots).
 #ifndef YJ_AGENT_EVENTS_H
 #define YJ_AGENT_EVENTS_H
@@ -10,7 +10,7 @@
 #define EVENTS_RING 8192
 #define EVENT_JSON_MAX 1536
 
-enum event_kind { EVENT_TRAFFIC, EVENT_HEALTH, EVENT_KEY, EVENT_CONFIG, EVENT_KINDS };
+enum event_kind { EVENT_TRAFFIC, EVENT_HEALTH, EVENT_KEY, EVENT_CONFIG, EVENT_ALERT, EVENT_KINDS };
 
 struct events;
 

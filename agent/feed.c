@@ -20,6 +20,7 @@ static const char *const kind_names[EVENT_KINDS] = {
 	[EVENT_HEALTH] = "health",
 	[EVENT_KEY] = "key",
 	[EVENT_CONFIG] = "config",
+	[EVENT_ALERT] = "alert",
 };
 
 #define ALL_KINDS ((1u << EVENT_KINDS) - 1)
@@ -38,7 +39,7 @@ static enum err_code read_kinds(const char *text, uint32_t *ret, struct err *err
 			i++;
 		if (i == EVENT_KINDS)
 			return err_field(err, ERR_FIELD_RANGE, "kinds",
-				_("must be a list of traffic, health, key, config"));
+				_("must be a list of traffic, health, key, config, alert"));
 		*ret |= 1u << i;
 	}
 	return ERR_OK;

@@ -221,6 +221,7 @@ void gw_account(struct gw_call *c, int status, enum err_code code)
 	count_tokens(c);
 	struct history_request q = {.error = status >= 500 || status == 429 ||
 			code == ERR_STREAM_INTERRUPTED,
+		.broken = code == ERR_STREAM_INTERRUPTED,
 		.fell_back = c->tries_n > 1,
 		.latency_us = total_us,
 		.tokens = MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0)};

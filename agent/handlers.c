@@ -2,6 +2,7 @@
 #include "agent/handlers.h"
 
 #include "agent/callers.h"
+#include "agent/alert_api.h"
 #include "agent/features.h"
 #include "agent/feed.h"
 #include "agent/gateway.h"
@@ -77,6 +78,14 @@ static const req_handler handlers[EP_COUNT] = {
 	[EP_EVENTS] = h_events,
 	[EP_SERIES] = h_series,
 
+	[EP_ALERT_LIST] = h_alert_list,
+	[EP_ALERT_GET] = h_alert_get,
+	[EP_ALERT_ACK] = h_alert_ack,
+	[EP_ALERT_RULE_LIST] = h_alert_rule_list,
+	[EP_ALERT_RULE_CREATE] = h_alert_rule_create,
+	[EP_ALERT_RULE_GET] = h_alert_rule_get,
+	[EP_ALERT_RULE_PATCH] = h_alert_rule_patch,
+	[EP_ALERT_RULE_DELETE] = h_alert_rule_delete,
 	[EP_INVOKE] = h_invoke,
 	[EP_CHAT] = h_chat,
 	[EP_MESSAGES] = h_messages,

@@ -17,7 +17,7 @@
 #define CELL_NAME_MAX 72
 #define CELL_SLOTS 128 // power of two, twice the cells
 
-enum counter { CNT_REQUESTS, CNT_ERRORS, CNT_FALLBACKS, CNT_TOKENS, CNT_COUNT };
+enum counter { CNT_REQUESTS, CNT_ERRORS, CNT_FALLBACKS, CNT_TOKENS, CNT_BROKEN, CNT_COUNT };
 
 struct counts {
 	uint64_t v[CNT_COUNT];
@@ -197,6 +197,7 @@ void history_count(struct history *h, struct slice feature, const struct history
 	struct cell *c = cell_for_count(h, feature);
 	add(&c->v[CNT_REQUESTS], 1);
 	add(&c->v[CNT_ERRORS], q->error);
+	add(&c->v[CNT_BROKEN], q->broken);
 	add(&c->v[CNT_FALLBACKS], q->fell_back);
 	add(&c->v[CNT_TOKENS], q->tokens > 0 ? (uint64_t)q->tokens : 0);
 	atomic_fetch_add_explicit(&c->classes[class_of(q->latency_us)], 1, memory_order_relaxed);
@@ -338,6 +339,7 @@ static void sum_cell(struct history *h, struct cell *c, int64_t now_us, int seco
 	*ret = (struct history_sum){
 		.requests = v[CNT_REQUESTS],
 		.errors = v[CNT_ERRORS],
+		.broken = v[CNT_BROKEN],
 		.fallbacks = v[CNT_FALLBACKS],
 		.tokens = v[CNT_TOKENS],
 		.seconds = (double)(now_us - h->fine_end_us) / 1e6

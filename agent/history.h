@@ -38,6 +38,7 @@ void history_sample(struct history *h, int64_t now_us);
 // One model request that has ended. Thread-safe, atomics only.
 struct history_request {
 	bool error; // 5xx, 429 or a broken stream
+	bool broken; // a stream that was interrupted
 	bool fell_back; // took more than one attempt
 	int64_t latency_us;
 	int64_t tokens; // in and out; 0 unknown
@@ -45,7 +46,7 @@ struct history_request {
 void history_count(struct history *h, struct slice feature, const struct history_request *q);
 
 struct history_sum {
-	uint64_t requests, errors, fallbacks, tokens;
+	uint64_t requests, errors, fallbacks, tokens, broken;
 	double seconds; // really covered
 	double p50_ms, p95_ms; // NAN unknown
 };

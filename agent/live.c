@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/clock.h"
 #include "shared/map.h"
 #include "shared/mem.h"
 
@@ -16,6 +17,7 @@
 struct live_table {
 	pthread_mutex_t lock;
 	struct map by_id; // "kind:id" → struct live
+	struct map kept; // "kind:id" → struct live_override
 };
 
 struct live_table *live_new(void)
@@ -36,6 +38,9 @@ void live_free(struct live_table *t)
 	while (map_next(&t->by_id, &it, NULL, &l))
 		free(l);
 	map_release(&t->by_id);
+	for (it = 0; map_next(&t->kept, &it, NULL, &l);)
+		free(l);
+	map_release(&t->kept);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
@@ -45,6 +50,43 @@ static struct slice key_of(enum live_kind kind, struct slice id, char *buf, size
 	int n = snprintf(buf, size, "%d:%.*s", (int)kind, SLICE_FMT(id));
 
 	return (struct slice){buf, MIN_OF((size_t)n, size - 1)};
+}
+
+// Once: what the operator says from now on counts.
+static void override_apply(struct live_table *t, struct slice key, struct live *l)
+{
+	struct live_override *o = map_get(&t->kept, key);
+	int64_t left_ms;
+
+	if (!o)
+		return;
+	map_del(&t->kept, key);
+	left_ms = o->until_wall_ms ? o->until_wall_ms - clock_wall_ms() : 0;
+	if (o->until_wall_ms == 0 || left_ms > 0) {
+		atomic_store(&l->drained, o->drained);
+		atomic_store(&l->weight_override, o->weight);
+		atomic_store(&l->override_until_us,
+			o->until_wall_ms ? clock_mono_us() + left_ms * 1000 : 0);
+	}
+	free(o);
+}
+
+void live_override_keep(struct live_table *t, enum live_kind kind, struct slice id,
+	const struct live_override *o)
+{
+	char buf[sizeof(((struct live *)0)->id) + 8];
+	struct slice key = key_of(kind, id, buf, sizeof(buf));
+	struct live_override *copy = mem_alloc(sizeof(*copy));
+	struct live *l;
+
+	*copy = *o;
+	pthread_mutex_lock(&t->lock);
+	free(map_get(&t->kept, key));
+	map_put(&t->kept, key, copy);
+	l = map_get(&t->by_id, key);
+	if (l)
+		override_apply(t, key, l);
+	pthread_mutex_unlock(&t->lock);
 }
 
 struct live *live_take(struct live_table *t, enum live_kind kind, struct slice id)
@@ -61,6 +103,7 @@ struct live *live_take(struct live_table *t, enum live_kind kind, struct slice i
 		snprintf(l->id, sizeof(l->id), "%.*s", SLICE_FMT(id));
 		atomic_init(&l->weight_override, -1);
 		map_put(&t->by_id, key, l);
+		override_apply(t, key, l);
 	}
 	atomic_fetch_add(&l->refs, 1);
 	pthread_mutex_unlock(&t->lock);

@@ -86,6 +86,16 @@ void live_free(struct live_table *t);
 // path: only when objects are built). The pointer stays valid while referenced.
 struct live *live_take(struct live_table *t, enum live_kind kind, struct slice id);
 void live_drop(struct live_table *t, struct live *l);
+// What an operator's override says. Kept apart from the records, so that one that is made later
+// (after a restart, or for a key that comes back) begins with it.
+struct live_override {
+	bool drained;
+	int32_t weight; // -1 none
+	int64_t until_wall_ms; // 0 until lifted
+};
+// The next live_take of a record that does not exist yet applies it.
+void live_override_keep(struct live_table *t, enum live_kind kind, struct slice id,
+	const struct live_override *o);
 // Outcome of one attempt. now_us monotonic.
 void live_count(struct live *l, int64_t now_us, bool ok, int64_t latency_us);
 struct live_window {

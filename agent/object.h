@@ -6,6 +6,7 @@
 
 #include "agent/limits.h"
 #include "agent/live.h"
+#include "shared/alert.h"
 #include "shared/arena.h"
 #include "shared/identity.h"
 #include "shared/model.h"
@@ -66,6 +67,11 @@ struct instance_obj {
 	struct instance doc;
 	struct url url;
 	struct live *live; // id "service/id"
+};
+
+struct rule_obj {
+	struct object o; // revision 0: as it came with the agent
+	struct alert_rule doc;
 };
 
 // Object whose arena holds it: the first member's address is the struct's.

@@ -16,6 +16,7 @@
 #include "agent/decisions.h"
 #include "agent/callers.h"
 #include "agent/denials.h"
+#include "agent/alerts.h"
 #include "agent/gateway.h"
 #include "agent/handlers.h"
 #include "agent/history.h"
@@ -255,6 +256,7 @@ static void parts_new(struct agent *a)
 	a->roles = peer_roles_new();
 	a->denials = denials_new();
 	a->callers = callers_new(a);
+	a->alerts = alerts_new(a);
 	a->gateway = gateway_new(a);
 }
 
@@ -291,6 +293,7 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	history_start(a->history, a->control);
 	denials_start(a->denials, a->store, a->control);
 	callers_start(a->callers);
+	alerts_start(a->alerts, a->control);
 	return threads_start(p, err);
 }
 
@@ -366,6 +369,7 @@ static void lanes_free(struct platform *p)
 		pthread_join(p->lanes[i].thread, NULL);
 	}
 	if (p->probes_started) {
+		alerts_stop(p->agent.alerts);
 		history_stop(p->agent.history, p->agent.control);
 		denials_stop(p->agent.denials);
 		callers_stop(p->agent.callers);
@@ -404,6 +408,7 @@ void platform_free(struct platform *p)
 	if (a->store)
 		store_free(a->store);
 	snapshots_free(a->snaps);
+	alerts_free(a->alerts);
 	history_free(a->history);
 	denials_free(a->denials);
 	callers_free(a->callers);

@@ -14,6 +14,7 @@ struct history; // agent/status: ring of 1 h of the agent's own figures
 struct peer_roles; // agent/peer: uid → role
 struct callers; // agent/callers: spending, written down
 struct denials; // agent/denials: refused calls
+struct alerts; // agent/alerts: rules evaluated, what fires
 struct gateway; // agent/gateway: counters and opened keys per loop
 
 struct agent { // built by agent/main, borrowed by everybody
@@ -26,6 +27,7 @@ struct agent { // built by agent/main, borrowed by everybody
 	struct decisions *decisions;
 	struct probes *probes;
 	struct history *history;
+	struct alerts *alerts;
 	struct peer_roles *roles;
 	struct denials *denials;
 	struct callers *callers;

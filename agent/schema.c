@@ -58,6 +58,16 @@ static const struct migration migrations[] = {
 		"CREATE TABLE spend(kind TEXT NOT NULL, id TEXT NOT NULL, window INTEGER NOT NULL,"
 		" pico INTEGER NOT NULL, unpriced INTEGER NOT NULL, seen_at INTEGER NOT NULL,"
 		" PRIMARY KEY(kind, id)) STRICT, WITHOUT ROWID;"},
+	{3, "alert rules, alerts, live overrides",
+		"CREATE TABLE alert_rule(name TEXT PRIMARY KEY, revision INTEGER NOT NULL,"
+		" doc TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
+		" updated_by TEXT NOT NULL, mac BLOB NOT NULL) STRICT;"
+		"CREATE TABLE alert(id TEXT PRIMARY KEY, fired_at INTEGER NOT NULL,"
+		" resolved_at INTEGER, doc TEXT NOT NULL) STRICT;"
+		"CREATE INDEX alert_resolved ON alert(resolved_at) WHERE resolved_at IS NOT NULL;"
+		"CREATE TABLE live_override(kind INTEGER NOT NULL, id TEXT NOT NULL,"
+		" drained INTEGER NOT NULL, weight INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
+		" PRIMARY KEY(kind, id)) STRICT, WITHOUT ROWID;"},
 };
 
 // Model ids are today's and age: operators edit them, nothing else names them.

@@ -54,6 +54,8 @@ static const struct setting_row rows[] = {
 		.help = N_("open connections per service, above it callers get 503")},
 	{INT("drain_s", "DRAIN_S", "--drain-s"), AT(drain_s), "30", NULL, 0, 3600,
 		.reloadable = true, .help = N_("longest wait for open requests at stop, seconds")},
+	{INT("alert_interval_ms", "ALERT_INTERVAL_MS", "--alert-interval-ms"), AT(alert_interval_ms),
+		"5000", NULL, 20, 60000, .help = N_("time between looks at the alert rules")},
 	{BOOL("insecure_bind", "INSECURE_BIND", "--insecure-bind"), AT(insecure_bind), "false",
 		.help = N_("allow addresses beyond loopback without TLS")},
 	{BOOL("mount_all", "MOUNT_ALL", "--mount-all"), AT(mount_all), "false",

@@ -37,6 +37,7 @@ struct settings {
 	int64_t traffic_loops;
 	int64_t connections_max; // per port, above it 503
 	int64_t drain_s; // longest wait for open requests at stop
+	int64_t alert_interval_ms;
 	bool insecure_bind; // off-loopback without TLS, on purpose
 	bool mount_all; // the gateway mounts every platform API off loopback too
 	bool peer_trust; // the kernel's peer uid rule

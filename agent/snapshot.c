@@ -110,6 +110,7 @@ struct snapshot *snapshot_fork(const struct snapshot *from)
 	s->tokens = pmap_share(from->tokens);
 	s->clients = pmap_share(from->clients);
 	s->client_names = pmap_share(from->client_names);
+	s->alert_rules = pmap_share(from->alert_rules);
 	s->groups = pmap_share(from->groups);
 	s->routes = pmap_share(from->routes);
 	return s;
@@ -129,6 +130,7 @@ void snapshot_free(struct snapshot *s)
 	pmap_release(s->tokens, &object_ops);
 	pmap_release(s->client_names, &object_ops);
 	pmap_release(s->clients, &object_ops);
+	pmap_release(s->alert_rules, &object_ops);
 	free(s);
 }
 
@@ -322,7 +324,23 @@ void snapshot_del_instance(struct snapshot *s, struct slice service, struct slic
 	object_drop(in);
 }
 
+void snapshot_put_rule(struct snapshot *s, struct rule_obj *r)
+{
+	put(&s->alert_rules, slice_of(r->doc.name), r, &object_ops);
+	object_drop(r);
+}
+
+void snapshot_del_rule(struct snapshot *s, struct slice name)
+{
+	del(&s->alert_rules, name, &object_ops);
+}
+
 // ---- reading ----
+
+const struct rule_obj *snapshot_rule(const struct snapshot *s, struct slice name)
+{
+	return pmap_get(s->alert_rules, name);
+}
 
 const struct feature_obj *snapshot_feature(const struct snapshot *s, struct slice name)
 {

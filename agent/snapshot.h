@@ -25,6 +25,7 @@ struct snapshot {
 	struct pmap tokens; // id → struct token_obj, revoked ones too
 	struct pmap clients; // id → struct client_obj
 	struct pmap client_names; // folded name → struct client_obj
+	struct pmap alert_rules; // name → struct rule_obj
 	struct pmap groups; // "vendor/service", "self/service", "join/feature" → members (private)
 	struct pmap routes; // feature name → cell with the route once built (private)
 	struct live_table *live; // borrowed
@@ -79,6 +80,8 @@ void snapshot_put_client(struct snapshot *s, struct client_obj *c);
 void snapshot_del_client(struct snapshot *s, struct slice id);
 // Small letters, without outer space: "Prod " and "prod" are one name. At most CALLER_NAME_BYTES.
 struct slice caller_name_fold(const char *name, char buf[CALLER_NAME_BYTES + 1]);
+void snapshot_put_rule(struct snapshot *s, struct rule_obj *r);
+void snapshot_del_rule(struct snapshot *s, struct slice name);
 // "service/id", the key of instances; cut off beyond the buffer.
 #define INSTANCE_KEY_MAX (2 * ID_MAX + 2)
 struct slice instance_key(struct slice service, struct slice id, char buf[INSTANCE_KEY_MAX]);
@@ -87,6 +90,7 @@ const struct feature_obj *snapshot_feature(const struct snapshot *s, struct slic
 // By name, alias or "vendor/service" (the first enabled feature with such a target).
 const struct feature_obj *snapshot_model(const struct snapshot *s, struct slice model);
 const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id_or_ref);
+const struct rule_obj *snapshot_rule(const struct snapshot *s, struct slice name);
 const struct instance_obj *snapshot_instance(const struct snapshot *s, struct slice service,
 	struct slice id);
 const struct token_obj *snapshot_token(const struct snapshot *s, struct slice id);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "agent/alerts.h"
 #include "agent/decide.h"
 #include "agent/history.h"
 #include "agent/keys.h"
@@ -299,6 +300,7 @@ void h_status(struct req *r)
 	write_routes(&w, r);
 	write_keys(&w, r->snap);
 	write_instances(&w, r->snap);
+	alerts_write_status(r->agent->alerts, &w);
 	jw_obj_end(&w);
 	etag_of(str_slice(&out), etag);
 	const char *known = req_header(r, "If-None-Match");

@@ -78,6 +78,14 @@ enum err_code object_token(struct store *st, struct slice doc, const struct row_
 	const struct caller_row *row, struct token_obj **ret, struct err *err);
 enum err_code object_client(struct store *st, struct slice doc, const struct row_meta *meta,
 	const struct caller_row *row, struct client_obj **ret, struct err *err);
+enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct rule_obj **ret,
+	struct err *err);
+// The rules that came with the agent, then what was changed of them.
+void store_rules_builtin(struct snapshot *snap);
+enum err_code store_rules_load(struct store *st, struct snapshot *snap, size_t *bad,
+	struct err *err);
+// The operator's live overrides that have not run out, into the live table.
+enum err_code store_overrides_load(struct store *st, int64_t now_ms, struct err *err);
 // Reads every table into *snap. Rows that fail their MAC are left out and counted in
 // st->quarantined.
 enum err_code store_load(struct store *st, struct snapshot *snap, struct err *err);

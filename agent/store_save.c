@@ -145,6 +145,7 @@ enum err_code store_save(struct store *st, const struct snapshot *snap, struct e
 	jw_int(&w, "revision", (int64_t)snap->revision);
 	write_docs(&w, "features", snap->features);
 	write_docs(&w, "instances", snap->instances);
+	write_docs(&w, "alert_rules", snap->alert_rules);
 	write_keys(&w, snap);
 	write_callers(&w, snap);
 	jw_obj_end(&w);
@@ -252,6 +253,15 @@ static void restore_docs(struct store *st, struct snapshot *snap, const struct j
 		if (object_instance(
 			    st, text_of(jx_at(list, i), a), &meta, draining, &in, &ignored) == ERR_OK)
 			snapshot_put_instance(snap, in);
+	}
+	store_rules_builtin(snap);
+	list = jx_get(root, "alert_rules");
+	for (size_t i = 0; i < jx_len(list); i++) {
+		struct row_meta meta = meta_of(jx_at(list, i));
+		struct rule_obj *r;
+
+		if (meta.revision > 0 && object_rule(text_of(jx_at(list, i), a), &meta, &r, &ignored) == ERR_OK)
+			snapshot_put_rule(snap, r);
 	}
 	list = jx_get(root, "keys");
 	for (size_t i = 0; i < jx_len(list); i++)

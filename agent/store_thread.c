@@ -242,6 +242,8 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 	if (!code)
 		code = store_audit_load(st, err);
 	if (!code)
+		code = store_overrides_load(st, clock_wall_ms(), err);
+	if (!code)
 		code = store_load(st, st->tip, err);
 	// A first start that died half-way left no change behind: it is finished now.
 	if (!code && st->tip->revision == 0 && st->seal)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "shared/api.h"
 
+#include "shared/alert.h"
 #include "shared/model.h"
 #include "shared/text.h"
 
@@ -87,9 +88,13 @@ static const struct param decision_list_params[] = {LIMIT_PARAM(1000, 100),
 	{"feature", FT_STR, NULL, 0, ID_MAX, 0, N_("only this feature's decisions")}, PARAMS_END};
 static const struct param event_params[] = {
 	{"since", FT_INT, NULL, 0, INT64_MAX, 0, N_("cursor: events after this number")},
-	{"kinds", FT_STR, NULL, 0, 64, 0, N_("comma list of traffic, health, key, config")},
+	{"kinds", FT_STR, NULL, 0, 64, 0, N_("comma list of traffic, health, key, config, alert")},
 	{"stream", FT_BOOL, NULL, 0, 0, 0, N_("as server-sent events, whatever Accept says")},
 	LIMIT_PARAM(1000, 100), PARAMS_END};
+static const char *const alert_states[] = {"current", "resolved", "all", NULL};
+static const struct param alert_list_params[] = {
+	{"state", FT_ENUM, alert_states, 0, 0, 2, N_("which: current, resolved or all")},
+	LIMIT_PARAM(1000, 200), PARAMS_END};
 static const struct param series_params[] = {
 	{"window", FT_STR, NULL, 0, 16, 0, N_("how far back: 5m, 1h")}, PARAMS_END};
 
@@ -124,6 +129,10 @@ ERRORS(errs_call, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_FIELD_FORBIDDEN,
 	ERR_UPSTREAM_BILLING, ERR_UPSTREAM_RATE_LIMITED, ERR_UPSTREAM_TIMEOUT,
 	ERR_UPSTREAM_BAD_RESPONSE, ERR_UPSTREAM_TOO_LARGE, ERR_ALL_UPSTREAMS_FAILED,
 	ERR_NO_HEALTHY_TARGET, ERR_UPSTREAM_LOOP);
+ERRORS(errs_ack, ERR_NOT_FOUND, ERR_CONFLICT_STATE, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN,
+	ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET);
+ERRORS(errs_rule, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_CONFLICT_EXISTS, ERR_STORAGE_FULL,
+	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY);
 #undef ERRORS
 
 static const enum err_code common_errors[] = {ERR_BAD_FRAMING, ERR_BAD_PATH, ERR_BAD_HOST,
@@ -147,6 +156,7 @@ static const enum err_code client_errors[] = {ERR_INVALID_API_KEY, ERR_TOKEN_IN_
 #define KEY "/api/v1/keys/{id}"
 #define CLIENT "/api/v1/clients/{id}"
 #define TOKEN "/api/v1/tokens/{id}"
+#define RULE "/api/v1/alerts/rules/{name}"
 #define INSTANCE "/api/v1/services/{service}/instances/{id}"
 #define GETS .method = HTTP_GET, .flags = EPF_IDEMPOTENT
 #define LISTS GETS, .list = true
@@ -319,6 +329,29 @@ static const struct endpoint rows[] = {
 		.params = event_params},
 	{EP_SERIES, GW, .path = "/api/v1/metrics/series", .name = "series", GETS, .may = MAY_VIEW,
 		.params = series_params, .summary = N_("The agent's own figures over time")},
+	{EP_ALERT_LIST, GW, .path = "/api/v1/alerts", .name = "alert_list", LISTS, .may = MAY_VIEW,
+		.answer = &alert_fields, .params = alert_list_params, .errors = errs_page,
+		.summary = N_("Alerts under way, then those that resolved, newest first")},
+	{EP_ALERT_GET, GW, .path = "/api/v1/alerts/{id}", .name = "alert_get", GETS,
+		.may = MAY_VIEW, .answer = &alert_fields, .errors = errs_get,
+		.summary = N_("Show an alert")},
+	{EP_ALERT_ACK, GW, HTTP_POST, "/api/v1/alerts/{id}/ack", "alert_ack",
+		N_("Say that somebody sees to an alert"), MAY_OPERATE, EPF_IDEMPOTENT, BODY_DOC,
+		&alert_ack_fields, &alert_fields, .errors = errs_ack},
+	{EP_ALERT_RULE_LIST, GW, .path = "/api/v1/alerts/rules", .name = "alert_rule_list", LISTS,
+		.may = MAY_VIEW, .answer = &alert_rule_fields, .summary = N_("List alert rules")},
+	{EP_ALERT_RULE_CREATE, GW, HTTP_POST, "/api/v1/alerts/rules", "alert_rule_create",
+		N_("Create an alert rule"), MAY_OPERATE, EPF_IDEMPOTENCY_KEY, BODY_DOC,
+		&alert_rule_fields, &alert_rule_fields, .errors = errs_doc},
+	{EP_ALERT_RULE_GET, GW, .path = RULE, .name = "alert_rule_get", GETS, .may = MAY_VIEW,
+		.answer = &alert_rule_fields, .errors = errs_get,
+		.summary = N_("Show an alert rule")},
+	{EP_ALERT_RULE_PATCH, GW, HTTP_PATCH, RULE, "alert_rule_patch",
+		N_("Change members of an alert rule"), MAY_OPERATE, EPF_IF_MATCH, BODY_DOC,
+		&alert_rule_fields, &alert_rule_fields, .errors = errs_change},
+	{EP_ALERT_RULE_DELETE, GW, HTTP_DELETE, RULE, "alert_rule_delete",
+		N_("Delete an alert rule; a built-in one goes back to its default"), MAY_OPERATE,
+		EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_rule},
 	{EP_INVOKE, GW, .path = "/api/v1/invoke/{feature}", .name = "invoke", CALLS,
 		.flags = EPF_STREAM, .body = BODY_IMAGE,
 		.summary = N_("Call a feature; body and answer as its endpoint has them")},

@@ -91,6 +91,8 @@ static const struct err_row rows[] = {
 		N_("the gateway does not serve this URL"), NULL},
 	{ERR_CONFLICT_EXISTS, "conflict_exists", 409, 5, IRE, false,
 		N_("an object of this name exists"), NULL},
+	{ERR_CONFLICT_STATE, "conflict_state", 409, 5, IRE, false,
+		N_("the object is not in a state for this"), NULL},
 	{ERR_IDEMPOTENCY_MISMATCH, "idempotency_mismatch", 409, 5, IRE, false,
 		N_("this Idempotency-Key was used with another body"), NULL},
 	{ERR_PRECONDITION_FAILED, "precondition_failed", 412, 5, IRE, false,

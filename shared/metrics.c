@@ -55,6 +55,8 @@ static const struct metric_row rows[] = {
 		N_("Updates of series beyond the limit of the registry")},
 	{MET_EVENTS_DROPPED, GW, "yijian_events_dropped_total", COUNTER, {NULL}, NULL, "",
 		N_("Events that slow readers of the event ring lost")},
+	{MET_ALERTS_FIRING, GW, "yijian_alerts_firing", GAUGE, {"rule"}, NULL, "",
+		N_("Alerts that fire, by rule")},
 
 	{MET_CONFIG_REVISION, CFG, "yijian_config_revision", GAUGE, {NULL}, NULL, "",
 		N_("Revision of the configuration that is served")},

@@ -504,7 +504,7 @@ const struct field_set decision_fields = {"Decision", decision_rows, ARRAY_LEN(d
 static const struct field event_rows[] = {
 	{SEEN_WIDE("seq"), .type = FT_INT, .help = N_("cursor")},
 	{SEEN_COL("at"), .type = FT_TIME, .title = N_("AGE"), .help = N_("when")},
-	{SEEN_WIDE("kind"), .type = FT_STR, .help = N_("traffic, health, key or config")},
+	{SEEN_WIDE("kind"), .type = FT_STR, .help = N_("traffic, health, key, config or alert")},
 	{SEEN_COL("id"), .type = FT_STR, .help = N_("request id")},
 	{SEEN_COL("client"), .type = FT_STR, .help = N_("who asked")},
 	{SEEN_COL("feature"), .type = FT_STR, .help = N_("feature")},
@@ -527,6 +527,9 @@ static const struct field event_rows[] = {
 	{SEEN("action"), .type = FT_STR, .help = N_("what was changed: register, drain …")},
 	{SEEN("object"), .type = FT_STR, .help = N_("to what")},
 	{SEEN("actor"), .type = FT_STR, .help = N_("by whom")},
+	{SEEN("rule"), .type = FT_STR, .help = N_("alert rule")},
+	{SEEN("severity"), .type = FT_STR, .help = N_("of the alert")},
+	{SEEN("message"), .type = FT_STR, .help = N_("what the alert says")},
 };
 const struct field_set event_fields = {"Event", event_rows, ARRAY_LEN(event_rows), 0};
 
@@ -570,6 +573,7 @@ static const struct field status_rows[] = {
 	{SEEN("routes"), .type = FT_JSON, .help = N_("features with rate, latency and errors")},
 	{SEEN("keys"), .type = FT_JSON, .help = N_("keys by state, the troubled ones named")},
 	{SEEN("instances"), .type = FT_JSON, .help = N_("instances by health")},
+	{SEEN("alerts"), .type = FT_JSON, .help = N_("alerts that fire, and how many")},
 };
 const struct field_set status_fields = {"Status", status_rows, ARRAY_LEN(status_rows), 0};
 

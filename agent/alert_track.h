@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// One condition over time, with hysteresis: ok → pending → firing → ok. Pure: time is an argument.
+#ifndef YJ_AGENT_ALERT_TRACK_H
+#define YJ_AGENT_ALERT_TRACK_H
+
+#include "shared/alert.h"
+
+enum alert_phase { PHASE_OK, PHASE_PENDING, PHASE_FIRING };
+
+struct alert_track {
+	enum alert_phase phase;
+	int64_t bad_us; // monotonic: since when it holds
+	int64_t good_us; // while firing: since when it has passed; FIELD_NONE: it holds
+};
+
+enum alert_change {
+	CHANGE_NONE,
+	CHANGE_BEGINS, // ok → pending (with for_s 0: CHANGE_FIRES at once)
+	CHANGE_FIRES,
+	CHANGE_CALMS, // pending → ok
+	CHANGE_RESOLVES,
+};
+
+// False for NAN.
+bool alert_breaches(const struct alert_rule *rule, double value);
+enum alert_change alert_step(struct alert_track *t, const struct alert_rule *rule, bool bad,
+	int64_t now_us);
+
+#endif
