@@ -127,6 +127,16 @@ static void scan_targets(const struct alert_scan *s, const struct alert_rule *ru
 
 // ---- keys ----
 
+static double budget_pct(const struct alert_scan *s, const struct key_obj *k)
+{
+	if (k->limits.budget_pico < 0)
+		return 0; // none
+	if (k->limits.budget_pico == 0)
+		return 100;
+	struct spent spent = limits_spent(&k->limits, k->live, s->wall_ms);
+	return 100.0 * (double)spent.pico / (double)k->limits.budget_pico;
+}
+
 static double key_value(const struct alert_scan *s, const struct alert_rule *rule,
 	const struct key_obj *k)
 {
@@ -144,7 +154,7 @@ static double key_value(const struct alert_scan *s, const struct alert_rule *rul
 	case AM_KEY_NO_QUOTA:
 		return atomic_load(&l->fault) == LIVE_KEY_NO_QUOTA;
 	default:
-		return NAN;
+		return budget_pct(s, k);
 	}
 }
 

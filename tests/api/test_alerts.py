@@ -176,6 +176,18 @@ def test_key_expiry(agent, vendord):
     clears(agent, found)
 
 
+def test_key_budget(agent, vendord):
+    key = agent.add_key(vendord.base_url, budget={"amount_pico": 0, "currency": "USD"})
+    rule(agent, "key-budget", clear_for_s=0)
+    found = fires(agent, "key-budget")
+    check(found, "key", "openai/gpt-4/simulated", "warning")
+    assert found["value"] == 100
+    answer = agent.request(KEYS, "PATCH", f"/api/v1/keys/{key['id']}",
+                           {"budget": {"amount_pico": 10**13, "currency": "USD"}})
+    assert answer.status == 200, answer
+    clears(agent, found)
+
+
 def test_instance_down(agent, make_vendord):
     local = make_vendord(flavour="vllm", no_auth=True)
     rule(agent, "instance-down")
