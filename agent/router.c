@@ -464,6 +464,8 @@ struct patch {
 	struct route_patch_body body;
 	bool says_weight, says_drain;
 	char object[REF_MAX * 2], action[32];
+	const struct live *live; // of the request's snapshot
+	struct live_override now; // what holds from here on
 };
 
 static bool is_named(const struct candidate *c, const char *key, const char *instance)
@@ -516,7 +518,7 @@ static enum err_code patch_read(struct req *r, struct patch *p, struct err *err)
 	return ERR_OK;
 }
 
-static void patch_apply(const struct patch *p, struct live *l)
+static void patch_apply(struct patch *p, struct live *l)
 {
 	int64_t for_s = p->body.expires_in_s, until = atomic_load(&l->override_until_us);
 	if (until != 0 && until <= clock_mono_us()) { // what has run out does not come back
@@ -530,6 +532,10 @@ static void patch_apply(const struct patch *p, struct live *l)
 		atomic_store(&l->drained, p->body.drain);
 	atomic_store(
 		&l->override_until_us, for_s == FIELD_NONE ? 0 : clock_mono_us() + for_s * 1000000);
+	p->live = l;
+	p->now = (struct live_override){.drained = atomic_load(&l->drained) != 0,
+		.weight = atomic_load(&l->weight_override),
+		.until_wall_ms = for_s == FIELD_NONE ? 0 : clock_wall_ms() + for_s * 1000};
 }
 
 static void patch_event(struct req *r, const struct patch *p)
@@ -545,14 +551,16 @@ static void patch_event(struct req *r, const struct patch *p)
 	str_release(&out);
 }
 
-static enum err_code patch_audit(struct store_tx *tx, struct store_job *job)
+static enum err_code patch_keep(struct store_tx *tx, struct store_job *job)
 {
 	const struct patch *p = CONTAINER_OF(job, struct patch, job);
-	return store_audit(tx, p->action, p->object, "ok", &job->err);
+	enum err_code code =
+		store_override_put(tx, (int)p->live->kind, p->live->id, &p->now, &job->err);
+	return code ? code : store_audit(tx, p->action, p->object, "ok", &job->err);
 }
 
-// The override holds also when its audit row could not be written: an operator who drains a target
-// while the disk is full must not be refused. The answer says so.
+// The override holds also when neither it nor its audit row could be written: an operator who
+// drains a target while the disk is full must not be refused. The answer says so.
 static void patch_reply(struct patch *p, bool audited)
 {
 	struct req *r = p->r;
@@ -600,7 +608,7 @@ void h_route_patch(struct req *r)
 	patch_name(p);
 	patch_event(r, p);
 	p->job = (struct store_job){
-		.run = patch_audit, .done = patch_done, .loop = r->loop, .actor = req_actor(r)};
+		.run = patch_keep, .done = patch_done, .loop = r->loop, .actor = req_actor(r)};
 	if (!store_submit(r->agent->store, &p->job)) {
 		patch_reply(p, false);
 		return;

@@ -286,3 +286,25 @@ def test_only_the_first_in_order_have_a_share(agent):
     agent.add_key("http://127.0.0.1:9", key_name="two", tier="backup")
     assert state_of(agent, "chat", "openai/gpt-4#one")["share"] == 1
     assert state_of(agent, "chat", "openai/gpt-4#two")["share"] == 0
+
+
+def test_overrides_survive_until_they_run_out(agent, vendord):
+    """A drain, a weight, and one that is over by the time the agent is back."""
+    for name in ("one", "two", "three"):
+        agent.add_key(vendord.base_url, key_name=name, api_key=f"sk-simulated-000000000{name}")
+    path = "/api/v1/routes/chat/openai/gpt-4"
+    for key, members in (("one", {"drain": True}), ("two", {"weight": 7, "expires_in_s": 3600}),
+                         ("three", {"drain": True, "expires_in_s": 1})):
+        answer = agent.request(ROUTER, "PATCH", f"{path}?key={key}", members)
+        assert answer.status == 200 and answer.body["audited"], answer
+    assert agent.request(ROUTER, "PATCH", path, {"weight": 9}).status == 200
+    agent.kill9()
+    agent.start()
+    assert state_of(agent, "chat", "openai/gpt-4#one")["state"] == "DRAINED"
+    assert state_of(agent, "chat", "openai/gpt-4#two")["weight"] == 7
+    wait_for(lambda: state_of(agent, "chat", "openai/gpt-4#three")["state"] == "OK")
+    assert state_of(agent, "chat", "openai/gpt-4#three")["weight"] == 9, "the target's"
+    assert agent.request(ROUTER, "PATCH", f"{path}?key=one", {"drain": False}).status == 200
+    agent.restart()
+    assert state_of(agent, "chat", "openai/gpt-4#one")["state"] == "OK"
+    assert state_of(agent, "chat", "openai/gpt-4#two")["weight"] == 7
