@@ -61,13 +61,15 @@ FLAGS_MK := build/flags-$(notdir $(firstword $(CC))).mk
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 include $(FLAGS_MK)
 pkg = $(shell pkg-config $(1) $(2) 2>/dev/null)
-AGENT_PC := libcurl jansson sqlite3 libmicrohttpd libsodium
+AGENT_PC := libcurl jansson sqlite3 libsodium
 CONSOLE_PC := ncursesw libcurl jansson readline yaml-0.1 libsodium
 ALL_PC := $(sort $(AGENT_PC) $(CONSOLE_PC))
 PC_CFLAGS := $(call pkg,--cflags,$(ALL_PC))
 AGENT_LIBS := $(call pkg,--libs,$(AGENT_PC)) -lpthread -lm
 CONSOLE_LIBS := $(call pkg,--libs,$(CONSOLE_PC)) -lpthread -lm
-VENDORD_LIBS := $(call pkg,--libs,libmicrohttpd jansson libcurl libsodium) -lpthread -lm
+VENDORD_LIBS := $(call pkg,--libs,jansson libcurl libsodium) -lpthread -lm
+# A peer of the bench is a bare libmicrohttpd server.
+BENCH_LIBS = $(AGENT_LIBS) $(call pkg,--libs,libmicrohttpd)
 TEST_LIBS = $(call pkg,--libs,$(ALL_PC) cmocka) -lpthread -lm
 endif
 
@@ -150,7 +152,7 @@ $(B)/vendord: $(call obj,$(VENDORD_SRC)) $(LIBSHARED)
 $(UNIT_BIN): $(O)/tests/%: $(O)/tests/unit/%.o $(UNIT_HELP_OBJ) $(LIBCONSOLE) $(LIBAGENT) $(LIBSHARED)
 	$(call link,$(TEST_LIBS))
 $(BENCH_BIN): $(O)/bench/%: $(O)/tests/bench/%.o $(LIBAGENT) $(LIBSHARED)
-	$(call link,$(AGENT_LIBS))
+	$(call link,$(BENCH_LIBS))
 $(FUZZ_BIN): $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(LIBCONSOLE) $(LIBAGENT) $(LIBSHARED)
 	$(call link,-fsanitize=fuzzer $(call pkg,--libs,$(ALL_PC)) -lpthread -lm)
 

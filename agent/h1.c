@@ -20,6 +20,12 @@ void h1_reset(struct h1 *p)
 	p->head = head;
 }
 
+void h1_begin_chunked(struct h1 *p)
+{
+	h1_reset(p);
+	p->state = H1_IN_CHUNK_LINE;
+}
+
 void h1_release(struct h1 *p)
 {
 	str_release(&p->head);

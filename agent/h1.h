@@ -51,6 +51,8 @@ struct h1 {
 // Ready for the next answer; keeps the buffer. A zeroed struct is ready too.
 void h1_reset(struct h1 *p);
 void h1_release(struct h1 *p);
+// Ready for a chunked body alone, whose head was read elsewhere.
+void h1_begin_chunked(struct h1 *p);
 // Takes from *in up to the next step. After H1_DONE, H1_BAD or H1_TOO_LARGE reset before reuse.
 enum h1_step h1_next(struct h1 *p, struct slice *in, struct slice *ret_data);
 // The connection ended: H1_DONE when the end delimits the body, H1_BAD otherwise.

@@ -43,7 +43,7 @@ void loop_timer_clear(struct loop *l, struct loop_timer *t);
 // Registers or changes; events 0 removes. fn may remove the watch.
 enum err_code loop_watch_set(struct loop *l, struct loop_watch *w, int fd, uint32_t events,
 	void (*fn)(void *arg, uint32_t events), void *arg);
-// Hook run once per turn after events (MHD daemons that need a run); at most 16.
+// Hook run once per turn after events, timers and calls (what goes out); at most 16.
 void loop_each_turn(struct loop *l, void (*fn)(void *arg), void *arg);
 // Opaque owner slot for agent/upstream (its pool and curl multi of this loop).
 void loop_set_upstream(struct loop *l, struct upstream_pool *p);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// HTTP server side: one libmicrohttpd daemon per loop, run through epoll.
+// HTTP server side, HTTP/1.1 (RFC 9112) and 1.0, one server per loop.
 // Framing guard, slow-sender reaper, routing by the endpoint table, identity, body limits and
 // answers live here; handlers see a struct req. Everything but web_counts is for the loop's thread.
 #ifndef YJ_AGENT_WEB_H

@@ -2,48 +2,58 @@
 #include "agent/web_guard.h"
 
 #include <string.h>
+#include <strings.h>
 #include "shared/num.h"
 #include "shared/utf8.h"
 
+#define NAMED(lit)                                                                                 \
+	{                                                                                          \
+		(lit), sizeof(lit) - 1                                                             \
+	}
+
 struct known {
-	const char *name;
+	struct slice name;
 	enum guard_header id;
 	bool once; // a second one is ambiguous
 };
 
 static const struct known known[] = {
-	{"host", GH_HOST, true},
-	{"content-length", GH_CONTENT_LENGTH, true},
-	{"transfer-encoding", GH_TRANSFER_ENCODING, true},
-	{"authorization", GH_AUTHORIZATION, true},
-	{"x-api-key", GH_X_API_KEY, true},
-	{"origin", GH_ORIGIN, true},
-	{"sec-fetch-site", GH_SEC_FETCH_SITE, true},
-	{"content-encoding", GH_CONTENT_ENCODING, true},
-	{"expect", GH_EXPECT, false},
-	{"if-match", GH_IF_MATCH, true},
-	{"x-yijian-hop", GH_HOP, true},
+	{NAMED("host"), GH_HOST, true},
+	{NAMED("content-length"), GH_CONTENT_LENGTH, true},
+	{NAMED("transfer-encoding"), GH_TRANSFER_ENCODING, true},
+	{NAMED("authorization"), GH_AUTHORIZATION, true},
+	{NAMED("x-api-key"), GH_X_API_KEY, true},
+	{NAMED("origin"), GH_ORIGIN, true},
+	{NAMED("sec-fetch-site"), GH_SEC_FETCH_SITE, true},
+	{NAMED("content-encoding"), GH_CONTENT_ENCODING, true},
+	{NAMED("expect"), GH_EXPECT, false},
+	{NAMED("if-match"), GH_IF_MATCH, true},
+	{NAMED("x-yijian-hop"), GH_HOP, true},
+	{NAMED("connection"), GH_CONNECTION, false},
 };
 
 // A request that came through a proxy is not the kernel's peer speaking.
-static const char *const forwarding[] = {"forwarded", "via", "x-real-ip", "x-client-ip",
-	"true-client-ip", "cf-connecting-ip"};
+static const struct slice forwarding[] = {NAMED("forwarded"), NAMED("via"),
+	NAMED("x-real-ip"), NAMED("x-client-ip"), NAMED("true-client-ip"),
+	NAMED("cf-connecting-ip")};
 
-static bool is_token_char(unsigned char c)
-{
-	if (c >= 'a' && c <= 'z')
-		return true;
-	if ((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-		return true;
-	return c && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
+static const bool is_token[256] = {['a' ... 'z'] = true, ['A' ... 'Z'] = true,
+	['0' ... '9'] = true, ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true,
+	['\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true, ['^'] = true,
+	['_'] = true, ['`'] = true, ['|'] = true, ['~'] = true};
 
 static bool name_ok(struct slice name)
 {
 	for (size_t i = 0; i < name.n; i++)
-		if (!is_token_char((unsigned char)name.p[i]))
+		if (!is_token[(unsigned char)name.p[i]])
 			return false;
 	return name.n > 0;
+}
+
+// Names of one length are few: most are told apart without a comparison.
+static bool is_name(struct slice a, struct slice b)
+{
+	return a.n == b.n && (a.p[0] | 0x20) == b.p[0] && strncasecmp(a.p, b.p, a.n) == 0;
 }
 
 static bool value_ok(struct slice value)
@@ -61,9 +71,18 @@ static bool is_forwarding(struct slice name)
 	if (name.n > 11 && slice_ieq_str((struct slice){name.p, 11}, "x-forwarded"))
 		return true;
 	for (size_t i = 0; i < sizeof(forwarding) / sizeof(forwarding[0]); i++)
-		if (slice_ieq_str(name, forwarding[i]))
+		if (is_name(name, forwarding[i]))
 			return true;
 	return false;
+}
+
+static void read_connection(struct guard *g, struct slice value)
+{
+	while (value.p) {
+		struct slice token = slice_trim(slice_cut(&value, ','));
+		g->close |= slice_ieq_str(token, "close");
+		g->keep_alive |= slice_ieq_str(token, "keep-alive");
+	}
 }
 
 static void refuse(struct guard *g, enum err_code code)
@@ -79,12 +98,14 @@ void guard_header(struct guard *g, struct slice name, struct slice value)
 	if (!name_ok(name) || !value_ok(value))
 		refuse(g, ERR_BAD_FRAMING);
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-		if (!slice_ieq_str(name, known[i].name))
+		if (!is_name(name, known[i].name))
 			continue;
 		struct slice *at = &g->h[known[i].id];
 		if (at->p && known[i].once)
 			refuse(g, ERR_BAD_FRAMING);
 		*at = value.p ? value : (struct slice){"", 0};
+		if (known[i].id == GH_CONNECTION)
+			read_connection(g, value);
 		return;
 	}
 	if (is_forwarding(name))

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What libmicrohttpd 0.9.75 lets through and must not pass: ambiguous framing, odd request
-// targets, control bytes. Pure functions over what it hands us; every refusal of guard_headers and
-// of a bad target closes the connection.
+// What must not pass: ambiguous framing, odd request targets, control bytes. Pure functions over a
+// parsed head; every refusal of guard_headers and of a bad target closes the connection.
 #ifndef YJ_AGENT_WEB_GUARD_H
 #define YJ_AGENT_WEB_GUARD_H
 
@@ -16,13 +15,14 @@
 // Headers the server itself looks at, found in the one pass of the guard.
 enum guard_header {
 	GH_HOST, GH_CONTENT_LENGTH, GH_TRANSFER_ENCODING, GH_AUTHORIZATION, GH_X_API_KEY, GH_ORIGIN,
-	GH_SEC_FETCH_SITE, GH_CONTENT_ENCODING, GH_EXPECT, GH_IF_MATCH, GH_HOP,
+	GH_SEC_FETCH_SITE, GH_CONTENT_ENCODING, GH_EXPECT, GH_IF_MATCH, GH_HOP, GH_CONNECTION,
 	GH_COUNT
 };
 
 struct guard {
 	struct slice h[GH_COUNT]; // p NULL: absent
 	bool forwarded; // some proxy's header is there
+	bool close, keep_alive; // tokens of Connection
 	bool http_1_1;
 	size_t n, bytes;
 	enum err_code code; // the first refusal

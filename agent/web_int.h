@@ -3,15 +3,18 @@
 #ifndef YJ_AGENT_WEB_INT_H
 #define YJ_AGENT_WEB_INT_H
 
-#include <microhttpd.h>
 #include "agent/denials.h"
+#include "agent/h1.h"
 #include "agent/registry.h"
 #include "agent/web.h"
 #include "agent/web_guard.h"
+#include "agent/web_head.h"
 #include "agent/web_match.h"
 
 #define WEB_LISTENERS_MAX (SVC_COUNT * SETTINGS_ADDRS_MAX + 1)
-#define WEB_POOL_BYTES (10 * 1024) // libmicrohttpd zeroes it for each request: head and answer head
+#define WEB_READ_BYTES (64 * 1024) // all reads of a loop go through one such buffer
+#define WEB_BODY_STEP ((size_t)64 * 1024) // room made at once for a body that only says its length
+#define WEB_PIPELINE 64 // requests of one connection served in a turn
 #define WEB_FREE_REQS 256 // kept for reuse
 #define WEB_BODY_KEPT (64 * 1024) // a larger buffer is given back
 #define WEB_HEAD_US (10 * 1000000LL) // first request's head, and any further one once begun
@@ -22,31 +25,43 @@
 
 struct conn { // one client connection
 	struct web *web;
-	struct MHD_Connection *mhd;
 	struct web_req *req; // the one under way; NULL between requests
 	struct conn *prev, *next;
+	struct conn *next_dirty; // of the list of those with work to do
 	int fd;
 	enum service_id service;
 	enum peer_kind kind;
-	bool mounts_all, gone, linger;
+	// What epoll told once, edge triggered: readable and writable hold until the socket says no.
+	bool readable, writable;
+	bool dirty; // in the list
+	bool gone; // the caller sends no more, or is away
+	bool broken; // nothing can be sent any more
+	bool closed; // freed at the end of the turn
+	bool began; // bytes of the next head are in
+	bool blank; // an empty line was read before it
+	bool mounts_all, linger;
+	struct str in; // bytes read and not yet used: a part of a head, or further requests
+	size_t in_at, scanned; // of `in`: used; and looked through for the head's end
+	struct str out; // bytes the socket has not taken
+	size_t out_at;
 	int64_t deadline_us; // monotonic; 0 none
 	int64_t slow_at_us; // next look at a slow reader
 	uint64_t slow_acked;
 	// peer identity, looked up once
 	bool uid_asked, uid_known;
 	uid_t uid;
-	struct loop_watch watch; // EPOLLRDHUP: a suspended connection's caller has gone
+	struct loop_watch watch;
 };
 
 enum req_state {
-	RS_HEAD, // request line seen
+	RS_HEAD, // the head is judged
 	RS_BODY, // collecting
-	RS_IDENTITY, // suspended until the peer's role is known
+	RS_IDENTITY, // waits until the peer's role is known
 	RS_HANDLER, // with the handler
-	RS_REPLY, // answer decided, not yet handed to libmicrohttpd
-	RS_SENDING, // whole answer handed over
+	RS_REPLY, // answer decided, not yet sent
+	RS_SENDING, // whole answer on its way
 	RS_STREAMING,
-	RS_OVER // libmicrohttpd is done with it
+	RS_OVER // the connection has done with it
 };
 
 struct out_header {
@@ -60,16 +75,19 @@ struct web_req {
 	struct conn *conn; // valid until state is RS_OVER, then NULL
 	struct web_req *next_free;
 	enum req_state state;
-	bool suspended; // with libmicrohttpd
-	bool in_handler; // the handler is on the stack: do not resume, return instead
+	bool in_handler; // the handler is on the stack
 	bool handler_done; // it has answered or was told that the caller is gone
 	bool close_after; // answer with Connection: close
-	bool head; // HEAD
-	bool too_large; // body beyond its limit
+	bool is_head; // HEAD: no body is sent
+	bool expects; // 100-continue
 	struct slice query; // raw
+	struct head head;
 	struct guard guard;
 	struct str body;
 	size_t body_limit;
+	uint64_t body_left; // of a body with a length
+	struct h1 *chunks; // reads a chunked body; NULL otherwise
+	size_t body_seen; // bytes of a chunked body
 	struct match match;
 	// answer
 	struct out_header out[REQ_HEADERS_OUT_MAX];
@@ -81,6 +99,7 @@ struct web_req {
 	struct str queue;
 	size_t queue_at; // bytes already taken
 	bool stream, stream_end, stream_abort;
+	bool waits_drain; // the writer was told to stop
 	void (*on_gone)(struct req *r);
 	void (*on_drain)(struct req *r);
 	void (*on_end)(struct req *r);
@@ -110,16 +129,13 @@ struct web {
 	struct peer_nets trusted;
 	struct seal_memo *memo; // hashes of the credentials seen on this loop
 	bool gateway_public;
-	struct MHD_Daemon *mhd;
-	struct loop_watch mhd_watch;
-	bool dirty; // libmicrohttpd must run in this turn
 	bool quiet; // quiesced
 	struct loop_timer tick;
 	struct listener listeners[WEB_LISTENERS_MAX];
 	size_t listeners_n;
-	const struct listener *accepting;
-	enum peer_kind accepting_kind;
 	struct conn *conns;
+	struct conn *dirty, **dirty_end; // connections with work at the end of this turn
+	struct conn *dead; // closed in this turn
 	struct farewell *lingers;
 	size_t lingers_n;
 	_Atomic size_t conns_n, reqs_n;
@@ -128,23 +144,29 @@ struct web {
 	size_t free_n;
 	int spare_fd; // given up to answer 503 when descriptors run out
 	uint32_t id_prefix, id_next;
+	char *read_buffer; // WEB_READ_BYTES
+	struct str out_head; // scratch of answers
+	int64_t date_s; // second that `date` says
+	char date[40];
 	struct metric_cell *requests[SVC_COUNT][EP_COUNT + 1][6];
 	struct metric_cell *duration[SVC_COUNT], *connections[SVC_COUNT];
 };
 
 // web_req.c
-enum MHD_Result web_access(void *cls, struct MHD_Connection *mhd, const char *url,
-	const char *method, const char *version, const char *upload, size_t *upload_n, void **cls_req);
-void *web_uri(void *cls, const char *uri, struct MHD_Connection *mhd);
-void web_completed(void *cls, struct MHD_Connection *mhd, void **cls_req,
-	enum MHD_RequestTerminationCode toe);
 void web_id(struct web *w, char id[REQ_ID_MAX]);
+// A request begins; head bytes (n with the empty line) are copied. NULL head: the connection said
+// something else, `why` is answered.
+void web_req_begin(struct conn *c, const char *head, size_t n, enum err_code why);
+// Takes body bytes; the handler runs once all of it is there.
+void web_req_body(struct web_req *q, struct slice *in);
 // The caller has gone while the answer was not complete.
 void web_gone(struct web_req *q);
+// The connection has no more to do with it.
+void web_req_over(struct web_req *q, bool complete);
 
 // web_reply.c
-// Hands the decided answer to libmicrohttpd; called from its callbacks only.
-enum MHD_Result web_flush(struct web_req *q);
+// Status line and headers of the decided answer, into the server's scratch.
+void web_write_head(struct web_req *q, struct str *out);
 // The request ends for everybody: on_end, metrics, log line, memory.
 void web_finish(struct web_req *q);
 // Refuses a request and closes the connection behind the answer.
@@ -153,11 +175,21 @@ void web_refuse(struct web_req *q, enum err_code code, const char *detail);
 void web_error_body(const struct req *r, bool openai, const struct err *e, struct str *out);
 bool web_is_openai(const struct web_req *q);
 
-// web_daemon.c
-struct conn *web_conn_of(struct MHD_Connection *mhd);
-void web_wake(struct web *w); // run libmicrohttpd before the turn ends
-// Answers the request under way on the bare socket, outside libmicrohttpd, when its body must not
-// be read further.
-void web_raw_error(struct conn *c, enum err_code code);
+// web_conn.c
+// Takes fd over; false when it cannot be watched (fd is closed then).
+bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_kind kind);
+// Closes now; the memory goes at the end of the turn.
+void web_conn_close(struct conn *c);
+// There is something to do for it at the end of this turn.
+void web_conn_mark(struct conn *c);
+// The loop's hook: does what is to be done, frees what was closed.
+void web_conns_run(void *arg);
+// Sends "100 Continue" once.
+void web_conn_continue(struct conn *c);
+
+// web_server.c
+// Takes fd over: lets the caller read the last answer before the end.
+void web_linger(struct web *w, int fd);
+void web_tick_arm(struct web *w);
 
 #endif

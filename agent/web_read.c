@@ -8,9 +8,7 @@
 
 const char *req_header(const struct req *r, const char *name)
 {
-	if (!r->web->conn)
-		return NULL;
-	return MHD_lookup_connection_value(r->web->conn->mhd, MHD_HEADER_KIND, name);
+	return head_value(&r->web->head, name);
 }
 
 const char *req_query(const struct req *r, const char *name)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include "agent/messages.h"
 #include "shared/clock.h"
 #include "shared/jw.h"
@@ -12,7 +13,6 @@
 #include "shared/num.h"
 #include "shared/text.h"
 
-#define STREAM_BLOCK 4096 // libmicrohttpd's own buffer, for HTTP/1.0 callers
 #define QUEUE_KEPT (64 * 1024)
 #define STATUS_LOOP_DETECTED 508
 
@@ -121,7 +121,7 @@ static void finish_later(void *arg)
 	web_finish(arg);
 }
 
-// The answer is decided: let libmicrohttpd come and fetch it.
+// The answer is decided; it goes out at the end of the turn, when the handler is off the stack.
 static void deliver(struct web_req *q)
 {
 	q->handler_done = true;
@@ -130,11 +130,7 @@ static void deliver(struct web_req *q)
 		return;
 	}
 	q->state = RS_REPLY;
-	if (!q->suspended)
-		return;
-	q->suspended = false;
-	MHD_resume_connection(q->conn->mhd);
-	web_wake(q->conn->web);
+	web_conn_mark(q->conn);
 }
 
 static bool may_answer(const struct web_req *q)
@@ -198,17 +194,11 @@ size_t req_stream_write(struct req *r, struct slice bytes)
 	struct web_req *q = r->web;
 	if (!q->conn || q->state == RS_OVER || q->stream_abort)
 		return 0; // nobody takes it
-	if (q->queue_at == q->queue.n) {
-		str_clear(&q->queue);
-		q->queue_at = 0;
-	}
 	str_add_slice(&q->queue, bytes);
-	if (q->suspended) {
-		q->suspended = false;
-		MHD_resume_connection(q->conn->mhd);
-		web_wake(q->conn->web);
-	}
-	return q->queue.n - q->queue_at;
+	web_conn_mark(q->conn);
+	size_t waiting = q->queue.n - q->queue_at + q->conn->out.n - q->conn->out_at;
+	q->waits_drain |= waiting > REQ_STREAM_HIGH;
+	return waiting;
 }
 
 static void stream_close(struct web_req *q)
@@ -216,13 +206,10 @@ static void stream_close(struct web_req *q)
 	if (q->handler_done)
 		return;
 	q->handler_done = true;
-	if (q->state == RS_OVER) {
+	if (q->state == RS_OVER)
 		loop_later(q->r.loop, finish_later, q);
-	} else if (q->suspended) {
-		q->suspended = false;
-		MHD_resume_connection(q->conn->mhd);
-		web_wake(q->conn->web);
-	}
+	else
+		web_conn_mark(q->conn);
 }
 
 void req_stream_end(struct req *r)
@@ -235,28 +222,6 @@ void req_stream_abort(struct req *r)
 {
 	r->web->stream_abort = true;
 	stream_close(r->web);
-}
-
-static ssize_t stream_read(void *cls, uint64_t at, char *buf, size_t max)
-{
-	struct web_req *q = cls;
-	(void)at;
-	if (q->stream_abort)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
-	size_t n = MIN_OF(max, q->queue.n - q->queue_at);
-	if (n) {
-		memcpy(buf, q->queue.p + q->queue_at, n);
-		q->queue_at += n;
-		if (q->on_drain && !q->handler_done &&
-			q->queue.n - q->queue_at < REQ_STREAM_HIGH / 2)
-			q->on_drain(&q->r);
-		return (ssize_t)n;
-	}
-	if (q->stream_end)
-		return MHD_CONTENT_READER_END_OF_STREAM;
-	q->suspended = true;
-	MHD_suspend_connection(q->conn->mhd);
-	return 0;
 }
 
 void req_on_drain(struct req *r, void (*fn)(struct req *r))
@@ -274,38 +239,91 @@ void req_on_end(struct req *r, void (*fn)(struct req *r))
 	r->web->on_end = fn;
 }
 
-// ---- handing over ----
+// ---- the head of an answer ----
 
-static void add_headers(struct web_req *q, struct MHD_Response *res)
+static const char *reason(int status)
 {
-	if (q->content_type)
-		MHD_add_response_header(res, "Content-Type", q->content_type);
-	MHD_add_response_header(res, "X-Request-Id", q->r.id);
-	MHD_add_response_header(res, "X-Content-Type-Options", "nosniff");
-	if (!out_has(q, "Cache-Control"))
-		MHD_add_response_header(res, "Cache-Control", "no-store");
-	for (size_t i = 0; i < q->out_n; i++)
-		MHD_add_response_header(res, q->out[i].name, q->out[i].value);
-	if (q->close_after || q->conn->web->quiet)
-		MHD_add_response_header(res, "Connection", "close");
+	static const struct {
+		int status;
+		const char *phrase;
+	} phrases[] = {{200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
+		{304, "Not Modified"}, {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
+		{404, "Not Found"}, {405, "Method Not Allowed"}, {408, "Request Timeout"},
+		{409, "Conflict"}, {410, "Gone"}, {412, "Precondition Failed"},
+		{413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
+		{422, "Unprocessable Content"}, {429, "Too Many Requests"},
+		{431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
+		{501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
+		{504, "Gateway Timeout"}, {507, "Insufficient Storage"}, {508, "Loop Detected"}};
+	for (size_t i = 0; i < ARRAY_LEN(phrases); i++)
+		if (phrases[i].status == status)
+			return phrases[i].phrase;
+	return "Other";
 }
 
-enum MHD_Result web_flush(struct web_req *q)
+// RFC 9110 5.6.7, made once a second.
+static struct slice date_of(struct web *w)
 {
-	struct MHD_Response *res;
-	if (q->stream)
-		res = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read,
-			q, NULL);
-	else
-		res = MHD_create_response_from_buffer(q->answer.n, (void *)(uintptr_t)q->answer.p,
-			MHD_RESPMEM_PERSISTENT);
-	if (!res)
-		return MHD_NO;
-	add_headers(q, res);
-	q->state = q->stream ? RS_STREAMING : RS_SENDING;
-	enum MHD_Result ok = MHD_queue_response(q->conn->mhd, (unsigned)q->r.status, res);
-	MHD_destroy_response(res);
-	return ok;
+	int64_t now_s = clock_wall_ms() / 1000;
+	if (now_s != w->date_s) {
+		time_t t = (time_t)now_s;
+		struct tm tm;
+		gmtime_r(&t, &tm);
+		w->date_s = now_s;
+		strftime(w->date, sizeof(w->date), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+	}
+	return slice_of(w->date);
+}
+
+// Header values are ours or an upstream's; a line break in one would begin another header.
+static void add_header(struct str *out, const char *name, const char *value)
+{
+	str_add(out, name);
+	str_add_slice(out, SLICE(": "));
+	size_t from = out->n;
+	str_add(out, value);
+	for (size_t i = from; i < out->n; i++)
+		if ((unsigned char)out->p[i] < 0x20 && out->p[i] != '\t')
+			out->p[i] = ' ';
+	str_add_slice(out, SLICE("\r\n"));
+}
+
+static void add_framing(const struct web_req *q, struct str *out)
+{
+	if (q->stream && q->guard.http_1_1) {
+		str_add_slice(out, SLICE("Transfer-Encoding: chunked\r\n"));
+	} else if (!q->stream && q->r.status != 204 && q->r.status != 304) {
+		str_add_slice(out, SLICE("Content-Length: "));
+		str_add_i64(out, (int64_t)q->answer.n);
+		str_add_slice(out, SLICE("\r\n"));
+	}
+	if (q->close_after)
+		str_add_slice(out, SLICE("Connection: close\r\n"));
+	else if (!q->guard.http_1_1)
+		str_add_slice(out, SLICE("Connection: keep-alive\r\n"));
+}
+
+void web_write_head(struct web_req *q, struct str *out)
+{
+	q->close_after |= q->conn->web->quiet;
+	str_reserve(out, 512);
+	str_add_slice(out, SLICE("HTTP/1.1 "));
+	str_add_i64(out, q->r.status);
+	str_add_c(out, ' ');
+	str_add(out, reason(q->r.status));
+	str_add_slice(out, SLICE("\r\n"));
+	str_add_slice(out, date_of(q->web));
+	if (q->content_type)
+		add_header(out, "Content-Type", q->content_type);
+	str_add_slice(out, SLICE("X-Request-Id: "));
+	str_add(out, q->r.id);
+	str_add_slice(out, SLICE("\r\nX-Content-Type-Options: nosniff\r\n"));
+	if (!out_has(q, "Cache-Control"))
+		str_add_slice(out, SLICE("Cache-Control: no-store\r\n"));
+	for (size_t i = 0; i < q->out_n; i++)
+		add_header(out, q->out[i].name, q->out[i].value);
+	add_framing(q, out);
+	str_add_slice(out, SLICE("\r\n"));
 }
 
 // ---- the end ----
@@ -361,6 +379,11 @@ static void recycle(struct web *w, struct web_req *q)
 {
 	free(q->answer_owned);
 	q->answer_owned = NULL;
+	if (q->chunks) {
+		h1_release(q->chunks);
+		free(q->chunks);
+		q->chunks = NULL;
+	}
 	if (q->body.cap > WEB_BODY_KEPT)
 		str_release(&q->body);
 	else

@@ -57,42 +57,17 @@ static struct web_req *req_new(struct conn *c)
 	return q;
 }
 
-void *web_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
-{
-	struct conn *c = web_conn_of(mhd);
-	int64_t head_until = loop_now_us(c->web->loop) + WEB_HEAD_US;
-	(void)cls;
-	struct web_req *q = req_new(c);
-	c->req = q;
-	// The bytes trickling in do not move this deadline.
-	c->deadline_us = c->deadline_us ? MIN_OF(c->deadline_us, head_until) : head_until;
-	size_t n = strlen(uri);
-	q->r.path = (struct slice){arena_strndup(&q->r.arena, uri, n), n};
-	return q;
-}
-
-// ---- the head: guard, method, path, identity as far as headers tell, body length ----
-
-static enum MHD_Result one_header(void *cls, enum MHD_ValueKind kind, const char *name,
-	size_t name_n, const char *value, size_t value_n)
-{
-	struct guard *g = cls;
-	(void)kind;
-	guard_header(g, (struct slice){name, name_n}, (struct slice){value, value_n});
-	return MHD_YES;
-}
-
 // HTTP_METHODS: a known one that no endpoint has; -1: unknown.
-static int method_of(const char *text, bool *ret_head)
+static int method_of(struct slice text, bool *ret_head)
 {
-	*ret_head = !strcmp(text, "HEAD");
+	*ret_head = slice_eq_str(text, "HEAD");
 	if (*ret_head)
 		return HTTP_GET;
 	for (int m = 0; m < HTTP_METHODS; m++)
-		if (!strcmp(text, method_names[m]))
+		if (slice_eq_str(text, method_names[m]))
 			return m;
 	for (size_t i = 0; i < ARRAY_LEN(other_methods); i++)
-		if (!strcmp(text, other_methods[i]))
+		if (slice_eq_str(text, other_methods[i]))
 			return HTTP_METHODS;
 	return -1;
 }
@@ -136,9 +111,9 @@ static unsigned services_of(const struct conn *c)
 }
 
 // The row and what its parameters say; ERR_OK or why not.
-static enum err_code route(struct web_req *q, const char *method)
+static enum err_code route(struct web_req *q)
 {
-	int m = method_of(method, &q->head);
+	int m = method_of(q->head.method, &q->is_head);
 	if (m < 0)
 		return ERR_METHOD_UNKNOWN;
 	q->r.method = m < HTTP_METHODS ? (enum http_method)m : HTTP_GET;
@@ -193,13 +168,13 @@ static enum err_code denied(struct web_req *q)
 }
 
 // What can be told from the head alone and lets the connection live.
-static enum err_code judge_head(struct web_req *q, const char *method)
+static enum err_code judge_head(struct web_req *q)
 {
 	const struct slice *coding = &q->guard.h[GH_CONTENT_ENCODING];
 	struct auth_call call;
 	struct sockaddr_storage peer;
 	char ip[48];
-	enum err_code code = route(q, method);
+	enum err_code code = route(q);
 	if (code)
 		return code;
 	if (guard_query_has_token(q->query)) {
@@ -218,59 +193,111 @@ static enum err_code judge_head(struct web_req *q, const char *method)
 	return ERR_OK;
 }
 
-static enum err_code judge_framing(struct web_req *q, const char *version)
+static enum err_code judge_framing(struct web_req *q, const char *head, size_t n)
 {
-	enum err_code code = guard_headers(&q->guard, slice_of(version));
+	struct arena *a = &q->r.arena;
+	char *bytes = arena_alloc(a, n);
+	memcpy(bytes, head, n);
+	enum err_code code = head_parse(bytes, n, a, &q->head);
+	if (code)
+		return code;
+	q->r.path = q->head.target;
+	for (size_t i = 0; i < q->head.n; i++)
+		guard_header(&q->guard, q->head.v[i].name, q->head.v[i].value);
+	code = guard_headers(&q->guard, q->head.version);
 	if (!code)
-		code = guard_target(q->r.path, &q->r.path, &q->query);
+		code = guard_target(q->head.target, &q->r.path, &q->query);
 	return code ? code : guard_path(q->r.path);
 }
 
-static enum MHD_Result head(struct web_req *q, const char *method, const char *version)
+static void dispatch(struct web_req *q);
+
+static void begin_body(struct web_req *q, int64_t length)
 {
-	struct conn *c = q->conn;
-	MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, one_header, &q->guard);
-	enum err_code code = judge_framing(q, version);
-	if (code) {
-		web_refuse(q, code, NULL);
-		return web_flush(q);
-	}
-	q->close_after = c->web->quiet;
-	code = judge_head(q, method);
-	int64_t length = guard_body_length(&q->guard);
-	const struct body_limit *limit = body_limit(code || !q->r.ep ? BODY_NONE : q->r.ep->body);
-	bool too_long = length > (int64_t)limit->bytes;
-	if (code || too_long) {
-		// A body that is small enough is read and dropped, so the connection lives on.
-		if (too_long || length < 0 || q->guard.h[GH_EXPECT].p) {
-			web_refuse(q, code ? code : ERR_BODY_TOO_LARGE, q->r.who.detail);
-			return web_flush(q);
-		}
-		q->r.who.why = code;
+	if (length < 0) {
+		q->chunks = mem_zalloc(1, sizeof(*q->chunks));
+		h1_begin_chunked(q->chunks);
 	}
 	q->state = RS_BODY;
+	q->body_left = length > 0 ? (uint64_t)length : 0;
+	if (length > 0 && !q->r.who.why)
+		str_reserve(&q->body, MIN_OF((size_t)length, WEB_BODY_STEP) + 1);
+	if (length == 0)
+		dispatch(q);
+	else if (q->expects)
+		web_conn_continue(q->conn);
+}
+
+void web_req_begin(struct conn *c, const char *head, size_t n, enum err_code why)
+{
+	struct web_req *q = req_new(c);
+	c->req = q;
+	enum err_code code = n > 0 ? judge_framing(q, head, n) : why;
+	if (code) {
+		web_refuse(q, code, NULL);
+		return;
+	}
+	const struct guard *g = &q->guard;
+	q->close_after = c->web->quiet || g->close || (!g->http_1_1 && !g->keep_alive);
+	q->expects = g->http_1_1 && g->h[GH_EXPECT].p != NULL;
+	code = judge_head(q);
+	int64_t length = guard_body_length(g);
+	const struct body_limit *limit = body_limit(code || !q->r.ep ? BODY_NONE : q->r.ep->body);
+	bool too_long = length > (int64_t)limit->bytes;
+	if (too_long || (code && (length < 0 || q->expects))) {
+		web_refuse(q, code ? code : ERR_BODY_TOO_LARGE, q->r.who.detail);
+		return;
+	}
+	q->r.who.why = code; // a body that is small enough is read and dropped: the connection lives
 	q->body_limit = limit->bytes;
 	c->deadline_us = length ? loop_now_us(c->web->loop) + limit->deadline_s * 1000000LL : 0;
-	if (length > 0 && !code)
-		str_reserve(&q->body, (size_t)length + 1);
-	return MHD_YES;
+	begin_body(q, length);
 }
 
 // ---- the body ----
 
-static enum MHD_Result body_part(struct web_req *q, const char *upload, size_t *upload_n)
+static void keep(struct web_req *q, struct slice bytes)
 {
-	size_t n = *upload_n;
-	*upload_n = 0;
-	if (q->r.who.why)
-		return MHD_YES; // dropped
-	if (n > q->body_limit - q->body.n) { // chunked: its length was not known before
-		q->r.status = err_row(ERR_BODY_TOO_LARGE)->status;
-		web_raw_error(q->conn, ERR_BODY_TOO_LARGE);
-		return MHD_NO;
+	if (!q->r.who.why)
+		str_add_slice(&q->body, bytes);
+}
+
+static void body_complete(struct web_req *q)
+{
+	q->conn->deadline_us = 0;
+	dispatch(q);
+}
+
+static void chunked_part(struct web_req *q, struct slice *in)
+{
+	struct slice data;
+	enum h1_step step = h1_next(q->chunks, in, &data);
+	if (step == H1_DATA) {
+		q->body_seen += data.n;
+		if (q->body_seen > q->body_limit)
+			web_refuse(q, ERR_BODY_TOO_LARGE, NULL);
+		else
+			keep(q, data);
+	} else if (step == H1_DONE) {
+		body_complete(q);
+	} else if (step != H1_MORE) {
+		web_refuse(q, ERR_BAD_FRAMING, NULL);
 	}
-	str_add_n(&q->body, upload, n);
-	return MHD_YES;
+}
+
+void web_req_body(struct web_req *q, struct slice *in)
+{
+	if (q->chunks != NULL) {
+		chunked_part(q, in);
+		return;
+	}
+	size_t n = (size_t)MIN_OF((uint64_t)in->n, q->body_left);
+	keep(q, (struct slice){in->p, n});
+	in->p += n;
+	in->n -= n;
+	q->body_left -= n;
+	if (q->body_left == 0)
+		body_complete(q);
 }
 
 // ---- identity that needs the kernel or the group database, then the handler ----
@@ -285,21 +312,13 @@ static void refuse_code(struct web_req *q, enum err_code code, const char *detai
 static void on_role_known(void *arg)
 {
 	struct web_req *q = arg;
-	if (q->suspended) {
-		q->suspended = false;
-		MHD_resume_connection(q->conn->mhd);
-		web_wake(q->conn->web);
-	}
+	if (q->state == RS_OVER) // its connection has ended meanwhile
+		web_finish(q);
+	else if (q->state == RS_IDENTITY)
+		dispatch(q);
 }
 
-static bool suspend(struct web_req *q)
-{
-	q->suspended = true;
-	MHD_suspend_connection(q->conn->mhd);
-	return true;
-}
-
-// False: suspended until it is known.
+// False: on_role_known comes once it is known.
 static bool identify(struct web_req *q)
 {
 	struct conn *c = q->conn;
@@ -320,7 +339,7 @@ static bool identify(struct web_req *q)
 	if (c->uid_known && !peer_role(q->r.agent->roles, c->uid, c->web->loop, on_role_known, q,
 				    &role)) {
 		q->state = RS_IDENTITY;
-		return !suspend(q);
+		return false;
 	}
 	auth_by_uid(&call, c->uid_known, c->uid, role, &q->r.who);
 	if (q->r.who.why)
@@ -328,13 +347,13 @@ static bool identify(struct web_req *q)
 	return true;
 }
 
-static enum MHD_Result dispatch(struct web_req *q)
+static void dispatch(struct web_req *q)
 {
 	if (!q->r.who.why && !identify(q))
-		return MHD_YES;
+		return;
 	if (q->r.who.why) {
 		refuse_code(q, q->r.who.why, q->r.who.detail);
-		return web_flush(q);
+		return;
 	}
 	q->state = RS_HANDLER;
 	q->r.snap = snapshots_now(q->r.agent->snaps); // the one that identify looked at: same turn
@@ -344,37 +363,8 @@ static enum MHD_Result dispatch(struct web_req *q)
 	q->in_handler = true;
 	q->conn->web->handlers[q->r.ep->id](&q->r);
 	q->in_handler = false;
-	if (q->state == RS_REPLY)
-		return web_flush(q);
-	suspend(q);
-	if (q->conn->gone)
+	if (q->state == RS_HANDLER && q->conn->gone)
 		web_gone(q);
-	return MHD_YES;
-}
-
-enum MHD_Result web_access(void *cls, struct MHD_Connection *mhd, const char *url,
-	const char *method, const char *version, const char *upload, size_t *upload_n,
-	void **cls_req)
-{
-	struct web_req *q = *cls_req;
-	(void)cls;
-	(void)mhd;
-	(void)url;
-	switch (q->state) {
-	case RS_HEAD:
-		return head(q, method, version);
-	case RS_BODY:
-		if (*upload_n)
-			return body_part(q, upload, upload_n);
-		q->conn->deadline_us = 0;
-		return dispatch(q);
-	case RS_IDENTITY:
-		return dispatch(q);
-	case RS_REPLY:
-		return web_flush(q);
-	default:
-		return MHD_NO; // the caller has gone while it was suspended
-	}
 }
 
 // ---- ends ----
@@ -390,32 +380,19 @@ void web_gone(struct web_req *q)
 	q->r.status = err_row(ERR_CLIENT_GONE)->status;
 	fn(&q->r);
 	q->stream_abort = true;
-	if (q->conn && q->suspended) {
-		q->suspended = false;
-		MHD_resume_connection(q->conn->mhd);
-		web_wake(q->conn->web);
-	}
+	if (q->conn)
+		web_conn_mark(q->conn);
 }
 
-void web_completed(void *cls, struct MHD_Connection *mhd, void **cls_req,
-	enum MHD_RequestTerminationCode toe)
+void web_req_over(struct web_req *q, bool complete)
 {
-	struct web_req *q = *cls_req;
-	(void)cls;
-	(void)mhd;
-	if (!q)
-		return;
-	*cls_req = NULL;
-	struct conn *c = q->conn;
+	bool waits = q->state == RS_IDENTITY;
 	if (q->state < RS_HANDLER)
 		q->handler_done = true; // it never got there
-	if (toe != MHD_REQUEST_TERMINATED_COMPLETED_OK)
+	if (!complete)
 		web_gone(q);
-	c->req = NULL;
-	c->deadline_us = loop_now_us(c->web->loop) + WEB_IDLE_US;
-	c->slow_at_us = 0;
 	q->state = RS_OVER;
 	q->conn = NULL;
-	if (q->handler_done)
+	if (q->handler_done && !waits)
 		web_finish(q);
 }

@@ -31,7 +31,7 @@ def refused(agent, data, status, code=None, service="service-registry", closed=T
 
 
 def test_no_host(agent):
-    refused(agent, b"GET / HTTP/1.1\r\n\r\n", 400)
+    refused(agent, b"GET / HTTP/1.1\r\n\r\n", 400, "bad_framing")
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -73,26 +73,22 @@ def test_two_lengths(agent, second):
     refused(agent, data, 400, "bad_framing")
 
 
-@pytest.mark.parametrize("length", ["+5", "-1", "0x5", "5a", "5,5", "5 5"])
+@pytest.mark.parametrize("length", ["+5", "-1", "0x5", "5a", "5,5", "5 5", ""])
 def test_bad_length(agent, length):
-    answer, raw = agent.raw("service-registry", head(
-        "POST", "/api/v1/services", f"Content-Length: {length}", body=b"abcde" + SMUGGLED))
-    with raw:
-        assert answer is None or answer.status in (400, 413)
-        raw.seconds_until_closed(5)
-        assert b"smuggled" not in raw.got and b"200" not in raw.got
+    refused(agent, head("POST", "/api/v1/services", f"Content-Length: {length}",
+                        body=b"abcde" + SMUGGLED), 400, "bad_framing")
 
 
 def test_length_of_two_to_the_64(agent):
     refused(agent, head("POST", "/api/v1/services", "Content-Length: 18446744073709551616"),
-            (400, 413), closed=False)  # the library's own answer, which comes twice
+            413, "body_too_large")
 
 
 @pytest.mark.parametrize("coding", ["gzip, chunked", "xchunked", "identity", "chunked, chunked"])
 def test_odd_codings_do_not_hang(agent, coding):
     begin = time.monotonic()
     data = head("POST", "/api/v1/services", f"Transfer-Encoding: {coding}", body=SMUGGLED)
-    refused(agent, data, (400, 501))
+    refused(agent, data, 400, "bad_framing")
     assert time.monotonic() - begin < 5
 
 
@@ -105,40 +101,63 @@ def test_blank_before_colon(agent):
 def test_chunked_on_http_1_0(agent):
     data = (b"POST /api/v1/services HTTP/1.0\r\nHost: localhost\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-    refused(agent, data, 400)
+    refused(agent, data, 400, "bad_framing")
 
 
 @pytest.mark.parametrize("size", ["0x3", "-1", "fffffffffffffffff", "zz"])
 def test_bad_chunk_size(agent, size):
     data = head("POST", "/api/v1/services", "Transfer-Encoding: chunked",
                 body=f"{size}\r\nabc\r\n0\r\n\r\n".encode())
-    refused(agent, data, (400, 413))
+    refused(agent, data, 400, "bad_framing")
 
 
-@pytest.mark.parametrize("value", ["a\rb", "a\x1b[31mb", "a\x01", "a\x7f"])
+def test_chunks_end_with_crlf_alone(agent):
+    for body in (b"3\nabc\r\n0\r\n\r\n", b"3\r\nabc\n0\r\n\r\n", b"3\r\nabcd\r\n0\r\n\r\n",
+                 b"0\r\nX: 1\n\r\n"):
+        data = head("POST", "/api/v1/services", "Transfer-Encoding: chunked", body=body)
+        refused(agent, data, 400, "bad_framing")
+
+
+@pytest.mark.parametrize("value", ["a\rb", "a\x1b[31mb", "a\x01", "a\x7f", "a\0b"])
 def test_control_bytes_in_a_value(agent, value):
-    refused(agent, head("GET", "/", f"X-Odd: {value}"), 400)
+    refused(agent, head("GET", "/", f"X-Odd: {value}"), 400, "bad_framing")
+
+
+@pytest.mark.parametrize("data", [
+    b"GET / HTTP/1.1\nHost: localhost\r\n\r\n", b"GET / HTTP/1.1\r\nHost: localhost\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n",
+    b"GET / HTTP/1.1\r\n folded: 1\r\nHost: localhost\r\n\r\n",
+    b"GET / HTTP/1.1\r\n: empty\r\nHost: localhost\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n",
+    b"GET  / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET / HTTP/1.1 \r\nHost: localhost\r\n\r\n",
+    b"GET /\0 HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+@pytest.mark.parametrize("service", ["api-gateway", "service-registry"])
+def test_lines_two_servers_could_read_differently(agent, service, data):
+    refused(agent, data + SMUGGLED, 400, service=service)
 
 
 @pytest.mark.parametrize("name", ["X Odd", "X(Odd)", "X@Odd", "X\xc3"])
 def test_header_name_is_no_token(agent, name):
-    refused(agent, head("GET", "/", f"{name}: 1"), 400)
+    refused(agent, head("GET", "/", f"{name}: 1"), 400, "bad_framing")
 
 
 def test_too_many_headers(agent):
-    refused(agent, head("GET", "/", *[f"X-{i}: 1" for i in range(101)]), 431)
+    refused(agent, head("GET", "/", *[f"X-{i}: 1" for i in range(101)]), 431,
+            "headers_too_large")
 
 
 def test_headers_too_large(agent):
-    refused(agent, head("GET", "/", "X-Large: " + "a" * 9000), 431)
+    refused(agent, head("GET", "/", "X-Large: " + "a" * 9000), 431, "headers_too_large")
 
 
 def test_headers_beyond_memory(agent):
-    refused(agent, head("GET", "/", *[f"X-{i}: " + "a" * 900 for i in range(60)]), (413, 431))
+    refused(agent, head("GET", "/", *[f"X-{i}: " + "a" * 900 for i in range(60)]), 431,
+            "headers_too_large")
 
 
 def test_uri_too_long(agent):
-    refused(agent, head("GET", "/" + "a" * 8300), 414)
+    refused(agent, head("GET", "/" + "a" * 8300), 414, "uri_too_long")
+    refused(agent, b"GET /" + b"a" * 20000, 414, "uri_too_long")
 
 
 @pytest.mark.parametrize("path", [
@@ -176,11 +195,54 @@ def test_head_is_get_without_body(agent):
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/1.2\r\nHost: localhost\r\n\r\n",
     b"GET /\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 64 + b"\r\n\r\n"])
 def test_other_protocols(agent, data):
-    answer, raw = agent.raw("service-registry", data)
-    with raw:
-        assert answer is None or answer.status >= 400
-        raw.seconds_until_closed(12)
-    assert agent.get("service-registry", "/healthz").status == 200
+    refused(agent, data, 400, "bad_framing")
+
+
+def test_http_1_0_closes_unless_asked(agent):
+    with agent.connect("service-registry") as raw:
+        raw.send(b"GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\nHost: localhost\r\n\r\n")
+        assert raw.answer().header("connection") == "keep-alive"
+        raw.send(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        assert raw.answer().header("connection") == "close"
+        assert raw.closed(5)
+
+
+def test_connection_close_is_obeyed(agent):
+    with agent.connect("service-registry") as raw:
+        raw.send(head("GET", "/healthz", "Connection: x, Close"))
+        assert raw.answer().status == 200
+        assert raw.closed(5)
+
+
+def test_a_caller_that_has_said_all_is_answered(agent):
+    with agent.connect("service-registry") as raw:
+        raw.send(head("GET", "/healthz") + head("GET", "/nothing"))
+        raw.socket.shutdown(socket.SHUT_WR)
+        assert raw.answer().status == 200
+        assert raw.answer().status == 404
+        assert raw.closed(5)
+
+
+def test_expect_100_continue(agent):
+    with agent.connect("service-registry") as raw:
+        raw.send(head("POST", "/api/v1/services", "Content-Length: 2", "Expect: 100-continue"))
+        assert raw.take(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        raw.send(b"{}")
+        assert raw.answer().code == "field_required"
+        raw.send(head("POST", "/api/v1/nothing", "Content-Length: 2", "Expect: 100-continue"))
+        assert raw.answer().status == 404  # at once: the body is not asked for
+        assert raw.closed(5)
+
+
+def test_a_head_may_come_in_pieces(agent):
+    data = b"\r\n" + head("POST", "/api/v1/services", "Transfer-Encoding: chunked",
+                          body=b"1\r\n{\r\n1;x=y\r\n}\r\n0\r\nX-Trailer: 1\r\n\r\n")
+    with agent.connect("service-registry") as raw:
+        for i in range(len(data)):
+            raw.send(data[i:i + 1])
+        assert raw.answer().code == "field_required"
+        raw.send(head("GET", "/healthz"))
+        assert raw.answer().status == 200
 
 
 def test_get_with_body(agent):
@@ -250,7 +312,7 @@ def test_other_services_paths_are_not_here(agent):
 
 def test_hop_limit(agent):
     answer = agent.request("api-gateway", "GET", "/v1/models", headers={"X-Yijian-Hop": "4"})
-    assert (answer.status, answer.error) in ((508, "upstream_loop"), (404, "unknown_url"))
+    assert (answer.status, answer.error) == (508, "upstream_loop")
 
 
 def test_slow_head_is_cut(agent):

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT
+#include "agent/web_int.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "shared/mem.h"
+#include "shared/text.h"
+
+#define ACCEPT_BATCH 16 // then other loops get their turn
+#define LINGERS_MAX 1024
+#define LINGER_US 1000000
+#define LINGER_BYTES (1024 * 1024)
+
+// ---- connections that are closed but still drained, so that the last answer arrives ----
+
+static void linger_end(struct farewell *g)
+{
+	struct web *w = g->web;
+	loop_watch_set(w->loop, &g->watch, g->watch.fd, 0, NULL, NULL);
+	close(g->watch.fd);
+	if (g->prev)
+		g->prev->next = g->next;
+	else
+		w->lingers = g->next;
+	if (g->next)
+		g->next->prev = g->prev;
+	w->lingers_n--;
+	free(g);
+}
+
+static void on_linger(void *arg, uint32_t events)
+{
+	struct farewell *g = arg;
+	char sink[16384];
+	(void)events;
+	for (;;) {
+		ssize_t n = recv(g->watch.fd, sink, sizeof(sink), MSG_DONTWAIT);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0 || (size_t)n >= g->left) {
+			linger_end(g);
+			return;
+		}
+		g->left -= (size_t)n;
+	}
+}
+
+void web_linger(struct web *w, int fd)
+{
+	shutdown(fd, SHUT_WR);
+	if (w->lingers_n >= LINGERS_MAX) {
+		close(fd);
+		return;
+	}
+	struct farewell *g = mem_zalloc(1, sizeof(*g));
+	g->web = w;
+	g->until_us = loop_now_us(w->loop) + LINGER_US;
+	g->left = LINGER_BYTES;
+	g->next = w->lingers;
+	if (g->next)
+		g->next->prev = g;
+	w->lingers = g;
+	w->lingers_n++;
+	g->watch.fd = fd;
+	if (loop_watch_set(w->loop, &g->watch, fd, EPOLLIN | EPOLLRDHUP, on_linger, g) != ERR_OK)
+		linger_end(g);
+	else
+		web_tick_arm(w);
+}
+
+// ---- callers beyond the limit ----
+
+static void shed(struct web *w, const struct listener *ls, int fd)
+{
+	const char *labels[] = {service_row(ls->service)->name, NULL};
+	const struct err_row *row = err_row(ERR_OVERLOADED);
+	struct req nobody = {0};
+	struct err e = {0};
+	struct str body = STR_INIT, head = STR_INIT;
+	err_set(&e, ERR_OVERLOADED, NULL);
+	web_id(w, nobody.id);
+	metric_add(w->agent->metrics, MET_GW_SHED, 1, labels);
+	web_error_body(&nobody, false, &e, &body);
+	str_addf(&head, "HTTP/1.1 %d Service Unavailable\r\n"
+			"Content-Type: application/json; charset=utf-8\r\n"
+			"X-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\n"
+			"Cache-Control: no-store\r\nContent-Length: %zu\r\nConnection: close\r\n"
+			"Retry-After: 1\r\n\r\n", row->status, nobody.id, body.n);
+	str_add_slice(&head, str_slice(&body));
+	ssize_t n = send(fd, head.p, head.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)n; // a caller that takes nothing gets nothing
+	str_release(&head);
+	str_release(&body);
+}
+
+// ---- accepting ----
+
+static void take(struct listener *ls, int fd, const struct sockaddr_storage *ss)
+{
+	struct web *w = ls->web;
+	int on = 1;
+	if (w->per_service[ls->service] >= ls->max) {
+		shed(w, ls, fd);
+		web_linger(w, fd);
+		return;
+	}
+	if (ss->ss_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	web_conn_open(w, ls, fd, peer_kind_of((const struct sockaddr *)ss, &w->trusted));
+}
+
+// Out of descriptors: one is kept to say so instead of leaving callers waiting.
+static void accept_starved(struct listener *ls)
+{
+	struct web *w = ls->web;
+	if (w->spare_fd < 0)
+		return;
+	close(w->spare_fd);
+	int fd = accept4(ls->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0) {
+		shed(w, ls, fd);
+		close(fd);
+	}
+	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void on_accept(void *arg, uint32_t events)
+{
+	struct listener *ls = arg;
+	(void)events;
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		struct sockaddr_storage ss = {0};
+		socklen_t len = sizeof(ss);
+		int fd = accept4(ls->watch.fd, (struct sockaddr *)&ss, &len,
+			SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0) {
+			take(ls, fd, &ss);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE)
+			accept_starved(ls);
+		if (errno != EINTR && errno != ECONNABORTED)
+			return;
+	}
+}
+
+// ---- the reaper: deadlines are of progress, not of inactivity ----
+
+static uint64_t bytes_acked(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	memset(&info, 0, sizeof(info));
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return 0;
+	return info.tcpi_bytes_acked;
+}
+
+// True when what stood in the socket a window ago has still not been taken.
+static bool reads_too_slowly(struct conn *c, int64_t now_us)
+{
+	int unsent = 0;
+	if (now_us < c->slow_at_us || c->kind == PEER_UNIX)
+		return false;
+	bool first = c->slow_at_us == 0;
+	uint64_t acked = bytes_acked(c->fd), before = c->slow_acked;
+	if (ioctl(c->fd, SIOCOUTQ, &unsent) < 0)
+		unsent = 0;
+	c->slow_at_us = now_us + WEB_SLOW_US;
+	c->slow_acked = acked + (uint64_t)MIN_OF(unsent, WEB_SLOW_BYTES);
+	return !first && unsent > 0 && acked < before;
+}
+
+static void reap_one(struct conn *c, int64_t now_us)
+{
+	struct web_req *q = c->req;
+	if (c->deadline_us && now_us > c->deadline_us) {
+		c->deadline_us = 0;
+		if (q && q->state == RS_BODY)
+			web_refuse(q, ERR_CLIENT_TIMEOUT, NULL);
+		else
+			web_conn_close(c);
+	} else if (q && (q->state == RS_SENDING || q->state == RS_STREAMING)) {
+		if (reads_too_slowly(c, now_us))
+			web_conn_close(c);
+	}
+}
+
+static void on_tick(void *arg)
+{
+	struct web *w = arg;
+	int64_t now_us = loop_now_us(w->loop);
+	for (struct conn *c = w->conns, *next; c; c = next) {
+		next = c->next;
+		reap_one(c, now_us);
+	}
+	for (struct farewell *g = w->lingers, *next; g; g = next) {
+		next = g->next;
+		if (now_us > g->until_us)
+			linger_end(g);
+	}
+	web_tick_arm(w);
+}
+
+void web_tick_arm(struct web *w)
+{
+	if (!w->tick.slot && (w->conns || w->lingers))
+		loop_timer_set(w->loop, &w->tick, WEB_TICK_US, on_tick, w);
+}
+
+// ---- the server ----
+
+struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers, struct err *err)
+{
+	struct web *w = mem_zalloc(1, sizeof(*w));
+	bool mounted[EP_COUNT];
+	for (int i = 0; i < EP_COUNT; i++)
+		mounted[i] = handlers[i] != NULL;
+	w->agent = a;
+	w->loop = l;
+	w->handlers = handlers;
+	w->tree = match_new(mounted);
+	w->memo = seal_memo_new();
+	w->gateway_public = settings_public(a->settings, SVC_API_GATEWAY);
+	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (getrandom(&w->id_prefix, sizeof(w->id_prefix), 0) < 0)
+		w->id_prefix = (uint32_t)(uintptr_t)w;
+	w->read_buffer = mem_alloc(WEB_READ_BYTES);
+	w->dirty_end = &w->dirty;
+	if (peer_nets_parse(slice_of(a->settings->trusted_peers), &w->trusted, err)) {
+		web_free(w);
+		return NULL;
+	}
+	loop_each_turn(l, web_conns_run, w);
+	return w;
+}
+
+enum err_code web_serve(struct web *w, enum service_id service, int listen_fd, size_t max)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	if (w->listeners_n == WEB_LISTENERS_MAX ||
+		getsockname(listen_fd, (struct sockaddr *)&ss, &len) < 0)
+		return ERR_INTERNAL;
+	struct listener *ls = &w->listeners[w->listeners_n++];
+	*ls = (struct listener){.web = w, .service = service, .max = max};
+	ls->local = ss.ss_family == AF_UNIX || peer_is_loopback((struct sockaddr *)&ss);
+	return loop_watch_set(w->loop, &ls->watch, listen_fd, EPOLLIN | EPOLLEXCLUSIVE, on_accept,
+		ls);
+}
+
+void web_quiesce(struct web *w)
+{
+	w->quiet = true;
+	for (size_t i = 0; i < w->listeners_n; i++)
+		loop_watch_set(w->loop, &w->listeners[i].watch, w->listeners[i].watch.fd, 0, NULL,
+			NULL);
+	w->listeners_n = 0;
+	for (struct conn *c = w->conns, *next; c; c = next) {
+		next = c->next;
+		bool idle = !c->req && !c->began && c->in.n == 0 && !c->readable;
+		// What waits for news would wait for ever.
+		bool waits = c->req && c->req->r.ep && (c->req->r.ep->flags & EPF_LONG) &&
+			c->req->state >= RS_HANDLER;
+		if (idle || waits)
+			web_conn_close(c);
+	}
+}
+
+size_t web_open_requests(const struct web *w)
+{
+	return w->reqs_n;
+}
+
+size_t web_connections(const struct web *w)
+{
+	return w->conns_n;
+}
+
+void web_free(struct web *w)
+{
+	if (!w)
+		return;
+	while (w->conns) {
+		struct conn *c = w->conns;
+		struct web_req *q = c->req;
+		c->linger = false;
+		if (q) {
+			web_gone(q);
+			q->handler_done = true; // nobody is left to answer
+		}
+		web_conn_close(c);
+	}
+	if (w->dirty_end)
+		web_conns_run(w);
+	while (w->lingers)
+		linger_end(w->lingers);
+	loop_timer_clear(w->loop, &w->tick);
+	for (struct web_req *q; (q = w->free_reqs);) {
+		w->free_reqs = q->next_free;
+		str_release(&q->body);
+		str_release(&q->queue);
+		arena_release(&q->r.arena);
+		free(q);
+	}
+	str_release(&w->out_head);
+	free(w->read_buffer);
+	if (w->spare_fd >= 0)
+		close(w->spare_fd);
+	seal_memo_free(w->memo);
+	match_free(w->tree);
+	free(w);
+}
