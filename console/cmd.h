@@ -76,6 +76,8 @@ enum err_code cmd_each(struct cmd *c, size_t first,
 	enum err_code (*fn)(struct cmd *c, const char *what));
 // Query text: appends "name=value&" encoded, when value is not NULL.
 void cmd_query(struct str *q, const char *name, const char *value);
+// The firing alerts of a status document, a line each with its mark; says so when none fires.
+void cmd_alert_lines(struct cmd *c, const struct jx *status);
 
 // The functions, bound to rows at console/dispatch.c.
 enum err_code cmd_status(struct cmd *c), cmd_health(struct cmd *c), cmd_doctor(struct cmd *c);
@@ -96,6 +98,10 @@ enum err_code cmd_route_list(struct cmd *c), cmd_route_get(struct cmd *c),
 enum err_code cmd_traffic_tail(struct cmd *c), cmd_traffic_list(struct cmd *c);
 enum err_code cmd_metrics_list(struct cmd *c), cmd_metrics_get(struct cmd *c);
 enum err_code cmd_change_list(struct cmd *c), cmd_audit_list(struct cmd *c);
+enum err_code cmd_alert_list(struct cmd *c), cmd_alert_get(struct cmd *c),
+	cmd_alert_ack(struct cmd *c), cmd_alert_rules_list(struct cmd *c),
+	cmd_alert_rules_get(struct cmd *c), cmd_alert_rules_add(struct cmd *c),
+	cmd_alert_rules_set(struct cmd *c), cmd_alert_rules_delete(struct cmd *c);
 enum err_code cmd_try_chat(struct cmd *c), cmd_try_image(struct cmd *c), cmd_try_embed(struct cmd *c);
 enum err_code cmd_api(struct cmd *c), cmd_config_list(struct cmd *c), cmd_version(struct cmd *c);
 

@@ -137,6 +137,7 @@ static void status_text(struct cmd *c, const struct jx *s)
 	routes_table(c, jx_get(s, "routes"));
 	problems(c, jx_get(s, "keys"), _("keys"), "key");
 	problems(c, jx_get(s, "instances"), _("instances"), "instance");
+	cmd_alert_lines(c, s);
 }
 
 enum err_code cmd_status(struct cmd *c)
@@ -173,6 +174,21 @@ static bool good_state(const char *state)
 {
 	return strcmp(state, "OK") == 0 || strcmp(state, "DISABLED") == 0 ||
 	       strcmp(state, "DRAIN") == 0 || strcmp(state, "UNKNOWN") == 0; // not probed yet
+}
+
+// What is wrong beyond the services; only for people, scripts ask for alerts by themselves.
+static enum err_code health_alerts(struct cmd *c)
+{
+	struct client_call call = {.ep = EP_STATUS};
+	struct client_answer a;
+	enum err_code code;
+
+	if (c->format.format != FMT_TABLE && c->format.format != FMT_WIDE)
+		return ERR_OK;
+	code = cmd_call(c, &call, &a);
+	if (!code)
+		cmd_alert_lines(c, a.doc);
+	return code;
 }
 
 enum err_code cmd_health(struct cmd *c)
@@ -216,6 +232,8 @@ enum err_code cmd_health(struct cmd *c)
 		return err_set(&c->err, ERR_NOT_FOUND, _("no such service; see yijian service list"));
 	if (!code)
 		code = cmd_show_items(c, &a, "items");
+	if (!code && c->arg_n == 0)
+		code = health_alerts(c);
 	if (!code && bad)
 		code = err_set(&c->err, ERR_ANSWER_NO, _("%zu of %zu services are not OK"), bad, seen);
 	return code;

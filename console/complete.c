@@ -61,7 +61,7 @@ static void offer_arg(struct complete *c, enum cmd_complete kind)
 {
 	static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 	static const char *const views[] = {"dashboard", "routes", "keys", "services", "metrics",
-		"traffic", NULL};
+		"traffic", "alerts", NULL};
 
 	switch (kind) {
 	case CC_KEY:
@@ -78,6 +78,12 @@ static void offer_arg(struct complete *c, enum cmd_complete kind)
 		break;
 	case CC_VENDOR_SERVICE:
 		offer_items(c, EP_VENDOR_LIST);
+		break;
+	case CC_ALERT:
+		offer_items(c, EP_ALERT_LIST);
+		break;
+	case CC_ALERT_RULE:
+		offer_items(c, EP_ALERT_RULE_LIST);
 		break;
 	case CC_SHELL:
 		offer_words(c, shells);

@@ -54,6 +54,8 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_ORIGIN, "show-origin", 0, NULL, N_("say where each value comes from")},
 	{COPT_N, "n", 0, "N", N_("number of pictures")},
 	{COPT_ID, "id", 0, "ID", N_("id of the instance")},
+	{COPT_ALL, "all", 0, NULL, N_("also what is over")},
+	{COPT_NOTE, "note", 0, "TEXT", N_("what is being done about it")},
 };
 
 const struct opt_row *copts_all(void)

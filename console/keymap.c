@@ -16,6 +16,8 @@ static const struct key_row rows[] = {
 	{'4', "4", ACT_VIEW, VIEWS_ALL, false, NULL, N_("services")},
 	{'5', "5", ACT_VIEW, VIEWS_ALL, false, NULL, N_("metrics")},
 	{'6', "6", ACT_VIEW, VIEWS_ALL, false, NULL, N_("traffic")},
+	{'7', "7", ACT_VIEW, VIEWS_ALL, false, NULL, N_("alerts")},
+	{'a', "a", ACT_ACK, VIEW_BIT(VIEW_ALERTS), true, N_("ack"), N_("say that you see to the alert")},
 	{'a', "a", ACT_ADD, KEYS, true, N_("add"), N_("add a vendor key, step by step")},
 	{'W', "W", ACT_ADD, VIEWS_ALL, true, NULL, N_("the same from every view")},
 	{'T', "T", ACT_TEST, KEYS | SERVICES, true, N_("test"), N_("test the key or probe now")},

@@ -11,6 +11,8 @@ static const struct look looks[] = {
 	{"degraded", SKIN_WARN, '?'}, {"cooling", SKIN_WARN, '?'}, {"limited", SKIN_WARN, '?'},
 	{"half_open", SKIN_WARN, '?'}, {"down", SKIN_BAD, '!'}, {"open", SKIN_BAD, '!'},
 	{"expired", SKIN_BAD, '!'}, {"invalid", SKIN_BAD, '!'}, {"no_quota", SKIN_BAD, '!'},
+	{"firing", SKIN_BAD, '!'}, {"pending", SKIN_WARN, '?'}, {"acked", SKIN_WARN, ' '},
+	{"resolved", SKIN_DIM, ' '}, {"info", SKIN_PLAIN, ' '}, {"warning", SKIN_WARN, '?'},
 	{"gone", SKIN_BAD, '!'}, {"sealed", SKIN_BAD, '!'}, {"critical", SKIN_BAD, '!'},
 };
 

@@ -332,6 +332,9 @@ static bool change_of(const struct ui *u, enum action act, struct change *c)
 			snprintf(c->method, sizeof(c->method), "DELETE");
 		set_path(c, "/api/v1/keys/", member(row, "id"), NULL, tail);
 		snprintf(c->twin, sizeof(c->twin), "yijian key %s %s", verb, str_text(&name));
+	} else if (act == ACT_ACK) {
+		set_path(c, "/api/v1/alerts/", member(row, "id"), NULL, "/ack");
+		snprintf(c->twin, sizeof(c->twin), "yijian alert ack %s", member(row, "id"));
 	} else {
 		char id[ARRAY_LEN(c->name) + 16];
 		snprintf(id, sizeof(id), "instances/%s", member(row, "id"));
@@ -364,7 +367,7 @@ static void begin_change(struct ui *u, enum action act)
 	term_flush_keys();
 	str_clear(&u->input);
 	u->mode = MODE_CONFIRM;
-	if (act == ACT_TEST)
+	if (act == ACT_TEST || act == ACT_ACK) // nothing is taken out by it
 		run_change(u);
 }
 
@@ -409,7 +412,8 @@ static void next_problem(struct ui *u)
 	struct listbox *b = &u->box[u->view->id];
 	if (u->view->id == VIEW_DASHBOARD) {
 		const struct jx *s = u->snap.status.v;
-		enum view_id to = jx_len(jx_path(s, "instances.problems")) > 0 ? VIEW_SERVICES
+		enum view_id to = jx_int(jx_path(s, "alerts.firing"), 0) > 0 ? VIEW_ALERTS
+			: jx_len(jx_path(s, "instances.problems")) > 0 ? VIEW_SERVICES
 			: jx_len(jx_path(s, "keys.problems")) > 0 ? VIEW_KEYS : VIEW_ROUTES;
 		if (view_dash_problems(s) > 0)
 			show_view(u, view_row(to));
@@ -507,6 +511,7 @@ static void act(struct ui *u, const struct key_row *k)
 		u->mode = MODE_WIZARD;
 		break;
 	case ACT_DRAIN: case ACT_UNDRAIN: case ACT_DISABLE: case ACT_ENABLE: case ACT_TEST: case ACT_DELETE:
+	case ACT_ACK:
 		begin_change(u, k->action);
 		break;
 	case ACT_NONE: case ACT_COUNT: break;

@@ -2,6 +2,7 @@
 #include "console/view_dash.h"
 
 #include <math.h>
+#include <string.h>
 #include "console/chart.h"
 #include "console/theme.h"
 #include "console/view_row.h"
@@ -12,6 +13,8 @@
 #define PANEL_ROWS 4 // a line of figures above three of chart
 #define PANELS_FROM_ROWS 16
 #define SMALL_ROWS 10
+
+#define ALERT_ROWS 3
 
 struct part { // a run of lines from y down to end
 	int x, y, end, cells;
@@ -157,6 +160,28 @@ static void draw_services(const struct jx *status, struct part p)
 	draw_problems(jx_get(status, "keys"), "key", p);
 }
 
+// The lowest lines are the alerts'. Returns how many they take.
+static int draw_alerts(const struct jx *status, int y, int height)
+{
+	const struct jx *all = jx_path(status, "alerts.items");
+	int firing = (int)jx_int(jx_path(status, "alerts.firing"), 0);
+	int rows = MIN_OF(MIN_OF((int)jx_len(all), ALERT_ROWS), height / 5);
+	if (firing == 0 || rows == 0)
+		return 0;
+	int at = y + height - rows - 1;
+	term_putf(at++, 1, term_cols(), SKIN_HEAD, _("7 ALERTS %d  %d acked"), firing,
+		(int)jx_int(jx_path(status, "alerts.acked"), 0));
+	for (int i = 0; i < rows; i++) {
+		const struct jx *al = jx_at(all, (size_t)i);
+		const char *state = jx_str(jx_get(al, "state"), "");
+		const char *severity = jx_str(jx_get(al, "severity"), "");
+		const struct look *look = look_of(strcmp(state, "acked") == 0 ? state : severity);
+		term_putf(at++, 1, term_cols(), look->skin, "%c %s", look->mark,
+			jx_str(jx_get(al, "message"), "?"));
+	}
+	return rows + 1;
+}
+
 void view_dash_draw(const struct jx *status, int y, int height, enum chart_style style)
 {
 	int end = y + height, cols = term_cols();
@@ -166,6 +191,9 @@ void view_dash_draw(const struct jx *status, int y, int height, enum chart_style
 		return;
 	}
 	const struct jx *traffic = jx_get(status, "traffic");
+	int lowest = draw_alerts(status, y, height);
+	height -= lowest;
+	end -= lowest;
 	if (!narrow && height >= PANELS_FROM_ROWS)
 		y = draw_panels(traffic, y, style);
 	else if (height < SMALL_ROWS)
@@ -186,7 +214,8 @@ void view_dash_draw(const struct jx *status, int y, int height, enum chart_style
 size_t view_dash_problems(const struct jx *status)
 {
 	const struct jx *routes = jx_get(status, "routes");
-	size_t n = jx_len(jx_path(status, "keys.problems")) + jx_len(jx_path(status, "instances.problems"));
+	size_t n = (size_t)jx_int(jx_path(status, "alerts.firing"), 0) - (size_t)jx_int(jx_path(status, "alerts.acked"), 0);
+	n += jx_len(jx_path(status, "keys.problems")) + jx_len(jx_path(status, "instances.problems"));
 	for (size_t i = 0; i < jx_len(routes); i++)
 		n += look_of(jx_str(jx_path(jx_at(routes, i), "state"), ""))->mark != ' ';
 	return n;

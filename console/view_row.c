@@ -52,6 +52,13 @@ static const struct view views[VIEW_COUNT] = {
 		{N_("TTFB"), "ttfb_ms", CELL_NUM, 7, 0, true, 5},
 		{N_("CLIENT"), "client", CELL_TEXT, 10, 1, false, 6},
 		{N_("NOTE"), "code", CELL_TEXT, 12, 1, false, 2}}},
+	{VIEW_ALERTS, "alerts", N_("Alerts"), "/api/v1/alerts?limit=500", "state", {
+		{N_("MESSAGE"), "message", CELL_TEXT, 20, 3, false},
+		{N_("STATE"), "state", CELL_STATE, 10, 0, false},
+		{N_("SINCE"), "since", CELL_AGE, 5, 0, true},
+		{N_("SEVERITY"), "severity", CELL_TEXT, 8, 0, false},
+		{N_("OBJECT"), "object", CELL_TEXT, 16, 1, false},
+		{N_("BY"), "acked_by", CELL_TEXT, 8, 0, false}}},
 };
 
 const struct view *view_row(enum view_id id)
@@ -197,6 +204,7 @@ void view_name(struct str *out, const struct view *v, const struct jx *row)
 			jx_str(jx_get(row, "feature"), _("in all")));
 		break;
 	case VIEW_TRAFFIC:
+	case VIEW_ALERTS:
 		str_add(out, jx_str(jx_get(row, "id"), "?"));
 		break;
 	case VIEW_DASHBOARD:

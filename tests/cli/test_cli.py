@@ -11,6 +11,8 @@ import threading
 
 import pytest
 
+from waiting import wait_for
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("YIJIAN_BUILD", ROOT / "build"))
 YIJIAN = str(BUILD / "yijian")
@@ -288,3 +290,22 @@ def test_settings_say_where_they_come_from():
     out = run(["config", "list", "--show-origin"], "http://127.0.0.1:9").stdout
     assert re.search(r"agent\s+http://127.0.0.1:9\s+environment", out)
     assert run(["key", "list", "--agent", "ftp://x"]).returncode == 2
+
+
+def test_alerts(agent, vendord):
+    url = url_of(agent)
+    agent.add_key(vendord.base_url, key_name="old", expires_at="2020-01-01T00:00:00.000Z")
+
+    def firing():
+        return json.loads(run(["alert", "list", "-o", "json"], url).stdout)["items"]
+    found = wait_for(lambda: [a for a in firing() if a["rule"] == "key-expiry"])[0]
+    assert "expires in" in run(["health"], url).stdout
+    assert "alerts 1" in run(["status"], url).stdout
+    done = run(["alert", "ack", found["id"], "al-none", "--note", "new one ordered"], url)
+    assert done.returncode == 9 and f"alert {found['id']} acknowledged" in done.stdout
+    assert "new one ordered" in run(["alert", "get", found["id"], "-o", "yaml"], url).stdout
+    assert run(["alert", "rules", "set", "key-expiry"], url).returncode == 2
+    assert run(["alert", "rules", "set", "none", "--threshold", "1"], url).returncode == 3
+    assert run(["alert", "rules", "add", "x", "--metric", "moon", "--threshold", "1"],
+               url).returncode == 6
+    assert run(["alert", "rules", "delete", "key-expiry", "--yes"], url).returncode == 5

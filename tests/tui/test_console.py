@@ -37,7 +37,7 @@ def test_views(screen, platform, size):
     s.wait("LIVE", "Dashboard", "req/s")
     for key, words in {"2": ("Routes", "chat"), "3": ("Keys", "openai/dalle"),
                        "4": ("Services", "api-gateway"), "5": ("Metrics", "rate"),
-                       "6": ("Traffic",)}.items():
+                       "6": ("Traffic",), "7": ("Alerts",)}.items():
         s.keys(key)
         text = s.wait(*words)
         assert all(cells(line) <= size[0] for line in text.splitlines())
@@ -290,3 +290,17 @@ def test_remote_text_cannot_steer_the_terminal(screen):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_alerts_are_seen_and_acknowledged(screen, chat_agent, vendord):
+    chat_agent.add_key(vendord.base_url, service="gpt-4", key_name="old",
+                       api_key="sk-simulated-000000000000old",
+                       expires_at="2020-01-01T00:00:00.000Z")
+    s = screen(chat_agent.url(), size=(100, 30))
+    s.wait("7 ALERTS 1", "key openai/gpt-4/old: expires in")
+    s.keys("!")
+    s.wait("Alerts", "firing")
+    s.keys("a")
+    s.wait("yijian alert ack al-", "acked")
+    alerts = chat_agent.get("api-gateway", "/api/v1/alerts").body["items"]
+    assert [a["state"] for a in alerts] == ["acked"]
