@@ -69,7 +69,7 @@ static bool failed(struct live *l, const struct breaker_policy *p, int64_t now_u
 	return open_it(l, p, now_us);
 }
 
-static bool cool(struct live *l, int64_t now_us, int64_t cooldown_us, int status)
+bool breaker_cool(struct live *l, int64_t now_us, int64_t cooldown_us, int status)
 {
 	int64_t until = atomic_load(&l->cooldown_until_us);
 	bool was_cooling = until > now_us;
@@ -123,7 +123,7 @@ bool breaker_outcome(struct live *l, const struct breaker_policy *p, enum outcom
 		return failed(l, p, now_us);
 	bool changed = close_it(l);
 	if (out == OUT_RATE_LIMITED)
-		changed |= cool(l, now_us, cooldown_us, status);
+		changed |= breaker_cool(l, now_us, cooldown_us, status);
 	else if (out == OUT_AUTH)
 		changed |= set_fault(l, LIVE_KEY_INVALID, now_wall_ms);
 	else if (out == OUT_BILLING)

@@ -623,7 +623,7 @@ bool decide_all_limited(const struct decision *d)
 	size_t limited = 0;
 	for (size_t i = 0; i < d->n; i++) {
 		enum skip s = d->v[i].skip;
-		if (is_limit(s) || s == SKIP_CONCURRENCY_FULL)
+		if (is_limit(s) || s == SKIP_CONCURRENCY_FULL || s == SKIP_BUDGET_EXHAUSTED)
 			limited++;
 		else if (s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED
 			&& s != SKIP_POLICY_DENIED && s != SKIP_REGION_DENIED)

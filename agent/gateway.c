@@ -119,7 +119,8 @@ static void begin(struct gw_call *c)
 	metric_cell_add(c->gl->inflight, 1);
 	req_on_gone(r, on_gone);
 	req_on_end(r, on_end);
-	gw_next(c);
+	if (gw_admit(c))
+		gw_next(c);
 	if (!c->over)
 		req_suspend(r);
 }
@@ -268,7 +269,8 @@ void h_model_list(struct req *r)
 	jw_str(&w, "object", "list");
 	jw_arr(&w, "data");
 	while (pmap_next(r->snap->features, &it, &key, &value))
-		add_feature(&w, r->snap, value);
+		if (gw_client_may(r->who.client, value))
+			add_feature(&w, r->snap, value);
 	jw_arr_end(&w);
 	jw_obj_end(&w);
 	req_reply_json(r, 200, &out);
@@ -279,7 +281,7 @@ void h_model_get(struct req *r)
 	const struct feature_obj *f = snapshot_model(r->snap, r->param[0]);
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
-	if (f == NULL || !f->doc.enabled) {
+	if (f == NULL || !f->doc.enabled || !gw_client_may(r->who.client, f)) {
 		struct err err = {0};
 		err_field(&err, ERR_MODEL_NOT_FOUND, "model", NULL);
 		req_fail(r, &err);

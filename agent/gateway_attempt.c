@@ -238,6 +238,8 @@ static void on_done(void *arg, enum up_end end, const struct upstream_response *
 	struct gw_call *c = arg;
 	(void)err;
 	c->up = NULL;
+	if (end == UP_OK)
+		gw_heed_upstream(c, res);
 	if (end != UP_OK)
 		gw_attempt_failed(c, end, res->status);
 	else if (res->status < 200 || res->status > 299)
@@ -429,11 +431,30 @@ static int64_t soonest_s(const struct gw_call *c, const struct decision *d)
 	return at == FIELD_NONE ? 5 : (at - now + 999999) / 1000000;
 }
 
+// Of everything that could be tried, all has spent its money.
+static bool all_spent(const struct decision *d)
+{
+	size_t spent = 0;
+	for (size_t i = 0; i < d->n; i++) {
+		enum skip s = d->v[i].skip;
+		spent += s == SKIP_BUDGET_EXHAUSTED;
+		if (s != SKIP_BUDGET_EXHAUSTED && s != SKIP_NO_KEY && s != SKIP_DISABLED &&
+			s != SKIP_DRAINED)
+			return false;
+	}
+	return spent > 0;
+}
+
 static void answer_untried(struct gw_call *c, const struct decision *d)
 {
 	struct err err = {0};
 	bool limited = decide_all_limited(d);
 	err_set(&err, limited ? ERR_UPSTREAM_RATE_LIMITED : ERR_NO_HEALTHY_TARGET, NULL);
+	if (all_spent(d)) {
+		err_set(&err, ERR_BUDGET_EXCEEDED, "%s",
+			_("the budgets of all usable vendor keys are used up (key:budget)"));
+		c->limited_by = "key:budget";
+	}
 	if (d->feature_skip == SKIP_FEATURE_OFF)
 		err_set(&err, ERR_NO_HEALTHY_TARGET, _("this feature is switched off"));
 	tell_retry(c, soonest_s(c, d));

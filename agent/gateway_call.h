@@ -145,6 +145,8 @@ struct gw_call {
 	int status;
 	enum err_code code;
 	bool over; // answered, or the caller is gone: accounted
+	bool admitted; // client and feature count it as under way
+	const char *limited_by; // "client:rpm" when a limit refused it; NULL
 };
 
 // gateway_loop.c
@@ -157,6 +159,22 @@ uint64_t gw_random(struct gw_loop *gl);
 // The candidate's key in clear, counted; NULL (and *err) when it does not open.
 struct gw_secret *gw_secret_take(struct gw_loop *gl, const struct key_obj *key, struct err *err);
 void gw_secret_drop(struct gw_loop *gl, struct gw_secret *s);
+
+// gateway_admit.c
+// Before the decision: takes what the request needs of its client's and its feature's limits, and
+// estimates its tokens. False: it has been refused and answered.
+bool gw_admit(struct gw_call *c);
+// Once, when the request ends: what it really used. Called by gw_account.
+void gw_settle(struct gw_call *c, enum err_code code);
+// What the attempt under way cost, for the budgets of client, feature and key; unknown is counted as
+// such.
+void gw_spend(struct gw_call *c, const struct money *m);
+// x-ratelimit-… of the answer, when something is limited. Called by gw_headers.
+void gw_limit_headers(struct gw_call *c);
+// The upstream says that nothing is left until a time: its key rests until then.
+void gw_heed_upstream(struct gw_call *c, const struct upstream_response *res);
+// Whether the client's list of features holds this one; NULL: the built-in client may all.
+bool gw_client_may(const struct client_obj *client, const struct feature_obj *f);
 
 // gateway_attempt.c
 // Decides and begins the next attempt, or answers that there is none.

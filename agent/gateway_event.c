@@ -12,6 +12,9 @@ void gw_headers(struct gw_call *c)
 {
 	struct req *r = c->r;
 	char n[24];
+	gw_limit_headers(c);
+	if (UNLIKELY(c->first == NULL))
+		return; // refused before a decision was made
 	req_header_add(r, "X-Yijian-Decision", c->id);
 	if (c->cand != NULL) // a stream's attempt is still under way
 		req_header_add(r, "X-Yijian-Target", c->cand->name);
@@ -149,7 +152,10 @@ static void tell(struct gw_call *c, int64_t total_us)
 	add_text(s, KEY("tokens_source"), cost_source_name(c->usage_source));
 	add_int(s, KEY("bytes_in"), (int64_t)c->in.body.n);
 	add_int(s, KEY("bytes_out"), (int64_t)c->bytes_out);
-	add_text(s, KEY("decision"), c->id);
+	if (c->first != NULL)
+		add_text(s, KEY("decision"), c->id);
+	if (UNLIKELY(c->limited_by != NULL))
+		add_text(s, KEY("limited_by"), c->limited_by);
 	if (c->reason != NULL)
 		add_text(s, KEY("reason"), c->reason);
 	add_attempts(s, c);
@@ -214,6 +220,7 @@ void gw_account(struct gw_call *c, int status, enum err_code code)
 	c->over = true;
 	c->status = status;
 	c->code = code;
+	gw_settle(c, code);
 	metric_cell_add(c->cells->by_class[status / 100 >= 5 ? 5 : status / 100 >= 4 ? 4 : 2], 1);
 	metric_cell_observe(c->cells->duration, (double)total_us / 1e6);
 	if (c->ttfb_us > 0)

@@ -259,7 +259,8 @@ static void call_reset(struct gw_call *c)
 	c->next = NULL;
 	c->first = NULL;
 	c->reason = NULL;
-	c->recorded = c->kept = c->sse = c->over = false;
+	c->recorded = c->kept = c->sse = c->over = c->admitted = false;
+	c->limited_by = NULL;
 	c->tries_n = 0;
 	memset(c->per_candidate, 0, sizeof(c->per_candidate));
 	c->retry_s = c->ttfb_us = 0;

@@ -140,6 +140,7 @@ static bool head(void *arg, const struct upstream_response *res)
 {
 	struct gw_call *c = arg;
 	c->status = res->status;
+	gw_heed_upstream(c, res);
 	if (c->sse)
 		sse_release(&c->reader);
 	c->sse = res->status == 200 && slice_starts(res->content_type, types[c->adapter->frames]);

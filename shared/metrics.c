@@ -49,6 +49,9 @@ static const struct metric_row rows[] = {
 		"", N_("Tokens reported by upstreams: in, out")},
 	{MET_GW_CLIENT_GONE, GW, "yijian_gateway_client_gone_total", COUNTER, {"feature"}, NULL, "",
 		N_("Requests whose caller left before the answer was complete")},
+	{MET_GW_LIMITED, GW, "yijian_gateway_limited_total", COUNTER, {"whose", "limit"}, NULL, "",
+		N_("Model requests refused by a limit: of a client or a feature; rpm, tpm, concurrency "
+		   "or budget")},
 	{MET_GW_SHED, EACH, "yijian_http_shed_total", COUNTER, {"service"}, NULL, "",
 		N_("Connections and requests refused with 503 because of load")},
 	{MET_SERIES_DROPPED, GW, "yijian_metric_updates_dropped_total", COUNTER, {NULL}, NULL, "",

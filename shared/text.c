@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shared/mem.h"
+#include "shared/num.h"
 #include "shared/utf8.h"
 
 #define WORD_MAX 64 // longest word text_closest compares
@@ -143,4 +144,69 @@ void text_add_si(struct str *out, double v)
 		str_addf(out, "%.3g", v);
 	else
 		str_addf(out, "%.*f%s", a < 9.995 ? 2 : a < 99.95 ? 1 : 0, v, unit[i]);
+}
+
+void text_add_duration(struct str *out, int64_t us)
+{
+	int64_t ms = us > 0 ? (us + 999) / 1000 : 0, s = ms / 1000;
+
+	if (ms < 1000) {
+		str_addf(out, ms ? "%lldms" : "0s", (long long)ms);
+		return;
+	}
+	if (s >= 3600)
+		str_addf(out, "%lldh", (long long)(s / 3600));
+	if (s >= 60)
+		str_addf(out, "%lldm", (long long)(s / 60 % 60));
+	str_addf(out, "%lld", (long long)(s % 60));
+	if (ms % 1000) {
+		str_addf(out, ".%03lld", (long long)(ms % 1000));
+		while (out->p[out->n - 1] == '0')
+			out->p[--out->n] = '\0';
+	}
+	str_add_c(out, 's');
+}
+
+static bool unit_of(struct slice *rest, double *ret_us)
+{
+	static const struct {
+		const char *unit;
+		double us;
+	} units[] = {{"ms", 1e3}, {"us", 1}, {"\xc2\xb5s", 1}, {"ns", 1e-3}, {"h", 3.6e9}, {"m", 6e7},
+		{"s", 1e6}};
+
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		size_t n = strlen(units[i].unit);
+
+		if (!slice_starts(*rest, units[i].unit))
+			continue;
+		*ret_us = units[i].us;
+		*rest = (struct slice){rest->p + n, rest->n - n};
+		return true;
+	}
+	return false;
+}
+
+bool text_duration_us(struct slice text, int64_t *ret)
+{
+	double sum = 0, part, unit;
+
+	if (!text.n || text.n > 32)
+		return false;
+	while (text.n) {
+		size_t n = 0;
+
+		while (n < text.n && ((text.p[n] >= '0' && text.p[n] <= '9') || text.p[n] == '.'))
+			n++;
+		if (!num_f64((struct slice){text.p, n}, &part))
+			return false;
+		text = (struct slice){text.p + n, text.n - n};
+		if (!unit_of(&text, &unit))
+			return false;
+		sum += part * unit;
+	}
+	if (sum > 3.6e12)
+		return false;
+	*ret = (int64_t)sum;
+	return true;
 }

@@ -22,6 +22,11 @@ void text_add_fit(struct str *out, struct slice in, int cells, bool pad, bool un
 const char *text_closest(struct slice word, const char *const *candidates, size_t n);
 // "3s", "12m", "5h", "40d": coarse on purpose.
 void text_add_age(struct str *out, int64_t age_ms);
+// As Go writes durations and the OpenAI API its resets: "12ms", "1.5s", "6m0s", "1h2m3s".
+// Fractions are of milliseconds, rounded up.
+void text_add_duration(struct str *out, int64_t us);
+// Reads the same, and "1us", "2ns"; false for anything else or beyond 1000 hours.
+bool text_duration_us(struct slice text, int64_t *ret);
 // "1.23k", "3.4M", "12": at most 3 significant digits; "-" for NAN and infinities.
 void text_add_si(struct str *out, double v);
 

@@ -107,9 +107,33 @@ static void says_ages_and_sizes(void **state UNUSED)
 	}
 }
 
+static void durations_as_go_writes_them(void **state UNUSED)
+{
+	static const struct {
+		int64_t us;
+		const char *text;
+	} cases[] = {{0, "0s"}, {-5, "0s"}, {1, "1ms"}, {12000, "12ms"}, {999001, "1s"}, {1000000, "1s"},
+		{1500000, "1.5s"}, {6010000, "6.01s"}, {360000000, "6m0s"}, {3723000000, "1h2m3s"}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct str s = STR_INIT;
+		text_add_duration(&s, cases[i].us);
+		assert_string_equal(str_text(&s), cases[i].text);
+		str_release(&s);
+	}
+	int64_t us = 0;
+	assert_true(text_duration_us(SLICE("1h2m3.5s"), &us) && us == INT64_C(3723500000));
+	assert_true(text_duration_us(SLICE("6ms"), &us) && us == 6000);
+	assert_true(text_duration_us(SLICE("250us"), &us) && us == 250);
+	static const char *const bad[] = {"", "5", "s", "1x", "-1s", "1s1", "1e9h", "nan s",
+		"99999999999999999999h"};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(text_duration_us(slice_of(bad[i]), &us));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(durations_as_go_writes_them),
 		cmocka_unit_test(makes_remote_text_safe),
 		cmocka_unit_test(fits_into_cells),
 		cmocka_unit_test(finds_the_closest),

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: MIT
+"""Limits of clients, features and vendor keys on live traffic: who is refused, how it is said, and
+that nothing is taken from those who were refused. Exactness over a minute is a unit test on a
+simulated clock; here the bounds are wide."""
+import concurrent.futures
+import re
+
+import pytest
+
+from waiting import wait_for
+
+KEYS, GATEWAY, CONFIG = "key-manager", "api-gateway", "config-center"
+
+
+def client(agent, name="app", **more):
+    answer = agent.post(KEYS, "/api/v1/clients", {"name": name, **more})
+    assert answer.status == 201, answer
+    return answer.body
+
+
+def as_client(body):
+    return {"Authorization": f"Bearer {body['key']}"}
+
+
+def feature_limits(agent, **limits):
+    answer = agent.request(CONFIG, "PATCH", "/api/v1/features/chat", {"limits": limits})
+    assert answer.status == 200, answer
+
+
+def key_patch(agent, **more):
+    key = agent.get(KEYS, "/api/v1/keys?service=gpt-4").body["items"][0]["id"]
+    answer = agent.request(KEYS, "PATCH", f"/api/v1/keys/{key}", more)
+    assert answer.status == 200, answer
+
+
+def refused(answer, who, retry=True):
+    """A 429 in OpenAI's shape that says whose limit it was."""
+    assert (answer.status, answer.error) == (429, "rate_limited"), answer
+    assert answer.body["error"]["type"] == "rate_limit_error"
+    assert f"({who})" in answer.body["error"]["message"], answer.body
+    assert answer.headers["x-should-retry"] == "true"
+    if retry:
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+    return answer
+
+
+def last_event(agent):
+    return agent.get(GATEWAY, "/api/v1/events?kinds=traffic").body["items"][-1]
+
+
+def test_requests_per_minute_of_a_client(chat_agent, vendord):
+    me = client(chat_agent, limits={"rpm": 30})  # burst 3
+    other = client(chat_agent, "other")
+    answers = [chat_agent.chat(headers=as_client(me)) for _ in range(12)]
+    admitted = [a for a in answers if a.status == 200]
+    assert 3 <= len(admitted) <= 6  # one more every two seconds
+    refused(answers[-1], "client:rpm")
+    assert vendord.stats()["requests"] == len(admitted)
+    event = last_event(chat_agent)
+    assert (event["client"], event["limited_by"], event["code"]) == (
+        "app", "client:rpm", "rate_limited")
+    assert "target" not in event and event["attempts"] == []
+    assert chat_agent.chat(headers=as_client(other)).status == 200
+    shown = chat_agent.get(KEYS, f"/api/v1/clients/{me['id']}").body
+    assert (shown["requests"], shown["limited"]) == (len(admitted), 12 - len(admitted))
+    text = chat_agent.get(GATEWAY, "/metrics").body.decode()
+    assert f'yijian_gateway_limited_total{{whose="client",limit="rpm"}} {12 - len(admitted)}' in text
+
+
+def test_a_burst_that_was_asked_for(chat_agent):
+    me = client(chat_agent, limits={"rpm": 6, "burst": 6})
+    answers = [chat_agent.chat(headers=as_client(me)).status for _ in range(8)]
+    assert answers[:6] == [200] * 6 and answers[7] == 429
+
+
+def test_the_headers_of_success_and_refusal(chat_agent):
+    me = client(chat_agent, limits={"rpm": 60, "tpm": 60000, "burst": 2})
+    first = chat_agent.chat(headers=as_client(me))
+    assert first.headers["x-ratelimit-limit-requests"] == "60"
+    assert first.headers["x-ratelimit-remaining-requests"] in ("1", "2")
+    assert first.headers["x-ratelimit-limit-tokens"] == "60000"
+    assert 0 < int(first.headers["x-ratelimit-remaining-tokens"]) <= 2000
+    for name in ("requests", "tokens"):
+        assert re.fullmatch(r"(\d+h)?(\d+m)?[\d.]+m?s", first.headers[f"x-ratelimit-reset-{name}"])
+    answers = [chat_agent.chat(headers=as_client(me)) for _ in range(6)]
+    last = [a for a in answers if a.status == 429][-1]
+    assert last.headers["x-ratelimit-remaining-requests"] == "0"
+    # Nobody who is not limited is told of limits.
+    free = client(chat_agent, "free")
+    answer = chat_agent.chat(headers=as_client(free))
+    assert not [h for h in answer.headers if h.startswith("x-ratelimit")]
+
+
+def test_streams_carry_the_headers_too(chat_agent):
+    me = client(chat_agent, limits={"rpm": 600})
+    with chat_agent.stream("/v1/chat/completions", {
+            "model": "chat", "stream": True, "messages": [{"role": "user", "content": "x"}]},
+            headers=as_client(me)) as stream:
+        assert stream.status == 200
+        assert stream.headers["x-ratelimit-limit-requests"] == "600"
+        list(stream.events())
+
+
+def test_tokens_are_estimated_then_settled(chat_agent, vendord):
+    me = client(chat_agent, limits={"tpm": 6000})  # burst 600
+    # Too long an answer is more than the burst: admitted alone, into an empty bucket.
+    assert chat_agent.chat(headers=as_client(me), max_tokens=400).status == 200
+    # It used but a few of them, so the same is asked again at once …
+    assert chat_agent.chat(headers=as_client(me), max_tokens=400).status == 200
+    # … until an answer was really long.
+    vendord.faults([{"match": {}, "fault": {"tokens": 900}}])
+    assert chat_agent.chat(headers=as_client(me)).status == 200
+    refused(chat_agent.chat(headers=as_client(me)), "client:tpm")
+
+
+def test_failed_requests_cost_no_tokens(chat_agent, vendord):
+    me = client(chat_agent, limits={"tpm": 600})  # burst 60
+    vendord.faults([{"match": {}, "fault": {"status": 400}}])
+    for _ in range(4):
+        assert chat_agent.chat(headers=as_client(me), max_tokens=40).status == 400
+    vendord.faults([])
+    assert chat_agent.chat(headers=as_client(me)).status == 200
+
+
+def hold(agent, vendord, headers=()):
+    """A stream that stays open until its context ends."""
+    vendord.faults([{"match": {}, "fault": {"pace_ms": 500, "tokens": 10000}}])
+    stream = agent.stream("/v1/chat/completions", {
+        "model": "chat", "stream": True, "messages": [{"role": "user", "content": "x"}]},
+        headers=headers)
+    assert stream.status == 200
+    vendord.faults([])
+    return stream
+
+
+def test_requests_at_once_of_a_client(chat_agent, vendord):
+    me = client(chat_agent, limits={"concurrency": 1})
+    with hold(chat_agent, vendord, as_client(me)):
+        assert chat_agent.get(KEYS, "/api/v1/clients/app").body["inflight"] == 1
+        refused(chat_agent.chat(headers=as_client(me)), "client:concurrency")
+    # The caller that left is noticed, and its place is free.
+    wait_for(lambda: chat_agent.chat(headers=as_client(me)).status == 200, what="a free place")
+    wait_for(lambda: chat_agent.get(KEYS, "/api/v1/clients/app").body["inflight"] == 0,
+             what="nothing in flight")
+
+
+@pytest.mark.parametrize("limits, who", [({"rpm": 10}, "feature:rpm"), ({"tpm": 100}, "feature:tpm")])
+def test_limits_of_a_feature(chat_agent, limits, who):
+    feature_limits(chat_agent, **limits)
+    answers = [chat_agent.chat() for _ in range(6)]
+    assert answers[0].status == 200
+    refused(answers[-1], who)
+    assert last_event(chat_agent)["limited_by"] == who
+    # Only this feature.
+    answer = chat_agent.post(GATEWAY, "/v1/embeddings", {"model": "embeddings", "input": "x"})
+    assert answer.status == 200
+
+
+def test_requests_at_once_of_a_feature(chat_agent, vendord):
+    feature_limits(chat_agent, concurrency=1)
+    with hold(chat_agent, vendord):
+        refused(chat_agent.chat(), "feature:concurrency")
+    wait_for(lambda: chat_agent.chat().status == 200, what="a free place")
+
+
+def test_a_feature_that_refuses_takes_nothing_from_the_client(chat_agent):
+    me = client(chat_agent, limits={"rpm": 60, "burst": 4})
+    feature_limits(chat_agent, rpm=1)
+    assert chat_agent.chat(headers=as_client(me)).status == 200
+    for _ in range(8):
+        refused(chat_agent.chat(headers=as_client(me)), "feature:rpm")
+    feature_limits(chat_agent, rpm=None)
+    assert chat_agent.chat(headers=as_client(me)).status == 200
+
+
+def skips_of(agent):
+    answer = agent.post("router-engine", "/api/v1/route/chat", {})
+    return {s["code"] for c in answer.body["candidates"] for s in c.get("skips") or []}
+
+
+@pytest.mark.parametrize("limits, code", [({"rpm": 10}, "rate_limited_rpm"),
+                                          ({"tpm": 100}, "rate_limited_tpm")])
+def test_a_key_at_its_limit_is_skipped(chat_agent, vendord, limits, code):
+    key_patch(chat_agent, limits=limits)
+    answers = [chat_agent.chat() for _ in range(6)]
+    assert answers[0].status == 200
+    assert (answers[-1].status, answers[-1].error) == (429, "upstream_rate_limited")
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+    record = chat_agent.get(GATEWAY, f"/api/v1/decisions/{answers[-1].headers['X-Yijian-Decision']}")
+    assert code in str(record.body["candidates"])
+    # With another key the request goes there.
+    chat_agent.add_key(vendord.base_url, key_name="second", tier="secondary",
+                       api_key="sk-simulated-0000000000second")
+    answer = chat_agent.chat()
+    assert answer.status == 200 and answer.headers["X-Yijian-Target"].endswith("#second")
+
+
+def test_a_key_full_of_requests_is_skipped(chat_agent, vendord):
+    key_patch(chat_agent, limits={"concurrency": 1})
+    with hold(chat_agent, vendord):
+        assert "concurrency_full" in skips_of(chat_agent)
+        assert chat_agent.chat().error == "upstream_rate_limited"
+    wait_for(lambda: chat_agent.chat().status == 200, what="a free place")
+
+
+def test_the_upstreams_own_count_is_heeded(chat_agent, vendord):
+    vendord.fault({"header": "x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 40s"},
+                  count=1)
+    assert chat_agent.chat().status == 200
+    assert "cooldown" in skips_of(chat_agent)
+    answer = chat_agent.chat()
+    assert (answer.status, answer.error) == (429, "upstream_rate_limited")
+    assert 30 <= int(answer.headers["retry-after"]) <= 40
+    assert vendord.stats()["requests"] == 1
+
+
+def test_features_a_client_may_call(chat_agent):
+    me = client(chat_agent, features=["embeddings"])
+    answer = chat_agent.chat(headers=as_client(me))
+    assert (answer.status, answer.error) == (403, "scope_exceeded")
+    answer = chat_agent.post(GATEWAY, "/v1/embeddings", {"model": "embeddings", "input": "x"},
+                             headers=as_client(me))
+    assert answer.status == 200
+    names = {m["id"] for m in chat_agent.get(GATEWAY, "/v1/models", headers=as_client(me))
+             .body["data"]}
+    assert "embeddings" in names and "chat" not in names
+    assert chat_agent.get(GATEWAY, "/v1/models/chat", headers=as_client(me)).status == 404
+    answer = chat_agent.post(GATEWAY, "/api/v1/invoke/chat",
+                             {"messages": [{"role": "user", "content": "x"}]}, headers=as_client(me))
+    assert (answer.status, answer.error) == (403, "scope_exceeded")
+
+
+def test_many_callers_at_once_stay_within_the_bound(chat_agent, vendord):
+    me = client(chat_agent, limits={"rpm": 600, "burst": 20})
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: chat_agent.chat(headers=as_client(me)).status, range(200)))
+    assert set(answers) == {200, 429}
+    # 20 at once and ten a second for as long as it took, which is no minute.
+    assert 20 <= answers.count(200) <= 620
+    assert vendord.stats()["requests"] == answers.count(200)
+    assert chat_agent.get(KEYS, "/api/v1/clients/app").body["inflight"] == 0
+
+
+def test_a_budget_of_nothing(chat_agent, vendord):
+    me = client(chat_agent, budget={"amount_pico": 0, "window": "day"})
+    answer = chat_agent.chat(headers=as_client(me))
+    assert (answer.status, answer.error) == (429, "budget_exceeded")
+    assert answer.body["error"]["type"] == "insufficient_quota"
+    assert "(client:budget)" in answer.body["error"]["message"]
+    assert answer.headers["x-should-retry"] == "false"
+    assert chat_agent.get(KEYS, "/api/v1/clients/app").body["state"] == "over_budget"
+    feature_limits(chat_agent, budget={"amount_pico": 0})
+    free = client(chat_agent, "free")
+    answer = chat_agent.chat(headers=as_client(free))
+    assert answer.error == "budget_exceeded" and "(feature:budget)" in answer.body["error"]["message"]
+    feature_limits(chat_agent, budget=None)
+    key_patch(chat_agent, budget={"amount_pico": 0})
+    answer = chat_agent.chat(headers=as_client(free))
+    assert answer.error == "budget_exceeded" and "(key:budget)" in answer.body["error"]["message"]
+    assert "budget_exhausted" in skips_of(chat_agent)
+    assert vendord.stats()["requests"] == 0
