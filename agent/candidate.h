@@ -26,6 +26,7 @@ struct candidate {
 	// others. NULL beyond the first PAIRS_MAX, which no decision judges.
 	struct live *pair;
 	const struct url *url;
+	const struct price *price; // of its model; NULL unknown, or the model is the caller's
 	int order, tier, weight;
 	enum protocol protocol;
 	uint64_t hash; // of its name, for affinity

@@ -106,6 +106,7 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 		add(&c->cand->live->tokens_in, (uint64_t)c->usage.in);
 	if (c->usage.out > 0)
 		add(&c->cand->live->tokens_out, (uint64_t)c->usage.out);
+	gw_ledger(c, out, code);
 	c->tries[c->tries_n++] = (struct gw_attempt){.target = c->cand->name, .end = end,
 		.status = status, .code = code, .ms = us / 1000};
 	metric_cell_add(gw_target_of(c->gl, c->cand->target_name)->by_outcome[out], 1);
@@ -221,6 +222,7 @@ static void take_answer(struct gw_call *c, const struct upstream_response *res, 
 	switch (kind) {
 	case ANSWER_OK:
 		c->usage = answer.usage;
+		c->bytes_out = answer.body.n;
 		gw_attempt_end(c, OUT_OK, res->status, ERR_OK, "ok", 0);
 		gw_reply(c, res->status, &answer);
 		return;

@@ -140,6 +140,9 @@ struct gw_call {
 	// result
 	struct adapter_usage usage;
 	enum cost_source usage_source;
+	struct price_usage spent; // by the last attempt that did work
+	struct money cost; // of all attempts, as far as known
+	bool cost_unknown; // of one of them
 	int64_t ttfb_us;
 	size_t bytes_out;
 	int status;
@@ -209,6 +212,9 @@ void gw_sink_end(struct gw_call *c); // the last events of a complete answer
 void gw_sink_broken(struct gw_call *c); // the last event of one that is not
 // A whole answer in the caller's dialect: one event's worth of bytes or a folded stream.
 bool gw_sink_whole(struct gw_call *c, struct adapter_answer *answer);
+// gateway_ledger.c
+// Before the attempt under way is forgotten: what it used and cost.
+void gw_ledger(struct gw_call *c, enum outcome out, enum err_code code);
 
 // gateway_event.c
 // X-Yijian-… of the answer.

@@ -124,6 +124,20 @@ static void add_attempts(struct str *s, const struct gw_call *c)
 	str_add_c(s, ']');
 }
 
+// An unknown cost is no number.
+static void add_money(struct str *s, const struct money *m)
+{
+	if (m->source == COST_UNKNOWN) {
+		str_add_slice(s, SLICE(",\"cost\":{\"pico\":null,\"currency\":null,"
+			"\"source\":\"unknown\"}"));
+		return;
+	}
+	add_int(s, SLICE(",\"cost\":{\"pico\":"), m->pico);
+	add_text(s, KEY("currency"), m->currency);
+	add_text(s, KEY("source"), cost_source_name(m->source));
+	str_add_c(s, '}');
+}
+
 static void tell(struct gw_call *c, int64_t total_us)
 {
 	struct str *s = &c->gl->event;
@@ -145,11 +159,16 @@ static void tell(struct gw_call *c, int64_t total_us)
 	if (c->ttfb_us > 0)
 		add_ms(s, KEY("ttfb_ms"), c->ttfb_us);
 	add_ms(s, KEY("total_ms"), total_us);
-	if (c->usage.in >= 0)
-		add_int(s, KEY("tokens_in"), c->usage.in);
-	if (c->usage.out >= 0)
-		add_int(s, KEY("tokens_out"), c->usage.out);
-	add_text(s, KEY("tokens_source"), cost_source_name(c->usage_source));
+	bool guessed = c->usage_source == COST_UNKNOWN; // then the ledger's estimate is all there is
+	int64_t in = guessed ? c->spent.in : c->usage.in;
+	int64_t out = guessed ? c->spent.out : c->usage.out;
+	if (in >= 0)
+		add_int(s, KEY("tokens_in"), in);
+	if (out >= 0)
+		add_int(s, KEY("tokens_out"), out);
+	add_text(s, KEY("tokens_source"),
+		cost_source_name(guessed ? c->spent.source : c->usage_source));
+	add_money(s, &c->cost);
 	add_int(s, KEY("bytes_in"), (int64_t)c->in.body.n);
 	add_int(s, KEY("bytes_out"), (int64_t)c->bytes_out);
 	if (c->first != NULL)

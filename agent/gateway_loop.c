@@ -275,6 +275,9 @@ static void call_reset(struct gw_call *c)
 	c->first_us = c->events = 0;
 	c->usage = ADAPTER_USAGE_UNKNOWN;
 	c->usage_source = COST_UNKNOWN;
+	c->spent = PRICE_USAGE_NONE;
+	c->cost = (struct money){0, "", COST_UNKNOWN};
+	c->cost_unknown = false;
 	c->bytes_out = 0;
 	c->status = 0;
 	c->code = ERR_OK;

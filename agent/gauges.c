@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/gauges.h"
 
+#include "agent/ledger.h"
 #include "shared/clock.h"
 #include "shared/version.h"
 
@@ -98,6 +99,8 @@ void gauges_refresh(struct agent *a, const struct snapshot *snap, enum service_i
 	const char *info[] = {name, YJ_VERSION, NULL};
 	metric_set(a->metrics, MET_BUILD_INFO, 1, info);
 	set(a, MET_LISTEN_PUBLIC, settings_public(a->settings, service), name);
+	if (service == SVC_API_GATEWAY)
+		ledger_collect(a->ledger);
 	if (service == SVC_CONFIG_CENTER)
 		store_gauges(a, snap);
 	if (service == SVC_KEY_MANAGER)

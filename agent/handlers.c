@@ -9,9 +9,11 @@
 #include "agent/instances.h"
 #include "agent/keys.h"
 #include "agent/pages.h"
+#include "agent/prices.h"
 #include "agent/router.h"
 #include "agent/services.h"
 #include "agent/status.h"
+#include "agent/usages.h"
 
 static const req_handler handlers[EP_COUNT] = {
 	[EP_ROOT] = h_root,
@@ -45,6 +47,8 @@ static const req_handler handlers[EP_COUNT] = {
 	[EP_KEY_FINGERPRINT] = h_key_fingerprint,
 	[EP_VENDOR_LIST] = h_vendor_list,
 	[EP_AUDIT_LIST] = h_audit_list,
+	[EP_PRICE_LIST] = h_price_list,
+	[EP_PRICE_IMPORT] = h_price_import,
 
 	[EP_CLIENT_LIST] = h_client_list,
 	[EP_CLIENT_CREATE] = h_client_create,
@@ -76,6 +80,7 @@ static const req_handler handlers[EP_COUNT] = {
 
 	[EP_STATUS] = h_status,
 	[EP_EVENTS] = h_events,
+	[EP_USAGE] = h_usage,
 	[EP_SERIES] = h_series,
 
 	[EP_ALERT_LIST] = h_alert_list,

@@ -62,6 +62,11 @@ struct client_obj {
 	struct limits limits;
 };
 
+struct price_obj {
+	struct object o;
+	struct price doc;
+};
+
 struct instance_obj {
 	struct object o;
 	struct instance doc;

@@ -20,6 +20,7 @@
 #include "agent/gateway.h"
 #include "agent/handlers.h"
 #include "agent/history.h"
+#include "agent/ledger.h"
 #include "agent/listen.h"
 #include "agent/peer.h"
 #include "agent/services.h"
@@ -258,6 +259,7 @@ static void parts_new(struct agent *a)
 	a->callers = callers_new(a);
 	a->alerts = alerts_new(a);
 	a->gateway = gateway_new(a);
+	a->ledger = ledger_new(a->metrics);
 }
 
 static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err)
@@ -285,6 +287,7 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 		code = serve_all(p, err);
 	if (code)
 		return code;
+	ledger_start(a->ledger, a->store, a->control);
 	store_start(a->store);
 	p->store_started = true;
 	a->probes = services_probes_new(a);
@@ -375,8 +378,10 @@ static void lanes_free(struct platform *p)
 		callers_stop(p->agent.callers);
 		probes_stop(p->agent.probes);
 	}
-	if (p->store_started)
+	if (p->store_started) {
+		ledger_stop(p->agent.ledger);
 		store_stop(p->agent.store);
+	}
 	for (size_t i = 0; i < p->lanes_n; i++) {
 		web_free(p->lanes[i].web);
 		if (p->lanes[i].upstream)
@@ -404,6 +409,7 @@ void platform_free(struct platform *p)
 	for (int i = 0; i < SVC_COUNT; i++)
 		listen_close(&p->listening[i]);
 	gateway_free(a->gateway);
+	ledger_free(a->ledger);
 	peer_roles_free(a->roles);
 	if (a->store)
 		store_free(a->store);

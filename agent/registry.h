@@ -16,6 +16,7 @@ struct callers; // agent/callers: spending, written down
 struct denials; // agent/denials: refused calls
 struct alerts; // agent/alerts: rules evaluated, what fires
 struct gateway; // agent/gateway: counters and opened keys per loop
+struct ledger; // agent/ledger: usage and cost
 
 struct agent { // built by agent/main, borrowed by everybody
 	const struct settings *settings;
@@ -32,6 +33,7 @@ struct agent { // built by agent/main, borrowed by everybody
 	struct denials *denials;
 	struct callers *callers;
 	struct gateway *gateway;
+	struct ledger *ledger;
 	struct loop *control; // ports 8001-8004, probes, timers
 	int64_t started_wall_ms, started_us;
 	int ports[SVC_COUNT]; // bound, for pages and platform services

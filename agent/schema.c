@@ -68,6 +68,30 @@ static const struct migration migrations[] = {
 		"CREATE TABLE live_override(kind INTEGER NOT NULL, id TEXT NOT NULL,"
 		" drained INTEGER NOT NULL, weight INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
 		" PRIMARY KEY(kind, id)) STRICT, WITHOUT ROWID;"},
+	{4, "prices, usage, history",
+		"CREATE TABLE price(id TEXT PRIMARY KEY, revision INTEGER NOT NULL,"
+		" doc TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
+		" updated_by TEXT NOT NULL, mac BLOB NOT NULL) STRICT;"
+		// at: seconds since 1970, start of a step of 60, 3600 or 86400 s
+		"CREATE TABLE usage(step INTEGER NOT NULL, at INTEGER NOT NULL,"
+		" feature TEXT NOT NULL, target TEXT NOT NULL, client TEXT NOT NULL,"
+		" key TEXT NOT NULL, model TEXT NOT NULL, currency TEXT NOT NULL,"
+		" requests INTEGER NOT NULL, attempts INTEGER NOT NULL, failures INTEGER NOT NULL,"
+		" streamed INTEGER NOT NULL, interrupted INTEGER NOT NULL,"
+		" usage_unknown INTEGER NOT NULL, tokens_in INTEGER NOT NULL,"
+		" tokens_out INTEGER NOT NULL, tokens_cached INTEGER NOT NULL,"
+		" tokens_reasoning INTEGER NOT NULL, images INTEGER NOT NULL,"
+		" chars INTEGER NOT NULL, audio_ms INTEGER NOT NULL, cost_zero INTEGER NOT NULL,"
+		" n_unknown INTEGER NOT NULL, n_estimated INTEGER NOT NULL,"
+		" n_counted INTEGER NOT NULL, n_reported INTEGER NOT NULL,"
+		" pico_unknown INTEGER NOT NULL, pico_estimated INTEGER NOT NULL,"
+		" pico_counted INTEGER NOT NULL, pico_reported INTEGER NOT NULL,"
+		" PRIMARY KEY(step, at, feature, target, client, key, model, currency))"
+		" STRICT, WITHOUT ROWID;"
+		// The batch written last, so that one whose commit was in doubt is not added twice.
+		"CREATE TABLE usage_batch(boot INTEGER PRIMARY KEY, n INTEGER NOT NULL) STRICT;"
+		"CREATE TABLE history(step INTEGER NOT NULL, at INTEGER NOT NULL,"
+		" points BLOB NOT NULL, PRIMARY KEY(step, at)) STRICT, WITHOUT ROWID;"},
 };
 
 // Model ids are today's and age: operators edit them, nothing else names them.

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/price.h"
 #include "shared/mem.h"
 
 // The members of one service or feature: id → object.
@@ -111,6 +112,7 @@ struct snapshot *snapshot_fork(const struct snapshot *from)
 	s->clients = pmap_share(from->clients);
 	s->client_names = pmap_share(from->client_names);
 	s->alert_rules = pmap_share(from->alert_rules);
+	s->prices = pmap_share(from->prices);
 	s->groups = pmap_share(from->groups);
 	s->routes = pmap_share(from->routes);
 	return s;
@@ -122,6 +124,7 @@ void snapshot_free(struct snapshot *s)
 		return;
 	pmap_release(s->routes, &cell_ops);
 	pmap_release(s->groups, &group_ops);
+	pmap_release(s->prices, &object_ops);
 	pmap_release(s->aliases, &object_ops);
 	pmap_release(s->features, &object_ops);
 	pmap_release(s->key_refs, &object_ops);
@@ -333,6 +336,26 @@ void snapshot_put_rule(struct snapshot *s, struct rule_obj *r)
 void snapshot_del_rule(struct snapshot *s, struct slice name)
 {
 	del(&s->alert_rules, name, &object_ops);
+}
+
+void snapshot_put_price(struct snapshot *s, struct price_obj *p)
+{
+	put(&s->prices, slice_of(p->doc.id), p, &object_ops);
+	object_drop(p);
+}
+
+void snapshot_del_price(struct snapshot *s, struct slice id)
+{
+	del(&s->prices, id, &object_ops);
+}
+
+void snapshot_prices_changed(struct snapshot *s)
+{
+	struct pmap_it it = {0};
+	void *obj;
+
+	while (pmap_next(s->features, &it, NULL, &obj))
+		new_cell(s, ((const struct feature_obj *)obj)->doc.name);
 }
 
 // ---- reading ----
@@ -572,6 +595,29 @@ static int by_order(const void *x, const void *y)
 	return strcmp(a->name, b->name);
 }
 
+static const struct price *find_price(const struct snapshot *s, const struct candidate *c,
+	const char *feature, const char *model, int64_t now_wall_ms)
+{
+	struct price_ask ask = {.vendor = c->target->vendor ? c->target->vendor : "self",
+		.model = c->target->upstream_model ? c->target->upstream_model : model,
+		.feature = feature,
+		.target = c->target_name,
+		.key = c->key ? c->key->ref : NULL,
+		.currency = c->key ? c->key->doc.currency : NULL};
+
+	return price_book_find(s->prices, &ask, now_wall_ms);
+}
+
+const struct price *snapshot_price(const struct snapshot *s, const struct candidate *c,
+	const char *feature, const char *model, int64_t now_wall_ms)
+{
+	if (LIKELY(c->price && price_valid(c->price, now_wall_ms)))
+		return c->price;
+	if (!c->price && c->target->upstream_model)
+		return NULL;
+	return find_price(s, c, feature, model, now_wall_ms);
+}
+
 static struct route_box *build_route(const struct snapshot *s, const struct feature_obj *f)
 {
 	struct build b = {.snap = s, .f = f, .box = mem_zalloc(1, sizeof(*b.box))};
@@ -587,6 +633,12 @@ static struct route_box *build_route(const struct snapshot *s, const struct feat
 	}
 	if (f->doc.auto_join)
 		joined_candidates(&b);
+	for (size_t i = 0; i < b.box->route.n; i++) {
+		struct candidate *c = &b.box->route.v[i];
+
+		if (c->target->upstream_model)
+			c->price = find_price(s, c, f->doc.name, NULL, INT64_MAX);
+	}
 	if (b.box->route.n)
 		qsort(b.box->route.v, b.box->route.n, sizeof(*b.box->route.v), by_order);
 	route_complete(&b.box->route, s->live, &b.box->arena);

@@ -8,6 +8,7 @@
 
 #include "agent/candidate.h"
 #include "agent/pmap.h"
+#include "agent/price_book.h"
 
 enum store_state { STORE_OK, STORE_DEGRADED, STORE_READONLY };
 
@@ -26,6 +27,7 @@ struct snapshot {
 	struct pmap clients; // id → struct client_obj
 	struct pmap client_names; // folded name → struct client_obj
 	struct pmap alert_rules; // name → struct rule_obj
+	struct pmap prices; // id → struct price_obj
 	struct pmap groups; // "vendor/service", "self/service", "join/feature" → members (private)
 	struct pmap routes; // feature name → cell with the route once built (private)
 	struct live_table *live; // borrowed
@@ -82,6 +84,10 @@ void snapshot_del_client(struct snapshot *s, struct slice id);
 struct slice caller_name_fold(const char *name, char buf[CALLER_NAME_BYTES + 1]);
 void snapshot_put_rule(struct snapshot *s, struct rule_obj *r);
 void snapshot_del_rule(struct snapshot *s, struct slice name);
+// Prices: any number of put and del, then one call that has every route look them up anew.
+void snapshot_put_price(struct snapshot *s, struct price_obj *p);
+void snapshot_del_price(struct snapshot *s, struct slice id);
+void snapshot_prices_changed(struct snapshot *s);
 // "service/id", the key of instances; cut off beyond the buffer.
 #define INSTANCE_KEY_MAX (2 * ID_MAX + 2)
 struct slice instance_key(struct slice service, struct slice id, char buf[INSTANCE_KEY_MAX]);
@@ -95,6 +101,10 @@ const struct instance_obj *snapshot_instance(const struct snapshot *s, struct sl
 	struct slice id);
 const struct token_obj *snapshot_token(const struct snapshot *s, struct slice id);
 const struct client_obj *snapshot_client(const struct snapshot *s, struct slice id_or_name);
+// What a call of the feature's candidate costs now, by price_book_find; model is the caller's, for
+// targets that pass it on. NULL: not known.
+const struct price *snapshot_price(const struct snapshot *s, const struct candidate *c,
+	const char *feature, const char *model, int64_t now_wall_ms);
 // The feature's candidates, built on first use after a change that concerns them. Valid as long
 // as the snapshot. Never NULL for a feature of this snapshot.
 const struct route *snapshot_route(const struct snapshot *s, const struct feature_obj *f);

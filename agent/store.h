@@ -9,6 +9,7 @@
 #include "agent/loop.h"
 #include "agent/seal.h"
 #include "agent/settings.h"
+#include "agent/usage.h"
 
 struct store;
 struct store_tx; // one running transaction
@@ -116,6 +117,46 @@ enum err_code store_alert_walk(struct store_tx *tx, void (*fn)(void *arg, struct
 // An operator's override of a live record, kept until it runs out.
 enum err_code store_override_put(struct store_tx *tx, int kind, const char *id,
 	const struct live_override *o, struct err *err);
+// --- prices: a list is put row by row between begin and end, as one change ---
+#define STORE_PRICES_MAX 10000
+enum price_change { PRICE_CREATED, PRICE_CHANGED, PRICE_UNCHANGED };
+// What putting it would do.
+enum price_change store_price_compare(const struct snapshot *snap, const struct price *p);
+// Whether it may be stored: vendor known, currency, one narrowing, tiers in order.
+enum err_code price_check(const struct price *p, struct err *err);
+enum err_code store_price_begin(struct store_tx *tx, int64_t *ret_revision, struct err *err);
+enum err_code store_price_put(struct store_tx *tx, const struct price *p, int64_t revision,
+	struct err *err);
+enum err_code store_price_delete(struct store_tx *tx, struct slice id, bool *ret_found,
+	struct err *err);
+enum err_code store_price_end(struct store_tx *tx, int64_t revision, const char *name,
+	const char *summary, struct err *err);
+
+// --- usage: sums by minute, hour and day ---
+#define USAGE_MINUTES_KEPT_S (24 * 3600)
+#define USAGE_HOURS_KEPT_S (90 * 86400)
+#define USAGE_DAYS_KEPT_S (400 * 86400)
+// Adds the rows to their minute, hour and day, and drops what is too old. A batch is told by
+// (boot, n), n growing from 1: one that is there already, though its commit had seemed to fail, is
+// not added again.
+enum err_code store_usage_add(struct store_tx *tx, uint64_t boot, uint64_t n,
+	const struct usage_table *rows, struct err *err);
+struct usage_query {
+	int64_t step_s; // of the rows read: 60, 3600, 86400
+	int64_t from_s, to_s; // [from, to), multiples of step_s
+	int64_t bucket_s; // told apart by; 0: the whole time as one
+	bool by[USAGE_BYS];
+	const char *only[USAGE_BYS]; // NULL: all
+};
+// fn gets each group and currency once, its texts valid for the call: key.minute is the bucket's
+// start (0 for one bucket). At most `max`; *ret_more when there were others.
+enum err_code store_usage_read(struct store_tx *tx, const struct usage_query *q, size_t max,
+	void (*fn)(void *arg, const struct usage_key *key, const struct usage_sum *sum), void *arg,
+	bool *ret_more, struct err *err);
+// The same by currency for the day that begins at day_s, before store_start. Nothing without a
+// database.
+void store_usage_day(struct store *st, int64_t day_s,
+	void (*fn)(void *arg, const struct usage_key *key, const struct usage_sum *sum), void *arg);
 // Objects as this transaction sees them.
 const struct snapshot *store_tx_snapshot(struct store_tx *tx);
 const struct actor *store_tx_actor(struct store_tx *tx);

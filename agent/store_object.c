@@ -313,6 +313,22 @@ static enum err_code load_instance(void *arg, struct sqlite3_stmt *row, struct e
 	return ERR_OK;
 }
 
+static enum err_code load_price(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct slice parts[] = {db_text(row, 0), db_text(row, 2)};
+	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
+	struct price_obj *p;
+
+	if (!mac_ok(l, row, 6, parts, ARRAY_LEN(parts)))
+		return ERR_OK;
+	if (object_price(parts[1], &meta, &p, err))
+		l->bad++;
+	else
+		snapshot_put_price(l->snap, p);
+	return ERR_OK;
+}
+
 static enum err_code load_revision(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct load *l = arg;
@@ -346,6 +362,10 @@ enum err_code store_load(struct store *st, struct snapshot *snap, struct err *er
 		code = store_spend_load(st, snap, err);
 	if (!code)
 		code = store_rules_load(st, snap, &l.bad, err);
+	if (!code)
+		code = db_query(st->db,
+			"SELECT id,revision,doc,created_at,updated_at,updated_by,mac FROM price",
+			NULL, 0, load_price, &l, err);
 	if (!code)
 		code = db_query(st->db, "SELECT coalesce(max(revision),0) FROM change", NULL, 0,
 			load_revision, &l, err);

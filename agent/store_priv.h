@@ -86,6 +86,10 @@ enum err_code store_rules_load(struct store *st, struct snapshot *snap, size_t *
 	struct err *err);
 // The operator's live overrides that have not run out, into the live table.
 enum err_code store_overrides_load(struct store *st, int64_t now_ms, struct err *err);
+enum err_code object_price(struct slice doc, const struct row_meta *meta, struct price_obj **ret,
+	struct err *err);
+// The prices that come with the program, once in a database's life.
+enum err_code store_price_seed(struct store_tx *tx, struct err *err);
 // Reads every table into *snap. Rows that fail their MAC are left out and counted in
 // st->quarantined.
 enum err_code store_load(struct store *st, struct snapshot *snap, struct err *err);

@@ -146,6 +146,7 @@ enum err_code store_save(struct store *st, const struct snapshot *snap, struct e
 	write_docs(&w, "features", snap->features);
 	write_docs(&w, "instances", snap->instances);
 	write_docs(&w, "alert_rules", snap->alert_rules);
+	write_docs(&w, "prices", snap->prices);
 	write_keys(&w, snap);
 	write_callers(&w, snap);
 	jw_obj_end(&w);
@@ -262,6 +263,14 @@ static void restore_docs(struct store *st, struct snapshot *snap, const struct j
 
 		if (meta.revision > 0 && object_rule(text_of(jx_at(list, i), a), &meta, &r, &ignored) == ERR_OK)
 			snapshot_put_rule(snap, r);
+	}
+	list = jx_get(root, "prices");
+	for (size_t i = 0; i < jx_len(list); i++) {
+		struct row_meta meta = meta_of(jx_at(list, i));
+		struct price_obj *p;
+
+		if (object_price(text_of(jx_at(list, i), a), &meta, &p, &ignored) == ERR_OK)
+			snapshot_put_price(snap, p);
 	}
 	list = jx_get(root, "keys");
 	for (size_t i = 0; i < jx_len(list); i++)

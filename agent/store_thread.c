@@ -204,7 +204,8 @@ static enum err_code seed_features(struct store_tx *tx, struct err *err)
 	return code;
 }
 
-static enum err_code seed(struct store *st, struct err *err)
+static enum err_code seed(struct store *st, enum err_code (*fill)(struct store_tx *, struct err *),
+	struct err *err)
 {
 	static const struct actor system = {.name = "system", .role = ROLE_ADMIN};
 	struct store_tx tx;
@@ -213,7 +214,7 @@ static enum err_code seed(struct store *st, struct err *err)
 	if (code)
 		return code;
 	tx_begin(st, &tx, &system);
-	code = seed_features(&tx, err);
+	code = fill(&tx, err);
 	if (!code)
 		code = db_exec(st->db, "COMMIT", err);
 	if (code) {
@@ -247,7 +248,9 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 		code = store_load(st, st->tip, err);
 	// A first start that died half-way left no change behind: it is finished now.
 	if (!code && st->tip->revision == 0 && st->seal)
-		code = seed(st, err);
+		code = seed(st, seed_features, err);
+	if (!code && st->seal)
+		code = seed(st, store_price_seed, err);
 	if (!code)
 		code = db_still_there(st->db, err);
 	return code;

@@ -95,6 +95,25 @@ static const char *const alert_states[] = {"current", "resolved", "all", NULL};
 static const struct param alert_list_params[] = {
 	{"state", FT_ENUM, alert_states, 0, 0, 2, N_("which: current, resolved or all")},
 	LIMIT_PARAM(1000, 200), PARAMS_END};
+static const struct param price_list_params[] = {
+	{"vendor", FT_STR, NULL, 0, ID_MAX, 0, N_("only this vendor's models")},
+	{"model", FT_STR, NULL, 0, NAME_MAX_CP, 0, N_("only prices of this model")},
+	{"id", FT_STR, NULL, 0, 640, 0, N_("the one price of this id")}, LIMIT_PARAM(10000, 1000),
+	{"cursor", FT_STR, NULL, 0, 640, 0, N_("\"next\" of the page before")}, PARAMS_END};
+static const struct param price_import_params[] = {
+	{"format", FT_STR, NULL, 0, 16, 0, N_("yijian, litellm or portkey")},
+	{"vendor", FT_STR, NULL, 0, ID_MAX, 0, N_("whose models a list prices that does not say")},
+	{"dry_run", FT_BOOL, NULL, 0, 0, 0, N_("only tell what would change")}, PARAMS_END};
+static const struct param usage_params[] = {
+	{"by", FT_STR, NULL, 0, 64, 0, N_("comma list of feature, target, client, key, model")},
+	{"window", FT_STR, NULL, 0, 16, 0, N_("how far back: 1h, 24h, 30d; at most 400d")},
+	{"step", FT_STR, NULL, 0, 16, 0, N_("told apart by time too: 1m, 1h, 1d")},
+	{"feature", FT_STR, NULL, 0, ID_MAX, 0, N_("only this feature")},
+	{"target", FT_STR, NULL, 0, REF_MAX, 0, N_("only this target")},
+	{"client", FT_STR, NULL, 0, REF_MAX, 0, N_("only this client")},
+	{"key", FT_STR, NULL, 0, REF_MAX, 0, N_("only this key id or instance")},
+	{"model", FT_STR, NULL, 0, REF_MAX, 0, N_("only this model")}, LIMIT_PARAM(1000, 100),
+	CURSOR_PARAM, PARAMS_END};
 static const struct param series_params[] = {
 	{"window", FT_STR, NULL, 0, 16, 0, N_("how far back: 5m, 1h")}, PARAMS_END};
 
@@ -269,6 +288,13 @@ static const struct endpoint rows[] = {
 		.answer = &token_view_fields, .errors = errs_get, .summary = N_("Show a token")},
 	{EP_TOKEN_DELETE, KEYS, HTTP_DELETE, TOKEN, "token_delete",
 		N_("Revoke a token at once"), MAY_OPERATE, EPF_IDEMPOTENT, .errors = errs_revoke},
+	{EP_PRICE_LIST, KEYS, .path = "/api/v1/prices", .name = "price_list", LISTS,
+		.may = MAY_VIEW, .answer = &price_fields, .params = price_list_params,
+		.errors = errs_page, .summary = N_("What models cost")},
+	{EP_PRICE_IMPORT, KEYS, HTTP_POST, "/api/v1/prices", "price_import",
+		N_("Import prices: documents of ours, LiteLLM's list, Portkey's"), MAY_OPERATE,
+		EPF_IDEMPOTENCY_KEY, BODY_APPLY, NULL, &price_import_fields,
+		.params = price_import_params, .errors = errs_doc},
 
 	{EP_SERVICE_LIST, REG, .path = "/api/v1/services", .name = "service_list", LISTS,
 		.may = MAY_VIEW, .answer = &service_fields,
@@ -327,6 +353,9 @@ static const struct endpoint rows[] = {
 		N_("Traffic, health, key and config events as they come"), MAY_VIEW,
 		EPF_IDEMPOTENT | EPF_STREAM | EPF_LONG, .answer = &event_fields, .list = true,
 		.params = event_params},
+	{EP_USAGE, GW, .path = "/api/v1/usage", .name = "usage", LISTS, .may = MAY_VIEW,
+		.answer = &usage_fields, .params = usage_params, .errors = errs_page,
+		.summary = N_("Requests, tokens, images and cost, by who used what")},
 	{EP_SERIES, GW, .path = "/api/v1/metrics/series", .name = "series", GETS, .may = MAY_VIEW,
 		.params = series_params, .summary = N_("The agent's own figures over time")},
 	{EP_ALERT_LIST, GW, .path = "/api/v1/alerts", .name = "alert_list", LISTS, .may = MAY_VIEW,

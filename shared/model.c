@@ -238,6 +238,9 @@ static const struct field_set key_limits_fields = {"KeyLimits", key_limits_rows,
 		{AT(vendor_key, account), .type = FT_STR, .charset = FC_NAME, .min = 1,            \
 			.max = 128, .flags = FF_NULLABLE | FF_OMIT_UNSET | FF_WIDE | FF_FORM,      \
 			.help = N_("account at the vendor")},                                      \
+		{AT(vendor_key, currency), .type = FT_STR, .charset = FC_NAME, .min = 3, .max = 3, \
+			.flags = FF_NULLABLE | FF_OMIT_UNSET | FF_WIDE | FF_FORM,                  \
+			.help = N_("currency its account is billed in: USD, CNY")},                \
 		{AT(vendor_key, limits), .type = FT_OBJ, .sub = &key_limits_fields,                \
 			.flags = FF_FORM, .help = N_("what the key may carry")},                                     \
 		{AT(vendor_key, budget), .type = FT_OBJ, .sub = &budget_fields,                    \
@@ -413,7 +416,7 @@ static const struct field price_rows[] = {
 	{AT(price, vendor), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,
 		.flags = FF_REQUIRED, .help = N_("vendor in the catalogue, or self")},
 	{AT(price, model), .type = FT_STR, .charset = FC_NAME, .min = 1, .max = NAME_MAX_CP,
-		.flags = FF_REQUIRED, .help = N_("model id sent upstream, or the vendor's service")},
+		.flags = FF_REQUIRED, .help = N_("model id sent upstream; * for any, where it is narrowed")},
 	{AT(price, feature), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,
 		.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = N_("only in this feature")},
 	{AT(price, target), .type = FT_STR, .charset = FC_REF, .min = 1, .max = REF_MAX,
@@ -421,7 +424,7 @@ static const struct field price_rows[] = {
 	{AT(price, key), .type = FT_STR, .charset = FC_REF, .min = 1, .max = REF_MAX,
 		.flags = FF_OMIT_UNSET | FF_NULLABLE,
 		.help = N_("only with this key: vendor/service/slug")},
-	{AT(price, currency), .type = FT_STR, .charset = FC_ANY, .min = 3, .max = 3,
+	{AT(price, currency), .type = FT_STR, .charset = FC_NAME, .min = 3, .max = 3,
 		.flags = FF_COLUMN | FF_NULLABLE, .title = N_("CUR"), .help = N_("USD when unset")},
 	PICO_COL(input_pico, N_("INPUT"), N_("a prompt token, in pico")),
 	PICO_COL(output_pico, N_("OUTPUT"), N_("an answer's token, in pico")),
@@ -446,6 +449,52 @@ static const struct field price_rows[] = {
 };
 const struct field_set price_fields = {"Price", price_rows, ARRAY_LEN(price_rows),
 	sizeof(struct price)};
+
+static const struct field price_import_rows[] = {
+	{SEEN("dry_run"), .type = FT_BOOL, .help = N_("nothing was stored")},
+	{SEEN_COL("created"), .type = FT_INT, .help = N_("new prices")},
+	{SEEN_COL("changed"), .type = FT_INT, .help = N_("prices that were others before")},
+	{SEEN_COL("unchanged"), .type = FT_INT, .help = N_("prices as they were")},
+	{SEEN_COL("ignored"), .type = FT_INT, .help = N_("entries there is no use for")},
+	{SEEN_COL("removed"), .type = FT_INT, .help = N_("prices deleted")},
+	{SEEN("items"), .type = FT_JSON, .help = N_("each entry with name, id, result, reason")},
+};
+const struct field_set price_import_fields = {"PriceImport", price_import_rows,
+	ARRAY_LEN(price_import_rows), 0};
+
+static const struct field usage_rows[] = {
+	{SEEN_COL("at"), .type = FT_TIME, .help = N_("start of the step, where one was asked for")},
+	{SEEN_COL("feature"), .type = FT_STR, .help = N_("feature")},
+	{SEEN_COL("target"), .type = FT_STR, .help = N_("target")},
+	{SEEN_COL("client"), .type = FT_STR, .help = N_("client")},
+	{SEEN_COL("key"), .type = FT_STR, .help = N_("id of the key, or the instance")},
+	{SEEN_COL("model"), .type = FT_STR, .help = N_("model as sent upstream")},
+	{SEEN_COL("requests"), .type = FT_INT, .title = N_("REQ"),
+		.help = N_("requests that began here")},
+	{SEEN_COL("attempts"), .type = FT_INT, .title = N_("TRIES"), .help = N_("upstream calls")},
+	{SEEN_COL("failures"), .type = FT_INT, .title = N_("FAILED"), .help = N_("that failed")},
+	{SEEN_WIDE("streamed"), .type = FT_INT, .help = N_("that were streams")},
+	{SEEN_WIDE("interrupted"), .type = FT_INT,
+		.help = N_("streams that broke, or whose caller left")},
+	{SEEN_COL("tokens_in"), .type = FT_INT, .title = N_("IN"), .help = N_("prompt tokens")},
+	{SEEN_COL("tokens_out"), .type = FT_INT, .title = N_("OUT"), .help = N_("answer tokens")},
+	{SEEN_WIDE("tokens_cached"), .type = FT_INT, .title = N_("CACHED"),
+		.help = N_("prompt tokens read from the vendor's cache")},
+	{SEEN_WIDE("tokens_reasoning"), .type = FT_INT, .title = N_("REASONING"),
+		.help = N_("answer tokens spent on reasoning")},
+	{SEEN_COL("images"), .type = FT_INT, .help = N_("pictures made")},
+	{SEEN_WIDE("chars"), .type = FT_INT, .help = N_("characters spoken")},
+	{SEEN_WIDE("audio_ms"), .type = FT_INT, .unit = "ms", .help = N_("audio heard")},
+	{SEEN_WIDE("usage_unknown"), .type = FT_INT,
+		.help = N_("upstream calls of which nobody told how much they used")},
+	{SEEN_WIDE("cost_zero"), .type = FT_INT,
+		.help = N_("upstream calls for nothing though the model has a price")},
+	{SEEN_COL("cost_unknown"), .type = FT_INT, .title = N_("UNPRICED"),
+		.help = N_("upstream calls whose cost is not known")},
+	{SEEN_COL("cost"), .type = FT_JSON,
+		.help = N_("by currency, each with its sum and how sure its parts are")},
+};
+const struct field_set usage_fields = {"Usage", usage_rows, ARRAY_LEN(usage_rows), 0};
 
 static const struct field service_rows[] = {
 	{SEEN_COL("service"), .type = FT_STR, .help = N_("name")},

@@ -98,6 +98,7 @@ struct vendor_key {
 	int tier; // enum tier
 	const char *base_url; // NULL: the catalogue's
 	const char *region, *account, *note;
+	const char *currency; // the account is billed in; NULL: not said
 	int64_t weight;
 	struct {
 		int64_t rpm, tpm, concurrency; // FIELD_NONE: no limit
@@ -152,7 +153,7 @@ struct price_tier { // replaces the row's token prices for prompts longer than t
 struct price {
 	const char *id; // "openai/gpt-4o", with "@feature=…" and so on for narrower ones
 	const char *vendor;
-	const char *model; // model id, or the vendor's service
+	const char *model; // id sent upstream; "*": any, of a narrowed one
 	const char *feature, *target, *key; // only there; NULL: everywhere
 	const char *currency; // three letters
 	int64_t input_pico, output_pico, cached_input_pico, cache_write_pico, reasoning_pico; // a token
@@ -189,7 +190,7 @@ extern const struct field_set key_view_fields; // Key plus state, state_until, l
 extern const struct field_set instance_view_fields; // Instance plus health, since …
 extern const struct field_set service_fields, route_fields, decision_fields, event_fields,
 	audit_fields, change_fields, status_fields, keytest_fields, revision_fields, health_fields,
-	error_fields, vendor_fields;
+	error_fields, vendor_fields, usage_fields, price_import_fields;
 
 extern const char *const tier_names[], *const strategy_names[], *const target_kind_names[],
 	*const health_names[], *const role_names[], *const all_down_names[],

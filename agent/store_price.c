@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+#include "agent/store_priv.h"
+
+#include <string.h>
+
+#include "agent/price_seed.h"
+#include "shared/clock.h"
+#include "shared/jw.h"
+#include "shared/jx.h"
+#include "shared/text.h"
+
+#define STORED_LIMITS ((struct jscan_limits){20000, JSCAN_DEPTH})
+
+enum err_code object_price(struct slice doc, const struct row_meta *meta, struct price_obj **ret,
+	struct err *err)
+{
+	struct price_obj *p = object_new(sizeof(*p));
+	struct arena *a = &p->o.arena;
+	char id[PRICE_ID_MAX];
+	struct str s = STR_INIT;
+	struct jw w = jw_to(&s);
+	enum err_code code = jx_decode(
+		&price_fields, doc, STORED_LIMITS, JX_CREATE, a, &p->doc, err);
+
+	if (code) {
+		object_drop(p);
+		return code;
+	}
+	if (!p->doc.currency)
+		p->doc.currency = "USD";
+	p->doc.id = arena_slice(a, price_id(&p->doc, id));
+	p->doc.revision = p->o.revision = meta->revision;
+	p->o.etag = (uint64_t)meta->revision;
+	p->doc.created_at = meta->created_at;
+	p->doc.updated_at = meta->updated_at;
+	p->doc.updated_by = arena_slice(a, meta->updated_by);
+	jw_doc(&w, NULL, &price_fields, &p->doc);
+	p->o.json = (struct slice){arena_slice(a, str_slice(&s)), s.n};
+	str_release(&s);
+	*ret = p;
+	return ERR_OK;
+}
+
+// ---- what a price may say ----
+
+static enum err_code check_tiers(const struct price *p, struct err *err)
+{
+	const struct price_tier *v = p->tiers.v;
+
+	for (size_t i = 1; i < p->tiers.n; i++)
+		if (v[i].above_tokens <= v[i - 1].above_tokens)
+			return err_field(err, ERR_FIELD_RANGE, "tiers",
+				_("tiers stand in ascending order of above_tokens"));
+	return ERR_OK;
+}
+
+static enum err_code check_currency(const char *c, struct err *err)
+{
+	for (size_t i = 0; c && i < 3; i++)
+		if (c[i] < 'A' || c[i] > 'Z')
+			return err_field(err, ERR_FIELD_CHARSET, "currency",
+				_("a currency is three capital letters, as USD"));
+	return ERR_OK;
+}
+
+enum err_code price_check(const struct price *p, struct err *err)
+{
+	int narrowed = (p->feature != NULL) + (p->target != NULL) + (p->key != NULL);
+	enum err_code code = check_currency(p->currency, err);
+
+	if (!code && strcmp(p->vendor, "self") != 0 && !vendor_known(slice_of(p->vendor)))
+		code = err_field(err, ERR_VENDOR_UNKNOWN, "vendor", NULL);
+	if (!code && narrowed > 1)
+		code = err_field(err, ERR_FIELD_RANGE, "key",
+			_("a price is narrowed by one of feature, target, key"));
+	if (!code && strcmp(p->model, "*") == 0 && !narrowed)
+		code = err_field(err, ERR_FIELD_RANGE, "model",
+			_("a price of any model needs a feature, target or key"));
+	return code ? code : check_tiers(p, err);
+}
+
+// ---- rows ----
+
+static enum err_code write_row(struct store_tx *tx, const struct price_obj *p,
+	const struct row_meta *m, struct err *err)
+{
+	struct slice parts[] = {slice_of(p->doc.id), p->o.json};
+	unsigned char mac[SEAL_MAC];
+
+	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
+	return DB_RUN(tx->db, err,
+		"INSERT OR REPLACE INTO price(id,revision,doc,created_at,updated_at,updated_by,mac)"
+		" VALUES(?,?,?,?,?,?,?)",
+		DB_T(p->doc.id), DB_I(m->revision), DB_S(p->o.json), DB_I(m->created_at),
+		DB_I(m->updated_at), DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
+}
+
+// What the document says, without what only answers have.
+static void substance(const struct price *p, struct str *out)
+{
+	struct price bare = *p;
+	struct jw w = jw_to(out);
+
+	bare.id = bare.updated_by = NULL;
+	bare.revision = bare.created_at = bare.updated_at = FIELD_NONE;
+	if (!bare.currency)
+		bare.currency = "USD";
+	jw_doc(&w, NULL, &price_fields, &bare);
+}
+
+static bool same(const struct price *a, const struct price *b)
+{
+	struct str x = STR_INIT, y = STR_INIT;
+	bool eq;
+
+	substance(a, &x);
+	substance(b, &y);
+	eq = slice_eq(str_slice(&x), str_slice(&y));
+	str_release(&x);
+	str_release(&y);
+	return eq;
+}
+
+static const struct price_obj *stored(const struct snapshot *snap, const struct price *p)
+{
+	char id[PRICE_ID_MAX];
+
+	return pmap_get(snap->prices, price_id(p, id));
+}
+
+enum price_change store_price_compare(const struct snapshot *snap, const struct price *p)
+{
+	const struct price_obj *old = stored(snap, p);
+
+	if (!old)
+		return PRICE_CREATED;
+	return same(&old->doc, p) ? PRICE_UNCHANGED : PRICE_CHANGED;
+}
+
+static enum err_code put(struct store_tx *tx, const struct price *p, int64_t revision,
+	struct err *err)
+{
+	const struct price_obj *old = stored(tx->snap, p);
+	struct row_meta meta = {revision, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
+		slice_of(tx->actor->name)};
+	struct str doc = STR_INIT;
+	struct jw w = jw_to(&doc);
+	struct price_obj *obj = NULL;
+	enum err_code code;
+
+	jw_doc(&w, NULL, &price_fields, p);
+	code = object_price(str_slice(&doc), &meta, &obj, err);
+	str_release(&doc);
+	if (!code)
+		code = write_row(tx, obj, &meta, err);
+	if (code)
+		object_drop(obj);
+	else
+		snapshot_put_price(tx->snap, obj);
+	return code;
+}
+
+enum err_code store_price_begin(struct store_tx *tx, int64_t *ret_revision, struct err *err)
+{
+	if (!tx->st->seal)
+		return err_set(err, ERR_SEALED, NULL);
+	*ret_revision = tx_revision(tx);
+	return ERR_OK;
+}
+
+enum err_code store_price_put(struct store_tx *tx, const struct price *p, int64_t revision,
+	struct err *err)
+{
+	enum err_code code = price_check(p, err);
+
+	if (!code && tx->snap->prices.n >= STORE_PRICES_MAX && !stored(tx->snap, p))
+		code = err_set(err, ERR_FIELD_RANGE, _("at most %d prices are kept"),
+			STORE_PRICES_MAX);
+	return code ? code : put(tx, p, revision, err);
+}
+
+enum err_code store_price_delete(struct store_tx *tx, struct slice id, bool *ret_found,
+	struct err *err)
+{
+	*ret_found = pmap_get(tx->snap->prices, id) != NULL;
+	if (!*ret_found)
+		return ERR_OK;
+	snapshot_del_price(tx->snap, id);
+	return DB_RUN(tx->db, err, "DELETE FROM price WHERE id=?", DB_S(id));
+}
+
+enum err_code store_price_end(struct store_tx *tx, int64_t revision, const char *name,
+	const char *summary, struct err *err)
+{
+	snapshot_prices_changed(tx->snap);
+	return tx_change(tx, revision, "import", "Price", name, summary, (struct slice){0}, err);
+}
+
+// ---- the prices that come with the program ----
+
+static enum err_code seeded(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	(void)row;
+	(void)err;
+	*(bool *)arg = true;
+	return ERR_OK;
+}
+
+static enum err_code put_seed(struct store_tx *tx, size_t i, struct err *err)
+{
+	struct arena a = ARENA_INIT;
+	struct price p = price_seed(i, &a);
+	enum err_code code = put(tx, &p, 0, err);
+
+	arena_release(&a);
+	return code;
+}
+
+// Once in a database's life: what an operator deletes stays away. They are no change of the
+// configuration: revision 0.
+enum err_code store_price_seed(struct store_tx *tx, struct err *err)
+{
+	bool there = false;
+	enum err_code code = db_query(tx->db, "SELECT 1 FROM meta WHERE key='prices_seeded'", NULL,
+		0, seeded, &there, err);
+
+	for (size_t i = 0; !code && !there && i < price_seeds(); i++)
+		code = put_seed(tx, i, err);
+	if (!code && !there)
+		code = DB_RUN(tx->db, err, "INSERT INTO meta(key,value) VALUES('prices_seeded',?)",
+			DB_B("1", 1));
+	if (!code && !there)
+		snapshot_prices_changed(tx->snap);
+	return code;
+}
