@@ -8,6 +8,7 @@
 #include "agent/decide.h"
 #include "agent/history.h"
 #include "agent/keys.h"
+#include "agent/ledger.h"
 #include "agent/registry.h"
 #include "agent/router.h"
 #include "agent/services.h"
@@ -280,6 +281,26 @@ static void write_instances(struct jw *w, const struct snapshot *snap)
 	jw_obj_end(w);
 }
 
+static void write_usage(struct jw *w, const struct req *r)
+{
+	struct ledger_day d = ledger_today(r->agent->ledger);
+	jw_obj(w, "usage");
+	jw_obj(w, "today");
+	jw_int(w, "requests", d.requests);
+	jw_int(w, "failures", d.failures);
+	jw_int(w, "tokens_in", d.tokens_in);
+	jw_int(w, "tokens_out", d.tokens_out);
+	jw_int(w, "images", d.images);
+	jw_arr(w, "cost");
+	for (size_t i = 0; i < d.currencies; i++)
+		jw_money(w, NULL, d.cost[i].pico, d.cost[i].currency,
+			cost_source_name(d.cost[i].source));
+	jw_arr_end(w);
+	jw_int(w, "cost_unknown", d.cost_unknown);
+	jw_obj_end(w);
+	jw_obj_end(w);
+}
+
 static void etag_of(struct slice body, char ret[24])
 {
 	uint64_t x = UINT64_C(14695981039346656037);
@@ -301,6 +322,7 @@ void h_status(struct req *r)
 	write_keys(&w, r->snap);
 	write_instances(&w, r->snap);
 	alerts_write_status(r->agent->alerts, &w);
+	write_usage(&w, r);
 	jw_obj_end(&w);
 	etag_of(str_slice(&out), etag);
 	const char *known = req_header(r, "If-None-Match");

@@ -568,6 +568,9 @@ static const struct field event_rows[] = {
 	{SEEN_WIDE("attempts"), .type = FT_JSON, .help = N_("upstream calls")},
 	{SEEN_WIDE("tokens_in"), .type = FT_INT, .help = N_("prompt tokens")},
 	{SEEN_WIDE("tokens_out"), .type = FT_INT, .help = N_("completion tokens")},
+	{SEEN_WIDE("tokens_source"), .type = FT_STR, .title = N_("KNOWN"),
+		.help = N_("reported, counted, estimated or unknown")},
+	{SEEN_WIDE("cost"), .type = FT_MONEY, .help = N_("what its attempts cost")},
 	{SEEN_WIDE("decision"), .type = FT_STR, .help = N_("id of the decision")},
 	{SEEN("instance"), .type = FT_STR, .help = N_("service/id whose health changed")},
 	{SEEN("from"), .type = FT_STR, .help = N_("health before")},
@@ -623,6 +626,7 @@ static const struct field status_rows[] = {
 	{SEEN("keys"), .type = FT_JSON, .help = N_("keys by state, the troubled ones named")},
 	{SEEN("instances"), .type = FT_JSON, .help = N_("instances by health")},
 	{SEEN("alerts"), .type = FT_JSON, .help = N_("alerts that fire, and how many")},
+	{SEEN("usage"), .type = FT_JSON, .help = N_("requests, tokens and cost of the day (UTC)")},
 };
 const struct field_set status_fields = {"Status", status_rows, ARRAY_LEN(status_rows), 0};
 

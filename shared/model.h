@@ -185,7 +185,9 @@ extern const struct field_set feature_fields, target_fields, key_fields, instanc
 //     "candidates","candidates_ok"}], "keys" {"total","by_state","problems"
 //     [{"key","state","until"}]}, "instances" {"total","by_state","problems"
 //     [{"instance","state","since"}]}, "alerts" {"firing","acked","pending","critical","warning",
-//     "info","items" [{"id","rule","object","severity","state","since","message"}]}
+//     "info","items" [{"id","rule","object","severity","state","since","message"}]},
+//     "usage" {"today" {"requests","failures","tokens_in","tokens_out","images","cost" [money],
+//     "cost_unknown"}}
 extern const struct field_set key_view_fields; // Key plus state, state_until, last_used_at …
 extern const struct field_set instance_view_fields; // Instance plus health, since …
 extern const struct field_set service_fields, route_fields, decision_fields, event_fields,
