@@ -172,6 +172,9 @@ void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
 	// An instance has no key to be judged: it heals like any other failure.
 	if (c->cand->key == NULL && c->error.outcome >= OUT_AUTH && c->error.outcome <= OUT_REGION)
 		c->error.outcome = OUT_FAILED;
+	// Asked for what it was only taken to have: it does not, which says nothing of what it has.
+	if (status == 404 && protocol_row(c->cand->protocol)->offer != c->in.offer)
+		c->error.outcome = OUT_CLIENT;
 	// A name that came from the caller may be wrong for this caller alone.
 	if (c->error.outcome == OUT_MODEL_GONE && c->cand->target->upstream_model == NULL)
 		c->error.outcome = OUT_CLIENT;

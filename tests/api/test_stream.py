@@ -81,6 +81,8 @@ def broken_causes(agent):
     ({"cut_stream": 2}, "reset"), ({"cut_mid_event": 2}, "reset"),
     ({"cut_mid_utf8": 2}, "reset"), ({"no_finish": 2}, "unfinished"),
     ({"sse_error": 2}, "error_event"), ({"reset_mid": 2000}, "reset"),
+    ({"no_finish": 2, "huge_event": 2 << 20}, "event_too_large"),
+    ({"truncated_chunk": True, "no_finish": 2}, "reset"),
 ])
 def test_broken_stream_says_so(agent, local, fault, cause):
     local.fault({"tokens": 40, **fault}, path="/v1/*")
@@ -164,3 +166,81 @@ def test_slow_reader_does_not_fill_memory(agent, local):
     wait_for(still, what="the upstream to be paused")
     assert before < 40 << 20
     connection.close()
+
+
+# ---- deadlines apart ----
+
+def test_first_event_deadline(agent, local, make_vendord):
+    patch(agent, timeouts={"first_byte_ms": 300})
+    local.fault({"headers_then_hang": True}, path="/v1/*")
+    answer = agent.post(GW, CHAT, BODY)
+    assert (answer.status, answer.error) == (504, "upstream_timeout"), answer
+    vendor = make_vendord()
+    agent.add_key(vendor.url)
+    with agent.stream(CHAT, BODY) as stream:
+        assert stream.status == 200 and list(stream.events())[-1] == "[DONE]"
+
+
+def test_idle_deadline(agent, local):
+    patch(agent, timeouts={"idle_ms": 300})
+    local.fault({"tokens": 5, "pace_ms": 60000}, path="/v1/*")
+    assert events_of(agent)[-1]["error"]["code"] == "stream_interrupted"
+    assert set(broken_causes(agent)) <= {"idle_timeout", "timeout_idle"} and broken_causes(agent)
+    local.wait_stats(lambda s: s["streams"]["aborted"] == 1, what="the stream given up")
+
+
+def test_total_ms_does_not_end_a_healthy_stream(agent, local):
+    patch(agent, timeouts={"total_ms": 400})
+    local.fault({"tokens": 40, "pace_ms": 30}, path="/v1/*")
+    events = events_of(agent)
+    assert events[-1] == "[DONE]" and last_traffic(agent)["total_ms"] > 400
+
+
+def test_streams_have_a_total_of_their_own(agent, local):
+    patch(agent, timeouts={"stream_total_ms": 400})
+    local.fault({"tokens": 5000, "pace_ms": 30}, path="/v1/*")
+    assert events_of(agent)[-1]["error"]["code"] == "stream_interrupted"
+    assert broken_causes(agent) == ["total_timeout"]
+
+
+# ---- malformed and over-long ----
+
+@pytest.mark.parametrize("fault, code", [
+    ({"no_finish": 0, "huge_event": 2 << 20}, "upstream_too_large"), ({"garbage": 4096}, "upstream_bad_response"),
+    ({"html": True}, "upstream_bad_response"), ({"empty": True}, "upstream_bad_response"),
+])
+def test_never_a_stream(agent, local, fault, code):
+    local.fault(fault, path="/v1/*")
+    answer = agent.post(GW, CHAT, BODY)
+    assert answer.status == 502 and answer.error == code, answer
+
+
+def test_usage_of_a_broken_stream(agent, local):
+    local.fault({"tokens": 40, "cut_stream": 6}, path="/v1/*")
+    events = events_of(agent)
+    event = last_traffic(agent)
+    assert event["tokens_source"] == "counted"
+    assert event["tokens_out"] == len(events) - 1 and "tokens_in" not in event
+    assert event["attempts"][-1]["end"] == "reset"
+
+
+def test_upstream_comments_are_dropped(agent, local):
+    patch(agent, timeouts={"idle_ms": 300})
+    local.fault({"endless_comments": 20}, path="/v1/*")
+    with agent.stream(CHAT, BODY) as stream:
+        raw = stream.response.read()
+    assert b"\n:" not in raw and not raw.startswith(b":")
+
+
+def test_vllm_error_in_a_stream(agent, local, make_vendord):
+    """Its code is a number, and [DONE] follows."""
+    local.fault({"sse_error": 3}, path="/v1/*")
+    assert events_of(agent)[-1]["error"]["code"] == "stream_interrupted"
+    local.faults([])
+    local.fault({"status": 400}, path="/v1/*")
+    answer = agent.post(GW, CHAT, BODY)
+    assert answer.status == 400 and isinstance(answer.body["error"]["code"], str)
+    local.faults([])
+    local.fault({"status": 401, "error_shape": "string"}, path="/v1/*")
+    answer = agent.post(GW, CHAT, BODY)
+    assert (answer.status, answer.error) == (502, "upstream_auth_failed")

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// A caller's body, read as a chat completion's and as Messages: whatever it says, what is sent
+// upstream is valid JSON in every protocol, and Messages translate into what we read ourselves.
+#include <stdlib.h>
+#include <string.h>
+#include "agent/adapter.h"
+#include "agent/messages.h"
+
+static const struct adapter *const adapters[] = {&adapter_openai_chat, &adapter_openai_responses,
+	&adapter_dashscope_chat, &adapter_dashscope_chat_native, &adapter_anthropic_messages,
+	&adapter_ollama_chat};
+static struct adapter_call call, chat;
+
+static void build_all(const struct adapter_call *c)
+{
+	struct feature feature = {.defaults = "{\"temperature\":0.5,\"options\":{\"num_ctx\":1}}"};
+	struct target target = {.upstream_model = "qwen3-32b", .params = "{\"seed\":1}"};
+	struct url url = {.path = "/v1"};
+	struct candidate cand = {.target = &target, .url = &url};
+	for (size_t i = 0; i < ARRAY_LEN(adapters); i++) {
+		struct adapter_ask ask = {0};
+		struct err err = {0};
+		if (adapters[i]->build(c, &feature, &cand, &ask, &err) == ERR_OK &&
+			jscan_check(str_slice(&ask.body), (struct jscan_limits){.depth = 1024},
+				NULL) != ERR_OK)
+			abort();
+		str_release(&ask.path);
+		str_release(&ask.headers);
+		str_release(&ask.body);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	struct slice body = {(const char *)p, n};
+	struct str out = STR_INIT;
+	struct err err = {0};
+	if (adapter_read(body, OFFER_CHAT, false, &call, &err) == ERR_OK)
+		build_all(&call);
+	if (messages_read(body, &call, &err) == ERR_OK &&
+		messages_to_chat(&call, &out, &err) == ERR_OK) {
+		if (adapter_read(str_slice(&out), OFFER_CHAT, false, &chat, &err) != ERR_OK)
+			abort();
+		build_all(&chat);
+	}
+	str_release(&out);
+	return 0;
+}
