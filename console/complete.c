@@ -85,6 +85,12 @@ static void offer_arg(struct complete *c, enum cmd_complete kind)
 	case CC_ALERT_RULE:
 		offer_items(c, EP_ALERT_RULE_LIST);
 		break;
+	case CC_CLIENT:
+		offer_items(c, EP_CLIENT_LIST);
+		break;
+	case CC_TOKEN:
+		offer_items(c, EP_TOKEN_LIST);
+		break;
 	case CC_SHELL:
 		offer_words(c, shells);
 		break;

@@ -23,7 +23,7 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_RAW, "raw", 0, NULL, N_("CSV without the guard against formulas")},
 	{COPT_HELP, "help", 'h', NULL, N_("explain the command")},
 	{COPT_VERSION, "version", 0, NULL, N_("print the version")},
-	{COPT_NAME, "name", 0, "TEXT", N_("name of the key")},
+	{COPT_NAME, "name", 0, "TEXT", N_("its name")},
 	{COPT_API_KEY, "api-key", 0, "-", N_("read the secret from standard input")},
 	{COPT_API_KEY_FILE, "api-key-file", 0, "PATH", N_("read the secret from a file")},
 	{COPT_API_KEY_FD, "api-key-fd", 0, "N", N_("read the secret from a file descriptor")},
@@ -39,7 +39,7 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_SIZE, "size", 0, "WxH", N_("size of the picture")},
 	{COPT_STREAM, "stream", 0, NULL, N_("as a stream")},
 	{COPT_MODEL, "model", 0, "NAME", N_("feature, alias or vendor/service")},
-	{COPT_OUT, "out", 0, "PATH", N_("where the picture goes")},
+	{COPT_OUT, "out", 0, "PATH", N_("file that gets the result")},
 	{COPT_KEY, "key", 0, "SLUG", N_("only this key of the target")},
 	{COPT_INSTANCE, "instance", 0, "ID", N_("only this instance of the target")},
 	{COPT_EXPIRES, "expires", 0, "TIME", N_("lift it again after this time, e.g. 10m")},
@@ -56,6 +56,11 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_ID, "id", 0, "ID", N_("id of the instance")},
 	{COPT_ALL, "all", 0, NULL, N_("also what is over")},
 	{COPT_NOTE, "note", 0, "TEXT", N_("what is being done about it")},
+	{COPT_RPM, "rpm", 0, "N", N_("requests per minute, or none")},
+	{COPT_TPM, "tpm", 0, "N", N_("tokens per minute, or none")},
+	{COPT_CONCURRENCY, "concurrency", 0, "N", N_("requests at once, or none")},
+	{COPT_BURST, "burst", 0, "N", N_("requests at once on top of the rate, or none")},
+	{COPT_BUDGET, "budget", 0, "MONEY", N_("25USD/month, 3/day, 1000/total, or none")},
 };
 
 const struct opt_row *copts_all(void)

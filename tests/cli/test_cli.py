@@ -309,3 +309,48 @@ def test_alerts(agent, vendord):
     assert run(["alert", "rules", "add", "x", "--metric", "moon", "--threshold", "1"],
                url).returncode == 6
     assert run(["alert", "rules", "delete", "key-expiry", "--yes"], url).returncode == 5
+
+
+def test_a_client_from_birth_to_end(demo, tmp_path):
+    done = run(["client", "add", "shop", "--rpm", "600", "--budget", "0.5EUR/day"], demo)
+    key = done.stdout.strip()
+    assert done.returncode == 0 and re.fullmatch(r"yj_c_[a-z2-7]{10}_\w{32}_\w{6}", key)
+    assert "only time" in done.stderr and key not in done.stderr
+    doc = json.loads(run(["client", "get", "shop", "-o", "json"], demo).stdout)
+    assert doc["budget"] == {"amount_pico": 5 * 10**11, "currency": "EUR", "window": "day"}
+    assert doc["limits"]["rpm"] == 600 and key not in json.dumps(doc)
+    # The gateway asks for a key now; the same option names the file that holds one.
+    assert run(["try", "chat", "hello", "--yes"], demo).returncode == 4
+    file = tmp_path / "shop.key"
+    file.write_text(key + "\n")
+    done = run(["try", "chat", "hello", "--yes"], demo, env={"YIJIAN_TOKEN_FILE": str(file)})
+    assert done.returncode == 0, done.stderr
+    assert run(["client", "update", "shop", "--rpm", "none", "--budget", "none"], demo).returncode == 0
+    doc = json.loads(run(["client", "get", "shop", "-o", "json"], demo).stdout)
+    assert doc["limits"]["rpm"] is None and "amount_pico" not in doc["budget"]
+    for words, code in ((["client", "add", "SHOP"], 5), (["client", "add", "x", "--rpm", "many"], 2),
+                        (["client", "add", "x", "--rpm", "0"], 6), (["client", "get", "nobody"], 3),
+                        (["client", "add", "x", "--budget", "5 dollars"], 2),
+                        (["client", "update", "shop"], 2), (["client", "delete", "shop"], 11)):
+        assert run(words, demo).returncode == code, words
+    assert run(["client", "delete", "shop", "--yes"], demo).returncode == 0
+
+
+def test_a_token_in_a_file_of_its_owners_alone(demo, tmp_path):
+    file = tmp_path / "ci.token"
+    done = run(["token", "create", "ci", "--role", "viewer", "--out", str(file)], demo)
+    assert done.returncode == 0, done.stderr
+    token = file.read_text().strip()
+    assert file.stat().st_mode & 0o777 == 0o600 and token not in done.stdout + done.stderr
+    env = {"YIJIAN_TOKEN_FILE": str(file)}
+    assert run(["key", "list"], demo, env=env).returncode == 0
+    done = run(["key", "disable", "openai/gpt-4/demo"], demo, env=env)
+    assert done.returncode == 4 and "role" in done.stderr
+    assert run(["token", "create", "more", "--role", "admin"], demo, env=env).returncode == 4
+    # Nothing is made when its secret would have nowhere to go.
+    done = run(["token", "create", "second", "--role", "viewer", "--out", str(file)], demo)
+    assert done.returncode == 2 and file.read_text().strip() == token
+    assert run(["token", "get", "second"], demo).returncode == 3
+    assert run(["token", "list", "-o", "name"], demo).stdout.split() == ["ci"]
+    assert run(["token", "delete", "ci", "--yes"], demo).returncode == 0
+    assert run(["key", "list"], demo, env=env).returncode == 4
