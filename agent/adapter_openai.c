@@ -264,7 +264,6 @@ int openai_error_status(const struct jscan_member *m, size_t n)
 enum answer_kind openai_list(struct slice body, const char *list, struct jscan_member *m,
 	size_t *ret_n, struct adapter_answer *ret)
 {
-	struct slice rest, item;
 	*ret = (struct adapter_answer){.body = body, .usage = ADAPTER_USAGE_UNKNOWN};
 	if (jscan_object(body, answers, m, ANSWER_MEMBERS_MAX, ret_n, NULL) != ERR_OK)
 		return ANSWER_BAD;
@@ -273,10 +272,7 @@ enum answer_kind openai_list(struct slice body, const char *list, struct jscan_m
 		return ANSWER_ERROR;
 	}
 	const struct jscan_member *at = jscan_find(m, *ret_n, list);
-	if (at == NULL || at->type != JS_ARRAY)
-		return ANSWER_BAD;
-	rest = at->value;
-	if (!jscan_next(&rest, &item))
+	if (at == NULL || at->type != JS_ARRAY || jscan_is_empty(at->value))
 		return ANSWER_BAD;
 	ret->usage = openai_usage(jscan_find(m, *ret_n, "usage"));
 	return ANSWER_OK;
@@ -340,11 +336,9 @@ static const char *read_finish(struct slice choices, bool *ret_finish)
 
 static bool is_empty_list(const struct jscan_member *m)
 {
-	struct slice rest, item;
 	if (m == NULL || m->type != JS_ARRAY)
 		return m == NULL || m->type == JS_NULL;
-	rest = m->value;
-	return !jscan_next(&rest, &item);
+	return jscan_is_empty(m->value);
 }
 
 void openai_event(struct slice data, struct str *out)

@@ -9,6 +9,8 @@
 #include "shared/str.h"
 #include "shared/utf8.h"
 
+#define DIGITS_SURE 19 // fewer characters than these are within int64
+
 struct scan {
 	const char *p, *end;
 	size_t tokens, tokens_max;
@@ -19,21 +21,10 @@ struct scan {
 	struct err *err;
 };
 
-#define STRING_STOP 1 // ends or interrupts a plain run inside a string
-#define BLANK 2
-
-static const unsigned char kind[256] = {
-	[0 ... 8] = STRING_STOP,
-	['\t'] = STRING_STOP | BLANK,
-	['\n'] = STRING_STOP | BLANK,
-	[11 ... 12] = STRING_STOP,
-	['\r'] = STRING_STOP | BLANK,
-	[14 ... 31] = STRING_STOP,
-	[' '] = BLANK,
-	['"'] = STRING_STOP,
-	['\\'] = STRING_STOP,
-	[128 ... 255] = STRING_STOP,
-};
+static inline bool is_blank(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
 
 static enum err_code invalid(struct scan *s, const char *what)
 {
@@ -42,7 +33,7 @@ static enum err_code invalid(struct scan *s, const char *what)
 
 static void blanks(struct scan *s)
 {
-	while (s->p < s->end && (kind[(unsigned char)*s->p] & BLANK))
+	while (s->p < s->end && is_blank(*s->p))
 		s->p++;
 }
 
@@ -108,28 +99,6 @@ static enum err_code escape(struct scan *s)
 	return ERR_OK;
 }
 
-// Skips bytes that mean nothing special, eight at a time (Mycroft's zero-byte test per class).
-static const char *plain_run(const char *p, const char *end)
-{
-	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-
-	while (end - p >= 8) {
-		uint64_t w, quote, slash;
-
-		memcpy(&w, p, 8);
-		quote = w ^ ones * '"';
-		slash = w ^ ones * '\\';
-		if ((((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) |
-			    ((slash - ones) & ~slash) | w) &
-			tops)
-			break;
-		p += 8;
-	}
-	while (p < end && !(kind[(unsigned char)*p] & STRING_STOP))
-		p++;
-	return p;
-}
-
 static inline bool tail(const unsigned char *p, ptrdiff_t i)
 {
 	return (p[i] & 0xc0) == 0x80;
@@ -165,7 +134,7 @@ static enum err_code string(struct scan *s)
 		const char *from;
 		enum err_code code;
 
-		s->p = plain_run(s->p, s->end);
+		s->p = utf8_plain_run(s->p, s->end);
 		if (s->p == s->end)
 			return invalid(s, "the JSON text ends inside a string");
 		if (*s->p == '"') {
@@ -181,7 +150,7 @@ static enum err_code string(struct scan *s)
 		if ((unsigned char)*s->p < 0x20)
 			return invalid(s, "a string holds a raw control character");
 		from = s->p;
-		s->p = wide_run(from, s->end);
+		s->p = *from == 0x7f ? from + 1 : wide_run(from, s->end);
 		if (s->p == from)
 			return invalid(s, "the JSON text is not valid UTF-8");
 	}
@@ -233,6 +202,8 @@ static enum err_code number(struct scan *s)
 			return invalid(s, "a number lacks its exponent");
 	}
 	text = (struct slice){start, (size_t)(s->p - start)};
+	if (whole && text.n < DIGITS_SURE)
+		return ERR_OK;
 	if (whole ? !num_i64(text, INT64_MIN, INT64_MAX, &i) : !fits_double(text, exponent))
 		return invalid(s, "a number is out of range");
 	return ERR_OK;
@@ -446,10 +417,21 @@ enum err_code jscan_object(struct slice json, struct jscan_limits limits,
 
 const struct jscan_member *jscan_find(const struct jscan_member *m, size_t n, const char *key)
 {
+	struct slice name = slice_of(key);
+
 	for (size_t i = 0; i < n; i++)
-		if (slice_eq_str(m[i].key, key))
+		if (slice_eq(m[i].key, name))
 			return &m[i];
 	return NULL;
+}
+
+bool jscan_is_empty(struct slice array)
+{
+	const char *p = array.p + 1, *end = array.p + array.n;
+
+	while (p < end && is_blank(*p))
+		p++;
+	return p >= end || *p == ']';
 }
 
 bool jscan_next(struct slice *rest, struct slice *ret_item)

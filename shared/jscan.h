@@ -37,6 +37,8 @@ enum err_code jscan_object(struct slice json, struct jscan_limits limits,
 const struct jscan_member *jscan_find(const struct jscan_member *m, size_t n, const char *key);
 // Steps through the items of array text (already validated); false at the end.
 bool jscan_next(struct slice *rest, struct slice *ret_item);
+// True for array text (already validated) without items.
+bool jscan_is_empty(struct slice array);
 // Decodes a string value (with its quotes) into buf; false when it does not fit.
 bool jscan_string(struct slice value, char *buf, size_t size, size_t *ret_n);
 bool jscan_int(struct slice value, int64_t *ret);

@@ -3,42 +3,20 @@
 
 #include <string.h>
 
-struct slice slice_of(const char *s)
-{
-	return (struct slice){s, s ? strlen(s) : 0};
-}
-
-bool slice_eq(struct slice a, struct slice b)
-{
-	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
-bool slice_eq_str(struct slice a, const char *s)
-{
-	return slice_eq(a, slice_of(s));
-}
-
 // Not strcasecmp: that one folds by the locale, and in Turkish I is not i.
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-bool slice_ieq_str(struct slice a, const char *s)
+bool slice_ieq_n(struct slice a, const char *s, size_t n)
 {
-	if (a.n != strlen(s))
+	if (a.n != n)
 		return false;
-	for (size_t i = 0; i < a.n; i++)
+	for (size_t i = 0; i < n; i++)
 		if (lower(a.p[i]) != lower(s[i]))
 			return false;
 	return true;
-}
-
-bool slice_starts(struct slice a, const char *prefix)
-{
-	size_t n = strlen(prefix);
-
-	return a.n >= n && memcmp(a.n ? a.p : "", prefix, n) == 0;
 }
 
 bool slice_ends(struct slice a, const char *suffix)

@@ -3,6 +3,7 @@
 #ifndef YJ_SHARED_SLICE_H
 #define YJ_SHARED_SLICE_H
 
+#include <string.h>
 #include "shared/base.h"
 
 struct slice {
@@ -13,13 +14,37 @@ struct slice {
 #define SLICE(lit) ((struct slice){(lit), sizeof(lit) - 1})
 #define SLICE_FMT(s) (int)(s).n, (s).p // for "%.*s"
 
+// Those that compare are inline: the length of a literal is known when this is compiled.
 // Of a C string; NULL gives the empty slice.
-struct slice slice_of(const char *s);
-bool slice_eq(struct slice a, struct slice b);
-bool slice_eq_str(struct slice a, const char *s);
+static inline struct slice slice_of(const char *s)
+{
+	return (struct slice){s, s ? strlen(s) : 0};
+}
+
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static inline bool slice_eq_str(struct slice a, const char *s)
+{
+	return slice_eq(a, slice_of(s));
+}
+
+static inline bool slice_starts(struct slice a, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return a.n >= n && memcmp(a.n ? a.p : "", prefix, n) == 0;
+}
+
 // ASCII case folded.
-bool slice_ieq_str(struct slice a, const char *s);
-bool slice_starts(struct slice a, const char *prefix);
+bool slice_ieq_n(struct slice a, const char *s, size_t n);
+static inline bool slice_ieq_str(struct slice a, const char *s)
+{
+	return a.n == strlen(s) && slice_ieq_n(a, s, a.n);
+}
+
 bool slice_ends(struct slice a, const char *suffix);
 // Without leading and trailing ASCII white space.
 struct slice slice_trim(struct slice a);

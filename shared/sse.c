@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define LINE_WINDOW ((size_t)512)
+
 void sse_release(struct sse *s)
 {
 	str_release(&s->line);
@@ -17,10 +19,31 @@ bool sse_partial(const struct sse *s)
 	return s->line.n || s->have_data || s->name.n;
 }
 
-// Takes one line's bytes; false when the input ends first.
-static bool take_line(struct sse *s, struct slice *in)
+// Bytes before the first LF or CR. By windows: lines that end in CR alone would have the rest of the
+// input searched for LF each time.
+static size_t line_length(struct slice in)
 {
-	size_t n = 0;
+	size_t at = 0;
+
+	while (at < in.n) {
+		size_t window = MIN_OF(in.n - at, LINE_WINDOW), n = window;
+		const char *end = memchr(in.p + at, '\n', n);
+
+		n = end ? (size_t)(end - in.p) - at : n;
+		end = memchr(in.p + at, '\r', n);
+		n = end ? (size_t)(end - in.p) - at : n;
+		at += n;
+		if (n < window)
+			break;
+	}
+	return at;
+}
+
+// Takes one line's bytes, collected in s->line if they came in pieces; false when the input ends
+// first.
+static bool take_line(struct sse *s, struct slice *in, struct slice *ret)
+{
+	size_t n;
 	bool ended;
 
 	if (s->skip_lf && in->n) {
@@ -28,14 +51,17 @@ static bool take_line(struct sse *s, struct slice *in)
 		if (in->p[0] == '\n')
 			in->p++, in->n--;
 	}
-	while (n < in->n && in->p[n] != '\n' && in->p[n] != '\r')
-		n++;
+	n = line_length(*in);
 	ended = n < in->n;
 	if (s->line.n + s->data.n + n > SSE_EVENT_MAX) {
 		s->too_large = true;
 		return false;
 	}
-	str_add_n(&s->line, in->p, n);
+	*ret = (struct slice){in->p, n};
+	if (!ended || s->line.n) {
+		str_add_n(&s->line, in->p, n);
+		*ret = str_slice(&s->line);
+	}
 	if (ended) {
 		s->skip_lf = in->p[n] == '\r';
 		n++;
@@ -73,8 +99,9 @@ static void field(struct sse *s, struct slice value)
 
 bool sse_next(struct sse *s, struct slice *in, struct sse_event *ret)
 {
-	while (!s->too_large && take_line(s, in)) {
-		struct slice line = str_slice(&s->line);
+	struct slice line;
+
+	while (!s->too_large && take_line(s, in, &line)) {
 		bool blank;
 
 		if (!s->begun && slice_starts(line, "\xef\xbb\xbf"))
@@ -102,11 +129,13 @@ bool sse_next(struct sse *s, struct slice *in, struct sse_event *ret)
 
 bool sse_line(struct sse *s, struct slice *in, struct slice *ret)
 {
+	struct slice line;
+
 	if (s->have_data) // the line given last
 		str_clear(&s->line);
 	s->have_data = false;
-	while (!s->too_large && take_line(s, in)) {
-		*ret = slice_trim(str_slice(&s->line));
+	while (!s->too_large && take_line(s, in, &line)) {
+		*ret = slice_trim(line);
 		s->have_data = ret->n > 0;
 		if (s->have_data)
 			return true;

@@ -21,42 +21,14 @@ void str_clear(struct str *s)
 		s->p[0] = '\0';
 }
 
-void str_reserve(struct str *s, size_t more)
+void str_grow(struct str *s, size_t more)
 {
 	size_t need = s->n + more + 1, cap = s->cap ? s->cap : 64;
 
-	if (need <= s->cap)
-		return;
 	while (cap < need)
 		cap += cap / 2 + 64;
 	s->p = mem_realloc(s->p, cap, 1);
 	s->cap = cap;
-	s->p[s->n] = '\0';
-}
-
-void str_add_n(struct str *s, const void *p, size_t n)
-{
-	str_reserve(s, n);
-	if (n)
-		memcpy(s->p + s->n, p, n);
-	s->n += n;
-	s->p[s->n] = '\0';
-}
-
-void str_add(struct str *s, const char *text)
-{
-	str_add_n(s, text, strlen(text));
-}
-
-void str_add_slice(struct str *s, struct slice v)
-{
-	str_add_n(s, v.p, v.n);
-}
-
-void str_add_c(struct str *s, char c)
-{
-	str_reserve(s, 1);
-	s->p[s->n++] = c;
 	s->p[s->n] = '\0';
 }
 
@@ -124,13 +96,11 @@ void str_add_json(struct str *s, struct slice v)
 	str_reserve(s, v.n + 2);
 	str_add_c(s, '"');
 	while (i < v.n) {
-		unsigned char c = (unsigned char)v.p[i];
 		size_t len;
 
-		if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-			i++;
-			continue;
-		}
+		i = (size_t)(utf8_plain_run(v.p + i, v.p + v.n) - v.p);
+		if (i == v.n)
+			break;
 		len = utf8_decode(v.p + i, v.n - i, &cp);
 		if (len && cp != '"' && cp != '\\' && !utf8_is_unsafe(cp)) {
 			i += len;
@@ -172,11 +142,6 @@ void str_cut(struct str *s, size_t n)
 		s->n = n;
 		s->p[n] = '\0';
 	}
-}
-
-struct slice str_slice(const struct str *s)
-{
-	return (struct slice){s->p ? s->p : "", s->n};
 }
 
 const char *str_text(const struct str *s)

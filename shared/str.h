@@ -17,11 +17,46 @@ struct str {
 void str_release(struct str *s);
 // Empties, keeps the buffer.
 void str_clear(struct str *s);
-void str_reserve(struct str *s, size_t more);
-void str_add(struct str *s, const char *text);
-void str_add_n(struct str *s, const void *p, size_t n);
-void str_add_slice(struct str *s, struct slice v);
-void str_add_c(struct str *s, char c);
+void str_grow(struct str *s, size_t more);
+
+// Those that are called several times for every request are inline but for growing.
+static inline void str_reserve(struct str *s, size_t more)
+{
+	if (UNLIKELY(s->n + more + 1 > s->cap))
+		str_grow(s, more);
+}
+
+static inline void str_add_n(struct str *s, const void *p, size_t n)
+{
+	str_reserve(s, n);
+	if (n)
+		memcpy(s->p + s->n, p, n);
+	s->n += n;
+	s->p[s->n] = '\0';
+}
+
+static inline void str_add(struct str *s, const char *text)
+{
+	str_add_n(s, text, strlen(text));
+}
+
+static inline void str_add_slice(struct str *s, struct slice v)
+{
+	str_add_n(s, v.p, v.n);
+}
+
+static inline void str_add_c(struct str *s, char c)
+{
+	str_reserve(s, 1);
+	s->p[s->n++] = c;
+	s->p[s->n] = '\0';
+}
+
+static inline struct slice str_slice(const struct str *s)
+{
+	return (struct slice){s->p ? s->p : "", s->n};
+}
+
 void str_add_i64(struct str *s, int64_t v);
 void str_addf(struct str *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void str_vaddf(struct str *s, const char *fmt, va_list ap);
@@ -31,7 +66,6 @@ void str_add_json(struct str *s, struct slice v);
 // Percent-encodes everything but unreserved characters (RFC 3986 2.3).
 void str_add_url(struct str *s, struct slice v);
 void str_cut(struct str *s, size_t n);
-struct slice str_slice(const struct str *s);
 // The text ("" when empty), owned by s.
 const char *str_text(const struct str *s);
 // Hands the buffer to the caller (free it) and empties s. Never NULL.

@@ -20,6 +20,9 @@ int utf8_width(struct slice s);
 size_t utf8_fit(struct slice s, int cells, int *ret_cells);
 // Number of code points of a valid string.
 size_t utf8_count(struct slice s);
+// The first byte from p on that is not printable ASCII, or is '"' or '\\': what may stand in JSON text
+// as it is lies before it.
+const char *utf8_plain_run(const char *p, const char *end);
 // True for C0, DEL, C1, bidi controls and isolates, zero-width and BOM: never shown raw.
 bool utf8_is_unsafe(uint32_t cp);
 

@@ -2,7 +2,11 @@
 // The bench's load generator: one thread, N keep-alive connections, a fixed count of requests,
 // as fast as they are answered or at a constant rate. With a rate, latency counts from the moment
 // a request was due, so a stalled server cannot hide its stall. Prints one JSON line.
-//   load HOST:PORT PATH [-c CONNECTIONS] [-n REQUESTS] [-r PER_SECOND] [-d BODY_FILE] [-H HEADER]...
+// A 503 with Retry-After is an answer shed, told apart from errors and timed apart. Eight '#' in the
+// body become the request's number.
+//   load HOST:PORT PATH [-c CONNECTIONS] [-n REQUESTS] [-r PER_SECOND] [-t SECONDS] [-d BODY_FILE]
+//        [-H HEADER]...
+// -t starts no request after so many seconds, however many of -n are left.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +30,7 @@ enum {
 	LOAD_REQUEST_MAX = 256 << 10,
 	LOAD_CONNECTIONS_MAX = 20000,
 	LOAD_STALL_MS = 15000,
+	LOAD_NUMBER = 8, // digits of a request's number
 };
 
 enum body_kind { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_CLOSE };
@@ -44,6 +49,8 @@ struct conn {
 	uint64_t left;
 	bool line_empty;
 	unsigned match; // how much of "\ndata:" has been seen
+	uint64_t number; // of the request, where the body shows it
+	bool shed;
 };
 
 struct load {
@@ -53,10 +60,11 @@ struct load {
 	size_t request_len;
 	struct conn *conns;
 	size_t count;
-	uint64_t total, started, done, errors, bytes, events, due_count;
-	double rate;
+	size_t number_at; // where the body shows the request's number; 0 nowhere
+	uint64_t total, started, done, errors, bytes, events, shed;
+	double rate, seconds;
 	uint64_t begin_ns, last_ns;
-	uint32_t *latency_us;
+	uint32_t *latency_us, *shed_us; // of those that were served, and of those shed
 };
 
 static uint64_t now_ns(void)
@@ -85,8 +93,16 @@ static void conn_open(struct load *l, struct conn *c)
 		die("epoll_ctl");
 }
 
+// All connections send one text; the number is put in before each piece.
+static void number_put(struct load *l, uint64_t number)
+{
+	for (size_t i = LOAD_NUMBER; l->number_at && i-- > 0; number /= 10)
+		l->request[l->number_at + i] = (char)('0' + number % 10);
+}
+
 static void conn_send(struct load *l, struct conn *c)
 {
+	number_put(l, c->number);
 	while (c->sent < l->request_len) {
 		ssize_t n = send(c->fd, l->request + c->sent, l->request_len - c->sent, MSG_NOSIGNAL);
 		if (n < 0 && errno == EAGAIN) {
@@ -107,24 +123,31 @@ static void conn_start(struct load *l, struct conn *c, uint64_t due_ns)
 	c->head_len = c->sent = 0;
 	c->due_ns = due_ns;
 	c->match = 1; // a body begins as if after a line end
-	l->started++;
+	c->number = l->started++;
 	conn_send(l, c);
 }
 
 // Counts the answer and, without a rate, starts the next request on the same connection.
 static void conn_done(struct load *l, struct conn *c, bool ok)
 {
-	uint64_t took_us = (now_ns() - c->due_ns) / 1000;
-	l->latency_us[l->done++] = took_us > UINT32_MAX ? UINT32_MAX : (uint32_t)took_us;
-	if (!ok || c->status != 200)
+	uint64_t now = now_ns(), took_us = (now - c->due_ns) / 1000;
+	uint32_t us = took_us > UINT32_MAX ? UINT32_MAX : (uint32_t)took_us;
+	if (ok && c->shed)
+		l->shed_us[l->shed++] = us;
+	else
+		l->latency_us[l->done - l->shed] = us;
+	l->done++;
+	if (!ok || (!c->shed && c->status / 100 != 2))
 		l->errors++;
 	c->busy = false;
 	if (!ok || c->close_after) {
 		close(c->fd);
 		conn_open(l, c);
 	}
+	if (l->seconds > 0 && (double)(now - l->begin_ns) > l->seconds * 1e9)
+		l->total = l->started; // time is up
 	if (l->rate <= 0 && l->started < l->total)
-		conn_start(l, c, now_ns());
+		conn_start(l, c, now);
 }
 
 static const char *head_find(const struct conn *c, const char *name)
@@ -147,6 +170,7 @@ static void head_parse(struct conn *c)
 	const char *coding = head_find(c, "transfer-encoding:");
 	const char *connection = head_find(c, "connection:");
 	c->close_after = connection && strncasecmp(connection, "close", 5) == 0;
+	c->shed = c->status == 503 && head_find(c, "retry-after:");
 	c->left = 0;
 	if (coding && strncasecmp(coding, "chunked", 7) == 0) {
 		c->kind = BODY_CHUNKED;
@@ -332,17 +356,24 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static uint32_t percentile(const uint32_t *sorted, uint64_t n, unsigned percent)
+{
+	return n ? sorted[n * percent / 100] : 0;
+}
+
 static void load_print(struct load *l)
 {
 	double wall_s = (double)(now_ns() - l->begin_ns) / 1e9;
-	qsort(l->latency_us, l->done, sizeof(*l->latency_us), by_value);
-	uint32_t p50 = l->done ? l->latency_us[l->done / 2] : 0;
-	uint32_t p99 = l->done ? l->latency_us[l->done * 99 / 100] : 0;
+	uint64_t served = l->done - l->shed;
+	qsort(l->latency_us, served, sizeof(*l->latency_us), by_value);
+	qsort(l->shed_us, l->shed, sizeof(*l->shed_us), by_value);
 	printf("{\"requests\":%llu,\"errors\":%llu,\"missing\":%llu,\"events\":%llu,\"bytes\":%llu,"
-	       "\"wall_s\":%.4f,\"p50_us\":%u,\"p99_us\":%u}\n",
+	       "\"wall_s\":%.4f,\"p50_us\":%u,\"p99_us\":%u,\"shed\":%llu,\"shed_p99_us\":%u}\n",
 		(unsigned long long)l->done, (unsigned long long)l->errors,
 		(unsigned long long)(l->total - l->done), (unsigned long long)l->events,
-		(unsigned long long)l->bytes, wall_s, p50, p99);
+		(unsigned long long)l->bytes, wall_s, percentile(l->latency_us, served, 50),
+		percentile(l->latency_us, served, 99), (unsigned long long)l->shed,
+		percentile(l->shed_us, l->shed, 99));
 }
 
 static size_t body_read(const char *path, char *ret_body, size_t max)
@@ -375,13 +406,15 @@ int main(int argc, char **argv)
 	struct load l = {.total = 1000, .count = 32};
 	size_t body_len = 0, headers_len = 0;
 	bool post = false;
-	for (int opt; (opt = getopt(argc, argv, "c:n:r:d:H:")) != -1;) {
+	for (int opt; (opt = getopt(argc, argv, "c:n:r:t:d:H:")) != -1;) {
 		if (opt == 'c')
 			l.count = strtoul(optarg, NULL, 10);
 		else if (opt == 'n')
 			l.total = strtoull(optarg, NULL, 10);
 		else if (opt == 'r')
 			l.rate = strtod(optarg, NULL);
+		else if (opt == 't')
+			l.seconds = strtod(optarg, NULL);
 		else if (opt == 'd')
 			body_len = body_read(optarg, body, sizeof(body)), post = true;
 		else if (opt == 'H' && headers_len + strlen(optarg) + 3 < sizeof(headers))
@@ -394,10 +427,11 @@ int main(int argc, char **argv)
 		return 2;
 	prctl(PR_SET_TIMERSLACK, 1);
 	address_parse(&l, argv[optind]);
-	l.request = malloc(sizeof(body) + sizeof(headers) + 1024);
+	l.request = malloc(sizeof(body) + sizeof(headers) + 1024 + 1);
 	l.conns = calloc(l.count, sizeof(*l.conns));
 	l.latency_us = calloc(l.total, sizeof(*l.latency_us));
-	if (!l.request || !l.conns || !l.latency_us)
+	l.shed_us = calloc(l.total, sizeof(*l.shed_us));
+	if (!l.request || !l.conns || !l.latency_us || !l.shed_us)
 		die("memory");
 	int head = snprintf(l.request, sizeof(headers) + 1024,
 		"%s %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
@@ -405,6 +439,9 @@ int main(int argc, char **argv)
 		post ? "POST" : "GET", argv[optind + 1], argv[optind], body_len, headers);
 	memcpy(l.request + head, body, body_len);
 	l.request_len = (size_t)head + body_len;
+	l.request[l.request_len] = '\0';
+	char *number = strstr(l.request + head, "########");
+	l.number_at = number ? (size_t)(number - l.request) : 0;
 	l.epoll = epoll_create1(EPOLL_CLOEXEC);
 	for (size_t i = 0; i < l.count; i++)
 		conn_open(&l, &l.conns[i]);
