@@ -92,6 +92,16 @@ static const struct migration migrations[] = {
 		"CREATE TABLE usage_batch(boot INTEGER PRIMARY KEY, n INTEGER NOT NULL) STRICT;"
 		"CREATE TABLE history(step INTEGER NOT NULL, at INTEGER NOT NULL,"
 		" points BLOB NOT NULL, PRIMARY KEY(step, at)) STRICT, WITHOUT ROWID;"},
+	{5, "image tasks",
+		"CREATE TABLE task(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+		" state TEXT NOT NULL, feature TEXT NOT NULL, client TEXT NOT NULL, idem TEXT,"
+		" body_hash BLOB NOT NULL, doc TEXT NOT NULL, request BLOB, result BLOB,"
+		" result_until INTEGER NOT NULL, created_at INTEGER NOT NULL,"
+		" finished_at INTEGER NOT NULL) STRICT;"
+		"CREATE UNIQUE INDEX task_idem ON task(client, idem) WHERE idem IS NOT NULL;"
+		"CREATE INDEX task_open ON task(seq) WHERE finished_at = 0;"
+		"CREATE INDEX task_finished ON task(finished_at) WHERE finished_at > 0;"
+		"CREATE INDEX task_result ON task(result_until) WHERE result IS NOT NULL;"},
 };
 
 // Model ids are today's and age: operators edit them, nothing else names them.

@@ -204,11 +204,10 @@ static void canonical(const struct seal_aad *a, struct str *out)
 	add_part(out, a->origin);
 }
 
-enum err_code seal_row(const struct seal *s, const struct seal_aad *aad,
-	const struct secret *plain, struct str *envelope, struct err *err)
+enum err_code seal_blob(const struct seal *s, const struct seal_aad *aad, struct slice plain,
+	struct str *envelope, struct err *err)
 {
 	unsigned char head[HEAD] = {VERSION, ALG_XCHACHA, 0, 0, 0, KID}, nonce[NONCE];
-	struct slice text = secret_bytes(plain);
 	struct str ad = STR_INIT;
 	unsigned long long n = 0;
 
@@ -216,41 +215,75 @@ enum err_code seal_row(const struct seal *s, const struct seal_aad *aad,
 		return err_set(err, ERR_SEALED, NULL);
 	randombytes_buf(nonce, sizeof(nonce));
 	canonical(aad, &ad);
+	str_reserve(envelope, sizeof(head) + sizeof(nonce) + plain.n + TAG);
 	str_add_n(envelope, head, sizeof(head));
 	str_add_n(envelope, nonce, sizeof(nonce));
-	str_reserve(envelope, text.n + TAG);
 	crypto_aead_xchacha20poly1305_ietf_encrypt((unsigned char *)envelope->p + envelope->n, &n,
-		(const unsigned char *)text.p, text.n, (const unsigned char *)ad.p, ad.n, NULL, nonce,
-		s->sub[SUB_SECRET]);
+		(const unsigned char *)plain.p, plain.n, (const unsigned char *)ad.p, ad.n, NULL,
+		nonce, s->sub[SUB_SECRET]);
 	envelope->n += (size_t)n;
 	envelope->p[envelope->n] = '\0';
 	str_release(&ad);
 	return ERR_OK;
 }
 
-enum err_code seal_open_row(const struct seal *s, const struct seal_aad *aad,
-	struct slice envelope, struct secret *ret, struct err *err)
+enum err_code seal_row(const struct seal *s, const struct seal_aad *aad,
+	const struct secret *plain, struct str *envelope, struct err *err)
+{
+	return seal_blob(s, aad, secret_bytes(plain), envelope, err);
+}
+
+// Into room for envelope.n bytes.
+static enum err_code open_into(const struct seal *s, const struct seal_aad *aad,
+	struct slice envelope, unsigned char *plain, unsigned long long *ret_n, struct err *err)
 {
 	const unsigned char *p = (const unsigned char *)envelope.p;
-	unsigned char plain[SECRET_MAX];
-	unsigned long long n = 0;
 	struct str ad = STR_INIT;
 	int rc;
 
 	if (!s)
 		return err_set(err, ERR_SEALED, NULL);
-	if (envelope.n < HEAD + NONCE + TAG || envelope.n > HEAD + NONCE + TAG + SECRET_MAX ||
-		p[0] != VERSION || p[1] != ALG_XCHACHA || p[5] != KID || p[2] || p[3] || p[4])
+	if (envelope.n < HEAD + NONCE + TAG || p[0] != VERSION || p[1] != ALG_XCHACHA ||
+		p[5] != KID || p[2] || p[3] || p[4])
 		return err_set(err, ERR_SECRET_CORRUPT, NULL);
 	canonical(aad, &ad);
-	rc = crypto_aead_xchacha20poly1305_ietf_decrypt(plain, &n, NULL, p + HEAD + NONCE,
+	rc = crypto_aead_xchacha20poly1305_ietf_decrypt(plain, ret_n, NULL, p + HEAD + NONCE,
 		envelope.n - HEAD - NONCE, (const unsigned char *)ad.p, ad.n, p + HEAD,
 		s->sub[SUB_SECRET]);
 	str_release(&ad);
-	if (rc != 0)
+	return rc != 0 ? err_set(err, ERR_SECRET_CORRUPT, NULL) : ERR_OK;
+}
+
+enum err_code seal_open_row(const struct seal *s, const struct seal_aad *aad,
+	struct slice envelope, struct secret *ret, struct err *err)
+{
+	unsigned char plain[SECRET_MAX];
+	unsigned long long n = 0;
+	enum err_code code;
+
+	if (envelope.n > HEAD + NONCE + TAG + SECRET_MAX)
 		return err_set(err, ERR_SECRET_CORRUPT, NULL);
+	code = open_into(s, aad, envelope, plain, &n, err);
+	if (code)
+		return code;
 	secret_set(ret, plain, (size_t)n);
 	secret_wipe(plain, sizeof(plain));
+	return ERR_OK;
+}
+
+enum err_code seal_open_blob(const struct seal *s, const struct seal_aad *aad,
+	struct slice envelope, struct str *ret, struct err *err)
+{
+	unsigned long long n = 0;
+	enum err_code code;
+
+	str_clear(ret);
+	str_reserve(ret, envelope.n + 1);
+	code = open_into(s, aad, envelope, (unsigned char *)ret->p, &n, err);
+	if (code)
+		return code;
+	ret->n = (size_t)n;
+	ret->p[ret->n] = '\0';
 	return ERR_OK;
 }
 

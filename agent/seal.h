@@ -38,6 +38,12 @@ enum err_code seal_row(const struct seal *s, const struct seal_aad *aad,
 // ERR_SECRET_CORRUPT on any mismatch; *ret is set only on success.
 enum err_code seal_open_row(const struct seal *s, const struct seal_aad *aad,
 	struct slice envelope, struct secret *ret, struct err *err);
+// The same for what is no key and may be long: a task's request and its pictures. Not wiped: the
+// caller holds it in clear anyway.
+enum err_code seal_blob(const struct seal *s, const struct seal_aad *aad, struct slice plain,
+	struct str *envelope, struct err *err);
+enum err_code seal_open_blob(const struct seal *s, const struct seal_aad *aad,
+	struct slice envelope, struct str *ret, struct err *err);
 // Keyed, so that equality can be seen without an offline guess.
 void seal_fingerprint(const struct seal *s, const struct secret *plain,
 	char ret[SEAL_FP_HEX + 1]);

@@ -136,6 +136,21 @@ void str_add_url(struct str *s, struct slice v)
 	}
 }
 
+void str_add_base64(struct str *s, struct slice v)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	str_reserve(s, (v.n + 2) / 3 * 4);
+	for (size_t i = 0; i < v.n; i += 3) {
+		size_t left = v.n - i;
+		uint32_t bits = (uint32_t)(unsigned char)v.p[i] << 16;
+		bits |= left > 1 ? (uint32_t)(unsigned char)v.p[i + 1] << 8 : 0;
+		bits |= left > 2 ? (uint32_t)(unsigned char)v.p[i + 2] : 0;
+		char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63],
+			left > 1 ? digits[bits >> 6 & 63] : '=', left > 2 ? digits[bits & 63] : '='};
+		str_add_n(s, four, 4);
+	}
+}
+
 void str_cut(struct str *s, size_t n)
 {
 	if (n < s->n) {

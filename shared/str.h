@@ -65,6 +65,8 @@ void str_vaddf(struct str *s, const char *fmt, va_list ap);
 void str_add_json(struct str *s, struct slice v);
 // Percent-encodes everything but unreserved characters (RFC 3986 2.3).
 void str_add_url(struct str *s, struct slice v);
+// RFC 4648 base64 with padding.
+void str_add_base64(struct str *s, struct slice v);
 void str_cut(struct str *s, size_t n);
 // The text ("" when empty), owned by s.
 const char *str_text(const struct str *s);

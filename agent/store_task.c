@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+#include "agent/store_task.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "agent/store_priv.h"
+#include "shared/clock.h"
+#include "shared/text.h"
+
+static struct seal_aad aad_of(const struct store *st, const char *id, const char *column)
+{
+	return (struct seal_aad){.db_uuid = st->uuid, .table = "task", .row = id, .column = column};
+}
+
+static void doc_of(const struct task *t, struct str *out)
+{
+	struct jw w = jw_to(out);
+	task_write(&w, t);
+}
+
+void task_age(struct task *t, int64_t now_wall_ms)
+{
+	if (t->state == TASK_SUCCEEDED && t->until_ms > 0 && t->until_ms <= now_wall_ms)
+		t->state = TASK_EXPIRED;
+}
+
+// ---- one row ----
+
+struct found {
+	struct store *st;
+	int64_t now_ms;
+	struct task *task;
+	struct str *result, *request; // NULL: not asked for
+	bool hit;
+	struct slice hash; // to compare, or empty
+	bool same;
+};
+
+// What was swept lost its result after its document was written.
+static void row_state(struct task *t, struct slice state)
+{
+	if (slice_eq_str(state, task_state_names[TASK_EXPIRED]))
+		t->state = TASK_EXPIRED;
+}
+
+static enum err_code take_row(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct found *f = arg;
+	struct slice hash = db_text(row, 1), sealed = db_text(row, 2);
+	if (!task_read(db_text(row, 0), f->task))
+		return err_set(err, ERR_STORAGE_CORRUPT, NULL);
+	row_state(f->task, db_text(row, 3));
+	f->hit = true;
+	f->same = slice_eq(hash, f->hash);
+	if (hash.n == TASK_HASH)
+		memcpy(f->task->hash, hash.p, TASK_HASH);
+	task_age(f->task, f->now_ms);
+	if (f->result == NULL || sealed.n == 0 || f->task->state != TASK_SUCCEEDED)
+		return ERR_OK;
+	struct seal_aad aad = aad_of(f->st, f->task->id, "result");
+	return seal_open_blob(f->st->seal, &aad, sealed, f->result, err);
+}
+
+// A task that came to nothing before anybody accepted it does not bind its key.
+static bool binds(const struct task *t)
+{
+	if (t->state != TASK_FAILED && t->state != TASK_CANCELED)
+		return true;
+	for (size_t i = 0; i < t->parts_n; i++) {
+		if (t->part[i].id[0] != '\0' || t->part[i].state == TASK_SUCCEEDED)
+			return true;
+	}
+	return false;
+}
+
+static enum err_code find_same(struct store_tx *tx, const struct task *t, bool *ret_found,
+	struct task *ret, struct err *err)
+{
+	struct found f = {.st = tx->st, .now_ms = tx->now_ms, .task = ret,
+		.hash = {(const char *)t->hash, TASK_HASH}};
+	struct db_val v[] = {DB_T(t->client), DB_T(t->idem)};
+	*ret_found = false;
+	if (t->idem[0] == '\0')
+		return ERR_OK;
+	enum err_code code = db_query(tx->db,
+		"SELECT doc, body_hash, NULL, state FROM task WHERE client=? AND idem=?", v, ARRAY_LEN(v),
+		take_row, &f, err);
+	if (code != ERR_OK || !f.hit)
+		return code;
+	if (!f.same)
+		return err_set(err, ERR_IDEMPOTENCY_MISMATCH, NULL);
+	*ret_found = binds(ret);
+	return *ret_found ? ERR_OK
+			  : DB_RUN(tx->db, err, "UPDATE task SET idem=NULL WHERE id=?", DB_T(ret->id));
+}
+
+enum err_code store_task_create(struct store_tx *tx, const struct task *t, struct slice request,
+	bool *ret_found, struct task *ret, struct err *err)
+{
+	struct seal_aad aad = aad_of(tx->st, t->id, "request");
+	struct str doc = STR_INIT, sealed = STR_INIT;
+	enum err_code code = find_same(tx, t, ret_found, ret, err);
+	if (code != ERR_OK || *ret_found)
+		return code;
+	doc_of(t, &doc);
+	if (request.n > 0)
+		code = seal_blob(tx->st->seal, &aad, request, &sealed, err);
+	if (code == ERR_OK)
+		code = DB_RUN(tx->db, err,
+			"INSERT INTO task(id,state,feature,client,idem,body_hash,doc,request,"
+			"result_until,created_at,finished_at) VALUES(?,?,?,?,?,?,?,?,0,?,?)",
+			DB_T(t->id), DB_T(task_state_names[t->state]), DB_T(t->feature),
+			DB_T(t->client), t->idem[0] != '\0' ? DB_T(t->idem) : DB_NONE,
+			DB_B(t->hash, TASK_HASH), DB_S(str_slice(&doc)),
+			sealed.n > 0 ? DB_B(sealed.p, sealed.n) : DB_NONE, DB_I(t->created_ms),
+			DB_I(t->finished_ms));
+	str_release(&doc);
+	str_release(&sealed);
+	return code;
+}
+
+enum err_code store_task_update(struct store_tx *tx, const struct task *t, bool keep_request,
+	struct slice result, struct err *err)
+{
+	struct seal_aad aad = aad_of(tx->st, t->id, "result");
+	struct str doc = STR_INIT, sealed = STR_INIT;
+	enum err_code code = ERR_OK;
+	doc_of(t, &doc);
+	if (result.n > 0)
+		code = seal_blob(tx->st->seal, &aad, result, &sealed, err);
+	if (code == ERR_OK)
+		code = DB_RUN(tx->db, err,
+			"UPDATE task SET state=?, doc=?, request=CASE WHEN ? THEN request END,"
+			" result=?, result_until=?, finished_at=? WHERE id=?",
+			DB_T(task_state_names[t->state]), DB_S(str_slice(&doc)), DB_I(keep_request),
+			sealed.n > 0 ? DB_B(sealed.p, sealed.n) : DB_NONE, DB_I(t->until_ms),
+			DB_I(t->finished_ms), DB_T(t->id));
+	str_release(&doc);
+	str_release(&sealed);
+	if (code == ERR_OK && db_changed(tx->db) != 1)
+		return err_set(err, ERR_STORAGE_CORRUPT, _("the task's row is gone"));
+	return code;
+}
+
+enum err_code store_task_get(struct store_tx *tx, struct slice id, const char *client,
+	struct task *ret, struct str *result, struct err *err)
+{
+	struct found f = {.st = tx->st, .now_ms = tx->now_ms, .task = ret, .result = result};
+	struct db_val v[] = {DB_S(id), client != NULL ? DB_T(client) : DB_NONE};
+	enum err_code code = db_query(tx->db,
+		"SELECT doc, body_hash, result, state FROM task WHERE id=?1 AND (?2 IS NULL OR client=?2)",
+		v, ARRAY_LEN(v), take_row, &f, err);
+	if (code == ERR_OK && !f.hit)
+		return err_set(err, ERR_NOT_FOUND, _("there is no task of this id"));
+	return code;
+}
+
+// ---- lists ----
+
+struct list {
+	struct jw w;
+	size_t n;
+	int limit;
+	int64_t last, now_ms;
+	bool more;
+};
+
+static enum err_code list_item(void *arg, struct sqlite3_stmt *row, struct err *err UNUSED)
+{
+	struct list *l = arg;
+	struct task t;
+	l->more = (int)l->n == l->limit;
+	if (l->more || !task_read(db_text(row, 1), &t))
+		return ERR_OK;
+	l->n++;
+	l->last = db_int(row, 0);
+	row_state(&t, db_text(row, 2));
+	task_age(&t, l->now_ms);
+	task_write(&l->w, &t);
+	return ERR_OK;
+}
+
+static enum err_code count_row(void *arg, struct sqlite3_stmt *row, struct err *err UNUSED)
+{
+	*(size_t *)arg = (size_t)db_int(row, 0);
+	return ERR_OK;
+}
+
+#define FILTER " FROM task WHERE (?1 IS NULL OR state=?1) AND (?2 IS NULL OR feature=?2)"
+
+enum err_code store_task_list(struct store_tx *tx, struct slice state, struct slice feature,
+	int64_t before, int limit, struct str *out, size_t *ret_total, int64_t *ret_next,
+	struct err *err)
+{
+	struct list l = {.w = jw_to(out), .limit = limit, .now_ms = tx->now_ms};
+	struct db_val v[] = {state.n > 0 ? DB_S(state) : DB_NONE,
+		feature.n > 0 ? DB_S(feature) : DB_NONE,
+		DB_I(before > 0 ? before : INT64_MAX), DB_I(limit + 1)};
+	enum err_code code = db_query(tx->db, "SELECT count(*)" FILTER, v, 2, count_row, ret_total,
+		err);
+	if (code == ERR_OK)
+		code = db_query(tx->db,
+			"SELECT seq, doc, state" FILTER " AND seq < ?3 ORDER BY seq DESC LIMIT ?4", v,
+			ARRAY_LEN(v), list_item, &l, err);
+	*ret_next = l.more ? l.last : 0;
+	return code;
+}
+
+struct open {
+	struct store *st;
+	void (*fn)(void *arg, const struct task *t, struct slice request);
+	void *arg;
+};
+
+// A row that cannot be read is left for people to look at; it is submitted by nobody.
+static enum err_code open_item(void *arg, struct sqlite3_stmt *row, struct err *err UNUSED)
+{
+	struct open *o = arg;
+	struct slice hash = db_text(row, 1), idem = db_text(row, 3);
+	struct str request = STR_INIT;
+	struct task t;
+	if (!task_read(db_text(row, 0), &t) || hash.n != TASK_HASH || idem.n > TASK_IDEM_MAX)
+		return ERR_OK;
+	memcpy(t.hash, hash.p, TASK_HASH);
+	memcpy(t.idem, idem.n > 0 ? idem.p : "", idem.n);
+	struct seal_aad aad = aad_of(o->st, t.id, "request");
+	if (db_text(row, 2).n > 0 &&
+		seal_open_blob(o->st->seal, &aad, db_text(row, 2), &request, NULL) != ERR_OK)
+		str_clear(&request);
+	o->fn(o->arg, &t, str_slice(&request));
+	str_release(&request);
+	return ERR_OK;
+}
+
+enum err_code store_task_open(struct store_tx *tx,
+	void (*fn)(void *arg, const struct task *t, struct slice request), void *arg,
+	struct err *err)
+{
+	struct open o = {tx->st, fn, arg};
+	struct db_val v[] = {DB_I(TASK_OPEN_MAX)};
+	return db_query(tx->db,
+		"SELECT doc, body_hash, request, idem FROM task WHERE finished_at=0"
+		" ORDER BY seq LIMIT ?", v, ARRAY_LEN(v), open_item, &o, err);
+}
+
+// ---- the end of what was kept ----
+
+enum err_code store_task_sweep(struct store_tx *tx, struct err *err)
+{
+	enum err_code code = DB_RUN(tx->db, err,
+		"UPDATE task SET state='expired', result=NULL WHERE state='succeeded'"
+		" AND finished_at > 0 AND result_until <= ?", DB_I(tx->now_ms));
+	if (code == ERR_OK) // the newest are within the limit
+		code = DB_RUN(tx->db, err,
+			"UPDATE task SET state='expired', result=NULL, result_until=?1 WHERE seq IN"
+			" (SELECT seq FROM (SELECT seq, sum(length(result)) OVER (ORDER BY seq DESC)"
+			" AS total FROM task WHERE result IS NOT NULL) WHERE total > ?2)",
+			DB_I(tx->now_ms), DB_I(TASK_RESULTS_MAX));
+	if (code == ERR_OK)
+		code = DB_RUN(tx->db, err, "DELETE FROM task WHERE finished_at > 0 AND finished_at < ?",
+			DB_I(tx->now_ms - TASK_KEPT_MS));
+	if (code == ERR_OK)
+		code = DB_RUN(tx->db, err,
+			"DELETE FROM task WHERE finished_at > 0 AND seq <= (SELECT seq FROM task"
+			" ORDER BY seq DESC LIMIT 1 OFFSET ?)", DB_I(TASKS_KEPT_MAX));
+	return code;
+}

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: MIT
+// What each picture upstream is asked, and how its answers are read: requests against the vendors'
+// samples in tests/data.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "agent/adapter_image.h"
+
+static struct adapter_call call; // large
+static struct image_want want;
+static struct image_result result;
+static struct feature feature;
+static struct target target;
+static struct key_obj key;
+static struct instance_obj instance;
+static struct url url;
+static struct candidate cand;
+static struct adapter_ask ask;
+static char note[IMAGE_NOTE_MAX];
+
+static int reset(void **state)
+{
+	(void)state;
+	feature = (struct feature){0};
+	target = (struct target){.protocol = -1};
+	key.doc.account = NULL;
+	instance.doc.meta = NULL;
+	instance.doc.models = (struct strv){NULL, 0};
+	url = (struct url){.path = ""};
+	cand = (struct candidate){.target = &target, .url = &url, .key = &key};
+	image_result_clear(&result);
+	return 0;
+}
+
+static int release(void **state)
+{
+	(void)state;
+	str_release(&ask.path);
+	str_release(&ask.headers);
+	str_release(&ask.body);
+	str_release(&result.scratch);
+	return 0;
+}
+
+static enum err_code read_body(const char *body)
+{
+	struct err err = {0};
+	enum err_code code = adapter_read(slice_of(body), OFFER_IMAGES, true, &call, &err);
+	return code != ERR_OK ? code : image_read(&call, 4711, &want, &err);
+}
+
+// What is sent for pictures first.. of this body; the target's model is set.
+static const char *sent(enum protocol p, const char *model, const char *body, int64_t first,
+	int64_t n)
+{
+	struct err err = {0};
+	struct image_submit s = {.want = &want, .feature = &feature, .cand = &cand, .first = first,
+		.n = n};
+	target.upstream_model = model;
+	cand.protocol = p;
+	str_clear(&ask.path);
+	str_clear(&ask.headers);
+	str_clear(&ask.body);
+	assert_int_equal(read_body(body), ERR_OK);
+	const struct image_adapter *a = image_adapter_for(&cand);
+	assert_non_null(a);
+	assert_int_equal(a->submit(&s, &ask, &err), ERR_OK);
+	assert_int_equal(jscan_check(str_slice(&ask.body), (struct jscan_limits){.depth = 64}, &err),
+		ERR_OK);
+	memcpy(note, s.note, sizeof(note));
+	return str_text(&ask.body);
+}
+
+static const char *file(const char *name)
+{
+	static char text[65536];
+	char path[200];
+	snprintf(path, sizeof(path), "tests/data/%s", name);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f);
+	return text;
+}
+
+// ---- requests ----
+
+static void test_requests_are_checked(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *body;
+		enum err_code code;
+	} rows[] = {
+		{"{\"model\":\"m\",\"prompt\":\"x\"}", ERR_OK},
+		{"{\"model\":\"m\",\"prompt\":7}", ERR_FIELD_TYPE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"n\":17}", ERR_FIELD_RANGE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"seed\":\"a\"}", ERR_FIELD_TYPE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"seed\":2147483648}", ERR_FIELD_RANGE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"response_format\":\"png\"}", ERR_FIELD_RANGE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"negative_prompt\":1}", ERR_FIELD_TYPE},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(read_body(rows[i].body), rows[i].code);
+	assert_int_equal(read_body("{\"model\":\"m\",\"prompt\":\"x\",\"seed\":-1}"), ERR_OK);
+	assert_true(want.seed == FIELD_NONE);
+}
+
+static void test_gpt_image_is_asked_in_its_words(void **state)
+{
+	(void)state;
+	assert_string_equal(sent(PROTO_OPENAI_IMAGES, "gpt-image-1",
+		"{\"model\":\"m\",\"prompt\":\"a cat\",\"n\":2,\"quality\":\"hd\",\"style\":\"vivid\","
+		"\"size\":\"1792x1024\",\"response_format\":\"url\",\"user\":\"u\"}", 0, 2),
+		"{\"model\":\"gpt-image-1\",\"prompt\":\"a cat\",\"user\":\"u\",\"quality\":\"high\","
+		"\"size\":\"1536x1024\",\"n\":2}");
+	assert_string_equal(note, "size 1792x1024 sent as \"1536x1024\"");
+	assert_string_equal(str_text(&ask.path), "/v1/images/generations");
+	assert_non_null(strstr(sent(PROTO_OPENAI_IMAGES, "gpt-image-1-mini",
+		"{\"model\":\"m\",\"prompt\":\"x\",\"size\":\"256x256\",\"quality\":\"standard\"}", 0, 1),
+		"\"quality\":\"medium\",\"size\":\"1024x1024\""));
+	assert_non_null(strstr(sent(PROTO_OPENAI_IMAGES, "gpt-image-2",
+		"{\"model\":\"m\",\"prompt\":\"x\",\"size\":\"1792x1024\"}", 0, 1),
+		"\"size\":\"1792x1024\""));
+	assert_non_null(strstr(sent(PROTO_OPENAI_IMAGES, "dall-e-3",
+		"{\"model\":\"m\",\"prompt\":\"x\",\"n\":3,\"response_format\":\"url\"}", 1, 1),
+		"\"response_format\":\"url\",\"n\":1"));
+	assert_int_equal(image_openai.n_max(&cand), 1);
+}
+
+static void test_wanx_legacy(void **state)
+{
+	(void)state;
+	assert_string_equal(sent(PROTO_DASHSCOPE_T2I_LEGACY, "wan2.2-t2i-flash",
+		"{\"model\":\"wanx\",\"prompt\":\"a red kite over a harbour\",\"n\":2,\"seed\":7,"
+		"\"size\":\"1024x1024\",\"negative_prompt\":\"blurry\",\"prompt_extend\":false,"
+		"\"watermark\":false,\"quality\":\"hd\",\"response_format\":\"b64_json\"}", 0, 2),
+		"{\"model\":\"wan2.2-t2i-flash\",\"input\":{\"prompt\":\"a red kite over a harbour\","
+		"\"negative_prompt\":\"blurry\"},\"parameters\":{\"size\":\"1024*1024\",\"n\":2,"
+		"\"seed\":7,\"prompt_extend\":false,\"watermark\":false}}");
+	assert_string_equal(str_text(&ask.path),
+		"/api/v1/services/aigc/text2image/image-synthesis");
+	assert_string_equal(str_text(&ask.headers), "X-DashScope-Async: enable\r\n");
+	assert_string_equal(note, "");
+	// Without n the vendor makes, and bills, four.
+	assert_non_null(strstr(sent(PROTO_DASHSCOPE_T2I_LEGACY, "wanx-v1",
+		"{\"model\":\"wanx\",\"prompt\":\"x\",\"style\":\"<sketch>\"}", 0, 1),
+		"{\"n\":1,\"style\":\"<sketch>\"}"));
+	// The second task of one request goes on where the first's seeds end.
+	assert_non_null(strstr(sent(PROTO_DASHSCOPE_T2I_LEGACY, "wanx2.1-t2i-turbo",
+		"{\"model\":\"wanx\",\"prompt\":\"x\",\"n\":6,\"seed\":10,\"style\":\"vivid\"}", 4, 2),
+		"{\"n\":2,\"seed\":14}"));
+}
+
+static void test_wanx_messages(void **state)
+{
+	(void)state;
+	key.doc.account = "llm-abc1";
+	url.path = "/compatible-mode";
+	target.params = "{\"prompt_extend\":true,\"enable_sequential\":false}";
+	assert_string_equal(sent(PROTO_DASHSCOPE_T2I_LEGACY, "wan2.6-t2i",
+		"{\"model\":\"wanx\",\"prompt\":\"a red kite over a harbour\","
+		"\"negative_prompt\":\"\",\"size\":\"1280x1280\",\"watermark\":false}", 0, 1),
+		"{\"model\":\"wan2.6-t2i\",\"input\":{\"messages\":[{\"role\":\"user\",\"content\":["
+		"{\"text\":\"a red kite over a harbour\"}]}]},\"parameters\":{\"size\":\"1280*1280\","
+		"\"n\":1,\"prompt_extend\":true,\"watermark\":false,\"negative_prompt\":\"\","
+		"\"enable_sequential\":false}}");
+	assert_string_equal(str_text(&ask.path), "/api/v1/services/aigc/image-generation/generation");
+	assert_non_null(strstr(str_text(&ask.headers), "X-DashScope-WorkSpace: llm-abc1\r\n"));
+	cand.protocol = PROTO_DASHSCOPE_T2I_LEGACY;
+	target.upstream_model = "qwen-image-plus";
+	assert_ptr_equal(image_adapter_for(&cand), &image_wanx_messages);
+	target.protocol = PROTO_DASHSCOPE_T2I_LEGACY; // the operator's word counts
+	assert_ptr_equal(image_adapter_for(&cand), &image_wanx_legacy);
+}
+
+static void test_wanx_sizes(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *model, *asked, *size;
+	} rows[] = {
+		{"wan2.2-t2i-flash", "1024x1024", "1024*1024"},
+		{"wan2.2-t2i-flash", "1792x1024", "1440*816"},
+		{"wan2.2-t2i-flash", "1024x1792", "816*1440"},
+		{"wan2.2-t2i-flash", "256x256", "512*512"},
+		{"wan2.2-t2i-flash", "256x128", "1024*512"},
+		{"wan2.2-t2i-flash", "4000x400", "1440*512"},
+		{"wan2.5-t2i-preview", "1024x1024", "1280*1280"},
+		{"wan2.5-t2i-preview", "1792x1024", "1792*1024"},
+		{"wan2.6-t2i", "1024x1792", "1024*1792"},
+		{"wan2.6-t2i", "512x512", "1280*1280"},
+		{"wan2.6-t2i", "2048x2048", "1440*1440"},
+	};
+	char body[120], expected[40];
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		snprintf(body, sizeof(body), "{\"model\":\"m\",\"prompt\":\"x\",\"size\":\"%s\"}",
+			rows[i].asked);
+		snprintf(expected, sizeof(expected), "\"size\":\"%s\"", rows[i].size);
+		const char *is = sent(PROTO_DASHSCOPE_T2I_LEGACY, rows[i].model, body, 0, 1);
+		if (strstr(is, expected) == NULL)
+			fail_msg("%s %s: %s", rows[i].model, rows[i].asked, is);
+	}
+	// Any size lands within the area and the ratio that the newer models take.
+	for (int w = 64; w <= 4096; w += 61) {
+		for (int h = 64; h <= 4096; h += 67) {
+			long long got_w, got_h;
+			snprintf(body, sizeof(body),
+				"{\"model\":\"m\",\"prompt\":\"x\",\"size\":\"%dx%d\"}", w, h);
+			const char *is = strstr(
+				sent(PROTO_DASHSCOPE_T2I_LEGACY, "wan2.6-t2i", body, 0, 1), "\"size\"");
+			assert_int_equal(sscanf(is, "\"size\":\"%lld*%lld\"", &got_w, &got_h), 2);
+			assert_in_range(got_w * got_h, 1280 * 1280, 1440 * 1440);
+			assert_true(got_w <= 4 * got_h && got_h <= 4 * got_w);
+		}
+	}
+}
+
+static void test_sdwebui(void **state)
+{
+	(void)state;
+	cand.key = NULL;
+	cand.instance = &instance;
+	target.params = "{\"steps\":20,\"override_settings\":{\"CLIP_stop_at_last_layers\":2}}";
+	assert_string_equal(sent(PROTO_SDWEBUI_TXT2IMG, "sd_xl_base_1.0",
+		"{\"model\":\"m\",\"prompt\":\"a \\\"cat\\\"\",\"n\":2,\"size\":\"1023x768\",\"seed\":5,"
+		"\"negative_prompt\":\"dog\",\"override_settings\":{\"outdir_samples\":\"/\"}}", 0, 2),
+		"{\"prompt\":\"a \\\"cat\\\"\",\"negative_prompt\":\"dog\",\"width\":1016,"
+		"\"height\":768,\"batch_size\":2,\"seed\":5,\"steps\":20,\"override_settings\":"
+		"{\"sd_model_checkpoint\":\"sd_xl_base_1.0\",\"CLIP_stop_at_last_layers\":2},"
+		"\"override_settings_restore_afterwards\":true,\"send_images\":true,"
+		"\"save_images\":false}");
+	assert_string_equal(str_text(&ask.path), "/sdapi/v1/txt2img");
+}
+
+static void test_comfyui(void **state)
+{
+	(void)state;
+	cand.key = NULL;
+	cand.instance = &instance;
+	instance.doc.meta = "{\"workflow\":{\"6\":{\"inputs\":{\"text\":\"best, {{prompt}}\","
+			    "\"not\":\"{{negative}}\",\"width\":\"{{width}}\",\"seed\":\"{{seed}}\","
+			    "\"batch_size\":\"{{batch}}\",\"name\":\"s{{seed}}\"}}}}";
+	assert_string_equal(sent(PROTO_COMFYUI_PROMPT, NULL,
+		"{\"model\":\"m\",\"prompt\":\"a \\\"cat\\\", {{seed}}\",\"size\":\"768x512\","
+		"\"seed\":9}", 0, 3),
+		"{\"client_id\":\"yijian\",\"prompt\":{\"6\":{\"inputs\":{\"text\":"
+		"\"best, a \\\"cat\\\", {{seed}}\",\"not\":\"\",\"width\":768,\"seed\":9,"
+		"\"batch_size\":3,\"name\":\"s9\"}}}}");
+	assert_non_null(strstr(sent(PROTO_COMFYUI_PROMPT, NULL,
+		"{\"model\":\"m\",\"prompt\":\"x\"}", 0, 1), "\"width\":1024,\"seed\":4711"));
+	instance.doc.meta = NULL;
+	struct image_submit s = {.want = &want, .feature = &feature, .cand = &cand, .n = 1};
+	struct err err = {0};
+	assert_int_equal(image_comfyui.submit(&s, &ask, &err), ERR_NO_HEALTHY_TARGET);
+}
+
+// ---- answers ----
+
+static enum image_end polled(const char *name, enum image_format format)
+{
+	image_result_clear(&result);
+	return image_wanx_legacy.polled(format, "11111111-2222-4333-8444-555555555555",
+		slice_of(file(name)), &result);
+}
+
+static void assert_slice(struct slice is, const char *expected)
+{
+	if (!slice_eq_str(is, expected))
+		fail_msg("%.*s is not %s", SLICE_FMT(is), expected);
+}
+
+static void test_wanx_answers(void **state)
+{
+	(void)state;
+	assert_int_equal(image_wanx_legacy.submitted(&want,
+		slice_of(file("dashscope/t2i-legacy-submit.200.json")), &result), IMAGE_ACCEPTED);
+	assert_string_equal(result.id, "11111111-2222-4333-8444-555555555555");
+	assert_int_equal(polled("dashscope/t2i-task-running.200.json", IMAGE_URL), IMAGE_RUNNING);
+	assert_int_equal(polled("dashscope/t2i-task-expired.200.json", IMAGE_URL), IMAGE_UNKNOWN);
+	assert_int_equal(polled("dashscope/t2i-task-failed.200.json", IMAGE_URL), IMAGE_FAILED);
+	assert_int_equal(result.status, 400);
+	struct adapter_error e;
+	adapter_error_read("aliyun", result.status, result.error, (struct slice){NULL, 0}, &e);
+	assert_int_equal(e.code, ERR_CONTENT_POLICY);
+	assert_int_equal(polled("dashscope/t2i-task-succeeded.200.json", IMAGE_URL), IMAGE_DONE);
+	assert_int_equal(result.n, 2);
+	assert_slice(result.item[1].url, "\"http://127.0.0.1:9/2.png?Expires=1\"");
+	assert_slice(result.item[1].revised, "\"a vivid red kite ...\"");
+	assert_int_equal(polled("dashscope/t2i-task-succeeded.200.json", IMAGE_B64), IMAGE_DONE);
+	assert_slice(result.item[0].fetch, "http://127.0.0.1:9/1.png?Expires=1");
+	assert_int_equal(polled("dashscope/t2i-task-partial.200.json", IMAGE_URL), IMAGE_DONE);
+	assert_int_equal(result.n, 2);
+	assert_int_equal(result.usage.images, 1);
+	assert_string_equal(result.item[1].code, "InternalError.Timeout");
+	assert_int_equal(polled("dashscope/t2i-wan26-task-succeeded.200.json", IMAGE_URL), IMAGE_DONE);
+	assert_slice(result.item[0].url, "\"http://127.0.0.1:9/1.png\"");
+	image_result_clear(&result);
+	assert_int_equal(image_wanx_legacy.submitted(&want,
+		SLICE("{\"output\":{\"task_id\":\"../../x\"}}"), &result), IMAGE_BAD);
+	str_clear(&ask.path);
+	image_wanx_legacy.cancel(&url, "1-2", &ask);
+	assert_string_equal(str_text(&ask.path), "/api/v1/tasks/1-2/cancel");
+}
+
+static void test_openai_answers(void **state)
+{
+	(void)state;
+	struct str json = STR_INIT;
+	assert_int_equal(read_body("{\"model\":\"m\",\"prompt\":\"x\",\"response_format\":\"url\"}"),
+		ERR_OK);
+	assert_int_equal(image_openai.submitted(&want,
+		SLICE("{\"created\":1,\"data\":[{\"b64_json\":\"iVBORw0KGgo=\"},{\"b64_json\":\"/9j/4A==\","
+		      "\"revised_prompt\":\"y\"}],\"usage\":{\"input_tokens\":5,\"output_tokens\":7}}"),
+		&result), IMAGE_DONE);
+	image_item_json(&result.item[0], &json);
+	assert_string_equal(str_text(&json), "{\"url\":\"data:image/png;base64,iVBORw0KGgo=\"}");
+	str_clear(&json);
+	image_item_json(&result.item[1], &json);
+	assert_string_equal(str_text(&json),
+		"{\"url\":\"data:image/jpeg;base64,/9j/4A==\",\"revised_prompt\":\"y\"}");
+	assert_int_equal(result.usage.out, 7);
+	str_release(&json);
+	image_result_clear(&result);
+	want.format = IMAGE_B64;
+	assert_int_equal(image_openai.submitted(&want,
+		SLICE("{\"data\":[{\"url\":\"https:\\/\\/x.example\\/a\"}]}"), &result), IMAGE_DONE);
+	assert_slice(result.item[0].fetch, "https://x.example/a");
+	image_result_clear(&result);
+	assert_int_equal(image_openai.submitted(&want, SLICE("{\"data\":[]}"), &result), IMAGE_BAD);
+	image_result_clear(&result);
+	assert_int_equal(image_openai.submitted(&want, SLICE("{\"error\":{\"code\":429}}"), &result),
+		IMAGE_FAILED);
+	assert_int_equal(result.status, 429);
+}
+
+static void test_self_hosted_answers(void **state)
+{
+	(void)state;
+	assert_int_equal(read_body("{\"model\":\"m\",\"prompt\":\"x\"}"), ERR_OK);
+	assert_int_equal(image_sdwebui.submitted(&want,
+		SLICE("{\"images\":[\"iVBORw0K\",\"grid\"],\"parameters\":{},\"info\":\"{}\"}"), &result),
+		IMAGE_DONE);
+	assert_int_equal(result.n, 1);
+	assert_slice(result.item[0].b64, "\"iVBORw0K\"");
+	image_result_clear(&result);
+	assert_int_equal(image_comfyui.submitted(&want,
+		SLICE("{\"prompt_id\":\"a-1\",\"number\":3,\"node_errors\":{}}"), &result), IMAGE_ACCEPTED);
+	assert_string_equal(result.id, "a-1");
+	image_result_clear(&result);
+	assert_int_equal(image_comfyui.polled(IMAGE_URL, "a-1", SLICE("{}"), &result), IMAGE_RUNNING);
+	assert_int_equal(image_comfyui.polled(IMAGE_URL, "a-1",
+		SLICE("{\"a-1\":{\"outputs\":{\"9\":{\"images\":[{\"filename\":\"t.png\",\"subfolder\":\"\","
+		      "\"type\":\"temp\"},{\"filename\":\"a b&.png\",\"subfolder\":\"s\","
+		      "\"type\":\"output\"}]}},\"status\":{\"status_str\":\"success\"}}}"), &result),
+		IMAGE_DONE);
+	assert_int_equal(result.n, 1);
+	assert_slice(result.item[0].fetch, "/view?filename=a%20b%26.png&subfolder=s&type=output");
+	image_result_clear(&result);
+	assert_int_equal(image_comfyui.polled(IMAGE_URL, "a-1",
+		SLICE("{\"a-1\":{\"outputs\":{},\"status\":{\"status_str\":\"error\"}}}"), &result),
+		IMAGE_FAILED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_requests_are_checked, reset),
+		cmocka_unit_test_setup(test_gpt_image_is_asked_in_its_words, reset),
+		cmocka_unit_test_setup(test_wanx_legacy, reset),
+		cmocka_unit_test_setup(test_wanx_messages, reset),
+		cmocka_unit_test_setup(test_wanx_sizes, reset),
+		cmocka_unit_test_setup(test_sdwebui, reset),
+		cmocka_unit_test_setup(test_comfyui, reset),
+		cmocka_unit_test_setup(test_wanx_answers, reset),
+		cmocka_unit_test_setup(test_openai_answers, reset),
+		cmocka_unit_test_setup(test_self_hosted_answers, reset),
+	};
+	return cmocka_run_group_tests(tests, NULL, release);
+}
