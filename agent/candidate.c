@@ -64,13 +64,23 @@ static void take_pair(const struct route *r, struct candidate *c, struct live_ta
 	c->pair = d->live;
 }
 
+// The model its vectors come from, as adapter_model would ask for it.
+static const char *space_of(const struct target *t, const struct instance *in)
+{
+	if (t->space)
+		return t->space;
+	if (t->upstream_model)
+		return t->upstream_model;
+	return in && in->models.n > 0 ? in->models.v[0] : "";
+}
+
 static void complete(struct candidate *c, struct arena *a)
 {
 	const struct target *t = c->target;
 	const struct instance *in = c->instance ? &c->instance->doc : NULL;
 
 	c->hash = hash_of(c->name);
-	c->space = t->space ? t->space : t->upstream_model ? t->upstream_model : "";
+	c->space = space_of(t, in);
 	c->lacks = needs_mask(&t->lacks) | (in ? needs_mask(&in->lacks) : 0);
 	read_sizes(a, in && in->sizes.n ? &in->sizes : &t->sizes, c);
 }

@@ -111,7 +111,9 @@ def test_fault(platform, name):
             _, feature, service, _ = KINDS[kind]
             if with_fallback:
                 agent.add_key(good.url, service=service, key_name=f"{name} {kind}")
-            target = agent.add_instance(bad.url, service="faulty", features=[feature],
+            # Vectors of another model would be no fallback at all.
+            models = ["text-embedding-3-small"] if kind == "embeddings" else []
+            target = agent.add_instance(bad.url, service="faulty", features=[feature], models=models,
                                         id=f"{kind}-{'with' if with_fallback else 'alone'}")
             good.clear_stats()
             bad.faults([{"match": {"path": "/v1/*"}, "fault": FAULTS[name]}])
