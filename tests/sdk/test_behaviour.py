@@ -92,7 +92,7 @@ CASES = {
     "err_flat": (False, answer("400 Bad Request", JSON, b'{"message":"flat","code":'
                                b'"InvalidParameter","request_id":"r"}'), (400, "InvalidParameter")),
     "err_html": (False, answer("502 Bad Gateway", "text/html", b"<html>502</html>"), FAILED),
-    "err_200": (False, answer("200 OK", JSON, ERROR), BAD),
+    "err_200": (False, answer("200 OK", JSON, ERROR), FAILED),
     "402": (False, answer("402 Payment Required", JSON, ERROR), (502, "upstream_billing")),
     "413": (False, answer("413 Too Large", JSON, ERROR), (413, "body_too_large")),
     "empty500": (False, answer("500 Internal Server Error", None, b""), FAILED),
