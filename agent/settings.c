@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "shared/num.h"
 #include "shared/text.h"
+#include "shared/vendors.h"
 
 #define FILE_MAX_BYTES (64 * 1024)
 #define AT(member) FIELD_AT(struct settings, member)
@@ -36,6 +37,8 @@ static const struct setting_row rows[] = {
 		.help = N_("shared live state of several agents; empty: none")},
 	{TEXT("trusted_peers", "TRUSTED_PEERS", "--trusted-peers"), AT(trusted_peers), "",
 		.help = N_("networks (CIDR, comma list) whose callers count as this host's admin")},
+	{TEXT("vendor_regions", "VENDOR_REGIONS", "--vendor-regions"), AT(vendor_regions), "",
+		.help = N_("further regional addresses a key test may try: VENDOR/REGION=URL,…")},
 	{TEXT("socket", "SOCKET", "--socket"), AT(socket_path), NULL,
 		N_("agent.sock in the state directory"),
 		.help = N_("unix socket that mounts every API; \"none\" for none")},
@@ -390,6 +393,10 @@ static enum err_code judge(struct settings *s, struct err *err)
 	if (s->shared[0])
 		return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_SHARED",
 			_("YIJIAN_SHARED: this version has no shared live state"));
+	for (struct slice rest = slice_of(s->vendor_regions), v, region, url; rest.p && rest.n;)
+		if (!region_take(&rest, &v, &region, &url))
+			return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_VENDOR_REGIONS",
+				_("YIJIAN_VENDOR_REGIONS is a list of VENDOR/REGION=URL"));
 	for (int svc = 0; svc < SVC_COUNT; svc++) {
 		if (s->insecure_bind || !settings_public(s, (enum service_id)svc))
 			continue;

@@ -30,7 +30,8 @@ struct settings {
 	struct arena arena;
 	const char *file; // read, or NULL when there was none
 	struct setting_value value[SETTINGS_MAX]; // by row, for --print-config
-	const char *state_dir, *root_key_file, *store, *shared, *trusted_peers, *socket_path;
+	const char *state_dir, *root_key_file, *store, *shared, *trusted_peers, *socket_path,
+		*vendor_regions;
 	enum log_level log_level;
 	struct listen_addr listen[SVC_COUNT][SETTINGS_ADDRS_MAX];
 	size_t listen_n[SVC_COUNT];

@@ -80,6 +80,13 @@ static const struct vendor_row vendors[] = {
 		"https://console.anthropic.com/settings/keys"},
 };
 
+// Source: Alibaba Cloud Model Studio, "Regions and deployment modes".
+static const struct region_row regions[] = {
+	{"aliyun", "cn-beijing", "https://dashscope.aliyuncs.com"},
+	{"aliyun", "ap-southeast-1", "https://dashscope-intl.aliyuncs.com"},
+	{"aliyun", "us-east-1", "https://dashscope-us.aliyuncs.com"},
+};
+
 static const struct engine_row engines[] = {
 	{"openai-compatible", N_("any server with OpenAI's API"), "/v1/models", 0, OFFER_CHAT},
 	{"vllm", N_("vLLM"), "/health", 0, OFFER_CHAT},
@@ -95,6 +102,25 @@ const struct vendor_row *vendors_all(size_t *ret_n)
 {
 	*ret_n = ARRAY_LEN(vendors);
 	return vendors;
+}
+
+const struct region_row *regions_all(size_t *ret_n)
+{
+	*ret_n = ARRAY_LEN(regions);
+	return regions;
+}
+
+bool region_take(struct slice *rest, struct slice *ret_vendor, struct slice *ret_region,
+	struct slice *ret_url)
+{
+	struct slice item = slice_trim(slice_cut(rest, ','));
+	struct slice name = slice_cut(&item, '=');
+
+	*ret_url = slice_trim(item);
+	*ret_vendor = slice_trim(slice_cut(&name, '/'));
+	*ret_region = slice_trim(name);
+	return ret_vendor->n && ret_region->n &&
+	       (slice_starts(*ret_url, "https://") || slice_starts(*ret_url, "http://"));
 }
 
 const struct engine_row *engines_all(size_t *ret_n)

@@ -68,6 +68,12 @@ struct vendor_row {
 	const char *docs; // where a key is made
 };
 
+// An address of a vendor in one region; a key belongs to one of them.
+struct region_row {
+	const char *vendor, *region;
+	const char *base_url; // origin
+};
+
 struct engine_row {
 	const char *engine; // "vllm"
 	const char *title;
@@ -77,6 +83,10 @@ struct engine_row {
 };
 
 const struct vendor_row *vendors_all(size_t *ret_n);
+const struct region_row *regions_all(size_t *ret_n);
+// One "VENDOR/REGION=URL" off the front of a comma list; false when it is none.
+bool region_take(struct slice *rest, struct slice *ret_vendor, struct slice *ret_region,
+	struct slice *ret_url);
 const struct engine_row *engines_all(size_t *ret_n);
 const struct vendor_row *vendor_find(struct slice vendor, struct slice service);
 bool vendor_known(struct slice vendor);

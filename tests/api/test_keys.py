@@ -266,7 +266,8 @@ def test_key_test_says_what_it_saw(agent, vendord):
         assert answer.status == 200 and answer.body["ok"] is True, answer
         names = [check["name"] for check in answer.body["checks"]]
         assert "models" in names and len(names) >= 3
-        assert {check["result"] for check in answer.body["checks"]} == {"ok"}
+        warned = {check["name"] for check in answer.body["checks"] if check["result"] != "ok"}
+        assert warned <= {"duplicate"}  # the second is a stored key again
     assert agent.get(KEYS, PATH).body["total"] == 1  # the second stored nothing
 
 

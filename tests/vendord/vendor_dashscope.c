@@ -431,7 +431,9 @@ static void compatible_models(struct call *call)
 {
 	buf_text(&call->answer->body,
 		"{\"object\":\"list\",\"data\":[{\"id\":\"qwen-plus\","
-		"\"object\":\"model\",\"created\":1686935002,\"owned_by\":\"system\"}]}\n");
+		"\"object\":\"model\",\"created\":1686935002,\"owned_by\":\"system\"},"
+		"{\"id\":\"qwen3.7-plus\",\"object\":\"model\",\"created\":1686935002,"
+		"\"owned_by\":\"system\"}]}\n");
 }
 
 // top_p of 1 is refused, as the vendor does.

@@ -8,6 +8,8 @@ static const struct {
 	const char *id, *owner, *shutdown;
 } models[] = {
 	{"gpt-5.4", "openai", NULL},
+	{"gpt-5.4-mini", "openai", NULL},
+	{"davinci-002", "openai", NULL},
 	{"gpt-4o-mini", "openai", "2027-01-14"},
 	{"gpt-image-2", "openai", NULL},
 	{"text-embedding-3-small", "openai", NULL},
@@ -98,8 +100,12 @@ static void openai_fields(struct call *call)
 	unsigned long long serial = call->serial;
 	struct buf *out = &call->answer->fields;
 
+	// Keys that end alike are of one organisation.
+	size_t tail = call->key.len < 4 ? call->key.len : 4;
+	buf_fmt(out, "openai-organization: simulated-%.*s\r\n", (int)tail,
+		call->key.at + call->key.len - tail);
 	buf_text(out,
-		"openai-organization: simulated\r\nopenai-version: 2020-10-01\r\n"
+		"openai-version: 2020-10-01\r\n"
 		"openai-processing-ms: 1\r\nx-ratelimit-limit-requests: 10000\r\n"
 		"x-ratelimit-limit-tokens: 2000000\r\nx-ratelimit-remaining-requests: 9999\r\n"
 		"x-ratelimit-remaining-tokens: 1999000\r\nx-ratelimit-reset-requests: 6ms\r\n"
