@@ -290,6 +290,8 @@ struct equals {
 	int64_t now_us;
 	double draw;
 	uint64_t session;
+	const struct decide_request *req;
+	int64_t now_wall_ms;
 	int v[DECIDE_MAX]; // in the order they would be tried, once ranked
 	int weight[DECIDE_MAX]; // by place in the route
 	size_t n;
@@ -405,6 +407,80 @@ static void rank_least_inflight(struct equals *e, size_t n)
 	}
 }
 
+// --- latency: the faster of two ---
+
+#define FORGET_HALF_MS 10000 // an unused candidate's latency counts half, or it would stay out
+
+static double latency_of(const struct candidate *c, int64_t now_wall_ms)
+{
+	const struct live *l = c->pair != NULL && LOAD(&c->pair->ewma_us) > 0 ? c->pair : c->live;
+	int64_t ewma = LOAD(&l->ewma_us), idle = now_wall_ms - LOAD(&c->live->last_used_wall_ms);
+	if (ewma <= 0 || idle < 0)
+		return (double)MAX_OF(ewma, 0);
+	return ldexp((double)ewma, -(int)MIN_OF(idle / FORGET_HALF_MS, (int64_t)60));
+}
+
+// Peak EWMA times what is in flight, per weight (Finagle). The draw names two, the faster of them
+// goes first: were it always the fastest of all, every loop would load the same one. One that has
+// no latency yet counts as fastest, so that it gets one. The others follow by their score.
+static void rank_latency(struct equals *e, size_t n)
+{
+	double score[DECIDE_MAX], pairs = (double)n * (double)(n - 1) / 2;
+	size_t pair = n > 1 ? (size_t)MIN_OF(e->draw * pairs, pairs - 1) : 0;
+	for (size_t i = 0; i < n; i++) {
+		int c = e->v[i];
+		score[c] = latency_of(&e->route->v[c], e->now_wall_ms)
+			* (e->d->v[c].view.inflight + 1) / e->weight[c];
+	}
+	for (size_t i = 1; i < n; i++) {
+		size_t at = i;
+		while (at > 0 && score[e->v[at - 1]] > score[e->v[i]])
+			at--;
+		to_front(e->v + at, i - at);
+	}
+	// The better one of a pair: n - 1 pairs have the first, n - 2 the second as theirs …
+	for (size_t i = 0; i < n; i++)
+		e->d->v[e->v[i]].share = n > 1 ? (double)(n - 1 - i) / pairs : 1;
+	size_t better = 0;
+	while (n > 1 && pair >= n - 1 - better)
+		pair -= n - 1 - better++;
+	to_front(e->v, better);
+}
+
+// --- cost: the cheapest that is known ---
+
+struct money decide_cost(const struct candidate *c, const struct decide_request *req,
+	int64_t now_wall_ms)
+{
+	struct price_wish w = {.tokens = req->tokens, .width = req->width, .height = req->height};
+	if (req->offer == OFFER_IMAGES)
+		w.images = req->n != FIELD_NONE ? MAX_OF(req->n, 1) : 1;
+	return price_expected(c->price != NULL && price_valid(c->price, now_wall_ms) ? c->price
+										      : NULL, &w);
+}
+
+static void rank_cost(struct equals *e, size_t n)
+{
+	double cost[DECIDE_MAX];
+	char currency[4] = "";
+	rank_priority(e, n); // equal ones by weight
+	for (size_t i = 0; i < n; i++) {
+		struct money m = decide_cost(&e->route->v[e->v[i]], e->req, e->now_wall_ms);
+		bool known = m.source != COST_UNKNOWN;
+		if (known && currency[0] == '\0')
+			memcpy(currency, m.currency, sizeof(currency));
+		known = known && strcmp(currency, m.currency) == 0;
+		cost[e->v[i]] = known ? (double)m.pico : INFINITY;
+	}
+	for (size_t i = 1; i < n; i++) {
+		size_t at = i;
+		while (at > 0 && cost[e->v[at - 1]] > cost[e->v[i]])
+			at--;
+		to_front(e->v + at, i - at);
+	}
+	e->d->v[e->v[0]].share = 1;
+}
+
 static const struct {
 	void (*rank)(struct equals *e, size_t n);
 	const char *reason;
@@ -413,6 +489,8 @@ static const struct {
 	[STRAT_WEIGHTED] = {rank_weighted, "weighted_draw"},
 	[STRAT_ROUND_ROBIN] = {rank_round_robin, "round_robin"},
 	[STRAT_LEAST_INFLIGHT] = {rank_least_inflight, "least_inflight"},
+	[STRAT_LATENCY] = {rank_latency, "fastest_of_two"},
+	[STRAT_COST] = {rank_cost, "cheapest"},
 };
 
 // Rendezvous by weight (-w / ln u): every agent finds the same order without having seen the
@@ -474,7 +552,7 @@ static void take(struct equals *e)
 }
 
 static void choose(const struct route *route, const struct decide_request *req, int64_t now_us,
-	double draw, struct decision *d)
+	int64_t now_wall_ms, double draw, struct decision *d)
 {
 	struct equals e; // its arrays are filled as far as they are read
 	e.route = route;
@@ -482,6 +560,8 @@ static void choose(const struct route *route, const struct decide_request *req, 
 	e.now_us = now_us;
 	e.draw = draw;
 	e.session = route->feature->doc.affinity == AFFINITY_SESSION ? req->session : 0;
+	e.req = req;
+	e.now_wall_ms = now_wall_ms;
 	e.n = 0;
 	for (size_t i = 0; i < d->n; i++) {
 		const struct candidate *c = &route->v[i];
@@ -591,7 +671,7 @@ void decide(const struct route *route, const struct decide_request *req, int64_t
 		if (v->skip == SKIP_NONE)
 			v->skip = judge(route, &route->v[i], req, i, now_us, now_wall_ms, v);
 	}
-	choose(route, req, now_us, draw, ret);
+	choose(route, req, now_us, now_wall_ms, draw, ret);
 	if (UNLIKELY(ret->chosen < 0) && route->feature->doc.all_down == ALL_DOWN_LEAST_BAD
 		&& !req->no_least_bad)
 		choose_least_bad(route, req, now_us, now_wall_ms, ret);

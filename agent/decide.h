@@ -5,6 +5,7 @@
 #ifndef YJ_AGENT_DECIDE_H
 #define YJ_AGENT_DECIDE_H
 
+#include "agent/price.h"
 #include "agent/snapshot.h"
 
 #define DECIDE_MAX 128
@@ -61,7 +62,7 @@ struct decision {
 	enum skip feature_skip; // SKIP_FEATURE_OFF
 	int chosen; // index, -1 nothing fits
 	// "priority", "weighted_draw", "round_robin", "least_inflight", "only_one", "affinity",
-	// "least_bad" (its skip stays), "waited"
+	// "fastest_of_two", "cheapest", "least_bad" (its skip stays), "waited"
 	const char *reason;
 	double draw;
 	int64_t at_us; // monotonic time it was made
@@ -74,6 +75,10 @@ struct decision {
 void decide(const struct route *route, const struct decide_request *req, int64_t now_us,
 	int64_t now_wall_ms, double draw, struct decision *ret);
 const char *skip_name(enum skip s);
+// What the request is likely to cost by candidate c: the evidence of decisions, and what the cost
+// strategy compares. Amounts of another currency than the first known one count as unknown there.
+struct money decide_cost(const struct candidate *c, const struct decide_request *req,
+	int64_t now_wall_ms);
 // Marks candidate i as tried in this request.
 void decide_tried(struct decide_request *req, int i);
 // A decision reads the round-robin turn; the live path alone moves it on, after its choice.

@@ -17,6 +17,7 @@ struct packed {
 	uint8_t kind, tier, skip;
 	int64_t since_wall_ms, until_wall_ms; // 0 none
 	int64_t ttl_s; // 0 none
+	struct money cost;
 };
 
 struct attempt {
@@ -136,7 +137,7 @@ static double ok_rate_of(const struct candidate *c, const struct verdict *v, int
 }
 
 static void pack_one(struct packed *p, struct text *t, const struct candidate *c,
-	const struct verdict *v, int64_t at_us, int64_t wall_ms)
+	const struct verdict *v, const struct decide_request *req, int64_t at_us, int64_t wall_ms)
 {
 	*p = (struct packed){
 		.name = text_put(t, c->name),
@@ -153,6 +154,7 @@ static void pack_one(struct packed *p, struct text *t, const struct candidate *c
 		.tier = (uint8_t)c->tier,
 		.skip = (uint8_t)v->skip,
 		.since_wall_ms = v->view.since_wall_ms,
+		.cost = decide_cost(c, req, wall_ms),
 	};
 	if (v->view.until_us != 0)
 		p->until_wall_ms = wall_ms + (v->view.until_us - at_us) / 1000;
@@ -201,7 +203,7 @@ struct decision_record *decision_pack(const char *id, const struct snapshot *sna
 		r->fallback[i] = (int16_t)dec->fallback[i];
 	r->n = (uint32_t)dec->n;
 	for (size_t i = 0; i < dec->n; i++)
-		pack_one(&r->v[i], &t, &route->v[i], &dec->v[i], dec->at_us, wall_ms);
+		pack_one(&r->v[i], &t, &route->v[i], &dec->v[i], req, dec->at_us, wall_ms);
 	return r;
 }
 
@@ -337,7 +339,11 @@ static void write_candidate(struct jw *w, const struct decision_record *r, const
 		jw_int(w, "limit", p->limit);
 	else
 		jw_null(w, "limit");
-	jw_null(w, "cost");
+	if (p->cost.source != COST_UNKNOWN)
+		jw_money(w, "cost", p->cost.pico, p->cost.currency,
+			cost_source_name(p->cost.source));
+	else
+		jw_null(w, "cost");
 	jw_obj_end(w);
 	jw_obj_end(w);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/price.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef __int128 wide;
@@ -157,6 +158,42 @@ struct money price_cost(const struct price *p, const struct price_usage *u,
 	size_t n = strlen(p->currency != NULL ? p->currency : "");
 	memcpy(m.currency, n == 3 ? p->currency : "USD", 4);
 	return m;
+}
+
+static int64_t dearest(const struct price *p)
+{
+	const struct price_image *v = p->images.v;
+	int64_t pico = FIELD_NONE;
+	for (size_t i = 0; i < p->images.n; i++)
+		pico = MAX_OF(pico, v[i].pico);
+	return pico;
+}
+
+static struct money picture_expected(const struct price *p, const struct price_wish *w)
+{
+	char size[48] = "";
+	struct price_picture picture = {NULL, size};
+	struct price_usage u = PRICE_USAGE_NONE;
+	struct price one = *p;
+	u.images = w->images;
+	u.source = COST_ESTIMATED;
+	if (p->images.n > 0 && w->width != FIELD_NONE && w->height != FIELD_NONE)
+		snprintf(size, sizeof(size), "%lldx%lld", (long long)w->width,
+			(long long)w->height);
+	one.image_pico = or_else(price_image(p, &picture), dearest(p));
+	one.images.n = 0;
+	return price_cost(&one, &u, NULL);
+}
+
+struct money price_expected(const struct price *p, const struct price_wish *w)
+{
+	if (p == NULL || w->images > 0)
+		return p == NULL ? (struct money){0, "", COST_UNKNOWN} : picture_expected(p, w);
+	int64_t in = w->tokens > 0 ? w->tokens : PRICE_TOKENS_IN;
+	struct price_usage u = {.in = in, .out = PRICE_TOKENS_OUT, .cached = -1, .cache_write = -1,
+		.reasoning = -1, .images = -1, .chars = in, .audio_ms = 60000,
+		.source = COST_ESTIMATED};
+	return price_cost(p, &u, NULL);
 }
 
 bool money_add(struct money *sum, const struct money *m)

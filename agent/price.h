@@ -45,6 +45,17 @@ struct money price_cost(const struct price *p, const struct price_usage *u,
 // The unit price of one image; FIELD_NONE when the price does not say. The row that names both
 // quality and size wins over one that names either, which wins over the price of any image.
 int64_t price_image(const struct price *p, const struct price_picture *picture);
+// What a call is likely to cost, before it is made; COST_ESTIMATED or unknown. What it does not say
+// is taken as PRICE_TOKENS_IN and PRICE_TOKENS_OUT tokens, as many characters and a minute; of
+// pictures whose quality is not said, the dearest counts.
+struct price_wish {
+	int64_t tokens; // of the prompt; 0 not known
+	int64_t images; // 0: a call that makes none
+	int64_t width, height; // FIELD_NONE not said
+};
+#define PRICE_TOKENS_IN 1000
+#define PRICE_TOKENS_OUT 250
+struct money price_expected(const struct price *p, const struct price_wish *w);
 // True when something costs: an amount of zero for it is worth a question.
 bool price_paid(const struct price *p);
 // Whether it may be used at this time.

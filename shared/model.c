@@ -5,7 +5,8 @@
 #include "shared/text.h"
 
 const char *const tier_names[] = {"primary", "secondary", "backup", NULL};
-const char *const strategy_names[] = {"priority", "weighted", "round_robin", "least_inflight", NULL};
+const char *const strategy_names[] = {"priority", "weighted", "round_robin", "least_inflight",
+	"latency", "cost", NULL};
 const char *const all_down_names[] = {"fail_fast", "least_bad", "wait", NULL};
 const char *const data_policy_names[] = {"any", "local_only", NULL};
 const char *const affinity_names[] = {"none", "session", NULL};

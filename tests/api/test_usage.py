@@ -269,3 +269,42 @@ def test_steps_filters_and_pages(agent):
     ("cursor=x", "cursor_invalid")])
 def test_what_is_refused(agent, query, error):
     assert agent.get(GW, f"{PATH}?{query}").error == error
+
+
+def test_the_cheapest_target_is_chosen(agent, make_vendord):
+    """Two vendors' models as equals: the price decides, and the decision shows both."""
+    aliyun = make_vendord()
+    agent.add_key(aliyun.url, vendor="aliyun", service="qwen", key_name="q")
+    targets = [{"kind": "vendor", "vendor": v, "service": s, "upstream_model": m, "order": 1}
+               for v, s, m in (("openai", "gpt-4", "gpt-5.4-mini"),
+                               ("aliyun", "qwen", "qwen3.7-plus"))]
+    patch(agent, "chat", strategy="cost", targets=targets)
+    body = {"messages": [{"role": "user", "content": "hello"}]}
+    record = agent.post("router-engine", "/api/v1/route/chat", body).body
+    costs = {c["target"].split("#")[0]: c["evidence"]["cost"] for c in record["candidates"]}
+    assert all(c["source"] == "estimated" and c["currency"] == "USD" for c in costs.values())
+    assert 0 < costs["aliyun/qwen"]["pico"] < costs["openai/gpt-4"]["pico"]
+    assert record["chosen"]["target"].startswith("aliyun/qwen#")
+    assert record["chosen"]["reason"] == "cheapest"
+    assert agent.chat().headers["X-Yijian-Target"].startswith("aliyun/qwen#")
+    import_price(agent, vendor="aliyun", model="qwen3.7-plus", input_pico=90_000_000,
+                 output_pico=90_000_000)
+    assert agent.chat().headers["X-Yijian-Target"].startswith("openai/gpt-4#")
+    agent.post(KEYS, "/api/v1/prices", {"remove": ["openai/gpt-5.4-mini"]})
+    record = agent.post("router-engine", "/api/v1/route/chat", body).body
+    assert record["chosen"]["target"].startswith("aliyun/qwen#"), "what is unknown comes last"
+    assert [c["evidence"]["cost"] for c in record["candidates"]].count(None) == 1
+
+
+def test_the_faster_of_two_is_chosen(make_agent, make_vendord):
+    agent, slow, fast = make_agent(), make_vendord(no_auth=True), make_vendord(no_auth=True)
+    slow.fault({"delay": 150}, path=CHAT)
+    agent.add_instance(slow.url, id="slow")
+    agent.add_instance(fast.url, id="fast")
+    patch(agent, "chat", strategy="latency")
+    first = {agent.chat().headers["X-Yijian-Target"] for _ in range(2)}
+    assert len(first) == 2, "one without a latency is asked for one"
+    for _ in range(5):
+        answer = agent.chat()
+        assert answer.headers["X-Yijian-Target"].endswith("#fast")
+        assert answer.headers["X-Yijian-Reason"] == "fastest_of_two"
