@@ -273,8 +273,8 @@ def test_what_is_refused(agent, query, error):
 
 def test_the_cheapest_target_is_chosen(agent, make_vendord):
     """Two vendors' models as equals: the price decides, and the decision shows both."""
-    aliyun = make_vendord()
-    agent.add_key(aliyun.url, vendor="aliyun", service="qwen", key_name="q")
+    aliyun = make_vendord(flavour="dashscope")
+    agent.add_key(aliyun.url + "/compatible-mode", vendor="aliyun", service="qwen", key_name="q")
     targets = [{"kind": "vendor", "vendor": v, "service": s, "upstream_model": m, "order": 1}
                for v, s, m in (("openai", "gpt-4", "gpt-5.4-mini"),
                                ("aliyun", "qwen", "qwen3.7-plus"))]
@@ -286,7 +286,8 @@ def test_the_cheapest_target_is_chosen(agent, make_vendord):
     assert 0 < costs["aliyun/qwen"]["pico"] < costs["openai/gpt-4"]["pico"]
     assert record["chosen"]["target"].startswith("aliyun/qwen#")
     assert record["chosen"]["reason"] == "cheapest"
-    assert agent.chat().headers["X-Yijian-Target"].startswith("aliyun/qwen#")
+    asked = agent.chat()
+    assert asked.headers["X-Yijian-Target"].startswith("aliyun/qwen#"), last_event(agent)
     import_price(agent, vendor="aliyun", model="qwen3.7-plus", input_pico=90_000_000,
                  output_pico=90_000_000)
     assert agent.chat().headers["X-Yijian-Target"].startswith("openai/gpt-4#")
