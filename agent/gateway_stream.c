@@ -158,10 +158,12 @@ static bool head(void *arg, const struct upstream_response *res)
 static void refused(struct gw_call *c, struct slice data)
 {
 	struct upcall *up = c->up;
+	str_clear(&c->instead);
+	str_add_slice(&c->instead, data); // which may lie in the call's own buffer
 	c->up = NULL;
 	gw_stream_stop(c);
 	upcall_abort(up);
-	gw_attempt_refused(c, c->chunks.status, (struct slice){NULL, 0}, data);
+	gw_attempt_refused(c, c->chunks.status, (struct slice){NULL, 0}, str_slice(&c->instead));
 }
 
 // The adapter appended something, or nothing.
