@@ -222,33 +222,42 @@ void gw_limit_headers(struct gw_call *c)
 
 // ---- what the upstream tells ----
 
-// One of the four headers that matter; of headers that came twice the stricter counts.
-static void note_header(const struct upstream_header *h, bool nothing_left[2], int64_t reset_us[2])
+// Bit i: nothing is left of requests (0) or of tokens (1). Mostly something is, so that is asked first.
+static unsigned nothing_left(const struct upstream_response *res)
 {
-	static const char *const left[2] = {
-		"x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"};
-	static const char *const reset[2] = {"x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"};
-	int64_t us;
-	for (size_t i = 0; i < 2; i++) {
-		if (slice_ieq_str(h->name, left[i]))
-			nothing_left[i] |= slice_eq_str(h->value, "0");
-		else if (slice_ieq_str(h->name, reset[i]) && text_duration_us(h->value, &us))
-			reset_us[i] = MAX_OF(reset_us[i], us);
+	unsigned none_left = 0;
+	for (size_t i = 0; i < res->headers_n; i++) {
+		const struct upstream_header *h = &res->headers[i];
+		if (LIKELY(!slice_eq_str(h->value, "0")))
+			continue;
+		if (slice_ieq_str(h->name, "x-ratelimit-remaining-requests"))
+			none_left |= 1;
+		else if (slice_ieq_str(h->name, "x-ratelimit-remaining-tokens"))
+			none_left |= 2;
 	}
+	return none_left;
+}
+
+// The longest of those that count: of headers that came twice the stricter one.
+static int64_t reset_us(const struct upstream_response *res, unsigned which)
+{
+	static const char *const names[2] = {"x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"};
+	int64_t longest = 0, us;
+	for (size_t i = 0; i < 2 * res->headers_n; i++) {
+		const struct upstream_header *h = &res->headers[i / 2];
+		if ((which & 1u << i % 2) && slice_ieq_str(h->name, names[i % 2]) &&
+			text_duration_us(h->value, &us))
+			longest = MAX_OF(longest, us);
+	}
+	return longest;
 }
 
 void gw_heed_upstream(struct gw_call *c, const struct upstream_response *res)
 {
-	bool nothing_left[2] = {false, false};
-	int64_t reset_us[2] = {0, 0}, rest_us = 0;
 	if (c->cand == NULL || c->cand->key == NULL)
 		return;
-	for (size_t i = 0; i < res->headers_n; i++)
-		if (res->headers[i].name.n >= 24 && (res->headers[i].name.p[2] | 32) == 'r')
-			note_header(&res->headers[i], nothing_left, reset_us);
-	for (size_t i = 0; i < 2; i++)
-		if (nothing_left[i])
-			rest_us = MAX_OF(rest_us, reset_us[i]);
+	unsigned which = nothing_left(res);
+	int64_t rest_us = UNLIKELY(which != 0) ? reset_us(res, which) : 0;
 	if (UNLIKELY(rest_us > 0))
 		breaker_cool(c->cand->live, loop_now_us(c->gl->loop), MIN_OF(rest_us, COOL_MAX_US),
 			res->status);

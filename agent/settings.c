@@ -51,7 +51,7 @@ static const struct setting_row rows[] = {
 		"8003"),
 	LISTEN("router_engine", "ROUTER_ENGINE", "router-engine", SVC_ROUTER_ENGINE, "8004"),
 	{INT("traffic_loops", "TRAFFIC_LOOPS", "--traffic-loops"), AT(traffic_loops), "0", NULL, 0,
-		16, .help = N_("threads for the model traffic; 0: one per processor, at most 8")},
+		16, .help = N_("threads for the model traffic; 0: one for two processors, at most 8")},
 	{INT("connections_max", "CONNECTIONS_MAX", "--connections-max"), AT(connections_max),
 		"12000", NULL, 16, 1000000,
 		.help = N_("open connections per service, above it callers get 503")},
