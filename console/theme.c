@@ -13,6 +13,9 @@ static const struct look looks[] = {
 	{"expired", SKIN_BAD, '!'}, {"invalid", SKIN_BAD, '!'}, {"no_quota", SKIN_BAD, '!'},
 	{"firing", SKIN_BAD, '!'}, {"pending", SKIN_WARN, '?'}, {"acked", SKIN_WARN, ' '},
 	{"resolved", SKIN_DIM, ' '}, {"info", SKIN_PLAIN, ' '}, {"warning", SKIN_WARN, '?'},
+	{"active", SKIN_GOOD, ' '}, {"running", SKIN_GOOD, ' '}, {"succeeded", SKIN_GOOD, ' '},
+	{"queued", SKIN_PLAIN, ' '}, {"submitting", SKIN_PLAIN, ' '}, {"canceled", SKIN_DIM, ' '},
+	{"failed", SKIN_BAD, '!'}, {"outcome_unknown", SKIN_BAD, '!'},
 	{"gone", SKIN_BAD, '!'}, {"sealed", SKIN_BAD, '!'}, {"critical", SKIN_BAD, '!'},
 };
 

@@ -42,6 +42,7 @@ struct ui {
 	int top; // first line of the sheet
 	int hidden; // columns that do not fit
 	enum chart_style style;
+	size_t usage_by; // what usage is told apart by
 	struct change change;
 	struct wizard wizard;
 	struct arena rows_arena;
@@ -111,7 +112,7 @@ static void show_view(struct ui *u, const struct view *v)
 	u->sort = -1;
 	u->reverse = false;
 	str_clear(&u->filter);
-	snap_watch(&u->snap, v->path);
+	snap_watch(&u->snap, v->id == VIEW_USAGE ? view_usage_path(u->usage_by) : v->path);
 	collect_rows(u);
 }
 
@@ -203,7 +204,14 @@ static void draw_hints(const struct ui *u, int y)
 	struct str s = STR_INIT;
 	size_t n = 0;
 	const struct key_row *rows = keymap_all(&n);
-	str_add(&s, term_cols() >= 60 ? " 1-6 view " : " 1-6");
+	str_add(&s, term_cols() >= 60 ? " 1-9 view " : " 1-9");
+	if (u->mode == MODE_PROMPT) { // the names that may be typed
+		for (int i = 0; i < VIEW_COUNT; i++)
+			str_addf(&s, "  %s", view_row((enum view_id)i)->name);
+		term_put(y, 0, term_cols(), SKIN_DIM, str_slice(&s));
+		str_release(&s);
+		return;
+	}
 	if (u->mode == MODE_WIZARD) {
 		str_clear(&s);
 		str_add(&s, _(" enter next field  up/down choose  ctrl-n next step  ctrl-p back  esc cancel"));
@@ -332,6 +340,10 @@ static bool change_of(const struct ui *u, enum action act, struct change *c)
 			snprintf(c->method, sizeof(c->method), "DELETE");
 		set_path(c, "/api/v1/keys/", member(row, "id"), NULL, tail);
 		snprintf(c->twin, sizeof(c->twin), "yijian key %s %s", verb, str_text(&name));
+	} else if (act == ACT_CANCEL) {
+		snprintf(c->method, sizeof(c->method), "DELETE");
+		set_path(c, "/api/v1/tasks/", member(row, "id"), NULL, "");
+		snprintf(c->twin, sizeof(c->twin), "yijian task cancel %s", member(row, "id"));
 	} else if (act == ACT_ACK) {
 		set_path(c, "/api/v1/alerts/", member(row, "id"), NULL, "/ack");
 		snprintf(c->twin, sizeof(c->twin), "yijian alert ack %s", member(row, "id"));
@@ -491,6 +503,10 @@ static void act(struct ui *u, const struct key_row *k)
 		u->mode = cursor_row(u) != NULL ? MODE_DETAIL : u->mode;
 		u->top = 0;
 		break;
+	case ACT_GROUP:
+		u->usage_by = view_usage_path(u->usage_by + 1) != NULL ? u->usage_by + 1 : 0;
+		show_view(u, u->view);
+		break;
 	case ACT_CHART: u->style = u->o->unicode ? (u->style + 1) % CHART_STYLES : CHART_ASCII; break;
 	case ACT_BACK: go_back(u, false); break;
 	case ACT_QUIT: go_back(u, true); break;
@@ -511,7 +527,7 @@ static void act(struct ui *u, const struct key_row *k)
 		u->mode = MODE_WIZARD;
 		break;
 	case ACT_DRAIN: case ACT_UNDRAIN: case ACT_DISABLE: case ACT_ENABLE: case ACT_TEST: case ACT_DELETE:
-	case ACT_ACK:
+	case ACT_ACK: case ACT_CANCEL:
 		begin_change(u, k->action);
 		break;
 	case ACT_NONE: case ACT_COUNT: break;

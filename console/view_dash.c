@@ -102,7 +102,7 @@ static int draw_lines(const struct jx *traffic, int y, int end, bool unicode)
 	return y;
 }
 
-static void draw_routes(const struct jx *status, struct part p)
+static int draw_routes(const struct jx *status, struct part p)
 {
 	const struct jx *all = jx_get(status, "routes");
 	term_put(p.y, p.x, p.cells, SKIN_HEAD, slice_of(_("2 ROUTES         STATE        REQ/S P95 MS UP")));
@@ -116,6 +116,33 @@ static void draw_routes(const struct jx *status, struct part p)
 			(long long)jx_int(jx_get(r, "candidates_ok"), 0),
 			(long long)jx_int(jx_get(r, "candidates"), 0));
 	}
+	return p.y;
+}
+
+// What today has used, and the image tasks under way.
+static void draw_today(const struct jx *status, struct part p)
+{
+	static const char *const states[] = {"queued", "running", "outcome_unknown"};
+	const struct jx *today = jx_path(status, "usage.today"), *tasks = jx_get(status, "tasks");
+	struct str s = STR_INIT;
+	if (today != NULL && p.y < p.end) {
+		str_addf(&s, _("9 TODAY %lld req  "), (long long)jx_int(jx_get(today, "requests"), 0));
+		text_add_si(&s, (double)(jx_int(jx_get(today, "tokens_in"), 0)
+			+ jx_int(jx_get(today, "tokens_out"), 0)));
+		str_add(&s, _(" tok  "));
+		view_add_money(&s, jx_get(today, "cost"));
+		int64_t unpriced = jx_int(jx_get(today, "cost_unknown"), 0);
+		if (unpriced > 0)
+			str_addf(&s, _("  %lld unpriced"), (long long)unpriced);
+		term_put(p.y++, p.x, p.cells, SKIN_HEAD, str_slice(&s));
+	}
+	str_clear(&s);
+	str_add(&s, _("8 IMAGE TASKS"));
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		str_addf(&s, "  %lld %s", (long long)jx_int(jx_get(tasks, states[i]), 0), states[i]);
+	if (tasks != NULL && p.y < p.end)
+		term_put(p.y, p.x, p.cells, SKIN_HEAD, str_slice(&s));
+	str_release(&s);
 }
 
 static int draw_counts(const struct jx *counts, const char *title, struct part p)
@@ -204,7 +231,9 @@ void view_dash_draw(const struct jx *status, int y, int height, enum chart_style
 		term_rule(y < end ? y++ : -1);
 	int half = narrow ? cols - 1 : 49;
 	size_t routes = jx_len(jx_get(status, "routes"));
-	draw_routes(status, (struct part){1, y, end, half});
+	int below = draw_routes(status, (struct part){1, y, end, half});
+	if (!narrow)
+		draw_today(status, (struct part){1, below + 2, end, half});
 	if (narrow)
 		draw_services(status, (struct part){1, y + (int)MIN_OF(routes, 100u) + 2, end, half});
 	else

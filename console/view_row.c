@@ -59,7 +59,66 @@ static const struct view views[VIEW_COUNT] = {
 		{N_("SEVERITY"), "severity", CELL_TEXT, 8, 0, false},
 		{N_("OBJECT"), "object", CELL_TEXT, 16, 1, false},
 		{N_("BY"), "acked_by", CELL_TEXT, 8, 0, false}}},
+	{VIEW_TASKS, "tasks", N_("Image tasks"), "/api/v1/tasks?limit=500", "state", {
+		{N_("TASK"), "id", CELL_TEXT, 18, 1, false, 4},
+		{N_("STATE"), "state", CELL_STATE, 16, 0, false},
+		{N_("TARGET"), "target", CELL_TEXT, 16, 2, false, 1},
+		{N_("AGE"), "created_at", CELL_AGE, 5, 0, true},
+		{N_("IMAGES"), "n", CELL_INT, 6, 0, true, 3},
+		{N_("CLIENT"), "client", CELL_TEXT, 10, 1, false, 5},
+		{N_("NOTE"), "error.code", CELL_TEXT, 12, 1, false, 2}}},
+	{VIEW_USAGE, "usage", N_("Usage, last 24 h"), "/api/v1/usage?by=feature&window=24h", NULL, {
+		{N_("BY"), "feature", CELL_GROUP, 16, 3, false},
+		{N_("COST"), "cost", CELL_MONEY, 14, 1, true},
+		{N_("REQUESTS"), "requests", CELL_INT, 8, 0, true, 1},
+		{N_("FAILED"), "failures", CELL_INT, 6, 0, true, 2},
+		{N_("TOKENS IN"), "tokens_in", CELL_INT, 9, 0, true, 3},
+		{N_("OUT"), "tokens_out", CELL_INT, 7, 0, true, 3},
+		{N_("IMAGES"), "images", CELL_INT, 6, 0, true, 4},
+		{N_("UNPRICED"), "cost_unknown", CELL_INT, 8, 0, true, 5}}},
+	{VIEW_CLIENTS, "clients", N_("Clients"), "/api/v1/clients", "state", {
+		{N_("CLIENT"), "name", CELL_TEXT, 14, 2, false},
+		{N_("STATE"), "state", CELL_STATE, 10, 0, false},
+		{N_("RPM"), "limits.rpm", CELL_INT, 7, 0, true, 3},
+		{N_("TPM"), "limits.tpm", CELL_INT, 8, 0, true, 4},
+		{N_("BUSY"), "inflight", CELL_INT, 5, 0, true, 5},
+		{N_("LIMITED"), "limited", CELL_INT, 7, 0, true, 1},
+		{N_("SPENT"), "spent", CELL_MONEY, 12, 0, true, 2},
+		{N_("FEATURES"), "features", CELL_LIST, 10, 1, false, 6},
+		{N_("USED"), "last_used_at", CELL_AGE, 5, 0, true, 7}}},
+	{VIEW_FEATURES, "features", N_("Features"), "/api/v1/features", NULL, {
+		{N_("FEATURE"), "name", CELL_TEXT, 16, 1, false},
+		{N_("ENDPOINT"), "endpoint", CELL_TEXT, 20, 0, false, 2},
+		{N_("STRATEGY"), "strategy", CELL_TEXT, 14, 0, false, 1},
+		{N_("ALIASES"), "aliases", CELL_LIST, 12, 2, false, 3},
+		{N_("CHANGED"), "updated_at", CELL_AGE, 7, 0, true, 4}}},
+	{VIEW_PRICES, "prices", N_("Prices, per million tokens"), "/api/v1/prices?limit=1000", NULL, {
+		{N_("MODEL"), "model", CELL_TEXT, 24, 2, false},
+		{N_("VENDOR"), "vendor", CELL_TEXT, 10, 0, false, 3},
+		{N_("IN"), "input_pico", CELL_PER_MILLION, 9, 0, true},
+		{N_("OUT"), "output_pico", CELL_PER_MILLION, 9, 0, true},
+		{N_("CUR"), "currency", CELL_TEXT, 3, 0, false, 2},
+		{N_("SHUTDOWN"), "shutdown_at", CELL_DATE, 10, 0, false, 1},
+		{N_("SOURCE"), "source", CELL_TEXT, 10, 1, false, 4}}},
+	{VIEW_AUDIT, "audit", N_("Audit"), "/api/v1/audit?limit=500", NULL, {
+		{N_("SEQ"), "seq", CELL_INT, 6, 0, true, 4},
+		{N_("AGE"), "at", CELL_AGE, 5, 0, true},
+		{N_("ACTOR"), "actor", CELL_TEXT, 14, 1, false, 2},
+		{N_("ACTION"), "action", CELL_TEXT, 12, 0, false},
+		{N_("OBJECT"), "object", CELL_TEXT, 20, 3, false},
+		{N_("RESULT"), "result", CELL_TEXT, 12, 0, false, 3}}},
 };
+
+static const char *const groups[] = {"feature", "target", "client", "key", "model", NULL};
+
+const char *view_usage_path(size_t n)
+{
+	static const char *const paths[] = {"/api/v1/usage?by=feature&window=24h",
+		"/api/v1/usage?by=target&window=24h", "/api/v1/usage?by=client&window=24h",
+		"/api/v1/usage?by=key&window=24h", "/api/v1/usage?by=model&window=24h"};
+	_Static_assert(ARRAY_LEN(paths) == ARRAY_LEN(groups) - 1, "a path for each");
+	return n < ARRAY_LEN(paths) ? paths[n] : NULL;
+}
 
 const struct view *view_row(enum view_id id)
 {
@@ -143,9 +202,43 @@ static void add_instance(struct str *out, const struct jx *row, bool indent)
 		str_add(out, service);
 }
 
+void view_add_money(struct str *out, const struct jx *v)
+{
+	size_t n = jx_is_arr(v) ? jx_len(v) : jx_is_obj(v) ? 1 : 0, from = out->n;
+	for (size_t i = 0; i < n; i++) {
+		const struct jx *m = jx_is_arr(v) ? jx_at(v, i) : v;
+		const char *currency = jx_str(jx_get(m, "currency"), "");
+		double amount = (double)jx_int(jx_get(m, "pico"), 0) / 1e12;
+		if (currency[0] != '\0')
+			str_addf(out, amount != 0 && amount < 0.01 ? "%s%.2g %s" : "%s%.2f %s",
+				out->n > from ? " " : "", amount, currency);
+	}
+	if (out->n == from)
+		str_add(out, "-");
+}
+
+static void add_list(struct str *out, const struct jx *v)
+{
+	for (size_t i = 0; i < jx_len(v); i++)
+		str_addf(out, "%s%s", i > 0 ? "," : "", jx_str(jx_at(v, i), "?"));
+}
+
+static const char *group_of(const struct jx *row)
+{
+	for (size_t i = 0; groups[i] != NULL; i++)
+		if (jx_is_str(jx_get(row, groups[i])))
+			return jx_str(jx_get(row, groups[i]), "");
+	return "-";
+}
+
+static const struct jx *member_of(const struct jx *row, const char *key)
+{
+	return strchr(key, '.') != NULL ? jx_path(row, key) : jx_get(row, key);
+}
+
 void view_cell(struct str *out, const struct column *c, const struct jx *row, bool unicode)
 {
-	const struct jx *v = jx_get(row, c->key);
+	const struct jx *v = member_of(row, c->key);
 	double points[CHART_POINTS_MAX];
 	size_t n = 0;
 	switch (c->kind) {
@@ -171,6 +264,24 @@ void view_cell(struct str *out, const struct column *c, const struct jx *row, bo
 		break;
 	case CELL_SPARK:
 		add_spark(out, row, unicode);
+		break;
+	case CELL_MONEY:
+		view_add_money(out, v);
+		break;
+	case CELL_PER_MILLION: // from pico
+		if (isfinite(jx_num(v, NAN)))
+			str_addf(out, "%.4g", jx_num(v, NAN) / 1e6);
+		else
+			str_add_c(out, '-');
+		break;
+	case CELL_DATE:
+		str_addf(out, "%.10s", jx_str(v, "-"));
+		break;
+	case CELL_LIST:
+		add_list(out, v);
+		break;
+	case CELL_GROUP:
+		str_add(out, group_of(row));
 		break;
 	case CELL_NOW:
 		n = view_points(row, points, ARRAY_LEN(points));
@@ -207,6 +318,22 @@ void view_name(struct str *out, const struct view *v, const struct jx *row)
 	case VIEW_ALERTS:
 		str_add(out, jx_str(jx_get(row, "id"), "?"));
 		break;
+	case VIEW_USAGE:
+		str_add(out, group_of(row));
+		break;
+	case VIEW_TASKS:
+		str_add(out, jx_str(jx_get(row, "id"), "?"));
+		break;
+	case VIEW_CLIENTS:
+	case VIEW_FEATURES:
+		str_add(out, jx_str(jx_get(row, "name"), "?"));
+		break;
+	case VIEW_PRICES:
+		str_add(out, jx_str(jx_get(row, "model"), "?"));
+		break;
+	case VIEW_AUDIT:
+		str_addf(out, "%lld", (long long)jx_int(jx_get(row, "seq"), 0));
+		break;
 	case VIEW_DASHBOARD:
 	case VIEW_COUNT:
 		break;
@@ -215,7 +342,7 @@ void view_name(struct str *out, const struct view *v, const struct jx *row)
 
 int view_compare(const struct column *c, const struct jx *a, const struct jx *b)
 {
-	const struct jx *x = jx_get(a, c->key), *y = jx_get(b, c->key);
+	const struct jx *x = member_of(a, c->key), *y = member_of(b, c->key);
 	if (c->kind == CELL_INT || c->kind == CELL_NUM) {
 		double p = jx_num(x, -1), q = jx_num(y, -1);
 		return (p > q) - (p < q);

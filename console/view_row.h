@@ -12,10 +12,11 @@
 #define VIEW_SPARK_CELLS 20
 
 enum cell_kind { CELL_TEXT, CELL_STATE, CELL_INT, CELL_NUM, CELL_AGE, CELL_CLOCK, CELL_KEY_REF,
-	CELL_INSTANCE, CELL_SPARK, CELL_NOW };
+	CELL_INSTANCE, CELL_SPARK, CELL_NOW, CELL_MONEY, CELL_LIST, CELL_GROUP,
+	CELL_PER_MILLION, CELL_DATE };
 
 struct column {
-	const char *title, *key; // key: the answer's member
+	const char *title, *key; // key: the answer's member, or a path to it: "limits.rpm"
 	enum cell_kind kind;
 	int cells, weight; // least width; share of what is left
 	bool right;
@@ -41,6 +42,10 @@ size_t view_rows(const struct view *v, const struct jx *list, struct arena *a,
 void view_cell(struct str *out, const struct column *c, const struct jx *row, bool unicode);
 // The row's state, "" when it has none.
 const char *view_state(const struct view *v, const struct jx *row);
+// "3.75 USD" of one amount or a list of them; several currencies stand side by side.
+void view_add_money(struct str *out, const struct jx *money);
+// What usage is told apart by: the n-th of them, NULL behind the last.
+const char *view_usage_path(size_t n);
 // What tells a row from the others.
 void view_name(struct str *out, const struct view *v, const struct jx *row);
 // Less than, equal to or greater than 0 by this column; numbers as numbers.

@@ -76,6 +76,30 @@ def test_small_screens_keep_what_matters(screen, platform):
     s.wait("openai/dalle/im", "STATE", "ok")
 
 
+def test_views_beyond_the_digits_are_named(screen, platform):
+    made = platform.post("key-manager", "/api/v1/clients", {"name": "web app"})
+    assert made.status == 201
+    s = screen(platform.url())
+    for name, words in {"clients": ("web app", "active"), "features": ("chat.completions",),
+                        "prices": ("per million", "gpt-4"), "audit": ("create", "web app")}.items():
+        s.keys("0")
+        s.wait("dashboard", "usage")
+        s.type(name)
+        s.keys("Enter")
+        s.wait(*words)
+
+
+def test_usage_is_told_apart_by_what_is_asked(screen, platform):
+    assert platform.chat().status == 200
+    s = screen(platform.url())
+    s.keys("9")
+    s.wait("Usage", "chat", "REQUESTS")
+    s.keys("v")
+    s.wait("self/simulated-vllm")
+    s.keys("v")
+    s.wait("local")
+
+
 def test_the_sheet_scrolls_and_unfolds(screen, platform):
     s = screen(platform.url(), size=(80, 16))
     s.keys("3")

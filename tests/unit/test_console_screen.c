@@ -93,6 +93,35 @@ static void test_listbox(void **state)
 	(void)state;
 }
 
+static void cell(const struct column *c, const char *json, const char *want)
+{
+	struct arena a = ARENA_INIT;
+	struct str s = STR_INIT;
+	const struct jx *row = NULL;
+	assert_int_equal(jx_parse(slice_of(json), (struct jscan_limits){0}, &a, &row, NULL), ERR_OK);
+	view_cell(&s, c, row, true);
+	assert_string_equal(str_text(&s), want);
+	str_release(&s);
+	arena_release(&a);
+}
+
+static void test_cells(void **state)
+{
+	const struct column money = {"COST", "cost", CELL_MONEY, 0, 0, true};
+	const struct column group = {"BY", "feature", CELL_GROUP, 0, 0, false};
+	const struct column nested = {"RPM", "limits.rpm", CELL_INT, 0, 0, true};
+	const struct column price = {"IN", "input_pico", CELL_PER_MILLION, 0, 0, true};
+	cell(&money, "{\"cost\":[{\"pico\":3750000000000,\"currency\":\"USD\"},"
+		"{\"pico\":160000000000,\"currency\":\"CNY\"}]}", "3.75 USD 0.16 CNY");
+	cell(&money, "{\"cost\":{\"pico\":280000,\"currency\":\"USD\"}}", "2.8e-07 USD");
+	cell(&money, "{\"cost\":[]}", "-");
+	cell(&group, "{\"key\":\"k\"}", "k");
+	cell(&nested, "{\"limits\":{\"rpm\":600}}", "600");
+	cell(&nested, "{}", "-");
+	cell(&price, "{\"input_pico\":50000}", "0.05");
+	(void)state;
+}
+
 static void test_views_are_named(void **state)
 {
 	assert_int_equal(view_named(SLICE("ro"))->id, VIEW_ROUTES);
@@ -112,6 +141,7 @@ int main(void)
 		cmocka_unit_test(test_spark),
 		cmocka_unit_test(test_braille),
 		cmocka_unit_test(test_listbox),
+		cmocka_unit_test(test_cells),
 		cmocka_unit_test(test_views_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
