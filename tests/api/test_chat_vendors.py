@@ -164,6 +164,71 @@ def test_a_broken_fold_is_an_error(agent, upstream):
     assert agent.post(GW, CHAT, ASK).status == 502
 
 
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+
+
+@pytest.fixture(params=[*UPSTREAMS, "openai"])
+def any_upstream(request, agent, make_vendord):
+    if request.param == "openai":
+        vendor = make_vendord(no_auth=True)
+        agent.add_instance(vendor.url)
+        return vendor
+    flavour = {"aliyun": "dashscope", "native": "dashscope"}.get(request.param, request.param)
+    vendor = make_vendord(flavour=flavour)
+    UPSTREAMS[request.param](agent, vendor)
+    return vendor
+
+
+def check_call(message, finish):
+    call = message["tool_calls"][0]
+    assert call["id"] and call["type"] == "function" and call["function"]["name"] == "weather"
+    assert json.loads(call["function"]["arguments"]) == {"city": "Paris"}
+    assert finish == "tool_calls" and message["reasoning_content"] == "well, simulated"
+
+
+def test_tools_and_thinking(agent, any_upstream):
+    any_upstream.fault({"tool_call": "weather", "thinking": True, "tokens": 1})
+    answer = agent.post(GW, CHAT, {**ASK, "tools": TOOLS})
+    assert answer.status == 200, answer
+    choice = answer.body["choices"][0]
+    check_call(choice["message"], choice["finish_reason"])
+    with agent.stream(CHAT, {**ASK, "tools": TOOLS, "stream": True}) as stream:
+        deltas = [c for e in stream.events() if isinstance(e, dict) for c in e["choices"]]
+    pieces = [t for c in deltas for t in c["delta"].get("tool_calls") or []]
+    assert all(piece["index"] == 0 for piece in pieces)
+    check_call({
+        "tool_calls": [{**pieces[0], "type": "function", "function": {
+            "name": pieces[0]["function"]["name"],
+            "arguments": "".join(p["function"].get("arguments", "") for p in pieces)}}],
+        "reasoning_content": "".join(c["delta"].get("reasoning_content") or "" for c in deltas)},
+        deltas[-1]["finish_reason"])
+    assert agent.request("config-center", "PATCH", "/api/v1/features/chat",
+                         {"force_upstream_stream": True}).status == 200
+    folded = agent.post(GW, CHAT, {**ASK, "tools": TOOLS}).body["choices"][0]
+    check_call(folded["message"], folded["finish_reason"])
+
+
+def test_tools_and_thinking_as_messages(agent, any_upstream):
+    any_upstream.fault({"tool_call": "weather", "thinking": True, "tokens": 1})
+    ask = {"model": "chat", "max_tokens": 100, "messages": [{"role": "user", "content": "x"}],
+           "tools": [{"name": "weather", "input_schema": {"type": "object"}}]}
+    answer = agent.post(GW, "/v1/messages", ask)
+    assert answer.status == 200, answer
+    thinking, text, tool = answer.body["content"]
+    assert (thinking["type"], thinking["thinking"]) == ("thinking", "well, simulated")
+    assert text["type"] == "text" and answer.body["stop_reason"] == "tool_use"
+    assert (tool["type"], tool["name"], tool["input"]) == ("tool_use", "weather",
+                                                           {"city": "Paris"})
+    with agent.stream("/v1/messages", {**ask, "stream": True}) as stream:
+        events = list(stream.events())
+    starts = [e for e in events if e["type"] == "content_block_start"]
+    assert [e["content_block"]["type"] for e in starts] == ["thinking", "text", "tool_use"]
+    assert [e["index"] for e in starts] == [0, 1, 2]
+    assert json.loads("".join(e["delta"]["partial_json"] for e in events if
+                              e.get("delta", {}).get("type") == "input_json_delta")) == {
+                                  "city": "Paris"}
+
+
 def test_anthropic_request(agent, anthropic):
     use_anthropic(agent, anthropic)
     answer = agent.post(GW, CHAT, {
@@ -209,6 +274,8 @@ def test_anthropic_overload_falls_back(agent, anthropic, make_vendord):
 
 def test_dashscope_habits(agent, aliyun):
     use_aliyun(agent, aliyun, "qwen3-32b")
+    assert aliyun.request("POST", "/compatible-mode/v1/chat/completions",
+                          {**ASK, "model": "qwen3-32b"}).status == 400  # it does think aloud
     assert agent.post(GW, CHAT, {**ASK, "top_p": 1}).status == 200
     assert sent(aliyun)["top_p"] == 0.999 and sent(aliyun)["enable_thinking"] is False
     answer = agent.post(GW, CHAT, {**ASK, "enable_thinking": True})

@@ -18,6 +18,8 @@ struct fault {
 	int64_t wrong_content_encoding, two_content_length, header_huge, continue_flood;
 	int64_t http09, no_length, refuse_ms, pace_ms, tokens, bytes, crlf;
 	int64_t task_polls, task_fail, task_partial;
+	int64_t thinking;
+	char tool_call[FAULT_ARG_MAX];
 	char retry_after[FAULT_ARG_MAX], redirect[FAULT_ARG_MAX];
 	char error_shape[FAULT_ARG_MAX];
 	char code[FAULT_ARG_MAX], content_type[FAULT_ARG_MAX], header[FAULT_ARG_MAX];

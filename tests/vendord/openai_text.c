@@ -55,8 +55,17 @@ static void put_start(struct buf *out, const struct text_answer *text, const cha
 	buf_span(out, SPAN("\",\"system_fingerprint\":\"fp_simulated\","));
 }
 
+static const char *tool_of(const struct text_answer *text)
+{
+	const char *name = text->call->fault.tool_call;
+
+	return text->chat && *name ? name : NULL;
+}
+
 static const char *finish_of(const struct text_answer *text)
 {
+	if (tool_of(text))
+		return "tool_calls";
 	return text->reply->cut ? "length" : "stop";
 }
 
@@ -82,8 +91,16 @@ static void put_document(const struct text_answer *text)
 	buf_text(out, "\"choices\":[");
 	for (int64_t i = 0; i < text->n; i++) {
 		buf_fmt(out, "%s{\"index\":%lld,", i ? "," : "", (long long)i);
-		buf_text(out, text->chat ? "\"message\":{\"role\":\"assistant\",\"content\":\""
-					 : "\"text\":\"");
+		buf_text(out, text->chat ? "\"message\":{\"role\":\"assistant\"," : "");
+		if (text->chat && text->call->fault.thinking >= 0)
+			buf_text(out, "\"reasoning_content\":\"well, simulated\",");
+		if (tool_of(text))
+			buf_fmt(out,
+				"\"tool_calls\":[{\"id\":\"call_sim\",\"type\":\"function\","
+				"\"function\":{\"name\":\"%s\",\"arguments\":"
+				"\"{\\\"city\\\":\\\"Paris\\\"}\"}}],",
+				tool_of(text));
+		buf_text(out, text->chat ? "\"content\":\"" : "\"text\":\"");
 		buf_span(out, buf_view(&text->reply->text));
 		pad_at = out->len;
 		buf_text(out, text->chat ? "\",\"refusal\":null,\"annotations\":[]}" : "\"");
@@ -135,6 +152,26 @@ static void put_tokens(const struct text_answer *text)
 	buf_release(&delta);
 }
 
+static void put_tool(const struct text_answer *text)
+{
+	struct buf delta = {0};
+
+	buf_fmt(&delta,
+		"\"tool_calls\":[{\"index\":0,\"id\":\"call_sim\",\"type\":\"function\","
+		"\"function\":{\"name\":\"%s\",\"arguments\":\"\"}}]",
+		tool_of(text));
+	put_chunk(text, 0, buf_view(&delta), NULL);
+	put_chunk(text, 0,
+		SPAN("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":"
+		     "\"{\\\"city\\\":\"}}]"),
+		NULL);
+	put_chunk(text, 0,
+		SPAN("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":"
+		     "\"\\\"Paris\\\"}\"}}]"),
+		NULL);
+	buf_release(&delta);
+}
+
 static void put_stream(const struct text_answer *text)
 {
 	struct answer *answer = text->call->answer;
@@ -145,7 +182,13 @@ static void put_stream(const struct text_answer *text)
 	for (int64_t i = 0; text->chat && i < text->n; i++)
 		put_chunk(text, i, SPAN("\"role\":\"assistant\",\"content\":\"\",\"refusal\":null"),
 			NULL);
+	if (text->chat && text->call->fault.thinking >= 0) {
+		put_chunk(text, 0, SPAN("\"reasoning_content\":\"well, \""), NULL);
+		put_chunk(text, 0, SPAN("\"reasoning_content\":\"simulated\""), NULL);
+	}
 	put_tokens(text);
+	if (tool_of(text))
+		put_tool(text);
 	size_t content_n = answer->event_n;
 	for (int64_t i = 0; i < text->n; i++)
 		put_chunk(text, i, text->chat ? SPAN("") : SPAN("\"text\":\"\""), finish_of(text));

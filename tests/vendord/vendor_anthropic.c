@@ -40,6 +40,13 @@ static void anthropic_fields(struct call *call)
 	answer_field(answer, "anthropic-ratelimit-tokens-reset", "2026-11-24T00:00:00Z");
 }
 
+static const char *stop_of(const struct call *call, const struct reply *reply)
+{
+	if (*call->fault.tool_call)
+		return "tool_use";
+	return reply->cut ? "max_tokens" : "end_turn";
+}
+
 // Up to and with "usage":{…; the caller closes both braces.
 static void put_start(
 	struct buf *out, const struct call *call, const struct reply *reply, bool whole)
@@ -51,12 +58,20 @@ static void put_start(
 	buf_span(out, call_model(call, "simulated"));
 	buf_text(out, "\",\"content\":[");
 	if (whole) {
+		if (call->fault.thinking >= 0)
+			buf_text(out, "{\"type\":\"thinking\",\"thinking\":\"well, simulated\","
+				      "\"signature\":\"c2lt\"},");
 		buf_text(out, "{\"type\":\"text\",\"text\":\"");
 		buf_span(out, buf_view(&reply->text));
 		buf_text(out, "\"}");
+		if (*call->fault.tool_call)
+			buf_fmt(out,
+				",{\"type\":\"tool_use\",\"id\":\"toolu_sim\",\"name\":\"%s\","
+				"\"input\":{\"city\":\"Paris\"}}",
+				call->fault.tool_call);
 	}
 	if (whole)
-		buf_fmt(out, "],\"stop_reason\":\"%s\"", reply->cut ? "max_tokens" : "end_turn");
+		buf_fmt(out, "],\"stop_reason\":\"%s\"", stop_of(call, reply));
 	else
 		buf_text(out, "],\"stop_reason\":null");
 	buf_fmt(out,
@@ -76,10 +91,32 @@ static void end_event(struct answer *answer)
 	answer_event(answer);
 }
 
+static void put_block(struct answer *answer, int index, const char *block)
+{
+	start_event(&answer->body, "content_block_start");
+	buf_fmt(&answer->body, ",\"index\":%d,\"content_block\":%s", index, block);
+	end_event(answer);
+}
+
+static void put_delta(struct answer *answer, int index, const char *delta)
+{
+	start_event(&answer->body, "content_block_delta");
+	buf_fmt(&answer->body, ",\"index\":%d,\"delta\":%s", index, delta);
+	end_event(answer);
+}
+
+static void put_stop(struct answer *answer, int index)
+{
+	start_event(&answer->body, "content_block_stop");
+	buf_fmt(&answer->body, ",\"index\":%d", index);
+	end_event(answer);
+}
+
 static void put_stream(struct call *call, const struct reply *reply)
 {
 	struct answer *answer = call->answer;
 	struct buf *out = &answer->body;
+	int index = 0;
 
 	answer->stream = true;
 	answer->content_type = "text/event-stream; charset=utf-8";
@@ -90,26 +127,43 @@ static void put_stream(struct call *call, const struct reply *reply)
 	put_start(out, call, reply, false);
 	buf_text(out, "}}");
 	end_event(answer);
-	start_event(out, "content_block_start");
-	buf_text(out, ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}");
-	end_event(answer);
+	if (call->fault.thinking >= 0) {
+		put_block(answer, index, "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}");
+		put_delta(answer, index, "{\"type\":\"thinking_delta\",\"thinking\":\"well, \"}");
+		put_delta(answer, index, "{\"type\":\"thinking_delta\",\"thinking\":\"simulated\"}");
+		put_delta(answer, index, "{\"type\":\"signature_delta\",\"signature\":\"c2lt\"}");
+		put_stop(answer, index++);
+	}
+	put_block(answer, index, "{\"type\":\"text\",\"text\":\"\"}");
 	start_event(out, "ping");
 	end_event(answer);
 	for (size_t i = 0; i < reply->token_n; i++) {
 		start_event(out, "content_block_delta");
-		buf_text(out, ",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"");
+		buf_fmt(out, ",\"index\":%d,\"delta\":{\"type\":\"text_delta\",\"text\":\"", index);
 		buf_span(out, reply_token(reply, i));
 		buf_text(out, "\"}");
 		end_event(answer);
 	}
-	start_event(out, "content_block_stop");
-	buf_text(out, ",\"index\":0");
-	end_event(answer);
+	put_stop(answer, index++);
+	if (*call->fault.tool_call) {
+		struct buf block = {0};
+		buf_fmt(&block, "{\"type\":\"tool_use\",\"id\":\"toolu_sim\",\"name\":\"%s\",\"input\":{}}",
+			call->fault.tool_call);
+		buf_byte(&block, '\0');
+		put_block(answer, index, block.data);
+		buf_release(&block);
+		put_delta(answer, index, "{\"type\":\"input_json_delta\",\"partial_json\":\"\"}");
+		put_delta(answer, index,
+			"{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"city\\\":\"}");
+		put_delta(answer, index,
+			"{\"type\":\"input_json_delta\",\"partial_json\":\"\\\"Paris\\\"}\"}");
+		put_stop(answer, index++);
+	}
 	start_event(out, "message_delta");
 	buf_fmt(out,
 		",\"delta\":{\"stop_reason\":\"%s\",\"stop_sequence\":null},"
 		"\"usage\":{\"output_tokens\":%zu}",
-		reply->cut ? "max_tokens" : "end_turn", reply->token_n);
+		stop_of(call, reply), reply->token_n);
 	end_event(answer);
 	start_event(out, "message_stop");
 	end_event(answer);

@@ -334,13 +334,25 @@ static void put_native(
 	struct buf *out = &native->call->answer->body;
 	long long input = native->reply->prompt_tokens, output = (long long)tokens;
 
+	const char *tool = native->call->fault.tool_call;
+	bool last = strcmp(finish, "null") != 0;
+
 	buf_text(out, "{\"output\":{\"choices\":[{\"message\":{\"content\":\"");
 	buf_span(out, content);
+	buf_byte(out, '"');
+	if (*tool && last)
+		buf_fmt(out,
+			",\"tool_calls\":[{\"index\":0,\"id\":\"call_sim\",\"type\":\"function\","
+			"\"function\":{\"name\":\"%s\",\"arguments\":"
+			"\"{\\\"city\\\":\\\"Paris\\\"}\"}}]",
+			tool);
+	if (native->call->fault.thinking >= 0 && (!native->call->stream || (tokens == 1 && !last)))
+		buf_text(out, ",\"reasoning_content\":\"well, simulated\"");
 	buf_fmt(out,
-		"\",\"role\":\"assistant\"},\"finish_reason\":\"%s\"}]},\"usage\":{"
+		",\"role\":\"assistant\"},\"finish_reason\":\"%s\"}]},\"usage\":{"
 		"\"total_tokens\":%lld,\"output_tokens\":%lld,\"input_tokens\":%lld,"
 		"\"prompt_tokens_details\":{\"cached_tokens\":0}},",
-		finish, input + output, output, input);
+		*tool && last ? "tool_calls" : finish, input + output, output, input);
 	put_request_id(out, native->call);
 	buf_byte(out, '}');
 }
@@ -436,11 +448,28 @@ static void compatible_models(struct call *call)
 		"\"owned_by\":\"system\"}]}\n");
 }
 
-// top_p of 1 is refused, as the vendor does.
+// What the vendor refuses: top_p of 1, calls that do not stream of models that only do or that
+// think unless told not to.
+static bool thinks_aloud(const struct call *call)
+{
+	struct span model = call_text(call, P_model);
+	struct span wish = json_find(call->request->body, "enable_thinking");
+
+	if (span_starts(model, "qwq") || json_true(wish))
+		return true;
+	return span_starts(model, "qwen3-") && !span_is(wish, "false");
+}
+
 static void compatible_chat(struct call *call)
 {
 	struct span top_p = json_find(call->request->body, "top_p");
 
+	if (!call->stream && thinks_aloud(call)) {
+		vendor_error(call, 400, "invalid_parameter_error",
+			"This model only support stream mode, please enable the stream parameter. "
+			"(simulated)");
+		return;
+	}
 	if (span_is(top_p, "1") || span_is(top_p, "1.0"))
 		vendor_error(call, 400, NULL, "Range of top_p should be (0.0, 1.0) (simulated)");
 	else

@@ -31,7 +31,15 @@ static void put_line(
 	buf_text(out,
 		chat ? "\"message\":{\"role\":\"assistant\",\"content\":\"" : "\"response\":\"");
 	buf_span(out, content);
-	buf_text(out, chat ? "\"}" : "\"");
+	buf_text(out, "\"");
+	if (chat && call->fault.thinking >= 0 && content.len > 0)
+		buf_text(out, ",\"thinking\":\"well, simulated\"");
+	if (chat && *call->fault.tool_call && done)
+		buf_fmt(out,
+			",\"tool_calls\":[{\"function\":{\"name\":\"%s\","
+			"\"arguments\":{\"city\":\"Paris\"}}}]",
+			call->fault.tool_call);
+	buf_text(out, chat ? "}" : "");
 	if (done)
 		buf_fmt(out,
 			",\"done\":true,\"done_reason\":\"%s\",\"total_duration\":5000000,"
