@@ -22,6 +22,7 @@
 #include "agent/history.h"
 #include "agent/ledger.h"
 #include "agent/listen.h"
+#include "agent/overload.h"
 #include "agent/peer.h"
 #include "agent/services.h"
 #include "shared/clock.h"
@@ -258,6 +259,7 @@ static void parts_new(struct agent *a)
 	a->history = history_new(a->started_us);
 	a->roles = peer_roles_new();
 	a->denials = denials_new();
+	a->load = load_new(a->settings);
 	a->callers = callers_new(a);
 	a->alerts = alerts_new(a);
 	a->gateway = gateway_new(a);
@@ -298,6 +300,7 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	history_start(a->history, a->control);
 	denials_start(a->denials, a->store, a->control);
 	callers_start(a->callers);
+	load_start(a->load, a->control);
 	alerts_start(a->alerts, a->control);
 	return threads_start(p, err);
 }
@@ -378,6 +381,7 @@ static void lanes_free(struct platform *p)
 		history_stop(p->agent.history, p->agent.control);
 		denials_stop(p->agent.denials);
 		callers_stop(p->agent.callers);
+		load_stop(p->agent.load);
 		probes_stop(p->agent.probes);
 	}
 	if (p->store_started) {
@@ -420,6 +424,7 @@ void platform_free(struct platform *p)
 	history_free(a->history);
 	denials_free(a->denials);
 	callers_free(a->callers);
+	load_free(a->load);
 	decisions_free(a->decisions);
 	events_free(a->events);
 	metrics_free(a->metrics);

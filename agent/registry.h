@@ -13,6 +13,7 @@ struct probes; // agent/probe: health checks of instances
 struct history; // agent/status: ring of 1 h of the agent's own figures
 struct peer_roles; // agent/peer: uid → role
 struct callers; // agent/callers: spending, written down
+struct load; // agent/overload: requests under way, memory
 struct denials; // agent/denials: refused calls
 struct alerts; // agent/alerts: rules evaluated, what fires
 struct gateway; // agent/gateway: counters and opened keys per loop
@@ -31,6 +32,7 @@ struct agent { // built by agent/main, borrowed by everybody
 	struct alerts *alerts;
 	struct peer_roles *roles;
 	struct denials *denials;
+	struct load *load;
 	struct callers *callers;
 	struct gateway *gateway;
 	struct ledger *ledger;

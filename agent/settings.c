@@ -55,6 +55,16 @@ static const struct setting_row rows[] = {
 	{INT("connections_max", "CONNECTIONS_MAX", "--connections-max"), AT(connections_max),
 		"12000", NULL, 16, 1000000,
 		.help = N_("open connections per service, above it callers get 503")},
+	{INT("inflight_max", "INFLIGHT_MAX", "--inflight-max"), AT(inflight_max), "10000", NULL, 1,
+		1000000, .help = N_("model requests under way, above it new ones get 503")},
+	{INT("queue_max_ms", "QUEUE_MAX_MS", "--queue-max-ms"), AT(queue_max_ms), "40", NULL, 0,
+		10000,
+		.help = N_("longest time work may stand in a thread's queue, above it a share of the "
+			   "new model requests gets 503; 0: no such limit")},
+	{INT("memory_max_mb", "MEMORY_MAX_MB", "--memory-max-mb"), AT(memory_max_mb), "0", NULL, 0,
+		1048576,
+		.help = N_("resident memory, above it new model requests get 503; 0: nine tenths of "
+			   "the control group's limit, none without one")},
 	{INT("drain_s", "DRAIN_S", "--drain-s"), AT(drain_s), "30", NULL, 0, 3600,
 		.reloadable = true, .help = N_("longest wait for open requests at stop, seconds")},
 	{INT("alert_interval_ms", "ALERT_INTERVAL_MS", "--alert-interval-ms"), AT(alert_interval_ms),

@@ -37,6 +37,9 @@ struct settings {
 	size_t listen_n[SVC_COUNT];
 	int64_t traffic_loops;
 	int64_t connections_max; // per port, above it 503
+	int64_t inflight_max; // model requests under way, above it 503
+	int64_t queue_max_ms; // longest standing wait in a loop, above it a share gets 503; 0 off
+	int64_t memory_max_mb; // 0: nine tenths of the control group's limit
 	int64_t drain_s; // longest wait for open requests at stop
 	int64_t alert_interval_ms;
 	bool insecure_bind; // off-loopback without TLS, on purpose

@@ -38,6 +38,7 @@ bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_k
 	c->mounts_all = ls->local || w->agent->settings->mount_all;
 	c->kind = kind;
 	c->writable = true;
+	c->reserved = w->per_service[ls->service] >= ls->max - WEB_RESERVED(ls->max);
 	c->deadline_us = loop_now_us(w->loop) + WEB_HEAD_US;
 	c->fd = fd;
 	if (loop_watch_set(w->loop, &c->watch, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,

@@ -5,6 +5,7 @@
 
 #include "agent/denials.h"
 #include "agent/h1.h"
+#include "agent/overload.h"
 #include "agent/registry.h"
 #include "agent/web.h"
 #include "agent/web_guard.h"
@@ -21,6 +22,7 @@
 #define WEB_IDLE_US (60 * 1000000LL) // between requests of a kept connection
 #define WEB_SLOW_US (30 * 1000000LL) // window for slow readers …
 #define WEB_SLOW_BYTES (30 * 1024) // … who must take this much of it
+#define WEB_RESERVED(max) MIN_OF((max) / 8, 64)
 #define WEB_TICK_US 200000
 
 struct conn { // one client connection
@@ -40,6 +42,7 @@ struct conn { // one client connection
 	bool began; // bytes of the next head are in
 	bool blank; // an empty line was read before it
 	bool mounts_all, linger;
+	bool reserved; // one of the last places: no model traffic
 	struct str in; // bytes read and not yet used: a part of a head, or further requests
 	size_t in_at, scanned; // of `in`: used; and looked through for the head's end
 	struct str out; // bytes the socket has not taken
@@ -80,6 +83,7 @@ struct web_req {
 	bool close_after; // answer with Connection: close
 	bool is_head; // HEAD: no body is sent
 	bool expects; // 100-continue
+	bool counted; // as a model request under way
 	struct slice query; // raw
 	struct head head;
 	struct guard guard;
@@ -109,7 +113,7 @@ struct listener {
 	struct web *web;
 	enum service_id service;
 	bool local; // loopback or unix: the gateway mounts everything
-	size_t max;
+	size_t max; // connections; the last WEB_RESERVED of them take no model traffic
 	struct loop_watch watch;
 };
 
@@ -140,6 +144,8 @@ struct web {
 	size_t lingers_n;
 	_Atomic size_t conns_n, reqs_n;
 	size_t per_service[SVC_COUNT];
+	struct overload_gate gate; // for new model requests
+	int64_t queue_max_us;
 	struct web_req *free_reqs;
 	size_t free_n;
 	int spare_fd; // given up to answer 503 when descriptors run out
@@ -188,6 +194,8 @@ void web_conns_run(void *arg);
 void web_conn_continue(struct conn *c);
 
 // web_server.c
+// Counts a connection or request refused because of load.
+void web_shed(struct web *w, enum service_id service, enum overload why);
 // Takes fd over: lets the caller read the last answer before the end.
 void web_linger(struct web *w, int fd);
 void web_tick_arm(struct web *w);

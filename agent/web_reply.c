@@ -412,6 +412,8 @@ void web_finish(struct web_req *q)
 	int64_t took_us = clock_mono_us() - q->r.start_us;
 	if (q->on_end)
 		q->on_end(&q->r);
+	if (q->counted)
+		load_leave(w->agent->load);
 	if (q->r.status)
 		count(w, q, took_us);
 	log_request(q, took_us);

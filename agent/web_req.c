@@ -133,6 +133,18 @@ static enum err_code route(struct web_req *q)
 	return ERR_OK;
 }
 
+// New model requests when there is too much to do: before anything else is looked at.
+static enum err_code judge_load(struct web_req *q)
+{
+	enum overload why = q->conn->reserved ? OVERLOAD_CONNECTIONS
+					      : load_judge(q->r.agent->load, &q->web->gate);
+	if (LIKELY(why == OVERLOAD_NONE))
+		return ERR_OK;
+	web_shed(q->web, q->r.service, why);
+	q->close_after |= q->conn->reserved; // the place is for others
+	return ERR_OVERLOADED;
+}
+
 static bool is_denial(enum err_code code)
 {
 	return code == ERR_BAD_HOST || code == ERR_BAD_ORIGIN || code == ERR_INVALID_API_KEY ||
@@ -176,6 +188,8 @@ static enum err_code judge_head(struct web_req *q)
 	char ip[48];
 	enum err_code code = route(q);
 	if (code)
+		return code;
+	if (q->r.ep->may == MAY_CALL && (code = judge_load(q)))
 		return code;
 	if (guard_query_has_token(q->query)) {
 		q->r.who.why = ERR_TOKEN_IN_URL;
@@ -354,6 +368,10 @@ static void dispatch(struct web_req *q)
 	if (q->r.who.why) {
 		refuse_code(q, q->r.who.why, q->r.who.detail);
 		return;
+	}
+	if (q->r.ep->may == MAY_CALL) {
+		q->counted = true;
+		load_enter(q->r.agent->load);
 	}
 	q->state = RS_HANDLER;
 	q->r.snap = snapshots_now(q->r.agent->snaps); // the one that identify looked at: same turn

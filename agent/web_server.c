@@ -80,16 +80,21 @@ void web_linger(struct web *w, int fd)
 
 // ---- callers beyond the limit ----
 
-static void shed(struct web *w, const struct listener *ls, int fd)
+void web_shed(struct web *w, enum service_id service, enum overload why)
 {
-	const char *labels[] = {service_row(ls->service)->name, NULL};
+	metric_add(w->agent->metrics, MET_GW_SHED, 1,
+		(const char *const[]){service_row(service)->name, overload_name(why), NULL});
+}
+
+static void shed(struct web *w, const struct listener *ls, int fd, enum overload why)
+{
 	const struct err_row *row = err_row(ERR_OVERLOADED);
 	struct req nobody = {0};
 	struct err e = {0};
 	struct str body = STR_INIT, head = STR_INIT;
 	err_set(&e, ERR_OVERLOADED, NULL);
 	web_id(w, nobody.id);
-	metric_add(w->agent->metrics, MET_GW_SHED, 1, labels);
+	web_shed(w, ls->service, why);
 	web_error_body(&nobody, false, &e, &body);
 	str_addf(&head, "HTTP/1.1 %d Service Unavailable\r\n"
 			"Content-Type: application/json; charset=utf-8\r\n"
@@ -110,7 +115,7 @@ static void take(struct listener *ls, int fd, const struct sockaddr_storage *ss)
 	struct web *w = ls->web;
 	int on = 1;
 	if (w->per_service[ls->service] >= ls->max) {
-		shed(w, ls, fd);
+		shed(w, ls, fd, OVERLOAD_CONNECTIONS);
 		web_linger(w, fd);
 		return;
 	}
@@ -128,7 +133,7 @@ static void accept_starved(struct listener *ls)
 	close(w->spare_fd);
 	int fd = accept4(ls->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0) {
-		shed(w, ls, fd);
+		shed(w, ls, fd, OVERLOAD_DESCRIPTORS);
 		close(fd);
 	}
 	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -220,6 +225,13 @@ void web_tick_arm(struct web *w)
 
 // ---- the server ----
 
+static void on_turn(void *arg)
+{
+	struct web *w = arg;
+	overload_turn(&w->gate, w->queue_max_us, loop_now_us(w->loop), loop_queue_us(w->loop));
+	web_conns_run(w);
+}
+
 struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers, struct err *err)
 {
 	struct web *w = mem_zalloc(1, sizeof(*w));
@@ -241,7 +253,9 @@ struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers
 		web_free(w);
 		return NULL;
 	}
-	loop_each_turn(l, web_conns_run, w);
+	w->gate = (struct overload_gate){.least_us = -1};
+	w->queue_max_us = a->settings->queue_max_ms * 1000;
+	loop_each_turn(l, on_turn, w);
 	return w;
 }
 

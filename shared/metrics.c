@@ -52,7 +52,7 @@ static const struct metric_row rows[] = {
 	{MET_GW_LIMITED, GW, "yijian_gateway_limited_total", COUNTER, {"whose", "limit"}, NULL, "",
 		N_("Model requests refused by a limit: of a client or a feature; rpm, tpm, concurrency "
 		   "or budget")},
-	{MET_GW_SHED, EACH, "yijian_http_shed_total", COUNTER, {"service"}, NULL, "",
+	{MET_GW_SHED, EACH, "yijian_http_shed_total", COUNTER, {"service", "why"}, NULL, "",
 		N_("Connections and requests refused with 503 because of load")},
 	{MET_SERIES_DROPPED, GW, "yijian_metric_updates_dropped_total", COUNTER, {NULL}, NULL, "",
 		N_("Updates of series beyond the limit of the registry")},

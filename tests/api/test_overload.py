@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""With more to do than it can the agent says so at once, keeps what it has taken, keeps its
+platform APIs within reach, and recovers by itself. Figures are measured by make bench."""
+import http.client
+
+import http_call
+from waiting import wait_for
+
+GATEWAY = "api-gateway"
+CHAT = {"model": "chat", "messages": [{"role": "user", "content": "x"}]}
+
+
+def with_key(agent, vendord):
+    agent.add_key(vendord.base_url, service="gpt-4")
+    return agent
+
+
+def assert_shed(answer):
+    assert (answer.status, answer.error) == (503, "overloaded"), answer
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.headers["x-should-retry"] == "true"
+    assert set(answer.body["error"]) >= {"message", "type", "param", "code"}
+
+
+def shed_count(agent, why):
+    text = agent.get(GATEWAY, "/metrics").body.decode()
+    line = [l for l in text.splitlines()
+            if l.startswith(f'yijian_http_shed_total{{service="api-gateway",why="{why}"}}')]
+    return float(line[0].split()[-1]) if line else 0
+
+
+def platform_answers(agent):
+    assert agent.get(GATEWAY, "/healthz").status == 200
+    assert agent.get(GATEWAY, "/api/v1/status").status == 200
+    assert agent.get("key-manager", "/api/v1/keys").status == 200
+
+
+def test_requests_under_way(make_agent, vendord):
+    agent = with_key(make_agent(env={"YIJIAN_INFLIGHT_MAX": "2"}), vendord)
+    vendord.faults([{"match": {}, "fault": {"pace_ms": 500, "tokens": 10000}}])
+    held = [agent.stream("/v1/chat/completions", {**CHAT, "stream": True}) for _ in range(2)]
+    assert [s.status for s in held] == [200, 200]
+    vendord.faults([])
+    for _ in range(5):
+        assert_shed(agent.chat())
+    assert shed_count(agent, "inflight") == 5
+    platform_answers(agent)
+    # The connection of one that was shed goes on.
+    connection = agent.connect()
+    for stream in held:
+        stream.close()
+    wait_for(lambda: agent.chat().status == 200, what="a place for one more")
+    connection.close()
+    assert vendord.stats()["requests"] == 3
+
+
+def test_memory(make_agent, vendord):
+    agent = with_key(make_agent(env={"YIJIAN_MEMORY_MAX_MB": "1"}), vendord)
+    assert_shed(agent.chat())
+    assert shed_count(agent, "memory") == 1
+    platform_answers(agent)
+    assert any(r["event"] == "memory_high" for r in agent.log_records())
+    assert vendord.stats()["requests"] == 0
+
+
+def test_the_last_connections_are_kept_for_the_platform(make_agent, vendord):
+    agent = with_key(make_agent(env={"YIJIAN_CONNECTIONS_MAX": "16", "YIJIAN_TRAFFIC_LOOPS": "1"}),
+                     vendord)
+    idle = []
+    try:
+        for _ in range(14):
+            idle.append(agent.connect())
+        wait_for(lambda: agent.chat().status == 503, what="the soft limit")
+        assert_shed(agent.chat())
+        assert agent.get(GATEWAY, "/healthz").status == 200
+        assert agent.get(GATEWAY, "/api/v1/status").status == 200
+        idle += [agent.connect() for _ in range(2)]
+        # Beyond the last one callers are told as well, and never left waiting.
+        answer = wait_for(lambda: next((a for a in [agent.get(GATEWAY, "/healthz")]
+                                        if a.status == 503), None), what="the hard limit")
+        assert answer.error == "overloaded" and answer.headers["Retry-After"] == "1"
+        assert agent.get("key-manager", "/healthz").status == 200
+    finally:
+        for connection in idle:
+            connection.close()
+    wait_for(lambda: agent.chat().status == 200, what="recovery")
+
+
+def test_a_shed_request_keeps_its_connection(make_agent, vendord):
+    agent = with_key(make_agent(env={"YIJIAN_MEMORY_MAX_MB": "1"}), vendord)
+    connection = http.client.HTTPConnection(*agent.address(), timeout=60)
+    for _ in range(3):
+        http_call.send_request(connection, "POST", "/v1/chat/completions", CHAT)
+        response = connection.getresponse()
+        assert response.status == 503 and response.getheader("Connection") != "close"
+        response.read()
+    connection.close()
