@@ -127,6 +127,7 @@ void gw_ledger(struct gw_call *c, enum outcome out, enum err_code code)
 		e.cost = price_cost(p, &e.usage, &picture);
 		c->spent = e.usage;
 		add_cost(c, &e.cost);
+		gw_spend(c, &e.cost);
 	}
 	ledger_add(c->gl->agent->ledger, &e);
 }

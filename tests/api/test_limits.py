@@ -3,7 +3,11 @@
 that nothing is taken from those who were refused. Exactness over a minute is a unit test on a
 simulated clock; here the bounds are wide."""
 import concurrent.futures
+import pathlib
 import re
+import shutil
+import sqlite3
+import tempfile
 
 import pytest
 
@@ -259,3 +263,95 @@ def test_a_budget_of_nothing(chat_agent, vendord):
     assert answer.error == "budget_exceeded" and "(key:budget)" in answer.body["error"]["message"]
     assert "budget_exhausted" in skips_of(chat_agent)
     assert vendord.stats()["requests"] == 0
+
+
+def spent(agent, name="app"):
+    return agent.get(KEYS, f"/api/v1/clients/{name}").body
+
+
+def cost_of_one(agent):
+    """Pico a chat costs at the seeded price, as the agent itself says."""
+    probe = client(agent, "probe")
+    assert agent.chat(headers=as_client(probe)).status == 200
+    cost = spent(agent, "probe")["spent"]
+    assert cost["currency"] == "USD" and cost["pico"] > 0, cost
+    return cost["pico"]
+
+
+def test_a_budget_is_spent_and_then_it_is_over(chat_agent, vendord):
+    one = cost_of_one(chat_agent)
+    me = client(chat_agent, budget={"amount_pico": 2 * one, "window": "day"})
+    for _ in range(2):
+        assert chat_agent.chat(headers=as_client(me)).status == 200
+    before = vendord.stats()["requests"]
+    answer = chat_agent.chat(headers=as_client(me))
+    assert (answer.status, answer.error) == (429, "budget_exceeded")
+    assert 1 <= int(answer.headers["retry-after"]) <= 86400
+    assert vendord.stats()["requests"] == before
+    shown = spent(chat_agent)
+    assert (shown["spent"]["pico"], shown["unpriced"], shown["state"]) == (2 * one, 0, "over_budget")
+    # An operator raises it, and it goes on.
+    chat_agent.request(KEYS, "PATCH", "/api/v1/clients/app", {"budget": {"amount_pico": 3 * one}})
+    assert chat_agent.chat(headers=as_client(me)).status == 200
+
+
+def test_streams_are_paid_for_too(chat_agent):
+    me = client(chat_agent, budget={"amount_pico": 1, "window": "total"})
+    with chat_agent.stream("/v1/chat/completions", {
+            "model": "chat", "stream": True, "messages": [{"role": "user", "content": "x"}]},
+            headers=as_client(me)) as stream:
+        list(stream.events())
+    answer = chat_agent.chat(headers=as_client(me))
+    assert answer.error == "budget_exceeded" and "retry-after" not in answer.headers
+
+
+def test_what_has_no_price_is_counted_apart(chat_agent):
+    chat_agent.post(KEYS, "/api/v1/prices", {"remove": ["openai/gpt-5.4-mini"]})
+    me = client(chat_agent, budget={"amount_pico": 10, "window": "day"})
+    for _ in range(2):
+        assert chat_agent.chat(headers=as_client(me)).status == 200
+    shown = spent(chat_agent)
+    assert (shown["spent"]["pico"], shown["unpriced"]) == (0, 2)
+    assert shown["spent"]["source"] == "estimated"
+
+
+def written(agent):
+    """What stands in a copy of the database: the agent has its own locked."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in ("yijian.db", "yijian.db-wal"):
+            if (agent.state_dir / name).exists():
+                shutil.copy(agent.state_dir / name, scratch)
+        db = sqlite3.connect(pathlib.Path(scratch) / "yijian.db")
+        row = db.execute("SELECT pico FROM spend WHERE kind='client'").fetchone()
+        db.close()
+        return row[0] if row else None
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_budgets_survive(chat_agent, how):
+    me = client(chat_agent, budget={"amount_pico": 10**15, "window": "month"})
+    assert chat_agent.chat(headers=as_client(me)).status == 200
+    paid = spent(chat_agent)["spent"]["pico"]
+    if how == "kill":  # what was written down every few seconds is there
+        wait_for(lambda: written(chat_agent) == paid, what="the spending is written down")
+        chat_agent.kill9()
+    else:
+        chat_agent.stop()
+    chat_agent.start()
+    assert spent(chat_agent)["spent"]["pico"] == paid
+    assert spent(chat_agent)["last_used_at"]
+
+
+def test_a_key_and_a_feature_have_budgets_too(chat_agent, vendord):
+    one = cost_of_one(chat_agent)
+    me = client(chat_agent)
+    key_patch(chat_agent, budget={"amount_pico": one, "window": "day"})
+    assert chat_agent.chat(headers=as_client(me)).status == 200
+    answer = chat_agent.chat(headers=as_client(me))
+    assert answer.error == "budget_exceeded" and "(key:budget)" in answer.body["error"]["message"]
+    chat_agent.add_key(vendord.base_url, key_name="second", tier="secondary",
+                       api_key="sk-simulated-0000000000second")
+    feature_limits(chat_agent, budget={"amount_pico": one, "window": "day"})
+    assert chat_agent.chat(headers=as_client(me)).status == 200
+    answer = chat_agent.chat(headers=as_client(me))
+    assert answer.error == "budget_exceeded" and "(feature:budget)" in answer.body["error"]["message"]
