@@ -6,6 +6,7 @@
 #include <string.h>
 #include "agent/history.h"
 #include "agent/keys.h"
+#include "agent/price_book.h"
 #include "agent/router.h"
 #include "agent/services.h"
 #include "shared/lifecycle.h"
@@ -103,6 +104,10 @@ static double shutdown_days(const struct alert_scan *s, const struct target *t)
 {
 	if (t->kind != TARGET_VENDOR || !t->enabled || t->upstream_model == NULL)
 		return NAN;
+	const struct price_ask ask = {.vendor = t->vendor, .model = t->upstream_model};
+	const struct price *p = price_book_find(s->snap->prices, &ask, s->wall_ms);
+	if (p != NULL && p->shutdown_at != FIELD_NONE)
+		return floor((double)(p->shutdown_at - s->wall_ms) / DAY_MS);
 	const struct lifecycle_row *row = lifecycle_find(
 		slice_of(t->vendor), slice_of(t->upstream_model));
 	return row == NULL ? INFINITY : floor((double)(lifecycle_at(row) - s->wall_ms) / DAY_MS);
@@ -202,6 +207,10 @@ static double agent_value(const struct alert_scan *s, const struct alert_rule *r
 		return stats.state != STORE_OK;
 	case AM_SEALED:
 		return s->snap->sealed;
+	case AM_ZERO_COST:
+		return (double)alert_meter_grown(s->zero_cost, rule->window_s, s->now_us);
+	case AM_OUTCOME_UNKNOWN:
+		return (double)alert_meter_grown(s->outcome_unknown, rule->window_s, s->now_us);
 	default:
 		return NAN;
 	}

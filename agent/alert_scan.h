@@ -4,6 +4,7 @@
 #ifndef YJ_AGENT_ALERT_SCAN_H
 #define YJ_AGENT_ALERT_SCAN_H
 
+#include "agent/alert_track.h"
 #include "agent/decide.h"
 #include "agent/registry.h"
 #include "shared/alert.h"
@@ -18,6 +19,7 @@ struct alert_scan {
 	const struct snapshot *snap;
 	int64_t now_us, wall_ms;
 	struct decision *decision; // scratch
+	const struct alert_meter *zero_cost, *outcome_unknown;
 	alert_found_fn found;
 	void *arg;
 };

@@ -55,3 +55,23 @@ enum alert_change alert_step(struct alert_track *t, const struct alert_rule *rul
 	return bad ? step_bad(t, rule->for_s * s_us, now_us)
 		   : step_good(t, rule->clear_for_s * s_us, now_us);
 }
+
+void alert_meter_note(struct alert_meter *m, uint64_t v, int64_t now_us)
+{
+	m->now = v;
+	if (m->n > 0 && now_us - m->at_us[(m->n - 1) % METER_SAMPLES] < METER_STEP_US)
+		return;
+	m->at_us[m->n % METER_SAMPLES] = now_us;
+	m->v[m->n % METER_SAMPLES] = v;
+	m->n++;
+}
+
+uint64_t alert_meter_grown(const struct alert_meter *m, int64_t window_s, int64_t now_us)
+{
+	size_t oldest = m->n > METER_SAMPLES ? m->n - METER_SAMPLES : 0;
+	for (size_t i = m->n; i-- > oldest;) {
+		if (i == oldest || now_us - m->at_us[i % METER_SAMPLES] >= window_s * 1000000)
+			return m->now - m->v[i % METER_SAMPLES];
+	}
+	return 0;
+}

@@ -90,10 +90,10 @@ static bool set_fault(struct live *l, enum live_fault fault, int64_t now_wall_ms
 	return true;
 }
 
-// Still gone counts anew, so that it is not asked for by every request once its time is over.
-static bool set_gone(struct live *l, int64_t now_wall_ms)
+// Still so counts anew, so that it is not tried by every request once its time is over.
+static bool set_passing(struct live *l, enum live_fault fault, int64_t now_wall_ms)
 {
-	bool changed = set_fault(l, LIVE_MODEL_GONE, now_wall_ms);
+	bool changed = set_fault(l, fault, now_wall_ms);
 
 	atomic_store(&l->fault_since_wall_ms, now_wall_ms);
 	return changed;
@@ -127,11 +127,11 @@ bool breaker_outcome(struct live *l, const struct breaker_policy *p, enum outcom
 	else if (out == OUT_AUTH)
 		changed |= set_fault(l, LIVE_KEY_INVALID, now_wall_ms);
 	else if (out == OUT_BILLING)
-		changed |= set_fault(l, LIVE_KEY_NO_QUOTA, now_wall_ms);
+		changed |= set_passing(l, LIVE_KEY_NO_QUOTA, now_wall_ms);
 	else if (out == OUT_REGION)
 		changed |= set_fault(l, LIVE_REGION_DENIED, now_wall_ms);
 	else
-		changed |= set_gone(l, now_wall_ms);
+		changed |= set_passing(l, LIVE_MODEL_GONE, now_wall_ms);
 	return changed;
 }
 

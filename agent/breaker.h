@@ -34,6 +34,8 @@ void breaker_let_go(struct live *l);
 void breaker_answered(struct live *l);
 // A model that was gone is tried again after this time, by one request that may still fall back.
 #define BREAKER_GONE_MS INT64_C(300000)
+// So is a key that was out of credit: a refusal costs nothing, and only a real call can tell.
+#define BREAKER_QUOTA_MS INT64_C(600000)
 // Manual: a tested or rotated key starts clean.
 // Takes nothing until then; true when it did not rest already. status: what brought it there.
 bool breaker_cool(struct live *l, int64_t now_us, int64_t cooldown_us, int status);

@@ -93,9 +93,11 @@ static enum skip fault_skip(const struct live *l, int64_t now_wall_ms, struct li
 	int fault = LOAD(&l->fault);
 	if (LIKELY(fault == LIVE_OK))
 		return SKIP_NONE;
-	if (fault == LIVE_MODEL_GONE && now_wall_ms - LOAD(&l->fault_since_wall_ms) >= BREAKER_GONE_MS)
+	int64_t since = LOAD(&l->fault_since_wall_ms);
+	if ((fault == LIVE_MODEL_GONE && now_wall_ms - since >= BREAKER_GONE_MS)
+		|| (fault == LIVE_KEY_NO_QUOTA && now_wall_ms - since >= BREAKER_QUOTA_MS))
 		return SKIP_NONE; // perhaps it is back
-	view->since_wall_ms = LOAD(&l->fault_since_wall_ms);
+	view->since_wall_ms = since;
 	view->status = LOAD(&l->last_error_status);
 	return skips[fault];
 }

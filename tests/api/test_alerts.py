@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Alerts: every rule that comes with the agent fires and clears, acks, history, restarts."""
+import json
+
 import pytest
 
+from bytes_upstream import BytesUpstream, answer
 from waiting import wait_for
 
 GW, CONFIG, KEYS, REG = "api-gateway", "config-center", "key-manager", "service-registry"
@@ -239,6 +242,24 @@ def test_store_degraded(agent):
     clears(agent, found)
 
 
+def test_zero_cost(agent):
+    """A vendor that counts nothing for a model with a price."""
+    free = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "y"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}}
+    rule(agent, "zero-cost")
+    upstream = BytesUpstream({"a": answer("200 OK", "application/json",
+                                          json.dumps(free).encode())})
+    agent.add_key(upstream.url("a"))
+    assert agent.chat().status == 200
+    upstream.close()
+    found = fires(agent, "zero-cost")
+    check(found, "agent", "agent", "warning")
+    assert found["value"] == 1
+    rule(agent, "zero-cost", threshold=1000000)
+    clears(agent, found)
+
+
 def test_sealed(make_agent):
     agent = make_agent(env=FAST)
     agent.stop()
@@ -259,8 +280,8 @@ def test_sealed(make_agent):
 # ---- life of an alert ----
 
 def test_pending_first(agent, vendord):
-    agent.add_key(vendord.base_url, expires_at="2020-01-01T00:00:00.000Z")
     rule(agent, "key-expiry", for_s=3600)
+    agent.add_key(vendord.base_url, expires_at="2020-01-01T00:00:00.000Z")
     found = wait_for(lambda: alerts(agent, "key-expiry", "current"))[0]
     assert found["state"] == "pending" and found["fired_at"] is None
     status = agent.get(GW, "/api/v1/status").body["alerts"]

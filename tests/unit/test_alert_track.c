@@ -63,6 +63,24 @@ static void at_once(void **state UNUSED)
 	assert_int_equal(alert_step(&t, &rule, false, 9), CHANGE_NONE);
 }
 
+static void meters_forget(void **state UNUSED)
+{
+	struct alert_meter m = {0};
+	assert_int_equal(alert_meter_grown(&m, 10, 0), 0);
+	alert_meter_note(&m, 7, 0);
+	assert_int_equal(alert_meter_grown(&m, 10, 0), 0); // what was before the first look
+	alert_meter_note(&m, 9, 1 * S);
+	assert_int_equal(alert_meter_grown(&m, 10, 1 * S), 2);
+	for (int64_t s = 5; s <= 600; s += 5)
+		alert_meter_note(&m, 9 + (s == 300), s * S);
+	assert_int_equal(alert_meter_grown(&m, 10, 600 * S), 0);
+	m = (struct alert_meter){0};
+	for (int64_t s = 0; s <= 600; s += 5)
+		alert_meter_note(&m, (uint64_t)s / 5, s * S);
+	assert_int_equal(alert_meter_grown(&m, 10, 600 * S), 2);
+	assert_int_equal(alert_meter_grown(&m, 300, 600 * S), 60);
+}
+
 static void builtin_rules_are_sound(void **state UNUSED)
 {
 	size_t n;
@@ -86,6 +104,7 @@ int main(void)
 		cmocka_unit_test(compares),
 		cmocka_unit_test(runs_through_its_states),
 		cmocka_unit_test(at_once),
+		cmocka_unit_test(meters_forget),
 		cmocka_unit_test(builtin_rules_are_sound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,12 @@ static void key_refused(struct test_route *t, struct decide_request *req UNUSED)
 static void no_quota(struct test_route *t, struct decide_request *req UNUSED)
 {
 	t->live[0].fault = LIVE_KEY_NO_QUOTA;
+	t->live[0].fault_since_wall_ms = WALL - BREAKER_QUOTA_MS + 1;
+}
+static void quota_perhaps_back(struct test_route *t, struct decide_request *req UNUSED)
+{
+	t->live[0].fault = LIVE_KEY_NO_QUOTA;
+	t->live[0].fault_since_wall_ms = WALL - BREAKER_QUOTA_MS;
 }
 static void model_gone(struct test_route *t, struct decide_request *req UNUSED)
 {
@@ -250,6 +256,7 @@ static const struct {
 	{"key expired", false, key_expired, SKIP_KEY_INVALID},
 	{"key refused", false, key_refused, SKIP_KEY_INVALID},
 	{"no quota", false, no_quota, SKIP_KEY_NO_QUOTA},
+	{"quota perhaps back", false, quota_perhaps_back, SKIP_NONE},
 	{"model gone", false, model_gone, SKIP_MODEL_GONE},
 	{"region refused", false, region_refused, SKIP_REGION_DENIED},
 	{"model perhaps back", false, model_perhaps_back, SKIP_NONE},
@@ -546,6 +553,7 @@ static void what_may_return_is_waited_for(void **state UNUSED)
 	test_route_key(t, 1, TIER_PRIMARY, 1);
 	test_route_key(t, 1, TIER_PRIMARY, 1);
 	t->live[0].fault = LIVE_KEY_NO_QUOTA;
+	t->live[0].fault_since_wall_ms = WALL;
 	t->live[1].fault = LIVE_KEY_INVALID;
 	assert_false(decide_may_return(run(t, 0), &at));
 	t->live[1].fault = LIVE_OK;
