@@ -29,6 +29,10 @@ struct point {
 	float p50_ms, p95_ms;
 };
 
+_Static_assert(sizeof(struct point) == (CNT_COUNT + 2) * 4, "written as it stands");
+
+#define GAP UINT32_MAX // requests of a step nobody counted: the agent did not run
+
 struct cell {
 	char name[CELL_NAME_MAX];
 	_Atomic uint64_t v[CNT_COUNT];
@@ -108,6 +112,19 @@ static double quantile_ms(const uint64_t classes[CLASSES], double q)
 
 // --- cells ---
 
+static bool is_gap(const struct point *p)
+{
+	return p->v[CNT_REQUESTS] == GAP;
+}
+
+static void set_gaps(struct point *ring, size_t n, const struct point *like)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (like == NULL || is_gap(&like[i]))
+			ring[i].v[CNT_REQUESTS] = GAP;
+	}
+}
+
 static struct cell *cell_new(struct history *h, struct slice name)
 {
 	struct cell *c = mem_zalloc(1, sizeof(*c));
@@ -116,6 +133,10 @@ static struct cell *cell_new(struct history *h, struct slice name)
 		c->fine[i].p50_ms = c->fine[i].p95_ms = NAN;
 	for (size_t i = 0; i < HISTORY_COARSE_N; i++)
 		c->coarse[i].p50_ms = c->coarse[i].p95_ms = NAN;
+	if (h->n > CELL_TOTAL) { // nobody counted it either while the agent was away
+		set_gaps(c->fine, HISTORY_FINE_N, h->v[CELL_TOTAL]->fine);
+		set_gaps(c->coarse, HISTORY_COARSE_N, h->v[CELL_TOTAL]->coarse);
+	}
 	h->v[h->n++] = c;
 	return c;
 }
@@ -240,7 +261,7 @@ static void step_close(struct point *p, struct counts *before, const struct coun
 {
 	uint64_t classes[CLASSES];
 	for (int i = 0; i < CNT_COUNT; i++)
-		p->v[i] = (uint32_t)MIN_OF(now->v[i] - before->v[i], (uint64_t)UINT32_MAX);
+		p->v[i] = (uint32_t)MIN_OF(now->v[i] - before->v[i], (uint64_t)GAP - 1);
 	for (int i = 0; i < CLASSES; i++) {
 		classes[i] = now->classes[i] - before->classes[i];
 		if (recent != NULL)
@@ -282,6 +303,17 @@ void history_sample(struct history *h, int64_t now_us)
 		if (coarse)
 			h->coarse_end_us = h->fine_end_us;
 		close_steps(h, true, coarse);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+void history_close(struct history *h, int64_t now_us)
+{
+	history_sample(h, now_us);
+	pthread_mutex_lock(&h->lock);
+	if (now_us > h->fine_end_us) {
+		h->fine_end_us = h->coarse_end_us = now_us;
+		close_steps(h, true, true);
 	}
 	pthread_mutex_unlock(&h->lock);
 }
@@ -330,8 +362,13 @@ static void sum_cell(struct history *h, struct cell *c, int64_t now_us, int seco
 		classes[i] = now.classes[i] - c->fine_before.classes[i];
 	uint64_t steps = (uint64_t)MIN_OF(seconds, HISTORY_WINDOW_MAX_S) / HISTORY_FINE_S;
 	steps = MIN_OF(steps > 0 ? steps - 1 : 0, h->fine_n); // the open step is one of them
+	uint64_t counted = steps;
 	for (uint64_t i = 0; i < steps; i++) {
 		uint64_t at = h->fine_n - 1 - i;
+		if (is_gap(&c->fine[at % HISTORY_FINE_N])) {
+			counted--;
+			continue;
+		}
 		for (int k = 0; k < CNT_COUNT; k++)
 			v[k] += c->fine[at % HISTORY_FINE_N].v[k];
 		add_recent(c, at, classes);
@@ -343,7 +380,7 @@ static void sum_cell(struct history *h, struct cell *c, int64_t now_us, int seco
 		.fallbacks = v[CNT_FALLBACKS],
 		.tokens = v[CNT_TOKENS],
 		.seconds = (double)(now_us - h->fine_end_us) / 1e6
-			+ (double)(steps * HISTORY_FINE_S),
+			+ (double)(counted * HISTORY_FINE_S),
 		.p50_ms = quantile_ms(classes, 0.50),
 		.p95_ms = quantile_ms(classes, 0.95),
 	};
@@ -364,6 +401,8 @@ struct history_sum history_sum(struct history *h, struct slice feature, int64_t 
 
 static float figure_of(const struct point *p, enum figure fig, double step_s)
 {
+	if (is_gap(p))
+		return NAN;
 	switch (fig) {
 	case FIG_RATE:
 		return (float)(p->v[CNT_REQUESTS] / step_s);
@@ -420,4 +459,140 @@ size_t history_memory(struct history *h)
 size_t history_memory_max(void)
 {
 	return sizeof(struct history) + (HISTORY_FEATURES_MAX + 2) * sizeof(struct cell);
+}
+
+// --- keeping: chunks of closed steps, as bytes ---
+
+#define MAGIC UINT32_C(0x796a6831) // in the host's order: a chunk of another order is not read
+
+struct chunk_head {
+	uint32_t magic;
+	uint16_t points, cells;
+};
+
+static struct point *ring_of(struct cell *c, bool coarse)
+{
+	return coarse ? c->coarse : c->fine;
+}
+
+static size_t cap_of(bool coarse)
+{
+	return coarse ? HISTORY_COARSE_N : HISTORY_FINE_N;
+}
+
+static void pack_cell(struct history *h, size_t k, bool coarse, uint64_t from, uint64_t to,
+	struct str *out)
+{
+	struct cell *c = h->v[k];
+	size_t n = strlen(c->name);
+	str_add_c(out, (char)MIN_OF(k, (size_t)CELL_FIRST)); // total, others or a feature
+	str_add_c(out, (char)n);
+	str_add_n(out, c->name, n);
+	for (uint64_t i = from; i < to; i++)
+		str_add_n(out, (const char *)&ring_of(c, coarse)[i % cap_of(coarse)],
+			sizeof(struct point));
+}
+
+uint64_t history_pack(struct history *h, bool coarse, uint64_t from, int64_t now_us,
+	struct str *out, int64_t *ret_age_us)
+{
+	pthread_mutex_lock(&h->lock);
+	uint64_t to = coarse ? h->coarse_n : h->fine_n;
+	from = MAX_OF(from, to > cap_of(coarse) ? to - cap_of(coarse) : 0);
+	*ret_age_us = now_us - (coarse ? h->coarse_end_us : h->fine_end_us);
+	if (from < to) {
+		struct chunk_head head = {MAGIC, (uint16_t)(to - from), (uint16_t)h->n};
+		str_add_n(out, (const char *)&head, sizeof(head));
+		for (size_t k = 0; k < h->n; k++)
+			pack_cell(h, k, coarse, from, to, out);
+	}
+	pthread_mutex_unlock(&h->lock);
+	return to;
+}
+
+// While restoring, a step of age a stands at cap - 1 - a; history_restored moves the rings so that
+// the oldest one comes first.
+void history_restore_begin(struct history *h)
+{
+	for (size_t k = 0; k < h->n; k++) {
+		set_gaps(h->v[k]->fine, HISTORY_FINE_N, NULL);
+		set_gaps(h->v[k]->coarse, HISTORY_COARSE_N, NULL);
+	}
+}
+
+static struct cell *cell_for_restore(struct history *h, unsigned kind, struct slice name)
+{
+	if (kind < CELL_FIRST)
+		return h->v[kind];
+	return cell_for_count(h, name);
+}
+
+// Two runs of the agent within one step are one step; the same one told twice is one too.
+static void merge_point(struct point *to, const struct point *p)
+{
+	if (is_gap(to)) {
+		*to = *p;
+		return;
+	}
+	if (memcmp(to, p, sizeof(*p)) == 0)
+		return;
+	if (p->v[CNT_REQUESTS] > to->v[CNT_REQUESTS]) {
+		to->p50_ms = p->p50_ms;
+		to->p95_ms = p->p95_ms;
+	}
+	for (int i = 0; i < CNT_COUNT; i++)
+		to->v[i] = (uint32_t)MIN_OF((uint64_t)to->v[i] + p->v[i], (uint64_t)GAP - 1);
+}
+
+static void unpack_points(struct history *h, struct cell *c, bool coarse, const char *bytes,
+	size_t n, int64_t newest_age_ms)
+{
+	const int64_t step_ms = (coarse ? HISTORY_COARSE_S : HISTORY_FINE_S) * 1000;
+	uint64_t *filled = coarse ? &h->coarse_n : &h->fine_n;
+	for (size_t i = 0; i < n; i++) {
+		int64_t age = (newest_age_ms + (int64_t)(n - 1 - i) * step_ms) / step_ms;
+		struct point p;
+		memcpy(&p, bytes + i * sizeof(p), sizeof(p));
+		if (age < 0 || age >= (int64_t)cap_of(coarse) || is_gap(&p))
+			continue;
+		merge_point(&ring_of(c, coarse)[cap_of(coarse) - 1 - (size_t)age], &p);
+		*filled = MAX_OF(*filled, (uint64_t)age + 1);
+	}
+}
+
+bool history_unpack(struct history *h, bool coarse, struct slice chunk, int64_t newest_age_ms)
+{
+	struct chunk_head head;
+	if (chunk.n < sizeof(head))
+		return false;
+	memcpy(&head, chunk.p, sizeof(head));
+	size_t at = sizeof(head), points = head.points;
+	if (head.magic != MAGIC || points > cap_of(coarse))
+		return false;
+	for (size_t k = 0; k < head.cells; k++) {
+		if (chunk.n - at < 2)
+			return false;
+		unsigned kind = (unsigned char)chunk.p[at], n = (unsigned char)chunk.p[at + 1];
+		at += 2;
+		if (chunk.n - at < n + points * sizeof(struct point))
+			return false;
+		struct cell *c = cell_for_restore(h, kind, (struct slice){chunk.p + at, n});
+		at += n;
+		unpack_points(h, c, coarse, chunk.p + at, points, newest_age_ms);
+		at += points * sizeof(struct point);
+	}
+	return true;
+}
+
+void history_restored(struct history *h)
+{
+	for (int coarse = 0; coarse < 2; coarse++) {
+		size_t n = (size_t)(coarse ? h->coarse_n : h->fine_n), cap = cap_of(coarse);
+		for (size_t k = 0; k < h->n && n < cap; k++) {
+			struct point *ring = ring_of(h->v[k], coarse);
+			memmove(ring, ring + cap - n, n * sizeof(*ring));
+			for (size_t i = n; i < cap; i++)
+				ring[i] = (struct point){.p50_ms = NAN, .p95_ms = NAN};
+		}
+	}
 }

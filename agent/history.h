@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The agent's own figures over time, per feature and in all: requests, errors, fallbacks, tokens,
 // latency quantiles. 10 s steps for 1 h, 60 s steps for 24 h; sampled on the control loop from
-// counters that the gateway moves. At most HISTORY_FEATURES_MAX features are told apart, later
+// counters that the gateway moves. Kept across restarts by agent/history_keep. At most HISTORY_FEATURES_MAX features are told apart, later
 // ones are counted together, so memory ends at history_memory_max().
 #ifndef YJ_AGENT_HISTORY_H
 #define YJ_AGENT_HISTORY_H
 
 #include "agent/loop.h"
+#include "shared/str.h"
 
 #define HISTORY_FEATURES_MAX 59 // with the total: 60 x 5 figures = 300 series
 #define HISTORY_FINE_S 10
@@ -34,6 +35,8 @@ void history_start(struct history *h, struct loop *l);
 void history_stop(struct history *h, struct loop *l);
 // What history_start's timer does: closes the steps that are over.
 void history_sample(struct history *h, int64_t now_us);
+// At the very end: the open steps too, short as they are.
+void history_close(struct history *h, int64_t now_us);
 
 // One model request that has ended. Thread-safe, atomics only.
 struct history_request {
@@ -59,6 +62,18 @@ size_t history_points(struct history *h, struct slice feature, enum figure fig, 
 	int64_t now_us, float *ret, size_t max, int64_t *ret_age_us);
 // Names of features counted so far, borrowed for h's life; the total is not among them.
 size_t history_features(struct history *h, const char **ret, size_t max);
+
+// Keeping them: chunks of closed steps as bytes. Appends the steps closed since `from` (as far as
+// they are still there) and returns what to pass the next time; nothing is appended when there are
+// none. *ret_age_us: time since the end of the newest. Any thread.
+uint64_t history_pack(struct history *h, bool coarse, uint64_t from, int64_t now_us,
+	struct str *out, int64_t *ret_age_us);
+// Before any request is counted: begin, then every chunk with the age of its newest step, then
+// restored. Steps that no chunk has are gaps (NAN, not zero); what is older than the rings is left
+// out. False for bytes that are no chunk.
+void history_restore_begin(struct history *h);
+bool history_unpack(struct history *h, bool coarse, struct slice chunk, int64_t newest_age_ms);
+void history_restored(struct history *h);
 size_t history_memory(struct history *h); // bytes now
 size_t history_memory_max(void);
 

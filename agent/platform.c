@@ -20,6 +20,7 @@
 #include "agent/gateway.h"
 #include "agent/handlers.h"
 #include "agent/history.h"
+#include "agent/history_keep.h"
 #include "agent/ledger.h"
 #include "agent/listen.h"
 #include "agent/overload.h"
@@ -48,6 +49,7 @@ struct lane { // a loop with its server; [0] is the control loop
 
 struct platform {
 	struct agent agent;
+	struct history_keep *keep;
 	struct lane lanes[TRAFFIC_MAX + 1];
 	size_t lanes_n;
 	struct listening listening[SVC_COUNT];
@@ -292,12 +294,14 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	if (code)
 		return code;
 	ledger_start(a->ledger, a->store, a->control);
+	p->keep = history_keep_new(a->history, a->store, clock_wall_ms());
 	store_start(a->store);
 	p->store_started = true;
 	a->probes = services_probes_new(a);
 	probes_start(a->probes);
 	p->probes_started = true;
 	history_start(a->history, a->control);
+	history_keep_start(p->keep, a->control);
 	denials_start(a->denials, a->store, a->control);
 	callers_start(a->callers);
 	load_start(a->load, a->control);
@@ -386,6 +390,7 @@ static void lanes_free(struct platform *p)
 	}
 	if (p->store_started) {
 		ledger_stop(p->agent.ledger);
+		history_keep_stop(p->keep);
 		store_stop(p->agent.store);
 	}
 	for (size_t i = 0; i < p->lanes_n; i++) {
@@ -421,6 +426,7 @@ void platform_free(struct platform *p)
 		store_free(a->store);
 	snapshots_free(a->snaps);
 	alerts_free(a->alerts);
+	history_keep_free(p->keep);
 	history_free(a->history);
 	denials_free(a->denials);
 	callers_free(a->callers);

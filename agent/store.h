@@ -132,6 +132,13 @@ enum err_code store_price_delete(struct store_tx *tx, struct slice id, bool *ret
 enum err_code store_price_end(struct store_tx *tx, int64_t revision, const char *name,
 	const char *summary, struct err *err);
 
+// --- history: chunks of the agent's own figures, by the end of their newest step ---
+enum err_code store_history_add(struct store_tx *tx, int64_t step_s, int64_t at_ms,
+	struct slice chunk, int64_t kept_s, struct err *err);
+// All of a step, oldest first, before store_start. Nothing without a database.
+void store_history_read(struct store *st, int64_t step_s,
+	void (*fn)(void *arg, int64_t at_ms, struct slice chunk), void *arg);
+
 // --- usage: sums by minute, hour and day ---
 #define USAGE_MINUTES_KEPT_S (24 * 3600)
 #define USAGE_HOURS_KEPT_S (90 * 86400)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Usage in the database: every batch is added to the sums of its minutes, hours and days.
+// Usage in the database: every batch is added to the sums of its minutes, hours and days. And the
+// chunks of the agent's own figures.
 #include "agent/store_priv.h"
 
 #define MINUTE_S 60
@@ -193,4 +194,46 @@ void store_usage_day(struct store *st, int64_t day_s,
 
 	if (st->db)
 		read_usage(st->db, &q, &rd, &ignored);
+}
+
+// ---- history ----
+
+enum err_code store_history_add(struct store_tx *tx, int64_t step_s, int64_t at_ms,
+	struct slice chunk, int64_t kept_s, struct err *err)
+{
+	enum err_code code = DB_RUN(tx->db, err,
+		"INSERT OR REPLACE INTO history(step,at,points) VALUES(?,?,?)", DB_I(step_s),
+		DB_I(at_ms), DB_B(chunk.p, chunk.n));
+
+	if (!code)
+		code = DB_RUN(tx->db, err, "DELETE FROM history WHERE step=? AND at<?", DB_I(step_s),
+			DB_I(at_ms - kept_s * 1000));
+	tx->writes += !code;
+	return code;
+}
+
+struct history_reader {
+	void (*fn)(void *arg, int64_t at_ms, struct slice chunk);
+	void *arg;
+};
+
+static enum err_code read_chunk(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct history_reader *rd = arg;
+
+	(void)err;
+	rd->fn(rd->arg, db_int(row, 0), db_text(row, 1));
+	return ERR_OK;
+}
+
+void store_history_read(struct store *st, int64_t step_s,
+	void (*fn)(void *arg, int64_t at_ms, struct slice chunk), void *arg)
+{
+	struct history_reader rd = {fn, arg};
+	struct db_val v[] = {DB_I(step_s)};
+	struct err ignored; // it begins empty then
+
+	if (st->db)
+		db_query(st->db, "SELECT at,points FROM history WHERE step=? ORDER BY at", v,
+			ARRAY_LEN(v), read_chunk, &rd, &ignored);
 }

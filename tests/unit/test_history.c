@@ -112,6 +112,126 @@ static void quantiles_are_near(void **state UNUSED)
 	}
 }
 
+// --- across restarts ---
+
+// All of one's steps into another that begins `away_ms` later; at now 0 of its own clock.
+static struct history *moved(struct history *from, int64_t now_us, int64_t away_ms)
+{
+	struct history *to = history_new(0);
+	history_restore_begin(to);
+	for (int coarse = 0; coarse < 2; coarse++) {
+		struct str chunk = STR_INIT;
+		int64_t age_us = 0;
+		history_pack(from, coarse, 0, now_us, &chunk, &age_us);
+		if (chunk.n > 0)
+			assert_true(history_unpack(to, coarse, str_slice(&chunk),
+				age_us / 1000 + away_ms));
+		str_release(&chunk);
+	}
+	history_restored(to);
+	return to;
+}
+
+static void steps_come_back_with_a_gap(void **state UNUSED)
+{
+	struct history *h = history_new(0);
+	float v[HISTORY_FINE_N];
+	int64_t age_us = 0;
+	for (int i = 1; i <= 12; i++) {
+		count(h, "chat", i * 10, false, 5000);
+		history_sample(h, i * 10 * S);
+	}
+	struct history *g = moved(h, 120 * S, 45000); // four whole steps away
+	size_t n = history_points(g, SLICE("chat"), FIG_RATE, false, 0, v, HISTORY_FINE_N, &age_us);
+	assert_int_equal(n, 12 + 4);
+	for (int i = 0; i < 12; i++)
+		assert_true(fabsf(v[i] - (float)(i + 1)) < 1e-5f);
+	for (int i = 12; i < 16; i++)
+		assert_true(isnan(v[i]));
+	n = history_points(g, (struct slice){0}, FIG_P95, false, 0, v, HISTORY_FINE_N, &age_us);
+	assert_int_equal(n, 16);
+	assert_true(v[0] > 4 && v[0] < 6);
+	n = history_points(g, SLICE("chat"), FIG_RATE, true, 0, v, HISTORY_FINE_N, &age_us);
+	assert_int_equal(n, 2);
+	// It goes on, and a feature met later has the gap too but counts from now on.
+	count(g, "later", 20, false, 5000);
+	history_sample(g, 10 * S);
+	n = history_points(g, SLICE("later"), FIG_RATE, false, 10 * S, v, HISTORY_FINE_N, &age_us);
+	assert_int_equal(n, 17);
+	assert_true(isnan(v[15]) && fabsf(v[16] - 2) < 1e-5f);
+	// Gaps are no time that was counted.
+	struct history_sum sum = history_sum(g, SLICE("chat"), 10 * S, 300);
+	assert_int_equal(sum.requests, 780);
+	assert_true(fabs(sum.seconds - 130) < 1e-6);
+	history_free(g);
+	history_free(h);
+}
+
+static void what_is_too_old_stays_away(void **state UNUSED)
+{
+	struct history *h = history_new(0);
+	float v[HISTORY_COARSE_N];
+	int64_t age_us = 0;
+	count(h, "chat", 60, false, 5000);
+	history_sample(h, 60 * S);
+	struct history *g = moved(h, 60 * S, 2 * 3600 * 1000);
+	assert_int_equal(history_points(g, SLICE("chat"), FIG_RATE, false, 0, v, HISTORY_FINE_N,
+		&age_us), 0);
+	assert_int_equal(history_points(g, SLICE("chat"), FIG_RATE, true, 0, v, HISTORY_COARSE_N,
+		&age_us), 121);
+	assert_true(fabsf(v[0] - 1) < 1e-5f && isnan(v[1]) && isnan(v[120]));
+	history_free(g);
+	g = moved(h, 60 * S, INT64_C(25) * 3600 * 1000);
+	assert_int_equal(history_points(g, SLICE("chat"), FIG_RATE, true, 0, v, HISTORY_COARSE_N,
+		&age_us), 0);
+	history_free(g);
+	g = moved(h, 60 * S, -3600 * 1000); // from a future: the keeper shifts it, here it is refused
+	assert_int_equal(history_points(g, SLICE("chat"), FIG_RATE, true, 0, v, HISTORY_COARSE_N,
+		&age_us), 0);
+	history_free(g);
+	history_free(h);
+}
+
+static void only_what_is_new_is_packed(void **state UNUSED)
+{
+	struct history *h = history_new(0);
+	struct str a = STR_INIT, b = STR_INIT;
+	int64_t age_us = 0;
+	count(h, "chat", 1, false, 5000);
+	history_sample(h, 60 * S);
+	uint64_t upto = history_pack(h, false, 0, 60 * S, &a, &age_us);
+	assert_int_equal(upto, 6);
+	assert_int_equal(history_pack(h, false, upto, 60 * S, &b, &age_us), 6);
+	assert_int_equal(b.n, 0);
+	history_sample(h, 70 * S);
+	assert_int_equal(history_pack(h, false, upto, 75 * S, &b, &age_us), 7);
+	assert_int_equal(age_us, 5 * S);
+	assert_true(b.n > 0 && b.n < a.n);
+	str_release(&a);
+	str_release(&b);
+	history_free(h);
+}
+
+static void damaged_chunks_are_refused(void **state UNUSED)
+{
+	struct history *h = history_new(0), *g = history_new(0);
+	struct str chunk = STR_INIT;
+	int64_t age_us = 0;
+	count(h, "chat", 1, false, 5000);
+	history_sample(h, 60 * S);
+	history_pack(h, false, 0, 60 * S, &chunk, &age_us);
+	for (size_t n = 0; n < chunk.n; n++) {
+		history_restore_begin(g);
+		assert_false(history_unpack(g, false, (struct slice){chunk.p, n}, 0));
+	}
+	assert_true(history_unpack(g, false, str_slice(&chunk), 0));
+	chunk.p[0] ^= 1;
+	assert_false(history_unpack(g, false, str_slice(&chunk), 0));
+	str_release(&chunk);
+	history_free(g);
+	history_free(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -121,6 +241,10 @@ int main(void)
 		cmocka_unit_test(names_and_memory_are_bounded),
 		cmocka_unit_test(a_long_sleep_does_not_hang),
 		cmocka_unit_test(quantiles_are_near),
+		cmocka_unit_test(steps_come_back_with_a_gap),
+		cmocka_unit_test(what_is_too_old_stays_away),
+		cmocka_unit_test(only_what_is_new_is_packed),
+		cmocka_unit_test(damaged_chunks_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
