@@ -350,8 +350,9 @@ static enum err_code build(const struct adapter_call *call, const struct feature
 		openai_body(call, feature, cand, false, NULL, &ask->body);
 		return ERR_OK;
 	}
+	struct adapter_call copy;
 	ask->stream = adapter_streams(call, feature, cand);
-	return write_request(call, feature, cand, ask, err);
+	return write_request(aj_without_dropped(call, cand->target, &copy), feature, cand, ask, err);
 }
 
 // ---- what both answers share ----

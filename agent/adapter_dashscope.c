@@ -86,16 +86,16 @@ static const char *clamp_top_p(const struct adapter_call *call, const struct fea
 
 // ---- compatible mode ----
 
+// A key for several services may have the bare origin for its address.
 static void compatible_path(const struct url *url, struct str *ret)
 {
 	struct slice base = slice_of(url->path);
-	bool told = slice_ends(base, "/v1") || strstr(url->path, COMPATIBLE) != NULL;
-	if (told) {
+	if (!slice_ends(base, "/v1") && strstr(url->path, COMPATIBLE) == NULL) {
+		str_add_slice(ret, base);
+		str_add(ret, COMPATIBLE "/v1/chat/completions");
+	} else {
 		adapter_path(url, "/v1/chat/completions", ret);
-		return;
 	}
-	str_add_slice(ret, base);
-	str_add(ret, COMPATIBLE "/v1/chat/completions");
 }
 
 static enum err_code build_compatible(const struct adapter_call *call,
@@ -142,15 +142,6 @@ static bool is_parameter(const struct jscan_member *m)
 	return m->type != JS_NULL;
 }
 
-static bool is_dropped(const struct target *t, struct slice key)
-{
-	for (size_t i = 0; i < t->drop_params.n; i++) {
-		if (slice_eq_str(key, t->drop_params.v[i]))
-			return true;
-	}
-	return false;
-}
-
 static void add_parameters(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, const struct adapter_ask *ask, bool quiet, struct str *out)
 {
@@ -164,7 +155,7 @@ static void add_parameters(const struct adapter_call *call, const struct feature
 		aj_add(out, "incremental_output", ask->grows ? SLICE("false") : SLICE("true"));
 	for (size_t i = 0; i < call->n; i++) {
 		const struct jscan_member *m = &call->m[i];
-		if (!is_parameter(m) || is_dropped(cand->target, m->key))
+		if (!is_parameter(m))
 			continue;
 		str_add_slice(out, SLICE(",\""));
 		str_add_slice(out, m->key);
@@ -185,9 +176,11 @@ static void add_parameters(const struct adapter_call *call, const struct feature
 	str_add_c(out, '}');
 }
 
-static enum err_code build_native(const struct adapter_call *call, const struct feature *feature,
+static enum err_code build_native(const struct adapter_call *all, const struct feature *feature,
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
 {
+	struct adapter_call copy;
+	const struct adapter_call *call = aj_without_dropped(all, cand->target, &copy);
 	const struct jscan_member *messages = aj_call(call, "messages");
 	const char *model = adapter_model(call, cand);
 	const char *compatible = strstr(cand->url->path, COMPATIBLE);

@@ -107,6 +107,29 @@ const struct jscan_member *aj_call(const struct adapter_call *call, const char *
 	return m != NULL && m->type != JS_NULL ? m : NULL;
 }
 
+static bool is_listed(const struct strv *list, struct slice key)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (slice_eq_str(key, list->v[i]))
+			return true;
+	}
+	return false;
+}
+
+const struct adapter_call *aj_without_dropped(const struct adapter_call *call,
+	const struct target *target, struct adapter_call *copy)
+{
+	if (LIKELY(target->drop_params.n == 0))
+		return call;
+	*copy = *call;
+	copy->n = 0;
+	for (size_t i = 0; i < call->n; i++) {
+		if (!is_listed(&target->drop_params, call->m[i].key))
+			copy->m[copy->n++] = call->m[i];
+	}
+	return copy;
+}
+
 // ---- writing ----
 
 static void add_name(struct str *out, const char *name)
@@ -140,11 +163,8 @@ void aj_add_inner(struct str *out, const char *name, struct slice inner)
 
 static bool is_dropped(const struct target *t, struct slice key)
 {
-	for (size_t i = 0; i < t->drop_params.n; i++) {
-		if (slice_eq_str(key, t->drop_params.v[i]))
-			return true;
-	}
-	return slice_eq_str(key, "model") || slice_eq_str(key, "stream");
+	return is_listed(&t->drop_params, key) || slice_eq_str(key, "model") ||
+	       slice_eq_str(key, "stream");
 }
 
 static bool is_named(const struct jscan_member *m, size_t n, struct slice key)

@@ -174,9 +174,11 @@ static void add_format(const struct adapter_call *call, struct str *out)
 		aj_add(out, "format", aj_typed(&schema, "schema", JS_OBJECT)->value);
 }
 
-static enum err_code build(const struct adapter_call *call, const struct feature *feature,
+static enum err_code build(const struct adapter_call *all, const struct feature *feature,
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
 {
+	struct adapter_call copy;
+	const struct adapter_call *call = aj_without_dropped(all, cand->target, &copy);
 	static const char *const same[] = {"tools", "keep_alive", "think"};
 	const char *model = adapter_model(call, cand);
 	const struct jscan_member *effort = aj_call(call, "reasoning_effort");

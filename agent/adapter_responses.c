@@ -4,10 +4,16 @@
 #include "agent/adapter_json.h"
 #include "agent/adapter_openai.h"
 
+#include <string.h>
+
 static enum err_code build(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
 {
 	// stream_options know nothing of usage here: the last event has it anyway.
+	// Aliyun has it in its compatible mode, which a bare origin does not name.
+	if (cand->target->vendor != NULL && strcmp(cand->target->vendor, "aliyun") == 0 &&
+		cand->url->path[0] == '\0')
+		str_add_slice(&ask->path, SLICE("/compatible-mode"));
 	adapter_path(cand->url, "/v1/responses", &ask->path);
 	openai_body(call, feature, cand, false, NULL, &ask->body);
 	ask->stream = call->stream;

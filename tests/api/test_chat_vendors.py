@@ -308,6 +308,19 @@ def test_dashscope_native_texts_that_grow(agent, aliyun):
     assert sent(aliyun)["parameters"]["incremental_output"] is False
 
 
+@pytest.mark.parametrize("use, flavour", [(use_anthropic, "anthropic"), (use_native, "dashscope"),
+                                          (use_ollama, "ollama"), (use_aliyun, "dashscope")])
+def test_dropped_and_set_by_the_operator(agent, make_vendord, use, flavour):
+    vendor = make_vendord(flavour=flavour)
+    use(agent, vendor)
+    targets = agent.get("config-center", "/api/v1/features/chat").body["targets"]
+    put_targets(agent, [{**t, "drop_params": ["temperature", "user"], "params": {"top_k": 7}}
+                        for t in targets])
+    assert agent.post(GW, CHAT, {**ASK, "temperature": 0.25, "user": "u1"}).status == 200
+    body = vendor.requests()[-1]["body"]
+    assert "0.25" not in body and "u1" not in body and '"top_k":7' in body
+
+
 def test_ollama_request(agent, ollama):
     use_ollama(agent, ollama)
     answer = agent.post(GW, CHAT, {
