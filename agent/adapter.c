@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "shared/num.h"
+#include "shared/multipart.h"
 #include "shared/text.h"
 
 static const struct adapter *const adapters[PROTO_COUNT] = {
@@ -11,6 +12,14 @@ static const struct adapter *const adapters[PROTO_COUNT] = {
 	[PROTO_OPENAI_COMPLETIONS] = &adapter_openai_completions,
 	[PROTO_OPENAI_EMBEDDINGS] = &adapter_openai_embeddings,
 	[PROTO_OPENAI_IMAGES] = &adapter_openai_images,
+	[PROTO_OPENAI_SPEECH] = &adapter_openai_speech,
+	[PROTO_OPENAI_TRANSCRIPTIONS] = &adapter_openai_transcriptions,
+	[PROTO_OPENAI_MODERATIONS] = &adapter_openai_moderations,
+	[PROTO_OPENAI_RERANK] = &adapter_openai_rerank,
+	[PROTO_DASHSCOPE_EMBEDDINGS_NATIVE] = &adapter_dashscope_embeddings,
+	[PROTO_OLLAMA_EMBED] = &adapter_ollama_embed,
+	[PROTO_TEI_EMBED] = &adapter_tei_embed,
+	[PROTO_TEI_RERANK] = &adapter_tei_rerank,
 	[PROTO_OPENAI_RESPONSES] = &adapter_openai_responses,
 	[PROTO_OLLAMA_CHAT] = &adapter_ollama_chat,
 	[PROTO_ANTHROPIC_MESSAGES] = &adapter_anthropic_messages,
@@ -28,6 +37,17 @@ void adapter_path(const struct url *url, const char *path, struct str *ret)
 	struct slice base = slice_of(url->path);
 	str_add_slice(ret, base);
 	str_add(ret, slice_ends(base, "/v1") ? path + strlen("/v1") : path);
+}
+
+void adapter_root_path(const struct url *url, const char *path, struct str *ret)
+{
+	struct slice base = slice_of(url->path);
+	if (slice_ends(base, "/v1"))
+		base.n -= strlen("/v1");
+	if (slice_ends(base, "/compatible-mode"))
+		base.n -= strlen("/compatible-mode");
+	str_add_slice(ret, base);
+	str_add(ret, path);
 }
 
 bool adapter_streams(const struct adapter_call *call, const struct feature *feature,
@@ -184,17 +204,80 @@ static enum err_code read_images(struct adapter_call *c, struct err *err)
 	return ERR_OK;
 }
 
-enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
-	struct adapter_call *c, struct err *err)
+// ---- of audio ----
+
+static int64_t code_points(struct slice s)
 {
-	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC};
+	int64_t n = 0;
+	for (size_t i = 0; i < s.n; i++)
+		n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+	return n;
+}
+
+// Speech is answered as events when "stream_format" says so, and charged by its characters.
+static enum err_code read_speech(struct adapter_call *c, struct err *err)
+{
+	const struct jscan_member *m = jscan_find(c->m, c->n, "stream_format");
+	const struct jscan_member *input = jscan_find(c->m, c->n, "input");
+	struct str text = STR_INIT;
+	size_t n = 0;
+	if (input->type != JS_STRING)
+		return err_field(err, ERR_FIELD_TYPE, "input", _("must be a text"));
+	c->stream = m != NULL && slice_eq_str(m->value, "\"sse\"");
+	str_reserve(&text, input->value.n + 1);
+	if (jscan_string(input->value, text.p, input->value.n + 1, &n))
+		c->chars = code_points((struct slice){text.p, n});
+	str_release(&text);
+	return ERR_OK;
+}
+
+static void begin_read(struct adapter_call *c, enum offer offer, struct slice body)
+{
 	c->offer = offer;
 	c->dialect = DIALECT_OPENAI;
 	c->body = body;
 	c->content_type = c->beta = (struct slice){NULL, 0};
-	c->translated = false;
-	c->stream = c->want_usage = c->base64 = false;
-	c->images = c->width = c->height = FIELD_NONE;
+	c->form = NULL;
+	c->n = 0;
+	c->model[0] = '\0';
+	c->items = c->from = c->part = 0;
+	c->translated = c->stream = c->want_usage = c->base64 = c->tokens = false;
+	c->images = c->width = c->height = c->chars = FIELD_NONE;
+}
+
+enum err_code adapter_read_form(const struct multipart *form, struct slice content_type,
+	enum offer offer, bool need_model, struct adapter_call *c, struct err *err)
+{
+	const struct multipart_part *model = multipart_find(form, "model");
+	const struct multipart_part *stream = multipart_find(form, "stream");
+	begin_read(c, offer, form->body);
+	c->form = form;
+	c->content_type = content_type;
+	for (size_t i = 0; i < ARRAY_LEN(forbidden); i++) {
+		if (multipart_find(form, forbidden[i]) != NULL)
+			return err_field(err, ERR_FIELD_FORBIDDEN, forbidden[i], NULL);
+	}
+	if (model == NULL && need_model)
+		return err_field(err, ERR_FIELD_REQUIRED, "model",
+			_("name a feature, an alias or vendor/service"));
+	if (model != NULL && (model->value.n >= sizeof(c->model) ||
+				     memchr(model->value.p, '\0', model->value.n) != NULL))
+		return err_field(err, ERR_MODEL_NOT_FOUND, "model", NULL);
+	if (model != NULL) {
+		memcpy(c->model, model->value.p, model->value.n);
+		c->model[model->value.n] = '\0';
+	}
+	if (multipart_find(form, required[offer]) == NULL)
+		return err_field(err, ERR_FIELD_REQUIRED, required[offer], NULL);
+	c->stream = stream != NULL && slice_ieq_str(stream->value, "true");
+	return ERR_OK;
+}
+
+enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
+	struct adapter_call *c, struct err *err)
+{
+	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC};
+	begin_read(c, offer, body);
 	enum err_code code = jscan_object(body, limits, c->m, CALL_MEMBERS_MAX, &c->n, err);
 	if (code == ERR_OK)
 		code = check_names(c, err);
@@ -210,6 +293,10 @@ enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 		return err_field(err, ERR_FIELD_RANGE, "stream", _("images are not streamed"));
 	if (offer == OFFER_IMAGES)
 		return read_images(c, err);
+	if (offer == OFFER_SPEECH)
+		return read_speech(c, err);
+	if (offer == OFFER_MODERATIONS || offer == OFFER_RERANK)
+		c->stream = false;
 	if (offer == OFFER_EMBEDDINGS) {
 		const struct jscan_member *m = jscan_find(c->m, c->n, "encoding_format");
 		c->stream = false;

@@ -17,6 +17,8 @@
 // Whose shape the caller speaks, and is answered in.
 enum dialect { DIALECT_OPENAI, DIALECT_ANTHROPIC };
 
+struct multipart;
+
 // A caller's request, scanned once; slices point into its body.
 struct adapter_call {
 	enum offer offer;
@@ -31,12 +33,21 @@ struct adapter_call {
 	bool stream;
 	bool want_usage; // stream_options.include_usage: the extra chunk is passed on
 	bool base64; // embeddings: encoding_format
+	const struct multipart *form; // of a multipart body; NULL: it is JSON
+	size_t items; // of embeddings' input or a rerank's documents
+	bool tokens; // the input is token numbers
+	size_t from, part; // which of the items this upstream call asks for; part 0: all
+	int64_t chars; // of a text to speak; FIELD_NONE
 	int64_t images, width, height; // FIELD_NONE when not said
 };
 
 // Scans and checks what the gateway itself reads. need_model: /v1 calls name one.
 enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 	struct adapter_call *ret, struct err *err);
+
+// The same of a form (shared/multipart.h), which must live as long as *ret.
+enum err_code adapter_read_form(const struct multipart *form, struct slice content_type,
+	enum offer offer, bool need_model, struct adapter_call *ret, struct err *err);
 
 // What one exchange is charged by; -1: not known. cached and cache_write are parts of in,
 // reasoning of out.
@@ -51,12 +62,13 @@ void adapter_usage_merge(struct adapter_usage *u, const struct adapter_usage *mo
 // What is sent upstream. build() finds everything empty and appends.
 struct adapter_ask {
 	const char *method; // literal; "POST" unless set
-	const char *content_type; // literal; NULL: application/json
+	const char *content_type; // literal or the call's; NULL: application/json
 	const char *accept; // literal; NULL: application/json or text/event-stream
 	struct str path; // whole, the upstream's base path included
 	struct str headers; // further ready lines "Name: value\r\n", built from our own strings
 	struct str body;
 	bool stream; // answered piece by piece; the caller's wish may be another (a fold)
+	bool raw; // with stream: bytes that pass as they are, no events
 	bool grows; // each event repeats the text of those before it
 };
 
@@ -89,11 +101,15 @@ enum chunk_kind {
 	CHUNK_BAD, // not understood
 };
 
+// What tells that a stream is complete; the connection's end behind a finish always does.
+enum stream_end { ENDS_WITH_DONE, ENDS_WITH_USAGE, ENDS_WITH_FINISH };
+
 // What is kept of one attempt's stream. The gateway zeroes all but the buffer before it.
 struct adapter_stream {
 	struct adapter_usage usage; // as told so far
 	bool want_usage; // the caller's side takes a chunk with the usage; set by the gateway
 	bool finish; // the answer said why it ended
+	enum stream_end end; // set by the gateway, from the server's quirks
 	int status; // of CHUNK_ERROR: the HTTP status it stands for, 0 not said
 	bool opened, tools; // adapters that translate: the first chunk was written; tools were called
 	int tool; // index of the tool call under way
@@ -129,6 +145,9 @@ struct adapter {
 const struct adapter *adapter_for(enum protocol p);
 // A path that begins with /v1 behind the upstream's base path; "/v1" is written once.
 void adapter_path(const struct url *url, const char *path, struct str *ret);
+// A path that is not under /v1, behind the upstream's root: its base path without the "/v1" or
+// "/compatible-mode" it may end in.
+void adapter_root_path(const struct url *url, const char *path, struct str *ret);
 // Whether the upstream is to stream: the caller does, or the operator has it so.
 bool adapter_streams(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand);
@@ -146,15 +165,21 @@ struct adapter_error {
 	char message[ADAPTER_TEXT_MAX];
 };
 
-// of: the vendor, or the engine of a self-hosted instance. secret: the key in clear (may be empty): its text never passes.
+// of: the vendor, or the engine of a self-hosted instance. secret: the key in clear (may be
+// empty): its text never passes.
 void adapter_error_read(const char *of, int status, struct slice body, struct slice secret,
 	struct adapter_error *ret);
+// The same of a server whose way to write errors is known.
+void adapter_error_read_as(enum error_shape shape, const char *of, int status, struct slice body,
+	struct slice secret, struct adapter_error *ret);
 // Seconds of a Retry-After value: 0 and less → 1, garbage or absent → 5, at most cap_s.
 int64_t adapter_retry_after_s(struct slice value, int64_t wall_ms, int64_t cap_s);
 
 extern const struct adapter adapter_openai_chat, adapter_openai_completions,
 	adapter_openai_embeddings, adapter_openai_images, adapter_dashscope_chat,
 	adapter_dashscope_chat_native, adapter_anthropic_messages, adapter_openai_responses,
-	adapter_ollama_chat;
+	adapter_ollama_chat, adapter_openai_speech, adapter_openai_transcriptions,
+	adapter_openai_moderations, adapter_openai_rerank, adapter_tei_rerank, adapter_tei_embed,
+	adapter_ollama_embed, adapter_dashscope_embeddings;
 
 #endif

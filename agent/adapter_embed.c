@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Embeddings: servers differ in how a vector is written, and callers get the form they asked for.
-#include "agent/adapter_openai.h"
+#include "agent/adapter_embed.h"
 
 #include <math.h>
 #include <string.h>
+#include "agent/adapter_batch.h"
+#include "agent/adapter_openai.h"
 #include "shared/num.h"
 
 static const struct jscan_limits traffic = {.depth = JSCAN_DEPTH_TRAFFIC};
@@ -12,13 +14,21 @@ static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax =
 static enum err_code build(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
 {
+	struct openai_changes changes = {.n = 0};
+	struct str part = STR_INIT;
+	if (call->part > 0 && batch_items(call, &part)) {
+		changes.v[changes.n].name = "input";
+		changes.v[changes.n++].value = str_text(&part);
+	}
+	if (cand->instance != NULL && !cand->instance->doc.quirks.embeddings_base64)
+		changes.v[changes.n++].name = "encoding_format"; // turned here instead
 	adapter_path(cand->url, "/v1/embeddings", &ask->path);
-	openai_body(call, feature, cand, false, NULL, &ask->body);
+	openai_body(call, feature, cand, false, &changes, &ask->body);
+	str_release(&part);
 	return ERR_OK;
 }
 
 // ---- a vector is a list of numbers or base64 of little-endian float32 ----
-
 
 static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -37,7 +47,7 @@ static void add_base64(struct str *out, const unsigned char *p, size_t n)
 	}
 }
 
-static bool floats_to_base64(struct slice list, struct str *out)
+bool embed_to_base64(struct slice list, struct str *out)
 {
 	struct str raw = STR_INIT;
 	struct slice item;
@@ -128,7 +138,7 @@ static bool mend_item(struct slice item, bool want_base64, struct str *out)
 		str_add_slice(out, SLICE("\":"));
 		if (&m[i] != v)
 			str_add_slice(out, m[i].value);
-		else if (want_base64 ? !floats_to_base64(v->value, out)
+		else if (want_base64 ? !embed_to_base64(v->value, out)
 				     : !base64_to_floats((struct slice){v->value.p + 1,
 							 v->value.n - 2}, out))
 			return false;

@@ -236,7 +236,7 @@ static void read_members(const struct jscan_member *m, size_t n, struct adapter_
 
 // {"error":{…}} (also as the one item of a list), {"error":"text"}, flat {"message","code","type"},
 // FastAPI's detail, or nothing that can be read (HTML, an empty body).
-static void read_shape(struct slice body, struct adapter_error *e)
+static void read_shape(enum error_shape shape, struct slice body, struct adapter_error *e)
 {
 	struct jscan_member top[ERROR_MEMBERS_MAX], in[ERROR_MEMBERS_MAX];
 	struct slice first = body;
@@ -245,7 +245,11 @@ static void read_shape(struct slice body, struct adapter_error *e)
 	size_t n = scan(first, top);
 	const struct jscan_member *error = jscan_find(top, n, "error");
 	const struct jscan_member *detail = jscan_find(top, n, "detail");
-	if (error != NULL && error->type == JS_STRING)
+	if (detail != NULL && shape == ERRORS_FASTAPI && detail->value.n > 2)
+		read_detail(detail, e);
+	else if (shape == ERRORS_FLAT)
+		read_members(top, n, e);
+	else if (error != NULL && error->type == JS_STRING)
 		read_text_error(top, n, error, e);
 	else if (error != NULL && error->type == JS_OBJECT)
 		read_members(in, scan(error->value, in), e);
@@ -268,8 +272,14 @@ static void hide_key(struct adapter_error *e, struct slice secret)
 void adapter_error_read(const char *of, int status, struct slice body, struct slice secret,
 	struct adapter_error *e)
 {
+	adapter_error_read_as(ERRORS_ANY, of, status, body, secret, e);
+}
+
+void adapter_error_read_as(enum error_shape shape, const char *of, int status, struct slice body,
+	struct slice secret, struct adapter_error *e)
+{
 	e->type[0] = e->wire_code[0] = e->param[0] = e->message[0] = '\0';
-	read_shape(body, e);
+	read_shape(shape, body, e);
 	hide_key(e, secret);
 	const struct error_row *r = find_row(of, status, e);
 	e->outcome = r->outcome;

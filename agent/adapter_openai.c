@@ -124,12 +124,13 @@ void openai_body(const struct adapter_call *call, const struct feature *feature,
 	str_reserve(out, call->body.n + 128);
 	str_add_c(out, '{');
 	add_model(&b);
-	bool options = stream && !is_dropped(&b, SLICE("stream_options"));
+	bool refused = cand->instance != NULL && !cand->instance->doc.quirks.stream_options;
+	bool options = stream && !refused && !is_dropped(&b, SLICE("stream_options"));
 	bool force = stream && !call->stream;
 	for (size_t i = 0; i < call->n; i++) {
 		const struct jscan_member *m = &call->m[i];
 		if (is_replaced(&b, m->key) || is_dropped(&b, m->key) ||
-			(options && slice_eq_str(m->key, "stream_options")) ||
+			((options || refused) && slice_eq_str(m->key, "stream_options")) ||
 			(force && slice_eq_str(m->key, "stream")))
 			continue;
 		add_raw(&b, m->key, m->value);
@@ -402,7 +403,10 @@ enum chunk_kind openai_chunk(const struct adapter_call *call UNUSED, struct adap
 		s->status = openai_error_status(m, n);
 		return CHUNK_ERROR;
 	}
-	return add_chunk(s, data, m, n, out);
+	enum chunk_kind kind = add_chunk(s, data, m, n, out);
+	if (LIKELY(s->end == ENDS_WITH_DONE) || kind != CHUNK_MORE || !s->finish)
+		return kind;
+	return s->end == ENDS_WITH_FINISH || s->usage.in >= 0 ? CHUNK_DONE : kind;
 }
 
 const struct adapter adapter_openai_chat = {.protocol = PROTO_OPENAI_CHAT,

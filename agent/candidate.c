@@ -82,6 +82,8 @@ static void complete(struct candidate *c, struct arena *a)
 	c->hash = hash_of(c->name);
 	c->space = space_of(t, in);
 	c->lacks = needs_mask(&t->lacks) | (in ? needs_mask(&in->lacks) : 0);
+	if (protocol_texts_only(c->protocol))
+		c->lacks |= 1u << NEED_TOKENS;
 	read_sizes(a, in && in->sizes.n ? &in->sizes : &t->sizes, c);
 }
 

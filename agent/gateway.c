@@ -6,6 +6,7 @@
 #include "agent/gateway_call.h"
 #include "agent/wishes.h"
 #include "shared/jw.h"
+#include "shared/multipart.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
@@ -56,6 +57,10 @@ static void refuse(struct req *r, struct gw_call *c, const struct err *e)
 static enum err_code check_limits(const struct gw_call *c, struct err *err)
 {
 	const struct feature *f = &c->feature->doc;
+	if (f->limits.max_prompt_chars != FIELD_NONE && c->in.chars != FIELD_NONE &&
+		c->in.chars > f->limits.max_prompt_chars)
+		return err_field(err, ERR_FIELD_RANGE, "input", _("this feature takes at most %lld"),
+			(long long)f->limits.max_prompt_chars);
 	if (f->limits.max_body_bytes != FIELD_NONE &&
 		(int64_t)c->in.body.n > f->limits.max_body_bytes)
 		return err_set(err, ERR_BODY_TOO_LARGE, NULL);
@@ -78,6 +83,8 @@ static unsigned needs_of(const struct gw_call *c)
 	unsigned needs = c->in.stream ? 1u << NEED_STREAM : 0;
 	if (c->in.images != FIELD_NONE && c->in.images > 1)
 		needs |= 1u << NEED_N;
+	if (c->in.tokens)
+		needs |= 1u << NEED_TOKENS;
 	if (LIKELY(!c->route->choosy)) // nobody lacks anything: no look for the others
 		return needs;
 	if (member(c, "tools", JS_ARRAY) != NULL)
@@ -142,12 +149,33 @@ static void go(struct gw_call *c, struct err *err)
 		begin(c);
 }
 
+// By what the endpoint takes: JSON, a form, or a list that may be long.
+static enum err_code read_call(struct gw_call *c, enum offer offer, bool need_model,
+	struct err *err)
+{
+	struct req *r = c->r;
+	struct slice type = slice_of(req_header(r, "Content-Type"));
+	if (offer == OFFER_TRANSCRIPTIONS) {
+		struct multipart *form = arena_alloc(&r->arena, sizeof(*form));
+		if (!multipart_is(type))
+			return err_set(err, ERR_UNSUPPORTED_MEDIA_TYPE,
+				_("this endpoint takes multipart/form-data"));
+		if (multipart_read(type, r->body, form, err) != ERR_OK)
+			return err->code;
+		return adapter_read_form(form, type, offer, need_model, &c->in, err);
+	}
+	enum err_code code = adapter_read(r->body, offer, need_model, &c->in, err);
+	if (code == ERR_OK && (offer == OFFER_EMBEDDINGS || offer == OFFER_RERANK))
+		code = batch_read(&c->in, err);
+	return code;
+}
+
 static void serve(struct req *r, enum offer offer)
 {
 	struct gw_call *c = gw_call_new(gw_loop_of(r));
 	struct err err = {0};
 	c->r = r;
-	if (adapter_read(r->body, offer, true, &c->in, &err) == ERR_OK)
+	if (read_call(c, offer, true, &err) == ERR_OK)
 		go(c, &err);
 	if (err.code != ERR_OK)
 		refuse(r, c, &err);
@@ -199,6 +227,26 @@ void h_embeddings(struct req *r)
 	serve(r, OFFER_EMBEDDINGS);
 }
 
+void h_speech(struct req *r)
+{
+	serve(r, OFFER_SPEECH);
+}
+
+void h_transcriptions(struct req *r)
+{
+	serve(r, OFFER_TRANSCRIPTIONS);
+}
+
+void h_moderations(struct req *r)
+{
+	serve(r, OFFER_MODERATIONS);
+}
+
+void h_rerank(struct req *r)
+{
+	serve(r, OFFER_RERANK);
+}
+
 void h_images(struct req *r)
 {
 	serve(r, OFFER_IMAGES);
@@ -214,8 +262,7 @@ void h_invoke(struct req *r)
 	if (c->feature == NULL) {
 		err_set(&err, ERR_NOT_FOUND, _("there is no feature of this name"));
 		err_hint(&err, _("list them: GET /api/v1/features"));
-	} else if (adapter_read(r->body, (enum offer)c->feature->doc.endpoint, false, &c->in,
-			   &err) == ERR_OK) {
+	} else if (read_call(c, (enum offer)c->feature->doc.endpoint, false, &err) == ERR_OK) {
 		check_limits(c, &err);
 	}
 	if (err.code != ERR_OK)

@@ -166,9 +166,10 @@ void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
 		gw_attempt_failed(c, UP_OK, status);
 		return;
 	}
-	adapter_error_read(c->cand->key != NULL ? c->cand->key->doc.vendor
-						: c->cand->instance->doc.engine,
-		status != 0 ? status : 502, body, key, &c->error);
+	const struct instance *in = c->cand->key == NULL ? &c->cand->instance->doc : NULL;
+	adapter_error_read_as(in != NULL ? (enum error_shape)in->quirks.error_shape : ERRORS_ANY,
+		in != NULL ? in->engine : c->cand->key->doc.vendor, status != 0 ? status : 502, body,
+		key, &c->error);
 	// An instance has no key to be judged: it heals like any other failure.
 	if (c->cand->key == NULL && c->error.outcome >= OUT_AUTH && c->error.outcome <= OUT_REGION)
 		c->error.outcome = OUT_FAILED;
@@ -214,12 +215,23 @@ void gw_reply(struct gw_call *c, int status, struct adapter_answer *answer)
 	req_reply(r, status, answer_type(c, answer), answer->body);
 }
 
+static void next_part(struct gw_call *c);
+
 static void take_answer(struct gw_call *c, const struct upstream_response *res, struct slice body)
 {
 	const struct adapter_reply got = {.status = res->status, .content_type = res->content_type,
 		.body = body, .at_s = c->wall_ms / 1000, .serial = c->serial};
 	struct adapter_answer answer;
 	enum answer_kind kind = c->adapter->parse(c->call, &got, &c->scratch, &answer);
+	if (kind == ANSWER_OK) {
+		enum batch_step step = gw_batch_take(c, &answer);
+		if (UNLIKELY(step == BATCH_MORE)) {
+			next_part(c);
+			return;
+		}
+		if (UNLIKELY(step == BATCH_BAD))
+			kind = ANSWER_BAD;
+	}
 	if (kind == ANSWER_OK && !gw_sink_whole(c, &answer))
 		kind = ANSWER_BAD;
 	switch (kind) {
@@ -322,7 +334,10 @@ static void start(struct gw_call *c)
 		q.auth_style = auth_style(c->cand);
 	}
 	c->up = upstream_start(loop_upstream(c->gl->loop), &q,
-		c->send.stream ? &gw_stream_callbacks : &whole, c);
+		c->send.raw	 ? &gw_raw_callbacks
+		: c->send.stream ? &gw_stream_callbacks
+				 : &whole,
+		c);
 }
 
 // Both breakers let it pass; a half-open trial taken at one is given back when the other refuses.
@@ -366,10 +381,31 @@ static void clear_ask(struct adapter_ask *a)
 {
 	a->method = "POST";
 	a->content_type = a->accept = NULL;
-	a->stream = a->grows = false;
+	a->stream = a->grows = a->raw = false;
 	str_clear(&a->path);
 	str_clear(&a->headers);
 	str_clear(&a->body);
+}
+
+// Of a list that is asked for in parts: the rest of the same attempt.
+static void next_part(struct gw_call *c)
+{
+	struct err err = {0};
+	clear_ask(&c->send);
+	if (c->adapter->build(c->call, &c->feature->doc, c->cand, &c->send, &err) == ERR_OK) {
+		start(c);
+		return;
+	}
+	gw_attempt_end(c, OUT_CLIENT, 0, err.code, "not_sent", 0);
+	gw_fail(c, &err);
+}
+
+static enum stream_end stream_end(const struct candidate *cand)
+{
+	const struct quirks *q = cand->instance != NULL ? &cand->instance->doc.quirks : NULL;
+	if (LIKELY(q == NULL || q->sends_done))
+		return ENDS_WITH_DONE;
+	return q->stream_options ? ENDS_WITH_USAGE : ENDS_WITH_FINISH;
 }
 
 // False when the candidate cannot be tried after all (another loop was faster).
@@ -404,6 +440,7 @@ static bool begin(struct gw_call *c, int i, bool forced)
 		}
 	}
 	clear_ask(&c->send);
+	gw_batch_begin(c, cand);
 	if (gw_sink_choose(c, cand, &err) != ERR_OK ||
 		c->adapter->build(c->call, &c->feature->doc, cand, &c->send, &err) != ERR_OK) {
 		gw_attempt_end(c, OUT_CLIENT, 0, err.code, "not_sent", 0);
@@ -411,6 +448,7 @@ static bool begin(struct gw_call *c, int i, bool forced)
 		return true;
 	}
 	c->chunks.grows = c->send.grows;
+	c->chunks.end = stream_end(cand);
 	start(c);
 	return true;
 }

@@ -5,6 +5,7 @@
 #define YJ_AGENT_GATEWAY_CALL_H
 
 #include "agent/adapter.h"
+#include "agent/adapter_batch.h"
 #include "agent/decisions.h"
 #include "agent/fold.h"
 #include "agent/history.h"
@@ -126,6 +127,9 @@ struct gw_call {
 	// stream
 	enum gw_phase phase;
 	bool sse; // what comes is a stream of events or lines
+	bool raw; // what comes are the bytes that were asked for
+	const char *raw_type; // their content type, in the request's arena
+	struct batch *batch; // a list asked for in parts; NULL until one was
 	bool translate; // the caller's dialect is not the adapter's
 	struct sse reader;
 	struct adapter_stream chunks;
@@ -198,6 +202,20 @@ void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
 // gateway_stream.c
 extern const struct upstream_callbacks gw_stream_callbacks;
 void gw_stream_stop(struct gw_call *c);
+
+// By what a stream ended: a closed set.
+void gw_count_broken(struct gw_call *c, const char *cause);
+
+// gateway_raw.c
+extern const struct upstream_callbacks gw_raw_callbacks;
+
+// gateway_batch.c
+enum batch_step { BATCH_DONE, BATCH_MORE, BATCH_BAD };
+// Before an attempt: how much of the list is asked for first.
+void gw_batch_begin(struct gw_call *c, const struct candidate *cand);
+// Of a good answer: *answer is the whole one (DONE), or the next part is to be asked for (MORE).
+enum batch_step gw_batch_take(struct gw_call *c, struct adapter_answer *answer);
+void gw_batch_free(struct gw_call *c);
 
 // gateway_sink.c: the caller's side of a stream
 // Chooses what the attempt's adapter reads and how its answer gets to the caller.

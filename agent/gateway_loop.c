@@ -34,6 +34,7 @@ static void secret_free(struct gw_secret *s)
 
 static void call_delete(struct gw_call *c)
 {
+	gw_batch_free(c);
 	str_release(&c->send.path);
 	str_release(&c->send.headers);
 	str_release(&c->send.body);
@@ -271,7 +272,7 @@ static void call_reset(struct gw_call *c)
 	c->timer = (struct loop_timer){0};
 	c->chat = NULL;
 	c->call = NULL;
-	c->translate = false;
+	c->translate = c->raw = false;
 	c->first_us = c->events = 0;
 	c->usage = ADAPTER_USAGE_UNKNOWN;
 	c->usage_source = COST_UNKNOWN;
@@ -327,6 +328,7 @@ void gw_call_free(struct gw_call *c)
 	keep_small(&c->middle);
 	fold_free(c->fold);
 	c->fold = NULL;
+	gw_batch_free(c);
 	if (c->sse)
 		sse_release(&c->reader);
 	c->next = gl->spare;

@@ -127,12 +127,13 @@ void gw_sink_ping(struct gw_call *c)
 	gw_sink_flush(c);
 }
 
-// Messages and responses end with an event of their own.
+// Messages, responses and audio end with an event of their own.
 void gw_sink_end(struct gw_call *c)
 {
 	if (c->translate)
 		messages_end(&c->face, &c->out);
-	else if (c->in.dialect == DIALECT_OPENAI && c->in.offer != OFFER_RESPONSES)
+	else if (c->in.dialect == DIALECT_OPENAI && (c->in.offer == OFFER_CHAT ||
+							    c->in.offer == OFFER_COMPLETIONS))
 		str_add_slice(&c->out, SLICE("data: [DONE]\n\n"));
 	gw_sink_flush(c);
 }

@@ -51,8 +51,7 @@ static void finish(struct gw_call *c, int status)
 		loop_timer_set(c->gl->loop, &c->timer, GW_CLOSE_US, on_timer, c);
 }
 
-// By what it ended: a closed set.
-static void count_broken(struct gw_call *c, const char *cause)
+void gw_count_broken(struct gw_call *c, const char *cause)
 {
 	const char *const labels[] = {c->cells->name, cause, NULL};
 	metric_cell_add(metric_cell(c->gl->agent->metrics, MET_GW_STREAMS_BROKEN, labels), 1);
@@ -61,7 +60,7 @@ static void count_broken(struct gw_call *c, const char *cause)
 static void broken(struct gw_call *c, const char *end)
 {
 	c->code = ERR_STREAM_INTERRUPTED;
-	count_broken(c, end);
+	gw_count_broken(c, end);
 	gw_attempt_end(c, OUT_FAILED, c->status, ERR_STREAM_INTERRUPTED, end, 0);
 	gw_record_failure(c);
 	gw_sink_broken(c);

@@ -231,7 +231,22 @@ static void done_register(struct store_job *job, enum err_code code)
 	services_reply(r, c->created ? 201 : 200, snap, in);
 }
 
-static enum err_code fit_engine(struct instance *in, struct err *err)
+// The engine's quirks where the caller said nothing.
+static void fit_quirks(struct quirks *q, const struct quirks *of, const struct jx *said)
+{
+	if (jx_get(said, "embeddings_base64") == NULL)
+		q->embeddings_base64 = of->embeddings_base64;
+	if (jx_get(said, "sends_done") == NULL)
+		q->sends_done = of->sends_done;
+	if (jx_get(said, "stream_options") == NULL)
+		q->stream_options = of->stream_options;
+	if (jx_get(said, "error_shape") == NULL)
+		q->error_shape = of->error_shape;
+	if (jx_get(said, "max_batch") == NULL)
+		q->max_batch = of->max_batch;
+}
+
+static enum err_code fit_engine(struct instance *in, const struct jx *v, struct err *err)
 {
 	if (in->engine == NULL)
 		in->engine = "openai-compatible";
@@ -244,6 +259,9 @@ static enum err_code fit_engine(struct instance *in, struct err *err)
 	}
 	if (in->capacity.max_concurrency == FIELD_NONE && e->concurrency > 0)
 		in->capacity.max_concurrency = e->concurrency;
+	if (in->check.path == NULL)
+		in->check.path = e->check_path;
+	fit_quirks(&in->quirks, &e->quirks, jx_get(v, "quirks"));
 	return ERR_OK;
 }
 
@@ -294,7 +312,7 @@ static enum err_code read_instance(
 			code = err_field(err, ERR_FIELD_RANGE, "sizes", _("must be WIDTHxHEIGHT"));
 	}
 	if (code == ERR_OK)
-		code = fit_engine(&c->doc, err);
+		code = fit_engine(&c->doc, v, err);
 	if (code == ERR_OK)
 		code = instance_url_check(
 			r->agent, r->who.role, slice_of(c->doc.url), &r->arena, err);

@@ -10,7 +10,7 @@ const char *const strategy_names[] = {"priority", "weighted", "round_robin", "le
 const char *const all_down_names[] = {"fail_fast", "least_bad", "wait", NULL};
 const char *const data_policy_names[] = {"any", "local_only", NULL};
 const char *const affinity_names[] = {"none", "session", NULL};
-const char *const need_names[] = {"stream", "tools", "n", "response_format", NULL};
+const char *const need_names[] = {"stream", "tools", "n", "response_format", "token_input", NULL};
 const char *const target_kind_names[] = {"vendor", "self_hosted", NULL};
 const char *const health_names[] = {"unknown", "passing", "warning", "critical", NULL};
 const char *const role_names[] = {"none", "viewer", "operator", "service", "admin", NULL};
@@ -64,7 +64,7 @@ static const struct field target_fields_rows[] = {
 	{AT(target, sizes), .type = FT_STRV, .charset = FC_NAME, .min = 3, .max = 11,
 		.flags = FF_OMIT_UNSET, .help = N_("picture sizes it makes, WIDTHxHEIGHT; empty: any")},
 	{AT(target, lacks), .type = FT_STRV, .choices = need_names, .flags = FF_OMIT_UNSET,
-		.help = N_("what it cannot do: stream, tools, n, response_format")},
+		.help = N_("what it cannot do: stream, tools, n, response_format, token_input")},
 	{AT(target, force_upstream_stream), .type = FT_BOOL, .def = 0, .flags = FF_OMIT_UNSET,
 		.help = N_("its model only streams: answers are folded for callers that do not")},
 };
@@ -298,6 +298,21 @@ static const struct field capacity_rows[] = {
 static const struct field_set capacity_fields = {"Capacity", capacity_rows,
 	ARRAY_LEN(capacity_rows), 0};
 
+#define QUIRK(m) .name = #m, .offset = FIELD_AT(struct quirks, m)
+static const struct field quirks_rows[] = {
+	{QUIRK(embeddings_base64), .type = FT_BOOL, .def = 1,
+		.help = N_("takes encoding_format; otherwise vectors are turned by the gateway")},
+	{QUIRK(sends_done), .type = FT_BOOL, .def = 1,
+		.help = N_("ends streams with [DONE]; otherwise with their last event")},
+	{QUIRK(stream_options), .type = FT_BOOL, .def = 1,
+		.help = N_("takes stream_options; otherwise it is never sent")},
+	{QUIRK(error_shape), .type = FT_ENUM, .choices = error_shape_names,
+		.help = N_("where its errors are read first")},
+	{QUIRK(max_batch), .type = FT_INT, .min = 0, .max = 2048, .def = 0,
+		.help = N_("most inputs or documents per call, longer lists are split; 0 any number")},
+};
+static const struct field_set quirks_fields = {"Quirks", quirks_rows, ARRAY_LEN(quirks_rows), 0};
+
 #define INSTANCE_ROWS                                                                              \
 	{AT(instance, service), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,         \
 		.flags = FF_COLUMN | FF_IMMUTABLE, .help = N_("name of the service")},             \
@@ -320,7 +335,7 @@ static const struct field_set capacity_fields = {"Capacity", capacity_rows,
 			.help = N_("picture sizes it makes, WIDTHxHEIGHT; empty: any")},           \
 		{AT(instance, lacks), .type = FT_STRV, .choices = need_names,                      \
 			.flags = FF_FORM | FF_OMIT_UNSET,                                          \
-			.help = N_("what it cannot do: stream, tools, n, response_format")},       \
+			.help = N_("what it cannot do: stream, tools, n, response_format, token_input")},       \
 		{AT(instance, weight), .type = FT_INT, .min = 0, .max = 1000000, .def = 1,         \
 			.flags = FF_WIDE | FF_FORM, .help = N_("share among equals")},             \
 		{AT(instance, zone), .type = FT_STR, .charset = FC_NAME, .min = 1, .max = 64,      \
@@ -337,8 +352,8 @@ static const struct field_set capacity_fields = {"Capacity", capacity_rows,
 			.flags = FF_WIDE | FF_FORM, .help = N_("free labels")},                    \
 		{AT(instance, meta), .type = FT_JSON, .flags = FF_OMIT_UNSET,                      \
 			.help = N_("anything about it")},                                          \
-		{AT(instance, quirks), .type = FT_JSON, .flags = FF_OMIT_UNSET,                    \
-			.help = N_("how its API differs")},                                        \
+		{AT(instance, quirks), .type = FT_OBJ, .sub = &quirks_fields,                      \
+			.help = N_("how its API differs; the engine's where unset")},              \
 		{AT(instance, enabled), .type = FT_BOOL, .def = 1, .flags = FF_WIDE | FF_FORM,     \
 			.help = N_("the operator's wish")},                                        \
 		{AT(instance, draining), .type = FT_BOOL, .flags = FF_READONLY,                    \

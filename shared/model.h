@@ -22,7 +22,7 @@ enum all_down { ALL_DOWN_FAIL_FAST, ALL_DOWN_LEAST_BAD, ALL_DOWN_WAIT };
 enum data_policy { DATA_ANY, DATA_LOCAL_ONLY };
 enum affinity { AFFINITY_NONE, AFFINITY_SESSION };
 // What a request may need of a target; bits of a mask in decisions.
-enum need { NEED_STREAM, NEED_TOOLS, NEED_N, NEED_FORMAT, NEED_COUNT };
+enum need { NEED_STREAM, NEED_TOOLS, NEED_N, NEED_FORMAT, NEED_TOKENS, NEED_COUNT };
 enum target_kind { TARGET_VENDOR, TARGET_SELF_HOSTED };
 enum health { HEALTH_UNKNOWN, HEALTH_PASSING, HEALTH_WARNING, HEALTH_CRITICAL };
 
@@ -131,7 +131,8 @@ struct instance {
 	struct {
 		int64_t max_concurrency;
 	} capacity;
-	const char *meta, *quirks; // JSON objects
+	const char *meta; // JSON object
+	struct quirks quirks;
 	bool enabled, draining;
 	// answers only
 	int64_t revision, created_at, updated_at;

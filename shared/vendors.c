@@ -8,6 +8,8 @@ const char *const offer_names[] = {"chat.completions", "completions", "embedding
 	"images.generations", "images.edits", "audio.speech", "audio.transcriptions", "moderations",
 	"rerank", "responses", NULL};
 
+const char *const error_shape_names[] = {"any", "fastapi", "flat", NULL};
+
 _Static_assert(ARRAY_LEN(offer_names) == OFFER_COUNT + 1, "one name for every offer");
 
 #define PROTOCOLS(ROW)                                                                             \
@@ -16,23 +18,23 @@ _Static_assert(ARRAY_LEN(offer_names) == OFFER_COUNT + 1, "one name for every of
 	ROW(OPENAI_EMBEDDINGS, "openai.embeddings", EMBEDDINGS, true)                              \
 	ROW(OPENAI_IMAGES, "openai.images", IMAGES, true)                                          \
 	ROW(OPENAI_IMAGE_EDITS, "openai.images.edits", IMAGE_EDITS, false)                         \
-	ROW(OPENAI_SPEECH, "openai.speech", SPEECH, false)                                         \
-	ROW(OPENAI_TRANSCRIPTIONS, "openai.transcriptions", TRANSCRIPTIONS, false)                 \
-	ROW(OPENAI_MODERATIONS, "openai.moderations", MODERATIONS, false)                          \
-	ROW(OPENAI_RERANK, "openai.rerank", RERANK, false)                                         \
+	ROW(OPENAI_SPEECH, "openai.speech", SPEECH, true)                                         \
+	ROW(OPENAI_TRANSCRIPTIONS, "openai.transcriptions", TRANSCRIPTIONS, true)                 \
+	ROW(OPENAI_MODERATIONS, "openai.moderations", MODERATIONS, true)                          \
+	ROW(OPENAI_RERANK, "openai.rerank", RERANK, true)                                         \
 	ROW(OPENAI_RESPONSES, "openai.responses", RESPONSES, true)                                 \
 	ROW(DASHSCOPE_CHAT, "dashscope.chat", CHAT, true)                                          \
 	ROW(DASHSCOPE_CHAT_NATIVE, "dashscope.chat.native", CHAT, true)                            \
-	ROW(DASHSCOPE_EMBEDDINGS_NATIVE, "dashscope.embeddings.native", EMBEDDINGS, false)         \
+	ROW(DASHSCOPE_EMBEDDINGS_NATIVE, "dashscope.embeddings.native", EMBEDDINGS, true)         \
 	ROW(DASHSCOPE_T2I_LEGACY, "dashscope.t2i.legacy", IMAGES, false)                           \
 	ROW(DASHSCOPE_T2I_MESSAGES, "dashscope.t2i.messages", IMAGES, false)                       \
 	ROW(ANTHROPIC_MESSAGES, "anthropic.messages", CHAT, true)                                  \
 	ROW(OLLAMA_CHAT, "ollama.chat", CHAT, true)                                                \
-	ROW(OLLAMA_EMBED, "ollama.embed", EMBEDDINGS, false)                                       \
+	ROW(OLLAMA_EMBED, "ollama.embed", EMBEDDINGS, true)                                       \
 	ROW(SDWEBUI_TXT2IMG, "sdwebui.txt2img", IMAGES, false)                                     \
 	ROW(COMFYUI_PROMPT, "comfyui.prompt", IMAGES, false)                                       \
-	ROW(TEI_EMBED, "tei.embed", EMBEDDINGS, false)                                             \
-	ROW(TEI_RERANK, "tei.rerank", RERANK, false)
+	ROW(TEI_EMBED, "tei.embed", EMBEDDINGS, true)                                             \
+	ROW(TEI_RERANK, "tei.rerank", RERANK, true)
 
 #define AS_NAME(id, name, offer, spoken) [PROTO_##id] = name,
 #define AS_ROW(id, name, offer, spoken) [PROTO_##id] = {name, OFFER_##offer, spoken},
@@ -71,6 +73,10 @@ static const struct vendor_row vendors[] = {
 		"/v1/models", OPENAI_DOCS},
 	{"openai", "embeddings", N_("OpenAI embeddings"), OPENAI_URL, AUTH_BEARER,
 		OFFER_EMBEDDINGS, "sk-", "/v1/models", OPENAI_DOCS},
+	{"openai", "audio", N_("OpenAI speech and transcription"), OPENAI_URL, AUTH_BEARER,
+		OFFER_SPEECH, "sk-", "/v1/models", OPENAI_DOCS},
+	{"openai", "moderations", N_("OpenAI moderations"), OPENAI_URL, AUTH_BEARER,
+		OFFER_MODERATIONS, "sk-", "/v1/models", OPENAI_DOCS},
 	{"aliyun", "wanx", N_("Aliyun text to image"), "https://dashscope.aliyuncs.com", AUTH_BEARER,
 		OFFER_IMAGES, "sk-", "/compatible-mode/v1/models", ALIYUN_DOCS},
 	{"aliyun", "qwen", N_("Aliyun Qwen chat"), "https://dashscope.aliyuncs.com/compatible-mode",
@@ -87,16 +93,50 @@ static const struct region_row regions[] = {
 	{"aliyun", "us-east-1", "https://dashscope-us.aliyuncs.com"},
 };
 
+// Profiles: what registering an instance sets where the caller says nothing.
+#define QUIRKS(base64, shape, batch)                                                               \
+	.quirks = {.embeddings_base64 = base64, .sends_done = true, .stream_options = true,        \
+		.error_shape = ERRORS_##shape, .max_batch = batch}
 static const struct engine_row engines[] = {
-	{"openai-compatible", N_("any server with OpenAI's API"), "/v1/models", 0, OFFER_CHAT},
-	{"vllm", N_("vLLM"), "/health", 0, OFFER_CHAT},
-	{"ollama", N_("Ollama"), "/api/version", 0, OFFER_CHAT},
-	{"tei", N_("Text Embeddings Inference, by its OpenAI API"), "/health", 0, OFFER_EMBEDDINGS},
-	{"xinference", N_("Xinference"), "/status", 0, OFFER_CHAT},
-	{"localai", N_("LocalAI"), "/readyz", 0, OFFER_CHAT},
-	{"sdwebui", N_("Stable Diffusion WebUI"), "/sdapi/v1/memory", 1, OFFER_IMAGES},
-	{"comfyui", N_("ComfyUI"), "/system_stats", 1, OFFER_IMAGES},
+	{"openai-compatible", N_("any server with OpenAI's API"), "/v1/models", 0, OFFER_CHAT,
+		QUIRKS(false, ANY, 0)},
+	{"vllm", N_("vLLM"), "/health", 0, OFFER_CHAT, QUIRKS(true, ANY, 0), .metrics_path = "/metrics",
+		.queue_gauge = "vllm:num_requests_waiting"},
+	{"ollama", N_("Ollama"), "/api/version", 0, OFFER_CHAT, QUIRKS(true, ANY, 0)},
+	{"tei", N_("Text Embeddings Inference"), "/health", 0, OFFER_EMBEDDINGS,
+		QUIRKS(false, ANY, 32), .metrics_path = "/metrics",
+		.queue_gauge = "te_queue_size"},
+	{"xinference", N_("Xinference"), "/status", 0, OFFER_CHAT,
+		QUIRKS(false, FASTAPI, 0)},
+	{"localai", N_("LocalAI"), "/readyz", 0, OFFER_CHAT, QUIRKS(false, ANY, 0)},
+	{"sdwebui", N_("Stable Diffusion WebUI"), "/sdapi/v1/memory", 1, OFFER_IMAGES,
+		QUIRKS(false, FASTAPI, 0)},
+	{"comfyui", N_("ComfyUI"), "/system_stats", 1, OFFER_IMAGES, QUIRKS(true, ANY, 0)},
 };
+
+// Longest lists vendors take at once, where it is less than OpenAI's 2,048 (Alibaba Cloud Model
+// Studio, "Text embedding"); a model's own row stands before the vendor's.
+static const struct {
+	const char *vendor;
+	enum offer offer;
+	const char *model; // NULL: any
+	int max;
+} batches[] = {
+	{"aliyun", OFFER_EMBEDDINGS, "text-embedding-v1", 25},
+	{"aliyun", OFFER_EMBEDDINGS, "text-embedding-v2", 25},
+	{"aliyun", OFFER_EMBEDDINGS, NULL, 10},
+};
+
+int vendor_batch_max(const char *vendor, enum offer offer, const char *model)
+{
+	for (size_t i = 0; i < ARRAY_LEN(batches); i++) {
+		bool fits = batches[i].model == NULL ||
+			(model != NULL && strcmp(batches[i].model, model) == 0);
+		if (fits && batches[i].offer == offer && strcmp(batches[i].vendor, vendor) == 0)
+			return batches[i].max;
+	}
+	return 0;
+}
 
 const struct vendor_row *vendors_all(size_t *ret_n)
 {
@@ -157,6 +197,12 @@ const struct engine_row *engine_find(struct slice engine)
 const struct protocol_row *protocol_row(enum protocol p)
 {
 	return &protocols[p];
+}
+
+bool protocol_texts_only(enum protocol p)
+{
+	return p == PROTO_DASHSCOPE_EMBEDDINGS_NATIVE || p == PROTO_OLLAMA_EMBED ||
+	       p == PROTO_TEI_EMBED;
 }
 
 const char *protocol_name(enum protocol p)

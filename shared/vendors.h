@@ -74,12 +74,27 @@ struct region_row {
 	const char *base_url; // origin
 };
 
+// Where a server's errors are read first: any known shape, FastAPI's "detail", or the top level.
+enum error_shape { ERRORS_ANY, ERRORS_FASTAPI, ERRORS_FLAT };
+
+// How a self-hosted server's API differs from OpenAI's; an instance's field "quirks".
+struct quirks {
+	bool embeddings_base64; // takes "encoding_format"; otherwise vectors are turned here
+	bool sends_done; // ends its streams with [DONE]; otherwise they end with their last event
+	bool stream_options; // takes "stream_options"; otherwise it is never sent
+	int error_shape; // enum error_shape
+	int64_t max_batch; // most inputs or documents per call; 0 or less: any number
+};
+
 struct engine_row {
 	const char *engine; // "vllm"
 	const char *title;
 	const char *check_path; // health probe
 	int concurrency; // 0: no limit of its own
 	enum offer offer; // what it is there for
+	struct quirks quirks;
+	const char *metrics_path; // Prometheus text; NULL none
+	const char *queue_gauge; // series that counts waiting requests; NULL none
 };
 
 const struct vendor_row *vendors_all(size_t *ret_n);
@@ -90,8 +105,12 @@ bool region_take(struct slice *rest, struct slice *ret_vendor, struct slice *ret
 const struct engine_row *engines_all(size_t *ret_n);
 const struct vendor_row *vendor_find(struct slice vendor, struct slice service);
 bool vendor_known(struct slice vendor);
+// Most inputs or documents the vendor takes in one call for this model; 0: no limit of its own.
+int vendor_batch_max(const char *vendor, enum offer offer, const char *model);
 const struct engine_row *engine_find(struct slice engine);
 const struct protocol_row *protocol_row(enum protocol p);
+// Its embeddings take texts, no token numbers.
+bool protocol_texts_only(enum protocol p);
 const char *protocol_name(enum protocol p); // "openai.chat"
 // The protocol in which a vendor (or an engine of one's own) is asked for an offer when its target
 // names none; either may be NULL.
@@ -99,6 +118,7 @@ enum protocol protocol_default(const char *vendor, const char *engine, enum offe
 // How that upstream is asked for another offer of the same kind, PROTO_COUNT when it is not: whoever
 // has OpenAI's chat is taken to have its responses.
 enum protocol protocol_as(enum protocol p, enum offer offer);
+extern const char *const error_shape_names[]; // NULL-terminated, in enum order, for field rows
 extern const char *const offer_names[]; // NULL-terminated, in enum order, for field rows
 extern const char *const protocol_names[]; // NULL-terminated, in enum order, for field rows
 

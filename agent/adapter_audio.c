@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+// Audio in OpenAI's protocol. Speech: JSON asks, bytes (or events) answer. Transcriptions: a form
+// asks, of which only the model's name is written anew; JSON, text, subtitles or events answer.
+#include "agent/adapter_openai.h"
+
+#include <string.h>
+#include "shared/multipart.h"
+#include "shared/num.h"
+
+static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
+
+// ---- speech ----
+
+static enum err_code build_speech(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
+{
+	adapter_path(cand->url, "/v1/audio/speech", &ask->path);
+	openai_body(call, feature, cand, false, NULL, &ask->body);
+	ask->accept = call->stream ? "text/event-stream" : "application/octet-stream, audio/*";
+	ask->stream = true;
+	ask->raw = !call->stream;
+	return ERR_OK;
+}
+
+// Bytes pass without being looked at; what is JSON instead of sound is an error under a good status.
+static enum answer_kind parse_speech(const struct adapter_call *call UNUSED,
+	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
+{
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
+	*ret = (struct adapter_answer){.body = reply->body, .own_type = reply->content_type,
+		.usage = ADAPTER_USAGE_UNKNOWN};
+	if (!slice_starts(reply->content_type, "application/json"))
+		return reply->body.n > 0 ? ANSWER_OK : ANSWER_BAD;
+	if (jscan_object(reply->body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK ||
+		!openai_is_error(m, n))
+		return ANSWER_BAD;
+	ret->status = openai_error_status(m, n);
+	return ANSWER_ERROR;
+}
+
+// ---- transcriptions ----
+
+// One form field per scalar member nobody named before.
+static void add_fields(const struct adapter_call *call, const struct target *t, const char *json,
+	const char *before, struct str *out)
+{
+	struct jscan_member m[CALL_MEMBERS_MAX], given[CALL_MEMBERS_MAX];
+	size_t n = 0, given_n = 0;
+	if (json == NULL ||
+		jscan_object(slice_of(json), answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return;
+	if (before != NULL &&
+		jscan_object(slice_of(before), answers, given, ARRAY_LEN(given), &given_n, NULL) != ERR_OK)
+		given_n = 0;
+	for (size_t i = 0; i < n; i++) {
+		char text[1024];
+		struct slice value = m[i].value;
+		bool named = slice_eq_str(m[i].key, "model") || slice_eq_str(m[i].key, "file") ||
+			slice_eq_str(m[i].key, "stream") || slice_find(m[i].key, '"') >= 0;
+		for (size_t k = 0; !named && k < call->form->n; k++)
+			named = multipart_named(&call->form->v[k], m[i].key);
+		for (size_t k = 0; !named && k < given_n; k++)
+			named = slice_eq(given[k].key, m[i].key);
+		for (size_t k = 0; !named && k < t->drop_params.n; k++)
+			named = slice_eq_str(m[i].key, t->drop_params.v[k]);
+		if (named || m[i].type == JS_OBJECT || m[i].type == JS_ARRAY || m[i].type == JS_NULL)
+			continue;
+		if (m[i].type == JS_STRING) {
+			size_t len;
+			if (!jscan_string(value, text, sizeof(text), &len) ||
+				memmem(text, len, call->form->boundary, strlen(call->form->boundary)) != NULL)
+				continue;
+			value = (struct slice){text, len};
+		}
+		multipart_add_field(call->form, m[i].key, value, out);
+	}
+}
+
+static bool is_dropped(const struct multipart_part *p, const struct target *t)
+{
+	for (size_t i = 0; i < t->drop_params.n; i++) {
+		if (multipart_named(p, slice_of(t->drop_params.v[i])))
+			return true;
+	}
+	return false;
+}
+
+// The parts as they came but for the model's value and what the target does not take; then what
+// the operator set. The boundary stays: it was not found in any value, and names of models have no
+// line ends.
+static void write_form(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct str *out)
+{
+	const struct multipart *form = call->form;
+	const char *model = adapter_model(call, cand);
+	bool said = false;
+	str_reserve(out, form->body.n + 512);
+	for (size_t i = 0; i < form->n; i++) {
+		const struct multipart_part *p = &form->v[i];
+		if (is_dropped(p, cand->target))
+			continue;
+		if (!slice_eq_str(p->name, "model") || model == NULL) {
+			str_add_slice(out, p->whole);
+			continue;
+		}
+		said = true;
+		const char *after = p->value.p + p->value.n;
+		str_add_n(out, p->whole.p, (size_t)(p->value.p - p->whole.p));
+		str_add(out, model);
+		str_add_n(out, after, (size_t)(p->whole.p + p->whole.n - after));
+	}
+	if (!said && model != NULL)
+		multipart_add_field(form, SLICE("model"), slice_of(model), out);
+	add_fields(call, cand->target, cand->target->params, NULL, out);
+	add_fields(call, cand->target, feature->defaults, cand->target->params, out);
+	str_addf(out, "--%s--\r\n", form->boundary);
+}
+
+static enum err_code build_transcriptions(const struct adapter_call *call,
+	const struct feature *feature, const struct candidate *cand, struct adapter_ask *ask,
+	struct err *err UNUSED)
+{
+	adapter_path(cand->url, "/v1/audio/transcriptions", &ask->path);
+	write_form(call, feature, cand, &ask->body);
+	ask->content_type = call->content_type.p;
+	ask->accept = call->stream ? "text/event-stream" : "*/*";
+	ask->stream = call->stream;
+	return ERR_OK;
+}
+
+static int64_t seconds_ms(const struct jscan_member *m)
+{
+	double s;
+	if (m == NULL || (m->type != JS_NUMBER && m->type != JS_STRING))
+		return -1;
+	struct slice text = m->value;
+	if (m->type == JS_STRING) // verbose_json: "8.47"
+		text = (struct slice){text.p + 1, text.n - 2};
+	if (!num_f64(text, &s) || s < 0 || s > 1e9)
+		return -1;
+	return (int64_t)(s * 1000 + 0.5);
+}
+
+// {"type":"tokens",…} or {"type":"duration","seconds":N}; verbose_json has "duration" beside it.
+static struct adapter_usage transcript_usage(const struct jscan_member *m, size_t n)
+{
+	const struct jscan_member *usage = jscan_find(m, n, "usage");
+	struct adapter_usage u = openai_usage(usage);
+	struct jscan_member in[16];
+	size_t in_n;
+	u.audio_ms = seconds_ms(jscan_find(m, n, "duration"));
+	if (usage != NULL && usage->type == JS_OBJECT && u.audio_ms < 0 &&
+		jscan_object(usage->value, answers, in, ARRAY_LEN(in), &in_n, NULL) == ERR_OK)
+		u.audio_ms = seconds_ms(jscan_find(in, in_n, "seconds"));
+	return u;
+}
+
+static enum answer_kind parse_transcriptions(const struct adapter_call *call UNUSED,
+	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
+{
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
+	*ret = (struct adapter_answer){.body = reply->body, .own_type = reply->content_type,
+		.usage = ADAPTER_USAGE_UNKNOWN};
+	if (slice_starts(reply->content_type, "text/html"))
+		return ANSWER_BAD;
+	if (!slice_starts(reply->content_type, "application/json"))
+		return ANSWER_OK; // text, srt, vtt: silence is an empty text
+	if (jscan_object(reply->body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return ANSWER_BAD;
+	if (openai_is_error(m, n)) {
+		ret->status = openai_error_status(m, n);
+		return ANSWER_ERROR;
+	}
+	if (jscan_find(m, n, "text") == NULL)
+		return ANSWER_BAD;
+	ret->usage = transcript_usage(m, n);
+	return ANSWER_OK;
+}
+
+// ---- events of both ----
+
+// {"type":"transcript.text.delta",…}, {"type":"speech.audio.delta",…}; the last one's type ends in
+// ".done" and holds the usage. There is no [DONE], but servers that write one are understood.
+static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adapter_stream *s,
+	struct slice name UNUSED, struct slice data, struct str *out)
+{
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
+	if (slice_starts(data, "[DONE]"))
+		return CHUNK_DONE;
+	if (jscan_object(data, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return CHUNK_BAD;
+	if (openai_is_error(m, n)) {
+		s->status = openai_error_status(m, n);
+		return CHUNK_ERROR;
+	}
+	const struct jscan_member *type = jscan_find(m, n, "type");
+	if (type == NULL || type->type != JS_STRING)
+		return CHUNK_BAD;
+	openai_event(data, out);
+	if (!slice_ends(type->value, ".done\""))
+		return CHUNK_MORE;
+	struct adapter_usage u = transcript_usage(m, n);
+	adapter_usage_merge(&s->usage, &u);
+	s->finish = true;
+	return CHUNK_DONE;
+}
+
+const struct adapter adapter_openai_speech = {.protocol = PROTO_OPENAI_SPEECH,
+	.dialects = 1u << DIALECT_OPENAI, .build = build_speech, .parse = parse_speech,
+	.chunk = chunk};
+const struct adapter adapter_openai_transcriptions = {.protocol = PROTO_OPENAI_TRANSCRIPTIONS,
+	.dialects = 1u << DIALECT_OPENAI, .build = build_transcriptions,
+	.parse = parse_transcriptions, .chunk = chunk};
