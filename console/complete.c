@@ -88,6 +88,9 @@ static void offer_arg(struct complete *c, enum cmd_complete kind)
 	case CC_CLIENT:
 		offer_items(c, EP_CLIENT_LIST);
 		break;
+	case CC_PRICE:
+		offer_items(c, EP_PRICE_LIST);
+		break;
 	case CC_TOKEN:
 		offer_items(c, EP_TOKEN_LIST);
 		break;

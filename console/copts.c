@@ -61,6 +61,12 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_CONCURRENCY, "concurrency", 0, "N", N_("requests at once, or none")},
 	{COPT_BURST, "burst", 0, "N", N_("requests at once on top of the rate, or none")},
 	{COPT_BUDGET, "budget", 0, "MONEY", N_("25USD/month, 3/day, 1000/total, or none")},
+	{COPT_BY, "by", 0, "A,B", N_("told apart by feature, target, client, key, model")},
+	{COPT_WINDOW, "window", 0, "TIME", N_("how far back, e.g. 24h, 30d")},
+	{COPT_STEP, "step", 0, "TIME", N_("told apart by time too, e.g. 1h")},
+	{COPT_FORMAT, "format", 0, "NAME", N_("what the file is: yijian, litellm or portkey")},
+	{COPT_VENDOR, "vendor", 0, "NAME", N_("vendor, where the file does not say")},
+	{COPT_DRY_RUN, "dry-run", 0, NULL, N_("only tell what would change")},
 };
 
 const struct opt_row *copts_all(void)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "console/format.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,39 @@ bool format_named(const char *name, enum format *ret)
 	return false;
 }
 
+// Without the zeros at the end, and never 0 for what is not.
+static void decimal(double v, struct str *out)
+{
+	char text[64];
+	int n = snprintf(text, sizeof(text), v != 0 && v < 0.001 ? "%.9f" : "%.4f", v);
+
+	while (n > 1 && text[n - 1] == '0' && text[n - 2] != '.')
+		n--;
+	if (n > 2 && text[n - 1] == '0')
+		n -= 2;
+	str_add_n(out, text, (size_t)n);
+}
+
+void format_money(const struct jx *value, struct str *out)
+{
+	if (!jx_is_num(jx_get(value, "pico"))) {
+		str_add(out, "unknown");
+		return;
+	}
+	decimal((double)jx_int(jx_get(value, "pico"), 0) / 1e12, out);
+	str_add(out, " ");
+	text_add_safe(out, slice_of(jx_str(jx_get(value, "currency"), "")));
+}
+
+// Amounts in pico, by the row's unit: of a token for a million of them, of others as they are.
+static bool pico(const struct field *f, const struct jx *value, struct str *out)
+{
+	if (!f || !f->unit || strncmp(f->unit, "pico", 4) != 0 || !jx_is_num(value))
+		return false;
+	decimal((double)jx_int(value, 0) / (strcmp(f->unit, "pico/M") == 0 ? 1e6 : 1e12), out);
+	return true;
+}
+
 static void join(const struct jx *arr, struct str *out)
 {
 	for (size_t i = 0; i < jx_len(arr); i++) {
@@ -37,7 +71,10 @@ static void join(const struct jx *arr, struct str *out)
 
 		if (i)
 			str_add(out, ",");
-		if (jx_is_obj(item))
+		if (jx_is_obj(item) && !jx_is_null(jx_get(item, "currency")) &&
+			jx_is_num(jx_get(item, "pico")))
+			format_money(item, out);
+		else if (jx_is_obj(item))
 			format_name(item, out);
 		else if (jx_is_str(item))
 			text_add_safe(out, slice_of(jx_str(item, "")));
@@ -46,10 +83,12 @@ static void join(const struct jx *arr, struct str *out)
 	}
 }
 
-static void money(const struct jx *value, struct str *out)
+// What stands behind a number; an amount in pico is not shown in pico.
+static const char *unit_of(const struct field *f)
 {
-	str_addf(out, "%.4f %s", (double)jx_int(jx_get(value, "pico"), 0) / 1e12,
-		jx_str(jx_get(value, "currency"), ""));
+	if (!f || !f->unit || strncmp(f->unit, "pico", 4) != 0)
+		return f ? f->unit : NULL;
+	return strcmp(f->unit, "pico/M") == 0 ? _("for a million") : NULL;
 }
 
 static void object_summary(const struct jx *value, struct str *out)
@@ -81,7 +120,9 @@ void format_cell(const struct field *f, const struct jx *value, int64_t now_ms, 
 	if (jx_is_null(value)) {
 		str_add(out, "-");
 	} else if (f && f->type == FT_MONEY) {
-		money(value, out);
+		format_money(value, out);
+	} else if (pico(f, value, out)) {
+		; // an amount
 	} else if (f && f->type == FT_TIME && now_ms &&
 		   clock_parse_rfc3339(slice_of(jx_str(value, "")), &at)) {
 		text_add_age(out, at > now_ms ? at - now_ms : now_ms - at);
@@ -327,8 +368,8 @@ static void sheet(const struct field_set *set, const struct jx *doc, int indent,
 			text_add_safe(out, slice_of(jx_str(value, "-")));
 		else
 			format_cell(f, value, 0, out);
-		str_add(out, f && f->unit && !jx_is_null(value) ? " " : "");
-		str_add(out, f && f->unit && !jx_is_null(value) ? f->unit : "");
+		if (unit_of(f) && !jx_is_null(value))
+			str_addf(out, " %s", unit_of(f));
 		str_add(out, "\n");
 	}
 }

@@ -30,6 +30,8 @@ enum err_code format_doc(const struct format_options *o, const struct field_set 
 	const struct jx *doc, struct str *out, struct err *err);
 // The reference scripts use: "openai/dalle/slug", "service/id", "name" or "id".
 void format_name(const struct jx *doc, struct str *out);
+// {"pico","currency"} as an amount: "0.42 USD", "0.000012 USD"; "unknown" when it is.
+void format_money(const struct jx *value, struct str *out);
 // One value of a document as a cell, by its row; safe, one line.
 void format_cell(const struct field *f, const struct jx *value, int64_t now_ms, struct str *out);
 

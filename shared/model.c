@@ -390,20 +390,26 @@ const struct field_set instance_view_fields = {"InstanceView", instance_view_row
 // ---- prices ----
 
 #define PICO_MAX INT64_C(1000000000000000) // 1000 of the currency for one unit
-#define PICO(T, m, text)                                                                           \
+#define EACH_MILLION "pico/M" // shown for a million of them
+#define EACH "pico"
+#define PICO(T, m, unit_, text)                                                                    \
 	{                                                                                          \
 		AT(T, m), .type = FT_INT, .min = 0, .max = PICO_MAX, .def = FIELD_NONE,            \
-			.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = text                         \
+			.flags = FF_OMIT_UNSET | FF_NULLABLE, .unit = unit_, .help = text          \
 	}
-#define PICO_COL(m, head, text)                                                                    \
+#define PICO_COL(m, unit_, head, text)                                                             \
 	{                                                                                          \
 		AT(price, m), .type = FT_INT, .min = 0, .max = PICO_MAX, .def = FIELD_NONE,        \
-			.flags = FF_OMIT_UNSET | FF_NULLABLE | FF_COLUMN, .title = head, .help = text \
+			.flags = FF_OMIT_UNSET | FF_NULLABLE | FF_COLUMN, .unit = unit_,           \
+			.title = head, .help = text                                                \
 	}
 #define TOKEN_PICOS(T)                                                                             \
-	PICO(T, cached_input_pico, N_("a prompt token read from the vendor's cache, in pico")),    \
-		PICO(T, cache_write_pico, N_("a prompt token written to its cache, in pico")),     \
-		PICO(T, reasoning_pico, N_("a reasoning token, in pico; as output when unset"))
+	PICO(T, cached_input_pico, EACH_MILLION,                                                   \
+		N_("a prompt token read from the vendor's cache, in pico")),                       \
+		PICO(T, cache_write_pico, EACH_MILLION,                                            \
+			N_("a prompt token written to its cache, in pico")),                       \
+		PICO(T, reasoning_pico, EACH_MILLION,                                              \
+			N_("a reasoning token, in pico; as output when unset"))
 
 static const struct field price_image_rows[] = {
 	{AT(price_image, quality), .type = FT_STR, .charset = FC_ID, .min = 1, .max = 32,
@@ -411,6 +417,7 @@ static const struct field price_image_rows[] = {
 	{AT(price_image, size), .type = FT_STR, .charset = FC_ID, .min = 1, .max = 32,
 		.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = N_("as 1024x1024; any when unset")},
 	{AT(price_image, pico), .type = FT_INT, .min = 0, .max = PICO_MAX, .flags = FF_REQUIRED,
+		.unit = EACH,
 		.help = N_("one image, in pico")},
 };
 static const struct field_set price_image_fields = {"PriceImage", price_image_rows,
@@ -419,8 +426,8 @@ static const struct field_set price_image_fields = {"PriceImage", price_image_ro
 static const struct field price_tier_rows[] = {
 	{AT(price_tier, above_tokens), .type = FT_INT, .min = 1, .max = 1000000000,
 		.flags = FF_REQUIRED, .help = N_("for prompts of more tokens than this")},
-	PICO(price_tier, input_pico, N_("a prompt token, in pico")),
-	PICO(price_tier, output_pico, N_("an answer's token, in pico")),
+	PICO(price_tier, input_pico, EACH_MILLION, N_("a prompt token, in pico")),
+	PICO(price_tier, output_pico, EACH_MILLION, N_("an answer's token, in pico")),
 	TOKEN_PICOS(price_tier),
 };
 static const struct field_set price_tier_fields = {"PriceTier", price_tier_rows,
@@ -442,14 +449,14 @@ static const struct field price_rows[] = {
 		.help = N_("only with this key: vendor/service/slug")},
 	{AT(price, currency), .type = FT_STR, .charset = FC_NAME, .min = 3, .max = 3,
 		.flags = FF_COLUMN | FF_NULLABLE, .title = N_("CUR"), .help = N_("USD when unset")},
-	PICO_COL(input_pico, N_("INPUT"), N_("a prompt token, in pico")),
-	PICO_COL(output_pico, N_("OUTPUT"), N_("an answer's token, in pico")),
+	PICO_COL(input_pico, EACH_MILLION, N_("INPUT/M"), N_("a prompt token, in pico")),
+	PICO_COL(output_pico, EACH_MILLION, N_("OUTPUT/M"), N_("an answer's token, in pico")),
 	TOKEN_PICOS(price),
-	PICO_COL(image_pico, N_("IMAGE"), N_("one image of any size, in pico")),
-	PICO(price, image_output_pico, N_("a token of a made image, in pico")),
-	PICO(price, char_pico, N_("a character of text to speak, in pico")),
-	PICO(price, second_pico, N_("a second of audio, in pico")),
-	PICO(price, request_pico, N_("a request, besides the rest, in pico")),
+	PICO_COL(image_pico, EACH, N_("IMAGE"), N_("one image of any size, in pico")),
+	PICO(price, image_output_pico, EACH_MILLION, N_("a token of a made image, in pico")),
+	PICO(price, char_pico, EACH_MILLION, N_("a character of text to speak, in pico")),
+	PICO(price, second_pico, EACH, N_("a second of audio, in pico")),
+	PICO(price, request_pico, EACH, N_("a request, besides the rest, in pico")),
 	{AT(price, images), .type = FT_OBJV, .sub = &price_image_fields, .max = PRICE_IMAGES_MAX,
 		.flags = FF_OMIT_UNSET, .help = N_("one image, by quality and size")},
 	{AT(price, tiers), .type = FT_OBJV, .sub = &price_tier_fields, .max = PRICE_TIERS_MAX,
@@ -463,6 +470,8 @@ static const struct field price_rows[] = {
 		.flags = FF_NULLABLE | FF_COLUMN, .help = N_("where the figures are from")},
 	HOUSEKEEPING(price),
 };
+#undef EACH
+#undef EACH_MILLION
 const struct field_set price_fields = {"Price", price_rows, ARRAY_LEN(price_rows),
 	sizeof(struct price)};
 

@@ -66,6 +66,10 @@ def demo(agent, make_vendord):
 
 def test_every_example_does_what_it_says(demo, tmp_path):
     (tmp_path / "keyfile").write_text(SECRET + "\n")
+    (tmp_path / "prices.json").write_text(
+        '{"gpt-9":{"litellm_provider":"openai","input_cost_per_token":1.3e-10}}')
+    (tmp_path / "prices.yaml").write_text(
+        "items:\n- vendor: openai\n  model: gpt-9\n  input_pico: 130\n  output_pico: 260\n")
     seen = 0
     for line, code in examples():
         if "chat --revision" in line:
@@ -354,3 +358,39 @@ def test_a_token_in_a_file_of_its_owners_alone(demo, tmp_path):
     assert run(["token", "list", "-o", "name"], demo).stdout.split() == ["ci"]
     assert run(["token", "delete", "ci", "--yes"], demo).returncode == 0
     assert run(["key", "list"], demo, env=env).returncode == 4
+
+
+def test_prices_and_usage(demo, tmp_path):
+    listed = run(["price", "list", "openai"], demo).stdout.splitlines()
+    row = next(line.split() for line in listed if line.startswith("openai/gpt-4o-mini "))
+    assert row[:4] == ["openai/gpt-4o-mini", "USD", "0.15", "0.6"], "of a million tokens"
+    assert "for a million" in run(["price", "get", "openai/gpt-4o-mini"], demo).stdout
+    document = json.loads(run(["price", "get", "openai/gpt-4o-mini", "-o", "json"], demo).stdout)
+    assert document["input_pico"] == 150_000
+    assert run(["price", "get", "openai/none"], demo).returncode == 3
+    assert run(["price", "delete", "openai/none", "--yes"], demo).returncode == 3
+    assert run(["price", "delete", "openai/gpt-4"], demo).returncode == 11
+    file = ROOT / "tests/data/prices/litellm-model-prices-subset.json"
+    dry = run(["price", "import", str(file), "--format", "litellm", "--dry-run"], demo)
+    assert dry.stdout.startswith("would be: ") and "sample_spec: " in dry.stderr
+    done = run(["price", "import", str(file), "--format", "litellm", "-o", "json"], demo)
+    assert json.loads(done.stdout)["created"] > 30
+    again = run(["price", "import", str(file), "--format", "litellm"], demo)
+    assert again.stdout.startswith("0 created, 0 changed, ")
+    everything = run(["price", "list", "-o", "json"], demo).stdout
+    (tmp_path / "all.json").write_text(everything)
+    assert run(["price", "import", str(tmp_path / "all.json")], demo).stdout.startswith("0 created")
+    portkey = ROOT / "tests/data/prices/portkey-anthropic.json"
+    assert run(["price", "import", str(portkey), "--format", "portkey"], demo).returncode == 6
+    assert run(["price", "import", str(portkey), "--format", "portkey", "--vendor", "anthropic"],
+               demo).returncode == 0
+    assert run(["price", "import", str(tmp_path / "none.json")], demo).returncode == 2
+    assert run(["--read-only", "price", "import", "-"], demo, "{}").returncode == 11
+    used = run(["usage", "--by", "feature,client"], demo)
+    assert used.returncode == 0
+    head, row = used.stdout.splitlines()[:2]
+    assert head.split()[:2] == ["FEATURE", "CLIENT"] and row.split()[:2] == ["chat", "local"]
+    assert " USD" in row and "1 requests" in used.stderr
+    csv = run(["usage", "--by", "target", "-o", "csv", "--columns", "target,requests"], demo).stdout
+    assert csv.splitlines() == ["TARGET,REQ", "openai/gpt-4,1"]
+    assert run(["usage", "--by", "colour"], demo).returncode == 6
