@@ -277,7 +277,7 @@ static void write_tools(const struct choice *c, struct str *out)
 
 static void write_message(const struct choice *c, struct str *out)
 {
-	str_add_slice(out, SLICE("\"message\":{\"role\":\"assistant\""));
+	str_add_slice(out, SLICE(",\"message\":{\"role\":\"assistant\""));
 	if (find_part(c, "content") == NULL)
 		aj_add(out, "content", SLICE("null"));
 	for (size_t i = 0; i < c->parts_n; i++)
@@ -291,7 +291,6 @@ static void write_choice(const struct fold *f, size_t i, struct str *out)
 	const struct choice *c = &f->choices[i];
 	str_add_slice(out, SLICE("{\"index\":"));
 	str_add_i64(out, (int64_t)i);
-	str_add_c(out, ',');
 	if (!f->text)
 		write_message(c, out);
 	else

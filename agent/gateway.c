@@ -25,7 +25,7 @@ static void on_gone(struct req *r)
 	if (c->up != NULL)
 		upcall_abort(c->up); // an answer nobody reads still bills
 	c->up = NULL;
-	if (c->phase == GS_DONE) { // it had all but the last chunk
+	if (c->phase == GS_DONE && c->in.stream) { // it had all but the last chunk
 		gw_account(c, c->status, ERR_OK);
 		return;
 	}

@@ -134,6 +134,7 @@ struct gw_call {
 	struct sse reader;
 	struct adapter_stream chunks;
 	struct fold *fold; // the caller does not stream, the upstream does
+	struct adapter_answer folded; // what it came to; points into the buffers below
 	struct messages_stream face;
 	struct str out, instead; // batch to the caller; what came instead of a stream
 	struct str middle; // events on their way to fold or translation

@@ -14,41 +14,38 @@ void gw_stream_stop(struct gw_call *c)
 
 // ---- the end ----
 
+// The caller has, or now gets, all there is.
 static void end_stream(struct gw_call *c)
 {
 	gw_stream_stop(c);
-	gw_account(c, 200, c->code);
-	req_stream_end(c->r);
-}
-
-static void answer_folded(struct gw_call *c)
-{
-	struct adapter_answer answer = {.body = SLICE("")};
-	bool fine = c->fold != NULL && gw_sink_whole(c, &answer);
-	struct upcall *up = c->up;
-	c->up = NULL;
-	gw_stream_stop(c);
-	if (up != NULL)
-		upcall_abort(up);
-	if (!fine) {
-		gw_attempt_failed(c, UP_OK, 200);
+	if (!c->in.stream) {
+		gw_reply(c, 200, &c->folded);
 		return;
 	}
-	gw_attempt_end(c, OUT_OK, 200, ERR_OK, "ok", 0);
-	gw_reply(c, 200, &answer);
+	gw_account(c, 200, c->code);
+	req_stream_end(c->r);
 }
 
 // Complete: the caller has all of it; the upstream may still say the end of its body, and then its
 // connection is kept.
 static void finish(struct gw_call *c, int status)
 {
-	if (c->phase == GS_WAIT)
-		gw_sink_open(c);
+	if (c->in.stream) {
+		if (c->phase == GS_WAIT)
+			gw_sink_open(c);
+		gw_sink_end(c);
+	}
 	c->phase = GS_DONE;
-	gw_sink_end(c);
 	gw_attempt_end(c, OUT_OK, status, ERR_OK, "ok", 0);
 	if (c->up != NULL)
 		loop_timer_set(c->gl->loop, &c->timer, GW_CLOSE_US, on_timer, c);
+}
+
+// True unless a fold's document cannot be written: then it was not an answer.
+static bool fold_is_whole(struct gw_call *c)
+{
+	c->folded = (struct adapter_answer){.body = SLICE("")};
+	return c->in.stream || (c->fold != NULL && gw_sink_whole(c, &c->folded));
 }
 
 void gw_count_broken(struct gw_call *c, const char *cause)
@@ -199,8 +196,8 @@ static bool relay_event(struct gw_call *c, struct slice name, struct slice data)
 	if (kind == CHUNK_DONE && c->chunks.finish) {
 		if (to->n > before && !pass_on(c))
 			return false;
-		if (!c->in.stream) {
-			answer_folded(c);
+		if (!fold_is_whole(c)) {
+			give_up(c, "bad_response", UP_OK);
 			return false;
 		}
 		finish(c, 200);
@@ -272,11 +269,9 @@ static void ended(struct gw_call *c, enum up_end end, int status)
 {
 	if (end == UP_OK)
 		last_event(c);
-	if (end == UP_OK && c->chunks.finish && c->in.stream) {
+	if (end == UP_OK && c->chunks.finish && fold_is_whole(c)) {
 		finish(c, 200);
 		end_stream(c);
-	} else if (end == UP_OK && c->chunks.finish) {
-		answer_folded(c);
 	} else if (c->phase == GS_OPEN) {
 		broken(c, end == UP_OK ? "unfinished" : up_end_name(end));
 	} else {

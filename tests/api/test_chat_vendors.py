@@ -155,6 +155,24 @@ def test_forced_streams_are_folded(agent, upstream):
     assert body["choices"][0]["finish_reason"] == "stop"
     assert body["usage"]["completion_tokens"] == whole["usage"]["completion_tokens"]
     assert upstream.stats()["streams"]["started"] == 1
+    before = upstream.stats()["connections"]["accepted"]
+    for _ in range(5):
+        assert agent.post(GW, CHAT, ASK).status == 200
+    after = upstream.stats()["connections"]["accepted"]
+    assert after - before < 5, "connections are kept"
+
+
+def test_completions_are_folded_too(agent, make_vendord):
+    vendor = make_vendord(no_auth=True)
+    agent.add_instance(vendor.url, features=["text_generation"])
+    ask = {"model": "text_generation", "prompt": "once upon"}
+    whole = agent.post(GW, "/v1/completions", ask).body
+    answer = agent.request("config-center", "PATCH", "/api/v1/features/text_generation",
+                           {"force_upstream_stream": True})
+    assert answer.status == 200, answer
+    folded = agent.post(GW, "/v1/completions", ask).body
+    assert folded["object"] == "text_completion" and folded["usage"] == whole["usage"]
+    assert folded["choices"] == whole["choices"] and vendor.stats()["streams"]["started"] == 1
 
 
 def test_a_broken_fold_is_an_error(agent, upstream):

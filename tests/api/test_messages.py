@@ -152,6 +152,14 @@ def test_forced_streams_are_folded(agent, upstream):
     assert upstream.stats()["streams"]["started"] == 1
 
 
+def test_client_keys(agent, plain):
+    made = agent.post("key-manager", "/api/v1/clients", {"name": "app"})
+    assert made.status == 201, made
+    assert agent.post(GW, PATH, ASK, headers={"x-api-key": made.body["key"]}).status == 200
+    answer = agent.post(GW, PATH, ASK, headers={"x-api-key": "yj_c_wrong"})
+    assert answer.status == 401 and answer.body["error"]["type"] == "authentication_error"
+
+
 def test_count_tokens_is_not_served(agent):
     assert agent.post(GW, PATH + "/count_tokens", ASK).status == 404
 

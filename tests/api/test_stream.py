@@ -181,6 +181,13 @@ def test_first_event_deadline(agent, local, make_vendord):
         assert stream.status == 200 and list(stream.events())[-1] == "[DONE]"
 
 
+def test_comments_are_no_first_event(agent, local):
+    patch(agent, timeouts={"first_byte_ms": 300})
+    local.fault({"no_finish": 0, "endless_comments": 20}, path="/v1/*")
+    answer = agent.post(GW, CHAT, BODY)
+    assert (answer.status, answer.error) == (504, "upstream_timeout"), answer
+
+
 def test_idle_deadline(agent, local):
     patch(agent, timeouts={"idle_ms": 300})
     local.fault({"tokens": 5, "pace_ms": 60000}, path="/v1/*")
