@@ -155,6 +155,7 @@ struct web {
 	int64_t date_s; // second that `date` says
 	char date[40];
 	struct metric_cell *requests[SVC_COUNT][EP_COUNT + 1][6];
+	struct metric_cell *shed[SVC_COUNT][OVERLOAD_WHYS];
 	struct metric_cell *duration[SVC_COUNT], *connections[SVC_COUNT];
 };
 

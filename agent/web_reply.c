@@ -360,7 +360,9 @@ static void count(struct web *w, const struct web_req *q, int64_t took_us)
 
 static void log_request(const struct web_req *q, int64_t took_us)
 {
-	enum log_level level = q->r.status >= 500 ? LOG_LVL_WARN : LOG_LVL_DEBUG;
+	// What is shed is counted; a line for each would be more work than was saved.
+	enum log_level level = q->r.status >= 500 && q->r.who.why != ERR_OVERLOADED
+		? LOG_LVL_WARN : LOG_LVL_DEBUG;
 	char status[16], took[24];
 	if (!log_on(level))
 		return;

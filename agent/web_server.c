@@ -82,8 +82,12 @@ void web_linger(struct web *w, int fd)
 
 void web_shed(struct web *w, enum service_id service, enum overload why)
 {
-	metric_add(w->agent->metrics, MET_GW_SHED, 1,
-		(const char *const[]){service_row(service)->name, overload_name(why), NULL});
+	struct metric_cell **cell = &w->shed[service][why]; // there are many when there are any
+	const char *labels[] = {service_row(service)->name, overload_name(why), NULL};
+	if (!*cell)
+		*cell = metric_cell(w->agent->metrics, MET_GW_SHED, labels);
+	if (*cell)
+		metric_cell_add(*cell, 1);
 }
 
 static void shed(struct web *w, const struct listener *ls, int fd, enum overload why)
