@@ -96,7 +96,21 @@ struct shown { // what the caller shows
 	bool any; // something stands in a credential's header
 	struct slice text; // empty: nothing that could be one
 	enum credential_kind kind; // CREDENTIAL_NONE: not of our form
+	const unsigned char *hash; // as remembered of a genuine one; NULL: not seen before
+	struct seal_memo_mark mark;
 };
+
+// A text that was right before is of the right form.
+static void look_at_form(const struct auth_call *c, struct shown *s)
+{
+	if (s->text.n != CREDENTIAL_LEN)
+		return;
+	s->hash = c->memo ? seal_memo_find(c->memo, s->text, &s->mark) : NULL;
+	if (LIKELY(s->hash))
+		s->kind = s->text.p[3] == 'a' ? CREDENTIAL_TOKEN : CREDENTIAL_CLIENT;
+	else
+		s->kind = credential_kind_of(s->text);
+}
 
 static struct slice bearer(struct slice value)
 {
@@ -117,20 +131,21 @@ static struct shown shown_by(const struct auth_call *c)
 	// Two that differ are nobody's: which of them speaks would be a guess.
 	if (c->authorization.p && c->api_key.p && !slice_eq(s.text, slice_trim(c->api_key)))
 		s.text = (struct slice){0};
-	s.kind = credential_kind_of(s.text);
+	look_at_form(c, &s);
 	return s;
 }
 
 // Whether the text is the one whose hash was stored. The same work is done for an id nobody has.
-static bool genuine(const struct auth_call *c, struct slice text, const unsigned char *hash)
+static bool genuine(const struct auth_call *c, const struct shown *s, const unsigned char *hash)
 {
 	static const unsigned char nobody[CALLER_HASH] = {0};
 	unsigned char have[SEAL_MAC];
-	struct seal_memo_mark mark;
-	seal_memo_hash(c->memo, c->seal, text, have, &mark);
+	if (LIKELY(s->hash))
+		return seal_same(s->hash, hash ? hash : nobody) && hash;
+	seal_token_hash(c->seal, s->text, have);
 	bool same = seal_same(have, hash ? hash : nobody) && hash;
 	if (same)
-		seal_memo_keep(c->memo, &mark, have);
+		seal_memo_keep(c->memo, &s->mark, have);
 	return same;
 }
 
@@ -142,10 +157,10 @@ static const void *holder(const struct auth_call *c, const struct shown *s)
 		return NULL;
 	if (s->kind == CREDENTIAL_TOKEN) {
 		const struct token_obj *t = snapshot_token(c->snap, id);
-		return genuine(c, s->text, t ? t->hash : NULL) ? t : NULL;
+		return genuine(c, s, t ? t->hash : NULL) ? t : NULL;
 	}
 	const struct client_obj *k = pmap_get(c->snap->clients, id);
-	return genuine(c, s->text, k ? k->hash : NULL) ? k : NULL;
+	return genuine(c, s, k ? k->hash : NULL) ? k : NULL;
 }
 
 static void refuse_guess(struct principal *p, enum err_code why)
@@ -257,7 +272,7 @@ static void judge_client_key(const struct auth_call *c, const struct client_obj 
 	struct principal *ret)
 {
 	ret->client = k;
-	snprintf(ret->name, sizeof(ret->name), "%s", k->doc.name);
+	memcpy(ret->name, k->doc.name, strlen(k->doc.name) + 1); // its rows bound it
 	if (!k->doc.enabled) {
 		refuse(ret, ERR_INVALID_API_KEY);
 		snprintf(ret->detail, sizeof(ret->detail), "%s", _("this client is disabled"));

@@ -39,18 +39,16 @@ static struct entry *slot_of(struct seal_memo *m, const struct seal_memo_mark *m
 	return &m->slots[(mark->b[0] | mark->b[1] << 8) % SEAL_MEMO_SLOTS];
 }
 
-void seal_memo_hash(struct seal_memo *m, const struct seal *s, struct slice token,
-	unsigned char ret[SEAL_MAC], struct seal_memo_mark *ret_mark)
+const unsigned char *seal_memo_find(struct seal_memo *m, struct slice token,
+	struct seal_memo_mark *ret_mark)
 {
 	const struct entry *e;
 
 	crypto_shorthash_siphashx24(
 		ret_mark->b, (const unsigned char *)token.p, token.n, m->key);
 	e = slot_of(m, ret_mark);
-	if (e->used && sodium_memcmp(e->mark.b, ret_mark->b, sizeof(ret_mark->b)) == 0)
-		memcpy(ret, e->hash, SEAL_MAC);
-	else
-		seal_token_hash(s, token, ret);
+	return e->used && sodium_memcmp(e->mark.b, ret_mark->b, sizeof(ret_mark->b)) == 0 ? e->hash
+											  : NULL;
 }
 
 void seal_memo_keep(struct seal_memo *m, const struct seal_memo_mark *mark,

@@ -19,9 +19,10 @@ struct seal_memo;
 
 struct seal_memo *seal_memo_new(void);
 void seal_memo_free(struct seal_memo *m);
-// seal_token_hash, from memory when it was kept. *ret_mark is for seal_memo_keep.
-void seal_memo_hash(struct seal_memo *m, const struct seal *s, struct slice token,
-	unsigned char ret[SEAL_MAC], struct seal_memo_mark *ret_mark);
+// What seal_token_hash made of this text, when it was kept; NULL otherwise. *ret_mark is for
+// seal_memo_keep. The hash lies in the memo until the next seal_memo_keep.
+const unsigned char *seal_memo_find(struct seal_memo *m, struct slice token,
+	struct seal_memo_mark *ret_mark);
 // Only for credentials found right: guesses shall not push them out.
 void seal_memo_keep(struct seal_memo *m, const struct seal_memo_mark *mark,
 	const unsigned char hash[SEAL_MAC]);

@@ -83,6 +83,8 @@ struct web_req {
 	bool close_after; // answer with Connection: close
 	bool is_head; // HEAD: no body is sent
 	bool expects; // 100-continue
+	int64_t judged_us; // the turn in which the caller was last judged, by which snapshot
+	const struct snapshot *judged_by;
 	bool counted; // as a model request under way
 	struct slice query; // raw
 	struct head head;

@@ -196,8 +196,11 @@ static enum err_code judge_head(struct web_req *q)
 		return denied(q);
 	}
 	auth_call_of(q, &call, &peer, ip);
-	if (auth_judge(&call, &q->r.who) && q->r.who.why)
+	bool known = auth_judge(&call, &q->r.who);
+	if (known && q->r.who.why)
 		return denied(q);
+	q->judged_us = known ? loop_now_us(q->web->loop) : 0;
+	q->judged_by = call.snap;
 	if (coding->p && !slice_ieq_str(*coding, "identity"))
 		return ERR_UNSUPPORTED_MEDIA_TYPE;
 	int64_t hops;
@@ -339,6 +342,9 @@ static bool identify(struct web_req *q)
 	struct auth_call call;
 	struct sockaddr_storage peer;
 	char ip[48];
+	if (q->judged_us == loop_now_us(c->web->loop) &&
+		q->judged_by == snapshots_now(q->r.agent->snaps))
+		return true; // its body came with its head: nothing can have changed
 	auth_call_of(q, &call, &peer, ip);
 	if (auth_judge(&call, &q->r.who)) {
 		if (q->r.who.why) // revoked while its body came

@@ -56,12 +56,14 @@ bool credential_make(enum credential_kind kind, const unsigned char random[CREDE
 	return true;
 }
 
-static bool all_of(const char *p, size_t n, const char *alphabet)
+static bool is_base32(char c)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!p[i] || !strchr(alphabet, p[i]))
-			return false;
-	return true;
+	return (c >= 'a' && c <= 'z') || (c >= '2' && c <= '7');
+}
+
+static bool is_base62(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
 enum credential_kind credential_kind_of(struct slice text)
@@ -71,9 +73,12 @@ enum credential_kind credential_kind_of(struct slice text)
 	if (text.n != CREDENTIAL_LEN || memcmp(text.p, "yj_", 3) != 0 || text.p[4] != '_' ||
 		text.p[SECRET_AT - 1] != '_' || text.p[CRC_AT - 1] != '_')
 		return CREDENTIAL_NONE;
-	if (!all_of(text.p + ID_AT, SECRET_AT - 1 - ID_AT, base32) ||
-		!all_of(text.p + SECRET_AT, SECRET_N, base62))
-		return CREDENTIAL_NONE;
+	for (size_t i = ID_AT; i < SECRET_AT - 1; i++)
+		if (!is_base32(text.p[i]))
+			return CREDENTIAL_NONE;
+	for (size_t i = SECRET_AT; i < CRC_AT - 1; i++)
+		if (!is_base62(text.p[i]))
+			return CREDENTIAL_NONE;
 	crc_text(text.p, crc);
 	if (memcmp(crc, text.p + CRC_AT, CRC_N) != 0)
 		return CREDENTIAL_NONE;
