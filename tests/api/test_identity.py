@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -166,3 +167,18 @@ def test_insecure_bind_is_refused(tmp_path):
                                "YIJIAN_LISTEN_KEY_MANAGER": "0.0.0.0:8002"}, timeout=60)
     assert done.returncode == 78
     assert "key-manager" in done.stderr and "YIJIAN_INSECURE_BIND" in done.stderr
+
+
+@needs_root
+def test_another_user_on_the_unix_socket(make_agent):
+    with tempfile.TemporaryDirectory(prefix="yijian-socket-") as scratch:
+        os.chmod(scratch, 0o755)
+        path = os.path.join(scratch, "agent.sock")
+        make_agent(env={"YIJIAN_SOCKET": path})
+        code = ("import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+                "s.sendall(b'GET /api/v1/keys HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); "
+                "print(s.recv(65536).decode())")
+        done = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c",
+             code, path], capture_output=True, text=True, timeout=60, cwd="/")
+        assert " 403 " in done.stdout and '"peer_not_allowed"' in done.stdout, done
