@@ -87,6 +87,11 @@ static void write_agent(struct jw *w, const struct req *r)
 	jw_str(w, "reason", stats.reason[0] != '\0' ? stats.reason : NULL);
 	jw_obj_end(w);
 	jw_bool(w, "sealed", r->snap->sealed);
+	jw_arr(w, "public"); // services that are reached from beyond this host
+	for (int i = 0; i < SVC_COUNT; i++)
+		if (settings_public(a->settings, (enum service_id)i))
+			jw_str(w, NULL, service_row((enum service_id)i)->name);
+	jw_arr_end(w);
 	jw_obj_end(w);
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "console/cmd.h"
@@ -289,6 +290,49 @@ static void doctor_agent(struct cmd *c, struct doctor *d)
 			arena_printf(&c->arena, "%zu", jx_len(jx_get(a.doc, "items"))), NULL);
 }
 
+// What is open to others, and what guards it.
+static void doctor_identity(struct cmd *c, struct doctor *d)
+{
+	struct client_call status = {.ep = EP_STATUS}, tokens = {.ep = EP_TOKEN_LIST};
+	struct client_answer s, t;
+	const struct jx *agent, *open;
+	struct str names = STR_INIT;
+
+	if (cmd_call(c, &status, &s) || cmd_call(c, &tokens, &t))
+		return; // "permission" has said it
+	agent = jx_get(s.doc, "agent");
+	open = jx_get(agent, "public");
+	finding(d, _("root key"), jx_bool(jx_get(agent, "sealed"), false) ? "fail" : "ok",
+		jx_bool(jx_get(agent, "sealed"), false)
+			? _("it does not open the key store, or is not its owner's alone")
+			: _("it opens the key store"),
+		jx_bool(jx_get(agent, "sealed"), false)
+			? _("point YIJIAN_ROOT_KEY_FILE at the right file, mode 0600") : NULL);
+	for (size_t i = 0; i < jx_len(open); i++)
+		str_addf(&names, "%s%s", i ? ", " : "", jx_str(jx_at(open, i), "?"));
+	finding(d, _("reachable from elsewhere"), names.n ? "warn" : "ok",
+		names.n ? str_text(&names) : _("no: loopback only"),
+		names.n ? _("it is plain HTTP: put a TLS proxy before it, or bind 127.0.0.1") : NULL);
+	size_t n = jx_len(jx_get(t.doc, "items"));
+	finding(d, _("tokens"), names.n && !n ? "fail" : "ok",
+		arena_printf(&c->arena, "%zu", n),
+		names.n && !n ? _("callers from elsewhere need one: yijian token create NAME --role ROLE")
+			      : NULL);
+	str_release(&names);
+}
+
+// The file this console reads its token from is its owner's alone.
+static void doctor_token_file(struct cmd *c, struct doctor *d)
+{
+	const char *path = c->settings->value[CSET_TOKEN_FILE];
+	struct stat st;
+
+	if (!*path || stat(path, &st) < 0)
+		return;
+	finding(d, _("token file"), st.st_mode & 077 ? "warn" : "ok", path,
+		st.st_mode & 077 ? _("others may read it: chmod 600") : NULL);
+}
+
 static void doctor_terminal(struct doctor *d)
 {
 	const char *term = getenv("TERM"), *lang = getenv("LC_ALL");
@@ -314,6 +358,8 @@ enum err_code cmd_doctor(struct cmd *c)
 	table_column(d.t, "SEEN", false);
 	table_column(d.t, "NEXT STEP", false);
 	doctor_agent(c, &d);
+	doctor_identity(c, &d);
+	doctor_token_file(c, &d);
 	doctor_terminal(&d);
 	table_text(d.t, !c->format.no_headers, c->format.cells, &out);
 	cmd_write(c, str_slice(&out));

@@ -394,3 +394,21 @@ def test_prices_and_usage(demo, tmp_path):
     csv = run(["usage", "--by", "target", "-o", "csv", "--columns", "target,requests"], demo).stdout
     assert csv.splitlines() == ["TARGET,REQ", "openai/gpt-4,1"]
     assert run(["usage", "--by", "colour"], demo).returncode == 6
+
+
+def test_doctor_tells_of_open_doors(make_agent, tmp_path):
+    agent = make_agent(env={"YIJIAN_LISTEN_KEY_MANAGER": "0.0.0.0:0", "YIJIAN_INSECURE_BIND": "true"})
+    url = url_of(agent)
+    done = run(["doctor"], url)
+    text = done.stdout
+    assert done.returncode == 1
+    assert re.search(r"warn +reachable from elsewhere +key-manager", text), done.stdout
+    assert re.search(r"fail +tokens +0 +.*yijian token create", text)
+    assert re.search(r"ok +root key", text)
+    file = tmp_path / "t"
+    assert run(["token", "create", "ci", "--role", "admin", "--out", str(file)], url).returncode == 0
+    done = run(["doctor"], url, env={"YIJIAN_TOKEN_FILE": str(file)})
+    assert re.search(r"ok +tokens +1", done.stdout) and re.search(r"ok +token file", done.stdout)
+    file.chmod(0o644)
+    done = run(["doctor"], url, env={"YIJIAN_TOKEN_FILE": str(file)})
+    assert re.search(r"warn +token file .*chmod 600", done.stdout)
