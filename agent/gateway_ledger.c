@@ -55,6 +55,7 @@ static struct price_usage usage_of(const struct gw_call *c, bool answered)
 	u.in = a->in;
 	u.out = a->out;
 	u.cached = a->cached;
+	u.cache_write = a->cache_write;
 	u.reasoning = a->reasoning;
 	u.images = a->images;
 	u.chars = a->chars;

@@ -352,3 +352,22 @@ def test_ollama_request(agent, ollama):
     assert body["model"] == "llama" and body["stream"] is False and body["format"] == "json"
     assert body["options"] == {"num_predict": 5, "temperature": 0.5, "stop": ["END"]}
     assert body["messages"] == [{"role": "user", "content": "look", "images": ["AAAA"]}]
+
+
+@pytest.mark.parametrize("path, more", [
+    (CHAT, {"stream": True}), ("/v1/messages", {"stream": True, "max_tokens": 10000}), (CHAT, {})])
+def test_a_caller_that_leaves_stops_the_upstream(agent, upstream, path, more):
+    """Relayed, translated and folded."""
+    answer = agent.request("config-center", "PATCH", "/api/v1/features/chat",
+                           {"force_upstream_stream": True})
+    assert answer.status == 200, answer
+    upstream.fault({"tokens": 5000, "pace_ms": 20})
+    body = json.dumps({**ASK, **more, "messages": ASK["messages"][1:]})
+    for _ in range(5):
+        connection = agent.connect()
+        connection.send(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
+                        f"\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        upstream.wait_stats(lambda s: s["in_flight"] >= 1, what="the call upstream")
+        connection.close()
+        upstream.wait_stats(lambda s: s["in_flight"] == 0, what="the call given up")
+    assert upstream.stats()["streams"]["aborted"] == 5
