@@ -22,7 +22,7 @@ static enum err_code build_speech(const struct adapter_call *call, const struct 
 	return ERR_OK;
 }
 
-// Bytes pass without being looked at; what is JSON instead of sound is an error under a good status.
+// Bytes pass without being looked at; JSON instead of sound is an error under a good status.
 static enum answer_kind parse_speech(const struct adapter_call *call UNUSED,
 	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
 {

@@ -190,7 +190,8 @@ static size_t top_n(const struct adapter_call *call, size_t n)
 {
 	const struct jscan_member *m = jscan_find(call->m, call->n, "top_n");
 	int64_t top;
-	if (call->offer != OFFER_RERANK || call->part > 0 || m == NULL || !jscan_int(m->value, &top) || top < 1)
+	if (call->offer != OFFER_RERANK || call->part > 0 || m == NULL ||
+		!jscan_int(m->value, &top) || top < 1)
 		return n;
 	return MIN_OF(n, (size_t)top);
 }

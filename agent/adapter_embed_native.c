@@ -26,7 +26,8 @@ static enum err_code add_texts(const struct adapter_call *call, struct str *out,
 	return ERR_OK;
 }
 
-static void add_model(const struct adapter_call *call, const struct candidate *cand, struct str *out)
+static void add_model(const struct adapter_call *call, const struct candidate *cand,
+	struct str *out)
 {
 	const char *model = adapter_model(call, cand);
 	str_add(out, "{\"model\":");
@@ -206,8 +207,8 @@ static enum answer_kind parse_ollama(const struct adapter_call *call,
 }
 
 // [[…],[…]]
-static enum answer_kind parse_tei(const struct adapter_call *call, const struct adapter_reply *reply,
-	struct str *scratch, struct adapter_answer *ret)
+static enum answer_kind parse_tei(const struct adapter_call *call,
+	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
 	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
 	str_clear(scratch);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "shared/num.h"
+#include "shared/text.h"
 
 static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
 
@@ -94,18 +95,18 @@ static bool add_texts(const struct adapter_call *call, struct str *out)
 	return fine;
 }
 
-static enum err_code build_tei(const struct adapter_call *call, const struct feature *feature UNUSED,
-	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
+static enum err_code build_tei(const struct adapter_call *call,
+	const struct feature *feature UNUSED, const struct candidate *cand, struct adapter_ask *ask, struct err *err)
 {
 	const struct jscan_member *query = jscan_find(call->m, call->n, "query");
 	if (query->type != JS_STRING)
-		return err_field(err, ERR_FIELD_TYPE, "query", "must be a text");
+		return err_field(err, ERR_FIELD_TYPE, "query", _("must be a text"));
 	adapter_root_path(cand->url, "/rerank", &ask->path);
 	str_add(&ask->body, "{\"query\":");
 	str_add_slice(&ask->body, query->value);
 	str_add(&ask->body, ",\"texts\":[");
 	if (!add_texts(call, &ask->body))
-		return err_field(err, ERR_FIELD_TYPE, "documents", "must be texts or have a text");
+		return err_field(err, ERR_FIELD_TYPE, "documents", _("must be texts or have a text"));
 	str_add(&ask->body, "],\"truncate\":true}");
 	return ERR_OK;
 }
@@ -150,8 +151,8 @@ static size_t find_documents(const struct adapter_call *call, struct slice *ret)
 	return n;
 }
 
-static enum answer_kind parse_tei(const struct adapter_call *call, const struct adapter_reply *reply,
-	struct str *scratch, struct adapter_answer *ret)
+static enum answer_kind parse_tei(const struct adapter_call *call,
+	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
 	struct slice documents[BATCH_ITEMS_MAX], rest = reply->body, item;
 	struct batch all = {0};

@@ -234,7 +234,7 @@ static enum skip judge_limits(const struct candidate *c, const struct decide_req
 
 static void look(const struct candidate *c, struct live_view *view)
 {
-	*view = (struct live_view){.ok_rate = NAN, .p95_ms = NAN};
+	*view = (struct live_view){.ok_rate = NAN, .p95_ms = NAN, .queue = -1};
 	if (c->live == NULL)
 		return;
 	int64_t p95 = LOAD(&c->live->p95_us);
@@ -242,6 +242,8 @@ static void look(const struct candidate *c, struct live_view *view)
 		view->p95_ms = (double)p95 / 1000;
 	view->inflight = LOAD(&c->live->inflight);
 	view->limit = concurrency_limit(c);
+	if (c->instance != NULL)
+		view->queue = LOAD(&c->live->told_queue) - 1;
 }
 
 static enum skip judge_out(const struct candidate *c, int64_t now_us, struct verdict *v)
@@ -391,6 +393,12 @@ static void rank_round_robin(struct equals *e, size_t n)
 }
 
 // Fewest requests per weight; the draw turns the ties, or an idle service would load one alone.
+// What waits there counts like what is out: it will be served before.
+static double load_of(const struct live_view *view)
+{
+	return (double)view->inflight + MAX_OF(view->queue, 0);
+}
+
 static void rank_least_inflight(struct equals *e, size_t n)
 {
 	size_t first = (size_t)(e->draw * (double)n) % n;
@@ -400,7 +408,7 @@ static void rank_least_inflight(struct equals *e, size_t n)
 	memcpy(e->v, turned, n * sizeof(turned[0]));
 	double load[DECIDE_MAX];
 	for (size_t i = 0; i < n; i++)
-		load[e->v[i]] = (double)e->d->v[e->v[i]].view.inflight / e->weight[e->v[i]];
+		load[e->v[i]] = load_of(&e->d->v[e->v[i]].view) / e->weight[e->v[i]];
 	for (size_t i = 1; i < n; i++) {
 		size_t at = i;
 		while (at > 0 && load[e->v[at - 1]] > load[e->v[i]])

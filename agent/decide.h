@@ -44,6 +44,7 @@ struct decide_request {
 struct live_view { // what one candidate's state was when judged: recorded evidence
 	double ok_rate, p95_ms; // NAN unknown; ok_rate only in records, no strategy reads it
 	int inflight, limit; // limit 0: none
+	int queue; // requests that wait at an instance, as it tells; -1 unknown
 	int64_t until_us, since_wall_ms; // of a cooldown, breaker or fault
 	int status; // that caused it
 };

@@ -12,7 +12,7 @@
 struct packed {
 	uint32_t name; // offset into the text
 	uint32_t detail; // of a policy's denial: the space or region it has; 0 none
-	int32_t order, weight, inflight, limit, status;
+	int32_t order, weight, inflight, limit, queue, status;
 	float share, p95_ms, ok_rate; // NAN unknown
 	uint8_t kind, tier, skip;
 	int64_t since_wall_ms, until_wall_ms; // 0 none
@@ -146,6 +146,7 @@ static void pack_one(struct packed *p, struct text *t, const struct candidate *c
 		.weight = decide_weight(c, at_us),
 		.inflight = v->view.inflight,
 		.limit = v->view.limit,
+		.queue = v->view.queue,
 		.status = v->view.status,
 		.share = (float)v->share,
 		.p95_ms = (float)v->view.p95_ms,
@@ -339,6 +340,8 @@ static void write_candidate(struct jw *w, const struct decision_record *r, const
 		jw_int(w, "limit", p->limit);
 	else
 		jw_null(w, "limit");
+	if (p->queue >= 0)
+		jw_int(w, "queue", p->queue);
 	if (p->cost.source != COST_UNKNOWN)
 		jw_money(w, "cost", p->cost.pico, p->cost.currency,
 			cost_source_name(p->cost.source));

@@ -7,12 +7,14 @@
 #include "shared/clock.h"
 #include "shared/map.h"
 #include "shared/mem.h"
+#include "shared/prom.h"
 #include "shared/text.h"
 #include "shared/vec.h"
 
 #define SYNC_US 1000000 // how often the snapshot is compared with what is probed
 #define SETTLING_S 2 // longest wait while a verdict is still open
 #define BODY_MAX (1024 * 1024)
+#define QUEUE_MAX 1000000000
 #define MS_US INT64_C(1000)
 #define S_US INT64_C(1000000)
 
@@ -52,6 +54,7 @@ struct probes {
 };
 
 static void probe_due(void *arg);
+static void queue_ask(struct probe *b, const struct instance_obj *in);
 static void sync_due(void *arg);
 
 static struct slice name_of(const struct probe *b, struct str *buf)
@@ -298,9 +301,47 @@ static void on_done(void *arg, enum up_end end, const struct upstream_response *
 			count_result(in, &result);
 		b->p->hooks.probed(b->p->hooks.arg, result.ok);
 		health_tell(b, in, result.ok ? _("probe answered") : result.detail);
-		schedule(b, in);
+		if (!result.ok && !by_heartbeat(in))
+			atomic_store(&in->live->told_queue, 0);
+		if (result.ok && !by_heartbeat(in))
+			queue_ask(b, in);
+		else
+			schedule(b, in);
 	}
 	askers_answer(b, &result);
+}
+
+// --- the queue, told by the metrics of engines that have a gauge for it ---
+
+// The sum over its series (one per model); -1 when the text has none.
+static int64_t queue_of(struct slice text, const char *gauge)
+{
+	struct prom_sample s;
+	double sum = 0;
+	bool found = false;
+	while (prom_next(&text, &s)) {
+		if (!slice_eq_str(s.name, gauge) || !(s.value >= 0 && s.value < QUEUE_MAX))
+			continue;
+		sum += s.value;
+		found = true;
+	}
+	return found ? (int64_t)MIN_OF(sum, QUEUE_MAX) : -1;
+}
+
+static void on_metrics(void *arg, enum up_end end, const struct upstream_response *res,
+	struct slice body, const struct err *err UNUSED)
+{
+	struct probe *b = arg;
+	const struct instance_obj *in = instance_of(b);
+	flight_end(b);
+	if (in == NULL)
+		return;
+	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
+	int64_t n = -1;
+	if (end == UP_OK && res->status == 200 && e != NULL && e->queue_gauge != NULL)
+		n = queue_of(body, e->queue_gauge);
+	atomic_store(&in->live->told_queue, (int32_t)(n + 1)); // 0: not known any more
+	schedule(b, in);
 }
 
 static const char *check_path(const struct instance_obj *in)
@@ -311,9 +352,9 @@ static const char *check_path(const struct instance_obj *in)
 	return e != NULL && e->check_path != NULL ? e->check_path : "/v1/models";
 }
 
-static void probe_send(struct probe *b, const struct instance_obj *in)
+static void flight_begin(struct probe *b, const struct instance_obj *in, const char *path,
+	bool stream, const struct upstream_callbacks *callbacks)
 {
-	static const struct upstream_callbacks callbacks = {on_head, on_data, on_done};
 	int64_t limit_ms = or_default(in->doc.check.timeout_ms, PROBE_TIMEOUT_MS);
 	struct arena *a = &b->arena;
 	b->status = 0;
@@ -330,17 +371,34 @@ static void probe_send(struct probe *b, const struct instance_obj *in)
 		.url = &b->url,
 		.pool_key = arena_printf(a, "probe:%s/%s", b->service, b->id),
 		.method = "GET",
-		.path = arena_printf(a, "%s%s", in->url.path, check_path(in)),
+		.path = arena_printf(a, "%s%s", in->url.path, path),
 		.headers = "Accept: */*\r\n",
 		.connect_ms = limit_ms,
 		.first_byte_ms = limit_ms,
 		.idle_ms = limit_ms,
 		.total_ms = limit_ms,
 		.body_max = BODY_MAX,
-		.stream = true,
+		.stream = stream,
 	};
 	b->p->inflight++;
-	b->call = upstream_start(loop_upstream(b->p->loop), &q, &callbacks, b);
+	b->call = upstream_start(loop_upstream(b->p->loop), &q, callbacks, b);
+}
+
+static void probe_send(struct probe *b, const struct instance_obj *in)
+{
+	static const struct upstream_callbacks callbacks = {on_head, on_data, on_done};
+	flight_begin(b, in, check_path(in), true, &callbacks);
+}
+
+// After a good probe, when the engine has a gauge: another small GET, and only then the next wait.
+static void queue_ask(struct probe *b, const struct instance_obj *in)
+{
+	static const struct upstream_callbacks callbacks = {.done = on_metrics};
+	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
+	if (e == NULL || e->queue_gauge == NULL || b->p->inflight >= PROBE_INFLIGHT_MAX)
+		schedule(b, in);
+	else
+		flight_begin(b, in, e->metrics_path, false, &callbacks);
 }
 
 static void probe_due(void *arg)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Health checks of registered instances, on the control loop. Without ttl_s an instance lives by
 // its probes: `rise` good ones in a row make it passing, `fall` bad ones critical. With ttl_s it
-// lives by its heartbeats. An answer's body is never read; redirects are not followed.
+// lives by its heartbeats. Where the engine has a gauge for it, a good probe is followed by a look at
+// its metrics for the length of its queue. Of a probe itself the body is never read; redirects are
+// not followed.
 #ifndef YJ_AGENT_PROBE_H
 #define YJ_AGENT_PROBE_H
 

@@ -363,6 +363,10 @@ static void write_row(struct jw *w, const struct agent *a, const struct route *r
 	jw_int(w, "weight", decide_weight(c, d->at_us));
 	jw_num(w, "share", share_now(route, i, d));
 	jw_int(w, "inflight", v->view.inflight);
+	if (v->view.queue >= 0)
+		jw_int(w, "queue", v->view.queue);
+	else
+		jw_null(w, "queue");
 	if (v->view.limit > 0)
 		jw_int(w, "limit", v->view.limit);
 	else

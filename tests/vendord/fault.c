@@ -80,6 +80,7 @@ static const struct fault_row fault_rows[] = {
 		"the answer calls this function with {\"city\":\"Paris\"}"},
 	{"thinking", FLAG, AT(thinking), 0, true, "the model thinks aloud before it answers"},
 	{"crlf", FLAG, AT(crlf), 0, true, "CRLF line ends in the stream"},
+	{"queue", NUMBER, AT(queue), 7, true, "its metrics say so many requests wait"},
 	{"task_polls", NUMBER, AT(task_polls), 2, true, "image tasks are done at this poll"},
 	{"task_fail", FLAG, AT(task_fail), 0, false, "the image task ends FAILED"},
 	{"task_partial", FLAG, AT(task_partial), 0, false, "the last image of the task fails"},

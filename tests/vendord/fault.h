@@ -17,6 +17,7 @@ struct fault {
 	int64_t sse_error, sse_error_flat, endless_comments, huge, huge_event, gzip_bomb;
 	int64_t wrong_content_encoding, two_content_length, header_huge, continue_flood;
 	int64_t http09, no_length, refuse_ms, pace_ms, tokens, bytes, crlf;
+	int64_t queue;
 	int64_t task_polls, task_fail, task_partial;
 	int64_t thinking;
 	char tool_call[FAULT_ARG_MAX];

@@ -183,8 +183,9 @@ static void vllm_metrics(struct call *call)
 		"# TYPE vllm:num_requests_running gauge\n"
 		"vllm:num_requests_running{model_name=\"simulated-llm\"} %llu\n"
 		"# TYPE vllm:num_requests_waiting gauge\n"
-		"vllm:num_requests_waiting{model_name=\"simulated-llm\"} 0\n",
-		(unsigned long long)call->sim->stats.in_flight);
+		"vllm:num_requests_waiting{model_name=\"simulated-llm\"} %lld.0\n",
+		(unsigned long long)call->sim->stats.in_flight,
+		(long long)(call->fault.queue > 0 ? call->fault.queue : 0));
 }
 
 static const struct vendor_route vllm_routes[] = {

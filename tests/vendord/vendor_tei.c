@@ -186,7 +186,8 @@ static void health_get(struct call *call)
 static void metrics_get(struct call *call)
 {
 	call->answer->content_type = "text/plain; version=0.0.4";
-	buf_text(&call->answer->body, "# TYPE te_queue_size gauge\nte_queue_size 0\n");
+	buf_fmt(&call->answer->body, "# TYPE te_queue_size gauge\nte_queue_size %lld\n",
+		(long long)(call->fault.queue > 0 ? call->fault.queue : 0));
 }
 
 static const struct vendor_route tei_routes[] = {
