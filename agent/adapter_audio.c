@@ -142,17 +142,19 @@ static int64_t seconds_ms(const struct jscan_member *m)
 	return (int64_t)(s * 1000 + 0.5);
 }
 
-// {"type":"tokens",…} or {"type":"duration","seconds":N}; verbose_json has "duration" beside it.
+// {"type":"tokens",…} or {"type":"duration","seconds":N}; what is charged. verbose_json
+// has the exact "duration" beside it.
 static struct adapter_usage transcript_usage(const struct jscan_member *m, size_t n)
 {
 	const struct jscan_member *usage = jscan_find(m, n, "usage");
 	struct adapter_usage u = openai_usage(usage);
 	struct jscan_member in[16];
 	size_t in_n;
-	u.audio_ms = seconds_ms(jscan_find(m, n, "duration"));
-	if (usage != NULL && usage->type == JS_OBJECT && u.audio_ms < 0 &&
+	if (usage != NULL && usage->type == JS_OBJECT &&
 		jscan_object(usage->value, answers, in, ARRAY_LEN(in), &in_n, NULL) == ERR_OK)
 		u.audio_ms = seconds_ms(jscan_find(in, in_n, "seconds"));
+	if (u.audio_ms < 0)
+		u.audio_ms = seconds_ms(jscan_find(m, n, "duration"));
 	return u;
 }
 
