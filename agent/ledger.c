@@ -14,7 +14,7 @@
 #define SHARDS 16 // a power of two; threads share when there are more
 #define HOUR_MIN 60
 #define DAY_S 86400
-#define BATCHES_MAX 8 // written, not yet confirmed
+#define BATCHES_MAX 256 // written, not yet confirmed; together at most LEDGER_ROWS_MAX rows
 
 struct shard {
 	_Alignas(64) pthread_mutex_t lock;
@@ -40,7 +40,7 @@ struct ledger {
 	struct ledger_signal signal;
 	// the store thread alone
 	struct batch *first, **last;
-	size_t batches;
+	size_t batches, batch_rows;
 	uint64_t boot, n;
 	_Atomic uint64_t confirmed; // newest batch known to be committed
 	// the loop alone
@@ -366,6 +366,7 @@ static void drop_confirmed(struct ledger *l)
 		if (l->first == NULL)
 			l->last = &l->first;
 		l->batches--;
+		l->batch_rows -= b->rows.n;
 		batch_free(b);
 	}
 }
@@ -390,6 +391,7 @@ static bool freeze(struct ledger *l)
 	*l->last = b;
 	l->last = &b->next;
 	l->batches++;
+	l->batch_rows += b->rows.n;
 	return true;
 }
 
@@ -402,7 +404,8 @@ enum err_code ledger_write(struct ledger *l, struct store_tx *tx, struct err *er
 		if (code != ERR_OK)
 			return code;
 	}
-	if (l->batches >= BATCHES_MAX || !freeze(l))
+	// With enough in doubt the rest waits, where it grows no further than its own maximum.
+	if (l->batches >= BATCHES_MAX || l->batch_rows >= LEDGER_ROWS_MAX || !freeze(l))
 		return ERR_OK;
 	struct batch *b = l->first;
 	while (b->next != NULL)

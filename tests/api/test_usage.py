@@ -309,3 +309,22 @@ def test_the_faster_of_two_is_chosen(make_agent, make_vendord):
         answer = agent.chat()
         assert answer.headers["X-Yijian-Target"].endswith("#fast")
         assert answer.headers["X-Yijian-Reason"] == "fastest_of_two"
+
+
+def test_a_store_that_is_away_loses_nothing(agent):
+    """Traffic and its sums go on; they are written when the database is back."""
+    agent.chat()
+    assert only(agent)["requests"] == 1
+    database = agent.state_dir / "yijian.db"
+    database.rename(agent.state_dir / "away.db")
+    for _ in range(4):
+        assert agent.chat().status == 200
+    refused = agent.get(GW, PATH)
+    assert refused.status == 503 and refused.error.startswith("storage_")
+    assert agent.get(GW, "/api/v1/status").body["usage"]["today"]["requests"] in (5, 4, 0)
+    (agent.state_dir / "away.db").rename(database)
+    back = wait_for(lambda: agent.get(GW, PATH).status == 200 or None, what="the database")
+    assert back and only(agent)["requests"] == 5
+    agent.kill9()
+    agent.start()
+    assert only(agent)["requests"] == 5, "and once only"
