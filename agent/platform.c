@@ -21,6 +21,7 @@
 #include "agent/handlers.h"
 #include "agent/history.h"
 #include "agent/history_keep.h"
+#include "agent/keyhealth.h"
 #include "agent/ledger.h"
 #include "agent/listen.h"
 #include "agent/overload.h"
@@ -264,6 +265,7 @@ static void parts_new(struct agent *a)
 	a->load = load_new(a->settings);
 	a->callers = callers_new(a);
 	a->alerts = alerts_new(a);
+	a->keyhealth = keyhealth_new(a);
 	a->gateway = gateway_new(a);
 	a->ledger = ledger_new(a->metrics);
 }
@@ -306,6 +308,7 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	callers_start(a->callers);
 	load_start(a->load, a->control);
 	alerts_start(a->alerts, a->control);
+	keyhealth_start(a->keyhealth, a->control);
 	return threads_start(p, err);
 }
 
@@ -382,6 +385,7 @@ static void lanes_free(struct platform *p)
 	}
 	if (p->probes_started) {
 		alerts_stop(p->agent.alerts);
+		keyhealth_stop(p->agent.keyhealth);
 		history_stop(p->agent.history, p->agent.control);
 		denials_stop(p->agent.denials);
 		callers_stop(p->agent.callers);
@@ -427,6 +431,7 @@ void platform_free(struct platform *p)
 	snapshots_free(a->snaps);
 	alerts_free(a->alerts);
 	history_keep_free(p->keep);
+	keyhealth_free(a->keyhealth);
 	history_free(a->history);
 	denials_free(a->denials);
 	callers_free(a->callers);

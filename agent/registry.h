@@ -15,6 +15,7 @@ struct peer_roles; // agent/peer: uid → role
 struct callers; // agent/callers: spending, written down
 struct load; // agent/overload: requests under way, memory
 struct denials; // agent/denials: refused calls
+struct keyhealth; // agent/keyhealth: keys that are out, looked at again
 struct alerts; // agent/alerts: rules evaluated, what fires
 struct gateway; // agent/gateway: counters and opened keys per loop
 struct ledger; // agent/ledger: usage and cost
@@ -30,6 +31,7 @@ struct agent { // built by agent/main, borrowed by everybody
 	struct probes *probes;
 	struct history *history;
 	struct alerts *alerts;
+	struct keyhealth *keyhealth;
 	struct peer_roles *roles;
 	struct denials *denials;
 	struct load *load;

@@ -7,6 +7,7 @@
 #include "agent/alerts.h"
 #include "agent/decide.h"
 #include "agent/history.h"
+#include "agent/keyhealth.h"
 #include "agent/keys.h"
 #include "agent/ledger.h"
 #include "agent/registry.h"
@@ -327,6 +328,7 @@ void h_status(struct req *r)
 	write_keys(&w, r->snap);
 	write_instances(&w, r->snap);
 	alerts_write_status(r->agent->alerts, &w);
+	keyhealth_write_status(r->agent->keyhealth, &w);
 	write_usage(&w, r);
 	jw_obj_end(&w);
 	etag_of(str_slice(&out), etag);

@@ -164,6 +164,11 @@ enum err_code store_usage_read(struct store_tx *tx, const struct usage_query *q,
 // database.
 void store_usage_day(struct store *st, int64_t day_s,
 	void (*fn)(void *arg, const struct usage_key *key, const struct usage_sum *sum), void *arg);
+// A short text kept under a name of its own; get appends nothing when there is none.
+enum err_code store_note_put(struct store_tx *tx, const char *key, struct slice text,
+	struct err *err);
+enum err_code store_note_get(struct store_tx *tx, const char *key, struct str *out,
+	struct err *err);
 // Objects as this transaction sees them.
 const struct snapshot *store_tx_snapshot(struct store_tx *tx);
 const struct actor *store_tx_actor(struct store_tx *tx);

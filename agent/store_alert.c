@@ -294,3 +294,28 @@ enum err_code store_overrides_load(struct store *st, int64_t now_ms, struct err 
 			NULL, 0, restore_override, st, err);
 	return code;
 }
+
+// ---- small notes ----
+
+enum err_code store_note_put(struct store_tx *tx, const char *key, struct slice text,
+	struct err *err)
+{
+	tx->writes++;
+	return DB_RUN(tx->db, err, "INSERT OR REPLACE INTO meta(key,value) VALUES(?,?)", DB_T(key),
+		DB_B(text.p, text.n));
+}
+
+static enum err_code read_note(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	(void)err;
+	str_add_slice(arg, db_text(row, 0));
+	return ERR_OK;
+}
+
+enum err_code store_note_get(struct store_tx *tx, const char *key, struct str *out, struct err *err)
+{
+	struct db_val v[] = {DB_T(key)};
+
+	return db_query(tx->db, "SELECT value FROM meta WHERE key=?", v, ARRAY_LEN(v), read_note, out,
+		err);
+}

@@ -109,6 +109,17 @@ static void problems(struct cmd *c, const struct jx *group, const char *what, co
 	str_release(&line);
 }
 
+static void health_cost(struct cmd *c, const struct jx *h)
+{
+	const char *source = text_at(h, "cost.source", "unknown");
+
+	cmd_writef(c, _("health checks cost %s%.6g %s today: %lld free, %lld of %lld paid\n"),
+		strcmp(source, "unknown") == 0 ? ">= " : "", jx_num(jx_path(h, "cost.pico"), 0) / 1e12,
+		text_at(h, "cost.currency", ""), (long long)jx_int(jx_get(h, "free_today"), 0),
+		(long long)jx_int(jx_get(h, "paid_today"), 0),
+		(long long)jx_int(jx_get(h, "paid_budget"), 0));
+}
+
 static void status_text(struct cmd *c, const struct jx *s)
 {
 	const struct jx *services = jx_get(s, "services");
@@ -139,6 +150,7 @@ static void status_text(struct cmd *c, const struct jx *s)
 	problems(c, jx_get(s, "keys"), _("keys"), "key");
 	problems(c, jx_get(s, "instances"), _("instances"), "instance");
 	cmd_alert_lines(c, s);
+	health_cost(c, jx_get(s, "health_checks"));
 }
 
 enum err_code cmd_status(struct cmd *c)

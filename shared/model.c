@@ -653,6 +653,7 @@ static const struct field status_rows[] = {
 	{SEEN("keys"), .type = FT_JSON, .help = N_("keys by state, the troubled ones named")},
 	{SEEN("instances"), .type = FT_JSON, .help = N_("instances by health")},
 	{SEEN("alerts"), .type = FT_JSON, .help = N_("alerts that fire, and how many")},
+	{SEEN("health_checks"), .type = FT_JSON, .help = N_("what looking at keys cost today")},
 	{SEEN("usage"), .type = FT_JSON, .help = N_("requests, tokens and cost of the day (UTC)")},
 };
 const struct field_set status_fields = {"Status", status_rows, ARRAY_LEN(status_rows), 0};
