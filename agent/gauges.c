@@ -74,6 +74,11 @@ static void instance_gauges(struct agent *a, const struct snapshot *snap)
 	}
 }
 
+static bool is_open(const struct live *l, int64_t now_us)
+{
+	return l->breaker == BREAKER_OPEN && l->breaker_until_us > now_us;
+}
+
 static void breaker_gauges(struct agent *a, const struct snapshot *snap)
 {
 	struct pmap_it it = {0};
@@ -84,11 +89,11 @@ static void breaker_gauges(struct agent *a, const struct snapshot *snap)
 	while (n < GAUGES_OBJECTS_MAX && pmap_next(snap->features, &it, &name, &value)) {
 		const struct route *route = snapshot_route(snap, value);
 		for (size_t i = 0; i < route->n && n < GAUGES_OBJECTS_MAX; i++, n++) {
-			const struct live *l = route->v[i].live;
-			if (l)
+			const struct candidate *c = &route->v[i];
+			if (c->live)
 				set(a, MET_BREAKER_OPEN,
-					l->breaker == BREAKER_OPEN && l->breaker_until_us > now_us,
-					route->v[i].name);
+					is_open(c->live, now_us) || (c->pair && is_open(c->pair, now_us)),
+					c->name);
 		}
 	}
 }
