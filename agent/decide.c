@@ -463,7 +463,7 @@ struct money decide_cost(const struct candidate *c, const struct decide_request 
 	int64_t now_wall_ms)
 {
 	struct price_wish w = {.tokens = req->tokens, .width = req->width, .height = req->height};
-	if (req->offer == OFFER_IMAGES)
+	if (req->offer == OFFER_IMAGES || req->offer == OFFER_IMAGE_EDITS)
 		w.images = req->n != FIELD_NONE ? MAX_OF(req->n, 1) : 1;
 	return price_expected(c->price != NULL && price_valid(c->price, now_wall_ms) ? c->price
 										      : NULL, &w);

@@ -61,7 +61,8 @@ static struct price_usage usage_of(const struct gw_call *c, bool answered)
 	u.chars = a->chars;
 	u.audio_ms = a->audio_ms;
 	// Tokens of an answer that were counted here say nothing of the prompt's.
-	bool told = c->usage_source == COST_REPORTED && u.in >= 0 && (u.out >= 0 || c->in.offer == OFFER_EMBEDDINGS);
+	bool told = c->usage_source == COST_REPORTED && u.in >= 0 &&
+		(u.out >= 0 || c->in.offer == OFFER_EMBEDDINGS);
 	if (told)
 		u.source = COST_REPORTED;
 	else if (u.images >= 0 || u.chars >= 0 || u.audio_ms >= 0)

@@ -72,20 +72,27 @@ int64_t price_image(const struct price *p, const struct price_picture *picture)
 	return best;
 }
 
-bool price_paid(const struct price *p)
+// Whether something has a price, and whether one of them is not zero.
+static bool look(const struct price *p, bool *ret_paid)
 {
 	const int64_t each[] = {p->input_pico, p->output_pico, p->image_pico, p->image_output_pico,
 		p->char_pico, p->second_pico, p->request_pico};
 	const struct price_image *images = p->images.v;
+	bool some = p->images.n > 0;
+	*ret_paid = false;
 	for (size_t i = 0; i < ARRAY_LEN(each); i++) {
-		if (set(each[i]) && each[i] > 0)
-			return true;
+		some = some || set(each[i]);
+		*ret_paid = *ret_paid || (set(each[i]) && each[i] > 0);
 	}
-	for (size_t i = 0; i < p->images.n; i++) {
-		if (images[i].pico > 0)
-			return true;
-	}
-	return false;
+	for (size_t i = 0; i < p->images.n; i++)
+		*ret_paid = *ret_paid || images[i].pico > 0;
+	return some;
+}
+
+bool price_paid(const struct price *p)
+{
+	bool paid;
+	return look(p, &paid) && paid;
 }
 
 bool price_valid(const struct price *p, int64_t now_wall_ms)
@@ -150,11 +157,12 @@ struct money price_cost(const struct price *p, const struct price_usage *u,
 {
 	struct money m = {0, "", COST_UNKNOWN};
 	wide sum = 0;
-	if (p == NULL || u->source == COST_UNKNOWN || !basis_cost(p, u, picture, &sum))
+	bool paid = true, is_free = p != NULL && look(p, &paid) && !paid;
+	if (p == NULL || (!is_free && (u->source == COST_UNKNOWN || !basis_cost(p, u, picture, &sum))))
 		return m;
-	sum += part(1, p->request_pico);
+	sum += is_free ? 0 : part(1, p->request_pico);
 	m.pico = sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
-	m.source = u->source;
+	m.source = u->source != COST_UNKNOWN ? u->source : COST_COUNTED;
 	size_t n = strlen(p->currency != NULL ? p->currency : "");
 	memcpy(m.currency, n == 3 ? p->currency : "USD", 4);
 	return m;

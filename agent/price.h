@@ -39,7 +39,8 @@ struct price_picture {
 
 // The cost of `u` at price `p` (NULL: unknown). One of the price's bases is used, the first whose
 // quantities are all known: tokens, images, characters, seconds; the price per request is added.
-// Token prices follow the tier of the prompt's length.
+// Token prices follow the tier of the prompt's length. Where all prices are zero the call is free,
+// whatever was used.
 struct money price_cost(const struct price *p, const struct price_usage *u,
 	const struct price_picture *picture);
 // The unit price of one image; FIELD_NONE when the price does not say. The row that names both

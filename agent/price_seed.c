@@ -53,6 +53,7 @@ static const struct seed seeds[] = {
 	{OPENAI, "gpt-5.6-terra", "2", "12", "0.2", "2.5"},
 	{OPENAI, "gpt-5.6-sol", "5", "30", "0.5", "6.25"},
 	{OPENAI, "davinci-002", "2", "2"},
+	{OPENAI, "omni-moderation-latest", "0", "0"},
 	{OPENAI, "text-embedding-3-small", "0.02"},
 	{OPENAI, "text-embedding-3-large", "0.13"},
 	{OPENAI, "text-embedding-ada-002", "0.1"},

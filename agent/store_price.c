@@ -11,23 +11,49 @@
 
 #define STORED_LIMITS ((struct jscan_limits){20000, JSCAN_DEPTH})
 
+// The document's own copy: what it was decoded from is larger than it by far.
+static void copy(struct arena *a, const struct price *p, struct price *ret)
+{
+	struct price_image *images = arena_zalloc(a, p->images.n + 1, sizeof(*images));
+	struct price_tier *tiers = arena_zalloc(a, p->tiers.n + 1, sizeof(*tiers));
+	const struct price_image *v = p->images.v;
+
+	*ret = *p;
+	ret->vendor = arena_strdup(a, p->vendor);
+	ret->model = arena_strdup(a, p->model);
+	ret->feature = arena_strdup(a, p->feature);
+	ret->target = arena_strdup(a, p->target);
+	ret->key = arena_strdup(a, p->key);
+	ret->currency = p->currency ? arena_strdup(a, p->currency) : "USD";
+	ret->source = arena_strdup(a, p->source);
+	for (size_t i = 0; i < p->images.n; i++)
+		images[i] = (struct price_image){arena_strdup(a, v[i].quality),
+			arena_strdup(a, v[i].size), v[i].pico};
+	if (p->tiers.n)
+		memcpy(tiers, p->tiers.v, p->tiers.n * sizeof(*tiers));
+	ret->images.v = images;
+	ret->tiers.v = tiers;
+}
+
 enum err_code object_price(struct slice doc, const struct row_meta *meta, struct price_obj **ret,
 	struct err *err)
 {
 	struct price_obj *p = object_new(sizeof(*p));
-	struct arena *a = &p->o.arena;
+	struct arena *a = &p->o.arena, scratch = ARENA_INIT;
+	struct price decoded;
 	char id[PRICE_ID_MAX];
 	struct str s = STR_INIT;
 	struct jw w = jw_to(&s);
 	enum err_code code = jx_decode(
-		&price_fields, doc, STORED_LIMITS, JX_CREATE, a, &p->doc, err);
+		&price_fields, doc, STORED_LIMITS, JX_CREATE, &scratch, &decoded, err);
 
+	if (!code)
+		copy(a, &decoded, &p->doc);
+	arena_release(&scratch);
 	if (code) {
 		object_drop(p);
 		return code;
 	}
-	if (!p->doc.currency)
-		p->doc.currency = "USD";
 	p->doc.id = arena_slice(a, price_id(&p->doc, id));
 	p->doc.revision = p->o.revision = meta->revision;
 	p->o.etag = (uint64_t)meta->revision;

@@ -70,6 +70,12 @@ static void test_unknown_is_not_zero(void **state)
 	u.source = COST_ESTIMATED;
 	assert_int_equal(price_cost(&p, &u, NULL).source, COST_ESTIMATED);
 	p = none();
+	p.input_pico = p.output_pico = 0; // moderations: free, and nobody tells tokens
+	u = PRICE_USAGE_NONE;
+	assert_int_equal(price_cost(&p, &u, NULL).source, COST_COUNTED);
+	assert_int_equal(price_cost(&p, &u, NULL).pico, 0);
+	assert_string_equal(price_cost(&p, &u, NULL).currency, "USD");
+	p = none();
 	p.input_pico = 20000; // embeddings have no answer's tokens
 	u = tokens(7, -1);
 	assert_int_equal(price_cost(&p, &u, NULL).pico, 140000);
