@@ -355,6 +355,22 @@ void openai_event(struct slice data, struct str *out)
 	str_add_slice(out, SLICE("\n\n"));
 }
 
+// Usage was asked for by us: of the callers that did not, none expects "usage":null in its chunks.
+static void add_without(struct slice data, const struct jscan_member *usage, struct str *out)
+{
+	const char *from = usage->key.p - 1, *to = usage->value.p + usage->value.n;
+	while (from > data.p && (from[-1] == ' ' || from[-1] == '\t'))
+		from--;
+	if (from == data.p || from[-1] != ',' || memchr(data.p, '\n', data.n) != NULL) {
+		openai_event(data, out);
+		return;
+	}
+	str_add_slice(out, SLICE("data: "));
+	str_add_n(out, data.p, (size_t)(from - 1 - data.p));
+	str_add_n(out, to, (size_t)(data.p + data.n - to));
+	str_add_slice(out, SLICE("\n\n"));
+}
+
 static void add_mended(struct slice data, const char *null_text, struct str *out)
 {
 	struct str mended = STR_INIT;
@@ -384,6 +400,8 @@ static enum chunk_kind add_chunk(struct adapter_stream *s, struct slice data,
 		return CHUNK_MORE; // Azure begins with an empty list, too; this one was asked for by us
 	if (UNLIKELY(null_text != NULL))
 		add_mended(data, null_text, out);
+	else if (usage != NULL && usage->type == JS_NULL && !s->want_usage)
+		add_without(data, usage, out);
 	else
 		openai_event(data, out);
 	return CHUNK_MORE;

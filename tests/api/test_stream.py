@@ -62,7 +62,8 @@ def test_whole_stream(agent, local):
 
 
 def test_usage_only_when_asked(agent):
-    assert not usage_chunks(events_of(agent))
+    events = events_of(agent)
+    assert not usage_chunks(events) and not any("usage" in e for e in events[:-1])
     assert len(usage_chunks(events_of(agent, stream_options={"include_usage": True}))) == 1
 
 
