@@ -18,11 +18,12 @@ TRIES = int(os.environ.get("YIJIAN_DISCONNECTS", "0"))
 AT_ONCE = 50
 # The rings of events and decisions fill meanwhile; what leaks at all the leak checker tells.
 SLACK_KIB = 6 << 10 if not os.environ.get("YIJIAN_BUILD", "").endswith(("asan", "tsan")) else 1 << 20
+FEW = 10  # connections of probes, and kept ones: not one per try
 LONG = "vendord:tokens:5000;pace_ms:20"
 # name: (members of the request, the fault of the upstream, events the caller reads before it goes)
 MOMENTS = {
     "first_event": ({"stream": True, "user": LONG}, None, 1),
-    "mid_stream": ({"stream": True, "user": "vendord:tokens:50000;pace_ms:1"}, None, 20),
+    "mid_stream": ({"stream": True, "user": "vendord:tokens:5000;pace_ms:20"}, None, 5),
     "before_the_first_event": ({"stream": True}, {"headers_then_hang": True}, 0),
     "before_the_answer": ({}, {"hang": True}, 0),
     "slow_answer": ({}, {"drip": 1}, 0),
@@ -103,7 +104,7 @@ def test_a_caller_that_leaves_stops_the_upstream(make_agent, make_vendord, momen
     assert stats["streams"]["finished"] == 0
     wait_for(lambda: quiet(agent), what="no request under way")
     assert set(inflight(agent)) == {0}
-    wait_for(lambda: descriptors(agent.pid) <= before[0], what="descriptors given back")
+    wait_for(lambda: descriptors(agent.pid) <= before[0] + FEW, what="descriptors given back")
     assert anonymous_kib(agent.pid) - before[1] < SLACK_KIB
     text = agent.get(GW, "/metrics").body.decode()
     assert f'yijian_gateway_client_gone_total{{feature="chat"}} {tries + 2 * AT_ONCE}\n' in text
