@@ -87,6 +87,9 @@ static const struct setting_row rows[] = {
 		 "--allow-loopback-upstreams"),
 		AT(allow_loopback_upstreams), "true",
 		.help = N_("instances and keys may point at this host")},
+	{TEXT("upstream_ca_file", "UPSTREAM_CA_FILE", "--upstream-ca-file"), AT(upstream_ca_file), "",
+		.help = N_("authorities (PEM) that upstreams' certificates must come from; empty: the "
+			   "system's")},
 	{BOOL("simulated", "SIMULATED", "--simulated"), AT(simulated), "false",
 		.help = N_("label everything: the vendors behind this agent are simulated")},
 };
@@ -405,6 +408,9 @@ static enum err_code judge(struct settings *s, struct err *err)
 	if (strcmp(s->store, "sqlite") != 0)
 		return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_STORE",
 			_("YIJIAN_STORE: this version keeps its documents in sqlite only"));
+	if (s->upstream_ca_file[0] && access(s->upstream_ca_file, R_OK) != 0)
+		return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_UPSTREAM_CA_FILE",
+			_("YIJIAN_UPSTREAM_CA_FILE: the file cannot be read"));
 	if (s->shared[0])
 		return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_SHARED",
 			_("YIJIAN_SHARED: this version has no shared live state"));

@@ -165,6 +165,13 @@ static bool set_options(struct conn *c, const struct url *url)
 	str_release(&text);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, c);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	// A name that is still being looked up is left to its thread: without this the loop would
+	// wait for it when the call is given up.
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
+	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	const char *authorities = c->pool->settings->upstream_ca_file;
+	if (authorities[0] != '\0')
+		fine = fine && curl_easy_setopt(e, CURLOPT_CAINFO, authorities) == CURLE_OK;
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->why);
 	// ALPN must not choose HTTP/2: the framing is ours.
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
