@@ -277,8 +277,17 @@ enum err_code web_serve(struct web *w, enum service_id service, int listen_fd, s
 		ls);
 }
 
+// What was sent and is not read yet is a request as well.
+static bool has_unread(const struct conn *c)
+{
+	char byte;
+	return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void web_quiesce(struct web *w)
 {
+	for (size_t i = 0; i < w->listeners_n; i++)
+		on_accept(&w->listeners[i], EPOLLIN); // who was let in by the kernel came in time
 	w->quiet = true;
 	for (size_t i = 0; i < w->listeners_n; i++)
 		loop_watch_set(w->loop, &w->listeners[i].watch, w->listeners[i].watch.fd, 0, NULL,
@@ -286,7 +295,7 @@ void web_quiesce(struct web *w)
 	w->listeners_n = 0;
 	for (struct conn *c = w->conns, *next; c; c = next) {
 		next = c->next;
-		bool idle = !c->req && !c->began && c->in.n == 0 && !c->readable;
+		bool idle = !c->req && !c->began && c->in.n == 0 && !c->readable && !has_unread(c);
 		// What waits for news would wait for ever.
 		bool waits = c->req && c->req->r.ep && (c->req->r.ep->flags & EPF_LONG) &&
 			c->req->state >= RS_HANDLER;
