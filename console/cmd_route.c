@@ -66,6 +66,22 @@ static void explain_line(struct cmd *c, const struct jx *cand, const char *chose
 	str_release(&line);
 }
 
+// What narrows the choice, or comes after it, when it is not as usual.
+static void explain_policy(struct cmd *c, const struct jx *p)
+{
+	const char *all_down = text_or(p, "all_down", "fail_fast"), *space = text_or(p, "space", NULL);
+
+	if (strcmp(all_down, "wait") == 0)
+		cmd_writef(c, _("when all are out: wait up to %lld ms\n"),
+			(long long)jx_int(jx_get(p, "wait_ms"), 0));
+	else if (strcmp(all_down, "least_bad") == 0)
+		cmd_writef(c, "%s\n", _("when all are out: try the least bad once"));
+	if (text_or(p, "data_policy", NULL))
+		cmd_writef(c, "%s\n", _("data: never leaves self-hosted targets"));
+	if (space)
+		cmd_writef(c, _("space: only %s\n"), space);
+}
+
 static void explain_text(struct cmd *c, const struct jx *d)
 {
 	const struct jx *cands = jx_get(d, "candidates"), *fallback = jx_get(d, "fallback");
@@ -74,6 +90,7 @@ static void explain_text(struct cmd *c, const struct jx *d)
 	cmd_writef(c, _("feature %s, revision %lld, strategy %s (a dry run: nothing is called or billed)\n"),
 		text_or(d, "feature", "?"), (long long)jx_int(jx_get(d, "revision"), 0),
 		text_or(d, "policy.strategy", "?"));
+	explain_policy(c, jx_get(d, "policy"));
 	for (size_t i = 0; i < jx_len(cands); i++)
 		explain_line(c, jx_at(cands, i), chosen);
 	if (chosen)

@@ -412,3 +412,13 @@ def test_doctor_tells_of_open_doors(make_agent, tmp_path):
     file.chmod(0o644)
     done = run(["doctor"], url, env={"YIJIAN_TOKEN_FILE": str(file)})
     assert re.search(r"warn +token file .*chmod 600", done.stdout)
+
+
+def test_policies_are_set_and_explained(agent):
+    url = url_of(agent)
+    done = run(["feature", "set", "chat", "--all-down", "wait", "--wait-ms", "700",
+                "--data-policy", "local_only", "--pin-model", "true"], url)
+    assert done.returncode == 0, done.stderr
+    out = run(["route", "explain", "chat"], url).stdout
+    assert "wait up to 700 ms" in out and "never leaves self-hosted" in out
+    assert run(["feature", "set", "chat", "--all-down", "panic"], url).returncode in (2, 6)
