@@ -86,7 +86,9 @@ def inflight(agent):
 def test_a_caller_that_leaves_stops_the_upstream(make_agent, make_vendord, moment):
     tries = TRIES or (1000 if moment == "mid_stream" else 200)
     agent, vendor = make_agent(), make_vendord(flavour="vllm", no_auth=True)
-    agent.add_instance(vendor.url, capacity={"max_concurrency": 1000})
+    # Fifty streams of a chunk a millisecond leave a small machine no time for probes.
+    agent.add_instance(vendor.url, capacity={"max_concurrency": 1000},
+                       check={"interval_s": 3600, "fall": 100})
     answer = agent.request("config-center", "PATCH", "/api/v1/features/chat", {
         "timeouts": {"first_byte_ms": 120000, "idle_ms": 120000, "total_ms": 600000}})
     assert answer.status == 200, answer
