@@ -50,6 +50,7 @@ struct keyhealth {
 	struct str scratch;
 	struct store_job job;
 	bool job_out;
+	char note[64]; // for the job
 	// what is told
 	pthread_mutex_t lock;
 	int64_t day, free_today, paid_today;
@@ -273,10 +274,8 @@ static void send_paid(struct keyhealth *h)
 
 static enum err_code run_note(struct store_tx *tx, struct store_job *job)
 {
-	struct keyhealth *h = job->arg;
-	char text[64];
-	snprintf(text, sizeof(text), "%lld:%lld", (long long)h->day, (long long)h->paid_today);
-	return store_note_put(tx, NOTE, slice_of(text), &job->err);
+	const struct keyhealth *h = job->arg;
+	return store_note_put(tx, NOTE, slice_of(h->note), &job->err);
 }
 
 // Written down first: a crash may cost a probe of the budget, but never one more than it.
@@ -329,6 +328,8 @@ static bool begin_paid(struct keyhealth *h)
 		return false;
 	pthread_mutex_lock(&h->lock);
 	h->paid_today++;
+	snprintf(h->note, sizeof(h->note), "%lld:%lld", (long long)h->day,
+		(long long)h->paid_today);
 	pthread_mutex_unlock(&h->lock);
 	h->job = (struct store_job){.run = run_note, .done = noted, .loop = h->loop, .arg = h,
 		.actor = system};

@@ -339,6 +339,23 @@ def test_firing_alerts_survive(agent, vendord):
                       if a["id"] == found["id"]], what="the history")
 
 
+def test_what_a_vendor_said_of_a_key_survives(agent, vendord):
+    key = agent.add_key(vendord.base_url)
+    vendord.fault({"status": 401}, count=1, path="/v1/chat/completions")
+    assert agent.chat().status == 502
+    found = fires(agent, "key-invalid")
+    assert agent.post(GW, f"/api/v1/alerts/{found['id']}/ack").body["stored"]
+    agent.restart()
+    wait_for(lambda: agent.get(KEYS, f"/api/v1/keys/{key['id']}").body["state"] == "invalid",
+             what="the key's state")
+    assert agent.get(GW, f"/api/v1/alerts/{found['id']}").body["state"] == "acked"
+    assert agent.chat().status == 503, "it is not tried again at every start"
+    assert agent.post(KEYS, f"/api/v1/keys/{key['id']}/test").body["ok"]
+    clears(agent, found)
+    agent.restart()
+    assert agent.chat().status == 200
+
+
 def test_an_object_that_goes_takes_its_alert_along(agent, vendord):
     key = agent.add_key(vendord.base_url, expires_at="2020-01-01T00:00:00.000Z")
     found = fires(agent, "key-expiry")
