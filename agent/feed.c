@@ -14,6 +14,7 @@
 #include "shared/text.h"
 
 #define S_US INT64_C(1000000)
+#define REST_US INT64_C(20000) // between two writes, so that a busy stream is written in batches
 
 static const char *const kind_names[EVENT_KINDS] = {
 	[EVENT_TRAFFIC] = "traffic",
@@ -104,7 +105,7 @@ struct feed { // on the heap, see feed_end
 	uint64_t cursor;
 	uint32_t kinds;
 	struct events_waiter waiter;
-	struct loop_timer timer;
+	struct loop_timer timer, rest;
 	int idle_s;
 	bool full; // the client does not keep up: waits for drain
 	bool ended;
@@ -123,6 +124,7 @@ static void feed_end(struct req *r)
 	f->ended = true;
 	events_unwait(f->events, &f->waiter);
 	loop_timer_clear(r->loop, &f->timer);
+	loop_timer_clear(r->loop, &f->rest);
 	loop_post(r->loop, free, f);
 }
 
@@ -132,6 +134,7 @@ static void feed_drained(struct req *r)
 	if (f == NULL || !f->full)
 		return;
 	f->full = false;
+	loop_timer_clear(r->loop, &f->rest);
 	events_unwait(f->events, &f->waiter);
 	feed_pump(f);
 }
@@ -147,6 +150,7 @@ static void feed_pump(void *arg)
 {
 	struct feed *f = arg;
 	struct str out = STR_INIT;
+	bool wrote = false;
 	while (!f->ended && !f->full && f->cursor < events_head(f->events)) {
 		uint64_t lost = 0;
 		str_clear(&out);
@@ -154,11 +158,16 @@ static void feed_pump(void *arg)
 		if (lost > 0)
 			str_addf(&out, "event: lost\ndata: {\"lost\":%llu,\"cursor\":%llu}\n\n",
 				(unsigned long long)lost, (unsigned long long)f->cursor);
+		wrote |= out.n > 0;
 		if (out.n > 0)
 			feed_write(f, &out);
 	}
 	str_release(&out);
-	if (!f->ended && !f->full)
+	if (f->ended || f->full)
+		return;
+	if (wrote)
+		loop_timer_set(f->r->loop, &f->rest, REST_US, feed_pump, f);
+	else
 		events_wait(f->events, f->cursor, &f->waiter);
 }
 

@@ -12,7 +12,7 @@
 #include "shared/map.h"
 
 #define CONNS_MAX 8192 // per loop, busy and idle
-#define CONNS_IDLE_PER_ORIGIN 256
+#define CONNS_IDLE_PER_ORIGIN 4096 // a crowd that ebbs finds its connections again
 #define CONN_IDLE_US INT64_C(55000000) // below the 60 s at which most servers close
 #define CONN_SWEEP_US INT64_C(5000000)
 #define CONN_BUFFER (64 * 1024)

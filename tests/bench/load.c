@@ -5,8 +5,10 @@
 // A 503 with Retry-After is an answer shed, told apart from errors and timed apart. Eight '#' in the
 // body become the request's number.
 //   load HOST:PORT PATH [-c CONNECTIONS] [-n REQUESTS] [-r PER_SECOND] [-t SECONDS] [-d BODY_FILE]
-//        [-H HEADER]...
-// -t starts no request after so many seconds, however many of -n are left.
+//        [-H HEADER]... [-k] [-w]
+// -t starts no request after so many seconds, however many of -n are left. -k keeps the connections
+// open after the result is printed, until its input ends. -w waits for a second after a 503 before
+// the connection asks again, as Retry-After: 1 wants; without it shed callers are back at once.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +33,7 @@ enum {
 	LOAD_CONNECTIONS_MAX = 20000,
 	LOAD_STALL_MS = 15000,
 	LOAD_NUMBER = 8, // digits of a request's number
+	LOAD_REST_NS = 1000000000, // of a connection that was shed
 };
 
 enum body_kind { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_CLOSE };
@@ -51,6 +54,8 @@ struct conn {
 	unsigned match; // how much of "\ndata:" has been seen
 	uint64_t number; // of the request, where the body shows it
 	bool shed;
+	struct conn *next; // resting after it was shed
+	uint64_t rest_ns; // until then
 };
 
 struct load {
@@ -63,6 +68,8 @@ struct load {
 	size_t number_at; // where the body shows the request's number; 0 nowhere
 	uint64_t total, started, done, errors, bytes, events, shed;
 	double rate, seconds;
+	bool polite; // rests after a 503
+	struct conn *resting, **resting_end; // in order of their ends
 	uint64_t begin_ns, last_ns;
 	uint32_t *latency_us, *shed_us; // of those that were served, and of those shed
 };
@@ -146,8 +153,14 @@ static void conn_done(struct load *l, struct conn *c, bool ok)
 	}
 	if (l->seconds > 0 && (double)(now - l->begin_ns) > l->seconds * 1e9)
 		l->total = l->started; // time is up
-	if (l->rate <= 0 && l->started < l->total)
+	if (l->polite && ok && c->shed) {
+		c->rest_ns = now + LOAD_REST_NS;
+		c->next = NULL;
+		*l->resting_end = c;
+		l->resting_end = &c->next;
+	} else if (l->rate <= 0 && l->started < l->total) {
 		conn_start(l, c, now);
+	}
 }
 
 static const char *head_find(const struct conn *c, const char *name)
@@ -332,6 +345,20 @@ static long pace(struct load *l)
 	return 1000000;
 }
 
+// Those that have rested ask again.
+static void wake(struct load *l)
+{
+	uint64_t now = now_ns();
+	while (l->resting && l->resting->rest_ns <= now) {
+		struct conn *c = l->resting;
+		l->resting = c->next;
+		if (!l->resting)
+			l->resting_end = &l->resting;
+		if (l->started < l->total)
+			conn_start(l, c, now);
+	}
+}
+
 static void load_run(struct load *l)
 {
 	struct epoll_event events[256];
@@ -339,10 +366,12 @@ static void load_run(struct load *l)
 	for (size_t i = 0; i < l->count && l->rate <= 0 && l->started < l->total; i++)
 		conn_start(l, &l->conns[i], now_ns());
 	while (l->done < l->total) {
-		struct timespec wait = {.tv_nsec = l->rate > 0 ? pace(l) : 100000000};
+		struct timespec wait = {.tv_nsec = l->rate > 0 ? pace(l)
+			: l->resting ? 5000000 : 100000000};
 		int n = epoll_pwait2(l->epoll, events, 256, &wait, NULL);
 		for (int i = 0; i < n; i++)
 			conn_ready(l, events[i].data.ptr, events[i].events);
+		wake(l);
 		if (n > 0)
 			l->last_ns = now_ns();
 		else if (now_ns() - l->last_ns > LOAD_STALL_MS * 1000000ull)
@@ -405,14 +434,18 @@ int main(int argc, char **argv)
 	static char body[LOAD_REQUEST_MAX], headers[4096];
 	struct load l = {.total = 1000, .count = 32};
 	size_t body_len = 0, headers_len = 0;
-	bool post = false;
-	for (int opt; (opt = getopt(argc, argv, "c:n:r:t:d:H:")) != -1;) {
+	bool post = false, keep = false;
+	for (int opt; (opt = getopt(argc, argv, "c:n:r:t:d:H:kw")) != -1;) {
 		if (opt == 'c')
 			l.count = strtoul(optarg, NULL, 10);
 		else if (opt == 'n')
 			l.total = strtoull(optarg, NULL, 10);
 		else if (opt == 'r')
 			l.rate = strtod(optarg, NULL);
+		else if (opt == 'w')
+			l.polite = true;
+		else if (opt == 'k')
+			keep = true;
 		else if (opt == 't')
 			l.seconds = strtod(optarg, NULL);
 		else if (opt == 'd')
@@ -442,10 +475,14 @@ int main(int argc, char **argv)
 	l.request[l.request_len] = '\0';
 	char *number = strstr(l.request + head, "########");
 	l.number_at = number ? (size_t)(number - l.request) : 0;
+	l.resting_end = &l.resting;
 	l.epoll = epoll_create1(EPOLL_CLOEXEC);
 	for (size_t i = 0; i < l.count; i++)
 		conn_open(&l, &l.conns[i]);
 	load_run(&l);
 	load_print(&l);
+	fflush(stdout);
+	while (keep && read(STDIN_FILENO, body, sizeof(body)) > 0)
+		continue;
 	return l.errors || l.done < l.total ? 1 : 0;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The programs the bench compares: nginx, the agent, the bare hello."""
+"""The programs the bench compares: the agent, nginx, HAProxy, other gateways, the bare hello."""
 import os
 import pathlib
 import shutil
@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 
+import install
 from measure import BIN, ROOT
 
 sys.path.insert(0, str(ROOT / "tests/lib"))
@@ -45,8 +46,10 @@ def scratch_dir(parent, name):
 class Peer(process.Process):
     """A context manager around a child; its scratch directory is its own."""
 
-    def __init__(self, parent, name, command):
-        super().__init__(command, scratch_dir(parent, name), name)
+    headers = ()  # what a request needs to be let through
+
+    def __init__(self, parent, name, command, env=None):
+        super().__init__(command, scratch_dir(parent, name), name, env)
 
     def __enter__(self):
         return self.start()
@@ -90,16 +93,103 @@ http {{ access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p;
         self.stop()  # the master takes its worker along
 
 
+class HAProxy(Peer):
+    """One thread, a keep-alive upstream, and no delay for streams."""
+
+    CONF = """global
+ nbthread 1
+ maxconn 4000
+defaults
+ mode http
+ option http-no-delay
+ http-reuse always
+ timeout connect 5s
+ timeout client 300s
+ timeout server 300s
+frontend in
+ bind 127.0.0.1:{port}
+ default_backend vendor
+backend vendor
+ server vendor 127.0.0.1:{upstream}
+"""
+
+    def __init__(self, parent, upstream):
+        self.port = free_port()
+        name = f"haproxy-{self.port}"
+        conf = scratch_dir(parent, name) / "conf"
+        conf.write_text(self.CONF.format(port=self.port, upstream=upstream))
+        if not self.binary():
+            raise RuntimeError("haproxy is not installed")
+        super().__init__(parent, name, [self.binary(), "-db", "-f", conf])
+
+    @staticmethod
+    def binary():
+        return shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+    def start(self):
+        self.spawn()
+        self.wait("haproxy", lambda: connects(self.port))
+        return self
+
+
+class Portkey(Peer):
+    """The gateway of npm's @portkey-ai/gateway, told by headers where to go."""
+
+    def __init__(self, parent, upstream):
+        node, script = install.portkey()
+        self.port = free_port()
+        self.headers = ("x-portkey-provider: openai", "Authorization: Bearer sk-simulated",
+                        f"x-portkey-custom-host: http://127.0.0.1:{upstream}/v1")
+        super().__init__(parent, "portkey", [node, script, f"--port={self.port}", "--headless"])
+
+    def start(self):
+        self.spawn()
+        self.wait("portkey", lambda: connects(self.port))
+        return self
+
+
+class LiteLLM(Peer):
+    """PyPI's litellm proxy with one worker and no database."""
+
+    CONF = """model_list:
+  - model_name: chat
+    litellm_params:
+      model: openai/gpt-4
+      api_base: http://127.0.0.1:{upstream}/v1
+      api_key: sk-simulated
+"""
+
+    def __init__(self, parent, upstream):
+        program = install.litellm()
+        self.port = free_port()
+        conf = scratch_dir(parent, "litellm") / "conf.yaml"
+        conf.write_text(self.CONF.format(upstream=upstream))
+        # It listens on loopback for this run alone, so its own warning about a key does not apply.
+        super().__init__(parent, "litellm", [
+            program, "--config", conf, "--host", "127.0.0.1", "--port", self.port,
+            "--num_workers", "1", "--telemetry", "False"], {
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"})
+
+    def start(self):
+        self.spawn()
+        self.wait("litellm", lambda: answers(f"http://127.0.0.1:{self.port}/health/liveliness"),
+                  timeout=120)
+        return self
+
+
 class Agent(lib_agent.Agent):
     """yijiand on its own state and ports chosen before, so that its start can be timed."""
 
-    def __init__(self, parent, name):
+    headers = ()
+
+    def __init__(self, parent, name, **settings):
         self.start_ms = 0.0
         listen = {"YIJIAN_LISTEN_" + service.upper().replace("-", "_"): f"127.0.0.1:{free_port()}"
                   for service in lib_agent.SERVICES}
         super().__init__(scratch=scratch_dir(parent, name), env={
             "YIJIAN_LOG_LEVEL": "warn", "YIJIAN_SIMULATED": "1", "YIJIAN_QUEUE_MAX_MS": "40",
-            "YIJIAN_TRAFFIC_LOOPS": "0", **listen})
+            "YIJIAN_TRAFFIC_LOOPS": "0", **listen, **settings})
 
     def start(self):
         url = f"http://{self.env['YIJIAN_LISTEN_API_GATEWAY']}/healthz"
@@ -113,6 +203,15 @@ class Agent(lib_agent.Agent):
         self.start_ms = (time.monotonic() - began) * 1000
         self.ports = self.wait("ports.json", self.read_ports)
         return self
+
+    def add_client(self):
+        """From now on requests are a client's, with limits and a budget that do not bind."""
+        answer = self.post("key-manager", "/api/v1/clients", {
+            "name": "bench", "limits": {"rpm": 1000000, "burst": 1000000, "tpm": 1000000000,
+                                        "concurrency": 20000},
+            "budget": {"amount_pico": 10**18, "currency": "USD", "window": "month"}})
+        assert answer.status == 201, answer
+        self.headers = (f"Authorization: Bearer {answer.body['key']}",)
 
     def port_of(self, service):
         return self.address(service)[1]

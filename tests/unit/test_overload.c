@@ -55,14 +55,14 @@ static void a_standing_queue_sheds_more_and_more(void **state UNUSED)
 	now = run(&g, now, 2 * TARGET, 3);
 	assert_true(shed_of(&g, 1000) > 2 * first);
 	run(&g, now, 2 * TARGET, 100);
-	assert_in_range(shed_of(&g, 1000), 940, 950); // some are let through
+	assert_in_range(shed_of(&g, 1000), 440, 460); // most are let through, whoever comes
 }
 
 static void it_recovers_by_itself(void **state UNUSED)
 {
 	struct overload_gate g = {.since_us = START, .least_us = -1};
 	int64_t now = run(&g, START, 3 * TARGET, 20);
-	assert_true(g.share > 0.9);
+	assert_true(g.share > 0.4);
 	now = run(&g, now, TARGET / 2, 20);
 	assert_true(g.share <= 0);
 	now = run(&g, now, 3 * TARGET, 20);

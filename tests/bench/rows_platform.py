@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""Rows of the platform: its answers from memory, decisions, writes, memory, start, sizes."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+
+import measure
+from measure import BIN, ROOT
+from peers import Agent, Hello, Nginx
+from rows_gateway import CHAT, chat_body
+from table import Row
+
+WRITES, WRITERS = 5000, 16
+STORED = 50000
+STREAMS, KEPT = 1000, 10000
+FSYNC_BAR_MS = 0.2  # the write bar is of disks at least this fast
+
+
+def platform_get(bench):
+    path = "/api/v1/features/text_to_image"
+    size = len(json.dumps(bench.agent.get("config-center", path).body, separators=(",", ":")))
+    with Hello(bench.scratch, size) as hello:
+        def measured(pid, port):
+            return lambda: measure.cpu_per(pid, lambda r: r["requests"],
+                                           lambda: measure.load(port, path, 20000))
+        port = bench.agent.port_of("config-center")
+        seen = measure.interleave(bench.rounds, {
+            "hello": measured(hello.pid, hello.port), "ours": measured(bench.agent.pid, port)})
+    yield Row(f"platform GET of a feature, {size} B", seen["ours"], 1.5, "us", seen["hello"],
+              "hello")
+
+
+def decision(bench):
+    run = lambda: float(subprocess.run([str(BIN / "decide")], text=True, check=True,
+                                       capture_output=True).stdout.split()[0])
+    yield Row("decision, 32 candidates, in process",
+              measure.interleave(bench.rounds, {"ours": run})["ours"], 2, "us")
+    body = pathlib.Path(bench.scratch) / "route.json"
+    body.write_text('{"prompt":"a cat","width":1024,"height":1024}')
+    run = lambda: measure.cpu_per(bench.agent.pid, lambda r: r["requests"], lambda: measure.load(
+        bench.agent.port_of("router-engine"), "/api/v1/route/text_to_image", 5000, 16, body))
+    yield Row("POST /route, CPU per request",
+              measure.interleave(bench.rounds, {"ours": run})["ours"], 20, "us")
+
+
+# ---- acknowledged writes ----
+
+def fsync_ms(directory):
+    """Median cost of making one appended log page durable there."""
+    took = []
+    with tempfile.TemporaryFile(dir=directory) as f:
+        for _ in range(300):
+            f.write(b"x" * 8240)
+            f.flush()
+            began = time.perf_counter()
+            os.fdatasync(f.fileno())
+            took.append(time.perf_counter() - began)
+    return statistics.median(took) * 1000
+
+
+def key_writes(agent, scratch, name, count):
+    """Acknowledged new keys per second."""
+    body = pathlib.Path(scratch) / "key.json"
+    body.write_text(json.dumps({
+        "vendor": "openai", "service": "gpt-4", "key_name": f"{name} ########", "tier": "primary",
+        "api_key": f"sk-{name}-########-000000000000"}))
+    result = measure.load(agent.port_of("key-manager"), "/api/v1/keys", count, WRITERS, body)
+    return result["requests"] / result["wall_s"]
+
+
+def writes(bench):
+    places = [bench.scratch]
+    if fsync_ms(bench.scratch) > FSYNC_BAR_MS and os.access("/dev/shm", os.W_OK):
+        places.append("/dev/shm")  # what the agent itself takes, apart from a slow disk
+    for place in places:
+        cost = fsync_ms(place)
+        bar = 5000 if cost <= FSYNC_BAR_MS else None
+        note = f"fsync {cost:.3f} ms" + ("" if bar else f", the bar is of {FSYNC_BAR_MS} ms")
+        with tempfile.TemporaryDirectory(prefix="yijian-bench-", dir=place) as scratch, \
+                Agent(scratch, "writes") as agent:
+            rounds = [key_writes(agent, scratch, f"w{n}", WRITES) for n in range(bench.rounds)]
+            yield Row(f"acknowledged key writes, {WRITERS} writers", statistics.median(rounds), bar,
+                      "/s", note=note, at_least=True)
+            key_writes(agent, scratch, "fill", max(STORED - WRITES * bench.rounds, 0))
+            rounds = [key_writes(agent, scratch, f"f{n}", WRITES) for n in range(bench.rounds)]
+            yield Row(f"  with {STORED} rows stored", statistics.median(rounds), bar, "/s",
+                      note=note, at_least=True)
+
+
+# ---- memory ----
+
+def anonymous_mib(agent):
+    return measure.memory_kib(agent.pid, "RssAnon") / 1024
+
+
+def inflight(agent):
+    for line in agent.get("api-gateway", "/metrics").body.decode().splitlines():
+        if line.startswith("yijian_gateway_inflight"):
+            return float(line.split()[-1])
+    return 0
+
+
+def memory_idle(bench):
+    with Agent(bench.scratch, "idle") as agent, Nginx(bench.scratch, bench.vendor.port) as nginx:
+        time.sleep(1)  # let both finish their start
+        yield Row("memory idle, private anonymous", anonymous_mib(agent), 8, "MiB")
+        yield Row("memory idle, RSS", measure.memory_kib(agent.pid, "VmRSS") / 1024, 24, "MiB",
+                  note=f"nginx here {measure.memory_kib(nginx.pid, 'VmRSS') / 1024:.1f} MiB")
+
+
+@contextlib.contextmanager
+def held(agent, *args):
+    """The load generator in the background, its connections open until the end."""
+    command = [BIN / "load", "-k", "-H", agent.headers[0], *args, f"127.0.0.1:{agent.port}", CHAT]
+    load = subprocess.Popen([str(part) for part in command], text=True, stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE)
+    try:
+        yield load
+    finally:
+        load.kill()
+        load.communicate()
+
+
+def memory_busy(bench):
+    streams = chat_body(bench, "open", 250, "tokens:2000;pace_ms:50", stream=True)
+    small = chat_body(bench, "kept", 250, "tokens:2;bytes:500")
+    with Agent(bench.scratch, "memory") as agent:
+        agent.add_key(bench.vendor.base_url)
+        agent.add_client()
+        with held(agent, "-n", STREAMS, "-c", STREAMS, "-d", streams) as load:
+            agent.wait("streams", lambda: inflight(agent) >= STREAMS or load.poll() is not None)
+            time.sleep(2)  # every stream has relayed chunks by then
+            assert inflight(agent) >= STREAMS, "the streams did not stay open"
+            yield Row(f"memory with {STREAMS} open streams", anonymous_mib(agent), 64, "MiB")
+    with Agent(bench.scratch, "kept") as agent:
+        agent.add_key(bench.vendor.base_url)
+        agent.add_client()
+        with held(agent, "-n", KEPT, "-c", KEPT, "-d", small) as load:
+            result = json.loads(load.stdout.readline())
+            assert result["errors"] == 0, f"{result['errors']} of {KEPT} failed"
+            yield Row(f"memory with {KEPT} kept-alive connections", anonymous_mib(agent), 128,
+                      "MiB", note=f"{result['shed']} shed while they came")
+
+
+# ---- start, size, command line ----
+
+def start(bench):
+    fresh, known = [], []
+    for n in range(bench.rounds):
+        with Agent(bench.scratch, f"start-{n}") as agent:
+            fresh.append(agent.start_ms)
+        with agent:
+            known.append(agent.start_ms)
+    yield Row("start to first 200, existing state", statistics.median(known), 50, "ms")
+    yield Row("start to first 200, fresh state", statistics.median(fresh), 200, "ms")
+
+
+def binaries(bench):
+    for name in ("yijiand", "yijian"):
+        stripped = pathlib.Path(bench.scratch) / name
+        shutil.copy(ROOT / "build" / name, stripped)
+        subprocess.run(["strip", str(stripped)], check=True)
+        yield Row(f"{name} stripped", stripped.stat().st_size / 1e6, 1.5, "MB")
+
+
+def cli(bench):
+    url = bench.agent.url("key-manager") + "/api/v1/keys"
+    env = dict(os.environ, YIJIAN_AGENT=bench.agent.url())
+
+    def wall(command):
+        def run():
+            began = time.monotonic()
+            for _ in range(20):
+                subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+            return (time.monotonic() - began) * 50
+        return run
+    seen = measure.interleave(bench.rounds, {
+        "curl": wall(["curl", "-s", url]),
+        "ours": wall([str(ROOT / "build/yijian"), "key", "list"])})
+    yield Row("yijian key list, wall time", seen["ours"], 1.5, "ms", seen["curl"], "curl")
+
+
+ROWS = (platform_get, decision, writes, memory_idle, memory_busy, start, binaries, cli)
