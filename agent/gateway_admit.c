@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "shared/clock.h"
+#include "shared/num.h"
 #include "shared/text.h"
 
 #define COOL_MAX_US INT64_C(60000000) // longest rest an upstream's own count may ask for
@@ -178,17 +179,15 @@ static void nearer(int64_t *limit, int64_t *left, int64_t *reset_us, int64_t lim
 
 static void add_number(struct req *r, const char *name, int64_t n)
 {
-	char text[24];
-	snprintf(text, sizeof(text), "%lld", (long long)n);
-	req_header_add(r, name, text);
+	char text[NUM_I64_TEXT];
+	req_header_add(r, name, num_text(n, text));
 }
 
-static void add_duration(struct req *r, const char *name, int64_t us)
+static void add_duration(struct req *r, const char *name, int64_t us, struct str *scratch)
 {
-	struct str s = STR_INIT;
-	text_add_duration(&s, us);
-	req_header_add(r, name, str_text(&s));
-	str_release(&s);
+	str_clear(scratch);
+	text_add_duration(scratch, us);
+	req_header_add(r, name, str_text(scratch));
 }
 
 void gw_limit_headers(struct gw_call *c)
@@ -211,12 +210,14 @@ void gw_limit_headers(struct gw_call *c)
 	if (v.requests_limit != 0) {
 		add_number(c->r, "x-ratelimit-limit-requests", v.requests_limit);
 		add_number(c->r, "x-ratelimit-remaining-requests", v.requests_left);
-		add_duration(c->r, "x-ratelimit-reset-requests", v.requests_reset_us);
+		add_duration(c->r, "x-ratelimit-reset-requests", v.requests_reset_us,
+			&c->gl->event);
 	}
 	if (v.tokens_limit != 0) {
 		add_number(c->r, "x-ratelimit-limit-tokens", v.tokens_limit);
 		add_number(c->r, "x-ratelimit-remaining-tokens", v.tokens_left);
-		add_duration(c->r, "x-ratelimit-reset-tokens", v.tokens_reset_us);
+		add_duration(c->r, "x-ratelimit-reset-tokens", v.tokens_reset_us,
+			&c->gl->event);
 	}
 }
 

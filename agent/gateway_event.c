@@ -2,16 +2,16 @@
 // What the caller, the counters, the decision ring and the event stream are told.
 #include "agent/gateway_call.h"
 
-#include <stdio.h>
 #include <string.h>
 #include "shared/jw.h"
+#include "shared/num.h"
 
 // ---- the caller ----
 
 void gw_headers(struct gw_call *c)
 {
 	struct req *r = c->r;
-	char n[24];
+	char n[NUM_I64_TEXT];
 	gw_limit_headers(c);
 	if (UNLIKELY(c->first == NULL))
 		return; // refused before a decision was made
@@ -22,8 +22,8 @@ void gw_headers(struct gw_call *c)
 		req_header_add(r, "X-Yijian-Target", c->tries[c->tries_n - 1].target);
 	if (c->reason != NULL)
 		req_header_add(r, "X-Yijian-Reason", c->reason);
-	snprintf(n, sizeof(n), "%zu", c->tries_n + (c->cand != NULL));
-	req_header_add(r, "X-Yijian-Attempts", n);
+	req_header_add(r, "X-Yijian-Attempts",
+		num_text((int64_t)c->tries_n + (c->cand != NULL), n));
 }
 
 // What the upstream said of the request goes back with the upstream's status, type and code, in

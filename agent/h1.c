@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "shared/num.h"
+#include "shared/utf8.h"
 
 #define LENGTH_MAX (INT64_C(1) << 53)
 
@@ -89,8 +90,9 @@ static bool read_field(struct slice line, struct h1_header *ret)
 		return false; // also folded lines and blanks before the colon
 	ret->name = (struct slice){line.p, n};
 	ret->value = trim_blank((struct slice){line.p + n + 1, line.n - n - 1});
-	for (size_t i = 0; i < ret->value.n; i++) {
-		unsigned char c = (unsigned char)ret->value.p[i];
+	const char *p = ret->value.p, *end = p + ret->value.n;
+	for (; (p = utf8_plain_run(p, end)) < end; p++) {
+		unsigned char c = (unsigned char)*p;
 		if ((c < 0x20 && c != '\t') || c == 0x7f)
 			return false;
 	}
@@ -205,12 +207,34 @@ static bool may_be_http(const struct h1 *p)
 	return memcmp(p->head.p, start, n) == 0;
 }
 
+// How many bytes belong to the head that is being read; *ret_ends when its empty line is among them.
+static size_t head_part(struct h1 *p, struct slice in, bool *ret_ends)
+{
+	size_t at = 0, line = p->head.n - p->line; // of the line before `in`
+	char first = line > 0 ? p->head.p[p->line] : '\0';
+	*ret_ends = false;
+	while (at < in.n && !*ret_ends) {
+		const char *lf = memchr(in.p + at, '\n', in.n - at);
+		size_t n = lf != NULL ? (size_t)(lf - in.p) + 1 - at : in.n - at;
+		if (line == 0)
+			first = in.p[at];
+		line += n;
+		at += n;
+		if (lf == NULL)
+			break;
+		*ret_ends = line == 1 || (line == 2 && first == '\r');
+		line = 0;
+	}
+	p->line = p->head.n + at - line;
+	return at;
+}
+
 // Takes lines until the empty one that ends the head.
 static enum h1_step in_head(struct h1 *p, struct slice *in)
 {
 	while (in->n > 0) {
-		const char *lf = memchr(in->p, '\n', in->n);
-		size_t n = lf != NULL ? (size_t)(lf - in->p) + 1 : in->n;
+		bool ends;
+		size_t n = head_part(p, *in, &ends);
 		if (p->spent + p->head.n + n > H1_HEAD_MAX)
 			return fail(p, H1_TOO_LARGE);
 		str_add_n(&p->head, in->p, n);
@@ -218,12 +242,7 @@ static enum h1_step in_head(struct h1 *p, struct slice *in)
 		in->n -= n;
 		if (!may_be_http(p))
 			return fail(p, H1_BAD);
-		if (lf == NULL)
-			break;
-		size_t line = p->head.n - p->line;
-		bool empty = line == 1 || (line == 2 && p->head.p[p->line] == '\r');
-		p->line = p->head.n;
-		if (!empty)
+		if (!ends)
 			continue;
 		enum h1_step step = read_head(p);
 		if (step == H1_HEAD && p->status < 200)

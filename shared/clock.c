@@ -31,32 +31,52 @@ static char *digits(char *p, int64_t v, int width)
 	return p + width;
 }
 
+struct date {
+	int year, month, day;
+};
+
+// Of a day counted from 1970-01-01, by eras of 400 years that begin in March (H. Hinnant,
+// "chrono-Compatible Low-Level Date Algorithms"). gmtime_r asks for the time zone's lock.
+static struct date date_of(int64_t days)
+{
+	int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
+	int doe = (int)(z - era * 146097);
+	int yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	int doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+	int month = mp < 10 ? mp + 3 : mp - 9;
+
+	return (struct date){(int)(yoe + era * 400) + (month <= 2), month,
+		doy - (153 * mp + 2) / 5 + 1};
+}
+
 const char *clock_rfc3339(int64_t wall_ms, char buf[CLOCK_TEXT_MAX])
 {
-	time_t s;
-	int ms;
-	struct tm tm;
+	int64_t s, day;
+	int ms, second;
+	struct date d;
 	char *p = buf;
 
 	wall_ms = MAX_OF(YEAR_0_MS, MIN_OF(wall_ms, YEAR_9999_MS)); // four digits hold no more
-	s = (time_t)(wall_ms / 1000);
+	s = wall_ms / 1000;
 	ms = (int)(wall_ms % 1000);
 	if (ms < 0) {
 		ms += 1000;
 		s--;
 	}
-	gmtime_r(&s, &tm);
-	p = digits(p, tm.tm_year + 1900, 4);
+	day = s / 86400 - (s % 86400 < 0);
+	second = (int)(s - day * 86400);
+	d = date_of(day);
+	p = digits(p, d.year, 4);
 	*p++ = '-';
-	p = digits(p, tm.tm_mon + 1, 2);
+	p = digits(p, d.month, 2);
 	*p++ = '-';
-	p = digits(p, tm.tm_mday, 2);
+	p = digits(p, d.day, 2);
 	*p++ = 'T';
-	p = digits(p, tm.tm_hour, 2);
+	p = digits(p, second / 3600, 2);
 	*p++ = ':';
-	p = digits(p, tm.tm_min, 2);
+	p = digits(p, second / 60 % 60, 2);
 	*p++ = ':';
-	p = digits(p, tm.tm_sec, 2);
+	p = digits(p, second % 60, 2);
 	*p++ = '.';
 	p = digits(p, ms, 3);
 	*p++ = 'Z';

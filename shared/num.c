@@ -30,6 +30,20 @@ bool num_i64(struct slice s, int64_t min, int64_t max, int64_t *ret)
 	return true;
 }
 
+const char *num_text(int64_t v, char buf[NUM_I64_TEXT])
+{
+	char *p = buf + NUM_I64_TEXT - 1;
+	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
+	*p = '\0';
+	do {
+		*--p = (char)('0' + u % 10);
+	} while ((u /= 10) != 0);
+	if (v < 0)
+		*--p = '-';
+	return p;
+}
+
 struct unit {
 	const char *suffix;
 	int64_t factor;

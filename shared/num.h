@@ -15,4 +15,8 @@ bool num_bytes(struct slice s, int64_t *ret);
 // Finite decimal number of fewer than NUM_TEXT_MAX characters, sign and exponent allowed.
 bool num_f64(struct slice s, double *ret);
 
+#define NUM_I64_TEXT 24
+// Decimal text of v, somewhere inside buf.
+const char *num_text(int64_t v, char buf[NUM_I64_TEXT]);
+
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shared/mem.h"
+#include "shared/num.h"
 #include "shared/utf8.h"
 
 void str_release(struct str *s)
@@ -34,15 +35,10 @@ void str_grow(struct str *s, size_t more)
 
 void str_add_i64(struct str *s, int64_t v)
 {
-	char buf[24], *p = buf + sizeof(buf);
-	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+	char buf[NUM_I64_TEXT];
+	const char *p = num_text(v, buf);
 
-	do {
-		*--p = (char)('0' + u % 10);
-	} while ((u /= 10) != 0);
-	if (v < 0)
-		*--p = '-';
-	str_add_n(s, p, (size_t)(buf + sizeof(buf) - p));
+	str_add_n(s, p, (size_t)(buf + sizeof(buf) - 1 - p));
 }
 
 void str_vaddf(struct str *s, const char *fmt, va_list ap)

@@ -151,14 +151,19 @@ void text_add_duration(struct str *out, int64_t us)
 	int64_t ms = us > 0 ? (us + 999) / 1000 : 0, s = ms / 1000;
 
 	if (ms < 1000) {
-		str_addf(out, ms ? "%lldms" : "0s", (long long)ms);
+		str_add_i64(out, ms);
+		str_add(out, ms ? "ms" : "s");
 		return;
 	}
-	if (s >= 3600)
-		str_addf(out, "%lldh", (long long)(s / 3600));
-	if (s >= 60)
-		str_addf(out, "%lldm", (long long)(s / 60 % 60));
-	str_addf(out, "%lld", (long long)(s % 60));
+	if (s >= 3600) {
+		str_add_i64(out, s / 3600);
+		str_add_c(out, 'h');
+	}
+	if (s >= 60) {
+		str_add_i64(out, s / 60 % 60);
+		str_add_c(out, 'm');
+	}
+	str_add_i64(out, s % 60);
 	if (ms % 1000) {
 		str_addf(out, ".%03lld", (long long)(ms % 1000));
 		while (out->p[out->n - 1] == '0')
