@@ -310,3 +310,22 @@ def test_metrics_count(agent, vendor):
     assert 'yijian_gateway_attempts_total{target="openai/gpt-4",outcome="ok"} 1' in text
     assert "yijian_gateway_inflight_requests 0" in text
     assert "nobody" not in text
+
+
+def test_models_say_when_they_end(agent):
+    """A vendor's announcement, as far as it is known; a feature ends with its last target."""
+    def ends(id):
+        assert agent.get(GW, f"/v1/models/{id}").status == 200
+        return next(m.get("shutdown_date") for m in agent.get(GW, "/v1/models").body["data"]
+                    if m["id"] == id)
+
+    def targets(*models):
+        answer = agent.request("config-center", "PATCH", "/api/v1/features/chat", {"targets": [
+            {"id": f"t{n}", "kind": "vendor", "vendor": "openai", "service": "gpt-4",
+             "upstream_model": model} for n, model in enumerate(models)]})
+        assert answer.status == 200, answer
+    targets("gpt-3.5-turbo-0125")
+    assert len(ends("chat")) == 10 and ends("openai/gpt-4") == ends("chat")
+    assert agent.get(GW, "/v1/models/chat").body["shutdown_date"] == ends("chat")
+    targets("gpt-3.5-turbo-0125", "gpt-unannounced")
+    assert ends("chat") is None
