@@ -199,6 +199,8 @@ static enum err_code run_register(struct store_tx *tx, struct store_job *job)
 	if (old != NULL && c->only_new)
 		return err_field(&job->err, ERR_CONFLICT_EXISTS, "id",
 			_("the service has an instance of this id"));
+	if (!services_may_touch(old, job->actor.role, job->actor.name, &job->err))
+		return job->err.code;
 	keep_wishes(c, old);
 	code = store_instance_put(tx, &c->doc, c->if_match, &c->created, &in, &job->err);
 	if (code == ERR_OK && c->idem_key != NULL)
@@ -360,6 +362,10 @@ void h_service_create(struct req *r)
 static enum err_code run_delete(struct store_tx *tx, struct store_job *job)
 {
 	struct change *c = change_of(job);
+	const struct instance_obj *old = snapshot_instance(
+		store_tx_snapshot(tx), slice_of(c->doc.service), slice_of(c->doc.id));
+	if (!services_may_touch(old, job->actor.role, job->actor.name, &job->err))
+		return job->err.code;
 	return store_instance_delete(tx, slice_of(c->doc.service), slice_of(c->doc.id), &job->err);
 }
 

@@ -307,6 +307,15 @@ static const struct instance_obj *instance_or_fail(struct req *r, const struct s
 	return in;
 }
 
+bool services_may_touch(const struct instance_obj *in, enum role role, const char *who,
+	struct err *err)
+{
+	if (role != ROLE_SERVICE || in == NULL || strcmp(in->doc.owner, who) == 0)
+		return true;
+	err_set(err, ERR_SCOPE_EXCEEDED, _("another one registered this instance"));
+	return false;
+}
+
 void services_reply(
 	struct req *r, int status, const struct snapshot *snap, const struct instance_obj *in)
 {
@@ -367,6 +376,10 @@ void h_instance_heartbeat(struct req *r)
 	struct err err = {0};
 	if (in == NULL)
 		return;
+	if (!services_may_touch(in, r->who.role, r->who.name, &err)) {
+		req_fail(r, &err);
+		return;
+	}
 	if (r->body.n > 0 && read_load(r->body, in->live, &err) != ERR_OK) {
 		req_fail(r, &err);
 		return;

@@ -133,6 +133,27 @@ enum err_code object_key(struct store *st, struct slice doc, const struct row_me
 	return ERR_OK;
 }
 
+// A member that callers cannot set and no column holds: the row's MAC covers it.
+static const char *stored_text(struct slice doc, const char *name, struct arena *a)
+{
+	struct jscan_member m[64];
+	size_t n = 0, len = 0;
+	struct err ignored;
+	const struct jscan_member *found;
+	char *text;
+
+	if (jscan_object(doc, STORED_LIMITS, m, ARRAY_LEN(m), &n, &ignored))
+		return "";
+	found = jscan_find(m, n, name);
+	if (!found || found->type != JS_STRING)
+		return "";
+	text = arena_alloc(a, found->value.n + 1);
+	if (!jscan_string(found->value, text, found->value.n, &len))
+		return "";
+	text[len] = '\0';
+	return text;
+}
+
 enum err_code object_instance(struct store *st, struct slice doc, const struct row_meta *meta,
 	bool draining, struct instance_obj **ret, struct err *err)
 {
@@ -148,6 +169,7 @@ enum err_code object_instance(struct store *st, struct slice doc, const struct r
 		return code;
 	}
 	in->doc.draining = draining;
+	in->doc.owner = stored_text(doc, "owner", a);
 	in->doc.revision = in->o.revision = meta->revision;
 	in->o.etag = (uint64_t)meta->revision;
 	in->doc.created_at = meta->created_at;

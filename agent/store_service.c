@@ -38,6 +38,7 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 	struct row_meta meta = {0, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
 		slice_of(tx->actor->name)};
 	char name[INSTANCE_KEY_MAX];
+	struct instance owned = *in;
 	struct str doc = STR_INIT;
 	struct jw w = jw_to(&doc);
 	struct instance_obj *obj = NULL;
@@ -48,7 +49,8 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 	if (!tx->st->seal)
 		return err_set(err, ERR_SEALED, NULL);
 	meta.revision = tx_revision(tx);
-	jw_doc(&w, NULL, &instance_fields, in);
+	owned.owner = old ? old->doc.owner : tx->actor->name;
+	jw_doc(&w, NULL, &instance_fields, &owned);
 	code = object_instance(tx->st, str_slice(&doc), &meta, in->draining, &obj, err);
 	str_release(&doc);
 	if (!code)

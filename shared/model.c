@@ -358,6 +358,8 @@ static const struct field_set quirks_fields = {"Quirks", quirks_rows, ARRAY_LEN(
 			.help = N_("the operator's wish")},                                        \
 		{AT(instance, draining), .type = FT_BOOL, .flags = FF_READONLY,                    \
 			.help = N_("takes no new requests")},                                      \
+		{AT(instance, owner), .type = FT_STR, .flags = FF_READONLY | FF_WIDE,              \
+			.help = N_("who registered it; a service token beats its own alone")},     \
 	HOUSEKEEPING(instance)
 
 static const struct field instance_fields_rows[] = {INSTANCE_ROWS};

@@ -135,6 +135,7 @@ struct instance {
 	struct quirks quirks;
 	bool enabled, draining;
 	// answers only
+	const char *owner; // who registered it first; "" before that was noted
 	int64_t revision, created_at, updated_at;
 	const char *updated_by;
 };

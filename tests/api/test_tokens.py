@@ -172,6 +172,29 @@ def test_the_roles(agent, vendord):
                 assert answer.error == "role_forbidden"
 
 
+def test_a_service_touches_its_own_instances_alone(agent):
+    one, two = (make_token(agent, name, "service")["token"] for name in ("one", "two"))
+    path = "/api/v1/services/llm/instances/gpu1"
+    body = {"url": "http://10.0.0.1:8000", "engine": "vllm", "ttl_s": 60}
+
+    def call(method, suffix="", json=None, token=None):
+        return agent.request("service-registry", method, path + suffix, json,
+                             headers=bearer(token) if token else {})
+    assert call("PUT", json=body, token=one).status == 201
+    assert call("GET").body["owner"] == "token:one"
+    for method, suffix, json in (("PUT", "", {**body, "url": "http://10.6.6.6:8000"}),
+                                 ("POST", "/heartbeat", None), ("DELETE", "", None)):
+        answer = call(method, suffix, json, two)
+        assert (answer.status, answer.error) == (403, "scope_exceeded"), method
+    assert call("GET").body["url"] == body["url"]
+    assert call("POST", "/drain").status == 200  # an operator's hand does not make it the operator's
+    assert call("POST", "/heartbeat", token=one).status == 200
+    agent.restart()
+    assert call("POST", "/heartbeat", token=two).status == 403
+    assert call("PUT", json=body, token=one).status == 200
+    assert call("DELETE", token=one).status == 204
+
+
 def test_scopes_narrow_a_role(agent):
     token = make_token(agent, "reader", "operator", scopes=["keys:read", "features:write"])["token"]
     assert agent.get(KEYS, "/api/v1/keys", headers=bearer(token)).status == 200
