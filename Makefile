@@ -244,8 +244,11 @@ install: all man completions ## programs, manual, completions under DESTDIR and 
 deb rpm: ## packages (not built by this version)
 	@echo 'make $@: packages are not part of this version yet' >&2; exit 1
 
-campaign: ## the long measurement and fault runs (not in this version)
-	@echo 'make $@: the campaign is not part of this version yet' >&2; exit 1
+CAMPAIGN ?=
+campaign: ## the long runs: soak, kills, leavers, watched mixes (CAMPAIGN="--quick", "--only soak")
+	@packaging/deps/install.sh build test campaign
+	@$(MAKE) $(PARALLEL) bench-bin
+	@tests/campaign/run.py $(CAMPAIGN)
 
 clean: ## remove build/
 	rm -rf build

@@ -5,10 +5,11 @@
 // A 503 with Retry-After is an answer shed, told apart from errors and timed apart. Eight '#' in the
 // body become the request's number.
 //   load HOST:PORT PATH [-c CONNECTIONS] [-n REQUESTS] [-r PER_SECOND] [-t SECONDS] [-d BODY_FILE]
-//        [-H HEADER]... [-k] [-w]
+//        [-H HEADER]... [-k] [-w] [-x]
 // -t starts no request after so many seconds, however many of -n are left. -k keeps the connections
 // open after the result is printed, until its input ends. -w waits for a second after a 503 before
 // the connection asks again, as Retry-After: 1 wants; without it shed callers are back at once.
+// -x hangs up when an answer begins, as callers do who have changed their minds.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -72,6 +73,7 @@ struct load {
 	struct conn *resting, **resting_end; // in order of their ends
 	uint64_t begin_ns, last_ns;
 	uint32_t *latency_us, *shed_us; // of those that were served, and of those shed
+	bool hang_up;
 };
 
 static uint64_t now_ns(void)
@@ -298,6 +300,11 @@ static void conn_take(struct load *l, struct conn *c, const char *p, size_t n)
 	size_t body_at = (size_t)(end + 4 - c->head) - had;
 	end[2] = '\0';
 	head_parse(c);
+	if (l->hang_up) {
+		c->close_after = true;
+		conn_done(l, c, true);
+		return;
+	}
 	if (c->kind == BODY_NONE || (body_at < n && body_take(l, c, p + body_at, n - body_at)))
 		conn_done(l, c, true);
 }
@@ -435,11 +442,13 @@ int main(int argc, char **argv)
 	struct load l = {.total = 1000, .count = 32};
 	size_t body_len = 0, headers_len = 0;
 	bool post = false, keep = false;
-	for (int opt; (opt = getopt(argc, argv, "c:n:r:t:d:H:kw")) != -1;) {
+	for (int opt; (opt = getopt(argc, argv, "c:n:r:t:d:H:kwx")) != -1;) {
 		if (opt == 'c')
 			l.count = strtoul(optarg, NULL, 10);
 		else if (opt == 'n')
 			l.total = strtoull(optarg, NULL, 10);
+		else if (opt == 'x')
+			l.hang_up = true;
 		else if (opt == 'r')
 			l.rate = strtod(optarg, NULL);
 		else if (opt == 'w')
