@@ -147,21 +147,26 @@ void gw_settle(struct gw_call *c, enum err_code code)
 	limits_release(&c->feature->limits, c->feature->live, c->ask.tokens, used);
 }
 
-void gw_spend(struct gw_call *c, const struct money *m)
+void gw_charge(const struct client_obj *client, const struct feature_obj *f,
+	const struct key_obj *key, const struct money *m)
 {
-	const struct client_obj *client = c->r->who.client;
-	const struct key_obj *key = c->cand != NULL ? c->cand->key : NULL;
 	bool known = m->source != COST_UNKNOWN;
-	if (client == NULL && c->feature->limits.budget_pico < 0 &&
-		(key == NULL || key->limits.budget_pico < 0))
+	bool feature_asks = f != NULL && f->limits.budget_pico >= 0;
+	bool key_asks = key != NULL && key->limits.budget_pico >= 0;
+	if (client == NULL && !feature_asks && !key_asks)
 		return; // nobody asks
 	int64_t wall = clock_wall_ms();
 	if (client != NULL)
 		limits_spend(&client->limits, client->live, known, m->pico, m->currency, wall);
-	if (c->feature->limits.budget_pico >= 0)
-		limits_spend(&c->feature->limits, c->feature->live, known, m->pico, m->currency, wall);
-	if (key != NULL && key->limits.budget_pico >= 0)
+	if (feature_asks)
+		limits_spend(&f->limits, f->live, known, m->pico, m->currency, wall);
+	if (key_asks)
 		limits_spend(&key->limits, key->live, known, m->pico, m->currency, wall);
+}
+
+void gw_spend(struct gw_call *c, const struct money *m)
+{
+	gw_charge(c->r->who.client, c->feature, c->cand != NULL ? c->cand->key : NULL, m);
 }
 
 // ---- what callers are told ----

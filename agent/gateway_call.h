@@ -177,6 +177,9 @@ void gw_settle(struct gw_call *c, enum err_code code);
 // What the attempt under way cost, for the budgets of client, feature and key; unknown is counted as
 // such.
 void gw_spend(struct gw_call *c, const struct money *m);
+// The same for work that outlives its request, such as an image task; each may be NULL.
+void gw_charge(const struct client_obj *client, const struct feature_obj *f,
+	const struct key_obj *key, const struct money *m);
 // x-ratelimit-… of the answer, when something is limited. Called by gw_headers.
 void gw_limit_headers(struct gw_call *c);
 // The upstream says that nothing is left until a time: its key rests until then.
