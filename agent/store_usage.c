@@ -3,6 +3,8 @@
 // chunks of the agent's own figures.
 #include "agent/store_priv.h"
 
+// None of it is in the snapshot, so it publishes none; but a store in trouble that takes it takes
+// writes again, and says so by the next one: that is what tx->writes is counted for here.
 #define MINUTE_S 60
 #define HOUR_S 3600
 #define DAY_S 86400
@@ -93,7 +95,7 @@ enum err_code store_usage_add(struct store_tx *tx, uint64_t boot, uint64_t n,
 			batch, ARRAY_LEN(batch), err);
 	if (!code)
 		code = drop_old(tx, err);
-	tx->writes += !code;
+	tx->writes += !code && tx->st->trouble;
 	return code;
 }
 
@@ -208,7 +210,7 @@ enum err_code store_history_add(struct store_tx *tx, int64_t step_s, int64_t at_
 	if (!code)
 		code = DB_RUN(tx->db, err, "DELETE FROM history WHERE step=? AND at<?", DB_I(step_s),
 			DB_I(at_ms - kept_s * 1000));
-	tx->writes += !code;
+	tx->writes += !code && tx->st->trouble;
 	return code;
 }
 
