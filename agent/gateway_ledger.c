@@ -35,6 +35,11 @@ static bool by_tokens(enum offer offer)
 	       offer == OFFER_EMBEDDINGS;
 }
 
+static bool makes_pictures(enum offer offer)
+{
+	return offer == OFFER_IMAGES || offer == OFFER_IMAGE_EDITS;
+}
+
 static void estimate(const struct gw_call *c, struct price_usage *u)
 {
 	int64_t out = c->send.stream ? c->events : (int64_t)(c->bytes_out / BYTES_PER_TOKEN);
@@ -60,6 +65,9 @@ static struct price_usage usage_of(const struct gw_call *c, bool answered)
 	u.images = a->images;
 	u.chars = a->chars;
 	u.audio_ms = a->audio_ms;
+	// Who made pictures and does not say how many made those that were asked for.
+	if (answered && u.images < 0 && makes_pictures(c->in.offer))
+		u.images = c->in.images != FIELD_NONE ? MAX_OF(c->in.images, 1) : 1;
 	// Tokens of an answer that were counted here say nothing of the prompt's.
 	bool told = c->usage_source == COST_REPORTED && u.in >= 0 &&
 		(u.out >= 0 || c->in.offer == OFFER_EMBEDDINGS);

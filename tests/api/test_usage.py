@@ -328,3 +328,25 @@ def test_a_store_that_is_away_loses_nothing(agent):
     agent.kill9()
     agent.start()
     assert only(agent)["requests"] == 5, "and once only"
+
+
+def test_pictures_are_counted_and_priced(agent, vendord):
+    agent.add_key(vendord.url, service="dalle", key_name="pictures")
+    answer = agent.post(GW, "/v1/images/generations",
+                        {"model": "text_to_image", "prompt": "a cat", "n": 2})
+    assert answer.status == 200
+    item = only(agent, "by=feature,model&feature=text_to_image")
+    assert item["images"] == len(answer.body["data"]) == 2
+    told = answer.body["usage"]  # gpt-image-2: 5 a million in, 30 a million of made pictures
+    assert cost(item)["pico"] == told["input_tokens"] * 5_000_000 + \
+        told["output_tokens"] * 30_000_000
+    agent.request("config-center", "PATCH", "/api/v1/features/text_to_image", {"targets": [
+        {"kind": "vendor", "vendor": "openai", "service": "dalle",
+         "upstream_model": "priced-by-picture"}]})
+    import_price(agent, vendor="openai", model="priced-by-picture", images=[
+        {"quality": "hd", "size": "1024x1024", "pico": 80}, {"size": "1024x1024", "pico": 40}])
+    for quality, pico in (("hd", 80), ("standard", 40)):
+        agent.post(GW, "/v1/images/generations", {"model": "text_to_image", "prompt": "a cat",
+                                                  "size": "1024x1024", "quality": quality})
+        event = last_event(agent)
+        assert event["cost"]["pico"] == pico and event["cost"]["source"] in ("counted", "reported")
