@@ -506,6 +506,29 @@ static int64_t keys_of(const struct snapshot *s, const char *vendor, const char 
 	return n;
 }
 
+// What it is there for and how it is asked, in the same order; and whether any of it is spoken.
+static void write_offers(struct jw *w, const char *vendor, const char *engine, unsigned offers)
+{
+	bool spoken = false;
+
+	jw_arr(w, "offers");
+	for (int i = 0; i < OFFER_COUNT; i++)
+		if (offers >> i & 1)
+			jw_str(w, NULL, offer_names[i]);
+	jw_arr_end(w);
+	jw_arr(w, "protocols");
+	for (int i = 0; i < OFFER_COUNT; i++) {
+		enum protocol p = protocol_default(vendor, engine, (enum offer)i);
+
+		if (!(offers >> i & 1))
+			continue;
+		jw_str(w, NULL, protocol_name(p));
+		spoken |= protocol_row(p)->spoken;
+	}
+	jw_arr_end(w);
+	jw_bool(w, "spoken", spoken);
+}
+
 void h_vendor_list(struct req *r)
 {
 	size_t vendors_n, engines_n;
@@ -524,8 +547,7 @@ void h_vendor_list(struct req *r)
 		jw_str(&w, "base_url", v[i].base_url);
 		jw_str(&w, "key_prefix", v[i].key_prefix);
 		jw_str(&w, "docs", v[i].docs);
-		jw_bool(&w, "spoken",
-			protocol_row(protocol_default(v[i].vendor, NULL, v[i].offer))->spoken);
+		write_offers(&w, v[i].vendor, NULL, v[i].offers);
 		jw_int(&w, "keys", keys_of(r->snap, v[i].vendor, v[i].service));
 		jw_obj_end(&w);
 	}
@@ -536,8 +558,7 @@ void h_vendor_list(struct req *r)
 		jw_str(&w, "title", _(e[i].title));
 		jw_str(&w, "kind", "self_hosted");
 		jw_null(&w, "base_url");
-		jw_bool(&w, "spoken",
-			protocol_row(protocol_default(NULL, e[i].engine, e[i].offer))->spoken);
+		write_offers(&w, NULL, e[i].engine, e[i].offers);
 		jw_obj_end(&w);
 	}
 	list_close(&w, vendors_n + engines_n, r->snap->revision, NULL);

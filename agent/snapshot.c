@@ -468,6 +468,10 @@ static void settle_protocol(struct build *b, struct candidate *c, const char *ve
 			      ? (enum protocol)c->target->protocol
 			      : protocol_default(vendor, engine, (enum offer)b->f->doc.endpoint);
 	c->unspoken = !protocol_row(c->protocol)->spoken;
+	// An engine is not asked for what it has not, unless the target says how.
+	const struct engine_row *e = engine ? engine_find(slice_of(engine)) : NULL;
+	if (e && c->target->protocol < 0)
+		c->unspoken |= !(e->offers >> b->f->doc.endpoint & 1);
 }
 
 static int64_t product(int64_t a, int64_t b)

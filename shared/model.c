@@ -705,6 +705,8 @@ static const struct field vendor_rows[] = {
 	{SEEN_COL("base_url"), .type = FT_STR, .help = N_("default address")},
 	{SEEN_WIDE("key_prefix"), .type = FT_STR, .help = N_("how its keys begin")},
 	{SEEN_WIDE("docs"), .type = FT_STR, .help = N_("where a key is made")},
+	{SEEN_WIDE("offers"), .type = FT_STRV, .help = N_("endpoints it can be asked for")},
+	{SEEN_WIDE("protocols"), .type = FT_STRV, .help = N_("how, one for each of its offers")},
 	{SEEN_COL("spoken"), .type = FT_BOOL, .help = N_("whether this version speaks its API")},
 	{SEEN_COL("keys"), .type = FT_INT, .help = N_("keys stored for it")},
 };

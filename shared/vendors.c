@@ -62,27 +62,32 @@ static const struct {
 	{NULL, "tei", PROTO_TEI_RERANK},
 };
 
+#define CAN(offer) (1u << OFFER_##offer)
+#define TEXT (CAN(CHAT) | CAN(COMPLETIONS))
+#define SOUND (CAN(SPEECH) | CAN(TRANSCRIPTIONS))
+#define ANYTHING ((1u << OFFER_COUNT) - 1)
+
 #define OPENAI_URL "https://api.openai.com"
 #define OPENAI_DOCS "https://platform.openai.com/api-keys"
 #define ALIYUN_DOCS "https://bailian.console.aliyun.com/"
 
 static const struct vendor_row vendors[] = {
-	{"openai", "dalle", N_("OpenAI images"), OPENAI_URL, AUTH_BEARER, OFFER_IMAGES, "sk-",
+	{"openai", "dalle", N_("OpenAI images"), OPENAI_URL, AUTH_BEARER, CAN(IMAGES) | CAN(IMAGE_EDITS), "sk-",
 		"/v1/models", OPENAI_DOCS},
-	{"openai", "gpt-4", N_("OpenAI chat"), OPENAI_URL, AUTH_BEARER, OFFER_CHAT, "sk-",
+	{"openai", "gpt-4", N_("OpenAI chat"), OPENAI_URL, AUTH_BEARER, TEXT | CAN(RESPONSES), "sk-",
 		"/v1/models", OPENAI_DOCS},
 	{"openai", "embeddings", N_("OpenAI embeddings"), OPENAI_URL, AUTH_BEARER,
-		OFFER_EMBEDDINGS, "sk-", "/v1/models", OPENAI_DOCS},
+		CAN(EMBEDDINGS), "sk-", "/v1/models", OPENAI_DOCS},
 	{"openai", "audio", N_("OpenAI speech and transcription"), OPENAI_URL, AUTH_BEARER,
-		OFFER_SPEECH, "sk-", "/v1/models", OPENAI_DOCS},
+		SOUND, "sk-", "/v1/models", OPENAI_DOCS},
 	{"openai", "moderations", N_("OpenAI moderations"), OPENAI_URL, AUTH_BEARER,
-		OFFER_MODERATIONS, "sk-", "/v1/models", OPENAI_DOCS},
+		CAN(MODERATIONS), "sk-", "/v1/models", OPENAI_DOCS},
 	{"aliyun", "wanx", N_("Aliyun text to image"), "https://dashscope.aliyuncs.com", AUTH_BEARER,
-		OFFER_IMAGES, "sk-", "/compatible-mode/v1/models", ALIYUN_DOCS},
+		CAN(IMAGES), "sk-", "/compatible-mode/v1/models", ALIYUN_DOCS},
 	{"aliyun", "qwen", N_("Aliyun Qwen chat"), "https://dashscope.aliyuncs.com/compatible-mode",
-		AUTH_BEARER, OFFER_CHAT, "sk-", "/v1/models", ALIYUN_DOCS},
+		AUTH_BEARER, TEXT | CAN(EMBEDDINGS) | CAN(RESPONSES), "sk-", "/v1/models", ALIYUN_DOCS},
 	{"anthropic", "messages", N_("Anthropic messages"), "https://api.anthropic.com",
-		AUTH_X_API_KEY, OFFER_CHAT, "sk-ant-", "/v1/models",
+		AUTH_X_API_KEY, CAN(CHAT), "sk-ant-", "/v1/models",
 		"https://console.anthropic.com/settings/keys"},
 };
 
@@ -98,20 +103,20 @@ static const struct region_row regions[] = {
 	.quirks = {.embeddings_base64 = base64, .sends_done = true, .stream_options = true,        \
 		.error_shape = ERRORS_##shape, .max_batch = batch}
 static const struct engine_row engines[] = {
-	{"openai-compatible", N_("any server with OpenAI's API"), "/v1/models", 0, OFFER_CHAT,
+	{"openai-compatible", N_("any server with OpenAI's API"), "/v1/models", 0, ANYTHING,
 		QUIRKS(false, ANY, 0)},
-	{"vllm", N_("vLLM"), "/health", 0, OFFER_CHAT, QUIRKS(true, ANY, 0), .metrics_path = "/metrics",
+	{"vllm", N_("vLLM"), "/health", 0, ANYTHING & ~CAN(MODERATIONS), QUIRKS(true, ANY, 0), .metrics_path = "/metrics",
 		.queue_gauge = "vllm:num_requests_waiting"},
-	{"ollama", N_("Ollama"), "/api/version", 0, OFFER_CHAT, QUIRKS(true, ANY, 0)},
-	{"tei", N_("Text Embeddings Inference"), "/health", 0, OFFER_EMBEDDINGS,
+	{"ollama", N_("Ollama"), "/api/version", 0, TEXT | CAN(EMBEDDINGS) | CAN(TRANSCRIPTIONS) | CAN(RESPONSES), QUIRKS(true, ANY, 0)},
+	{"tei", N_("Text Embeddings Inference"), "/health", 0, CAN(EMBEDDINGS) | CAN(RERANK),
 		QUIRKS(false, ANY, 32), .metrics_path = "/metrics",
 		.queue_gauge = "te_queue_size"},
-	{"xinference", N_("Xinference"), "/status", 0, OFFER_CHAT,
+	{"xinference", N_("Xinference"), "/status", 0, ANYTHING,
 		QUIRKS(false, FASTAPI, 0)},
-	{"localai", N_("LocalAI"), "/readyz", 0, OFFER_CHAT, QUIRKS(false, ANY, 0)},
-	{"sdwebui", N_("Stable Diffusion WebUI"), "/sdapi/v1/memory", 1, OFFER_IMAGES,
+	{"localai", N_("LocalAI"), "/readyz", 0, ANYTHING, QUIRKS(false, ANY, 0)},
+	{"sdwebui", N_("Stable Diffusion WebUI"), "/sdapi/v1/memory", 1, CAN(IMAGES),
 		QUIRKS(false, FASTAPI, 0)},
-	{"comfyui", N_("ComfyUI"), "/system_stats", 1, OFFER_IMAGES, QUIRKS(true, ANY, 0)},
+	{"comfyui", N_("ComfyUI"), "/system_stats", 1, CAN(IMAGES), QUIRKS(true, ANY, 0)},
 };
 
 // Longest lists vendors take at once, where it is less than OpenAI's 2,048 (Alibaba Cloud Model

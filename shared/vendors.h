@@ -62,7 +62,7 @@ struct vendor_row {
 	const char *title; // "OpenAI image models"
 	const char *base_url; // default origin, without the API prefix
 	enum auth_style auth;
-	enum offer offer; // what it is there for
+	unsigned offers; // 1 << enum offer: what it is there for
 	const char *key_prefix; // "sk-", NULL when none is known
 	const char *test_path; // a free authenticated GET, "/v1/models"
 	const char *docs; // where a key is made
@@ -91,7 +91,7 @@ struct engine_row {
 	const char *title;
 	const char *check_path; // health probe
 	int concurrency; // 0: no limit of its own
-	enum offer offer; // what it is there for
+	unsigned offers; // 1 << enum offer: what it can be asked for
 	struct quirks quirks;
 	const char *metrics_path; // Prometheus text; NULL none
 	const char *queue_gauge; // series that counts waiting requests; NULL none

@@ -34,6 +34,43 @@ def test_profiles(agent, vendord, engine, path, concurrency, quirks):
     assert quirks.items() <= doc["quirks"].items()
 
 
+def test_an_engine_is_not_asked_for_what_it_has_not(agent, make_vendord):
+    tei = make_vendord(flavour="tei")
+    agent.add_instance(tei.url, service="tei", engine="tei", features=["chat"])
+    answer = agent.chat("x")
+    assert (answer.status, answer.error) == (503, "no_healthy_target")
+    route = agent.post("router-engine", "/api/v1/route/chat", {"messages": []}).body
+    skips = [candidate["skips"][0]["code"] for candidate in route["candidates"]
+             if candidate["target"] == "self/tei#gpu1"]
+    assert skips == ["capability_missing"]
+
+
+def test_the_catalogue_tells_offers_and_protocols(agent):
+    rows = {(row["vendor"], row["service"]): dict(zip(row["offers"], row["protocols"]))
+            for row in agent.get("key-manager", "/api/v1/vendors").body["items"]}
+    assert rows["aliyun", "qwen"] == {
+        "chat.completions": "dashscope.chat", "completions": "openai.completions",
+        "embeddings": "openai.embeddings", "responses": "openai.responses"}
+    assert rows["self", "tei"] == {"embeddings": "openai.embeddings", "rerank": "tei.rerank"}
+    assert rows["openai", "audio"] == {"audio.speech": "openai.speech",
+                                       "audio.transcriptions": "openai.transcriptions"}
+
+
+def test_one_key_serves_several_offers(agent, make_vendord):
+    aliyun = make_vendord(flavour="dashscope")
+    agent.add_key(aliyun.url + "/compatible-mode", vendor="aliyun", service="qwen")
+    answer = agent.post("config-center", "/api/v1/features", {
+        "name": "vectors", "endpoint": "embeddings", "targets": [
+            {"kind": "vendor", "vendor": "aliyun", "service": "qwen",
+             "upstream_model": "text-embedding-v4"}]})
+    assert answer.status == 201
+    assert agent.chat("x").headers["X-Yijian-Target"].startswith("aliyun/qwen#")
+    answer = agent.post(GW, "/v1/embeddings", {"model": "vectors", "input": ["a"] * 11})
+    assert len(answer.body["data"]) == 11, "10 and then 1"
+    assert sum(record["target"].endswith("/compatible-mode/v1/embeddings")
+               for record in aliyun.requests()) == 2
+
+
 def test_what_the_caller_says_stands(agent, vendord):
     said = {"check": {"path": "/mine"}, "capacity": {"max_concurrency": 3},
             "quirks": {"max_batch": 8, "embeddings_base64": True, "error_shape": "flat"}}
