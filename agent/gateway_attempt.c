@@ -217,7 +217,7 @@ void gw_reply(struct gw_call *c, int status, struct adapter_answer *answer)
 
 static void next_part(struct gw_call *c);
 
-static void take_answer(struct gw_call *c, const struct upstream_response *res, struct slice body)
+void gw_take_answer(struct gw_call *c, const struct upstream_response *res, struct slice body)
 {
 	const struct adapter_reply got = {.status = res->status, .content_type = res->content_type,
 		.body = body, .at_s = c->wall_ms / 1000, .serial = c->serial};
@@ -262,7 +262,7 @@ static void on_done(void *arg, enum up_end end, const struct upstream_response *
 	else if (res->status < 200 || res->status > 299)
 		gw_attempt_refused(c, res->status, res->retry_after, body);
 	else
-		take_answer(c, res, body);
+		gw_take_answer(c, res, body);
 }
 
 static const struct upstream_callbacks whole = {.done = on_done};

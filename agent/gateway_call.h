@@ -197,6 +197,8 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 	const char *end, int64_t cooldown_us);
 // It failed: tries the next candidate.
 void gw_attempt_failed(struct gw_call *c, enum up_end end, int status);
+// A whole answer of a good status: parsed and passed on, or the attempt has failed.
+void gw_take_answer(struct gw_call *c, const struct upstream_response *res, struct slice body);
 void gw_reply(struct gw_call *c, int status, struct adapter_answer *answer);
 // The upstream answered with an error: by its status, or in a body or an event that stands for
 // one of this status (0: it did not say which).

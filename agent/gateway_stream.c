@@ -279,6 +279,13 @@ static void ended(struct gw_call *c, enum up_end end, int status)
 	}
 }
 
+// Models of transcription that do not stream answer whole, as OpenAI documents it of whisper-1.
+static void answered_whole(struct gw_call *c, const struct upstream_response *res)
+{
+	c->send.stream = false;
+	gw_take_answer(c, res, str_slice(&c->instead));
+}
+
 static void done(void *arg, enum up_end end, const struct upstream_response *res,
 	struct slice body, const struct err *err)
 {
@@ -295,6 +302,8 @@ static void done(void *arg, enum up_end end, const struct upstream_response *res
 		gw_attempt_failed(c, end, res->status);
 	else if (res->status < 200 || res->status > 299)
 		gw_attempt_refused(c, res->status, res->retry_after, str_slice(&c->instead));
+	else if (c->in.offer == OFFER_TRANSCRIPTIONS)
+		answered_whole(c, res);
 	else
 		gw_attempt_failed(c, UP_OK, res->status);
 }

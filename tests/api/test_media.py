@@ -177,6 +177,14 @@ def test_transcription_by_events(agent):
         assert b"stream_interrupted" in answer.body
 
 
+def test_a_model_that_does_not_stream_answers_whole(hearing):
+    answer = send_form(hearing, "/v1/audio/transcriptions", ("model", b"stt"), AUDIO,
+                       ("stream", b"true"))
+    assert answer.status == 200 and answer.body["usage"]["input_tokens"] == 14
+    event = hearing.get(GW, "/api/v1/events?kinds=traffic&limit=1").body["items"][-1]
+    assert (event["tokens_in"], event["tokens_out"]) == (14, 6)
+
+
 @pytest.mark.parametrize("fields, status, code", [
     ([AUDIO], 422, "field_required"),
     ([("model", b"stt")], 422, "field_required"),
