@@ -65,7 +65,7 @@ struct load {
 	char *request;
 	size_t request_len;
 	struct conn *conns;
-	size_t count;
+	size_t count, turn; // whose turn it is, when paced
 	size_t number_at; // where the body shows the request's number; 0 nowhere
 	uint64_t total, started, done, errors, bytes, events, shed;
 	double rate, seconds;
@@ -343,8 +343,8 @@ static long pace(struct load *l)
 		if (due > now)
 			return (long)(due - now);
 		struct conn *idle = NULL;
-		for (size_t i = 0; i < l->count && !idle; i++)
-			idle = l->conns[i].busy ? NULL : &l->conns[i];
+		for (size_t i = 0; i < l->count && !idle; i++, l->turn = (l->turn + 1) % l->count)
+			idle = l->conns[l->turn].busy ? NULL : &l->conns[l->turn];
 		if (!idle)
 			break;
 		conn_start(l, idle, due);

@@ -97,6 +97,9 @@ def key_to_paint(bench):
 
 
 def idle(bench):
+    left = 60 - time.time() % 60
+    if left < IDLE_S + 5:
+        time.sleep(left)  # the header's clock turns with the minute
     with Agent(bench.scratch, "quiet") as agent, \
             Terminal(bench.scratch, agent.url(), "keys") as terminal:
         terminal.painted(b"Keys", 10)
@@ -106,7 +109,7 @@ def idle(bench):
             written += len(terminal.read(left))
         used = measure.cpu_ns(terminal.process.pid) - before
     yield Row(f"console idle for {IDLE_S} s, CPU", used / IDLE_S / 1e7, 0.5, "%")
-    yield Row("  bytes written meanwhile", written, 0, "B", note="a minute's turn repaints the clock")
+    yield Row("  bytes written meanwhile", written, 0, "B")
 
 
 ROWS = (first_paint, key_to_paint, idle)
