@@ -313,7 +313,7 @@ void chat_answer_open(struct str *out, struct slice id, struct slice model, int6
 
 void chat_answer_close(struct str *out, const char *finish, const struct adapter_usage *u)
 {
-	str_add_slice(out, SLICE("},\"logprobs\":null,\"finish_reason\":"));
+	str_add_slice(out, SLICE(",\"refusal\":null},\"logprobs\":null,\"finish_reason\":"));
 	str_add_json(out, slice_of(finish));
 	str_add_slice(out, SLICE("}]"));
 	if (u->in >= 0 || u->out >= 0) {

@@ -282,6 +282,8 @@ static void write_message(const struct choice *c, struct str *out)
 		aj_add(out, "content", SLICE("null"));
 	for (size_t i = 0; i < c->parts_n; i++)
 		write_part(&c->parts[i], out);
+	if (find_part(c, "refusal") == NULL)
+		aj_add(out, "refusal", SLICE("null"));
 	write_tools(c, out);
 	str_add_c(out, '}');
 }

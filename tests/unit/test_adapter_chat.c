@@ -100,14 +100,15 @@ static void test_anthropic_streams(void **state)
 	check_fold(&adapter_anthropic_messages, "tests/data/anthropic/basic_response.txt",
 		"{\"id\":\"chatcmpl-msg_4QpJur2dWWDjF6C758FbBw5vm12BaVipnK\",\"created\":1,"
 		"\"model\":\"claude-3-opus-latest\",\"object\":\"chat.completion\",\"choices\":["
-		"{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hello there!\"},"
+		"{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hello there!\","
+		"\"refusal\":null},"
 		"\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":11,"
 		"\"completion_tokens\":6,\"total_tokens\":17}}");
 	check_fold(&adapter_anthropic_messages, "tests/data/anthropic/tool_use_response.txt",
 		"{\"id\":\"chatcmpl-msg_019Q1hrJbZG26Fb9BQhrkHEr\",\"created\":1,"
 		"\"model\":\"claude-sonnet-4-20250514\",\"object\":\"chat.completion\",\"choices\":["
 		"{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"
-		"\"I'll check the current weather in Paris for you.\",\"tool_calls\":[{\"id\":"
+		"\"I'll check the current weather in Paris for you.\",\"refusal\":null,\"tool_calls\":[{\"id\":"
 		"\"toolu_01NRLabsLyVHZPKxbKvkfSMn\",\"type\":\"function\",\"function\":{\"name\":"
 		"\"get_weather\",\"arguments\":\"{\\\"location\\\": \\\"Paris\\\"}\"}}]},"
 		"\"logprobs\":null,\"finish_reason\":\"tool_calls\"}],\"usage\":{"
@@ -116,7 +117,7 @@ static void test_anthropic_streams(void **state)
 	check_fold(&adapter_anthropic_messages, "tests/data/anthropic/refusal_response.txt",
 		"{\"id\":\"chatcmpl-msg_01RefusalTestMessage123456789\",\"created\":1,"
 		"\"model\":\"claude-opus-4-7\",\"object\":\"chat.completion\",\"choices\":["
-		"{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"\"},"
+		"{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},"
 		"\"logprobs\":null,\"finish_reason\":\"content_filter\"}],\"usage\":{"
 		"\"prompt_tokens\":20,\"completion_tokens\":0,\"total_tokens\":20}}");
 }
@@ -128,7 +129,8 @@ static void test_dashscope_native_stream(void **state)
 	check_fold(&adapter_dashscope_chat_native, "tests/data/dashscope/native-generation.sse.txt",
 		"{\"id\":\"chatcmpl-aaaaaaaa-0001-9000-8000-00000000000e\",\"created\":1,"
 		"\"model\":\"m\",\"object\":\"chat.completion\",\"choices\":[{\"index\":0,"
-		"\"message\":{\"role\":\"assistant\",\"content\":\"Hello\"},\"logprobs\":null,"
+		"\"message\":{\"role\":\"assistant\",\"content\":\"Hello\",\"refusal\":null},"
+		"\"logprobs\":null,"
 		"\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":10,"
 		"\"completion_tokens\":2,\"total_tokens\":12,\"prompt_tokens_details\":{"
 		"\"cached_tokens\":0}}}");
@@ -195,7 +197,7 @@ static void test_ollama_lines(void **state)
 		"{\"id\":\"chatcmpl-0000000000000007\",\"created\":1,\"model\":\"llama\","
 		"\"object\":\"chat.completion\",\"choices\":[{\"index\":0,\"message\":{"
 		"\"role\":\"assistant\",\"reasoning_content\":\"hm\",\"content\":\"a\\nb\","
-		"\"tool_calls\":[{\"id\":\"call_0\",\"type\":\"function\",\"function\":{"
+		"\"refusal\":null,\"tool_calls\":[{\"id\":\"call_0\",\"type\":\"function\",\"function\":{"
 		"\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1}\"}},{\"id\":\"call_1\","
 		"\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]},"
 		"\"logprobs\":null,\"finish_reason\":\"tool_calls\"}],\"usage\":{"
@@ -223,7 +225,8 @@ static const struct {
 		"\"model\":\"c\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
 		"\"content\":\"a\",\"reasoning_content\":\"hm\",\"tool_calls\":[{\"id\":\"t\","
 		"\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":"
-		"\"{\\\"x\\\":\\\"y\\\"}\"}}]},\"logprobs\":null,\"finish_reason\":\"tool_calls\"}],"
+		"\"{\\\"x\\\":\\\"y\\\"}\"}}],\"refusal\":null},"
+		"\"logprobs\":null,\"finish_reason\":\"tool_calls\"}],"
 		"\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":6,\"total_tokens\":18,"
 		"\"prompt_tokens_details\":{\"cached_tokens\":5}}}",
 		ANSWER_OK, 0},
@@ -234,8 +237,8 @@ static const struct {
 		"{\"output\":{\"text\":\"a\",\"finish_reason\":\"stop\"},\"usage\":{"
 		"\"input_tokens\":1,\"output_tokens\":2},\"request_id\":\"r\"}",
 		"{\"id\":\"chatcmpl-r\",\"object\":\"chat.completion\",\"created\":9,\"model\":\"m\","
-		"\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"a\"},"
-		"\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,"
+		"\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"a\","
+		"\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,"
 		"\"completion_tokens\":2,\"total_tokens\":3}}",
 		ANSWER_OK, 0},
 	{&adapter_dashscope_chat_native, "{\"code\":\"Throttling\",\"message\":\"m\"}", NULL,
@@ -276,8 +279,8 @@ static void test_folds(void **state)
 	static const char *const chunks[] = {
 		"{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":5,\"model\":\"m\","
 		"\"choices\":[{\"index\":1,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}",
-		"{\"id\":\"c1\",\"choices\":[{\"index\":1,\"delta\":{\"content\":\"\\u00e4\\\"\"},"
-		"\"logprobs\":{\"content\":[{\"token\":\"a\"}]},\"finish_reason\":null}]}",
+		"{\"id\":\"c1\",\"choices\":[{\"index\":1,\"delta\":{\"content\":\"\\u00e4\\\"\","
+		"\"refusal\":null},\"logprobs\":{\"content\":[{\"token\":\"a\"}]},\"finish_reason\":null}]}",
 		"{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"t\","
 		"\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]}}]}",
 		"{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"t\","
@@ -292,9 +295,10 @@ static void test_folds(void **state)
 	assert_string_equal(str_text(&out),
 		"{\"id\":\"c1\",\"created\":5,\"model\":\"m\",\"object\":\"chat.completion\","
 		"\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":null,"
-		"\"tool_calls\":[{\"id\":\"t\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+		"\"refusal\":null,\"tool_calls\":[{\"id\":\"t\",\"type\":\"function\","
+		"\"function\":{\"name\":\"f\","
 		"\"arguments\":\"{}\"}}]},\"logprobs\":null,\"finish_reason\":\"tool_calls\"},"
-		"{\"index\":1,\"message\":{\"role\":\"assistant\",\"content\":\"\\u00e4\\\"\"},"
+		"{\"index\":1,\"message\":{\"role\":\"assistant\",\"content\":\"\\u00e4\\\"\",\"refusal\":null},"
 		"\"logprobs\":{\"content\":[{\"token\":\"a\"}],\"refusal\":null},"
 		"\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1}}");
 	assert_false(fold_add(f, SLICE("{\"choices\":[{\"index\":16,\"delta\":{}}]}")));
