@@ -290,7 +290,7 @@ static void *read_on(void *arg)
 	int slot = snapshots_join(r->f->snaps);
 	const struct snapshot *held = NULL;
 	uint64_t last = 0;
-	while (!atomic_load(r->stop)) {
+	do { // once at least, however late this thread comes to run
 		snapshots_online(r->f->snaps, slot);
 		const struct snapshot *s = snapshots_now(r->f->snaps);
 		assert_true(s->revision >= last); // never backwards
@@ -311,7 +311,7 @@ static void *read_on(void *arg)
 		}
 		r->reads++;
 		snapshots_offline(r->f->snaps, slot);
-	}
+	} while (!atomic_load(r->stop));
 	if (held)
 		snapshot_drop(held);
 	return NULL;
