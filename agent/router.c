@@ -193,12 +193,21 @@ static enum err_code check_forbidden(const struct jx *body, struct err *err)
 	return ERR_OK;
 }
 
+// Token numbers in place of texts: one list of them, or a list of lists.
+static bool has_tokens(const struct jx *body, enum offer offer)
+{
+	const struct jx *input = offer == OFFER_EMBEDDINGS ? jx_get(body, "input") : NULL;
+	const struct jx *first = jx_is_arr(input) ? jx_at(input, 0) : NULL;
+	return jx_is_num(first) || jx_is_arr(first);
+}
+
 static void read_needs(const struct jx *body, struct decide_request *req)
 {
 	req->needs = (req->stream ? 1u << NEED_STREAM : 0)
 		| (jx_len(jx_get(body, "tools")) > 0 ? 1u << NEED_TOOLS : 0)
 		| (req->n != FIELD_NONE && req->n > 1 ? 1u << NEED_N : 0)
-		| (jx_is_obj(jx_get(body, "response_format")) ? 1u << NEED_FORMAT : 0);
+		| (jx_is_obj(jx_get(body, "response_format")) ? 1u << NEED_FORMAT : 0)
+		| (has_tokens(body, req->offer) ? 1u << NEED_TOKENS : 0);
 }
 
 // The body is the request's own: what routing does not read is not judged here.

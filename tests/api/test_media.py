@@ -3,11 +3,13 @@
 import base64
 import http.client
 import json
+import socket
 import struct
 
 import pytest
 
 from bytes_upstream import BytesUpstream, answer as bytes_answer, cut_chunked
+from waiting import wait_for
 
 GW = "api-gateway"
 WAV_BYTES = 844
@@ -124,6 +126,26 @@ def test_speech_that_breaks_is_cut(agent):
         assert event["code"] == "stream_interrupted"
         answer = speak(agent, model="json")
         assert answer.status == 400 and answer.body["error"]["message"] == "no"
+
+
+def test_a_caller_that_leaves_ends_the_speech(agent):
+    begun = (b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ntransfer-encoding: chunked\r\n\r\n"
+             b"3\r\nID3\r\n")
+    with BytesUpstream({"begun": begun}) as upstream:
+        feature(agent, "tts", "audio.speech", vendor_target("audio", upstream_model="m"))
+        agent.add_key(upstream.url("begun"), service="audio")
+        body = json.dumps({"model": "tts", "input": "x", "voice": "v"}).encode()
+        caller = socket.create_connection(agent.address(GW))
+        caller.sendall(b"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\n"
+                       b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                       % (len(body), body))
+        got = b""
+        while b"ID3" not in got:
+            got += caller.recv(65536)
+        caller.close()
+        event = wait_for(lambda: agent.get(
+            GW, "/api/v1/events?kinds=traffic&limit=1").body["items"])[-1]
+        assert event["code"] == "client_gone"
 
 
 # ---- transcriptions ----
@@ -304,6 +326,11 @@ def test_embeddings_of_dashscope_itself(agent, make_vendord):
     assert [len(body["input"]["texts"]) for body in sent] == [10, 10, 3]
     answer = embed(agent, [[1, 2], [3]], model="own")
     assert answer.status == 503, "token numbers cannot be asked of it"
+    for value, code in (([[1, 2]], "capability_missing"), ([1, 2], "capability_missing"),
+                        (["a"], None)):
+        route = agent.post("router-engine", "/api/v1/route/own", {"input": value}).body
+        skips = route["candidates"][0].get("skips") or [{"code": None}]
+        assert skips[0]["code"] == code
 
 
 def test_long_lists_are_split_and_whole(agent, tei):
