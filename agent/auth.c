@@ -297,7 +297,7 @@ static void judge_local(const struct auth_call *c, const struct shown *s, struct
 	}
 	ret->why = judge_page(c);
 	if (!ret->why)
-		snprintf(ret->name, sizeof(ret->name), "local");
+		snprintf(ret->name, sizeof(ret->name), "%s", CLIENT_LOCAL);
 }
 
 static void judge_client(const struct auth_call *c, struct principal *ret)

@@ -189,6 +189,17 @@ static enum err_code client_write(struct store_tx *tx, const struct client_doc *
 	return ERR_OK;
 }
 
+// Callers without a key are told apart under this name.
+static enum err_code name_reserved(const char *name, struct err *err)
+{
+	char folded[CALLER_NAME_BYTES + 1];
+
+	if (!slice_eq_str(caller_name_fold(name, folded), CLIENT_LOCAL))
+		return ERR_OK;
+	return err_field(err, ERR_CONFLICT_EXISTS, "name",
+		_("this is the built-in client's name: choose another"));
+}
+
 static bool client_named(const struct snapshot *snap, const char *name, const char *id)
 {
 	char folded[CALLER_NAME_BYTES + 1];
@@ -204,6 +215,8 @@ enum err_code store_client_create(struct store_tx *tx, const struct client_doc *
 	struct caller_row row;
 	enum err_code code = name_blank(doc->name, err);
 
+	if (!code)
+		code = name_reserved(doc->name, err);
 	if (code)
 		return code;
 	if (!tx->st->seal)
@@ -226,6 +239,8 @@ enum err_code store_client_put(struct store_tx *tx, const struct client_doc *doc
 	struct caller_row row;
 	enum err_code code = name_blank(doc->name, err);
 
+	if (!code)
+		code = name_reserved(doc->name, err);
 	if (code)
 		return code;
 	if (!old)

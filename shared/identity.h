@@ -10,6 +10,7 @@
 #define CALLER_NAME_BYTES (4 * CALLER_NAME_CP)
 #define TOKEN_CIDRS_MAX 16
 #define SCOPE_ALL "*"
+#define CLIENT_LOCAL "local" // callers of this host while nobody has a client key
 
 // In the order of token_role_names; shared/api.h has the roles' rights.
 enum token_role { TOKEN_VIEWER, TOKEN_OPERATOR, TOKEN_SERVICE, TOKEN_ADMIN };

@@ -127,6 +127,13 @@ def test_names_are_unique_without_case_and_outer_space(agent):
         assert (answer.status, answer.error) == (409, "conflict_exists")
 
 
+def test_the_built_in_clients_name_is_taken(agent):
+    assert agent.post(KEYS, CLIENTS, {"name": "Local"}).error == "conflict_exists"
+    client = make_client(agent)
+    answer = agent.request(KEYS, "PATCH", f"{CLIENTS}/{client['id']}", {"name": "local"})
+    assert (answer.status, answer.error) == (409, "conflict_exists")
+
+
 def test_two_writers_of_one_name(agent):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: agent.post(KEYS, CLIENTS, {"name": "same"}), range(40)))
