@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Ports that behave badly below HTTP, names that resolve badly, certificates nobody should trust."""
 import contextlib
+import os
 import socket
 import ssl
 import subprocess
@@ -175,4 +176,5 @@ def resolver(place):
     source = ROOT / "tests" / "lib" / "resolve.c"
     subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", str(library),
                     str(source), "-ldl"], check=True)
-    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+    options = [os.environ.get("ASAN_OPTIONS", ""), "verify_asan_link_order=0"]
+    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": ":".join(filter(None, options))}
