@@ -11,7 +11,6 @@ static const struct adapter *const adapters[PROTO_COUNT] = {
 	[PROTO_OPENAI_CHAT] = &adapter_openai_chat,
 	[PROTO_OPENAI_COMPLETIONS] = &adapter_openai_completions,
 	[PROTO_OPENAI_EMBEDDINGS] = &adapter_openai_embeddings,
-	[PROTO_OPENAI_IMAGES] = &adapter_openai_images,
 	[PROTO_OPENAI_SPEECH] = &adapter_openai_speech,
 	[PROTO_OPENAI_TRANSCRIPTIONS] = &adapter_openai_transcriptions,
 	[PROTO_OPENAI_MODERATIONS] = &adapter_openai_moderations,
@@ -289,9 +288,10 @@ enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 		return code;
 	if (jscan_find(c->m, c->n, required[offer]) == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, required[offer], NULL);
-	if (offer == OFFER_IMAGES && c->stream)
+	bool images = offer == OFFER_IMAGES || offer == OFFER_IMAGE_EDITS;
+	if (images && c->stream)
 		return err_field(err, ERR_FIELD_RANGE, "stream", _("images are not streamed"));
-	if (offer == OFFER_IMAGES)
+	if (images)
 		return read_images(c, err);
 	if (offer == OFFER_SPEECH)
 		return read_speech(c, err);

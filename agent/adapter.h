@@ -176,7 +176,7 @@ void adapter_error_read_as(enum error_shape shape, const char *of, int status, s
 int64_t adapter_retry_after_s(struct slice value, int64_t wall_ms, int64_t cap_s);
 
 extern const struct adapter adapter_openai_chat, adapter_openai_completions,
-	adapter_openai_embeddings, adapter_openai_images, adapter_dashscope_chat,
+	adapter_openai_embeddings, adapter_dashscope_chat,
 	adapter_dashscope_chat_native, adapter_anthropic_messages, adapter_openai_responses,
 	adapter_ollama_chat, adapter_openai_speech, adapter_openai_transcriptions,
 	adapter_openai_moderations, adapter_openai_rerank, adapter_tei_rerank, adapter_tei_embed,

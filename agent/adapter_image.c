@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "shared/multipart.h"
+#include "shared/num.h"
 #include "shared/text.h"
 
 static const struct jscan_limits traffic = {.depth = JSCAN_DEPTH_TRAFFIC};
@@ -100,6 +102,54 @@ enum err_code image_read(const struct adapter_call *call, int64_t draw, struct i
 		code = read_format(call, &ret->format, err);
 	if (code == ERR_OK)
 		code = read_seed(call, &ret->seed, err);
+	return code;
+}
+
+static void add_field(const struct multipart_part *p, struct str *json)
+{
+	int64_t n;
+	str_add_c(json, json->n > 1 ? ',' : ' ');
+	str_add_json(json, p->name);
+	str_add_c(json, ':');
+	if ((slice_eq_str(p->name, "n") || slice_eq_str(p->name, "seed")) &&
+		num_i64(p->value, INT32_MIN, INT32_MAX, &n))
+		str_add_i64(json, n);
+	else if (slice_eq_str(p->name, "stream") && slice_eq_str(p->value, "true"))
+		str_add(json, "true");
+	else
+		str_add_json(json, p->value);
+}
+
+static const struct multipart_part *find_image(const struct multipart *form)
+{
+	for (size_t i = 0; i < form->n; i++) {
+		if (multipart_named(&form->v[i], SLICE("image")))
+			return &form->v[i];
+	}
+	return NULL;
+}
+
+enum err_code image_read_call(struct slice content_type, struct slice body, enum offer offer,
+	bool need_model, struct str *json, struct adapter_call *ret, struct err *err)
+{
+	struct multipart form;
+	if (offer != OFFER_IMAGE_EDITS || !multipart_is(content_type))
+		return adapter_read(body, offer, need_model, ret, err);
+	enum err_code code = multipart_read(content_type, body, &form, err);
+	if (code == ERR_OK && find_image(&form) == NULL)
+		code = err_field(err, ERR_FIELD_REQUIRED, "image", NULL);
+	if (code != ERR_OK)
+		return code;
+	str_clear(json);
+	str_add_c(json, '{');
+	for (size_t i = 0; i < form.n; i++) {
+		if (form.v[i].filename.p == NULL && !multipart_named(&form.v[i], SLICE("image")))
+			add_field(&form.v[i], json);
+	}
+	str_add_c(json, '}');
+	code = adapter_read(str_slice(json), offer, need_model, ret, err);
+	ret->body = body;
+	ret->content_type = content_type;
 	return code;
 }
 

@@ -30,6 +30,11 @@ struct image_want {
 enum err_code image_read(const struct adapter_call *call, int64_t draw, struct image_want *ret,
 	struct err *err);
 
+// adapter_read for a body that may be a form (RFC 7578): its plain fields are read as the members of
+// *json, which the call then points into; the body stays the form.
+enum err_code image_read_call(struct slice content_type, struct slice body, enum offer offer,
+	bool need_model, struct str *json, struct adapter_call *ret, struct err *err);
+
 // One submit: n pictures from the first'th on, of one request.
 struct image_submit {
 	const struct image_want *want;

@@ -152,8 +152,7 @@ static enum err_code submit_form(struct image_submit *s, const struct openai_cha
 				unquoted(ch->v[i].value), &ask->body);
 	}
 	str_addf(&ask->body, "--%s--\r\n", form.boundary);
-	str_addf(&ask->headers, "Content-Type: multipart/form-data; boundary=\"%s\"\r\n",
-		form.boundary);
+	str_addf(&ask->headers, "Content-Type: %.*s\r\n", SLICE_FMT(call->content_type));
 	ask->content_type = "";
 	return ERR_OK;
 }

@@ -188,12 +188,6 @@ static enum err_code build_completions(const struct adapter_call *call,
 	return build_as("/v1/completions", call, feature, cand, ask);
 }
 
-static enum err_code build_images(const struct adapter_call *call, const struct feature *feature,
-	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
-{
-	return build_as("/v1/images/generations", call, feature, cand, ask);
-}
-
 // ---- usage ----
 
 static int64_t tokens(const struct jscan_member *m, size_t n, const char *name,
@@ -285,14 +279,6 @@ static enum answer_kind parse_text(const struct adapter_call *call UNUSED,
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	size_t n;
 	return openai_list(reply->body, "choices", m, &n, ret);
-}
-
-static enum answer_kind parse_images(const struct adapter_call *call UNUSED,
-	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
-{
-	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	size_t n;
-	return openai_list(reply->body, "data", m, &n, ret);
 }
 
 // ---- streams ----
@@ -433,5 +419,3 @@ const struct adapter adapter_openai_chat = {.protocol = PROTO_OPENAI_CHAT,
 const struct adapter adapter_openai_completions = {.protocol = PROTO_OPENAI_COMPLETIONS,
 	.dialects = 1u << DIALECT_OPENAI, .build = build_completions, .parse = parse_text,
 	.chunk = openai_chunk};
-const struct adapter adapter_openai_images = {.protocol = PROTO_OPENAI_IMAGES,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_images, .parse = parse_images};

@@ -109,6 +109,10 @@ static void done(struct store_job *job, enum err_code code)
 		snprintf(etag, sizeof(etag), "\"%lld\"", (long long)c->etag);
 		req_header_add(r, "ETag", etag);
 	}
+	if (c->retry_after_s) {
+		snprintf(etag, sizeof(etag), "%d", c->retry_after_s);
+		req_header_add(r, "Retry-After", etag);
+	}
 	if (c->location)
 		req_header_add(r, "Location", c->location);
 	if (c->replayed)

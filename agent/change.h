@@ -28,6 +28,7 @@ struct change {
 	// A member shown in this answer alone, never stored for a repeated call; NULL none.
 	const char *once_name, *once_value;
 	bool replayed;
+	int retry_after_s; // 0: none
 	// private
 	struct store_job job;
 	unsigned char body_hash[32];

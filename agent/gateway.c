@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "agent/gateway_call.h"
+#include "agent/tasks.h"
 #include "agent/wishes.h"
 #include "shared/jw.h"
 #include "shared/multipart.h"
@@ -54,7 +55,7 @@ static void refuse(struct req *r, struct gw_call *c, const struct err *e)
 	req_fail(r, e);
 }
 
-static enum err_code check_limits(const struct gw_call *c, struct err *err)
+enum err_code gw_check_limits(const struct gw_call *c, struct err *err)
 {
 	const struct feature *f = &c->feature->doc;
 	if (f->limits.max_prompt_chars != FIELD_NONE && c->in.chars != FIELD_NONE &&
@@ -105,11 +106,10 @@ static enum err_code read_wishes(struct gw_call *c, struct err *err)
 	return wishes_read(c->r, &c->feature->doc, user, &c->ask, err);
 }
 
-static void begin(struct gw_call *c)
+enum err_code gw_prepare(struct gw_call *c, struct err *err)
 {
 	struct req *r = c->r;
 	const struct feature *f = &c->feature->doc;
-	struct err err = {0};
 	c->cells = gw_feature_of(c->gl, f->name);
 	c->route = snapshot_route(r->snap, c->feature);
 	c->ask = (struct decide_request){.offer = c->in.offer,
@@ -118,7 +118,14 @@ static void begin(struct gw_call *c)
 		.deadline_us = f->timeouts.total_ms > 0 ? r->start_us + f->timeouts.total_ms * 1000
 							: FIELD_NONE,
 		.needs = needs_of(c)};
-	if (read_wishes(c, &err) != ERR_OK) {
+	return read_wishes(c, err);
+}
+
+static void begin(struct gw_call *c)
+{
+	struct req *r = c->r;
+	struct err err = {0};
+	if (gw_prepare(c, &err) != ERR_OK) {
 		refuse(r, c, &err);
 		return;
 	}
@@ -145,7 +152,7 @@ static const struct feature_obj *find_feature(struct gw_call *c, struct slice na
 static void go(struct gw_call *c, struct err *err)
 {
 	c->feature = find_feature(c, slice_of(c->in.model), err);
-	if (err->code == ERR_OK && check_limits(c, err) == ERR_OK)
+	if (err->code == ERR_OK && gw_check_limits(c, err) == ERR_OK)
 		begin(c);
 }
 
@@ -247,11 +254,6 @@ void h_rerank(struct req *r)
 	serve(r, OFFER_RERANK);
 }
 
-void h_images(struct req *r)
-{
-	serve(r, OFFER_IMAGES);
-}
-
 // The feature says which endpoint its body belongs to.
 void h_invoke(struct req *r)
 {
@@ -262,8 +264,13 @@ void h_invoke(struct req *r)
 	if (c->feature == NULL) {
 		err_set(&err, ERR_NOT_FOUND, _("there is no feature of this name"));
 		err_hint(&err, _("list them: GET /api/v1/features"));
+	} else if (c->feature->doc.endpoint == OFFER_IMAGES ||
+		   c->feature->doc.endpoint == OFFER_IMAGE_EDITS) {
+		tasks_invoke(r, c->feature);
+		gw_call_free(c);
+		return;
 	} else if (read_call(c, (enum offer)c->feature->doc.endpoint, false, &err) == ERR_OK) {
-		check_limits(c, &err);
+		gw_check_limits(c, &err);
 	}
 	if (err.code != ERR_OK)
 		refuse(r, c, &err);

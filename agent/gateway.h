@@ -24,7 +24,6 @@ void h_speech(struct req *r);
 void h_transcriptions(struct req *r);
 void h_moderations(struct req *r);
 void h_rerank(struct req *r);
-void h_images(struct req *r);
 void h_invoke(struct req *r);
 void h_model_list(struct req *r);
 void h_model_get(struct req *r);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the files of the gateway share: one model request under way, and what a loop keeps for all
-// of them. Private to agent/gateway*.
+// of them. Private to agent/gateway* and
+// agent/tasks*.
 #ifndef YJ_AGENT_GATEWAY_CALL_H
 #define YJ_AGENT_GATEWAY_CALL_H
 
@@ -154,11 +155,19 @@ struct gw_call {
 	enum err_code code;
 	bool over; // answered, or the caller is gone: accounted
 	bool admitted; // client and feature count it as under way
+	struct task_waiter *task; // agent/tasks: what it waits for, when it asks for pictures
 	const char *limited_by; // "client:rpm" when a limit refused it; NULL
 };
 
+// gateway.c
+// What the feature allows of one request.
+enum err_code gw_check_limits(const struct gw_call *c, struct err *err);
+// Route, cells and what is asked of a decision, the caller's wishes included; feature is set.
+enum err_code gw_prepare(struct gw_call *c, struct err *err);
+
 // gateway_loop.c
 struct gw_loop *gw_loop_of(struct req *r);
+struct gw_loop *gw_loop_at(struct gateway *g, struct loop *l); // that loop's thread alone uses it
 struct gw_call *gw_call_new(struct gw_loop *gl);
 void gw_call_free(struct gw_call *c);
 struct gw_feature *gw_feature_of(struct gw_loop *gl, const char *name);

@@ -13,7 +13,7 @@ void gw_headers(struct gw_call *c)
 	struct req *r = c->r;
 	char n[NUM_I64_TEXT];
 	gw_limit_headers(c);
-	if (UNLIKELY(c->first == NULL))
+	if (UNLIKELY(c->id[0] == '\0'))
 		return; // refused before a decision was made
 	req_header_add(r, "X-Yijian-Decision", c->id);
 	if (c->cand != NULL) // a stream's attempt is still under way

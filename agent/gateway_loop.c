@@ -126,20 +126,24 @@ static struct gw_loop *loop_add(struct gateway *g, struct loop *l)
 	return gl;
 }
 
+struct gw_loop *gw_loop_at(struct gateway *g, struct loop *l)
+{
+	pthread_mutex_lock(&g->lock);
+	struct gw_loop *gl = g->loops;
+	while (gl != NULL && gl->loop != l)
+		gl = gl->next;
+	pthread_mutex_unlock(&g->lock);
+	return gl != NULL ? gl : loop_add(g, l);
+}
+
 struct gw_loop *gw_loop_of(struct req *r)
 {
 	static _Thread_local struct gw_loop *mine; // a loop is a thread
 	static _Thread_local struct gateway *of;
 	if (LIKELY(mine != NULL && of == r->agent->gateway && mine->loop == r->loop))
 		return mine;
-	struct gateway *g = r->agent->gateway;
-	pthread_mutex_lock(&g->lock);
-	struct gw_loop *gl = g->loops;
-	while (gl != NULL && gl->loop != r->loop)
-		gl = gl->next;
-	pthread_mutex_unlock(&g->lock);
-	mine = gl != NULL ? gl : loop_add(g, r->loop);
-	of = g;
+	of = r->agent->gateway;
+	mine = gw_loop_at(r->agent->gateway, r->loop);
 	return mine;
 }
 
@@ -259,6 +263,7 @@ static void call_reset(struct gw_call *c)
 {
 	c->next = NULL;
 	c->first = NULL;
+	c->task = NULL;
 	c->reason = NULL;
 	c->recorded = c->kept = c->sse = c->over = c->admitted = false;
 	c->limited_by = NULL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/gauges.h"
 
+#include "agent/tasks.h"
 #include "agent/ledger.h"
 #include "shared/clock.h"
 #include "shared/version.h"
@@ -98,6 +99,16 @@ static void breaker_gauges(struct agent *a, const struct snapshot *snap)
 	}
 }
 
+static void task_gauges(struct agent *a)
+{
+	int64_t n[TASK_STATES];
+	tasks_counts(a->tasks, n);
+	for (int i = 0; i < TASK_STATES; i++) {
+		if (!task_is_over((enum task_state)i))
+			set(a, MET_TASKS_OPEN, (double)n[i], task_state_names[i]);
+	}
+}
+
 void gauges_refresh(struct agent *a, const struct snapshot *snap, enum service_id service)
 {
 	const char *name = service_row(service)->name;
@@ -106,6 +117,8 @@ void gauges_refresh(struct agent *a, const struct snapshot *snap, enum service_i
 	set(a, MET_LISTEN_PUBLIC, settings_public(a->settings, service), name);
 	if (service == SVC_API_GATEWAY)
 		ledger_collect(a->ledger);
+	if (service == SVC_API_GATEWAY)
+		task_gauges(a);
 	if (service == SVC_CONFIG_CENTER)
 		store_gauges(a, snap);
 	if (service == SVC_KEY_MANAGER)

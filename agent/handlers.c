@@ -13,6 +13,7 @@
 #include "agent/router.h"
 #include "agent/services.h"
 #include "agent/status.h"
+#include "agent/tasks.h"
 #include "agent/usages.h"
 
 static const req_handler handlers[EP_COUNT] = {
@@ -92,6 +93,9 @@ static const req_handler handlers[EP_COUNT] = {
 	[EP_ALERT_RULE_PATCH] = h_alert_rule_patch,
 	[EP_ALERT_RULE_DELETE] = h_alert_rule_delete,
 	[EP_INVOKE] = h_invoke,
+	[EP_TASK_LIST] = h_task_list,
+	[EP_TASK_GET] = h_task_get,
+	[EP_TASK_CANCEL] = h_task_cancel,
 	[EP_CHAT] = h_chat,
 	[EP_MESSAGES] = h_messages,
 	[EP_RESPONSES] = h_responses,
@@ -102,6 +106,8 @@ static const req_handler handlers[EP_COUNT] = {
 	[EP_MODERATIONS] = h_moderations,
 	[EP_RERANK] = h_rerank,
 	[EP_IMAGES] = h_images,
+	[EP_IMAGE_EDITS] = h_image_edits,
+	[EP_IMAGE_TASK] = h_image_task,
 	[EP_MODEL_LIST] = h_model_list,
 	[EP_MODEL_GET] = h_model_get,
 };

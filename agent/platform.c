@@ -27,6 +27,7 @@
 #include "agent/overload.h"
 #include "agent/peer.h"
 #include "agent/services.h"
+#include "agent/tasks.h"
 #include "shared/clock.h"
 #include "shared/jw.h"
 #include "shared/mem.h"
@@ -267,6 +268,7 @@ static void parts_new(struct agent *a)
 	a->alerts = alerts_new(a);
 	a->keyhealth = keyhealth_new(a);
 	a->gateway = gateway_new(a);
+	a->tasks = tasks_new(a);
 	a->ledger = ledger_new(a->metrics);
 }
 
@@ -307,6 +309,7 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	denials_start(a->denials, a->store, a->control);
 	callers_start(a->callers);
 	load_start(a->load, a->control);
+	tasks_start(a->tasks);
 	alerts_start(a->alerts, a->control);
 	keyhealth_start(a->keyhealth, a->control);
 	return threads_start(p, err);
@@ -355,6 +358,7 @@ static void drain_look(void *arg)
 	size_t open = 0;
 	for (size_t i = 0; i < p->lanes_n; i++)
 		open += web_open_requests(p->lanes[i].web);
+	open += tasks_submitting(p->agent.tasks); // cut off, nobody could tell their outcome
 	if (open && loop_now_us(p->agent.control) < p->drain_until_us) {
 		loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
 		return;
@@ -390,6 +394,7 @@ static void lanes_free(struct platform *p)
 		denials_stop(p->agent.denials);
 		callers_stop(p->agent.callers);
 		load_stop(p->agent.load);
+		tasks_stop(p->agent.tasks);
 		probes_stop(p->agent.probes);
 	}
 	if (p->store_started) {
@@ -423,6 +428,7 @@ void platform_free(struct platform *p)
 	}
 	for (int i = 0; i < SVC_COUNT; i++)
 		listen_close(&p->listening[i]);
+	tasks_free(a->tasks);
 	gateway_free(a->gateway);
 	ledger_free(a->ledger);
 	peer_roles_free(a->roles);

@@ -17,6 +17,7 @@ struct load; // agent/overload: requests under way, memory
 struct denials; // agent/denials: refused calls
 struct keyhealth; // agent/keyhealth: keys that are out, looked at again
 struct alerts; // agent/alerts: rules evaluated, what fires
+struct tasks; // agent/tasks: image tasks
 struct gateway; // agent/gateway: counters and opened keys per loop
 struct ledger; // agent/ledger: usage and cost
 
@@ -37,6 +38,7 @@ struct agent { // built by agent/main, borrowed by everybody
 	struct load *load;
 	struct callers *callers;
 	struct gateway *gateway;
+	struct tasks *tasks;
 	struct ledger *ledger;
 	struct loop *control; // ports 8001-8004, probes, timers
 	int64_t started_wall_ms, started_us;

@@ -72,6 +72,9 @@ static const struct setting_row rows[] = {
 	{INT("paid_probes_per_day", "PAID_PROBES_PER_DAY", "--paid-probes-per-day"),
 		AT(paid_probes_per_day), "0", NULL, 0, 10000,
 		.help = N_("health checks a day that may cost money: one token each; 0: none")},
+	{INT("task_poll_ms", "TASK_POLL_MS", "--task-poll-ms"), AT(task_poll_ms), "1000", NULL, 10,
+		60000, .help = N_("first interval of asking a vendor how far an image task is; doubled "
+				  "after every three times, up to 5 s")},
 	{INT("alert_interval_ms", "ALERT_INTERVAL_MS", "--alert-interval-ms"), AT(alert_interval_ms),
 		"5000", NULL, 20, 60000, .help = N_("time between looks at the alert rules")},
 	{BOOL("insecure_bind", "INSECURE_BIND", "--insecure-bind"), AT(insecure_bind), "false",

@@ -13,6 +13,7 @@
 #include "agent/registry.h"
 #include "agent/router.h"
 #include "agent/services.h"
+#include "agent/tasks.h"
 #include "shared/clock.h"
 #include "shared/text.h"
 #include "shared/version.h"
@@ -307,6 +308,16 @@ static void write_usage(struct jw *w, const struct req *r)
 	jw_obj_end(w);
 }
 
+static void write_tasks(struct jw *w, const struct req *r)
+{
+	int64_t n[TASK_STATES];
+	tasks_counts(r->agent->tasks, n);
+	jw_obj(w, "tasks");
+	for (int i = 0; i < TASK_STATES; i++)
+		jw_int(w, task_state_names[i], n[i]);
+	jw_obj_end(w);
+}
+
 static void etag_of(struct slice body, char ret[24])
 {
 	uint64_t x = UINT64_C(14695981039346656037);
@@ -330,6 +341,7 @@ void h_status(struct req *r)
 	alerts_write_status(r->agent->alerts, &w);
 	keyhealth_write_status(r->agent->keyhealth, &w);
 	write_usage(&w, r);
+	write_tasks(&w, r);
 	jw_obj_end(&w);
 	etag_of(str_slice(&out), etag);
 	const char *known = req_header(r, "If-None-Match");

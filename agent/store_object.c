@@ -96,6 +96,16 @@ enum err_code key_url(const struct vendor_key *k, struct arena *a, struct url *r
 	return urlx_parse(slice_of(k->base_url ? k->base_url : row->base_url), a, ret, err);
 }
 
+// What the vendor grants is known for keys of one service: others carry other traffic, too.
+static int64_t key_concurrency(const struct vendor_key *k)
+{
+	const struct vendor_row *v = vendor_find(slice_of(k->vendor), slice_of(key_service(k)));
+
+	if (k->limits.concurrency != FIELD_NONE || !v || v->running == 0 || k->services.n > 1)
+		return k->limits.concurrency;
+	return v->running;
+}
+
 enum err_code object_key(struct store *st, struct slice doc, const struct row_meta *meta,
 	const struct key_row *row, struct key_obj **ret, struct err *err)
 {
@@ -126,7 +136,7 @@ enum err_code object_key(struct store *st, struct slice doc, const struct row_me
 	k->ref = arena_printf(a, "%s/%s/%s", k->doc.vendor, key_service(&k->doc), k->doc.slug);
 	k->origin = k->url.origin;
 	k->live = take_live(st, a, LIVE_KEY, k->doc.id);
-	k->limits = limits_of(k->doc.limits.rpm, k->doc.limits.tpm, k->doc.limits.concurrency,
+	k->limits = limits_of(k->doc.limits.rpm, k->doc.limits.tpm, key_concurrency(&k->doc),
 		FIELD_NONE, &k->doc.budget);
 	render(&k->o, &key_fields, &k->doc);
 	*ret = k;

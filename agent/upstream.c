@@ -335,8 +335,10 @@ static bool send_some(struct upcall *c)
 static void dial(struct upcall *c)
 {
 	c->conn = conn_open(c->pool, c->origin, c->req.url, c->req.vendor_key, &hooks, c);
-	if (c->conn != NULL)
+	if (c->conn != NULL) {
+		c->conn->public_only = c->req.public_only;
 		return;
+	}
 	c->failed = err_set(&c->err, ERR_OVERLOADED, "no room for another upstream connection");
 	loop_timer_set(c->pool->loop, &c->timer, 0, on_deadline, c);
 }
@@ -577,7 +579,7 @@ struct upcall *upstream_start(struct upstream_pool *p, const struct upstream_req
 	c->start_us = c->last_us = loop_now_us(p->loop);
 	c->origin = conn_origin_take(p, req->url, req->pool_key);
 	write_head(c);
-	c->conn = conn_take(c->origin, &hooks, c);
+	c->conn = req->once ? NULL : conn_take(c->origin, &hooks, c);
 	if (c->conn == NULL) {
 		dial(c);
 	} else {

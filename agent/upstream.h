@@ -34,6 +34,8 @@ struct upstream_request {
 	int64_t connect_ms, first_byte_ms, idle_ms, total_ms; // total 0: none
 	size_t body_max; // answer bytes; beyond: UP_TOO_LARGE
 	bool stream; // deliver as it comes; otherwise the whole body at once
+	bool once; // what is paid for: always a fresh connection, so that it is never sent again
+	bool public_only; // an address somebody else wrote: none of this network
 	bool vendor_key; // plain http to a public address is refused
 };
 

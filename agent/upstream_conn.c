@@ -113,7 +113,10 @@ static bool is_own_port(const struct upstream_pool *p, const struct sockaddr *sa
 static enum err_code judge(const struct conn *c, const struct sockaddr *sa)
 {
 	const struct settings *s = c->pool->settings;
-	switch (urlx_addr_class(sa)) {
+	enum addr_class class = urlx_addr_class(sa);
+	if (c->public_only && class != ADDR_PUBLIC)
+		return ERR_UPSTREAM_URL_FORBIDDEN;
+	switch (class) {
 	case ADDR_LOOPBACK:
 		if (is_own_port(c->pool, sa))
 			return ERR_UPSTREAM_LOOP;

@@ -35,6 +35,7 @@ struct conn {
 	void *easy; // CURL *; NULL once a plain socket was taken over
 	int fd; // -1 until connected
 	bool tls, taken, secret;
+	bool public_only; // set before it dials: nothing of this network
 	bool connecting; // by ourselves, without libcurl
 	struct loop_watch watch;
 	struct conn *prev, *next; // idle list

@@ -86,6 +86,9 @@ static const struct param route_patch_params[] = {
 	PARAMS_END};
 static const struct param decision_list_params[] = {LIMIT_PARAM(1000, 100),
 	{"feature", FT_STR, NULL, 0, ID_MAX, 0, N_("only this feature's decisions")}, PARAMS_END};
+static const struct param task_list_params[] = {LIMIT_PARAM(1000, 100), CURSOR_PARAM,
+	{"state", FT_STR, NULL, 0, 32, 0, N_("only tasks in this state")},
+	{"feature", FT_STR, NULL, 0, ID_MAX, 0, N_("only this feature's tasks")}, PARAMS_END};
 static const struct param event_params[] = {
 	{"since", FT_INT, NULL, 0, INT64_MAX, 0, N_("cursor: events after this number")},
 	{"kinds", FT_STR, NULL, 0, 64, 0, N_("comma list of traffic, health, key, config, alert")},
@@ -152,6 +155,7 @@ ERRORS(errs_ack, ERR_NOT_FOUND, ERR_CONFLICT_STATE, ERR_JSON_INVALID, ERR_FIELD_
 	ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET);
 ERRORS(errs_rule, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_CONFLICT_EXISTS, ERR_STORAGE_FULL,
 	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY);
+ERRORS(errs_task, ERR_NOT_FOUND, ERR_NOT_CANCELABLE, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY);
 #undef ERRORS
 
 static const enum err_code common_errors[] = {ERR_BAD_FRAMING, ERR_BAD_PATH, ERR_BAD_HOST,
@@ -173,6 +177,7 @@ static const enum err_code client_errors[] = {ERR_INVALID_API_KEY, ERR_TOKEN_IN_
 #define GW SVC_API_GATEWAY
 #define FEATURE "/api/v1/features/{name}"
 #define KEY "/api/v1/keys/{id}"
+#define TASK "/api/v1/tasks/{id}"
 #define CLIENT "/api/v1/clients/{id}"
 #define TOKEN "/api/v1/tokens/{id}"
 #define RULE "/api/v1/alerts/rules/{name}"
@@ -384,6 +389,14 @@ static const struct endpoint rows[] = {
 	{EP_INVOKE, GW, .path = "/api/v1/invoke/{feature}", .name = "invoke", CALLS,
 		.flags = EPF_STREAM, .body = BODY_IMAGE,
 		.summary = N_("Call a feature; body and answer as its endpoint has them")},
+	{EP_TASK_LIST, GW, .path = "/api/v1/tasks", .name = "task_list", LISTS, .may = MAY_VIEW,
+		.answer = &task_fields, .params = task_list_params, .errors = errs_page,
+		.summary = N_("Image tasks, newest first")},
+	{EP_TASK_GET, GW, .path = TASK, .name = "task_get", GETS, .may = MAY_VIEW,
+		.answer = &task_fields, .errors = errs_task, .summary = N_("Show an image task")},
+	{EP_TASK_CANCEL, GW, HTTP_DELETE, TASK, "task_cancel",
+		N_("Cancel an image task, as long as its upstream has not begun"), MAY_OPERATE,
+		EPF_LONG, .answer = &task_fields, .errors = errs_task},
 
 	{EP_CHAT, GW, .path = "/v1/chat/completions", .name = "chat", CALLS,
 		.flags = EPF_STREAM | EPF_BARE_PREFIX, .body = BODY_CHAT,
@@ -412,6 +425,12 @@ static const struct endpoint rows[] = {
 		.summary = N_("Order documents by how they answer a query")},
 	{EP_IMAGES, GW, .path = "/v1/images/generations", .name = "images", CALLS,
 		.flags = EPF_BARE_PREFIX, .body = BODY_IMAGE, .summary = N_("Make images")},
+	{EP_IMAGE_EDITS, GW, .path = "/v1/images/edits", .name = "image_edits", CALLS,
+		.flags = EPF_BARE_PREFIX, .body = BODY_IMAGE,
+		.summary = N_("Make images out of others")},
+	{EP_IMAGE_TASK, GW, HTTP_GET, "/v1/images/tasks/{id}", "image_task",
+		N_("How far an image task of one's own is, and its images"), MAY_CALL,
+		EPF_IDEMPOTENT | EPF_BARE_PREFIX, .errors = errs_task},
 	{EP_MODEL_LIST, GW, HTTP_GET, "/v1/models", "model_list", N_("List what can be called"),
 		MAY_CALL, EPF_IDEMPOTENT | EPF_BARE_PREFIX, .errors = errs_model},
 	{EP_MODEL_GET, GW, HTTP_GET, "/v1/models/{model…}", "model_get", N_("Show one of them"),

@@ -626,6 +626,37 @@ static const struct field audit_rows[] = {
 };
 const struct field_set audit_fields = {"AuditRow", audit_rows, ARRAY_LEN(audit_rows), 0};
 
+static const struct field task_rows[] = {
+	{SEEN_COL("id"), .type = FT_STR, .help = N_("task_…")},
+	{SEEN_COL("state"), .type = FT_STR, .help = N_("queued (waits in the agent), submitting,"
+		" running, succeeded, failed, canceled, outcome_unknown (it may have been paid for, nobody"
+		" can tell), expired (its images are gone)")},
+	{SEEN_COL("feature"), .type = FT_STR, .help = N_("what was called")},
+	{SEEN_COL("target"), .type = FT_STR, .help = N_("whom it went to")},
+	{SEEN_WIDE("client"), .type = FT_STR, .help = N_("who asked")},
+	{SEEN_COL("n"), .type = FT_INT, .help = N_("images asked for")},
+	{SEEN_COL("made"), .type = FT_INT, .help = N_("images made")},
+	{SEEN_WIDE("failed"), .type = FT_INT, .help = N_("images not made")},
+	{SEEN_WIDE("model"), .type = FT_STR, .help = N_("model at the upstream")},
+	{SEEN("endpoint"), .type = FT_STR, .help = N_("images.generations or images.edits")},
+	{SEEN("target_name"), .type = FT_STR, .help = N_("the target without its key or instance")},
+	{SEEN("key"), .type = FT_STR, .help = N_("vendor key that pays")},
+	{SEEN("instance"), .type = FT_STR, .help = N_("service/id of a self-hosted one")},
+	{SEEN("protocol"), .type = FT_STR, .help = N_("wire protocol")},
+	{SEEN("format"), .type = FT_STR, .help = N_("url, b64_json or as_it_comes")},
+	{SEEN("size"), .type = FT_STR, .help = N_("as asked for")},
+	{SEEN("parts"), .type = FT_JSON, .help = N_("submits, with their state and the upstream's id")},
+	{SEEN_WIDE("decision"), .type = FT_STR, .help = N_("decision record")},
+	{SEEN("attempts"), .type = FT_INT, .help = N_("upstreams that were asked")},
+	{SEEN_COL("created_at"), .type = FT_TIME, .help = N_("when it was asked for")},
+	{SEEN("submitted_at"), .type = FT_TIME, .help = N_("when it was sent last")},
+	{SEEN_WIDE("finished_at"), .type = FT_TIME, .help = N_("when it was over")},
+	{SEEN("result_until"), .type = FT_TIME, .help = N_("when its images go")},
+	{SEEN("note"), .type = FT_STR, .help = N_("what was sent otherwise than asked")},
+	{SEEN("error"), .type = FT_JSON, .help = N_("why it failed")},
+};
+const struct field_set task_fields = {"Task", task_rows, ARRAY_LEN(task_rows), 0};
+
 static const struct field change_rows[] = {
 	{SEEN_COL("id"), .type = FT_STR, .help = N_("c-…")},
 	{SEEN_COL("at"), .type = FT_TIME, .help = N_("when")},
@@ -656,6 +687,7 @@ static const struct field status_rows[] = {
 	{SEEN("instances"), .type = FT_JSON, .help = N_("instances by health")},
 	{SEEN("alerts"), .type = FT_JSON, .help = N_("alerts that fire, and how many")},
 	{SEEN("health_checks"), .type = FT_JSON, .help = N_("what looking at keys cost today")},
+	{SEEN("tasks"), .type = FT_JSON, .help = N_("image tasks by state; finished ones since the start")},
 	{SEEN("usage"), .type = FT_JSON, .help = N_("requests, tokens and cost of the day (UTC)")},
 };
 const struct field_set status_fields = {"Status", status_rows, ARRAY_LEN(status_rows), 0};

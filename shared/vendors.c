@@ -17,7 +17,7 @@ _Static_assert(ARRAY_LEN(offer_names) == OFFER_COUNT + 1, "one name for every of
 	ROW(OPENAI_COMPLETIONS, "openai.completions", COMPLETIONS, true)                           \
 	ROW(OPENAI_EMBEDDINGS, "openai.embeddings", EMBEDDINGS, true)                              \
 	ROW(OPENAI_IMAGES, "openai.images", IMAGES, true)                                          \
-	ROW(OPENAI_IMAGE_EDITS, "openai.images.edits", IMAGE_EDITS, false)                         \
+	ROW(OPENAI_IMAGE_EDITS, "openai.images.edits", IMAGE_EDITS, true)                          \
 	ROW(OPENAI_SPEECH, "openai.speech", SPEECH, true)                                         \
 	ROW(OPENAI_TRANSCRIPTIONS, "openai.transcriptions", TRANSCRIPTIONS, true)                 \
 	ROW(OPENAI_MODERATIONS, "openai.moderations", MODERATIONS, true)                          \
@@ -26,13 +26,13 @@ _Static_assert(ARRAY_LEN(offer_names) == OFFER_COUNT + 1, "one name for every of
 	ROW(DASHSCOPE_CHAT, "dashscope.chat", CHAT, true)                                          \
 	ROW(DASHSCOPE_CHAT_NATIVE, "dashscope.chat.native", CHAT, true)                            \
 	ROW(DASHSCOPE_EMBEDDINGS_NATIVE, "dashscope.embeddings.native", EMBEDDINGS, true)         \
-	ROW(DASHSCOPE_T2I_LEGACY, "dashscope.t2i.legacy", IMAGES, false)                           \
-	ROW(DASHSCOPE_T2I_MESSAGES, "dashscope.t2i.messages", IMAGES, false)                       \
+	ROW(DASHSCOPE_T2I_LEGACY, "dashscope.t2i.legacy", IMAGES, true)                            \
+	ROW(DASHSCOPE_T2I_MESSAGES, "dashscope.t2i.messages", IMAGES, true)                        \
 	ROW(ANTHROPIC_MESSAGES, "anthropic.messages", CHAT, true)                                  \
 	ROW(OLLAMA_CHAT, "ollama.chat", CHAT, true)                                                \
 	ROW(OLLAMA_EMBED, "ollama.embed", EMBEDDINGS, true)                                       \
-	ROW(SDWEBUI_TXT2IMG, "sdwebui.txt2img", IMAGES, false)                                     \
-	ROW(COMFYUI_PROMPT, "comfyui.prompt", IMAGES, false)                                       \
+	ROW(SDWEBUI_TXT2IMG, "sdwebui.txt2img", IMAGES, true)                                      \
+	ROW(COMFYUI_PROMPT, "comfyui.prompt", IMAGES, true)                                        \
 	ROW(TEI_EMBED, "tei.embed", EMBEDDINGS, true)                                             \
 	ROW(TEI_RERANK, "tei.rerank", RERANK, true)
 
@@ -83,7 +83,8 @@ static const struct vendor_row vendors[] = {
 	{"openai", "moderations", N_("OpenAI moderations"), OPENAI_URL, AUTH_BEARER,
 		CAN(MODERATIONS), "sk-", "/v1/models", OPENAI_DOCS},
 	{"aliyun", "wanx", N_("Aliyun text to image"), "https://dashscope.aliyuncs.com", AUTH_BEARER,
-		CAN(IMAGES), "sk-", "/compatible-mode/v1/models", ALIYUN_DOCS},
+		CAN(IMAGES), "sk-", "/compatible-mode/v1/models", ALIYUN_DOCS, .submits_per_s = 2,
+		.running = 2},
 	{"aliyun", "qwen", N_("Aliyun Qwen chat"), "https://dashscope.aliyuncs.com/compatible-mode",
 		AUTH_BEARER, TEXT | CAN(EMBEDDINGS) | CAN(RESPONSES), "sk-", "/v1/models", ALIYUN_DOCS},
 	{"anthropic", "messages", N_("Anthropic messages"), "https://api.anthropic.com",

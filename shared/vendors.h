@@ -66,6 +66,8 @@ struct vendor_row {
 	const char *key_prefix; // "sk-", NULL when none is known
 	const char *test_path; // a free authenticated GET, "/v1/models"
 	const char *docs; // where a key is made
+	int submits_per_s; // of image tasks and account; 0: no limit known
+	int running; // image tasks at once; 0: no limit known
 };
 
 // An address of a vendor in one region; a key belongs to one of them.

@@ -34,6 +34,7 @@ struct sim {
 	struct fault base; // from the command line, under every rule
 	struct rules rules;
 	struct stats stats;
+	int64_t tasks_max; // of one key at once, further submits are refused; 0: any number
 };
 
 struct call {

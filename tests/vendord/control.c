@@ -46,6 +46,12 @@ static void empty_post(struct sim *sim, const struct http_request *request, stru
 	buf_text(out, "{}\n");
 }
 
+static void tasks_post(struct sim *sim, const struct http_request *request, struct buf *out)
+{
+	sim->tasks_max = json_int(json_find(request->body, "running"), 0);
+	buf_text(out, "{}\n");
+}
+
 static const struct {
 	const char *method, *path;
 	void (*serve)(struct sim *, const struct http_request *, struct buf *);
@@ -58,6 +64,7 @@ static const struct {
 	{"DELETE", "/_sim/faults", faults_delete},
 	{"POST", "/_sim/refuse", empty_post}, // {"ms":N}
 	{"POST", "/_sim/close_idle", empty_post},
+	{"POST", "/_sim/tasks", tasks_post}, // {"running":N}
 };
 
 bool control_is(const struct http_request *request)

@@ -117,7 +117,8 @@ void stats_json(const struct stats *stats, const char *label, struct buf *out)
 	} rows[] = {{"requests", stats->requests}, {"faults", stats->faults},
 		{"aborted", stats->aborted}, {"images_submitted", stats->images},
 		{"bytes_in", stats->bytes_in}, {"bytes_out", stats->bytes_out},
-		{"in_flight", stats->in_flight}, {"in_flight_peak", stats->in_flight_peak}};
+		{"in_flight", stats->in_flight}, {"in_flight_peak", stats->in_flight_peak},
+		{"tasks_peak", stats->tasks_peak}};
 
 	buf_text(out, "{\"simulated\":true,\"label\":");
 	buf_json(out, span_of(label));
@@ -134,6 +135,7 @@ void stats_json(const struct stats *stats, const char *label, struct buf *out)
 	tally_json(&stats->by_key, "by_key", out);
 	tally_json(&stats->by_model, "by_model", out);
 	tally_json(&stats->by_status, "by_status", out);
+	tally_json(&stats->by_prompt, "by_prompt", out);
 	buf_text(out, "}\n");
 }
 

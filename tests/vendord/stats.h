@@ -24,10 +24,12 @@ struct record {
 
 struct stats {
 	uint64_t requests, faults, aborted, images;
+	uint64_t tasks_peak; // unfinished at once, of one key
 	uint64_t streams_started, streams_finished, streams_aborted;
 	uint64_t bytes_in, bytes_out, accepted;
 	uint64_t in_flight, in_flight_peak, open, open_peak;
 	struct tally by_path, by_key, by_model, by_status;
+	struct tally by_prompt; // accepted image tasks
 	struct record *records; // ring
 	size_t record_n;	// its size; 0: nothing is recorded
 	uint64_t recorded;

@@ -34,6 +34,16 @@ struct task *task_new(const struct call *call, struct span prompt, int64_t n)
 	return task;
 }
 
+int64_t task_unfinished(const struct call *call)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < TASK_MAX; i++)
+		n += ring[i].id[0] && ring[i].key == span_hash(call->key) &&
+		     (ring[i].state == TASK_PENDING || ring[i].state == TASK_RUNNING);
+	return n;
+}
+
 struct task *task_find(const struct call *call, struct span id)
 {
 	for (size_t i = 0; i < TASK_MAX; i++)

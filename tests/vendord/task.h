@@ -20,6 +20,8 @@ struct task {
 
 // A new task; its fate comes from the call's fault. Valid until TASK_MAX more were made.
 struct task *task_new(const struct call *call, struct span prompt, int64_t n);
+// Unfinished tasks of the call's key.
+int64_t task_unfinished(const struct call *call);
 // NULL when it is unknown or was submitted with another key.
 struct task *task_find(const struct call *call, struct span id);
 // One poll: moves it on and returns its state.

@@ -144,9 +144,18 @@ static void submit(struct call *call, struct span prompt, bool messages)
 	}
 	if (!picture_asked(call, prompt, &n))
 		return;
+	if (call->sim->tasks_max > 0 && task_unfinished(call) >= call->sim->tasks_max) {
+		vendor_error(call, 429, "Throttling.RateQuota",
+			"Requests rate limit exceeded, please try again later. (simulated)");
+		return;
+	}
 	struct task *task = task_new(call, prompt, n);
+	uint64_t unfinished = (uint64_t)task_unfinished(call);
+	struct stats *stats = &call->sim->stats;
 	task->messages = messages;
-	call->sim->stats.images++;
+	stats->images++;
+	stats->tasks_peak = unfinished > stats->tasks_peak ? unfinished : stats->tasks_peak;
+	tally_add(&stats->by_prompt, prompt);
 	buf_fmt(out, "{\"output\":{\"task_status\":\"PENDING\",\"task_id\":\"%s\"},", task->id);
 	put_request_id(out, call);
 	buf_text(out, "}\n");

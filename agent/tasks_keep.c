@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+// What is kept of a task and who is told of it: answers and those who wait for them, the rows, and
+// the earlier task of a key that comes again.
+#include "agent/tasks_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "shared/mem.h"
+#include "shared/text.h"
+
+// ---- callers ----
+
+void task_answer_drop(struct task_answer *a)
+{
+	if (a == NULL || atomic_fetch_sub(&a->refs, 1) > 1)
+		return;
+	str_release(&a->body);
+	free(a);
+}
+
+void task_waiter_drop(struct task_waiter *w)
+{
+	if (atomic_fetch_sub(&w->refs, 1) > 1)
+		return;
+	task_answer_drop(w->answer);
+	free(w);
+}
+
+struct task_answer *task_answer_new(const struct task_run *r)
+{
+	struct task_answer *a = mem_zalloc(1, sizeof(*a));
+	a->refs = 1;
+	a->t = r->t;
+	a->durable = r->durable;
+	memcpy(a->tries, r->tries, sizeof(a->tries));
+	a->tries_n = r->tries_n;
+	a->reason = r->reason;
+	a->error = r->error;
+	a->retry_s = r->retry_s;
+	a->usage = r->usage;
+	return a;
+}
+
+static void post_answer(struct task_waiter *w, struct task_answer *a)
+{
+	w->run = NULL;
+	atomic_fetch_add(&a->refs, 1);
+	w->answer = a;
+	loop_post(w->loop, task_waiter_told, w); // with the engine's count
+}
+
+void task_tell(struct task_run *r, struct task_answer *a)
+{
+	struct task_waiter *w = r->waiters;
+	r->waiters = NULL;
+	r->waiters_n = 0;
+	while (w != NULL) {
+		struct task_waiter *next = w->next;
+		post_answer(w, a);
+		w = next;
+	}
+	task_answer_drop(a);
+}
+
+// Those who only wanted to know that it is kept.
+static void tell_accepted(struct task_run *r)
+{
+	struct task_waiter **at = &r->waiters;
+	struct task_answer *a = NULL;
+	while (*at != NULL) {
+		struct task_waiter *w = *at;
+		if (!w->async) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		r->waiters_n--;
+		if (a == NULL) {
+			a = task_answer_new(r);
+			a->accepted = true;
+		}
+		post_answer(w, a);
+	}
+	task_answer_drop(a);
+}
+
+void task_tell_stored(struct task_waiter *w, const struct task *t, struct str *body)
+{
+	struct task_answer *a = mem_zalloc(1, sizeof(*a));
+	a->refs = 1;
+	a->t = *t;
+	a->durable = a->replayed = true;
+	a->accepted = w->async;
+	a->body = *body;
+	*body = STR_INIT;
+	a->usage = ADAPTER_USAGE_UNKNOWN;
+	if (!w->async && t->state == TASK_EXPIRED)
+		err_set(&a->err, ERR_GONE, _("the pictures of this task are no longer kept"));
+	else if (!w->async && t->state != TASK_SUCCEEDED)
+		err_set(&a->err, t->code != ERR_OK ? t->code : ERR_INTERNAL,
+			t->message[0] != '\0' ? "%s" : NULL, t->message);
+	post_answer(w, a);
+	task_answer_drop(a);
+}
+
+void task_refuse(struct task_run *r, const struct err *err)
+{
+	struct task_answer *a = task_answer_new(r);
+	a->err = *err;
+	task_tell(r, a);
+}
+
+void task_join(struct task_run *r, struct task_waiter *w)
+{
+	struct err err = {0};
+	if (r->waiters_n >= TASK_WAITERS_MAX) {
+		struct task_answer *a = task_answer_new(r);
+		err_set(&err, ERR_OVERLOADED, _("too many callers wait for this task"));
+		a->err = err;
+		post_answer(w, a);
+		task_answer_drop(a);
+		return;
+	}
+	w->run = r;
+	w->next = r->waiters;
+	r->waiters = w;
+	r->waiters_n++;
+	if (r->stored && w->async)
+		tell_accepted(r);
+}
+
+// ---- storing ----
+
+struct task_save {
+	struct store_job job;
+	struct task_run *r;
+	struct task t, found;
+	bool create, keep_request, hit;
+	struct str request, result;
+	void (*then)(struct task_run *r, enum err_code code);
+};
+
+static enum err_code run_save(struct store_tx *tx, struct store_job *job)
+{
+	struct task_save *s = job->arg;
+	if (s->create)
+		return store_task_create(tx, &s->t, str_slice(&s->request), &s->hit, &s->found,
+			&job->err);
+	return store_task_update(tx, &s->t, s->keep_request, str_slice(&s->result), &job->err);
+}
+
+// The key was used before: its caller is told of that task, this one never was.
+static void join_earlier(struct task_run *r, const struct task_save *s);
+
+static void save_done(struct store_job *job, enum err_code code)
+{
+	struct task_save *s = job->arg;
+	struct task_run *r = s->r;
+	bool stopped = r->e->stopped;
+	r->save = NULL;
+	if (!stopped) {
+		r->doing = DOING_NOTHING;
+		if (code == ERR_OK && s->create && s->hit) {
+			join_earlier(r, s);
+		} else {
+			if (code == ERR_OK && s->create) {
+				r->stored = true;
+				tell_accepted(r);
+			}
+			s->then(r, code);
+		}
+	}
+	str_release(&s->request);
+	str_release(&s->result);
+	free(s);
+}
+
+// What waits is kept whole: the type of the body stands before it.
+static void request_of(const struct task_run *r, struct str *out)
+{
+	str_addf(out, "%s\n", str_text(&r->type));
+	str_add_slice(out, str_slice(&r->body));
+}
+
+static bool waits(const struct task *t)
+{
+	for (size_t i = 0; i < t->parts_n; i++) {
+		if (t->part[i].state == TASK_QUEUED)
+			return true;
+	}
+	return false;
+}
+
+void task_store(struct task_run *r, struct str *result,
+	void (*then)(struct task_run *r, enum err_code code))
+{
+	struct task_save *s;
+	if (!r->durable) {
+		if (result != NULL)
+			str_release(result);
+		then(r, ERR_OK);
+		return;
+	}
+	s = mem_zalloc(1, sizeof(*s));
+	s->r = r;
+	s->t = r->t;
+	s->create = !r->stored;
+	s->keep_request = waits(&r->t);
+	s->then = then;
+	if (s->create && s->keep_request)
+		request_of(r, &s->request);
+	if (result != NULL) {
+		s->result = *result;
+		*result = STR_INIT;
+	}
+	s->job = (struct store_job){.run = run_save, .done = save_done, .loop = r->e->loop,
+		.arg = s, .actor = {.name = "system", .role = ROLE_ADMIN}};
+	r->save = s;
+	r->doing = DOING_SAVE;
+	if (store_submit(r->e->agent->store, &s->job))
+		return;
+	err_set(&s->job.err, ERR_OVERLOADED, NULL);
+	save_done(&s->job, ERR_OVERLOADED);
+}
+
+// ---- a key that was used before ----
+
+struct look_up {
+	struct store_job job;
+	struct tasks *e;
+	struct task_waiter *w;
+	struct task t;
+	struct str result;
+};
+
+static enum err_code run_look_up(struct store_tx *tx, struct store_job *job)
+{
+	struct look_up *l = job->arg;
+	char id[TASK_ID_MAX];
+	snprintf(id, sizeof(id), "%s", l->t.id);
+	return store_task_get(tx, slice_of(id), NULL, &l->t, &l->result, &job->err);
+}
+
+static void looked_up(struct store_job *job, enum err_code code)
+{
+	struct look_up *l = job->arg;
+	if (code != ERR_OK) { // swept in between, or the store fails now
+		l->t.state = TASK_FAILED;
+		l->t.code = code;
+		snprintf(l->t.message, sizeof(l->t.message), "%s", job->err.message);
+	}
+	task_tell_stored(l->w, &l->t, &l->result);
+	str_release(&l->result);
+	free(l);
+}
+
+static void look_up(struct tasks *e, struct task_waiter *w, const struct task *t)
+{
+	struct look_up *l = mem_zalloc(1, sizeof(*l));
+	l->e = e;
+	l->w = w;
+	l->t = *t;
+	l->job = (struct store_job){.run = run_look_up, .done = looked_up, .loop = e->loop, .arg = l,
+		.actor = {.name = "system", .role = ROLE_ADMIN}};
+	w->run = NULL;
+	if (!store_submit(e->agent->store, &l->job)) {
+		err_set(&l->job.err, ERR_OVERLOADED, NULL);
+		looked_up(&l->job, ERR_OVERLOADED);
+	}
+}
+
+static void join_earlier(struct task_run *r, const struct task_save *s)
+{
+	struct task_run *earlier = task_find(r->e, s->found.id);
+	struct task_waiter *w = r->waiters;
+	task_unadmit(r);
+	task_call_end(r);
+	atomic_fetch_sub(&r->e->counts[r->t.state], 1);
+	r->waiters = NULL;
+	while (w != NULL) {
+		struct task_waiter *next = w->next;
+		if (earlier != NULL && !earlier->over)
+			task_join(earlier, w);
+		else
+			look_up(r->e, w, &s->found);
+		w = next;
+	}
+	task_drop(r);
+}
