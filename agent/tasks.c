@@ -221,6 +221,8 @@ static void count_end(struct task_run *r)
 {
 	const char *const labels[] = {r->t.feature, task_state_names[r->t.state], NULL};
 	metric_add(r->e->agent->metrics, MET_TASKS, 1, labels);
+	if (r->t.state == TASK_UNKNOWN)
+		atomic_fetch_add(&r->e->agent->tasks_unknown, 1);
 }
 
 static void ended(struct task_run *r, enum err_code code);

@@ -260,6 +260,20 @@ def test_zero_cost(agent):
     clears(agent, found)
 
 
+def test_outcome_unknown(agent, vendord):
+    """A picture that may have been paid for, and nobody can tell."""
+    agent.add_key(vendord.url, service="dalle", key_name="dalle")
+    rule(agent, "outcome-unknown")
+    vendord.fault({"reset": True}, path="/v1/*")
+    answer = agent.post(GW, "/v1/images/generations", {"model": "text_to_image", "prompt": "x"})
+    assert answer.status >= 500
+    found = fires(agent, "outcome-unknown")
+    check(found, "agent", "agent", "warning")
+    assert found["value"] == 1
+    rule(agent, "outcome-unknown", threshold=1000000)
+    clears(agent, found)
+
+
 def test_sealed(make_agent):
     agent = make_agent(env=FAST)
     agent.stop()
