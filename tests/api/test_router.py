@@ -76,8 +76,13 @@ def test_a_key_makes_it_fit_and_the_gateway_port_answers_too(agent):
         assert answer.body["request"]["height"] == 1024
 
 
-def test_an_adapter_that_is_missing_is_said(agent):
+def test_a_protocol_that_does_not_fit_is_said(agent):
     agent.add_key("http://127.0.0.1:9", vendor="aliyun", service="wanx", key_name="main")
+    answer = agent.post(ROUTER, IMAGES, {"prompt": "a cat"})
+    assert "aliyun/wanx#main" not in skips(answer.body)
+    answer = agent.request("config-center", "PATCH", "/api/v1/features/text_to_image", {"targets": [
+        {"kind": "vendor", "vendor": "aliyun", "service": "wanx", "protocol": "openai.chat"}]})
+    assert answer.status == 200, answer
     answer = agent.post(ROUTER, IMAGES, {"prompt": "a cat"})
     assert skips(answer.body)["aliyun/wanx#main"] == "capability_missing"
 
