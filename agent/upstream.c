@@ -334,11 +334,10 @@ static bool send_some(struct upcall *c)
 
 static void dial(struct upcall *c)
 {
-	c->conn = conn_open(c->pool, c->origin, c->req.url, c->req.vendor_key, &hooks, c);
-	if (c->conn != NULL) {
-		c->conn->public_only = c->req.public_only;
+	c->conn = conn_open(c->pool, c->origin, c->req.url, c->req.vendor_key,
+		c->req.public_only, &hooks, c);
+	if (c->conn != NULL)
 		return;
-	}
 	c->failed = err_set(&c->err, ERR_OVERLOADED, "no room for another upstream connection");
 	loop_timer_set(c->pool->loop, &c->timer, 0, on_deadline, c);
 }

@@ -251,7 +251,7 @@ static void on_dialled(struct conn *c)
 }
 
 struct conn *conn_open(struct upstream_pool *p, struct conn_origin *o, const struct url *url,
-	bool secret, const struct conn_hooks *hooks, void *owner)
+	bool secret, bool public_only, const struct conn_hooks *hooks, void *owner)
 {
 	if (p->conns >= CONNS_MAX)
 		return NULL;
@@ -261,6 +261,7 @@ struct conn *conn_open(struct upstream_pool *p, struct conn_origin *o, const str
 	c->fd = -1;
 	c->tls = url->tls;
 	c->secret = secret;
+	c->public_only = public_only;
 	c->hooks = hooks;
 	c->owner = owner;
 	p->conns++;

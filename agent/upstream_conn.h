@@ -35,7 +35,7 @@ struct conn {
 	void *easy; // CURL *; NULL once a plain socket was taken over
 	int fd; // -1 until connected
 	bool tls, taken, secret;
-	bool public_only; // set before it dials: nothing of this network
+	bool public_only; // nothing of this network is dialled
 	bool connecting; // by ourselves, without libcurl
 	struct loop_watch watch;
 	struct conn *prev, *next; // idle list
@@ -73,7 +73,7 @@ struct conn *conn_take(struct conn_origin *o, const struct conn_hooks *hooks, vo
 // Begins to connect; opened() is called later, never from here. NULL: no room. secret: plain http
 // to a public address is refused.
 struct conn *conn_open(struct upstream_pool *p, struct conn_origin *o, const struct url *url,
-	bool secret, const struct conn_hooks *hooks, void *owner);
+	bool secret, bool public_only, const struct conn_hooks *hooks, void *owner);
 // Hands an unharmed connection back for the next request.
 void conn_keep(struct conn *c);
 // Closes at once, in whatever state.
