@@ -210,7 +210,7 @@ fuzz: ## each fuzzer for FUZZ_SECONDS (needs clang)
 
 # ---- documents ----
 # tests/cli holds the list to what the program says (yijian help --man-list).
-NOUNS := key feature service route traffic metrics change audit price alert try client token config
+NOUNS := key feature service route traffic metrics change audit price alert task try client token config
 MAN_PAGES := yijian.1 $(NOUNS:%=yijian-%.1) yijiand.8
 man_cmd = $(if $(filter yijiand.8,$(1)),$(B)/yijiand --man,$(B)/yijian help --man $(1))
 MAN_FILES := $(addprefix $(B)/man/,$(MAN_PAGES))

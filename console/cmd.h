@@ -98,6 +98,8 @@ enum err_code cmd_route_list(struct cmd *c), cmd_route_get(struct cmd *c),
 enum err_code cmd_traffic_tail(struct cmd *c), cmd_traffic_list(struct cmd *c);
 enum err_code cmd_metrics_list(struct cmd *c), cmd_metrics_get(struct cmd *c);
 enum err_code cmd_change_list(struct cmd *c), cmd_audit_list(struct cmd *c);
+enum err_code cmd_task_list(struct cmd *c), cmd_task_get(struct cmd *c), cmd_task_cancel(struct cmd *c),
+	cmd_task_wait(struct cmd *c);
 enum err_code cmd_usage(struct cmd *c), cmd_price_list(struct cmd *c), cmd_price_get(struct cmd *c),
 	cmd_price_import(struct cmd *c), cmd_price_delete(struct cmd *c);
 enum err_code cmd_alert_list(struct cmd *c), cmd_alert_get(struct cmd *c),
