@@ -21,7 +21,7 @@ enum err_code cmd_task_list(struct cmd *c)
 	call.query = str_text(&q);
 	code = cmd_call(c, &call, &a);
 	str_release(&q);
-	return code ? code : cmd_show(c, &a);
+	return code ? code : cmd_show_items(c, &a, "items");
 }
 
 enum err_code cmd_task_get(struct cmd *c)

@@ -422,3 +422,11 @@ def test_policies_are_set_and_explained(agent):
     out = run(["route", "explain", "chat"], url).stdout
     assert "wait up to 700 ms" in out and "never leaves self-hosted" in out
     assert run(["feature", "set", "chat", "--all-down", "panic"], url).returncode in (2, 6)
+
+
+def test_tasks_are_a_table(chat_agent):
+    made = chat_agent.post("api-gateway", "/v1/images/generations", {
+        "model": "text_to_image", "prompt": "a cat"})
+    assert made.status == 200
+    lines = run(["task", "list"], url_of(chat_agent)).stdout.splitlines()
+    assert lines[0].split()[:3] == ["ID", "STATE", "FEATURE"] and lines[1].startswith("task_")
