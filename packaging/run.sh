@@ -65,14 +65,13 @@ vendor_url() { # NAME
 }
 
 # ---- simulated vendors ----
-declare -A flavours=([openai]=openai [aliyun]=openai [vllm]=vllm)
-# Aliyun's compatible mode speaks OpenAI's protocol, so that flavour plays it.
+declare -A flavours=([openai]=openai [aliyun]=dashscope [vllm]=vllm)
 vendor() { # NAME FLAVOUR LATENCY_MS OPTION...
 	start "vendor-$1" build/vendord --listen 127.0.0.1:0 --port-file "$dir/$1.port" \
 		--flavour "$2" --latency-ms "$3" --label "simulated $1" "${@:4}"
 }
 vendor openai openai 80
-vendor aliyun openai 140
+vendor aliyun dashscope 140
 vendor vllm vllm 40 --no-auth --pace-ms 15
 for name in openai aliyun vllm; do
 	await "the simulated $name" test -s "$dir/$name.port"
@@ -112,7 +111,8 @@ key() { # VENDOR SERVICE TIER BASE_URL
 for service in dalle gpt-4 embeddings; do
 	key openai $service primary "$(vendor_url openai)/v1"
 done
-key aliyun qwen secondary "$(vendor_url aliyun)/v1"
+key aliyun qwen secondary "$(vendor_url aliyun)/compatible-mode/v1"
+key aliyun wanx secondary "$(vendor_url aliyun)"
 post /api/v1/services "{\"service\":\"simulated-vllm\",\"id\":\"gpu1\",\"display_name\":\"simulated vLLM\",
 	\"url\":\"$(vendor_url vllm)/v1\",\"engine\":\"vllm\",\"features\":[\"chat\"]}"
 
