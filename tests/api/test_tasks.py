@@ -344,3 +344,19 @@ def test_what_is_wrong_is_told_before_anything_is_sent(agent, dashscope, wanx):
     assert image(agent, {"Idempotency-Key": "k" * 256}).status == 422
     assert image(agent, model="nothing").error == "model_not_found"
     assert not submitted(dashscope)
+
+
+def test_while_the_store_fails_only_waiting_callers_are_served(agent, dashscope, make_vendord):
+    openai = make_vendord()
+    agent.add_key(openai.url, service="dalle", key_name="dalle")
+    moved = agent.state_dir / "moved.db"
+    (agent.state_dir / "yijian.db").rename(moved)
+    answer = image(agent)
+    assert answer.status == 200 and answer.headers["X-Yijian-Task-Durable"] == "false", answer
+    assert answer.headers["X-Yijian-Task"] is None
+    for headers in ({"Prefer": "respond-async"}, {"Idempotency-Key": "k"}):
+        refused = image(agent, headers)
+        assert (refused.status, refused.error) == (503, "storage_moved"), refused
+    assert openai.stats()["images_submitted"] == 1
+    moved.rename(agent.state_dir / "yijian.db")
+    wait_for(lambda: image(agent).headers["X-Yijian-Task"], what="the store's return")
