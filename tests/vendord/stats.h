@@ -3,7 +3,7 @@
 #pragma once
 #include "tests/vendord/http.h"
 
-#define TALLY_MAX 256 // further names count as "other"
+#define TALLY_MAX 4096 // further names count as "other"
 #define RECORD_MAX 1000
 #define RECORD_BODY_MAX 65536
 
