@@ -22,6 +22,7 @@ struct task_run *task_run_new(struct tasks *e)
 	r->cand_i = -1;
 	r->send.method = "POST";
 	r->usage = ADAPTER_USAGE_UNKNOWN;
+	r->bill.spent = PRICE_USAGE_NONE;
 	r->t.width = r->t.height = FIELD_NONE;
 	return r;
 }

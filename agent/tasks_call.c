@@ -93,6 +93,9 @@ static void add_headers(struct gw_call *c, const struct task_answer *a)
 	c->reason = a->reason;
 	c->error = a->error;
 	c->usage = a->usage;
+	c->spent = a->bill.spent;
+	c->cost = a->bill.cost;
+	c->usage_source = a->usage.in >= 0 && a->usage.out >= 0 ? COST_REPORTED : COST_UNKNOWN;
 	add_tries(c, a);
 	req_header_add(r, "Cache-Control", "no-store");
 	if (a->durable && a->t.id[0] != '\0')
@@ -243,6 +246,14 @@ static void fill_task(struct gw_call *c, const struct image_want *want, struct t
 		seal_token_hash(seal, c->in.body, t->hash);
 }
 
+static void read_quality(const struct gw_call *c, struct task_run *run)
+{
+	const struct jscan_member *q = jscan_find(c->in.m, c->in.n, "quality");
+	if (q != NULL && q->type == JS_STRING && q->value.n - 2 < sizeof(run->quality))
+		snprintf(run->quality, sizeof(run->quality), "%.*s", (int)q->value.n - 2,
+			q->value.p + 1);
+}
+
 static void post_run(struct gw_call *c, struct task_run *run, bool async)
 {
 	struct task_waiter *w = mem_zalloc(1, sizeof(*w));
@@ -283,6 +294,7 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 		return;
 	}
 	fill_task(c, want, &run->t);
+	read_quality(c, run);
 	run->draw = want->draw;
 	run->ask = c->ask;
 	run->ask.client = run->t.client;

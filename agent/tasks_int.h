@@ -38,6 +38,12 @@ struct task_try {
 };
 
 // What callers are told; shared, immutable once made.
+struct task_bill { // what the attempts of a task have used and cost
+	struct price_usage spent; // by the last one that did work
+	struct money cost; // of all, as far as known
+	bool cost_unknown; // of one of them
+};
+
 struct task_answer {
 	_Atomic int refs;
 	struct task t;
@@ -50,6 +56,7 @@ struct task_answer {
 	struct err err; // why not
 	int64_t retry_s;
 	struct adapter_usage usage;
+	struct task_bill bill; // empty for a caller who was told before
 };
 void task_answer_drop(struct task_answer *a);
 
@@ -119,6 +126,8 @@ struct task_run { // an unfinished task
 	const char *pool_key;
 	enum auth_style style;
 	bool booked; // its first attempt is in the ledger
+	struct task_bill bill;
+	char quality[16]; // as asked for, "" not said: prices depend on it
 	struct task_canceler *canceler; // who asked
 	struct arena arena; // of the exchange
 	int64_t try_us;

@@ -39,6 +39,7 @@ struct task_answer *task_answer_new(const struct task_run *r)
 	a->error = r->error;
 	a->retry_s = r->retry_s;
 	a->usage = r->usage;
+	a->bill = r->bill;
 	return a;
 }
 
@@ -95,6 +96,7 @@ void task_tell_stored(struct task_waiter *w, const struct task *t, struct str *b
 	a->body = *body;
 	*body = STR_INIT;
 	a->usage = ADAPTER_USAGE_UNKNOWN;
+	a->bill = (struct task_bill){.spent = PRICE_USAGE_NONE};
 	if (!w->async && t->state == TASK_EXPIRED)
 		err_set(&a->err, ERR_GONE, _("the pictures of this task are no longer kept"));
 	else if (!w->async && t->state != TASK_SUCCEEDED)

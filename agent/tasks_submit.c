@@ -193,6 +193,18 @@ static void spend(const struct task_run *r, const struct feature_obj *f, const s
 		limits_spend(&r->cand->key->limits, r->cand->live, known, m->pico, m->currency, wall);
 }
 
+// A task's cost is that of all its attempts; with one of unknown cost the rest is a guess.
+static void add_to_bill(struct task_bill *b, const struct price_usage *u, const struct money *m)
+{
+	b->spent = *u;
+	if (m->source == COST_UNKNOWN)
+		b->cost_unknown = true;
+	else
+		money_add(&b->cost, m);
+	if (b->cost_unknown && b->cost.source != COST_UNKNOWN)
+		b->cost.source = COST_ESTIMATED;
+}
+
 // pictures: made; -1 not known; nothing was used when the submit was refused.
 static void book(struct task_run *r, const struct feature_obj *f, enum outcome out, bool used,
 	const struct adapter_usage *usage)
@@ -202,10 +214,11 @@ static void book(struct task_run *r, const struct feature_obj *f, enum outcome o
 	const struct price *p = snapshot_price(r->snap, r->cand, f->doc.name, r->t.model, wall);
 	struct ledger_entry e = {.wall_ms = wall, .feature = f->doc.name,
 		.target = r->cand->target_name, .client = r->t.client, .key = r->cand->live->id,
-		.model = r->t.model, 
+		.model = r->t.model,
 		.first = !r->booked, .failed = out != OUT_OK && out != OUT_CLIENT,
 		.used = used, .paid = p != NULL && price_paid(p), .usage = PRICE_USAGE_NONE};
-	struct price_picture picture = {NULL, r->t.width != FIELD_NONE ? size : NULL};
+	struct price_picture picture = {r->quality[0] != '\0' ? r->quality : NULL,
+		r->t.width != FIELD_NONE ? size : NULL};
 	if (used) {
 		snprintf(size, sizeof(size), "%lldx%lld", (long long)r->t.width,
 			(long long)r->t.height);
@@ -217,6 +230,7 @@ static void book(struct task_run *r, const struct feature_obj *f, enum outcome o
 				 : usage->images >= 0 ? COST_COUNTED : COST_UNKNOWN;
 		e.cost = price_cost(p, &e.usage, &picture);
 		spend(r, f, &e.cost);
+		add_to_bill(&r->bill, &e.usage, &e.cost);
 	}
 	r->booked = true;
 	ledger_add(r->e->agent->ledger, &e);

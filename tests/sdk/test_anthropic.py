@@ -72,7 +72,7 @@ def test_stream_with_a_tool(gateway, drivers, name):
 @pytest.mark.parametrize("status", [400, 413])
 def test_errors(gateway, drivers, name, status):
     agent, vendor = gateway
-    vendor.faults([{"match": {}, "count": 1, "fault": {"status": status}}])
+    vendor.faults([{"match": {"path": "/v1/*"}, "count": 1, "fault": {"status": status}}])
     got = call(drivers, name, "anthropic", agent, "messages.create", ASK)
     vendor.faults([])
     assert not got["ok"] and got["error"]["status"] == status, got
