@@ -84,11 +84,25 @@ static void link_run(struct task_run *r)
 	e->bytes += r->bytes;
 }
 
+static void free_dropped(void *arg)
+{
+	struct tasks *e = arg;
+	for (struct task_run *r; (r = e->dropped) != NULL;) {
+		e->dropped = r->next;
+		task_run_free(r);
+	}
+}
+
 void task_drop(struct task_run *r)
 {
-	loop_timer_clear(r->e->loop, &r->timer);
+	struct tasks *e = r->e;
+	loop_timer_clear(e->loop, &r->timer);
 	unlink_run(r);
-	task_run_free(r);
+	if (e->dropped == NULL)
+		loop_later(e->loop, free_dropped, e);
+	r->over = true;
+	r->next = e->dropped;
+	e->dropped = r;
 }
 
 struct task_run *task_find(struct tasks *e, const char *id)
@@ -370,7 +384,7 @@ void task_go(struct task_run *r)
 	if (wait >= 0 && !r->queued) {
 		r->part = (size_t)wait;
 		task_try(r);
-		if (r->doing != DOING_NOTHING || !r->queued)
+		if (r->over || r->doing != DOING_NOTHING || !r->queued)
 			return; // it goes on, or has ended
 	}
 	if (due >= 0 && r->at[due].next_us <= now) {
@@ -551,6 +565,7 @@ void tasks_free(struct tasks *e)
 		unlink_run(r);
 		task_run_free(r);
 	}
+	free_dropped(e);
 	while (e->accounts != NULL) {
 		struct task_account *a = e->accounts;
 		e->accounts = a->next;

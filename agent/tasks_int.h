@@ -151,6 +151,7 @@ struct tasks {
 	struct loop *loop;
 	struct gw_loop *gl;
 	struct task_run *all;
+	struct task_run *dropped; // to be freed at the end of this turn
 	size_t all_n, bytes;
 	struct task_run *queue, **queue_tail;
 	size_t queue_n;
@@ -196,7 +197,8 @@ void task_tell(struct task_run *r, struct task_answer *a); // all waiters; takes
 void task_tell_stored(struct task_waiter *w, const struct task *t, struct str *body);
 struct task_account *task_account_of(struct tasks *e, const struct task_run *r);
 
-void task_drop(struct task_run *r); // out of the engine, freed
+// Out of the engine; freed at the end of the turn, for its callers still look at it.
+void task_drop(struct task_run *r);
 
 // tasks_try.c
 void task_try(struct task_run *r);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Runs calls of the official npm SDKs, line by line as driver.py does. The first argument is the
 // package that stands for "openai", so that several major versions can be asked.
+import { File } from 'node:buffer';
 import { createInterface } from 'node:readline';
 import Anthropic from '@anthropic-ai/sdk';
+
+globalThis.File ??= File; // Node 18 has it, but not there
 
 const openai = await import(process.argv[2] ?? 'openai');
 
