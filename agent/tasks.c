@@ -440,15 +440,10 @@ static void resume(struct task_run *r)
 	task_go(r);
 }
 
-struct loaded {
-	struct tasks *e;
-	struct task_run *first, **last;
-};
-
 static void take_open(void *arg, const struct task *t, struct slice request)
 {
-	struct loaded *l = arg;
-	struct task_run *r = task_run_new(l->e);
+	struct tasks *e = arg;
+	struct task_run *r = task_run_new(e);
 	r->t = *t;
 	r->stored = r->async = true;
 	struct slice type = slice_cut(&request, '\n');
@@ -458,8 +453,8 @@ static void take_open(void *arg, const struct task *t, struct slice request)
 	r->ask = (struct decide_request){.offer = t->offer, .width = t->width, .height = t->height,
 		.n = t->n, .deadline_us = FIELD_NONE, .needs = t->n > 1 ? 1u << NEED_N : 0};
 	r->ask.client = r->t.client;
-	*l->last = r;
-	l->last = &r->next;
+	*e->loaded_tail = r;
+	e->loaded_tail = &r->next;
 }
 
 static enum err_code run_load(struct store_tx *tx, struct store_job *job)
@@ -469,24 +464,24 @@ static enum err_code run_load(struct store_tx *tx, struct store_job *job)
 
 static void load_done(struct store_job *job, enum err_code code)
 {
-	struct loaded *l = job->arg;
-	struct task_run *r = l->first;
+	struct tasks *e = job->arg;
+	struct task_run *r = e->loaded;
+	e->loaded = NULL;
 	if (code != ERR_OK)
 		log_line(LOG_LVL_ERROR, "tasks_not_loaded", "detail", job->err.message, NULL);
 	while (r != NULL) {
 		struct task_run *next = r->next;
-		if (l->e->stopped) {
+		if (e->stopped) {
 			task_run_free(r);
 		} else {
 			link_run(r);
-			atomic_fetch_add(&l->e->counts[r->t.state], 1);
-			r->draw = (int64_t)(gw_random(l->e->gl) >> 1);
-			r->queued_us = loop_now_us(l->e->loop);
+			atomic_fetch_add(&e->counts[r->t.state], 1);
+			r->draw = (int64_t)(gw_random(e->gl) >> 1);
+			r->queued_us = loop_now_us(e->loop);
 			resume(r);
 		}
 		r = next;
 	}
-	free(l);
 }
 
 static enum err_code run_sweep(struct store_tx *tx, struct store_job *job)
@@ -522,16 +517,14 @@ struct tasks *tasks_new(struct agent *a)
 
 void tasks_start(struct tasks *e)
 {
-	struct loaded *l = mem_zalloc(1, sizeof(*l));
 	e->loop = e->agent->control;
 	e->gl = gw_loop_at(e->agent->gateway, e->loop);
 	e->face.gl = e->gl;
-	l->e = e;
-	l->last = &l->first;
+	e->loaded_tail = &e->loaded;
 	e->load_job = (struct store_job){.run = run_load, .done = load_done, .loop = e->loop,
-		.arg = l, .actor = {.name = "system", .role = ROLE_ADMIN}};
+		.arg = e, .actor = {.name = "system", .role = ROLE_ADMIN}};
 	if (!store_submit(e->agent->store, &e->load_job))
-		free(l);
+		log_line(LOG_LVL_ERROR, "tasks_not_loaded", "detail", "the store's queue is full", NULL);
 	loop_timer_set(e->loop, &e->sweep, SWEEP_US, sweep, e);
 }
 
@@ -566,6 +559,10 @@ void tasks_free(struct tasks *e)
 		task_run_free(r);
 	}
 	free_dropped(e);
+	for (struct task_run *r; (r = e->loaded) != NULL;) { // stopped before they were taken up
+		e->loaded = r->next;
+		task_run_free(r);
+	}
 	while (e->accounts != NULL) {
 		struct task_account *a = e->accounts;
 		e->accounts = a->next;

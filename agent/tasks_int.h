@@ -152,6 +152,7 @@ struct tasks {
 	struct gw_loop *gl;
 	struct task_run *all;
 	struct task_run *dropped; // to be freed at the end of this turn
+	struct task_run *loaded, **loaded_tail; // read from the store at the start, not yet taken up
 	size_t all_n, bytes;
 	struct task_run *queue, **queue_tail;
 	size_t queue_n;
