@@ -122,7 +122,8 @@ static int draw_routes(const struct jx *status, struct part p)
 // What today has used, and the image tasks under way.
 static void draw_today(const struct jx *status, struct part p)
 {
-	static const char *const states[] = {"queued", "running", "outcome_unknown"};
+	static const char *const states[] = {"queued", "running", "outcome_unknown"},
+		*const words[] = {N_("queued"), N_("running"), N_("unknown")};
 	const struct jx *today = jx_path(status, "usage.today"), *tasks = jx_get(status, "tasks");
 	struct str s = STR_INIT;
 	if (today != NULL && p.y < p.end) {
@@ -139,7 +140,7 @@ static void draw_today(const struct jx *status, struct part p)
 	str_clear(&s);
 	str_add(&s, _("8 IMAGE TASKS"));
 	for (size_t i = 0; i < ARRAY_LEN(states); i++)
-		str_addf(&s, "  %lld %s", (long long)jx_int(jx_get(tasks, states[i]), 0), states[i]);
+		str_addf(&s, "  %lld %s", (long long)jx_int(jx_get(tasks, states[i]), 0), _(words[i]));
 	if (tasks != NULL && p.y < p.end)
 		term_put(p.y, p.x, p.cells, SKIN_HEAD, str_slice(&s));
 	str_release(&s);
