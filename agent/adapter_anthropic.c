@@ -21,19 +21,12 @@ static enum err_code no_word(const char *field, struct err *err)
 		_("this target takes text, images and function tools only"));
 }
 
-static void comma(struct str *out)
-{
-	char last = out->n > 0 ? out->p[out->n - 1] : '[';
-	if (last != '[' && last != '{')
-		str_add_c(out, ',');
-}
-
 // Empty text is refused by it.
 static void add_text_block(struct str *out, struct slice inner)
 {
 	if (inner.n == 0)
 		return;
-	comma(out);
+	aj_comma(out);
 	str_add_slice(out, SLICE("{\"type\":\"text\""));
 	aj_add_inner(out, "text", inner);
 	str_add_c(out, '}');
@@ -43,7 +36,7 @@ static void add_text_block(struct str *out, struct slice inner)
 static bool add_source(struct slice url, const char *type, struct str *out)
 {
 	struct slice rest = url;
-	comma(out);
+	aj_comma(out);
 	str_add_slice(out, SLICE("{\"type\":\""));
 	str_add(out, type);
 	str_add_slice(out, SLICE("\",\"source\":{"));
@@ -101,28 +94,9 @@ static enum err_code add_content(const struct jscan_member *content, struct str 
 	return ERR_OK;
 }
 
-static void add_tool_uses(const struct aj *message, struct str *out)
-{
-	const struct jscan_member *calls = aj_typed(message, "tool_calls", JS_ARRAY);
-	struct slice rest = calls != NULL ? calls->value : SLICE("[]"), item;
-	struct aj call, function;
-	while (jscan_next(&rest, &item)) {
-		if (!aj_scan(item, &call) || !aj_object(&call, "function", &function))
-			continue;
-		const struct jscan_member *arguments = aj_typed(&function, "arguments", JS_STRING);
-		comma(out);
-		str_add_slice(out, SLICE("{\"type\":\"tool_use\""));
-		aj_add_inner(out, "id", aj_text(&call, "id"));
-		aj_add_inner(out, "name", aj_text(&function, "name"));
-		str_add_slice(out, SLICE(",\"input\":"));
-		aj_embed(arguments != NULL ? arguments->value : SLICE("\"\""), out);
-		str_add_c(out, '}');
-	}
-}
-
 static enum err_code add_tool_result(const struct aj *message, struct str *out, struct err *err)
 {
-	comma(out);
+	aj_comma(out);
 	str_add_slice(out, SLICE("{\"type\":\"tool_result\""));
 	aj_add_inner(out, "tool_use_id", aj_text(message, "tool_call_id"));
 	str_add_slice(out, SLICE(",\"content\":["));
@@ -153,7 +127,7 @@ static void open_turn(struct turns *t, char role)
 	if (t->role == role)
 		return;
 	close_turn(t);
-	comma(t->messages);
+	aj_comma(t->messages);
 	str_add(t->messages, role == 'u' ? "{\"role\":\"user\",\"content\":["
 					 : "{\"role\":\"assistant\",\"content\":[");
 	t->role = role;
@@ -171,7 +145,7 @@ static enum err_code add_message(struct turns *t, struct slice item, struct err 
 	if (aj_is(&m, "role", "assistant")) {
 		open_turn(t, 'a');
 		enum err_code code = add_content(content, t->messages, err);
-		add_tool_uses(&m, t->messages);
+		aj_add_tool_uses(&m, t->messages);
 		return code;
 	}
 	open_turn(t, 'u');
@@ -219,7 +193,7 @@ static enum err_code add_tools(const struct adapter_call *call, struct str *out,
 		if (!aj_scan(item, &tool) || !aj_object(&tool, "function", &function))
 			return no_word("tools", err);
 		const struct jscan_member *schema = aj_typed(&function, "parameters", JS_OBJECT);
-		comma(out);
+		aj_comma(out);
 		str_add_c(out, '{');
 		aj_add_inner(out, "name", aj_text(&function, "name"));
 		if (aj_typed(&function, "description", JS_STRING) != NULL)
@@ -411,7 +385,7 @@ static int error_status(const struct aj *top)
 static void add_call(struct str *tools, const struct aj *block)
 {
 	const struct jscan_member *input = aj_typed(block, "input", JS_OBJECT);
-	comma(tools);
+	aj_comma(tools);
 	str_add_c(tools, '{');
 	aj_add_inner(tools, "id", aj_text(block, "id"));
 	str_add_slice(tools, SLICE(",\"type\":\"function\",\"function\":{"));
@@ -505,7 +479,7 @@ static void on_block_start(struct adapter_stream *s, const struct aj *top, struc
 		return;
 	s->tool++;
 	chat_chunk_open(s, out);
-	comma(out);
+	aj_comma(out);
 	str_add_slice(out, SLICE("\"tool_calls\":[{\"index\":"));
 	str_add_i64(out, s->tool);
 	aj_add_inner(out, "id", aj_text(&block, "id"));
@@ -527,7 +501,7 @@ static void on_delta(struct adapter_stream *s, const struct aj *top, struct str 
 	} else if (aj_is(&delta, "type", "input_json_delta") && s->tool >= 0 &&
 		   aj_text(&delta, "partial_json").n > 0) {
 		chat_chunk_open(s, out);
-		comma(out);
+		aj_comma(out);
 		str_add_slice(out, SLICE("\"tool_calls\":[{\"index\":"));
 		str_add_i64(out, s->tool);
 		str_add_slice(out, SLICE(",\"function\":{"));

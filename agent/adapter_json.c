@@ -141,6 +141,13 @@ static void add_name(struct str *out, const char *name)
 	str_add_slice(out, SLICE("\":"));
 }
 
+void aj_comma(struct str *out)
+{
+	char last = out->n > 0 ? out->p[out->n - 1] : '[';
+	if (last != '[' && last != '{')
+		str_add_c(out, ',');
+}
+
 void aj_add(struct str *out, const char *name, struct slice value)
 {
 	add_name(out, name);
@@ -321,4 +328,28 @@ void chat_answer_close(struct str *out, const char *finish, const struct adapter
 		chat_usage(out, u);
 	}
 	str_add_c(out, '}');
+}
+
+// ---- what Anthropic's shape makes of it ----
+
+bool aj_add_tool_uses(const struct aj *message, struct str *out)
+{
+	const struct jscan_member *calls = aj_typed(message, "tool_calls", JS_ARRAY);
+	struct slice rest = calls != NULL ? calls->value : SLICE("[]"), item;
+	struct aj call, function;
+	bool any = false;
+	while (jscan_next(&rest, &item)) {
+		if (!aj_scan(item, &call) || !aj_object(&call, "function", &function))
+			continue;
+		const struct jscan_member *arguments = aj_typed(&function, "arguments", JS_STRING);
+		aj_comma(out);
+		str_add_slice(out, SLICE("{\"type\":\"tool_use\""));
+		aj_add_inner(out, "id", aj_text(&call, "id"));
+		aj_add_inner(out, "name", aj_text(&function, "name"));
+		str_add_slice(out, SLICE(",\"input\":"));
+		aj_embed(arguments != NULL ? arguments->value : SLICE("\"\""), out);
+		str_add_c(out, '}');
+		any = true;
+	}
+	return any;
 }

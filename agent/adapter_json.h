@@ -42,6 +42,8 @@ const struct jscan_member *aj_call(const struct adapter_call *call, const char *
 const struct adapter_call *aj_without_dropped(const struct adapter_call *call,
 	const struct target *target, struct adapter_call *copy);
 
+// A comma, unless a list or object has just been opened.
+void aj_comma(struct str *out);
 // ,"name":value — without the comma behind an opening brace.
 void aj_add(struct str *out, const char *name, struct slice value);
 void aj_add_text(struct str *out, const char *name, const char *text);
@@ -71,5 +73,10 @@ void chat_chunk_usage(struct adapter_stream *s, struct str *out);
 // A completion up to its message's opening brace and role, and from the message's end on.
 void chat_answer_open(struct str *out, struct slice id, struct slice model, int64_t created);
 void chat_answer_close(struct str *out, const char *finish, const struct adapter_usage *u);
+
+// ---- Anthropic's blocks ----
+
+// The tool calls of a chat message as tool_use blocks; false when it has none.
+bool aj_add_tool_uses(const struct aj *message, struct str *out);
 
 #endif

@@ -12,13 +12,6 @@
 
 // ---- the request ----
 
-static void comma(struct str *out)
-{
-	char last = out->n > 0 ? out->p[out->n - 1] : '[';
-	if (last != '[' && last != '{')
-		str_add_c(out, ',');
-}
-
 static enum err_code no_word(struct err *err)
 {
 	return err_field(err, ERR_FIELD_RANGE, "messages",
@@ -42,7 +35,7 @@ static enum err_code add_part(struct slice item, struct str *text, struct str *i
 	slice_cut(&data, ',');
 	if (!slice_starts(url, "data:") || data.p == NULL)
 		return no_word(err);
-	comma(images);
+	aj_comma(images);
 	str_add_c(images, '"');
 	str_add_slice(images, data);
 	str_add_c(images, '"');
@@ -83,7 +76,7 @@ static void add_tool_calls(const struct aj *message, struct str *out)
 		if (!aj_scan(item, &call) || !aj_object(&call, "function", &function))
 			continue;
 		const struct jscan_member *arguments = aj_typed(&function, "arguments", JS_STRING);
-		comma(out);
+		aj_comma(out);
 		str_add_slice(out, SLICE("{\"function\":{"));
 		aj_add_inner(out, "name", aj_text(&function, "name"));
 		str_add_slice(out, SLICE(",\"arguments\":"));
@@ -107,7 +100,7 @@ static enum err_code add_messages(const struct adapter_call *call, struct str *o
 		if (!aj_scan(item, &m))
 			return err_field(err, ERR_FIELD_TYPE, "messages",
 				_("must be a list of objects"));
-		comma(out);
+		aj_comma(out);
 		str_add_c(out, '{');
 		aj_add_inner(out, "role",
 			aj_is(&m, "role", "developer") ? SLICE("system") : aj_text(&m, "role"));
@@ -143,7 +136,7 @@ static void add_options(const struct adapter_call *call, const struct feature *f
 	}
 	m = aj_call(call, "stop");
 	if (m != NULL) {
-		comma(&options);
+		aj_comma(&options);
 		str_add(&options, m->type == JS_STRING ? "\"stop\":[" : "\"stop\":");
 		str_add_slice(&options, m->value);
 		str_add(&options, m->type == JS_STRING ? "]" : "");
@@ -254,7 +247,7 @@ static int add_calls(const struct jscan_member *tools, int from, bool pieces, st
 		if (!aj_scan(item, &call) || !aj_object(&call, "function", &function))
 			continue;
 		const struct jscan_member *arguments = aj_typed(&function, "arguments", JS_OBJECT);
-		comma(out);
+		aj_comma(out);
 		str_addf(out, "{\"id\":\"call_%d\",\"type\":\"function\",", from);
 		if (pieces)
 			str_addf(out, "\"index\":%d,", from);
@@ -309,7 +302,7 @@ static enum chunk_kind add_line(struct adapter_stream *s, const struct aj *top,
 		chat_chunk_text(s, "content", l->text, out);
 	if (l->tools != NULL) {
 		chat_chunk_open(s, out);
-		comma(out);
+		aj_comma(out);
 		s->tool = add_calls(l->tools, MAX_OF(s->tool, 0), true, out);
 		s->tools = true;
 		chat_chunk_close(out, NULL);

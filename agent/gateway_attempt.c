@@ -131,21 +131,9 @@ static void go_on(struct gw_call *c)
 
 void gw_attempt_failed(struct gw_call *c, enum up_end end, int status)
 {
-	static const enum err_code codes[] = {
-		[UP_OK] = ERR_UPSTREAM_BAD_RESPONSE, // complete, but not what was asked for
-		[UP_CONNECT] = ERR_UNREACHABLE,
-		[UP_FORBIDDEN] = ERR_UPSTREAM_URL_FORBIDDEN,
-		[UP_TIMEOUT_CONNECT] = ERR_UPSTREAM_TIMEOUT,
-		[UP_TIMEOUT_FIRST_BYTE] = ERR_UPSTREAM_TIMEOUT,
-		[UP_TIMEOUT_IDLE] = ERR_UPSTREAM_TIMEOUT,
-		[UP_TIMEOUT_TOTAL] = ERR_UPSTREAM_TIMEOUT,
-		[UP_RESET] = ERR_UNREACHABLE,
-		[UP_BAD] = ERR_UPSTREAM_BAD_RESPONSE,
-		[UP_TOO_LARGE] = ERR_UPSTREAM_TOO_LARGE,
-	};
 	c->unreachable = end == UP_CONNECT || end == UP_TIMEOUT_CONNECT || end == UP_RESET;
 	const char *word = end == UP_OK ? "bad_response" : up_end_name(end);
-	gw_attempt_end(c, OUT_FAILED, status, codes[end], word, 0);
+	gw_attempt_end(c, OUT_FAILED, status, up_end_code(end), word, 0);
 	go_on(c);
 }
 

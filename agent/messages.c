@@ -65,20 +65,13 @@ static enum err_code add_system(const struct adapter_call *call, struct str *out
 	return code;
 }
 
-static void comma(struct str *out)
-{
-	char last = out->n > 0 ? out->p[out->n - 1] : '[';
-	if (last != '[' && last != '{')
-		str_add_c(out, ',');
-}
-
 // {"type":"base64","media_type","data"} or {"type":"url","url"} as the URL OpenAI has for both.
 static bool add_image(const struct aj *block, struct str *out)
 {
 	struct aj source;
 	if (!aj_object(block, "source", &source))
 		return false;
-	comma(out);
+	aj_comma(out);
 	str_add_slice(out, SLICE("{\"type\":\"image_url\",\"image_url\":{\"url\":\""));
 	if (aj_is(&source, "type", "base64")) {
 		str_add_slice(out, SLICE("data:"));
@@ -98,7 +91,7 @@ static enum err_code add_tool_result(const struct aj *block, struct str *out, st
 {
 	const struct jscan_member *content = aj_find(block, "content");
 	enum err_code code = ERR_OK;
-	comma(out);
+	aj_comma(out);
 	str_add_slice(out, SLICE("{\"role\":\"tool\""));
 	aj_add_inner(out, "tool_call_id", aj_text(block, "tool_use_id"));
 	str_add_slice(out, SLICE(",\"content\":\""));
@@ -122,7 +115,7 @@ static enum err_code add_user(struct slice blocks, struct str *out, struct err *
 		} else if (aj_is(&block, "type", "tool_result")) {
 			code = add_tool_result(&block, out, err);
 		} else if (aj_is(&block, "type", "text")) {
-			comma(&parts);
+			aj_comma(&parts);
 			str_add_slice(&parts, SLICE("{\"type\":\"text\""));
 			aj_add_inner(&parts, "text", aj_text(&block, "text"));
 			str_add_c(&parts, '}');
@@ -131,7 +124,7 @@ static enum err_code add_user(struct slice blocks, struct str *out, struct err *
 		}
 	}
 	if (code == ERR_OK && parts.n > 1) {
-		comma(out);
+		aj_comma(out);
 		str_add_slice(out, SLICE("{\"role\":\"user\",\"content\":"));
 		str_add_slice(out, str_slice(&parts));
 		str_add_slice(out, SLICE("]}"));
@@ -143,7 +136,7 @@ static enum err_code add_user(struct slice blocks, struct str *out, struct err *
 static void add_tool_use(const struct aj *block, struct str *out)
 {
 	const struct jscan_member *input = aj_typed(block, "input", JS_OBJECT);
-	comma(out);
+	aj_comma(out);
 	str_add_c(out, '{');
 	aj_add_inner(out, "id", aj_text(block, "id"));
 	str_add_slice(out, SLICE(",\"type\":\"function\",\"function\":{"));
@@ -172,7 +165,7 @@ static enum err_code add_assistant(struct slice blocks, struct str *out, struct 
 			 !aj_is(&block, "type", "redacted_thinking"))
 			code = no_word("messages", err);
 	}
-	comma(out);
+	aj_comma(out);
 	str_add_slice(out, SLICE("{\"role\":\"assistant\""));
 	if (text.n > 0 || tools.n == 1)
 		aj_add_inner(out, "content", str_slice(&text));
@@ -204,7 +197,7 @@ static enum err_code add_message(struct slice item, struct str *out, struct err 
 	if (content->type == JS_ARRAY)
 		return assistant ? add_assistant(content->value, out, err)
 				 : add_user(content->value, out, err);
-	comma(out);
+	aj_comma(out);
 	str_add_c(out, '{');
 	aj_add_text(out, "role", assistant ? "assistant" : "user");
 	aj_add(out, "content", content->value);
@@ -242,7 +235,7 @@ static enum err_code add_tools(const struct adapter_call *call, struct str *out,
 			(aj_find(&tool, "type") != NULL && !aj_is(&tool, "type", "custom")))
 			return no_word("tools", err);
 		schema = aj_typed(&tool, "input_schema", JS_OBJECT);
-		comma(out);
+		aj_comma(out);
 		str_add_slice(out, SLICE("{\"type\":\"function\",\"function\":{"));
 		aj_add_inner(out, "name", aj_text(&tool, "name"));
 		if (aj_typed(&tool, "description", JS_STRING) != NULL)
@@ -372,35 +365,13 @@ static struct slice thinking_of(const struct aj *message)
 static void add_block_text(struct str *out, const char *type, const char *member,
 	struct slice inner)
 {
-	comma(out);
+	aj_comma(out);
 	str_add_c(out, '{');
 	aj_add_text(out, "type", type);
 	aj_add_inner(out, member, inner);
 	if (strcmp(type, "thinking") == 0)
 		aj_add(out, "signature", SLICE("\"\""));
 	str_add_c(out, '}');
-}
-
-static bool add_block_tools(const struct aj *message, struct str *out)
-{
-	const struct jscan_member *calls = aj_typed(message, "tool_calls", JS_ARRAY);
-	struct slice rest = calls != NULL ? calls->value : SLICE("[]"), item;
-	struct aj call, function;
-	bool any = false;
-	while (jscan_next(&rest, &item)) {
-		if (!aj_scan(item, &call) || !aj_object(&call, "function", &function))
-			continue;
-		const struct jscan_member *arguments = aj_typed(&function, "arguments", JS_STRING);
-		comma(out);
-		str_add_slice(out, SLICE("{\"type\":\"tool_use\""));
-		aj_add_inner(out, "id", aj_text(&call, "id"));
-		aj_add_inner(out, "name", aj_text(&function, "name"));
-		str_add_slice(out, SLICE(",\"input\":"));
-		aj_embed(arguments != NULL ? arguments->value : SLICE("\"\""), out);
-		str_add_c(out, '}');
-		any = true;
-	}
-	return any;
 }
 
 bool messages_answer(struct slice body, struct str *out)
@@ -425,7 +396,7 @@ bool messages_answer(struct slice body, struct str *out)
 		text = aj_text(&message, "refusal");
 	if (text.n > 0)
 		add_block_text(out, "text", "text", text);
-	bool tools = add_block_tools(&message, out);
+	bool tools = aj_add_tool_uses(&message, out);
 	str_add_c(out, ']');
 	aj_add_text(out, "stop_reason", stop_reason(&choice, tools));
 	aj_add(out, "stop_sequence", SLICE("null"));

@@ -318,24 +318,12 @@ static bool certain(enum up_end end)
 
 static void submit_failed(struct task_run *r, enum up_end end, int status)
 {
-	static const enum err_code codes[] = {
-		[UP_OK] = ERR_UPSTREAM_BAD_RESPONSE,
-		[UP_CONNECT] = ERR_UNREACHABLE,
-		[UP_FORBIDDEN] = ERR_UPSTREAM_URL_FORBIDDEN,
-		[UP_TIMEOUT_CONNECT] = ERR_UPSTREAM_TIMEOUT,
-		[UP_TIMEOUT_FIRST_BYTE] = ERR_UPSTREAM_TIMEOUT,
-		[UP_TIMEOUT_IDLE] = ERR_UPSTREAM_TIMEOUT,
-		[UP_TIMEOUT_TOTAL] = ERR_UPSTREAM_TIMEOUT,
-		[UP_RESET] = ERR_UNREACHABLE,
-		[UP_BAD] = ERR_UPSTREAM_BAD_RESPONSE,
-		[UP_TOO_LARGE] = ERR_UPSTREAM_TOO_LARGE,
-	};
 	struct adapter_usage none = ADAPTER_USAGE_UNKNOWN;
 	bool away = certain(end) || end == UP_RESET;
-	task_attempt_over(r, OUT_FAILED, status, codes[end], end == UP_OK ? "bad_response" : up_end_name(end),
+	task_attempt_over(r, OUT_FAILED, status, up_end_code(end), end == UP_OK ? "bad_response" : up_end_name(end),
 		away, 0);
 	if (!certain(end)) {
-		doubtful(r, codes[end] == ERR_UNREACHABLE ? ERR_UPSTREAM_BAD_RESPONSE : codes[end],
+		doubtful(r, up_end_code(end) == ERR_UNREACHABLE ? ERR_UPSTREAM_BAD_RESPONSE : up_end_code(end),
 			status);
 		return;
 	}

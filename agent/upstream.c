@@ -41,22 +41,30 @@ static void on_opened(void *owner, enum err_code code, const char *why);
 static void on_ready(void *owner, uint32_t events);
 static const struct conn_hooks hooks = {on_opened, on_ready};
 
-static const char *const end_names[] = {
-	[UP_OK] = "ok",
-	[UP_CONNECT] = "connect_failed",
-	[UP_FORBIDDEN] = "address_forbidden",
-	[UP_TIMEOUT_CONNECT] = "connect_timeout",
-	[UP_TIMEOUT_FIRST_BYTE] = "first_byte_timeout",
-	[UP_TIMEOUT_IDLE] = "idle_timeout",
-	[UP_TIMEOUT_TOTAL] = "total_timeout",
-	[UP_RESET] = "reset",
-	[UP_BAD] = "bad_response",
-	[UP_TOO_LARGE] = "too_large",
+static const struct {
+	const char *name;
+	enum err_code code;
+} ends[] = {
+	[UP_OK] = {"ok", ERR_UPSTREAM_BAD_RESPONSE},
+	[UP_CONNECT] = {"connect_failed", ERR_UNREACHABLE},
+	[UP_FORBIDDEN] = {"address_forbidden", ERR_UPSTREAM_URL_FORBIDDEN},
+	[UP_TIMEOUT_CONNECT] = {"connect_timeout", ERR_UPSTREAM_TIMEOUT},
+	[UP_TIMEOUT_FIRST_BYTE] = {"first_byte_timeout", ERR_UPSTREAM_TIMEOUT},
+	[UP_TIMEOUT_IDLE] = {"idle_timeout", ERR_UPSTREAM_TIMEOUT},
+	[UP_TIMEOUT_TOTAL] = {"total_timeout", ERR_UPSTREAM_TIMEOUT},
+	[UP_RESET] = {"reset", ERR_UNREACHABLE},
+	[UP_BAD] = {"bad_response", ERR_UPSTREAM_BAD_RESPONSE},
+	[UP_TOO_LARGE] = {"too_large", ERR_UPSTREAM_TOO_LARGE},
 };
 
 const char *up_end_name(enum up_end e)
 {
-	return end_names[e];
+	return ends[e].name;
+}
+
+enum err_code up_end_code(enum up_end e)
+{
+	return ends[e].code;
 }
 
 // ---- life of a call ----
@@ -209,7 +217,7 @@ static void on_deadline(void *arg)
 	if (c->failed != ERR_OK)
 		call_end(c, UP_CONNECT);
 	else if (at <= now)
-		fail(c, end, ERR_UPSTREAM_TIMEOUT, end_names[end]);
+		fail(c, end, ERR_UPSTREAM_TIMEOUT, ends[end].name);
 	else if (at != INT64_MAX)
 		loop_timer_set(c->pool->loop, &c->timer, at - now, on_deadline, c);
 }

@@ -2,6 +2,7 @@
 #include "shared/alert.h"
 
 #include "shared/model.h"
+#include "shared/model_rows.h"
 #include "shared/text.h"
 
 const char *const alert_scope_names[] = {"agent", "feature", "target", "key", "instance", NULL};
@@ -74,46 +75,43 @@ const struct alert_metric_row *alert_metric_row(enum alert_metric m)
 
 // ---- documents ----
 
-#define AT(m) .name = #m, .offset = FIELD_AT(struct alert_rule, m)
-#define SEEN(n) .name = n, .offset = FIELD_NO_HOME, .flags = FF_READONLY
-#define SEEN_COL(n) .name = n, .offset = FIELD_NO_HOME, .flags = FF_READONLY | FF_COLUMN
-#define SEEN_WIDE(n) .name = n, .offset = FIELD_NO_HOME, .flags = FF_READONLY | FF_WIDE
+#define RULE_AT(m) AT(alert_rule, m)
 
 static const struct field alert_rule_rows[] = {
-	{AT(name), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,
+	{RULE_AT(name), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,
 		.flags = FF_REQUIRED | FF_COLUMN | FF_IMMUTABLE, .help = N_("name of the rule")},
-	{AT(description), .type = FT_STR, .charset = FC_NAME, .max = 400,
+	{RULE_AT(description), .type = FT_STR, .charset = FC_NAME, .max = 400,
 		.flags = FF_NULLABLE | FF_OMIT_UNSET | FF_FORM, .help = N_("what it is for")},
-	{AT(metric), .type = FT_ENUM, .choices = alert_metric_names, .def = -1,
+	{RULE_AT(metric), .type = FT_ENUM, .choices = alert_metric_names, .def = -1,
 		.flags = FF_REQUIRED | FF_COLUMN | FF_FORM, .help = N_("what is measured")},
-	{AT(scope), .type = FT_ENUM, .choices = alert_scope_names, .flags = FF_READONLY | FF_WIDE,
+	{RULE_AT(scope), .type = FT_ENUM, .choices = alert_scope_names, .flags = FF_READONLY | FF_WIDE,
 		.help = N_("what each alert of it is about")},
-	{AT(only), .type = FT_STRV, .charset = FC_NAME, .min = 1, .max = REF_MAX,
+	{RULE_AT(only), .type = FT_STRV, .charset = FC_NAME, .min = 1, .max = REF_MAX,
 		.flags = FF_WIDE | FF_FORM, .help = N_("only these objects; empty: all")},
-	{AT(op), .type = FT_ENUM, .choices = alert_op_names, .def = OP_GE,
+	{RULE_AT(op), .type = FT_ENUM, .choices = alert_op_names, .def = OP_GE,
 		.flags = FF_COLUMN | FF_FORM, .help = N_("how the value is compared: gt, ge, lt, le")},
-	{AT(threshold), .type = FT_NUM, .flags = FF_REQUIRED | FF_COLUMN | FF_FORM,
+	{RULE_AT(threshold), .type = FT_NUM, .flags = FF_REQUIRED | FF_COLUMN | FF_FORM,
 		.help = N_("with what")},
-	{AT(window_s), .type = FT_INT, .min = 10, .max = 300, .def = 300, .unit = "s",
+	{RULE_AT(window_s), .type = FT_INT, .min = 10, .max = 300, .def = 300, .unit = "s",
 		.flags = FF_WIDE | FF_FORM, .help = N_("time over which rates and latencies are taken")},
-	{AT(min_count), .type = FT_INT, .min = 0, .max = 1000000, .def = 10,
+	{RULE_AT(min_count), .type = FT_INT, .min = 0, .max = 1000000, .def = 10,
 		.flags = FF_WIDE | FF_FORM, .help = N_("fewer requests in the window say nothing")},
-	{AT(for_s), .type = FT_INT, .min = 0, .max = 86400, .def = 60, .unit = "s",
+	{RULE_AT(for_s), .type = FT_INT, .min = 0, .max = 86400, .def = 60, .unit = "s",
 		.flags = FF_COLUMN | FF_FORM, .help = N_("how long it holds before the alert fires")},
-	{AT(clear_for_s), .type = FT_INT, .min = 0, .max = 86400, .def = 60, .unit = "s",
+	{RULE_AT(clear_for_s), .type = FT_INT, .min = 0, .max = 86400, .def = 60, .unit = "s",
 		.flags = FF_WIDE | FF_FORM, .help = N_("how long it has passed before it resolves")},
-	{AT(severity), .type = FT_ENUM, .choices = alert_severity_names, .def = SEVERITY_WARNING,
+	{RULE_AT(severity), .type = FT_ENUM, .choices = alert_severity_names, .def = SEVERITY_WARNING,
 		.flags = FF_COLUMN | FF_FORM, .help = N_("critical, warning or info")},
-	{AT(enabled), .type = FT_BOOL, .def = 1, .flags = FF_COLUMN | FF_FORM,
+	{RULE_AT(enabled), .type = FT_BOOL, .def = 1, .flags = FF_COLUMN | FF_FORM,
 		.help = N_("whether it is looked at")},
-	{AT(labels), .type = FT_JSON, .flags = FF_OMIT_UNSET, .help = N_("passed on with each alert")},
-	{AT(builtin), .type = FT_BOOL, .flags = FF_READONLY | FF_WIDE,
+	{RULE_AT(labels), .type = FT_JSON, .flags = FF_OMIT_UNSET, .help = N_("passed on with each alert")},
+	{RULE_AT(builtin), .type = FT_BOOL, .flags = FF_READONLY | FF_WIDE,
 		.help = N_("came with the agent; deleting it brings its default back")},
-	{AT(revision), .type = FT_INT, .def = FIELD_NONE, .flags = FF_READONLY | FF_WIDE,
+	{RULE_AT(revision), .type = FT_INT, .def = FIELD_NONE, .flags = FF_READONLY | FF_WIDE,
 		.help = N_("number of the last change; the ETag")},
-	{AT(created_at), .type = FT_TIME, .flags = FF_READONLY, .help = N_("when it was made")},
-	{AT(updated_at), .type = FT_TIME, .flags = FF_READONLY, .help = N_("when it was last changed")},
-	{AT(updated_by), .type = FT_STR, .flags = FF_READONLY, .help = N_("who changed it last")},
+	{RULE_AT(created_at), .type = FT_TIME, .flags = FF_READONLY, .help = N_("when it was made")},
+	{RULE_AT(updated_at), .type = FT_TIME, .flags = FF_READONLY, .help = N_("when it was last changed")},
+	{RULE_AT(updated_by), .type = FT_STR, .flags = FF_READONLY, .help = N_("who changed it last")},
 };
 const struct field_set alert_rule_fields = {"AlertRule", alert_rule_rows,
 	ARRAY_LEN(alert_rule_rows), sizeof(struct alert_rule)};

@@ -2,6 +2,7 @@
 #include "shared/identity.h"
 
 #include <string.h>
+#include "shared/model_rows.h"
 #include "shared/text.h"
 
 #define BOTH(noun) noun ":read", noun ":write"
@@ -58,20 +59,6 @@ bool scope_in(const struct strv *scopes, const char *noun, bool write)
 
 // ---- documents ----
 
-#define AT(T, m) .name = #m, .offset = FIELD_AT(struct T, m)
-#define SEEN_COL(n) .name = n, .offset = FIELD_NO_HOME, .flags = FF_READONLY | FF_COLUMN
-#define SEEN_WIDE(n) .name = n, .offset = FIELD_NO_HOME, .flags = FF_READONLY | FF_WIDE
-#define HOUSEKEEPING(T)                                                                            \
-	{AT(T, revision), .type = FT_INT, .def = FIELD_NONE, .flags = FF_READONLY | FF_WIDE,       \
-		.help = N_("number of the last change; the ETag")},                                \
-		{AT(T, created_at), .type = FT_TIME, .flags = FF_READONLY,                         \
-			.help = N_("when it was made")},                                           \
-		{AT(T, updated_at), .type = FT_TIME, .flags = FF_READONLY | FF_WIDE,               \
-			.help = N_("when it was last changed")},                                   \
-	{                                                                                          \
-		AT(T, updated_by), .type = FT_STR, .flags = FF_READONLY | FF_WIDE,                 \
-			.help = N_("who changed it last")                                          \
-	}
 #define NAMED(T)                                                                                   \
 	{AT(T, name), .type = FT_STR, .charset = FC_NAME, .min = 1, .max = CALLER_NAME_CP,         \
 		.flags = FF_REQUIRED | FF_COLUMN, .help = N_("unique name, shown in logs")},       \

@@ -2,6 +2,7 @@
 #include "shared/model.h"
 
 #include "shared/num.h"
+#include "shared/model_rows.h"
 #include "shared/text.h"
 
 const char *const tier_names[] = {"primary", "secondary", "backup", NULL};
@@ -14,25 +15,6 @@ const char *const need_names[] = {"stream", "tools", "n", "response_format", "to
 const char *const target_kind_names[] = {"vendor", "self_hosted", NULL};
 const char *const health_names[] = {"unknown", "passing", "warning", "critical", NULL};
 const char *const role_names[] = {"none", "viewer", "operator", "service", "admin", NULL};
-
-// Rows with a home in struct T.
-#define AT(T, m) .name = #m, .offset = FIELD_AT(struct T, m)
-// Rows that only answers have.
-#define SEEN(n) .name = n, .offset = FIELD_NO_HOME, .flags = FF_READONLY
-#define SEEN_COL(n) .name = n, .offset = FIELD_NO_HOME, .flags = FF_READONLY | FF_COLUMN
-#define SEEN_WIDE(n) .name = n, .offset = FIELD_NO_HOME, .flags = FF_READONLY | FF_WIDE
-
-#define HOUSEKEEPING(T)                                                                            \
-	{AT(T, revision), .type = FT_INT, .def = FIELD_NONE, .flags = FF_READONLY | FF_WIDE,       \
-		.help = N_("number of the last change; the ETag")},                                \
-		{AT(T, created_at), .type = FT_TIME, .flags = FF_READONLY,                         \
-			.help = N_("when it was made")},                                           \
-		{AT(T, updated_at), .type = FT_TIME, .flags = FF_READONLY | FF_WIDE,               \
-			.help = N_("when it was last changed")},                                   \
-	{                                                                                          \
-		AT(T, updated_by), .type = FT_STR, .flags = FF_READONLY | FF_WIDE,                 \
-			.help = N_("who changed it last")                                          \
-	}
 
 static const struct field target_fields_rows[] = {
 	{AT(target, id), .type = FT_STR, .charset = FC_REF, .max = REF_MAX, .min = 1,
