@@ -139,8 +139,9 @@ def test_kills_at_random_moments(agent, vendor):
         callers.join()
         keys += callers.keys
         agent.start()
-    wait_for(lambda: not any(t["state"] in OPEN for t in tasks(agent).values()), timeout=120,
-             what="every task's end")
+    # Each kill leaves some thirty tasks behind, and the account takes about thirty a second.
+    wait_for(lambda: not any(t["state"] in OPEN for t in tasks(agent).values()),
+             timeout=max(120, 3 * KILLS), what="every task's end")
     end = tasks(agent)
     submits = vendor.stats()["by_prompt"]
     assert not {prompt: n for prompt, n in submits.items() if n != 1 and prompt != "other"}
