@@ -206,9 +206,25 @@ enum err_code cmd_client_get(struct cmd *c)
 	return get(c, EP_CLIENT_GET);
 }
 
+// With the first client the gateway begins to ask for keys: who calls without one should not have to
+// find that out by himself.
+static void tell_what_changes(struct cmd *c)
+{
+	struct client_call call = {.ep = EP_CLIENT_LIST};
+	struct client_answer a;
+
+	if (cmd_call(c, &call, &a) == ERR_OK && jx_int(jx_get(a.doc, "total"), 0) == 1)
+		cmd_notef(c, "%s", _("this is the first client: from now on the gateway asks every "
+				     "caller for a client key"));
+}
+
 enum err_code cmd_client_add(struct cmd *c)
 {
-	return create(c, EP_CLIENT_CREATE, _("client"), "key");
+	enum err_code code = create(c, EP_CLIENT_CREATE, _("client"), "key");
+
+	if (!code)
+		tell_what_changes(c);
+	return code;
 }
 
 enum err_code cmd_client_update(struct cmd *c)

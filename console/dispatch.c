@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "console/dispatch.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -186,12 +187,24 @@ void dispatch_stdio(struct cmd_io *io)
 
 // ---- errors ----
 
+// Many messages name their field; the others are of no use without it.
+static bool is_named(const char *message, const char *field)
+{
+	size_t n = strlen(field);
+	for (const char *at = message; n > 0 && (at = strstr(at, field)) != NULL; at += n)
+		if ((at == message || !isalnum((unsigned char)at[-1])) && !isalnum((unsigned char)at[n]))
+			return true;
+	return n == 0;
+}
+
 static void print_error(const struct cmd *c, int code)
 {
 	struct str out = STR_INIT;
 	struct jw w;
 
-	fprintf(stderr, "yijian: %s\n", c->err.message);
+	bool named = is_named(c->err.message, c->err.field);
+	fprintf(stderr, "yijian: %s%s%s\n", named ? "" : c->err.field, named ? "" : ": ",
+		c->err.message);
 	if (c->err.hint[0])
 		fprintf(stderr, "  hint: %s\n", c->err.hint);
 	if (c->format.format != FMT_JSON && c->format.format != FMT_NDJSON)

@@ -430,3 +430,17 @@ def test_tasks_are_a_table(chat_agent):
     assert made.status == 200
     lines = run(["task", "list"], url_of(chat_agent)).stdout.splitlines()
     assert lines[0].split()[:3] == ["ID", "STATE", "FEATURE"] and lines[1].startswith("task_")
+
+
+def test_an_error_names_its_field(agent):
+    done = run(["usage", "--by", "colour"], url_of(agent))
+    assert done.returncode == 6 and "by: must be a list of" in done.stderr, done.stderr
+    done = run(["client", "add", "x", "--rpm", "0"], url_of(agent))
+    assert done.stderr.count("rpm") == 1, done.stderr
+
+
+def test_the_first_client_says_what_it_changes(agent):
+    first = run(["client", "add", "first"], url_of(agent))
+    assert "asks every caller for a client key" in first.stderr, first.stderr
+    second = run(["client", "add", "second"], url_of(agent))
+    assert second.returncode == 0 and "asks every caller" not in second.stderr
