@@ -43,6 +43,7 @@ struct ledger {
 	size_t batches, batch_rows;
 	uint64_t boot, n;
 	_Atomic uint64_t confirmed; // newest batch known to be committed
+	_Atomic size_t in_doubt; // rows of batches that are not
 	// the loop alone
 	struct store *store;
 	struct loop *loop;
@@ -319,7 +320,7 @@ static void collect(struct ledger *l)
 		l->open.overflow += rows.overflow;
 		usage_table_release(&rows);
 	}
-	metric_set(l->metrics, MET_LEDGER_ROWS, (double)l->open.n, NULL);
+	metric_set(l->metrics, MET_LEDGER_ROWS, (double)(l->open.n + atomic_load(&l->in_doubt)), NULL);
 	metric_set(l->metrics, MET_LEDGER_OVERFLOW, (double)l->open.overflow, NULL);
 }
 
@@ -350,7 +351,7 @@ struct ledger_signal ledger_signal(struct ledger *l)
 size_t ledger_waiting(struct ledger *l)
 {
 	pthread_mutex_lock(&l->lock);
-	size_t n = l->open.n;
+	size_t n = l->open.n + atomic_load(&l->in_doubt);
 	pthread_mutex_unlock(&l->lock);
 	return n;
 }
@@ -381,6 +382,7 @@ static bool freeze(struct ledger *l)
 	if (some) {
 		l->open = usage_table(LEDGER_ROWS_MAX);
 		l->open.overflow = rows.overflow;
+		atomic_fetch_add(&l->in_doubt, rows.n);
 	}
 	pthread_mutex_unlock(&l->lock);
 	if (!some)
@@ -427,8 +429,10 @@ static void done(struct store_job *job, enum err_code code)
 {
 	struct ledger *l = job->arg;
 	l->busy = false;
-	if (code == ERR_OK)
-		atomic_store(&l->confirmed, l->job_n);
+	if (code != ERR_OK)
+		return;
+	atomic_store(&l->confirmed, l->job_n);
+	atomic_store(&l->in_doubt, 0); // one job at a time: there is no batch behind this one
 }
 
 static void on_timer(void *arg)
@@ -437,7 +441,7 @@ static void on_timer(void *arg)
 	loop_timer_set(l->loop, &l->timer, LEDGER_FLUSH_US, on_timer, l);
 	ledger_collect(l);
 	// A store that refuses is asked again; with nothing to write it is left alone.
-	if (l->busy || (ledger_waiting(l) == 0 && atomic_load(&l->confirmed) == l->job_n))
+	if (l->busy || ledger_waiting(l) == 0)
 		return;
 	l->job = (struct store_job){.run = run, .done = done, .loop = l->loop, .arg = l,
 		.actor = {.name = "system", .role = ROLE_ADMIN}};

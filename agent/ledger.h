@@ -65,6 +65,6 @@ struct ledger_signal {
 	char zero_target[USAGE_TEXT_MAX], unknown_target[USAGE_TEXT_MAX]; // the latest
 };
 struct ledger_signal ledger_signal(struct ledger *l);
-size_t ledger_waiting(struct ledger *l); // rows not in the database yet, collected ones
+size_t ledger_waiting(struct ledger *l); // collected rows not known to be in the database
 
 #endif

@@ -199,6 +199,19 @@ static void no_batch_counts_twice(void **state)
 	assert_int_equal(ledger_today(f->ledger).attempts, 22);
 }
 
+static void what_is_not_confirmed_still_waits(void **state)
+{
+	struct fixture *f = *state;
+	struct task t = {0};
+	struct ledger_entry e = entry("chat", 5);
+	assert_int_equal(ledger_waiting(f->ledger), 0);
+	ledger_add(f->ledger, &e);
+	ledger_collect(f->ledger);
+	assert_int_equal(ledger_waiting(f->ledger), 1);
+	run(f, &t, write_and_fail); // in a batch now, whose transaction was undone
+	assert_int_equal(ledger_waiting(f->ledger), 1);
+}
+
 static void old_rows_go(void **state)
 {
 	struct fixture *f = *state;
@@ -275,6 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(threads_lose_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(no_batch_counts_twice, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_not_confirmed_still_waits, begin, end),
 		cmocka_unit_test_setup_teardown(old_rows_go, begin, end),
 		cmocka_unit_test_setup_teardown(strangers_models_are_bounded, begin, end),
 		cmocka_unit_test_setup_teardown(what_cannot_be_is_cut, begin, end),
