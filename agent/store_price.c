@@ -5,6 +5,7 @@
 
 #include "agent/price_seed.h"
 #include "shared/clock.h"
+#include "shared/jrow.h"
 #include "shared/jw.h"
 #include "shared/jx.h"
 #include "shared/text.h"
@@ -44,8 +45,9 @@ enum err_code object_price(struct slice doc, const struct row_meta *meta, struct
 	char id[PRICE_ID_MAX];
 	struct str s = STR_INIT;
 	struct jw w = jw_to(&s);
-	enum err_code code = jx_decode(
-		&price_fields, doc, STORED_LIMITS, JX_CREATE, &scratch, &decoded, err);
+	enum err_code code = jrow_read(&price_fields, doc, STORED_LIMITS, &scratch, &decoded)
+		? ERR_OK
+		: jx_decode(&price_fields, doc, STORED_LIMITS, JX_CREATE, &scratch, &decoded, err);
 
 	if (!code)
 		copy(a, &decoded, &p->doc);
