@@ -31,7 +31,6 @@ struct loop {
 	struct upstream_pool *upstream; // borrowed
 	int epoll_fd, reader;
 	int64_t now_us;
-	int64_t worked_us, queue_us; // since the queue was last empty; and as hooks are told
 	_Atomic bool stop;
 	struct epoll_event *batch; // events still to be handed out in this turn
 	int batch_at, batch_n;
@@ -155,11 +154,6 @@ static void stop_now(void *arg)
 void loop_stop(struct loop *l)
 {
 	loop_post(l, stop_now, l);
-}
-
-int64_t loop_queue_us(const struct loop *l)
-{
-	return l->queue_us;
 }
 
 void loop_later(struct loop *l, void (*fn)(void *arg), void *arg)
@@ -305,12 +299,7 @@ static void turn(struct loop *l)
 	int wait = wait_ms(l);
 	if (l->reader >= 0)
 		snapshots_offline(l->snaps, l->reader);
-	int64_t before_us = clock_mono_us();
-	l->worked_us += l->now_us ? before_us - l->now_us : 0;
 	int n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, wait);
-	l->queue_us = l->worked_us;
-	if (n < EVENTS_MAX)
-		l->worked_us = 0; // everything that was ready is in this batch
 	if (l->reader >= 0)
 		snapshots_online(l->snaps, l->reader);
 	l->now_us = clock_mono_us();

@@ -33,9 +33,6 @@ const char *loop_name(const struct loop *l);
 struct snapshots *loop_snapshots(struct loop *l);
 // Monotonic time at the start of this turn, microseconds.
 int64_t loop_now_us(const struct loop *l);
-// How long the work of this turn can have waited: what the loop has worked since it last found
-// nothing more to take. Meant for the hooks of loop_each_turn.
-int64_t loop_queue_us(const struct loop *l);
 // Runs fn(arg) on the loop, in order of posting. Thread-safe.
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 // At the end of this turn, on this loop (no wake-up needed).

@@ -20,37 +20,24 @@ const char *overload_name(enum overload why)
 	return names[why];
 }
 
-// ---- the gate ----
+// ---- a loop's turns ----
 
-void overload_turn(struct overload_gate *g, int64_t target_us, int64_t now_us, int64_t queue_us)
+size_t overload_turn(struct overload_gate *g, int64_t now_us, size_t waiting, size_t turned_away)
 {
-	if (target_us <= 0)
-		return;
-	if (g->least_us < 0 || queue_us < g->least_us)
-		g->least_us = queue_us;
-	if (now_us - g->since_us < OVERLOAD_INTERVAL_US)
-		return;
-	// A loop that slept through the interval had nothing waiting.
-	bool stale = now_us - g->since_us > 2 * OVERLOAD_INTERVAL_US;
-	if (g->least_us > target_us && !stale)
-		g->share = g->share + 0.05 + g->share / 4 > OVERLOAD_SHARE_MAX
-			? OVERLOAD_SHARE_MAX
-			: g->share + 0.05 + g->share / 4;
-	else
-		g->share = stale || g->share < 0.02 ? 0 : g->share * 0.75;
-	g->since_us = now_us;
-	g->least_us = -1;
+	int64_t took_us = g->turn_us ? now_us - g->turn_us : 0;
+	if (g->begun > 0)
+		g->each_us += ((double)took_us / g->begun - g->each_us) / OVERLOAD_SMOOTH;
+	g->turn_us = now_us;
+	g->may_begin = OVERLOAD_TURN;
+	double due = (double)turned_away * (double)took_us / OVERLOAD_SHED_US;
+	size_t tell = MIN_OF(turned_away, due < OVERLOAD_TURN ? (size_t)due + 1 : OVERLOAD_TURN);
+	g->begun = waiting > OVERLOAD_TURN ? OVERLOAD_TURN + (double)tell / OVERLOAD_SHED_COST : 0;
+	return tell;
 }
 
-bool overload_turns_away(struct overload_gate *g)
+bool overload_has_room(const struct overload_gate *g, size_t waiting, int64_t max_us)
 {
-	if (LIKELY(g->share <= 0))
-		return false;
-	g->due += g->share;
-	if (g->due < 1)
-		return false;
-	g->due -= 1;
-	return true;
+	return max_us <= 0 || (double)waiting * g->each_us <= (double)max_us;
 }
 
 // ---- the agent ----
@@ -140,13 +127,13 @@ void load_stop(struct load *o)
 		loop_timer_clear(o->loop, &o->timer);
 }
 
-enum overload load_judge(struct load *o, struct overload_gate *g)
+enum overload load_judge(struct load *o)
 {
 	if (UNLIKELY(atomic_load_explicit(&o->memory_high, memory_order_relaxed)))
 		return OVERLOAD_MEMORY;
 	if (UNLIKELY(atomic_load_explicit(&o->inflight, memory_order_relaxed) >= o->inflight_max))
 		return OVERLOAD_INFLIGHT;
-	return overload_turns_away(g) ? OVERLOAD_QUEUE : OVERLOAD_NONE;
+	return OVERLOAD_NONE;
 }
 
 void load_enter(struct load *o)

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-// When the agent has more to do than it can: new model requests are answered with 503 at once,
-// before their body is looked at, so that those that are taken stay fast and nobody hangs. What is
-// watched: how long work has stood in a loop's queue, requests under way, memory. Platform APIs and
-// health pages are never shed here.
+// When the agent has more to do than it can: new model requests are answered with 503 early, before
+// their body is looked at, so that those that are taken stay fast and nobody hangs. What is watched:
+// how long a new one would wait for its turn, requests under way, memory. Platform APIs and health
+// pages are never shed here.
 //
-// The queue is judged as CoDel does (RFC 8289): not its length but the time work has waited, and not
-// the worst of an interval but the least, so that a burst that drains is none of our business. What
-// stands too long for a whole interval raises the share that is shed; it falls again by itself.
+// Work that was begun goes first: a turn of a loop begins a bounded number of new requests, the
+// others wait unread in a lane, first come, first served. So what is under way, and with it buffers
+// and upstream connections, stays as small as it can be while the processor is the limit, and does
+// not matter while an engine is slow and the processor idle. Who would wait too long goes to a
+// second lane, which is emptied with 503 just fast enough to tell each of them soon, and never more
+// of them in a turn than new requests are begun: turning one away costs about a third of serving one,
+// and callers that come back at once would otherwise keep the agent busy with nothing but refusals.
 #ifndef YJ_AGENT_OVERLOAD_H
 #define YJ_AGENT_OVERLOAD_H
 
@@ -18,25 +22,26 @@ enum overload { OVERLOAD_NONE, OVERLOAD_INFLIGHT, OVERLOAD_QUEUE, OVERLOAD_MEMOR
 	OVERLOAD_CONNECTIONS, OVERLOAD_DESCRIPTORS, OVERLOAD_WHYS };
 const char *overload_name(enum overload why); // "inflight", "queue", …
 
-// ---- one loop's queue; pure ----
+// ---- one loop's turns; pure ----
 
-#define OVERLOAD_INTERVAL_US 100000
-// Turning one away costs about a third of serving one. Callers that come back at once make shedding
-// feed itself: beyond about a half the queue hardly gets shorter (it is as long as there are callers),
-// and the turning away eats what the others need. At 0.95 a crowd of 2,560 left a fifth of the goodput.
-#define OVERLOAD_SHARE_MAX 0.45
+#define OVERLOAD_TURN 32 // new requests begun in one turn
+#define OVERLOAD_SHED_US 10000 // in which those are told who are turned away, if they are not too many
+#define OVERLOAD_SMOOTH 32 // turns
+#define OVERLOAD_SHED_COST 3 // so many can be told in the time that serving one takes
+#define OVERLOAD_EACH_US 20.0 // what one costs, as long as nobody had to wait
 
 struct overload_gate {
-	double share; // of new requests that is shed
-	double due; // shed owed, so that a share is kept exactly and not by chance
-	int64_t since_us; // start of the interval
-	int64_t least_us; // shortest wait seen in it; -1 none
+	double each_us; // what a request of the lane took lately, with all that a turn does besides
+	int64_t turn_us; // start of the last turn; 0 none
+	double begun; // in the last turn, those told counted for what they cost; 0: the lane was emptied
+	size_t may_begin; // in this turn
 };
 
-// A turn of the loop: its work has waited queue_us at most. target_us 0: never sheds.
-void overload_turn(struct overload_gate *g, int64_t target_us, int64_t now_us, int64_t queue_us);
-// Whether this request is one of the share.
-bool overload_turns_away(struct overload_gate *g);
+// A turn begins at now_us (monotonic) with so many in the lanes. Returns how many of the second one
+// are to be told now, OVERLOAD_TURN at most.
+size_t overload_turn(struct overload_gate *g, int64_t now_us, size_t waiting, size_t turned_away);
+// Whether one more may join those that wait, so that it has its turn within max_us; 0: any time.
+bool overload_has_room(const struct overload_gate *g, size_t waiting, int64_t max_us);
 
 // ---- the agent ----
 
@@ -47,8 +52,8 @@ void load_free(struct load *o);
 // Looks at the memory now and then, on this loop.
 void load_start(struct load *o, struct loop *l);
 void load_stop(struct load *o);
-// Whether a new model request is taken. Thread-safe; the gate is the loop's own.
-enum overload load_judge(struct load *o, struct overload_gate *g);
+// Whether a new model request is taken. Thread-safe.
+enum overload load_judge(struct load *o);
 // A request that was taken, and its end.
 void load_enter(struct load *o);
 void load_leave(struct load *o);

@@ -39,7 +39,7 @@ struct settings {
 	int64_t traffic_loops;
 	int64_t connections_max; // per port, above it 503
 	int64_t inflight_max; // model requests under way, above it 503
-	int64_t queue_max_ms; // longest standing wait in a loop, above it a share gets 503; 0 off
+	int64_t queue_max_ms; // a new request's longest wait for its turn, above it 503; 0 off
 	int64_t memory_max_mb; // 0: nine tenths of the control group's limit
 	int64_t drain_s; // longest wait for open requests at stop
 	int64_t task_poll_ms;

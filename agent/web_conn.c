@@ -103,7 +103,7 @@ static void free_dead(struct web *w)
 {
 	struct conn **at = &w->dead;
 	for (struct conn *c; (c = *at) != NULL;) {
-		if (c->dirty) { // still in the list
+		if (c->dirty || c->waits) { // still in a list
 			at = &c->next;
 			continue;
 		}
@@ -352,6 +352,75 @@ static void read_in(struct conn *c)
 	}
 }
 
+// ---- lanes: new requests beyond what a turn begins ----
+
+static void lane_add(struct lane *l, struct conn *c)
+{
+	c->waits = true;
+	c->next_waiting = NULL;
+	*l->end = c;
+	l->end = &c->next_waiting;
+	l->n++;
+}
+
+static struct conn *lane_take(struct lane *l)
+{
+	struct conn *c = l->first;
+	if (c == NULL)
+		return NULL;
+	l->first = c->next_waiting;
+	if (l->first == NULL)
+		l->end = &l->first;
+	l->n--;
+	c->waits = false;
+	return c;
+}
+
+// Whether what comes in on c is read at once; otherwise it has been put into a lane.
+static bool has_turn(struct conn *c)
+{
+	struct web *w = c->web;
+	if (c->waits)
+		return false;
+	if (c->req != NULL || c->service != SVC_API_GATEWAY)
+		return true;
+	if (w->gate.may_begin > 0 && w->served.n == 0 && w->refused.n == 0) {
+		w->gate.may_begin--;
+		c->turned_away = false;
+		return true;
+	}
+	bool room = overload_has_room(&w->gate, w->served.n, w->queue_max_us);
+	lane_add(room ? &w->served : &w->refused, c);
+	return false;
+}
+
+static void look_at(struct conn *c, bool turned_away)
+{
+	if (c->closed)
+		return;
+	c->turned_away = turned_away;
+	if (c->gone) // while it waited: nobody wants the answer any more
+		web_conn_close(c);
+	else
+		read_in(c);
+	web_conn_mark(c);
+}
+
+void web_lanes_clear(struct web *w)
+{
+	while (lane_take(&w->served) || lane_take(&w->refused))
+		;
+}
+
+void web_lanes_run(struct web *w)
+{
+	size_t tell = overload_turn(&w->gate, loop_now_us(w->loop), w->served.n, w->refused.n);
+	for (; tell > 0; tell--)
+		look_at(lane_take(&w->refused), true);
+	for (; w->served.n > 0 && w->gate.may_begin > 0; w->gate.may_begin--)
+		look_at(lane_take(&w->served), false);
+}
+
 // ---- a turn's work ----
 
 // The answer is out: what comes next on this connection.
@@ -379,6 +448,8 @@ static bool step(struct conn *c)
 	}
 	flush_out(c);
 	if (q == NULL) {
+		if (c->waits)
+			return false;
 		read_in(c);
 		if (c->req == NULL && c->gone && !c->closed)
 			web_conn_close(c);
@@ -435,7 +506,7 @@ void web_conns_run(void *arg)
 			work(c);
 		c = next;
 	}
-	if (w->dirty != NULL)
+	if (w->dirty != NULL || w->served.n > 0 || w->refused.n > 0)
 		loop_later(w->loop, nothing, NULL); // the next turn does not wait
 	free_dead(w);
 }
@@ -451,7 +522,7 @@ static void on_event(void *arg, uint32_t events)
 		c->broken = true;
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		c->gone = true;
-	if (wants_input(c) && !c->broken)
+	if (wants_input(c) && !c->broken && has_turn(c))
 		read_in(c);
 	if (c->gone && c->req != NULL)
 		web_gone(c->req);

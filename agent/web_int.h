@@ -30,12 +30,15 @@ struct conn { // one client connection
 	struct web_req *req; // the one under way; NULL between requests
 	struct conn *prev, *next;
 	struct conn *next_dirty; // of the list of those with work to do
+	struct conn *next_waiting; // of its lane
 	int fd;
 	enum service_id service;
 	enum peer_kind kind;
 	// What epoll told once, edge triggered: readable and writable hold until the socket says no.
 	bool readable, writable;
 	bool dirty; // in the list
+	bool waits; // in a lane
+	bool turned_away; // the request that comes now gets 503
 	bool gone; // the caller sends no more, or is away
 	bool broken; // nothing can be sent any more
 	bool closed; // freed at the end of the turn
@@ -127,6 +130,11 @@ struct farewell { // a closed connection whose last bytes the caller shall still
 	struct loop_watch watch;
 };
 
+struct lane { // connections whose next request has not been looked at, oldest first
+	struct conn *first, **end;
+	size_t n;
+};
+
 struct web {
 	struct agent *agent;
 	struct loop *loop;
@@ -146,7 +154,8 @@ struct web {
 	size_t lingers_n;
 	_Atomic size_t conns_n, reqs_n;
 	size_t per_service[SVC_COUNT];
-	struct overload_gate gate; // for new model requests
+	struct overload_gate gate; // for new requests of the gateway
+	struct lane served, refused; // those beyond a turn's number
 	int64_t queue_max_us;
 	struct web_req *free_reqs;
 	size_t free_n;
@@ -191,6 +200,10 @@ bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_k
 void web_conn_close(struct conn *c);
 // There is something to do for it at the end of this turn.
 void web_conn_mark(struct conn *c);
+// A turn begins: looks at those that waited, as many as the gate lets in.
+void web_lanes_run(struct web *w);
+// Nobody waits any more.
+void web_lanes_clear(struct web *w);
 // The loop's hook: does what is to be done, frees what was closed.
 void web_conns_run(void *arg);
 // Sends "100 Continue" once.

@@ -137,9 +137,11 @@ static enum err_code route(struct web_req *q)
 static enum err_code judge_load(struct web_req *q)
 {
 	enum overload why = q->conn->reserved ? OVERLOAD_CONNECTIONS
-					      : load_judge(q->r.agent->load, &q->web->gate);
+		: q->conn->turned_away        ? OVERLOAD_QUEUE
+					      : load_judge(q->r.agent->load);
 	if (LIKELY(why == OVERLOAD_NONE))
 		return ERR_OK;
+	q->conn->turned_away = false;
 	web_shed(q->web, q->r.service, why);
 	q->close_after |= q->conn->reserved; // the place is for others
 	return ERR_OVERLOADED;

@@ -232,7 +232,7 @@ void web_tick_arm(struct web *w)
 static void on_turn(void *arg)
 {
 	struct web *w = arg;
-	overload_turn(&w->gate, w->queue_max_us, loop_now_us(w->loop), loop_queue_us(w->loop));
+	web_lanes_run(w);
 	web_conns_run(w);
 }
 
@@ -257,7 +257,9 @@ struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers
 		web_free(w);
 		return NULL;
 	}
-	w->gate = (struct overload_gate){.least_us = -1};
+	w->gate = (struct overload_gate){.each_us = OVERLOAD_EACH_US};
+	w->served.end = &w->served.first;
+	w->refused.end = &w->refused.first;
 	w->queue_max_us = a->settings->queue_max_ms * 1000;
 	loop_each_turn(l, on_turn, w);
 	return w;
@@ -328,8 +330,10 @@ void web_free(struct web *w)
 		}
 		web_conn_close(c);
 	}
-	if (w->dirty_end)
+	if (w->dirty_end) {
+		web_lanes_clear(w);
 		web_conns_run(w);
+	}
 	while (w->lingers)
 		linger_end(w->lingers);
 	loop_timer_clear(w->loop, &w->tick);

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 """With more to do than it can the agent says so at once, keeps what it has taken, keeps its
 platform APIs within reach, and recovers by itself. Figures are measured by make bench."""
+import contextlib
 import http.client
+import json
+import signal
+import socket
 
 import http_call
 from waiting import wait_for
@@ -95,3 +99,67 @@ def test_a_shed_request_keeps_its_connection(make_agent, vendord):
         assert response.status == 503 and response.getheader("Connection") != "close"
         response.read()
     connection.close()
+
+
+CROWD = 300  # more than a turn begins, and more than epoll hands out at once
+
+
+def request_bytes(method, path, document=None):
+    body = json.dumps(document).encode() if document else b""
+    return (f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+            "\r\n").encode() + body
+
+
+@contextlib.contextmanager
+def all_at_once(agent, requests):
+    """Connections whose requests are all there when the agent gets to look at them."""
+    with contextlib.ExitStack() as stack:
+        callers = [stack.enter_context(socket.create_connection(agent.address(), timeout=60))
+                   for _ in requests]
+        agent.signal(signal.SIGSTOP)
+        for caller, request in zip(callers, requests):
+            caller.sendall(request)
+        yield callers
+        agent.signal(signal.SIGCONT)
+
+
+def answer_of(caller):
+    response = http.client.HTTPResponse(caller)
+    response.begin()
+    response.read()
+    return response
+
+
+def test_who_would_wait_too_long_is_told(make_agent, vendord):
+    agent = with_key(make_agent(env={"YIJIAN_QUEUE_MAX_MS": "1", "YIJIAN_TRAFFIC_LOOPS": "1"}),
+                     vendord)
+    chat, health = request_bytes("POST", "/v1/chat/completions", CHAT), request_bytes("GET", "/healthz")
+    with contextlib.ExitStack() as stack:
+        with all_at_once(agent, [chat] * CROWD + [health] * 20) as callers:
+            callers = [stack.enter_context(c.dup()) for c in callers]
+        answers = [answer_of(caller) for caller in callers]
+        assert [a.status for a in answers[CROWD:]] == [200] * 20  # a page is never shed
+        shed = [a for a in answers[:CROWD] if a.status == 503]
+        assert shed and len(shed) < CROWD
+        assert {a.status for a in answers[:CROWD]} == {200, 503}
+        assert {a.getheader("Retry-After") for a in shed} == {"1"}
+        assert shed_count(agent, "queue") == len(shed)
+        # A connection that was told goes on, and is not told again.
+        again = [c for c, a in zip(callers, answers) if a.status == 503][0]
+        again.sendall(chat)
+        assert answer_of(again).status == 200
+    assert vendord.stats()["requests"] == CROWD - len(shed) + 1
+
+
+def test_who_waits_loses_nothing(make_agent, vendord):
+    """Without the limit all have their turn; those who left while they waited cost no call."""
+    agent = with_key(make_agent(env={"YIJIAN_TRAFFIC_LOOPS": "1"}), vendord)
+    chat = request_bytes("POST", "/v1/chat/completions", CHAT)
+    with contextlib.ExitStack() as stack:
+        with all_at_once(agent, [chat] * (CROWD + 50)) as callers:
+            callers = [stack.enter_context(c.dup()) for c in callers]
+            for caller in callers[CROWD:]:
+                caller.shutdown(socket.SHUT_RDWR)
+        assert {answer_of(caller).status for caller in callers[:CROWD]} == {200}
+    assert vendord.stats()["requests"] == CROWD
+    assert shed_count(agent, "queue") == 0

@@ -6,86 +6,96 @@
 #include <cmocka.h>
 #include "agent/overload.h"
 
-#define TARGET 40000
+#define MAX_US 100000
 #define START INT64_C(1000000000)
 
-// Turns of 10 ms whose work waited so long, for so many intervals.
-static int64_t run(struct overload_gate *g, int64_t now, int64_t queue_us, int intervals)
+static struct overload_gate fresh(void)
 {
-	for (int i = 0; i < intervals * 10; i++, now += 10000)
-		overload_turn(g, TARGET, now, queue_us);
-	return now;
+	return (struct overload_gate){.each_us = OVERLOAD_EACH_US};
 }
 
-static int shed_of(struct overload_gate *g, int n)
+// Turns of so long each, with so many in the lanes. Returns how many were told.
+static size_t run(struct overload_gate *g, int turns, int64_t turn_us, size_t waiting, size_t refused)
 {
-	int shed = 0;
-	for (int i = 0; i < n; i++)
-		shed += overload_turns_away(g);
-	return shed;
+	size_t told = 0;
+	int64_t now = g->turn_us ? g->turn_us : START;
+	for (int i = 0; i < turns; i++)
+		told += overload_turn(g, now += turn_us, waiting, refused);
+	return told;
 }
 
-static void a_short_queue_sheds_nobody(void **state UNUSED)
+static void room_follows_what_one_costs(void **state UNUSED)
 {
-	struct overload_gate g = {.since_us = START, .least_us = -1};
-	run(&g, START, TARGET, 50);
-	assert_int_equal(shed_of(&g, 1000), 0);
+	struct overload_gate g = fresh();
+	assert_true(overload_has_room(&g, 0, MAX_US));
+	assert_true(overload_has_room(&g, MAX_US / 20, MAX_US));
+	assert_false(overload_has_room(&g, MAX_US / 20 + 1, MAX_US));
+	run(&g, 1000, OVERLOAD_TURN * 100, 1000, 0); // 100 us each now
+	assert_true(overload_has_room(&g, MAX_US / 100 - 10, MAX_US));
+	assert_false(overload_has_room(&g, MAX_US / 100 + 10, MAX_US));
+	run(&g, 1000, OVERLOAD_TURN * 10, 1000, 0); // and faster again
+	assert_true(overload_has_room(&g, MAX_US / 10 - 100, MAX_US));
 }
 
-static void a_burst_that_drains_sheds_nobody(void **state UNUSED)
+static void one_long_turn_changes_little(void **state UNUSED)
 {
-	struct overload_gate g = {.since_us = START, .least_us = -1};
-	int64_t now = START;
-	for (int i = 0; i < 100; i++) { // nine long turns, and one with nothing waiting
-		now = run(&g, now, 9 * TARGET, 0);
-		for (int k = 0; k < 9; k++, now += 10000)
-			overload_turn(&g, TARGET, now, 9 * TARGET);
-		overload_turn(&g, TARGET, now, 10);
-		now += 10000;
-	}
-	assert_int_equal(shed_of(&g, 1000), 0);
+	struct overload_gate g = fresh();
+	run(&g, 100, OVERLOAD_TURN * 20, 1000, 0);
+	run(&g, 1, OVERLOAD_TURN * 100, 1000, 0);
+	assert_true(overload_has_room(&g, 4000, MAX_US));
 }
 
-static void a_standing_queue_sheds_more_and_more(void **state UNUSED)
+static void an_idle_loop_learns_nothing(void **state UNUSED)
 {
-	struct overload_gate g = {.since_us = START, .least_us = -1};
-	int64_t now = run(&g, START, 2 * TARGET, 2);
-	int first = shed_of(&g, 1000);
-	assert_in_range(first, 40, 200);
-	now = run(&g, now, 2 * TARGET, 3);
-	assert_true(shed_of(&g, 1000) > 2 * first);
-	run(&g, now, 2 * TARGET, 100);
-	assert_in_range(shed_of(&g, 1000), 440, 460); // most are let through, whoever comes
+	struct overload_gate g = fresh();
+	run(&g, 10, 60 * 1000000, 0, 0); // it slept
+	run(&g, 10, 1000000, OVERLOAD_TURN, 0); // all that waited had their turn, then it slept
+	assert_true(g.each_us > 19 && g.each_us < 21);
+	assert_int_equal(g.may_begin, OVERLOAD_TURN);
 }
 
-static void it_recovers_by_itself(void **state UNUSED)
+static void refusals_are_not_taken_for_slowness(void **state UNUSED)
 {
-	struct overload_gate g = {.since_us = START, .least_us = -1};
-	int64_t now = run(&g, START, 3 * TARGET, 20);
-	assert_true(g.share > 0.4);
-	now = run(&g, now, TARGET / 2, 20);
-	assert_true(g.share <= 0);
-	now = run(&g, now, 3 * TARGET, 20);
-	// The loop slept: nobody waits.
-	overload_turn(&g, TARGET, now + 60 * 1000000, 3 * TARGET);
-	assert_true(g.share <= 0);
+	struct overload_gate g = fresh();
+	// 32 served for 20 us each, 30 told for a third of that
+	run(&g, 1000, OVERLOAD_TURN * 20 + 200, 1000, 350);
+	assert_true(g.each_us > 18 && g.each_us < 24);
+}
+
+static void all_are_told_in_time(void **state UNUSED)
+{
+	struct overload_gate g = fresh();
+	size_t left = 200, turns = 0;
+	run(&g, 1, 640, 1000, 0);
+	for (; left > 0 && turns < 1000; turns++)
+		left -= run(&g, 1, 640, 1000, left);
+	assert_in_range(turns, 1, 4 * OVERLOAD_SHED_US / 640);
+	// After a turn of a second, nobody waits for a further one.
+	assert_int_equal(run(&g, 1, 1000000, 1000, 5), 5);
+	assert_int_equal(run(&g, 1, 640, 1000, 0), 0);
+}
+
+static void a_crowd_of_them_does_not_eat_the_turn(void **state UNUSED)
+{
+	struct overload_gate g = fresh();
+	assert_int_equal(run(&g, 100, 1000, 1000, 1000000), 1 + 99 * OVERLOAD_TURN);
 }
 
 static void off(void **state UNUSED)
 {
-	struct overload_gate g = {0};
-	for (int i = 0; i < 100; i++)
-		overload_turn(&g, 0, START + i * 100000, 1000000);
-	assert_int_equal(shed_of(&g, 100), 0);
+	struct overload_gate g = fresh();
+	assert_true(overload_has_room(&g, 100000000, 0));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_short_queue_sheds_nobody),
-		cmocka_unit_test(a_burst_that_drains_sheds_nobody),
-		cmocka_unit_test(a_standing_queue_sheds_more_and_more),
-		cmocka_unit_test(it_recovers_by_itself),
+		cmocka_unit_test(room_follows_what_one_costs),
+		cmocka_unit_test(one_long_turn_changes_little),
+		cmocka_unit_test(an_idle_loop_learns_nothing),
+		cmocka_unit_test(refusals_are_not_taken_for_slowness),
+		cmocka_unit_test(all_are_told_in_time),
+		cmocka_unit_test(a_crowd_of_them_does_not_eat_the_turn),
 		cmocka_unit_test(off),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
