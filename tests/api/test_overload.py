@@ -4,6 +4,7 @@ platform APIs within reach, and recovers by itself. Figures are measured by make
 import contextlib
 import http.client
 import json
+import re
 import signal
 import socket
 
@@ -110,12 +111,19 @@ def request_bytes(method, path, document=None):
             "\r\n").encode() + body
 
 
+def connections(agent):
+    text = agent.get(GATEWAY, "/metrics").body.decode()
+    return int(re.search(r'^yijian_http_connections\{service="api-gateway"\} (\d+)', text,
+                         re.M)[1])
+
+
 @contextlib.contextmanager
 def all_at_once(agent, requests):
     """Connections whose requests are all there when the agent gets to look at them."""
     with contextlib.ExitStack() as stack:
         callers = [stack.enter_context(socket.create_connection(agent.address(), timeout=60))
                    for _ in requests]
+        wait_for(lambda: connections(agent) >= len(requests), what="the agent to know them")
         agent.signal(signal.SIGSTOP)
         for caller, request in zip(callers, requests):
             caller.sendall(request)

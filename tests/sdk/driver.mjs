@@ -26,7 +26,10 @@ function clientOf(call) {
 
 async function invoke(client, call) {
   const args = await argument(call.args ?? {});
-  if (call.method === 'post') return client.post(call.path, { body: args });
+  if (call.method === 'post') {
+    return client.post(call.path, { body: args, headers: call.headers });
+  }
+  if (call.method === 'get') return client.get(call.path, { headers: call.headers });
   const names = call.method.split('.');
   const last = names.pop();
   const target = names.reduce((at, name) => at[name], client);

@@ -39,8 +39,10 @@ def client_of(call):
 
 def invoke(client, call):
     args = argument(call.get("args", {}))
-    if call["method"] == "post":
-        return client.post(call["path"], cast_to=object, body=args)
+    if call["method"] in ("get", "post"):
+        more = {"body": args} if call["method"] == "post" else {}
+        return getattr(client, call["method"])(call["path"], cast_to=object, **more,
+                                               options={"headers": call.get("headers", {})})
     target = client
     for name in call["method"].split("."):
         target = getattr(target, name)
