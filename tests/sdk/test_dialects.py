@@ -10,6 +10,7 @@ from agent import Agent
 from openai_schema import complaints
 from sdk import SDKS
 from vendord import Vendord
+from waiting import wait_for
 
 MESSAGES = [{"role": "user", "content": "Say hello."}]
 CREATE = "chat.completions.create"
@@ -25,6 +26,8 @@ MEDIA = {
     "tts": ("audio.speech", {"vendor": "openai", "service": "audio", "upstream_model": "tts-1"}),
     "stt": ("audio.transcriptions", {"vendor": "openai", "service": "audio",
                                      "upstream_model": "whisper-1"}),
+    "edits": ("images.edits", {"vendor": "openai", "service": "dalle",
+                               "upstream_model": "gpt-image-1"}),
     "mods": ("moderations", {"vendor": "openai", "service": "moderations"}),
     "rank": ("rerank", {"service": "tei", "protocol": "tei.rerank"}),
     "vectors": ("embeddings", {"service": "tei", "protocol": "tei.embed", "upstream_model": "bge"}),
@@ -38,7 +41,7 @@ def is_a(schema, document):
 
 @pytest.fixture(scope="module")
 def gateway(platform):
-    agent = platform.add(Agent)
+    agent = platform.add(Agent, env={"YIJIAN_TASK_POLL_MS": "20"})
 
     def feature(name, endpoint, target):
         kind = "vendor" if "vendor" in target else "self_hosted"
@@ -55,7 +58,7 @@ def gateway(platform):
         else:
             agent.add_instance(vendor.url, service=name, id=name, engine=name, features=())
     vendor, tei = platform.add(Vendord), platform.add(Vendord, flavour="tei")
-    for service in ("audio", "moderations"):
+    for service in ("audio", "dalle", "moderations"):
         agent.add_key(vendor.url, service=service, key_name=service)
     agent.add_instance(tei.url, service="tei", id="tei", engine="tei", features=())
     for name, (endpoint, target) in MEDIA.items():
@@ -215,3 +218,41 @@ def test_embeddings_of_another_engine(url, sdk):
     is_a("CreateEmbeddingResponse", got["value"])
     assert [row["index"] for row in got["value"]["data"]] == [0, 1]
     assert all(isinstance(row["embedding"], list) for row in got["value"]["data"])
+
+
+# ---- images that take long ----
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(64))).decode()
+
+
+def document(got):
+    assert got["ok"], got
+    return got["value"] if isinstance(got["value"], dict) else json.loads(got["value"])
+
+
+def test_image_edit(url, sdk):
+    got = sdk.call(url, "images.edit", {"model": "edits", "prompt": "a hat on it", "n": 1,
+                                        "image": {"$file": PNG, "name": "a.png"}})
+    assert got["ok"] and got["kind"] == "object", got
+    is_a("ImagesResponse", got["value"])
+    assert len(got["value"]["data"]) == 1
+
+
+def test_image_task(url, sdk):
+    """Begun, awaited and asked again by the SDK's own client; the same key is the same task."""
+    ask = lambda prompt: document(sdk.call(
+        url, "post", {"model": "text_to_image", "prompt": prompt, "size": "1024x1024"},
+        path="/images/generations",
+        headers={"Prefer": "respond-async", "Idempotency-Key": f"{sdk.name}-one"}))
+    task = ask("a lake")
+    assert ask("a lake")["id"] == task["id"]
+    done = wait_for(lambda: next((t for t in [document(sdk.call(
+        url, "get", path=f"/images/tasks/{task['id']}"))] if t["status"] == "succeeded"), None),
+        what="the image")
+    is_a("ImagesResponse", done["result"])
+    assert set(done["result"]["data"][0]) & {"url", "b64_json"}  # by which target made it
+
+
+def test_image_task_of_nobody(url, sdk):
+    got = sdk.call(url, "get", path="/images/tasks/task_nobody")
+    assert not got["ok"] and got["error"]["of_sdk"] and got["error"]["status"] == 404, got
