@@ -66,11 +66,14 @@ static bool tell_breakers(struct gw_call *c, enum outcome out, int64_t cooldown_
 	return breaker_outcome(pair, &p, out, now, wall, cooldown_us, status);
 }
 
-// What the attempt used of its key's tokens: as reported, nothing when it failed, or -1 unknown.
-static int64_t tokens_used(const struct gw_call *c, enum outcome out)
+// What the attempt used of its key's tokens: as reported, nothing when it failed or was not sent, or
+// -1 unknown.
+static int64_t tokens_used(const struct gw_call *c, enum outcome out, enum err_code code)
 {
 	if (c->usage.in >= 0 || c->usage.out >= 0)
 		return MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0);
+	if (code == ERR_OVERLOADED && out == OUT_CLIENT)
+		return 0;
 	return out == OUT_OK || out == OUT_CLIENT ? -1 : 0;
 }
 
@@ -80,7 +83,7 @@ static void tell_live(struct gw_call *c, enum outcome out, int status, enum err_
 	struct live *l = c->cand->live, *target = c->cand->target_live;
 	int64_t now = loop_now_us(c->gl->loop);
 	if (c->cand->key != NULL)
-		limits_release(&c->cand->key->limits, l, c->ask.tokens, tokens_used(c, out));
+		limits_release(&c->cand->key->limits, l, c->ask.tokens, tokens_used(c, out, code));
 	else
 		atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
 	if (target != NULL)
@@ -133,7 +136,9 @@ void gw_attempt_failed(struct gw_call *c, enum up_end end, int status)
 {
 	c->unreachable = end == UP_CONNECT || end == UP_TIMEOUT_CONNECT || end == UP_RESET;
 	const char *word = end == UP_OK ? "bad_response" : up_end_name(end);
-	gw_attempt_end(c, OUT_FAILED, status, up_end_code(end), word, 0);
+	// That this agent is full says nothing of the candidate.
+	enum outcome out = end == UP_NO_ROOM ? OUT_CLIENT : OUT_FAILED;
+	gw_attempt_end(c, out, status, up_end_code(end), word, 0);
 	go_on(c);
 }
 
@@ -507,6 +512,7 @@ static enum err_code common_code(const struct gw_call *c)
 	case ERR_UPSTREAM_TIMEOUT:
 	case ERR_UPSTREAM_BAD_RESPONSE:
 	case ERR_UPSTREAM_TOO_LARGE:
+	case ERR_OVERLOADED:
 	case ERR_SEALED:
 	case ERR_SECRET_CORRUPT:
 		return code;
@@ -532,6 +538,8 @@ static void answer_tried(struct gw_call *c)
 	}
 	if (code == ERR_UPSTREAM_RATE_LIMITED)
 		tell_retry(c, c->retry_s);
+	if (code == ERR_OVERLOADED)
+		tell_retry(c, 1);
 	if (code == ERR_UPSTREAM_TIMEOUT && c->in.offer == OFFER_IMAGES)
 		req_header_add(c->r, "x-should-retry", "false"); // a second try pays again
 	gw_fail(c, &err);

@@ -419,6 +419,10 @@ static const char *network_kind(enum up_end end, const char *why, const char **r
 		*ret_hint = _("this address is not allowed for a vendor key: see base_url");
 		return "forbidden";
 	}
+	if (end == UP_NO_ROOM) {
+		*ret_hint = _("the agent can open no further connection: see its limit of open files");
+		return "no_room";
+	}
 	if (strstr(why, "resolve")) {
 		*ret_hint = _("the name is not known here: see base_url, and this host's DNS");
 		return "dns";

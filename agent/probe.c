@@ -271,6 +271,7 @@ static void result_fill(const struct probe *b, enum up_end end, const struct err
 	}
 	bool late = end >= UP_TIMEOUT_CONNECT && end <= UP_TIMEOUT_TOTAL;
 	ret->code = end == UP_FORBIDDEN ? ERR_UPSTREAM_URL_FORBIDDEN
+		: end == UP_NO_ROOM ? ERR_OVERLOADED
 		: late ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_BAD_RESPONSE;
 	snprintf(ret->detail, sizeof(ret->detail), "%.119s",
 		err != NULL && err->message[0] != '\0' ? err->message : up_end_name(end));
@@ -297,7 +298,7 @@ static void on_done(void *arg, enum up_end end, const struct upstream_response *
 	flight_end(b);
 	const struct instance_obj *in = instance_of(b);
 	if (in != NULL) {
-		if (!by_heartbeat(in))
+		if (!by_heartbeat(in) && end != UP_NO_ROOM) // else it was not asked
 			count_result(in, &result);
 		b->p->hooks.probed(b->p->hooks.arg, result.ok);
 		health_tell(b, in, result.ok ? _("probe answered") : result.detail);

@@ -313,15 +313,17 @@ static void doubtful(struct task_run *r, enum err_code code, int status)
 
 static bool certain(enum up_end end)
 {
-	return end == UP_CONNECT || end == UP_FORBIDDEN || end == UP_TIMEOUT_CONNECT;
+	return end == UP_CONNECT || end == UP_FORBIDDEN || end == UP_TIMEOUT_CONNECT ||
+		end == UP_NO_ROOM;
 }
 
 static void submit_failed(struct task_run *r, enum up_end end, int status)
 {
 	struct adapter_usage none = ADAPTER_USAGE_UNKNOWN;
-	bool away = certain(end) || end == UP_RESET;
-	task_attempt_over(r, OUT_FAILED, status, up_end_code(end), end == UP_OK ? "bad_response" : up_end_name(end),
-		away, 0);
+	bool full = end == UP_NO_ROOM; // this agent is, which says nothing of the candidate
+	bool away = !full && (certain(end) || end == UP_RESET);
+	task_attempt_over(r, full ? OUT_CLIENT : OUT_FAILED, status, up_end_code(end),
+		end == UP_OK ? "bad_response" : up_end_name(end), away, 0);
 	if (!certain(end)) {
 		doubtful(r, up_end_code(end) == ERR_UNREACHABLE ? ERR_UPSTREAM_BAD_RESPONSE : up_end_code(end),
 			status);

@@ -55,6 +55,7 @@ static const struct {
 	[UP_RESET] = {"reset", ERR_UNREACHABLE},
 	[UP_BAD] = {"bad_response", ERR_UPSTREAM_BAD_RESPONSE},
 	[UP_TOO_LARGE] = {"too_large", ERR_UPSTREAM_TOO_LARGE},
+	[UP_NO_ROOM] = {"no_room", ERR_OVERLOADED},
 };
 
 const char *up_end_name(enum up_end e)
@@ -215,7 +216,7 @@ static void on_deadline(void *arg)
 	enum up_end end;
 	int64_t now = loop_now_us(c->pool->loop), at = deadline(c, &end);
 	if (c->failed != ERR_OK)
-		call_end(c, UP_CONNECT);
+		call_end(c, UP_NO_ROOM);
 	else if (at <= now)
 		fail(c, end, ERR_UPSTREAM_TIMEOUT, ends[end].name);
 	else if (at != INT64_MAX)
@@ -378,7 +379,10 @@ static void on_opened(void *owner, enum err_code code, const char *why)
 	struct upcall *c = owner;
 	if (code != ERR_OK) {
 		c->conn = NULL;
-		fail(c, code == ERR_UNREACHABLE ? UP_CONNECT : UP_FORBIDDEN, code, why);
+		fail(c, code == ERR_UNREACHABLE ? UP_CONNECT
+			: code == ERR_OVERLOADED ? UP_NO_ROOM
+						 : UP_FORBIDDEN,
+			code, why);
 		return;
 	}
 	c->connected_us = loop_now_us(c->pool->loop);

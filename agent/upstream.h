@@ -21,6 +21,7 @@ enum up_end { // how an exchange ended
 	UP_RESET, // cut before the answer was complete
 	UP_BAD, // framing not understood
 	UP_TOO_LARGE, // header or body beyond the limit
+	UP_NO_ROOM, // nothing was sent: this agent can open no further connection
 };
 
 struct upstream_request {

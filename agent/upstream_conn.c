@@ -131,6 +131,15 @@ static enum err_code judge(const struct conn *c, const struct sockaddr *sa)
 	return ERR_UPSTREAM_URL_FORBIDDEN;
 }
 
+// A socket, or -1; when it is this host that has none left, the peer is not to blame.
+static int new_socket(struct conn *c, int family, int type, int protocol)
+{
+	int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+		c->refused = ERR_OVERLOADED;
+	return fd;
+}
+
 static curl_socket_t on_dial(void *arg, curlsocktype purpose, struct curl_sockaddr *addr)
 {
 	struct conn *c = arg;
@@ -140,7 +149,7 @@ static curl_socket_t on_dial(void *arg, curlsocktype purpose, struct curl_sockad
 		c->refused = code;
 		return CURL_SOCKET_BAD;
 	}
-	return socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
+	return new_socket(c, addr->family, addr->socktype, addr->protocol);
 }
 
 // A socket that was taken over outlives libcurl's connection.
@@ -213,7 +222,7 @@ static bool dial_plain(struct conn *c, const struct url *url)
 	int on = 1;
 	if (len == 0 || judge(c, (const struct sockaddr *)&ss) != ERR_OK)
 		return false;
-	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = new_socket(c, ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return false;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

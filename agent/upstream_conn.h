@@ -40,7 +40,7 @@ struct conn {
 	struct loop_watch watch;
 	struct conn *prev, *next; // idle list
 	int64_t idle_us;
-	enum err_code refused; // why the dialled address was
+	enum err_code refused; // why the dialled address was; ERR_OVERLOADED: no socket left
 	const struct conn_hooks *hooks;
 	void *owner; // NULL while idle
 	char *why; // CURL_ERROR_SIZE bytes while connecting

@@ -2,10 +2,12 @@
 """Model traffic: what is passed on, who is asked, what callers are told when it fails."""
 import base64
 import json
+import resource
 import struct
 
 import pytest
 
+from raw import Raw
 from vendord import header_of
 from waiting import wait_for
 
@@ -244,6 +246,31 @@ def test_breaker_opens_and_heals(agent, local):
     assert local.stats()["by_path"] and local.stats()["requests"] - asked <= 1, "a probe at most"
     local.faults([])
     wait_for(lambda: agent.chat().status == 200, what="the half-open trial")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_no_room_is_nobodys_fault(agent, local, stream):
+    """Without a descriptor for the upstream it is the agent that is full, not the candidate."""
+    agent.add_instance(local.url)
+    patch(agent, "chat", cooldown={"fails": 1, "for_s": 600, "window_s": 600})
+    caller = Raw(agent.address(GW))
+    body = json.dumps({"model": "chat", "messages": MESSAGES, "stream": stream}).encode()
+    get = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    post = (b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n"
+        b"Content-Type: application/json\r\n\r\n" % len(body)) + body
+    caller.send(get)
+    assert caller.answer().status == 200, "the caller's own connection stands"
+    soft, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        caller.send(post)
+        full = caller.answer()
+    finally:
+        resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    assert (full.status, full.code) == (503, "overloaded"), full
+    assert int(full.header("Retry-After")) >= 1
+    assert [a["end"] for a in last_event(agent)["attempts"]] == ["no_room"]
+    assert agent.chat().status == 200, "its breaker was left alone"
 
 
 def test_deadlines(agent, local):
