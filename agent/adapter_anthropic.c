@@ -12,6 +12,8 @@
 #define PATH "/v1/messages"
 #define MAX_TOKENS "4096" // it must be said; when nobody did
 #define TEMPERATURE_MAX 1.0
+#define USER_TURN "{\"role\":\"user\",\"content\":["
+#define CONTINUE "{\"type\":\"text\",\"text\":\"Please continue.\"}]}" // as other translators say
 
 // ---- the request ----
 
@@ -21,10 +23,22 @@ static enum err_code no_word(const char *field, struct err *err)
 		_("this target takes text, images and function tools only"));
 }
 
-// Empty text is refused by it.
+// Nothing but white space, as it stands between JSON's quotes.
+static bool is_blank(struct slice inner)
+{
+	for (size_t i = 0; i < inner.n; i++) {
+		if (inner.p[i] == '\\' && i + 1 < inner.n && strchr("nrt", inner.p[i + 1]) != NULL)
+			i++;
+		else if (inner.p[i] != ' ')
+			return false;
+	}
+	return true;
+}
+
+// Blank text is refused by it.
 static void add_text_block(struct str *out, struct slice inner)
 {
-	if (inner.n == 0)
+	if (is_blank(inner))
 		return;
 	aj_comma(out);
 	str_add_slice(out, SLICE("{\"type\":\"text\""));
@@ -109,16 +123,17 @@ static enum err_code add_tool_result(const struct aj *message, struct str *out, 
 struct turns {
 	struct str *messages, *system;
 	char role; // 'u', 'a', 0 none yet
-	size_t from; // where the open message's content begins
+	size_t start, from; // where the open message and its content begin
 };
 
 static void close_turn(struct turns *t)
 {
 	if (t->role == 0)
 		return;
-	if (t->messages->n == t->from) // nothing but empty text
-		add_text_block(t->messages, SLICE(" "));
-	str_add_slice(t->messages, SLICE("]}"));
+	if (t->messages->n == t->from) // nothing but blank text: no turn at all
+		str_cut(t->messages, t->start);
+	else
+		str_add_slice(t->messages, SLICE("]}"));
 	t->role = 0;
 }
 
@@ -127,8 +142,9 @@ static void open_turn(struct turns *t, char role)
 	if (t->role == role)
 		return;
 	close_turn(t);
+	t->start = t->messages->n;
 	aj_comma(t->messages);
-	str_add(t->messages, role == 'u' ? "{\"role\":\"user\",\"content\":["
+	str_add(t->messages, role == 'u' ? USER_TURN
 					 : "{\"role\":\"assistant\",\"content\":[");
 	t->role = role;
 	t->from = t->messages->n;
@@ -173,6 +189,8 @@ static enum err_code add_messages(const struct adapter_call *call, struct str *o
 		str_add_c(out, ']');
 	}
 	str_add_slice(out, SLICE(",\"messages\":["));
+	if (!slice_starts(str_slice(&list), USER_TURN)) // the first turn must be the user's
+		str_add(out, list.n > 0 ? USER_TURN CONTINUE "," : USER_TURN CONTINUE);
 	str_add_slice(out, str_slice(&list));
 	str_add_c(out, ']');
 	str_release(&list);

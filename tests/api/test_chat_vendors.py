@@ -279,6 +279,28 @@ def test_anthropic_request(agent, anthropic):
     assert body["messages"][2]["content"][1] == {"type": "text", "text": "and?"}
 
 
+def said(role, *texts):
+    return {"role": role, "content": [{"type": "text", "text": text} for text in texts]}
+
+
+@pytest.mark.parametrize("messages, turns", [
+    ([("assistant", "welcome"), ("user", "hi")],
+     [said("user", "Please continue."), said("assistant", "welcome"), said("user", "hi")]),
+    ([("user", "a"), ("user", "b"), ("assistant", "c"), ("assistant", "d"), ("user", "e")],
+     [said("user", "a", "b"), said("assistant", "c", "d"), said("user", "e")]),
+    ([("user", " \n"), ("assistant", "c"), ("user", ""), ("user", "e")],
+     [said("user", "Please continue."), said("assistant", "c"), said("user", "e")]),
+    ([("system", "only rules")], [said("user", "Please continue.")]),
+])
+def test_anthropic_turns(agent, anthropic, messages, turns):
+    """It wants the user first and no blank text; nothing that was said is lost."""
+    use_anthropic(agent, anthropic)
+    answer = agent.request("api-gateway", "POST", "/v1/chat/completions", {
+        "model": "chat", "messages": [{"role": r, "content": c} for r, c in messages]})
+    assert answer.status == 200, answer
+    assert sent(anthropic)["messages"] == turns
+
+
 def test_anthropic_overload_falls_back(agent, anthropic, make_vendord):
     use_anthropic(agent, anthropic)
     other = make_vendord(no_auth=True)
