@@ -68,11 +68,11 @@ static bool tell_breakers(struct gw_call *c, enum outcome out, int64_t cooldown_
 
 // What the attempt used of its key's tokens: as reported, nothing when it failed or was not sent, or
 // -1 unknown.
-static int64_t tokens_used(const struct gw_call *c, enum outcome out, enum err_code code)
+static int64_t tokens_used(const struct gw_call *c, enum outcome out)
 {
 	if (c->usage.in >= 0 || c->usage.out >= 0)
 		return MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0);
-	if (code == ERR_OVERLOADED && out == OUT_CLIENT)
+	if (c->unsent)
 		return 0;
 	return out == OUT_OK || out == OUT_CLIENT ? -1 : 0;
 }
@@ -83,7 +83,7 @@ static void tell_live(struct gw_call *c, enum outcome out, int status, enum err_
 	struct live *l = c->cand->live, *target = c->cand->target_live;
 	int64_t now = loop_now_us(c->gl->loop);
 	if (c->cand->key != NULL)
-		limits_release(&c->cand->key->limits, l, c->ask.tokens, tokens_used(c, out, code));
+		limits_release(&c->cand->key->limits, l, c->ask.tokens, tokens_used(c, out));
 	else
 		atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
 	if (target != NULL)
@@ -138,6 +138,7 @@ void gw_attempt_failed(struct gw_call *c, enum up_end end, int status)
 	const char *word = end == UP_OK ? "bad_response" : up_end_name(end);
 	// That this agent is full says nothing of the candidate.
 	enum outcome out = end == UP_NO_ROOM ? OUT_CLIENT : OUT_FAILED;
+	c->unsent = end == UP_NO_ROOM;
 	gw_attempt_end(c, out, status, up_end_code(end), word, 0);
 	go_on(c);
 }
@@ -401,6 +402,20 @@ static enum stream_end stream_end(const struct candidate *cand)
 	return q->stream_options ? ENDS_WITH_USAGE : ENDS_WITH_FINISH;
 }
 
+// This candidate's adapter has no words for the request: the next one may have.
+static void pass_over(struct gw_call *c, int i, const struct err *err)
+{
+	if (c->unfit == NULL) {
+		c->unfit = arena_alloc(&c->r->arena, sizeof(*err));
+		*c->unfit = *err;
+	}
+	c->unsent = true;
+	decide_tried(&c->ask, i);
+	gw_attempt_end(c, OUT_CLIENT, 0, err->code, "not_sent", 0);
+	c->unfit_n++;
+	gw_record_failure(c);
+}
+
 // False when the candidate cannot be tried after all (another loop was faster).
 static bool begin(struct gw_call *c, int i, bool forced)
 {
@@ -414,7 +429,7 @@ static bool begin(struct gw_call *c, int i, bool forced)
 	mark(c, i);
 	c->cand = cand;
 	c->cand_i = i;
-	c->unreachable = false;
+	c->unreachable = c->unsent = false;
 	c->try_us = loop_now_us(c->gl->loop);
 	if (cand->target_live != NULL)
 		atomic_fetch_add_explicit(&cand->target_live->inflight, 1, memory_order_relaxed);
@@ -436,9 +451,8 @@ static bool begin(struct gw_call *c, int i, bool forced)
 	gw_batch_begin(c, cand);
 	if (gw_sink_choose(c, cand, &err) != ERR_OK ||
 		c->adapter->build(c->call, &c->feature->doc, cand, &c->send, &err) != ERR_OK) {
-		gw_attempt_end(c, OUT_CLIENT, 0, err.code, "not_sent", 0);
-		gw_fail(c, &err);
-		return true;
+		pass_over(c, i, &err);
+		return false;
 	}
 	c->chunks.grows = c->send.grows;
 	c->chunks.end = stream_end(cand);
@@ -497,13 +511,16 @@ static void answer_untried(struct gw_call *c, const struct decision *d)
 	gw_fail(c, &err);
 }
 
-// The code all attempts share, when it says something of its own to the caller.
+// The code all attempts that were made share, when it says something of its own to the caller.
 static enum err_code common_code(const struct gw_call *c)
 {
-	enum err_code code = c->tries[0].code;
-	for (size_t i = 1; i < c->tries_n; i++) {
-		if (c->tries[i].code != code)
+	enum err_code code = ERR_OK;
+	for (size_t i = 0; i < c->tries_n; i++) {
+		if (strcmp(c->tries[i].end, "not_sent") == 0)
+			continue;
+		if (code != ERR_OK && c->tries[i].code != code)
 			return ERR_ALL_UPSTREAMS_FAILED;
+		code = c->tries[i].code;
 	}
 	switch (code) {
 	case ERR_UPSTREAM_RATE_LIMITED:
@@ -523,6 +540,10 @@ static enum err_code common_code(const struct gw_call *c)
 
 static void answer_tried(struct gw_call *c)
 {
+	if (c->unfit_n > 0 && c->unfit_n == c->tries_n) { // nobody has words for it
+		gw_fail(c, c->unfit);
+		return;
+	}
 	enum err_code code = common_code(c);
 	struct err err = {0};
 	if (code == ERR_ALL_UPSTREAMS_FAILED) {
@@ -649,7 +670,8 @@ void gw_next(struct gw_call *c)
 {
 	int64_t max = MIN_OF(c->feature->doc.retry.max_attempts, GW_ATTEMPTS_MAX);
 	for (;;) {
-		if ((int64_t)c->tries_n >= max && c->tries_n > 0) {
+		if (((int64_t)(c->tries_n - c->unfit_n) >= max && c->tries_n > 0) ||
+			c->tries_n >= GW_ATTEMPTS_MAX) {
 			answer_tried(c);
 			return;
 		}

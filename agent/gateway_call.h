@@ -112,6 +112,8 @@ struct gw_call {
 	// attempts
 	struct gw_attempt tries[GW_ATTEMPTS_MAX];
 	size_t tries_n;
+	size_t unfit_n; // of them: those whose adapter has no words for the request
+	struct err *unfit; // why the first has none; in the request's arena, NULL: none yet
 	uint8_t per_candidate[DECIDE_MAX];
 	int64_t retry_s; // soonest end of a cooldown met here; 0 none
 	struct adapter_error error; // of the last answer that was one
@@ -119,6 +121,7 @@ struct gw_call {
 	const struct candidate *cand;
 	int cand_i;
 	bool unreachable; // it failed before the upstream said anything
+	bool unsent; // it ended before anything was sent
 	const struct adapter *adapter;
 	struct upcall *up;
 	struct gw_secret *secret;

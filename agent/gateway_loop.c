@@ -267,7 +267,8 @@ static void call_reset(struct gw_call *c)
 	c->reason = NULL;
 	c->recorded = c->kept = c->sse = c->over = c->admitted = false;
 	c->limited_by = NULL;
-	c->tries_n = 0;
+	c->tries_n = c->unfit_n = 0;
+	c->unfit = NULL;
 	memset(c->per_candidate, 0, sizeof(c->per_candidate));
 	c->retry_s = c->ttfb_us = 0;
 	c->cand = NULL;

@@ -279,6 +279,22 @@ def test_anthropic_request(agent, anthropic):
     assert body["messages"][2]["content"][1] == {"type": "text", "text": "and?"}
 
 
+def test_who_cannot_say_it_is_passed_over(agent, anthropic, make_vendord):
+    """A request this adapter has no words for goes to the next candidate that has."""
+    use_anthropic(agent, anthropic)
+    other = make_vendord()
+    agent.add_key(other.url)
+    put_targets(agent, [vendor_target("anthropic", "messages", "m", order=0),
+                        vendor_target("openai", "gpt-4", "m", order=1)], retry={"max_attempts": 1})
+    answer = agent.chat(n=2)
+    assert answer.status == 200, answer
+    assert answer.headers["X-Yijian-Target"].startswith("openai/")
+    assert not anthropic.requests() and len(other.requests()) == 1
+    put_targets(agent, [vendor_target("anthropic", "messages", "m", order=0)])
+    answer = agent.chat(n=2)
+    assert (answer.status, answer.body["error"]["param"]) == (422, "n"), answer
+
+
 def said(role, *texts):
     return {"role": role, "content": [{"type": "text", "text": text} for text in texts]}
 
