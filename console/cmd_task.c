@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "console/cmd.h"
+#include "shared/clock.h"
+#include "shared/num.h"
 #include "shared/text.h"
 
 #define WAIT_LOOK_MS 500
@@ -18,6 +20,7 @@ enum err_code cmd_task_list(struct cmd *c)
 
 	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT));
 	cmd_query(&q, "feature", cmd_opt(c, COPT_FEATURE));
+	cmd_query(&q, "state", cmd_opt(c, COPT_STATE));
 	call.query = str_text(&q);
 	code = cmd_call(c, &call, &a);
 	str_release(&q);
@@ -58,10 +61,14 @@ static bool goes_on(const char *state)
 enum err_code cmd_task_wait(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_TASK_GET, .param = {c->arg[0]}};
+	const char *within = cmd_opt(c, COPT_WITHIN);
 	char told[24] = "";
 	struct client_answer a;
 	enum err_code code;
+	int64_t within_ms = 0, began_us = clock_mono_us();
 
+	if (within && (!num_duration_ms(slice_of(within), &within_ms) || within_ms < 1))
+		return err_set(&c->err, ERR_USAGE, _("--within is not a duration such as 5m"));
 	for (;;) {
 		const char *state;
 
@@ -76,6 +83,8 @@ enum err_code cmd_task_wait(struct cmd *c)
 		snprintf(told, sizeof(told), "%s", state);
 		if (*c->io->interrupted)
 			return err_set(&c->err, ERR_REFUSED, _("interrupted; the task goes on"));
+		if (within && clock_mono_us() - began_us >= within_ms * 1000)
+			return err_set(&c->err, ERR_TIMED_OUT, _("it is still %s; the task goes on"), state);
 		poll(NULL, 0, WAIT_LOOK_MS);
 	}
 	code = cmd_show(c, &a);

@@ -56,6 +56,8 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_ID, "id", 0, "ID", N_("id of the instance")},
 	{COPT_ALL, "all", 0, NULL, N_("also what is over")},
 	{COPT_NOTE, "note", 0, "TEXT", N_("what is being done about it")},
+	{COPT_STATE, "state", 0, "STATE", N_("only in this state, e.g. failed")},
+	{COPT_WITHIN, "within", 0, "TIME", N_("give up after this time, e.g. 5m")},
 	{COPT_RPM, "rpm", 0, "N", N_("requests per minute, or none")},
 	{COPT_TPM, "tpm", 0, "N", N_("tokens per minute, or none")},
 	{COPT_CONCURRENCY, "concurrency", 0, "N", N_("requests at once, or none")},

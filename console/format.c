@@ -150,7 +150,7 @@ void format_name(const struct jx *doc, struct str *out)
 
 	if (slug && service)
 		str_addf(out, "%s/%s/%s", jx_str(jx_get(doc, "vendor"), "-"), service, slug);
-	else if (jx_get(doc, "target") && jx_get(doc, "feature"))
+	else if (!id && jx_get(doc, "target") && jx_get(doc, "feature"))
 		str_addf(out, "%s/%s", jx_str(jx_get(doc, "feature"), ""),
 			jx_str(jx_get(doc, "target"), ""));
 	else if (service && id && !strchr(id, '/'))

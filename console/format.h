@@ -28,7 +28,8 @@ enum err_code format_list(const struct format_options *o, const struct field_set
 // One document: a two-column sheet, or the format's own form.
 enum err_code format_doc(const struct format_options *o, const struct field_set *set,
 	const struct jx *doc, struct str *out, struct err *err);
-// The reference scripts use: "openai/dalle/slug", "service/id", "name" or "id".
+// The reference scripts use: "openai/dalle/slug", "feature/target" of a route, "service/id", "name"
+// or "id".
 void format_name(const struct jx *doc, struct str *out);
 // {"pico","currency"} as an amount: "0.42 USD", "0.000012 USD"; "unknown" when it is.
 void format_money(const struct jx *value, struct str *out);

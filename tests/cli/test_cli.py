@@ -430,6 +430,24 @@ def test_tasks_are_a_table(chat_agent):
     assert made.status == 200
     lines = run(["task", "list"], url_of(chat_agent)).stdout.splitlines()
     assert lines[0].split()[:3] == ["ID", "STATE", "FEATURE"] and lines[1].startswith("task_")
+    ids = lambda *args: run(["task", "list", "-o", "name", *args], url_of(chat_agent)).stdout.split()
+    assert ids("--state", "succeeded")[0] == lines[1].split()[0]  # what get, wait and cancel take
+    assert ids("--state", "running") == []
+    assert run(["task", "list", "--state", "asleep"], url_of(chat_agent)).returncode == 6
+
+
+def test_waiting_for_a_task_can_end_before_it(make_agent, make_vendord):
+    vendor = make_vendord(flavour="dashscope")
+    agent = make_agent()
+    agent.add_key(vendor.url, vendor="aliyun", service="wanx", key_name="wanx")
+    vendor.faults([{"match": {}, "fault": {"hang": True}}])
+    begun = agent.post("api-gateway", "/v1/images/generations", {
+        "model": "text_to_image", "prompt": "a cat"}, headers={"Prefer": "respond-async"})
+    assert begun.status == 202, begun
+    done = run(["task", "wait", begun.body["id"], "--within", "1ms"], url_of(agent))
+    assert done.returncode == 8 and "the task goes on" in done.stderr, done
+    assert run(["task", "wait", begun.body["id"], "--within", "soon"],
+               url_of(agent)).returncode == 2
 
 
 def test_an_error_names_its_field(agent):
