@@ -7,20 +7,21 @@
 #include <string.h>
 #include "agent/adapter.h"
 #include "agent/ledger.h"
+#include "agent/probe_purse.h"
 #include "agent/upstream.h"
 #include "shared/clock.h"
 #include "shared/map.h"
 #include "shared/mem.h"
-#include "shared/num.h"
 #include "shared/text.h"
 #include "shared/vec.h"
 
 #define TIMEOUT_MS 10000
 #define PAID_TIMEOUT_MS 60000
 #define BODY_MAX (4 * 1024 * 1024)
-#define DAY_MS INT64_C(86400000)
 #define S_US INT64_C(1000000)
-#define NOTE "paid_probes" // "DAY:COUNT" in the database
+#define MICRO INT64_C(1000000) // pico in a millionth
+#define PING_IN 16 // tokens, more than it has
+#define PING_OUT 16 // some vendors round max_tokens up to so many
 #define PING "{\"model\":\"ping\",\"messages\":[{\"role\":\"user\",\"content\":\"ping\"}]," \
 	"\"max_tokens\":1}"
 
@@ -35,7 +36,7 @@ struct keyhealth {
 	struct loop_timer timer;
 	struct map dues; // key id → struct due
 	uint64_t round;
-	bool running, loaded;
+	bool running, counted; // counted: what was spent before the last stop
 	// the exchange that is out
 	const struct snapshot *snap; // held; NULL: none
 	const struct key_obj *key;
@@ -50,7 +51,10 @@ struct keyhealth {
 	struct str scratch;
 	struct store_job job;
 	bool job_out;
-	char note[64]; // for the job
+	int64_t taken_day; // of the purse
+	struct money expected; // taken from it
+	char noted_key[64]; // for the job, which may outlive the exchange
+	struct probe_spent noted;
 	// what is told
 	pthread_mutex_t lock;
 	int64_t day, free_today, paid_today;
@@ -107,7 +111,7 @@ void keyhealth_free(struct keyhealth *h)
 
 static void turn_day(struct keyhealth *h)
 {
-	int64_t day = clock_wall_ms() / DAY_MS;
+	int64_t day = clock_wall_ms() / PROBE_DAY_MS;
 	if (h->day == day)
 		return;
 	h->day = day;
@@ -124,21 +128,47 @@ static void count_free(struct keyhealth *h)
 	pthread_mutex_unlock(&h->lock);
 }
 
-static bool within_budget(struct keyhealth *h)
+static void count_paid(struct keyhealth *h)
 {
 	pthread_mutex_lock(&h->lock);
 	turn_day(h);
-	bool ok = h->loaded && h->paid_today < h->agent->settings->paid_probes_per_day;
+	h->paid_today++;
 	pthread_mutex_unlock(&h->lock);
-	return ok;
+}
+
+static struct probe_budget budget_of(const struct keyhealth *h)
+{
+	const struct settings *s = h->agent->settings;
+	return (struct probe_budget){s->probe_budget_micro * MICRO, s->paid_probes_per_day};
 }
 
 static void count_cost(struct keyhealth *h, const struct money *m)
 {
 	pthread_mutex_lock(&h->lock);
+	turn_day(h);
 	if (m->source == COST_UNKNOWN || !money_add(&h->cost, m))
 		h->cost_unknown = true;
 	pthread_mutex_unlock(&h->lock);
+}
+
+// What the records of keys brought along from before the last stop.
+static void count_known(struct keyhealth *h, const struct snapshot *snap)
+{
+	struct pmap_it it = {0};
+	void *value;
+	pthread_mutex_lock(&h->lock);
+	turn_day(h);
+	while (pmap_next(snap->keys, &it, NULL, &value)) {
+		const struct key_obj *k = value;
+		struct probe_spent s = probe_purse_spent(k->live, h->day);
+		struct money m = {.pico = s.pico, .source = COST_ESTIMATED};
+		memcpy(m.currency, s.currency, sizeof(m.currency));
+		h->paid_today += s.priced + s.unpriced;
+		if (s.unpriced > 0 || (s.priced > 0 && !money_add(&h->cost, &m)))
+			h->cost_unknown = true;
+	}
+	pthread_mutex_unlock(&h->lock);
+	h->counted = true;
 }
 
 void keyhealth_write_status(struct keyhealth *h, struct jw *w)
@@ -148,7 +178,8 @@ void keyhealth_write_status(struct keyhealth *h, struct jw *w)
 	jw_obj(w, "health_checks");
 	jw_int(w, "free_today", h->free_today);
 	jw_int(w, "paid_today", h->paid_today);
-	jw_int(w, "paid_budget", h->agent->settings->paid_probes_per_day);
+	jw_int(w, "budget_pico", budget_of(h).pico);
+	jw_int(w, "budget_unpriced", budget_of(h).unpriced);
 	bool none = h->cost.currency[0] == '\0';
 	jw_money(w, "cost", h->cost.pico, none ? "USD" : h->cost.currency,
 		h->cost_unknown ? "unknown" : cost_source_name(none ? COST_COUNTED : h->cost.source));
@@ -229,9 +260,41 @@ static void account(struct keyhealth *h, int status, struct slice body)
 		e.usage.out = answer.usage.out;
 		e.usage.source = answer.usage.in >= 0 ? COST_REPORTED : COST_UNKNOWN;
 		e.cost = price_cost(p, &e.usage, NULL);
-		count_cost(h, &e.cost);
 	}
+	if (status >= 400 && status <= 499) { // a refusal is free of charge
+		e.cost = h->expected;
+		e.cost.pico = 0;
+	}
+	count_cost(h, e.cost.source != COST_UNKNOWN ? &e.cost : &h->expected);
+	probe_purse_settle(h->key->live, h->taken_day, &h->expected, &e.cost);
+	e.cost = ok ? e.cost : (struct money){0};
 	ledger_add(h->agent->ledger, &e);
+}
+
+static enum err_code run_note(struct store_tx *tx, struct store_job *job)
+{
+	const struct keyhealth *h = job->arg;
+	return store_probe_put(tx, h->noted_key, h->taken_day, &h->noted, &job->err);
+}
+
+static bool write_down(struct keyhealth *h, void (*done)(struct store_job *job, enum err_code code))
+{
+	static const struct actor system = {.name = "system", .role = ROLE_ADMIN};
+	snprintf(h->noted_key, sizeof(h->noted_key), "%s", h->key->doc.id);
+	h->noted = probe_purse_spent(h->key->live, h->taken_day);
+	h->job = (struct store_job){.run = run_note, .done = done, .loop = h->loop, .arg = h,
+		.actor = system};
+	h->job_out = store_submit(h->agent->store, &h->job);
+	return h->job_out;
+}
+
+// A store that fails keeps what was taken before, which is more.
+static void settled(struct store_job *job, enum err_code code UNUSED)
+{
+	struct keyhealth *h = job->arg;
+	h->job_out = false;
+	if (h->running)
+		release(h);
 }
 
 static void paid_done(void *arg, enum up_end end, const struct upstream_response *res,
@@ -241,13 +304,16 @@ static void paid_done(void *arg, enum up_end end, const struct upstream_response
 	h->call = NULL;
 	if (end == UP_OK && res != NULL)
 		account(h, res->status, body);
+	else
+		count_cost(h, &h->expected); // it may have been made and billed
 	if (end == UP_OK && res != NULL && res->status >= 200 && res->status <= 299)
 		recovered(h, res->status);
 	else if (end == UP_OK && res != NULL)
 		judge_error(h, res->status, body);
 	else
 		later(h);
-	release(h);
+	if (!write_down(h, settled))
+		release(h);
 }
 
 static void send_paid(struct keyhealth *h)
@@ -272,23 +338,21 @@ static void send_paid(struct keyhealth *h)
 	h->call = upstream_start(loop_upstream(h->loop), &q, &callbacks, h);
 }
 
-static enum err_code run_note(struct store_tx *tx, struct store_job *job)
-{
-	const struct keyhealth *h = job->arg;
-	return store_note_put(tx, NOTE, slice_of(h->note), &job->err);
-}
-
 // Written down first: a crash may cost a probe of the budget, but never one more than it.
 static void noted(struct store_job *job, enum err_code code)
 {
 	struct keyhealth *h = job->arg;
 	h->job_out = false;
-	if (code == ERR_OK && h->running) {
-		send_paid(h);
+	if (!h->running)
 		return;
+	if (code == ERR_OK) {
+		count_paid(h);
+		send_paid(h);
+	} else {
+		probe_purse_untake(h->key->live, h->taken_day, &h->expected);
+		later(h);
+		release(h);
 	}
-	later(h);
-	release(h);
 }
 
 // The candidate of an enabled chat feature that this key serves with a model of the target's.
@@ -313,11 +377,23 @@ static bool find_candidate(struct keyhealth *h)
 	return false;
 }
 
+// At most: what a vendor answers to one token asked for is little, but not always one.
+static struct money expected(const struct keyhealth *h)
+{
+	const struct price *p = snapshot_price(h->snap, h->cand, h->feature->doc.name,
+		h->cand->target->upstream_model, clock_wall_ms());
+	struct price_usage u = PRICE_USAGE_NONE;
+	u.in = PING_IN;
+	u.out = PING_OUT;
+	u.source = COST_ESTIMATED;
+	return price_cost(p, &u, NULL);
+}
+
 static bool begin_paid(struct keyhealth *h)
 {
-	static const struct actor system = {.name = "system", .role = ROLE_ADMIN};
+	struct probe_budget budget = budget_of(h);
 	struct err err = {0};
-	if (!within_budget(h) || !find_candidate(h))
+	if ((budget.pico == 0 && budget.unpriced == 0) || !find_candidate(h))
 		return false;
 	h->ask.method = "POST";
 	h->ask.content_type = h->ask.accept = NULL;
@@ -326,15 +402,14 @@ static bool begin_paid(struct keyhealth *h)
 		adapter_for(h->cand->protocol)->build(
 			&h->ping, &h->feature->doc, h->cand, &h->ask, &err) != ERR_OK)
 		return false;
-	pthread_mutex_lock(&h->lock);
-	h->paid_today++;
-	snprintf(h->note, sizeof(h->note), "%lld:%lld", (long long)h->day,
-		(long long)h->paid_today);
-	pthread_mutex_unlock(&h->lock);
-	h->job = (struct store_job){.run = run_note, .done = noted, .loop = h->loop, .arg = h,
-		.actor = system};
-	h->job_out = store_submit(h->agent->store, &h->job);
-	return h->job_out;
+	h->taken_day = clock_wall_ms() / PROBE_DAY_MS;
+	h->expected = expected(h);
+	if (!probe_purse_take(h->key->live, h->taken_day, &h->expected, &budget))
+		return false;
+	if (write_down(h, noted))
+		return true;
+	probe_purse_untake(h->key->live, h->taken_day, &h->expected);
+	return false;
 }
 
 // ---- a free look ----
@@ -449,6 +524,8 @@ static void tick(void *arg)
 	struct keyhealth *h = arg;
 	const struct snapshot *snap = snapshots_now(loop_snapshots(h->loop));
 	loop_timer_set(h->loop, &h->timer, KEYHEALTH_TICK_US, tick, h);
+	if (!h->counted)
+		count_known(h, snap);
 	if (h->snap != NULL || snap->sealed)
 		return;
 	const struct key_obj *k = next_due(h, snap);
@@ -456,42 +533,10 @@ static void tick(void *arg)
 		begin_free(h, snap, k);
 }
 
-// ---- what was spent before the last stop ----
-
-static enum err_code run_load(struct store_tx *tx, struct store_job *job)
-{
-	struct keyhealth *h = job->arg;
-	struct str text = STR_INIT;
-	int64_t day = 0, n = 0;
-	enum err_code code = store_note_get(tx, NOTE, &text, &job->err);
-	struct slice rest = str_slice(&text), head = slice_cut(&rest, ':');
-	if (code == ERR_OK && num_i64(head, 0, INT64_MAX, &day) && num_i64(rest, 0, INT64_MAX, &n)) {
-		pthread_mutex_lock(&h->lock);
-		turn_day(h);
-		if (day == h->day)
-			h->paid_today = n;
-		pthread_mutex_unlock(&h->lock);
-	}
-	str_release(&text);
-	return code;
-}
-
-// Without a database nobody knows what was spent: nothing is, then.
-static void load_done(struct store_job *job, enum err_code code)
-{
-	struct keyhealth *h = job->arg;
-	h->job_out = false;
-	h->loaded = code == ERR_OK;
-}
-
 void keyhealth_start(struct keyhealth *h, struct loop *control)
 {
-	static const struct actor system = {.name = "system", .role = ROLE_ADMIN};
 	h->loop = control;
 	h->running = true;
-	h->job = (struct store_job){.run = run_load, .done = load_done, .loop = control, .arg = h,
-		.actor = system};
-	h->job_out = store_submit(h->agent->store, &h->job);
 	loop_timer_set(control, &h->timer, KEYHEALTH_TICK_US, tick, h);
 }
 

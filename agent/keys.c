@@ -7,6 +7,7 @@
 
 #include "agent/breaker.h"
 #include "agent/change.h"
+#include "agent/probe_purse.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
 #include "shared/num.h"
@@ -49,6 +50,17 @@ static void time_or_null(struct jw *w, const char *key, int64_t wall_ms)
 	jw_time(w, key, wall_ms ? wall_ms : FIELD_NONE);
 }
 
+static void write_probes(struct jw *w, const struct live *l, int64_t wall)
+{
+	struct probe_spent s = probe_purse_spent(l, wall / PROBE_DAY_MS);
+
+	jw_money(w, "probes_cost", s.pico, s.currency[0] ? s.currency : "USD",
+		cost_source_name(s.unpriced   ? COST_UNKNOWN
+				: s.priced    ? COST_ESTIMATED
+					      : COST_COUNTED));
+	jw_int(w, "probes_paid", s.priced + s.unpriced);
+}
+
 static void write_live(struct jw *w, const struct key_obj *k, bool sealed)
 {
 	const struct live *l = k->live;
@@ -71,6 +83,7 @@ static void write_live(struct jw *w, const struct key_obj *k, bool sealed)
 	jw_int(w, "requests", (int64_t)atomic_load(&l->requests));
 	jw_int(w, "failures", (int64_t)atomic_load(&l->failures));
 	time_or_null(w, "last_used_at", atomic_load(&l->last_used_wall_ms));
+	write_probes(w, l, wall);
 }
 
 void key_write(struct jw *w, const struct key_obj *k, bool sealed)

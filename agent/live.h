@@ -37,6 +37,11 @@ struct live_spend { // money of one window
 	_Atomic int32_t dirty; // changed since it was last written down
 };
 
+struct live_probes { // of a key and day (UTC), see agent/probe_purse.h
+	_Atomic int64_t day, priced, unpriced, pico;
+	_Atomic int32_t currency; // three letters and a zero
+};
+
 struct live {
 	enum live_kind kind;
 	char id[200]; // owned; set once
@@ -59,6 +64,7 @@ struct live {
 	_Atomic int64_t rpm_ns, tpm_ns;
 	_Atomic uint64_t limited; // requests refused by a limit
 	struct live_spend spend;
+	struct live_probes probes;
 	_Atomic uint64_t requests, failures, tokens_in, tokens_out;
 	_Atomic uint64_t org; // keys: hash of the organisation the vendor named; 0 unknown
 	_Atomic int64_t last_used_wall_ms, last_ok_wall_ms, last_error_wall_ms;

@@ -102,6 +102,10 @@ static const struct migration migrations[] = {
 		"CREATE INDEX task_open ON task(seq) WHERE finished_at = 0;"
 		"CREATE INDEX task_finished ON task(finished_at) WHERE finished_at > 0;"
 		"CREATE INDEX task_result ON task(result_until) WHERE result IS NOT NULL;"},
+	{6, "what looking at keys cost",
+		"CREATE TABLE probe_spend(key TEXT PRIMARY KEY, day INTEGER NOT NULL,"
+		" priced INTEGER NOT NULL, unpriced INTEGER NOT NULL, pico INTEGER NOT NULL,"
+		" currency TEXT NOT NULL) STRICT, WITHOUT ROWID;"},
 };
 
 // Model ids are today's and age: operators edit them, nothing else names them.

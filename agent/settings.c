@@ -69,9 +69,14 @@ static const struct setting_row rows[] = {
 		.reloadable = true, .help = N_("longest wait for open requests at stop, seconds")},
 	{INT("key_check_s", "KEY_CHECK_S", "--key-check-s"), AT(key_check_s), "300", NULL, 1, 86400,
 		.help = N_("time until a key that is out is looked at again by a free call, seconds")},
+	{INT("probe_budget_micro", "PROBE_BUDGET_MICRO", "--probe-budget-micro"),
+		AT(probe_budget_micro), "0", NULL, 0, 1000000000,
+		.help = N_("what checks of one key may cost a day, in millionths of the currency of "
+			   "the model's price; 0: none that cost")},
 	{INT("paid_probes_per_day", "PAID_PROBES_PER_DAY", "--paid-probes-per-day"),
 		AT(paid_probes_per_day), "0", NULL, 0, 10000,
-		.help = N_("health checks a day that may cost money: one token each; 0: none")},
+		.help = N_("checks of one key a day where no price is known, of one token each; 0: "
+			   "none")},
 	{INT("task_poll_ms", "TASK_POLL_MS", "--task-poll-ms"), AT(task_poll_ms), "1000", NULL, 10,
 		60000, .help = N_("first interval of asking a vendor how far an image task is; doubled "
 				  "after every three times, up to 5 s")},

@@ -7,6 +7,7 @@
 #define YJ_AGENT_STORE_H
 
 #include "agent/loop.h"
+#include "agent/probe_purse.h"
 #include "agent/seal.h"
 #include "agent/settings.h"
 #include "agent/usage.h"
@@ -164,6 +165,10 @@ enum err_code store_usage_read(struct store_tx *tx, const struct usage_query *q,
 // database.
 void store_usage_day(struct store *st, int64_t day_s,
 	void (*fn)(void *arg, const struct usage_key *key, const struct usage_sum *sum), void *arg);
+// What looking at a key cost on that day; rows of days before go. Read back into the live records
+// at the start.
+enum err_code store_probe_put(struct store_tx *tx, const char *key, int64_t day,
+	const struct probe_spent *spent, struct err *err);
 // A short text kept under a name of its own; get appends nothing when there is none.
 enum err_code store_note_put(struct store_tx *tx, const char *key, struct slice text,
 	struct err *err);

@@ -393,6 +393,8 @@ enum err_code store_load(struct store *st, struct snapshot *snap, struct err *er
 	if (!code)
 		code = store_spend_load(st, snap, err);
 	if (!code)
+		code = store_probe_load(st, snap, err);
+	if (!code)
 		code = store_rules_load(st, snap, &l.bad, err);
 	if (!code)
 		code = db_query(st->db,

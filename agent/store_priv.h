@@ -115,6 +115,7 @@ enum err_code store_audit_load(struct store *st, struct err *err);
 enum err_code store_callers_load(struct store *st, struct snapshot *snap, size_t *bad,
 	struct err *err);
 enum err_code store_spend_load(struct store *st, const struct snapshot *snap, struct err *err);
+enum err_code store_probe_load(struct store *st, const struct snapshot *snap, struct err *err);
 
 // ---- store_save: the last-good snapshot file ----
 enum err_code store_save(struct store *st, const struct snapshot *snap, struct err *err);

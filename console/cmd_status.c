@@ -113,11 +113,13 @@ static void health_cost(struct cmd *c, const struct jx *h)
 {
 	const char *source = text_at(h, "cost.source", "unknown");
 
-	cmd_writef(c, _("health checks cost %s%.6g %s today: %lld free, %lld of %lld paid\n"),
+	cmd_writef(c, _("health checks cost %s%.6g %s today: %lld free, %lld paid (a key may cost %.6g "
+			"a day, or %lld checks without a price)\n"),
 		strcmp(source, "unknown") == 0 ? ">= " : "", jx_num(jx_path(h, "cost.pico"), 0) / 1e12,
 		text_at(h, "cost.currency", ""), (long long)jx_int(jx_get(h, "free_today"), 0),
 		(long long)jx_int(jx_get(h, "paid_today"), 0),
-		(long long)jx_int(jx_get(h, "paid_budget"), 0));
+		jx_num(jx_get(h, "budget_pico"), 0) / 1e12,
+		(long long)jx_int(jx_get(h, "budget_unpriced"), 0));
 }
 
 static void status_text(struct cmd *c, const struct jx *s)

@@ -255,6 +255,9 @@ static const struct field key_view_rows[] = {
 	{SEEN_WIDE("failures"), .type = FT_INT, .help = N_("of them failed")},
 	{SEEN_COL("last_used_at"), .type = FT_TIME, .title = N_("USED"),
 		.help = N_("when a request last took it")},
+	{SEEN_WIDE("probes_cost"), .type = FT_MONEY, .title = N_("CHECKS COST"),
+		.help = N_("what checking it cost today (UTC)")},
+	{SEEN("probes_paid"), .type = FT_INT, .help = N_("checks of today that may have cost")},
 };
 const struct field_set key_view_fields = {"KeyView", key_view_rows, ARRAY_LEN(key_view_rows), 0};
 

@@ -189,7 +189,8 @@ extern const struct field_set feature_fields, target_fields, key_fields, instanc
 //     [{"key","state","until"}]}, "instances" {"total","by_state","problems"
 //     [{"instance","state","since"}]}, "alerts" {"firing","acked","pending","critical","warning",
 //     "info","items" [{"id","rule","object","severity","state","since","message"}]},
-//     "health_checks" {"free_today","paid_today","paid_budget","cost" money},
+//     "health_checks" {"free_today","paid_today","budget_pico","budget_unpriced" (a key's),
+//     "cost" money},
 //     "usage" {"today" {"requests","failures","tokens_in","tokens_out","images","cost" [money],
 //     "cost_unknown"}}
 extern const struct field_set key_view_fields; // Key plus state, state_until, last_used_at …
