@@ -112,14 +112,17 @@ static void problems(struct cmd *c, const struct jx *group, const char *what, co
 static void health_cost(struct cmd *c, const struct jx *h)
 {
 	const char *source = text_at(h, "cost.source", "unknown");
+	double pico = jx_num(jx_get(h, "budget_pico"), 0);
+	int64_t unpriced = jx_int(jx_get(h, "budget_unpriced"), 0);
 
-	cmd_writef(c, _("health checks cost %s%.6g %s today: %lld free, %lld paid (a key may cost %.6g "
-			"a day, or %lld checks without a price)\n"),
+	cmd_writef(c, _("health checks cost %s%.6g %s today: %lld free, %lld paid"),
 		strcmp(source, "unknown") == 0 ? ">= " : "", jx_num(jx_path(h, "cost.pico"), 0) / 1e12,
 		text_at(h, "cost.currency", ""), (long long)jx_int(jx_get(h, "free_today"), 0),
-		(long long)jx_int(jx_get(h, "paid_today"), 0),
-		jx_num(jx_get(h, "budget_pico"), 0) / 1e12,
-		(long long)jx_int(jx_get(h, "budget_unpriced"), 0));
+		(long long)jx_int(jx_get(h, "paid_today"), 0));
+	if (pico > 0 || unpriced > 0)
+		cmd_writef(c, _("; a key and day: up to %.6g, or %lld looks without a price"),
+			pico / 1e12, (long long)unpriced);
+	cmd_writef(c, "\n");
 }
 
 static void status_text(struct cmd *c, const struct jx *s)
