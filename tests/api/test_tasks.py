@@ -3,6 +3,7 @@
 and that nothing is submitted twice."""
 import base64
 import concurrent.futures
+import http.server
 import json
 import threading
 
@@ -34,7 +35,11 @@ def wanx(agent, dashscope):
 
 
 def add_wanx(agent, dashscope, **more):
-    return agent.add_key(dashscope.url, vendor="aliyun", service="wanx", key_name="wanx",
+    return add_wanx_at(agent, dashscope.url, **more)
+
+
+def add_wanx_at(agent, url, **more):
+    return agent.add_key(url, vendor="aliyun", service="wanx", key_name="wanx",
                          **{"limits": {"rpm": 60000}, **more})
 
 
@@ -360,3 +365,76 @@ def test_while_the_store_fails_only_waiting_callers_are_served(agent, dashscope,
     assert openai.stats()["images_submitted"] == 1
     moved.rename(agent.state_dir / "yijian.db")
     wait_for(lambda: image(agent).headers["X-Yijian-Task"], what="the store's return")
+
+
+# ---- addresses of pictures ----
+
+class Liar(http.server.BaseHTTPRequestHandler):
+    """Plays DashScope; its pictures are where `place` says. What is asked for there is kept."""
+    place, asked = "", []
+
+    def answer(self, status, document, **headers):
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200, {"request_id": "r", "output": {"task_id": "t1",
+                                                        "task_status": "PENDING"}})
+
+    def do_GET(self):
+        if "/tasks/" in self.path:
+            self.answer(200, {"request_id": "r", "output": {
+                "task_id": "t1", "task_status": "SUCCEEDED", "results": [{"url": self.place}],
+                "task_metrics": {"TOTAL": 1, "SUCCEEDED": 1, "FAILED": 0}}, "usage": {"image_count": 1}})
+        else:
+            self.asked.append(self.path)
+            self.answer(302, {}, Location="/elsewhere")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def liar():
+    """(a server of its own class, a second one that nobody may be sent to)"""
+    kind = type("Liar", (Liar,), {"asked": []})
+    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind),
+               http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield kind, *(f"http://127.0.0.1:{s.server_port}" for s in servers)
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def refused(agent, kind, place):
+    kind.place = place
+    answer = image(agent, response_format="b64_json")
+    assert task(agent, answer)["state"] == "failed", answer
+
+
+def test_pictures_are_not_fetched_from_a_neighbour(agent, liar):
+    """A vendor names addresses; they are no way to what only this machine reaches: not to another
+    port of its own host, nor to one that a name hides."""
+    kind, own, other = liar
+    add_wanx_at(agent, own)
+    port = other.rsplit(":", 1)[1]
+    for place in (f"{other}/secret", f"http://localhost:{port}/secret",
+                  f"http://[::ffff:127.0.0.1]:{port}/secret", f"http://0x7f000001:{port}/secret",
+                  "http://169.254.169.254/latest/meta-data"):
+        refused(agent, kind, place)
+        assert kind.asked == []
+
+
+def test_a_redirected_picture_is_not_followed(agent, liar):
+    kind, own, _ = liar
+    add_wanx_at(agent, own)
+    refused(agent, kind, f"{own}/picture")
+    assert kind.asked and set(kind.asked) == {"/picture"}
