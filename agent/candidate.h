@@ -34,6 +34,7 @@ struct candidate {
 	const struct size *sizes; // NULL any
 	size_t sizes_n;
 	unsigned lacks; // bits of enum need
+	bool sealed; // a vendor key whose secret this agent cannot open
 	bool unspoken; // no adapter of this build speaks its protocol
 };
 

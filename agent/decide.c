@@ -105,6 +105,8 @@ static enum skip fault_skip(const struct live *l, int64_t now_wall_ms, struct li
 static enum skip judge_fault(const struct candidate *c, int64_t now_wall_ms,
 	struct live_view *view)
 {
+	if (UNLIKELY(c->sealed))
+		return SKIP_KEY_INVALID;
 	if (c->key != NULL && c->key->doc.expires_at != FIELD_NONE
 		&& c->key->doc.expires_at <= now_wall_ms) {
 		view->since_wall_ms = c->key->doc.expires_at;
@@ -706,6 +708,26 @@ int64_t decide_retry_at_us(const struct decision *d)
 			at = d->v[i].view.until_us;
 	}
 	return at;
+}
+
+static bool all_sealed(const struct route *route, const struct decision *d)
+{
+	size_t sealed = 0;
+	for (size_t i = 0; i < d->n; i++) {
+		enum skip s = d->v[i].skip;
+		if (s == SKIP_KEY_INVALID && route->v[i].sealed)
+			sealed++;
+		else if (s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED)
+			return false;
+	}
+	return sealed > 0;
+}
+
+enum err_code decide_refusal(const struct route *route, const struct decision *d)
+{
+	if (all_sealed(route, d))
+		return ERR_SEALED;
+	return decide_all_limited(d) ? ERR_UPSTREAM_RATE_LIMITED : ERR_NO_HEALTHY_TARGET;
 }
 
 bool decide_all_limited(const struct decision *d)

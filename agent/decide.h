@@ -97,5 +97,8 @@ uint64_t decide_session(struct slice name);
 // True when some candidate was skipped for a limit or cooldown and every other for the operator's
 // wish or want of a key.
 bool decide_all_limited(const struct decision *d);
+// What the caller is told when nothing could be chosen: ERR_SEALED, ERR_UPSTREAM_RATE_LIMITED or
+// ERR_NO_HEALTHY_TARGET.
+enum err_code decide_refusal(const struct route *route, const struct decision *d);
 
 #endif

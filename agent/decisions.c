@@ -11,7 +11,7 @@
 
 struct packed {
 	uint32_t name; // offset into the text
-	uint32_t detail; // of a policy's denial: the space or region it has; 0 none
+	uint32_t detail; // of a denial: the space or region it has, "sealed"; 0 none
 	int32_t order, weight, inflight, limit, queue, status;
 	float share, p95_ms, ok_rate; // NAN unknown
 	uint8_t kind, tier, skip;
@@ -111,7 +111,7 @@ static const char *denied_for(const struct candidate *c, const struct verdict *v
 		return c->space;
 	if (v->skip == SKIP_REGION_DENIED)
 		return c->key->doc.region;
-	return NULL;
+	return v->skip == SKIP_KEY_INVALID && c->sealed ? "sealed" : NULL;
 }
 
 static size_t text_size(const struct route *route, const struct decide_request *req,
@@ -287,6 +287,8 @@ static void skip_detail(const struct decision_record *r, const struct packed *p,
 			text_at(r, r->space));
 	else if (p->skip == SKIP_REGION_DENIED)
 		snprintf(buf, size, "region %.64s", p->detail ? text_at(r, p->detail) : "unknown");
+	else if (p->skip == SKIP_KEY_INVALID && p->detail)
+		snprintf(buf, size, "%s", text_at(r, p->detail));
 	else if (p->skip == SKIP_HEARTBEAT_EXPIRED)
 		snprintf(buf, size, "%lld s, limit %lld s",
 			(long long)(p->ttl_s + (r->wall_ms - p->until_wall_ms) / 1000),

@@ -498,8 +498,7 @@ static bool all_spent(const struct decision *d)
 static void answer_untried(struct gw_call *c, const struct decision *d)
 {
 	struct err err = {0};
-	bool limited = decide_all_limited(d);
-	err_set(&err, limited ? ERR_UPSTREAM_RATE_LIMITED : ERR_NO_HEALTHY_TARGET, NULL);
+	err_set(&err, decide_refusal(c->route, d), NULL);
 	if (all_spent(d)) {
 		err_set(&err, ERR_BUDGET_EXCEEDED, "%s",
 			_("the budgets of all usable vendor keys are used up (key:budget)"));

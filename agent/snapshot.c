@@ -504,6 +504,7 @@ static void vendor_candidates(struct build *b, const struct target *t, struct li
 		c->name = arena_printf(a, "%s#%s", target_name, k->doc.slug);
 		c->target_name = target_name;
 		c->key = k;
+		c->sealed = b->snap->sealed;
 		c->live = k->live;
 		c->url = &k->url;
 		c->tier = k->doc.tier;

@@ -159,11 +159,11 @@ static void fail_tried(struct task_run *r)
 	task_fail(r, TASK_FAILED, &err);
 }
 
-static void fail_untried(struct task_run *r, const struct decision *d)
+static void fail_untried(struct task_run *r, const struct route *route, const struct decision *d)
 {
 	struct err err = {0};
 	int64_t at = decide_retry_at_us(d), now = loop_now_us(r->e->loop);
-	err_set(&err, decide_all_limited(d) ? ERR_UPSTREAM_RATE_LIMITED : ERR_NO_HEALTHY_TARGET, NULL);
+	err_set(&err, decide_refusal(route, d), NULL);
 	if (d->feature_skip == SKIP_FEATURE_OFF)
 		err_set(&err, ERR_NO_HEALTHY_TARGET, _("this feature is switched off"));
 	r->retry_s = at == FIELD_NONE ? 5 : MAX_OF((at - now + 999999) / 1000000, 1);
@@ -274,7 +274,7 @@ static bool look_for_one(struct task_run *r, const struct snapshot *snap,
 		else if (r->tries_n > 0)
 			fail_tried(r);
 		else
-			fail_untried(r, d);
+			fail_untried(r, route, d);
 		return false;
 	}
 	switch (begin(r, snap, route, i, d->v[i].skip != SKIP_NONE)) {

@@ -357,6 +357,19 @@ def test_a_wrong_root_key_seals(agent):
     agent.start()
     assert agent.get("api-gateway", "/healthz").body["status"] == "degraded"
     assert agent.get(KEYS, PATH).body["total"] == 1
+    # A key that cannot be opened is no choice, and nothing is tried with it.
+    decided = agent.post("router-engine", "/api/v1/route/text_to_image", {}).body
+    [choice] = [c for c in decided["candidates"] if c["target"].startswith("openai/dalle#")]
+    assert decided["chosen"] is None and not choice["eligible"]
+    assert choice["skips"] == [{"code": "key_invalid", "detail": "sealed"}]
+    live = agent.get("router-engine", "/api/v1/routes").body["items"]
+    assert [(row["state"], row["reason"]) for row in live if row["feature"] == "text_to_image"
+            and row["target"].startswith("openai/dalle")] == [("INVALID", "key_invalid")]
+    for path in ("/v1/images/generations", "/v1/chat/completions"):
+        called = agent.post("api-gateway", path, {
+            "model": "openai/dalle", "prompt": "x", "messages": [{"role": "user", "content": "x"}]})
+        assert called.status == 503, called
+        assert called.headers.get("X-Yijian-Attempts", "0") == "0"
     for answer in (create(agent, key_name="b"), act(agent, key, "test"),
                    act(agent, key, "rotate", {"api_key": "sk-anotheranotheranother7777"}),
                    agent.post(KEYS, PATH + "/fingerprint", {"api_key": RUNBOOK["api_key"]})):
