@@ -86,6 +86,10 @@ enum err_code term_open(bool unicode, bool color, struct err *err)
 {
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return err_set(err, ERR_USAGE, _("the console needs a terminal"));
+	const char *type = getenv("TERM");
+	if (type != NULL && strcmp(type, "dumb") == 0)
+		return err_set(err, ERR_USAGE, _("this terminal (TERM=dumb) has no screen to draw on: "
+						 "yijian status tells the same as text"));
 	tcgetattr(STDIN_FILENO, &term.before);
 	setlocale(LC_CTYPE, "");
 	term.unicode = unicode && MB_CUR_MAX > 1;

@@ -145,13 +145,13 @@ static void draw_top(const struct ui *u)
 	}
 	if (agent != NULL && wide)
 		str_addf(&s, "  agent %s %s", jx_str(jx_get(agent, "version"), "?"),
-			jx_str(jx_get(agent, "state"), "?"));
+			link == LINK_DOWN ? "" : jx_str(jx_get(agent, "state"), "?"));
 	if (jx_bool(jx_get(agent, "simulated"), false))
 		str_add(&s, wide ? "  simulated" : " sim");
 	if (jx_bool(jx_get(agent, "sealed"), false))
 		str_add(&s, "  sealed");
 	size_t problems = view_dash_problems(u->snap.status.v);
-	if (problems > 0)
+	if (problems > 0 && link != LINK_DOWN) // nobody knows of them any more
 		str_addf(&s, "  ! %zu", problems);
 	term_put(0, 0, term_cols(), SKIN_BAR, str_slice(&s));
 	if (term_cols() >= 40)
@@ -182,21 +182,32 @@ static void draw_crumb(const struct ui *u)
 	str_release(&right);
 }
 
-static void draw_help(const struct ui *u, int y, int height)
+static bool has_key(const struct ui *u, const struct key_row *k)
+{
+	return (k->views & VIEW_BIT(u->view->id)) && !(k->change && u->o->read_only);
+}
+
+static void draw_help(struct ui *u, int y, int height)
 {
 	size_t n = 0;
 	const struct key_row *rows = keymap_all(&n);
-	int columns = MAX_OF(1, term_cols() / 40), at = 0;
+	int columns = MAX_OF(1, term_cols() / 40), shown = 0, at = 0;
+	for (size_t i = 0; i < n; i++)
+		shown += has_key(u, &rows[i]);
+	int lines = (shown + columns - 1) / columns;
+	u->top = MAX_OF(0, MIN_OF(u->top, lines - height));
 	for (size_t i = 0; i < n; i++) {
-		if (!(rows[i].views & VIEW_BIT(u->view->id)) || (rows[i].change && u->o->read_only))
+		if (!has_key(u, &rows[i]))
 			continue;
-		int line = at / columns, x = at % columns * 40 + 1;
-		if (line < height) {
+		int line = at / columns - u->top, x = at % columns * 40 + 1;
+		if (line >= 0 && line < height) {
 			term_put(y + line, x, 7, SKIN_HEAD, slice_of(rows[i].name));
 			term_put(y + line, x + 8, 30, SKIN_PLAIN, slice_of(_(rows[i].help)));
 		}
 		at++;
 	}
+	if (u->top + height < lines)
+		term_put(y + height - 1, MAX_OF(0, term_cols() - 7), 6, SKIN_DIM, slice_of(_("more v")));
 }
 
 static void draw_hints(const struct ui *u, int y)
@@ -217,8 +228,7 @@ static void draw_hints(const struct ui *u, int y)
 		str_add(&s, _(" enter next field  up/down choose  ctrl-n next step  ctrl-p back  esc cancel"));
 	}
 	for (size_t i = 0; i < n && u->mode != MODE_WIZARD; i++)
-		if (rows[i].hint != NULL && (rows[i].views & VIEW_BIT(u->view->id))
-			&& !(rows[i].change && u->o->read_only))
+		if (rows[i].hint != NULL && has_key(u, &rows[i]))
 			str_addf(&s, "  %s %s", rows[i].name, _(rows[i].hint));
 	term_put(y, 0, term_cols(), SKIN_DIM, str_slice(&s));
 	str_release(&s);
@@ -488,8 +498,8 @@ static void act_move(struct ui *u, enum action act)
 	case ACT_LAST: by = VIEW_ROWS_MAX; break;
 	default: break;
 	}
-	if (u->mode == MODE_DETAIL) {
-		u->top = MAX_OF(0, u->top + by); // the sheet keeps it from going beyond its end
+	if (u->mode == MODE_DETAIL || u->mode == MODE_HELP) {
+		u->top = MAX_OF(0, u->top + by); // drawing keeps it from going beyond the end
 		return;
 	}
 	listbox_move(&u->box[u->view->id], by, (int)u->n);
@@ -512,7 +522,10 @@ static void act(struct ui *u, const struct key_row *k)
 	case ACT_QUIT: go_back(u, true); break;
 	case ACT_FILTER: open_input(u, MODE_FILTER); break;
 	case ACT_PROMPT: open_input(u, MODE_PROMPT); break;
-	case ACT_HELP: u->mode = u->mode == MODE_HELP ? MODE_LIST : MODE_HELP; break;
+	case ACT_HELP:
+		u->mode = u->mode == MODE_HELP ? MODE_LIST : MODE_HELP;
+		u->top = 0;
+		break;
 	case ACT_SORT: next_sort(u); break;
 	case ACT_REVERSE: u->reverse = !u->reverse; break;
 	case ACT_SLOWER: set_refresh(u, true); break;

@@ -10,14 +10,14 @@ from waiting import wait_for
 
 
 class Screen:
-    def __init__(self, tmp, url, size=(100, 30), args=(), env=None):
+    def __init__(self, tmp, url, size=(100, 30), args=(), env=None, program=None):
         self.socket = str(tmp / "tmux")
         self.env = dict(os.environ, TERM="xterm-256color", LANG="C.UTF-8", LC_ALL="C.UTF-8",
                         HOME=str(tmp), TZ="UTC", **(env or {}))
         self.env.pop("TMUX", None)
         command = " ".join(str(a) for a in [BUILD / "yijian", "--agent", url, *args, "console"])
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]),
-                  command)
+                  program or command)
 
     def tmux(self, *args):
         return subprocess.run(["tmux", "-u", "-S", self.socket, *args], env=self.env, text=True,

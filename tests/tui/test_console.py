@@ -145,6 +145,28 @@ def test_change_shows_its_command_and_asks(screen, platform):
     assert platform.get("key-manager", "/api/v1/keys").body["total"] == 3
 
 
+def test_help_scrolls(screen, platform):
+    s = screen(platform.url(), size=(40, 12))
+    s.keys("3")
+    s.wait("openai")
+    s.keys("?")
+    s.wait("more v")
+    s.keys("G")
+    last = s.wait("out of the console")
+    assert "more v" not in last
+    s.keys("g")
+    s.wait("more v")
+
+
+def test_a_dumb_terminal_is_told_what_to_do(screen, platform, tmp_path):
+    said = tmp_path / "said"
+    s = screen(platform.url(), env={"PROGRAM": str(BUILD / "yijian"), "SAID": str(said)},
+               program='sh -c \'TERM=dumb "$PROGRAM" console 2>"$SAID"; echo "rc $?" >>"$SAID"\'')
+    wait_for(lambda: said.exists() and "rc 2" in said.read_text(), what="the console to refuse")
+    assert "yijian status" in said.read_text()
+    s.close()
+
+
 def test_read_only_has_no_changes(screen, platform):
     s = screen(platform.url(), args=["--read-only"])
     s.keys("3")
