@@ -132,24 +132,48 @@ enum err_code cmd_try_chat(struct cmd *c)
 	return code;
 }
 
-static enum err_code save_image(struct cmd *c, const char *b64, const char *path)
+static enum err_code cannot_write(struct cmd *c, const char *path)
+{
+	return err_set(&c->err, ERR_USAGE, _("cannot write %s: %s"), path, strerror(errno));
+}
+
+// Takes fd over.
+static enum err_code save_image(struct cmd *c, const char *b64, const char *path, int fd)
 {
 	size_t max = strlen(b64) / 4 * 3 + 4, n = 0;
 	unsigned char *bytes = arena_alloc(&c->arena, max);
-	int fd;
 	bool ok;
 
 	if (sodium_base642bin(bytes, max, b64, strlen(b64), "\n", &n, NULL,
-		    sodium_base64_VARIANT_ORIGINAL) != 0)
+		    sodium_base64_VARIANT_ORIGINAL) != 0) {
+		close(fd);
 		return err_set(&c->err, ERR_VENDOR_FAILED, _("the picture is not valid base64"));
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	ok = fd >= 0 && write(fd, bytes, n) == (ssize_t)n;
-	if (fd >= 0)
-		ok = close(fd) == 0 && ok;
+	}
+	ok = (ftruncate(fd, 0) == 0 || errno == EINVAL) && write(fd, bytes, n) == (ssize_t)n;
+	ok = close(fd) == 0 && ok;
 	if (!ok)
-		return err_set(&c->err, ERR_INTERNAL, _("cannot write %s: %s"), path, strerror(errno));
+		return cannot_write(c, path);
 	cmd_writef(c, _("%s: %zu bytes\n"), path, n);
 	return ERR_OK;
+}
+
+// What is there is not touched before there is a picture to put in its place.
+static int open_out(const char *path, bool *ret_made)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	*ret_made = fd >= 0;
+	return fd < 0 && errno == EEXIST ? open(path, O_WRONLY | O_CLOEXEC) : fd;
+}
+
+static enum err_code picture_to(struct cmd *c, const struct client_answer *a, const char *out, int fd)
+{
+	const char *b64 = jx_str(jx_path(a->doc, "data[0].b64_json"), NULL);
+
+	if (b64)
+		return save_image(c, b64, out, fd);
+	close(fd);
+	return err_set(&c->err, ERR_VENDOR_FAILED, _("the vendor gave an address, not the picture"));
 }
 
 enum err_code cmd_try_image(struct cmd *c)
@@ -160,7 +184,11 @@ enum err_code cmd_try_image(struct cmd *c)
 	struct str body = STR_INIT;
 	struct jw w;
 	enum err_code code;
+	bool made = false;
+	int fd = out ? open_out(out, &made) : -1;
 
+	if (out && fd < 0) // before anything is paid
+		return cannot_write(c, out);
 	body_begin(c, &w, &body, "text_to_image");
 	jw_str(&w, "prompt", c->arg[0]);
 	jw_int(&w, "n", 1);
@@ -172,19 +200,24 @@ enum err_code cmd_try_image(struct cmd *c)
 	call.body = str_slice(&body);
 	code = cmd_call(c, &call, &a);
 	str_release(&body);
-	if (code)
+	if (out) {
+		if (code)
+			close(fd);
+		else
+			code = picture_to(c, &a, out, fd);
+		if (code && made)
+			unlink(out);
+	}
+	if (code || out)
 		return code;
 	b64 = jx_str(jx_path(a.doc, "data[0].b64_json"), NULL);
 	url = jx_str(jx_path(a.doc, "data[0].url"), NULL);
-	if (out && b64)
-		return save_image(c, b64, out);
 	if (c->format.format != FMT_TABLE)
 		return cmd_show(c, &a);
 	if (!url && !b64)
 		return err_set(&c->err, ERR_VENDOR_FAILED, _("the answer holds no picture"));
 	cmd_writef(c, "%s\n", url ? url : _("one picture received; --out FILE saves it"));
-	return out ? err_set(&c->err, ERR_VENDOR_FAILED, _("the vendor gave an address, not the picture"))
-		   : ERR_OK;
+	return ERR_OK;
 }
 
 enum err_code cmd_try_embed(struct cmd *c)

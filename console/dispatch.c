@@ -250,10 +250,16 @@ static enum err_code unknown_command(struct cmd *c, const char *const *words, si
 	char typed[96];
 	size_t rows_n;
 	const struct command *rows = commands_all(&rows_n);
+	struct str topic = STR_INIT;
 
 	for (size_t i = 0; i < rows_n; i++)
 		all[i] = rows[i].path;
 	snprintf(typed, sizeof(typed), "%s%s%s", words[0], n > 1 ? " " : "", n > 1 ? words[1] : "");
+	if (n == 1 && help_topic(words[0], &topic)) { // a noun alone
+		c->io->note(c->io->arg, str_text(&topic));
+		str_release(&topic);
+		return err_set(&c->err, ERR_USAGE, _("%s is no command by itself"), words[0]);
+	}
 	near = text_closest(slice_of(typed), all, rows_n);
 	if (!near)
 		near = text_closest(slice_of(words[0]), all, rows_n);
@@ -580,7 +586,7 @@ int dispatch_run(const struct dispatch *d, int argc, char **argv)
 	if (!code && help) {
 		if (c.row)
 			help_command(c.row, &out);
-		else
+		else if (c.arg_n != 1 || !help_topic(c.arg[0], &out))
 			help_overview(&out);
 		cmd_write(&c, str_slice(&out));
 		str_release(&out);

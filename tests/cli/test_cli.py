@@ -436,6 +436,30 @@ def test_tasks_are_a_table(chat_agent):
     assert run(["task", "list", "--state", "asleep"], url_of(chat_agent)).returncode == 6
 
 
+def test_a_picture_has_its_place_before_it_is_paid(chat_agent, tmp_path):
+    url, vendor_calls = url_of(chat_agent), lambda: chat_agent.get(
+        "api-gateway", "/api/v1/tasks").body["total"]
+    done = run(["try", "image", "a cat", "--out", str(tmp_path / "none" / "a.png")], url)
+    assert done.returncode == 2 and "cannot write" in done.stderr and vendor_calls() == 0
+    there = tmp_path / "a.png"
+    there.write_bytes(b"old " * 100000)
+    assert run(["try", "image", "a cat", "--out", str(there)], url).returncode == 0
+    assert there.read_bytes().startswith(b"\x89PNG") and b"old" not in there.read_bytes()
+    there.write_bytes(b"old")
+    for path in (there, tmp_path / "new.png"):
+        assert run(["try", "image", "x", "--model", "nobody", "--out", str(path)],
+                   url).returncode == 3
+    assert there.read_bytes() == b"old" and not (tmp_path / "new.png").exists()
+
+
+def test_a_noun_alone_lists_its_verbs(demo):
+    done = run(["key"], demo)
+    assert done.returncode == 2 and "key rotate" in done.stderr and "feature" not in done.stderr
+    assert "key is no command by itself" in done.stderr
+    asked = run(["key", "--help"], demo)
+    assert asked.returncode == 0 and "key rotate" in asked.stdout and "feature" not in asked.stdout
+
+
 def test_waiting_for_a_task_can_end_before_it(make_agent, make_vendord):
     vendor = make_vendord(flavour="dashscope")
     agent = make_agent()
