@@ -195,6 +195,8 @@ static void draw_help(struct ui *u, int y, int height)
 	for (size_t i = 0; i < n; i++)
 		shown += has_key(u, &rows[i]);
 	int lines = (shown + columns - 1) / columns;
+	if (lines > height)
+		height--; // of the line that says so
 	u->top = MAX_OF(0, MIN_OF(u->top, lines - height));
 	for (size_t i = 0; i < n; i++) {
 		if (!has_key(u, &rows[i]))
@@ -207,12 +209,12 @@ static void draw_help(struct ui *u, int y, int height)
 		at++;
 	}
 	if (u->top + height < lines)
-		term_put(y + height - 1, MAX_OF(0, term_cols() - 7), 6, SKIN_DIM, slice_of(_("more v")));
+		term_put(y + height, 1, 8, SKIN_DIM, slice_of(_("more v")));
 }
 
 static void draw_hints(const struct ui *u, int y)
 {
-	struct str s = STR_INIT;
+	struct str s = STR_INIT, out = STR_INIT;
 	size_t n = 0;
 	const struct key_row *rows = keymap_all(&n);
 	str_add(&s, term_cols() >= 60 ? " 1-9 view " : " 1-9");
@@ -227,11 +229,18 @@ static void draw_hints(const struct ui *u, int y)
 		str_clear(&s);
 		str_add(&s, _(" enter next field  up/down choose  ctrl-n next step  ctrl-p back  esc cancel"));
 	}
-	for (size_t i = 0; i < n && u->mode != MODE_WIZARD; i++)
+	for (size_t i = 0; i < n && u->mode != MODE_WIZARD; i++) {
+		bool last = rows[i].action == ACT_HELP || rows[i].action == ACT_QUIT;
 		if (rows[i].hint != NULL && has_key(u, &rows[i]))
-			str_addf(&s, "  %s %s", rows[i].name, _(rows[i].hint));
-	term_put(y, 0, term_cols(), SKIN_DIM, str_slice(&s));
+			str_addf(last ? &out : &s, "  %s %s", rows[i].name, _(rows[i].hint));
+	}
+	// The way out is on every screen, whatever else has no place.
+	int room = MAX_OF(0, term_cols() - utf8_width(str_slice(&out)));
+	int used = MIN_OF(room, utf8_width(str_slice(&s)));
+	term_put(y, 0, room, SKIN_DIM, str_slice(&s));
+	term_put(y, used, term_cols() - used, SKIN_DIM, str_slice(&out));
 	str_release(&s);
+	str_release(&out);
 }
 
 static void draw_bottom(const struct ui *u, int y)

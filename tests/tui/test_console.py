@@ -145,6 +145,14 @@ def test_change_shows_its_command_and_asks(screen, platform):
     assert platform.get("key-manager", "/api/v1/keys").body["total"] == 3
 
 
+@pytest.mark.parametrize("size", [(100, 30), (80, 24), (40, 12)])
+def test_the_way_out_is_on_every_screen(screen, platform, size):
+    s = screen(platform.url(), size=size)
+    for view in "123456789":
+        s.keys(view)
+        s.wait("? help  q quit")
+
+
 def test_help_scrolls(screen, platform):
     s = screen(platform.url(), size=(40, 12))
     s.keys("3")
