@@ -13,13 +13,15 @@
 #define STORED_LIMITS ((struct jscan_limits){20000, JSCAN_DEPTH})
 
 // The document's own copy: what it was decoded from is larger than it by far.
-static void copy(struct arena *a, const struct price *p, struct price *ret)
+static void copy(struct arena *a, const struct price *p, const struct row_meta *meta,
+	struct price *ret)
 {
-	struct price_image *images = arena_zalloc(a, p->images.n + 1, sizeof(*images));
-	struct price_tier *tiers = arena_zalloc(a, p->tiers.n + 1, sizeof(*tiers));
 	const struct price_image *v = p->images.v;
+	struct price_image *images = NULL;
+	char id[PRICE_ID_MAX];
 
 	*ret = *p;
+	ret->id = arena_slice(a, price_id(p, id));
 	ret->vendor = arena_strdup(a, p->vendor);
 	ret->model = arena_strdup(a, p->model);
 	ret->feature = arena_strdup(a, p->feature);
@@ -27,46 +29,55 @@ static void copy(struct arena *a, const struct price *p, struct price *ret)
 	ret->key = arena_strdup(a, p->key);
 	ret->currency = p->currency ? arena_strdup(a, p->currency) : "USD";
 	ret->source = arena_strdup(a, p->source);
+	ret->revision = meta->revision;
+	ret->created_at = meta->created_at;
+	ret->updated_at = meta->updated_at;
+	ret->updated_by = arena_slice(a, meta->updated_by);
+	if (p->images.n)
+		ret->images.v = images = arena_zalloc(a, p->images.n, sizeof(*images));
 	for (size_t i = 0; i < p->images.n; i++)
 		images[i] = (struct price_image){arena_strdup(a, v[i].quality),
 			arena_strdup(a, v[i].size), v[i].pico};
 	if (p->tiers.n)
-		memcpy(tiers, p->tiers.v, p->tiers.n * sizeof(*tiers));
-	ret->images.v = images;
-	ret->tiers.v = tiers;
+		ret->tiers.v = memcpy(arena_zalloc(a, p->tiers.n, sizeof(struct price_tier)),
+			p->tiers.v, p->tiers.n * sizeof(struct price_tier));
+}
+
+// There are thousands: each takes what it needs. A first copy, which is dropped, says how much.
+static struct price_obj *keep(const struct price *decoded, const struct row_meta *meta)
+{
+	struct price_obj *p = object_new(sizeof(*p));
+	struct arena *a = &p->o.arena, scratch = ARENA_INIT;
+	struct str json = STR_INIT;
+	struct jw w = jw_to(&json);
+	struct price doc;
+
+	copy(&scratch, decoded, meta, &doc);
+	jw_doc(&w, NULL, &price_fields, &doc);
+	arena_slice(&scratch, str_slice(&json));
+	arena_reserve(a, scratch.used);
+	copy(a, decoded, meta, &p->doc);
+	p->o.json = (struct slice){arena_slice(a, str_slice(&json)), json.n};
+	p->o.revision = meta->revision;
+	p->o.etag = (uint64_t)meta->revision;
+	str_release(&json);
+	arena_release(&scratch);
+	return p;
 }
 
 enum err_code object_price(struct slice doc, const struct row_meta *meta, struct price_obj **ret,
 	struct err *err)
 {
-	struct price_obj *p = object_new(sizeof(*p));
-	struct arena *a = &p->o.arena, scratch = ARENA_INIT;
+	struct arena scratch = ARENA_INIT;
 	struct price decoded;
-	char id[PRICE_ID_MAX];
-	struct str s = STR_INIT;
-	struct jw w = jw_to(&s);
 	enum err_code code = jrow_read(&price_fields, doc, STORED_LIMITS, &scratch, &decoded)
 		? ERR_OK
 		: jx_decode(&price_fields, doc, STORED_LIMITS, JX_CREATE, &scratch, &decoded, err);
 
 	if (!code)
-		copy(a, &decoded, &p->doc);
+		*ret = keep(&decoded, meta);
 	arena_release(&scratch);
-	if (code) {
-		object_drop(p);
-		return code;
-	}
-	p->doc.id = arena_slice(a, price_id(&p->doc, id));
-	p->doc.revision = p->o.revision = meta->revision;
-	p->o.etag = (uint64_t)meta->revision;
-	p->doc.created_at = meta->created_at;
-	p->doc.updated_at = meta->updated_at;
-	p->doc.updated_by = arena_slice(a, meta->updated_by);
-	jw_doc(&w, NULL, &price_fields, &p->doc);
-	p->o.json = (struct slice){arena_slice(a, str_slice(&s)), s.n};
-	str_release(&s);
-	*ret = p;
-	return ERR_OK;
+	return code;
 }
 
 // ---- what a price may say ----
@@ -221,6 +232,7 @@ enum err_code store_price_end(struct store_tx *tx, int64_t revision, const char 
 	const char *summary, struct err *err)
 {
 	snapshot_prices_changed(tx->snap);
+	tx->st->trim = true;
 	return tx_change(tx, revision, "import", "Price", name, summary, (struct slice){0}, err);
 }
 

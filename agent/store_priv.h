@@ -30,6 +30,7 @@ struct store {
 	enum err_code trouble; // why writes fail now
 	char trouble_text[ERR_TEXT_MAX];
 	size_t quarantined; // rows left out because their MAC or form is wrong
+	bool trim; // much was allocated and freed since memory was last given back
 	bool stale; // the last transaction's fate is unknown: the tip may lack rows
 	pthread_t thread;
 	bool running;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <malloc.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -588,6 +589,9 @@ static void idle(struct store *st)
 		db_checkpoint(st->db, true);
 	}
 	save_when_due(st);
+	// The list, what it was read into, the answer and the saved file came and went by now.
+	if (st->trim && st->saved_revision == (int64_t)st->tip->revision)
+		st->trim = malloc_trim(0) < 0;
 }
 
 static size_t take(struct store *st, struct answer *answers, bool *ret_stop)

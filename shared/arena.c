@@ -23,18 +23,33 @@ struct arena_defer_node {
 	void *arg;
 };
 
-static struct arena_block *add_block(struct arena *a, size_t size)
+static struct arena_block *push_block(struct arena *a, size_t cap)
 {
-	size_t cap = a->head ? MIN_OF(a->head->cap * 2, BLOCK_MAX) : BLOCK_MIN;
-	struct arena_block *b;
+	struct arena_block *b = mem_alloc(sizeof(*b) + cap);
 
-	cap = MAX_OF(cap, size);
-	b = mem_alloc(sizeof(*b) + cap);
 	b->cap = cap;
 	b->used = 0;
 	b->next = a->head;
 	a->head = b;
 	return b;
+}
+
+static struct arena_block *add_block(struct arena *a, size_t size)
+{
+	size_t cap = a->head ? MIN_OF(a->head->cap * 2, BLOCK_MAX) : BLOCK_MIN;
+
+	return push_block(a, MAX_OF(MAX_OF(cap, BLOCK_MIN), size));
+}
+
+static size_t rounded(size_t size)
+{
+	return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+}
+
+void arena_reserve(struct arena *a, size_t size)
+{
+	if (!a->head && size)
+		push_block(a, rounded(size));
 }
 
 void *arena_alloc(struct arena *a, size_t size)
@@ -44,7 +59,7 @@ void *arena_alloc(struct arena *a, size_t size)
 
 	if (size > PTRDIFF_MAX)
 		size = PTRDIFF_MAX; // fails in the allocator
-	size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	size = rounded(size);
 	if (!b || b->cap - b->used < size)
 		b = add_block(a, size);
 	p = b->data + b->used;

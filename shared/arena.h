@@ -15,6 +15,9 @@ struct arena {
 
 #define ARENA_INIT ((struct arena){0})
 
+// Of an empty arena: the first block has room for just `size` bytes as arena_alloc counts them
+// (`used` of another arena that was filled alike). For the many small ones that are kept.
+void arena_reserve(struct arena *a, size_t size);
 // 16-byte aligned, uninitialised.
 void *arena_alloc(struct arena *a, size_t size) __attribute__((returns_nonnull));
 void *arena_zalloc(struct arena *a, size_t n, size_t size) __attribute__((returns_nonnull));

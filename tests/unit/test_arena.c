@@ -81,6 +81,27 @@ static void reset_keeps_one_block(void **state UNUSED)
 	arena_release(&a);
 }
 
+static void reserves_just_what_is_needed(void **state UNUSED)
+{
+	struct arena like = ARENA_INIT, a = ARENA_INIT, none = ARENA_INIT;
+	const char *first, *last = NULL;
+
+	for (int i = 0; i < 20; i++)
+		arena_strdup(&like, "seventeen letters");
+	arena_reserve(&a, like.used);
+	first = arena_strdup(&a, "seventeen letters");
+	for (int i = 1; i < 20; i++)
+		last = arena_strdup(&a, "seventeen letters");
+	assert_int_equal(a.used, like.used);
+	assert_ptr_equal(last, first + 19 * 32); // one block
+	memset(arena_alloc(&a, 100), 1, 100); // and on in another
+	arena_reserve(&a, 1 << 20); // not of one that is in use
+	arena_reserve(&none, 0);
+	assert_null(none.head);
+	arena_release(&like);
+	arena_release(&a);
+}
+
 static void vectors_grow(void **state UNUSED)
 {
 	VEC_OF(int) v = {0};
@@ -118,6 +139,7 @@ int main(void)
 		cmocka_unit_test(copies_text),
 		cmocka_unit_test(defers_run_last_first),
 		cmocka_unit_test(reset_keeps_one_block),
+		cmocka_unit_test(reserves_just_what_is_needed),
 		cmocka_unit_test(vectors_grow),
 		cmocka_unit_test(memory_helpers_copy),
 	};
