@@ -18,6 +18,7 @@ from table import Row
 
 WRITES, WRITERS = 5000, 16
 STORED = 50000
+PRICES, PRICE_ROWS, IDLE_MIB = ROOT / "tests/data/prices", 2900, 8
 STREAMS, KEPT, KEPT_RATE = 1000, 10000, 2000
 NOTHING_SHED = {"YIJIAN_QUEUE_MAX_MS": "0"}  # they all come at once
 FSYNC_BAR_MS = 0.2  # the write bar is of disks at least this fast
@@ -110,7 +111,7 @@ def inflight(agent):
 def memory_idle(bench):
     with Agent(bench.scratch, "idle") as agent, Nginx(bench.scratch, bench.vendor.port) as nginx:
         time.sleep(1)  # let both finish their start
-        yield Row("memory idle, private anonymous", anonymous_mib(agent), 8, "MiB")
+        yield Row("memory idle, private anonymous", anonymous_mib(agent), IDLE_MIB, "MiB")
         yield Row("memory idle, RSS", measure.memory_kib(agent.pid, "VmRSS") / 1024, 24, "MiB",
                   note=f"nginx here {measure.memory_kib(nginx.pid, 'VmRSS') / 1024:.1f} MiB")
 
@@ -147,6 +148,46 @@ def memory_busy(bench):
             assert result["errors"] == 0 and result["shed"] == 0, f"not all were served: {result}"
             yield Row(f"memory with {KEPT} kept-alive connections", anonymous_mib(agent), 128,
                       "MiB")
+
+
+# ---- a full price table ----
+
+def fill_prices(agent):
+    """Public lists, and their rows again under other models' names, until the table is full."""
+    def post(query, body):
+        answer = agent.request("key-manager", "POST", f"/api/v1/prices?{query}", body=body,
+                               timeout=120)
+        assert answer.status == 200, answer
+    for vendor, name in {"openai": "openai", "aliyun": "dashscope", "anthropic": "anthropic"}.items():
+        post(f"format=portkey&vendor={vendor}", (PRICES / f"portkey-{name}.json").read_text())
+    items = agent.get("key-manager", "/api/v1/prices?limit=10000").body["items"]
+    stored = len(items)
+    for item in items:
+        for member in ("id", "revision", "created_at", "updated_at", "updated_by", "shutdown_at"):
+            item.pop(member, None)
+    more = [{**items[n % stored], "model": f"{items[n % stored]['model']}-v{n // stored + 2}"}
+            for n in range(PRICE_ROWS - stored)]
+    post("format=yijian", json.dumps({"items": more}))
+
+
+def price_table(bench):
+    started, anonymous, resident = [], [], []
+    with Agent(bench.scratch, "prices") as agent:
+        fill_prices(agent)
+        agent.wait("the import's memory given back", lambda: anonymous_mib(agent) <= IDLE_MIB, 30)
+        yield Row("memory after importing a full price table", anonymous_mib(agent), IDLE_MIB, "MiB")
+    for _ in range(bench.rounds):
+        with agent:
+            started.append(agent.start_ms)
+            time.sleep(1)  # let it finish its start
+            anonymous.append(anonymous_mib(agent))
+            resident.append(measure.memory_kib(agent.pid, "VmRSS") / 1024)
+    note = f"{PRICE_ROWS} rows"
+    yield Row("memory idle with a full price table, anonymous", statistics.median(anonymous),
+              IDLE_MIB, "MiB", note=note)
+    yield Row("memory idle with a full price table, RSS", statistics.median(resident), 24, "MiB",
+              note=note)
+    yield Row("start with a full price table", statistics.median(started), 50, "ms", note=note)
 
 
 # ---- start, size, command line ----
@@ -187,4 +228,5 @@ def cli(bench):
     yield Row("yijian key list, wall time", seen["ours"], 1.5, "ms", seen["curl"], "curl")
 
 
-ROWS = (platform_get, decision, writes, memory_idle, memory_busy, start, binaries, cli)
+ROWS = (platform_get, decision, writes, memory_idle, memory_busy, price_table,
+        start, binaries, cli)
