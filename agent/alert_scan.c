@@ -209,6 +209,8 @@ static double agent_value(const struct alert_scan *s, const struct alert_rule *r
 		return s->snap->sealed;
 	case AM_ZERO_COST:
 		return (double)alert_meter_grown(s->zero_cost, rule->window_s, s->now_us);
+	case AM_UNPRICED:
+		return (double)alert_meter_grown(s->unpriced, rule->window_s, s->now_us);
 	case AM_OUTCOME_UNKNOWN:
 		return (double)alert_meter_grown(s->outcome_unknown, rule->window_s, s->now_us);
 	default:

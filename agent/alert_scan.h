@@ -19,7 +19,7 @@ struct alert_scan {
 	const struct snapshot *snap;
 	int64_t now_us, wall_ms;
 	struct decision *decision; // scratch
-	const struct alert_meter *zero_cost, *outcome_unknown;
+	const struct alert_meter *zero_cost, *unpriced, *outcome_unknown;
 	alert_found_fn found;
 	void *arg;
 };

@@ -50,7 +50,7 @@ struct alerts {
 	uint64_t round, made;
 	bool loaded, running;
 	struct decision decision;
-	struct alert_meter zero_cost, outcome_unknown;
+	struct alert_meter zero_cost, unpriced, outcome_unknown;
 	VEC_OF(struct rule_count) told; // what the metric says
 	// the store job that is out
 	struct store_job job;
@@ -463,13 +463,16 @@ static void evaluate(struct alerts *as)
 	struct look look = {.as = as, .now_us = loop_now_us(as->control), .wall_ms = clock_wall_ms()};
 	struct alert_scan scan = {.agent = as->agent, .snap = snap, .now_us = look.now_us,
 		.wall_ms = look.wall_ms, .decision = &as->decision,
-		.zero_cost = &as->zero_cost, .outcome_unknown = &as->outcome_unknown, .found = found,
+		.zero_cost = &as->zero_cost, .unpriced = &as->unpriced,
+		.outcome_unknown = &as->outcome_unknown, .found = found,
 		.arg = &look};
 	struct pmap_it it = {0};
 	void *value;
 	as->round++;
 	ledger_collect(as->agent->ledger);
-	alert_meter_note(&as->zero_cost, ledger_signal(as->agent->ledger).cost_zero, look.now_us);
+	struct ledger_signal money = ledger_signal(as->agent->ledger);
+	alert_meter_note(&as->zero_cost, money.cost_zero, look.now_us);
+	alert_meter_note(&as->unpriced, money.unpriced, look.now_us);
 	alert_meter_note(&as->outcome_unknown, atomic_load(&as->agent->tasks_unknown), look.now_us);
 	while (pmap_next(snap->alert_rules, &it, NULL, &value)) {
 		look.rule = &((const struct rule_obj *)value)->doc;
@@ -597,6 +600,7 @@ void alerts_start(struct alerts *as, struct loop *control)
 	as->control = control;
 	// Both counters begin with the agent: what comes before the first look counts.
 	alert_meter_note(&as->zero_cost, 0, loop_now_us(control));
+	alert_meter_note(&as->unpriced, 0, loop_now_us(control));
 	alert_meter_note(&as->outcome_unknown, 0, loop_now_us(control));
 	as->running = as->busy = true;
 	as->job = (struct store_job){.run = run_load, .done = load_done, .loop = control, .arg = as,

@@ -19,6 +19,7 @@
 struct shard {
 	_Alignas(64) pthread_mutex_t lock;
 	struct usage_table rows;
+	uint64_t unpriced; // not yet in the signal
 };
 
 struct batch { // never changed once made: it may have to be written again
@@ -149,6 +150,13 @@ static struct usage_sum sum_of(const struct ledger_entry *e)
 	return s;
 }
 
+// What was used is known, what it costs is not: a price is missing. Nobody bills one's own servers.
+static bool is_unpriced(const struct ledger_entry *e)
+{
+	return e->used && e->cost.source == COST_UNKNOWN && e->usage.source != COST_UNKNOWN &&
+	       e->target != NULL && strncmp(e->target, "self/", 5) != 0;
+}
+
 void ledger_add(struct ledger *l, const struct ledger_entry *e)
 {
 	struct usage_key key = {.minute = e->wall_ms / 60000,
@@ -159,6 +167,7 @@ void ledger_add(struct ledger *l, const struct ledger_entry *e)
 	struct shard *shard = my_shard(l);
 	pthread_mutex_lock(&shard->lock);
 	usage_sum_add(&usage_table_at(&shard->rows, &key)->sum, &s);
+	shard->unpriced += is_unpriced(e);
 	pthread_mutex_unlock(&shard->lock);
 }
 
@@ -269,10 +278,6 @@ static void tell_signal(struct ledger *l, const struct usage_row *r)
 		g->cost_zero += (uint64_t)r->sum.cost_zero;
 		snprintf(g->zero_target, sizeof(g->zero_target), "%s", target);
 	}
-	if (r->sum.cost_n[COST_UNKNOWN] > 0 && strncmp(target, "self/", 5) != 0) {
-		g->cost_unknown += (uint64_t)r->sum.cost_n[COST_UNKNOWN];
-		snprintf(g->unknown_target, sizeof(g->unknown_target), "%s", target);
-	}
 }
 
 // The key under which a row goes on: its own, or that of all others when the hour has enough.
@@ -314,6 +319,8 @@ static void collect(struct ledger *l)
 		pthread_mutex_lock(&shard->lock);
 		struct usage_table rows = shard->rows;
 		shard->rows = usage_table(LEDGER_SHARD_ROWS_MAX);
+		l->signal.unpriced += shard->unpriced;
+		shard->unpriced = 0;
 		pthread_mutex_unlock(&shard->lock);
 		while ((r = usage_table_next(&rows, &it)) != NULL)
 			take_row(l, r);

@@ -61,8 +61,8 @@ struct ledger_day ledger_today(struct ledger *l);
 // What budgets would not see, counted since the start: alert rules compare two looks.
 struct ledger_signal {
 	uint64_t cost_zero; // attempts at a model that is not free, for nothing
-	uint64_t cost_unknown; // attempts at a vendor whose cost is not known
-	char zero_target[USAGE_TEXT_MAX], unknown_target[USAGE_TEXT_MAX]; // the latest
+	uint64_t unpriced; // attempts at a vendor that used what no price is known for
+	char zero_target[USAGE_TEXT_MAX]; // the latest
 };
 struct ledger_signal ledger_signal(struct ledger *l);
 size_t ledger_waiting(struct ledger *l); // collected rows not known to be in the database

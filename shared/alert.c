@@ -12,7 +12,7 @@ const char *const alert_severity_names[] = {"critical", "warning", "info", NULL}
 const char *const alert_metric_names[] = {"error_pct", "p95_ms", "broken_streams_pct",
 	"candidates_up", "key_cooling", "key_invalid", "key_no_quota", "key_budget_pct",
 	"key_expires_days", "instance_down", "model_gone", "model_shutdown_days", "store_degraded",
-	"sealed", "zero_cost_rows", "tasks_outcome_unknown", NULL};
+	"sealed", "zero_cost_rows", "unpriced_calls", "tasks_outcome_unknown", NULL};
 _Static_assert(ARRAY_LEN(alert_metric_names) == AM_COUNT + 1, "one name for every metric");
 
 #define ROW(id, scope, unit, ...) [id] = {id, scope, unit, __VA_ARGS__}
@@ -60,7 +60,10 @@ static const struct alert_metric_row metrics[] = {
 		N_("put the right root key file in place and restart the agent")),
 	ROW(AM_ZERO_COST, SCOPE_AGENT, "", N_("calls of paid models that were booked at no cost"),
 		N_("{value} calls of paid models were booked at no cost"),
-		N_("see which: yijian usage list; give them a price: yijian price import")),
+		N_("see which: yijian usage --by model; correct its price: yijian price import FILE")),
+	ROW(AM_UNPRICED, SCOPE_AGENT, "", N_("calls of vendors' models that no price is known for"),
+		N_("{value} calls of vendors' models cost nobody knows what: no price is known for them"),
+		N_("see which: yijian usage --by model; give it a price: yijian price import FILE")),
 	ROW(AM_OUTCOME_UNKNOWN, SCOPE_AGENT, "", N_("image tasks whose outcome nobody knows"),
 		N_("{value} image tasks have an unknown outcome: paid perhaps, not repeated"),
 		N_("look at the vendor's console, then: yijian task list")),
@@ -186,6 +189,8 @@ static const struct alert_rule builtin[] = {
 		N_("the key store is closed")),
 	RULE("zero-cost", AM_ZERO_COST, OP_GE, 1, 0, 60, SEVERITY_WARNING,
 		N_("paid calls are booked at no cost")),
+	RULE("unpriced", AM_UNPRICED, OP_GE, 1, 0, 60, SEVERITY_WARNING,
+		N_("a paid model has no price")),
 	RULE("outcome-unknown", AM_OUTCOME_UNKNOWN, OP_GE, 1, 0, 0, SEVERITY_WARNING,
 		N_("a paid image task was lost")),
 };

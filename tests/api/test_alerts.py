@@ -393,7 +393,7 @@ def test_rules_come_with_the_agent(agent):
     items = agent.get(GW, RULES).body["items"]
     assert {"route-errors", "route-latency", "targets-down", "key-cooling", "key-invalid",
             "key-no-quota", "key-budget", "key-expiry", "instance-down", "store-degraded", "sealed",
-            "model-shutdown", "model-gone", "zero-cost", "streams-broken",
+            "model-shutdown", "model-gone", "zero-cost", "unpriced", "streams-broken",
             "outcome-unknown"} == {i["name"] for i in items}
     assert all(i["enabled"] and i["builtin"] and i["scope"] for i in items)
 
