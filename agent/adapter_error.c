@@ -240,8 +240,8 @@ static void read_shape(enum error_shape shape, struct slice body, struct adapter
 {
 	struct jscan_member top[ERROR_MEMBERS_MAX], in[ERROR_MEMBERS_MAX];
 	struct slice first = body;
-	if (slice_starts(body, "["))
-		jscan_next(&body, &first);
+	if (slice_starts(body, "[") && !jscan_next(&body, &first))
+		return; // an empty list, or none at all
 	size_t n = scan(first, top);
 	const struct jscan_member *error = jscan_find(top, n, "error");
 	const struct jscan_member *detail = jscan_find(top, n, "detail");

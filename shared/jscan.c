@@ -438,6 +438,7 @@ bool jscan_next(struct slice *rest, struct slice *ret_item)
 {
 	struct scan s = {.depth_max = INT32_MAX};
 	enum jscan_type type;
+	const char *at;
 
 	s.p = rest->p;
 	s.end = rest->p + rest->n;
@@ -448,10 +449,10 @@ bool jscan_next(struct slice *rest, struct slice *ret_item)
 	}
 	if (s.p == s.end || *s.p == ']')
 		return false;
-	ret_item->p = s.p;
+	at = s.p;
 	if (value(&s, &type))
 		return false;
-	ret_item->n = (size_t)(s.p - ret_item->p);
+	*ret_item = (struct slice){at, (size_t)(s.p - at)};
 	blanks(&s);
 	*rest = (struct slice){s.p, (size_t)(s.end - s.p)};
 	return true;

@@ -35,7 +35,7 @@ enum err_code jscan_object(struct slice json, struct jscan_limits limits,
 	struct jscan_member *ret, size_t max, size_t *ret_n, struct err *err);
 // Member by key among the n found; NULL when absent.
 const struct jscan_member *jscan_find(const struct jscan_member *m, size_t n, const char *key);
-// Steps through the items of array text (already validated); false at the end.
+// Steps through the items of array text (already validated); false at the end, *ret_item untouched.
 bool jscan_next(struct slice *rest, struct slice *ret_item);
 // True for array text (already validated) without items.
 bool jscan_is_empty(struct slice array);

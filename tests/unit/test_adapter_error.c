@@ -392,9 +392,24 @@ static void test_words_of_others(void **state)
 	assert_int_equal(e.outcome, OUT_CLIENT);
 }
 
+// An answer that ends within its list must not be read on in the memory behind it.
+static void reads_no_further_than_the_answer(void **state UNUSED)
+{
+	static const char memory[] = "[                                       {"
+				     "\"message\":\"of somebody else\"}               ";
+	struct adapter_error e;
+	adapter_error_read("openai", 500, (struct slice){memory, 41}, SLICE(""), &e);
+	assert_string_equal(e.message, "");
+	adapter_error_read("openai", 500, SLICE("[]"), SLICE(""), &e);
+	assert_string_equal(e.message, "");
+	adapter_error_read("openai", 500, SLICE("[{\"error\":{\"message\":\"m\"}}]"), SLICE(""), &e);
+	assert_string_equal(e.message, "m");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_no_further_than_the_answer),
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_words_of_others),
 	};

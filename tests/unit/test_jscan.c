@@ -161,6 +161,10 @@ static void steps_through_arrays(void **state UNUSED)
 	assert_true(jscan_next(&rest, &item) && slice_eq_str(item, "[1]"));
 	rest = SLICE("[]");
 	assert_false(jscan_next(&rest, &item));
+	rest = SLICE("[[");
+	item = SLICE("as it was");
+	assert_false(jscan_next(&rest, &item));
+	assert_string_equal(item.p, "as it was");
 }
 
 static void decodes_scalars(void **state UNUSED)
