@@ -317,16 +317,8 @@ static void on_done(void *arg, enum up_end end, const struct upstream_response *
 // The sum over its series (one per model); -1 when the text has none.
 static int64_t queue_of(struct slice text, const char *gauge)
 {
-	struct prom_sample s;
-	double sum = 0;
-	bool found = false;
-	while (prom_next(&text, &s)) {
-		if (!slice_eq_str(s.name, gauge) || !(s.value >= 0 && s.value < QUEUE_MAX))
-			continue;
-		sum += s.value;
-		found = true;
-	}
-	return found ? (int64_t)MIN_OF(sum, QUEUE_MAX) : -1;
+	double sum;
+	return prom_sum(text, gauge, QUEUE_MAX, &sum) ? (int64_t)MIN_OF(sum, QUEUE_MAX) : -1;
 }
 
 static void on_metrics(void *arg, enum up_end end, const struct upstream_response *res,

@@ -182,3 +182,18 @@ bool prom_label(const struct prom_sample *s, const char *name, struct str *out)
 	}
 	return false;
 }
+
+bool prom_sum(struct slice text, const char *name, double each_max, double *ret)
+{
+	struct prom_sample s;
+	bool found = false;
+
+	*ret = 0;
+	while (prom_next(&text, &s)) {
+		if (!slice_eq_str(s.name, name) || !(s.value >= 0 && s.value < each_max))
+			continue;
+		*ret += s.value;
+		found = true;
+	}
+	return found;
+}

@@ -22,5 +22,8 @@ struct prom_sample {
 bool prom_next(struct slice *rest, struct prom_sample *ret);
 // Appends the label's value, escapes undone; false when the sample does not have it.
 bool prom_label(const struct prom_sample *s, const char *name, struct str *out);
+// The sum over all series of that name of values from 0 to below each_max; others are left out.
+// False when there is none.
+bool prom_sum(struct slice text, const char *name, double each_max, double *ret);
 
 #endif

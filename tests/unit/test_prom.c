@@ -91,9 +91,23 @@ static void bad_labels_are_absent(void **state UNUSED)
 	str_release(&value);
 }
 
+static void sums_a_gauge(void **state UNUSED)
+{
+	const struct slice text = SLICE("# TYPE q gauge\n"
+					"q{m=\"a\"} 2\nqq 7\nq{m=\"b\"} 0.5 1700000000\n"
+					"q NaN\nq -1\nq +Inf\nq 100\nq{\n");
+	double sum;
+
+	assert_true(prom_sum(text, "q", 100, &sum));
+	assert_true(sum == 2.5);
+	assert_false(prom_sum(text, "r", 100, &sum));
+	assert_false(prom_sum(SLICE(""), "q", 100, &sum));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sums_a_gauge),
 		cmocka_unit_test(writes_the_exposition),
 		cmocka_unit_test(reads_what_it_writes),
 		cmocka_unit_test(reads_what_others_write),
