@@ -141,5 +141,12 @@ void breaker_reset(struct live *l)
 	atomic_store(&l->fault_since_wall_ms, 0);
 	atomic_store(&l->cooldown_until_us, 0);
 	atomic_store(&l->cooldown_status, 0);
+	atomic_store(&l->last_ok_wall_ms, 0);
 	close_it(l);
+}
+
+void breaker_proven(struct live *l, int64_t now_wall_ms)
+{
+	breaker_reset(l);
+	atomic_store(&l->last_ok_wall_ms, now_wall_ms);
 }

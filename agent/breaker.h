@@ -36,9 +36,11 @@ void breaker_answered(struct live *l);
 #define BREAKER_GONE_MS INT64_C(300000)
 // So is a key that was out of credit: a refusal costs nothing, and only a real call can tell.
 #define BREAKER_QUOTA_MS INT64_C(600000)
-// Manual: a tested or rotated key starts clean.
 // Takes nothing until then; true when it did not rest already. status: what brought it there.
 bool breaker_cool(struct live *l, int64_t now_us, int64_t cooldown_us, int status);
+// A key with a new secret starts clean: nothing is known of it.
 void breaker_reset(struct live *l);
+// A test or a health check saw it work: clean, and known to be good.
+void breaker_proven(struct live *l, int64_t now_wall_ms);
 
 #endif

@@ -217,7 +217,7 @@ static void later(struct keyhealth *h)
 
 static void recovered(struct keyhealth *h, int status)
 {
-	breaker_reset(h->key->live);
+	breaker_proven(h->key->live, clock_wall_ms());
 	tell(h, "recovered", status);
 }
 

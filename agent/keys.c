@@ -42,7 +42,7 @@ const char *key_state(const struct key_obj *k, bool sealed, int64_t now_us, int6
 		return "cooling";
 	if (atomic_load(&l->breaker) == BREAKER_OPEN && atomic_load(&l->breaker_until_us) > now_us)
 		return "open";
-	return "ok";
+	return atomic_load(&l->last_ok_wall_ms) ? "ok" : "unknown";
 }
 
 static void time_or_null(struct jw *w, const char *key, int64_t wall_ms)

@@ -97,7 +97,7 @@ static void finish(struct keytest *t)
 	jw_bool(&t->w, "ok", t->ok);
 	jw_obj_end(&t->w);
 	if (t->ok && t->stored)
-		breaker_reset(t->stored->live);
+		breaker_proven(t->stored->live, clock_wall_ms());
 	audit(t);
 	req_reply_json(t->r, 200, &t->out);
 }

@@ -229,6 +229,13 @@ static void write_key_problem(struct jw *w, const struct key_obj *k, const char 
 	jw_obj_end(w);
 }
 
+// Nothing an operator has to see to.
+static bool key_is_well(const char *state)
+{
+	return strcmp(state, "ok") == 0 || strcmp(state, "unknown") == 0 ||
+		strcmp(state, "disabled") == 0;
+}
+
 static void write_keys(struct jw *w, const struct snapshot *snap)
 {
 	struct by_state states = {0};
@@ -243,8 +250,7 @@ static void write_keys(struct jw *w, const struct snapshot *snap)
 	while (pmap_next(snap->keys, &it, &name, &value)) {
 		const char *state = key_state(value, snap->sealed, now_us, now_ms);
 		by_state_add(&states, state);
-		if (strcmp(state, "ok") != 0 && strcmp(state, "disabled") != 0 &&
-			problems++ < PROBLEMS_MAX)
+		if (!key_is_well(state) && problems++ < PROBLEMS_MAX)
 			write_key_problem(
 				w, value, state, key_until_us(value, state), now_us, now_ms);
 	}

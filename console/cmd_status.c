@@ -259,6 +259,8 @@ enum err_code cmd_health(struct cmd *c)
 
 // ---- doctor ----
 
+#define DOCTOR_KEYS_MAX 10 // named one by one; the rest is counted
+
 struct doctor {
 	struct table *t;
 	size_t failed;
@@ -277,6 +279,45 @@ static void finding(struct doctor *d, const char *what, const char *result, cons
 	table_cell(d->t, slice_of(fix ? fix : ""));
 	str_release(&safe);
 	d->failed += strcmp(result, "fail") == 0;
+}
+
+// What nothing but a person can mend; a key that cools or rests comes back by itself.
+static bool key_is_lost(const char *state)
+{
+	static const char *const lost[] = {
+		"invalid", "no_quota", "region_denied", "expired", "sealed"};
+
+	for (size_t i = 0; i < ARRAY_LEN(lost); i++)
+		if (strcmp(state, lost[i]) == 0)
+			return true;
+	return false;
+}
+
+static void doctor_keys(struct cmd *c, struct doctor *d, const struct jx *items)
+{
+	size_t all = jx_len(items), lost = 0;
+
+	for (size_t i = 0; i < all; i++) {
+		const struct jx *key = jx_at(items, i);
+		const char *state = jx_str(jx_get(key, "state"), "?");
+		const char *ref = arena_printf(&c->arena, "%s/%s/%s",
+			jx_str(jx_get(key, "vendor"), "?"), jx_str(jx_get(key, "service"), "?"),
+			jx_str(jx_get(key, "slug"), "?"));
+
+		if (!key_is_lost(state) || lost++ >= DOCTOR_KEYS_MAX)
+			continue;
+		finding(d, _("vendor key"), "warn",
+			arena_printf(&c->arena, "%s: %s", ref, state),
+			arena_printf(&c->arena, _("yijian key test %s says why"), ref));
+	}
+	if (all == 0)
+		finding(d, _("vendor keys"), "warn", _("none stored"),
+			_("yijian key add openai/gpt-4 --name NAME --api-key - < FILE"));
+	else
+		finding(d, _("vendor keys"), lost == all ? "fail" : lost ? "warn" : "ok",
+			lost ? arena_printf(&c->arena, _("%zu of %zu cannot be used"), lost, all)
+			     : arena_printf(&c->arena, "%zu", all),
+			NULL);
 }
 
 static void doctor_agent(struct cmd *c, struct doctor *d)
@@ -299,12 +340,8 @@ static void doctor_agent(struct cmd *c, struct doctor *d)
 		text_at(a.doc, "version", "?"), NULL);
 	if (cmd_call(c, &keys, &a))
 		finding(d, _("permission"), "fail", c->err.message, c->err.hint);
-	else if (jx_len(jx_get(a.doc, "items")) == 0)
-		finding(d, _("vendor keys"), "warn", _("none stored"),
-			_("yijian key add openai/gpt-4 --name NAME --api-key - < FILE"));
 	else
-		finding(d, _("vendor keys"), "ok",
-			arena_printf(&c->arena, "%zu", jx_len(jx_get(a.doc, "items"))), NULL);
+		doctor_keys(c, d, jx_get(a.doc, "items"));
 }
 
 // What is open to others, and what guards it.

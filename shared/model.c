@@ -247,7 +247,8 @@ const struct field_set key_fields = {"Key", key_fields_rows, ARRAY_LEN(key_field
 static const struct field key_view_rows[] = {
 	KEY_ROWS,
 	{SEEN_COL("state"), .type = FT_STR,
-		.help = N_("ok, cooling, open, invalid, no_quota, region_denied, disabled, expired or sealed")},
+		.help = N_("ok, unknown (not used or tested yet), cooling, open, invalid, no_quota,"
+			   " region_denied, disabled, expired or sealed")},
 	{SEEN_WIDE("state_reason"), .type = FT_STR, .help = N_("what put it into that state")},
 	{SEEN_WIDE("state_until"), .type = FT_TIME, .help = N_("when it is tried again")},
 	{SEEN_WIDE("inflight"), .type = FT_INT, .help = N_("requests it carries now")},

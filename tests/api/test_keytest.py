@@ -220,3 +220,15 @@ def test_tests_are_audited(agent, vendord):
                       for a in agent.get(KEYS, "/api/v1/audit").body["items"]
                       if a["action"] == "key.test"]
              == [("openai/gpt-4/simulated", "fail"), ("openai/gpt-4/simulated", "ok")])
+
+
+def test_a_key_is_unknown_until_it_worked(agent, vendord):
+    key = agent.add_key(vendord.base_url)
+    assert state(agent, key) == "unknown"
+    assert agent.get("api-gateway", "/api/v1/status").body["keys"]["problems"] == []
+    assert agent.chat().status == 200
+    assert state(agent, key) == "ok"
+    rotated = agent.post(KEYS, f"/api/v1/keys/{key['id']}/rotate",
+                         {"api_key": "sk-simulated-anotheranother00"})
+    assert rotated.status == 200 and state(agent, key) == "unknown", "another secret"
+    assert tried(agent, key)["ok"] and state(agent, key) == "ok"

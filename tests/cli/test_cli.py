@@ -396,6 +396,18 @@ def test_prices_and_usage(demo, tmp_path):
     assert run(["usage", "--by", "colour"], demo).returncode == 6
 
 
+def test_doctor_names_keys_that_cannot_work(make_agent, make_vendord):
+    agent, vendord = make_agent(), make_vendord()
+    agent.add_key(vendord.base_url, key_name="bad")
+    url = agent.url("api-gateway")
+    vendord.fault({"status": 401}, count=1)
+    agent.chat()
+    done = run(["doctor"], url)
+    assert "openai/gpt-4/bad: invalid" in done.stdout, done.stdout
+    assert "yijian key test openai/gpt-4/bad" in done.stdout
+    assert "1 of 1 cannot be used" in done.stdout and done.returncode == 1, done
+
+
 def test_doctor_tells_of_open_doors(make_agent, tmp_path):
     agent = make_agent(env={"YIJIAN_LISTEN_KEY_MANAGER": "0.0.0.0:0", "YIJIAN_INSECURE_BIND": "true"})
     url = url_of(agent)
