@@ -218,6 +218,40 @@ struct pmap pmap_put(struct pmap m, struct slice key, void *value, const struct 
 	return (struct pmap){root, m.n + is_new};
 }
 
+// Takes the caller's count of `old` over and gives one of the node that stands for it now.
+static struct pmap_node *add(struct pmap_node *old, struct entry *e, unsigned level,
+	const struct pmap_ops *ops, bool *ret_new)
+{
+	unsigned bit = slot(e->hash, level), at;
+	struct pmap_node *node;
+
+	if (!old || old->refs > 1 || !old->bitmap) {
+		node = put(old, e, level, ops, ret_new);
+		node_drop(old, ops);
+		return node;
+	}
+	at = index_of(old, bit);
+	if (old->bitmap & 1u << bit) {
+		old->v[at] = add(old->v[at], e, level + 1, ops, ret_new);
+		return old;
+	}
+	node = mem_realloc(old, 1, sizeof(*old) + (old->n + 1) * sizeof(void *));
+	memmove(node->v + at + 1, node->v + at, (node->n - at) * sizeof(void *));
+	node->v[at] = leaf_of(e);
+	node->bitmap |= 1u << bit;
+	node->n++;
+	return node;
+}
+
+void pmap_add(struct pmap *m, struct slice key, void *value, const struct pmap_ops *ops)
+{
+	bool is_new = true;
+	struct entry *e = entry_new(key, hash_of(key), value, ops);
+
+	m->root = add(m->root, e, 0, ops, &is_new);
+	m->n += is_new;
+}
+
 // The node without its child or entry `at`; NULL when nothing is left.
 static struct pmap_node *without(const struct pmap_node *old, unsigned at, uint32_t bitmap)
 {

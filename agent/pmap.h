@@ -21,6 +21,9 @@ struct pmap_ops {
 void *pmap_get(struct pmap m, struct slice key); // NULL when absent
 // New versions; `m` stays valid and is released on its own. The value is held.
 struct pmap pmap_put(struct pmap m, struct slice key, void *value, const struct pmap_ops *ops);
+// The same into *m, which must be no version that somebody reads: nodes that no other version shares
+// are changed where they are, so that filling a map costs no copies.
+void pmap_add(struct pmap *m, struct slice key, void *value, const struct pmap_ops *ops);
 struct pmap pmap_del(struct pmap m, struct slice key, const struct pmap_ops *ops);
 struct pmap pmap_share(struct pmap m); // another reference to the same version
 void pmap_release(struct pmap m, const struct pmap_ops *ops);

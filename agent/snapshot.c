@@ -77,7 +77,7 @@ static void replace(struct pmap *m, struct pmap next, const struct pmap_ops *ops
 
 static void put(struct pmap *m, struct slice key, void *value, const struct pmap_ops *ops)
 {
-	replace(m, pmap_put(*m, key, value, ops), ops);
+	pmap_add(m, key, value, ops);
 }
 
 static void del(struct pmap *m, struct slice key, const struct pmap_ops *ops)

@@ -8,10 +8,7 @@ static const struct pmap_ops object_ops = {object_hold, object_drop};
 
 static void put(struct pmap *m, struct slice key, void *value)
 {
-	struct pmap next = pmap_put(*m, key, value, &object_ops);
-
-	pmap_release(*m, &object_ops);
-	*m = next;
+	pmap_add(m, key, value, &object_ops);
 }
 
 static void del(struct pmap *m, struct slice key)

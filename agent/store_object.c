@@ -7,6 +7,7 @@
 #include "shared/jw.h"
 #include "shared/jx.h"
 #include "shared/mem.h"
+#include "shared/num.h"
 #include "shared/text.h"
 #include "shared/vendors.h"
 
@@ -257,7 +258,9 @@ void row_mac(const struct seal *seal, const struct slice *parts, size_t n,
 	struct str s = STR_INIT;
 
 	for (size_t i = 0; i < n; i++) {
-		str_addf(&s, "%zu:", parts[i].n);
+		str_reserve(&s, parts[i].n + NUM_I64_TEXT);
+		str_add_i64(&s, (int64_t)parts[i].n);
+		str_add_c(&s, ':');
 		str_add_slice(&s, parts[i]);
 	}
 	seal_row_mac(seal, str_slice(&s), ret);

@@ -10,18 +10,18 @@
 #include "shared/jx.h"
 #include "shared/text.h"
 
+#define JSON_USUAL 600 // bytes of most prices' answers
 #define STORED_LIMITS ((struct jscan_limits){20000, JSCAN_DEPTH})
 
 // The document's own copy: what it was decoded from is larger than it by far.
-static void copy(struct arena *a, const struct price *p, const struct row_meta *meta,
-	struct price *ret)
+static void copy(struct arena *a, const struct price *p, struct slice id,
+	const struct row_meta *meta, struct price *ret)
 {
 	const struct price_image *v = p->images.v;
 	struct price_image *images = NULL;
-	char id[PRICE_ID_MAX];
 
 	*ret = *p;
-	ret->id = arena_slice(a, price_id(p, id));
+	ret->id = arena_slice(a, id);
 	ret->vendor = arena_strdup(a, p->vendor);
 	ret->model = arena_strdup(a, p->model);
 	ret->feature = arena_strdup(a, p->feature);
@@ -44,24 +44,28 @@ static void copy(struct arena *a, const struct price *p, const struct row_meta *
 }
 
 // There are thousands: each takes what it needs. A first copy, which is dropped, says how much.
-static struct price_obj *keep(const struct price *decoded, const struct row_meta *meta)
+static struct price_obj *keep(const struct price *decoded, const struct row_meta *meta,
+	struct arena *scratch)
 {
 	struct price_obj *p = object_new(sizeof(*p));
-	struct arena *a = &p->o.arena, scratch = ARENA_INIT;
+	struct arena *a = &p->o.arena;
 	struct str json = STR_INIT;
 	struct jw w = jw_to(&json);
 	struct price doc;
+	char buf[PRICE_ID_MAX];
+	struct slice id = price_id(decoded, buf);
+	size_t before = scratch->used;
 
-	copy(&scratch, decoded, meta, &doc);
+	str_reserve(&json, JSON_USUAL);
+	copy(scratch, decoded, id, meta, &doc);
 	jw_doc(&w, NULL, &price_fields, &doc);
-	arena_slice(&scratch, str_slice(&json));
-	arena_reserve(a, scratch.used);
-	copy(a, decoded, meta, &p->doc);
+	arena_slice(scratch, str_slice(&json));
+	arena_reserve(a, scratch->used - before);
+	copy(a, decoded, id, meta, &p->doc);
 	p->o.json = (struct slice){arena_slice(a, str_slice(&json)), json.n};
 	p->o.revision = meta->revision;
 	p->o.etag = (uint64_t)meta->revision;
 	str_release(&json);
-	arena_release(&scratch);
 	return p;
 }
 
@@ -75,7 +79,7 @@ enum err_code object_price(struct slice doc, const struct row_meta *meta, struct
 		: jx_decode(&price_fields, doc, STORED_LIMITS, JX_CREATE, &scratch, &decoded, err);
 
 	if (!code)
-		*ret = keep(&decoded, meta);
+		*ret = keep(&decoded, meta, &scratch);
 	arena_release(&scratch);
 	return code;
 }

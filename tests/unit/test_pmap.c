@@ -126,9 +126,54 @@ static void old_versions_stay_as_they_were(void **state UNUSED)
 	assert_int_equal(alive, 0);
 }
 
+// A version is kept now and then, with what was in it; adding in place must not reach it.
+static void adding_in_place_leaves_shared_versions(void **state UNUSED)
+{
+	enum { KEPT = 8 };
+	struct pmap m = {0}, kept[KEPT];
+	struct map model = {0}, then[KEPT] = {0};
+	uint32_t seed = 11;
+	for (int round = 0; round < KEPT; round++) {
+		for (int i = 0; i < 3000; i++) {
+			char text[16];
+			int n = snprintf(text, sizeof(text), "k%u", draw(&seed) % 2000);
+			struct slice key = {text, (size_t)n};
+			struct value *v = value_new();
+			unsigned what = draw(&seed) % 8;
+			if (what == 0)
+				step(&m, pmap_put(m, key, v, &ops));
+			else
+				pmap_add(&m, key, v, &ops);
+			map_put(&model, key, v);
+			if (what == 1) {
+				step(&m, pmap_del(m, key, &ops));
+				map_del(&model, key);
+			}
+		}
+		struct pmap_it it = {0};
+		struct slice key;
+		void *v;
+		same(m, &model);
+		kept[round] = pmap_share(m);
+		while (pmap_next(m, &it, &key, &v))
+			map_put(&then[round], key, v);
+	}
+	for (int round = 0; round < KEPT; round++) {
+		same(kept[round], &then[round]);
+		pmap_release(kept[round], &ops);
+		map_release(&then[round]);
+	}
+	same(m, &model);
+	assert_int_equal(alive, (int)model.n);
+	pmap_release(m, &ops);
+	map_release(&model);
+	assert_int_equal(alive, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(adding_in_place_leaves_shared_versions),
 		cmocka_unit_test(random_operations_match_a_map),
 		cmocka_unit_test(old_versions_stay_as_they_were),
 	};
