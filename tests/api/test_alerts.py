@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Alerts: every rule that comes with the agent fires and clears, acks, history, restarts."""
-import json
+import concurrent.futures
+import datetime
+import signal
 
 import pytest
 
-from bytes_upstream import BytesUpstream, answer
+import preload
+from clock import Clock
 from waiting import wait_for
 
 GW, CONFIG, KEYS, REG = "api-gateway", "config-center", "key-manager", "service-registry"
@@ -12,9 +15,20 @@ RULES = "/api/v1/alerts/rules"
 FAST = {"YIJIAN_ALERT_INTERVAL_MS": "20"}
 
 
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    return preload.build("clock", tmp_path_factory.mktemp("clock"))
+
+
 @pytest.fixture
-def agent(make_agent):
-    return make_agent(env=FAST)
+def clock(library, tmp_path):
+    return Clock(library, tmp_path)
+
+
+@pytest.fixture
+def agent(make_agent, clock):
+    """Its time is the clock's."""
+    return make_agent(env={**FAST, **clock.env})
 
 
 @pytest.fixture
@@ -65,20 +79,322 @@ def check(alert, scope, obj, severity):
 
 
 # ---- each rule that comes with the agent ----
+# As it stands: thresholds and holds are the defaults, and it is the agent's time that passes.
 
-def test_route_errors(agent, local):
+def default(agent, name):
+    """The rule, which nobody has changed."""
+    found = agent.get(GW, f"{RULES}/{name}").body
+    assert found["builtin"] and found["enabled"] and found["updated_by"] == "system", found
+    return found
+
+
+def seconds(earlier, later):
+    parse = datetime.datetime.fromisoformat
+    return (parse(later) - parse(earlier)).total_seconds()
+
+
+def fires_in_time(agent, clock, name, scope, obj):
+    """It has held for the rule's time, not less; who waits for a vendor lets time pass."""
+    settled = default(agent, name)
+    clock.pass_until(lambda: [a for a in alerts(agent, name, "current")
+                              if a["state"] == "firing"], what=f"{name} to fire")
+    found = alerts(agent, name, "current")
+    assert len(found) == 1
+    check(found[0], scope, obj, settled["severity"])
+    assert found[0]["threshold"] == settled["threshold"]
+    assert seconds(found[0]["since"], found[0]["fired_at"]) >= settled["for_s"]
+    return found[0]
+
+
+def clears_in_time(agent, clock, alert):
+    """By itself: nobody touched the rule."""
+    def resolved():
+        found = agent.get(GW, f"/api/v1/alerts/{alert['id']}").body
+        return found if found["state"] == "resolved" else None
+    found = clock.pass_until(resolved, what=f"{alert['rule']} to clear")
+    settled = default(agent, alert["rule"])
+    assert seconds(found["fired_at"], found["resolved_at"]) >= settled["clear_for_s"]
+    assert alerts(agent, alert["rule"], "current") == []
+    return found
+
+
+def looked_at(agent):
+    """Returns when the rules were looked at since: a rule made for it says so."""
+    answer = agent.post(GW, RULES, {"name": "marker", "metric": "sealed", "op": "le",
+                                    "threshold": 1, "for_s": 0})
+    assert answer.status == 201, answer
+    fires(agent, "marker")
+    assert agent.request(GW, "DELETE", f"{RULES}/marker").status == 204
+
+
+def chats(agent, n, status=200):
+    for _ in range(n):
+        assert agent.chat().status == status
+
+
+def test_route_errors(agent, local, clock):
     agent.add_instance(local.url)
-    rule(agent, "route-errors", threshold=50)
-    local.fault({"status": 500}, count=1, path="/v1/chat/completions")
-    assert agent.chat().status == 502
-    found = fires(agent, "route-errors")
-    check(found, "feature", "chat", "critical")
+    local.fault({"status": 500}, path="/v1/chat/completions")
+    for _ in range(10):
+        assert agent.chat().status >= 500
+    found = fires_in_time(agent, clock, "route-errors", "feature", "chat")
     assert found["value"] == 100
     assert "100 %" in found["message"]
-    assert agent.chat().status == 200  # half of two
-    assert agent.chat().status == 200
-    assert clears(agent, found)["value"] < 50
+    local.faults([])
+    clock.advance(31)  # the instance may be tried again
+    chats(agent, 10)
+    assert alerts(agent, "route-errors", "current"), "half of them had failed"
+    assert clears_in_time(agent, clock, found)["value"] < 5
 
+
+def test_route_latency(agent, local, clock):
+    """A server that takes its time, as long as callers wait."""
+    agent.add_instance(local.url)
+    with concurrent.futures.ThreadPoolExecutor(10) as callers:
+        local.signal(signal.SIGSTOP)
+        try:
+            waiting = [callers.submit(agent.chat) for _ in range(10)]
+            wait_for(lambda: b"yijian_gateway_inflight_requests 10\n"
+                     in agent.get(GW, "/metrics").body, what="ten to wait")
+            clock.advance(31)
+        finally:
+            local.signal(signal.SIGCONT)
+        assert [w.result().status for w in waiting] == [200] * 10
+    found = fires_in_time(agent, clock, "route-latency", "feature", "chat")
+    assert found["unit"] == "ms" and 30000 <= found["value"] < 40000
+    chats(agent, 10)
+    assert clears_in_time(agent, clock, found)["value"] < 30000
+
+
+def test_streams_broken(agent, local, clock):
+    agent.add_instance(local.url)
+    chats(agent, 9)
+    local.fault({"tokens": 40, "cut_stream": 2}, count=1, path="/v1/*")
+    with agent.stream("/v1/chat/completions", {
+            "model": "chat", "stream": True,
+            "messages": [{"role": "user", "content": "hello"}]}) as stream:
+        events = list(stream.events())
+    assert events[-1]["error"]["code"] == "stream_interrupted"
+    found = fires_in_time(agent, clock, "streams-broken", "feature", "chat")
+    assert found["value"] == 10
+    chats(agent, 10)
+    clears_in_time(agent, clock, found)
+
+
+def test_targets_down(agent, local, clock):
+    agent.add_instance(local.url)
+    local.fault({"status": 500}, path="/v1/chat/completions")
+    chats(agent, 3, 502)
+    chats(agent, 1, 503)  # its breaker is open
+    found = fires_in_time(agent, clock, "targets-down", "feature", "chat")
+    assert found["value"] == 0
+    local.faults([])
+    clears_in_time(agent, clock, found)  # half open: it takes requests
+    chats(agent, 2)
+
+
+def test_key_cooling(agent, vendord, clock):
+    agent.add_key(vendord.base_url)
+    vendord.fault({"status": 429, "retry_after": "300"}, count=1, path="/v1/chat/completions")
+    chats(agent, 2, 429)
+    found = fires_in_time(agent, clock, "key-cooling", "key", "openai/gpt-4/simulated")
+    chats(agent, 1, 429)
+    found = clears_in_time(agent, clock, found)
+    assert seconds(found["since"], found["resolved_at"]) >= 300
+    chats(agent, 1)
+
+
+def test_key_invalid(agent, vendord, clock):
+    key = agent.add_key(vendord.base_url)
+    vendord.fault({"status": 401}, key="0001")  # this key, whatever it asks for
+    chats(agent, 1, 502)
+    found = fires_in_time(agent, clock, "key-invalid", "key", "openai/gpt-4/simulated")
+    chats(agent, 1, 503)
+    answer = agent.post(KEYS, f"/api/v1/keys/{key['id']}/rotate",
+                        {"api_key": "sk-simulated-0000000000000002"})
+    assert answer.status == 200
+    clears_in_time(agent, clock, found)
+    chats(agent, 1)
+
+
+def test_key_no_quota(agent, vendord, clock):
+    key = agent.add_key(vendord.base_url)
+    vendord.fault({"status": 429, "code": "insufficient_quota"}, path="/v1/chat/completions")
+    assert agent.chat().status >= 400
+    found = fires_in_time(agent, clock, "key-no-quota", "key", "openai/gpt-4/simulated")
+    vendord.faults([])  # the bill is paid
+    assert agent.post(KEYS, f"/api/v1/keys/{key['id']}/test").body["ok"]
+    clears_in_time(agent, clock, found)
+    chats(agent, 1)
+
+
+def test_a_key_that_is_disabled_alerts_nobody(agent, vendord):
+    key = agent.add_key(vendord.base_url)
+    vendord.fault({"status": 429, "code": "insufficient_quota"}, path="/v1/chat/completions")
+    agent.chat()
+    found = fires(agent, "key-no-quota")
+    assert agent.post(KEYS, f"/api/v1/keys/{key['id']}/disable").status == 200
+    clears(agent, found)  # the operator has seen to it
+
+
+def test_key_expiry(agent, vendord, clock):
+    clock.set_wall("2099-12-01T00:00:00Z")
+    key = agent.add_key(vendord.base_url, expires_at="2099-12-15T00:30:00.000Z")
+    chats(agent, 1)
+    clock.advance(0, wall_s=1200)
+    looked_at(agent)
+    assert alerts(agent, "key-expiry") == []  # 14 days and ten minutes
+    clock.advance(0, wall_s=1200)
+    found = fires_in_time(agent, clock, "key-expiry", "key", "openai/gpt-4/simulated")
+    assert 13 < found["value"] < 14
+    chats(agent, 1)  # it is still good
+    clock.advance(0, wall_s=14 * 86400)
+    chats(agent, 1, 503)
+    agent.post(KEYS, f"/api/v1/keys/{key['id']}/rotate",
+               {"api_key": "sk-simulated-0000000000000002"})
+    answer = agent.request(KEYS, "PATCH", f"/api/v1/keys/{key['id']}",
+                           {"expires_at": "2100-12-15T00:00:00.000Z"})
+    assert answer.status == 200
+    clears_in_time(agent, clock, found)
+    chats(agent, 1)
+
+
+def test_key_budget(agent, vendord, clock):
+    """Spent by calls, and a new day begins."""
+    clock.set_wall("2099-12-01T12:00:00Z")
+    key = agent.add_key(vendord.base_url)
+    path = f"/api/v1/keys/{key['id']}"
+    chats(agent, 1)
+    paid = wait_for(lambda: agent.get(GW, "/api/v1/usage?by=key").body["items"])[0]["cost"]
+    one = paid[0]["pico"]
+    answer = agent.request(KEYS, "PATCH", path, {
+        "budget": {"amount_pico": 20 * one, "currency": "USD", "window": "day"}})
+    assert answer.status == 200, answer
+    chats(agent, 17)  # it counts from now on
+    looked_at(agent)
+    assert alerts(agent, "key-budget") == []  # 85 %
+    chats(agent, 1)
+    found = fires_in_time(agent, clock, "key-budget", "key", "openai/gpt-4/simulated")
+    assert found["value"] == 90
+    chats(agent, 2)
+    chats(agent, 1, 429)
+    clock.advance(0, wall_s=86400)
+    clears_in_time(agent, clock, found)
+    chats(agent, 1)
+
+
+def test_instance_down(agent, make_vendord, clock):
+    local = make_vendord(flavour="vllm", no_auth=True)
+    agent.add_instance(local.url)
+    chats(agent, 1)
+    local.kill9()
+    found = fires_in_time(agent, clock, "instance-down", "instance", "simulated-vllm/gpu1")
+    chats(agent, 1, 503)
+    local.start()
+    clears_in_time(agent, clock, found)
+    chats(agent, 1)
+
+
+def test_model_gone(agent, vendord, clock):
+    agent.add_key(vendord.base_url)
+    vendord.fault({"status": 404, "code": "model_not_found"}, model="gpt-5*")
+    assert agent.chat().status >= 400
+    found = fires_in_time(agent, clock, "model-gone", "target", "chat/openai/gpt-4")
+    patch(agent, "chat", targets=[{"vendor": "openai", "service": "gpt-4", "kind": "vendor",
+                                   "upstream_model": "gpt-newer"}])
+    chats(agent, 1)
+    clears_in_time(agent, clock, found)
+
+
+def test_model_shutdown(agent, vendord, clock):
+    agent.add_key(vendord.base_url)
+    clock.set_wall("2026-11-01T00:00:00Z")
+    target = {"id": "old", "vendor": "openai", "service": "gpt-4", "kind": "vendor"}
+    patch(agent, "chat", targets=[{**target, "upstream_model": "gpt-4o"}])
+    chats(agent, 1)
+    looked_at(agent)
+    assert alerts(agent, "model-shutdown") == []  # 2027-01-14: 74 days
+    clock.advance(0, wall_s=20 * 86400)
+    found = fires_in_time(agent, clock, "model-shutdown", "target", "chat/old")
+    assert 53 <= found["value"] <= 54
+    patch(agent, "chat", targets=[{**target, "upstream_model": "gpt-unannounced"}])
+    clears_in_time(agent, clock, found)
+    chats(agent, 1)
+
+
+def test_store_degraded(agent, clock):
+    path = agent.state_dir / "yijian.db"
+    path.rename(path.with_suffix(".away"))
+    found = fires_in_time(agent, clock, "store-degraded", "agent", "agent")
+    assert agent.get(GW, "/healthz").body["status"] == "degraded"
+    answer = agent.post(GW, f"/api/v1/alerts/{found['id']}/ack", {"note": "on it"})
+    assert answer.status == 200, "an ack holds also without a database"
+    assert answer.body["state"] == "acked" and answer.body["stored"] is False
+    path.with_suffix(".away").rename(path)
+    clears_in_time(agent, clock, found)
+    assert agent.get(GW, "/healthz").body["status"] == "ok"
+
+
+def test_zero_cost(agent, vendord, clock):
+    """A vendor that counts nothing for a model with a price."""
+    agent.add_key(vendord.base_url)
+    chats(agent, 1)
+    vendord.fault({"uncounted": True}, count=1, path="/v1/chat/completions")
+    chats(agent, 1)
+    found = fires_in_time(agent, clock, "zero-cost", "agent", "agent")
+    assert found["value"] == 1
+    chats(agent, 1)
+    clears_in_time(agent, clock, found)
+
+
+def test_unpriced(agent, vendord, clock):
+    """A model that came out today; the price comes later."""
+    agent.add_key(vendord.base_url)
+    patch(agent, "chat", targets=[{"vendor": "openai", "service": "gpt-4", "kind": "vendor",
+                                   "upstream_model": "gpt-newest"}])
+    chats(agent, 1)
+    found = fires_in_time(agent, clock, "unpriced", "agent", "agent")
+    assert found["value"] == 1
+    answer = agent.post(KEYS, "/api/v1/prices", {"vendor": "openai", "model": "gpt-newest",
+                                                 "input_pico": 1000, "output_pico": 1000})
+    assert answer.status == 200, answer
+    chats(agent, 1)
+    clears_in_time(agent, clock, found)
+
+
+def test_outcome_unknown(agent, vendord, clock):
+    """A picture that may have been paid for, and nobody can tell."""
+    agent.add_key(vendord.url, service="dalle", key_name="dalle")
+    vendord.fault({"reset": True}, count=1, path="/v1/*")
+    picture = {"model": "text_to_image", "prompt": "x"}
+    assert agent.post(GW, "/v1/images/generations", picture).status >= 500
+    found = fires_in_time(agent, clock, "outcome-unknown", "agent", "agent")
+    assert found["value"] == 1
+    assert agent.post(GW, "/v1/images/generations", picture).status == 200
+    clears_in_time(agent, clock, found)
+
+
+def test_sealed(agent, clock):
+    agent.stop()
+    key = agent.state_dir / "root.key"
+    good = key.read_bytes()
+    key.write_bytes(bytes(reversed(good.strip())) + b"\n")
+    agent.start()
+    found = fires_in_time(agent, clock, "sealed", "agent", "agent")
+    agent.stop()
+    key.write_bytes(good)
+    agent.start()
+    clears_in_time(agent, clock, found)
+
+
+def test_every_default_rule_fires_and_clears_above(agent):
+    rules = [r["name"] for r in agent.get(GW, RULES).body["items"]]
+    assert rules
+    for name in rules:
+        assert "test_" + name.replace("-", "_") in globals(), name
+
+
+# ---- life of an alert ----
 
 def test_too_few_requests_say_nothing(agent, local):
     agent.add_instance(local.url)
@@ -86,212 +402,17 @@ def test_too_few_requests_say_nothing(agent, local):
     patch(agent, "chat", cooldown={"fails": 100})
     local.fault({"status": 500}, count=2, path="/v1/chat/completions")
     assert agent.chat().status == 502
-    marker = rule(agent, "route-latency", threshold=0.0001, min_count=1)
-    assert marker["threshold"] == 0.0001
-    fires(agent, "route-latency")  # the rules were looked at meanwhile
+    looked_at(agent)
     assert alerts(agent, "route-errors") == []
     assert agent.chat().status == 502
     fires(agent, "route-errors")
 
 
-def test_route_latency(agent, local):
-    agent.add_instance(local.url)
-    agent.chat()
-    rule(agent, "route-latency", threshold=0.0001)
-    found = fires(agent, "route-latency")
-    check(found, "feature", "chat", "warning")
-    assert found["unit"] == "ms" and found["value"] > 0
-    rule(agent, "route-latency", threshold=3600000)
-    clears(agent, found)
-
-
-def test_streams_broken(agent, local):
-    agent.add_instance(local.url)
-    rule(agent, "streams-broken", threshold=60)
-    local.fault({"tokens": 40, "cut_stream": 2}, count=1, path="/v1/*")
-    with agent.stream("/v1/chat/completions", {
-            "model": "chat", "stream": True,
-            "messages": [{"role": "user", "content": "hello"}]}) as stream:
-        events = list(stream.events())
-    assert events[-1]["error"]["code"] == "stream_interrupted"
-    found = fires(agent, "streams-broken")
-    check(found, "feature", "chat", "warning")
-    assert agent.chat().status == 200
-    clears(agent, found)
-
-
-def test_targets_down(agent, local):
-    agent.add_instance(local.url)
-    rule(agent, "targets-down")
-    patch(agent, "chat", cooldown={"fails": 1, "for_s": 1, "window_s": 60})
-    local.fault({"status": 500}, count=1, path="/v1/chat/completions")
-    assert agent.chat().status == 502
-    found = fires(agent, "targets-down")
-    check(found, "feature", "chat", "critical")
-    assert found["value"] == 0
-    clears(agent, found)  # its breaker is half open: it takes requests
-
-
 def test_an_empty_install_is_no_outage(agent):
     rule(agent, "targets-down")
-    rule(agent, "sealed", op="le")  # 0 <= 1: fires once the rules were looked at
-    fires(agent, "sealed")
-    assert [a["rule"] for a in alerts(agent)] == ["sealed"]
+    looked_at(agent)
+    assert [a["rule"] for a in alerts(agent)] == ["marker"]
 
-
-def test_key_cooling(agent, vendord):
-    agent.add_key(vendord.base_url)
-    rule(agent, "key-cooling")
-    vendord.fault({"status": 429, "retry_after": "1"}, count=1, path="/v1/chat/completions")
-    assert agent.chat().status == 429
-    found = fires(agent, "key-cooling")
-    check(found, "key", "openai/gpt-4/simulated", "warning")
-    clears(agent, found)
-
-
-def test_key_invalid(agent, vendord):
-    key = agent.add_key(vendord.base_url)
-    vendord.fault({"status": 401}, count=1, path="/v1/chat/completions")
-    assert agent.chat().status == 502
-    found = fires(agent, "key-invalid")  # at once, as it comes
-    check(found, "key", "openai/gpt-4/simulated", "critical")
-    assert agent.post(KEYS, f"/api/v1/keys/{key['id']}/test").body["ok"]
-    clears(agent, found)
-
-
-def test_key_no_quota(agent, vendord):
-    key = agent.add_key(vendord.base_url)
-    vendord.fault({"status": 429, "code": "insufficient_quota"}, count=1,
-                  path="/v1/chat/completions")
-    agent.chat()
-    found = fires(agent, "key-no-quota")
-    check(found, "key", "openai/gpt-4/simulated", "critical")
-    assert agent.post(KEYS, f"/api/v1/keys/{key['id']}/disable").status == 200
-    clears(agent, found)  # the operator has seen to it
-
-
-def test_key_expiry(agent, vendord):
-    key = agent.add_key(vendord.base_url, expires_at="2020-01-01T00:00:00.000Z")
-    found = fires(agent, "key-expiry")
-    check(found, "key", "openai/gpt-4/simulated", "warning")
-    answer = agent.request(KEYS, "PATCH", f"/api/v1/keys/{key['id']}", {"expires_at": None})
-    assert answer.status == 200
-    clears(agent, found)
-
-
-def test_key_budget(agent, vendord):
-    key = agent.add_key(vendord.base_url, budget={"amount_pico": 0, "currency": "USD"})
-    rule(agent, "key-budget", clear_for_s=0)
-    found = fires(agent, "key-budget")
-    check(found, "key", "openai/gpt-4/simulated", "warning")
-    assert found["value"] == 100
-    answer = agent.request(KEYS, "PATCH", f"/api/v1/keys/{key['id']}",
-                           {"budget": {"amount_pico": 10**13, "currency": "USD"}})
-    assert answer.status == 200, answer
-    clears(agent, found)
-
-
-def test_instance_down(agent, make_vendord):
-    local = make_vendord(flavour="vllm", no_auth=True)
-    rule(agent, "instance-down")
-    agent.add_instance(local.url, check={"interval_s": 1, "fall": 1, "rise": 1,
-                                         "timeout_ms": 5000})
-    local.fault({"status": 500}, path="/health")
-    agent.post(REG, "/api/v1/services/simulated-vllm/instances/gpu1/check")
-    found = fires(agent, "instance-down")
-    check(found, "instance", "simulated-vllm/gpu1", "warning")
-    local.faults([])
-    agent.post(REG, "/api/v1/services/simulated-vllm/instances/gpu1/check")
-    clears(agent, found)
-
-
-def test_model_gone(agent, vendord):
-    agent.add_key(vendord.base_url)
-    vendord.fault({"status": 404, "code": "model_not_found"}, count=1,
-                  path="/v1/chat/completions")
-    agent.chat()
-    found = fires(agent, "model-gone")
-    check(found, "target", "chat/openai/gpt-4", "critical")
-    patch(agent, "chat", targets=[{"vendor": "openai", "service": "gpt-4", "kind": "vendor",
-                                   "upstream_model": "gpt-newer"}])
-    clears(agent, found)
-
-
-def test_model_shutdown(agent):
-    rule(agent, "model-shutdown")
-    patch(agent, "chat", targets=[{"id": "old", "vendor": "openai", "service": "gpt-4",
-                                   "kind": "vendor", "upstream_model": "gpt-3.5-turbo-0125"}])
-    found = fires(agent, "model-shutdown")
-    check(found, "target", "chat/old", "warning")
-    patch(agent, "chat", targets=[{"id": "old", "vendor": "openai", "service": "gpt-4",
-                                   "kind": "vendor", "upstream_model": "gpt-unannounced"}])
-    clears(agent, found)
-
-
-def test_store_degraded(agent):
-    rule(agent, "store-degraded")
-    path = agent.state_dir / "yijian.db"
-    path.rename(path.with_suffix(".away"))
-    found = fires(agent, "store-degraded")
-    check(found, "agent", "agent", "critical")
-    assert agent.get(GW, "/healthz").body["status"] == "degraded"
-    answer = agent.post(GW, f"/api/v1/alerts/{found['id']}/ack", {"note": "on it"})
-    assert answer.status == 200, "an ack holds also without a database"
-    assert answer.body["state"] == "acked" and answer.body["stored"] is False
-    path.with_suffix(".away").rename(path)
-    clears(agent, found)
-
-
-def test_zero_cost(agent):
-    """A vendor that counts nothing for a model with a price."""
-    free = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [
-        {"index": 0, "message": {"role": "assistant", "content": "y"}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}}
-    rule(agent, "zero-cost")
-    upstream = BytesUpstream({"a": answer("200 OK", "application/json",
-                                          json.dumps(free).encode())})
-    agent.add_key(upstream.url("a"))
-    assert agent.chat().status == 200
-    upstream.close()
-    found = fires(agent, "zero-cost")
-    check(found, "agent", "agent", "warning")
-    assert found["value"] == 1
-    rule(agent, "zero-cost", threshold=1000000)
-    clears(agent, found)
-
-
-def test_outcome_unknown(agent, vendord):
-    """A picture that may have been paid for, and nobody can tell."""
-    agent.add_key(vendord.url, service="dalle", key_name="dalle")
-    rule(agent, "outcome-unknown")
-    vendord.fault({"reset": True}, path="/v1/*")
-    answer = agent.post(GW, "/v1/images/generations", {"model": "text_to_image", "prompt": "x"})
-    assert answer.status >= 500
-    found = fires(agent, "outcome-unknown")
-    check(found, "agent", "agent", "warning")
-    assert found["value"] == 1
-    rule(agent, "outcome-unknown", threshold=1000000)
-    clears(agent, found)
-
-
-def test_sealed(make_agent):
-    agent = make_agent(env=FAST)
-    agent.stop()
-    key = agent.state_dir / "root.key"
-    good = key.read_bytes()
-    key.write_bytes(bytes(reversed(good.strip())) + b"\n")
-    agent.start()
-    found = fires(agent, "sealed")
-    check(found, "agent", "agent", "critical")
-    agent.stop()
-    key.write_bytes(good)
-    agent.start()
-    if agent.get(GW, f"/api/v1/alerts/{found['id']}").status == 200:  # it had been kept
-        clears(agent, found)
-    wait_for(lambda: alerts(agent, "sealed", "current") == [], what="the seal's alert to go")
-
-
-# ---- life of an alert ----
 
 def test_pending_first(agent, vendord):
     rule(agent, "key-expiry", for_s=3600)

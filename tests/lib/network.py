@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Ports that behave badly below HTTP, names that resolve badly, certificates nobody should trust."""
 import contextlib
-import os
 import socket
 import ssl
 import subprocess
 import threading
 
-from process import ROOT
+import preload
 
 
 class ClosedPort:
@@ -172,9 +171,4 @@ class Authority:
 
 def resolver(place):
     """The environment in which names below fault.test resolve as they say."""
-    library = place / "resolve.so"
-    source = ROOT / "tests" / "lib" / "resolve.c"
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", str(library),
-                    str(source), "-ldl"], check=True)
-    options = [os.environ.get("ASAN_OPTIONS", ""), "verify_asan_link_order=0"]
-    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": ":".join(filter(None, options))}
+    return preload.environment(preload.build("resolve", place))

@@ -79,6 +79,7 @@ static const struct fault_row fault_rows[] = {
 	{"tool_call", TEXT, AT(tool_call), 0, true,
 		"the answer calls this function with {\"city\":\"Paris\"}"},
 	{"thinking", FLAG, AT(thinking), 0, true, "the model thinks aloud before it answers"},
+	{"uncounted", FLAG, AT(uncounted), 0, true, "chats: usage says no tokens were used"},
 	{"crlf", FLAG, AT(crlf), 0, true, "CRLF line ends in the stream"},
 	{"queue", NUMBER, AT(queue), 7, true, "its metrics say so many requests wait"},
 	{"task_polls", NUMBER, AT(task_polls), 2, true, "image tasks are done at this poll"},

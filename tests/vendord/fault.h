@@ -19,7 +19,7 @@ struct fault {
 	int64_t http09, no_length, refuse_ms, pace_ms, tokens, bytes, crlf;
 	int64_t queue;
 	int64_t task_polls, task_fail, task_partial;
-	int64_t thinking;
+	int64_t thinking, uncounted;
 	char tool_call[FAULT_ARG_MAX];
 	char retry_after[FAULT_ARG_MAX], redirect[FAULT_ARG_MAX];
 	char error_shape[FAULT_ARG_MAX];

@@ -32,6 +32,8 @@ static void put_usage(struct buf *out, const struct text_answer *text)
 	long long prompt = text->reply->prompt_tokens;
 	long long done = (long long)text->reply->token_n * text->n;
 
+	if (text->call->fault.uncounted >= 0)
+		prompt = done = 0;
 	buf_fmt(out,
 		"\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,"
 		"\"total_tokens\":%lld",
