@@ -160,6 +160,24 @@ struct gw_call {
 	bool admitted; // client and feature count it as under way
 	struct task_waiter *task; // agent/tasks: what it waits for, when it asks for pictures
 	const char *limited_by; // "client:rpm" when a limit refused it; NULL
+	const char *task_id; // of the image task it is about, in the request's arena; NULL none
+	bool goes_on; // it is over, its task is not: the history counts the end of the work
+};
+
+struct gw_told { // a traffic event, of a call or of work that outlived its calls; all borrowed
+	const char *id; // of the request, or of the task
+	const char *task, *model, *target, *decision, *limited_by, *reason; // NULL: none
+	const char *client, *feature, *endpoint;
+	const struct gw_attempt *tries;
+	size_t tries_n;
+	int status;
+	enum err_code code;
+	bool stream;
+	int64_t ttfb_us, total_us; // ttfb 0: none
+	int64_t tokens_in, tokens_out; // -1 unknown
+	enum cost_source tokens_source;
+	struct money cost;
+	size_t bytes_in, bytes_out;
 };
 
 // gateway.c
@@ -259,6 +277,10 @@ void gw_headers(struct gw_call *c);
 void gw_fail(struct gw_call *c, const struct err *e);
 // Counts and tells what happened, once.
 void gw_account(struct gw_call *c, int status, enum err_code code);
+// Writes the event. s: scratch. Any thread.
+void gw_tell(struct agent *a, struct str *s, const struct gw_told *t);
+// 5xx, 429 and streams that broke: what the error rate of a route counts.
+bool gw_is_failure(int status, enum err_code code);
 void gw_record_failure(struct gw_call *c);
 // What is known of the usage at the end, and how.
 void gw_settle_usage(struct gw_call *c);

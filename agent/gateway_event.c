@@ -109,16 +109,16 @@ static void add_ms(struct str *s, struct slice key, int64_t us)
 	str_add_c(s, (char)('0' + us % 10));
 }
 
-static void add_attempts(struct str *s, const struct gw_call *c)
+static void add_attempts(struct str *s, const struct gw_told *t)
 {
 	str_add_slice(s, SLICE(",\"attempts\":["));
-	for (size_t i = 0; i < c->tries_n && s->n < EVENT_JSON_MAX - 400; i++) {
-		const struct gw_attempt *t = &c->tries[i];
+	for (size_t i = 0; i < t->tries_n && s->n < EVENT_JSON_MAX - 400; i++) {
+		const struct gw_attempt *try = &t->tries[i];
 		str_add(s, i > 0 ? ",{\"target\":" : "{\"target\":");
-		str_add_json(s, slice_of(t->target));
-		add_int(s, KEY("status"), t->status);
-		add_int(s, KEY("ms"), t->ms);
-		add_text(s, KEY("end"), t->end);
+		str_add_json(s, slice_of(try->target));
+		add_int(s, KEY("status"), try->status);
+		add_int(s, KEY("ms"), try->ms);
+		add_text(s, KEY("end"), try->end);
 		str_add_c(s, '}');
 	}
 	str_add_c(s, ']');
@@ -138,48 +138,74 @@ static void add_money(struct str *s, const struct money *m)
 	str_add_c(s, '}');
 }
 
-static void tell(struct gw_call *c, int64_t total_us)
+void gw_tell(struct agent *a, struct str *s, const struct gw_told *t)
 {
-	struct str *s = &c->gl->event;
-	const struct req *r = c->r;
 	str_clear(s);
 	str_add_slice(s, SLICE("{\"id\":"));
-	str_add_json(s, slice_of(r->id));
-	add_text(s, KEY("client"), c->ask.client);
-	add_text(s, KEY("feature"), c->feature->doc.name);
-	add_text(s, KEY("endpoint"), r->ep->name);
-	if (c->in.model[0] != '\0')
-		add_text(s, KEY("model"), c->in.model);
-	str_add(s, c->in.stream ? ",\"stream\":true" : ",\"stream\":false");
-	if (c->tries_n > 0)
-		add_text(s, KEY("target"), c->tries[c->tries_n - 1].target);
-	add_int(s, KEY("status"), c->status);
-	if (c->code != ERR_OK)
-		add_text(s, KEY("code"), err_row(c->code)->code);
-	if (c->ttfb_us > 0)
-		add_ms(s, KEY("ttfb_ms"), c->ttfb_us);
-	add_ms(s, KEY("total_ms"), total_us);
-	bool guessed = c->usage_source == COST_UNKNOWN; // then the ledger's estimate is all there is
-	int64_t in = guessed ? c->spent.in : c->usage.in;
-	int64_t out = guessed ? c->spent.out : c->usage.out;
-	if (in >= 0)
-		add_int(s, KEY("tokens_in"), in);
-	if (out >= 0)
-		add_int(s, KEY("tokens_out"), out);
-	add_text(s, KEY("tokens_source"),
-		cost_source_name(guessed ? c->spent.source : c->usage_source));
-	add_money(s, &c->cost);
-	add_int(s, KEY("bytes_in"), (int64_t)c->in.body.n);
-	add_int(s, KEY("bytes_out"), (int64_t)c->bytes_out);
-	if (c->first != NULL)
-		add_text(s, KEY("decision"), c->id);
-	if (UNLIKELY(c->limited_by != NULL))
-		add_text(s, KEY("limited_by"), c->limited_by);
-	if (c->reason != NULL)
-		add_text(s, KEY("reason"), c->reason);
-	add_attempts(s, c);
+	str_add_json(s, slice_of(t->id));
+	if (UNLIKELY(t->task != NULL))
+		add_text(s, KEY("task"), t->task);
+	add_text(s, KEY("client"), t->client);
+	add_text(s, KEY("feature"), t->feature);
+	add_text(s, KEY("endpoint"), t->endpoint);
+	if (t->model != NULL)
+		add_text(s, KEY("model"), t->model);
+	str_add(s, t->stream ? ",\"stream\":true" : ",\"stream\":false");
+	if (t->target != NULL)
+		add_text(s, KEY("target"), t->target);
+	add_int(s, KEY("status"), t->status);
+	if (t->code != ERR_OK)
+		add_text(s, KEY("code"), err_row(t->code)->code);
+	if (t->ttfb_us > 0)
+		add_ms(s, KEY("ttfb_ms"), t->ttfb_us);
+	add_ms(s, KEY("total_ms"), t->total_us);
+	if (t->tokens_in >= 0)
+		add_int(s, KEY("tokens_in"), t->tokens_in);
+	if (t->tokens_out >= 0)
+		add_int(s, KEY("tokens_out"), t->tokens_out);
+	add_text(s, KEY("tokens_source"), cost_source_name(t->tokens_source));
+	add_money(s, &t->cost);
+	add_int(s, KEY("bytes_in"), (int64_t)t->bytes_in);
+	add_int(s, KEY("bytes_out"), (int64_t)t->bytes_out);
+	if (t->decision != NULL)
+		add_text(s, KEY("decision"), t->decision);
+	if (UNLIKELY(t->limited_by != NULL))
+		add_text(s, KEY("limited_by"), t->limited_by);
+	if (t->reason != NULL)
+		add_text(s, KEY("reason"), t->reason);
+	add_attempts(s, t);
 	str_add_c(s, '}');
-	events_add(c->gl->agent->events, EVENT_TRAFFIC, str_slice(s));
+	events_add(a->events, EVENT_TRAFFIC, str_slice(s));
+}
+
+static void tell(struct gw_call *c, int64_t total_us)
+{
+	bool guessed = c->usage_source == COST_UNKNOWN; // then the ledger's estimate is all there is
+	bool decided = c->first != NULL || (c->task_id != NULL && c->id[0] != '\0');
+	struct gw_told t = {.id = c->r->id,
+		.task = c->task_id,
+		.client = c->ask.client,
+		.feature = c->feature->doc.name,
+		.endpoint = c->r->ep->name,
+		.model = c->in.model[0] != '\0' ? c->in.model : NULL,
+		.target = c->tries_n > 0 ? c->tries[c->tries_n - 1].target : NULL,
+		.decision = decided ? c->id : NULL,
+		.limited_by = c->limited_by,
+		.reason = c->reason,
+		.tries = c->tries,
+		.tries_n = c->tries_n,
+		.status = c->status,
+		.code = c->code,
+		.stream = c->in.stream,
+		.ttfb_us = c->ttfb_us,
+		.total_us = total_us,
+		.tokens_in = guessed ? c->spent.in : c->usage.in,
+		.tokens_out = guessed ? c->spent.out : c->usage.out,
+		.tokens_source = guessed ? c->spent.source : c->usage_source,
+		.cost = c->cost,
+		.bytes_in = c->in.body.n,
+		.bytes_out = c->bytes_out};
+	gw_tell(c->gl->agent, &c->gl->event, &t);
 }
 
 void gw_candidate_event(struct gw_call *c, enum outcome out, int status)
@@ -231,6 +257,11 @@ static void count_tokens(struct gw_call *c)
 		metric_cell_add(c->cells->tokens_out, (double)c->usage.out);
 }
 
+bool gw_is_failure(int status, enum err_code code)
+{
+	return status >= 500 || status == 429 || code == ERR_STREAM_INTERRUPTED;
+}
+
 void gw_account(struct gw_call *c, int status, enum err_code code)
 {
 	int64_t total_us = loop_now_us(c->gl->loop) - c->r->start_us;
@@ -245,12 +276,12 @@ void gw_account(struct gw_call *c, int status, enum err_code code)
 	if (c->ttfb_us > 0)
 		metric_cell_observe(c->cells->ttfb, (double)c->ttfb_us / 1e6);
 	count_tokens(c);
-	struct history_request q = {.error = status >= 500 || status == 429 ||
-			code == ERR_STREAM_INTERRUPTED,
+	struct history_request q = {.error = gw_is_failure(status, code),
 		.broken = code == ERR_STREAM_INTERRUPTED,
 		.fell_back = c->tries_n > 1,
 		.latency_us = total_us,
 		.tokens = MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0)};
-	history_count(c->gl->agent->history, slice_of(c->feature->doc.name), &q);
+	if (LIKELY(!c->goes_on))
+		history_count(c->gl->agent->history, slice_of(c->feature->doc.name), &q);
 	tell(c, total_us);
 }

@@ -266,7 +266,8 @@ static void call_reset(struct gw_call *c)
 	c->task = NULL;
 	c->reason = NULL;
 	c->recorded = c->kept = c->sse = c->over = c->admitted = false;
-	c->limited_by = NULL;
+	c->limited_by = c->task_id = NULL;
+	c->goes_on = false;
 	c->tries_n = c->unfit_n = 0;
 	c->unfit = NULL;
 	memset(c->per_candidate, 0, sizeof(c->per_candidate));

@@ -38,7 +38,8 @@ void history_sample(struct history *h, int64_t now_us);
 // At the very end: the open steps too, short as they are.
 void history_close(struct history *h, int64_t now_us);
 
-// One model request that has ended. Thread-safe, atomics only.
+// One model request that has ended; one whose image task went on counts when its work has. Thread-safe,
+// atomics only.
 struct history_request {
 	bool error; // 5xx, 429 or a broken stream
 	bool broken; // a stream that was interrupted

@@ -259,8 +259,11 @@ static void ended(struct task_run *r, enum err_code code)
 	else
 		err_set(&a->err, r->t.code != ERR_OK ? r->t.code : ERR_INTERNAL,
 			r->t.message[0] != '\0' ? "%s" : NULL, r->t.message);
-	if (!r->over)
+	if (!r->over) { // not again when it is only saved again
 		count_end(r);
+		a->agent = r->e->agent;
+		a->counted = r->counted;
+	}
 	r->over = true;
 	task_tell(r, a);
 	task_cancel_tell(r, r->t.state == TASK_CANCELED ? ERR_OK : ERR_NOT_CANCELABLE);

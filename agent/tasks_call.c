@@ -21,6 +21,7 @@ static void leave(void *arg)
 	struct task_waiter *w = arg;
 	struct task_run *r = w->run;
 	if (r != NULL) {
+		r->counted |= w->late;
 		struct task_waiter **at = &r->waiters;
 		while (*at != NULL && *at != w)
 			at = &(*at)->next;
@@ -50,6 +51,10 @@ static void on_gone(struct req *r)
 	struct gw_call *c = r->user;
 	if (c->over)
 		return;
+	if (c->task != NULL && c->task->c != NULL) {
+		c->task_id = arena_strdup(&r->arena, task_waiter_id(c->task));
+		c->goes_on = true;
+	}
 	stop_waiting(c);
 	metric_cell_add(c->cells->gone, 1);
 	gw_account(c, err_row(ERR_CLIENT_GONE)->status, ERR_CLIENT_GONE);
@@ -85,17 +90,27 @@ static void add_tries(struct gw_call *c, const struct task_answer *a)
 			.target = arena_strdup(&c->r->arena, a->t.target), .end = "ok", .status = 200};
 }
 
-static void add_headers(struct gw_call *c, const struct task_answer *a)
+// Of those who wait for one task the first to be answered tells what it used.
+static void add_usage(struct gw_call *c, struct task_answer *a)
+{
+	if (a->agent != NULL && atomic_exchange(&a->told, true))
+		return;
+	c->usage = a->usage;
+	c->spent = a->bill.spent;
+	c->cost = a->bill.cost;
+	c->usage_source = a->usage.in >= 0 && a->usage.out >= 0 ? COST_REPORTED : COST_UNKNOWN;
+}
+
+static void add_headers(struct gw_call *c, struct task_answer *a)
 {
 	struct req *r = c->r;
 	char n[24];
 	snprintf(c->id, sizeof(c->id), "%s", a->t.decision);
 	c->reason = a->reason;
 	c->error = a->error;
-	c->usage = a->usage;
-	c->spent = a->bill.spent;
-	c->cost = a->bill.cost;
-	c->usage_source = a->usage.in >= 0 && a->usage.out >= 0 ? COST_REPORTED : COST_UNKNOWN;
+	if (a->durable && a->t.id[0] != '\0')
+		c->task_id = arena_strdup(&r->arena, a->t.id);
+	add_usage(c, a);
 	add_tries(c, a);
 	req_header_add(r, "Cache-Control", "no-store");
 	if (a->durable && a->t.id[0] != '\0')
@@ -143,6 +158,7 @@ static void answer_accepted(struct gw_call *c, const struct task_answer *a)
 	req_header_add(r, "Retry-After", RETRY_AFTER_S);
 	req_header_add(r, "Preference-Applied", "respond-async");
 	c->ttfb_us = loop_now_us(c->gl->loop) - r->start_us;
+	c->goes_on = !task_is_over(a->t.state);
 	gw_headers(c);
 	gw_account(c, 202, ERR_OK);
 	req_reply_json(r, 202, &out);
@@ -178,6 +194,8 @@ void task_waiter_told(void *arg)
 			answer_accepted(c, w->answer);
 		else
 			answer_pictures(c, w->answer);
+	} else if (w->late) {
+		atomic_store(&w->answer->counted, true);
 	}
 	task_waiter_drop(w); // the engine's count
 }
@@ -188,9 +206,11 @@ static void too_late(void *arg)
 	struct task_waiter *w = arg;
 	struct gw_call *c = w->c;
 	struct err err = {0};
-	const char *id = w->id;
+	const char *id = task_waiter_id(w);
 	bool again = req_header(c->r, "Idempotency-Key") != NULL;
+	w->late = true;
 	stop_waiting(c);
+	c->task_id = arena_strdup(&c->r->arena, id);
 	err_set(&err, ERR_UPSTREAM_TIMEOUT, _("the pictures are still being made; ask for them by the"
 					      " task's id, or again with the same Idempotency-Key"));
 	req_header_add(c->r, "X-Yijian-Task", id);

@@ -57,8 +57,13 @@ struct task_answer {
 	int64_t retry_s;
 	struct adapter_usage usage;
 	struct task_bill bill; // empty for a caller who was told before
+	// The end of a task is told once: by the first call that answers with it, or by an event of
+	// its own when the last who holds the answer lets go of it.
+	struct agent *agent; // set: this is an end
+	_Atomic bool told; // a call has
+	_Atomic bool counted; // the history has a call that waited for it, as one that was too late
 };
-void task_answer_drop(struct task_answer *a);
+void task_answer_drop(struct task_answer *a); // any thread
 
 struct task_waiter { // a caller; counted by both sides
 	_Atomic int refs;
@@ -67,7 +72,10 @@ struct task_waiter { // a caller; counted by both sides
 	struct gw_call *c; // caller's loop alone; NULL once it is answered or gone
 	struct loop_timer deadline; // caller's loop alone
 	bool async; // wants 202
+	bool late; // its time was over; set before it leaves
 	char id[TASK_ID_MAX]; // of the task it asked for
+	char earlier[TASK_ID_MAX]; // of the task of its key; read only once joined
+	_Atomic bool joined;
 	struct task_run *run; // NULL once it was told, or has left
 	struct task_waiter *next;
 	struct task_answer *answer; // set when it is posted back
@@ -105,6 +113,7 @@ struct task_run { // an unfinished task
 	struct decide_request ask; // its client points to t.client
 	int64_t draw, queued_us, retry_save_us;
 	bool stored, durable, async, canceling, over;
+	bool counted; // the history has a caller of it, who was told that it takes too long
 	struct task_waiter *waiters;
 	size_t waiters_n;
 	// attempts
@@ -187,6 +196,9 @@ void task_wake_queue(struct tasks *e);
 void task_fail(struct task_run *r, enum task_state s, const struct err *err);
 void task_finish(struct task_run *r);
 struct task_run *task_find(struct tasks *e, const char *id);
+
+// The id that w's caller may ask for. Any thread.
+const char *task_waiter_id(const struct task_waiter *w);
 
 // tasks_keep.c
 void task_join(struct task_run *r, struct task_waiter *w);

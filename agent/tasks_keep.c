@@ -9,12 +9,71 @@
 #include "shared/mem.h"
 #include "shared/text.h"
 
+// ---- an end that no call has told ----
+
+static void count_tokens(const struct task_answer *a, const char *direction, int64_t n)
+{
+	const char *const labels[] = {a->t.feature, direction, NULL};
+	if (n > 0)
+		metric_add(a->agent->metrics, MET_GW_TOKENS, (double)n, labels);
+}
+
+// The request was counted when it was answered; its work counts now.
+static void count_work(const struct task_answer *a, int status, int64_t us)
+{
+	struct history_request q = {.error = gw_is_failure(status, a->err.code),
+		.fell_back = a->t.attempts > 1,
+		.latency_us = us,
+		.tokens = MAX_OF(a->usage.in, 0) + MAX_OF(a->usage.out, 0)};
+	count_tokens(a, "in", a->usage.in);
+	count_tokens(a, "out", a->usage.out);
+	if (!atomic_load(&a->counted))
+		history_count(a->agent->history, slice_of(a->t.feature), &q);
+}
+
+static void tell_end(const struct task_answer *a)
+{
+	struct gw_attempt tries[GW_ATTEMPTS_MAX];
+	struct str scratch = STR_INIT;
+	const struct task *t = &a->t;
+	bool reported = a->usage.in >= 0 && a->usage.out >= 0;
+	struct gw_told told = {.id = t->id,
+		.task = t->id,
+		.client = t->client,
+		.feature = t->feature,
+		.endpoint = endpoint_row(t->offer == OFFER_IMAGES ? EP_IMAGES : EP_IMAGE_EDITS)
+			->name,
+		.target = t->target[0] != '\0' ? t->target : NULL,
+		.decision = t->decision[0] != '\0' ? t->decision : NULL,
+		.reason = a->reason,
+		.tries = tries,
+		.tries_n = a->tries_n,
+		.status = a->err.code == ERR_OK ? 200
+			: t->status != 0 ? t->status : err_row(a->err.code)->status,
+		.code = a->err.code,
+		.total_us = (t->finished_ms - t->created_ms) * 1000,
+		.tokens_in = reported ? a->usage.in : a->bill.spent.in,
+		.tokens_out = reported ? a->usage.out : a->bill.spent.out,
+		.tokens_source = reported ? COST_REPORTED : a->bill.spent.source,
+		.cost = a->bill.cost};
+	for (size_t i = 0; i < a->tries_n; i++) {
+		const struct task_try *from = &a->tries[i];
+		tries[i] = (struct gw_attempt){.target = from->target, .end = from->end,
+			.status = from->status, .code = from->code, .ms = from->ms};
+	}
+	count_work(a, told.status, told.total_us);
+	gw_tell(a->agent, &scratch, &told);
+	str_release(&scratch);
+}
+
 // ---- callers ----
 
 void task_answer_drop(struct task_answer *a)
 {
 	if (a == NULL || atomic_fetch_sub(&a->refs, 1) > 1)
 		return;
+	if (a->agent != NULL && !atomic_load(&a->told))
+		tell_end(a);
 	str_release(&a->body);
 	free(a);
 }
@@ -49,6 +108,11 @@ static void post_answer(struct task_waiter *w, struct task_answer *a)
 	atomic_fetch_add(&a->refs, 1);
 	w->answer = a;
 	loop_post(w->loop, task_waiter_told, w); // with the engine's count
+}
+
+const char *task_waiter_id(const struct task_waiter *w)
+{
+	return atomic_load(&w->joined) ? w->earlier : w->id;
 }
 
 void task_tell(struct task_run *r, struct task_answer *a)
@@ -123,6 +187,10 @@ void task_join(struct task_run *r, struct task_waiter *w)
 		post_answer(w, a);
 		task_answer_drop(a);
 		return;
+	}
+	if (strcmp(w->id, r->t.id) != 0) { // of its key there was one before
+		memcpy(w->earlier, r->t.id, sizeof(w->earlier));
+		atomic_store(&w->joined, true);
 	}
 	w->run = r;
 	w->next = r->waiters;

@@ -29,6 +29,18 @@ static bool wanted(struct cmd *c, const struct jx *event)
 	return !cmd_has(c, COPT_ERRORS) || jx_int(jx_get(event, "status"), 0) >= 400;
 }
 
+// What there is to note of an event without an error: the image task it is about.
+static void add_task(struct str *cell, const struct jx *e)
+{
+	const char *task = jx_str(jx_get(e, "task"), "");
+	bool end = task[0] != '\0' && strcmp(task, jx_str(jx_get(e, "id"), "")) == 0;
+
+	if (end)
+		str_add(cell, _("end of the task"));
+	else
+		text_add_safe(cell, slice_of(task));
+}
+
 // A table of one row, the same widths each time: a tail cannot know what comes.
 static void tail_line(struct tail *t, const struct jx *e)
 {
@@ -54,8 +66,10 @@ static void tail_line(struct tail *t, const struct jx *e)
 
 		str_clear(&cell);
 		format_cell(field_named(&event_fields, slice_of(cols[i].name)), v, 0, &cell);
-		if (strcmp(cols[i].name, "code") == 0 && jx_is_null(v))
+		if (strcmp(cols[i].name, "code") == 0 && jx_is_null(v)) {
 			str_clear(&cell);
+			add_task(&cell, e);
+		}
 		text_add_fit(&line, str_slice(&cell), cols[i].cells, true, true);
 		str_add_c(&line, ' ');
 	}

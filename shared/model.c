@@ -569,7 +569,11 @@ static const struct field event_rows[] = {
 	{SEEN_WIDE("seq"), .type = FT_INT, .help = N_("cursor")},
 	{SEEN_COL("at"), .type = FT_TIME, .title = N_("AGE"), .help = N_("when")},
 	{SEEN_WIDE("kind"), .type = FT_STR, .help = N_("traffic, health, key, config or alert")},
-	{SEEN_COL("id"), .type = FT_STR, .help = N_("request id")},
+	{SEEN_COL("id"), .type = FT_STR, .help = N_("request id; the task's where nobody waited any more"
+		" for its end")},
+	{SEEN_WIDE("task"), .type = FT_STR, .help = N_("image task of the request. A task's end is told"
+		" once: by the call that waits for it (status 200 or its error), else by an event of its"
+		" own, with total_ms from the task's creation; a 202 alone is no end")},
 	{SEEN_COL("client"), .type = FT_STR, .help = N_("who asked")},
 	{SEEN_COL("feature"), .type = FT_STR, .help = N_("feature")},
 	{SEEN_COL("target"), .type = FT_STR, .help = N_("who answered")},

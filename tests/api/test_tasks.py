@@ -438,3 +438,148 @@ def test_a_redirected_picture_is_not_followed(agent, liar):
     add_wanx_at(agent, own)
     refused(agent, kind, f"{own}/picture")
     assert kind.asked and set(kind.asked) == {"/picture"}
+
+
+# ---- what is told of their ends ----
+
+LISTED = "/api/v1/events?kinds=traffic&since=0&limit=1000"
+
+
+def told(agent, id):
+    """The traffic events of one task, oldest first."""
+    return [e for e in agent.get(GW, LISTED).body["items"] if e.get("task") == id]
+
+
+def wait_told(agent, id, n):
+    wait_for(lambda: len(told(agent, id)) >= n, what="the end's event")
+    events = told(agent, id)
+    assert len(events) == n, events
+    return events
+
+
+def route(agent):
+    """What the status has of the feature's route, as soon as it has figures."""
+    def row():
+        rows = agent.get(GW, "/api/v1/status").body["routes"]
+        found = next(r for r in rows if r["feature"] == "text_to_image")
+        return found if found["error_pct"] is not None else None
+    return wait_for(row, what="figures of the route")
+
+
+def requests_counted(agent):
+    """Samples of the gateway's request series for this feature, by name and class."""
+    text = agent.get(GW, "/metrics").body.decode()
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+            for line in text.splitlines() if 'feature="text_to_image"' in line
+            and line.startswith(("yijian_gateway_requests_total",
+                                 "yijian_gateway_request_duration_seconds_count",
+                                 "yijian_image_tasks_total"))}
+
+
+def leave(agent, vendor, key):
+    """A caller that waits, and leaves once its request was submitted."""
+    before = len(submitted(vendor))
+    body = json.dumps({"model": "text_to_image", "prompt": "left"})
+    caller = agent.connect()
+    caller.send((f"POST {IMAGES} HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: {key}\r\n"
+                 f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                 + body).encode())
+    wait_for(lambda: len(submitted(vendor)) > before, what="the submit")
+    caller.close()
+
+
+def test_a_call_that_waits_tells_the_end(agent, dashscope, wanx):
+    answer = image(agent)
+    event = wait_told(agent, answer.headers["X-Yijian-Task"], 1)[0]
+    assert event["status"] == 200 and event["total_ms"] > 0
+
+
+def test_the_end_of_an_accepted_task_is_told_once(agent, dashscope, wanx):
+    dashscope.fault({"task_polls": 5}, path="/api/*")
+    key = {"Idempotency-Key": "told", "Prefer": "respond-async"}
+    id = image(agent, key).body["id"]
+    wait_over(agent, id)
+    begun, ended = wait_told(agent, id, 2)
+    assert begun["status"] == 202
+    assert (ended["status"], ended["feature"], ended["client"], ended["id"]) == (
+        200, "text_to_image", begun["client"], id)
+    assert ended["target"] == "aliyun/wanx#wanx" and "code" not in ended
+    assert ended["total_ms"] > begun["total_ms"] and ended["endpoint"] == begun["endpoint"]
+    assert [a["end"] for a in ended["attempts"]] == ["ok"]
+    doc = agent.get(GW, "/api/v1/tasks/" + id).body
+    assert ended["decision"] == doc["decision"] == begun["decision"]
+    assert ended["cost"]["source"] == "counted" and ended["cost"]["pico"] > 0
+    assert begun["cost"]["pico"] is None
+    again = image(agent, key)
+    assert again.status == 202 and again.body["id"] == id
+    assert [e["status"] for e in wait_told(agent, id, 3)] == [202, 200, 202]
+
+
+def test_the_end_is_no_request_but_its_outcome_counts(agent, dashscope, wanx):
+    dashscope.fault({"task_polls": 3, "task_fail": 1}, path="/api/*")
+    id = image(agent, {"Prefer": "respond-async"}).body["id"]
+    ended = wait_told(agent, id, 2)[1]
+    doc = agent.get(GW, "/api/v1/tasks/" + id).body
+    assert (ended["status"], ended["code"]) == (doc["error"]["status"], doc["error"]["code"])
+    counts = {name: n for name, n in requests_counted(agent).items() if n > 0}
+    assert counts == {
+        'yijian_gateway_requests_total{feature="text_to_image",class="2xx"}': 1,
+        'yijian_gateway_request_duration_seconds_count{feature="text_to_image"}': 1,
+        'yijian_image_tasks_total{feature="text_to_image",state="failed"}': 1}
+
+
+def test_the_history_sees_the_end_of_the_work(agent, dashscope, wanx):
+    dashscope.fault({"status": 500}, path=SUBMIT)
+    id = image(agent, {"Prefer": "respond-async"}).body["id"]
+    ended = wait_told(agent, id, 2)[1]
+    assert ended["status"] >= 500
+    assert route(agent)["error_pct"] == 100
+
+
+def test_the_end_after_its_caller_left_is_told(agent, dashscope, wanx):
+    dashscope.fault({"task_polls": 5}, path="/api/*")
+    leave(agent, dashscope, "left")
+    id = agent.get(GW, "/api/v1/tasks").body["items"][0]["id"]
+    wait_over(agent, id)
+    assert [(e["status"], e.get("code")) for e in wait_told(agent, id, 2)] == [
+        (499, "client_gone"), (200, None)]
+
+
+def test_the_end_after_its_callers_time_is_told(agent, dashscope, wanx):
+    dashscope.fault({"task_polls": 13}, path="/api/*")
+    assert agent.request("config-center", "PATCH", "/api/v1/features/text_to_image",
+                         {"timeouts": {"total_ms": 300}}).status == 200
+    id = image(agent).headers["X-Yijian-Task"]
+    wait_over(agent, id)
+    assert [e["status"] for e in wait_told(agent, id, 2)] == [504, 200]
+
+
+def test_a_later_caller_of_the_key_is_pointed_at_the_same_task(agent, dashscope, wanx):
+    dashscope.fault({"task_polls": 13}, path="/api/*")
+    id = image(agent, {"Idempotency-Key": "k", "Prefer": "respond-async"}).body["id"]
+    assert agent.request("config-center", "PATCH", "/api/v1/features/text_to_image",
+                         {"timeouts": {"total_ms": 200}}).status == 200
+    late = image(agent, {"Idempotency-Key": "k"})
+    assert late.status == 504 and late.headers["X-Yijian-Task"] == id
+
+
+def test_of_callers_that_wait_together_one_tells_the_cost(agent, dashscope, wanx):
+    dashscope.fault({"task_polls": 8}, path="/api/*")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: image(agent, {"Idempotency-Key": "k"}), range(4)))
+    events = wait_told(agent, answers[0].headers["X-Yijian-Task"], 4)
+    assert {e["status"] for e in events} == {200}
+    assert sum(e["cost"]["pico"] is not None for e in events) == 1
+
+
+def test_the_end_of_a_canceled_task_is_told(agent, dashscope, wanx):
+    key = agent.get("key-manager", "/api/v1/keys").body["items"][0]
+    assert agent.request("key-manager", "PATCH", "/api/v1/keys/" + key["id"],
+                         {"limits": {"concurrency": 1, "rpm": 60000}}).status == 200
+    dashscope.fault({"task_polls": 100000}, path="/api/*")
+    image(agent, {"Prefer": "respond-async"})
+    wait_for(lambda: submitted(dashscope), what="the submit")
+    id = image(agent, {"Prefer": "respond-async"}).body["id"]
+    assert agent.request(GW, "DELETE", "/api/v1/tasks/" + id).status == 200
+    assert [(e["status"], e.get("code")) for e in wait_told(agent, id, 2)] == [
+        (202, None), (409, "canceled")]
