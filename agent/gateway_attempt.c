@@ -103,6 +103,7 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 	int64_t us = loop_now_us(c->gl->loop) - c->try_us;
 	if (c->cand == NULL)
 		return;
+	gw_batch_stop(c);
 	gw_settle_usage(c);
 	tell_live(c, out, status, code, cooldown_us);
 	if (c->usage.in > 0)
@@ -209,8 +210,6 @@ void gw_reply(struct gw_call *c, int status, struct adapter_answer *answer)
 	req_reply(r, status, answer_type(c, answer), answer->body);
 }
 
-static void next_part(struct gw_call *c);
-
 void gw_take_answer(struct gw_call *c, const struct upstream_response *res, struct slice body)
 {
 	const struct adapter_reply got = {.status = res->status, .content_type = res->content_type,
@@ -220,7 +219,7 @@ void gw_take_answer(struct gw_call *c, const struct upstream_response *res, stru
 	if (kind == ANSWER_OK) {
 		enum batch_step step = gw_batch_take(c, &answer);
 		if (UNLIKELY(step == BATCH_MORE)) {
-			next_part(c);
+			gw_batch_go_on(c);
 			return;
 		}
 		if (UNLIKELY(step == BATCH_BAD))
@@ -243,12 +242,9 @@ void gw_take_answer(struct gw_call *c, const struct upstream_response *res, stru
 	}
 }
 
-static void on_done(void *arg, enum up_end end, const struct upstream_response *res,
-	struct slice body, const struct err *err)
+void gw_take_end(struct gw_call *c, enum up_end end, const struct upstream_response *res,
+	struct slice body)
 {
-	struct gw_call *c = arg;
-	(void)err;
-	c->up = NULL;
 	if (end == UP_OK)
 		gw_heed_upstream(c, res);
 	if (end != UP_OK)
@@ -257,6 +253,15 @@ static void on_done(void *arg, enum up_end end, const struct upstream_response *
 		gw_attempt_refused(c, res->status, res->retry_after, body);
 	else
 		gw_take_answer(c, res, body);
+}
+
+static void on_done(void *arg, enum up_end end, const struct upstream_response *res,
+	struct slice body, const struct err *err)
+{
+	struct gw_call *c = arg;
+	(void)err;
+	c->up = NULL;
+	gw_take_end(c, end, res, body);
 }
 
 static const struct upstream_callbacks whole = {.done = on_done};
@@ -272,23 +277,22 @@ static int hop_of(const struct gw_call *c)
 }
 
 // The usual ones stand ready.
-static const char *headers_of(struct gw_call *c)
+static const char *headers_of(const struct gw_call *c, const struct adapter_ask *a, struct str *room)
 {
 	static const char *const ready[2][HOPS] = {
 		{HEADERS, HEADERS HOP, HEADERS HOP_2, HEADERS HOP_3, HEADERS HOP_4},
 		{HEADERS_STREAM, HEADERS_STREAM HOP, HEADERS_STREAM HOP_2, HEADERS_STREAM HOP_3,
 			HEADERS_STREAM HOP_4}};
 	static const char *const hops[HOPS] = {"", HOP, HOP_2, HOP_3, HOP_4};
-	const struct adapter_ask *a = &c->send;
 	int hop = hop_of(c);
 	if (LIKELY(a->content_type == NULL && a->accept == NULL && a->headers.n == 0))
 		return ready[a->stream][hop];
-	str_clear(&c->headers);
-	str_addf(&c->headers, "Content-Type: %s\r\nAccept: %s\r\n" AGENT "%s%s",
+	str_clear(room);
+	str_addf(room, "Content-Type: %s\r\nAccept: %s\r\n" AGENT "%s%s",
 		a->content_type != NULL ? a->content_type : JSON_TYPE,
 		a->accept != NULL ? a->accept : a->stream ? EVENT_TYPE : JSON_TYPE, hops[hop],
 		str_text(&a->headers));
-	return str_text(&c->headers);
+	return str_text(room);
 }
 
 static enum auth_style auth_style(const struct candidate *cand)
@@ -297,22 +301,22 @@ static enum auth_style auth_style(const struct candidate *cand)
 		slice_of(cand->target->service));
 	return v != NULL ? v->auth : AUTH_BEARER;
 }
-
-static void start(struct gw_call *c)
+struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct str *headers,
+	const struct upstream_callbacks *cb, void *arg)
 {
 	const struct feature *f = &c->feature->doc;
 	int64_t now = loop_now_us(c->gl->loop);
 	struct upstream_request q = {.url = c->cand->url,
 		.pool_key = c->cand->live->id,
-		.method = c->send.method,
-		.path = str_text(&c->send.path),
-		.headers = headers_of(c),
-		.body = str_slice(&c->send.body),
+		.method = ask->method,
+		.path = str_text(&ask->path),
+		.headers = headers_of(c, ask, headers),
+		.body = str_slice(&ask->body),
 		.connect_ms = f->timeouts.connect_ms,
 		.first_byte_ms = MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms),
 		.idle_ms = f->timeouts.idle_ms,
-		.body_max = c->send.stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
-		.stream = c->send.stream,
+		.body_max = ask->stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
+		.stream = ask->stream,
 		.vendor_key = c->cand->key != NULL};
 	int64_t left_ms = c->ask.deadline_us != FIELD_NONE
 				  ? MAX_OF((c->ask.deadline_us - now) / 1000, 1)
@@ -327,11 +331,7 @@ static void start(struct gw_call *c)
 		q.auth = &c->secret->key;
 		q.auth_style = auth_style(c->cand);
 	}
-	c->up = upstream_start(loop_upstream(c->gl->loop), &q,
-		c->send.raw	 ? &gw_raw_callbacks
-		: c->send.stream ? &gw_stream_callbacks
-				 : &whole,
-		c);
+	return upstream_start(loop_upstream(c->gl->loop), &q, cb, arg);
 }
 
 // Both breakers let it pass; a half-open trial taken at one is given back when the other refuses.
@@ -371,7 +371,7 @@ static void mark(struct gw_call *c, int i)
 		decide_tried(&c->ask, i);
 }
 
-static void clear_ask(struct adapter_ask *a)
+void gw_clear_ask(struct adapter_ask *a)
 {
 	a->method = "POST";
 	a->content_type = a->accept = NULL;
@@ -379,19 +379,6 @@ static void clear_ask(struct adapter_ask *a)
 	str_clear(&a->path);
 	str_clear(&a->headers);
 	str_clear(&a->body);
-}
-
-// Of a list that is asked for in parts: the rest of the same attempt.
-static void next_part(struct gw_call *c)
-{
-	struct err err = {0};
-	clear_ask(&c->send);
-	if (c->adapter->build(c->call, &c->feature->doc, c->cand, &c->send, &err) == ERR_OK) {
-		start(c);
-		return;
-	}
-	gw_attempt_end(c, OUT_CLIENT, 0, err.code, "not_sent", 0);
-	gw_fail(c, &err);
 }
 
 static enum stream_end stream_end(const struct candidate *cand)
@@ -447,7 +434,7 @@ static bool begin(struct gw_call *c, int i, bool forced)
 			return false;
 		}
 	}
-	clear_ask(&c->send);
+	gw_clear_ask(&c->send);
 	gw_batch_begin(c, cand);
 	if (gw_sink_choose(c, cand, &err) != ERR_OK ||
 		c->adapter->build(c->call, &c->feature->doc, cand, &c->send, &err) != ERR_OK) {
@@ -456,7 +443,11 @@ static bool begin(struct gw_call *c, int i, bool forced)
 	}
 	c->chunks.grows = c->send.grows;
 	c->chunks.end = stream_end(cand);
-	start(c);
+	c->up = gw_start(c, &c->send, &c->headers,
+		c->send.raw	 ? &gw_raw_callbacks
+		: c->send.stream ? &gw_stream_callbacks
+				 : &whole,
+		c);
 	return true;
 }
 

@@ -71,6 +71,8 @@ struct gw_loop { // used by its loop's thread alone
 	struct str event; // scratch
 };
 
+struct gw_batch; // gateway_batch.c
+
 struct gw_attempt {
 	const char *target; // candidate's name; lives as long as the snapshot
 	const char *end; // "ok", "http_429", "connect_timeout" …
@@ -133,7 +135,7 @@ struct gw_call {
 	bool sse; // what comes is a stream of events or lines
 	bool raw; // what comes are the bytes that were asked for
 	const char *raw_type; // their content type, in the request's arena
-	struct batch *batch; // a list asked for in parts; NULL until one was
+	struct gw_batch *batch; // a list asked for in parts; NULL until one was
 	bool translate; // the caller's dialect is not the adapter's
 	struct sse reader;
 	struct adapter_stream chunks;
@@ -227,6 +229,14 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 	const char *end, int64_t cooldown_us);
 // It failed: tries the next candidate.
 void gw_attempt_failed(struct gw_call *c, enum up_end end, int status);
+void gw_clear_ask(struct adapter_ask *a);
+// Sends it to the attempt's candidate; *headers is room for lines that are no usual ones. Both stay
+// until the callback.
+struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct str *headers,
+	const struct upstream_callbacks *cb, void *arg);
+// The end of such a call for a whole answer.
+void gw_take_end(struct gw_call *c, enum up_end end, const struct upstream_response *res,
+	struct slice body);
 // A whole answer of a good status: parsed and passed on, or the attempt has failed.
 void gw_take_answer(struct gw_call *c, const struct upstream_response *res, struct slice body);
 void gw_reply(struct gw_call *c, int status, struct adapter_answer *answer);
@@ -246,11 +256,16 @@ void gw_count_broken(struct gw_call *c, const char *cause);
 extern const struct upstream_callbacks gw_raw_callbacks;
 
 // gateway_batch.c
+#define GW_PARTS_MAX 4 // asked for at once, once the first was answered
 enum batch_step { BATCH_DONE, BATCH_MORE, BATCH_BAD };
 // Before an attempt: how much of the list is asked for first.
 void gw_batch_begin(struct gw_call *c, const struct candidate *cand);
-// Of a good answer: *answer is the whole one (DONE), or the next part is to be asked for (MORE).
+// Of a good answer: *answer is the whole one (DONE), or others are to come (MORE).
 enum batch_step gw_batch_take(struct gw_call *c, struct adapter_answer *answer);
+// Asks for parts that nobody was asked for yet, as far as the candidate's concurrency allows.
+void gw_batch_go_on(struct gw_call *c);
+// The attempt ends: no part is waited for any more.
+void gw_batch_stop(struct gw_call *c);
 void gw_batch_free(struct gw_call *c);
 
 // gateway_sink.c: the caller's side of a stream

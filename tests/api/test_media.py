@@ -323,7 +323,7 @@ def test_embeddings_of_dashscope_itself(agent, make_vendord):
     assert answer.body["usage"]["total_tokens"] > 0
     sent = [json.loads(record["body"]) for record in aliyun.requests()
             if record["path"].endswith("/text-embedding")]
-    assert [len(body["input"]["texts"]) for body in sent] == [10, 10, 3]
+    assert sorted(len(body["input"]["texts"]) for body in sent) == [3, 10, 10]
     answer = embed(agent, [[1, 2], [3]], model="own")
     assert answer.status == 503, "token numbers cannot be asked of it"
     for value, code in (([[1, 2]], "capability_missing"), ([1, 2], "capability_missing"),
@@ -343,6 +343,57 @@ def test_long_lists_are_split_and_whole(agent, tei):
     tei.fault({"status": 424}, skip=1, count=1, path="/v1/embeddings")
     failed = embed(agent, texts)
     assert failed.status == 502 and "data" not in failed.body
+
+
+def asked(tei):
+    return sum(record["path"] == "/v1/embeddings" for record in tei.requests())
+
+
+def inflight(agent):
+    items = agent.get("service-registry", "/api/v1/services/tei").body["instances"]
+    return items[0]["inflight"]
+
+
+PARTS = [f"text {i}" for i in range(32 * 7)]  # of a list for TEI, which takes 32
+
+
+def test_parts_are_asked_for_four_at_once(agent, tei):
+    agent.add_instance(tei.url, service="tei", engine="tei", features=["embeddings"])
+    tei.fault({"hang": True}, skip=1, path="/v1/embeddings")
+    caller = http.client.HTTPConnection(*agent.address())
+    caller.request("POST", "/v1/embeddings", json.dumps({"model": "embeddings", "input": PARTS}),
+                   {"Content-Type": "application/json"})
+    wait_for(lambda: asked(tei) == 5, what="the first part, then four more")
+    assert inflight(agent) == 4
+    caller.close()
+    wait_for(lambda: inflight(agent) == 0, what="all parts to be given up with their caller")
+    assert asked(tei) == 5
+
+
+def test_parts_keep_within_the_concurrency_limit(agent, tei):
+    agent.add_instance(tei.url, service="tei", engine="tei", features=["embeddings"],
+                       capacity={"max_concurrency": 2})
+    answer = embed(agent, PARTS)
+    assert len(vectors(answer)) == len(PARTS) and asked(tei) == 7
+    assert inflight(agent) == 0
+    agent.request("config-center", "PATCH", "/api/v1/features/embeddings", {
+        "timeouts": {"first_byte_ms": 200}, "retry": {"max_attempts": 1}})
+    tei.fault({"hang": True}, skip=1, path="/v1/embeddings")
+    assert embed(agent, PARTS).status == 504
+    assert asked(tei) == 7 + 1 + 2 and inflight(agent) == 0
+
+
+def test_one_failed_part_ends_the_others(agent, tei):
+    agent.add_instance(tei.url, service="tei", engine="tei", features=["embeddings"])
+    agent.request("config-center", "PATCH", "/api/v1/features/embeddings",
+                  {"retry": {"max_attempts": 1}, "cooldown": {"fails": 100}})
+    tei.faults([{"match": {"path": "/v1/embeddings"}, "count": 3, "skip": 1, "fault": {"hang": True}},
+                {"match": {"path": "/v1/embeddings"}, "count": 1, "skip": 1,
+                 "fault": {"status": 424}}])
+    assert embed(agent, PARTS).status == 502
+    assert inflight(agent) == 0 and asked(tei) == 5
+    tei.faults([])
+    assert len(vectors(embed(agent, PARTS))) == len(PARTS)
 
 
 @pytest.mark.parametrize("value, code", [
