@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from agent import SERVICES
+from agent import SERVICES, Agent
 from raw import head
 
 REGISTRY = "service-registry"
@@ -182,3 +182,32 @@ def test_another_user_on_the_unix_socket(make_agent):
             ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c",
              code, path], capture_output=True, text=True, timeout=60, cwd="/")
         assert " 403 " in done.stdout and '"peer_not_allowed"' in done.stdout, done
+
+
+@pytest.fixture
+def agent_of_groups(tmp_path):
+    """An agent on a host where user 65534 is an operator: the group file is its own."""
+    group = tmp_path / "group"
+    group.write_text(open("/etc/group").read() + "yijian-operator:x:64999:nobody\n")
+    mount = f"mount --bind {group} /etc/group"
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True).returncode != 0:
+        pytest.skip("no mount namespace of one's own here")
+    agent = Agent(scratch=tmp_path)
+    agent.command = ["unshare", "-m", "sh", "-c", mount + ' && exec "$0"', *agent.command]
+    with agent:
+        yield agent
+
+
+@needs_root
+def test_a_user_of_the_operators_group(agent_of_groups, vendord):
+    agent = agent_of_groups
+    key = agent.add_key(vendord.base_url, api_key="sk-simulated-00000000operator")
+    path = f"/api/v1/keys/{key['id']}"
+    status, body = call_as(65534, agent, "key-manager", "GET", "/api/v1/keys")
+    assert status == 200 and key["id"] in body and "00000000operator" not in body
+    assert call_as(65534, agent, "key-manager", "POST", path + "/disable")[0] == 200
+    assert agent.get("key-manager", path).body["enabled"] is False
+    for name in ("boss", "second"):
+        token = agent.post("key-manager", "/api/v1/tokens", {"name": name, "role": "admin"}).body
+    status, body = call_as(65534, agent, "key-manager", "DELETE", f"/api/v1/tokens/{token['id']}")
+    assert status == 403 and '"scope_exceeded"' in body, "what admins made is theirs"
