@@ -265,6 +265,10 @@ static void hide_key(struct adapter_error *e, struct slice secret)
 	bool quoted = strstr(e->message, "***") != NULL;
 	if (secret.n >= 8 && memmem(e->message, strlen(e->message), secret.p, secret.n) != NULL)
 		quoted = true;
+	struct slice password = secret;
+	slice_cut(&password, ':'); // of user:password
+	if (password.n >= 4 && memmem(e->message, strlen(e->message), password.p, password.n) != NULL)
+		quoted = true;
 	if (quoted)
 		e->message[0] = '\0';
 }

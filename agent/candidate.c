@@ -87,6 +87,32 @@ static void complete(struct candidate *c, struct arena *a)
 	read_sizes(a, in && in->sizes.n ? &in->sizes : &t->sizes, c);
 }
 
+const struct key_obj *candidate_secret(const struct candidate *c)
+{
+	return c->key ? c->key : c->credential;
+}
+
+enum auth_style instance_auth(const struct instance *in, const char **ret_header)
+{
+	static const enum auth_style styles[] = {[INSTANCE_OPEN] = AUTH_NONE,
+		[INSTANCE_BEARER] = AUTH_BEARER, [INSTANCE_BASIC] = AUTH_BASIC,
+		[INSTANCE_HEADER] = AUTH_HEADER};
+
+	*ret_header = in->auth.header;
+	return styles[in->auth.type];
+}
+
+enum auth_style candidate_auth(const struct candidate *c, const char **ret_header)
+{
+	const struct vendor_row *v;
+
+	*ret_header = NULL;
+	if (!c->key)
+		return c->instance ? instance_auth(&c->instance->doc, ret_header) : AUTH_NONE;
+	v = vendor_find(slice_of(c->key->doc.vendor), slice_of(c->target->service));
+	return v ? v->auth : AUTH_BEARER;
+}
+
 void route_complete(struct route *r, struct live_table *live, struct arena *a)
 {
 	const struct feature *f = &r->feature->doc;

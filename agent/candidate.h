@@ -13,6 +13,15 @@ struct size {
 	int64_t width, height;
 };
 
+// What stands between an instance that asks for a credential and the key it refers to.
+enum grant {
+	GRANT_NONE, // it asks for nothing
+	GRANT_KEY, // the key is there
+	GRANT_GONE,
+	GRANT_DISABLED,
+	GRANT_ELSEWHERE, // its secret is bound to another address, or is no engine's
+};
+
 // One choosable thing: target × usable key, or target × instance.
 struct candidate {
 	const char *name; // "openai/dalle#prod-1", "self/sd-webui#gpu7"
@@ -20,6 +29,8 @@ struct candidate {
 	const struct target *target;
 	const struct key_obj *key; // NULL for instances and for vendors without any key
 	const struct instance_obj *instance; // NULL for vendor keys
+	const struct key_obj *credential; // what the instance asks for; NULL unless GRANT_KEY
+	enum grant grant;
 	struct live *live; // of the key or instance; NULL when it has neither (skip no_key)
 	struct live *target_live;
 	// Of this candidate for this target's model: what one model does says nothing of the key's
@@ -34,9 +45,16 @@ struct candidate {
 	const struct size *sizes; // NULL any
 	size_t sizes_n;
 	unsigned lacks; // bits of enum need
-	bool sealed; // a vendor key whose secret this agent cannot open
+	bool sealed; // a key whose secret this agent cannot open
 	bool unspoken; // no adapter of this build speaks its protocol
 };
+
+// The key whose secret goes along with an attempt: the vendor's, or the instance's credential. NULL:
+// none does, or (grant beyond GRANT_KEY) the attempt must not be made.
+const struct key_obj *candidate_secret(const struct candidate *c);
+// How the secret is shown. *ret_header: of AUTH_HEADER.
+enum auth_style candidate_auth(const struct candidate *c, const char **ret_header);
+enum auth_style instance_auth(const struct instance *in, const char **ret_header);
 
 struct route {
 	const struct feature_obj *feature;

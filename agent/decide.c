@@ -102,16 +102,46 @@ static enum skip fault_skip(const struct live *l, int64_t now_wall_ms, struct li
 	return skips[fault];
 }
 
+static bool expired(const struct key_obj *k, int64_t now_wall_ms, struct live_view *view)
+{
+	if (k->doc.expires_at == FIELD_NONE || k->doc.expires_at > now_wall_ms)
+		return false;
+	view->since_wall_ms = k->doc.expires_at;
+	return true;
+}
+
+// Without its credential an instance is not asked at all.
+static enum skip judge_grant(const struct candidate *c, int64_t now_wall_ms,
+	struct live_view *view)
+{
+	switch (c->grant) {
+	case GRANT_NONE:
+		return SKIP_NONE;
+	case GRANT_GONE:
+	case GRANT_DISABLED:
+		return SKIP_NO_KEY;
+	case GRANT_ELSEWHERE:
+		return SKIP_KEY_INVALID;
+	case GRANT_KEY:
+		break;
+	}
+	if (c->sealed || expired(c->credential, now_wall_ms, view))
+		return SKIP_KEY_INVALID;
+	return fault_skip(c->credential->live, now_wall_ms, view);
+}
+
 static enum skip judge_fault(const struct candidate *c, int64_t now_wall_ms,
 	struct live_view *view)
 {
+	if (UNLIKELY(c->grant != GRANT_NONE)) {
+		enum skip skip = judge_grant(c, now_wall_ms, view);
+		if (skip != SKIP_NONE)
+			return skip;
+	}
 	if (UNLIKELY(c->sealed))
 		return SKIP_KEY_INVALID;
-	if (c->key != NULL && c->key->doc.expires_at != FIELD_NONE
-		&& c->key->doc.expires_at <= now_wall_ms) {
-		view->since_wall_ms = c->key->doc.expires_at;
+	if (c->key != NULL && expired(c->key, now_wall_ms, view))
 		return SKIP_KEY_INVALID;
-	}
 	enum skip skip = fault_skip(c->live, now_wall_ms, view);
 	if (skip == SKIP_NONE && c->pair != NULL)
 		skip = fault_skip(c->pair, now_wall_ms, view);

@@ -11,7 +11,7 @@
 
 struct packed {
 	uint32_t name; // offset into the text
-	uint32_t detail; // of a denial: the space or region it has, "sealed"; 0 none
+	uint32_t detail; // of a denial: the space or region it has, what its key lacks; 0 none
 	int32_t order, weight, inflight, limit, queue, status;
 	float share, p95_ms, ok_rate; // NAN unknown
 	uint8_t kind, tier, skip;
@@ -111,7 +111,24 @@ static const char *denied_for(const struct candidate *c, const struct verdict *v
 		return c->space;
 	if (v->skip == SKIP_REGION_DENIED)
 		return c->key->doc.region;
-	return v->skip == SKIP_KEY_INVALID && c->sealed ? "sealed" : NULL;
+	if (v->skip != SKIP_KEY_INVALID && v->skip != SKIP_NO_KEY)
+		return NULL;
+	switch (c->grant) {
+	case GRANT_GONE:
+		return "the key of its credential is gone";
+	case GRANT_DISABLED:
+		return "the key of its credential is disabled";
+	case GRANT_ELSEWHERE:
+		return "the key of its credential is bound to another address";
+	case GRANT_KEY:
+	case GRANT_NONE:
+		break;
+	}
+	if (c->sealed)
+		return "sealed";
+	if (c->credential == NULL)
+		return NULL;
+	return v->view.status > 0 ? "credential refused" : "the key of its credential cannot be used";
 }
 
 static size_t text_size(const struct route *route, const struct decide_request *req,
@@ -287,7 +304,9 @@ static void skip_detail(const struct decision_record *r, const struct packed *p,
 			text_at(r, r->space));
 	else if (p->skip == SKIP_REGION_DENIED)
 		snprintf(buf, size, "region %.64s", p->detail ? text_at(r, p->detail) : "unknown");
-	else if (p->skip == SKIP_KEY_INVALID && p->detail)
+	else if ((p->skip == SKIP_KEY_INVALID || p->skip == SKIP_NO_KEY) && p->detail && p->status > 0)
+		snprintf(buf, size, "%s, HTTP %d", text_at(r, p->detail), p->status);
+	else if ((p->skip == SKIP_KEY_INVALID || p->skip == SKIP_NO_KEY) && p->detail)
 		snprintf(buf, size, "%s", text_at(r, p->detail));
 	else if (p->skip == SKIP_HEARTBEAT_EXPIRED)
 		snprintf(buf, size, "%lld s, limit %lld s",

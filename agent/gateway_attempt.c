@@ -165,9 +165,11 @@ void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
 	adapter_error_read_as(in != NULL ? (enum error_shape)in->quirks.error_shape : ERRORS_ANY,
 		in != NULL ? in->engine : c->cand->key->doc.vendor, status != 0 ? status : 502, body,
 		key, &c->error);
-	// An instance has no key to be judged: it heals like any other failure.
+	// An instance without a key heals like any other failure; with one, the key is judged.
 	if (c->cand->key == NULL && c->error.outcome >= OUT_AUTH && c->error.outcome <= OUT_REGION)
 		c->error.outcome = OUT_FAILED;
+	if (c->cand->credential != NULL && (status == 401 || status == 403))
+		gw_credential_refused(c->gl, c->cand, status);
 	// Asked for what it was only taken to have: it does not, which says nothing of what it has.
 	if (status == 404 && protocol_row(c->cand->protocol)->offer != c->in.offer)
 		c->error.outcome = OUT_CLIENT;
@@ -295,12 +297,6 @@ static const char *headers_of(const struct gw_call *c, const struct adapter_ask 
 	return str_text(room);
 }
 
-static enum auth_style auth_style(const struct candidate *cand)
-{
-	const struct vendor_row *v = vendor_find(slice_of(cand->key->doc.vendor),
-		slice_of(cand->target->service));
-	return v != NULL ? v->auth : AUTH_BEARER;
-}
 struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct str *headers,
 	const struct upstream_callbacks *cb, void *arg)
 {
@@ -317,7 +313,7 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 		.idle_ms = f->timeouts.idle_ms,
 		.body_max = ask->stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
 		.stream = ask->stream,
-		.vendor_key = c->cand->key != NULL};
+		.vendor_key = candidate_secret(c->cand) != NULL};
 	int64_t left_ms = c->ask.deadline_us != FIELD_NONE
 				  ? MAX_OF((c->ask.deadline_us - now) / 1000, 1)
 				  : 0;
@@ -329,7 +325,7 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 	}
 	if (c->secret != NULL) {
 		q.auth = &c->secret->key;
-		q.auth_style = auth_style(c->cand);
+		q.auth_style = candidate_auth(c->cand, &q.auth_header);
 	}
 	return upstream_start(loop_upstream(c->gl->loop), &q, cb, arg);
 }
@@ -425,8 +421,8 @@ static bool begin(struct gw_call *c, int i, bool forced)
 	if (c->tries_n > 0)
 		metric_cell_add(c->cells->fallbacks, 1);
 	c->adapter = adapter_for(protocol_as(cand->protocol, c->in.offer));
-	if (cand->key != NULL) {
-		c->secret = gw_secret_take(c->gl, cand->key, &err);
+	if (candidate_secret(cand) != NULL) {
+		c->secret = gw_secret_take(c->gl, candidate_secret(cand), &err);
 		if (c->secret == NULL) {
 			decide_tried(&c->ask, i);
 			gw_attempt_end(c, OUT_CLIENT, 0, err.code, err_row(err.code)->code, 0);

@@ -199,6 +199,9 @@ uint64_t gw_random(struct gw_loop *gl);
 // The candidate's key in clear, counted; NULL (and *err) when it does not open.
 struct gw_secret *gw_secret_take(struct gw_loop *gl, const struct key_obj *key, struct err *err);
 void gw_secret_drop(struct gw_loop *gl, struct gw_secret *s);
+// The instance refused its credential (401, 403): its key is out until it is rotated, tested or a
+// probe is let in with it. Says nothing of a key that was rotated meanwhile.
+void gw_credential_refused(struct gw_loop *gl, const struct candidate *c, int status);
 
 // gateway_admit.c
 // Before the decision: takes what the request needs of its client's and its feature's limits, and

@@ -257,6 +257,15 @@ void gw_secret_drop(struct gw_loop *gl, struct gw_secret *s)
 		secret_free(s);
 }
 
+void gw_credential_refused(struct gw_loop *gl, const struct candidate *c, int status)
+{
+	const struct snapshot *snap = snapshots_now(gl->agent->snaps);
+	const struct key_obj *now = snapshot_key(snap, slice_of(c->credential->doc.id));
+	if (now != NULL && now->row_version == c->credential->row_version)
+		breaker_outcome(now->live, &(struct breaker_policy){0}, OUT_AUTH,
+			loop_now_us(gl->loop), clock_wall_ms(), 0, status);
+}
+
 // ---- calls ----
 
 static void call_reset(struct gw_call *c)

@@ -12,24 +12,6 @@
 
 // --- which addresses may be registered ---
 
-static bool ends_in(struct slice host, const char *const *endings, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (slice_ends(host, endings[i]))
-			return true;
-	}
-	return false;
-}
-
-// Names that by convention never leave a site; all others may be anybody's.
-static bool is_site_name(const char *name)
-{
-	static const char *const endings[] = {".local", ".lan", ".internal", ".intranet", ".svc",
-		".home.arpa", ".test", ".localhost"};
-	struct slice host = slice_of(name);
-	return slice_find(host, '.') < 0 || ends_in(host, endings, ARRAY_LEN(endings));
-}
-
 static bool is_own_port(const struct agent *a, int port)
 {
 	for (int i = 0; i < SVC_COUNT; i++) {
@@ -48,17 +30,12 @@ enum err_code instance_url_check(const struct agent *a, enum role role, struct s
 	struct arena *arena, struct err *err)
 {
 	struct url url;
-	bool is_name = false;
 	enum err_code code = urlx_parse(text, arena, &url, err);
 	if (code != ERR_OK) {
 		snprintf(err->field, sizeof(err->field), "url");
 		return code;
 	}
-	enum addr_class class = urlx_host_class(url.host, &is_name);
-	if (is_name && strcmp(url.host, "localhost") == 0)
-		class = ADDR_LOOPBACK;
-	else if (is_name && is_site_name(url.host))
-		class = ADDR_PRIVATE;
+	enum addr_class class = urlx_site_class(url.host);
 	if (class == ADDR_FORBIDDEN)
 		return forbidden(err, _("this address is never dialled"));
 	if (class == ADDR_LOOPBACK && is_own_port(a, url.port))
@@ -81,7 +58,7 @@ struct change {
 	struct instance doc;
 	int64_t if_match;
 	bool only_new;	   // POST: an instance that is there is a conflict
-	bool says_enabled; // otherwise the operator's wish stands
+	bool says_enabled, says_auth; // otherwise the operator's wish stands
 	bool created;
 	int drain; // 1 drain, 0 undrain
 	const char *idem_key;
@@ -170,6 +147,123 @@ static void keep_wishes(struct change *c, const struct instance_obj *old)
 	c->doc.draining = old != NULL && old->doc.draining;
 	if (old != NULL && !c->says_enabled)
 		c->doc.enabled = old->doc.enabled;
+	if (old != NULL && !c->says_auth)
+		c->doc.auth = old->doc.auth;
+}
+
+// --- its credential: whoever registers must not choose where a key is sent ---
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool same_auth(const struct instance_credential *a, const struct instance_credential *b)
+{
+	return a->type == b->type && same_text(a->key, b->key) && same_text(a->header, b->header);
+}
+
+// A name of RFC 9110, and none that frames the request or says what this agent says itself.
+static bool is_free_header(const char *name)
+{
+	static const char *const taken[] = {"host", "content-length", "transfer-encoding", "te",
+		"trailer", "connection", "keep-alive", "proxy-connection", "upgrade", "expect",
+		"content-type", "content-encoding", "accept", "accept-encoding", "user-agent",
+		"x-yijian-hop"};
+	for (const char *p = name; *p != '\0'; p++) {
+		bool word = (*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z')
+			|| (*p >= 'a' && *p <= 'z');
+		if (!word && strchr("!#$%&'*+-.^_`|~", *p) == NULL)
+			return false;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+		if (slice_ieq_str(slice_of(name), taken[i]))
+			return false;
+	}
+	return true;
+}
+
+static enum err_code check_form(const struct instance_credential *auth, struct err *err)
+{
+	if (auth->type == INSTANCE_OPEN)
+		return auth->key == NULL && auth->header == NULL
+			? ERR_OK
+			: err_field(err, ERR_FIELD_REQUIRED, "auth.type",
+				_("how the credential is shown: bearer, basic or header"));
+	if (auth->key == NULL)
+		return err_field(err, ERR_FIELD_REQUIRED, "auth.key",
+			_("the key that holds the credential is required"));
+	if (auth->type != INSTANCE_HEADER)
+		return auth->header == NULL ? ERR_OK
+			: err_field(err, ERR_FIELD_FORBIDDEN, "auth.header",
+				_("only the type header has a name of its own"));
+	if (auth->header == NULL)
+		return err_field(err, ERR_FIELD_REQUIRED, "auth.header",
+			_("the name of the header is required"));
+	return is_free_header(auth->header) ? ERR_OK
+		: err_field(err, ERR_FIELD_RANGE, "auth.header",
+			_("must be the name of a header that says nothing else"));
+}
+
+static enum err_code check_basic(const struct change *c, const struct key_obj *k, struct err *err)
+{
+	struct secret secret = {0};
+	enum err_code code = store_key_open(c->r->agent->store, k, &secret, err);
+	if (code == ERR_OK && slice_find(secret_bytes(&secret), ':') < 0)
+		code = err_field(err, ERR_FIELD_RANGE, "auth.key",
+			_("a credential of the type basic is stored as user:password"));
+	secret_release(&secret);
+	return code;
+}
+
+// The secret goes to the origin it was stored for and to no other; plain http only within a site.
+static enum err_code check_key(const struct change *c, const struct key_obj *k, struct err *err)
+{
+	struct url url;
+	if (k == NULL) {
+		err_field(err, ERR_FIELD_RANGE, "auth.key", _("there is no such key"));
+		err_hint(err, _("store it first: POST /api/v1/keys with the vendor %s, the service "
+				LOCAL_SERVICE " and the instance's url as base_url"), c->doc.engine);
+		return err->code;
+	}
+	if (engine_find(slice_of(k->doc.vendor)) == NULL)
+		return err_field(err, ERR_FIELD_FORBIDDEN, "auth.key",
+			_("a vendor's key opens no instance: only keys of engines do"));
+	if (urlx_parse(slice_of(c->doc.url), &c->r->arena, &url, err) != ERR_OK)
+		return err->code;
+	if (strcmp(url.origin, k->origin) != 0) {
+		err_field(err, ERR_FIELD_FORBIDDEN, "auth.key",
+			_("this key is bound to another address than the instance's url"));
+		err_hint(err, _("the key's base_url and the instance's url have the same scheme, host "
+				"and port"));
+		return err->code;
+	}
+	if (!url.tls && urlx_site_class(url.host) == ADDR_PUBLIC)
+		return err_field(err, ERR_TLS_REQUIRED, "url", NULL);
+	return c->doc.auth.type == INSTANCE_BASIC ? check_basic(c, k, err) : ERR_OK;
+}
+
+static enum err_code check_auth(struct store_tx *tx, struct change *c,
+	const struct instance_obj *old, struct err *err)
+{
+	static const struct instance_credential none = {.type = INSTANCE_OPEN};
+	struct instance_credential *auth = &c->doc.auth;
+	const struct instance_credential *was = old != NULL ? &old->doc.auth : &none;
+	const struct key_obj *k = auth->key == NULL ? NULL
+		: snapshot_key(store_tx_snapshot(tx), slice_of(auth->key));
+	enum err_code code = check_form(auth, err);
+	if (code != ERR_OK)
+		return code;
+	if (k != NULL)
+		auth->key = k->doc.id; // its ref may change
+	bool kept = same_auth(auth, was) && (old == NULL || was->type == INSTANCE_OPEN
+		|| strcmp(c->doc.url, old->doc.url) == 0);
+	if (!kept && c->r->who.role == ROLE_SERVICE)
+		return err_field(err, ERR_ROLE_FORBIDDEN, "auth",
+			_("a credential, and the url of an instance that has one, take an operator"));
+	if (auth->type == INSTANCE_OPEN || (kept && !c->says_auth))
+		return ERR_OK;
+	return check_key(c, k, err);
 }
 
 static enum err_code idem_save(struct store_tx *tx, struct change *c, const struct instance_obj *in)
@@ -202,6 +296,8 @@ static enum err_code run_register(struct store_tx *tx, struct store_job *job)
 	if (!services_may_touch(old, job->actor.role, job->actor.name, &job->err))
 		return job->err.code;
 	keep_wishes(c, old);
+	if (check_auth(tx, c, old, &job->err) != ERR_OK)
+		return job->err.code;
 	code = store_instance_put(tx, &c->doc, c->if_match, &c->created, &in, &job->err);
 	if (code == ERR_OK && c->idem_key != NULL)
 		code = idem_save(tx, c, in);
@@ -302,6 +398,7 @@ static enum err_code read_instance(
 	if (code != ERR_OK)
 		return code;
 	c->says_enabled = jx_get(v, "enabled") != NULL;
+	c->says_auth = jx_get(v, "auth") != NULL;
 	code = fit_name("service", service, &c->doc.service, &r->arena, err);
 	if (code == ERR_OK)
 		code = fit_name("id", id, &c->doc.id, &r->arena, err);

@@ -471,7 +471,8 @@ static void begin_free(struct keyhealth *h, const struct snapshot *snap, const s
 static bool is_out(const struct key_obj *k, int64_t wall_ms)
 {
 	int fault = atomic_load(&k->live->fault);
-	if (LIKELY(fault == LIVE_OK) || fault == LIVE_MODEL_GONE || !k->doc.enabled)
+	if (LIKELY(fault == LIVE_OK) || fault == LIVE_MODEL_GONE || !k->doc.enabled ||
+		engine_find(slice_of(k->doc.vendor)) != NULL) // its instances' probes tell
 		return false;
 	return k->doc.expires_at == FIELD_NONE || k->doc.expires_at > wall_ms;
 }

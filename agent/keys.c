@@ -243,13 +243,17 @@ enum err_code key_url_check(const struct agent *a, const struct vendor_key *k, s
 
 	if (!row)
 		return err_field(err, ERR_VENDOR_UNKNOWN,
-			vendor_known(slice_of(k->vendor)) ? "service" : "vendor", NULL);
+			vendor_known(slice_of(k->vendor)) || engine_find(slice_of(k->vendor))
+				? "service" : "vendor", NULL);
+	if (!k->base_url && !row->base_url)
+		return err_field(err, ERR_FIELD_REQUIRED, "base_url",
+			_("the address of the instance it opens is required"));
 	code = urlx_parse(slice_of(k->base_url ? k->base_url : row->base_url), arena, ret, err);
 	if (code) {
 		snprintf(err->field, sizeof(err->field), "base_url");
 		return code;
 	}
-	class = urlx_host_class(ret->host, &is_name);
+	class = row->local ? urlx_site_class(ret->host) : urlx_host_class(ret->host, &is_name);
 	if (class == ADDR_FORBIDDEN)
 		return forbidden(err, _("this address is never dialled"));
 	if (class == ADDR_LOOPBACK && own_port(a, ret->port))
@@ -572,6 +576,9 @@ void h_vendor_list(struct req *r)
 		jw_str(&w, "kind", "self_hosted");
 		jw_null(&w, "base_url");
 		write_offers(&w, NULL, e[i].engine, e[i].offers);
+		jw_int(&w, "keys", keys_of(r->snap, e[i].engine, LOCAL_SERVICE));
+		jw_str(&w, "credentials",
+			arena_printf(&r->arena, "%s/" LOCAL_SERVICE, e[i].engine));
 		jw_obj_end(&w);
 	}
 	list_close(&w, vendors_n + engines_n, r->snap->revision, NULL);

@@ -38,9 +38,12 @@ struct probe { // one instance
 	struct upcall *call;
 	struct arena arena;
 	struct url url;
+	struct secret secret; // of its instance; empty: it asks for none
 	int64_t start_us;
 	int status;
 	struct asker *askers;
+	bool asks; // the exchange that is out, or was last, showed a credential
+	uint64_t key_version;
 };
 
 struct probes {
@@ -55,6 +58,7 @@ struct probes {
 
 static void probe_due(void *arg);
 static void queue_ask(struct probe *b, const struct instance_obj *in);
+static const char *check_path(const struct instance_obj *in);
 static void sync_due(void *arg);
 
 static struct slice name_of(const struct probe *b, struct str *buf)
@@ -102,6 +106,7 @@ static void flight_end(struct probe *b)
 {
 	b->call = NULL;
 	b->p->inflight--;
+	secret_release(&b->secret);
 	arena_release(&b->arena);
 }
 
@@ -266,7 +271,12 @@ static void result_fill(const struct probe *b, enum up_end end, const struct err
 		return;
 	if (answered) {
 		ret->code = ERR_UPSTREAM_BAD_RESPONSE;
-		snprintf(ret->detail, sizeof(ret->detail), "HTTP %d", b->status);
+		bool refused = b->status == 401 || b->status == 403;
+		if (refused)
+			ret->code = ERR_UPSTREAM_AUTH_FAILED;
+		snprintf(ret->detail, sizeof(ret->detail), "%sHTTP %d",
+			!refused ? "" : b->asks ? _("credential refused: ") : _("it asks for a credential: "),
+			b->status);
 		return;
 	}
 	bool late = end >= UP_TIMEOUT_CONNECT && end <= UP_TIMEOUT_TOTAL;
@@ -289,6 +299,23 @@ static bool on_data(void *arg UNUSED, struct slice bytes UNUSED)
 	return true; // a body says nothing about health
 }
 
+// The answer to a probe says something of the key only where nobody else is let in.
+static void judge_key(const struct probe *b, const struct instance_obj *in, int status)
+{
+	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
+	const struct key_obj *key = NULL;
+	snapshot_grant(snapshots_now(loop_snapshots(b->p->loop)), in, &key);
+	if (key == NULL || key->row_version != b->key_version || e == NULL)
+		return;
+	if (status == 401 || status == 403) {
+		atomic_store(&key->live->last_error_status, status);
+		atomic_store(&key->live->fault, LIVE_KEY_INVALID);
+	} else if (status >= 200 && status <= 299 && strcmp(check_path(in), e->closed_path) == 0
+		&& atomic_load(&key->live->fault) == LIVE_KEY_INVALID) {
+		atomic_store(&key->live->fault, LIVE_OK);
+	}
+}
+
 static void on_done(void *arg, enum up_end end, const struct upstream_response *res UNUSED,
 	struct slice body UNUSED, const struct err *err)
 {
@@ -301,6 +328,8 @@ static void on_done(void *arg, enum up_end end, const struct upstream_response *
 		if (!by_heartbeat(in) && end != UP_NO_ROOM) // else it was not asked
 			count_result(in, &result);
 		b->p->hooks.probed(b->p->hooks.arg, result.ok);
+		if (b->asks && end == UP_OK)
+			judge_key(b, in, b->status);
 		health_tell(b, in, result.ok ? _("probe answered") : result.detail);
 		if (!result.ok && !by_heartbeat(in))
 			atomic_store(&in->live->told_queue, 0);
@@ -350,6 +379,7 @@ static void flight_begin(struct probe *b, const struct instance_obj *in, const c
 {
 	int64_t limit_ms = or_default(in->doc.check.timeout_ms, PROBE_TIMEOUT_MS);
 	struct arena *a = &b->arena;
+	const char *header = in->doc.auth.header;
 	b->status = 0;
 	b->start_us = clock_mono_us();
 	b->url = (struct url){
@@ -366,6 +396,10 @@ static void flight_begin(struct probe *b, const struct instance_obj *in, const c
 		.method = "GET",
 		.path = arena_printf(a, "%s%s", in->url.path, path),
 		.headers = "Accept: */*\r\n",
+		.auth = b->secret.n > 0 ? &b->secret : NULL,
+		.auth_style = instance_auth(&in->doc, &header),
+		.auth_header = header == NULL ? NULL : arena_strdup(a, header),
+		.vendor_key = b->secret.n > 0,
 		.connect_ms = limit_ms,
 		.first_byte_ms = limit_ms,
 		.idle_ms = limit_ms,
@@ -377,9 +411,51 @@ static void flight_begin(struct probe *b, const struct instance_obj *in, const c
 	b->call = upstream_start(loop_upstream(b->p->loop), &q, callbacks, b);
 }
 
+// False when its credential cannot be shown; why is in *err.
+static bool unlock(struct probe *b, const struct instance_obj *in, struct err *err)
+{
+	static const char *const why[] = {[GRANT_GONE] = N_("the key of its credential is gone"),
+		[GRANT_DISABLED] = N_("the key of its credential is disabled"),
+		[GRANT_ELSEWHERE] = N_("the key of its credential is bound to another address")};
+	const struct snapshot *snap = snapshots_now(loop_snapshots(b->p->loop));
+	const struct key_obj *key = NULL;
+	enum grant grant = snapshot_grant(snap, in, &key);
+	b->asks = grant != GRANT_NONE;
+	if (grant == GRANT_NONE)
+		return true;
+	if (grant != GRANT_KEY)
+		err_set(err, ERR_UPSTREAM_AUTH_FAILED, "%s", _(why[grant]));
+	else if (snap->sealed)
+		err_set(err, ERR_SEALED, NULL);
+	else if (key->doc.expires_at != FIELD_NONE && key->doc.expires_at <= clock_wall_ms())
+		err_set(err, ERR_UPSTREAM_AUTH_FAILED, _("the key of its credential has expired"));
+	else {
+		b->key_version = key->row_version;
+		return b->p->hooks.open(b->p->hooks.arg, key, &b->secret, err) == ERR_OK;
+	}
+	return false;
+}
+
+static void not_sent(struct probe *b, const struct instance_obj *in, const struct err *err)
+{
+	struct probe_result result = {.code = err->code};
+	snprintf(result.detail, sizeof(result.detail), "%.119s", err->message);
+	if (!by_heartbeat(in))
+		count_result(in, &result);
+	b->p->hooks.probed(b->p->hooks.arg, false);
+	health_tell(b, in, result.detail);
+	schedule(b, in);
+	askers_answer(b, &result);
+}
+
 static void probe_send(struct probe *b, const struct instance_obj *in)
 {
 	static const struct upstream_callbacks callbacks = {on_head, on_data, on_done};
+	struct err err = {0};
+	if (!unlock(b, in, &err)) {
+		not_sent(b, in, &err);
+		return;
+	}
 	flight_begin(b, in, check_path(in), true, &callbacks);
 }
 
@@ -388,7 +464,9 @@ static void queue_ask(struct probe *b, const struct instance_obj *in)
 {
 	static const struct upstream_callbacks callbacks = {.done = on_metrics};
 	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
-	if (e == NULL || e->queue_gauge == NULL || b->p->inflight >= PROBE_INFLIGHT_MAX)
+	struct err err = {0};
+	if (e == NULL || e->queue_gauge == NULL || b->p->inflight >= PROBE_INFLIGHT_MAX
+		|| !unlock(b, in, &err))
 		schedule(b, in);
 	else
 		flight_begin(b, in, e->metrics_path, false, &callbacks);

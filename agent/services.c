@@ -127,7 +127,12 @@ static void write_seen(struct jw *w, const struct agent *a, const struct instanc
 static void write_members(struct jw *w, const struct agent *a, const struct snapshot *snap,
 	const struct instance_obj *in)
 {
-	jw_doc_members(w, &instance_fields, &in->doc);
+	struct instance doc = in->doc;
+	const struct key_obj *key = doc.auth.key == NULL ? NULL
+		: snapshot_key(snap, slice_of(doc.auth.key));
+	if (key != NULL)
+		doc.auth.key = key->ref;
+	jw_doc_members(w, &instance_fields, &doc);
 	write_seen(w, a, in);
 	write_joins(w, snap, &in->doc);
 }
@@ -460,9 +465,17 @@ static void on_left(void *arg, const char *service, const char *id)
 	metric_forget(a->metrics, MET_INSTANCE_UP, (const char *const[]){service, id, NULL});
 }
 
+static enum err_code on_open(void *arg, const struct key_obj *key, struct secret *ret,
+	struct err *err)
+{
+	const struct agent *a = arg;
+	return store_key_open(a->store, key, ret, err);
+}
+
 struct probes *services_probes_new(struct agent *a)
 {
 	return probes_new(a->control, &(struct probe_hooks){
+					      .open = on_open,
 					      .changed = on_changed,
 					      .probed = on_probed,
 					      .left = on_left,

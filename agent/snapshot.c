@@ -226,6 +226,18 @@ static void touch_instance(struct snapshot *s, const struct instance *in)
 	pmap_release(features, &object_ops);
 }
 
+// A route holds the key that opens its instance: it is built anew with every change of the key.
+static void touch_opened(struct snapshot *s, const char *key_id)
+{
+	char buf[2 * ID_MAX + 16];
+	const struct group *g = pmap_get(s->groups, group_key("opens", key_id, buf, sizeof(buf)));
+	struct pmap_it it = {0};
+	void *obj;
+
+	while (g && pmap_next(g->members, &it, NULL, &obj))
+		touch_instance(s, &((const struct instance_obj *)obj)->doc);
+}
+
 void snapshot_put_feature(struct snapshot *s, struct feature_obj *f)
 {
 	snapshot_del_feature(s, slice_of(f->doc.name));
@@ -263,6 +275,7 @@ static void join_key(struct snapshot *s, struct key_obj *k, void *obj)
 	for (size_t i = 0; i < k->doc.services.n; i++)
 		group_change(s, k->doc.vendor, k->doc.services.v[i], id, obj);
 	touch_key(s, &k->doc);
+	touch_opened(s, k->doc.id);
 }
 
 void snapshot_put_key(struct snapshot *s, struct key_obj *k)
@@ -299,6 +312,8 @@ static void join_instance(struct snapshot *s, struct instance_obj *in, struct sl
 	group_change(s, "self", in->doc.service, key, obj);
 	for (size_t i = 0; i < in->doc.features.n; i++)
 		group_change(s, "join", in->doc.features.v[i], key, obj);
+	if (in->doc.auth.type != INSTANCE_OPEN && in->doc.auth.key)
+		group_change(s, "opens", in->doc.auth.key, key, obj);
 	touch_instance(s, &in->doc);
 }
 
@@ -408,6 +423,36 @@ const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id_or_
 	const struct key_obj *k = pmap_get(s->keys, id_or_ref);
 
 	return k ? k : pmap_get(s->key_refs, id_or_ref);
+}
+
+enum grant snapshot_grant(const struct snapshot *s, const struct instance_obj *in,
+	const struct key_obj **ret_key)
+{
+	const struct instance_credential *auth = &in->doc.auth;
+	const struct key_obj *k;
+
+	*ret_key = NULL;
+	if (LIKELY(auth->type == INSTANCE_OPEN))
+		return GRANT_NONE;
+	k = auth->key ? snapshot_key(s, slice_of(auth->key)) : NULL;
+	if (!k)
+		return GRANT_GONE;
+	if (!engine_find(slice_of(k->doc.vendor)) || strcmp(k->origin, in->url.origin) != 0)
+		return GRANT_ELSEWHERE;
+	if (!k->doc.enabled)
+		return GRANT_DISABLED;
+	*ret_key = k;
+	return GRANT_KEY;
+}
+
+const struct instance_obj *snapshot_opened_by(const struct snapshot *s, const char *key_id)
+{
+	char buf[2 * ID_MAX + 16];
+	const struct group *g = pmap_get(s->groups, group_key("opens", key_id, buf, sizeof(buf)));
+	struct pmap_it it = {0};
+	void *obj;
+
+	return g && pmap_next(g->members, &it, NULL, &obj) ? obj : NULL;
 }
 
 const struct instance_obj *snapshot_instance(const struct snapshot *s, struct slice service,
@@ -524,6 +569,8 @@ static void instance_candidate(struct build *b, const struct target *t, struct l
 	c->instance = in;
 	c->live = in->live;
 	c->url = &in->url;
+	c->grant = snapshot_grant(b->snap, in, &c->credential);
+	c->sealed = c->grant == GRANT_KEY && b->snap->sealed;
 	c->weight = (int)product(c->weight, in->doc.weight);
 	settle_protocol(b, c, NULL, in->doc.engine);
 }

@@ -28,7 +28,7 @@ struct snapshot {
 	struct pmap client_names; // folded name → struct client_obj
 	struct pmap alert_rules; // name → struct rule_obj
 	struct pmap prices; // id → struct price_obj
-	struct pmap groups; // "vendor/service", "self/service", "join/feature" → members (private)
+	struct pmap groups; // "vendor/service", "self/service", "join/feature", "opens/key id" → members (private)
 	struct pmap routes; // feature name → cell with the route once built (private)
 	struct live_table *live; // borrowed
 	struct snapshot *next_retired; // the publishing point's
@@ -99,6 +99,11 @@ const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id_or_
 const struct rule_obj *snapshot_rule(const struct snapshot *s, struct slice name);
 const struct instance_obj *snapshot_instance(const struct snapshot *s, struct slice service,
 	struct slice id);
+// What the instance's credential stands at. *ret_key: for GRANT_KEY alone.
+enum grant snapshot_grant(const struct snapshot *s, const struct instance_obj *in,
+	const struct key_obj **ret_key);
+// Some instance that refers to the key of this id; NULL none.
+const struct instance_obj *snapshot_opened_by(const struct snapshot *s, const char *key_id);
 const struct token_obj *snapshot_token(const struct snapshot *s, struct slice id);
 const struct client_obj *snapshot_client(const struct snapshot *s, struct slice id_or_name);
 // What a call of the feature's candidate costs now, by price_book_find; model is the caller's, for

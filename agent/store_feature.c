@@ -19,7 +19,8 @@ static enum err_code check_target(const struct feature *f, size_t i, struct err 
 		snprintf(field, sizeof(field), "targets[%zu].vendor", i);
 		if (!t->vendor)
 			return err_field(err, ERR_FIELD_REQUIRED, field, _("%s is required"), field);
-		if (!vendor_find(slice_of(t->vendor), slice_of(t->service)))
+		const struct vendor_row *row = vendor_find(slice_of(t->vendor), slice_of(t->service));
+		if (!row || row->local) // keys of engines open instances, and carry nothing else
 			return err_field(err, ERR_VENDOR_UNKNOWN, field, NULL);
 	}
 	for (size_t k = 0; k < t->sizes.n; k++) {

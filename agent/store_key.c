@@ -113,7 +113,7 @@ static enum err_code check_key(struct store_tx *tx, const struct vendor_key *k, 
 		return err_set(err, ERR_SEALED, NULL);
 	if (!k->service && k->services.n == 0)
 		return err_field(err, ERR_FIELD_REQUIRED, "service", _("service or services is required"));
-	if (!vendor_known(vendor))
+	if (!vendor_known(vendor) && !engine_find(vendor))
 		return err_field(err, ERR_VENDOR_UNKNOWN, "vendor", NULL);
 	if (k->service && !vendor_find(vendor, slice_of(k->service)))
 		return err_field(err, ERR_VENDOR_UNKNOWN, "service", NULL);

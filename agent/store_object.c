@@ -94,6 +94,9 @@ enum err_code key_url(const struct vendor_key *k, struct arena *a, struct url *r
 
 	if (!row)
 		return err_field(err, ERR_VENDOR_UNKNOWN, "vendor", NULL);
+	if (!k->base_url && !row->base_url)
+		return err_field(err, ERR_FIELD_REQUIRED, "base_url",
+			_("the address of the instance it opens is required"));
 	return urlx_parse(slice_of(k->base_url ? k->base_url : row->base_url), a, ret, err);
 }
 

@@ -2,6 +2,7 @@
 #include "agent/store_priv.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "shared/jw.h"
 #include "shared/text.h"
@@ -27,6 +28,9 @@ static const char *action_of(const struct instance *in, const struct instance_ob
 		return "register";
 	if (in->draining != old->doc.draining)
 		return in->draining ? "drain" : "undrain";
+	if (in->auth.type != old->doc.auth.type ||
+		strcmp(in->auth.key ? in->auth.key : "", old->doc.auth.key ? old->doc.auth.key : "") != 0)
+		return "credential";
 	return "update";
 }
 

@@ -134,6 +134,7 @@ struct task_run { // an unfinished task
 	struct str headers;
 	const char *pool_key;
 	enum auth_style style;
+	const char *auth_header; // of AUTH_HEADER; the held snapshot's
 	bool booked; // its first attempt is in the ledger
 	struct task_bill bill;
 	char quality[16]; // as asked for, "" not said: prices depend on it
@@ -219,7 +220,6 @@ void task_try(struct task_run *r);
 // tasks_submit.c
 void task_hold(struct task_run *r, const struct snapshot *snap, const struct candidate *cand,
 	int i);
-enum auth_style task_auth_style(const struct candidate *cand);
 // The intention is kept (ERR_OK: it is sent now) or is not.
 void task_intended(struct task_run *r, enum err_code code);
 // Certainly nothing was accepted: the part waits for another candidate.

@@ -85,15 +85,6 @@ void task_hold(struct task_run *r, const struct snapshot *snap, const struct can
 	r->cand_i = i;
 }
 
-enum auth_style task_auth_style(const struct candidate *cand)
-{
-	if (cand->key == NULL)
-		return AUTH_NONE;
-	const struct vendor_row *v = vendor_find(slice_of(cand->key->doc.vendor),
-		slice_of(cand->target->service));
-	return v != NULL ? v->auth : AUTH_BEARER;
-}
-
 bool task_take_candidate(struct task_run *r)
 {
 	const struct snapshot *snap = snapshots_now(r->e->agent->snaps);
@@ -119,8 +110,15 @@ const struct url *task_take_upstream(struct task_run *r, struct err *err)
 	if (key == NULL) {
 		struct slice id = slice_of(r->t.instance), name = slice_cut(&id, '/');
 		const struct instance_obj *in = snapshot_instance(snap, name, id);
-		r->pool_key = in != NULL ? in->live->id : NULL;
-		return in != NULL ? &in->url : NULL;
+		const struct key_obj *opens = NULL;
+		enum grant grant = in != NULL ? snapshot_grant(snap, in, &opens) : GRANT_GONE;
+		if (grant != GRANT_NONE && (grant != GRANT_KEY || snap->sealed))
+			return NULL; // never without what it asks for
+		r->pool_key = in->live->id;
+		r->style = instance_auth(&in->doc, &r->auth_header);
+		if (opens != NULL)
+			r->secret = gw_secret_take(r->e->gl, opens, err);
+		return opens == NULL || r->secret != NULL ? &in->url : NULL;
 	}
 	r->pool_key = key->live->id;
 	r->style = v != NULL ? v->auth : AUTH_BEARER;
@@ -150,10 +148,11 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 		.body_max = x->body_max,
 		.once = x->once,
 		.public_only = x->foreign && !x->near,
-		.vendor_key = vendor && !x->foreign};
+		.vendor_key = r->secret != NULL && !x->foreign};
 	if (!x->foreign && r->secret != NULL) {
 		q.auth = &r->secret->key;
 		q.auth_style = r->style;
+		q.auth_header = r->auth_header;
 	}
 	r->up = upstream_start(loop_upstream(r->e->loop), &q, x->cb, r);
 }
@@ -350,6 +349,8 @@ static void read_refusal(struct task_run *r, int status, struct slice body)
 		status, body, secret, e);
 	if (r->cand->key == NULL && e->outcome >= OUT_AUTH && e->outcome <= OUT_REGION)
 		e->outcome = OUT_FAILED;
+	if (r->cand->credential != NULL && (status == 401 || status == 403))
+		gw_credential_refused(r->e->gl, r->cand, status);
 	if (e->outcome == OUT_MODEL_GONE && r->cand->target->upstream_model == NULL)
 		e->outcome = OUT_CLIENT;
 }

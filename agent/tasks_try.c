@@ -223,11 +223,11 @@ static enum begun begin(struct task_run *r, const struct snapshot *snap, const s
 	}
 	task_hold(r, snap, c, i);
 	r->pool_key = c->live->id;
-	r->style = task_auth_style(c);
+	r->style = candidate_auth(c, &r->auth_header);
 	r->try_us = loop_now_us(r->e->loop);
 	atomic_store_explicit(&c->live->last_used_wall_ms, clock_wall_ms(), memory_order_relaxed);
-	if (c->key != NULL) {
-		r->secret = gw_secret_take(r->e->gl, c->key, &err);
+	if (candidate_secret(c) != NULL) {
+		r->secret = gw_secret_take(r->e->gl, candidate_secret(c), &err);
 		if (r->secret == NULL) {
 			task_attempt_over(r, OUT_CLIENT, 0, err.code, err_row(err.code)->code, false, 0);
 			task_next_candidate(r);

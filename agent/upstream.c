@@ -251,13 +251,17 @@ static void add_base64(struct str *s, struct slice v)
 	}
 }
 
-static void add_auth(struct str *s, enum auth_style style, struct slice key)
+static void add_auth(struct str *s, enum auth_style style, const char *header, struct slice key)
 {
 	if (style == AUTH_BEARER) {
 		str_add_slice(s, SLICE("Authorization: Bearer "));
 		str_add_slice(s, key);
 	} else if (style == AUTH_X_API_KEY) {
 		str_add_slice(s, SLICE("x-api-key: "));
+		str_add_slice(s, key);
+	} else if (style == AUTH_HEADER) {
+		str_add(s, header);
+		str_add_slice(s, SLICE(": "));
 		str_add_slice(s, key);
 	} else {
 		str_add_slice(s, SLICE("Authorization: Basic "));
@@ -288,6 +292,7 @@ static void write_head(struct upcall *c)
 	struct str *s = &c->out;
 	str_clear(s);
 	str_reserve(s, 256 + strlen(q->path) + strlen(q->url->host) + 2 * key.n +
+		(q->auth_header != NULL ? strlen(q->auth_header) : 0) +
 		(q->headers != NULL ? strlen(q->headers) : 0));
 	str_add(s, q->method);
 	str_add_c(s, ' ');
@@ -297,7 +302,7 @@ static void write_head(struct upcall *c)
 	if (q->headers != NULL)
 		str_add(s, q->headers);
 	if (key.n > 0 && q->auth_style != AUTH_NONE)
-		add_auth(s, q->auth_style, key);
+		add_auth(s, q->auth_style, q->auth_header, key);
 	if (q->body.n > 0 || strcmp(q->method, "GET") != 0) {
 		str_add_slice(s, SLICE("Content-Length: "));
 		str_add_i64(s, (int64_t)q->body.n);

@@ -31,6 +31,7 @@ struct upstream_request {
 	const char *headers; // ready "Name: value\r\n" lines from our own strings; borrowed
 	const struct secret *auth; // NULL none; written as auth_style says, wiped once sent
 	enum auth_style auth_style;
+	const char *auth_header; // name, of AUTH_HEADER; borrowed
 	struct slice body; // borrowed until done
 	int64_t connect_ms, first_byte_ms, idle_ms, total_ms; // total 0: none
 	size_t body_max; // answer bytes; beyond: UP_TOO_LARGE

@@ -11,6 +11,7 @@ const char *const strategy_names[] = {"priority", "weighted", "round_robin", "le
 const char *const all_down_names[] = {"fail_fast", "least_bad", "wait", NULL};
 const char *const data_policy_names[] = {"any", "local_only", NULL};
 const char *const affinity_names[] = {"none", "session", NULL};
+const char *const instance_auth_names[] = {"none", "bearer", "basic", "header", NULL};
 const char *const need_names[] = {"stream", "tools", "n", "response_format", "token_input", NULL};
 const char *const target_kind_names[] = {"vendor", "self_hosted", NULL};
 const char *const health_names[] = {"unknown", "passing", "warning", "critical", NULL};
@@ -299,6 +300,19 @@ static const struct field quirks_rows[] = {
 };
 static const struct field_set quirks_fields = {"Quirks", quirks_rows, ARRAY_LEN(quirks_rows), 0};
 
+#define AUTH(m) .name = #m, .offset = FIELD_AT(struct instance_credential, m)
+static const struct field auth_rows[] = {
+	{AUTH(type), .type = FT_ENUM, .choices = instance_auth_names,
+		.help = N_("what it asks for: none, bearer, basic (user:password) or header")},
+	{AUTH(key), .type = FT_STR, .charset = FC_REF, .min = 1, .max = REF_MAX,
+		.flags = FF_NULLABLE | FF_OMIT_UNSET,
+		.help = N_("the key that holds it, ENGINE/local/NAME or id, of the same address")},
+	{AUTH(header), .type = FT_STR, .charset = FC_SECRET, .min = 1, .max = 64,
+		.flags = FF_NULLABLE | FF_OMIT_UNSET,
+		.help = N_("name of the header, for the type header: X-Api-Key")},
+};
+static const struct field_set auth_fields = {"InstanceAuth", auth_rows, ARRAY_LEN(auth_rows), 0};
+
 #define INSTANCE_ROWS                                                                              \
 	{AT(instance, service), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,         \
 		.flags = FF_COLUMN | FF_IMMUTABLE, .help = N_("name of the service")},             \
@@ -340,6 +354,8 @@ static const struct field_set quirks_fields = {"Quirks", quirks_rows, ARRAY_LEN(
 			.help = N_("anything about it")},                                          \
 		{AT(instance, quirks), .type = FT_OBJ, .sub = &quirks_fields,                      \
 			.help = N_("how its API differs; the engine's where unset")},              \
+		{AT(instance, auth), .type = FT_OBJ, .sub = &auth_fields,                          \
+			.help = N_("the credential it asks for; takes an operator")},              \
 		{AT(instance, enabled), .type = FT_BOOL, .def = 1, .flags = FF_WIDE | FF_FORM,     \
 			.help = N_("the operator's wish")},                                        \
 		{AT(instance, draining), .type = FT_BOOL, .flags = FF_READONLY,                    \
@@ -731,6 +747,8 @@ static const struct field vendor_rows[] = {
 	{SEEN_WIDE("protocols"), .type = FT_STRV, .help = N_("how, one for each of its offers")},
 	{SEEN_COL("spoken"), .type = FT_BOOL, .help = N_("whether this version speaks its API")},
 	{SEEN_COL("keys"), .type = FT_INT, .help = N_("keys stored for it")},
+	{SEEN_WIDE("credentials"), .type = FT_STR,
+		.help = N_("of engines: vendor/service of the keys that open instances")},
 };
 const struct field_set vendor_fields = {"Vendor", vendor_rows, ARRAY_LEN(vendor_rows), 0};
 

@@ -24,6 +24,8 @@ enum affinity { AFFINITY_NONE, AFFINITY_SESSION };
 // What a request may need of a target; bits of a mask in decisions.
 enum need { NEED_STREAM, NEED_TOOLS, NEED_N, NEED_FORMAT, NEED_TOKENS, NEED_COUNT };
 enum target_kind { TARGET_VENDOR, TARGET_SELF_HOSTED };
+// How an instance wants to see its credential.
+enum instance_auth { INSTANCE_OPEN, INSTANCE_BEARER, INSTANCE_BASIC, INSTANCE_HEADER };
 enum health { HEALTH_UNKNOWN, HEALTH_PASSING, HEALTH_WARNING, HEALTH_CRITICAL };
 
 // Money that may be spent in a stretch of time.
@@ -133,6 +135,11 @@ struct instance {
 	} capacity;
 	const char *meta; // JSON object
 	struct quirks quirks;
+	struct instance_credential {
+		int type; // enum instance_auth
+		const char *key; // id of a key of an engine's own row; shown as its ref
+		const char *header; // name, of INSTANCE_HEADER
+	} auth;
 	bool enabled, draining;
 	// answers only
 	const char *owner; // who registered it first; "" before that was noted
@@ -201,7 +208,8 @@ extern const struct field_set service_fields, route_fields, decision_fields, eve
 
 extern const char *const tier_names[], *const strategy_names[], *const target_kind_names[],
 	*const health_names[], *const role_names[], *const all_down_names[],
-	*const data_policy_names[], *const affinity_names[], *const need_names[];
+	*const data_policy_names[], *const affinity_names[], *const need_names[],
+	*const instance_auth_names[];
 
 // "1024x1024" (or with '*', as some servers write it), 1 to SIDE_MAX each.
 #define SIDE_MAX 65535

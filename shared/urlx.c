@@ -239,3 +239,21 @@ enum addr_class urlx_host_class(const char *host, bool *ret_is_name)
 	*ret_is_name = true;
 	return ADDR_PUBLIC;
 }
+
+enum addr_class urlx_site_class(const char *host)
+{
+	static const char *const endings[] = {".local", ".lan", ".internal", ".intranet", ".svc",
+		".home.arpa", ".test"};
+	struct slice name = slice_of(host);
+	bool is_name;
+	enum addr_class class = urlx_host_class(host, &is_name);
+
+	if (!is_name)
+		return class;
+	if (slice_find(name, '.') < 0)
+		return ADDR_PRIVATE;
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
+		if (slice_ends(name, endings[i]))
+			return ADDR_PRIVATE;
+	return class;
+}

@@ -30,5 +30,8 @@ enum addr_class urlx_addr_class(const struct sockaddr *sa);
 // Verdict on a literal host (dotted, hex or IPv6 as libcurl normalises it); ADDR_PUBLIC with
 // *ret_is_name true when it is a name that must be judged when dialled.
 enum addr_class urlx_host_class(const char *host, bool *ret_is_name);
+// The same for hosts of one's own: names that by convention never leave a site (without a dot,
+// .lan, .internal, .svc and the like) are ADDR_PRIVATE, all others may be anybody's.
+enum addr_class urlx_site_class(const char *host);
 
 #endif

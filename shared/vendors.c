@@ -105,20 +105,39 @@ static const struct region_row regions[] = {
 		.error_shape = ERRORS_##shape, .max_batch = batch}
 static const struct engine_row engines[] = {
 	{"openai-compatible", N_("any server with OpenAI's API"), "/v1/models", 0, ANYTHING,
-		QUIRKS(false, ANY, 0)},
+		QUIRKS(false, ANY, 0), .closed_path = "/v1/models"},
 	{"vllm", N_("vLLM"), "/health", 0, ANYTHING & ~CAN(MODERATIONS), QUIRKS(true, ANY, 0), .metrics_path = "/metrics",
-		.queue_gauge = "vllm:num_requests_waiting"},
-	{"ollama", N_("Ollama"), "/api/version", 0, TEXT | CAN(EMBEDDINGS) | CAN(TRANSCRIPTIONS) | CAN(RESPONSES), QUIRKS(true, ANY, 0)},
+		.queue_gauge = "vllm:num_requests_waiting", .closed_path = "/v1/models"},
+	{"ollama", N_("Ollama"), "/api/version", 0, TEXT | CAN(EMBEDDINGS) | CAN(TRANSCRIPTIONS) | CAN(RESPONSES), QUIRKS(true, ANY, 0),
+		.closed_path = "/api/tags"},
 	{"tei", N_("Text Embeddings Inference"), "/health", 0, CAN(EMBEDDINGS) | CAN(RERANK),
 		QUIRKS(false, ANY, 32), .metrics_path = "/metrics",
-		.queue_gauge = "te_queue_size"},
+		.queue_gauge = "te_queue_size", .closed_path = "/info"},
 	{"xinference", N_("Xinference"), "/status", 0, ANYTHING,
-		QUIRKS(false, FASTAPI, 0)},
-	{"localai", N_("LocalAI"), "/readyz", 0, ANYTHING, QUIRKS(false, ANY, 0)},
+		QUIRKS(false, FASTAPI, 0), .closed_path = "/v1/models"},
+	{"localai", N_("LocalAI"), "/readyz", 0, ANYTHING, QUIRKS(false, ANY, 0),
+		.closed_path = "/v1/models"},
 	{"sdwebui", N_("Stable Diffusion WebUI"), "/sdapi/v1/memory", 1, CAN(IMAGES),
-		QUIRKS(false, FASTAPI, 0)},
-	{"comfyui", N_("ComfyUI"), "/system_stats", 1, CAN(IMAGES), QUIRKS(true, ANY, 0)},
+		QUIRKS(false, FASTAPI, 0), .closed_path = "/sdapi/v1/memory"},
+	{"comfyui", N_("ComfyUI"), "/system_stats", 1, CAN(IMAGES), QUIRKS(true, ANY, 0),
+		.closed_path = "/system_stats"},
 };
+
+// Credentials of such servers. The style is the engine's own; an instance says what is asked there.
+#define LOCAL(engine, title, style, path)                                                          \
+	{engine, LOCAL_SERVICE, title, NULL, AUTH_##style, 0, NULL, path, NULL, .local = true}
+static const struct vendor_row locals[] = {
+	LOCAL("openai-compatible", N_("any server with OpenAI's API"), BEARER, "/v1/models"),
+	LOCAL("vllm", N_("vLLM"), BEARER, "/v1/models"),
+	LOCAL("ollama", N_("Ollama"), BEARER, "/api/tags"),
+	LOCAL("tei", N_("Text Embeddings Inference"), BEARER, "/info"),
+	LOCAL("xinference", N_("Xinference"), BEARER, "/v1/models"),
+	LOCAL("localai", N_("LocalAI"), BEARER, "/v1/models"),
+	LOCAL("sdwebui", N_("Stable Diffusion WebUI"), BASIC, "/sdapi/v1/memory"),
+	LOCAL("comfyui", N_("ComfyUI"), BASIC, "/system_stats"),
+};
+
+_Static_assert(ARRAY_LEN(locals) == ARRAY_LEN(engines), "every engine may ask for a credential");
 
 // Longest lists vendors take at once, where it is less than OpenAI's 2,048 (Alibaba Cloud Model
 // Studio, "Text embedding"); a model's own row stands before the vendor's.
@@ -181,6 +200,10 @@ const struct vendor_row *vendor_find(struct slice vendor, struct slice service)
 		if (slice_eq_str(vendor, vendors[i].vendor) &&
 			slice_eq_str(service, vendors[i].service))
 			return &vendors[i];
+	for (size_t i = 0; i < ARRAY_LEN(locals); i++)
+		if (slice_eq_str(vendor, locals[i].vendor) &&
+			slice_eq_str(service, locals[i].service))
+			return &locals[i];
 	return NULL;
 }
 

@@ -6,7 +6,7 @@
 
 #include "shared/slice.h"
 
-enum auth_style { AUTH_NONE, AUTH_BEARER, AUTH_X_API_KEY, AUTH_BASIC };
+enum auth_style { AUTH_NONE, AUTH_BEARER, AUTH_X_API_KEY, AUTH_BASIC, AUTH_HEADER };
 
 // What a feature offers; names as in feature documents: "chat.completions".
 enum offer {
@@ -60,7 +60,7 @@ struct vendor_row {
 	const char *vendor; // "openai"
 	const char *service; // "dalle"
 	const char *title; // "OpenAI image models"
-	const char *base_url; // default origin, without the API prefix
+	const char *base_url; // default origin, without the API prefix; NULL: each key says its own
 	enum auth_style auth;
 	unsigned offers; // 1 << enum offer: what it is there for
 	const char *key_prefix; // "sk-", NULL when none is known
@@ -68,6 +68,7 @@ struct vendor_row {
 	const char *docs; // where a key is made
 	int submits_per_s; // of image tasks and account; 0: no limit known
 	int running; // image tasks at once; 0: no limit known
+	bool local; // its keys open instances of this engine, and are no candidates
 };
 
 // An address of a vendor in one region; a key belongs to one of them.
@@ -97,7 +98,12 @@ struct engine_row {
 	struct quirks quirks;
 	const char *metrics_path; // Prometheus text; NULL none
 	const char *queue_gauge; // series that counts waiting requests; NULL none
+	const char *closed_path; // a free GET that a server which asks for a credential lets nobody else
 };
+
+// The service under which keys of one's own engines are filed: "vllm/local".
+#define LOCAL_SERVICE "local"
+
 
 const struct vendor_row *vendors_all(size_t *ret_n);
 const struct region_row *regions_all(size_t *ret_n);
@@ -105,6 +111,7 @@ const struct region_row *regions_all(size_t *ret_n);
 bool region_take(struct slice *rest, struct slice *ret_vendor, struct slice *ret_region,
 	struct slice *ret_url);
 const struct engine_row *engines_all(size_t *ret_n);
+// Rows of vendors, and of engines by (engine, LOCAL_SERVICE), which vendors_all leaves out.
 const struct vendor_row *vendor_find(struct slice vendor, struct slice service);
 bool vendor_known(struct slice vendor);
 // Most inputs or documents the vendor takes in one call for this model; 0: no limit of its own.
