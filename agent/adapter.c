@@ -289,8 +289,6 @@ enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 	if (jscan_find(c->m, c->n, required[offer]) == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, required[offer], NULL);
 	bool images = offer == OFFER_IMAGES || offer == OFFER_IMAGE_EDITS;
-	if (images && c->stream)
-		return err_field(err, ERR_FIELD_RANGE, "stream", _("images are not streamed"));
 	if (images)
 		return read_images(c, err);
 	if (offer == OFFER_SPEECH)

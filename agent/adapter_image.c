@@ -86,6 +86,27 @@ static enum err_code read_seed(const struct adapter_call *call, int64_t *ret, st
 	return ERR_OK;
 }
 
+// Events carry base64, whatever the upstream gives.
+static enum err_code read_stream(const struct adapter_call *call, enum image_format *format,
+	struct err *err)
+{
+	const struct jscan_member *m = jscan_find(call->m, call->n, "partial_images");
+	int64_t partials = 0;
+	if (m != NULL && m->type != JS_NULL &&
+		(m->type != JS_NUMBER || !jscan_int(m->value, &partials)))
+		return err_field(err, ERR_FIELD_TYPE, "partial_images", _("must be an integer"));
+	if (partials < 0 || partials > IMAGE_PARTIALS_MAX)
+		return err_field(err, ERR_FIELD_RANGE, "partial_images", _("must be from 0 to %d"),
+			IMAGE_PARTIALS_MAX);
+	if (!call->stream)
+		return ERR_OK;
+	if (*format == IMAGE_URL)
+		return err_field(err, ERR_FIELD_RANGE, "response_format",
+			_("a stream carries b64_json"));
+	*format = IMAGE_B64;
+	return ERR_OK;
+}
+
 enum err_code image_read(const struct adapter_call *call, int64_t draw, struct image_want *ret,
 	struct err *err)
 {
@@ -101,6 +122,8 @@ enum err_code image_read(const struct adapter_call *call, int64_t draw, struct i
 	if (code == ERR_OK)
 		code = read_format(call, &ret->format, err);
 	if (code == ERR_OK)
+		code = read_stream(call, &ret->format, err);
+	if (code == ERR_OK)
 		code = read_seed(call, &ret->seed, err);
 	return code;
 }
@@ -111,11 +134,13 @@ static void add_field(const struct multipart_part *p, struct str *json)
 	str_add_c(json, json->n > 1 ? ',' : ' ');
 	str_add_json(json, p->name);
 	str_add_c(json, ':');
-	if ((slice_eq_str(p->name, "n") || slice_eq_str(p->name, "seed")) &&
+	if ((slice_eq_str(p->name, "n") || slice_eq_str(p->name, "seed") ||
+		    slice_eq_str(p->name, "partial_images")) &&
 		num_i64(p->value, INT32_MIN, INT32_MAX, &n))
 		str_add_i64(json, n);
-	else if (slice_eq_str(p->name, "stream") && slice_eq_str(p->value, "true"))
-		str_add(json, "true");
+	else if (slice_eq_str(p->name, "stream") &&
+		(slice_eq_str(p->value, "true") || slice_eq_str(p->value, "false")))
+		str_add_slice(json, p->value);
 	else
 		str_add_json(json, p->value);
 }

@@ -5,7 +5,7 @@
 //
 // response_format of the caller: "b64_json" is always kept (the agent fetches what comes as an
 // address), "url" of bytes becomes a data: URL (RFC 2397), and without it pictures are passed on
-// as the upstream gives them.
+// as the upstream gives them. A caller's stream carries base64; upstreams are asked for whole answers.
 #ifndef YJ_AGENT_ADAPTER_IMAGE_H
 #define YJ_AGENT_ADAPTER_IMAGE_H
 
@@ -15,6 +15,7 @@
 #define IMAGE_ID_MAX 80 // of a vendor's task, bytes
 #define IMAGE_NOTE_MAX 200
 #define IMAGE_EXTRA_MAX 8
+#define IMAGE_PARTIALS_MAX 3 // as callers may ask for; fewer may come
 
 enum image_format { IMAGE_AS_IT_COMES, IMAGE_URL, IMAGE_B64 };
 

@@ -97,6 +97,8 @@ static void changes_of(struct image_submit *s, struct openai_changes *ch, struct
 	enum family family = family_of(adapter_model(s->want->call, s->cand));
 	if (family == FAMILY_GPT_IMAGE || family == FAMILY_GPT_IMAGE_2)
 		translate(s, family, ch, words);
+	change(ch, "stream", NULL);
+	change(ch, "partial_images", NULL);
 	if (n != NULL || s->n != 1) {
 		snprintf(words->n, sizeof(words->n), "%lld", (long long)s->n);
 		change(ch, "n", words->n);

@@ -164,6 +164,78 @@ static void answer_accepted(struct gw_call *c, const struct task_answer *a)
 	req_reply_json(r, 202, &out);
 }
 
+// ---- as events: a picture each, once all are made and kept ----
+
+static void add_event(const struct gw_call *c, struct slice item, struct slice body, bool last,
+	struct str *out)
+{
+	static const struct {
+		const char *name, *unless;
+	} rows[] = {{"size", "\"auto\""}, {"quality", "\"auto\""}, {"background", "\"auto\""},
+		{"output_format", "\"png\""}, {"created", NULL}};
+	// A model that is billed by the picture uses no tokens; what several used together is told once.
+	static const char no_tokens[] = "{\"total_tokens\":0,\"input_tokens\":0,\"output_tokens\":0,"
+		"\"input_tokens_details\":{\"text_tokens\":0,\"image_tokens\":0}}";
+	const char *type = c->in.offer == OFFER_IMAGE_EDITS ? "image_edit.completed"
+							    : "image_generation.completed";
+	const struct jscan_limits lax = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
+	struct jscan_member m[ANSWER_MEMBERS_MAX], in[ANSWER_MEMBERS_MAX];
+	size_t n = 0, in_n = 0, from;
+	if (jscan_object(body, lax, m, ARRAY_LEN(m), &n, NULL) != ERR_OK ||
+		jscan_object(item, lax, in, ARRAY_LEN(in), &in_n, NULL) != ERR_OK)
+		return;
+	const struct jscan_member *b64 = jscan_find(in, in_n, "b64_json");
+	const struct jscan_member *usage = last ? jscan_find(m, n, "usage") : NULL;
+	if (b64 == NULL || b64->type != JS_STRING)
+		return;
+	str_addf(out, "event: %s\ndata: {\"type\":\"%s\",\"b64_json\":", type, type);
+	str_add_slice(out, b64->value);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct jscan_member *at = jscan_find(m, n, rows[i].name);
+		bool said = at != NULL && at->type != JS_NULL;
+		str_addf(out, ",\"%s\":", rows[i].unless != NULL ? rows[i].name : "created_at");
+		str_add_slice(out, said ? at->value : slice_of(rows[i].unless));
+	}
+	str_add(out, ",\"usage\":");
+	from = out->n;
+	str_add_slice(out, usage != NULL && usage->type == JS_OBJECT ? usage->value
+								     : SLICE(no_tokens));
+	for (char *p = out->p + from; p < out->p + out->n; p++)
+		*p = *p == '\n' || *p == '\r' ? ' ' : *p;
+	str_add(out, "}\n\n");
+}
+
+// Pictures that are missing are told as an error, behind those that were made.
+static void add_missing(const struct task *t, struct str *out)
+{
+	const struct err_row *row = err_row(ERR_UPSTREAM_BAD_RESPONSE);
+	if (t->failed > 0)
+		str_addf(out, "data: {\"error\":{\"message\":\"%lld of %lld pictures were not made\","
+			"\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}\n\n",
+			(long long)t->failed, (long long)t->n, row->type, row->code);
+}
+
+static void answer_events(struct gw_call *c, const struct task_answer *a)
+{
+	struct slice body = str_slice(&a->body), rest = {NULL, 0}, item;
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	struct str out = STR_INIT;
+	size_t n = 0;
+	int64_t at = 0;
+	if (jscan_object(body, (struct jscan_limits){.depth = JSCAN_DEPTH_TRAFFIC, .lax = true}, m,
+		    ARRAY_LEN(m), &n, NULL) == ERR_OK && jscan_find(m, n, "data") != NULL)
+		rest = jscan_find(m, n, "data")->value;
+	while (rest.n > 0 && jscan_next(&rest, &item))
+		add_event(c, item, body, ++at == a->t.made, &out);
+	add_missing(&a->t, &out);
+	c->bytes_out = out.n;
+	c->ttfb_us = loop_now_us(c->gl->loop) - c->r->start_us;
+	req_header_add(c->r, "X-Accel-Buffering", "no");
+	gw_headers(c);
+	gw_account(c, 200, ERR_OK);
+	req_reply_str(c->r, 200, "text/event-stream; charset=utf-8", &out);
+}
+
 static void answer_pictures(struct gw_call *c, struct task_answer *a)
 {
 	struct str body = STR_INIT;
@@ -192,6 +264,8 @@ void task_waiter_told(void *arg)
 			answer_error(c, w->answer);
 		else if (w->answer->accepted)
 			answer_accepted(c, w->answer);
+		else if (c->in.stream)
+			answer_events(c, w->answer);
 		else
 			answer_pictures(c, w->answer);
 	} else if (w->late) {
@@ -300,6 +374,13 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 	struct task_run *run;
 	if (gw_check_limits(c, err) != ERR_OK || gw_prepare(c, err) != ERR_OK)
 		return;
+	if (c->in.stream && prefers_async(r)) {
+		err_field(err, ERR_FIELD_RANGE, "stream",
+			_("a stream is waited for: leave out Prefer: respond-async"));
+		return;
+	}
+	c->ask.stream = false; // whatever makes the pictures is asked for a whole answer
+	c->ask.needs &= ~(1u << NEED_STREAM);
 	run = task_run_new(r->agent->tasks);
 	if (read_key(r, &run->t, err) != ERR_OK) {
 		task_run_free(run);

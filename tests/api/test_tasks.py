@@ -344,7 +344,7 @@ def test_edits(agent, make_vendord):
 
 def test_what_is_wrong_is_told_before_anything_is_sent(agent, dashscope, wanx):
     for bad in ({"n": 17}, {"n": 0}, {"seed": "x"}, {"response_format": "png"},
-                {"negative_prompt": 3}, {"stream": True}, {"prompt": 7}):
+                {"negative_prompt": 3}, {"prompt": 7}):
         assert image(agent, **bad).status == 422, bad
     assert image(agent, {"Idempotency-Key": "k" * 256}).status == 422
     assert image(agent, model="nothing").error == "model_not_found"
