@@ -143,3 +143,19 @@ def test_a_probe_says_why(agent, engine):
     engine.faults([])
     wait_for(lambda: agent.get("service-registry", path).body["state"] == "OK", what="state OK")
     assert skip_of(agent) is None
+
+
+def test_pictures_show_it_too(agent, make_vendord):
+    sd = make_vendord(flavour="sdwebui")
+    key(agent, sd.url, vendor="sdwebui")
+    register(agent, sd.url, {"type": "basic", "key": "sdwebui/local/gpu7"}, engine="sdwebui",
+             features=["text_to_image"])
+    body = {"model": "text_to_image", "prompt": "a cat", "size": "512x512"}
+    assert agent.post("api-gateway", "/v1/images/generations", body).status == 200
+    task = agent.post("api-gateway", "/v1/images/generations", body,
+                      headers={"Prefer": "respond-async"})
+    assert task.status == 202, task
+    path = "/api/v1/tasks/" + task.body["id"]
+    wait_for(lambda: agent.get("api-gateway", path).body.get("state") == "succeeded", what="pictures")
+    sent = [header_of(r, "Authorization") for r in sd.requests() if r["path"].endswith("txt2img")]
+    assert sent == [base64.b64encode(SECRET.encode()).decode()[-4:]] * 2
