@@ -13,9 +13,9 @@ SERVICES = ("api-gateway", "config-center", "key-manager", "service-registry", "
 
 class Agent(Process):
     """Agent(state_dir, env={"YIJIAN_…": "…"}, args=["--flag"]). Started again on the same state
-    it is the same agent with other ports."""
+    it is the same agent with other ports. before: a command that ends in exec of the rest."""
 
-    def __init__(self, state_dir=None, env=None, args=(), scratch=None, name="yijiand"):
+    def __init__(self, state_dir=None, env=None, args=(), scratch=None, name="yijiand", before=()):
         self.own_scratch = None if scratch else tempfile.TemporaryDirectory(prefix="yijian-")
         scratch = pathlib.Path(scratch or self.own_scratch.name)
         self.state_dir = pathlib.Path(state_dir or scratch / "state")
@@ -23,7 +23,7 @@ class Agent(Process):
         self.ports = {}
         listen = {"YIJIAN_LISTEN_" + service.upper().replace("-", "_"): "127.0.0.1:0,[::1]:0"
                   for service in SERVICES}
-        super().__init__([BUILD / "yijiand", *args], scratch, name, {
+        super().__init__([*before, BUILD / "yijiand", *args], scratch, name, {
             "YIJIAN_STATE_DIR": str(self.state_dir), "YIJIAN_ALLOW_LOOPBACK_UPSTREAMS": "1",
             "YIJIAN_QUEUE_MAX_MS": "0",  # a machine that runs tests in parallel is busy, not the agent
             "YIJIAN_TRAFFIC_LOOPS": "2", # connections meet on different threads, whatever the machine
