@@ -14,6 +14,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOG = ROOT / "build" / "log" / "campaign"
 PYTHON = "/usr/bin/python3"
+TIMING = "build/release/bench/timing"
 SOAK, MIX = "tests/campaign/soak.py", "tests/campaign/shortmix.py"
 TIMEOUT_S = 4 * 3600
 
@@ -47,6 +48,8 @@ ROWS = {
     "tsan": ("a mix under ThreadSanitizer", [PYTHON, MIX, "--requests", "20000"],
              {"YIJIAN_BUILD": "build/tsan"},
              ([PYTHON, MIX, "--requests", "1000"], {"YIJIAN_BUILD": "build/tsan"})),
+    "timing": ("a million guesses at a token: how near one was does not show in the time",
+               [TIMING, "1000000"], {}, ([TIMING, "100000"], {})),
 }
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:strict_string_checks=1",
