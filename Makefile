@@ -151,6 +151,8 @@ $(B)/vendord: $(call obj,$(VENDORD_SRC)) $(LIBSHARED)
 	$(call link,$(VENDORD_LIBS))
 $(UNIT_BIN): $(O)/tests/%: $(O)/tests/unit/%.o $(UNIT_HELP_OBJ) $(LIBCONSOLE) $(LIBAGENT) $(LIBSHARED)
 	$(call link,$(TEST_LIBS))
+# Counts what a refusal costs.
+$(O)/tests/test_auth: private ALL_LDFLAGS += -Wl,--wrap=seal_token_hash,--wrap=seal_same
 $(BENCH_BIN): $(O)/bench/%: $(O)/tests/bench/%.o $(LIBAGENT) $(LIBSHARED)
 	$(call link,$(BENCH_LIBS))
 $(FUZZ_BIN): $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(LIBCONSOLE) $(LIBAGENT) $(LIBSHARED)

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include "agent/auth.h"
+#include "shared/credential.h"
 
 static struct auth_call call_to(enum endpoint_id id, enum peer_kind kind)
 {
@@ -143,12 +144,130 @@ static void test_networks(void **state)
 		assert_int_equal(peer_nets_parse(slice_of(bad[i]), &nets, NULL), ERR_CONFIG_INVALID);
 }
 
+// ---- what a wrong credential costs ----
+
+// The linker puts these before the real ones, for what agent/auth.c calls.
+void __real_seal_token_hash(const struct seal *s, struct slice token, unsigned char ret[SEAL_MAC]);
+void __wrap_seal_token_hash(const struct seal *s, struct slice token, unsigned char ret[SEAL_MAC]);
+bool __real_seal_same(const unsigned char a[SEAL_MAC], const unsigned char b[SEAL_MAC]);
+bool __wrap_seal_same(const unsigned char a[SEAL_MAC], const unsigned char b[SEAL_MAC]);
+static int hashed, compared;
+
+void __wrap_seal_token_hash(const struct seal *s, struct slice token, unsigned char ret[SEAL_MAC])
+{
+	hashed++;
+	__real_seal_token_hash(s, token, ret);
+}
+
+bool __wrap_seal_same(const unsigned char a[SEAL_MAC], const unsigned char b[SEAL_MAC])
+{
+	compared++;
+	return __real_seal_same(a, b);
+}
+
+// A token whose id and secret are made of one letter each.
+static void text_of(enum credential_kind kind, unsigned char id, unsigned char secret,
+	char header[CREDENTIAL_LEN + sizeof("Bearer ")])
+{
+	unsigned char bytes[CREDENTIAL_RANDOM];
+	memset(bytes, secret, sizeof(bytes));
+	memset(bytes, id, 10);
+	memcpy(header, "Bearer ", 7);
+	assert_true(credential_make(kind, bytes, header + 7));
+}
+
+static enum err_code cost_of(struct auth_call *c, enum credential_kind kind, unsigned char id,
+	unsigned char secret, int *ret_hashed, int *ret_compared)
+{
+	char header[CREDENTIAL_LEN + sizeof("Bearer ")];
+	text_of(kind, id, secret, header);
+	c->authorization = slice_of(header);
+	hashed = compared = 0;
+	enum err_code why = verdict(c);
+	*ret_hashed = hashed;
+	*ret_compared = compared;
+	return why;
+}
+
+static struct snapshot *snapshot_of_one(struct live_table *live, const struct seal *seal)
+{
+	struct snapshot *snap = snapshot_new(live);
+	struct token_obj *t = object_new(sizeof(*t));
+	struct client_obj *k = object_new(sizeof(*k));
+	char header[CREDENTIAL_LEN + sizeof("Bearer ")];
+	text_of(CREDENTIAL_TOKEN, 1, 1, header);
+	t->doc = (struct token){.id = arena_strndup(&t->o.arena, header + 7, CREDENTIAL_ID),
+		.name = "", .role = TOKEN_ADMIN, .not_before = FIELD_NONE, .expires_at = FIELD_NONE};
+	t->live = live_take(live, LIVE_TOKEN, slice_of(t->doc.id));
+	seal_token_hash(seal, slice_of(header + 7), t->hash);
+	snapshot_put_token(snap, t);
+	text_of(CREDENTIAL_CLIENT, 1, 1, header);
+	k->doc.id = arena_strndup(&k->o.arena, header + 7, CREDENTIAL_ID);
+	k->doc.name = "";
+	k->doc.enabled = true;
+	k->doc.expires_at = FIELD_NONE;
+	k->live = live_take(live, LIVE_CLIENT, slice_of(k->doc.id));
+	seal_token_hash(seal, slice_of(header + 7), k->hash);
+	snapshot_put_client(snap, k);
+	return snap;
+}
+
+// Who guesses learns from the work neither whether an id is somebody's nor how near it was.
+static void test_every_wrong_one_costs_a_hash_and_a_comparison(void **state)
+{
+	(void)state;
+	struct secret root = {0};
+	struct str wrapped = STR_INIT;
+	struct err err = {0};
+	struct seal *seal;
+	assert_true(secret_setup());
+	secret_set(&root, "01234567890123456789012345678901", 32);
+	assert_int_equal(seal_new(&root, &seal, &wrapped, &err), ERR_OK);
+	struct live_table *live = live_new();
+	struct snapshot *snap = snapshot_of_one(live, seal);
+	static const struct {
+		enum endpoint_id to;
+		enum credential_kind kind;
+		enum err_code refused;
+	} sides[] = {{EP_KEY_LIST, CREDENTIAL_TOKEN, ERR_TOKEN_INVALID},
+		{EP_CHAT, CREDENTIAL_CLIENT, ERR_INVALID_API_KEY}};
+	for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
+		struct auth_call c = call_to(sides[i].to, PEER_LOOPBACK);
+		int h, same;
+		c.snap = snap;
+		c.seal = seal;
+		c.memo = seal_memo_new();
+		for (int again = 0; again < 2; again++) { // a wrong one is not remembered
+			for (unsigned char id = 1; id <= 2; id++) { // 2: nobody's
+				assert_int_equal(cost_of(&c, sides[i].kind, id, 2, &h, &same),
+					sides[i].refused);
+				assert_int_equal(h, 1);
+				assert_int_equal(same, 1);
+			}
+		}
+		assert_int_equal(cost_of(&c, sides[i].kind, 1, 1, &h, &same), ERR_OK);
+		assert_int_equal(h, 1);
+		assert_int_equal(cost_of(&c, sides[i].kind, 1, 1, &h, &same), ERR_OK);
+		assert_int_equal(h, 0); // remembered
+		assert_int_equal(same, 1);
+		assert_int_equal(cost_of(&c, sides[i].kind, 1, 2, &h, &same), sides[i].refused);
+		assert_int_equal(h, 1);
+		seal_memo_free(c.memo);
+	}
+	snapshot_free(snap);
+	live_free(live);
+	seal_free(seal);
+	str_release(&wrapped);
+	secret_release(&root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_pages), cmocka_unit_test(test_client_local),
 		cmocka_unit_test(test_platform), cmocka_unit_test(test_trusted_peers),
 		cmocka_unit_test(test_roles), cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_every_wrong_one_costs_a_hash_and_a_comparison),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
