@@ -106,6 +106,9 @@ static const struct migration migrations[] = {
 		"CREATE TABLE probe_spend(key TEXT PRIMARY KEY, day INTEGER NOT NULL,"
 		" priced INTEGER NOT NULL, unpriced INTEGER NOT NULL, pico INTEGER NOT NULL,"
 		" currency TEXT NOT NULL) STRICT, WITHOUT ROWID;"},
+	{7, "what parts of unfinished image tasks brought",
+		"CREATE TABLE task_part(task TEXT NOT NULL, part INTEGER NOT NULL, result BLOB NOT NULL,"
+		" PRIMARY KEY(task, part)) STRICT;"},
 };
 
 // Model ids are today's and age: operators edit them, nothing else names them.

@@ -120,26 +120,91 @@ enum err_code store_task_create(struct store_tx *tx, const struct task *t, struc
 }
 
 enum err_code store_task_update(struct store_tx *tx, const struct task *t, bool keep_request,
-	struct slice result, struct err *err)
+	struct slice request, struct slice result, struct err *err)
 {
 	struct seal_aad aad = aad_of(tx->st, t->id, "result");
-	struct str doc = STR_INIT, sealed = STR_INIT;
+	struct seal_aad asked = aad_of(tx->st, t->id, "request");
+	struct str doc = STR_INIT, sealed = STR_INIT, ask = STR_INIT;
 	enum err_code code = ERR_OK;
 	doc_of(t, &doc);
-	if (result.n > 0)
+	if (keep_request && request.n > 0)
+		code = seal_blob(tx->st->seal, &asked, request, &ask, err);
+	if (code == ERR_OK && result.n > 0)
 		code = seal_blob(tx->st->seal, &aad, result, &sealed, err);
 	if (code == ERR_OK)
 		code = DB_RUN(tx->db, err,
-			"UPDATE task SET state=?, doc=?, request=CASE WHEN ? THEN request END,"
+			"UPDATE task SET state=?, doc=?, request=CASE WHEN ? THEN coalesce(?, request) END,"
 			" result=?, result_until=?, finished_at=? WHERE id=?",
 			DB_T(task_state_names[t->state]), DB_S(str_slice(&doc)), DB_I(keep_request),
+			ask.n > 0 ? DB_B(ask.p, ask.n) : DB_NONE,
 			sealed.n > 0 ? DB_B(sealed.p, sealed.n) : DB_NONE, DB_I(t->until_ms),
 			DB_I(t->finished_ms), DB_T(t->id));
 	str_release(&doc);
+	str_release(&ask);
 	str_release(&sealed);
 	if (code == ERR_OK && db_changed(tx->db) != 1)
 		return err_set(err, ERR_STORAGE_CORRUPT, _("the task's row is gone"));
+	if (code == ERR_OK && t->finished_ms > 0) // the result is whole now
+		code = DB_RUN(tx->db, err, "DELETE FROM task_part WHERE task=?", DB_T(t->id));
 	return code;
+}
+
+// ---- parts that are done while others are not ----
+
+#define COLUMN_MAX 24
+
+static struct seal_aad part_aad(const struct store *st, const char *id, size_t part,
+	char column[COLUMN_MAX])
+{
+	snprintf(column, COLUMN_MAX, "result%zu", part);
+	return (struct seal_aad){
+		.db_uuid = st->uuid, .table = "task_part", .row = id, .column = column};
+}
+
+enum err_code store_task_part_put(struct store_tx *tx, const char *id, size_t part,
+	struct slice result, struct err *err)
+{
+	char column[COLUMN_MAX];
+	struct seal_aad aad = part_aad(tx->st, id, part, column);
+	struct str sealed = STR_INIT;
+	enum err_code code = seal_blob(tx->st->seal, &aad, result, &sealed, err);
+	if (code == ERR_OK)
+		code = DB_RUN(tx->db, err,
+			"INSERT OR REPLACE INTO task_part(task,part,result) VALUES(?,?,?)", DB_T(id),
+			DB_I((int64_t)part), DB_B(sealed.p, sealed.n));
+	str_release(&sealed);
+	return code;
+}
+
+struct parts {
+	struct store *st;
+	const char *id;
+	void (*fn)(void *arg, size_t part, struct slice result);
+	void *arg;
+};
+
+static enum err_code part_item(void *arg, struct sqlite3_stmt *row, struct err *err UNUSED)
+{
+	const struct parts *p = arg;
+	int64_t part = db_int(row, 0);
+	char column[COLUMN_MAX];
+	struct str result = STR_INIT;
+	if (part < 0 || part >= TASK_PARTS_MAX)
+		return ERR_OK;
+	struct seal_aad aad = part_aad(p->st, p->id, (size_t)part, column);
+	if (seal_open_blob(p->st->seal, &aad, db_text(row, 1), &result, NULL) == ERR_OK)
+		p->fn(p->arg, (size_t)part, str_slice(&result));
+	str_release(&result);
+	return ERR_OK;
+}
+
+enum err_code store_task_parts(struct store_tx *tx, const char *id,
+	void (*fn)(void *arg, size_t part, struct slice result), void *arg, struct err *err)
+{
+	struct parts p = {tx->st, id, fn, arg};
+	struct db_val v[] = {DB_T(id)};
+	return db_query(tx->db, "SELECT part, result FROM task_part WHERE task=? ORDER BY part", v,
+		ARRAY_LEN(v), part_item, &p, err);
 }
 
 enum err_code store_task_get(struct store_tx *tx, struct slice id, const char *client,

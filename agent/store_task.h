@@ -20,9 +20,16 @@
 // An earlier one that failed before anything was accepted gives its key up.
 enum err_code store_task_create(struct store_tx *tx, const struct task *t, struct slice request,
 	bool *ret_found, struct task *ret, struct err *err);
-// keep_request: it waits still. result empty: none.
+// keep_request: it waits still; request: written anew, empty for the one that is kept. result empty:
+// none.
 enum err_code store_task_update(struct store_tx *tx, const struct task *t, bool keep_request,
+	struct slice request, struct slice result, struct err *err);
+// What a part brought, kept sealed while the task is unfinished; the last word counts.
+enum err_code store_task_part_put(struct store_tx *tx, const char *id, size_t part,
 	struct slice result, struct err *err);
+// Calls fn for each that is kept. One that does not open is passed over.
+enum err_code store_task_parts(struct store_tx *tx, const char *id,
+	void (*fn)(void *arg, size_t part, struct slice result), void *arg, struct err *err);
 // ERR_NOT_FOUND; client NULL: anybody's. result may be NULL; it is empty when it has ended.
 enum err_code store_task_get(struct store_tx *tx, struct slice id, const char *client,
 	struct task *ret, struct str *result, struct err *err);

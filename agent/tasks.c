@@ -232,11 +232,20 @@ static void write_body(struct task_run *r, struct str *out)
 	str_add_c(out, '}');
 }
 
+static int first_in(const struct task *t, enum task_state s)
+{
+	for (size_t i = 0; i < t->parts_n; i++) {
+		if (t->part[i].state == s)
+			return (int)i;
+	}
+	return -1;
+}
+
 static void count_end(struct task_run *r)
 {
 	const char *const labels[] = {r->t.feature, task_state_names[r->t.state], NULL};
 	metric_add(r->e->agent->metrics, MET_TASKS, 1, labels);
-	if (r->t.state == TASK_UNKNOWN)
+	if (first_in(&r->t, TASK_UNKNOWN) >= 0)
 		atomic_fetch_add(&r->e->agent->tasks_unknown, 1);
 }
 
@@ -302,6 +311,10 @@ void task_fail(struct task_run *r, enum task_state s, const struct err *err)
 			t->part[i].state = s;
 		task_slot_free(r, i);
 	}
+	if (first_in(t, TASK_SUCCEEDED) >= 0) { // what was made is not given up
+		task_finish(r);
+		return;
+	}
 	if (!r->stored && r->durable) { // nothing was kept, nothing was submitted
 		atomic_fetch_sub(&r->e->counts[t->state], 1);
 		task_refuse(r, err);
@@ -311,9 +324,33 @@ void task_fail(struct task_run *r, enum task_state s, const struct err *err)
 	end_as(r, s);
 }
 
+// Pictures of parts that came to nothing say why.
+static void say_why(struct task_run *r, const struct task_part *p)
+{
+	const struct task *t = &r->t;
+	enum err_code code = p->state == TASK_UNKNOWN ? ERR_OUTCOME_UNKNOWN
+		: p->state == TASK_CANCELED           ? ERR_CANCELED
+		: p->state == TASK_EXPIRED            ? ERR_GONE
+		: t->code != ERR_OK                   ? t->code
+						      : ERR_UPSTREAM_BAD_RESPONSE;
+	for (int64_t i = p->first; i < p->first + p->n; i++) {
+		struct task_item *it = &r->item_v[i];
+		if (it->json.n > 0 || it->code[0] != '\0')
+			continue;
+		snprintf(it->code, sizeof(it->code), "%s", err_row(code)->code);
+		snprintf(it->message, sizeof(it->message), "%.*s", (int)sizeof(it->message) - 1,
+			code == t->code && t->message[0] != '\0' ? t->message
+								: _(err_row(code)->message));
+	}
+}
+
 void task_finish(struct task_run *r)
 {
 	struct task *t = &r->t;
+	for (size_t i = 0; i < t->parts_n; i++) {
+		if (t->part[i].state != TASK_SUCCEEDED)
+			say_why(r, &t->part[i]);
+	}
 	t->made = 0;
 	for (size_t i = 0; i < (size_t)t->n; i++)
 		t->made += r->item_v[i].json.n > 0;
@@ -344,15 +381,6 @@ static void on_timer(void *arg)
 	task_go(arg);
 }
 
-static int first_in(const struct task *t, enum task_state s)
-{
-	for (size_t i = 0; i < t->parts_n; i++) {
-		if (t->part[i].state == s)
-			return (int)i;
-	}
-	return -1;
-}
-
 static int soonest(const struct task_run *r)
 {
 	int at = -1;
@@ -372,6 +400,29 @@ static int first_fetch(const struct task_run *r)
 			return (int)i;
 	}
 	return -1;
+}
+
+static void part_kept(struct task_run *r, enum err_code code)
+{
+	if (code != ERR_OK) // it is written with the next step
+		log_line(LOG_LVL_WARN, "task_not_written", "task", r->t.id, NULL);
+	task_go(r);
+}
+
+void task_part_done(struct task_run *r)
+{
+	size_t over = 0;
+	r->t.part[r->part].state = TASK_SUCCEEDED;
+	r->at[r->part].unsaved = true;
+	task_slot_free(r, r->part);
+	for (size_t i = 0; i < r->t.parts_n; i++)
+		over += task_is_over(r->t.part[i].state);
+	if (over == r->t.parts_n && first_fetch(r) < 0) {
+		task_go(r);
+		return;
+	}
+	task_state(r, TASK_RUNNING);
+	task_store(r, NULL, part_kept);
 }
 
 void task_go(struct task_run *r)
@@ -420,6 +471,19 @@ void task_enter(void *arg)
 
 // ---- taking up what a restart left ----
 
+// Booked and kept before: it is done. What it cost is in the ledger, no longer in the task's bill.
+static void take_kept(struct task_run *r, struct task_part *p)
+{
+	const struct image_adapter *a = image_adapter_of(r->t.protocol);
+	p->state = TASK_SUCCEEDED;
+	r->booked = r->bill.cost_unknown = true;
+	r->life_s = a != NULL ? a->life_s : 0;
+	for (int64_t i = p->first; i < p->first + p->n; i++) {
+		r->bytes += r->item_v[i].json.n;
+		r->e->bytes += r->item_v[i].json.n;
+	}
+}
+
 // Parts that had been accepted are asked for again: results are the upstream's to keep. One that was
 // under way when the agent died may have been accepted or not.
 static void resume(struct task_run *r)
@@ -428,7 +492,9 @@ static void resume(struct task_run *r)
 	int64_t now = loop_now_us(r->e->loop);
 	for (size_t i = 0; i < t->parts_n; i++) {
 		struct task_part *p = &t->part[i];
-		if (p->state == TASK_SUBMITTING || (p->state == TASK_SUCCEEDED && p->id[0] == '\0'))
+		if (r->at[i].kept)
+			take_kept(r, p);
+		else if (p->state == TASK_SUBMITTING || (p->state == TASK_SUCCEEDED && p->id[0] == '\0'))
 			p->state = TASK_UNKNOWN;
 		else if (p->state == TASK_SUCCEEDED)
 			p->state = TASK_RUNNING;
@@ -449,6 +515,8 @@ static void take_open(void *arg, const struct task *t, struct slice request)
 	struct task_run *r = task_run_new(e);
 	r->t = *t;
 	r->stored = r->async = true;
+	r->row_submits = true;
+	r->row_asks = request.n > 0;
 	struct slice type = slice_cut(&request, '\n');
 	str_add_slice(&r->type, type);
 	if (request.p != NULL)
@@ -460,9 +528,20 @@ static void take_open(void *arg, const struct task *t, struct slice request)
 	e->loaded_tail = &r->next;
 }
 
+static void take_part(void *arg, size_t part, struct slice result)
+{
+	struct task_run *r = arg;
+	if (part < r->t.parts_n && !task_part_read(r, part, result))
+		log_line(LOG_LVL_WARN, "task_part_not_read", "task", r->t.id, NULL);
+}
+
 static enum err_code run_load(struct store_tx *tx, struct store_job *job)
 {
-	return store_task_open(tx, take_open, job->arg, &job->err);
+	struct tasks *e = job->arg;
+	enum err_code code = store_task_open(tx, take_open, e, &job->err);
+	for (struct task_run *r = e->loaded; code == ERR_OK && r != NULL; r = r->next)
+		code = store_task_parts(tx, r->t.id, take_part, r, &job->err);
+	return code;
 }
 
 static void load_done(struct store_job *job, enum err_code code)

@@ -136,6 +136,8 @@ struct task_run { // an unfinished task
 	enum auth_style style;
 	const char *auth_header; // of AUTH_HEADER; the held snapshot's
 	bool booked; // its first attempt is in the ledger
+	bool row_submits; // its row says that a part is being submitted: a crash now would leave a doubt
+	bool row_asks; // its row still holds the request
 	struct task_bill bill;
 	char quality[16]; // as asked for, "" not said: prices depend on it
 	struct task_canceler *canceler; // who asked
@@ -147,7 +149,11 @@ struct task_run { // an unfinished task
 	struct {
 		int64_t next_us, began_us;
 		int polls, fails, unknowns;
+		int refused; // submits that certainly came to nothing
 		bool slot; // counted as in flight at key or instance
+		bool unsaved; // done; what it brought is written with the next state
+		bool kept; // what it brought was read from the store
+		struct adapter_usage usage; // once done
 	} at[TASK_PARTS_MAX];
 	struct task_item item_v[IMAGE_N_MAX];
 	struct str extra; // further members of the answer, ",name:value"
@@ -198,6 +204,10 @@ void task_fail(struct task_run *r, enum task_state s, const struct err *err);
 void task_finish(struct task_run *r);
 struct task_run *task_find(struct tasks *e, const char *id);
 
+// The part on which r works is done: its slot is free and what it brought is kept before anything
+// else is begun, unless this was all.
+void task_part_done(struct task_run *r);
+
 // The id that w's caller may ask for. Any thread.
 const char *task_waiter_id(const struct task_waiter *w);
 
@@ -213,6 +223,11 @@ struct task_account *task_account_of(struct tasks *e, const struct task_run *r);
 
 // Out of the engine; freed at the end of the turn, for its callers still look at it.
 void task_drop(struct task_run *r);
+
+// tasks_part.c
+void task_part_write(const struct task_run *r, size_t part, struct str *out);
+// Takes up what was kept; false when it is not understood.
+bool task_part_read(struct task_run *r, size_t part, struct slice text);
 
 // tasks_try.c
 void task_try(struct task_run *r);
@@ -256,6 +271,7 @@ void task_slot_free(struct task_run *r, size_t part);
 void task_refused(struct task_run *r, int status, struct slice body);
 
 // tasks_poll.c
+void task_usage_add(struct task_run *r, const struct adapter_usage *u);
 void task_poll(struct task_run *r, size_t part);
 void task_fetch(struct task_run *r, size_t item);
 void task_cancel(struct task_run *r);

@@ -208,8 +208,18 @@ struct task_save {
 	struct task t, found;
 	bool create, keep_request, hit;
 	struct str request, result;
+	struct str part[TASK_PARTS_MAX]; // what those that are done brought; empty: nothing to write
 	void (*then)(struct task_run *r, enum err_code code);
 };
+
+static bool any_part(const struct task *t, enum task_state s)
+{
+	for (size_t i = 0; i < t->parts_n; i++) {
+		if (t->part[i].state == s)
+			return true;
+	}
+	return false;
+}
 
 static enum err_code run_save(struct store_tx *tx, struct store_job *job)
 {
@@ -217,7 +227,13 @@ static enum err_code run_save(struct store_tx *tx, struct store_job *job)
 	if (s->create)
 		return store_task_create(tx, &s->t, str_slice(&s->request), &s->hit, &s->found,
 			&job->err);
-	return store_task_update(tx, &s->t, s->keep_request, str_slice(&s->result), &job->err);
+	enum err_code code = store_task_update(tx, &s->t, s->keep_request, str_slice(&s->request),
+		str_slice(&s->result), &job->err);
+	for (size_t i = 0; code == ERR_OK && i < s->t.parts_n; i++) {
+		if (s->part[i].n > 0)
+			code = store_task_part_put(tx, s->t.id, i, str_slice(&s->part[i]), &job->err);
+	}
+	return code;
 }
 
 // The key was used before: its caller is told of that task, this one never was.
@@ -229,6 +245,15 @@ static void save_done(struct store_job *job, enum err_code code)
 	struct task_run *r = s->r;
 	bool stopped = r->e->stopped;
 	r->save = NULL;
+	for (size_t i = 0; i < s->t.parts_n; i++) {
+		if (code == ERR_OK && s->part[i].n > 0 && !stopped)
+			r->at[i].unsaved = false;
+		str_release(&s->part[i]);
+	}
+	if (!stopped && code == ERR_OK && !s->hit) {
+		r->row_asks = s->keep_request;
+		r->row_submits = any_part(&s->t, TASK_SUBMITTING);
+	}
 	if (!stopped) {
 		r->doing = DOING_NOTHING;
 		if (code == ERR_OK && s->create && s->hit) {
@@ -253,15 +278,6 @@ static void request_of(const struct task_run *r, struct str *out)
 	str_add_slice(out, str_slice(&r->body));
 }
 
-static bool waits(const struct task *t)
-{
-	for (size_t i = 0; i < t->parts_n; i++) {
-		if (t->part[i].state == TASK_QUEUED)
-			return true;
-	}
-	return false;
-}
-
 void task_store(struct task_run *r, struct str *result,
 	void (*then)(struct task_run *r, enum err_code code))
 {
@@ -276,10 +292,14 @@ void task_store(struct task_run *r, struct str *result,
 	s->r = r;
 	s->t = r->t;
 	s->create = !r->stored;
-	s->keep_request = waits(&r->t);
+	s->keep_request = any_part(&r->t, TASK_QUEUED);
 	s->then = then;
-	if (s->create && s->keep_request)
+	if (s->keep_request && !r->row_asks)
 		request_of(r, &s->request);
+	for (size_t i = 0; i < r->t.parts_n && r->t.finished_ms == 0 && !s->create; i++) {
+		if (r->at[i].unsaved)
+			task_part_write(r, i, &s->part[i]);
+	}
 	if (result != NULL) {
 		s->result = *result;
 		*result = STR_INIT;

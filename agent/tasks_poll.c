@@ -35,6 +35,13 @@ static void keep_item(struct task_run *r, const struct image_item *from, struct 
 	r->e->bytes += to->json.n;
 }
 
+void task_usage_add(struct task_run *r, const struct adapter_usage *u)
+{
+	int64_t images = MAX_OF(r->usage.images, 0);
+	adapter_usage_merge(&r->usage, u);
+	r->usage.images = images + MAX_OF(u->images, 0);
+}
+
 void task_take_items(struct task_run *r, size_t part)
 {
 	const struct task_part *p = &r->t.part[part];
@@ -47,9 +54,8 @@ void task_take_items(struct task_run *r, size_t part)
 			str_addf(&r->extra, ",\"%.*s\":%.*s", SLICE_FMT(got->extra[i].key),
 				SLICE_FMT(got->extra[i].value));
 	}
-	int64_t images = MAX_OF(r->usage.images, 0);
-	adapter_usage_merge(&r->usage, &got->usage);
-	r->usage.images = images + MAX_OF(got->usage.images, 0);
+	r->at[part].usage = got->usage;
+	task_usage_add(r, &got->usage);
 }
 
 // ---- polls ----
@@ -125,7 +131,7 @@ static void take_poll(struct task_run *r, struct slice body)
 		task_take_items(r, i);
 		book_done(r, &got->usage);
 		r->life_s = a->life_s;
-		part_ends(r, TASK_SUCCEEDED);
+		task_part_done(r);
 		return;
 	case IMAGE_FAILED:
 		if (task_take_candidate(r))

@@ -281,10 +281,21 @@ static void part_over(struct task_run *r, enum task_state s)
 	task_slot_free(r, r->part);
 }
 
-// It certainly was not accepted: the part waits for another candidate.
+// It certainly was not accepted: the part waits for another candidate. One whose neighbours have gone
+// somewhere goes there or nowhere, and is not tried for ever.
 void task_next_candidate(struct task_run *r)
 {
-	part_over(r, TASK_QUEUED);
+	bool fixed = false;
+	for (size_t i = 0; i < r->t.parts_n; i++)
+		fixed |= i != r->part && r->t.part[i].state != TASK_QUEUED;
+	bool enough = fixed && ++r->at[r->part].refused >= GW_ATTEMPTS_MAX;
+	if (enough && r->tries_n > 0 && r->t.code == ERR_OK) {
+		const struct task_try *last = &r->tries[r->tries_n - 1];
+		r->t.code = last->code != ERR_OK ? last->code : ERR_ALL_UPSTREAMS_FAILED;
+		r->t.status = err_row(r->t.code)->status;
+		snprintf(r->t.message, sizeof(r->t.message), "%s", _(err_row(r->t.code)->message));
+	}
+	part_over(r, enough ? TASK_FAILED : TASK_QUEUED);
 	task_call_end(r);
 	task_go(r);
 }
@@ -440,9 +451,8 @@ static void done_at_once(struct task_run *r)
 {
 	task_booked(r, OUT_OK, true, &r->e->result.usage);
 	task_take_items(r, r->part);
-	part_over(r, TASK_SUCCEEDED);
 	task_call_end(r);
-	task_go(r);
+	task_part_done(r);
 }
 
 static void take_answer(struct task_run *r, const struct upstream_response *res, struct slice body)

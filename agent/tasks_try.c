@@ -53,6 +53,8 @@ static bool admit(struct task_run *r, const struct candidate *c, bool forced)
 {
 	int64_t now = loop_now_us(r->e->loop);
 	struct limit_hit hit;
+	if (!forced && atomic_load(&c->live->cooldown_until_us) > now)
+		return false; // decide would not have chosen it; a further part goes there or nowhere
 	if (!forced && !breaker_try(c->live, now))
 		return false;
 	if (!forced && c->pair != NULL && !breaker_try(c->pair, now)) {
@@ -102,6 +104,17 @@ static void wait_turn(struct task_run *r, enum err_code code)
 	task_fail(r, TASK_FAILED, &err);
 }
 
+// Its row must not say that it is being submitted meanwhile.
+static void wait_in_queue(struct task_run *r)
+{
+	bool fixed = is_fixed(r);
+	task_state(r, fixed ? TASK_RUNNING : TASK_QUEUED);
+	if (r->stored && !r->row_submits)
+		task_queue(r);
+	else
+		task_store(r, NULL, wait_turn);
+}
+
 // Kept with its request until there is room.
 static void wait_for_room(struct task_run *r)
 {
@@ -110,10 +123,8 @@ static void wait_for_room(struct task_run *r)
 	if (loop_now_us(r->e->loop) - r->queued_us > TASK_QUEUE_US) {
 		err_set(&err, ERR_NO_HEALTHY_TARGET, _("no upstream had room for it in an hour"));
 		task_fail(r, TASK_FAILED, &err);
-	} else if (r->stored) {
-		task_queue(r);
 	} else {
-		task_store(r, NULL, wait_turn);
+		wait_in_queue(r);
 	}
 }
 
@@ -241,21 +252,30 @@ static enum begun begin(struct task_run *r, const struct snapshot *snap, const s
 	return BEGUN;
 }
 
+static void give_up(struct task_run *r, const char *why)
+{
+	r->t.code = ERR_NO_HEALTHY_TARGET;
+	r->t.status = err_row(r->t.code)->status;
+	snprintf(r->t.message, sizeof(r->t.message), "%s", why);
+	r->t.part[r->part].state = TASK_FAILED;
+	task_go(r);
+}
+
 // A part after the first goes where the first went, as soon as there is room.
 static void try_fixed(struct task_run *r, const struct snapshot *snap, const struct route *route)
 {
-	struct err err = {0};
 	for (size_t i = 0; i < route->n; i++) {
 		if (strcmp(route->v[i].name, r->t.target) != 0)
 			continue;
-		if (begin(r, snap, route, (int)i, false) != BEGUN)
-			task_queue(r);
+		if (begin(r, snap, route, (int)i, false) == BEGUN)
+			return;
+		if (loop_now_us(r->e->loop) - r->queued_us <= TASK_QUEUE_US)
+			wait_in_queue(r);
+		else
+			give_up(r, _("no upstream had room for it in an hour"));
 		return;
 	}
-	err_set(&err, ERR_NO_HEALTHY_TARGET, _("the target of this task is gone"));
-	r->t.part[r->part].state = TASK_FAILED;
-	snprintf(r->item_v[r->t.part[r->part].first].code, sizeof(r->item_v[0].code), "target_gone");
-	task_go(r);
+	give_up(r, _("the target of this task is gone"));
 }
 
 // True when the one that was chosen cannot be tried after all: another may.

@@ -165,3 +165,113 @@ def test_kills_at_random_moments(agent, vendor):
         assert ask(agent, key).status in (200, 502)
     assert sum(vendor.stats()["by_prompt"].values()) == before
     assert len(unknown) <= 4 * KILLS
+
+
+# ---- several submits of one request ----
+
+@pytest.fixture
+def single(make_vendord):
+    """A vendor whose model makes one picture a submit, and answers with it."""
+    return make_vendord(flavour="openai")
+
+
+@pytest.fixture
+def singles(make_agent, single):
+    agent = make_agent()
+    agent.add_key(single.base_url, service="dalle", key_name="dalle",
+                  limits={"rpm": 60000, "concurrency": 8})
+    answer = agent.request("config-center", "PATCH", "/api/v1/features/text_to_image", {
+        "targets": [{"vendor": "openai", "service": "dalle", "kind": "vendor",
+                     "upstream_model": "dall-e-3"}]})
+    assert answer.status == 200, answer
+    return agent
+
+
+def ask_three(agent):
+    return agent.post(GW, IMAGES, {"model": "text_to_image", "prompt": "p", "n": 3,
+                                   "response_format": "b64_json"},
+                      headers={"Prefer": "respond-async"}, timeout=30).body["id"]
+
+
+def states(agent, id):
+    return [p["state"] for p in agent.get(GW, f"/api/v1/tasks/{id}").body["parts"]]
+
+
+def finished(agent, id):
+    def over():
+        doc = agent.get(GW, f"{IMAGES.rsplit('/', 1)[0]}/tasks/{id}").body
+        return doc if doc["status"] not in OPEN else None
+    return wait_for(over, what="its end")
+
+
+def submits(single):
+    return len([r for r in single.requests() if r["path"] == IMAGES])
+
+
+def test_a_part_that_is_done_is_kept(singles, single):
+    """The agent dies in the second submit of three."""
+    rule = {"match": {"path": IMAGES}, "count": 1, "skip": 1, "fault": {"hang": True}}
+    single.faults([rule])
+    id = ask_three(singles)
+    wait_for(lambda: states(singles, id) == ["succeeded", "submitting", "queued"],
+             what="the second submit")
+    wait_for(lambda: submits(single) == 2, what="it to arrive")
+    singles.kill9()
+    database = b"".join(path.read_bytes() for path in singles.state_dir.glob("yijian.db*"))
+    assert b"iVBORw0KGgo" not in database, "a picture that waits is sealed"
+    singles.start()
+    doc = finished(singles, id)
+    assert doc["status"] == "succeeded" and len(doc["result"]["data"]) == 2
+    assert all(item["b64_json"] for item in doc["result"]["data"])
+    failed = doc["result"]["failed"]
+    assert [(f["index"], f["code"]) for f in failed] == [(1, "outcome_unknown")] and failed[0]["message"]
+    assert states(singles, id) == ["succeeded", "outcome_unknown", "succeeded"]
+    assert submits(single) == 3, "no part is submitted twice"
+
+
+def test_between_two_parts_nothing_is_lost(singles, single):
+    """The agent dies while the second part waits for its turn."""
+    single.fault({"status": 429, "retry_after": "1"}, path=IMAGES, skip=1, count=1)
+    id = ask_three(singles)
+    wait_for(lambda: submits(single) == 2, what="the second submit")
+    wait_for(lambda: states(singles, id) == ["succeeded", "queued", "queued"],
+             what="the second part to wait")
+    singles.kill9()
+    singles.start()
+    doc = finished(singles, id)
+    assert doc["status"] == "succeeded" and len(doc["result"]["data"]) == 3
+    assert "failed" not in doc["result"]
+    assert submits(single) == 4, "three parts and the one that was refused"
+
+def test_a_part_that_is_refused_says_why(singles, single):
+    single.fault({"status": 400, "code": "content_policy_violation"},
+                 path=IMAGES, skip=1, count=1)
+    doc = finished(singles, ask_three(singles))
+    assert doc["status"] == "succeeded" and len(doc["result"]["data"]) == 2
+    failed = doc["result"]["failed"]
+    assert [f["index"] for f in failed] == [1]
+    assert failed[0]["code"] == "content_policy_violation" and failed[0]["message"]
+    assert submits(single) == 3
+
+
+def test_a_part_is_not_tried_for_ever(singles, single):
+    """The first went there; the others may go nowhere else."""
+    single.fault({"status": 500}, path=IMAGES, skip=1)
+    assert singles.request("config-center", "PATCH", "/api/v1/features/text_to_image",
+                           {"cooldown": {"fails": 1000}}).status == 200
+    doc = finished(singles, ask_three(singles))
+    assert doc["status"] == "succeeded" and len(doc["result"]["data"]) == 1
+    assert [f["index"] for f in doc["result"]["failed"]] == [1, 2]
+    assert all(f["code"] != "not_made" and f["message"] for f in doc["result"]["failed"])
+
+
+def test_a_feature_that_goes_leaves_what_was_made(singles, single):
+    single.fault({"status": 429, "retry_after": "1"}, path=IMAGES, skip=1, count=1)
+    id = ask_three(singles)
+    wait_for(lambda: submits(single) == 2, what="the second submit")
+    wait_for(lambda: states(singles, id) == ["succeeded", "queued", "queued"],
+             what="the second part to wait")
+    assert singles.request("config-center", "DELETE", "/api/v1/features/text_to_image").status == 204
+    doc = finished(singles, id)
+    assert doc["status"] == "succeeded" and len(doc["result"]["data"]) == 1
+    assert submits(single) == 2
