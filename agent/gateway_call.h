@@ -27,7 +27,6 @@
 #define GW_SECRETS_MAX 256 // opened keys per loop
 #define GW_SECRET_US INT64_C(60000000)
 #define GW_FEATURES_MAX 1024 // told apart in a loop's cells; later ones are counted together
-#define GW_PING_US INT64_C(15000000) // of silence, then a comment keeps the caller's stream open
 #define GW_CLOSE_US INT64_C(100000) // from [DONE] to the upstream's own end
 #define GW_WAIT_LOOK_US INT64_C(50000) // between looks at what does not tell when it returns
 #define GW_WAITING_MAX 1024 // callers held back on one loop; further ones are answered at once
@@ -293,6 +292,9 @@ void gw_ledger(struct gw_call *c, enum outcome out, enum err_code code);
 void gw_headers(struct gw_call *c);
 // Answers with an error and ends the call.
 void gw_fail(struct gw_call *c, const struct err *e);
+// What it would answer, in OpenAI's shape.
+int gw_error_status(const struct gw_call *c, const struct err *e);
+void gw_error_json(const struct gw_call *c, const struct err *e, struct str *out);
 // Counts and tells what happened, once.
 void gw_account(struct gw_call *c, int status, enum err_code code);
 // Writes the event. s: scratch. Any thread.

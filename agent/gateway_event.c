@@ -26,6 +26,36 @@ void gw_headers(struct gw_call *c)
 		num_text((int64_t)c->tries_n + (c->cand != NULL), n));
 }
 
+// The upstream said it of the request.
+static bool is_refusal(const struct gw_call *c, const struct err *e)
+{
+	return c->tries_n > 0 && c->error.code == e->code && c->error.final;
+}
+
+int gw_error_status(const struct gw_call *c, const struct err *e)
+{
+	return is_refusal(c, e) ? c->error.status : err_row(e->code)->status;
+}
+
+void gw_error_json(const struct gw_call *c, const struct err *e, struct str *out)
+{
+	static const struct adapter_error none;
+	const struct adapter_error *u = is_refusal(c, e) ? &c->error : &none;
+	const struct err_row *row = err_row(e->code);
+	const char *param = u->param[0] != '\0' ? u->param : u == &none ? e->field : "";
+	struct jw w = jw_to(out);
+	bool own = e->code != ERR_UPSTREAM_REJECTED; // a code that says more than the upstream's
+	jw_obj(&w, NULL);
+	jw_obj(&w, "error");
+	jw_str(&w, "message", e->message);
+	jw_str(&w, "type", u->type[0] != '\0' && !own ? u->type : row->type);
+	jw_str(&w, "param", param[0] != '\0' ? param : NULL);
+	jw_str(&w, "code", own || u->wire_code[0] == '\0' ? row->code : u->wire_code);
+	jw_str(&w, "request_id", c->r->id);
+	jw_obj_end(&w);
+	jw_obj_end(&w);
+}
+
 // What the upstream said of the request goes back with the upstream's status, type and code, in
 // OpenAI's shape whatever the upstream's was.
 static void reply_refusal(struct gw_call *c, const struct err *e)
@@ -33,30 +63,21 @@ static void reply_refusal(struct gw_call *c, const struct err *e)
 	const struct adapter_error *u = &c->error;
 	const struct err_row *row = err_row(e->code);
 	struct str out = STR_INIT;
-	struct jw w = jw_to(&out);
-	bool own = e->code != ERR_UPSTREAM_REJECTED; // a code that says more than the upstream's
+	bool own = e->code != ERR_UPSTREAM_REJECTED;
 	if (c->in.dialect == DIALECT_ANTHROPIC) {
 		messages_error(u->status, own || u->wire_code[0] == '\0' ? row->code : u->wire_code,
 			e->message, c->r->id, &out);
 		req_reply_json(c->r, u->status, &out);
 		return;
 	}
-	jw_obj(&w, NULL);
-	jw_obj(&w, "error");
-	jw_str(&w, "message", e->message);
-	jw_str(&w, "type", u->type[0] != '\0' && !own ? u->type : row->type);
-	jw_str(&w, "param", u->param[0] != '\0' ? u->param : NULL);
-	jw_str(&w, "code", own || u->wire_code[0] == '\0' ? row->code : u->wire_code);
-	jw_str(&w, "request_id", c->r->id);
-	jw_obj_end(&w);
-	jw_obj_end(&w);
+	gw_error_json(c, e, &out);
 	req_reply_json(c->r, u->status, &out);
 }
 
 void gw_fail(struct gw_call *c, const struct err *e)
 {
-	bool refusal = c->tries_n > 0 && c->error.code == e->code && c->error.final;
-	int status = refusal ? c->error.status : err_row(e->code)->status;
+	bool refusal = is_refusal(c, e);
+	int status = gw_error_status(c, e);
 	gw_headers(c);
 	gw_record_failure(c);
 	gw_account(c, status, e->code);

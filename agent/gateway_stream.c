@@ -95,11 +95,16 @@ static int64_t silence_due(const struct gw_call *c)
 	return due;
 }
 
+static int64_t ping_us(const struct gw_call *c)
+{
+	return c->gl->agent->settings->ping_ms * 1000;
+}
+
 static void set_timer(struct gw_call *c)
 {
 	int64_t now = loop_now_us(c->gl->loop), due = silence_due(c);
 	if (c->phase == GS_OPEN)
-		due = MIN_OF(due, c->wrote_us + GW_PING_US);
+		due = MIN_OF(due, c->wrote_us + ping_us(c));
 	if (due != INT64_MAX)
 		loop_timer_set(c->gl->loop, &c->timer, MAX_OF(due - now, 1000), on_timer, c);
 }
@@ -122,7 +127,7 @@ static void on_timer(void *arg)
 			c->first_us == 0 ? UP_TIMEOUT_FIRST_BYTE : UP_TIMEOUT_IDLE);
 		return;
 	}
-	if (c->phase == GS_OPEN && now - c->wrote_us >= GW_PING_US)
+	if (c->phase == GS_OPEN && now - c->wrote_us >= ping_us(c))
 		gw_sink_ping(c);
 	set_timer(c);
 }

@@ -80,6 +80,8 @@ static const struct setting_row rows[] = {
 	{INT("task_poll_ms", "TASK_POLL_MS", "--task-poll-ms"), AT(task_poll_ms), "1000", NULL, 10,
 		60000, .help = N_("first interval of asking a vendor how far an image task is; doubled "
 				  "after every three times, up to 5 s")},
+	{INT("ping_ms", "PING_MS", "--ping-ms"), AT(ping_ms), "15000", NULL, 20, 600000,
+		.help = N_("silence on a caller's stream after which a comment keeps it open")},
 	{INT("alert_interval_ms", "ALERT_INTERVAL_MS", "--alert-interval-ms"), AT(alert_interval_ms),
 		"5000", NULL, 20, 60000, .help = N_("time between looks at the alert rules")},
 	{BOOL("insecure_bind", "INSECURE_BIND", "--insecure-bind"), AT(insecure_bind), "false",

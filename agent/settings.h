@@ -43,6 +43,7 @@ struct settings {
 	int64_t memory_max_mb; // 0: nine tenths of the control group's limit
 	int64_t drain_s; // longest wait for open requests at stop
 	int64_t task_poll_ms;
+	int64_t ping_ms;
 	int64_t alert_interval_ms, key_check_s, probe_budget_micro, paid_probes_per_day;
 	bool insecure_bind; // off-loopback without TLS, on purpose
 	bool mount_all; // the gateway mounts every platform API off loopback too

@@ -42,6 +42,7 @@ static void stop_waiting(struct gw_call *c)
 		return;
 	w->c = NULL;
 	loop_timer_clear(c->gl->loop, &w->deadline);
+	gw_stream_stop(c);
 	atomic_fetch_add(&w->refs, 1);
 	loop_post(w->e->loop, leave, w);
 }
@@ -101,18 +102,23 @@ static void add_usage(struct gw_call *c, struct task_answer *a)
 	c->usage_source = a->usage.in >= 0 && a->usage.out >= 0 ? COST_REPORTED : COST_UNKNOWN;
 }
 
-static void add_headers(struct gw_call *c, struct task_answer *a)
+static void take_answer(struct gw_call *c, struct task_answer *a)
 {
-	struct req *r = c->r;
-	char n[24];
 	snprintf(c->id, sizeof(c->id), "%s", a->t.decision);
 	c->reason = a->reason;
 	c->error = a->error;
 	if (a->durable && a->t.id[0] != '\0')
-		c->task_id = arena_strdup(&r->arena, a->t.id);
+		c->task_id = arena_strdup(&c->r->arena, a->t.id);
 	add_usage(c, a);
 	add_tries(c, a);
-	req_header_add(r, "Cache-Control", "no-store");
+}
+
+static void add_headers(struct gw_call *c, const struct task_answer *a)
+{
+	struct req *r = c->r;
+	char n[24];
+	if (!c->in.stream || a->err.code != ERR_OK) // a stream has its own
+		req_header_add(r, "Cache-Control", "no-store");
 	if (a->durable && a->t.id[0] != '\0')
 		req_header_add(r, "X-Yijian-Task", a->t.id);
 	if (!a->durable)
@@ -164,78 +170,6 @@ static void answer_accepted(struct gw_call *c, const struct task_answer *a)
 	req_reply_json(r, 202, &out);
 }
 
-// ---- as events: a picture each, once all are made and kept ----
-
-static void add_event(const struct gw_call *c, struct slice item, struct slice body, bool last,
-	struct str *out)
-{
-	static const struct {
-		const char *name, *unless;
-	} rows[] = {{"size", "\"auto\""}, {"quality", "\"auto\""}, {"background", "\"auto\""},
-		{"output_format", "\"png\""}, {"created", NULL}};
-	// A model that is billed by the picture uses no tokens; what several used together is told once.
-	static const char no_tokens[] = "{\"total_tokens\":0,\"input_tokens\":0,\"output_tokens\":0,"
-		"\"input_tokens_details\":{\"text_tokens\":0,\"image_tokens\":0}}";
-	const char *type = c->in.offer == OFFER_IMAGE_EDITS ? "image_edit.completed"
-							    : "image_generation.completed";
-	const struct jscan_limits lax = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
-	struct jscan_member m[ANSWER_MEMBERS_MAX], in[ANSWER_MEMBERS_MAX];
-	size_t n = 0, in_n = 0, from;
-	if (jscan_object(body, lax, m, ARRAY_LEN(m), &n, NULL) != ERR_OK ||
-		jscan_object(item, lax, in, ARRAY_LEN(in), &in_n, NULL) != ERR_OK)
-		return;
-	const struct jscan_member *b64 = jscan_find(in, in_n, "b64_json");
-	const struct jscan_member *usage = last ? jscan_find(m, n, "usage") : NULL;
-	if (b64 == NULL || b64->type != JS_STRING)
-		return;
-	str_addf(out, "event: %s\ndata: {\"type\":\"%s\",\"b64_json\":", type, type);
-	str_add_slice(out, b64->value);
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const struct jscan_member *at = jscan_find(m, n, rows[i].name);
-		bool said = at != NULL && at->type != JS_NULL;
-		str_addf(out, ",\"%s\":", rows[i].unless != NULL ? rows[i].name : "created_at");
-		str_add_slice(out, said ? at->value : slice_of(rows[i].unless));
-	}
-	str_add(out, ",\"usage\":");
-	from = out->n;
-	str_add_slice(out, usage != NULL && usage->type == JS_OBJECT ? usage->value
-								     : SLICE(no_tokens));
-	for (char *p = out->p + from; p < out->p + out->n; p++)
-		*p = *p == '\n' || *p == '\r' ? ' ' : *p;
-	str_add(out, "}\n\n");
-}
-
-// Pictures that are missing are told as an error, behind those that were made.
-static void add_missing(const struct task *t, struct str *out)
-{
-	const struct err_row *row = err_row(ERR_UPSTREAM_BAD_RESPONSE);
-	if (t->failed > 0)
-		str_addf(out, "data: {\"error\":{\"message\":\"%lld of %lld pictures were not made\","
-			"\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}\n\n",
-			(long long)t->failed, (long long)t->n, row->type, row->code);
-}
-
-static void answer_events(struct gw_call *c, const struct task_answer *a)
-{
-	struct slice body = str_slice(&a->body), rest = {NULL, 0}, item;
-	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	struct str out = STR_INIT;
-	size_t n = 0;
-	int64_t at = 0;
-	if (jscan_object(body, (struct jscan_limits){.depth = JSCAN_DEPTH_TRAFFIC, .lax = true}, m,
-		    ARRAY_LEN(m), &n, NULL) == ERR_OK && jscan_find(m, n, "data") != NULL)
-		rest = jscan_find(m, n, "data")->value;
-	while (rest.n > 0 && jscan_next(&rest, &item))
-		add_event(c, item, body, ++at == a->t.made, &out);
-	add_missing(&a->t, &out);
-	c->bytes_out = out.n;
-	c->ttfb_us = loop_now_us(c->gl->loop) - c->r->start_us;
-	req_header_add(c->r, "X-Accel-Buffering", "no");
-	gw_headers(c);
-	gw_account(c, 200, ERR_OK);
-	req_reply_str(c->r, 200, "text/event-stream; charset=utf-8", &out);
-}
-
 static void answer_pictures(struct gw_call *c, struct task_answer *a)
 {
 	struct str body = STR_INIT;
@@ -252,6 +186,24 @@ static void answer_pictures(struct gw_call *c, struct task_answer *a)
 	req_reply_str(c->r, 200, "application/json", &body);
 }
 
+static void answer(struct gw_call *c, struct task_answer *a)
+{
+	bool began = c->phase == GS_OPEN;
+	take_answer(c, a);
+	if (!began)
+		add_headers(c, a);
+	if (a->err.code != ERR_OK && began)
+		task_stream_fail(c, &a->err);
+	else if (a->err.code != ERR_OK)
+		answer_error(c, a);
+	else if (a->accepted)
+		answer_accepted(c, a);
+	else if (c->in.stream)
+		task_stream_pictures(c, a);
+	else
+		answer_pictures(c, a);
+}
+
 void task_waiter_told(void *arg)
 {
 	struct task_waiter *w = arg;
@@ -259,15 +211,8 @@ void task_waiter_told(void *arg)
 	if (c != NULL && !c->over) {
 		w->c = NULL;
 		loop_timer_clear(c->gl->loop, &w->deadline);
-		add_headers(c, w->answer);
-		if (w->answer->err.code != ERR_OK)
-			answer_error(c, w->answer);
-		else if (w->answer->accepted)
-			answer_accepted(c, w->answer);
-		else if (c->in.stream)
-			answer_events(c, w->answer);
-		else
-			answer_pictures(c, w->answer);
+		gw_stream_stop(c);
+		answer(c, w->answer);
 	} else if (w->late) {
 		atomic_store(&w->answer->counted, true);
 	}
@@ -287,6 +232,10 @@ static void too_late(void *arg)
 	c->task_id = arena_strdup(&c->r->arena, id);
 	err_set(&err, ERR_UPSTREAM_TIMEOUT, _("the pictures are still being made; ask for them by the"
 					      " task's id, or again with the same Idempotency-Key"));
+	if (c->phase == GS_OPEN) {
+		task_stream_fail(c, &err);
+		return;
+	}
 	req_header_add(c->r, "X-Yijian-Task", id);
 	req_header_add(c->r, "Location", location_of(c->r, id));
 	req_header_add(c->r, "Retry-After", RETRY_AFTER_S);
@@ -365,6 +314,7 @@ static void post_run(struct gw_call *c, struct task_run *run, bool async)
 	run->waiters_n = 1;
 	if (!async && total_ms > 0)
 		loop_timer_set(w->loop, &w->deadline, total_ms * 1000, too_late, w);
+	task_stream_wait(c);
 	loop_post(run->e->loop, task_enter, run);
 }
 

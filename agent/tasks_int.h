@@ -76,6 +76,7 @@ struct task_waiter { // a caller; counted by both sides
 	char id[TASK_ID_MAX]; // of the task it asked for
 	char earlier[TASK_ID_MAX]; // of the task of its key; read only once joined
 	_Atomic bool joined;
+	_Atomic bool kept; // its task is in the store
 	struct task_run *run; // NULL once it was told, or has left
 	struct task_waiter *next;
 	struct task_answer *answer; // set when it is posted back
@@ -83,6 +84,13 @@ struct task_waiter { // a caller; counted by both sides
 void task_waiter_drop(struct task_waiter *w);
 // Caller's loop: answers it. Defined beside what made it.
 void task_waiter_told(void *waiter);
+
+// tasks_stream.c: the caller's loop, a call that asked for a stream
+// Begins to keep the line open, when it streams; gw_stream_stop ends it.
+void task_stream_wait(struct gw_call *c);
+void task_stream_pictures(struct gw_call *c, const struct task_answer *a);
+// Once the stream has begun (phase): its last event.
+void task_stream_fail(struct gw_call *c, const struct err *e);
 
 struct task_account { // an account's pace at its vendor
 	struct task_account *next;

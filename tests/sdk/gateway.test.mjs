@@ -79,6 +79,15 @@ test('images', async () => {
   assert.ok(answer.data[0].b64_json || answer.data[0].url);
 });
 
+test('streamed images', async () => {
+  const events = [];
+  const stream = await client.images.generate({ model: 'text_to_image', prompt: 'a cat',
+    stream: true });
+  for await (const event of stream) events.push(event);
+  assert.deepEqual(events.map((event) => event.type), ['image_generation.completed']);
+  assert.ok(events[0].b64_json.length > 8 && events[0].usage);
+});
+
 test('models', async () => {
   const ids = [];
   for await (const model of client.models.list()) ids.push(model.id);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Every endpoint of the gateway through the official SDKs: what they hand out is whole, and it is
 what OpenAI's published description says it is."""
+import base64
 import json
 
 import pytest
@@ -103,6 +104,16 @@ def completion_stream(chunks):
     assert "".join(choice["text"] for chunk in chunks for choice in chunk["choices"])
 
 
+def image_stream(count):
+    def check(events):
+        assert len(events) == count
+        for event in events:
+            is_a("ImageGenCompletedEvent", event)
+            assert base64.b64decode(event["b64_json"]).startswith(b"\x89PNG")
+        assert events[-1]["usage"]["total_tokens"] > 0
+    return check
+
+
 CREATE = "chat.completions.create"
 # name: (SDK method, arguments, check of what it returns)
 CALLS = {
@@ -130,6 +141,10 @@ STREAMS = {
                             "stream_options": {"include_usage": True}}, chat_stream(1)),
     "completion": ("completions.create", {"model": "text_generation", "prompt": "Once"},
                    completion_stream),
+    "image": ("images.generate", {"model": "text_to_image", "prompt": "a cat", "n": 1,
+                                  "size": "1024x1024", "partial_images": 0}, image_stream(1)),
+    "images": ("images.generate", {"model": "text_to_image", "prompt": "a cat", "n": 2},
+               image_stream(2)),
 }
 POSITIONAL = {"model": ["chat"]}
 
@@ -175,6 +190,8 @@ ERRORS = {
     "unknown_path": ("post", {"model": "chat"}, "NotFoundError", 404, None),
     "refused": (CREATE, {"model": "chat", "messages": MESSAGES, "user": "vendord:status:400"},
                 "BadRequestError", 400, None),
+    "image_stream": ("images.generate", {"model": "nobody", "prompt": "x", "stream": True},
+                     "NotFoundError", 404, "model_not_found"),
     "all_failed": (CREATE, {"model": "chat", "messages": MESSAGES, "user": "vendord:status:500"},
                    "InternalServerError", 502, "all_upstreams_failed"),
 }

@@ -76,6 +76,18 @@ def claude(request, drivers):
     return drivers(request.param)
 
 
+@pytest.fixture(scope="module")
+def late(platform, tmp_path_factory):
+    """Its image streams begin at once, and then the vendor refuses the picture."""
+    agent = platform.add(Agent, state_dir=tmp_path_factory.mktemp("late"),
+                         env={"YIJIAN_TASK_POLL_MS": "50", "YIJIAN_PING_MS": "20"})
+    vendor = platform.add(Vendord, flavour="dashscope")
+    agent.add_key(vendor.url, vendor="aliyun", service="wanx", key_name="late",
+                  limits={"rpm": 60000})
+    vendor.fault({"task_polls": 4, "task_fail": 1}, path="/api/*")
+    return agent.url() + "/v1"
+
+
 # ---- chat, whoever answers ----
 
 @pytest.mark.parametrize("name", UPSTREAMS)
@@ -236,6 +248,25 @@ def test_image_edit(url, sdk):
     assert got["ok"] and got["kind"] == "object", got
     is_a("ImagesResponse", got["value"])
     assert len(got["value"]["data"]) == 1
+
+
+def test_image_edit_as_a_stream(url, sdk):
+    got = sdk.call(url, "images.edit", {"model": "edits", "prompt": "a hat on it", "stream": True,
+                                        "partial_images": 1,
+                                        "image": {"$file": PNG, "name": "a.png"}})
+    assert got["ok"] and got["kind"] == "stream", got
+    event, = got["chunks"]
+    is_a("ImageEditCompletedEvent", event)
+    assert event["usage"]["total_tokens"] > 0
+
+
+def test_a_stream_that_fails_late(late, sdk):
+    """The SDK raises its own error for the last event."""
+    got = sdk.call(late, "images.generate", {"model": "text_to_image", "prompt": "a cat",
+                                             "stream": True})
+    assert not got["ok"] and got["chunks"] == [], got
+    assert got["error"]["of_sdk"] and got["error"]["class"] == "APIError", got
+    assert got["error"]["code"] and got["error"]["message"], got
 
 
 def test_image_task(url, sdk):
