@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/platform.h"
 
+#include "agent/clock_watch.h"
 #include "agent/db.h"
 
 #include <errno.h>
@@ -58,6 +59,7 @@ struct platform {
 	int unix_fd;
 	struct loop_timer drain;
 	int64_t drain_until_us;
+	struct clock_watch clock_watch;
 	bool store_started, probes_started;
 };
 
@@ -309,6 +311,7 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	denials_start(a->denials, a->store, a->control);
 	callers_start(a->callers);
 	load_start(a->load, a->control);
+	clock_watch_start(&p->clock_watch, a->control);
 	tasks_start(a->tasks);
 	alerts_start(a->alerts, a->control);
 	keyhealth_start(a->keyhealth, a->control);
@@ -394,6 +397,7 @@ static void lanes_free(struct platform *p)
 		denials_stop(p->agent.denials);
 		callers_stop(p->agent.callers);
 		load_stop(p->agent.load);
+		clock_watch_stop(&p->clock_watch);
 		tasks_stop(p->agent.tasks);
 		probes_stop(p->agent.probes);
 	}
