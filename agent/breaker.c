@@ -135,6 +135,27 @@ bool breaker_outcome(struct live *l, const struct breaker_policy *p, enum outcom
 	return changed;
 }
 
+#define RETRY_COST 10 // of what a first call earns
+
+void breaker_first(struct live *l)
+{
+	int32_t debt = atomic_load_explicit(&l->retry_debt, memory_order_relaxed);
+
+	while (debt > 0 && !atomic_compare_exchange_weak(&l->retry_debt, &debt, debt - 1))
+		;
+}
+
+bool breaker_retry(struct live *l)
+{
+	int32_t debt = atomic_load(&l->retry_debt);
+
+	do {
+		if (debt > (BREAKER_RETRIES - 1) * RETRY_COST)
+			return false;
+	} while (!atomic_compare_exchange_weak(&l->retry_debt, &debt, debt + RETRY_COST));
+	return true;
+}
+
 void breaker_reset(struct live *l)
 {
 	atomic_store(&l->fault, LIVE_OK);

@@ -28,6 +28,11 @@ bool breaker_try(struct live *l, int64_t now_us);
 // Returns true when the state changed (for an event). cooldown_us: how long a rate limit holds.
 bool breaker_outcome(struct live *l, const struct breaker_policy *p, enum outcome out,
 	int64_t now_us, int64_t now_wall_ms, int64_t cooldown_us, int status);
+// Budget of second calls of the same candidate for one request: at most a tenth of the first ones, and
+// BREAKER_RETRIES at once, so that an upstream in trouble does not get twice the work.
+#define BREAKER_RETRIES 10
+void breaker_first(struct live *l);
+bool breaker_retry(struct live *l);
 // The trial that was taken is not made after all.
 void breaker_let_go(struct live *l);
 // Something else failed, but the one behind this record answered: nothing against it.

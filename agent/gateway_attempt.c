@@ -399,11 +399,57 @@ static void pass_over(struct gw_call *c, int i, const struct err *err)
 	gw_record_failure(c);
 }
 
+// ---- the same candidate once more ----
+
+static void pause_over(void *arg)
+{
+	struct gw_call *c = arg;
+	gw_wait_stop(c);
+	c->paused = true;
+	gw_next(c);
+}
+
+// What failed for many at once is not asked again by all of them at once.
+static void pause_first(struct gw_call *c, int before)
+{
+	int64_t most_us = GW_AGAIN_US << MIN_OF(before - 1, 4);
+	c->waiting = true;
+	c->gl->waiting++;
+	loop_timer_set(c->gl->loop, &c->wait,
+		1000 + (int64_t)(gw_random(c->gl) % (uint64_t)most_us), pause_over, c);
+}
+
+enum again { AGAIN_NOW, AGAIN_LATER, AGAIN_NOT };
+
+static enum again ask_again(struct gw_call *c, int i, const struct candidate *cand)
+{
+	int before = c->per_candidate[i];
+	bool paused = c->paused;
+	c->paused = false;
+	if (before == 0) {
+		if (c->feature->doc.retry.per_target > 1)
+			breaker_first(cand->live);
+		return AGAIN_NOW;
+	}
+	if (paused)
+		return AGAIN_NOW;
+	if (c->gl->waiting >= GW_WAITING_MAX || !breaker_retry(cand->live))
+		return AGAIN_NOT;
+	pause_first(c, before);
+	return AGAIN_LATER;
+}
+
 // False when the candidate cannot be tried after all (another loop was faster).
 static bool begin(struct gw_call *c, int i, bool forced)
 {
 	const struct candidate *cand = &c->route->v[i];
 	struct err err = {0};
+	enum again again = ask_again(c, i, cand);
+	if (UNLIKELY(again != AGAIN_NOW)) {
+		if (again == AGAIN_NOT)
+			decide_tried(&c->ask, i);
+		return again == AGAIN_LATER;
+	}
 	c->ask.no_least_bad |= forced;
 	if (!admit(c, cand, forced)) {
 		decide_tried(&c->ask, i);

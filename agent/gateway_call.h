@@ -29,6 +29,7 @@
 #define GW_FEATURES_MAX 1024 // told apart in a loop's cells; later ones are counted together
 #define GW_CLOSE_US INT64_C(100000) // from [DONE] to the upstream's own end
 #define GW_WAIT_LOOK_US INT64_C(50000) // between looks at what does not tell when it returns
+#define GW_AGAIN_US INT64_C(50000) // longest wait before the same candidate is asked again; doubles
 #define GW_WAITING_MAX 1024 // callers held back on one loop; further ones are answered at once
 #define GW_RETRY_TOLD_S 60 // longest wait callers are told
 
@@ -158,6 +159,7 @@ struct gw_call {
 	int status;
 	enum err_code code;
 	bool over; // answered, or the caller is gone: accounted
+	bool paused; // it has waited before it asks the same candidate again
 	bool admitted; // client and feature count it as under way
 	struct task_waiter *task; // agent/tasks: what it waits for, when it asks for pictures
 	const char *limited_by; // "client:rpm" when a limit refused it; NULL

@@ -57,6 +57,7 @@ struct live {
 	_Atomic int32_t half_open_busy; // a trial request is out
 	_Atomic int32_t fails; // in the current window
 	_Atomic int64_t fails_since_us;
+	_Atomic int32_t retry_debt; // agent/breaker.h
 	// latency, peak EWMA in microseconds, 0 unknown
 	_Atomic int64_t ewma_us;
 	_Atomic int64_t p95_us;

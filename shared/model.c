@@ -109,7 +109,8 @@ static const struct field retry_rows[] = {
 	{FEATURE_SUB(retry, max_attempts), .type = FT_INT, .min = 1, .max = 16, .def = 3,
 		.help = N_("most upstream calls for one request")},
 	{FEATURE_SUB(retry, per_target), .type = FT_INT, .min = 1, .max = 4, .def = 1,
-		.help = N_("most calls of one candidate for one request")},
+		.help = N_("most calls of one candidate for one request; further ones are at most a tenth"
+			   " of the first")},
 	{FEATURE_SUB(retry, honour_retry_after_max_s), .type = FT_INT, .min = 0, .max = 300,
 		.def = 300, .unit = "s", .help = N_("longest cooldown a Retry-After may ask for")},
 };

@@ -158,3 +158,24 @@ def test_107_unknown_names(agent):
     assert agent.chat(model="nobody").error == "model_not_found"
     answer = agent.get("config-center", "/api/v1/features/nobody")
     assert (answer.status, answer.error) == (404, "not_found")
+
+
+def test_102_the_same_upstream_is_asked_again_by_few(agent, bad):
+    """Ten at once and then a tenth of the calls, however many calls fail."""
+    answer = agent.request("config-center", "PATCH", "/api/v1/features/chat", {
+        "retry": {"max_attempts": 4, "per_target": 2}, "cooldown": {"fails": 1000}})
+    assert answer.status == 200, answer
+    bad.fault({"status": 500}, path="/v1/*")
+    for _ in range(60):
+        assert agent.chat().status >= 500
+    calls = bad.stats()["by_path"][CHAT]
+    assert 70 <= calls <= 76, "60, ten at once and a tenth of them"
+
+
+def test_102_one_failure_is_asked_again(agent, bad):
+    answer = agent.request("config-center", "PATCH", "/api/v1/features/chat",
+                           {"retry": {"max_attempts": 4, "per_target": 2}})
+    assert answer.status == 200, answer
+    bad.fault({"status": 500}, path="/v1/*", count=1)
+    answer = agent.chat()
+    assert answer.status == 200 and answer.headers["X-Yijian-Attempts"] == "2"

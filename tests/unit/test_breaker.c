@@ -107,6 +107,27 @@ static void faults_stay_until_reset_or_success(void **state UNUSED)
 	assert_int_equal(l.fault, LIVE_MODEL_GONE);
 }
 
+static void retries_are_a_tenth_and_a_burst(void **state)
+{
+	struct live l = {0};
+	int made = 0;
+
+	(void)state;
+	for (int i = 0; i < BREAKER_RETRIES; i++)
+		assert_true(breaker_retry(&l));
+	assert_false(breaker_retry(&l));
+	for (int i = 0; i < 1000; i++) {
+		breaker_first(&l);
+		made += breaker_retry(&l);
+	}
+	assert_int_equal(made, 100);
+	for (int i = 0; i < 1000; i++)
+		breaker_first(&l); // nothing is saved up beyond the burst
+	for (made = 0; breaker_retry(&l);)
+		made++;
+	assert_int_equal(made, BREAKER_RETRIES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +137,7 @@ int main(void)
 		cmocka_unit_test(one_trial_decides),
 		cmocka_unit_test(a_caller_who_left_frees_the_trial),
 		cmocka_unit_test(a_rate_limit_cools_and_opens_nothing),
+		cmocka_unit_test(retries_are_a_tenth_and_a_burst),
 		cmocka_unit_test(faults_stay_until_reset_or_success),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
