@@ -69,6 +69,11 @@ class Vendord(Process):
         self.control("DELETE", "faults")
         return self.control("POST", "faults", rules) if rules else None
 
+    def lock(self, **credential):
+        """Asks for it from now on: basic="user:password", bearer="KEY", or field="X-Key",
+        value="…" of a proxy; nothing lifts it."""
+        self.control("POST", "lock", credential)
+
     def stats(self):
         return self.control("GET", "stats")
 

@@ -34,6 +34,8 @@ struct sim {
 	struct fault base; // from the command line, under every rule
 	struct rules rules;
 	struct stats stats;
+	// The credential that self-hosted servers ask for: field, and what it must say; empty: none.
+	struct buf lock_field, lock_value;
 	int64_t tasks_max; // of one key at once, further submits are refused; 0: any number
 };
 

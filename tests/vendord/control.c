@@ -52,6 +52,27 @@ static void tasks_post(struct sim *sim, const struct http_request *request, stru
 	buf_text(out, "{}\n");
 }
 
+// What is asked for from now on: {"basic":"user:password"}, {"bearer":KEY}, {"field":NAME,"value":V}
+// of a proxy before it; {} lifts it.
+static void lock_post(struct sim *sim, const struct http_request *request, struct buf *out)
+{
+	struct span basic = json_raw(json_find(request->body, "basic"));
+	struct span bearer = json_raw(json_find(request->body, "bearer"));
+
+	sim->lock_field.len = sim->lock_value.len = 0;
+	if (basic.len || bearer.len)
+		buf_text(&sim->lock_field, "authorization");
+	else
+		buf_span(&sim->lock_field, json_raw(json_find(request->body, "field")));
+	buf_text(&sim->lock_value, basic.len ? "Basic " : bearer.len ? "Bearer " : "");
+	if (basic.len)
+		buf_base64(&sim->lock_value, basic.at, basic.len);
+	else
+		buf_span(&sim->lock_value,
+			bearer.len ? bearer : json_raw(json_find(request->body, "value")));
+	buf_text(out, "{}\n");
+}
+
 static const struct {
 	const char *method, *path;
 	void (*serve)(struct sim *, const struct http_request *, struct buf *);
@@ -64,6 +85,7 @@ static const struct {
 	{"DELETE", "/_sim/faults", faults_delete},
 	{"POST", "/_sim/refuse", empty_post}, // {"ms":N}
 	{"POST", "/_sim/close_idle", empty_post},
+	{"POST", "/_sim/lock", lock_post},
 	{"POST", "/_sim/tasks", tasks_post}, // {"running":N}
 };
 

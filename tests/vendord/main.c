@@ -66,7 +66,8 @@ static void help(void)
 		"  --no-auth           keys are not needed\n\n"
 		"Ready: one JSON line on stdout. Control: GET DELETE /_sim/stats,\n"
 		"GET /_sim/requests?n=, GET POST DELETE /_sim/faults, POST /_sim/refuse {\"ms\":N},\n"
-		"POST /_sim/close_idle. A rule: {\"match\":{\"vendor\",\"path\",\"key\",\"model\",\n"
+		"POST /_sim/close_idle, POST /_sim/lock {\"basic\":\"user:password\"} or \"bearer\":KEY.\n"
+		"A rule: {\"match\":{\"vendor\",\"path\",\"key\",\"model\",\n"
 		"\"body\",\"stream\"},\"count\":N,\"skip\":N,\"fault\":{\"status\":429}}.\n"
 		"Directives, also in the header X-Sim-Fault and in \"user\":\"vendord:…\":\n");
 	fault_help(&out);

@@ -156,6 +156,34 @@ static bool key_missing(const struct call *call)
 	return !call->sim->no_auth && call->vendor->auth != SIM_AUTH_NONE && call->key.len == 0;
 }
 
+// vLLM asks under /v1 alone, SD WebUI everywhere, a proxy before either.
+static bool locked_out(const struct call *call, const struct vendor_route *row)
+{
+	struct span field = buf_view(&call->sim->lock_field), value = buf_view(&call->sim->lock_value);
+	char name[64];
+
+	if (field.len == 0 || field.len >= sizeof name)
+		return false;
+	memcpy(name, field.at, field.len);
+	name[field.len] = '\0';
+	if (row->open && call->vendor != &vendor_sdwebui && span_starts(value, "Bearer "))
+		return false;
+	struct span shown = http_field(call->request, name);
+	return shown.len != value.len || memcmp(shown.at, value.at, value.len) != 0;
+}
+
+static void challenge(struct call *call)
+{
+	struct span value = buf_view(&call->sim->lock_value);
+	bool basic = span_starts(value, "Basic "), bearer = span_starts(value, "Bearer ");
+
+	vendor_error(call, basic || bearer ? 401 : 403, NULL,
+		call->key.len ? "Incorrect username or password" : "Not authenticated");
+	if (basic || bearer)
+		buf_fmt(&call->answer->fields, "WWW-Authenticate: %s\r\n",
+			basic ? "Basic" : "Bearer");
+}
+
 static void route(struct call *call)
 {
 	bool known = false;
@@ -166,7 +194,9 @@ static void route(struct call *call)
 		known = true;
 		if (!span_is(call->request->method, row->method))
 			continue;
-		if (!row->open && key_missing(call))
+		if (locked_out(call, row))
+			challenge(call);
+		else if (!row->open && key_missing(call))
 			vendor_error(call, 401, NULL, "You didn't provide an API key. (simulated)");
 		else if (call->json_bad)
 			vendor_error(call, 400, "invalid_json",
