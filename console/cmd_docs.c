@@ -174,6 +174,27 @@ static void add_features(struct cmd *c, struct jw *w)
 		jw_arr_end(w);
 }
 
+static void add_auth(struct cmd *c, struct jw *w)
+{
+	static const struct {
+		enum copt id;
+		const char *member;
+	} rows[] = {{COPT_AUTH, "type"}, {COPT_AUTH_KEY, "key"}, {COPT_AUTH_HEADER, "header"}};
+	bool open = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *value = cmd_opt(c, rows[i].id);
+		if (!value)
+			continue;
+		if (!open)
+			jw_obj(w, "auth");
+		open = true;
+		jw_str(w, rows[i].member, value);
+	}
+	if (open)
+		jw_obj_end(w);
+}
+
 enum err_code cmd_service_register(struct cmd *c)
 {
 	const char *id = cmd_opt(c, COPT_ID);
@@ -188,6 +209,7 @@ enum err_code cmd_service_register(struct cmd *c)
 	jw_obj(&w, NULL);
 	cmd_body(c, &w);
 	add_features(c, &w);
+	add_auth(c, &w);
 	jw_obj_end(&w);
 	call.body = str_slice(&body);
 	code = cmd_call(c, &call, &a);

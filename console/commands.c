@@ -85,7 +85,10 @@ static const struct command rows[] = {
 		.flags = CMF_CHANGES,
 		.examples = {{"yijian key add openai/dalle --name \"OpenAI DALL-E Key\" --tier primary "
 			      "--api-key - < keyfile",
-			0}},
+			0},
+			{"yijian key add sdwebui/local/studio --base-url http://10.0.3.7:7860 "
+			 "--api-key - < login",
+				0}},
 		.exits = {5, 6},
 	},
 	{
@@ -263,14 +266,17 @@ static const struct command rows[] = {
 		.path = "service register",
 		.summary = N_("register or update a self-hosted instance"),
 		.args = {SERVICE_ARG},
-		.opts = {COPT_ID, COPT_FEATURE},
+		.opts = {COPT_ID, COPT_FEATURE, COPT_AUTH, COPT_AUTH_KEY, COPT_AUTH_HEADER},
 		.body = &instance_fields,
 		.endpoint = EP_INSTANCE_PUT,
 		.output = &instance_view_fields,
 		.flags = CMF_CHANGES,
 		.examples = {{"yijian service register sd-webui --id gpu7 --url http://10.0.3.7:7860 "
 			      "--engine sdwebui --feature text_to_image",
-			0}},
+			0},
+			{"yijian service register sd-webui --id gpu7 --url http://10.0.3.7:7860 "
+			 "--engine sdwebui --auth basic --auth-key sdwebui/local/studio",
+				0}},
 		.exits = {6},
 	},
 	{

@@ -69,6 +69,9 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_FORMAT, "format", 0, "NAME", N_("what the file is: yijian, litellm or portkey")},
 	{COPT_VENDOR, "vendor", 0, "NAME", N_("vendor, where the file does not say")},
 	{COPT_DRY_RUN, "dry-run", 0, NULL, N_("only tell what would change")},
+	{COPT_AUTH, "auth", 0, "TYPE", N_("how it asks for a credential: none, bearer, basic, header")},
+	{COPT_AUTH_KEY, "auth-key", 0, "REF", N_("the key that holds it: ENGINE/local/NAME or id")},
+	{COPT_AUTH_HEADER, "auth-header", 0, "NAME", N_("its header, for the type header")},
 };
 
 const struct opt_row *copts_all(void)

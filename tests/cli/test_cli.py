@@ -66,6 +66,7 @@ def demo(agent, make_vendord):
 
 def test_every_example_does_what_it_says(demo, tmp_path):
     (tmp_path / "keyfile").write_text(SECRET + "\n")
+    (tmp_path / "login").write_text("studio:secret-of-the-studio\n")
     (tmp_path / "prices.json").write_text(
         '{"gpt-9":{"litellm_provider":"openai","input_cost_per_token":1.3e-10}}')
     (tmp_path / "prices.yaml").write_text(
