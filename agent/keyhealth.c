@@ -450,13 +450,16 @@ static void begin_free(struct keyhealth *h, const struct snapshot *snap, const s
 		release(h);
 		return;
 	}
+	const char *header;
+	enum auth_style style = snapshot_key_auth(snap, h->row, k->doc.id, &header);
 	struct upstream_request q = {.url = &k->url,
 		.pool_key = k->doc.id,
 		.method = "GET",
 		.path = arena_printf(&h->arena, "%s%s", k->url.path, h->row->test_path),
 		.headers = h->row->auth == AUTH_X_API_KEY ? "anthropic-version: 2023-06-01\r\n" : "",
 		.auth = &h->secret,
-		.auth_style = h->row->auth,
+		.auth_style = style,
+		.auth_header = header,
 		.connect_ms = TIMEOUT_MS,
 		.first_byte_ms = TIMEOUT_MS,
 		.idle_ms = TIMEOUT_MS,
@@ -471,8 +474,7 @@ static void begin_free(struct keyhealth *h, const struct snapshot *snap, const s
 static bool is_out(const struct key_obj *k, int64_t wall_ms)
 {
 	int fault = atomic_load(&k->live->fault);
-	if (LIKELY(fault == LIVE_OK) || fault == LIVE_MODEL_GONE || !k->doc.enabled ||
-		engine_find(slice_of(k->doc.vendor)) != NULL) // its instances' probes tell
+	if (LIKELY(fault == LIVE_OK) || fault == LIVE_MODEL_GONE || !k->doc.enabled)
 		return false;
 	return k->doc.expires_at == FIELD_NONE || k->doc.expires_at > wall_ms;
 }

@@ -313,10 +313,14 @@ static void region_done(void *arg, enum up_end end, const struct upstream_respon
 static void ask(struct keytest *t, const char *path, int64_t limit_ms,
 	const struct upstream_callbacks *callbacks)
 {
+	const char *header;
+	enum auth_style style = snapshot_key_auth(snapshots_now(loop_snapshots(t->r->loop)), t->row,
+		t->stored ? t->stored->doc.id : NULL, &header);
 	struct upstream_request up = {.url = &t->url, .pool_key = t->pool_key, .method = "GET",
 		.path = path,
 		.headers = t->row->auth == AUTH_X_API_KEY ? "anthropic-version: 2023-06-01\r\n" : "",
-		.auth = &t->secret, .auth_style = t->row->auth, .connect_ms = limit_ms,
+		.auth = &t->secret, .auth_style = style,
+		.auth_header = header ? arena_strdup(&t->r->arena, header) : NULL, .connect_ms = limit_ms,
 		.first_byte_ms = limit_ms, .idle_ms = limit_ms, .total_ms = limit_ms,
 		.body_max = TEST_BODY_MAX, .vendor_key = true};
 
@@ -346,6 +350,8 @@ static void try_region(struct keytest *t)
 // True when other addresses are asked first, and the end comes later.
 static bool look_elsewhere(struct keytest *t)
 {
+	if (t->row->local)
+		return false;
 	t->regions_n = regions_of(t->r->agent->settings, t->doc->vendor, &t->r->arena, t->regions);
 	t->region_i = 0;
 	if (!t->regions_n)
@@ -404,6 +410,7 @@ static bool refused(struct keytest *t, const struct upstream_response *res, stru
 	check(t, "key accepted", "fail", res->ttfb_us, text, is_plan_key(t)
 		? _("keys that begin with sk-sp- belong to a plan with an address of its own: set "
 		    "base_url to it")
+		: t->row->local ? _("the instance refuses this credential")
 		: _("the vendor refuses this key: is it complete, and for this region?"));
 	tell_live(t, e.outcome == OUT_REGION ? OUT_REGION : OUT_AUTH, 0, res->status);
 	return !look_elsewhere(t);
@@ -462,7 +469,8 @@ static void done(void *arg, enum up_end end, const struct upstream_response *res
 		if (res->status == 200) {
 			check(t, "key accepted", "ok", res->ttfb_us, "HTTP 200", NULL);
 			look_owner(t, res);
-			look_models(t, res, body);
+			if (!t->row->local) // what instances serve is theirs to say
+				look_models(t, res, body);
 		} else {
 			look_owner(t, res);
 			over = refused(t, res, body);

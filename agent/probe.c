@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/breaker.h"
 #include "shared/clock.h"
 #include "shared/map.h"
 #include "shared/mem.h"
@@ -43,6 +44,8 @@ struct probe { // one instance
 	int status;
 	struct asker *askers;
 	bool asks; // the exchange that is out, or was last, showed a credential
+	bool closed; // it is a look where nobody is let in without one,
+	struct probe_result open; // after this good one where anybody is
 	uint64_t key_version;
 };
 
@@ -58,7 +61,8 @@ struct probes {
 
 static void probe_due(void *arg);
 static void queue_ask(struct probe *b, const struct instance_obj *in);
-static const char *check_path(const struct instance_obj *in);
+static bool closed_ask(struct probe *b, const struct instance_obj *in,
+	const struct probe_result *res);
 static void sync_due(void *arg);
 
 static struct slice name_of(const struct probe *b, struct str *buf)
@@ -198,10 +202,15 @@ static void count_result(const struct instance_obj *in, const struct probe_resul
 	const struct check *c = &in->doc.check;
 	atomic_store(&l->probe_us, res->us);
 	atomic_store(&l->probe_error, (int32_t)res->code);
+	if (res->code == ERR_UPSTREAM_AUTH_FAILED && in->doc.auth.type != INSTANCE_OPEN) { // it lives: what is wrong is its credential
+		atomic_store(&l->fall, 0);
+		health_set(l, HEALTH_WARNING);
+		return;
+	}
 	if (res->ok) {
 		atomic_store(&l->fall, 0);
 		int32_t rise = atomic_fetch_add(&l->rise, 1) + 1;
-		if (atomic_load(&l->health) == HEALTH_UNKNOWN
+		if (atomic_load(&l->health) != HEALTH_CRITICAL
 			|| rise >= or_default(c->rise, PROBE_RISE))
 			health_set(l, HEALTH_PASSING);
 		return;
@@ -222,6 +231,7 @@ static bool settling(const struct live *l)
 {
 	switch (atomic_load(&l->health)) {
 	case HEALTH_UNKNOWN:
+	case HEALTH_WARNING:
 		return true;
 	case HEALTH_CRITICAL:
 		return atomic_load(&l->rise) > 0;
@@ -299,21 +309,38 @@ static bool on_data(void *arg UNUSED, struct slice bytes UNUSED)
 	return true; // a body says nothing about health
 }
 
-// The answer to a probe says something of the key only where nobody else is let in.
-static void judge_key(const struct probe *b, const struct instance_obj *in, int status)
+// The answer to a probe says something of the key only where nobody else is let in, and nothing of
+// one that was rotated meanwhile.
+static void judge_key(const struct probe *b, const struct instance_obj *in)
 {
-	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
 	const struct key_obj *key = NULL;
 	snapshot_grant(snapshots_now(loop_snapshots(b->p->loop)), in, &key);
-	if (key == NULL || key->row_version != b->key_version || e == NULL)
+	if (key == NULL || key->row_version != b->key_version)
 		return;
-	if (status == 401 || status == 403) {
-		atomic_store(&key->live->last_error_status, status);
-		atomic_store(&key->live->fault, LIVE_KEY_INVALID);
-	} else if (status >= 200 && status <= 299 && strcmp(check_path(in), e->closed_path) == 0
-		&& atomic_load(&key->live->fault) == LIVE_KEY_INVALID) {
-		atomic_store(&key->live->fault, LIVE_OK);
+	if (b->status == 401 || b->status == 403)
+		breaker_outcome(key->live, &(struct breaker_policy){0}, OUT_AUTH,
+			loop_now_us(b->p->loop), clock_wall_ms(), 0, b->status);
+	else if (b->closed && b->status >= 200 && b->status <= 299
+		&& atomic_load(&key->live->fault) == LIVE_KEY_INVALID)
+		breaker_proven(key->live, clock_wall_ms());
+}
+
+static void probe_over(struct probe *b, const struct instance_obj *in,
+	const struct probe_result *res, bool asked)
+{
+	if (in != NULL) {
+		if (!by_heartbeat(in) && asked)
+			count_result(in, res);
+		b->p->hooks.probed(b->p->hooks.arg, res->ok);
+		health_tell(b, in, res->ok ? _("probe answered") : res->detail);
+		if (!res->ok && !by_heartbeat(in))
+			atomic_store(&in->live->told_queue, 0);
+		if (res->ok && !by_heartbeat(in))
+			queue_ask(b, in);
+		else
+			schedule(b, in);
 	}
+	askers_answer(b, res);
 }
 
 static void on_done(void *arg, enum up_end end, const struct upstream_response *res UNUSED,
@@ -324,21 +351,13 @@ static void on_done(void *arg, enum up_end end, const struct upstream_response *
 	result_fill(b, end, err, &result);
 	flight_end(b);
 	const struct instance_obj *in = instance_of(b);
-	if (in != NULL) {
-		if (!by_heartbeat(in) && end != UP_NO_ROOM) // else it was not asked
-			count_result(in, &result);
-		b->p->hooks.probed(b->p->hooks.arg, result.ok);
-		if (b->asks && end == UP_OK)
-			judge_key(b, in, b->status);
-		health_tell(b, in, result.ok ? _("probe answered") : result.detail);
-		if (!result.ok && !by_heartbeat(in))
-			atomic_store(&in->live->told_queue, 0);
-		if (result.ok && !by_heartbeat(in))
-			queue_ask(b, in);
-		else
-			schedule(b, in);
-	}
-	askers_answer(b, &result);
+	if (in != NULL && b->asks && end == UP_OK)
+		judge_key(b, in);
+	if (b->open.ok && !result.ok && result.code != ERR_UPSTREAM_AUTH_FAILED)
+		result = b->open; // no such path, or too slow: that it lives is known already
+	else if (in != NULL && result.ok && closed_ask(b, in, &result))
+		return;
+	probe_over(b, in, &result, end != UP_NO_ROOM);
 }
 
 // --- the queue, told by the metrics of engines that have a gauge for it ---
@@ -372,6 +391,12 @@ static const char *check_path(const struct instance_obj *in)
 		return in->doc.check.path;
 	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
 	return e != NULL && e->check_path != NULL ? e->check_path : "/v1/models";
+}
+
+static const char *closed_path(const struct instance_obj *in)
+{
+	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
+	return e != NULL ? e->closed_path : "/v1/models";
 }
 
 static void flight_begin(struct probe *b, const struct instance_obj *in, const char *path,
@@ -436,27 +461,36 @@ static bool unlock(struct probe *b, const struct instance_obj *in, struct err *e
 	return false;
 }
 
-static void not_sent(struct probe *b, const struct instance_obj *in, const struct err *err)
-{
-	struct probe_result result = {.code = err->code};
-	snprintf(result.detail, sizeof(result.detail), "%.119s", err->message);
-	if (!by_heartbeat(in))
-		count_result(in, &result);
-	b->p->hooks.probed(b->p->hooks.arg, false);
-	health_tell(b, in, result.detail);
-	schedule(b, in);
-	askers_answer(b, &result);
-}
+static const struct upstream_callbacks probe_callbacks = {on_head, on_data, on_done};
 
 static void probe_send(struct probe *b, const struct instance_obj *in)
 {
-	static const struct upstream_callbacks callbacks = {on_head, on_data, on_done};
+	const char *path = check_path(in);
 	struct err err = {0};
+	b->open = (struct probe_result){0};
 	if (!unlock(b, in, &err)) {
-		not_sent(b, in, &err);
+		b->open.code = err.code;
+		snprintf(b->open.detail, sizeof(b->open.detail), "%.119s", err.message);
+		probe_over(b, in, &b->open, true);
 		return;
 	}
-	flight_begin(b, in, check_path(in), true, &callbacks);
+	b->closed = b->asks && strcmp(path, closed_path(in)) == 0;
+	flight_begin(b, in, path, true, &probe_callbacks);
+}
+
+// Where anybody is let in a good answer says nothing of the credential: another small GET, where nobody
+// is.
+static bool closed_ask(struct probe *b, const struct instance_obj *in,
+	const struct probe_result *res)
+{
+	struct err err = {0};
+	if (!b->asks || b->closed || b->p->inflight >= PROBE_INFLIGHT_MAX || !unlock(b, in, &err)
+		|| !b->asks)
+		return false;
+	b->closed = true;
+	b->open = *res;
+	flight_begin(b, in, closed_path(in), true, &probe_callbacks);
+	return true;
 }
 
 // After a good probe, when the engine has a gauge: another small GET, and only then the next wait.

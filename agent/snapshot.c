@@ -445,14 +445,21 @@ enum grant snapshot_grant(const struct snapshot *s, const struct instance_obj *i
 	return GRANT_KEY;
 }
 
-const struct instance_obj *snapshot_opened_by(const struct snapshot *s, const char *key_id)
+enum auth_style snapshot_key_auth(const struct snapshot *s, const struct vendor_row *row,
+	const char *id, const char **ret_header)
 {
 	char buf[2 * ID_MAX + 16];
-	const struct group *g = pmap_get(s->groups, group_key("opens", key_id, buf, sizeof(buf)));
+	const struct group *g;
 	struct pmap_it it = {0};
 	void *obj;
 
-	return g && pmap_next(g->members, &it, NULL, &obj) ? obj : NULL;
+	*ret_header = NULL;
+	if (!row->local || !id)
+		return row->auth;
+	g = pmap_get(s->groups, group_key("opens", id, buf, sizeof(buf)));
+	if (!g || !pmap_next(g->members, &it, NULL, &obj))
+		return row->auth;
+	return instance_auth(&((const struct instance_obj *)obj)->doc, ret_header);
 }
 
 const struct instance_obj *snapshot_instance(const struct snapshot *s, struct slice service,

@@ -102,8 +102,10 @@ const struct instance_obj *snapshot_instance(const struct snapshot *s, struct sl
 // What the instance's credential stands at. *ret_key: for GRANT_KEY alone.
 enum grant snapshot_grant(const struct snapshot *s, const struct instance_obj *in,
 	const struct key_obj **ret_key);
-// Some instance that refers to the key of this id; NULL none.
-const struct instance_obj *snapshot_opened_by(const struct snapshot *s, const char *key_id);
+// How a key is shown when it is tried by itself: its row says so, or an instance that it opens.
+// *ret_header: of AUTH_HEADER, the snapshot's; id NULL: not stored.
+enum auth_style snapshot_key_auth(const struct snapshot *s, const struct vendor_row *row,
+	const char *id, const char **ret_header);
 const struct token_obj *snapshot_token(const struct snapshot *s, struct slice id);
 const struct client_obj *snapshot_client(const struct snapshot *s, struct slice id_or_name);
 // What a call of the feature's candidate costs now, by price_book_find; model is the caller's, for
