@@ -53,6 +53,8 @@ static bool tell_breakers(struct gw_call *c, enum outcome out, int64_t cooldown_
 	struct breaker_policy p;
 	int64_t now = loop_now_us(c->gl->loop), wall = clock_wall_ms();
 	policy(c, &p);
+	if (UNLIKELY(out == OUT_AUTH && c->cand->key == NULL))
+		return gw_credential_refused(c->gl, c->cand, status);
 	if (!is_of_model(c, out)) {
 		bool changed = breaker_outcome(l, &p, out, now, wall, cooldown_us, status);
 		if (pair == NULL)
@@ -165,11 +167,7 @@ void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
 	adapter_error_read_as(in != NULL ? (enum error_shape)in->quirks.error_shape : ERRORS_ANY,
 		in != NULL ? in->engine : c->cand->key->doc.vendor, status != 0 ? status : 502, body,
 		key, &c->error);
-	// An instance without a key heals like any other failure; with one, the key is judged.
-	if (c->cand->key == NULL && c->error.outcome >= OUT_AUTH && c->error.outcome <= OUT_REGION)
-		c->error.outcome = OUT_FAILED;
-	if (c->cand->credential != NULL && (status == 401 || status == 403))
-		gw_credential_refused(c->gl, c->cand, status);
+	c->error.outcome = gw_outcome_at(c->cand, c->error.outcome);
 	// Asked for what it was only taken to have: it does not, which says nothing of what it has.
 	if (status == 404 && protocol_row(c->cand->protocol)->offer != c->in.offer)
 		c->error.outcome = OUT_CLIENT;
@@ -313,7 +311,7 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 		.idle_ms = f->timeouts.idle_ms,
 		.body_max = ask->stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
 		.stream = ask->stream,
-		.vendor_key = candidate_secret(c->cand) != NULL};
+		.vendor_key = c->secret != NULL};
 	int64_t left_ms = c->ask.deadline_us != FIELD_NONE
 				  ? MAX_OF((c->ask.deadline_us - now) / 1000, 1)
 				  : 0;
@@ -467,14 +465,11 @@ static bool begin(struct gw_call *c, int i, bool forced)
 	if (c->tries_n > 0)
 		metric_cell_add(c->cells->fallbacks, 1);
 	c->adapter = adapter_for(protocol_as(cand->protocol, c->in.offer));
-	if (candidate_secret(cand) != NULL) {
-		c->secret = gw_secret_take(c->gl, candidate_secret(cand), &err);
-		if (c->secret == NULL) {
-			decide_tried(&c->ask, i);
-			gw_attempt_end(c, OUT_CLIENT, 0, err.code, err_row(err.code)->code, 0);
-			gw_record_failure(c);
-			return false;
-		}
+	if (!gw_secret_of(c->gl, cand, &c->secret, &err)) {
+		decide_tried(&c->ask, i);
+		gw_attempt_end(c, OUT_CLIENT, 0, err.code, err_row(err.code)->code, 0);
+		gw_record_failure(c);
+		return false;
 	}
 	gw_clear_ask(&c->send);
 	gw_batch_begin(c, cand);

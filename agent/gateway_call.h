@@ -199,10 +199,18 @@ struct gw_target *gw_target_of(struct gw_loop *gl, const char *name);
 uint64_t gw_random(struct gw_loop *gl);
 // The candidate's key in clear, counted; NULL (and *err) when it does not open.
 struct gw_secret *gw_secret_take(struct gw_loop *gl, const struct key_obj *key, struct err *err);
+// What goes along to the candidate: *ret is NULL when it asks for nothing. False: it asks for a secret
+// that is not to be had, and must not be called.
+bool gw_secret_of(struct gw_loop *gl, const struct candidate *c, struct gw_secret **ret,
+	struct err *err);
 void gw_secret_drop(struct gw_loop *gl, struct gw_secret *s);
-// The instance refused its credential (401, 403): its key is out until it is rotated, tested or a
-// probe is let in with it. Says nothing of a key that was rotated meanwhile.
-void gw_credential_refused(struct gw_loop *gl, const struct candidate *c, int status);
+// What an upstream's refusal says of this candidate: an instance has no account, and no key but its
+// credential; without one it heals like any other failure.
+enum outcome gw_outcome_at(const struct candidate *c, enum outcome out);
+// The instance refused its credential (OUT_AUTH): it is well, but its key is out until it is rotated,
+// tested or a probe is let in with it. Says nothing of a key that was rotated meanwhile. True when the
+// key was not out yet.
+bool gw_credential_refused(struct gw_loop *gl, const struct candidate *c, int status);
 
 // gateway_admit.c
 // Before the decision: takes what the request needs of its client's and its feature's limits, and

@@ -242,17 +242,18 @@ void gw_candidate_event(struct gw_call *c, enum outcome out, int status)
 		[OUT_CLIENT] = "half_open",
 	};
 	const struct candidate *cand = c->cand;
+	const struct key_obj *key = out == OUT_AUTH ? candidate_secret(cand) : cand->key;
 	struct str *s = &c->gl->event;
 	str_clear(s);
 	str_add_slice(s, SLICE("{\"target\":"));
 	str_add_json(s, slice_of(cand->name));
-	if (cand->key != NULL)
-		add_text(s, KEY("key"), cand->key->doc.id);
+	if (key != NULL)
+		add_text(s, KEY("key"), key->doc.id);
 	add_text(s, KEY("feature"), c->feature->doc.name);
 	add_text(s, KEY("state"), states[out]);
 	add_int(s, KEY("status"), status);
 	str_add_c(s, '}');
-	events_add(c->gl->agent->events, cand->key != NULL ? EVENT_KEY : EVENT_HEALTH, str_slice(s));
+	events_add(c->gl->agent->events, key != NULL ? EVENT_KEY : EVENT_HEALTH, str_slice(s));
 }
 
 // ---- counters ----

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include "shared/clock.h"
 #include "shared/mem.h"
+#include "shared/text.h"
 
 #define SWEEP_US INT64_C(10000000)
 
@@ -257,13 +258,38 @@ void gw_secret_drop(struct gw_loop *gl, struct gw_secret *s)
 		secret_free(s);
 }
 
-void gw_credential_refused(struct gw_loop *gl, const struct candidate *c, int status)
+bool gw_secret_of(struct gw_loop *gl, const struct candidate *c, struct gw_secret **ret,
+	struct err *err)
 {
+	const struct key_obj *key = candidate_secret(c);
+	*ret = NULL;
+	if (key == NULL && c->grant == GRANT_NONE)
+		return true;
+	if (key != NULL)
+		*ret = gw_secret_take(gl, key, err);
+	else
+		err_set(err, ERR_NO_HEALTHY_TARGET, _("the credential of the instance is not there"));
+	return *ret != NULL;
+}
+
+enum outcome gw_outcome_at(const struct candidate *c, enum outcome out)
+{
+	if (c->key != NULL || out < OUT_AUTH || out > OUT_REGION)
+		return out;
+	return out == OUT_AUTH && c->credential != NULL ? OUT_AUTH : OUT_FAILED;
+}
+
+bool gw_credential_refused(struct gw_loop *gl, const struct candidate *c, int status)
+{
+	static const struct breaker_policy none;
 	const struct snapshot *snap = snapshots_now(gl->agent->snaps);
 	const struct key_obj *now = snapshot_key(snap, slice_of(c->credential->doc.id));
-	if (now != NULL && now->row_version == c->credential->row_version)
-		breaker_outcome(now->live, &(struct breaker_policy){0}, OUT_AUTH,
-			loop_now_us(gl->loop), clock_wall_ms(), 0, status);
+	int64_t now_us = loop_now_us(gl->loop), wall = clock_wall_ms();
+	breaker_outcome(c->live, &none, OUT_CLIENT, now_us, wall, 0, status);
+	if (c->pair != NULL)
+		breaker_outcome(c->pair, &none, OUT_CLIENT, now_us, wall, 0, status);
+	return now != NULL && now->row_version == c->credential->row_version &&
+	       breaker_outcome(now->live, &none, OUT_AUTH, now_us, wall, 0, status);
 }
 
 // ---- calls ----

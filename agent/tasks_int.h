@@ -257,7 +257,7 @@ struct task_exchange {
 	bool once; // never sent again by itself
 	bool bytes; // a picture, not JSON
 	bool foreign; // an address out of an answer: no key goes along, and only public ones,
-	bool near; // unless it is the upstream's own, host and port
+	bool near; // unless it is the upstream's own, host and port (a vendor's key never does)
 	const struct upstream_callbacks *cb;
 };
 // Starts it with what r->send says.

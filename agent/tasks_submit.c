@@ -129,6 +129,8 @@ const struct url *task_take_upstream(struct task_run *r, struct err *err)
 void task_call(struct task_run *r, const struct task_exchange *x)
 {
 	bool vendor = r->t.key[0] != '\0';
+	// A picture that an instance serves itself is behind its credential like the rest of it.
+	bool shown = r->secret != NULL && (!x->foreign || (x->near && !vendor));
 	const struct feature_obj *f = snapshot_feature(r->snap, slice_of(r->t.feature));
 	str_clear(&r->headers);
 	if (r->send.body.n > 0 && r->send.content_type == NULL)
@@ -148,8 +150,8 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 		.body_max = x->body_max,
 		.once = x->once,
 		.public_only = x->foreign && !x->near,
-		.vendor_key = r->secret != NULL && !x->foreign};
-	if (!x->foreign && r->secret != NULL) {
+		.vendor_key = shown};
+	if (shown) {
 		q.auth = &r->secret->key;
 		q.auth_style = r->style;
 		q.auth_header = r->auth_header;
@@ -166,6 +168,8 @@ static bool tell_breakers(const struct task_run *r, const struct feature *f, enu
 	int64_t now = loop_now_us(r->e->loop), wall = clock_wall_ms();
 	struct breaker_policy p = {.fails = (int)f->cooldown.fails,
 		.window_us = f->cooldown.window_s * 1000000, .open_us = f->cooldown.for_s * 1000000};
+	if (UNLIKELY(out == OUT_AUTH && r->cand->key == NULL))
+		return gw_credential_refused(r->e->gl, r->cand, status);
 	bool of_model = pair != NULL && (out == OUT_MODEL_GONE ||
 		(out == OUT_FAILED && r->cand->key != NULL && !unreachable));
 	if (of_model) {
@@ -358,10 +362,7 @@ static void read_refusal(struct task_run *r, int status, struct slice body)
 	adapter_error_read(r->cand->key != NULL ? r->cand->key->doc.vendor
 						: r->cand->instance->doc.engine,
 		status, body, secret, e);
-	if (r->cand->key == NULL && e->outcome >= OUT_AUTH && e->outcome <= OUT_REGION)
-		e->outcome = OUT_FAILED;
-	if (r->cand->credential != NULL && (status == 401 || status == 403))
-		gw_credential_refused(r->e->gl, r->cand, status);
+	e->outcome = gw_outcome_at(r->cand, e->outcome);
 	if (e->outcome == OUT_MODEL_GONE && r->cand->target->upstream_model == NULL)
 		e->outcome = OUT_CLIENT;
 }

@@ -237,13 +237,10 @@ static enum begun begin(struct task_run *r, const struct snapshot *snap, const s
 	r->style = candidate_auth(c, &r->auth_header);
 	r->try_us = loop_now_us(r->e->loop);
 	atomic_store_explicit(&c->live->last_used_wall_ms, clock_wall_ms(), memory_order_relaxed);
-	if (candidate_secret(c) != NULL) {
-		r->secret = gw_secret_take(r->e->gl, candidate_secret(c), &err);
-		if (r->secret == NULL) {
-			task_attempt_over(r, OUT_CLIENT, 0, err.code, err_row(err.code)->code, false, 0);
-			task_next_candidate(r);
-			return BEGUN;
-		}
+	if (!gw_secret_of(r->e->gl, c, &r->secret, &err)) {
+		task_attempt_over(r, OUT_CLIENT, 0, err.code, err_row(err.code)->code, false, 0);
+		task_next_candidate(r);
+		return BEGUN;
 	}
 	r->t.part[r->part].state = TASK_SUBMITTING;
 	r->t.submitted_ms = clock_wall_ms();

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Instances that ask for a credential: a key of the key-manager opens them, goes to no other
-address, and without it they are not called."""
+"""Servers that let nobody in without a credential: requests, pictures and probes are let in, a refusal
+is told and remembered, and without its key an instance is not called."""
 import base64
 import http.server
 import json
@@ -60,7 +60,7 @@ def add_sd(agent, sd, secret=BASIC):
 
 def add_vllm(agent, vllm, secret=BEARER, **more):
     key = add_key(agent, vllm.url, secret=secret)
-    answer = put(agent, vllm.url, features=["chat"], **{
+    answer = put(agent, vllm.url, **{"features": ["chat"],
         "auth": {"type": "bearer", "key": key["id"]}, **more})
     assert answer.status == 201, answer
     return key
@@ -104,7 +104,7 @@ def test_sdwebui_is_asked_with_basic(agent, sd):
 
 
 def test_vllm_is_asked_with_bearer(agent, vllm):
-    add_vllm(agent, vllm)
+    add_vllm(agent, vllm, features=["chat", "embeddings"])
     answer = agent.chat("hello")
     assert answer.status == 200 and answer.headers["X-Yijian-Target"] == "self/sim#gpu1"
     with agent.stream("/v1/chat/completions", {
@@ -112,7 +112,9 @@ def test_vllm_is_asked_with_bearer(agent, vllm):
             "messages": [{"role": "user", "content": "hello"}]}) as stream:
         assert stream.status == 200
         assert list(stream.events())[-1] == "[DONE]"
-    assert {r["key"] for r in calls(vllm, "/chat/completions")} == {BEARER[-4:]}
+    listed = agent.post("api-gateway", "/v1/embeddings", {"model": "embeddings", "input": ["a", "b"]})
+    assert listed.status == 200 and len(listed.body["data"]) == 2
+    assert {r["key"] for r in calls(vllm, "/completions") + calls(vllm, "/embeddings")} == {BEARER[-4:]}
 
 
 def test_a_proxy_is_shown_its_header(agent, make_vendord):
@@ -188,7 +190,7 @@ def test_a_probe_says_whether_it_is_right(agent, vllm):
     key = add_vllm(agent, vllm, "wrong-0123456789abcdef")
     probe = check(agent)
     assert (probe["ok"], probe["status"]) == (False, 401)
-    assert probe["detail"] == "it refuses its credential, HTTP 401"
+    assert probe["detail"] == "credential refused: HTTP 401"
     assert instance(agent)["state"] == "WARN"
     assert skip(agent) == ("key_invalid", "credential refused, HTTP 401")
     assert agent.post(KEYS, f"/api/v1/keys/{key['id']}/rotate", {"api_key": BEARER}).status == 200
@@ -203,7 +205,7 @@ def test_a_probe_of_sdwebui(agent, sd):
     sd.lock(basic="studio:changed")
     assert check(agent, "sd")["status"] == 401
     sd.lock(basic=BASIC)
-    assert check(agent, "sd")["ok"] # and the key is known to be good again
+    assert check(agent, "sd")["ok"]  # and the key is known to be good again
     assert image(agent).status == 200
 
 
@@ -291,7 +293,7 @@ def test_a_key_that_does_not_open_is_not_left_out(agent, vllm, damage):
 
 def test_a_key_is_tested_as_its_instance_is_asked(agent, make_vendord):
     server = make_vendord(flavour="vllm")
-    server.lock(basic=BASIC) # a proxy before it
+    server.lock(basic=BASIC)  # a proxy before it
     key = add_key(agent, server.url, secret=BASIC)
     assert put(agent, server.url, auth={"type": "basic", "key": key["id"]}).status == 201
     doc = agent.post(KEYS, f"/api/v1/keys/{key['id']}/test").body
@@ -323,32 +325,14 @@ def test_a_credential_takes_an_operator(agent, vllm, make_vendord):
 def test_a_key_goes_to_its_own_address_alone(agent, vllm, make_vendord):
     add_vllm(agent, vllm)
     other = make_vendord(flavour="vllm")
-    for service in ("sim", "new"): # a change of url, and a new one
+    for service in ("sim", "new"):  # a change of url, and a new one
         answer = put(agent, other.url, service, auth={"type": "bearer", "key": "vllm/local/front"})
         assert (answer.status, answer.body["error"]["field"]) == (400, "auth.key"), answer
     assert not other.requests()
 
 
-def test_a_vendors_key_opens_no_instance(agent, vllm):
-    key = agent.add_key(vllm.url)
-    answer = put(agent, vllm.url, auth={"type": "bearer", "key": key["id"]})
-    assert (answer.status, answer.body["error"]["field"]) == (400, "auth.key")
-
-
-def test_a_public_address_takes_tls(agent):
-    answer = agent.post(KEYS, "/api/v1/keys", {
-        "vendor": "vllm", "service": "local", "key_name": "out", "api_key": BEARER,
-        "base_url": "http://llm.example.com"})
-    assert answer.error == "tls_required", answer
-
-
 @pytest.mark.parametrize("auth, field", [
-    ({"type": "bearer"}, "auth.key"),
     ({"type": "none", "key": "vllm/local/front"}, "auth.type"),
-    ({"type": "bearer", "key": "vllm/local/none"}, "auth.key"),
-    ({"type": "basic", "key": "vllm/local/front"}, "auth.key"), # no user
-    ({"type": "header", "key": "vllm/local/front"}, "auth.header"),
-    ({"type": "header", "key": "vllm/local/front", "header": "Host"}, "auth.header"),
     ({"type": "header", "key": "vllm/local/front", "header": "X: y"}, "auth.header"),
     ({"type": "bearer", "key": "vllm/local/front", "header": "X-Key"}, "auth.header"),
     ({"type": "digest", "key": "vllm/local/front"}, "auth.type"),
