@@ -7,7 +7,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
 
+import preload  # noqa: E402
 from agent import Agent  # noqa: E402
+from clock import Clock  # noqa: E402
 from started import Started  # noqa: E402
 from vendord import Vendord  # noqa: E402
 
@@ -35,6 +37,17 @@ def make_agent(started):
         options.setdefault("state_dir", started.scratch / f"state{len(count)}")
         return started.add(Agent, **options)
     return make
+
+
+@pytest.fixture(scope="session")
+def clock_library(tmp_path_factory):
+    return preload.build("clock", tmp_path_factory.mktemp("clock"))
+
+
+@pytest.fixture
+def clock(clock_library, tmp_path):
+    """Time that passes when the test says so, for agents with clock.env."""
+    return Clock(clock_library, tmp_path)
 
 
 @pytest.fixture

@@ -6,23 +6,11 @@ import signal
 
 import pytest
 
-import preload
-from clock import Clock
 from waiting import wait_for
 
 GW, CONFIG, KEYS, REG = "api-gateway", "config-center", "key-manager", "service-registry"
 RULES = "/api/v1/alerts/rules"
 FAST = {"YIJIAN_ALERT_INTERVAL_MS": "20"}
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    return preload.build("clock", tmp_path_factory.mktemp("clock"))
-
-
-@pytest.fixture
-def clock(library, tmp_path):
-    return Clock(library, tmp_path)
 
 
 @pytest.fixture

@@ -5,24 +5,12 @@ import concurrent.futures
 
 import pytest
 
-import preload
-from clock import Clock
 from waiting import wait_for
 
 GW, CONFIG, REG = "api-gateway", "config-center", "service-registry"
 CHAT = "/v1/chat/completions"
 YEAR_S = 365 * 86400
 FIRST_BYTE_MS = 1500
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    return preload.build("clock", tmp_path_factory.mktemp("clock"))
-
-
-@pytest.fixture
-def clock(library, tmp_path):
-    return Clock(library, tmp_path)
 
 
 @pytest.fixture
