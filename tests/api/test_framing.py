@@ -8,6 +8,7 @@ import pytest
 
 from agent import SERVICES
 from raw import head
+from waiting import wait_for
 
 LIST = {"api-gateway": "/api/v1/services", "config-center": "/api", "key-manager": "/api",
         "service-registry": "/api/v1/services", "router-engine": "/api/v1/routes"}
@@ -168,10 +169,16 @@ def test_bad_paths(agent, path):
     refused(agent, head("GET", path), 400, "bad_path")
 
 
-def test_line_break_in_query_stays_in_its_log_line(make_agent):
+@pytest.mark.parametrize("target", ["/api/v1/services?a=%0d%0a{}", "/api/v1/services/%0d%0a{}"])
+def test_line_breaks_stay_in_one_log_line(make_agent, target):
     agent = make_agent(env={"YIJIAN_LOG_LEVEL": "debug"})
-    agent.raw("service-registry", head("GET", "/api/v1/services?a=%0d%0a{}"))[1].close()
-    assert agent.get("service-registry", "/healthz").status == 200
+    answer, raw = agent.raw("service-registry", head("GET", target))
+    raw.close()
+    assert (answer.status, answer.code) == ((200, None) if "?" in target else (400, "bad_path"))
+    found = wait_for(lambda: [r for r in agent.log_records() if r["event"] == "request"],
+                     what="its line in the log")
+    assert [r["status"] for r in found] == [str(answer.status)]
+    assert all(line.startswith('{"') for line in agent.log().splitlines())
 
 
 @pytest.mark.parametrize("method, status, code", [

@@ -130,6 +130,19 @@ def test_a_stream_that_breaks_is_marked_and_estimated(agent, vendord):
     assert cost(item)["source"] == "estimated" and item["tokens_out"] > 0
 
 
+def test_a_caller_that_leaves_has_used_something(agent, vendord):
+    vendord.fault({"tokens": 5000, "pace_ms": 20}, path=CHAT)
+    with agent.stream(CHAT, STREAM) as stream:
+        events = stream.events()
+        for _ in range(4):
+            next(events)
+    vendord.wait_stats(lambda s: s["streams"]["aborted"] == 1, what="the stream given up")
+    item = wait_for(lambda: (usage(agent)["items"] or [None])[0], what="its entry")
+    assert (item["attempts"], item["streamed"], item["interrupted"]) == (1, 1, 1)
+    assert item["tokens_out"] >= 3 and item["usage_unknown"] == item["cost_unknown"] == 0
+    assert cost(item)["source"] == "estimated" and cost(item)["pico"] > 0
+
+
 def test_what_is_refused_costs_nothing(agent, vendord):
     vendord.fault({"status": 400}, count=1, path=CHAT)
     agent.chat()

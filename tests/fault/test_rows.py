@@ -146,6 +146,32 @@ def test_101_a_refused_key_is_asked_no_more(agent, bad, good):
     assert {key["key_name"]: key["state"] for key in keys}["first"] == "invalid"
 
 
+def test_98_a_stream_that_drips_is_silence(agent, bad, good):
+    """Its bytes come in time, its events do not."""
+    answer = agent.request("config-center", "PATCH", "/api/v1/features/chat", {
+        "timeouts": {**DEADLINES, "first_byte_ms": 20000, "idle_ms": 200, "total_ms": 60000}})
+    assert answer.status == 200, answer
+    bad.fault({"tokens": 40, "drip": 400}, path="/v1/*")
+    events = streamed(agent)
+    assert any(event.get("choices") for event in events[:-1])
+    assert events[-1]["error"]["code"] == "stream_interrupted"
+    assert CHAT not in good.stats()["by_path"]
+
+
+def test_102_no_storm_of_attempts(agent, bad):
+    """However many candidates: each is asked once, and max_attempts in all."""
+    for i in range(5):
+        agent.add_key(bad.url, key_name=f"further {i}", api_key=f"sk-simulated-0000000000000{i}bad")
+    bad.fault({"status": 503}, path="/v1/*")
+    for n in (1, 2):
+        answer = agent.chat()
+        assert (answer.status, answer.error) == (502, "all_upstreams_failed")
+        assert bad.stats()["by_path"][CHAT] == 3 * n
+        event = agent.get(GW, "/api/v1/events?kinds=traffic&limit=1").body["items"][-1]
+        targets = [attempt["target"] for attempt in event["attempts"]]
+        assert len(set(targets)) == len(targets) == 3
+
+
 def test_104_a_bomb_is_not_unpacked(agent, bad):
     bad.fault({"gzip_bomb": 300 << 20}, path="/v1/*")
     before = anonymous_kib(agent.pid)
