@@ -7,6 +7,7 @@ import time
 import pytest
 
 from agent import SERVICES
+from proc import descriptors
 from raw import head
 from waiting import wait_for
 
@@ -265,7 +266,8 @@ def test_get_with_large_body(agent):
 
 @pytest.mark.parametrize("service, path, limit", [
     ("service-registry", "/api/v1/services", 64 << 10), ("router-engine", "/api/v1/route/chat",
-                                                         64 << 10)])
+                                                         64 << 10),
+    ("api-gateway", "/v1/chat/completions", 20 << 20), ("api-gateway", "/v1/images/edits", 50 << 20)])
 def test_body_limit_by_length_at_once(agent, service, path, limit):
     refused(agent, head("POST", path, f"Content-Length: {limit + 1}"), 413, "body_too_large",
             service)
@@ -366,11 +368,14 @@ def test_connections_above_the_limit_are_told(make_agent):
 
 
 def test_resets_leave_nothing(agent):
-    for _ in range(200):
+    agent.get("service-registry", "/healthz")
+    before = descriptors(agent.pid)
+    for _ in range(1000):
         raw = agent.connect("service-registry")
         raw.send(b"GET /heal")
         raw.reset()
     assert agent.get("service-registry", "/healthz").status == 200
+    wait_for(lambda: descriptors(agent.pid) <= before + 2, what="descriptors given back")
 
 
 def test_ipv6_and_ipv4_on_one_port(agent):
