@@ -5,7 +5,8 @@
 //
 // response_format of the caller: "b64_json" is always kept (the agent fetches what comes as an
 // address), "url" of bytes becomes a data: URL (RFC 2397), and without it pictures are passed on
-// as the upstream gives them. A caller's stream carries base64; upstreams are asked for whole answers.
+// as the upstream gives them. A caller's stream carries base64; upstreams are asked for whole answers,
+// unless the caller wants partial pictures and the model makes them: then submit sets ask->stream.
 #ifndef YJ_AGENT_ADAPTER_IMAGE_H
 #define YJ_AGENT_ADAPTER_IMAGE_H
 

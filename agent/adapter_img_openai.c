@@ -91,25 +91,42 @@ static void translate(struct image_submit *s, enum family family, struct openai_
 	}
 }
 
-static void changes_of(struct image_submit *s, struct openai_changes *ch, struct words *words)
+// Only for them a stream is asked for: without them it says nothing that a whole answer does not.
+static bool wants_partial(const struct image_submit *s, enum family family)
+{
+	const struct adapter_call *call = s->want->call;
+	const struct jscan_member *m = jscan_find(call->m, call->n, "partial_images");
+	int64_t n = 0;
+	bool can = (s->cand->lacks & 1u << NEED_STREAM) == 0 &&
+		   (family == FAMILY_GPT_IMAGE || family == FAMILY_GPT_IMAGE_2);
+	return can && call->stream && m != NULL && m->type == JS_NUMBER &&
+	       jscan_int(m->value, &n) && n > 0;
+}
+
+// True when the answer will be a stream.
+static bool changes_of(struct image_submit *s, struct openai_changes *ch, struct words *words)
 {
 	const struct jscan_member *n = jscan_find(s->want->call->m, s->want->call->n, "n");
 	enum family family = family_of(adapter_model(s->want->call, s->cand));
 	if (family == FAMILY_GPT_IMAGE || family == FAMILY_GPT_IMAGE_2)
 		translate(s, family, ch, words);
-	change(ch, "stream", NULL);
-	change(ch, "partial_images", NULL);
+	bool partial = wants_partial(s, family);
+	if (!partial) {
+		change(ch, "stream", NULL);
+		change(ch, "partial_images", NULL);
+	}
 	if (n != NULL || s->n != 1) {
 		snprintf(words->n, sizeof(words->n), "%lld", (long long)s->n);
 		change(ch, "n", words->n);
 	}
+	return partial;
 }
 
 static enum err_code submit(struct image_submit *s, struct adapter_ask *ask, struct err *err UNUSED)
 {
 	struct openai_changes ch = {0};
 	struct words words;
-	changes_of(s, &ch, &words);
+	ask->stream = changes_of(s, &ch, &words);
 	adapter_path(s->cand->url, "/v1/images/generations", &ask->path);
 	openai_body(s->want->call, s->feature, s->cand, false, &ch, &ask->body);
 	return ERR_OK;
@@ -163,7 +180,7 @@ static enum err_code submit_edit(struct image_submit *s, struct adapter_ask *ask
 {
 	struct openai_changes ch = {0};
 	struct words words;
-	changes_of(s, &ch, &words);
+	ask->stream = changes_of(s, &ch, &words);
 	adapter_path(s->cand->url, "/v1/images/edits", &ask->path);
 	if (multipart_is(s->want->call->content_type))
 		return submit_form(s, &ch, ask, err);

@@ -38,6 +38,7 @@ void task_run_free(struct task_run *r)
 	str_release(&r->type);
 	str_release(&r->extra);
 	str_release(&r->headers);
+	task_relay_clear(&r->relay);
 	str_release(&r->send.path);
 	str_release(&r->send.headers);
 	str_release(&r->send.body);

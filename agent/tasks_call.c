@@ -306,6 +306,7 @@ static void post_run(struct gw_call *c, struct task_run *run, bool async)
 	w->e = run->e;
 	w->c = c;
 	w->async = async;
+	w->streams = c->in.stream;
 	w->run = run;
 	memcpy(w->id, run->t.id, sizeof(w->id));
 	c->task = w;

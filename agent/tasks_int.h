@@ -72,6 +72,7 @@ struct task_waiter { // a caller; counted by both sides
 	struct gw_call *c; // caller's loop alone; NULL once it is answered or gone
 	struct loop_timer deadline; // caller's loop alone
 	bool async; // wants 202
+	bool streams; // wants partial pictures, too
 	bool late; // its time was over; set before it leaves
 	char id[TASK_ID_MAX]; // of the task it asked for
 	char earlier[TASK_ID_MAX]; // of the task of its key; read only once joined
@@ -91,6 +92,22 @@ void task_stream_wait(struct gw_call *c);
 void task_stream_pictures(struct gw_call *c, const struct task_answer *a);
 // Once the stream has begun (phase): its last event.
 void task_stream_fail(struct gw_call *c, const struct err *e);
+struct task_partial { // a picture on its way, for one caller; holds the waiter
+	struct task_waiter *w;
+	const char *type; // literal
+	struct str json;
+};
+void task_stream_partial(void *partial);
+
+struct task_relay { // a submit's answer, as far as it is there
+	struct sse reader;
+	struct str data; // pictures, as items of "data"
+	struct str extra; // ",name:value" of the last of them
+	struct str instead; // what came instead of a stream, or its error
+	bool sse, refused;
+	size_t shown; // partial pictures: the work has begun
+};
+void task_relay_clear(struct task_relay *y);
 
 struct task_account { // an account's pace at its vendor
 	struct task_account *next;
@@ -139,6 +156,7 @@ struct task_run { // an unfinished task
 	struct upcall *up;
 	struct gw_secret *secret;
 	struct adapter_ask send;
+	struct task_relay relay; // when send.stream
 	struct str headers;
 	const char *pool_key;
 	enum auth_style style;
@@ -270,6 +288,11 @@ void task_unadmit(struct task_run *r);
 // Into the ledger; cand is held. used: the upstream may bill it.
 void task_booked(struct task_run *r, enum outcome out, bool used,
 	const struct adapter_usage *usage);
+// A submit's end; body is the whole answer.
+void task_submit_ended(struct task_run *r, enum up_end end, const struct upstream_response *res,
+	struct slice body);
+// tasks_relay.c: of a submit that is answered as a stream.
+extern const struct upstream_callbacks task_relay_callbacks;
 // Lets go of the exchange's candidate, secret and buffers.
 void task_call_end(struct task_run *r);
 // The candidate by the names in t, in the snapshot of now: held until task_call_end. False: gone.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The caller's side of an image task as a stream, in the events of OpenAI's API. Upstreams are asked
-// for whole pictures; the status line is held until they are there or a comment has to keep the
-// line open, so that what fails early is an answer with a status.
+// The caller's side of an image task as a stream, in the events of OpenAI's API, whatever the
+// upstream was asked for. The status line is held until a picture is there or a comment has to keep
+// the line open, so that what fails early is an answer with a status.
 #include "agent/tasks_int.h"
 #include "agent/adapter_openai.h"
 
+#include <stdlib.h>
 #include "shared/text.h"
 
 static const struct jscan_limits lax = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
@@ -15,16 +16,21 @@ static const char no_tokens[] = "{\"total_tokens\":0,\"input_tokens\":0,\"output
 
 // ---- keeping it open ----
 
+static void begin(struct gw_call *c)
+{
+	const struct task_waiter *w = c->task;
+	if (c->phase != GS_WAIT)
+		return;
+	if (atomic_load(&w->kept) || atomic_load(&w->joined))
+		req_header_add(c->r, "X-Yijian-Task", task_waiter_id(w));
+	gw_sink_open(c);
+	c->ttfb_us = 0; // a comment is no answer
+}
+
 static void on_silence(void *arg)
 {
 	struct gw_call *c = arg;
-	const struct task_waiter *w = c->task;
-	if (c->phase == GS_WAIT) {
-		if (atomic_load(&w->kept) || atomic_load(&w->joined))
-			req_header_add(c->r, "X-Yijian-Task", task_waiter_id(w));
-		gw_sink_open(c);
-		c->ttfb_us = 0; // a comment is no answer
-	}
+	begin(c);
 	gw_sink_ping(c);
 	task_stream_wait(c);
 }
@@ -34,6 +40,25 @@ void task_stream_wait(struct gw_call *c)
 	if (c->in.stream)
 		loop_timer_set(c->gl->loop, &c->timer, c->gl->agent->settings->ping_ms * 1000,
 			on_silence, c);
+}
+
+void task_stream_partial(void *arg)
+{
+	struct task_partial *p = arg;
+	struct gw_call *c = p->w->c;
+	if (c != NULL && !c->over) {
+		begin(c);
+		if (c->ttfb_us == 0)
+			c->ttfb_us = loop_now_us(c->gl->loop) - c->r->start_us;
+		str_addf(&c->out, "event: %s\n", p->type);
+		openai_event(str_slice(&p->json), &c->out);
+		gw_sink_flush(c);
+		gw_stream_stop(c);
+		task_stream_wait(c);
+	}
+	task_waiter_drop(p->w);
+	str_release(&p->json);
+	free(p);
 }
 
 // ---- the end ----
@@ -137,7 +162,8 @@ void task_stream_pictures(struct gw_call *c, const struct task_answer *a)
 	if (c->phase == GS_WAIT)
 		gw_sink_open(c);
 	c->phase = GS_DONE;
-	c->ttfb_us = loop_now_us(c->gl->loop) - c->r->start_us;
+	if (c->ttfb_us == 0)
+		c->ttfb_us = loop_now_us(c->gl->loop) - c->r->start_us;
 	if (jscan_object(str_slice(&a->body), lax, m, ARRAY_LEN(m), &n, NULL) == ERR_OK &&
 		jscan_find(m, n, "data") != NULL) {
 		rest = jscan_find(m, n, "data")->value;

@@ -74,6 +74,8 @@ void task_call_end(struct task_run *r)
 	str_clear(&r->send.path);
 	str_clear(&r->send.headers);
 	str_clear(&r->send.body);
+	r->send.stream = false;
+	task_relay_clear(&r->relay);
 }
 
 void task_hold(struct task_run *r, const struct snapshot *snap, const struct candidate *cand,
@@ -135,7 +137,8 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 	str_clear(&r->headers);
 	if (r->send.body.n > 0 && r->send.content_type == NULL)
 		str_add(&r->headers, "Content-Type: " JSON_TYPE "\r\n");
-	str_addf(&r->headers, "Accept: %s\r\n" AGENT "%s%s", x->bytes ? "*/*" : JSON_TYPE,
+	str_addf(&r->headers, "Accept: %s\r\n" AGENT "%s%s",
+		x->bytes ? "*/*" : r->send.stream ? "text/event-stream" : JSON_TYPE,
 		vendor ? "" : HOP, str_text(&r->send.headers));
 	struct upstream_request q = {.url = x->url,
 		.pool_key = x->foreign ? "task-pictures" : r->pool_key,
@@ -149,6 +152,7 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 		.total_ms = x->total_ms,
 		.body_max = x->body_max,
 		.once = x->once,
+		.stream = r->send.stream,
 		.public_only = x->foreign && !x->near,
 		.vendor_key = shown};
 	if (shown) {
@@ -470,19 +474,18 @@ static void take_answer(struct task_run *r, const struct upstream_response *res,
 		task_attempt_over(r, OUT_OK, res->status, ERR_OK, "ok", false, 0);
 		done_at_once(r);
 		return;
-	case IMAGE_FAILED:
-		submit_refused(r, r->e->result.status, (struct slice){NULL, 0},
-			r->e->result.error);
+	case IMAGE_FAILED: // behind partial pictures nobody can tell what it cost
+		submit_refused(r, r->e->result.status == 0 && r->relay.shown > 0
+			? 502 : r->e->result.status, (struct slice){NULL, 0}, r->e->result.error);
 		return;
 	default:
 		submit_failed(r, UP_OK, res->status);
 	}
 }
 
-static void on_submitted(void *arg, enum up_end end, const struct upstream_response *res,
-	struct slice body, const struct err *err UNUSED)
+void task_submit_ended(struct task_run *r, enum up_end end, const struct upstream_response *res,
+	struct slice body)
 {
-	struct task_run *r = arg;
 	r->up = NULL;
 	r->doing = DOING_NOTHING;
 	atomic_fetch_sub(&r->e->submitting, 1);
@@ -492,6 +495,12 @@ static void on_submitted(void *arg, enum up_end end, const struct upstream_respo
 		submit_refused(r, res->status, res->retry_after, body);
 	else
 		take_answer(r, res, body);
+}
+
+static void on_submitted(void *arg, enum up_end end, const struct upstream_response *res,
+	struct slice body, const struct err *err UNUSED)
+{
+	task_submit_ended(arg, end, res, body);
 }
 
 static const struct upstream_callbacks submit_callbacks = {.done = on_submitted};
@@ -531,7 +540,7 @@ static void submit_now(struct task_run *r)
 	r->doing = DOING_SUBMIT;
 	atomic_fetch_add(&r->e->submitting, 1);
 	struct task_exchange x = {.url = r->cand->url, .body_max = GW_ANSWER_MAX, .once = true,
-		.first_byte_ms = f->doc.timeouts.first_byte_ms, .cb = &submit_callbacks,
+		.first_byte_ms = f->doc.timeouts.first_byte_ms, .cb = r->send.stream ? &task_relay_callbacks : &submit_callbacks,
 		.total_ms = f->doc.timeouts.total_ms};
 	if (!a->sync)
 		x.first_byte_ms = MIN_OF(x.first_byte_ms, SUBMIT_FIRST_BYTE_MS);

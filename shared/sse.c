@@ -53,7 +53,7 @@ static bool take_line(struct sse *s, struct slice *in, struct slice *ret)
 	}
 	n = line_length(*in);
 	ended = n < in->n;
-	if (s->line.n + s->data.n + n > SSE_EVENT_MAX) {
+	if (s->line.n + s->data.n + n > (s->max != 0 ? s->max : SSE_EVENT_MAX)) {
 		s->too_large = true;
 		return false;
 	}

@@ -17,12 +17,13 @@ struct sse_event {
 struct sse {
 	struct str line, data, name, id;
 	bool have_data, skip_lf, too_large;
+	size_t max; // bytes of an event; 0: SSE_EVENT_MAX
 	bool begun; // the first line is behind: no byte order mark any more
 };
 
 void sse_release(struct sse *s);
 // Consumes bytes from *in until one event is complete (true, *in advanced behind it) or the
-// input is used up (false). An event beyond SSE_EVENT_MAX sets too_large and returns false.
+// input is used up (false). An event beyond its limit sets too_large and returns false.
 // Comments and events without data are skipped.
 bool sse_next(struct sse *s, struct slice *in, struct sse_event *ret);
 // The same for streams of one JSON text a line (application/x-ndjson): *ret is one line that is not

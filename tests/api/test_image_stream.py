@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from bytes_upstream import BytesUpstream, answer as bytes_answer
 from openai_schema import complaints
 from waiting import wait_for
 
@@ -87,7 +88,7 @@ def traffic(agent):
 
 def test_pictures_are_events(agent, openai):
     add_dalle(agent, openai)
-    with ask(agent, n=2, size="1536x1024", partial_images=2) as stream:
+    with ask(agent, n=2, size="1536x1024", partial_images=0) as stream:
         assert stream.headers["Content-Type"] == "text/event-stream; charset=utf-8"
         assert stream.headers["Cache-Control"] == "no-cache"
         assert stream.headers["X-Accel-Buffering"] == "no"
@@ -157,7 +158,7 @@ def edits(agent, openai):
 
 
 def test_edits(agent, edits):
-    body = form(model="image_edit", prompt="a hat", stream="true", partial_images="1")
+    body = form(model="image_edit", prompt="a hat", stream="true", partial_images="0")
     answer = agent.request(GW, "POST", EDITS, body=body, headers=FORM)
     assert answer.headers["Content-Type"].startswith("text/event-stream"), answer
     (name, data), = events_of(answer.body.decode())
@@ -303,3 +304,114 @@ def test_it_is_booked_as_any_other(agent, openai):
     assert streamed["stream"]
     for member in ("cost", "tokens_in", "tokens_out", "tokens_source", "target", "status"):
         assert streamed[member] == plain[member], member
+
+
+# ---- partial pictures ----
+
+PARTIAL = "image_generation.partial_image"
+
+
+def to_gpt_image(agent):
+    answer = agent.request("config-center", "PATCH", "/api/v1/features/text_to_image", {
+        "targets": [{"id": "openai/dalle", "kind": "vendor", "vendor": "openai",
+                     "service": "dalle", "upstream_model": "gpt-image-1"}]})
+    assert answer.status == 200, answer
+
+
+@pytest.fixture
+def gpt_image(agent, openai):
+    add_dalle(agent, openai)
+    to_gpt_image(agent)
+    return openai
+
+
+def sent_to(vendor, path="/images/generations"):
+    return [json.loads(r["body"]) for r in submitted(vendor, path)]
+
+
+def test_partial_pictures_come_first(agent, gpt_image):
+    events, headers = whole(agent, partial_images=2)
+    assert [name for name, _ in events] == [PARTIAL, PARTIAL, COMPLETED]
+    for name, data in events[:2]:
+        assert name == data["type"] and complaints("ImageGenPartialImageEvent", data) == []
+    assert [data["partial_image_index"] for _, data in events[:2]] == [0, 1]
+    assert complaints("ImageGenCompletedEvent", events[2][1]) == []
+    assert events[2][1]["usage"]["total_tokens"] == 100
+    sent, = sent_to(gpt_image)
+    assert sent["stream"] is True and sent["partial_images"] == 2
+    event = traffic(agent)
+    assert event["status"] == 200 and event["tokens_out"] == 50
+    task = agent.get(GW, "/v1/images/tasks/" + event["task"]).body
+    assert [i["b64_json"] for i in task["result"]["data"]] == [events[2][1]["b64_json"]]
+    assert headers.get("X-Yijian-Task") in (event["task"], None)
+
+
+def test_partial_pictures_of_several(agent, gpt_image):
+    events, _ = whole(agent, partial_images=1, n=2)
+    assert [name for name, _ in events] == [PARTIAL, PARTIAL, COMPLETED, COMPLETED]
+    assert len({data["b64_json"] for _, data in events}) == 4
+
+
+def test_without_partial_pictures_a_whole_answer_is_asked_for(agent, gpt_image):
+    assert len(whole(agent, partial_images=0)[0]) == len(whole(agent)[0]) == 1
+    assert not any({"stream", "partial_images"} & set(sent) for sent in sent_to(gpt_image))
+
+
+def test_partial_pictures_of_an_edit(agent, edits):
+    body = form(model="image_edit", prompt="a hat", stream="true", partial_images="1")
+    answer = agent.request(GW, "POST", EDITS, body=body, headers=FORM)
+    events = events_of(answer.body.decode())
+    assert [name for name, _ in events] == ["image_edit.partial_image", "image_edit.completed"]
+    assert complaints("ImageEditPartialImageEvent", events[0][1]) == []
+    sent = submitted(edits, "/images/edits")[0]["body"]
+    assert 'name="partial_images"' in sent and 'name="stream"' in sent
+
+
+def test_a_whole_answer_in_place_of_a_stream_will_do(agent, gpt_image):
+    gpt_image.fault({"json_instead_of_sse": True})
+    events, _ = whole(agent, partial_images=2)
+    assert [name for name, _ in events] == [COMPLETED]
+
+
+@pytest.mark.parametrize("fault", [{"cut_stream": 1}, {"cut_mid_event": 1}, {"no_finish": 1},
+                                   {"sse_error": 1}, {"sse_error_flat": 1}])
+def test_what_breaks_behind_a_partial_picture_is_not_asked_again(agent, gpt_image, make_vendord,
+                                                                 fault):
+    """Somebody else could make it, and it may have been paid for."""
+    other = make_vendord()
+    agent.add_key(other.url, service="dalle", key_name="other", tier="secondary")
+    gpt_image.fault(fault)
+    key = {"Idempotency-Key": "broken"}
+    events, _ = whole(agent, key, partial_images=2)
+    assert [name for name, _ in events] == [PARTIAL, None]
+    assert complaints("ErrorResponse", events[1][1]) == []
+    event = traffic(agent)
+    assert event["status"] == 502 and event["code"]
+    assert agent.get(GW, "/api/v1/tasks/" + event["task"]).body["state"] == "outcome_unknown"
+    gpt_image.faults([])
+    again = agent.post(GW, IMAGES, headers=key, json={
+        "model": "text_to_image", "prompt": "a cat", "stream": True, "partial_images": 2})
+    assert again.status == 502 and again.headers["Idempotent-Replayed"] == "true", again
+    assert len(sent_to(gpt_image)) == 1 and sent_to(other) == []
+
+
+def test_a_refusal_before_the_first_event_falls_back(agent, gpt_image, make_vendord):
+    other = make_vendord()
+    agent.add_key(other.url, service="dalle", key_name="other", tier="secondary")
+    gpt_image.fault({"status": 429})
+    events, _ = whole(agent, partial_images=1)
+    assert [name for name, _ in events] == [PARTIAL, COMPLETED]
+    assert len(sent_to(other)) == 1
+
+
+def test_a_large_picture_is_one_event(agent):
+    def event(kind, **more):
+        data = {"type": f"image_generation.{kind}", "b64_json": "iVBO" * (1 << 20), **more}
+        return f"event: {data['type']}\ndata: {json.dumps(data)}\n\n"
+    body = event("partial_image", partial_image_index=0) + event("completed")
+    with BytesUpstream({"large": bytes_answer("200 OK", "text/event-stream", body.encode())}) as up:
+        to_gpt_image(agent)
+        agent.add_key(up.url("large"), service="dalle", key_name="dalle")
+        events, _ = whole(agent, partial_images=1)
+    assert [(name, len(data["b64_json"])) for name, data in events] == [
+        (PARTIAL, 4 << 20), (COMPLETED, 4 << 20)]

@@ -104,9 +104,12 @@ def completion_stream(chunks):
     assert "".join(choice["text"] for chunk in chunks for choice in chunk["choices"])
 
 
-def image_stream(count):
+def image_stream(count, partials=0):
     def check(events):
-        assert len(events) == count
+        assert len(events) == count + partials
+        for event in events[:partials]:
+            is_a("ImageGenPartialImageEvent", event)
+        events = events[partials:]
         for event in events:
             is_a("ImageGenCompletedEvent", event)
             assert base64.b64decode(event["b64_json"]).startswith(b"\x89PNG")
@@ -145,6 +148,8 @@ STREAMS = {
                                   "size": "1024x1024", "partial_images": 0}, image_stream(1)),
     "images": ("images.generate", {"model": "text_to_image", "prompt": "a cat", "n": 2},
                image_stream(2)),
+    "image_partial": ("images.generate", {"model": "text_to_image", "prompt": "a cat",
+                                          "partial_images": 2}, image_stream(1, 2)),
 }
 POSITIONAL = {"model": ["chat"]}
 

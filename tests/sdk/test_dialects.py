@@ -255,7 +255,8 @@ def test_image_edit_as_a_stream(url, sdk):
                                         "partial_images": 1,
                                         "image": {"$file": PNG, "name": "a.png"}})
     assert got["ok"] and got["kind"] == "stream", got
-    event, = got["chunks"]
+    partial, event = got["chunks"]
+    is_a("ImageEditPartialImageEvent", partial)
     is_a("ImageEditCompletedEvent", event)
     assert event["usage"]["total_tokens"] > 0
 

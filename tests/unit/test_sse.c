@@ -101,6 +101,11 @@ static void keeps_the_limit(void **state UNUSED)
 	assert_false(s.too_large);
 	assert_string_equal(str_text(&out), "|x|;");
 	sse_release(&s);
+	s = (struct sse){.max = 8}; // a reader may have a limit of its own
+	read_all(SLICE("data: 1\n\ndata: 12345\n\n"), 1, &out, &s);
+	assert_true(s.too_large);
+	assert_string_equal(str_text(&out), "|1|;");
+	sse_release(&s);
 	str_release(&text);
 	str_release(&out);
 }

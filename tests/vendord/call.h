@@ -13,7 +13,7 @@
 	X(messages) X(prompt) X(input) X(dimensions) X(encoding_format) X(size) X(style) \
 	X(response_format) X(quality) X(user) X(parameters) X(options) X(inputs) \
 	X(texts) X(query) X(batch_size) X(n_iter) X(width) X(height) X(seed) X(documents) X(top_n) \
-	X(return_text) X(voice) X(max_output_tokens)
+	X(return_text) X(voice) X(max_output_tokens) X(partial_images)
 // clang-format on
 
 enum param {

@@ -100,24 +100,36 @@ static void put_images(struct call *call)
 	buf_text(out, "}\n");
 }
 
+static void put_image_event(struct call *call, const char *what, int64_t picture, int64_t part)
+{
+	struct answer *answer = call->answer;
+	struct buf *out = &answer->body;
+	bool edit = span_has(call->request->target, "/edits");
+	const char *kind = edit ? "image_edit" : "image_generation";
+
+	buf_fmt(out, "event: %s.%s\ndata: {\"type\":\"%s.%s\",\"b64_json\":\"", kind, what, kind, what);
+	image_base64(out, image_id(call, call_text(call, P_prompt), picture * 4 + part));
+	buf_fmt(out, "\",\"created_at\":%lld,\"size\":\"1024x1024\",\"quality\":\"medium\","
+		     "\"background\":\"opaque\",\"output_format\":\"png\",", (long long)time(NULL));
+	if (part)
+		buf_fmt(out, "\"partial_image_index\":%lld", (long long)part - 1);
+	else
+		put_usage(out, 1);
+	buf_text(out, "}\n\n");
+	answer_event(answer);
+}
+
 static void put_image_stream(struct call *call)
 {
 	struct answer *answer = call->answer;
+	int64_t n = call_int(call, P_n, 1), parts = call_int(call, P_partial_images, 0);
 
 	answer->stream = true;
 	answer->content_type = "text/event-stream; charset=utf-8";
-	for (int part = 0; part < 2; part++) {
-		const char *type =
-			part ? "image_generation.completed" : "image_generation.partial_image";
-		buf_fmt(&answer->body, "event: %s\ndata: {\"type\":\"%s\",\"b64_json\":\"", type,
-			type);
-		image_base64(&answer->body, image_id(call, call_text(call, P_prompt), part));
-		buf_text(&answer->body, part ? "\"," : "\",\"partial_image_index\":0}\n\n");
-		if (part) {
-			put_usage(&answer->body, 1);
-			buf_text(&answer->body, "}\n\n");
-		}
-		answer_event(answer);
+	for (int64_t i = 0; i < n; i++) {
+		for (int64_t part = 1; part <= parts; part++)
+			put_image_event(call, "partial_image", i, part);
+		put_image_event(call, "completed", i, 0);
 	}
 	answer->tail_n = 1;
 }
