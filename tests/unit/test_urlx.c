@@ -157,6 +157,23 @@ static void judges_hosts_as_dialled(void **state UNUSED)
 	assert_int_equal(urlx_host_class("fe80::1%eth0", &(bool){false}), ADDR_FORBIDDEN);
 }
 
+// Hosts of one's own: what by convention never leaves a site is private.
+static void judges_sites(void **state UNUSED)
+{
+	const struct {
+		const char *host;
+		enum addr_class want;
+	} rows[] = {
+		{"gpu7", ADDR_PRIVATE}, {"gpu7.lan", ADDR_PRIVATE}, {"llm.team.svc", ADDR_PRIVATE},
+		{"a.internal", ADDR_PRIVATE}, {"localhost", ADDR_LOOPBACK}, {"a.localhost", ADDR_LOOPBACK},
+		{"lan.example.com", ADDR_PUBLIC}, {"example.com", ADDR_PUBLIC}, {"10.0.0.7", ADDR_PRIVATE},
+		{"8.8.8.8", ADDR_PUBLIC}, {"169.254.169.254", ADDR_FORBIDDEN}, {"::1", ADDR_LOOPBACK},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(urlx_site_class(rows[i].host), rows[i].want);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +181,7 @@ int main(void)
 		cmocka_unit_test(refuses_urls),
 		cmocka_unit_test(judges_addresses),
 		cmocka_unit_test(judges_hosts_as_dialled),
+		cmocka_unit_test(judges_sites),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
