@@ -369,3 +369,19 @@ def test_the_secret_is_nowhere(agent, sd):
         assert secret not in shown
     stored = b"".join(p.read_bytes() for p in agent.state_dir.glob("*") if p.is_file())
     assert BASIC.encode() not in stored
+
+
+def test_later_parts_of_a_picture_are_not_sent_without_it(agent, sd):
+    key = add_sd(agent, sd)
+    assert agent.request("config-center", "PATCH", "/api/v1/features/text_to_image",
+                         {"limits": {"max_n": 10}}).status == 200
+    sd.fault({"delay": 700}, path="/sdapi/v1/txt2img")
+    answer = image(agent, n=10, headers={"Prefer": "respond-async"})
+    assert answer.status == 202, answer
+    sd.wait_stats(lambda s: s["in_flight"] > 0, what="the first part")
+    assert agent.post(KEYS, f"/api/v1/keys/{key['id']}/disable").status == 200
+    path = "/v1/images/tasks/" + answer.body["id"]
+    wait_for(lambda: agent.get("api-gateway", path).body["status"] not in (
+        "queued", "submitting", "running"), what="the end")
+    sent = [header_of(r, "Authorization") for r in calls(sd, "/txt2img")]
+    assert sent and None not in sent
