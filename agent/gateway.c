@@ -35,6 +35,14 @@ static void on_gone(struct req *r)
 	gw_account(c, err_row(ERR_CLIENT_GONE)->status, ERR_CLIENT_GONE);
 }
 
+// A stream that outlasts the drain says that it is not whole; what has no event is cut off bare.
+static void on_cut(struct req *r)
+{
+	struct gw_call *c = r->user;
+	if (!c->over && c->up != NULL && c->in.stream && !c->raw && c->phase == GS_OPEN)
+		gw_stream_cut(c);
+}
+
 static void on_end(struct req *r)
 {
 	struct gw_call *c = r->user;
@@ -132,6 +140,7 @@ static void begin(struct gw_call *c)
 	r->user = c;
 	metric_cell_add(c->gl->inflight, 1);
 	req_on_gone(r, on_gone);
+	req_on_cut(r, on_cut);
 	req_on_end(r, on_end);
 	if (gw_admit(c))
 		gw_next(c);

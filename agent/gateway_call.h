@@ -260,6 +260,7 @@ void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
 // gateway_stream.c
 extern const struct upstream_callbacks gw_stream_callbacks;
 void gw_stream_stop(struct gw_call *c);
+void gw_stream_cut(struct gw_call *c); // the agent stops: tells the caller of an open stream
 
 // By what a stream ended: a closed set.
 void gw_count_broken(struct gw_call *c, const char *cause);

@@ -77,6 +77,19 @@ static void give_up(struct gw_call *c, const char *end, enum up_end as)
 		broken(c, end);
 }
 
+// Nobody's fault: the breaker learns nothing of it.
+void gw_stream_cut(struct gw_call *c)
+{
+	if (c->up != NULL)
+		upcall_abort(c->up);
+	c->up = NULL;
+	c->code = ERR_STREAM_INTERRUPTED;
+	gw_count_broken(c, "draining");
+	gw_attempt_end(c, OUT_CLIENT, c->status, ERR_STREAM_INTERRUPTED, "draining", 0);
+	gw_sink_broken(c);
+	end_stream(c);
+}
+
 // ---- deadlines ----
 
 // When the attempt is over unless something is said before; INT64_MAX never.

@@ -38,6 +38,7 @@
 #define TRAFFIC_AUTO_MAX 8
 #define THREAD_STACK (256 * 1024)
 #define DRAIN_LOOK_US 20000
+#define CUT_US 500000
 #define EXIT_INTERNAL 70
 #define EXIT_HELD 75
 #define EXIT_SETTINGS 78
@@ -59,6 +60,7 @@ struct platform {
 	int unix_fd;
 	struct loop_timer drain;
 	int64_t drain_until_us;
+	bool cut; // who outlasted the drain was told
 	struct clock_watch clock_watch;
 	bool store_started, probes_started;
 };
@@ -355,6 +357,11 @@ static void quiesce(void *arg)
 	web_quiesce(arg);
 }
 
+static void cut(void *arg)
+{
+	web_cut(arg);
+}
+
 static void drain_look(void *arg)
 {
 	struct platform *p = arg;
@@ -363,6 +370,14 @@ static void drain_look(void *arg)
 		open += web_open_requests(p->lanes[i].web);
 	open += tasks_submitting(p->agent.tasks); // cut off, nobody could tell their outcome
 	if (open && loop_now_us(p->agent.control) < p->drain_until_us) {
+		loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
+		return;
+	}
+	if (open && !p->cut) { // the time it takes to say so
+		p->cut = true;
+		p->drain_until_us = loop_now_us(p->agent.control) + CUT_US;
+		for (size_t i = 0; i < p->lanes_n; i++)
+			loop_post(p->lanes[i].loop, cut, p->lanes[i].web);
 		loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
 		return;
 	}

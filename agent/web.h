@@ -46,6 +46,8 @@ struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers
 enum err_code web_serve(struct web *w, enum service_id service, int listen_fd, size_t max);
 // Stops accepting; open requests go on, answers carry Connection: close, idle ones are closed.
 void web_quiesce(struct web *w);
+// Nobody waits any longer: what asked for it by req_on_cut is told to end. On the loop's thread.
+void web_cut(struct web *w);
 size_t web_open_requests(const struct web *w); // any thread
 size_t web_connections(const struct web *w); // any thread
 // Cuts what is left and ends; the loop must not run any more.
@@ -90,6 +92,8 @@ void req_on_drain(struct req *r, void (*fn)(struct req *r));
 // fn runs once when the caller has gone before the answer was complete; the request lives on until
 // fn has returned, then ends by itself. Watched while suspended or streaming.
 void req_on_gone(struct req *r, void (*fn)(struct req *r));
+// fn runs once when the agent stops before the answer was complete, and ends it in its own words.
+void req_on_cut(struct req *r, void (*fn)(struct req *r));
 // Runs when the request has ended, however (for in-flight counts and log lines).
 void req_on_end(struct req *r, void (*fn)(struct req *r));
 

@@ -110,6 +110,7 @@ struct web_req {
 	bool stream, stream_end, stream_abort;
 	bool waits_drain; // the writer was told to stop
 	void (*on_gone)(struct req *r);
+	void (*on_cut)(struct req *r);
 	void (*on_drain)(struct req *r);
 	void (*on_end)(struct req *r);
 };

@@ -234,6 +234,11 @@ void req_on_gone(struct req *r, void (*fn)(struct req *r))
 	r->web->on_gone = fn;
 }
 
+void req_on_cut(struct req *r, void (*fn)(struct req *r))
+{
+	r->web->on_cut = fn;
+}
+
 void req_on_end(struct req *r, void (*fn)(struct req *r))
 {
 	r->web->on_end = fn;

@@ -306,6 +306,19 @@ void web_quiesce(struct web *w)
 	}
 }
 
+void web_cut(struct web *w)
+{
+	for (struct conn *c = w->conns, *next; c; c = next) {
+		struct web_req *q = c->req;
+		next = c->next;
+		if (!q || !q->on_cut || q->handler_done || q->in_handler)
+			continue;
+		void (*fn)(struct req *r) = q->on_cut;
+		q->on_cut = NULL;
+		fn(&q->r);
+	}
+}
+
 size_t web_open_requests(const struct web *w)
 {
 	return w->reqs_n;

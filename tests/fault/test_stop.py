@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A stop while streams are under way: nobody new gets in, those who are in get to their end."""
+"""A stop while streams are under way: nobody new gets in, those who are in get to their end, and
+who would take longer than the drain is told."""
 import signal
 
 from waiting import wait_for
@@ -43,3 +44,17 @@ def test_streams_get_to_their_end(make_agent, make_vendord):
         stream.close()
     agent.stop()
     assert vendor.stats()["streams"]["finished"] == STREAMS
+
+
+def test_what_outlasts_the_drain_is_told(make_agent, make_vendord):
+    agent, vendor = make_agent(env={"YIJIAN_DRAIN_S": "1"}), make_vendord(no_auth=True)
+    agent.add_instance(vendor.url, capacity={"max_concurrency": 100})
+    vendor.fault({"tokens": 100000, "pace_ms": 50}, path="/v1/*")
+    streams, events = opened(agent, 5)
+    told_to_stop(agent)
+    ends = [list(each)[-1] for each in events]
+    agent.stop()
+    vendor.wait_stats(lambda s: s["streams"]["aborted"] == 5, what="the upstream's streams ended")
+    for stream in streams:
+        stream.close()
+    assert [end["error"]["code"] for end in ends] == ["stream_interrupted"] * 5
