@@ -187,7 +187,8 @@ def test_a_target_that_streams_nothing_will_do(agent, openai):
     answer = agent.request("config-center", "PATCH", "/api/v1/features/text_to_image",
                            {"targets": targets})
     assert answer.status == 200, answer
-    assert len(whole(agent)[0]) == 1
+    assert len(whole(agent, partial_images=2)[0]) == 1
+    assert "stream" not in json.loads(submitted(openai, "/images/generations")[0]["body"])
 
 
 # ---- what is refused ----

@@ -46,6 +46,17 @@ def last_traffic(agent):
     return wait_for(find, what="a traffic event")
 
 
+def test_a_comment_breaks_a_silence(make_agent, local):
+    """One line, and no empty one behind it: some clients would take that for an event."""
+    agent = make_agent(env={"YIJIAN_PING_MS": "20"})
+    agent.add_instance(local.url)
+    local.fault({"pace_ms": 200})
+    with agent.stream(CHAT, BODY) as stream:
+        raw = stream.response.read().decode()
+    assert ": ping\n" in raw and ": ping\n\n" not in raw and raw.endswith("data: [DONE]\n\n")
+    assert raw.startswith("data: ")  # the status line waits for the first event
+
+
 def test_whole_stream(agent, local):
     with agent.stream(CHAT, BODY) as stream:
         assert stream.headers["Content-Type"] == "text/event-stream; charset=utf-8"
