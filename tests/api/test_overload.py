@@ -4,7 +4,9 @@ platform APIs within reach, and recovers by itself. Figures are measured by make
 import contextlib
 import http.client
 import json
+import os
 import re
+import resource
 import signal
 import socket
 
@@ -100,6 +102,29 @@ def test_a_shed_request_keeps_its_connection(make_agent, vendord):
         assert response.status == 503 and response.getheader("Connection") != "close"
         response.read()
     connection.close()
+
+
+def test_no_descriptor_for_a_caller(agent):
+    """One is kept to say so; who is in stays in, and room is used as soon as it is there."""
+    with contextlib.ExitStack() as stack:
+        def caller():
+            raw = stack.enter_context(agent.connect("key-manager"))
+            raw.send(request_bytes("GET", "/healthz"))
+            return raw, raw.answer()
+        first, answer = caller()
+        assert answer.status == 200
+        highest = max(int(name) for name in os.listdir(f"/proc/{agent.pid}/fd"))
+        soft, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (highest + 1, hard))
+        try:
+            told = next((a for a in (caller()[1] for _ in range(100)) if a.status != 200), None)
+            assert told is not None and (told.status, told.code) == (503, "overloaded"), told
+            assert told.header("Retry-After") == "1"
+            first.send(request_bytes("GET", "/healthz"))
+            assert first.answer().status == 200
+        finally:
+            resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        assert caller()[1].status == 200
 
 
 CROWD = 300  # more than a turn begins, and more than epoll hands out at once

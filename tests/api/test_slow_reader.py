@@ -2,22 +2,7 @@
 """A caller that does not read its answer is cut after a while, and its upstream with it."""
 import json
 
-import pytest
-
-import preload
-from clock import Clock
-
 CHAT = "/v1/chat/completions"
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    return preload.build("clock", tmp_path_factory.mktemp("clock"))
-
-
-@pytest.fixture
-def clock(library, tmp_path):
-    return Clock(library, tmp_path)
 
 
 def test_who_does_not_read_is_cut(make_agent, make_vendord, clock):

@@ -249,6 +249,20 @@ def test_a_closed_pipe_is_quiet(demo):
     assert done.returncode in (0, 141) and done.stderr == ""
 
 
+@pytest.mark.parametrize("fmt", ["json", "ndjson", "table", "csv"])
+def test_nobody_reads_what_is_printed(demo, fmt):
+    """What could not be written is never taken for a whole document."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run([YIJIAN, "key", "list", "-o", fmt], stdout=writer,
+                              env=dict(os.environ, YIJIAN_AGENT=demo), text=True,
+                              stderr=subprocess.PIPE, timeout=60)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_help_for_every_command():
     rows = [line.split("  ")[1].strip() for line in run(["help"]).stdout.splitlines()
             if line.startswith("  ") and line[2].isalpha()]
