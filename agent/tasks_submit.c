@@ -124,6 +124,7 @@ const struct url *task_take_upstream(struct task_run *r, struct err *err)
 	}
 	r->pool_key = key->live->id;
 	r->style = v != NULL ? v->auth : AUTH_BEARER;
+	r->auth_header = NULL;
 	r->secret = gw_secret_take(r->e->gl, key, err);
 	return r->secret != NULL ? &key->url : NULL;
 }
