@@ -133,6 +133,32 @@ static void test_gpt_image_is_asked_in_its_words(void **state)
 	assert_int_equal(image_openai.n_max(&cand), 1);
 }
 
+// A stream is asked for when partial pictures are wanted, and of the models that make them.
+static void test_partial_pictures(void **state UNUSED)
+{
+	static const struct {
+		const char *model, *wants;
+		unsigned lacks;
+		bool streams;
+	} rows[] = {{"gpt-image-1", "\"stream\":true,\"partial_images\":2", 0, true},
+		{"gpt-image-2", "\"stream\":true,\"partial_images\":1", 0, true},
+		{"gpt-image-1", "\"stream\":true,\"partial_images\":0", 0, false},
+		{"gpt-image-1", "\"stream\":true", 0, false},
+		{"gpt-image-1", "\"partial_images\":2", 0, false},
+		{"gpt-image-1", "\"stream\":true,\"partial_images\":2", 1u << NEED_STREAM, false},
+		{"dall-e-3", "\"stream\":true,\"partial_images\":2", 0, false}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char body[128];
+		snprintf(body, sizeof(body), "{\"model\":\"m\",\"prompt\":\"x\",%s}", rows[i].wants);
+		cand.lacks = rows[i].lacks;
+		const char *out = sent(PROTO_OPENAI_IMAGES, rows[i].model, body, 0, 1);
+		assert_int_equal(ask.stream, rows[i].streams);
+		assert_int_equal(strstr(out, "\"stream\"") != NULL, rows[i].streams);
+		assert_int_equal(strstr(out, "\"partial_images\"") != NULL, rows[i].streams);
+	}
+	cand.lacks = 0;
+}
+
 static void test_wanx_legacy(void **state)
 {
 	(void)state;
@@ -372,6 +398,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_requests_are_checked, reset),
 		cmocka_unit_test_setup(test_gpt_image_is_asked_in_its_words, reset),
+		cmocka_unit_test_setup(test_partial_pictures, reset),
 		cmocka_unit_test_setup(test_wanx_legacy, reset),
 		cmocka_unit_test_setup(test_wanx_messages, reset),
 		cmocka_unit_test_setup(test_wanx_sizes, reset),
