@@ -142,55 +142,6 @@ static void diag_id(const struct sockaddr *from, const struct sockaddr *to,
 	memcpy(id->idiag_dst, &v6->sin6_addr, 16);
 }
 
-// Asks for the one socket whose local end is our peer. The kernel answers within the send.
-static bool diag_uid(const struct sockaddr *peer, const struct sockaddr *local, uid_t *ret)
-{
-	struct {
-		struct nlmsghdr head;
-		struct inet_diag_req_v2 req;
-	} ask = {.head = {.nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			 .nlmsg_flags = NLM_F_REQUEST},
-		.req = {.sdiag_family = (uint8_t)peer->sa_family, .sdiag_protocol = IPPROTO_TCP,
-			.idiag_states = ~0u}};
-	union {
-		struct nlmsghdr head;
-		char bytes[1024];
-	} answer;
-	diag_id(peer, local, &ask.req.id);
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	if (fd < 0)
-		return false;
-	ssize_t n = send(fd, &ask, sizeof(ask), 0);
-	if (n == (ssize_t)sizeof(ask))
-		n = recv(fd, &answer, sizeof(answer), MSG_DONTWAIT);
-	close(fd);
-	if (n < (ssize_t)NLMSG_LENGTH(sizeof(struct inet_diag_msg)) ||
-		answer.head.nlmsg_type != SOCK_DIAG_BY_FAMILY)
-		return false;
-	const struct inet_diag_msg *msg = NLMSG_DATA(&answer.head);
-	*ret = msg->idiag_uid;
-	// A socket nobody holds any more (TIME_WAIT) says uid 0 and no inode.
-	return msg->idiag_inode != 0;
-}
-
-bool peer_uid(int fd, enum peer_kind kind, uid_t *ret)
-{
-	if (kind == PEER_UNIX) {
-		struct ucred cred;
-		socklen_t cred_len = sizeof(cred);
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) < 0)
-			return false;
-		*ret = cred.uid;
-		return cred.uid != (uid_t)-1;
-	}
-	struct sockaddr_storage peer, local;
-	socklen_t peer_len = sizeof(peer), local_len = sizeof(local);
-	if (kind != PEER_LOOPBACK || getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0 ||
-		getsockname(fd, (struct sockaddr *)&local, &local_len) < 0)
-		return false;
-	return diag_uid((struct sockaddr *)&peer, (struct sockaddr *)&local, ret);
-}
-
 // ---- roles ----
 
 struct waiter {
@@ -214,7 +165,61 @@ struct peer_roles {
 	int lookups;
 	uid_t own;
 	struct entry v[ROLES_CACHED];
+	pthread_mutex_t diag_lock; // held for one question to the kernel
+	int diag; // kept open: who calls must be known also when no descriptor is left
+	uint32_t diag_seq;
 };
+
+// Asks for the one socket whose local end is our peer. The kernel answers within the send.
+static bool diag_uid(struct peer_roles *p, const struct sockaddr *peer,
+	const struct sockaddr *local, uid_t *ret)
+{
+	struct {
+		struct nlmsghdr head;
+		struct inet_diag_req_v2 req;
+	} ask = {.head = {.nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			 .nlmsg_flags = NLM_F_REQUEST},
+		.req = {.sdiag_family = (uint8_t)peer->sa_family, .sdiag_protocol = IPPROTO_TCP,
+			.idiag_states = ~0u}};
+	union {
+		struct nlmsghdr head;
+		char bytes[1024];
+	} answer;
+	diag_id(peer, local, &ask.req.id);
+	pthread_mutex_lock(&p->diag_lock);
+	ask.head.nlmsg_seq = ++p->diag_seq;
+	ssize_t n = send(p->diag, &ask, sizeof(ask), 0);
+	if (n == (ssize_t)sizeof(ask))
+		do // what an earlier one left behind is not the answer
+			n = recv(p->diag, &answer, sizeof(answer), MSG_DONTWAIT);
+		while (n >= (ssize_t)sizeof(answer.head) && answer.head.nlmsg_seq != p->diag_seq);
+	pthread_mutex_unlock(&p->diag_lock);
+	if (n < (ssize_t)NLMSG_LENGTH(sizeof(struct inet_diag_msg)) ||
+		answer.head.nlmsg_type != SOCK_DIAG_BY_FAMILY)
+		return false;
+	const struct inet_diag_msg *msg = NLMSG_DATA(&answer.head);
+	*ret = msg->idiag_uid;
+	// A socket nobody holds any more (TIME_WAIT) says uid 0 and no inode.
+	return msg->idiag_inode != 0;
+}
+
+bool peer_uid(struct peer_roles *p, int fd, enum peer_kind kind, uid_t *ret)
+{
+	if (kind == PEER_UNIX) {
+		struct ucred cred;
+		socklen_t cred_len = sizeof(cred);
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) < 0)
+			return false;
+		*ret = cred.uid;
+		return cred.uid != (uid_t)-1;
+	}
+	struct sockaddr_storage peer, local;
+	socklen_t peer_len = sizeof(peer), local_len = sizeof(local);
+	if (kind != PEER_LOOPBACK || getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0 ||
+		getsockname(fd, (struct sockaddr *)&local, &local_len) < 0)
+		return false;
+	return diag_uid(p, (struct sockaddr *)&peer, (struct sockaddr *)&local, ret);
+}
 
 struct lookup {
 	struct peer_roles *roles;
@@ -227,6 +232,8 @@ struct peer_roles *peer_roles_new(void)
 	struct peer_roles *p = mem_zalloc(1, sizeof(*p));
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->idle, NULL);
+	pthread_mutex_init(&p->diag_lock, NULL);
+	p->diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	p->own = geteuid();
 	return p;
 }
@@ -241,6 +248,9 @@ void peer_roles_free(struct peer_roles *p)
 	pthread_mutex_unlock(&p->lock);
 	pthread_mutex_destroy(&p->lock);
 	pthread_cond_destroy(&p->idle);
+	pthread_mutex_destroy(&p->diag_lock);
+	if (p->diag >= 0)
+		close(p->diag);
 	free(p);
 }
 

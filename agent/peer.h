@@ -29,15 +29,14 @@ bool peer_in_nets(const struct sockaddr *peer, const struct peer_nets *nets);
 enum peer_kind peer_kind_of(const struct sockaddr *peer, const struct peer_nets *trusted);
 // True for 127/8, ::1 and v4-mapped 127/8.
 bool peer_is_loopback(const struct sockaddr *sa);
-// Uid of the process at the other end of connected socket fd; about 40 us. False: not known
-// (the peer is already gone, another network namespace, no permission).
-bool peer_uid(int fd, enum peer_kind kind, uid_t *ret);
-
 // Roles by uid. root and the agent's own uid are admin at once; groups are looked up on a thread
 // of their own (a directory service may take seconds) and remembered for a minute.
 struct peer_roles;
 struct peer_roles *peer_roles_new(void);
 void peer_roles_free(struct peer_roles *p);
+// Uid of the process at the other end of connected socket fd; tens of us. False: not known (the peer
+// is already gone, another network namespace, no permission). Any thread.
+bool peer_uid(struct peer_roles *p, int fd, enum peer_kind kind, uid_t *ret);
 // True: *ret is the role now. False: fn(arg) will run on the loop when it is known; ask again.
 bool peer_role(struct peer_roles *p, uid_t uid, struct loop *l, void (*fn)(void *arg), void *arg,
 	enum role *ret);

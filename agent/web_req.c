@@ -354,7 +354,7 @@ static bool identify(struct web_req *q)
 		return true;
 	}
 	if (!c->uid_asked) {
-		c->uid_known = peer_uid(c->fd, c->kind, &c->uid);
+		c->uid_known = peer_uid(q->r.agent->roles, c->fd, c->kind, &c->uid);
 		c->uid_asked = true;
 	}
 	enum role role = ROLE_NONE;

@@ -113,6 +113,8 @@ def test_no_descriptor_for_a_caller(agent):
             return raw, raw.answer()
         first, answer = caller()
         assert answer.status == 200
+        silent = stack.enter_context(agent.connect("key-manager"))
+        caller()  # after it: it has been taken in
         highest = max(int(name) for name in os.listdir(f"/proc/{agent.pid}/fd"))
         soft, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (highest + 1, hard))
@@ -122,6 +124,8 @@ def test_no_descriptor_for_a_caller(agent):
             assert told.header("Retry-After") == "1"
             first.send(request_bytes("GET", "/healthz"))
             assert first.answer().status == 200
+            silent.send(request_bytes("GET", "/api/v1/keys"))
+            assert silent.answer().status == 200, "it is known who calls"
         finally:
             resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (soft, hard))
         assert caller()[1].status == 200
