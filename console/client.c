@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/clock.h"
 #include "shared/mem.h"
 #include "shared/num.h"
 #include "shared/text.h"
@@ -253,9 +254,13 @@ enum err_code client_do(struct client *c, const struct client_call *call, struct
 						      : "Content-Type: application/json";
 	for (size_t i = 0; i < CLIENT_HEADERS_MAX && call->headers[i]; i++)
 		req.headers[n++] = call->headers[i];
+	int64_t begun_us = clock_mono_us();
 	http_start(c->http, &req);
-	while (!r.done)
+	while (!r.done) {
 		http_wait(c->http, WAIT_STEP_MS, NULL, 0);
+		if (call->on_wait && !r.done)
+			call->on_wait(call->wait_arg, (clock_mono_us() - begun_us) / 1000);
+	}
 	str_release(&url);
 	if (!r.code)
 		return judge(ret, call->on_data != NULL, a, err);

@@ -24,6 +24,9 @@ struct client_call {
 	bool (*on_data)(void *arg, struct slice bytes);
 	void *arg;
 	int64_t timeout_ms; // 0: the settings'; -1: none (streams)
+	// About once a second while nothing else happens.
+	void (*on_wait)(void *wait_arg, int64_t waited_ms);
+	void *wait_arg;
 	// Instead of ep, when method is set: a raw call.
 	const char *method, *path;
 };

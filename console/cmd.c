@@ -60,6 +60,26 @@ void cmd_writef(struct cmd *c, const char *fmt, ...)
 	str_release(&s);
 }
 
+void cmd_progressf(struct cmd *c, const char *fmt, ...)
+{
+	struct str s = STR_INIT;
+	va_list ap;
+
+	if (c->quiet || !c->io->progress)
+		return;
+	va_start(ap, fmt);
+	str_vaddf(&s, fmt, ap);
+	va_end(ap);
+	c->io->progress(c->io->arg, str_text(&s));
+	str_release(&s);
+}
+
+void cmd_progress_over(struct cmd *c)
+{
+	if (!c->quiet && c->io->progress)
+		c->io->progress(c->io->arg, NULL);
+}
+
 void cmd_notef(struct cmd *c, const char *fmt, ...)
 {
 	struct str s = STR_INIT;

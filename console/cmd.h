@@ -25,6 +25,9 @@ struct cmd_option {
 struct cmd_io {
 	void (*write)(void *arg, struct slice text); // standard output, flushed
 	void (*note)(void *arg, const char *text); // one line on standard error
+	// Takes the place of what it said before; NULL: nothing is under way. Without a terminal on
+	// standard error there is none.
+	void (*progress)(void *arg, const char *text);
 	// Asks yes or no on the terminal; ERR_REFUSED without one.
 	enum err_code (*confirm)(void *arg, const char *question, struct err *err);
 	// Hidden line; ERR_USAGE when there is no terminal.
@@ -62,6 +65,8 @@ enum err_code cmd_call(struct cmd *c, const struct client_call *call, struct cli
 void cmd_write(struct cmd *c, struct slice text);
 void cmd_writef(struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // A line on standard error, not with --quiet.
+void cmd_progressf(struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void cmd_progress_over(struct cmd *c);
 void cmd_notef(struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // One document or a list in the chosen format, columns by the command's output rows.
 enum err_code cmd_show(struct cmd *c, const struct client_answer *a);

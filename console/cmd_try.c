@@ -176,9 +176,17 @@ static enum err_code picture_to(struct cmd *c, const struct client_answer *a, co
 	return err_set(&c->err, ERR_VENDOR_FAILED, _("the vendor gave an address, not the picture"));
 }
 
+static void still_waiting(void *arg, int64_t waited_ms)
+{
+	cmd_progressf(arg, _("the picture is being made: %lld s"), (long long)(waited_ms / 1000));
+}
+
 enum err_code cmd_try_image(struct cmd *c)
 {
-	struct client_call call = {.ep = EP_IMAGES, .timeout_ms = TRY_TIMEOUT_MS};
+	struct client_call call = {.ep = EP_IMAGES,
+		.timeout_ms = TRY_TIMEOUT_MS,
+		.on_wait = still_waiting,
+		.wait_arg = c};
 	const char *out = cmd_opt(c, COPT_OUT), *b64, *url;
 	struct client_answer a;
 	struct str body = STR_INIT;
@@ -199,6 +207,7 @@ enum err_code cmd_try_image(struct cmd *c)
 	jw_obj_end(&w);
 	call.body = str_slice(&body);
 	code = cmd_call(c, &call, &a);
+	cmd_progress_over(c);
 	str_release(&body);
 	if (out) {
 		if (code)

@@ -130,6 +130,13 @@ static void io_note(void *arg, const char *text)
 	fprintf(stderr, "%s\n", text);
 }
 
+static void io_progress(void *arg, const char *text)
+{
+	(void)arg;
+	fprintf(stderr, "\r%s\033[K", text ? text : "");
+	fflush(stderr);
+}
+
 static enum err_code io_confirm(void *arg, const char *question, struct err *err)
 {
 	char line[16];
@@ -179,7 +186,7 @@ void dispatch_stdio(struct cmd_io *io)
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
-	*io = (struct cmd_io){io_write, io_note, io_confirm, io_ask_secret, NULL,
+	*io = (struct cmd_io){io_write, io_note, isatty(STDERR_FILENO) ? io_progress : NULL, io_confirm, io_ask_secret, NULL,
 		isatty(STDIN_FILENO), isatty(STDOUT_FILENO), 0, &interrupted};
 	if (io->out_tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		io->out_cells = size.ws_col;

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The command line as scripts meet it: every example, exit codes, formats, secrets, hostile answers."""
+import contextlib
 import http.server
 import json
 import os
 import pathlib
+import pty
 import re
 import shlex
 import subprocess
@@ -513,3 +515,24 @@ def test_the_first_client_says_what_it_changes(agent):
     assert "asks every caller for a client key" in first.stderr, first.stderr
     second = run(["client", "add", "second"], url_of(agent))
     assert second.returncode == 0 and "asks every caller" not in second.stderr
+
+
+def test_a_picture_shows_that_it_is_being_made(make_agent, make_vendord):
+    """On a terminal, one line that goes again; nothing elsewhere."""
+    agent, vendord = make_agent(), make_vendord()
+    agent.add_key(vendord.base_url, service="dalle", key_name="pictures")
+    vendord.fault({"delay": 2500}, path="/v1/images/generations")
+    quiet = run(["try", "image", "a cat"], url_of(agent))
+    assert quiet.returncode == 0 and quiet.stderr == "", quiet
+    main, side = pty.openpty()
+    env = dict(os.environ, HOME="/proc/none", NO_COLOR="1", YIJIAN_AGENT=url_of(agent))
+    shown = subprocess.Popen([YIJIAN, "try", "image", "a cat"], env=env, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=side)
+    os.close(side)
+    seen = b""
+    with shown, contextlib.suppress(OSError):  # the terminal ends with its last holder
+        while chunk := os.read(main, 4096):
+            seen += chunk
+    os.close(main)
+    assert shown.returncode == 0
+    assert b"\rthe picture is being made: 1 s" in seen and seen.endswith(b"\r\x1b[K"), seen
