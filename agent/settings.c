@@ -57,7 +57,7 @@ static const struct setting_row rows[] = {
 		.help = N_("open connections per service, above it callers get 503")},
 	{INT("inflight_max", "INFLIGHT_MAX", "--inflight-max"), AT(inflight_max), "10000", NULL, 1,
 		1000000, .help = N_("model requests under way, above it new ones get 503")},
-	{INT("queue_max_ms", "QUEUE_MAX_MS", "--queue-max-ms"), AT(queue_max_ms), "100", NULL, 0,
+	{INT("queue_max_ms", "QUEUE_MAX_MS", "--queue-max-ms"), AT(queue_max_ms), "250", NULL, 0,
 		10000,
 		.help = N_("longest time a new model request may wait for its turn, who would wait "
 			   "longer gets 503; 0: no such limit")},

@@ -188,7 +188,7 @@ class Agent(lib_agent.Agent):
         listen = {"YIJIAN_LISTEN_" + service.upper().replace("-", "_"): f"127.0.0.1:{free_port()}"
                   for service in lib_agent.SERVICES}
         super().__init__(scratch=scratch_dir(parent, name), env={
-            "YIJIAN_LOG_LEVEL": "warn", "YIJIAN_SIMULATED": "1", "YIJIAN_QUEUE_MAX_MS": "100",
+            "YIJIAN_LOG_LEVEL": "warn", "YIJIAN_SIMULATED": "1", "YIJIAN_QUEUE_MAX_MS": "250",
             "YIJIAN_TRAFFIC_LOOPS": "0", **listen, **settings})
 
     def start(self):
