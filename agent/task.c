@@ -220,6 +220,15 @@ bool task_read(struct slice doc, struct task *ret)
 	return good && ret->id[0] != '\0';
 }
 
+int task_part_in(const struct task *t, enum task_state s)
+{
+	for (size_t i = 0; i < t->parts_n; i++) {
+		if (t->part[i].state == s)
+			return (int)i;
+	}
+	return -1;
+}
+
 enum task_state task_sum(const struct task *t)
 {
 	size_t n[TASK_STATES] = {0};

@@ -70,6 +70,8 @@ void task_id_make(char ret[TASK_ID_MAX]);
 void task_write(struct jw *w, const struct task *t);
 // Reads a stored document; false when it is none.
 bool task_read(struct slice doc, struct task *ret);
+// The first part in this state, or -1.
+int task_part_in(const struct task *t, enum task_state s);
 // How the parts add up once all of them are over.
 enum task_state task_sum(const struct task *t);
 

@@ -233,20 +233,11 @@ static void write_body(struct task_run *r, struct str *out)
 	str_add_c(out, '}');
 }
 
-static int first_in(const struct task *t, enum task_state s)
-{
-	for (size_t i = 0; i < t->parts_n; i++) {
-		if (t->part[i].state == s)
-			return (int)i;
-	}
-	return -1;
-}
-
 static void count_end(struct task_run *r)
 {
 	const char *const labels[] = {r->t.feature, task_state_names[r->t.state], NULL};
 	metric_add(r->e->agent->metrics, MET_TASKS, 1, labels);
-	if (first_in(&r->t, TASK_UNKNOWN) >= 0)
+	if (task_part_in(&r->t, TASK_UNKNOWN) >= 0)
 		atomic_fetch_add(&r->e->agent->tasks_unknown, 1);
 }
 
@@ -312,7 +303,7 @@ void task_fail(struct task_run *r, enum task_state s, const struct err *err)
 			t->part[i].state = s;
 		task_slot_free(r, i);
 	}
-	if (first_in(t, TASK_SUCCEEDED) >= 0) { // what was made is not given up
+	if (task_part_in(t, TASK_SUCCEEDED) >= 0) { // what was made is not given up
 		task_finish(r);
 		return;
 	}
@@ -429,7 +420,7 @@ void task_part_done(struct task_run *r)
 void task_go(struct task_run *r)
 {
 	int64_t now = loop_now_us(r->e->loop);
-	int wait = first_in(&r->t, TASK_QUEUED), due = soonest(r), fetch;
+	int wait = task_part_in(&r->t, TASK_QUEUED), due = soonest(r), fetch;
 	if (r->doing != DOING_NOTHING || r->over || r->e->stopped)
 		return;
 	if (r->canceling) {

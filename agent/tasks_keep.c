@@ -212,15 +212,6 @@ struct task_save {
 	void (*then)(struct task_run *r, enum err_code code);
 };
 
-static bool any_part(const struct task *t, enum task_state s)
-{
-	for (size_t i = 0; i < t->parts_n; i++) {
-		if (t->part[i].state == s)
-			return true;
-	}
-	return false;
-}
-
 static enum err_code run_save(struct store_tx *tx, struct store_job *job)
 {
 	struct task_save *s = job->arg;
@@ -252,7 +243,7 @@ static void save_done(struct store_job *job, enum err_code code)
 	}
 	if (!stopped && code == ERR_OK && !s->hit) {
 		r->row_asks = s->keep_request;
-		r->row_submits = any_part(&s->t, TASK_SUBMITTING);
+		r->row_submits = task_part_in(&s->t, TASK_SUBMITTING) >= 0;
 	}
 	if (!stopped) {
 		r->doing = DOING_NOTHING;
@@ -294,7 +285,7 @@ void task_store(struct task_run *r, struct str *result,
 	s->r = r;
 	s->t = r->t;
 	s->create = !r->stored;
-	s->keep_request = any_part(&r->t, TASK_QUEUED);
+	s->keep_request = task_part_in(&r->t, TASK_QUEUED) >= 0;
 	s->then = then;
 	if (s->keep_request && !r->row_asks)
 		request_of(r, &s->request);

@@ -322,15 +322,6 @@ void task_cancel_tell(struct task_run *r, enum err_code code)
 	loop_post(c->loop, c->told, c);
 }
 
-static int first_in(const struct task *t, enum task_state s)
-{
-	for (size_t i = 0; i < t->parts_n; i++) {
-		if (t->part[i].state == s)
-			return (int)i;
-	}
-	return -1;
-}
-
 static void on_canceled(void *arg, enum up_end end, const struct upstream_response *res,
 	struct slice body UNUSED, const struct err *err UNUSED)
 {
@@ -375,12 +366,12 @@ void task_cancel(struct task_run *r)
 		if (r->t.part[i].state == TASK_QUEUED)
 			r->t.part[i].state = TASK_CANCELED;
 	}
-	int running = first_in(&r->t, TASK_RUNNING);
+	int running = task_part_in(&r->t, TASK_RUNNING);
 	if (running >= 0) {
 		cancel_upstream(r, (size_t)running);
 		return;
 	}
-	if (first_in(&r->t, TASK_SUCCEEDED) >= 0 || first_in(&r->t, TASK_UNKNOWN) >= 0) {
+	if (task_part_in(&r->t, TASK_SUCCEEDED) >= 0 || task_part_in(&r->t, TASK_UNKNOWN) >= 0) {
 		r->canceling = false; // some of it is done: that is its end
 		task_go(r);
 		return;
