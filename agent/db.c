@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/db.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -12,7 +13,10 @@
 #include "shared/mem.h"
 #include "shared/text.h"
 
-#define STATEMENTS_MAX 96
+#define STATEMENTS_MAX 160
+#define ROOTS_MAX 64
+#define WAL_HEAD 32
+#define WAL_FRAME_HEAD 24
 
 struct db {
 	sqlite3 *h;
@@ -22,9 +26,13 @@ struct db {
 	int64_t size; // largest seen: a shorter file was truncated by somebody
 	char *wal_path;
 	ino_t wal_inode; // 0 until the file was seen
-	int wal_pages;
+	int wal_pages; // not in the file yet
+	int64_t wal_bytes; // its size when last looked at
 	bool had_log;
 	int64_t page_size;
+	int64_t roots[ROOTS_MAX]; // pages where tables and indexes begin
+	size_t roots_n;
+	bool torn; // a checkpoint found the file emptied under it: it holds a part only
 	struct {
 		const char *sql;
 		sqlite3_stmt *stmt;
@@ -32,8 +40,21 @@ struct db {
 	size_t cached;
 };
 
+// SQLite calls some of what the system refuses an I/O error without saying which.
+static int named(const struct db *db, int rc)
+{
+	int why = sqlite3_system_errno(db->h);
+
+	if ((rc & 0xff) != SQLITE_IOERR && (rc & 0xff) != SQLITE_CANTOPEN)
+		return rc;
+	if (why == ENOSPC || why == EDQUOT)
+		return SQLITE_FULL;
+	return why == EROFS ? SQLITE_READONLY : rc;
+}
+
 static enum err_code failed(const struct db *db, int rc, struct err *err)
 {
+	rc = named(db, rc);
 	switch (rc & 0xff) {
 	case SQLITE_FULL:
 		return err_set(err, ERR_STORAGE_FULL, NULL);
@@ -43,7 +64,7 @@ static enum err_code failed(const struct db *db, int rc, struct err *err)
 	case SQLITE_READONLY:
 		if (rc == SQLITE_READONLY_DBMOVED)
 			return err_set(err, ERR_STORAGE_MOVED, NULL);
-		return err_set(err, ERR_STORAGE_READONLY, NULL);
+		return err_set(err, ERR_STORAGE_READONLY, _("%s cannot be written to"), db->path);
 	default:
 		return err_set(err, ERR_STORAGE_FAILED, "%s", sqlite3_errmsg(db->h));
 	}
@@ -54,7 +75,7 @@ static int on_wal(void *arg, sqlite3 *h, const char *name, int pages)
 	(void)h;
 	(void)name;
 	((struct db *)arg)->wal_pages = pages;
-	return SQLITE_OK; // checkpoints are this connection's own, when it is idle
+	return SQLITE_OK; // its owner says when: db_checkpoint
 }
 
 enum err_code db_exec(struct db *db, const char *sql, struct err *err)
@@ -85,7 +106,9 @@ static bool wal_there(struct db *db)
 	if (db->wal_inode && st.st_ino != db->wal_inode)
 		return false;
 	db->wal_inode = st.st_ino;
-	return st.st_size >= db->wal_pages * (db->page_size + 24);
+	db->wal_bytes = st.st_size;
+	return db->wal_pages == 0 ||
+	       st.st_size >= WAL_HEAD + db->wal_pages * (db->page_size + WAL_FRAME_HEAD);
 }
 
 static enum err_code set_up(struct db *db, bool *ret_locked, struct err *err)
@@ -94,11 +117,12 @@ static enum err_code set_up(struct db *db, bool *ret_locked, struct err *err)
 	static const char pragmas[] = "PRAGMA locking_mode=EXCLUSIVE;"
 				      "PRAGMA journal_mode=WAL;"
 				      "PRAGMA synchronous=FULL;"
-				      "PRAGMA wal_autocheckpoint=0;"
 				      "PRAGMA foreign_keys=ON;"
 				      "PRAGMA trusted_schema=OFF;"
 				      "PRAGMA cell_size_check=ON;"
 				      "PRAGMA secure_delete=ON;"
+				      // Its scratch would be files with pages of ours, elsewhere.
+				      "PRAGMA temp_store=MEMORY;"
 				      "BEGIN EXCLUSIVE; COMMIT;";
 	enum err_code code;
 
@@ -107,8 +131,9 @@ static enum err_code set_up(struct db *db, bool *ret_locked, struct err *err)
 	sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	// Closing must not write into, or tidy up beside, a file that has become another one.
 	sqlite3_db_config(db->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	sqlite3_wal_hook(db->h, on_wal, db);
 	code = db_exec(db, pragmas, err);
+	// There is one hook: any setting of wal_autocheckpoint, 0 too, puts its own in this one's place.
+	sqlite3_wal_hook(db->h, on_wal, db);
 	*ret_locked = code && (sqlite3_errcode(db->h) == SQLITE_BUSY ||
 				      sqlite3_errcode(db->h) == SQLITE_LOCKED);
 	if (*ret_locked)
@@ -127,6 +152,13 @@ static void create_private(const char *path)
 		close(fd);
 }
 
+static enum err_code take_page_size(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	(void)err;
+	((struct db *)arg)->page_size = db_int(row, 0);
+	return ERR_OK;
+}
+
 enum err_code db_open(const char *path, bool create, struct db **ret, bool *ret_locked,
 	struct err *err)
 {
@@ -136,7 +168,6 @@ enum err_code db_open(const char *path, bool create, struct db **ret, bool *ret_
 	enum err_code code;
 
 	db->path = mem_strdup(path);
-	db->page_size = 4096;
 	db->wal_path = mem_alloc(strlen(path) + 5);
 	snprintf(db->wal_path, strlen(path) + 5, "%s-wal", path);
 	db->had_log = stat(db->wal_path, &log) == 0 && log.st_size > 0;
@@ -151,11 +182,15 @@ enum err_code db_open(const char *path, bool create, struct db **ret, bool *ret_
 		return code;
 	}
 	code = set_up(db, ret_locked, err);
+	if (!code)
+		code = db_query(db, "PRAGMA page_size", NULL, 0, take_page_size, db, err);
 	if (code) {
 		db_close(db);
 		return code;
 	}
 	remember_file(db);
+	if (wal_there(db) && db->had_log) // at most so many: what it holds is not known
+		db->wal_pages = (int)((db->wal_bytes - WAL_HEAD) / (db->page_size + WAL_FRAME_HEAD));
 	*ret = db;
 	return ERR_OK;
 }
@@ -254,6 +289,11 @@ bool db_is_null(struct sqlite3_stmt *row, int col)
 	return sqlite3_column_type(row, col) == SQLITE_NULL;
 }
 
+bool db_is_int(struct sqlite3_stmt *row, int col)
+{
+	return sqlite3_column_type(row, col) == SQLITE_INTEGER;
+}
+
 bool db_in_transaction(const struct db *db)
 {
 	return !sqlite3_get_autocommit(db->h);
@@ -275,31 +315,71 @@ enum err_code db_still_there(struct db *db, struct err *err)
 	int moved = 0;
 
 	sqlite3_file_control(db->h, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-	if (moved || stat(db->path, &st) != 0 || st.st_ino != db->inode || st.st_dev != db->dev ||
+	if (db->torn || moved || stat(db->path, &st) != 0 || st.st_ino != db->inode || st.st_dev != db->dev ||
 		st.st_size < db->size || !wal_there(db))
 		return err_set(err, ERR_STORAGE_MOVED, NULL);
 	db->size = st.st_size;
 	return ERR_OK;
 }
 
-void db_checkpoint(struct db *db, bool truncate)
+static enum err_code take_root(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
-	struct err ignored;
-	struct stat st;
+	struct db *db = arg;
 
-	// A checkpoint into a file that is gone would hide the loss; the next commit reports it.
-	if (db_still_there(db, &ignored))
-		return;
-	sqlite3_wal_checkpoint_v2(db->h, NULL,
-		truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	db->wal_pages = 0;
-	if (stat(db->path, &st) == 0 && st.st_ino == db->inode)
-		db->size = st.st_size;
+	(void)err;
+	if (db->roots_n < ROOTS_MAX)
+		db->roots[db->roots_n++] = db_int(row, 0);
+	return ERR_OK;
 }
 
-int db_wal_pages(const struct db *db)
+// A file that was emptied just before a checkpoint is as long as ever after it, with nothing where
+// the log had no page: no b-tree begins with a zero. Read through SQLite's own descriptor, because
+// closing another one of this process would drop the lock.
+static bool roots_there(struct db *db)
+{
+	sqlite3_file *file = NULL;
+	unsigned char kind = 0;
+
+	sqlite3_file_control(db->h, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+	for (size_t i = 0; i < db->roots_n; i++) {
+		int64_t at = (db->roots[i] - 1) * db->page_size;
+
+		if (file->pMethods->xRead(file, &kind, 1, at) != SQLITE_OK || kind == 0)
+			return false;
+	}
+	return true;
+}
+
+enum err_code db_checkpoint(struct db *db, bool truncate, struct err *err)
+{
+	int pages = 0, copied = 0, rc;
+	// A checkpoint into a file that is gone would hide the loss.
+	enum err_code code = db_still_there(db, err);
+
+	if (!code && db->roots_n == 0)
+		code = db_query(db, "SELECT rootpage FROM sqlite_schema WHERE rootpage > 1", NULL, 0,
+			take_root, db, err);
+	if (code)
+		return code;
+	rc = sqlite3_wal_checkpoint_v2(db->h, NULL,
+		truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
+	if (rc != SQLITE_OK)
+		return failed(db, rc, err);
+	if (copied >= pages) {
+		db->wal_pages = 0;
+		db->torn = !roots_there(db);
+	}
+	return db_still_there(db, err);
+}
+
+int db_log_pages(const struct db *db)
 {
 	return db->wal_pages;
+}
+
+int64_t db_log_bytes(const struct db *db)
+{
+	return db->wal_bytes;
 }
 
 bool db_had_log(const struct db *db)

@@ -45,6 +45,7 @@ enum err_code db_query(struct db *db, const char *sql, const struct db_val *v, s
 int64_t db_int(struct sqlite3_stmt *row, int col);
 struct slice db_text(struct sqlite3_stmt *row, int col); // also blobs; valid for the row
 bool db_is_null(struct sqlite3_stmt *row, int col);
+bool db_is_int(struct sqlite3_stmt *row, int col);
 // False when an error has ended the transaction behind our back (disk full, I/O).
 bool db_in_transaction(const struct db *db);
 int64_t db_last_id(const struct db *db);
@@ -52,9 +53,12 @@ int64_t db_changed(const struct db *db); // rows of the last statement
 // The file behind the connection is still the one at its path, and not shorter than it was:
 // in WAL mode SQLite goes on acknowledging into a deleted or truncated file.
 enum err_code db_still_there(struct db *db, struct err *err);
-// Copies the WAL into the database file; truncate when nothing else reads.
-void db_checkpoint(struct db *db, bool truncate);
-int db_wal_pages(const struct db *db);
+// Copies the log into the database file, so that the next commit writes over it; truncate also
+// cuts it to nothing, and with it every page image it held. Never into a file that db_still_there
+// refuses; one that was emptied in that instant is told, and refused from then on.
+enum err_code db_checkpoint(struct db *db, bool truncate, struct err *err);
+int db_log_pages(const struct db *db); // of the log that are not in the file yet
+int64_t db_log_bytes(const struct db *db); // the log's size when it was last looked at
 // Whether the log beside it still held commits when it was opened: no clean stop came before.
 bool db_had_log(const struct db *db);
 // ERR_STORAGE_CORRUPT when pages do not fit together. Reads the whole file.

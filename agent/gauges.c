@@ -23,6 +23,10 @@ static void store_gauges(struct agent *a, const struct snapshot *snap)
 	set(a, MET_STORE_WRITES, (double)st.writes, NULL);
 	set(a, MET_STORE_FAILURES, (double)st.failures, NULL);
 	set(a, MET_STORE_UP, st.state == STORE_OK, NULL);
+	set(a, MET_STORE_LOG_BYTES, (double)st.log_bytes, NULL);
+	set(a, MET_STORE_CHECKPOINT_AT, (double)st.checkpoint_wall_ms / 1e3, NULL);
+	set(a, MET_STORE_PURGE_AT, (double)st.purge_wall_ms / 1e3, NULL);
+	set(a, MET_STORE_CHANGES_MISSING, st.changes_missing, NULL);
 }
 
 static bool key_usable(const struct key_obj *k, int64_t now_us, int64_t wall_ms)

@@ -203,8 +203,11 @@ static void ports_write(const struct platform *p)
 	bool ok = f && fwrite(out.p, 1, out.n, f) == out.n;
 	if (f)
 		ok = fclose(f) == 0 && ok;
-	if (!ok || rename(fresh, path) < 0)
+	if (!ok || rename(fresh, path) < 0) {
 		log_line(LOG_LVL_WARN, "ports_not_written", "detail", strerror(errno), NULL);
+		unlink(fresh);
+		unlink(path); // those of an earlier start would lead nowhere
+	}
 	str_release(&out);
 }
 
@@ -276,6 +279,14 @@ static void parts_new(struct agent *a)
 	a->ledger = ledger_new(a->metrics);
 }
 
+static void log_store(struct store *st)
+{
+	struct store_stats stats;
+	store_stats(st, &stats);
+	if (stats.state != STORE_OK)
+		log_line(LOG_LVL_WARN, "store_degraded", "detail", stats.reason, NULL);
+}
+
 static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err)
 {
 	struct agent *a = &p->agent;
@@ -290,6 +301,7 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	*ret_exit = held ? EXIT_HELD : EXIT_INTERNAL;
 	if (code)
 		return code;
+	log_store(a->store);
 	if (db_version_doubtful())
 		log_line(LOG_LVL_WARN, "sqlite_wal_reset", "detail",
 			"this SQLite can lose commits of concurrent connections; "

@@ -109,6 +109,8 @@ static const struct migration migrations[] = {
 	{7, "what parts of unfinished image tasks brought",
 		"CREATE TABLE task_part(task TEXT NOT NULL, part INTEGER NOT NULL, result BLOB NOT NULL,"
 		" PRIMARY KEY(task, part)) STRICT;"},
+	{8, "answers kept for repeated calls, by age",
+		"CREATE INDEX idempotency_at ON idempotency(at);"},
 };
 
 // Model ids are today's and age: operators edit them, nothing else names them.
@@ -151,6 +153,7 @@ static void checksum(const struct migration *m, char hex[65])
 
 struct applied {
 	int64_t newest;
+	bool foreign;
 };
 
 static enum err_code check_one(void *arg, struct sqlite3_stmt *row, struct err *err)
@@ -159,6 +162,12 @@ static enum err_code check_one(void *arg, struct sqlite3_stmt *row, struct err *
 	int64_t id = db_int(row, 0);
 	char hex[65];
 
+	a->foreign = true;
+	// Ours are 1, 2, 3 … without a gap; what else stands there nobody of us wrote.
+	if (!db_is_int(row, 0) || id != a->newest + 1)
+		return err_set(err, ERR_STORAGE_FAILED,
+			_("the database's list of migrations is not one that yijiand writes: restore "
+			  "the file from a copy"));
 	if (id > (int64_t)ARRAY_LEN(migrations))
 		return err_set(err, ERR_STORAGE_FAILED,
 			_("the database was made by a newer version of yijiand"));
@@ -167,6 +176,7 @@ static enum err_code check_one(void *arg, struct sqlite3_stmt *row, struct err *
 		return err_set(err, ERR_STORAGE_FAILED,
 			_("migration %lld in the database is not the one of this version"),
 			(long long)id);
+	a->foreign = false;
 	a->newest = id;
 	return ERR_OK;
 }
@@ -191,7 +201,7 @@ static enum err_code apply(struct db *db, const struct migration *m, int64_t now
 	return code;
 }
 
-enum err_code schema_migrate(struct db *db, int64_t now_ms, struct err *err)
+enum err_code schema_migrate(struct db *db, int64_t now_ms, bool *ret_foreign, struct err *err)
 {
 	struct applied a = {0};
 	enum err_code code = db_exec(db,
@@ -202,6 +212,7 @@ enum err_code schema_migrate(struct db *db, int64_t now_ms, struct err *err)
 	if (!code)
 		code = db_query(db, "SELECT id, checksum FROM migration ORDER BY id", NULL, 0,
 			check_one, &a, err);
+	*ret_foreign = a.foreign;
 	for (size_t i = (size_t)a.newest; !code && i < ARRAY_LEN(migrations); i++)
 		code = apply(db, &migrations[i], now_ms, err);
 	return code;

@@ -54,11 +54,20 @@ void store_key_aad(const struct store *st, const struct key_obj *k, struct seal_
 // Opens a key's secret (any thread).
 enum err_code store_key_open(const struct store *st, const struct key_obj *k, struct secret *ret,
 	struct err *err);
+// The log beside the database stays below STORE_LOG_MAX but for the length of one transaction that
+// is larger; rows past their time, and what the log held of them, go every STORE_PURGE_EVERY_MS.
+#define STORE_LOG_MAX (8 * 1024 * 1024)
+#define STORE_PURGE_EVERY_MS 60000
+#define STORE_OVERDUE_MS (5 * 60 * 1000) // that late is a reason to look
 struct store_stats {
 	uint64_t commits, writes, failures;
 	double commit_seconds_sum;
 	enum store_state state;
 	char reason[ERR_TEXT_MAX]; // why not OK
+	int64_t log_bytes;
+	int64_t checkpoint_wall_ms, purge_wall_ms; // the last ones that went well; 0 none yet
+	bool checkpoint_overdue, purge_overdue;
+	bool changes_missing; // acknowledged once, and not in the database that was opened
 };
 void store_stats(struct store *st, struct store_stats *ret);
 
@@ -79,6 +88,7 @@ enum err_code store_key_put(struct store_tx *tx, const struct vendor_key *key, b
 	int64_t if_match, const struct key_obj **ret, struct err *err);
 // Soft: the row stays STORE_UNDO_MS with its ciphertext.
 #define STORE_UNDO_MS (10 * 60 * 1000)
+#define STORE_IDEM_MS (24 * 3600 * 1000LL) // answers kept for repeated calls
 enum err_code store_key_delete(struct store_tx *tx, struct slice id, int64_t if_match,
 	struct err *err);
 // The id of the live key with this fingerprint in the transaction's snapshot; NULL when none.

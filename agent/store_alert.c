@@ -9,7 +9,7 @@
 #include "shared/jx.h"
 #include "shared/text.h"
 
-#define RULE_LIMITS ((struct jscan_limits){1000, JSCAN_DEPTH})
+#define OVERRIDE_WEIGHT_MAX 1000000
 
 static bool is_builtin(const char *name)
 {
@@ -30,7 +30,7 @@ enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct 
 	struct str s = STR_INIT;
 	struct jw w = jw_to(&s);
 	enum err_code code = jx_decode(
-		&alert_rule_fields, doc, RULE_LIMITS, JX_CREATE, a, &r->doc, err);
+		&alert_rule_fields, doc, STORED_LIMITS, JX_CREATE, a, &r->doc, err);
 
 	if (code) {
 		object_drop(r);
@@ -276,23 +276,25 @@ enum err_code store_override_put(struct store_tx *tx, int kind, const char *id,
 static enum err_code restore_override(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct store *st = arg;
-	struct live_override o = {.drained = db_int(row, 2) != 0, .weight = (int32_t)db_int(row, 3),
+	int64_t kind = db_int(row, 0), weight = db_int(row, 3);
+	struct live_override o = {.drained = db_int(row, 2) != 0, .weight = (int32_t)weight,
 		.until_wall_ms = db_int(row, 4)};
 
 	(void)err;
+	if (kind < LIVE_KEY || kind > LIVE_TOKEN || weight < -1 || weight > OVERRIDE_WEIGHT_MAX)
+		return ERR_OK; // no MAC is over it: nobody of us wrote that
 	live_override_keep(st->live, (enum live_kind)db_int(row, 0), db_text(row, 1), &o);
 	return ERR_OK;
 }
 
 enum err_code store_overrides_load(struct store *st, int64_t now_ms, struct err *err)
 {
-	enum err_code code = DB_RUN(st->db, err,
-		"DELETE FROM live_override WHERE until_ms > 0 AND until_ms <= ?", DB_I(now_ms));
+	struct db_val v[] = {DB_I(now_ms)};
 
-	if (!code)
-		code = db_query(st->db, "SELECT kind,id,drained,weight,until_ms FROM live_override",
-			NULL, 0, restore_override, st, err);
-	return code;
+	return db_query(st->db,
+		"SELECT kind,id,drained,weight,until_ms FROM live_override"
+		" WHERE until_ms <= 0 OR until_ms > ?",
+		v, ARRAY_LEN(v), restore_override, st, err);
 }
 
 // ---- small notes ----

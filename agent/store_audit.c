@@ -251,7 +251,8 @@ static enum err_code idem_row(void *arg, struct sqlite3_stmt *row, struct err *e
 	struct idem *i = arg;
 	struct slice hash = db_text(row, 0);
 
-	(void)err;
+	if (db_int(row, 1) < 200 || db_int(row, 1) > 299)
+		return err_set(err, ERR_STORAGE_CORRUPT, NULL); // only what succeeded is kept
 	i->found = true;
 	i->mismatch = hash.n != 32 || memcmp(hash.p, i->body_hash, 32) != 0;
 	*i->status = (int)db_int(row, 1);

@@ -178,7 +178,7 @@ static enum err_code revision_doc(void *arg, struct sqlite3_stmt *row, struct er
 	struct found *f = arg;
 
 	f->hit = true;
-	return jx_decode(&feature_fields, db_text(row, 0), (struct jscan_limits){20000, 0},
+	return jx_decode(&feature_fields, db_text(row, 0), STORED_LIMITS,
 		JX_CREATE, &f->arena, &f->doc, err);
 }
 

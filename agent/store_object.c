@@ -11,8 +11,6 @@
 #include "shared/text.h"
 #include "shared/vendors.h"
 
-#define STORED_LIMITS ((struct jscan_limits){20000, JSCAN_DEPTH})
-
 struct live_ref {
 	struct live_table *table;
 	struct live *live;

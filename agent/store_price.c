@@ -11,7 +11,6 @@
 #include "shared/text.h"
 
 #define JSON_USUAL 600 // bytes of most prices' answers
-#define STORED_LIMITS ((struct jscan_limits){20000, JSCAN_DEPTH})
 
 // The document's own copy: what it was decoded from is larger than it by far.
 static void copy(struct arena *a, const struct price *p, struct slice id,

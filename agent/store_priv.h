@@ -20,6 +20,7 @@ struct store {
 	struct str wrapped; // the keyring as stored
 	char uuid[DB_UUID_LEN];
 	char *snapshot_path;
+	char *lost_path; // a kept configuration with changes that the database lacks
 	// store thread
 	struct snapshot *tip; // what is published now
 	unsigned char audit_head[SEAL_MAC];
@@ -27,8 +28,15 @@ struct store {
 	int64_t saved_revision; // of the snapshot file
 	int64_t saved_us; // when it was written
 	int64_t save_took_us;
+	bool no_saving; // the snapshot file is newer than the database and could not be set aside
 	enum err_code trouble; // why writes fail now
 	char trouble_text[ERR_TEXT_MAX];
+	// What goes wrong while writes succeed: the upkeep of log and rows, the snapshot file, and
+	// changes that were acknowledged and are gone. Empty: nothing.
+	char upkeep[ERR_TEXT_MAX], unsaved[ERR_TEXT_MAX], lost[ERR_TEXT_MAX];
+	int64_t purge_at_us; // when rows past their time go next
+	int64_t upkeep_at_us; // not before: it failed
+	int64_t clean_us; // when the file was last known to hold all that the log does
 	size_t quarantined; // rows left out because their MAC or form is wrong
 	bool trim; // much was allocated and freed since memory was last given back
 	bool stale; // the last transaction's fate is unknown: the tip may lack rows
@@ -53,6 +61,9 @@ struct store_tx {
 	int64_t now_ms;
 	uint64_t writes;
 };
+
+// Stored documents are ours, written from ones that were accepted.
+#define STORED_LIMITS ((struct jscan_limits){20000, JSCAN_DEPTH})
 
 // ---- store_object: rows to objects ----
 // doc is the stored JSON; the columns of the row are put over its read-only members.
@@ -123,5 +134,25 @@ enum err_code store_save(struct store *st, const struct snapshot *snap, struct e
 // Fills uuid, keyring and *snap from the file. ERR_STORAGE_CORRUPT when its MAC does not hold.
 enum err_code store_restore(struct store *st, const struct secret *root, struct snapshot *snap,
 	struct err *err);
+// After the database was opened: a file that is newer than it, or of another database, says that
+// acknowledged changes are missing. It is set aside as lost_path, never written over, and st->lost
+// says so until that file is deleted.
+void store_compare(struct store *st);
+bool store_lost_there(const struct store *st);
+
+// ---- store_upkeep ----
+// After each turn of the store thread: rows past their time, the log. Then, when nobody waits, a
+// store in trouble is written to, to see whether it is over.
+void store_upkeep(struct store *st, bool idle);
+void store_try_again(struct store *st);
+// Usage rows past their time (store_usage).
+enum err_code store_usage_expire(struct store_tx *tx, struct err *err);
+
+// ---- store_thread ----
+void tx_begin(struct store *st, struct store_tx *tx, const struct actor *actor);
+void store_in_trouble(struct store *st, const struct err *err);
+void store_out_of_trouble(struct store *st);
+// One of the reasons beside `trouble`, as it stands now; "" when it has passed.
+void store_set_reason(struct store *st, char reason[ERR_TEXT_MAX], const char *text);
 
 #endif

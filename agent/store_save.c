@@ -16,9 +16,13 @@
 #include "shared/jx.h"
 #include "shared/mem.h"
 #include "shared/clock.h"
+#include "shared/num.h"
 #include "shared/text.h"
 
 #define FILE_MAX (256 * 1024 * 1024)
+#define HEAD_MAX (64 * 1024) // its first members are within
+#define AROUND 3 // object, list and item: levels of JSON around a document in it
+#define SAVED_LIMITS ((struct jscan_limits){0, JSCAN_DEPTH + AROUND})
 
 static void hex(struct jw *w, const char *key, const void *p, size_t n)
 {
@@ -100,33 +104,55 @@ static void write_docs(struct jw *w, const char *key, struct pmap docs)
 	jw_arr_end(w);
 }
 
+static enum err_code cannot_write(const char *path, struct err *err)
+{
+	int why = errno;
+	enum err_code code = why == ENOSPC || why == EDQUOT ? ERR_STORAGE_FULL
+			     : why == EROFS		    ? ERR_STORAGE_READONLY
+							    : ERR_STORAGE_FAILED;
+
+	return err_set(err, code, _("cannot write %s: %s"), path, strerror(why));
+}
+
+static bool write_all(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t got = write(fd, p, n);
+
+		if (got < 0)
+			return false;
+		p += got;
+		n -= (size_t)got;
+	}
+	return true;
+}
+
 static enum err_code write_file(const char *path, struct slice text, const unsigned char *mac,
 	struct err *err)
 {
 	char tmp[4096], head[2 * SEAL_MAC + 2];
+	enum err_code code;
 	int fd;
 	bool ok;
 
+	if (text.n > FILE_MAX - sizeof(head))
+		return err_set(err, ERR_STORAGE_FAILED,
+			_("the configuration is too large to be kept in %s"), path);
 	sodium_bin2hex(head, 2 * SEAL_MAC + 1, mac, SEAL_MAC);
 	head[2 * SEAL_MAC] = '\n';
 	snprintf(tmp, sizeof(tmp), "%s.new", path);
 	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return err_set(err, ERR_STORAGE_FAILED, _("cannot write %s: %s"), tmp, strerror(errno));
-	ok = write(fd, head, sizeof(head) - 1) == (ssize_t)sizeof(head) - 1;
-	for (size_t done = 0; ok && done < text.n;) {
-		ssize_t n = write(fd, text.p + done, text.n - done);
-
-		ok = n > 0;
-		done += ok ? (size_t)n : 0;
-	}
-	ok = ok && fsync(fd) == 0;
+		return cannot_write(tmp, err);
+	ok = write_all(fd, head, sizeof(head) - 1) && write_all(fd, text.p, text.n) &&
+	     fsync(fd) == 0;
+	code = ok ? ERR_OK : cannot_write(tmp, err);
 	close(fd);
-	if (ok && rename(tmp, path) == 0)
-		return ERR_OK;
-	err_set(err, ERR_STORAGE_FAILED, _("cannot write %s: %s"), path, strerror(errno));
-	unlink(tmp);
-	return ERR_STORAGE_FAILED;
+	if (!code && rename(tmp, path) != 0)
+		code = cannot_write(path, err);
+	if (code)
+		unlink(tmp);
+	return code;
 }
 
 enum err_code store_save(struct store *st, const struct snapshot *snap, struct err *err)
@@ -141,8 +167,8 @@ enum err_code store_save(struct store *st, const struct snapshot *snap, struct e
 	jw_obj(&w, NULL);
 	jw_str(&w, "schema", "yijian.snapshot/1");
 	jw_str(&w, "db_uuid", st->uuid);
-	hex(&w, "keyring", st->wrapped.p, st->wrapped.n);
 	jw_int(&w, "revision", (int64_t)snap->revision);
+	hex(&w, "keyring", st->wrapped.p, st->wrapped.n);
 	write_docs(&w, "features", snap->features);
 	write_docs(&w, "instances", snap->instances);
 	write_docs(&w, "alert_rules", snap->alert_rules);
@@ -210,6 +236,8 @@ static void restore_key(struct store *st, struct snapshot *snap, const struct jx
 	clock_parse_rfc3339(slice_of(jx_str(jx_get(doc, "rotated_at"), "")), &row.rotated_at);
 	if (object_key(st, text_of(doc, a), &meta, &row, &k, &ignored) == ERR_OK)
 		snapshot_put_key(snap, k);
+	else
+		st->quarantined++;
 }
 
 static void restore_callers(struct store *st, struct snapshot *snap, const struct jx *list,
@@ -227,8 +255,11 @@ static void restore_callers(struct store *st, struct snapshot *snap, const struc
 
 		if (tokens && object_token(st, text_of(doc, a), &meta, &row, &t, &ignored) == ERR_OK)
 			snapshot_put_token(snap, t);
-		if (!tokens && object_client(st, text_of(doc, a), &meta, &row, &c, &ignored) == ERR_OK)
+		else if (!tokens &&
+			 object_client(st, text_of(doc, a), &meta, &row, &c, &ignored) == ERR_OK)
 			snapshot_put_client(snap, c);
+		else
+			st->quarantined++;
 	}
 }
 
@@ -244,6 +275,8 @@ static void restore_docs(struct store *st, struct snapshot *snap, const struct j
 
 		if (object_feature(st, text_of(jx_at(list, i), a), &meta, &f, &ignored) == ERR_OK)
 			snapshot_put_feature(snap, f);
+		else
+			st->quarantined++;
 	}
 	list = jx_get(root, "instances");
 	for (size_t i = 0; i < jx_len(list); i++) {
@@ -254,6 +287,8 @@ static void restore_docs(struct store *st, struct snapshot *snap, const struct j
 		if (object_instance(
 			    st, text_of(jx_at(list, i), a), &meta, draining, &in, &ignored) == ERR_OK)
 			snapshot_put_instance(snap, in);
+		else
+			st->quarantined++;
 	}
 	store_rules_builtin(snap);
 	list = jx_get(root, "alert_rules");
@@ -261,8 +296,12 @@ static void restore_docs(struct store *st, struct snapshot *snap, const struct j
 		struct row_meta meta = meta_of(jx_at(list, i));
 		struct rule_obj *r;
 
-		if (meta.revision > 0 && object_rule(text_of(jx_at(list, i), a), &meta, &r, &ignored) == ERR_OK)
+		if (meta.revision <= 0)
+			continue; // built in
+		if (object_rule(text_of(jx_at(list, i), a), &meta, &r, &ignored) == ERR_OK)
 			snapshot_put_rule(snap, r);
+		else
+			st->quarantined++;
 	}
 	list = jx_get(root, "prices");
 	for (size_t i = 0; i < jx_len(list); i++) {
@@ -271,6 +310,8 @@ static void restore_docs(struct store *st, struct snapshot *snap, const struct j
 
 		if (object_price(text_of(jx_at(list, i), a), &meta, &p, &ignored) == ERR_OK)
 			snapshot_put_price(snap, p);
+		else
+			st->quarantined++;
 	}
 	list = jx_get(root, "keys");
 	for (size_t i = 0; i < jx_len(list); i++)
@@ -288,7 +329,7 @@ static enum err_code restore_text(struct store *st, const struct secret *root, s
 	enum err_code code;
 
 	stored = unhex(a, arena_slice(a, head));
-	code = jx_parse(text, (struct jscan_limits){0, JSCAN_DEPTH}, a, &doc, err);
+	code = jx_parse(text, SAVED_LIMITS, a, &doc, err);
 	if (code)
 		return err_set(err, ERR_STORAGE_CORRUPT, _("%s is damaged"), st->snapshot_path);
 	ring = unhex(a, jx_str(jx_get(doc, "keyring"), ""));
@@ -318,4 +359,106 @@ enum err_code store_restore(struct store *st, const struct secret *root, struct 
 	str_release(&text);
 	arena_release(&a);
 	return code;
+}
+
+// ---- a kept configuration that is newer than the database ----
+
+struct head {
+	char uuid[DB_UUID_LEN];
+	int64_t revision;
+};
+
+// What follows `name` in the file's first bytes: our own writing, hex and numbers until there.
+static bool after(struct slice text, const char *name, struct slice *ret)
+{
+	const char *at = memmem(text.p, text.n, name, strlen(name));
+
+	if (!at)
+		return false;
+	at += strlen(name);
+	*ret = (struct slice){at, text.n - (size_t)(at - text.p)};
+	return true;
+}
+
+// Without its lists: they may be long, and every start asks.
+static bool read_head(const char *path, struct head *ret)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char *buf = mem_alloc(HEAD_MAX);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, HEAD_MAX);
+	struct slice text = {buf, n > 0 ? (size_t)n : 0}, uuid, number;
+	bool ok = after(text, "\"db_uuid\":\"", &uuid) && after(text, "\"revision\":", &number);
+
+	if (ok) {
+		size_t digits = 0;
+
+		uuid = slice_cut(&uuid, '"');
+		while (digits < number.n && number.p[digits] >= '0' && number.p[digits] <= '9')
+			digits++;
+		snprintf(ret->uuid, sizeof(ret->uuid), "%.*s", SLICE_FMT(uuid));
+		ok = num_i64((struct slice){number.p, digits}, 0, INT64_MAX, &ret->revision);
+	}
+	if (fd >= 0)
+		close(fd);
+	free(buf);
+	return ok;
+}
+
+// Ours, as it was written: somebody's file that only claims to be newer tells nothing.
+static bool holds(struct store *st)
+{
+	struct arena a = ARENA_INIT;
+	struct str text = STR_INIT;
+	struct err ignored;
+	unsigned char mac[SEAL_MAC];
+	bool ok = read_file(st->snapshot_path, &text, &ignored) == ERR_OK;
+	struct slice rest = str_slice(&text), stored;
+
+	if (ok && st->seal) {
+		stored = unhex(&a, arena_slice(&a, slice_cut(&rest, '\n')));
+		seal_row_mac(st->seal, rest, mac);
+		ok = stored.n == SEAL_MAC && memcmp(stored.p, mac, SEAL_MAC) == 0;
+	}
+	str_release(&text);
+	arena_release(&a);
+	return ok;
+}
+
+static void say_lost(struct store *st, const struct head *h)
+{
+	if (strcmp(h->uuid, st->uuid) != 0)
+		snprintf(st->lost, sizeof(st->lost),
+			_("the database is another one than before: stop the agent and bring the "
+			  "old yijian.db back, or delete snapshot.lost.json to go on with this one"));
+	else
+		snprintf(st->lost, sizeof(st->lost),
+			_("acknowledged changes up to revision %lld are missing from the database: "
+			  "stop the agent and bring the newer yijian.db and its log back, or delete "
+			  "snapshot.lost.json to go on without them"),
+			(long long)h->revision);
+}
+
+void store_compare(struct store *st)
+{
+	struct head h = {0};
+	bool other, newer;
+
+	if (read_head(st->snapshot_path, &h)) {
+		other = strcmp(h.uuid, st->uuid) != 0;
+		newer = !other && h.revision > (int64_t)st->tip->revision && holds(st);
+		if ((other || newer) && rename(st->snapshot_path, st->lost_path) != 0) {
+			st->no_saving = true; // it must not be written over
+			say_lost(st, &h);
+			return;
+		}
+	}
+	if (read_head(st->lost_path, &h))
+		say_lost(st, &h);
+}
+
+bool store_lost_there(const struct store *st)
+{
+	struct stat file;
+
+	return st->no_saving || lstat(st->lost_path, &file) == 0;
 }

@@ -16,11 +16,9 @@
 #include "shared/mem.h"
 #include "shared/text.h"
 
-#define WAL_PAGES_MAX 256 // checkpoint beyond this, or after a second without writes
 #define IDLE_US 1000000
 #define SAVE_EVERY_US 5000000 // the snapshot file, at most so often …
 #define SAVE_SHARE 50 // … and for at most this part of the time
-#define IDEMPOTENCY_KEPT_MS (24 * 3600 * 1000LL)
 
 // ---- state ----
 
@@ -28,22 +26,36 @@ static enum store_state state_of(const struct store *st)
 {
 	if (!st->db)
 		return STORE_READONLY;
-	return st->trouble || st->quarantined ? STORE_DEGRADED : STORE_OK;
+	return st->trouble || st->quarantined || *st->upkeep || *st->unsaved || *st->lost
+		? STORE_DEGRADED
+		: STORE_OK;
+}
+
+static void add_reason(struct str *s, const char *text)
+{
+	if (*text)
+		str_addf(s, "%s%s", s->n ? "; " : "", text);
 }
 
 // What store_stats tells; the caller sees to the snapshot.
 static void tell_state(struct store *st)
 {
+	struct str s = STR_INIT;
+	char left_out[128];
+
+	add_reason(&s, st->trouble ? st->trouble_text : "");
+	add_reason(&s, st->lost);
+	snprintf(left_out, sizeof(left_out), _("%zu stored rows failed their check and are left out"),
+		st->quarantined);
+	add_reason(&s, st->quarantined ? left_out : "");
+	add_reason(&s, st->upkeep);
+	add_reason(&s, st->unsaved);
 	pthread_mutex_lock(&st->lock);
 	st->stats.state = state_of(st);
-	st->stats.reason[0] = '\0';
-	if (st->trouble)
-		snprintf(st->stats.reason, sizeof(st->stats.reason), "%.*s",
-			(int)sizeof(st->stats.reason) - 1, st->trouble_text);
-	else if (st->quarantined)
-		snprintf(st->stats.reason, sizeof(st->stats.reason),
-			_("%zu stored rows failed their check and are left out"), st->quarantined);
+	st->stats.changes_missing = *st->lost != '\0';
+	snprintf(st->stats.reason, sizeof(st->stats.reason), "%s", str_text(&s));
 	pthread_mutex_unlock(&st->lock);
+	str_release(&s);
 }
 
 void store_stats(struct store *st, struct store_stats *ret)
@@ -87,7 +99,7 @@ static void show_state(struct store *st)
 	snapshots_publish(st->snaps, next);
 }
 
-static void in_trouble(struct store *st, const struct err *err)
+void store_in_trouble(struct store *st, const struct err *err)
 {
 	bool begins = st->trouble != err->code;
 	struct err ignored;
@@ -101,11 +113,19 @@ static void in_trouble(struct store *st, const struct err *err)
 		store_save(st, st->tip, &ignored);
 }
 
-static void out_of_trouble(struct store *st)
+void store_out_of_trouble(struct store *st)
 {
 	if (!st->trouble)
 		return;
 	st->trouble = ERR_OK;
+	show_state(st);
+}
+
+void store_set_reason(struct store *st, char reason[ERR_TEXT_MAX], const char *text)
+{
+	if (strcmp(reason, text) == 0)
+		return;
+	snprintf(reason, ERR_TEXT_MAX, "%s", text);
 	show_state(st);
 }
 
@@ -173,7 +193,7 @@ static enum err_code open_keyring(struct store *st, const struct secret *root, s
 	return ERR_OK;
 }
 
-static void tx_begin(struct store *st, struct store_tx *tx, const struct actor *actor)
+void tx_begin(struct store *st, struct store_tx *tx, const struct actor *actor)
 {
 	*tx = (struct store_tx){.st = st, .db = st->db, .actor = actor, .audit_seq = st->audit_seq,
 		.now_ms = clock_wall_ms()};
@@ -229,16 +249,22 @@ static enum err_code seed(struct store *st, enum err_code (*fill)(struct store_t
 	return ERR_OK;
 }
 
+// What nothing beside the database helps with: the agent does not start.
+struct refusal {
+	bool locked; // by another process
+	bool foreign; // of another program, or a newer version of this one
+};
+
 static enum err_code open_database(struct store *st, const char *path, bool fresh,
-	const struct secret *root, bool *ret_locked, struct err *err)
+	const struct secret *root, struct refusal *refused, struct err *err)
 {
-	enum err_code code = db_open(path, fresh, &st->db, ret_locked, err);
+	enum err_code code = db_open(path, fresh, &st->db, &refused->locked, err);
 
 	// Commits of a log over a file that was cut or replaced may look like a whole one.
 	if (!code && db_had_log(st->db))
 		code = db_verify(st->db, err);
 	if (!code)
-		code = schema_migrate(st->db, clock_wall_ms(), err);
+		code = schema_migrate(st->db, clock_wall_ms(), &refused->foreign, err);
 	if (!code)
 		code = open_keyring(st, root, err);
 	if (!code)
@@ -280,13 +306,14 @@ static enum err_code open_snapshot(struct store *st, const struct secret *root,
 	st->saved_revision = (int64_t)st->tip->revision;
 	st->trouble = ERR_STORAGE_READONLY;
 	snprintf(st->trouble_text, sizeof(st->trouble_text),
-		_("serving the last saved configuration: %s"), why->message);
+		_("serving the last saved configuration, of revision %lld: %s"),
+		(long long)st->tip->revision, why->message);
 	return ERR_OK;
 }
 
 // Over known state an empty or missing database is never begun anew: somebody may bring it back.
 static enum err_code open_known(struct store *st, const char *path, const struct secret *root,
-	bool *ret_locked, struct err *err)
+	struct refusal *refused, struct err *err)
 {
 	struct err why = {0};
 	struct stat file;
@@ -296,10 +323,12 @@ static enum err_code open_known(struct store *st, const char *path, const struct
 		: err_set(&why, ERR_STORAGE_MOVED, _("the database is gone"));
 
 	if (!code)
-		code = open_database(st, path, false, root, ret_locked, &why);
-	if (!code)
+		code = open_database(st, path, false, root, refused, &why);
+	if (!code) {
+		store_compare(st);
 		return ERR_OK;
-	if (!have_snapshot || (code != ERR_STORAGE_MOVED && code != ERR_STORAGE_CORRUPT)) {
+	}
+	if (!have_snapshot || refused->locked || refused->foreign) {
 		*err = why;
 		return code;
 	}
@@ -310,17 +339,19 @@ static enum err_code open_known(struct store *st, const char *path, const struct
 static enum err_code open_all(struct store *st, bool *ret_locked, struct err *err)
 {
 	char *path = path_in(st->settings, "yijian.db");
-	bool fresh = !exists(path) && !exists(st->snapshot_path);
+	bool fresh = !exists(path) && !exists(st->snapshot_path) && !exists(st->lost_path);
 	struct secret root = {0};
+	struct refusal refused = {0};
 	struct err why = {0};
 	enum err_code code = seal_root_load(st->settings->root_key_file, fresh, &root, &why);
 
 	if (code && fresh)
 		*err = why; // without a key nothing can be begun
 	else if (fresh)
-		code = open_database(st, path, true, &root, ret_locked, err);
+		code = open_database(st, path, true, &root, &refused, err);
 	else
-		code = open_known(st, path, &root, ret_locked, err);
+		code = open_known(st, path, &root, &refused, err);
+	*ret_locked = refused.locked;
 	secret_release(&root);
 	free(path);
 	return code;
@@ -334,19 +365,25 @@ static void save(struct store *st)
 
 	st->saved_us = clock_mono_us();
 	st->save_took_us = st->saved_us - start;
-	if (code && !st->trouble)
-		in_trouble(st, &err);
-	else if (!code && st->trouble == ERR_STORAGE_FAILED && !st->stale)
-		out_of_trouble(st);
+	store_set_reason(st, st->unsaved, code ? err.message : "");
 }
 
 static void save_when_due(struct store *st)
 {
 	int64_t every = MAX_OF(SAVE_EVERY_US, st->save_took_us * SAVE_SHARE);
 
-	if (st->saved_revision != (int64_t)st->tip->revision &&
+	if (st->saved_revision != (int64_t)st->tip->revision && !st->no_saving &&
 		clock_mono_us() - st->saved_us > every)
 		save(st);
+}
+
+// What a save that was cut short left: it may hold secrets deleted since.
+static void drop_unfinished(struct store *st)
+{
+	char *path = path_in(st->settings, "snapshot.json.new");
+
+	unlink(path);
+	free(path);
 }
 
 enum err_code store_open(const struct settings *s, struct snapshots *snaps, struct live_table *live,
@@ -362,12 +399,13 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	st->tail = &st->head;
 	st->tip = snapshot_new(live);
 	st->snapshot_path = path_in(s, "snapshot.json");
+	st->lost_path = path_in(s, "snapshot.lost.json");
 	pthread_mutex_init(&st->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&st->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	*ret_locked = false;
+	drop_unfinished(st);
 	code = open_all(st, ret_locked, err);
 	if (code) {
 		snapshot_free(st->tip);
@@ -378,7 +416,7 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	st->tip->store_state = state_of(st);
 	tell_state(st);
 	snapshots_publish(snaps, st->tip);
-	st->saved_us = clock_mono_us();
+	st->saved_us = st->clean_us = st->purge_at_us = clock_mono_us();
 	// This file also says "here is known state"; without it the database alone does.
 	if (st->db && !exists(st->snapshot_path))
 		save(st);
@@ -394,6 +432,7 @@ void store_free(struct store *st)
 	seal_free(st->seal);
 	str_release(&st->wrapped);
 	free(st->snapshot_path);
+	free(st->lost_path);
 	pthread_mutex_destroy(&st->lock);
 	pthread_cond_destroy(&st->wake);
 	free(st);
@@ -513,7 +552,7 @@ static void count(struct store *st, uint64_t writes, bool ok, int64_t took_us)
 static void fail_all(struct store *st, struct answer *answers, size_t n, const struct err *err)
 {
 	if (st->db)
-		in_trouble(st, err);
+		store_in_trouble(st, err);
 	for (size_t i = 0; i < n; i++) {
 		answers[i].job->err = *err;
 		reply(answers[i].job, err->code);
@@ -558,12 +597,9 @@ static void work(struct store *st, struct answer *answers, size_t n)
 	}
 	for (size_t i = 0; i < n; i++)
 		reply(answers[i].job, answers[i].code);
-	if (db_wal_pages(st->db) > WAL_PAGES_MAX)
-		db_checkpoint(st->db, false);
-	save_when_due(st);
 }
 
-// What is done when nobody waits: short log, old rows out, the snapshot file written.
+// What is done when nobody waits.
 static void idle(struct store *st)
 {
 	struct err err = {0};
@@ -572,23 +608,15 @@ static void idle(struct store *st)
 	if (!st->db)
 		return;
 	if (db_still_there(st->db, &err)) {
-		in_trouble(st, &err);
+		store_in_trouble(st, &err);
 		return;
 	}
 	if (st->trouble == ERR_STORAGE_MOVED && (!st->stale || reload(st, &err) == ERR_OK))
-		out_of_trouble(st); // it was brought back
-	if (db_wal_pages(st->db) > 0) {
-		int64_t wall = clock_wall_ms();
-
-		DB_RUN(st->db, &err, "DELETE FROM idempotency WHERE at < ?",
-			DB_I(wall - IDEMPOTENCY_KEPT_MS));
-		DB_RUN(st->db, &err, "DELETE FROM vendor_key WHERE deleted_at < ?",
-			DB_I(wall - STORE_UNDO_MS));
-		DB_RUN(st->db, &err, "DELETE FROM caller WHERE revoked_at > 0 AND revoked_at < ?",
-			DB_I(wall - STORE_REVOKED_MS));
-		db_checkpoint(st->db, true);
-	}
-	save_when_due(st);
+		store_out_of_trouble(st); // it was brought back
+	else if (st->trouble)
+		store_try_again(st);
+	if (*st->lost && !store_lost_there(st))
+		store_set_reason(st, st->lost, "");
 	// The list, what it was read into, the answer and the saved file came and went by now.
 	if (st->trim && st->saved_revision == (int64_t)st->tip->revision)
 		st->trim = malloc_trim(0) < 0;
@@ -630,6 +658,10 @@ static void *store_main(void *arg)
 			work(st, answers, n);
 		else
 			idle(st);
+		if (st->db && st->trouble != ERR_STORAGE_MOVED) {
+			store_upkeep(st, n == 0);
+			save_when_due(st);
+		}
 	}
 	return NULL;
 }
@@ -677,7 +709,8 @@ void store_stop(struct store *st)
 	st->running = false;
 	if (!st->db)
 		return;
-	db_checkpoint(st->db, true);
-	if (st->saved_revision != (int64_t)st->tip->revision)
+	// What fails here stays in the log, and the next start reads it from there.
+	db_checkpoint(st->db, true, &err);
+	if (!st->no_saving && st->saved_revision != (int64_t)st->tip->revision)
 		store_save(st, st->tip, &err);
 }

@@ -8,6 +8,7 @@
 #define MINUTE_S 60
 #define HOUR_S 3600
 #define DAY_S 86400
+#define TIME_MAX_MS 253402300799999 // the year 9999: arithmetic on it stays within int64
 #define PARTS 1000000 // sums of pico are read in two parts, or SQLite's sum would overflow
 
 // In the order of struct usage_sum.
@@ -59,7 +60,7 @@ static enum err_code is_there(void *arg, struct sqlite3_stmt *row, struct err *e
 	return ERR_OK;
 }
 
-static enum err_code drop_old(struct store_tx *tx, struct err *err)
+enum err_code store_usage_expire(struct store_tx *tx, struct err *err)
 {
 	static const int64_t kept[][2] = {{MINUTE_S, USAGE_MINUTES_KEPT_S},
 		{HOUR_S, USAGE_HOURS_KEPT_S}, {DAY_S, USAGE_DAYS_KEPT_S}};
@@ -93,8 +94,6 @@ enum err_code store_usage_add(struct store_tx *tx, uint64_t boot, uint64_t n,
 	if (!code)
 		code = db_run(tx->db, "INSERT OR REPLACE INTO usage_batch(boot,n) VALUES(?,?)",
 			batch, ARRAY_LEN(batch), err);
-	if (!code)
-		code = drop_old(tx, err);
 	tx->writes += !code && tx->st->trouble;
 	return code;
 }
@@ -224,7 +223,8 @@ static enum err_code read_chunk(void *arg, struct sqlite3_stmt *row, struct err 
 	struct history_reader *rd = arg;
 
 	(void)err;
-	rd->fn(rd->arg, db_int(row, 0), db_text(row, 1));
+	if (db_int(row, 0) >= 0 && db_int(row, 0) <= TIME_MAX_MS)
+		rd->fn(rd->arg, db_int(row, 0), db_text(row, 1));
 	return ERR_OK;
 }
 

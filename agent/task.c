@@ -217,7 +217,7 @@ bool task_read(struct slice doc, struct task *ret)
 	if (good)
 		read_all(v, ret);
 	arena_release(&a);
-	return good && ret->id[0] != '\0';
+	return good && ret->id[0] != '\0' && ret->n >= 1 && ret->n <= IMAGE_N_MAX;
 }
 
 int task_part_in(const struct task *t, enum task_state s)

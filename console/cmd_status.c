@@ -320,6 +320,27 @@ static void doctor_keys(struct cmd *c, struct doctor *d, const struct jx *items)
 			NULL);
 }
 
+// The log beside the database, and whether what was deleted has left the files.
+static void doctor_store(struct cmd *c, struct doctor *d, const struct jx *store)
+{
+	double bytes = jx_num(jx_get(store, "log_bytes"), 0);
+	double max = jx_num(jx_get(store, "log_max_bytes"), 0);
+	bool late = jx_bool(jx_get(store, "checkpoint_overdue"), false) || (max > 0 && bytes > max);
+	bool unwiped = jx_bool(jx_get(store, "purge_overdue"), false);
+
+	if (!store)
+		return; // an older agent
+	finding(d, _("database log"), late ? "warn" : "ok",
+		arena_printf(&c->arena, _("%.1f of %.0f MiB, last written back %s"),
+			bytes / (1024 * 1024), max / (1024 * 1024),
+			text_at(store, "checkpoint_at", _("never"))),
+		late ? _("is the disk full or slow? yijian status says why; restart the agent if not")
+		     : NULL);
+	finding(d, _("deleted data wiped"), unwiped ? "warn" : "ok",
+		arena_printf(&c->arena, _("last looked for %s"), text_at(store, "purge_at", _("never"))),
+		unwiped ? _("deleted secrets are in the files still: mend what yijian status names") : NULL);
+}
+
 static void doctor_agent(struct cmd *c, struct doctor *d)
 {
 	struct client_call health = {.method = "GET", .path = "/healthz"}, keys = {.ep = EP_KEY_LIST};
@@ -338,6 +359,7 @@ static void doctor_agent(struct cmd *c, struct doctor *d)
 	finding(d, _("same version"),
 		strcmp(text_at(a.doc, "version", ""), YJ_VERSION) == 0 ? "ok" : "warn",
 		text_at(a.doc, "version", "?"), NULL);
+	doctor_store(c, d, jx_get(a.doc, "store"));
 	if (cmd_call(c, &keys, &a))
 		finding(d, _("permission"), "fail", c->err.message, c->err.hint);
 	else

@@ -326,7 +326,8 @@ def test_a_full_disk_refuses_and_recovers(make_agent, make_vendord, tmp_path):
         wait_for(lambda: agent.post(KEYS, PATH, {
             "vendor": "openai", "service": "dalle", "key_name": "after",
             "api_key": "sk-simulated-after"}).status in (201, 409), what="room again")
-        assert agent.get("api-gateway", "/healthz").body["status"] == "ok"
+        wait_for(lambda: agent.get("api-gateway", "/healthz").body["status"] == "ok",
+                 what="the configuration is kept again")
         agent.restart()
         assert names(agent) - {"simulated", "after"} == set(writers.acked())
         agent.stop()
