@@ -10,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
 import preload  # noqa: E402
 from agent import Agent  # noqa: E402
 from clock import Clock  # noqa: E402
+from disk import Disk  # noqa: E402
 from started import Started  # noqa: E402
 from vendord import Vendord  # noqa: E402
 
@@ -48,6 +49,17 @@ def clock_library(tmp_path_factory):
 def clock(clock_library, tmp_path):
     """Time that passes when the test says so, for agents with clock.env."""
     return Clock(clock_library, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def disk_library(tmp_path_factory):
+    return preload.build("disk", tmp_path_factory.mktemp("disk"))
+
+
+@pytest.fixture
+def disk(disk_library, tmp_path):
+    """A state directory, disk.place, that fails when the test says so, for agents with disk.env."""
+    return Disk(disk_library, tmp_path, tmp_path / "fragile")
 
 
 @pytest.fixture
