@@ -40,21 +40,20 @@ struct db {
 	size_t cached;
 };
 
-// SQLite calls some of what the system refuses an I/O error without saying which.
-static int named(const struct db *db, int rc)
+// SQLite calls much of what the system refuses an I/O error; errno still says which, and callers
+// set it to 0 before they call SQLite.
+static int named(int rc)
 {
-	int why = sqlite3_system_errno(db->h);
-
 	if ((rc & 0xff) != SQLITE_IOERR && (rc & 0xff) != SQLITE_CANTOPEN)
 		return rc;
-	if (why == ENOSPC || why == EDQUOT)
+	if (errno == ENOSPC || errno == EDQUOT)
 		return SQLITE_FULL;
-	return why == EROFS ? SQLITE_READONLY : rc;
+	return errno == EROFS ? SQLITE_READONLY : rc;
 }
 
 static enum err_code failed(const struct db *db, int rc, struct err *err)
 {
-	rc = named(db, rc);
+	rc = named(rc);
 	switch (rc & 0xff) {
 	case SQLITE_FULL:
 		return err_set(err, ERR_STORAGE_FULL, NULL);
@@ -80,8 +79,10 @@ static int on_wal(void *arg, sqlite3 *h, const char *name, int pages)
 
 enum err_code db_exec(struct db *db, const char *sql, struct err *err)
 {
-	int rc = sqlite3_exec(db->h, sql, NULL, NULL, NULL);
+	int rc;
 
+	errno = 0;
+	rc = sqlite3_exec(db->h, sql, NULL, NULL, NULL);
 	return rc == SQLITE_OK ? ERR_OK : failed(db, rc, err);
 }
 
@@ -257,6 +258,7 @@ enum err_code db_query(struct db *db, const char *sql, const struct db_val *v, s
 		return failed(db, rc, err);
 	for (size_t i = 0; i < n; i++)
 		bind(stmt, (int)i + 1, &v[i]);
+	errno = 0;
 	while (!code && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
 		code = fn ? fn(arg, stmt, err) : ERR_OK;
 	if (!code && rc != SQLITE_DONE)
@@ -361,6 +363,7 @@ enum err_code db_checkpoint(struct db *db, bool truncate, struct err *err)
 			take_root, db, err);
 	if (code)
 		return code;
+	errno = 0;
 	rc = sqlite3_wal_checkpoint_v2(db->h, NULL,
 		truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
 	if (rc != SQLITE_OK)
