@@ -16,6 +16,7 @@ LOG = ROOT / "build" / "log" / "campaign"
 PYTHON = "/usr/bin/python3"
 TIMING = "build/release/bench/timing"
 SOAK, MIX = "tests/campaign/soak.py", "tests/campaign/shortmix.py"
+LIGHT, KILL9 = "tests/campaign/lightlog.py", "tests/fault/test_kill9.py"
 TIMEOUT_S = 4 * 3600
 
 
@@ -27,9 +28,14 @@ def pytest(*args):
 ROWS = {
     "soak": ("2 million mixed requests: memory and descriptors flat",
              [PYTHON, SOAK], {}, ([PYTHON, SOAK, "--requests", "20000", "--rounds", "10"], {})),
-    "kill9": ("300 kills of the agent under writes: nothing acknowledged is lost",
-              pytest("tests/fault/test_kill9.py"), {"YIJIAN_KILLS": "300"},
-              (pytest("tests/fault/test_kill9.py"), {"YIJIAN_KILLS": "5"})),
+    "log": ("two hours of light traffic, 60 x: the database's log stays below 8 MiB",
+            [PYTHON, LIGHT], {}, ([PYTHON, LIGHT, "--hours", "0.4"], {})),
+    "kill9": ("1,000 kills of the agent under writes: nothing acknowledged is lost",
+              pytest(KILL9, "-k", "not fills"), {"YIJIAN_KILLS": "1000"},
+              (pytest(KILL9, "-k", "not fills"), {"YIJIAN_KILLS": "5"})),
+    "fulldisk": ("1,000 kills while the disk fills to zero and is freed: the same, by itself",
+                 pytest("-s", KILL9, "-k", "fills"), {"YIJIAN_FULL_KILLS": "1000"},
+                 (pytest("-s", KILL9, "-k", "fills"), {"YIJIAN_FULL_KILLS": "8"})),
     "tasks": ("100 kills of the agent under image tasks: none lost, none paid for twice",
               pytest("tests/fault/test_task_kill.py"), {"YIJIAN_KILLS": "100"},
               (pytest("tests/fault/test_task_kill.py"), {"YIJIAN_KILLS": "10"})),

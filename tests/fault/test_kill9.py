@@ -11,12 +11,15 @@ import threading
 
 import pytest
 
+import small_disk
 from waiting import wait_for
 
 KEYS = "key-manager"
 PATH = "/api/v1/keys"
 WRITERS = 8
 KILLS = int(os.environ.get("YIJIAN_KILLS", "100"))
+FULL_KILLS = int(os.environ.get("YIJIAN_FULL_KILLS", "12"))
+EPOCH = 40  # rounds on one state: more keys than that do not fit on a small disk
 WRITES_BEFORE_KILL = 12  # a kill before any traffic would prove nothing
 
 
@@ -119,6 +122,56 @@ def test_kill9_loses_no_acknowledged_write(make_agent):
     agent.kill9()
     check_database(agent.state_dir / "yijian.db")
     agent.start()
+
+
+def die_while_the_disk_is(how, agent, disk, tag):
+    """Writers, a disk that fills up at some moment of theirs, and the end of the agent."""
+    writers = Writers(agent, tag)
+    wait_for(lambda: len(writers.acked()) >= WRITES_BEFORE_KILL, what="writes", alive=agent.alive)
+    if how != "roomy":
+        disk.fill()
+    if how in ("full", "freed"):
+        wait_for(lambda: len(writers.refused()) >= WRITERS, what="refusals", alive=agent.alive)
+    if how == "freed":
+        before = len(writers.acked())
+        disk.free()
+        wait_for(lambda: len(writers.acked()) >= before + WRITERS, what="writes again",
+                 alive=agent.alive)
+    agent.kill9()
+    writers.stop()
+    return writers
+
+
+def test_kill9_while_the_disk_fills_loses_no_acknowledged_write(make_agent, tmp_path):
+    acked, agent, total = set(), None, 0
+    with small_disk.mounted(tmp_path / "small", 16) as disk:
+        for number in range(FULL_KILLS):
+            if number % EPOCH == 0:
+                if agent:
+                    agent.stop()
+                    shutil.rmtree(agent.state_dir)
+                agent, acked = make_agent(state_dir=disk.place / f"state{number}"), set()
+            how = ("roomy", "full", "filling", "freed")[number % 4]
+            writers = die_while_the_disk_is(how, agent, disk, f"f{number}")
+            acked |= set(writers.acked())
+            total += len(writers.acked())
+            refused = {name for name, _, _ in writers.refused()}
+            assert {(status, code) for _, status, code in writers.refused()} <= {
+                (507, "storage_full")}
+            agent.start_by_log()  # on what room there is
+            present = names(agent)
+            assert acked <= present, f"{number} {how}: lost {sorted(acked - present)[:5]}"
+            assert present - acked <= {writer.open for writer in writers.all}
+            assert not refused & present
+            disk.free()
+            wait_for(lambda: agent.get("api-gateway", "/healthz").body["status"] == "ok",
+                     what="recovery", alive=agent.alive)
+            acked = present
+        agent.stop()
+        check_database(agent.state_dir / "yijian.db")
+        agent.start()
+        agent.stop()
+    print(f"{FULL_KILLS} kills, {total} writes acknowledged, none lost")
 
 
 class Calls(threading.Thread):
