@@ -87,6 +87,22 @@ enum err_code store_audit_load(struct store *st, struct err *err)
 		load_head, st, err);
 }
 
+static enum err_code check_gaps(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	(void)arg;
+	if (db_int(row, 0) == 0 || db_int(row, 0) == db_int(row, 1))
+		return ERR_OK;
+	return err_set(err, ERR_STORAGE_CORRUPT,
+		_("rows of the audit log are missing: yijian.db and the log beside it are not of one "
+		  "moment"));
+}
+
+enum err_code store_audit_gaps(struct store *st, struct err *err)
+{
+	return db_query(st->db, "SELECT count(*), max(seq)-min(seq)+1 FROM audit", NULL, 0,
+		check_gaps, NULL, err);
+}
+
 // ---- lists ----
 
 struct list {

@@ -121,6 +121,8 @@ int64_t tx_revision(struct store_tx *tx);
 enum err_code tx_change(struct store_tx *tx, int64_t revision, const char *action, const char *kind,
 	const char *name, const char *summary, struct slice before, struct err *err);
 enum err_code store_audit_load(struct store *st, struct err *err);
+// ERR_STORAGE_CORRUPT when the chain has holes, as an old file under a newer log leaves them.
+enum err_code store_audit_gaps(struct store *st, struct err *err);
 
 // ---- store_caller, store_spend: the parts of store_load ----
 // *bad counts rows left out.

@@ -108,7 +108,8 @@ void store_in_trouble(struct store *st, const struct err *err)
 	snprintf(st->trouble_text, sizeof(st->trouble_text), "%s", err->message);
 	show_state(st);
 	// What was acknowledged is safe in memory alone from now on.
-	if (begins && err->code == ERR_STORAGE_MOVED &&
+	if (begins && !st->no_saving &&
+		(err->code == ERR_STORAGE_MOVED || err->code == ERR_STORAGE_CORRUPT) &&
 		st->saved_revision != (int64_t)st->tip->revision)
 		store_save(st, st->tip, &ignored);
 }
@@ -265,6 +266,8 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 		code = db_verify(st->db, err);
 	if (!code)
 		code = schema_migrate(st->db, clock_wall_ms(), &refused->foreign, err);
+	if (!code && db_had_log(st->db))
+		code = store_audit_gaps(st, err);
 	if (!code)
 		code = open_keyring(st, root, err);
 	if (!code)
@@ -613,7 +616,7 @@ static void idle(struct store *st)
 	}
 	if (st->trouble == ERR_STORAGE_MOVED && (!st->stale || reload(st, &err) == ERR_OK))
 		store_out_of_trouble(st); // it was brought back
-	else if (st->trouble)
+	else if (st->trouble && st->trouble != ERR_STORAGE_CORRUPT)
 		store_try_again(st);
 	if (*st->lost && !store_lost_there(st))
 		store_set_reason(st, st->lost, "");

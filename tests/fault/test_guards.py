@@ -14,6 +14,7 @@ import pytest
 
 import small_disk
 from test_kill9 import WRITERS, Writer, Writers, names
+from process import BUILD
 from waiting import wait_for
 
 GW, CONFIG, KEYS, REGISTRY = "api-gateway", "config-center", "key-manager", "service-registry"
@@ -47,6 +48,16 @@ def metric(agent, name):
         if line.startswith(name + " "):
             return float(line.split()[1])
     raise AssertionError(f"no {name}")
+
+
+def doctor(agent):
+    """Its findings: check -> the whole line, which begins with ok, warn or fail."""
+    said = subprocess.run([str(BUILD / "yijian"), "doctor"], text=True, capture_output=True,
+                          check=False, env={**os.environ, "YIJIAN_AGENT": agent.url()})
+    lines = [line.split(None, 1) for line in said.stdout.splitlines()]
+    return {check: f"{result} {rest}" for result, rest in lines
+            for check in ("agent healthy", "database log", "deleted data wiped")
+            if rest.startswith(check)}
 
 
 def files_with(state_dir, *needles):
@@ -150,9 +161,34 @@ def test_figures_of_the_upkeep(make_agent, clock):
     wait_for(lambda: all(metric(agent, name) >= before + 119
                          for name, before in zip(names_at, first)), what="upkeep by time")
     assert metric(agent, "yijian_store_changes_missing") == 0
+    wait_for(lambda: health(agent)["store"]["log_bytes"] == 0, what="an empty log")
     store = health(agent)["store"]
-    assert store["log_bytes"] == 0 and store["log_max_bytes"] == LOG_MAX
+    assert store["log_max_bytes"] == LOG_MAX
     assert not store["checkpoint_overdue"] and not store["purge_overdue"]
+
+
+    said = doctor(agent)
+    assert said["database log"].startswith("ok ") and "0.0 of 8 MiB" in said["database log"]
+    assert said["deleted data wiped"].startswith("ok ")
+
+
+def test_upkeep_that_fails_is_told_with_the_next_step(make_agent, clock, disk):
+    both = f"{clock.env['LD_PRELOAD']}:{disk.env['LD_PRELOAD']}"
+    agent = make_agent(env={**clock.env, **disk.env, "LD_PRELOAD": both}, state_dir=disk.place)
+    key = agent.add_key("http://127.0.0.1:9")
+    assert agent.request(KEYS, "DELETE", f"/api/v1/keys/{key['id']}").status in (200, 204)
+    wait_for(lambda: log_of(agent) == 0, what="an idle log")
+    disk.fail("EIO")
+    clock.advance(UNDO_S + 61)  # now it is to be wiped
+    wait_for(lambda: not is_ok(agent), what="the failure told")
+    clock.advance(301)
+    wait_for(lambda: health(agent)["store"]["purge_overdue"], what="that it is late")
+    assert doctor(agent)["deleted data wiped"].startswith("warn ")
+    assert "deleted secrets are in the files still" in doctor(agent)["deleted data wiped"]
+    disk.mend()
+    wait_for(lambda: is_ok(agent), what="recovery")
+    assert not health(agent)["store"]["purge_overdue"]
+    assert doctor(agent)["deleted data wiped"].startswith("ok ")
 
 
 # ---- what is over leaves the files ----
@@ -278,11 +314,7 @@ def test_acknowledged_changes_that_are_missing_are_told(outdated):
     assert metric(agent, "yijian_store_changes_missing") == 1
     assert any(r["event"] == "store_degraded" and "missing" in r["detail"]
                for r in agent.log_records())
-    doctor = subprocess.run([os.environ.get("YIJIAN_BUILD", "build") + "/yijian", "doctor"],
-                            cwd=pathlib.Path(__file__).resolve().parents[2], text=True,
-                            env={**os.environ, "YIJIAN_AGENT": agent.url(), "COLUMNS": "400"},
-                            capture_output=True, check=False)
-    assert doctor.returncode == 1 and "missing" in doctor.stdout, doctor
+    assert "missing" in doctor(agent)["agent healthy"]
     # The database is what is served and written; the newer configuration stays as it was.
     assert names(agent) == {"old"}
     assert agent.add_key("http://127.0.0.1:9", key_name="later")
@@ -340,6 +372,26 @@ def test_a_log_that_was_cut_is_never_passed_over(make_agent, clock, harm):
     agent.start()
     there = names(agent)
     assert {item["doc"]["key_name"] for item in saved["keys"]} <= there or not is_ok(agent)
+    assert agent.get(CONFIG, "/api/v1/features").status == 200
+
+
+def test_an_old_file_under_a_newer_log_is_told(make_agent):
+    agent = make_agent()
+    agent.add_key("http://127.0.0.1:9", key_name="old")
+    agent.stop()
+    old = agent.scratch / "old.db"
+    shutil.copy(agent.state_dir / "yijian.db", old)
+    agent.start()
+    grown = 2 * old.stat().st_size
+    writers = Writers(agent, "newer")
+    wait_for(lambda: size(agent.state_dir / "yijian.db") > grown and log_of(agent) > 0,
+             what="pages in the file and in the log", alive=agent.alive)
+    agent.kill9()
+    writers.stop()
+    shutil.copy(old, agent.state_dir / "yijian.db")
+    agent.start()
+    told = health(agent)
+    assert told["status"] == "degraded", told
     assert agent.get(CONFIG, "/api/v1/features").status == 200
 
 

@@ -209,6 +209,13 @@ def replace(path):
     other.replace(path)
 
 
+def hollow(path):
+    """Emptied, and as long as before: what a checkpoint makes of a file that is emptied under it."""
+    size = path.stat().st_size
+    os.truncate(path, 0)
+    os.truncate(path, size)
+
+
 @pytest.fixture
 def loaded(make_agent, make_vendord):
     """An agent with a working chat route, its writers, and a caller of the data path."""
@@ -223,7 +230,7 @@ def loaded(make_agent, make_vendord):
     writers.stop()
 
 
-@pytest.mark.parametrize("harm", [delete, truncate, cut, replace])
+@pytest.mark.parametrize("harm", [delete, truncate, cut, replace, hollow])
 def test_a_lost_database_is_noticed_and_served_through(loaded, harm):
     agent, writers, calls = loaded
     harm(agent.state_dir / "yijian.db")
