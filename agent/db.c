@@ -28,7 +28,8 @@ struct db {
 	ino_t wal_inode; // 0 until the file was seen
 	int wal_pages; // not in the file yet
 	int64_t wal_bytes; // its size when last looked at
-	bool had_log;
+	char *clean_path; // there between a clean stop and the next start
+	bool unclean;
 	int64_t page_size;
 	int64_t roots[ROOTS_MAX]; // pages where tables and indexes begin
 	size_t roots_n;
@@ -153,6 +154,22 @@ static void create_private(const char *path)
 		close(fd);
 }
 
+static char *path_with(const char *path, const char *suffix)
+{
+	size_t n = strlen(path) + strlen(suffix) + 1;
+	char *whole = mem_alloc(n);
+
+	snprintf(whole, n, "%s%s", path, suffix);
+	return whole;
+}
+
+static bool has_bytes(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_size > 0;
+}
+
 static enum err_code take_page_size(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	(void)err;
@@ -164,14 +181,13 @@ enum err_code db_open(const char *path, bool create, struct db **ret, bool *ret_
 	struct err *err)
 {
 	struct db *db = mem_zalloc(1, sizeof(*db));
-	struct stat log;
 	int rc;
 	enum err_code code;
 
 	db->path = mem_strdup(path);
-	db->wal_path = mem_alloc(strlen(path) + 5);
-	snprintf(db->wal_path, strlen(path) + 5, "%s-wal", path);
-	db->had_log = stat(db->wal_path, &log) == 0 && log.st_size > 0;
+	db->wal_path = path_with(path, "-wal");
+	db->clean_path = path_with(path, "-clean");
+	db->unclean = !create && has_bytes(db->wal_path);
 	if (create)
 		create_private(path);
 	rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -189,8 +205,10 @@ enum err_code db_open(const char *path, bool create, struct db **ret, bool *ret_
 		db_close(db);
 		return code;
 	}
+	if (unlink(db->clean_path) != 0)
+		db->unclean = !create;
 	remember_file(db);
-	if (wal_there(db) && db->had_log) // at most so many: what it holds is not known
+	if (wal_there(db) && db->wal_bytes > WAL_HEAD) // at most so many: it is not known
 		db->wal_pages = (int)((db->wal_bytes - WAL_HEAD) / (db->page_size + WAL_FRAME_HEAD));
 	*ret = db;
 	return ERR_OK;
@@ -205,6 +223,7 @@ void db_close(struct db *db)
 	sqlite3_close(db->h);
 	free(db->path);
 	free(db->wal_path);
+	free(db->clean_path);
 	free(db);
 }
 
@@ -385,9 +404,15 @@ int64_t db_log_bytes(const struct db *db)
 	return db->wal_bytes;
 }
 
-bool db_had_log(const struct db *db)
+void db_stopped(struct db *db)
 {
-	return db->had_log;
+	if (db->wal_pages == 0)
+		create_private(db->clean_path); // where it cannot be made, the next start looks closer
+}
+
+bool db_unclean(const struct db *db)
+{
+	return db->unclean;
 }
 
 static enum err_code verify_row(void *arg, struct sqlite3_stmt *row, struct err *err)

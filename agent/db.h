@@ -59,8 +59,11 @@ enum err_code db_still_there(struct db *db, struct err *err);
 enum err_code db_checkpoint(struct db *db, bool truncate, struct err *err);
 int db_log_pages(const struct db *db); // of the log that are not in the file yet
 int64_t db_log_bytes(const struct db *db); // the log's size when it was last looked at
-// Whether the log beside it still held commits when it was opened: no clean stop came before.
-bool db_had_log(const struct db *db);
+// Says beside it that it is whole without a log; after a db_checkpoint that cut it, before db_close.
+void db_stopped(struct db *db);
+// Whether no such word was there when it was opened, or the log held commits in spite of it: it was
+// left in the middle of something, and the log may have been taken away since.
+bool db_unclean(const struct db *db);
 // ERR_STORAGE_CORRUPT when pages do not fit together. Reads the whole file.
 enum err_code db_verify(struct db *db, struct err *err);
 // True for SQLite versions with the WAL-reset bug (fixed in 3.51.3; one connection avoids it).

@@ -261,12 +261,13 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 {
 	enum err_code code = db_open(path, fresh, &st->db, &refused->locked, err);
 
-	// Commits of a log over a file that was cut or replaced may look like a whole one.
-	if (!code && db_had_log(st->db))
+	// Commits of a log over a file that was cut or replaced may look like a whole one, and so may a
+	// file whose log was taken away in the middle of a checkpoint.
+	if (!code && db_unclean(st->db))
 		code = db_verify(st->db, err);
 	if (!code)
 		code = schema_migrate(st->db, clock_wall_ms(), &refused->foreign, err);
-	if (!code && db_had_log(st->db))
+	if (!code && db_unclean(st->db))
 		code = store_audit_gaps(st, err);
 	if (!code)
 		code = open_keyring(st, root, err);
@@ -713,7 +714,8 @@ void store_stop(struct store *st)
 	if (!st->db)
 		return;
 	// What fails here stays in the log, and the next start reads it from there.
-	db_checkpoint(st->db, true, &err);
+	if (db_checkpoint(st->db, true, &err) == ERR_OK)
+		db_stopped(st->db);
 	if (!st->no_saving && st->saved_revision != (int64_t)st->tip->revision)
 		store_save(st, st->tip, &err);
 }

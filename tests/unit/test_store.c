@@ -68,7 +68,7 @@ static int end(void **state)
 {
 	struct fixture *f = *state;
 	static const char *const files[] = {"root.key", "yijian.db", "yijian.db-wal",
-		"yijian.db-shm", "snapshot.json", "snapshot.json.new"};
+		"yijian.db-clean", "snapshot.json", "snapshot.json.new"};
 	close_all(f);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		char path[96];
