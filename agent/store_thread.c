@@ -18,7 +18,8 @@
 
 #define IDLE_US 1000000
 #define SAVE_EVERY_US 5000000 // the snapshot file, at most so often …
-#define SAVE_SHARE 50 // … and for at most this part of the time
+#define SAVE_SHARE 50 // … and for at most this part of the time, but …
+#define SAVE_WITHIN_US 60000000 // … not later: it still holds what was deleted
 
 // ---- state ----
 
@@ -374,7 +375,8 @@ static void save(struct store *st)
 
 static void save_when_due(struct store *st)
 {
-	int64_t every = MAX_OF(SAVE_EVERY_US, st->save_took_us * SAVE_SHARE);
+	int64_t share = MIN_OF(st->save_took_us * SAVE_SHARE, SAVE_WITHIN_US);
+	int64_t every = MAX_OF(SAVE_EVERY_US, share);
 
 	if (st->saved_revision != (int64_t)st->tip->revision && !st->no_saving &&
 		clock_mono_us() - st->saved_us > every)
