@@ -94,6 +94,8 @@ enum err_code store_usage_add(struct store_tx *tx, uint64_t boot, uint64_t n,
 	if (!code)
 		code = db_run(tx->db, "INSERT OR REPLACE INTO usage_batch(boot,n) VALUES(?,?)",
 			batch, ARRAY_LEN(batch), err);
+	if (!code)
+		code = store_usage_expire(tx, err);
 	tx->writes += !code && tx->st->trouble;
 	return code;
 }
