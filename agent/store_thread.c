@@ -311,7 +311,8 @@ static enum err_code open_snapshot(struct store *st, const struct secret *root,
 	st->saved_revision = (int64_t)st->tip->revision;
 	st->trouble = ERR_STORAGE_READONLY;
 	snprintf(st->trouble_text, sizeof(st->trouble_text),
-		_("serving the last saved configuration, of revision %lld: %s"),
+		_("serving the last saved configuration, of revision %lld: %s; mend that and "
+		  "restart the agent"),
 		(long long)st->tip->revision, why->message);
 	return ERR_OK;
 }
