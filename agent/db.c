@@ -235,6 +235,7 @@ static sqlite3_stmt *statement(struct db *db, const char *sql, int *ret_rc)
 	for (size_t i = 0; i < db->cached; i++)
 		if (db->cache[i].sql == sql)
 			return db->cache[i].stmt;
+	errno = 0;
 	*ret_rc = sqlite3_prepare_v3(db->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
 	if (*ret_rc != SQLITE_OK)
 		return NULL;

@@ -43,6 +43,7 @@ static const char *const orphans[] = {
 	"DELETE FROM spend WHERE kind='key' AND id NOT IN (SELECT id FROM vendor_key)",
 	"DELETE FROM spend WHERE kind IN ('token','client') AND id NOT IN (SELECT id FROM caller)",
 	"DELETE FROM spend WHERE kind='feature' AND id NOT IN (SELECT name FROM feature)",
+	"DELETE FROM probe_spend WHERE key NOT IN (SELECT id FROM vendor_key)",
 };
 
 static void forget_revoked(struct store_tx *tx)

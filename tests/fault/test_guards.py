@@ -265,13 +265,14 @@ def test_what_is_kept_for_a_time_ends_without_anybody_writing(make_agent):
                        [step, 86400, *["old"] * 6, *[1] * (len(columns) - 8)])
         db.execute("INSERT INTO live_override VALUES(0,'key_gone',1,-1,1000)")
         db.execute("INSERT INTO spend VALUES('key','key_gone',1,1,1,1)")
+        db.execute("INSERT INTO probe_spend VALUES('key_gone',1,1,1,1,'USD')")
         db.executemany("INSERT INTO idempotency VALUES('uid:0','key_create',?,x'00',201,'{}',1)",
                        [(f"old-{i}",) for i in range(1234)])
     agent.start()
     wait_for(lambda: metric(agent, "yijian_store_last_purge_timestamp_seconds"), what="a purge")
     wait_for(lambda: not files_with(agent.state_dir, b"old-1233"), what="a long backlog gone")
     agent.stop()
-    for table in ("usage", "live_override", "spend", "idempotency"):
+    for table in ("usage", "live_override", "spend", "probe_spend", "idempotency"):
         assert stored(agent, f"SELECT count(*) FROM {table}") == [(0,)], table
     agent.start()
 
@@ -581,7 +582,7 @@ def deep(levels):
 
 
 def test_what_was_accepted_is_readable_wherever_it_stands(make_agent, make_vendord):
-    agent = make_agent()
+    agent = make_agent(env={"YIJIAN_ALERT_INTERVAL_MS": "50"})
     vendord = make_vendord()
     agent.add_key(vendord.url)
     levels = 31  # of a member: its document is the 32nd
