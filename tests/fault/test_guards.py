@@ -377,6 +377,28 @@ def test_a_log_that_was_cut_is_never_passed_over(make_agent, clock, harm):
     assert agent.get(CONFIG, "/api/v1/features").status == 200
 
 
+@pytest.mark.parametrize("harm", ["delete", "empty"])
+def test_a_log_that_goes_while_the_agent_runs_is_noticed(make_agent, harm):
+    agent = make_agent()
+    writers = Writers(agent, "going")
+    wait_for(lambda: len(writers.acked()) > 100 and log_of(agent) > 0, what="writes")
+    log = agent.state_dir / "yijian.db-wal"
+    if harm == "delete":
+        log.unlink()
+    else:
+        os.truncate(log, 0)
+    before = len(writers.acked())
+    # Emptied right after all of it was copied back it is no loss, and writing goes on.
+    wait_for(lambda: len(writers.refused()) >= WRITERS or len(writers.acked()) > before + 500,
+             what="refusals", alive=agent.alive)
+    writers.stop()
+    assert {(status, code) for _, status, code in writers.refused()} <= {(503, "storage_moved")}
+    assert writers.refused() or harm == "empty"
+    assert names(agent) >= set(writers.acked())
+    agent.restart()
+    assert names(agent) >= set(writers.acked()) or "missing" in health(agent)["reasons"][0]
+
+
 def test_an_old_file_under_a_newer_log_is_told(make_agent):
     agent = make_agent()
     agent.add_key("http://127.0.0.1:9", key_name="old")
