@@ -26,7 +26,7 @@ static void tell(const struct alert_scan *s, const struct alert_rule *rule, cons
 	double value)
 {
 	if (wanted(rule, object))
-		s->found(s->arg, object, value);
+		s->found(s->arg, object, "", value);
 }
 
 // ---- features ----
@@ -169,7 +169,8 @@ static void scan_keys(const struct alert_scan *s, const struct alert_rule *rule)
 	void *value;
 	while (pmap_next(s->snap->keys, &it, NULL, &value)) {
 		const struct key_obj *k = value;
-		tell(s, rule, k->ref, key_value(s, rule, k));
+		if (wanted(rule, k->ref))
+			s->found(s->arg, k->ref, k->doc.id, key_value(s, rule, k));
 	}
 }
 

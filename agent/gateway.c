@@ -122,7 +122,8 @@ enum err_code gw_prepare(struct gw_call *c, struct err *err)
 	c->route = snapshot_route(r->snap, c->feature);
 	c->ask = (struct decide_request){.offer = c->in.offer,
 		.width = c->in.width, .height = c->in.height, .n = c->in.images,
-		.stream = c->in.stream, .client = r->who.name[0] != '\0' ? r->who.name : "local",
+		.stream = c->in.stream, .client = ident_any(&r->who.id) ? &r->who.id : &ident_local,
+		.client_name = principal_shown(&r->who),
 		.deadline_us = f->timeouts.total_ms > 0 ? r->start_us + f->timeouts.total_ms * 1000
 							: FIELD_NONE,
 		.needs = needs_of(c)};

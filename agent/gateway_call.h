@@ -170,7 +170,9 @@ struct gw_call {
 struct gw_told { // a traffic event, of a call or of work that outlived its calls; all borrowed
 	const char *id; // of the request, or of the task
 	const char *task, *model, *target, *decision, *limited_by, *reason; // NULL: none
-	const char *client, *feature, *endpoint;
+	const struct ident *client;
+	const char *client_name; // for people; NULL or "" none
+	const char *feature, *endpoint;
 	const struct gw_attempt *tries;
 	size_t tries_n;
 	int status;

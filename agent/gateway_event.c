@@ -166,7 +166,9 @@ void gw_tell(struct agent *a, struct str *s, const struct gw_told *t)
 	str_add_json(s, slice_of(t->id));
 	if (UNLIKELY(t->task != NULL))
 		add_text(s, KEY("task"), t->task);
-	add_text(s, KEY("client"), t->client);
+	add_text(s, KEY("client"), t->client->text);
+	if (t->client_name != NULL && t->client_name[0] != '\0')
+		add_text(s, KEY("client_name"), t->client_name);
 	add_text(s, KEY("feature"), t->feature);
 	add_text(s, KEY("endpoint"), t->endpoint);
 	if (t->model != NULL)
@@ -206,6 +208,7 @@ static void tell(struct gw_call *c, int64_t total_us)
 	struct gw_told t = {.id = c->r->id,
 		.task = c->task_id,
 		.client = c->ask.client,
+		.client_name = c->ask.client_name,
 		.feature = c->feature->doc.name,
 		.endpoint = c->r->ep->name,
 		.model = c->in.model[0] != '\0' ? c->in.model : NULL,

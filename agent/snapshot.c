@@ -418,11 +418,14 @@ const struct feature_obj *snapshot_model(const struct snapshot *s, struct slice 
 	return f;
 }
 
-const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id_or_ref)
+const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id)
 {
-	const struct key_obj *k = pmap_get(s->keys, id_or_ref);
+	return pmap_get(s->keys, id);
+}
 
-	return k ? k : pmap_get(s->key_refs, id_or_ref);
+const struct key_obj *snapshot_key_ref(const struct snapshot *s, struct slice ref)
+{
+	return pmap_get(s->key_refs, ref);
 }
 
 enum grant snapshot_grant(const struct snapshot *s, const struct instance_obj *in,

@@ -95,7 +95,8 @@ struct slice instance_key(struct slice service, struct slice id, char buf[INSTAN
 const struct feature_obj *snapshot_feature(const struct snapshot *s, struct slice name);
 // By name, alias or "vendor/service" (the first enabled feature with such a target).
 const struct feature_obj *snapshot_model(const struct snapshot *s, struct slice model);
-const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id_or_ref);
+const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id);
+const struct key_obj *snapshot_key_ref(const struct snapshot *s, struct slice ref);
 const struct rule_obj *snapshot_rule(const struct snapshot *s, struct slice name);
 const struct instance_obj *snapshot_instance(const struct snapshot *s, struct slice service,
 	struct slice id);
@@ -106,8 +107,8 @@ enum grant snapshot_grant(const struct snapshot *s, const struct instance_obj *i
 // *ret_header: of AUTH_HEADER, the snapshot's; id NULL: not stored.
 enum auth_style snapshot_key_auth(const struct snapshot *s, const struct vendor_row *row,
 	const char *id, const char **ret_header);
-const struct token_obj *snapshot_token(const struct snapshot *s, struct slice id);
-const struct client_obj *snapshot_client(const struct snapshot *s, struct slice id_or_name);
+const struct token_obj *snapshot_token(const struct snapshot *s, const struct ident *id);
+const struct client_obj *snapshot_client(const struct snapshot *s, const struct ident *id);
 // What a call of the feature's candidate costs now, by price_book_find; model is the caller's, for
 // targets that pass it on. NULL: not known.
 const struct price *snapshot_price(const struct snapshot *s, const struct candidate *c,

@@ -111,6 +111,10 @@ enum err_code tx_change(struct store_tx *tx, int64_t revision, const char *actio
 	const char *name, const char *summary, struct slice before, struct err *err);
 enum err_code store_audit_load(struct store *st, struct err *err);
 
+// The same of an object whose name is not its identity: id is.
+enum err_code tx_change_of(struct store_tx *tx, int64_t revision, const char *action,
+	const char *kind, const char *name, const char *id, const char *summary,
+	struct slice before, struct err *err);
 // ---- store_caller, store_spend: the parts of store_load ----
 // *bad counts rows left out.
 enum err_code store_callers_load(struct store *st, struct snapshot *snap, size_t *bad,

@@ -208,7 +208,7 @@ static enum err_code seed_features(struct store_tx *tx, struct err *err)
 static enum err_code seed(struct store *st, enum err_code (*fill)(struct store_tx *, struct err *),
 	struct err *err)
 {
-	static const struct actor system = {.name = "system", .role = ROLE_ADMIN};
+	static const struct actor system = ACTOR_SELF("system");
 	struct store_tx tx;
 	enum err_code code = db_exec(st->db, "BEGIN IMMEDIATE", err);
 

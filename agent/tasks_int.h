@@ -112,6 +112,7 @@ void task_relay_clear(struct task_relay *y);
 struct task_account { // an account's pace at its vendor
 	struct task_account *next;
 	int64_t submit_us, poll_us; // not before
+	bool named; // by people; else it is the id of a key or instance
 	char name[];
 };
 

@@ -190,7 +190,7 @@ static bool tell_breakers(const struct task_run *r, const struct feature *f, enu
 
 static void spend(const struct task_run *r, const struct feature_obj *f, const struct money *m)
 {
-	const struct client_obj *client = snapshot_client(r->snap, slice_of(r->t.client));
+	const struct client_obj *client = snapshot_client(r->snap, &r->t.client);
 	bool known = m->source != COST_UNKNOWN;
 	int64_t wall = clock_wall_ms();
 	if (client != NULL)
@@ -221,7 +221,7 @@ static void book(struct task_run *r, const struct feature_obj *f, enum outcome o
 	int64_t wall = clock_wall_ms();
 	const struct price *p = snapshot_price(r->snap, r->cand, f->doc.name, r->t.model, wall);
 	struct ledger_entry e = {.wall_ms = wall, .feature = f->doc.name,
-		.target = r->cand->target_name, .client = r->t.client, .key = r->cand->live->id,
+		.target = r->cand->target_name, .client = &r->t.client, .key = r->cand->live->id,
 		.model = r->t.model,
 		.first = !r->booked, .failed = out != OUT_OK && out != OUT_CLIENT,
 		.used = used, .paid = p != NULL && price_paid(p), .usage = PRICE_USAGE_NONE};

@@ -7,6 +7,7 @@
 
 #include "agent/auth.h"
 #include "agent/store.h"
+#include "shared/jw.h"
 
 #define REQ_PARAMS_MAX 4
 #define REQ_HEADERS_OUT_MAX 24
@@ -62,6 +63,8 @@ enum err_code req_query_int(const struct req *r, const char *name, int64_t *ret,
 // If-Match as a revision; FIELD_NONE when absent. ERR_PRECONDITION_FAILED when unreadable.
 enum err_code req_if_match(const struct req *r, int64_t *ret, struct err *err);
 struct actor req_actor(const struct req *r);
+// The members of an event that say who did it: "actor", and "actor_name" where there is one.
+void req_actor_write(const struct req *r, struct jw *w);
 // Root, without a token, over the unix socket: what nobody on a network can be.
 bool req_is_unix_root(const struct req *r);
 // Which endpoints have a handler in this build.

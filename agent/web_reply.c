@@ -377,7 +377,7 @@ static void log_request(const struct web_req *q, int64_t took_us)
 	text_add_safe(&path, q->r.path);
 	log_line(level, "request", "request_id", q->r.id, "service",
 		service_row(q->r.service)->name, "endpoint", q->r.ep ? q->r.ep->name : NULL,
-		"path", str_text(&path), "who", q->r.who.name[0] ? q->r.who.name : NULL, "status",
+		"path", str_text(&path), "who", ident_any(&q->r.who.id) ? q->r.who.id.text : NULL, "status",
 		status, "took_us", took, NULL);
 	str_release(&path);
 }

@@ -168,7 +168,7 @@ static enum err_code denied(struct web_req *q)
 		getpeername(q->conn->fd, (struct sockaddr *)&peer, &len) == 0;
 	int64_t wait_s = denials_note(q->r.agent->denials,
 		&(struct denial){.code = who->why, .guess = who->guess,
-			.peer = known ? (struct sockaddr *)&peer : NULL, .who = who->name,
+			.peer = known ? (struct sockaddr *)&peer : NULL, .who = who->id, .shown = principal_shown(who),
 			.endpoint = q->r.ep ? q->r.ep->name : "none"},
 		loop_now_us(q->web->loop));
 	if (wait_s > 0) {

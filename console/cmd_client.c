@@ -173,21 +173,76 @@ static enum err_code list(struct cmd *c, enum endpoint_id ep)
 	return code ? code : cmd_show_items(c, &a, "items");
 }
 
-static enum err_code get(struct cmd *c, enum endpoint_id ep)
-{
-	struct client_call call = {.ep = ep, .param = {c->arg[0]}};
-	struct client_answer a;
-	enum err_code code = cmd_call(c, &call, &a);
+// ---- who is meant ----
 
+#define ID_ONLY "id:" // before an id that is also somebody's name
+
+struct meant {
+	const char *id; // of the one; NULL none
+	size_t n; // that are called so, by id or by name
+};
+
+static void look_at(struct meant *m, const struct jx *item, const char *said)
+{
+	const char *id = jx_str(jx_get(item, "id"), "");
+	struct slice name = slice_trim(slice_of(jx_str(jx_get(item, "name"), "")));
+
+	if (strcmp(id, said) != 0 && !slice_ieq_str(name, said))
+		return;
+	m->id = id;
+	m->n++;
+}
+
+// The agent knows ids alone. A word of people is looked up here, and refused when it can mean two.
+static enum err_code find_id(struct cmd *c, enum endpoint_id all, const char *said,
+	const char **ret)
+{
+	struct client_call call = {.ep = all};
+	struct client_answer a;
+	struct meant m = {0};
+	enum err_code code;
+
+	*ret = said + strlen(ID_ONLY);
+	if (strncmp(said, ID_ONLY, strlen(ID_ONLY)) == 0)
+		return ERR_OK;
+	code = cmd_call(c, &call, &a);
+	if (code)
+		return code;
+	for (size_t i = 0; i < jx_len(jx_get(a.doc, "items")); i++)
+		look_at(&m, jx_at(jx_get(a.doc, "items"), i), said);
+	*ret = m.id;
+	if (m.n == 1)
+		return ERR_OK;
+	if (m.n == 0) {
+		err_set(&c->err, ERR_NOT_FOUND, _("nobody has this name or id"));
+		err_hint(&c->err, "%s", _("see all: yijian client list, yijian token list"));
+		return ERR_NOT_FOUND;
+	}
+	err_set(&c->err, ERR_CONFLICT_STATE, _("this may mean %zu of them"), m.n);
+	err_hint(&c->err, "%s", _("say which by its id, with id: before it"));
+	return ERR_CONFLICT_STATE;
+}
+
+static enum err_code get(struct cmd *c, enum endpoint_id ep, enum endpoint_id all)
+{
+	struct client_call call = {.ep = ep};
+	struct client_answer a;
+	enum err_code code = find_id(c, all, c->arg[0], &call.param[0]);
+
+	if (!code)
+		code = cmd_call(c, &call, &a);
 	return code ? code : cmd_show(c, &a);
 }
 
-static enum err_code delete_one(struct cmd *c, enum endpoint_id ep, const char *what,
-	const char *name)
+static enum err_code delete_one(struct cmd *c, enum endpoint_id ep, enum endpoint_id all,
+	const char *what, const char *name)
 {
-	struct client_call call = {.ep = ep, .param = {name}};
+	struct client_call call = {.ep = ep};
 	struct client_answer a;
-	enum err_code code = cmd_call(c, &call, &a);
+	enum err_code code = find_id(c, all, name, &call.param[0]);
+
+	if (!code)
+		code = cmd_call(c, &call, &a);
 
 	if (!code)
 		cmd_writef(c, _("%s %s deleted\n"), what, name);
@@ -203,7 +258,7 @@ enum err_code cmd_client_list(struct cmd *c)
 
 enum err_code cmd_client_get(struct cmd *c)
 {
-	return get(c, EP_CLIENT_GET);
+	return get(c, EP_CLIENT_GET, EP_CLIENT_LIST);
 }
 
 // With the first client the gateway begins to ask for keys: who calls without one should not have to
@@ -229,7 +284,7 @@ enum err_code cmd_client_add(struct cmd *c)
 
 enum err_code cmd_client_update(struct cmd *c)
 {
-	struct client_call call = {.ep = EP_CLIENT_PATCH, .param = {c->arg[0]}};
+	struct client_call call = {.ep = EP_CLIENT_PATCH};
 	struct client_answer a;
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
@@ -248,6 +303,8 @@ enum err_code cmd_client_update(struct cmd *c)
 		call.headers[0] = arena_printf(
 			&c->arena, "If-Match: \"%s\"", cmd_opt(c, COPT_IF_MATCH));
 	if (!code)
+		code = find_id(c, EP_CLIENT_LIST, c->arg[0], &call.param[0]);
+	if (!code)
 		code = cmd_call(c, &call, &a);
 	str_release(&body);
 	return code ? code : cmd_show(c, &a);
@@ -255,7 +312,7 @@ enum err_code cmd_client_update(struct cmd *c)
 
 static enum err_code delete_client(struct cmd *c, const char *name)
 {
-	return delete_one(c, EP_CLIENT_DELETE, _("client"), name);
+	return delete_one(c, EP_CLIENT_DELETE, EP_CLIENT_LIST, _("client"), name);
 }
 
 enum err_code cmd_client_delete(struct cmd *c)
@@ -272,7 +329,7 @@ enum err_code cmd_token_list(struct cmd *c)
 
 enum err_code cmd_token_get(struct cmd *c)
 {
-	return get(c, EP_TOKEN_GET);
+	return get(c, EP_TOKEN_GET, EP_TOKEN_LIST);
 }
 
 enum err_code cmd_token_create(struct cmd *c)
@@ -282,7 +339,7 @@ enum err_code cmd_token_create(struct cmd *c)
 
 static enum err_code delete_token(struct cmd *c, const char *name)
 {
-	return delete_one(c, EP_TOKEN_DELETE, _("token"), name);
+	return delete_one(c, EP_TOKEN_DELETE, EP_TOKEN_LIST, _("token"), name);
 }
 
 enum err_code cmd_token_delete(struct cmd *c)

@@ -63,6 +63,9 @@ static void tail_line(struct tail *t, const struct jx *e)
 	text_add_fit(&line, (struct slice){at + MIN_OF(strlen(at), 11), MIN_OF(strlen(at), 23) - MIN_OF(strlen(at), 11)}, 13, true, true);
 	for (size_t i = 0; i < ARRAY_LEN(cols); i++) {
 		const struct jx *v = jx_get(e, cols[i].name);
+		const struct jx *name = i == 1 ? jx_get(e, "client_name") : NULL;
+
+		v = jx_is_str(name) ? name : v; // people know it by that
 
 		str_clear(&cell);
 		format_cell(field_named(&event_fields, slice_of(cols[i].name)), v, 0, &cell);

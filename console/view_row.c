@@ -223,17 +223,27 @@ static void add_list(struct str *out, const struct jx *v)
 		str_addf(out, "%s%s", i > 0 ? "," : "", jx_str(jx_at(v, i), "?"));
 }
 
+// Ids that have a name beside them are shown by it.
+static const struct {
+	const char *id, *name;
+} named[] = {{"client", "client_name"}, {"actor", "actor_name"}, {"acked_by", "acked_by_name"}};
+
+static const struct jx *member_of(const struct jx *row, const char *key)
+{
+	if (strchr(key, '.') != NULL)
+		return jx_path(row, key);
+	for (size_t i = 0; i < ARRAY_LEN(named); i++)
+		if (strcmp(key, named[i].id) == 0 && jx_is_str(jx_get(row, named[i].name)))
+			return jx_get(row, named[i].name);
+	return jx_get(row, key);
+}
+
 static const char *group_of(const struct jx *row)
 {
 	for (size_t i = 0; groups[i] != NULL; i++)
 		if (jx_is_str(jx_get(row, groups[i])))
-			return jx_str(jx_get(row, groups[i]), "");
+			return jx_str(member_of(row, groups[i]), "");
 	return "-";
-}
-
-static const struct jx *member_of(const struct jx *row, const char *key)
-{
-	return strchr(key, '.') != NULL ? jx_path(row, key) : jx_get(row, key);
 }
 
 void view_cell(struct str *out, const struct column *c, const struct jx *row, bool unicode)

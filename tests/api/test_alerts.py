@@ -486,6 +486,22 @@ def test_an_object_that_goes_takes_its_alert_along(agent, vendord):
     clears(agent, found)
 
 
+def test_a_key_of_the_same_name_is_another(agent, vendord):
+    old = "2020-01-01T00:00:00.000Z"
+    key = agent.add_key(vendord.base_url, key_name="prod", expires_at=old)
+    found = fires(agent, "key-expiry")
+    assert (found["object"], found["object_id"]) == ("openai/gpt-4/prod", key["id"])
+    assert agent.post(GW, f"/api/v1/alerts/{found['id']}/ack").body["acked_by"].startswith("uid:")
+    path = f"/api/v1/keys/{key['id']}"
+    assert agent.request(KEYS, "PATCH", path, {"key_name": "was prod"}).status == 200
+    other = agent.add_key(vendord.base_url, key_name="prod", expires_at=old,
+                          api_key="sk-simulated-0000000000other")
+    fresh = fires(agent, "key-expiry")  # not acknowledged, as the other is
+    assert (fresh["object"], fresh["object_id"]) == ("openai/gpt-4/prod", other["id"])
+    same = agent.get(GW, f"/api/v1/alerts/{found['id']}").body
+    assert (same["state"], same["object"]) == ("acked", "openai/gpt-4/was-prod")
+
+
 def test_only_these_objects(agent, vendord):
     for name in ("one", "two"):
         agent.add_key(vendord.base_url, key_name=name, api_key=f"sk-simulated-0000000000{name}",

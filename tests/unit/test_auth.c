@@ -95,7 +95,8 @@ static void test_roles(void **state)
 	struct auth_call write = call_to(EP_KEY_CREATE, PEER_LOOPBACK);
 	auth_by_uid(&read, true, 1000, ROLE_VIEWER, &p);
 	assert_int_equal(p.why, ERR_OK);
-	assert_string_equal(p.name, "uid:1000");
+	assert_string_equal(p.id.text, "uid:1000");
+	assert_string_equal(principal_shown(&p), "");
 	auth_by_uid(&write, true, 1000, ROLE_VIEWER, &p);
 	assert_int_equal(p.why, ERR_ROLE_FORBIDDEN);
 	assert_int_equal(p.role, ROLE_NONE);

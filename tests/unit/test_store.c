@@ -113,7 +113,7 @@ static void run_tasks(struct fixture *f, struct task *tasks, int n)
 		tasks[i].number = i;
 		tasks[i].left = &left;
 		tasks[i].job = (struct store_job){.run = run_task, .done = task_done,
-			.loop = f->loop, .actor = {.name = "uid:0", .role = ROLE_ADMIN}};
+			.loop = f->loop, .actor = {.id = {"uid:0"}, .role = ROLE_ADMIN}};
 		assert_true(store_submit(f->store, &tasks[i].job));
 	}
 	loop_run(f->loop);
@@ -192,7 +192,7 @@ static void writes_are_committed_in_groups_and_published(void **state)
 	const struct snapshot *s = snapshots_now(f->snaps);
 	assert_int_equal(s->keys.n, WRITES);
 	assert_int_equal(s->revision, before + WRITES);
-	const struct key_obj *k = snapshot_key(s, SLICE("openai/dalle/key-7"));
+	const struct key_obj *k = snapshot_key_ref(s, SLICE("openai/dalle/key-7"));
 	struct secret got = {0};
 	struct err err = {0};
 	assert_non_null(k);
@@ -217,7 +217,7 @@ static void a_failed_job_leaves_nothing(void **state)
 		char ref[48];
 		snprintf(ref, sizeof(ref), "openai/dalle/key-%d", i);
 		assert_int_equal(tasks[i].code, i % 3 ? ERR_OK : ERR_FIELD_RANGE);
-		assert_true((snapshot_key(s, slice_of(ref)) != NULL) == (i % 3 != 0));
+		assert_true((snapshot_key_ref(s, slice_of(ref)) != NULL) == (i % 3 != 0));
 	}
 	run_tasks(f, &check, 1);
 	assert_int_equal(check.code, ERR_OK);
@@ -268,7 +268,7 @@ static void without_its_database_it_serves_and_takes_nothing(void **state)
 	assert_int_equal(s->features.n, 4);
 	struct secret got = {0};
 	struct err err = {0};
-	assert_int_equal(store_key_open(f->store, snapshot_key(s, SLICE("openai/dalle/key-0")), &got,
+	assert_int_equal(store_key_open(f->store, snapshot_key_ref(s, SLICE("openai/dalle/key-0")), &got,
 				 &err), ERR_OK);
 	secret_release(&got);
 	run_tasks(f, &late, 1);
