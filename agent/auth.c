@@ -293,7 +293,7 @@ static void judge_client_key(const struct auth_call *c, const struct client_obj 
 // sending is not looked at, and the page rules hold.
 static void judge_local(const struct auth_call *c, const struct shown *s, struct principal *ret)
 {
-	bool open = (!c->snap || c->snap->clients.n == 0) &&
+	bool open = (!c->snap || !c->snap->clients_required) &&
 		(!c->gateway_public || c->kind == PEER_UNIX || c->kind == PEER_TRUSTED);
 	if (c->kind == PEER_REMOTE || c->forwarded || !open) {
 		refuse(ret, ERR_INVALID_API_KEY);

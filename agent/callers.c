@@ -311,6 +311,53 @@ void h_client_delete(struct req *r)
 	submit(r, run_client_delete, NULL);
 }
 
+// ---- whether they are asked for ----
+
+static void policy_write(struct str *out, const struct snapshot *snap)
+{
+	struct client_policy p = {snap->clients_required, snap->policy_revision};
+	struct jw w = jw_to(out);
+
+	jw_doc(&w, NULL, &client_policy_fields, &p);
+}
+
+void h_client_policy_get(struct req *r)
+{
+	struct str out = STR_INIT;
+
+	policy_write(&out, r->snap);
+	if (change_not_modified(r, r->snap->policy_revision))
+		str_release(&out);
+	else
+		req_reply_json(r, 200, &out);
+}
+
+static enum err_code run_policy_put(struct store_tx *tx, struct change *c, struct err *err)
+{
+	const struct client_policy *p = c->arg;
+	bool changed;
+	enum err_code code = store_policy_put(tx, p->required, c->if_match, &changed, err);
+
+	if (code)
+		return code;
+	policy_write(&c->body, store_tx_snapshot(tx));
+	c->etag = store_tx_snapshot(tx)->policy_revision;
+	if (changed)
+		told(c, "update", "clients/policy", c->etag);
+	return ERR_OK;
+}
+
+void h_client_policy_put(struct req *r)
+{
+	struct client_policy *p = arena_zalloc(&r->arena, 1, sizeof(*p));
+	struct err err = {0};
+
+	if (jx_decode(&client_policy_fields, r->body, doc_limits(), JX_CREATE, &r->arena, p, &err))
+		req_fail(r, &err);
+	else
+		submit(r, run_policy_put, p);
+}
+
 static enum err_code run_token_create(struct store_tx *tx, struct change *c, struct err *err)
 {
 	char *secret = secret_room(c->r);

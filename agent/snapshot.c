@@ -111,6 +111,8 @@ struct snapshot *snapshot_fork(const struct snapshot *from)
 	s->tokens = pmap_share(from->tokens);
 	s->clients = pmap_share(from->clients);
 	s->client_names = pmap_share(from->client_names);
+	s->clients_required = from->clients_required;
+	s->policy_revision = from->policy_revision;
 	s->alert_rules = pmap_share(from->alert_rules);
 	s->prices = pmap_share(from->prices);
 	s->groups = pmap_share(from->groups);

@@ -25,7 +25,9 @@ struct snapshot {
 	struct pmap instances; // "service/id" → struct instance_obj
 	struct pmap tokens; // id → struct token_obj, revoked ones too
 	struct pmap clients; // id → struct client_obj
-	struct pmap client_names; // folded name → struct client_obj
+	struct pmap client_names; // folded name → struct client_obj; says what is taken, finds nobody
+	bool clients_required; // callers of the model traffic need a client's key
+	int64_t policy_revision; // that said so; 0: nobody ever did
 	struct pmap alert_rules; // name → struct rule_obj
 	struct pmap prices; // id → struct price_obj
 	struct pmap groups; // "vendor/service", "self/service", "join/feature", "opens/key id" → members (private)

@@ -108,6 +108,9 @@ enum err_code store_client_put(struct store_tx *tx, const struct ident *id,
 	const struct client_doc *doc, int64_t if_match, const struct client_obj **ret, struct err *err);
 enum err_code store_client_delete(struct store_tx *tx, const struct ident *id, int64_t if_match,
 	struct err *err);
+// Whether callers of the model traffic need a client's key. The same again changes nothing.
+enum err_code store_policy_put(struct store_tx *tx, bool required, int64_t if_match,
+	bool *ret_changed, struct err *err);
 // Writes down what was spent and when callers were last seen: what changed since the last time.
 enum err_code store_spend_save(struct store_tx *tx, struct err *err);
 // A built-in rule that was changed goes back to its default; an unchanged one is a conflict.

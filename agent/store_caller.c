@@ -215,6 +215,7 @@ enum err_code store_client_create(struct store_tx *tx, const struct client_doc *
 	unsigned char hash[SEAL_MAC];
 	struct caller_row row;
 	enum err_code code = name_blank(doc->name, err);
+	bool first;
 
 	if (!code)
 		code = name_reserved(doc->name, err);
@@ -230,7 +231,11 @@ enum err_code store_client_create(struct store_tx *tx, const struct client_doc *
 	seal_token_hash(tx->st->seal, slice_of(secret), hash);
 	row = (struct caller_row){.id = {secret, CREDENTIAL_ID},
 		.hash = {(const char *)hash, sizeof(hash)}};
-	return client_write(tx, doc, &row, NULL, ret, err);
+	first = tx->snap->clients.n == 0 && !tx->snap->clients_required;
+	code = client_write(tx, doc, &row, NULL, ret, err);
+	if (!code && first) // from now on, whatever becomes of this client
+		code = store_policy_write(tx, true, (*ret)->o.revision, err);
+	return code;
 }
 
 enum err_code store_client_put(struct store_tx *tx, const struct ident *id,

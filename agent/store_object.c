@@ -446,6 +446,8 @@ enum err_code store_load(struct store *st, struct snapshot *snap, struct err *er
 	if (!code)
 		code = db_query(st->db, "SELECT coalesce(max(revision),0) FROM change", NULL, 0,
 			load_revision, &l, err);
+	if (!code)
+		code = store_policy_load(st, snap, &l.bad, err);
 	st->quarantined = l.bad;
 	return code;
 }

@@ -19,6 +19,7 @@
 #include "shared/text.h"
 
 #define FILE_MAX (256 * 1024 * 1024)
+#define HEAD_MAX 512
 
 static void hex(struct jw *w, const char *key, const void *p, size_t n)
 {
@@ -141,8 +142,10 @@ enum err_code store_save(struct store *st, const struct snapshot *snap, struct e
 	jw_obj(&w, NULL);
 	jw_str(&w, "schema", "yijian.snapshot/1");
 	jw_str(&w, "db_uuid", st->uuid);
-	hex(&w, "keyring", st->wrapped.p, st->wrapped.n);
 	jw_int(&w, "revision", (int64_t)snap->revision);
+	jw_bool(&w, "clients_required", snap->clients_required); // within HEAD_MAX bytes
+	jw_int(&w, "policy_revision", snap->policy_revision);
+	hex(&w, "keyring", st->wrapped.p, st->wrapped.n);
 	write_docs(&w, "features", snap->features);
 	write_docs(&w, "instances", snap->instances);
 	write_docs(&w, "alert_rules", snap->alert_rules);
@@ -152,8 +155,10 @@ enum err_code store_save(struct store *st, const struct snapshot *snap, struct e
 	jw_obj_end(&w);
 	seal_row_mac(st->seal, str_slice(&s), mac);
 	code = write_file(st->snapshot_path, str_slice(&s), mac, err);
-	if (!code)
+	if (!code) {
 		st->saved_revision = (int64_t)snap->revision;
+		st->saved_required = snap->clients_required;
+	}
 	str_release(&s);
 	return code;
 }
@@ -279,6 +284,15 @@ static void restore_docs(struct store *st, struct snapshot *snap, const struct j
 	restore_callers(st, snap, jx_get(root, "clients"), false, a);
 }
 
+// A file of a version that did not say so, or that nobody can check: its clients tell.
+static bool requires_clients(const struct store *st, const struct jx *doc)
+{
+	const struct jx *said = jx_get(doc, "clients_required");
+	bool any = jx_len(jx_get(doc, "clients")) > 0;
+
+	return jx_bool(said, false) || (any && (!jx_is_bool(said) || !st->seal));
+}
+
 static enum err_code restore_text(struct store *st, const struct secret *root, struct slice text,
 	struct snapshot *snap, struct arena *a, struct err *err)
 {
@@ -302,6 +316,8 @@ static enum err_code restore_text(struct store *st, const struct secret *root, s
 				st->snapshot_path);
 	}
 	snap->revision = (uint64_t)jx_int(jx_get(doc, "revision"), 0);
+	snap->clients_required = requires_clients(st, doc);
+	snap->policy_revision = jx_int(jx_get(doc, "policy_revision"), 0);
 	restore_docs(st, snap, doc, a);
 	return ERR_OK;
 }
@@ -318,4 +334,20 @@ enum err_code store_restore(struct store *st, const struct secret *root, struct 
 	str_release(&text);
 	arena_release(&a);
 	return code;
+}
+
+bool store_kept_requires(const struct store *st, int64_t policy_revision)
+{
+	static const char by[] = "\"policy_revision\":", required[] = "\"clients_required\":true";
+	char head[HEAD_MAX + 1];
+	int fd = open(st->snapshot_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, head, HEAD_MAX) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return false;
+	head[n] = '\0';
+	const char *at = strstr(head, by);
+	return at && strstr(head, required) && strtoll(at + strlen(by), NULL, 10) > policy_revision;
 }

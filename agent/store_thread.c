@@ -252,6 +252,8 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 		code = seed(st, seed_features, err);
 	if (!code && st->seal)
 		code = seed(st, store_price_seed, err);
+	if (!code && st->seal)
+		code = seed(st, store_policy_settle, err);
 	if (!code)
 		code = db_still_there(st->db, err);
 	return code;
@@ -334,10 +336,18 @@ static void save(struct store *st)
 
 	st->saved_us = clock_mono_us();
 	st->save_took_us = st->saved_us - start;
+	st->save_failed = code != ERR_OK;
 	if (code && !st->trouble)
 		in_trouble(st, &err);
 	else if (!code && st->trouble == ERR_STORAGE_FAILED && !st->stale)
 		out_of_trouble(st);
+}
+
+// What opens or closes the gateway is kept before anybody is told of it.
+static void save_policy(struct store *st)
+{
+	if (st->saved_required != st->tip->clients_required && !st->save_failed)
+		save(st);
 }
 
 static void save_when_due(struct store *st)
@@ -379,6 +389,7 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	tell_state(st);
 	snapshots_publish(snaps, st->tip);
 	st->saved_us = clock_mono_us();
+	st->saved_required = store_kept_requires(st, -1);
 	// This file also says "here is known state"; without it the database alone does.
 	if (st->db && !exists(st->snapshot_path))
 		save(st);
@@ -553,6 +564,7 @@ static void work(struct store *st, struct answer *answers, size_t n)
 			tell_state(st);
 		st->tip = tx.snap;
 		snapshots_publish(st->snaps, tx.snap);
+		save_policy(st);
 	} else {
 		snapshot_free(tx.snap); // only reading
 	}

@@ -310,6 +310,31 @@ enum err_code cmd_client_update(struct cmd *c)
 	return code ? code : cmd_show(c, &a);
 }
 
+// Without --required it only tells.
+enum err_code cmd_client_policy(struct cmd *c)
+{
+	bool change = cmd_body_given(c);
+	struct client_call call = {.ep = change ? EP_CLIENT_POLICY_PUT : EP_CLIENT_POLICY_GET};
+	struct client_answer a;
+	struct str body = STR_INIT;
+	struct jw w = jw_to(&body);
+	enum err_code code;
+
+	if (change && c->read_only)
+		return err_set(&c->err, ERR_REFUSED, _("this console is read-only"));
+	jw_obj(&w, NULL);
+	cmd_body(c, &w);
+	jw_obj_end(&w);
+	if (change)
+		call.body = str_slice(&body);
+	if (change && cmd_has(c, COPT_IF_MATCH))
+		call.headers[0] = arena_printf(
+			&c->arena, "If-Match: \"%s\"", cmd_opt(c, COPT_IF_MATCH));
+	code = cmd_call(c, &call, &a);
+	str_release(&body);
+	return code ? code : cmd_show(c, &a);
+}
+
 static enum err_code delete_client(struct cmd *c, const char *name)
 {
 	return delete_one(c, EP_CLIENT_DELETE, EP_CLIENT_LIST, _("client"), name);

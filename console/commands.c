@@ -756,6 +756,19 @@ static const struct command rows[] = {
 		.exits = {3, 9, 11},
 	},
 	{
+		.id = CMD_CLIENT_POLICY,
+		.path = "client policy",
+		.summary = N_("tell or say whether callers of the gateway need a client's key"),
+		.text = N_("From the first client on they do, also when no client is left: this alone ends "
+			   "it. Beyond loopback they always do."),
+		.opts = {COPT_IF_MATCH},
+		.body = &client_policy_fields,
+		.endpoint = EP_CLIENT_POLICY_GET,
+		.output = &client_policy_fields,
+		.examples = {{"yijian client policy", 0}, {"yijian client policy --required true", 0}},
+		.exits = {4, 5},
+	},
+	{
 		.id = CMD_TOKEN_LIST,
 		.path = "token list",
 		.summary = N_("list the tokens of the platform"),

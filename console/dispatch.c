@@ -88,6 +88,7 @@ static const cmd_fn functions[CMD_COUNT] = {
 	[CMD_CLIENT_GET] = cmd_client_get,
 	[CMD_CLIENT_UPDATE] = cmd_client_update,
 	[CMD_CLIENT_DELETE] = cmd_client_delete,
+	[CMD_CLIENT_POLICY] = cmd_client_policy,
 	[CMD_TOKEN_LIST] = cmd_token_list,
 	[CMD_TOKEN_CREATE] = cmd_token_create,
 	[CMD_TOKEN_GET] = cmd_token_get,
