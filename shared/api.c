@@ -113,7 +113,7 @@ static const struct param usage_params[] = {
 	{"step", FT_STR, NULL, 0, 16, 0, N_("told apart by time too: 1m, 1h, 1d")},
 	{"feature", FT_STR, NULL, 0, ID_MAX, 0, N_("only this feature")},
 	{"target", FT_STR, NULL, 0, REF_MAX, 0, N_("only this target")},
-	{"client", FT_STR, NULL, 0, REF_MAX, 0, N_("only this client")},
+	{"client", FT_STR, NULL, 0, REF_MAX, 0, N_("only the client of this id")},
 	{"key", FT_STR, NULL, 0, REF_MAX, 0, N_("only this key id or instance")},
 	{"model", FT_STR, NULL, 0, REF_MAX, 0, N_("only this model")}, LIMIT_PARAM(1000, 100),
 	CURSOR_PARAM, PARAMS_END};
