@@ -140,15 +140,13 @@ static const struct migration migrations[] = {
 		" AND length(CAST(task.client AS BLOB))<159),'unknown:'||seq) WHERE client<>'local';"
 		"CREATE UNIQUE INDEX task_idem ON task(client, idem) WHERE idem IS NOT NULL;"
 		"UPDATE task SET doc=json_set(doc,'$.client',client) WHERE json_valid(doc);"
-		// For the same reason by way of a text that is neither a name nor an id.
+		// For the same reason what reads like a new text goes by way of one that nobody has.
 		"UPDATE usage SET client=char(1)||client"
-		" WHERE client NOT IN ('','local','health-check','other');"
-		"UPDATE usage SET client=(SELECT f.id FROM former_name f WHERE f.kind='client'"
-		" AND f.name=substr(usage.client,2)) WHERE substr(client,1,1)=char(1) AND EXISTS"
-		" (SELECT 1 FROM former_name f WHERE f.kind='client' AND f.name=substr(usage.client,2)"
-		" AND f.since<=usage.at*1000"
-		" AND length(CAST(usage.client AS BLOB))<>160);" // 159: of a task, which may have cut it
-		"UPDATE usage SET client='unknown:'||substr(client,2) WHERE substr(client,1,1)=char(1);"
+		" WHERE client LIKE 'yj_c_%' OR client LIKE 'unknown:%';"
+		"UPDATE usage SET client=coalesce((SELECT f.id FROM former_name f WHERE f.kind='client'"
+		" AND f.name=ltrim(usage.client,char(1)) AND f.since<=usage.at*1000"
+		" AND length(CAST(f.name AS BLOB))<>159)," // so long, it may be a task's, which was cut
+		" 'unknown:'||ltrim(client,char(1))) WHERE client NOT IN ('','local','health-check','other');"
 		"UPDATE idempotency SET actor=(SELECT f.id FROM former_name f WHERE f.kind='token'"
 		" AND f.name=substr(idempotency.actor,7)) WHERE actor LIKE 'token:%' AND EXISTS"
 		" (SELECT 1 FROM former_name f WHERE f.kind='token' AND f.name=substr(idempotency.actor,7)"

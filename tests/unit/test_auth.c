@@ -50,6 +50,35 @@ static void test_client_local(void **state)
 	assert_int_equal(verdict(&c), ERR_INVALID_API_KEY);
 }
 
+// Not who is there says whether a key is needed: a fact of its own does.
+static void test_keys_are_asked_for_by_the_fact_alone(void **state)
+{
+	(void)state;
+	static const enum peer_kind kinds[] = {PEER_LOOPBACK, PEER_UNIX, PEER_TRUSTED};
+	struct live_table *live = live_new();
+	struct snapshot *snap = snapshot_new(live); // of no client
+	struct principal p;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		struct auth_call c = call_to(EP_CHAT, kinds[i]);
+		c.snap = snap;
+		snap->clients_required = false;
+		assert_true(auth_judge(&c, &p));
+		assert_int_equal(p.why, ERR_OK);
+		assert_true(ident_eq(&p.id, &ident_local));
+		snap->clients_required = true;
+		assert_int_equal(verdict(&c), ERR_INVALID_API_KEY);
+		c.authorization = SLICE("Bearer sk-any");
+		assert_int_equal(verdict(&c), ERR_INVALID_API_KEY);
+	}
+	struct auth_call c = call_to(EP_CHAT, PEER_LOOPBACK);
+	c.snap = snap;
+	snap->clients_required = false;
+	c.gateway_public = true; // beyond loopback it is no matter of policy
+	assert_int_equal(verdict(&c), ERR_INVALID_API_KEY);
+	snapshot_free(snap);
+	live_free(live);
+}
+
 static void test_platform(void **state)
 {
 	(void)state;
@@ -266,6 +295,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_pages), cmocka_unit_test(test_client_local),
+		cmocka_unit_test(test_keys_are_asked_for_by_the_fact_alone),
 		cmocka_unit_test(test_platform), cmocka_unit_test(test_trusted_peers),
 		cmocka_unit_test(test_roles), cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_every_wrong_one_costs_a_hash_and_a_comparison),
