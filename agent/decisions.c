@@ -154,9 +154,9 @@ static size_t text_size(const struct route *route, const struct decide_request *
 // No strategy reads the success rate, so the live path leaves it to those few that are recorded.
 static double ok_rate_of(const struct candidate *c, const struct verdict *v, int64_t at_us)
 {
-	if (!isnan(v->view.ok_rate) || c->live == NULL)
+	if (!isnan(v->view.ok_rate) || c->pair == NULL)
 		return v->view.ok_rate;
-	return live_window(c->live, at_us, 300).ok_rate;
+	return live_window(c->pair, at_us, 300).ok_rate;
 }
 
 static void pack_one(struct packed *p, struct text *t, const struct candidate *c,

@@ -340,6 +340,7 @@ static void write_last_error(struct jw *w, const struct live *l)
 	jw_time(w, "last_error_at", at);
 }
 
+// What this feature sent there; what others did is not its figure.
 static void write_live(struct jw *w, const struct agent *a, const struct live *l, int64_t now_us)
 {
 	if (l == NULL) { // a vendor without a key has done nothing
@@ -392,7 +393,8 @@ static void write_row(struct jw *w, const struct agent *a, const struct route *r
 	jw_str(w, "tier", tier_names[c->tier]);
 	jw_int(w, "weight", decide_weight(c, d->at_us));
 	jw_num(w, "share", share_now(route, i, d));
-	jw_int(w, "inflight", v->view.inflight);
+	jw_int(w, "inflight", c->pair != NULL ? atomic_load(&c->pair->inflight) : 0);
+	jw_int(w, "inflight_all", v->view.inflight);
 	if (v->view.queue >= 0)
 		jw_int(w, "queue", v->view.queue);
 	else
@@ -401,7 +403,7 @@ static void write_row(struct jw *w, const struct agent *a, const struct route *r
 		jw_int(w, "limit", v->view.limit);
 	else
 		jw_null(w, "limit");
-	write_live(w, a, c->live, d->at_us);
+	write_live(w, a, c->pair, d->at_us);
 	write_times(w, v, d, wall_ms);
 	jw_obj_end(w);
 }
