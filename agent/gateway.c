@@ -273,6 +273,7 @@ void h_invoke(struct req *r)
 	c->feature = snapshot_model(r->snap, r->param[0]);
 	if (c->feature == NULL) {
 		err_set(&err, ERR_NOT_FOUND, _("there is no feature of this name"));
+		r->refused = REFUSED_MODEL_UNKNOWN;
 		err_hint(&err, _("list them: GET /api/v1/features"));
 	} else if (c->feature->doc.endpoint == OFFER_IMAGES ||
 		   c->feature->doc.endpoint == OFFER_IMAGE_EDITS) {

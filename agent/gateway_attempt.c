@@ -521,9 +521,31 @@ static bool all_spent(const struct decision *d)
 	return spent > 0;
 }
 
+// All that could be tried says the same of this request, and nothing of a failure.
+static enum refusal untried_why(const struct decision *d)
+{
+	static const uint8_t by_skip[SKIP_COUNT] = {[SKIP_RATE_LIMITED_RPM] = REFUSED_RPM,
+		[SKIP_RATE_LIMITED_TPM] = REFUSED_TPM, [SKIP_CONCURRENCY_FULL] = REFUSED_CONCURRENCY,
+		[SKIP_BUDGET_EXHAUSTED] = REFUSED_BUDGET, [SKIP_POLICY_DENIED] = REFUSED_POLICY};
+	enum refusal why = REFUSED_NOT;
+	if (d->feature_skip == SKIP_FEATURE_OFF)
+		return REFUSED_FEATURE_OFF;
+	for (size_t i = 0; i < d->n; i++) {
+		enum skip s = d->v[i].skip;
+		if (s == SKIP_NO_KEY || s == SKIP_DISABLED || s == SKIP_DRAINED)
+			continue;
+		if (by_skip[s] == REFUSED_NOT)
+			return REFUSED_NOT;
+		if (why == REFUSED_NOT || why == REFUSED_POLICY) // what a limit keeps back may be allowed
+			why = (enum refusal)by_skip[s];
+	}
+	return why;
+}
+
 static void answer_untried(struct gw_call *c, const struct decision *d)
 {
 	struct err err = {0};
+	c->refused = untried_why(d);
 	err_set(&err, decide_refusal(c->route, d), NULL);
 	if (all_spent(d)) {
 		err_set(&err, ERR_BUDGET_EXCEEDED, "%s",

@@ -165,6 +165,7 @@ struct gw_call {
 	bool admitted; // client and feature count it as under way
 	struct task_waiter *task; // agent/tasks: what it waits for, when it asks for pictures
 	const char *limited_by; // "client:rpm" when a limit refused it; NULL
+	enum refusal refused; // why it was, when the error code does not say
 	const char *task_id; // of the image task it is about, in the request's arena; NULL none
 	bool goes_on; // it is over, its task is not: the history counts the end of the work
 };

@@ -74,12 +74,21 @@ static void reply_refusal(struct gw_call *c, const struct err *e)
 	req_reply_json(c->r, u->status, &out);
 }
 
+// Why the gateway itself refuses it; REFUSED_NOT once an upstream was asked.
+static enum refusal refused_why(const struct gw_call *c, const struct err *e)
+{
+	if (c->tries_n > 0 || c->task_id != NULL)
+		return REFUSED_NOT;
+	return c->refused != REFUSED_NOT ? c->refused : refusal_of(e->code);
+}
+
 void gw_fail(struct gw_call *c, const struct err *e)
 {
 	bool refusal = is_refusal(c, e);
 	int status = gw_error_status(c, e);
 	gw_headers(c);
 	gw_record_failure(c);
+	c->refused = refused_why(c, e);
 	gw_account(c, status, e->code);
 	if (refusal)
 		reply_refusal(c, e);
@@ -287,6 +296,14 @@ bool gw_is_failure(int status, enum err_code code)
 	return status >= 500 || status == 429 || code == ERR_STREAM_INTERRUPTED;
 }
 
+// Beside the feature's own counters; in groups, and without a latency.
+static void tell_refused(struct gw_call *c, int64_t total_us)
+{
+	req_refused(c->r, &(struct refused){.why = c->refused, .code = c->code, .status = c->status,
+		.feature = c->feature->doc.name, .limited_by = c->limited_by,
+		.decision = c->first != NULL ? c->id : NULL, .total_us = total_us});
+}
+
 void gw_account(struct gw_call *c, int status, enum err_code code)
 {
 	int64_t total_us = loop_now_us(c->gl->loop) - c->r->start_us;
@@ -306,6 +323,11 @@ void gw_account(struct gw_call *c, int status, enum err_code code)
 		.fell_back = c->tries_n > 1,
 		.latency_us = total_us,
 		.tokens = MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0)};
+	c->r->told = true;
+	if (UNLIKELY(c->refused != REFUSED_NOT)) {
+		tell_refused(c, total_us);
+		return;
+	}
 	if (LIKELY(!c->goes_on))
 		history_count(c->gl->agent->history, slice_of(c->feature->doc.name), &q);
 	tell(c, total_us);

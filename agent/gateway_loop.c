@@ -319,6 +319,7 @@ static void call_reset(struct gw_call *c)
 	c->reason = NULL;
 	c->recorded = c->kept = c->sse = c->over = c->admitted = false;
 	c->limited_by = c->task_id = NULL;
+	c->refused = REFUSED_NOT;
 	c->goes_on = c->paused = false;
 	c->tries_n = c->unfit_n = 0;
 	c->unfit = NULL;

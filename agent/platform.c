@@ -17,6 +17,8 @@
 #include "agent/decisions.h"
 #include "agent/callers.h"
 #include "agent/denials.h"
+#include "agent/keyless.h"
+#include "agent/refusals.h"
 #include "agent/alerts.h"
 #include "agent/gateway.h"
 #include "agent/handlers.h"
@@ -267,6 +269,8 @@ static void parts_new(struct agent *a)
 	a->history = history_new(a->started_us);
 	a->roles = peer_roles_new();
 	a->denials = denials_new();
+	a->refusals = refusals_new(a);
+	a->keyless = keyless_new();
 	a->load = load_new(a->settings);
 	a->callers = callers_new(a);
 	a->alerts = alerts_new(a);
@@ -311,6 +315,7 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	history_start(a->history, a->control);
 	history_keep_start(p->keep, a->control);
 	denials_start(a->denials, a->store, a->control);
+	refusals_start(a->refusals, a->control);
 	callers_start(a->callers);
 	load_start(a->load, a->control);
 	clock_watch_start(&p->clock_watch, a->control);
@@ -410,6 +415,7 @@ static void lanes_free(struct platform *p)
 		keyhealth_stop(p->agent.keyhealth);
 		history_stop(p->agent.history, p->agent.control);
 		denials_stop(p->agent.denials);
+		refusals_stop(p->agent.refusals);
 		callers_stop(p->agent.callers);
 		load_stop(p->agent.load);
 		clock_watch_stop(&p->clock_watch);
@@ -459,6 +465,8 @@ void platform_free(struct platform *p)
 	keyhealth_free(a->keyhealth);
 	history_free(a->history);
 	denials_free(a->denials);
+	refusals_free(a->refusals);
+	keyless_free(a->keyless);
 	callers_free(a->callers);
 	load_free(a->load);
 	decisions_free(a->decisions);

@@ -6,6 +6,7 @@
 #define YJ_AGENT_WEB_H
 
 #include "agent/auth.h"
+#include "agent/refusals.h"
 #include "agent/store.h"
 #include "shared/jw.h"
 
@@ -27,6 +28,10 @@ struct req {
 	struct slice param[REQ_PARAMS_MAX]; // of {…} segments, percent-decoded
 	struct slice body; // whole; empty when none
 	struct principal who;
+	// Why it is refused, when that is known better than its error code says.
+	enum refusal refused;
+	const char *refused_client; // id of the client then; in the arena
+	bool told; // refused, or failed: counted and told already
 	char id[REQ_ID_MAX]; // X-Request-Id
 	int64_t start_us; // monotonic
 	int status; // set by the reply
@@ -80,6 +85,9 @@ void req_reply_json(struct req *r, int status, struct str *body); // application
 // Platform shape, or OpenAI's on the model traffic paths.
 void req_fail(struct req *r, const struct err *e);
 void req_fail_code(struct req *r, enum err_code code);
+// A model request that is refused before any upstream was asked: adds who called, counts and tells it,
+// once. req_fail does it by itself for what nobody told before.
+void req_refused(struct req *r, struct refused *what);
 void req_suspend(struct req *r);
 
 // Streaming answer: headers go out now, bytes as they are written. Chunked.

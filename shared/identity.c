@@ -162,6 +162,9 @@ static const struct field client_view_rows[] = {
 		.help = N_("when it last asked")},
 	{.name = "key", .offset = FIELD_NO_HOME, .type = FT_STR, .flags = FF_READONLY,
 		.help = N_("the key itself, in the answer that made it and never again")},
+	{SEEN("locks_out"), .type = FT_JSON,
+		.help = N_("in the answer that made the first client: who called without a key in the "
+			   "last 5 minutes and is refused from now on")},
 };
 const struct field_set client_view_fields = {"ClientView", client_view_rows,
 	ARRAY_LEN(client_view_rows), 0};

@@ -57,6 +57,9 @@ static const struct metric_row rows[] = {
 	{MET_GW_LIMITED, GW, "yijian_gateway_limited_total", COUNTER, {"whose", "limit"}, NULL, "",
 		N_("Model requests refused by a limit: of a client or a feature; rpm, tpm, concurrency "
 		   "or budget")},
+	{MET_GW_REFUSED, GW, "yijian_gateway_refused_total", COUNTER, {"reason", "client"}, NULL, "",
+		N_("Model requests refused before any upstream was asked, by reason and, where it is "
+		   "known, client")},
 	{MET_GW_SHED, EACH, "yijian_http_shed_total", COUNTER, {"service", "why"}, NULL, "",
 		N_("Connections and requests refused with 503 because of load")},
 	{MET_SERIES_DROPPED, GW, "yijian_metric_updates_dropped_total", COUNTER, {NULL}, NULL, "",

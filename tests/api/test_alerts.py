@@ -375,6 +375,20 @@ def test_sealed(agent, clock):
     clears_in_time(agent, clock, found)
 
 
+def test_callers_refused(agent, vendord, clock):
+    """Callers without a key once one is asked for; a stray request is no alarm."""
+    agent.add_key(vendord.base_url)
+    assert agent.post(KEYS, "/api/v1/clients", {"name": "shop"}).status == 201
+    chats(agent, 9, 401)
+    clock.advance(120)
+    looked_at(agent)
+    assert alerts(agent, "callers-refused", "current") == []
+    chats(agent, 3, 401)
+    found = fires_in_time(agent, clock, "callers-refused", "refusal", "key_missing")
+    assert found["value"] == 12
+    clears_in_time(agent, clock, found)
+
+
 def test_every_default_rule_fires_and_clears_above(agent):
     rules = [r["name"] for r in agent.get(GW, RULES).body["items"]]
     assert rules
@@ -519,7 +533,7 @@ def test_rules_come_with_the_agent(agent):
     assert {"route-errors", "route-latency", "targets-down", "key-cooling", "key-invalid",
             "key-no-quota", "key-budget", "key-expiry", "instance-down", "store-degraded", "sealed",
             "model-shutdown", "model-gone", "zero-cost", "unpriced", "streams-broken",
-            "outcome-unknown"} == {i["name"] for i in items}
+            "outcome-unknown", "callers-refused"} == {i["name"] for i in items}
     assert all(i["enabled"] and i["builtin"] and i["scope"] for i in items)
 
 
