@@ -8,8 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/clock.h"
 #include "shared/num.h"
 #include "shared/text.h"
+
+#define KEYLESS_WINDOW_MS INT64_C(300000)
 
 // ---- options that are no single member ----
 
@@ -261,25 +264,84 @@ enum err_code cmd_client_get(struct cmd *c)
 	return get(c, EP_CLIENT_GET, EP_CLIENT_LIST);
 }
 
-// With the first client the gateway begins to ask for keys: who calls without one should not have to
-// find that out by himself.
-static void tell_what_changes(struct cmd *c)
-{
-	struct client_call call = {.ep = EP_CLIENT_LIST};
-	struct client_answer a;
+// ---- the first client ----
 
-	if (cmd_call(c, &call, &a) == ERR_OK && jx_int(jx_get(a.doc, "total"), 0) == 1)
-		cmd_notef(c, "%s", _("this is the first client: from now on the gateway asks every "
-				     "caller for a client key"));
+static void note_locked_out(struct cmd *c, const struct jx *clients)
+{
+	const struct jx *all = jx_get(clients, "keyless");
+	struct str line = STR_INIT;
+
+	for (size_t i = 0; i < jx_len(all); i++) {
+		const struct jx *one = jx_at(all, i);
+
+		str_clear(&line);
+		text_add_safe(&line, slice_of(jx_str(jx_get(one, "caller"), "?")));
+		str_add(&line, "  ");
+		text_add_safe(&line, slice_of(jx_str(jx_get(one, "user_agent"), "-")));
+		cmd_notef(c, _("  %s  %lld requests"), str_text(&line),
+			(long long)jx_int(jx_get(one, "requests_5m"), 0));
+	}
+	str_release(&line);
+}
+
+static void note_nobody(struct cmd *c, const struct jx *status)
+{
+	int64_t at = 0, up_ms = KEYLESS_WINDOW_MS;
+
+	if (clock_parse_rfc3339(slice_of(jx_str(jx_path(status, "agent.started_at"), "")), &at))
+		up_ms = clock_wall_ms() - at;
+	if (up_ms >= KEYLESS_WINDOW_MS)
+		cmd_notef(c, "%s", _("nobody has called without a key in the last 5 min"));
+	else
+		cmd_notef(c, _("nobody has called without a key since the agent started, %lld s ago"),
+			(long long)MAX_OF(up_ms / 1000, 0));
+}
+
+// Whether those whom the first client locks out may be locked out; told before it is made.
+static enum err_code may_lock_out(struct cmd *c)
+{
+	struct client_call call = {.ep = EP_STATUS};
+	struct client_answer a;
+	const char *name = c->arg[0], *confirmed = cmd_opt(c, COPT_CONFIRM), *question;
+	const struct jx *clients;
+	long long callers, requests;
+	enum err_code code = cmd_call(c, &call, &a);
+
+	clients = code ? NULL : jx_get(a.doc, "clients");
+	if (code || jx_bool(jx_get(clients, "required"), true))
+		return code;
+	callers = jx_int(jx_get(clients, "keyless_callers"), 0);
+	requests = jx_int(jx_get(clients, "keyless_requests_5m"), 0);
+	cmd_notef(c, "%s", _("this is the first client: from now on the gateway asks every caller for a "
+			     "client key"));
+	if (callers == 0) {
+		note_nobody(c, a.doc);
+		return ERR_OK;
+	}
+	question = arena_printf(&c->arena,
+		_("%lld callers without a key in the last 5 min (%lld requests) will get 401"), callers,
+		requests);
+	cmd_notef(c, "%s:", question);
+	note_locked_out(c, clients);
+	if (confirmed && strcmp(confirmed, name) == 0)
+		return ERR_OK;
+	if (!confirmed && !c->no_input && c->io->in_tty)
+		return c->io->confirm(c->io->arg,
+			arena_printf(&c->arena, "%s: client add %s?", question, name), &c->err);
+	err_set(&c->err, ERR_REFUSED, "%s", confirmed
+		? _("not done: --confirm does not name the client") : question);
+	err_hint(&c->err, _("give them keys first, or agree: yijian client add %s --confirm %s"), name,
+		name);
+	return ERR_REFUSED;
 }
 
 enum err_code cmd_client_add(struct cmd *c)
 {
-	enum err_code code = create(c, EP_CLIENT_CREATE, _("client"), "key");
+	enum err_code code = out_is_free(c);
 
 	if (!code)
-		tell_what_changes(c);
-	return code;
+		code = may_lock_out(c);
+	return code ? code : create(c, EP_CLIENT_CREATE, _("client"), "key");
 }
 
 enum err_code cmd_client_update(struct cmd *c)

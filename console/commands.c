@@ -709,17 +709,20 @@ static const struct command rows[] = {
 		.summary = N_("add a client and show its key, this once"),
 		.text = N_("The key goes to standard output alone, or with --out into a new file that only "
 			   "you may read. As soon as one client exists, every caller of the gateway needs "
-			   "a key."),
+			   "a key: before the first one is made, those who called without a key in the "
+			   "last 5 minutes are named. On a terminal the command asks; elsewhere it wants "
+			   "--confirm NAME, or ends with 11 and has done nothing."),
 		.args = {{"NAME", true, false, CC_NONE, N_("name of the client")}},
-		.opts = {COPT_RPM, COPT_TPM, COPT_CONCURRENCY, COPT_BURST, COPT_BUDGET, COPT_OUT},
+		.opts = {COPT_RPM, COPT_TPM, COPT_CONCURRENCY, COPT_BURST, COPT_BUDGET, COPT_OUT,
+			COPT_CONFIRM},
 		.body = &client_fields,
 		.endpoint = EP_CLIENT_CREATE,
 		.output = &client_view_fields,
 		.flags = CMF_CHANGES,
 		.examples = {{"yijian client add shop --rpm 600 --budget 25USD/month --features chat "
-			      "--out shop.key",
+			      "--out shop.key --confirm shop",
 			0}},
-		.exits = {4, 5, 6},
+		.exits = {4, 5, 6, 11},
 	},
 	{
 		.id = CMD_CLIENT_GET,
