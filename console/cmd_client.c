@@ -312,15 +312,16 @@ static enum err_code may_lock_out(struct cmd *c)
 		return code;
 	callers = jx_int(jx_get(clients, "keyless_callers"), 0);
 	requests = jx_int(jx_get(clients, "keyless_requests_5m"), 0);
-	cmd_notef(c, "%s", _("this is the first client: from now on the gateway asks every caller for a "
-			     "client key"));
+	cmd_notef(c, "%s", _("this is the first client: once it is there, the gateway asks every caller "
+			     "for a client key"));
 	if (callers == 0) {
 		note_nobody(c, a.doc);
 		return ERR_OK;
 	}
 	question = arena_printf(&c->arena,
-		_("%lld callers without a key in the last 5 min (%lld requests) will get 401"), callers,
-		requests);
+		_("%lld %s without a key in the last 5 min will get 401 (%lld %s)"), callers,
+		callers == 1 ? _("caller") : _("callers"), requests,
+		requests == 1 ? _("request") : _("requests"));
 	cmd_notef(c, "%s:", question);
 	note_locked_out(c, clients);
 	if (confirmed && strcmp(confirmed, name) == 0)

@@ -608,7 +608,7 @@ static const struct field event_rows[] = {
 	{SEEN_WIDE("limited_by"), .type = FT_STR, .help = N_("whose limit refused it, e.g. client:rpm")},
 	{SEEN_WIDE("caller"), .type = FT_STR,
 		.help = N_("address and uid of a refused caller without identity")},
-	{SEEN_WIDE("repeated"), .type = FT_INT,
+	{SEEN_COL("repeated"), .type = FT_INT, .title = N_("MORE"),
 		.help = N_("further requests refused like this one since the last event of them")},
 	{SEEN_COL("ttfb_ms"), .type = FT_NUM, .title = N_("TTFB"), .unit = "ms",
 		.help = N_("time to the first byte")},

@@ -333,7 +333,8 @@ def test_alerts(agent, vendord):
 
 
 def test_a_client_from_birth_to_end(demo, tmp_path):
-    done = run(["client", "add", "shop", "--rpm", "600", "--budget", "0.5EUR/day"], demo)
+    done = run(["client", "add", "shop", "--rpm", "600", "--budget", "0.5EUR/day",
+                "--confirm", "shop"], demo)
     key = done.stdout.strip()
     assert done.returncode == 0 and re.fullmatch(r"yj_c_[a-z2-7]{10}_\w{32}_\w{6}", key)
     assert "only time" in done.stderr and key not in done.stderr
