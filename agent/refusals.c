@@ -274,15 +274,19 @@ static void tell_due(struct refusals *r, struct group *g, int64_t now_us)
 	str_release(&event);
 }
 
-static void look(void *arg)
+void refusals_tell(struct refusals *r, int64_t now_us)
 {
-	struct refusals *r = arg;
-	int64_t now_us = loop_now_us(r->loop);
-	loop_timer_set(r->loop, &r->timer, LOOK_US, look, r);
 	for (size_t i = 0; i < REFUSALS_GROUPS; i++)
 		tell_due(r, &r->groups[i], now_us);
 	for (size_t i = 0; i < REFUSED_COUNT; i++)
 		tell_due(r, &r->others[i], now_us);
+}
+
+static void look(void *arg)
+{
+	struct refusals *r = arg;
+	loop_timer_set(r->loop, &r->timer, LOOK_US, look, r);
+	refusals_tell(r, loop_now_us(r->loop));
 }
 
 void refusals_start(struct refusals *r, struct loop *control)

@@ -31,6 +31,8 @@ struct refusals *refusals_new(struct agent *a);
 void refusals_free(struct refusals *r);
 void refusals_start(struct refusals *r, struct loop *control);
 void refusals_stop(struct refusals *r);
+// What refusals_start's timer does each second: tells the groups that are due.
+void refusals_tell(struct refusals *r, int64_t now_us);
 // Any thread. now_us: monotonic.
 void refusals_note(struct refusals *r, const struct refused *what, int64_t now_us);
 // Refused for this reason in the last `seconds` (300 at most); REFUSED_NOT: for any.
