@@ -77,8 +77,8 @@ static void reply_refusal(struct gw_call *c, const struct err *e)
 // Why the gateway itself refuses it; REFUSED_NOT once an upstream was asked.
 static enum refusal refused_why(const struct gw_call *c, const struct err *e)
 {
-	if (c->tries_n > 0 || c->task_id != NULL)
-		return REFUSED_NOT;
+	if (c->tries_n > 0 || c->task_id != NULL || e->code == ERR_SEALED)
+		return REFUSED_NOT; // keys that do not open are a failure of the platform
 	return c->refused != REFUSED_NOT ? c->refused : refusal_of(e->code);
 }
 

@@ -124,11 +124,11 @@ static const char *label_of(struct refusals *r, const struct refused *what)
 	return c->label;
 }
 
-// A feature answers for its limits and for what nothing may serve; who may not call it at all, or
+// A feature answers for its limits, its load and for what nothing may serve; who may not call it at all, or
 // says something else, is none of its errors.
 static bool is_of_feature(enum refusal why)
 {
-	return (why >= REFUSED_RPM && why <= REFUSED_BUDGET) || why == REFUSED_FEATURE_OFF ||
+	return (why >= REFUSED_RPM && why <= REFUSED_OVERLOAD) || why == REFUSED_FEATURE_OFF ||
 		why == REFUSED_POLICY;
 }
 
