@@ -292,3 +292,26 @@ def test_the_list_shows_who_and_why(chat_agent):
     assert "key_missing" in wide and "127.0.0.1" in wide
     heads = yijian(chat_agent, "traffic", "list", "-o", "csv").stdout.splitlines()[0].split(",")
     assert len(heads) == len(set(heads))
+
+
+def test_the_tail_shows_who_and_how_often(make_agent, vendord, clock):
+    agent = make_agent(env=clock.env)
+    agent.add_key(vendord.base_url)
+    add_client(agent)
+    for _ in range(5):
+        assert agent.chat().status == 401
+    clock.pass_until(lambda: len(refused_events(agent)) == 2, what="the rest to be told")
+    done = yijian(agent, "traffic", "tail", "--errors", "--since", "0", "--limit", "2")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3 and all("127.0.0.1" in line and "401" in line for line in lines[1:])
+    assert "x4" in lines[2] and "x" not in lines[1].split("invalid_api_key")[1]
+
+
+def test_bound_beyond_this_host_everybody_needs_a_key(make_agent, vendord):
+    """Also before there is one."""
+    agent = make_agent(env={"YIJIAN_LISTEN_API_GATEWAY": "0.0.0.0:0", "YIJIAN_INSECURE_BIND": "1"})
+    agent.add_key(vendord.base_url)
+    assert agent.chat().status == 401
+    told = unix_call.request(agent, "GET", "/api/v1/status").body["refused"]
+    assert [r["reason"] for r in told["by_reason"]] == ["key_missing"]
