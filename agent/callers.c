@@ -252,7 +252,7 @@ static void write_locked_out(struct change *c)
 
 static enum err_code run_client_create(struct store_tx *tx, struct change *c, struct err *err)
 {
-	bool first = store_tx_snapshot(tx)->clients.n == 0;
+	bool asked = store_tx_snapshot(tx)->clients_required;
 	char *secret = secret_room(c->r);
 	struct jw w = jw_to(&c->body);
 	const struct client_obj *obj;
@@ -261,7 +261,7 @@ static enum err_code run_client_create(struct store_tx *tx, struct change *c, st
 	if (code)
 		return code;
 	client_write(&w, obj);
-	if (first)
+	if (!asked && store_tx_snapshot(tx)->clients_required)
 		write_locked_out(c);
 	c->once_name = "key";
 	c->once_value = secret;

@@ -35,7 +35,7 @@ struct group {
 };
 
 struct client {
-	char id[TEXT_MAX], label[TEXT_MAX];
+	char id[TEXT_MAX];
 };
 
 struct refusals {
@@ -108,20 +108,19 @@ uint64_t refusals_lately(struct refusals *r, enum refusal why, int64_t now_us, i
 	return sum;
 }
 
-// The name a client had when it was first refused, so that renaming makes no series.
+// A series is its client's, whatever that is called.
 static const char *label_of(struct refusals *r, const struct refused *what)
 {
 	if (what->client_id == NULL)
 		return "";
 	for (size_t i = 0; i < r->clients_n; i++)
 		if (strncmp(r->clients[i].id, what->client_id, TEXT_MAX - 1) == 0)
-			return r->clients[i].label;
+			return r->clients[i].id;
 	if (r->clients_n == REFUSALS_CLIENTS)
 		return "other";
 	struct client *c = &r->clients[r->clients_n++];
 	snprintf(c->id, sizeof(c->id), "%s", what->client_id);
-	put_text(c->label, sizeof(c->label), what->client);
-	return c->label;
+	return c->id;
 }
 
 // A feature answers for its limits, its load and for what nothing may serve; who may not call it at all, or
@@ -211,7 +210,9 @@ static void take_event(struct group *g, int64_t now_us, struct str *ret)
 	struct jw w = jw_to(ret);
 	jw_obj(&w, NULL);
 	jw_str(&w, "id", g->id);
-	add_text(&w, "client", g->client);
+	add_text(&w, "client", g->client_id);
+	if (g->client[0] != '\0')
+		jw_str(&w, "client_name", g->client);
 	add_text(&w, "caller", g->caller);
 	add_text(&w, "feature", g->feature);
 	add_text(&w, "endpoint", g->endpoint);

@@ -321,7 +321,7 @@ static void write_clients(struct jw *w, const struct req *r)
 {
 	jw_obj(w, "clients");
 	jw_int(w, "total", (int64_t)r->snap->clients.n);
-	jw_bool(w, "required", r->snap->clients.n > 0);
+	jw_bool(w, "required", r->snap->clients_required);
 	keyless_write(r->agent->keyless, w, clock_mono_us());
 	jw_obj_end(w);
 }

@@ -77,7 +77,7 @@ void req_refused(struct req *r, struct refused *what)
 	what->endpoint = r->ep != NULL ? r->ep->name : NULL;
 	what->client_id = client != NULL ? client->doc.id : r->refused_client;
 	if (what->client_id != NULL)
-		what->client = r->who.name;
+		what->client = principal_shown(&r->who);
 	else if (what->why != REFUSED_OVERLOAD) // then there is no time to ask
 		what->caller = caller_of(r->web, true);
 	refusals_note(r->agent->refusals, what, loop_now_us(r->loop));

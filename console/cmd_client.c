@@ -297,23 +297,29 @@ static void note_nobody(struct cmd *c, const struct jx *status)
 			(long long)MAX_OF(up_ms / 1000, 0));
 }
 
-// Whether those whom the first client locks out may be locked out; told before it is made.
-static enum err_code may_lock_out(struct cmd *c)
+// What makes the gateway ask for keys, and how somebody agrees to it.
+struct lock_out {
+	const char *effect, *command, *word;
+	bool first; // matters only while there is no client
+};
+
+// Whether those whom this locks out may be locked out; told before it is done.
+static enum err_code may_lock_out(struct cmd *c, const struct lock_out *l)
 {
 	struct client_call call = {.ep = EP_STATUS};
 	struct client_answer a;
-	const char *name = c->arg[0], *confirmed = cmd_opt(c, COPT_CONFIRM), *question;
+	const char *confirmed = cmd_opt(c, COPT_CONFIRM), *question;
 	const struct jx *clients;
 	long long callers, requests;
 	enum err_code code = cmd_call(c, &call, &a);
 
 	clients = code ? NULL : jx_get(a.doc, "clients");
-	if (code || jx_bool(jx_get(clients, "required"), true))
+	if (code || jx_bool(jx_get(clients, "required"), true) ||
+		(l->first && jx_int(jx_get(clients, "total"), 0) > 0))
 		return code;
 	callers = jx_int(jx_get(clients, "keyless_callers"), 0);
 	requests = jx_int(jx_get(clients, "keyless_requests_5m"), 0);
-	cmd_notef(c, "%s", _("this is the first client: once it is there, the gateway asks every caller "
-			     "for a client key"));
+	cmd_notef(c, "%s", l->effect);
 	if (callers == 0) {
 		note_nobody(c, a.doc);
 		return ERR_OK;
@@ -324,24 +330,28 @@ static enum err_code may_lock_out(struct cmd *c)
 		requests == 1 ? _("request") : _("requests"));
 	cmd_notef(c, "%s:", question);
 	note_locked_out(c, clients);
-	if (confirmed && strcmp(confirmed, name) == 0)
+	if (confirmed && strcmp(confirmed, l->word) == 0)
 		return ERR_OK;
 	if (!confirmed && !c->no_input && c->io->in_tty)
 		return c->io->confirm(c->io->arg,
-			arena_printf(&c->arena, "%s: client add %s?", question, name), &c->err);
+			arena_printf(&c->arena, "%s: %s?", question, l->command), &c->err);
 	err_set(&c->err, ERR_REFUSED, "%s", confirmed
-		? _("not done: --confirm does not name the client") : question);
-	err_hint(&c->err, _("give them keys first, or agree: yijian client add %s --confirm %s"), name,
-		name);
+		? _("not done: --confirm says another name") : question);
+	err_hint(&c->err, _("give them keys first, or agree: yijian %s --confirm %s"), l->command,
+		l->word);
 	return ERR_REFUSED;
 }
 
 enum err_code cmd_client_add(struct cmd *c)
 {
+	const char *name = c->arg[0];
+	struct lock_out l = {_("this is the first client: once it is there, the gateway asks every "
+			       "caller for a client key"),
+		arena_printf(&c->arena, "client add %s", name), name, .first = true};
 	enum err_code code = out_is_free(c);
 
 	if (!code)
-		code = may_lock_out(c);
+		code = may_lock_out(c, &l);
 	return code ? code : create(c, EP_CLIENT_CREATE, _("client"), "key");
 }
 
@@ -373,6 +383,17 @@ enum err_code cmd_client_update(struct cmd *c)
 	return code ? code : cmd_show(c, &a);
 }
 
+static bool asks_for_keys(const struct cmd *c)
+{
+	bool asks = false;
+
+	for (size_t i = 0; i < c->opt_n; i++)
+		if (c->opt[i].field && strcmp(c->opt[i].field->name, "required") == 0)
+			asks = !slice_eq_str(slice_of(c->opt[i].value), "false") &&
+				!slice_eq_str(slice_of(c->opt[i].value), "no");
+	return asks;
+}
+
 // Without --required it only tells.
 enum err_code cmd_client_policy(struct cmd *c)
 {
@@ -381,10 +402,15 @@ enum err_code cmd_client_policy(struct cmd *c)
 	struct client_answer a;
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
+	const struct lock_out l = {_("the gateway will ask every caller for a client key"),
+		"client policy --required true", "required", .first = false};
 	enum err_code code;
 
 	if (change && c->read_only)
 		return err_set(&c->err, ERR_REFUSED, _("this console is read-only"));
+	code = asks_for_keys(c) ? may_lock_out(c, &l) : ERR_OK;
+	if (code)
+		return code;
 	jw_obj(&w, NULL);
 	cmd_body(c, &w);
 	jw_obj_end(&w);

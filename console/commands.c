@@ -764,12 +764,12 @@ static const struct command rows[] = {
 		.summary = N_("tell or say whether callers of the gateway need a client's key"),
 		.text = N_("From the first client on they do, also when no client is left: this alone ends "
 			   "it. Beyond loopback they always do."),
-		.opts = {COPT_IF_MATCH},
+		.opts = {COPT_IF_MATCH, COPT_CONFIRM},
 		.body = &client_policy_fields,
 		.endpoint = EP_CLIENT_POLICY_GET,
 		.output = &client_policy_fields,
 		.examples = {{"yijian client policy", 0}, {"yijian client policy --required true", 0}},
-		.exits = {4, 5},
+		.exits = {4, 5, 11},
 	},
 	{
 		.id = CMD_TOKEN_LIST,

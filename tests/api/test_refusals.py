@@ -84,7 +84,7 @@ def test_a_disabled_client_an_expired_one_and_a_deleted_one(chat_agent):
     assert chat_agent.request(KEYS, "PATCH", path, {"enabled": False}).status == 200
     assert chat_agent.chat(headers=bearer(client)).status == 401
     event = everywhere(chat_agent, "key_disabled", 1, 401, "invalid_api_key")
-    assert event["client"] == "shop"
+    assert event["client_name"] == "shop"
     assert chat_agent.request(KEYS, "PATCH", path, {
         "enabled": True, "expires_at": "2020-01-01T00:00:00Z"}).status == 200
     assert chat_agent.chat(headers=bearer(client)).status == 401
@@ -105,8 +105,9 @@ def test_a_feature_that_is_not_the_clients(chat_agent):
     client = add_client(chat_agent, features=["embeddings"])
     assert chat_agent.chat(headers=bearer(client)).status == 403
     event = everywhere(chat_agent, "feature_denied", 1, 403, "scope_exceeded")
-    assert (event["client"], event["feature"]) == ("shop", "chat")
-    assert 'reason="feature_denied",client="shop"' in chat_agent.get(GW, "/metrics").body.decode()
+    assert (event["client_name"], event["feature"]) == ("shop", "chat")
+    assert event["client"] == client["id"]
+    assert f'reason="feature_denied",client="{client["id"]}"' in chat_agent.get(GW, "/metrics").body.decode()
 
 
 @pytest.mark.parametrize("limits, reason", [
@@ -121,7 +122,7 @@ def test_a_limit_of_the_client(chat_agent, vendord, limits, reason):
     vendord.wait_stats(lambda s: vendord.requests(), what="the first request")
     assert chat_agent.chat(headers=bearer(client)).status == 429
     event = everywhere(chat_agent, reason, 1, 429, "rate_limited")
-    assert event["client"] == "shop" and event["limited_by"].startswith("client:")
+    assert event["client_name"] == "shop" and event["limited_by"].startswith("client:")
 
 
 def test_a_budget_that_is_used_up(chat_agent):

@@ -118,3 +118,17 @@ def test_the_answer_to_a_script_says_whom(chat_agent):
     second = chat_agent.post(KEYS, "/api/v1/clients", {"name": "other"}).body
     assert "locks_out" not in second
     assert known(chat_agent)["required"] is True
+
+
+def test_asking_for_keys_again_says_whom_too(chat_agent):
+    three_callers(chat_agent)
+    done = yijian(chat_agent, "client", "policy", "--required", "true")
+    assert done.returncode == 11 and "3 callers without a key" in done.stderr
+    assert "yijian client policy --required true --confirm required" in done.stderr
+    assert known(chat_agent)["required"] is False
+    assert yijian(chat_agent, "client", "policy").returncode == 0
+    done = yijian(chat_agent, "client", "policy", "--required", "true", "--confirm", "required")
+    assert done.returncode == 0 and known(chat_agent)["required"] is True
+    assert chat_agent.chat().status == 401
+    assert yijian(chat_agent, "client", "policy", "--required", "false").returncode == 0
+    assert chat_agent.chat().status == 200

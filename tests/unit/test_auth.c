@@ -109,7 +109,11 @@ static void test_trusted_peers(void **state)
 	c.host = SLICE("key-manager:8080");
 	assert_true(auth_judge(&c, &p));
 	assert_int_equal(p.why, ERR_OK);
-	assert_int_equal(p.role, ROLE_ADMIN);
+	assert_int_equal(p.role, ROLE_OPERATOR);
+	c = call_to(EP_CLIENT_POLICY_PUT, PEER_TRUSTED);
+	c.host = SLICE("key-manager:8080");
+	assert_int_equal(verdict(&c), ERR_ROLE_FORBIDDEN);
+	c = call_to(EP_KEY_CREATE, PEER_TRUSTED);
 	c.host = SLICE("172.17.0.2:8000");
 	assert_int_equal(verdict(&c), ERR_BAD_HOST);
 	c.local_ip = SLICE("172.17.0.2");
