@@ -104,7 +104,7 @@ void h_alert_ack(struct req *r)
 		return;
 	}
 	arena_defer(&r->arena, ack_release, a);
-	switch (alerts_ack(r->agent->alerts, r->param[0], r->who.name, body.note, &a->row,
+	switch (alerts_ack(r->agent->alerts, r->param[0], &r->who, body.note, &a->row,
 		&a->fired_ms)) {
 	case ACK_NOT_FOUND:
 		no_alert(r);

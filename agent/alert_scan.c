@@ -7,6 +7,7 @@
 #include "agent/history.h"
 #include "agent/keys.h"
 #include "agent/price_book.h"
+#include "agent/refusals.h"
 #include "agent/router.h"
 #include "agent/services.h"
 #include "shared/lifecycle.h"
@@ -26,7 +27,7 @@ static void tell(const struct alert_scan *s, const struct alert_rule *rule, cons
 	double value)
 {
 	if (wanted(rule, object))
-		s->found(s->arg, object, value);
+		s->found(s->arg, object, "", value);
 }
 
 // ---- features ----
@@ -169,7 +170,8 @@ static void scan_keys(const struct alert_scan *s, const struct alert_rule *rule)
 	void *value;
 	while (pmap_next(s->snap->keys, &it, NULL, &value)) {
 		const struct key_obj *k = value;
-		tell(s, rule, k->ref, key_value(s, rule, k));
+		if (wanted(rule, k->ref))
+			s->found(s->arg, k->ref, k->doc.id, key_value(s, rule, k));
 	}
 }
 
@@ -218,6 +220,16 @@ static double agent_value(const struct alert_scan *s, const struct alert_rule *r
 	}
 }
 
+// ---- reasons of refusals ----
+
+static void scan_refusals(const struct alert_scan *s, const struct alert_rule *rule)
+{
+	for (int i = 1; i < REFUSED_COUNT; i++)
+		tell(s, rule, refusal_row((enum refusal)i)->name,
+			(double)refusals_lately(s->agent->refusals, (enum refusal)i, s->now_us,
+				(int)rule->window_s));
+}
+
 void alert_scan(const struct alert_scan *s, const struct alert_rule *rule)
 {
 	switch ((enum alert_scope)rule->scope) {
@@ -232,6 +244,9 @@ void alert_scan(const struct alert_scan *s, const struct alert_rule *rule)
 		break;
 	case SCOPE_INSTANCE:
 		scan_instances(s, rule);
+		break;
+	case SCOPE_REFUSAL:
+		scan_refusals(s, rule);
 		break;
 	case SCOPE_AGENT:
 		tell(s, rule, "agent", agent_value(s, rule));

@@ -11,8 +11,9 @@
 
 #define ALERT_OBJECT_MAX (2 * REF_MAX) // bytes of an object's name
 
-// Told for each object. NAN: unknown now, which neither begins nor ends an alert.
-typedef void (*alert_found_fn)(void *arg, const char *object, double value);
+// Told for each object. id: its own where its name may become another's, else "". value NAN: unknown
+// now, which neither begins nor ends an alert.
+typedef void (*alert_found_fn)(void *arg, const char *object, const char *id, double value);
 
 struct alert_scan {
 	struct agent *agent;

@@ -17,6 +17,7 @@
 #include "shared/text.h"
 #include "shared/vec.h"
 
+#define FORMER_TOKEN "token:"
 #define FLUSH_MAX 256 // rows in one store job
 #define TEXT_MAX 600
 #define STATUS_ITEMS_MAX 10
@@ -24,12 +25,14 @@
 struct alert {
 	char id[ALERT_ID_MAX];
 	char rule[ID_MAX + 1], object[ALERT_OBJECT_MAX];
+	char object_id[ID_MAX + 1]; // "": the name is its identity
 	enum alert_metric metric;
 	enum alert_severity severity;
 	struct alert_track track;
 	int64_t since_ms, fired_ms, resolved_ms, acked_ms; // FIELD_NONE: not yet
 	double value, threshold;
-	char acked_by[80], note[ALERT_NOTE_MAX + 1];
+	struct ident acked_by;
+	char acked_name[CALLER_NAME_BYTES + 1], note[ALERT_NOTE_MAX + 1];
 	char *labels; // JSON; NULL none
 	uint64_t seen; // round that told of its object
 	bool dirty; // the database does not have it so
@@ -45,7 +48,7 @@ struct alerts {
 	struct loop *control;
 	struct loop_timer timer;
 	pthread_mutex_t lock; // over the two below and what they hold
-	struct map current; // "rule|object" → struct alert
+	struct map current; // "rule|object's id or name" → struct alert
 	VEC_OF(struct alert *) recent; // resolved, the oldest first
 	uint64_t round, made;
 	bool loaded, running;
@@ -154,6 +157,7 @@ static void write_members(struct jw *w, const struct alert *al)
 	jw_str(w, "metric", alert_metric_names[al->metric]);
 	jw_str(w, "scope", alert_scope_names[m->scope]);
 	jw_str(w, "object", al->object);
+	jw_str(w, "object_id", al->object_id[0] != '\0' ? al->object_id : NULL);
 	jw_str(w, "severity", alert_severity_names[al->severity]);
 	jw_str(w, "state", state_of(al));
 	jw_time(w, "since", al->since_ms);
@@ -164,7 +168,8 @@ static void write_members(struct jw *w, const struct alert *al)
 	jw_str(w, "unit", m->unit);
 	text_member(w, "message", _(m->message), al);
 	text_member(w, "hint", _(m->hint), al);
-	jw_str(w, "acked_by", al->acked_by[0] != '\0' ? al->acked_by : NULL);
+	jw_str(w, "acked_by", ident_any(&al->acked_by) ? al->acked_by.text : NULL);
+	jw_str(w, "acked_by_name", al->acked_name[0] != '\0' ? al->acked_name : NULL);
 	jw_time(w, "acked_at", al->acked_ms);
 	jw_str(w, "note", al->note[0] != '\0' ? al->note : NULL);
 	if (al->labels != NULL)
@@ -193,8 +198,10 @@ static void tell(struct alerts *as, const struct alert *al, const char *action)
 	jw_num(&w, "value", al->value);
 	jw_num(&w, "threshold", al->threshold);
 	text_member(&w, "message", _(alert_metric_row(al->metric)->message), al);
-	if (al->acked_by[0] != '\0')
-		jw_str(&w, "actor", al->acked_by);
+	if (ident_any(&al->acked_by))
+		jw_str(&w, "actor", al->acked_by.text);
+	if (al->acked_name[0] != '\0')
+		jw_str(&w, "actor_name", al->acked_name);
 	jw_obj_end(&w);
 	events_add(as->agent->events, EVENT_ALERT, str_slice(&s));
 	str_release(&s);
@@ -208,21 +215,27 @@ struct look { // one rule's turn
 	int64_t now_us, wall_ms;
 };
 
-static struct slice key_of(struct str *s, const char *rule, const char *object)
+// No id looks like a name: the names of what has ids are refs, with slashes.
+static struct slice key_of(struct str *s, const char *rule, const char *object, const char *id)
 {
 	str_clear(s);
-	str_addf(s, "%s|%s", rule, object);
+	str_addf(s, "%s|%s", rule, id[0] != '\0' ? id : object);
 	return str_slice(s);
 }
 
-static struct alert *alert_make(const struct look *l, const char *object)
+static struct slice key_of_alert(struct str *s, const struct alert *al)
+{
+	return key_of(s, al->rule, al->object, al->object_id);
+}
+
+static struct alert *alert_make(const struct look *l, const char *id)
 {
 	struct alerts *as = l->as;
 	struct alert *al = mem_zalloc(1, sizeof(*al));
 	snprintf(al->id, sizeof(al->id), "al-%011llx%04llx", (unsigned long long)l->wall_ms,
 		(unsigned long long)(as->made++ & 0xffff));
 	snprintf(al->rule, sizeof(al->rule), "%s", l->rule->name);
-	snprintf(al->object, sizeof(al->object), "%s", object);
+	snprintf(al->object_id, sizeof(al->object_id), "%s", id);
 	al->metric = (enum alert_metric)l->rule->metric;
 	al->since_ms = l->wall_ms;
 	al->fired_ms = al->resolved_ms = al->acked_ms = FIELD_NONE;
@@ -275,7 +288,7 @@ static bool advance(struct alerts *as, struct alert *al, const struct alert_rule
 	}
 }
 
-static void found(void *arg, const char *object, double value)
+static void found(void *arg, const char *object, const char *id, double value)
 {
 	struct look *l = arg;
 	struct alerts *as = l->as;
@@ -284,14 +297,15 @@ static void found(void *arg, const char *object, double value)
 		return;
 	struct str s = STR_INIT;
 	pthread_mutex_lock(&as->lock);
-	struct slice key = key_of(&s, l->rule->name, object);
+	struct slice key = key_of(&s, l->rule->name, object, id);
 	struct alert *al = map_get(&as->current, key);
 	if (al == NULL && bad && as->current.n < ALERTS_MAX) {
-		al = alert_make(l, object);
+		al = alert_make(l, id);
 		map_put(&as->current, key, al);
 	}
 	if (al != NULL) {
 		al->seen = as->round;
+		snprintf(al->object, sizeof(al->object), "%s", object); // it may be called otherwise now
 		if (!isnan(value)) {
 			al->value = value;
 			alert_follow_rule(al, l->rule);
@@ -318,7 +332,7 @@ static void sweep(struct alerts *as, int64_t now_us, int64_t wall_ms)
 			VEC_PUSH(&left, al);
 	}
 	for (size_t i = 0; i < left.n; i++) {
-		map_del(&as->current, key_of(&s, left.v[i]->rule, left.v[i]->object));
+		map_del(&as->current, key_of_alert(&s, left.v[i]));
 		advance(as, left.v[i], &gone, false, now_us, wall_ms);
 	}
 	pthread_mutex_unlock(&as->lock);
@@ -433,7 +447,7 @@ static void take_dirty(struct alerts *as, struct alert *al)
 
 static void flush(struct alerts *as)
 {
-	static const struct actor system = {.name = "system", .role = ROLE_ADMIN};
+	static const struct actor system = ACTOR_SELF("system");
 	size_t it = 0;
 	void *value;
 	if (as->busy)
@@ -510,6 +524,16 @@ static int choice_of(const char *const *names, const struct jx *v)
 	return -1;
 }
 
+// A former version wrote "token:NAME": that is a name and nobody's identity.
+static void read_acked(struct alert *al, const struct jx *doc)
+{
+	const char *by = jx_str(jx_get(doc, "acked_by"), "");
+	bool named = strncmp(by, FORMER_TOKEN, strlen(FORMER_TOKEN)) == 0;
+	al->acked_by = named ? (struct ident){"unknown"} : ident_stored(by);
+	snprintf(al->acked_name, sizeof(al->acked_name), "%s",
+		named ? by + strlen(FORMER_TOKEN) : jx_str(jx_get(doc, "acked_by_name"), ""));
+}
+
 static bool restore(struct alert *al, const struct jx *doc)
 {
 	int metric = choice_of(alert_metric_names, jx_get(doc, "metric"));
@@ -517,7 +541,8 @@ static bool restore(struct alert *al, const struct jx *doc)
 	snprintf(al->id, sizeof(al->id), "%s", jx_str(jx_get(doc, "id"), ""));
 	snprintf(al->rule, sizeof(al->rule), "%s", jx_str(jx_get(doc, "rule"), ""));
 	snprintf(al->object, sizeof(al->object), "%s", jx_str(jx_get(doc, "object"), ""));
-	snprintf(al->acked_by, sizeof(al->acked_by), "%s", jx_str(jx_get(doc, "acked_by"), ""));
+	snprintf(al->object_id, sizeof(al->object_id), "%s", jx_str(jx_get(doc, "object_id"), ""));
+	read_acked(al, doc);
 	snprintf(al->note, sizeof(al->note), "%s", jx_str(jx_get(doc, "note"), ""));
 	al->metric = (enum alert_metric)metric;
 	al->severity = (enum alert_severity)severity;
@@ -536,21 +561,39 @@ static bool restore(struct alert *al, const struct jx *doc)
 	return metric >= 0 && severity >= 0 && al->id[0] != '\0' && al->fired_ms != FIELD_NONE;
 }
 
+struct restoring {
+	struct alerts *as;
+	const struct snapshot *snap;
+};
+
+// A former version kept a key's ref alone: it was this key's if it is old enough.
+static void find_object(struct alert *al, const struct snapshot *snap)
+{
+	const struct key_obj *k = al->object_id[0] != '\0' ? NULL
+		: snapshot_key_ref(snap, slice_of(al->object));
+	if (alert_metric_row(al->metric)->scope == SCOPE_KEY && k != NULL &&
+		k->doc.created_at <= al->since_ms)
+		snprintf(al->object_id, sizeof(al->object_id), "%s", k->doc.id);
+}
+
 static void restore_one(void *arg, struct slice text)
 {
-	struct alerts *as = arg;
+	const struct restoring *r = arg;
+	struct alerts *as = r->as;
 	struct arena a = ARENA_INIT;
 	const struct jx *doc = NULL;
 	struct alert *al = mem_zalloc(1, sizeof(*al));
 	struct str s = STR_INIT;
 	bool ok = jx_parse(text, (struct jscan_limits){0, JSCAN_DEPTH}, &a, &doc, NULL) == ERR_OK &&
 		restore(al, doc);
+	if (ok)
+		find_object(al, r->snap);
 	pthread_mutex_lock(&as->lock);
 	if (ok && al->resolved_ms != FIELD_NONE && as->recent.n < ALERTS_RECENT_MAX)
 		VEC_PUSH(&as->recent, al);
 	else if (ok && al->resolved_ms == FIELD_NONE && as->current.n < ALERTS_MAX &&
-		 map_get(&as->current, key_of(&s, al->rule, al->object)) == NULL)
-		map_put(&as->current, key_of(&s, al->rule, al->object), al);
+		 map_get(&as->current, key_of_alert(&s, al)) == NULL)
+		map_put(&as->current, key_of_alert(&s, al), al);
 	else
 		alert_free(al);
 	pthread_mutex_unlock(&as->lock);
@@ -560,7 +603,8 @@ static void restore_one(void *arg, struct slice text)
 
 static enum err_code run_load(struct store_tx *tx, struct store_job *job)
 {
-	return store_alert_walk(tx, restore_one, job->arg, &job->err);
+	struct restoring r = {job->arg, store_tx_snapshot(tx)};
+	return store_alert_walk(tx, restore_one, &r, &job->err);
 }
 
 // What vendors said of keys is live state and would be forgotten; the alert about it was kept. A key
@@ -574,7 +618,7 @@ static void restore_faults(struct alerts *as)
 	while (map_next(&as->current, &it, NULL, &value)) {
 		const struct alert *al = value;
 		const struct key_obj *k = al->metric == AM_KEY_INVALID || al->metric == AM_KEY_NO_QUOTA
-			? snapshot_key(snap, slice_of(al->object)) : NULL;
+			? snapshot_key(snap, slice_of(al->object_id)) : NULL;
 		if (k == NULL || k->doc.rotated_at > al->fired_ms ||
 			atomic_load(&k->live->last_ok_wall_ms) != 0)
 			continue;
@@ -596,7 +640,7 @@ static void load_done(struct store_job *job, enum err_code code UNUSED)
 
 void alerts_start(struct alerts *as, struct loop *control)
 {
-	static const struct actor system = {.name = "system", .role = ROLE_ADMIN};
+	static const struct actor system = ACTOR_SELF("system");
 	as->control = control;
 	// Both counters begin with the agent: what comes before the first look counts.
 	alert_meter_note(&as->zero_cost, 0, loop_now_us(control));
@@ -723,7 +767,7 @@ void alerts_kept(struct alerts *as, struct slice id)
 	pthread_mutex_unlock(&as->lock);
 }
 
-enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const char *who, const char *note,
+enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct principal *who, const char *note,
 	struct str *row, int64_t *ret_fired_ms)
 {
 	struct jw w = jw_to(row);
@@ -735,7 +779,8 @@ enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const char *who, 
 	else if (al->track.phase != PHASE_FIRING || al->resolved_ms != FIELD_NONE)
 		ret = ACK_NOT_FIRING;
 	if (ret == ACK_DONE) {
-		snprintf(al->acked_by, sizeof(al->acked_by), "%s", who);
+		al->acked_by = who->id;
+		snprintf(al->acked_name, sizeof(al->acked_name), "%s", principal_shown(who));
 		snprintf(al->note, sizeof(al->note), "%s", note != NULL ? note : "");
 		al->acked_ms = clock_wall_ms();
 		*ret_fired_ms = al->fired_ms;

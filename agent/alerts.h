@@ -5,6 +5,7 @@
 #ifndef YJ_AGENT_ALERTS_H
 #define YJ_AGENT_ALERTS_H
 
+#include "agent/auth.h"
 #include "agent/registry.h"
 #include "shared/jw.h"
 
@@ -31,7 +32,7 @@ bool alerts_write_one(struct alerts *as, struct jw *w, struct slice id);
 void alerts_write_status(struct alerts *as, struct jw *w);
 enum alerts_ack { ACK_DONE, ACK_NOT_FOUND, ACK_NOT_FIRING };
 // Its row for the database is appended to *row; alerts_kept says that it is there.
-enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const char *who, const char *note,
+enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct principal *who, const char *note,
 	struct str *row, int64_t *ret_fired_ms);
 void alerts_kept(struct alerts *as, struct slice id);
 

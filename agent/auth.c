@@ -87,7 +87,7 @@ static void judge_open(const struct auth_call *c, struct principal *ret)
 {
 	if (!c->authorization.p && (ret->why = judge_page(c)))
 		return;
-	snprintf(ret->name, sizeof(ret->name), "anybody");
+	ret->id = ident_anybody;
 }
 
 // ---- credentials ----
@@ -152,14 +152,14 @@ static bool genuine(const struct auth_call *c, const struct shown *s, const unsi
 // The token's or client's object when the credential is genuine.
 static const void *holder(const struct auth_call *c, const struct shown *s)
 {
-	struct slice id = {s->text.p, CREDENTIAL_ID};
 	if (!c->snap || !c->seal)
 		return NULL;
+	struct ident id = ident_of_credential(s->text);
 	if (s->kind == CREDENTIAL_TOKEN) {
-		const struct token_obj *t = snapshot_token(c->snap, id);
+		const struct token_obj *t = snapshot_token(c->snap, &id);
 		return genuine(c, s, t ? t->hash : NULL) ? t : NULL;
 	}
-	const struct client_obj *k = pmap_get(c->snap->clients, id);
+	const struct client_obj *k = snapshot_client(c->snap, &id);
 	return genuine(c, s, k ? k->hash : NULL) ? k : NULL;
 }
 
@@ -181,6 +181,11 @@ static bool from_its_networks(const struct auth_call *c, const struct token *t)
 		peer_in_nets(c->peer, &nets);
 	str_release(&list);
 	return in;
+}
+
+const char *principal_shown(const struct principal *p)
+{
+	return p->client ? p->client->doc.name : p->token ? p->token->doc.name : "";
 }
 
 const char *auth_token_state(const struct token_obj *t, int64_t now_wall_ms)
@@ -257,7 +262,7 @@ static void judge_token(const struct auth_call *c, const struct shown *s, struct
 	const struct token_obj *t = who;
 	ret->token = t;
 	ret->role = role_of((enum token_role)t->doc.role);
-	snprintf(ret->name, sizeof(ret->name), "token:%s", t->doc.name);
+	ret->id = t->id;
 	judge_token_time(c, t, ret);
 	if (!ret->why)
 		judge_role(c, ret);
@@ -272,7 +277,7 @@ static void judge_client_key(const struct auth_call *c, const struct client_obj 
 	struct principal *ret)
 {
 	ret->client = k;
-	memcpy(ret->name, k->doc.name, strlen(k->doc.name) + 1); // its rows bound it
+	ret->id = k->id;
 	if (!k->doc.enabled) {
 		refuse(ret, ERR_INVALID_API_KEY);
 		snprintf(ret->detail, sizeof(ret->detail), "%s", _("this client is disabled"));
@@ -288,7 +293,7 @@ static void judge_client_key(const struct auth_call *c, const struct client_obj 
 // sending is not looked at, and the page rules hold.
 static void judge_local(const struct auth_call *c, const struct shown *s, struct principal *ret)
 {
-	bool open = (!c->snap || c->snap->clients.n == 0) &&
+	bool open = (!c->snap || !c->snap->clients_required) &&
 		(!c->gateway_public || c->kind == PEER_UNIX || c->kind == PEER_TRUSTED);
 	if (c->kind == PEER_REMOTE || c->forwarded || !open) {
 		refuse(ret, ERR_INVALID_API_KEY);
@@ -297,7 +302,7 @@ static void judge_local(const struct auth_call *c, const struct shown *s, struct
 	}
 	ret->why = judge_page(c);
 	if (!ret->why)
-		snprintf(ret->name, sizeof(ret->name), "%s", CLIENT_LOCAL);
+		ret->id = ident_local;
 }
 
 static void judge_client(const struct auth_call *c, struct principal *ret)
@@ -349,8 +354,8 @@ bool auth_judge(const struct auth_call *c, struct principal *ret)
 	}
 	if (c->kind != PEER_TRUSTED)
 		return false;
-	ret->role = ROLE_ADMIN;
-	snprintf(ret->name, sizeof(ret->name), "trusted-peer");
+	ret->role = ROLE_OPERATOR; // administrators come over the unix socket or with a token
+	ret->id = ident_trusted_peer;
 	judge_role(c, ret);
 	return true;
 }
@@ -365,7 +370,7 @@ void auth_by_uid(const struct auth_call *c, bool known, uid_t uid, enum role rol
 			_("the kernel does not say whose connection this is: send a token"));
 		return;
 	}
-	snprintf(ret->name, sizeof(ret->name), "uid:%lu", (unsigned long)uid);
+	ret->id = ident_uid(uid);
 	if (role == ROLE_NONE) {
 		refuse(ret, ERR_PEER_NOT_ALLOWED);
 		snprintf(ret->detail, sizeof(ret->detail),

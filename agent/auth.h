@@ -12,7 +12,7 @@
 
 struct principal {
 	enum role role; // ROLE_NONE: refused, or the data path's client
-	char name[CALLER_NAME_BYTES + 16]; // "uid:0", "token:ci", "trusted-peer", a client's name
+	struct ident id; // nobody: refused before it was known
 	const struct token_obj *token; // borrowed from auth_call.snap; NULL: none
 	const struct client_obj *client; // likewise; NULL: the built-in client "local"
 	enum err_code why; // when refused
@@ -42,6 +42,8 @@ bool auth_judge(const struct auth_call *c, struct principal *ret);
 // known false: the kernel did not say whose socket it is.
 void auth_by_uid(const struct auth_call *c, bool known, uid_t uid, enum role role,
 	struct principal *ret);
+// The display name of a token or client, "" of others. Valid as long as the snapshot.
+const char *principal_shown(const struct principal *p);
 // "active", "pending", "expired" or "revoked".
 const char *auth_token_state(const struct token_obj *t, int64_t now_wall_ms);
 // What this caller may give to a token it makes: ERR_SCOPE_EXCEEDED when it reaches beyond itself.

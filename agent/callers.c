@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/change.h"
+#include "agent/keyless.h"
 #include "shared/clock.h"
 #include "shared/credential.h"
 #include "shared/jx.h"
@@ -133,38 +134,60 @@ static void reply_doc(struct req *r, const struct object *o, struct str *out)
 		req_reply_json(r, 200, out);
 }
 
+static enum err_code client_missing(struct err *err)
+{
+	err_set(err, ERR_NOT_FOUND, _("no client of this id"));
+	err_hint(err, "%s", _("names are no ids: GET /api/v1/clients lists both"));
+	return ERR_NOT_FOUND;
+}
+
+static enum err_code token_missing(struct err *err)
+{
+	err_set(err, ERR_NOT_FOUND, _("no token of this id"));
+	err_hint(err, "%s", _("names are no ids: GET /api/v1/tokens lists both"));
+	return ERR_NOT_FOUND;
+}
+
+static void missing(struct req *r, enum err_code (*say)(struct err *err))
+{
+	struct err err = {0};
+
+	say(&err);
+	req_fail(r, &err);
+}
+
+// By its id and nothing else: a name that somebody chose opens nobody's door.
+static const struct client_obj *find_client(const struct snapshot *snap, struct slice id)
+{
+	struct ident ident;
+
+	return ident_read(id, CREDENTIAL_CLIENT, &ident) ? snapshot_client(snap, &ident) : NULL;
+}
+
+static const struct token_obj *find_token(const struct snapshot *snap, struct slice id)
+{
+	struct ident ident;
+	const struct token_obj *t = ident_read(id, CREDENTIAL_TOKEN, &ident)
+		? snapshot_token(snap, &ident) : NULL;
+
+	return t && !t->revoked_at ? t : NULL;
+}
+
 void h_client_get(struct req *r)
 {
-	const struct client_obj *c = snapshot_client(r->snap, r->param[0]);
+	const struct client_obj *c = find_client(r->snap, r->param[0]);
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 	char etag[32];
 
 	if (!c) {
-		req_fail_code(r, ERR_NOT_FOUND);
+		missing(r, client_missing);
 		return;
 	}
 	client_write(&w, c);
 	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)c->o.revision);
 	req_header_add(r, "ETag", etag); // its live members change without it: never a 304
 	req_reply_json(r, 200, &out);
-}
-
-// By id, or by the name of one that is not revoked.
-static const struct token_obj *find_token(const struct snapshot *snap, struct slice what)
-{
-	const struct token_obj *t = snapshot_token(snap, what);
-	struct pmap_it it = {0};
-	void *obj;
-
-	if (t)
-		return t->revoked_at ? NULL : t;
-	while (pmap_next(snap->tokens, &it, NULL, &obj)) {
-		t = obj;
-		if (!t->revoked_at && slice_eq_str(what, t->doc.name))
-			return t;
-	}
-	return NULL;
 }
 
 void h_token_get(struct req *r)
@@ -174,7 +197,7 @@ void h_token_get(struct req *r)
 	struct jw w = jw_to(&out);
 
 	if (!t) {
-		req_fail_code(r, ERR_NOT_FOUND);
+		missing(r, token_missing);
 		return;
 	}
 	token_write(&w, t);
@@ -214,8 +237,22 @@ static char *secret_room(struct req *r)
 	return secret;
 }
 
+// With the first client the gateway begins to ask everybody for a key.
+static void write_locked_out(struct change *c)
+{
+	struct jw w = jw_to(&c->body);
+
+	str_cut(&c->body, c->body.n - 1); // its closing brace
+	w.comma = true;
+	jw_obj(&w, "locks_out");
+	keyless_write(c->r->agent->keyless, &w, clock_mono_us());
+	jw_obj_end(&w);
+	str_add_c(&c->body, '}');
+}
+
 static enum err_code run_client_create(struct store_tx *tx, struct change *c, struct err *err)
 {
+	bool asked = store_tx_snapshot(tx)->clients_required;
 	char *secret = secret_room(c->r);
 	struct jw w = jw_to(&c->body);
 	const struct client_obj *obj;
@@ -224,6 +261,8 @@ static enum err_code run_client_create(struct store_tx *tx, struct change *c, st
 	if (code)
 		return code;
 	client_write(&w, obj);
+	if (!asked && store_tx_snapshot(tx)->clients_required)
+		write_locked_out(c);
 	c->once_name = "key";
 	c->once_value = secret;
 	c->status = 201;
@@ -245,18 +284,18 @@ void h_client_create(struct req *r)
 
 static enum err_code run_client_patch(struct store_tx *tx, struct change *c, struct err *err)
 {
-	const struct client_obj *old = snapshot_client(store_tx_snapshot(tx), c->r->param[0]), *obj;
+	const struct client_obj *old = find_client(store_tx_snapshot(tx), c->r->param[0]), *obj;
 	struct arena a = ARENA_INIT;
 	struct jw w = jw_to(&c->body);
 	struct client_doc doc;
 	enum err_code code;
 
 	if (!old)
-		return err_set(err, ERR_NOT_FOUND, _("no client of this id"));
+		return client_missing(err);
 	doc = old->doc;
 	code = jx_decode(&client_fields, c->r->body, doc_limits(), JX_PATCH, &a, &doc, err);
 	if (!code)
-		code = store_client_put(tx, &doc, c->if_match, &obj, err);
+		code = store_client_put(tx, &old->id, &doc, c->if_match, &obj, err);
 	if (!code) {
 		client_write(&w, obj);
 		told(c, "update", obj->doc.name, obj->o.revision);
@@ -267,26 +306,73 @@ static enum err_code run_client_patch(struct store_tx *tx, struct change *c, str
 
 void h_client_patch(struct req *r)
 {
-	if (snapshot_client(r->snap, r->param[0]))
+	if (find_client(r->snap, r->param[0]))
 		submit(r, run_client_patch, NULL);
 	else
-		req_fail_code(r, ERR_NOT_FOUND);
+		missing(r, client_missing);
 }
 
 static enum err_code run_client_delete(struct store_tx *tx, struct change *c, struct err *err)
 {
-	const struct client_obj *old = snapshot_client(store_tx_snapshot(tx), c->r->param[0]);
+	const struct client_obj *old = find_client(store_tx_snapshot(tx), c->r->param[0]);
 
 	if (!old)
-		return err_set(err, ERR_NOT_FOUND, _("no client of this id"));
+		return client_missing(err);
 	told(c, "delete", old->doc.name, FIELD_NONE);
 	c->status = 204;
-	return store_client_delete(tx, slice_of(old->doc.id), c->if_match, err);
+	return store_client_delete(tx, &old->id, c->if_match, err);
 }
 
 void h_client_delete(struct req *r)
 {
 	submit(r, run_client_delete, NULL);
+}
+
+// ---- whether they are asked for ----
+
+static void policy_write(struct str *out, const struct snapshot *snap)
+{
+	struct client_policy p = {snap->clients_required, snap->policy_revision};
+	struct jw w = jw_to(out);
+
+	jw_doc(&w, NULL, &client_policy_fields, &p);
+}
+
+void h_client_policy_get(struct req *r)
+{
+	struct str out = STR_INIT;
+
+	policy_write(&out, r->snap);
+	if (change_not_modified(r, r->snap->policy_revision))
+		str_release(&out);
+	else
+		req_reply_json(r, 200, &out);
+}
+
+static enum err_code run_policy_put(struct store_tx *tx, struct change *c, struct err *err)
+{
+	const struct client_policy *p = c->arg;
+	bool changed;
+	enum err_code code = store_policy_put(tx, p->required, c->if_match, &changed, err);
+
+	if (code)
+		return code;
+	policy_write(&c->body, store_tx_snapshot(tx));
+	c->etag = store_tx_snapshot(tx)->policy_revision;
+	if (changed)
+		told(c, "update", "clients/policy", c->etag);
+	return ERR_OK;
+}
+
+void h_client_policy_put(struct req *r)
+{
+	struct client_policy *p = arena_zalloc(&r->arena, 1, sizeof(*p));
+	struct err err = {0};
+
+	if (jx_decode(&client_policy_fields, r->body, doc_limits(), JX_CREATE, &r->arena, p, &err))
+		req_fail(r, &err);
+	else
+		submit(r, run_policy_put, p);
 }
 
 static enum err_code run_token_create(struct store_tx *tx, struct change *c, struct err *err)
@@ -361,7 +447,7 @@ static enum err_code run_token_delete(struct store_tx *tx, struct change *c, str
 	const bool *root = c->arg;
 
 	if (!old)
-		return err_set(err, ERR_NOT_FOUND, _("no token of this id"));
+		return token_missing(err);
 	if (!role_covers(c->r->who.role, role_of((enum token_role)old->doc.role)))
 		return err_set(err, ERR_SCOPE_EXCEEDED, _("this token may more than you"));
 	if (!*root && old->doc.role == TOKEN_ADMIN && old->doc.scopes.n == 0 &&
@@ -373,7 +459,7 @@ static enum err_code run_token_delete(struct store_tx *tx, struct change *c, str
 	}
 	told(c, "revoke", old->doc.name, FIELD_NONE);
 	c->status = 204;
-	return store_token_revoke(tx, slice_of(old->doc.id), err);
+	return store_token_revoke(tx, &old->id, err);
 }
 
 void h_token_delete(struct req *r)
@@ -452,7 +538,7 @@ static void save(struct callers *c)
 	if (c->busy || !any_dirty(snapshots_now(a->snaps)))
 		return;
 	c->job = (struct store_job){.run = run_save, .done = saved, .loop = a->control,
-		.actor = {.name = "agent", .role = ROLE_ADMIN}};
+		.actor = ACTOR_SELF("agent")};
 	c->busy = store_submit(a->store, &c->job);
 }
 

@@ -10,6 +10,8 @@ void h_client_create(struct req *r);
 void h_client_get(struct req *r);
 void h_client_patch(struct req *r);
 void h_client_delete(struct req *r);
+void h_client_policy_get(struct req *r);
+void h_client_policy_put(struct req *r);
 void h_token_list(struct req *r);
 void h_token_create(struct req *r);
 void h_token_get(struct req *r);

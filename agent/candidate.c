@@ -113,6 +113,19 @@ enum auth_style candidate_auth(const struct candidate *c, const char **ret_heade
 	return v ? v->auth : AUTH_BEARER;
 }
 
+void candidate_count(const struct candidate *c, int64_t now_us, int64_t now_wall_ms, bool ok,
+	int64_t us, int status)
+{
+	live_count(c->live, now_us, ok, us);
+	if (!c->pair)
+		return;
+	live_count(c->pair, now_us, ok, us);
+	if (ok)
+		return;
+	atomic_store_explicit(&c->pair->last_error_wall_ms, now_wall_ms, memory_order_relaxed);
+	atomic_store_explicit(&c->pair->last_error_status, status, memory_order_relaxed);
+}
+
 void route_complete(struct route *r, struct live_table *live, struct arena *a)
 {
 	const struct feature *f = &r->feature->doc;

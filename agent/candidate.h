@@ -33,8 +33,9 @@ struct candidate {
 	enum grant grant;
 	struct live *live; // of the key or instance; NULL when it has neither (skip no_key)
 	struct live *target_live;
-	// Of this candidate for this target's model: what one model does says nothing of the key's
-	// others. NULL beyond the first PAIRS_MAX, which no decision judges.
+	// Of this candidate in this feature and for this target's model: what one model does says nothing
+	// of the key's others, and what one feature sends there is no figure of another's. NULL beyond
+	// the first PAIRS_MAX, which no decision judges.
 	struct live *pair;
 	const struct url *url;
 	const struct price *price; // of its model; NULL unknown, or the model is the caller's
@@ -65,6 +66,11 @@ struct route {
 	const char *space;
 	bool choosy; // some candidate lacks something
 };
+
+// One attempt at it is over: counts it for the key or instance and for this feature. status: of HTTP,
+// or -enum err_code; looked at when it failed.
+void candidate_count(const struct candidate *c, int64_t now_us, int64_t now_wall_ms, bool ok,
+	int64_t us, int status);
 
 // What follows from the parts of the candidates, once they are in their order: hashes, spaces,
 // sizes, live records of their own. The arena is the route's and drops the records.

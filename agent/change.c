@@ -75,7 +75,7 @@ static void tell(struct change *c)
 	jw_obj(&w, NULL);
 	jw_str(&w, "action", c->event_action ? c->event_action : "change");
 	jw_slice(&w, "name", c->event_name);
-	jw_str(&w, "actor", c->job.actor.name);
+	req_actor_write(c->r, &w);
 	if (c->etag != FIELD_NONE)
 		jw_int(&w, "revision", c->etag);
 	jw_obj_end(&w);

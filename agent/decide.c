@@ -269,7 +269,7 @@ static void look(const struct candidate *c, struct live_view *view)
 	*view = (struct live_view){.ok_rate = NAN, .p95_ms = NAN, .queue = -1};
 	if (c->live == NULL)
 		return;
-	int64_t p95 = LOAD(&c->live->p95_us);
+	int64_t p95 = c->pair != NULL ? LOAD(&c->pair->p95_us) : 0;
 	if (p95 > 0)
 		view->p95_ms = (double)p95 / 1000;
 	view->inflight = LOAD(&c->live->inflight);

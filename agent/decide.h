@@ -30,7 +30,8 @@ struct decide_request {
 	bool stream;
 	int64_t tokens; // estimate, for limits of keys
 	int64_t deadline_us; // monotonic; FIELD_NONE none
-	const char *client; // borrowed
+	const struct ident *client; // borrowed
+	const char *client_name; // for people, borrowed; "" or NULL none
 	const char *model; // model text the caller sent, for instances that list theirs; NULL any
 	unsigned needs; // bits of enum need
 	bool local_only; // the caller's wish, beside the feature's data policy

@@ -44,7 +44,7 @@ struct decision_record {
 	int64_t wait_ms, waited_ms;
 	double draw;
 	float decide_us;
-	uint32_t feature, client, model, space; // offsets; 0 none
+	uint32_t feature, client, client_name, model, space; // offsets; 0 none
 	uint32_t fallback_n, n;
 	int16_t fallback[DECIDE_FALLBACK_MAX];
 	_Atomic uint32_t attempts_n; // written behind the ring's lock, read without it
@@ -131,11 +131,17 @@ static const char *denied_for(const struct candidate *c, const struct verdict *v
 	return v->view.status > 0 ? "credential refused" : "the key of its credential cannot be used";
 }
 
+static bool has_name(const struct decide_request *req)
+{
+	return req->client_name && req->client_name[0] != '\0';
+}
+
 static size_t text_size(const struct route *route, const struct decide_request *req,
 	const struct decision *d, size_t n)
 {
 	size_t size = 1 + strlen(route->feature->doc.name) + 1;
-	size += req->client ? strlen(req->client) + 1 : 0;
+	size += req->client ? strlen(req->client->text) + 1 : 0;
+	size += has_name(req) ? strlen(req->client_name) + 1 : 0;
 	size += req->model ? strlen(req->model) + 1 : 0;
 	size += route->space ? strlen(route->space) + 1 : 0;
 	for (size_t i = 0; i < n; i++) {
@@ -148,9 +154,9 @@ static size_t text_size(const struct route *route, const struct decide_request *
 // No strategy reads the success rate, so the live path leaves it to those few that are recorded.
 static double ok_rate_of(const struct candidate *c, const struct verdict *v, int64_t at_us)
 {
-	if (!isnan(v->view.ok_rate) || c->live == NULL)
+	if (!isnan(v->view.ok_rate) || c->pair == NULL)
 		return v->view.ok_rate;
-	return live_window(c->live, at_us, 300).ok_rate;
+	return live_window(c->pair, at_us, 300).ok_rate;
 }
 
 static void pack_one(struct packed *p, struct text *t, const struct candidate *c,
@@ -213,7 +219,8 @@ struct decision_record *decision_pack(const char *id, const struct snapshot *sna
 	r->draw = dec->draw;
 	r->decide_us = (float)decide_us;
 	r->feature = text_put(&t, route->feature->doc.name);
-	r->client = text_put(&t, req->client);
+	r->client = text_put(&t, req->client ? req->client->text : NULL);
+	r->client_name = text_put(&t, has_name(req) ? req->client_name : NULL);
 	r->model = text_put(&t, req->model);
 	r->space = text_put(&t, route->space);
 	r->fallback_n = (uint32_t)dec->fallback_n;
@@ -260,6 +267,8 @@ static void write_request(struct jw *w, const struct decision_record *r)
 	if (r->model != 0)
 		jw_str(w, "model", text_at(r, r->model));
 	jw_str(w, "client", text_at(r, r->client));
+	if (r->client_name != 0)
+		jw_str(w, "client_name", text_at(r, r->client_name));
 	jw_arr(w, "needs");
 	if (r->width != FIELD_NONE || r->height != FIELD_NONE)
 		jw_str(w, NULL, "size");

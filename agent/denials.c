@@ -14,7 +14,6 @@
 #define LOOK_US INT64_C(1000000)
 #define EVERY_US INT64_C(60000000) // between two writings while refusals go on
 #define SLOTS_TRIED 8
-#define TEXT_MAX 96
 
 struct peer_slot { // IPv6 peers count by their /64
 	unsigned char addr[16];
@@ -23,7 +22,9 @@ struct peer_slot { // IPv6 peers count by their /64
 
 struct group {
 	enum err_code code;
-	char who[TEXT_MAX], peer[INET6_ADDRSTRLEN], endpoint[40];
+	struct ident who;
+	char shown[CALLER_NAME_BYTES + 1]; // "" none; it tells nobody apart
+	char peer[INET6_ADDRSTRLEN], endpoint[40];
 	uint64_t n;
 };
 
@@ -117,7 +118,7 @@ static void group_add(struct groups *g, const struct denial *what, const char *p
 	for (size_t i = 0; i < g->n; i++) {
 		struct group *one = &g->v[i];
 		if (one->code == what->code && !strcmp(one->peer, peer) &&
-			!strncmp(one->who, what->who, sizeof(one->who) - 1) &&
+			ident_eq(&one->who, &what->who) &&
 			!strncmp(one->endpoint, what->endpoint, sizeof(one->endpoint) - 1)) {
 			one->n++;
 			return;
@@ -130,7 +131,8 @@ static void group_add(struct groups *g, const struct denial *what, const char *p
 	struct group *one = &g->v[g->n++];
 	*one = (struct group){.code = what->code, .n = 1};
 	snprintf(one->peer, sizeof(one->peer), "%s", peer);
-	snprintf(one->who, sizeof(one->who), "%.*s", (int)sizeof(one->who) - 1, what->who);
+	one->who = what->who;
+	snprintf(one->shown, sizeof(one->shown), "%s", what->shown);
 	snprintf(one->endpoint, sizeof(one->endpoint), "%s", what->endpoint);
 }
 
@@ -152,12 +154,14 @@ static enum err_code run(struct store_tx *tx, struct store_job *job)
 {
 	struct denials *d = CONTAINER_OF(job, struct denials, job);
 	struct groups *g = &d->writing;
-	char object[256];
+	char object[512];
 	enum err_code code = ERR_OK;
 	for (size_t i = 0; i < g->n && !code; i++) {
 		const struct group *one = &g->v[i];
-		snprintf(object, sizeof(object), "%s from %s%s%s, %llu times", one->endpoint,
-			one->peer, one->who[0] ? " by " : "", one->who, (unsigned long long)one->n);
+		snprintf(object, sizeof(object), "%s from %s%s%s%s%s%s, %llu times", one->endpoint,
+			one->peer, ident_any(&one->who) ? " by " : "", one->who.text,
+			one->shown[0] ? " (" : "", one->shown, one->shown[0] ? ")" : "",
+			(unsigned long long)one->n);
 		code = store_audit(tx, "denied", object, err_row(one->code)->code, &job->err);
 	}
 	if (!code && g->others) {
@@ -197,7 +201,7 @@ static void look(void *arg)
 	if (!any)
 		return;
 	d->job = (struct store_job){.run = run, .done = done, .loop = d->loop,
-		.actor = {.name = "agent", .role = ROLE_ADMIN}};
+		.actor = ACTOR_SELF("agent")};
 	d->busy = store_submit(d->store, &d->job);
 }
 

@@ -17,7 +17,8 @@ struct denial {
 	enum err_code code;
 	bool guess;
 	const struct sockaddr *peer; // NULL: the unix socket
-	const char *who; // as far as it is known; "" nobody
+	struct ident who; // as far as it is known
+	const char *shown; // its display name, "" none
 	const char *endpoint; // its name, or the path's class
 };
 

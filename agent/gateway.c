@@ -122,7 +122,8 @@ enum err_code gw_prepare(struct gw_call *c, struct err *err)
 	c->route = snapshot_route(r->snap, c->feature);
 	c->ask = (struct decide_request){.offer = c->in.offer,
 		.width = c->in.width, .height = c->in.height, .n = c->in.images,
-		.stream = c->in.stream, .client = r->who.name[0] != '\0' ? r->who.name : "local",
+		.stream = c->in.stream, .client = ident_any(&r->who.id) ? &r->who.id : &ident_local,
+		.client_name = principal_shown(&r->who),
 		.deadline_us = f->timeouts.total_ms > 0 ? r->start_us + f->timeouts.total_ms * 1000
 							: FIELD_NONE,
 		.needs = needs_of(c)};
@@ -272,6 +273,7 @@ void h_invoke(struct req *r)
 	c->feature = snapshot_model(r->snap, r->param[0]);
 	if (c->feature == NULL) {
 		err_set(&err, ERR_NOT_FOUND, _("there is no feature of this name"));
+		r->refused = REFUSED_MODEL_UNKNOWN;
 		err_hint(&err, _("list them: GET /api/v1/features"));
 	} else if (c->feature->doc.endpoint == OFFER_IMAGES ||
 		   c->feature->doc.endpoint == OFFER_IMAGE_EDITS) {

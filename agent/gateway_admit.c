@@ -63,6 +63,13 @@ static int64_t limit_of(const struct limits *l, enum limit_kind kind)
 	}
 }
 
+static enum refusal refusal_of_limit(enum limit_kind kind)
+{
+	static const enum refusal by_kind[] = {[LIMIT_RPM] = REFUSED_RPM, [LIMIT_TPM] = REFUSED_TPM,
+		[LIMIT_CONCURRENCY] = REFUSED_CONCURRENCY, [LIMIT_BUDGET] = REFUSED_BUDGET};
+	return by_kind[kind];
+}
+
 static void tell_wait(struct gw_call *c, const struct limit_hit *hit)
 {
 	char text[24];
@@ -80,6 +87,7 @@ static void refuse(struct gw_call *c, const char *whose, const char *name, const
 	static const char *const units[] = {[LIMIT_RPM] = N_("requests per minute"),
 		[LIMIT_TPM] = N_("tokens per minute"), [LIMIT_CONCURRENCY] = N_("requests at once")};
 	struct err err = {0};
+	c->refused = refusal_of_limit(hit->kind);
 	c->limited_by = arena_printf(&c->r->arena, "%s:%s", whose, limit_name(hit->kind));
 	if (hit->kind == LIMIT_BUDGET)
 		err_set(&err, ERR_BUDGET_EXCEEDED, _("the budget of the %s %s is used up (%s)"), whose,
@@ -107,6 +115,7 @@ bool gw_admit(struct gw_call *c)
 	struct err err = {0};
 	if (UNLIKELY(!gw_client_may(client, f))) {
 		err_set(&err, ERR_SCOPE_EXCEEDED, _("this client may not call this feature"));
+		c->refused = REFUSED_FEATURE_DENIED;
 		gw_fail(c, &err);
 		return false;
 	}

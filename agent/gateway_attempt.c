@@ -82,20 +82,18 @@ static int64_t tokens_used(const struct gw_call *c, enum outcome out)
 static void tell_live(struct gw_call *c, enum outcome out, int status, enum err_code code,
 	int64_t cooldown_us)
 {
-	struct live *l = c->cand->live, *target = c->cand->target_live;
+	struct live *l = c->cand->live, *pair = c->cand->pair;
 	int64_t now = loop_now_us(c->gl->loop);
 	if (c->cand->key != NULL)
 		limits_release(&c->cand->key->limits, l, c->ask.tokens, tokens_used(c, out));
 	else
 		atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
-	if (target != NULL)
-		atomic_fetch_sub_explicit(&target->inflight, 1, memory_order_relaxed);
-	if (out != OUT_CLIENT) {
-		live_count(l, now, out == OUT_OK, now - c->try_us);
-		if (target != NULL)
-			live_count(target, now, out == OUT_OK, now - c->try_us);
-	}
-	if (tell_breakers(c, out, cooldown_us, status != 0 ? status : -(int)code))
+	int seen = status != 0 ? status : -(int)code;
+	if (pair != NULL)
+		atomic_fetch_sub_explicit(&pair->inflight, 1, memory_order_relaxed);
+	if (out != OUT_CLIENT)
+		candidate_count(c->cand, now, c->wall_ms, out == OUT_OK, now - c->try_us, seen);
+	if (tell_breakers(c, out, cooldown_us, seen))
 		gw_candidate_event(c, out, status);
 }
 
@@ -115,7 +113,7 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 	gw_ledger(c, out, code);
 	c->tries[c->tries_n++] = (struct gw_attempt){.target = c->cand->name, .end = end,
 		.status = status, .code = code, .ms = us / 1000};
-	metric_cell_add(gw_target_of(c->gl, c->cand->target_name)->by_outcome[out], 1);
+	gw_count_attempt(c->gl, c->cells, c->cand, out);
 	gw_secret_drop(c->gl, c->secret);
 	c->secret = NULL;
 	c->cand = NULL;
@@ -458,8 +456,8 @@ static bool begin(struct gw_call *c, int i, bool forced)
 	c->cand_i = i;
 	c->unreachable = c->unsent = false;
 	c->try_us = loop_now_us(c->gl->loop);
-	if (cand->target_live != NULL)
-		atomic_fetch_add_explicit(&cand->target_live->inflight, 1, memory_order_relaxed);
+	if (cand->pair != NULL)
+		atomic_fetch_add_explicit(&cand->pair->inflight, 1, memory_order_relaxed);
 	atomic_store_explicit(&cand->live->last_used_wall_ms, clock_wall_ms(),
 		memory_order_relaxed);
 	if (c->tries_n > 0)
@@ -523,9 +521,31 @@ static bool all_spent(const struct decision *d)
 	return spent > 0;
 }
 
+// All that could be tried says the same of this request, and nothing of a failure.
+static enum refusal untried_why(const struct decision *d)
+{
+	static const uint8_t by_skip[SKIP_COUNT] = {[SKIP_RATE_LIMITED_RPM] = REFUSED_RPM,
+		[SKIP_RATE_LIMITED_TPM] = REFUSED_TPM, [SKIP_CONCURRENCY_FULL] = REFUSED_CONCURRENCY,
+		[SKIP_BUDGET_EXHAUSTED] = REFUSED_BUDGET, [SKIP_POLICY_DENIED] = REFUSED_POLICY};
+	enum refusal why = REFUSED_NOT;
+	if (d->feature_skip == SKIP_FEATURE_OFF)
+		return REFUSED_FEATURE_OFF;
+	for (size_t i = 0; i < d->n; i++) {
+		enum skip s = d->v[i].skip;
+		if (s == SKIP_NO_KEY || s == SKIP_DISABLED || s == SKIP_DRAINED)
+			continue;
+		if (by_skip[s] == REFUSED_NOT)
+			return REFUSED_NOT;
+		if (why == REFUSED_NOT || why == REFUSED_POLICY) // what a limit keeps back may be allowed
+			why = (enum refusal)by_skip[s];
+	}
+	return why;
+}
+
 static void answer_untried(struct gw_call *c, const struct decision *d)
 {
 	struct err err = {0};
+	c->refused = untried_why(d);
 	err_set(&err, decide_refusal(c->route, d), NULL);
 	if (all_spent(d)) {
 		err_set(&err, ERR_BUDGET_EXCEEDED, "%s",

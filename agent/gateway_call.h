@@ -44,11 +44,12 @@ struct gw_secret { // an opened key; freed when expired and unused
 
 struct gw_feature { // counters of one feature on one loop, looked up once
 	const char *name; // owned
+	struct map targets; // name → gw_target
 	struct metric_cell *by_class[6], *duration, *ttfb, *fallbacks, *gone;
 	struct metric_cell *tokens_in, *tokens_out, *chosen, *none;
 };
 
-struct gw_target {
+struct gw_target { // of one feature; a series is made when it first counts something
 	const char *name; // owned
 	struct metric_cell *by_outcome[OUT_CLIENT + 1];
 };
@@ -59,7 +60,8 @@ struct gw_loop { // used by its loop's thread alone
 	struct loop *loop;
 	struct agent *agent;
 	uint64_t random;
-	struct map features, targets; // name → gw_feature, gw_target
+	struct map features; // name → gw_feature
+	size_t targets_n; // of all features
 	struct metric_cell *inflight, *skips[SKIP_COUNT];
 	struct gw_secret *secrets[GW_SECRETS_MAX];
 	size_t secrets_n;
@@ -163,6 +165,7 @@ struct gw_call {
 	bool admitted; // client and feature count it as under way
 	struct task_waiter *task; // agent/tasks: what it waits for, when it asks for pictures
 	const char *limited_by; // "client:rpm" when a limit refused it; NULL
+	enum refusal refused; // why it was, when the error code does not say
 	const char *task_id; // of the image task it is about, in the request's arena; NULL none
 	bool goes_on; // it is over, its task is not: the history counts the end of the work
 };
@@ -170,7 +173,9 @@ struct gw_call {
 struct gw_told { // a traffic event, of a call or of work that outlived its calls; all borrowed
 	const char *id; // of the request, or of the task
 	const char *task, *model, *target, *decision, *limited_by, *reason; // NULL: none
-	const char *client, *feature, *endpoint;
+	const struct ident *client;
+	const char *client_name; // for people; NULL or "" none
+	const char *feature, *endpoint;
 	const struct gw_attempt *tries;
 	size_t tries_n;
 	int status;
@@ -195,7 +200,9 @@ struct gw_loop *gw_loop_at(struct gateway *g, struct loop *l); // that loop's th
 struct gw_call *gw_call_new(struct gw_loop *gl);
 void gw_call_free(struct gw_call *c);
 struct gw_feature *gw_feature_of(struct gw_loop *gl, const char *name);
-struct gw_target *gw_target_of(struct gw_loop *gl, const char *name);
+// One attempt of a request of this feature has ended.
+void gw_count_attempt(struct gw_loop *gl, struct gw_feature *f, const struct candidate *c,
+	enum outcome out);
 uint64_t gw_random(struct gw_loop *gl);
 // The candidate's key in clear, counted; NULL (and *err) when it does not open.
 struct gw_secret *gw_secret_take(struct gw_loop *gl, const struct key_obj *key, struct err *err);

@@ -74,12 +74,21 @@ static void reply_refusal(struct gw_call *c, const struct err *e)
 	req_reply_json(c->r, u->status, &out);
 }
 
+// Why the gateway itself refuses it; REFUSED_NOT once an upstream was asked.
+static enum refusal refused_why(const struct gw_call *c, const struct err *e)
+{
+	if (c->tries_n > 0 || c->task_id != NULL || e->code == ERR_SEALED)
+		return REFUSED_NOT; // keys that do not open are a failure of the platform
+	return c->refused != REFUSED_NOT ? c->refused : refusal_of(e->code);
+}
+
 void gw_fail(struct gw_call *c, const struct err *e)
 {
 	bool refusal = is_refusal(c, e);
 	int status = gw_error_status(c, e);
 	gw_headers(c);
 	gw_record_failure(c);
+	c->refused = refused_why(c, e);
 	gw_account(c, status, e->code);
 	if (refusal)
 		reply_refusal(c, e);
@@ -166,7 +175,9 @@ void gw_tell(struct agent *a, struct str *s, const struct gw_told *t)
 	str_add_json(s, slice_of(t->id));
 	if (UNLIKELY(t->task != NULL))
 		add_text(s, KEY("task"), t->task);
-	add_text(s, KEY("client"), t->client);
+	add_text(s, KEY("client"), t->client->text);
+	if (t->client_name != NULL && t->client_name[0] != '\0')
+		add_text(s, KEY("client_name"), t->client_name);
 	add_text(s, KEY("feature"), t->feature);
 	add_text(s, KEY("endpoint"), t->endpoint);
 	if (t->model != NULL)
@@ -206,6 +217,7 @@ static void tell(struct gw_call *c, int64_t total_us)
 	struct gw_told t = {.id = c->r->id,
 		.task = c->task_id,
 		.client = c->ask.client,
+		.client_name = c->ask.client_name,
 		.feature = c->feature->doc.name,
 		.endpoint = c->r->ep->name,
 		.model = c->in.model[0] != '\0' ? c->in.model : NULL,
@@ -284,6 +296,14 @@ bool gw_is_failure(int status, enum err_code code)
 	return status >= 500 || status == 429 || code == ERR_STREAM_INTERRUPTED;
 }
 
+// Beside the feature's own counters; in groups, and without a latency.
+static void tell_refused(struct gw_call *c, int64_t total_us)
+{
+	req_refused(c->r, &(struct refused){.why = c->refused, .code = c->code, .status = c->status,
+		.feature = c->feature->doc.name, .limited_by = c->limited_by,
+		.decision = c->first != NULL ? c->id : NULL, .total_us = total_us});
+}
+
 void gw_account(struct gw_call *c, int status, enum err_code code)
 {
 	int64_t total_us = loop_now_us(c->gl->loop) - c->r->start_us;
@@ -303,6 +323,11 @@ void gw_account(struct gw_call *c, int status, enum err_code code)
 		.fell_back = c->tries_n > 1,
 		.latency_us = total_us,
 		.tokens = MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0)};
+	c->r->told = true;
+	if (UNLIKELY(c->refused != REFUSED_NOT)) {
+		tell_refused(c, total_us);
+		return;
+	}
 	if (LIKELY(!c->goes_on))
 		history_count(c->gl->agent->history, slice_of(c->feature->doc.name), &q);
 	tell(c, total_us);

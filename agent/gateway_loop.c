@@ -50,21 +50,28 @@ static void call_delete(struct gw_call *c)
 	free(c);
 }
 
+static void feature_free(struct gw_feature *f)
+{
+	size_t it = 0;
+	struct slice key;
+	void *value;
+	while (map_next(&f->targets, &it, &key, &value)) {
+		free((void *)((struct gw_target *)value)->name);
+		free(value);
+	}
+	map_release(&f->targets);
+	free((void *)f->name);
+	free(f);
+}
+
 static void loop_delete(struct gw_loop *gl)
 {
 	size_t it = 0;
 	struct slice key;
 	void *value;
-	while (map_next(&gl->features, &it, &key, &value)) {
-		free((void *)((struct gw_feature *)value)->name);
-		free(value);
-	}
-	for (it = 0; map_next(&gl->targets, &it, &key, &value);) {
-		free((void *)((struct gw_target *)value)->name);
-		free(value);
-	}
+	while (map_next(&gl->features, &it, &key, &value))
+		feature_free(value);
 	map_release(&gl->features);
-	map_release(&gl->targets);
 	for (size_t i = 0; i < gl->secrets_n; i++)
 		secret_free(gl->secrets[i]);
 	while (gl->spare != NULL) {
@@ -195,22 +202,32 @@ struct gw_feature *gw_feature_of(struct gw_loop *gl, const char *name)
 	return feature_add(gl, name);
 }
 
-struct gw_target *gw_target_of(struct gw_loop *gl, const char *name)
+static struct gw_target *target_of(struct gw_loop *gl, struct gw_feature *f, const char *name)
+{
+	static const char other[] = "other";
+	struct gw_target *t = map_get(&f->targets, slice_of(name));
+	if (LIKELY(t != NULL))
+		return t;
+	if (gl->targets_n >= GW_FEATURES_MAX && strcmp(name, other) != 0)
+		return target_of(gl, f, other);
+	t = mem_zalloc(1, sizeof(*t));
+	t->name = mem_strdup(name);
+	map_put(&f->targets, slice_of(t->name), t);
+	gl->targets_n++;
+	return t;
+}
+
+void gw_count_attempt(struct gw_loop *gl, struct gw_feature *f, const struct candidate *c,
+	enum outcome out)
 {
 	static const char *const words[] = {"ok", "failed", "rate_limited", "auth", "billing",
 		"region", "model_gone", "client"};
 	_Static_assert(ARRAY_LEN(words) == OUT_CLIENT + 1, "a word for every outcome");
-	struct gw_target *t = map_get(&gl->targets, slice_of(name));
-	if (t != NULL)
-		return t;
-	if (gl->targets.n >= GW_FEATURES_MAX && strcmp(name, "other") != 0)
-		return gw_target_of(gl, "other");
-	t = mem_zalloc(1, sizeof(*t));
-	t->name = mem_strdup(name);
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		t->by_outcome[i] = cell2(gl, MET_GW_ATTEMPTS, name, words[i]);
-	map_put(&gl->targets, slice_of(t->name), t);
-	return t;
+	struct gw_target *t = target_of(gl, f, c->target_name);
+	if (UNLIKELY(t->by_outcome[out] == NULL))
+		t->by_outcome[out] = metric_cell(gl->agent->metrics, MET_GW_ATTEMPTS,
+			(const char *const[]){f->name, t->name, words[out], NULL});
+	metric_cell_add(t->by_outcome[out], 1);
 }
 
 // ---- opened keys ----
@@ -302,6 +319,7 @@ static void call_reset(struct gw_call *c)
 	c->reason = NULL;
 	c->recorded = c->kept = c->sse = c->over = c->admitted = false;
 	c->limited_by = c->task_id = NULL;
+	c->refused = REFUSED_NOT;
 	c->goes_on = c->paused = false;
 	c->tries_n = c->unfit_n = 0;
 	c->unfit = NULL;

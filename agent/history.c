@@ -221,7 +221,9 @@ void history_count(struct history *h, struct slice feature, const struct history
 	add(&c->v[CNT_BROKEN], q->broken);
 	add(&c->v[CNT_FALLBACKS], q->fell_back);
 	add(&c->v[CNT_TOKENS], q->tokens > 0 ? (uint64_t)q->tokens : 0);
-	atomic_fetch_add_explicit(&c->classes[class_of(q->latency_us)], 1, memory_order_relaxed);
+	if (LIKELY(q->latency_us >= 0))
+		atomic_fetch_add_explicit(&c->classes[class_of(q->latency_us)], 1,
+			memory_order_relaxed);
 }
 
 // --- sampling ---

@@ -41,12 +41,13 @@ void history_close(struct history *h, int64_t now_us);
 // One model request that has ended; one whose image task went on counts when its work has. Thread-safe,
 // atomics only.
 struct history_request {
-	bool error; // 5xx, 429 or a broken stream
+	bool error; // 5xx, 429, a broken stream, or refused by the gateway itself
 	bool broken; // a stream that was interrupted
 	bool fell_back; // took more than one attempt
-	int64_t latency_us;
+	int64_t latency_us; // -1: none that says anything
 	int64_t tokens; // in and out; 0 unknown
 };
+// An empty name counts in the total alone.
 void history_count(struct history *h, struct slice feature, const struct history_request *q);
 
 struct history_sum {

@@ -126,7 +126,7 @@ static void on_timer(void *arg)
 	if (k->busy)
 		return;
 	k->job = (struct store_job){.run = run, .done = done, .loop = k->loop, .arg = k,
-		.actor = {.name = "system", .role = ROLE_ADMIN}};
+		.actor = ACTOR_SELF("system")};
 	k->busy = store_submit(k->store, &k->job);
 }
 
@@ -143,6 +143,6 @@ void history_keep_stop(struct history_keep *k)
 	loop_timer_clear(k->loop, &k->timer);
 	history_close(k->history, clock_mono_us());
 	k->last_job = (struct store_job){.run = run, .done = last_done, .loop = k->loop, .arg = k,
-		.actor = {.name = "system", .role = ROLE_ADMIN}};
+		.actor = ACTOR_SELF("system")};
 	store_submit(k->store, &k->last_job);
 }

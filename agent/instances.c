@@ -112,7 +112,7 @@ static void change_event(struct req *r, const char *action, const char *service,
 	jw_obj(&w, NULL);
 	jw_str(&w, "action", action);
 	jw_str(&w, "object", name);
-	jw_str(&w, "actor", r->who.name);
+	req_actor_write(r, &w);
 	jw_obj_end(&w);
 	events_add(r->agent->events, EVENT_CONFIG, str_slice(&out));
 	str_release(&out);
@@ -243,6 +243,13 @@ static enum err_code check_key(const struct change *c, const struct key_obj *k, 
 	return c->doc.auth.type == INSTANCE_BASIC ? check_basic(c, k, err) : ERR_OK;
 }
 
+// A document may say a key by its id or by its ref; no text is both, a ref has slashes.
+static const struct key_obj *key_said(const struct snapshot *snap, struct slice text)
+{
+	const struct key_obj *k = snapshot_key(snap, text);
+	return k != NULL ? k : snapshot_key_ref(snap, text);
+}
+
 static enum err_code check_auth(struct store_tx *tx, struct change *c,
 	const struct instance_obj *old, struct err *err)
 {
@@ -250,7 +257,7 @@ static enum err_code check_auth(struct store_tx *tx, struct change *c,
 	struct instance_credential *auth = &c->doc.auth;
 	const struct instance_credential *was = old != NULL ? &old->doc.auth : &none;
 	const struct key_obj *k = auth->key == NULL ? NULL
-		: snapshot_key(store_tx_snapshot(tx), slice_of(auth->key));
+		: key_said(store_tx_snapshot(tx), slice_of(auth->key));
 	enum err_code code = check_form(auth, err);
 	if (code != ERR_OK)
 		return code;
@@ -293,7 +300,7 @@ static enum err_code run_register(struct store_tx *tx, struct store_job *job)
 	if (old != NULL && c->only_new)
 		return err_field(&job->err, ERR_CONFLICT_EXISTS, "id",
 			_("the service has an instance of this id"));
-	if (!services_may_touch(old, job->actor.role, job->actor.name, &job->err))
+	if (!services_may_touch(old, job->actor.role, &job->actor.id, &job->err))
 		return job->err.code;
 	keep_wishes(c, old);
 	if (check_auth(tx, c, old, &job->err) != ERR_OK)
@@ -461,7 +468,7 @@ static enum err_code run_delete(struct store_tx *tx, struct store_job *job)
 	struct change *c = change_of(job);
 	const struct instance_obj *old = snapshot_instance(
 		store_tx_snapshot(tx), slice_of(c->doc.service), slice_of(c->doc.id));
-	if (!services_may_touch(old, job->actor.role, job->actor.name, &job->err))
+	if (!services_may_touch(old, job->actor.role, &job->actor.id, &job->err))
 		return job->err.code;
 	return store_instance_delete(tx, slice_of(c->doc.service), slice_of(c->doc.id), &job->err);
 }

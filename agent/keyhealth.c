@@ -245,7 +245,7 @@ static void account(struct keyhealth *h, int status, struct slice body)
 	struct ledger_entry e = {.wall_ms = now_ms,
 		.feature = h->feature->doc.name,
 		.target = h->cand->target_name,
-		.client = "health-check",
+		.client = &ident_health_check,
 		.key = h->key->doc.id,
 		.model = h->cand->target->upstream_model,
 		.first = true,
@@ -279,7 +279,7 @@ static enum err_code run_note(struct store_tx *tx, struct store_job *job)
 
 static bool write_down(struct keyhealth *h, void (*done)(struct store_job *job, enum err_code code))
 {
-	static const struct actor system = {.name = "system", .role = ROLE_ADMIN};
+	static const struct actor system = ACTOR_SELF("system");
 	snprintf(h->noted_key, sizeof(h->noted_key), "%s", h->key->doc.id);
 	h->noted = probe_purse_spent(h->key->live, h->taken_day);
 	h->job = (struct store_job){.run = run_note, .done = done, .loop = h->loop, .arg = h,

@@ -170,7 +170,7 @@ static bool passes(const struct key_obj *k, const struct key_filter *f)
 
 static size_t matching(struct req *r, const struct key_filter *f, const struct key_obj ***ret)
 {
-	const struct key_obj *one = f->ref ? snapshot_key(r->snap, slice_of(f->ref)) : NULL;
+	const struct key_obj *one = f->ref ? snapshot_key_ref(r->snap, slice_of(f->ref)) : NULL;
 	const struct key_obj **v = arena_zalloc(&r->arena, r->snap->keys.n + 1, sizeof(*v));
 	struct pmap_it it = {0};
 	void *obj;

@@ -161,7 +161,7 @@ void ledger_add(struct ledger *l, const struct ledger_entry *e)
 {
 	struct usage_key key = {.minute = e->wall_ms / 60000,
 		.by = {[USAGE_FEATURE] = e->feature, [USAGE_TARGET] = e->target,
-			[USAGE_CLIENT] = e->client, [USAGE_KEY] = e->key, [USAGE_MODEL] = e->model},
+			[USAGE_CLIENT] = e->client != NULL ? e->client->text : NULL, [USAGE_KEY] = e->key, [USAGE_MODEL] = e->model},
 		.currency = e->used ? e->cost.currency : ""};
 	struct usage_sum s = sum_of(e);
 	struct shard *shard = my_shard(l);
@@ -451,7 +451,7 @@ static void on_timer(void *arg)
 	if (l->busy || ledger_waiting(l) == 0)
 		return;
 	l->job = (struct store_job){.run = run, .done = done, .loop = l->loop, .arg = l,
-		.actor = {.name = "system", .role = ROLE_ADMIN}};
+		.actor = ACTOR_SELF("system")};
 	l->busy = store_submit(l->store, &l->job);
 }
 
@@ -475,6 +475,6 @@ void ledger_stop(struct ledger *l)
 		return;
 	loop_timer_clear(l->loop, &l->timer);
 	l->last_job = (struct store_job){.run = run, .done = last_done, .loop = l->loop, .arg = l,
-		.actor = {.name = "system", .role = ROLE_ADMIN}};
+		.actor = ACTOR_SELF("system")};
 	store_submit(l->store, &l->last_job);
 }

@@ -23,7 +23,7 @@ struct ledger_entry {
 	int64_t wall_ms; // when it ended
 	const char *feature;
 	const char *target; // "openai/gpt-4", "self/sd-webui"
-	const char *client;
+	const struct ident *client; // never by name; NULL: nobody
 	const char *key; // id of the vendor key, or "service/id" of the instance
 	const char *model; // as sent upstream
 	bool first; // attempt of its request

@@ -88,8 +88,12 @@ void listen_holder(int port, char *buf, size_t size)
 
 static enum err_code busy(int port, const char *text, struct err *err)
 {
-	char holder[80];
+	char holder[80], own[24];
 	listen_holder(port, holder, sizeof(holder));
+	snprintf(own, sizeof(own), "(pid %d)", (int)getpid());
+	if (strstr(holder, own))
+		return err_set(err, ERR_CONFIG_INVALID, _("%s is asked for by two services of this agent"),
+			text);
 	err_set(err, ERR_CONFIG_INVALID,
 		holder[0] ? _("%s is in use by %s") : _("%s is in use"), text, holder);
 	err_hint(err, _("stop that process, or choose another port (see yijiand --help)"));

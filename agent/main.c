@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,12 +14,14 @@
 #include "agent/notify.h"
 #include "agent/platform.h"
 #include "shared/clock.h"
+#include "shared/out.h"
 #include "shared/text.h"
 #include "shared/version.h"
 
 #define EXIT_USAGE 2
 #define EXIT_INTERNAL 70
 #define EXIT_SETTINGS 78
+#define EXIT_PIPE 141 // 128 + SIGPIPE
 
 struct daemon {
 	int argc;
@@ -40,9 +43,44 @@ static void complain(const struct err *err)
 
 // ---- options that print and end ----
 
+// What a start would refuse, as far as that can be known without one.
+static int check(const struct settings *s, struct str *out)
+{
+	struct str notes = STR_INIT;
+	struct err err = {0};
+	int status = 0;
+	if (platform_check(s, &notes, &err) != ERR_OK) {
+		complain(&err);
+		status = EXIT_SETTINGS;
+	} else {
+		str_addf(out, "%s\n", _("the settings are valid"));
+		str_add_slice(out, str_slice(&notes));
+		str_addf(out, "%s\n", _("only a start tells whether the database opens, and whether "
+					"memory, threads and descriptors suffice"));
+	}
+	str_release(&notes);
+	return status;
+}
+
+// Nobody who reads only the status shall take a part for the whole.
+static int print(const struct str *out)
+{
+	size_t n = 0;
+	int why = out_write(STDOUT_FILENO, str_slice(out), &n, NULL);
+	if (!why)
+		why = out_close(STDOUT_FILENO);
+	if (why == EPIPE)
+		return EXIT_PIPE; // who read us has gone
+	if (why)
+		fprintf(stderr, _("yijiand: cannot write to standard output after %zu bytes: %s\n"), n,
+			strerror(why));
+	return why ? EXIT_INTERNAL : 0;
+}
+
 static int act(const char *action, const struct settings *s)
 {
 	struct str out = STR_INIT;
+	int status = 0;
 	if (!strcmp(action, "help"))
 		settings_help(&out);
 	else if (!strcmp(action, "version"))
@@ -54,10 +92,10 @@ static int act(const char *action, const struct settings *s)
 	else if (!strcmp(action, "print-config"))
 		settings_print(s, &out);
 	else
-		str_addf(&out, "%s\n", _("the settings are valid"));
-	bool ok = fwrite(str_text(&out), 1, out.n, stdout) == out.n && fflush(stdout) == 0;
+		status = check(s, &out);
+	int printed = status == 0 ? print(&out) : 0;
 	str_release(&out);
-	return ok ? 0 : EXIT_INTERNAL;
+	return status ? status : printed;
 }
 
 // Texts about the program do not need valid settings.
@@ -78,8 +116,6 @@ static void harden(void)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
-	sigaction(SIGPIPE, &ignore, NULL);
 }
 
 static int signals_open(void)
@@ -173,6 +209,8 @@ int main(int argc, char **argv)
 	struct daemon d = {.argc = argc, .argv = argv};
 	struct err err = {0};
 	const char *action;
+	out_guard();
+	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 	setlocale(LC_ALL, "");
 	setlocale(LC_NUMERIC, "C");
 	enum err_code code = settings_load(&d.settings, argc, argv, &action, &err);

@@ -4,6 +4,7 @@
 #ifndef YJ_AGENT_OBJECT_H
 #define YJ_AGENT_OBJECT_H
 
+#include "agent/ident.h"
 #include "agent/limits.h"
 #include "agent/live.h"
 #include "shared/alert.h"
@@ -49,6 +50,7 @@ struct key_obj {
 struct token_obj {
 	struct object o;
 	struct token doc;
+	struct ident id; // as doc.id
 	unsigned char hash[CALLER_HASH]; // keyed, of the whole token
 	int64_t revoked_at; // 0 not: a revoked one is remembered to be told apart from an unknown
 	struct live *live;
@@ -57,6 +59,7 @@ struct token_obj {
 struct client_obj {
 	struct object o;
 	struct client_doc doc;
+	struct ident id; // as doc.id
 	unsigned char hash[CALLER_HASH];
 	struct live *live;
 	struct limits limits;

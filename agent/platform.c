@@ -12,11 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "agent/db.h"
 #include "agent/decisions.h"
 #include "agent/callers.h"
 #include "agent/denials.h"
+#include "agent/keyless.h"
+#include "agent/refusals.h"
 #include "agent/alerts.h"
 #include "agent/gateway.h"
 #include "agent/handlers.h"
@@ -270,6 +273,8 @@ static void parts_new(struct agent *a)
 	a->history = history_new(a->started_us);
 	a->roles = peer_roles_new();
 	a->denials = denials_new();
+	a->refusals = refusals_new(a);
+	a->keyless = keyless_new();
 	a->load = load_new(a->settings);
 	a->callers = callers_new(a);
 	a->alerts = alerts_new(a);
@@ -287,11 +292,25 @@ static void log_store(struct store *st)
 		log_line(LOG_LVL_WARN, "store_degraded", "detail", stats.reason, NULL);
 }
 
+// What the parts read of the settings beyond their rows.
+static enum err_code judge(const struct settings *s, struct err *err)
+{
+	struct peer_nets nets;
+	enum err_code code = peer_nets_parse(slice_of(s->trusted_peers), &nets, err);
+	for (size_t i = 0; i < nets.n && !code; i++)
+		if (nets.v[i].bits == 0)
+			code = err_field(err, ERR_CONFIG_INVALID, "YIJIAN_TRUSTED_PEERS",
+				_("YIJIAN_TRUSTED_PEERS: a network of /0 would trust everybody"));
+	return code;
+}
+
 static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err)
 {
 	struct agent *a = &p->agent;
 	*ret_exit = EXIT_SETTINGS;
-	enum err_code code = bind_all(p, err);
+	enum err_code code = judge(a->settings, err);
+	if (!code)
+		code = bind_all(p, err);
 	if (!code)
 		code = state_dir_make(a->settings->state_dir, err);
 	if (code)
@@ -323,6 +342,7 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	history_start(a->history, a->control);
 	history_keep_start(p->keep, a->control);
 	denials_start(a->denials, a->store, a->control);
+	refusals_start(a->refusals, a->control);
 	callers_start(a->callers);
 	load_start(a->load, a->control);
 	clock_watch_start(&p->clock_watch, a->control);
@@ -330,6 +350,60 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	alerts_start(a->alerts, a->control);
 	keyhealth_start(a->keyhealth, a->control);
 	return threads_start(p, err);
+}
+
+// ---- a start that is only tried ----
+
+// Whether ports.json, which an agent writes into its state directory, has the address.
+static bool is_in_ports(const struct settings *s, const struct listen_addr *a)
+{
+	char path[4096], address[96], text[4096];
+	snprintf(path, sizeof(path), "%s/ports.json", s->state_dir);
+	snprintf(address, sizeof(address), strchr(a->host, ':') ? "\"[%s]:%d\"" : "\"%s:%d\"", a->host,
+		a->port);
+	FILE *f = fopen(path, "re");
+	size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+	if (f)
+		fclose(f);
+	text[n] = '\0';
+	return strstr(text, address) != NULL;
+}
+
+// An address that the agent of this state directory serves at this moment: it will have left it.
+static bool is_our_own(const struct settings *s, enum service_id svc)
+{
+	char holder[80];
+	for (size_t i = 0; i < s->listen_n[svc]; i++) {
+		const struct listen_addr *a = &s->listen[svc][i];
+		if (!is_in_ports(s, a))
+			continue;
+		listen_holder(a->port, holder, sizeof(holder));
+		if (!strncmp(holder, "yijiand (", 9))
+			return true;
+	}
+	return false;
+}
+
+enum err_code platform_check(const struct settings *s, struct str *notes, struct err *err)
+{
+	struct listening held[SVC_COUNT] = {0}; // together, so that two of ours do not want the same
+	struct sockaddr_un un;
+	enum err_code code = judge(s, err);
+	for (int i = 0; i < SVC_COUNT && !code; i++) {
+		enum service_id svc = (enum service_id)i;
+		code = listen_open(s->listen[i], s->listen_n[i], &held[i], err);
+		if (code && is_our_own(s, svc)) {
+			str_addf(notes, _("%s: its address is served by the agent of this state "
+					  "directory, and not judged\n"), service_row(svc)->name);
+			code = ERR_OK;
+		}
+	}
+	for (int i = 0; i < SVC_COUNT; i++)
+		listen_close(&held[i]);
+	if (!code && strlen(s->socket_path) >= sizeof(un.sun_path))
+		str_addf(notes, _("%s is too long for a unix socket: the agent would go without\n"),
+			s->socket_path);
+	return code;
 }
 
 enum err_code platform_start(const struct settings *s, struct platform **ret, int *ret_exit,
@@ -422,6 +496,7 @@ static void lanes_free(struct platform *p)
 		keyhealth_stop(p->agent.keyhealth);
 		history_stop(p->agent.history, p->agent.control);
 		denials_stop(p->agent.denials);
+		refusals_stop(p->agent.refusals);
 		callers_stop(p->agent.callers);
 		load_stop(p->agent.load);
 		clock_watch_stop(&p->clock_watch);
@@ -471,6 +546,8 @@ void platform_free(struct platform *p)
 	keyhealth_free(a->keyhealth);
 	history_free(a->history);
 	denials_free(a->denials);
+	refusals_free(a->refusals);
+	keyless_free(a->keyless);
 	callers_free(a->callers);
 	load_free(a->load);
 	decisions_free(a->decisions);

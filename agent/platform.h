@@ -12,6 +12,9 @@ struct platform;
 // On failure nothing is left. *ret_exit: 78 settings and ports, 75 state held by another, 70 else.
 enum err_code platform_start(const struct settings *s, struct platform **ret, int *ret_exit,
 	struct err *err);
+// What a start would refuse: the settings as its parts read them, and its addresses, which are bound
+// and left again. ERR_CONFIG_INVALID with the next step. Lines of *notes: what is not judged.
+enum err_code platform_check(const struct settings *s, struct str *notes, struct err *err);
 struct loop *platform_control(struct platform *p);
 // Runs the control loop on this thread until the drain is over.
 void platform_run(struct platform *p);

@@ -15,6 +15,8 @@ struct peer_roles; // agent/peer: uid → role
 struct callers; // agent/callers: spending, written down
 struct load; // agent/overload: requests under way, memory
 struct denials; // agent/denials: refused calls
+struct refusals; // agent/refusals: refused model requests
+struct keyless; // agent/keyless: callers of models without a client key
 struct keyhealth; // agent/keyhealth: keys that are out, looked at again
 struct alerts; // agent/alerts: rules evaluated, what fires
 struct tasks; // agent/tasks: image tasks
@@ -35,6 +37,8 @@ struct agent { // built by agent/main, borrowed by everybody
 	struct keyhealth *keyhealth;
 	struct peer_roles *roles;
 	struct denials *denials;
+	struct refusals *refusals;
+	struct keyless *keyless;
 	struct load *load;
 	struct callers *callers;
 	struct gateway *gateway;

@@ -71,7 +71,7 @@ static struct decide_request plain_request(const struct feature_obj *f)
 		.height = FIELD_NONE,
 		.n = FIELD_NONE,
 		.deadline_us = FIELD_NONE,
-		.client = "local"};
+		.client = &ident_local};
 }
 
 static const struct feature_obj *feature_or_fail(struct req *r, struct slice name)
@@ -142,6 +142,27 @@ static enum err_code read_text(
 	if (!field_charset_ok(FC_NAME, slice_of(s)))
 		return err_field(err, ERR_FIELD_CHARSET, name, _("must be printable text"));
 	*ret = s;
+	return ERR_OK;
+}
+
+// On whose behalf: a client's id, or the callers without one.
+static enum err_code read_client(
+	struct req *r, const struct jx *body, struct decide_request *ret, struct err *err)
+{
+	const char *text = NULL;
+	enum err_code code = read_text(body, "client", &text, err);
+	struct ident id;
+	if (code != ERR_OK || text == NULL || strcmp(text, ident_local.text) == 0)
+		return code;
+	const struct client_obj *c = ident_read(slice_of(text), CREDENTIAL_CLIENT, &id)
+		? snapshot_client(r->snap, &id) : NULL;
+	if (c == NULL) {
+		err_field(err, ERR_FIELD_RANGE, "client", _("must be the id of a client, or local"));
+		err_hint(err, "%s", _("list them: GET /api/v1/clients"));
+		return err->code;
+	}
+	ret->client = &c->id;
+	ret->client_name = c->doc.name;
 	return ERR_OK;
 }
 
@@ -234,7 +255,7 @@ static enum err_code read_request(
 	if (code == ERR_OK)
 		code = read_int(body, "n", max_n != FIELD_NONE ? max_n : IMAGES_MAX, &ret->n, err);
 	if (code == ERR_OK)
-		code = read_text(body, "client", &ret->client, err);
+		code = read_client(r, body, ret, err);
 	if (code == ERR_OK)
 		code = read_text(body, "model", &ret->model, err);
 	if (code == ERR_OK)
@@ -319,6 +340,7 @@ static void write_last_error(struct jw *w, const struct live *l)
 	jw_time(w, "last_error_at", at);
 }
 
+// What this feature sent there; what others did is not its figure.
 static void write_live(struct jw *w, const struct agent *a, const struct live *l, int64_t now_us)
 {
 	if (l == NULL) { // a vendor without a key has done nothing
@@ -371,7 +393,8 @@ static void write_row(struct jw *w, const struct agent *a, const struct route *r
 	jw_str(w, "tier", tier_names[c->tier]);
 	jw_int(w, "weight", decide_weight(c, d->at_us));
 	jw_num(w, "share", share_now(route, i, d));
-	jw_int(w, "inflight", v->view.inflight);
+	jw_int(w, "inflight", c->pair != NULL ? atomic_load(&c->pair->inflight) : 0);
+	jw_int(w, "inflight_all", v->view.inflight);
 	if (v->view.queue >= 0)
 		jw_int(w, "queue", v->view.queue);
 	else
@@ -380,7 +403,7 @@ static void write_row(struct jw *w, const struct agent *a, const struct route *r
 		jw_int(w, "limit", v->view.limit);
 	else
 		jw_null(w, "limit");
-	write_live(w, a, c->live, d->at_us);
+	write_live(w, a, c->pair, d->at_us);
 	write_times(w, v, d, wall_ms);
 	jw_obj_end(w);
 }
@@ -558,7 +581,7 @@ static void patch_event(struct req *r, const struct patch *p)
 	jw_obj(&w, NULL);
 	jw_str(&w, "action", p->action);
 	jw_str(&w, "object", p->object);
-	jw_str(&w, "actor", r->who.name);
+	req_actor_write(r, &w);
 	jw_obj_end(&w);
 	events_add(r->agent->events, EVENT_CONFIG, str_slice(&out));
 	str_release(&out);

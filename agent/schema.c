@@ -109,7 +109,52 @@ static const struct migration migrations[] = {
 	{7, "what parts of unfinished image tasks brought",
 		"CREATE TABLE task_part(task TEXT NOT NULL, part INTEGER NOT NULL, result BLOB NOT NULL,"
 		" PRIMARY KEY(task, part)) STRICT;"},
-	{8, "answers kept for repeated calls, by age",
+	// Names stood for clients and tokens: each that can have meant one of those that live, and no
+	// other, becomes its id. Of the rest nobody can say whose it was, so it is nobody's: a name may
+	// have been another's before, and a task kept only the first 159 bytes of it. The log of changes
+	// tells who ever bore a name; where it does not, the name counts from its bearer's making on.
+	{8, "ids for names",
+		"ALTER TABLE audit ADD COLUMN actor_name TEXT NOT NULL DEFAULT '';"
+		"ALTER TABLE audit ADD COLUMN object_id TEXT NOT NULL DEFAULT '';"
+		"ALTER TABLE change ADD COLUMN actor_name TEXT NOT NULL DEFAULT '';"
+		"ALTER TABLE change ADD COLUMN object_id TEXT NOT NULL DEFAULT '';"
+		"ALTER TABLE feature_revision ADD COLUMN actor_name TEXT NOT NULL DEFAULT '';"
+		"CREATE TABLE former_name(kind TEXT NOT NULL, name TEXT NOT NULL, id TEXT NOT NULL,"
+		" since INTEGER NOT NULL, PRIMARY KEY(kind, name)) STRICT, WITHOUT ROWID;"
+		"INSERT INTO former_name(kind,name,id,since)"
+		" SELECT c.kind, c.name, c.id, CASE WHEN h.name IS NULL THEN c.since ELSE 0 END FROM"
+		"  (SELECT kind, name, min(id) AS id, min(created_at) AS since FROM"
+		"    (SELECT kind, id, created_at, revoked_at, CASE WHEN json_valid(doc)"
+		"      THEN json_extract(doc,'$.name') END AS name FROM caller)"
+		"   WHERE name IS NOT NULL GROUP BY kind, name"
+		"   HAVING count(*)=1 AND max(revoked_at)=0) c"
+		" LEFT JOIN (SELECT kind, name, min(summary) AS low, max(summary) AS high FROM change"
+		"  WHERE kind IN ('Client','Token') GROUP BY kind, name) h" // summary: the id
+		" ON h.name=c.name AND h.kind=CASE c.kind WHEN 'client' THEN 'Client' ELSE 'Token' END"
+		" WHERE h.name IS NULL OR (h.low=c.id AND h.high=c.id);"
+		"UPDATE task SET doc=json_set(doc,'$.client_name',client)"
+		" WHERE client<>'local' AND json_valid(doc);"
+		"DROP INDEX task_idem;" // a name may read like the id that another one becomes
+		"UPDATE task SET client=coalesce((SELECT f.id FROM former_name f WHERE f.kind='client'"
+		" AND f.name=task.client AND f.since<=task.created_at"
+		" AND length(CAST(task.client AS BLOB))<159),'unknown:'||seq) WHERE client<>'local';"
+		"CREATE UNIQUE INDEX task_idem ON task(client, idem) WHERE idem IS NOT NULL;"
+		"UPDATE task SET doc=json_set(doc,'$.client',client) WHERE json_valid(doc);"
+		// For the same reason what reads like a new text goes by way of one that nobody has.
+		"UPDATE usage SET client=char(1)||client"
+		" WHERE client LIKE 'yj_c_%' OR client LIKE 'unknown:%';"
+		"UPDATE usage SET client=coalesce((SELECT f.id FROM former_name f WHERE f.kind='client'"
+		" AND f.name=ltrim(usage.client,char(1)) AND f.since<=usage.at*1000"
+		" AND length(CAST(f.name AS BLOB))<>159)," // so long, it may be a task's, which was cut
+		" 'unknown:'||ltrim(client,char(1))) WHERE client NOT IN ('','local','health-check','other');"
+		"UPDATE idempotency SET actor=(SELECT f.id FROM former_name f WHERE f.kind='token'"
+		" AND f.name=substr(idempotency.actor,7)) WHERE actor LIKE 'token:%' AND EXISTS"
+		" (SELECT 1 FROM former_name f WHERE f.kind='token' AND f.name=substr(idempotency.actor,7)"
+		" AND f.since<=idempotency.at);"
+		// Owners of instances stand in documents that only their own keeper can write: they are
+		// read by what is left here.
+		"DELETE FROM former_name WHERE kind<>'token';"},
+	{9, "answers kept for repeated calls, by age",
 		"CREATE INDEX idempotency_at ON idempotency(at);"},
 };
 

@@ -312,10 +312,10 @@ static const struct instance_obj *instance_or_fail(struct req *r, const struct s
 	return in;
 }
 
-bool services_may_touch(const struct instance_obj *in, enum role role, const char *who,
+bool services_may_touch(const struct instance_obj *in, enum role role, const struct ident *who,
 	struct err *err)
 {
-	if (role != ROLE_SERVICE || in == NULL || strcmp(in->doc.owner, who) == 0)
+	if (role != ROLE_SERVICE || in == NULL || strcmp(in->doc.owner, who->text) == 0)
 		return true;
 	err_set(err, ERR_SCOPE_EXCEEDED, _("another one registered this instance"));
 	return false;
@@ -381,7 +381,7 @@ void h_instance_heartbeat(struct req *r)
 	struct err err = {0};
 	if (in == NULL)
 		return;
-	if (!services_may_touch(in, r->who.role, r->who.name, &err)) {
+	if (!services_may_touch(in, r->who.role, &r->who.id, &err)) {
 		req_fail(r, &err);
 		return;
 	}

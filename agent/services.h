@@ -22,7 +22,7 @@ void services_write_instance(struct jw *w, const struct agent *a, const struct s
 	const struct instance_obj *in);
 // What is a service's own: false (and *err) for one that somebody else registered. Other roles may
 // touch any.
-bool services_may_touch(const struct instance_obj *in, enum role role, const char *who,
+bool services_may_touch(const struct instance_obj *in, enum role role, const struct ident *who,
 	struct err *err);
 void services_reply(
 	struct req *r, int status, const struct snapshot *snap, const struct instance_obj *in);

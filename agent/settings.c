@@ -36,7 +36,7 @@ static const struct setting_row rows[] = {
 	{TEXT("shared", "SHARED", "--shared"), AT(shared), "",
 		.help = N_("shared live state of several agents; empty: none")},
 	{TEXT("trusted_peers", "TRUSTED_PEERS", "--trusted-peers"), AT(trusted_peers), "",
-		.help = N_("networks (CIDR, comma list) whose callers count as this host's admin")},
+		.help = N_("networks (CIDR, comma list) whose callers without a token are operators")},
 	{TEXT("vendor_regions", "VENDOR_REGIONS", "--vendor-regions"), AT(vendor_regions), "",
 		.help = N_("further regional addresses a key test may try: VENDOR/REGION=URL,…")},
 	{TEXT("socket", "SOCKET", "--socket"), AT(socket_path), NULL,

@@ -19,6 +19,9 @@ struct group {
 struct route_cell {
 	unsigned refs;
 	_Atomic(struct route_box *) box;
+	// What stood here before a change, when it was built: its candidates' live records stay until the
+	// next one takes them, so that figures and breakers outlast a change. The store thread's.
+	struct route_cell *was;
 };
 
 struct route_box {
@@ -62,8 +65,31 @@ static void cell_drop(void *value)
 
 	if (--c->refs)
 		return;
+	if (c->was)
+		cell_drop(c->was);
 	box_free(atomic_load(&c->box));
 	free(c);
+}
+
+// One that is built needs nothing of what was before it, so that no more than one is kept.
+static struct route_cell *cell_before(struct route_cell *old)
+{
+	struct route_cell *was;
+
+	if (!old)
+		return NULL;
+	if (atomic_load(&old->box)) {
+		was = old->was;
+		old->was = NULL;
+		if (was)
+			cell_drop(was);
+		was = old;
+	} else {
+		was = old->was;
+	}
+	if (was)
+		cell_hold(was);
+	return was;
 }
 
 static const struct pmap_ops group_ops = {group_hold, group_drop};
@@ -111,6 +137,8 @@ struct snapshot *snapshot_fork(const struct snapshot *from)
 	s->tokens = pmap_share(from->tokens);
 	s->clients = pmap_share(from->clients);
 	s->client_names = pmap_share(from->client_names);
+	s->clients_required = from->clients_required;
+	s->policy_revision = from->policy_revision;
 	s->alert_rules = pmap_share(from->alert_rules);
 	s->prices = pmap_share(from->prices);
 	s->groups = pmap_share(from->groups);
@@ -167,6 +195,7 @@ static void new_cell(struct snapshot *s, const char *feature)
 	struct route_cell *c = mem_zalloc(1, sizeof(*c));
 
 	c->refs = 1;
+	c->was = cell_before(pmap_get(s->routes, slice_of(feature)));
 	put(&s->routes, slice_of(feature), c, &cell_ops);
 	cell_drop(c);
 }
@@ -238,17 +267,8 @@ static void touch_opened(struct snapshot *s, const char *key_id)
 		touch_instance(s, &((const struct instance_obj *)obj)->doc);
 }
 
-void snapshot_put_feature(struct snapshot *s, struct feature_obj *f)
-{
-	snapshot_del_feature(s, slice_of(f->doc.name));
-	put(&s->features, slice_of(f->doc.name), f, &object_ops);
-	for (size_t i = 0; i < f->doc.aliases.n; i++)
-		put(&s->aliases, slice_of(f->doc.aliases.v[i]), f, &object_ops);
-	new_cell(s, f->doc.name);
-	object_drop(f);
-}
-
-void snapshot_del_feature(struct snapshot *s, struct slice name)
+// The feature and its aliases; its route stays for the one that comes instead.
+static void take_out(struct snapshot *s, struct slice name)
 {
 	struct feature_obj *f = pmap_get(s->features, name);
 
@@ -262,8 +282,23 @@ void snapshot_del_feature(struct snapshot *s, struct slice name)
 			del(&s->aliases, alias, &object_ops);
 	}
 	del(&s->features, name, &object_ops);
-	del(&s->routes, name, &cell_ops);
 	object_drop(f);
+}
+
+void snapshot_put_feature(struct snapshot *s, struct feature_obj *f)
+{
+	take_out(s, slice_of(f->doc.name));
+	put(&s->features, slice_of(f->doc.name), f, &object_ops);
+	for (size_t i = 0; i < f->doc.aliases.n; i++)
+		put(&s->aliases, slice_of(f->doc.aliases.v[i]), f, &object_ops);
+	new_cell(s, f->doc.name);
+	object_drop(f);
+}
+
+void snapshot_del_feature(struct snapshot *s, struct slice name)
+{
+	take_out(s, name);
+	del(&s->routes, name, &cell_ops);
 }
 
 static void join_key(struct snapshot *s, struct key_obj *k, void *obj)
@@ -418,11 +453,14 @@ const struct feature_obj *snapshot_model(const struct snapshot *s, struct slice 
 	return f;
 }
 
-const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id_or_ref)
+const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id)
 {
-	const struct key_obj *k = pmap_get(s->keys, id_or_ref);
+	return pmap_get(s->keys, id);
+}
 
-	return k ? k : pmap_get(s->key_refs, id_or_ref);
+const struct key_obj *snapshot_key_ref(const struct snapshot *s, struct slice ref)
+{
+	return pmap_get(s->key_refs, ref);
 }
 
 enum grant snapshot_grant(const struct snapshot *s, const struct instance_obj *in,

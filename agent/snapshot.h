@@ -25,7 +25,9 @@ struct snapshot {
 	struct pmap instances; // "service/id" → struct instance_obj
 	struct pmap tokens; // id → struct token_obj, revoked ones too
 	struct pmap clients; // id → struct client_obj
-	struct pmap client_names; // folded name → struct client_obj
+	struct pmap client_names; // folded name → struct client_obj; says what is taken, finds nobody
+	bool clients_required; // callers of the model traffic need a client's key
+	int64_t policy_revision; // that said so; 0: nobody ever did
 	struct pmap alert_rules; // name → struct rule_obj
 	struct pmap prices; // id → struct price_obj
 	struct pmap groups; // "vendor/service", "self/service", "join/feature", "opens/key id" → members (private)
@@ -95,7 +97,8 @@ struct slice instance_key(struct slice service, struct slice id, char buf[INSTAN
 const struct feature_obj *snapshot_feature(const struct snapshot *s, struct slice name);
 // By name, alias or "vendor/service" (the first enabled feature with such a target).
 const struct feature_obj *snapshot_model(const struct snapshot *s, struct slice model);
-const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id_or_ref);
+const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id);
+const struct key_obj *snapshot_key_ref(const struct snapshot *s, struct slice ref);
 const struct rule_obj *snapshot_rule(const struct snapshot *s, struct slice name);
 const struct instance_obj *snapshot_instance(const struct snapshot *s, struct slice service,
 	struct slice id);
@@ -106,8 +109,8 @@ enum grant snapshot_grant(const struct snapshot *s, const struct instance_obj *i
 // *ret_header: of AUTH_HEADER, the snapshot's; id NULL: not stored.
 enum auth_style snapshot_key_auth(const struct snapshot *s, const struct vendor_row *row,
 	const char *id, const char **ret_header);
-const struct token_obj *snapshot_token(const struct snapshot *s, struct slice id);
-const struct client_obj *snapshot_client(const struct snapshot *s, struct slice id_or_name);
+const struct token_obj *snapshot_token(const struct snapshot *s, const struct ident *id);
+const struct client_obj *snapshot_client(const struct snapshot *s, const struct ident *id);
 // What a call of the feature's candidate costs now, by price_book_find; model is the caller's, for
 // targets that pass it on. NULL: not known.
 const struct price *snapshot_price(const struct snapshot *s, const struct candidate *c,

@@ -64,19 +64,12 @@ void snapshot_del_client(struct snapshot *s, struct slice id)
 	object_drop(c);
 }
 
-const struct token_obj *snapshot_token(const struct snapshot *s, struct slice id)
+const struct token_obj *snapshot_token(const struct snapshot *s, const struct ident *id)
 {
-	return pmap_get(s->tokens, id);
+	return pmap_get(s->tokens, ident_slice(id));
 }
 
-const struct client_obj *snapshot_client(const struct snapshot *s, struct slice id_or_name)
+const struct client_obj *snapshot_client(const struct snapshot *s, const struct ident *id)
 {
-	char text[CALLER_NAME_BYTES + 1], buf[CALLER_NAME_BYTES + 1];
-	const struct client_obj *c = pmap_get(s->clients, id_or_name);
-
-	if (c || id_or_name.n > CALLER_NAME_BYTES)
-		return c;
-	memcpy(text, id_or_name.p, id_or_name.n);
-	text[id_or_name.n] = '\0';
-	return pmap_get(s->client_names, caller_name_fold(text, buf));
+	return pmap_get(s->clients, ident_slice(id));
 }

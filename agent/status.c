@@ -8,8 +8,10 @@
 #include "agent/decide.h"
 #include "agent/history.h"
 #include "agent/keyhealth.h"
+#include "agent/keyless.h"
 #include "agent/keys.h"
 #include "agent/ledger.h"
+#include "agent/refusals.h"
 #include "agent/registry.h"
 #include "agent/router.h"
 #include "agent/services.h"
@@ -314,6 +316,16 @@ static void write_usage(struct jw *w, const struct req *r)
 	jw_obj_end(w);
 }
 
+// Who calls without a key is told of while none is asked for: the first client locks them out.
+static void write_clients(struct jw *w, const struct req *r)
+{
+	jw_obj(w, "clients");
+	jw_int(w, "total", (int64_t)r->snap->clients.n);
+	jw_bool(w, "required", r->snap->clients_required);
+	keyless_write(r->agent->keyless, w, clock_mono_us());
+	jw_obj_end(w);
+}
+
 static void write_tasks(struct jw *w, const struct req *r)
 {
 	int64_t n[TASK_STATES];
@@ -341,6 +353,8 @@ void h_status(struct req *r)
 	write_agent(&w, r);
 	write_services(&w, r);
 	write_traffic(&w, r);
+	refusals_write_status(r->agent->refusals, &w, clock_mono_us());
+	write_clients(&w, r);
 	write_routes(&w, r);
 	write_keys(&w, r->snap);
 	write_instances(&w, r->snap);

@@ -16,10 +16,17 @@ struct store;
 struct store_tx; // one running transaction
 
 struct actor {
-	char name[CALLER_NAME_BYTES + 16]; // "uid:0", "token:ci", "system"
+	struct ident id; // what is stored and compared
+	char shown[CALLER_NAME_BYTES + 1]; // a token's name, for people; "" of others
 	enum role role;
 	char request_id[40];
 };
+
+// The agent itself, by the word for its part.
+#define ACTOR_SELF(word)                                                                           \
+	{                                                                                          \
+		.id = {word}, .role = ROLE_ADMIN                                                   \
+	}
 
 // What a job leaves for its caller, in the caller's memory.
 struct store_job {
@@ -104,13 +111,16 @@ enum err_code store_token_create(struct store_tx *tx, const struct token *doc, c
 // Revoked at once; the row stays for STORE_REVOKED_MS so that its use is told apart from a guess.
 #define STORE_REVOKED_MS (90LL * 24 * 3600 * 1000)
 #define STORE_CALLERS_MAX 10000 // tokens, and as many clients
-enum err_code store_token_revoke(struct store_tx *tx, struct slice id, struct err *err);
+enum err_code store_token_revoke(struct store_tx *tx, const struct ident *id, struct err *err);
 enum err_code store_client_create(struct store_tx *tx, const struct client_doc *doc, char *secret,
 	const struct client_obj **ret, struct err *err);
-enum err_code store_client_put(struct store_tx *tx, const struct client_doc *doc, int64_t if_match,
-	const struct client_obj **ret, struct err *err);
-enum err_code store_client_delete(struct store_tx *tx, struct slice id, int64_t if_match,
+enum err_code store_client_put(struct store_tx *tx, const struct ident *id,
+	const struct client_doc *doc, int64_t if_match, const struct client_obj **ret, struct err *err);
+enum err_code store_client_delete(struct store_tx *tx, const struct ident *id, int64_t if_match,
 	struct err *err);
+// Whether callers of the model traffic need a client's key. The same again changes nothing.
+enum err_code store_policy_put(struct store_tx *tx, bool required, int64_t if_match,
+	bool *ret_changed, struct err *err);
 // Writes down what was spent and when callers were last seen: what changed since the last time.
 enum err_code store_spend_save(struct store_tx *tx, struct err *err);
 // A built-in rule that was changed goes back to its default; an unchanged one is a conflict.

@@ -153,7 +153,7 @@ enum err_code store_rule_put(struct store_tx *tx, const struct alert_rule *rule,
 	const struct rule_obj *old = snapshot_rule(tx->snap, slice_of(rule->name));
 	struct row_meta meta = {0,
 		old && old->doc.created_at != FIELD_NONE ? old->doc.created_at : tx->now_ms,
-		tx->now_ms, slice_of(tx->actor->name)};
+		tx->now_ms, ident_slice(&tx->actor->id)};
 	struct str doc = STR_INIT;
 	struct jw w = jw_to(&doc);
 	struct rule_obj *obj = NULL;

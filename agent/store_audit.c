@@ -8,15 +8,23 @@
 #include "shared/jw.h"
 #include "shared/text.h"
 
-#define AUDIT_TEXT_MAX 256 // longest object name kept in an audit row
+#define AUDIT_TEXT_MAX 512 // longest object name kept in an audit row
 
 int64_t tx_revision(struct store_tx *tx)
 {
 	return (int64_t)++tx->snap->revision;
 }
 
-static void canonical(struct str *out, int64_t seq, int64_t at, const struct slice *parts, size_t n)
+// The actor's display name and the object's id are parts when there is one of them: rows from before
+// they were kept hold as they were written.
+#define AUDIT_PARTS 7
+#define AUDIT_PARTS_ONCE 5
+
+static void canonical(struct str *out, int64_t seq, int64_t at, const struct slice parts[AUDIT_PARTS])
 {
+	bool more = parts[AUDIT_PARTS_ONCE].n || parts[AUDIT_PARTS_ONCE + 1].n;
+	size_t n = more ? AUDIT_PARTS : AUDIT_PARTS_ONCE;
+
 	str_addf(out, "%lld|%lld", (long long)seq, (long long)at);
 	for (size_t i = 0; i < n; i++) {
 		str_addf(out, "|%zu:", parts[i].n);
@@ -24,11 +32,12 @@ static void canonical(struct str *out, int64_t seq, int64_t at, const struct sli
 	}
 }
 
-enum err_code store_audit(struct store_tx *tx, const char *action, const char *object,
-	const char *result, struct err *err)
+static enum err_code audit(struct store_tx *tx, const char *action, const char *object,
+	const char *object_id, const char *result, struct err *err)
 {
-	struct slice parts[] = {slice_of(tx->actor->name), slice_of(action),
-		slice_of(object), slice_of(result), slice_of(tx->actor->request_id)};
+	struct slice parts[AUDIT_PARTS] = {ident_slice(&tx->actor->id), slice_of(action),
+		slice_of(object), slice_of(result), slice_of(tx->actor->request_id),
+		slice_of(tx->actor->shown), slice_of(object_id)};
 	int64_t seq = tx->audit_seq + 1;
 	struct str row = STR_INIT;
 	unsigned char mac[SEAL_MAC];
@@ -37,14 +46,15 @@ enum err_code store_audit(struct store_tx *tx, const char *action, const char *o
 	if (!tx->st->seal)
 		return err_set(err, ERR_SEALED, NULL);
 	parts[2].n = MIN_OF(parts[2].n, AUDIT_TEXT_MAX);
-	canonical(&row, seq, tx->now_ms, parts, ARRAY_LEN(parts));
+	canonical(&row, seq, tx->now_ms, parts);
 	seal_audit_mac(tx->st->seal, tx->audit_head, str_slice(&row), mac);
 	str_release(&row);
 	code = DB_RUN(tx->db, err,
-		"INSERT INTO audit(seq,at,actor,action,object,result,request_id,mac)"
-		" VALUES(?,?,?,?,?,?,?,?)",
+		"INSERT INTO audit(seq,at,actor,action,object,result,request_id,actor_name,"
+		"object_id,mac) VALUES(?,?,?,?,?,?,?,?,?,?)",
 		DB_I(seq), DB_I(tx->now_ms), DB_S(parts[0]), DB_S(parts[1]), DB_S(parts[2]),
-		DB_S(parts[3]), DB_S(parts[4]), DB_B(mac, SEAL_MAC));
+		DB_S(parts[3]), DB_S(parts[4]), DB_S(parts[5]), DB_S(parts[6]),
+		DB_B(mac, SEAL_MAC));
 	if (code)
 		return code;
 	tx->audit_seq = seq;
@@ -53,20 +63,34 @@ enum err_code store_audit(struct store_tx *tx, const char *action, const char *o
 	return ERR_OK;
 }
 
+enum err_code store_audit(struct store_tx *tx, const char *action, const char *object,
+	const char *result, struct err *err)
+{
+	return audit(tx, action, object, "", result, err);
+}
+
 enum err_code tx_change(struct store_tx *tx, int64_t revision, const char *action, const char *kind,
 	const char *name, const char *summary, struct slice before, struct err *err)
 {
+	return tx_change_of(tx, revision, action, kind, name, "", summary, before, err);
+}
+
+enum err_code tx_change_of(struct store_tx *tx, int64_t revision, const char *action,
+	const char *kind, const char *name, const char *id, const char *summary,
+	struct slice before, struct err *err)
+{
 	char object[AUDIT_TEXT_MAX];
 	enum err_code code = DB_RUN(tx->db, err,
-		"INSERT INTO change(revision,at,actor,action,kind,name,summary,before)"
-		" VALUES(?,?,?,?,?,?,?,?)",
-		DB_I(revision), DB_I(tx->now_ms), DB_T(tx->actor->name), DB_T(action), DB_T(kind),
-		DB_T(name), DB_T(summary), before.n ? DB_S(before) : DB_NONE);
+		"INSERT INTO change(revision,at,actor,actor_name,action,kind,name,object_id,"
+		"summary,before) VALUES(?,?,?,?,?,?,?,?,?,?)",
+		DB_I(revision), DB_I(tx->now_ms), DB_T(tx->actor->id.text), DB_T(tx->actor->shown),
+		DB_T(action), DB_T(kind), DB_T(name), DB_T(id), DB_T(summary),
+		before.n ? DB_S(before) : DB_NONE);
 
 	if (code)
 		return code;
 	snprintf(object, sizeof(object), "%s %s", kind, name);
-	return store_audit(tx, action, object, "ok", err);
+	return audit(tx, action, object, id, "ok", err);
 }
 
 static enum err_code load_head(void *arg, struct sqlite3_stmt *row, struct err *err)
@@ -132,6 +156,19 @@ static bool take(struct list *l, int64_t id)
 	return true;
 }
 
+// The actor's display name and the object's id, where they are not the same as what is shown anyway.
+static void beside(struct jw *w, struct sqlite3_stmt *row, int col)
+{
+	static const char *const names[] = {"actor_name", "object_id"};
+
+	for (int i = 0; i < (int)ARRAY_LEN(names); i++) {
+		if (db_text(row, col + i).n)
+			jw_slice(w, names[i], db_text(row, col + i));
+		else
+			jw_null(w, names[i]);
+	}
+}
+
 static enum err_code audit_item(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct list *l = arg;
@@ -143,6 +180,7 @@ static enum err_code audit_item(void *arg, struct sqlite3_stmt *row, struct err 
 	jw_obj(&l->w, NULL);
 	jw_int(&l->w, "seq", db_int(row, 0));
 	jw_time(&l->w, "at", db_int(row, 1));
+	beside(&l->w, row, 8);
 	for (int i = 0; i < (int)ARRAY_LEN(names); i++)
 		jw_slice(&l->w, names[i], db_text(row, 2 + i));
 	hex(&l->w, "mac", db_text(row, 7));
@@ -165,6 +203,7 @@ static enum err_code change_item(void *arg, struct sqlite3_stmt *row, struct err
 	jw_time(&l->w, "at", db_int(row, 1));
 	for (int i = 0; i < (int)ARRAY_LEN(names); i++)
 		jw_slice(&l->w, names[i], db_text(row, 2 + i));
+	beside(&l->w, row, 7);
 	jw_int(&l->w, "revision", db_int(row, 0));
 	jw_obj_end(&l->w);
 	return ERR_OK;
@@ -195,7 +234,8 @@ enum err_code store_audit_list(struct store_tx *tx, int64_t before, int limit, s
 	size_t *ret_total, int64_t *ret_next, struct err *err)
 {
 	return page(tx,
-		"SELECT seq,at,actor,action,object,result,request_id,mac FROM audit WHERE seq < ?"
+		"SELECT seq,at,actor,action,object,result,request_id,mac,actor_name,object_id"
+		" FROM audit WHERE seq < ?"
 		" ORDER BY seq DESC LIMIT ?",
 		"SELECT count(*) FROM audit", audit_item, before, limit, out, ret_total, ret_next, err);
 }
@@ -204,7 +244,8 @@ enum err_code store_change_list(struct store_tx *tx, int64_t before, int limit, 
 	size_t *ret_total, int64_t *ret_next, struct err *err)
 {
 	return page(tx,
-		"SELECT revision,at,actor,action,kind,name,summary FROM change WHERE revision < ?"
+		"SELECT revision,at,actor,action,kind,name,summary,actor_name,object_id"
+		" FROM change WHERE revision < ?"
 		" ORDER BY revision DESC LIMIT ?",
 		"SELECT count(*) FROM change", change_item, before, limit, out, ret_total, ret_next,
 		err);
@@ -219,7 +260,7 @@ struct verify {
 static enum err_code verify_row(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct verify *v = arg;
-	struct slice parts[5], mac = db_text(row, 7);
+	struct slice parts[AUDIT_PARTS], mac = db_text(row, AUDIT_PARTS + 2);
 	unsigned char want[SEAL_MAC];
 	struct str text = STR_INIT;
 	int64_t seq = db_int(row, 0);
@@ -227,9 +268,9 @@ static enum err_code verify_row(void *arg, struct sqlite3_stmt *row, struct err 
 	(void)err;
 	if (v->bad)
 		return ERR_OK;
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < AUDIT_PARTS; i++)
 		parts[i] = db_text(row, 2 + i);
-	canonical(&text, seq, db_int(row, 1), parts, 5);
+	canonical(&text, seq, db_int(row, 1), parts);
 	seal_audit_mac(v->seal, v->head, str_slice(&text), want);
 	str_release(&text);
 	if (seq != v->next || mac.n != SEAL_MAC || memcmp(mac.p, want, SEAL_MAC) != 0)
@@ -247,8 +288,9 @@ enum err_code store_audit_verify(struct store_tx *tx, int64_t *ret_bad_seq, stru
 	if (!v.seal)
 		return err_set(err, ERR_SEALED, NULL);
 	code = db_query(tx->db,
-		"SELECT seq,at,actor,action,object,result,request_id,mac FROM audit ORDER BY seq", NULL,
-		0, verify_row, &v, err);
+		"SELECT seq,at,actor,action,object,result,request_id,actor_name,object_id,mac"
+		" FROM audit ORDER BY seq",
+		NULL, 0, verify_row, &v, err);
 	*ret_bad_seq = v.bad;
 	return code;
 }
@@ -281,7 +323,7 @@ enum err_code store_idem_find(struct store_tx *tx, const char *endpoint, struct 
 	struct err *err)
 {
 	struct idem i = {body_hash, false, false, ret_status, ret_body};
-	struct db_val v[] = {DB_T(tx->actor->name), DB_T(endpoint), DB_S(key)};
+	struct db_val v[] = {DB_T(tx->actor->id.text), DB_T(endpoint), DB_S(key)};
 	enum err_code code = db_query(tx->db,
 		"SELECT body_hash,status,body FROM idempotency WHERE actor=? AND endpoint=? AND key=?",
 		v, ARRAY_LEN(v), idem_row, &i, err);
@@ -298,6 +340,6 @@ enum err_code store_idem_save(struct store_tx *tx, const char *endpoint, struct 
 	return DB_RUN(tx->db, err,
 		"INSERT OR REPLACE INTO idempotency(actor,endpoint,key,body_hash,status,body,at)"
 		" VALUES(?,?,?,?,?,?,?)",
-		DB_T(tx->actor->name), DB_T(endpoint), DB_S(key), DB_B(body_hash, 32), DB_I(status),
+		DB_T(tx->actor->id.text), DB_T(endpoint), DB_S(key), DB_B(body_hash, 32), DB_I(status),
 		DB_S(body), DB_I(tx->now_ms));
 }

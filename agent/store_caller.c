@@ -96,7 +96,7 @@ static enum err_code token_make(struct store_tx *tx, const struct token *doc,
 	const struct caller_row *row, int64_t created_at, const char *action,
 	const struct token_obj **ret, struct err *err)
 {
-	struct row_meta meta = {tx_revision(tx), created_at, tx->now_ms, slice_of(tx->actor->name)};
+	struct row_meta meta = {tx_revision(tx), created_at, tx->now_ms, ident_slice(&tx->actor->id)};
 	struct str text = STR_INIT;
 	struct jw w = jw_to(&text);
 	struct token_obj *obj = NULL;
@@ -110,8 +110,8 @@ static enum err_code token_make(struct store_tx *tx, const struct token *doc,
 	code = write_row(tx, KIND_TOKEN, &obj->o, obj->doc.id, obj->doc.name, obj->hash, &meta,
 		obj->revoked_at, err);
 	if (!code)
-		code = tx_change(tx, meta.revision, action, "Token", obj->doc.name, obj->doc.id,
-			(struct slice){0}, err);
+		code = tx_change_of(tx, meta.revision, action, "Token", obj->doc.name,
+			obj->doc.id, obj->doc.id, (struct slice){0}, err);
 	if (code) {
 		object_drop(obj);
 		return code;
@@ -143,7 +143,7 @@ enum err_code store_token_create(struct store_tx *tx, const struct token *doc, c
 	return token_make(tx, doc, &row, tx->now_ms, "create", ret, err);
 }
 
-enum err_code store_token_revoke(struct store_tx *tx, struct slice id, struct err *err)
+enum err_code store_token_revoke(struct store_tx *tx, const struct ident *id, struct err *err)
 {
 	const struct token_obj *old = snapshot_token(tx->snap, id), *obj;
 	struct caller_row row;
@@ -152,7 +152,7 @@ enum err_code store_token_revoke(struct store_tx *tx, struct slice id, struct er
 		return err_set(err, ERR_NOT_FOUND, _("no token of this id"));
 	if (!tx->st->seal)
 		return err_set(err, ERR_SEALED, NULL);
-	row = (struct caller_row){.id = id, .hash = {(const char *)old->hash, CALLER_HASH},
+	row = (struct caller_row){.id = ident_slice(id), .hash = {(const char *)old->hash, CALLER_HASH},
 		.revoked_at = tx->now_ms};
 	return token_make(tx, &old->doc, &row, old->doc.created_at, "revoke", &obj, err);
 }
@@ -164,7 +164,7 @@ static enum err_code client_write(struct store_tx *tx, const struct client_doc *
 	struct err *err)
 {
 	struct row_meta meta = {tx_revision(tx), old ? old->doc.created_at : tx->now_ms, tx->now_ms,
-		slice_of(tx->actor->name)};
+		ident_slice(&tx->actor->id)};
 	struct str text = STR_INIT;
 	struct jw w = jw_to(&text);
 	struct client_obj *obj = NULL;
@@ -178,8 +178,8 @@ static enum err_code client_write(struct store_tx *tx, const struct client_doc *
 	code = write_row(tx, KIND_CLIENT, &obj->o, obj->doc.id, obj->doc.name, obj->hash, &meta, 0,
 		err);
 	if (!code)
-		code = tx_change(tx, meta.revision, old ? "update" : "create", "Client",
-			obj->doc.name, obj->doc.id, old ? old->o.json : (struct slice){0}, err);
+		code = tx_change_of(tx, meta.revision, old ? "update" : "create", "Client",
+			obj->doc.name, obj->doc.id, obj->doc.id, old ? old->o.json : (struct slice){0}, err);
 	if (code) {
 		object_drop(obj);
 		return code;
@@ -200,12 +200,13 @@ static enum err_code name_reserved(const char *name, struct err *err)
 		_("this is the built-in client's name: choose another"));
 }
 
-static bool client_named(const struct snapshot *snap, const char *name, const char *id)
+// Of another than id, which may be NULL.
+static bool client_named(const struct snapshot *snap, const char *name, const struct ident *id)
 {
 	char folded[CALLER_NAME_BYTES + 1];
 	const struct client_obj *c = pmap_get(snap->client_names, caller_name_fold(name, folded));
 
-	return c && (!id || strcmp(c->doc.id, id) != 0);
+	return c && (!id || !ident_eq(&c->id, id));
 }
 
 enum err_code store_client_create(struct store_tx *tx, const struct client_doc *doc, char *secret,
@@ -214,6 +215,7 @@ enum err_code store_client_create(struct store_tx *tx, const struct client_doc *
 	unsigned char hash[SEAL_MAC];
 	struct caller_row row;
 	enum err_code code = name_blank(doc->name, err);
+	bool first;
 
 	if (!code)
 		code = name_reserved(doc->name, err);
@@ -229,13 +231,17 @@ enum err_code store_client_create(struct store_tx *tx, const struct client_doc *
 	seal_token_hash(tx->st->seal, slice_of(secret), hash);
 	row = (struct caller_row){.id = {secret, CREDENTIAL_ID},
 		.hash = {(const char *)hash, sizeof(hash)}};
-	return client_write(tx, doc, &row, NULL, ret, err);
+	first = tx->snap->clients.n == 0 && !tx->snap->clients_required;
+	code = client_write(tx, doc, &row, NULL, ret, err);
+	if (!code && first) // from now on, whatever becomes of this client
+		code = store_policy_write(tx, true, (*ret)->o.revision, err);
+	return code;
 }
 
-enum err_code store_client_put(struct store_tx *tx, const struct client_doc *doc, int64_t if_match,
-	const struct client_obj **ret, struct err *err)
+enum err_code store_client_put(struct store_tx *tx, const struct ident *id,
+	const struct client_doc *doc, int64_t if_match, const struct client_obj **ret, struct err *err)
 {
-	const struct client_obj *old = pmap_get(tx->snap->clients, slice_of(doc->id));
+	const struct client_obj *old = snapshot_client(tx->snap, id);
 	struct caller_row row;
 	enum err_code code = name_blank(doc->name, err);
 
@@ -249,32 +255,32 @@ enum err_code store_client_put(struct store_tx *tx, const struct client_doc *doc
 		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
 	if (!tx->st->seal)
 		return err_set(err, ERR_SEALED, NULL);
-	if (client_named(tx->snap, doc->name, doc->id))
+	if (client_named(tx->snap, doc->name, id))
 		return name_taken("client", err);
 	row = (struct caller_row){.id = slice_of(old->doc.id),
 		.hash = {(const char *)old->hash, CALLER_HASH}};
 	return client_write(tx, doc, &row, old, ret, err);
 }
 
-enum err_code store_client_delete(struct store_tx *tx, struct slice id, int64_t if_match,
+enum err_code store_client_delete(struct store_tx *tx, const struct ident *id, int64_t if_match,
 	struct err *err)
 {
-	const struct client_obj *old = pmap_get(tx->snap->clients, id);
+	const struct client_obj *old = snapshot_client(tx->snap, id);
 	enum err_code code;
 
 	if (!old)
 		return err_set(err, ERR_NOT_FOUND, _("no client of this id"));
 	if (if_match != FIELD_NONE && old->o.revision != if_match)
 		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
-	code = DB_RUN(tx->db, err, "DELETE FROM caller WHERE id=?", DB_S(id));
+	code = DB_RUN(tx->db, err, "DELETE FROM caller WHERE id=?", DB_T(id->text));
 	if (!code)
 		code = DB_RUN(tx->db, err, "DELETE FROM spend WHERE kind=? AND id=?",
-			DB_T(KIND_CLIENT), DB_S(id));
+			DB_T(KIND_CLIENT), DB_T(id->text));
 	if (!code)
-		code = tx_change(tx, tx_revision(tx), "delete", "Client", old->doc.name, old->doc.id,
-			old->o.json, err);
+		code = tx_change_of(tx, tx_revision(tx), "delete", "Client", old->doc.name,
+			old->doc.id, old->doc.id, old->o.json, err);
 	if (!code)
-		snapshot_del_client(tx->snap, id);
+		snapshot_del_client(tx->snap, ident_slice(id));
 	return code;
 }
 

@@ -95,9 +95,10 @@ static enum err_code write_rows(struct store_tx *tx, const char *name, struct sl
 		DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
 	if (!code)
 		code = DB_RUN(tx->db, err,
-			"INSERT INTO feature_revision(name,revision,at,actor,doc) VALUES(?,?,?,?,?)",
+			"INSERT INTO feature_revision(name,revision,at,actor,actor_name,doc)"
+			" VALUES(?,?,?,?,?,?)",
 			DB_T(name), DB_I(m->revision), DB_I(m->updated_at), DB_S(m->updated_by),
-			DB_S(doc));
+			DB_T(tx->actor->shown), DB_S(doc));
 	if (!code)
 		code = DB_RUN(tx->db, err,
 			"DELETE FROM feature_revision WHERE name=?1 AND revision <= (SELECT revision"
@@ -113,7 +114,7 @@ enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bo
 	struct str doc = STR_INIT, before = STR_INIT;
 	struct jw w = jw_to(&doc);
 	struct row_meta meta = {0, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
-		slice_of(tx->actor->name)};
+		ident_slice(&tx->actor->id)};
 	struct feature_obj *obj;
 	enum err_code code = check_match(old ? &old->o : NULL, if_match, err);
 
@@ -218,6 +219,10 @@ static enum err_code revision_item(void *arg, struct sqlite3_stmt *row, struct e
 	jw_int(&r->w, "revision", db_int(row, 0));
 	jw_time(&r->w, "at", db_int(row, 1));
 	jw_slice(&r->w, "actor", db_text(row, 2));
+	if (db_text(row, 4).n)
+		jw_slice(&r->w, "actor_name", db_text(row, 4));
+	else
+		jw_null(&r->w, "actor_name");
 	jw_slice(&r->w, "name", r->name);
 	jw_raw(&r->w, "document", db_text(row, 3));
 	jw_obj_end(&r->w);
@@ -230,7 +235,7 @@ enum err_code store_feature_revisions(struct store_tx *tx, struct slice name, st
 	struct revisions r = {.w = jw_to(out), .name = name};
 	struct db_val v[] = {DB_S(name), DB_I(REVISIONS_KEPT)};
 	enum err_code code = db_query(tx->db,
-		"SELECT revision,at,actor,doc FROM feature_revision WHERE name=?"
+		"SELECT revision,at,actor,doc,actor_name FROM feature_revision WHERE name=?"
 		" ORDER BY revision DESC LIMIT ?",
 		v, ARRAY_LEN(v), revision_item, &r, err);
 

@@ -229,7 +229,7 @@ static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 {
 	char id[ID_RANDOM + 5], slug[SLUG_MAX + 16];
 	struct row_meta meta = {0, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
-		slice_of(tx->actor->name)};
+		ident_slice(&tx->actor->id)};
 	struct key_row row;
 	struct str doc = STR_INIT;
 	struct jw jw = jw_to(&doc);
@@ -255,7 +255,7 @@ static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 	if (!code)
 		code = write_row(tx, obj, folded, &meta, err);
 	if (!code)
-		code = tx_change(tx, meta.revision, action_of(k, old), "Key", obj->ref,
+		code = tx_change_of(tx, meta.revision, action_of(k, old), "Key", obj->ref, obj->doc.id,
 			obj->doc.fingerprint, old ? old->o.json : (struct slice){0}, err);
 	if (code) {
 		object_drop(obj);
@@ -303,8 +303,8 @@ enum err_code store_key_delete(struct store_tx *tx, struct slice id, int64_t if_
 	code = DB_RUN(tx->db, err, "UPDATE vendor_key SET deleted_at=? WHERE id=?",
 		DB_I(tx->now_ms), DB_S(id));
 	if (!code)
-		code = tx_change(tx, tx_revision(tx), "delete", "Key", old->ref, old->doc.fingerprint,
-			old->o.json, err);
+		code = tx_change_of(tx, tx_revision(tx), "delete", "Key", old->ref, old->doc.id,
+			old->doc.fingerprint, old->o.json, err);
 	if (!code)
 		snapshot_del_key(tx->snap, id);
 	return code;

@@ -208,11 +208,13 @@ enum err_code object_token(struct store *st, struct slice doc, const struct row_
 	struct arena *a = &t->o.arena;
 	enum err_code code = jx_decode(&token_fields, doc, STORED_LIMITS, JX_CREATE, a, &t->doc, err);
 
+	if (!code && !ident_read(row->id, CREDENTIAL_TOKEN, &t->id))
+		code = err_set(err, ERR_STORAGE_CORRUPT, NULL);
 	if (code) {
 		object_drop(t);
 		return code;
 	}
-	t->doc.id = arena_slice(a, row->id);
+	t->doc.id = t->id.text;
 	t->doc.revision = t->o.revision = meta->revision;
 	t->o.etag = (uint64_t)meta->revision;
 	t->doc.created_at = meta->created_at;
@@ -234,11 +236,13 @@ enum err_code object_client(struct store *st, struct slice doc, const struct row
 	enum err_code code = jx_decode(
 		&client_fields, doc, STORED_LIMITS, JX_CREATE, a, &c->doc, err);
 
+	if (!code && !ident_read(row->id, CREDENTIAL_CLIENT, &c->id))
+		code = err_set(err, ERR_STORAGE_CORRUPT, NULL);
 	if (code) {
 		object_drop(c);
 		return code;
 	}
-	c->doc.id = arena_slice(a, row->id);
+	c->doc.id = c->id.text;
 	c->doc.revision = c->o.revision = meta->revision;
 	c->o.etag = (uint64_t)meta->revision;
 	c->doc.created_at = meta->created_at;
@@ -333,20 +337,53 @@ static enum err_code load_key(void *arg, struct sqlite3_stmt *row, struct err *e
 	return ERR_OK;
 }
 
+static enum err_code take_owner(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct instance_obj *in = arg;
+
+	(void)err;
+	in->doc.owner = arena_slice(&in->o.arena, db_text(row, 0));
+	return ERR_OK;
+}
+
+// A former version wrote the name of the token that registered it. Whose name that was then was
+// settled when ids took the place of names; of any other it stays a name, which is nobody.
+static enum err_code owner_by_id(struct store *st, struct instance_obj *in, struct err *err)
+{
+	static const char former[] = "token:";
+	const char *was = in->doc.owner;
+	struct db_val v[2];
+	enum err_code code;
+
+	if (!was || strncmp(was, former, sizeof(former) - 1) != 0)
+		return ERR_OK;
+	v[0] = DB_T(was + sizeof(former) - 1);
+	v[1] = DB_I(in->doc.created_at);
+	code = db_query(st->db,
+		"SELECT id FROM former_name WHERE kind='token' AND name=? AND since<=?", v, ARRAY_LEN(v),
+		take_owner, in, err);
+	if (!code && in->doc.owner != was)
+		render(&in->o, &instance_fields, &in->doc);
+	return code;
+}
+
 static enum err_code load_instance(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct load *l = arg;
 	struct slice parts[] = {db_text(row, 0), db_text(row, 1), db_text(row, 4)};
 	struct row_meta meta = {db_int(row, 2), db_int(row, 5), db_int(row, 6), db_text(row, 7)};
 	struct instance_obj *in;
+	enum err_code code;
 
 	if (!mac_ok(l, row, 8, parts, ARRAY_LEN(parts)))
 		return ERR_OK;
-	if (object_instance(l->st, parts[2], &meta, db_int(row, 3) != 0, &in, err))
+	if (object_instance(l->st, parts[2], &meta, db_int(row, 3) != 0, &in, err)) {
 		l->bad++;
-	else
-		snapshot_put_instance(l->snap, in);
-	return ERR_OK;
+		return ERR_OK;
+	}
+	code = owner_by_id(l->st, in, err);
+	snapshot_put_instance(l->snap, in);
+	return code;
 }
 
 static enum err_code load_price(void *arg, struct sqlite3_stmt *row, struct err *err)
@@ -407,6 +444,8 @@ enum err_code store_load(struct store *st, struct snapshot *snap, struct err *er
 	if (!code)
 		code = db_query(st->db, "SELECT coalesce(max(revision),0) FROM change", NULL, 0,
 			load_revision, &l, err);
+	if (!code)
+		code = store_policy_load(st, snap, &l.bad, err);
 	st->quarantined = l.bad;
 	return code;
 }

@@ -184,7 +184,7 @@ static enum err_code put(struct store_tx *tx, const struct price *p, int64_t rev
 {
 	const struct price_obj *old = stored(tx->snap, p);
 	struct row_meta meta = {revision, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
-		slice_of(tx->actor->name)};
+		ident_slice(&tx->actor->id)};
 	struct str doc = STR_INIT;
 	struct jw w = jw_to(&doc);
 	struct price_obj *obj = NULL;

@@ -25,7 +25,9 @@ struct store {
 	struct snapshot *tip; // what is published now
 	unsigned char audit_head[SEAL_MAC];
 	int64_t audit_seq;
+	int64_t opened_revision; // what the database was found at
 	int64_t saved_revision; // of the snapshot file
+	bool saved_required; // it says that client keys are required
 	int64_t saved_us; // when it was written
 	int64_t save_took_us;
 	bool no_saving; // the snapshot file is newer than the database and could not be set aside
@@ -120,6 +122,10 @@ int64_t tx_revision(struct store_tx *tx);
 // Change row with its revision, and the audit row.
 enum err_code tx_change(struct store_tx *tx, int64_t revision, const char *action, const char *kind,
 	const char *name, const char *summary, struct slice before, struct err *err);
+// The same of an object whose name is not its identity: id is.
+enum err_code tx_change_of(struct store_tx *tx, int64_t revision, const char *action,
+	const char *kind, const char *name, const char *id, const char *summary,
+	struct slice before, struct err *err);
 enum err_code store_audit_load(struct store *st, struct err *err);
 // ERR_STORAGE_CORRUPT when the chain has holes, as an old file under a newer log leaves them.
 enum err_code store_audit_gaps(struct store *st, struct err *err);
@@ -131,11 +137,24 @@ enum err_code store_callers_load(struct store *st, struct snapshot *snap, size_t
 enum err_code store_spend_load(struct store *st, const struct snapshot *snap, struct err *err);
 enum err_code store_probe_load(struct store *st, const struct snapshot *snap, struct err *err);
 
+// ---- store_policy: whether callers of the model traffic need a client's key ----
+// *bad counts a damaged fact, which counts as "required".
+enum err_code store_policy_load(struct store *st, struct snapshot *snap, size_t *bad,
+	struct err *err);
+// Writes the fact; the change row is the caller's.
+enum err_code store_policy_write(struct store_tx *tx, bool required, int64_t revision,
+	struct err *err);
+// At the start, once there is a keyring: what was concluded from other rows becomes the fact.
+enum err_code store_policy_settle(struct store_tx *tx, struct err *err);
+
 // ---- store_save: the last-good snapshot file ----
 enum err_code store_save(struct store *st, const struct snapshot *snap, struct err *err);
 // Fills uuid, keyring and *snap from the file. ERR_STORAGE_CORRUPT when its MAC does not hold.
 enum err_code store_restore(struct store *st, const struct secret *root, struct snapshot *snap,
 	struct err *err);
+// Whether the file says, by a later word than that of this revision, that client keys are required:
+// then the database is an older one than it. Not authenticated: it can only close.
+bool store_kept_requires(const struct store *st, int64_t policy_revision);
 // After the database was opened: a file that is newer than it, or of another database, says that
 // acknowledged changes are missing. It is set aside as lost_path, never written over, and st->lost
 // says so until that file is deleted.

@@ -23,6 +23,7 @@
 #define HEAD_MAX (64 * 1024) // its first members are within
 #define AROUND 3 // object, list and item: levels of JSON around a document in it
 #define SAVED_LIMITS ((struct jscan_limits){0, JSCAN_DEPTH + AROUND})
+#define POLICY_WITHIN 512 // and what it says of clients, before any document
 
 static void hex(struct jw *w, const char *key, const void *p, size_t n)
 {
@@ -168,6 +169,8 @@ enum err_code store_save(struct store *st, const struct snapshot *snap, struct e
 	jw_str(&w, "schema", "yijian.snapshot/1");
 	jw_str(&w, "db_uuid", st->uuid);
 	jw_int(&w, "revision", (int64_t)snap->revision);
+	jw_bool(&w, "clients_required", snap->clients_required); // these two within POLICY_WITHIN
+	jw_int(&w, "policy_revision", snap->policy_revision);
 	hex(&w, "keyring", st->wrapped.p, st->wrapped.n);
 	write_docs(&w, "features", snap->features);
 	write_docs(&w, "instances", snap->instances);
@@ -178,8 +181,10 @@ enum err_code store_save(struct store *st, const struct snapshot *snap, struct e
 	jw_obj_end(&w);
 	seal_row_mac(st->seal, str_slice(&s), mac);
 	code = write_file(st->snapshot_path, str_slice(&s), mac, err);
-	if (!code)
+	if (!code) {
 		st->saved_revision = (int64_t)snap->revision;
+		st->saved_required = snap->clients_required;
+	}
 	str_release(&s);
 	return code;
 }
@@ -320,6 +325,15 @@ static void restore_docs(struct store *st, struct snapshot *snap, const struct j
 	restore_callers(st, snap, jx_get(root, "clients"), false, a);
 }
 
+// A file of a version that did not say so, or that nobody can check: its clients tell.
+static bool requires_clients(const struct store *st, const struct jx *doc)
+{
+	const struct jx *said = jx_get(doc, "clients_required");
+	bool any = jx_len(jx_get(doc, "clients")) > 0;
+
+	return jx_bool(said, false) || (any && (!jx_is_bool(said) || !st->seal));
+}
+
 static enum err_code restore_text(struct store *st, const struct secret *root, struct slice text,
 	struct snapshot *snap, struct arena *a, struct err *err)
 {
@@ -343,6 +357,8 @@ static enum err_code restore_text(struct store *st, const struct secret *root, s
 				st->snapshot_path);
 	}
 	snap->revision = (uint64_t)jx_int(jx_get(doc, "revision"), 0);
+	snap->clients_required = requires_clients(st, doc);
+	snap->policy_revision = jx_int(jx_get(doc, "policy_revision"), 0);
 	restore_docs(st, snap, doc, a);
 	return ERR_OK;
 }
@@ -380,27 +396,42 @@ static bool after(struct slice text, const char *name, struct slice *ret)
 	return true;
 }
 
+static bool number_of(struct slice text, int64_t *ret)
+{
+	size_t n = 0;
+
+	while (n < text.n && text.p[n] >= '0' && text.p[n] <= '9')
+		n++;
+	return num_i64((struct slice){text.p, n}, 0, INT64_MAX, ret);
+}
+
 // Without its lists: they may be long, and every start asks.
-static bool read_head(const char *path, struct head *ret)
+static bool read_start(const char *path, struct str *out)
 {
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char *buf = mem_alloc(HEAD_MAX);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, HEAD_MAX);
-	struct slice text = {buf, n > 0 ? (size_t)n : 0}, uuid, number;
-	bool ok = after(text, "\"db_uuid\":\"", &uuid) && after(text, "\"revision\":", &number);
+	ssize_t n;
 
-	if (ok) {
-		size_t digits = 0;
-
-		uuid = slice_cut(&uuid, '"');
-		while (digits < number.n && number.p[digits] >= '0' && number.p[digits] <= '9')
-			digits++;
-		snprintf(ret->uuid, sizeof(ret->uuid), "%.*s", SLICE_FMT(uuid));
-		ok = num_i64((struct slice){number.p, digits}, 0, INT64_MAX, &ret->revision);
-	}
+	str_reserve(out, HEAD_MAX);
+	n = fd < 0 ? -1 : read(fd, out->p, HEAD_MAX);
+	out->n = n > 0 ? (size_t)n : 0;
 	if (fd >= 0)
 		close(fd);
-	free(buf);
+	return n > 0;
+}
+
+static bool read_head(const char *path, struct head *ret)
+{
+	struct str text = STR_INIT;
+	struct slice uuid, number;
+	bool ok = read_start(path, &text) && after(str_slice(&text), "\"db_uuid\":\"", &uuid) &&
+		  after(str_slice(&text), "\"revision\":", &number) &&
+		  number_of(number, &ret->revision);
+
+	if (ok) {
+		uuid = slice_cut(&uuid, '"');
+		snprintf(ret->uuid, sizeof(ret->uuid), "%.*s", SLICE_FMT(uuid));
+	}
+	str_release(&text);
 	return ok;
 }
 
@@ -445,7 +476,7 @@ void store_compare(struct store *st)
 
 	if (read_head(st->snapshot_path, &h)) {
 		other = strcmp(h.uuid, st->uuid) != 0;
-		newer = !other && h.revision > (int64_t)st->tip->revision && holds(st);
+		newer = !other && h.revision > st->opened_revision && holds(st);
 		if ((other || newer) && rename(st->snapshot_path, st->lost_path) != 0) {
 			st->no_saving = true; // it must not be written over
 			say_lost(st, &h);
@@ -461,4 +492,18 @@ bool store_lost_there(const struct store *st)
 	struct stat file;
 
 	return st->no_saving || lstat(st->lost_path, &file) == 0;
+}
+
+bool store_kept_requires(const struct store *st, int64_t policy_revision)
+{
+	struct str text = STR_INIT;
+	struct slice head, by, rest;
+	int64_t revision;
+	bool ok = read_start(st->snapshot_path, &text);
+
+	head = (struct slice){text.p, MIN_OF(text.n, POLICY_WITHIN)};
+	ok = ok && after(head, "\"policy_revision\":", &by) && number_of(by, &revision) &&
+	     after(head, "\"clients_required\":true", &rest) && revision > policy_revision;
+	str_release(&text);
+	return ok;
 }

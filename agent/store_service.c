@@ -40,7 +40,7 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 	const struct instance_obj *old = snapshot_instance(
 		tx->snap, slice_of(in->service), slice_of(in->id));
 	struct row_meta meta = {0, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
-		slice_of(tx->actor->name)};
+		ident_slice(&tx->actor->id)};
 	char name[INSTANCE_KEY_MAX];
 	struct instance owned = *in;
 	struct str doc = STR_INIT;
@@ -53,7 +53,7 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 	if (!tx->st->seal)
 		return err_set(err, ERR_SEALED, NULL);
 	meta.revision = tx_revision(tx);
-	owned.owner = old ? old->doc.owner : tx->actor->name;
+	owned.owner = old ? old->doc.owner : tx->actor->id.text;
 	jw_doc(&w, NULL, &instance_fields, &owned);
 	code = object_instance(tx->st, str_slice(&doc), &meta, in->draining, &obj, err);
 	str_release(&doc);

@@ -78,7 +78,7 @@ static enum err_code find_same(struct store_tx *tx, const struct task *t, bool *
 {
 	struct found f = {.st = tx->st, .now_ms = tx->now_ms, .task = ret,
 		.hash = {(const char *)t->hash, TASK_HASH}};
-	struct db_val v[] = {DB_T(t->client), DB_T(t->idem)};
+	struct db_val v[] = {DB_T(t->client.text), DB_T(t->idem)};
 	*ret_found = false;
 	if (t->idem[0] == '\0')
 		return ERR_OK;
@@ -110,7 +110,7 @@ enum err_code store_task_create(struct store_tx *tx, const struct task *t, struc
 			"INSERT INTO task(id,state,feature,client,idem,body_hash,doc,request,"
 			"result_until,created_at,finished_at) VALUES(?,?,?,?,?,?,?,?,0,?,?)",
 			DB_T(t->id), DB_T(task_state_names[t->state]), DB_T(t->feature),
-			DB_T(t->client), t->idem[0] != '\0' ? DB_T(t->idem) : DB_NONE,
+			DB_T(t->client.text), t->idem[0] != '\0' ? DB_T(t->idem) : DB_NONE,
 			DB_B(t->hash, TASK_HASH), DB_S(str_slice(&doc)),
 			sealed.n > 0 ? DB_B(sealed.p, sealed.n) : DB_NONE, DB_I(t->created_ms),
 			DB_I(t->finished_ms));
@@ -207,11 +207,11 @@ enum err_code store_task_parts(struct store_tx *tx, const char *id,
 		ARRAY_LEN(v), part_item, &p, err);
 }
 
-enum err_code store_task_get(struct store_tx *tx, struct slice id, const char *client,
+enum err_code store_task_get(struct store_tx *tx, struct slice id, const struct ident *client,
 	struct task *ret, struct str *result, struct err *err)
 {
 	struct found f = {.st = tx->st, .now_ms = tx->now_ms, .task = ret, .result = result};
-	struct db_val v[] = {DB_S(id), client != NULL ? DB_T(client) : DB_NONE};
+	struct db_val v[] = {DB_S(id), client != NULL ? DB_T(client->text) : DB_NONE};
 	enum err_code code = db_query(tx->db,
 		"SELECT doc, body_hash, result, state FROM task WHERE id=?1 AND (?2 IS NULL OR client=?2)",
 		v, ARRAY_LEN(v), take_row, &f, err);

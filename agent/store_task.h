@@ -31,7 +31,7 @@ enum err_code store_task_part_put(struct store_tx *tx, const char *id, size_t pa
 enum err_code store_task_parts(struct store_tx *tx, const char *id,
 	void (*fn)(void *arg, size_t part, struct slice result), void *arg, struct err *err);
 // ERR_NOT_FOUND; client NULL: anybody's. result may be NULL; it is empty when it has ended.
-enum err_code store_task_get(struct store_tx *tx, struct slice id, const char *client,
+enum err_code store_task_get(struct store_tx *tx, struct slice id, const struct ident *client,
 	struct task *ret, struct str *result, struct err *err);
 // Items of a list, newest first, below seq `before` (0: the top). Empty filters take all.
 enum err_code store_task_list(struct store_tx *tx, struct slice state, struct slice feature,

@@ -230,7 +230,7 @@ static enum err_code seed_features(struct store_tx *tx, struct err *err)
 static enum err_code seed(struct store *st, enum err_code (*fill)(struct store_tx *, struct err *),
 	struct err *err)
 {
-	static const struct actor system = {.name = "system", .role = ROLE_ADMIN};
+	static const struct actor system = ACTOR_SELF("system");
 	struct store_tx tx;
 	enum err_code code = db_exec(st->db, "BEGIN IMMEDIATE", err);
 
@@ -278,11 +278,14 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 		code = store_overrides_load(st, clock_wall_ms(), err);
 	if (!code)
 		code = store_load(st, st->tip, err);
+	st->opened_revision = (int64_t)st->tip->revision;
 	// A first start that died half-way left no change behind: it is finished now.
 	if (!code && st->tip->revision == 0 && st->seal)
 		code = seed(st, seed_features, err);
 	if (!code && st->seal)
 		code = seed(st, store_price_seed, err);
+	if (!code && st->seal)
+		code = seed(st, store_policy_settle, err);
 	if (!code)
 		code = db_still_there(st->db, err);
 	return code;
@@ -374,6 +377,13 @@ static void save(struct store *st)
 	store_set_reason(st, st->unsaved, code ? err.message : "");
 }
 
+// What opens or closes the gateway is kept before anybody is told of it.
+static void save_policy(struct store *st)
+{
+	if (st->saved_required != st->tip->clients_required && !st->no_saving && !*st->unsaved)
+		save(st);
+}
+
 static void save_when_due(struct store *st)
 {
 	int64_t share = MIN_OF(st->save_took_us * SAVE_SHARE, SAVE_WITHIN_US);
@@ -424,6 +434,7 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	tell_state(st);
 	snapshots_publish(snaps, st->tip);
 	st->saved_us = st->clean_us = st->purge_at_us = clock_mono_us();
+	st->saved_required = store_kept_requires(st, -1);
 	// This file also says "here is known state"; without it the database alone does.
 	if (st->db && !exists(st->snapshot_path))
 		save(st);
@@ -599,6 +610,7 @@ static void work(struct store *st, struct answer *answers, size_t n)
 			tell_state(st);
 		st->tip = tx.snap;
 		snapshots_publish(st->snaps, tx.snap);
+		save_policy(st);
 	} else {
 		snapshot_free(tx.snap); // only reading
 	}

@@ -84,7 +84,7 @@ static enum err_code purge_rows(struct store_tx *tx, bool *ret_more, struct err 
 
 static enum err_code purge_some(struct store *st, bool *ret_more, struct err *err)
 {
-	static const struct actor system = {.name = "system", .role = ROLE_ADMIN};
+	static const struct actor system = ACTOR_SELF("system");
 	struct store_tx tx;
 	enum err_code code = db_run(st->db, "BEGIN IMMEDIATE", NULL, 0, err);
 

@@ -86,7 +86,8 @@ void task_write(struct jw *w, const struct task *t)
 	jw_str(w, "id", t->id);
 	jw_str(w, "state", task_state_names[t->state]);
 	jw_str(w, "feature", t->feature);
-	jw_str(w, "client", t->client);
+	jw_str(w, "client", t->client.text);
+	jw_str(w, "client_name", or_null(t->client_name));
 	jw_str(w, "endpoint", offer_names[t->offer]);
 	jw_str(w, "target", or_null(t->target));
 	jw_str(w, "target_name", or_null(t->target_name));
@@ -177,7 +178,8 @@ static void read_all(const struct jx *doc, struct task *t)
 {
 	TEXT(doc, "id", t->id);
 	TEXT(doc, "feature", t->feature);
-	TEXT(doc, "client", t->client);
+	t->client = ident_stored(jx_str(jx_get(doc, "client"), ""));
+	TEXT(doc, "client_name", t->client_name);
 	TEXT(doc, "target", t->target);
 	TEXT(doc, "target_name", t->target_name);
 	TEXT(doc, "key", t->key);

@@ -41,7 +41,9 @@ struct task_part { // one submit
 struct task {
 	char id[TASK_ID_MAX];
 	enum task_state state;
-	char feature[ID_MAX + 1], client[160];
+	char feature[ID_MAX + 1];
+	struct ident client; // whose it is
+	char client_name[CALLER_NAME_BYTES + 1]; // what it was called then, for people
 	enum offer offer;
 	char idem[TASK_IDEM_MAX + 1]; // "" none
 	unsigned char hash[TASK_HASH]; // of the request's body, keyed

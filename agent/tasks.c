@@ -125,14 +125,16 @@ struct task_account *task_account_of(struct tasks *e, const struct task_run *r)
 {
 	const struct key_obj *key = r->t.key[0] != '\0'
 		? snapshot_key(snapshots_now(e->agent->snaps), slice_of(r->t.key)) : NULL;
-	const char *name = key != NULL && key->doc.account != NULL ? key->doc.account
+	bool named = key != NULL && key->doc.account != NULL; // people may call it like somebody's id
+	const char *name = named ? key->doc.account
 			   : r->t.key[0] != '\0' ? r->t.key : r->t.instance;
 	struct task_account *a = e->accounts;
-	while (a != NULL && strcmp(a->name, name) != 0)
+	while (a != NULL && (a->named != named || strcmp(a->name, name) != 0))
 		a = a->next;
 	if (a != NULL || (e->accounts != NULL && e->accounts_n >= TASK_ACCOUNTS_MAX))
 		return a != NULL ? a : e->accounts; // beyond the limit strangers share a pace
 	a = mem_zalloc(1, sizeof(*a) + strlen(name) + 1);
+	a->named = named;
 	memcpy(a->name, name, strlen(name) + 1);
 	a->next = e->accounts;
 	e->accounts = a;
@@ -515,7 +517,8 @@ static void take_open(void *arg, const struct task *t, struct slice request)
 		str_add_slice(&r->body, request);
 	r->ask = (struct decide_request){.offer = t->offer, .width = t->width, .height = t->height,
 		.n = t->n, .deadline_us = FIELD_NONE, .needs = t->n > 1 ? 1u << NEED_N : 0};
-	r->ask.client = r->t.client;
+	r->ask.client = &r->t.client;
+	r->ask.client_name = r->t.client_name;
 	*e->loaded_tail = r;
 	e->loaded_tail = &r->next;
 }
@@ -577,7 +580,7 @@ static void sweep(void *arg)
 	if (e->sweeping)
 		return;
 	e->sweep_job = (struct store_job){.run = run_sweep, .done = sweep_done, .loop = e->loop,
-		.arg = e, .actor = {.name = "system", .role = ROLE_ADMIN}};
+		.arg = e, .actor = ACTOR_SELF("system")};
 	e->sweeping = store_submit(e->agent->store, &e->sweep_job);
 }
 
@@ -596,7 +599,7 @@ void tasks_start(struct tasks *e)
 	e->face.gl = e->gl;
 	e->loaded_tail = &e->loaded;
 	e->load_job = (struct store_job){.run = run_load, .done = load_done, .loop = e->loop,
-		.arg = e, .actor = {.name = "system", .role = ROLE_ADMIN}};
+		.arg = e, .actor = ACTOR_SELF("system")};
 	if (!store_submit(e->agent->store, &e->load_job))
 		log_line(LOG_LVL_ERROR, "tasks_not_loaded", "detail", "the store's queue is full", NULL);
 	loop_timer_set(e->loop, &e->sweep, SWEEP_US, sweep, e);

@@ -53,9 +53,9 @@ void image_task_write(struct jw *w, const struct task *t, struct slice result)
 	jw_obj_end(w);
 }
 
-static const char *client_of(const struct req *r)
+static const struct ident *client_of(const struct req *r)
 {
-	return r->who.name[0] != '\0' ? r->who.name : "local";
+	return ident_any(&r->who.id) ? &r->who.id : &ident_local;
 }
 
 static enum err_code run_own(struct store_tx *tx, struct change *c, struct err *err)

@@ -274,7 +274,8 @@ static void fill_task(struct gw_call *c, const struct image_want *want, struct t
 	const struct seal *seal = store_seal(c->r->agent->store);
 	task_id_make(t->id);
 	snprintf(t->feature, sizeof(t->feature), "%s", c->feature->doc.name);
-	snprintf(t->client, sizeof(t->client), "%s", c->ask.client);
+	t->client = *c->ask.client;
+	snprintf(t->client_name, sizeof(t->client_name), "%s", c->ask.client_name);
 	snprintf(t->model, sizeof(t->model), "%s", c->in.model);
 	t->offer = c->in.offer;
 	t->format = want->format;
@@ -349,7 +350,8 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 	read_quality(c, run);
 	run->draw = want->draw;
 	run->ask = c->ask;
-	run->ask.client = run->t.client;
+	run->ask.client = &run->t.client;
+	run->ask.client_name = run->t.client_name;
 	run->ask.model = NULL;
 	run->ask.deadline_us = FIELD_NONE; // the task has no caller's patience
 	str_add_slice(&run->body, c->in.body);

@@ -112,6 +112,7 @@ void task_relay_clear(struct task_relay *y);
 struct task_account { // an account's pace at its vendor
 	struct task_account *next;
 	int64_t submit_us, poll_us; // not before
+	bool named; // by people; else it is the id of a key or instance
 	char name[];
 };
 
@@ -177,6 +178,7 @@ struct task_run { // an unfinished task
 		int polls, fails, unknowns;
 		int refused; // submits that certainly came to nothing
 		bool slot; // counted as in flight at key or instance
+		struct live *shown; // and here, for the feature; counted reference, NULL: not
 		bool unsaved; // done; what it brought is written with the next state
 		bool kept; // what it brought was read from the store
 		struct adapter_usage usage; // once done
@@ -298,6 +300,8 @@ void task_call_end(struct task_run *r);
 // The candidate by the names in t, in the snapshot of now: held until task_call_end. False: gone.
 bool task_take_candidate(struct task_run *r);
 void task_slot_take(struct task_run *r, size_t part); // for one that was running before
+// A slot that was taken also shows among what the feature sends to this candidate.
+void task_slot_show(struct task_run *r, size_t part, const struct candidate *c);
 void task_slot_free(struct task_run *r, size_t part);
 void task_refused(struct task_run *r, int status, struct slice body);
 

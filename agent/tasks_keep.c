@@ -39,7 +39,8 @@ static void tell_end(const struct task_answer *a)
 	bool reported = a->usage.in >= 0 && a->usage.out >= 0;
 	struct gw_told told = {.id = t->id,
 		.task = t->id,
-		.client = t->client,
+		.client = &t->client,
+		.client_name = t->client_name,
 		.feature = t->feature,
 		.endpoint = endpoint_row(t->offer == OFFER_IMAGES ? EP_IMAGES : EP_IMAGE_EDITS)
 			->name,
@@ -298,7 +299,7 @@ void task_store(struct task_run *r, struct str *result,
 		*result = STR_INIT;
 	}
 	s->job = (struct store_job){.run = run_save, .done = save_done, .loop = r->e->loop,
-		.arg = s, .actor = {.name = "system", .role = ROLE_ADMIN}};
+		.arg = s, .actor = ACTOR_SELF("system")};
 	r->save = s;
 	r->doing = DOING_SAVE;
 	if (store_submit(r->e->agent->store, &s->job))
@@ -345,7 +346,7 @@ static void look_up(struct tasks *e, struct task_waiter *w, const struct task *t
 	l->w = w;
 	l->t = *t;
 	l->job = (struct store_job){.run = run_look_up, .done = looked_up, .loop = e->loop, .arg = l,
-		.actor = {.name = "system", .role = ROLE_ADMIN}};
+		.actor = ACTOR_SELF("system")};
 	w->run = NULL;
 	if (!store_submit(e->agent->store, &l->job)) {
 		err_set(&l->job.err, ERR_OVERLOADED, NULL);

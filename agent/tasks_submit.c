@@ -31,6 +31,38 @@ static struct live *instance_live(const struct task_run *r, const struct snapsho
 	return in != NULL ? in->live : NULL;
 }
 
+void task_slot_show(struct task_run *r, size_t part, const struct candidate *c)
+{
+	if (r->at[part].shown != NULL || c->pair == NULL)
+		return;
+	r->at[part].shown =
+		live_take(r->e->agent->live, c->pair->kind, slice_of(c->pair->id));
+	atomic_fetch_add(&r->at[part].shown->inflight, 1);
+}
+
+static void slot_hide(struct task_run *r, size_t part)
+{
+	struct live *l = r->at[part].shown;
+	if (l == NULL)
+		return;
+	atomic_fetch_sub(&l->inflight, 1);
+	live_drop(r->e->agent->live, l);
+	r->at[part].shown = NULL;
+}
+
+// Of a task of an earlier life: what its candidate is now.
+static void show_again(struct task_run *r, size_t part, const struct snapshot *snap)
+{
+	const struct feature_obj *f = snapshot_feature(snap, slice_of(r->t.feature));
+	const struct route *route = f != NULL ? snapshot_route(snap, f) : NULL;
+	for (size_t i = 0; route != NULL && i < route->n; i++) {
+		if (strcmp(route->v[i].name, r->t.target) != 0)
+			continue;
+		task_slot_show(r, part, &route->v[i]);
+		return;
+	}
+}
+
 void task_slot_take(struct task_run *r, size_t part)
 {
 	const struct snapshot *snap = snapshots_now(r->e->agent->snaps);
@@ -40,6 +72,7 @@ void task_slot_take(struct task_run *r, size_t part)
 		return;
 	atomic_fetch_add(&l->inflight, 1);
 	r->at[part].slot = true;
+	show_again(r, part, snap);
 }
 
 void task_slot_free(struct task_run *r, size_t part)
@@ -50,6 +83,7 @@ void task_slot_free(struct task_run *r, size_t part)
 	if (!r->at[part].slot)
 		return;
 	r->at[part].slot = false;
+	slot_hide(r, part);
 	if (key != NULL)
 		limits_release(&key->limits, key->live, r->ask.tokens, -1);
 	else if ((l = instance_live(r, snap)) != NULL)
@@ -190,7 +224,7 @@ static bool tell_breakers(const struct task_run *r, const struct feature *f, enu
 
 static void spend(const struct task_run *r, const struct feature_obj *f, const struct money *m)
 {
-	const struct client_obj *client = snapshot_client(r->snap, slice_of(r->t.client));
+	const struct client_obj *client = snapshot_client(r->snap, &r->t.client);
 	bool known = m->source != COST_UNKNOWN;
 	int64_t wall = clock_wall_ms();
 	if (client != NULL)
@@ -221,7 +255,7 @@ static void book(struct task_run *r, const struct feature_obj *f, enum outcome o
 	int64_t wall = clock_wall_ms();
 	const struct price *p = snapshot_price(r->snap, r->cand, f->doc.name, r->t.model, wall);
 	struct ledger_entry e = {.wall_ms = wall, .feature = f->doc.name,
-		.target = r->cand->target_name, .client = r->t.client, .key = r->cand->live->id,
+		.target = r->cand->target_name, .client = &r->t.client, .key = r->cand->live->id,
 		.model = r->t.model,
 		.first = !r->booked, .failed = out != OUT_OK && out != OUT_CLIENT,
 		.used = used, .paid = p != NULL && price_paid(p), .usage = PRICE_USAGE_NONE};
@@ -256,13 +290,10 @@ void task_attempt_over(struct task_run *r, enum outcome out, int status, enum er
 	const char *end, bool unreachable, int64_t cooldown_us)
 {
 	const struct feature_obj *f = snapshot_feature(r->snap, slice_of(r->t.feature));
-	struct live *l = r->cand->live, *target = r->cand->target_live;
 	int64_t now = loop_now_us(r->e->loop), us = now - r->try_us;
-	if (out != OUT_CLIENT) {
-		live_count(l, now, out == OUT_OK, us);
-		if (target != NULL)
-			live_count(target, now, out == OUT_OK, us);
-	}
+	if (out != OUT_CLIENT)
+		candidate_count(r->cand, now, clock_wall_ms(), out == OUT_OK, us,
+			status != 0 ? status : -(int)code);
 	if (f != NULL && tell_breakers(r, &f->doc, out, unreachable, cooldown_us,
 				 status != 0 ? status : -(int)code)) {
 		r->e->face.cand = r->cand;
@@ -270,7 +301,7 @@ void task_attempt_over(struct task_run *r, enum outcome out, int status, enum er
 		gw_candidate_event(&r->e->face, out, status);
 		r->e->face.cand = NULL;
 	}
-	metric_cell_add(gw_target_of(r->e->gl, r->cand->target_name)->by_outcome[out], 1);
+	gw_count_attempt(r->e->gl, gw_feature_of(r->e->gl, r->t.feature), r->cand, out);
 	if (r->tries_n < GW_ATTEMPTS_MAX) {
 		struct task_try *t = &r->tries[r->tries_n++];
 		*t = (struct task_try){.status = status, .code = code, .ms = us / 1000};

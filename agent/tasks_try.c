@@ -64,10 +64,12 @@ static bool admit(struct task_run *r, const struct candidate *c, bool forced)
 	if (c->key == NULL) {
 		atomic_fetch_add(&c->live->inflight, 1);
 		r->at[r->part].slot = true;
+		task_slot_show(r, r->part, c);
 		return true;
 	}
 	if (limits_take(&c->key->limits, c->live, r->ask.tokens, now, clock_wall_ms(), &hit)) {
 		r->at[r->part].slot = true;
+		task_slot_show(r, r->part, c);
 		return true;
 	}
 	if (!forced) {

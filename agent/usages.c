@@ -224,7 +224,17 @@ static void write_cost(struct jw *w, const struct cost *c)
 	jw_obj_end(w);
 }
 
-static void write_group(struct jw *w, const struct group *g, const struct usage_query *q)
+// For people, beside the id: what the client is called now.
+static void write_client_name(struct jw *w, const char *client, const struct snapshot *snap)
+{
+	struct ident id;
+	const struct client_obj *c = ident_read(slice_of(client), CREDENTIAL_CLIENT, &id)
+		? snapshot_client(snap, &id) : NULL;
+	jw_str(w, "client_name", c != NULL ? c->doc.name : NULL);
+}
+
+static void write_group(struct jw *w, const struct group *g, const struct usage_query *q,
+	const struct snapshot *snap)
 {
 	const struct usage_sum *s = &g->sum;
 	if (q != NULL && q->bucket_s > 0)
@@ -233,6 +243,8 @@ static void write_group(struct jw *w, const struct group *g, const struct usage_
 		if (q->by[i])
 			jw_str(w, usage_by_names[i], g->by[i]);
 	}
+	if (q != NULL && q->by[USAGE_CLIENT])
+		write_client_name(w, g->by[USAGE_CLIENT], snap);
 	const struct {
 		const char *name;
 		int64_t v;
@@ -253,7 +265,7 @@ static void write_group(struct jw *w, const struct group *g, const struct usage_
 }
 
 static void write_answer(struct change *c, struct groups *gs, const struct ask *a,
-	uint64_t revision)
+	const struct snapshot *snap)
 {
 	struct jw w = jw_to(&c->body);
 	size_t i = (size_t)a->offset, end = MIN_OF(i + (size_t)a->limit, gs->n);
@@ -263,19 +275,19 @@ static void write_answer(struct change *c, struct groups *gs, const struct ask *
 	jw_arr(&w, "items");
 	for (; i < end; i++) {
 		jw_obj(&w, NULL);
-		write_group(&w, gs->v[i], &a->q);
+		write_group(&w, gs->v[i], &a->q, snap);
 		jw_obj_end(&w);
 	}
 	jw_arr_end(&w);
 	jw_obj(&w, "totals");
-	write_group(&w, &gs->all, NULL);
+	write_group(&w, &gs->all, NULL, snap);
 	jw_obj_end(&w);
 	jw_time(&w, "from", a->q.from_s * 1000);
 	jw_time(&w, "to", clock_wall_ms());
 	jw_int(&w, "resolution_s", a->q.step_s);
 	jw_bool(&w, "truncated", gs->truncated);
 	jw_int(&w, "total", (int64_t)gs->n);
-	jw_int(&w, "revision", (int64_t)revision);
+	jw_int(&w, "revision", (int64_t)snap->revision);
 	if (end < gs->n) {
 		snprintf(next, sizeof(next), "%zu", end);
 		jw_str(&w, "next", next);
@@ -293,7 +305,7 @@ static enum err_code run_usage(struct store_tx *tx, struct change *c, struct err
 		code = store_usage_read(tx, &a->q, ROWS_MAX, on_row, gs, &more, err);
 	gs->truncated |= more;
 	if (code == ERR_OK)
-		write_answer(c, gs, a, store_tx_snapshot(tx)->revision);
+		write_answer(c, gs, a, store_tx_snapshot(tx));
 	map_release(&gs->found);
 	arena_release(&gs->a);
 	return code;

@@ -6,7 +6,9 @@
 #define YJ_AGENT_WEB_H
 
 #include "agent/auth.h"
+#include "agent/refusals.h"
 #include "agent/store.h"
+#include "shared/jw.h"
 
 #define REQ_PARAMS_MAX 4
 #define REQ_HEADERS_OUT_MAX 24
@@ -26,6 +28,10 @@ struct req {
 	struct slice param[REQ_PARAMS_MAX]; // of {…} segments, percent-decoded
 	struct slice body; // whole; empty when none
 	struct principal who;
+	// Why it is refused, when that is known better than its error code says.
+	enum refusal refused;
+	const char *refused_client; // id of the client then; in the arena
+	bool told; // refused, or failed: counted and told already
 	char id[REQ_ID_MAX]; // X-Request-Id
 	int64_t start_us; // monotonic
 	int status; // set by the reply
@@ -62,6 +68,8 @@ enum err_code req_query_int(const struct req *r, const char *name, int64_t *ret,
 // If-Match as a revision; FIELD_NONE when absent. ERR_PRECONDITION_FAILED when unreadable.
 enum err_code req_if_match(const struct req *r, int64_t *ret, struct err *err);
 struct actor req_actor(const struct req *r);
+// The members of an event that say who did it: "actor", and "actor_name" where there is one.
+void req_actor_write(const struct req *r, struct jw *w);
 // Root, without a token, over the unix socket: what nobody on a network can be.
 bool req_is_unix_root(const struct req *r);
 // Which endpoints have a handler in this build.
@@ -77,6 +85,9 @@ void req_reply_json(struct req *r, int status, struct str *body); // application
 // Platform shape, or OpenAI's on the model traffic paths.
 void req_fail(struct req *r, const struct err *e);
 void req_fail_code(struct req *r, enum err_code code);
+// A model request that is refused before any upstream was asked: adds who called, counts and tells it,
+// once. req_fail does it by itself for what nobody told before.
+void req_refused(struct req *r, struct refused *what);
 void req_suspend(struct req *r);
 
 // Streaming answer: headers go out now, bytes as they are written. Chunked.

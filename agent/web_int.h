@@ -5,6 +5,7 @@
 
 #include "agent/denials.h"
 #include "agent/h1.h"
+#include "agent/keyless.h"
 #include "agent/overload.h"
 #include "agent/registry.h"
 #include "agent/web.h"
@@ -53,6 +54,7 @@ struct conn { // one client connection
 	int64_t deadline_us; // monotonic; 0 none
 	int64_t slow_at_us; // next look at a slow reader
 	uint64_t slow_acked;
+	struct keyless_mark keyless;
 	// peer identity, looked up once
 	bool uid_asked, uid_known;
 	uid_t uid;
@@ -182,6 +184,16 @@ void web_req_body(struct web_req *q, struct slice *in);
 void web_gone(struct web_req *q);
 // The connection has no more to do with it.
 void web_req_over(struct web_req *q, bool complete);
+
+// web_tell.c
+// Keeps of a refused caller what its snapshot may not outlive.
+void web_refused_who(struct web_req *q);
+// Counts and tells a refused model request, unless somebody did.
+void web_tell_refused(struct web_req *q, const struct err *e);
+// A model request without a client key is let in.
+void web_tell_keyless(struct web_req *q);
+// Connections turned away before anything was read.
+void web_tell_shed(struct web *w, enum service_id service);
 
 // web_reply.c
 // Status line and headers of the decided answer, into the server's scratch.

@@ -65,9 +65,18 @@ enum err_code req_if_match(const struct req *r, int64_t *ret, struct err *err)
 struct actor req_actor(const struct req *r)
 {
 	struct actor a = {.role = r->who.role};
-	snprintf(a.name, sizeof(a.name), "%s", r->who.name);
+	a.id = r->who.id;
+	snprintf(a.shown, sizeof(a.shown), "%s", principal_shown(&r->who));
 	snprintf(a.request_id, sizeof(a.request_id), "%s", r->id);
 	return a;
+}
+
+void req_actor_write(const struct req *r, struct jw *w)
+{
+	const char *shown = principal_shown(&r->who);
+	jw_str(w, "actor", r->who.id.text);
+	if (shown[0])
+		jw_str(w, "actor_name", shown);
 }
 
 bool req_is_unix_root(const struct req *r)

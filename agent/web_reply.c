@@ -85,6 +85,7 @@ void req_fail(struct req *r, const struct err *e)
 	struct str body = STR_INIT;
 	// A loop seen by its hop count is the caller's network, not a field of a document.
 	bool hop = row->id == ERR_UPSTREAM_LOOP && r->web->state < RS_HANDLER;
+	web_tell_refused(r->web, e);
 	error_headers(r, row);
 	web_error_body(r, web_is_openai(r->web), e, &body);
 	req_reply_json(r, hop ? STATUS_LOOP_DETECTED : row->status, &body);
@@ -377,7 +378,7 @@ static void log_request(const struct web_req *q, int64_t took_us)
 	text_add_safe(&path, q->r.path);
 	log_line(level, "request", "request_id", q->r.id, "service",
 		service_row(q->r.service)->name, "endpoint", q->r.ep ? q->r.ep->name : NULL,
-		"path", str_text(&path), "who", q->r.who.name[0] ? q->r.who.name : NULL, "status",
+		"path", str_text(&path), "who", ident_any(&q->r.who.id) ? q->r.who.id.text : NULL, "status",
 		status, "took_us", took, NULL);
 	str_release(&path);
 }

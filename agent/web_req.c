@@ -163,16 +163,18 @@ static enum err_code denied(struct web_req *q)
 	char text[24];
 	if (!is_denial(who->why))
 		return who->why;
+	web_refused_who(q);
 	metric_add(q->r.agent->metrics, MET_AUTH_DENIED, 1, labels);
 	bool known = q->conn->kind != PEER_UNIX &&
 		getpeername(q->conn->fd, (struct sockaddr *)&peer, &len) == 0;
 	int64_t wait_s = denials_note(q->r.agent->denials,
 		&(struct denial){.code = who->why, .guess = who->guess,
-			.peer = known ? (struct sockaddr *)&peer : NULL, .who = who->name,
+			.peer = known ? (struct sockaddr *)&peer : NULL, .who = who->id, .shown = principal_shown(who),
 			.endpoint = q->r.ep ? q->r.ep->name : "none"},
 		loop_now_us(q->web->loop));
 	if (wait_s > 0) {
 		who->why = ERR_RATE_LIMITED;
+		q->r.refused = REFUSED_GUESSING;
 		snprintf(who->detail, sizeof(who->detail), "%s",
 			_("too many calls with a credential that is not valid"));
 		snprintf(text, sizeof(text), "%lld", (long long)wait_s);
@@ -380,6 +382,8 @@ static void dispatch(struct web_req *q)
 	if (q->r.ep->may == MAY_CALL) {
 		q->counted = true;
 		load_enter(q->r.agent->load);
+		if (q->r.who.client == NULL)
+			web_tell_keyless(q);
 	}
 	q->state = RS_HANDLER;
 	q->r.snap = snapshots_now(q->r.agent->snaps); // the one that identify looked at: same turn

@@ -99,6 +99,7 @@ static void shed(struct web *w, const struct listener *ls, int fd, enum overload
 	err_set(&e, ERR_OVERLOADED, NULL);
 	web_id(w, nobody.id);
 	web_shed(w, ls->service, why);
+	web_tell_shed(w, ls->service);
 	web_error_body(&nobody, false, &e, &body);
 	str_addf(&head, "HTTP/1.1 %d Service Unavailable\r\n"
 			"Content-Type: application/json; charset=utf-8\r\n"

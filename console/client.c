@@ -22,6 +22,7 @@ struct client {
 	struct str base; // "http://127.0.0.1:8000", without a trailing '/'
 	const char *unix_socket; // borrowed from settings; NULL for TCP
 	int64_t timeout_ms;
+	bool asked; // the user has said it for this very call
 };
 
 static enum err_code read_token(struct client *c, const char *path, struct err *err)
@@ -78,6 +79,7 @@ enum err_code client_new(const struct console_settings *s, struct client **ret, 
 	enum err_code code;
 
 	c->settings = s;
+	c->asked = strcmp(s->origin[CSET_TIMEOUT], "flag") == 0;
 	c->http = http_new();
 	code = c->http ? read_agent(c, err) : err_set(err, ERR_INTERNAL, NULL);
 	if (!code && *s->value[CSET_TOKEN_FILE])
@@ -184,7 +186,7 @@ static enum err_code by_status(int status)
 		: status == 409                              ? ERR_CONFLICT_EXISTS
 		: status == 412                              ? ERR_PRECONDITION_FAILED
 		: status == 429                              ? ERR_RATE_LIMITED
-		: status == 503                              ? ERR_OVERLOADED
+		: status >= 502 && status <= 504             ? ERR_UNREACHABLE // a proxy's
 		: status >= 500                              ? ERR_INTERNAL
 							     : ERR_JSON_INVALID;
 }
@@ -216,15 +218,20 @@ enum err_code client_error(int status, struct slice body, const char *content_ty
 	return err->code;
 }
 
-static enum err_code judge(struct client_answer *ret, bool streamed, struct arena *a,
-	struct err *err)
+static enum err_code judge(const struct client_call *call, struct client_answer *ret,
+	struct arena *a, struct err *err)
 {
+	bool streamed = call->on_data != NULL;
 	struct err why = {0};
 	bool json = strncmp(ret->content_type, "application/json", 16) == 0;
 
 	if (ret->status >= 400)
 		return client_error(ret->status, ret->body, ret->content_type, a, err);
-	if (streamed || !json || !ret->body.n)
+	if (streamed || !ret->body.n)
+		return ERR_OK;
+	if (!json && !call->method) // every endpoint called by its row answers a document
+		return err_set(err, ERR_NOT_AN_AGENT, _("the answer is not a JSON document"));
+	if (!json)
 		return ERR_OK;
 	if (jx_parse(ret->body, (struct jscan_limits){0, JSCAN_DEPTH_TRAFFIC}, a, &ret->doc, &why))
 		return err_set(err, ERR_NOT_AN_AGENT, _("the answer is not valid JSON"));
@@ -240,8 +247,8 @@ enum err_code client_do(struct client *c, const struct client_call *call, struct
 		.has_body = call->body.n > 0, .token = c->token.n ? &c->token : NULL,
 		.on_data = call->on_data ? on_data : NULL, .on_done = on_done, .arg = &r,
 		.timeout_ms = call->timeout_ms < 0    ? 0
-			: call->timeout_ms > 0 ? call->timeout_ms
-					       : c->timeout_ms};
+			: call->timeout_ms > 0 && !c->asked ? call->timeout_ms
+							    : c->timeout_ms};
 	size_t n = 0;
 
 	*ret = (struct client_answer){.content_type = "", .etag = "", .request_id = ""};
@@ -263,7 +270,7 @@ enum err_code client_do(struct client *c, const struct client_call *call, struct
 	}
 	str_release(&url);
 	if (!r.code)
-		return judge(ret, call->on_data != NULL, a, err);
+		return judge(call, ret, a, err);
 	if (r.code == ERR_UNREACHABLE) {
 		struct err why = *err;
 

@@ -23,7 +23,8 @@ struct client_call {
 	// For streams: bytes as they arrive; false ends the call (not an error).
 	bool (*on_data)(void *arg, struct slice bytes);
 	void *arg;
-	int64_t timeout_ms; // 0: the settings'; -1: none (streams)
+	// 0: the settings'; -1: none (streams); else what it needs, unless --timeout says another
+	int64_t timeout_ms;
 	// About once a second while nothing else happens.
 	void (*on_wait)(void *wait_arg, int64_t waited_ms);
 	void *wait_arg;

@@ -113,7 +113,8 @@ enum err_code cmd_alert_list(struct cmd *c), cmd_alert_get(struct cmd *c),
 	cmd_alert_rules_set(struct cmd *c), cmd_alert_rules_delete(struct cmd *c);
 enum err_code cmd_client_list(struct cmd *c), cmd_client_get(struct cmd *c),
 	cmd_client_add(struct cmd *c), cmd_client_update(struct cmd *c),
-	cmd_client_delete(struct cmd *c), cmd_token_list(struct cmd *c), cmd_token_get(struct cmd *c),
+	cmd_client_delete(struct cmd *c), cmd_client_policy(struct cmd *c),
+	cmd_token_list(struct cmd *c), cmd_token_get(struct cmd *c),
 	cmd_token_create(struct cmd *c), cmd_token_delete(struct cmd *c);
 enum err_code cmd_try_chat(struct cmd *c), cmd_try_image(struct cmd *c), cmd_try_embed(struct cmd *c);
 enum err_code cmd_api(struct cmd *c), cmd_config_list(struct cmd *c), cmd_version(struct cmd *c);

@@ -8,8 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/clock.h"
 #include "shared/num.h"
 #include "shared/text.h"
+
+#define KEYLESS_WINDOW_MS INT64_C(300000)
 
 // ---- options that are no single member ----
 
@@ -173,21 +176,76 @@ static enum err_code list(struct cmd *c, enum endpoint_id ep)
 	return code ? code : cmd_show_items(c, &a, "items");
 }
 
-static enum err_code get(struct cmd *c, enum endpoint_id ep)
-{
-	struct client_call call = {.ep = ep, .param = {c->arg[0]}};
-	struct client_answer a;
-	enum err_code code = cmd_call(c, &call, &a);
+// ---- who is meant ----
 
+#define ID_ONLY "id:" // before an id that is also somebody's name
+
+struct meant {
+	const char *id; // of the one; NULL none
+	size_t n; // that are called so, by id or by name
+};
+
+static void look_at(struct meant *m, const struct jx *item, const char *said)
+{
+	const char *id = jx_str(jx_get(item, "id"), "");
+	struct slice name = slice_trim(slice_of(jx_str(jx_get(item, "name"), "")));
+
+	if (strcmp(id, said) != 0 && !slice_ieq_str(name, said))
+		return;
+	m->id = id;
+	m->n++;
+}
+
+// The agent knows ids alone. A word of people is looked up here, and refused when it can mean two.
+static enum err_code find_id(struct cmd *c, enum endpoint_id all, const char *said,
+	const char **ret)
+{
+	struct client_call call = {.ep = all};
+	struct client_answer a;
+	struct meant m = {0};
+	enum err_code code;
+
+	*ret = said + strlen(ID_ONLY);
+	if (strncmp(said, ID_ONLY, strlen(ID_ONLY)) == 0)
+		return ERR_OK;
+	code = cmd_call(c, &call, &a);
+	if (code)
+		return code;
+	for (size_t i = 0; i < jx_len(jx_get(a.doc, "items")); i++)
+		look_at(&m, jx_at(jx_get(a.doc, "items"), i), said);
+	*ret = m.id;
+	if (m.n == 1)
+		return ERR_OK;
+	if (m.n == 0) {
+		err_set(&c->err, ERR_NOT_FOUND, _("nobody has this name or id"));
+		err_hint(&c->err, "%s", _("see all: yijian client list, yijian token list"));
+		return ERR_NOT_FOUND;
+	}
+	err_set(&c->err, ERR_CONFLICT_STATE, _("this may mean %zu of them"), m.n);
+	err_hint(&c->err, "%s", _("say which by its id, with id: before it"));
+	return ERR_CONFLICT_STATE;
+}
+
+static enum err_code get(struct cmd *c, enum endpoint_id ep, enum endpoint_id all)
+{
+	struct client_call call = {.ep = ep};
+	struct client_answer a;
+	enum err_code code = find_id(c, all, c->arg[0], &call.param[0]);
+
+	if (!code)
+		code = cmd_call(c, &call, &a);
 	return code ? code : cmd_show(c, &a);
 }
 
-static enum err_code delete_one(struct cmd *c, enum endpoint_id ep, const char *what,
-	const char *name)
+static enum err_code delete_one(struct cmd *c, enum endpoint_id ep, enum endpoint_id all,
+	const char *what, const char *name)
 {
-	struct client_call call = {.ep = ep, .param = {name}};
+	struct client_call call = {.ep = ep};
 	struct client_answer a;
-	enum err_code code = cmd_call(c, &call, &a);
+	enum err_code code = find_id(c, all, name, &call.param[0]);
+
+	if (!code)
+		code = cmd_call(c, &call, &a);
 
 	if (!code)
 		cmd_writef(c, _("%s %s deleted\n"), what, name);
@@ -203,33 +261,103 @@ enum err_code cmd_client_list(struct cmd *c)
 
 enum err_code cmd_client_get(struct cmd *c)
 {
-	return get(c, EP_CLIENT_GET);
+	return get(c, EP_CLIENT_GET, EP_CLIENT_LIST);
 }
 
-// With the first client the gateway begins to ask for keys: who calls without one should not have to
-// find that out by himself.
-static void tell_what_changes(struct cmd *c)
-{
-	struct client_call call = {.ep = EP_CLIENT_LIST};
-	struct client_answer a;
+// ---- the first client ----
 
-	if (cmd_call(c, &call, &a) == ERR_OK && jx_int(jx_get(a.doc, "total"), 0) == 1)
-		cmd_notef(c, "%s", _("this is the first client: from now on the gateway asks every "
-				     "caller for a client key"));
+static void note_locked_out(struct cmd *c, const struct jx *clients)
+{
+	const struct jx *all = jx_get(clients, "keyless");
+	struct str line = STR_INIT;
+
+	for (size_t i = 0; i < jx_len(all); i++) {
+		const struct jx *one = jx_at(all, i);
+
+		str_clear(&line);
+		text_add_safe(&line, slice_of(jx_str(jx_get(one, "caller"), "?")));
+		str_add(&line, "  ");
+		text_add_safe(&line, slice_of(jx_str(jx_get(one, "user_agent"), "-")));
+		cmd_notef(c, _("  %s  %lld requests"), str_text(&line),
+			(long long)jx_int(jx_get(one, "requests_5m"), 0));
+	}
+	str_release(&line);
+}
+
+static void note_nobody(struct cmd *c, const struct jx *status)
+{
+	int64_t at = 0, up_ms = KEYLESS_WINDOW_MS;
+
+	if (clock_parse_rfc3339(slice_of(jx_str(jx_path(status, "agent.started_at"), "")), &at))
+		up_ms = clock_wall_ms() - at;
+	if (up_ms >= KEYLESS_WINDOW_MS)
+		cmd_notef(c, "%s", _("nobody has called without a key in the last 5 min"));
+	else
+		cmd_notef(c, _("nobody has called without a key since the agent started, %lld s ago"),
+			(long long)MAX_OF(up_ms / 1000, 0));
+}
+
+// What makes the gateway ask for keys, and how somebody agrees to it.
+struct lock_out {
+	const char *effect, *command, *word;
+	bool first; // matters only while there is no client
+};
+
+// Whether those whom this locks out may be locked out; told before it is done.
+static enum err_code may_lock_out(struct cmd *c, const struct lock_out *l)
+{
+	struct client_call call = {.ep = EP_STATUS};
+	struct client_answer a;
+	const char *confirmed = cmd_opt(c, COPT_CONFIRM), *question;
+	const struct jx *clients;
+	long long callers, requests;
+	enum err_code code = cmd_call(c, &call, &a);
+
+	clients = code ? NULL : jx_get(a.doc, "clients");
+	if (code || jx_bool(jx_get(clients, "required"), true) ||
+		(l->first && jx_int(jx_get(clients, "total"), 0) > 0))
+		return code;
+	callers = jx_int(jx_get(clients, "keyless_callers"), 0);
+	requests = jx_int(jx_get(clients, "keyless_requests_5m"), 0);
+	cmd_notef(c, "%s", l->effect);
+	if (callers == 0) {
+		note_nobody(c, a.doc);
+		return ERR_OK;
+	}
+	question = arena_printf(&c->arena,
+		_("%lld %s without a key in the last 5 min will get 401 (%lld %s)"), callers,
+		callers == 1 ? _("caller") : _("callers"), requests,
+		requests == 1 ? _("request") : _("requests"));
+	cmd_notef(c, "%s:", question);
+	note_locked_out(c, clients);
+	if (confirmed && strcmp(confirmed, l->word) == 0)
+		return ERR_OK;
+	if (!confirmed && !c->no_input && c->io->in_tty)
+		return c->io->confirm(c->io->arg,
+			arena_printf(&c->arena, "%s: %s?", question, l->command), &c->err);
+	err_set(&c->err, ERR_REFUSED, "%s", confirmed
+		? _("not done: --confirm says another name") : question);
+	err_hint(&c->err, _("give them keys first, or agree: yijian %s --confirm %s"), l->command,
+		l->word);
+	return ERR_REFUSED;
 }
 
 enum err_code cmd_client_add(struct cmd *c)
 {
-	enum err_code code = create(c, EP_CLIENT_CREATE, _("client"), "key");
+	const char *name = c->arg[0];
+	struct lock_out l = {_("this is the first client: once it is there, the gateway asks every "
+			       "caller for a client key"),
+		arena_printf(&c->arena, "client add %s", name), name, .first = true};
+	enum err_code code = out_is_free(c);
 
 	if (!code)
-		tell_what_changes(c);
-	return code;
+		code = may_lock_out(c, &l);
+	return code ? code : create(c, EP_CLIENT_CREATE, _("client"), "key");
 }
 
 enum err_code cmd_client_update(struct cmd *c)
 {
-	struct client_call call = {.ep = EP_CLIENT_PATCH, .param = {c->arg[0]}};
+	struct client_call call = {.ep = EP_CLIENT_PATCH};
 	struct client_answer a;
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
@@ -248,14 +376,57 @@ enum err_code cmd_client_update(struct cmd *c)
 		call.headers[0] = arena_printf(
 			&c->arena, "If-Match: \"%s\"", cmd_opt(c, COPT_IF_MATCH));
 	if (!code)
+		code = find_id(c, EP_CLIENT_LIST, c->arg[0], &call.param[0]);
+	if (!code)
 		code = cmd_call(c, &call, &a);
+	str_release(&body);
+	return code ? code : cmd_show(c, &a);
+}
+
+static bool asks_for_keys(const struct cmd *c)
+{
+	bool asks = false;
+
+	for (size_t i = 0; i < c->opt_n; i++)
+		if (c->opt[i].field && strcmp(c->opt[i].field->name, "required") == 0)
+			asks = !slice_eq_str(slice_of(c->opt[i].value), "false") &&
+				!slice_eq_str(slice_of(c->opt[i].value), "no");
+	return asks;
+}
+
+// Without --required it only tells.
+enum err_code cmd_client_policy(struct cmd *c)
+{
+	bool change = cmd_body_given(c);
+	struct client_call call = {.ep = change ? EP_CLIENT_POLICY_PUT : EP_CLIENT_POLICY_GET};
+	struct client_answer a;
+	struct str body = STR_INIT;
+	struct jw w = jw_to(&body);
+	const struct lock_out l = {_("the gateway will ask every caller for a client key"),
+		"client policy --required true", "required", .first = false};
+	enum err_code code;
+
+	if (change && c->read_only)
+		return err_set(&c->err, ERR_REFUSED, _("this console is read-only"));
+	code = asks_for_keys(c) ? may_lock_out(c, &l) : ERR_OK;
+	if (code)
+		return code;
+	jw_obj(&w, NULL);
+	cmd_body(c, &w);
+	jw_obj_end(&w);
+	if (change)
+		call.body = str_slice(&body);
+	if (change && cmd_has(c, COPT_IF_MATCH))
+		call.headers[0] = arena_printf(
+			&c->arena, "If-Match: \"%s\"", cmd_opt(c, COPT_IF_MATCH));
+	code = cmd_call(c, &call, &a);
 	str_release(&body);
 	return code ? code : cmd_show(c, &a);
 }
 
 static enum err_code delete_client(struct cmd *c, const char *name)
 {
-	return delete_one(c, EP_CLIENT_DELETE, _("client"), name);
+	return delete_one(c, EP_CLIENT_DELETE, EP_CLIENT_LIST, _("client"), name);
 }
 
 enum err_code cmd_client_delete(struct cmd *c)
@@ -272,7 +443,7 @@ enum err_code cmd_token_list(struct cmd *c)
 
 enum err_code cmd_token_get(struct cmd *c)
 {
-	return get(c, EP_TOKEN_GET);
+	return get(c, EP_TOKEN_GET, EP_TOKEN_LIST);
 }
 
 enum err_code cmd_token_create(struct cmd *c)
@@ -282,7 +453,7 @@ enum err_code cmd_token_create(struct cmd *c)
 
 static enum err_code delete_token(struct cmd *c, const char *name)
 {
-	return delete_one(c, EP_TOKEN_DELETE, _("token"), name);
+	return delete_one(c, EP_TOKEN_DELETE, EP_TOKEN_LIST, _("token"), name);
 }
 
 enum err_code cmd_token_delete(struct cmd *c)

@@ -25,6 +25,8 @@ static enum err_code key_id(struct cmd *c, const char *what, const char **ret)
 	str_release(&q);
 	if (code)
 		return code;
+	if (!jx_is_arr(jx_get(a.doc, "items")))
+		return err_set(&c->err, ERR_NOT_AN_AGENT, NULL);
 	if (jx_len(jx_get(a.doc, "items")) > 1) {
 		err_set(&c->err, ERR_CONFLICT_EXISTS, _("%zu keys have this name"),
 			jx_len(jx_get(a.doc, "items")));

@@ -23,8 +23,9 @@ static void choose_columns(struct cmd *c, const char *by)
 	if (!table || c->format.columns)
 		return;
 	c->format.columns = arena_printf(&c->arena,
-		"%s%s,requests,failures,tokens_in,tokens_out,images,cost,cost_unknown",
-		cmd_opt(c, COPT_STEP) ? "at," : "", by);
+		"%s%s%s,requests,failures,tokens_in,tokens_out,images,cost,cost_unknown",
+		cmd_opt(c, COPT_STEP) ? "at," : "", by,
+		strstr(by, "client") ? ",client_name" : "");
 }
 
 static void note_totals(struct cmd *c, const struct jx *answer)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "console/cmd.h"
+#include "shared/refusal.h"
 #include "shared/table.h"
 #include "shared/text.h"
 #include "shared/version.h"
@@ -125,6 +126,29 @@ static void health_cost(struct cmd *c, const struct jx *h)
 	cmd_writef(c, "\n");
 }
 
+// Of refused requests: how many a second, and why.
+static void refused_lines(struct cmd *c, const struct jx *refused)
+{
+	const struct jx *all = jx_get(refused, "by_reason");
+	const struct refusal_row *row;
+	struct str line = STR_INIT;
+
+	for (size_t i = 0; i < jx_len(all); i++) {
+		const struct jx *one = jx_at(all, i);
+
+		row = refusal_named(slice_of(text_at(one, "reason", "")));
+		str_clear(&line);
+		text_add_si(&line, jx_num(jx_get(one, "rate_1m"), NAN));
+		cmd_writef(c, _("  refused   %8s/s  %lld %s  (%lld in 5 min)\n"), str_text(&line),
+			(long long)jx_int(jx_get(one, "status"), 0),
+			row ? _(row->text) : text_at(one, "reason", "?"),
+			(long long)jx_int(jx_get(one, "requests_5m"), 0));
+		if (row)
+			cmd_writef(c, "    %s\n", _(row->next));
+	}
+	str_release(&line);
+}
+
 static void status_text(struct cmd *c, const struct jx *s)
 {
 	const struct jx *services = jx_get(s, "services");
@@ -142,6 +166,7 @@ static void status_text(struct cmd *c, const struct jx *s)
 	traffic_line(c, s, _("req/s"), "traffic.rate_1m", "traffic.history.rate", "");
 	traffic_line(c, s, _("errors"), "traffic.error_pct_1m", "traffic.history.error_pct", "%");
 	traffic_line(c, s, _("p95"), "traffic.p95_ms", "traffic.history.p95_ms", "ms");
+	refused_lines(c, jx_get(s, "refused"));
 	for (size_t i = 0; i < jx_len(services); i++) {
 		const struct jx *one = jx_at(services, i);
 

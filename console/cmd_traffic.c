@@ -30,7 +30,7 @@ static bool wanted(struct cmd *c, const struct jx *event)
 }
 
 // What there is to note of an event without an error: the image task it is about.
-static void add_task(struct str *cell, const struct jx *e)
+static void add_note(struct str *cell, const struct jx *e)
 {
 	const char *task = jx_str(jx_get(e, "task"), "");
 	bool end = task[0] != '\0' && strcmp(task, jx_str(jx_get(e, "id"), "")) == 0;
@@ -39,6 +39,20 @@ static void add_task(struct str *cell, const struct jx *e)
 		str_add(cell, _("end of the task"));
 	else
 		text_add_safe(cell, slice_of(task));
+}
+
+// A refused caller without identity is known by its address; an event of many says how many.
+static void add_refused(struct str *cell, const char *column, const struct jx *e)
+{
+	const char *caller = jx_str(jx_get(e, "caller"), NULL);
+	int64_t more = jx_int(jx_get(e, "repeated"), 0);
+
+	if (strcmp(column, "client") == 0 && caller) {
+		str_clear(cell);
+		text_add_safe(cell, slice_of(caller));
+	}
+	if (strcmp(column, "code") == 0 && more > 0)
+		str_addf(cell, " x%lld", (long long)more + 1);
 }
 
 // A table of one row, the same widths each time: a tail cannot know what comes.
@@ -63,13 +77,17 @@ static void tail_line(struct tail *t, const struct jx *e)
 	text_add_fit(&line, (struct slice){at + MIN_OF(strlen(at), 11), MIN_OF(strlen(at), 23) - MIN_OF(strlen(at), 11)}, 13, true, true);
 	for (size_t i = 0; i < ARRAY_LEN(cols); i++) {
 		const struct jx *v = jx_get(e, cols[i].name);
+		const struct jx *name = i == 1 ? jx_get(e, "client_name") : NULL;
+
+		v = jx_is_str(name) ? name : v; // people know it by that
 
 		str_clear(&cell);
 		format_cell(field_named(&event_fields, slice_of(cols[i].name)), v, 0, &cell);
 		if (strcmp(cols[i].name, "code") == 0 && jx_is_null(v)) {
 			str_clear(&cell);
-			add_task(&cell, e);
+			add_note(&cell, e);
 		}
+		add_refused(&cell, cols[i].name, e);
 		text_add_fit(&line, str_slice(&cell), cols[i].cells, true, true);
 		str_add_c(&line, ' ');
 	}

@@ -16,7 +16,7 @@ struct chat {
 	struct cmd *c;
 	struct sse sse;
 	struct arena arena;
-	bool finished;
+	bool any, finished; // text was written; the stream is whole
 	enum err_code code;
 };
 
@@ -51,6 +51,7 @@ static void chat_event(struct chat *t, struct slice data)
 				str_add_c(&safe, '\n');
 		}
 		cmd_write(t->c, str_slice(&safe));
+		t->any = true;
 		str_release(&safe);
 	}
 }
@@ -64,6 +65,11 @@ static bool chat_bytes(void *arg, struct slice bytes)
 		chat_event(t, e.data);
 	arena_reset(&t->arena);
 	return !t->code && !*t->c->io->interrupted;
+}
+
+static enum err_code not_an_answer(struct cmd *c)
+{
+	return err_set(&c->err, ERR_NOT_AN_AGENT, _("the answer is not in the form a gateway gives"));
 }
 
 static void body_begin(struct cmd *c, struct jw *w, struct str *body, const char *model)
@@ -82,10 +88,13 @@ static enum err_code stream_chat(struct cmd *c, struct client_call *call)
 	call->on_data = chat_bytes;
 	call->arg = &t;
 	code = cmd_call(c, call, &a);
-	cmd_write(c, SLICE("\n"));
+	if (t.any)
+		cmd_write(c, SLICE("\n"));
 	if (!code)
 		code = t.code;
-	if (!code && !t.finished)
+	if (!code && strncmp(a.content_type, "text/event-stream", 17) != 0)
+		code = not_an_answer(c);
+	else if (!code && !t.finished)
 		code = err_set(&c->err, ERR_VENDOR_FAILED, _("the stream ended before it was complete"));
 	sse_release(&t.sse);
 	arena_release(&t.arena);
@@ -115,6 +124,8 @@ enum err_code cmd_try_chat(struct cmd *c)
 		code = stream_chat(c, &call);
 	} else {
 		code = cmd_call(c, &call, &a);
+		if (!code && !jx_is_arr(jx_get(a.doc, "choices")))
+			code = not_an_answer(c);
 		if (!code && c->format.format == FMT_TABLE) {
 			text_add_safe(&text,
 				slice_of(jx_str(jx_path(a.doc, "choices[0].message.content"), "")));
@@ -207,6 +218,8 @@ enum err_code cmd_try_image(struct cmd *c)
 	jw_obj_end(&w);
 	call.body = str_slice(&body);
 	code = cmd_call(c, &call, &a);
+	if (!code && !jx_is_arr(jx_get(a.doc, "data")))
+		code = not_an_answer(c);
 	cmd_progress_over(c);
 	str_release(&body);
 	if (out) {
@@ -244,6 +257,8 @@ enum err_code cmd_try_embed(struct cmd *c)
 	call.body = str_slice(&body);
 	code = cmd_call(c, &call, &a);
 	str_release(&body);
+	if (!code && !jx_is_arr(jx_get(a.doc, "data")))
+		code = not_an_answer(c);
 	if (code)
 		return code;
 	if (c->format.format != FMT_TABLE)

@@ -39,6 +39,8 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_SIZE, "size", 0, "WxH", N_("size of the picture")},
 	{COPT_STREAM, "stream", 0, NULL, N_("as a stream")},
 	{COPT_MODEL, "model", 0, "NAME", N_("feature, alias or vendor/service")},
+	{COPT_CONFIRM, "confirm", 0, "NAME",
+		N_("agree, by its name, to what this does to others")},
 	{COPT_OUT, "out", 0, "PATH", N_("file that gets the result")},
 	{COPT_KEY, "key", 0, "SLUG", N_("only this key of the target")},
 	{COPT_INSTANCE, "instance", 0, "ID", N_("only this instance of the target")},

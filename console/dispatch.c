@@ -17,6 +17,7 @@
 #include "console/tui.h"
 #include "shared/clock.h"
 #include "shared/num.h"
+#include "shared/out.h"
 #include "shared/text.h"
 #include "shared/version.h"
 
@@ -88,6 +89,7 @@ static const cmd_fn functions[CMD_COUNT] = {
 	[CMD_CLIENT_GET] = cmd_client_get,
 	[CMD_CLIENT_UPDATE] = cmd_client_update,
 	[CMD_CLIENT_DELETE] = cmd_client_delete,
+	[CMD_CLIENT_POLICY] = cmd_client_policy,
 	[CMD_TOKEN_LIST] = cmd_token_list,
 	[CMD_TOKEN_CREATE] = cmd_token_create,
 	[CMD_TOKEN_GET] = cmd_token_get,
@@ -109,19 +111,60 @@ static void on_interrupt(int sig)
 	interrupted = 1;
 }
 
+static struct cmd *running; // whose output it is
+static size_t written; // of it so far
+
+static void print_error(const struct cmd *c, int code);
+
+// What is lost with the answer, and how to come by it.
+static void lost_hint(struct err *err, const struct command *row)
+{
+	enum command_id id = row ? row->id : CMD_COUNT;
+
+	if (id == CMD_CLIENT_ADD || id == CMD_TOKEN_CREATE)
+		err_hint(err, "%s", _("if it was made, nobody has its secret now: delete it, and make it "
+				      "again with --out FILE"));
+	else if (row && (row->flags & CMF_CHANGES))
+		err_hint(err, "%s", _("what the command changed is changed; only its answer is lost"));
+	else
+		err_hint(err, "%s", _("make room where the output goes, or send it elsewhere"));
+}
+
+// Nobody could read what comes after: ends the program, and says so unless the reader has left.
+static _Noreturn void output_lost(int why)
+{
+	struct cmd nobody = {0}, *c = running ? running : &nobody;
+	int code = err_row(ERR_OUTPUT_LOST)->exit;
+
+	if (why == EPIPE)
+		_exit(EXIT_PIPE);
+	if (why == EINTR)
+		_exit(130);
+	err_set(&c->err, ERR_OUTPUT_LOST, _("cannot write to standard output after %zu bytes: %s"),
+		written, strerror(why));
+	lost_hint(&c->err, c->row);
+	print_error(c, code);
+	_exit(code);
+}
+
 static void io_write(void *arg, struct slice text)
 {
-	(void)arg;
-	while (text.n) {
-		ssize_t n = write(STDOUT_FILENO, text.p, text.n);
+	size_t n;
+	int why = out_write(STDOUT_FILENO, text, &n, &interrupted);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			_exit(errno == EPIPE ? EXIT_PIPE : 70); // who read us has gone
-		text.p += n;
-		text.n -= (size_t)n;
-	}
+	(void)arg;
+	written += n;
+	if (why)
+		output_lost(why);
+}
+
+int dispatch_end(int code)
+{
+	int why = out_close(STDOUT_FILENO);
+
+	if (why)
+		output_lost(why);
+	return code;
 }
 
 static void io_note(void *arg, const char *text)
@@ -246,6 +289,7 @@ static int finish(struct cmd *c, enum err_code code)
 	}
 	client_free(c->client);
 	arena_release(&c->arena);
+	running = NULL;
 	return exit_code;
 }
 
@@ -578,10 +622,13 @@ int dispatch_run(const struct dispatch *d, int argc, char **argv)
 	struct str out = STR_INIT;
 	enum err_code code;
 
+	running = &c;
+	written = 0;
 	if (argc && strcmp(argv[0], "__complete") == 0) {
 		complete_words(d->settings, (const char *const *)argv + 1, (size_t)argc - 1, &out);
 		cmd_write(&c, str_slice(&out));
 		str_release(&out);
+		running = NULL;
 		return 0;
 	}
 	interrupted = 0;

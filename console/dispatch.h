@@ -14,6 +14,8 @@ struct dispatch {
 // Runs one command line (without the program's name) and answers its exit code. Errors have been
 // printed.
 int dispatch_run(const struct dispatch *d, int argc, char **argv);
+// The end of the program: `code`, unless the output did not get where it was sent.
+int dispatch_end(int code);
 // io over the standard descriptors; interrupted points at the flag set by SIGINT.
 void dispatch_stdio(struct cmd_io *io);
 

@@ -117,9 +117,10 @@ static const struct {
 	{9, N_("partly done: some of several items failed")},
 	{10, N_("the agent is fine, a vendor or instance failed")},
 	{11, N_("refused: read-only, or not confirmed")},
-	{70, N_("internal error")},
+	{70, N_("internal error, or the output was not taken where it was sent")},
 	{78, N_("bad configuration file")},
 	{130, N_("interrupted (128 and the signal's number)")},
+	{141, N_("who read the output has left; nothing is said")},
 };
 
 static const char *exit_text(int code)

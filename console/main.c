@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "console/dispatch.h"
+#include "shared/out.h"
 #include "shared/text.h"
 
 #ifndef YJ_LOCALEDIR
@@ -17,6 +18,7 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	int code;
 
+	out_guard();
 	setlocale(LC_CTYPE, "");
 	setlocale(LC_MESSAGES, "");
 	bindtextdomain("yijian", YJ_LOCALEDIR);
@@ -33,5 +35,5 @@ int main(int argc, char **argv)
 	}
 	code = dispatch_run(&(struct dispatch){&settings, &io, false}, argc - 1, argv + 1);
 	console_settings_release(&settings);
-	return code;
+	return dispatch_end(code);
 }

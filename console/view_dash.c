@@ -7,6 +7,7 @@
 #include "console/theme.h"
 #include "console/view_row.h"
 #include "shared/clock.h"
+#include "shared/refusal.h"
 #include "shared/text.h"
 
 #define SPARK_CELLS 30
@@ -100,6 +101,30 @@ static int draw_lines(const struct jx *traffic, int y, int end, bool unicode)
 		str_release(&s);
 	}
 	return y;
+}
+
+// One line, the most frequent reason first, while requests are refused.
+static int draw_refused(const struct jx *refused, int y, int end)
+{
+	const struct jx *all = jx_get(refused, "by_reason");
+	double rate = jx_num(jx_get(refused, "rate_1m"), 0);
+	struct str s = STR_INIT;
+	if (!(rate > 0) || y >= end)
+		return y;
+	str_add(&s, _("! refused "));
+	text_add_si(&s, rate);
+	str_add(&s, "/s");
+	for (size_t i = 0; i < jx_len(all); i++) {
+		const struct jx *one = jx_at(all, i);
+		const struct refusal_row *row = refusal_named(slice_of(jx_str(jx_get(one, "reason"), "")));
+		if (!(jx_num(jx_get(one, "rate_1m"), 0) > 0))
+			continue;
+		str_addf(&s, "  %lld %s", (long long)jx_int(jx_get(one, "status"), 0),
+			row != NULL ? _(row->text) : jx_str(jx_get(one, "reason"), "?"));
+	}
+	term_put(y, 1, term_cols() - 1, SKIN_WARN, str_slice(&s));
+	str_release(&s);
+	return y + 1;
 }
 
 static int draw_routes(const struct jx *status, struct part p)
@@ -228,6 +253,7 @@ void view_dash_draw(const struct jx *status, int y, int height, enum chart_style
 		y = draw_line(traffic, y);
 	else
 		y = draw_lines(traffic, y, end, style != CHART_ASCII);
+	y = draw_refused(jx_get(status, "refused"), y, end);
 	if (height >= SMALL_ROWS)
 		term_rule(y < end ? y++ : -1);
 	int half = narrow ? cols - 1 : 49;

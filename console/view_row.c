@@ -50,8 +50,8 @@ static const struct view views[VIEW_COUNT] = {
 		{N_("TARGET"), "target", CELL_TEXT, 16, 2, false},
 		{N_("TOTAL"), "total_ms", CELL_NUM, 7, 0, true, 1},
 		{N_("TTFB"), "ttfb_ms", CELL_NUM, 7, 0, true, 5},
-		{N_("CLIENT"), "client", CELL_TEXT, 10, 1, false, 6},
-		{N_("NOTE"), "code", CELL_TEXT, 12, 1, false, 2}}},
+		{N_("CLIENT"), "client", CELL_WHO, 10, 1, false, 6},
+		{N_("NOTE"), "code", CELL_NOTE, 12, 1, false, 2}}},
 	{VIEW_ALERTS, "alerts", N_("Alerts"), "/api/v1/alerts?limit=500", "state", {
 		{N_("MESSAGE"), "message", CELL_TEXT, 20, 3, false},
 		{N_("STATE"), "state", CELL_STATE, 10, 0, false},
@@ -223,17 +223,43 @@ static void add_list(struct str *out, const struct jx *v)
 		str_addf(out, "%s%s", i > 0 ? "," : "", jx_str(jx_at(v, i), "?"));
 }
 
+// Ids that have a name beside them are shown by it.
+static const struct {
+	const char *id, *name;
+} named[] = {{"client", "client_name"}, {"actor", "actor_name"}, {"acked_by", "acked_by_name"}};
+
+static const struct jx *member_of(const struct jx *row, const char *key)
+{
+	if (strchr(key, '.') != NULL)
+		return jx_path(row, key);
+	for (size_t i = 0; i < ARRAY_LEN(named); i++)
+		if (strcmp(key, named[i].id) == 0 && jx_is_str(jx_get(row, named[i].name)))
+			return jx_get(row, named[i].name);
+	return jx_get(row, key);
+}
+
 static const char *group_of(const struct jx *row)
 {
 	for (size_t i = 0; groups[i] != NULL; i++)
 		if (jx_is_str(jx_get(row, groups[i])))
-			return jx_str(jx_get(row, groups[i]), "");
+			return jx_str(member_of(row, groups[i]), "");
 	return "-";
 }
 
-static const struct jx *member_of(const struct jx *row, const char *key)
+// Who was refused without an identity is known by its address.
+static const char *who_of(const struct jx *row, const struct jx *client)
 {
-	return strchr(key, '.') != NULL ? jx_path(row, key) : jx_get(row, key);
+	return jx_str(client, jx_str(jx_get(row, "caller"), "-"));
+}
+
+// Why it failed or was refused, and how often in all.
+static void add_note(struct str *out, const struct jx *row, const struct jx *code)
+{
+	bool refused = strcmp(jx_str(jx_get(row, "outcome"), ""), "refused") == 0;
+	int64_t more = jx_int(jx_get(row, "repeated"), 0);
+	str_add(out, refused ? jx_str(jx_get(row, "reason"), "-") : jx_str(code, "-"));
+	if (more > 0)
+		str_addf(out, " x%lld", (long long)more + 1);
 }
 
 void view_cell(struct str *out, const struct column *c, const struct jx *row, bool unicode)
@@ -245,6 +271,12 @@ void view_cell(struct str *out, const struct column *c, const struct jx *row, bo
 	case CELL_TEXT:
 	case CELL_STATE:
 		str_add(out, jx_str(v, "-"));
+		break;
+	case CELL_WHO:
+		str_add(out, who_of(row, v));
+		break;
+	case CELL_NOTE:
+		add_note(out, row, v);
 		break;
 	case CELL_INT:
 	case CELL_NUM:

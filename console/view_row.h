@@ -13,7 +13,8 @@
 
 enum cell_kind { CELL_TEXT, CELL_STATE, CELL_INT, CELL_NUM, CELL_AGE, CELL_CLOCK, CELL_KEY_REF,
 	CELL_INSTANCE, CELL_SPARK, CELL_NOW, CELL_MONEY, CELL_LIST, CELL_GROUP,
-	CELL_PER_MILLION, CELL_DATE };
+	CELL_PER_MILLION, CELL_DATE,
+	CELL_WHO, CELL_NOTE };
 
 struct column {
 	const char *title, *key; // key: the answer's member, or a path to it: "limits.rpm"

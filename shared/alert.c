@@ -5,14 +5,16 @@
 #include "shared/model_rows.h"
 #include "shared/text.h"
 
-const char *const alert_scope_names[] = {"agent", "feature", "target", "key", "instance", NULL};
+const char *const alert_scope_names[] = {"agent", "feature", "target", "key", "instance",
+	"refusal", NULL};
 const char *const alert_op_names[] = {"gt", "ge", "lt", "le", NULL};
 const char *const alert_severity_names[] = {"critical", "warning", "info", NULL};
 // In the order of the rows below.
 const char *const alert_metric_names[] = {"error_pct", "p95_ms", "broken_streams_pct",
 	"candidates_up", "key_cooling", "key_invalid", "key_no_quota", "key_budget_pct",
 	"key_expires_days", "instance_down", "model_gone", "model_shutdown_days", "store_degraded",
-	"sealed", "zero_cost_rows", "unpriced_calls", "tasks_outcome_unknown", NULL};
+	"sealed", "zero_cost_rows", "unpriced_calls", "tasks_outcome_unknown",
+	"callers_refused", NULL};
 _Static_assert(ARRAY_LEN(alert_metric_names) == AM_COUNT + 1, "one name for every metric");
 
 #define ROW(id, scope, unit, ...) [id] = {id, scope, unit, __VA_ARGS__}
@@ -67,6 +69,9 @@ static const struct alert_metric_row metrics[] = {
 	ROW(AM_OUTCOME_UNKNOWN, SCOPE_AGENT, "", N_("image tasks whose outcome nobody knows"),
 		N_("{value} image tasks have an unknown outcome: paid perhaps, not repeated"),
 		N_("look at the vendor's console, then: yijian task list")),
+	ROW(AM_CALLERS_REFUSED, SCOPE_REFUSAL, "", N_("requests refused for one reason, in the window"),
+		N_("callers are refused, {object}: {value} requests lately"),
+		N_("see who and why: yijian traffic list --errors -o wide; in words: yijian status")),
 };
 _Static_assert(ARRAY_LEN(metrics) == AM_COUNT, "one row for every metric");
 #undef ROW
@@ -125,6 +130,7 @@ static const struct field alert_rows[] = {
 	{SEEN_COL("since"), .type = FT_TIME, .help = N_("when the trouble began")},
 	{SEEN_COL("rule"), .type = FT_STR, .help = N_("name of its rule")},
 	{SEEN_COL("object"), .type = FT_STR, .help = N_("what it is about")},
+	{SEEN("object_id"), .type = FT_STR, .help = N_("its id, where the name is not one")},
 	{SEEN_COL("message"), .type = FT_STR, .help = N_("what is wrong, in one line")},
 	{SEEN_WIDE("id"), .type = FT_STR, .help = N_("al-…")},
 	{SEEN("metric"), .type = FT_STR, .help = N_("what is measured")},
@@ -136,6 +142,7 @@ static const struct field alert_rows[] = {
 	{SEEN("fired_at"), .type = FT_TIME, .help = N_("when it had held long enough")},
 	{SEEN_WIDE("resolved_at"), .type = FT_TIME, .help = N_("when it had passed")},
 	{SEEN_WIDE("acked_by"), .type = FT_STR, .help = N_("who saw to it")},
+	{SEEN("acked_by_name"), .type = FT_STR, .help = N_("the name of that token")},
 	{SEEN("acked_at"), .type = FT_TIME, .help = N_("since when")},
 	{SEEN("note"), .type = FT_STR, .help = N_("what they said")},
 	{SEEN("labels"), .type = FT_JSON, .help = N_("the rule's")},
@@ -193,6 +200,8 @@ static const struct alert_rule builtin[] = {
 		N_("a paid model has no price")),
 	RULE("outcome-unknown", AM_OUTCOME_UNKNOWN, OP_GE, 1, 0, 0, SEVERITY_WARNING,
 		N_("a paid image task was lost")),
+	RULE("callers-refused", AM_CALLERS_REFUSED, OP_GE, 10, 60, 60, SEVERITY_WARNING,
+		N_("callers are refused over and over")),
 };
 #undef RULE
 

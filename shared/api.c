@@ -113,7 +113,7 @@ static const struct param usage_params[] = {
 	{"step", FT_STR, NULL, 0, 16, 0, N_("told apart by time too: 1m, 1h, 1d")},
 	{"feature", FT_STR, NULL, 0, ID_MAX, 0, N_("only this feature")},
 	{"target", FT_STR, NULL, 0, REF_MAX, 0, N_("only this target")},
-	{"client", FT_STR, NULL, 0, REF_MAX, 0, N_("only this client")},
+	{"client", FT_STR, NULL, 0, REF_MAX, 0, N_("only the client of this id")},
 	{"key", FT_STR, NULL, 0, REF_MAX, 0, N_("only this key id or instance")},
 	{"model", FT_STR, NULL, 0, REF_MAX, 0, N_("only this model")}, LIMIT_PARAM(1000, 100),
 	CURSOR_PARAM, PARAMS_END};
@@ -132,6 +132,9 @@ ERRORS(errs_doc, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_JSON_TOO_COMPLEX,
 ERRORS(errs_change, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN,
 	ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS, ERR_STORAGE_FULL,
 	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
+ERRORS(errs_policy, ERR_PRECONDITION_FAILED, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN, ERR_FIELD_TYPE,
+	ERR_FIELD_REQUIRED, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
+	ERR_STORAGE_READONLY, ERR_SEALED);
 ERRORS(errs_act, ERR_NOT_FOUND, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
 	ERR_STORAGE_READONLY);
 ERRORS(errs_test, ERR_NOT_FOUND, ERR_SEALED, ERR_SECRET_CORRUPT, ERR_JSON_INVALID,
@@ -282,6 +285,13 @@ static const struct endpoint rows[] = {
 	{EP_CLIENT_DELETE, KEYS, HTTP_DELETE, CLIENT, "client_delete",
 		N_("Delete a client; its key ends at once"), MAY_OPERATE,
 		EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_act},
+	{EP_CLIENT_POLICY_GET, KEYS, .path = "/api/v1/clients/policy", .name = "client_policy_get",
+		GETS, .may = MAY_VIEW, .answer = &client_policy_fields,
+		.summary = N_("Whether callers of the model traffic need a client's key")},
+	{EP_CLIENT_POLICY_PUT, KEYS, HTTP_PUT, "/api/v1/clients/policy", "client_policy_put",
+		N_("Say whether callers of the model traffic need a client's key"), MAY_ADMIN,
+		EPF_IDEMPOTENT | EPF_IF_MATCH, BODY_DOC, &client_policy_fields,
+		&client_policy_fields, .errors = errs_policy},
 	{EP_TOKEN_LIST, KEYS, .path = "/api/v1/tokens", .name = "token_list", LISTS,
 		.may = MAY_VIEW, .answer = &token_view_fields,
 		.summary = N_("List the tokens of the platform APIs")},

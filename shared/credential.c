@@ -66,23 +66,29 @@ static bool is_base62(char c)
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
+enum credential_kind credential_id_kind(struct slice id)
+{
+	if (id.n != CREDENTIAL_ID || memcmp(id.p, "yj_", 3) != 0 || id.p[4] != '_')
+		return CREDENTIAL_NONE;
+	for (size_t i = ID_AT; i < CREDENTIAL_ID; i++)
+		if (!is_base32(id.p[i]))
+			return CREDENTIAL_NONE;
+	if (id.p[3] == 'a')
+		return CREDENTIAL_TOKEN;
+	return id.p[3] == 'c' ? CREDENTIAL_CLIENT : CREDENTIAL_NONE;
+}
+
 enum credential_kind credential_kind_of(struct slice text)
 {
 	char crc[CRC_N];
 
-	if (text.n != CREDENTIAL_LEN || memcmp(text.p, "yj_", 3) != 0 || text.p[4] != '_' ||
-		text.p[SECRET_AT - 1] != '_' || text.p[CRC_AT - 1] != '_')
+	if (text.n != CREDENTIAL_LEN || text.p[SECRET_AT - 1] != '_' || text.p[CRC_AT - 1] != '_')
 		return CREDENTIAL_NONE;
-	for (size_t i = ID_AT; i < SECRET_AT - 1; i++)
-		if (!is_base32(text.p[i]))
-			return CREDENTIAL_NONE;
 	for (size_t i = SECRET_AT; i < CRC_AT - 1; i++)
 		if (!is_base62(text.p[i]))
 			return CREDENTIAL_NONE;
 	crc_text(text.p, crc);
 	if (memcmp(crc, text.p + CRC_AT, CRC_N) != 0)
 		return CREDENTIAL_NONE;
-	if (text.p[3] == 'a')
-		return CREDENTIAL_TOKEN;
-	return text.p[3] == 'c' ? CREDENTIAL_CLIENT : CREDENTIAL_NONE;
+	return credential_id_kind((struct slice){text.p, CREDENTIAL_ID});
 }

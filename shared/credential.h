@@ -24,5 +24,7 @@ bool credential_make(enum credential_kind kind, const unsigned char random[CREDE
 // CREDENTIAL_NONE unless length, alphabet and checksum are right. The id is the first
 // CREDENTIAL_ID bytes of text.
 enum credential_kind credential_kind_of(struct slice text);
+// Of an id alone, by its form: CREDENTIAL_NONE when it is none.
+enum credential_kind credential_id_kind(struct slice id);
 
 #endif

@@ -167,6 +167,8 @@ static const struct err_row rows[] = {
 		NULL},
 	{ERR_CONFIG_INVALID, "config_invalid", 500, 78, "", false, N_("the configuration is not valid"),
 		NULL},
+	{ERR_OUTPUT_LOST, "output_lost", 500, 70, "", false, N_("standard output took nothing more"),
+		NULL},
 };
 
 _Static_assert(sizeof(rows) / sizeof(rows[0]) == ERR_COUNT, "one row for every err_code");

@@ -250,14 +250,18 @@ struct http_call *http_start(struct http *h, const struct http_request *r)
 
 static enum err_code classify(const struct http_call *c, CURLcode code, struct err *err)
 {
+	curl_off_t connected_us = 0; // also of a kept connection; 0: it never came so far
+
 	if (code == CURLE_OK || c->stopped)
 		return ERR_OK;
 	if (c->too_large)
-		return err_set(err, ERR_UPSTREAM_TOO_LARGE, _("the answer is larger than %d MiB"),
+		return err_set(err, ERR_NOT_AN_AGENT, _("the answer is larger than %d MiB"),
 			HTTP_BODY_MAX >> 20);
 	switch (code) {
 	case CURLE_OPERATION_TIMEDOUT:
-		return err_set(err, ERR_TIMED_OUT, _("no answer in time"));
+		curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+		return connected_us > 0 ? err_set(err, ERR_TIMED_OUT, _("no answer in time"))
+			: err_set(err, ERR_UNREACHABLE, _("nobody takes the connection in time"));
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_URL_MALFORMAT:

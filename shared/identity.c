@@ -139,6 +139,15 @@ static const struct field_set client_limits_fields = {"ClientLimits", client_lim
 static const struct field client_fields_rows[] = {CLIENT_ROWS};
 FIELD_SET(client_fields, "Client", struct client_doc);
 
+static const struct field client_policy_fields_rows[] = {
+	{AT(client_policy, required), .type = FT_BOOL,
+		.flags = FF_REQUIRED | FF_COLUMN | FF_FORM,
+		.help = N_("whether callers of the model traffic need a client's key")},
+	{AT(client_policy, revision), .type = FT_INT, .flags = FF_READONLY | FF_COLUMN,
+		.help = N_("revision that said so; 0 when nobody did yet")},
+};
+FIELD_SET(client_policy_fields, "ClientPolicy", struct client_policy);
+
 static const struct field client_view_rows[] = {
 	CLIENT_ROWS,
 	{SEEN_COL("state"), .type = FT_STR,
@@ -153,6 +162,9 @@ static const struct field client_view_rows[] = {
 		.help = N_("when it last asked")},
 	{.name = "key", .offset = FIELD_NO_HOME, .type = FT_STR, .flags = FF_READONLY,
 		.help = N_("the key itself, in the answer that made it and never again")},
+	{SEEN("locks_out"), .type = FT_JSON,
+		.help = N_("in the answer that made the first client: who called without a key in the "
+			   "last 5 minutes and is refused from now on")},
 };
 const struct field_set client_view_fields = {"ClientView", client_view_rows,
 	ARRAY_LEN(client_view_rows), 0};

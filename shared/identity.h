@@ -44,7 +44,12 @@ struct client_doc {
 	const char *updated_by;
 };
 
-extern const struct field_set token_fields, client_fields;
+struct client_policy {
+	bool required;
+	int64_t revision; // answers only; 0: nobody ever said
+};
+
+extern const struct field_set token_fields, client_fields, client_policy_fields;
 extern const struct field_set token_view_fields; // and state, last_used_at; token once
 extern const struct field_set client_view_fields; // and state, use, spending; key once
 

@@ -37,8 +37,9 @@ static const struct metric_row rows[] = {
 		upstream_s, "s", N_("Time from a model request's head to the end of its answer")},
 	{MET_GW_TTFB, GW, "yijian_gateway_first_byte_seconds", HISTOGRAM, {"feature"}, upstream_s,
 		"s", N_("Time to the first byte of a model answer")},
-	{MET_GW_ATTEMPTS, GW, "yijian_gateway_attempts_total", COUNTER, {"target", "outcome"}, NULL,
-		"", N_("Attempts at upstreams, by target and how they ended")},
+	{MET_GW_ATTEMPTS, GW, "yijian_gateway_attempts_total", COUNTER,
+		{"feature", "target", "outcome"}, NULL, "",
+		N_("Attempts at upstreams, by feature, target and how they ended")},
 	{MET_GW_FALLBACKS, GW, "yijian_gateway_fallbacks_total", COUNTER, {"feature"}, NULL, "",
 		N_("Attempts that were not the request's first")},
 	{MET_GW_INFLIGHT, GW, "yijian_gateway_inflight_requests", GAUGE, {NULL}, NULL, "",
@@ -56,6 +57,9 @@ static const struct metric_row rows[] = {
 	{MET_GW_LIMITED, GW, "yijian_gateway_limited_total", COUNTER, {"whose", "limit"}, NULL, "",
 		N_("Model requests refused by a limit: of a client or a feature; rpm, tpm, concurrency "
 		   "or budget")},
+	{MET_GW_REFUSED, GW, "yijian_gateway_refused_total", COUNTER, {"reason", "client"}, NULL, "",
+		N_("Model requests refused before any upstream was asked, by reason and, where it is "
+		   "known, client")},
 	{MET_GW_SHED, EACH, "yijian_http_shed_total", COUNTER, {"service", "why"}, NULL, "",
 		N_("Connections and requests refused with 503 because of load")},
 	{MET_SERIES_DROPPED, GW, "yijian_metric_updates_dropped_total", COUNTER, {NULL}, NULL, "",

@@ -375,6 +375,20 @@ def test_sealed(agent, clock):
     clears_in_time(agent, clock, found)
 
 
+def test_callers_refused(agent, vendord, clock):
+    """Callers without a key once one is asked for; a stray request is no alarm."""
+    agent.add_key(vendord.base_url)
+    assert agent.post(KEYS, "/api/v1/clients", {"name": "shop"}).status == 201
+    chats(agent, 9, 401)
+    clock.advance(120)
+    looked_at(agent)
+    assert alerts(agent, "callers-refused", "current") == []
+    chats(agent, 3, 401)
+    found = fires_in_time(agent, clock, "callers-refused", "refusal", "key_missing")
+    assert found["value"] == 12
+    clears_in_time(agent, clock, found)
+
+
 def test_every_default_rule_fires_and_clears_above(agent):
     rules = [r["name"] for r in agent.get(GW, RULES).body["items"]]
     assert rules
@@ -486,6 +500,22 @@ def test_an_object_that_goes_takes_its_alert_along(agent, vendord):
     clears(agent, found)
 
 
+def test_a_key_of_the_same_name_is_another(agent, vendord):
+    old = "2020-01-01T00:00:00.000Z"
+    key = agent.add_key(vendord.base_url, key_name="prod", expires_at=old)
+    found = fires(agent, "key-expiry")
+    assert (found["object"], found["object_id"]) == ("openai/gpt-4/prod", key["id"])
+    assert agent.post(GW, f"/api/v1/alerts/{found['id']}/ack").body["acked_by"].startswith("uid:")
+    path = f"/api/v1/keys/{key['id']}"
+    assert agent.request(KEYS, "PATCH", path, {"key_name": "was prod"}).status == 200
+    other = agent.add_key(vendord.base_url, key_name="prod", expires_at=old,
+                          api_key="sk-simulated-0000000000other")
+    fresh = fires(agent, "key-expiry")  # not acknowledged, as the other is
+    assert (fresh["object"], fresh["object_id"]) == ("openai/gpt-4/prod", other["id"])
+    same = agent.get(GW, f"/api/v1/alerts/{found['id']}").body
+    assert (same["state"], same["object"]) == ("acked", "openai/gpt-4/was-prod")
+
+
 def test_only_these_objects(agent, vendord):
     for name in ("one", "two"):
         agent.add_key(vendord.base_url, key_name=name, api_key=f"sk-simulated-0000000000{name}",
@@ -503,7 +533,7 @@ def test_rules_come_with_the_agent(agent):
     assert {"route-errors", "route-latency", "targets-down", "key-cooling", "key-invalid",
             "key-no-quota", "key-budget", "key-expiry", "instance-down", "store-degraded", "sealed",
             "model-shutdown", "model-gone", "zero-cost", "unpriced", "streams-broken",
-            "outcome-unknown"} == {i["name"] for i in items}
+            "outcome-unknown", "callers-refused"} == {i["name"] for i in items}
     assert all(i["enabled"] and i["builtin"] and i["scope"] for i in items)
 
 

@@ -338,7 +338,7 @@ def test_metrics_count(agent, vendor):
     # A caller has its answer a moment before the request is over for the agent.
     text = wait_for(metrics, what="no request under way")
     assert 'yijian_gateway_requests_total{feature="chat",class="2xx"} 1' in text
-    assert 'yijian_gateway_attempts_total{target="openai/gpt-4",outcome="ok"} 1' in text
+    assert 'yijian_gateway_attempts_total{feature="chat",target="openai/gpt-4",outcome="ok"} 1' in text
     assert "nobody" not in text
 
 

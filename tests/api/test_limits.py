@@ -61,7 +61,7 @@ def test_requests_per_minute_of_a_client(chat_agent, vendord):
     refused(answers[-1], "client:rpm")
     assert vendord.stats()["requests"] == len(admitted)
     event = last_event(chat_agent)
-    assert (event["client"], event["limited_by"], event["code"]) == (
+    assert (event["client_name"], event["limited_by"], event["code"]) == (
         "app", "client:rpm", "rate_limited")
     assert "target" not in event and event["attempts"] == []
     assert chat_agent.chat(headers=as_client(other)).status == 200
@@ -140,11 +140,11 @@ def hold(agent, vendord, headers=()):
 def test_requests_at_once_of_a_client(chat_agent, vendord):
     me = client(chat_agent, limits={"concurrency": 1})
     with hold(chat_agent, vendord, as_client(me)):
-        assert chat_agent.get(KEYS, "/api/v1/clients/app").body["inflight"] == 1
+        assert spent(chat_agent)["inflight"] == 1
         refused(chat_agent.chat(headers=as_client(me)), "client:concurrency")
     # The caller that left is noticed, and its place is free.
     wait_for(lambda: chat_agent.chat(headers=as_client(me)).status == 200, what="a free place")
-    wait_for(lambda: chat_agent.get(KEYS, "/api/v1/clients/app").body["inflight"] == 0,
+    wait_for(lambda: spent(chat_agent)["inflight"] == 0,
              what="nothing in flight")
 
 
@@ -242,7 +242,7 @@ def test_many_callers_at_once_stay_within_the_bound(chat_agent, vendord):
     # 20 at once and ten a second for as long as it took, which is no minute.
     assert 20 <= answers.count(200) <= 620
     assert vendord.stats()["requests"] == answers.count(200)
-    assert chat_agent.get(KEYS, "/api/v1/clients/app").body["inflight"] == 0
+    assert spent(chat_agent)["inflight"] == 0
 
 
 def test_a_budget_of_nothing(chat_agent, vendord):
@@ -252,7 +252,7 @@ def test_a_budget_of_nothing(chat_agent, vendord):
     assert answer.body["error"]["type"] == "insufficient_quota"
     assert "(client:budget)" in answer.body["error"]["message"]
     assert answer.headers["x-should-retry"] == "false"
-    assert chat_agent.get(KEYS, "/api/v1/clients/app").body["state"] == "over_budget"
+    assert spent(chat_agent)["state"] == "over_budget"
     feature_limits(chat_agent, budget={"amount_pico": 0})
     free = client(chat_agent, "free")
     answer = chat_agent.chat(headers=as_client(free))
@@ -266,7 +266,9 @@ def test_a_budget_of_nothing(chat_agent, vendord):
 
 
 def spent(agent, name="app"):
-    return agent.get(KEYS, f"/api/v1/clients/{name}").body
+    """The client of this name as it is now."""
+    items = agent.get(KEYS, "/api/v1/clients").body["items"]
+    return next(item for item in items if item["name"] == name)
 
 
 def cost_of_one(agent):
@@ -291,7 +293,7 @@ def test_a_budget_is_spent_and_then_it_is_over(chat_agent, vendord):
     shown = spent(chat_agent)
     assert (shown["spent"]["pico"], shown["unpriced"], shown["state"]) == (2 * one, 0, "over_budget")
     # An operator raises it, and it goes on.
-    chat_agent.request(KEYS, "PATCH", "/api/v1/clients/app", {"budget": {"amount_pico": 3 * one}})
+    chat_agent.request(KEYS, "PATCH", f"/api/v1/clients/{me['id']}", {"budget": {"amount_pico": 3 * one}})
     assert chat_agent.chat(headers=as_client(me)).status == 200
 
 

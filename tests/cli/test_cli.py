@@ -333,7 +333,8 @@ def test_alerts(agent, vendord):
 
 
 def test_a_client_from_birth_to_end(demo, tmp_path):
-    done = run(["client", "add", "shop", "--rpm", "600", "--budget", "0.5EUR/day"], demo)
+    done = run(["client", "add", "shop", "--rpm", "600", "--budget", "0.5EUR/day",
+                "--confirm", "shop"], demo)
     key = done.stdout.strip()
     assert done.returncode == 0 and re.fullmatch(r"yj_c_[a-z2-7]{10}_\w{32}_\w{6}", key)
     assert "only time" in done.stderr and key not in done.stderr
@@ -515,6 +516,56 @@ def test_the_first_client_says_what_it_changes(agent):
     assert "asks every caller for a client key" in first.stderr, first.stderr
     second = run(["client", "add", "second"], url_of(agent))
     assert second.returncode == 0 and "asks every caller" not in second.stderr
+
+
+def test_a_word_that_may_mean_two_is_refused(agent):
+    def add(name):
+        return agent.post("key-manager", "/api/v1/clients", {"name": name}).body
+    shop = add("shop")
+    rogue = add(shop["id"])  # called like another's id
+    for words in (["get", shop["id"]], ["update", shop["id"], "--rpm", "5"],
+                  ["delete", shop["id"], "--yes"]):
+        done = run(["client", *words], url_of(agent))
+        assert done.returncode == 5 and "id:" in done.stderr, (words, done)
+    for word, who in (("shop", shop), ("Shop", shop), (rogue["id"], rogue), ("id:" + shop["id"], shop)):
+        done = run(["client", "get", word, "-o", "json"], url_of(agent))
+        assert json.loads(done.stdout)["id"] == who["id"], (word, done)
+    assert run(["client", "delete", "id:" + shop["id"], "--yes"], url_of(agent)).returncode == 0
+    left = agent.get("key-manager", "/api/v1/clients").body["items"]
+    assert [c["id"] for c in left] == [rogue["id"]]
+    assert run(["client", "get", "id:shop"], url_of(agent)).returncode == 3
+    token = agent.post("key-manager", "/api/v1/tokens", {"name": "ci", "role": "viewer"}).body
+    for word in ("ci", token["id"]):
+        done = run(["token", "get", word, "-o", "json"], url_of(agent))
+        assert json.loads(done.stdout)["id"] == token["id"]
+    assert run(["token", "delete", "nobody", "--yes"], url_of(agent)).returncode == 3
+    assert run(["token", "delete", "ci", "--yes"], url_of(agent)).returncode == 0
+
+
+def test_people_see_names(agent, vendord):
+    agent.add_key(vendord.base_url)
+    shop = agent.post("key-manager", "/api/v1/clients", {"name": "shop"}).body
+    assert agent.chat(headers={"Authorization": "Bearer " + shop["key"]}).status == 200
+    for words in (["usage", "--by", "client"], ["traffic", "list"]):
+        assert "shop" in run(words, url_of(agent)).stdout, words
+    rows = json.loads(run(["usage", "--by", "client", "-o", "json"], url_of(agent)).stdout)["items"]
+    assert [(r["client"], r["client_name"]) for r in rows] == [(shop["id"], "shop")]
+
+
+def test_the_policy_of_clients(agent):
+    def policy(*words):
+        done = run([*words, "-o", "json"], url_of(agent))
+        assert done.returncode == 0, done
+        return json.loads(done.stdout)["required"]
+    assert policy("client", "policy") is False
+    assert policy("client", "policy", "--required", "true") is True
+    assert policy("client", "policy") is True
+    assert policy("client", "policy", "--required", "no") is False
+    assert run(["client", "policy", "--required", "perhaps"], url_of(agent)).returncode == 6
+    assert run(["--read-only", "client", "policy", "--required", "true"], url_of(agent)).returncode == 11
+    assert policy("--read-only", "client", "policy") is False
+    stale = run(["client", "policy", "--required", "true", "--if-match", "1"], url_of(agent))
+    assert stale.returncode == 5, stale
 
 
 def test_a_picture_shows_that_it_is_being_made(make_agent, make_vendord):

@@ -135,7 +135,10 @@ def test_env_example_is_valid(tmp_path):
     file.write_text("\n".join(line.lstrip("#") if re.match(r"#YIJIAN_\w+=", line) else line
                               for line in text.splitlines()))
     done = subprocess.run([BUILD / "yijiand", "--config", file, "--check-config"],
-                          capture_output=True, text=True, env={"HOME": str(tmp_path)}, timeout=60)
+                          capture_output=True, text=True, timeout=60,
+                          env={"HOME": str(tmp_path), **{  # its ports may be in use here
+                              f"YIJIAN_LISTEN_{service.upper().replace('-', '_')}": "127.0.0.1:0"
+                              for service in SERVICES}})
     assert done.returncode == 0, done.stderr
 
 

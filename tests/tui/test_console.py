@@ -43,6 +43,17 @@ def test_views(screen, platform, size):
         assert all(cells(line) <= size[0] for line in text.splitlines())
 
 
+@pytest.mark.parametrize("size", [(100, 30), (80, 24), (40, 12)])
+def test_refused_callers_are_on_the_first_screen(screen, platform, size):
+    assert platform.post("key-manager", "/api/v1/clients", {"name": "shop"}).status == 201
+    s = screen(platform.url(), size=size)
+    assert "refused" not in s.wait("LIVE", "req/s")
+    assert platform.chat().status == 401
+    s.wait("refused", "401 no key")
+    s.keys("6")
+    s.wait("Traffic", "401", *(["key_missing"] if size[0] > 40 else []))
+
+
 def test_wide_characters_stay_in_line(screen, platform):
     s = screen(platform.url(), size=(100, 30))
     s.keys("4")

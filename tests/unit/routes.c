@@ -74,5 +74,5 @@ struct decide_request test_request(void)
 {
 	return (struct decide_request){.offer = OFFER_IMAGES, .width = FIELD_NONE,
 		.height = FIELD_NONE, .n = FIELD_NONE, .deadline_us = FIELD_NONE,
-		.client = "local"};
+		.client = &ident_local};
 }

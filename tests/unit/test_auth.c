@@ -50,6 +50,35 @@ static void test_client_local(void **state)
 	assert_int_equal(verdict(&c), ERR_INVALID_API_KEY);
 }
 
+// Not who is there says whether a key is needed: a fact of its own does.
+static void test_keys_are_asked_for_by_the_fact_alone(void **state)
+{
+	(void)state;
+	static const enum peer_kind kinds[] = {PEER_LOOPBACK, PEER_UNIX, PEER_TRUSTED};
+	struct live_table *live = live_new();
+	struct snapshot *snap = snapshot_new(live); // of no client
+	struct principal p;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		struct auth_call c = call_to(EP_CHAT, kinds[i]);
+		c.snap = snap;
+		snap->clients_required = false;
+		assert_true(auth_judge(&c, &p));
+		assert_int_equal(p.why, ERR_OK);
+		assert_true(ident_eq(&p.id, &ident_local));
+		snap->clients_required = true;
+		assert_int_equal(verdict(&c), ERR_INVALID_API_KEY);
+		c.authorization = SLICE("Bearer sk-any");
+		assert_int_equal(verdict(&c), ERR_INVALID_API_KEY);
+	}
+	struct auth_call c = call_to(EP_CHAT, PEER_LOOPBACK);
+	c.snap = snap;
+	snap->clients_required = false;
+	c.gateway_public = true; // beyond loopback it is no matter of policy
+	assert_int_equal(verdict(&c), ERR_INVALID_API_KEY);
+	snapshot_free(snap);
+	live_free(live);
+}
+
 static void test_platform(void **state)
 {
 	(void)state;
@@ -80,7 +109,11 @@ static void test_trusted_peers(void **state)
 	c.host = SLICE("key-manager:8080");
 	assert_true(auth_judge(&c, &p));
 	assert_int_equal(p.why, ERR_OK);
-	assert_int_equal(p.role, ROLE_ADMIN);
+	assert_int_equal(p.role, ROLE_OPERATOR);
+	c = call_to(EP_CLIENT_POLICY_PUT, PEER_TRUSTED);
+	c.host = SLICE("key-manager:8080");
+	assert_int_equal(verdict(&c), ERR_ROLE_FORBIDDEN);
+	c = call_to(EP_KEY_CREATE, PEER_TRUSTED);
 	c.host = SLICE("172.17.0.2:8000");
 	assert_int_equal(verdict(&c), ERR_BAD_HOST);
 	c.local_ip = SLICE("172.17.0.2");
@@ -95,7 +128,8 @@ static void test_roles(void **state)
 	struct auth_call write = call_to(EP_KEY_CREATE, PEER_LOOPBACK);
 	auth_by_uid(&read, true, 1000, ROLE_VIEWER, &p);
 	assert_int_equal(p.why, ERR_OK);
-	assert_string_equal(p.name, "uid:1000");
+	assert_string_equal(p.id.text, "uid:1000");
+	assert_string_equal(principal_shown(&p), "");
 	auth_by_uid(&write, true, 1000, ROLE_VIEWER, &p);
 	assert_int_equal(p.why, ERR_ROLE_FORBIDDEN);
 	assert_int_equal(p.role, ROLE_NONE);
@@ -265,6 +299,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_pages), cmocka_unit_test(test_client_local),
+		cmocka_unit_test(test_keys_are_asked_for_by_the_fact_alone),
 		cmocka_unit_test(test_platform), cmocka_unit_test(test_trusted_peers),
 		cmocka_unit_test(test_roles), cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_every_wrong_one_costs_a_hash_and_a_comparison),

@@ -302,7 +302,7 @@ static void names_failures(void **state UNUSED)
 	const struct {
 		enum err_code code;
 		int64_t timeout_ms;
-	} want[] = {{ERR_NOT_AN_AGENT, 10000}, {ERR_TIMED_OUT, 50}, {ERR_UPSTREAM_TOO_LARGE, 10000},
+	} want[] = {{ERR_NOT_AN_AGENT, 10000}, {ERR_TIMED_OUT, 50}, {ERR_NOT_AN_AGENT, 10000},
 		{ERR_UNREACHABLE, 10000}};
 	struct http *h = http_new();
 	struct server s;

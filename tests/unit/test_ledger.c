@@ -104,7 +104,7 @@ static struct task *run(struct fixture *f, struct task *t,
 	t->sum = (struct usage_sum){0};
 	t->rows = 0;
 	t->job = (struct store_job){.run = run_task, .done = done, .loop = f->loop, .arg = t,
-		.actor = {.name = "test", .role = ROLE_ADMIN}};
+		.actor = {.id = {"test"}, .role = ROLE_ADMIN}};
 	assert_true(store_submit(f->store, &t->job));
 	loop_run(f->loop);
 	loop_free(f->loop); // a stopped loop does not run again
@@ -138,7 +138,7 @@ static enum err_code write_and_fail(struct store_tx *tx, struct task *t, struct 
 static struct ledger_entry entry(const char *feature, int64_t pico)
 {
 	struct ledger_entry e = {.wall_ms = clock_wall_ms(), .feature = feature,
-		.target = "openai/gpt-4", .client = "local", .key = "key_1", .model = "m",
+		.target = "openai/gpt-4", .client = &ident_local, .key = "key_1", .model = "m",
 		.first = true, .used = true, .paid = true, .usage = PRICE_USAGE_NONE,
 		.cost = {pico, "USD", COST_REPORTED}};
 	e.usage.in = 10;

@@ -113,7 +113,7 @@ static void run_tasks(struct fixture *f, struct task *tasks, int n)
 		tasks[i].number = i;
 		tasks[i].left = &left;
 		tasks[i].job = (struct store_job){.run = run_task, .done = task_done,
-			.loop = f->loop, .actor = {.name = "uid:0", .role = ROLE_ADMIN}};
+			.loop = f->loop, .actor = {.id = {"uid:0"}, .role = ROLE_ADMIN}};
 		assert_true(store_submit(f->store, &tasks[i].job));
 	}
 	loop_run(f->loop);
@@ -192,7 +192,7 @@ static void writes_are_committed_in_groups_and_published(void **state)
 	const struct snapshot *s = snapshots_now(f->snaps);
 	assert_int_equal(s->keys.n, WRITES);
 	assert_int_equal(s->revision, before + WRITES);
-	const struct key_obj *k = snapshot_key(s, SLICE("openai/dalle/key-7"));
+	const struct key_obj *k = snapshot_key_ref(s, SLICE("openai/dalle/key-7"));
 	struct secret got = {0};
 	struct err err = {0};
 	assert_non_null(k);
@@ -217,11 +217,41 @@ static void a_failed_job_leaves_nothing(void **state)
 		char ref[48];
 		snprintf(ref, sizeof(ref), "openai/dalle/key-%d", i);
 		assert_int_equal(tasks[i].code, i % 3 ? ERR_OK : ERR_FIELD_RANGE);
-		assert_true((snapshot_key(s, slice_of(ref)) != NULL) == (i % 3 != 0));
+		assert_true((snapshot_key_ref(s, slice_of(ref)) != NULL) == (i % 3 != 0));
 	}
 	run_tasks(f, &check, 1);
 	assert_int_equal(check.code, ERR_OK);
 	assert_int_equal(check.bad_seq, 0);
+}
+
+// The first of a batch: makes a client and fails behind it, or not.
+static enum err_code add_client(struct store_tx *tx, struct task *t)
+{
+	struct client_doc doc;
+	const struct client_obj *obj;
+	char secret[CREDENTIAL_LEN + 1];
+	field_defaults(&client_fields, &doc);
+	doc.name = "app";
+	enum err_code code = store_client_create(tx, &doc, secret, &obj, &t->job.err);
+	secret_wipe(secret, sizeof(secret));
+	if (code == ERR_OK && t->number == 0)
+		return err_set(&t->job.err, ERR_FIELD_RANGE, NULL);
+	return code;
+}
+
+static void a_first_client_that_comes_to_nothing_asks_for_no_keys(void **state)
+{
+	struct fixture *f = *state;
+	struct task tasks[2] = {{.fn = add_client}, {.fn = add_client}};
+	run_tasks(f, tasks, 1);
+	assert_int_equal(tasks[0].code, ERR_FIELD_RANGE);
+	assert_false(snapshots_now(f->snaps)->clients_required);
+	run_tasks(f, tasks, 2);
+	assert_int_equal(tasks[1].code, ERR_OK);
+	const struct snapshot *s = snapshots_now(f->snaps);
+	assert_int_equal(s->clients.n, 1);
+	assert_true(s->clients_required);
+	assert_int_equal(s->policy_revision, (int64_t)s->revision);
 }
 
 static void everything_is_there_after_a_restart(void **state)
@@ -268,7 +298,7 @@ static void without_its_database_it_serves_and_takes_nothing(void **state)
 	assert_int_equal(s->features.n, 4);
 	struct secret got = {0};
 	struct err err = {0};
-	assert_int_equal(store_key_open(f->store, snapshot_key(s, SLICE("openai/dalle/key-0")), &got,
+	assert_int_equal(store_key_open(f->store, snapshot_key_ref(s, SLICE("openai/dalle/key-0")), &got,
 				 &err), ERR_OK);
 	secret_release(&got);
 	run_tasks(f, &late, 1);
@@ -346,6 +376,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			writes_are_committed_in_groups_and_published, begin, end),
 		cmocka_unit_test_setup_teardown(a_failed_job_leaves_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_first_client_that_comes_to_nothing_asks_for_no_keys, begin, end),
 		cmocka_unit_test_setup_teardown(everything_is_there_after_a_restart, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_second_store_on_the_same_files_is_told_so, begin, end),
