@@ -32,10 +32,49 @@ static const struct known known[] = {
 	{NAMED("connection"), GH_CONNECTION, false},
 };
 
-// A request that came through a proxy is not the kernel's peer speaking.
-static const struct slice forwarding[] = {NAMED("forwarded"), NAMED("via"),
-	NAMED("x-real-ip"), NAMED("x-client-ip"), NAMED("true-client-ip"),
-	NAMED("cf-connecting-ip")};
+// A request that came through a proxy is not the kernel's peer speaking. What proxies, load
+// balancers, networks of caches and application servers say of a caller, in lower case. No SDK and
+// no command line client sends any of it by itself.
+static const struct {
+	struct slice name;
+	enum { WHOLE, BEGINS, ENDS } how;
+} forwarding[] = {
+	{NAMED("via"), WHOLE},
+	{NAMED("-via"), ENDS},
+	{NAMED("-ip"), ENDS}, // x-real-ip, true-client-ip, cf-connecting-ip, fastly-client-ip …
+	{NAMED("clientip"), ENDS}, // x-azure-clientip
+	{NAMED("socketip"), ENDS},
+	{NAMED("realip"), ENDS},
+	{NAMED("remoteip"), ENDS},
+	{NAMED("-addr"), ENDS}, // remote-addr
+	{NAMED("-address"), ENDS}, // x-envoy-external-address
+	{NAMED("forward-for"), ENDS},
+	{NAMED("cdn-loop"), WHOLE}, // RFC 8586
+	{NAMED("cdn-"), BEGINS},
+	{NAMED("cf-"), BEGINS},
+	{NAMED("fastly-"), BEGINS},
+	{NAMED("fly-"), BEGINS},
+	{NAMED("x-amz-cf-"), BEGINS},
+	{NAMED("x-amzn-trace-id"), WHOLE},
+	{NAMED("x-appengine-"), BEGINS},
+	{NAMED("x-arr-"), BEGINS},
+	{NAMED("x-azure-"), BEGINS},
+	{NAMED("x-envoy-"), BEGINS},
+	{NAMED("x-iinfo"), WHOLE},
+	{NAMED("x-nginx-proxy"), WHOLE},
+	{NAMED("x-varnish"), WHOLE},
+	{NAMED("x-vercel-"), BEGINS},
+	{NAMED("wl-proxy-"), BEGINS},
+	{NAMED("x-proxy"), BEGINS}, // x-proxyuser-ip, x-proxy-id
+	{NAMED("front-end-https"), WHOLE},
+	{NAMED("x-original-"), BEGINS}, // x-original-url, x-original-host
+	{NAMED("x-rewrite-url"), WHOLE},
+	{NAMED("x-url-scheme"), WHOLE},
+	{NAMED("x-scheme"), WHOLE},
+	{NAMED("remote-user"), WHOLE},
+	{NAMED("x-remote-"), BEGINS},
+	{NAMED("x-auth-request-"), BEGINS},
+};
 
 static const bool is_token[256] = {['a' ... 'z'] = true, ['A' ... 'Z'] = true,
 	['0' ... '9'] = true, ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true,
@@ -66,13 +105,49 @@ static bool value_ok(struct slice value)
 	return true;
 }
 
+static char folded(char c)
+{
+	if (c == '_')
+		return '-'; // gateways of the CGI kind write it so
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static bool reads(const char *p, struct slice word)
+{
+	for (size_t i = 0; i < word.n; i++)
+		if (folded(p[i]) != word.p[i])
+			return false;
+	return true;
+}
+
+// "forwarded" anywhere: x-forwarded-*, x-original-forwarded-for, whatever comes next. Few names have
+// a w at all.
+static bool says_forwarded(struct slice name)
+{
+	static const struct slice word = NAMED("forwarded");
+	if (memchr(name.p, 'w', name.n) == NULL && memchr(name.p, 'W', name.n) == NULL)
+		return false;
+	for (size_t i = 0; i + word.n <= name.n; i++)
+		if (reads(name.p + i, word))
+			return true;
+	return false;
+}
+
 static bool is_forwarding(struct slice name)
 {
-	if (name.n > 11 && slice_ieq_str((struct slice){name.p, 11}, "x-forwarded"))
-		return true;
-	for (size_t i = 0; i < sizeof(forwarding) / sizeof(forwarding[0]); i++)
-		if (is_name(name, forwarding[i]))
+	if (name.n == 0 || says_forwarded(name))
+		return name.n > 0;
+	char first = folded(name.p[0]), last = folded(name.p[name.n - 1]);
+	for (size_t i = 0; i < ARRAY_LEN(forwarding); i++) {
+		struct slice word = forwarding[i].name;
+		bool ends = forwarding[i].how == ENDS;
+		if (ends ? word.p[word.n - 1] != last : word.p[0] != first)
+			continue;
+		if (name.n < word.n || (forwarding[i].how == WHOLE && name.n != word.n))
+			continue;
+		if (reads(ends ? name.p + name.n - word.n : name.p, word))
 			return true;
+	}
 	return false;
 }
 
