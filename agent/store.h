@@ -66,6 +66,7 @@ struct store_stats {
 	double commit_seconds_sum;
 	enum store_state state;
 	char reason[ERR_TEXT_MAX]; // why not OK
+	char sealed[2 * ERR_TEXT_MAX]; // why secrets do not open; "" when they do
 };
 void store_stats(struct store *st, struct store_stats *ret);
 
