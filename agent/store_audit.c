@@ -8,7 +8,7 @@
 #include "shared/jw.h"
 #include "shared/text.h"
 
-#define AUDIT_TEXT_MAX 512 // longest object name kept in an audit row
+#define AUDIT_TEXT_MAX 1024 // longest object kept in an audit row: a name, or two origins as well
 
 int64_t tx_revision(struct store_tx *tx)
 {

@@ -293,7 +293,7 @@ void task_fetch(struct task_run *r, size_t item)
 	} else if (!it->same && split_url(r, str_slice(&it->fetch), &url)) {
 		x.url = &url;
 		x.foreign = true;
-		x.near = own != NULL && strcmp(own->origin, url.origin) == 0;
+		x.near = own != NULL && urlx_same_origin(own->origin, url.origin);
 	} else {
 		it->tries = FETCH_TRIES;
 		task_call_end(r);
