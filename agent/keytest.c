@@ -13,6 +13,7 @@
 #include "agent/keys.h"
 #include "agent/origin.h"
 #include "agent/regions.h"
+#include "agent/scrub.h"
 #include "agent/upstream.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
@@ -59,6 +60,12 @@ static void check(struct keytest *t, const char *name, const char *result, int64
 	jw_obj_end(&t->w);
 	if (strcmp(result, "fail") == 0)
 		t->ok = false;
+}
+
+// What the vendor wrote, unless it shows the key.
+static const char *foreign(const struct keytest *t, const char *text)
+{
+	return scrub_shows(slice_of(text), secret_bytes(&t->secret)) ? "…" : text;
 }
 
 // ---- the end: an audit row, which the caller does not wait for, and the answer ----
@@ -218,7 +225,7 @@ static const char *whats_there(struct keytest *t, const struct models *m)
 		str_addf(&s, "%s%s", i ? ", " : "", m->v[i]);
 	if (m->n > MODELS_SHOWN)
 		str_add(&s, ", …");
-	ret = arena_strdup(&t->r->arena, str_text(&s));
+	ret = foreign(t, arena_strdup(&t->r->arena, str_text(&s)));
 	str_release(&s);
 	return ret;
 }
@@ -232,7 +239,8 @@ static void missing(struct keytest *t, const struct models *m, const char *featu
 	check(t, "model", "warn", 0,
 		arena_printf(a, _("feature %s asks for %s, which this key does not see"), feature,
 			model),
-		close ? arena_printf(a, _("did you mean %s? It sees %s"), close, whats_there(t, m))
+		close ? arena_printf(a, _("did you mean %s? It sees %s"),
+				foreign(t, close), whats_there(t, m))
 		      : arena_printf(a, _("change the target's upstream_model; it sees %s"),
 				whats_there(t, m)));
 }
