@@ -11,7 +11,7 @@ static void release_body(void *arg)
 {
 	struct change *c = arg;
 
-	str_release(&c->body);
+	str_wipe(&c->body);
 }
 
 struct change *change_new(struct req *r,

@@ -15,6 +15,7 @@
 #include "agent/platform.h"
 #include "agent/state_dir.h"
 #include "shared/clock.h"
+#include "shared/jx.h"
 #include "shared/out.h"
 #include "shared/secret.h"
 #include "shared/text.h"
@@ -186,6 +187,7 @@ static int serve(struct daemon *d)
 	struct err err = {0};
 	int status = EXIT_INTERNAL;
 	int fd = signals_open();
+	jx_setup();
 	if (!secret_setup() || fd < 0) {
 		fprintf(stderr, "yijiand: %s\n", _("cannot start: no memory for secrets"));
 		return EXIT_INTERNAL;

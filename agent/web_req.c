@@ -219,6 +219,8 @@ static enum err_code judge_framing(struct web_req *q, const char *head, size_t n
 	struct arena *a = &q->r.arena;
 	char *bytes = arena_alloc(a, n);
 	memcpy(bytes, head, n);
+	q->head_bytes = bytes;
+	q->head_bytes_n = n;
 	enum err_code code = head_parse(bytes, n, a, &q->head);
 	if (code)
 		return code;
