@@ -284,5 +284,5 @@ bool scrub_shows(struct slice text, struct slice secret)
 void scrub_text(char *text, struct slice secret)
 {
 	if (scrub_shows(slice_of(text), secret))
-		text[0] = '\0';
+		secret_wipe(text, strlen(text));
 }

@@ -7,6 +7,7 @@ import pytest
 
 import memory
 import unix_call
+from network import Authority, tls_front
 from test_tokens import bearer, make_client, make_token
 from waiting import wait_for
 
@@ -151,3 +152,18 @@ def test_the_root_key(agent, vendord, canaries):
     agent.restart()
     assert agent.chat().status == 200
     canaries.gone("a second one")
+
+
+def test_a_key_shown_over_tls(make_agent, make_vendord, tmp_path):
+    authority = Authority(tmp_path)
+    agent = make_agent(env={"YIJIAN_UPSTREAM_CA_FILE": authority.file})
+    canaries = Canaries(agent)
+    vendor = make_vendord(no_auth=True)
+    front = tls_front(authority.certificate("good"), vendor.address)
+    try:
+        agent.add_key(f"https://127.0.0.1:{front.port}", api_key=canaries.new("sent"))
+        for _ in range(3):
+            assert agent.chat().status == 200
+        canaries.gone("using it")
+    finally:
+        front.close()

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A stored secret goes to the address it was stored for. To another one it goes with the secret
 itself in the same request, or by an admin; the audit names both addresses."""
+import subprocess
+
 import pytest
 
+from process import BUILD
 from test_tokens import bearer, make_token
 from vendord import header_of
 
@@ -175,3 +178,22 @@ def test_another_order_of_services_keeps_the_secret(agent, mine):
     assert answer.status == 200, answer
     assert agent.chat().status == 200
     assert shown(mine) == {SECRET[-4:]}
+
+
+def test_from_the_command_line(agent, mine, theirs, tmp_path):
+    key = agent.add_key(mine.base_url, api_key=SECRET)
+    token = tmp_path / "token"
+    token.write_text(make_token(agent, "op", role="operator")["token"])
+    token.chmod(0o600)
+
+    def key_set(*more, given=""):
+        return subprocess.run(
+            [BUILD / "yijian", "--agent", agent.url(), "--token-file", str(token), "key", "set",
+             key["id"], "--base-url", theirs.base_url, *more], input=given, capture_output=True,
+            text=True, timeout=60, env={"LC_ALL": "C.UTF-8", "HOME": str(tmp_path)})
+    done = key_set()
+    assert done.returncode == 4 and "api_key" in done.stderr, done
+    done = key_set("--api-key", "-", given=SECRET)
+    assert done.returncode == 0 and SECRET not in done.stdout + done.stderr, done
+    assert agent.chat().status == 200
+    assert shown(theirs) == {SECRET[-4:]} and shown(mine) == set()
