@@ -101,6 +101,7 @@ static void done(struct store_job *job, enum err_code code)
 	char etag[32];
 
 	if (code) {
+		req_denied(r, code);
 		req_fail(r, &job->err);
 		return;
 	}

@@ -8,6 +8,7 @@ import pytest
 from process import BUILD
 from test_tokens import bearer, make_token
 from vendord import header_of
+from waiting import wait_for
 
 KEYS, PATH = "key-manager", "/api/v1/keys"
 SECRET = "sk-simulated-00000000000moved"
@@ -66,6 +67,13 @@ def test_an_operator_does_not_move_a_secret(agent, mine, theirs, who):
     assert shown(mine) == {SECRET[-4:]} and shown(theirs) == set()
     assert audited(agent) == []
 
+    def denial():
+        items = agent.get(KEYS, "/api/v1/audit?limit=200").body["items"]
+        return [i for i in items if i["action"] == "denied" and "key_patch" in i["object"]]
+    said = wait_for(denial, 30, "the attempts in the audit")
+    assert "(ci)" in said[0]["object"] and said[0]["result"] == "role_forbidden"
+    assert "127.0.0.1" in said[0]["object"]
+
 
 def test_the_vendors_own_address_is_another_one_too(agent, operator):
     key = agent.post(KEYS, PATH, {
@@ -96,7 +104,7 @@ def test_with_the_secret_again(agent, mine, theirs, operator):
     assert agent.chat().status == 200
     assert shown(theirs) == {SECRET[-4:]} and shown(mine) == set()
     row = audited(agent)
-    assert len(row) == 1 and row[0]["actor"] == "token:op"
+    assert len(row) == 1 and row[0]["actor_name"] == "op" and row[0]["object_id"] == key["id"]
     assert f"{mine.url} -> {theirs.url}" in row[0]["object"]
 
 
