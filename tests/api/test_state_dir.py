@@ -10,8 +10,10 @@ import subprocess
 import pytest
 
 import unix_call
+from agent import Agent
 from process import BUILD
 from test_process import ports_env, run
+from waiting import wait_for
 
 SERVICES_LIST = "/api/v1/services"
 
@@ -58,6 +60,27 @@ def test_a_dead_agents_socket_is_taken_over(make_agent, tmp_path):
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(str(path))
     second.stop()
+    assert not path.exists()
+
+
+def test_of_several_that_start_at_once_one_gets_the_socket(tmp_path):
+    path = tmp_path / "wanted.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))  # nobody listens any more
+    agents = [Agent(scratch=tmp_path, name=f"starter{i}", state_dir=tmp_path / f"s{i}",
+                    env={"YIJIAN_SOCKET": str(path)}) for i in range(4)]
+    for agent in agents:
+        agent.spawn()
+    try:
+        wait_for(lambda: all(a.read_ports() or not a.alive() for a in agents), 60, "all to decide")
+        alive = [a for a in agents if a.alive()]
+        assert len(alive) == 1, [a.log()[-300:] for a in agents]
+        assert all(a.child.returncode == 75 for a in agents if a is not alive[0])
+        assert unix_call.Connection(path).connect() is None
+    finally:
+        for agent in agents:
+            if agent.alive():
+                agent.stop()
     assert not path.exists()
 
 
