@@ -103,7 +103,7 @@ static void test_forwarding(void **state)
 		"X-RemoteIP", "X-RealIP", "X-Remote-Addr", "Remote-Addr", "REMOTE_ADDR", "X-Forward-For",
 		"Ali-CDN-Real-IP", "CDN-Loop", "Cdn-Src-Ip", "X-Amz-Cf-Id", "X-Amzn-Trace-Id",
 		"X-ARR-LOG-ID", "X-Iinfo", "X-Nginx-Proxy", "X-Varnish", "X-Vercel-Id", "Front-End-Https",
-		"X-Original-URL", "X-Rewrite-URL", "X-Url-Scheme", "X-Scheme", "Remote-User",
+		"X-Original-URL", "X-Rewrite-URL", "X-Url-Scheme", "Remote-User",
 		"X-Remote-User", "X-Auth-Request-Email", "Incap-Client-IP", "X-Sucuri-ClientIP"};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
