@@ -17,13 +17,13 @@ enum err_code origin_judge(const struct origin_move *m, struct err *err)
 }
 
 enum err_code origin_audit(struct store_tx *tx, const struct origin_move *m, const char *object,
-	struct err *err)
+	const char *id, struct err *err)
 {
 	struct str text = STR_INIT;
 	if (urlx_same_origin(m->from, m->to))
 		return ERR_OK;
 	str_addf(&text, "%s: %s -> %s", object, m->from, m->to);
-	enum err_code code = store_audit(tx, "key.origin", str_text(&text),
+	enum err_code code = store_audit_of(tx, "key.origin", str_text(&text), id,
 		m->shown ? "secret shown" : "ok", err);
 	str_release(&text);
 	return code;

@@ -25,6 +25,6 @@ struct origin_move {
 enum err_code origin_judge(const struct origin_move *m, struct err *err);
 // Audit row that names both origins. Nothing when they are the same.
 enum err_code origin_audit(struct store_tx *tx, const struct origin_move *m, const char *object,
-	struct err *err);
+	const char *id, struct err *err);
 
 #endif

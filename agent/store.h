@@ -198,6 +198,9 @@ enum err_code store_idem_save(struct store_tx *tx, const char *endpoint, struct 
 // Appends an audit row without a document change (denials, starts, tests).
 enum err_code store_audit(struct store_tx *tx, const char *action, const char *object,
 	const char *result, struct err *err);
+// The same of an object that has an id.
+enum err_code store_audit_of(struct store_tx *tx, const char *action, const char *object,
+	const char *object_id, const char *result, struct err *err);
 // JSON items of the audit log and of the change log, newest first, below `before` (0: from the
 // top). *ret_total counts all rows, whatever the page.
 enum err_code store_audit_list(struct store_tx *tx, int64_t before, int limit, struct str *out,

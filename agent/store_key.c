@@ -278,10 +278,10 @@ static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 	if (!code)
 		code = write_row(tx, obj, folded, &meta, err);
 	if (!code)
-		code = tx_change_of(tx, meta.revision, action_of(k, old, obj->doc.fingerprint), "Key", obj->ref, obj->doc.id,
-			obj->doc.fingerprint, old ? old->o.json : (struct slice){0}, err);
+		code = tx_change_of(tx, meta.revision, action_of(k, old, obj->doc.fingerprint), "Key",
+			obj->ref, obj->doc.id, obj->doc.fingerprint, old ? old->o.json : (struct slice){0}, err);
 	if (!code)
-		code = origin_audit(tx, &w->move, obj->ref, err);
+		code = origin_audit(tx, &w->move, obj->ref, obj->doc.id, err);
 	if (code) {
 		object_drop(obj);
 		return code;
