@@ -6,6 +6,7 @@
 #include "agent/adapter.h"
 
 #include <string.h>
+#include "agent/scrub.h"
 #include "shared/clock.h"
 
 #define RETRY_UNREADABLE_S 5
@@ -259,20 +260,6 @@ static void read_shape(enum error_shape shape, struct slice body, struct adapter
 		read_members(top, n, e);
 }
 
-// Vendors like to quote the key they refuse, whole or with its middle starred out.
-static void hide_key(struct adapter_error *e, struct slice secret)
-{
-	bool quoted = strstr(e->message, "***") != NULL;
-	if (secret.n >= 8 && memmem(e->message, strlen(e->message), secret.p, secret.n) != NULL)
-		quoted = true;
-	struct slice password = secret;
-	slice_cut(&password, ':'); // of user:password
-	if (password.n >= 4 && memmem(e->message, strlen(e->message), password.p, password.n) != NULL)
-		quoted = true;
-	if (quoted)
-		e->message[0] = '\0';
-}
-
 void adapter_error_read(const char *of, int status, struct slice body, struct slice secret,
 	struct adapter_error *e)
 {
@@ -284,8 +271,11 @@ void adapter_error_read_as(enum error_shape shape, const char *of, int status, s
 {
 	e->type[0] = e->wire_code[0] = e->param[0] = e->message[0] = '\0';
 	read_shape(shape, body, e);
-	hide_key(e, secret);
 	const struct error_row *r = find_row(of, status, e);
+	scrub_text(e->type, secret);
+	scrub_text(e->wire_code, secret);
+	scrub_text(e->param, secret);
+	scrub_text(e->message, secret);
 	e->outcome = r->outcome;
 	e->code = r->code;
 	e->final = r->final;

@@ -11,7 +11,7 @@ static void release_body(void *arg)
 {
 	struct change *c = arg;
 
-	str_release(&c->body);
+	str_wipe(&c->body);
 }
 
 struct change *change_new(struct req *r,
@@ -101,6 +101,7 @@ static void done(struct store_job *job, enum err_code code)
 	char etag[32];
 
 	if (code) {
+		req_denied(r, code);
 		req_fail(r, &job->err);
 		return;
 	}

@@ -8,6 +8,7 @@
 #include "shared/clock.h"
 #include "shared/jx.h"
 #include "shared/text.h"
+#include "shared/urlx.h"
 #include "shared/vendors.h"
 
 // --- which addresses may be registered ---
@@ -231,7 +232,7 @@ static enum err_code check_key(const struct change *c, const struct key_obj *k, 
 			_("a vendor's key opens no instance: only keys of engines do"));
 	if (urlx_parse(slice_of(c->doc.url), &c->r->arena, &url, err) != ERR_OK)
 		return err->code;
-	if (strcmp(url.origin, k->origin) != 0) {
+	if (!urlx_same_origin(k->origin, url.origin)) {
 		err_field(err, ERR_FIELD_FORBIDDEN, "auth.key",
 			_("this key is bound to another address than the instance's url"));
 		err_hint(err, _("the key's base_url and the instance's url have the same scheme, host "

@@ -12,6 +12,7 @@
 #include "shared/jx.h"
 #include "shared/num.h"
 #include "shared/text.h"
+#include "shared/urlx.h"
 #include "shared/vendors.h"
 
 static struct jscan_limits doc_limits(void)
@@ -326,18 +327,6 @@ void h_key_create(struct req *r)
 		submit(r, run_create, doc);
 }
 
-static enum err_code same_identity(const struct vendor_key *a, const struct vendor_key *b,
-	struct err *err)
-{
-	bool same_service = (!a->service && !b->service) ||
-			    (a->service && b->service && strcmp(a->service, b->service) == 0);
-
-	if (strcmp(a->vendor, b->vendor) == 0 && same_service)
-		return ERR_OK;
-	return err_field(err, ERR_FIELD_FORBIDDEN, "vendor",
-		_("vendor and service of a key cannot be changed: add a new key"));
-}
-
 static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err *err)
 {
 	const struct key_obj *old = snapshot_key(store_tx_snapshot(tx), c->r->param[0]);
@@ -352,13 +341,12 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 	doc = old->doc;
 	doc.api_key = (struct secret){0};
 	code = jx_decode(&key_fields, c->r->body, doc_limits(), JX_PATCH, &a, &doc, err);
-	if (!code && doc.api_key.n)
-		code = err_field(err, ERR_FIELD_FORBIDDEN, "api_key",
-			_("a secret is replaced by POST /api/v1/keys/{id}/rotate"));
-	if (!code)
-		code = same_identity(&old->doc, &doc, err);
 	if (!code)
 		code = key_url_check(c->r->agent, &doc, &a, &url, err);
+	if (!code && doc.api_key.n && urlx_same_origin(old->origin, url.origin))
+		code = err_field(err, ERR_FIELD_FORBIDDEN, "api_key",
+			_("a secret is replaced by POST /api/v1/keys/{id}/rotate; here it only goes "
+			  "along with another base_url"));
 	if (!code)
 		code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
 	if (!code)

@@ -11,7 +11,9 @@
 #include "agent/change.h"
 #include "agent/decide.h"
 #include "agent/keys.h"
+#include "agent/origin.h"
 #include "agent/regions.h"
+#include "agent/scrub.h"
 #include "agent/upstream.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
@@ -39,6 +41,8 @@ struct keytest {
 	struct region regions[REGIONS_MAX]; // asked one after the other when the key is refused
 	size_t regions_n, region_i;
 	char first_origin[256];
+	bool barred; // an address was left out: who asks may not send a stored secret there
+	struct str asked; // origins beside the first that were shown a stored secret
 	struct str out;
 	struct jw w;
 	bool ok;
@@ -58,11 +62,17 @@ static void check(struct keytest *t, const char *name, const char *result, int64
 		t->ok = false;
 }
 
+// What the vendor wrote, unless it shows the key.
+static const char *foreign(const struct keytest *t, const char *text)
+{
+	return scrub_shows(slice_of(text), secret_bytes(&t->secret)) ? "…" : text;
+}
+
 // ---- the end: an audit row, which the caller does not wait for, and the answer ----
 
 struct audit {
 	struct store_job job;
-	char object[REF_MAX + 1];
+	struct str object;
 	bool ok;
 };
 
@@ -70,24 +80,29 @@ static enum err_code run_audit(struct store_tx *tx, struct store_job *job)
 {
 	const struct audit *a = job->arg;
 
-	return store_audit(tx, "key.test", a->object, a->ok ? "ok" : "fail", &job->err);
+	return store_audit(tx, "key.test", str_text(&a->object), a->ok ? "ok" : "fail", &job->err);
 }
 
 static void audited(struct store_job *job, enum err_code code UNUSED)
 {
-	free(job->arg);
+	struct audit *a = job->arg;
+
+	str_release(&a->object);
+	free(a);
 }
 
 static void audit(const struct keytest *t)
 {
 	struct audit *a = mem_zalloc(1, sizeof(*a));
 
-	snprintf(a->object, sizeof(a->object), "%s", t->stored ? t->stored->ref : "unsaved");
+	str_add(&a->object, t->stored ? t->stored->ref : "unsaved");
+	if (t->asked.n)
+		str_addf(&a->object, ": %s ->%s", t->first_origin, str_text(&t->asked));
 	a->ok = t->ok;
 	a->job = (struct store_job){.run = run_audit, .done = audited, .loop = t->r->loop,
 		.arg = a, .actor = req_actor(t->r)};
 	if (!store_submit(t->r->agent->store, &a->job))
-		free(a);
+		audited(&a->job, ERR_OVERLOADED);
 }
 
 static void finish(struct keytest *t)
@@ -210,7 +225,7 @@ static const char *whats_there(struct keytest *t, const struct models *m)
 		str_addf(&s, "%s%s", i ? ", " : "", m->v[i]);
 	if (m->n > MODELS_SHOWN)
 		str_add(&s, ", …");
-	ret = arena_strdup(&t->r->arena, str_text(&s));
+	ret = foreign(t, arena_strdup(&t->r->arena, str_text(&s)));
 	str_release(&s);
 	return ret;
 }
@@ -224,7 +239,8 @@ static void missing(struct keytest *t, const struct models *m, const char *featu
 	check(t, "model", "warn", 0,
 		arena_printf(a, _("feature %s asks for %s, which this key does not see"), feature,
 			model),
-		close ? arena_printf(a, _("did you mean %s? It sees %s"), close, whats_there(t, m))
+		close ? arena_printf(a, _("did you mean %s? It sees %s"),
+				foreign(t, close), whats_there(t, m))
 		      : arena_printf(a, _("change the target's upstream_model; it sees %s"),
 				whats_there(t, m)));
 }
@@ -285,7 +301,12 @@ static bool is_plan_key(const struct keytest *t)
 
 static void no_region(struct keytest *t)
 {
-	if (t->regions_n > 1)
+	if (t->barred)
+		check(t, "region", "warn", 0,
+			_("the vendor's other regions were not asked: a stored secret goes to another "
+			  "address only by an admin"),
+			_("ask an admin, or test with the secret itself: POST /api/v1/keys/test"));
+	else if (t->regions_n > 1)
 		check(t, "region", "fail", 0, _("no other region of the vendor takes it either"),
 			_("is it complete, and not revoked at the vendor?"));
 	finish(t);
@@ -327,6 +348,18 @@ static void ask(struct keytest *t, const char *path, int64_t limit_ms,
 	t->call = upstream_start(loop_upstream(t->r->loop), &up, callbacks, t);
 }
 
+static bool may_ask(struct keytest *t)
+{
+	struct actor actor = req_actor(t->r);
+	struct err ignored;
+
+	if (!t->stored || origin_judge(&(struct origin_move){&actor, t->stored->origin, t->url.origin,
+			false}, &ignored) == ERR_OK)
+		return true;
+	t->barred = true;
+	return false;
+}
+
 // The next address of the catalogue that was not asked yet; the key goes to its own vendor alone.
 static void try_region(struct keytest *t)
 {
@@ -338,8 +371,10 @@ static void try_region(struct keytest *t)
 	for (; t->region_i < t->regions_n; t->region_i++) {
 		if (urlx_parse(slice_of(t->regions[t->region_i].url), a, &t->url, &ignored) != ERR_OK ||
 			urlx_parse(slice_of(t->row->base_url), a, &base, &ignored) != ERR_OK ||
-			strcmp(t->url.origin, t->first_origin) == 0)
+			urlx_same_origin(t->url.origin, t->first_origin) || !may_ask(t))
 			continue;
+		if (t->stored)
+			str_addf(&t->asked, " %s", t->url.origin);
 		ask(t, arena_printf(a, "%s%s%s", t->url.path, base.path, t->row->test_path),
 			REGION_TIMEOUT_MS, &callbacks);
 		return;
@@ -497,6 +532,7 @@ static void release(void *arg)
 
 	secret_release(&t->secret);
 	str_release(&t->out);
+	str_release(&t->asked);
 }
 
 static void start(struct keytest *t, const char *pool_key)

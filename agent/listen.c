@@ -5,17 +5,23 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "shared/num.h"
 #include "shared/text.h"
 
 #define BACKLOG 1024
 #define SAME_PORT_TRIES 16 // for port 0 on two families
+#define TURN_TRIES 50
+#define TURN_LOOK_MS 10
 
 // ---- who holds a port ----
 
@@ -57,6 +63,20 @@ static bool process_has(const char *pid, const char *socket_name)
 	return found;
 }
 
+void listen_process(long pid, char *buf, size_t size)
+{
+	char path[64], comm[32] = "";
+	buf[0] = '\0';
+	snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+	FILE *f = pid > 0 ? fopen(path, "re") : NULL;
+	if (f && fgets(comm, sizeof(comm), f)) {
+		comm[strcspn(comm, "\n")] = '\0';
+		snprintf(buf, size, "%s (pid %ld)", comm, pid);
+	}
+	if (f)
+		fclose(f);
+}
+
 void listen_holder(int port, char *buf, size_t size)
 {
 	unsigned long inode;
@@ -64,7 +84,7 @@ void listen_holder(int port, char *buf, size_t size)
 	if (!inode_of_port("/proc/net/tcp", port, &inode) &&
 		!inode_of_port("/proc/net/tcp6", port, &inode))
 		return;
-	char name[48], comm_path[64], comm[32] = "";
+	char name[48];
 	snprintf(name, sizeof(name), "socket:[%lu]", inode);
 	DIR *proc = opendir("/proc");
 	if (!proc)
@@ -72,13 +92,9 @@ void listen_holder(int port, char *buf, size_t size)
 	for (struct dirent *e; (e = readdir(proc));) {
 		if (!isdigit((unsigned char)e->d_name[0]) || !process_has(e->d_name, name))
 			continue;
-		snprintf(comm_path, sizeof(comm_path), "/proc/%.16s/comm", e->d_name);
-		FILE *f = fopen(comm_path, "re");
-		if (f && fgets(comm, sizeof(comm), f))
-			comm[strcspn(comm, "\n")] = '\0';
-		if (f)
-			fclose(f);
-		snprintf(buf, size, "%s (pid %.16s)", comm, e->d_name);
+		int64_t pid = 0;
+		if (num_i64(slice_of(e->d_name), 1, INT32_MAX, &pid))
+			listen_process((long)pid, buf, size);
 		break;
 	}
 	closedir(proc);
@@ -203,24 +219,101 @@ void listen_close(struct listening *l)
 	l->n = 0;
 }
 
-enum err_code listen_unix(const char *path, int *ret_fd, struct err *err)
+// ---- the socket in the file system ----
+
+// Two that start at once must not both find a dead socket: the second would take away what the
+// first has just made. Whoever has the directory goes first; a state directory is its agent's for
+// good, so waiting has an end, and then looking alone decides.
+static int turn_take(const char *path)
 {
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(un.sun_path))
-		return err_set(err, ERR_CONFIG_INVALID, _("the socket's path is too long"));
-	memcpy(un.sun_path, path, strlen(path) + 1);
-	struct stat st;
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-		unlink(path); // the state lock is held: nobody else serves it
+	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	snprintf(dir, sizeof(dir), "%s", path);
+	char *slash = strrchr(dir, '/');
+	if (!slash)
+		return -1;
+	slash[slash == dir] = '\0';
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; fd >= 0 && i < TURN_TRIES && flock(fd, LOCK_EX | LOCK_NB) != 0; i++)
+		poll(NULL, 0, TURN_LOOK_MS);
+	return fd;
+}
+
+// Whether somebody listens there, and who: asked of the kernel by knocking.
+static bool is_served(const struct sockaddr_un *un, char *who, size_t size)
+{
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&un, sizeof(un)) < 0 ||
-		chmod(path, 0666) < 0 || listen(fd, BACKLOG) < 0) {
+	struct ucred cred = {0};
+	socklen_t n = sizeof(cred);
+	bool served = fd >= 0 && (connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0 ||
+					 errno == EAGAIN || errno == EACCES || errno == EPERM);
+	who[0] = '\0';
+	if (served && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0)
+		listen_process(cred.pid, who, size);
+	if (fd >= 0)
+		close(fd);
+	return served;
+}
+
+static enum err_code served(const char *path, const char *who, struct err *err)
+{
+	err_set(err, ERR_CONFIG_INVALID, _("the socket %s is in use by %s"), path,
+		who[0] ? who : _("another process"));
+	err_hint(err, "%s", _("stop that process, or set YIJIAN_SOCKET to another path"));
+	return err->code;
+}
+
+static enum err_code bind_unix(const struct sockaddr_un *un, struct unix_listening *ret,
+	struct err *err)
+{
+	struct stat st;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)un, sizeof(*un)) < 0 ||
+		chmod(un->sun_path, 0666) < 0 || listen(fd, BACKLOG) < 0 ||
+		lstat(un->sun_path, &st) < 0) {
 		int why = errno;
 		if (fd >= 0)
 			close(fd);
 		return err_set(err, ERR_CONFIG_INVALID, _("cannot listen on the unix socket: %s"),
 			strerror(why));
 	}
-	*ret_fd = fd;
+	*ret = (struct unix_listening){fd, st.st_dev, st.st_ino};
 	return ERR_OK;
+}
+
+enum err_code listen_unix(const char *path, struct unix_listening *ret, bool *ret_held,
+	struct err *err)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	struct stat st;
+	char who[80];
+	ret->fd = -1;
+	*ret_held = false;
+	if (strlen(path) >= sizeof(un.sun_path))
+		return err_set(err, ERR_CONFIG_INVALID, _("the socket's path is too long"));
+	memcpy(un.sun_path, path, strlen(path) + 1);
+	int turn = turn_take(path);
+	enum err_code code = ERR_OK;
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+		*ret_held = is_served(&un, who, sizeof(who));
+		if (*ret_held)
+			code = served(path, who, err);
+		else
+			unlink(path);
+	}
+	if (!code)
+		code = bind_unix(&un, ret, err);
+	if (turn >= 0)
+		close(turn);
+	return code;
+}
+
+void listen_unix_close(const char *path, struct unix_listening *l)
+{
+	struct stat st;
+	if (l->fd < 0)
+		return;
+	if (lstat(path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+		unlink(path);
+	close(l->fd);
+	l->fd = -1;
 }

@@ -3,6 +3,7 @@
 #ifndef YJ_AGENT_LISTEN_H
 #define YJ_AGENT_LISTEN_H
 
+#include <sys/types.h>
 #include "agent/settings.h"
 
 struct listening {
@@ -18,8 +19,19 @@ struct listening {
 enum err_code listen_open(const struct listen_addr *addrs, size_t n, struct listening *ret,
 	struct err *err);
 void listen_close(struct listening *l);
-// Unix socket for everybody on this host (identity is judged by peer uid); a stale one is replaced.
-enum err_code listen_unix(const char *path, int *ret_fd, struct err *err);
+// Unix socket for everybody on this host (identity is judged by peer uid). What a dead process left
+// is replaced; *ret_held: somebody listens there, who is named in the message.
+struct unix_listening {
+	int fd; // -1: none
+	dev_t dev; // of the path's name when it was ours
+	ino_t ino;
+};
+enum err_code listen_unix(const char *path, struct unix_listening *ret, bool *ret_held,
+	struct err *err);
+// Takes the name away if it is still ours, and closes.
+void listen_unix_close(const char *path, struct unix_listening *l);
+// "nginx (pid 812)"; "" when no such process can be seen.
+void listen_process(long pid, char *buf, size_t size);
 // "nginx (pid 812)" for the process that listens on the port, or "" when it cannot be seen.
 void listen_holder(int port, char *buf, size_t size);
 

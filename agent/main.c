@@ -13,8 +13,11 @@
 #include <unistd.h>
 #include "agent/notify.h"
 #include "agent/platform.h"
+#include "agent/state_dir.h"
 #include "shared/clock.h"
+#include "shared/jx.h"
 #include "shared/out.h"
+#include "shared/secret.h"
 #include "shared/text.h"
 #include "shared/version.h"
 
@@ -47,12 +50,17 @@ static void complain(const struct err *err)
 static int check(const struct settings *s, struct str *out)
 {
 	struct str notes = STR_INIT;
-	struct err err = {0};
+	struct err err = {0}, sealed = {0};
 	int status = 0;
-	if (platform_check(s, &notes, &err) != ERR_OK) {
+	if (!secret_setup() || state_dir_judge(s, &sealed, &err) != ERR_OK ||
+		platform_check(s, &notes, &err) != ERR_OK) {
 		complain(&err);
 		status = EXIT_SETTINGS;
 	} else {
+		if (sealed.code) {
+			fprintf(stderr, "yijiand: %s\n", _("the keys would stay sealed:"));
+			complain(&sealed);
+		}
 		str_addf(out, "%s\n", _("the settings are valid"));
 		str_add_slice(out, str_slice(&notes));
 		str_addf(out, "%s\n", _("only a start tells whether the database opens, and whether "
@@ -179,6 +187,7 @@ static int serve(struct daemon *d)
 	struct err err = {0};
 	int status = EXIT_INTERNAL;
 	int fd = signals_open();
+	jx_setup();
 	if (!secret_setup() || fd < 0) {
 		fprintf(stderr, "yijiand: %s\n", _("cannot start: no memory for secrets"));
 		return EXIT_INTERNAL;

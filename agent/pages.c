@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/pages.h"
 
+#include <stdio.h>
 #include <string.h>
 #include "agent/gauges.h"
 #include "shared/jw.h"
@@ -14,7 +15,7 @@ struct condition {
 	bool serving;
 	const char *reasons[3];
 	size_t n;
-	char store[ERR_TEXT_MAX];
+	char store[ERR_TEXT_MAX], sealed[3 * ERR_TEXT_MAX];
 };
 
 static void health_of(const struct req *r, struct condition *ret)
@@ -29,8 +30,10 @@ static void health_of(const struct req *r, struct condition *ret)
 		ret->store[sizeof(st.reason) - 1] = '\0';
 		ret->reasons[ret->n++] = ret->store[0] ? ret->store : _("the store is read-only");
 	}
-	if (r->snap && r->snap->sealed)
-		ret->reasons[ret->n++] = _("sealed: the root key does not open the key store");
+	if (r->snap && r->snap->sealed) {
+		snprintf(ret->sealed, sizeof(ret->sealed), _("sealed: %s"), st.sealed);
+		ret->reasons[ret->n++] = ret->sealed;
+	}
 }
 
 // Upkeep of the database's files, for people who look after the host.

@@ -31,6 +31,7 @@
 #include "agent/overload.h"
 #include "agent/peer.h"
 #include "agent/services.h"
+#include "agent/state_dir.h"
 #include "agent/tasks.h"
 #include "shared/clock.h"
 #include "shared/jw.h"
@@ -60,7 +61,8 @@ struct platform {
 	struct lane lanes[TRAFFIC_MAX + 1];
 	size_t lanes_n;
 	struct listening listening[SVC_COUNT];
-	int unix_fd;
+	struct unix_listening unix_socket;
+	int state_fd; // the hold on the state directory; -1: none
 	struct loop_timer drain;
 	int64_t drain_until_us;
 	bool cut; // who outlasted the drain was told
@@ -98,14 +100,27 @@ static enum err_code bind_all(struct platform *p, struct err *err)
 	return ERR_OK;
 }
 
-static void bind_unix(struct platform *p)
+// Somebody else's live socket is an error; a path where none can be made is not: the ports serve.
+static enum err_code bind_unix(struct platform *p, bool *ret_held, struct err *err)
 {
 	const char *path = p->agent.settings->socket_path;
-	struct err err = {0};
+	*ret_held = false;
 	if (!strcmp(path, "none"))
-		return;
-	if (listen_unix(path, &p->unix_fd, &err) != ERR_OK)
-		log_line(LOG_LVL_WARN, "no_socket", "detail", err.message, NULL);
+		return ERR_OK;
+	enum err_code code = listen_unix(path, &p->unix_socket, ret_held, err);
+	if (!code || *ret_held)
+		return code;
+	log_line(LOG_LVL_WARN, "no_socket", "detail", err->message, NULL);
+	return ERR_OK;
+}
+
+// Why its keys do not open, for the one who reads the log.
+static void log_sealed(struct store *store)
+{
+	struct store_stats st;
+	store_stats(store, &st);
+	if (st.sealed[0])
+		log_line(LOG_LVL_ERROR, "sealed", "detail", st.sealed, NULL);
 }
 
 static enum err_code lane_new(struct platform *p, const char *name, struct err *err)
@@ -147,8 +162,8 @@ static enum err_code serve_all(struct platform *p, struct err *err)
 				code = web_serve(p->lanes[i].web, (enum service_id)svc, l->fd[a],
 					gateway ? per_loop : max);
 	}
-	if (!code && p->unix_fd >= 0)
-		code = web_serve(p->lanes[1].web, SVC_API_GATEWAY, p->unix_fd, per_loop);
+	if (!code && p->unix_socket.fd >= 0)
+		code = web_serve(p->lanes[1].web, SVC_API_GATEWAY, p->unix_socket.fd, per_loop);
 	return code ? err_set(err, code, _("cannot serve a listening socket")) : ERR_OK;
 }
 
@@ -242,25 +257,6 @@ static void log_listening(const struct platform *p)
 
 // ---- start ----
 
-// Every missing part of the path, 0700.
-static enum err_code state_dir_make(const char *dir, struct err *err)
-{
-	char path[4096];
-	size_t n = strlen(dir);
-	if (n >= sizeof(path))
-		return err_set(err, ERR_CONFIG_INVALID, _("the state directory's path is too long"));
-	for (size_t i = 1; i <= n; i++) {
-		if (dir[i] != '/' && dir[i] != '\0')
-			continue;
-		memcpy(path, dir, i);
-		path[i] = '\0';
-		if (mkdir(path, 0700) < 0 && errno != EEXIST && i == n)
-			return err_set(err, ERR_CONFIG_INVALID,
-				_("cannot make the state directory %s: %s"), dir, strerror(errno));
-	}
-	return ERR_OK;
-}
-
 static void parts_new(struct agent *a)
 {
 	a->started_wall_ms = clock_wall_ms();
@@ -315,18 +311,21 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 		code = state_dir_make(a->settings->state_dir, err);
 	if (code)
 		return code;
-	bool held = false;
-	code = store_open(a->settings, a->snaps, a->live, &a->store, &held, err);
-	*ret_exit = held ? EXIT_HELD : EXIT_INTERNAL;
+	bool held = true;
+	code = state_dir_hold(a->settings->state_dir, &p->state_fd, err);
+	if (!code)
+		code = store_open(a->settings, a->snaps, a->live, &a->store, &held, err);
+	if (!code)
+		code = bind_unix(p, &held, err);
+	*ret_exit = held ? EXIT_HELD : code == ERR_SEALED ? EXIT_SETTINGS : EXIT_INTERNAL;
 	if (code)
 		return code;
 	log_store(a->store);
+	log_sealed(a->store);
 	if (db_version_doubtful())
 		log_line(LOG_LVL_WARN, "sqlite_wal_reset", "detail",
 			"this SQLite can lose commits of concurrent connections; "
 			"the agent keeps exactly one", NULL);
-	*ret_exit = EXIT_INTERNAL;
-	bind_unix(p);
 	code = lanes_new(p, err);
 	if (!code)
 		code = serve_all(p, err);
@@ -411,7 +410,7 @@ enum err_code platform_start(const struct settings *s, struct platform **ret, in
 {
 	struct platform *p = mem_zalloc(1, sizeof(*p));
 	mallopt(M_ARENA_MAX, traffic_loops(s) + 1);
-	p->unix_fd = -1;
+	p->unix_socket.fd = p->state_fd = -1;
 	p->agent.settings = s;
 	parts_new(&p->agent);
 	enum err_code code = assemble(p, ret_exit, err);
@@ -528,10 +527,7 @@ void platform_free(struct platform *p)
 		unlink(path);
 	}
 	lanes_free(p);
-	if (p->unix_fd >= 0) {
-		close(p->unix_fd);
-		unlink(a->settings->socket_path);
-	}
+	listen_unix_close(a->settings->socket_path, &p->unix_socket);
 	for (int i = 0; i < SVC_COUNT; i++)
 		listen_close(&p->listening[i]);
 	tasks_free(a->tasks);
@@ -554,5 +550,7 @@ void platform_free(struct platform *p)
 	events_free(a->events);
 	metrics_free(a->metrics);
 	live_free(a->live);
+	if (p->state_fd >= 0)
+		close(p->state_fd); // last: nothing is written any more
 	free(p);
 }

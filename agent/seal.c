@@ -69,12 +69,20 @@ static enum err_code check_file(const char *path, int fd, struct err *err)
 
 	if (fstat(fd, &st) != 0)
 		return root_error(err, path, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return root_error(err, path, _("is a directory"));
 	if (!S_ISREG(st.st_mode))
 		return root_error(err, path, _("is not a regular file"));
-	if (st.st_mode & 077)
-		return root_error(err, path, _("may be read by others; chmod 600 it"));
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return root_error(err, path, _("belongs to another user"));
+	if (st.st_mode & 077) {
+		root_error(err, path, _("may be read or written by others than its owner"));
+		err_hint(err, "chmod 600 %s", path);
+		return err->code;
+	}
+	if (st.st_uid != geteuid() && st.st_uid != 0) {
+		root_error(err, path, _("belongs to another user"));
+		err_hint(err, "chown %lu %s", (unsigned long)geteuid(), path);
+		return err->code;
+	}
 	return ERR_OK;
 }
 
@@ -88,12 +96,16 @@ static enum err_code read_root(const char *path, int fd, struct secret *ret, str
 
 	while (n > 0 && (hex[n - 1] == '\n' || hex[n - 1] == '\r'))
 		n--;
-	if (n == ROOT_BYTES)
+	if (n < 0)
+		code = root_error(err, path, strerror(errno));
+	else if (n == 0)
+		code = root_error(err, path, _("is empty"));
+	else if (n == ROOT_BYTES)
 		memcpy(key, hex, ROOT_BYTES);
 	else if (n != ROOT_BYTES * 2 || sodium_hex2bin(key, sizeof(key), hex, (size_t)n, NULL, &bytes,
 						 NULL) != 0 || bytes != ROOT_BYTES)
 		code = root_error(err, path, _("is not 32 bytes, raw or in hexadecimal"));
-	if (!code)
+	if (!code && ret)
 		secret_set(ret, key, ROOT_BYTES);
 	secret_wipe(hex, sizeof(hex));
 	secret_wipe(key, sizeof(key));
@@ -107,9 +119,13 @@ enum err_code seal_root_load(const char *path, bool create, struct secret *ret, 
 
 	if (code)
 		return code;
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	// Opening a FIFO would wait for somebody who writes.
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
-		return root_error(err, path, strerror(errno));
+		return root_error(err, path,
+			errno == ELOOP ? _("is a symbolic link: name the file itself")
+			: errno == ENOENT ? _("is not there")
+					  : strerror(errno));
 	code = check_file(path, fd, err);
 	if (!code)
 		code = read_root(path, fd, ret, err);

@@ -22,8 +22,9 @@ struct seal_aad {
 	const char *vendor, *service, *origin;
 };
 
-// Reads the root key file (0600, owner checked, O_NOFOLLOW); makes one with 32 random bytes when
-// `create` and it is absent. ERR_SEALED with the reason otherwise.
+// Reads the root key file (0600, owner checked, no link, never waiting for a FIFO); makes one with
+// 32 random bytes when `create` and it is absent. ERR_SEALED with the reason otherwise. ret may be
+// NULL: it is only looked at.
 enum err_code seal_root_load(const char *path, bool create, struct secret *ret, struct err *err);
 // A new keyring wrapped under root: *wrapped is what the database keeps (opaque bytes).
 enum err_code seal_new(const struct secret *root, struct seal **ret, struct str *wrapped,

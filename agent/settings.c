@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "shared/num.h"
 #include "shared/text.h"
@@ -381,6 +382,13 @@ static void default_set(struct settings *s, const char **member, const char *tex
 			s->value[i].text = text;
 }
 
+// A FIFO would be waited for by the first call over TLS.
+static bool is_readable_file(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, R_OK) == 0;
+}
+
 static const char *state_dir_default(struct settings *s)
 {
 	if (geteuid() == 0)
@@ -418,7 +426,7 @@ static enum err_code judge(struct settings *s, struct err *err)
 	if (strcmp(s->store, "sqlite") != 0)
 		return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_STORE",
 			_("YIJIAN_STORE: this version keeps its documents in sqlite only"));
-	if (s->upstream_ca_file[0] && access(s->upstream_ca_file, R_OK) != 0)
+	if (s->upstream_ca_file[0] && !is_readable_file(s->upstream_ca_file))
 		return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_UPSTREAM_CA_FILE",
 			_("YIJIAN_UPSTREAM_CA_FILE: the file cannot be read"));
 	if (s->shared[0])

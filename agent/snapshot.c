@@ -475,7 +475,7 @@ enum grant snapshot_grant(const struct snapshot *s, const struct instance_obj *i
 	k = auth->key ? snapshot_key(s, slice_of(auth->key)) : NULL;
 	if (!k)
 		return GRANT_GONE;
-	if (!engine_find(slice_of(k->doc.vendor)) || strcmp(k->origin, in->url.origin) != 0)
+	if (!engine_find(slice_of(k->doc.vendor)) || !urlx_same_origin(k->origin, in->url.origin))
 		return GRANT_ELSEWHERE;
 	if (!k->doc.enabled)
 		return GRANT_DISABLED;

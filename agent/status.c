@@ -91,6 +91,7 @@ static void write_agent(struct jw *w, const struct req *r)
 	jw_str(w, "reason", stats.reason[0] != '\0' ? stats.reason : NULL);
 	jw_obj_end(w);
 	jw_bool(w, "sealed", r->snap->sealed);
+	jw_str(w, "sealed_reason", stats.sealed[0] != '\0' ? stats.sealed : NULL);
 	jw_arr(w, "public"); // services that are reached from beyond this host
 	for (int i = 0; i < SVC_COUNT; i++)
 		if (settings_public(a->settings, (enum service_id)i))

@@ -75,6 +75,7 @@ struct store_stats {
 	int64_t checkpoint_wall_ms, purge_wall_ms; // the last ones that went well; 0 none yet
 	bool checkpoint_overdue, purge_overdue;
 	bool changes_missing; // acknowledged once, and not in the database that was opened
+	char sealed[2 * ERR_TEXT_MAX]; // why secrets do not open; "" when they do
 };
 void store_stats(struct store *st, struct store_stats *ret);
 
@@ -207,6 +208,9 @@ enum err_code store_idem_save(struct store_tx *tx, const char *endpoint, struct 
 // Appends an audit row without a document change (denials, starts, tests).
 enum err_code store_audit(struct store_tx *tx, const char *action, const char *object,
 	const char *result, struct err *err);
+// The same of an object that has an id.
+enum err_code store_audit_of(struct store_tx *tx, const char *action, const char *object,
+	const char *object_id, const char *result, struct err *err);
 // JSON items of the audit log and of the change log, newest first, below `before` (0: from the
 // top). *ret_total counts all rows, whatever the page.
 enum err_code store_audit_list(struct store_tx *tx, int64_t before, int limit, struct str *out,

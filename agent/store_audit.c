@@ -8,7 +8,7 @@
 #include "shared/jw.h"
 #include "shared/text.h"
 
-#define AUDIT_TEXT_MAX 512 // longest object name kept in an audit row
+#define AUDIT_TEXT_MAX 1024 // longest object kept in an audit row: a name, or two origins as well
 
 int64_t tx_revision(struct store_tx *tx)
 {
@@ -32,7 +32,7 @@ static void canonical(struct str *out, int64_t seq, int64_t at, const struct sli
 	}
 }
 
-static enum err_code audit(struct store_tx *tx, const char *action, const char *object,
+enum err_code store_audit_of(struct store_tx *tx, const char *action, const char *object,
 	const char *object_id, const char *result, struct err *err)
 {
 	struct slice parts[AUDIT_PARTS] = {ident_slice(&tx->actor->id), slice_of(action),
@@ -66,7 +66,7 @@ static enum err_code audit(struct store_tx *tx, const char *action, const char *
 enum err_code store_audit(struct store_tx *tx, const char *action, const char *object,
 	const char *result, struct err *err)
 {
-	return audit(tx, action, object, "", result, err);
+	return store_audit_of(tx, action, object, "", result, err);
 }
 
 enum err_code tx_change(struct store_tx *tx, int64_t revision, const char *action, const char *kind,
@@ -90,7 +90,7 @@ enum err_code tx_change_of(struct store_tx *tx, int64_t revision, const char *ac
 	if (code)
 		return code;
 	snprintf(object, sizeof(object), "%s %s", kind, name);
-	return audit(tx, action, object, id, "ok", err);
+	return store_audit_of(tx, action, object, id, "ok", err);
 }
 
 static enum err_code load_head(void *arg, struct sqlite3_stmt *row, struct err *err)

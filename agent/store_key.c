@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/origin.h"
 #include "agent/store_priv.h"
 #include "shared/jw.h"
 #include "shared/text.h"
+#include "shared/urlx.h"
 #include "shared/vendors.h"
 
 #define SLUG_MAX 48
@@ -141,6 +143,19 @@ enum err_code store_key_open(const struct store *st, const struct key_obj *k, st
 		st->seal, &aad, (struct slice){(const char *)k->sealed.p, k->sealed.n}, ret, err);
 }
 
+// What it opens and for whom is what a key is; another is another key.
+static enum err_code same_identity(const struct vendor_key *a, const struct vendor_key *b,
+	struct err *err)
+{
+	bool same_service = (!a->service && !b->service) ||
+			    (a->service && b->service && strcmp(a->service, b->service) == 0);
+
+	if (strcmp(a->vendor, b->vendor) == 0 && same_service)
+		return ERR_OK;
+	return err_field(err, ERR_FIELD_FORBIDDEN, "vendor",
+		_("vendor and service of a key cannot be changed: add a new key"));
+}
+
 // A key about to be written: its secret sealed anew, or the old envelope kept.
 struct writing {
 	struct arena arena;
@@ -148,6 +163,7 @@ struct writing {
 	char fp[SEAL_FP_HEX + 1], mask[SECRET_MASK_MAX];
 	uint64_t version;
 	int64_t rotated_at;
+	struct origin_move move;
 };
 
 static enum err_code seal_secret(struct store_tx *tx, const struct vendor_key *k, const char *id,
@@ -162,10 +178,16 @@ static enum err_code seal_secret(struct store_tx *tx, const struct vendor_key *k
 
 	if (code)
 		return code;
+	w->move = (struct origin_move){tx->actor, old ? old->origin : url.origin,
+		arena_strdup(&w->arena, url.origin), k->api_key.n > 0};
+	code = origin_judge(&w->move, err);
+	if (code)
+		return code;
 	if (!k->api_key.n) {
 		if (!old)
 			return err_field(err, ERR_FIELD_REQUIRED, "api_key", _("api_key is required"));
-		if (strcmp(url.origin, old->origin) == 0) {
+		if (urlx_same_origin(old->origin, url.origin) &&
+			strcmp(key_service(k), key_service(&old->doc)) == 0) {
 			str_add_n(&w->envelope, old->sealed.p, old->sealed.n);
 			snprintf(w->fp, sizeof(w->fp), "%s", old->doc.fingerprint);
 			snprintf(w->mask, sizeof(w->mask), "%s", old->doc.api_key_masked);
@@ -173,7 +195,7 @@ static enum err_code seal_secret(struct store_tx *tx, const struct vendor_key *k
 			w->rotated_at = old->doc.rotated_at;
 			return ERR_OK;
 		}
-		// Another host: the secret is bound to its origin, so it is sealed anew.
+		// The envelope is bound to origin and service, so the secret is sealed anew.
 		code = store_key_open(tx->st, old, &kept, err);
 		if (code)
 			return code;
@@ -212,11 +234,12 @@ static enum err_code write_row(struct store_tx *tx, const struct key_obj *k, str
 		DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
 }
 
-static const char *action_of(const struct vendor_key *k, const struct key_obj *old)
+static const char *action_of(const struct vendor_key *k, const struct key_obj *old,
+	const char *fingerprint)
 {
 	if (!old)
 		return "create";
-	if (k->api_key.n)
+	if (k->api_key.n && strcmp(old->doc.fingerprint, fingerprint) != 0)
 		return "rotate";
 	if (k->enabled != old->doc.enabled)
 		return k->enabled ? "enable" : "disable";
@@ -255,8 +278,10 @@ static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 	if (!code)
 		code = write_row(tx, obj, folded, &meta, err);
 	if (!code)
-		code = tx_change_of(tx, meta.revision, action_of(k, old), "Key", obj->ref, obj->doc.id,
-			obj->doc.fingerprint, old ? old->o.json : (struct slice){0}, err);
+		code = tx_change_of(tx, meta.revision, action_of(k, old, obj->doc.fingerprint), "Key",
+			obj->ref, obj->doc.id, obj->doc.fingerprint, old ? old->o.json : (struct slice){0}, err);
+	if (!code)
+		code = origin_audit(tx, &w->move, obj->ref, obj->doc.id, err);
 	if (code) {
 		object_drop(obj);
 		return code;
@@ -279,6 +304,8 @@ enum err_code store_key_put(struct store_tx *tx, const struct vendor_key *key, b
 		code = err_set(err, ERR_NOT_FOUND, _("no key of this id"));
 	if (!code && if_match != FIELD_NONE && (!old || old->o.revision != if_match))
 		code = err_set(err, ERR_PRECONDITION_FAILED, NULL);
+	if (!code && old)
+		code = same_identity(&old->doc, key, err);
 	fold_name(key->key_name, &folded);
 	if (!code)
 		code = check_name(tx, key, str_slice(&folded), err);

@@ -53,6 +53,9 @@ struct store {
 	struct store_stats stats;
 };
 
+// Keeps why secrets do not open, for store_stats.
+void store_tell_sealed(struct store *st, const struct err *why);
+
 struct store_tx {
 	struct store *st;
 	struct db *db;

@@ -350,7 +350,10 @@ static enum err_code restore_text(struct store *st, const struct secret *root, s
 	str_clear(&st->wrapped);
 	str_add_slice(&st->wrapped, ring);
 	snprintf(st->uuid, sizeof(st->uuid), "%s", jx_str(jx_get(doc, "db_uuid"), ""));
-	if (root->n && seal_open_ring(root, ring, &st->seal, err) == ERR_OK) {
+	struct err why = {0};
+	if (root->n && seal_open_ring(root, ring, &st->seal, &why) != ERR_OK)
+		store_tell_sealed(st, &why);
+	if (st->seal) {
 		seal_row_mac(st->seal, text, mac);
 		if (stored.n != SEAL_MAC || memcmp(stored.p, mac, SEAL_MAC) != 0)
 			return err_set(err, ERR_STORAGE_CORRUPT, _("%s failed its check"),

@@ -180,6 +180,12 @@ static enum err_code first_keyring(struct store *st, const struct secret *root, 
 	return code;
 }
 
+void store_tell_sealed(struct store *st, const struct err *why)
+{
+	snprintf(st->stats.sealed, sizeof(st->stats.sealed), why->hint[0] ? "%s (%s)" : "%s",
+		why->message, why->hint);
+}
+
 static enum err_code open_keyring(struct store *st, const struct secret *root, struct err *err)
 {
 	enum err_code code = db_query(
@@ -190,8 +196,10 @@ static enum err_code open_keyring(struct store *st, const struct secret *root, s
 		return code;
 	if (!st->wrapped.n)
 		return first_keyring(st, root, err);
-	if (!root->n || seal_open_ring(root, str_slice(&st->wrapped), &st->seal, &why))
+	if (root->n && seal_open_ring(root, str_slice(&st->wrapped), &st->seal, &why)) {
 		st->seal = NULL; // sealed: self-hosted routes still work, nothing is rewritten
+		store_tell_sealed(st, &why);
+	}
 	return ERR_OK;
 }
 
@@ -354,6 +362,8 @@ static enum err_code open_all(struct store *st, bool *ret_locked, struct err *er
 	struct err why = {0};
 	enum err_code code = seal_root_load(st->settings->root_key_file, fresh, &root, &why);
 
+	if (code)
+		store_tell_sealed(st, &why);
 	if (code && fresh)
 		*err = why; // without a key nothing can be begun
 	else if (fresh)

@@ -295,6 +295,8 @@ void task_submit_ended(struct task_run *r, enum up_end end, const struct upstrea
 	struct slice body);
 // tasks_relay.c: of a submit that is answered as a stream.
 extern const struct upstream_callbacks task_relay_callbacks;
+// What was sent along with the exchange and must not come out of its answer; empty: nothing.
+struct slice task_secret(const struct task_run *r);
 // Lets go of the exchange's candidate, secret and buffers.
 void task_call_end(struct task_run *r);
 // The candidate by the names in t, in the snapshot of now: held until task_call_end. False: gone.

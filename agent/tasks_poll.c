@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "agent/scrub.h"
 #include "shared/clock.h"
 #include "shared/text.h"
 
@@ -22,6 +23,11 @@ static void keep_item(struct task_run *r, const struct image_item *from, struct 
 	if (from->code[0] != '\0') {
 		memcpy(to->code, from->code, sizeof(to->code));
 		memcpy(to->message, from->message, sizeof(to->message));
+		if (scrub_shows(slice_of(to->message), task_secret(r)))
+			snprintf(to->message, sizeof(to->message), "%s",
+				_("the vendor did not make this one"));
+		if (scrub_shows(slice_of(to->code), task_secret(r)))
+			snprintf(to->code, sizeof(to->code), "unknown");
 		return;
 	}
 	if (from->fetch.n > 0) {
@@ -126,6 +132,8 @@ static void take_poll(struct task_run *r, struct slice body)
 	if (end != IMAGE_BAD)
 		r->at[i].fails = 0;
 	r->at[i].unknowns = end == IMAGE_UNKNOWN ? r->at[i].unknowns + 1 : 0;
+	if (end != IMAGE_DONE && end != IMAGE_FAILED)
+		task_call_end(r);
 	switch (end) {
 	case IMAGE_DONE:
 		task_take_items(r, i);
@@ -167,12 +175,17 @@ static void on_polled(void *arg, enum up_end end, const struct upstream_response
 	r->up = NULL;
 	r->doing = DOING_NOTHING;
 	r->at[r->part].polls++;
+	struct gw_secret *sent = r->secret;
+	r->secret = NULL;
 	task_call_end(r);
-	if (end == UP_OK && res->status >= 200 && res->status < 300)
+	r->secret = sent; // until it is known what must not come out of the answer
+	if (end == UP_OK && res->status >= 200 && res->status < 300) {
 		take_poll(r, body);
-	else
-		poll_again(r, end == UP_OK && res->status >= 400 && res->status < 500 &&
-			res->status != 408 && res->status != 429);
+		return;
+	}
+	task_call_end(r);
+	poll_again(r, end == UP_OK && res->status >= 400 && res->status < 500 &&
+		res->status != 408 && res->status != 429);
 }
 
 void task_poll(struct task_run *r, size_t part)
@@ -293,7 +306,7 @@ void task_fetch(struct task_run *r, size_t item)
 	} else if (!it->same && split_url(r, str_slice(&it->fetch), &url)) {
 		x.url = &url;
 		x.foreign = true;
-		x.near = own != NULL && strcmp(own->origin, url.origin) == 0;
+		x.near = own != NULL && urlx_same_origin(own->origin, url.origin);
 	} else {
 		it->tries = FETCH_TRIES;
 		task_call_end(r);

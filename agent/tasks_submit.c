@@ -93,6 +93,11 @@ void task_slot_free(struct task_run *r, size_t part)
 
 // ---- exchanges ----
 
+struct slice task_secret(const struct task_run *r)
+{
+	return r->secret != NULL ? secret_bytes(&r->secret->key) : (struct slice){NULL, 0};
+}
+
 void task_call_end(struct task_run *r)
 {
 	if (r->secret != NULL)
@@ -392,12 +397,10 @@ static bool is_doubtful(int status)
 // Reads an error answer into r->error.
 static void read_refusal(struct task_run *r, int status, struct slice body)
 {
-	struct slice secret = r->secret != NULL ? secret_bytes(&r->secret->key)
-						: (struct slice){NULL, 0};
 	struct adapter_error *e = &r->error;
 	adapter_error_read(r->cand->key != NULL ? r->cand->key->doc.vendor
 						: r->cand->instance->doc.engine,
-		status, body, secret, e);
+		status, body, task_secret(r), e);
 	e->outcome = gw_outcome_at(r->cand, e->outcome);
 	if (e->outcome == OUT_MODEL_GONE && r->cand->target->upstream_model == NULL)
 		e->outcome = OUT_CLIENT;

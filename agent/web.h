@@ -68,6 +68,9 @@ enum err_code req_query_int(const struct req *r, const char *name, int64_t *ret,
 // If-Match as a revision; FIELD_NONE when absent. ERR_PRECONDITION_FAILED when unreadable.
 enum err_code req_if_match(const struct req *r, int64_t *ret, struct err *err);
 struct actor req_actor(const struct req *r);
+// Counts and audits what only the change itself could tell: that it takes another role. Nothing for
+// other codes.
+void req_denied(struct req *r, enum err_code code);
 // The members of an event that say who did it: "actor", and "actor_name" where there is one.
 void req_actor_write(const struct req *r, struct jw *w);
 // Root, without a token, over the unix socket: what nobody on a network can be.

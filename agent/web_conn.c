@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include "shared/mem.h"
+#include "shared/secret.h"
 
 #define READS_AT_ONCE 16
 
@@ -108,8 +109,8 @@ static void free_dead(struct web *w)
 			continue;
 		}
 		*at = c->next;
-		str_release(&c->in);
-		str_release(&c->out);
+		str_wipe(&c->in);
+		str_wipe(&c->out);
 		free(c);
 	}
 }
@@ -124,7 +125,7 @@ static size_t pending(const struct conn *c)
 static void broke(struct conn *c)
 {
 	c->broken = c->gone = true;
-	str_release(&c->out);
+	str_wipe(&c->out);
 	c->out_at = 0;
 }
 
@@ -158,6 +159,7 @@ static void flush_out(struct conn *c)
 	if (pending(c) > 0)
 		return;
 	c->out_at = 0;
+	secret_wipe(c->out.p, c->out.n);
 	if (c->out.cap > WEB_BODY_KEPT)
 		str_release(&c->out);
 	else
@@ -299,6 +301,7 @@ static void use_buffered(struct conn *c)
 	c->in_at = c->in.n - in.n;
 	if (in.n == 0) {
 		c->in_at = 0;
+		secret_wipe(c->in.p, c->in.n);
 		if (c->in.cap > 0 && c->req == NULL)
 			str_release(&c->in); // an idle connection keeps no buffer
 		else
@@ -313,6 +316,7 @@ static void feed(struct conn *c, struct slice bytes)
 	if (c->in.n > c->in_at) {
 		size_t left = c->in.n - c->in_at;
 		memmove(c->in.p, c->in.p + c->in_at, left);
+		secret_wipe(c->in.p + left, c->in.n - left);
 		str_cut(&c->in, left);
 		c->in_at = 0;
 		str_add_slice(&c->in, bytes);
@@ -349,6 +353,7 @@ static void read_in(struct conn *c)
 		if (n <= 0)
 			return;
 		feed(c, (struct slice){w->read_buffer, (size_t)n});
+		secret_wipe(w->read_buffer, (size_t)n); // everybody's requests pass here
 	}
 }
 

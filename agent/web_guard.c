@@ -32,22 +32,83 @@ static const struct known known[] = {
 	{NAMED("connection"), GH_CONNECTION, false},
 };
 
-// A request that came through a proxy is not the kernel's peer speaking.
-static const struct slice forwarding[] = {NAMED("forwarded"), NAMED("via"),
-	NAMED("x-real-ip"), NAMED("x-client-ip"), NAMED("true-client-ip"),
-	NAMED("cf-connecting-ip")};
+// A request that came through a proxy is not the kernel's peer speaking. What proxies, load
+// balancers, networks of caches and application servers say of a caller, in lower case. No SDK and
+// no command line client sends any of it by itself. The letter in front tells most names apart
+// without a look at the rows: of names that begin with "x-" the third, of others the first; of
+// endings the last.
+#define FORWARDING_X(ROW)                                                                          \
+	ROW('a', "x-amz-cf-", BEGINS)                                                              \
+	ROW('a', "x-amzn-trace-id", WHOLE)                                                         \
+	ROW('a', "x-appengine-", BEGINS)                                                           \
+	ROW('a', "x-arr-", BEGINS)                                                                 \
+	ROW('a', "x-auth-request-", BEGINS)                                                        \
+	ROW('a', "x-azure-", BEGINS)                                                               \
+	ROW('e', "x-envoy-", BEGINS)                                                               \
+	ROW('i', "x-iinfo", WHOLE)                                                                 \
+	ROW('n', "x-nginx-proxy", WHOLE)                                                           \
+	ROW('o', "x-original-", BEGINS) /* x-original-url, x-original-host */                      \
+	ROW('p', "x-proxy", BEGINS) /* x-proxyuser-ip, x-proxy-id */                               \
+	ROW('r', "x-remote-", BEGINS)                                                              \
+	ROW('r', "x-rewrite-url", WHOLE)                                                           \
+	ROW('u', "x-url-scheme", WHOLE)                                                            \
+	ROW('v', "x-varnish", WHOLE)                                                               \
+	ROW('v', "x-vercel-", BEGINS)
+#define FORWARDING_PLAIN(ROW)                                                                      \
+	ROW('c', "cdn-", BEGINS) /* cdn-loop of RFC 8586 */                                        \
+	ROW('c', "cf-", BEGINS)                                                                    \
+	ROW('f', "fastly-", BEGINS)                                                                \
+	ROW('f', "fly-", BEGINS)                                                                   \
+	ROW('f', "front-end-https", WHOLE)                                                         \
+	ROW('r', "remote-user", WHOLE)                                                             \
+	ROW('v', "via", WHOLE)                                                                     \
+	ROW('w', "wl-proxy-", BEGINS)
+#define FORWARDING_ENDS(ROW)                                                                       \
+	ROW('a', "-via", ENDS)                                                                     \
+	ROW('p', "-ip", ENDS) /* x-real-ip, true-client-ip, cf-connecting-ip, fastly-client-ip … */ \
+	ROW('p', "clientip", ENDS)                                                                 \
+	ROW('p', "socketip", ENDS)                                                                 \
+	ROW('p', "realip", ENDS)                                                                   \
+	ROW('p', "remoteip", ENDS)                                                                 \
+	ROW('r', "-addr", ENDS) /* remote-addr */                                                  \
+	ROW('r', "forward-for", ENDS)                                                              \
+	ROW('s', "-address", ENDS) /* x-envoy-external-address */
 
-static const bool is_token[256] = {['a' ... 'z'] = true, ['A' ... 'Z'] = true,
-	['0' ... '9'] = true, ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true,
-	['\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true, ['^'] = true,
-	['_'] = true, ['`'] = true, ['|'] = true, ['~'] = true};
+struct forwarding {
+	char letter;
+	enum { WHOLE, BEGINS, ENDS } how;
+	struct slice name;
+};
 
-static bool name_ok(struct slice name)
+#define AS_ROW(letter, lit, how) {letter, how, NAMED(lit)},
+#define AS_BIT(letter, lit, how) | 1u << ((letter) - 'a')
+static const struct forwarding rows_x[] = {FORWARDING_X(AS_ROW)};
+static const struct forwarding rows_plain[] = {FORWARDING_PLAIN(AS_ROW)};
+static const struct forwarding rows_ends[] = {FORWARDING_ENDS(AS_ROW)};
+static const unsigned letters_x = 0 FORWARDING_X(AS_BIT);
+static const unsigned letters_plain = 0 FORWARDING_PLAIN(AS_BIT);
+static const unsigned letters_ends = 0 FORWARDING_ENDS(AS_BIT);
+
+#define IS_TOKEN 1
+#define IS_W 2 // few names have one, and "forwarded" does
+static const unsigned char letters[256] = {['a' ... 'v'] = IS_TOKEN, ['x' ... 'z'] = IS_TOKEN,
+	['A' ... 'V'] = IS_TOKEN, ['X' ... 'Z'] = IS_TOKEN,
+	['0' ... '9'] = IS_TOKEN, ['!'] = IS_TOKEN, ['#'] = IS_TOKEN, ['$'] = IS_TOKEN,
+	['%'] = IS_TOKEN, ['&'] = IS_TOKEN, ['\''] = IS_TOKEN, ['*'] = IS_TOKEN, ['+'] = IS_TOKEN,
+	['-'] = IS_TOKEN, ['.'] = IS_TOKEN, ['^'] = IS_TOKEN, ['_'] = IS_TOKEN, ['`'] = IS_TOKEN,
+	['|'] = IS_TOKEN, ['~'] = IS_TOKEN, ['w'] = IS_TOKEN | IS_W, ['W'] = IS_TOKEN | IS_W};
+
+// What its letters are, or-ed; 0: it is no name.
+static unsigned name_letters(struct slice name)
 {
-	for (size_t i = 0; i < name.n; i++)
-		if (!is_token[(unsigned char)name.p[i]])
-			return false;
-	return name.n > 0;
+	unsigned seen = 0;
+	for (size_t i = 0; i < name.n; i++) {
+		unsigned one = letters[(unsigned char)name.p[i]];
+		if (one == 0)
+			return 0;
+		seen |= one;
+	}
+	return seen;
 }
 
 // Names of one length are few: most are told apart without a comparison.
@@ -66,14 +127,58 @@ static bool value_ok(struct slice value)
 	return true;
 }
 
-static bool is_forwarding(struct slice name)
+static char folded(char c)
 {
-	if (name.n > 11 && slice_ieq_str((struct slice){name.p, 11}, "x-forwarded"))
-		return true;
-	for (size_t i = 0; i < sizeof(forwarding) / sizeof(forwarding[0]); i++)
-		if (is_name(name, forwarding[i]))
+	if (c == '_')
+		return '-'; // gateways of the CGI kind write it so
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static bool reads(const char *p, struct slice word)
+{
+	for (size_t i = 0; i < word.n; i++)
+		if (folded(p[i]) != word.p[i])
+			return false;
+	return true;
+}
+
+// Anywhere: x-forwarded-*, x-original-forwarded-for, whatever comes next.
+static bool says_forwarded(struct slice name)
+{
+	static const struct slice word = NAMED("forwarded");
+	for (size_t i = 0; i + word.n <= name.n; i++)
+		if (reads(name.p + i, word))
 			return true;
 	return false;
+}
+
+static bool in_rows(const struct forwarding *rows, size_t n, unsigned some, char letter,
+	struct slice name)
+{
+	if (letter < 'a' || letter > 'z' || !(some >> (letter - 'a') & 1))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		const struct forwarding *f = &rows[i];
+		if (f->letter != letter || name.n < f->name.n ||
+			(f->how == WHOLE && name.n != f->name.n))
+			continue;
+		if (reads(f->how == ENDS ? name.p + name.n - f->name.n : name.p, f->name))
+			return true;
+	}
+	return false;
+}
+
+static bool is_forwarding(struct slice name, unsigned seen)
+{
+	if (name.n < 3)
+		return false;
+	bool x = folded(name.p[0]) == 'x' && folded(name.p[1]) == '-';
+	char last = folded(name.p[name.n - 1]);
+	return ((seen & IS_W) && says_forwarded(name)) ||
+		(x ? in_rows(rows_x, ARRAY_LEN(rows_x), letters_x, folded(name.p[2]), name)
+		   : in_rows(rows_plain, ARRAY_LEN(rows_plain), letters_plain,
+			     folded(name.p[0]), name)) ||
+		in_rows(rows_ends, ARRAY_LEN(rows_ends), letters_ends, last, name);
 }
 
 static void read_connection(struct guard *g, struct slice value)
@@ -95,7 +200,8 @@ void guard_header(struct guard *g, struct slice name, struct slice value)
 {
 	g->n++;
 	g->bytes += name.n + value.n + 4;
-	if (!name_ok(name) || !value_ok(value))
+	unsigned seen = name_letters(name);
+	if (seen == 0 || !value_ok(value))
 		refuse(g, ERR_BAD_FRAMING);
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		if (!is_name(name, known[i].name))
@@ -108,7 +214,7 @@ void guard_header(struct guard *g, struct slice name, struct slice value)
 			read_connection(g, value);
 		return;
 	}
-	if (is_forwarding(name))
+	if (is_forwarding(name, seen))
 		g->forwarded = true;
 }
 

@@ -91,6 +91,8 @@ struct web_req {
 	int64_t judged_us; // the turn in which the caller was last judged, by which snapshot
 	const struct snapshot *judged_by;
 	bool counted; // as a model request under way
+	char *head_bytes; // the copy the head's slices point into: credentials are among them
+	size_t head_bytes_n;
 	struct slice query; // raw
 	struct head head;
 	struct guard guard;

@@ -11,6 +11,7 @@
 #include "shared/jw.h"
 #include "shared/mem.h"
 #include "shared/num.h"
+#include "shared/secret.h"
 #include "shared/text.h"
 
 #define QUEUE_KEPT (64 * 1024)
@@ -383,8 +384,22 @@ static void log_request(const struct web_req *q, int64_t took_us)
 	str_release(&path);
 }
 
+// What callers show, and what platform calls bring and take away, may be a key. The bodies of model
+// traffic are none.
+static void wipe(struct web_req *q)
+{
+	secret_wipe(q->head_bytes, q->head_bytes_n);
+	if (q->r.ep && q->r.ep->may == MAY_CALL)
+		return;
+	if (q->answer_owned && q->answer.p == q->answer_owned)
+		secret_wipe(q->answer_owned, q->answer.n);
+	secret_wipe(q->body.p, q->body.n);
+	q->r.arena.secret = true;
+}
+
 static void recycle(struct web *w, struct web_req *q)
 {
+	wipe(q);
 	free(q->answer_owned);
 	q->answer_owned = NULL;
 	if (q->chunks) {

@@ -153,25 +153,39 @@ static bool is_denial(enum err_code code)
 		(code >= ERR_AUTH_REQUIRED && code <= ERR_SCOPE_EXCEEDED);
 }
 
+// Counts and has it audited; the seconds the caller shall wait.
+static int64_t note_denial(struct web_req *q, enum err_code code, bool guess)
+{
+	const struct principal *who = &q->r.who;
+	const char *labels[] = {service_row(q->r.service)->name, err_row(code)->code, NULL};
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	bool known = q->conn != NULL && q->conn->kind != PEER_UNIX &&
+		getpeername(q->conn->fd, (struct sockaddr *)&peer, &len) == 0;
+	metric_add(q->r.agent->metrics, MET_AUTH_DENIED, 1, labels);
+	return denials_note(q->r.agent->denials,
+		&(struct denial){.code = code, .guess = guess,
+			.peer = known ? (struct sockaddr *)&peer : NULL, .who = who->id,
+			.shown = principal_shown(who),
+			.endpoint = q->r.ep ? q->r.ep->name : "none"},
+		loop_now_us(q->web->loop));
+}
+
+void req_denied(struct req *r, enum err_code code)
+{
+	if (is_denial(code))
+		note_denial(r->web, code, false);
+}
+
 // Counts a refused call and has it audited; who guesses too often is told to wait instead.
 static enum err_code denied(struct web_req *q)
 {
 	struct principal *who = &q->r.who;
-	const char *labels[] = {service_row(q->r.service)->name, err_row(who->why)->code, NULL};
-	struct sockaddr_storage peer;
-	socklen_t len = sizeof(peer);
 	char text[24];
 	if (!is_denial(who->why))
 		return who->why;
 	web_refused_who(q);
-	metric_add(q->r.agent->metrics, MET_AUTH_DENIED, 1, labels);
-	bool known = q->conn->kind != PEER_UNIX &&
-		getpeername(q->conn->fd, (struct sockaddr *)&peer, &len) == 0;
-	int64_t wait_s = denials_note(q->r.agent->denials,
-		&(struct denial){.code = who->why, .guess = who->guess,
-			.peer = known ? (struct sockaddr *)&peer : NULL, .who = who->id, .shown = principal_shown(who),
-			.endpoint = q->r.ep ? q->r.ep->name : "none"},
-		loop_now_us(q->web->loop));
+	int64_t wait_s = note_denial(q, who->why, who->guess);
 	if (wait_s > 0) {
 		who->why = ERR_RATE_LIMITED;
 		q->r.refused = REFUSED_GUESSING;
@@ -219,6 +233,8 @@ static enum err_code judge_framing(struct web_req *q, const char *head, size_t n
 	struct arena *a = &q->r.arena;
 	char *bytes = arena_alloc(a, n);
 	memcpy(bytes, head, n);
+	q->head_bytes = bytes;
+	q->head_bytes_n = n;
 	enum err_code code = head_parse(bytes, n, a, &q->head);
 	if (code)
 		return code;

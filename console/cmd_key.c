@@ -111,7 +111,8 @@ static void body_with_secret(struct cmd *c, struct jw *w, struct str *body,
 	*w = jw_to(body);
 	jw_obj(w, NULL);
 	cmd_body(c, w);
-	jw_slice(w, "api_key", secret_bytes(s));
+	if (s->n)
+		jw_slice(w, "api_key", secret_bytes(s));
 }
 
 // After a 409: the same name may hold the very same secret, which is fine.
@@ -204,25 +205,27 @@ enum err_code cmd_key_set(struct cmd *c)
 	struct client_call call = {.ep = EP_KEY_PATCH};
 	struct client_answer a;
 	struct str body = STR_INIT;
-	struct jw w = jw_to(&body);
+	struct secret s = {0};
+	struct jw w;
 	enum err_code code;
 
 	if (!cmd_body_given(c) && !cmd_has(c, COPT_NAME))
 		return err_set(&c->err, ERR_USAGE, _("say what to change, e.g. --weight 2"));
 	code = key_id(c, c->arg[0], &call.param[0]);
+	if (!code && (cmd_has(c, COPT_API_KEY) || cmd_has(c, COPT_API_KEY_FILE) ||
+			     cmd_has(c, COPT_API_KEY_FD)))
+		code = cmd_secret(c, NULL, &s);
 	if (code)
 		return code;
-	jw_obj(&w, NULL);
-	cmd_body(c, &w);
+	body_with_secret(c, &w, &body, &s);
 	if (cmd_has(c, COPT_NAME))
 		jw_str(&w, "key_name", cmd_opt(c, COPT_NAME));
 	jw_obj_end(&w);
-	call.body = str_slice(&body);
 	if (cmd_has(c, COPT_IF_MATCH))
 		call.headers[0] = arena_printf(
 			&c->arena, "If-Match: \"%s\"", cmd_opt(c, COPT_IF_MATCH));
-	code = cmd_call(c, &call, &a);
-	str_release(&body);
+	code = call_with_secret(c, &call, &body, &a);
+	secret_release(&s);
 	return code ? code : cmd_show(c, &a);
 }
 

@@ -161,7 +161,8 @@ static void status_text(struct cmd *c, const struct jx *s)
 		cmd_writef(c, _("  ! store %s: %s\n"), text_at(s, "agent.store.state", "?"),
 			text_at(s, "agent.store.reason", ""));
 	if (jx_bool(jx_path(s, "agent.sealed"), false))
-		cmd_writef(c, "%s\n", _("  ! sealed: the root key does not open the key store"));
+		cmd_writef(c, _("  ! sealed: %s\n"), text_at(s, "agent.sealed_reason",
+			_("the root key does not open the key store")));
 	cmd_writef(c, "%s\n", _("traffic, last minute"));
 	traffic_line(c, s, _("req/s"), "traffic.rate_1m", "traffic.history.rate", "");
 	traffic_line(c, s, _("errors"), "traffic.error_pct_1m", "traffic.history.error_pct", "%");
@@ -405,7 +406,7 @@ static void doctor_identity(struct cmd *c, struct doctor *d)
 	open = jx_get(agent, "public");
 	finding(d, _("root key"), jx_bool(jx_get(agent, "sealed"), false) ? "fail" : "ok",
 		jx_bool(jx_get(agent, "sealed"), false)
-			? _("it does not open the key store, or is not its owner's alone")
+			? text_at(agent, "sealed_reason", _("it does not open the key store"))
 			: _("it opens the key store"),
 		jx_bool(jx_get(agent, "sealed"), false)
 			? _("point YIJIAN_ROOT_KEY_FILE at the right file, mode 0600") : NULL);

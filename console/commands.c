@@ -95,8 +95,10 @@ static const struct command rows[] = {
 		.id = CMD_KEY_SET,
 		.path = "key set",
 		.summary = N_("change a key's settings"),
+		.text = N_("A stored secret goes to another --base-url only by an admin, or when the secret "
+			   "is shown again: --api-key -, --api-key-file or --api-key-fd."),
 		.args = {KEY_ARG},
-		.opts = {COPT_NAME, COPT_IF_MATCH},
+		.opts = {COPT_NAME, COPT_API_KEY, COPT_API_KEY_FILE, COPT_API_KEY_FD, COPT_IF_MATCH},
 		.body = &key_fields,
 		.endpoint = EP_KEY_PATCH,
 		.output = &key_view_fields,

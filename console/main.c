@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "console/dispatch.h"
+#include "shared/jx.h"
 #include "shared/out.h"
 #include "shared/text.h"
 
@@ -24,6 +25,7 @@ int main(int argc, char **argv)
 	bindtextdomain("yijian", YJ_LOCALEDIR);
 	textdomain("yijian");
 	dispatch_stdio(&io);
+	jx_setup();
 	if (!secret_setup()) {
 		fputs("yijian: libsodium cannot start\n", stderr);
 		return 70;

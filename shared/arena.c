@@ -136,9 +136,16 @@ static void run_defers(struct arena *a)
 	}
 }
 
+static void wipe(const struct arena *a)
+{
+	for (struct arena_block *b = a->secret ? a->head : NULL; b; b = b->next)
+		explicit_bzero(b->data, b->used);
+}
+
 void arena_release(struct arena *a)
 {
 	run_defers(a);
+	wipe(a);
 	while (a->head) {
 		struct arena_block *b = a->head;
 
@@ -151,6 +158,8 @@ void arena_release(struct arena *a)
 void arena_reset(struct arena *a)
 {
 	run_defers(a);
+	wipe(a);
+	a->secret = false;
 	while (a->head && a->head->next) {
 		struct arena_block *b = a->head;
 

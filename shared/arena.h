@@ -11,6 +11,7 @@ struct arena {
 	struct arena_block *head;
 	struct arena_defer_node *defers;
 	size_t used; // bytes handed out, for limits and the size report
+	bool secret; // set by the owner: release and reset wipe what was in it; reset clears it
 };
 
 #define ARENA_INIT ((struct arena){0})

@@ -2,6 +2,7 @@
 #include "shared/http.h"
 
 #include <curl/curl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,11 +37,31 @@ struct http_call {
 	char why[CURL_ERROR_SIZE];
 };
 
+// libcurl's own copies of heads and bodies hold tokens and keys.
+static void wiping_free(void *p)
+{
+	if (p)
+		secret_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void *wiping_realloc(void *p, size_t n)
+{
+	void *moved = malloc(n);
+
+	if (moved && p) {
+		memcpy(moved, p, MIN_OF(n, malloc_usable_size(p)));
+		wiping_free(p);
+	}
+	return moved;
+}
+
 struct http *http_new(void)
 {
 	struct http *h = mem_zalloc(1, sizeof(*h));
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(h->multi = curl_multi_init())) {
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc, strdup,
+		    calloc) != CURLE_OK || !(h->multi = curl_multi_init())) {
 		free(h);
 		return NULL;
 	}
@@ -66,9 +87,8 @@ static void free_call(struct http_call *c)
 	for (struct curl_slist *l = c->headers; l; l = l->next)
 		secret_wipe(l->data, strlen(l->data)); // one of them may hold the token
 	curl_slist_free_all(c->headers);
-	secret_wipe(c->body_out.p, c->body_out.n);
-	str_release(&c->body_out);
-	str_release(&c->body);
+	str_wipe(&c->body_out);
+	str_wipe(&c->body); // a key that is shown once
 	str_release(&c->content_type);
 	str_release(&c->etag);
 	str_release(&c->request_id);

@@ -2,6 +2,7 @@
 #include "shared/jx.h"
 
 #include <jansson.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -657,4 +658,18 @@ static void dump(const json_t *v, int indent, int depth, struct str *ret)
 void jx_write(const struct jx *v, int indent, struct str *ret)
 {
 	dump(in(v), indent, 0, ret);
+}
+
+// ---- memory of trees ----
+
+static void tree_free(void *p)
+{
+	if (p)
+		secret_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
+void jx_setup(void)
+{
+	json_set_alloc_funcs(malloc, tree_free);
 }

@@ -32,6 +32,9 @@ enum err_code jx_decode(const struct field_set *set, struct slice text, struct j
 enum err_code jx_decode_value(const struct field_set *set, const struct jx *v, unsigned mode,
 	struct arena *a, void *doc, struct err *err);
 
+// Once per process, before the first document: what trees held is wiped when they go.
+void jx_setup(void);
+
 // Readers; each takes NULL and other types and answers the "absent" value.
 const struct jx *jx_get(const struct jx *obj, const char *key);
 // Dotted path with [i]: "error.message", "items[0].id".

@@ -204,7 +204,8 @@ static const struct field_set key_limits_fields = {"KeyLimits", key_limits_rows,
 			.help = N_("ASCII form of the name, for scripts")},                        \
 		{AT(vendor_key, api_key), .type = FT_SECRET, .charset = FC_SECRET, .min = 8,       \
 			.max = 512, .flags = FF_REQUIRED,                                          \
-			.help = N_("the vendor's key; goes in, never comes out")},                 \
+			.help = N_("the vendor's key; goes in, never comes out, and goes to another " \
+				   "base_url only when it is shown again, or by an admin")},     \
 		{AT(vendor_key, api_key_masked), .type = FT_STR,                                   \
 			.flags = FF_READONLY | FF_COLUMN, .title = N_("SECRET"),                   \
 			.help = N_("prefix and last four characters")},                            \

@@ -9,6 +9,18 @@
 #include "shared/num.h"
 #include "shared/utf8.h"
 
+static void wipe(struct str *s)
+{
+	if (s->p)
+		explicit_bzero(s->p, s->cap);
+}
+
+void str_wipe(struct str *s)
+{
+	wipe(s);
+	str_release(s);
+}
+
 void str_release(struct str *s)
 {
 	free(s->p);
@@ -28,7 +40,17 @@ void str_grow(struct str *s, size_t more)
 
 	while (cap < need)
 		cap += cap / 2 + 64;
-	s->p = mem_realloc(s->p, cap, 1);
+	if (s->cap <= STR_MOVED_MAX) { // realloc would leave a copy behind
+		char *p = mem_alloc(cap);
+
+		if (s->n)
+			memcpy(p, s->p, s->n);
+		wipe(s);
+		free(s->p);
+		s->p = p;
+	} else {
+		s->p = mem_realloc(s->p, cap, 1);
+	}
 	s->cap = cap;
 	s->p[s->n] = '\0';
 }

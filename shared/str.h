@@ -15,6 +15,10 @@ struct str {
 #define STR_INIT ((struct str){0})
 
 void str_release(struct str *s);
+// As release, and nothing of it is left in memory: for what may hold a secret. (What it grew out of
+// is wiped anyhow, up to STR_MOVED_MAX.)
+void str_wipe(struct str *s);
+#define STR_MOVED_MAX (1024 * 1024)
 // Empties, keeps the buffer.
 void str_clear(struct str *s);
 void str_grow(struct str *s, size_t more);

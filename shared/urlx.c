@@ -138,6 +138,11 @@ enum err_code urlx_parse(struct slice text, struct arena *a, struct url *ret, st
 	return code;
 }
 
+bool urlx_same_origin(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0; // urlx_parse has made them alike
+}
+
 static enum addr_class v4_class(uint32_t ip)
 {
 	// Metadata services that do not stand on a link-local address.

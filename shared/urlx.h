@@ -24,6 +24,8 @@ enum addr_class { ADDR_PUBLIC, ADDR_PRIVATE, ADDR_LOOPBACK, ADDR_FORBIDDEN };
 // Parses with curl_url(): http and https only, no userinfo, query, fragment, zone or backslash,
 // port 1..65535, host in lower case. Strings live in the arena. ERR_UPSTREAM_URL_FORBIDDEN.
 enum err_code urlx_parse(struct slice text, struct arena *a, struct url *ret, struct err *err);
+// Whether two origins of struct url are one.
+bool urlx_same_origin(const char *a, const char *b);
 // Unmaps v4-mapped, NAT64 and 6to4 addresses first. FORBIDDEN: unspecified, link-local, multicast,
 // broadcast, reserved, and the clouds' metadata services wherever they are.
 enum addr_class urlx_addr_class(const struct sockaddr *sa);

@@ -7,6 +7,7 @@ import tempfile
 
 import pytest
 
+import unix_call
 from agent import SERVICES, Agent
 from raw import head
 
@@ -65,12 +66,30 @@ def test_refused_on_every_port_and_through_the_gateway(agent):
     assert call_as(65534, agent, "api-gateway", "GET", LIST)[0] == 403
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via",
-                                  "X-Forwarded-Host", "CF-Connecting-IP"])
-def test_forwarded_calls_need_a_token(agent, name):
-    answer = agent.get(REGISTRY, LIST, headers={name: "10.0.0.1"})
-    assert (answer.status, answer.error) == (401, "auth_required")
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
+FORWARDING = ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Host",
+              "CF-Connecting-IP", "X-Envoy-External-Address", "X-Original-Forwarded-For",
+              "True-Client-IP", "Fastly-Client-IP", "X-Client-IP", "X-Cluster-Client-IP",
+              "X-ProxyUser-Ip", "WL-Proxy-Client-IP", "Proxy-Client-IP", "X-Azure-ClientIP",
+              "Fly-Client-IP", "X-Appengine-User-IP", "CDN-Loop", "X-Amz-Cf-Id", "Remote-Addr",
+              "X-Amzn-Trace-Id", "X-Acme-Forwarded-By", "X-Original-URL", "X-Remote-User"]
+
+
+PLACES = [(REGISTRY, LIST, "auth_required"), ("api-gateway", LIST, "auth_required"),
+          ("key-manager", "/api/v1/keys", "auth_required"),
+          ("api-gateway", "/v1/models", "invalid_api_key")]
+
+
+def test_forwarded_calls_need_a_token(agent):
+    for name in FORWARDING:
+        for spelled in (name, name.upper(), name.replace("-", "_")):
+            headers = {spelled: "10.0.0.1"}
+            for service, path, code in PLACES:
+                answer = agent.get(service, path, headers=headers)
+                assert (answer.status, answer.error) == (401, code), (service, spelled)
+                assert answer.headers["WWW-Authenticate"] == "Bearer"
+            for _, path, code in PLACES[1:]:
+                answer = unix_call.request(agent, "GET", path, headers=headers)
+                assert (answer.status, answer.error) == (401, code), ("socket", spelled)
 
 
 @pytest.mark.parametrize("headers", [

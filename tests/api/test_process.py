@@ -56,6 +56,8 @@ def test_precedence_and_origin(tmp_path):
     ("YIJIAN_LOG_LEVEL=loud", "debug"), ("YIJIAN_LISTEN_KEY_MANAGER=8002", "host:port"),
     ("YIJIAN_LISTEN_KEY_MANAGER=1.2.3.4:99999", "host:port"), ("YIJIAN_STORE=mysql://x", "sqlite"),
     ("YIJIAN_UPSTREAM_CA_FILE=/no/such/file", "YIJIAN_UPSTREAM_CA_FILE"),
+    ("YIJIAN_UPSTREAM_CA_FILE=/dev", "YIJIAN_UPSTREAM_CA_FILE"),
+    ("YIJIAN_UPSTREAM_CA_FILE=/dev/tty", "YIJIAN_UPSTREAM_CA_FILE"),
     ("YIJIAN_LISTEN_API_GATEWAY=0.0.0.0:8000", "YIJIAN_INSECURE_BIND")])
 def test_bad_settings(tmp_path, text, says):
     file = tmp_path / "yijiand.env"

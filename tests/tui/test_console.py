@@ -14,6 +14,7 @@ import unicodedata
 
 import pytest
 
+import memory
 from waiting import wait_for
 
 from process import BUILD
@@ -212,6 +213,36 @@ def test_wizard_stores_a_key_and_hides_it(screen, platform):
     s.wait("t test", "secondary")
     s.keys("s")
     assert SECRET not in s.wait("the key is stored", "openai/dalle/screen-key", "secondary")
+
+
+def console_pid(s):
+    """The console itself: tmux may have put a shell before it."""
+    pid = int(s.tmux("display-message", "-p", "#{pane_pid}"))
+    while os.path.basename(os.readlink(f"/proc/{pid}/exe")) != "yijian":
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            pid = int(children.read().split()[0])
+    return pid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="reading a process's memory needs root")
+def test_wizard_forgets_the_key(screen, platform):
+    canary = "sk-simulated-4kq9zt2xv7bm1ws8"
+    s = screen(platform.url())
+    s.wait("LIVE")
+    pid = console_pid(s)
+    s.keys("W", "Enter")
+    s.type(canary)
+    s.wait("%d characters" % len(canary))
+    s.keys("Enter")
+    s.wait("not stored yet")
+    s.type("forgotten key")
+    s.keys("C-n")
+    s.wait("t test")
+    assert memory.find(pid, b"forgotten key"), "the search works"
+    assert memory.find(pid, canary[14:].encode()) == []
+    s.keys("s")
+    s.wait("the key is stored")
+    wait_for(lambda: not memory.find(pid, canary[14:].encode()), 10, "the key to be forgotten")
 
 
 def test_wizard_leads_back_to_the_field_at_fault(screen, platform):

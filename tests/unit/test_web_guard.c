@@ -80,19 +80,56 @@ static void test_body_length(void **state)
 	assert_int_equal(guard_body_length(&huge), INT64_MAX);
 }
 
+static bool void_by(const char *name)
+{
+	struct guard g = {0};
+	guard_header(&g, slice_of(name), SLICE("1"));
+	assert_int_equal(g.code, ERR_OK);
+	return g.forwarded;
+}
+
+// One name at least for each row of the list, as those who send it write it.
 static void test_forwarding(void **state)
 {
-	static const char *const names[] = {"X-Forwarded-For", "x-forwarded-host", "Forwarded", "Via",
-		"X-Real-Ip"};
+	static const char *const names[] = {"Forwarded", "X-Forwarded", "X-Forwarded-For",
+		"x-forwarded-host", "X-Original-Forwarded-For", "Z-Forwarded-For", "X_FORWARDED_PROTO",
+		"forwarded-for", "x-acme-forwarded-by", "X-ForwardedFor", "Via", "VIA", "X-Via",
+		"X-BlueCoat-Via", "X-Real-Ip", "X_Real_IP", "True-Client-IP", "X-Client-IP", "Client-IP",
+		"X-Cluster-Client-IP", "CF-Connecting-IP", "CF-Connecting-IPv6", "CF-Ray",
+		"Fastly-Client-IP", "Fastly-SSL", "Fly-Client-IP", "Fly-Region", "X-ProxyUser-Ip",
+		"X-Proxy-Id", "WL-Proxy-Client-IP", "WL-Proxy-SSL", "Proxy-Client-IP", "X-Azure-ClientIP",
+		"X-Azure-SocketIP", "X-Azure-Ref", "X-Appengine-User-IP", "X-Appengine-Country",
+		"X-Envoy-External-Address", "x-envoy-peer-metadata", "X-Originating-IP", "X-Remote-IP",
+		"X-RemoteIP", "X-RealIP", "X-Remote-Addr", "Remote-Addr", "REMOTE_ADDR", "X-Forward-For",
+		"Ali-CDN-Real-IP", "CDN-Loop", "Cdn-Src-Ip", "X-Amz-Cf-Id", "X-Amzn-Trace-Id",
+		"X-ARR-LOG-ID", "X-Iinfo", "X-Nginx-Proxy", "X-Varnish", "X-Vercel-Id", "Front-End-Https",
+		"X-Original-URL", "X-Rewrite-URL", "X-Url-Scheme", "Remote-User",
+		"X-Remote-User", "X-Auth-Request-Email", "Incap-Client-IP", "X-Sucuri-ClientIP"};
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		struct guard g = {0};
-		guard_header(&g, slice_of(names[i]), SLICE("1"));
-		assert_true(g.forwarded);
-	}
-	struct guard g = {0};
-	guard_header(&g, SLICE("X-Forward"), SLICE("1"));
-	assert_false(g.forwarded);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (!void_by(names[i]))
+			fail_msg("%s does not void the peer rule", names[i]);
+}
+
+// What curl, browsers and the official SDKs send by themselves.
+static void test_plain_callers(void **state)
+{
+	static const char *const names[] = {"X-Forward", "User-Agent", "Accept", "Accept-Encoding",
+		"Accept-Language", "Content-Type", "Cache-Control", "Pragma", "Cookie", "Referer", "DNT",
+		"If-None-Match", "Idempotency-Key", "Priority", "Range", "TE", "Upgrade", "Prefer",
+		"OpenAI-Organization", "OpenAI-Project", "OpenAI-Beta", "anthropic-version",
+		"anthropic-beta", "anthropic-dangerous-direct-browser-access", "X-Stainless-Lang",
+		"X-Stainless-Package-Version", "X-Stainless-OS", "X-Stainless-Arch", "X-Stainless-Async",
+		"X-Stainless-Runtime", "X-Stainless-Runtime-Version", "X-Stainless-Retry-Count",
+		"x-stainless-read-timeout", "X-Stainless-Timeout", "x-stainless-helper-method",
+		"x-ms-client-request-id", "api-key", "x-goog-api-client", "X-DashScope-SSE",
+		"X-DashScope-Async", "traceparent", "tracestate", "baggage", "X-Request-Id",
+		"X-Yijian-Data", "X-Yijian-Session", "Last-Event-ID", "Sec-Fetch-Mode", "Sec-CH-UA",
+		"Upgrade-Insecure-Requests", "Keep-Alive", "Proxy-Connection", "X-Test"};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (void_by(names[i]))
+			fail_msg("%s is no proxy's", names[i]);
 }
 
 static void test_targets(void **state)
@@ -156,7 +193,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good_heads), cmocka_unit_test(test_ambiguous_heads),
 		cmocka_unit_test(test_too_many), cmocka_unit_test(test_body_length),
-		cmocka_unit_test(test_forwarding), cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_forwarding), cmocka_unit_test(test_plain_callers), cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_paths), cmocka_unit_test(test_unescape),
 		cmocka_unit_test(test_tokens_in_queries),
 	};
