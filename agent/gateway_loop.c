@@ -311,40 +311,22 @@ bool gw_credential_refused(struct gw_loop *gl, const struct candidate *c, int st
 
 // ---- calls ----
 
-static void call_reset(struct gw_call *c)
+// A used one keeps its buffers; everything else begins anew, so that nothing of one request is known
+// to the next.
+static void call_reset(struct gw_call *c, struct gw_loop *gl)
 {
-	c->next = NULL;
-	c->first = NULL;
-	c->task = NULL;
-	c->reason = NULL;
-	c->recorded = c->kept = c->sse = c->over = c->admitted = false;
-	c->limited_by = c->task_id = NULL;
-	c->refused = REFUSED_NOT;
-	c->goes_on = c->paused = false;
-	c->tries_n = c->unfit_n = 0;
-	c->unfit = NULL;
-	memset(c->per_candidate, 0, sizeof(c->per_candidate));
-	c->retry_s = c->ttfb_us = 0;
-	c->cand = NULL;
-	c->up = NULL;
-	c->secret = NULL;
-	c->phase = GS_WAIT;
-	c->timer = (struct loop_timer){0};
-	c->chat = NULL;
-	c->call = NULL;
-	c->translate = c->raw = false;
-	c->first_us = c->events = 0;
-	c->usage = ADAPTER_USAGE_UNKNOWN;
-	c->usage_source = COST_UNKNOWN;
-	c->spent = PRICE_USAGE_NONE;
-	c->cost = (struct money){0, "", COST_UNKNOWN};
-	c->cost_unknown = false;
-	c->bytes_out = 0;
-	c->status = 0;
-	c->code = ERR_OK;
-	c->error.code = ERR_OK;
-	c->decide_us = 0;
-	c->id[0] = '\0';
+	*c = (struct gw_call){.gl = gl,
+		.send = {.path = c->send.path, .headers = c->send.headers, .body = c->send.body},
+		.headers = c->headers,
+		.chunks = {.text = c->chunks.text},
+		.scratch = c->scratch,
+		.out = c->out,
+		.instead = c->instead,
+		.middle = c->middle,
+		.usage = ADAPTER_USAGE_UNKNOWN,
+		.usage_source = COST_UNKNOWN,
+		.spent = PRICE_USAGE_NONE,
+		.cost = {0, "", COST_UNKNOWN}};
 }
 
 struct gw_call *gw_call_new(struct gw_loop *gl)
@@ -356,8 +338,7 @@ struct gw_call *gw_call_new(struct gw_loop *gl)
 	} else {
 		c = mem_zalloc(1, sizeof(*c));
 	}
-	call_reset(c);
-	c->gl = gl;
+	call_reset(c, gl);
 	return c;
 }
 
