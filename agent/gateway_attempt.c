@@ -20,11 +20,6 @@
 #define HOP_4 "X-Yijian-Hop: 4\r\n" // refused by whoever gets it: an agent that calls itself
 enum { HOPS = 5 };
 
-static void add(_Atomic uint64_t *counter, uint64_t n)
-{
-	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
-
 // ---- the end of an attempt ----
 
 static const struct breaker_policy *policy(const struct gw_call *c, struct breaker_policy *ret)
@@ -68,26 +63,34 @@ static bool tell_breakers(struct gw_call *c, enum outcome out, int64_t cooldown_
 	return breaker_outcome(pair, &p, out, now, wall, cooldown_us, status);
 }
 
-// What the attempt used of its key's tokens: as reported, nothing when it failed or was not sent, or
+// What the attempt used of its key's tokens: as reported, nothing when it failed or was refused, or
 // -1 unknown.
-static int64_t tokens_used(const struct gw_call *c, enum outcome out)
+static int64_t tokens_used(const struct gw_call *c, enum outcome out, int status)
 {
 	if (c->usage.in >= 0 || c->usage.out >= 0)
 		return MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0);
-	if (c->unsent)
-		return 0;
-	return out == OUT_OK || out == OUT_CLIENT ? -1 : 0;
+	return out == OUT_OK || (out == OUT_CLIENT && status < 400) ? -1 : 0;
+}
+
+// Gives back what admit() took, but for what was used.
+static void give_back(struct gw_call *c, enum outcome out, int status)
+{
+	struct live *l = c->cand->live;
+	const struct key_obj *key = c->cand->key;
+	if (key == NULL)
+		atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
+	else if (UNLIKELY(c->unsent))
+		limits_undo(&key->limits, l, c->ask.tokens);
+	else
+		limits_release(&key->limits, l, c->ask.tokens, tokens_used(c, out, status));
 }
 
 static void tell_live(struct gw_call *c, enum outcome out, int status, enum err_code code,
 	int64_t cooldown_us)
 {
-	struct live *l = c->cand->live, *pair = c->cand->pair;
+	struct live *pair = c->cand->pair;
 	int64_t now = loop_now_us(c->gl->loop);
-	if (c->cand->key != NULL)
-		limits_release(&c->cand->key->limits, l, c->ask.tokens, tokens_used(c, out));
-	else
-		atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
+	give_back(c, out, status);
 	int seen = status != 0 ? status : -(int)code;
 	if (pair != NULL)
 		atomic_fetch_sub_explicit(&pair->inflight, 1, memory_order_relaxed);
@@ -106,10 +109,6 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 	gw_batch_stop(c);
 	gw_settle_usage(c);
 	tell_live(c, out, status, code, cooldown_us);
-	if (c->usage.in > 0)
-		add(&c->cand->live->tokens_in, (uint64_t)c->usage.in);
-	if (c->usage.out > 0)
-		add(&c->cand->live->tokens_out, (uint64_t)c->usage.out);
 	gw_ledger(c, out, code);
 	c->tries[c->tries_n++] = (struct gw_attempt){.target = c->cand->name, .end = end,
 		.status = status, .code = code, .ms = us / 1000};
@@ -464,6 +463,7 @@ static bool begin(struct gw_call *c, int i, bool forced)
 		metric_cell_add(c->cells->fallbacks, 1);
 	c->adapter = adapter_for(protocol_as(cand->protocol, c->in.offer));
 	if (!gw_secret_of(c->gl, cand, &c->secret, &err)) {
+		c->unsent = true;
 		decide_tried(&c->ask, i);
 		gw_attempt_end(c, OUT_CLIENT, 0, err.code, err_row(err.code)->code, 0);
 		gw_record_failure(c);

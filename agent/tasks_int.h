@@ -179,6 +179,7 @@ struct task_run { // an unfinished task
 		int refused; // submits that certainly came to nothing
 		bool slot; // counted as in flight at key or instance
 		struct live *shown; // and here, for the feature; counted reference, NULL: not
+		bool sent; // its submit was: what the limits gave for it is used
 		bool unsaved; // done; what it brought is written with the next state
 		bool kept; // what it brought was read from the store
 		struct adapter_usage usage; // once done

@@ -71,7 +71,7 @@ void task_slot_take(struct task_run *r, size_t part)
 	if (l == NULL)
 		return;
 	atomic_fetch_add(&l->inflight, 1);
-	r->at[part].slot = true;
+	r->at[part].slot = r->at[part].sent = true;
 	show_again(r, part, snap);
 }
 
@@ -84,7 +84,7 @@ void task_slot_free(struct task_run *r, size_t part)
 		return;
 	r->at[part].slot = false;
 	slot_hide(r, part);
-	if (key != NULL)
+	if (key != NULL && r->at[part].sent)
 		limits_release(&key->limits, key->live, r->ask.tokens, -1);
 	else if ((l = instance_live(r, snap)) != NULL)
 		atomic_fetch_sub(&l->inflight, 1);
@@ -108,12 +108,7 @@ void task_call_end(struct task_run *r)
 	r->snap = NULL;
 	r->cand = NULL;
 	arena_reset(&r->arena);
-	r->send.method = "POST";
-	r->send.content_type = r->send.accept = NULL;
-	str_clear(&r->send.path);
-	str_clear(&r->send.headers);
-	str_clear(&r->send.body);
-	r->send.stream = false;
+	gw_clear_ask(&r->send);
 	task_relay_clear(&r->relay);
 }
 
@@ -377,6 +372,7 @@ static void submit_failed(struct task_run *r, enum up_end end, int status)
 	struct adapter_usage none = ADAPTER_USAGE_UNKNOWN;
 	bool full = end == UP_NO_ROOM; // this agent is, which says nothing of the candidate
 	bool away = !full && (certain(end) || end == UP_RESET);
+	r->at[r->part].sent = !full;
 	task_attempt_over(r, full ? OUT_CLIENT : OUT_FAILED, status, up_end_code(end),
 		end == UP_OK ? "bad_response" : up_end_name(end), away, 0);
 	if (!certain(end)) {
@@ -573,6 +569,7 @@ static void submit_now(struct task_run *r)
 	snprintf(r->t.note, sizeof(r->t.note), "%s", s.note);
 	r->life_s = a->life_s;
 	r->doing = DOING_SUBMIT;
+	r->at[r->part].sent = true;
 	atomic_fetch_add(&r->e->submitting, 1);
 	struct task_exchange x = {.url = r->cand->url, .body_max = GW_ANSWER_MAX, .once = true,
 		.first_byte_ms = f->doc.timeouts.first_byte_ms, .cb = r->send.stream ? &task_relay_callbacks : &submit_callbacks,

@@ -234,6 +234,7 @@ static enum begun begin(struct task_run *r, const struct snapshot *snap, const s
 			decide_tried(&r->ask, i);
 		return NOT_THIS;
 	}
+	r->at[r->part].sent = false;
 	task_hold(r, snap, c, i);
 	r->pool_key = c->live->id;
 	r->style = candidate_auth(c, &r->auth_header);
