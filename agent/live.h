@@ -66,7 +66,7 @@ struct live {
 	_Atomic uint64_t limited; // requests refused by a limit
 	struct live_spend spend;
 	struct live_probes probes;
-	_Atomic uint64_t requests, failures, tokens_in, tokens_out;
+	_Atomic uint64_t requests, failures;
 	_Atomic uint64_t org; // keys: hash of the organisation the vendor named; 0 unknown
 	_Atomic int64_t last_used_wall_ms, last_ok_wall_ms, last_error_wall_ms;
 	_Atomic int32_t last_error_status; // HTTP status, or -enum err_code

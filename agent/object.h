@@ -23,7 +23,6 @@ struct object {
 	struct arena arena; // everything below it lives here
 	int64_t revision;
 	struct slice json; // answer rendered from the stored document, without live members
-	uint64_t etag; // = revision
 };
 
 struct feature_obj {

@@ -39,7 +39,6 @@ enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct 
 	r->doc.scope = alert_metric_row((enum alert_metric)r->doc.metric)->scope;
 	r->doc.builtin = is_builtin(r->doc.name);
 	r->doc.revision = r->o.revision = meta->revision;
-	r->o.etag = (uint64_t)meta->revision;
 	r->doc.created_at = meta->created_at;
 	r->doc.updated_at = meta->updated_at;
 	r->doc.updated_by = arena_slice(a, meta->updated_by);

@@ -58,7 +58,6 @@ enum err_code object_feature(struct store *st, struct slice doc, const struct ro
 		return code;
 	}
 	f->doc.revision = f->o.revision = meta->revision;
-	f->o.etag = (uint64_t)meta->revision;
 	f->doc.created_at = meta->created_at;
 	f->doc.updated_at = meta->updated_at;
 	f->doc.updated_by = arena_slice(a, meta->updated_by);
@@ -130,7 +129,6 @@ enum err_code object_key(struct store *st, struct slice doc, const struct row_me
 	k->doc.api_key_masked = arena_slice(a, row->masked);
 	k->doc.rotated_at = row->rotated_at;
 	k->doc.revision = k->o.revision = meta->revision;
-	k->o.etag = (uint64_t)meta->revision;
 	k->doc.created_at = meta->created_at;
 	k->doc.updated_at = meta->updated_at;
 	k->doc.updated_by = arena_slice(a, meta->updated_by);
@@ -185,7 +183,6 @@ enum err_code object_instance(struct store *st, struct slice doc, const struct r
 	in->doc.draining = draining;
 	in->doc.owner = stored_text(doc, "owner", a);
 	in->doc.revision = in->o.revision = meta->revision;
-	in->o.etag = (uint64_t)meta->revision;
 	in->doc.created_at = meta->created_at;
 	in->doc.updated_at = meta->updated_at;
 	in->doc.updated_by = arena_slice(a, meta->updated_by);
@@ -218,7 +215,6 @@ enum err_code object_token(struct store *st, struct slice doc, const struct row_
 	}
 	t->doc.id = t->id.text;
 	t->doc.revision = t->o.revision = meta->revision;
-	t->o.etag = (uint64_t)meta->revision;
 	t->doc.created_at = meta->created_at;
 	t->doc.updated_at = meta->updated_at;
 	t->doc.updated_by = arena_slice(a, meta->updated_by);
@@ -246,7 +242,6 @@ enum err_code object_client(struct store *st, struct slice doc, const struct row
 	}
 	c->doc.id = c->id.text;
 	c->doc.revision = c->o.revision = meta->revision;
-	c->o.etag = (uint64_t)meta->revision;
 	c->doc.created_at = meta->created_at;
 	c->doc.updated_at = meta->updated_at;
 	c->doc.updated_by = arena_slice(a, meta->updated_by);

@@ -137,7 +137,7 @@ struct task_run { // an unfinished task
 	struct task t;
 	struct str body, type; // of the request, until every part is submitted
 	struct decide_request ask; // its client points to t.client
-	int64_t draw, queued_us, retry_save_us;
+	int64_t draw, queued_us;
 	bool stored, durable, async, canceling, over;
 	bool counted; // the history has a caller of it, who was told that it takes too long
 	struct task_waiter *waiters;
@@ -170,7 +170,6 @@ struct task_run { // an unfinished task
 	struct task_canceler *canceler; // who asked
 	struct arena arena; // of the exchange
 	int64_t try_us;
-	struct task_save *save;
 	struct loop_timer timer;
 	// parts and pictures
 	struct {
@@ -200,7 +199,6 @@ struct tasks {
 	struct task_run *loaded, **loaded_tail; // read from the store at the start, not yet taken up
 	size_t all_n, bytes;
 	struct task_run *queue, **queue_tail;
-	size_t queue_n;
 	bool turning; // a look at the queue is posted
 	struct loop_timer look, sweep;
 	struct task_account *accounts;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/clock.h"
 #include "shared/mem.h"
 #include "shared/str.h"
 #include "shared/text.h"
@@ -32,7 +31,6 @@ struct http_call {
 	void (*on_done)(void *arg, enum err_code code, const struct http_response *res,
 		const struct err *err);
 	void *arg;
-	int64_t start_us;
 	bool added, stopped, too_large, cancelled;
 	char why[CURL_ERROR_SIZE];
 };
@@ -254,7 +252,6 @@ struct http_call *http_start(struct http *h, const struct http_request *r)
 	c->on_data = r->on_data;
 	c->on_done = r->on_done;
 	c->arg = r->arg;
-	c->start_us = clock_mono_us();
 	c->next = h->calls;
 	if (h->calls)
 		h->calls->prev = c;
@@ -298,8 +295,7 @@ static void finish(struct http_call *c, CURLcode result)
 	struct http_response res = {.content_type = str_text(&c->content_type),
 		.etag = str_text(&c->etag),
 		.request_id = str_text(&c->request_id),
-		.body = str_slice(&c->body),
-		.took_us = clock_mono_us() - c->start_us};
+		.body = str_slice(&c->body)};
 	struct err err = {0};
 	long status = 0;
 	enum err_code code = classify(c, result, &err);
