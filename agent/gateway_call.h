@@ -150,6 +150,8 @@ struct gw_call {
 	int64_t wrote_us, event_us;
 	int64_t first_us; // of the first event that said something; 0 none yet
 	int64_t events; // passed on
+	uint64_t read_n; // events read
+	bool full; // the caller does not keep up: the upstream is not read
 	// result
 	struct adapter_usage usage;
 	enum cost_source usage_source;

@@ -106,6 +106,7 @@ struct task_relay { // a submit's answer, as far as it is there
 	struct str instead; // what came instead of a stream, or its error
 	bool sse, refused;
 	size_t shown; // partial pictures: the work has begun
+	uint64_t read_n; // events
 };
 void task_relay_clear(struct task_relay *y);
 

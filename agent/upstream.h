@@ -17,7 +17,9 @@ enum up_end { // how an exchange ended
 	UP_OK, // complete answer
 	UP_CONNECT, // could not connect (DNS, refused, TLS)
 	UP_FORBIDDEN, // the dialled address is not allowed
-	UP_TIMEOUT_CONNECT, UP_TIMEOUT_FIRST_BYTE, UP_TIMEOUT_IDLE, UP_TIMEOUT_TOTAL,
+	UP_TIMEOUT_CONNECT, UP_TIMEOUT_FIRST_BYTE, UP_TIMEOUT_IDLE,
+	UP_TIMEOUT_SLOW, // what had begun came at less than agent/pace.h asks for
+	UP_TIMEOUT_TOTAL,
 	UP_RESET, // cut before the answer was complete
 	UP_BAD, // framing not understood
 	UP_TOO_LARGE, // header or body beyond the limit
@@ -61,6 +63,10 @@ struct upstream_callbacks {
 	// The end. body is the whole answer when not stream. err carries the text for logs.
 	void (*done)(void *arg, enum up_end end, const struct upstream_response *res,
 		struct slice body, const struct err *err);
+	// When stream, after data: which event or document stands unfinished, any number that is
+	// another for another one; 0 none. Such a one has to come at agent/pace.h's pace. NULL: none.
+	// Whole answers are one document, from its first byte that is not white space.
+	uint64_t (*unfinished)(void *arg);
 };
 
 struct upstream_pool *upstream_pool_new(struct loop *l, const struct settings *s);
