@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "agent/gauges.h"
 
+#include "agent/overload.h"
 #include "agent/tasks.h"
 #include "agent/ledger.h"
 #include "shared/clock.h"
+#include "shared/log.h"
 #include "shared/version.h"
 
 static void set(struct agent *a, enum metric_id id, double v, const char *label)
@@ -99,6 +101,13 @@ static void breaker_gauges(struct agent *a, const struct snapshot *snap)
 	}
 }
 
+static void host_gauges(struct agent *a)
+{
+	set(a, MET_LOG_LOST, (double)log_lost(), NULL);
+	set(a, MET_BUFFERED, (double)load_held(a->load, HELD_REQUESTS), "requests");
+	set(a, MET_BUFFERED, (double)load_held(a->load, HELD_ANSWERS), "answers");
+}
+
 static void task_gauges(struct agent *a)
 {
 	int64_t n[TASK_STATES];
@@ -119,6 +128,8 @@ void gauges_refresh(struct agent *a, const struct snapshot *snap, enum service_i
 		ledger_collect(a->ledger);
 	if (service == SVC_API_GATEWAY)
 		task_gauges(a);
+	if (service == SVC_API_GATEWAY)
+		host_gauges(a);
 	if (service == SVC_CONFIG_CENTER)
 		store_gauges(a, snap);
 	if (service == SVC_KEY_MANAGER)

@@ -495,6 +495,7 @@ static void lanes_free(struct platform *p)
 		history_keep_stop(p->keep);
 		store_stop(p->agent.store);
 	}
+	peer_roles_settle(p->agent.roles);
 	for (size_t i = 0; i < p->lanes_n; i++) {
 		web_free(p->lanes[i].web);
 		if (p->lanes[i].upstream)
