@@ -43,6 +43,7 @@ struct probe { // one instance
 	int64_t start_us;
 	int status;
 	struct asker *askers;
+	bool doubtful; // the exchange that is out counts among those
 	bool asks; // the exchange that is out, or was last, showed a credential
 	bool closed; // it is a look where nobody is let in without one,
 	struct probe_result open; // after this good one where anybody is
@@ -56,6 +57,7 @@ struct probes {
 	struct loop_timer timer;
 	uint64_t revision, round, random;
 	size_t inflight;
+	size_t doubtful; // of them: with instances that did not answer so far
 	bool running;
 };
 
@@ -110,6 +112,8 @@ static void flight_end(struct probe *b)
 {
 	b->call = NULL;
 	b->p->inflight--;
+	b->p->doubtful -= b->doubtful;
+	b->doubtful = false;
 	secret_release(&b->secret);
 	arena_release(&b->arena);
 }
@@ -399,6 +403,18 @@ static const char *closed_path(const struct instance_obj *in)
 	return e != NULL ? e->closed_path : "/v1/models";
 }
 
+static bool answers(const struct instance_obj *in)
+{
+	return atomic_load(&in->live->health) == HEALTH_PASSING;
+}
+
+// However many there are that do not answer, those that do are looked at in time.
+static bool has_room(const struct probe *b, const struct instance_obj *in)
+{
+	return b->p->inflight < PROBE_INFLIGHT_MAX &&
+		(answers(in) || b->askers != NULL || b->p->doubtful < PROBE_DOUBTFUL_MAX);
+}
+
 static void flight_begin(struct probe *b, const struct instance_obj *in, const char *path,
 	bool stream, const struct upstream_callbacks *callbacks)
 {
@@ -433,6 +449,8 @@ static void flight_begin(struct probe *b, const struct instance_obj *in, const c
 		.stream = stream,
 	};
 	b->p->inflight++;
+	b->doubtful = !answers(in);
+	b->p->doubtful += b->doubtful;
 	b->call = upstream_start(loop_upstream(b->p->loop), &q, callbacks, b);
 }
 
@@ -517,7 +535,7 @@ static void probe_due(void *arg)
 		schedule(b, in);
 	} else if (!in->doc.enabled && b->askers == NULL) {
 		schedule(b, in);
-	} else if (b->p->inflight >= PROBE_INFLIGHT_MAX) {
+	} else if (!has_room(b, in)) {
 		struct probe_result busy = {.code = ERR_OVERLOADED};
 		askers_answer(b, &busy);
 		loop_timer_set(b->p->loop, &b->timer, jittered(b->p, S_US), probe_due, b);

@@ -360,8 +360,9 @@ static bool send_some(struct upcall *c)
 
 static void dial(struct upcall *c)
 {
-	c->conn = conn_open(c->pool, c->origin, c->req.url, c->req.vendor_key,
-		c->req.public_only, &hooks, c);
+	const struct conn_may may = {.secret = c->req.vendor_key, .public_only = c->req.public_only,
+		.near_only = c->req.near_only, .background = c->req.background};
+	c->conn = conn_open(c->pool, c->origin, c->req.url, may, &hooks, c);
 	if (c->conn != NULL)
 		return;
 	c->failed = err_set(&c->err, ERR_OVERLOADED, "no room for another upstream connection");

@@ -40,6 +40,8 @@ struct upstream_request {
 	bool stream; // deliver as it comes; otherwise the whole body at once
 	bool once; // what is paid for: always a fresh connection, so that it is never sent again
 	bool public_only; // an address somebody else wrote: none of this network
+	bool near_only; // a name given by who may not name public addresses: none of those
+	bool background; // no traffic: its name is looked up behind those of requests
 	bool vendor_key; // plain http to a public address is refused
 };
 
