@@ -308,6 +308,7 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 		.idle_ms = f->timeouts.idle_ms,
 		.body_max = ask->stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
 		.stream = ask->stream,
+		.near_only = c->cand->instance != NULL && c->cand->instance->near_only,
 		.vendor_key = c->secret != NULL};
 	int64_t left_ms = c->ask.deadline_us != FIELD_NONE
 				  ? MAX_OF((c->ask.deadline_us - now) / 1000, 1)

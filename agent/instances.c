@@ -285,6 +285,32 @@ static enum err_code idem_save(struct store_tx *tx, struct change *c, const stru
 	return code;
 }
 
+// Each instance takes a place among the probes and a look-up of its name.
+static bool has_place(struct store_tx *tx, const struct store_job *job, struct err *err)
+{
+	const struct snapshot *snap = store_tx_snapshot(tx);
+	struct pmap_it it = {0};
+	struct err ignored;
+	size_t theirs = 0;
+	void *obj;
+	if (snap->instances.n >= PROBE_INSTANCES_MAX) {
+		err_set(err, ERR_CONFLICT_STATE, _("this agent watches %d instances at most"),
+			PROBE_INSTANCES_MAX);
+		err_hint(err, _("remove those that are gone: yijian service deregister"));
+		return false;
+	}
+	if (job->actor.role != ROLE_SERVICE)
+		return true;
+	while (pmap_next(snap->instances, &it, NULL, &obj))
+		theirs += services_may_touch(obj, ROLE_SERVICE, &job->actor.id, &ignored);
+	if (theirs < INSTANCES_PER_TOKEN)
+		return true;
+	err_set(err, ERR_CONFLICT_STATE, _("a service token registers %d instances at most"),
+		INSTANCES_PER_TOKEN);
+	err_hint(err, _("remove those that are gone, or give each host a token of its own"));
+	return false;
+}
+
 static enum err_code run_register(struct store_tx *tx, struct store_job *job)
 {
 	struct change *c = change_of(job);
@@ -302,6 +328,8 @@ static enum err_code run_register(struct store_tx *tx, struct store_job *job)
 		return err_field(&job->err, ERR_CONFLICT_EXISTS, "id",
 			_("the service has an instance of this id"));
 	if (!services_may_touch(old, job->actor.role, &job->actor.id, &job->err))
+		return job->err.code;
+	if (old == NULL && !has_place(tx, job, &job->err))
 		return job->err.code;
 	keep_wishes(c, old);
 	if (check_auth(tx, c, old, &job->err) != ERR_OK)

@@ -73,6 +73,7 @@ struct instance_obj {
 	struct object o;
 	struct instance doc;
 	struct url url;
+	bool near_only; // its name must not lead to a public address
 	struct live *live; // id "service/id"
 };
 

@@ -441,6 +441,8 @@ static void flight_begin(struct probe *b, const struct instance_obj *in, const c
 		.auth_style = instance_auth(&in->doc, &header),
 		.auth_header = header == NULL ? NULL : arena_strdup(a, header),
 		.vendor_key = b->secret.n > 0,
+		.near_only = in->near_only,
+		.background = true,
 		.connect_ms = limit_ms,
 		.first_byte_ms = limit_ms,
 		.idle_ms = limit_ms,

@@ -166,6 +166,19 @@ static const char *stored_text(struct slice doc, const char *name, struct arena 
 	return text;
 }
 
+// What was registered before this was noted goes where it went, unless a token may have chosen a name
+// for what it could not have said as an address.
+static const char *stored_reach(struct instance_obj *in, struct slice doc)
+{
+	const char *reach = stored_text(doc, "reach", &in->o.arena);
+	if (reach[0] != '\0')
+		return reach;
+	struct slice owner = slice_of(in->doc.owner); // of a still older version: a name
+	bool token = slice_starts(owner, "yj_a_") || slice_starts(owner, "token:");
+	return token && urlx_site_class(in->url.host) != ADDR_PUBLIC ? INSTANCE_SITE
+								     : INSTANCE_ANYWHERE;
+}
+
 enum err_code object_instance(struct store *st, struct slice doc, const struct row_meta *meta,
 	bool draining, struct instance_obj **ret, struct err *err)
 {
@@ -182,6 +195,8 @@ enum err_code object_instance(struct store *st, struct slice doc, const struct r
 	}
 	in->doc.draining = draining;
 	in->doc.owner = stored_text(doc, "owner", a);
+	in->doc.reach = stored_reach(in, doc);
+	in->near_only = strcmp(in->doc.reach, INSTANCE_SITE) == 0;
 	in->doc.revision = in->o.revision = meta->revision;
 	in->doc.created_at = meta->created_at;
 	in->doc.updated_at = meta->updated_at;

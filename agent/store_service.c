@@ -34,6 +34,16 @@ static const char *action_of(const struct instance *in, const struct instance_ob
 	return "update";
 }
 
+// Where a name leads is known only when it is dialled, so who gave it is kept: an admin's stays an
+// admin's as long as the address is the same, whoever registers it again.
+static const char *reach_of(const struct store_tx *tx, const struct instance *in,
+	const struct instance_obj *old)
+{
+	if (tx->actor->role == ROLE_ADMIN)
+		return INSTANCE_ANYWHERE;
+	return old && strcmp(old->doc.url, in->url) == 0 ? old->doc.reach : INSTANCE_SITE;
+}
+
 enum err_code store_instance_put(struct store_tx *tx, const struct instance *in, int64_t if_match,
 	bool *ret_created, const struct instance_obj **ret, struct err *err)
 {
@@ -54,6 +64,7 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 		return err_set(err, ERR_SEALED, NULL);
 	meta.revision = tx_revision(tx);
 	owned.owner = old ? old->doc.owner : tx->actor->id.text;
+	owned.reach = reach_of(tx, in, old);
 	jw_doc(&w, NULL, &instance_fields, &owned);
 	code = object_instance(tx->st, str_slice(&doc), &meta, in->draining, &obj, err);
 	str_release(&doc);

@@ -86,6 +86,8 @@ void task_slot_free(struct task_run *r, size_t part)
 	slot_hide(r, part);
 	if (key != NULL && r->at[part].sent)
 		limits_release(&key->limits, key->live, r->ask.tokens, -1);
+	else if (key != NULL)
+		limits_undo(&key->limits, key->live, r->ask.tokens);
 	else if ((l = instance_live(r, snap)) != NULL)
 		atomic_fetch_sub(&l->inflight, 1);
 	task_wake_queue(r->e);
@@ -163,6 +165,14 @@ const struct url *task_take_upstream(struct task_run *r, struct err *err)
 	return r->secret != NULL ? &key->url : NULL;
 }
 
+static bool stays_near(const struct task_run *r)
+{
+	struct slice id = slice_of(r->t.instance), service = slice_cut(&id, '/');
+	const struct instance_obj *in = r->t.instance[0] != '\0'
+		? snapshot_instance(r->snap, service, id) : NULL;
+	return in != NULL && in->near_only;
+}
+
 void task_call(struct task_run *r, const struct task_exchange *x)
 {
 	bool vendor = r->t.key[0] != '\0';
@@ -189,6 +199,7 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 		.once = x->once,
 		.stream = r->send.stream,
 		.public_only = x->foreign && !x->near,
+		.near_only = (!x->foreign || x->near) && stays_near(r),
 		.vendor_key = shown};
 	if (shown) {
 		q.auth = &r->secret->key;

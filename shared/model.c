@@ -364,6 +364,8 @@ static const struct field_set auth_fields = {"InstanceAuth", auth_rows, ARRAY_LE
 			.help = N_("takes no new requests")},                                      \
 		{AT(instance, owner), .type = FT_STR, .flags = FF_READONLY | FF_WIDE,              \
 			.help = N_("who registered it; a service token beats its own alone")},     \
+		{AT(instance, reach), .type = FT_STR, .flags = FF_READONLY | FF_WIDE,              \
+			.help = N_("where its name may lead: site, or anywhere if an admin says so")}, \
 	HOUSEKEEPING(instance)
 
 static const struct field instance_fields_rows[] = {INSTANCE_ROWS};
