@@ -8,7 +8,7 @@
 #include <string.h>
 #include "agent/alert_scan.h"
 #include "agent/alert_track.h"
-#include "agent/breaker.h"
+#include "agent/attempt.h"
 #include "agent/ledger.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
@@ -622,8 +622,7 @@ static void restore_faults(struct alerts *as)
 		if (k == NULL || k->doc.rotated_at > al->fired_ms ||
 			atomic_load(&k->live->last_ok_wall_ms) != 0)
 			continue;
-		breaker_outcome(k->live, &(struct breaker_policy){0},
-			al->metric == AM_KEY_INVALID ? OUT_AUTH : OUT_BILLING,
+		attempt_tell_key(k, al->metric == AM_KEY_INVALID ? OUT_AUTH : OUT_BILLING,
 			loop_now_us(as->control), al->fired_ms, 0, al->metric == AM_KEY_INVALID ? 401 : 402);
 	}
 	pthread_mutex_unlock(&as->lock);

@@ -22,47 +22,6 @@ enum { HOPS = 5 };
 
 // ---- the end of an attempt ----
 
-static const struct breaker_policy *policy(const struct gw_call *c, struct breaker_policy *ret)
-{
-	const struct feature *f = &c->feature->doc;
-	*ret = (struct breaker_policy){.fails = (int)f->cooldown.fails,
-		.window_us = f->cooldown.window_s * 1000000,
-		.open_us = f->cooldown.for_s * 1000000};
-	return ret;
-}
-
-// A vendor's address that does not answer is out for the key; what one model does (5xx, garbage, too
-// slow) says nothing of the key's other models. Instances have their probes and mostly one model.
-static bool is_of_model(const struct gw_call *c, enum outcome out)
-{
-	if (c->cand->pair == NULL)
-		return false;
-	if (out == OUT_MODEL_GONE)
-		return true;
-	return out == OUT_FAILED && c->cand->key != NULL && !c->unreachable;
-}
-
-static bool tell_breakers(struct gw_call *c, enum outcome out, int64_t cooldown_us, int status)
-{
-	struct live *l = c->cand->live, *pair = c->cand->pair;
-	struct breaker_policy p;
-	int64_t now = loop_now_us(c->gl->loop), wall = clock_wall_ms();
-	policy(c, &p);
-	if (UNLIKELY(out == OUT_AUTH && c->cand->key == NULL))
-		return gw_credential_refused(c->gl, c->cand, status);
-	if (!is_of_model(c, out)) {
-		bool changed = breaker_outcome(l, &p, out, now, wall, cooldown_us, status);
-		if (pair == NULL)
-			return changed;
-		return breaker_outcome(pair, &p, out == OUT_OK ? OUT_OK : OUT_CLIENT, now, wall, 0,
-			       status) || changed;
-	}
-	atomic_store(&l->last_error_wall_ms, wall);
-	atomic_store(&l->last_error_status, status);
-	breaker_answered(l);
-	return breaker_outcome(pair, &p, out, now, wall, cooldown_us, status);
-}
-
 // What the attempt used of its key's tokens: as reported, nothing when it failed or was refused, or
 // -1 unknown.
 static int64_t tokens_used(const struct gw_call *c, enum outcome out, int status)
@@ -91,12 +50,13 @@ static void tell_live(struct gw_call *c, enum outcome out, int status, enum err_
 	struct live *pair = c->cand->pair;
 	int64_t now = loop_now_us(c->gl->loop);
 	give_back(c, out, status);
-	int seen = status != 0 ? status : -(int)code;
 	if (pair != NULL)
 		atomic_fetch_sub_explicit(&pair->inflight, 1, memory_order_relaxed);
-	if (out != OUT_CLIENT)
-		candidate_count(c->cand, now, c->wall_ms, out == OUT_OK, now - c->try_us, seen);
-	if (tell_breakers(c, out, cooldown_us, seen))
+	const struct attempt_end e = {.out = out, .unreachable = c->unreachable,
+		.status = status != 0 ? status : -(int)code, .now_us = now,
+		.wall_ms = clock_wall_ms(), .us = now - c->try_us, .cooldown_us = cooldown_us};
+	const struct breaker_policy p = attempt_policy(&c->feature->doc);
+	if (attempt_tell(c->cand, &p, &e))
 		gw_candidate_event(c, out, status);
 }
 
@@ -326,17 +286,6 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 	return upstream_start(loop_upstream(c->gl->loop), &q, cb, arg);
 }
 
-// Both breakers let it pass; a half-open trial taken at one is given back when the other refuses.
-static bool breakers_try(const struct candidate *cand, int64_t now)
-{
-	if (!breaker_try(cand->live, now))
-		return false;
-	if (cand->pair == NULL || breaker_try(cand->pair, now))
-		return true;
-	breaker_let_go(cand->live);
-	return false;
-}
-
 // Takes what the attempt needs; false when another request was faster. forced: the least bad of
 // those that are out, whatever its breakers say.
 static bool admit(struct gw_call *c, const struct candidate *cand, bool forced)
@@ -348,7 +297,7 @@ static bool admit(struct gw_call *c, const struct candidate *cand, bool forced)
 	else if (!limits_take(&cand->key->limits, cand->live, c->ask.tokens, now, clock_wall_ms(),
 			 &hit))
 		return false;
-	if (forced || breakers_try(cand, now))
+	if (forced || attempt_may(cand, now))
 		return true;
 	if (cand->key == NULL)
 		atomic_fetch_sub_explicit(&cand->live->inflight, 1, memory_order_relaxed);

@@ -7,6 +7,7 @@
 
 #include "agent/adapter.h"
 #include "agent/adapter_batch.h"
+#include "agent/attempt.h"
 #include "agent/decisions.h"
 #include "agent/fold.h"
 #include "agent/history.h"
@@ -216,10 +217,6 @@ void gw_secret_drop(struct gw_loop *gl, struct gw_secret *s);
 // What an upstream's refusal says of this candidate: an instance has no account, and no key but its
 // credential; without one it heals like any other failure.
 enum outcome gw_outcome_at(const struct candidate *c, enum outcome out);
-// The instance refused its credential (OUT_AUTH): it is well, but its key is out until it is rotated,
-// tested or a probe is let in with it. Says nothing of a key that was rotated meanwhile. True when the
-// key was not out yet.
-bool gw_credential_refused(struct gw_loop *gl, const struct candidate *c, int status);
 
 // gateway_admit.c
 // Before the decision: takes what the request needs of its client's and its feature's limits, and

@@ -296,19 +296,6 @@ enum outcome gw_outcome_at(const struct candidate *c, enum outcome out)
 	return out == OUT_AUTH && c->credential != NULL ? OUT_AUTH : OUT_FAILED;
 }
 
-bool gw_credential_refused(struct gw_loop *gl, const struct candidate *c, int status)
-{
-	static const struct breaker_policy none;
-	const struct snapshot *snap = snapshots_now(gl->agent->snaps);
-	const struct key_obj *now = snapshot_key(snap, slice_of(c->credential->doc.id));
-	int64_t now_us = loop_now_us(gl->loop), wall = clock_wall_ms();
-	breaker_outcome(c->live, &none, OUT_CLIENT, now_us, wall, 0, status);
-	if (c->pair != NULL)
-		breaker_outcome(c->pair, &none, OUT_CLIENT, now_us, wall, 0, status);
-	return now != NULL && now->row_version == c->credential->row_version &&
-	       breaker_outcome(now->live, &none, OUT_AUTH, now_us, wall, 0, status);
-}
-
 // ---- calls ----
 
 // A used one keeps its buffers; everything else begins anew, so that nothing of one request is known

@@ -30,6 +30,8 @@ struct feature_obj {
 	struct feature doc;
 	struct live **target_live; // per target, id "feature|target"
 	struct live *live; // of the feature as a whole
+	uint64_t life; // of live (agent/live.h)
+	uint64_t *target_life; // of each target_live
 	struct limits limits;
 };
 
@@ -42,6 +44,7 @@ struct key_obj {
 	const char *origin; // "https://api.openai.com:443", part of the AAD
 	struct url url;
 	struct live *live;
+	uint64_t life; // of live: which address and secret an attempt with it uses
 	struct limits limits;
 };
 
@@ -75,6 +78,7 @@ struct instance_obj {
 	struct url url;
 	bool near_only; // its name must not lead to a public address
 	struct live *live; // id "service/id"
+	uint64_t life; // of live: which address an attempt goes to
 };
 
 struct rule_obj {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/breaker.h"
+#include "agent/attempt.h"
 #include "shared/clock.h"
 #include "shared/map.h"
 #include "shared/mem.h"
@@ -31,7 +31,8 @@ struct asker { // one probe_now
 
 struct probe { // one instance
 	struct probes *p;
-	char *service, *id, *url_text;
+	char *service, *id;
+	uint64_t life; // of its instance, at the last sync
 	uint64_t seen; // round of the last sync that found it
 	enum health told;
 	struct loop_timer timer;
@@ -47,7 +48,7 @@ struct probe { // one instance
 	bool asks; // the exchange that is out, or was last, showed a credential
 	bool closed; // it is a look where nobody is let in without one,
 	struct probe_result open; // after this good one where anybody is
-	uint64_t key_version;
+	uint64_t at_life, key_life; // what the exchange that is out is told of
 };
 
 struct probes {
@@ -129,7 +130,6 @@ static void probe_free(struct probe *b)
 	askers_answer(b, &gone);
 	free(b->service);
 	free(b->id);
-	free(b->url_text);
 	free(b);
 }
 
@@ -319,14 +319,13 @@ static void judge_key(const struct probe *b, const struct instance_obj *in)
 {
 	const struct key_obj *key = NULL;
 	snapshot_grant(snapshots_now(loop_snapshots(b->p->loop)), in, &key);
-	if (key == NULL || key->row_version != b->key_version)
+	if (key == NULL || key->life != b->key_life)
 		return;
 	if (b->status == 401 || b->status == 403)
-		breaker_outcome(key->live, &(struct breaker_policy){0}, OUT_AUTH,
-			loop_now_us(b->p->loop), clock_wall_ms(), 0, b->status);
+		attempt_tell_key(key, OUT_AUTH, loop_now_us(b->p->loop), clock_wall_ms(), 0, b->status);
 	else if (b->closed && b->status >= 200 && b->status <= 299
 		&& atomic_load(&key->live->fault) == LIVE_KEY_INVALID)
-		breaker_proven(key->live, clock_wall_ms());
+		breaker_proven(key->live, b->key_life, clock_wall_ms());
 }
 
 static void probe_over(struct probe *b, const struct instance_obj *in,
@@ -355,6 +354,10 @@ static void on_done(void *arg, enum up_end end, const struct upstream_response *
 	result_fill(b, end, err, &result);
 	flight_end(b);
 	const struct instance_obj *in = instance_of(b);
+	if (in != NULL && in->life != b->at_life) { // it says nothing of where the instance is now
+		loop_timer_set(b->p->loop, &b->timer, 0, probe_due, b);
+		return;
+	}
 	if (in != NULL && b->asks && end == UP_OK)
 		judge_key(b, in);
 	if (b->open.ok && !result.ok && result.code != ERR_UPSTREAM_AUTH_FAILED)
@@ -381,6 +384,10 @@ static void on_metrics(void *arg, enum up_end end, const struct upstream_respons
 	flight_end(b);
 	if (in == NULL)
 		return;
+	if (in->life != b->at_life) {
+		loop_timer_set(b->p->loop, &b->timer, 0, probe_due, b);
+		return;
+	}
 	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
 	int64_t n = -1;
 	if (end == UP_OK && res->status == 200 && e != NULL && e->queue_gauge != NULL)
@@ -422,6 +429,7 @@ static void flight_begin(struct probe *b, const struct instance_obj *in, const c
 	struct arena *a = &b->arena;
 	const char *header = in->doc.auth.header;
 	b->status = 0;
+	b->at_life = in->life;
 	b->start_us = clock_mono_us();
 	b->url = (struct url){
 		.scheme = arena_strdup(a, in->url.scheme),
@@ -475,7 +483,7 @@ static bool unlock(struct probe *b, const struct instance_obj *in, struct err *e
 	else if (key->doc.expires_at != FIELD_NONE && key->doc.expires_at <= clock_wall_ms())
 		err_set(err, ERR_UPSTREAM_AUTH_FAILED, _("the key of its credential has expired"));
 	else {
-		b->key_version = key->row_version;
+		b->key_life = key->life;
 		return b->p->hooks.open(b->p->hooks.arg, key, &b->secret, err) == ERR_OK;
 	}
 	return false;
@@ -548,19 +556,14 @@ static void probe_due(void *arg)
 
 // --- which instances there are ---
 
-// Another address is another instance: what was seen of the old one says nothing.
-static void url_follow(struct probe *b, const struct instance_obj *in)
+// Another address, or another instance of the name: its record knows nothing yet (live_follow).
+static void life_follow(struct probe *b, const struct instance_obj *in)
 {
-	if (b->url_text != NULL && strcmp(b->url_text, in->doc.url) == 0)
+	if (b->life == in->life)
 		return;
-	if (b->url_text != NULL) {
-		atomic_store(&in->live->rise, 0);
-		atomic_store(&in->live->fall, 0);
-		health_set(in->live, by_heartbeat(in) ? HEALTH_PASSING : HEALTH_UNKNOWN);
+	if (b->life != 0 && b->call == NULL)
 		loop_timer_set(b->p->loop, &b->timer, 0, probe_due, b);
-	}
-	free(b->url_text);
-	b->url_text = mem_strdup(in->doc.url);
+	b->life = in->life;
 }
 
 static struct probe *probe_add(struct probes *p, struct slice name, const struct instance_obj *in)
@@ -615,7 +618,7 @@ static void sync_due(void *arg)
 		if (b == NULL)
 			b = probe_add(p, name, in);
 		b->seen = p->round;
-		url_follow(b, in);
+		life_follow(b, in);
 	}
 	forget_the_left(p);
 }

@@ -9,8 +9,17 @@
 #include "agent/candidate.h"
 #include "agent/pmap.h"
 #include "agent/price_book.h"
+#include "shared/vec.h"
 
 enum store_state { STORE_OK, STORE_DEGRADED, STORE_READONLY };
+
+// A live record that stands for something else once this snapshot is published.
+struct snapshot_again {
+	void *obj; // held; it holds the record
+	struct live *live;
+	uint64_t life;
+	enum live_again what;
+};
 
 struct snapshot {
 	_Atomic uint32_t refs; // requests that hold it across turns
@@ -33,6 +42,8 @@ struct snapshot {
 	struct pmap groups; // "vendor/service", "self/service", "join/feature", "opens/key id" → members (private)
 	struct pmap routes; // feature name → cell with the route once built (private)
 	struct live_table *live; // borrowed
+	VEC_OF(struct snapshot_again) again; // of a fork; done when it is published
+	const struct snapshot *before; // borrowed while a snapshot is read anew: what it takes the place of
 	struct snapshot *next_retired; // the publishing point's
 	uint64_t retired_epoch;
 };
@@ -86,6 +97,14 @@ void snapshot_del_client(struct snapshot *s, struct slice id);
 struct slice caller_name_fold(const char *name, char buf[CALLER_NAME_BYTES + 1]);
 void snapshot_put_rule(struct snapshot *s, struct rule_obj *r);
 void snapshot_del_rule(struct snapshot *s, struct slice name);
+// Lives (snapshot_lives.c). Whether what is put is the object, address and secret that were there before
+// is judged when it is put, so that no road that writes can leave it out; its live record follows when
+// the fork is published. The object it takes the place of is still in *s.
+void snapshot_feature_lives(struct snapshot *s, struct feature_obj *f);
+void snapshot_key_lives(struct snapshot *s, struct key_obj *k);
+void snapshot_instance_lives(struct snapshot *s, struct instance_obj *in, struct slice name);
+void snapshot_live_on(struct snapshot *s); // has the records follow, once
+void snapshot_again_drop(struct snapshot *s);
 // Prices: any number of put and del, then one call that has every route look them up anew.
 void snapshot_put_price(struct snapshot *s, struct price_obj *p);
 void snapshot_del_price(struct snapshot *s, struct slice id);

@@ -150,6 +150,7 @@ void snapshots_publish(struct snapshots *s, struct snapshot *next)
 	struct snapshot *old;
 
 	next->published_wall_ms = clock_wall_ms();
+	snapshot_live_on(next);
 	old = atomic_exchange(&s->now, next);
 	if (old) {
 		old->retired_epoch = atomic_fetch_add(&s->epoch, 1) + 1;

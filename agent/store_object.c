@@ -73,6 +73,7 @@ enum err_code object_feature(struct store *st, struct slice doc, const struct ro
 		f->target_live[i] = take_live(
 			st, a, LIVE_TARGET, arena_printf(a, "%s|%s", f->doc.name, t->id));
 	}
+	f->target_life = arena_zalloc(a, f->doc.targets.n + 1, sizeof(*f->target_life));
 	f->live = take_live(st, a, LIVE_FEATURE, f->doc.name);
 	f->limits = limits_of(f->doc.limits.rpm, f->doc.limits.tpm, f->doc.limits.concurrency,
 		FIELD_NONE, &f->doc.limits.budget);

@@ -90,6 +90,9 @@ enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct 
 void store_rules_builtin(struct snapshot *snap);
 enum err_code store_rules_load(struct store *st, struct snapshot *snap, size_t *bad,
 	struct err *err);
+// Those of an object that is gone: another one of its name begins without.
+enum err_code store_override_forget(struct store_tx *tx, enum live_kind kind, const char *id,
+	struct err *err);
 // The operator's live overrides that have not run out, into the live table.
 enum err_code store_overrides_load(struct store *st, int64_t now_ms, struct err *err);
 enum err_code object_price(struct slice doc, const struct row_meta *meta, struct price_obj **ret,
@@ -123,6 +126,9 @@ enum err_code store_audit_load(struct store *st, struct err *err);
 // ---- store_caller, store_spend: the parts of store_load ----
 // *bad counts rows left out.
 enum err_code store_callers_load(struct store *st, struct snapshot *snap, size_t *bad,
+	struct err *err);
+// What the object spent, when its name may come again.
+enum err_code store_spend_forget(struct store_tx *tx, enum live_kind kind, const char *id,
 	struct err *err);
 enum err_code store_spend_load(struct store *st, const struct snapshot *snap, struct err *err);
 enum err_code store_probe_load(struct store *st, const struct snapshot *snap, struct err *err);

@@ -98,6 +98,8 @@ enum err_code store_instance_delete(struct store_tx *tx, struct slice service, s
 	code = DB_RUN(tx->db, err, "DELETE FROM instance WHERE service=? AND id=?", DB_S(service),
 		DB_S(id));
 	if (!code)
+		code = store_override_forget(tx, LIVE_INSTANCE, old->live->id, err);
+	if (!code)
 		code = tx_change(tx, tx_revision(tx), "deregister", "Instance", name, old->doc.url,
 			old->o.json, err);
 	if (!code)

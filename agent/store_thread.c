@@ -507,6 +507,7 @@ static enum err_code reload(struct store *st, struct err *err)
 		return code;
 	fresh = snapshot_new(st->live);
 	fresh->sealed = !st->seal;
+	fresh->before = st->tip;
 	code = store_audit_load(st, err);
 	if (!code)
 		code = store_load(st, fresh, err);
@@ -515,6 +516,7 @@ static enum err_code reload(struct store *st, struct err *err)
 		return code;
 	}
 	st->stale = false;
+	fresh->before = NULL;
 	fresh->store_state = st->tip->store_state;
 	st->tip = fresh;
 	snapshots_publish(st->snaps, fresh);

@@ -211,28 +211,6 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 
 // ---- what an attempt's end says of the candidate ----
 
-static bool tell_breakers(const struct task_run *r, const struct feature *f, enum outcome out,
-	bool unreachable, int64_t cooldown_us, int status)
-{
-	struct live *l = r->cand->live, *pair = r->cand->pair;
-	int64_t now = loop_now_us(r->e->loop), wall = clock_wall_ms();
-	struct breaker_policy p = {.fails = (int)f->cooldown.fails,
-		.window_us = f->cooldown.window_s * 1000000, .open_us = f->cooldown.for_s * 1000000};
-	if (UNLIKELY(out == OUT_AUTH && r->cand->key == NULL))
-		return gw_credential_refused(r->e->gl, r->cand, status);
-	bool of_model = pair != NULL && (out == OUT_MODEL_GONE ||
-		(out == OUT_FAILED && r->cand->key != NULL && !unreachable));
-	if (of_model) {
-		breaker_answered(l);
-		return breaker_outcome(pair, &p, out, now, wall, cooldown_us, status);
-	}
-	bool changed = breaker_outcome(l, &p, out, now, wall, cooldown_us, status);
-	if (pair == NULL)
-		return changed;
-	return breaker_outcome(pair, &p, out == OUT_OK ? OUT_OK : OUT_CLIENT, now, wall, 0, status) ||
-	       changed;
-}
-
 static void spend(const struct task_run *r, const struct feature_obj *f, const struct money *m)
 {
 	const struct client_obj *client = snapshot_client(r->snap, &r->t.client);
@@ -302,11 +280,13 @@ void task_attempt_over(struct task_run *r, enum outcome out, int status, enum er
 {
 	const struct feature_obj *f = snapshot_feature(r->snap, slice_of(r->t.feature));
 	int64_t now = loop_now_us(r->e->loop), us = now - r->try_us;
-	if (out != OUT_CLIENT)
-		candidate_count(r->cand, now, clock_wall_ms(), out == OUT_OK, us,
-			status != 0 ? status : -(int)code);
-	if (f != NULL && tell_breakers(r, &f->doc, out, unreachable, cooldown_us,
-				 status != 0 ? status : -(int)code)) {
+	const struct attempt_end e = {.out = out, .unreachable = unreachable,
+		.status = status != 0 ? status : -(int)code, .now_us = now,
+		.wall_ms = clock_wall_ms(), .us = us, .cooldown_us = cooldown_us};
+	// Of a feature that is gone no policy is known: what the vendor said of the key still counts.
+	const struct breaker_policy p = f != NULL ? attempt_policy(&f->doc) : (struct breaker_policy){0};
+	bool changed = attempt_tell(r->cand, &p, &e);
+	if (f != NULL && changed) {
 		r->e->face.cand = r->cand;
 		r->e->face.feature = f;
 		gw_candidate_event(&r->e->face, out, status);
@@ -594,9 +574,7 @@ void task_unadmit(struct task_run *r)
 {
 	if (r->cand == NULL)
 		return;
-	breaker_let_go(r->cand->live);
-	if (r->cand->pair != NULL)
-		breaker_let_go(r->cand->pair);
+	attempt_let_go(r->cand);
 	task_slot_free(r, r->part);
 }
 
