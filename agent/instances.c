@@ -404,9 +404,11 @@ static enum err_code fit_name(const char *field, struct slice from_path, const c
 {
 	if (from_path.n == 0)
 		return *member != NULL ? ERR_OK : err_field(err, ERR_FIELD_REQUIRED, field, NULL);
-	if (from_path.n > ID_MAX || !field_charset_ok(FC_ID, from_path))
-		return err_field(err, ERR_FIELD_CHARSET, field,
-			_("must be a-z 0-9 . _ - and begin with a letter or digit"));
+	if (from_path.n > ID_MAX)
+		return err_field(err, ERR_FIELD_RANGE, field, _("must have at most %d letters"), ID_MAX);
+	if (!field_charset_ok(FC_ID, from_path))
+		return err_field(err, ERR_FIELD_CHARSET, field, "%s %s", field,
+			_(field_charset_text(FC_ID)));
 	if (*member != NULL && !slice_eq_str(from_path, *member))
 		return err_field(err, ERR_FIELD_RANGE, field, _("is another one than in the path"));
 	*member = arena_slice(a, from_path);

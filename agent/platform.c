@@ -92,10 +92,11 @@ static enum err_code bind_all(struct platform *p, struct err *err)
 		if (code)
 			return code;
 		p->agent.ports[i] = l->port;
-		if (l->skipped)
-			log_line(LOG_LVL_WARN, "no_ipv6", "service",
-				service_row((enum service_id)i)->name, "detail",
-				"an address family is missing on this host", NULL);
+		p->agent.only_ipv6[i] = !l->has_ipv4;
+		for (size_t k = 0; k < l->missing_n; k++)
+			log_line(LOG_LVL_WARN, "address_missing", "service",
+				service_row((enum service_id)i)->name, "address", l->missing[k],
+				"detail", "this host does not have it: left out", NULL);
 	}
 	return ERR_OK;
 }

@@ -47,6 +47,7 @@ struct agent { // built by agent/main, borrowed by everybody
 	struct loop *control; // ports 8001-8004, probes, timers
 	int64_t started_wall_ms, started_us;
 	int ports[SVC_COUNT]; // bound, for pages and platform services
+	bool only_ipv6[SVC_COUNT]; // where 127.0.0.1 is not to be had
 	_Atomic uint64_t tasks_unknown; // image tasks that ended as outcome_unknown, for alerts
 	_Atomic bool draining;
 };
