@@ -52,7 +52,7 @@ static bool fold_is_whole(struct gw_call *c)
 void gw_count_broken(struct gw_call *c, const char *cause)
 {
 	const char *const labels[] = {c->cells->name, cause, NULL};
-	metric_cell_add(metric_cell(c->gl->agent->metrics, MET_GW_STREAMS_BROKEN, labels), 1);
+	metric_add(c->gl->agent->metrics, MET_GW_STREAMS_BROKEN, 1, labels);
 }
 
 static void broken(struct gw_call *c, const char *end)

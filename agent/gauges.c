@@ -36,6 +36,11 @@ static bool key_usable(const struct key_obj *k, int64_t now_us, int64_t wall_ms)
 		(l->breaker != BREAKER_OPEN || l->breaker_until_us <= now_us);
 }
 
+static size_t left_out(size_t objects)
+{
+	return objects > GAUGES_OBJECTS_MAX ? objects - GAUGES_OBJECTS_MAX : 0;
+}
+
 static void key_gauges(struct agent *a, const struct snapshot *snap)
 {
 	enum { USABLE, COOLING, FAULTY, DISABLED, STATES };
@@ -45,6 +50,9 @@ static void key_gauges(struct agent *a, const struct snapshot *snap)
 	struct pmap_it it = {0};
 	struct slice id;
 	void *value;
+	size_t missing = left_out(snap->keys.n);
+	metric_round(a->metrics, MET_KEY_USABLE);
+	metric_round(a->metrics, MET_KEY_COOLDOWN_SECONDS);
 	for (size_t n = 0; pmap_next(snap->keys, &it, &id, &value); n++) {
 		const struct key_obj *k = value;
 		int64_t cooling_us = k->live->cooldown_until_us - now_us;
@@ -57,6 +65,8 @@ static void key_gauges(struct agent *a, const struct snapshot *snap)
 		set(a, MET_KEY_COOLDOWN_SECONDS, cooling_us > 0 ? (double)cooling_us / 1e6 : 0,
 			k->ref);
 	}
+	metric_round_end(a->metrics, MET_KEY_USABLE, missing);
+	metric_round_end(a->metrics, MET_KEY_COOLDOWN_SECONDS, missing);
 	for (int i = 0; i < STATES; i++)
 		set(a, MET_KEYS, count[i], states[i]);
 	set(a, MET_SEALED, snap->sealed, NULL);
@@ -67,6 +77,7 @@ static void instance_gauges(struct agent *a, const struct snapshot *snap)
 	struct pmap_it it = {0};
 	struct slice id;
 	void *value;
+	metric_round(a->metrics, MET_INSTANCE_UP);
 	for (size_t n = 0; n < GAUGES_OBJECTS_MAX && pmap_next(snap->instances, &it, &id, &value);
 		n++) {
 		const struct instance_obj *in = value;
@@ -75,6 +86,7 @@ static void instance_gauges(struct agent *a, const struct snapshot *snap)
 			in->live->health != HEALTH_CRITICAL;
 		metric_set(a->metrics, MET_INSTANCE_UP, up, labels);
 	}
+	metric_round_end(a->metrics, MET_INSTANCE_UP, left_out(snap->instances.n));
 }
 
 static bool is_open(const struct live *l, int64_t now_us)
@@ -89,16 +101,22 @@ static void breaker_gauges(struct agent *a, const struct snapshot *snap)
 	void *value;
 	size_t n = 0;
 	int64_t now_us = clock_mono_us();
-	while (n < GAUGES_OBJECTS_MAX && pmap_next(snap->features, &it, &name, &value)) {
+	metric_round(a->metrics, MET_BREAKER_OPEN);
+	while (pmap_next(snap->features, &it, &name, &value)) {
+		if (n >= GAUGES_OBJECTS_MAX) { // no route is built to be left out: at least so many
+			n += ((const struct feature_obj *)value)->doc.targets.n;
+			continue;
+		}
 		const struct route *route = snapshot_route(snap, value);
-		for (size_t i = 0; i < route->n && n < GAUGES_OBJECTS_MAX; i++, n++) {
+		for (size_t i = 0; i < route->n; i++) {
 			const struct candidate *c = &route->v[i];
-			if (c->live)
-				set(a, MET_BREAKER_OPEN,
-					is_open(c->live, now_us) || (c->pair && is_open(c->pair, now_us)),
-					c->name);
+			if (c->live == NULL || n++ >= GAUGES_OBJECTS_MAX)
+				continue;
+			set(a, MET_BREAKER_OPEN,
+				is_open(c->live, now_us) || (c->pair && is_open(c->pair, now_us)), c->name);
 		}
 	}
+	metric_round_end(a->metrics, MET_BREAKER_OPEN, left_out(n));
 }
 
 static void host_gauges(struct agent *a)

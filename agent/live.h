@@ -50,6 +50,7 @@ enum live_again {
 	LIVE_NEW_SECRET, // another secret at the same address
 	LIVE_NEW_ADDRESS, // another upstream: nothing that was learned holds
 	LIVE_NEW_OBJECT, // another object of the same name: nothing at all holds
+	LIVE_GONE, // the object is no more
 };
 
 struct live {

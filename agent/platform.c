@@ -24,6 +24,7 @@
 #include "agent/gateway.h"
 #include "agent/handlers.h"
 #include "agent/history.h"
+#include "agent/departed.h"
 #include "agent/history_keep.h"
 #include "agent/keyhealth.h"
 #include "agent/ledger.h"
@@ -276,6 +277,7 @@ static void parts_new(struct agent *a)
 	a->gateway = gateway_new(a);
 	a->tasks = tasks_new(a);
 	a->ledger = ledger_new(a->metrics);
+	a->departed = departed_new(a);
 }
 
 // What the parts read of the settings beyond their rows.
@@ -321,7 +323,9 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	if (code)
 		return code;
 	ledger_start(a->ledger, a->store, a->control);
+	history_restore_of(a->history, departed_age_ms, (void *)(uintptr_t)snapshots_now(a->snaps));
 	p->keep = history_keep_new(a->history, a->store, clock_wall_ms());
+	departed_start(a->departed, a->control);
 	store_start(a->store);
 	p->store_started = true;
 	a->probes = services_probes_new(a);
@@ -479,6 +483,7 @@ static void lanes_free(struct platform *p)
 		loop_stop(p->lanes[i].loop);
 		pthread_join(p->lanes[i].thread, NULL);
 	}
+	departed_stop(p->agent.departed);
 	if (p->probes_started) {
 		alerts_stop(p->agent.alerts);
 		keyhealth_stop(p->agent.keyhealth);
@@ -531,6 +536,7 @@ void platform_free(struct platform *p)
 	history_keep_free(p->keep);
 	keyhealth_free(a->keyhealth);
 	history_free(a->history);
+	departed_free(a->departed);
 	denials_free(a->denials);
 	refusals_free(a->refusals);
 	keyless_free(a->keyless);

@@ -303,6 +303,10 @@ void snapshot_put_feature(struct snapshot *s, struct feature_obj *f)
 
 void snapshot_del_feature(struct snapshot *s, struct slice name)
 {
+	struct feature_obj *f = pmap_get(s->features, name);
+
+	if (f)
+		snapshot_feature_gone(s, f);
 	take_out(s, name);
 	del(&s->routes, name, &cell_ops);
 }

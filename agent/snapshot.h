@@ -13,7 +13,8 @@
 
 enum store_state { STORE_OK, STORE_DEGRADED, STORE_READONLY };
 
-// A live record that stands for something else once this snapshot is published.
+// A live record that stands for something else once this snapshot is published; also of every feature
+// that is made or goes.
 struct snapshot_again {
 	void *obj; // held; it holds the record
 	struct live *live;
@@ -66,6 +67,11 @@ void snapshot_drop(const struct snapshot *snap);
 // Store thread: makes `next` current and frees every retired one nobody can hold.
 void snapshots_publish(struct snapshots *s, struct snapshot *next);
 void snapshots_collect(struct snapshots *s); // only the freeing
+// Tells fn, on the publishing thread, of everything that another snapshot has for another object,
+// address or secret; before the store answers. One observer, set before the store's thread runs or
+// while it does.
+typedef void snapshots_observer(void *arg, const struct snapshot_again *e);
+void snapshots_observe(struct snapshots *s, snapshots_observer *fn, void *arg);
 // Calls fn(arg) once when a revision above `since` is published: on the publishing thread, or at
 // once here when it is there already. The waiter is its owner's and stays until fn was called.
 struct snapshot_waiter {
@@ -103,7 +109,8 @@ void snapshot_del_rule(struct snapshot *s, struct slice name);
 void snapshot_feature_lives(struct snapshot *s, struct feature_obj *f);
 void snapshot_key_lives(struct snapshot *s, struct key_obj *k);
 void snapshot_instance_lives(struct snapshot *s, struct instance_obj *in, struct slice name);
-void snapshot_live_on(struct snapshot *s); // has the records follow, once
+void snapshot_feature_gone(struct snapshot *s, struct feature_obj *f);
+void snapshot_live_on(struct snapshot *s); // has the records follow
 void snapshot_again_drop(struct snapshot *s);
 // Prices: any number of put and del, then one call that has every route look them up anew.
 void snapshot_put_price(struct snapshot *s, struct price_obj *p);

@@ -14,8 +14,8 @@ void snapshot_again_drop(struct snapshot *s)
 void snapshot_live_on(struct snapshot *s)
 {
 	for (size_t i = 0; i < s->again.n; i++)
-		live_follow(s->again.v[i].live, s->again.v[i].life, s->again.v[i].what);
-	snapshot_again_drop(s);
+		if (s->again.v[i].what != LIVE_GONE)
+			live_follow(s->again.v[i].live, s->again.v[i].life, s->again.v[i].what);
 }
 
 // Another life than `before`. A record that was just made begins with it; any other follows when this
@@ -32,6 +32,19 @@ static uint64_t live_anew(struct snapshot *s, void *obj, struct live *l, uint64_
 	object_hold(obj);
 	VEC_PUSH(&s->again, a);
 	return a.life;
+}
+
+static void tell(struct snapshot *s, struct feature_obj *f, enum live_again what)
+{
+	struct snapshot_again a = {f, f->live, f->life, what};
+
+	object_hold(f);
+	VEC_PUSH(&s->again, a);
+}
+
+void snapshot_feature_gone(struct snapshot *s, struct feature_obj *f)
+{
+	tell(s, f, LIVE_GONE);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -98,6 +111,8 @@ void snapshot_feature_lives(struct snapshot *s, struct feature_obj *f)
 	if (old && old->doc.created_at != f->doc.created_at)
 		old = NULL;
 	f->life = old ? old->life : live_anew(s, f, f->live, 0, LIVE_NEW_OBJECT);
+	if (!old)
+		tell(s, f, LIVE_NEW_OBJECT);
 	for (size_t i = 0; i < f->doc.targets.n; i++) {
 		f->target_life[i] = target_life(old, &((const struct target *)f->doc.targets.v)[i]);
 		if (f->target_life[i] == 0)

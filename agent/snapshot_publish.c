@@ -21,6 +21,8 @@ struct snapshots {
 	struct snapshot *retired;
 	pthread_mutex_t lock; // over the waiters
 	struct snapshot_waiter *waiters;
+	snapshots_observer *observer;
+	void *observer_arg;
 	struct reader readers[SNAPSHOT_READERS_MAX];
 };
 
@@ -145,6 +147,25 @@ static void wake_waiters(struct snapshots *s, uint64_t revision)
 	}
 }
 
+void snapshots_observe(struct snapshots *s, snapshots_observer *fn, void *arg)
+{
+	pthread_mutex_lock(&s->lock);
+	s->observer = fn;
+	s->observer_arg = arg;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void observe(struct snapshots *s, struct snapshot *next)
+{
+	pthread_mutex_lock(&s->lock);
+	snapshots_observer *fn = s->observer;
+	void *arg = s->observer_arg;
+	pthread_mutex_unlock(&s->lock);
+	for (size_t i = 0; fn && i < next->again.n; i++)
+		fn(arg, &next->again.v[i]);
+	snapshot_again_drop(next);
+}
+
 void snapshots_publish(struct snapshots *s, struct snapshot *next)
 {
 	struct snapshot *old;
@@ -157,6 +178,7 @@ void snapshots_publish(struct snapshots *s, struct snapshot *next)
 		old->next_retired = s->retired;
 		s->retired = old;
 	}
+	observe(s, next);
 	wake_waiters(s, next->revision);
 	snapshots_collect(s);
 }

@@ -68,6 +68,8 @@ static const struct metric_row rows[] = {
 		N_("Bytes held for callers: requests as they come in, answers that are not taken")},
 	{MET_LOG_LOST, GW, "yijian_log_lines_lost_total", COUNTER, {NULL}, NULL, "",
 		N_("Log lines that found no reader in time or could not be written")},
+	{MET_SERIES_MISSING, GW, "yijian_metrics_series_dropped", GAUGE, {"metric"}, NULL, "",
+		N_("Series that have no place now, by metric: more objects than are kept apart")},
 	{MET_EVENTS_DROPPED, GW, "yijian_events_dropped_total", COUNTER, {NULL}, NULL, "",
 		N_("Events that slow readers of the event ring lost")},
 	{MET_ALERTS_FIRING, GW, "yijian_alerts_firing", GAUGE, {"rule"}, NULL, "",
