@@ -29,6 +29,7 @@
 #include "agent/keyhealth.h"
 #include "agent/ledger.h"
 #include "agent/listen.h"
+#include "agent/outages.h"
 #include "agent/overload.h"
 #include "agent/peer.h"
 #include "agent/services.h"
@@ -278,6 +279,7 @@ static void parts_new(struct agent *a)
 	a->tasks = tasks_new(a);
 	a->ledger = ledger_new(a->metrics);
 	a->departed = departed_new(a);
+	a->outages = outages_new(a);
 }
 
 // What the parts read of the settings beyond their rows.
@@ -341,6 +343,7 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	tasks_start(a->tasks);
 	alerts_start(a->alerts, a->control);
 	keyhealth_start(a->keyhealth, a->control);
+	outages_start(a->outages, a->control);
 	return threads_start(p, err);
 }
 
@@ -487,6 +490,7 @@ static void lanes_free(struct platform *p)
 	if (p->probes_started) {
 		alerts_stop(p->agent.alerts);
 		keyhealth_stop(p->agent.keyhealth);
+		outages_stop(p->agent.outages);
 		history_stop(p->agent.history, p->agent.control);
 		denials_stop(p->agent.denials);
 		refusals_stop(p->agent.refusals);
@@ -537,6 +541,7 @@ void platform_free(struct platform *p)
 	keyhealth_free(a->keyhealth);
 	history_free(a->history);
 	departed_free(a->departed);
+	outages_free(a->outages);
 	denials_free(a->denials);
 	refusals_free(a->refusals);
 	keyless_free(a->keyless);

@@ -22,6 +22,7 @@ struct alerts; // agent/alerts: rules evaluated, what fires
 struct tasks; // agent/tasks: image tasks
 struct gateway; // agent/gateway: counters and opened keys per loop
 struct ledger; // agent/ledger: usage and cost
+struct outages; // agent/outages: what is known dead, written down
 struct departed; // agent/departed: series of what is gone
 
 struct agent { // built by agent/main, borrowed by everybody
@@ -46,6 +47,7 @@ struct agent { // built by agent/main, borrowed by everybody
 	struct tasks *tasks;
 	struct ledger *ledger;
 	struct departed *departed;
+	struct outages *outages;
 	struct loop *control; // ports 8001-8004, probes, timers
 	int64_t started_wall_ms, started_us;
 	int ports[SVC_COUNT]; // bound, for pages and platform services

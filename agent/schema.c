@@ -154,6 +154,11 @@ static const struct migration migrations[] = {
 		// Owners of instances stand in documents that only their own keeper can write: they are
 		// read by what is left here.
 		"DELETE FROM former_name WHERE kind<>'token';"},
+	{9, "what is known dead",
+		"CREATE TABLE outage(kind INTEGER NOT NULL, id TEXT NOT NULL, mark INTEGER NOT NULL,"
+		" fault INTEGER NOT NULL, since_ms INTEGER NOT NULL, cool_until_ms INTEGER NOT NULL,"
+		" cool_status INTEGER NOT NULL, beat_ms INTEGER NOT NULL, PRIMARY KEY(kind, id))"
+		" STRICT, WITHOUT ROWID;"},
 };
 
 // Model ids are today's and age: operators edit them, nothing else names them.

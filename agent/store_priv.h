@@ -143,6 +143,9 @@ enum err_code store_policy_write(struct store_tx *tx, bool required, int64_t rev
 // At the start, once there is a keyring: what was concluded from other rows becomes the fact.
 enum err_code store_policy_settle(struct store_tx *tx, struct err *err);
 
+// At start, into the live records of the snapshot's objects.
+enum err_code store_outage_load(struct store *st, const struct snapshot *snap, struct err *err);
+
 // ---- store_save: the last-good snapshot file ----
 enum err_code store_save(struct store *st, const struct snapshot *snap, struct err *err);
 // Fills uuid, keyring and *snap from the file. ERR_STORAGE_CORRUPT when its MAC does not hold.

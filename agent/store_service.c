@@ -85,24 +85,39 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 	return ERR_OK;
 }
 
+static enum err_code remove_instance(struct store_tx *tx, const struct instance_obj *old,
+	const char *action, struct err *err)
+{
+	char name[INSTANCE_KEY_MAX];
+	struct slice service = slice_of(old->doc.service), id = slice_of(old->doc.id);
+	enum err_code code = DB_RUN(tx->db, err, "DELETE FROM instance WHERE service=? AND id=?",
+		DB_S(service), DB_S(id));
+
+	instance_key(service, id, name);
+	if (!code)
+		code = store_override_forget(tx, LIVE_INSTANCE, old->live->id, err);
+	if (!code)
+		code = tx_change(tx, tx_revision(tx), action, "Instance", name, old->doc.url, old->o.json,
+			err);
+	if (!code)
+		snapshot_del_instance(tx->snap, service, id);
+	return code;
+}
+
 enum err_code store_instance_delete(struct store_tx *tx, struct slice service, struct slice id,
 	struct err *err)
 {
 	const struct instance_obj *old = snapshot_instance(tx->snap, service, id);
-	char name[INSTANCE_KEY_MAX];
-	enum err_code code;
 
 	if (!old)
 		return err_set(err, ERR_NOT_FOUND, _("no instance of this id"));
-	instance_key(service, id, name);
-	code = DB_RUN(tx->db, err, "DELETE FROM instance WHERE service=? AND id=?", DB_S(service),
-		DB_S(id));
-	if (!code)
-		code = store_override_forget(tx, LIVE_INSTANCE, old->live->id, err);
-	if (!code)
-		code = tx_change(tx, tx_revision(tx), "deregister", "Instance", name, old->doc.url,
-			old->o.json, err);
-	if (!code)
-		snapshot_del_instance(tx->snap, service, id);
-	return code;
+	return remove_instance(tx, old, "deregister", err);
+}
+
+enum err_code store_instance_reap(struct store_tx *tx, struct slice service, struct slice id,
+	struct err *err)
+{
+	const struct instance_obj *old = snapshot_instance(tx->snap, service, id);
+
+	return old ? remove_instance(tx, old, "reap", err) : ERR_OK;
 }

@@ -255,6 +255,8 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 		code = store_overrides_load(st, clock_wall_ms(), err);
 	if (!code)
 		code = store_load(st, st->tip, err);
+	if (!code)
+		code = store_outage_load(st, st->tip, err);
 	// A first start that died half-way left no change behind: it is finished now.
 	if (!code && st->tip->revision == 0 && st->seal)
 		code = seed(st, seed_features, err);

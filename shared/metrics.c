@@ -102,6 +102,8 @@ static const struct metric_row rows[] = {
 		N_("Writes refused because of storage")},
 	{MET_STORE_UP, CFG, "yijian_store_up", GAUGE, {NULL}, NULL, "",
 		N_("1 when the database takes writes")},
+	{MET_OUTAGES, CFG, "yijian_outages_written", GAUGE, {"kind"}, NULL, "",
+		N_("Keys and instances written down as out, so that a restart does not use them")},
 	{MET_LISTEN_PUBLIC, EACH, "yijian_listen_public", GAUGE, {"service"}, NULL, "",
 		N_("1 when a port is bound beyond loopback")},
 

@@ -345,7 +345,8 @@ static const struct field_set auth_fields = {"InstanceAuth", auth_rows, ARRAY_LE
 			.help = N_("place, for people")},                                          \
 		{AT(instance, ttl_s), .type = FT_INT, .min = 1, .max = 86400, .def = FIELD_NONE,   \
 			.unit = "s", .flags = FF_NULLABLE | FF_WIDE | FF_FORM,                     \
-			.help = N_("lives by heartbeats this far apart; unset: by probes")},       \
+			.help = N_("lives by heartbeats this far apart, and leaves a day after "   \
+				   "the last; unset: by probes")},                             \
 		{AT(instance, check), .type = FT_OBJ, .sub = &check_fields,                        \
 			.help = N_("health probe")},                                               \
 		{AT(instance, capacity), .type = FT_OBJ, .sub = &capacity_fields,                  \
