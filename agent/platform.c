@@ -264,6 +264,8 @@ static void parts_new(struct agent *a)
 	a->snaps = snapshots_new();
 	a->live = live_new();
 	a->events = events_new();
+	// Microseconds since 1970: no life has more events than microseconds.
+	events_begin(a->events, (uint64_t)MAX_OF(a->started_wall_ms, 0) * 1000);
 	a->metrics = metrics_new();
 	a->decisions = decisions_new();
 	a->history = history_new(a->started_us);

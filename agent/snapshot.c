@@ -126,6 +126,7 @@ struct snapshot *snapshot_fork(const struct snapshot *from)
 	struct snapshot *s = snapshot_new(from->live);
 
 	s->revision = from->revision;
+	s->lineage = from->lineage;
 	s->published_wall_ms = from->published_wall_ms;
 	s->store_state = from->store_state;
 	s->sealed = from->sealed;

@@ -25,6 +25,7 @@ struct snapshot_again {
 struct snapshot {
 	_Atomic uint32_t refs; // requests that hold it across turns
 	uint64_t revision; // of the whole configuration
+	uint64_t lineage; // one for each time a database was opened: revisions are compared within it
 	int64_t published_wall_ms;
 	enum store_state store_state;
 	bool sealed;
@@ -72,7 +73,8 @@ void snapshots_collect(struct snapshots *s); // only the freeing
 // while it does.
 typedef void snapshots_observer(void *arg, const struct snapshot_again *e);
 void snapshots_observe(struct snapshots *s, snapshots_observer *fn, void *arg);
-// Calls fn(arg) once when a revision above `since` is published: on the publishing thread, or at
+// Calls fn(arg) once when another revision than `since` is published (a lower one when a database was
+// put back): on the publishing thread, or at
 // once here when it is there already. The waiter is its owner's and stays until fn was called.
 struct snapshot_waiter {
 	void (*fn)(void *arg);

@@ -122,7 +122,7 @@ void snapshots_collect(struct snapshots *s)
 	}
 }
 
-static void wake_waiters(struct snapshots *s, uint64_t revision)
+static void wake_waiters(struct snapshots *s, uint64_t revision, bool all)
 {
 	struct snapshot_waiter **at = &s->waiters, *woken = NULL;
 
@@ -130,7 +130,7 @@ static void wake_waiters(struct snapshots *s, uint64_t revision)
 	while (*at) {
 		struct snapshot_waiter *w = *at;
 
-		if (w->since >= revision) {
+		if (w->since == revision && !all) {
 			at = &w->next;
 			continue;
 		}
@@ -169,17 +169,19 @@ static void observe(struct snapshots *s, struct snapshot *next)
 void snapshots_publish(struct snapshots *s, struct snapshot *next)
 {
 	struct snapshot *old;
+	bool other;
 
 	next->published_wall_ms = clock_wall_ms();
 	snapshot_live_on(next);
 	old = atomic_exchange(&s->now, next);
+	other = old && old->lineage != next->lineage;
 	if (old) {
 		old->retired_epoch = atomic_fetch_add(&s->epoch, 1) + 1;
 		old->next_retired = s->retired;
 		s->retired = old;
 	}
 	observe(s, next);
-	wake_waiters(s, next->revision);
+	wake_waiters(s, next->revision, other);
 	snapshots_collect(s);
 }
 
@@ -189,7 +191,7 @@ void snapshots_wait(struct snapshots *s, uint64_t since, struct snapshot_waiter 
 
 	w->since = since;
 	pthread_mutex_lock(&s->lock);
-	there = atomic_load(&s->now)->revision > since;
+	there = atomic_load(&s->now)->revision != since;
 	if (!there) {
 		w->next = s->waiters;
 		s->waiters = w;

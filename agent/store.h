@@ -227,10 +227,21 @@ enum err_code store_audit_of(struct store_tx *tx, const char *action, const char
 	const char *object_id, const char *result, struct err *err);
 // JSON items of the audit log and of the change log, newest first, below `before` (0: from the
 // top). *ret_total counts all rows, whatever the page.
-enum err_code store_audit_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
-	size_t *ret_total, int64_t *ret_next, struct err *err);
-enum err_code store_change_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
-	size_t *ret_total, int64_t *ret_next, struct err *err);
+// A place in a list of rows: its number, and a mark of the row that had it, so that a cursor of a row
+// that is gone, or of another life of the database, is told from one that leads on.
+struct store_place {
+	int64_t seq, mark; // seq 0: the beginning
+};
+// sql tells the mark of the row ?1. check: ERR_CURSOR_INVALID when the place is not as it was; find:
+// gives the place of a row its mark (nothing to do for seq 0).
+enum err_code store_place_check(struct store_tx *tx, const char *sql, const struct store_place *at,
+	struct err *err);
+enum err_code store_place_find(struct store_tx *tx, const char *sql, struct store_place *at,
+	struct err *err);
+enum err_code store_audit_list(struct store_tx *tx, const struct store_place *before, int limit,
+	struct str *out, size_t *ret_total, struct store_place *ret_next, struct err *err);
+enum err_code store_change_list(struct store_tx *tx, const struct store_place *before, int limit,
+	struct str *out, size_t *ret_total, struct store_place *ret_next, struct err *err);
 // Walks the chain; *ret_bad_seq is 0 when it holds.
 enum err_code store_audit_verify(struct store_tx *tx, int64_t *ret_bad_seq, struct err *err);
 

@@ -398,6 +398,7 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	}
 	st->tip->sealed = !st->seal;
 	st->tip->store_state = state_of(st);
+	randombytes_buf(&st->tip->lineage, sizeof(st->tip->lineage));
 	tell_state(st);
 	snapshots_publish(snaps, st->tip);
 	st->saved_us = clock_mono_us();
@@ -519,6 +520,7 @@ static enum err_code reload(struct store *st, struct err *err)
 	}
 	st->stale = false;
 	fresh->before = NULL;
+	randombytes_buf(&fresh->lineage, sizeof(fresh->lineage));
 	fresh->store_state = st->tip->store_state;
 	st->tip = fresh;
 	snapshots_publish(st->snaps, fresh);

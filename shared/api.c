@@ -73,7 +73,10 @@ FIELD_SET(route_patch_fields, "RoutePatch", struct route_patch_body);
 static const struct param paged[] = {LIMIT_PARAM(1000, 100), CURSOR_PARAM, PARAMS_END};
 static const struct param watch_params[] = {
 	{"since", FT_INT, NULL, 0, INT64_MAX, 0, N_("answer when the revision is above this one")},
-	{"wait", FT_STR, NULL, 0, 16, 0, N_("longest wait: 30s, at most 60s")}, PARAMS_END};
+	{"wait", FT_STR, NULL, 0, 16, 0, N_("longest wait: 30s, at most 60s")},
+	{"lineage", FT_STR, NULL, 0, 32, 0,
+		N_("of the answer that since is from: answers at once when the agent or its database is another")},
+	PARAMS_END};
 static const struct param key_list_params[] = {
 	{"ref", FT_STR, NULL, 0, REF_MAX, 0, N_("vendor/service/slug: the one key of this name")},
 	{"vendor", FT_STR, NULL, 0, ID_MAX, 0, N_("only this vendor's keys")},
