@@ -313,7 +313,8 @@ static void watch_answer(struct req *r, uint64_t since, bool reset)
 	jw_obj(&w, NULL);
 	jw_int(&w, "revision", (int64_t)now);
 	jw_bool(&w, "changed", now != since || reset);
-	jw_bool(&w, "reset", now < since || reset);
+	if (now < since || reset)
+		jw_bool(&w, "reset", true);
 	jw_str(&w, "lineage", lineage_text(snap, lineage));
 	jw_obj_end(&w);
 	req_reply_json(r, 200, &out);
