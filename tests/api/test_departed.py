@@ -131,7 +131,8 @@ def test_counters_of_what_is_gone_end_after_a_while(small, clock):
     clock.pass_until(lambda: requests_of(small) is None, 60, "its series end")
     clock.pass_until(lambda: counted(small, "small") is None, 60, "its history too")
     assert requests_of(small, "chat") == 1
-    assert value(small, GW, 'yijian_gateway_attempts_total{target="openai/gpt-4",outcome="ok"}') == 4
+    attempts = 'yijian_gateway_attempts_total{feature="%s",target="openai/gpt-4",outcome="ok"}'
+    assert value(small, GW, attempts % "chat") == 1 and value(small, GW, attempts % "small") is None
     use(small, model="chat")
     assert requests_of(small, "chat") == 2, "calls go on where they counted"
 
