@@ -8,7 +8,6 @@
 #include <string.h>
 #include "agent/alert_scan.h"
 #include "agent/alert_track.h"
-#include "agent/breaker.h"
 #include "agent/ledger.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
@@ -607,33 +606,10 @@ static enum err_code run_load(struct store_tx *tx, struct store_job *job)
 	return store_alert_walk(tx, restore_one, &r, &job->err);
 }
 
-// What vendors said of keys is live state and would be forgotten; the alert about it was kept. A key
-// that was rotated meanwhile is another.
-static void restore_faults(struct alerts *as)
-{
-	const struct snapshot *snap = snapshots_now(loop_snapshots(as->control));
-	size_t it = 0;
-	void *value;
-	pthread_mutex_lock(&as->lock);
-	while (map_next(&as->current, &it, NULL, &value)) {
-		const struct alert *al = value;
-		const struct key_obj *k = al->metric == AM_KEY_INVALID || al->metric == AM_KEY_NO_QUOTA
-			? snapshot_key(snap, slice_of(al->object_id)) : NULL;
-		if (k == NULL || k->doc.rotated_at > al->fired_ms ||
-			atomic_load(&k->live->last_ok_wall_ms) != 0)
-			continue;
-		breaker_outcome(k->live, &(struct breaker_policy){0},
-			al->metric == AM_KEY_INVALID ? OUT_AUTH : OUT_BILLING,
-			loop_now_us(as->control), al->fired_ms, 0, al->metric == AM_KEY_INVALID ? 401 : 402);
-	}
-	pthread_mutex_unlock(&as->lock);
-}
-
 // Also without a database: then nothing was under way that anybody knows of.
 static void load_done(struct store_job *job, enum err_code code UNUSED)
 {
 	struct alerts *as = job->arg;
-	restore_faults(as);
 	as->loaded = true;
 	as->busy = false;
 }

@@ -12,11 +12,13 @@ static bool trial_take(struct live *l)
 	return true;
 }
 
-bool breaker_try(struct live *l, int64_t now_us)
+bool breaker_try(struct live *l, uint64_t life, int64_t now_us)
 {
 	int state = atomic_load_explicit(&l->breaker, memory_order_relaxed);
 	if (LIKELY(state == BREAKER_CLOSED))
 		return true;
+	if (live_match(l, life) == LIVE_OTHER_ADDRESS)
+		return true; // it is not its breaker
 	if (state == BREAKER_OPEN && now_us < atomic_load(&l->breaker_until_us))
 		return false;
 	return trial_take(l);
@@ -34,14 +36,16 @@ static bool close_it(struct live *l)
 	return changed;
 }
 
-void breaker_let_go(struct live *l)
+void breaker_let_go(struct live *l, uint64_t life)
 {
-	atomic_store(&l->half_open_busy, 0);
+	if (LIKELY(live_match(l, life) != LIVE_OTHER_ADDRESS))
+		atomic_store(&l->half_open_busy, 0);
 }
 
-void breaker_answered(struct live *l)
+void breaker_answered(struct live *l, uint64_t life)
 {
-	close_it(l);
+	if (LIKELY(live_match(l, life) != LIVE_OTHER_ADDRESS))
+		close_it(l);
 }
 
 static bool open_it(struct live *l, const struct breaker_policy *p, int64_t now_us)
@@ -69,7 +73,7 @@ static bool failed(struct live *l, const struct breaker_policy *p, int64_t now_u
 	return open_it(l, p, now_us);
 }
 
-bool breaker_cool(struct live *l, int64_t now_us, int64_t cooldown_us, int status)
+static bool cool(struct live *l, int64_t now_us, int64_t cooldown_us, int status)
 {
 	int64_t until = atomic_load(&l->cooldown_until_us);
 	bool was_cooling = until > now_us;
@@ -80,6 +84,11 @@ bool breaker_cool(struct live *l, int64_t now_us, int64_t cooldown_us, int statu
 	}
 	atomic_store(&l->cooldown_status, status);
 	return !was_cooling;
+}
+
+bool breaker_cool(struct live *l, uint64_t life, int64_t now_us, int64_t cooldown_us, int status)
+{
+	return live_match(l, life) != LIVE_OTHER_ADDRESS && cool(l, now_us, cooldown_us, status);
 }
 
 static bool set_fault(struct live *l, enum live_fault fault, int64_t now_wall_ms)
@@ -108,7 +117,23 @@ static bool succeeded(struct live *l, int64_t now_wall_ms)
 	return changed;
 }
 
-bool breaker_outcome(struct live *l, const struct breaker_policy *p, enum outcome out,
+// What an outcome says when the record has another secret by now.
+static bool of_another_secret(struct live *l, const struct breaker_policy *p, enum outcome out,
+	int64_t now_us, int64_t cooldown_us, int status)
+{
+	if (out == OUT_CLIENT) {
+		atomic_store(&l->half_open_busy, 0);
+		return false;
+	}
+	if (out == OUT_FAILED)
+		return failed(l, p, now_us);
+	bool changed = close_it(l);
+	if (out == OUT_RATE_LIMITED)
+		changed |= cool(l, now_us, cooldown_us, status);
+	return changed;
+}
+
+static bool of_this_secret(struct live *l, const struct breaker_policy *p, enum outcome out,
 	int64_t now_us, int64_t now_wall_ms, int64_t cooldown_us, int status)
 {
 	if (out == OUT_OK)
@@ -123,7 +148,7 @@ bool breaker_outcome(struct live *l, const struct breaker_policy *p, enum outcom
 		return failed(l, p, now_us);
 	bool changed = close_it(l);
 	if (out == OUT_RATE_LIMITED)
-		changed |= breaker_cool(l, now_us, cooldown_us, status);
+		changed |= cool(l, now_us, cooldown_us, status);
 	else if (out == OUT_AUTH)
 		changed |= set_fault(l, LIVE_KEY_INVALID, now_wall_ms);
 	else if (out == OUT_BILLING)
@@ -133,6 +158,24 @@ bool breaker_outcome(struct live *l, const struct breaker_policy *p, enum outcom
 	else
 		changed |= set_passing(l, LIVE_MODEL_GONE, now_wall_ms);
 	return changed;
+}
+
+bool breaker_outcome(struct live *l, uint64_t life, const struct breaker_policy *p, enum outcome out,
+	int64_t now_us, int64_t now_wall_ms, int64_t cooldown_us, int status)
+{
+	bool changed = false;
+	enum live_match before = live_match(l, life), after;
+	if (UNLIKELY(before == LIVE_OTHER_ADDRESS))
+		return false;
+	if (LIKELY(before == LIVE_SAME))
+		changed = of_this_secret(l, p, out, now_us, now_wall_ms, cooldown_us, status);
+	else
+		changed = of_another_secret(l, p, out, now_us, cooldown_us, status);
+	after = live_match(l, life); // it may have changed on another thread meanwhile
+	if (LIKELY(after == before))
+		return changed;
+	live_unlearn(l, after);
+	return false;
 }
 
 #define RETRY_COST 10 // of what a first call earns
@@ -156,18 +199,14 @@ bool breaker_retry(struct live *l)
 	return true;
 }
 
-void breaker_reset(struct live *l)
+bool breaker_proven(struct live *l, uint64_t life, int64_t now_wall_ms)
 {
-	atomic_store(&l->fault, LIVE_OK);
-	atomic_store(&l->fault_since_wall_ms, 0);
-	atomic_store(&l->cooldown_until_us, 0);
-	atomic_store(&l->cooldown_status, 0);
-	atomic_store(&l->last_ok_wall_ms, 0);
-	close_it(l);
-}
-
-void breaker_proven(struct live *l, int64_t now_wall_ms)
-{
-	breaker_reset(l);
+	if (live_match(l, life) != LIVE_SAME)
+		return false;
+	live_unlearn(l, LIVE_OTHER_SECRET);
 	atomic_store(&l->last_ok_wall_ms, now_wall_ms);
+	if (live_match(l, life) == LIVE_SAME)
+		return true;
+	atomic_store(&l->last_ok_wall_ms, 0);
+	return false;
 }

@@ -54,9 +54,11 @@ static void take_pair(const struct route *r, struct candidate *c, struct live_ta
 	const char *feature = r->feature->doc.name;
 	struct drop_live *d = arena_alloc(a, sizeof(*d));
 	const char *model = c->target->upstream_model ? c->target->upstream_model : "";
+	// With its lives: a new address or object begins with a record of its own.
 	const char *id = arena_printf(a, "%016llx|%s|%s",
-		(unsigned long long)hash_of(arena_printf(a, "%s|%s|%s|%s", feature,
-			c->target->id, c->name, model)),
+		(unsigned long long)hash_of(arena_printf(a, "%s|%s|%s|%s|%llx|%llx", feature,
+			c->target->id, c->name, model, (unsigned long long)(c->life >> 32),
+			(unsigned long long)r->feature->life)),
 		feature, c->target->id);
 
 	*d = (struct drop_live){live, live_take(live, LIVE_PAIR, slice_of(id))};
@@ -116,10 +118,10 @@ enum auth_style candidate_auth(const struct candidate *c, const char **ret_heade
 void candidate_count(const struct candidate *c, int64_t now_us, int64_t now_wall_ms, bool ok,
 	int64_t us, int status)
 {
-	live_count(c->live, now_us, ok, us);
+	live_count(c->live, c->life, now_us, ok, us);
 	if (!c->pair)
 		return;
-	live_count(c->pair, now_us, ok, us);
+	live_count(c->pair, LIFE_ANY, now_us, ok, us);
 	if (ok)
 		return;
 	atomic_store_explicit(&c->pair->last_error_wall_ms, now_wall_ms, memory_order_relaxed);

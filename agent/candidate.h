@@ -32,6 +32,7 @@ struct candidate {
 	const struct key_obj *credential; // what the instance asks for; NULL unless GRANT_KEY
 	enum grant grant;
 	struct live *live; // of the key or instance; NULL when it has neither (skip no_key)
+	uint64_t life; // the key's or instance's: what its outcomes are told of
 	struct live *target_live;
 	// Of this candidate in this feature and for this target's model: what one model does says nothing
 	// of the key's others, and what one feature sends there is no figure of another's. NULL beyond

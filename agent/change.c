@@ -167,10 +167,26 @@ void list_close(struct jw *w, size_t total, uint64_t revision, const char *next)
 	jw_obj_end(w);
 }
 
+const char *cursor_write(const struct store_place *at, char buf[CURSOR_TEXT])
+{
+	if (at->seq == 0)
+		return NULL;
+	snprintf(buf, CURSOR_TEXT, "%lld.%lld", (long long)at->seq, (long long)at->mark);
+	return buf;
+}
+
+bool cursor_read(const char *text, struct store_place *ret)
+{
+	struct slice mark = slice_of(text), seq = slice_cut(&mark, '.');
+
+	return num_i64(seq, 1, INT64_MAX, &ret->seq) && num_i64(mark, 1, INT64_MAX, &ret->mark);
+}
+
 struct page {
-	int64_t before, limit;
-	enum err_code (*list)(struct store_tx *tx, int64_t before, int limit, struct str *out,
-		size_t *ret_total, int64_t *ret_next, struct err *err);
+	struct store_place before;
+	int64_t limit;
+	enum err_code (*list)(struct store_tx *tx, const struct store_place *before, int limit,
+		struct str *out, size_t *ret_total, struct store_place *ret_next, struct err *err);
 };
 
 static enum err_code run_page(struct store_tx *tx, struct change *c, struct err *err)
@@ -178,26 +194,26 @@ static enum err_code run_page(struct store_tx *tx, struct change *c, struct err 
 	struct page *p = c->arg;
 	struct str items = STR_INIT;
 	struct jw w;
-	char next[32];
-	int64_t more = 0;
+	char next[CURSOR_TEXT];
+	struct store_place more = {0};
 	size_t total = 0;
 	enum err_code code =
-		p->list(tx, p->before, (int)p->limit, &items, &total, &more, err);
+		p->list(tx, &p->before, (int)p->limit, &items, &total, &more, err);
 
 	if (!code) {
-		snprintf(next, sizeof(next), "%lld", (long long)more);
 		list_open(&w, &c->body);
 		if (items.n)
 			jw_raw(&w, NULL, str_slice(&items));
-		list_close(&w, total, store_tx_snapshot(tx)->revision, more ? next : NULL);
+		list_close(&w, total, store_tx_snapshot(tx)->revision,
+			cursor_write(&more, next));
 	}
 	str_release(&items);
 	return code;
 }
 
 void change_page(struct req *r,
-	enum err_code (*list)(struct store_tx *tx, int64_t before, int limit, struct str *out,
-		size_t *ret_total, int64_t *ret_next, struct err *err))
+	enum err_code (*list)(struct store_tx *tx, const struct store_place *before, int limit,
+		struct str *out, size_t *ret_total, struct store_place *ret_next, struct err *err))
 {
 	struct page *p = arena_zalloc(&r->arena, 1, sizeof(*p));
 	const char *cursor = req_query(r, "cursor");
@@ -209,7 +225,7 @@ void change_page(struct req *r,
 		req_fail(r, &err);
 		return;
 	}
-	if (cursor && !num_i64(slice_of(cursor), 1, INT64_MAX, &p->before)) {
+	if (cursor && !cursor_read(cursor, &p->before)) {
 		req_fail_code(r, ERR_CURSOR_INVALID);
 		return;
 	}

@@ -46,8 +46,12 @@ void list_open(struct jw *w, struct str *out);
 void list_close(struct jw *w, size_t total, uint64_t revision, const char *next);
 // A page of a log that stands in the database, newest first, by ?limit and ?cursor.
 void change_page(struct req *r,
-	enum err_code (*list)(struct store_tx *tx, int64_t before, int limit, struct str *out,
-		size_t *ret_total, int64_t *ret_next, struct err *err));
+	enum err_code (*list)(struct store_tx *tx, const struct store_place *before, int limit,
+		struct str *out, size_t *ret_total, struct store_place *ret_next, struct err *err));
+// Its place as a cursor, NULL for none; and back: false for a text that is none.
+#define CURSOR_TEXT 48
+const char *cursor_write(const struct store_place *at, char buf[CURSOR_TEXT]);
+bool cursor_read(const char *text, struct store_place *ret);
 // ETag header, and true when If-None-Match has it: 304 was sent.
 bool change_not_modified(struct req *r, int64_t revision);
 

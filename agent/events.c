@@ -20,6 +20,7 @@ struct slot {
 struct events {
 	pthread_mutex_t lock;
 	_Atomic uint64_t head; // seq of the newest
+	uint64_t before; // seq before the first of this life
 	struct events_waiter *waiters;
 	struct slot slots[EVENTS_RING];
 };
@@ -39,6 +40,18 @@ void events_free(struct events *e)
 		str_release(&e->slots[i].json);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
+}
+
+void events_begin(struct events *e, uint64_t before)
+{
+	e->before = before;
+	e->head = before;
+}
+
+uint64_t events_resume(const struct events *e, uint64_t since, bool *ret_reset)
+{
+	*ret_reset = since != 0 && (since < e->before || since > e->head);
+	return since == 0 || *ret_reset ? e->before : since;
 }
 
 uint64_t events_head(const struct events *e)
@@ -94,7 +107,7 @@ typedef void write_fn(const struct slot *s, size_t i, struct str *out);
 static void as_frame(const struct slot *s, size_t i, struct str *out)
 {
 	(void)i;
-	str_add(out, "event: ");
+	str_addf(out, "id: %llu\nevent: ", (unsigned long long)s->seq);
 	str_add(out, kind_names[s->kind]);
 	str_add(out, "\ndata: ");
 	str_add_slice(out, str_slice(&s->json));
@@ -113,8 +126,8 @@ static uint64_t read_events(struct events *e, uint64_t since, uint32_t kinds_mas
 {
 	pthread_mutex_lock(&e->lock);
 	uint64_t head = e->head;
-	uint64_t oldest = head > EVENTS_RING ? head - EVENTS_RING + 1 : 1;
-	uint64_t at = MIN_OF(since, head) + 1; // a cursor of another life starts at the end
+	uint64_t oldest = MAX_OF(head > EVENTS_RING ? head - EVENTS_RING : 0, e->before) + 1;
+	uint64_t at = MIN_OF(MAX_OF(since, e->before), head) + 1;
 	*ret_lost = at < oldest ? oldest - at : 0;
 	at = MAX_OF(at, oldest);
 	size_t n = 0;

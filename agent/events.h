@@ -20,8 +20,13 @@ void events_free(struct events *e);
 // Longer than EVENT_JSON_MAX is cut by its writer beforehand. Thread-safe.
 void events_add(struct events *e, enum event_kind kind, struct slice json);
 uint64_t events_head(const struct events *e); // seq of the newest, 0 none
-// Copies up to max events with seq > since into out as SSE frames ("id:" is not used; the cursor
-// stands in the data). Returns the cursor to go on with; *ret_lost counts what was overwritten.
+// Before the first event: numbers go on from here. The agent begins each life higher than any life
+// before it came, so that a cursor says which life it is from.
+void events_begin(struct events *e, uint64_t before);
+// Where a reader goes on that has everything up to `since` (0: nothing yet). *ret_reset: the cursor is
+// of another life, or ahead of this one; the reader begins with this life's first event.
+uint64_t events_resume(const struct events *e, uint64_t since, bool *ret_reset);
+// Copies up to max events with seq > since into out as SSE frames; "id:" is the seq, which is a cursor. Returns the cursor to go on with; *ret_lost counts what was overwritten.
 uint64_t events_read(struct events *e, uint64_t since, uint32_t kinds_mask, size_t max,
 	struct str *out, uint64_t *ret_lost);
 // As JSON array items for GET without a stream.

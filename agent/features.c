@@ -292,18 +292,30 @@ struct watch {
 	struct snapshot_waiter waiter;
 	struct loop_timer timer;
 	uint64_t since;
+	uint64_t lineage; // of the snapshot that `since` was compared with
 	int64_t until_us;
 };
 
-static void watch_answer(struct req *r, uint64_t since)
+static const char *lineage_text(const struct snapshot *snap, char buf[24])
 {
-	uint64_t now = snapshots_now(loop_snapshots(r->loop))->revision;
+	snprintf(buf, 24, "%016llx", (unsigned long long)snap->lineage);
+	return buf;
+}
+
+static void watch_answer(struct req *r, uint64_t since, bool reset)
+{
+	const struct snapshot *snap = snapshots_now(loop_snapshots(r->loop));
+	uint64_t now = snap->revision;
+	char lineage[24];
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 
 	jw_obj(&w, NULL);
 	jw_int(&w, "revision", (int64_t)now);
-	jw_bool(&w, "changed", now > since);
+	jw_bool(&w, "changed", now != since || reset);
+	if (now < since || reset)
+		jw_bool(&w, "reset", true);
+	jw_str(&w, "lineage", lineage_text(snap, lineage));
 	jw_obj_end(&w);
 	req_reply_json(r, 200, &out);
 }
@@ -314,7 +326,8 @@ static void watch_end(struct watch *w)
 
 	loop_timer_clear(w->loop, &w->timer);
 	if (r)
-		watch_answer(r, w->since);
+		watch_answer(r, w->since,
+			snapshots_now(w->snaps)->lineage != w->lineage);
 	free(w);
 }
 
@@ -323,7 +336,9 @@ static void watch_woken(void *arg)
 {
 	struct watch *w = arg;
 
-	if (w->r && snapshots_now(w->snaps)->revision <= w->since &&
+	const struct snapshot *snap = snapshots_now(w->snaps);
+
+	if (w->r && snap->revision == w->since && snap->lineage == w->lineage &&
 		loop_now_us(w->loop) < w->until_us)
 		snapshots_wait(w->snaps, w->since, &w->waiter);
 	else
@@ -370,6 +385,7 @@ static void watch_begin(struct req *r, uint64_t since, int64_t wait_ms)
 	w->loop = r->loop;
 	w->snaps = loop_snapshots(r->loop);
 	w->since = since;
+	w->lineage = snapshots_now(w->snaps)->lineage;
 	w->until_us = loop_now_us(r->loop) + wait_ms * 1000;
 	w->waiter.fn = watch_published;
 	w->waiter.arg = w;
@@ -395,8 +411,12 @@ void h_watch(struct req *r)
 		req_fail(r, &err);
 		return;
 	}
-	if (wait_ms == 0 || snapshots_now(loop_snapshots(r->loop))->revision > (uint64_t)since)
-		watch_answer(r, (uint64_t)since);
+	const struct snapshot *snap = snapshots_now(loop_snapshots(r->loop));
+	const char *lineage = req_query(r, "lineage");
+	char own[24];
+	bool other = lineage && strcmp(lineage, lineage_text(snap, own)) != 0;
+	if (wait_ms == 0 || other || snap->revision != (uint64_t)since)
+		watch_answer(r, (uint64_t)since, other);
 	else
 		watch_begin(r, (uint64_t)since, wait_ms);
 }

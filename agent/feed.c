@@ -51,6 +51,7 @@ static enum err_code read_kinds(const char *text, uint32_t *ret, struct err *err
 struct page {
 	struct str items;
 	uint64_t next, lost;
+	bool reset;
 };
 
 static void page_read(struct events *e, uint64_t since, uint32_t kinds, size_t max,
@@ -64,13 +65,13 @@ static void page_read(struct events *e, uint64_t since, uint32_t kinds, size_t m
 // The newest ones: looks further and further back until the page is full.
 static void page_newest(struct events *e, uint32_t kinds, size_t max, struct page *ret)
 {
-	uint64_t head = events_head(e), back = max;
-	page_read(e, head > back ? head - back : 0, kinds, max, ret);
-	while (back < head && back < EVENTS_RING) {
+	bool reset;
+	uint64_t head = events_head(e), back = max, all = head - events_resume(e, 0, &reset);
+	page_read(e, head - MIN_OF(back, all), kinds, max, ret);
+	while (back < all && back < EVENTS_RING) {
 		struct page wider = {0};
 		back *= 2;
-		uint64_t since = head > back ? head - back : 0;
-		page_read(e, since, kinds, max, &wider);
+		page_read(e, head - MIN_OF(back, all), kinds, max, &wider);
 		if (wider.next < head) { // more than a page: the one before had the newest
 			str_release(&wider.items);
 			return;
@@ -91,6 +92,7 @@ static void reply_page(struct req *r, struct page *p)
 	str_add(&out, "],");
 	jw_int(&w, "next", (int64_t)p->next);
 	jw_int(&w, "lost", (int64_t)p->lost);
+	jw_bool(&w, "reset", p->reset);
 	jw_int(&w, "revision", (int64_t)r->snap->revision);
 	jw_obj_end(&w);
 	str_release(&p->items);
@@ -156,8 +158,9 @@ static void feed_pump(void *arg)
 		str_clear(&out);
 		f->cursor = events_read(f->events, f->cursor, f->kinds, FEED_BATCH, &out, &lost);
 		if (lost > 0)
-			str_addf(&out, "event: lost\ndata: {\"lost\":%llu,\"cursor\":%llu}\n\n",
-				(unsigned long long)lost, (unsigned long long)f->cursor);
+			str_addf(&out, "event: lost\nid: %llu\ndata: {\"lost\":%llu,\"cursor\":%llu}\n\n",
+				(unsigned long long)f->cursor, (unsigned long long)lost,
+				(unsigned long long)f->cursor);
 		wrote |= out.n > 0;
 		if (out.n > 0)
 			feed_write(f, &out);
@@ -184,12 +187,13 @@ static void feed_tick(void *arg)
 	if (++f->idle_s < FEED_KEEPALIVE_S || f->full)
 		return;
 	struct str out = STR_INIT;
-	str_add(&out, ": keep-alive\n\n");
+	// With where it stands: events of other kinds have gone by.
+	str_addf(&out, ": keep-alive\nid: %llu\n\n", (unsigned long long)f->cursor);
 	feed_write(f, &out);
 	str_release(&out);
 }
 
-static void feed_begin(struct req *r, uint64_t since, uint32_t kinds)
+static void feed_begin(struct req *r, uint64_t since, uint32_t kinds, bool reset)
 {
 	struct feed *f = mem_zalloc(1, sizeof(*f));
 	struct str out = STR_INIT;
@@ -202,7 +206,12 @@ static void feed_begin(struct req *r, uint64_t since, uint32_t kinds)
 	req_on_gone(r, feed_end);
 	req_on_end(r, feed_end);
 	req_on_drain(r, feed_drained);
-	str_addf(&out, ": events after %llu\n\n", (unsigned long long)since);
+	str_addf(&out, ": events after %llu\nid: %llu\n", (unsigned long long)since,
+		(unsigned long long)since);
+	if (reset)
+		str_addf(&out, "event: reset\ndata: {\"reset\":true,\"cursor\":%llu}\n",
+			(unsigned long long)since);
+	str_add_c(&out, '\n');
 	feed_write(f, &out);
 	str_release(&out);
 	loop_timer_set(r->loop, &f->timer, S_US, feed_tick, f);
@@ -217,6 +226,19 @@ static bool wants_stream(const struct req *r)
 	return accept != NULL && strstr(accept, "text/event-stream") != NULL;
 }
 
+// Where the reader stands: false when it does not say. A reader that comes back says it in a header,
+// with the URL it began with.
+static bool read_place(struct req *r, struct events *e, bool stream, int64_t *since, bool *ret_reset)
+{
+	const char *last = stream ? req_header(r, "Last-Event-ID") : NULL;
+	if (last != NULL && !num_i64(slice_of(last), 0, INT64_MAX, since))
+		*since = INT64_MAX; // nothing this agent said: of another life
+	else if (last == NULL && req_query(r, "since") == NULL)
+		return false;
+	*since = (int64_t)events_resume(e, (uint64_t)*since, ret_reset);
+	return true;
+}
+
 void h_events(struct req *r)
 {
 	struct err err = {0};
@@ -228,13 +250,14 @@ void h_events(struct req *r)
 		req_fail(r, &err);
 		return;
 	}
-	bool from_now = req_query(r, "since") == NULL;
 	struct events *e = r->agent->events;
-	if (wants_stream(r)) {
-		feed_begin(r, from_now ? events_head(e) : (uint64_t)since, kinds);
+	bool stream = wants_stream(r), reset = false;
+	bool from_now = !read_place(r, e, stream, &since, &reset);
+	if (stream) {
+		feed_begin(r, from_now ? events_head(e) : (uint64_t)since, kinds, reset);
 		return;
 	}
-	struct page p = {0};
+	struct page p = {.reset = reset};
 	if (from_now)
 		page_newest(e, kinds, (size_t)limit, &p);
 	else

@@ -118,7 +118,7 @@ enum err_code gw_prepare(struct gw_call *c, struct err *err)
 {
 	struct req *r = c->r;
 	const struct feature *f = &c->feature->doc;
-	c->cells = gw_feature_of(c->gl, f->name);
+	gw_cells_take(c, f->name);
 	c->route = snapshot_route(r->snap, c->feature);
 	c->ask = (struct decide_request){.offer = c->in.offer,
 		.width = c->in.width, .height = c->in.height, .n = c->in.images,

@@ -274,6 +274,6 @@ void gw_heed_upstream(struct gw_call *c, const struct upstream_response *res)
 	unsigned which = nothing_left(res);
 	int64_t rest_us = UNLIKELY(which != 0) ? reset_us(res, which) : 0;
 	if (UNLIKELY(rest_us > 0))
-		breaker_cool(c->cand->live, loop_now_us(c->gl->loop), MIN_OF(rest_us, COOL_MAX_US),
+		breaker_cool(c->cand->live, c->cand->life, loop_now_us(c->gl->loop), MIN_OF(rest_us, COOL_MAX_US),
 			res->status);
 }

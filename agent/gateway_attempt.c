@@ -20,80 +20,43 @@
 #define HOP_4 "X-Yijian-Hop: 4\r\n" // refused by whoever gets it: an agent that calls itself
 enum { HOPS = 5 };
 
-static void add(_Atomic uint64_t *counter, uint64_t n)
-{
-	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
-
 // ---- the end of an attempt ----
 
-static const struct breaker_policy *policy(const struct gw_call *c, struct breaker_policy *ret)
-{
-	const struct feature *f = &c->feature->doc;
-	*ret = (struct breaker_policy){.fails = (int)f->cooldown.fails,
-		.window_us = f->cooldown.window_s * 1000000,
-		.open_us = f->cooldown.for_s * 1000000};
-	return ret;
-}
-
-// A vendor's address that does not answer is out for the key; what one model does (5xx, garbage, too
-// slow) says nothing of the key's other models. Instances have their probes and mostly one model.
-static bool is_of_model(const struct gw_call *c, enum outcome out)
-{
-	if (c->cand->pair == NULL)
-		return false;
-	if (out == OUT_MODEL_GONE)
-		return true;
-	return out == OUT_FAILED && c->cand->key != NULL && !c->unreachable;
-}
-
-static bool tell_breakers(struct gw_call *c, enum outcome out, int64_t cooldown_us, int status)
-{
-	struct live *l = c->cand->live, *pair = c->cand->pair;
-	struct breaker_policy p;
-	int64_t now = loop_now_us(c->gl->loop), wall = clock_wall_ms();
-	policy(c, &p);
-	if (UNLIKELY(out == OUT_AUTH && c->cand->key == NULL))
-		return gw_credential_refused(c->gl, c->cand, status);
-	if (!is_of_model(c, out)) {
-		bool changed = breaker_outcome(l, &p, out, now, wall, cooldown_us, status);
-		if (pair == NULL)
-			return changed;
-		return breaker_outcome(pair, &p, out == OUT_OK ? OUT_OK : OUT_CLIENT, now, wall, 0,
-			       status) || changed;
-	}
-	atomic_store(&l->last_error_wall_ms, wall);
-	atomic_store(&l->last_error_status, status);
-	breaker_answered(l);
-	return breaker_outcome(pair, &p, out, now, wall, cooldown_us, status);
-}
-
-// What the attempt used of its key's tokens: as reported, nothing when it failed or was not sent, or
+// What the attempt used of its key's tokens: as reported, nothing when it failed or was refused, or
 // -1 unknown.
-static int64_t tokens_used(const struct gw_call *c, enum outcome out)
+static int64_t tokens_used(const struct gw_call *c, enum outcome out, int status)
 {
 	if (c->usage.in >= 0 || c->usage.out >= 0)
 		return MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0);
-	if (c->unsent)
-		return 0;
-	return out == OUT_OK || out == OUT_CLIENT ? -1 : 0;
+	return out == OUT_OK || (out == OUT_CLIENT && status < 400) ? -1 : 0;
+}
+
+// Gives back what admit() took, but for what was used.
+static void give_back(struct gw_call *c, enum outcome out, int status)
+{
+	struct live *l = c->cand->live;
+	const struct key_obj *key = c->cand->key;
+	if (key == NULL)
+		atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
+	else if (UNLIKELY(c->unsent))
+		limits_undo(&key->limits, l, c->ask.tokens);
+	else
+		limits_release(&key->limits, l, c->ask.tokens, tokens_used(c, out, status));
 }
 
 static void tell_live(struct gw_call *c, enum outcome out, int status, enum err_code code,
 	int64_t cooldown_us)
 {
-	struct live *l = c->cand->live, *pair = c->cand->pair;
+	struct live *pair = c->cand->pair;
 	int64_t now = loop_now_us(c->gl->loop);
-	if (c->cand->key != NULL)
-		limits_release(&c->cand->key->limits, l, c->ask.tokens, tokens_used(c, out));
-	else
-		atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
-	int seen = status != 0 ? status : -(int)code;
+	give_back(c, out, status);
 	if (pair != NULL)
 		atomic_fetch_sub_explicit(&pair->inflight, 1, memory_order_relaxed);
-	if (out != OUT_CLIENT)
-		candidate_count(c->cand, now, c->wall_ms, out == OUT_OK, now - c->try_us, seen);
-	if (tell_breakers(c, out, cooldown_us, seen))
+	const struct attempt_end e = {.out = out, .unreachable = c->unreachable,
+		.status = status != 0 ? status : -(int)code, .now_us = now,
+		.wall_ms = clock_wall_ms(), .us = now - c->try_us, .cooldown_us = cooldown_us};
+	const struct breaker_policy p = attempt_policy(&c->feature->doc);
+	if (attempt_tell(c->cand, &p, &e))
 		gw_candidate_event(c, out, status);
 }
 
@@ -106,10 +69,6 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 	gw_batch_stop(c);
 	gw_settle_usage(c);
 	tell_live(c, out, status, code, cooldown_us);
-	if (c->usage.in > 0)
-		add(&c->cand->live->tokens_in, (uint64_t)c->usage.in);
-	if (c->usage.out > 0)
-		add(&c->cand->live->tokens_out, (uint64_t)c->usage.out);
 	gw_ledger(c, out, code);
 	c->tries[c->tries_n++] = (struct gw_attempt){.target = c->cand->name, .end = end,
 		.status = status, .code = code, .ms = us / 1000};
@@ -309,6 +268,7 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 		.idle_ms = f->timeouts.idle_ms,
 		.body_max = ask->stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
 		.stream = ask->stream,
+		.near_only = c->cand->instance != NULL && c->cand->instance->near_only,
 		.vendor_key = c->secret != NULL};
 	int64_t left_ms = c->ask.deadline_us != FIELD_NONE
 				  ? MAX_OF((c->ask.deadline_us - now) / 1000, 1)
@@ -326,17 +286,6 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 	return upstream_start(loop_upstream(c->gl->loop), &q, cb, arg);
 }
 
-// Both breakers let it pass; a half-open trial taken at one is given back when the other refuses.
-static bool breakers_try(const struct candidate *cand, int64_t now)
-{
-	if (!breaker_try(cand->live, now))
-		return false;
-	if (cand->pair == NULL || breaker_try(cand->pair, now))
-		return true;
-	breaker_let_go(cand->live);
-	return false;
-}
-
 // Takes what the attempt needs; false when another request was faster. forced: the least bad of
 // those that are out, whatever its breakers say.
 static bool admit(struct gw_call *c, const struct candidate *cand, bool forced)
@@ -348,7 +297,7 @@ static bool admit(struct gw_call *c, const struct candidate *cand, bool forced)
 	else if (!limits_take(&cand->key->limits, cand->live, c->ask.tokens, now, clock_wall_ms(),
 			 &hit))
 		return false;
-	if (forced || breakers_try(cand, now))
+	if (forced || attempt_may(cand, now))
 		return true;
 	if (cand->key == NULL)
 		atomic_fetch_sub_explicit(&cand->live->inflight, 1, memory_order_relaxed);
@@ -464,6 +413,7 @@ static bool begin(struct gw_call *c, int i, bool forced)
 		metric_cell_add(c->cells->fallbacks, 1);
 	c->adapter = adapter_for(protocol_as(cand->protocol, c->in.offer));
 	if (!gw_secret_of(c->gl, cand, &c->secret, &err)) {
+		c->unsent = true;
 		decide_tried(&c->ask, i);
 		gw_attempt_end(c, OUT_CLIENT, 0, err.code, err_row(err.code)->code, 0);
 		gw_record_failure(c);

@@ -7,6 +7,7 @@
 
 #include "agent/adapter.h"
 #include "agent/adapter_batch.h"
+#include "agent/attempt.h"
 #include "agent/decisions.h"
 #include "agent/fold.h"
 #include "agent/history.h"
@@ -26,6 +27,7 @@
 #define GW_SPARE_BYTES_MAX ((size_t)128 * 1024)
 #define GW_SECRETS_MAX 256 // opened keys per loop
 #define GW_SECRET_US INT64_C(60000000)
+#define GW_CELLS_AGAIN_US INT64_C(60000000)
 #define GW_FEATURES_MAX 1024 // told apart in a loop's cells; later ones are counted together
 #define GW_CLOSE_US INT64_C(100000) // from [DONE] to the upstream's own end
 #define GW_WAIT_LOOK_US INT64_C(50000) // between looks at what does not tell when it returns
@@ -45,6 +47,9 @@ struct gw_secret { // an opened key; freed when expired and unused
 struct gw_feature { // counters of one feature on one loop, looked up once
 	const char *name; // owned
 	struct map targets; // name → gw_target
+	unsigned users; // calls under way
+	bool listed; // found by its name; else the last of its users frees it
+	int64_t again_us; // when it is looked up anew as there was no room; 0: there was
 	struct metric_cell *by_class[6], *duration, *ttfb, *fallbacks, *gone;
 	struct metric_cell *tokens_in, *tokens_out, *chosen, *none;
 };
@@ -150,6 +155,8 @@ struct gw_call {
 	int64_t wrote_us, event_us;
 	int64_t first_us; // of the first event that said something; 0 none yet
 	int64_t events; // passed on
+	uint64_t read_n; // events read
+	bool full; // the caller does not keep up: the upstream is not read
 	// result
 	struct adapter_usage usage;
 	enum cost_source usage_source;
@@ -199,10 +206,15 @@ struct gw_loop *gw_loop_of(struct req *r);
 struct gw_loop *gw_loop_at(struct gateway *g, struct loop *l); // that loop's thread alone uses it
 struct gw_call *gw_call_new(struct gw_loop *gl);
 void gw_call_free(struct gw_call *c);
+// For this turn.
 struct gw_feature *gw_feature_of(struct gw_loop *gl, const char *name);
 // One attempt of a request of this feature has ended.
 void gw_count_attempt(struct gw_loop *gl, struct gw_feature *f, const struct candidate *c,
 	enum outcome out);
+// Has the call count for this feature. Its series may have ended with an earlier feature of the name:
+// then it is looked up anew, and calls under way count where nobody looks.
+void gw_cells_take(struct gw_call *c, const char *name);
+void gw_cells_drop(struct gw_call *c);
 uint64_t gw_random(struct gw_loop *gl);
 // The candidate's key in clear, counted; NULL (and *err) when it does not open.
 struct gw_secret *gw_secret_take(struct gw_loop *gl, const struct key_obj *key, struct err *err);
@@ -214,10 +226,6 @@ void gw_secret_drop(struct gw_loop *gl, struct gw_secret *s);
 // What an upstream's refusal says of this candidate: an instance has no account, and no key but its
 // credential; without one it heals like any other failure.
 enum outcome gw_outcome_at(const struct candidate *c, enum outcome out);
-// The instance refused its credential (OUT_AUTH): it is well, but its key is out until it is rotated,
-// tested or a probe is let in with it. Says nothing of a key that was rotated meanwhile. True when the
-// key was not out yet.
-bool gw_credential_refused(struct gw_loop *gl, const struct candidate *c, int status);
 
 // gateway_admit.c
 // Before the decision: takes what the request needs of its client's and its feature's limits, and

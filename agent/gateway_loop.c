@@ -10,6 +10,7 @@
 #include "shared/clock.h"
 #include "shared/mem.h"
 #include "shared/text.h"
+#include "shared/vec.h"
 
 #define SWEEP_US INT64_C(10000000)
 
@@ -50,16 +51,32 @@ static void call_delete(struct gw_call *c)
 	free(c);
 }
 
-static void feature_free(struct gw_feature *f)
+static void drop_cells(struct gw_loop *gl, struct metric_cell **cells, size_t n)
 {
+	for (size_t i = 0; i < n; i++)
+		metric_cell_drop(gl->agent->metrics, cells[i]);
+}
+
+static void target_free(struct gw_loop *gl, struct gw_target *t)
+{
+	drop_cells(gl, t->by_outcome, ARRAY_LEN(t->by_outcome));
+	free((void *)t->name);
+	free(t);
+}
+
+static void feature_free(struct gw_loop *gl, struct gw_feature *f)
+{
+	struct metric_cell *more[] = {f->duration, f->ttfb, f->fallbacks, f->gone, f->tokens_in,
+		f->tokens_out, f->chosen, f->none};
 	size_t it = 0;
 	struct slice key;
 	void *value;
-	while (map_next(&f->targets, &it, &key, &value)) {
-		free((void *)((struct gw_target *)value)->name);
-		free(value);
-	}
+	gl->targets_n -= f->targets.n;
+	while (map_next(&f->targets, &it, &key, &value))
+		target_free(gl, value);
 	map_release(&f->targets);
+	drop_cells(gl, f->by_class, ARRAY_LEN(f->by_class));
+	drop_cells(gl, more, ARRAY_LEN(more));
 	free((void *)f->name);
 	free(f);
 }
@@ -70,7 +87,7 @@ static void loop_delete(struct gw_loop *gl)
 	struct slice key;
 	void *value;
 	while (map_next(&gl->features, &it, &key, &value))
-		feature_free(value);
+		feature_free(gl, value);
 	map_release(&gl->features);
 	for (size_t i = 0; i < gl->secrets_n; i++)
 		secret_free(gl->secrets[i]);
@@ -172,10 +189,24 @@ static struct metric_cell *cell2(struct gw_loop *gl, enum metric_id id, const ch
 	return metric_cell(gl->agent->metrics, id, labels);
 }
 
+// Out of the list, as its series are over.
+static void feature_unlist(struct gw_loop *gl, struct gw_feature *f)
+{
+	map_del(&gl->features, slice_of(f->name));
+	f->listed = false;
+	if (f->users == 0)
+		feature_free(gl, f);
+}
+
 static struct gw_feature *feature_add(struct gw_loop *gl, const char *name)
 {
 	static const char *const classes[] = {NULL, "1xx", "2xx", "3xx", "4xx", "5xx"};
-	struct gw_feature *f = mem_zalloc(1, sizeof(*f));
+	struct gw_feature *f = map_get(&gl->features, slice_of(name)); // "other"
+	if (f != NULL && !metric_cell_gone(f->chosen))
+		return f;
+	if (f != NULL)
+		feature_unlist(gl, f);
+	f = mem_zalloc(1, sizeof(*f));
 	f->name = mem_strdup(name);
 	for (size_t i = 1; i < ARRAY_LEN(classes); i++)
 		f->by_class[i] = i == 1 || i == 3 ? NULL
@@ -188,18 +219,59 @@ static struct gw_feature *feature_add(struct gw_loop *gl, const char *name)
 	f->tokens_out = cell2(gl, MET_GW_TOKENS, name, "out");
 	f->chosen = cell2(gl, MET_DECISIONS, name, "chosen");
 	f->none = cell2(gl, MET_DECISIONS, name, "none");
+	f->again_us = f->none == NULL ? loop_now_us(gl->loop) + GW_CELLS_AGAIN_US : 0;
+	f->listed = true;
 	map_put(&gl->features, slice_of(f->name), f);
 	return f;
+}
+
+// Its series have ended, or there was no room for them and it is time to look again.
+static bool is_over(const struct gw_loop *gl, const struct metric_cell *c, int64_t again_us)
+{
+	return metric_cell_gone(c) || UNLIKELY(again_us != 0 && loop_now_us(gl->loop) >= again_us);
+}
+
+// Those whose series have ended make room.
+static void features_prune(struct gw_loop *gl)
+{
+	VEC_OF(struct gw_feature *) over = {0};
+	size_t it = 0;
+	void *value;
+	while (map_next(&gl->features, &it, NULL, &value)) {
+		struct gw_feature *f = value;
+		if (is_over(gl, f->chosen, f->again_us))
+			VEC_PUSH(&over, f);
+	}
+	for (size_t i = 0; i < over.n; i++)
+		feature_unlist(gl, over.v[i]);
+	VEC_RELEASE(&over);
 }
 
 struct gw_feature *gw_feature_of(struct gw_loop *gl, const char *name)
 {
 	struct gw_feature *f = map_get(&gl->features, slice_of(name));
-	if (f != NULL)
+	if (LIKELY(f != NULL && !is_over(gl, f->chosen, f->again_us)))
 		return f;
+	if (f != NULL)
+		feature_unlist(gl, f);
 	if (gl->features.n >= GW_FEATURES_MAX)
-		return gw_feature_of(gl, "other");
-	return feature_add(gl, name);
+		features_prune(gl);
+	return feature_add(gl, gl->features.n < GW_FEATURES_MAX ? name : "other");
+}
+
+void gw_cells_take(struct gw_call *c, const char *name)
+{
+	gw_cells_drop(c);
+	c->cells = gw_feature_of(c->gl, name);
+	c->cells->users++;
+}
+
+void gw_cells_drop(struct gw_call *c)
+{
+	struct gw_feature *f = c->cells;
+	c->cells = NULL;
+	if (f != NULL && --f->users == 0 && !f->listed)
+		feature_free(c->gl, f);
 }
 
 static struct gw_target *target_of(struct gw_loop *gl, struct gw_feature *f, const char *name)
@@ -224,10 +296,14 @@ void gw_count_attempt(struct gw_loop *gl, struct gw_feature *f, const struct can
 		"region", "model_gone", "client"};
 	_Static_assert(ARRAY_LEN(words) == OUT_CLIENT + 1, "a word for every outcome");
 	struct gw_target *t = target_of(gl, f, c->target_name);
-	if (UNLIKELY(t->by_outcome[out] == NULL))
-		t->by_outcome[out] = metric_cell(gl->agent->metrics, MET_GW_ATTEMPTS,
+	struct metric_cell **cell = &t->by_outcome[out];
+	// Of a call whose feature is over nothing is looked up anew: its name may be another's by now.
+	if (UNLIKELY((*cell == NULL || metric_cell_gone(*cell)) && !metric_cell_gone(f->chosen))) {
+		metric_cell_drop(gl->agent->metrics, *cell);
+		*cell = metric_cell(gl->agent->metrics, MET_GW_ATTEMPTS,
 			(const char *const[]){f->name, t->name, words[out], NULL});
-	metric_cell_add(t->by_outcome[out], 1);
+	}
+	metric_cell_add(*cell, 1);
 }
 
 // ---- opened keys ----
@@ -296,55 +372,24 @@ enum outcome gw_outcome_at(const struct candidate *c, enum outcome out)
 	return out == OUT_AUTH && c->credential != NULL ? OUT_AUTH : OUT_FAILED;
 }
 
-bool gw_credential_refused(struct gw_loop *gl, const struct candidate *c, int status)
-{
-	static const struct breaker_policy none;
-	const struct snapshot *snap = snapshots_now(gl->agent->snaps);
-	const struct key_obj *now = snapshot_key(snap, slice_of(c->credential->doc.id));
-	int64_t now_us = loop_now_us(gl->loop), wall = clock_wall_ms();
-	breaker_outcome(c->live, &none, OUT_CLIENT, now_us, wall, 0, status);
-	if (c->pair != NULL)
-		breaker_outcome(c->pair, &none, OUT_CLIENT, now_us, wall, 0, status);
-	return now != NULL && now->row_version == c->credential->row_version &&
-	       breaker_outcome(now->live, &none, OUT_AUTH, now_us, wall, 0, status);
-}
-
 // ---- calls ----
 
-static void call_reset(struct gw_call *c)
+// A used one keeps its buffers; everything else begins anew, so that nothing of one request is known
+// to the next.
+static void call_reset(struct gw_call *c, struct gw_loop *gl)
 {
-	c->next = NULL;
-	c->first = NULL;
-	c->task = NULL;
-	c->reason = NULL;
-	c->recorded = c->kept = c->sse = c->over = c->admitted = false;
-	c->limited_by = c->task_id = NULL;
-	c->refused = REFUSED_NOT;
-	c->goes_on = c->paused = false;
-	c->tries_n = c->unfit_n = 0;
-	c->unfit = NULL;
-	memset(c->per_candidate, 0, sizeof(c->per_candidate));
-	c->retry_s = c->ttfb_us = 0;
-	c->cand = NULL;
-	c->up = NULL;
-	c->secret = NULL;
-	c->phase = GS_WAIT;
-	c->timer = (struct loop_timer){0};
-	c->chat = NULL;
-	c->call = NULL;
-	c->translate = c->raw = false;
-	c->first_us = c->events = 0;
-	c->usage = ADAPTER_USAGE_UNKNOWN;
-	c->usage_source = COST_UNKNOWN;
-	c->spent = PRICE_USAGE_NONE;
-	c->cost = (struct money){0, "", COST_UNKNOWN};
-	c->cost_unknown = false;
-	c->bytes_out = 0;
-	c->status = 0;
-	c->code = ERR_OK;
-	c->error.code = ERR_OK;
-	c->decide_us = 0;
-	c->id[0] = '\0';
+	*c = (struct gw_call){.gl = gl,
+		.send = {.path = c->send.path, .headers = c->send.headers, .body = c->send.body},
+		.headers = c->headers,
+		.chunks = {.text = c->chunks.text},
+		.scratch = c->scratch,
+		.out = c->out,
+		.instead = c->instead,
+		.middle = c->middle,
+		.usage = ADAPTER_USAGE_UNKNOWN,
+		.usage_source = COST_UNKNOWN,
+		.spent = PRICE_USAGE_NONE,
+		.cost = {0, "", COST_UNKNOWN}};
 }
 
 struct gw_call *gw_call_new(struct gw_loop *gl)
@@ -356,8 +401,7 @@ struct gw_call *gw_call_new(struct gw_loop *gl)
 	} else {
 		c = mem_zalloc(1, sizeof(*c));
 	}
-	call_reset(c);
-	c->gl = gl;
+	call_reset(c, gl);
 	return c;
 }
 
@@ -373,6 +417,7 @@ static void keep_small(struct str *s)
 void gw_call_free(struct gw_call *c)
 {
 	struct gw_loop *gl = c->gl;
+	gw_cells_drop(c);
 	if (gl->spare_n >= GW_SPARE_MAX) {
 		call_delete(c);
 		return;

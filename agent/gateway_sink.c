@@ -88,6 +88,8 @@ bool gw_sink_take(struct gw_call *c)
 static void on_drain(struct req *r)
 {
 	struct gw_call *c = r->user;
+	c->full = false;
+	c->event_us = loop_now_us(c->gl->loop);
 	if (c->up != NULL)
 		upcall_pause(c->up, false);
 }
@@ -113,8 +115,10 @@ void gw_sink_flush(struct gw_call *c)
 	c->wrote_us = loop_now_us(c->gl->loop);
 	size_t waiting = req_stream_write(c->r, str_slice(&c->out));
 	str_clear(&c->out);
-	if (waiting > REQ_STREAM_HIGH && c->up != NULL)
+	if (waiting > REQ_STREAM_HIGH && c->up != NULL) {
+		c->full = true;
 		upcall_pause(c->up, true);
+	}
 }
 
 // A comment is one line without an empty one behind it: some clients take that for an event.

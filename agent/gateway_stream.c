@@ -2,7 +2,8 @@
 // An upstream's stream. Nothing is shown before the first good event, so that until then every
 // failure is a real status or a fallback; afterwards the stream ends complete or says that it
 // broke. Deadlines apart: the first event within first_byte_ms of the attempt's begin, silence of
-// at most idle_ms, and stream_total_ms for the whole.
+// at most idle_ms, which any byte ends, the pace of agent/pace.h for an event that has begun, and
+// stream_total_ms for the whole.
 #include "agent/gateway_call.h"
 
 static void on_timer(void *arg);
@@ -51,7 +52,7 @@ static bool fold_is_whole(struct gw_call *c)
 void gw_count_broken(struct gw_call *c, const char *cause)
 {
 	const char *const labels[] = {c->cells->name, cause, NULL};
-	metric_cell_add(metric_cell(c->gl->agent->metrics, MET_GW_STREAMS_BROKEN, labels), 1);
+	metric_add(c->gl->agent->metrics, MET_GW_STREAMS_BROKEN, 1, labels);
 }
 
 static void broken(struct gw_call *c, const char *end)
@@ -102,7 +103,7 @@ static int64_t silence_due(const struct gw_call *c)
 		      MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms) * 1000;
 		if (c->ask.deadline_us != FIELD_NONE)
 			due = MIN_OF(due, c->ask.deadline_us);
-	} else if (f->timeouts.idle_ms > 0) {
+	} else if (f->timeouts.idle_ms > 0 && !c->full) {
 		due = c->event_us + f->timeouts.idle_ms * 1000;
 	}
 	return due;
@@ -122,8 +123,6 @@ static void set_timer(struct gw_call *c)
 		loop_timer_set(c->gl->loop, &c->timer, MAX_OF(due - now, 1000), on_timer, c);
 }
 
-// A ping keeps the caller's side open, but an upstream that only comments is cut off like one that
-// says nothing.
 static void on_timer(void *arg)
 {
 	struct gw_call *c = arg;
@@ -205,10 +204,8 @@ static bool relay_event(struct gw_call *c, struct slice name, struct slice data)
 	if (data.n == 0) // keeps a line open, says nothing
 		return true;
 	enum chunk_kind kind = c->adapter->chunk(c->call, &c->chunks, name, data, to);
-	if (LIKELY(kind == CHUNK_MORE)) {
-		c->event_us = loop_now_us(c->gl->loop);
+	if (LIKELY(kind == CHUNK_MORE))
 		return to->n == before || pass_on(c);
-	}
 	if (kind == CHUNK_IDLE)
 		return true;
 	if (kind == CHUNK_DONE && c->chunks.finish) {
@@ -256,7 +253,9 @@ static bool data(void *arg, struct slice bytes)
 		return true;
 	if (!c->sse)
 		return take_instead(c, bytes);
+	c->event_us = loop_now_us(c->gl->loop); // comments are no silence either
 	while (c->phase != GS_DONE && next_event(c, &bytes, &ev)) {
+		c->read_n++;
 		if (!relay_event(c, ev.name, ev.data))
 			return false;
 	}
@@ -326,4 +325,12 @@ static void done(void *arg, enum up_end end, const struct upstream_response *res
 		gw_attempt_failed(c, UP_OK, res->status);
 }
 
-const struct upstream_callbacks gw_stream_callbacks = {head, data, done};
+static uint64_t unfinished(void *arg)
+{
+	const struct gw_call *c = arg;
+	if (!c->sse)
+		return 1; // a document
+	return c->phase != GS_DONE && sse_partial(&c->reader) ? c->read_n + 1 : 0;
+}
+
+const struct upstream_callbacks gw_stream_callbacks = {head, data, done, unfinished};

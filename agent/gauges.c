@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "agent/gauges.h"
 
+#include "agent/overload.h"
 #include "agent/tasks.h"
 #include "agent/ledger.h"
 #include "shared/clock.h"
+#include "shared/log.h"
 #include "shared/version.h"
 
 static void set(struct agent *a, enum metric_id id, double v, const char *label)
@@ -38,6 +40,11 @@ static bool key_usable(const struct key_obj *k, int64_t now_us, int64_t wall_ms)
 		(l->breaker != BREAKER_OPEN || l->breaker_until_us <= now_us);
 }
 
+static size_t left_out(size_t objects)
+{
+	return objects > GAUGES_OBJECTS_MAX ? objects - GAUGES_OBJECTS_MAX : 0;
+}
+
 static void key_gauges(struct agent *a, const struct snapshot *snap)
 {
 	enum { USABLE, COOLING, FAULTY, DISABLED, STATES };
@@ -47,6 +54,9 @@ static void key_gauges(struct agent *a, const struct snapshot *snap)
 	struct pmap_it it = {0};
 	struct slice id;
 	void *value;
+	size_t missing = left_out(snap->keys.n);
+	metric_round(a->metrics, MET_KEY_USABLE);
+	metric_round(a->metrics, MET_KEY_COOLDOWN_SECONDS);
 	for (size_t n = 0; pmap_next(snap->keys, &it, &id, &value); n++) {
 		const struct key_obj *k = value;
 		int64_t cooling_us = k->live->cooldown_until_us - now_us;
@@ -59,6 +69,8 @@ static void key_gauges(struct agent *a, const struct snapshot *snap)
 		set(a, MET_KEY_COOLDOWN_SECONDS, cooling_us > 0 ? (double)cooling_us / 1e6 : 0,
 			k->ref);
 	}
+	metric_round_end(a->metrics, MET_KEY_USABLE, missing);
+	metric_round_end(a->metrics, MET_KEY_COOLDOWN_SECONDS, missing);
 	for (int i = 0; i < STATES; i++)
 		set(a, MET_KEYS, count[i], states[i]);
 	set(a, MET_SEALED, snap->sealed, NULL);
@@ -69,6 +81,7 @@ static void instance_gauges(struct agent *a, const struct snapshot *snap)
 	struct pmap_it it = {0};
 	struct slice id;
 	void *value;
+	metric_round(a->metrics, MET_INSTANCE_UP);
 	for (size_t n = 0; n < GAUGES_OBJECTS_MAX && pmap_next(snap->instances, &it, &id, &value);
 		n++) {
 		const struct instance_obj *in = value;
@@ -77,6 +90,7 @@ static void instance_gauges(struct agent *a, const struct snapshot *snap)
 			in->live->health != HEALTH_CRITICAL;
 		metric_set(a->metrics, MET_INSTANCE_UP, up, labels);
 	}
+	metric_round_end(a->metrics, MET_INSTANCE_UP, left_out(snap->instances.n));
 }
 
 static bool is_open(const struct live *l, int64_t now_us)
@@ -91,16 +105,29 @@ static void breaker_gauges(struct agent *a, const struct snapshot *snap)
 	void *value;
 	size_t n = 0;
 	int64_t now_us = clock_mono_us();
-	while (n < GAUGES_OBJECTS_MAX && pmap_next(snap->features, &it, &name, &value)) {
+	metric_round(a->metrics, MET_BREAKER_OPEN);
+	while (pmap_next(snap->features, &it, &name, &value)) {
+		if (n >= GAUGES_OBJECTS_MAX) { // no route is built to be left out: at least so many
+			n += ((const struct feature_obj *)value)->doc.targets.n;
+			continue;
+		}
 		const struct route *route = snapshot_route(snap, value);
-		for (size_t i = 0; i < route->n && n < GAUGES_OBJECTS_MAX; i++, n++) {
+		for (size_t i = 0; i < route->n; i++) {
 			const struct candidate *c = &route->v[i];
-			if (c->live)
-				set(a, MET_BREAKER_OPEN,
-					is_open(c->live, now_us) || (c->pair && is_open(c->pair, now_us)),
-					c->name);
+			if (c->live == NULL || n++ >= GAUGES_OBJECTS_MAX)
+				continue;
+			set(a, MET_BREAKER_OPEN,
+				is_open(c->live, now_us) || (c->pair && is_open(c->pair, now_us)), c->name);
 		}
 	}
+	metric_round_end(a->metrics, MET_BREAKER_OPEN, left_out(n));
+}
+
+static void host_gauges(struct agent *a)
+{
+	set(a, MET_LOG_LOST, (double)log_lost(), NULL);
+	set(a, MET_BUFFERED, (double)load_held(a->load, HELD_REQUESTS), "requests");
+	set(a, MET_BUFFERED, (double)load_held(a->load, HELD_ANSWERS), "answers");
 }
 
 static void task_gauges(struct agent *a)
@@ -123,6 +150,8 @@ void gauges_refresh(struct agent *a, const struct snapshot *snap, enum service_i
 		ledger_collect(a->ledger);
 	if (service == SVC_API_GATEWAY)
 		task_gauges(a);
+	if (service == SVC_API_GATEWAY)
+		host_gauges(a);
 	if (service == SVC_CONFIG_CENTER)
 		store_gauges(a, snap);
 	if (service == SVC_KEY_MANAGER)

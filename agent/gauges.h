@@ -5,7 +5,7 @@
 
 #include "agent/registry.h"
 
-#define GAUGES_OBJECTS_MAX 300 // keys, instances and candidates with a series of their own
+#define GAUGES_OBJECTS_MAX 1000 // keys, instances and candidates with a series of their own, each
 
 // Brings the service's gauges up to date.
 void gauges_refresh(struct agent *a, const struct snapshot *snap, enum service_id service);

@@ -35,6 +35,7 @@ _Static_assert(sizeof(struct point) == (CNT_COUNT + 2) * 4, "written as it stand
 
 struct cell {
 	char name[CELL_NAME_MAX];
+	int64_t ends_us; // its feature is gone; 0: it is there
 	_Atomic uint64_t v[CNT_COUNT];
 	_Atomic uint32_t classes[CLASSES];
 	// below: under the lock
@@ -43,11 +44,24 @@ struct cell {
 	uint16_t recent[HIST_KEPT][CLASSES]; // classes of the newest fine steps
 };
 
+struct slots {
+	_Atomic(struct cell *) at[CELL_SLOTS];
+};
+
+#define RETIRED_MAX (2 * HISTORY_FEATURES_MAX)
+struct retired { // somebody may look at it for a moment still
+	void *v[RETIRED_MAX];
+	size_t n;
+};
+
 struct history {
 	pthread_mutex_t lock;
 	struct loop_timer timer;
 	struct loop *loop;
-	_Atomic(struct cell *) slots[CELL_SLOTS];
+	_Atomic(struct slots *) slots;
+	struct retired retired[2]; // freed with the second sample after
+	int64_t (*age_ms)(void *arg, struct slice feature); // while restoring
+	void *age_arg;
 	struct cell *v[HISTORY_FEATURES_MAX + 2]; // total, others, features
 	size_t n;
 	int64_t fine_end_us, coarse_end_us; // end of the newest closed step
@@ -151,12 +165,73 @@ static size_t slot_of(struct slice name)
 
 static struct cell *cell_find(struct history *h, struct slice name, size_t *ret_slot)
 {
+	struct slots *slots = atomic_load_explicit(&h->slots, memory_order_acquire);
 	for (size_t i = slot_of(name);; i = (i + 1) % CELL_SLOTS) {
-		struct cell *c = atomic_load_explicit(&h->slots[i], memory_order_acquire);
+		struct cell *c = atomic_load_explicit(&slots->at[i], memory_order_acquire);
 		*ret_slot = i;
 		if (c == NULL || slice_eq_str(name, c->name))
 			return c;
 	}
+}
+
+// ---- cells end ----
+
+static bool has_room(const struct retired *r)
+{
+	return r->n + 2 <= RETIRED_MAX;
+}
+
+static void slots_rebuild(struct history *h)
+{
+	struct slots *was = atomic_load(&h->slots), *slots = mem_zalloc(1, sizeof(*slots));
+	for (size_t k = CELL_FIRST; k < h->n; k++) {
+		size_t i = slot_of(slice_of(h->v[k]->name));
+		while (slots->at[i] != NULL)
+			i = (i + 1) % CELL_SLOTS;
+		slots->at[i] = h->v[k];
+	}
+	atomic_store_explicit(&h->slots, slots, memory_order_release);
+	h->retired[0].v[h->retired[0].n++] = was;
+}
+
+static void counts_move(struct counts *to, const struct counts *from)
+{
+	for (int i = 0; i < CNT_COUNT; i++)
+		to->v[i] += from->v[i];
+	for (int i = 0; i < CLASSES; i++)
+		to->classes[i] += from->classes[i];
+}
+
+// What it counted goes on in the total, by way of the others.
+static void cell_end(struct history *h, size_t k)
+{
+	struct cell *c = h->v[k], *others = h->v[CELL_OTHERS];
+	for (int i = 0; i < CNT_COUNT; i++)
+		atomic_fetch_add(&others->v[i], atomic_load(&c->v[i]));
+	for (int i = 0; i < CLASSES; i++)
+		atomic_fetch_add(&others->classes[i], atomic_load(&c->classes[i]));
+	counts_move(&others->fine_before, &c->fine_before);
+	counts_move(&others->coarse_before, &c->coarse_before);
+	h->v[k] = h->v[--h->n];
+	slots_rebuild(h);
+	h->retired[0].v[h->retired[0].n++] = c;
+}
+
+static void make_room(struct history *h)
+{
+	for (size_t k = CELL_FIRST; k < h->n; k++)
+		if (h->v[k]->ends_us != 0 && has_room(&h->retired[0])) {
+			cell_end(h, k);
+			return;
+		}
+}
+
+static void retired_free(struct history *h)
+{
+	for (size_t i = 0; i < h->retired[1].n; i++)
+		free(h->retired[1].v[i]);
+	h->retired[1] = h->retired[0];
+	h->retired[0].n = 0;
 }
 
 static struct cell *cell_make(struct history *h, struct slice name)
@@ -164,9 +239,12 @@ static struct cell *cell_make(struct history *h, struct slice name)
 	size_t slot = 0;
 	pthread_mutex_lock(&h->lock);
 	struct cell *c = cell_find(h, name, &slot);
+	if (c == NULL && h->n == ARRAY_LEN(h->v))
+		make_room(h);
 	if (c == NULL && h->n < ARRAY_LEN(h->v)) {
+		cell_find(h, name, &slot);
 		c = cell_new(h, name);
-		atomic_store_explicit(&h->slots[slot], c, memory_order_release);
+		atomic_store_explicit(&atomic_load(&h->slots)->at[slot], c, memory_order_release);
 	}
 	pthread_mutex_unlock(&h->lock);
 	return c != NULL ? c : h->v[CELL_OTHERS];
@@ -192,6 +270,7 @@ struct history *history_new(int64_t now_us)
 	struct history *h = mem_zalloc(1, sizeof(*h));
 	pthread_mutex_init(&h->lock, NULL);
 	h->fine_end_us = h->coarse_end_us = now_us;
+	atomic_init(&h->slots, mem_zalloc(1, sizeof(struct slots)));
 	cell_new(h, SLICE("total"));
 	cell_new(h, SLICE("others"));
 	return h;
@@ -203,6 +282,9 @@ void history_free(struct history *h)
 		return;
 	for (size_t i = 0; i < h->n; i++)
 		free(h->v[i]);
+	for (int i = 0; i < 2; i++)
+		retired_free(h);
+	free(atomic_load(&h->slots));
 	pthread_mutex_destroy(&h->lock);
 	free(h);
 }
@@ -296,6 +378,8 @@ void history_sample(struct history *h, int64_t now_us)
 	const int64_t fine_us = HISTORY_FINE_S * INT64_C(1000000);
 	const int64_t coarse_us = HISTORY_COARSE_S * INT64_C(1000000);
 	pthread_mutex_lock(&h->lock);
+	if (now_us - h->fine_end_us >= fine_us)
+		retired_free(h);
 	// After a long sleep of the machine the missed steps are closed empty, a day of them at most.
 	if (now_us - h->fine_end_us > HISTORY_COARSE_N * coarse_us)
 		h->fine_end_us = h->coarse_end_us = now_us - fine_us;
@@ -316,6 +400,48 @@ void history_close(struct history *h, int64_t now_us)
 	if (now_us > h->fine_end_us) {
 		h->fine_end_us = h->coarse_end_us = now_us;
 		close_steps(h, true, true);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+static void rings_clear(struct cell *c)
+{
+	for (size_t i = 0; i < HISTORY_FINE_N; i++)
+		c->fine[i] = (struct point){.v = {[CNT_REQUESTS] = GAP}, .p50_ms = NAN, .p95_ms = NAN};
+	for (size_t i = 0; i < HISTORY_COARSE_N; i++)
+		c->coarse[i] = (struct point){.v = {[CNT_REQUESTS] = GAP}, .p50_ms = NAN, .p95_ms = NAN};
+	memset(c->recent, 0, sizeof(c->recent));
+}
+
+// In its place: what it counted in the open step stays in the total's, as that has not ended.
+void history_forget(struct history *h, struct slice feature)
+{
+	size_t slot = 0;
+	pthread_mutex_lock(&h->lock);
+	struct cell *c = cell_find(h, feature, &slot);
+	if (c != NULL) {
+		read_counts(c, &c->fine_before);
+		c->coarse_before = c->fine_before;
+		c->ends_us = 0;
+		rings_clear(c);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+void history_review(struct history *h, int64_t now_us, int64_t kept_us,
+	bool (*alive)(void *arg, const char *label, const char *value), void *arg)
+{
+	pthread_mutex_lock(&h->lock);
+	for (size_t k = CELL_FIRST; k < h->n;) {
+		struct cell *c = h->v[k];
+		if (alive(arg, "feature", c->name))
+			c->ends_us = 0;
+		else if (c->ends_us == 0)
+			c->ends_us = now_us + kept_us;
+		if (c->ends_us != 0 && c->ends_us <= now_us && has_room(&h->retired[0]))
+			cell_end(h, k);
+		else
+			k++;
 	}
 	pthread_mutex_unlock(&h->lock);
 }
@@ -512,6 +638,12 @@ uint64_t history_pack(struct history *h, bool coarse, uint64_t from, int64_t now
 	return to;
 }
 
+void history_restore_of(struct history *h, int64_t (*age_ms)(void *arg, struct slice feature), void *arg)
+{
+	h->age_ms = age_ms;
+	h->age_arg = arg;
+}
+
 // While restoring, a step of age a stands at cap - 1 - a; history_restored moves the rings so that
 // the oldest one comes first.
 void history_restore_begin(struct history *h)
@@ -546,16 +678,17 @@ static void merge_point(struct point *to, const struct point *p)
 		to->v[i] = (uint32_t)MIN_OF((uint64_t)to->v[i] + p->v[i], (uint64_t)GAP - 1);
 }
 
+// Steps that ended before_ms ago or earlier are another feature's.
 static void unpack_points(struct history *h, struct cell *c, bool coarse, const char *bytes,
-	size_t n, int64_t newest_age_ms)
+	size_t n, int64_t newest_age_ms, int64_t before_ms)
 {
 	const int64_t step_ms = (coarse ? HISTORY_COARSE_S : HISTORY_FINE_S) * 1000;
 	uint64_t *filled = coarse ? &h->coarse_n : &h->fine_n;
 	for (size_t i = 0; i < n; i++) {
-		int64_t age = (newest_age_ms + (int64_t)(n - 1 - i) * step_ms) / step_ms;
+		int64_t age_ms = newest_age_ms + (int64_t)(n - 1 - i) * step_ms, age = age_ms / step_ms;
 		struct point p;
 		memcpy(&p, bytes + i * sizeof(p), sizeof(p));
-		if (age < 0 || age >= (int64_t)cap_of(coarse) || is_gap(&p))
+		if (age < 0 || age >= (int64_t)cap_of(coarse) || age_ms >= before_ms || is_gap(&p))
 			continue;
 		merge_point(&ring_of(c, coarse)[cap_of(coarse) - 1 - (size_t)age], &p);
 		*filled = MAX_OF(*filled, (uint64_t)age + 1);
@@ -578,9 +711,14 @@ bool history_unpack(struct history *h, bool coarse, struct slice chunk, int64_t 
 		at += 2;
 		if (chunk.n - at < n + points * sizeof(struct point))
 			return false;
-		struct cell *c = cell_for_restore(h, kind, (struct slice){chunk.p + at, n});
+		struct slice name = {chunk.p + at, n};
+		int64_t before_ms = INT64_MAX;
+		if (h->age_ms != NULL && kind >= CELL_FIRST)
+			before_ms = h->age_ms(h->age_arg, name);
 		at += n;
-		unpack_points(h, c, coarse, chunk.p + at, points, newest_age_ms);
+		if (before_ms > 0) // else of a feature that is gone
+			unpack_points(h, cell_for_restore(h, kind, name), coarse, chunk.p + at, points,
+				newest_age_ms, before_ms);
 		at += points * sizeof(struct point);
 	}
 	return true;
@@ -588,6 +726,7 @@ bool history_unpack(struct history *h, bool coarse, struct slice chunk, int64_t 
 
 void history_restored(struct history *h)
 {
+	h->age_ms = NULL;
 	for (int coarse = 0; coarse < 2; coarse++) {
 		size_t n = (size_t)(coarse ? h->coarse_n : h->fine_n), cap = cap_of(coarse);
 		for (size_t k = 0; k < h->n && n < cap; k++) {

@@ -62,8 +62,16 @@ struct history_sum history_sum(struct history *h, struct slice feature, int64_t 
 // since the end of the newest. NAN where a step has no figure.
 size_t history_points(struct history *h, struct slice feature, enum figure fig, bool coarse,
 	int64_t now_us, float *ret, size_t max, int64_t *ret_age_us);
-// Names of features counted so far, borrowed for h's life; the total is not among them.
+// Names of features counted so far, borrowed for this turn of the loop; the total is not among them.
 size_t history_features(struct history *h, const char **ret, size_t max);
+
+// The feature is another one of the name: it begins with nothing. What was counted stays in the total.
+// Any thread.
+void history_forget(struct history *h, struct slice feature);
+// On the sampling loop: features that are not alive give their place back kept_us after that was first
+// seen, or when another one needs it.
+void history_review(struct history *h, int64_t now_us, int64_t kept_us,
+	bool (*alive)(void *arg, const char *label, const char *value), void *arg);
 
 // Keeping them: chunks of closed steps as bytes. Appends the steps closed since `from` (as far as
 // they are still there) and returns what to pass the next time; nothing is appended when there are
@@ -74,6 +82,9 @@ uint64_t history_pack(struct history *h, bool coarse, uint64_t from, int64_t now
 // restored. Steps that no chunk has are gaps (NAN, not zero); what is older than the rings is left
 // out. False for bytes that are no chunk.
 void history_restore_begin(struct history *h);
+// Before it: age_ms tells how old a feature is, -1 when there is none. What a chunk has of an earlier
+// one of the name, or of none, is left out.
+void history_restore_of(struct history *h, int64_t (*age_ms)(void *arg, struct slice feature), void *arg);
 bool history_unpack(struct history *h, bool coarse, struct slice chunk, int64_t newest_age_ms);
 void history_restored(struct history *h);
 size_t history_memory(struct history *h); // bytes now

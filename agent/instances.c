@@ -285,6 +285,32 @@ static enum err_code idem_save(struct store_tx *tx, struct change *c, const stru
 	return code;
 }
 
+// Each instance takes a place among the probes and a look-up of its name.
+static bool has_place(struct store_tx *tx, const struct store_job *job, struct err *err)
+{
+	const struct snapshot *snap = store_tx_snapshot(tx);
+	struct pmap_it it = {0};
+	struct err ignored;
+	size_t theirs = 0;
+	void *obj;
+	if (snap->instances.n >= PROBE_INSTANCES_MAX) {
+		err_set(err, ERR_CONFLICT_STATE, _("this agent watches %d instances at most"),
+			PROBE_INSTANCES_MAX);
+		err_hint(err, _("remove those that are gone: yijian service deregister"));
+		return false;
+	}
+	if (job->actor.role != ROLE_SERVICE)
+		return true;
+	while (pmap_next(snap->instances, &it, NULL, &obj))
+		theirs += services_may_touch(obj, ROLE_SERVICE, &job->actor.id, &ignored);
+	if (theirs < INSTANCES_PER_TOKEN)
+		return true;
+	err_set(err, ERR_CONFLICT_STATE, _("a service token registers %d instances at most"),
+		INSTANCES_PER_TOKEN);
+	err_hint(err, _("remove those that are gone, or give each host a token of its own"));
+	return false;
+}
+
 static enum err_code run_register(struct store_tx *tx, struct store_job *job)
 {
 	struct change *c = change_of(job);
@@ -302,6 +328,8 @@ static enum err_code run_register(struct store_tx *tx, struct store_job *job)
 		return err_field(&job->err, ERR_CONFLICT_EXISTS, "id",
 			_("the service has an instance of this id"));
 	if (!services_may_touch(old, job->actor.role, &job->actor.id, &job->err))
+		return job->err.code;
+	if (old == NULL && !has_place(tx, job, &job->err))
 		return job->err.code;
 	keep_wishes(c, old);
 	if (check_auth(tx, c, old, &job->err) != ERR_OK)
@@ -376,9 +404,11 @@ static enum err_code fit_name(const char *field, struct slice from_path, const c
 {
 	if (from_path.n == 0)
 		return *member != NULL ? ERR_OK : err_field(err, ERR_FIELD_REQUIRED, field, NULL);
-	if (from_path.n > ID_MAX || !field_charset_ok(FC_ID, from_path))
-		return err_field(err, ERR_FIELD_CHARSET, field,
-			_("must be a-z 0-9 . _ - and begin with a letter or digit"));
+	if (from_path.n > ID_MAX)
+		return err_field(err, ERR_FIELD_RANGE, field, _("must have at most %d letters"), ID_MAX);
+	if (!field_charset_ok(FC_ID, from_path))
+		return err_field(err, ERR_FIELD_CHARSET, field, "%s %s", field,
+			_(field_charset_text(FC_ID)));
 	if (*member != NULL && !slice_eq_str(from_path, *member))
 		return err_field(err, ERR_FIELD_RANGE, field, _("is another one than in the path"));
 	*member = arena_slice(a, from_path);

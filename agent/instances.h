@@ -5,6 +5,8 @@
 
 #include "agent/web.h"
 
+#define INSTANCES_PER_TOKEN 256 // of PROBE_INSTANCES_MAX that one service token may register
+
 void h_service_create(struct req *r);
 void h_instance_put(struct req *r);
 void h_instance_delete(struct req *r);

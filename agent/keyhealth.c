@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/adapter.h"
+#include "agent/attempt.h"
 #include "agent/ledger.h"
 #include "agent/probe_purse.h"
 #include "agent/upstream.h"
@@ -217,8 +218,8 @@ static void later(struct keyhealth *h)
 
 static void recovered(struct keyhealth *h, int status)
 {
-	breaker_proven(h->key->live, clock_wall_ms());
-	tell(h, "recovered", status);
+	if (breaker_proven(h->key->live, h->key->life, clock_wall_ms()))
+		tell(h, "recovered", status);
 }
 
 static void judge_error(struct keyhealth *h, int status, struct slice body)
@@ -226,8 +227,7 @@ static void judge_error(struct keyhealth *h, int status, struct slice body)
 	struct adapter_error e = {0};
 	adapter_error_read(h->key->doc.vendor, status, body, secret_bytes(&h->secret), &e);
 	if (e.outcome == OUT_BILLING || e.outcome == OUT_AUTH || e.outcome == OUT_REGION)
-		breaker_outcome(h->key->live, &(struct breaker_policy){0}, e.outcome,
-			loop_now_us(h->loop), clock_wall_ms(), 0, status);
+		attempt_tell_key(h->key, e.outcome, loop_now_us(h->loop), clock_wall_ms(), 0, status);
 	later(h);
 }
 

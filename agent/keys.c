@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/breaker.h"
 #include "agent/change.h"
 #include "agent/probe_purse.h"
 #include "shared/clock.h"
@@ -395,7 +394,6 @@ static enum err_code run_rotate(struct store_tx *tx, struct change *c, struct er
 	code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
 	if (code)
 		return code;
-	breaker_reset(obj->live); // a new secret starts with a clean sheet
 	answer(c, obj, "rotate");
 	return ERR_OK;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "agent/adapter.h"
-#include "agent/breaker.h"
+#include "agent/attempt.h"
 #include "agent/change.h"
 #include "agent/decide.h"
 #include "agent/keys.h"
@@ -112,7 +112,7 @@ static void finish(struct keytest *t)
 	jw_bool(&t->w, "ok", t->ok);
 	jw_obj_end(&t->w);
 	if (t->ok && t->stored)
-		breaker_proven(t->stored->live, clock_wall_ms());
+		breaker_proven(t->stored->live, t->stored->life, clock_wall_ms());
 	audit(t);
 	req_reply_json(t->r, 200, &t->out);
 }
@@ -183,7 +183,8 @@ static void look_owner(struct keytest *t, const struct upstream_response *res)
 
 	if (t->stored) {
 		fingerprint = arena_strdup(&t->r->arena, t->stored->doc.fingerprint);
-		atomic_store(&t->stored->live->org, org);
+		if (live_match(t->stored->live, t->stored->life) == LIVE_SAME)
+			atomic_store(&t->stored->live->org, org);
 	} else if (seal) {
 		fingerprint = arena_alloc(&t->r->arena, SEAL_FP_HEX + 1);
 		seal_fingerprint(seal, &t->secret, fingerprint);
@@ -402,8 +403,7 @@ static bool look_elsewhere(struct keytest *t)
 static void tell_live(struct keytest *t, enum outcome out, int64_t cooldown_us, int status)
 {
 	if (t->stored)
-		breaker_outcome(t->stored->live, &(struct breaker_policy){0}, out, clock_mono_us(),
-			clock_wall_ms(), cooldown_us, status);
+		attempt_tell_key(t->stored, out, clock_mono_us(), clock_wall_ms(), cooldown_us, status);
 }
 
 static void rate_limited(struct keytest *t, const struct upstream_response *res)

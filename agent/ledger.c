@@ -10,6 +10,7 @@
 #include "shared/clock.h"
 #include "shared/map.h"
 #include "shared/mem.h"
+#include "shared/vec.h"
 
 #define SHARDS 16 // a power of two; threads share when there are more
 #define HOUR_MIN 60
@@ -191,6 +192,24 @@ static void bound_labels(struct ledger *l, const char **feature, const char **ta
 		map_put(&l->labels, key, l);
 	else
 		*feature = *target = USAGE_OTHER;
+}
+
+void ledger_forget(struct ledger *l, const char *feature)
+{
+	VEC_OF(char *) gone = {0};
+	size_t it = 0, n = strlen(feature);
+	struct slice key;
+	void *value;
+	pthread_mutex_lock(&l->lock);
+	while (map_next(&l->labels, &it, &key, &value))
+		if (key.n > n && memcmp(key.p, feature, n) == 0 && key.p[n] == ' ')
+			VEC_PUSH(&gone, mem_strndup(key.p, key.n));
+	for (size_t i = 0; i < gone.n; i++) {
+		map_del(&l->labels, slice_of(gone.v[i]));
+		free(gone.v[i]);
+	}
+	pthread_mutex_unlock(&l->lock);
+	VEC_RELEASE(&gone);
 }
 
 static double units(const struct usage_sum *s)

@@ -47,6 +47,8 @@ void ledger_stop(struct ledger *l);
 void ledger_add(struct ledger *l, const struct ledger_entry *e);
 // Inside a job: writes all that was added so far, so that what is read next has it.
 enum err_code ledger_write(struct ledger *l, struct store_tx *tx, struct err *err);
+// A feature is gone or made anew: its place among the labels is free. Any thread.
+void ledger_forget(struct ledger *l, const char *feature);
 // Brings metrics, sums of the day and signals up to date. Any thread.
 void ledger_collect(struct ledger *l);
 

@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "shared/num.h"
+#include "shared/str.h"
 #include "shared/text.h"
 
 #define BACKLOG 1024
@@ -135,7 +136,16 @@ static socklen_t address_of(const struct listen_addr *a, int port, struct sockad
 	return 0;
 }
 
-// One address. *ret_fd -1 with ERR_OK: this host does not have the family.
+static bool is_loopback(const struct sockaddr_storage *ss)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
+	if (ss->ss_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+// One address. *ret_fd -1 with ERR_OK: this host does not have it.
 static enum err_code open_one(const struct listen_addr *a, int port, int *ret_fd, int *ret_port,
 	char text[64], struct err *err)
 {
@@ -166,10 +176,23 @@ static enum err_code open_one(const struct listen_addr *a, int port, int *ret_fd
 		close(fd);
 	if (why == EADDRINUSE)
 		return busy(port, text, err);
-	bool no_family = why == EAFNOSUPPORT || (why == EADDRNOTAVAIL && ss.ss_family == AF_INET6);
-	if (no_family)
+	if (why == EAFNOSUPPORT ||
+		(why == EADDRNOTAVAIL && (ss.ss_family == AF_INET6 || is_loopback(&ss))))
 		return ERR_OK;
 	return err_set(err, ERR_CONFIG_INVALID, _("cannot listen on %s: %s"), text, strerror(why));
+}
+
+static enum err_code none_there(const struct listening *l, struct err *err)
+{
+	struct str names = STR_INIT;
+	for (size_t i = 0; i < l->missing_n; i++)
+		str_addf(&names, "%s%s", i ? ", " : "", l->missing[i]);
+	err_set(err, ERR_CONFIG_INVALID,
+		_("no address to listen on: this host has none of %s"), str_text(&names));
+	err_hint(err, "%s", _("bring the loopback interface up (ip link set lo up), or choose other "
+			      "addresses (see yijiand --help)"));
+	str_release(&names);
+	return err->code;
 }
 
 static enum err_code open_all(const struct listen_addr *addrs, size_t n, struct listening *ret,
@@ -185,17 +208,16 @@ static enum err_code open_all(const struct listen_addr *addrs, size_t n, struct 
 			return code;
 		}
 		if (fd < 0) {
-			ret->skipped++;
+			memcpy(ret->missing[ret->missing_n++], ret->text[ret->n], sizeof(ret->missing[0]));
 			continue;
 		}
+		ret->has_ipv4 |= addrs[i].host[0] != '\0' && !strchr(addrs[i].host, ':');
 		ret->fd[ret->n] = fd;
 		if (!ret->port)
 			ret->port = port;
 		ret->n++;
 	}
-	if (!ret->n)
-		return err_set(err, ERR_CONFIG_INVALID, _("no address to listen on"));
-	return ERR_OK;
+	return ret->n ? ERR_OK : none_there(ret, err);
 }
 
 enum err_code listen_open(const struct listen_addr *addrs, size_t n, struct listening *ret,

@@ -11,10 +11,13 @@ struct listening {
 	char text[SETTINGS_ADDRS_MAX][64]; // "127.0.0.1:8000", "[::1]:8000"
 	size_t n;
 	int port; // of the first
-	size_t skipped; // addresses of a family this host does not have
+	char missing[SETTINGS_ADDRS_MAX][64]; // addresses this host does not have
+	size_t missing_n;
+	bool has_ipv4;
 };
 
-// Binds every address, the same port on all when it is 0. A busy port: ERR_CONFIG_INVALID with its
+// Binds every address, the same port on all when it is 0. A loopback address, or a family, that this
+// host does not have is left out and named in `missing`; nothing left is an error that names them. A busy port: ERR_CONFIG_INVALID with its
 // holder in the message. On failure nothing stays open.
 enum err_code listen_open(const struct listen_addr *addrs, size_t n, struct listening *ret,
 	struct err *err);

@@ -10,12 +10,14 @@
 #include "shared/clock.h"
 #include "shared/map.h"
 #include "shared/mem.h"
+#include "shared/model.h"
 
 #define SLOT_US 5000000
 #define EWMA_DECAY_US 10000000.0 // a peak halves in about seven seconds
 
 struct live_table {
 	pthread_mutex_t lock;
+	_Atomic uint32_t numbers; // of lives
 	struct map by_id; // "kind:id" → struct live
 	struct map kept; // "kind:id" → struct live_override
 };
@@ -124,6 +126,99 @@ void live_drop(struct live_table *t, struct live *l)
 	pthread_mutex_unlock(&t->lock);
 }
 
+// ---- lives ----
+
+uint32_t live_number(struct live_table *t)
+{
+	return atomic_fetch_add(&t->numbers, 1) + 1;
+}
+
+uint64_t live_next(struct live_table *t, uint64_t life, enum live_again what)
+{
+	uint64_t n = live_number(t);
+
+	return what == LIVE_NEW_SECRET ? (life & ~(uint64_t)UINT32_MAX) | n : n << 32 | n;
+}
+
+// What the vendor said of the secret that was shown, and the breaker: it is tried anew.
+static void forget_verdicts(struct live *l)
+{
+	atomic_store(&l->fault, LIVE_OK);
+	atomic_store(&l->fault_since_wall_ms, 0);
+	atomic_store(&l->cooldown_until_us, 0);
+	atomic_store(&l->cooldown_status, 0);
+	atomic_store(&l->last_ok_wall_ms, 0);
+	atomic_store(&l->fails, 0);
+	atomic_store(&l->breaker, BREAKER_CLOSED);
+	atomic_store(&l->breaker_until_us, 0);
+	atomic_store(&l->half_open_busy, 0);
+}
+
+static void forget_measures(struct live *l)
+{
+	atomic_store(&l->fails_since_us, 0);
+	atomic_store(&l->retry_debt, 0);
+	atomic_store(&l->ewma_us, 0);
+	atomic_store(&l->p95_us, 0);
+	atomic_store(&l->org, 0);
+	atomic_store(&l->last_error_wall_ms, 0);
+	atomic_store(&l->last_error_status, 0);
+	atomic_store(&l->health, HEALTH_UNKNOWN);
+	atomic_store(&l->rise, 0);
+	atomic_store(&l->fall, 0);
+	atomic_store(&l->health_since_wall_ms, 0);
+	atomic_store(&l->last_beat_us, 0);
+	atomic_store(&l->told_inflight, 0);
+	atomic_store(&l->told_queue, 0);
+	atomic_store(&l->probe_us, 0);
+	atomic_store(&l->probe_error, 0);
+	for (size_t i = 0; i < LIVE_SLOTS; i++) {
+		atomic_store(&l->slots[i].ok, 0);
+		atomic_store(&l->slots[i].failed, 0);
+		atomic_store(&l->slots[i].latency_us, 0);
+	}
+}
+
+static void forget_all(struct live *l)
+{
+	atomic_store(&l->drained, 0);
+	atomic_store(&l->weight_override, -1);
+	atomic_store(&l->override_until_us, 0);
+	atomic_store(&l->rr, 0);
+	atomic_store(&l->rpm_ns, 0);
+	atomic_store(&l->tpm_ns, 0);
+	atomic_store(&l->limited, 0);
+	atomic_store(&l->spend.pico, 0);
+	atomic_store(&l->spend.unpriced, 0);
+	atomic_store(&l->spend.window, 0);
+	atomic_store(&l->requests, 0);
+	atomic_store(&l->failures, 0);
+	atomic_store(&l->last_used_wall_ms, 0);
+}
+
+void live_follow(struct live *l, uint64_t life, enum live_again what)
+{
+	uint64_t was = atomic_load(&l->life);
+
+	while (was < life && !atomic_compare_exchange_weak(&l->life, &was, life))
+		;
+	if (was >= life || was == 0) // a record just made has learned nothing
+		return;
+	forget_verdicts(l);
+	if (what != LIVE_NEW_SECRET)
+		forget_measures(l);
+	if (what == LIVE_NEW_OBJECT)
+		forget_all(l);
+}
+
+void live_unlearn(struct live *l, enum live_match lost)
+{
+	if (lost != LIVE_SAME)
+		forget_verdicts(l);
+	if (lost == LIVE_OTHER_ADDRESS)
+		forget_measures(l);
+}
+
 // The slot of the current period, emptied when it still counts an old one.
 static struct live_slot *current_slot(struct live *l, int64_t now_us)
 {
@@ -161,10 +256,13 @@ static void note_latency(struct live *l, int64_t latency_us)
 	atomic_store_explicit(&l->p95_us, MAX_OF(p95, 1), memory_order_relaxed);
 }
 
-void live_count(struct live *l, int64_t now_us, bool ok, int64_t latency_us)
+void live_count(struct live *l, uint64_t life, int64_t now_us, bool ok, int64_t latency_us)
 {
-	struct live_slot *s = current_slot(l, now_us);
+	struct live_slot *s;
 
+	if (UNLIKELY(live_match(l, life) == LIVE_OTHER_ADDRESS))
+		return;
+	s = current_slot(l, now_us);
 	atomic_fetch_add_explicit(&l->requests, 1, memory_order_relaxed);
 	if (!ok) {
 		atomic_fetch_add_explicit(&l->failures, 1, memory_order_relaxed);

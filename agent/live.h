@@ -42,10 +42,22 @@ struct live_probes { // of a key and day (UTC), see agent/probe_purse.h
 	_Atomic int32_t currency; // three letters and a zero
 };
 
+// Which life of its object a record stands for: the address in the high half, the secret in the low
+// one. Numbers never come twice and grow, so the larger life is the later one. What is told of an
+// earlier life is not booked on the later (agent/breaker.h). LIFE_ANY: of a record that has one life.
+#define LIFE_ANY UINT64_MAX
+enum live_again {
+	LIVE_NEW_SECRET, // another secret at the same address
+	LIVE_NEW_ADDRESS, // another upstream: nothing that was learned holds
+	LIVE_NEW_OBJECT, // another object of the same name: nothing at all holds
+	LIVE_GONE, // the object is no more
+};
+
 struct live {
 	enum live_kind kind;
 	char id[200]; // owned; set once
 	_Atomic uint32_t refs; // objects that point here
+	_Atomic uint64_t life;
 	_Atomic int32_t inflight;
 	_Atomic int64_t cooldown_until_us; // 0 none
 	_Atomic int32_t cooldown_status; // HTTP status that caused it
@@ -66,7 +78,7 @@ struct live {
 	_Atomic uint64_t limited; // requests refused by a limit
 	struct live_spend spend;
 	struct live_probes probes;
-	_Atomic uint64_t requests, failures, tokens_in, tokens_out;
+	_Atomic uint64_t requests, failures;
 	_Atomic uint64_t org; // keys: hash of the organisation the vendor named; 0 unknown
 	_Atomic int64_t last_used_wall_ms, last_ok_wall_ms, last_error_wall_ms;
 	_Atomic int32_t last_error_status; // HTTP status, or -enum err_code
@@ -94,6 +106,29 @@ void live_free(struct live_table *t);
 // path: only when objects are built). The pointer stays valid while referenced.
 struct live *live_take(struct live_table *t, enum live_kind kind, struct slice id);
 void live_drop(struct live_table *t, struct live *l);
+// Numbers for lives: each call gives one that was never given before.
+uint32_t live_number(struct live_table *t);
+// The life that comes after `life`.
+uint64_t live_next(struct live_table *t, uint64_t life, enum live_again what);
+// From now on the record stands for that life (nothing happens when it does already, or for a later
+// one). Forgotten with a secret: what the vendor said of it (fault, cooldown, open breaker). With an
+// address: also what was measured there (rates, latencies, health, heartbeats, the organisation).
+// With an object also what its operators said, what it spent and its totals. Calls under way stay
+// counted: each takes itself off when it ends.
+void live_follow(struct live *l, uint64_t life, enum live_again what);
+enum live_match { LIVE_SAME, LIVE_OTHER_SECRET, LIVE_OTHER_ADDRESS };
+// What something of that life says of the record now.
+static inline enum live_match live_match(const struct live *l, uint64_t life)
+{
+	uint64_t now = atomic_load_explicit(&l->life, memory_order_acquire);
+
+	if (LIKELY(now == life || life == LIFE_ANY))
+		return LIVE_SAME;
+	return now >> 32 == life >> 32 ? LIVE_OTHER_SECRET : LIVE_OTHER_ADDRESS;
+}
+// Forgets again what may have been booked beside a live_follow: for who saw live_match change.
+void live_unlearn(struct live *l, enum live_match lost);
+
 // What an operator's override says. Kept apart from the records, so that one that is made later
 // (after a restart, or for a key that comes back) begins with it.
 struct live_override {
@@ -104,8 +139,9 @@ struct live_override {
 // The next live_take of a record that does not exist yet applies it.
 void live_override_keep(struct live_table *t, enum live_kind kind, struct slice id,
 	const struct live_override *o);
-// Outcome of one attempt. now_us monotonic.
-void live_count(struct live *l, int64_t now_us, bool ok, int64_t latency_us);
+// Outcome of one attempt that was begun in that life; one of another address is not counted.
+// now_us monotonic.
+void live_count(struct live *l, uint64_t life, int64_t now_us, bool ok, int64_t latency_us);
 struct live_window {
 	double rate, ok_rate, mean_ms; // NAN when nothing was counted
 	uint64_t ok, failed;

@@ -192,6 +192,7 @@ static int serve(struct daemon *d)
 		fprintf(stderr, "yijiand: %s\n", _("cannot start: no memory for secrets"));
 		return EXIT_INTERNAL;
 	}
+	log_start(); // without its thread each line is written at once
 	if (platform_start(&d->settings, &d->platform, &status, &err) != ERR_OK) {
 		log_line(LOG_LVL_ERROR, "start_failed", "detail", err.message, "hint",
 			err.hint[0] ? err.hint : NULL, NULL);
@@ -234,6 +235,7 @@ int main(int argc, char **argv)
 		log_open(STDERR_FILENO, d.settings.log_level);
 		d.drain_s = d.settings.drain_s;
 		status = serve(&d);
+		log_stop();
 	}
 	settings_release(&d.settings);
 	return status;

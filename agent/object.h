@@ -23,7 +23,6 @@ struct object {
 	struct arena arena; // everything below it lives here
 	int64_t revision;
 	struct slice json; // answer rendered from the stored document, without live members
-	uint64_t etag; // = revision
 };
 
 struct feature_obj {
@@ -31,6 +30,8 @@ struct feature_obj {
 	struct feature doc;
 	struct live **target_live; // per target, id "feature|target"
 	struct live *live; // of the feature as a whole
+	uint64_t life; // of live (agent/live.h)
+	uint64_t *target_life; // of each target_live
 	struct limits limits;
 };
 
@@ -43,6 +44,7 @@ struct key_obj {
 	const char *origin; // "https://api.openai.com:443", part of the AAD
 	struct url url;
 	struct live *live;
+	uint64_t life; // of live: which address and secret an attempt with it uses
 	struct limits limits;
 };
 
@@ -74,7 +76,9 @@ struct instance_obj {
 	struct object o;
 	struct instance doc;
 	struct url url;
+	bool near_only; // its name must not lead to a public address
 	struct live *live; // id "service/id"
+	uint64_t life; // of live: which address an attempt goes to
 };
 
 struct rule_obj {

@@ -11,12 +11,13 @@
 #include "shared/num.h"
 
 #define LOOK_US INT64_C(200000)
+#define LAST_PART 8
 #define MEMORY_BACK 0.95 // below this part of the limit it is over
 
 const char *overload_name(enum overload why)
 {
 	static const char *const names[] = {"", "inflight", "queue", "memory", "connections",
-		"descriptors"};
+		"descriptors", "buffers"};
 	return names[why];
 }
 
@@ -45,6 +46,9 @@ bool overload_has_room(const struct overload_gate *g, size_t waiting, int64_t ma
 struct load {
 	int64_t inflight_max;
 	int64_t memory_max; // bytes; 0: none
+	int64_t buffers_max; // bytes
+	struct load_bytes held[LOAD_LOOPS_MAX];
+	int held_n;
 	_Atomic int64_t inflight;
 	_Atomic bool memory_high;
 	struct loop *loop;
@@ -82,6 +86,7 @@ struct load *load_new(const struct settings *s)
 	struct load *o = mem_zalloc(1, sizeof(*o));
 	o->inflight_max = s->inflight_max;
 	o->memory_max = s->memory_max_mb > 0 ? s->memory_max_mb * 1024 * 1024 : cgroup_share();
+	o->buffers_max = s->buffers_max_mb * 1024 * 1024;
 	o->page = sysconf(_SC_PAGESIZE);
 	return o;
 }
@@ -144,4 +149,31 @@ void load_enter(struct load *o)
 void load_leave(struct load *o)
 {
 	atomic_fetch_sub_explicit(&o->inflight, 1, memory_order_relaxed);
+}
+
+// ---- bytes that wait ----
+
+struct load_bytes *load_join(struct load *o)
+{
+	return &o->held[MIN_OF(o->held_n++, LOAD_LOOPS_MAX - 1)];
+}
+
+int64_t load_held(const struct load *o, enum load_held what)
+{
+	int64_t sum = 0;
+	for (int i = 0; i < MIN_OF(o->held_n, LOAD_LOOPS_MAX); i++)
+		sum += atomic_load_explicit(&o->held[i].n[what], memory_order_relaxed);
+	return sum;
+}
+
+bool load_has_room(const struct load *o, enum load_held what, int64_t more, bool last_part)
+{
+	int64_t max = last_part ? o->buffers_max : o->buffers_max / LAST_PART * (LAST_PART - 1);
+	return load_held(o, what) + more <= max;
+}
+
+void load_hold(struct load_bytes *mine, enum load_held what, int64_t by)
+{
+	int64_t n = atomic_load_explicit(&mine->n[what], memory_order_relaxed);
+	atomic_store_explicit(&mine->n[what], n + by, memory_order_relaxed);
 }

@@ -19,7 +19,7 @@
 #include "agent/settings.h"
 
 enum overload { OVERLOAD_NONE, OVERLOAD_INFLIGHT, OVERLOAD_QUEUE, OVERLOAD_MEMORY,
-	OVERLOAD_CONNECTIONS, OVERLOAD_DESCRIPTORS, OVERLOAD_WHYS };
+	OVERLOAD_CONNECTIONS, OVERLOAD_DESCRIPTORS, OVERLOAD_BUFFERS, OVERLOAD_WHYS };
 const char *overload_name(enum overload why); // "inflight", "queue", …
 
 // ---- one loop's turns; pure ----
@@ -57,5 +57,22 @@ enum overload load_judge(struct load *o);
 // A request that was taken, and its end.
 void load_enter(struct load *o);
 void load_leave(struct load *o);
+
+// Bytes that wait in this process for their callers: bodies and heads as they come in, answers that
+// are not taken. One bound (buffers_max_mb) holds for each of the two sums over all loops; those who
+// hold much, and who need not say who they are, do not get to its end, so that there is always room
+// for small requests.
+enum load_held { HELD_REQUESTS, HELD_ANSWERS, HELD_KINDS };
+#define LOAD_LOOPS_MAX 32
+#define LOAD_SMALL ((int64_t)64 * 1024) // a request that may use the last eighth
+struct load_bytes { // of one loop, which alone writes them
+	_Atomic int64_t n[HELD_KINDS];
+	char apart[48]; // its own cache line
+};
+struct load_bytes *load_join(struct load *o); // once per loop, before it runs
+// Whether that much more may be held. Looks at the sums, changes nothing.
+bool load_has_room(const struct load *o, enum load_held what, int64_t more, bool last_part);
+void load_hold(struct load_bytes *mine, enum load_held what, int64_t by); // negative: let go of
+int64_t load_held(const struct load *o, enum load_held what);
 
 #endif

@@ -238,14 +238,19 @@ struct peer_roles *peer_roles_new(void)
 	return p;
 }
 
-void peer_roles_free(struct peer_roles *p)
+void peer_roles_settle(struct peer_roles *p)
 {
-	if (!p)
-		return;
 	pthread_mutex_lock(&p->lock);
 	while (p->lookups)
 		pthread_cond_wait(&p->idle, &p->lock);
 	pthread_mutex_unlock(&p->lock);
+}
+
+void peer_roles_free(struct peer_roles *p)
+{
+	if (!p)
+		return;
+	peer_roles_settle(p);
 	pthread_mutex_destroy(&p->lock);
 	pthread_cond_destroy(&p->idle);
 	pthread_mutex_destroy(&p->diag_lock);
@@ -343,6 +348,21 @@ static struct entry *entry_of(struct peer_roles *p, uid_t uid)
 	if (oldest)
 		*oldest = (struct entry){.uid = uid};
 	return oldest;
+}
+
+bool peer_role_known(struct peer_roles *p, uid_t uid, enum role *ret)
+{
+	bool known = uid == 0 || uid == p->own;
+	*ret = known ? ROLE_ADMIN : ROLE_NONE;
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; !known && i < ROLES_CACHED; i++) {
+		const struct entry *e = &p->v[i];
+		known = !e->busy && e->uid == uid && e->until_us > clock_mono_us();
+		if (known)
+			*ret = e->role;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return known;
 }
 
 bool peer_role(struct peer_roles *p, uid_t uid, struct loop *l, void (*fn)(void *arg), void *arg,

@@ -34,11 +34,15 @@ bool peer_is_loopback(const struct sockaddr *sa);
 struct peer_roles;
 struct peer_roles *peer_roles_new(void);
 void peer_roles_free(struct peer_roles *p);
+// Waits until no look-up is under way: its end is told to a loop, which must still be there.
+void peer_roles_settle(struct peer_roles *p);
 // Uid of the process at the other end of connected socket fd; tens of us. False: not known (the peer
 // is already gone, another network namespace, no permission). Any thread.
 bool peer_uid(struct peer_roles *p, int fd, enum peer_kind kind, uid_t *ret);
 // True: *ret is the role now. False: fn(arg) will run on the loop when it is known; ask again.
 bool peer_role(struct peer_roles *p, uid_t uid, struct loop *l, void (*fn)(void *arg), void *arg,
 	enum role *ret);
+// The role when it can be said without a look-up.
+bool peer_role_known(struct peer_roles *p, uid_t uid, enum role *ret);
 
 #endif

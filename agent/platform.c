@@ -24,10 +24,12 @@
 #include "agent/gateway.h"
 #include "agent/handlers.h"
 #include "agent/history.h"
+#include "agent/departed.h"
 #include "agent/history_keep.h"
 #include "agent/keyhealth.h"
 #include "agent/ledger.h"
 #include "agent/listen.h"
+#include "agent/outages.h"
 #include "agent/overload.h"
 #include "agent/peer.h"
 #include "agent/services.h"
@@ -92,10 +94,11 @@ static enum err_code bind_all(struct platform *p, struct err *err)
 		if (code)
 			return code;
 		p->agent.ports[i] = l->port;
-		if (l->skipped)
-			log_line(LOG_LVL_WARN, "no_ipv6", "service",
-				service_row((enum service_id)i)->name, "detail",
-				"an address family is missing on this host", NULL);
+		p->agent.only_ipv6[i] = !l->has_ipv4;
+		for (size_t k = 0; k < l->missing_n; k++)
+			log_line(LOG_LVL_WARN, "address_missing", "service",
+				service_row((enum service_id)i)->name, "address", l->missing[k],
+				"detail", "this host does not have it: left out", NULL);
 	}
 	return ERR_OK;
 }
@@ -264,6 +267,8 @@ static void parts_new(struct agent *a)
 	a->snaps = snapshots_new();
 	a->live = live_new();
 	a->events = events_new();
+	// Microseconds since 1970: no life has more events than microseconds.
+	events_begin(a->events, (uint64_t)MAX_OF(a->started_wall_ms, 0) * 1000);
 	a->metrics = metrics_new();
 	a->decisions = decisions_new();
 	a->history = history_new(a->started_us);
@@ -278,6 +283,8 @@ static void parts_new(struct agent *a)
 	a->gateway = gateway_new(a);
 	a->tasks = tasks_new(a);
 	a->ledger = ledger_new(a->metrics);
+	a->departed = departed_new(a);
+	a->outages = outages_new(a);
 }
 
 static void log_store(struct store *st)
@@ -332,7 +339,9 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	if (code)
 		return code;
 	ledger_start(a->ledger, a->store, a->control);
+	history_restore_of(a->history, departed_age_ms, (void *)(uintptr_t)snapshots_now(a->snaps));
 	p->keep = history_keep_new(a->history, a->store, clock_wall_ms());
+	departed_start(a->departed, a->control);
 	store_start(a->store);
 	p->store_started = true;
 	a->probes = services_probes_new(a);
@@ -348,6 +357,7 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	tasks_start(a->tasks);
 	alerts_start(a->alerts, a->control);
 	keyhealth_start(a->keyhealth, a->control);
+	outages_start(a->outages, a->control);
 	return threads_start(p, err);
 }
 
@@ -490,9 +500,11 @@ static void lanes_free(struct platform *p)
 		loop_stop(p->lanes[i].loop);
 		pthread_join(p->lanes[i].thread, NULL);
 	}
+	departed_stop(p->agent.departed);
 	if (p->probes_started) {
 		alerts_stop(p->agent.alerts);
 		keyhealth_stop(p->agent.keyhealth);
+		outages_stop(p->agent.outages);
 		history_stop(p->agent.history, p->agent.control);
 		denials_stop(p->agent.denials);
 		refusals_stop(p->agent.refusals);
@@ -507,6 +519,7 @@ static void lanes_free(struct platform *p)
 		history_keep_stop(p->keep);
 		store_stop(p->agent.store);
 	}
+	peer_roles_settle(p->agent.roles);
 	for (size_t i = 0; i < p->lanes_n; i++) {
 		web_free(p->lanes[i].web);
 		if (p->lanes[i].upstream)
@@ -541,6 +554,8 @@ void platform_free(struct platform *p)
 	history_keep_free(p->keep);
 	keyhealth_free(a->keyhealth);
 	history_free(a->history);
+	departed_free(a->departed);
+	outages_free(a->outages);
 	denials_free(a->denials);
 	refusals_free(a->refusals);
 	keyless_free(a->keyless);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/breaker.h"
+#include "agent/attempt.h"
 #include "shared/clock.h"
 #include "shared/map.h"
 #include "shared/mem.h"
@@ -31,7 +31,8 @@ struct asker { // one probe_now
 
 struct probe { // one instance
 	struct probes *p;
-	char *service, *id, *url_text;
+	char *service, *id;
+	uint64_t life; // of its instance, at the last sync
 	uint64_t seen; // round of the last sync that found it
 	enum health told;
 	struct loop_timer timer;
@@ -43,10 +44,11 @@ struct probe { // one instance
 	int64_t start_us;
 	int status;
 	struct asker *askers;
+	bool doubtful; // the exchange that is out counts among those
 	bool asks; // the exchange that is out, or was last, showed a credential
 	bool closed; // it is a look where nobody is let in without one,
 	struct probe_result open; // after this good one where anybody is
-	uint64_t key_version;
+	uint64_t at_life, key_life; // what the exchange that is out is told of
 };
 
 struct probes {
@@ -56,6 +58,7 @@ struct probes {
 	struct loop_timer timer;
 	uint64_t revision, round, random;
 	size_t inflight;
+	size_t doubtful; // of them: with instances that did not answer so far
 	bool running;
 };
 
@@ -110,6 +113,8 @@ static void flight_end(struct probe *b)
 {
 	b->call = NULL;
 	b->p->inflight--;
+	b->p->doubtful -= b->doubtful;
+	b->doubtful = false;
 	secret_release(&b->secret);
 	arena_release(&b->arena);
 }
@@ -125,7 +130,6 @@ static void probe_free(struct probe *b)
 	askers_answer(b, &gone);
 	free(b->service);
 	free(b->id);
-	free(b->url_text);
 	free(b);
 }
 
@@ -315,14 +319,13 @@ static void judge_key(const struct probe *b, const struct instance_obj *in)
 {
 	const struct key_obj *key = NULL;
 	snapshot_grant(snapshots_now(loop_snapshots(b->p->loop)), in, &key);
-	if (key == NULL || key->row_version != b->key_version)
+	if (key == NULL || key->life != b->key_life)
 		return;
 	if (b->status == 401 || b->status == 403)
-		breaker_outcome(key->live, &(struct breaker_policy){0}, OUT_AUTH,
-			loop_now_us(b->p->loop), clock_wall_ms(), 0, b->status);
+		attempt_tell_key(key, OUT_AUTH, loop_now_us(b->p->loop), clock_wall_ms(), 0, b->status);
 	else if (b->closed && b->status >= 200 && b->status <= 299
 		&& atomic_load(&key->live->fault) == LIVE_KEY_INVALID)
-		breaker_proven(key->live, clock_wall_ms());
+		breaker_proven(key->live, b->key_life, clock_wall_ms());
 }
 
 static void probe_over(struct probe *b, const struct instance_obj *in,
@@ -351,6 +354,10 @@ static void on_done(void *arg, enum up_end end, const struct upstream_response *
 	result_fill(b, end, err, &result);
 	flight_end(b);
 	const struct instance_obj *in = instance_of(b);
+	if (in != NULL && in->life != b->at_life) { // it says nothing of where the instance is now
+		loop_timer_set(b->p->loop, &b->timer, 0, probe_due, b);
+		return;
+	}
 	if (in != NULL && b->asks && end == UP_OK)
 		judge_key(b, in);
 	if (b->open.ok && !result.ok && result.code != ERR_UPSTREAM_AUTH_FAILED)
@@ -377,6 +384,10 @@ static void on_metrics(void *arg, enum up_end end, const struct upstream_respons
 	flight_end(b);
 	if (in == NULL)
 		return;
+	if (in->life != b->at_life) {
+		loop_timer_set(b->p->loop, &b->timer, 0, probe_due, b);
+		return;
+	}
 	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
 	int64_t n = -1;
 	if (end == UP_OK && res->status == 200 && e != NULL && e->queue_gauge != NULL)
@@ -399,6 +410,18 @@ static const char *closed_path(const struct instance_obj *in)
 	return e != NULL ? e->closed_path : "/v1/models";
 }
 
+static bool answers(const struct instance_obj *in)
+{
+	return atomic_load(&in->live->health) == HEALTH_PASSING;
+}
+
+// However many there are that do not answer, those that do are looked at in time.
+static bool has_room(const struct probe *b, const struct instance_obj *in)
+{
+	return b->p->inflight < PROBE_INFLIGHT_MAX &&
+		(answers(in) || b->askers != NULL || b->p->doubtful < PROBE_DOUBTFUL_MAX);
+}
+
 static void flight_begin(struct probe *b, const struct instance_obj *in, const char *path,
 	bool stream, const struct upstream_callbacks *callbacks)
 {
@@ -406,6 +429,7 @@ static void flight_begin(struct probe *b, const struct instance_obj *in, const c
 	struct arena *a = &b->arena;
 	const char *header = in->doc.auth.header;
 	b->status = 0;
+	b->at_life = in->life;
 	b->start_us = clock_mono_us();
 	b->url = (struct url){
 		.scheme = arena_strdup(a, in->url.scheme),
@@ -425,6 +449,8 @@ static void flight_begin(struct probe *b, const struct instance_obj *in, const c
 		.auth_style = instance_auth(&in->doc, &header),
 		.auth_header = header == NULL ? NULL : arena_strdup(a, header),
 		.vendor_key = b->secret.n > 0,
+		.near_only = in->near_only,
+		.background = true,
 		.connect_ms = limit_ms,
 		.first_byte_ms = limit_ms,
 		.idle_ms = limit_ms,
@@ -433,6 +459,8 @@ static void flight_begin(struct probe *b, const struct instance_obj *in, const c
 		.stream = stream,
 	};
 	b->p->inflight++;
+	b->doubtful = !answers(in);
+	b->p->doubtful += b->doubtful;
 	b->call = upstream_start(loop_upstream(b->p->loop), &q, callbacks, b);
 }
 
@@ -455,7 +483,7 @@ static bool unlock(struct probe *b, const struct instance_obj *in, struct err *e
 	else if (key->doc.expires_at != FIELD_NONE && key->doc.expires_at <= clock_wall_ms())
 		err_set(err, ERR_UPSTREAM_AUTH_FAILED, _("the key of its credential has expired"));
 	else {
-		b->key_version = key->row_version;
+		b->key_life = key->life;
 		return b->p->hooks.open(b->p->hooks.arg, key, &b->secret, err) == ERR_OK;
 	}
 	return false;
@@ -517,7 +545,7 @@ static void probe_due(void *arg)
 		schedule(b, in);
 	} else if (!in->doc.enabled && b->askers == NULL) {
 		schedule(b, in);
-	} else if (b->p->inflight >= PROBE_INFLIGHT_MAX) {
+	} else if (!has_room(b, in)) {
 		struct probe_result busy = {.code = ERR_OVERLOADED};
 		askers_answer(b, &busy);
 		loop_timer_set(b->p->loop, &b->timer, jittered(b->p, S_US), probe_due, b);
@@ -528,19 +556,14 @@ static void probe_due(void *arg)
 
 // --- which instances there are ---
 
-// Another address is another instance: what was seen of the old one says nothing.
-static void url_follow(struct probe *b, const struct instance_obj *in)
+// Another address, or another instance of the name: its record knows nothing yet (live_follow).
+static void life_follow(struct probe *b, const struct instance_obj *in)
 {
-	if (b->url_text != NULL && strcmp(b->url_text, in->doc.url) == 0)
+	if (b->life == in->life)
 		return;
-	if (b->url_text != NULL) {
-		atomic_store(&in->live->rise, 0);
-		atomic_store(&in->live->fall, 0);
-		health_set(in->live, by_heartbeat(in) ? HEALTH_PASSING : HEALTH_UNKNOWN);
+	if (b->life != 0 && b->call == NULL)
 		loop_timer_set(b->p->loop, &b->timer, 0, probe_due, b);
-	}
-	free(b->url_text);
-	b->url_text = mem_strdup(in->doc.url);
+	b->life = in->life;
 }
 
 static struct probe *probe_add(struct probes *p, struct slice name, const struct instance_obj *in)
@@ -595,7 +618,7 @@ static void sync_due(void *arg)
 		if (b == NULL)
 			b = probe_add(p, name, in);
 		b->seen = p->round;
-		url_follow(b, in);
+		life_follow(b, in);
 	}
 	forget_the_left(p);
 }

@@ -12,6 +12,7 @@
 
 #define PROBE_INSTANCES_MAX 4096 // beyond it instances are not probed and stay unknown
 #define PROBE_INFLIGHT_MAX 64
+#define PROBE_DOUBTFUL_MAX 32 // of them, for instances that did not answer so far
 #define PROBE_INTERVAL_S 10 // when the instance says none
 #define PROBE_TIMEOUT_MS 2000
 #define PROBE_FALL 3

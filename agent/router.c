@@ -140,7 +140,7 @@ static enum err_code read_text(
 	if (s[0] == '\0' || strlen(s) > REF_MAX)
 		return err_field(err, ERR_FIELD_RANGE, name, _("must have 1 to %d bytes"), REF_MAX);
 	if (!field_charset_ok(FC_NAME, slice_of(s)))
-		return err_field(err, ERR_FIELD_CHARSET, name, _("must be printable text"));
+		return err_field(err, ERR_FIELD_CHARSET, name, "%s", _(field_charset_text(FC_NAME)));
 	*ret = s;
 	return ERR_OK;
 }

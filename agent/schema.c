@@ -156,6 +156,11 @@ static const struct migration migrations[] = {
 		"DELETE FROM former_name WHERE kind<>'token';"},
 	{9, "answers kept for repeated calls, by age",
 		"CREATE INDEX idempotency_at ON idempotency(at);"},
+	{10, "what is known dead",
+		"CREATE TABLE outage(kind INTEGER NOT NULL, id TEXT NOT NULL, mark INTEGER NOT NULL,"
+		" fault INTEGER NOT NULL, since_ms INTEGER NOT NULL, cool_until_ms INTEGER NOT NULL,"
+		" cool_status INTEGER NOT NULL, beat_ms INTEGER NOT NULL, PRIMARY KEY(kind, id))"
+		" STRICT, WITHOUT ROWID;"},
 };
 
 // Model ids are today's and age: operators edit them, nothing else names them.

@@ -66,6 +66,11 @@ static const struct setting_row rows[] = {
 		1048576,
 		.help = N_("resident memory, above it new model requests get 503; 0: nine tenths of "
 			   "the control group's limit, none without one")},
+	{INT("buffers_max_mb", "BUFFERS_MAX_MB", "--buffers-max-mb"), AT(buffers_max_mb), "256", NULL,
+		1, 1048576,
+		.help = N_("bodies of requests that are held at once, and likewise answers that "
+			   "callers do not take; above it callers get 503; a request body may have "
+			   "50 MiB")},
 	{INT("drain_s", "DRAIN_S", "--drain-s"), AT(drain_s), "30", NULL, 0, 3600,
 		.reloadable = true, .help = N_("longest wait for open requests at stop, seconds")},
 	{INT("key_check_s", "KEY_CHECK_S", "--key-check-s"), AT(key_check_s), "300", NULL, 1, 86400,

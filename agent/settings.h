@@ -11,7 +11,7 @@
 #include "shared/str.h"
 
 #define SETTINGS_ADDRS_MAX 8
-#define SETTINGS_MAX 32
+#define SETTINGS_MAX 48
 #define SETTINGS_FILE "/etc/yijian/yijiand.env"
 
 struct listen_addr {
@@ -41,6 +41,7 @@ struct settings {
 	int64_t inflight_max; // model requests under way, above it 503
 	int64_t queue_max_ms; // a new request's longest wait for its turn, above it 503; 0 off
 	int64_t memory_max_mb; // 0: nine tenths of the control group's limit
+	int64_t buffers_max_mb; // of request bodies, and of answers that are not taken
 	int64_t drain_s; // longest wait for open requests at stop
 	int64_t task_poll_ms;
 	int64_t ping_ms;

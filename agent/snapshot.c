@@ -126,6 +126,7 @@ struct snapshot *snapshot_fork(const struct snapshot *from)
 	struct snapshot *s = snapshot_new(from->live);
 
 	s->revision = from->revision;
+	s->lineage = from->lineage;
 	s->published_wall_ms = from->published_wall_ms;
 	s->store_state = from->store_state;
 	s->sealed = from->sealed;
@@ -143,6 +144,10 @@ struct snapshot *snapshot_fork(const struct snapshot *from)
 	s->prices = pmap_share(from->prices);
 	s->groups = pmap_share(from->groups);
 	s->routes = pmap_share(from->routes);
+	for (size_t i = 0; i < from->again.n; i++) {
+		object_hold(from->again.v[i].obj);
+		VEC_PUSH(&s->again, from->again.v[i]);
+	}
 	return s;
 }
 
@@ -150,6 +155,7 @@ void snapshot_free(struct snapshot *s)
 {
 	if (!s)
 		return;
+	snapshot_again_drop(s);
 	pmap_release(s->routes, &cell_ops);
 	pmap_release(s->groups, &group_ops);
 	pmap_release(s->prices, &object_ops);
@@ -287,6 +293,7 @@ static void take_out(struct snapshot *s, struct slice name)
 
 void snapshot_put_feature(struct snapshot *s, struct feature_obj *f)
 {
+	snapshot_feature_lives(s, f);
 	take_out(s, slice_of(f->doc.name));
 	put(&s->features, slice_of(f->doc.name), f, &object_ops);
 	for (size_t i = 0; i < f->doc.aliases.n; i++)
@@ -297,6 +304,10 @@ void snapshot_put_feature(struct snapshot *s, struct feature_obj *f)
 
 void snapshot_del_feature(struct snapshot *s, struct slice name)
 {
+	struct feature_obj *f = pmap_get(s->features, name);
+
+	if (f)
+		snapshot_feature_gone(s, f);
 	take_out(s, name);
 	del(&s->routes, name, &cell_ops);
 }
@@ -315,6 +326,7 @@ static void join_key(struct snapshot *s, struct key_obj *k, void *obj)
 
 void snapshot_put_key(struct snapshot *s, struct key_obj *k)
 {
+	snapshot_key_lives(s, k);
 	snapshot_del_key(s, slice_of(k->doc.id));
 	put(&s->keys, slice_of(k->doc.id), k, &object_ops);
 	put(&s->key_refs, slice_of(k->ref), k, &object_ops);
@@ -357,6 +369,7 @@ void snapshot_put_instance(struct snapshot *s, struct instance_obj *in)
 	char buf[INSTANCE_KEY_MAX];
 	struct slice key = instance_key(slice_of(in->doc.service), slice_of(in->doc.id), buf);
 
+	snapshot_instance_lives(s, in, key);
 	snapshot_del_instance(s, slice_of(in->doc.service), slice_of(in->doc.id));
 	put(&s->instances, key, in, &object_ops);
 	join_instance(s, in, key, in);
@@ -596,6 +609,7 @@ static void vendor_candidates(struct build *b, const struct target *t, struct li
 		c->key = k;
 		c->sealed = b->snap->sealed;
 		c->live = k->live;
+		c->life = k->life;
 		c->url = &k->url;
 		c->tier = k->doc.tier;
 		c->weight = (int)product(c->weight, k->doc.weight);
@@ -613,6 +627,7 @@ static void instance_candidate(struct build *b, const struct target *t, struct l
 	c->name = arena_printf(a, "%s#%s", c->target_name, in->doc.id);
 	c->instance = in;
 	c->live = in->live;
+	c->life = in->life;
 	c->url = &in->url;
 	c->grant = snapshot_grant(b->snap, in, &c->credential);
 	c->sealed = c->grant == GRANT_KEY && b->snap->sealed;
@@ -655,6 +670,7 @@ static const struct target *joined_target(struct build *b, const char *service,
 	t->id = arena_printf(a, "self/%s", service);
 	*ret_live = live_take(b->snap->live, LIVE_TARGET,
 		slice_of(arena_printf(a, "%s|%s", b->f->doc.name, t->id)));
+	live_follow(*ret_live, b->f->life, LIVE_NEW_OBJECT);
 	d = arena_alloc(a, sizeof(*d));
 	*d = (struct drop_live){b->snap->live, *ret_live};
 	arena_defer(a, drop_live, d);

@@ -9,12 +9,23 @@
 #include "agent/candidate.h"
 #include "agent/pmap.h"
 #include "agent/price_book.h"
+#include "shared/vec.h"
 
 enum store_state { STORE_OK, STORE_DEGRADED, STORE_READONLY };
+
+// A live record that stands for something else once this snapshot is published; also of every feature
+// that is made or goes.
+struct snapshot_again {
+	void *obj; // held; it holds the record
+	struct live *live;
+	uint64_t life;
+	enum live_again what;
+};
 
 struct snapshot {
 	_Atomic uint32_t refs; // requests that hold it across turns
 	uint64_t revision; // of the whole configuration
+	uint64_t lineage; // one for each time a database was opened: revisions are compared within it
 	int64_t published_wall_ms;
 	enum store_state store_state;
 	bool sealed;
@@ -33,6 +44,8 @@ struct snapshot {
 	struct pmap groups; // "vendor/service", "self/service", "join/feature", "opens/key id" → members (private)
 	struct pmap routes; // feature name → cell with the route once built (private)
 	struct live_table *live; // borrowed
+	VEC_OF(struct snapshot_again) again; // of a fork; done when it is published
+	const struct snapshot *before; // borrowed while a snapshot is read anew: what it takes the place of
 	struct snapshot *next_retired; // the publishing point's
 	uint64_t retired_epoch;
 };
@@ -55,7 +68,13 @@ void snapshot_drop(const struct snapshot *snap);
 // Store thread: makes `next` current and frees every retired one nobody can hold.
 void snapshots_publish(struct snapshots *s, struct snapshot *next);
 void snapshots_collect(struct snapshots *s); // only the freeing
-// Calls fn(arg) once when a revision above `since` is published: on the publishing thread, or at
+// Tells fn, on the publishing thread, of everything that another snapshot has for another object,
+// address or secret; before the store answers. One observer, set before the store's thread runs or
+// while it does.
+typedef void snapshots_observer(void *arg, const struct snapshot_again *e);
+void snapshots_observe(struct snapshots *s, snapshots_observer *fn, void *arg);
+// Calls fn(arg) once when another revision than `since` is published (a lower one when a database was
+// put back): on the publishing thread, or at
 // once here when it is there already. The waiter is its owner's and stays until fn was called.
 struct snapshot_waiter {
 	void (*fn)(void *arg);
@@ -86,6 +105,15 @@ void snapshot_del_client(struct snapshot *s, struct slice id);
 struct slice caller_name_fold(const char *name, char buf[CALLER_NAME_BYTES + 1]);
 void snapshot_put_rule(struct snapshot *s, struct rule_obj *r);
 void snapshot_del_rule(struct snapshot *s, struct slice name);
+// Lives (snapshot_lives.c). Whether what is put is the object, address and secret that were there before
+// is judged when it is put, so that no road that writes can leave it out; its live record follows when
+// the fork is published. The object it takes the place of is still in *s.
+void snapshot_feature_lives(struct snapshot *s, struct feature_obj *f);
+void snapshot_key_lives(struct snapshot *s, struct key_obj *k);
+void snapshot_instance_lives(struct snapshot *s, struct instance_obj *in, struct slice name);
+void snapshot_feature_gone(struct snapshot *s, struct feature_obj *f);
+void snapshot_live_on(struct snapshot *s); // has the records follow
+void snapshot_again_drop(struct snapshot *s);
 // Prices: any number of put and del, then one call that has every route look them up anew.
 void snapshot_put_price(struct snapshot *s, struct price_obj *p);
 void snapshot_del_price(struct snapshot *s, struct slice id);

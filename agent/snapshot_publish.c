@@ -21,6 +21,8 @@ struct snapshots {
 	struct snapshot *retired;
 	pthread_mutex_t lock; // over the waiters
 	struct snapshot_waiter *waiters;
+	snapshots_observer *observer;
+	void *observer_arg;
 	struct reader readers[SNAPSHOT_READERS_MAX];
 };
 
@@ -120,7 +122,7 @@ void snapshots_collect(struct snapshots *s)
 	}
 }
 
-static void wake_waiters(struct snapshots *s, uint64_t revision)
+static void wake_waiters(struct snapshots *s, uint64_t revision, bool all)
 {
 	struct snapshot_waiter **at = &s->waiters, *woken = NULL;
 
@@ -128,7 +130,7 @@ static void wake_waiters(struct snapshots *s, uint64_t revision)
 	while (*at) {
 		struct snapshot_waiter *w = *at;
 
-		if (w->since >= revision) {
+		if (w->since == revision && !all) {
 			at = &w->next;
 			continue;
 		}
@@ -145,18 +147,41 @@ static void wake_waiters(struct snapshots *s, uint64_t revision)
 	}
 }
 
+void snapshots_observe(struct snapshots *s, snapshots_observer *fn, void *arg)
+{
+	pthread_mutex_lock(&s->lock);
+	s->observer = fn;
+	s->observer_arg = arg;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void observe(struct snapshots *s, struct snapshot *next)
+{
+	pthread_mutex_lock(&s->lock);
+	snapshots_observer *fn = s->observer;
+	void *arg = s->observer_arg;
+	pthread_mutex_unlock(&s->lock);
+	for (size_t i = 0; fn && i < next->again.n; i++)
+		fn(arg, &next->again.v[i]);
+	snapshot_again_drop(next);
+}
+
 void snapshots_publish(struct snapshots *s, struct snapshot *next)
 {
 	struct snapshot *old;
+	bool other;
 
 	next->published_wall_ms = clock_wall_ms();
+	snapshot_live_on(next);
 	old = atomic_exchange(&s->now, next);
+	other = old && old->lineage != next->lineage;
 	if (old) {
 		old->retired_epoch = atomic_fetch_add(&s->epoch, 1) + 1;
 		old->next_retired = s->retired;
 		s->retired = old;
 	}
-	wake_waiters(s, next->revision);
+	observe(s, next);
+	wake_waiters(s, next->revision, other);
 	snapshots_collect(s);
 }
 
@@ -166,7 +191,7 @@ void snapshots_wait(struct snapshots *s, uint64_t since, struct snapshot_waiter 
 
 	w->since = since;
 	pthread_mutex_lock(&s->lock);
-	there = atomic_load(&s->now)->revision > since;
+	there = atomic_load(&s->now)->revision != since;
 	if (!there) {
 		w->next = s->waiters;
 		s->waiters = w;

@@ -337,6 +337,15 @@ static void write_tasks(struct jw *w, const struct req *r)
 	jw_obj_end(w);
 }
 
+static void write_series(struct jw *w, const struct req *r)
+{
+	struct metrics_room room = metrics_room(r->agent->metrics);
+	jw_obj(w, "metrics");
+	jw_int(w, "series_max", METRIC_SERIES_MAX);
+	jw_int(w, "series_dropped", (int64_t)room.missing);
+	jw_obj_end(w);
+}
+
 static void etag_of(struct slice body, char ret[24])
 {
 	uint64_t x = UINT64_C(14695981039346656037);
@@ -363,6 +372,7 @@ void h_status(struct req *r)
 	keyhealth_write_status(r->agent->keyhealth, &w);
 	write_usage(&w, r);
 	write_tasks(&w, r);
+	write_series(&w, r);
 	jw_obj_end(&w);
 	etag_of(str_slice(&out), etag);
 	const char *known = req_header(r, "If-None-Match");

@@ -139,6 +139,30 @@ enum err_code store_alert_walk(struct store_tx *tx, void (*fn)(void *arg, struct
 // An operator's override of a live record, kept until it runs out.
 enum err_code store_override_put(struct store_tx *tx, int kind, const char *id,
 	const struct live_override *o, struct err *err);
+// --- outages (agent/outages): what is known dead, kept over a restart ---
+struct outage {
+	int64_t mark; // of the object, address and secret it was seen of; another one begins without
+	int32_t fault; // enum live_fault of a key
+	int64_t since_ms; // of the fault
+	int64_t cool_until_ms; // wall clock; 0 not cooling
+	int32_t cool_status;
+	int64_t beat_ms; // an instance expired: its last heartbeat; 0 not
+};
+static inline bool outage_any(const struct outage *o)
+{
+	return o->fault != 0 || o->cool_until_ms != 0 || o->beat_ms != 0;
+}
+int64_t store_outage_mark_key(const struct key_obj *k);
+int64_t store_outage_mark_instance(const struct instance_obj *in);
+// id: of the live record. Nothing known: the row goes.
+enum err_code store_outage_put(struct store_tx *tx, enum live_kind kind, const char *id,
+	const struct outage *o, struct err *err);
+enum err_code store_outage_walk(struct store_tx *tx,
+	void (*each)(void *arg, enum live_kind kind, const char *id, const struct outage *o), void *arg,
+	struct err *err);
+// Deregisters an instance that nobody beats for any more.
+enum err_code store_instance_reap(struct store_tx *tx, struct slice service, struct slice id,
+	struct err *err);
 // --- prices: a list is put row by row between begin and end, as one change ---
 #define STORE_PRICES_MAX 10000
 enum price_change { PRICE_CREATED, PRICE_CHANGED, PRICE_UNCHANGED };
@@ -213,10 +237,21 @@ enum err_code store_audit_of(struct store_tx *tx, const char *action, const char
 	const char *object_id, const char *result, struct err *err);
 // JSON items of the audit log and of the change log, newest first, below `before` (0: from the
 // top). *ret_total counts all rows, whatever the page.
-enum err_code store_audit_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
-	size_t *ret_total, int64_t *ret_next, struct err *err);
-enum err_code store_change_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
-	size_t *ret_total, int64_t *ret_next, struct err *err);
+// A place in a list of rows: its number, and a mark of the row that had it, so that a cursor of a row
+// that is gone, or of another life of the database, is told from one that leads on.
+struct store_place {
+	int64_t seq, mark; // seq 0: the beginning
+};
+// sql tells the mark of the row ?1. check: ERR_CURSOR_INVALID when the place is not as it was; find:
+// gives the place of a row its mark (nothing to do for seq 0).
+enum err_code store_place_check(struct store_tx *tx, const char *sql, const struct store_place *at,
+	struct err *err);
+enum err_code store_place_find(struct store_tx *tx, const char *sql, struct store_place *at,
+	struct err *err);
+enum err_code store_audit_list(struct store_tx *tx, const struct store_place *before, int limit,
+	struct str *out, size_t *ret_total, struct store_place *ret_next, struct err *err);
+enum err_code store_change_list(struct store_tx *tx, const struct store_place *before, int limit,
+	struct str *out, size_t *ret_total, struct store_place *ret_next, struct err *err);
 // Walks the chain; *ret_bad_seq is 0 when it holds.
 enum err_code store_audit_verify(struct store_tx *tx, int64_t *ret_bad_seq, struct err *err);
 

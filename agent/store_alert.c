@@ -39,7 +39,6 @@ enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct 
 	r->doc.scope = alert_metric_row((enum alert_metric)r->doc.metric)->scope;
 	r->doc.builtin = is_builtin(r->doc.name);
 	r->doc.revision = r->o.revision = meta->revision;
-	r->o.etag = (uint64_t)meta->revision;
 	r->doc.created_at = meta->created_at;
 	r->doc.updated_at = meta->updated_at;
 	r->doc.updated_by = arena_slice(a, meta->updated_by);
@@ -271,6 +270,13 @@ enum err_code store_override_put(struct store_tx *tx, int kind, const char *id,
 		"INSERT OR REPLACE INTO live_override(kind,id,drained,weight,until_ms)"
 		" VALUES(?,?,?,?,?)",
 		DB_I(kind), DB_T(id), DB_I(o->drained), DB_I(o->weight), DB_I(o->until_wall_ms));
+}
+
+enum err_code store_override_forget(struct store_tx *tx, enum live_kind kind, const char *id,
+	struct err *err)
+{
+	return DB_RUN(tx->db, err, "DELETE FROM live_override WHERE kind=? AND id=?",
+		DB_I((int64_t)kind), DB_T(id));
 }
 
 static enum err_code restore_override(void *arg, struct sqlite3_stmt *row, struct err *err)

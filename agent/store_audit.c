@@ -216,38 +216,69 @@ static enum err_code take_count(void *arg, struct sqlite3_stmt *row, struct err 
 	return ERR_OK;
 }
 
-static enum err_code page(struct store_tx *tx, const char *sql, const char *count, db_row_fn fn,
-	int64_t before, int limit, struct str *out, size_t *ret_total, int64_t *ret_next,
+static enum err_code take_mark(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	(void)err;
+	((struct store_place *)arg)->mark = db_int(row, 0);
+	return ERR_OK;
+}
+
+enum err_code store_place_find(struct store_tx *tx, const char *sql, struct store_place *at,
 	struct err *err)
 {
+	struct db_val v[] = {DB_I(at->seq)};
+
+	at->mark = 0;
+	return at->seq ? db_query(tx->db, sql, v, ARRAY_LEN(v), take_mark, at, err) : ERR_OK;
+}
+
+enum err_code store_place_check(struct store_tx *tx, const char *sql, const struct store_place *at,
+	struct err *err)
+{
+	struct store_place now = {.seq = at->seq};
+	enum err_code code = store_place_find(tx, sql, &now, err);
+
+	if (code || now.mark == at->mark)
+		return code;
+	return err_set(err, ERR_CURSOR_INVALID,
+		_("what the cursor stood at is gone, or of another life of the database"));
+}
+
+static enum err_code page(struct store_tx *tx, const char *sql, const char *mark, const char *count,
+	db_row_fn fn, const struct store_place *before, int limit, struct str *out, size_t *ret_total,
+	struct store_place *ret_next, struct err *err)
+{
 	struct list l = {.w = jw_to(out), .limit = (size_t)limit};
-	struct db_val v[] = {DB_I(before ? before : INT64_MAX), DB_I(limit + 1)};
-	enum err_code code = db_query(tx->db, sql, v, ARRAY_LEN(v), fn, &l, err);
+	struct db_val v[] = {DB_I(before->seq ? before->seq : INT64_MAX), DB_I(limit + 1)};
+	enum err_code code = store_place_check(tx, mark, before, err);
+
+	if (!code)
+		code = db_query(tx->db, sql, v, ARRAY_LEN(v), fn, &l, err);
 
 	if (!code)
 		code = db_query(tx->db, count, NULL, 0, take_count, ret_total, err);
-	*ret_next = l.more ? l.last : 0;
-	return code;
+	*ret_next = (struct store_place){.seq = l.more ? l.last : 0};
+	return code ? code : store_place_find(tx, mark, ret_next, err);
 }
 
-enum err_code store_audit_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
-	size_t *ret_total, int64_t *ret_next, struct err *err)
+enum err_code store_audit_list(struct store_tx *tx, const struct store_place *before, int limit,
+	struct str *out, size_t *ret_total, struct store_place *ret_next, struct err *err)
 {
 	return page(tx,
 		"SELECT seq,at,actor,action,object,result,request_id,mac,actor_name,object_id"
 		" FROM audit WHERE seq < ?"
 		" ORDER BY seq DESC LIMIT ?",
-		"SELECT count(*) FROM audit", audit_item, before, limit, out, ret_total, ret_next, err);
+		"SELECT at FROM audit WHERE seq=?", "SELECT count(*) FROM audit", audit_item, before, limit, out, ret_total, ret_next, err);
 }
 
-enum err_code store_change_list(struct store_tx *tx, int64_t before, int limit, struct str *out,
-	size_t *ret_total, int64_t *ret_next, struct err *err)
+enum err_code store_change_list(struct store_tx *tx, const struct store_place *before, int limit,
+	struct str *out, size_t *ret_total, struct store_place *ret_next, struct err *err)
 {
 	return page(tx,
 		"SELECT revision,at,actor,action,kind,name,summary,actor_name,object_id"
 		" FROM change WHERE revision < ?"
 		" ORDER BY revision DESC LIMIT ?",
-		"SELECT count(*) FROM change", change_item, before, limit, out, ret_total, ret_next,
+		"SELECT at FROM change WHERE revision=?", "SELECT count(*) FROM change", change_item, before, limit, out, ret_total, ret_next,
 		err);
 }
 

@@ -107,6 +107,37 @@ static enum err_code write_rows(struct store_tx *tx, const char *name, struct sl
 	return code;
 }
 
+static bool has_target(const struct feature_obj *f, const char *id)
+{
+	const struct target *t = f != NULL ? f->doc.targets.v : NULL;
+
+	for (size_t i = 0; f != NULL && i < f->doc.targets.n; i++)
+		if (strcmp(t[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+// What operators said of targets that the feature has no more; now NULL: it is gone itself, with the
+// targets that instances joined and what it spent.
+static enum err_code forget_targets(struct store_tx *tx, const struct feature_obj *old,
+	const struct feature_obj *now, struct err *err)
+{
+	const struct target *t = old->doc.targets.v;
+	enum err_code code = ERR_OK;
+
+	for (size_t i = 0; !code && i < old->doc.targets.n; i++)
+		if (!has_target(now, t[i].id))
+			code = store_override_forget(tx, LIVE_TARGET, old->target_live[i]->id, err);
+	if (code || now)
+		return code;
+	code = store_spend_forget(tx, LIVE_FEATURE, old->doc.name, err);
+	if (!code)
+		code = DB_RUN(tx->db, err,
+			"DELETE FROM live_override WHERE kind=?1 AND substr(id,1,length(?2)+1)=?2||'|'",
+			DB_I(LIVE_TARGET), DB_T(old->doc.name));
+	return code;
+}
+
 enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bool create,
 	int64_t if_match, const struct feature_obj **ret, struct err *err)
 {
@@ -133,6 +164,8 @@ enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bo
 	code = object_feature(tx->st, str_slice(&doc), &meta, &obj, err);
 	if (!code) {
 		code = write_rows(tx, obj->doc.name, obj->o.json, &meta, err);
+		if (!code && old)
+			code = forget_targets(tx, old, obj, err);
 		if (!code)
 			code = tx_change(tx, meta.revision, old ? "update" : "create", "Feature",
 				obj->doc.name, old ? _("feature changed") : _("feature created"),
@@ -160,6 +193,8 @@ enum err_code store_feature_delete(struct store_tx *tx, struct slice name, int64
 	code = check_match(&old->o, if_match, err);
 	if (!code)
 		code = DB_RUN(tx->db, err, "DELETE FROM feature WHERE name=?", DB_S(name));
+	if (!code)
+		code = forget_targets(tx, old, NULL, err);
 	if (!code)
 		code = tx_change(tx, tx_revision(tx), "delete", "Feature", old->doc.name,
 			_("feature deleted"), old->o.json, err);

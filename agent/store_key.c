@@ -330,6 +330,8 @@ enum err_code store_key_delete(struct store_tx *tx, struct slice id, int64_t if_
 	code = DB_RUN(tx->db, err, "UPDATE vendor_key SET deleted_at=? WHERE id=?",
 		DB_I(tx->now_ms), DB_S(id));
 	if (!code)
+		code = store_override_forget(tx, LIVE_KEY, old->live->id, err);
+	if (!code)
 		code = tx_change_of(tx, tx_revision(tx), "delete", "Key", old->ref, old->doc.id,
 			old->doc.fingerprint, old->o.json, err);
 	if (!code)

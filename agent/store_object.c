@@ -56,7 +56,6 @@ enum err_code object_feature(struct store *st, struct slice doc, const struct ro
 		return code;
 	}
 	f->doc.revision = f->o.revision = meta->revision;
-	f->o.etag = (uint64_t)meta->revision;
 	f->doc.created_at = meta->created_at;
 	f->doc.updated_at = meta->updated_at;
 	f->doc.updated_by = arena_slice(a, meta->updated_by);
@@ -72,6 +71,7 @@ enum err_code object_feature(struct store *st, struct slice doc, const struct ro
 		f->target_live[i] = take_live(
 			st, a, LIVE_TARGET, arena_printf(a, "%s|%s", f->doc.name, t->id));
 	}
+	f->target_life = arena_zalloc(a, f->doc.targets.n + 1, sizeof(*f->target_life));
 	f->live = take_live(st, a, LIVE_FEATURE, f->doc.name);
 	f->limits = limits_of(f->doc.limits.rpm, f->doc.limits.tpm, f->doc.limits.concurrency,
 		FIELD_NONE, &f->doc.limits.budget);
@@ -128,7 +128,6 @@ enum err_code object_key(struct store *st, struct slice doc, const struct row_me
 	k->doc.api_key_masked = arena_slice(a, row->masked);
 	k->doc.rotated_at = row->rotated_at;
 	k->doc.revision = k->o.revision = meta->revision;
-	k->o.etag = (uint64_t)meta->revision;
 	k->doc.created_at = meta->created_at;
 	k->doc.updated_at = meta->updated_at;
 	k->doc.updated_by = arena_slice(a, meta->updated_by);
@@ -166,6 +165,19 @@ static const char *stored_text(struct slice doc, const char *name, struct arena 
 	return text;
 }
 
+// What was registered before this was noted goes where it went, unless a token may have chosen a name
+// for what it could not have said as an address.
+static const char *stored_reach(struct instance_obj *in, struct slice doc)
+{
+	const char *reach = stored_text(doc, "reach", &in->o.arena);
+	if (reach[0] != '\0')
+		return reach;
+	struct slice owner = slice_of(in->doc.owner); // of a still older version: a name
+	bool token = slice_starts(owner, "yj_a_") || slice_starts(owner, "token:");
+	return token && urlx_site_class(in->url.host) != ADDR_PUBLIC ? INSTANCE_SITE
+								     : INSTANCE_ANYWHERE;
+}
+
 enum err_code object_instance(struct store *st, struct slice doc, const struct row_meta *meta,
 	bool draining, struct instance_obj **ret, struct err *err)
 {
@@ -182,8 +194,9 @@ enum err_code object_instance(struct store *st, struct slice doc, const struct r
 	}
 	in->doc.draining = draining;
 	in->doc.owner = stored_text(doc, "owner", a);
+	in->doc.reach = stored_reach(in, doc);
+	in->near_only = strcmp(in->doc.reach, INSTANCE_SITE) == 0;
 	in->doc.revision = in->o.revision = meta->revision;
-	in->o.etag = (uint64_t)meta->revision;
 	in->doc.created_at = meta->created_at;
 	in->doc.updated_at = meta->updated_at;
 	in->doc.updated_by = arena_slice(a, meta->updated_by);
@@ -216,7 +229,6 @@ enum err_code object_token(struct store *st, struct slice doc, const struct row_
 	}
 	t->doc.id = t->id.text;
 	t->doc.revision = t->o.revision = meta->revision;
-	t->o.etag = (uint64_t)meta->revision;
 	t->doc.created_at = meta->created_at;
 	t->doc.updated_at = meta->updated_at;
 	t->doc.updated_by = arena_slice(a, meta->updated_by);
@@ -244,7 +256,6 @@ enum err_code object_client(struct store *st, struct slice doc, const struct row
 	}
 	c->doc.id = c->id.text;
 	c->doc.revision = c->o.revision = meta->revision;
-	c->o.etag = (uint64_t)meta->revision;
 	c->doc.created_at = meta->created_at;
 	c->doc.updated_at = meta->updated_at;
 	c->doc.updated_by = arena_slice(a, meta->updated_by);

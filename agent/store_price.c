@@ -63,7 +63,6 @@ static struct price_obj *keep(const struct price *decoded, const struct row_meta
 	copy(a, decoded, id, meta, &p->doc);
 	p->o.json = (struct slice){arena_slice(a, str_slice(&json)), json.n};
 	p->o.revision = meta->revision;
-	p->o.etag = (uint64_t)meta->revision;
 	str_release(&json);
 	return p;
 }

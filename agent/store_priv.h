@@ -101,6 +101,9 @@ enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct 
 void store_rules_builtin(struct snapshot *snap);
 enum err_code store_rules_load(struct store *st, struct snapshot *snap, size_t *bad,
 	struct err *err);
+// Those of an object that is gone: another one of its name begins without.
+enum err_code store_override_forget(struct store_tx *tx, enum live_kind kind, const char *id,
+	struct err *err);
 // The operator's live overrides that have not run out, into the live table.
 enum err_code store_overrides_load(struct store *st, int64_t now_ms, struct err *err);
 enum err_code object_price(struct slice doc, const struct row_meta *meta, struct price_obj **ret,
@@ -137,6 +140,9 @@ enum err_code store_audit_gaps(struct store *st, struct err *err);
 // *bad counts rows left out.
 enum err_code store_callers_load(struct store *st, struct snapshot *snap, size_t *bad,
 	struct err *err);
+// What the object spent, when its name may come again.
+enum err_code store_spend_forget(struct store_tx *tx, enum live_kind kind, const char *id,
+	struct err *err);
 enum err_code store_spend_load(struct store *st, const struct snapshot *snap, struct err *err);
 enum err_code store_probe_load(struct store *st, const struct snapshot *snap, struct err *err);
 
@@ -149,6 +155,9 @@ enum err_code store_policy_write(struct store_tx *tx, bool required, int64_t rev
 	struct err *err);
 // At the start, once there is a keyring: what was concluded from other rows becomes the fact.
 enum err_code store_policy_settle(struct store_tx *tx, struct err *err);
+
+// At start, into the live records of the snapshot's objects.
+enum err_code store_outage_load(struct store *st, const struct snapshot *snap, struct err *err);
 
 // ---- store_save: the last-good snapshot file ----
 enum err_code store_save(struct store *st, const struct snapshot *snap, struct err *err);

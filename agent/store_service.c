@@ -34,6 +34,16 @@ static const char *action_of(const struct instance *in, const struct instance_ob
 	return "update";
 }
 
+// Where a name leads is known only when it is dialled, so who gave it is kept: an admin's stays an
+// admin's as long as the address is the same, whoever registers it again.
+static const char *reach_of(const struct store_tx *tx, const struct instance *in,
+	const struct instance_obj *old)
+{
+	if (tx->actor->role == ROLE_ADMIN)
+		return INSTANCE_ANYWHERE;
+	return old && strcmp(old->doc.url, in->url) == 0 ? old->doc.reach : INSTANCE_SITE;
+}
+
 enum err_code store_instance_put(struct store_tx *tx, const struct instance *in, int64_t if_match,
 	bool *ret_created, const struct instance_obj **ret, struct err *err)
 {
@@ -54,6 +64,7 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 		return err_set(err, ERR_SEALED, NULL);
 	meta.revision = tx_revision(tx);
 	owned.owner = old ? old->doc.owner : tx->actor->id.text;
+	owned.reach = reach_of(tx, in, old);
 	jw_doc(&w, NULL, &instance_fields, &owned);
 	code = object_instance(tx->st, str_slice(&doc), &meta, in->draining, &obj, err);
 	str_release(&doc);
@@ -74,22 +85,39 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 	return ERR_OK;
 }
 
+static enum err_code remove_instance(struct store_tx *tx, const struct instance_obj *old,
+	const char *action, struct err *err)
+{
+	char name[INSTANCE_KEY_MAX];
+	struct slice service = slice_of(old->doc.service), id = slice_of(old->doc.id);
+	enum err_code code = DB_RUN(tx->db, err, "DELETE FROM instance WHERE service=? AND id=?",
+		DB_S(service), DB_S(id));
+
+	instance_key(service, id, name);
+	if (!code)
+		code = store_override_forget(tx, LIVE_INSTANCE, old->live->id, err);
+	if (!code)
+		code = tx_change(tx, tx_revision(tx), action, "Instance", name, old->doc.url, old->o.json,
+			err);
+	if (!code)
+		snapshot_del_instance(tx->snap, service, id);
+	return code;
+}
+
 enum err_code store_instance_delete(struct store_tx *tx, struct slice service, struct slice id,
 	struct err *err)
 {
 	const struct instance_obj *old = snapshot_instance(tx->snap, service, id);
-	char name[INSTANCE_KEY_MAX];
-	enum err_code code;
 
 	if (!old)
 		return err_set(err, ERR_NOT_FOUND, _("no instance of this id"));
-	instance_key(service, id, name);
-	code = DB_RUN(tx->db, err, "DELETE FROM instance WHERE service=? AND id=?", DB_S(service),
-		DB_S(id));
-	if (!code)
-		code = tx_change(tx, tx_revision(tx), "deregister", "Instance", name, old->doc.url,
-			old->o.json, err);
-	if (!code)
-		snapshot_del_instance(tx->snap, service, id);
-	return code;
+	return remove_instance(tx, old, "deregister", err);
+}
+
+enum err_code store_instance_reap(struct store_tx *tx, struct slice service, struct slice id,
+	struct err *err)
+{
+	const struct instance_obj *old = snapshot_instance(tx->snap, service, id);
+
+	return old ? remove_instance(tx, old, "reap", err) : ERR_OK;
 }

@@ -46,6 +46,13 @@ enum err_code store_spend_save(struct store_tx *tx, struct err *err)
 	return code;
 }
 
+enum err_code store_spend_forget(struct store_tx *tx, enum live_kind kind, const char *id,
+	struct err *err)
+{
+	return DB_RUN(tx->db, err, "DELETE FROM spend WHERE kind=? AND id=?", DB_T(kinds[kind]),
+		DB_T(id));
+}
+
 static struct live *live_of(const struct snapshot *snap, struct slice kind, struct slice id)
 {
 	const struct client_obj *c;

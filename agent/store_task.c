@@ -254,21 +254,23 @@ static enum err_code count_row(void *arg, struct sqlite3_stmt *row, struct err *
 #define FILTER " FROM task WHERE (?1 IS NULL OR state=?1) AND (?2 IS NULL OR feature=?2)"
 
 enum err_code store_task_list(struct store_tx *tx, struct slice state, struct slice feature,
-	int64_t before, int limit, struct str *out, size_t *ret_total, int64_t *ret_next,
-	struct err *err)
+	const struct store_place *before, int limit, struct str *out, size_t *ret_total,
+	struct store_place *ret_next, struct err *err)
 {
+	static const char mark[] = "SELECT created_at FROM task WHERE seq=?";
 	struct list l = {.w = jw_to(out), .limit = limit, .now_ms = tx->now_ms};
 	struct db_val v[] = {state.n > 0 ? DB_S(state) : DB_NONE,
 		feature.n > 0 ? DB_S(feature) : DB_NONE,
-		DB_I(before > 0 ? before : INT64_MAX), DB_I(limit + 1)};
-	enum err_code code = db_query(tx->db, "SELECT count(*)" FILTER, v, 2, count_row, ret_total,
-		err);
+		DB_I(before->seq > 0 ? before->seq : INT64_MAX), DB_I(limit + 1)};
+	enum err_code code = store_place_check(tx, mark, before, err);
+	if (code == ERR_OK)
+		code = db_query(tx->db, "SELECT count(*)" FILTER, v, 2, count_row, ret_total, err);
 	if (code == ERR_OK)
 		code = db_query(tx->db,
 			"SELECT seq, doc, state" FILTER " AND seq < ?3 ORDER BY seq DESC LIMIT ?4", v,
 			ARRAY_LEN(v), list_item, &l, err);
-	*ret_next = l.more ? l.last : 0;
-	return code;
+	*ret_next = (struct store_place){.seq = l.more ? l.last : 0};
+	return code == ERR_OK ? store_place_find(tx, mark, ret_next, err) : code;
 }
 
 struct open {

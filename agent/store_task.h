@@ -33,10 +33,10 @@ enum err_code store_task_parts(struct store_tx *tx, const char *id,
 // ERR_NOT_FOUND; client NULL: anybody's. result may be NULL; it is empty when it has ended.
 enum err_code store_task_get(struct store_tx *tx, struct slice id, const struct ident *client,
 	struct task *ret, struct str *result, struct err *err);
-// Items of a list, newest first, below seq `before` (0: the top). Empty filters take all.
+// Items of a list, newest first, below `before` (seq 0: the top). Empty filters take all.
 enum err_code store_task_list(struct store_tx *tx, struct slice state, struct slice feature,
-	int64_t before, int limit, struct str *out, size_t *ret_total, int64_t *ret_next,
-	struct err *err);
+	const struct store_place *before, int limit, struct str *out, size_t *ret_total,
+	struct store_place *ret_next, struct err *err);
 // Calls fn for each unfinished task, oldest first, with its request (empty: submitted).
 enum err_code store_task_open(struct store_tx *tx,
 	void (*fn)(void *arg, const struct task *t, struct slice request), void *arg,

@@ -286,6 +286,8 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 		code = store_overrides_load(st, clock_wall_ms(), err);
 	if (!code)
 		code = store_load(st, st->tip, err);
+	if (!code)
+		code = store_outage_load(st, st->tip, err);
 	st->opened_revision = (int64_t)st->tip->revision;
 	// A first start that died half-way left no change behind: it is finished now.
 	if (!code && st->tip->revision == 0 && st->seal)
@@ -441,6 +443,7 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	}
 	st->tip->sealed = !st->seal;
 	st->tip->store_state = state_of(st);
+	randombytes_buf(&st->tip->lineage, sizeof(st->tip->lineage));
 	tell_state(st);
 	snapshots_publish(snaps, st->tip);
 	st->saved_us = st->clean_us = st->purge_at_us = clock_mono_us();
@@ -553,6 +556,7 @@ static enum err_code reload(struct store *st, struct err *err)
 		return code;
 	fresh = snapshot_new(st->live);
 	fresh->sealed = !st->seal;
+	fresh->before = st->tip;
 	code = store_audit_load(st, err);
 	if (!code)
 		code = store_load(st, fresh, err);
@@ -561,6 +565,8 @@ static enum err_code reload(struct store *st, struct err *err)
 		return code;
 	}
 	st->stale = false;
+	fresh->before = NULL;
+	randombytes_buf(&fresh->lineage, sizeof(fresh->lineage));
 	fresh->store_state = st->tip->store_state;
 	st->tip = fresh;
 	snapshots_publish(st->snaps, fresh);

@@ -57,7 +57,6 @@ static void unqueue(struct task_run *r)
 	*at = r->q_next;
 	if (e->queue_tail == &r->q_next)
 		e->queue_tail = at;
-	e->queue_n--;
 }
 
 static void unlink_run(struct task_run *r)
@@ -155,7 +154,6 @@ void task_queue(struct task_run *r)
 	r->q_next = NULL;
 	*e->queue_tail = r;
 	e->queue_tail = &r->q_next;
-	e->queue_n++;
 	if (e->look.slot == 0) // it was tried just now
 		loop_timer_set(e->loop, &e->look, TASK_QUEUE_LOOK_US, queue_turn, e);
 }
@@ -168,7 +166,6 @@ static void queue_turn(void *arg)
 	e->turning = false;
 	e->queue = NULL;
 	e->queue_tail = &e->queue;
-	e->queue_n = 0;
 	while (r != NULL) {
 		struct task_run *next = r->q_next;
 		r->queued = false;

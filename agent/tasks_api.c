@@ -101,7 +101,8 @@ void h_task_get(struct req *r)
 
 struct page {
 	struct slice state, feature;
-	int64_t before, limit;
+	struct store_place before;
+	int64_t limit;
 };
 
 static enum err_code run_list(struct store_tx *tx, struct change *c, struct err *err)
@@ -109,17 +110,17 @@ static enum err_code run_list(struct store_tx *tx, struct change *c, struct err 
 	const struct page *p = c->arg;
 	struct str items = STR_INIT;
 	struct jw w;
-	char next[32];
-	int64_t more = 0;
+	char next[CURSOR_TEXT];
+	struct store_place more = {0};
 	size_t total = 0;
-	enum err_code code = store_task_list(tx, p->state, p->feature, p->before, (int)p->limit,
+	enum err_code code = store_task_list(tx, p->state, p->feature, &p->before, (int)p->limit,
 		&items, &total, &more, err);
 	if (code == ERR_OK) {
-		snprintf(next, sizeof(next), "%lld", (long long)more);
 		list_open(&w, &c->body);
 		if (items.n > 0)
 			jw_raw(&w, NULL, str_slice(&items));
-		list_close(&w, total, store_tx_snapshot(tx)->revision, more > 0 ? next : NULL);
+		list_close(&w, total, store_tx_snapshot(tx)->revision,
+			cursor_write(&more, next));
 	}
 	str_release(&items);
 	return code;
@@ -137,7 +138,7 @@ void h_task_list(struct req *r)
 	} else if (p->state.n > 0 && task_state_named(p->state) == TASK_STATES) {
 		err_field(&err, ERR_FIELD_RANGE, "state", _("no state of this name"));
 		req_fail(r, &err);
-	} else if (cursor != NULL && !num_i64(slice_of(cursor), 1, INT64_MAX, &p->before)) {
+	} else if (cursor != NULL && !cursor_read(cursor, &p->before)) {
 		req_fail_code(r, ERR_CURSOR_INVALID);
 	} else {
 		struct change *c = change_new(r, run_list, p);

@@ -106,6 +106,7 @@ struct task_relay { // a submit's answer, as far as it is there
 	struct str instead; // what came instead of a stream, or its error
 	bool sse, refused;
 	size_t shown; // partial pictures: the work has begun
+	uint64_t read_n; // events
 };
 void task_relay_clear(struct task_relay *y);
 
@@ -137,7 +138,7 @@ struct task_run { // an unfinished task
 	struct task t;
 	struct str body, type; // of the request, until every part is submitted
 	struct decide_request ask; // its client points to t.client
-	int64_t draw, queued_us, retry_save_us;
+	int64_t draw, queued_us;
 	bool stored, durable, async, canceling, over;
 	bool counted; // the history has a caller of it, who was told that it takes too long
 	struct task_waiter *waiters;
@@ -170,7 +171,6 @@ struct task_run { // an unfinished task
 	struct task_canceler *canceler; // who asked
 	struct arena arena; // of the exchange
 	int64_t try_us;
-	struct task_save *save;
 	struct loop_timer timer;
 	// parts and pictures
 	struct {
@@ -179,6 +179,7 @@ struct task_run { // an unfinished task
 		int refused; // submits that certainly came to nothing
 		bool slot; // counted as in flight at key or instance
 		struct live *shown; // and here, for the feature; counted reference, NULL: not
+		bool sent; // its submit was: what the limits gave for it is used
 		bool unsaved; // done; what it brought is written with the next state
 		bool kept; // what it brought was read from the store
 		struct adapter_usage usage; // once done
@@ -199,7 +200,6 @@ struct tasks {
 	struct task_run *loaded, **loaded_tail; // read from the store at the start, not yet taken up
 	size_t all_n, bytes;
 	struct task_run *queue, **queue_tail;
-	size_t queue_n;
 	bool turning; // a look at the queue is posted
 	struct loop_timer look, sweep;
 	struct task_account *accounts;

@@ -236,7 +236,6 @@ static void save_done(struct store_job *job, enum err_code code)
 	struct task_save *s = job->arg;
 	struct task_run *r = s->r;
 	bool stopped = r->e->stopped;
-	r->save = NULL;
 	for (size_t i = 0; i < s->t.parts_n; i++) {
 		if (code == ERR_OK && s->part[i].n > 0 && !stopped)
 			r->at[i].unsaved = false;
@@ -300,7 +299,6 @@ void task_store(struct task_run *r, struct str *result,
 	}
 	s->job = (struct store_job){.run = run_save, .done = save_done, .loop = r->e->loop,
 		.arg = s, .actor = ACTOR_SELF("system")};
-	r->save = s;
 	r->doing = DOING_SAVE;
 	if (store_submit(r->e->agent->store, &s->job))
 		return;

@@ -109,8 +109,10 @@ static bool data(void *arg, struct slice bytes)
 		str_add_slice(&r->relay.instead, bytes);
 		return true;
 	}
-	while (!r->relay.reader.too_large && sse_next(&r->relay.reader, &bytes, &ev))
+	while (!r->relay.reader.too_large && sse_next(&r->relay.reader, &bytes, &ev)) {
+		r->relay.read_n++;
 		take_event(r, ev.name, ev.data);
+	}
 	return true;
 }
 
@@ -139,4 +141,12 @@ static void done(void *arg, enum up_end end, const struct upstream_response *res
 	str_release(&out);
 }
 
-const struct upstream_callbacks task_relay_callbacks = {head, data, done};
+static uint64_t unfinished(void *arg)
+{
+	const struct task_relay *y = &((const struct task_run *)arg)->relay;
+	if (!y->sse)
+		return 1;
+	return sse_partial(&y->reader) ? y->read_n + 1 : 0;
+}
+
+const struct upstream_callbacks task_relay_callbacks = {head, data, done, unfinished};

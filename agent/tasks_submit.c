@@ -71,7 +71,7 @@ void task_slot_take(struct task_run *r, size_t part)
 	if (l == NULL)
 		return;
 	atomic_fetch_add(&l->inflight, 1);
-	r->at[part].slot = true;
+	r->at[part].slot = r->at[part].sent = true;
 	show_again(r, part, snap);
 }
 
@@ -84,8 +84,10 @@ void task_slot_free(struct task_run *r, size_t part)
 		return;
 	r->at[part].slot = false;
 	slot_hide(r, part);
-	if (key != NULL)
+	if (key != NULL && r->at[part].sent)
 		limits_release(&key->limits, key->live, r->ask.tokens, -1);
+	else if (key != NULL)
+		limits_undo(&key->limits, key->live, r->ask.tokens);
 	else if ((l = instance_live(r, snap)) != NULL)
 		atomic_fetch_sub(&l->inflight, 1);
 	task_wake_queue(r->e);
@@ -108,12 +110,7 @@ void task_call_end(struct task_run *r)
 	r->snap = NULL;
 	r->cand = NULL;
 	arena_reset(&r->arena);
-	r->send.method = "POST";
-	r->send.content_type = r->send.accept = NULL;
-	str_clear(&r->send.path);
-	str_clear(&r->send.headers);
-	str_clear(&r->send.body);
-	r->send.stream = false;
+	gw_clear_ask(&r->send);
 	task_relay_clear(&r->relay);
 }
 
@@ -168,6 +165,14 @@ const struct url *task_take_upstream(struct task_run *r, struct err *err)
 	return r->secret != NULL ? &key->url : NULL;
 }
 
+static bool stays_near(const struct task_run *r)
+{
+	struct slice id = slice_of(r->t.instance), service = slice_cut(&id, '/');
+	const struct instance_obj *in = r->t.instance[0] != '\0'
+		? snapshot_instance(r->snap, service, id) : NULL;
+	return in != NULL && in->near_only;
+}
+
 void task_call(struct task_run *r, const struct task_exchange *x)
 {
 	bool vendor = r->t.key[0] != '\0';
@@ -194,6 +199,7 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 		.once = x->once,
 		.stream = r->send.stream,
 		.public_only = x->foreign && !x->near,
+		.near_only = (!x->foreign || x->near) && stays_near(r),
 		.vendor_key = shown};
 	if (shown) {
 		q.auth = &r->secret->key;
@@ -204,28 +210,6 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 }
 
 // ---- what an attempt's end says of the candidate ----
-
-static bool tell_breakers(const struct task_run *r, const struct feature *f, enum outcome out,
-	bool unreachable, int64_t cooldown_us, int status)
-{
-	struct live *l = r->cand->live, *pair = r->cand->pair;
-	int64_t now = loop_now_us(r->e->loop), wall = clock_wall_ms();
-	struct breaker_policy p = {.fails = (int)f->cooldown.fails,
-		.window_us = f->cooldown.window_s * 1000000, .open_us = f->cooldown.for_s * 1000000};
-	if (UNLIKELY(out == OUT_AUTH && r->cand->key == NULL))
-		return gw_credential_refused(r->e->gl, r->cand, status);
-	bool of_model = pair != NULL && (out == OUT_MODEL_GONE ||
-		(out == OUT_FAILED && r->cand->key != NULL && !unreachable));
-	if (of_model) {
-		breaker_answered(l);
-		return breaker_outcome(pair, &p, out, now, wall, cooldown_us, status);
-	}
-	bool changed = breaker_outcome(l, &p, out, now, wall, cooldown_us, status);
-	if (pair == NULL)
-		return changed;
-	return breaker_outcome(pair, &p, out == OUT_OK ? OUT_OK : OUT_CLIENT, now, wall, 0, status) ||
-	       changed;
-}
 
 static void spend(const struct task_run *r, const struct feature_obj *f, const struct money *m)
 {
@@ -296,11 +280,13 @@ void task_attempt_over(struct task_run *r, enum outcome out, int status, enum er
 {
 	const struct feature_obj *f = snapshot_feature(r->snap, slice_of(r->t.feature));
 	int64_t now = loop_now_us(r->e->loop), us = now - r->try_us;
-	if (out != OUT_CLIENT)
-		candidate_count(r->cand, now, clock_wall_ms(), out == OUT_OK, us,
-			status != 0 ? status : -(int)code);
-	if (f != NULL && tell_breakers(r, &f->doc, out, unreachable, cooldown_us,
-				 status != 0 ? status : -(int)code)) {
+	const struct attempt_end e = {.out = out, .unreachable = unreachable,
+		.status = status != 0 ? status : -(int)code, .now_us = now,
+		.wall_ms = clock_wall_ms(), .us = us, .cooldown_us = cooldown_us};
+	// Of a feature that is gone no policy is known: what the vendor said of the key still counts.
+	const struct breaker_policy p = f != NULL ? attempt_policy(&f->doc) : (struct breaker_policy){0};
+	bool changed = attempt_tell(r->cand, &p, &e);
+	if (f != NULL && changed) {
 		r->e->face.cand = r->cand;
 		r->e->face.feature = f;
 		gw_candidate_event(&r->e->face, out, status);
@@ -377,6 +363,7 @@ static void submit_failed(struct task_run *r, enum up_end end, int status)
 	struct adapter_usage none = ADAPTER_USAGE_UNKNOWN;
 	bool full = end == UP_NO_ROOM; // this agent is, which says nothing of the candidate
 	bool away = !full && (certain(end) || end == UP_RESET);
+	r->at[r->part].sent = !full;
 	task_attempt_over(r, full ? OUT_CLIENT : OUT_FAILED, status, up_end_code(end),
 		end == UP_OK ? "bad_response" : up_end_name(end), away, 0);
 	if (!certain(end)) {
@@ -573,6 +560,7 @@ static void submit_now(struct task_run *r)
 	snprintf(r->t.note, sizeof(r->t.note), "%s", s.note);
 	r->life_s = a->life_s;
 	r->doing = DOING_SUBMIT;
+	r->at[r->part].sent = true;
 	atomic_fetch_add(&r->e->submitting, 1);
 	struct task_exchange x = {.url = r->cand->url, .body_max = GW_ANSWER_MAX, .once = true,
 		.first_byte_ms = f->doc.timeouts.first_byte_ms, .cb = r->send.stream ? &task_relay_callbacks : &submit_callbacks,
@@ -586,9 +574,7 @@ void task_unadmit(struct task_run *r)
 {
 	if (r->cand == NULL)
 		return;
-	breaker_let_go(r->cand->live);
-	if (r->cand->pair != NULL)
-		breaker_let_go(r->cand->pair);
+	attempt_let_go(r->cand);
 	task_slot_free(r, r->part);
 }
 

@@ -55,12 +55,8 @@ static bool admit(struct task_run *r, const struct candidate *c, bool forced)
 	struct limit_hit hit;
 	if (!forced && atomic_load(&c->live->cooldown_until_us) > now)
 		return false; // decide would not have chosen it; a further part goes there or nowhere
-	if (!forced && !breaker_try(c->live, now))
+	if (!forced && !attempt_may(c, now))
 		return false;
-	if (!forced && c->pair != NULL && !breaker_try(c->pair, now)) {
-		breaker_let_go(c->live);
-		return false;
-	}
 	if (c->key == NULL) {
 		atomic_fetch_add(&c->live->inflight, 1);
 		r->at[r->part].slot = true;
@@ -72,11 +68,8 @@ static bool admit(struct task_run *r, const struct candidate *c, bool forced)
 		task_slot_show(r, r->part, c);
 		return true;
 	}
-	if (!forced) {
-		breaker_let_go(c->live);
-		if (c->pair != NULL)
-			breaker_let_go(c->pair);
-	}
+	if (!forced)
+		attempt_let_go(c);
 	return false;
 }
 
@@ -234,6 +227,7 @@ static enum begun begin(struct task_run *r, const struct snapshot *snap, const s
 			decide_tried(&r->ask, i);
 		return NOT_THIS;
 	}
+	r->at[r->part].sent = false;
 	task_hold(r, snap, c, i);
 	r->pool_key = c->live->id;
 	r->style = candidate_auth(c, &r->auth_header);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include "agent/h1.h"
+#include "agent/pace.h"
 #include "agent/upstream_conn.h"
 #include "shared/mem.h"
 
@@ -30,6 +31,8 @@ struct upcall {
 	struct slice whole; // answer that stands in the read buffer as it is
 	size_t got; // body bytes
 	int64_t start_us, connected_us, last_us;
+	struct pace pace; // of what has begun and is not complete
+	uint64_t unfinished; // which it is; 0 none
 	struct upstream_response res;
 	struct err err;
 	enum err_code failed; // to be told on a later turn
@@ -51,6 +54,7 @@ static const struct {
 	[UP_TIMEOUT_CONNECT] = {"connect_timeout", ERR_UPSTREAM_TIMEOUT},
 	[UP_TIMEOUT_FIRST_BYTE] = {"first_byte_timeout", ERR_UPSTREAM_TIMEOUT},
 	[UP_TIMEOUT_IDLE] = {"idle_timeout", ERR_UPSTREAM_TIMEOUT},
+	[UP_TIMEOUT_SLOW] = {"too_slow", ERR_UPSTREAM_TIMEOUT},
 	[UP_TIMEOUT_TOTAL] = {"total_timeout", ERR_UPSTREAM_TIMEOUT},
 	[UP_RESET] = {"reset", ERR_UNREACHABLE},
 	[UP_BAD] = {"bad_response", ERR_UPSTREAM_BAD_RESPONSE},
@@ -78,6 +82,8 @@ static void call_reset(struct upcall *c)
 	c->sent = c->got = 0;
 	c->whole = (struct slice){NULL, 0};
 	c->connected_us = 0;
+	pace_end(&c->pace);
+	c->unfinished = 0;
 	c->res = (struct upstream_response){0};
 	c->err.code = c->failed = ERR_OK;
 	c->err.field[0] = c->err.message[0] = c->err.hint[0] = '\0';
@@ -201,8 +207,10 @@ static int64_t deadline(const struct upcall *c, enum up_end *ret_end)
 		at = later_of(c->connected_us, c->req.first_byte_ms);
 		*ret_end = UP_TIMEOUT_FIRST_BYTE;
 	} else {
+		int64_t pace = c->paused ? INT64_MAX : pace_due_us(&c->pace);
 		at = c->paused ? INT64_MAX : later_of(c->last_us, c->req.idle_ms);
-		*ret_end = UP_TIMEOUT_IDLE;
+		*ret_end = pace < at ? UP_TIMEOUT_SLOW : UP_TIMEOUT_IDLE;
+		at = MIN_OF(at, pace);
 	}
 	if (total >= at)
 		return at;
@@ -214,9 +222,13 @@ static void on_deadline(void *arg)
 {
 	struct upcall *c = arg;
 	enum up_end end;
-	int64_t now = loop_now_us(c->pool->loop), at = deadline(c, &end);
+	int64_t now = loop_now_us(c->pool->loop);
+	bool slow = !c->paused && pace_slow(&c->pace, now);
+	int64_t at = deadline(c, &end);
 	if (c->failed != ERR_OK)
 		call_end(c, UP_NO_ROOM);
+	else if (slow)
+		fail(c, UP_TIMEOUT_SLOW, ERR_UPSTREAM_TIMEOUT, ends[UP_TIMEOUT_SLOW].name);
 	else if (at <= now)
 		fail(c, end, ERR_UPSTREAM_TIMEOUT, ends[end].name);
 	else if (at != INT64_MAX)
@@ -348,8 +360,9 @@ static bool send_some(struct upcall *c)
 
 static void dial(struct upcall *c)
 {
-	c->conn = conn_open(c->pool, c->origin, c->req.url, c->req.vendor_key,
-		c->req.public_only, &hooks, c);
+	const struct conn_may may = {.secret = c->req.vendor_key, .public_only = c->req.public_only,
+		.near_only = c->req.near_only, .background = c->req.background};
+	c->conn = conn_open(c->pool, c->origin, c->req.url, may, &hooks, c);
 	if (c->conn != NULL)
 		return;
 	c->failed = err_set(&c->err, ERR_OVERLOADED, "no room for another upstream connection");
@@ -479,6 +492,27 @@ static void complete(struct upcall *c, bool clean)
 	call_end(c, UP_OK);
 }
 
+// A document has begun with the first byte that is not white space: before, that keeps the line open.
+static bool has_begun(const struct upcall *c, struct slice data)
+{
+	return c->unfinished != 0 || slice_trim(data).n > 0;
+}
+
+// What these bytes belong to, as the receiver sees it once it has them.
+static void measure(struct upcall *c, struct slice data)
+{
+	uint64_t which = c->cb.unfinished != NULL ? c->cb.unfinished(c->arg)
+			 : !c->req.stream	  ? has_begun(c, data)
+						  : 0;
+	if (which == 0)
+		pace_end(&c->pace);
+	else if (which != c->unfinished)
+		pace_begin(&c->pace, loop_now_us(c->pool->loop));
+	else
+		pace_add(&c->pace, data.n);
+	c->unfinished = which;
+}
+
 static bool too_much(const struct upcall *c)
 {
 	return c->req.body_max > 0 &&
@@ -513,6 +547,7 @@ static bool digest(struct upcall *c, struct slice in)
 				call_free(c);
 				return false;
 			}
+			measure(c, data);
 			break;
 		case H1_DONE:
 			complete(c, in.n == 0);
@@ -626,6 +661,8 @@ void upcall_pause(struct upcall *c, bool pause)
 	if (pause)
 		return;
 	c->last_us = loop_now_us(c->pool->loop);
+	if (c->unfinished != 0)
+		pace_begin(&c->pace, c->last_us);
 	if (c->conn->tls) // what TLS holds back is not announced by the socket
 		loop_timer_set(c->pool->loop, &c->timer, 0, on_resume, c);
 	else

@@ -17,7 +17,9 @@ enum up_end { // how an exchange ended
 	UP_OK, // complete answer
 	UP_CONNECT, // could not connect (DNS, refused, TLS)
 	UP_FORBIDDEN, // the dialled address is not allowed
-	UP_TIMEOUT_CONNECT, UP_TIMEOUT_FIRST_BYTE, UP_TIMEOUT_IDLE, UP_TIMEOUT_TOTAL,
+	UP_TIMEOUT_CONNECT, UP_TIMEOUT_FIRST_BYTE, UP_TIMEOUT_IDLE,
+	UP_TIMEOUT_SLOW, // what had begun came at less than agent/pace.h asks for
+	UP_TIMEOUT_TOTAL,
 	UP_RESET, // cut before the answer was complete
 	UP_BAD, // framing not understood
 	UP_TOO_LARGE, // header or body beyond the limit
@@ -38,6 +40,8 @@ struct upstream_request {
 	bool stream; // deliver as it comes; otherwise the whole body at once
 	bool once; // what is paid for: always a fresh connection, so that it is never sent again
 	bool public_only; // an address somebody else wrote: none of this network
+	bool near_only; // a name given by who may not name public addresses: none of those
+	bool background; // no traffic: its name is looked up behind those of requests
 	bool vendor_key; // plain http to a public address is refused
 };
 
@@ -61,6 +65,10 @@ struct upstream_callbacks {
 	// The end. body is the whole answer when not stream. err carries the text for logs.
 	void (*done)(void *arg, enum up_end end, const struct upstream_response *res,
 		struct slice body, const struct err *err);
+	// When stream, after data: which event or document stands unfinished, any number that is
+	// another for another one; 0 none. Such a one has to come at agent/pace.h's pace. NULL: none.
+	// Whole answers are one document, from its first byte that is not white space.
+	uint64_t (*unfinished)(void *arg);
 };
 
 struct upstream_pool *upstream_pool_new(struct loop *l, const struct settings *s);

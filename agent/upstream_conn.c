@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "shared/mem.h"
 #include "shared/str.h"
+#include "shared/text.h"
 
 #define SWEEP_ORIGINS_MAX 64 // empty buckets freed in one sweep
 
@@ -114,7 +115,7 @@ static enum err_code judge(const struct conn *c, const struct sockaddr *sa)
 {
 	const struct settings *s = c->pool->settings;
 	enum addr_class class = urlx_addr_class(sa);
-	if (c->public_only && class != ADDR_PUBLIC)
+	if (class == ADDR_PUBLIC ? c->may.near_only : c->may.public_only)
 		return ERR_UPSTREAM_URL_FORBIDDEN;
 	switch (class) {
 	case ADDR_LOOPBACK:
@@ -124,11 +125,18 @@ static enum err_code judge(const struct conn *c, const struct sockaddr *sa)
 	case ADDR_PRIVATE:
 		return s->allow_private_upstreams ? ERR_OK : ERR_UPSTREAM_URL_FORBIDDEN;
 	case ADDR_PUBLIC:
-		return c->secret && !c->tls ? ERR_TLS_REQUIRED : ERR_OK;
+		return c->may.secret && !c->tls ? ERR_TLS_REQUIRED : ERR_OK;
 	case ADDR_FORBIDDEN:
 		break;
 	}
 	return ERR_UPSTREAM_URL_FORBIDDEN;
+}
+
+static const char *refusal(const struct conn *c)
+{
+	return c->may.near_only
+		? _("its address is public or never dialled: a public one takes an admin to register")
+		: _("its address is one that is not dialled from here");
 }
 
 // A socket, or -1; when it is this host that has none left, the peer is not to blame.
@@ -259,8 +267,62 @@ static void on_dialled(struct conn *c)
 	hooks->opened(owner, ERR_OK, "");
 }
 
+// ---- everything else: the addresses of a name are found first, so that libcurl needs no thread ----
+
+// "+host:port:address,address": what libcurl shall hold to be the name's addresses.
+static struct curl_slist *addresses_of(const struct url *url, const struct resolved *res)
+{
+	struct str text = STR_INIT;
+	char ip[INET6_ADDRSTRLEN];
+	str_addf(&text, "+%s:%d:", url->host, url->port);
+	for (size_t i = 0; i < res->n; i++) {
+		const struct sockaddr *sa = (const void *)&res->v[i];
+		bool v6 = sa->sa_family == AF_INET6;
+		const void *addr = v6 ? (const void *)&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr
+				      : &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
+		if (inet_ntop(sa->sa_family, addr, ip, sizeof(ip)) != NULL)
+			str_addf(&text, v6 ? "%s[%s]" : "%s%s", i > 0 ? "," : "", ip);
+	}
+	struct curl_slist *list = curl_slist_append(NULL, str_text(&text));
+	str_release(&text);
+	return list;
+}
+
+static bool dial_by_curl(struct conn *c, const struct resolved *res)
+{
+	c->why = mem_zalloc(1, CURL_ERROR_SIZE);
+	c->easy = curl_easy_init();
+	if (c->easy == NULL || !set_options(c, c->url))
+		return false;
+	if (res != NULL) {
+		c->addresses = addresses_of(c->url, res);
+		if (c->addresses == NULL ||
+			curl_easy_setopt(c->easy, CURLOPT_RESOLVE, c->addresses) != CURLE_OK)
+			return false;
+	}
+	return curl_multi_add_handle(c->pool->multi, c->easy) == CURLM_OK;
+}
+
+static void on_resolved(void *arg, const struct resolved *res)
+{
+	struct conn *c = arg;
+	void *owner = c->owner;
+	const struct conn_hooks *hooks = c->hooks;
+	c->asks = NULL;
+	if (res->n > 0 && dial_by_curl(c, res))
+		return;
+	struct str why = STR_INIT;
+	if (res->n > 0)
+		str_add(&why, "no room for another upstream connection");
+	else
+		str_addf(&why, "Could not resolve host: %s", res->why);
+	conn_close(c);
+	hooks->opened(owner, res->n > 0 ? ERR_OVERLOADED : ERR_UNREACHABLE, str_text(&why));
+	str_release(&why);
+}
+
 struct conn *conn_open(struct upstream_pool *p, struct conn_origin *o, const struct url *url,
-	bool secret, bool public_only, const struct conn_hooks *hooks, void *owner)
+	struct conn_may may, const struct conn_hooks *hooks, void *owner)
 {
 	if (p->conns >= CONNS_MAX)
 		return NULL;
@@ -269,18 +331,22 @@ struct conn *conn_open(struct upstream_pool *p, struct conn_origin *o, const str
 	c->origin = o;
 	c->fd = -1;
 	c->tls = url->tls;
-	c->secret = secret;
-	c->public_only = public_only;
+	c->may = may;
 	c->hooks = hooks;
 	c->owner = owner;
 	p->conns++;
 	if (dial_plain(c, url))
 		return c;
-	c->why = mem_zalloc(1, CURL_ERROR_SIZE);
-	c->easy = curl_easy_init();
-	if (c->easy != NULL && set_options(c, url) &&
-		curl_multi_add_handle(p->multi, c->easy) == CURLM_OK)
-		return c;
+	c->url = url;
+	struct sockaddr_storage ss;
+	if (numeric(url, &ss) > 0) {
+		if (dial_by_curl(c, NULL))
+			return c;
+	} else {
+		c->asks = resolve_start(p->loop, url->host, may.background, on_resolved, c);
+		if (c->asks != NULL)
+			return c;
+	}
 	conn_close(c);
 	return NULL;
 }
@@ -308,6 +374,8 @@ static void let_go_of_curl(struct conn *c)
 		return;
 	curl_multi_remove_handle(c->pool->multi, c->easy);
 	curl_easy_cleanup(c->easy);
+	curl_slist_free_all(c->addresses);
+	c->addresses = NULL;
 	c->easy = NULL;
 }
 
@@ -320,7 +388,10 @@ static void finish(struct conn *c, CURLcode res)
 		res = curl_easy_getinfo(c->easy, CURLINFO_ACTIVESOCKET, &fd);
 	if (res != CURLE_OK || fd == CURL_SOCKET_BAD) {
 		enum err_code code = c->refused != ERR_OK ? c->refused : ERR_UNREACHABLE;
-		char *why = mem_strdup(c->why[0] != '\0' ? c->why : curl_easy_strerror(res));
+		const char *said = c->why[0] != '\0' ? c->why : curl_easy_strerror(res);
+		char *why = mem_strdup(code == ERR_UPSTREAM_URL_FORBIDDEN ? refusal(c) : said);
+		if (code == ERR_UNREACHABLE)
+			resolve_forget(c->url->host);
 		conn_close(c);
 		hooks->opened(owner, code, why);
 		free(why);
@@ -411,6 +482,8 @@ void conn_keep(struct conn *c)
 
 void conn_close(struct conn *c)
 {
+	if (c->asks != NULL)
+		resolve_cancel(c->asks);
 	if (c->owner == NULL)
 		unlink_idle(c);
 	if (c->fd >= 0)

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 #include "agent/loop.h"
+#include "agent/resolve.h"
 #include "agent/settings.h"
 #include "shared/map.h"
 
@@ -29,13 +30,23 @@ struct conn_hooks {
 	void (*ready)(void *owner, uint32_t events);
 };
 
+struct conn_may { // which addresses a connection may be made to, whatever its name says
+	bool secret; // plain http to a public address is refused
+	bool public_only; // nothing of this network
+	bool near_only; // nothing but that
+	bool background; // is looked up behind what is traffic
+};
+
 struct conn {
 	struct upstream_pool *pool;
 	struct conn_origin *origin;
+	struct resolve_ask *asks; // for the addresses of its name; NULL once they are known
+	const struct url *url; // the owner's; while it is connecting
+	void *addresses; // struct curl_slist *, of the easy handle
 	void *easy; // CURL *; NULL once a plain socket was taken over
 	int fd; // -1 until connected
-	bool tls, taken, secret;
-	bool public_only; // nothing of this network is dialled
+	bool tls, taken;
+	struct conn_may may;
 	bool connecting; // by ourselves, without libcurl
 	struct loop_watch watch;
 	struct conn *prev, *next; // idle list
@@ -70,10 +81,9 @@ struct conn_origin *conn_origin_take(struct upstream_pool *p, const struct url *
 void conn_origin_drop(struct conn_origin *o);
 // The connection used last, or NULL. It belongs to the owner now.
 struct conn *conn_take(struct conn_origin *o, const struct conn_hooks *hooks, void *owner);
-// Begins to connect; opened() is called later, never from here. NULL: no room. secret: plain http
-// to a public address is refused.
+// Begins to connect; opened() is called later, never from here. NULL: no room.
 struct conn *conn_open(struct upstream_pool *p, struct conn_origin *o, const struct url *url,
-	bool secret, bool public_only, const struct conn_hooks *hooks, void *owner);
+	struct conn_may may, const struct conn_hooks *hooks, void *owner);
 // Hands an unharmed connection back for the next request.
 void conn_keep(struct conn *c);
 // Closes at once, in whatever state.

@@ -304,6 +304,9 @@ static enum err_code run_usage(struct store_tx *tx, struct change *c, struct err
 	if (code == ERR_OK)
 		code = store_usage_read(tx, &a->q, ROWS_MAX, on_row, gs, &more, err);
 	gs->truncated |= more;
+	if (code == ERR_OK && a->offset > (int64_t)gs->n)
+		code = err_set(err, ERR_CURSOR_INVALID,
+			_("the cursor stands behind the end of this list: it is of another one"));
 	if (code == ERR_OK)
 		write_answer(c, gs, a, store_tx_snapshot(tx));
 	map_release(&gs->found);

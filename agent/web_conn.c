@@ -29,6 +29,39 @@ static void connections_add(struct web *w, enum service_id service, int by)
 	w->per_service[service] += (size_t)by;
 }
 
+// ---- what its buffers hold ----
+
+// Of an answer those who need not say who they are may hold less.
+static bool may_hold(const struct conn *c, enum load_held what, size_t more)
+{
+	const struct principal *who = c->req != NULL ? &c->req->r.who : NULL;
+	bool known = who != NULL && (who->role != ROLE_NONE || who->client != NULL);
+	return load_has_room(c->web->agent->load, what, (int64_t)more, known);
+}
+
+static bool hold(struct conn *c, enum load_held what, size_t *held, size_t now)
+{
+	size_t before = *held;
+	if (LIKELY(now == before))
+		return true;
+	bool fits = now < before || may_hold(c, what, now - before);
+	load_hold(c->web->held, what, (int64_t)now - (int64_t)before);
+	*held = now;
+	return fits;
+}
+
+static size_t pending(const struct conn *c)
+{
+	return c->out.n - c->out_at;
+}
+
+bool web_conn_hold(struct conn *c)
+{
+	bool in = hold(c, HELD_REQUESTS, &c->held_in, c->in.n);
+	bool out = hold(c, HELD_ANSWERS, &c->held_out, pending(c));
+	return in && out;
+}
+
 static void on_event(void *arg, uint32_t events);
 
 bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_kind kind)
@@ -79,6 +112,7 @@ void web_conn_close(struct conn *c)
 	w->dead = c;
 	w->conns_n--;
 	connections_add(w, c->service, -1);
+	web_spares_take(w);
 	if (c->req)
 		web_req_over(c->req, false);
 	c->req = NULL;
@@ -111,22 +145,28 @@ static void free_dead(struct web *w)
 		*at = c->next;
 		str_wipe(&c->in);
 		str_wipe(&c->out);
+		c->out_at = 0;
+		web_conn_hold(c);
 		free(c);
 	}
 }
 
 // ---- out ----
 
-static size_t pending(const struct conn *c)
-{
-	return c->out.n - c->out_at;
-}
-
 static void broke(struct conn *c)
 {
 	c->broken = c->gone = true;
 	str_wipe(&c->out);
 	c->out_at = 0;
+	web_conn_hold(c);
+}
+
+// Nobody takes what it holds, and there is too much of that.
+static void give_up(struct conn *c)
+{
+	web_shed(c->web, c->service, OVERLOAD_BUFFERS);
+	broke(c);
+	web_conn_mark(c);
 }
 
 // Bytes taken; what went wrong is seen in c.
@@ -135,8 +175,10 @@ static size_t push(struct conn *c, struct iovec *v, int n)
 	struct msghdr m = {.msg_iov = v, .msg_iovlen = (size_t)n};
 	for (;;) {
 		ssize_t sent = sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (sent >= 0)
+		if (sent >= 0) {
+			c->sent += sent;
 			return (size_t)sent;
+		}
 		if (errno == EINTR)
 			continue;
 		c->writable = false;
@@ -156,6 +198,7 @@ static void flush_out(struct conn *c)
 		return;
 	c->writable = sent == v.iov_len;
 	c->out_at += sent;
+	web_conn_hold(c);
 	if (pending(c) > 0)
 		return;
 	c->out_at = 0;
@@ -184,6 +227,8 @@ static void send_parts(struct conn *c, struct iovec *v, int n)
 		str_add_n(&c->out, (char *)v[i].iov_base + skip, v[i].iov_len - skip);
 		sent -= skip;
 	}
+	if (!web_conn_hold(c))
+		give_up(c);
 }
 
 static struct iovec part(struct slice s)
@@ -309,6 +354,7 @@ static void use_buffered(struct conn *c)
 	} else if (c->req == NULL && !c->closed) {
 		await_head(c);
 	}
+	web_conn_hold(c);
 }
 
 static void feed(struct conn *c, struct slice bytes)
@@ -320,7 +366,10 @@ static void feed(struct conn *c, struct slice bytes)
 		str_cut(&c->in, left);
 		c->in_at = 0;
 		str_add_slice(&c->in, bytes);
-		use_buffered(c);
+		if (web_conn_hold(c))
+			use_buffered(c);
+		else
+			give_up(c);
 		return;
 	}
 	take_input(c, &bytes);
@@ -329,7 +378,9 @@ static void feed(struct conn *c, struct slice bytes)
 	str_clear(&c->in);
 	c->in_at = 0;
 	str_add_slice(&c->in, bytes);
-	if (c->req == NULL)
+	if (!web_conn_hold(c))
+		give_up(c);
+	else if (c->req == NULL)
 		await_head(c);
 }
 
@@ -466,6 +517,8 @@ static bool step(struct conn *c)
 	}
 	switch (q->state) {
 	case RS_BODY:
+		if (c->in.n > c->in_at) // came while it was found out who calls
+			use_buffered(c);
 		read_in(c);
 		if (q->state == RS_BODY && c->gone && c->req == q)
 			web_conn_close(c);

@@ -7,6 +7,7 @@
 #include "agent/h1.h"
 #include "agent/keyless.h"
 #include "agent/overload.h"
+#include "agent/pace.h"
 #include "agent/registry.h"
 #include "agent/web.h"
 #include "agent/web_guard.h"
@@ -24,6 +25,8 @@
 #define WEB_SLOW_US (30 * 1000000LL) // window for slow readers …
 #define WEB_SLOW_BYTES (30 * 1024) // … who must take this much of it
 #define WEB_RESERVED(max) MIN_OF((max) / 8, 64)
+#define WEB_KEPT 8 // places beyond the last, and descriptors, for who may administer the agent
+#define WEB_NEWCOMERS_MAX 32 // who wait for one of them until their role is known
 #define WEB_TICK_US 200000
 
 struct conn { // one client connection
@@ -53,7 +56,9 @@ struct conn { // one client connection
 	size_t out_at;
 	int64_t deadline_us; // monotonic; 0 none
 	int64_t slow_at_us; // next look at a slow reader
-	uint64_t slow_acked;
+	int64_t slow_taken;
+	int64_t sent; // bytes the socket has taken
+	size_t held_in, held_out; // of `in` and `out`, as counted in the load
 	struct keyless_mark keyless;
 	// peer identity, looked up once
 	bool uid_asked, uid_known;
@@ -88,6 +93,7 @@ struct web_req {
 	bool close_after; // answer with Connection: close
 	bool is_head; // HEAD: no body is sent
 	bool expects; // 100-continue
+	bool admitted; // its caller and its length were judged: its body may come
 	int64_t judged_us; // the turn in which the caller was last judged, by which snapshot
 	const struct snapshot *judged_by;
 	bool counted; // as a model request under way
@@ -101,6 +107,8 @@ struct web_req {
 	uint64_t body_left; // of a body with a length
 	struct h1 *chunks; // reads a chunked body; NULL otherwise
 	size_t body_seen; // bytes of a chunked body
+	struct pace pace; // of a body that is coming
+	size_t held; // of the body, as counted in the load
 	struct match match;
 	// answer
 	struct out_header out[REQ_HEADERS_OUT_MAX];
@@ -125,6 +133,14 @@ struct listener {
 	bool local; // loopback or unix: the gateway mounts everything
 	size_t max; // connections; the last WEB_RESERVED of them take no model traffic
 	struct loop_watch watch;
+};
+
+struct newcomer { // stands at the door of a full service while it is found out who it is
+	struct listener *ls;
+	struct newcomer *prev, *next;
+	int fd;
+	uid_t uid;
+	enum peer_kind kind;
 };
 
 struct farewell { // a closed connection whose last bytes the caller shall still read
@@ -157,6 +173,9 @@ struct web {
 	struct conn *dead; // closed in this turn
 	struct farewell *lingers;
 	size_t lingers_n;
+	struct newcomer *newcomers;
+	size_t newcomers_n;
+	struct load_bytes *held;
 	_Atomic size_t conns_n, reqs_n;
 	size_t per_service[SVC_COUNT];
 	struct overload_gate gate; // for new requests of the gateway
@@ -164,7 +183,7 @@ struct web {
 	int64_t queue_max_us;
 	struct web_req *free_reqs;
 	size_t free_n;
-	int spare_fd; // given up to answer 503 when descriptors run out
+	int spare_fd[WEB_KEPT]; // given up, one by one, when descriptors run out; -1: is given up
 	uint32_t id_prefix, id_next;
 	char *read_buffer; // WEB_READ_BYTES
 	struct str out_head; // scratch of answers
@@ -221,6 +240,8 @@ void web_lanes_run(struct web *w);
 void web_lanes_clear(struct web *w);
 // The loop's hook: does what is to be done, frees what was closed.
 void web_conns_run(void *arg);
+// Brings what is counted of a connection's buffers up to date; false when that is too much.
+bool web_conn_hold(struct conn *c);
 // Sends "100 Continue" once.
 void web_conn_continue(struct conn *c);
 
@@ -230,5 +251,7 @@ void web_shed(struct web *w, enum service_id service, enum overload why);
 // Takes fd over: lets the caller read the last answer before the end.
 void web_linger(struct web *w, int fd);
 void web_tick_arm(struct web *w);
+// Descriptors that were given up are taken again, now that some are free.
+void web_spares_take(struct web *w);
 
 #endif

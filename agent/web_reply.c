@@ -407,6 +407,7 @@ static void recycle(struct web *w, struct web_req *q)
 		free(q->chunks);
 		q->chunks = NULL;
 	}
+	load_hold(w->held, HELD_REQUESTS, -(int64_t)q->held);
 	if (q->body.cap > WEB_BODY_KEPT)
 		str_release(&q->body);
 	else

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include "shared/clock.h"
 #include "shared/mem.h"
+#include "shared/multipart.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
@@ -248,6 +249,15 @@ static enum err_code judge_framing(struct web_req *q, const char *head, size_t n
 }
 
 static void dispatch(struct web_req *q);
+static bool identify(struct web_req *q);
+
+// Bodies that are held are too many.
+static void no_room(struct web_req *q)
+{
+	q->r.who.why = ERR_OVERLOADED;
+	web_shed(q->web, q->r.service, OVERLOAD_BUFFERS);
+	web_refuse(q, ERR_OVERLOADED, NULL);
+}
 
 static void begin_body(struct web_req *q, int64_t length)
 {
@@ -259,10 +269,58 @@ static void begin_body(struct web_req *q, int64_t length)
 	q->body_left = length > 0 ? (uint64_t)length : 0;
 	if (length > 0 && !q->r.who.why)
 		str_reserve(&q->body, MIN_OF((size_t)length, WEB_BODY_STEP) + 1);
-	if (length == 0)
+	if (length == 0) {
 		dispatch(q);
-	else if (q->expects)
+		return;
+	}
+	pace_begin(&q->pace, loop_now_us(q->web->loop));
+	if (q->expects)
 		web_conn_continue(q->conn);
+}
+
+// What the announced length says, once its caller may call.
+static enum err_code judge_length(const struct web_req *q, int64_t length, size_t limit)
+{
+	if (length > (int64_t)limit)
+		return ERR_BODY_TOO_LARGE;
+	return length <= LOAD_SMALL ||
+			       load_has_room(q->r.agent->load, HELD_REQUESTS, length, false)
+		       ? ERR_OK : ERR_OVERLOADED;
+}
+
+// The one endpoint that takes nothing but a form. Elsewhere bodies are read as JSON whatever they are
+// called, since plain "curl -d" calls them something else.
+static enum err_code judge_type(struct web_req *q)
+{
+	if (q->r.ep->id != EP_TRANSCRIPTIONS || multipart_is(slice_of(req_header(&q->r, "Content-Type"))))
+		return ERR_OK;
+	snprintf(q->r.who.detail, sizeof(q->r.who.detail), "%s",
+		_("this endpoint takes multipart/form-data"));
+	return ERR_UNSUPPORTED_MEDIA_TYPE;
+}
+
+// Head and caller are judged: the body may come, or is not even looked at.
+static void admit(struct web_req *q)
+{
+	struct conn *c = q->conn;
+	if (!q->r.who.why)
+		q->r.who.why = judge_type(q);
+	enum err_code code = q->r.who.why;
+	int64_t length = guard_body_length(&q->guard);
+	const struct body_limit *limit = body_limit(code || !q->r.ep ? BODY_NONE : q->r.ep->body);
+	enum err_code too_much = judge_length(q, length, limit->bytes);
+	q->admitted = true;
+	if (too_much == ERR_OVERLOADED && !code) {
+		no_room(q);
+		return;
+	}
+	if (too_much || (code && (length < 0 || q->expects))) {
+		web_refuse(q, code ? code : too_much, q->r.who.detail);
+		return;
+	}
+	q->body_limit = limit->bytes; // refused but small: read and dropped, so that the connection lives
+	c->deadline_us = length ? loop_now_us(c->web->loop) + limit->deadline_s * 1000000LL : 0;
+	begin_body(q, length);
 }
 
 void web_req_begin(struct conn *c, const char *head, size_t n, enum err_code why)
@@ -277,26 +335,30 @@ void web_req_begin(struct conn *c, const char *head, size_t n, enum err_code why
 	const struct guard *g = &q->guard;
 	q->close_after = c->web->quiet || g->close || (!g->http_1_1 && !g->keep_alive);
 	q->expects = g->http_1_1 && g->h[GH_EXPECT].p != NULL;
-	code = judge_head(q);
-	int64_t length = guard_body_length(g);
-	const struct body_limit *limit = body_limit(code || !q->r.ep ? BODY_NONE : q->r.ep->body);
-	bool too_long = length > (int64_t)limit->bytes;
-	if (too_long || (code && (length < 0 || q->expects))) {
-		web_refuse(q, code ? code : ERR_BODY_TOO_LARGE, q->r.who.detail);
-		return;
-	}
-	q->r.who.why = code; // a body that is small enough is read and dropped: the connection lives
-	q->body_limit = limit->bytes;
-	c->deadline_us = length ? loop_now_us(c->web->loop) + limit->deadline_s * 1000000LL : 0;
-	begin_body(q, length);
+	q->r.who.why = judge_head(q);
+	c->deadline_us = 0;
+	if (q->r.who.why || identify(q))
+		admit(q);
 }
 
 // ---- the body ----
 
-static void keep(struct web_req *q, struct slice bytes)
+// False when it has been refused.
+static bool keep(struct web_req *q, struct slice bytes)
 {
-	if (!q->r.who.why)
-		str_add_slice(&q->body, bytes);
+	pace_add(&q->pace, bytes.n);
+	if (q->r.who.why)
+		return true; // dropped
+	size_t held = q->held + bytes.n;
+	if (UNLIKELY(!load_has_room(q->r.agent->load, HELD_REQUESTS, (int64_t)bytes.n,
+		    held <= (size_t)LOAD_SMALL))) {
+		no_room(q);
+		return false;
+	}
+	load_hold(q->web->held, HELD_REQUESTS, (int64_t)bytes.n);
+	q->held = held;
+	str_add_slice(&q->body, bytes);
+	return true;
 }
 
 static void body_complete(struct web_req *q)
@@ -329,7 +391,8 @@ void web_req_body(struct web_req *q, struct slice *in)
 		return;
 	}
 	size_t n = (size_t)MIN_OF((uint64_t)in->n, q->body_left);
-	keep(q, (struct slice){in->p, n});
+	if (!keep(q, (struct slice){in->p, n}))
+		return;
 	in->p += n;
 	in->n -= n;
 	q->body_left -= n;
@@ -349,10 +412,18 @@ static void refuse_code(struct web_req *q, enum err_code code, const char *detai
 static void on_role_known(void *arg)
 {
 	struct web_req *q = arg;
-	if (q->state == RS_OVER) // its connection has ended meanwhile
+	if (q->state == RS_OVER) { // its connection has ended meanwhile
 		web_finish(q);
-	else if (q->state == RS_IDENTITY)
+		return;
+	}
+	if (q->state != RS_IDENTITY)
+		return;
+	if (q->admitted)
 		dispatch(q);
+	else if (identify(q))
+		admit(q);
+	if (q->state == RS_BODY)
+		web_conn_mark(q->conn);
 }
 
 // False: on_role_known comes once it is known.
@@ -384,6 +455,8 @@ static bool identify(struct web_req *q)
 	auth_by_uid(&call, c->uid_known, c->uid, role, &q->r.who);
 	if (q->r.who.why)
 		denied(q);
+	q->judged_us = loop_now_us(c->web->loop);
+	q->judged_by = call.snap;
 	return true;
 }
 

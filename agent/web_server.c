@@ -113,35 +113,135 @@ static void shed(struct web *w, const struct listener *ls, int fd, enum overload
 	str_release(&body);
 }
 
+// ---- who may come in though there is no place for anybody else ----
+
+static void take_in(struct listener *ls, int fd, enum peer_kind kind)
+{
+	int on = 1;
+	if (kind != PEER_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	web_conn_open(ls->web, ls, fd, kind);
+}
+
+static void turn_away(struct listener *ls, int fd)
+{
+	shed(ls->web, ls, fd, OVERLOAD_CONNECTIONS);
+	web_linger(ls->web, fd);
+}
+
+static void newcomer_free(struct newcomer *n)
+{
+	struct web *w = n->ls->web;
+	if (n->prev)
+		n->prev->next = n->next;
+	else
+		w->newcomers = n->next;
+	if (n->next)
+		n->next->prev = n->prev;
+	w->newcomers_n--;
+	free(n);
+}
+
+// Its place is one of those that are kept, as long as there is one.
+static void decide(struct listener *ls, int fd, enum peer_kind kind, enum role role)
+{
+	if (role == ROLE_ADMIN && ls->web->per_service[ls->service] < ls->max + WEB_KEPT)
+		take_in(ls, fd, kind);
+	else
+		turn_away(ls, fd);
+}
+
+static void on_newcomer(void *arg)
+{
+	struct newcomer *n = arg;
+	struct peer_roles *roles = n->ls->web->agent->roles;
+	enum role role = ROLE_NONE;
+	if (!peer_role(roles, n->uid, n->ls->web->loop, on_newcomer, n, &role))
+		return; // forgotten meanwhile
+	decide(n->ls, n->fd, n->kind, role);
+	newcomer_free(n);
+}
+
+// Only now is the kernel asked who it is, and only of callers on this host.
+static void at_the_door(struct listener *ls, int fd, enum peer_kind kind)
+{
+	struct web *w = ls->web;
+	uid_t uid;
+	if (w->quiet || w->newcomers_n >= WEB_NEWCOMERS_MAX ||
+		w->per_service[ls->service] >= ls->max + WEB_KEPT ||
+		!peer_uid(w->agent->roles, fd, kind, &uid)) {
+		turn_away(ls, fd);
+		return;
+	}
+	struct newcomer *n = mem_zalloc(1, sizeof(*n));
+	*n = (struct newcomer){.ls = ls, .next = w->newcomers, .fd = fd, .uid = uid, .kind = kind};
+	if (n->next)
+		n->next->prev = n;
+	w->newcomers = n;
+	w->newcomers_n++;
+	on_newcomer(n);
+}
+
 // ---- accepting ----
 
 static void take(struct listener *ls, int fd, const struct sockaddr_storage *ss)
 {
 	struct web *w = ls->web;
-	int on = 1;
-	if (w->per_service[ls->service] >= ls->max) {
-		shed(w, ls, fd, OVERLOAD_CONNECTIONS);
-		web_linger(w, fd);
-		return;
-	}
-	if (ss->ss_family != AF_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	web_conn_open(w, ls, fd, peer_kind_of((const struct sockaddr *)ss, &w->trusted));
+	enum peer_kind kind = peer_kind_of((const struct sockaddr *)ss, &w->trusted);
+	if (w->per_service[ls->service] >= ls->max)
+		at_the_door(ls, fd, kind);
+	else
+		take_in(ls, fd, kind);
 }
 
-// Out of descriptors: one is kept to say so instead of leaving callers waiting.
-static void accept_starved(struct listener *ls)
+void web_spares_take(struct web *w)
+{
+	if (LIKELY(w->spare_fd[0] >= 0))
+		return; // it is given up first and taken again last
+	for (size_t i = WEB_KEPT; i-- > 0;) {
+		if (w->spare_fd[i] < 0)
+			w->spare_fd[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (w->spare_fd[i] < 0)
+			return;
+	}
+}
+
+// The role as far as it is known at once.
+static bool is_admin(struct listener *ls, int fd, enum peer_kind kind)
+{
+	struct peer_roles *roles = ls->web->agent->roles;
+	enum role role = ROLE_NONE;
+	uid_t uid;
+	return peer_uid(roles, fd, kind, &uid) && peer_role_known(roles, uid, &role) &&
+		role == ROLE_ADMIN;
+}
+
+// Out of descriptors: some are kept, all but one of them for who may administer the agent, the last
+// to say so instead of leaving callers waiting. False: none is left.
+static bool accept_starved(struct listener *ls)
 {
 	struct web *w = ls->web;
-	if (w->spare_fd < 0)
-		return;
-	close(w->spare_fd);
-	int fd = accept4(ls->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct sockaddr_storage ss = {0};
+	socklen_t len = sizeof(ss);
+	size_t i = 0;
+	while (i < WEB_KEPT && w->spare_fd[i] < 0)
+		i++;
+	if (i == WEB_KEPT)
+		return false;
+	close(w->spare_fd[i]);
+	w->spare_fd[i] = -1;
+	int fd = accept4(ls->watch.fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	enum peer_kind kind = peer_kind_of((const struct sockaddr *)&ss, &w->trusted);
+	if (fd >= 0 && i + 1 < WEB_KEPT && is_admin(ls, fd, kind)) {
+		take(ls, fd, &ss);
+		return true;
+	}
 	if (fd >= 0) {
 		shed(w, ls, fd, OVERLOAD_DESCRIPTORS);
 		close(fd);
 	}
-	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	web_spares_take(w);
+	return fd >= 0;
 }
 
 static void on_accept(void *arg, uint32_t events)
@@ -157,38 +257,41 @@ static void on_accept(void *arg, uint32_t events)
 			take(ls, fd, &ss);
 			continue;
 		}
-		if (errno == EMFILE || errno == ENFILE)
-			accept_starved(ls);
-		if (errno != EINTR && errno != ECONNABORTED)
+		bool starved = errno == EMFILE || errno == ENFILE;
+		if (starved ? !accept_starved(ls) : errno != EINTR && errno != ECONNABORTED)
 			return;
 	}
 }
 
 // ---- the reaper: deadlines are of progress, not of inactivity ----
 
-static uint64_t bytes_acked(int fd)
+// Bytes the caller has taken. A unix socket does not count them: what it was given less what still
+// stands in it, counted with the kernel's own room for it, so that only differences tell something.
+static int64_t bytes_taken(const struct conn *c, int unsent)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
+	if (c->kind == PEER_UNIX)
+		return c->sent - unsent;
 	memset(&info, 0, sizeof(info));
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
 		return 0;
-	return info.tcpi_bytes_acked;
+	return (int64_t)info.tcpi_bytes_acked;
 }
 
 // True when what stood in the socket a window ago has still not been taken.
 static bool reads_too_slowly(struct conn *c, int64_t now_us)
 {
 	int unsent = 0;
-	if (now_us < c->slow_at_us || c->kind == PEER_UNIX)
+	if (now_us < c->slow_at_us)
 		return false;
 	bool first = c->slow_at_us == 0;
-	uint64_t acked = bytes_acked(c->fd), before = c->slow_acked;
 	if (ioctl(c->fd, SIOCOUTQ, &unsent) < 0)
 		unsent = 0;
+	int64_t taken = bytes_taken(c, unsent), due = c->slow_taken;
 	c->slow_at_us = now_us + WEB_SLOW_US;
-	c->slow_acked = acked + (uint64_t)MIN_OF(unsent, WEB_SLOW_BYTES);
-	return !first && unsent > 0 && acked < before;
+	c->slow_taken = taken + MIN_OF(unsent, WEB_SLOW_BYTES);
+	return !first && unsent > 0 && taken < due;
 }
 
 static void reap_one(struct conn *c, int64_t now_us)
@@ -200,6 +303,9 @@ static void reap_one(struct conn *c, int64_t now_us)
 			web_refuse(q, ERR_CLIENT_TIMEOUT, NULL);
 		else
 			web_conn_close(c);
+	} else if (q && q->state == RS_BODY) {
+		if (pace_slow(&q->pace, now_us))
+			web_refuse(q, ERR_CLIENT_TIMEOUT, NULL);
 	} else if (q && (q->state == RS_SENDING || q->state == RS_STREAMING)) {
 		if (reads_too_slowly(c, now_us))
 			web_conn_close(c);
@@ -249,7 +355,9 @@ struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers
 	w->tree = match_new(mounted);
 	w->memo = seal_memo_new();
 	w->gateway_public = settings_public(a->settings, SVC_API_GATEWAY);
-	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	memset(w->spare_fd, -1, sizeof(w->spare_fd));
+	web_spares_take(w);
+	w->held = load_join(a->load);
 	if (getrandom(&w->id_prefix, sizeof(w->id_prefix), 0) < 0)
 		w->id_prefix = (uint32_t)(uintptr_t)w;
 	w->read_buffer = mem_alloc(WEB_READ_BYTES);
@@ -348,6 +456,10 @@ void web_free(struct web *w)
 		web_lanes_clear(w);
 		web_conns_run(w);
 	}
+	while (w->newcomers) {
+		close(w->newcomers->fd);
+		newcomer_free(w->newcomers);
+	}
 	while (w->lingers)
 		linger_end(w->lingers);
 	loop_timer_clear(w->loop, &w->tick);
@@ -360,8 +472,9 @@ void web_free(struct web *w)
 	}
 	str_release(&w->out_head);
 	free(w->read_buffer);
-	if (w->spare_fd >= 0)
-		close(w->spare_fd);
+	for (size_t i = 0; i < WEB_KEPT; i++)
+		if (w->spare_fd[i] >= 0)
+			close(w->spare_fd[i]);
 	seal_memo_free(w->memo);
 	match_free(w->tree);
 	free(w);

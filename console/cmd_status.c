@@ -393,6 +393,17 @@ static void doctor_agent(struct cmd *c, struct doctor *d)
 }
 
 // What is open to others, and what guards it.
+static void doctor_series(struct cmd *c, struct doctor *d, const struct jx *metrics)
+{
+	int64_t dropped = jx_int(jx_get(metrics, "series_dropped"), 0);
+
+	finding(d, _("metrics"), dropped ? "warn" : "ok",
+		dropped ? arena_printf(&c->arena, _("%lld series have no place"), (long long)dropped)
+			: _("every object has its series"),
+		dropped ? _("see yijian_metrics_series_dropped: some objects are missing in /metrics")
+			: NULL);
+}
+
 static void doctor_identity(struct cmd *c, struct doctor *d)
 {
 	struct client_call status = {.ep = EP_STATUS}, tokens = {.ep = EP_TOKEN_LIST};
@@ -415,6 +426,7 @@ static void doctor_identity(struct cmd *c, struct doctor *d)
 	finding(d, _("reachable from elsewhere"), names.n ? "warn" : "ok",
 		names.n ? str_text(&names) : _("no: loopback only"),
 		names.n ? _("it is plain HTTP: put a TLS proxy before it, or bind 127.0.0.1") : NULL);
+	doctor_series(c, d, jx_get(s.doc, "metrics"));
 	size_t n = jx_len(jx_get(t.doc, "items"));
 	finding(d, _("tokens"), names.n && !n ? "fail" : "ok",
 		arena_printf(&c->arena, "%zu", n),

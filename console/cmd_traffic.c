@@ -99,6 +99,24 @@ static void tail_line(struct tail *t, const struct jx *e)
 	str_release(&cell);
 }
 
+// What the stream says of itself: that the reader fell behind, or came from another life of the agent.
+static bool tail_note(struct tail *t, const struct sse_event *e)
+{
+	const struct jx *doc = NULL;
+	struct err ignored;
+	bool reset = slice_eq_str(e->name, "reset");
+
+	if (!reset && !slice_eq_str(e->name, "lost"))
+		return false;
+	if (reset)
+		cmd_notef(t->c, "%s", _("warning: the agent was started anew since this cursor: events "
+					"before its start are gone"));
+	else if (!jx_parse(e->data, (struct jscan_limits){100, JSCAN_DEPTH}, &t->arena, &doc, &ignored))
+		cmd_notef(t->c, _("warning: %lld events were missed"),
+			(long long)jx_int(jx_get(doc, "lost"), 0));
+	return true;
+}
+
 static void tail_event(struct tail *t, struct slice data)
 {
 	const struct jx *event = NULL;
@@ -131,7 +149,8 @@ static bool on_bytes(void *arg, struct slice bytes)
 	struct sse_event e;
 
 	while (t->left != 0 && !t->code && sse_next(&t->sse, &bytes, &e))
-		tail_event(t, e.data);
+		if (!tail_note(t, &e))
+			tail_event(t, e.data);
 	arena_reset(&t->arena);
 	return t->left != 0 && !t->code && !t->sse.too_large && !*t->c->io->interrupted;
 }
@@ -190,6 +209,12 @@ enum err_code cmd_traffic_list(struct cmd *c)
 	str_release(&q);
 	if (code)
 		return code;
+	if (jx_bool(jx_get(a.doc, "reset"), false))
+		cmd_notef(c, "%s", _("warning: the agent was started anew since this cursor: events "
+				      "before its start are gone"));
+	if (jx_int(jx_get(a.doc, "lost"), 0) > 0)
+		cmd_notef(c, _("warning: %lld events were missed"),
+			(long long)jx_int(jx_get(a.doc, "lost"), 0));
 	all = jx_get(a.doc, "items");
 	jw_obj(&w, NULL);
 	jw_arr(&w, "items");

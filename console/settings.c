@@ -12,8 +12,8 @@ static const char *const outputs[] = {"table", "wide", "json", "ndjson", "csv", 
 static const char *const colors[] = {"auto", "always", "never", NULL};
 
 static const struct console_setting_row rows[] = {
-	{CSET_AGENT, "agent", "YIJIAN_AGENT", "agent", "http://127.0.0.1:8000", NULL,
-		N_("URL of the agent, or unix:PATH of its socket")},
+	{CSET_AGENT, "agent", "YIJIAN_AGENT", "agent", "http://localhost:8000", NULL,
+		N_("URL of the agent, or unix:PATH of its socket; localhost is 127.0.0.1 and ::1")},
 	{CSET_TOKEN_FILE, "token_file", "YIJIAN_TOKEN_FILE", "token-file", "", NULL,
 		N_("file that holds the agent token")},
 	{CSET_CONTEXT, "context", "YIJIAN_CONTEXT", "context", "local", NULL,

@@ -73,7 +73,10 @@ FIELD_SET(route_patch_fields, "RoutePatch", struct route_patch_body);
 static const struct param paged[] = {LIMIT_PARAM(1000, 100), CURSOR_PARAM, PARAMS_END};
 static const struct param watch_params[] = {
 	{"since", FT_INT, NULL, 0, INT64_MAX, 0, N_("answer when the revision is above this one")},
-	{"wait", FT_STR, NULL, 0, 16, 0, N_("longest wait: 30s, at most 60s")}, PARAMS_END};
+	{"wait", FT_STR, NULL, 0, 16, 0, N_("longest wait: 30s, at most 60s")},
+	{"lineage", FT_STR, NULL, 0, 32, 0,
+		N_("of the answer that since is from: answers at once when the agent or its database is another")},
+	PARAMS_END};
 static const struct param key_list_params[] = {
 	{"ref", FT_STR, NULL, 0, REF_MAX, 0, N_("vendor/service/slug: the one key of this name")},
 	{"vendor", FT_STR, NULL, 0, ID_MAX, 0, N_("only this vendor's keys")},
@@ -129,6 +132,11 @@ ERRORS(errs_doc, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_JSON_TOO_COMPLEX,
 	ERR_FIELD_REQUIRED, ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS,
 	ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN, ERR_TLS_REQUIRED, ERR_IDEMPOTENCY_MISMATCH,
 	ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
+ERRORS(errs_instance, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_JSON_TOO_COMPLEX,
+	ERR_FIELD_UNKNOWN, ERR_FIELD_REQUIRED, ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET,
+	ERR_CONFLICT_EXISTS, ERR_CONFLICT_STATE, ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN,
+	ERR_TLS_REQUIRED, ERR_IDEMPOTENCY_MISMATCH, ERR_STORAGE_FULL, ERR_STORAGE_MOVED,
+	ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
 ERRORS(errs_change, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN,
 	ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS, ERR_STORAGE_FULL,
 	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
@@ -317,13 +325,13 @@ static const struct endpoint rows[] = {
 	{EP_SERVICE_CREATE, REG, HTTP_POST, "/api/v1/services", "service_create",
 		N_("Register an instance; the body names service and id"), MAY_REGISTER,
 		EPF_IDEMPOTENCY_KEY, BODY_DOC, &instance_fields, &instance_view_fields,
-		.errors = errs_doc},
+		.errors = errs_instance},
 	{EP_SERVICE_GET, REG, .path = "/api/v1/services/{service}", .name = "service_get", GETS,
 		.may = MAY_VIEW, .answer = &service_fields, .errors = errs_get,
 		.summary = N_("Show a service and its instances")},
 	{EP_INSTANCE_PUT, REG, HTTP_PUT, INSTANCE, "instance_put",
 		N_("Register or replace an instance"), MAY_REGISTER, EPF_IDEMPOTENT | EPF_IF_MATCH,
-		BODY_DOC, &instance_fields, &instance_view_fields, .errors = errs_doc},
+		BODY_DOC, &instance_fields, &instance_view_fields, .errors = errs_instance},
 	{EP_INSTANCE_GET, REG, .path = INSTANCE, .name = "instance_get", GETS, .may = MAY_VIEW,
 		.answer = &instance_view_fields, .errors = errs_get,
 		.summary = N_("Show an instance")},

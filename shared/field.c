@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "shared/text.h"
 #include "shared/utf8.h"
 
 const struct field *field_named(const struct field_set *set, struct slice name)
@@ -94,6 +95,23 @@ static bool printable(struct slice v, bool name)
 		v.n -= len;
 	}
 	return true;
+}
+
+const char *field_charset_text(enum field_charset cs)
+{
+	switch (cs) {
+	case FC_ID:
+		return N_("must be a-z 0-9 . _ - and begin with a letter or digit");
+	case FC_REF:
+		return N_("must be a-z 0-9 . _ - / #");
+	case FC_NAME:
+		return N_("must be printable text, without control, invisible and bidirectional characters");
+	case FC_URL:
+	case FC_SECRET:
+		return N_("must be ASCII letters, digits and signs, without blanks");
+	default:
+		return N_("must be text, without control characters but tab and line feed");
+	}
 }
 
 bool field_charset_ok(enum field_charset cs, struct slice v)

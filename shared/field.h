@@ -92,6 +92,8 @@ void field_defaults(const struct field_set *set, void *doc);
 int field_choice(const struct field *f, struct slice value);
 // True when every character is in the set's alphabet.
 bool field_charset_ok(enum field_charset cs, struct slice value);
+// What it allows, for messages: "must be …", untranslated.
+const char *field_charset_text(enum field_charset cs);
 // The member's address inside doc.
 static inline void *field_at(const struct field *f, void *doc)
 {

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/clock.h"
 #include "shared/mem.h"
+#include "shared/num.h"
 #include "shared/str.h"
 #include "shared/text.h"
 #include "shared/version.h"
@@ -26,13 +26,12 @@ struct http_call {
 	struct http *h;
 	struct http_call *prev, *next;
 	CURL *easy;
-	struct curl_slist *headers;
+	struct curl_slist *headers, *addresses;
 	struct str body_out, body, content_type, etag, request_id;
 	bool (*on_data)(void *arg, struct slice bytes);
 	void (*on_done)(void *arg, enum err_code code, const struct http_response *res,
 		const struct err *err);
 	void *arg;
-	int64_t start_us;
 	bool added, stopped, too_large, cancelled;
 	char why[CURL_ERROR_SIZE];
 };
@@ -87,6 +86,7 @@ static void free_call(struct http_call *c)
 	for (struct curl_slist *l = c->headers; l; l = l->next)
 		secret_wipe(l->data, strlen(l->data)); // one of them may hold the token
 	curl_slist_free_all(c->headers);
+	curl_slist_free_all(c->addresses);
 	str_wipe(&c->body_out);
 	str_wipe(&c->body); // a key that is shown once
 	str_release(&c->content_type);
@@ -219,6 +219,24 @@ static void set_method(struct http_call *c, const struct http_request *r)
 		curl_easy_setopt(c->easy, CURLOPT_CUSTOMREQUEST, r->method);
 }
 
+// One of its two addresses may be missing on a host: both are tried, whatever /etc/hosts says.
+static void set_localhost(struct http_call *c, const char *url)
+{
+	struct slice rest = slice_of(url), scheme = slice_cut(&rest, ':'), at;
+	char entry[64];
+	int64_t port = slice_eq_str(scheme, "https") ? 443 : 80;
+
+	if (!slice_starts(rest, "//localhost"))
+		return;
+	rest = (struct slice){rest.p + 11, rest.n - 11};
+	at = slice_cut(&rest, '/');
+	if (at.n && (at.p[0] != ':' || !num_i64((struct slice){at.p + 1, at.n - 1}, 1, 65535, &port)))
+		return;
+	snprintf(entry, sizeof(entry), "localhost:%lld:127.0.0.1,::1", (long long)port);
+	c->addresses = curl_slist_append(NULL, entry);
+	curl_easy_setopt(c->easy, CURLOPT_RESOLVE, c->addresses);
+}
+
 static void set_options(struct http_call *c, const struct http_request *r)
 {
 	CURL *e = c->easy;
@@ -241,6 +259,8 @@ static void set_options(struct http_call *c, const struct http_request *r)
 	curl_easy_setopt(e, CURLOPT_PRIVATE, c);
 	if (r->unix_socket)
 		curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, r->unix_socket);
+	else
+		set_localhost(c, r->url);
 }
 
 struct http_call *http_start(struct http *h, const struct http_request *r)
@@ -254,7 +274,6 @@ struct http_call *http_start(struct http *h, const struct http_request *r)
 	c->on_data = r->on_data;
 	c->on_done = r->on_done;
 	c->arg = r->arg;
-	c->start_us = clock_mono_us();
 	c->next = h->calls;
 	if (h->calls)
 		h->calls->prev = c;
@@ -298,8 +317,7 @@ static void finish(struct http_call *c, CURLcode result)
 	struct http_response res = {.content_type = str_text(&c->content_type),
 		.etag = str_text(&c->etag),
 		.request_id = str_text(&c->request_id),
-		.body = str_slice(&c->body),
-		.took_us = clock_mono_us() - c->start_us};
+		.body = str_slice(&c->body)};
 	struct err err = {0};
 	long status = 0;
 	enum err_code code = classify(c, result, &err);

@@ -18,7 +18,6 @@ struct http_response {
 	int status; // 0 when there was none
 	const char *content_type, *etag, *request_id; // "" when absent; valid during the callback
 	struct slice body; // empty for streams that were answered 2xx
-	int64_t took_us;
 };
 
 struct http_request {

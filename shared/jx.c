@@ -126,7 +126,7 @@ static enum err_code text_in(struct decode *d, const struct field *f, const json
 		return no_choice(d, f);
 	if (s.n && !field_charset_ok(f->charset, s))
 		return err_field(d->err, ERR_FIELD_CHARSET, d->path,
-			_("%s has characters that are not allowed there"), d->path);
+			"%s %s", d->path, _(field_charset_text(f->charset)));
 	n = utf8_count(s);
 	if ((f->min || f->max) && (n < (size_t)f->min || n > (size_t)f->max))
 		return out_of_range(d, f, _("length"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "shared/mem.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +12,9 @@ static void *or_die(void *p)
 
 	if (LIKELY(p != NULL))
 		return p;
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+	// Whoever does not read what is said must not keep it from ending.
+	if (poll(&out, 1, 0) == 1 && write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
 		_exit(70);
 	abort();
 }

@@ -345,7 +345,8 @@ static const struct field_set auth_fields = {"InstanceAuth", auth_rows, ARRAY_LE
 			.help = N_("place, for people")},                                          \
 		{AT(instance, ttl_s), .type = FT_INT, .min = 1, .max = 86400, .def = FIELD_NONE,   \
 			.unit = "s", .flags = FF_NULLABLE | FF_WIDE | FF_FORM,                     \
-			.help = N_("lives by heartbeats this far apart; unset: by probes")},       \
+			.help = N_("lives by heartbeats this far apart, and leaves a day after "   \
+				   "the last; unset: by probes")},                             \
 		{AT(instance, check), .type = FT_OBJ, .sub = &check_fields,                        \
 			.help = N_("health probe")},                                               \
 		{AT(instance, capacity), .type = FT_OBJ, .sub = &capacity_fields,                  \
@@ -364,6 +365,8 @@ static const struct field_set auth_fields = {"InstanceAuth", auth_rows, ARRAY_LE
 			.help = N_("takes no new requests")},                                      \
 		{AT(instance, owner), .type = FT_STR, .flags = FF_READONLY | FF_WIDE,              \
 			.help = N_("who registered it; a service token beats its own alone")},     \
+		{AT(instance, reach), .type = FT_STR, .flags = FF_READONLY | FF_WIDE,              \
+			.help = N_("where its name may lead: site, or anywhere if an admin says so")}, \
 	HOUSEKEEPING(instance)
 
 static const struct field instance_fields_rows[] = {INSTANCE_ROWS};

@@ -120,6 +120,10 @@ struct check {
 	int64_t interval_s, timeout_ms, fall, rise;
 };
 
+// Where the name of an instance may lead, judged when it is dialled.
+#define INSTANCE_SITE "site" // this host and private networks
+#define INSTANCE_ANYWHERE "anywhere" // public addresses, too: an admin gave its url
+
 struct instance {
 	const char *service, *id;
 	const char *display_name;
@@ -143,6 +147,7 @@ struct instance {
 	bool enabled, draining;
 	// answers only
 	const char *owner; // who registered it first; "" before that was noted
+	const char *reach; // INSTANCE_SITE or INSTANCE_ANYWHERE; "" before that was noted
 	int64_t revision, created_at, updated_at;
 	const char *updated_by;
 };

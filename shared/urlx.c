@@ -187,15 +187,16 @@ static bool embedded_v4(const unsigned char *p, uint32_t *ret)
 static enum addr_class v6_class(const unsigned char *p)
 {
 	static const unsigned char zero[15];
-	// fd00:ec2::254, Amazon's metadata service
+	// fd00:ec2::254 and fd20:ce::254, the metadata services of Amazon and Google
 	static const unsigned char ec2[16] = {0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, 0x54};
+	static const unsigned char gcp[16] = {0xfd, 0x20, 0x00, 0xce, [14] = 0x02, 0x54};
 	uint32_t v4;
 
 	if (embedded_v4(p, &v4))
 		return v4_class(v4);
 	if (memcmp(p, zero, 15) == 0)
 		return p[15] == 1 ? ADDR_LOOPBACK : ADDR_FORBIDDEN;
-	if (memcmp(p, zero, 8) == 0 || memcmp(p, ec2, 16) == 0)
+	if (memcmp(p, zero, 8) == 0 || memcmp(p, ec2, 16) == 0 || memcmp(p, gcp, 16) == 0)
 		return ADDR_FORBIDDEN; // reserved, with v4-compatible and v4-translated addresses
 	if (p[0] == 0x20 && p[1] == 0x01 && p[2] == 0 && p[3] == 0)
 		return ADDR_FORBIDDEN; // Teredo: leads to whatever IPv4 address it spells

@@ -144,7 +144,7 @@ def test_watch(agent):
     behind = agent.get(CFG, f"/api/v1/watch?since={now - 1}&wait=30s")
     assert behind.body["revision"] == now and behind.body["changed"] is True
     idle = agent.get(CFG, f"/api/v1/watch?since={now}&wait=50ms")
-    assert idle.body == {"revision": now, "changed": False}
+    assert idle.body == {"revision": now, "changed": False, "lineage": idle.body["lineage"]}
     with concurrent.futures.ThreadPoolExecutor() as pool:
         waiting = [pool.submit(agent.get, CFG, f"/api/v1/watch?since={now}&wait=30s")
                    for _ in range(8)]

@@ -3,6 +3,7 @@
 that nothing is taken from those who were refused. Exactness over a minute is a unit test on a
 simulated clock; here the bounds are wide."""
 import concurrent.futures
+import contextlib
 import pathlib
 import re
 import shutil
@@ -357,3 +358,58 @@ def test_a_key_and_a_feature_have_budgets_too(chat_agent, vendord):
     assert chat_agent.chat(headers=as_client(me)).status == 200
     answer = chat_agent.chat(headers=as_client(me))
     assert answer.error == "budget_exceeded" and "(feature:budget)" in answer.body["error"]["message"]
+
+
+def spoil(agent):
+    """The stored secrets open no more, though their rows are whole."""
+    agent.stop()
+    with contextlib.closing(sqlite3.connect(agent.state_dir / "yijian.db")) as db:
+        assert db.execute("UPDATE vendor_key SET row_version = row_version + 1").rowcount > 0
+        db.commit()
+    agent.start()
+
+
+def of_key(agent):
+    """How the key stands in a dry run: its skip or None, and what is under way."""
+    one = next(c for c in agent.post("router-engine", "/api/v1/route/chat", {}).body["candidates"]
+               if c["target"] == "openai/gpt-4#simulated")
+    return (None if one["eligible"] else one["skips"][0]["code"],
+            one.get("evidence", {}).get("inflight", 0))
+
+
+FAILURES = {
+    "the secret does not open": (lambda agent, _: spoil(agent), 503, "secret_corrupt"),
+    "the upstream refuses the request": (lambda _, vendord: vendord.fault(
+        {"status": 400, "code": "invalid_value"}, path="/v1/*"), 400, None),
+    "the upstream fails": (lambda _, vendord: vendord.fault({"status": 500}, path="/v1/*"), 502,
+                           None),
+    "the connection is cut": (lambda _, vendord: vendord.fault({"reset": True}, path="/v1/*"),
+                              502, None),
+    "nobody listens": (lambda _, vendord: vendord.stop(), 502, None)}
+
+
+@pytest.mark.parametrize("why", FAILURES)
+def test_failures_leave_no_counter_behind(agent, vendord, why):
+    """However often an attempt comes to nothing, its key has the room it had before."""
+    break_it, status, code = FAILURES[why]
+    agent.add_key(vendord.base_url, limits={"tpm": 3000, "concurrency": 1})  # burst 300
+    answer = agent.request(CONFIG, "PATCH", "/api/v1/features/chat", {
+        "cooldown": {"fails": 1000, "for_s": 1, "window_s": 1}, "retry": {"max_attempts": 1}})
+    assert answer.status == 200, answer
+    break_it(agent, vendord)
+    for _ in range(6):
+        answer = agent.chat(max_tokens=200)
+        assert answer.status == status and code in (None, answer.error), answer
+        assert of_key(agent) == (None, 0)
+    assert agent.get(GATEWAY, "/metrics").body.decode().count(
+        "yijian_gateway_inflight_requests 0") == 1
+
+
+def test_what_was_never_sent_takes_no_turn(agent, vendord):
+    """A request that could not be sent did not use one of its key's requests a minute."""
+    agent.add_key(vendord.base_url, limits={"rpm": 1})
+    spoil(agent)
+    for _ in range(3):
+        answer = agent.chat()
+        assert (answer.status, answer.error) == (503, "secret_corrupt"), answer
+    assert vendord.stats()["requests"] == 0

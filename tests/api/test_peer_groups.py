@@ -2,6 +2,7 @@
 """Other users of this host, as root: what the groups of their uid give them on loopback and on
 the unix socket. The agent stands in a mount namespace of its own, where /etc/passwd and
 /etc/group know users this host does not have."""
+import contextlib
 import json
 import os
 import pathlib
@@ -10,6 +11,9 @@ import sys
 import tempfile
 
 import pytest
+
+from raw import head
+from waiting import wait_for
 
 KEYS, GATEWAY = "key-manager", "api-gateway"
 SECRET = "sk-simulated-00000000000guard"
@@ -57,7 +61,8 @@ def platform(make_agent, tmp_path):
         places[-1].write_text("\n".join(lines) + "\n" + pathlib.Path("/etc", name).read_text())
     with tempfile.TemporaryDirectory(prefix="yijian-socket-") as scratch:
         os.chmod(scratch, 0o755)
-        agent = make_agent(env={"YIJIAN_SOCKET": os.path.join(scratch, "agent.sock")},
+        agent = make_agent(env={"YIJIAN_SOCKET": os.path.join(scratch, "agent.sock"),
+                                "YIJIAN_CONNECTIONS_MAX": "16", "YIJIAN_TRAFFIC_LOOPS": "1"},
                            before=["unshare", "-m", "sh", "-c", INSIDE, *map(str, places)])
         agent.socket = os.path.join(scratch, "agent.sock")
         agent.add_key("https://api.openai.com", api_key=SECRET)
@@ -132,3 +137,27 @@ def test_a_group_does_not_reach_a_page_of_elsewhere(call, header):
     if call.over == "socket":
         pytest.skip("no browser reaches a unix socket")
     assert call("operator", "GET", "/api/v1/keys", headers=[header])[:2] == (403, "bad_origin")
+
+
+def test_places_are_kept_for_the_admin_group(platform, call):
+    """Somebody holds all connections: those who may administer the agent still get in."""
+    service = KEYS if call.over == "loopback" else GATEWAY
+    with contextlib.ExitStack() as stack:
+        held = []
+
+        def hold_one():  # between requests they may stay for a minute
+            os.seteuid(USERS["nobody"])
+            try:
+                raw = stack.enter_context(platform.connect(service))
+            finally:
+                os.seteuid(0)
+            raw.send(head("GET", "/healthz"))
+            if raw.answer().status == 200:  # else an earlier connection still ends
+                held.append(raw)
+            return len(held) == 16
+        wait_for(hold_one, what="every place held")
+        assert call("nobody", "GET", "/healthz")[0] == 503
+        assert call("operator", "GET", "/healthz")[0] == 503
+        for _ in range(2):
+            assert call("admin", "GET", "/healthz")[0] == 200
+            assert call("admin", "GET", "/api/v1/keys")[0] == 200

@@ -274,3 +274,23 @@ def test_one_bad_model_does_not_close_its_key(agent, vendord):
     rows = agent.get(ROUTER, "/api/v1/routes/other").body["items"]
     assert rows[0]["state"] == "GONE"
     assert agent.get("key-manager", "/api/v1/keys").body["items"][0]["state"] == "ok"
+
+
+def test_what_one_caller_waited_for_is_not_the_next_ones(make_agent, vendord):
+    """On one loop calls are used again: who was held back leaves nothing behind."""
+    agent = make_agent(env={"YIJIAN_TRAFFIC_LOOPS": "1"})
+    agent.add_key(vendord.base_url)
+    patch(agent, "chat", all_down="wait", wait_ms=20000)
+    seen = set()
+    for _ in range(2):
+        vendord.fault({"status": 429, "retry_after": "1"}, count=1, path="/v1/*")
+        assert agent.chat().status == 429
+        answer = agent.chat()
+        assert (answer.status, answer.headers["X-Yijian-Reason"]) == (200, "waited")
+        seen.add(answer.headers["X-Yijian-Decision"])
+        for _ in range(3):
+            answer = agent.chat()
+            assert (answer.status, answer.headers["X-Yijian-Reason"]) == (200, "only_one")
+            assert answer.headers["X-Yijian-Attempts"] == "1"
+            seen.add(answer.headers["X-Yijian-Decision"])
+    assert len(seen) == 8 and all(name.startswith("d-") for name in seen)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The agent as a process: start, stop, signals, settings, ports."""
+import contextlib
+import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -204,3 +207,61 @@ def test_no_core_and_not_dumpable(agent):
     if os.geteuid() != 0:
         with pytest.raises(PermissionError):
             os.readlink(f"/proc/{agent.pid}/exe")
+
+
+def test_a_log_nobody_reads_stops_nothing(make_agent, tmp_path):
+    """Whoever holds the other end of stderr and does not read it is not waited for."""
+    fifo = tmp_path / "log"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
+    agent = make_agent(env={"YIJIAN_LOG_LEVEL": "debug", "YIJIAN_TRAFFIC_LOOPS": "1"},
+                       before=["sh", "-c", 'exec "$@" 2>"$0"', str(fifo)])
+
+    def lost():
+        text = agent.get("api-gateway", "/metrics").body.decode()
+        return int(float(re.search(r"^yijian_log_lines_lost_total (\S+)$", text, re.M)[1]))
+    with agent.connect() as raw:  # a line of the log each: more than pipe and ring hold
+        for _ in range(50):
+            raw.send(head("GET", "/healthz") * 50)
+            assert [raw.answer().status for _ in range(50)] == [200] * 50
+    for service in SERVICES:
+        assert agent.get(service, "/healthz").status == 200
+    assert lost() > 0
+    text = b""
+
+    def read_some():
+        nonlocal text
+        with contextlib.suppress(BlockingIOError):
+            while more := os.read(reader, 65536):
+                text += more
+        return b'"log_lost"' in text
+    wait_for(read_some, what="told what was lost")
+    agent.child.send_signal(signal.SIGTERM)
+    wait_for(lambda: read_some() and not agent.alive(), what="its end")
+    read_some()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["event"] for line in lines[-2:]] == ["stopping", "stopped"], "flushed at the end"
+    agent.stop()
+    os.close(reader)
+
+
+def test_a_log_nobody_reads_does_not_hold_up_the_end(make_agent, tmp_path):
+    fifo = tmp_path / "log"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
+    agent = make_agent(env={"YIJIAN_LOG_LEVEL": "debug"},
+                       before=["sh", "-c", 'exec "$@" 2>"$0"', str(fifo)])
+    for _ in range(40):
+        assert agent.get("key-manager", "/healthz").status == 200
+    agent.stop(timeout=20)
+    os.close(reader)
+
+
+def test_the_last_lines_of_a_crash(agent):
+    agent.get("api-gateway", "/healthz")
+    agent.child.send_signal(signal.SIGABRT)
+    assert agent.child.wait() == -signal.SIGABRT
+    assert "started" in [line["event"] for line in agent.log_records()]
+    agent.child = None

@@ -14,7 +14,7 @@ def status(agent):
 def test_all_a_dashboard_needs(agent):
     doc = status(agent)
     assert set(doc) == {"agent", "services", "traffic", "routes", "keys", "instances", "alerts", "health_checks",
-                        "usage", "tasks", "refused", "clients"}
+                        "usage", "tasks", "refused", "clients", "metrics"}
     assert doc["agent"]["state"] == "ok" and doc["agent"]["store"]["state"] == "ok"
     assert doc["agent"]["sealed"] is False and doc["agent"]["simulated"] is False
     assert [s["service"] for s in doc["services"]][0] == "api-gateway"

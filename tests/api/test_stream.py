@@ -112,11 +112,13 @@ def test_end_without_done_is_mended(agent, local):
     assert events[-1] == "[DONE]" and not any("error" in e for e in events if e != "[DONE]")
 
 
-def test_only_comments_is_silence(agent, local):
-    patch(agent, timeouts={"idle_ms": 300})
+def test_comments_are_no_silence(agent, local):
+    """They renew it, as long as the stream as a whole may last."""
+    patch(agent, timeouts={"idle_ms": 300, "stream_total_ms": 2000})
     local.fault({"endless_comments": 20}, path="/v1/*")
     events = events_of(agent)
     assert events[-1]["error"]["code"] == "stream_interrupted"
+    assert broken_causes(agent) == ["total_timeout"]
 
 
 def test_line_ends(agent, local):
@@ -244,7 +246,7 @@ def test_usage_of_a_broken_stream(agent, local):
 
 
 def test_upstream_comments_are_dropped(agent, local):
-    patch(agent, timeouts={"idle_ms": 300})
+    patch(agent, timeouts={"stream_total_ms": 1000})
     local.fault({"endless_comments": 20}, path="/v1/*")
     with agent.stream(CHAT, BODY) as stream:
         raw = stream.response.read()

@@ -2,11 +2,14 @@
 """Upstreams that are bad before a byte of HTTP: nobody there, nobody answering, names that do not
 resolve or resolve to where no call may go, certificates nobody should trust. Every one with four
 kinds of call, alone and with one healthy fallback (see tests/lib/matrix.py)."""
+import concurrent.futures
+import os
 import time
 
 import pytest
 
 from matrix import KINDS, Matrix
+from waiting import wait_for
 from network import (Authority, BlackHole, ClosedPort, Listener, half_closing, resolver, silent,
                      tls_front)
 
@@ -131,3 +134,119 @@ def test_a_redirect_to_the_agent_itself(matrix, make_vendord):
     bad.faults([{"match": {"path": "/v1/*"},
                  "fault": {"redirect": matrix.agent.url("key-manager") + "/api/v1/keys"}}])
     assert alone(matrix.run(bad.url)) == {"upstream_bad_response"}
+
+
+# ---- names whose address says another thing than they do ----
+
+REGISTRY = "service-registry"
+
+
+def register(agent, name, url, headers=()):
+    answer = agent.request(REGISTRY, "PUT", f"/api/v1/services/near/instances/{name}", {
+        "url": url, "engine": "vllm", "features": ["chat"], "check": {"timeout_ms": 500, "interval_s": 1}},
+        headers=headers)
+    assert answer.status in (200, 201), answer
+    return answer.body
+
+
+def probed(agent, name):
+    answer = agent.post(REGISTRY, f"/api/v1/services/near/instances/{name}/check", {})
+    return answer.error or answer.body.get("code") or str(answer.body)
+
+
+def test_a_local_name_with_a_public_address(agent, make_vendord):
+    """Who may not register a public address does not reach one by a name either."""
+    made = agent.post("key-manager", "/api/v1/tokens", {"name": "gpu", "role": "service"}).body
+    token = {"Authorization": f"Bearer {made['token']}"}
+    url = "http://public.fault.test:9"
+    assert register(agent, "gpu1", url, token)["reach"] == "site"
+    assert "upstream_url_forbidden" in probed(agent, "gpu1"), probed(agent, "gpu1")
+    assert agent.request("config-center", "PATCH", "/api/v1/features/chat", {
+        "all_down": "least_bad"}).status == 200
+    answer = agent.chat()
+    assert answer.status == 502, answer
+    record = agent.get("router-engine", "/api/v1/decisions/"
+                       + answer.headers["X-Yijian-Decision"]).body
+    assert record["attempts"][0]["code"] == "upstream_url_forbidden", record
+    # An admin may say so, and what an admin said holds for the same address alone.
+    assert register(agent, "gpu1", url)["reach"] == "anywhere"
+    assert "forbidden" not in probed(agent, "gpu1")
+    assert register(agent, "gpu1", url, token)["reach"] == "anywhere"
+    assert register(agent, "gpu1", url + "0", token)["reach"] == "site"
+    # It outlives a restart, and what is near is reached.
+    local = make_vendord(flavour="vllm", no_auth=True)
+    register(agent, "gpu2", f"http://loopback.fault.test:{local.port}", token)
+    agent.restart()
+    assert "upstream_url_forbidden" in probed(agent, "gpu1")
+    assert agent.get(REGISTRY, "/api/v1/services/near/instances/gpu2").body["reach"] == "site"
+    assert agent.post(REGISTRY, "/api/v1/services/near/instances/gpu2/check", {}).status == 200
+    wait_for(lambda: agent.chat().status == 200, what="the near one answers")
+
+
+def threads(agent):
+    return len(os.listdir(f"/proc/{agent.pid}/task"))
+
+
+def test_names_that_do_not_resolve_take_few_threads(make_agent, make_vendord, tmp_path):
+    """However many are looked up: a bounded number at once, and traffic is not behind them."""
+    names = tmp_path / "names"
+    agent = make_agent(env=resolver(tmp_path) | {"YIJIAN_TEST_NAMES": str(names)})
+    local = make_vendord(flavour="vllm", no_auth=True)
+    agent.add_key(f"http://localhost:{local.port}")
+    before = threads(agent)
+    try:
+        for i in range(60):
+            register(agent, f"gpu{i}", f"http://held{i}.fault.test:{local.port}")
+        assert agent.request("config-center", "PATCH", "/api/v1/features/chat", {
+            "auto_join": False}).status == 200
+        wait_for(lambda: threads(agent) > before, what="names looked up")
+        most = 0
+        for _ in range(8):
+            local.close_idle()  # so that each call connects anew
+            answer = agent.chat()
+            assert answer.status == 200, answer
+            most = max(most, threads(agent) - before)
+            agent.post(REGISTRY, "/api/v1/services/near/instances/gpu1/check", {})
+        assert 0 < most <= 24
+    finally:
+        names.touch()
+    wait_for(lambda: threads(agent) <= before, what="threads that end")
+    wait_for(lambda: agent.get(REGISTRY, "/api/v1/services/near/instances/gpu59").body["health"]
+             == "passing", what="the last one probed")
+
+
+def test_a_token_registers_so_many(agent):
+    made = agent.post("key-manager", "/api/v1/tokens", {"name": "fleet", "role": "service"}).body
+    token = {"Authorization": f"Bearer {made['token']}"}
+
+    def put(i, headers=token):
+        return agent.request(REGISTRY, "PUT", f"/api/v1/services/many/instances/i{i}", {
+            "url": "http://127.0.0.1:9", "engine": "vllm", "ttl_s": 600}, headers=headers)
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert {a.status for a in pool.map(put, range(256))} == {201}
+    answer = put(256)
+    assert (answer.status, answer.error) == (409, "conflict_state"), answer
+    assert "256" in answer.body["error"]["message"] and answer.body["error"]["hint"]
+    assert put(3).status == 200, "what is there may be registered again"
+    assert put(256, headers=()).status == 201, "an operator's are not counted"
+    assert agent.request(REGISTRY, "DELETE", "/api/v1/services/many/instances/i3",
+                         headers=token).status in (200, 204)
+    assert put(257).status == 201
+
+
+def test_those_who_answer_are_looked_at_beside_those_who_do_not(agent, make_vendord):
+    good = make_vendord(flavour="vllm", no_auth=True)
+    hole = Listener(silent)
+    try:
+        register(agent, "good", good.url)
+        wait_for(lambda: agent.get(REGISTRY, "/api/v1/services/near/instances/good").body["health"]
+                 == "passing", what="the good one")
+        for i in range(80):
+            answer = agent.request(REGISTRY, "PUT", f"/api/v1/services/dark/instances/i{i}", {
+                "url": f"http://127.0.0.1:{hole.port}", "engine": "vllm",
+                "check": {"timeout_ms": 30000, "interval_s": 1}})
+            assert answer.status == 201, answer
+        looks = good.stats()["by_path"]["/health"]
+        good.wait_stats(lambda s: s["by_path"]["/health"] >= looks + 8, what="looked at as before")
+    finally:
+        hole.close()

@@ -12,7 +12,8 @@ KINDS = {
     "images": ("/v1/images/generations", "text_to_image", "dalle", {"prompt": "a cat"}),
     "embeddings": ("/v1/embeddings", "embeddings", "embeddings", {"input": "hello"}),
 }
-DEADLINES = {"connect_ms": 700, "first_byte_ms": 700, "idle_ms": 700, "total_ms": 6000}
+DEADLINES = {"connect_ms": 700, "first_byte_ms": 700, "idle_ms": 700, "total_ms": 6000,
+             "stream_total_ms": 4000}  # comments are no silence
 ENDS_WITHIN_S = 20  # deadlines above, and a loaded machine
 
 CODES = {"upstream_rejected", "upstream_auth_failed", "upstream_billing", "upstream_rate_limited",

@@ -172,3 +172,22 @@ class Authority:
 def resolver(place):
     """The environment in which names below fault.test resolve as they say."""
     return preload.environment(preload.build("resolve", place))
+
+
+def alone(address):
+    """(command before a program, why not): a network of its own whose loopback has only this one of
+    127.0.0.1 and ::1, "none" of them, or "both"."""
+    gone = {"127.0.0.1": ["::1/128"], "::1": ["127.0.0.1/8"], "none": ["127.0.0.1/8", "::1/128"],
+            "both": []}[address]
+    steps = ["ip link set lo up", *(f"ip addr del {one} dev lo" for one in gone)]
+    command = ["unshare", "-r", "-n", "sh", "-c", " && ".join([*steps, 'exec "$@"']), "sh"]
+    try:
+        tried = subprocess.run([*command, "ip", "addr", "show", "lo"], capture_output=True, text=True)
+    except OSError as error:
+        return None, str(error)
+    return (command, None) if tried.returncode == 0 else (None, tried.stderr.strip())
+
+
+def beside(pid, *command):
+    """A command in the network of a process that `alone` began."""
+    return ["nsenter", "-t", str(pid), "-U", "--preserve-credentials", "-n", *map(str, command)]

@@ -4,12 +4,15 @@
 //   nxdomain.…   no such name            servfail.…   the servers fail
 //   slow.…       127.0.0.1 after 30 s    loopback.…   127.0.0.1
 //   metadata.…   169.254.169.254         flips.…      first 192.0.2.1, then 127.0.0.1
+//   public.…     192.0.2.1               held….…      127.0.0.1 once the file YIJIAN_TEST_NAMES is there
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ZONE ".fault.test"
@@ -30,6 +33,14 @@ static int starts(const char *name, const char *word)
 	return strncmp(name, word, strlen(word)) == 0 && name[strlen(word)] == '.';
 }
 
+static void hold(void)
+{
+	const char *file = getenv("YIJIAN_TEST_NAMES");
+	const struct timespec look = {.tv_nsec = 10000000};
+	while (file && access(file, F_OK) != 0)
+		nanosleep(&look, NULL);
+}
+
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
 	struct addrinfo **ret)
 {
@@ -46,6 +57,10 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 		sleep(SLOW_S);
 	if (starts(name, "metadata"))
 		address = "169.254.169.254";
+	if (starts(name, "public"))
+		address = "192.0.2.1";
+	if (strncmp(name, "held", 4) == 0)
+		hold();
 	if (starts(name, "flips") && atomic_fetch_add(&flips, 1) == 0)
 		address = "192.0.2.1";
 	return real()(address, service, hints, ret);

@@ -10,18 +10,18 @@ static const struct breaker_policy policy = {.fails = 3, .window_us = 60000000,
 
 static bool end(struct live *l, enum outcome out, int64_t now_us)
 {
-	return breaker_outcome(l, &policy, out, now_us, 1000 + now_us / 1000, 5000000, 500);
+	return breaker_outcome(l, LIFE_ANY, &policy, out, now_us, 1000 + now_us / 1000, 5000000, 500);
 }
 
 static void opens_after_fails_in_the_window(void **state UNUSED)
 {
 	struct live l = {0};
-	assert_true(breaker_try(&l, 1));
+	assert_true(breaker_try(&l, LIFE_ANY, 1));
 	assert_false(end(&l, OUT_FAILED, 1));
 	assert_false(end(&l, OUT_FAILED, 2));
 	assert_true(end(&l, OUT_FAILED, 3));
 	assert_int_equal(l.breaker, BREAKER_OPEN);
-	assert_false(breaker_try(&l, 4));
+	assert_false(breaker_try(&l, LIFE_ANY, 4));
 	assert_int_equal(l.last_error_status, 500);
 }
 
@@ -50,17 +50,17 @@ static void one_trial_decides(void **state UNUSED)
 	for (int i = 0; i < 3; i++)
 		end(&l, OUT_FAILED, i);
 	int64_t later = 3 + policy.open_us;
-	assert_true(breaker_try(&l, later));
+	assert_true(breaker_try(&l, LIFE_ANY, later));
 	assert_int_equal(l.breaker, BREAKER_HALF_OPEN);
-	assert_false(breaker_try(&l, later)); // one at a time
+	assert_false(breaker_try(&l, LIFE_ANY, later)); // one at a time
 	assert_true(end(&l, OUT_FAILED, later));
 	assert_int_equal(l.breaker, BREAKER_OPEN);
-	assert_false(breaker_try(&l, later + 1));
+	assert_false(breaker_try(&l, LIFE_ANY, later + 1));
 	later += policy.open_us;
-	assert_true(breaker_try(&l, later));
+	assert_true(breaker_try(&l, LIFE_ANY, later));
 	assert_true(end(&l, OUT_OK, later));
 	assert_int_equal(l.breaker, BREAKER_CLOSED);
-	assert_true(breaker_try(&l, later) && breaker_try(&l, later));
+	assert_true(breaker_try(&l, LIFE_ANY, later) && breaker_try(&l, LIFE_ANY, later));
 }
 
 static void a_caller_who_left_frees_the_trial(void **state UNUSED)
@@ -69,42 +69,106 @@ static void a_caller_who_left_frees_the_trial(void **state UNUSED)
 	for (int i = 0; i < 3; i++)
 		end(&l, OUT_FAILED, i);
 	int64_t later = 3 + policy.open_us;
-	assert_true(breaker_try(&l, later));
+	assert_true(breaker_try(&l, LIFE_ANY, later));
 	assert_false(end(&l, OUT_CLIENT, later));
-	assert_true(breaker_try(&l, later));
+	assert_true(breaker_try(&l, LIFE_ANY, later));
 }
 
 static void a_rate_limit_cools_and_opens_nothing(void **state UNUSED)
 {
 	struct live l = {0};
 	for (int i = 0; i < 10; i++)
-		breaker_outcome(&l, &policy, OUT_RATE_LIMITED, 100 + i, 1, 5000000 - i, 429);
+		breaker_outcome(&l, LIFE_ANY, &policy, OUT_RATE_LIMITED, 100 + i, 1, 5000000 - i, 429);
 	assert_int_equal(l.breaker, BREAKER_CLOSED);
 	assert_true(l.cooldown_until_us == 5000100);
 	assert_int_equal(l.cooldown_status, 429);
 	// a shorter one later does not shorten it
-	breaker_outcome(&l, &policy, OUT_RATE_LIMITED, 200, 1, 10, 429);
+	breaker_outcome(&l, LIFE_ANY, &policy, OUT_RATE_LIMITED, 200, 1, 10, 429);
 	assert_true(l.cooldown_until_us == 5000100);
 }
 
 static void faults_stay_until_reset_or_success(void **state UNUSED)
 {
 	struct live l = {0};
-	assert_true(breaker_outcome(&l, &policy, OUT_AUTH, 1, 77, 0, 401));
+	assert_true(breaker_outcome(&l, LIFE_ANY, &policy, OUT_AUTH, 1, 77, 0, 401));
 	assert_int_equal(l.fault, LIVE_KEY_INVALID);
 	assert_true(l.fault_since_wall_ms == 77);
-	assert_false(breaker_outcome(&l, &policy, OUT_AUTH, 2, 78, 0, 401));
+	assert_false(breaker_outcome(&l, LIFE_ANY, &policy, OUT_AUTH, 2, 78, 0, 401));
 	assert_true(l.fault_since_wall_ms == 77);
 	assert_true(end(&l, OUT_OK, 3));
 	assert_int_equal(l.fault, LIVE_OK);
 	assert_true(end(&l, OUT_BILLING, 4));
 	assert_int_equal(l.fault, LIVE_KEY_NO_QUOTA);
-	breaker_outcome(&l, &policy, OUT_RATE_LIMITED, 5, 5, 1000, 429);
-	breaker_reset(&l);
+	breaker_outcome(&l, LIFE_ANY, &policy, OUT_RATE_LIMITED, 5, 5, 1000, 429);
+	assert_true(breaker_proven(&l, LIFE_ANY, 9));
 	assert_int_equal(l.fault, LIVE_OK);
 	assert_true(l.cooldown_until_us == 0);
 	assert_true(end(&l, OUT_MODEL_GONE, 6));
 	assert_int_equal(l.fault, LIVE_MODEL_GONE);
+}
+
+static bool told(struct live *l, uint64_t life, enum outcome out, int status)
+{
+	return breaker_outcome(l, life, &policy, out, 1, 77, 5000000, status);
+}
+
+// High half: the address, low half: the secret.
+#define LIFE(address, secret) ((uint64_t)(address) << 32 | (secret))
+
+static void what_was_said_of_another_secret_does_not_count(void **state UNUSED)
+{
+	struct live l = {0};
+	live_follow(&l, LIFE(1, 1), LIVE_NEW_OBJECT);
+	live_follow(&l, LIFE(1, 2), LIVE_NEW_SECRET);
+	assert_false(told(&l, LIFE(1, 1), OUT_AUTH, 401));
+	assert_false(told(&l, LIFE(1, 1), OUT_BILLING, 402));
+	assert_false(told(&l, LIFE(1, 1), OUT_REGION, 403));
+	assert_int_equal(l.fault, LIVE_OK);
+	assert_true(told(&l, LIFE(1, 2), OUT_AUTH, 401));
+	assert_false(told(&l, LIFE(1, 1), OUT_OK, 200));
+	assert_false(breaker_proven(&l, LIFE(1, 1), 78));
+	assert_int_equal(l.fault, LIVE_KEY_INVALID);
+	assert_true(l.last_ok_wall_ms == 0);
+	assert_true(breaker_proven(&l, LIFE(1, 2), 78));
+	assert_true(told(&l, LIFE(1, 1), OUT_RATE_LIMITED, 429)); // of the account, which is the same
+	assert_true(l.cooldown_until_us > 0);
+	for (int i = 0; i < 2; i++)
+		assert_false(told(&l, LIFE(1, 1), OUT_FAILED, 500));
+	assert_true(told(&l, LIFE(1, 1), OUT_FAILED, 500)); // of the address, which is the same
+	assert_int_equal(l.breaker, BREAKER_OPEN);
+}
+
+static void nothing_of_another_address_counts(void **state UNUSED)
+{
+	static const enum outcome all[] = {OUT_OK, OUT_FAILED, OUT_RATE_LIMITED, OUT_AUTH, OUT_BILLING,
+		OUT_REGION, OUT_MODEL_GONE, OUT_CLIENT};
+	struct live l = {0};
+	live_follow(&l, LIFE(1, 1), LIVE_NEW_OBJECT);
+	for (int i = 0; i < 3; i++)
+		told(&l, LIFE(1, 1), OUT_FAILED, 500);
+	told(&l, LIFE(1, 1), OUT_RATE_LIMITED, 429);
+	live_count(&l, LIFE(1, 1), 1, true, 1000);
+	l.inflight = 2;
+	l.drained = 1;
+	l.spend.pico = 5;
+	live_follow(&l, LIFE(2, 2), LIVE_NEW_ADDRESS);
+	assert_int_equal(l.breaker, BREAKER_CLOSED);
+	assert_true(l.cooldown_until_us == 0 && l.ewma_us == 0 && l.last_error_status == 0);
+	assert_true(live_window(&l, 1, 60).ok == 0);
+	assert_true(l.inflight == 2 && l.drained == 1 && l.spend.pico == 5);
+	l.half_open_busy = 1; // a trial of the new one is out
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		for (int n = 0; n < 4; n++)
+			assert_false(told(&l, LIFE(1, 1), all[i], 500));
+	live_count(&l, LIFE(1, 1), 1, false, 1000);
+	breaker_let_go(&l, LIFE(1, 1));
+	assert_false(breaker_cool(&l, LIFE(1, 1), 1, 5000000, 429));
+	assert_true(l.breaker == BREAKER_CLOSED && l.fault == LIVE_OK && l.cooldown_until_us == 0);
+	assert_true(live_window(&l, 1, 60).failed == 0 && l.half_open_busy == 1);
+	live_follow(&l, LIFE(1, 1), LIVE_NEW_OBJECT); // an earlier one never comes back
+	assert_true(l.life == LIFE(2, 2) && l.drained == 1);
+	live_follow(&l, LIFE(3, 3), LIVE_NEW_OBJECT);
+	assert_true(l.drained == 0 && l.spend.pico == 0 && l.weight_override == -1 && l.inflight == 2);
 }
 
 static void retries_are_a_tenth_and_a_burst(void **state)
@@ -137,6 +201,8 @@ int main(void)
 		cmocka_unit_test(one_trial_decides),
 		cmocka_unit_test(a_caller_who_left_frees_the_trial),
 		cmocka_unit_test(a_rate_limit_cools_and_opens_nothing),
+		cmocka_unit_test(what_was_said_of_another_secret_does_not_count),
+		cmocka_unit_test(nothing_of_another_address_counts),
 		cmocka_unit_test(retries_are_a_tenth_and_a_burst),
 		cmocka_unit_test(faults_stay_until_reset_or_success),
 	};

@@ -31,8 +31,41 @@ static void test_in_order_with_cursor(void **state)
 	assert_null(strstr(out.p, "\"i\":5"));
 	str_clear(&out);
 	assert_int_equal(events_read(e, 4, EVENTS_ALL, 9, &out, &lost), 5);
-	assert_memory_equal(out.p, "event: traffic\ndata: {", 22);
+	assert_memory_equal(out.p, "id: 5\nevent: traffic\ndata: {", 28);
 	assert_string_equal(out.p + out.n - 2, "\n\n");
+	str_release(&out);
+	events_free(e);
+}
+
+// Cursors of another life are known as such: each life begins above the one before.
+static void test_lives(void **state)
+{
+	struct events *e = events_new();
+	struct str out = STR_INIT;
+	uint64_t lost;
+	bool reset = true;
+	(void)state;
+	events_begin(e, 1000);
+	assert_int_equal(events_resume(e, 0, &reset), 1000);
+	assert_false(reset);
+	for (int i = 1; i <= 3; i++)
+		add(e, EVENT_TRAFFIC, i);
+	assert_int_equal(events_resume(e, 1002, &reset), 1002);
+	assert_false(reset);
+	assert_int_equal(events_resume(e, 1000, &reset), 1000);
+	assert_false(reset);
+	assert_int_equal(events_resume(e, 7, &reset), 1000); // of an earlier life
+	assert_true(reset);
+	assert_int_equal(events_resume(e, 1004, &reset), 1000); // ahead
+	assert_true(reset);
+	assert_int_equal(events_read_json(e, 0, EVENTS_ALL, 9, &out, &lost), 1003);
+	assert_int_equal(lost, 0);
+	assert_non_null(strstr(str_text(&out), "\"seq\":1001"));
+	for (int i = 0; i < EVENTS_RING; i++)
+		add(e, EVENT_TRAFFIC, i);
+	str_clear(&out);
+	events_read(e, 1001, EVENTS_ALL, 1, &out, &lost);
+	assert_int_equal(lost, 2); // 1002 and 1003
 	str_release(&out);
 	events_free(e);
 }
@@ -119,7 +152,7 @@ static void test_wakes_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in_order_with_cursor), cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_in_order_with_cursor), cmocka_unit_test(test_lives), cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_says_what_it_dropped),
 		cmocka_unit_test(test_too_long_is_no_event), cmocka_unit_test(test_wakes_once),
 	};

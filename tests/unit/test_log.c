@@ -118,6 +118,111 @@ static void lines_of_threads_stay_whole(void **state UNUSED)
 	close(fd);
 }
 
+// ---- the thread that writes ----
+
+static void order_and_completeness(void **state UNUSED)
+{
+	int fd = scratch(), lines = 0;
+	char *buf = mem_alloc(1 << 20), want[32];
+	struct slice rest, line;
+
+	log_open(fd, LOG_LVL_INFO);
+	assert_true(log_start());
+	for (int i = 0; i < 1000; i++) {
+		snprintf(want, sizeof(want), "%d", i);
+		log_line(LOG_LVL_INFO, "tick", "n", want, NULL);
+	}
+	log_stop();
+	log_line(LOG_LVL_INFO, "tick", "n", "1000", NULL); // at once again
+	rest = (struct slice){buf, text_of(fd, buf, 1 << 20)};
+	for (line = slice_cut(&rest, '\n'); line.n; line = slice_cut(&rest, '\n'), lines++) {
+		snprintf(want, sizeof(want), "\"n\":\"%d\"}", lines);
+		assert_true(slice_ends(line, want));
+	}
+	assert_int_equal(lines, 1001);
+	assert_int_equal(log_lost(), 0);
+	free(buf);
+	close(fd);
+}
+
+struct pipe_reader {
+	int fd;
+	char *buf;
+	size_t n;
+};
+
+static void *read_all(void *arg)
+{
+	struct pipe_reader *r = arg;
+	ssize_t n;
+	while ((n = read(r->fd, r->buf + r->n, (1 << 20) - r->n)) > 0)
+		r->n += (size_t)n;
+	return NULL;
+}
+
+// Nobody reads for a while: who logs is not held up, what has no room is counted and told.
+static void a_reader_that_blocks(void **state UNUSED)
+{
+	int ends[2];
+	struct pipe_reader r = {.buf = mem_alloc(1 << 20)};
+	char text[1024], said[64];
+	uint64_t before = log_lost();
+	size_t lines = 0;
+	pthread_t t;
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(pipe(ends), 0);
+	log_open(ends[1], LOG_LVL_INFO);
+	assert_true(log_start());
+	for (int i = 0; i < 1000; i++) // a pipe and a ring take a third of it
+		log_line(LOG_LVL_INFO, "many", "text", text, NULL);
+	assert_true(log_lost() > before);
+	r.fd = ends[0];
+	pthread_create(&t, NULL, read_all, &r);
+	log_stop();
+	log_line(LOG_LVL_INFO, "last", NULL);
+	close(ends[1]);
+	pthread_join(t, NULL);
+	for (struct slice rest = {r.buf, r.n}, line; (line = slice_cut(&rest, '\n')).n > 0;) {
+		assert_int_equal(jscan_check(line, (struct jscan_limits){0}, NULL), ERR_OK);
+		lines += memmem(line.p, line.n, "log_lost", 8) == NULL;
+	}
+	snprintf(said, sizeof(said), "\"log_lost\",\"lines\":\"%llu\"}",
+		(unsigned long long)log_lost());
+	r.buf[MIN_OF(r.n, (size_t)(1 << 20) - 1)] = '\0';
+	assert_non_null(strstr(r.buf, said));
+	assert_int_equal(lines, 1000 - (log_lost() - before) + 1);
+	free(r.buf);
+	close(ends[0]);
+}
+
+// A full disk: nothing is written, and what was lost is said once something is again.
+static void a_file_that_is_full(void **state UNUSED)
+{
+	int full = open("/dev/full", O_WRONLY), fd = scratch();
+	uint64_t before = log_lost();
+	char buf[4096];
+
+	if (full < 0)
+		skip();
+	log_open(full, LOG_LVL_INFO);
+	assert_true(log_start());
+	for (int i = 0; i < 3; i++)
+		log_line(LOG_LVL_INFO, "gone", NULL);
+	log_stop();
+	assert_int_equal(log_lost(), before + 3);
+	log_open(fd, LOG_LVL_INFO);
+	assert_true(log_start());
+	log_line(LOG_LVL_INFO, "back", NULL);
+	log_stop();
+	text_of(fd, buf, sizeof(buf));
+	assert_non_null(strstr(buf, "log_lost"));
+	assert_true(strstr(buf, "log_lost") < strstr(buf, "\"back\""));
+	close(full);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +230,9 @@ int main(void)
 		cmocka_unit_test(keeps_the_level),
 		cmocka_unit_test(cuts_long_fields),
 		cmocka_unit_test(lines_of_threads_stay_whole),
+		cmocka_unit_test(order_and_completeness),
+		cmocka_unit_test(a_reader_that_blocks),
+		cmocka_unit_test(a_file_that_is_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

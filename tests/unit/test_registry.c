@@ -96,10 +96,87 @@ static void test_series_are_bounded(void **state)
 	struct str out = text_of(m, SVC_API_GATEWAY);
 	for (const char *p = out.p; (p = strchr(p, '\n')); p++)
 		lines++;
-	assert_true(lines <= METRIC_SERIES_MAX + 4);
+	assert_true(lines <= METRIC_SERIES_MAX + 8); // and what it says of those it dropped
 	str_release(&out);
 	metric_add(m, MET_GW_REQUESTS, 1, (const char *[]){"f0", "2xx", NULL}); // known ones go on
 	assert_true(says(m, SVC_API_GATEWAY, "feature=\"f0\",class=\"2xx\"} 2"));
+	metrics_free(m);
+}
+
+static bool not_gone(void *arg, const char *label, const char *value)
+{
+	(void)arg;
+	return strcmp(label, "feature") != 0 || value[0] != 'f';
+}
+
+// Create and delete a thousand times: what comes later has its series still, and what is gone has none.
+static void test_places_come_back(void **state)
+{
+	struct metrics *m = metrics_new();
+	char name[32];
+	const char *labels[] = {name, "2xx", NULL}, *key[] = {name, NULL};
+	(void)state;
+	for (int i = 0; i < 4 * METRIC_SERIES_MAX; i++) {
+		snprintf(name, sizeof(name), "key%d", i);
+		metric_round(m, MET_KEY_USABLE);
+		metric_set(m, MET_KEY_USABLE, 1, key);
+		metric_round_end(m, MET_KEY_USABLE, 0);
+		snprintf(name, sizeof(name), "f%d", i);
+		metric_add(m, MET_GW_REQUESTS, 1, labels);
+		if (i % 500 == 0)
+			metrics_review(m, i, not_gone, NULL);
+	}
+	snprintf(name, sizeof(name), "gpt");
+	metric_add(m, MET_GW_REQUESTS, 1, labels);
+	assert_true(says(m, SVC_API_GATEWAY, "feature=\"gpt\",class=\"2xx\"} 1"));
+	assert_false(says(m, SVC_KEY_MANAGER, "key=\"key0\""));
+	assert_true(metrics_room(m).missing == 0);
+	metrics_free(m);
+}
+
+static void test_what_is_gone_ends_after_its_time(void **state)
+{
+	struct metrics *m = metrics_new();
+	const char *labels[] = {"f", "2xx", NULL};
+	(void)state;
+	struct metric_cell *held = metric_cell(m, MET_GW_REQUESTS, labels);
+	metric_cell_add(held, 3);
+	metrics_review(m, 1000, not_gone, NULL);
+	metrics_review(m, 999 + METRIC_KEPT_US, not_gone, NULL);
+	assert_true(says(m, SVC_API_GATEWAY, "feature=\"f\",class=\"2xx\"} 3"));
+	metrics_review(m, 1000 + METRIC_KEPT_US, not_gone, NULL);
+	assert_false(says(m, SVC_API_GATEWAY, "feature=\"f\""));
+	assert_true(metric_cell_gone(held));
+	metric_cell_add(held, 5); // a call that is under way still
+	assert_false(says(m, SVC_API_GATEWAY, "feature=\"f\""));
+	metric_add(m, MET_GW_REQUESTS, 1, labels);
+	assert_true(says(m, SVC_API_GATEWAY, "feature=\"f\",class=\"2xx\"} 1"));
+	metrics_forget_named(m, "feature", "f"); // another one of the name
+	metric_add(m, MET_GW_REQUESTS, 2, labels);
+	assert_true(says(m, SVC_API_GATEWAY, "feature=\"f\",class=\"2xx\"} 2"));
+	metric_cell_drop(m, held);
+	metrics_free(m);
+}
+
+static void test_what_has_no_place_is_said(void **state)
+{
+	struct metrics *m = metrics_new();
+	char name[32];
+	const char *labels[] = {name, "2xx", NULL};
+	(void)state;
+	for (int i = 0; i < METRIC_SERIES_MAX + 7; i++) {
+		snprintf(name, sizeof(name), "g%d", i);
+		metric_add(m, MET_GW_REQUESTS, 1, labels);
+		metric_add(m, MET_GW_REQUESTS, 1, labels);
+	}
+	assert_true(metrics_room(m).missing == 8); // and the gauge of dropped updates has its place
+	assert_true(says(m, SVC_API_GATEWAY, "yijian_metrics_series_dropped{metric=\"yijian_gateway_requests_total\"} 8"));
+	metric_forget(m, MET_GW_REQUESTS, (const char *[]){"g0", "2xx", NULL});
+	metric_add(m, MET_GW_REQUESTS, 1, labels);
+	assert_true(metrics_room(m).missing == 7);
+	metric_round(m, MET_KEY_USABLE);
+	metric_round_end(m, MET_KEY_USABLE, 12);
+	assert_true(metrics_room(m).missing == 19);
 	metrics_free(m);
 }
 
@@ -108,7 +185,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts_and_escapes), cmocka_unit_test(test_each_port_its_own),
 		cmocka_unit_test(test_histogram), cmocka_unit_test(test_forgotten_and_back),
-		cmocka_unit_test(test_series_are_bounded),
+		cmocka_unit_test(test_series_are_bounded), cmocka_unit_test(test_places_come_back),
+		cmocka_unit_test(test_what_is_gone_ends_after_its_time),
+		cmocka_unit_test(test_what_has_no_place_is_said),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
