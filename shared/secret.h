@@ -9,7 +9,7 @@
 #define SECRET_MAX 4096
 
 struct secret {
-	unsigned char *p; // sodium_malloc'd, NULL when empty
+	unsigned char *p; // in guarded, locked memory; NULL when empty
 	size_t n;
 };
 

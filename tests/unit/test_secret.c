@@ -51,6 +51,33 @@ static void compares_and_releases(void **state UNUSED)
 	assert_null(b.p);
 }
 
+// The memory of a released secret is used again, wiped; many at once and long ones have theirs, too.
+static void uses_memory_again(void **state UNUSED)
+{
+	static const size_t sizes[] = {1, 40, 496, 497, 512, SECRET_MAX};
+	struct secret v[300] = {0};
+	unsigned char text[SECRET_MAX], *was;
+
+	memset(text, 'x', sizeof(text));
+	for (size_t round = 0; round < 3; round++) {
+		for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+			text[0] = (unsigned char)i;
+			secret_set(&v[i], text, sizes[i % ARRAY_LEN(sizes)]);
+		}
+		for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+			assert_int_equal(v[i].n, sizes[i % ARRAY_LEN(sizes)]);
+			text[0] = (unsigned char)i;
+			assert_memory_equal(v[i].p, text, v[i].n);
+			secret_release(&v[i]);
+		}
+	}
+	secret_set(&v[0], "sk-secret", 9);
+	was = v[0].p;
+	secret_release(&v[0]);
+	for (size_t i = 0; i < 9; i++)
+		assert_int_equal(was[i], 0);
+}
+
 static void wipes(void **state UNUSED)
 {
 	char text[] = "sk-secret";
@@ -66,6 +93,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(masks),
 		cmocka_unit_test(compares_and_releases),
+		cmocka_unit_test(uses_memory_again),
 		cmocka_unit_test(wipes),
 	};
 
