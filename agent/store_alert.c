@@ -169,7 +169,7 @@ enum err_code store_rule_put(struct store_tx *tx, const struct alert_rule *rule,
 	if (!code)
 		code = tx_change(tx, meta.revision, old ? "update" : "create", "AlertRule",
 			obj->doc.name, old ? _("alert rule changed") : _("alert rule created"),
-			old ? old->o.json : (struct slice){0}, err);
+			tx_before(tx, old ? &old->o : NULL, &obj->o), err);
 	if (code) {
 		object_drop(obj);
 		return code;
@@ -204,7 +204,7 @@ enum err_code store_rule_delete(struct store_tx *tx, struct slice name, int64_t 
 	if (!code)
 		code = tx_change(tx, tx_revision(tx), "delete", "AlertRule", old->doc.name,
 			old->doc.builtin ? _("alert rule set back") : _("alert rule deleted"),
-			old->o.json, err);
+			tx_before(tx, &old->o, NULL), err);
 	if (code)
 		return code;
 	snapshot_del_rule(tx->snap, name);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shared/jscan.h"
 #include "shared/jw.h"
 #include "shared/text.h"
 
@@ -91,6 +92,68 @@ enum err_code tx_change_of(struct store_tx *tx, int64_t revision, const char *ac
 		return code;
 	snprintf(object, sizeof(object), "%s %s", kind, name);
 	return store_audit_of(tx, action, object, id, "ok", err);
+}
+
+#define MEMBERS_MAX 128 // of a document
+
+// Each change has them anew, and its own columns say them.
+static bool follows(struct slice key)
+{
+	return slice_eq_str(key, "revision") || slice_eq_str(key, "updated_at") ||
+	       slice_eq_str(key, "updated_by");
+}
+
+static bool member_in(const struct jscan_member *m, const struct jscan_member *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (slice_eq(v[i].key, m->key))
+			return slice_eq(v[i].value, m->value);
+	return false;
+}
+
+static void add_member(struct str *out, struct slice key, struct slice value)
+{
+	str_add_c(out, out->n ? ',' : '{');
+	str_add_c(out, '"');
+	str_add_slice(out, key); // as it stood in a document: escaped
+	str_add_slice(out, SLICE("\":"));
+	str_add_slice(out, value);
+}
+
+static bool differences(struct slice old, struct slice now, struct str *out)
+{
+	struct jscan_member was[MEMBERS_MAX], is[MEMBERS_MAX];
+	size_t was_n = 0, is_n = 0;
+	struct err ignored;
+
+	if (jscan_object(old, (struct jscan_limits){0}, was, MEMBERS_MAX, &was_n, &ignored) ||
+		jscan_object(now, (struct jscan_limits){0}, is, MEMBERS_MAX, &is_n, &ignored))
+		return false;
+	for (size_t i = 0; i < was_n; i++)
+		if (!follows(was[i].key) && !member_in(&was[i], is, is_n))
+			add_member(out, was[i].key, was[i].value);
+	for (size_t i = 0; i < is_n; i++) {
+		bool had = false;
+
+		for (size_t k = 0; k < was_n && !had; k++)
+			had = slice_eq(was[k].key, is[i].key);
+		if (!had)
+			add_member(out, is[i].key, SLICE("null"));
+	}
+	str_add_slice(out, out->n ? SLICE("}") : SLICE("{}"));
+	return true;
+}
+
+struct slice tx_before(struct store_tx *tx, const struct object *old, const struct object *now)
+{
+	struct str *out = &tx->st->before;
+
+	if (!old)
+		return (struct slice){0};
+	str_clear(out);
+	if (!now || !differences(old->json, now->json, out))
+		return old->json;
+	return str_slice(out);
 }
 
 static enum err_code load_head(void *arg, struct sqlite3_stmt *row, struct err *err)

@@ -54,6 +54,20 @@ static enum err_code write_row(struct store_tx *tx, const char *kind, const stru
 		DB_I(revoked_at), DB_B(mac, SEAL_MAC));
 }
 
+// A row whose name and end stay: an index is written with every statement that names its column.
+static enum err_code update_doc(struct store_tx *tx, const char *kind, const struct object *o,
+	const char *id, const unsigned char hash[CALLER_HASH], const struct row_meta *m, struct err *err)
+{
+	unsigned char mac[SEAL_MAC];
+
+	mac_of(tx->st->seal, kind, slice_of(id), o->json, (struct slice){(const char *)hash, CALLER_HASH},
+		0, mac);
+	return DB_RUN(tx->db, err,
+		"UPDATE caller SET revision=?,doc=?,updated_at=?,updated_by=?,mac=? WHERE id=?",
+		DB_I(m->revision), DB_S(o->json), DB_I(m->updated_at), DB_S(m->updated_by),
+		DB_B(mac, SEAL_MAC), DB_T(id));
+}
+
 static enum err_code name_blank(const char *name, struct err *err)
 {
 	if (slice_trim(slice_of(name)).n > 0)
@@ -175,11 +189,15 @@ static enum err_code client_write(struct store_tx *tx, const struct client_doc *
 	str_release(&text);
 	if (code)
 		return code;
-	code = write_row(tx, KIND_CLIENT, &obj->o, obj->doc.id, obj->doc.name, obj->hash, &meta, 0,
-		err);
+	if (old && strcmp(old->doc.name, obj->doc.name) == 0)
+		code = update_doc(tx, KIND_CLIENT, &obj->o, obj->doc.id, obj->hash, &meta, err);
+	else
+		code = write_row(tx, KIND_CLIENT, &obj->o, obj->doc.id, obj->doc.name, obj->hash,
+			&meta, 0, err);
 	if (!code)
 		code = tx_change_of(tx, meta.revision, old ? "update" : "create", "Client",
-			obj->doc.name, obj->doc.id, obj->doc.id, old ? old->o.json : (struct slice){0}, err);
+			obj->doc.name, obj->doc.id, obj->doc.id,
+			tx_before(tx, old ? &old->o : NULL, &obj->o), err);
 	if (code) {
 		object_drop(obj);
 		return code;
@@ -278,7 +296,7 @@ enum err_code store_client_delete(struct store_tx *tx, const struct ident *id, i
 			DB_T(KIND_CLIENT), DB_T(id->text));
 	if (!code)
 		code = tx_change_of(tx, tx_revision(tx), "delete", "Client", old->doc.name,
-			old->doc.id, old->doc.id, old->o.json, err);
+			old->doc.id, old->doc.id, tx_before(tx, &old->o, NULL), err);
 	if (!code)
 		snapshot_del_client(tx->snap, ident_slice(id));
 	return code;

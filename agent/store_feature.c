@@ -93,17 +93,18 @@ static enum err_code write_rows(struct store_tx *tx, const char *name, struct sl
 		"mac=excluded.mac",
 		DB_T(name), DB_I(m->revision), DB_S(doc), DB_I(m->created_at), DB_I(m->updated_at),
 		DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
+	// First what goes: its pages are used again at once.
+	if (!code)
+		code = DB_RUN(tx->db, err,
+			"DELETE FROM feature_revision WHERE name=?1 AND revision <= (SELECT revision"
+			" FROM feature_revision WHERE name=?1 ORDER BY revision DESC LIMIT 1 OFFSET ?2)",
+			DB_T(name), DB_I(REVISIONS_KEPT - 1));
 	if (!code)
 		code = DB_RUN(tx->db, err,
 			"INSERT INTO feature_revision(name,revision,at,actor,actor_name,doc)"
 			" VALUES(?,?,?,?,?,?)",
 			DB_T(name), DB_I(m->revision), DB_I(m->updated_at), DB_S(m->updated_by),
 			DB_T(tx->actor->shown), DB_S(doc));
-	if (!code)
-		code = DB_RUN(tx->db, err,
-			"DELETE FROM feature_revision WHERE name=?1 AND revision <= (SELECT revision"
-			" FROM feature_revision WHERE name=?1 ORDER BY revision DESC LIMIT 1 OFFSET ?2)",
-			DB_T(name), DB_I(REVISIONS_KEPT));
 	return code;
 }
 
@@ -142,7 +143,7 @@ enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bo
 	int64_t if_match, const struct feature_obj **ret, struct err *err)
 {
 	const struct feature_obj *old = snapshot_feature(tx->snap, slice_of(f->name));
-	struct str doc = STR_INIT, before = STR_INIT;
+	struct str doc = STR_INIT;
 	struct jw w = jw_to(&doc);
 	struct row_meta meta = {0, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
 		ident_slice(&tx->actor->id)};
@@ -159,8 +160,6 @@ enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bo
 		return code;
 	meta.revision = tx_revision(tx);
 	jw_doc(&w, NULL, &feature_fields, f);
-	if (old)
-		str_add_slice(&before, old->o.json);
 	code = object_feature(tx->st, str_slice(&doc), &meta, &obj, err);
 	if (!code) {
 		code = write_rows(tx, obj->doc.name, obj->o.json, &meta, err);
@@ -169,7 +168,7 @@ enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bo
 		if (!code)
 			code = tx_change(tx, meta.revision, old ? "update" : "create", "Feature",
 				obj->doc.name, old ? _("feature changed") : _("feature created"),
-				str_slice(&before), err);
+				tx_before(tx, old ? &old->o : NULL, &obj->o), err);
 		if (code) {
 			object_drop(obj);
 		} else {
@@ -178,7 +177,6 @@ enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bo
 		}
 	}
 	str_release(&doc);
-	str_release(&before);
 	return code;
 }
 
@@ -197,7 +195,7 @@ enum err_code store_feature_delete(struct store_tx *tx, struct slice name, int64
 		code = forget_targets(tx, old, NULL, err);
 	if (!code)
 		code = tx_change(tx, tx_revision(tx), "delete", "Feature", old->doc.name,
-			_("feature deleted"), old->o.json, err);
+			_("feature deleted"), tx_before(tx, &old->o, NULL), err);
 	if (!code)
 		snapshot_del_feature(tx->snap, name);
 	return code;

@@ -210,28 +210,56 @@ static enum err_code seal_secret(struct store_tx *tx, const struct vendor_key *k
 	return code;
 }
 
-static enum err_code write_row(struct store_tx *tx, const struct key_obj *k, struct slice folded,
-	const struct row_meta *m, struct err *err)
+static enum err_code insert_row(struct store_tx *tx, const struct key_obj *k, struct slice folded,
+	const struct row_meta *m, const unsigned char mac[SEAL_MAC], struct err *err)
 {
 	struct slice envelope = {(const char *)k->sealed.p, k->sealed.n};
-	struct slice parts[] = {slice_of(k->doc.id), k->o.json, envelope};
-	unsigned char mac[SEAL_MAC];
 
-	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
 	return DB_RUN(tx->db, err,
 		"INSERT INTO vendor_key(id,vendor,service,name_fold,slug,row_version,revision,doc,"
 		"envelope,fingerprint,masked,created_at,updated_at,rotated_at,updated_by,mac)"
-		" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET"
-		" name_fold=excluded.name_fold,slug=excluded.slug,row_version=excluded.row_version,"
-		"revision=excluded.revision,doc=excluded.doc,envelope=excluded.envelope,"
-		"fingerprint=excluded.fingerprint,masked=excluded.masked,"
-		"updated_at=excluded.updated_at,rotated_at=excluded.rotated_at,"
-		"updated_by=excluded.updated_by,mac=excluded.mac",
+		" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		DB_T(k->doc.id), DB_T(k->doc.vendor), DB_T(key_service(&k->doc)), DB_S(folded),
 		DB_T(k->doc.slug), DB_I((int64_t)k->row_version), DB_I(m->revision), DB_S(k->o.json),
 		DB_B(envelope.p, envelope.n), DB_T(k->doc.fingerprint), DB_T(k->doc.api_key_masked),
 		DB_I(m->created_at), DB_I(m->updated_at), DB_I(k->doc.rotated_at),
 		DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
+}
+
+// An index is written with every statement that names its column: the name has one of its own.
+static enum err_code update_row(struct store_tx *tx, const struct key_obj *k, struct slice folded,
+	bool renamed, const struct row_meta *m, const unsigned char mac[SEAL_MAC], struct err *err)
+{
+	enum err_code code = DB_RUN(tx->db, err,
+		"UPDATE vendor_key SET slug=?,row_version=?,revision=?,doc=?,envelope=?,"
+		"fingerprint=?,masked=?,updated_at=?,rotated_at=?,updated_by=?,mac=? WHERE id=?",
+		DB_T(k->doc.slug), DB_I((int64_t)k->row_version), DB_I(m->revision),
+		DB_S(k->o.json), DB_B(k->sealed.p, k->sealed.n), DB_T(k->doc.fingerprint),
+		DB_T(k->doc.api_key_masked), DB_I(m->updated_at), DB_I(k->doc.rotated_at),
+		DB_S(m->updated_by), DB_B(mac, SEAL_MAC), DB_T(k->doc.id));
+
+	if (!code && renamed)
+		code = DB_RUN(tx->db, err, "UPDATE vendor_key SET name_fold=? WHERE id=?",
+			DB_S(folded), DB_T(k->doc.id));
+	return code;
+}
+
+static enum err_code write_row(struct store_tx *tx, const struct key_obj *k,
+	const struct key_obj *old, struct slice folded, const struct row_meta *m, struct err *err)
+{
+	struct slice parts[] = {slice_of(k->doc.id), k->o.json,
+		{(const char *)k->sealed.p, k->sealed.n}};
+	struct str was = STR_INIT;
+	unsigned char mac[SEAL_MAC];
+	bool renamed;
+
+	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
+	if (!old)
+		return insert_row(tx, k, folded, m, mac, err);
+	fold_name(old->doc.key_name, &was);
+	renamed = !slice_eq(str_slice(&was), folded);
+	str_release(&was);
+	return update_row(tx, k, folded, renamed, m, mac, err);
 }
 
 static const char *action_of(const struct vendor_key *k, const struct key_obj *old,
@@ -276,10 +304,11 @@ static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 	code = object_key(tx->st, str_slice(&doc), &meta, &row, &obj, err);
 	str_release(&doc);
 	if (!code)
-		code = write_row(tx, obj, folded, &meta, err);
+		code = write_row(tx, obj, old, folded, &meta, err);
 	if (!code)
 		code = tx_change_of(tx, meta.revision, action_of(k, old, obj->doc.fingerprint), "Key",
-			obj->ref, obj->doc.id, obj->doc.fingerprint, old ? old->o.json : (struct slice){0}, err);
+			obj->ref, obj->doc.id, obj->doc.fingerprint,
+			tx_before(tx, old ? &old->o : NULL, &obj->o), err);
 	if (!code)
 		code = origin_audit(tx, &w->move, obj->ref, obj->doc.id, err);
 	if (code) {
@@ -333,7 +362,7 @@ enum err_code store_key_delete(struct store_tx *tx, struct slice id, int64_t if_
 		code = store_override_forget(tx, LIVE_KEY, old->live->id, err);
 	if (!code)
 		code = tx_change_of(tx, tx_revision(tx), "delete", "Key", old->ref, old->doc.id,
-			old->doc.fingerprint, old->o.json, err);
+			old->doc.fingerprint, tx_before(tx, &old->o, NULL), err);
 	if (!code)
 		snapshot_del_key(tx->snap, id);
 	return code;

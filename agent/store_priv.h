@@ -18,6 +18,7 @@ struct store {
 	struct db *db; // store thread only; NULL when read-only
 	struct seal *seal; // NULL while sealed
 	struct str wrapped; // the keyring as stored
+	struct str before; // tx_before's, store thread only
 	char uuid[DB_UUID_LEN];
 	char *snapshot_path;
 	char *lost_path; // a kept configuration with changes that the database lacks
@@ -132,6 +133,11 @@ enum err_code tx_change(struct store_tx *tx, int64_t revision, const char *actio
 enum err_code tx_change_of(struct store_tx *tx, int64_t revision, const char *action,
 	const char *kind, const char *name, const char *id, const char *summary,
 	struct slice before, struct err *err);
+// What a change row keeps of the object that stood before it: of a changed one the members that are
+// not in `now` as they were (a JSON merge patch that leads back; members that follow from any change
+// left out), of one that is deleted (now NULL) all, of a new one (old NULL) nothing. Valid until the
+// next call.
+struct slice tx_before(struct store_tx *tx, const struct object *old, const struct object *now);
 enum err_code store_audit_load(struct store *st, struct err *err);
 // ERR_STORAGE_CORRUPT when the chain has holes, as an old file under a newer log leaves them.
 enum err_code store_audit_gaps(struct store *st, struct err *err);

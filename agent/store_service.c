@@ -15,8 +15,11 @@ static enum err_code write_row(struct store_tx *tx, const struct instance_obj *i
 
 	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
 	return DB_RUN(tx->db, err,
-		"INSERT OR REPLACE INTO instance(service,id,revision,draining,doc,created_at,"
-		"updated_at,updated_by,mac) VALUES(?,?,?,?,?,?,?,?,?)",
+		"INSERT INTO instance(service,id,revision,draining,doc,created_at,updated_at,updated_by,"
+		"mac) VALUES(?,?,?,?,?,?,?,?,?) ON CONFLICT(service,id) DO UPDATE SET"
+		" revision=excluded.revision,draining=excluded.draining,doc=excluded.doc,"
+		"created_at=excluded.created_at,updated_at=excluded.updated_at,"
+		"updated_by=excluded.updated_by,mac=excluded.mac",
 		DB_T(in->doc.service), DB_T(in->doc.id), DB_I(m->revision), DB_I(in->doc.draining),
 		DB_S(in->o.json), DB_I(m->created_at), DB_I(m->updated_at), DB_S(m->updated_by),
 		DB_B(mac, SEAL_MAC));
@@ -73,7 +76,7 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 	if (!code) {
 		instance_key(slice_of(in->service), slice_of(in->id), name);
 		code = tx_change(tx, meta.revision, action_of(in, old), "Instance", name,
-			obj->doc.url, old ? old->o.json : (struct slice){0}, err);
+			obj->doc.url, tx_before(tx, old ? &old->o : NULL, &obj->o), err);
 	}
 	if (code) {
 		object_drop(obj);
@@ -97,8 +100,8 @@ static enum err_code remove_instance(struct store_tx *tx, const struct instance_
 	if (!code)
 		code = store_override_forget(tx, LIVE_INSTANCE, old->live->id, err);
 	if (!code)
-		code = tx_change(tx, tx_revision(tx), action, "Instance", name, old->doc.url, old->o.json,
-			err);
+		code = tx_change(tx, tx_revision(tx), action, "Instance", name, old->doc.url,
+			tx_before(tx, &old->o, NULL), err);
 	if (!code)
 		snapshot_del_instance(tx->snap, service, id);
 	return code;

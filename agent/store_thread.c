@@ -462,6 +462,7 @@ void store_free(struct store *st)
 	db_close(st->db);
 	seal_free(st->seal);
 	str_release(&st->wrapped);
+	str_release(&st->before);
 	free(st->snapshot_path);
 	free(st->lost_path);
 	pthread_mutex_destroy(&st->lock);
