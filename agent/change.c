@@ -55,7 +55,6 @@ static enum err_code run_job(struct store_tx *tx, struct store_job *job)
 		return code;
 	if (found) {
 		c->replayed = true;
-		c->event = EVENT_KINDS;
 		return ERR_OK;
 	}
 	code = c->run(tx, c, &job->err);
@@ -70,7 +69,7 @@ static void tell(struct change *c)
 	struct str s = STR_INIT;
 	struct jw w = jw_to(&s);
 
-	if (c->event == EVENT_KINDS)
+	if (c->event == EVENT_KINDS || !c->job.wrote)
 		return;
 	jw_obj(&w, NULL);
 	jw_str(&w, "action", c->event_action ? c->event_action : "change");

@@ -361,7 +361,8 @@ static void done_register(struct store_job *job, enum err_code code)
 	if (in->doc.ttl_s != FIELD_NONE)
 		probe_beat(in->live, clock_mono_us());
 	probes_wake(r->agent->probes);
-	change_event(r, c->created ? "register" : "replace", c->doc.service, c->doc.id);
+	if (job->wrote)
+		change_event(r, c->created ? "register" : "replace", c->doc.service, c->doc.id);
 	services_reply(r, c->created ? 201 : 200, snap, in);
 }
 
@@ -547,8 +548,6 @@ static enum err_code run_drain(struct store_tx *tx, struct store_job *job)
 					  slice_of(c->doc.service), slice_of(c->doc.id));
 	if (old == NULL)
 		return not_found(&job->err);
-	if (old->doc.draining == (c->drain != 0))
-		return ERR_OK;
 	struct instance doc = old->doc;
 	doc.draining = c->drain != 0;
 	return store_instance_put(tx, &doc, FIELD_NONE, &c->created, &in, &job->err);
@@ -569,7 +568,8 @@ static void done_drain(struct store_job *job, enum err_code code)
 	}
 	if (!c->drain)
 		atomic_store(&in->live->drained, 0); // a live override says the same
-	change_event(c->r, c->drain ? "drain" : "undrain", c->doc.service, c->doc.id);
+	if (job->wrote)
+		change_event(c->r, c->drain ? "drain" : "undrain", c->doc.service, c->doc.id);
 	services_reply(c->r, 200, snap, in);
 }
 

@@ -422,11 +422,6 @@ static enum err_code run_wish(struct store_tx *tx, struct change *c, struct err 
 
 	if (!old)
 		return err_set(err, ERR_NOT_FOUND, _("no key of this id"));
-	if (old->doc.enabled == *enabled) {
-		answer(c, old, *enabled ? "enable" : "disable");
-		c->event = EVENT_KINDS; // nothing changed
-		return ERR_OK;
-	}
 	doc = old->doc;
 	doc.api_key = (struct secret){0};
 	doc.enabled = *enabled;

@@ -39,6 +39,7 @@ struct store_job {
 	void *arg;
 	struct actor actor;
 	struct err err;
+	bool wrote; // the store's: whether run wrote anything; what changed nothing has no event
 	struct store_job *next; // the store's
 };
 

@@ -140,8 +140,10 @@ static enum err_code write_rule(struct store_tx *tx, const struct rule_obj *r,
 
 	mac_of(tx->st, r->doc.name, r->o.json, mac);
 	return DB_RUN(tx->db, err,
-		"INSERT OR REPLACE INTO alert_rule(name,revision,doc,created_at,updated_at,updated_by,"
-		"mac) VALUES(?,?,?,?,?,?,?)",
+		"INSERT INTO alert_rule(name,revision,doc,created_at,updated_at,updated_by,mac)"
+		" VALUES(?,?,?,?,?,?,?) ON CONFLICT(name) DO UPDATE SET revision=excluded.revision,"
+		"doc=excluded.doc,created_at=excluded.created_at,updated_at=excluded.updated_at,"
+		"updated_by=excluded.updated_by,mac=excluded.mac",
 		DB_T(r->doc.name), DB_I(m->revision), DB_S(r->o.json), DB_I(m->created_at),
 		DB_I(m->updated_at), DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
 }
@@ -164,6 +166,11 @@ enum err_code store_rule_put(struct store_tx *tx, const struct alert_rule *rule,
 	jw_doc(&w, NULL, &alert_rule_fields, rule);
 	code = object_rule(str_slice(&doc), &meta, &obj, err);
 	str_release(&doc);
+	if (!code && tx_unchanged(tx, &alert_rule_fields, old ? &old->o : NULL,
+			    old ? &old->doc : NULL, &obj->o, &obj->doc)) {
+		*ret = old;
+		return ERR_OK;
+	}
 	if (!code)
 		code = write_rule(tx, obj, &meta, err);
 	if (!code)
@@ -222,7 +229,10 @@ enum err_code store_alert_put(struct store_tx *tx, const char *id, int64_t fired
 {
 	tx->writes++;
 	return DB_RUN(tx->db, err,
-		"INSERT OR REPLACE INTO alert(id,fired_at,resolved_at,doc) VALUES(?,?,?,?)", DB_T(id),
+		"INSERT INTO alert(id,fired_at,resolved_at,doc) VALUES(?,?,?,?) ON CONFLICT(id)"
+		" DO UPDATE SET fired_at=excluded.fired_at,resolved_at=excluded.resolved_at,"
+		"doc=excluded.doc",
+		DB_T(id),
 		DB_I(fired_at), resolved_at == FIELD_NONE ? DB_NONE : DB_I(resolved_at), DB_S(doc));
 }
 
@@ -309,8 +319,10 @@ enum err_code store_note_put(struct store_tx *tx, const char *key, struct slice 
 	struct err *err)
 {
 	tx->writes++;
-	return DB_RUN(tx->db, err, "INSERT OR REPLACE INTO meta(key,value) VALUES(?,?)", DB_T(key),
-		DB_B(text.p, text.n));
+	return DB_RUN(tx->db, err,
+		"INSERT INTO meta(key,value) VALUES(?,?) ON CONFLICT(key) DO UPDATE SET"
+		" value=excluded.value",
+		DB_T(key), DB_B(text.p, text.n));
 }
 
 static enum err_code read_note(void *arg, struct sqlite3_stmt *row, struct err *err)

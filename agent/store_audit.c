@@ -16,6 +16,16 @@ int64_t tx_revision(struct store_tx *tx)
 	return (int64_t)++tx->snap->revision;
 }
 
+bool tx_unchanged(struct store_tx *tx, const struct field_set *set, const struct object *old,
+	const void *old_doc, struct object *now, const void *now_doc)
+{
+	if (!old || !field_same(set, old_doc, now_doc))
+		return false;
+	object_drop(now);
+	tx->snap->revision--;
+	return true;
+}
+
 // The actor's display name and the object's id are parts when there is one of them: rows from before
 // they were kept hold as they were written.
 #define AUDIT_PARTS 7

@@ -189,6 +189,11 @@ static enum err_code client_write(struct store_tx *tx, const struct client_doc *
 	str_release(&text);
 	if (code)
 		return code;
+	if (tx_unchanged(tx, &client_fields, old ? &old->o : NULL, old ? &old->doc : NULL, &obj->o,
+		    &obj->doc)) {
+		*ret = old;
+		return ERR_OK;
+	}
 	if (old && strcmp(old->doc.name, obj->doc.name) == 0)
 		code = update_doc(tx, KIND_CLIENT, &obj->o, obj->doc.id, obj->hash, &meta, err);
 	else

@@ -161,7 +161,10 @@ enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bo
 	meta.revision = tx_revision(tx);
 	jw_doc(&w, NULL, &feature_fields, f);
 	code = object_feature(tx->st, str_slice(&doc), &meta, &obj, err);
-	if (!code) {
+	if (!code && tx_unchanged(tx, &feature_fields, old ? &old->o : NULL, old ? &old->doc : NULL,
+			    &obj->o, &obj->doc)) {
+		*ret = old;
+	} else if (!code) {
 		code = write_rows(tx, obj->doc.name, obj->o.json, &meta, err);
 		if (!code && old)
 			code = forget_targets(tx, old, obj, err);

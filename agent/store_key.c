@@ -5,7 +5,6 @@
 
 #include "agent/origin.h"
 #include "agent/store_priv.h"
-#include "shared/jw.h"
 #include "shared/text.h"
 #include "shared/urlx.h"
 #include "shared/vendors.h"
@@ -282,8 +281,6 @@ static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 	struct row_meta meta = {0, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
 		ident_slice(&tx->actor->id)};
 	struct key_row row;
-	struct str doc = STR_INIT;
-	struct jw jw = jw_to(&doc);
 	struct key_obj *obj = NULL;
 	enum err_code code;
 
@@ -300,9 +297,13 @@ static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 		.fingerprint = slice_of(w->fp), .masked = slice_of(w->mask),
 		.envelope = str_slice(&w->envelope), .row_version = w->version,
 		.rotated_at = w->rotated_at};
-	jw_doc(&jw, NULL, &key_fields, k);
-	code = object_key(tx->st, str_slice(&doc), &meta, &row, &obj, err);
-	str_release(&doc);
+	code = object_key_of(tx->st, k, &meta, &row, &obj, err);
+	if (!code && !k->api_key.n &&
+		tx_unchanged(tx, &key_fields, old ? &old->o : NULL, old ? &old->doc : NULL, &obj->o,
+			&obj->doc)) {
+		*ret = old;
+		return ERR_OK;
+	}
 	if (!code)
 		code = write_row(tx, obj, old, folded, &meta, err);
 	if (!code)

@@ -108,16 +108,13 @@ static int64_t key_concurrency(const struct vendor_key *k)
 	return v->running;
 }
 
-enum err_code object_key(struct store *st, struct slice doc, const struct row_meta *meta,
+// What the columns know, over a document that is the object's own.
+static enum err_code complete_key(struct store *st, struct key_obj *k, const struct row_meta *meta,
 	const struct key_row *row, struct key_obj **ret, struct err *err)
 {
-	struct key_obj *k = object_new(sizeof(*k));
 	struct arena *a = &k->o.arena;
-	enum err_code code = jx_decode(
-		&key_fields, doc, STORED_LIMITS, JX_REPLACE, a, &k->doc, err);
+	enum err_code code = key_url(&k->doc, a, &k->url, err);
 
-	if (!code)
-		code = key_url(&k->doc, a, &k->url, err);
 	if (code) {
 		object_drop(k);
 		return code;
@@ -142,6 +139,28 @@ enum err_code object_key(struct store *st, struct slice doc, const struct row_me
 	render(&k->o, &key_fields, &k->doc);
 	*ret = k;
 	return ERR_OK;
+}
+
+enum err_code object_key(struct store *st, struct slice doc, const struct row_meta *meta,
+	const struct key_row *row, struct key_obj **ret, struct err *err)
+{
+	struct key_obj *k = object_new(sizeof(*k));
+	enum err_code code = jx_decode(
+		&key_fields, doc, STORED_LIMITS, JX_REPLACE, &k->o.arena, &k->doc, err);
+
+	if (!code)
+		return complete_key(st, k, meta, row, ret, err);
+	object_drop(k);
+	return code;
+}
+
+enum err_code object_key_of(struct store *st, const struct vendor_key *doc,
+	const struct row_meta *meta, const struct key_row *row, struct key_obj **ret, struct err *err)
+{
+	struct key_obj *k = object_new(sizeof(*k));
+
+	field_copy(&key_fields, doc, &k->o.arena, &k->doc);
+	return complete_key(st, k, meta, row, ret, err);
 }
 
 // A member that callers cannot set and no column holds: the row's MAC covers it.

@@ -130,36 +130,21 @@ static enum err_code write_row(struct store_tx *tx, const struct price_obj *p,
 
 	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
 	return DB_RUN(tx->db, err,
-		"INSERT OR REPLACE INTO price(id,revision,doc,created_at,updated_at,updated_by,mac)"
-		" VALUES(?,?,?,?,?,?,?)",
+		"INSERT INTO price(id,revision,doc,created_at,updated_at,updated_by,mac)"
+		" VALUES(?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET revision=excluded.revision,"
+		"doc=excluded.doc,created_at=excluded.created_at,updated_at=excluded.updated_at,"
+		"updated_by=excluded.updated_by,mac=excluded.mac",
 		DB_T(p->doc.id), DB_I(m->revision), DB_S(p->o.json), DB_I(m->created_at),
 		DB_I(m->updated_at), DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
 }
 
-// What the document says, without what only answers have.
-static void substance(const struct price *p, struct str *out)
+static bool same(const struct price *stored, const struct price *p)
 {
-	struct price bare = *p;
-	struct jw w = jw_to(out);
+	struct price said = *p;
 
-	bare.id = bare.updated_by = NULL;
-	bare.revision = bare.created_at = bare.updated_at = FIELD_NONE;
-	if (!bare.currency)
-		bare.currency = "USD";
-	jw_doc(&w, NULL, &price_fields, &bare);
-}
-
-static bool same(const struct price *a, const struct price *b)
-{
-	struct str x = STR_INIT, y = STR_INIT;
-	bool eq;
-
-	substance(a, &x);
-	substance(b, &y);
-	eq = slice_eq(str_slice(&x), str_slice(&y));
-	str_release(&x);
-	str_release(&y);
-	return eq;
+	if (!said.currency)
+		said.currency = "USD";
+	return field_same(&price_fields, stored, &said);
 }
 
 static const struct price_obj *stored(const struct snapshot *snap, const struct price *p)

@@ -86,6 +86,9 @@ struct key_row {
 };
 enum err_code object_key(struct store *st, struct slice doc, const struct row_meta *meta,
 	const struct key_row *row, struct key_obj **ret, struct err *err);
+// The same of a document that its rows have checked already.
+enum err_code object_key_of(struct store *st, const struct vendor_key *doc,
+	const struct row_meta *meta, const struct key_row *row, struct key_obj **ret, struct err *err);
 enum err_code object_instance(struct store *st, struct slice doc, const struct row_meta *meta,
 	bool draining, struct instance_obj **ret, struct err *err);
 struct caller_row {
@@ -138,6 +141,11 @@ enum err_code tx_change_of(struct store_tx *tx, int64_t revision, const char *ac
 // left out), of one that is deleted (now NULL) all, of a new one (old NULL) nothing. Valid until the
 // next call.
 struct slice tx_before(struct store_tx *tx, const struct object *old, const struct object *now);
+// Whether the object just made, with the revision taken last, says what the old one says: then
+// nothing is to be written, the new one is dropped, its revision is free again, and the old one stands
+// as the answer. old NULL: false.
+bool tx_unchanged(struct store_tx *tx, const struct field_set *set, const struct object *old,
+	const void *old_doc, struct object *now, const void *now_doc);
 enum err_code store_audit_load(struct store *st, struct err *err);
 // ERR_STORAGE_CORRUPT when the chain has holes, as an old file under a newer log leaves them.
 enum err_code store_audit_gaps(struct store *st, struct err *err);

@@ -71,6 +71,12 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 	jw_doc(&w, NULL, &instance_fields, &owned);
 	code = object_instance(tx->st, str_slice(&doc), &meta, in->draining, &obj, err);
 	str_release(&doc);
+	if (!code && old && old->doc.draining == in->draining &&
+		tx_unchanged(tx, &instance_fields, &old->o, &old->doc, &obj->o, &obj->doc)) {
+		*ret_created = false;
+		*ret = old;
+		return ERR_OK;
+	}
 	if (!code)
 		code = write_row(tx, obj, &meta, err);
 	if (!code) {

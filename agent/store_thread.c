@@ -508,6 +508,7 @@ static enum err_code run_one(struct store_tx *tx, struct store_job *job)
 		code = db_run(tx->db, "RELEASE job", NULL, 0, &job->err);
 	if (!code) {
 		snapshot_free(before);
+		job->wrote = tx->writes != saved.writes;
 		return ERR_OK;
 	}
 	if (db_in_transaction(tx->db))
@@ -708,6 +709,7 @@ bool store_submit(struct store *st, struct store_job *job)
 
 	job->next = NULL;
 	job->err = (struct err){0};
+	job->wrote = false;
 	pthread_mutex_lock(&st->lock);
 	room = st->queued < STORE_QUEUE_MAX && !st->stopping;
 	if (room) {

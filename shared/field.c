@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "shared/secret.h"
 #include "shared/text.h"
 #include "shared/utf8.h"
 
@@ -50,6 +51,139 @@ void field_defaults(const struct field_set *set, void *doc)
 	for (size_t i = 0; i < set->n; i++)
 		if (set->f[i].offset != FIELD_NO_HOME)
 			unset(&set->f[i], field_at(&set->f[i], doc));
+}
+
+// ---- two documents ----
+
+static bool is_asked(const struct field *f)
+{
+	return !(f->flags & FF_READONLY) && f->offset != FIELD_NO_HOME && f->type != FT_MONEY;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_strv(const struct strv *a, const struct strv *b)
+{
+	for (size_t i = 0; a->n == b->n && i < a->n; i++)
+		if (!same_text(a->v[i], b->v[i]))
+			return false;
+	return a->n == b->n;
+}
+
+static bool same_objv(const struct field_set *sub, const struct objv *a, const struct objv *b)
+{
+	for (size_t i = 0; a->n == b->n && i < a->n; i++)
+		if (!field_same(sub, (const char *)a->v + i * sub->size,
+			    (const char *)b->v + i * sub->size))
+			return false;
+	return a->n == b->n;
+}
+
+static bool same_member(const struct field *f, const void *a, const void *b)
+{
+	switch (f->type) {
+	case FT_STR:
+	case FT_JSON:
+		return same_text(*(const char *const *)a, *(const char *const *)b);
+	case FT_BOOL:
+		return *(const bool *)a == *(const bool *)b;
+	case FT_ENUM:
+		return *(const int *)a == *(const int *)b;
+	case FT_INT:
+	case FT_TIME:
+		return *(const int64_t *)a == *(const int64_t *)b;
+	case FT_NUM:
+		return *(const double *)a == *(const double *)b ||
+		       (isnan(*(const double *)a) && isnan(*(const double *)b));
+	case FT_STRV:
+		return same_strv(a, b);
+	case FT_OBJ:
+		return field_same(f->sub, a, b);
+	case FT_OBJV:
+		return same_objv(f->sub, a, b);
+	case FT_SECRET:
+		return secret_equal(a, b);
+	default:
+		return true;
+	}
+}
+
+bool field_same(const struct field_set *set, const void *a, const void *b)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (is_asked(&set->f[i]) &&
+			!same_member(&set->f[i], field_of(&set->f[i], a), field_of(&set->f[i], b)))
+			return false;
+	return true;
+}
+
+static void own(const struct field_set *set, struct arena *a, void *doc);
+
+static void own_strv(struct arena *a, struct strv *list)
+{
+	const char **v = list->n ? arena_zalloc(a, list->n, sizeof(*v)) : NULL;
+
+	for (size_t i = 0; i < list->n; i++)
+		v[i] = arena_strdup(a, list->v[i]);
+	list->v = v;
+}
+
+static void own_objv(const struct field_set *sub, struct arena *a, struct objv *list)
+{
+	char *v = list->n ? arena_zalloc(a, list->n, sub->size) : NULL;
+
+	if (v)
+		memcpy(v, list->v, list->n * sub->size);
+	for (size_t i = 0; i < list->n; i++)
+		own(sub, a, v + i * sub->size);
+	list->v = v;
+}
+
+static void own_member(const struct field *f, struct arena *a, void *at)
+{
+	switch (f->type) {
+	case FT_STR:
+	case FT_JSON:
+		*(const char **)at = arena_strdup(a, *(const char **)at);
+		break;
+	case FT_STRV:
+		own_strv(a, at);
+		break;
+	case FT_OBJ:
+		own(f->sub, a, at);
+		break;
+	case FT_OBJV:
+		own_objv(f->sub, a, at);
+		break;
+	case FT_SECRET:
+		*(struct secret *)at = (struct secret){0};
+		break;
+	default:
+		break;
+	}
+}
+
+static void own(const struct field_set *set, struct arena *a, void *doc)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		const struct field *f = &set->f[i];
+
+		if (is_asked(f))
+			own_member(f, a, field_at(f, doc));
+		else if (f->offset != FIELD_NO_HOME && (f->type == FT_STR || f->type == FT_JSON))
+			*(const char **)field_at(f, doc) = NULL;
+		else if (f->offset != FIELD_NO_HOME)
+			unset(f, field_at(f, doc));
+	}
+}
+
+void field_copy(const struct field_set *set, const void *from, struct arena *a, void *to)
+{
+	memcpy(to, from, set->size);
+	own(set, a, to);
 }
 
 int field_choice(const struct field *f, struct slice value)

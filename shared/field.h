@@ -6,6 +6,7 @@
 #define YJ_SHARED_FIELD_H
 
 #include <math.h>
+#include "shared/arena.h"
 #include "shared/slice.h"
 
 // How the member looks in C:
@@ -88,6 +89,12 @@ struct field_set {
 const struct field *field_named(const struct field_set *set, struct slice name);
 // Sets every member of *doc (set->size bytes) to unset or its default.
 void field_defaults(const struct field_set *set, void *doc);
+// Whether two documents say the same: every member that a request may set. Members of answers alone
+// are not looked at.
+bool field_same(const struct field_set *set, const void *a, const void *b);
+// *to becomes a copy of its own: strings and lists belong to the arena. Secrets and what only answers
+// have are unset in it.
+void field_copy(const struct field_set *set, const void *from, struct arena *a, void *to);
 // Index of `value` among the choices, or -1.
 int field_choice(const struct field *f, struct slice value);
 // True when every character is in the set's alphabet.
