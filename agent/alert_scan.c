@@ -120,7 +120,8 @@ static void scan_targets(const struct alert_scan *s, const struct alert_rule *ru
 	void *value;
 	while (pmap_next(s->snap->features, &it, NULL, &value)) {
 		const struct feature_obj *f = value;
-		const struct route *route = snapshot_route(s->snap, f);
+		const struct route *route = rule->metric == AM_MODEL_GONE
+			? snapshot_route(s->snap, f) : NULL;
 		const struct target *v = f->doc.targets.v;
 		for (size_t i = 0; i < f->doc.targets.n; i++) {
 			char object[ALERT_OBJECT_MAX];

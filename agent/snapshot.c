@@ -142,6 +142,7 @@ struct snapshot *snapshot_fork(const struct snapshot *from)
 	s->policy_revision = from->policy_revision;
 	s->alert_rules = pmap_share(from->alert_rules);
 	s->prices = pmap_share(from->prices);
+	s->key_prices = from->key_prices;
 	s->groups = pmap_share(from->groups);
 	s->routes = pmap_share(from->routes);
 	for (size_t i = 0; i < from->again.n; i++) {
@@ -403,12 +404,18 @@ void snapshot_del_rule(struct snapshot *s, struct slice name)
 
 void snapshot_put_price(struct snapshot *s, struct price_obj *p)
 {
+	const struct price_obj *old = pmap_get(s->prices, slice_of(p->doc.id));
+
+	s->key_prices += (p->doc.key != NULL) - (old != NULL && old->doc.key != NULL);
 	put(&s->prices, slice_of(p->doc.id), p, &object_ops);
 	object_drop(p);
 }
 
 void snapshot_del_price(struct snapshot *s, struct slice id)
 {
+	const struct price_obj *old = pmap_get(s->prices, id);
+
+	s->key_prices -= old != NULL && old->doc.key != NULL;
 	del(&s->prices, id, &object_ops);
 }
 
@@ -731,6 +738,32 @@ const struct price *snapshot_price(const struct snapshot *s, const struct candid
 	return find_price(s, c, feature, model, now_wall_ms);
 }
 
+static bool same_currency(const struct key_obj *a, const struct key_obj *b)
+{
+	const char *x = a ? a->doc.currency : NULL, *y = b ? b->doc.currency : NULL;
+
+	return x == y || (x && y && strcmp(x, y) == 0);
+}
+
+// Thousands of keys have the price of the one before, unless there are prices of single keys.
+static void price_candidates(const struct snapshot *s, const char *feature, struct route *r)
+{
+	const struct candidate *before = NULL;
+
+	for (size_t i = 0; i < r->n; i++) {
+		struct candidate *c = &r->v[i];
+
+		if (!c->target->upstream_model)
+			continue;
+		if (before && s->key_prices == 0 && c->target == before->target &&
+			same_currency(c->key, before->key))
+			c->price = before->price;
+		else
+			c->price = find_price(s, c, feature, NULL, INT64_MAX);
+		before = c;
+	}
+}
+
 static struct route_box *build_route(const struct snapshot *s, const struct feature_obj *f)
 {
 	struct build b = {.snap = s, .f = f, .box = mem_zalloc(1, sizeof(*b.box))};
@@ -746,12 +779,7 @@ static struct route_box *build_route(const struct snapshot *s, const struct feat
 	}
 	if (f->doc.auto_join)
 		joined_candidates(&b);
-	for (size_t i = 0; i < b.box->route.n; i++) {
-		struct candidate *c = &b.box->route.v[i];
-
-		if (c->target->upstream_model)
-			c->price = find_price(s, c, f->doc.name, NULL, INT64_MAX);
-	}
+	price_candidates(s, f->doc.name, &b.box->route);
 	if (b.box->route.n)
 		qsort(b.box->route.v, b.box->route.n, sizeof(*b.box->route.v), by_order);
 	route_complete(&b.box->route, s->live, &b.box->arena);

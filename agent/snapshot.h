@@ -41,6 +41,7 @@ struct snapshot {
 	int64_t policy_revision; // that said so; 0: nobody ever did
 	struct pmap alert_rules; // name → struct rule_obj
 	struct pmap prices; // id → struct price_obj
+	size_t key_prices; // how many of them are of one key
 	struct pmap groups; // "vendor/service", "self/service", "join/feature", "opens/key id" → members (private)
 	struct pmap routes; // feature name → cell with the route once built (private)
 	struct live_table *live; // borrowed
