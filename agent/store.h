@@ -87,6 +87,8 @@ enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bo
 	int64_t if_match, const struct feature_obj **ret, struct err *err);
 enum err_code store_feature_delete(struct store_tx *tx, struct slice name, int64_t if_match,
 	struct err *err);
+// ERR_NOT_FOUND for a revision that never was or is no more among the STORE_REVISIONS_KEPT newest.
+#define STORE_REVISIONS_KEPT 200 // per feature
 enum err_code store_feature_rollback(struct store_tx *tx, struct slice name, int64_t revision,
 	const struct feature_obj **ret, struct err *err);
 // {"items":[…]} of a feature's stored revisions, newest first, appended as items to out.
@@ -236,6 +238,9 @@ enum err_code store_audit(struct store_tx *tx, const char *action, const char *o
 // The same of an object that has an id.
 enum err_code store_audit_of(struct store_tx *tx, const char *action, const char *object,
 	const char *object_id, const char *result, struct err *err);
+// Changes are kept up to so many and for so long, the newest in any case; the audit log has all.
+#define STORE_CHANGES_KEPT 10000
+#define STORE_CHANGES_KEPT_MS (90LL * 24 * 3600 * 1000)
 // JSON items of the audit log and of the change log, newest first, below `before` (0: from the
 // top). *ret_total counts all rows, whatever the page.
 // A place in a list of rows: its number, and a mark of the row that had it, so that a cursor of a row

@@ -166,6 +166,31 @@ struct slice tx_before(struct store_tx *tx, const struct object *old, const stru
 	return str_slice(out);
 }
 
+// The oldest change that stays. The newest always does: it says how far counting has come.
+#define CHANGES_FROM                                                                               \
+	"max((SELECT max(revision) FROM change) - ?1 + 1,"                                         \
+	" coalesce((SELECT revision FROM change WHERE at >= ?2 ORDER BY revision LIMIT 1),"        \
+	" (SELECT max(revision) FROM change)))"
+#define CHANGES_GOING                                                                              \
+	"(SELECT revision FROM change WHERE revision < " CHANGES_FROM " ORDER BY revision LIMIT ?3)"
+
+enum err_code store_audit_prune(struct store_tx *tx, int64_t most, bool *more, struct err *err)
+{
+	struct db_val v[] = {DB_I(STORE_CHANGES_KEPT), DB_I(tx->now_ms - STORE_CHANGES_KEPT_MS),
+		DB_I(most)};
+	enum err_code code = db_run(tx->db,
+		"DELETE FROM feature_revision WHERE name IN (SELECT name FROM change WHERE revision IN "
+		CHANGES_GOING " AND kind='Feature' AND action='delete')"
+		" AND name NOT IN (SELECT name FROM feature)",
+		v, ARRAY_LEN(v), err);
+
+	if (!code)
+		code = db_run(tx->db, "DELETE FROM change WHERE revision IN " CHANGES_GOING, v,
+			ARRAY_LEN(v), err);
+	*more = *more || (!code && db_changed(tx->db) == most);
+	return code;
+}
+
 static enum err_code load_head(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct store *st = arg;

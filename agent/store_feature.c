@@ -8,8 +8,6 @@
 #include "shared/text.h"
 #include "shared/vendors.h"
 
-#define REVISIONS_KEPT 200 // per feature
-
 static enum err_code check_target(const struct feature *f, size_t i, struct err *err)
 {
 	const struct target *t = &((const struct target *)f->targets.v)[i];
@@ -98,7 +96,7 @@ static enum err_code write_rows(struct store_tx *tx, const char *name, struct sl
 		code = DB_RUN(tx->db, err,
 			"DELETE FROM feature_revision WHERE name=?1 AND revision <= (SELECT revision"
 			" FROM feature_revision WHERE name=?1 ORDER BY revision DESC LIMIT 1 OFFSET ?2)",
-			DB_T(name), DB_I(REVISIONS_KEPT - 1));
+			DB_T(name), DB_I(STORE_REVISIONS_KEPT - 1));
 	if (!code)
 		code = DB_RUN(tx->db, err,
 			"INSERT INTO feature_revision(name,revision,at,actor,actor_name,doc)"
@@ -229,7 +227,9 @@ enum err_code store_feature_rollback(struct store_tx *tx, struct slice name, int
 		revision_doc, &f, err);
 
 	if (!code && !f.hit) {
-		err_field(err, ERR_NOT_FOUND, "revision", _("this feature has no such revision"));
+		err_field(err, ERR_NOT_FOUND, "revision",
+			_("this feature has no such revision, or no longer: its %d newest are kept"),
+			STORE_REVISIONS_KEPT);
 		err_hint(err, "%s", _("list them: yijian feature history NAME"));
 		code = ERR_NOT_FOUND;
 	}
@@ -269,7 +269,7 @@ enum err_code store_feature_revisions(struct store_tx *tx, struct slice name, st
 	size_t *ret_n, struct err *err)
 {
 	struct revisions r = {.w = jw_to(out), .name = name};
-	struct db_val v[] = {DB_S(name), DB_I(REVISIONS_KEPT)};
+	struct db_val v[] = {DB_S(name), DB_I(STORE_REVISIONS_KEPT)};
 	enum err_code code = db_query(tx->db,
 		"SELECT revision,at,actor,doc,actor_name FROM feature_revision WHERE name=?"
 		" ORDER BY revision DESC LIMIT ?",

@@ -149,6 +149,9 @@ bool tx_unchanged(struct store_tx *tx, const struct field_set *set, const struct
 enum err_code store_audit_load(struct store *st, struct err *err);
 // ERR_STORAGE_CORRUPT when the chain has holes, as an old file under a newer log leaves them.
 enum err_code store_audit_gaps(struct store *st, struct err *err);
+// Changes beyond the bounds of store.h go, at most so many of the oldest, and with the one that deleted
+// a feature its revisions. *more becomes true when there may be others.
+enum err_code store_audit_prune(struct store_tx *tx, int64_t most, bool *more, struct err *err);
 
 // ---- store_caller, store_spend: the parts of store_load ----
 // *bad counts rows left out.
