@@ -37,6 +37,7 @@ struct keyhealth {
 	struct loop_timer timer;
 	struct map dues; // key id → struct due
 	uint64_t round;
+	int64_t walked_us; // when all keys were last looked at
 	bool running, counted; // counted: what was spent before the last stop
 	// the exchange that is out
 	const struct snapshot *snap; // held; NULL: none
@@ -502,6 +503,11 @@ static const struct key_obj *next_due(struct keyhealth *h, const struct snapshot
 	const struct key_obj *first = NULL;
 	struct pmap_it it = {0};
 	void *value;
+	// While none is out, only new trouble is looked for: keys may be many, and time for a check is
+	// a second away at least.
+	if (h->dues.n == 0 && now_us - h->walked_us < S_US)
+		return NULL;
+	h->walked_us = now_us;
 	h->round++;
 	while (pmap_next(snap->keys, &it, NULL, &value)) {
 		const struct key_obj *k = value;
