@@ -66,18 +66,28 @@ struct decode {
 static enum err_code doc_in(struct decode *d, const struct field_set *set, const json_t *obj,
 	void *doc);
 
+static void path_add(struct decode *d, const char *text)
+{
+	size_t n = MIN_OF(strlen(text), sizeof(d->path) - 1 - d->path_n);
+
+	memcpy(d->path + d->path_n, text, n);
+	d->path_n += n;
+	d->path[d->path_n] = '\0';
+}
+
 static size_t push(struct decode *d, const char *name, ptrdiff_t index)
 {
 	size_t before = d->path_n;
-	int n;
+	char at[24];
 
-	if (index >= 0)
-		n = snprintf(d->path + before, sizeof(d->path) - before, "[%td]", index);
-	else
-		n = snprintf(d->path + before, sizeof(d->path) - before, "%s%s",
-			before ? "." : "", name ? name : "");
-	if (n > 0)
-		d->path_n = MIN_OF(before + (size_t)n, sizeof(d->path) - 1);
+	if (index >= 0) {
+		snprintf(at, sizeof(at), "[%td]", index);
+		path_add(d, at);
+		return before;
+	}
+	if (before)
+		path_add(d, ".");
+	path_add(d, name ? name : "");
 	return before;
 }
 
