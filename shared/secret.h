@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The only type that may hold a key, token or password in clear. Guarded, locked memory from
-// libsodium, wiped on release. It has no printing path on purpose.
+// libsodium, wiped on release; those of usual length share one region, so that most need no call to
+// the system. It has no printing path on purpose.
 #ifndef YJ_SHARED_SECRET_H
 #define YJ_SHARED_SECRET_H
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include "shared/field.h"
 #include "shared/jw.h"
+#include "shared/secret.h"
 
 struct inner {
 	int64_t a;
@@ -21,6 +22,8 @@ struct doc {
 	struct inner inner;
 	struct objv list;
 	const char *params;
+	struct secret key;
+	const char *by; // of answers
 };
 
 static const char *const tiers[] = {"first", "second", NULL};
@@ -42,6 +45,8 @@ static const struct field doc_rows[] = {
 	{"list", FT_OBJV, FIELD_AT(struct doc, list), .sub = &inner},
 	{"params", FT_JSON, FIELD_AT(struct doc, params)},
 	{"seen", FT_STR, FIELD_NO_HOME, FF_READONLY},
+	{"key", FT_SECRET, FIELD_AT(struct doc, key)},
+	{"by", FT_STR, FIELD_AT(struct doc, by), FF_READONLY | FF_OMIT_UNSET},
 };
 static FIELD_SET(doc, "Doc", struct doc);
 
@@ -123,6 +128,79 @@ static void writes_documents(void **state UNUSED)
 	str_release(&out);
 }
 
+// Each change of one member makes another document; what answers alone have does not.
+static void compares_documents(void **state UNUSED)
+{
+	static const char *one[] = {"x", "y"}, *other[] = {"x", "z"};
+	static struct inner items[] = {{1, true}, {2, false}}, others[] = {{1, true}, {2, true}};
+	const struct doc base = {.name = "n", .count = 3, .at = 4, .share = 0.5, .mode = 1,
+		.tags = {one, 2}, .inner = {8, false}, .list = {items, 2}, .params = "{}"};
+	struct doc v[16], same = base, unset = base;
+	size_t n = 0;
+
+#define OTHER(change_)                                                                             \
+	do {                                                                                       \
+		v[n] = base;                                                                       \
+		v[n++].change_;                                                                    \
+	} while (0)
+	OTHER(name = "m");
+	OTHER(name = NULL);
+	OTHER(enabled = true);
+	OTHER(count = FIELD_NONE);
+	OTHER(at = 5);
+	OTHER(share = NAN);
+	OTHER(tier = 1);
+	OTHER(mode = -1);
+	OTHER(tags.n = 1);
+	OTHER(tags.v = other);
+	OTHER(inner.on = true);
+	OTHER(list.n = 1);
+	OTHER(list.v = others);
+	OTHER(params = "{\"k\":1}");
+	for (size_t i = 0; i < n; i++) {
+		assert_false(field_same(&doc, &base, &v[i]));
+		assert_false(field_same(&doc, &v[i], &base));
+		assert_true(field_same(&doc, &v[i], &v[i]));
+	}
+	same.by = "somebody";
+	same.tags.v = (const char *[]){"x", "y"};
+	same.list.v = (struct inner[]){{1, true}, {2, false}};
+	assert_true(field_same(&doc, &base, &same));
+	secret_set(&same.key, "k", 1);
+	assert_false(field_same(&doc, &base, &same));
+	secret_release(&same.key);
+	unset.share = NAN;
+	same.share = NAN;
+	assert_true(field_same(&doc, &unset, &same));
+}
+
+// A copy says the same and needs nothing of what it was made from.
+static void copies_documents(void **state UNUSED)
+{
+	char name[] = "n", tag[] = "x", params[] = "{}";
+	const char *tags[] = {tag};
+	struct inner items[] = {{1, true}, {2, false}};
+	struct doc d = {.name = name, .by = name, .count = 3, .share = NAN, .tags = {tags, 1},
+		.inner = {8, false}, .list = {items, 2}, .params = params}, was = d, copy;
+	struct arena a = ARENA_INIT;
+
+	secret_set(&d.key, "k", 1);
+	field_copy(&doc, &d, &a, &copy);
+	assert_null(copy.by);
+	assert_null(copy.key.p);
+	assert_true(field_same(&doc, &was, &copy));
+	name[0] = tag[0] = params[0] = '!';
+	tags[0] = NULL;
+	items[1].on = true;
+	assert_string_equal(copy.name, "n");
+	assert_string_equal(copy.tags.v[0], "x");
+	assert_false(((struct inner *)copy.list.v)[1].on);
+	assert_string_equal(copy.params, "{}");
+	assert_true(isnan(copy.share));
+	secret_release(&d.key);
+	arena_release(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,7 +208,9 @@ int main(void)
 		cmocka_unit_test(finds_rows_and_choices),
 		cmocka_unit_test(knows_alphabets),
 		cmocka_unit_test(writes_documents),
+		cmocka_unit_test(compares_documents),
+		cmocka_unit_test(copies_documents),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return secret_setup() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }
