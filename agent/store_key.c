@@ -273,6 +273,21 @@ static const char *action_of(const struct vendor_key *k, const struct key_obj *o
 	return "update";
 }
 
+// The secret that is stored already, or none given.
+static bool same_secret(struct store_tx *tx, const struct vendor_key *k, const struct key_obj *old,
+	const char *fingerprint)
+{
+	struct secret stored = {0};
+	struct err ignored;
+	bool same = !k->api_key.n;
+
+	if (k->api_key.n && strcmp(old->doc.fingerprint, fingerprint) == 0 &&
+		store_key_open(tx->st, old, &stored, &ignored) == ERR_OK)
+		same = secret_equal(&stored, &k->api_key);
+	secret_release(&stored);
+	return same;
+}
+
 static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 	const struct key_obj *old, struct slice folded, struct writing *w,
 	const struct key_obj **ret, struct err *err)
@@ -298,9 +313,8 @@ static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 		.envelope = str_slice(&w->envelope), .row_version = w->version,
 		.rotated_at = w->rotated_at};
 	code = object_key_of(tx->st, k, &meta, &row, &obj, err);
-	if (!code && !k->api_key.n &&
-		tx_unchanged(tx, &key_fields, old ? &old->o : NULL, old ? &old->doc : NULL, &obj->o,
-			&obj->doc)) {
+	if (!code && old && same_secret(tx, k, old, w->fp) &&
+		tx_unchanged(tx, &key_fields, &old->o, &old->doc, &obj->o, &obj->doc)) {
 		*ret = old;
 		return ERR_OK;
 	}

@@ -187,10 +187,13 @@ def test_an_instance_put_again_still_beats(agent):
     assert past(agent) == before
 
 
-def test_a_rotation_is_one_though_the_secret_is_the_same(agent):
+def test_the_secret_that_is_stored_is_no_rotation(agent):
     service, path = made(agent, "key")
-    before = past(agent)
-    change(agent, service, "POST", path + "/rotate", {"api_key": key("k")["api_key"]})
+    before, was = past(agent), agent.get(service, path).body
+    answer = change(agent, service, "POST", path + "/rotate", {"api_key": key("k")["api_key"]})
+    assert answer.body["rotated_at"] == was["rotated_at"] and past(agent) == before
+    answer = change(agent, service, "POST", path + "/rotate", {"api_key": key("k")["api_key"] + "x"})
+    assert answer.body["rotated_at"] != was["rotated_at"]
     assert past(agent)[0] == before[0] + 1
 
 
