@@ -325,10 +325,26 @@ static void join_key(struct snapshot *s, struct key_obj *k, void *obj)
 	touch_opened(s, k->doc.id);
 }
 
+// Whether it is found where the other one is: by the same ref, in the same groups.
+static bool stands_for(const struct key_obj *k, const struct key_obj *old)
+{
+	const struct vendor_key *a = &k->doc, *b = &old->doc;
+	bool same = strcmp(k->ref, old->ref) == 0 && strcmp(a->vendor, b->vendor) == 0 &&
+		    a->services.n == b->services.n && (a->service != NULL) == (b->service != NULL) &&
+		    (!a->service || strcmp(a->service, b->service) == 0);
+
+	for (size_t i = 0; same && i < a->services.n; i++)
+		same = strcmp(a->services.v[i], b->services.v[i]) == 0;
+	return same;
+}
+
 void snapshot_put_key(struct snapshot *s, struct key_obj *k)
 {
+	const struct key_obj *old = pmap_get(s->keys, slice_of(k->doc.id));
+
 	snapshot_key_lives(s, k);
-	snapshot_del_key(s, slice_of(k->doc.id));
+	if (old && !stands_for(k, old))
+		snapshot_del_key(s, slice_of(k->doc.id));
 	put(&s->keys, slice_of(k->doc.id), k, &object_ops);
 	put(&s->key_refs, slice_of(k->ref), k, &object_ops);
 	join_key(s, k, k);

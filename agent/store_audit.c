@@ -113,12 +113,16 @@ static bool follows(struct slice key)
 	       slice_eq_str(key, "updated_by");
 }
 
-static bool member_in(const struct jscan_member *m, const struct jscan_member *v, size_t n)
+// Both are written by the same rows: it mostly stands at `at`. NULL when there is none.
+static const struct jscan_member *named(struct slice key, const struct jscan_member *v, size_t n,
+	size_t at)
 {
+	if (at < n && slice_eq(v[at].key, key))
+		return &v[at];
 	for (size_t i = 0; i < n; i++)
-		if (slice_eq(v[i].key, m->key))
-			return slice_eq(v[i].value, m->value);
-	return false;
+		if (slice_eq(v[i].key, key))
+			return &v[i];
+	return NULL;
 }
 
 static void add_member(struct str *out, struct slice key, struct slice value)
@@ -139,17 +143,15 @@ static bool differences(struct slice old, struct slice now, struct str *out)
 	if (jscan_object(old, (struct jscan_limits){0}, was, MEMBERS_MAX, &was_n, &ignored) ||
 		jscan_object(now, (struct jscan_limits){0}, is, MEMBERS_MAX, &is_n, &ignored))
 		return false;
-	for (size_t i = 0; i < was_n; i++)
-		if (!follows(was[i].key) && !member_in(&was[i], is, is_n))
-			add_member(out, was[i].key, was[i].value);
-	for (size_t i = 0; i < is_n; i++) {
-		bool had = false;
+	for (size_t i = 0; i < was_n; i++) {
+		const struct jscan_member *m = named(was[i].key, is, is_n, i);
 
-		for (size_t k = 0; k < was_n && !had; k++)
-			had = slice_eq(was[k].key, is[i].key);
-		if (!had)
-			add_member(out, is[i].key, SLICE("null"));
+		if ((!m || !slice_eq(m->value, was[i].value)) && !follows(was[i].key))
+			add_member(out, was[i].key, was[i].value);
 	}
+	for (size_t i = 0; i < is_n; i++)
+		if (!named(is[i].key, was, was_n, i))
+			add_member(out, is[i].key, SLICE("null"));
 	str_add_slice(out, out->n ? SLICE("}") : SLICE("{}"));
 	return true;
 }

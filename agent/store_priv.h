@@ -136,10 +136,10 @@ enum err_code tx_change(struct store_tx *tx, int64_t revision, const char *actio
 enum err_code tx_change_of(struct store_tx *tx, int64_t revision, const char *action,
 	const char *kind, const char *name, const char *id, const char *summary,
 	struct slice before, struct err *err);
-// What a change row keeps of the object that stood before it: of a changed one the members that are
-// not in `now` as they were (a JSON merge patch that leads back; members that follow from any change
-// left out), of one that is deleted (now NULL) all, of a new one (old NULL) nothing. Valid until the
-// next call.
+// What a change row keeps of the object that stood before it: of a changed one the top members that
+// are otherwise in `now`, each whole as it was, null for one that was not there (what follows from any
+// change is left out); of one that is deleted (now NULL) all, of a new one (old NULL) nothing. Put in
+// the place of the members of `now` they lead back. Valid until the next call.
 struct slice tx_before(struct store_tx *tx, const struct object *old, const struct object *now);
 // Whether the object just made, with the revision taken last, says what the old one says: then
 // nothing is to be written, the new one is dropped, its revision is free again, and the old one stands

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What a write costs and leaves: log per write, nothing where nothing changes, a bounded past."""
+import json
 import sqlite3
 import struct
 
@@ -257,6 +258,36 @@ def test_a_rollback_to_what_is_no_longer_kept_says_so(agent):
                   {"revision": listed[-1]["revision"]}).body["description"] == "d0"
 
 
+FOLLOWS = {"revision", "updated_at", "updated_by"}
+
+
+def said(document):
+    return {name: value for name, value in document.items()
+            if name not in LIVE | FOLLOWS and value is not None}
+
+
+@pytest.mark.parametrize("noun, patches", (
+    ("key", [{"weight": 7, "note": None}, {"note": 'a "new" é', "limits": {"rpm": 3}},
+             {"budget": {"amount_pico": 5, "window": "day"}}, {"key_name": "other", "weight": 1}]),
+    ("feature", [{"aliases": ["a", "b"]}, {"description": "d"},
+                 {"targets": [{"kind": "vendor", "vendor": "openai", "service": "gpt-4"}]},
+                 {"retry": {"max_attempts": 1}, "aliases": []}]),
+    ("client", [{"limits": {"rpm": None, "tpm": 9}}, {"name": "d"}])))
+def test_a_change_keeps_what_leads_back(agent, noun, patches):
+    service, path = made(agent, noun)
+    states = [agent.get(service, path).body]
+    for patch in patches:
+        states.append(change(agent, service, "PATCH", path, patch).body)
+    agent.stop()
+    db = database(agent)
+    for was, now in zip(states, states[1:]):
+        row = db.execute("SELECT before FROM change WHERE revision = ?", (now["revision"],))
+        kept = json.loads(row.fetchone()[0])
+        assert kept and not FOLLOWS & kept.keys() and len(kept) < len(now) / 2
+        assert said({**now, **kept}) == said(was)
+    db.close()
+
+
 # ---- databases of before ----
 
 WAS = """
@@ -274,8 +305,7 @@ CREATE TABLE idempotency(actor TEXT NOT NULL, endpoint TEXT NOT NULL, key TEXT N
  PRIMARY KEY(actor, endpoint, key)) STRICT, WITHOUT ROWID;
 INSERT INTO idempotency SELECT * FROM idempotency_now;
 DROP TABLE idempotency_now;
-CREATE INDEX idempotency_at ON idempotency(at);
-DELETE FROM migration WHERE id >= 9;
+DELETE FROM migration WHERE id >= 10;
 PRAGMA journal_mode = DELETE;
 PRAGMA page_size = 4096;
 VACUUM;
