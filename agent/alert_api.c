@@ -25,27 +25,12 @@ static void no_alert(struct req *r)
 
 void h_alert_list(struct req *r)
 {
-	static const char *const words[] = {"current", "resolved", "all"};
-	const char *which = req_query(r, "state");
-	struct err err = {0};
-	int64_t limit = 0;
-	size_t i = 0, total = 0;
-	while (which != NULL && i < ARRAY_LEN(words) && strcmp(which, words[i]) != 0)
-		i++;
-	if (i == ARRAY_LEN(words)) {
-		err_field(&err, ERR_FIELD_RANGE, "state", _("state is current, resolved or all"));
-		req_fail(r, &err);
-		return;
-	}
-	if (req_query_int(r, "limit", &limit, &err) != ERR_OK) {
-		req_fail(r, &err);
-		return;
-	}
+	size_t total = 0;
 	struct str out = STR_INIT;
 	struct jw w;
 	list_open(&w, &out);
-	alerts_write(r->agent->alerts, &w, which != NULL ? (enum alerts_which)i : ALERTS_ALL,
-		(size_t)limit, &total);
+	alerts_write(r->agent->alerts, &w, (enum alerts_which)req_query_int(r, "state"),
+		(size_t)req_query_int(r, "limit"), &total);
 	list_close(&w, total, r->snap->revision, NULL);
 	req_reply_json(r, 200, &out);
 }

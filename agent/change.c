@@ -216,14 +216,10 @@ void change_page(struct req *r,
 {
 	struct page *p = arena_zalloc(&r->arena, 1, sizeof(*p));
 	const char *cursor = req_query(r, "cursor");
-	struct err err = {0};
 	struct change *c;
 
 	p->list = list;
-	if (req_query_int(r, "limit", &p->limit, &err)) {
-		req_fail(r, &err);
-		return;
-	}
+	p->limit = req_query_int(r, "limit");
 	if (cursor && !cursor_read(cursor, &p->before)) {
 		req_fail_code(r, ERR_CURSOR_INVALID);
 		return;

@@ -8,11 +8,8 @@
 #include "agent/change.h"
 #include "shared/jx.h"
 #include "shared/mem.h"
-#include "shared/num.h"
 #include "shared/text.h"
 
-#define WATCH_DEFAULT_MS 30000
-#define WATCH_MAX_MS 60000
 #define WATCH_STEP_US 1000000 // how often a waiting one looks whether the agent is stopping
 
 static struct jscan_limits doc_limits(void)
@@ -398,19 +395,8 @@ static void watch_begin(struct req *r, uint64_t since, int64_t wait_ms)
 
 void h_watch(struct req *r)
 {
-	const char *text = req_query(r, "wait");
-	struct err err = {0};
-	int64_t since, wait_ms = WATCH_DEFAULT_MS;
+	int64_t since = req_query_int(r, "since"), wait_ms = req_query_int(r, "wait");
 
-	if (req_query_int(r, "since", &since, &err)) {
-		req_fail(r, &err);
-		return;
-	}
-	if (text && (!num_duration_ms(slice_of(text), &wait_ms) || wait_ms > WATCH_MAX_MS)) {
-		err_field(&err, ERR_FIELD_RANGE, "wait", _("wait is a time up to 60s, as 30s"));
-		req_fail(r, &err);
-		return;
-	}
 	const struct snapshot *snap = snapshots_now(loop_snapshots(r->loop));
 	const char *lineage = req_query(r, "lineage");
 	char own[24];

@@ -29,18 +29,20 @@ static const char *const kind_names[EVENT_KINDS] = {
 static enum err_code read_kinds(const char *text, uint32_t *ret, struct err *err)
 {
 	*ret = ALL_KINDS;
-	if (text == NULL || text[0] == '\0')
+	if (text == NULL)
 		return ERR_OK;
 	*ret = 0;
 	struct slice rest = slice_of(text);
-	while (rest.n > 0) {
+	while (rest.p != NULL) {
 		struct slice one = slice_trim(slice_cut(&rest, ','));
 		int i = 0;
 		while (i < EVENT_KINDS && !slice_eq_str(one, kind_names[i]))
 			i++;
-		if (i == EVENT_KINDS)
-			return err_field(err, ERR_FIELD_RANGE, "kinds",
-				_("must be a list of traffic, health, key, config, alert"));
+		if (i == EVENT_KINDS) {
+			err_field(err, ERR_PARAM_INVALID, "kinds", _("its value cannot be read"));
+			err_hint(err, "%s", _("must be a list of traffic, health, key, config, alert"));
+			return ERR_PARAM_INVALID;
+		}
 		*ret |= 1u << i;
 	}
 	return ERR_OK;
@@ -220,9 +222,9 @@ static void feed_begin(struct req *r, uint64_t since, uint32_t kinds, bool reset
 
 static bool wants_stream(const struct req *r)
 {
-	const char *stream = req_query(r, "stream"), *accept = req_header(r, "Accept");
-	if (stream != NULL)
-		return strcmp(stream, "1") == 0 || strcmp(stream, "true") == 0;
+	const char *accept = req_header(r, "Accept");
+	if (req_query(r, "stream") != NULL)
+		return req_query_bool(r, "stream");
 	return accept != NULL && strstr(accept, "text/event-stream") != NULL;
 }
 
@@ -242,11 +244,9 @@ static bool read_place(struct req *r, struct events *e, bool stream, int64_t *si
 void h_events(struct req *r)
 {
 	struct err err = {0};
-	int64_t since = 0, limit = 0;
+	int64_t since = req_query_int(r, "since"), limit = req_query_int(r, "limit");
 	uint32_t kinds = 0;
-	if (req_query_int(r, "since", &since, &err) != ERR_OK
-		|| req_query_int(r, "limit", &limit, &err) != ERR_OK
-		|| read_kinds(req_query(r, "kinds"), &kinds, &err) != ERR_OK) {
+	if (read_kinds(req_query(r, "kinds"), &kinds, &err) != ERR_OK) {
 		req_fail(r, &err);
 		return;
 	}
@@ -267,26 +267,19 @@ void h_events(struct req *r)
 
 // --- figures over time ---
 
-#define WINDOW_MAX_MS (INT64_C(86400) * 1000)
-
 struct span {
 	bool coarse;
 	size_t points;
 };
 
-static enum err_code read_window(struct req *r, struct span *ret, struct err *err)
+static void read_window(struct req *r, struct span *ret)
 {
-	const char *text = req_query(r, "window");
-	int64_t ms = 3600 * 1000;
-	if (text != NULL && (!num_duration_ms(slice_of(text), &ms) || ms < 1000
-			|| ms > WINDOW_MAX_MS))
-		return err_field(err, ERR_FIELD_RANGE, "window", _("must be from 1s to 24h"));
+	int64_t ms = req_query_int(r, "window");
 	int64_t step_ms = HISTORY_FINE_S * 1000;
 	ret->coarse = ms > HISTORY_FINE_N * step_ms;
 	if (ret->coarse)
 		step_ms = HISTORY_COARSE_S * 1000;
 	ret->points = (size_t)((ms + step_ms - 1) / step_ms);
-	return ERR_OK;
 }
 
 static void write_series(struct jw *w, struct history *h, const char *feature, enum figure fig,
@@ -312,13 +305,9 @@ static void write_series(struct jw *w, struct history *h, const char *feature, e
 
 void h_series(struct req *r)
 {
-	struct err err = {0};
 	struct span span = {0};
 	const char *features[HISTORY_FEATURES_MAX + 1] = {NULL}; // the first is the total
-	if (read_window(r, &span, &err) != ERR_OK) {
-		req_fail(r, &err);
-		return;
-	}
+	read_window(r, &span);
 	struct history *h = r->agent->history;
 	size_t n = 1 + history_features(h, features + 1, HISTORY_FEATURES_MAX);
 	struct str out = STR_INIT;

@@ -194,15 +194,10 @@ void h_key_list(struct req *r)
 		req_query(r, "cursor")};
 	const struct key_obj **v;
 	size_t n, at = 0, written = 0;
-	int64_t limit = 0;
-	struct err err = {0};
+	int64_t limit = req_query_int(r, "limit");
 	struct str out = STR_INIT;
 	struct jw w;
 
-	if (req_query_int(r, "limit", &limit, &err)) {
-		req_fail(r, &err);
-		return;
-	}
 	if (f.after && slice_find(slice_of(f.after), '/') < 0) {
 		req_fail_code(r, ERR_CURSOR_INVALID);
 		return;

@@ -43,15 +43,10 @@ static const struct price_obj **matching(struct req *r, size_t *ret_n)
 
 void h_price_list(struct req *r)
 {
-	struct err err = {0};
 	struct str out = STR_INIT;
 	struct jw w;
-	int64_t limit = 0;
+	int64_t limit = req_query_int(r, "limit");
 	size_t n = 0, i = 0, shown = 0;
-	if (req_query_int(r, "limit", &limit, &err) != ERR_OK) {
-		req_fail(r, &err);
-		return;
-	}
 	const struct price_obj **v = matching(r, &n);
 	const char *cursor = req_query(r, "cursor");
 	while (cursor != NULL && i < n && strcmp(v[i]->doc.id, cursor) <= 0)
@@ -191,19 +186,10 @@ static enum err_code run_import(struct store_tx *tx, struct change *c, struct er
 
 static enum err_code read_query(struct req *r, struct import *im, struct err *err)
 {
-	const char *format = req_query(r, "format"), *dry = req_query(r, "dry_run");
 	const char *vendor = req_query(r, "vendor");
-	im->dry_run = dry != NULL && (strcmp(dry, "1") == 0 || strcmp(dry, "true") == 0);
+	im->dry_run = req_query_bool(r, "dry_run");
 	im->vendor = vendor;
-	if (format != NULL) {
-		int i = 0;
-		while (price_format_names[i] != NULL && strcmp(price_format_names[i], format) != 0)
-			i++;
-		if (price_format_names[i] == NULL)
-			return err_field(err, ERR_FIELD_RANGE, "format",
-				_("must be yijian, litellm or portkey"));
-		im->format = (enum price_format)i;
-	}
+	im->format = (enum price_format)req_query_int(r, "format");
 	if (im->format == PRICES_PORTKEY && vendor == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, "vendor",
 			_("this list does not say whose models it prices: name the vendor"));

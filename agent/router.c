@@ -630,7 +630,10 @@ void h_route_patch(struct req *r)
 	p->f = feature_or_fail(r, r->param[0]);
 	if (p->f == NULL)
 		return;
-	if (patch_read(r, p, &err) != ERR_OK) {
+	if (req_query(r, "key") != NULL && req_query(r, "instance") != NULL)
+		err_field(&err, ERR_PARAM_INVALID, "instance",
+			_("name a key or an instance, not both"));
+	if (err.code != ERR_OK || patch_read(r, p, &err) != ERR_OK) {
 		req_fail(r, &err);
 		return;
 	}
@@ -656,12 +659,7 @@ void h_route_patch(struct req *r)
 
 void h_decision_list(struct req *r)
 {
-	struct err err = {0};
-	int64_t limit = 0;
-	if (req_query_int(r, "limit", &limit, &err) != ERR_OK) {
-		req_fail(r, &err);
-		return;
-	}
+	int64_t limit = req_query_int(r, "limit");
 	size_t max = (size_t)MIN_OF(limit, (int64_t)DECISIONS_LIST_MAX), total = 0;
 	struct decision_record **recs = arena_zalloc(&r->arena, max + 1, sizeof(recs[0]));
 	size_t n = decisions_list(r->agent->decisions, slice_of(req_query(r, "feature")), false,

@@ -130,15 +130,10 @@ void h_task_list(struct req *r)
 {
 	struct page *p = arena_zalloc(&r->arena, 1, sizeof(*p));
 	const char *cursor = req_query(r, "cursor");
-	struct err err = {0};
+	p->limit = req_query_int(r, "limit");
 	p->state = slice_of(req_query(r, "state"));
 	p->feature = slice_of(req_query(r, "feature"));
-	if (req_query_int(r, "limit", &p->limit, &err) != ERR_OK) {
-		req_fail(r, &err);
-	} else if (p->state.n > 0 && task_state_named(p->state) == TASK_STATES) {
-		err_field(&err, ERR_FIELD_RANGE, "state", _("no state of this name"));
-		req_fail(r, &err);
-	} else if (cursor != NULL && !cursor_read(cursor, &p->before)) {
+	if (cursor != NULL && !cursor_read(cursor, &p->before)) {
 		req_fail_code(r, ERR_CURSOR_INVALID);
 	} else {
 		struct change *c = change_new(r, run_list, p);

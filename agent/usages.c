@@ -26,35 +26,6 @@ struct ask {
 	int64_t limit, offset;
 };
 
-static enum err_code read_by(const char *text, struct usage_query *q, struct err *err)
-{
-	struct slice rest = slice_of(text != NULL && text[0] != '\0' ? text : "feature");
-	while (rest.n > 0) {
-		struct slice one = slice_trim(slice_cut(&rest, ','));
-		int i = 0;
-		while (i < USAGE_BYS && !slice_eq_str(one, usage_by_names[i]))
-			i++;
-		if (i == USAGE_BYS)
-			return err_field(err, ERR_FIELD_RANGE, "by",
-				_("must be a list of feature, target, client, key, model"));
-		q->by[i] = true;
-	}
-	return ERR_OK;
-}
-
-static enum err_code read_time(struct req *r, const char *name, int64_t *ret_s, struct err *err)
-{
-	const char *text = req_query(r, name);
-	int64_t ms = 0;
-	if (text == NULL)
-		return ERR_OK;
-	if (!num_duration_ms(slice_of(text), &ms) || ms < MINUTE_S * 1000 ||
-		ms > USAGE_DAYS_KEPT_S * INT64_C(1000))
-		return err_field(err, ERR_FIELD_RANGE, name, _("must be from 1m to 400d"));
-	*ret_s = ms / 1000;
-	return ERR_OK;
-}
-
 // The coarsest sums that answer the question; a step needs sums of its own fineness.
 static int64_t resolution(int64_t window_s, int64_t step_s)
 {
@@ -69,12 +40,8 @@ static enum err_code read_span(struct req *r, struct usage_query *q, struct err 
 {
 	static const int64_t kept[][2] = {{MINUTE_S, USAGE_MINUTES_KEPT_S},
 		{HOUR_S, USAGE_HOURS_KEPT_S}};
-	int64_t window_s = DAY_S, now_s = clock_wall_ms() / 1000;
-	enum err_code code = read_time(r, "window", &window_s, err);
-	if (code == ERR_OK)
-		code = read_time(r, "step", &q->bucket_s, err);
-	if (code != ERR_OK)
-		return code;
+	int64_t window_s = req_query_int(r, "window") / 1000, now_s = clock_wall_ms() / 1000;
+	q->bucket_s = req_query_int(r, "step") / 1000;
 	if (q->bucket_s % MINUTE_S != 0 || (q->bucket_s > 0 && window_s / q->bucket_s > BUCKETS_MAX))
 		return err_field(err, ERR_FIELD_RANGE, "step",
 			_("must be whole minutes, and at most %d of them in the window"),
@@ -96,13 +63,12 @@ static enum err_code read_span(struct req *r, struct usage_query *q, struct err 
 static enum err_code read_ask(struct req *r, struct ask *a, struct err *err)
 {
 	const char *cursor = req_query(r, "cursor");
-	enum err_code code = read_by(req_query(r, "by"), &a->q, err);
-	if (code == ERR_OK)
-		code = read_span(r, &a->q, err);
-	if (code == ERR_OK)
-		code = req_query_int(r, "limit", &a->limit, err);
-	for (int i = 0; i < USAGE_BYS; i++)
+	enum err_code code = read_span(r, &a->q, err);
+	a->limit = req_query_int(r, "limit");
+	for (int i = 0; i < USAGE_BYS; i++) {
+		a->q.by[i] = (req_query_int(r, "by") & INT64_C(1) << i) != 0;
 		a->q.only[i] = req_query(r, usage_by_names[i]);
+	}
 	if (code == ERR_OK && cursor != NULL &&
 		!num_i64(slice_of(cursor), 0, USAGES_GROUPS_MAX, &a->offset))
 		code = err_set(err, ERR_CURSOR_INVALID, NULL);

@@ -61,10 +61,11 @@ void web_free(struct web *w);
 
 // Reading. NULL / empty slice when absent. Header names in any case.
 const char *req_header(const struct req *r, const char *name);
-// Percent-decoded query value.
+// A query value, judged by the endpoint's row of this name before the handler ran: its decoded text,
+// NULL when absent; what query_value's num is; and that as a truth.
 const char *req_query(const struct req *r, const char *name);
-// By the endpoint's param row: range-checked, ERR_FIELD_RANGE with the name otherwise.
-enum err_code req_query_int(const struct req *r, const char *name, int64_t *ret, struct err *err);
+int64_t req_query_int(const struct req *r, const char *name);
+bool req_query_bool(const struct req *r, const char *name);
 // If-Match as a revision; FIELD_NONE when absent. ERR_PRECONDITION_FAILED when unreadable.
 enum err_code req_if_match(const struct req *r, int64_t *ret, struct err *err);
 struct actor req_actor(const struct req *r);

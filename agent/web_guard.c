@@ -295,6 +295,17 @@ static int escape_at(struct slice s, size_t i)
 	return hex(s.p[i + 1]) * 16 + hex(s.p[i + 2]);
 }
 
+int guard_escape(struct slice s, size_t *i)
+{
+	int c = (unsigned char)s.p[*i];
+	if (c != '%')
+		return c;
+	c = escape_at(s, *i);
+	if (c >= 0)
+		*i += 2;
+	return c;
+}
+
 bool guard_unescape(struct slice in, bool plus_is_blank, struct arena *a, struct slice *ret)
 {
 	char *out = arena_alloc(a, in.n + 1);
@@ -362,17 +373,4 @@ enum err_code guard_path(struct slice path)
 		text[n++] = (char)c;
 	}
 	return utf8_valid((struct slice){text, n}) ? ERR_OK : ERR_BAD_PATH;
-}
-
-bool guard_query_has_token(struct slice query)
-{
-	static const char *const names[] = {"token", "access_token", "api_key", "apikey", "key_secret"};
-	while (query.p) {
-		struct slice item = slice_cut(&query, '&');
-		struct slice name = slice_cut(&item, '=');
-		for (size_t i = 0; i < ARRAY_LEN(names); i++)
-			if (slice_ieq_str(name, names[i]))
-				return true;
-	}
-	return false;
 }

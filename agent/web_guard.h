@@ -40,7 +40,7 @@ enum err_code guard_path(struct slice path);
 int64_t guard_body_length(const struct guard *g);
 // Percent-decodes into the arena. False on a bad escape, NUL, control byte or invalid UTF-8.
 bool guard_unescape(struct slice in, bool plus_is_blank, struct arena *a, struct slice *ret);
-// True when the query names a credential (token=, access_token=, api_key=).
-bool guard_query_has_token(struct slice query);
+// The byte at *i, decoded when an escape stands there (*i then is its last byte); -1: a bad escape.
+int guard_escape(struct slice s, size_t *i);
 
 #endif

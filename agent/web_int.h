@@ -13,6 +13,7 @@
 #include "agent/web_guard.h"
 #include "agent/web_head.h"
 #include "agent/web_match.h"
+#include "agent/web_query.h"
 
 #define WEB_LISTENERS_MAX (SVC_COUNT * SETTINGS_ADDRS_MAX + 1)
 #define WEB_READ_BYTES (64 * 1024) // all reads of a loop go through one such buffer
@@ -100,6 +101,7 @@ struct web_req {
 	char *head_bytes; // the copy the head's slices point into: credentials are among them
 	size_t head_bytes_n;
 	struct slice query; // raw
+	struct query_value *values; // of the endpoint's rows, once the caller is known; NULL none
 	struct head head;
 	struct guard guard;
 	struct str body;

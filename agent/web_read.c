@@ -11,42 +11,29 @@ const char *req_header(const struct req *r, const char *name)
 	return head_value(&r->web->head, name);
 }
 
+// Asking for what is in no row is an error of the program: absent.
+static const struct query_value *value_of(const struct req *r, const char *name)
+{
+	static const struct query_value none;
+	for (size_t i = 0; r->web->values && r->ep->params[i].name; i++)
+		if (!strcmp(r->ep->params[i].name, name))
+			return &r->web->values[i];
+	return &none;
+}
+
 const char *req_query(const struct req *r, const char *name)
 {
-	struct slice query = r->web->query;
-	while (query.p) {
-		struct slice item = slice_cut(&query, '&');
-		struct slice key = slice_cut(&item, '='), value;
-		struct arena *a = &r->web->r.arena;
-		if (!slice_eq_str(key, name))
-			continue;
-		if (!item.p)
-			return "";
-		return guard_unescape(item, true, a, &value) ? value.p : NULL;
-	}
-	return NULL;
+	return value_of(r, name)->text;
 }
 
-static const struct param *param_row(const struct req *r, const char *name)
+int64_t req_query_int(const struct req *r, const char *name)
 {
-	for (const struct param *p = r->ep->params; p && p->name; p++)
-		if (!strcmp(p->name, name))
-			return p;
-	return NULL;
+	return value_of(r, name)->num;
 }
 
-enum err_code req_query_int(const struct req *r, const char *name, int64_t *ret, struct err *err)
+bool req_query_bool(const struct req *r, const char *name)
 {
-	const struct param *row = param_row(r, name);
-	const char *text = req_query(r, name);
-	*ret = row ? row->def : FIELD_NONE;
-	if (!text)
-		return ERR_OK;
-	int64_t min = row ? row->min : 0, max = row ? row->max : INT64_MAX;
-	if (num_i64(slice_of(text), min, max, ret))
-		return ERR_OK;
-	return err_field(err, ERR_FIELD_RANGE, name, _("%s is a number from %lld to %lld"), name,
-		(long long)min, (long long)max);
+	return value_of(r, name)->num != 0;
 }
 
 enum err_code req_if_match(const struct req *r, int64_t *ret, struct err *err)

@@ -206,14 +206,14 @@ static enum err_code judge_head(struct web_req *q)
 	struct sockaddr_storage peer;
 	char ip[48];
 	enum err_code code = route(q);
+	if (q->query.p && query_has_credential(q->r.ep, q->query)) {
+		q->r.who.why = ERR_TOKEN_IN_URL;
+		return denied(q);
+	}
 	if (code)
 		return code;
 	if (q->r.ep->may == MAY_CALL && (code = judge_load(q)))
 		return code;
-	if (guard_query_has_token(q->query)) {
-		q->r.who.why = ERR_TOKEN_IN_URL;
-		return denied(q);
-	}
 	auth_call_of(q, &call, &peer, ip);
 	bool known = auth_judge(&call, &q->r.who);
 	if (known && q->r.who.why)
@@ -466,6 +466,11 @@ static void dispatch(struct web_req *q)
 		return;
 	if (q->r.who.why) {
 		refuse_code(q, q->r.who.why, q->r.who.detail);
+		return;
+	}
+	struct err err = {0};
+	if (query_read(q->r.ep, q->query, &q->r.arena, &q->values, &err)) {
+		req_fail(&q->r, &err);
 		return;
 	}
 	if (q->r.ep->may == MAY_CALL) {

@@ -59,21 +59,21 @@ FIELD_SET(route_patch_fields, "RoutePatch", struct route_patch_body);
 
 #define LIMIT_PARAM(max_, def_)                                                                    \
 	{                                                                                          \
-		"limit", FT_INT, NULL, 1, max_, def_, N_("at most so many items")                  \
+		"limit", FT_INT, NULL, 1, max_, def_, N_("at most so many items"), NULL            \
 	}
 #define CURSOR_PARAM                                                                               \
 	{                                                                                          \
-		"cursor", FT_STR, NULL, 0, 64, 0, N_("\"next\" of the page before")                \
+		"cursor", FT_STR, NULL, 0, 64, 0, N_("\"next\" of the page before"), NULL          \
 	}
 #define PARAMS_END                                                                                 \
 	{                                                                                          \
-		NULL, FT_STR, NULL, 0, 0, 0, NULL                                                  \
+		NULL, FT_STR, NULL, 0, 0, 0, NULL, NULL                                            \
 	}
 
 static const struct param paged[] = {LIMIT_PARAM(1000, 100), CURSOR_PARAM, PARAMS_END};
 static const struct param watch_params[] = {
 	{"since", FT_INT, NULL, 0, INT64_MAX, 0, N_("answer when the revision is above this one")},
-	{"wait", FT_STR, NULL, 0, 16, 0, N_("longest wait: 30s, at most 60s")},
+	{"wait", FT_INT, NULL, 0, 60000, 30000, N_("longest wait: 30s, at most 60s"), "ms"},
 	{"lineage", FT_STR, NULL, 0, 32, 0,
 		N_("of the answer that since is from: answers at once when the agent or its database is another")},
 	PARAMS_END};
@@ -89,8 +89,10 @@ static const struct param route_patch_params[] = {
 	PARAMS_END};
 static const struct param decision_list_params[] = {LIMIT_PARAM(1000, 100),
 	{"feature", FT_STR, NULL, 0, ID_MAX, 0, N_("only this feature's decisions")}, PARAMS_END};
+static const char *const task_states[] = {"submitting", "queued", "running", "succeeded", "failed",
+	"canceled", "outcome_unknown", "expired", NULL};
 static const struct param task_list_params[] = {LIMIT_PARAM(1000, 100), CURSOR_PARAM,
-	{"state", FT_STR, NULL, 0, 32, 0, N_("only tasks in this state")},
+	{"state", FT_ENUM, task_states, 0, 0, 0, N_("only tasks in this state")},
 	{"feature", FT_STR, NULL, 0, ID_MAX, 0, N_("only this feature's tasks")}, PARAMS_END};
 static const struct param event_params[] = {
 	{"since", FT_INT, NULL, 0, INT64_MAX, 0, N_("cursor: events after this number")},
@@ -106,14 +108,19 @@ static const struct param price_list_params[] = {
 	{"model", FT_STR, NULL, 0, NAME_MAX_CP, 0, N_("only prices of this model")},
 	{"id", FT_STR, NULL, 0, 640, 0, N_("the one price of this id")}, LIMIT_PARAM(10000, 1000),
 	{"cursor", FT_STR, NULL, 0, 640, 0, N_("\"next\" of the page before")}, PARAMS_END};
+static const char *const price_formats[] = {"yijian", "litellm", "portkey", NULL};
 static const struct param price_import_params[] = {
-	{"format", FT_STR, NULL, 0, 16, 0, N_("yijian, litellm or portkey")},
+	{"format", FT_ENUM, price_formats, 0, 0, 0, N_("yijian, litellm or portkey")},
 	{"vendor", FT_STR, NULL, 0, ID_MAX, 0, N_("whose models a list prices that does not say")},
 	{"dry_run", FT_BOOL, NULL, 0, 0, 0, N_("only tell what would change")}, PARAMS_END};
+static const char *const usage_bys[] = {"feature", "target", "client", "key", "model", NULL};
+#define DAY_MS INT64_C(86400000)
 static const struct param usage_params[] = {
-	{"by", FT_STR, NULL, 0, 64, 0, N_("comma list of feature, target, client, key, model")},
-	{"window", FT_STR, NULL, 0, 16, 0, N_("how far back: 1h, 24h, 30d; at most 400d")},
-	{"step", FT_STR, NULL, 0, 16, 0, N_("told apart by time too: 1m, 1h, 1d")},
+	{"by", FT_STRV, usage_bys, 0, 0, 1, N_("comma list of feature, target, client, key, model")},
+	{"window", FT_INT, NULL, 60000, 400 * DAY_MS, DAY_MS,
+		N_("how far back: 1h, 24h, 30d; at most 400d"), "ms"},
+	{"step", FT_INT, NULL, 60000, 400 * DAY_MS, 0,
+		N_("told apart by time too: 1m, 1h, 1d"), "ms"},
 	{"feature", FT_STR, NULL, 0, ID_MAX, 0, N_("only this feature")},
 	{"target", FT_STR, NULL, 0, REF_MAX, 0, N_("only this target")},
 	{"client", FT_STR, NULL, 0, REF_MAX, 0, N_("only the client of this id")},
@@ -121,7 +128,8 @@ static const struct param usage_params[] = {
 	{"model", FT_STR, NULL, 0, REF_MAX, 0, N_("only this model")}, LIMIT_PARAM(1000, 100),
 	CURSOR_PARAM, PARAMS_END};
 static const struct param series_params[] = {
-	{"window", FT_STR, NULL, 0, 16, 0, N_("how far back: 5m, 1h")}, PARAMS_END};
+	{"window", FT_INT, NULL, 1000, DAY_MS, 3600000, N_("how far back: 5m, 1h; at most 24h"), "ms"},
+	PARAMS_END};
 
 // ---- errors, besides the common ones of every endpoint ----
 
@@ -169,7 +177,8 @@ ERRORS(errs_rule, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_CONFLICT_EXISTS, E
 ERRORS(errs_task, ERR_NOT_FOUND, ERR_NOT_CANCELABLE, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY);
 #undef ERRORS
 
-static const enum err_code common_errors[] = {ERR_BAD_FRAMING, ERR_BAD_PATH, ERR_BAD_HOST,
+static const enum err_code common_errors[] = {ERR_BAD_FRAMING, ERR_BAD_PATH, ERR_FIELD_UNKNOWN,
+	ERR_PARAM_INVALID, ERR_BAD_HOST,
 	ERR_BAD_ORIGIN, ERR_HEADERS_TOO_LARGE, ERR_URI_TOO_LONG, ERR_BODY_TOO_LARGE,
 	ERR_UNSUPPORTED_MEDIA_TYPE, ERR_CLIENT_TIMEOUT, ERR_METHOD_NOT_ALLOWED, ERR_METHOD_UNKNOWN,
 	ERR_OVERLOADED, ERR_INTERNAL, ERR_OK};
@@ -460,6 +469,11 @@ _Static_assert(ARRAY_LEN(rows) == EP_COUNT, "one row per endpoint");
 const struct endpoint *endpoint_row(enum endpoint_id id)
 {
 	return &rows[id];
+}
+
+bool endpoint_is_strict(const struct endpoint *ep)
+{
+	return strncmp(ep->path, "/v1/", 4) != 0;
 }
 
 const struct endpoint *endpoints_all(size_t *ret_n)

@@ -87,10 +87,12 @@ enum endpoint_id {
 
 struct param {
 	const char *name;
-	enum field_type type; // FT_STR, FT_INT, FT_BOOL, FT_ENUM
-	const char *const *choices;
-	int64_t min, max, def;
+	enum field_type type; // FT_STR, FT_INT, FT_BOOL, FT_ENUM, FT_STRV: a comma list of choices
+	const char *const *choices; // FT_ENUM, FT_STRV; NULL-terminated
+	int64_t min, max; // FT_INT: value; FT_STR: code points, at least one
+	int64_t def; // FT_INT, FT_BOOL, FT_ENUM (an index), FT_STRV (bits): when absent
 	const char *help;
+	const char *unit; // "ms": an FT_INT that is written as a time, 30s; NULL: as a number
 };
 
 struct endpoint {
@@ -106,7 +108,9 @@ struct endpoint {
 	const struct field_set *request; // NULL: none or not ours (model traffic)
 	const struct field_set *answer; // of an item when list
 	bool list; // answers {"items":[…],"total","revision"}
-	const struct param *params; // query, closed by name NULL; NULL none
+	// Query, closed by name NULL; NULL none. Agents judge it before the handler runs: outside of
+	// /v1 what is in no row is refused.
+	const struct param *params;
 	const enum err_code *errors; // besides the common ones, closed by ERR_OK; NULL none
 };
 
@@ -130,6 +134,8 @@ bool role_covers(enum role outer, enum role inner);
 // The scope a token must hold for this endpoint: its noun (NULL: none fits) and whether it writes.
 const char *endpoint_scope(const struct endpoint *ep, bool *ret_write);
 const struct endpoint *endpoint_row(enum endpoint_id id);
+// The platform's own: takes no query name that is in no row. Model traffic takes what SDKs add.
+bool endpoint_is_strict(const struct endpoint *ep);
 const struct endpoint *endpoints_all(size_t *ret_n);
 const struct service_row *service_row(enum service_id id);
 const struct body_limit *body_limit(enum body_class c);

@@ -41,6 +41,8 @@ static const struct err_row rows[] = {
 		N_("use an https:// base_url")},
 	{ERR_CURSOR_INVALID, "cursor_invalid", 400, 6, IRE, false,
 		N_("the cursor is not one this agent gave out"), N_("start again without a cursor")},
+	{ERR_PARAM_INVALID, "param_invalid", 400, 6, IRE, false,
+		N_("a query parameter or header has a value that cannot be read"), NULL},
 	{ERR_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415, 6, IRE, false,
 		N_("the body's encoding is not supported"), N_("send plain JSON without compression")},
 	{ERR_BAD_FRAMING, "bad_framing", 400, 6, IRE, false,

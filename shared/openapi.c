@@ -163,13 +163,14 @@ static void parameter(struct jw *w, struct slice name, const char *in, const str
 	if (p && p->help)
 		jw_str(w, "description", p->help);
 	jw_obj(w, "schema");
-	jw_str(w, "type", p && p->type == FT_INT ? "integer" : "string");
-	if (p && p->type == FT_INT) {
+	bool number = p && p->type == FT_INT && !p->unit;
+	jw_str(w, "type", number ? "integer" : "string");
+	if (number) {
 		jw_int(w, "minimum", p->min);
 		if (p->max != INT64_MAX)
 			jw_int(w, "maximum", p->max);
 	}
-	if (p && p->choices)
+	if (p && p->type == FT_ENUM)
 		choices(w, p->choices);
 	jw_obj_end(w);
 	jw_obj_end(w);

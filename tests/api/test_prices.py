@@ -240,7 +240,7 @@ def test_they_stay_and_are_not_seeded_again(agent):
     ({"items": [], "more": 1}, "", "field_unknown"),
     ("[", "", "json_invalid"),
     ("[]", "format=litellm", "json_invalid"),
-    ("{}", "format=csv", "field_range"),
+    ("{}", "format=csv", "param_invalid"),
     ("{}", "format=portkey", "field_required"),
     ("{}", "format=portkey&vendor=nobody", "vendor_unknown"),
 ])

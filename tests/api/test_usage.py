@@ -276,8 +276,8 @@ def test_steps_filters_and_pages(agent):
 
 
 @pytest.mark.parametrize("query, error", [
-    ("by=colour", "field_range"), ("window=0s", "field_range"), ("window=500d", "field_range"),
-    ("window=x", "field_range"), ("window=30d&step=1m", "field_range"),
+    ("by=colour", "param_invalid"), ("window=0s", "field_range"), ("window=500d", "field_range"),
+    ("window=x", "param_invalid"), ("window=30d&step=1m", "field_range"),
     ("window=3d&step=1m", "field_range"), ("step=90s", "field_range"), ("limit=0", "field_range"),
     ("cursor=x", "cursor_invalid")])
 def test_what_is_refused(agent, query, error):

@@ -506,7 +506,8 @@ def test_waiting_for_a_task_can_end_before_it(make_agent, make_vendord):
 
 def test_an_error_names_its_field(agent):
     done = run(["usage", "--by", "colour"], url_of(agent))
-    assert done.returncode == 6 and "by: must be a list of" in done.stderr, done.stderr
+    assert done.returncode == 6 and "by: its value cannot be read" in done.stderr, done.stderr
+    assert "by is a comma list of feature, target" in done.stderr
     done = run(["client", "add", "x", "--rpm", "0"], url_of(agent))
     assert done.stderr.count("rpm") == 1, done.stderr
 

@@ -179,15 +179,6 @@ static void test_unescape(void **state)
 	arena_release(&a);
 }
 
-static void test_tokens_in_queries(void **state)
-{
-	(void)state;
-	assert_true(guard_query_has_token(SLICE("a=b&token=x")));
-	assert_true(guard_query_has_token(SLICE("API_KEY")));
-	assert_false(guard_query_has_token(SLICE("since=1&key=key_1")));
-	assert_false(guard_query_has_token((struct slice){NULL, 0}));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,7 +186,6 @@ int main(void)
 		cmocka_unit_test(test_too_many), cmocka_unit_test(test_body_length),
 		cmocka_unit_test(test_forwarding), cmocka_unit_test(test_plain_callers), cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_paths), cmocka_unit_test(test_unescape),
-		cmocka_unit_test(test_tokens_in_queries),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
