@@ -14,6 +14,7 @@ void h1_reset(struct h1 *p)
 	// The header table is long and its length says what counts.
 	p->status = 0;
 	p->keep_alive = p->has_length = p->have_size = p->in_ext = p->cr = false;
+	p->blank = p->strict = p->colon = false;
 	p->length = p->left = 0;
 	p->headers_n = p->line = p->spent = p->line_n = 0;
 	p->interim = 0;
@@ -24,6 +25,7 @@ void h1_reset(struct h1 *p)
 void h1_begin_chunked(struct h1 *p)
 {
 	h1_reset(p);
+	p->strict = true;
 	p->state = H1_IN_CHUNK_LINE;
 }
 
@@ -56,6 +58,11 @@ static const bool is_token[256] = {['a' ... 'z'] = true, ['A' ... 'Z'] = true,
 	['\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true, ['^'] = true,
 	['_'] = true, ['`'] = true, ['|'] = true, ['~'] = true};
 
+static bool is_control(char c)
+{
+	return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
+}
+
 // "HTTP/1.1 200 OK"; HTTP/0.9 has no such line and HTTP/2 was not asked for.
 static bool read_status(struct h1 *p, struct slice line)
 {
@@ -69,6 +76,9 @@ static bool read_status(struct h1 *p, struct slice line)
 			return false;
 		p->status = p->status * 10 + (line.p[i] - '0');
 	}
+	for (size_t i = 12; i < line.n; i++)
+		if (is_control(line.p[i]))
+			return false;
 	return p->status >= 100 && p->status <= 599 && (line.n == 12 || line.p[12] == ' ');
 }
 
@@ -91,11 +101,9 @@ static bool read_field(struct slice line, struct h1_header *ret)
 	ret->name = (struct slice){line.p, n};
 	ret->value = trim_blank((struct slice){line.p + n + 1, line.n - n - 1});
 	const char *p = ret->value.p, *end = p + ret->value.n;
-	for (; (p = utf8_plain_run(p, end)) < end; p++) {
-		unsigned char c = (unsigned char)*p;
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
+	for (; (p = utf8_plain_run(p, end)) < end; p++)
+		if (is_control(*p))
 			return false;
-	}
 	return true;
 }
 
@@ -299,8 +307,25 @@ static bool chunk_line_ends(struct h1 *p)
 	if (!p->have_size)
 		return false;
 	p->state = p->left > 0 ? H1_IN_CHUNK : H1_IN_TRAILER;
-	p->have_size = p->in_ext = p->cr = false;
+	p->have_size = p->in_ext = p->cr = p->blank = p->colon = false;
 	p->line_n = 0;
+	return true;
+}
+
+// One character behind the digits: blanks, then ';' and an extension that is skipped. "2 3" is two
+// readers' 2 and 23.
+static bool in_chunk_ext(struct h1 *p, char c)
+{
+	if (p->in_ext)
+		return !is_control(c);
+	if (!p->have_size)
+		return false;
+	if (c == ' ' || c == '\t')
+		p->blank = true;
+	else if (c == ';')
+		p->in_ext = true;
+	else
+		return false;
 	return true;
 }
 
@@ -317,16 +342,14 @@ static bool in_chunk_line(struct h1 *p, struct slice *in)
 				return false;
 		} else if (c == '\r') {
 			p->cr = true;
-		} else if (p->in_ext) {
-			continue;
-		} else if (hex(c) >= 0) {
+			if (p->strict && p->blank && !p->in_ext)
+				return false;
+		} else if (hex(c) >= 0 && !p->in_ext && !p->blank) {
 			if (p->left >= (uint64_t)LENGTH_MAX / 16)
 				return false;
 			p->left = p->left * 16 + (uint64_t)hex(c);
 			p->have_size = true;
-		} else if ((c == ';' || c == ' ' || c == '\t') && p->have_size) {
-			p->in_ext = true;
-		} else {
+		} else if (!in_chunk_ext(p, c)) {
 			return false;
 		}
 	}
@@ -352,7 +375,16 @@ static bool in_chunk_end(struct h1 *p, struct slice *in)
 	return true;
 }
 
-// Trailers are read over: none of them is of use.
+// A character of a field line: a name, a colon, then text.
+static bool in_trailer_line(struct h1 *p, char c)
+{
+	if (p->colon)
+		return !is_control(c);
+	p->colon = c == ':' && p->line_n > 0;
+	return p->colon || is_token[(unsigned char)c];
+}
+
+// Trailers are read over: none of them is of use. But they must be fields.
 static bool in_trailer(struct h1 *p, struct slice *in)
 {
 	while (in->n > 0 && p->state == H1_IN_TRAILER) {
@@ -364,12 +396,14 @@ static bool in_trailer(struct h1 *p, struct slice *in)
 			if (p->cr)
 				return false; // a CR inside a line
 			p->cr = c == '\r';
-			p->line_n += c != '\r';
+			if (!p->cr && !in_trailer_line(p, c))
+				return false;
+			p->line_n += !p->cr;
 			continue;
 		}
-		if (!p->cr)
+		if (!p->cr || (p->line_n > 0 && !p->colon))
 			return false;
-		p->cr = false;
+		p->cr = p->colon = false;
 		if (p->line_n == 0)
 			p->state = H1_AT_END;
 		p->line_n = 0;

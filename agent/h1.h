@@ -46,6 +46,9 @@ struct h1 {
 	size_t line_n; // of the chunk line
 	int interim;
 	bool have_size, in_ext, cr;
+	bool blank; // after the size: ';' or the line's end must follow
+	bool strict; // a caller's body: not even blanks before the line's end
+	bool colon; // of the trailer line
 };
 
 // Ready for the next answer; keeps the buffer. A zeroed struct is ready too.

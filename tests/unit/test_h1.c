@@ -100,6 +100,18 @@ static const struct row rows[] = {
 	{CHUNKED "-5\r\nhello\r\n", H1_BAD, 200, "", true},
 	{CHUNKED "5\r\nhelloXX0\r\n\r\n", H1_BAD, 200, "hello", true},
 	{CHUNKED "ffffffffffffffff\r\n", H1_BAD, 200, "", true},
+	{CHUNKED "2 3\r\nhello\r\n", H1_BAD, 200, "", true},
+	{CHUNKED "2 x\r\nok\r\n", H1_BAD, 200, "", true},
+	{CHUNKED "2;a\x01\r\nok\r\n", H1_BAD, 200, "", true},
+	{CHUNKED "2;a=\"\x7f\"\r\nok\r\n", H1_BAD, 200, "", true},
+	{CHUNKED "2  \r\nok\r\n0\r\n\r\n", H1_DONE, 200, "ok", true}, // padded by old servers
+	{CHUNKED "2 ;a=b\r\nok\r\n0;last\r\nX: \t1\r\n\r\n", H1_DONE, 200, "ok", true},
+	{CHUNKED "0\r\nX: a\x01\r\n\r\n", H1_BAD, 200, "", true},
+	{CHUNKED "0\r\nno colon\r\n\r\n", H1_BAD, 200, "", true},
+	{CHUNKED "0\r\nnocolon\r\n\r\n", H1_BAD, 200, "", true},
+	{CHUNKED "0\r\n: a\r\n\r\n", H1_BAD, 200, "", true},
+	{CHUNKED "0\r\nX: a\r\n folded\r\n\r\n", H1_BAD, 200, "", true},
+	{"HTTP/1.1 200 O\x01K\r\nContent-Length: 0\r\n\r\n", H1_BAD, 200, "", true},
 };
 
 static void test_table_cut_anywhere(void **state)
