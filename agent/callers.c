@@ -178,16 +178,13 @@ void h_client_get(struct req *r)
 	const struct client_obj *c = find_client(r->snap, r->param[0]);
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
-	char etag[32];
 
 	if (!c) {
 		missing(r, client_missing);
 		return;
 	}
 	client_write(&w, c);
-	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)c->o.revision);
-	req_header_add(r, "ETag", etag); // its live members change without it: never a 304
-	req_reply_json(r, 200, &out);
+	reply_doc(r, &c->o, &out);
 }
 
 void h_token_get(struct req *r)

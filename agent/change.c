@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/web_cond.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
@@ -18,31 +19,135 @@ struct change *change_new(struct req *r,
 	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err), void *arg)
 {
 	struct change *c = arena_zalloc(&r->arena, 1, sizeof(*c));
-	struct err err = {0};
 
 	c->r = r;
 	c->run = run;
 	c->arg = arg;
 	c->event = EVENT_KINDS;
 	c->etag = FIELD_NONE;
-	if (req_if_match(r, &c->if_match, &err)) {
-		req_fail(r, &err);
-		return NULL;
-	}
+	c->if_match = FIELD_NONE;
 	arena_defer(&r->arena, release_body, c);
 	return c;
 }
 
+// ---- once, however often it is asked ----
+
+// One name space for all endpoints: a key that was used elsewhere was used for something else.
+#define IDEM_SPACE ""
+
+bool change_hash(const struct req *r, struct slice body, unsigned char ret[32])
+{
+	const struct seal *seal = store_seal(r->agent->store);
+	unsigned char of_body[32];
+	struct str s = STR_INIT;
+
+	if (!seal)
+		return false;
+	seal_token_hash(seal, body, of_body);
+	// None of the first three can have a blank or a control byte in it.
+	str_addf(&s, "%s %.*s?%.*s\n", method_names[r->method], SLICE_FMT(r->path),
+		SLICE_FMT(req_raw_query(r)));
+	str_add_n(&s, (const char *)of_body, sizeof(of_body));
+	seal_token_hash(seal, str_slice(&s), ret);
+	str_release(&s);
+	return true;
+}
+
 static enum err_code find_earlier(struct store_tx *tx, struct change *c, bool *ret_found)
 {
-	const struct seal *seal = store_seal(c->r->agent->store);
-
 	*ret_found = false;
-	if (!c->idem_key.n || !seal)
+	if (!c->idem_key.n)
 		return ERR_OK;
-	seal_token_hash(seal, c->r->body, c->body_hash);
-	return store_idem_find(tx, c->r->ep->name, c->idem_key, c->body_hash, ret_found, &c->status,
-		&c->body, &c->job.err);
+	if (!change_hash(c->r, c->r->body, c->hash))
+		return err_set(&c->job.err, ERR_SEALED, NULL); // nothing can be compared
+	return store_idem_find(tx, IDEM_SPACE, c->idem_key, c->hash, ret_found, &c->status, &c->body,
+		&c->job.err);
+}
+
+// ---- only when the object is as the caller read it ----
+
+// The revision of the path's object; FIELD_NONE: there is none.
+static int64_t of_feature(const struct snapshot *s, const struct req *r)
+{
+	const struct feature_obj *f = snapshot_feature(s, r->param[0]);
+
+	return f ? f->o.revision : FIELD_NONE;
+}
+
+static int64_t of_key(const struct snapshot *s, const struct req *r)
+{
+	const struct key_obj *k = snapshot_key(s, r->param[0]);
+
+	return k ? k->o.revision : FIELD_NONE;
+}
+
+static int64_t of_client(const struct snapshot *s, const struct req *r)
+{
+	struct ident id;
+	const struct client_obj *c = ident_read(r->param[0], CREDENTIAL_CLIENT, &id)
+		? snapshot_client(s, &id) : NULL;
+
+	return c ? c->o.revision : FIELD_NONE;
+}
+
+static int64_t of_policy(const struct snapshot *s, const struct req *r UNUSED)
+{
+	return s->policy_revision;
+}
+
+static int64_t of_token(const struct snapshot *s, const struct req *r)
+{
+	struct ident id;
+	const struct token_obj *t = ident_read(r->param[0], CREDENTIAL_TOKEN, &id)
+		? snapshot_token(s, &id) : NULL;
+
+	return t && !t->revoked_at ? t->o.revision : FIELD_NONE;
+}
+
+static int64_t of_rule(const struct snapshot *s, const struct req *r)
+{
+	const struct rule_obj *rule = snapshot_rule(s, r->param[0]);
+
+	return rule ? rule->o.revision : FIELD_NONE;
+}
+
+static int64_t of_instance(const struct snapshot *s, const struct req *r)
+{
+	const struct instance_obj *in = snapshot_instance(s, r->param[0], r->param[1]);
+
+	return in ? in->o.revision : FIELD_NONE;
+}
+
+static const struct {
+	const char *path;
+	int64_t (*revision)(const struct snapshot *s, const struct req *r);
+} objects[] = {
+	{"/api/v1/features/{name}", of_feature}, {"/api/v1/keys/{id}", of_key},
+	{"/api/v1/clients/{id}", of_client}, {"/api/v1/clients/policy", of_policy},
+	{"/api/v1/tokens/{id}", of_token}, {"/api/v1/alerts/rules/{name}", of_rule},
+	{"/api/v1/services/{service}/instances/{id}", of_instance},
+};
+
+// Of what is not there the change itself says so, but for one that would make it.
+static enum err_code judge(const struct snapshot *s, struct change *c, struct err *err)
+{
+	const struct req *r = c->r;
+	int64_t revision = FIELD_NONE;
+	char etag[ETAG_MAX];
+
+	if (!(r->ep->flags & EPF_IF_MATCH))
+		return ERR_OK;
+	for (size_t i = 0; i < ARRAY_LEN(objects); i++)
+		if (slice_starts(slice_of(r->ep->path), objects[i].path))
+			revision = objects[i].revision(s, r);
+	if (revision == FIELD_NONE)
+		return r->method == HTTP_PUT ? req_may_change(r, NULL, err) : ERR_OK;
+	etag_of_revision(revision, etag);
+	if (req_may_change(r, etag, err))
+		return err->code;
+	if (req_has_if_match(r))
+		c->if_match = revision;
+	return ERR_OK;
 }
 
 static enum err_code run_job(struct store_tx *tx, struct store_job *job)
@@ -57,9 +162,14 @@ static enum err_code run_job(struct store_tx *tx, struct store_job *job)
 		c->replayed = true;
 		return ERR_OK;
 	}
+	code = judge(store_tx_snapshot(tx), c, &job->err);
+	if (code)
+		return code;
 	code = c->run(tx, c, &job->err);
+	if (code == ERR_CONFLICT_EXISTS && req_wants_new(c->r))
+		return req_may_change(c->r, "", &job->err);
 	if (!code && c->idem_key.n)
-		code = store_idem_save(tx, c->r->ep->name, c->idem_key, c->body_hash,
+		code = store_idem_save(tx, IDEM_SPACE, c->idem_key, c->hash,
 			c->status ? c->status : 200, str_slice(&c->body), &job->err);
 	return code;
 }
@@ -97,16 +207,18 @@ static void done(struct store_job *job, enum err_code code)
 {
 	struct change *c = job->arg;
 	struct req *r = c->r;
-	char etag[32];
+	char etag[ETAG_MAX];
 
 	if (code) {
 		req_denied(r, code);
 		req_fail(r, &job->err);
 		return;
 	}
+	if (c->committed && !c->replayed)
+		c->committed(c);
 	tell(c);
 	if (c->etag != FIELD_NONE) {
-		snprintf(etag, sizeof(etag), "\"%lld\"", (long long)c->etag);
+		etag_of_revision(c->etag, etag);
 		req_header_add(r, "ETag", etag);
 	}
 	if (c->retry_after_s) {
@@ -128,15 +240,9 @@ static void done(struct store_job *job, enum err_code code)
 void change_submit(struct change *c)
 {
 	struct req *r = c->r;
-	const char *key = (r->ep->flags & EPF_IDEMPOTENCY_KEY) ? req_header(r, "Idempotency-Key")
-							       : NULL;
+	struct err err = {0};
 
-	c->idem_key = slice_of(key);
-	if (c->idem_key.n > IDEMPOTENCY_KEY_MAX) {
-		struct err err = {0};
-
-		err_field(&err, ERR_FIELD_RANGE, "Idempotency-Key",
-			_("an Idempotency-Key has at most %d characters"), IDEMPOTENCY_KEY_MAX);
+	if ((r->ep->flags & EPF_IDEMPOTENCY_KEY) && req_idempotency_key(r, &c->idem_key, &err)) {
 		req_fail(r, &err);
 		return;
 	}
@@ -231,13 +337,8 @@ void change_page(struct req *r,
 
 bool change_not_modified(struct req *r, int64_t revision)
 {
-	const char *have = req_header(r, "If-None-Match");
-	char etag[32];
+	char etag[ETAG_MAX];
 
-	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)revision);
-	req_header_add(r, "ETag", etag);
-	if (!have || strcmp(have, etag) != 0)
-		return false;
-	req_reply(r, 304, NULL, (struct slice){0});
-	return true;
+	etag_of_revision(revision, etag);
+	return req_not_modified(r, etag);
 }

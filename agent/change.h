@@ -8,8 +8,6 @@
 #include "agent/web.h"
 #include "shared/jw.h"
 
-#define IDEMPOTENCY_KEY_MAX 255
-
 struct change {
 	struct req *r; // borrowed: lives until the reply
 	// Store thread. Writes the answer into c->body while its objects are sure to live, and sets
@@ -19,7 +17,7 @@ struct change {
 	enum event_kind event; // EVENT_KINDS: none
 	const char *event_action; // "create", …; NULL: "change"
 	struct slice event_name;
-	int64_t if_match; // FIELD_NONE none
+	int64_t if_match; // the object's revision when If-Match named it; FIELD_NONE none
 	// answer
 	struct str body;
 	int status; // 0: 200
@@ -29,17 +27,21 @@ struct change {
 	const char *once_name, *once_value;
 	bool replayed;
 	int retry_after_s; // 0: none
+	// The loop, once it is committed and published (not for a repeated call): what follows from it
+	// outside of the store. May write c->body anew. NULL none.
+	void (*committed)(struct change *c);
 	// private
 	struct store_job job;
-	unsigned char body_hash[32];
+	unsigned char hash[32];
 	struct slice idem_key;
 };
 
-// Made in the request's arena, If-Match read. On an error the request has been answered and NULL
-// comes back.
+// Made in the request's arena.
 struct change *change_new(struct req *r,
 	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err), void *arg);
-// Suspends the request until the store has answered.
+// Suspends the request until the store has answered. There a call repeated with its Idempotency-Key
+// gets the first one's answer, one that says something else under that key ERR_IDEMPOTENCY_MISMATCH;
+// then If-Match and If-None-Match are judged against the object of the path, then run is called.
 void change_submit(struct change *c);
 // Opens and closes a list answer: {"items":[ … ],"total":N,"revision":R}.
 void list_open(struct jw *w, struct str *out);
@@ -52,7 +54,9 @@ void change_page(struct req *r,
 #define CURSOR_TEXT 48
 const char *cursor_write(const struct store_place *at, char buf[CURSOR_TEXT]);
 bool cursor_read(const char *text, struct store_place *ret);
-// ETag header, and true when If-None-Match has it: 304 was sent.
+// What an Idempotency-Key stands for: method, path, query and body of the request. False: sealed.
+bool change_hash(const struct req *r, struct slice body, unsigned char ret[32]);
+// req_not_modified by a revision.
 bool change_not_modified(struct req *r, int64_t revision);
 
 #endif

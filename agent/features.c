@@ -221,8 +221,6 @@ static enum err_code run_rollback(struct store_tx *tx, struct change *c, struct 
 
 	if (!old)
 		return err_set(err, ERR_NOT_FOUND, _("no feature of this name"));
-	if (c->if_match != FIELD_NONE && old->o.revision != c->if_match)
-		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
 	code = store_feature_rollback(tx, c->r->param[0], body->revision, &obj, err);
 	if (!code)
 		answer(c, obj);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "agent/change.h"
 #include "agent/registry.h"
 #include "agent/services.h"
 #include "shared/clock.h"
@@ -53,55 +54,24 @@ enum err_code instance_url_check(const struct agent *a, enum role role, struct s
 
 // --- one change on its way through the store ---
 
-struct change {
-	struct store_job job;
-	struct req *r;
+struct wish {
+	struct change *c; // borrowed: its way
 	struct instance doc;
-	int64_t if_match;
 	bool only_new;	   // POST: an instance that is there is a conflict
 	bool says_enabled, says_auth; // otherwise the operator's wish stands
 	bool created;
 	int drain; // 1 drain, 0 undrain
-	const char *idem_key;
-	unsigned char body_hash[32];
-	int saved_status; // of a repeated call; 0 none
-	struct str saved;
 };
 
-static void change_release(void *arg)
+// One of the request's arena, to be submitted with what is done after the commit.
+static struct wish *wish_new(struct req *r,
+	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err),
+	void (*committed)(struct change *c))
 {
-	struct change *c = arg;
-	str_release(&c->saved);
-}
-
-static struct change *change_new(struct req *r)
-{
-	struct change *c = arena_zalloc(&r->arena, 1, sizeof(*c));
-	c->r = r;
-	c->if_match = FIELD_NONE;
-	arena_defer(&r->arena, change_release, c);
-	return c;
-}
-
-static void change_submit(struct change *c,
-	enum err_code (*run)(struct store_tx *tx, struct store_job *job),
-	void (*done)(struct store_job *job, enum err_code code))
-{
-	struct req *r = c->r;
-	c->job.run = run;
-	c->job.done = done;
-	c->job.loop = r->loop;
-	c->job.actor = req_actor(r);
-	if (!store_submit(r->agent->store, &c->job)) {
-		req_fail_code(r, ERR_OVERLOADED);
-		return;
-	}
-	req_suspend(r);
-}
-
-static struct change *change_of(struct store_job *job)
-{
-	return CONTAINER_OF(job, struct change, job);
+	struct wish *wish = arena_zalloc(&r->arena, 1, sizeof(*wish));
+	wish->c = change_new(r, run, wish);
+	wish->c->committed = committed;
+	return wish;
 }
 
 static void change_event(struct req *r, const char *action, const char *service, const char *id)
@@ -119,19 +89,30 @@ static void change_event(struct req *r, const char *action, const char *service,
 	str_release(&out);
 }
 
-// The instance as it is now that the change has been published.
-static const struct instance_obj *published(const struct change *c, const struct snapshot **ret)
+// What a repeated call is told too; the first one hears how it stands once it is published.
+static void answer(struct store_tx *tx, struct change *c, const struct instance_obj *in)
 {
-	*ret = snapshots_now(loop_snapshots(c->r->loop));
-	return snapshot_instance(*ret, slice_of(c->doc.service), slice_of(c->doc.id));
+	struct jw w = jw_to(&c->body);
+	services_write_instance(&w, c->r->agent, store_tx_snapshot(tx), in);
+	c->etag = in->o.revision;
 }
 
-static void fail_change(struct change *c, enum err_code code)
+// The instance as it is now that the change has been published; NULL when the next one in the queue
+// has deleted it again: the answer of the commit stands.
+static const struct instance_obj *published(const struct change *c, const struct snapshot **ret)
 {
-	if (c->job.err.code == code)
-		req_fail(c->r, &c->job.err);
-	else
-		req_fail_code(c->r, code);
+	const struct wish *wish = c->arg;
+	*ret = snapshots_now(loop_snapshots(c->r->loop));
+	return snapshot_instance(*ret, slice_of(wish->doc.service), slice_of(wish->doc.id));
+}
+
+static void answer_again(struct change *c, const struct snapshot *snap, const struct instance_obj *in)
+{
+	struct jw w;
+	str_clear(&c->body);
+	w = jw_to(&c->body);
+	services_write_instance(&w, c->r->agent, snap, in);
+	c->etag = in->o.revision;
 }
 
 // --- register ---
@@ -143,7 +124,7 @@ static enum err_code not_found(struct err *err)
 
 // A repeated registration, as instances make it when they start, does not undo what an operator
 // wished.
-static void keep_wishes(struct change *c, const struct instance_obj *old)
+static void keep_wishes(struct wish *c, const struct instance_obj *old)
 {
 	c->doc.draining = old != NULL && old->doc.draining;
 	if (old != NULL && !c->says_enabled)
@@ -206,10 +187,10 @@ static enum err_code check_form(const struct instance_credential *auth, struct e
 			_("must be the name of a header that says nothing else"));
 }
 
-static enum err_code check_basic(const struct change *c, const struct key_obj *k, struct err *err)
+static enum err_code check_basic(const struct wish *c, const struct key_obj *k, struct err *err)
 {
 	struct secret secret = {0};
-	enum err_code code = store_key_open(c->r->agent->store, k, &secret, err);
+	enum err_code code = store_key_open(c->c->r->agent->store, k, &secret, err);
 	if (code == ERR_OK && slice_find(secret_bytes(&secret), ':') < 0)
 		code = err_field(err, ERR_FIELD_RANGE, "auth.key",
 			_("a credential of the type basic is stored as user:password"));
@@ -218,7 +199,7 @@ static enum err_code check_basic(const struct change *c, const struct key_obj *k
 }
 
 // The secret goes to the origin it was stored for and to no other; plain http only within a site.
-static enum err_code check_key(const struct change *c, const struct key_obj *k, struct err *err)
+static enum err_code check_key(const struct wish *c, const struct key_obj *k, struct err *err)
 {
 	struct url url;
 	if (k == NULL) {
@@ -230,7 +211,7 @@ static enum err_code check_key(const struct change *c, const struct key_obj *k, 
 	if (engine_find(slice_of(k->doc.vendor)) == NULL)
 		return err_field(err, ERR_FIELD_FORBIDDEN, "auth.key",
 			_("a vendor's key opens no instance: only keys of engines do"));
-	if (urlx_parse(slice_of(c->doc.url), &c->r->arena, &url, err) != ERR_OK)
+	if (urlx_parse(slice_of(c->doc.url), &c->c->r->arena, &url, err) != ERR_OK)
 		return err->code;
 	if (!urlx_same_origin(k->origin, url.origin)) {
 		err_field(err, ERR_FIELD_FORBIDDEN, "auth.key",
@@ -251,7 +232,7 @@ static const struct key_obj *key_said(const struct snapshot *snap, struct slice 
 	return k != NULL ? k : snapshot_key_ref(snap, text);
 }
 
-static enum err_code check_auth(struct store_tx *tx, struct change *c,
+static enum err_code check_auth(struct store_tx *tx, struct wish *c,
 	const struct instance_obj *old, struct err *err)
 {
 	static const struct instance_credential none = {.type = INSTANCE_OPEN};
@@ -266,23 +247,12 @@ static enum err_code check_auth(struct store_tx *tx, struct change *c,
 		auth->key = k->doc.id; // its ref may change
 	bool kept = same_auth(auth, was) && (old == NULL || was->type == INSTANCE_OPEN
 		|| strcmp(c->doc.url, old->doc.url) == 0);
-	if (!kept && c->r->who.role == ROLE_SERVICE)
+	if (!kept && c->c->r->who.role == ROLE_SERVICE)
 		return err_field(err, ERR_ROLE_FORBIDDEN, "auth",
 			_("a credential, and the url of an instance that has one, take an operator"));
 	if (auth->type == INSTANCE_OPEN || (kept && !c->says_auth))
 		return ERR_OK;
 	return check_key(c, k, err);
-}
-
-static enum err_code idem_save(struct store_tx *tx, struct change *c, const struct instance_obj *in)
-{
-	struct str body = STR_INIT;
-	struct jw w = jw_to(&body);
-	services_write_instance(&w, c->r->agent, store_tx_snapshot(tx), in);
-	enum err_code code = store_idem_save(tx, "service_create", slice_of(c->idem_key),
-		c->body_hash, 201, str_slice(&body), &c->job.err);
-	str_release(&body);
-	return code;
 }
 
 // Each instance takes a place among the probes and a look-up of its name.
@@ -311,59 +281,45 @@ static bool has_place(struct store_tx *tx, const struct store_job *job, struct e
 	return false;
 }
 
-static enum err_code run_register(struct store_tx *tx, struct store_job *job)
+static enum err_code run_register(struct store_tx *tx, struct change *c, struct err *err)
 {
-	struct change *c = change_of(job);
+	struct wish *wish = c->arg;
 	const struct instance_obj *in = NULL;
-	bool found = false;
-	enum err_code code = ERR_OK;
-	if (c->idem_key != NULL)
-		code = store_idem_find(tx, "service_create", slice_of(c->idem_key), c->body_hash,
-			&found, &c->saved_status, &c->saved, &job->err);
-	if (code != ERR_OK || found)
-		return code;
 	const struct instance_obj *old = snapshot_instance(
-		store_tx_snapshot(tx), slice_of(c->doc.service), slice_of(c->doc.id));
-	if (old != NULL && c->only_new)
-		return err_field(&job->err, ERR_CONFLICT_EXISTS, "id",
+		store_tx_snapshot(tx), slice_of(wish->doc.service), slice_of(wish->doc.id));
+	if (old != NULL && wish->only_new)
+		return err_field(err, ERR_CONFLICT_EXISTS, "id",
 			_("the service has an instance of this id"));
-	if (!services_may_touch(old, job->actor.role, &job->actor.id, &job->err))
-		return job->err.code;
-	if (old == NULL && !has_place(tx, job, &job->err))
-		return job->err.code;
-	keep_wishes(c, old);
-	if (check_auth(tx, c, old, &job->err) != ERR_OK)
-		return job->err.code;
-	code = store_instance_put(tx, &c->doc, c->if_match, &c->created, &in, &job->err);
-	if (code == ERR_OK && c->idem_key != NULL)
-		code = idem_save(tx, c, in);
-	return code;
+	if (!services_may_touch(old, c->job.actor.role, &c->job.actor.id, err))
+		return err->code;
+	if (old == NULL && !has_place(tx, &c->job, err))
+		return err->code;
+	keep_wishes(wish, old);
+	if (check_auth(tx, wish, old, err) != ERR_OK)
+		return err->code;
+	enum err_code code =
+		store_instance_put(tx, &wish->doc, c->if_match, &wish->created, &in, err);
+	if (code != ERR_OK)
+		return code;
+	c->status = wish->created ? 201 : 200;
+	answer(tx, c, in);
+	return ERR_OK;
 }
 
-static void done_register(struct store_job *job, enum err_code code)
+static void registered(struct change *c)
 {
-	struct change *c = change_of(job);
+	const struct wish *wish = c->arg;
 	struct req *r = c->r;
-	const struct snapshot *snap = NULL;
-	if (code != ERR_OK) {
-		fail_change(c, code);
-		return;
-	}
-	if (c->saved_status != 0) {
-		req_reply_json(r, c->saved_status, &c->saved);
-		return;
-	}
+	const struct snapshot *snap;
 	const struct instance_obj *in = published(c, &snap);
-	if (in == NULL) { // deleted again by the next one in the queue
-		req_fail_code(r, ERR_NOT_FOUND);
-		return;
-	}
-	if (in->doc.ttl_s != FIELD_NONE)
+	if (in != NULL && in->doc.ttl_s != FIELD_NONE)
 		probe_beat(in->live, clock_mono_us());
 	probes_wake(r->agent->probes);
-	if (job->wrote)
-		change_event(r, c->created ? "register" : "replace", c->doc.service, c->doc.id);
-	services_reply(r, c->created ? 201 : 200, snap, in);
+	if (c->job.wrote)
+		change_event(r, wish->created ? "register" : "replace", wish->doc.service,
+			wish->doc.id);
+	if (in != NULL)
+		answer_again(c, snap, in);
 }
 
 // The engine's quirks where the caller said nothing.
@@ -426,9 +382,9 @@ static bool is_platform_name(const char *service)
 }
 
 static enum err_code read_instance(
-	struct change *c, struct slice service, struct slice id, struct err *err)
+	struct wish *c, struct slice service, struct slice id, struct err *err)
 {
-	struct req *r = c->r;
+	struct req *r = c->c->r;
 	const struct jx *v = NULL;
 	struct jscan_limits limits = {.tokens = body_limit(BODY_DOC)->tokens};
 	enum err_code code = jx_parse(r->body, limits, &r->arena, &v, err);
@@ -457,72 +413,53 @@ static enum err_code read_instance(
 	return code;
 }
 
-static void register_instance(struct change *c, struct slice service, struct slice id)
+static void register_instance(struct wish *wish, struct slice service, struct slice id)
 {
 	struct err err = {0};
-	if (read_instance(c, service, id, &err) != ERR_OK) {
-		req_fail(c->r, &err);
-		return;
-	}
-	change_submit(c, run_register, done_register);
+	if (read_instance(wish, service, id, &err) != ERR_OK)
+		req_fail(wish->c->r, &err);
+	else
+		change_submit(wish->c);
 }
 
 void h_instance_put(struct req *r)
 {
-	struct err err = {0};
-	struct change *c = change_new(r);
-	if (req_if_match(r, &c->if_match, &err) != ERR_OK) {
-		req_fail(r, &err);
-		return;
-	}
-	register_instance(c, r->param[0], r->param[1]);
+	register_instance(wish_new(r, run_register, registered), r->param[0], r->param[1]);
 }
 
 void h_service_create(struct req *r)
 {
-	struct change *c = change_new(r);
-	const struct seal *seal = store_seal(r->agent->store);
-	c->only_new = true;
-	c->idem_key = req_header(r, "Idempotency-Key");
-	if (c->idem_key != NULL && seal == NULL) {
-		req_fail_code(r, ERR_SEALED); // without its key nothing can be compared
-		return;
-	}
-	if (c->idem_key != NULL)
-		seal_row_mac(seal, r->body, c->body_hash);
-	register_instance(c, (struct slice){0}, (struct slice){0});
+	struct wish *wish = wish_new(r, run_register, registered);
+	wish->only_new = true;
+	register_instance(wish, (struct slice){0}, (struct slice){0});
 }
 
 // --- leave ---
 
-static enum err_code run_delete(struct store_tx *tx, struct store_job *job)
+static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
 {
-	struct change *c = change_of(job);
-	const struct instance_obj *old = snapshot_instance(
-		store_tx_snapshot(tx), slice_of(c->doc.service), slice_of(c->doc.id));
-	if (!services_may_touch(old, job->actor.role, &job->actor.id, &job->err))
-		return job->err.code;
-	return store_instance_delete(tx, slice_of(c->doc.service), slice_of(c->doc.id), &job->err);
+	const struct wish *wish = c->arg;
+	struct slice service = slice_of(wish->doc.service), id = slice_of(wish->doc.id);
+	const struct instance_obj *old = snapshot_instance(store_tx_snapshot(tx), service, id);
+	if (!services_may_touch(old, c->job.actor.role, &c->job.actor.id, err))
+		return err->code;
+	c->status = 204;
+	return store_instance_delete(tx, service, id, err);
 }
 
-static void done_delete(struct store_job *job, enum err_code code)
+static void deleted(struct change *c)
 {
-	struct change *c = change_of(job);
-	if (code != ERR_OK) {
-		fail_change(c, code);
-		return;
-	}
+	const struct wish *wish = c->arg;
 	probes_wake(c->r->agent->probes);
-	change_event(c->r, "deregister", c->doc.service, c->doc.id);
-	req_reply(c->r, 204, NULL, (struct slice){0});
+	change_event(c->r, "deregister", wish->doc.service, wish->doc.id);
 }
 
 // False when it has answered that there is none.
-static bool name_from_path(struct change *c)
+static bool name_from_path(struct wish *wish)
 {
-	struct req *r = c->r;
-	c->doc.service = arena_slice(&r->arena, r->param[0]);
-	c->doc.id = arena_slice(&r->arena, r->param[1]);
+	struct req *r = wish->c->r;
+	wish->doc.service = arena_slice(&r->arena, r->param[0]);
+	wish->doc.id = arena_slice(&r->arena, r->param[1]);
 	if (snapshot_instance(r->snap, r->param[0], r->param[1]) != NULL)
 		return true;
 	struct err err = {0};
@@ -533,52 +470,49 @@ static bool name_from_path(struct change *c)
 
 void h_instance_delete(struct req *r)
 {
-	struct change *c = change_new(r);
-	if (name_from_path(c))
-		change_submit(c, run_delete, done_delete);
+	struct wish *wish = wish_new(r, run_delete, deleted);
+	if (name_from_path(wish))
+		change_submit(wish->c);
 }
 
 // --- drain ---
 
-static enum err_code run_drain(struct store_tx *tx, struct store_job *job)
+static enum err_code run_drain(struct store_tx *tx, struct change *c, struct err *err)
 {
-	struct change *c = change_of(job);
+	struct wish *wish = c->arg;
 	const struct instance_obj *in = NULL,
 				  *old = snapshot_instance(store_tx_snapshot(tx),
-					  slice_of(c->doc.service), slice_of(c->doc.id));
+					  slice_of(wish->doc.service), slice_of(wish->doc.id));
 	if (old == NULL)
-		return not_found(&job->err);
+		return not_found(err);
 	struct instance doc = old->doc;
-	doc.draining = c->drain != 0;
-	return store_instance_put(tx, &doc, FIELD_NONE, &c->created, &in, &job->err);
+	doc.draining = wish->drain != 0;
+	enum err_code code = store_instance_put(tx, &doc, c->if_match, &wish->created, &in, err);
+	if (code == ERR_OK)
+		answer(tx, c, in);
+	return code;
 }
 
-static void done_drain(struct store_job *job, enum err_code code)
+static void drained(struct change *c)
 {
-	struct change *c = change_of(job);
-	const struct snapshot *snap = NULL;
-	if (code != ERR_OK) {
-		fail_change(c, code);
-		return;
-	}
+	const struct wish *wish = c->arg;
+	const struct snapshot *snap;
 	const struct instance_obj *in = published(c, &snap);
-	if (in == NULL) {
-		req_fail_code(c->r, ERR_NOT_FOUND);
-		return;
-	}
-	if (!c->drain)
+	if (in != NULL && !wish->drain)
 		atomic_store(&in->live->drained, 0); // a live override says the same
-	if (job->wrote)
-		change_event(c->r, c->drain ? "drain" : "undrain", c->doc.service, c->doc.id);
-	services_reply(c->r, 200, snap, in);
+	if (c->job.wrote)
+		change_event(c->r, wish->drain ? "drain" : "undrain", wish->doc.service,
+			wish->doc.id);
+	if (in != NULL)
+		answer_again(c, snap, in);
 }
 
 static void drain(struct req *r, int on)
 {
-	struct change *c = change_new(r);
-	c->drain = on;
-	if (name_from_path(c))
-		change_submit(c, run_drain, done_drain);
+	struct wish *wish = wish_new(r, run_drain, drained);
+	wish->drain = on;
+	if (name_from_path(wish))
+		change_submit(wish->c);
 }
 
 void h_instance_drain(struct req *r)

@@ -100,11 +100,10 @@ static void reply_key(struct req *r, const struct key_obj *k)
 {
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
-	char etag[32];
 
+	if (change_not_modified(r, k->o.revision))
+		return;
 	key_write(&w, k, r->snap->sealed);
-	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)k->o.revision);
-	req_header_add(r, "ETag", etag);
 	req_reply_json(r, 200, &out);
 }
 

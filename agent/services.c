@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/change.h"
 #include "agent/registry.h"
+#include "agent/web_cond.h"
 #include "shared/clock.h"
 #include "shared/jscan.h"
 #include "shared/mem.h"
@@ -327,8 +329,8 @@ void services_reply(
 {
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
-	char etag[32];
-	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)in->o.revision);
+	char etag[ETAG_MAX];
+	etag_of_revision(in->o.revision, etag);
 	services_write_instance(&w, r->agent, snap, in);
 	req_header_add(r, "ETag", etag);
 	req_reply_json(r, status, &out);
@@ -337,7 +339,7 @@ void services_reply(
 void h_instance_get(struct req *r)
 {
 	const struct instance_obj *in = instance_or_fail(r, r->snap);
-	if (in != NULL)
+	if (in != NULL && !change_not_modified(r, in->o.revision))
 		services_reply(r, 200, r->snap, in);
 }
 

@@ -375,12 +375,8 @@ void h_status(struct req *r)
 	write_series(&w, r);
 	jw_obj_end(&w);
 	etag_of(str_slice(&out), etag);
-	const char *known = req_header(r, "If-None-Match");
-	req_header_add(r, "ETag", etag);
-	if (known != NULL && strstr(known, etag) != NULL) {
+	if (req_not_modified(r, etag))
 		str_release(&out);
-		req_reply(r, 304, NULL, (struct slice){0});
-		return;
-	}
-	req_reply_json(r, 200, &out);
+	else
+		req_reply_json(r, 200, &out);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/change.h"
 #include "agent/tasks_api.h"
 #include "shared/clock.h"
 #include "shared/mem.h"
@@ -259,19 +260,16 @@ static bool prefers_async(const struct req *r)
 
 static enum err_code read_key(const struct req *r, struct task *t, struct err *err)
 {
-	const char *key = req_header(r, "Idempotency-Key");
-	if (key == NULL)
-		return ERR_OK;
-	if (key[0] == '\0' || strlen(key) > TASK_IDEM_MAX)
-		return err_field(err, ERR_FIELD_RANGE, "Idempotency-Key",
-			_("an Idempotency-Key has 1 to %d characters"), TASK_IDEM_MAX);
-	snprintf(t->idem, sizeof(t->idem), "%s", key);
-	return ERR_OK;
+	_Static_assert(TASK_IDEM_MAX == IDEMPOTENCY_KEY_MAX, "what is taken is kept whole");
+	struct slice key;
+	enum err_code code = req_idempotency_key(r, &key, err);
+	if (code == ERR_OK)
+		snprintf(t->idem, sizeof(t->idem), "%.*s", SLICE_FMT(key));
+	return code;
 }
 
 static void fill_task(struct gw_call *c, const struct image_want *want, struct task *t)
 {
-	const struct seal *seal = store_seal(c->r->agent->store);
 	task_id_make(t->id);
 	snprintf(t->feature, sizeof(t->feature), "%s", c->feature->doc.name);
 	t->client = *c->ask.client;
@@ -286,8 +284,7 @@ static void fill_task(struct gw_call *c, const struct image_want *want, struct t
 	t->state = TASK_QUEUED;
 	t->parts_n = 1;
 	t->part[0] = (struct task_part){.state = TASK_QUEUED, .n = want->n};
-	if (seal != NULL)
-		seal_token_hash(seal, c->in.body, t->hash);
+	change_hash(c->r, c->in.body, t->hash);
 }
 
 static void read_quality(const struct gw_call *c, struct task_run *run)

@@ -13,6 +13,7 @@
 #define REQ_PARAMS_MAX 4
 #define REQ_HEADERS_OUT_MAX 24
 #define REQ_ID_MAX 24
+#define IDEMPOTENCY_KEY_MAX 255
 
 struct agent; // agent/registry.h: everything a handler may reach
 
@@ -66,8 +67,20 @@ const char *req_header(const struct req *r, const char *name);
 const char *req_query(const struct req *r, const char *name);
 int64_t req_query_int(const struct req *r, const char *name);
 bool req_query_bool(const struct req *r, const char *name);
-// If-Match as a revision; FIELD_NONE when absent. ERR_PRECONDITION_FAILED when unreadable.
-enum err_code req_if_match(const struct req *r, int64_t *ret, struct err *err);
+// Of an object that the request changes: its entity tag, NULL when there is none. Says
+// ERR_PRECONDITION_FAILED when If-Match or If-None-Match do not let it. Any thread.
+enum err_code req_may_change(const struct req *r, const char *etag, struct err *err);
+// True when it says If-Match, so that a change needs the object as it was judged.
+bool req_has_if_match(const struct req *r);
+// True when it says If-None-Match: *, so that something new is to be made or nothing.
+bool req_wants_new(const struct req *r);
+// Of an answer to GET: adds the ETag. True when the caller has it, or wants another one alone: 304 or
+// 412 was sent.
+bool req_not_modified(struct req *r, const char *etag);
+// Idempotency-Key; empty when absent. ERR_PARAM_INVALID, or ERR_FIELD_RANGE when too long.
+enum err_code req_idempotency_key(const struct req *r, struct slice *ret, struct err *err);
+// The query as it came.
+struct slice req_raw_query(const struct req *r);
 struct actor req_actor(const struct req *r);
 // Counts and audits what only the change itself could tell: that it takes another role. Nothing for
 // other codes.

@@ -27,7 +27,10 @@ static const struct known known[] = {
 	{NAMED("sec-fetch-site"), GH_SEC_FETCH_SITE, true},
 	{NAMED("content-encoding"), GH_CONTENT_ENCODING, true},
 	{NAMED("expect"), GH_EXPECT, false},
-	{NAMED("if-match"), GH_IF_MATCH, true},
+	{NAMED("if-match"), GH_IF_MATCH, false}, // lists, which may stand on several lines
+	{NAMED("if-none-match"), GH_IF_NONE_MATCH, false},
+	{NAMED("idempotency-key"), GH_IDEMPOTENCY_KEY, true},
+	{NAMED("content-type"), GH_CONTENT_TYPE, true},
 	{NAMED("x-yijian-hop"), GH_HOP, true},
 	{NAMED("connection"), GH_CONNECTION, false},
 };
@@ -196,6 +199,18 @@ static void refuse(struct guard *g, enum err_code code)
 		g->code = code;
 }
 
+// Whoever expects something else is told before the body comes (RFC 9110, 10.1.1).
+static void read_expect(struct guard *g, struct slice value)
+{
+	while (value.p) {
+		struct slice one = slice_trim(slice_cut(&value, ','));
+		if (slice_ieq_str(one, "100-continue"))
+			g->expects = true;
+		else if (one.n)
+			refuse(g, ERR_EXPECTATION_FAILED);
+	}
+}
+
 void guard_header(struct guard *g, struct slice name, struct slice value)
 {
 	g->n++;
@@ -212,6 +227,8 @@ void guard_header(struct guard *g, struct slice name, struct slice value)
 		*at = value.p ? value : (struct slice){"", 0};
 		if (known[i].id == GH_CONNECTION)
 			read_connection(g, value);
+		else if (known[i].id == GH_EXPECT)
+			read_expect(g, value);
 		return;
 	}
 	if (is_forwarding(name, seen))

@@ -15,7 +15,8 @@
 // Headers the server itself looks at, found in the one pass of the guard.
 enum guard_header {
 	GH_HOST, GH_CONTENT_LENGTH, GH_TRANSFER_ENCODING, GH_AUTHORIZATION, GH_X_API_KEY, GH_ORIGIN,
-	GH_SEC_FETCH_SITE, GH_CONTENT_ENCODING, GH_EXPECT, GH_IF_MATCH, GH_HOP, GH_CONNECTION,
+	GH_SEC_FETCH_SITE, GH_CONTENT_ENCODING, GH_EXPECT, GH_IF_MATCH, GH_IF_NONE_MATCH,
+	GH_IDEMPOTENCY_KEY, GH_CONTENT_TYPE, GH_HOP, GH_CONNECTION,
 	GH_COUNT
 };
 
@@ -23,6 +24,7 @@ struct guard {
 	struct slice h[GH_COUNT]; // p NULL: absent
 	bool forwarded; // some proxy's header is there
 	bool close, keep_alive; // tokens of Connection
+	bool expects; // 100-continue, and nothing else
 	bool http_1_1;
 	size_t n, bytes;
 	enum err_code code; // the first refusal

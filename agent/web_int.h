@@ -10,6 +10,7 @@
 #include "agent/pace.h"
 #include "agent/registry.h"
 #include "agent/web.h"
+#include "agent/web_cond.h"
 #include "agent/web_guard.h"
 #include "agent/web_head.h"
 #include "agent/web_match.h"
@@ -228,6 +229,10 @@ void web_refuse(struct web_req *q, enum err_code code, const char *detail);
 // Error body of a call: OpenAI's shape or the platform's, into out.
 void web_error_body(const struct req *r, bool openai, const struct err *e, struct str *out);
 bool web_is_openai(const struct web_req *q);
+
+// web_read.c
+// What If-Match and If-None-Match say, before the handler runs. Platform APIs alone.
+enum err_code web_judge_conditions(const struct web_req *q, struct err *err);
 
 // web_conn.c
 // Takes fd over; false when it cannot be watched (fd is closed then).

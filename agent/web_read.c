@@ -36,17 +36,102 @@ bool req_query_bool(const struct req *r, const char *name)
 	return value_of(r, name)->num != 0;
 }
 
-enum err_code req_if_match(const struct req *r, int64_t *ret, struct err *err)
+// ---- conditions ----
+
+enum err_code req_may_change(const struct req *r, const char *etag, struct err *err)
 {
-	struct slice text = slice_trim(r->web->guard.h[GH_IF_MATCH]);
-	*ret = FIELD_NONE;
-	if (!text.p || slice_eq_str(text, "*"))
+	const struct head *h = &r->web->head;
+	enum cond match = cond_read(h, IF_MATCH, etag, false);
+	enum cond none = cond_read(h, IF_NONE_MATCH, etag, true);
+	if (match == COND_NO || (match == COND_ANY && !etag))
+		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
+	if (none == COND_TAG || (none == COND_ANY && etag)) {
+		err_set(err, ERR_PRECONDITION_FAILED, "%s", _("the object is there already"));
+		err_hint(err, "%s", _("If-None-Match asked for one that is not"));
+		return err->code;
+	}
+	return ERR_OK;
+}
+
+bool req_has_if_match(const struct req *r)
+{
+	return r->web->guard.h[GH_IF_MATCH].p != NULL;
+}
+
+bool req_wants_new(const struct req *r)
+{
+	return r->web->guard.h[GH_IF_NONE_MATCH].p &&
+		cond_read(&r->web->head, IF_NONE_MATCH, NULL, true) == COND_ANY;
+}
+
+bool req_not_modified(struct req *r, const char *etag)
+{
+	const struct guard *g = &r->web->guard;
+	req_header_add(r, "ETag", etag);
+	if (g->h[GH_IF_MATCH].p &&
+		cond_read(&r->web->head, IF_MATCH, etag, false) == COND_NO) {
+		req_fail_code(r, ERR_PRECONDITION_FAILED);
+		return true;
+	}
+	if (!g->h[GH_IF_NONE_MATCH].p ||
+		cond_read(&r->web->head, IF_NONE_MATCH, etag, true) == COND_NO)
+		return false;
+	req_reply(r, 304, NULL, (struct slice){0});
+	return true;
+}
+
+static enum err_code unreadable(const char *name, struct err *err)
+{
+	err_field(err, ERR_PARAM_INVALID, name, _("the header %s cannot be read"), name);
+	err_hint(err, "%s", _("it is *, or entity tags with their quotes: \"7\", \"8\""));
+	return err->code;
+}
+
+// A condition is judged where an object is changed or shown; where neither is done, one that cannot
+// hold must not be passed over.
+enum err_code web_judge_conditions(const struct web_req *q, struct err *err)
+{
+	const struct guard *g = &q->guard;
+	const struct endpoint *ep = q->r.ep;
+	bool match = g->h[GH_IF_MATCH].p, none = g->h[GH_IF_NONE_MATCH].p;
+	if (match && cond_read(&q->head, IF_MATCH, NULL, false) == COND_BAD)
+		return unreadable(IF_MATCH, err);
+	if (none && cond_read(&q->head, IF_NONE_MATCH, NULL, true) == COND_BAD)
+		return unreadable(IF_NONE_MATCH, err);
+	if (ep->method == HTTP_GET || (ep->flags & EPF_IF_MATCH))
 		return ERR_OK;
-	if (text.n >= 2 && text.p[0] == '"' && text.p[text.n - 1] == '"')
-		text = (struct slice){text.p + 1, text.n - 2};
-	if (num_i64(text, 0, INT64_MAX, ret))
+	bool makes = !strchr(ep->path, '{');
+	if (match || (none && !makes && req_wants_new(&q->r))) {
+		err_field(err, ERR_PRECONDITION_FAILED, match ? IF_MATCH : IF_NONE_MATCH, "%s",
+			_("this call has no object whose revision could be compared"));
+		err_hint(err, "%s", _("repeat it without the header"));
+		return err->code;
+	}
+	return ERR_OK;
+}
+
+// Visible ASCII: what a header carries unchanged through every proxy.
+enum err_code req_idempotency_key(const struct req *r, struct slice *ret, struct err *err)
+{
+	struct slice key = r->web->guard.h[GH_IDEMPOTENCY_KEY];
+	bool fine = !key.p || key.n > 0;
+	*ret = key;
+	if (key.n > IDEMPOTENCY_KEY_MAX)
+		return err_field(err, ERR_FIELD_RANGE, "Idempotency-Key",
+			_("an Idempotency-Key has at most %d characters"), IDEMPOTENCY_KEY_MAX);
+	for (size_t i = 0; i < key.n; i++)
+		fine &= key.p[i] > 0x20 && key.p[i] < 0x7f;
+	if (fine)
 		return ERR_OK;
-	return err_set(err, ERR_PRECONDITION_FAILED, _("If-Match is not a revision"));
+	err_field(err, ERR_PARAM_INVALID, "Idempotency-Key", "%s",
+		_("the header Idempotency-Key cannot be read"));
+	err_hint(err, "%s", _("it has printable ASCII characters without blanks"));
+	return err->code;
+}
+
+struct slice req_raw_query(const struct req *r)
+{
+	return r->web->query.p ? r->web->query : SLICE("");
 }
 
 struct actor req_actor(const struct req *r)

@@ -334,7 +334,7 @@ void web_req_begin(struct conn *c, const char *head, size_t n, enum err_code why
 	}
 	const struct guard *g = &q->guard;
 	q->close_after = c->web->quiet || g->close || (!g->http_1_1 && !g->keep_alive);
-	q->expects = g->http_1_1 && g->h[GH_EXPECT].p != NULL;
+	q->expects = g->http_1_1 && g->expects;
 	q->r.who.why = judge_head(q);
 	c->deadline_us = 0;
 	if (q->r.who.why || identify(q))
@@ -460,6 +460,24 @@ static bool identify(struct web_req *q)
 	return true;
 }
 
+// What stands in the URL and in headers besides the body; false when it has answered.
+static bool judge_parameters(struct web_req *q)
+{
+	const struct slice *h = q->guard.h;
+	struct slice key;
+	struct err err = {0};
+	enum err_code code = query_read(q->r.ep, q->query, &q->r.arena, &q->values, &err);
+	if (!code && endpoint_is_strict(q->r.ep)) {
+		if (h[GH_IF_MATCH].p || h[GH_IF_NONE_MATCH].p)
+			code = web_judge_conditions(q, &err);
+		if (!code && h[GH_IDEMPOTENCY_KEY].p)
+			code = req_idempotency_key(&q->r, &key, &err);
+	}
+	if (code)
+		req_fail(&q->r, &err);
+	return !code;
+}
+
 static void dispatch(struct web_req *q)
 {
 	if (!q->r.who.why && !identify(q))
@@ -468,11 +486,8 @@ static void dispatch(struct web_req *q)
 		refuse_code(q, q->r.who.why, q->r.who.detail);
 		return;
 	}
-	struct err err = {0};
-	if (query_read(q->r.ep, q->query, &q->r.arena, &q->values, &err)) {
-		req_fail(&q->r, &err);
+	if (!judge_parameters(q))
 		return;
-	}
 	if (q->r.ep->may == MAY_CALL) {
 		q->counted = true;
 		load_enter(q->r.agent->load);

@@ -136,7 +136,7 @@ static const struct param series_params[] = {
 #define ERRORS(name, ...) static const enum err_code name[] = {__VA_ARGS__, ERR_OK}
 ERRORS(errs_get, ERR_NOT_FOUND);
 ERRORS(errs_page, ERR_FIELD_RANGE, ERR_CURSOR_INVALID);
-ERRORS(errs_doc, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_JSON_TOO_COMPLEX, ERR_FIELD_UNKNOWN,
+ERRORS(errs_doc, ERR_PRECONDITION_FAILED, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_JSON_TOO_COMPLEX, ERR_FIELD_UNKNOWN,
 	ERR_FIELD_REQUIRED, ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS,
 	ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN, ERR_TLS_REQUIRED, ERR_IDEMPOTENCY_MISMATCH,
 	ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
@@ -145,22 +145,23 @@ ERRORS(errs_instance, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_JSON_TOO_COM
 	ERR_CONFLICT_EXISTS, ERR_CONFLICT_STATE, ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN,
 	ERR_TLS_REQUIRED, ERR_IDEMPOTENCY_MISMATCH, ERR_STORAGE_FULL, ERR_STORAGE_MOVED,
 	ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
-ERRORS(errs_change, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN,
+ERRORS(errs_change, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH,
+	ERR_JSON_INVALID, ERR_FIELD_UNKNOWN,
 	ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS, ERR_STORAGE_FULL,
 	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
 ERRORS(errs_policy, ERR_PRECONDITION_FAILED, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN, ERR_FIELD_TYPE,
 	ERR_FIELD_REQUIRED, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
 	ERR_STORAGE_READONLY, ERR_SEALED);
-ERRORS(errs_act, ERR_NOT_FOUND, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
+ERRORS(errs_act, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
 	ERR_STORAGE_READONLY);
 ERRORS(errs_test, ERR_NOT_FOUND, ERR_SEALED, ERR_SECRET_CORRUPT, ERR_JSON_INVALID,
 	ERR_FIELD_REQUIRED, ERR_FIELD_UNKNOWN, ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN);
 ERRORS(errs_route, ERR_NOT_FOUND, ERR_JSON_INVALID, ERR_JSON_TOO_COMPLEX, ERR_FIELD_TYPE,
 	ERR_FIELD_RANGE);
-ERRORS(errs_caller, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN, ERR_FIELD_REQUIRED, ERR_FIELD_TYPE,
+ERRORS(errs_caller, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN, ERR_FIELD_REQUIRED, ERR_FIELD_TYPE,
 	ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS, ERR_STORAGE_FULL,
 	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
-ERRORS(errs_revoke, ERR_NOT_FOUND, ERR_LAST_ADMIN, ERR_STORAGE_FULL, ERR_STORAGE_MOVED,
+ERRORS(errs_revoke, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_LAST_ADMIN, ERR_STORAGE_FULL, ERR_STORAGE_MOVED,
 	ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
 ERRORS(errs_decision, ERR_NOT_FOUND, ERR_GONE);
 ERRORS(errs_model, ERR_MODEL_NOT_FOUND, ERR_INVALID_API_KEY);
@@ -178,7 +179,7 @@ ERRORS(errs_task, ERR_NOT_FOUND, ERR_NOT_CANCELABLE, ERR_STORAGE_FAILED, ERR_STO
 #undef ERRORS
 
 static const enum err_code common_errors[] = {ERR_BAD_FRAMING, ERR_BAD_PATH, ERR_FIELD_UNKNOWN,
-	ERR_PARAM_INVALID, ERR_BAD_HOST,
+	ERR_PARAM_INVALID, ERR_EXPECTATION_FAILED, ERR_BAD_HOST,
 	ERR_BAD_ORIGIN, ERR_HEADERS_TOO_LARGE, ERR_URI_TOO_LONG, ERR_BODY_TOO_LARGE,
 	ERR_UNSUPPORTED_MEDIA_TYPE, ERR_CLIENT_TIMEOUT, ERR_METHOD_NOT_ALLOWED, ERR_METHOD_UNKNOWN,
 	ERR_OVERLOADED, ERR_INTERNAL, ERR_OK};
@@ -204,6 +205,7 @@ static const enum err_code client_errors[] = {ERR_INVALID_API_KEY, ERR_TOKEN_IN_
 #define INSTANCE "/api/v1/services/{service}/instances/{id}"
 #define GETS .method = HTTP_GET, .flags = EPF_IDEMPOTENT
 #define LISTS GETS, .list = true
+#define EPF_ACT (EPF_IDEMPOTENT | EPF_IF_MATCH | EPF_IDEMPOTENCY_KEY)
 #define CALLS .method = HTTP_POST, .may = MAY_CALL, .errors = errs_call
 
 static const struct endpoint rows[] = {
@@ -238,7 +240,7 @@ static const struct endpoint rows[] = {
 		LISTS, .may = MAY_VIEW, .answer = &revision_fields, .errors = errs_get,
 		.summary = N_("List a feature's stored revisions")},
 	{EP_FEATURE_ROLLBACK, CFG, HTTP_POST, FEATURE "/rollback", "feature_rollback",
-		N_("Go back to an earlier revision"), MAY_OPERATE, EPF_IF_MATCH, BODY_DOC,
+		N_("Go back to an earlier revision"), MAY_OPERATE, EPF_IF_MATCH | EPF_IDEMPOTENCY_KEY, BODY_DOC,
 		&rollback_fields, &feature_fields, .errors = errs_change},
 	{EP_REVISIONS, CFG, .path = "/api/v1/revisions", .name = "revisions", LISTS,
 		.may = MAY_VIEW, .answer = &change_fields, .params = paged, .errors = errs_page,
@@ -268,12 +270,12 @@ static const struct endpoint rows[] = {
 		N_("Try a stored key at its vendor"), MAY_OPERATE, EPF_LONG, BODY_DOC, NULL,
 		&keytest_fields, .errors = errs_test},
 	{EP_KEY_ROTATE, KEYS, HTTP_POST, KEY "/rotate", "key_rotate",
-		N_("Replace the secret of a key"), MAY_OPERATE, EPF_IF_MATCH, BODY_DOC,
+		N_("Replace the secret of a key"), MAY_OPERATE, EPF_IF_MATCH | EPF_IDEMPOTENCY_KEY, BODY_DOC,
 		&rotate_fields, &key_view_fields, .errors = errs_change},
 	{EP_KEY_ENABLE, KEYS, HTTP_POST, KEY "/enable", "key_enable", N_("Enable a key"),
-		MAY_OPERATE, EPF_IDEMPOTENT, BODY_DOC, NULL, &key_view_fields, .errors = errs_act},
+		MAY_OPERATE, EPF_ACT, BODY_DOC, NULL, &key_view_fields, .errors = errs_act},
 	{EP_KEY_DISABLE, KEYS, HTTP_POST, KEY "/disable", "key_disable", N_("Disable a key"),
-		MAY_OPERATE, EPF_IDEMPOTENT, BODY_DOC, NULL, &key_view_fields, .errors = errs_act},
+		MAY_OPERATE, EPF_ACT, BODY_DOC, NULL, &key_view_fields, .errors = errs_act},
 	{EP_KEY_TEST_NEW, KEYS, HTTP_POST, "/api/v1/keys/test", "key_test_new",
 		N_("Try a key that is not saved yet; stores nothing"), MAY_OPERATE, EPF_LONG,
 		BODY_DOC, &key_fields, &keytest_fields, .errors = errs_test},
@@ -319,7 +321,7 @@ static const struct endpoint rows[] = {
 	{EP_TOKEN_GET, KEYS, .path = TOKEN, .name = "token_get", GETS, .may = MAY_VIEW,
 		.answer = &token_view_fields, .errors = errs_get, .summary = N_("Show a token")},
 	{EP_TOKEN_DELETE, KEYS, HTTP_DELETE, TOKEN, "token_delete",
-		N_("Revoke a token at once"), MAY_OPERATE, EPF_IDEMPOTENT, .errors = errs_revoke},
+		N_("Revoke a token at once"), MAY_OPERATE, EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_revoke},
 	{EP_PRICE_LIST, KEYS, .path = "/api/v1/prices", .name = "price_list", LISTS,
 		.may = MAY_VIEW, .answer = &price_fields, .params = price_list_params,
 		.errors = errs_page, .summary = N_("What models cost")},
@@ -345,15 +347,15 @@ static const struct endpoint rows[] = {
 		.answer = &instance_view_fields, .errors = errs_get,
 		.summary = N_("Show an instance")},
 	{EP_INSTANCE_DELETE, REG, HTTP_DELETE, INSTANCE, "instance_delete",
-		N_("Remove an instance"), MAY_REGISTER, EPF_IDEMPOTENT, .errors = errs_act},
+		N_("Remove an instance"), MAY_REGISTER, EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_act},
 	{EP_INSTANCE_HEARTBEAT, REG, HTTP_POST, INSTANCE "/heartbeat", "instance_heartbeat",
 		N_("Tell that an instance lives"), MAY_REGISTER, EPF_IDEMPOTENT, BODY_DOC, NULL,
 		&instance_view_fields, .errors = errs_get},
 	{EP_INSTANCE_DRAIN, REG, HTTP_POST, INSTANCE "/drain", "instance_drain",
-		N_("Take an instance out for new requests"), MAY_OPERATE, EPF_IDEMPOTENT, BODY_DOC,
+		N_("Take an instance out for new requests"), MAY_OPERATE, EPF_ACT, BODY_DOC,
 		NULL, &instance_view_fields, .errors = errs_act},
 	{EP_INSTANCE_UNDRAIN, REG, HTTP_POST, INSTANCE "/undrain", "instance_undrain",
-		N_("Put an instance back"), MAY_OPERATE, EPF_IDEMPOTENT, BODY_DOC, NULL,
+		N_("Put an instance back"), MAY_OPERATE, EPF_ACT, BODY_DOC, NULL,
 		&instance_view_fields, .errors = errs_act},
 	{EP_INSTANCE_CHECK, REG, HTTP_POST, INSTANCE "/check", "instance_check",
 		N_("Probe an instance now"), MAY_OPERATE, EPF_LONG, BODY_DOC, NULL,

@@ -46,8 +46,8 @@ struct body_limit {
 enum ep_flag {
 	EPF_STREAM = 1 << 0, // answer may be an event stream
 	EPF_IDEMPOTENT = 1 << 1, // safe to repeat
-	EPF_IF_MATCH = 1 << 2,
-	EPF_IDEMPOTENCY_KEY = 1 << 3,
+	EPF_IF_MATCH = 1 << 2, // changes the object of its path, if the caller's conditions let it
+	EPF_IDEMPOTENCY_KEY = 1 << 3, // repeated with its key it answers as before
 	EPF_BARE_PREFIX = 1 << 4, // also without /v1
 	EPF_LONG = 1 << 5, // may wait (watch)
 	EPF_ANTHROPIC = 1 << 6, // errors in Anthropic's shape instead of OpenAI's

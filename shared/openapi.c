@@ -188,6 +188,14 @@ static void parameters(struct jw *w, const struct endpoint *ep)
 	}
 	for (const struct param *p = ep->params; p && p->name; p++)
 		parameter(w, slice_of(p->name), "query", p);
+	static const struct param headers[] = {
+		{"If-Match", FT_STR, NULL, 0, 0, 0, N_("only while the object has this ETag"), NULL},
+		{"Idempotency-Key", FT_STR, NULL, 0, 255, 0,
+			N_("repeated with the same key the call is made once"), NULL}};
+	if (ep->flags & EPF_IF_MATCH)
+		parameter(w, slice_of(headers[0].name), "header", &headers[0]);
+	if (ep->flags & EPF_IDEMPOTENCY_KEY)
+		parameter(w, slice_of(headers[1].name), "header", &headers[1]);
 	jw_arr_end(w);
 }
 

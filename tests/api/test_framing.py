@@ -106,7 +106,9 @@ def test_chunked_on_http_1_0(agent):
     refused(agent, data, 400, "bad_framing")
 
 
-@pytest.mark.parametrize("size", ["0x3", "-1", "fffffffffffffffff", "zz"])
+@pytest.mark.parametrize("size", [
+    "0x3", "-1", "fffffffffffffffff", "zz", "2 3", "3 ", "3\t", " 3", "3 x", "3;a=\0", "3;\x01", "3;a\x7f",
+    "3;a=\"\x1b\"", "3;a\rb", "+3", "3,3", "3;a\0", "3\0"])
 def test_bad_chunk_size(agent, size):
     data = head("POST", "/api/v1/services", "Transfer-Encoding: chunked",
                 body=f"{size}\r\nabc\r\n0\r\n\r\n".encode())
@@ -115,9 +117,41 @@ def test_bad_chunk_size(agent, size):
 
 def test_chunks_end_with_crlf_alone(agent):
     for body in (b"3\nabc\r\n0\r\n\r\n", b"3\r\nabc\n0\r\n\r\n", b"3\r\nabcd\r\n0\r\n\r\n",
-                 b"0\r\nX: 1\n\r\n"):
+                 b"0\r\nX: 1\n\r\n", b"0\r\nX: \0\r\n\r\n", b"0\r\nX\0: 1\r\n\r\n",
+                 b"0\r\nX: a\x01b\r\n\r\n", b"0\r\nnothing\r\n\r\n", b"0\r\nX : 1\r\n\r\n",
+                 b"0\r\n: 1\r\n\r\n", b"0\r\nX: 1\r\n folded\r\n\r\n",
+                 b"0\r\nGET / HTTP/1.1\r\n\r\n"):
         data = head("POST", "/api/v1/services", "Transfer-Encoding: chunked", body=body)
         refused(agent, data, 400, "bad_framing")
+
+
+def test_chunks_with_extensions_and_trailers(agent):
+    body = b"4;name=\"a b\"\r\n{\"se\r\n5 ; x\r\nrvic\"\r\n0;last\r\nX-Sum: 1\tb\r\nY:\r\n\r\n"
+    answer, raw = agent.raw("service-registry", head(
+        "POST", "/api/v1/services", "Transfer-Encoding: chunked", body=body))
+    raw.close()
+    assert (answer.status, answer.code) == (400, "json_invalid")
+
+
+@pytest.mark.parametrize("value", ["200-ok", "other", "100-continue, other", "other, 100-continue",
+                                   "100-continue=1", "100-continu"])
+def test_another_expectation(agent, value):
+    for service, path in (("service-registry", "/api/v1/services"),
+                          ("api-gateway", "/v1/chat/completions")):
+        data = head("POST", path, "Content-Length: 2", f"Expect: {value}", body=b"{}")
+        answer, raw = agent.raw(service, data)
+        with raw:
+            assert (answer.status, answer.code) == (417, "expectation_failed")
+            assert raw.closed(5)
+    refused(agent, head("GET", "/", "Expect: 100-continue", f"Expect: {value}"), 417,
+            "expectation_failed")
+
+
+def test_expectations_that_are_none(agent):
+    for lines in (["Expect: "], ["Expect: ,"], ["expect: 100-CONTINUE"]):
+        with agent.connect("service-registry") as raw:
+            raw.send(head("POST", "/api/v1/services", "Content-Length: 2", *lines, body=b"{}"))
+            assert raw.answer().status == 422
 
 
 @pytest.mark.parametrize("value", ["a\rb", "a\x1b[31mb", "a\x01", "a\x7f", "a\0b"])
