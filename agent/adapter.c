@@ -70,9 +70,28 @@ void adapter_new_id(uint64_t serial, char *buf, size_t size)
 	snprintf(buf, size, "%016llx", (unsigned long long)serial);
 }
 
+int64_t usage_figure(const struct jscan_member *m)
+{
+	int64_t v;
+	if (m == NULL || m->type == JS_NULL)
+		return -1;
+	bool is_figure = m->type == JS_NUMBER && jscan_int(m->value, &v) && v >= 0;
+	return is_figure && v <= USAGE_FIGURE_MAX ? v : USAGE_ABSURD;
+}
+
+bool usage_is_absurd(const struct adapter_usage *u)
+{
+	const int64_t all[] = {u->in, u->out, u->cached, u->cache_write, u->reasoning, u->images,
+		u->chars, u->audio_ms};
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (all[i] == USAGE_ABSURD)
+			return true;
+	return false;
+}
+
 static void keep(int64_t *to, int64_t v)
 {
-	if (v >= 0)
+	if (v != -1)
 		*to = v;
 }
 

@@ -49,6 +49,11 @@ enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 enum err_code adapter_read_form(const struct multipart *form, struct slice content_type,
 	enum offer offer, bool need_model, struct adapter_call *ret, struct err *err);
 
+// What an upstream may claim of one exchange in tokens, characters or milliseconds: far beyond any
+// model's context. More, less than nothing and parts of one are not believed.
+#define USAGE_FIGURE_MAX INT64_C(1000000000)
+#define USAGE_ABSURD (-2) // not known either: something was told that nobody can believe
+
 // What one exchange is charged by; -1: not known. cached and cache_write are parts of in,
 // reasoning of out.
 struct adapter_usage {
@@ -56,6 +61,9 @@ struct adapter_usage {
 	int64_t images, chars, audio_ms;
 };
 #define ADAPTER_USAGE_UNKNOWN ((struct adapter_usage){-1, -1, -1, -1, -1, -1, -1, -1})
+// A figure of a usage; -1 when absent or null, USAGE_ABSURD when it is none.
+int64_t usage_figure(const struct jscan_member *m);
+bool usage_is_absurd(const struct adapter_usage *u);
 // What `more` knows replaces what *u says.
 void adapter_usage_merge(struct adapter_usage *u, const struct adapter_usage *more);
 

@@ -357,13 +357,13 @@ static void read_usage(const struct aj *of, struct adapter_usage *u)
 	int64_t in = aj_count(&usage, "input_tokens"), out = aj_count(&usage, "output_tokens");
 	int64_t read = aj_count(&usage, "cache_read_input_tokens");
 	int64_t write = aj_count(&usage, "cache_creation_input_tokens");
-	if (read >= 0)
+	if (read != -1)
 		u->cached = read;
-	if (write >= 0)
+	if (write != -1)
 		u->cache_write = write;
-	if (in >= 0)
-		u->in = in + MAX_OF(u->cached, 0) + MAX_OF(u->cache_write, 0);
-	if (out >= 0)
+	if (in != -1)
+		u->in = in < 0 ? in : in + MAX_OF(u->cached, 0) + MAX_OF(u->cache_write, 0);
+	if (out != -1)
 		u->out = out;
 }
 

@@ -137,8 +137,8 @@ static int64_t seconds_ms(const struct jscan_member *m)
 	struct slice text = m->value;
 	if (m->type == JS_STRING) // verbose_json: "8.47"
 		text = (struct slice){text.p + 1, text.n - 2};
-	if (!num_f64(text, &s) || s < 0 || s > 1e9)
-		return -1;
+	if (!num_f64(text, &s) || s < 0 || s * 1000 > (double)USAGE_FIGURE_MAX)
+		return USAGE_ABSURD;
 	return (int64_t)(s * 1000 + 0.5);
 }
 
@@ -153,7 +153,7 @@ static struct adapter_usage transcript_usage(const struct jscan_member *m, size_
 	if (usage != NULL && usage->type == JS_OBJECT &&
 		jscan_object(usage->value, answers, in, ARRAY_LEN(in), &in_n, NULL) == ERR_OK)
 		u.audio_ms = seconds_ms(jscan_find(in, in_n, "seconds"));
-	if (u.audio_ms < 0)
+	if (u.audio_ms == -1)
 		u.audio_ms = seconds_ms(jscan_find(m, n, "duration"));
 	return u;
 }

@@ -138,7 +138,7 @@ static bool add_item(struct batch *b, const struct adapter_call *call, uint64_t 
 
 static void add_up(int64_t *sum, int64_t more, bool first)
 {
-	*sum = more < 0 || (*sum < 0 && !first) ? -1 : MAX_OF(*sum, 0) + more;
+	*sum = more == USAGE_ABSURD || *sum == USAGE_ABSURD ? USAGE_ABSURD : more < 0 || (*sum < 0 && !first) ? -1 : MAX_OF(*sum, 0) + more;
 }
 
 static void keep_model(struct batch *b, const struct jscan_member *m)

@@ -173,9 +173,7 @@ static bool add_list(const struct adapter_call *call, struct slice list, struct 
 
 static int64_t count_of(const struct jscan_member *m, size_t n, const char *name)
 {
-	const struct jscan_member *at = jscan_find(m, n, name);
-	int64_t v;
-	return at != NULL && jscan_int(at->value, &v) && v >= 0 ? v : -1;
+	return usage_figure(jscan_find(m, n, name));
 }
 
 static struct slice value_of(const struct jscan_member *m, size_t n, const char *name,

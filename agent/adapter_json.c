@@ -61,9 +61,7 @@ bool aj_true(const struct aj *o, const char *key)
 
 int64_t aj_count(const struct aj *o, const char *key)
 {
-	const struct jscan_member *m = aj_typed(o, key, JS_NUMBER);
-	int64_t v;
-	return m != NULL && jscan_int(m->value, &v) && v >= 0 ? v : -1;
+	return usage_figure(aj_find(o, key));
 }
 
 void aj_decode(struct slice string, struct str *out)

@@ -194,12 +194,9 @@ static int64_t tokens(const struct jscan_member *m, size_t n, const char *name,
 	const char *other)
 {
 	const struct jscan_member *at = jscan_find(m, n, name);
-	int64_t v;
-	if (at == NULL || at->type != JS_NUMBER)
+	if (at == NULL || at->type == JS_NULL)
 		at = jscan_find(m, n, other);
-	if (at == NULL || at->type != JS_NUMBER || !jscan_int(at->value, &v) || v < 0)
-		return -1;
-	return v;
+	return usage_figure(at);
 }
 
 static int64_t detail(const struct jscan_member *m, size_t n, const char *name,

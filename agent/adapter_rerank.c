@@ -16,12 +16,10 @@ static int64_t total_of(const struct jscan_member *usage)
 {
 	struct jscan_member m[16];
 	size_t n;
-	int64_t v;
 	if (usage == NULL || usage->type != JS_OBJECT ||
 		jscan_object(usage->value, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
 		return -1;
-	const struct jscan_member *total = jscan_find(m, n, "total_tokens");
-	return total != NULL && jscan_int(total->value, &v) && v >= 0 ? v : -1;
+	return usage_figure(jscan_find(m, n, "total_tokens"));
 }
 
 // ---- as it is ----

@@ -147,7 +147,9 @@ void gw_settle(struct gw_call *c, enum err_code code)
 	if (!c->admitted)
 		return;
 	c->admitted = false;
-	if (c->usage.in >= 0 || c->usage.out >= 0)
+	if (UNLIKELY(usage_is_absurd(&c->usage)))
+		used = -1;
+	else if (c->usage.in >= 0 || c->usage.out >= 0)
 		used = MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0);
 	else if (code != ERR_OK && code != ERR_CLIENT_GONE && code != ERR_STREAM_INTERRUPTED)
 		used = 0;

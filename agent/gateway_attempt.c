@@ -26,6 +26,8 @@ enum { HOPS = 5 };
 // -1 unknown.
 static int64_t tokens_used(const struct gw_call *c, enum outcome out, int status)
 {
+	if (UNLIKELY(usage_is_absurd(&c->usage)))
+		return -1;
 	if (c->usage.in >= 0 || c->usage.out >= 0)
 		return MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0);
 	return out == OUT_OK || (out == OUT_CLIENT && status < 400) ? -1 : 0;

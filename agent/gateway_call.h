@@ -191,6 +191,7 @@ struct gw_told { // a traffic event, of a call or of work that outlived its call
 	int64_t ttfb_us, total_us; // ttfb 0: none
 	int64_t tokens_in, tokens_out; // -1 unknown
 	enum cost_source tokens_source;
+	bool absurd; // the upstream told a usage that was not believed
 	struct money cost;
 	size_t bytes_in, bytes_out;
 };
@@ -328,6 +329,8 @@ void gw_tell(struct agent *a, struct str *s, const struct gw_told *t);
 // 5xx, 429 and streams that broke: what the error rate of a route counts.
 bool gw_is_failure(int status, enum err_code code);
 void gw_record_failure(struct gw_call *c);
+// Counts and logs that an upstream told a usage that is not believed.
+void gw_usage_absurd(struct agent *a, const char *feature, const char *target);
 // What is known of the usage at the end, and how.
 void gw_settle_usage(struct gw_call *c);
 void gw_candidate_event(struct gw_call *c, enum outcome out, int status);

@@ -196,6 +196,8 @@ void gw_tell(struct agent *a, struct str *s, const struct gw_told *t)
 	if (t->tokens_out >= 0)
 		add_int(s, KEY("tokens_out"), t->tokens_out);
 	add_text(s, KEY("tokens_source"), cost_source_name(t->tokens_source));
+	if (UNLIKELY(t->absurd))
+		str_add_slice(s, SLICE(",\"usage_absurd\":true"));
 	add_money(s, &t->cost);
 	add_int(s, KEY("bytes_in"), (int64_t)t->bytes_in);
 	add_int(s, KEY("bytes_out"), (int64_t)t->bytes_out);
@@ -212,7 +214,8 @@ void gw_tell(struct agent *a, struct str *s, const struct gw_told *t)
 
 static void tell(struct gw_call *c, int64_t total_us)
 {
-	bool guessed = c->usage_source == COST_UNKNOWN; // then the ledger's estimate is all there is
+	bool absurd = usage_is_absurd(&c->usage);
+	bool guessed = absurd || c->usage_source == COST_UNKNOWN; // then the ledger's estimate is all there is
 	bool decided = c->first != NULL || (c->task_id != NULL && c->id[0] != '\0');
 	struct gw_told t = {.id = c->r->id,
 		.task = c->task_id,
@@ -234,6 +237,7 @@ static void tell(struct gw_call *c, int64_t total_us)
 		.total_us = total_us,
 		.tokens_in = guessed ? c->spent.in : c->usage.in,
 		.tokens_out = guessed ? c->spent.out : c->usage.out,
+		.absurd = absurd,
 		.tokens_source = guessed ? c->spent.source : c->usage_source,
 		.cost = c->cost,
 		.bytes_in = c->in.body.n,

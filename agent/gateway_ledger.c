@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include "agent/ledger.h"
 #include "shared/clock.h"
+#include "shared/log.h"
+#include "shared/text.h"
 
 #define BYTES_PER_TOKEN 4
 
@@ -53,6 +55,17 @@ static void estimate(const struct gw_call *c, struct price_usage *u)
 		u->out = c->in.offer == OFFER_EMBEDDINGS ? 0 : out;
 }
 
+// Metric and log: an upstream that cannot count is for somebody to look at.
+void gw_usage_absurd(struct agent *a, const char *feature, const char *target)
+{
+	static _Atomic int64_t next_us; // the log says it once in a while
+	int64_t now = clock_mono_us(), due = atomic_load(&next_us);
+	metric_add(a->metrics, MET_USAGE_ABSURD, 1, (const char *const[]){feature, target, NULL});
+	if (now >= due && atomic_compare_exchange_strong(&next_us, &due, now + 10 * 1000000))
+		log_line(LOG_LVL_WARN, "usage_absurd", "feature", feature, "target", target, "hint",
+			_("the upstream told a usage nobody can believe: it is estimated"), NULL);
+}
+
 static struct price_usage usage_of(const struct gw_call *c, bool answered)
 {
 	const struct adapter_usage *a = &c->usage;
@@ -65,11 +78,13 @@ static struct price_usage usage_of(const struct gw_call *c, bool answered)
 	u.images = a->images;
 	u.chars = a->chars;
 	u.audio_ms = a->audio_ms;
+	if (UNLIKELY(usage_is_absurd(a)))
+		gw_usage_absurd(c->gl->agent, c->feature->doc.name, c->cand->target_name);
 	// Who made pictures and does not say how many made those that were asked for.
 	if (answered && u.images < 0 && makes_pictures(c->in.offer))
 		u.images = c->in.images != FIELD_NONE ? MAX_OF(c->in.images, 1) : 1;
 	// Tokens of an answer that were counted here say nothing of the prompt's.
-	bool told = c->usage_source == COST_REPORTED && u.in >= 0 &&
+	bool told = c->usage_source == COST_REPORTED && u.in >= 0 && !usage_is_absurd(a) &&
 		(u.out >= 0 || c->in.offer == OFFER_EMBEDDINGS);
 	if (told)
 		u.source = COST_REPORTED;

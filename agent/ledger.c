@@ -271,13 +271,13 @@ static void add_day(void *arg, const struct usage_key *key, const struct usage_s
 {
 	struct ledger_day *d = arg;
 	struct money m = money_of(key, s);
-	d->requests += s->requests;
-	d->attempts += s->attempts;
-	d->failures += s->failures;
-	d->tokens_in += s->tokens_in;
-	d->tokens_out += s->tokens_out;
-	d->images += s->images;
-	d->cost_unknown += s->cost_n[COST_UNKNOWN];
+	d->requests = sat_add(d->requests, s->requests);
+	d->attempts = sat_add(d->attempts, s->attempts);
+	d->failures = sat_add(d->failures, s->failures);
+	d->tokens_in = sat_add(d->tokens_in, s->tokens_in);
+	d->tokens_out = sat_add(d->tokens_out, s->tokens_out);
+	d->images = sat_add(d->images, s->images);
+	d->cost_unknown = sat_add(d->cost_unknown, s->cost_n[COST_UNKNOWN]);
 	add_money(d, &m);
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include "agent/price.h"
 
 #define RELAXED memory_order_relaxed
 #define DAY_MS INT64_C(86400000)
@@ -100,7 +101,7 @@ void limits_spend(const struct limits *l, struct live *live, bool known, int64_t
 {
 	open_window(live, budget_window_of(l->window, now_wall_ms) + 1);
 	if (known && strcmp(currency, l->currency) == 0)
-		atomic_fetch_add_explicit(&live->spend.pico, pico, RELAXED);
+		sat_add_shared(&live->spend.pico, pico);
 	else
 		atomic_fetch_add_explicit(&live->spend.unpriced, 1, RELAXED);
 	atomic_store_explicit(&live->spend.dirty, 1, memory_order_release);

@@ -6,6 +6,15 @@
 
 typedef __int128 wide;
 
+void sat_add_shared(_Atomic int64_t *sum, int64_t more)
+{
+	int64_t was = atomic_load_explicit(sum, memory_order_relaxed), now;
+	do
+		now = MIN_OF(sat_add(MAX_OF(was, 0), MAX_OF(more, 0)), PICO_SUM_MAX);
+	while (!atomic_compare_exchange_weak_explicit(
+		sum, &was, now, memory_order_relaxed, memory_order_relaxed));
+}
+
 const char *cost_source_name(enum cost_source s)
 {
 	static const char *const names[COST_SOURCES] = {
@@ -214,8 +223,7 @@ bool money_add(struct money *sum, const struct money *m)
 	}
 	if (strcmp(sum->currency, m->currency) != 0)
 		return false;
-	if (__builtin_add_overflow(sum->pico, m->pico, &sum->pico))
-		sum->pico = INT64_MAX;
+	sum->pico = sat_add(sum->pico, m->pico);
 	sum->source = MIN_OF(sum->source, m->source);
 	return true;
 }

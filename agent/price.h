@@ -5,7 +5,18 @@
 #ifndef YJ_AGENT_PRICE_H
 #define YJ_AGENT_PRICE_H
 
+#include <stdatomic.h>
 #include "shared/model.h"
+
+#define PICO_SUM_MAX (INT64_MAX / 2) // where sums end: one more may still be added to two of them
+
+// a + b, which ends at INT64_MAX; neither is negative.
+static inline int64_t sat_add(int64_t a, int64_t b)
+{
+	return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a;
+}
+// Adds to a sum that threads share; it ends at PICO_SUM_MAX.
+void sat_add_shared(_Atomic int64_t *sum, int64_t more);
 
 // How sure an amount is, the surest last: a sum is as sure as its least sure part.
 enum cost_source {

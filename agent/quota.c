@@ -15,10 +15,27 @@ struct quota quota_per_minute(int64_t per_minute, int64_t burst)
 		.burst = MIN_OF(burst, QUOTA_UNITS_MAX), .limit = per_minute};
 }
 
+// n steps, and a time plus some: units and limits of any size end at what a clock never reaches.
+#define FAR_NS (INT64_MAX / 4)
+
+static int64_t steps_ns(struct quota q, int64_t n)
+{
+	__int128 ns = (__int128)n * q.step_ns;
+	return ns > FAR_NS ? FAR_NS : ns < -FAR_NS ? -FAR_NS : (int64_t)ns;
+}
+
+static int64_t later_ns(int64_t tat_ns, int64_t ns)
+{
+	int64_t at;
+	if (__builtin_add_overflow(tat_ns, ns, &at))
+		at = ns > 0 ? FAR_NS : -FAR_NS;
+	return MAX_OF(MIN_OF(at, FAR_NS), -FAR_NS);
+}
+
 // What is more than the burst waits until nothing is owed.
 static int64_t fits_at_ns(struct quota q, int64_t tat_ns, int64_t n)
 {
-	return tat_ns - MAX_OF(q.burst - n, 0) * q.step_ns;
+	return later_ns(tat_ns, -steps_ns(q, MAX_OF(q.burst - n, 0)));
 }
 
 int64_t quota_until_us(struct quota q, int64_t tat_ns, int64_t n, int64_t now_us)
@@ -34,7 +51,7 @@ bool quota_take(struct quota q, _Atomic int64_t *tat_ns, int64_t n, int64_t now_
 {
 	if (q.step_ns == 0)
 		return true;
-	n = MIN_OF(n, QUOTA_UNITS_MAX);
+	n = MAX_OF(MIN_OF(n, QUOTA_UNITS_MAX), 0);
 	int64_t tat = atomic_load_explicit(tat_ns, memory_order_relaxed);
 	for (;;) {
 		int64_t until = quota_until_us(q, tat, n, now_us);
@@ -44,8 +61,8 @@ bool quota_take(struct quota q, _Atomic int64_t *tat_ns, int64_t n, int64_t now_
 			return false;
 		}
 		if (atomic_compare_exchange_weak_explicit(tat_ns, &tat,
-			    MAX_OF(tat, now_us * 1000) + n * q.step_ns, memory_order_relaxed,
-			    memory_order_relaxed))
+			    later_ns(MAX_OF(tat, now_us * 1000), steps_ns(q, n)),
+			    memory_order_relaxed, memory_order_relaxed))
 			return true;
 	}
 }
@@ -53,8 +70,12 @@ bool quota_take(struct quota q, _Atomic int64_t *tat_ns, int64_t n, int64_t now_
 void quota_give(struct quota q, _Atomic int64_t *tat_ns, int64_t n)
 {
 	n = MAX_OF(MIN_OF(n, QUOTA_UNITS_MAX), -QUOTA_UNITS_MAX);
-	if (q.step_ns != 0 && n != 0)
-		atomic_fetch_sub_explicit(tat_ns, n * q.step_ns, memory_order_relaxed);
+	if (q.step_ns == 0 || n == 0)
+		return;
+	int64_t tat = atomic_load_explicit(tat_ns, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(tat_ns, &tat, later_ns(tat, -steps_ns(q, n)),
+		memory_order_relaxed, memory_order_relaxed))
+		;
 }
 
 int64_t quota_left(struct quota q, int64_t tat_ns, int64_t now_us)

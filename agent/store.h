@@ -171,7 +171,7 @@ enum err_code store_instance_reap(struct store_tx *tx, struct slice service, str
 enum price_change { PRICE_CREATED, PRICE_CHANGED, PRICE_UNCHANGED };
 // What putting it would do.
 enum price_change store_price_compare(const struct snapshot *snap, const struct price *p);
-// Whether it may be stored: vendor known, currency, one narrowing, tiers in order.
+// Whether it may be stored: vendor known, one narrowing, tiers in order.
 enum err_code price_check(const struct price *p, struct err *err);
 enum err_code store_price_begin(struct store_tx *tx, int64_t *ret_revision, struct err *err);
 enum err_code store_price_put(struct store_tx *tx, const struct price *p, int64_t revision,

@@ -49,7 +49,7 @@ enum err_code object_feature(struct store *st, struct slice doc, const struct ro
 	struct feature_obj *f = object_new(sizeof(*f));
 	struct arena *a = &f->o.arena;
 	enum err_code code = jx_decode(
-		&feature_fields, doc, STORED_LIMITS, JX_CREATE, a, &f->doc, err);
+		&feature_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a, &f->doc, err);
 
 	if (code) {
 		object_drop(f);
@@ -146,7 +146,7 @@ enum err_code object_key(struct store *st, struct slice doc, const struct row_me
 {
 	struct key_obj *k = object_new(sizeof(*k));
 	enum err_code code = jx_decode(
-		&key_fields, doc, STORED_LIMITS, JX_REPLACE, &k->o.arena, &k->doc, err);
+		&key_fields, doc, STORED_LIMITS, JX_REPLACE | JX_STORED, &k->o.arena, &k->doc, err);
 
 	if (!code)
 		return complete_key(st, k, meta, row, ret, err);
@@ -203,7 +203,7 @@ enum err_code object_instance(struct store *st, struct slice doc, const struct r
 	struct instance_obj *in = object_new(sizeof(*in));
 	struct arena *a = &in->o.arena;
 	enum err_code code = jx_decode(
-		&instance_fields, doc, STORED_LIMITS, JX_CREATE, a, &in->doc, err);
+		&instance_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a, &in->doc, err);
 
 	if (!code)
 		code = urlx_parse(slice_of(in->doc.url), a, &in->url, err);
@@ -238,7 +238,7 @@ enum err_code object_token(struct store *st, struct slice doc, const struct row_
 {
 	struct token_obj *t = object_new(sizeof(*t));
 	struct arena *a = &t->o.arena;
-	enum err_code code = jx_decode(&token_fields, doc, STORED_LIMITS, JX_CREATE, a, &t->doc, err);
+	enum err_code code = jx_decode(&token_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a, &t->doc, err);
 
 	if (!code && !ident_read(row->id, CREDENTIAL_TOKEN, &t->id))
 		code = err_set(err, ERR_STORAGE_CORRUPT, NULL);
@@ -265,7 +265,7 @@ enum err_code object_client(struct store *st, struct slice doc, const struct row
 	struct client_obj *c = object_new(sizeof(*c));
 	struct arena *a = &c->o.arena;
 	enum err_code code = jx_decode(
-		&client_fields, doc, STORED_LIMITS, JX_CREATE, a, &c->doc, err);
+		&client_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a, &c->doc, err);
 
 	if (!code && !ident_read(row->id, CREDENTIAL_CLIENT, &c->id))
 		code = err_set(err, ERR_STORAGE_CORRUPT, NULL);

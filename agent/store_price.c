@@ -74,7 +74,7 @@ enum err_code object_price(struct slice doc, const struct row_meta *meta, struct
 	struct price decoded;
 	enum err_code code = jrow_read(&price_fields, doc, STORED_LIMITS, &scratch, &decoded)
 		? ERR_OK
-		: jx_decode(&price_fields, doc, STORED_LIMITS, JX_CREATE, &scratch, &decoded, err);
+		: jx_decode(&price_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, &scratch, &decoded, err);
 
 	if (!code)
 		*ret = keep(&decoded, meta, &scratch);
@@ -95,21 +95,12 @@ static enum err_code check_tiers(const struct price *p, struct err *err)
 	return ERR_OK;
 }
 
-static enum err_code check_currency(const char *c, struct err *err)
-{
-	for (size_t i = 0; c && i < 3; i++)
-		if (c[i] < 'A' || c[i] > 'Z')
-			return err_field(err, ERR_FIELD_CHARSET, "currency",
-				_("a currency is three capital letters, as USD"));
-	return ERR_OK;
-}
-
 enum err_code price_check(const struct price *p, struct err *err)
 {
 	int narrowed = (p->feature != NULL) + (p->target != NULL) + (p->key != NULL);
-	enum err_code code = check_currency(p->currency, err);
+	enum err_code code = ERR_OK;
 
-	if (!code && strcmp(p->vendor, "self") != 0 && !vendor_known(slice_of(p->vendor)))
+	if (strcmp(p->vendor, "self") != 0 && !vendor_known(slice_of(p->vendor)))
 		code = err_field(err, ERR_VENDOR_UNKNOWN, "vendor", NULL);
 	if (!code && narrowed > 1)
 		code = err_field(err, ERR_FIELD_RANGE, "key",

@@ -78,7 +78,9 @@ static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *e
 	// A record that has counted since is newer than its row.
 	if (!l || atomic_load(&l->spend.window) != 0)
 		return ERR_OK;
-	atomic_store(&l->spend.pico, db_int(row, 3));
+	// Less than nothing was never spent: the sum had wrapped, and what it limits stays used up.
+	int64_t pico = db_int(row, 3);
+	atomic_store(&l->spend.pico, pico >= 0 ? pico : PICO_SUM_MAX);
 	atomic_store(&l->spend.unpriced, db_int(row, 4));
 	atomic_store(&l->spend.window, db_int(row, 2));
 	atomic_compare_exchange_strong(&l->last_used_wall_ms, &none, db_int(row, 5));

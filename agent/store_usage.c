@@ -9,7 +9,7 @@
 #define HOUR_S 3600
 #define DAY_S 86400
 #define TIME_MAX_MS 253402300799999 // the year 9999: arithmetic on it stays within int64
-#define PARTS 1000000 // sums of pico are read in two parts, or SQLite's sum would overflow
+#define PARTS 1000000 // sums are read in two parts, or SQLite's sum would refuse to overflow
 
 // In the order of struct usage_sum.
 #define REST(X)                                                                                    \
@@ -20,11 +20,9 @@
 #define NAMED(c) "," #c
 #define MARKED(c) ",?"
 #define ADDED(c) "," #c "=min(" #c "+excluded." #c ",4611686018427387903)"
-#define SUMMED(c) ",sum(" #c ")"
 #define SUMMED_PARTS(c) ",sum(" #c "/1000000),sum(" #c "%1000000)"
 #define ONE(c) +1
 _Static_assert(1 REST(ONE) PICOS(ONE) == USAGE_COLUMNS, "every column is a member");
-#define PLAIN_COLUMNS (1 REST(ONE))
 
 // ---- writing ----
 
@@ -141,9 +139,7 @@ static enum err_code read_row(void *arg, struct sqlite3_stmt *row, struct err *e
 	for (int i = 0; i < USAGE_BYS; i++)
 		key.by[i] = text(row, col++);
 	key.currency = text(row, col++);
-	for (size_t i = 0; i < PLAIN_COLUMNS; i++)
-		columns[i] = db_int(row, col++);
-	for (size_t i = PLAIN_COLUMNS; i < USAGE_COLUMNS; i++, col += 2)
+	for (size_t i = 0; i < USAGE_COLUMNS; i++, col += 2)
 		columns[i] = whole(db_int(row, col), db_int(row, col + 1));
 	rd->fn(rd->arg, &key, &sum);
 	return ERR_OK;
@@ -168,8 +164,8 @@ static enum err_code read_usage(struct db *db, const struct usage_query *q, stru
 		"SELECT CASE WHEN ?4 THEN at-at%?4 ELSE 0 END b,"
 		"CASE WHEN ?5 THEN feature ELSE '' END f,CASE WHEN ?6 THEN target ELSE '' END t,"
 		"CASE WHEN ?7 THEN client ELSE '' END c,CASE WHEN ?8 THEN key ELSE '' END k,"
-		"CASE WHEN ?9 THEN model ELSE '' END m,currency,sum(requests)" //
-		REST(SUMMED) PICOS(SUMMED_PARTS)
+		"CASE WHEN ?9 THEN model ELSE '' END m,currency" //
+		SUMMED_PARTS(requests) REST(SUMMED_PARTS) PICOS(SUMMED_PARTS)
 		" FROM usage WHERE step=?1 AND at>=?2 AND at<?3"
 		" AND (?10 IS NULL OR feature=?10) AND (?11 IS NULL OR target=?11)"
 		" AND (?12 IS NULL OR client=?12) AND (?13 IS NULL OR key=?13)"

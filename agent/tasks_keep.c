@@ -55,6 +55,7 @@ static void tell_end(const struct task_answer *a)
 		.total_us = (t->finished_ms - t->created_ms) * 1000,
 		.tokens_in = reported ? a->usage.in : a->bill.spent.in,
 		.tokens_out = reported ? a->usage.out : a->bill.spent.out,
+		.absurd = usage_is_absurd(&a->usage),
 		.tokens_source = reported ? COST_REPORTED : a->bill.spent.source,
 		.cost = a->bill.cost};
 	for (size_t i = 0; i < a->tries_n; i++) {

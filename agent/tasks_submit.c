@@ -257,6 +257,8 @@ static void book(struct task_run *r, const struct feature_obj *f, enum outcome o
 		e.usage.out = usage->out;
 		e.usage.cached = usage->cached;
 		e.usage.images = usage->images;
+		if (usage_is_absurd(usage))
+			gw_usage_absurd(r->e->agent, f->doc.name, r->cand->target_name);
 		e.usage.source = usage->in >= 0 && usage->out >= 0 ? COST_REPORTED
 				 : usage->images >= 0 ? COST_COUNTED : COST_UNKNOWN;
 		e.cost = price_cost(p, &e.usage, &picture);

@@ -118,9 +118,8 @@ static void add_to(struct group *g, const char *currency, const struct usage_sum
 	usage_sum_add(&g->sum, s);
 	struct cost *c = currency[0] != '\0' ? cost_in(g, currency) : NULL;
 	for (int i = COST_UNKNOWN + 1; c != NULL && i < COST_SOURCES; i++) {
-		c->n[i] += s->cost_n[i];
-		if (__builtin_add_overflow(c->pico[i], s->pico[i], &c->pico[i]))
-			c->pico[i] = INT64_MAX;
+		c->n[i] = sat_add(c->n[i], s->cost_n[i]);
+		c->pico[i] = sat_add(c->pico[i], s->pico[i]);
 		g->weight += (double)s->pico[i];
 	}
 	g->weight += (double)s->attempts / 1e6; // where nothing costs
@@ -173,8 +172,7 @@ static void write_cost(struct jw *w, const struct cost *c)
 	int64_t pico = 0;
 	enum cost_source source = COST_UNKNOWN;
 	for (int i = COST_SOURCES - 1; i > COST_UNKNOWN; i--) {
-		if (__builtin_add_overflow(pico, c->pico[i], &pico))
-			pico = INT64_MAX;
+		pico = sat_add(pico, c->pico[i]);
 		source = c->n[i] > 0 ? (enum cost_source)i : source;
 	}
 	jw_obj(w, NULL);

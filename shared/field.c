@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "shared/field.h"
 
+#include "shared/currency.h"
+
 #include <string.h>
 
 #include "shared/secret.h"
@@ -243,6 +245,8 @@ const char *field_charset_text(enum field_charset cs)
 	case FC_URL:
 	case FC_SECRET:
 		return N_("must be ASCII letters, digits and signs, without blanks");
+	case FC_CURRENCY:
+		return N_("must be an active code of ISO 4217 in capital letters, as USD, EUR or CNY");
 	default:
 		return N_("must be text, without control characters but tab and line feed");
 	}
@@ -255,6 +259,8 @@ bool field_charset_ok(enum field_charset cs, struct slice v)
 		return v.n && ascii_in(v, "._-") && v.p[0] != '.' && v.p[0] != '_' && v.p[0] != '-';
 	case FC_REF:
 		return v.n && ascii_in(v, "._-/#");
+	case FC_CURRENCY:
+		return currency_known(v);
 	case FC_NAME:
 		return printable(v, true);
 	case FC_URL:

@@ -44,6 +44,7 @@ enum field_charset {
 	FC_REF, // [a-z0-9._/#-]
 	FC_URL, // printable ASCII without blanks
 	FC_SECRET, // printable ASCII without blanks
+	FC_CURRENCY, // an active code of ISO 4217
 };
 
 #define FIELD_NONE INT64_MIN

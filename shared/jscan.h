@@ -10,7 +10,7 @@
 struct jscan_limits {
 	size_t tokens; // values, keys included; 0: no limit
 	size_t depth; // 0: JSCAN_DEPTH
-	bool lax; // jscan_object of an answer: what does not fit in is passed over
+	bool lax; // of an answer: members that do not fit in are passed over, numbers may be of any size
 };
 
 #define JSCAN_DEPTH 32

@@ -58,7 +58,7 @@ struct decode {
 	struct arena *a;
 	struct err *err;
 	unsigned mode;
-	bool lax;
+	bool lax, stored;
 	char path[PATH_MAX_LEN];
 	size_t path_n;
 };
@@ -134,7 +134,7 @@ static enum err_code text_in(struct decode *d, const struct field *f, const json
 		return wrong_type(d, _("a string"));
 	if (f->choices && field_choice(f, s) < 0)
 		return no_choice(d, f);
-	if (s.n && !field_charset_ok(f->charset, s))
+	if (s.n && !field_charset_ok(f->charset, s) && !(d->stored && f->charset == FC_CURRENCY))
 		return err_field(d->err, ERR_FIELD_CHARSET, d->path,
 			"%s %s", d->path, _(field_charset_text(f->charset)));
 	n = utf8_count(s);
@@ -460,7 +460,7 @@ enum err_code jx_decode_value(const struct field_set *set, const struct jx *v, u
 	struct arena *a, void *doc, struct err *err)
 {
 	struct decode d = {.a = a, .err = err, .mode = mode & 0xff,
-		.lax = (mode & JX_ALLOW_UNKNOWN) != 0};
+		.lax = (mode & JX_ALLOW_UNKNOWN) != 0, .stored = (mode & JX_STORED) != 0};
 	enum err_code code;
 
 	if (!json_is_object(in(v)))

@@ -78,6 +78,8 @@ static const struct metric_row rows[] = {
 		NULL, "", N_("Tokens used, by kind: in, out, and of these cached and reasoning")},
 	{MET_USAGE_UNKNOWN, GW, "yijian_usage_unknown_total", COUNTER, {"feature", "target"}, NULL,
 		"", N_("Attempts that did work of which nobody told how much")},
+	{MET_USAGE_ABSURD, GW, "yijian_usage_absurd_total", COUNTER, {"feature", "target"}, NULL,
+		"", N_("Attempts whose upstream told a usage nobody can believe; it was estimated")},
 	{MET_COST, GW, "yijian_cost_total", COUNTER, {"feature", "target", "currency"}, NULL, "",
 		N_("Cost of the traffic, in units of the currency, as far as it is known")},
 	{MET_COST_UNKNOWN, GW, "yijian_cost_unknown_total", COUNTER, {"feature", "target"}, NULL,

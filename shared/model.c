@@ -60,8 +60,8 @@ static const struct field budget_fields_rows[] = {
 	{AT(budget, amount_pico), .type = FT_INT, .min = 0, .max = INT64_MAX, .def = FIELD_NONE,
 		.flags = FF_OMIT_UNSET | FF_NULLABLE,
 		.help = N_("what may be spent in a window, in pico of the currency")},
-	{AT(budget, currency), .type = FT_STR, .charset = FC_NAME, .min = 3, .max = 3,
-		.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = N_("three letters; USD when unset")},
+	{AT(budget, currency), .type = FT_STR, .charset = FC_CURRENCY, .min = 3, .max = 3,
+		.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = N_("ISO 4217 code; USD when unset")},
 	{AT(budget, window), .type = FT_ENUM, .choices = window_names, .def = BUDGET_MONTH,
 		.help = N_("day or month (UTC), or total")},
 };
@@ -224,7 +224,7 @@ static const struct field_set key_limits_fields = {"KeyLimits", key_limits_rows,
 		{AT(vendor_key, account), .type = FT_STR, .charset = FC_NAME, .min = 1,            \
 			.max = 128, .flags = FF_NULLABLE | FF_OMIT_UNSET | FF_WIDE | FF_FORM,      \
 			.help = N_("account at the vendor")},                                      \
-		{AT(vendor_key, currency), .type = FT_STR, .charset = FC_NAME, .min = 3, .max = 3, \
+		{AT(vendor_key, currency), .type = FT_STR, .charset = FC_CURRENCY, .min = 3, .max = 3, \
 			.flags = FF_NULLABLE | FF_OMIT_UNSET | FF_WIDE | FF_FORM,                  \
 			.help = N_("currency its account is billed in: USD, CNY")},                \
 		{AT(vendor_key, limits), .type = FT_OBJ, .sub = &key_limits_fields,                \
@@ -456,8 +456,8 @@ static const struct field price_rows[] = {
 	{AT(price, key), .type = FT_STR, .charset = FC_REF, .min = 1, .max = REF_MAX,
 		.flags = FF_OMIT_UNSET | FF_NULLABLE,
 		.help = N_("only with this key: vendor/service/slug")},
-	{AT(price, currency), .type = FT_STR, .charset = FC_NAME, .min = 3, .max = 3,
-		.flags = FF_COLUMN | FF_NULLABLE, .title = N_("CUR"), .help = N_("USD when unset")},
+	{AT(price, currency), .type = FT_STR, .charset = FC_CURRENCY, .min = 3, .max = 3,
+		.flags = FF_COLUMN | FF_NULLABLE, .title = N_("CUR"), .help = N_("ISO 4217 code; USD when unset")},
 	PICO_COL(input_pico, EACH_MILLION, N_("INPUT/M"), N_("a prompt token, in pico")),
 	PICO_COL(output_pico, EACH_MILLION, N_("OUTPUT/M"), N_("an answer's token, in pico")),
 	TOKEN_PICOS(price),
@@ -624,6 +624,8 @@ static const struct field event_rows[] = {
 	{SEEN_WIDE("tokens_out"), .type = FT_INT, .help = N_("completion tokens")},
 	{SEEN_WIDE("tokens_source"), .type = FT_STR, .title = N_("KNOWN"),
 		.help = N_("reported, counted, estimated or unknown")},
+	{SEEN_WIDE("usage_absurd"), .type = FT_BOOL,
+		.help = N_("the upstream told a usage nobody can believe; it was estimated")},
 	{SEEN_WIDE("cost"), .type = FT_MONEY, .help = N_("what its attempts cost")},
 	{SEEN_WIDE("decision"), .type = FT_STR, .help = N_("id of the decision")},
 	{SEEN("instance"), .type = FT_STR, .help = N_("service/id whose health changed")},

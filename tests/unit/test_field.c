@@ -96,7 +96,12 @@ static void knows_alphabets(void **state UNUSED)
 		{FC_ANY, SLICE("\x7f"), false}, {FC_ANY, SLICE("\xe2\x80\xae"), true},
 		{FC_SECRET, SLICE("sk-Az09!~"), true}, {FC_SECRET, SLICE("sk ab"), false},
 		{FC_SECRET, SLICE("sk\r\n"), false}, {FC_SECRET, SLICE("ské"), false},
-		{FC_URL, SLICE("https://h/p"), true}, {FC_URL, SLICE("https://h/ p"), false}};
+		{FC_URL, SLICE("https://h/p"), true}, {FC_URL, SLICE("https://h/ p"), false},
+		{FC_CURRENCY, SLICE("AED"), true}, {FC_CURRENCY, SLICE("ZWG"), true},
+		{FC_CURRENCY, SLICE("USD"), true}, {FC_CURRENCY, SLICE("usd"), false},
+		{FC_CURRENCY, SLICE("USDT"), false}, {FC_CURRENCY, SLICE("US"), false},
+		{FC_CURRENCY, SLICE("AAA"), false}, {FC_CURRENCY, SLICE("XXX"), false},
+		{FC_CURRENCY, SLICE("ZZZ"), false}, {FC_CURRENCY, SLICE(""), false}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_int_equal(field_charset_ok(rows[i].cs, rows[i].text), rows[i].ok);

@@ -266,6 +266,25 @@ static void what_cannot_be_is_cut(void **state)
 	assert_true(t.sum.pico[COST_REPORTED] > INT64_MAX / 4);
 }
 
+// Sums at their end, of several rows: the database adds them up without refusing.
+static void sums_of_sums_end(void **state)
+{
+	struct fixture *f = *state;
+	struct task t = {0};
+	for (int i = 0; i < 3; i++) {
+		struct ledger_entry e = entry(i == 0 ? "a" : i == 1 ? "b" : "c", INT64_MAX);
+		for (int k = 0; k < 3; k++)
+			ledger_add(f->ledger, &e);
+	}
+	t.q = (struct usage_query){.step_s = 86400, .to_s = INT64_MAX};
+	assert_int_equal(run(f, &t, write_and_read)->code, ERR_OK);
+	assert_int_equal(t.rows, 1);
+	assert_true(t.sum.pico[COST_REPORTED] >= INT64_MAX / 2);
+	assert_int_equal(t.sum.attempts, 9);
+	struct ledger_day d = ledger_today(f->ledger);
+	assert_true(d.cost[0].pico == INT64_MAX);
+}
+
 static void signals_name_the_target(void **state)
 {
 	struct fixture *f = *state;
@@ -294,6 +313,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(old_rows_go, begin, end),
 		cmocka_unit_test_setup_teardown(strangers_models_are_bounded, begin, end),
 		cmocka_unit_test_setup_teardown(what_cannot_be_is_cut, begin, end),
+		cmocka_unit_test_setup_teardown(sums_of_sums_end, begin, end),
 		cmocka_unit_test_setup_teardown(signals_name_the_target, begin, end),
 	};
 	if (!secret_setup())

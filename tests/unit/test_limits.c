@@ -207,6 +207,22 @@ static void money_of_a_window(void **state UNUSED)
 	assert_true(limits_spent(&l, &live, WALL + 86400000).pico == 1);
 }
 
+static void spending_ends_and_never_turns(void **state UNUSED)
+{
+	struct budget day = {.amount_pico = 1000, .currency = "USD", .window = BUDGET_DAY};
+	struct limits l = limits_of(0, 0, 0, 0, &day);
+	struct live live = {0};
+	struct limit_hit hit;
+	for (int i = 0; i < 8; i++) {
+		limits_spend(&l, &live, true, i % 2 ? INT64_MAX : INT64_C(1) << 62, "USD", WALL);
+		assert_true(limits_spent(&l, &live, WALL).pico >= INT64_C(1) << 61);
+		assert_false(limits_take(&l, &live, 0, START, WALL, &hit));
+		assert_int_equal(hit.kind, LIMIT_BUDGET);
+	}
+	limits_spend(&l, &live, true, -5, "USD", WALL);
+	assert_false(limits_take(&l, &live, 0, START, WALL, &hit));
+}
+
 static void windows(void **state UNUSED)
 {
 	assert_true(budget_window_of(BUDGET_MONTH, WALL) == (2026 - 1970) * 12 + 10);
@@ -270,6 +286,7 @@ int main(void)
 		cmocka_unit_test(a_refused_one_takes_nothing),
 		cmocka_unit_test(looking_takes_nothing),
 		cmocka_unit_test(money_of_a_window),
+		cmocka_unit_test(spending_ends_and_never_turns),
 		cmocka_unit_test(windows),
 		cmocka_unit_test(no_coin_is_lost),
 		cmocka_unit_test(what_callers_are_told),

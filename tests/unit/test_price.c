@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "agent/price.h"
+#include "shared/jx.h"
 
 #define MICRO INT64_C(1000000) // pico of a millionth
 
@@ -232,10 +233,28 @@ static void test_paid_and_valid(void **state)
 	assert_true(price_valid(&p, 1000));
 }
 
+// Databases have currencies that were taken when any three letters were, or that ended since.
+static void what_was_stored_is_read(void **state UNUSED)
+{
+	struct slice doc = SLICE("{\"amount_pico\":5,\"currency\":\"XYZ\",\"window\":\"day\"}");
+	struct arena a = ARENA_INIT;
+	struct jscan_limits limits = {0};
+	struct budget b;
+	struct err err = {0};
+	assert_int_equal(jx_decode(&budget_fields, doc, limits, JX_CREATE, &a, &b, &err),
+		ERR_FIELD_CHARSET);
+	assert_string_equal(err.field, "currency");
+	assert_int_equal(jx_decode(&budget_fields, doc, limits, JX_CREATE | JX_STORED, &a, &b, &err),
+		ERR_OK);
+	assert_string_equal(b.currency, "XYZ");
+	arena_release(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tokens),
+		cmocka_unit_test(what_was_stored_is_read),
 		cmocka_unit_test(test_unknown_is_not_zero),
 		cmocka_unit_test(test_tiers),
 		cmocka_unit_test(test_images),

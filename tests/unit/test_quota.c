@@ -41,12 +41,43 @@ static void any_minute_holds_the_bound(void **state UNUSED)
 	}
 }
 
+// Whatever is asked, used or allowed: no product of units and steps may wrap to a free ride.
+static void nothing_wraps(void **state UNUSED)
+{
+	const int64_t limits[] = {1, 60, 1000000, QUOTA_UNITS_MAX, INT64_MAX};
+	const int64_t units[] = {QUOTA_UNITS_MAX, INT64_C(1) << 53, INT64_C(1) << 62, INT64_MAX};
+	const int64_t now = INT64_C(4000000000000);
+	for (size_t k = 0; k < ARRAY_LEN(limits); k++) {
+		for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+			struct quota q = quota_per_minute(limits[k], 0);
+			_Atomic int64_t tat = 0;
+			assert_true(quota_take(q, &tat, units[i], now, NULL)); // nothing was owed
+			assert_true(tat > now * 1000);
+			assert_false(quota_take(q, &tat, units[i], now, NULL));
+			for (int n = 0; n < 5; n++)
+				quota_give(q, &tat, -units[i]); // used again and again
+			assert_true(tat > now * 1000);
+			assert_true(quota_left(q, tat, now) == 0);
+			assert_true(quota_until_us(q, tat, 1, now) > now);
+			assert_true(quota_reset_us(q, tat, now) > 0);
+			for (int n = 0; n < 64; n++)
+				quota_give(q, &tat, units[i]);
+			assert_true(quota_left(q, tat, now) <= q.burst);
+		}
+		struct quota wide = quota_per_minute(limits[k], INT64_MAX);
+		_Atomic int64_t tat = 0;
+		assert_true(quota_take(wide, &tat, 1, now, NULL));
+		assert_true(quota_until_us(wide, tat, 1, now) == 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_limit_never_says_no),
 		cmocka_unit_test(says_when_the_next_fits),
 		cmocka_unit_test(any_minute_holds_the_bound),
+		cmocka_unit_test(nothing_wraps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
