@@ -121,6 +121,88 @@ void adapter_stream_reset(struct adapter_stream *s, int64_t wall_ms, uint64_t se
 	str_clear(&s->text);
 }
 
+// ---- what the target's operator decides ----
+
+static bool is_asked(struct slice key)
+{
+	static const char *const keys[] = {"model", "stream", "messages", "prompt", "input", "query",
+		"documents", "texts", "file", "image", "mask"};
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (slice_eq_str(key, keys[i]))
+			return true;
+	return false;
+}
+
+static bool is_dropped(const struct target *t, struct slice key)
+{
+	for (size_t i = 0; i < t->drop_params.n; i++)
+		if (slice_eq_str(key, t->drop_params.v[i]))
+			return true;
+	return false;
+}
+
+// The longest answer has a name in each generation of the API: they are one wish.
+static bool is_length(struct slice key)
+{
+	return slice_eq_str(key, "max_tokens") || slice_eq_str(key, "max_completion_tokens");
+}
+
+struct set { // a target's params
+	struct jscan_member m[CALL_MEMBERS_MAX];
+	size_t n;
+	bool length;
+};
+
+static void read_set(const struct target *t, struct set *ret)
+{
+	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC};
+	ret->n = 0;
+	ret->length = false;
+	if (t->params == NULL || jscan_object(slice_of(t->params), limits, ret->m, CALL_MEMBERS_MAX,
+					 &ret->n, NULL) != ERR_OK)
+		ret->n = 0;
+	for (size_t i = 0; i < ret->n; i++)
+		ret->length |= is_length(ret->m[i].key);
+}
+
+static const struct jscan_member *set_of(const struct set *s, struct slice key)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (slice_eq(s->m[i].key, key))
+			return is_asked(key) ? NULL : &s->m[i];
+	return NULL;
+}
+
+const struct adapter_call *adapter_call_set(const struct adapter_call *call, const struct target *t,
+	struct adapter_call *copy)
+{
+	struct set s;
+	if (LIKELY(t->params == NULL && t->drop_params.n == 0))
+		return call;
+	read_set(t, &s);
+	*copy = *call;
+	copy->n = 0;
+	for (size_t i = 0; i < call->n; i++) {
+		const struct jscan_member *m = &call->m[i], *set = set_of(&s, m->key);
+		if (is_dropped(t, m->key) || (set == NULL && s.length && is_length(m->key)))
+			continue;
+		copy->m[copy->n] = *m;
+		if (set != NULL) {
+			copy->m[copy->n].value = set->value;
+			copy->m[copy->n].type = set->type;
+		}
+		copy->n++;
+	}
+	return copy;
+}
+
+bool adapter_decides(const struct target *t, struct slice key)
+{
+	struct set s;
+	read_set(t, &s);
+	return is_dropped(t, key) || set_of(&s, key) != NULL;
+}
+
 // ---- reading the request ----
 
 // Members that would move the call elsewhere or bring a key of the caller's own.
@@ -285,8 +367,11 @@ enum err_code adapter_read_form(const struct multipart *form, struct slice conte
 		memcpy(c->model, model->value.p, model->value.n);
 		c->model[model->value.n] = '\0';
 	}
-	if (multipart_find(form, required[offer]) == NULL)
+	const struct multipart_part *main_part = multipart_find(form, required[offer]);
+	if (main_part == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, required[offer], NULL);
+	if (main_part->value.n == 0)
+		return err_field(err, ERR_FIELD_RANGE, required[offer], _("must not be empty"));
 	c->stream = stream != NULL && slice_ieq_str(stream->value, "true");
 	return ERR_OK;
 }

@@ -156,6 +156,13 @@ void adapter_path(const struct url *url, const char *path, struct str *ret);
 // A path that is not under /v1, behind the upstream's root: its base path without the "/v1" or
 // "/compatible-mode" it may end in.
 void adapter_root_path(const struct url *url, const char *path, struct str *ret);
+// The call as the target takes it: without what it does not (drop_params), and with what its operator
+// sets on every request (params) in place of what the caller says. What is asked, model and stream
+// stay the caller's. *copy is used only when something changes.
+const struct adapter_call *adapter_call_set(const struct adapter_call *call, const struct target *t,
+	struct adapter_call *copy);
+// True when the target's params set this member, or its drop_params take it away.
+bool adapter_decides(const struct target *t, struct slice key);
 // Whether the upstream is to stream: the caller does, or the operator has it so.
 bool adapter_streams(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand);

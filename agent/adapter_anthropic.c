@@ -344,7 +344,7 @@ static enum err_code build(const struct adapter_call *call, const struct feature
 	}
 	struct adapter_call copy;
 	ask->stream = adapter_streams(call, feature, cand);
-	return write_request(aj_without_dropped(call, cand->target, &copy), feature, cand, ask, err);
+	return write_request(adapter_call_set(call, cand->target, &copy), feature, cand, ask, err);
 }
 
 // ---- what both answers share ----

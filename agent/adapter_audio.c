@@ -41,51 +41,6 @@ static enum answer_kind parse_speech(const struct adapter_call *call UNUSED,
 
 // ---- transcriptions ----
 
-// One form field per scalar member nobody named before.
-static void add_fields(const struct adapter_call *call, const struct target *t, const char *json,
-	const char *before, struct str *out)
-{
-	struct jscan_member m[CALL_MEMBERS_MAX], given[CALL_MEMBERS_MAX];
-	size_t n = 0, given_n = 0;
-	if (json == NULL ||
-		jscan_object(slice_of(json), answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
-		return;
-	if (before != NULL &&
-		jscan_object(slice_of(before), answers, given, ARRAY_LEN(given), &given_n, NULL) != ERR_OK)
-		given_n = 0;
-	for (size_t i = 0; i < n; i++) {
-		char text[1024];
-		struct slice value = m[i].value;
-		bool named = slice_eq_str(m[i].key, "model") || slice_eq_str(m[i].key, "file") ||
-			slice_eq_str(m[i].key, "stream") || slice_find(m[i].key, '"') >= 0;
-		for (size_t k = 0; !named && k < call->form->n; k++)
-			named = multipart_named(&call->form->v[k], m[i].key);
-		for (size_t k = 0; !named && k < given_n; k++)
-			named = slice_eq(given[k].key, m[i].key);
-		for (size_t k = 0; !named && k < t->drop_params.n; k++)
-			named = slice_eq_str(m[i].key, t->drop_params.v[k]);
-		if (named || m[i].type == JS_OBJECT || m[i].type == JS_ARRAY || m[i].type == JS_NULL)
-			continue;
-		if (m[i].type == JS_STRING) {
-			size_t len;
-			if (!jscan_string(value, text, sizeof(text), &len) ||
-				memmem(text, len, call->form->boundary, strlen(call->form->boundary)) != NULL)
-				continue;
-			value = (struct slice){text, len};
-		}
-		multipart_add_field(call->form, m[i].key, value, out);
-	}
-}
-
-static bool is_dropped(const struct multipart_part *p, const struct target *t)
-{
-	for (size_t i = 0; i < t->drop_params.n; i++) {
-		if (multipart_named(p, slice_of(t->drop_params.v[i])))
-			return true;
-	}
-	return false;
-}
-
 // The parts as they came but for the model's value and what the target does not take; then what
 // the operator set. The boundary stays: it was not found in any value, and names of models have no
 // line ends.
@@ -98,7 +53,7 @@ static void write_form(const struct adapter_call *call, const struct feature *fe
 	str_reserve(out, form->body.n + 512);
 	for (size_t i = 0; i < form->n; i++) {
 		const struct multipart_part *p = &form->v[i];
-		if (is_dropped(p, cand->target))
+		if (!openai_form_keeps(p, cand->target))
 			continue;
 		if (!slice_eq_str(p->name, "model") || model == NULL) {
 			str_add_slice(out, p->whole);
@@ -112,8 +67,7 @@ static void write_form(const struct adapter_call *call, const struct feature *fe
 	}
 	if (!said && model != NULL)
 		multipart_add_field(form, SLICE("model"), slice_of(model), out);
-	add_fields(call, cand->target, cand->target->params, NULL, out);
-	add_fields(call, cand->target, feature->defaults, cand->target->params, out);
+	openai_form_fields(form, cand->target, feature, NULL, out);
 	str_addf(out, "--%s--\r\n", form->boundary);
 }
 

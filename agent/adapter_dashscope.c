@@ -180,7 +180,7 @@ static enum err_code build_native(const struct adapter_call *all, const struct f
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
 {
 	struct adapter_call copy;
-	const struct adapter_call *call = aj_without_dropped(all, cand->target, &copy);
+	const struct adapter_call *call = adapter_call_set(all, cand->target, &copy);
 	const struct jscan_member *messages = aj_call(call, "messages");
 	const char *model = adapter_model(call, cand);
 	const char *compatible = strstr(cand->url->path, COMPATIBLE);

@@ -39,6 +39,8 @@ static bool wish(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, const char *name, struct slice *ret)
 {
 	const char *const by[] = {cand->target->params, feature->defaults};
+	struct adapter_call copy;
+	call = adapter_call_set(call, cand->target, &copy);
 	const struct jscan_member *m = jscan_find(call->m, call->n, name);
 	struct jscan_member in[CALL_MEMBERS_MAX];
 	size_t n;

@@ -198,6 +198,8 @@ bool image_param(const struct image_submit *s, const char *name, struct jscan_me
 	const struct adapter_call *call = s->want->call;
 	const struct target *t = s->cand->target;
 	const struct jscan_member *m = jscan_find(call->m, call->n, name);
+	if (find_in(t->params, name, ret))
+		return true;
 	for (size_t i = 0; m != NULL && i < t->drop_params.n; i++) {
 		if (strcmp(t->drop_params.v[i], name) == 0)
 			m = NULL;
@@ -206,7 +208,7 @@ bool image_param(const struct image_submit *s, const char *name, struct jscan_me
 		*ret = *m;
 		return true;
 	}
-	return find_in(t->params, name, ret) || find_in(s->feature->defaults, name, ret);
+	return find_in(s->feature->defaults, name, ret);
 }
 
 const char *image_model(const struct candidate *cand)

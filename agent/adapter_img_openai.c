@@ -160,7 +160,8 @@ static enum err_code submit_form(struct image_submit *s, const struct openai_cha
 		return code;
 	str_reserve(&ask->body, call->body.n + 512);
 	for (size_t i = 0; i < form.n; i++) {
-		if (!is_changed(ch, form.v[i].name))
+		if (!is_changed(ch, form.v[i].name) &&
+			openai_form_keeps(&form.v[i], s->cand->target))
 			str_add_slice(&ask->body, form.v[i].whole);
 	}
 	if (model != NULL)
@@ -170,6 +171,7 @@ static enum err_code submit_form(struct image_submit *s, const struct openai_cha
 			multipart_add_field(&form, slice_of(ch->v[i].name),
 				unquoted(ch->v[i].value), &ask->body);
 	}
+	openai_form_fields(&form, s->cand->target, s->feature, ch, &ask->body);
 	str_addf(&ask->body, "--%s--\r\n", form.boundary);
 	str_addf(&ask->headers, "Content-Type: %.*s\r\n", SLICE_FMT(call->content_type));
 	ask->content_type = "";

@@ -114,20 +114,6 @@ static bool is_listed(const struct strv *list, struct slice key)
 	return false;
 }
 
-const struct adapter_call *aj_without_dropped(const struct adapter_call *call,
-	const struct target *target, struct adapter_call *copy)
-{
-	if (LIKELY(target->drop_params.n == 0))
-		return call;
-	*copy = *call;
-	copy->n = 0;
-	for (size_t i = 0; i < call->n; i++) {
-		if (!is_listed(&target->drop_params, call->m[i].key))
-			copy->m[copy->n++] = call->m[i];
-	}
-	return copy;
-}
-
 // ---- writing ----
 
 static void add_name(struct str *out, const char *name)

@@ -37,10 +37,6 @@ void aj_embed(struct slice string, struct str *out);
 void aj_copy_safe(const char *text, char *buf, size_t size);
 // A scanned caller's member; NULL when absent or null.
 const struct jscan_member *aj_call(const struct adapter_call *call, const char *key);
-// *call without the members the target does not take (drop_params), which *copy may hold; protocols
-// that look up what they know see the call so.
-const struct adapter_call *aj_without_dropped(const struct adapter_call *call,
-	const struct target *target, struct adapter_call *copy);
 
 // A comma, unless a list or object has just been opened.
 void aj_comma(struct str *out);

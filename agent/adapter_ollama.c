@@ -125,16 +125,18 @@ static void add_options(const struct adapter_call *call, const struct feature *f
 	const char *const docs[] = {t->params, feature->defaults};
 	const struct jscan_member *m = aj_call(call, "max_completion_tokens");
 	struct str options = STR_INIT;
-	struct aj doc;
+	struct aj doc, set;
+	if (!aj_scan(slice_of(t->params), &doc) || !aj_object(&doc, "options", &set))
+		set.n = 0;
 	str_add_c(&options, '{');
-	if (m != NULL)
+	if (m != NULL && aj_find(&set, "num_predict") == NULL)
 		aj_add(&options, "num_predict", m->value);
 	for (size_t i = m != NULL; i < ARRAY_LEN(rows); i++) {
 		const struct jscan_member *v = aj_call(call, rows[i][0]);
-		if (v != NULL)
+		if (v != NULL && aj_find(&set, rows[i][1]) == NULL)
 			aj_add(&options, rows[i][1], v->value);
 	}
-	m = aj_call(call, "stop");
+	m = aj_find(&set, "stop") == NULL ? aj_call(call, "stop") : NULL;
 	if (m != NULL) {
 		aj_comma(&options);
 		str_add(&options, m->type == JS_STRING ? "\"stop\":[" : "\"stop\":");
@@ -171,7 +173,7 @@ static enum err_code build(const struct adapter_call *all, const struct feature 
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
 {
 	struct adapter_call copy;
-	const struct adapter_call *call = aj_without_dropped(all, cand->target, &copy);
+	const struct adapter_call *call = adapter_call_set(all, cand->target, &copy);
 	static const char *const same[] = {"tools", "keep_alive", "think"};
 	const char *model = adapter_model(call, cand);
 	const struct jscan_member *effort = aj_call(call, "reasoning_effort");

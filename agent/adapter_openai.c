@@ -119,6 +119,8 @@ void openai_body(const struct adapter_call *call, const struct feature *feature,
 	struct str *out)
 {
 	static const struct openai_changes none;
+	struct adapter_call copy;
+	call = adapter_call_set(call, cand->target, &copy);
 	struct build b = {call, cand, changes != NULL ? changes : &none, out, false};
 	const struct target *t = cand->target;
 	str_reserve(out, call->body.n + 128);
@@ -145,6 +147,78 @@ void openai_body(const struct adapter_call *call, const struct feature *feature,
 	if (feature->defaults != NULL)
 		add_absent(&b, feature->defaults, t->params);
 	str_add_c(out, '}');
+}
+
+// ---- forms ----
+
+bool openai_form_keeps(const struct multipart_part *p, const struct target *t)
+{
+	for (size_t i = 0; i < t->drop_params.n; i++)
+		if (multipart_named(p, slice_of(t->drop_params.v[i])))
+			return false;
+	struct slice name = p->name;
+	if (slice_ends(name, "[]"))
+		name.n -= 2;
+	return !adapter_decides(t, name);
+}
+
+struct form_fields {
+	const struct multipart *form;
+	const struct target *t;
+	const struct openai_changes *taken;
+	struct str *out;
+};
+
+static bool is_taken(const struct form_fields *f, struct slice key)
+{
+	static const char *const own[] = {"model", "stream", "file", "image", "mask"};
+	bool taken = slice_find(key, '"') >= 0;
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		taken |= slice_eq_str(key, own[i]);
+	for (size_t i = 0; f->taken != NULL && i < f->taken->n; i++)
+		taken |= slice_eq_str(key, f->taken->v[i].name);
+	for (size_t i = 0; i < f->t->drop_params.n; i++)
+		taken |= slice_eq_str(key, f->t->drop_params.v[i]);
+	return taken;
+}
+
+// A scalar as a field; its text must not end the form.
+static void add_field(const struct form_fields *f, const struct jscan_member *m)
+{
+	char text[1024];
+	struct slice value = m->value;
+	if (m->type == JS_OBJECT || m->type == JS_ARRAY || m->type == JS_NULL)
+		return;
+	if (m->type == JS_STRING) {
+		size_t len;
+		if (!jscan_string(value, text, sizeof(text), &len) ||
+			memmem(text, len, f->form->boundary, strlen(f->form->boundary)) != NULL)
+			return;
+		value = (struct slice){text, len};
+	}
+	multipart_add_field(f->form, m->key, value, f->out);
+}
+
+void openai_form_fields(const struct multipart *form, const struct target *t,
+	const struct feature *feature, const struct openai_changes *taken, struct str *out)
+{
+	struct form_fields f = {form, t, taken, out};
+	const char *const docs[] = {t->params, feature->defaults};
+	for (size_t d = 0; d < ARRAY_LEN(docs); d++) {
+		struct jscan_member m[CALL_MEMBERS_MAX];
+		size_t n = 0;
+		if (docs[d] == NULL || jscan_object(slice_of(docs[d]), traffic, m, CALL_MEMBERS_MAX,
+					       &n, NULL) != ERR_OK)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			bool said = d > 0 && adapter_decides(t, m[i].key);
+			for (size_t k = 0; !said && k < form->n; k++)
+				said = multipart_named(&form->v[k], m[i].key) &&
+					openai_form_keeps(&form->v[k], t);
+			if (!said && !is_taken(&f, m[i].key))
+				add_field(&f, &m[i]);
+		}
+	}
 }
 
 static enum err_code build_as(const char *path, const struct adapter_call *call,

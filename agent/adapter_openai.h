@@ -5,6 +5,7 @@
 #define YJ_AGENT_ADAPTER_OPENAI_H
 
 #include "agent/adapter.h"
+#include "shared/multipart.h"
 
 #define OPENAI_CHANGES_MAX 8
 
@@ -22,6 +23,13 @@ struct openai_changes {
 void openai_body(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, bool stream, const struct openai_changes *changes,
 	struct str *out);
+// Of a form: whether the caller's part goes upstream, which the target's params set or its
+// drop_params take away otherwise.
+bool openai_form_keeps(const struct multipart_part *p, const struct target *t);
+// Further fields: what the target's params set, then the feature's defaults that nobody said. But
+// those of `taken` (NULL: none), which the gateway writes itself.
+void openai_form_fields(const struct multipart *form, const struct target *t,
+	const struct feature *feature, const struct openai_changes *taken, struct str *out);
 // Of a "usage" member, NULL too.
 struct adapter_usage openai_usage(const struct jscan_member *usage);
 // True when the members say {"error":…}.

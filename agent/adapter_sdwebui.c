@@ -76,9 +76,7 @@ static enum err_code submit(struct image_submit *s, struct adapter_ask *ask, str
 	str_add(&ask->path, "/sdapi/v1/txt2img");
 	str_add_c(out, '{');
 	add_raw(out, "prompt", s->want->prompt);
-	if (s->want->negative.n > 0)
-		add_raw(out, "negative_prompt", s->want->negative);
-	else if (image_param(s, "negative_prompt", &m))
+	if (image_param(s, "negative_prompt", &m))
 		add_raw(out, "negative_prompt", m.value);
 	add_size(s, out);
 	add_int(out, "batch_size", s->n);

@@ -208,7 +208,7 @@ static enum err_code build(struct image_submit *s, bool messages, struct adapter
 	struct jscan_member m;
 	if (model == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, "model", NULL);
-	if (negative.n == 0 && image_param(s, "negative_prompt", &m) && m.type == JS_STRING)
+	if (image_param(s, "negative_prompt", &m) && m.type == JS_STRING)
 		negative = m.value;
 	if (characters(want->prompt) > prompt_max(model, messages))
 		note(s, "the prompt is longer than the vendor reads: it cuts it");

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "agent/gateway_call.h"
+#include "agent/prompt.h"
 #include "agent/tasks.h"
 #include "agent/wishes.h"
 #include "shared/jw.h"
@@ -65,19 +66,7 @@ static void refuse(struct req *r, struct gw_call *c, const struct err *e)
 
 enum err_code gw_check_limits(const struct gw_call *c, struct err *err)
 {
-	const struct feature *f = &c->feature->doc;
-	if (f->limits.max_prompt_chars != FIELD_NONE && c->in.chars != FIELD_NONE &&
-		c->in.chars > f->limits.max_prompt_chars)
-		return err_field(err, ERR_FIELD_RANGE, "input", _("this feature takes at most %lld"),
-			(long long)f->limits.max_prompt_chars);
-	if (f->limits.max_body_bytes != FIELD_NONE &&
-		(int64_t)c->in.body.n > f->limits.max_body_bytes)
-		return err_set(err, ERR_BODY_TOO_LARGE, NULL);
-	if (f->limits.max_n != FIELD_NONE && c->in.images != FIELD_NONE &&
-		c->in.images > f->limits.max_n)
-		return err_field(err, ERR_FIELD_RANGE, "n", _("this feature makes at most %lld"),
-			(long long)f->limits.max_n);
-	return ERR_OK;
+	return prompt_limits(&c->feature->doc, &c->in, err);
 }
 
 static const struct jscan_member *member(const struct gw_call *c, const char *name,
@@ -182,6 +171,8 @@ static enum err_code read_call(struct gw_call *c, enum offer offer, bool need_mo
 		return adapter_read_form(form, type, offer, need_model, &c->in, err);
 	}
 	enum err_code code = adapter_read(r->body, offer, need_model, &c->in, err);
+	if (code == ERR_OK)
+		code = prompt_judge(&c->in, err);
 	if (code == ERR_OK && (offer == OFFER_EMBEDDINGS || offer == OFFER_RERANK))
 		code = batch_read(&c->in, err);
 	return code;
@@ -226,7 +217,7 @@ void h_messages(struct req *r)
 	struct gw_call *c = gw_call_new(gw_loop_of(r));
 	struct err err = {0};
 	c->r = r;
-	if (messages_read(r->body, &c->in, &err) == ERR_OK) {
+	if (messages_read(r->body, &c->in, &err) == ERR_OK && prompt_judge(&c->in, &err) == ERR_OK) {
 		c->in.beta = beta_of(r);
 		go(c, &err);
 	}

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <time.h>
 #include "agent/decisions.h"
+#include "agent/prompt.h"
 #include "agent/registry.h"
 #include "agent/services.h"
 #include "agent/wishes.h"
@@ -166,41 +167,21 @@ static enum err_code read_client(
 	return ERR_OK;
 }
 
-// Blank to the eye: white space and zero-width characters only.
-static bool is_blank(struct slice s)
+// What a live call of the same body would be refused for; what it leaves out is not judged.
+static enum err_code judge_as_live(struct req *r, const struct feature_obj *f, struct err *err)
 {
-	static const char *const invisible[] = {" ", "\t", "\n", "\r", "\u00a0", "\u200b", "\u200c",
-		"\u200d", "\u2060", "\ufeff", "\u3000"};
-	while (s.n > 0) {
-		size_t i = 0;
-		while (i < ARRAY_LEN(invisible) && !slice_starts(s, invisible[i]))
-			i++;
-		if (i == ARRAY_LEN(invisible))
-			return false;
-		s.p += strlen(invisible[i]);
-		s.n -= strlen(invisible[i]);
-	}
-	return true;
-}
-
-static enum err_code check_prompt(
-	const struct jx *body, const struct feature_obj *f, struct err *err)
-{
-	const struct jx *v = jx_get(body, "prompt");
-	if (jx_is_null(v) || (f->doc.endpoint != OFFER_IMAGES && !jx_is_str(v)))
-		return ERR_OK;
-	if (!jx_is_str(v))
-		return err_field(err, ERR_FIELD_TYPE, "prompt", _("must be a string"));
-	struct slice text = slice_of(jx_str(v, ""));
-	if (is_blank(text))
-		return err_field(err, ERR_FIELD_RANGE, "prompt", _("must not be empty"));
-	int64_t max = f->doc.limits.max_prompt_chars, n = 0;
-	for (size_t i = 0; i < text.n; i++)
-		n += (text.p[i] & 0xc0) != 0x80;
-	if (max != FIELD_NONE && n > max)
-		return err_field(err, ERR_FIELD_RANGE, "prompt",
-			_("must have at most %lld characters"), (long long)max);
-	return ERR_OK;
+	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC};
+	struct adapter_call *call = arena_zalloc(&r->arena, 1, sizeof(*call));
+	call->offer = (enum offer)f->doc.endpoint;
+	call->body = r->body;
+	enum err_code code =
+		jscan_object(r->body, limits, call->m, CALL_MEMBERS_MAX, &call->n, err);
+	const struct jscan_member *asked = jscan_find(call->m, call->n, "messages");
+	// No messages are none left out: the question is where such a request would go.
+	bool left_out = asked != NULL && asked->type == JS_ARRAY && jscan_is_empty(asked->value);
+	if (code == ERR_OK && !left_out)
+		code = prompt_judge(call, err);
+	return code == ERR_OK ? prompt_limits(&f->doc, call, err) : code;
 }
 
 static enum err_code check_forbidden(const struct jx *body, struct err *err)
@@ -251,15 +232,14 @@ static enum err_code read_request(
 		code = read_int(body, "width", SIDE_MAX, &ret->width, err);
 	if (code == ERR_OK)
 		code = read_int(body, "height", SIDE_MAX, &ret->height, err);
-	int64_t max_n = f->doc.limits.max_n;
 	if (code == ERR_OK)
-		code = read_int(body, "n", max_n != FIELD_NONE ? max_n : IMAGES_MAX, &ret->n, err);
+		code = read_int(body, "n", IMAGES_MAX, &ret->n, err);
 	if (code == ERR_OK)
 		code = read_client(r, body, ret, err);
 	if (code == ERR_OK)
 		code = read_text(body, "model", &ret->model, err);
 	if (code == ERR_OK)
-		code = check_prompt(body, f, err);
+		code = judge_as_live(r, f, err);
 	if (code != ERR_OK)
 		return code;
 	const struct jx *stream = jx_get(body, "stream");

