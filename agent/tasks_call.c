@@ -247,18 +247,6 @@ static void too_late(void *arg)
 
 // ---- asking ----
 
-static bool prefers_async(const struct req *r)
-{
-	const char *text = req_header(r, "Prefer");
-	struct slice rest = slice_of(text);
-	while (rest.p != NULL && rest.n > 0) {
-		struct slice one = slice_cut(&rest, ',');
-		if (slice_ieq_str(slice_trim(slice_cut(&one, ';')), "respond-async"))
-			return true;
-	}
-	return false;
-}
-
 static enum err_code read_key(const struct req *r, struct task *t, struct err *err)
 {
 	_Static_assert(TASK_IDEM_MAX == IDEMPOTENCY_KEY_MAX, "what is taken is kept whole");
@@ -322,9 +310,12 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 {
 	struct req *r = c->r;
 	struct task_run *run;
+	bool async;
+	if (req_prefers(r, "respond-async", &async, err) != ERR_OK)
+		return;
 	if (gw_check_limits(c, err) != ERR_OK || gw_prepare(c, err) != ERR_OK)
 		return;
-	if (c->in.stream && prefers_async(r)) {
+	if (c->in.stream && async) {
 		err_field(err, ERR_FIELD_RANGE, "stream",
 			_("a stream is waited for: leave out Prefer: respond-async"));
 		return;
@@ -355,7 +346,7 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 	str_add_slice(&run->body, c->in.body);
 	if (c->in.content_type.n > 0)
 		str_add_slice(&run->type, c->in.content_type);
-	post_run(c, run, prefers_async(r));
+	post_run(c, run, async);
 	req_suspend(r);
 }
 

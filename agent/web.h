@@ -77,6 +77,9 @@ bool req_wants_new(const struct req *r);
 // Of an answer to GET: adds the ETag. True when the caller has it, or wants another one alone: 304 or
 // 412 was sent.
 bool req_not_modified(struct req *r, const char *etag);
+// Whether a Prefer header (RFC 7240) says `name`, alone and without a value. ERR_PARAM_INVALID when
+// one cannot be read.
+enum err_code req_prefers(const struct req *r, const char *name, bool *ret, struct err *err);
 // Idempotency-Key; empty when absent. ERR_PARAM_INVALID, or ERR_FIELD_RANGE when too long.
 enum err_code req_idempotency_key(const struct req *r, struct slice *ret, struct err *err);
 // The query as it came.

@@ -110,6 +110,69 @@ enum err_code web_judge_conditions(const struct web_req *q, struct err *err)
 	return ERR_OK;
 }
 
+static bool is_word(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+		bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+			strchr("!#$%&'*+-.^_`|~", c) != NULL;
+		if (!fine || c == '\0')
+			return false;
+	}
+	return s.n > 0;
+}
+
+// As slice_cut, but for a separator between quotes.
+static struct slice cut_unquoted(struct slice *rest, char sep)
+{
+	bool quoted = false;
+	for (size_t i = 0; i < rest->n; i++) {
+		if (rest->p[i] == '\\' && quoted)
+			i++;
+		else if (rest->p[i] == '"')
+			quoted = !quoted;
+		else if (rest->p[i] == sep && !quoted) {
+			struct slice one = {rest->p, i};
+			*rest = (struct slice){rest->p + i + 1, rest->n - i - 1};
+			return one;
+		}
+	}
+	struct slice one = *rest;
+	*rest = (struct slice){NULL, 0};
+	return one;
+}
+
+// One line: preferences between commas, each with parameters behind semicolons.
+static bool read_prefer(struct slice line, const char *name, bool *ret)
+{
+	while (line.p) {
+		struct slice one = slice_trim(cut_unquoted(&line, ',')), value, word;
+		if (!one.n)
+			continue; // an empty element of a list
+		value = cut_unquoted(&one, ';');
+		word = slice_trim(slice_cut(&value, '='));
+		bool is_it = slice_ieq_str(word, name);
+		if (!is_word(word) || (is_it && value.p && slice_trim(value).n))
+			return false;
+		*ret |= is_it;
+	}
+	return true;
+}
+
+enum err_code req_prefers(const struct req *r, const char *name, bool *ret, struct err *err)
+{
+	const struct head *h = &r->web->head;
+	*ret = false;
+	for (size_t i = 0; i < h->n; i++) {
+		if (!slice_ieq_str(h->v[i].name, "Prefer") || read_prefer(h->v[i].value, name, ret))
+			continue;
+		err_field(err, ERR_PARAM_INVALID, "Prefer", "%s", _("the header Prefer cannot be read"));
+		err_hint(err, _("say %s, or leave it out"), name);
+		return err->code;
+	}
+	return ERR_OK;
+}
+
 // Visible ASCII: what a header carries unchanged through every proxy.
 enum err_code req_idempotency_key(const struct req *r, struct slice *ret, struct err *err)
 {

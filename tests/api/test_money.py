@@ -124,7 +124,7 @@ def test_no_answer_lifts_a_limit(agent, says):
 
 @pytest.mark.parametrize("figure", [2 ** 62, -2 ** 62, 10 ** 9])
 def test_no_answer_lifts_the_tokens_a_minute(agent, says, figure):
-    client = agent.post(KEYS, "/api/v1/clients", {"name": "app", "limits": {"tpm": 60}}).body
+    client = agent.post(KEYS, "/api/v1/clients", {"name": "app", "limits": {"tpm": 1}}).body
     mine = {"Authorization": f"Bearer {client['key']}"}
     assert says(chat_answer({"prompt_tokens": figure, "completion_tokens": figure}), headers=mine,
                 max_tokens=2 ** 53).status == 200

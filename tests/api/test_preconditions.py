@@ -257,3 +257,16 @@ def test_keys_nobody_can_read(agent):
                        headers=[("Idempotency-Key", "a"), ("Idempotency-Key", "b")])
     assert (twice.status, twice.error) == (400, "bad_framing")
     assert agent.get(GW, "/api/v1/clients").body["total"] == 0
+
+
+def test_preferences(agent, vendord):
+    agent.add_key(vendord.base_url, service="dalle")
+    picture = {"model": "text_to_image", "prompt": "a cat"}
+    for headers in ([("Prefer", "wait=10"), ("Prefer", "respond-async")],
+                    [("prefer", 'x="a, \\", b"; y="1;", , Respond-Async;foo')]):
+        answer = agent.post(GW, "/v1/images/generations", picture, headers=headers)
+        assert answer.status == 202, (headers, answer)
+    for value in ("respond-async=no", "respond async", "respond-async/", "=x", '"respond-async"', ";"):
+        answer = agent.post(GW, "/v1/images/generations", picture, headers={"Prefer": value})
+        assert (answer.status, answer.error) == (400, "param_invalid"), (value, answer)
+        assert answer.body["error"]["param"] == "Prefer"

@@ -101,7 +101,7 @@ def test_what_cannot_be_read_drains_nothing(agent, query, code):
 def test_an_import_with_a_query_nobody_can_read_writes_nothing(agent, query):
     before = agent.get(KEYS, "/api/v1/prices").body
     answer = agent.post(KEYS, f"/api/v1/prices?{query}", {"items": [
-        {"vendor": "openai", "model": "gpt-query", "currency": "USD", "input_per_m_pico": 1}]})
+        {"vendor": "openai", "model": "gpt-query", "currency": "USD", "input_pico": 1}]})
     assert answer.status == 400, answer
     assert agent.get(KEYS, "/api/v1/prices").body == before
 

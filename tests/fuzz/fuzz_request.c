@@ -5,6 +5,7 @@
 #include <string.h>
 #include "agent/adapter.h"
 #include "agent/messages.h"
+#include "agent/prompt.h"
 
 static const struct adapter *const adapters[] = {&adapter_openai_chat, &adapter_openai_responses,
 	&adapter_dashscope_chat, &adapter_dashscope_chat_native, &adapter_anthropic_messages,
@@ -14,7 +15,7 @@ static struct adapter_call call, chat;
 static void build_all(const struct adapter_call *c)
 {
 	struct feature feature = {.defaults = "{\"temperature\":0.5,\"options\":{\"num_ctx\":1}}"};
-	struct target target = {.upstream_model = "qwen3-32b", .params = "{\"seed\":1}"};
+	struct target target = {.upstream_model = "qwen3-32b", .params = "{\"seed\":1,\"max_tokens\":5,\"user\":null}"};
 	struct url url = {.path = "/v1"};
 	struct candidate cand = {.target = &target, .url = &url};
 	for (size_t i = 0; i < ARRAY_LEN(adapters); i++) {
@@ -36,8 +37,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct slice body = {(const char *)p, n};
 	struct str out = STR_INIT;
 	struct err err = {0};
-	if (adapter_read(body, OFFER_CHAT, false, &call, &err) == ERR_OK)
+	if (adapter_read(body, OFFER_CHAT, false, &call, &err) == ERR_OK) {
+		for (int o = 0; o < OFFER_COUNT; o++) {
+			call.offer = (enum offer)o;
+			prompt_judge(&call, &err);
+		}
+		call.offer = OFFER_CHAT;
+		if (prompt_chars(&call) > (int64_t)n)
+			abort(); // more characters than bytes
 		build_all(&call);
+	}
 	if (messages_read(body, &call, &err) == ERR_OK &&
 		messages_to_chat(&call, &out, &err) == ERR_OK) {
 		if (adapter_read(str_slice(&out), OFFER_CHAT, false, &chat, &err) != ERR_OK)
