@@ -281,7 +281,7 @@ void gw_settle_usage(struct gw_call *c)
 		c->usage = c->chunks.usage;
 	if (c->usage.in >= 0 || c->usage.out >= 0 || c->usage.images >= 0) {
 		c->usage_source = COST_REPORTED;
-	} else if (c->events > 0 && c->in.offer != OFFER_RESPONSES) {
+	} else if (c->events > 0 && c->in.offer != OFFER_RESPONSES && !usage_is_absurd(&c->usage)) {
 		c->usage.out = c->events;
 		c->usage_source = COST_COUNTED;
 	}

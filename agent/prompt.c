@@ -257,15 +257,20 @@ static bool goes_on(const struct adapter_call *call)
 		has(call, "conversation") || has(call, "prompt"));
 }
 
+static enum err_code judge_query(const struct adapter_call *call, struct err *err)
+{
+	const struct jscan_member *m = jscan_find(call->m, call->n, "query");
+	if (m == NULL)
+		return ERR_OK;
+	return m->type == JS_STRING ? judge_text(m, "query", true, err)
+				    : err_field(err, ERR_FIELD_TYPE, "query", _("must be a text"));
+}
+
 enum err_code prompt_judge(const struct adapter_call *call, struct err *err)
 {
 	const char *name = prompt_name(call);
 	const struct jscan_member *m = jscan_find(call->m, call->n, name);
-	const struct jscan_member *query = jscan_find(call->m, call->n, "query");
-	enum err_code code = ERR_OK;
-	if (call->offer == OFFER_RERANK && query != NULL)
-		code = query->type == JS_STRING ? judge_text(query, "query", true, err)
-			: err_field(err, ERR_FIELD_TYPE, "query", _("must be a text"));
+	enum err_code code = call->offer == OFFER_RERANK ? judge_query(call, err) : ERR_OK;
 	if (code != ERR_OK || m == NULL || goes_on(call))
 		return code;
 	switch (call->offer) {

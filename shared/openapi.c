@@ -254,7 +254,7 @@ static void errors(struct scope *s, struct jw *w, const struct endpoint *ep)
 	const enum err_code *lists[] = {ep->errors, endpoint_common_errors(ep, false),
 		endpoint_common_errors(ep, true)};
 	for (int status = 400; status < 600; status++) {
-		char key[8], text[1024] = "";
+		char key[16], text[1024] = "";
 		size_t n = 0;
 		for (size_t l = 0; l < ARRAY_LEN(lists); l++)
 			for (const enum err_code *e = lists[l]; e && *e != ERR_OK; e++)

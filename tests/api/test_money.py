@@ -96,6 +96,27 @@ def test_absurd_usage_is_estimated_and_told(agent, says):
     assert metric(agent) == seen
 
 
+@pytest.mark.parametrize("usage", [
+    {"prompt_tokens": 2 ** 62, "completion_tokens": 2 ** 62}, {"completion_tokens": -1},
+    {"prompt_tokens": 5, "completion_tokens": 10 ** 12}])
+def test_absurd_usage_of_a_stream(agent, usage):
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    chunks = [{**chunk, "choices": [{"index": 0, "delta": {"content": "hello"}}]},
+              {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+              {**chunk, "choices": [], "usage": usage}]
+    body = "".join(f"data: {json.dumps(c)}\n\n" for c in chunks) + "data: [DONE]\n\n"
+    upstream = BytesUpstream({"a": answer("200 OK", "text/event-stream", body.encode())})
+    agent.add_key(upstream.url("a"))
+    with agent.stream("/v1/chat/completions", {"model": "chat", "stream": True, "messages": [
+            {"role": "user", "content": "hello"}]}) as events:
+        assert list(events.events())[-1] == "[DONE]"
+    upstream.close()
+    event = wait_for(lambda: agent.get(GW, "/api/v1/events?kinds=traffic").body["items"])[-1]
+    assert event["usage_absurd"] is True and event["tokens_source"] == "estimated", event
+    assert event["tokens_in"] < 1000 and event["tokens_out"] < 1000
+    assert metric(agent) == 1
+
+
 def test_no_answer_lifts_a_limit(agent, says):
     """Two answers of 2^62 tokens, dear ones too: what is spent only grows, and tpm is still held."""
     made = agent.post(KEYS, "/api/v1/prices", {"items": [
