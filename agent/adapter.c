@@ -79,16 +79,6 @@ int64_t usage_figure(const struct jscan_member *m)
 	return is_figure && v <= USAGE_FIGURE_MAX ? v : USAGE_ABSURD;
 }
 
-bool usage_is_absurd(const struct adapter_usage *u)
-{
-	const int64_t all[] = {u->in, u->out, u->cached, u->cache_write, u->reasoning, u->images,
-		u->chars, u->audio_ms};
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (all[i] == USAGE_ABSURD)
-			return true;
-	return false;
-}
-
 static void keep(int64_t *to, int64_t v)
 {
 	if (v != -1)
@@ -173,12 +163,11 @@ static const struct jscan_member *set_of(const struct set *s, struct slice key)
 	return NULL;
 }
 
-const struct adapter_call *adapter_call_set(const struct adapter_call *call, const struct target *t,
-	struct adapter_call *copy)
+// Apart, so that who needs none of it does not pay for its room.
+static __attribute__((noinline)) const struct adapter_call *set_members(
+	const struct adapter_call *call, const struct target *t, struct adapter_call *copy)
 {
 	struct set s;
-	if (LIKELY(t->params == NULL && t->drop_params.n == 0))
-		return call;
 	read_set(t, &s);
 	*copy = *call;
 	copy->n = 0;
@@ -194,6 +183,12 @@ const struct adapter_call *adapter_call_set(const struct adapter_call *call, con
 		copy->n++;
 	}
 	return copy;
+}
+
+const struct adapter_call *adapter_call_set(const struct adapter_call *call, const struct target *t,
+	struct adapter_call *copy)
+{
+	return adapter_sets(t) ? set_members(call, t, copy) : call;
 }
 
 bool adapter_decides(const struct target *t, struct slice key)

@@ -63,7 +63,11 @@ struct adapter_usage {
 #define ADAPTER_USAGE_UNKNOWN ((struct adapter_usage){-1, -1, -1, -1, -1, -1, -1, -1})
 // A figure of a usage; -1 when absent or null, USAGE_ABSURD when it is none.
 int64_t usage_figure(const struct jscan_member *m);
-bool usage_is_absurd(const struct adapter_usage *u);
+static inline bool usage_is_absurd(const struct adapter_usage *u)
+{
+	return u->in < -1 || u->out < -1 || u->cached < -1 || u->cache_write < -1 ||
+		u->reasoning < -1 || u->images < -1 || u->chars < -1 || u->audio_ms < -1;
+}
 // What `more` knows replaces what *u says.
 void adapter_usage_merge(struct adapter_usage *u, const struct adapter_usage *more);
 
@@ -161,6 +165,10 @@ void adapter_root_path(const struct url *url, const char *path, struct str *ret)
 // stay the caller's. *copy is used only when something changes.
 const struct adapter_call *adapter_call_set(const struct adapter_call *call, const struct target *t,
 	struct adapter_call *copy);
+static inline bool adapter_sets(const struct target *t)
+{
+	return t->params != NULL || t->drop_params.n > 0;
+}
 // True when the target's params set this member, or its drop_params take it away.
 bool adapter_decides(const struct target *t, struct slice key);
 // Whether the upstream is to stream: the caller does, or the operator has it so.

@@ -114,13 +114,11 @@ static void add_changes(struct build *b)
 	}
 }
 
-void openai_body(const struct adapter_call *call, const struct feature *feature,
+static void write_body(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, bool stream, const struct openai_changes *changes,
 	struct str *out)
 {
 	static const struct openai_changes none;
-	struct adapter_call copy;
-	call = adapter_call_set(call, cand->target, &copy);
 	struct build b = {call, cand, changes != NULL ? changes : &none, out, false};
 	const struct target *t = cand->target;
 	str_reserve(out, call->body.n + 128);
@@ -147,6 +145,24 @@ void openai_body(const struct adapter_call *call, const struct feature *feature,
 	if (feature->defaults != NULL)
 		add_absent(&b, feature->defaults, t->params);
 	str_add_c(out, '}');
+}
+
+static __attribute__((noinline)) void write_set_body(const struct adapter_call *call,
+	const struct feature *feature, const struct candidate *cand, bool stream,
+	const struct openai_changes *changes, struct str *out)
+{
+	struct adapter_call copy; // large: only who needs it pays for its room
+	write_body(adapter_call_set(call, cand->target, &copy), feature, cand, stream, changes, out);
+}
+
+void openai_body(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, bool stream, const struct openai_changes *changes,
+	struct str *out)
+{
+	if (LIKELY(!adapter_sets(cand->target)))
+		write_body(call, feature, cand, stream, changes, out);
+	else
+		write_set_body(call, feature, cand, stream, changes, out);
 }
 
 // ---- forms ----

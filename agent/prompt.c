@@ -235,8 +235,6 @@ static enum err_code judge_text(const struct jscan_member *m, const char *name, 
 	if (m->type == JS_STRING)
 		return says_nothing(m->value) || (must_show && is_blank(m->value)) ? empty(name, err)
 										   : ERR_OK;
-	if (m->type == JS_OBJECT) // of moderations and of engines' own
-		return ERR_OK;
 	if (m->type != JS_ARRAY)
 		return err_field(err, ERR_FIELD_TYPE, name, _("must be a text or a list"));
 	while (!some && jscan_next(&rest, &item))

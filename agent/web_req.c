@@ -461,18 +461,16 @@ static bool identify(struct web_req *q)
 }
 
 // What stands in the URL and in headers besides the body; false when it has answered.
-static bool judge_parameters(struct web_req *q)
+static __attribute__((noinline)) bool judge_parameters(struct web_req *q)
 {
 	const struct slice *h = q->guard.h;
 	struct slice key;
 	struct err err = {0};
 	enum err_code code = query_read(q->r.ep, q->query, &q->r.arena, &q->values, &err);
-	if (!code && endpoint_is_strict(q->r.ep)) {
-		if (h[GH_IF_MATCH].p || h[GH_IF_NONE_MATCH].p)
-			code = web_judge_conditions(q, &err);
-		if (!code && h[GH_IDEMPOTENCY_KEY].p)
-			code = req_idempotency_key(&q->r, &key, &err);
-	}
+	if (!code && (h[GH_IF_MATCH].p || h[GH_IF_NONE_MATCH].p))
+		code = web_judge_conditions(q, &err);
+	if (!code && h[GH_IDEMPOTENCY_KEY].p)
+		code = req_idempotency_key(&q->r, &key, &err);
 	if (code)
 		req_fail(&q->r, &err);
 	return !code;
@@ -486,7 +484,7 @@ static void dispatch(struct web_req *q)
 		refuse_code(q, q->r.who.why, q->r.who.detail);
 		return;
 	}
-	if (!judge_parameters(q))
+	if (endpoint_is_strict(q->r.ep) && !judge_parameters(q))
 		return;
 	if (q->r.ep->may == MAY_CALL) {
 		q->counted = true;

@@ -473,11 +473,6 @@ const struct endpoint *endpoint_row(enum endpoint_id id)
 	return &rows[id];
 }
 
-bool endpoint_is_strict(const struct endpoint *ep)
-{
-	return strncmp(ep->path, "/v1/", 4) != 0;
-}
-
 const struct endpoint *endpoints_all(size_t *ret_n)
 {
 	*ret_n = ARRAY_LEN(rows);

@@ -47,7 +47,7 @@ def nothing_asked():
         (["hello"], 422), ([[USER]], 422), ([None], 422))]
     yield from ((CHAT, "chat", {"messages": m}, s) for m, s in chat)
     yield from ((MESSAGES, None, {"messages": m, "max_tokens": 5}, s) for m, s in chat)
-    for text in ("", [], [""], ["", ""], None, 7, True):
+    for text in ("", [], [""], ["", ""], None, 7, True, {}, {"text": "a"}):
         yield "/v1/completions", "talk", {"prompt": text}, 422
         yield RESPONSES, "answers", {"input": text}, 422
         yield "/v1/embeddings", "vectors", {"input": text}, 422
