@@ -64,6 +64,23 @@ static enum err_code find_earlier(struct store_tx *tx, struct change *c, bool *r
 		&c->job.err);
 }
 
+struct change_key change_key_of(const struct change *c)
+{
+	struct change_key k = {.key = ""};
+
+	snprintf(k.key, sizeof(k.key), "%.*s", SLICE_FMT(c->idem_key));
+	memcpy(k.hash, c->hash, sizeof(k.hash));
+	return k;
+}
+
+enum err_code change_keep(struct store_tx *tx, const struct change_key *k, int status,
+	struct slice body, struct err *err)
+{
+	return !k->key[0] ? ERR_OK
+			  : store_idem_save(tx, IDEM_SPACE, slice_of(k->key), k->hash, status, body,
+				    err);
+}
+
 // ---- only when the object is as the caller read it ----
 
 // The revision of the path's object; FIELD_NONE: there is none.
@@ -168,7 +185,7 @@ static enum err_code run_job(struct store_tx *tx, struct store_job *job)
 	code = c->run(tx, c, &job->err);
 	if (code == ERR_CONFLICT_EXISTS && req_wants_new(c->r))
 		return req_may_change(c->r, "", &job->err);
-	if (!code && c->idem_key.n)
+	if (!code && c->idem_key.n && !c->later)
 		code = store_idem_save(tx, IDEM_SPACE, c->idem_key, c->hash,
 			c->status ? c->status : 200, str_slice(&c->body), &job->err);
 	return code;
@@ -212,6 +229,10 @@ static void done(struct store_job *job, enum err_code code)
 	if (code) {
 		req_denied(r, code);
 		req_fail(r, &job->err);
+		return;
+	}
+	if (c->later && !c->replayed) {
+		c->later(c);
 		return;
 	}
 	if (c->committed && !c->replayed)

@@ -30,6 +30,9 @@ struct change {
 	// The loop, once it is committed and published (not for a repeated call): what follows from it
 	// outside of the store. May write c->body anew. NULL none.
 	void (*committed)(struct change *c);
+	// Set by run: the answer comes later, after work outside of the store. Called on the loop instead
+	// of answering; what is answered then is kept for a repeated call by change_keep.
+	void (*later)(struct change *c);
 	// private
 	struct store_job job;
 	unsigned char hash[32];
@@ -54,6 +57,15 @@ void change_page(struct req *r,
 #define CURSOR_TEXT 48
 const char *cursor_write(const struct store_place *at, char buf[CURSOR_TEXT]);
 bool cursor_read(const char *text, struct store_place *ret);
+// A copy of the change's Idempotency-Key, which may outlive the request; key "" none.
+struct change_key {
+	char key[IDEMPOTENCY_KEY_MAX + 1];
+	unsigned char hash[32];
+};
+struct change_key change_key_of(const struct change *c);
+// Inside a job of the same actor: the answer of a change that came later.
+enum err_code change_keep(struct store_tx *tx, const struct change_key *k, int status,
+	struct slice body, struct err *err);
 // What an Idempotency-Key stands for: method, path, query and body of the request. False: sealed.
 bool change_hash(const struct req *r, struct slice body, unsigned char ret[32]);
 // req_not_modified by a revision.

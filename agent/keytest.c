@@ -31,6 +31,7 @@
 
 struct keytest {
 	struct req *r;
+	const struct change *once; // of a call with an Idempotency-Key; NULL otherwise
 	struct upcall *call;
 	const struct vendor_key *doc; // of the snapshot or the arena
 	const struct key_obj *stored; // NULL for one in the body
@@ -74,21 +75,30 @@ struct audit {
 	struct store_job job;
 	struct str object;
 	bool ok;
+	struct change_key key;
+	struct str answer; // kept under it
 };
 
 static enum err_code run_audit(struct store_tx *tx, struct store_job *job)
 {
 	const struct audit *a = job->arg;
 
-	return store_audit(tx, "key.test", str_text(&a->object), a->ok ? "ok" : "fail", &job->err);
+	enum err_code code = store_audit(
+		tx, "key.test", str_text(&a->object), a->ok ? "ok" : "fail", &job->err);
+
+	return code ? code : change_keep(tx, &a->key, 200, str_slice(&a->answer), &job->err);
+}
+
+static void audit_free(struct audit *a)
+{
+	str_release(&a->object);
+	str_release(&a->answer);
+	free(a);
 }
 
 static void audited(struct store_job *job, enum err_code code UNUSED)
 {
-	struct audit *a = job->arg;
-
-	str_release(&a->object);
-	free(a);
+	audit_free(job->arg);
 }
 
 static void audit(const struct keytest *t)
@@ -101,8 +111,12 @@ static void audit(const struct keytest *t)
 	a->ok = t->ok;
 	a->job = (struct store_job){.run = run_audit, .done = audited, .loop = t->r->loop,
 		.arg = a, .actor = req_actor(t->r)};
+	if (t->once) {
+		a->key = change_key_of(t->once);
+		str_add_slice(&a->answer, str_slice(&t->out));
+	}
 	if (!store_submit(t->r->agent->store, &a->job))
-		audited(&a->job, ERR_OVERLOADED);
+		audit_free(a);
 }
 
 static void finish(struct keytest *t)
@@ -555,19 +569,48 @@ static void start(struct keytest *t, const char *pool_key)
 		&callbacks);
 }
 
-static struct keytest *test_new(struct req *r)
+static struct keytest *test_new(struct req *r, const struct change *once)
 {
 	struct keytest *t = arena_zalloc(&r->arena, 1, sizeof(*t));
 
 	t->r = r;
+	t->once = once;
 	arena_defer(&r->arena, release, t);
 	return t;
 }
 
-void h_key_test(struct req *r)
+typedef void (*test_begin)(struct req *r, const struct change *once);
+struct once {
+	test_begin begin;
+};
+
+static void first_time(struct change *c)
+{
+	((const struct once *)c->arg)->begin(c->r, c);
+}
+
+static enum err_code run_once(struct store_tx *tx UNUSED, struct change *c, struct err *err UNUSED)
+{
+	c->later = first_time;
+	return ERR_OK;
+}
+
+// A test repeated with its Idempotency-Key answers as it did.
+static void test_once(struct req *r, test_begin begin)
+{
+	struct once *once = arena_zalloc(&r->arena, 1, sizeof(*once));
+
+	once->begin = begin;
+	if (req_header(r, "Idempotency-Key"))
+		change_submit(change_new(r, run_once, once));
+	else
+		begin(r, NULL);
+}
+
+static void test_stored(struct req *r, const struct change *once)
 {
 	const struct key_obj *k = snapshot_key(r->snap, r->param[0]);
-	struct keytest *t = test_new(r);
+	struct keytest *t = test_new(r, once);
 	struct err err = {0};
 
 	if (!k) {
@@ -585,10 +628,15 @@ void h_key_test(struct req *r)
 	start(t, k->doc.id);
 }
 
-void h_key_test_new(struct req *r)
+void h_key_test(struct req *r)
+{
+	test_once(r, test_stored);
+}
+
+static void test_unsaved(struct req *r, const struct change *once)
 {
 	struct vendor_key *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
-	struct keytest *t = test_new(r);
+	struct keytest *t = test_new(r, once);
 	struct slice bytes;
 
 	if (!key_decode(r, doc, &t->url))
@@ -598,4 +646,9 @@ void h_key_test_new(struct req *r)
 	t->doc = doc;
 	// Its own connections: none that another key was spoken on.
 	start(t, arena_printf(&r->arena, "unsaved:%s", r->id));
+}
+
+void h_key_test_new(struct req *r)
+{
+	test_once(r, test_unsaved);
 }

@@ -31,6 +31,8 @@ static const struct known known[] = {
 	{NAMED("if-none-match"), GH_IF_NONE_MATCH, false},
 	{NAMED("idempotency-key"), GH_IDEMPOTENCY_KEY, true},
 	{NAMED("content-type"), GH_CONTENT_TYPE, true},
+	{NAMED("x-yijian-data"), GH_DATA, true},
+	{NAMED("x-yijian-session"), GH_SESSION, true},
 	{NAMED("x-yijian-hop"), GH_HOP, true},
 	{NAMED("connection"), GH_CONNECTION, false},
 };

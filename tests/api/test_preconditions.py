@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from waiting import wait_for
+
 GW, KEYS, CFG, REG, ROUTER = ("api-gateway", "key-manager", "config-center", "service-registry",
                               "router-engine")
 OBJECTS = ("/api/v1/features/{name}", "/api/v1/keys/{id}", "/api/v1/clients/{id}",
@@ -270,3 +272,32 @@ def test_preferences(agent, vendord):
         answer = agent.post(GW, "/v1/images/generations", picture, headers={"Prefer": value})
         assert (answer.status, answer.error) == (400, "param_invalid"), (value, answer)
         assert answer.body["error"]["param"] == "Prefer"
+
+
+def test_a_key_test_is_made_once(agent, vendord):
+    stored = agent.add_key(vendord.base_url)
+    body = {"vendor": "openai", "service": "gpt-4", "key_name": "new", "api_key": "sk-new-000000000001",
+            "base_url": vendord.base_url}
+    for n, (path, json) in enumerate(((f"/api/v1/keys/{stored['id']}/test", None),
+                                      ("/api/v1/keys/test", body))):
+        key = {"Idempotency-Key": f"test-{n}"}
+        vendord.clear_stats()
+        first = agent.post(KEYS, path, json, headers=key)
+        assert first.status == 200 and first.body["checks"], first
+        seen = len(vendord.requests())
+        wait_for(lambda: any(row["action"] == "key.test" for row in agent.get(
+            KEYS, "/api/v1/audit").body["items"][:1]), what="its audit row")
+        again = agent.post(KEYS, path, json, headers=key)
+        assert again.body == first.body and again.headers["Idempotent-Replayed"] == "true"
+        assert len(vendord.requests()) == seen
+        other = agent.post(KEYS, path, {**body, "key_name": "other"}, headers=key)
+        assert (other.status, other.error) == (409, "idempotency_mismatch")
+        assert agent.post(KEYS, path, json).status == 200
+    assert body["api_key"] not in agent.log()
+
+
+def test_two_wishes_for_ones_data(agent):
+    for name in ("X-Yijian-Data", "X-Yijian-Session"):
+        answer = agent.post(GW, "/v1/chat/completions", {"model": "chat", "messages": [
+            {"role": "user", "content": "x"}]}, headers=[(name, "any"), (name, "local_only")])
+        assert (answer.status, answer.error) == (400, "bad_framing")
