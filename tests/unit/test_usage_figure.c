@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include "agent/adapter.h"
+
+#define CHOICE "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"x\"},\"finish_reason\":\"stop\"}]"
+
+// Where each protocol tells a figure; %s is the figure.
+static const struct {
+	const struct adapter *adapter;
+	enum offer offer;
+	const char *request, *reply;
+} rows[] = {
+	{&adapter_openai_chat, OFFER_CHAT, "{\"messages\":[]}",
+		"{" CHOICE ",\"usage\":{\"prompt_tokens\":%s,\"completion_tokens\":1}}"},
+	{&adapter_openai_chat, OFFER_CHAT, "{\"messages\":[]}",
+		"{" CHOICE ",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,"
+		"\"prompt_tokens_details\":{\"cached_tokens\":%s}}}"},
+	{&adapter_openai_responses, OFFER_RESPONSES, "{\"input\":\"x\"}",
+		"{\"output\":[],\"usage\":{\"input_tokens\":1,\"output_tokens\":%s}}"},
+	{&adapter_anthropic_messages, OFFER_CHAT, "{\"messages\":[]}",
+		"{\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}],"
+		"\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":1,\"output_tokens\":1,"
+		"\"cache_read_input_tokens\":%s}}"},
+	{&adapter_ollama_chat, OFFER_CHAT, "{\"messages\":[]}",
+		"{\"message\":{\"role\":\"assistant\",\"content\":\"x\"},\"done\":true,\"eval_count\":%s,"
+		"\"prompt_eval_count\":1}"},
+	{&adapter_dashscope_chat_native, OFFER_CHAT, "{\"messages\":[]}",
+		"{\"output\":{\"choices\":[{\"finish_reason\":\"stop\",\"message\":{\"role\":\"assistant\","
+		"\"content\":\"x\"}}]},\"usage\":{\"input_tokens\":%s,\"output_tokens\":1}}"},
+	{&adapter_openai_embeddings, OFFER_EMBEDDINGS, "{\"input\":\"x\"}",
+		"{\"object\":\"list\",\"data\":[{\"index\":0,\"embedding\":[1]}],\"usage\":{\"prompt_tokens\":%s}}"},
+	{&adapter_ollama_embed, OFFER_EMBEDDINGS, "{\"input\":\"x\"}",
+		"{\"model\":\"m\",\"embeddings\":[[1]],\"prompt_eval_count\":%s}"},
+	{&adapter_openai_rerank, OFFER_RERANK, "{\"query\":\"q\",\"documents\":[\"x\"]}",
+		"{\"results\":[{\"index\":0,\"relevance_score\":1}],\"usage\":{\"total_tokens\":%s}}"},
+	{&adapter_openai_transcriptions, OFFER_TRANSCRIPTIONS, "{}",
+		"{\"text\":\"x\",\"usage\":{\"type\":\"duration\",\"seconds\":%s}}"},
+};
+
+static struct adapter_call call;
+
+static struct adapter_usage told(size_t i, const char *figure)
+{
+	char body[1024];
+	struct slice request = slice_of(rows[i].request);
+	struct str scratch = STR_INIT;
+	struct adapter_answer answer;
+	call = (struct adapter_call){.offer = rows[i].offer, .body = request, .items = 1};
+	assert_int_equal(jscan_object(request, (struct jscan_limits){0}, call.m, CALL_MEMBERS_MAX,
+		&call.n, NULL), ERR_OK);
+	snprintf(body, sizeof(body), rows[i].reply, figure);
+	struct adapter_reply reply = {.status = 200, .content_type = SLICE("application/json"),
+		.body = slice_of(body)};
+	if (rows[i].adapter->parse(&call, &reply, &scratch, &answer) != ANSWER_OK)
+		fail_msg("row %zu is not understood: %s", i, body);
+	str_release(&scratch);
+	return answer.usage;
+}
+
+static void test_every_protocol_sees_what_is_absurd(void **state)
+{
+	static const char *const absurd[] = {"4611686018427387904", "9223372036854775808", "-1",
+		"1000000001", "1e30", "true", "{}"};
+	static const char *const fine[] = {"0", "7", "null"};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		bool seconds = rows[i].offer == OFFER_TRANSCRIPTIONS; // may be parts of one
+		for (size_t k = 0; k < ARRAY_LEN(absurd) - (seconds ? 2 : 0); k++) {
+			struct adapter_usage u = told(i, absurd[k]);
+			if (!usage_is_absurd(&u))
+				fail_msg("row %zu believes %s", i, absurd[k]);
+			assert_true(u.in <= USAGE_FIGURE_MAX && u.out <= USAGE_FIGURE_MAX);
+		}
+		for (size_t k = 0; k < ARRAY_LEN(fine); k++) {
+			struct adapter_usage u = told(i, fine[k]);
+			if (usage_is_absurd(&u))
+				fail_msg("row %zu does not believe %s", i, fine[k]);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_protocol_sees_what_is_absurd)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
