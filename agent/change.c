@@ -53,6 +53,24 @@ bool change_hash(const struct req *r, struct slice body, unsigned char ret[32])
 	return true;
 }
 
+// Until a day after an upgrade: former versions kept an answer for its endpoint, with a hash of the body
+// alone. Where a query says what is to be done, that is not enough to be the same request.
+static enum err_code find_former(struct store_tx *tx, struct change *c, bool *ret_found)
+{
+	const struct req *r = c->r;
+	const struct seal *seal = store_seal(r->agent->store);
+	unsigned char hash[32];
+
+	if (r->ep->params)
+		return ERR_OK;
+	if (r->ep->id == EP_SERVICE_CREATE)
+		seal_row_mac(seal, r->body, hash);
+	else
+		seal_token_hash(seal, r->body, hash);
+	return store_idem_find(tx, r->ep->name, c->idem_key, hash, ret_found, &c->status, &c->body,
+		&c->job.err);
+}
+
 static enum err_code find_earlier(struct store_tx *tx, struct change *c, bool *ret_found)
 {
 	*ret_found = false;
@@ -60,8 +78,9 @@ static enum err_code find_earlier(struct store_tx *tx, struct change *c, bool *r
 		return ERR_OK;
 	if (!change_hash(c->r, c->r->body, c->hash))
 		return err_set(&c->job.err, ERR_SEALED, NULL); // nothing can be compared
-	return store_idem_find(tx, IDEM_SPACE, c->idem_key, c->hash, ret_found, &c->status, &c->body,
-		&c->job.err);
+	enum err_code code = store_idem_find(tx, IDEM_SPACE, c->idem_key, c->hash, ret_found, &c->status,
+		&c->body, &c->job.err);
+	return code || *ret_found ? code : find_former(tx, c, ret_found);
 }
 
 struct change_key change_key_of(const struct change *c)
