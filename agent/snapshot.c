@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "agent/snapshot.h"
+#include "agent/snapshot_int.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -8,26 +8,6 @@
 
 #include "agent/price.h"
 #include "shared/mem.h"
-
-// The members of one service or feature: id → object.
-struct group {
-	unsigned refs;
-	struct pmap members;
-};
-
-// A feature's route, built by whoever asks first.
-struct route_cell {
-	unsigned refs;
-	_Atomic(struct route_box *) box;
-	// What stood here before a change, when it was built: its candidates' live records stay until the
-	// next one takes them, so that figures and breakers outlast a change. The store thread's.
-	struct route_cell *was;
-};
-
-struct route_box {
-	struct arena arena;
-	struct route route;
-};
 
 static const struct pmap_ops object_ops = {object_hold, object_drop};
 
@@ -51,14 +31,6 @@ static void cell_hold(void *value)
 	((struct route_cell *)value)->refs++;
 }
 
-static void box_free(struct route_box *box)
-{
-	if (!box)
-		return;
-	arena_release(&box->arena);
-	free(box);
-}
-
 static void cell_drop(void *value)
 {
 	struct route_cell *c = value;
@@ -67,7 +39,7 @@ static void cell_drop(void *value)
 		return;
 	if (c->was)
 		cell_drop(c->was);
-	box_free(atomic_load(&c->box));
+	route_box_free(atomic_load(&c->box));
 	free(c);
 }
 
@@ -174,7 +146,7 @@ void snapshot_free(struct snapshot *s)
 
 // ---- changing a fork ----
 
-static struct slice group_key(const char *kind, const char *name, char *buf, size_t size)
+struct slice snapshot_group_key(const char *kind, const char *name, char *buf, size_t size)
 {
 	int n = snprintf(buf, size, "%s/%s", kind, name);
 
@@ -185,7 +157,7 @@ static void group_change(struct snapshot *s, const char *kind, const char *name,
 	void *obj)
 {
 	char buf[2 * ID_MAX + 16];
-	struct slice key = group_key(kind, name, buf, sizeof(buf));
+	struct slice key = snapshot_group_key(kind, name, buf, sizeof(buf));
 	const struct group *old = pmap_get(s->groups, key);
 	struct group *g = mem_zalloc(1, sizeof(*g));
 	struct pmap members = old ? old->members : (struct pmap){0};
@@ -207,7 +179,7 @@ static void new_cell(struct snapshot *s, const char *feature)
 	cell_drop(c);
 }
 
-static bool concerns(const struct feature *f, int kind, const char *vendor, const char *service)
+bool feature_concerns(const struct feature *f, int kind, const char *vendor, const char *service)
 {
 	for (size_t i = 0; i < f->targets.n; i++) {
 		const struct target *t = &((const struct target *)f->targets.v)[i];
@@ -236,10 +208,10 @@ static void touch_key(struct snapshot *s, const struct vendor_key *k)
 
 	while (pmap_next(features, &it, NULL, &obj)) {
 		const struct feature *f = &((struct feature_obj *)obj)->doc;
-		bool hit = k->service && concerns(f, TARGET_VENDOR, k->vendor, k->service);
+		bool hit = k->service && feature_concerns(f, TARGET_VENDOR, k->vendor, k->service);
 
 		for (size_t i = 0; !hit && i < k->services.n; i++)
-			hit = concerns(f, TARGET_VENDOR, k->vendor, k->services.v[i]);
+			hit = feature_concerns(f, TARGET_VENDOR, k->vendor, k->services.v[i]);
 		if (hit)
 			new_cell(s, f->name);
 	}
@@ -256,7 +228,7 @@ static void touch_instance(struct snapshot *s, const struct instance *in)
 		const struct feature *f = &((struct feature_obj *)obj)->doc;
 
 		if ((f->auto_join && has_text(&in->features, f->name)) ||
-			concerns(f, TARGET_SELF_HOSTED, NULL, in->service))
+			feature_concerns(f, TARGET_SELF_HOSTED, NULL, in->service))
 			new_cell(s, f->name);
 	}
 	pmap_release(features, &object_ops);
@@ -266,7 +238,7 @@ static void touch_instance(struct snapshot *s, const struct instance *in)
 static void touch_opened(struct snapshot *s, const char *key_id)
 {
 	char buf[2 * ID_MAX + 16];
-	const struct group *g = pmap_get(s->groups, group_key("opens", key_id, buf, sizeof(buf)));
+	const struct group *g = pmap_get(s->groups, snapshot_group_key("opens", key_id, buf, sizeof(buf)));
 	struct pmap_it it = {0};
 	void *obj;
 
@@ -530,7 +502,7 @@ enum auth_style snapshot_key_auth(const struct snapshot *s, const struct vendor_
 	*ret_header = NULL;
 	if (!row->local || !id)
 		return row->auth;
-	g = pmap_get(s->groups, group_key("opens", id, buf, sizeof(buf)));
+	g = pmap_get(s->groups, snapshot_group_key("opens", id, buf, sizeof(buf)));
 	if (!g || !pmap_next(g->members, &it, NULL, &obj))
 		return row->auth;
 	return instance_auth(&((const struct instance_obj *)obj)->doc, ret_header);
@@ -542,277 +514,4 @@ const struct instance_obj *snapshot_instance(const struct snapshot *s, struct sl
 	char buf[INSTANCE_KEY_MAX];
 
 	return pmap_get(s->instances, instance_key(service, id, buf));
-}
-
-// ---- building a route ----
-
-struct build {
-	const struct snapshot *snap;
-	const struct feature_obj *f;
-	struct route_box *box;
-	size_t cap;
-};
-
-struct drop_live {
-	struct live_table *table;
-	struct live *live;
-};
-
-static void drop_live(void *arg)
-{
-	struct drop_live *d = arg;
-
-	live_drop(d->table, d->live);
-}
-
-static struct candidate *add(struct build *b, const struct target *t, struct live *target_live)
-{
-	struct route *r = &b->box->route;
-	struct candidate *c;
-
-	if (r->n == b->cap) {
-		struct candidate *grown;
-
-		b->cap = b->cap ? b->cap * 2 : 8;
-		grown = arena_alloc(&b->box->arena, b->cap * sizeof(*grown));
-		if (r->n)
-			memcpy(grown, r->v, r->n * sizeof(*grown));
-		r->v = grown;
-	}
-	c = &r->v[r->n++];
-	*c = (struct candidate){.target = t, .target_live = target_live};
-	c->order = t->order != FIELD_NONE ? (int)t->order : t->kind == TARGET_VENDOR;
-	c->weight = (int)t->weight;
-	return c;
-}
-
-// Which protocol its upstream is asked in: the target's, else what vendor or engine speak.
-static void settle_protocol(struct build *b, struct candidate *c, const char *vendor,
-	const char *engine)
-{
-	c->protocol = c->target->protocol >= 0
-			      ? (enum protocol)c->target->protocol
-			      : protocol_default(vendor, engine, (enum offer)b->f->doc.endpoint);
-	c->unspoken = !protocol_row(c->protocol)->spoken;
-	// An engine is not asked for what it has not, unless the target says how.
-	const struct engine_row *e = engine ? engine_find(slice_of(engine)) : NULL;
-	if (e && c->target->protocol < 0)
-		c->unspoken |= !(e->offers >> b->f->doc.endpoint & 1);
-}
-
-static int64_t product(int64_t a, int64_t b)
-{
-	return MIN_OF(a * b, INT32_MAX);
-}
-
-static void vendor_candidates(struct build *b, const struct target *t, struct live *target_live)
-{
-	char buf[2 * ID_MAX + 16];
-	const char *vendor = t->vendor ? t->vendor : "";
-	struct arena *a = &b->box->arena;
-	const struct group *g = pmap_get(
-		b->snap->groups, group_key(vendor, t->service, buf, sizeof(buf)));
-	const char *target_name = arena_printf(a, "%s/%s", vendor, t->service);
-	struct pmap_it it = {0};
-	void *obj;
-
-	if (!g || g->members.n == 0) {
-		struct candidate *c = add(b, t, target_live);
-
-		c->name = c->target_name = target_name;
-		settle_protocol(b, c, vendor, NULL);
-		return;
-	}
-	while (pmap_next(g->members, &it, NULL, &obj)) {
-		const struct key_obj *k = obj;
-		struct candidate *c = add(b, t, target_live);
-
-		c->name = arena_printf(a, "%s#%s", target_name, k->doc.slug);
-		c->target_name = target_name;
-		c->key = k;
-		c->sealed = b->snap->sealed;
-		c->live = k->live;
-		c->life = k->life;
-		c->url = &k->url;
-		c->tier = k->doc.tier;
-		c->weight = (int)product(c->weight, k->doc.weight);
-		settle_protocol(b, c, vendor, NULL);
-	}
-}
-
-static void instance_candidate(struct build *b, const struct target *t, struct live *target_live,
-	const struct instance_obj *in)
-{
-	struct candidate *c = add(b, t, target_live);
-	struct arena *a = &b->box->arena;
-
-	c->target_name = arena_printf(a, "self/%s", t->service);
-	c->name = arena_printf(a, "%s#%s", c->target_name, in->doc.id);
-	c->instance = in;
-	c->live = in->live;
-	c->life = in->life;
-	c->url = &in->url;
-	c->grant = snapshot_grant(b->snap, in, &c->credential);
-	c->sealed = c->grant == GRANT_KEY && b->snap->sealed;
-	c->weight = (int)product(c->weight, in->doc.weight);
-	settle_protocol(b, c, NULL, in->doc.engine);
-}
-
-static void self_candidates(struct build *b, const struct target *t, struct live *target_live)
-{
-	char buf[2 * ID_MAX + 16];
-	const struct group *g = pmap_get(
-		b->snap->groups, group_key("self", t->service, buf, sizeof(buf)));
-	struct pmap_it it = {0};
-	void *obj;
-
-	while (g && pmap_next(g->members, &it, NULL, &obj))
-		instance_candidate(b, t, target_live, obj);
-}
-
-// The target an instance joins by itself, made once per service.
-static const struct target *joined_target(struct build *b, const char *service,
-	struct live **ret_live)
-{
-	struct route *r = &b->box->route;
-	struct arena *a = &b->box->arena;
-	struct drop_live *d;
-	struct target *t;
-
-	for (size_t i = 0; i < r->n; i++) {
-		if (r->v[i].target->kind == TARGET_SELF_HOSTED &&
-			strcmp(r->v[i].target->service, service) == 0) {
-			*ret_live = r->v[i].target_live;
-			return r->v[i].target;
-		}
-	}
-	t = arena_alloc(a, sizeof(*t));
-	field_defaults(&target_fields, t);
-	t->kind = TARGET_SELF_HOSTED;
-	t->service = arena_strdup(a, service);
-	t->id = arena_printf(a, "self/%s", service);
-	*ret_live = live_take(b->snap->live, LIVE_TARGET,
-		slice_of(arena_printf(a, "%s|%s", b->f->doc.name, t->id)));
-	live_follow(*ret_live, b->f->life, LIVE_NEW_OBJECT);
-	d = arena_alloc(a, sizeof(*d));
-	*d = (struct drop_live){b->snap->live, *ret_live};
-	arena_defer(a, drop_live, d);
-	return t;
-}
-
-static void joined_candidates(struct build *b)
-{
-	char buf[2 * ID_MAX + 16];
-	const struct group *g = pmap_get(
-		b->snap->groups, group_key("join", b->f->doc.name, buf, sizeof(buf)));
-	struct pmap_it it = {0};
-	void *obj;
-
-	while (g && pmap_next(g->members, &it, NULL, &obj)) {
-		const struct instance_obj *in = obj;
-		struct live *live;
-		const struct target *t;
-
-		if (concerns(&b->f->doc, TARGET_SELF_HOSTED, NULL, in->doc.service))
-			continue; // an explicit target has it already
-		t = joined_target(b, in->doc.service, &live);
-		instance_candidate(b, t, live, in);
-	}
-}
-
-static int by_order(const void *x, const void *y)
-{
-	const struct candidate *a = x, *b = y;
-
-	if (a->order != b->order)
-		return a->order < b->order ? -1 : 1;
-	if (a->tier != b->tier)
-		return a->tier < b->tier ? -1 : 1;
-	return strcmp(a->name, b->name);
-}
-
-static const struct price *find_price(const struct snapshot *s, const struct candidate *c,
-	const char *feature, const char *model, int64_t now_wall_ms)
-{
-	struct price_ask ask = {.vendor = c->target->vendor ? c->target->vendor : "self",
-		.model = c->target->upstream_model ? c->target->upstream_model : model,
-		.feature = feature,
-		.target = c->target_name,
-		.key = c->key ? c->key->ref : NULL,
-		.currency = c->key ? c->key->doc.currency : NULL};
-
-	return price_book_find(s->prices, &ask, now_wall_ms);
-}
-
-const struct price *snapshot_price(const struct snapshot *s, const struct candidate *c,
-	const char *feature, const char *model, int64_t now_wall_ms)
-{
-	if (LIKELY(c->price && price_valid(c->price, now_wall_ms)))
-		return c->price;
-	if (!c->price && c->target->upstream_model)
-		return NULL;
-	return find_price(s, c, feature, model, now_wall_ms);
-}
-
-static bool same_currency(const struct key_obj *a, const struct key_obj *b)
-{
-	const char *x = a ? a->doc.currency : NULL, *y = b ? b->doc.currency : NULL;
-
-	return x == y || (x && y && strcmp(x, y) == 0);
-}
-
-// Thousands of keys have the price of the one before, unless there are prices of single keys.
-static void price_candidates(const struct snapshot *s, const char *feature, struct route *r)
-{
-	const struct candidate *before = NULL;
-
-	for (size_t i = 0; i < r->n; i++) {
-		struct candidate *c = &r->v[i];
-
-		if (!c->target->upstream_model)
-			continue;
-		if (before && s->key_prices == 0 && c->target == before->target &&
-			same_currency(c->key, before->key))
-			c->price = before->price;
-		else
-			c->price = find_price(s, c, feature, NULL, INT64_MAX);
-		before = c;
-	}
-}
-
-static struct route_box *build_route(const struct snapshot *s, const struct feature_obj *f)
-{
-	struct build b = {.snap = s, .f = f, .box = mem_zalloc(1, sizeof(*b.box))};
-
-	b.box->route.feature = f;
-	for (size_t i = 0; i < f->doc.targets.n; i++) {
-		const struct target *t = &((const struct target *)f->doc.targets.v)[i];
-
-		if (t->kind == TARGET_VENDOR)
-			vendor_candidates(&b, t, f->target_live[i]);
-		else
-			self_candidates(&b, t, f->target_live[i]);
-	}
-	if (f->doc.auto_join)
-		joined_candidates(&b);
-	price_candidates(s, f->doc.name, &b.box->route);
-	if (b.box->route.n)
-		qsort(b.box->route.v, b.box->route.n, sizeof(*b.box->route.v), by_order);
-	route_complete(&b.box->route, s->live, &b.box->arena);
-	return b.box;
-}
-
-const struct route *snapshot_route(const struct snapshot *s, const struct feature_obj *f)
-{
-	struct route_cell *c = pmap_get(s->routes, slice_of(f->doc.name));
-	struct route_box *box = atomic_load_explicit(&c->box, memory_order_acquire), *none = NULL;
-
-	if (box)
-		return &box->route;
-	box = build_route(s, f);
-	if (!atomic_compare_exchange_strong(&c->box, &none, box)) {
-		box_free(box); // another loop was faster
-		box = none;
-	}
-	return &box->route;
 }
