@@ -19,38 +19,47 @@ struct listing {
 	int64_t wall_ms;
 };
 
-// When the vendor ends the target's model; FIELD_NONE when that is not known or nobody's to say.
-static int64_t target_ends(const struct listing *l, const struct target *t)
+// When the vendor ends a model, and what it names in its place.
+struct ending {
+	int64_t at; // FIELD_NONE: not known, or nobody's to say
+	const char *replacement; // NULL: none named
+};
+
+static struct ending target_ends(const struct listing *l, const struct target *t)
 {
+	struct ending end = {FIELD_NONE, NULL};
 	if (t->kind != TARGET_VENDOR || t->vendor == NULL || t->upstream_model == NULL)
-		return FIELD_NONE;
+		return end;
 	const struct price_ask ask = {.vendor = t->vendor, .model = t->upstream_model};
 	const struct price *p = price_book_find(l->snap->prices, &ask, l->wall_ms);
-	if (p != NULL && p->shutdown_at != FIELD_NONE)
-		return p->shutdown_at;
 	const struct lifecycle_row *row = lifecycle_find(slice_of(t->vendor),
 		slice_of(t->upstream_model));
-	return row != NULL ? lifecycle_at(row) : FIELD_NONE;
+	if (row != NULL)
+		end = (struct ending){lifecycle_at(row), row->replacement};
+	if (p != NULL && p->shutdown_at != FIELD_NONE)
+		end.at = p->shutdown_at;
+	return end;
 }
 
-// With its last target; FIELD_NONE as long as one has no end.
-static int64_t feature_ends(const struct listing *l, const struct feature *doc)
+// With its last target; none as long as one has no end.
+static struct ending feature_ends(const struct listing *l, const struct feature *doc)
 {
 	const struct target *targets = doc->targets.v;
-	int64_t last = FIELD_NONE;
+	struct ending last = {FIELD_NONE, NULL};
 	for (size_t i = 0; i < doc->targets.n; i++) {
 		if (!targets[i].enabled)
 			continue;
-		int64_t at = target_ends(l, &targets[i]);
-		if (at == FIELD_NONE)
-			return FIELD_NONE;
-		last = last == FIELD_NONE ? at : MAX_OF(last, at);
+		struct ending end = target_ends(l, &targets[i]);
+		if (end.at == FIELD_NONE)
+			return end;
+		if (last.at == FIELD_NONE || end.at > last.at)
+			last = end;
 	}
 	return last;
 }
 
 static void add_model(const struct listing *l, const char *id, const struct feature_obj *f,
-	const char *owner, int64_t ends)
+	const char *owner, struct ending ends)
 {
 	char text[CLOCK_TEXT_MAX];
 	jw_obj(l->w, NULL);
@@ -58,10 +67,12 @@ static void add_model(const struct listing *l, const char *id, const struct feat
 	jw_str(l->w, "object", "model");
 	jw_int(l->w, "created", f->doc.created_at > 0 ? f->doc.created_at / 1000 : 0);
 	jw_str(l->w, "owned_by", owner);
-	if (ends != FIELD_NONE) {
-		clock_rfc3339(ends, text);
+	if (ends.at != FIELD_NONE) {
+		clock_rfc3339(ends.at, text);
 		text[DATE_LENGTH] = '\0';
 		jw_str(l->w, "shutdown_date", text);
+		if (ends.replacement != NULL)
+			jw_str(l->w, "replacement", ends.replacement);
 	}
 	jw_obj_end(l->w);
 }
@@ -77,7 +88,7 @@ static void add_feature(const struct listing *l, const struct feature_obj *f)
 	const struct feature *doc = &f->doc;
 	if (!doc->enabled)
 		return;
-	int64_t ends = feature_ends(l, doc);
+	struct ending ends = feature_ends(l, doc);
 	add_model(l, doc->name, f, "yijian", ends);
 	for (size_t i = 0; i < doc->aliases.n; i++)
 		add_model(l, doc->aliases.v[i], f, "yijian", ends);
@@ -125,7 +136,7 @@ void h_model_get(struct req *r)
 		return;
 	}
 	const struct target *targets = f->doc.targets.v;
-	int64_t ends = feature_ends(&l, &f->doc);
+	struct ending ends = feature_ends(&l, &f->doc);
 	for (size_t i = 0; i < f->doc.targets.n; i++) {
 		char id[REF_MAX];
 		if (targets[i].kind != TARGET_VENDOR || targets[i].vendor == NULL)

@@ -357,5 +357,6 @@ def test_models_say_when_they_end(agent):
     targets("gpt-3.5-turbo-0125")
     assert len(ends("chat")) == 10 and ends("openai/gpt-4") == ends("chat")
     assert agent.get(GW, "/v1/models/chat").body["shutdown_date"] == ends("chat")
+    assert agent.get(GW, "/v1/models/chat").body["replacement"]
     targets("gpt-3.5-turbo-0125", "gpt-unannounced")
     assert ends("chat") is None

@@ -5,6 +5,7 @@
 Each check returns its findings as "path:line: text" and fails when there is one.
 """
 import concurrent.futures
+import functools
 import os
 import re
 import shutil
@@ -220,6 +221,49 @@ def machine():
     return found
 
 
+def member_names(text):
+    """Names of the members of the structs in a source, with their lines."""
+    for struct in re.finditer(r"\bstruct \w+ \{(.*?)\n\}", text, re.S):
+        at = struct.start(1)
+        for part in re.finditer(r"[^;{}]+;", struct.group(1)):
+            line = text.count("\n", 0, at + part.start() + len(part.group()) -
+                              len(part.group().lstrip())) + 1
+            if "(" in part.group():
+                yield from ((name, line) for name in re.findall(r"\(\*(\w+)\)", part.group()))
+                continue
+            for word in part.group()[:-1].split(","):
+                name = re.search(r"([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)*(?::\s*\w+\s*)?$", word)
+                if name:
+                    yield name.group(1), line
+
+
+def unread():
+    """What is written into a member is read somewhere (members of one name count as one)."""
+    names, allowed = src.c_files(), src.justified("unread")
+    everything = "\n".join(src.code(name) for name in names)
+    write = re.compile(r"\s*(?:\[[^\]]*\]\s*)*(?:[-+|&]?=(?!=)|(\+\+|--);)")
+    atomic = re.compile(r"(?:atomic_store|\n\s*atomic_fetch_\w+?)(?:_explicit)?\(\s*&[\w>.\[\]-]*$")
+
+    @functools.lru_cache(None)
+    def read(name):
+        for use in re.finditer(rf"(?:\.|->)\s*{name}\b", everything):
+            before = everything[max(0, use.start() - 80):use.start()]
+            follows = write.match(everything, use.end())
+            through = re.search(r"\*[\w>.-]*$", before)  # what it points to is written
+            counted = follows and follows.group(1) and not re.search(r"(^|\n)\s*[\w>.\[\]-]*$", before)
+            if through or counted or not (follows or atomic.search(before)):
+                return True
+        # Named by a row of a table: offsetof(struct x, name), TEXT("name", name)
+        return re.search(rf"[A-Za-z_]\w*\([^()\n]*(?<![\w.>]){name}\b", everything) is not None
+
+    found = []
+    for name in names:
+        for member, line in member_names(src.code(name)):
+            if not read(member) and f"{name}:{member}" not in allowed:
+                found.append(f"{name}:{line}: {member} is read nowhere")
+    return found
+
+
 def sizes():
     """No function over 80 lines and no file over 800 without a justification."""
     allowed = src.justified("size")
@@ -239,9 +283,10 @@ def stale():
     have = set(src.c_files())
     for name in src.c_files():
         have.add(src.module(name))
+        have |= {f"{name}:{member}" for member, _ in member_names(src.code(name))}
         have |= {f"{name}:{f}" for f, _, length, _ in src.functions(name) if length > 80}
     return [f"tests/lint/justified: {path} needs no exception any more"
-            for check in ("size", "print") for path in sorted(src.justified(check) - have)]
+            for check in ("size", "print", "unread") for path in sorted(src.justified(check) - have)]
 
 
 def p90(values):
@@ -285,8 +330,8 @@ def formatting():
     print(f"# clang-format would touch {count} of {len(names)} files")
 
 
-CHECKS = (floors, thirdparty, headers, own_header, clang, forbidden, silent, variables, spdx,
-          unfinished, machine, sizes, stale)
+CHECKS = (floors, thirdparty, headers, own_header, clang, forbidden, silent, unread, variables,
+          spdx, unfinished, machine, sizes, stale)
 
 
 def main():

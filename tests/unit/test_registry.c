@@ -180,9 +180,18 @@ static void test_what_has_no_place_is_said(void **state)
 	metrics_free(m);
 }
 
+// They are found by their place.
+static void test_rows_stand_at_their_ids(void **state)
+{
+	(void)state;
+	for (int i = 0; i < MET_COUNT; i++)
+		assert_int_equal(metric_row((enum metric_id)i)->id, i);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows_stand_at_their_ids),
 		cmocka_unit_test(test_counts_and_escapes), cmocka_unit_test(test_each_port_its_own),
 		cmocka_unit_test(test_histogram), cmocka_unit_test(test_forgotten_and_back),
 		cmocka_unit_test(test_series_are_bounded), cmocka_unit_test(test_places_come_back),
