@@ -47,6 +47,12 @@ static const char *reach_of(const struct store_tx *tx, const struct instance *in
 	return old && strcmp(old->doc.url, in->url) == 0 ? old->doc.reach : INSTANCE_SITE;
 }
 
+// What is said beside the document: by the operator's drain, by who registers it.
+static bool same_word(const struct instance *a, const struct instance *b)
+{
+	return a->draining == b->draining && strcmp(a->reach, b->reach) == 0;
+}
+
 enum err_code store_instance_put(struct store_tx *tx, const struct instance *in, int64_t if_match,
 	bool *ret_created, const struct instance_obj **ret, struct err *err)
 {
@@ -71,7 +77,7 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 	jw_doc(&w, NULL, &instance_fields, &owned);
 	code = object_instance(tx->st, str_slice(&doc), &meta, in->draining, &obj, err);
 	str_release(&doc);
-	if (!code && old && old->doc.draining == in->draining &&
+	if (!code && old && same_word(&old->doc, &obj->doc) &&
 		tx_unchanged(tx, &instance_fields, &old->o, &old->doc, &obj->o, &obj->doc)) {
 		*ret_created = false;
 		*ret = old;
