@@ -31,6 +31,14 @@ static void cell_hold(void *value)
 	((struct route_cell *)value)->refs++;
 }
 
+void route_box_free(struct route_box *box)
+{
+	if (!box)
+		return;
+	arena_release(&box->arena);
+	free(box);
+}
+
 static void cell_drop(void *value)
 {
 	struct route_cell *c = value;

@@ -8,14 +8,6 @@
 #include "agent/snapshot_int.h"
 #include "shared/mem.h"
 
-void route_box_free(struct route_box *box)
-{
-	if (!box)
-		return;
-	arena_release(&box->arena);
-	free(box);
-}
-
 struct build {
 	const struct snapshot *snap;
 	const struct feature_obj *f;
