@@ -140,7 +140,8 @@ def pytest(build):
     command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
     probe = subprocess.run([PYTHON, "-c", "import xdist"], capture_output=True)
     if probe.returncode == 0:
-        command += ["-n", str(JOBS), "--dist", "loadfile"]
+        # Most of a test's time is an agent's or a vendor's start, and waiting for what is due.
+        command += ["-n", str(2 * JOBS), "--dist", "loadfile"]
     status, output = run(command + paths, build.log / "pytest.log", build.env(), SUITE_TIMEOUT_S)
     if report.exists():
         for case in xml.parse(report).iter("testcase"):

@@ -171,6 +171,9 @@ def test_streams_broken(agent, local, clock):
 
 def test_targets_down(agent, local, clock):
     agent.add_instance(local.url)
+    # Open for longer than a busy machine takes to look at the rules twice.
+    assert agent.request("config-center", "PATCH", "/api/v1/features/chat", {
+        "cooldown": {"for_s": 300}}).status == 200
     local.fault({"status": 500}, path="/v1/chat/completions")
     chats(agent, 3, 502)
     chats(agent, 1, 503)  # its breaker is open
