@@ -188,6 +188,20 @@ const char *principal_shown(const struct principal *p)
 	return p->client ? p->client->doc.name : p->token ? p->token->doc.name : "";
 }
 
+bool auth_token_whole(const struct token *t)
+{
+	for (size_t i = 0; i < t->scopes.n; i++)
+		if (strcmp(t->scopes.v[i], SCOPE_ALL) == 0)
+			return true;
+	return t->scopes.n == 0;
+}
+
+enum role principal_reach(const struct principal *p)
+{
+	return p->role == ROLE_ADMIN && p->token && !auth_token_whole(&p->token->doc) ? ROLE_OPERATOR
+										      : p->role;
+}
+
 const char *auth_token_state(const struct token_obj *t, int64_t now_wall_ms)
 {
 	if (t->revoked_at)
@@ -393,10 +407,9 @@ static bool scope_held(const struct principal *p, const char *scope)
 	if (!p->token || p->token->doc.scopes.n == 0)
 		return p->role == ROLE_ADMIN || strcmp(scope, SCOPE_ALL) != 0;
 	for (size_t i = 0; i < p->token->doc.scopes.n; i++)
-		if (strcmp(p->token->doc.scopes.v[i], scope) == 0 ||
-			strcmp(p->token->doc.scopes.v[i], SCOPE_ALL) == 0)
+		if (strcmp(p->token->doc.scopes.v[i], scope) == 0)
 			return true;
-	return false;
+	return auth_token_whole(&p->token->doc);
 }
 
 static enum err_code cidr_covered(const struct strv *own, const struct strv *given, struct err *err)

@@ -44,6 +44,11 @@ void auth_by_uid(const struct auth_call *c, bool known, uid_t uid, enum role rol
 	struct principal *ret);
 // The display name of a token or client, "" of others. Valid as long as the snapshot.
 const char *principal_shown(const struct principal *p);
+// Whether no scope narrows what the token's role may.
+bool auth_token_whole(const struct token *t);
+// The role where an admin is asked for and no scope says it: where a stored secret may go, which
+// addresses may be registered. An admin's token that is narrowed to some nouns is an operator's there.
+enum role principal_reach(const struct principal *p);
 // "active", "pending", "expired" or "revoked".
 const char *auth_token_state(const struct token_obj *t, int64_t now_wall_ms);
 // What this caller may give to a token it makes: ERR_SCOPE_EXCEEDED when it reaches beyond itself.

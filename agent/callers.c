@@ -421,6 +421,11 @@ void h_token_create(struct req *r)
 		submit(r, run_token_create, doc);
 }
 
+static bool is_admins(const struct token_obj *t)
+{
+	return t->doc.role == TOKEN_ADMIN && auth_token_whole(&t->doc);
+}
+
 // Another token that is an administrator's now.
 static bool other_admin(const struct snapshot *snap, const struct token_obj *but)
 {
@@ -431,7 +436,7 @@ static bool other_admin(const struct snapshot *snap, const struct token_obj *but
 	while (pmap_next(snap->tokens, &it, NULL, &obj)) {
 		const struct token_obj *t = obj;
 
-		if (t != but && t->doc.role == TOKEN_ADMIN && t->doc.scopes.n == 0 &&
+		if (t != but && is_admins(t) &&
 			strcmp(auth_token_state(t, wall), "active") == 0)
 			return true;
 	}
@@ -445,9 +450,10 @@ static enum err_code run_token_delete(struct store_tx *tx, struct change *c, str
 
 	if (!old)
 		return token_missing(err);
-	if (!role_covers(c->r->who.role, role_of((enum token_role)old->doc.role)))
+	if (!role_covers(c->r->who.role, role_of((enum token_role)old->doc.role)) ||
+		(is_admins(old) && c->job.actor.role != ROLE_ADMIN))
 		return err_set(err, ERR_SCOPE_EXCEEDED, _("this token may more than you"));
-	if (!*root && old->doc.role == TOKEN_ADMIN && old->doc.scopes.n == 0 &&
+	if (!*root && is_admins(old) &&
 		!other_admin(store_tx_snapshot(tx), old)) {
 		err_set(err, ERR_LAST_ADMIN, NULL);
 		err_hint(err, "%s",

@@ -409,7 +409,7 @@ static enum err_code read_instance(
 		code = fit_engine(&c->doc, v, err);
 	if (code == ERR_OK)
 		code = instance_url_check(
-			r->agent, r->who.role, slice_of(c->doc.url), &r->arena, err);
+			r->agent, principal_reach(&r->who), slice_of(c->doc.url), &r->arena, err);
 	return code;
 }
 

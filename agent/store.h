@@ -18,7 +18,7 @@ struct store_tx; // one running transaction
 struct actor {
 	struct ident id; // what is stored and compared
 	char shown[CALLER_NAME_BYTES + 1]; // a token's name, for people; "" of others
-	enum role role;
+	enum role role; // principal_reach: ROLE_ADMIN is one whom no scope narrows
 	char request_id[40];
 };
 

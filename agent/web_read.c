@@ -199,7 +199,7 @@ struct slice req_raw_query(const struct req *r)
 
 struct actor req_actor(const struct req *r)
 {
-	struct actor a = {.role = r->who.role};
+	struct actor a = {.role = principal_reach(&r->who)};
 	a.id = r->who.id;
 	snprintf(a.shown, sizeof(a.shown), "%s", principal_shown(&r->who));
 	snprintf(a.request_id, sizeof(a.request_id), "%s", r->id);

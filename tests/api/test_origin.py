@@ -50,8 +50,9 @@ def refused(answer):
     assert SECRET not in str(answer.body)
 
 
-@pytest.mark.parametrize("who", [{"role": "operator"}, {"role": "operator",
-                                                       "scopes": ["keys:write"]}])
+@pytest.mark.parametrize("who", [
+    {"role": "operator"}, {"role": "operator", "scopes": ["keys:write"]},
+    {"role": "admin", "scopes": ["keys:read", "keys:write"]}])  # a narrowed admin is none here
 def test_an_operator_does_not_move_a_secret(agent, mine, theirs, who):
     headers = bearer(make_token(agent, "ci", **who)["token"])
     key = agent.add_key(mine.base_url, api_key=SECRET)
@@ -73,6 +74,13 @@ def test_an_operator_does_not_move_a_secret(agent, mine, theirs, who):
     said = wait_for(denial, 30, "the attempts in the audit")
     assert "(ci)" in said[0]["object"] and said[0]["result"] == "role_forbidden"
     assert "127.0.0.1" in said[0]["object"]
+
+
+def test_an_admin_of_every_scope_moves_it(agent, mine, theirs):
+    headers = bearer(make_token(agent, "all", scopes=["*"])["token"])
+    key = agent.add_key(mine.base_url, api_key=SECRET)
+    assert patch(agent, key, {"base_url": theirs.base_url}, headers).status == 200
+    assert len(audited(agent)) == 1
 
 
 def test_the_vendors_own_address_is_another_one_too(agent, operator):

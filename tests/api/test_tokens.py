@@ -244,6 +244,20 @@ def test_a_narrow_token_mints_narrower_ones_alone(agent):
     assert mint("ok", scopes=["keys:read"], expires_at=in_time(60)).status == 201
 
 
+def test_a_narrow_admin_ends_no_whole_one(agent):
+    whole = [make_token(agent, "whole"), make_token(agent, "all", scopes=["*"])]
+    other = make_token(agent, "other", scopes=["keys:read"])
+    narrow = bearer(make_token(agent, "narrow", scopes=["tokens:write"])["token"])
+    for token in whole:
+        answer = agent.request(KEYS, "DELETE", f"{TOKENS}/{token['id']}", headers=narrow)
+        assert (answer.status, answer.error) == (403, "scope_exceeded"), answer
+    assert agent.request(KEYS, "DELETE", f"{TOKENS}/{other['id']}", headers=narrow).status == 204
+    # One with every scope is an administrator's like one without any: the last of them stays.
+    assert agent.request(KEYS, "DELETE", f"{TOKENS}/{whole[0]['id']}").status == 204
+    answer = agent.request(KEYS, "DELETE", f"{TOKENS}/{whole[1]['id']}")
+    assert (answer.status, answer.error) == (409, "last_admin"), answer
+
+
 def test_networks(agent):
     inside = make_token(agent, "in", cidr=["127.0.0.0/8", "::1"])["token"]
     outside = make_token(agent, "out", cidr=["10.0.0.0/8"])["token"]

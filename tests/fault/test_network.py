@@ -168,6 +168,14 @@ def test_a_local_name_with_a_public_address(agent, make_vendord):
     record = agent.get("router-engine", "/api/v1/decisions/"
                        + answer.headers["X-Yijian-Decision"]).body
     assert record["attempts"][0]["code"] == "upstream_url_forbidden", record
+    # Nor does an admin's token that is narrowed to services: neither by name nor by number.
+    made = agent.post("key-manager", "/api/v1/tokens", {
+        "name": "narrow", "role": "admin", "scopes": ["services:write"]}).body
+    narrow = {"Authorization": f"Bearer {made['token']}"}
+    assert register(agent, "gpu1", url, narrow)["reach"] == "site"
+    answer = agent.request(REGISTRY, "PUT", "/api/v1/services/near/instances/gpu3",
+                           {"url": "http://203.0.113.9"}, headers=narrow)
+    assert (answer.status, answer.error) == (403, "role_forbidden"), answer
     # An admin may say so, and what an admin said holds for the same address alone.
     assert register(agent, "gpu1", url)["reach"] == "anywhere"
     assert "forbidden" not in probed(agent, "gpu1")
