@@ -124,13 +124,10 @@ static struct slice bearer(struct slice value)
 static struct shown shown_by(const struct auth_call *c)
 {
 	struct shown s = {.any = c->authorization.p || c->api_key.p};
-	if (c->authorization.p)
+	if (c->authorization.p) // wins when both come, as SDKs with an old key in the environment do
 		s.text = bearer(c->authorization);
 	else if (c->api_key.p)
 		s.text = slice_trim(c->api_key);
-	// Two that differ are nobody's: which of them speaks would be a guess.
-	if (c->authorization.p && c->api_key.p && !slice_eq(s.text, slice_trim(c->api_key)))
-		s.text = (struct slice){0};
 	look_at_form(c, &s);
 	return s;
 }

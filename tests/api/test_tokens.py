@@ -267,6 +267,23 @@ def test_networks(agent):
     assert unix_call.request(agent, "GET", "/api/v1/keys", headers=bearer(inside)).status == 403
 
 
+def test_authorization_wins_over_x_api_key(agent):
+    one, two = make_client(agent, "one")["key"], make_client(agent, "two")["key"]
+    token, service = make_token(agent)["token"], make_token(agent, "gpu", "service")["token"]
+
+    def call(service, path, authorization, api_key):
+        return agent.get(service, path, headers={"x-api-key": api_key,
+                                                 "Authorization": authorization})
+    for other in (two, "sk-of-somebody-else", token, one[:-1], ""):
+        assert call(GATEWAY, "/v1/models", f"Bearer {one}", other).status == 200, other
+    for other in (service, "sk-of-somebody-else", one, ""):
+        assert call(KEYS, TOKENS, f"Bearer {token}", other).status == 200, other
+    # What it says counts when it is wrong, too.
+    for wrong in ("Bearer sk-of-somebody-else", "Basic dTpw", "", "Bearer"):
+        assert call(GATEWAY, "/v1/models", wrong, one).error == "invalid_api_key", wrong
+        assert call(KEYS, TOKENS, wrong, token).error == "token_invalid", wrong
+
+
 def test_a_credential_on_the_wrong_side(agent):
     token, client = make_token(agent)["token"], make_client(agent)["key"]
     answer = agent.get(KEYS, "/api/v1/keys", headers=bearer(client))
@@ -401,12 +418,13 @@ def test_client_keys_are_asked_for_once_one_exists(agent):
     assert (answer.status, answer.error) == (401, "invalid_api_key")
     for headers in (bearer(client["key"]), {"x-api-key": client["key"]},
                     {**bearer(client["key"]), "x-api-key": client["key"]},
+                    {**bearer(client["key"]), "x-api-key": "sk-other"},
                     {**bearer(client["key"]), "X-Forwarded-For": "10.0.0.1",
                      "Host": "gateway.example"}):
         assert agent.get(GATEWAY, "/v1/models", headers=headers).status == 200, headers
         assert agent.get(GATEWAY, "/models", headers=headers).status == 200
     for headers in (bearer("sk-any"), {"x-api-key": "sk-any"}, {"Authorization": "Basic dTpw"},
-                    {**bearer(client["key"]), "x-api-key": "sk-other"}, bearer("")):
+                    {**bearer("sk-other"), "x-api-key": client["key"]}, bearer("")):
         answer = agent.get(GATEWAY, "/v1/models", headers=headers)
         assert (answer.status, answer.error) == (401, "invalid_api_key"), headers
     assert agent.request(KEYS, "DELETE", f"{CLIENTS}/{client['id']}").status == 204
