@@ -17,22 +17,22 @@
 
 static enum err_code refuse(struct err *err, const char *dir, const char *why)
 {
-	return err_set(err, ERR_CONFIG_INVALID, _("the state directory %s %s"), dir, why);
+	return err_set(err, ERR_CONFIG_INVALID, _("the state directory %s: %s"), dir, why);
 }
 
 static enum err_code judge(const char *dir, const struct stat *st, struct err *err)
 {
 	uid_t me = geteuid();
 	if (!S_ISDIR(st->st_mode))
-		return refuse(err, dir, _("is no directory"));
+		return refuse(err, dir, _("it is no directory"));
 	// What is root's could have been changed by root anyway.
 	if (st->st_uid != me && st->st_uid != 0) {
-		refuse(err, dir, _("belongs to another user, who could replace what is in it"));
+		refuse(err, dir, _("it belongs to another user, who could replace what is in it"));
 		err_hint(err, _("if it is this agent's: chown %lu %s"), (unsigned long)me, dir);
 		return err->code;
 	}
 	if (st->st_mode & 022) {
-		refuse(err, dir, _("may be written by others, who could replace what is in it"));
+		refuse(err, dir, _("it may be written by others, who could replace what is in it"));
 		err_hint(err, "chmod go-w %s", dir);
 		return err->code;
 	}
