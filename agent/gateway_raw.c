@@ -3,6 +3,13 @@
 // then every failure is a real status or a fallback; afterwards the answer is complete or its
 // connection is cut, since bytes have no other way to say that they broke.
 #include "agent/gateway_call.h"
+#include "agent/scrub.h"
+
+// The one header of an upstream that callers are shown.
+static bool quotes_key(const struct gw_call *c, struct slice value)
+{
+	return c->secret != NULL && scrub_holds(value, secret_bytes(&c->secret->key));
+}
 
 static bool head(void *arg, const struct upstream_response *res)
 {
@@ -12,7 +19,7 @@ static bool head(void *arg, const struct upstream_response *res)
 	// What is text instead of sound is an error, whatever its status.
 	c->raw = res->status == 200 && !slice_starts(res->content_type, "application/json") &&
 		!slice_starts(res->content_type, "text/");
-	c->raw_type = c->raw && res->content_type.n > 0
+	c->raw_type = c->raw && res->content_type.n > 0 && !quotes_key(c, res->content_type)
 			      ? arena_slice(&c->r->arena, res->content_type)
 			      : "application/octet-stream";
 	return true;

@@ -243,21 +243,27 @@ static bool part_shown(struct slice text, struct slice letters, struct slice par
 	return part.n >= SHORT_RUN && (base64_shown(letters, part) || hex_shown(letters, part));
 }
 
-static bool plain_shows(struct slice text, struct slice secret)
+bool scrub_holds(struct slice text, struct slice secret)
 {
 	struct slice password = secret;
 	struct slice user = slice_cut(&password, ':'); // of user:password
 	struct str letters = STR_INIT;
+	if (text.n == 0)
+		return false;
 	add_letters(&letters, text);
-	bool shown = memmem(text.p, text.n, "***", 3) != NULL || is_form(text) ||
-		part_shown(text, str_slice(&letters), secret, SCRUB_RUN);
+	bool shown = part_shown(text, str_slice(&letters), secret, SCRUB_RUN);
 	if (!shown && password.p != NULL && user.n > 0)
 		shown = part_shown(text, str_slice(&letters), password, SHORT_RUN);
-	if (!shown && is_masked(text))
-		shown = begins_or_ends_in(text, secret);
 	secret_wipe(letters.p, letters.n);
 	str_release(&letters);
 	return shown;
+}
+
+static bool plain_shows(struct slice text, struct slice secret)
+{
+	return memmem(text.p, text.n, "***", 3) != NULL || is_form(text) ||
+		scrub_holds(text, secret) ||
+		(is_masked(text) && begins_or_ends_in(text, secret));
 }
 
 bool scrub_shows(struct slice text, struct slice secret)

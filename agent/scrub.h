@@ -15,6 +15,9 @@
 // credential. A secret of "user:password" is looked for in parts, too. An empty one has no runs.
 #define SCRUB_RUN 8
 bool scrub_shows(struct slice text, struct slice secret);
+// The same of this secret alone, unescaped: for what means something of its own, as an id or a
+// header's value, where a star or another's form says nothing.
+bool scrub_holds(struct slice text, struct slice secret);
 // Empties it when it does.
 void scrub_text(char *text, struct slice secret);
 

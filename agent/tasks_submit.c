@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "agent/ledger.h"
+#include "agent/scrub.h"
 #include "shared/clock.h"
 #include "shared/text.h"
 #include "shared/version.h"
@@ -491,6 +492,10 @@ static void take_answer(struct task_run *r, const struct upstream_response *res,
 	image_result_clear(&r->e->result);
 	switch (a->submitted(&want, body, &r->e->result)) {
 	case IMAGE_ACCEPTED:
+		if (scrub_holds(slice_of(r->e->result.id), task_secret(r))) {
+			submit_failed(r, UP_OK, res->status); // an id is kept and shown
+			return;
+		}
 		task_attempt_over(r, OUT_OK, res->status, ERR_OK, "ok", false, 0);
 		accepted(r);
 		return;

@@ -85,6 +85,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if name in STREAMS:
             self.say(200, "".join(f"data: {json.dumps(event)}\n\n" for event in STREAMS[name]),
                      "text/event-stream")
+        elif name == "id":
+            self.say(200, {"request_id": SECRET, "output": {
+                "task_id": f"t-{SECRET}", "task_status": "PENDING"}})
+        elif name == "sound":
+            self.say(200, "sound", f"audio/mpeg; key={SECRET}")
+        elif name == "sound-rate":
+            self.say(200, "sound", "audio/L16; rate=24000")
         elif name in ("task", "items"):
             self.say(200, {"request_id": "r", "output": {"task_id": "t1", "task_status": "PENDING"}})
         else:
@@ -193,6 +200,31 @@ def test_sound(agent, echo):
     answer = agent.post("api-gateway", "/v1/audio/speech", {
         "model": "speech", "input": "hello", "voice": "alloy"})
     assert answer.status >= 400 and shown(str(answer.body)) is None, answer
+    holds_nothing(agent)
+
+
+def test_sound_of_a_type_that_quotes(agent, echo):
+    agent.post("config-center", "/api/v1/features", {
+        "name": "speech", "endpoint": "audio.speech",
+        "targets": [{"id": "t", "kind": "vendor", "vendor": "openai", "service": "audio"}]})
+    for name, said in (("sound", "application/octet-stream"),
+                       ("sound-rate", "audio/L16; rate=24000")):
+        key = key_for(agent, echo.url(name), service="audio", key_name=name)
+        answer = agent.post("api-gateway", "/v1/audio/speech", {
+            "model": "speech", "input": "hello", "voice": "alloy"})
+        assert (answer.status, answer.body) == (200, b"sound"), answer
+        assert answer.headers["Content-Type"] == said and shown(str(answer.headers)) is None
+        agent.request("key-manager", "DELETE", f"/api/v1/keys/{key['id']}")
+    holds_nothing(agent)
+
+
+def test_a_task_whose_id_quotes(agent, echo):
+    key_for(agent, echo.url("id"), vendor="aliyun", service="wanx")
+    answer = agent.post("api-gateway", "/v1/images/generations",
+                        {"model": "text_to_image", "prompt": "a cat"})
+    assert (answer.status, answer.error) == (502, "upstream_bad_response"), answer
+    tasks = agent.get("api-gateway", "/api/v1/tasks").body["items"]
+    assert [t["state"] for t in tasks] == ["outcome_unknown"], tasks
     holds_nothing(agent)
 
 
