@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "agent/descriptors.h"
 #include "agent/notify.h"
 #include "agent/platform.h"
 #include "agent/state_dir.h"
@@ -116,14 +117,11 @@ static bool is_text(const char *action)
 
 static void harden(void)
 {
-	struct rlimit core = {0, 0}, files;
+	struct rlimit core = {0, 0};
 	umask(077);
 	setrlimit(RLIMIT_CORE, &core);
 	prctl(PR_SET_DUMPABLE, 0);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	descriptors_open();
 }
 
 static int signals_open(void)

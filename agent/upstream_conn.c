@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "agent/descriptors.h"
 #include "shared/mem.h"
 #include "shared/str.h"
 #include "shared/text.h"
@@ -143,7 +144,13 @@ static const char *refusal(const struct conn *c)
 static int new_socket(struct conn *c, int family, int type, int protocol)
 {
 	int fd = socket(family, type | SOCK_CLOEXEC, protocol);
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+	bool none = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+	if (descriptor_is_kept(fd)) {
+		close(fd);
+		fd = -1;
+		none = true;
+	}
+	if (none)
 		c->refused = ERR_OVERLOADED;
 	return fd;
 }

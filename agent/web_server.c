@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "agent/descriptors.h"
 #include "shared/mem.h"
 #include "shared/text.h"
 
@@ -216,6 +217,17 @@ static bool is_admin(struct listener *ls, int fd, enum peer_kind kind)
 		role == ROLE_ADMIN;
 }
 
+// One of the last descriptors.
+static void take_last(struct listener *ls, int fd, const struct sockaddr_storage *ss)
+{
+	if (is_admin(ls, fd, peer_kind_of((const struct sockaddr *)ss, &ls->web->trusted))) {
+		take(ls, fd, ss);
+		return;
+	}
+	shed(ls->web, ls, fd, OVERLOAD_DESCRIPTORS);
+	close(fd);
+}
+
 // Out of descriptors: some are kept, all but one of them for who may administer the agent, the last
 // to say so instead of leaving callers waiting. False: none is left.
 static bool accept_starved(struct listener *ls)
@@ -254,7 +266,10 @@ static void on_accept(void *arg, uint32_t events)
 		int fd = accept4(ls->watch.fd, (struct sockaddr *)&ss, &len,
 			SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
-			take(ls, fd, &ss);
+			if (UNLIKELY(descriptor_is_kept(fd)))
+				take_last(ls, fd, &ss);
+			else
+				take(ls, fd, &ss);
 			continue;
 		}
 		bool starved = errno == EMFILE || errno == ENFILE;

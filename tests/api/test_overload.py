@@ -9,6 +9,9 @@ import re
 import resource
 import signal
 import socket
+import subprocess
+
+import pytest
 
 import http_call
 from waiting import wait_for
@@ -131,6 +134,48 @@ def test_no_descriptor_for_a_caller(agent):
         assert caller()[1].status == 200
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")
+def test_the_last_descriptors_are_kept(make_agent, vendord):
+    """Callers on every loop at once take all others, upstream calls included; who may administer the
+    agent is answered, and what is there again is used."""
+    limit = 256
+    agent = make_agent(before=["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh"])
+    agent.add_key(vendord.base_url)
+    crowd = subprocess.Popen(
+        ["/usr/bin/python3", "-c", STRANGERS, *map(str, agent.address()), str(2 * limit)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=65534, group=65534)
+    try:
+        assert crowd.stdout.readline() == b"in\n"
+        for service in (GATEWAY, "key-manager") * 4:
+            assert agent.get(service, "/healthz").status == 200
+        highest = [int(name) for name in os.listdir(f"/proc/{agent.pid}/fd")]
+        assert max(highest) < limit - 1, "the last are free again"
+        answer = agent.chat()
+        assert (answer.status, answer.error) == (503, "overloaded"), answer
+    finally:
+        crowd.stdin.close()
+        crowd.wait()
+    wait_for(lambda: agent.chat().status == 200, what="room again")
+
+
+STRANGERS = """
+import socket, sys, threading
+kept = []
+def come(n):
+    for _ in range(n):
+        s = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
+        s.sendall(b"GET /healthz HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+        try:
+            s.recv(100)  # answered or refused, by whatever loop it came to
+        except OSError:
+            pass
+        kept.append(s)
+crowd = [threading.Thread(target=come, args=(int(sys.argv[3]) // 8,)) for _ in range(8)]
+for one in crowd: one.start()
+for one in crowd: one.join()
+print("in", flush=True)
+sys.stdin.read()
+"""
 CROWD = 300  # more than a turn begins, and more than epoll hands out at once
 
 
