@@ -6,6 +6,7 @@
 #include <string.h>
 #include "agent/attempt.h"
 #include "shared/clock.h"
+#include "shared/field.h"
 #include "shared/map.h"
 #include "shared/mem.h"
 #include "shared/prom.h"
@@ -398,8 +399,9 @@ static void on_metrics(void *arg, enum up_end end, const struct upstream_respons
 
 static const char *check_path(const struct instance_obj *in)
 {
-	if (in->doc.check.path != NULL)
-		return in->doc.check.path;
+	const char *said = in->doc.check.path;
+	if (said != NULL && field_charset_ok(FC_PATH, slice_of(said))) // others were taken once
+		return said;
 	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
 	return e != NULL && e->check_path != NULL ? e->check_path : "/v1/models";
 }

@@ -242,6 +242,8 @@ const char *field_charset_text(enum field_charset cs)
 		return N_("must be a-z 0-9 . _ - / #");
 	case FC_NAME:
 		return N_("must be printable text, without control, invisible and bidirectional characters");
+	case FC_PATH:
+		return N_("must begin with one / and have ASCII letters, digits and signs, without blanks, # and \\");
 	case FC_URL:
 	case FC_SECRET:
 		return N_("must be ASCII letters, digits and signs, without blanks");
@@ -263,6 +265,9 @@ bool field_charset_ok(enum field_charset cs, struct slice v)
 		return currency_known(v);
 	case FC_NAME:
 		return printable(v, true);
+	case FC_PATH:
+		return slice_starts(v, "/") && !slice_starts(v, "//") && slice_find(v, '#') < 0 &&
+			slice_find(v, '\\') < 0 && visible_ascii(v);
 	case FC_URL:
 	case FC_SECRET:
 		return visible_ascii(v);

@@ -43,6 +43,7 @@ enum field_charset {
 	FC_NAME, // printable Unicode without control, bidi or zero-width characters
 	FC_REF, // [a-z0-9._/#-]
 	FC_URL, // printable ASCII without blanks
+	FC_PATH, // the same, and begins with one slash: never another address, no fragment
 	FC_SECRET, // printable ASCII without blanks
 	FC_CURRENCY, // an active code of ISO 4217
 };

@@ -267,7 +267,7 @@ const struct field_set key_view_fields = {"KeyView", key_view_rows, ARRAY_LEN(ke
 
 #define CHECK_AT(m) .name = #m, .offset = FIELD_AT(struct check, m)
 static const struct field check_rows[] = {
-	{CHECK_AT(path), .type = FT_STR, .charset = FC_URL, .min = 1, .max = 512,
+	{CHECK_AT(path), .type = FT_STR, .charset = FC_PATH, .min = 1, .max = 512,
 		.flags = FF_NULLABLE, .help = N_("path of the probe; the engine's when unset")},
 	{CHECK_AT(interval_s), .type = FT_INT, .min = 1, .max = 3600, .def = 10, .unit = "s",
 		.help = N_("time between probes")},

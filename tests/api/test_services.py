@@ -249,3 +249,12 @@ def test_a_base_url_with_its_version_is_probed_too(agent, vendord, engine, path)
     wait_state(agent, "OK")
     # vLLM is asked for its queue as well.
     assert {request["target"] for request in vendord.requests()} - {"/metrics"} == {path}
+
+
+@pytest.mark.parametrize("path", ["http://127.0.0.1:9/", "//127.0.0.1/x", "@127.0.0.1/x", "x", "/x#y",
+                                  "/\\x"])
+def test_a_probe_asks_for_a_path_alone(agent, vendord, path):
+    """A request line that names another host is one for a proxy, credential included."""
+    answer = agent.request(REG, "PUT", path_of(), {"url": vendord.url, "check": {"path": path}})
+    assert (answer.status, answer.error) == (422, "field_charset"), answer
+    assert answer.body["error"]["field"] == "check.path"
