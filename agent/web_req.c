@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include "shared/clock.h"
+#include "shared/jx.h"
 #include "shared/mem.h"
 #include "shared/multipart.h"
 #include "shared/num.h"
@@ -476,6 +477,18 @@ static __attribute__((noinline)) bool judge_parameters(struct web_req *q)
 	return !code;
 }
 
+// A member that is in no row is refused also where there is none: it would be passed over.
+static __attribute__((noinline)) bool judge_nothing(struct web_req *q)
+{
+	struct jscan_limits limits = {.tokens = body_limit(BODY_DOC)->tokens};
+	struct err err = {0};
+	if (q->body.n == 0 || jx_decode(&nothing_fields, str_slice(&q->body), limits, JX_PATCH,
+				      &q->r.arena, NULL, &err) == ERR_OK)
+		return true;
+	req_fail(&q->r, &err);
+	return false;
+}
+
 static void dispatch(struct web_req *q)
 {
 	if (!q->r.who.why && !identify(q))
@@ -485,6 +498,8 @@ static void dispatch(struct web_req *q)
 		return;
 	}
 	if (endpoint_is_strict(q->r.ep) && !judge_parameters(q))
+		return;
+	if (q->r.ep->request == &nothing_fields && !judge_nothing(q))
 		return;
 	if (q->r.ep->may == MAY_CALL) {
 		q->counted = true;

@@ -43,6 +43,9 @@ static const struct field rotate_fields_rows[] = {
 };
 FIELD_SET(rotate_fields, "Rotate", struct rotate_body);
 
+// What is asked for stands in the path.
+const struct field_set nothing_fields = {"Nothing", NULL, 0, 0};
+
 static const struct field route_patch_fields_rows[] = {
 	{"weight", FT_INT, FIELD_AT(struct route_patch_body, weight), FF_NULLABLE, .min = 0,
 		.max = 1000, .def = FIELD_NONE,
@@ -152,8 +155,10 @@ ERRORS(errs_change, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISM
 ERRORS(errs_policy, ERR_PRECONDITION_FAILED, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN, ERR_FIELD_TYPE,
 	ERR_FIELD_REQUIRED, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
 	ERR_STORAGE_READONLY, ERR_SEALED);
-ERRORS(errs_act, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
+ERRORS(errs_act, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH,
+	ERR_JSON_INVALID, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
 	ERR_STORAGE_READONLY);
+ERRORS(errs_check, ERR_NOT_FOUND, ERR_JSON_INVALID);
 ERRORS(errs_test, ERR_NOT_FOUND, ERR_SEALED, ERR_SECRET_CORRUPT, ERR_JSON_INVALID,
 	ERR_FIELD_REQUIRED, ERR_FIELD_UNKNOWN, ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN);
 ERRORS(errs_route, ERR_NOT_FOUND, ERR_JSON_INVALID, ERR_JSON_TOO_COMPLEX, ERR_FIELD_TYPE,
@@ -267,15 +272,15 @@ static const struct endpoint rows[] = {
 	{EP_KEY_DELETE, KEYS, HTTP_DELETE, KEY, "key_delete", N_("Delete a vendor key"),
 		MAY_OPERATE, EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_act},
 	{EP_KEY_TEST, KEYS, HTTP_POST, KEY "/test", "key_test",
-		N_("Try a stored key at its vendor"), MAY_OPERATE, EPF_LONG | EPF_IDEMPOTENCY_KEY, BODY_DOC, NULL,
+		N_("Try a stored key at its vendor"), MAY_OPERATE, EPF_LONG | EPF_IDEMPOTENCY_KEY, BODY_DOC, &nothing_fields,
 		&keytest_fields, .errors = errs_test},
 	{EP_KEY_ROTATE, KEYS, HTTP_POST, KEY "/rotate", "key_rotate",
 		N_("Replace the secret of a key"), MAY_OPERATE, EPF_IF_MATCH | EPF_IDEMPOTENCY_KEY, BODY_DOC,
 		&rotate_fields, &key_view_fields, .errors = errs_change},
 	{EP_KEY_ENABLE, KEYS, HTTP_POST, KEY "/enable", "key_enable", N_("Enable a key"),
-		MAY_OPERATE, EPF_ACT, BODY_DOC, NULL, &key_view_fields, .errors = errs_act},
+		MAY_OPERATE, EPF_ACT, BODY_DOC, &nothing_fields, &key_view_fields, .errors = errs_act},
 	{EP_KEY_DISABLE, KEYS, HTTP_POST, KEY "/disable", "key_disable", N_("Disable a key"),
-		MAY_OPERATE, EPF_ACT, BODY_DOC, NULL, &key_view_fields, .errors = errs_act},
+		MAY_OPERATE, EPF_ACT, BODY_DOC, &nothing_fields, &key_view_fields, .errors = errs_act},
 	{EP_KEY_TEST_NEW, KEYS, HTTP_POST, "/api/v1/keys/test", "key_test_new",
 		N_("Try a key that is not saved yet; stores nothing"), MAY_OPERATE, EPF_LONG | EPF_IDEMPOTENCY_KEY,
 		BODY_DOC, &key_fields, &keytest_fields, .errors = errs_test},
@@ -353,13 +358,13 @@ static const struct endpoint rows[] = {
 		&instance_view_fields, .errors = errs_get},
 	{EP_INSTANCE_DRAIN, REG, HTTP_POST, INSTANCE "/drain", "instance_drain",
 		N_("Take an instance out for new requests"), MAY_OPERATE, EPF_ACT, BODY_DOC,
-		NULL, &instance_view_fields, .errors = errs_act},
+		&nothing_fields, &instance_view_fields, .errors = errs_act},
 	{EP_INSTANCE_UNDRAIN, REG, HTTP_POST, INSTANCE "/undrain", "instance_undrain",
-		N_("Put an instance back"), MAY_OPERATE, EPF_ACT, BODY_DOC, NULL,
+		N_("Put an instance back"), MAY_OPERATE, EPF_ACT, BODY_DOC, &nothing_fields,
 		&instance_view_fields, .errors = errs_act},
 	{EP_INSTANCE_CHECK, REG, HTTP_POST, INSTANCE "/check", "instance_check",
-		N_("Probe an instance now"), MAY_OPERATE, EPF_LONG, BODY_DOC, NULL,
-		&instance_view_fields, .errors = errs_get},
+		N_("Probe an instance now"), MAY_OPERATE, EPF_LONG, BODY_DOC, &nothing_fields,
+		&instance_view_fields, .errors = errs_check},
 
 	{EP_ROUTE_DECIDE, ROUT, HTTP_POST, "/api/v1/route/{feature}", "route_decide",
 		N_("Explain a decision; runs nothing, bills nothing"), MAY_VIEW, EPF_IDEMPOTENT,

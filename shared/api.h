@@ -127,6 +127,7 @@ struct route_patch_body {
 	int64_t expires_in_s; // FIELD_NONE: until lifted
 };
 extern const struct field_set rollback_fields, rotate_fields, route_patch_fields;
+extern const struct field_set nothing_fields; // no body, or an empty object
 
 enum role role_of(enum token_role r);
 // True when everything `inner` may is something `outer` may too.

@@ -280,7 +280,7 @@ static void request_body(struct scope *s, struct jw *w, const struct endpoint *e
 	if (ep->body == BODY_NONE)
 		return;
 	jw_obj(w, "requestBody");
-	jw_bool(w, "required", ep->request != NULL);
+	jw_bool(w, "required", ep->request != NULL && ep->request != &nothing_fields);
 	jw_obj(w, "content");
 	jw_obj(w, "application/json");
 	if (ep->request) {

@@ -117,3 +117,24 @@ def test_a_filter_nobody_can_read_lists_nothing(agent):
         assert answer.status == 400 and "items" not in answer.body, (path, answer)
         assert answer.body["error"]["field"] == re.search(r"\?(\w+)", path)[1]
         assert answer.body["error"]["hint"], path
+
+
+# ---- bodies where the path says everything ----
+
+def test_a_body_where_none_is_asked_for_is_judged(agent):
+    key = agent.add_key("http://127.0.0.1:9")
+    agent.add_instance("http://127.0.0.1:9", service="s", id="i")
+    own, instance = f"/api/v1/keys/{key['id']}", "/api/v1/services/s/instances/i"
+    paths = [f"{own}/{act}" for act in ("test", "enable", "disable")]
+    paths += [f"{instance}/{act}" for act in ("drain", "undrain", "check")]
+    before = agent.get(GW, "/api/v1/changes").body
+    for path in paths:
+        for body, code in ((b'{"base_url":"http://127.0.0.1:1"}', "field_unknown"),
+                           (b"[]", "json_invalid"), (b'"x"', "json_invalid"), (b"{", "json_invalid"),
+                           (b'{"a":1,"a":2}', "json_duplicate_key")):
+            answer = agent.request(GW, "POST", path, body=body)
+            assert (answer.status, answer.error) == (400, code), (path, body, answer)
+    assert agent.get(GW, "/api/v1/changes").body == before
+    for path in paths:
+        assert agent.request(GW, "POST", path, body=b"{}").status == 200, path
+        assert agent.request(GW, "POST", path).status == 200, path
