@@ -155,6 +155,41 @@ static enum err_code same_identity(const struct vendor_key *a, const struct vend
 		_("vendor and service of a key cannot be changed: add a new key"));
 }
 
+// What is pasted into the wrong field would be shown to everybody. A short one stands in many words.
+#define SHOWN_MIN 8
+
+static enum err_code check_texts(const struct vendor_key *k, const struct secret *secret,
+	struct err *err)
+{
+	struct slice s = secret_bytes(secret);
+
+	for (size_t i = 0; s.n >= SHOWN_MIN && i < key_fields.n; i++) {
+		const struct field *f = &key_fields.f[i];
+		const char *text = f->type == FT_STR && !(f->flags & FF_READONLY)
+			? *(const char *const *)field_of(f, k) : NULL;
+
+		if (text && memmem(text, strlen(text), s.p, s.n))
+			return err_field(err, ERR_FIELD_FORBIDDEN, f->name,
+				_("it holds the key itself, which belongs into api_key alone"));
+	}
+	return ERR_OK;
+}
+
+static enum err_code check_unshown(struct store_tx *tx, const struct vendor_key *k,
+	const struct key_obj *old, struct err *err)
+{
+	struct secret stored = {0};
+	struct err ignored;
+	enum err_code code = ERR_OK;
+
+	if (k->api_key.n)
+		return check_texts(k, &k->api_key, err);
+	if (old && store_key_open(tx->st, old, &stored, &ignored) == ERR_OK)
+		code = check_texts(k, &stored, err);
+	secret_release(&stored);
+	return code;
+}
+
 // A key about to be written: its secret sealed anew, or the old envelope kept.
 struct writing {
 	struct arena arena;
@@ -350,6 +385,8 @@ enum err_code store_key_put(struct store_tx *tx, const struct vendor_key *key, b
 		code = err_set(err, ERR_PRECONDITION_FAILED, NULL);
 	if (!code && old)
 		code = same_identity(&old->doc, key, err);
+	if (!code)
+		code = check_unshown(tx, key, old, err);
 	fold_name(key->key_name, &folded);
 	if (!code)
 		code = check_name(tx, key, str_slice(&folded), err);

@@ -385,3 +385,22 @@ def test_a_key_is_an_event(agent):
     create(agent)
     items = agent.get("api-gateway", "/api/v1/events?kinds=key&limit=10").body["items"]
     assert any("openai/dalle/openai-dall-e-key" in str(item) for item in items)
+
+
+@pytest.mark.parametrize("member", ["key_name", "note", "account", "region", "base_url"])
+def test_a_key_in_the_wrong_field_is_refused(agent, member):
+    secret = "sk-simulated-0000000000pasted"
+    text = {"base_url": f"http://127.0.0.1:9/{secret}"}.get(member, f"my {secret}")
+    document = {**RUNBOOK, "api_key": secret}
+
+    def refused(answer, field=member):
+        assert (answer.status, answer.error) == (400, "field_forbidden"), answer
+        assert answer.body["error"]["field"] == field and secret not in str(answer.body)
+    refused(agent.post(KEYS, PATH, {**document, member: text}))
+    key = agent.post(KEYS, PATH, document).body
+    own = f"{PATH}/{key['id']}"
+    refused(agent.request(KEYS, "PATCH", own, {member: text}))
+    assert agent.request(KEYS, "PATCH", own, {"note": "sk-simulated"}).status == 200
+    refused(agent.post(KEYS, own + "/rotate", {"api_key": "sk-simulated"}), "note")
+    for path in ("/api/v1/changes", "/api/v1/audit", PATH):
+        assert secret not in str(agent.get("api-gateway", path).body)
