@@ -209,6 +209,16 @@ const char *auth_token_state(const struct token_obj *t, int64_t now_wall_ms)
 										 : "active";
 }
 
+enum err_code auth_still(const struct principal *p, const struct snapshot *now, int64_t now_wall_ms)
+{
+	const struct token_obj *t = p->token && now ? snapshot_token(now, &p->id) : NULL;
+	if (!p->token || !now)
+		return ERR_OK;
+	if (!t || t->revoked_at)
+		return ERR_TOKEN_REVOKED;
+	return strcmp(auth_token_state(t, now_wall_ms), "active") == 0 ? ERR_OK : ERR_TOKEN_EXPIRED;
+}
+
 static void judge_token_time(const struct auth_call *c, const struct token_obj *t,
 	struct principal *ret)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/change.h"
+#include "shared/clock.h"
 #include "shared/jx.h"
 #include "shared/mem.h"
 #include "shared/text.h"
@@ -318,9 +319,13 @@ static void watch_answer(struct req *r, uint64_t since, bool reset)
 static void watch_end(struct watch *w)
 {
 	struct req *r = w->r;
+	enum err_code code =
+		r ? auth_still(&r->who, snapshots_now(w->snaps), clock_wall_ms()) : ERR_OK;
 
 	loop_timer_clear(w->loop, &w->timer);
-	if (r)
+	if (code)
+		req_fail_code(r, code);
+	else if (r)
 		watch_answer(r, w->since,
 			snapshots_now(w->snaps)->lineage != w->lineage);
 	free(w);

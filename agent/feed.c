@@ -150,11 +150,24 @@ static bool feed_write(struct feed *f, const struct str *out)
 	return !f->full;
 }
 
+// Whose token has ended is shown nothing more; the next request hears why.
+static bool feed_may(struct feed *f)
+{
+	struct req *r = f->r;
+	if (f->ended || auth_still(&r->who, snapshots_now(r->agent->snaps), clock_wall_ms()) == ERR_OK)
+		return !f->ended;
+	feed_end(r);
+	req_stream_end(r);
+	return false;
+}
+
 static void feed_pump(void *arg)
 {
 	struct feed *f = arg;
 	struct str out = STR_INIT;
 	bool wrote = false;
+	if (!feed_may(f))
+		return;
 	while (!f->ended && !f->full && f->cursor < events_head(f->events)) {
 		uint64_t lost = 0;
 		str_clear(&out);
@@ -185,6 +198,8 @@ static void feed_tick(void *arg)
 		req_stream_end(r);
 		return;
 	}
+	if (!feed_may(f))
+		return;
 	loop_timer_set(r->loop, &f->timer, S_US, feed_tick, f);
 	if (++f->idle_s < FEED_KEEPALIVE_S || f->full)
 		return;

@@ -258,6 +258,29 @@ def test_a_narrow_admin_ends_no_whole_one(agent):
     assert (answer.status, answer.error) == (409, "last_admin"), answer
 
 
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+def test_what_lasts_ends_with_its_token(make_agent, clock, end):
+    """A stream of events shows nothing that comes later, and whoever waits for a change is told."""
+    agent = make_agent(env=clock.env)
+    token = make_token(agent, "reader", "viewer", **(
+        {"expires_at": in_time(3600)} if end == "expired" else {}))
+    revision = agent.get(CONFIG, "/api/v1/features").body["revision"]
+    waiting = concurrent.futures.ThreadPoolExecutor(1)
+    watch = waiting.submit(agent.get, CONFIG, f"/api/v1/watch?since={revision}&wait=60s",
+                           headers=bearer(token["token"]))
+    with http_call.Stream(agent.address(), "GET", "/api/v1/events?stream=true", None,
+                          bearer(token["token"]), 60) as stream:
+        assert stream.status == 200
+        if end == "revoked":
+            assert agent.request(KEYS, "DELETE", f"{TOKENS}/{token['id']}").status == 204
+        else:
+            clock.advance(0, wall_s=3601)
+        make_client(agent, "made-afterwards")
+        assert "made-afterwards" not in str(list(stream.events()))  # and it has an end
+    answer = watch.result(60)
+    assert (answer.status, answer.error) == (401, f"token_{end}"), answer
+
+
 def test_networks(agent):
     inside = make_token(agent, "in", cidr=["127.0.0.0/8", "::1"])["token"]
     outside = make_token(agent, "out", cidr=["10.0.0.0/8"])["token"]
