@@ -48,24 +48,44 @@ static const struct known known[] = {
 	ROW('a', "x-appengine-", BEGINS)                                                           \
 	ROW('a', "x-arr-", BEGINS)                                                                 \
 	ROW('a', "x-auth-request-", BEGINS)                                                        \
+	ROW('a', "x-authenticated-", BEGINS)                                                       \
+	ROW('a', "x-authentik-", BEGINS)                                                           \
 	ROW('a', "x-azure-", BEGINS)                                                               \
+	ROW('c', "x-consumer-", BEGINS)                                                            \
 	ROW('e', "x-envoy-", BEGINS)                                                               \
+	ROW('g', "x-goog-authenticated-user-", BEGINS)                                             \
+	ROW('g', "x-goog-iap-", BEGINS)                                                            \
+	ROW('h', "x-host", WHOLE)                                                                  \
 	ROW('i', "x-iinfo", WHOLE)                                                                 \
+	ROW('k', "x-kong-", BEGINS)                                                                \
+	ROW('m', "x-ms-client-principal", BEGINS)                                                  \
 	ROW('n', "x-nginx-proxy", WHOLE)                                                           \
 	ROW('o', "x-original-", BEGINS) /* x-original-url, x-original-host */                      \
 	ROW('p', "x-proxy", BEGINS) /* x-proxyuser-ip, x-proxy-id */                               \
+	ROW('p', "x-pomerium-", BEGINS)                                                            \
 	ROW('r', "x-remote-", BEGINS)                                                              \
 	ROW('r', "x-rewrite-url", WHOLE)                                                           \
+	ROW('r', "x-real-", BEGINS)                                                                \
+	ROW('r', "x-request-start", WHOLE)                                                         \
+	ROW('s', "x-scheme", WHOLE)                                                                \
+	ROW('s', "x-served-by", WHOLE)                                                             \
+	ROW('s', "x-ssl-", BEGINS)                                                                 \
+	ROW('t', "x-traefik-", BEGINS)                                                             \
 	ROW('u', "x-url-scheme", WHOLE)                                                            \
 	ROW('v', "x-varnish", WHOLE)                                                               \
-	ROW('v', "x-vercel-", BEGINS)
+	ROW('v', "x-vercel-", BEGINS)                                                              \
+	ROW('w', "x-webauth-", BEGINS)
 #define FORWARDING_PLAIN(ROW)                                                                      \
 	ROW('c', "cdn-", BEGINS) /* cdn-loop of RFC 8586 */                                        \
 	ROW('c', "cf-", BEGINS)                                                                    \
 	ROW('f', "fastly-", BEGINS)                                                                \
 	ROW('f', "fly-", BEGINS)                                                                   \
 	ROW('f', "front-end-https", WHOLE)                                                         \
-	ROW('r', "remote-user", WHOLE)                                                             \
+	ROW('m', "max-forwards", WHOLE)                                                            \
+	ROW('r', "remote-", BEGINS) /* remote-user, remote-groups */                               \
+	ROW('s', "ssl-client-", BEGINS)                                                            \
+	ROW('s', "surrogate-", BEGINS)                                                             \
+	ROW('t', "tailscale-", BEGINS)                                                             \
 	ROW('v', "via", WHOLE)                                                                     \
 	ROW('w', "wl-proxy-", BEGINS)
 #define FORWARDING_ENDS(ROW)                                                                       \

@@ -104,7 +104,13 @@ static void test_forwarding(void **state)
 		"Ali-CDN-Real-IP", "CDN-Loop", "Cdn-Src-Ip", "X-Amz-Cf-Id", "X-Amzn-Trace-Id",
 		"X-ARR-LOG-ID", "X-Iinfo", "X-Nginx-Proxy", "X-Varnish", "X-Vercel-Id", "Front-End-Https",
 		"X-Original-URL", "X-Rewrite-URL", "X-Url-Scheme", "Remote-User",
-		"X-Remote-User", "X-Auth-Request-Email", "Incap-Client-IP", "X-Sucuri-ClientIP"};
+		"X-Remote-User", "X-Auth-Request-Email", "Incap-Client-IP", "X-Sucuri-ClientIP",
+		"X-SSL-Client-Cert", "X_SSL_Client_Verify", "SSL-Client-Cert", "X-Authenticated-Userid",
+		"X-authentik-username", "X-Consumer-Id", "X-Goog-Authenticated-User-Email",
+		"X-Goog-IAP-JWT-Assertion", "X-Host", "X-Scheme", "X-Kong-Request-Id", "X-Real-Port",
+		"X-MS-CLIENT-PRINCIPAL-NAME", "X-Pomerium-Jwt-Assertion", "X-Request-Start", "X-Served-By",
+		"X-Traefik-Router", "X-WebAuth-User", "Max-Forwards", "Remote-Groups",
+		"Surrogate-Capability", "Tailscale-User-Login"};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (!void_by(names[i]))
@@ -114,7 +120,7 @@ static void test_forwarding(void **state)
 // What curl, browsers and the official SDKs send by themselves.
 static void test_plain_callers(void **state)
 {
-	static const char *const names[] = {"X-Forward", "User-Agent", "Accept", "Accept-Encoding",
+	static const char *const names[] = {"X-Forward", "X-Goog-Api-Key", "X-Request-Id", "User-Agent", "Accept", "Accept-Encoding",
 		"Accept-Language", "Content-Type", "Cache-Control", "Pragma", "Cookie", "Referer", "DNT",
 		"If-None-Match", "Idempotency-Key", "Priority", "Range", "TE", "Upgrade", "Prefer",
 		"OpenAI-Organization", "OpenAI-Project", "OpenAI-Beta", "anthropic-version",
