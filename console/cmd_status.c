@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // status, health, doctor, api, config and version: the platform as a whole.
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,10 +43,13 @@ static void traffic_line(struct cmd *c, const struct jx *s, const char *label, c
 
 	str_addf(&line, "  %-10s", label);
 	struct str value = STR_INIT;
-	text_add_si(&value, jx_num(jx_path(s, now), NAN));
-	str_addf(&line, "%8s%-2s ", str_text(&value), unit);
+	double v = jx_num(jx_path(s, now), NAN);
+	text_add_si(&value, v);
+	str_addf(&line, "%8s%-2s ", str_text(&value), isfinite(v) ? unit : "");
 	str_release(&value);
 	spark(jx_path(s, history), &line);
+	while (line.n > 0 && line.p[line.n - 1] == ' ')
+		str_cut(&line, line.n - 1);
 	cmd_writef(c, "%s\n", str_text(&line));
 	str_release(&line);
 }

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: MIT
 // traffic and metrics commands: what the agent sees.
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "console/cmd.h"
 #include "shared/clock.h"
+#include "shared/mem.h"
 #include "shared/model.h"
 #include "shared/num.h"
 #include "shared/prom.h"
 #include "shared/sse.h"
 #include "shared/table.h"
 #include "shared/text.h"
+
+#define PAGE 1000 // the most events of an answer
+#define PAGE_TEXT "1000"
 
 struct tail {
 	struct cmd *c;
@@ -189,51 +195,98 @@ enum err_code cmd_traffic_tail(struct cmd *c)
 	return code;
 }
 
-enum err_code cmd_traffic_list(struct cmd *c)
+struct found { // of the listed events those that are wanted, oldest first
+	const struct jx **v;
+	size_t n;
+};
+
+static enum err_code traffic_page(struct cmd *c, const char *since, struct found *f,
+	struct client_answer *ret)
 {
 	struct client_call call = {.ep = EP_EVENTS};
-	struct client_answer a;
-	struct str q = STR_INIT, items = STR_INIT;
-	struct jw w = jw_to(&items);
-	const struct jx *all, *doc = NULL;
-	int64_t limit;
-	enum err_code code = limit_of(c, 100, &limit);
+	struct str q = STR_INIT;
 
 	cmd_query(&q, "kinds", "traffic");
 	cmd_query(&q, "stream", "false");
-	cmd_query(&q, "limit", "1000");
-	cmd_query(&q, "since", cmd_opt(c, COPT_SINCE));
+	cmd_query(&q, "limit", PAGE_TEXT);
+	cmd_query(&q, "since", since);
 	call.query = str_text(&q);
-	if (!code)
-		code = cmd_call(c, &call, &a);
+	enum err_code code = cmd_call(c, &call, ret);
 	str_release(&q);
 	if (code)
 		return code;
-	if (jx_bool(jx_get(a.doc, "reset"), false))
-		cmd_notef(c, "%s", _("warning: the agent was started anew since this cursor: events "
-				      "before its start are gone"));
-	if (jx_int(jx_get(a.doc, "lost"), 0) > 0)
-		cmd_notef(c, _("warning: %lld events were missed"),
-			(long long)jx_int(jx_get(a.doc, "lost"), 0));
-	all = jx_get(a.doc, "items");
+	const struct jx *all = jx_get(ret->doc, "items");
+	f->v = mem_realloc(f->v, f->n + jx_len(all), sizeof(*f->v));
+	for (size_t i = 0; i < jx_len(all); i++)
+		if (wanted(c, jx_at(all, i)))
+			f->v[f->n++] = jx_at(all, i);
+	return ERR_OK;
+}
+
+// What is looked for may lie before the newest page: from the oldest event that is there up to `head`.
+static enum err_code traffic_all(struct cmd *c, int64_t head, struct found *f)
+{
+	struct client_answer a;
+	enum err_code code = ERR_OK;
+	char since[24] = "1"; // of no life: answered with the first event of this one
+
+	f->n = 0;
+	for (int64_t at = 0; !code && at < head;) {
+		code = traffic_page(c, since, f, &a);
+		int64_t next = code ? 0 : jx_int(jx_get(a.doc, "next"), 0);
+		if (next <= at)
+			break;
+		at = next;
+		snprintf(since, sizeof(since), "%lld", (long long)at);
+	}
+	return code;
+}
+
+static enum err_code traffic_show(struct cmd *c, const struct found *f, int64_t limit)
+{
+	struct client_answer a = {0};
+	struct str items = STR_INIT;
+	struct jw w = jw_to(&items);
+
 	jw_obj(&w, NULL);
 	jw_arr(&w, "items");
-	for (size_t i = 0; i < jx_len(all) && limit; i++) {
-		if (!wanted(c, jx_at(all, i)))
-			continue;
+	for (size_t i = f->n - MIN_OF(f->n, (size_t)limit); i < f->n; i++) {
 		struct str one = STR_INIT;
-		jx_write(jx_at(all, i), 0, &one);
+		jx_write(f->v[i], 0, &one);
 		jw_raw(&w, NULL, str_slice(&one));
 		str_release(&one);
-		limit--;
 	}
 	jw_arr_end(&w);
 	jw_obj_end(&w);
-	code = jx_parse(str_slice(&items), (struct jscan_limits){0, JSCAN_DEPTH}, &c->arena, &doc,
-		&c->err);
-	a.doc = doc;
+	enum err_code code = jx_parse(str_slice(&items), (struct jscan_limits){0, JSCAN_DEPTH}, &c->arena,
+		&a.doc, &c->err);
 	str_release(&items);
 	return code ? code : cmd_show_items(c, &a, "items");
+}
+
+// The newest of what is asked for, in the order it came.
+enum err_code cmd_traffic_list(struct cmd *c)
+{
+	struct client_answer a;
+	struct found f = {0};
+	const char *since = cmd_opt(c, COPT_SINCE);
+	int64_t limit;
+	enum err_code code = limit_of(c, 100, &limit);
+
+	if (!code)
+		code = traffic_page(c, since, &f, &a);
+	if (!code && jx_bool(jx_get(a.doc, "reset"), false))
+		cmd_notef(c, "%s", _("warning: the agent was started anew since this cursor: events "
+				      "before its start are gone"));
+	if (!code && jx_int(jx_get(a.doc, "lost"), 0) > 0)
+		cmd_notef(c, _("warning: %lld events were missed"),
+			(long long)jx_int(jx_get(a.doc, "lost"), 0));
+	if (!code && since == NULL && (int64_t)f.n < limit && jx_len(jx_get(a.doc, "items")) >= PAGE)
+		code = traffic_all(c, jx_int(jx_get(a.doc, "next"), 0), &f);
+	if (!code)
+		code = traffic_show(c, &f, limit);
+	free(f.v);
+	return code;
 }
 
 // ---- metrics ----

@@ -303,20 +303,28 @@ static enum err_code unknown_command(struct cmd *c, const char *const *words, si
 	const struct command *rows = commands_all(&rows_n);
 	struct str topic = STR_INIT;
 
-	for (size_t i = 0; i < rows_n; i++)
-		all[i] = rows[i].path;
+	size_t all_n = 0, word = strlen(words[0]);
+
+	for (size_t i = 0; i < rows_n; i++) // of a known noun only its own
+		if (strncmp(rows[i].path, words[0], word) == 0 && rows[i].path[word] == ' ')
+			all[all_n++] = rows[i].path;
+	bool noun = all_n > 0;
+	for (size_t i = 0; i < rows_n && !noun; i++)
+		all[all_n++] = rows[i].path;
 	snprintf(typed, sizeof(typed), "%s%s%s", words[0], n > 1 ? " " : "", n > 1 ? words[1] : "");
 	if (n == 1 && help_topic(words[0], &topic)) { // a noun alone
 		c->io->note(c->io->arg, str_text(&topic));
 		str_release(&topic);
 		return err_set(&c->err, ERR_USAGE, _("%s is no command by itself"), words[0]);
 	}
-	near = text_closest(slice_of(typed), all, rows_n);
+	near = text_closest(slice_of(typed), all, all_n);
 	if (!near)
-		near = text_closest(slice_of(words[0]), all, rows_n);
+		near = text_closest(slice_of(words[0]), all, all_n);
 	err_set(&c->err, ERR_USAGE, _("no such command"));
 	if (near)
 		err_hint(&c->err, _("did you mean: yijian %s?"), near);
+	else if (noun)
+		err_hint(&c->err, _("list them: yijian help %s"), words[0]);
 	else
 		err_hint(&c->err, "%s", _("yijian help lists them"));
 	return ERR_USAGE;

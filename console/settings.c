@@ -44,6 +44,11 @@ enum err_code console_settings_set(struct console_settings *s, enum console_sett
 	if (choice && !*choice) {
 		err_field(err, ERR_CONFIG_INVALID, rows[id].name,
 			_("%s, from %s, is not a value this setting takes"), rows[id].name, origin);
+		struct str all = STR_INIT;
+		for (choice = rows[id].choices; *choice != NULL; choice++)
+			str_addf(&all, "%s%s", all.n > 0 ? ", " : "", *choice);
+		err_hint(err, _("one of: %s"), str_text(&all));
+		str_release(&all);
 		if (strcmp(origin, "flag") == 0)
 			err->code = ERR_USAGE;
 		return err->code;

@@ -130,14 +130,19 @@ static int draw_refused(const struct jx *refused, int y, int end)
 static int draw_routes(const struct jx *status, struct part p)
 {
 	const struct jx *all = jx_get(status, "routes");
-	term_put(p.y, p.x, p.cells, SKIN_HEAD, slice_of(_("2 ROUTES         STATE        REQ/S P95 MS UP")));
+	bool wide = p.cells >= 47; // else without a latency, which would be cut
+	if (p.y + 1 >= p.end)
+		return p.y;
+	term_put(p.y, p.x, p.cells, SKIN_HEAD, slice_of(wide ? _("2 ROUTES         STATE        REQ/S P95 MS UP")
+							     : _("2 ROUTES         STATE       UP  REQ/S")));
 	for (size_t i = 0; i < jx_len(all) && ++p.y < p.end; i++) {
 		const struct jx *r = jx_at(all, i);
 		term_put(p.y, p.x, 16, SKIN_PLAIN, slice_of(jx_str(jx_get(r, "feature"), "?")));
 		put_state(p.y, p.x + 17, jx_str(jx_get(r, "state"), "?"));
-		put_num(p.y, p.x + 29, 7, jx_num(jx_get(r, "rate"), NAN));
-		put_num(p.y, p.x + 36, 7, jx_num(jx_get(r, "p95_ms"), NAN));
-		term_putf(p.y, p.x + 43, p.cells - 43, SKIN_PLAIN, "%lld/%lld",
+		put_num(p.y, p.x + (wide ? 29 : 33), wide ? 7 : 6, jx_num(jx_get(r, "rate"), NAN));
+		if (wide)
+			put_num(p.y, p.x + 36, 7, jx_num(jx_get(r, "p95_ms"), NAN));
+		term_putf(p.y, p.x + (wide ? 43 : 29), wide ? p.cells - 43 : 5, SKIN_PLAIN, "%lld/%lld",
 			(long long)jx_int(jx_get(r, "candidates_ok"), 0),
 			(long long)jx_int(jx_get(r, "candidates"), 0));
 	}
@@ -157,10 +162,11 @@ static void draw_today(const struct jx *status, struct part p)
 			+ jx_int(jx_get(today, "tokens_out"), 0)));
 		str_add(&s, _(" tok  "));
 		view_add_money(&s, jx_get(today, "cost"));
-		int64_t unpriced = jx_int(jx_get(today, "cost_unknown"), 0);
-		if (unpriced > 0)
-			str_addf(&s, _("  %lld unpriced"), (long long)unpriced);
 		term_put(p.y++, p.x, p.cells, SKIN_HEAD, str_slice(&s));
+		int64_t unpriced = jx_int(jx_get(today, "cost_unknown"), 0);
+		if (unpriced > 0 && p.y < p.end)
+			term_putf(p.y++, p.x, p.cells, SKIN_HEAD, _("  of them at an unknown price: %lld"),
+				(long long)unpriced);
 	}
 	str_clear(&s);
 	str_add(&s, _("8 IMAGE TASKS"));
@@ -200,6 +206,8 @@ static int draw_problems(const struct jx *counts, const char *name, struct part 
 static void draw_services(const struct jx *status, struct part p)
 {
 	const struct jx *all = jx_get(status, "services");
+	if (p.y + 1 >= p.end)
+		return;
 	term_put(p.y, p.x, p.cells, SKIN_HEAD, slice_of(_("4 SERVICES       STATE")));
 	p.y++;
 	for (size_t i = 0; i < jx_len(all) && p.y < p.end; i++, p.y++) {

@@ -504,6 +504,20 @@ def test_waiting_for_a_task_can_end_before_it(make_agent, make_vendord):
                url_of(agent)).returncode == 2
 
 
+def test_a_wrong_word_leads_to_a_right_one(agent):
+    for words, hint in ((["key", "lst"], "yijian key list"), (["keyy", "list"], "yijian key list"),
+                        (["service", "delete", "a"], "yijian service"),
+                        (["key", "list", "-o", "xml"], "one of: table, wide, json")):
+        done = run(words, url_of(agent))
+        assert done.returncode == 2 and hint in done.stderr, done.stderr
+
+
+def test_what_is_unknown_has_no_unit(agent):
+    done = run(["status"], url_of(agent))
+    assert "-ms" not in done.stdout, done.stdout
+    assert all(line == line.rstrip() for line in done.stdout.splitlines()), done.stdout
+
+
 def test_an_error_names_its_field(agent):
     done = run(["usage", "--by", "colour"], url_of(agent))
     assert done.returncode == 6 and "by: its value cannot be read" in done.stderr, done.stderr
@@ -551,6 +565,20 @@ def test_people_see_names(agent, vendord):
         assert "shop" in run(words, url_of(agent)).stdout, words
     rows = json.loads(run(["usage", "--by", "client", "-o", "json"], url_of(agent)).stdout)["items"]
     assert [(r["client"], r["client_name"]) for r in rows] == [(shop["id"], "shop")]
+
+
+def test_a_list_of_traffic_has_the_newest(agent, vendord):
+    """Also what was refused long before the newest page, and by whom."""
+    agent.add_key(vendord.base_url)
+    assert agent.chat(model="nothing-is-called-so").status == 404
+    ids = [agent.chat().headers["X-Request-Id"] for _ in range(3)]
+    done = run(["traffic", "list", "--limit", "2", "-o", "json"], url_of(agent))
+    assert [e["id"] for e in json.loads(done.stdout)["items"]] == ids[1:]
+    for _ in range(1000):
+        assert agent.chat().status == 200
+    done = run(["traffic", "list", "--errors"], url_of(agent))
+    assert "404" in done.stdout and "127.0.0.1" in done.stdout, done
+    assert "started anew" not in done.stderr and "missed" not in done.stderr, done
 
 
 def test_the_policy_of_clients(agent):

@@ -55,6 +55,29 @@ def test_refused_callers_are_on_the_first_screen(screen, platform, size):
     s.wait("Traffic", "401", *(["key_missing"] if size[0] > 40 else []))
 
 
+@pytest.mark.parametrize("size", [(60, 18), (40, 12), (20, 6)])
+def test_what_has_no_room_is_left_out(screen, platform, size):
+    """No heading over the hint line, none without a row below it, none cut."""
+    assert platform.post("key-manager", "/api/v1/clients", {"name": "shop"}).status == 201
+    assert platform.chat().status == 401
+    s = screen(platform.url(), size=size)
+    rows = s.wait("LIVE", "! refused").rstrip("\n").split("\n")
+    body, below = rows[:size[1] - 3], rows[size[1] - 3:]
+    assert "SERVICES" not in "".join(below) and "ROUTES" not in "".join(below), rows
+    for at, row in enumerate(body):
+        if "2 ROUTES" in row or "4 SERVICES" in row:
+            assert "…" not in row and body[at + 1].strip(" -"), rows
+    assert size[0] < 40 or "3/3" in "".join(body) or "1/1" in "".join(body), rows
+
+
+def test_unpriced_requests_are_told_in_whole(screen, platform):
+    removed = {"remove": ["openai/gpt-5.4-mini"]}  # of the chat feature's first target
+    assert platform.post("key-manager", "/api/v1/prices", removed).status == 200
+    assert platform.chat().status == 200
+    s = screen(platform.url(), size=(80, 24))
+    assert "…" not in s.wait("LIVE", "9 TODAY", "at an unknown price: 1")
+
+
 def test_wide_characters_stay_in_line(screen, platform):
     s = screen(platform.url(), size=(100, 30))
     s.keys("4")
