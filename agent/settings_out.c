@@ -143,6 +143,17 @@ void settings_man(struct str *out)
 		     "settings again; invalid ones change nothing.\n"
 		     ".SH EXIT STATUS\n0 stopped, 2 usage, 70 internal error, 75 another agent "
 		     "holds the state, 78 invalid settings.\n.SH FILES\n.TP\n.I " SETTINGS_FILE
-		     "\nThe settings.\n.TP\n.I STATE_DIR/ports.json\nThe bound addresses.\n"
+		     "\nThe settings.\n"
+		     ".TP\n.I STATE_DIR/yijian.db\nThe database, and its log\n.IR yijian.db\\-wal :\n"
+		     "both or neither are copied.\n"
+		     ".TP\n.I STATE_DIR/yijian.db\\-clean\nThere between a clean stop and the next start, "
+		     "which looks closer without it.\n"
+		     ".TP\n.I STATE_DIR/root.key\nThe key that opens the key store.\n"
+		     ".TP\n.I STATE_DIR/snapshot.json\nThe last good configuration, for a start without the "
+		     "database.\n"
+		     ".TP\n.I STATE_DIR/snapshot.lost.json\nA configuration that was set aside because it is "
+		     "newer than the database.\n"
+		     ".TP\n.I STATE_DIR/agent.sock\nThe unix socket that has every API.\n"
+		     ".TP\n.I STATE_DIR/ports.json\nThe bound addresses.\n"
 		     ".SH SEE ALSO\n.BR yijian (1)\n");
 }

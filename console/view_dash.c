@@ -103,6 +103,30 @@ static int draw_lines(const struct jx *traffic, int y, int end, bool unicode)
 	return y;
 }
 
+static int draw_reason(int y, int end, const char *what, const char *state, const char *why)
+{
+	struct str s = STR_INIT;
+	if (y >= end)
+		return y;
+	str_addf(&s, what, state);
+	str_add(&s, why);
+	term_put(y, 1, term_cols() - 1, SKIN_BAD, str_slice(&s));
+	str_release(&s);
+	return y + 1;
+}
+
+// Why the agent is degraded, in its words.
+static int draw_agent(const struct jx *agent, int y, int end)
+{
+	const char *reason = jx_str(jx_path(agent, "store.reason"), NULL);
+	if (reason != NULL)
+		y = draw_reason(y, end, _("! store %s: "), jx_str(jx_path(agent, "store.state"), "?"), reason);
+	if (jx_bool(jx_get(agent, "sealed"), false))
+		y = draw_reason(y, end, _("! %s: "), _("sealed"), jx_str(jx_get(agent, "sealed_reason"),
+			_("the root key does not open the key store")));
+	return y;
+}
+
 // One line, the most frequent reason first, while requests are refused.
 static int draw_refused(const struct jx *refused, int y, int end)
 {
@@ -253,8 +277,9 @@ void view_dash_draw(const struct jx *status, int y, int height, enum chart_style
 	}
 	const struct jx *traffic = jx_get(status, "traffic");
 	int lowest = draw_alerts(status, y, height);
-	height -= lowest;
 	end -= lowest;
+	y = draw_agent(jx_get(status, "agent"), y, end);
+	height = end - y;
 	if (!narrow && height >= PANELS_FROM_ROWS)
 		y = draw_panels(traffic, y, style);
 	else if (height < SMALL_ROWS)

@@ -55,6 +55,17 @@ def test_refused_callers_are_on_the_first_screen(screen, platform, size):
     s.wait("Traffic", "401", *(["key_missing"] if size[0] > 40 else []))
 
 
+@pytest.mark.parametrize("size", [(100, 30), (40, 12), (20, 6)])
+def test_why_it_is_degraded_is_on_the_first_screen(screen, platform, size):
+    s = screen(platform.url(), size=size)
+    assert "degraded" not in s.wait("LIVE", "req/s")
+    database = platform.state_dir / "yijian.db"
+    database.rename(database.with_name("elsewhere.db"))
+    key = {"vendor": "openai", "service": "gpt-4", "key_name": "late", "api_key": SECRET}
+    assert platform.post("key-manager", "/api/v1/keys", key).status == 503
+    s.wait("! store degraded" if size[0] > 20 else "! store", *["the database file"][:size[0] >= 40])
+
+
 @pytest.mark.parametrize("size", [(60, 18), (40, 12), (20, 6)])
 def test_what_has_no_room_is_left_out(screen, platform, size):
     """No heading over the hint line, none without a row below it, none cut."""
