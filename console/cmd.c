@@ -40,6 +40,9 @@ enum err_code cmd_call(struct cmd *c, const struct client_call *call, struct cli
 
 	if (!code)
 		code = client_do(c->client, call, &c->arena, ret, &c->err);
+	if (code == ERR_INVALID_API_KEY) // the gateway speaks to applications here
+		err_hint(&c->err, "%s", _("name the file of a client key: --token-file PATH; one is made by: "
+					  "yijian client add NAME"));
 	return code;
 }
 

@@ -512,6 +512,15 @@ def test_a_wrong_word_leads_to_a_right_one(agent):
         assert done.returncode == 2 and hint in done.stderr, done.stderr
 
 
+def test_try_says_how_a_client_key_is_named(chat_agent, tmp_path):
+    made = run(["client", "add", "shop"], url_of(chat_agent))
+    done = run(["try", "chat", "hello"], url_of(chat_agent))
+    assert done.returncode == 4 and "--token-file PATH" in done.stderr, done
+    file = tmp_path / "key"
+    file.write_text(made.stdout.strip().splitlines()[-1])
+    assert run(["--token-file", str(file), "try", "chat", "hello"], url_of(chat_agent)).returncode == 0
+
+
 def test_what_is_unknown_has_no_unit(agent):
     done = run(["status"], url_of(agent))
     assert "-ms" not in done.stdout, done.stdout
