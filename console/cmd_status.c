@@ -385,7 +385,8 @@ static void doctor_agent(struct cmd *c, struct doctor *d)
 	finding(d, _("agent answers"), "ok", c->settings->value[CSET_AGENT], NULL);
 	reasons = jx_get(a.doc, "reasons");
 	finding(d, _("agent healthy"), jx_len(reasons) ? "fail" : "ok",
-		jx_len(reasons) ? jx_str(jx_at(reasons, 0), "") : text_at(a.doc, "status", "?"), NULL);
+		jx_len(reasons) ? jx_str(jx_at(reasons, 0), "") : text_at(a.doc, "status", "?"),
+		jx_len(reasons) ? _("man yijiand says what to do about each") : NULL);
 	finding(d, _("same version"),
 		strcmp(text_at(a.doc, "version", ""), YJ_VERSION) == 0 ? "ok" : "warn",
 		text_at(a.doc, "version", "?"), NULL);

@@ -418,7 +418,9 @@ static const struct command rows[] = {
 	{
 		.id = CMD_TRAFFIC_LIST,
 		.path = "traffic list",
-		.summary = N_("list the requests the agent still remembers"),
+		.summary = N_("list the newest requests the agent still remembers"),
+		.text = N_("100 of them, or --limit, the last one at the end. With --errors or --feature it "
+			   "looks through all that are remembered; CALLER is who was refused without a key."),
 		.opts = {COPT_FEATURE, COPT_ERRORS, COPT_SINCE, COPT_LIMIT},
 		.endpoint = EP_EVENTS,
 		.output = &event_fields,
