@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/clock.h"
@@ -238,6 +239,20 @@ static enum err_code judge(const struct client_call *call, struct client_answer 
 	return ERR_OK;
 }
 
+// libcurl names a host and port of its own for a socket that does not answer.
+static const char *socket_why(const char *path, const char *told)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return strerror(errno);
+	if (!S_ISSOCK(st.st_mode))
+		return _("it is no socket");
+	if (access(path, W_OK) != 0)
+		return strerror(errno);
+	return strstr(told, "localhost port") != NULL ? _("nobody listens there") : told;
+}
+
 enum err_code client_do(struct client *c, const struct client_call *call, struct arena *a,
 	struct client_answer *ret, struct err *err)
 {
@@ -275,7 +290,8 @@ enum err_code client_do(struct client *c, const struct client_call *call, struct
 		struct err why = *err;
 
 		err_set(err, ERR_UNREACHABLE, _("cannot reach the agent at %s: %s"),
-			c->settings->value[CSET_AGENT], why.message);
+			c->settings->value[CSET_AGENT],
+			c->unix_socket != NULL ? socket_why(c->unix_socket, why.message) : why.message);
 	}
 	return r.code;
 }

@@ -8,6 +8,7 @@ import pathlib
 import pty
 import re
 import shlex
+import socket
 import subprocess
 import threading
 
@@ -519,6 +520,18 @@ def test_try_says_how_a_client_key_is_named(chat_agent, tmp_path):
     file = tmp_path / "key"
     file.write_text(made.stdout.strip().splitlines()[-1])
     assert run(["--token-file", str(file), "try", "chat", "hello"], url_of(chat_agent)).returncode == 0
+
+
+def test_a_socket_that_does_not_answer_is_told_as_one(tmp_path):
+    file, dead = tmp_path / "file", tmp_path / "dead.sock"
+    file.write_text("")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(dead))
+    for path, why in ((tmp_path / "none", "No such file"), (file, "it is no socket"),
+                      (dead, "nobody listens there")):
+        done = run(["status"], f"unix:{path}")
+        assert done.returncode == 7 and why in done.stderr, done.stderr
+        assert "localhost" not in done.stderr, done.stderr
 
 
 def test_what_is_unknown_has_no_unit(agent):
