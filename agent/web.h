@@ -31,7 +31,7 @@ struct req {
 	struct principal who;
 	// Why it is refused, when that is known better than its error code says.
 	enum refusal refused;
-	const char *refused_client; // id of the client then; in the arena
+	const char *refused_client, *refused_name; // id and name of the client then; in the arena
 	bool told; // refused, or failed: counted and told already
 	char id[REQ_ID_MAX]; // X-Request-Id
 	int64_t start_us; // monotonic

@@ -57,8 +57,10 @@ static const char *caller_of(struct web_req *q, bool ask)
 void web_refused_who(struct web_req *q)
 {
 	const struct principal *p = &q->r.who;
-	if (p->client != NULL)
+	if (p->client != NULL) {
 		q->r.refused_client = arena_strdup(&q->r.arena, p->client->doc.id);
+		q->r.refused_name = arena_strdup(&q->r.arena, p->client->doc.name);
+	}
 	if (p->why != ERR_INVALID_API_KEY || q->r.refused != REFUSED_NOT)
 		return;
 	if (p->client != NULL)
@@ -76,9 +78,8 @@ void req_refused(struct req *r, struct refused *what)
 	what->id = r->id;
 	what->endpoint = r->ep != NULL ? r->ep->name : NULL;
 	what->client_id = client != NULL ? client->doc.id : r->refused_client;
-	if (what->client_id != NULL)
-		what->client = principal_shown(&r->who);
-	else if (what->why != REFUSED_OVERLOAD) // then there is no time to ask
+	what->client = client != NULL ? client->doc.name : r->refused_name;
+	if (what->client_id == NULL && what->why != REFUSED_OVERLOAD) // then there is no time to ask
 		what->caller = caller_of(r->web, true);
 	refusals_note(r->agent->refusals, what, loop_now_us(r->loop));
 }

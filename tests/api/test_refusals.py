@@ -35,6 +35,13 @@ def counted(agent, reason):
     return total
 
 
+def denied(agent):
+    """Credentials that were judged and refused."""
+    return sum(float(line.rsplit(" ", 1)[1])
+               for line in agent.get(GW, "/metrics").body.decode().splitlines()
+               if line.startswith("yijian_auth_denied_total{"))
+
+
 def refused(agent):
     return agent.get(GW, "/api/v1/status").body["refused"]
 
@@ -93,6 +100,24 @@ def test_a_disabled_client_an_expired_one_and_a_deleted_one(chat_agent):
     assert chat_agent.request(KEYS, "DELETE", path).status == 204
     assert chat_agent.chat(headers=bearer(client)).status == 401
     everywhere(chat_agent, "key_unknown", 1, 401, "invalid_api_key")
+
+
+def test_a_client_that_is_deleted_while_its_refused_body_comes(chat_agent):
+    client = add_client(chat_agent)
+    path = f"/api/v1/clients/{client['id']}"
+    assert chat_agent.request(KEYS, "PATCH", path, {"enabled": False}).status == 200
+    body = json.dumps(HELLO).encode()
+    with chat_agent.connect() as raw:
+        raw.send(f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+                 f"{client['key']}\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+        wait_for(lambda: denied(chat_agent) == 1, what="the head is judged")
+        assert chat_agent.request(KEYS, "DELETE", path).status == 204
+        for i in range(20):  # where its document stood others may stand now
+            add_client(chat_agent, f"another {i}")
+        raw.send(body)
+        assert raw.answer().status == 401
+    event = everywhere(chat_agent, "key_disabled", 1, 401, "invalid_api_key")
+    assert (event["client"], event["client_name"]) == (client["id"], "shop")
 
 
 def test_a_token_where_a_client_key_is_due(chat_agent):
