@@ -438,6 +438,8 @@ static bool identify(struct web_req *q)
 		q->judged_by == snapshots_now(q->r.agent->snaps))
 		return true; // its body came with its head: nothing can have changed
 	auth_call_of(q, &call, &peer, ip);
+	q->judged_us = 0; // not yet
+	q->judged_by = call.snap;
 	if (auth_judge(&call, &q->r.who)) {
 		if (q->r.who.why) // revoked while its body came
 			denied(q);
@@ -457,7 +459,6 @@ static bool identify(struct web_req *q)
 	if (q->r.who.why)
 		denied(q);
 	q->judged_us = loop_now_us(c->web->loop);
-	q->judged_by = call.snap;
 	return true;
 }
 
@@ -508,7 +509,7 @@ static void dispatch(struct web_req *q)
 			web_tell_keyless(q);
 	}
 	q->state = RS_HANDLER;
-	q->r.snap = snapshots_now(q->r.agent->snaps); // the one that identify looked at: same turn
+	q->r.snap = q->judged_by; // in this turn; by now a newer one may be published, without its caller
 	if (q->r.snap)
 		snapshot_hold(q->r.snap);
 	q->r.body = str_slice(&q->body);
