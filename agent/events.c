@@ -8,6 +8,8 @@
 #include "shared/jw.h"
 #include "shared/mem.h"
 
+#define HEAD_ROOM 96 // of the members that stand before an event's own
+
 static const char *const kind_names[EVENT_KINDS] = {"traffic", "health", "key", "config",
 	"alert"};
 
@@ -64,6 +66,7 @@ static void write_event(struct slot *s, struct slice json)
 	char at[CLOCK_TEXT_MAX];
 	struct jw w = jw_to(&s->json);
 	str_clear(&s->json);
+	str_reserve(&s->json, json.n + HEAD_ROOM); // at once: to grow copies and wipes
 	jw_obj(&w, NULL);
 	jw_int(&w, "seq", (int64_t)s->seq);
 	jw_str(&w, "at", clock_rfc3339(clock_wall_ms(), at));

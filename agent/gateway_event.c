@@ -122,6 +122,17 @@ static void add_text(struct str *s, struct slice key, const char *value)
 	str_add_json(s, slice_of(value));
 }
 
+// A text of ours that JSON writes as it is: an id, or a word of a table.
+static void add_word(struct str *s, struct slice key, const char *word)
+{
+	struct slice w = slice_of(word);
+	str_reserve(s, key.n + w.n + 2);
+	str_add_slice(s, key);
+	str_add_c(s, '"');
+	str_add_slice(s, w);
+	str_add_c(s, '"');
+}
+
 static void add_int(struct str *s, struct slice key, int64_t value)
 {
 	str_add_slice(s, key);
@@ -148,7 +159,7 @@ static void add_attempts(struct str *s, const struct gw_told *t)
 		str_add_json(s, slice_of(try->target));
 		add_int(s, KEY("status"), try->status);
 		add_int(s, KEY("ms"), try->ms);
-		add_text(s, KEY("end"), try->end);
+		add_word(s, KEY("end"), try->end);
 		str_add_c(s, '}');
 	}
 	str_add_c(s, ']');
@@ -164,22 +175,21 @@ static void add_money(struct str *s, const struct money *m)
 	}
 	add_int(s, SLICE(",\"cost\":{\"pico\":"), m->pico);
 	add_text(s, KEY("currency"), m->currency);
-	add_text(s, KEY("source"), cost_source_name(m->source));
+	add_word(s, KEY("source"), cost_source_name(m->source));
 	str_add_c(s, '}');
 }
 
 void gw_tell(struct agent *a, struct str *s, const struct gw_told *t)
 {
 	str_clear(s);
-	str_add_slice(s, SLICE("{\"id\":"));
-	str_add_json(s, slice_of(t->id));
+	add_word(s, SLICE("{\"id\":"), t->id);
 	if (UNLIKELY(t->task != NULL))
 		add_text(s, KEY("task"), t->task);
 	add_text(s, KEY("client"), t->client->text);
 	if (t->client_name != NULL && t->client_name[0] != '\0')
 		add_text(s, KEY("client_name"), t->client_name);
 	add_text(s, KEY("feature"), t->feature);
-	add_text(s, KEY("endpoint"), t->endpoint);
+	add_word(s, KEY("endpoint"), t->endpoint);
 	if (t->model != NULL)
 		add_text(s, KEY("model"), t->model);
 	str_add(s, t->stream ? ",\"stream\":true" : ",\"stream\":false");
@@ -187,7 +197,7 @@ void gw_tell(struct agent *a, struct str *s, const struct gw_told *t)
 		add_text(s, KEY("target"), t->target);
 	add_int(s, KEY("status"), t->status);
 	if (t->code != ERR_OK)
-		add_text(s, KEY("code"), err_row(t->code)->code);
+		add_word(s, KEY("code"), err_row(t->code)->code);
 	if (t->ttfb_us > 0)
 		add_ms(s, KEY("ttfb_ms"), t->ttfb_us);
 	add_ms(s, KEY("total_ms"), t->total_us);
@@ -195,14 +205,14 @@ void gw_tell(struct agent *a, struct str *s, const struct gw_told *t)
 		add_int(s, KEY("tokens_in"), t->tokens_in);
 	if (t->tokens_out >= 0)
 		add_int(s, KEY("tokens_out"), t->tokens_out);
-	add_text(s, KEY("tokens_source"), cost_source_name(t->tokens_source));
+	add_word(s, KEY("tokens_source"), cost_source_name(t->tokens_source));
 	if (UNLIKELY(t->absurd))
 		str_add_slice(s, SLICE(",\"usage_absurd\":true"));
 	add_money(s, &t->cost);
 	add_int(s, KEY("bytes_in"), (int64_t)t->bytes_in);
 	add_int(s, KEY("bytes_out"), (int64_t)t->bytes_out);
 	if (t->decision != NULL)
-		add_text(s, KEY("decision"), t->decision);
+		add_word(s, KEY("decision"), t->decision);
 	if (UNLIKELY(t->limited_by != NULL))
 		add_text(s, KEY("limited_by"), t->limited_by);
 	if (t->reason != NULL)

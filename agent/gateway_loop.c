@@ -374,22 +374,39 @@ enum outcome gw_outcome_at(const struct candidate *c, enum outcome out)
 
 // ---- calls ----
 
+#define CLEAR_STEP 1024 // longer ones the C library begins more slowly
+
+static void clear(void *p, size_t n)
+{
+	char *at = p;
+	for (; n > CLEAR_STEP; n -= CLEAR_STEP, at += CLEAR_STEP)
+		explicit_bzero(at, CLEAR_STEP);
+	explicit_bzero(at, n);
+}
+
 // A used one keeps its buffers; everything else begins anew, so that nothing of one request is known
-// to the next.
+// to the next. More than half of it are the body's members, which are read up to their number alone.
 static void call_reset(struct gw_call *c, struct gw_loop *gl)
 {
-	*c = (struct gw_call){.gl = gl,
-		.send = {.path = c->send.path, .headers = c->send.headers, .body = c->send.body},
-		.headers = c->headers,
-		.chunks = {.text = c->chunks.text},
-		.scratch = c->scratch,
-		.out = c->out,
-		.instead = c->instead,
-		.middle = c->middle,
-		.usage = ADAPTER_USAGE_UNKNOWN,
-		.usage_source = COST_UNKNOWN,
-		.spent = PRICE_USAGE_NONE,
-		.cost = {0, "", COST_UNKNOWN}};
+	struct str path = c->send.path, ask = c->send.headers, body = c->send.body,
+		   headers = c->headers, text = c->chunks.text, scratch = c->scratch, out = c->out,
+		   instead = c->instead, middle = c->middle;
+	clear(c, offsetof(struct gw_call, in.m));
+	clear(c->in.m + ARRAY_LEN(c->in.m), sizeof(*c) - offsetof(struct gw_call, in.m[CALL_MEMBERS_MAX]));
+	c->gl = gl;
+	c->send.path = path;
+	c->send.headers = ask;
+	c->send.body = body;
+	c->headers = headers;
+	c->chunks.text = text;
+	c->scratch = scratch;
+	c->out = out;
+	c->instead = instead;
+	c->middle = middle;
+	c->usage = ADAPTER_USAGE_UNKNOWN;
+	c->usage_source = COST_UNKNOWN;
+	c->spent = PRICE_USAGE_NONE;
+	c->cost.source = COST_UNKNOWN;
 }
 
 struct gw_call *gw_call_new(struct gw_loop *gl)

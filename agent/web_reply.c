@@ -282,17 +282,32 @@ static struct slice date_of(struct web *w)
 	return slice_of(w->date);
 }
 
+// Eight bytes at a time: each answer asks it of all its headers.
+static bool has_control(const char *p, size_t n)
+{
+	const uint64_t ones = UINT64_MAX / 255;
+	uint64_t found = 0, x;
+	for (; n >= sizeof(x); p += sizeof(x), n -= sizeof(x)) {
+		memcpy(&x, p, sizeof(x));
+		found |= (x - ones * 0x20) & ~x & ones * 0x80;
+	}
+	for (; n > 0; p++, n--)
+		found |= (unsigned char)*p < 0x20;
+	return found != 0;
+}
+
 // Header values are ours or an upstream's; a line break in one would begin another header.
 static void add_header(struct str *out, const char *name, const char *value)
 {
-	str_add(out, name);
-	str_add_slice(out, SLICE(": "));
-	size_t from = out->n;
-	str_add(out, value);
-	for (size_t i = from; i < out->n; i++)
-		if ((unsigned char)out->p[i] < 0x20 && out->p[i] != '\t')
-			out->p[i] = ' ';
-	str_add_slice(out, SLICE("\r\n"));
+	size_t name_n = strlen(name), n = strlen(value);
+	str_reserve(out, name_n + n + 4);
+	char *at = mempcpy(mempcpy(out->p + out->n, name, name_n), ": ", 2);
+	memcpy(at, value, n);
+	for (size_t i = UNLIKELY(has_control(at, n)) ? 0 : n; i < n; i++)
+		if ((unsigned char)at[i] < 0x20 && at[i] != '\t')
+			at[i] = ' ';
+	memcpy(at + n, "\r\n", 3);
+	out->n += name_n + n + 4;
 }
 
 static void add_framing(const struct web_req *q, struct str *out)

@@ -250,7 +250,15 @@ static enum err_code judge_framing(struct web_req *q, const char *head, size_t n
 }
 
 static void dispatch(struct web_req *q);
-static bool identify(struct web_req *q);
+static bool ask_who(struct web_req *q);
+
+// Who calls is known, now; false: on_role_known comes once it is.
+static bool identify(struct web_req *q)
+{
+	bool known = q->judged_us == loop_now_us(q->web->loop) &&
+		q->judged_by == snapshots_now(q->r.agent->snaps);
+	return LIKELY(known) || ask_who(q); // known: of this turn, in which nothing has changed
+}
 
 // Bodies that are held are too many.
 static void no_room(struct web_req *q)
@@ -427,16 +435,12 @@ static void on_role_known(void *arg)
 		web_conn_mark(q->conn);
 }
 
-// False: on_role_known comes once it is known.
-static bool identify(struct web_req *q)
+static __attribute__((noinline)) bool ask_who(struct web_req *q)
 {
 	struct conn *c = q->conn;
 	struct auth_call call;
 	struct sockaddr_storage peer;
 	char ip[48];
-	if (q->judged_us == loop_now_us(c->web->loop) &&
-		q->judged_by == snapshots_now(q->r.agent->snaps))
-		return true; // its body came with its head: nothing can have changed
 	auth_call_of(q, &call, &peer, ip);
 	q->judged_us = 0; // not yet
 	q->judged_by = call.snap;

@@ -32,13 +32,21 @@ bool num_i64(struct slice s, int64_t min, int64_t max, int64_t *ret)
 
 const char *num_text(int64_t v, char buf[NUM_I64_TEXT])
 {
+	static const char pairs[] = "0001020304050607080910111213141516171819202122232425262728293031"
+				    "3233343536373839404142434445464748495051525354555657585960616263"
+				    "6465666768697071727374757677787980818283848586878889909192939495"
+				    "96979899";
 	char *p = buf + NUM_I64_TEXT - 1;
 	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
 
 	*p = '\0';
-	do {
-		*--p = (char)('0' + u % 10);
-	} while ((u /= 10) != 0);
+	while (u >= 10) { // two digits a division
+		p -= 2;
+		memcpy(p, pairs + u % 100 * 2, 2);
+		u /= 100;
+	}
+	if (u > 0 || *p == '\0')
+		*--p = (char)('0' + u);
 	if (v < 0)
 		*--p = '-';
 	return p;
