@@ -246,7 +246,6 @@ static void done(struct store_job *job, enum err_code code)
 	char etag[ETAG_MAX];
 
 	if (code) {
-		req_denied(r, code);
 		req_fail(r, &job->err);
 		return;
 	}

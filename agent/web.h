@@ -85,9 +85,6 @@ enum err_code req_idempotency_key(const struct req *r, struct slice *ret, struct
 // The query as it came.
 struct slice req_raw_query(const struct req *r);
 struct actor req_actor(const struct req *r);
-// Counts and audits what only the change itself could tell: that it takes another role. Nothing for
-// other codes.
-void req_denied(struct req *r, enum err_code code);
 // The members of an event that say who did it: "actor", and "actor_name" where there is one.
 void req_actor_write(const struct req *r, struct jw *w);
 // Root, without a token, over the unix socket: what nobody on a network can be.

@@ -95,6 +95,7 @@ struct web_req {
 	bool close_after; // answer with Connection: close
 	bool is_head; // HEAD: no body is sent
 	bool expects; // 100-continue
+	bool denied; // counted and audited as a call that its caller may not make
 	bool admitted; // its caller and its length were judged: its body may come
 	int64_t judged_us; // the turn in which the caller was last judged, by which snapshot
 	const struct snapshot *judged_by;
@@ -208,6 +209,10 @@ void web_req_body(struct web_req *q, struct slice *in);
 void web_gone(struct web_req *q);
 // The connection has no more to do with it.
 void web_req_over(struct web_req *q, bool complete);
+
+// What only a handler or a change could tell is counted and audited like the rest: that it takes another
+// role. Nothing for other codes; calls of models are told by their refusals.
+void web_tell_denied(struct web_req *q, enum err_code code);
 
 // web_tell.c
 // Keeps of a refused caller what its snapshot may not outlive.

@@ -87,6 +87,7 @@ void req_fail(struct req *r, const struct err *e)
 	// A loop seen by its hop count is the caller's network, not a field of a document.
 	bool hop = row->id == ERR_UPSTREAM_LOOP && r->web->state < RS_HANDLER;
 	web_tell_refused(r->web, e);
+	web_tell_denied(r->web, e->code);
 	error_headers(r, row);
 	web_error_body(r, web_is_openai(r->web), e, &body);
 	req_reply_json(r, hop ? STATUS_LOOP_DETECTED : row->status, &body);

@@ -164,6 +164,7 @@ static int64_t note_denial(struct web_req *q, enum err_code code, bool guess)
 	socklen_t len = sizeof(peer);
 	bool known = q->conn != NULL && q->conn->kind != PEER_UNIX &&
 		getpeername(q->conn->fd, (struct sockaddr *)&peer, &len) == 0;
+	q->denied = true;
 	metric_add(q->r.agent->metrics, MET_AUTH_DENIED, 1, labels);
 	return denials_note(q->r.agent->denials,
 		&(struct denial){.code = code, .guess = guess,
@@ -173,10 +174,11 @@ static int64_t note_denial(struct web_req *q, enum err_code code, bool guess)
 		loop_now_us(q->web->loop));
 }
 
-void req_denied(struct req *r, enum err_code code)
+void web_tell_denied(struct web_req *q, enum err_code code)
 {
-	if (is_denial(code))
-		note_denial(r->web, code, false);
+	bool calls = q->r.ep == NULL || q->r.ep->may == MAY_CALL;
+	if (!calls && !q->denied && is_denial(code))
+		note_denial(q, code, false);
 }
 
 // Counts a refused call and has it audited; who guesses too often is told to wait instead.

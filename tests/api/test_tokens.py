@@ -538,6 +538,23 @@ def test_what_is_audited(agent):
     assert token.split("_")[3] not in json.dumps(items)
 
 
+@pytest.mark.parametrize("service,path,document,said", [
+    (KEYS, TOKENS, {"name": "more", "role": "admin"}, "token_create"),
+    ("service-registry", "/api/v1/services", {
+        "service": "near", "id": "gpu1", "url": "http://93.184.216.34:9"}, "service_create")])
+def test_what_a_handler_refuses_is_audited_too(agent, service, path, document, said):
+    token = make_token(agent, "small", "operator")["token"]
+    answer = agent.post(service, path, document, headers=bearer(token))
+    assert answer.status == 403, answer
+
+    def rows():
+        items = agent.get(KEYS, "/api/v1/audit").body["items"]
+        return [i for i in items if i["action"] == "denied"]
+    row = wait_for(rows, what="the denial's audit row")[0]
+    assert (row["object"].split()[0], row["result"]) == (said, answer.error)
+    assert row["object"].endswith(", 1 times") and "(small)" in row["object"]
+
+
 # ---- off loopback ----
 
 def own_address():
