@@ -187,9 +187,7 @@ void h_alert_rule_create(struct req *r)
 		req_fail(r, &err);
 		return;
 	}
-	struct change *c = change_new(r, run_create, rule);
-	if (c != NULL)
-		change_submit(c);
+	change_submit(change_new(r, run_create, rule));
 }
 
 static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err *err)
@@ -216,9 +214,7 @@ void h_alert_rule_patch(struct req *r)
 {
 	if (rule_or_fail(r) == NULL)
 		return;
-	struct change *c = change_new(r, run_patch, NULL);
-	if (c != NULL)
-		change_submit(c);
+	change_submit(change_new(r, run_patch, NULL));
 }
 
 static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
@@ -232,7 +228,5 @@ static enum err_code run_delete(struct store_tx *tx, struct change *c, struct er
 
 void h_alert_rule_delete(struct req *r)
 {
-	struct change *c = change_new(r, run_delete, NULL);
-	if (c != NULL)
-		change_submit(c);
+	change_submit(change_new(r, run_delete, NULL));
 }

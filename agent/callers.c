@@ -206,10 +206,7 @@ void h_token_get(struct req *r)
 static void submit(struct req *r,
 	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err), void *arg)
 {
-	struct change *c = change_new(r, run, arg);
-
-	if (c)
-		change_submit(c);
+	change_submit(change_new(r, run, arg));
 }
 
 static void told(struct change *c, const char *action, const char *name, int64_t revision)

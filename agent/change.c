@@ -361,7 +361,6 @@ void change_page(struct req *r,
 {
 	struct page *p = arena_zalloc(&r->arena, 1, sizeof(*p));
 	const char *cursor = req_query(r, "cursor");
-	struct change *c;
 
 	p->list = list;
 	p->limit = req_query_int(r, "limit");
@@ -369,9 +368,7 @@ void change_page(struct req *r,
 		req_fail_code(r, ERR_CURSOR_INVALID);
 		return;
 	}
-	c = change_new(r, run_page, p);
-	if (c)
-		change_submit(c);
+	change_submit(change_new(r, run_page, p));
 }
 
 bool change_not_modified(struct req *r, int64_t revision)

@@ -308,11 +308,6 @@ struct slice db_text(struct sqlite3_stmt *row, int col)
 	return (struct slice){p ? p : "", (size_t)sqlite3_column_bytes(row, col)};
 }
 
-bool db_is_null(struct sqlite3_stmt *row, int col)
-{
-	return sqlite3_column_type(row, col) == SQLITE_NULL;
-}
-
 bool db_is_int(struct sqlite3_stmt *row, int col)
 {
 	return sqlite3_column_type(row, col) == SQLITE_INTEGER;
@@ -321,11 +316,6 @@ bool db_is_int(struct sqlite3_stmt *row, int col)
 bool db_in_transaction(const struct db *db)
 {
 	return !sqlite3_get_autocommit(db->h);
-}
-
-int64_t db_last_id(const struct db *db)
-{
-	return sqlite3_last_insert_rowid(db->h);
 }
 
 int64_t db_changed(const struct db *db)

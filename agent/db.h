@@ -44,11 +44,9 @@ enum err_code db_query(struct db *db, const char *sql, const struct db_val *v, s
 	db_row_fn fn, void *arg, struct err *err);
 int64_t db_int(struct sqlite3_stmt *row, int col);
 struct slice db_text(struct sqlite3_stmt *row, int col); // also blobs; valid for the row
-bool db_is_null(struct sqlite3_stmt *row, int col);
 bool db_is_int(struct sqlite3_stmt *row, int col);
 // False when an error has ended the transaction behind our back (disk full, I/O).
 bool db_in_transaction(const struct db *db);
-int64_t db_last_id(const struct db *db);
 int64_t db_changed(const struct db *db); // rows of the last statement
 // The file behind the connection is still the one at its path, and not shorter than it was:
 // in WAL mode SQLite goes on acknowledging into a deleted or truncated file.

@@ -106,16 +106,13 @@ void h_feature_create(struct req *r)
 {
 	struct feature_change *f = arena_zalloc(&r->arena, 1, sizeof(*f));
 	struct err err = {0};
-	struct change *c;
 
 	if (jx_decode(&feature_fields, r->body, doc_limits(), JX_CREATE, &r->arena, &f->doc, &err)) {
 		req_fail(r, &err);
 		return;
 	}
 	f->create = true;
-	c = change_new(r, run_put, f);
-	if (c)
-		change_submit(c);
+	change_submit(change_new(r, run_put, f));
 }
 
 void h_feature_put(struct req *r)
@@ -125,7 +122,6 @@ void h_feature_put(struct req *r)
 	struct jscan_member m[64];
 	struct slice body = r->body;
 	struct err err = {0};
-	struct change *c;
 	size_t n = 0;
 	enum err_code code = jscan_object(body, doc_limits(), m, ARRAY_LEN(m), &n, &err);
 
@@ -152,9 +148,7 @@ void h_feature_put(struct req *r)
 		req_fail(r, &err);
 		return;
 	}
-	c = change_new(r, run_put, f);
-	if (c)
-		change_submit(c);
+	change_submit(change_new(r, run_put, f));
 }
 
 // Decoded on the store thread over the document as it is then, so that no change between is lost.
@@ -183,15 +177,12 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 
 void h_feature_patch(struct req *r)
 {
-	struct change *c;
 
 	if (!snapshot_feature(r->snap, r->param[0])) {
 		no_feature(r);
 		return;
 	}
-	c = change_new(r, run_patch, NULL);
-	if (c)
-		change_submit(c);
+	change_submit(change_new(r, run_patch, NULL));
 }
 
 static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
@@ -207,10 +198,7 @@ static enum err_code run_delete(struct store_tx *tx, struct change *c, struct er
 
 void h_feature_delete(struct req *r)
 {
-	struct change *c = change_new(r, run_delete, NULL);
-
-	if (c)
-		change_submit(c);
+	change_submit(change_new(r, run_delete, NULL));
 }
 
 static enum err_code run_rollback(struct store_tx *tx, struct change *c, struct err *err)
@@ -233,15 +221,12 @@ void h_feature_rollback(struct req *r)
 {
 	struct rollback_body *body = arena_zalloc(&r->arena, 1, sizeof(*body));
 	struct err err = {0};
-	struct change *c;
 
 	if (jx_decode(&rollback_fields, r->body, doc_limits(), JX_CREATE, &r->arena, body, &err)) {
 		req_fail(r, &err);
 		return;
 	}
-	c = change_new(r, run_rollback, body);
-	if (c)
-		change_submit(c);
+	change_submit(change_new(r, run_rollback, body));
 }
 
 void h_change_list(struct req *r)
@@ -272,10 +257,7 @@ static enum err_code list_revisions(struct store_tx *tx, struct change *c, struc
 
 void h_feature_revisions(struct req *r)
 {
-	struct change *c = change_new(r, list_revisions, NULL);
-
-	if (c)
-		change_submit(c);
+	change_submit(change_new(r, list_revisions, NULL));
 }
 
 // ---- watching ----

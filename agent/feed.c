@@ -84,6 +84,13 @@ static void page_newest(struct events *e, uint32_t kinds, size_t max, struct pag
 	}
 }
 
+static void count_lost(const struct req *r, uint64_t n)
+{
+	if (n > 0)
+		metric_add(r->agent->metrics, MET_EVENTS_DROPPED, (double)n,
+			(const char *const[]){NULL});
+}
+
 static void reply_page(struct req *r, struct page *p)
 {
 	struct str out = STR_INIT;
@@ -97,6 +104,7 @@ static void reply_page(struct req *r, struct page *p)
 	jw_bool(&w, "reset", p->reset);
 	jw_int(&w, "revision", (int64_t)r->snap->revision);
 	jw_obj_end(&w);
+	count_lost(r, p->lost);
 	str_release(&p->items);
 	req_reply_json(r, 200, &out);
 }
@@ -172,6 +180,7 @@ static void feed_pump(void *arg)
 		uint64_t lost = 0;
 		str_clear(&out);
 		f->cursor = events_read(f->events, f->cursor, f->kinds, FEED_BATCH, &out, &lost);
+		count_lost(f->r, lost);
 		if (lost > 0)
 			str_addf(&out, "event: lost\nid: %llu\ndata: {\"lost\":%llu,\"cursor\":%llu}\n\n",
 				(unsigned long long)f->cursor, (unsigned long long)lost,

@@ -305,10 +305,7 @@ bool key_decode(struct req *r, struct vendor_key *doc, struct url *ret_url)
 static void submit(struct req *r,
 	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err), void *arg)
 {
-	struct change *c = change_new(r, run, arg);
-
-	if (c)
-		change_submit(c);
+	change_submit(change_new(r, run, arg));
 }
 
 void h_key_create(struct req *r)

@@ -104,11 +104,6 @@ void loop_free(struct loop *l)
 	free(l);
 }
 
-const char *loop_name(const struct loop *l)
-{
-	return l->name;
-}
-
 struct snapshots *loop_snapshots(struct loop *l)
 {
 	return l->snaps;

@@ -29,7 +29,6 @@ void loop_free(struct loop *l);
 // Runs until loop_stop. The calling thread is the loop's.
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
-const char *loop_name(const struct loop *l);
 struct snapshots *loop_snapshots(struct loop *l);
 // Monotonic time at the start of this turn, microseconds.
 int64_t loop_now_us(const struct loop *l);

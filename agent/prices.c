@@ -202,12 +202,9 @@ void h_price_import(struct req *r)
 {
 	struct import *im = arena_zalloc(&r->arena, 1, sizeof(*im));
 	struct err err = {0};
-	struct change *c;
 	if (read_query(r, im, &err) != ERR_OK) {
 		req_fail(r, &err);
 		return;
 	}
-	c = change_new(r, run_import, im);
-	if (c != NULL)
-		change_submit(c);
+	change_submit(change_new(r, run_import, im));
 }

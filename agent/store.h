@@ -56,7 +56,6 @@ void store_free(struct store *st);
 #define STORE_QUEUE_MAX 8192
 bool store_submit(struct store *st, struct store_job *job);
 const struct seal *store_seal(const struct store *st); // NULL while sealed
-const char *store_db_uuid(const struct store *st);
 // The AAD of a key's secret.
 void store_key_aad(const struct store *st, const struct key_obj *k, struct seal_aad *ret);
 // Opens a key's secret (any thread).
@@ -217,14 +216,8 @@ void store_usage_day(struct store *st, int64_t day_s,
 // at the start.
 enum err_code store_probe_put(struct store_tx *tx, const char *key, int64_t day,
 	const struct probe_spent *spent, struct err *err);
-// A short text kept under a name of its own; get appends nothing when there is none.
-enum err_code store_note_put(struct store_tx *tx, const char *key, struct slice text,
-	struct err *err);
-enum err_code store_note_get(struct store_tx *tx, const char *key, struct str *out,
-	struct err *err);
 // Objects as this transaction sees them.
 const struct snapshot *store_tx_snapshot(struct store_tx *tx);
-const struct actor *store_tx_actor(struct store_tx *tx);
 // Idempotency: finds the stored answer of (actor, endpoint, key). ERR_OK with *ret_found; or
 // ERR_IDEMPOTENCY_MISMATCH when body_hash differs.
 enum err_code store_idem_find(struct store_tx *tx, const char *endpoint, struct slice key,

@@ -312,30 +312,3 @@ enum err_code store_overrides_load(struct store *st, int64_t now_ms, struct err 
 		" WHERE until_ms <= 0 OR until_ms > ?",
 		v, ARRAY_LEN(v), restore_override, st, err);
 }
-
-// ---- small notes ----
-
-enum err_code store_note_put(struct store_tx *tx, const char *key, struct slice text,
-	struct err *err)
-{
-	tx->writes++;
-	return DB_RUN(tx->db, err,
-		"INSERT INTO meta(key,value) VALUES(?,?) ON CONFLICT(key) DO UPDATE SET"
-		" value=excluded.value",
-		DB_T(key), DB_B(text.p, text.n));
-}
-
-static enum err_code read_note(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	(void)err;
-	str_add_slice(arg, db_text(row, 0));
-	return ERR_OK;
-}
-
-enum err_code store_note_get(struct store_tx *tx, const char *key, struct str *out, struct err *err)
-{
-	struct db_val v[] = {DB_T(key)};
-
-	return db_query(tx->db, "SELECT value FROM meta WHERE key=?", v, ARRAY_LEN(v), read_note, out,
-		err);
-}

@@ -71,19 +71,9 @@ const struct seal *store_seal(const struct store *st)
 	return st->seal;
 }
 
-const char *store_db_uuid(const struct store *st)
-{
-	return st->uuid;
-}
-
 const struct snapshot *store_tx_snapshot(struct store_tx *tx)
 {
 	return tx->snap;
-}
-
-const struct actor *store_tx_actor(struct store_tx *tx)
-{
-	return tx->actor;
 }
 
 // The next snapshot says it too; published when it changed.

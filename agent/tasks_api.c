@@ -74,10 +74,8 @@ static enum err_code run_own(struct store_tx *tx, struct change *c, struct err *
 
 void h_image_task(struct req *r)
 {
-	struct change *c = change_new(r, run_own, NULL);
 	req_header_add(r, "Cache-Control", "no-store");
-	if (c != NULL)
-		change_submit(c);
+	change_submit(change_new(r, run_own, NULL));
 }
 
 // ---- all of them ----
@@ -94,9 +92,7 @@ static enum err_code run_get(struct store_tx *tx, struct change *c, struct err *
 
 void h_task_get(struct req *r)
 {
-	struct change *c = change_new(r, run_get, NULL);
-	if (c != NULL)
-		change_submit(c);
+	change_submit(change_new(r, run_get, NULL));
 }
 
 struct page {
@@ -136,9 +132,7 @@ void h_task_list(struct req *r)
 	if (cursor != NULL && !cursor_read(cursor, &p->before)) {
 		req_fail_code(r, ERR_CURSOR_INVALID);
 	} else {
-		struct change *c = change_new(r, run_list, p);
-		if (c != NULL)
-			change_submit(c);
+		change_submit(change_new(r, run_list, p));
 	}
 }
 
@@ -173,9 +167,7 @@ static void told(void *arg)
 		if (s->ask.code == ERR_NOT_CANCELABLE) {
 			req_fail_code(r, ERR_NOT_CANCELABLE);
 		} else {
-			struct change *c = change_new(r, run_canceled, NULL);
-			if (c != NULL)
-				change_submit(c);
+			change_submit(change_new(r, run_canceled, NULL));
 		}
 	}
 	free(s);

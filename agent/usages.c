@@ -282,12 +282,9 @@ void h_usage(struct req *r)
 {
 	struct ask *a = arena_zalloc(&r->arena, 1, sizeof(*a));
 	struct err err = {0};
-	struct change *c;
 	if (read_ask(r, a, &err) != ERR_OK) {
 		req_fail(r, &err);
 		return;
 	}
-	c = change_new(r, run_usage, a);
-	if (c != NULL)
-		change_submit(c);
+	change_submit(change_new(r, run_usage, a));
 }

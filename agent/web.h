@@ -56,7 +56,6 @@ void web_quiesce(struct web *w);
 // Nobody waits any longer: what asked for it by req_on_cut is told to end. On the loop's thread.
 void web_cut(struct web *w);
 size_t web_open_requests(const struct web *w); // any thread
-size_t web_connections(const struct web *w); // any thread
 // Cuts what is left and ends; the loop must not run any more.
 void web_free(struct web *w);
 

@@ -85,7 +85,6 @@ bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_k
 	if (c->next)
 		c->next->prev = c;
 	w->conns = c;
-	w->conns_n++;
 	connections_add(w, c->service, 1);
 	web_tick_arm(w);
 	return true;
@@ -110,7 +109,6 @@ void web_conn_close(struct conn *c)
 		c->next->prev = c->prev;
 	c->next = w->dead;
 	w->dead = c;
-	w->conns_n--;
 	connections_add(w, c->service, -1);
 	web_spares_take(w);
 	if (c->req)

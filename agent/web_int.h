@@ -180,7 +180,7 @@ struct web {
 	struct newcomer *newcomers;
 	size_t newcomers_n;
 	struct load_bytes *held;
-	_Atomic size_t conns_n, reqs_n;
+	_Atomic size_t reqs_n;
 	size_t per_service[SVC_COUNT];
 	struct overload_gate gate; // for new requests of the gateway
 	struct lane served, refused; // those beyond a turn's number

@@ -448,11 +448,6 @@ size_t web_open_requests(const struct web *w)
 	return w->reqs_n;
 }
 
-size_t web_connections(const struct web *w)
-{
-	return w->conns_n;
-}
-
 void web_free(struct web *w)
 {
 	if (!w)

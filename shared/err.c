@@ -102,8 +102,6 @@ static const struct err_row rows[] = {
 		N_("this Idempotency-Key was used for another request"), NULL},
 	{ERR_PRECONDITION_FAILED, "precondition_failed", 412, 5, IRE, false,
 		N_("the object changed since you read it"), N_("read it again and repeat the change")},
-	{ERR_NOT_UNDOABLE, "not_undoable", 409, 5, IRE, false,
-		N_("this change can no longer be undone"), NULL},
 	{ERR_MODEL_NOT_FOUND, "model_not_found", 404, 3, IRE, false,
 		N_("no feature, alias or vendor/service of this name"),
 		N_("list what the gateway offers: GET /v1/models")},
