@@ -73,6 +73,13 @@ static void note_targets(struct look *l)
 		note(l, "self", ((const struct instance_obj *)value)->doc.service);
 }
 
+static bool client_lives(const struct snapshot *snap, const char *id)
+{
+	struct ident client;
+	return ident_read(slice_of(id), CREDENTIAL_CLIENT, &client) &&
+		snapshot_client(snap, &client) != NULL;
+}
+
 static bool alive(void *arg, const char *label, const char *value)
 {
 	const struct look *l = arg;
@@ -82,6 +89,8 @@ static bool alive(void *arg, const char *label, const char *value)
 		return snapshot_feature(l->snap, slice_of(value)) != NULL;
 	if (strcmp(label, "target") == 0)
 		return map_get(&l->targets, slice_of(value)) != NULL;
+	if (strcmp(label, "client") == 0)
+		return client_lives(l->snap, value);
 	return true;
 }
 

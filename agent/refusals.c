@@ -283,10 +283,25 @@ void refusals_tell(struct refusals *r, int64_t now_us)
 		tell_due(r, &r->others[i], now_us);
 }
 
+// Clients that are gone make room for others; their series end with them (agent/departed).
+static void forget_gone(struct refusals *r, const struct snapshot *snap)
+{
+	size_t n = 0;
+	struct ident id;
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->clients_n; i++)
+		if (ident_read(slice_of(r->clients[i].id), CREDENTIAL_CLIENT, &id) &&
+			snapshot_client(snap, &id) != NULL)
+			r->clients[n++] = r->clients[i];
+	r->clients_n = n;
+	pthread_mutex_unlock(&r->lock);
+}
+
 static void look(void *arg)
 {
 	struct refusals *r = arg;
 	loop_timer_set(r->loop, &r->timer, LOOK_US, look, r);
+	forget_gone(r, snapshots_now(loop_snapshots(r->loop)));
 	refusals_tell(r, loop_now_us(r->loop));
 }
 

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from waiting import wait_for
+
 GW, CONFIG, KEYS = "api-gateway", "config-center", "key-manager"
 REGISTRY, ROUTER = "service-registry", "router-engine"
 ROUNDS = 200
@@ -135,6 +137,46 @@ def test_counters_of_what_is_gone_end_after_a_while(small, clock):
     assert value(small, GW, attempts % "chat") == 1 and value(small, GW, attempts % "small") is None
     use(small, model="chat")
     assert requests_of(small, "chat") == 2, "calls go on where they counted"
+
+
+def refuse(agent, client):
+    """One request that this client may not make."""
+    assert agent.chat(headers={"Authorization": "Bearer " + client["key"]}).status == 403
+
+
+def refused_of(agent, client):
+    return value(agent, GW, 'yijian_gateway_refused_total{reason="feature_denied",client="%s"}' % client)
+
+
+def test_counters_of_a_client_that_is_gone_end(make_agent, clock):
+    agent = make_agent(env=clock.env)
+    made = [agent.post(KEYS, "/api/v1/clients", {"name": name, "features": ["embeddings"]}).body
+            for name in ("stays", "goes")]
+    for client in made:
+        refuse(agent, client)
+    stays, goes = (client["id"] for client in made)
+    assert agent.request(KEYS, "DELETE", f"/api/v1/clients/{goes}").status == 204
+    assert refused_of(agent, goes) == 1, "whoever scrapes sees the last value"
+    clock.pass_until(lambda: refused_of(agent, goes) is None, 60, "its series end")
+    assert refused_of(agent, stays) == 1
+
+
+def test_clients_that_are_gone_make_room_among_the_refused(agent):
+    """64 are told apart."""
+    def make(i):
+        return agent.post(KEYS, "/api/v1/clients", {"name": f"c{i}", "features": ["embeddings"]})
+
+    with ThreadPoolExecutor(4) as pool:
+        made = every(pool, 65, make)
+        for client in made:
+            refuse(agent, client)
+        assert refused_of(agent, made[64]["id"]) is None and refused_of(agent, "other") == 1
+        every(pool, 64, lambda i: agent.request(KEYS, "DELETE", f"/api/v1/clients/{made[i]['id']}"))
+
+    def is_told():
+        refuse(agent, made[64])
+        return refused_of(agent, made[64]["id"])
+    wait_for(is_told, what="a place of its own")
 
 
 def test_there_is_room_for_whoever_comes_later(small, vendord):
