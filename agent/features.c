@@ -177,7 +177,6 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 
 void h_feature_patch(struct req *r)
 {
-
 	if (!snapshot_feature(r->snap, r->param[0])) {
 		no_feature(r);
 		return;

@@ -441,6 +441,8 @@ static enum err_code run_delete(struct store_tx *tx, struct change *c, struct er
 	const struct wish *wish = c->arg;
 	struct slice service = slice_of(wish->doc.service), id = slice_of(wish->doc.id);
 	const struct instance_obj *old = snapshot_instance(store_tx_snapshot(tx), service, id);
+	if (old == NULL)
+		return not_found(err);
 	if (!services_may_touch(old, c->job.actor.role, &c->job.actor.id, err))
 		return err->code;
 	c->status = 204;
@@ -454,25 +456,18 @@ static void deleted(struct change *c)
 	change_event(c->r, "deregister", wish->doc.service, wish->doc.id);
 }
 
-// False when it has answered that there is none.
-static bool name_from_path(struct wish *wish)
+// Whether it is there is for the change to say: a repeated call is answered as the first one was.
+static void submit_named(struct wish *wish)
 {
 	struct req *r = wish->c->r;
 	wish->doc.service = arena_slice(&r->arena, r->param[0]);
 	wish->doc.id = arena_slice(&r->arena, r->param[1]);
-	if (snapshot_instance(r->snap, r->param[0], r->param[1]) != NULL)
-		return true;
-	struct err err = {0};
-	not_found(&err);
-	req_fail(r, &err);
-	return false;
+	change_submit(wish->c);
 }
 
 void h_instance_delete(struct req *r)
 {
-	struct wish *wish = wish_new(r, run_delete, deleted);
-	if (name_from_path(wish))
-		change_submit(wish->c);
+	submit_named(wish_new(r, run_delete, deleted));
 }
 
 // --- drain ---
@@ -511,8 +506,7 @@ static void drain(struct req *r, int on)
 {
 	struct wish *wish = wish_new(r, run_drain, drained);
 	wish->drain = on;
-	if (name_from_path(wish))
-		change_submit(wish->c);
+	submit_named(wish);
 }
 
 void h_instance_drain(struct req *r)

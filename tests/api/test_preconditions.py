@@ -304,3 +304,17 @@ def test_two_wishes_for_ones_data(agent):
         answer = agent.post(GW, "/v1/chat/completions", {"model": "chat", "messages": [
             {"role": "user", "content": "x"}]}, headers=[(name, "any"), (name, "local_only")])
         assert (answer.status, answer.error) == (400, "bad_framing")
+
+
+def test_a_repeated_drain_outlives_its_instance(agent, vendord):
+    path = "/api/v1/services/near/instances/gpu1"
+    once = {"Idempotency-Key": "drain-it"}
+    agent.add_instance(vendord.url, service="near")
+    first = agent.post("service-registry", path + "/drain", headers=once)
+    assert first.status == 200 and first.body["draining"]
+    assert agent.request("service-registry", "DELETE", path).status == 204
+    again = agent.post("service-registry", path + "/drain", headers=once)
+    assert (again.status, again.headers["Idempotent-Replayed"]) == (200, "true"), again
+    assert again.body["draining"] and again.body["id"] == "gpu1"
+    assert agent.post("service-registry", path + "/drain").status == 404
+    assert agent.request("service-registry", "DELETE", path).status == 404
