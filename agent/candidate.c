@@ -39,15 +39,6 @@ static void read_sizes(struct arena *a, const struct strv *texts, struct candida
 	c->sizes = sizes;
 }
 
-static uint64_t hash_of(const char *text)
-{
-	uint64_t x = UINT64_C(14695981039346656037); // FNV-1a
-
-	for (; *text; text++)
-		x = (x ^ (unsigned char)*text) * UINT64_C(1099511628211);
-	return x;
-}
-
 static void take_pair(const struct route *r, struct candidate *c, struct live_table *live,
 	struct arena *a)
 {
@@ -55,11 +46,11 @@ static void take_pair(const struct route *r, struct candidate *c, struct live_ta
 	struct drop_live *d = arena_alloc(a, sizeof(*d));
 	const char *model = c->target->upstream_model ? c->target->upstream_model : "";
 	// With its lives: a new address or object begins with a record of its own.
+	const char *all = arena_printf(a, "%s|%s|%s|%s|%llx|%llx", feature, c->target->id, c->name,
+		model, (unsigned long long)(c->life >> 32), (unsigned long long)r->feature->life);
 	const char *id = arena_printf(a, "%016llx|%s|%s",
-		(unsigned long long)hash_of(arena_printf(a, "%s|%s|%s|%s|%llx|%llx", feature,
-			c->target->id, c->name, model, (unsigned long long)(c->life >> 32),
-			(unsigned long long)r->feature->life)),
-		feature, c->target->id);
+		(unsigned long long)slice_hash(SLICE_HASH_BEGIN, slice_of(all)), feature,
+		c->target->id);
 
 	*d = (struct drop_live){live, live_take(live, LIVE_PAIR, slice_of(id))};
 	arena_defer(a, drop_live, d);
@@ -81,7 +72,7 @@ static void complete(struct candidate *c, struct arena *a)
 	const struct target *t = c->target;
 	const struct instance *in = c->instance ? &c->instance->doc : NULL;
 
-	c->hash = hash_of(c->name);
+	c->hash = slice_hash(SLICE_HASH_BEGIN, slice_of(c->name));
 	c->space = space_of(t, in);
 	c->lacks = needs_mask(&t->lacks) | (in ? needs_mask(&in->lacks) : 0);
 	if (protocol_texts_only(c->protocol))

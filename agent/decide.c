@@ -687,10 +687,7 @@ bool decide_may_return(const struct decision *d, int64_t *ret_at_us)
 
 uint64_t decide_session(struct slice name)
 {
-	uint64_t x = UINT64_C(14695981039346656037); // FNV-1a
-	for (size_t i = 0; i < name.n; i++)
-		x = (x ^ (unsigned char)name.p[i]) * UINT64_C(1099511628211);
-	return x | 1;
+	return slice_hash(SLICE_HASH_BEGIN, name) | 1;
 }
 
 void decide(const struct route *route, const struct decide_request *req, int64_t now_us,

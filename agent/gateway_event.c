@@ -125,18 +125,23 @@ static void add_text(struct str *s, struct slice key, const char *value)
 // A text of ours that JSON writes as it is: an id, or a word of a table.
 static void add_word(struct str *s, struct slice key, const char *word)
 {
-	struct slice w = slice_of(word);
-	str_reserve(s, key.n + w.n + 2);
-	str_add_slice(s, key);
-	str_add_c(s, '"');
-	str_add_slice(s, w);
-	str_add_c(s, '"');
+	size_t n = strlen(word);
+	str_reserve(s, key.n + n + 2);
+	char *at = mempcpy(s->p + s->n, key.p, key.n);
+	*at = '"';
+	memcpy(at + 1, word, n);
+	memcpy(at + 1 + n, "\"", 2);
+	s->n += key.n + n + 2;
 }
 
 static void add_int(struct str *s, struct slice key, int64_t value)
 {
-	str_add_slice(s, key);
-	str_add_i64(s, value);
+	char buf[NUM_I64_TEXT];
+	const char *text = num_text(value, buf);
+	size_t n = (size_t)(buf + sizeof(buf) - 1 - text);
+	str_reserve(s, key.n + n);
+	memcpy(mempcpy(s->p + s->n, key.p, key.n), text, n + 1);
+	s->n += key.n + n;
 }
 
 // Milliseconds with the microseconds behind the point.

@@ -348,10 +348,7 @@ static void write_series(struct jw *w, const struct req *r)
 
 static void etag_of(struct slice body, char ret[24])
 {
-	uint64_t x = UINT64_C(14695981039346656037);
-	for (size_t i = 0; i < body.n; i++)
-		x = (x ^ (unsigned char)body.p[i]) * UINT64_C(1099511628211);
-	snprintf(ret, 24, "\"s%016llx\"", (unsigned long long)x);
+	snprintf(ret, 24, "\"s%016llx\"", (unsigned long long)slice_hash(SLICE_HASH_BEGIN, body));
 }
 
 void h_status(struct req *r)

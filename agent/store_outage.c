@@ -9,25 +9,23 @@
 
 static uint64_t mix(uint64_t x, const char *text)
 {
-	for (; text && *text; text++)
-		x = (x ^ (unsigned char)*text) * UINT64_C(1099511628211);
-	return (x ^ 0xff) * UINT64_C(1099511628211);
+	return (slice_hash(x, slice_of(text)) ^ 0xff) * SLICE_HASH_PRIME;
 }
 
 // Which object, address and secret it was seen of.
 int64_t store_outage_mark_key(const struct key_obj *k)
 {
-	uint64_t x = mix(UINT64_C(14695981039346656037), k->origin);
+	uint64_t x = mix(SLICE_HASH_BEGIN, k->origin);
 
 	x = mix(mix(x, k->url.path), k->doc.region);
-	return (int64_t)((x ^ k->row_version) * UINT64_C(1099511628211));
+	return (int64_t)((x ^ k->row_version) * SLICE_HASH_PRIME);
 }
 
 int64_t store_outage_mark_instance(const struct instance_obj *in)
 {
-	uint64_t x = mix(UINT64_C(14695981039346656037), in->doc.url);
+	uint64_t x = mix(SLICE_HASH_BEGIN, in->doc.url);
 
-	return (int64_t)((x ^ (uint64_t)in->doc.created_at) * UINT64_C(1099511628211));
+	return (int64_t)((x ^ (uint64_t)in->doc.created_at) * SLICE_HASH_PRIME);
 }
 
 enum err_code store_outage_put(struct store_tx *tx, enum live_kind kind, const char *id,

@@ -26,6 +26,16 @@ static inline bool slice_eq(struct slice a, struct slice b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+// FNV-1a, 64 bits, going on from x: it spreads, and keeps nothing secret.
+#define SLICE_HASH_BEGIN UINT64_C(14695981039346656037)
+#define SLICE_HASH_PRIME UINT64_C(1099511628211)
+static inline uint64_t slice_hash(uint64_t x, struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		x = (x ^ (unsigned char)s.p[i]) * SLICE_HASH_PRIME;
+	return x;
+}
+
 static inline bool slice_eq_str(struct slice a, const char *s)
 {
 	return slice_eq(a, slice_of(s));
