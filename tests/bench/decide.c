@@ -40,7 +40,7 @@ int main(void)
 	}
 	struct route route = {.feature = &feature, .n = CANDIDATES, .v = candidates};
 	struct decide_request request = {.offer = OFFER_CHAT, .width = FIELD_NONE,
-		.height = FIELD_NONE, .n = FIELD_NONE, .deadline_us = FIELD_NONE, .client = "local"};
+		.height = FIELD_NONE, .n = FIELD_NONE, .deadline_us = FIELD_NONE, .client = &ident_local};
 	struct decision decision;
 	long chosen = 0;
 	double begin = now_us();
