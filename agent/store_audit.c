@@ -168,10 +168,11 @@ struct slice tx_before(struct store_tx *tx, const struct object *old, const stru
 	return str_slice(out);
 }
 
-// The oldest change that stays. The newest always does: it says how far counting has come.
+// The oldest change that stays. The newest always does: it says how far counting has come. What a
+// clock that was ahead wrote, later than ?4, is not waited for.
 #define CHANGES_FROM                                                                               \
 	"max((SELECT max(revision) FROM change) - ?1 + 1,"                                         \
-	" coalesce((SELECT revision FROM change WHERE at >= ?2 ORDER BY revision LIMIT 1),"        \
+	" coalesce((SELECT revision FROM change WHERE at BETWEEN ?2 AND ?4 ORDER BY revision LIMIT 1)," \
 	" (SELECT max(revision) FROM change)))"
 #define CHANGES_GOING                                                                              \
 	"(SELECT revision FROM change WHERE revision < " CHANGES_FROM " ORDER BY revision LIMIT ?3)"
@@ -179,7 +180,7 @@ struct slice tx_before(struct store_tx *tx, const struct object *old, const stru
 enum err_code store_audit_prune(struct store_tx *tx, int64_t most, bool *more, struct err *err)
 {
 	struct db_val v[] = {DB_I(STORE_CHANGES_KEPT), DB_I(tx->now_ms - STORE_CHANGES_KEPT_MS),
-		DB_I(most)};
+		DB_I(most), DB_I(tx->now_ms + STORE_CHANGES_KEPT_MS)};
 	enum err_code code = db_run(tx->db,
 		"DELETE FROM feature_revision WHERE name IN (SELECT name FROM change WHERE revision IN "
 		CHANGES_GOING " AND kind='Feature' AND action='delete')"

@@ -316,7 +316,8 @@ enum err_code store_task_sweep(struct store_tx *tx, struct err *err)
 {
 	enum err_code code = DB_RUN(tx->db, err,
 		"UPDATE task SET state='expired', result=NULL WHERE state='succeeded'"
-		" AND finished_at > 0 AND result_until <= ?", DB_I(tx->now_ms));
+		" AND finished_at > 0 AND (result_until <= ?1 OR result_until > ?2)",
+		DB_I(tx->now_ms), DB_I(tx->now_ms + TASK_RESULT_MS)); // later: a clock that was ahead
 	if (code == ERR_OK) // the newest are within the limit
 		code = DB_RUN(tx->db, err,
 			"UPDATE task SET state='expired', result=NULL, result_until=?1 WHERE seq IN"
@@ -324,8 +325,9 @@ enum err_code store_task_sweep(struct store_tx *tx, struct err *err)
 			" AS total FROM task WHERE result IS NOT NULL) WHERE total > ?2)",
 			DB_I(tx->now_ms), DB_I(TASK_RESULTS_MAX));
 	if (code == ERR_OK)
-		code = DB_RUN(tx->db, err, "DELETE FROM task WHERE finished_at > 0 AND finished_at < ?",
-			DB_I(tx->now_ms - TASK_KEPT_MS));
+		code = DB_RUN(tx->db, err,
+			"DELETE FROM task WHERE finished_at > 0 AND (finished_at < ?1 OR finished_at > ?2)",
+			DB_I(tx->now_ms - TASK_KEPT_MS), DB_I(tx->now_ms + TASK_KEPT_MS));
 	if (code == ERR_OK)
 		code = DB_RUN(tx->db, err,
 			"DELETE FROM task WHERE finished_at > 0 AND seq <= (SELECT seq FROM task"

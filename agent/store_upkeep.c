@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the store thread does whether anybody writes or not: rows past their time go, the log stays
 // short, and a store that failed is tried again.
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/store_priv.h"
@@ -19,21 +20,22 @@
 #define ROWS_MAX 100 // of a table at once: a long backlog must not fill the log
 
 // secure_delete wipes what a deleted row held in the file; its copies in the log go when that is cut.
-// ?1 the moment before which a row's time is over, ?2 how many at most.
+// ?1 the moment before which a row's time is over, ?2 how many at most. ?3: no row's time is later but
+// for a clock that was set back since; it is not waited for that clock's time to come.
 static const struct {
 	const char *sql;
 	int64_t kept_ms;
 } endings[] = {
 	// They stand in the order they came: an index of times would be one more page in each write.
 	{"DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE rowid <"
-	 " coalesce((SELECT rowid FROM idempotency WHERE at >= ?1 ORDER BY rowid LIMIT 1),"
+	 " coalesce((SELECT rowid FROM idempotency WHERE at BETWEEN ?1 AND ?3 ORDER BY rowid LIMIT 1),"
 	 " 9223372036854775807) ORDER BY rowid LIMIT ?2)",
 		STORE_IDEM_MS},
 	{"DELETE FROM vendor_key WHERE id IN"
-	 " (SELECT id FROM vendor_key WHERE deleted_at < ?1 LIMIT ?2)",
+	 " (SELECT id FROM vendor_key WHERE deleted_at < ?1 OR deleted_at > ?3 LIMIT ?2)",
 		STORE_UNDO_MS},
 	{"DELETE FROM caller WHERE id IN (SELECT id FROM caller WHERE revoked_at > 0"
-	 " AND revoked_at < ?1 LIMIT ?2)",
+	 " AND (revoked_at < ?1 OR revoked_at > ?3) LIMIT ?2)",
 		STORE_REVOKED_MS},
 	{"DELETE FROM live_override WHERE (kind,id) IN (SELECT kind,id FROM live_override"
 	 " WHERE until_ms > 0 AND until_ms < ?1 LIMIT ?2)",
@@ -58,7 +60,7 @@ static void forget_revoked(struct store_tx *tx)
 	while (pmap_next(seen->tokens, &it, NULL, &obj)) {
 		const struct token_obj *t = obj;
 
-		if (t->revoked_at && t->revoked_at < tx->now_ms - STORE_REVOKED_MS)
+		if (t->revoked_at && llabs(t->revoked_at - tx->now_ms) > STORE_REVOKED_MS)
 			snapshot_del_token(fork, slice_of(t->doc.id));
 	}
 	snapshot_free(tx->snap);
@@ -73,7 +75,7 @@ static enum err_code purge_rows(struct store_tx *tx, bool *ret_more, struct err 
 	*ret_more = false;
 	for (size_t i = 0; i < ARRAY_LEN(endings) && !code; i++) {
 		code = DB_RUN(tx->db, err, endings[i].sql, DB_I(tx->now_ms - endings[i].kept_ms),
-			DB_I(ROWS_MAX));
+			DB_I(ROWS_MAX), DB_I(tx->now_ms + endings[i].kept_ms));
 		*ret_more = *ret_more || (!code && db_changed(tx->db) == ROWS_MAX);
 		gone += code ? 0 : db_changed(tx->db);
 	}

@@ -21,6 +21,7 @@ GW, CONFIG, KEYS, REGISTRY = "api-gateway", "config-center", "key-manager", "ser
 MIB = 1024 * 1024
 LOG_MAX = 8 * MIB
 UNDO_S, IDEMPOTENCY_S, REVOKED_S, RESULT_S = 600, 24 * 3600, 90 * 86400, 86400
+YEAR_S = 365 * 86400
 TRICKLE_S = 0.3  # between two writes of a writer that leaves no idle second
 
 
@@ -236,10 +237,47 @@ def test_what_was_deleted_leaves_every_file_in_time(make_agent, clock, load):
     assert names(agent) == {"turned", "kept"} and is_ok(agent)
 
 
-def test_a_picture_leaves_every_file_when_its_time_is_over(make_agent, make_vendord, clock):
+@pytest.mark.parametrize("load", [lambda agent: nobody(), Trickle], ids=["idle", "busy"])
+def test_what_was_deleted_by_a_clock_that_was_ahead_leaves_as_well(make_agent, clock, load):
+    """Set a year ahead and back again: no row waits for that year, nor do those behind it."""
+    agent = make_agent(env=clock.env)
+    doomed = agent.add_key("http://127.0.0.1:9", key_name="doomed")
+    token = agent.post(KEYS, "/api/v1/tokens", {"name": "ci", "role": "viewer"}).body
+
+    def answer_kept(mark):
+        assert agent.post(KEYS, "/api/v1/clients", {"name": mark[:7]},
+                          headers={"Idempotency-Key": mark}).status == 201
+    agent.stop()
+    [(envelope,)] = stored(agent, "SELECT envelope FROM vendor_key")
+    hashes = dict(stored(agent, "SELECT id, hash FROM caller"))
+    agent.start()
+
+    def left(*values):
+        return files_with(agent.state_dir, *values, *(v.hex().encode() for v in values))
+    clock.advance(0, wall_s=YEAR_S)
+    assert agent.request(KEYS, "DELETE", f"/api/v1/keys/{doomed['id']}").status in (200, 204)
+    assert agent.request(KEYS, "DELETE", f"/api/v1/tokens/{token['id']}").status in (200, 204)
+    answer_kept("of-next-year-7351")
+    clock.advance(0, wall_s=-YEAR_S)
+    answer_kept("of-this-year-7351")
+    with load(agent):
+        clock.advance(UNDO_S + 61)
+        clock.pass_until(lambda: not left(envelope), 0.2, what="the secret gone from every file")
+        clock.advance(IDEMPOTENCY_S)
+        clock.pass_until(lambda: not left(b'of-next-year-7351', b'of-this-year-7351'), 0.2,
+                         what="answers kept for repeated calls gone")
+        clock.advance(REVOKED_S)
+        clock.pass_until(lambda: not left(hashes[token["id"]]), 0.2, what="the token's hash gone")
+    assert is_ok(agent)
+
+
+@pytest.mark.parametrize("ahead_s", [0, YEAR_S], ids=["time", "clock-was-ahead"])
+def test_a_picture_leaves_every_file_when_its_time_is_over(
+        make_agent, make_vendord, clock, ahead_s):
     agent = make_agent(env={**clock.env, "YIJIAN_TASK_POLL_MS": "20"})
     agent.add_key(make_vendord(flavour="dashscope").url, vendor="aliyun", service="wanx",
                   key_name="wanx")
+    clock.advance(0, wall_s=ahead_s)
     answer = agent.post(GW, "/v1/images/generations", headers={"Prefer": "respond-async"}, json={
         "model": "text_to_image", "prompt": "a cat"})
     assert answer.status == 202, answer
@@ -247,12 +285,16 @@ def test_a_picture_leaves_every_file_when_its_time_is_over(make_agent, make_vend
     clock.pass_until(lambda: agent.get(GW, path).body["state"] == "succeeded", what="a picture")
     agent.stop()
     [(result,)] = stored(agent, "SELECT result FROM task")
+    clock.advance(0, wall_s=-ahead_s)
     agent.start()
-    assert files_with(agent.state_dir, result[:64])
+    assert ahead_s or files_with(agent.state_dir, result[:64])
     clock.advance(RESULT_S)
     clock.pass_until(lambda: not files_with(agent.state_dir, result[:64], result[-64:]), 30,
                      what="the picture gone")
-    assert agent.get(GW, path).body["state"] == "expired"
+    if ahead_s:  # its whole row was of that clock
+        clock.pass_until(lambda: agent.get(GW, path).status == 404, 30, what="the task gone")
+    else:
+        assert agent.get(GW, path).body["state"] == "expired"
 
 
 def test_what_is_kept_for_a_time_ends_without_anybody_writing(make_agent):
