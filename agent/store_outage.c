@@ -44,7 +44,8 @@ enum err_code store_outage_put(struct store_tx *tx, enum live_kind kind, const c
 
 static void apply_key(struct live *l, const struct outage *o)
 {
-	int64_t left_ms = o->cool_until_ms - clock_wall_ms();
+	// No longer than any that is begun, whatever the clock says now.
+	int64_t left_ms = MIN_OF(o->cool_until_ms - clock_wall_ms(), COOLDOWN_MAX_S * 1000);
 
 	atomic_store(&l->fault, o->fault);
 	atomic_store(&l->fault_since_wall_ms, o->since_ms);

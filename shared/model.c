@@ -111,7 +111,7 @@ static const struct field retry_rows[] = {
 	{FEATURE_SUB(retry, per_target), .type = FT_INT, .min = 1, .max = 4, .def = 1,
 		.help = N_("most calls of one candidate for one request; further ones are at most a tenth"
 			   " of the first")},
-	{FEATURE_SUB(retry, honour_retry_after_max_s), .type = FT_INT, .min = 0, .max = 300,
+	{FEATURE_SUB(retry, honour_retry_after_max_s), .type = FT_INT, .min = 0, .max = COOLDOWN_MAX_S,
 		.def = 300, .unit = "s", .help = N_("longest cooldown a Retry-After may ask for")},
 };
 static const struct field_set retry_fields = {"FeatureRetry", retry_rows, ARRAY_LEN(retry_rows), 0};

@@ -14,6 +14,7 @@
 #define TARGETS_MAX 64 // per feature
 #define PRICE_IMAGES_MAX 64 // per price
 #define PRICE_TIERS_MAX 8
+#define COOLDOWN_MAX_S INT64_C(300) // however long an upstream asks to be left alone
 
 enum tier { TIER_PRIMARY, TIER_SECONDARY, TIER_BACKUP };
 enum strategy { STRAT_PRIORITY, STRAT_WEIGHTED, STRAT_ROUND_ROBIN, STRAT_LEAST_INFLIGHT,

@@ -151,3 +151,18 @@ def test_what_was_said_of_a_key_outlives_a_restart(make_agent, clock, status, co
         agent.kill9()
         agent.start()
         assert key_state(agent, key) == "unknown", "the row is of the secret that was shown"
+
+
+def test_a_cooldown_ends_though_the_clock_was_set_back_meanwhile(make_agent, make_vendord, clock):
+    vendord = make_vendord()
+    agent = make_agent(env=clock.env)
+    key = agent.add_key(vendord.url)
+    vendord.fault({"status": 429, "retry_after": "280"}, path="/v1/*", count=1)
+    assert agent.chat().error == "upstream_rate_limited"
+    wait_for(lambda: written(agent, "key") == 1, what="its row")
+    agent.kill9()
+    clock.advance(0, wall_s=-365 * 86400)
+    agent.start()
+    assert key_state(agent, key) == "cooling"
+    clock.advance(301)
+    assert agent.chat().status == 200
