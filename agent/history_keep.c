@@ -29,34 +29,37 @@ struct history_keep {
 struct restore {
 	struct history *history;
 	bool coarse;
-	int64_t now_ms, newest_ms;
+	int64_t now_ms, newest_ms, latest_ms;
 };
 
 static void look(void *arg, int64_t at_ms, struct slice chunk)
 {
 	struct restore *r = arg;
 	(void)chunk;
-	r->newest_ms = MAX_OF(r->newest_ms, at_ms);
+	if (at_ms <= r->latest_ms)
+		r->newest_ms = MAX_OF(r->newest_ms, at_ms);
 }
 
 static void unpack(void *arg, int64_t at_ms, struct slice chunk)
 {
 	struct restore *r = arg;
-	history_unpack(r->history, r->coarse, chunk, r->now_ms - at_ms);
+	if (at_ms <= r->now_ms) // later: of a clock that was far ahead for a while
+		history_unpack(r->history, r->coarse, chunk, r->now_ms - at_ms);
 }
 
 static void restore(struct history *h, struct store *st, int64_t now_wall_ms)
 {
 	static const int64_t steps[] = {HISTORY_FINE_S, HISTORY_COARSE_S};
-	struct restore r = {.history = h, .now_ms = now_wall_ms};
-	for (size_t i = 0; i < ARRAY_LEN(steps); i++)
-		store_history_read(st, steps[i], look, &r);
-	r.now_ms = MAX_OF(r.now_ms, r.newest_ms); // the clock was set back
-	history_restore_begin(h);
+	static const int64_t kept_s[] = {FINE_KEPT_S, COARSE_KEPT_S};
+	struct restore v[ARRAY_LEN(steps)];
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-		r.coarse = i > 0;
-		store_history_read(st, steps[i], unpack, &r);
+		v[i] = (struct restore){h, i > 0, now_wall_ms, 0, now_wall_ms + kept_s[i] * 1000};
+		store_history_read(st, steps[i], look, &v[i]);
+		v[i].now_ms = MAX_OF(now_wall_ms, v[i].newest_ms); // the clock was set back
 	}
+	history_restore_begin(h);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+		store_history_read(st, steps[i], unpack, &v[i]);
 	history_restored(h);
 }
 

@@ -205,8 +205,8 @@ enum err_code store_history_add(struct store_tx *tx, int64_t step_s, int64_t at_
 		DB_I(at_ms), DB_B(chunk.p, chunk.n));
 
 	if (!code)
-		code = DB_RUN(tx->db, err, "DELETE FROM history WHERE step=? AND at<?", DB_I(step_s),
-			DB_I(at_ms - kept_s * 1000));
+		code = DB_RUN(tx->db, err, "DELETE FROM history WHERE step=? AND (at<? OR at>?)",
+			DB_I(step_s), DB_I(at_ms - kept_s * 1000), DB_I(at_ms + kept_s * 1000));
 	tx->writes += !code && tx->st->trouble;
 	return code;
 }

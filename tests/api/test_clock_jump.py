@@ -101,3 +101,25 @@ def test_it_is_said_once_and_writes_go_on(agent, clock, jump):
     agent.restart()
     assert agent.get(CONFIG, "/api/v1/features/chat").body["description"] == "later"
     assert wait_for(lambda: agent.get(GW, "/api/v1/status").status == 200)
+
+
+def test_figures_outlive_a_clock_that_was_ahead_for_a_while(agent, local, clock):
+    agent.add_instance(local.url)
+
+    def seen():
+        history = agent.get(GW, "/api/v1/status").body["traffic"]["history"]
+        return sum(rate or 0 for rate in history["rate"])
+
+    def asked(times):
+        before = seen()
+        for _ in range(times):
+            assert agent.chat().status == 200
+        clock.pass_until(lambda: seen() > before, 10, what="the figures")
+    clock.advance(0, wall_s=YEAR_S)
+    asked(3)
+    clock.advance(61)
+    agent.restart()
+    clock.advance(0, wall_s=-YEAR_S)
+    asked(30)
+    agent.restart()  # which writes down what there is
+    assert seen() >= 3, "30 in steps of 10 s"
