@@ -241,7 +241,8 @@ enum err_code store_audit_of(struct store_tx *tx, const char *action, const char
 struct store_place {
 	int64_t seq, mark; // seq 0: the beginning
 };
-// sql tells the mark of the row ?1. check: ERR_CURSOR_INVALID when the place is not as it was; find:
+// sql tells the mark of the row ?1: its time, and in the last two bits whose list it is, because two
+// rows of one transaction may have the same number. check: ERR_CURSOR_INVALID when the place is not as it was; find:
 // gives the place of a row its mark (nothing to do for seq 0).
 enum err_code store_place_check(struct store_tx *tx, const char *sql, const struct store_place *at,
 	struct err *err);

@@ -369,7 +369,8 @@ enum err_code store_audit_list(struct store_tx *tx, const struct store_place *be
 		"SELECT seq,at,actor,action,object,result,request_id,mac,actor_name,object_id"
 		" FROM audit WHERE seq < ?"
 		" ORDER BY seq DESC LIMIT ?",
-		"SELECT at FROM audit WHERE seq=?", "SELECT count(*) FROM audit", audit_item, before, limit, out, ret_total, ret_next, err);
+		"SELECT at*4+1 FROM audit WHERE seq=?", "SELECT count(*) FROM audit", audit_item, before,
+		limit, out, ret_total, ret_next, err);
 }
 
 enum err_code store_change_list(struct store_tx *tx, const struct store_place *before, int limit,
@@ -379,8 +380,8 @@ enum err_code store_change_list(struct store_tx *tx, const struct store_place *b
 		"SELECT revision,at,actor,action,kind,name,summary,actor_name,object_id"
 		" FROM change WHERE revision < ?"
 		" ORDER BY revision DESC LIMIT ?",
-		"SELECT at FROM change WHERE revision=?", "SELECT count(*) FROM change", change_item, before, limit, out, ret_total, ret_next,
-		err);
+		"SELECT at*4+2 FROM change WHERE revision=?", "SELECT count(*) FROM change", change_item,
+		before, limit, out, ret_total, ret_next, err);
 }
 
 struct verify {

@@ -257,7 +257,7 @@ enum err_code store_task_list(struct store_tx *tx, struct slice state, struct sl
 	const struct store_place *before, int limit, struct str *out, size_t *ret_total,
 	struct store_place *ret_next, struct err *err)
 {
-	static const char mark[] = "SELECT created_at FROM task WHERE seq=?";
+	static const char mark[] = "SELECT created_at*4+3 FROM task WHERE seq=?";
 	struct list l = {.w = jw_to(out), .limit = limit, .now_ms = tx->now_ms};
 	struct db_val v[] = {state.n > 0 ? DB_S(state) : DB_NONE,
 		feature.n > 0 ? DB_S(feature) : DB_NONE,

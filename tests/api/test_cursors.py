@@ -126,6 +126,16 @@ def test_pages_lead_on_or_say_that_they_do_not(agent, service, path):
         assert (answer.status, answer.error) == (400, "cursor_invalid"), bad
 
 
+def test_a_cursor_of_another_list_is_told(agent):
+    """Though both rows of a change have the same number and the same time."""
+    make_event(agent)
+    lists = (KEYS, "/api/v1/audit"), (CONFIG, "/api/v1/changes")
+    cursors = [agent.get(service, f"{path}?limit=1").body["next"] for service, path in lists]
+    for (service, path), cursor in zip(lists, reversed(cursors), strict=True):
+        answer = agent.get(service, f"{path}?limit=1&cursor={cursor}")
+        assert (answer.status, answer.error) == (400, "cursor_invalid"), path
+
+
 def test_a_page_of_tasks_of_another_life_is_told(agent):
     answer = agent.get(GW, "/api/v1/tasks?cursor=7.1700000000000")
     assert (answer.status, answer.error) == (400, "cursor_invalid")
