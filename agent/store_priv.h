@@ -195,8 +195,8 @@ bool store_lost_there(const struct store *st);
 // store in trouble is written to, to see whether it is over.
 void store_upkeep(struct store *st, bool idle);
 void store_try_again(struct store *st);
-// Usage rows past their time (store_usage).
-enum err_code store_usage_expire(struct store_tx *tx, struct err *err);
+// Some usage rows past their time (store_usage); *more: there may be others.
+enum err_code store_usage_expire(struct store_tx *tx, bool *more, struct err *err);
 
 // ---- store_thread ----
 void tx_begin(struct store *st, struct store_tx *tx, const struct actor *actor);

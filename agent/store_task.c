@@ -312,25 +312,34 @@ enum err_code store_task_open(struct store_tx *tx,
 
 // ---- the end of what was kept ----
 
-enum err_code store_task_sweep(struct store_tx *tx, struct err *err)
+// Where secrets are wiped, a row costs the log what it holds: few at once, the oldest first.
+#define SHARE_OF(condition)                                                                        \
+	"seq IN (SELECT seq FROM (SELECT seq, sum(n) OVER (ORDER BY seq) - n AS before FROM"       \
+	" (SELECT seq, 2048 + length(doc) + coalesce(length(result),0) + coalesce(length(request),0)" \
+	" AS n FROM task WHERE " condition " ORDER BY seq LIMIT 100)) WHERE before < 131072)"
+
+enum err_code store_task_sweep(struct store_tx *tx, bool *ret_more, struct err *err)
 {
-	enum err_code code = DB_RUN(tx->db, err,
-		"UPDATE task SET state='expired', result=NULL WHERE state='succeeded'"
-		" AND finished_at > 0 AND (result_until <= ?1 OR result_until > ?2)",
-		DB_I(tx->now_ms), DB_I(tx->now_ms + TASK_RESULT_MS)); // later: a clock that was ahead
-	if (code == ERR_OK) // the newest are within the limit
-		code = DB_RUN(tx->db, err,
-			"UPDATE task SET state='expired', result=NULL, result_until=?1 WHERE seq IN"
-			" (SELECT seq FROM (SELECT seq, sum(length(result)) OVER (ORDER BY seq DESC)"
-			" AS total FROM task WHERE result IS NOT NULL) WHERE total > ?2)",
-			DB_I(tx->now_ms), DB_I(TASK_RESULTS_MAX));
-	if (code == ERR_OK)
-		code = DB_RUN(tx->db, err,
-			"DELETE FROM task WHERE finished_at > 0 AND (finished_at < ?1 OR finished_at > ?2)",
-			DB_I(tx->now_ms - TASK_KEPT_MS), DB_I(tx->now_ms + TASK_KEPT_MS));
-	if (code == ERR_OK)
-		code = DB_RUN(tx->db, err,
-			"DELETE FROM task WHERE finished_at > 0 AND seq <= (SELECT seq FROM task"
-			" ORDER BY seq DESC LIMIT 1 OFFSET ?)", DB_I(TASKS_KEPT_MAX));
+	static const char *const sql[] = {
+		"UPDATE task SET state='expired', result=NULL WHERE " // later: a clock that was ahead
+			SHARE_OF("state='succeeded' AND finished_at > 0"
+				 " AND (result_until <= ?1 OR result_until > ?1 + ?2)"),
+		"UPDATE task SET state='expired', result=NULL, result_until=?1 WHERE seq IN" // the newest stay
+		" (SELECT seq FROM (SELECT seq, sum(length(result)) OVER (ORDER BY seq DESC) AS total"
+		" FROM task WHERE result IS NOT NULL) WHERE total > ?3 ORDER BY seq LIMIT 1)",
+		"DELETE FROM task WHERE "
+			SHARE_OF("finished_at > 0 AND (finished_at < ?1 - ?4 OR finished_at > ?1 + ?4)"),
+		"DELETE FROM task WHERE "
+			SHARE_OF("finished_at > 0 AND seq <="
+				 " (SELECT seq FROM task ORDER BY seq DESC LIMIT 1 OFFSET ?5)"),
+	};
+	struct db_val v[] = {DB_I(tx->now_ms), DB_I(TASK_RESULT_MS), DB_I(TASK_RESULTS_MAX),
+		DB_I(TASK_KEPT_MS), DB_I(TASKS_KEPT_MAX)};
+	enum err_code code = ERR_OK;
+	*ret_more = false;
+	for (size_t i = 0; i < ARRAY_LEN(sql) && code == ERR_OK; i++) {
+		code = db_run(tx->db, sql[i], v, ARRAY_LEN(v), err);
+		*ret_more = *ret_more || (code == ERR_OK && db_changed(tx->db) > 0);
+	}
 	return code;
 }

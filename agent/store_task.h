@@ -41,8 +41,9 @@ enum err_code store_task_list(struct store_tx *tx, struct slice state, struct sl
 enum err_code store_task_open(struct store_tx *tx,
 	void (*fn)(void *arg, const struct task *t, struct slice request), void *arg,
 	struct err *err);
-// Ends results whose time is over and drops what is beyond the limits above.
-enum err_code store_task_sweep(struct store_tx *tx, struct err *err);
+// Ends results whose time is over and drops what is beyond the limits above: a share of them that fits
+// the log, and *ret_more when another call may find more.
+enum err_code store_task_sweep(struct store_tx *tx, bool *ret_more, struct err *err);
 // Succeeded is expired once its pictures have ended.
 void task_age(struct task *t, int64_t now_wall_ms);
 

@@ -70,9 +70,10 @@ static void forget_revoked(struct store_tx *tx)
 static enum err_code purge_rows(struct store_tx *tx, bool *ret_more, struct err *err)
 {
 	int64_t gone = 0;
-	enum err_code code = store_usage_expire(tx, err);
+	enum err_code code;
 
 	*ret_more = false;
+	code = store_usage_expire(tx, ret_more, err);
 	for (size_t i = 0; i < ARRAY_LEN(endings) && !code; i++) {
 		code = DB_RUN(tx->db, err, endings[i].sql, DB_I(tx->now_ms - endings[i].kept_ms),
 			DB_I(ROWS_MAX), DB_I(tx->now_ms + endings[i].kept_ms));
@@ -135,12 +136,16 @@ static enum err_code purge(struct store *st, struct err *err)
 	bool more = true;
 	enum err_code code = ERR_OK;
 
-	while (!code && more && clock_mono_us() - start < PURGE_SHARE_US)
+	while (!code && more && clock_mono_us() - start < PURGE_SHARE_US) {
 		code = purge_some(st, &more, err);
-	if (!code)
-		code = checkpoint(st, true, err);
-	if (code)
-		return code;
+		if (!code && db_log_pages(st->db) > LOG_PAGES_MAX)
+			code = checkpoint(st, false, err);
+	}
+	// Also when there was no room for more: what is in the log makes way for it.
+	struct err other = {0};
+	enum err_code cut = checkpoint(st, true, code ? &other : err);
+	if (code || cut)
+		return code ? code : cut;
 	st->purge_at_us = more ? 0 : start + PURGE_EVERY_US;
 	pthread_mutex_lock(&st->lock);
 	st->stats.purge_wall_ms = clock_wall_ms();

@@ -11,6 +11,8 @@
 #define TIME_MAX_MS 253402300799999 // the year 9999: arithmetic on it stays within int64
 #define PARTS 1000000 // sums are read in two parts, or SQLite's sum would refuse to overflow
 
+#define EXPIRE_MAX 100 // rows of a step at once: a long backlog must not fill the log
+
 // In the order of struct usage_sum.
 #define REST(X)                                                                                    \
 	X(attempts) X(failures) X(streamed) X(interrupted) X(usage_unknown) X(tokens_in)           \
@@ -58,15 +60,20 @@ static enum err_code is_there(void *arg, struct sqlite3_stmt *row, struct err *e
 	return ERR_OK;
 }
 
-enum err_code store_usage_expire(struct store_tx *tx, struct err *err)
+enum err_code store_usage_expire(struct store_tx *tx, bool *more, struct err *err)
 {
 	static const int64_t kept[][2] = {{MINUTE_S, USAGE_MINUTES_KEPT_S},
 		{HOUR_S, USAGE_HOURS_KEPT_S}, {DAY_S, USAGE_DAYS_KEPT_S}};
 	enum err_code code = ERR_OK;
 
-	for (size_t i = 0; i < ARRAY_LEN(kept) && !code; i++)
-		code = DB_RUN(tx->db, err, "DELETE FROM usage WHERE step=? AND at<?",
-			DB_I(kept[i][0]), DB_I(tx->now_ms / 1000 - kept[i][1]));
+	for (size_t i = 0; i < ARRAY_LEN(kept) && !code; i++) {
+		code = DB_RUN(tx->db, err,
+			"DELETE FROM usage WHERE (step,at,feature,target,client,key,model,currency) IN"
+			" (SELECT step,at,feature,target,client,key,model,currency FROM usage"
+			" WHERE step=? AND at<? ORDER BY at LIMIT ?)",
+			DB_I(kept[i][0]), DB_I(tx->now_ms / 1000 - kept[i][1]), DB_I(EXPIRE_MAX));
+		*more = *more || (!code && db_changed(tx->db) == EXPIRE_MAX);
+	}
 	return code;
 }
 
@@ -76,7 +83,7 @@ enum err_code store_usage_add(struct store_tx *tx, uint64_t boot, uint64_t n,
 	static const int64_t steps[] = {MINUTE_S, HOUR_S, DAY_S};
 	struct db_val batch[] = {DB_I((int64_t)boot), DB_I((int64_t)n)};
 	const struct usage_row *r;
-	bool there = false;
+	bool there = false, more = false; // the purge goes on
 	size_t it = 0;
 	enum err_code code = db_query(tx->db, "SELECT 1 FROM usage_batch WHERE boot=? AND n>=?",
 		batch, ARRAY_LEN(batch), is_there, &there, err);
@@ -93,7 +100,7 @@ enum err_code store_usage_add(struct store_tx *tx, uint64_t boot, uint64_t n,
 		code = db_run(tx->db, "INSERT OR REPLACE INTO usage_batch(boot,n) VALUES(?,?)",
 			batch, ARRAY_LEN(batch), err);
 	if (!code)
-		code = store_usage_expire(tx, err);
+		code = store_usage_expire(tx, &more, err);
 	tx->writes += !code && tx->st->trouble;
 	return code;
 }

@@ -560,12 +560,26 @@ static void load_done(struct store_job *job, enum err_code code)
 
 static enum err_code run_sweep(struct store_tx *tx, struct store_job *job)
 {
-	return store_task_sweep(tx, &job->err);
+	struct tasks *e = job->arg;
+	return store_task_sweep(tx, &e->sweep_more, &job->err);
 }
 
-static void sweep_done(struct store_job *job, enum err_code code UNUSED)
+static void sweep_share(struct tasks *e);
+
+static void sweep_done(struct store_job *job, enum err_code code)
 {
-	((struct tasks *)job->arg)->sweeping = false; // what failed is done the next time
+	struct tasks *e = job->arg;
+	e->sweeping = false;
+	if (code == ERR_OK && e->sweep_more && !e->stopped)
+		sweep_share(e);
+}
+
+static void sweep_share(struct tasks *e)
+{
+	e->sweep_more = false;
+	e->sweep_job = (struct store_job){.run = run_sweep, .done = sweep_done, .loop = e->loop,
+		.arg = e, .actor = ACTOR_SELF("system")};
+	e->sweeping = store_submit(e->agent->store, &e->sweep_job);
 }
 
 static void sweep(void *arg)
@@ -574,11 +588,8 @@ static void sweep(void *arg)
 	if (e->stopped)
 		return;
 	loop_timer_set(e->loop, &e->sweep, SWEEP_US, sweep, e);
-	if (e->sweeping)
-		return;
-	e->sweep_job = (struct store_job){.run = run_sweep, .done = sweep_done, .loop = e->loop,
-		.arg = e, .actor = ACTOR_SELF("system")};
-	e->sweeping = store_submit(e->agent->store, &e->sweep_job);
+	if (!e->sweeping) // what failed is done this time
+		sweep_share(e);
 }
 
 struct tasks *tasks_new(struct agent *a)

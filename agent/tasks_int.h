@@ -210,6 +210,7 @@ struct tasks {
 	struct gw_call face; // for what is told of candidates
 	struct store_job sweep_job, load_job;
 	bool sweeping, stopped;
+	bool sweep_more; // the job's until it is done
 	_Atomic int64_t counts[TASK_STATES];
 	_Atomic size_t submitting;
 };

@@ -80,6 +80,16 @@ def stored(agent, sql):
         return db.execute(sql).fetchall()
 
 
+def copied(agent):
+    """A copy of the files of an agent that runs: what is in the log counts, where it is whole."""
+    place = agent.scratch / "running"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for name in ("yijian.db", "yijian.db-wal"):
+        shutil.copy(agent.state_dir / name, place)
+    return place / "yijian.db"
+
+
 @contextlib.contextmanager
 def altered(agent):
     """The database of a stopped agent, to be written to as nobody should."""
@@ -557,6 +567,34 @@ def test_a_disk_without_a_free_byte_is_left_behind(make_agent, make_vendord, sma
     wait_for(lambda: is_ok(agent), what="recovery")
     assert names(agent) - {"simulated"} >= set(writers.acked())
     assert try_key(agent, "taken")[0] == 201
+
+
+def test_what_is_over_goes_though_the_disk_has_little_room(make_agent, clock, small):
+    """Wiping takes room in the log: a backlog of many rows goes in shares that fit."""
+    agent = make_agent(state_dir=small.place, env=clock.env)
+    agent.stop()
+    with altered(agent) as db:
+        db.executemany(
+            "INSERT INTO task(id,state,feature,client,body_hash,doc,result,result_until,created_at,"
+            "finished_at) VALUES(?,'succeeded','text_to_image','local',x'00','{}',?,2,1,1)",
+            [(f"task-{i}", os.urandom(3000)) for i in range(800)])
+        columns = [row[1] for row in db.execute("PRAGMA table_info(usage)")]
+        db.executemany(f"INSERT INTO usage VALUES({','.join('?' * len(columns))})",
+                       [[60, 86400, f"f{i}", *["old" * 50] * 5, *[1] * (len(columns) - 8)]
+                        for i in range(2000)])
+    small.fill()
+    with open(small.filler, "r+b") as filler:
+        filler.truncate(size(small.filler) - 3 * MIB // 4)
+    agent.start()
+
+    def left():
+        with contextlib.closing(sqlite3.connect("file:" + str(copied(agent)) + "?mode=ro",
+                                                uri=True)) as db:
+            with contextlib.suppress(sqlite3.DatabaseError):  # it was written to meanwhile
+                return sum(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                           for table in ("task", "usage"))
+    clock.pass_until(lambda: left() == 0, 20, what="all of it gone")
+    wait_for(lambda: is_ok(agent), what="nothing to complain of")
 
 
 def test_a_read_only_file_system_at_start_serves_what_was_kept(make_agent, make_vendord, small):
