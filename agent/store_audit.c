@@ -442,13 +442,23 @@ static enum err_code idem_row(void *arg, struct sqlite3_stmt *row, struct err *e
 	struct idem *i = arg;
 	struct slice hash = db_text(row, 0);
 
-	if (db_int(row, 1) < 200 || db_int(row, 1) > 299)
+	struct slice body = db_text(row, 2);
+
+	if (db_int(row, 1) < 200 || db_int(row, 1) > 299 || (body.n > 0 && !store_holds_object(body)))
 		return err_set(err, ERR_STORAGE_CORRUPT, NULL); // only what succeeded is kept
 	i->found = true;
 	i->mismatch = hash.n != 32 || memcmp(hash.p, i->body_hash, 32) != 0;
 	*i->status = (int)db_int(row, 1);
-	str_add_slice(i->body, db_text(row, 2));
+	str_add_slice(i->body, body);
 	return ERR_OK;
+}
+
+bool store_holds_object(struct slice text)
+{
+	struct err ignored;
+
+	return text.n > 0 && text.p[0] == '{' &&
+	       jscan_check(text, (struct jscan_limits){.depth = 2 * JSCAN_DEPTH}, &ignored) == ERR_OK;
 }
 
 enum err_code store_idem_find(struct store_tx *tx, const char *endpoint, struct slice key,

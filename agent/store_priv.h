@@ -195,6 +195,8 @@ bool store_lost_there(const struct store *st);
 // store in trouble is written to, to see whether it is over.
 void store_upkeep(struct store *st, bool idle);
 void store_try_again(struct store *st);
+// A stored text is a whole JSON object as we write them (store_audit).
+bool store_holds_object(struct slice text);
 // Some usage rows past their time (store_usage); *more: there may be others.
 enum err_code store_usage_expire(struct store_tx *tx, bool *more, struct err *err);
 

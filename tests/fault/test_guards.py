@@ -615,6 +615,24 @@ def test_a_read_only_file_system_at_start_serves_what_was_kept(make_agent, make_
 
 # ---- what stands in the database and is not ours ----
 
+@pytest.mark.parametrize("doc", ["", "{", "x" * 70000, "a\0b", '{"name":1}}', "[]"],
+                         ids=["none", "cut", "long", "nul", "more", "a list"])
+def test_damaged_documents_break_no_answer(make_agent, doc):
+    agent = make_agent()
+    key = {"Idempotency-Key": "again"}
+    assert agent.post(KEYS, "/api/v1/clients", {"name": "app"}, headers=key).status == 201
+    agent.stop()
+    with altered(agent) as db:
+        db.execute("UPDATE feature_revision SET doc=? WHERE name='chat'", [doc])
+        db.execute("UPDATE idempotency SET body=?", [doc or "{"])  # of 204 there is none
+    agent.start()
+    items = agent.get(CONFIG, "/api/v1/features/chat/revisions").body["items"]
+    assert items and all(item["document"] is None for item in items)
+    again = agent.post(KEYS, "/api/v1/clients", {"name": "app"}, headers=key)
+    assert (again.status, again.error) == (503, "storage_corrupt"), again
+    assert names(agent) == set() and agent.get(KEYS, "/api/v1/clients").body["total"] == 1
+
+
 STRANGE_IDS = {"zero": [0], "minus": [-1], "far below": [-1000000], "far beyond": [2**40],
                "a gap": [1, 2, 4, ...], "not from the first": [2, ...], "text": ["'one'"],
                "a fraction": [1.5], "twice": [1, 1], "newer": [99]}
