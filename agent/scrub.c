@@ -97,7 +97,16 @@ static unsigned gram(const char *p)
 	return (unsigned)((x * UINT64_C(0x9e3779b97f4a7c15)) >> 52) % GRAMS_BITS;
 }
 
-// Whether the two have SCRUB_RUN characters in a row in common.
+// A run of few different characters, as zeros that fill a number up, stands in many a text.
+static bool tells(const char *run)
+{
+	int different = 0;
+	for (int i = 0; i < SCRUB_RUN; i++)
+		different += memchr(run, run[i], (size_t)i) == NULL;
+	return different >= SCRUB_DIFFERENT;
+}
+
+// Whether the two have SCRUB_RUN characters in a row in common that tell of one another.
 static bool common_run(struct slice text, struct slice needle)
 {
 	uint64_t seen[GRAMS_BITS / 64] = {0};
@@ -105,7 +114,7 @@ static bool common_run(struct slice text, struct slice needle)
 	for (size_t i = 0; i + SCRUB_RUN <= text.n; i++)
 		seen[gram(text.p + i) / 64] |= UINT64_C(1) << gram(text.p + i) % 64;
 	for (size_t i = 0; i + SCRUB_RUN <= needle.n; i++)
-		if ((seen[gram(needle.p + i) / 64] >> gram(needle.p + i) % 64 & 1) &&
+		if (tells(needle.p + i) && (seen[gram(needle.p + i) / 64] >> gram(needle.p + i) % 64 & 1) &&
 			memmem(text.p, text.n, needle.p + i, SCRUB_RUN) != NULL)
 			return true;
 	return false;

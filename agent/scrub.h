@@ -9,11 +9,13 @@
 
 #include "shared/slice.h"
 
-// True when the text holds the secret that was sent or a run of SCRUB_RUN letters and digits of it
-// (whatever stands between them, in either case, escaped for JSON, URLs or HTML, in base64 or
-// hexadecimal), something starred out beside its beginning or end, or anything in the form of a
-// credential. A secret of "user:password" is looked for in parts, too. An empty one has no runs.
+// True when the text holds the secret that was sent or a run of SCRUB_RUN letters and digits of it,
+// SCRUB_DIFFERENT of them different (whatever stands between them, in either case, escaped for JSON,
+// URLs or HTML, in base64 or hexadecimal), something starred out beside its beginning or end, or
+// anything in the form of a credential. A secret of "user:password" is looked for in parts, too. An
+// empty one has no runs.
 #define SCRUB_RUN 8
+#define SCRUB_DIFFERENT 4
 bool scrub_shows(struct slice text, struct slice secret);
 // The same of this secret alone, unescaped: for what means something of its own, as an id or a
 // header's value, where a star or another's form says nothing.

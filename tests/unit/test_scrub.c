@@ -117,12 +117,25 @@ static void test_meaning_survives(void **state)
 	assert_string_equal(e.wire_code, "");
 }
 
+// What fills a number up is in keys and ids alike: an honest id must not lose a picture paid for.
+static void test_zeros_are_no_part_of_a_key(void **state)
+{
+	const struct slice key = SLICE("sk-simulated-0000000000000001");
+	(void)state;
+	assert_false(scrub_holds(SLICE("00000000-0000-4000-8000-000000000042"), key));
+	assert_false(scrub_holds(SLICE("task-000000000000000000"), key));
+	assert_true(scrub_holds(SLICE("task-sk-simulated-0000000000000001"), key));
+	assert_true(scrub_holds(SLICE("simulated-0000"), key));
+	assert_true(scrub_holds(SLICE("id 0000000000000001 of"), SLICE("0000000000000001")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_the_key_in_any_clothes),
 		cmocka_unit_test(test_what_is_said_of_requests),
 		cmocka_unit_test(test_short_and_double_ones),
 		cmocka_unit_test(test_credentials_of_others), cmocka_unit_test(test_error_answers),
-		cmocka_unit_test(test_meaning_survives)};
+		cmocka_unit_test(test_meaning_survives),
+		cmocka_unit_test(test_zeros_are_no_part_of_a_key)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
