@@ -3,18 +3,6 @@
 
 #include <string.h>
 
-struct drop_live {
-	struct live_table *table;
-	struct live *live;
-};
-
-static void drop_live(void *arg)
-{
-	struct drop_live *d = arg;
-
-	live_drop(d->table, d->live);
-}
-
 static unsigned needs_mask(const struct strv *v)
 {
 	unsigned mask = 0;
@@ -43,7 +31,6 @@ static void take_pair(const struct route *r, struct candidate *c, struct live_ta
 	struct arena *a)
 {
 	const char *feature = r->feature->doc.name;
-	struct drop_live *d = arena_alloc(a, sizeof(*d));
 	const char *model = c->target->upstream_model ? c->target->upstream_model : "";
 	// With its lives: a new address or object begins with a record of its own.
 	const char *all = arena_printf(a, "%s|%s|%s|%s|%llx|%llx", feature, c->target->id, c->name,
@@ -52,9 +39,7 @@ static void take_pair(const struct route *r, struct candidate *c, struct live_ta
 		(unsigned long long)slice_hash(SLICE_HASH_BEGIN, slice_of(all)), feature,
 		c->target->id);
 
-	*d = (struct drop_live){live, live_take(live, LIVE_PAIR, slice_of(id))};
-	arena_defer(a, drop_live, d);
-	c->pair = d->live;
+	c->pair = live_hold(a, live, LIVE_PAIR, id);
 }
 
 // The model its vectors come from, as adapter_model would ask for it.

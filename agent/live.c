@@ -126,6 +126,27 @@ void live_drop(struct live_table *t, struct live *l)
 	pthread_mutex_unlock(&t->lock);
 }
 
+struct held {
+	struct live_table *table;
+	struct live *live;
+};
+
+static void let_go(void *arg)
+{
+	struct held *h = arg;
+
+	live_drop(h->table, h->live);
+}
+
+struct live *live_hold(struct arena *a, struct live_table *t, enum live_kind kind, const char *id)
+{
+	struct held *h = arena_alloc(a, sizeof(*h));
+
+	*h = (struct held){t, live_take(t, kind, slice_of(id))};
+	arena_defer(a, let_go, h);
+	return h->live;
+}
+
 // ---- lives ----
 
 uint32_t live_number(struct live_table *t)

@@ -7,6 +7,7 @@
 #define YJ_AGENT_LIVE_H
 
 #include <stdatomic.h>
+#include "shared/arena.h"
 #include "shared/slice.h"
 
 enum live_kind {
@@ -106,6 +107,8 @@ void live_free(struct live_table *t);
 // path: only when objects are built). The pointer stays valid while referenced.
 struct live *live_take(struct live_table *t, enum live_kind kind, struct slice id);
 void live_drop(struct live_table *t, struct live *l);
+// live_take for as long as the arena lives.
+struct live *live_hold(struct arena *a, struct live_table *t, enum live_kind kind, const char *id);
 // Numbers for lives: each call gives one that was never given before.
 uint32_t live_number(struct live_table *t);
 // The life that comes after `life`.

@@ -15,18 +15,6 @@ struct build {
 	size_t cap;
 };
 
-struct drop_live {
-	struct live_table *table;
-	struct live *live;
-};
-
-static void drop_live(void *arg)
-{
-	struct drop_live *d = arg;
-
-	live_drop(d->table, d->live);
-}
-
 static struct candidate *add(struct build *b, const struct target *t, struct live *target_live)
 {
 	struct route *r = &b->box->route;
@@ -138,7 +126,6 @@ static const struct target *joined_target(struct build *b, const char *service,
 {
 	struct route *r = &b->box->route;
 	struct arena *a = &b->box->arena;
-	struct drop_live *d;
 	struct target *t;
 
 	for (size_t i = 0; i < r->n; i++) {
@@ -153,12 +140,9 @@ static const struct target *joined_target(struct build *b, const char *service,
 	t->kind = TARGET_SELF_HOSTED;
 	t->service = arena_strdup(a, service);
 	t->id = arena_printf(a, "self/%s", service);
-	*ret_live = live_take(b->snap->live, LIVE_TARGET,
-		slice_of(arena_printf(a, "%s|%s", b->f->doc.name, t->id)));
+	*ret_live = live_hold(a, b->snap->live, LIVE_TARGET,
+		arena_printf(a, "%s|%s", b->f->doc.name, t->id));
 	live_follow(*ret_live, b->f->life, LIVE_NEW_OBJECT);
-	d = arena_alloc(a, sizeof(*d));
-	*d = (struct drop_live){b->snap->live, *ret_live};
-	arena_defer(a, drop_live, d);
 	return t;
 }
 

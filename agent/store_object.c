@@ -11,28 +11,6 @@
 #include "shared/text.h"
 #include "shared/vendors.h"
 
-struct live_ref {
-	struct live_table *table;
-	struct live *live;
-};
-
-static void drop_live(void *arg)
-{
-	struct live_ref *r = arg;
-
-	live_drop(r->table, r->live);
-}
-
-static struct live *take_live(struct store *st, struct arena *a, enum live_kind kind,
-	const char *id)
-{
-	struct live_ref *r = arena_alloc(a, sizeof(*r));
-
-	*r = (struct live_ref){st->live, live_take(st->live, kind, slice_of(id))};
-	arena_defer(a, drop_live, r);
-	return r->live;
-}
-
 static void render(struct object *o, const struct field_set *set, const void *doc)
 {
 	struct str s = STR_INIT;
@@ -68,11 +46,11 @@ enum err_code object_feature(struct store *st, struct slice doc, const struct ro
 		if (!t->id)
 			t->id = arena_printf(a, "%s/%s", t->kind == TARGET_VENDOR ? t->vendor : "self",
 				t->service);
-		f->target_live[i] = take_live(
-			st, a, LIVE_TARGET, arena_printf(a, "%s|%s", f->doc.name, t->id));
+		f->target_live[i] = live_hold(a, st->live, LIVE_TARGET,
+			arena_printf(a, "%s|%s", f->doc.name, t->id));
 	}
 	f->target_life = arena_zalloc(a, f->doc.targets.n + 1, sizeof(*f->target_life));
-	f->live = take_live(st, a, LIVE_FEATURE, f->doc.name);
+	f->live = live_hold(a, st->live, LIVE_FEATURE, f->doc.name);
 	f->limits = limits_of(f->doc.limits.rpm, f->doc.limits.tpm, f->doc.limits.concurrency,
 		FIELD_NONE, &f->doc.limits.budget);
 	render(&f->o, &feature_fields, &f->doc);
@@ -133,7 +111,7 @@ static enum err_code complete_key(struct store *st, struct key_obj *k, const str
 		(unsigned char *)arena_slice(a, row->envelope), row->envelope.n};
 	k->ref = arena_printf(a, "%s/%s/%s", k->doc.vendor, key_service(&k->doc), k->doc.slug);
 	k->origin = k->url.origin;
-	k->live = take_live(st, a, LIVE_KEY, k->doc.id);
+	k->live = live_hold(a, st->live, LIVE_KEY, k->doc.id);
 	k->limits = limits_of(k->doc.limits.rpm, k->doc.limits.tpm, key_concurrency(&k->doc),
 		FIELD_NONE, &k->doc.budget);
 	render(&k->o, &key_fields, &k->doc);
@@ -219,7 +197,7 @@ enum err_code object_instance(struct store *st, struct slice doc, const struct r
 	in->doc.created_at = meta->created_at;
 	in->doc.updated_at = meta->updated_at;
 	in->doc.updated_by = arena_slice(a, meta->updated_by);
-	in->live = take_live(st, a, LIVE_INSTANCE,
+	in->live = live_hold(a, st->live, LIVE_INSTANCE,
 		arena_printf(a, "%s/%s", in->doc.service, in->doc.id));
 	render(&in->o, &instance_fields, &in->doc);
 	*ret = in;
@@ -253,7 +231,7 @@ enum err_code object_token(struct store *st, struct slice doc, const struct row_
 	t->doc.updated_by = arena_slice(a, meta->updated_by);
 	take_hash(t->hash, row->hash);
 	t->revoked_at = row->revoked_at;
-	t->live = take_live(st, a, LIVE_TOKEN, t->doc.id);
+	t->live = live_hold(a, st->live, LIVE_TOKEN, t->doc.id);
 	render(&t->o, &token_fields, &t->doc);
 	*ret = t;
 	return ERR_OK;
@@ -279,7 +257,7 @@ enum err_code object_client(struct store *st, struct slice doc, const struct row
 	c->doc.updated_at = meta->updated_at;
 	c->doc.updated_by = arena_slice(a, meta->updated_by);
 	take_hash(c->hash, row->hash);
-	c->live = take_live(st, a, LIVE_CLIENT, c->doc.id);
+	c->live = live_hold(a, st->live, LIVE_CLIENT, c->doc.id);
 	c->limits = limits_of(c->doc.limits.rpm, c->doc.limits.tpm, c->doc.limits.concurrency,
 		c->doc.limits.burst, &c->doc.budget);
 	render(&c->o, &client_fields, &c->doc);
