@@ -164,7 +164,8 @@ def test_kills_at_random_moments(agent, vendor):
     for key in again:
         assert ask(agent, key).status in (200, 502)
     assert sum(vendor.stats()["by_prompt"].values()) == before
-    assert len(unknown) <= 4 * KILLS
+    # A submit lasts some 20 ms, 150 ms under a sanitizer beside other work; 30 begin in a second.
+    assert len(unknown) <= 8 * KILLS
 
 
 # ---- several submits of one request ----
