@@ -33,6 +33,7 @@ struct db {
 	int64_t page_size;
 	int64_t roots[ROOTS_MAX]; // pages where tables and indexes begin
 	size_t roots_n;
+	bool missed; // at the last look: what is there again may be as long, and hollow
 	bool torn; // a checkpoint found the file emptied under it: it holds a part only
 	struct {
 		const char *sql;
@@ -323,29 +324,6 @@ int64_t db_changed(const struct db *db)
 	return sqlite3_changes64(db->h);
 }
 
-enum err_code db_still_there(struct db *db, struct err *err)
-{
-	struct stat st;
-	int moved = 0;
-
-	sqlite3_file_control(db->h, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-	if (db->torn || moved || stat(db->path, &st) != 0 || st.st_ino != db->inode || st.st_dev != db->dev ||
-		st.st_size < db->size || !wal_there(db))
-		return err_set(err, ERR_STORAGE_MOVED, NULL);
-	db->size = st.st_size;
-	return ERR_OK;
-}
-
-static enum err_code take_root(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	struct db *db = arg;
-
-	(void)err;
-	if (db->roots_n < ROOTS_MAX)
-		db->roots[db->roots_n++] = db_int(row, 0);
-	return ERR_OK;
-}
-
 // A file that was emptied just before a checkpoint is as long as ever after it, with nothing where
 // the log had no page: no b-tree begins with a zero. Read through SQLite's own descriptor, because
 // closing another one of this process would drop the lock.
@@ -362,6 +340,31 @@ static bool roots_there(struct db *db)
 			return false;
 	}
 	return true;
+}
+
+enum err_code db_still_there(struct db *db, struct err *err)
+{
+	struct stat st;
+	int moved = 0;
+
+	sqlite3_file_control(db->h, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+	db->missed = db->torn || moved || stat(db->path, &st) != 0 || st.st_ino != db->inode ||
+		st.st_dev != db->dev || st.st_size < db->size || !wal_there(db) ||
+		(db->missed && !roots_there(db));
+	if (db->missed)
+		return err_set(err, ERR_STORAGE_MOVED, NULL);
+	db->size = st.st_size;
+	return ERR_OK;
+}
+
+static enum err_code take_root(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct db *db = arg;
+
+	(void)err;
+	if (db->roots_n < ROOTS_MAX)
+		db->roots[db->roots_n++] = db_int(row, 0);
+	return ERR_OK;
 }
 
 enum err_code db_checkpoint(struct db *db, bool truncate, struct err *err)
