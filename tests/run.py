@@ -26,6 +26,7 @@ PYTHON = "/usr/bin/python3"
 JOBS = os.cpu_count() or 2
 UNIT_TIMEOUT_S = 120
 SUITE_TIMEOUT_S = 1800
+WHY_LINES = 24
 LINE_MAX = 160  # a parametrized test may carry a whole document in its name
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:strict_string_checks=1",
@@ -43,9 +44,12 @@ class Result:
         self.seconds = 0.0
         self.failures = []
 
-    def fail(self, what):
+    def fail(self, what, why=""):
+        """`why`, a message of any length, is printed below, its last lines if it is long."""
         self.failed += 1
-        self.failures.append(what if len(what) <= LINE_MAX else what[:LINE_MAX] + "…")
+        lines = [what if len(what) <= LINE_MAX else what[:LINE_MAX] + "…"]
+        lines += [f"    {line[:LINE_MAX]}" for line in why.strip().splitlines()[-WHY_LINES:]]
+        self.failures.append("\n".join(lines))
 
 
 class Build:
@@ -145,9 +149,10 @@ def pytest(build):
     status, output = run(command + paths, build.log / "pytest.log", build.env(), SUITE_TIMEOUT_S)
     if report.exists():
         for case in xml.parse(report).iter("testcase"):
-            kinds = {child.tag for child in case}
-            if kinds & {"failure", "error"}:
-                result.fail(f"{case.get('classname')}.{case.get('name')}")
+            kinds = {child.tag: child for child in case}
+            wrong = kinds.get("failure", kinds.get("error"))
+            if wrong is not None:
+                result.fail(f"{case.get('classname')}.{case.get('name')}", wrong.text or "")
             elif "skipped" in kinds:
                 result.skipped += 1
             else:
