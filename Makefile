@@ -30,9 +30,9 @@ Q := $(if $(VERBOSE),,@)
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # ---- sources: found, not listed; FLOORS is the inventory and the lint compares ----
-SHARED_SRC := $(wildcard shared/*.c)
-AGENT_SRC := $(wildcard agent/*.c)
-CONSOLE_SRC := $(wildcard console/*.c)
+SHARED_SRC := $(wildcard shared/*.c shared/*/*.c)
+AGENT_SRC := $(wildcard agent/*.c agent/*/*.c)
+CONSOLE_SRC := $(wildcard console/*.c console/*/*.c)
 VENDORD_SRC := $(wildcard tests/vendord/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
@@ -227,7 +227,7 @@ $(B)/man/%: $(PROGRAMS) $(wildcard man/*)
 SHELLS := bash zsh fish
 COMPLETION_FILES := $(addprefix completions/yijian.,$(SHELLS))
 completions: $(COMPLETION_FILES) ## shell completion, which asks the command table
-$(O)/console/help.o: $(COMPLETION_FILES)
+$(O)/console/cmd/help.o: $(COMPLETION_FILES)
 
 # ---- install ----
 install: all man completions ## programs, manual, completions under DESTDIR and PREFIX

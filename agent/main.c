@@ -11,10 +11,10 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "agent/descriptors.h"
+#include "agent/core/descriptors.h"
 #include "agent/notify.h"
 #include "agent/platform.h"
-#include "agent/state_dir.h"
+#include "agent/core/state_dir.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
 #include "shared/out.h"

@@ -4,7 +4,7 @@
 #ifndef YJ_AGENT_PLATFORM_H
 #define YJ_AGENT_PLATFORM_H
 
-#include "agent/registry.h"
+#include "agent/core/metrics.h"
 
 struct platform;
 

@@ -11,10 +11,10 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "console/complete.h"
-#include "console/help.h"
+#include "console/cmd/complete.h"
+#include "console/cmd/help.h"
 #include "console/shell.h"
-#include "console/tui.h"
+#include "console/tui/tui.h"
 #include "shared/clock.h"
 #include "shared/num.h"
 #include "shared/out.h"

@@ -3,7 +3,7 @@
 #ifndef YJ_CONSOLE_DISPATCH_H
 #define YJ_CONSOLE_DISPATCH_H
 
-#include "console/cmd.h"
+#include "console/cmd/cmd.h"
 
 struct dispatch {
 	struct console_settings *settings; // borrowed

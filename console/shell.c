@@ -10,7 +10,7 @@
 #include <readline/history.h>
 #include <readline/readline.h>
 
-#include "console/complete.h"
+#include "console/cmd/complete.h"
 #include "shared/text.h"
 
 #define WORDS_MAX 64

@@ -3,7 +3,7 @@
 #ifndef YJ_CONSOLE_SHELL_H
 #define YJ_CONSOLE_SHELL_H
 
-#include "console/cmd.h"
+#include "console/cmd/cmd.h"
 
 struct shell {
 	struct console_settings *settings; // borrowed

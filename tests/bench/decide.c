@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How long one decision takes: 32 candidates in two orders, weighted, all usable but four. Prints
 // the mean over the runs in microseconds.
-#include "agent/decide.h"
+#include "agent/decide/decide.h"
 
 #include <stdio.h>
 #include <stdlib.h>

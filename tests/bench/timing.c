@@ -10,7 +10,7 @@
 //   control  a comparison that ends at the first difference: one that is not seen here says that
 //            nothing would be
 // usage: timing [TRACES]. Ends with 1 when secret differs or control does not.
-#include "agent/auth.h"
+#include "agent/web/auth.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def table():
-    """(id, method, path) of every row in shared/api.c, by its text."""
+    """(id, method, path) of every row in shared/rows/api.c, by its text."""
     text = (ROOT / "shared" / "api.c").read_text()
     macros = dict(re.findall(r'^#define (\w+) "([^"]+)"$', text, re.M))
     rows = []

@@ -4,8 +4,8 @@
 // reader's own text, and keeps every bound.
 #include <stdlib.h>
 #include <string.h>
-#include "agent/adapter_batch.h"
-#include "agent/adapter_image.h"
+#include "agent/protocol/batch.h"
+#include "agent/protocol/image.h"
 #include "shared/utf8.h"
 
 static const struct {

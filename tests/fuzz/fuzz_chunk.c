@@ -4,9 +4,9 @@
 // and folded.
 #include <stdlib.h>
 #include <string.h>
-#include "agent/adapter.h"
-#include "agent/fold.h"
-#include "agent/messages.h"
+#include "agent/protocol/adapter.h"
+#include "agent/protocol/fold.h"
+#include "agent/protocol/dialect_anthropic.h"
 #include "shared/sse.h"
 
 static const struct adapter *const adapters[] = {&adapter_openai_chat,

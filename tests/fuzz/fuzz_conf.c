@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "agent/settings.h"
+#include "agent/core/settings.h"
 #include "shared/conf.h"
 
 static enum err_code take(void *arg, const char *key, const char *value, int line, struct err *err)

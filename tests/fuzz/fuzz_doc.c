@@ -3,10 +3,10 @@
 // the way, since the store, the console and other agents all read what the agent wrote.
 #include <stdlib.h>
 #include <string.h>
-#include "shared/api.h"
+#include "shared/rows/api.h"
 #include "shared/jw.h"
 #include "shared/jx.h"
-#include "shared/model.h"
+#include "shared/rows/model.h"
 
 static const struct field_set *const sets[] = {&feature_fields, &key_fields, &instance_fields,
 	&route_patch_fields};

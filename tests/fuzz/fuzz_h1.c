@@ -3,7 +3,7 @@
 // the same end with the same body.
 #include <stdlib.h>
 #include <string.h>
-#include "agent/h1.h"
+#include "agent/upstream/h1.h"
 
 struct outcome {
 	enum h1_step end;

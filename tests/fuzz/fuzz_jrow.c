@@ -5,7 +5,7 @@
 #include "shared/jrow.h"
 #include "shared/jw.h"
 #include "shared/jx.h"
-#include "shared/model.h"
+#include "shared/rows/model.h"
 
 #define LIMITS ((struct jscan_limits){1000, JSCAN_DEPTH})
 

@@ -3,7 +3,7 @@
 // however it is cut, the same lines come out, and the same chunks are made of them.
 #include <stdlib.h>
 #include <string.h>
-#include "agent/adapter.h"
+#include "agent/protocol/adapter.h"
 #include "shared/sse.h"
 
 static struct adapter_call call;

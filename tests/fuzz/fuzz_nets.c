@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/peer.h"
+#include "agent/web/peer.h"
 #include "shared/str.h"
 
 static void print(const struct peer_nets *nets, struct str *out)

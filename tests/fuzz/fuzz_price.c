@@ -2,9 +2,9 @@
 // Price lists of every format, and the history's chunks: bytes that others wrote.
 #include <stdlib.h>
 
-#include "agent/history.h"
-#include "agent/price.h"
-#include "agent/price_import.h"
+#include "agent/record/history.h"
+#include "agent/state/price.h"
+#include "agent/api/price_import.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

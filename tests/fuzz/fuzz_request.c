@@ -3,9 +3,9 @@
 // upstream is valid JSON in every protocol, and Messages translate into what we read ourselves.
 #include <stdlib.h>
 #include <string.h>
-#include "agent/adapter.h"
-#include "agent/messages.h"
-#include "agent/prompt.h"
+#include "agent/protocol/adapter.h"
+#include "agent/protocol/dialect_anthropic.h"
+#include "agent/call/prompt.h"
 
 static const struct adapter *const adapters[] = {&adapter_openai_chat, &adapter_openai_responses,
 	&adapter_dashscope_chat, &adapter_dashscope_chat_native, &adapter_anthropic_messages,

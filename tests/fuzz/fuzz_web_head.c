@@ -3,8 +3,8 @@
 // the head, has no line break in it, and is judged by the guard without harm.
 #include <stdlib.h>
 #include <string.h>
-#include "agent/web_guard.h"
-#include "agent/web_head.h"
+#include "agent/web/guard.h"
+#include "agent/web/head.h"
 
 static void inside(struct slice s, const char *head, size_t n)
 {

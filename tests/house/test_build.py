@@ -71,7 +71,7 @@ HEAD = "// SPDX-License-Identifier: MIT\n"
 def tree(tmp_path):
     shutil.copytree(ROOT / "tests/lint", tmp_path / "tests/lint")
     (tmp_path / "tests/lint/justified").write_text("")
-    (tmp_path / "FLOORS").write_text("0: shared/low shared/high\n1: agent/web\n")
+    (tmp_path / "FLOORS").write_text("0: shared/low shared/high\n1: agent/web/web\n")
     for part in ("shared", "agent"):
         (tmp_path / part).mkdir()
     write(tmp_path, "shared/low.h", "int low(void);\n")
@@ -96,7 +96,7 @@ def test_lint_passes_a_clean_tree(tree):
 @pytest.mark.parametrize("name,text,finding", [
     ("shared/low.h", '#include "shared/high.h"\n', "FLOORS lists it later"),
     ("shared/stray.c", "int x(void);\n", "not listed in FLOORS"),
-    ("shared/low.h", '#include "agent/web.h"\n', "FLOORS lists it later"),
+    ("shared/low.h", '#include "agent/web/web.h"\n', "FLOORS lists it later"),
     ("shared/low.h", "#include <sqlite3.h>\n", "may not be included here"),
     ("shared/low.h", "#include <gtk/gtk.h>\n", "is in no list"),
     ("shared/low.h", "struct a { struct b b; };\n", "shared/low.h"),

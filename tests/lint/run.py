@@ -22,7 +22,7 @@ CC = os.environ.get("CC", "gcc")
 def floors():
     """Modules in the order of FLOORS; a module includes only modules before it.
 
-    A header NOUN_*.h without a .c is private to NOUN.c and the NOUN_*.c, so NOUN may include it.
+    What a folder's files share among themselves is its private.h: they alone may include it.
     """
     globs = []
     for row in src.rows("FLOORS"):
@@ -47,6 +47,8 @@ def floors():
                 found.append(f"{name}:{line}: includes {header}: paths start at the top")
             elif there is None:
                 found.append(f"{name}:{line}: includes {header}, which FLOORS does not list")
+            elif target.endswith("/private") and not private_header(own, target):
+                found.append(f"{name}:{line}: {header} is for its own folder alone")
             elif target != own and there >= here and not private_header(own, target):
                 found.append(f"{name}:{line}: may not include {header}: FLOORS lists it later")
             elif own.startswith("console/") and target.startswith("agent/"):
@@ -55,7 +57,7 @@ def floors():
 
 
 def private_header(own, target):
-    return target.startswith(own + "_") and not (src.ROOT / (target + ".c")).exists()
+    return target == own.rsplit("/", 1)[0] + "/private"
 
 
 def thirdparty():
@@ -140,7 +142,7 @@ def silent():
     """Library floors neither print nor exit."""
     pattern = re.compile(r"(?<![\w.>])(?:(?:printf|puts|putchar|perror|exit|_exit|_Exit)\s*\(|"
                          r"v?fprintf\s*\(\s*std(?:err|out)\b)")
-    free = {"agent/main", "agent/notify", "console/main", "console/shell", "console/tui",
+    free = {"agent/main", "agent/notify", "console/main", "console/shell", "console/tui/tui",
             "console/dispatch"}
     found = []
     for name in src.c_files():

@@ -3,7 +3,7 @@
 #ifndef YJ_TESTS_UNIT_ROUTES_H
 #define YJ_TESTS_UNIT_ROUTES_H
 
-#include "agent/decide.h"
+#include "agent/decide/decide.h"
 
 #define TEST_CANDIDATES 160
 

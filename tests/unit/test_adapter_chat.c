@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/adapter.h"
-#include "agent/fold.h"
-#include "agent/messages.h"
+#include "agent/protocol/adapter.h"
+#include "agent/protocol/fold.h"
+#include "agent/protocol/dialect_anthropic.h"
 #include "shared/sse.h"
 
 static struct adapter_call call; // large

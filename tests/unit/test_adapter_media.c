@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
-#include "agent/adapter_batch.h"
+#include "agent/protocol/batch.h"
 #include "shared/multipart.h"
 
 static struct adapter_call call;

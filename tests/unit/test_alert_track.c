@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "agent/alert_track.h"
+#include "agent/monitor/alert_track.h"
 
 #define S INT64_C(1000000)
 

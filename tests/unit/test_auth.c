@@ -6,7 +6,7 @@
 #include <string.h>
 #include <arpa/inet.h>
 #include <cmocka.h>
-#include "agent/auth.h"
+#include "agent/web/auth.h"
 #include "shared/credential.h"
 
 static struct auth_call call_to(enum endpoint_id id, enum peer_kind kind)
@@ -180,7 +180,7 @@ static void test_networks(void **state)
 
 // ---- what a wrong credential costs ----
 
-// The linker puts these before the real ones, for what agent/auth.c calls.
+// The linker puts these before the real ones, for what agent/web/auth.c calls.
 void __real_seal_token_hash(const struct seal *s, struct slice token, unsigned char ret[SEAL_MAC]);
 void __wrap_seal_token_hash(const struct seal *s, struct slice token, unsigned char ret[SEAL_MAC]);
 bool __real_seal_same(const unsigned char a[SEAL_MAC], const unsigned char b[SEAL_MAC]);

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "agent/breaker.h"
+#include "agent/decide/breaker.h"
 
 static const struct breaker_policy policy = {.fails = 3, .window_us = 60000000,
 	.open_us = 30000000};

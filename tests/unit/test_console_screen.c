@@ -5,10 +5,10 @@
 #include <string.h>
 #include <cmocka.h>
 #include <math.h>
-#include "console/chart.h"
-#include "console/keymap.h"
-#include "console/listbox.h"
-#include "console/view_row.h"
+#include "console/tui/chart.h"
+#include "console/tui/keymap.h"
+#include "console/tui/listbox.h"
+#include "console/tui/view_row.h"
 
 static void test_one_meaning_per_key(void **state)
 {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "agent/breaker.h"
+#include "agent/decide/breaker.h"
 #include "tests/unit/routes.h"
 
 #define NOW INT64_C(1000000000)

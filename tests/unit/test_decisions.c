@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "agent/decisions.h"
+#include "agent/record/decisions.h"
 #include "shared/jx.h"
 #include "tests/unit/routes.h"
 

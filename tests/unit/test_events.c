@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "agent/events.h"
+#include "agent/core/events.h"
 
 static void add(struct events *e, enum event_kind kind, int i)
 {

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/h1.h"
+#include "agent/upstream/h1.h"
 
 #define OK11 "HTTP/1.1 200 OK\r\n"
 #define CHUNKED OK11 "Transfer-Encoding: chunked\r\n\r\n"

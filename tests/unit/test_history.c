@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "agent/history.h"
+#include "agent/record/history.h"
 
 #define S INT64_C(1000000)
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "agent/ident.h"
+#include "agent/core/ident.h"
 #include "shared/mem.h"
 
 static bool reads(const char *text, enum credential_kind kind)

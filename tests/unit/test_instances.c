@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "agent/instances.h"
-#include "agent/registry.h"
+#include "agent/api/instances.h"
+#include "agent/core/metrics.h"
 
 static const struct {
 	const char *url;

@@ -6,7 +6,7 @@
 #include "shared/jrow.h"
 #include "shared/jw.h"
 #include "shared/jx.h"
-#include "shared/model.h"
+#include "shared/rows/model.h"
 
 #define LIMITS ((struct jscan_limits){1000, JSCAN_DEPTH})
 #define FULL "{\"vendor\":\"openai\",\"model\":\"g\\u00e9\",\"currency\":null,\"input_pico\":1300," \

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "agent/ledger.h"
+#include "agent/record/ledger.h"
 #include "shared/clock.h"
 #include "shared/mem.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <pthread.h>
 #include <cmocka.h>
-#include "agent/limits.h"
+#include "agent/state/limits.h"
 
 #define START INT64_C(1000000000)
 #define MINUTE INT64_C(60000000)

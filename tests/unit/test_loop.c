@@ -7,7 +7,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "agent/loop.h"
+#include "agent/core/loop.h"
 
 #define TIMERS 50
 #define POSTS 1000

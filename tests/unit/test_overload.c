@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "agent/overload.h"
+#include "agent/web/overload.h"
 
 #define MAX_US 100000
 #define START INT64_C(1000000000)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "agent/pmap.h"
+#include "agent/core/pmap.h"
 #include "shared/map.h"
 #include "shared/mem.h"
 

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "agent/price.h"
+#include "agent/state/price.h"
 #include "shared/jx.h"
 
 #define MICRO INT64_C(1000000) // pico of a millionth

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <cmocka.h>
-#include "agent/probe_purse.h"
+#include "agent/state/probe_purse.h"
 
 static const struct probe_budget budget = {.pico = 100, .unpriced = 2};
 static const struct money sixty = {60, "USD", COST_ESTIMATED}, forty = {40, "USD", COST_ESTIMATED},

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "agent/prompt.h"
+#include "agent/call/prompt.h"
 
 static struct adapter_call call;
 static struct err err;

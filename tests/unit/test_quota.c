@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "agent/quota.h"
+#include "agent/state/quota.h"
 
 static void no_limit_never_says_no(void **state UNUSED)
 {

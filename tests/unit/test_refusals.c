@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "agent/refusals.h"
+#include "agent/web/refusals.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/history.h"
-#include "agent/keyless.h"
+#include "agent/record/history.h"
+#include "agent/web/keyless.h"
 #include "shared/utf8.h"
 
 #include <setjmp.h>

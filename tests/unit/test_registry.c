@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
-#include "agent/registry.h"
+#include "agent/core/metrics.h"
 
 static struct str text_of(struct metrics *m, enum service_id service)
 {

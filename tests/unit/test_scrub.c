@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "agent/adapter.h"
-#include "agent/scrub.h"
+#include "agent/protocol/adapter.h"
+#include "agent/protocol/scrub.h"
 #include "shared/base.h"
 
 #define KEY "sk-proj-Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4z"

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "agent/seal.h"
+#include "agent/store/seal.h"
 
 static const struct seal_aad row = {"uuid", "vendor_key", "key_a", "api_key", 3, "openai", "dalle",
 	"https://api.openai.com:443"};

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "agent/store.h"
+#include "agent/store/store.h"
 #include "shared/mem.h"
 
 #define WRITES 1000

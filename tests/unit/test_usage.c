@@ -5,7 +5,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/usage.h"
+#include "agent/state/usage.h"
 
 static struct usage_key key(int64_t minute, const char *feature, const char *model)
 {

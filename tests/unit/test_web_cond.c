@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "agent/web_cond.h"
+#include "agent/web/cond.h"
 
 static enum cond says(const char *one, const char *two, bool weak)
 {

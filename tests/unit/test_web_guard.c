@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "agent/web_guard.h"
+#include "agent/web/guard.h"
 
 struct pair {
 	const char *name, *value;

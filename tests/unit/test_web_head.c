@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "agent/web_head.h"
+#include "agent/web/head.h"
 #include "shared/str.h"
 
 // Length, or -1 with the reason in *ret_why.

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "agent/web_match.h"
+#include "agent/web/match.h"
 
 #define EVERY ~0u
 

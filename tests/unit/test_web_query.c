@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
-#include "agent/web_query.h"
+#include "agent/web/query.h"
 #include "shared/credential.h"
 
 static struct arena arena = ARENA_INIT;

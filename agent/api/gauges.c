@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#include "agent/api/gauges.h"
+
+#include "agent/web/overload.h"
+#include "agent/tasks/tasks.h"
+#include "agent/record/ledger.h"
+#include "shared/clock.h"
+#include "shared/log.h"
+#include "shared/version.h"
+
+static void set(struct agent *a, enum metric_id id, double v, const char *label)
+{
+	const char *labels[] = {label, NULL};
+	metric_set(a->metrics, id, v, labels);
+}
+
+static void store_gauges(struct agent *a, const struct snapshot *snap)
+{
+	struct store_stats st;
+	store_stats(a->store, &st);
+	set(a, MET_CONFIG_REVISION, (double)snap->revision, NULL);
+	set(a, MET_FEATURES, (double)snap->features.n, NULL);
+	set(a, MET_STORE_COMMITS, (double)st.commits, NULL);
+	set(a, MET_STORE_COMMIT_SECONDS, st.commit_seconds_sum, NULL);
+	set(a, MET_STORE_WRITES, (double)st.writes, NULL);
+	set(a, MET_STORE_FAILURES, (double)st.failures, NULL);
+	set(a, MET_STORE_UP, st.state == STORE_OK, NULL);
+	set(a, MET_STORE_LOG_BYTES, (double)st.log_bytes, NULL);
+	set(a, MET_STORE_CHECKPOINT_AT, (double)st.checkpoint_wall_ms / 1e3, NULL);
+	set(a, MET_STORE_PURGE_AT, (double)st.purge_wall_ms / 1e3, NULL);
+	set(a, MET_STORE_CHANGES_MISSING, st.changes_missing, NULL);
+}
+
+static bool key_usable(const struct key_obj *k, int64_t now_us, int64_t wall_ms)
+{
+	const struct live *l = k->live;
+	if (!k->doc.enabled || (k->doc.expires_at != FIELD_NONE && k->doc.expires_at <= wall_ms))
+		return false;
+	return l->fault == LIVE_OK && l->cooldown_until_us <= now_us &&
+		(l->breaker != BREAKER_OPEN || l->breaker_until_us <= now_us);
+}
+
+static size_t left_out(size_t objects)
+{
+	return objects > GAUGES_OBJECTS_MAX ? objects - GAUGES_OBJECTS_MAX : 0;
+}
+
+static void key_gauges(struct agent *a, const struct snapshot *snap)
+{
+	enum { USABLE, COOLING, FAULTY, DISABLED, STATES };
+	static const char *const states[STATES] = {"usable", "cooling", "faulty", "disabled"};
+	int64_t now_us = clock_mono_us(), wall_ms = clock_wall_ms();
+	double count[STATES] = {0};
+	struct pmap_it it = {0};
+	struct slice id;
+	void *value;
+	size_t missing = left_out(snap->keys.n);
+	metric_round(a->metrics, MET_KEY_USABLE);
+	metric_round(a->metrics, MET_KEY_COOLDOWN_SECONDS);
+	for (size_t n = 0; pmap_next(snap->keys, &it, &id, &value); n++) {
+		const struct key_obj *k = value;
+		int64_t cooling_us = k->live->cooldown_until_us - now_us;
+		bool usable = key_usable(k, now_us, wall_ms);
+		int state = usable ? USABLE : cooling_us > 0 ? COOLING : FAULTY;
+		count[k->doc.enabled ? state : DISABLED]++;
+		if (n >= GAUGES_OBJECTS_MAX)
+			continue;
+		set(a, MET_KEY_USABLE, usable, k->ref);
+		set(a, MET_KEY_COOLDOWN_SECONDS, cooling_us > 0 ? (double)cooling_us / 1e6 : 0,
+			k->ref);
+	}
+	metric_round_end(a->metrics, MET_KEY_USABLE, missing);
+	metric_round_end(a->metrics, MET_KEY_COOLDOWN_SECONDS, missing);
+	for (int i = 0; i < STATES; i++)
+		set(a, MET_KEYS, count[i], states[i]);
+	set(a, MET_SEALED, snap->sealed, NULL);
+}
+
+static void instance_gauges(struct agent *a, const struct snapshot *snap)
+{
+	struct pmap_it it = {0};
+	struct slice id;
+	void *value;
+	metric_round(a->metrics, MET_INSTANCE_UP);
+	for (size_t n = 0; n < GAUGES_OBJECTS_MAX && pmap_next(snap->instances, &it, &id, &value);
+		n++) {
+		const struct instance_obj *in = value;
+		const char *labels[] = {in->doc.service, in->doc.id, NULL};
+		bool up = in->doc.enabled && !in->doc.draining &&
+			in->live->health != HEALTH_CRITICAL;
+		metric_set(a->metrics, MET_INSTANCE_UP, up, labels);
+	}
+	metric_round_end(a->metrics, MET_INSTANCE_UP, left_out(snap->instances.n));
+}
+
+static bool is_open(const struct live *l, int64_t now_us)
+{
+	return l->breaker == BREAKER_OPEN && l->breaker_until_us > now_us;
+}
+
+static void breaker_gauges(struct agent *a, const struct snapshot *snap)
+{
+	struct pmap_it it = {0};
+	struct slice name;
+	void *value;
+	size_t n = 0;
+	int64_t now_us = clock_mono_us();
+	metric_round(a->metrics, MET_BREAKER_OPEN);
+	while (pmap_next(snap->features, &it, &name, &value)) {
+		if (n >= GAUGES_OBJECTS_MAX) { // no route is built to be left out: at least so many
+			n += ((const struct feature_obj *)value)->doc.targets.n;
+			continue;
+		}
+		const struct route *route = snapshot_route(snap, value);
+		for (size_t i = 0; i < route->n; i++) {
+			const struct candidate *c = &route->v[i];
+			if (c->live == NULL || n++ >= GAUGES_OBJECTS_MAX)
+				continue;
+			set(a, MET_BREAKER_OPEN,
+				is_open(c->live, now_us) || (c->pair && is_open(c->pair, now_us)), c->name);
+		}
+	}
+	metric_round_end(a->metrics, MET_BREAKER_OPEN, left_out(n));
+}
+
+static void host_gauges(struct agent *a)
+{
+	set(a, MET_LOG_LOST, (double)log_lost(), NULL);
+	set(a, MET_BUFFERED, (double)load_held(a->load, HELD_REQUESTS), "requests");
+	set(a, MET_BUFFERED, (double)load_held(a->load, HELD_ANSWERS), "answers");
+}
+
+static void task_gauges(struct agent *a)
+{
+	int64_t n[TASK_STATES];
+	tasks_counts(a->tasks, n);
+	for (int i = 0; i < TASK_STATES; i++) {
+		if (!task_is_over((enum task_state)i))
+			set(a, MET_TASKS_OPEN, (double)n[i], task_state_names[i]);
+	}
+}
+
+void gauges_refresh(struct agent *a, const struct snapshot *snap, enum service_id service)
+{
+	const char *name = service_row(service)->name;
+	const char *info[] = {name, YJ_VERSION, NULL};
+	metric_set(a->metrics, MET_BUILD_INFO, 1, info);
+	set(a, MET_LISTEN_PUBLIC, settings_public(a->settings, service), name);
+	if (service == SVC_API_GATEWAY)
+		ledger_collect(a->ledger);
+	if (service == SVC_API_GATEWAY)
+		task_gauges(a);
+	if (service == SVC_API_GATEWAY)
+		host_gauges(a);
+	if (service == SVC_CONFIG_CENTER)
+		store_gauges(a, snap);
+	if (service == SVC_KEY_MANAGER)
+		key_gauges(a, snap);
+	if (service == SVC_SERVICE_REGISTRY)
+		instance_gauges(a, snap);
+	if (service == SVC_ROUTER_ENGINE)
+		breaker_gauges(a, snap);
+}

@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: MIT
+#include "agent/api/instances.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "agent/api/change.h"
+#include "agent/core/metrics.h"
+#include "agent/api/services.h"
+#include "shared/clock.h"
+#include "shared/jx.h"
+#include "shared/text.h"
+#include "shared/urlx.h"
+#include "shared/rows/vendors.h"
+
+// --- which addresses may be registered ---
+
+static bool is_own_port(const struct agent *a, int port)
+{
+	for (int i = 0; i < SVC_COUNT; i++) {
+		if (a->ports[i] == port)
+			return true;
+	}
+	return false;
+}
+
+static enum err_code forbidden(struct err *err, const char *why)
+{
+	return err_field(err, ERR_UPSTREAM_URL_FORBIDDEN, "url", "%s", why);
+}
+
+enum err_code instance_url_check(const struct agent *a, enum role role, struct slice text,
+	struct arena *arena, struct err *err)
+{
+	struct url url;
+	enum err_code code = urlx_parse(text, arena, &url, err);
+	if (code != ERR_OK) {
+		snprintf(err->field, sizeof(err->field), "url");
+		return code;
+	}
+	enum addr_class class = urlx_site_class(url.host);
+	if (class == ADDR_FORBIDDEN)
+		return forbidden(err, _("this address is never dialled"));
+	if (class == ADDR_LOOPBACK && is_own_port(a, url.port))
+		return err_field(err, ERR_UPSTREAM_LOOP, "url", _("this is the agent itself"));
+	if (class == ADDR_LOOPBACK && !a->settings->allow_loopback_upstreams)
+		return forbidden(err, _("addresses of this host are not allowed here"));
+	if (class == ADDR_PRIVATE && !a->settings->allow_private_upstreams)
+		return forbidden(err, _("private addresses are not allowed here"));
+	if (class == ADDR_PUBLIC && role != ROLE_ADMIN)
+		return err_field(err, ERR_ROLE_FORBIDDEN, "url",
+			_("registering a public address takes the role admin"));
+	return ERR_OK;
+}
+
+// --- one change on its way through the store ---
+
+struct wish {
+	struct change *c; // borrowed: its way
+	struct instance doc;
+	bool only_new;	   // POST: an instance that is there is a conflict
+	bool says_enabled, says_auth; // otherwise the operator's wish stands
+	bool created;
+	int drain; // 1 drain, 0 undrain
+};
+
+// One of the request's arena, to be submitted with what is done after the commit.
+static struct wish *wish_new(struct req *r,
+	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err),
+	void (*committed)(struct change *c))
+{
+	struct wish *wish = arena_zalloc(&r->arena, 1, sizeof(*wish));
+	wish->c = change_new(r, run, wish);
+	wish->c->committed = committed;
+	return wish;
+}
+
+static void change_event(struct req *r, const char *action, const char *service, const char *id)
+{
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	char name[REF_MAX];
+	snprintf(name, sizeof(name), "%s/%s", service, id);
+	jw_obj(&w, NULL);
+	jw_str(&w, "action", action);
+	jw_str(&w, "object", name);
+	req_actor_write(r, &w);
+	jw_obj_end(&w);
+	events_add(r->agent->events, EVENT_CONFIG, str_slice(&out));
+	str_release(&out);
+}
+
+// What a repeated call is told too; the first one hears how it stands once it is published.
+static void answer(struct store_tx *tx, struct change *c, const struct instance_obj *in)
+{
+	struct jw w = jw_to(&c->body);
+	services_write_instance(&w, c->r->agent, store_tx_snapshot(tx), in);
+	c->etag = in->o.revision;
+}
+
+// The instance as it is now that the change has been published; NULL when the next one in the queue
+// has deleted it again: the answer of the commit stands.
+static const struct instance_obj *published(const struct change *c, const struct snapshot **ret)
+{
+	const struct wish *wish = c->arg;
+	*ret = snapshots_now(loop_snapshots(c->r->loop));
+	return snapshot_instance(*ret, slice_of(wish->doc.service), slice_of(wish->doc.id));
+}
+
+static void answer_again(struct change *c, const struct snapshot *snap, const struct instance_obj *in)
+{
+	struct jw w;
+	str_clear(&c->body);
+	w = jw_to(&c->body);
+	services_write_instance(&w, c->r->agent, snap, in);
+	c->etag = in->o.revision;
+}
+
+// --- register ---
+
+static enum err_code not_found(struct err *err)
+{
+	return err_set(err, ERR_NOT_FOUND, _("there is no such instance"));
+}
+
+// A repeated registration, as instances make it when they start, does not undo what an operator
+// wished.
+static void keep_wishes(struct wish *c, const struct instance_obj *old)
+{
+	c->doc.draining = old != NULL && old->doc.draining;
+	if (old != NULL && !c->says_enabled)
+		c->doc.enabled = old->doc.enabled;
+	if (old != NULL && !c->says_auth)
+		c->doc.auth = old->doc.auth;
+}
+
+// --- its credential: whoever registers must not choose where a key is sent ---
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool same_auth(const struct instance_credential *a, const struct instance_credential *b)
+{
+	return a->type == b->type && same_text(a->key, b->key) && same_text(a->header, b->header);
+}
+
+// A name of RFC 9110, and none that frames the request or says what this agent says itself.
+static bool is_free_header(const char *name)
+{
+	static const char *const taken[] = {"host", "content-length", "transfer-encoding", "te",
+		"trailer", "connection", "keep-alive", "proxy-connection", "upgrade", "expect",
+		"content-type", "content-encoding", "accept", "accept-encoding", "user-agent",
+		"x-yijian-hop"};
+	for (const char *p = name; *p != '\0'; p++) {
+		bool word = (*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z')
+			|| (*p >= 'a' && *p <= 'z');
+		if (!word && strchr("!#$%&'*+-.^_`|~", *p) == NULL)
+			return false;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+		if (slice_ieq_str(slice_of(name), taken[i]))
+			return false;
+	}
+	return true;
+}
+
+static enum err_code check_form(const struct instance_credential *auth, struct err *err)
+{
+	if (auth->type == INSTANCE_OPEN)
+		return auth->key == NULL && auth->header == NULL
+			? ERR_OK
+			: err_field(err, ERR_FIELD_REQUIRED, "auth.type",
+				_("how the credential is shown: bearer, basic or header"));
+	if (auth->key == NULL)
+		return err_field(err, ERR_FIELD_REQUIRED, "auth.key",
+			_("the key that holds the credential is required"));
+	if (auth->type != INSTANCE_HEADER)
+		return auth->header == NULL ? ERR_OK
+			: err_field(err, ERR_FIELD_FORBIDDEN, "auth.header",
+				_("only the type header has a name of its own"));
+	if (auth->header == NULL)
+		return err_field(err, ERR_FIELD_REQUIRED, "auth.header",
+			_("the name of the header is required"));
+	return is_free_header(auth->header) ? ERR_OK
+		: err_field(err, ERR_FIELD_RANGE, "auth.header",
+			_("must be the name of a header that says nothing else"));
+}
+
+static enum err_code check_basic(const struct wish *c, const struct key_obj *k, struct err *err)
+{
+	struct secret secret = {0};
+	enum err_code code = store_key_open(c->c->r->agent->store, k, &secret, err);
+	if (code == ERR_OK && slice_find(secret_bytes(&secret), ':') < 0)
+		code = err_field(err, ERR_FIELD_RANGE, "auth.key",
+			_("a credential of the type basic is stored as user:password"));
+	secret_release(&secret);
+	return code;
+}
+
+// The secret goes to the origin it was stored for and to no other; plain http only within a site.
+static enum err_code check_key(const struct wish *c, const struct key_obj *k, struct err *err)
+{
+	struct url url;
+	if (k == NULL) {
+		err_field(err, ERR_FIELD_RANGE, "auth.key", _("there is no such key"));
+		err_hint(err, _("store it first: POST /api/v1/keys with the vendor %s, the service "
+				LOCAL_SERVICE " and the instance's url as base_url"), c->doc.engine);
+		return err->code;
+	}
+	if (engine_find(slice_of(k->doc.vendor)) == NULL)
+		return err_field(err, ERR_FIELD_FORBIDDEN, "auth.key",
+			_("a vendor's key opens no instance: only keys of engines do"));
+	if (urlx_parse(slice_of(c->doc.url), &c->c->r->arena, &url, err) != ERR_OK)
+		return err->code;
+	if (!urlx_same_origin(k->origin, url.origin)) {
+		err_field(err, ERR_FIELD_FORBIDDEN, "auth.key",
+			_("this key is bound to another address than the instance's url"));
+		err_hint(err, _("the key's base_url and the instance's url have the same scheme, host "
+				"and port"));
+		return err->code;
+	}
+	if (!url.tls && urlx_site_class(url.host) == ADDR_PUBLIC)
+		return err_field(err, ERR_TLS_REQUIRED, "url", NULL);
+	return c->doc.auth.type == INSTANCE_BASIC ? check_basic(c, k, err) : ERR_OK;
+}
+
+// A document may say a key by its id or by its ref; no text is both, a ref has slashes.
+static const struct key_obj *key_said(const struct snapshot *snap, struct slice text)
+{
+	const struct key_obj *k = snapshot_key(snap, text);
+	return k != NULL ? k : snapshot_key_ref(snap, text);
+}
+
+static enum err_code check_auth(struct store_tx *tx, struct wish *c,
+	const struct instance_obj *old, struct err *err)
+{
+	static const struct instance_credential none = {.type = INSTANCE_OPEN};
+	struct instance_credential *auth = &c->doc.auth;
+	const struct instance_credential *was = old != NULL ? &old->doc.auth : &none;
+	const struct key_obj *k = auth->key == NULL ? NULL
+		: key_said(store_tx_snapshot(tx), slice_of(auth->key));
+	enum err_code code = check_form(auth, err);
+	if (code != ERR_OK)
+		return code;
+	if (k != NULL)
+		auth->key = k->doc.id; // its ref may change
+	bool kept = same_auth(auth, was) && (old == NULL || was->type == INSTANCE_OPEN
+		|| strcmp(c->doc.url, old->doc.url) == 0);
+	if (!kept && c->c->r->who.role == ROLE_SERVICE)
+		return err_field(err, ERR_ROLE_FORBIDDEN, "auth",
+			_("a credential, and the url of an instance that has one, take an operator"));
+	if (auth->type == INSTANCE_OPEN || (kept && !c->says_auth))
+		return ERR_OK;
+	return check_key(c, k, err);
+}
+
+// Each instance takes a place among the probes and a look-up of its name.
+static bool has_place(struct store_tx *tx, const struct store_job *job, struct err *err)
+{
+	const struct snapshot *snap = store_tx_snapshot(tx);
+	struct pmap_it it = {0};
+	struct err ignored;
+	size_t theirs = 0;
+	void *obj;
+	if (snap->instances.n >= PROBE_INSTANCES_MAX) {
+		err_set(err, ERR_CONFLICT_STATE, _("this agent watches %d instances at most"),
+			PROBE_INSTANCES_MAX);
+		err_hint(err, _("remove those that are gone: yijian service deregister"));
+		return false;
+	}
+	if (job->actor.role != ROLE_SERVICE)
+		return true;
+	while (pmap_next(snap->instances, &it, NULL, &obj))
+		theirs += services_may_touch(obj, ROLE_SERVICE, &job->actor.id, &ignored);
+	if (theirs < INSTANCES_PER_TOKEN)
+		return true;
+	err_set(err, ERR_CONFLICT_STATE, _("a service token registers %d instances at most"),
+		INSTANCES_PER_TOKEN);
+	err_hint(err, _("remove those that are gone, or give each host a token of its own"));
+	return false;
+}
+
+static enum err_code run_register(struct store_tx *tx, struct change *c, struct err *err)
+{
+	struct wish *wish = c->arg;
+	const struct instance_obj *in = NULL;
+	const struct instance_obj *old = snapshot_instance(
+		store_tx_snapshot(tx), slice_of(wish->doc.service), slice_of(wish->doc.id));
+	if (old != NULL && wish->only_new)
+		return err_field(err, ERR_CONFLICT_EXISTS, "id",
+			_("the service has an instance of this id"));
+	if (!services_may_touch(old, c->job.actor.role, &c->job.actor.id, err))
+		return err->code;
+	if (old == NULL && !has_place(tx, &c->job, err))
+		return err->code;
+	keep_wishes(wish, old);
+	if (check_auth(tx, wish, old, err) != ERR_OK)
+		return err->code;
+	enum err_code code =
+		store_instance_put(tx, &wish->doc, c->if_match, &wish->created, &in, err);
+	if (code != ERR_OK)
+		return code;
+	c->status = wish->created ? 201 : 200;
+	answer(tx, c, in);
+	return ERR_OK;
+}
+
+static void registered(struct change *c)
+{
+	const struct wish *wish = c->arg;
+	struct req *r = c->r;
+	const struct snapshot *snap;
+	const struct instance_obj *in = published(c, &snap);
+	if (in != NULL && in->doc.ttl_s != FIELD_NONE)
+		probe_beat(in->live, clock_mono_us());
+	probes_wake(r->agent->probes);
+	if (c->job.wrote)
+		change_event(r, wish->created ? "register" : "replace", wish->doc.service,
+			wish->doc.id);
+	if (in != NULL)
+		answer_again(c, snap, in);
+}
+
+// The engine's quirks where the caller said nothing.
+static void fit_quirks(struct quirks *q, const struct quirks *of, const struct jx *said)
+{
+	if (jx_get(said, "embeddings_base64") == NULL)
+		q->embeddings_base64 = of->embeddings_base64;
+	if (jx_get(said, "sends_done") == NULL)
+		q->sends_done = of->sends_done;
+	if (jx_get(said, "stream_options") == NULL)
+		q->stream_options = of->stream_options;
+	if (jx_get(said, "error_shape") == NULL)
+		q->error_shape = of->error_shape;
+	if (jx_get(said, "max_batch") == NULL)
+		q->max_batch = of->max_batch;
+}
+
+static enum err_code fit_engine(struct instance *in, const struct jx *v, struct err *err)
+{
+	if (in->engine == NULL)
+		in->engine = "openai-compatible";
+	const struct engine_row *e = engine_find(slice_of(in->engine));
+	if (e == NULL) {
+		err_field(err, ERR_FIELD_RANGE, "engine", _("no such engine is known"));
+		err_hint(err, _("engines are in GET /api/v1/vendors; any server with OpenAI's API "
+				"is openai-compatible"));
+		return err->code;
+	}
+	if (in->capacity.max_concurrency == FIELD_NONE && e->concurrency > 0)
+		in->capacity.max_concurrency = e->concurrency;
+	if (in->check.path == NULL)
+		in->check.path = e->check_path;
+	fit_quirks(&in->quirks, &e->quirks, jx_get(v, "quirks"));
+	return ERR_OK;
+}
+
+static enum err_code fit_name(const char *field, struct slice from_path, const char **member,
+	struct arena *a, struct err *err)
+{
+	if (from_path.n == 0)
+		return *member != NULL ? ERR_OK : err_field(err, ERR_FIELD_REQUIRED, field, NULL);
+	if (from_path.n > ID_MAX)
+		return err_field(err, ERR_FIELD_RANGE, field, _("must have at most %d letters"), ID_MAX);
+	if (!field_charset_ok(FC_ID, from_path))
+		return err_field(err, ERR_FIELD_CHARSET, field, "%s %s", field,
+			_(field_charset_text(FC_ID)));
+	if (*member != NULL && !slice_eq_str(from_path, *member))
+		return err_field(err, ERR_FIELD_RANGE, field, _("is another one than in the path"));
+	*member = arena_slice(a, from_path);
+	return ERR_OK;
+}
+
+static bool is_platform_name(const char *service)
+{
+	for (int i = 0; i < SVC_COUNT; i++) {
+		if (strcmp(service, service_row((enum service_id)i)->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum err_code read_instance(
+	struct wish *c, struct slice service, struct slice id, struct err *err)
+{
+	struct req *r = c->c->r;
+	const struct jx *v = NULL;
+	struct jscan_limits limits = {.tokens = body_limit(BODY_DOC)->tokens};
+	enum err_code code = jx_parse(r->body, limits, &r->arena, &v, err);
+	if (code == ERR_OK)
+		code = jx_decode_value(&instance_fields, v, JX_CREATE, &r->arena, &c->doc, err);
+	if (code != ERR_OK)
+		return code;
+	c->says_enabled = jx_get(v, "enabled") != NULL;
+	c->says_auth = jx_get(v, "auth") != NULL;
+	code = fit_name("service", service, &c->doc.service, &r->arena, err);
+	if (code == ERR_OK)
+		code = fit_name("id", id, &c->doc.id, &r->arena, err);
+	if (code == ERR_OK && is_platform_name(c->doc.service))
+		code = err_field(err, ERR_CONFLICT_EXISTS, "service",
+			_("this is one of the platform's own services"));
+	for (size_t i = 0; code == ERR_OK && i < c->doc.sizes.n; i++) {
+		int64_t width, height;
+		if (!model_size(slice_of(c->doc.sizes.v[i]), &width, &height))
+			code = err_field(err, ERR_FIELD_RANGE, "sizes", _("must be WIDTHxHEIGHT"));
+	}
+	if (code == ERR_OK)
+		code = fit_engine(&c->doc, v, err);
+	if (code == ERR_OK)
+		code = instance_url_check(
+			r->agent, principal_reach(&r->who), slice_of(c->doc.url), &r->arena, err);
+	return code;
+}
+
+static void register_instance(struct wish *wish, struct slice service, struct slice id)
+{
+	struct err err = {0};
+	if (read_instance(wish, service, id, &err) != ERR_OK)
+		req_fail(wish->c->r, &err);
+	else
+		change_submit(wish->c);
+}
+
+void h_instance_put(struct req *r)
+{
+	register_instance(wish_new(r, run_register, registered), r->param[0], r->param[1]);
+}
+
+void h_service_create(struct req *r)
+{
+	struct wish *wish = wish_new(r, run_register, registered);
+	wish->only_new = true;
+	register_instance(wish, (struct slice){0}, (struct slice){0});
+}
+
+// --- leave ---
+
+static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
+{
+	const struct wish *wish = c->arg;
+	struct slice service = slice_of(wish->doc.service), id = slice_of(wish->doc.id);
+	const struct instance_obj *old = snapshot_instance(store_tx_snapshot(tx), service, id);
+	if (old == NULL)
+		return not_found(err);
+	if (!services_may_touch(old, c->job.actor.role, &c->job.actor.id, err))
+		return err->code;
+	c->status = 204;
+	return store_instance_delete(tx, service, id, err);
+}
+
+static void deleted(struct change *c)
+{
+	const struct wish *wish = c->arg;
+	probes_wake(c->r->agent->probes);
+	change_event(c->r, "deregister", wish->doc.service, wish->doc.id);
+}
+
+// Whether it is there is for the change to say: a repeated call is answered as the first one was.
+static void submit_named(struct wish *wish)
+{
+	struct req *r = wish->c->r;
+	wish->doc.service = arena_slice(&r->arena, r->param[0]);
+	wish->doc.id = arena_slice(&r->arena, r->param[1]);
+	change_submit(wish->c);
+}
+
+void h_instance_delete(struct req *r)
+{
+	submit_named(wish_new(r, run_delete, deleted));
+}
+
+// --- drain ---
+
+static enum err_code run_drain(struct store_tx *tx, struct change *c, struct err *err)
+{
+	struct wish *wish = c->arg;
+	const struct instance_obj *in = NULL,
+				  *old = snapshot_instance(store_tx_snapshot(tx),
+					  slice_of(wish->doc.service), slice_of(wish->doc.id));
+	if (old == NULL)
+		return not_found(err);
+	struct instance doc = old->doc;
+	doc.draining = wish->drain != 0;
+	enum err_code code = store_instance_put(tx, &doc, c->if_match, &wish->created, &in, err);
+	if (code == ERR_OK)
+		answer(tx, c, in);
+	return code;
+}
+
+static void drained(struct change *c)
+{
+	const struct wish *wish = c->arg;
+	const struct snapshot *snap;
+	const struct instance_obj *in = published(c, &snap);
+	if (in != NULL && !wish->drain)
+		atomic_store(&in->live->drained, 0); // a live override says the same
+	if (c->job.wrote)
+		change_event(c->r, wish->drain ? "drain" : "undrain", wish->doc.service,
+			wish->doc.id);
+	if (in != NULL)
+		answer_again(c, snap, in);
+}
+
+static void drain(struct req *r, int on)
+{
+	struct wish *wish = wish_new(r, run_drain, drained);
+	wish->drain = on;
+	submit_named(wish);
+}
+
+void h_instance_drain(struct req *r)
+{
+	drain(r, 1);
+}
+
+void h_instance_undrain(struct req *r)
+{
+	drain(r, 0);
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Changes of registered instances: register, replace, leave, drain. Through the store.
+#ifndef YJ_AGENT_API_INSTANCES_H
+#define YJ_AGENT_API_INSTANCES_H
+
+#include "agent/web/web.h"
+
+#define INSTANCES_PER_TOKEN 256 // of PROBE_INSTANCES_MAX that one service token may register
+
+void h_service_create(struct req *r);
+void h_instance_put(struct req *r);
+void h_instance_delete(struct req *r);
+void h_instance_drain(struct req *r);
+void h_instance_undrain(struct req *r);
+
+// Whether this caller may register this address under these settings: never the agent itself,
+// never metadata and the like; a public one takes an admin. A name is judged again when dialled.
+enum err_code instance_url_check(const struct agent *a, enum role role, struct slice url,
+	struct arena *arena, struct err *err);
+
+#endif

@@ -1,0 +1,563 @@
+// SPDX-License-Identifier: MIT
+#include "agent/api/keys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/api/change.h"
+#include "agent/state/probe_purse.h"
+#include "shared/clock.h"
+#include "shared/jx.h"
+#include "shared/num.h"
+#include "shared/text.h"
+#include "shared/urlx.h"
+#include "shared/rows/vendors.h"
+
+static struct jscan_limits doc_limits(void)
+{
+	return (struct jscan_limits){body_limit(BODY_DOC)->tokens, JSCAN_DEPTH};
+}
+
+// ---- what a key looks like ----
+
+const char *key_state(const struct key_obj *k, bool sealed, int64_t now_us, int64_t now_wall_ms)
+{
+	const struct live *l = k->live;
+	int fault = atomic_load(&l->fault);
+
+	if (sealed)
+		return "sealed";
+	if (!k->doc.enabled)
+		return "disabled";
+	if (k->doc.expires_at != FIELD_NONE && k->doc.expires_at <= now_wall_ms)
+		return "expired";
+	if (fault == LIVE_KEY_INVALID)
+		return "invalid";
+	if (fault == LIVE_KEY_NO_QUOTA)
+		return "no_quota";
+	if (fault == LIVE_REGION_DENIED)
+		return "region_denied";
+	if (atomic_load(&l->cooldown_until_us) > now_us)
+		return "cooling";
+	if (atomic_load(&l->breaker) == BREAKER_OPEN && atomic_load(&l->breaker_until_us) > now_us)
+		return "open";
+	return atomic_load(&l->last_ok_wall_ms) ? "ok" : "unknown";
+}
+
+static void time_or_null(struct jw *w, const char *key, int64_t wall_ms)
+{
+	jw_time(w, key, wall_ms ? wall_ms : FIELD_NONE);
+}
+
+static void write_probes(struct jw *w, const struct live *l, int64_t wall)
+{
+	struct probe_spent s = probe_purse_spent(l, wall / PROBE_DAY_MS);
+
+	jw_money(w, "probes_cost", s.pico, s.currency[0] ? s.currency : "USD",
+		cost_source_name(s.unpriced   ? COST_UNKNOWN
+				: s.priced    ? COST_ESTIMATED
+					      : COST_COUNTED));
+	jw_int(w, "probes_paid", s.priced + s.unpriced);
+}
+
+static void write_live(struct jw *w, const struct key_obj *k, bool sealed)
+{
+	const struct live *l = k->live;
+	int64_t now = clock_mono_us(), wall = clock_wall_ms();
+	const char *state = key_state(k, sealed, now, wall);
+	int64_t until = strcmp(state, "cooling") == 0 ? atomic_load(&l->cooldown_until_us)
+		: strcmp(state, "open") == 0          ? atomic_load(&l->breaker_until_us)
+						      : 0;
+	int status = atomic_load(&l->last_error_status);
+	char http[32];
+
+	snprintf(http, sizeof(http), "HTTP %d", status);
+	jw_str(w, "state", state);
+	jw_str(w, "state_reason",
+		strcmp(state, "ok") == 0 || !status ? NULL
+		: status > 0                        ? http
+						    : err_row((enum err_code)-status)->code);
+	time_or_null(w, "state_until", until ? wall + (until - now) / 1000 : 0);
+	jw_int(w, "inflight", atomic_load(&l->inflight));
+	jw_int(w, "requests", (int64_t)atomic_load(&l->requests));
+	jw_int(w, "failures", (int64_t)atomic_load(&l->failures));
+	time_or_null(w, "last_used_at", atomic_load(&l->last_used_wall_ms));
+	write_probes(w, l, wall);
+}
+
+void key_write(struct jw *w, const struct key_obj *k, bool sealed)
+{
+	jw_obj(w, NULL);
+	// The stored members were rendered when the key was: everything between its braces.
+	str_add_n(w->out, k->o.json.p + 1, k->o.json.n - 2);
+	w->comma = true;
+	write_live(w, k, sealed);
+	jw_obj_end(w);
+}
+
+static void reply_key(struct req *r, const struct key_obj *k)
+{
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+
+	if (change_not_modified(r, k->o.revision))
+		return;
+	key_write(&w, k, r->snap->sealed);
+	req_reply_json(r, 200, &out);
+}
+
+// ---- reading ----
+
+static void no_key(struct req *r)
+{
+	struct err err = {0};
+
+	err_set(&err, ERR_NOT_FOUND, _("no key of this id"));
+	err_hint(&err, "%s", _("list them: GET /api/v1/keys"));
+	req_fail(r, &err);
+}
+
+static const struct key_obj *named_key(struct req *r)
+{
+	const struct key_obj *k = snapshot_key(r->snap, r->param[0]);
+
+	if (!k)
+		no_key(r);
+	return k;
+}
+
+void h_key_get(struct req *r)
+{
+	const struct key_obj *k = named_key(r);
+
+	if (k)
+		reply_key(r, k);
+}
+
+static int by_ref(const void *a, const void *b)
+{
+	return strcmp((*(struct key_obj *const *)a)->ref, (*(struct key_obj *const *)b)->ref);
+}
+
+static bool serves(const struct vendor_key *k, const char *service)
+{
+	if (k->service && strcmp(k->service, service) == 0)
+		return true;
+	for (size_t i = 0; i < k->services.n; i++)
+		if (strcmp(k->services.v[i], service) == 0)
+			return true;
+	return false;
+}
+
+struct key_filter {
+	const char *ref, *vendor, *service, *after;
+};
+
+// A ref is vendor/service/slug; a bare slug or display name is looked for among all.
+static bool ref_matches(const struct key_obj *k, const char *ref)
+{
+	return strcmp(k->ref, ref) == 0 || strcmp(k->doc.slug, ref) == 0 ||
+	       strcmp(k->doc.id, ref) == 0 || strcmp(k->doc.key_name, ref) == 0;
+}
+
+static bool passes(const struct key_obj *k, const struct key_filter *f)
+{
+	return (!f->vendor || strcmp(k->doc.vendor, f->vendor) == 0) &&
+	       (!f->service || serves(&k->doc, f->service)) && (!f->ref || ref_matches(k, f->ref));
+}
+
+static size_t matching(struct req *r, const struct key_filter *f, const struct key_obj ***ret)
+{
+	const struct key_obj *one = f->ref ? snapshot_key_ref(r->snap, slice_of(f->ref)) : NULL;
+	const struct key_obj **v = arena_zalloc(&r->arena, r->snap->keys.n + 1, sizeof(*v));
+	struct pmap_it it = {0};
+	void *obj;
+	size_t n = 0;
+
+	*ret = v;
+	if (one) {
+		v[n++] = one;
+		return n;
+	}
+	while (pmap_next(r->snap->keys, &it, NULL, &obj))
+		if (passes(obj, f))
+			v[n++] = obj;
+	qsort(v, n, sizeof(*v), by_ref);
+	return n;
+}
+
+void h_key_list(struct req *r)
+{
+	struct key_filter f = {req_query(r, "ref"), req_query(r, "vendor"), req_query(r, "service"),
+		req_query(r, "cursor")};
+	const struct key_obj **v;
+	size_t n, at = 0, written = 0;
+	int64_t limit = req_query_int(r, "limit");
+	struct str out = STR_INIT;
+	struct jw w;
+
+	if (f.after && slice_find(slice_of(f.after), '/') < 0) {
+		req_fail_code(r, ERR_CURSOR_INVALID);
+		return;
+	}
+	n = matching(r, &f, &v);
+	while (f.after && at < n && strcmp(v[at]->ref, f.after) <= 0)
+		at++;
+	list_open(&w, &out);
+	for (; at < n && written < (size_t)limit; at++, written++)
+		key_write(&w, v[at], r->snap->sealed);
+	list_close(&w, n, r->snap->revision, at < n ? v[at - 1]->ref : NULL);
+	req_reply_json(r, 200, &out);
+}
+
+// ---- changing ----
+
+static enum err_code forbidden(struct err *err, const char *why)
+{
+	return err_field(err, ERR_UPSTREAM_URL_FORBIDDEN, "base_url", "%s", why);
+}
+
+static bool own_port(const struct agent *a, int port)
+{
+	for (int i = 0; i < SVC_COUNT; i++)
+		if (a->ports[i] == port)
+			return true;
+	return false;
+}
+
+enum err_code key_url_check(const struct agent *a, const struct vendor_key *k, struct arena *arena,
+	struct url *ret, struct err *err)
+{
+	const char *service = k->service ? k->service : k->services.n ? k->services.v[0] : "";
+	const struct vendor_row *row = vendor_find(slice_of(k->vendor), slice_of(service));
+	enum addr_class class;
+	bool is_name;
+	enum err_code code;
+
+	if (!row)
+		return err_field(err, ERR_VENDOR_UNKNOWN,
+			vendor_known(slice_of(k->vendor)) || engine_find(slice_of(k->vendor))
+				? "service" : "vendor", NULL);
+	if (!k->base_url && !row->base_url)
+		return err_field(err, ERR_FIELD_REQUIRED, "base_url",
+			_("the address of the instance it opens is required"));
+	code = urlx_parse(slice_of(k->base_url ? k->base_url : row->base_url), arena, ret, err);
+	if (code) {
+		snprintf(err->field, sizeof(err->field), "base_url");
+		return code;
+	}
+	class = row->local ? urlx_site_class(ret->host) : urlx_host_class(ret->host, &is_name);
+	if (class == ADDR_FORBIDDEN)
+		return forbidden(err, _("this address is never dialled"));
+	if (class == ADDR_LOOPBACK && own_port(a, ret->port))
+		return err_field(err, ERR_UPSTREAM_LOOP, "base_url", NULL);
+	if (class == ADDR_LOOPBACK && !a->settings->allow_loopback_upstreams)
+		return forbidden(err, _("addresses of this host are not allowed here"));
+	if (class == ADDR_PRIVATE && !a->settings->allow_private_upstreams)
+		return forbidden(err, _("private addresses are not allowed here"));
+	if (class == ADDR_PUBLIC && !ret->tls)
+		return err_field(err, ERR_TLS_REQUIRED, "base_url", NULL);
+	return ERR_OK;
+}
+
+static void answer(struct change *c, const struct key_obj *k, const char *action)
+{
+	struct jw w = jw_to(&c->body);
+
+	key_write(&w, k, false);
+	c->etag = k->o.revision;
+	c->event = EVENT_KEY;
+	c->event_action = action;
+	c->event_name = slice_of(arena_strdup(&c->r->arena, k->ref));
+}
+
+static enum err_code run_create(struct store_tx *tx, struct change *c, struct err *err)
+{
+	struct vendor_key *doc = c->arg;
+	const struct key_obj *obj;
+	enum err_code code = store_key_put(tx, doc, true, FIELD_NONE, &obj, err);
+
+	if (code)
+		return code;
+	answer(c, obj, "create");
+	c->status = 201;
+	c->location = arena_printf(&c->r->arena, "/api/v1/keys/%s", obj->doc.id);
+	return ERR_OK;
+}
+
+bool key_decode(struct req *r, struct vendor_key *doc, struct url *ret_url)
+{
+	struct err err = {0};
+	enum err_code code = jx_decode(
+		&key_fields, r->body, doc_limits(), JX_CREATE, &r->arena, doc, &err);
+
+	if (!code && !doc->service && doc->services.n == 0)
+		code = err_field(&err, ERR_FIELD_REQUIRED, "service",
+			_("service or services is required"));
+	if (!code)
+		code = key_url_check(r->agent, doc, &r->arena, ret_url, &err);
+	if (code)
+		req_fail(r, &err);
+	return !code;
+}
+
+static void submit(struct req *r,
+	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err), void *arg)
+{
+	change_submit(change_new(r, run, arg));
+}
+
+void h_key_create(struct req *r)
+{
+	struct vendor_key *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
+	struct url url;
+
+	if (key_decode(r, doc, &url))
+		submit(r, run_create, doc);
+}
+
+static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err *err)
+{
+	const struct key_obj *old = snapshot_key(store_tx_snapshot(tx), c->r->param[0]);
+	struct arena a = ARENA_INIT;
+	struct vendor_key doc;
+	struct url url;
+	const struct key_obj *obj;
+	enum err_code code;
+
+	if (!old)
+		return err_set(err, ERR_NOT_FOUND, _("no key of this id"));
+	doc = old->doc;
+	doc.api_key = (struct secret){0};
+	code = jx_decode(&key_fields, c->r->body, doc_limits(), JX_PATCH, &a, &doc, err);
+	if (!code)
+		code = key_url_check(c->r->agent, &doc, &a, &url, err);
+	if (!code && doc.api_key.n && urlx_same_origin(old->origin, url.origin))
+		code = err_field(err, ERR_FIELD_FORBIDDEN, "api_key",
+			_("a secret is replaced by POST /api/v1/keys/{id}/rotate; here it only goes "
+			  "along with another base_url"));
+	if (!code)
+		code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
+	if (!code)
+		answer(c, obj, "update");
+	arena_release(&a);
+	return code;
+}
+
+void h_key_patch(struct req *r)
+{
+	if (named_key(r))
+		submit(r, run_patch, NULL);
+}
+
+static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
+{
+	const struct key_obj *old = snapshot_key(store_tx_snapshot(tx), c->r->param[0]);
+
+	if (!old)
+		return err_set(err, ERR_NOT_FOUND, _("no key of this id"));
+	c->status = 204;
+	c->event = EVENT_KEY;
+	c->event_action = "delete";
+	c->event_name = slice_of(arena_strdup(&c->r->arena, old->ref));
+	return store_key_delete(tx, slice_of(old->doc.id), c->if_match, err);
+}
+
+void h_key_delete(struct req *r)
+{
+	if (named_key(r))
+		submit(r, run_delete, NULL);
+}
+
+static enum err_code run_rotate(struct store_tx *tx, struct change *c, struct err *err)
+{
+	struct rotate_body *body = c->arg;
+	const struct key_obj *old = snapshot_key(store_tx_snapshot(tx), c->r->param[0]);
+	struct vendor_key doc;
+	const struct key_obj *obj;
+	enum err_code code;
+
+	if (!old)
+		return err_set(err, ERR_NOT_FOUND, _("no key of this id"));
+	doc = old->doc;
+	doc.api_key = body->api_key;
+	code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
+	if (code)
+		return code;
+	answer(c, obj, "rotate");
+	return ERR_OK;
+}
+
+void h_key_rotate(struct req *r)
+{
+	struct rotate_body *body = arena_zalloc(&r->arena, 1, sizeof(*body));
+	struct err err = {0};
+
+	if (!named_key(r))
+		return;
+	if (jx_decode(&rotate_fields, r->body, doc_limits(), JX_CREATE, &r->arena, body, &err)) {
+		req_fail(r, &err);
+		return;
+	}
+	submit(r, run_rotate, body);
+}
+
+static enum err_code run_wish(struct store_tx *tx, struct change *c, struct err *err)
+{
+	const bool *enabled = c->arg;
+	const struct key_obj *old = snapshot_key(store_tx_snapshot(tx), c->r->param[0]);
+	struct vendor_key doc;
+	const struct key_obj *obj;
+	enum err_code code;
+
+	if (!old)
+		return err_set(err, ERR_NOT_FOUND, _("no key of this id"));
+	doc = old->doc;
+	doc.api_key = (struct secret){0};
+	doc.enabled = *enabled;
+	code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
+	if (!code)
+		answer(c, obj, *enabled ? "enable" : "disable");
+	return code;
+}
+
+static void wish(struct req *r, bool enabled)
+{
+	bool *arg = arena_zalloc(&r->arena, 1, sizeof(*arg));
+
+	*arg = enabled;
+	if (named_key(r))
+		submit(r, run_wish, arg);
+}
+
+void h_key_enable(struct req *r)
+{
+	wish(r, true);
+}
+
+void h_key_disable(struct req *r)
+{
+	wish(r, false);
+}
+
+// ---- fingerprint, catalogue, audit ----
+
+static enum err_code fingerprint_key(struct req *r, struct vendor_key *doc, struct err *err)
+{
+	const struct field *f = field_named(&key_fields, SLICE("api_key"));
+	enum err_code code;
+
+	// Only the secret is needed, so the document is read as a partial one.
+	field_defaults(&key_fields, doc);
+	code = jx_decode(&key_fields, r->body, doc_limits(), JX_PATCH, &r->arena, doc, err);
+	if (!code && !doc->api_key.n)
+		code = err_field(err, ERR_FIELD_REQUIRED, f->name, _("api_key is required"));
+	if (!code && !store_seal(r->agent->store))
+		code = err_set(err, ERR_SEALED, NULL);
+	return code;
+}
+
+void h_key_fingerprint(struct req *r)
+{
+	struct vendor_key *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
+	char fp[SEAL_FP_HEX + 1], mask[SECRET_MASK_MAX];
+	const struct key_obj *known;
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	struct err err = {0};
+
+	if (fingerprint_key(r, doc, &err)) {
+		req_fail(r, &err);
+		return;
+	}
+	seal_fingerprint(store_seal(r->agent->store), &doc->api_key, fp);
+	known = store_key_known_as(r->snap, fp);
+	jw_obj(&w, NULL);
+	jw_str(&w, "fingerprint", fp);
+	jw_str(&w, "api_key_masked", secret_mask(&doc->api_key, mask));
+	jw_str(&w, "known_as", known ? known->ref : NULL);
+	jw_obj_end(&w);
+	req_reply_json(r, 200, &out);
+}
+
+static int64_t keys_of(const struct snapshot *s, const char *vendor, const char *service)
+{
+	struct pmap_it it = {0};
+	int64_t n = 0;
+	void *obj;
+
+	while (pmap_next(s->keys, &it, NULL, &obj)) {
+		const struct vendor_key *k = &((const struct key_obj *)obj)->doc;
+
+		n += strcmp(k->vendor, vendor) == 0 && serves(k, service);
+	}
+	return n;
+}
+
+// What it is there for and how it is asked, in the same order; and whether any of it is spoken.
+static void write_offers(struct jw *w, const char *vendor, const char *engine, unsigned offers)
+{
+	bool spoken = false;
+
+	jw_arr(w, "offers");
+	for (int i = 0; i < OFFER_COUNT; i++)
+		if (offers >> i & 1)
+			jw_str(w, NULL, offer_names[i]);
+	jw_arr_end(w);
+	jw_arr(w, "protocols");
+	for (int i = 0; i < OFFER_COUNT; i++) {
+		enum protocol p = protocol_default(vendor, engine, (enum offer)i);
+
+		if (!(offers >> i & 1))
+			continue;
+		jw_str(w, NULL, protocol_name(p));
+		spoken |= protocol_row(p)->spoken;
+	}
+	jw_arr_end(w);
+	jw_bool(w, "spoken", spoken);
+}
+
+void h_vendor_list(struct req *r)
+{
+	size_t vendors_n, engines_n;
+	const struct vendor_row *v = vendors_all(&vendors_n);
+	const struct engine_row *e = engines_all(&engines_n);
+	struct str out = STR_INIT;
+	struct jw w;
+
+	list_open(&w, &out);
+	for (size_t i = 0; i < vendors_n; i++) {
+		jw_obj(&w, NULL);
+		jw_str(&w, "vendor", v[i].vendor);
+		jw_str(&w, "service", v[i].service);
+		jw_str(&w, "title", _(v[i].title));
+		jw_str(&w, "kind", "vendor");
+		jw_str(&w, "base_url", v[i].base_url);
+		jw_str(&w, "key_prefix", v[i].key_prefix);
+		jw_str(&w, "docs", v[i].docs);
+		write_offers(&w, v[i].vendor, NULL, v[i].offers);
+		jw_int(&w, "keys", keys_of(r->snap, v[i].vendor, v[i].service));
+		jw_obj_end(&w);
+	}
+	for (size_t i = 0; i < engines_n; i++) {
+		jw_obj(&w, NULL);
+		jw_str(&w, "vendor", "self");
+		jw_str(&w, "service", e[i].engine);
+		jw_str(&w, "title", _(e[i].title));
+		jw_str(&w, "kind", "self_hosted");
+		jw_null(&w, "base_url");
+		write_offers(&w, NULL, e[i].engine, e[i].offers);
+		jw_int(&w, "keys", keys_of(r->snap, e[i].engine, LOCAL_SERVICE));
+		jw_str(&w, "credentials",
+			arena_printf(&r->arena, "%s/" LOCAL_SERVICE, e[i].engine));
+		jw_obj_end(&w);
+	}
+	list_close(&w, vendors_n + engines_n, r->snap->revision, NULL);
+	req_reply_json(r, 200, &out);
+}
+
+void h_audit_list(struct req *r)
+{
+	change_page(r, store_audit_list);
+}

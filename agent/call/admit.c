@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+// Who may ask how much: the limits of the client and of the feature before a decision is made, what
+// a request really used once that is known, and what callers are told of both.
+#include "agent/call/call.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "shared/clock.h"
+#include "shared/num.h"
+#include "shared/text.h"
+
+#define COOL_MAX_US INT64_C(60000000) // longest rest an upstream's own count may ask for
+
+static const struct limits none;
+
+static const struct limits *client_limits(const struct gw_call *c)
+{
+	return c->r->who.client != NULL ? &c->r->who.client->limits : &none;
+}
+
+// ---- admission ----
+
+bool gw_client_may(const struct client_obj *client, const struct feature_obj *f)
+{
+	if (client == NULL || client->doc.features.n == 0)
+		return true;
+	for (size_t i = 0; i < client->doc.features.n; i++)
+		if (strcmp(client->doc.features.v[i], f->doc.name) == 0)
+			return true;
+	return false;
+}
+
+static int64_t number_of(const struct gw_call *c, const char *name)
+{
+	const struct jscan_member *m = jscan_find(c->in.m, c->in.n, name);
+	int64_t n;
+	return m != NULL && m->type == JS_NUMBER && jscan_int(m->value, &n) && n > 0 ? n : 0;
+}
+
+// What the request will need, roughly: its own size and the longest answer it allows.
+static int64_t estimate(const struct gw_call *c)
+{
+	int64_t answer = number_of(c, "max_completion_tokens");
+	if (answer == 0)
+		answer = number_of(c, "max_tokens");
+	if (answer == 0)
+		answer = number_of(c, "max_output_tokens");
+	if (c->in.n == 0)
+		return answer; // a form: its bytes are no text
+	return MIN_OF(answer, QUOTA_UNITS_MAX) +
+		(int64_t)(c->in.body.n + LIMITS_BYTES_PER_TOKEN - 1) / LIMITS_BYTES_PER_TOKEN;
+}
+
+static int64_t limit_of(const struct limits *l, enum limit_kind kind)
+{
+	switch (kind) {
+	case LIMIT_RPM:
+		return l->rpm.limit;
+	case LIMIT_TPM:
+		return l->tpm.limit;
+	default:
+		return l->concurrency;
+	}
+}
+
+static enum refusal refusal_of_limit(enum limit_kind kind)
+{
+	static const enum refusal by_kind[] = {[LIMIT_RPM] = REFUSED_RPM, [LIMIT_TPM] = REFUSED_TPM,
+		[LIMIT_CONCURRENCY] = REFUSED_CONCURRENCY, [LIMIT_BUDGET] = REFUSED_BUDGET};
+	return by_kind[kind];
+}
+
+static void tell_wait(struct gw_call *c, const struct limit_hit *hit)
+{
+	char text[24];
+	int64_t us = hit->until_us == FIELD_NONE ? 0 : hit->until_us - loop_now_us(c->gl->loop);
+	if (hit->kind == LIMIT_BUDGET && hit->until_us == FIELD_NONE)
+		return; // a total ends when somebody raises it
+	snprintf(text, sizeof(text), "%lld", (long long)MAX_OF((us + 999999) / 1000000, 1));
+	req_header_add(c->r, "Retry-After", text);
+}
+
+// Whose limit it was stands in the answer and in the event.
+static void refuse(struct gw_call *c, const char *whose, const char *name, const struct limits *l,
+	const struct limit_hit *hit)
+{
+	static const char *const units[] = {[LIMIT_RPM] = N_("requests per minute"),
+		[LIMIT_TPM] = N_("tokens per minute"), [LIMIT_CONCURRENCY] = N_("requests at once")};
+	struct err err = {0};
+	c->refused = refusal_of_limit(hit->kind);
+	c->limited_by = arena_printf(&c->r->arena, "%s:%s", whose, limit_name(hit->kind));
+	if (hit->kind == LIMIT_BUDGET)
+		err_set(&err, ERR_BUDGET_EXCEEDED, _("the budget of the %s %s is used up (%s)"), whose,
+			name, c->limited_by);
+	else
+		err_set(&err, ERR_RATE_LIMITED, _("the %s %s is limited to %lld %s (%s)"), whose, name,
+			(long long)limit_of(l, hit->kind), _(units[hit->kind]), c->limited_by);
+	metric_add(c->gl->agent->metrics, MET_GW_LIMITED, 1,
+		(const char *const[]){whose, limit_name(hit->kind), NULL});
+	tell_wait(c, hit);
+	gw_fail(c, &err);
+}
+
+static void count(struct live *l, bool limited)
+{
+	atomic_fetch_add_explicit(limited ? &l->limited : &l->requests, 1, memory_order_relaxed);
+}
+
+bool gw_admit(struct gw_call *c)
+{
+	const struct client_obj *client = c->r->who.client;
+	const struct feature_obj *f = c->feature;
+	int64_t now = loop_now_us(c->gl->loop);
+	struct limit_hit hit;
+	struct err err = {0};
+	if (UNLIKELY(!gw_client_may(client, f))) {
+		err_set(&err, ERR_SCOPE_EXCEEDED, _("this client may not call this feature"));
+		c->refused = REFUSED_FEATURE_DENIED;
+		gw_fail(c, &err);
+		return false;
+	}
+	c->ask.tokens = estimate(c);
+	int64_t wall = client != NULL || f->limits.any ? clock_wall_ms() : 0;
+	if (client != NULL) {
+		bool in = limits_take(&client->limits, client->live, c->ask.tokens, now, wall, &hit);
+		count(client->live, !in);
+		if (!in) {
+			refuse(c, "client", client->doc.name, &client->limits, &hit);
+			return false;
+		}
+	}
+	if (!limits_take(&f->limits, f->live, c->ask.tokens, now, wall, &hit)) {
+		count(f->live, true);
+		if (client != NULL)
+			limits_undo(&client->limits, client->live, c->ask.tokens);
+		refuse(c, "feature", f->doc.name, &f->limits, &hit);
+		return false;
+	}
+	c->admitted = true;
+	return true;
+}
+
+void gw_settle(struct gw_call *c, enum err_code code)
+{
+	const struct client_obj *client = c->r->who.client;
+	int64_t used = -1; // the estimate stands: it was used, nobody says how much
+	if (!c->admitted)
+		return;
+	c->admitted = false;
+	if (UNLIKELY(usage_is_absurd(&c->usage)))
+		used = -1;
+	else if (c->usage.in >= 0 || c->usage.out >= 0)
+		used = MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0);
+	else if (code != ERR_OK && code != ERR_CLIENT_GONE && code != ERR_STREAM_INTERRUPTED)
+		used = 0;
+	if (client != NULL)
+		limits_release(&client->limits, client->live, c->ask.tokens, used);
+	limits_release(&c->feature->limits, c->feature->live, c->ask.tokens, used);
+}
+
+void gw_charge(const struct client_obj *client, const struct feature_obj *f,
+	const struct key_obj *key, const struct money *m)
+{
+	bool known = m->source != COST_UNKNOWN;
+	bool feature_asks = f != NULL && f->limits.budget_pico >= 0;
+	bool key_asks = key != NULL && key->limits.budget_pico >= 0;
+	if (client == NULL && !feature_asks && !key_asks)
+		return; // nobody asks
+	int64_t wall = clock_wall_ms();
+	if (client != NULL)
+		limits_spend(&client->limits, client->live, known, m->pico, m->currency, wall);
+	if (feature_asks)
+		limits_spend(&f->limits, f->live, known, m->pico, m->currency, wall);
+	if (key_asks)
+		limits_spend(&key->limits, key->live, known, m->pico, m->currency, wall);
+}
+
+void gw_spend(struct gw_call *c, const struct money *m)
+{
+	gw_charge(c->r->who.client, c->feature, c->cand != NULL ? c->cand->key : NULL, m);
+}
+
+// ---- what callers are told ----
+
+// The one that is nearer to its end speaks.
+static void nearer(int64_t *limit, int64_t *left, int64_t *reset_us, int64_t limit2, int64_t left2,
+	int64_t reset2_us)
+{
+	if (limit2 == 0 || (*limit != 0 && *left <= left2))
+		return;
+	*limit = limit2;
+	*left = left2;
+	*reset_us = reset2_us;
+}
+
+static void add_number(struct req *r, const char *name, int64_t n)
+{
+	char text[NUM_I64_TEXT];
+	req_header_add(r, name, num_text(n, text));
+}
+
+static void add_duration(struct req *r, const char *name, int64_t us, struct str *scratch)
+{
+	str_clear(scratch);
+	text_add_duration(scratch, us);
+	req_header_add(r, name, str_text(scratch));
+}
+
+void gw_limit_headers(struct gw_call *c)
+{
+	const struct limits *of[] = {client_limits(c), &c->feature->limits};
+	const struct live *live[] = {c->r->who.client != NULL ? c->r->who.client->live : NULL,
+		c->feature->live};
+	struct limits_view v = {0};
+	if (LIKELY(!of[0]->any && !of[1]->any))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(of); i++) {
+		if (!of[i]->any)
+			continue;
+		struct limits_view one = limits_view(of[i], live[i], loop_now_us(c->gl->loop));
+		nearer(&v.requests_limit, &v.requests_left, &v.requests_reset_us,
+			one.requests_limit, one.requests_left, one.requests_reset_us);
+		nearer(&v.tokens_limit, &v.tokens_left, &v.tokens_reset_us, one.tokens_limit,
+			one.tokens_left, one.tokens_reset_us);
+	}
+	if (v.requests_limit != 0) {
+		add_number(c->r, "x-ratelimit-limit-requests", v.requests_limit);
+		add_number(c->r, "x-ratelimit-remaining-requests", v.requests_left);
+		add_duration(c->r, "x-ratelimit-reset-requests", v.requests_reset_us,
+			&c->gl->event);
+	}
+	if (v.tokens_limit != 0) {
+		add_number(c->r, "x-ratelimit-limit-tokens", v.tokens_limit);
+		add_number(c->r, "x-ratelimit-remaining-tokens", v.tokens_left);
+		add_duration(c->r, "x-ratelimit-reset-tokens", v.tokens_reset_us,
+			&c->gl->event);
+	}
+}
+
+// ---- what the upstream tells ----
+
+// Bit i: nothing is left of requests (0) or of tokens (1). Mostly something is, so that is asked first.
+static unsigned nothing_left(const struct upstream_response *res)
+{
+	unsigned none_left = 0;
+	for (size_t i = 0; i < res->headers_n; i++) {
+		const struct upstream_header *h = &res->headers[i];
+		if (LIKELY(!slice_eq_str(h->value, "0")))
+			continue;
+		if (slice_ieq_str(h->name, "x-ratelimit-remaining-requests"))
+			none_left |= 1;
+		else if (slice_ieq_str(h->name, "x-ratelimit-remaining-tokens"))
+			none_left |= 2;
+	}
+	return none_left;
+}
+
+// The longest of those that count: of headers that came twice the stricter one.
+static int64_t reset_us(const struct upstream_response *res, unsigned which)
+{
+	static const char *const names[2] = {"x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"};
+	int64_t longest = 0, us;
+	for (size_t i = 0; i < 2 * res->headers_n; i++) {
+		const struct upstream_header *h = &res->headers[i / 2];
+		if ((which & 1u << i % 2) && slice_ieq_str(h->name, names[i % 2]) &&
+			text_duration_us(h->value, &us))
+			longest = MAX_OF(longest, us);
+	}
+	return longest;
+}
+
+void gw_heed_upstream(struct gw_call *c, const struct upstream_response *res)
+{
+	if (c->cand == NULL || c->cand->key == NULL)
+		return;
+	unsigned which = nothing_left(res);
+	int64_t rest_us = UNLIKELY(which != 0) ? reset_us(res, which) : 0;
+	if (UNLIKELY(rest_us > 0))
+		breaker_cool(c->cand->live, c->cand->life, loop_now_us(c->gl->loop), MIN_OF(rest_us, COOL_MAX_US),
+			res->status);
+}

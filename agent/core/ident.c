@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#include "agent/core/ident.h"
+
+#include <stdio.h>
+
+const struct ident ident_local = {"local"}, ident_trusted_peer = {"trusted-peer"},
+		   ident_anybody = {"anybody"}, ident_health_check = {"health-check"};
+
+struct ident ident_uid(uid_t uid)
+{
+	struct ident id;
+	snprintf(id.text, sizeof(id.text), "uid:%lu", (unsigned long)uid);
+	return id;
+}
+
+bool ident_read(struct slice text, enum credential_kind kind, struct ident *ret)
+{
+	*ret = (struct ident){""};
+	if (kind == CREDENTIAL_NONE || credential_id_kind(text) != kind)
+		return false;
+	*ret = ident_of_credential(text);
+	return true;
+}
+
+struct ident ident_stored(const char *text)
+{
+	struct ident id = {""};
+	size_t n = strlen(text);
+	if (n < sizeof(id.text))
+		memcpy(id.text, text, n);
+	return id;
+}

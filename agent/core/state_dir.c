@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+#include "agent/core/state_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "agent/web/listen.h"
+#include "agent/store/seal.h"
+#include "shared/log.h"
+#include "shared/text.h"
+
+#define PATH_SIZE 4096
+
+static enum err_code refuse(struct err *err, const char *dir, const char *why)
+{
+	return err_set(err, ERR_CONFIG_INVALID, _("the state directory %s: %s"), dir, why);
+}
+
+static enum err_code judge(const char *dir, const struct stat *st, struct err *err)
+{
+	uid_t me = geteuid();
+	if (!S_ISDIR(st->st_mode))
+		return refuse(err, dir, _("it is no directory"));
+	// What is root's could have been changed by root anyway.
+	if (st->st_uid != me && st->st_uid != 0) {
+		refuse(err, dir, _("it belongs to another user, who could replace what is in it"));
+		err_hint(err, _("if it is this agent's: chown %lu %s"), (unsigned long)me, dir);
+		return err->code;
+	}
+	if (st->st_mode & 022) {
+		refuse(err, dir, _("it may be written by others, who could replace what is in it"));
+		err_hint(err, "chmod go-w %s", dir);
+		return err->code;
+	}
+	return ERR_OK;
+}
+
+static const char *const kept[] = {"yijian.db", "yijian.db-wal", "yijian.db-shm", "snapshot.json",
+	"ports.json"};
+
+static bool look(const char *dir, const char *name, char path[PATH_SIZE], struct stat *ret)
+{
+	snprintf(path, PATH_SIZE, "%s/%s", dir, name);
+	return stat(path, ret) == 0;
+}
+
+// Reading a FIFO would wait for somebody who writes.
+static enum err_code judge_files(const char *dir, struct err *err)
+{
+	char path[PATH_SIZE];
+	struct stat st;
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		if (look(dir, kept[i], path, &st) && !S_ISREG(st.st_mode))
+			return err_set(err, ERR_CONFIG_INVALID, _("%s is no regular file"), path);
+	return ERR_OK;
+}
+
+// As they come from a backup, for instance.
+static void tighten(const char *dir)
+{
+	char path[PATH_SIZE];
+	struct stat st;
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		if (look(dir, kept[i], path, &st) && (st.st_mode & 077) && chmod(path, 0600) == 0)
+			log_line(LOG_LVL_WARN, "mode_tightened", "file", path, NULL);
+}
+
+enum err_code state_dir_check(const char *dir, struct err *err)
+{
+	struct stat st;
+	if (stat(dir, &st) < 0)
+		return errno == ENOENT ? ERR_OK : refuse(err, dir, strerror(errno));
+	enum err_code code = judge(dir, &st, err);
+	return code ? code : judge_files(dir, err);
+}
+
+enum err_code state_dir_make(const char *dir, struct err *err)
+{
+	char path[PATH_SIZE];
+	size_t n = strlen(dir);
+	if (n >= sizeof(path))
+		return err_set(err, ERR_CONFIG_INVALID, _("the state directory's path is too long"));
+	for (size_t i = 1; i <= n; i++) {
+		if (dir[i] != '/' && dir[i] != '\0')
+			continue;
+		memcpy(path, dir, i);
+		path[i] = '\0';
+		if (mkdir(path, 0700) < 0 && errno != EEXIST && i == n)
+			return err_set(err, ERR_CONFIG_INVALID,
+				_("cannot make the state directory %s: %s"), dir, strerror(errno));
+	}
+	enum err_code code = state_dir_check(dir, err);
+	if (!code)
+		tighten(dir);
+	return code;
+}
+
+// ---- one agent alone ----
+
+// The kernel's list of locks: "1: FLOCK  ADVISORY  WRITE 812 08:01:1310 0 EOF".
+static long holder_of(const struct stat *st)
+{
+	FILE *f = fopen("/proc/locks", "re");
+	char line[256];
+	long holder = 0;
+	while (f && !holder && fgets(line, sizeof(line), f)) {
+		long pid = 0;
+		unsigned long inode = 0;
+		if (sscanf(line, "%*d: FLOCK %*s %*s %ld %*x:%*x:%lu", &pid, &inode) == 2 &&
+			inode == st->st_ino && pid != getpid())
+			holder = pid;
+	}
+	if (f)
+		fclose(f);
+	return holder;
+}
+
+static enum err_code held(const char *dir, int fd, struct err *err)
+{
+	struct stat st;
+	char who[80] = "";
+	if (fstat(fd, &st) == 0)
+		listen_process(holder_of(&st), who, sizeof(who));
+	err_set(err, ERR_CONFIG_INVALID, _("the state directory %s is in use by %s"), dir,
+		who[0] ? who : _("another process"));
+	err_hint(err, "%s", _("one agent has one state directory: stop the other, or set "
+			      "YIJIAN_STATE_DIR"));
+	return err->code;
+}
+
+enum err_code state_dir_hold(const char *dir, int *ret_fd, struct err *err)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*ret_fd = -1;
+	if (fd < 0)
+		return refuse(err, dir, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		*ret_fd = fd;
+		return ERR_OK;
+	}
+	enum err_code code = errno == EWOULDBLOCK ? held(dir, fd, err) : ERR_OK;
+	close(fd);
+	return code;
+}
+
+// ---- before a start ----
+
+enum err_code state_dir_judge(const struct settings *s, struct err *why_sealed, struct err *err)
+{
+	char path[PATH_SIZE];
+	struct stat st;
+	enum err_code code = state_dir_check(s->state_dir, err);
+	bool known = look(s->state_dir, "yijian.db", path, &st) ||
+		look(s->state_dir, "snapshot.json", path, &st);
+	*why_sealed = (struct err){0};
+	if (code)
+		return code;
+	if (!known && lstat(s->root_key_file, &st) != 0 && errno == ENOENT)
+		return ERR_OK; // the first start makes it
+	code = seal_root_load(s->root_key_file, false, NULL, known ? why_sealed : err);
+	return known ? ERR_OK : code;
+}

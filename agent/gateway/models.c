@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// What can be called: /v1/models.
+#include "agent/gateway/gateway.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "agent/call/call.h"
+#include "agent/state/price_book.h"
+#include "shared/clock.h"
+#include "shared/jw.h"
+#include "shared/rows/lifecycle.h"
+
+#define DATE_LENGTH 10 // of an RFC 3339 time
+
+struct listing {
+	struct jw *w;
+	const struct snapshot *snap;
+	const struct client_obj *client;
+	int64_t wall_ms;
+};
+
+// When the vendor ends a model, and what it names in its place.
+struct ending {
+	int64_t at; // FIELD_NONE: not known, or nobody's to say
+	const char *replacement; // NULL: none named
+};
+
+static struct ending target_ends(const struct listing *l, const struct target *t)
+{
+	struct ending end = {FIELD_NONE, NULL};
+	if (t->kind != TARGET_VENDOR || t->vendor == NULL || t->upstream_model == NULL)
+		return end;
+	const struct price_ask ask = {.vendor = t->vendor, .model = t->upstream_model};
+	const struct price *p = price_book_find(l->snap->prices, &ask, l->wall_ms);
+	const struct lifecycle_row *row = lifecycle_find(slice_of(t->vendor),
+		slice_of(t->upstream_model));
+	if (row != NULL)
+		end = (struct ending){lifecycle_at(row), row->replacement};
+	if (p != NULL && p->shutdown_at != FIELD_NONE)
+		end.at = p->shutdown_at;
+	return end;
+}
+
+// With its last target; none as long as one has no end.
+static struct ending feature_ends(const struct listing *l, const struct feature *doc)
+{
+	const struct target *targets = doc->targets.v;
+	struct ending last = {FIELD_NONE, NULL};
+	for (size_t i = 0; i < doc->targets.n; i++) {
+		if (!targets[i].enabled)
+			continue;
+		struct ending end = target_ends(l, &targets[i]);
+		if (end.at == FIELD_NONE)
+			return end;
+		if (last.at == FIELD_NONE || end.at > last.at)
+			last = end;
+	}
+	return last;
+}
+
+static void add_model(const struct listing *l, const char *id, const struct feature_obj *f,
+	const char *owner, struct ending ends)
+{
+	char text[CLOCK_TEXT_MAX];
+	jw_obj(l->w, NULL);
+	jw_str(l->w, "id", id);
+	jw_str(l->w, "object", "model");
+	jw_int(l->w, "created", f->doc.created_at > 0 ? f->doc.created_at / 1000 : 0);
+	jw_str(l->w, "owned_by", owner);
+	if (ends.at != FIELD_NONE) {
+		clock_rfc3339(ends.at, text);
+		text[DATE_LENGTH] = '\0';
+		jw_str(l->w, "shutdown_date", text);
+		if (ends.replacement != NULL)
+			jw_str(l->w, "replacement", ends.replacement);
+	}
+	jw_obj_end(l->w);
+}
+
+static void target_name(const struct target *t, char buf[REF_MAX])
+{
+	snprintf(buf, REF_MAX, "%s/%s", t->vendor, t->service);
+}
+
+// The feature's own name, its aliases, and vendor/service of each target that leads here.
+static void add_feature(const struct listing *l, const struct feature_obj *f)
+{
+	const struct feature *doc = &f->doc;
+	if (!doc->enabled)
+		return;
+	struct ending ends = feature_ends(l, doc);
+	add_model(l, doc->name, f, "yijian", ends);
+	for (size_t i = 0; i < doc->aliases.n; i++)
+		add_model(l, doc->aliases.v[i], f, "yijian", ends);
+	const struct target *targets = doc->targets.v;
+	for (size_t i = 0; i < doc->targets.n; i++) {
+		const struct target *t = &targets[i];
+		char id[REF_MAX];
+		if (t->kind != TARGET_VENDOR || t->vendor == NULL || !t->enabled)
+			continue;
+		target_name(t, id);
+		if (snapshot_model(l->snap, slice_of(id)) == f)
+			add_model(l, id, f, t->vendor, target_ends(l, t));
+	}
+}
+
+void h_model_list(struct req *r)
+{
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	const struct listing l = {&w, r->snap, r->who.client, clock_wall_ms()};
+	struct pmap_it it = {0};
+	struct slice key;
+	void *value;
+	jw_obj(&w, NULL);
+	jw_str(&w, "object", "list");
+	jw_arr(&w, "data");
+	while (pmap_next(r->snap->features, &it, &key, &value))
+		if (gw_client_may(l.client, value))
+			add_feature(&l, value);
+	jw_arr_end(&w);
+	jw_obj_end(&w);
+	req_reply_json(r, 200, &out);
+}
+
+void h_model_get(struct req *r)
+{
+	const struct feature_obj *f = snapshot_model(r->snap, r->param[0]);
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	const struct listing l = {&w, r->snap, r->who.client, clock_wall_ms()};
+	if (f == NULL || !f->doc.enabled || !gw_client_may(l.client, f)) {
+		struct err err = {0};
+		err_field(&err, ERR_MODEL_NOT_FOUND, "model", NULL);
+		req_fail(r, &err);
+		return;
+	}
+	const struct target *targets = f->doc.targets.v;
+	struct ending ends = feature_ends(&l, &f->doc);
+	for (size_t i = 0; i < f->doc.targets.n; i++) {
+		char id[REF_MAX];
+		if (targets[i].kind != TARGET_VENDOR || targets[i].vendor == NULL)
+			continue;
+		target_name(&targets[i], id);
+		if (slice_eq_str(r->param[0], id))
+			ends = target_ends(&l, &targets[i]);
+	}
+	add_model(&l, arena_slice(&r->arena, r->param[0]), f, "yijian", ends);
+	req_reply_json(r, 200, &out);
+}

@@ -1,0 +1,769 @@
+// SPDX-License-Identifier: MIT
+#include "agent/monitor/alerts.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "agent/monitor/alert_scan.h"
+#include "agent/monitor/alert_track.h"
+#include "agent/record/ledger.h"
+#include "shared/clock.h"
+#include "shared/jx.h"
+#include "shared/map.h"
+#include "shared/mem.h"
+#include "shared/text.h"
+#include "shared/vec.h"
+
+#define FORMER_TOKEN "token:"
+#define FLUSH_MAX 256 // rows in one store job
+#define TEXT_MAX 600
+#define STATUS_ITEMS_MAX 10
+
+struct alert {
+	char id[ALERT_ID_MAX];
+	char rule[ID_MAX + 1], object[ALERT_OBJECT_MAX];
+	char object_id[ID_MAX + 1]; // "": the name is its identity
+	enum alert_metric metric;
+	enum alert_severity severity;
+	struct alert_track track;
+	int64_t since_ms, fired_ms, resolved_ms, acked_ms; // FIELD_NONE: not yet
+	double value, threshold;
+	struct ident acked_by;
+	char acked_name[CALLER_NAME_BYTES + 1], note[ALERT_NOTE_MAX + 1];
+	char *labels; // JSON; NULL none
+	uint64_t seen; // round that told of its object
+	bool dirty; // the database does not have it so
+};
+
+struct rule_count {
+	char name[ID_MAX + 1];
+	size_t firing;
+};
+
+struct alerts {
+	struct agent *agent;
+	struct loop *control;
+	struct loop_timer timer;
+	pthread_mutex_t lock; // over the two below and what they hold
+	struct map current; // "rule|object's id or name" → struct alert
+	VEC_OF(struct alert *) recent; // resolved, the oldest first
+	uint64_t round, made;
+	bool loaded, running;
+	struct decision decision;
+	struct alert_meter zero_cost, unpriced, outcome_unknown;
+	VEC_OF(struct rule_count) told; // what the metric says
+	// the store job that is out
+	struct store_job job;
+	bool busy;
+	VEC_OF(struct alert) batch;
+};
+
+// ---- life ----
+
+struct alerts *alerts_new(struct agent *a)
+{
+	struct alerts *as = mem_zalloc(1, sizeof(*as));
+	as->agent = a;
+	pthread_mutex_init(&as->lock, NULL);
+	return as;
+}
+
+static void alert_free(struct alert *al)
+{
+	free(al->labels);
+	free(al);
+}
+
+static void batch_clear(struct alerts *as)
+{
+	for (size_t i = 0; i < as->batch.n; i++)
+		free(as->batch.v[i].labels);
+	as->batch.n = 0;
+}
+
+void alerts_free(struct alerts *as)
+{
+	size_t it = 0;
+	void *value;
+	if (as == NULL)
+		return;
+	while (map_next(&as->current, &it, NULL, &value))
+		alert_free(value);
+	map_release(&as->current);
+	for (size_t i = 0; i < as->recent.n; i++)
+		alert_free(as->recent.v[i]);
+	VEC_RELEASE(&as->recent);
+	batch_clear(as);
+	VEC_RELEASE(&as->batch);
+	VEC_RELEASE(&as->told);
+	pthread_mutex_destroy(&as->lock);
+	free(as);
+}
+
+// ---- words ----
+
+static void add_value(struct str *s, double v)
+{
+	if (!isfinite(v))
+		str_add(s, "?");
+	else if (fabs(v) >= 100 || v == floor(v))
+		str_addf(s, "%.0f", v);
+	else
+		str_addf(s, "%.1f", v);
+}
+
+// A message or hint with its places filled.
+static void add_text(struct str *s, const char *text, const struct alert *al)
+{
+	struct slice rest = slice_of(text);
+	while (rest.p != NULL && rest.n > 0) {
+		struct slice plain = slice_cut(&rest, '{');
+		str_add_slice(s, plain);
+		if (rest.p == NULL)
+			return;
+		struct slice place = slice_cut(&rest, '}');
+		if (slice_eq_str(place, "object"))
+			str_add(s, al->object);
+		else
+			add_value(s, slice_eq_str(place, "value") ? al->value : al->threshold);
+	}
+}
+
+static const char *state_of(const struct alert *al)
+{
+	if (al->resolved_ms != FIELD_NONE)
+		return "resolved";
+	if (al->track.phase == PHASE_PENDING)
+		return "pending";
+	return al->acked_ms != FIELD_NONE ? "acked" : "firing";
+}
+
+static void text_member(struct jw *w, const char *key, const char *text, const struct alert *al)
+{
+	struct str s = STR_INIT;
+	add_text(&s, text, al);
+	jw_slice(w, key, str_slice(&s));
+	str_release(&s);
+}
+
+static void write_members(struct jw *w, const struct alert *al)
+{
+	const struct alert_metric_row *m = alert_metric_row(al->metric);
+	jw_str(w, "id", al->id);
+	jw_str(w, "rule", al->rule);
+	jw_str(w, "metric", alert_metric_names[al->metric]);
+	jw_str(w, "scope", alert_scope_names[m->scope]);
+	jw_str(w, "object", al->object);
+	jw_str(w, "object_id", al->object_id[0] != '\0' ? al->object_id : NULL);
+	jw_str(w, "severity", alert_severity_names[al->severity]);
+	jw_str(w, "state", state_of(al));
+	jw_time(w, "since", al->since_ms);
+	jw_time(w, "fired_at", al->fired_ms);
+	jw_time(w, "resolved_at", al->resolved_ms);
+	jw_num(w, "value", al->value);
+	jw_num(w, "threshold", al->threshold);
+	jw_str(w, "unit", m->unit);
+	text_member(w, "message", _(m->message), al);
+	text_member(w, "hint", _(m->hint), al);
+	jw_str(w, "acked_by", ident_any(&al->acked_by) ? al->acked_by.text : NULL);
+	jw_str(w, "acked_by_name", al->acked_name[0] != '\0' ? al->acked_name : NULL);
+	jw_time(w, "acked_at", al->acked_ms);
+	jw_str(w, "note", al->note[0] != '\0' ? al->note : NULL);
+	if (al->labels != NULL)
+		jw_raw(w, "labels", slice_of(al->labels));
+	jw_bool(w, "stored", !al->dirty);
+}
+
+static void write_alert(struct jw *w, const struct alert *al)
+{
+	jw_obj(w, NULL);
+	write_members(w, al);
+	jw_obj_end(w);
+}
+
+static void tell(struct alerts *as, const struct alert *al, const char *action)
+{
+	struct str s = STR_INIT;
+	struct jw w = jw_to(&s);
+	jw_obj(&w, NULL);
+	jw_str(&w, "action", action);
+	jw_str(&w, "id", al->id);
+	jw_str(&w, "rule", al->rule);
+	jw_str(&w, "object", al->object);
+	jw_str(&w, "severity", alert_severity_names[al->severity]);
+	jw_str(&w, "state", state_of(al));
+	jw_num(&w, "value", al->value);
+	jw_num(&w, "threshold", al->threshold);
+	text_member(&w, "message", _(alert_metric_row(al->metric)->message), al);
+	if (ident_any(&al->acked_by))
+		jw_str(&w, "actor", al->acked_by.text);
+	if (al->acked_name[0] != '\0')
+		jw_str(&w, "actor_name", al->acked_name);
+	jw_obj_end(&w);
+	events_add(as->agent->events, EVENT_ALERT, str_slice(&s));
+	str_release(&s);
+}
+
+// ---- one evaluation ----
+
+struct look { // one rule's turn
+	struct alerts *as;
+	const struct alert_rule *rule;
+	int64_t now_us, wall_ms;
+};
+
+// No id looks like a name: the names of what has ids are refs, with slashes.
+static struct slice key_of(struct str *s, const char *rule, const char *object, const char *id)
+{
+	str_clear(s);
+	str_addf(s, "%s|%s", rule, id[0] != '\0' ? id : object);
+	return str_slice(s);
+}
+
+static struct slice key_of_alert(struct str *s, const struct alert *al)
+{
+	return key_of(s, al->rule, al->object, al->object_id);
+}
+
+static struct alert *alert_make(const struct look *l, const char *id)
+{
+	struct alerts *as = l->as;
+	struct alert *al = mem_zalloc(1, sizeof(*al));
+	snprintf(al->id, sizeof(al->id), "al-%011llx%04llx", (unsigned long long)l->wall_ms,
+		(unsigned long long)(as->made++ & 0xffff));
+	snprintf(al->rule, sizeof(al->rule), "%s", l->rule->name);
+	snprintf(al->object_id, sizeof(al->object_id), "%s", id);
+	al->metric = (enum alert_metric)l->rule->metric;
+	al->since_ms = l->wall_ms;
+	al->fired_ms = al->resolved_ms = al->acked_ms = FIELD_NONE;
+	al->track.good_us = FIELD_NONE;
+	return al;
+}
+
+static void alert_follow_rule(struct alert *al, const struct alert_rule *rule)
+{
+	al->severity = (enum alert_severity)rule->severity;
+	al->threshold = rule->threshold;
+	if (rule->labels == NULL ? al->labels == NULL
+				 : al->labels != NULL && strcmp(al->labels, rule->labels) == 0)
+		return;
+	free(al->labels);
+	al->labels = rule->labels != NULL ? mem_strdup(rule->labels) : NULL;
+}
+
+static void retire(struct alerts *as, struct alert *al, int64_t wall_ms)
+{
+	al->resolved_ms = wall_ms;
+	al->dirty = true;
+	if (as->recent.n == ALERTS_RECENT_MAX) {
+		alert_free(as->recent.v[0]);
+		memmove(as->recent.v, as->recent.v + 1, (as->recent.n - 1) * sizeof(as->recent.v[0]));
+		as->recent.n--;
+	}
+	VEC_PUSH(&as->recent, al);
+	tell(as, al, "resolved");
+}
+
+// True when the alert is no longer among the current ones.
+static bool advance(struct alerts *as, struct alert *al, const struct alert_rule *rule, bool bad,
+	int64_t now_us, int64_t wall_ms)
+{
+	switch (alert_step(&al->track, rule, bad, now_us)) {
+	case CHANGE_FIRES:
+		al->fired_ms = wall_ms;
+		al->dirty = true;
+		tell(as, al, "firing");
+		return false;
+	case CHANGE_CALMS:
+		alert_free(al);
+		return true;
+	case CHANGE_RESOLVES:
+		retire(as, al, wall_ms);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void found(void *arg, const char *object, const char *id, double value)
+{
+	struct look *l = arg;
+	struct alerts *as = l->as;
+	bool bad = alert_breaches(l->rule, value);
+	if (LIKELY(!bad && as->current.n == 0))
+		return;
+	struct str s = STR_INIT;
+	pthread_mutex_lock(&as->lock);
+	struct slice key = key_of(&s, l->rule->name, object, id);
+	struct alert *al = map_get(&as->current, key);
+	if (al == NULL && bad && as->current.n < ALERTS_MAX) {
+		al = alert_make(l, id);
+		map_put(&as->current, key, al);
+	}
+	if (al != NULL) {
+		al->seen = as->round;
+		snprintf(al->object, sizeof(al->object), "%s", object); // it may be called otherwise now
+		if (!isnan(value)) {
+			al->value = value;
+			alert_follow_rule(al, l->rule);
+			if (advance(as, al, l->rule, bad, l->now_us, l->wall_ms))
+				map_del(&as->current, key);
+		}
+	}
+	pthread_mutex_unlock(&as->lock);
+	str_release(&s);
+}
+
+// Objects and rules that are gone end their alerts at once.
+static void sweep(struct alerts *as, int64_t now_us, int64_t wall_ms)
+{
+	static const struct alert_rule gone = {.clear_for_s = 0};
+	VEC_OF(struct alert *) left = {0};
+	size_t it = 0;
+	void *value;
+	struct str s = STR_INIT;
+	pthread_mutex_lock(&as->lock);
+	while (map_next(&as->current, &it, NULL, &value)) {
+		struct alert *al = value;
+		if (al->seen != as->round)
+			VEC_PUSH(&left, al);
+	}
+	for (size_t i = 0; i < left.n; i++) {
+		map_del(&as->current, key_of_alert(&s, left.v[i]));
+		advance(as, left.v[i], &gone, false, now_us, wall_ms);
+	}
+	pthread_mutex_unlock(&as->lock);
+	VEC_RELEASE(&left);
+	str_release(&s);
+}
+
+// ---- the metric: one series per rule of the snapshot ----
+
+static void count_rules(struct alerts *as, const struct snapshot *snap)
+{
+	for (size_t i = 0; i < as->told.n;) {
+		struct rule_count *c = &as->told.v[i];
+		const char *labels[] = {c->name, NULL};
+		c->firing = 0;
+		if (snapshot_rule(snap, slice_of(c->name)) != NULL) {
+			i++;
+			continue;
+		}
+		metric_forget(as->agent->metrics, MET_ALERTS_FIRING, labels);
+		*c = as->told.v[--as->told.n];
+	}
+}
+
+static struct rule_count *count_of(struct alerts *as, const char *rule)
+{
+	for (size_t i = 0; i < as->told.n; i++) {
+		if (strcmp(as->told.v[i].name, rule) == 0)
+			return &as->told.v[i];
+	}
+	struct rule_count fresh = {.firing = 0};
+	snprintf(fresh.name, sizeof(fresh.name), "%s", rule);
+	VEC_PUSH(&as->told, fresh);
+	return &as->told.v[as->told.n - 1];
+}
+
+static void tell_metric(struct alerts *as, const struct snapshot *snap)
+{
+	struct pmap_it rules = {0};
+	size_t it = 0;
+	struct slice name;
+	void *value;
+	count_rules(as, snap);
+	while (pmap_next(snap->alert_rules, &rules, &name, &value))
+		count_of(as, ((const struct rule_obj *)value)->doc.name);
+	pthread_mutex_lock(&as->lock);
+	while (map_next(&as->current, &it, NULL, &value)) {
+		const struct alert *al = value;
+		if (al->track.phase == PHASE_FIRING)
+			count_of(as, al->rule)->firing++;
+	}
+	pthread_mutex_unlock(&as->lock);
+	for (size_t i = 0; i < as->told.n; i++) {
+		const char *labels[] = {as->told.v[i].name, NULL};
+		metric_set(as->agent->metrics, MET_ALERTS_FIRING, (double)as->told.v[i].firing, labels);
+	}
+}
+
+// ---- keeping ----
+
+static enum err_code run_flush(struct store_tx *tx, struct store_job *job)
+{
+	struct alerts *as = job->arg;
+	enum err_code code = ERR_OK;
+	for (size_t i = 0; i < as->batch.n && code == ERR_OK; i++) {
+		const struct alert *al = &as->batch.v[i];
+		struct str s = STR_INIT;
+		struct jw w = jw_to(&s);
+		write_alert(&w, al);
+		code = store_alert_put(tx, al->id, al->fired_ms, al->resolved_ms, str_slice(&s),
+			&job->err);
+		str_release(&s);
+	}
+	return code ? code : store_alert_prune(tx, ALERTS_RECENT_MAX, &job->err);
+}
+
+static void mark_dirty(struct alerts *as, const char *id)
+{
+	size_t it = 0;
+	void *value;
+	while (map_next(&as->current, &it, NULL, &value)) {
+		if (strcmp(((struct alert *)value)->id, id) == 0)
+			((struct alert *)value)->dirty = true;
+	}
+	for (size_t i = 0; i < as->recent.n; i++) {
+		if (strcmp(as->recent.v[i]->id, id) == 0)
+			as->recent.v[i]->dirty = true;
+	}
+}
+
+// What could not be kept is tried again with the next evaluation.
+static void flush_done(struct store_job *job, enum err_code code)
+{
+	struct alerts *as = job->arg;
+	pthread_mutex_lock(&as->lock);
+	for (size_t i = 0; i < as->batch.n && code != ERR_OK; i++)
+		mark_dirty(as, as->batch.v[i].id);
+	pthread_mutex_unlock(&as->lock);
+	batch_clear(as);
+	as->busy = false;
+}
+
+static void take_dirty(struct alerts *as, struct alert *al)
+{
+	if (!al->dirty || al->fired_ms == FIELD_NONE || as->batch.n == FLUSH_MAX)
+		return;
+	al->dirty = false;
+	struct alert copy = *al;
+	copy.labels = al->labels != NULL ? mem_strdup(al->labels) : NULL;
+	VEC_PUSH(&as->batch, copy);
+}
+
+static void flush(struct alerts *as)
+{
+	static const struct actor system = ACTOR_SELF("system");
+	size_t it = 0;
+	void *value;
+	if (as->busy)
+		return;
+	pthread_mutex_lock(&as->lock);
+	while (map_next(&as->current, &it, NULL, &value))
+		take_dirty(as, value);
+	for (size_t i = 0; i < as->recent.n; i++)
+		take_dirty(as, as->recent.v[i]);
+	pthread_mutex_unlock(&as->lock);
+	if (as->batch.n == 0)
+		return;
+	as->busy = true;
+	as->job = (struct store_job){.run = run_flush, .done = flush_done, .loop = as->control,
+		.arg = as, .actor = system};
+	if (!store_submit(as->agent->store, &as->job)) {
+		as->job.err.code = ERR_OVERLOADED;
+		flush_done(&as->job, ERR_OVERLOADED);
+	}
+}
+
+// ---- the turn ----
+
+static void evaluate(struct alerts *as)
+{
+	const struct snapshot *snap = snapshots_now(loop_snapshots(as->control));
+	struct look look = {.as = as, .now_us = loop_now_us(as->control), .wall_ms = clock_wall_ms()};
+	struct alert_scan scan = {.agent = as->agent, .snap = snap, .now_us = look.now_us,
+		.wall_ms = look.wall_ms, .decision = &as->decision,
+		.zero_cost = &as->zero_cost, .unpriced = &as->unpriced,
+		.outcome_unknown = &as->outcome_unknown, .found = found,
+		.arg = &look};
+	struct pmap_it it = {0};
+	void *value;
+	as->round++;
+	ledger_collect(as->agent->ledger);
+	struct ledger_signal money = ledger_signal(as->agent->ledger);
+	alert_meter_note(&as->zero_cost, money.cost_zero, look.now_us);
+	alert_meter_note(&as->unpriced, money.unpriced, look.now_us);
+	alert_meter_note(&as->outcome_unknown, atomic_load(&as->agent->tasks_unknown), look.now_us);
+	while (pmap_next(snap->alert_rules, &it, NULL, &value)) {
+		look.rule = &((const struct rule_obj *)value)->doc;
+		if (look.rule->enabled)
+			alert_scan(&scan, look.rule);
+	}
+	sweep(as, look.now_us, look.wall_ms);
+	tell_metric(as, snap);
+	flush(as);
+}
+
+static void due(void *arg)
+{
+	struct alerts *as = arg;
+	if (as->loaded)
+		evaluate(as);
+	loop_timer_set(as->control, &as->timer, as->agent->settings->alert_interval_ms * 1000, due, as);
+}
+
+// ---- what was under way at the last stop ----
+
+static int64_t time_of(const struct jx *doc, const char *key)
+{
+	int64_t at = FIELD_NONE;
+	clock_parse_rfc3339(slice_of(jx_str(jx_get(doc, key), "")), &at);
+	return at;
+}
+
+static int choice_of(const char *const *names, const struct jx *v)
+{
+	for (int i = 0; names[i] != NULL; i++) {
+		if (strcmp(names[i], jx_str(v, "")) == 0)
+			return i;
+	}
+	return -1;
+}
+
+// A former version wrote "token:NAME": that is a name and nobody's identity.
+static void read_acked(struct alert *al, const struct jx *doc)
+{
+	const char *by = jx_str(jx_get(doc, "acked_by"), "");
+	bool named = strncmp(by, FORMER_TOKEN, strlen(FORMER_TOKEN)) == 0;
+	al->acked_by = named ? (struct ident){"unknown"} : ident_stored(by);
+	snprintf(al->acked_name, sizeof(al->acked_name), "%s",
+		named ? by + strlen(FORMER_TOKEN) : jx_str(jx_get(doc, "acked_by_name"), ""));
+}
+
+static bool restore(struct alert *al, const struct jx *doc)
+{
+	int metric = choice_of(alert_metric_names, jx_get(doc, "metric"));
+	int severity = choice_of(alert_severity_names, jx_get(doc, "severity"));
+	snprintf(al->id, sizeof(al->id), "%s", jx_str(jx_get(doc, "id"), ""));
+	snprintf(al->rule, sizeof(al->rule), "%s", jx_str(jx_get(doc, "rule"), ""));
+	snprintf(al->object, sizeof(al->object), "%s", jx_str(jx_get(doc, "object"), ""));
+	snprintf(al->object_id, sizeof(al->object_id), "%s", jx_str(jx_get(doc, "object_id"), ""));
+	read_acked(al, doc);
+	snprintf(al->note, sizeof(al->note), "%s", jx_str(jx_get(doc, "note"), ""));
+	al->metric = (enum alert_metric)metric;
+	al->severity = (enum alert_severity)severity;
+	al->since_ms = time_of(doc, "since");
+	al->fired_ms = time_of(doc, "fired_at");
+	al->resolved_ms = time_of(doc, "resolved_at");
+	al->acked_ms = time_of(doc, "acked_at");
+	al->value = jx_num(jx_get(doc, "value"), NAN);
+	al->threshold = jx_num(jx_get(doc, "threshold"), NAN);
+	al->track = (struct alert_track){.phase = PHASE_FIRING, .good_us = FIELD_NONE};
+	if (jx_get(doc, "labels") != NULL) {
+		struct str s = STR_INIT;
+		jx_write(jx_get(doc, "labels"), 0, &s);
+		al->labels = str_take(&s, NULL);
+	}
+	return metric >= 0 && severity >= 0 && al->id[0] != '\0' && al->fired_ms != FIELD_NONE;
+}
+
+struct restoring {
+	struct alerts *as;
+	const struct snapshot *snap;
+};
+
+// A former version kept a key's ref alone: it was this key's if it is old enough.
+static void find_object(struct alert *al, const struct snapshot *snap)
+{
+	const struct key_obj *k = al->object_id[0] != '\0' ? NULL
+		: snapshot_key_ref(snap, slice_of(al->object));
+	if (alert_metric_row(al->metric)->scope == SCOPE_KEY && k != NULL &&
+		k->doc.created_at <= al->since_ms)
+		snprintf(al->object_id, sizeof(al->object_id), "%s", k->doc.id);
+}
+
+static void restore_one(void *arg, struct slice text)
+{
+	const struct restoring *r = arg;
+	struct alerts *as = r->as;
+	struct arena a = ARENA_INIT;
+	const struct jx *doc = NULL;
+	struct alert *al = mem_zalloc(1, sizeof(*al));
+	struct str s = STR_INIT;
+	bool ok = jx_parse(text, (struct jscan_limits){0, JSCAN_DEPTH}, &a, &doc, NULL) == ERR_OK &&
+		restore(al, doc);
+	if (ok)
+		find_object(al, r->snap);
+	pthread_mutex_lock(&as->lock);
+	if (ok && al->resolved_ms != FIELD_NONE && as->recent.n < ALERTS_RECENT_MAX)
+		VEC_PUSH(&as->recent, al);
+	else if (ok && al->resolved_ms == FIELD_NONE && as->current.n < ALERTS_MAX &&
+		 map_get(&as->current, key_of_alert(&s, al)) == NULL)
+		map_put(&as->current, key_of_alert(&s, al), al);
+	else
+		alert_free(al);
+	pthread_mutex_unlock(&as->lock);
+	str_release(&s);
+	arena_release(&a);
+}
+
+static enum err_code run_load(struct store_tx *tx, struct store_job *job)
+{
+	struct restoring r = {job->arg, store_tx_snapshot(tx)};
+	return store_alert_walk(tx, restore_one, &r, &job->err);
+}
+
+// Also without a database: then nothing was under way that anybody knows of.
+static void load_done(struct store_job *job, enum err_code code UNUSED)
+{
+	struct alerts *as = job->arg;
+	as->loaded = true;
+	as->busy = false;
+}
+
+void alerts_start(struct alerts *as, struct loop *control)
+{
+	static const struct actor system = ACTOR_SELF("system");
+	as->control = control;
+	// Both counters begin with the agent: what comes before the first look counts.
+	alert_meter_note(&as->zero_cost, 0, loop_now_us(control));
+	alert_meter_note(&as->unpriced, 0, loop_now_us(control));
+	alert_meter_note(&as->outcome_unknown, 0, loop_now_us(control));
+	as->running = as->busy = true;
+	as->job = (struct store_job){.run = run_load, .done = load_done, .loop = control, .arg = as,
+		.actor = system};
+	if (!store_submit(as->agent->store, &as->job))
+		load_done(&as->job, ERR_OVERLOADED);
+	loop_timer_set(control, &as->timer, as->agent->settings->alert_interval_ms * 1000, due, as);
+}
+
+void alerts_stop(struct alerts *as)
+{
+	if (as->running)
+		loop_timer_clear(as->control, &as->timer);
+	as->running = false;
+}
+
+// ---- reading ----
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct alert *x = *(struct alert *const *)a, *y = *(struct alert *const *)b;
+	if (x->since_ms != y->since_ms)
+		return x->since_ms < y->since_ms ? 1 : -1;
+	return strcmp(y->id, x->id);
+}
+
+// Borrowed while the lock is held; the caller frees the array.
+static struct alert **sorted(struct alerts *as, enum alerts_which which, size_t *ret_n)
+{
+	struct alert **v = mem_zalloc(as->current.n + as->recent.n + 1, sizeof(v[0]));
+	size_t it = 0, n = 0;
+	void *value;
+	while (which != ALERTS_RESOLVED && map_next(&as->current, &it, NULL, &value))
+		v[n++] = value;
+	qsort(v, n, sizeof(v[0]), newest_first);
+	for (size_t i = as->recent.n; which != ALERTS_CURRENT && i-- > 0;)
+		v[n++] = as->recent.v[i];
+	*ret_n = n;
+	return v;
+}
+
+void alerts_write(struct alerts *as, struct jw *w, enum alerts_which which, size_t max,
+	size_t *ret_total)
+{
+	pthread_mutex_lock(&as->lock);
+	struct alert **v = sorted(as, which, ret_total);
+	for (size_t i = 0; i < MIN_OF(*ret_total, max); i++)
+		write_alert(w, v[i]);
+	free(v);
+	pthread_mutex_unlock(&as->lock);
+}
+
+static struct alert *find(struct alerts *as, struct slice id)
+{
+	size_t n;
+	struct alert **v = sorted(as, ALERTS_ALL, &n), *hit = NULL;
+	for (size_t i = 0; i < n && hit == NULL; i++) {
+		if (slice_eq_str(id, v[i]->id))
+			hit = v[i];
+	}
+	free(v);
+	return hit;
+}
+
+bool alerts_write_one(struct alerts *as, struct jw *w, struct slice id)
+{
+	pthread_mutex_lock(&as->lock);
+	const struct alert *al = find(as, id);
+	if (al != NULL)
+		write_alert(w, al);
+	pthread_mutex_unlock(&as->lock);
+	return al != NULL;
+}
+
+static void write_short(struct jw *w, const struct alert *al)
+{
+	jw_obj(w, NULL);
+	jw_str(w, "id", al->id);
+	jw_str(w, "rule", al->rule);
+	jw_str(w, "object", al->object);
+	jw_str(w, "severity", alert_severity_names[al->severity]);
+	jw_str(w, "state", state_of(al));
+	jw_time(w, "since", al->since_ms);
+	text_member(w, "message", _(alert_metric_row(al->metric)->message), al);
+	jw_obj_end(w);
+}
+
+void alerts_write_status(struct alerts *as, struct jw *w)
+{
+	size_t n, firing = 0, acked = 0, by[3] = {0};
+	pthread_mutex_lock(&as->lock);
+	struct alert **v = sorted(as, ALERTS_CURRENT, &n);
+	jw_obj(w, "alerts");
+	jw_arr(w, "items");
+	for (size_t i = 0; i < n; i++) {
+		if (v[i]->track.phase != PHASE_FIRING)
+			continue;
+		if (firing++ < STATUS_ITEMS_MAX)
+			write_short(w, v[i]);
+		acked += v[i]->acked_ms != FIELD_NONE;
+		by[v[i]->severity]++;
+	}
+	jw_arr_end(w);
+	jw_int(w, "firing", (int64_t)firing);
+	jw_int(w, "acked", (int64_t)acked);
+	jw_int(w, "pending", (int64_t)(n - firing));
+	for (size_t i = 0; i < ARRAY_LEN(by); i++)
+		jw_int(w, alert_severity_names[i], (int64_t)by[i]);
+	jw_obj_end(w);
+	free(v);
+	pthread_mutex_unlock(&as->lock);
+}
+
+void alerts_kept(struct alerts *as, struct slice id)
+{
+	pthread_mutex_lock(&as->lock);
+	struct alert *al = find(as, id);
+	if (al != NULL && al->resolved_ms == FIELD_NONE)
+		al->dirty = false;
+	pthread_mutex_unlock(&as->lock);
+}
+
+enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct principal *who, const char *note,
+	struct str *row, int64_t *ret_fired_ms)
+{
+	struct jw w = jw_to(row);
+	enum alerts_ack ret = ACK_DONE;
+	pthread_mutex_lock(&as->lock);
+	struct alert *al = find(as, id);
+	if (al == NULL)
+		ret = ACK_NOT_FOUND;
+	else if (al->track.phase != PHASE_FIRING || al->resolved_ms != FIELD_NONE)
+		ret = ACK_NOT_FIRING;
+	if (ret == ACK_DONE) {
+		al->acked_by = who->id;
+		snprintf(al->acked_name, sizeof(al->acked_name), "%s", principal_shown(who));
+		snprintf(al->note, sizeof(al->note), "%s", note != NULL ? note : "");
+		al->acked_ms = clock_wall_ms();
+		*ret_fired_ms = al->fired_ms;
+		write_alert(&w, al);
+		al->dirty = true;
+		tell(as, al, "acked");
+	}
+	pthread_mutex_unlock(&as->lock);
+	return ret;
+}

@@ -1,0 +1,594 @@
+// SPDX-License-Identifier: MIT
+// Anthropic's Messages API (anthropic-version 2023-06-01) as an upstream: chat requests are written
+// in its words and its answers and events in OpenAI's; callers who speak it themselves get it as it
+// came. Its cached tokens are apart from input_tokens; here they are a part of the prompt's.
+#include "agent/protocol/json.h"
+#include "agent/protocol/openai.h"
+
+#include <string.h>
+#include "shared/num.h"
+#include "shared/text.h"
+
+#define PATH "/v1/messages"
+#define MAX_TOKENS "4096" // it must be said; when nobody did
+#define TEMPERATURE_MAX 1.0
+#define USER_TURN "{\"role\":\"user\",\"content\":["
+#define CONTINUE "{\"type\":\"text\",\"text\":\"Please continue.\"}]}" // as other translators say
+
+// ---- the request ----
+
+static enum err_code no_word(const char *field, struct err *err)
+{
+	return err_field(err, ERR_FIELD_RANGE, field,
+		_("this target takes text, images and function tools only"));
+}
+
+// Nothing but white space, as it stands between JSON's quotes.
+static bool is_blank(struct slice inner)
+{
+	for (size_t i = 0; i < inner.n; i++) {
+		if (inner.p[i] == '\\' && i + 1 < inner.n && strchr("nrt", inner.p[i + 1]) != NULL)
+			i++;
+		else if (inner.p[i] != ' ')
+			return false;
+	}
+	return true;
+}
+
+// Blank text is refused by it.
+static void add_text_block(struct str *out, struct slice inner)
+{
+	if (is_blank(inner))
+		return;
+	aj_comma(out);
+	str_add_slice(out, SLICE("{\"type\":\"text\""));
+	aj_add_inner(out, "text", inner);
+	str_add_c(out, '}');
+}
+
+// data:TYPE;base64,DATA or an address.
+static bool add_source(struct slice url, const char *type, struct str *out)
+{
+	struct slice rest = url;
+	aj_comma(out);
+	str_add_slice(out, SLICE("{\"type\":\""));
+	str_add(out, type);
+	str_add_slice(out, SLICE("\",\"source\":{"));
+	if (!slice_starts(url, "data:")) {
+		aj_add_text(out, "type", "url");
+		aj_add_inner(out, "url", url);
+		str_add_slice(out, SLICE("}}"));
+		return url.n > 0;
+	}
+	slice_cut(&rest, ':');
+	struct slice media = slice_cut(&rest, ';');
+	aj_add_text(out, "type", "base64");
+	aj_add_inner(out, "media_type", media);
+	if (!slice_starts(rest, "base64,"))
+		return false;
+	aj_add_inner(out, "data", (struct slice){rest.p + 7, rest.n - 7});
+	str_add_slice(out, SLICE("}}"));
+	return true;
+}
+
+static bool add_part(const struct aj *part, struct str *out)
+{
+	struct aj in;
+	if (aj_is(part, "type", "text")) {
+		add_text_block(out, aj_text(part, "text"));
+		return true;
+	}
+	if (aj_is(part, "type", "image_url"))
+		return aj_object(part, "image_url", &in) &&
+		       add_source(aj_text(&in, "url"), "image", out);
+	if (aj_is(part, "type", "file"))
+		return aj_object(part, "file", &in) &&
+		       add_source(aj_text(&in, "file_data"), "document", out);
+	return false;
+}
+
+static enum err_code add_content(const struct jscan_member *content, struct str *out,
+	struct err *err)
+{
+	struct slice rest, item;
+	struct aj part;
+	if (content == NULL)
+		return ERR_OK;
+	if (content->type == JS_STRING) {
+		add_text_block(out, aj_inner(content->value));
+		return ERR_OK;
+	}
+	if (content->type != JS_ARRAY)
+		return err_field(err, ERR_FIELD_TYPE, "messages",
+			_("the content of a message is a string or a list"));
+	for (rest = content->value; jscan_next(&rest, &item);) {
+		if (!aj_scan(item, &part) || !add_part(&part, out))
+			return no_word("messages", err);
+	}
+	return ERR_OK;
+}
+
+static enum err_code add_tool_result(const struct aj *message, struct str *out, struct err *err)
+{
+	aj_comma(out);
+	str_add_slice(out, SLICE("{\"type\":\"tool_result\""));
+	aj_add_inner(out, "tool_use_id", aj_text(message, "tool_call_id"));
+	str_add_slice(out, SLICE(",\"content\":["));
+	enum err_code code = add_content(aj_find(message, "content"), out, err);
+	str_add_slice(out, SLICE("]}"));
+	return code;
+}
+
+// Roles take turns here: what follows in the same role goes into the same message.
+struct turns {
+	struct str *messages, *system;
+	char role; // 'u', 'a', 0 none yet
+	size_t start, from; // where the open message and its content begin
+};
+
+static void close_turn(struct turns *t)
+{
+	if (t->role == 0)
+		return;
+	if (t->messages->n == t->from) // nothing but blank text: no turn at all
+		str_cut(t->messages, t->start);
+	else
+		str_add_slice(t->messages, SLICE("]}"));
+	t->role = 0;
+}
+
+static void open_turn(struct turns *t, char role)
+{
+	if (t->role == role)
+		return;
+	close_turn(t);
+	t->start = t->messages->n;
+	aj_comma(t->messages);
+	str_add(t->messages, role == 'u' ? USER_TURN
+					 : "{\"role\":\"assistant\",\"content\":[");
+	t->role = role;
+	t->from = t->messages->n;
+}
+
+static enum err_code add_message(struct turns *t, struct slice item, struct err *err)
+{
+	struct aj m;
+	if (!aj_scan(item, &m))
+		return err_field(err, ERR_FIELD_TYPE, "messages", _("must be a list of objects"));
+	const struct jscan_member *content = aj_find(&m, "content");
+	if (aj_is(&m, "role", "system") || aj_is(&m, "role", "developer"))
+		return add_content(content, t->system, err);
+	if (aj_is(&m, "role", "assistant")) {
+		open_turn(t, 'a');
+		enum err_code code = add_content(content, t->messages, err);
+		aj_add_tool_uses(&m, t->messages);
+		return code;
+	}
+	open_turn(t, 'u');
+	if (aj_is(&m, "role", "tool"))
+		return add_tool_result(&m, t->messages, err);
+	return add_content(content, t->messages, err);
+}
+
+static enum err_code add_messages(const struct adapter_call *call, struct str *out,
+	struct err *err)
+{
+	const struct jscan_member *messages = aj_call(call, "messages");
+	struct str list = STR_INIT, system = STR_INIT;
+	struct turns t = {.messages = &list, .system = &system};
+	enum err_code code = ERR_OK;
+	if (messages == NULL || messages->type != JS_ARRAY)
+		return err_field(err, ERR_FIELD_TYPE, "messages", _("must be a list"));
+	for (struct slice rest = messages->value, item;
+		code == ERR_OK && jscan_next(&rest, &item);)
+		code = add_message(&t, item, err);
+	close_turn(&t);
+	if (system.n > 0) {
+		str_add_slice(out, SLICE(",\"system\":["));
+		str_add_slice(out, str_slice(&system));
+		str_add_c(out, ']');
+	}
+	str_add_slice(out, SLICE(",\"messages\":["));
+	if (!slice_starts(str_slice(&list), USER_TURN)) // the first turn must be the user's
+		str_add(out, list.n > 0 ? USER_TURN CONTINUE "," : USER_TURN CONTINUE);
+	str_add_slice(out, str_slice(&list));
+	str_add_c(out, ']');
+	str_release(&list);
+	str_release(&system);
+	return code;
+}
+
+static enum err_code add_tools(const struct adapter_call *call, struct str *out, struct err *err)
+{
+	const struct jscan_member *tools = aj_call(call, "tools");
+	struct slice rest, item;
+	struct aj tool, function;
+	if (tools == NULL || tools->type != JS_ARRAY)
+		return ERR_OK;
+	rest = tools->value;
+	str_add_slice(out, SLICE(",\"tools\":["));
+	while (jscan_next(&rest, &item)) {
+		if (!aj_scan(item, &tool) || !aj_object(&tool, "function", &function))
+			return no_word("tools", err);
+		const struct jscan_member *schema = aj_typed(&function, "parameters", JS_OBJECT);
+		aj_comma(out);
+		str_add_c(out, '{');
+		aj_add_inner(out, "name", aj_text(&function, "name"));
+		if (aj_typed(&function, "description", JS_STRING) != NULL)
+			aj_add_inner(out, "description", aj_text(&function, "description"));
+		aj_add(out, "input_schema",
+			schema != NULL ? schema->value : SLICE("{\"type\":\"object\"}"));
+		str_add_c(out, '}');
+	}
+	str_add_c(out, ']');
+	return ERR_OK;
+}
+
+static void add_tool_choice(const struct adapter_call *call, struct str *out)
+{
+	const struct jscan_member *m = aj_call(call, "tool_choice");
+	const struct jscan_member *parallel = aj_call(call, "parallel_tool_calls");
+	bool single = parallel != NULL && parallel->type == JS_FALSE;
+	struct aj choice, function;
+	const char *type = "auto";
+	if (aj_call(call, "tools") == NULL || (m == NULL && !single))
+		return;
+	function.n = 0;
+	if (m != NULL && slice_eq_str(m->value, "\"none\""))
+		type = "none";
+	else if (m != NULL && slice_eq_str(m->value, "\"required\""))
+		type = "any";
+	else if (m != NULL && aj_scan(m->value, &choice) &&
+		 aj_object(&choice, "function", &function))
+		type = "tool";
+	str_add_slice(out, SLICE(",\"tool_choice\":{"));
+	aj_add_text(out, "type", type);
+	if (function.n > 0)
+		aj_add_inner(out, "name", aj_text(&function, "name"));
+	if (single && strcmp(type, "none") != 0)
+		aj_add(out, "disable_parallel_tool_use", SLICE("true"));
+	str_add_c(out, '}');
+}
+
+static void add_stop(const struct adapter_call *call, struct str *out)
+{
+	const struct jscan_member *m = aj_call(call, "stop");
+	if (m == NULL)
+		return;
+	str_add_slice(out, SLICE(",\"stop_sequences\":"));
+	if (m->type == JS_STRING)
+		str_add_c(out, '[');
+	str_add_slice(out, m->value);
+	if (m->type == JS_STRING)
+		str_add_c(out, ']');
+}
+
+static void add_numbers(const struct adapter_call *call, struct str *out)
+{
+	static const char *const same[] = {"top_p", "top_k", "thinking"};
+	const struct jscan_member *m = aj_call(call, "max_completion_tokens");
+	double v;
+	if (m == NULL)
+		m = aj_call(call, "max_tokens");
+	if (m != NULL)
+		aj_add(out, "max_tokens", m->value);
+	m = aj_call(call, "temperature");
+	if (m != NULL)
+		aj_add(out, "temperature",
+			num_f64(m->value, &v) && v > TEMPERATURE_MAX ? SLICE("1") : m->value);
+	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+		m = aj_call(call, same[i]);
+		if (m != NULL)
+			aj_add(out, same[i], m->value);
+	}
+	m = aj_call(call, "user");
+	if (m != NULL && m->type == JS_STRING) {
+		str_add_slice(out, SLICE(",\"metadata\":{"));
+		aj_add(out, "user_id", m->value);
+		str_add_c(out, '}');
+	}
+}
+
+static bool limit_told(const struct adapter_call *call, const struct feature *feature,
+	const struct target *t)
+{
+	struct aj doc;
+	return aj_call(call, "max_tokens") != NULL ||
+	       aj_call(call, "max_completion_tokens") != NULL ||
+	       (aj_scan(slice_of(t->params), &doc) && aj_find(&doc, "max_tokens") != NULL) ||
+	       (aj_scan(slice_of(feature->defaults), &doc) && aj_find(&doc, "max_tokens") != NULL);
+}
+
+static enum err_code write_request(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
+{
+	struct str *out = &ask->body;
+	const char *model = adapter_model(call, cand);
+	const struct jscan_member *n = aj_call(call, "n");
+	int64_t choices;
+	if (n != NULL && (!jscan_int(n->value, &choices) || choices != 1))
+		return err_field(err, ERR_FIELD_RANGE, "n", _("this target gives one answer"));
+	str_reserve(out, call->body.n + 256);
+	str_add_c(out, '{');
+	aj_add_text(out, "model", model != NULL ? model : "");
+	enum err_code code = add_messages(call, out, err);
+	if (code == ERR_OK)
+		code = add_tools(call, out, err);
+	if (code != ERR_OK)
+		return code;
+	add_tool_choice(call, out);
+	add_stop(call, out);
+	add_numbers(call, out);
+	aj_add(out, "stream", ask->stream ? SLICE("true") : SLICE("false"));
+	aj_add_absent(out, 0, feature, cand->target);
+	if (!limit_told(call, feature, cand->target))
+		aj_add(out, "max_tokens", SLICE(MAX_TOKENS));
+	str_add_c(out, '}');
+	return ERR_OK;
+}
+
+static enum err_code build(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
+{
+	adapter_path(cand->url, PATH, &ask->path);
+	str_add_slice(&ask->headers, SLICE("anthropic-version: 2023-06-01\r\n"));
+	if (call->beta.n > 0) {
+		str_add_slice(&ask->headers, SLICE("anthropic-beta: "));
+		str_add_slice(&ask->headers, call->beta);
+		str_add_slice(&ask->headers, SLICE("\r\n"));
+	}
+	if (call->dialect == DIALECT_ANTHROPIC) {
+		ask->stream = call->stream;
+		openai_body(call, feature, cand, false, NULL, &ask->body);
+		return ERR_OK;
+	}
+	struct adapter_call copy;
+	ask->stream = adapter_streams(call, feature, cand);
+	return write_request(adapter_call_set(call, cand->target, &copy), feature, cand, ask, err);
+}
+
+// ---- what both answers share ----
+
+static void read_usage(const struct aj *of, struct adapter_usage *u)
+{
+	struct aj usage;
+	if (!aj_object(of, "usage", &usage))
+		return;
+	int64_t in = aj_count(&usage, "input_tokens"), out = aj_count(&usage, "output_tokens");
+	int64_t read = aj_count(&usage, "cache_read_input_tokens");
+	int64_t write = aj_count(&usage, "cache_creation_input_tokens");
+	if (read != -1)
+		u->cached = read;
+	if (write != -1)
+		u->cache_write = write;
+	if (in != -1)
+		u->in = in < 0 ? in : in + MAX_OF(u->cached, 0) + MAX_OF(u->cache_write, 0);
+	if (out != -1)
+		u->out = out;
+}
+
+static const char *finish_of(struct slice reason)
+{
+	static const char *const rows[][2] = {{"max_tokens", "length"},
+		{"model_context_window_exceeded", "length"}, {"tool_use", "tool_calls"},
+		{"refusal", "content_filter"}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (slice_eq_str(reason, rows[i][0]))
+			return rows[i][1];
+	}
+	return "stop"; // end_turn, stop_sequence, pause_turn
+}
+
+// The HTTP status an error's type stands for.
+static int error_status(const struct aj *top)
+{
+	static const struct {
+		const char *type;
+		int status;
+	} rows[] = {{"invalid_request_error", 400}, {"authentication_error", 401},
+		{"billing_error", 402}, {"permission_error", 403}, {"not_found_error", 404},
+		{"request_too_large", 413}, {"rate_limit_error", 429}, {"api_error", 500},
+		{"timeout_error", 504}, {"overloaded_error", 529}};
+	struct aj error;
+	aj_object(top, "error", &error);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (aj_is(&error, "type", rows[i].type))
+			return rows[i].status;
+	}
+	return 500;
+}
+
+// ---- whole answers ----
+
+static void add_call(struct str *tools, const struct aj *block)
+{
+	const struct jscan_member *input = aj_typed(block, "input", JS_OBJECT);
+	aj_comma(tools);
+	str_add_c(tools, '{');
+	aj_add_inner(tools, "id", aj_text(block, "id"));
+	str_add_slice(tools, SLICE(",\"type\":\"function\",\"function\":{"));
+	aj_add_inner(tools, "name", aj_text(block, "name"));
+	str_add_slice(tools, SLICE(",\"arguments\":"));
+	str_add_json(tools, input != NULL ? input->value : SLICE("{}"));
+	str_add_slice(tools, SLICE("}}"));
+}
+
+static void write_message(const struct aj *top, struct str *out)
+{
+	const struct jscan_member *content = aj_typed(top, "content", JS_ARRAY);
+	struct str text = STR_INIT, thinking = STR_INIT, tools = STR_INIT;
+	struct slice rest = content != NULL ? content->value : SLICE("[]"), item;
+	struct aj block;
+	str_add_c(&tools, '[');
+	while (jscan_next(&rest, &item)) {
+		if (!aj_scan(item, &block))
+			continue;
+		if (aj_is(&block, "type", "text"))
+			str_add_slice(&text, aj_text(&block, "text"));
+		else if (aj_is(&block, "type", "thinking"))
+			str_add_slice(&thinking, aj_text(&block, "thinking"));
+		else if (aj_is(&block, "type", "tool_use"))
+			add_call(&tools, &block);
+	}
+	if (text.n > 0 || tools.n == 1)
+		aj_add_inner(out, "content", str_slice(&text));
+	else
+		aj_add(out, "content", SLICE("null"));
+	if (thinking.n > 0)
+		aj_add_inner(out, "reasoning_content", str_slice(&thinking));
+	if (tools.n > 1) {
+		str_add_c(&tools, ']');
+		aj_add(out, "tool_calls", str_slice(&tools));
+	}
+	str_release(&text);
+	str_release(&thinking);
+	str_release(&tools);
+}
+
+static enum answer_kind parse(const struct adapter_call *call, const struct adapter_reply *reply,
+	struct str *scratch, struct adapter_answer *ret)
+{
+	struct aj top;
+	*ret = (struct adapter_answer){.body = reply->body, .usage = ADAPTER_USAGE_UNKNOWN};
+	if (!aj_scan(reply->body, &top))
+		return ANSWER_BAD;
+	if (aj_find(&top, "error") != NULL) {
+		ret->status = error_status(&top);
+		return ANSWER_ERROR;
+	}
+	if (!aj_is(&top, "type", "message") || aj_typed(&top, "content", JS_ARRAY) == NULL)
+		return ANSWER_BAD;
+	read_usage(&top, &ret->usage);
+	if (call->dialect == DIALECT_ANTHROPIC)
+		return ANSWER_OK;
+	str_clear(scratch);
+	chat_answer_open(scratch, aj_text(&top, "id"), aj_text(&top, "model"), reply->at_s);
+	write_message(&top, scratch);
+	chat_answer_close(scratch, finish_of(aj_text(&top, "stop_reason")), &ret->usage);
+	ret->body = str_slice(scratch);
+	return ANSWER_OK;
+}
+
+// ---- a stream ----
+
+static void copy_inner(struct slice inner, char *buf, size_t size)
+{
+	if (inner.n >= size)
+		return;
+	memcpy(buf, inner.p, inner.n);
+	buf[inner.n] = '\0';
+}
+
+static void on_start(struct adapter_stream *s, const struct aj *top, struct str *out)
+{
+	struct aj message;
+	if (!aj_object(top, "message", &message))
+		return;
+	copy_inner(aj_text(&message, "id"), s->id, sizeof(s->id));
+	copy_inner(aj_text(&message, "model"), s->model, sizeof(s->model));
+	read_usage(&message, &s->usage);
+	chat_chunk_text(s, "content", SLICE(""), out);
+}
+
+static void on_block_start(struct adapter_stream *s, const struct aj *top, struct str *out)
+{
+	struct aj block;
+	if (!aj_object(top, "content_block", &block) || !aj_is(&block, "type", "tool_use"))
+		return;
+	s->tool++;
+	chat_chunk_open(s, out);
+	aj_comma(out);
+	str_add_slice(out, SLICE("\"tool_calls\":[{\"index\":"));
+	str_add_i64(out, s->tool);
+	aj_add_inner(out, "id", aj_text(&block, "id"));
+	str_add_slice(out, SLICE(",\"type\":\"function\",\"function\":{"));
+	aj_add_inner(out, "name", aj_text(&block, "name"));
+	str_add_slice(out, SLICE(",\"arguments\":\"\"}}]"));
+	chat_chunk_close(out, NULL);
+}
+
+static void on_delta(struct adapter_stream *s, const struct aj *top, struct str *out)
+{
+	struct aj delta;
+	if (!aj_object(top, "delta", &delta))
+		return;
+	if (aj_is(&delta, "type", "text_delta")) {
+		chat_chunk_text(s, "content", aj_text(&delta, "text"), out);
+	} else if (aj_is(&delta, "type", "thinking_delta")) {
+		chat_chunk_text(s, "reasoning_content", aj_text(&delta, "thinking"), out);
+	} else if (aj_is(&delta, "type", "input_json_delta") && s->tool >= 0 &&
+		   aj_text(&delta, "partial_json").n > 0) {
+		chat_chunk_open(s, out);
+		aj_comma(out);
+		str_add_slice(out, SLICE("\"tool_calls\":[{\"index\":"));
+		str_add_i64(out, s->tool);
+		str_add_slice(out, SLICE(",\"function\":{"));
+		aj_add_inner(out, "arguments", aj_text(&delta, "partial_json"));
+		str_add_slice(out, SLICE("}}]"));
+		chat_chunk_close(out, NULL);
+	}
+}
+
+static void on_message_delta(struct adapter_stream *s, const struct aj *top, struct str *out)
+{
+	struct aj delta;
+	read_usage(top, &s->usage);
+	if (aj_object(top, "delta", &delta) && aj_typed(&delta, "stop_reason", JS_STRING) != NULL)
+		chat_chunk_finish(s, finish_of(aj_text(&delta, "stop_reason")), out);
+}
+
+static enum chunk_kind translate(struct adapter_stream *s, const struct aj *top, struct str *out)
+{
+	if (aj_is(top, "type", "content_block_delta"))
+		on_delta(s, top, out);
+	else if (aj_is(top, "type", "message_start"))
+		on_start(s, top, out);
+	else if (aj_is(top, "type", "content_block_start"))
+		on_block_start(s, top, out);
+	else if (aj_is(top, "type", "message_delta"))
+		on_message_delta(s, top, out);
+	else if (aj_is(top, "type", "message_stop")) {
+		chat_chunk_usage(s, out);
+		return CHUNK_DONE;
+	}
+	return CHUNK_MORE; // a kind that came later says nothing here
+}
+
+// As it came; what is counted is read from it.
+static enum chunk_kind pass(struct adapter_stream *s, const struct aj *top, struct slice data,
+	struct str *out)
+{
+	struct aj message;
+	if (aj_is(top, "type", "message_start") && aj_object(top, "message", &message))
+		read_usage(&message, &s->usage);
+	else if (aj_is(top, "type", "message_delta"))
+		read_usage(top, &s->usage);
+	str_add_slice(out, SLICE("event: "));
+	str_add_slice(out, aj_text(top, "type"));
+	str_add_c(out, '\n');
+	openai_event(data, out);
+	s->finish = aj_is(top, "type", "message_stop");
+	return s->finish ? CHUNK_DONE : CHUNK_MORE;
+}
+
+static enum chunk_kind chunk(const struct adapter_call *call, struct adapter_stream *s,
+	struct slice name UNUSED, struct slice data, struct str *out)
+{
+	struct aj top;
+	if (!aj_scan(data, &top))
+		return CHUNK_BAD;
+	if (aj_is(&top, "type", "ping"))
+		return CHUNK_IDLE;
+	if (aj_is(&top, "type", "error") || aj_find(&top, "error") != NULL) {
+		s->status = error_status(&top);
+		return CHUNK_ERROR;
+	}
+	if (aj_text(&top, "type").n == 0)
+		return CHUNK_BAD;
+	return call->dialect == DIALECT_ANTHROPIC ? pass(s, &top, data, out)
+						  : translate(s, &top, out);
+}
+
+const struct adapter adapter_anthropic_messages = {.protocol = PROTO_ANTHROPIC_MESSAGES,
+	.dialects = 1u << DIALECT_OPENAI | 1u << DIALECT_ANTHROPIC, .build = build, .parse = parse,
+	.chunk = chunk};

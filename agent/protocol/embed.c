@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// Embeddings: servers differ in how a vector is written, and callers get the form they asked for.
+#include "agent/protocol/embed.h"
+
+#include <math.h>
+#include <string.h>
+#include "agent/protocol/batch.h"
+#include "agent/protocol/openai.h"
+#include "shared/num.h"
+
+static const struct jscan_limits traffic = {.depth = JSCAN_DEPTH_TRAFFIC};
+static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
+
+static enum err_code build(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
+{
+	struct openai_changes changes = {.n = 0};
+	struct str part = STR_INIT;
+	if (call->part > 0 && batch_items(call, &part)) {
+		changes.v[changes.n].name = "input";
+		changes.v[changes.n++].value = str_text(&part);
+	}
+	if (cand->instance != NULL && !cand->instance->doc.quirks.embeddings_base64)
+		changes.v[changes.n++].name = "encoding_format"; // turned here instead
+	adapter_path(cand->url, "/v1/embeddings", &ask->path);
+	openai_body(call, feature, cand, false, &changes, &ask->body);
+	str_release(&part);
+	return ERR_OK;
+}
+
+// ---- a vector is a list of numbers or base64 of little-endian float32 ----
+
+static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void add_base64(struct str *out, const unsigned char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i += 3) {
+		uint32_t w = (uint32_t)p[i] << 16;
+		if (i + 1 < n)
+			w |= (uint32_t)p[i + 1] << 8;
+		if (i + 2 < n)
+			w |= p[i + 2];
+		str_add_c(out, b64[w >> 18]);
+		str_add_c(out, b64[w >> 12 & 63]);
+		str_add_c(out, i + 1 < n ? b64[w >> 6 & 63] : '=');
+		str_add_c(out, i + 2 < n ? b64[w & 63] : '=');
+	}
+}
+
+bool embed_to_base64(struct slice list, struct str *out)
+{
+	struct str raw = STR_INIT;
+	struct slice item;
+	double d;
+	bool fine = true;
+	while (fine && jscan_next(&list, &item)) {
+		fine = num_f64(item, &d);
+		float f = fine ? (float)d : 0;
+		unsigned char le[4];
+		uint32_t bits;
+		memcpy(&bits, &f, 4);
+		for (int i = 0; i < 4; i++)
+			le[i] = (unsigned char)(bits >> 8 * i);
+		str_add_n(&raw, le, 4);
+	}
+	str_add_c(out, '"');
+	add_base64(out, (const unsigned char *)raw.p, raw.n);
+	str_add_c(out, '"');
+	str_release(&raw);
+	return fine;
+}
+
+static int b64_value(char c)
+{
+	const char *at = c != '\0' ? strchr(b64, c) : NULL;
+	return at != NULL ? (int)(at - b64) : -1;
+}
+
+static void add_float(struct str *out, uint32_t bits, bool first)
+{
+	float f;
+	memcpy(&f, &bits, 4);
+	str_addf(out, "%s%.9g", first ? "" : ",", isfinite(f) ? (double)f : 0.0);
+}
+
+// The text between the quotes; false when it is not whole float32 values.
+static bool base64_to_floats(struct slice text, struct str *out)
+{
+	uint32_t bits = 0, acc = 0;
+	unsigned have = 0, bytes = 0;
+	bool first = true;
+	while (text.n > 0 && text.p[text.n - 1] == '=')
+		text.n--;
+	str_add_c(out, '[');
+	for (size_t i = 0; i < text.n; i++) {
+		int v = b64_value(text.p[i]);
+		if (v < 0)
+			return false;
+		acc = acc << 6 | (uint32_t)v;
+		have += 6;
+		if (have < 8)
+			continue;
+		have -= 8;
+		bits |= (acc >> have & 0xff) << 8 * bytes;
+		if (++bytes < 4)
+			continue;
+		add_float(out, bits, first);
+		first = false;
+		bits = bytes = 0;
+	}
+	str_add_c(out, ']');
+	return bytes == 0;
+}
+
+// True when the item's vector is in the form the caller did not ask for.
+static const struct jscan_member *find_vector(const struct jscan_member *m, size_t n,
+	bool want_base64)
+{
+	const struct jscan_member *v = jscan_find(m, n, "embedding");
+	if (v == NULL || v->type != (want_base64 ? JS_ARRAY : JS_STRING))
+		return NULL;
+	return v;
+}
+
+static bool mend_item(struct slice item, bool want_base64, struct str *out)
+{
+	struct jscan_member m[8];
+	size_t n;
+	if (jscan_object(item, traffic, m, ARRAY_LEN(m), &n, NULL) != ERR_OK || n == ARRAY_LEN(m))
+		return false;
+	const struct jscan_member *v = find_vector(m, n, want_base64);
+	str_add_c(out, '{');
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			str_add_c(out, ',');
+		str_add_c(out, '"');
+		str_add_slice(out, m[i].key);
+		str_add_slice(out, SLICE("\":"));
+		if (&m[i] != v)
+			str_add_slice(out, m[i].value);
+		else if (want_base64 ? !embed_to_base64(v->value, out)
+				     : !base64_to_floats((struct slice){v->value.p + 1,
+							 v->value.n - 2}, out))
+			return false;
+	}
+	str_add_c(out, '}');
+	return true;
+}
+
+static bool needs_mending(struct slice data, bool want_base64)
+{
+	struct slice item;
+	struct jscan_member m[8];
+	size_t n;
+	if (!jscan_next(&data, &item) ||
+		jscan_object(item, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return false;
+	return find_vector(m, n, want_base64) != NULL;
+}
+
+static bool mend(struct slice body, const struct jscan_member *data, bool want_base64,
+	struct str *out)
+{
+	struct slice rest = data->value, item;
+	bool first = true;
+	str_add_n(out, body.p, (size_t)(data->value.p - body.p));
+	str_add_c(out, '[');
+	while (jscan_next(&rest, &item)) {
+		if (!first)
+			str_add_c(out, ',');
+		first = false;
+		if (!mend_item(item, want_base64, out))
+			return false;
+	}
+	str_add_c(out, ']');
+	const char *after = data->value.p + data->value.n;
+	str_add_n(out, after, (size_t)(body.p + body.n - after));
+	return true;
+}
+
+static enum answer_kind parse(const struct adapter_call *call, const struct adapter_reply *reply,
+	struct str *scratch, struct adapter_answer *ret)
+{
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
+	enum answer_kind kind = openai_list(reply->body, "data", m, &n, ret);
+	if (kind != ANSWER_OK)
+		return kind;
+	const struct jscan_member *data = jscan_find(m, n, "data");
+	if (!needs_mending(data->value, call->base64))
+		return ANSWER_OK;
+	str_clear(scratch);
+	if (!mend(reply->body, data, call->base64, scratch))
+		return ANSWER_BAD;
+	ret->body = str_slice(scratch);
+	return ANSWER_OK;
+}
+
+const struct adapter adapter_openai_embeddings = {.protocol = PROTO_OPENAI_EMBEDDINGS,
+	.dialects = 1u << DIALECT_OPENAI, .build = build, .parse = parse};

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+// Embeddings of servers that have an API of their own, asked and answered in OpenAI's shape:
+// Alibaba Cloud Model Studio (DashScope), Ollama's /api/embed, Text Embeddings Inference's /embed.
+#include "agent/protocol/batch.h"
+#include "agent/protocol/embed.h"
+
+#include <stdio.h>
+#include "shared/text.h"
+
+static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
+
+// ---- asking ----
+
+// The texts, always as a list.
+static enum err_code add_texts(const struct adapter_call *call, struct str *out, struct err *err)
+{
+	const struct jscan_member *m = jscan_find(call->m, call->n, "input");
+	if (call->tokens)
+		return err_field(err, ERR_FIELD_TYPE, "input",
+			_("this target takes texts, not token numbers"));
+	if (batch_items(call, out))
+		return ERR_OK;
+	str_add_c(out, '[');
+	str_add_slice(out, m->value);
+	str_add_c(out, ']');
+	return ERR_OK;
+}
+
+static void add_model(const struct adapter_call *call, const struct candidate *cand,
+	struct str *out)
+{
+	const char *model = adapter_model(call, cand);
+	str_add(out, "{\"model\":");
+	str_add_json(out, slice_of(model != NULL ? model : ""));
+}
+
+// A member of the caller's, else of the target's params or the feature's defaults; false: absent.
+static bool wish(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, const char *name, struct slice *ret)
+{
+	const char *const by[] = {cand->target->params, feature->defaults};
+	struct adapter_call copy;
+	call = adapter_call_set(call, cand->target, &copy);
+	const struct jscan_member *m = jscan_find(call->m, call->n, name);
+	struct jscan_member in[CALL_MEMBERS_MAX];
+	size_t n;
+	for (size_t i = 0; m == NULL && i < ARRAY_LEN(by); i++) {
+		if (by[i] != NULL &&
+			jscan_object(slice_of(by[i]), answers, in, ARRAY_LEN(in), &n, NULL) == ERR_OK)
+			m = jscan_find(in, n, name);
+	}
+	if (m == NULL || m->type == JS_NULL)
+		return false;
+	*ret = m->value;
+	return true;
+}
+
+static enum err_code build_dashscope(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
+{
+	static const char *const extra[] = {"text_type", "output_type", "instruct"};
+	struct str *out = &ask->body;
+	struct slice v;
+	adapter_root_path(cand->url, "/api/v1/services/embeddings/text-embedding/text-embedding",
+		&ask->path);
+	add_model(call, cand, out);
+	str_add(out, ",\"input\":{\"texts\":");
+	enum err_code code = add_texts(call, out, err);
+	str_add(out, "},\"parameters\":{");
+	bool first = !wish(call, feature, cand, "dimensions", &v);
+	if (!first)
+		str_addf(out, "\"dimension\":%.*s", SLICE_FMT(v));
+	for (size_t i = 0; i < ARRAY_LEN(extra); i++) {
+		if (!wish(call, feature, cand, extra[i], &v))
+			continue;
+		str_addf(out, "%s\"%s\":%.*s", first ? "" : ",", extra[i], SLICE_FMT(v));
+		first = false;
+	}
+	str_add(out, "}}");
+	return code;
+}
+
+static enum err_code build_ollama(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
+{
+	static const char *const extra[] = {"dimensions", "truncate", "keep_alive", "options"};
+	struct str *out = &ask->body;
+	struct slice v;
+	adapter_root_path(cand->url, "/api/embed", &ask->path);
+	add_model(call, cand, out);
+	str_add(out, ",\"input\":");
+	enum err_code code = add_texts(call, out, err);
+	for (size_t i = 0; i < ARRAY_LEN(extra); i++) {
+		if (wish(call, feature, cand, extra[i], &v))
+			str_addf(out, ",\"%s\":%.*s", extra[i], SLICE_FMT(v));
+	}
+	str_add_c(out, '}');
+	return code;
+}
+
+static enum err_code build_tei(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
+{
+	static const char *const extra[] = {"dimensions", "truncate", "normalize", "prompt_name"};
+	struct str *out = &ask->body;
+	struct slice v;
+	adapter_root_path(cand->url, "/embed", &ask->path);
+	str_add(out, "{\"inputs\":");
+	enum err_code code = add_texts(call, out, err);
+	for (size_t i = 0; i < ARRAY_LEN(extra); i++) {
+		if (wish(call, feature, cand, extra[i], &v))
+			str_addf(out, ",\"%s\":%.*s", extra[i], SLICE_FMT(v));
+	}
+	str_add_c(out, '}');
+	return code;
+}
+
+// ---- answers ----
+
+static bool add_vector(const struct adapter_call *call, struct slice vector, int64_t index,
+	struct str *out)
+{
+	str_addf(out, "%s{\"object\":\"embedding\",\"index\":%lld,\"embedding\":", index > 0 ? "," : "",
+		(long long)index);
+	if (vector.n == 0 || vector.p[0] != '[')
+		return false;
+	if (call->base64 && !embed_to_base64(vector, out))
+		return false;
+	if (!call->base64)
+		str_add_slice(out, vector);
+	str_add_c(out, '}');
+	return true;
+}
+
+static bool is_plain(struct slice text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '"' || text.p[i] == '\\' || (unsigned char)text.p[i] < ' ')
+			return false;
+	}
+	return true;
+}
+
+static void end_list(const struct adapter_call *call, struct slice model, int64_t tokens,
+	struct str *out)
+{
+	struct slice name = model.n > 2 ? model : (struct slice){NULL, 0};
+	str_add(out, "],\"model\":");
+	if (name.p != NULL)
+		str_add_slice(out, name);
+	else if (is_plain(slice_of(call->model)))
+		str_addf(out, "\"%s\"", call->model);
+	else
+		str_add_json(out, slice_of(call->model));
+	str_addf(out, ",\"usage\":{\"prompt_tokens\":%lld,\"total_tokens\":%lld}}",
+		(long long)MAX_OF(tokens, 0), (long long)MAX_OF(tokens, 0));
+}
+
+static size_t asked(const struct adapter_call *call)
+{
+	return call->part > 0 ? call->part : call->items;
+}
+
+static bool add_list(const struct adapter_call *call, struct slice list, struct str *out)
+{
+	struct slice rest = list, item;
+	int64_t n = 0;
+	str_add(out, "{\"object\":\"list\",\"data\":[");
+	while (jscan_next(&rest, &item)) {
+		if (!add_vector(call, item, n++, out))
+			return false;
+	}
+	return (size_t)n == asked(call);
+}
+
+static int64_t count_of(const struct jscan_member *m, size_t n, const char *name)
+{
+	return usage_figure(jscan_find(m, n, name));
+}
+
+static struct slice value_of(const struct jscan_member *m, size_t n, const char *name,
+	enum jscan_type type)
+{
+	const struct jscan_member *at = jscan_find(m, n, name);
+	return at != NULL && at->type == type ? at->value : (struct slice){NULL, 0};
+}
+
+// {"embeddings":[[…]],"model","prompt_eval_count"}
+static enum answer_kind parse_ollama(const struct adapter_call *call,
+	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
+{
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
+	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
+	if (jscan_object(reply->body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return ANSWER_BAD;
+	if (jscan_find(m, n, "error") != NULL)
+		return ANSWER_ERROR;
+	struct slice list = value_of(m, n, "embeddings", JS_ARRAY);
+	str_clear(scratch);
+	if (list.p == NULL || !add_list(call, list, scratch))
+		return ANSWER_BAD;
+	ret->usage.in = count_of(m, n, "prompt_eval_count");
+	end_list(call, value_of(m, n, "model", JS_STRING), ret->usage.in, scratch);
+	ret->body = str_slice(scratch);
+	return ANSWER_OK;
+}
+
+// [[…],[…]]
+static enum answer_kind parse_tei(const struct adapter_call *call,
+	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
+{
+	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
+	str_clear(scratch);
+	if (!slice_starts(reply->body, "[") || jscan_check(reply->body, answers, NULL) != ERR_OK ||
+		!add_list(call, reply->body, scratch))
+		return ANSWER_BAD;
+	end_list(call, (struct slice){NULL, 0}, -1, scratch);
+	ret->body = str_slice(scratch);
+	return ANSWER_OK;
+}
+
+static bool add_dashscope(const struct adapter_call *call, struct slice list, struct str *out)
+{
+	struct slice rest = list, item;
+	int64_t n = 0;
+	str_add(out, "{\"object\":\"list\",\"data\":[");
+	for (; jscan_next(&rest, &item); n++) {
+		struct jscan_member m[8];
+		size_t in_n;
+		if (jscan_object(item, answers, m, ARRAY_LEN(m), &in_n, NULL) != ERR_OK ||
+			count_of(m, in_n, "text_index") != n || // they come in order
+			!add_vector(call, value_of(m, in_n, "embedding", JS_ARRAY), n, out))
+			return false;
+	}
+	return (size_t)n == asked(call);
+}
+
+// {"output":{"embeddings":[{"text_index","embedding"}]},"usage":{"total_tokens"},"request_id"};
+// errors, flat {"code","message"}, may come with 200.
+static enum answer_kind parse_dashscope(const struct adapter_call *call,
+	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
+{
+	struct jscan_member m[ANSWER_MEMBERS_MAX], in[8];
+	size_t n, in_n;
+	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
+	if (jscan_object(reply->body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return ANSWER_BAD;
+	struct slice output = value_of(m, n, "output", JS_OBJECT);
+	if (output.p == NULL && value_of(m, n, "code", JS_STRING).n > 2)
+		return ANSWER_ERROR;
+	if (output.p == NULL || jscan_object(output, answers, in, ARRAY_LEN(in), &in_n, NULL) != ERR_OK)
+		return ANSWER_BAD;
+	struct slice list = value_of(in, in_n, "embeddings", JS_ARRAY);
+	str_clear(scratch);
+	if (list.p == NULL || !add_dashscope(call, list, scratch))
+		return ANSWER_BAD;
+	struct slice usage = value_of(m, n, "usage", JS_OBJECT);
+	if (usage.p != NULL && jscan_object(usage, answers, in, ARRAY_LEN(in), &in_n, NULL) == ERR_OK)
+		ret->usage.in = count_of(in, in_n, "total_tokens");
+	end_list(call, (struct slice){NULL, 0}, ret->usage.in, scratch);
+	ret->body = str_slice(scratch);
+	return ANSWER_OK;
+}
+
+const struct adapter adapter_dashscope_embeddings = {
+	.protocol = PROTO_DASHSCOPE_EMBEDDINGS_NATIVE, .dialects = 1u << DIALECT_OPENAI,
+	.build = build_dashscope, .parse = parse_dashscope};
+const struct adapter adapter_ollama_embed = {.protocol = PROTO_OLLAMA_EMBED,
+	.dialects = 1u << DIALECT_OPENAI, .patience_ms = 300000, // the model is loaded first
+	.build = build_ollama, .parse = parse_ollama};
+const struct adapter adapter_tei_embed = {.protocol = PROTO_TEI_EMBED,
+	.dialects = 1u << DIALECT_OPENAI, .build = build_tei, .parse = parse_tei};

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// ComfyUI: a graph of nodes is queued and its history polled. The graph is the operator's: the
+// instance's meta.workflow in ComfyUI's API format, where {{prompt}}, {{negative}}, {{width}},
+// {{height}}, {{seed}} and {{batch}} stand for what the caller asks. A text that is nothing but a
+// number's slot becomes the number. Source: ComfyUI's server.py.
+#include "agent/protocol/image.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "shared/text.h"
+
+#define BATCH_MAX 8
+#define SIDE_DEFAULT 1024
+#define RESULT_LIFE_S 86400
+#define NAME_MAX_BYTES 256
+
+static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
+
+struct slot {
+	const char *name; // with its braces
+	struct slice text; // JSON text; strings without their quotes
+	bool number;
+};
+
+static struct slice inside(struct slice json_string)
+{
+	return json_string.n >= 2 ? (struct slice){json_string.p + 1, json_string.n - 2}
+				  : (struct slice){"", 0};
+}
+
+static const struct slot *slot_at(const struct slot *slots, size_t n, struct slice rest)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (slice_starts(rest, slots[i].name))
+			return &slots[i];
+	}
+	return NULL;
+}
+
+// Slots stand inside strings, where both JSON texts and digits may be put as they are.
+static void fill(struct slice graph, const struct slot *slots, size_t n, struct str *out)
+{
+	for (size_t i = 0; i < graph.n; i++) {
+		struct slice rest = {graph.p + i, graph.n - i};
+		const struct slot *s = graph.p[i] == '{' ? slot_at(slots, n, rest) : NULL;
+		if (s == NULL) {
+			str_add_c(out, graph.p[i]);
+			continue;
+		}
+		size_t end = i + strlen(s->name);
+		bool whole = s->number && i > 0 && graph.p[i - 1] == '"' && end < graph.n &&
+			     graph.p[end] == '"' && (i < 2 || graph.p[i - 2] != '\\');
+		if (whole)
+			str_cut(out, out->n - 1);
+		str_add_slice(out, s->text);
+		i = whole ? end : end - 1;
+	}
+}
+
+static bool workflow_of(const struct candidate *cand, struct slice *ret)
+{
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	const struct jscan_member *at;
+	size_t n;
+	const char *meta = cand->instance != NULL ? cand->instance->doc.meta : NULL;
+	if (meta == NULL ||
+		jscan_object(slice_of(meta), answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return false;
+	at = jscan_find(m, n, "workflow");
+	if (at == NULL || at->type != JS_OBJECT)
+		return false;
+	*ret = at->value;
+	return true;
+}
+
+static void side(int64_t asked, char buf[24])
+{
+	snprintf(buf, 24, "%lld", (long long)(asked != FIELD_NONE ? MAX_OF(asked / 8, 1) * 8
+								  : SIDE_DEFAULT));
+}
+
+static enum err_code submit(struct image_submit *s, struct adapter_ask *ask, struct err *err)
+{
+	const struct adapter_call *call = s->want->call;
+	char width[24], height[24], seed[24], batch[24];
+	struct slice graph;
+	if (!workflow_of(s->cand, &graph))
+		return err_set(err, ERR_NO_HEALTHY_TARGET,
+			_("this ComfyUI instance is registered without meta.workflow"));
+	side(call->width, width);
+	side(call->height, height);
+	// The same graph again is answered from its cache: a seed is always said.
+	snprintf(seed, sizeof(seed), "%lld", (long long)((s->want->seed != FIELD_NONE
+		? s->want->seed : s->want->draw & INT32_MAX) + s->first));
+	snprintf(batch, sizeof(batch), "%lld", (long long)s->n);
+	const struct slot slots[] = {{"{{prompt}}", inside(s->want->prompt), false},
+		{"{{negative}}", inside(s->want->negative), false},
+		{"{{width}}", slice_of(width), true}, {"{{height}}", slice_of(height), true},
+		{"{{seed}}", slice_of(seed), true}, {"{{batch}}", slice_of(batch), true}};
+	str_add(&ask->path, s->cand->url->path);
+	str_add(&ask->path, "/prompt");
+	str_add(&ask->body, "{\"client_id\":\"yijian\",\"prompt\":");
+	fill(graph, slots, ARRAY_LEN(slots), &ask->body);
+	str_add_c(&ask->body, '}');
+	return ERR_OK;
+}
+
+static int64_t n_max(const struct candidate *cand UNUSED)
+{
+	return BATCH_MAX;
+}
+
+static enum image_end submitted(const struct image_want *want UNUSED, struct slice body,
+	struct image_result *ret)
+{
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
+	if (jscan_object(body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return IMAGE_BAD;
+	const struct jscan_member *id = jscan_find(m, n, "prompt_id");
+	return id != NULL && id->type == JS_STRING && image_take_id(id->value, ret->id)
+		       ? IMAGE_ACCEPTED : IMAGE_BAD;
+}
+
+static void poll(const struct url *url, const char *id, struct adapter_ask *ask)
+{
+	ask->method = "GET";
+	str_add(&ask->path, url->path);
+	str_add(&ask->path, "/history/");
+	image_add_id(&ask->path, id);
+}
+
+static void add_query(const struct jscan_member *m, size_t n, const char *name, struct str *out)
+{
+	const struct jscan_member *at = jscan_find(m, n, name);
+	char text[NAME_MAX_BYTES];
+	size_t len = 0;
+	if (at == NULL || at->type != JS_STRING ||
+		!jscan_string(at->value, text, sizeof(text), &len))
+		len = 0;
+	str_addf(out, "%s=", name);
+	str_add_url(out, (struct slice){text, len});
+}
+
+static void take_image(const struct jscan_member *m, size_t n, struct image_result *ret)
+{
+	struct image_item *item = &ret->item[ret->n++];
+	size_t from = ret->scratch.n;
+	str_add(&ret->scratch, "/view?");
+	add_query(m, n, "filename", &ret->scratch);
+	str_add_c(&ret->scratch, '&');
+	add_query(m, n, "subfolder", &ret->scratch);
+	str_add_c(&ret->scratch, '&');
+	add_query(m, n, "type", &ret->scratch);
+	item->fetch = (struct slice){ret->scratch.p + from, ret->scratch.n - from};
+}
+
+// Previews ("temp") are no results.
+static void take_node(struct slice node, struct image_result *ret)
+{
+	struct jscan_member m[16];
+	struct slice rest, image;
+	size_t n;
+	if (jscan_object(node, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return;
+	const struct jscan_member *list = jscan_find(m, n, "images"), *type;
+	if (list == NULL || list->type != JS_ARRAY)
+		return;
+	rest = list->value;
+	while (ret->n < IMAGE_N_MAX && jscan_next(&rest, &image)) {
+		if (jscan_object(image, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+			continue;
+		type = jscan_find(m, n, "type");
+		if (type == NULL || slice_eq_str(type->value, "\"output\""))
+			take_image(m, n, ret);
+	}
+}
+
+static enum image_end take_outputs(const struct jscan_member *m, size_t n, struct image_result *ret)
+{
+	struct jscan_member nodes[ANSWER_MEMBERS_MAX];
+	size_t nodes_n = 0;
+	const struct jscan_member *out = jscan_find(m, n, "outputs");
+	if (out == NULL || out->type != JS_OBJECT ||
+		jscan_object(out->value, answers, nodes, ARRAY_LEN(nodes), &nodes_n, NULL) != ERR_OK)
+		return IMAGE_BAD;
+	str_reserve(&ret->scratch, IMAGE_N_MAX * (size_t)(9 * NAME_MAX_BYTES + 64));
+	for (size_t i = 0; i < nodes_n; i++)
+		take_node(nodes[i].value, ret);
+	ret->usage.images = (int64_t)ret->n;
+	return ret->n > 0 ? IMAGE_DONE : IMAGE_BAD;
+}
+
+static enum image_end polled(enum image_format format UNUSED, const char *id, struct slice body,
+	struct image_result *ret)
+{
+	struct jscan_member m[ANSWER_MEMBERS_MAX], status[8];
+	size_t n, status_n = 0;
+	if (jscan_object(body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return IMAGE_BAD;
+	const struct jscan_member *entry = jscan_find(m, n, id), *st, *word;
+	if (entry == NULL)
+		return n == 0 ? IMAGE_RUNNING : IMAGE_BAD;
+	if (entry->type != JS_OBJECT ||
+		jscan_object(entry->value, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return IMAGE_BAD;
+	st = jscan_find(m, n, "status");
+	if (st != NULL && st->type == JS_OBJECT &&
+		jscan_object(st->value, answers, status, ARRAY_LEN(status), &status_n, NULL) != ERR_OK)
+		status_n = 0;
+	word = jscan_find(status, status_n, "status_str");
+	if (word != NULL && slice_eq_str(word->value, "\"error\"")) {
+		ret->status = 500;
+		ret->error = SLICE("{\"error\":{\"message\":\"the workflow failed\"}}");
+		return IMAGE_FAILED;
+	}
+	return take_outputs(m, n, ret);
+}
+
+const struct image_adapter image_comfyui = {.protocol = PROTO_COMFYUI_PROMPT,
+	.life_s = RESULT_LIFE_S, .n_max = n_max, .submit = submit, .submitted = submitted,
+	.poll = poll, .polled = polled};

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+// OpenAI's images: generations and edits. Requests that were written for dall-e reach the gpt-image
+// models in their words: they refuse response_format and style, name qualities otherwise, and know
+// three sizes (gpt-image-2: any with sides of 16). Source: OpenAI API reference, "Images".
+#include "agent/protocol/image.h"
+#include "agent/protocol/openai.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "shared/multipart.h"
+
+#define URL_LIFE_S 3600 // the vendor's, for dall-e shaped answers
+#define DALLE3_N 1
+#define OPENAI_N 10
+
+static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
+
+enum family { FAMILY_ANY, FAMILY_DALLE, FAMILY_GPT_IMAGE, FAMILY_GPT_IMAGE_2 };
+
+static enum family family_of(const char *model)
+{
+	if (model == NULL)
+		return FAMILY_ANY;
+	if (strncmp(model, "chatgpt-image", 13) == 0)
+		return FAMILY_GPT_IMAGE;
+	if (strncmp(model, "gpt-image", 9) == 0)
+		return model[9] == '\0' || strncmp(model, "gpt-image-1", 11) == 0
+			       ? FAMILY_GPT_IMAGE : FAMILY_GPT_IMAGE_2;
+	return strncmp(model, "dall-e", 6) == 0 ? FAMILY_DALLE : FAMILY_ANY;
+}
+
+static int64_t n_max(const struct candidate *cand)
+{
+	const char *model = image_model(cand);
+	return model != NULL && strncmp(model, "dall-e-3", 8) == 0 ? DALLE3_N : OPENAI_N;
+}
+
+// ---- the request ----
+
+struct words { // of one request, for its changes
+	char n[24], size[48];
+};
+
+static void change(struct openai_changes *ch, const char *name, const char *value)
+{
+	ch->v[ch->n].name = name;
+	ch->v[ch->n++].value = value;
+}
+
+static const char *quality_for(struct slice raw)
+{
+	if (slice_eq_str(raw, "\"hd\""))
+		return "\"high\"";
+	return slice_eq_str(raw, "\"standard\"") ? "\"medium\"" : NULL;
+}
+
+// The size this model makes in place of the one asked for; false when it takes it as it is.
+static bool size_for(enum family family, int64_t w, int64_t h, char *buf, size_t size)
+{
+	if (family == FAMILY_GPT_IMAGE_2) {
+		if (w % 16 == 0 && h % 16 == 0)
+			return false;
+		w = MAX_OF((w + 8) / 16, 1) * 16;
+		h = MAX_OF((h + 8) / 16, 1) * 16;
+		snprintf(buf, size, "\"%lldx%lld\"", (long long)w, (long long)h);
+		return true;
+	}
+	const char *to = w == h ? "\"1024x1024\"" : w > h ? "\"1536x1024\"" : "\"1024x1536\"";
+	bool same = (w == h && w == 1024) || (w == 1536 && h == 1024) || (w == 1024 && h == 1536);
+	if (!same)
+		snprintf(buf, size, "%s", to);
+	return !same;
+}
+
+static void translate(struct image_submit *s, enum family family, struct openai_changes *ch,
+	struct words *words)
+{
+	struct jscan_member m;
+	int64_t w, h;
+	char text[24];
+	change(ch, "response_format", NULL);
+	change(ch, "style", NULL);
+	if (image_param(s, "quality", &m) && quality_for(m.value) != NULL)
+		change(ch, "quality", quality_for(m.value));
+	if (image_param(s, "size", &m) && jscan_string(m.value, text, sizeof(text), NULL) &&
+		model_size(slice_of(text), &w, &h) &&
+		size_for(family, w, h, words->size, sizeof(words->size))) {
+		change(ch, "size", words->size);
+		snprintf(s->note, sizeof(s->note), "size %lldx%lld sent as %s", (long long)w,
+			(long long)h, words->size);
+	}
+}
+
+// Only for them a stream is asked for: without them it says nothing that a whole answer does not.
+static bool wants_partial(const struct image_submit *s, enum family family)
+{
+	const struct adapter_call *call = s->want->call;
+	const struct jscan_member *m = jscan_find(call->m, call->n, "partial_images");
+	int64_t n = 0;
+	bool can = (s->cand->lacks & 1u << NEED_STREAM) == 0 &&
+		   (family == FAMILY_GPT_IMAGE || family == FAMILY_GPT_IMAGE_2);
+	return can && call->stream && m != NULL && m->type == JS_NUMBER &&
+	       jscan_int(m->value, &n) && n > 0;
+}
+
+// True when the answer will be a stream.
+static bool changes_of(struct image_submit *s, struct openai_changes *ch, struct words *words)
+{
+	const struct jscan_member *n = jscan_find(s->want->call->m, s->want->call->n, "n");
+	enum family family = family_of(adapter_model(s->want->call, s->cand));
+	if (family == FAMILY_GPT_IMAGE || family == FAMILY_GPT_IMAGE_2)
+		translate(s, family, ch, words);
+	bool partial = wants_partial(s, family);
+	if (!partial) {
+		change(ch, "stream", NULL);
+		change(ch, "partial_images", NULL);
+	}
+	if (n != NULL || s->n != 1) {
+		snprintf(words->n, sizeof(words->n), "%lld", (long long)s->n);
+		change(ch, "n", words->n);
+	}
+	return partial;
+}
+
+static enum err_code submit(struct image_submit *s, struct adapter_ask *ask, struct err *err UNUSED)
+{
+	struct openai_changes ch = {0};
+	struct words words;
+	ask->stream = changes_of(s, &ch, &words);
+	adapter_path(s->cand->url, "/v1/images/generations", &ask->path);
+	openai_body(s->want->call, s->feature, s->cand, false, &ch, &ask->body);
+	return ERR_OK;
+}
+
+// ---- edits: a form or, in the newer form of the API, JSON ----
+
+static bool is_changed(const struct openai_changes *ch, struct slice name)
+{
+	for (size_t i = 0; i < ch->n; i++) {
+		if (slice_eq_str(name, ch->v[i].name))
+			return true;
+	}
+	return slice_eq_str(name, "model");
+}
+
+static struct slice unquoted(const char *json)
+{
+	struct slice v = slice_of(json);
+	return v.n >= 2 && v.p[0] == '"' ? (struct slice){v.p + 1, v.n - 2} : v;
+}
+
+static enum err_code submit_form(struct image_submit *s, const struct openai_changes *ch,
+	struct adapter_ask *ask, struct err *err)
+{
+	const struct adapter_call *call = s->want->call;
+	const char *model = adapter_model(call, s->cand);
+	struct multipart form;
+	enum err_code code = multipart_read(call->content_type, call->body, &form, err);
+	if (code != ERR_OK)
+		return code;
+	str_reserve(&ask->body, call->body.n + 512);
+	for (size_t i = 0; i < form.n; i++) {
+		if (!is_changed(ch, form.v[i].name) &&
+			openai_form_keeps(&form.v[i], s->cand->target))
+			str_add_slice(&ask->body, form.v[i].whole);
+	}
+	if (model != NULL)
+		multipart_add_field(&form, SLICE("model"), slice_of(model), &ask->body);
+	for (size_t i = 0; i < ch->n; i++) {
+		if (ch->v[i].value != NULL)
+			multipart_add_field(&form, slice_of(ch->v[i].name),
+				unquoted(ch->v[i].value), &ask->body);
+	}
+	openai_form_fields(&form, s->cand->target, s->feature, ch, &ask->body);
+	str_addf(&ask->body, "--%s--\r\n", form.boundary);
+	str_addf(&ask->headers, "Content-Type: %.*s\r\n", SLICE_FMT(call->content_type));
+	ask->content_type = "";
+	return ERR_OK;
+}
+
+static enum err_code submit_edit(struct image_submit *s, struct adapter_ask *ask, struct err *err)
+{
+	struct openai_changes ch = {0};
+	struct words words;
+	ask->stream = changes_of(s, &ch, &words);
+	adapter_path(s->cand->url, "/v1/images/edits", &ask->path);
+	if (multipart_is(s->want->call->content_type))
+		return submit_form(s, &ch, ask, err);
+	openai_body(s->want->call, s->feature, s->cand, false, &ch, &ask->body);
+	return ERR_OK;
+}
+
+// ---- the answer ----
+
+static bool take_item(enum image_format format, struct slice json, struct image_item *item,
+	struct str *scratch)
+{
+	struct jscan_member m[8];
+	size_t n;
+	if (jscan_object(json, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return false;
+	const struct jscan_member *url = jscan_find(m, n, "url");
+	const struct jscan_member *b64 = jscan_find(m, n, "b64_json");
+	const struct jscan_member *revised = jscan_find(m, n, "revised_prompt");
+	bool has_url = url != NULL && url->type == JS_STRING;
+	bool has_b64 = b64 != NULL && b64->type == JS_STRING;
+	if (!has_url && !has_b64)
+		return false;
+	if (revised != NULL && revised->type == JS_STRING)
+		item->revised = revised->value;
+	if (format == IMAGE_B64 && !has_b64)
+		item->fetch = url->value; // still JSON text; the caller decodes it
+	else if (format == IMAGE_URL && !has_url)
+		image_put_b64(format, b64->value, item, scratch);
+	else
+		item->raw = json;
+	return true;
+}
+
+// Addresses to fetch are kept decoded, behind everything else in scratch.
+static bool decode_fetch(struct image_item *item, struct str *scratch)
+{
+	char text[URLX_MAX];
+	size_t n;
+	if (item->fetch.n == 0)
+		return true;
+	if (!jscan_string(item->fetch, text, sizeof(text), &n))
+		return false;
+	size_t from = scratch->n;
+	str_add_n(scratch, text, n);
+	item->fetch = (struct slice){scratch->p + from, n};
+	return true;
+}
+
+static void take_extra(const struct jscan_member *m, size_t n, struct image_result *ret)
+{
+	static const char *const names[] = {"usage", "background", "output_format", "quality", "size"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const struct jscan_member *at = jscan_find(m, n, names[i]);
+		if (at != NULL)
+			ret->extra[ret->extra_n++] = *at;
+	}
+	ret->usage = openai_usage(jscan_find(m, n, "usage"));
+}
+
+static enum image_end submitted(const struct image_want *want, struct slice body,
+	struct image_result *ret)
+{
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	struct adapter_answer answer;
+	struct slice rest, item;
+	size_t n;
+	switch (openai_list(body, "data", m, &n, &answer)) {
+	case ANSWER_ERROR:
+		ret->status = answer.status;
+		ret->error = body;
+		return IMAGE_FAILED;
+	case ANSWER_BAD:
+		return IMAGE_BAD;
+	case ANSWER_OK:
+		break;
+	}
+	take_extra(m, n, ret);
+	str_reserve(&ret->scratch, body.n + IMAGE_N_MAX * (URLX_MAX + 64));
+	rest = jscan_find(m, n, "data")->value;
+	while (ret->n < IMAGE_N_MAX && jscan_next(&rest, &item)) {
+		struct image_item *to = &ret->item[ret->n++];
+		if (!take_item(want->format, item, to, &ret->scratch) ||
+			!decode_fetch(to, &ret->scratch))
+			return IMAGE_BAD;
+	}
+	ret->usage.images = (int64_t)ret->n;
+	return IMAGE_DONE;
+}
+
+const struct image_adapter image_openai = {.protocol = PROTO_OPENAI_IMAGES, .sync = true,
+	.life_s = URL_LIFE_S, .n_max = n_max, .submit = submit, .submitted = submitted};
+const struct image_adapter image_openai_edits = {.protocol = PROTO_OPENAI_IMAGE_EDITS,
+	.sync = true, .life_s = URL_LIFE_S, .n_max = n_max, .submit = submit_edit,
+	.submitted = submitted};

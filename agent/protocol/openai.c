@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: MIT
+#include "agent/protocol/openai.h"
+
+#include <string.h>
+
+static const struct jscan_limits traffic = {.depth = JSCAN_DEPTH_TRAFFIC};
+static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
+
+// ---- the request's body ----
+
+struct build {
+	const struct adapter_call *call;
+	const struct candidate *cand;
+	const struct openai_changes *changes;
+	struct str *out;
+	bool comma;
+};
+
+static void add_name(struct build *b, struct slice key)
+{
+	if (b->comma)
+		str_add_c(b->out, ',');
+	b->comma = true;
+	str_add_c(b->out, '"');
+	str_add_slice(b->out, key);
+	str_add_slice(b->out, SLICE("\":"));
+}
+
+static void add_raw(struct build *b, struct slice key, struct slice value)
+{
+	add_name(b, key);
+	str_add_slice(b->out, value);
+}
+
+static bool is_dropped(const struct build *b, struct slice key)
+{
+	const struct strv *drop = &b->cand->target->drop_params;
+	for (size_t i = 0; i < drop->n; i++) {
+		if (slice_eq_str(key, drop->v[i]))
+			return true;
+	}
+	return false;
+}
+
+static void add_model(struct build *b)
+{
+	const char *model = adapter_model(b->call, b->cand);
+	if (model == NULL)
+		return;
+	add_name(b, SLICE("model"));
+	str_add_json(b->out, slice_of(model));
+}
+
+// Without it a stream would have no usage.
+static void add_stream_options(struct build *b)
+{
+	const struct jscan_member *m = jscan_find(b->call->m, b->call->n, "stream_options");
+	struct jscan_member in[8];
+	size_t n = 0;
+	if (m != NULL && m->type == JS_OBJECT &&
+		jscan_object(m->value, traffic, in, ARRAY_LEN(in), &n, NULL) != ERR_OK)
+		n = 0;
+	add_name(b, SLICE("stream_options"));
+	str_add_slice(b->out, SLICE("{\"include_usage\":true"));
+	for (size_t i = 0; i < n; i++) {
+		if (slice_eq_str(in[i].key, "include_usage"))
+			continue;
+		str_add_slice(b->out, SLICE(",\""));
+		str_add_slice(b->out, in[i].key);
+		str_add_slice(b->out, SLICE("\":"));
+		str_add_slice(b->out, in[i].value);
+	}
+	str_add_c(b->out, '}');
+}
+
+static bool is_replaced(const struct build *b, struct slice key)
+{
+	const struct openai_changes *ch = b->changes;
+	for (size_t i = 0; i < ch->n; i++) {
+		if (slice_eq_str(key, ch->v[i].name))
+			return true;
+	}
+	return slice_eq_str(key, "model");
+}
+
+// Members of an operator's object that nobody before named.
+static void add_absent(struct build *b, const char *json, const char *before)
+{
+	struct jscan_member m[CALL_MEMBERS_MAX], given[CALL_MEMBERS_MAX];
+	size_t n = 0, given_n = 0;
+	if (json == NULL ||
+		jscan_object(slice_of(json), traffic, m, CALL_MEMBERS_MAX, &n, NULL) != ERR_OK)
+		return;
+	if (before != NULL &&
+		jscan_object(slice_of(before), traffic, given, CALL_MEMBERS_MAX, &given_n, NULL) != ERR_OK)
+		given_n = 0;
+	for (size_t i = 0; i < n; i++) {
+		bool named = slice_eq_str(m[i].key, "stream") || is_replaced(b, m[i].key);
+		for (size_t k = 0; !named && k < b->call->n; k++)
+			named = slice_eq(b->call->m[k].key, m[i].key);
+		for (size_t k = 0; !named && k < given_n; k++)
+			named = slice_eq(given[k].key, m[i].key);
+		if (!named && !is_dropped(b, m[i].key))
+			add_raw(b, m[i].key, m[i].value);
+	}
+}
+
+static void add_changes(struct build *b)
+{
+	for (size_t i = 0; i < b->changes->n; i++) {
+		if (b->changes->v[i].value != NULL)
+			add_raw(b, slice_of(b->changes->v[i].name),
+				slice_of(b->changes->v[i].value));
+	}
+}
+
+static void write_body(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, bool stream, const struct openai_changes *changes,
+	struct str *out)
+{
+	static const struct openai_changes none;
+	struct build b = {call, cand, changes != NULL ? changes : &none, out, false};
+	const struct target *t = cand->target;
+	str_reserve(out, call->body.n + 128);
+	str_add_c(out, '{');
+	add_model(&b);
+	bool refused = cand->instance != NULL && !cand->instance->doc.quirks.stream_options;
+	bool options = stream && !refused && !is_dropped(&b, SLICE("stream_options"));
+	bool force = stream && !call->stream;
+	for (size_t i = 0; i < call->n; i++) {
+		const struct jscan_member *m = &call->m[i];
+		if (is_replaced(&b, m->key) || is_dropped(&b, m->key) ||
+			((options || refused) && slice_eq_str(m->key, "stream_options")) ||
+			(force && slice_eq_str(m->key, "stream")))
+			continue;
+		add_raw(&b, m->key, m->value);
+	}
+	add_changes(&b);
+	if (force)
+		add_raw(&b, SLICE("stream"), SLICE("true"));
+	if (options)
+		add_stream_options(&b);
+	if (t->params != NULL)
+		add_absent(&b, t->params, NULL);
+	if (feature->defaults != NULL)
+		add_absent(&b, feature->defaults, t->params);
+	str_add_c(out, '}');
+}
+
+static __attribute__((noinline)) void write_set_body(const struct adapter_call *call,
+	const struct feature *feature, const struct candidate *cand, bool stream,
+	const struct openai_changes *changes, struct str *out)
+{
+	struct adapter_call copy; // large: only who needs it pays for its room
+	write_body(adapter_call_set(call, cand->target, &copy), feature, cand, stream, changes, out);
+}
+
+void openai_body(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, bool stream, const struct openai_changes *changes,
+	struct str *out)
+{
+	if (LIKELY(!adapter_sets(cand->target)))
+		write_body(call, feature, cand, stream, changes, out);
+	else
+		write_set_body(call, feature, cand, stream, changes, out);
+}
+
+// ---- forms ----
+
+bool openai_form_keeps(const struct multipart_part *p, const struct target *t)
+{
+	for (size_t i = 0; i < t->drop_params.n; i++)
+		if (multipart_named(p, slice_of(t->drop_params.v[i])))
+			return false;
+	struct slice name = p->name;
+	if (slice_ends(name, "[]"))
+		name.n -= 2;
+	return !adapter_decides(t, name);
+}
+
+struct form_fields {
+	const struct multipart *form;
+	const struct target *t;
+	const struct openai_changes *taken;
+	struct str *out;
+};
+
+static bool is_taken(const struct form_fields *f, struct slice key)
+{
+	static const char *const own[] = {"model", "stream", "file", "image", "mask"};
+	bool taken = slice_find(key, '"') >= 0;
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		taken |= slice_eq_str(key, own[i]);
+	for (size_t i = 0; f->taken != NULL && i < f->taken->n; i++)
+		taken |= slice_eq_str(key, f->taken->v[i].name);
+	for (size_t i = 0; i < f->t->drop_params.n; i++)
+		taken |= slice_eq_str(key, f->t->drop_params.v[i]);
+	return taken;
+}
+
+// A scalar as a field; its text must not end the form.
+static void add_field(const struct form_fields *f, const struct jscan_member *m)
+{
+	char text[1024];
+	struct slice value = m->value;
+	if (m->type == JS_OBJECT || m->type == JS_ARRAY || m->type == JS_NULL)
+		return;
+	if (m->type == JS_STRING) {
+		size_t len;
+		if (!jscan_string(value, text, sizeof(text), &len) ||
+			memmem(text, len, f->form->boundary, strlen(f->form->boundary)) != NULL)
+			return;
+		value = (struct slice){text, len};
+	}
+	multipart_add_field(f->form, m->key, value, f->out);
+}
+
+void openai_form_fields(const struct multipart *form, const struct target *t,
+	const struct feature *feature, const struct openai_changes *taken, struct str *out)
+{
+	struct form_fields f = {form, t, taken, out};
+	const char *const docs[] = {t->params, feature->defaults};
+	for (size_t d = 0; d < ARRAY_LEN(docs); d++) {
+		struct jscan_member m[CALL_MEMBERS_MAX];
+		size_t n = 0;
+		if (docs[d] == NULL || jscan_object(slice_of(docs[d]), traffic, m, CALL_MEMBERS_MAX,
+					       &n, NULL) != ERR_OK)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			bool said = d > 0 && adapter_decides(t, m[i].key);
+			for (size_t k = 0; !said && k < form->n; k++)
+				said = multipart_named(&form->v[k], m[i].key) &&
+					openai_form_keeps(&form->v[k], t);
+			if (!said && !is_taken(&f, m[i].key))
+				add_field(&f, &m[i]);
+		}
+	}
+}
+
+static enum err_code build_as(const char *path, const struct adapter_call *call,
+	const struct feature *feature, const struct candidate *cand, struct adapter_ask *ask)
+{
+	adapter_path(cand->url, path, &ask->path);
+	ask->stream = adapter_streams(call, feature, cand);
+	openai_body(call, feature, cand, ask->stream, NULL, &ask->body);
+	return ERR_OK;
+}
+
+// What was not written for OpenAI may say more, or say it otherwise, than its models take.
+static enum err_code build_translated(const struct adapter_call *call,
+	const struct feature *feature, const struct candidate *cand, struct adapter_ask *ask)
+{
+	const struct jscan_member *most = jscan_find(call->m, call->n, "max_tokens");
+	char limit[24] = "";
+	if (most != NULL && most->value.n < sizeof(limit))
+		memcpy(limit, most->value.p, most->value.n);
+	struct openai_changes changes = {{{"max_tokens", NULL},
+		{"max_completion_tokens", limit[0] != '\0' ? limit : NULL}, {"top_k", NULL}}, 3};
+	adapter_path(cand->url, "/v1/chat/completions", &ask->path);
+	ask->stream = adapter_streams(call, feature, cand);
+	openai_body(call, feature, cand, ask->stream, &changes, &ask->body);
+	return ERR_OK;
+}
+
+static enum err_code build_chat(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
+{
+	const char *vendor = cand->target->vendor;
+	if (call->translated && vendor != NULL && strcmp(vendor, "openai") == 0)
+		return build_translated(call, feature, cand, ask);
+	return build_as("/v1/chat/completions", call, feature, cand, ask);
+}
+
+static enum err_code build_completions(const struct adapter_call *call,
+	const struct feature *feature, const struct candidate *cand, struct adapter_ask *ask,
+	struct err *err UNUSED)
+{
+	return build_as("/v1/completions", call, feature, cand, ask);
+}
+
+// ---- usage ----
+
+static int64_t tokens(const struct jscan_member *m, size_t n, const char *name,
+	const char *other)
+{
+	const struct jscan_member *at = jscan_find(m, n, name);
+	if (at == NULL || at->type == JS_NULL)
+		at = jscan_find(m, n, other);
+	return usage_figure(at);
+}
+
+static int64_t detail(const struct jscan_member *m, size_t n, const char *name,
+	const char *other, const char *count)
+{
+	const struct jscan_member *at = jscan_find(m, n, name);
+	struct jscan_member in[16];
+	size_t in_n;
+	if (at == NULL || at->type != JS_OBJECT)
+		at = jscan_find(m, n, other);
+	if (at == NULL || at->type != JS_OBJECT ||
+		jscan_object(at->value, answers, in, ARRAY_LEN(in), &in_n, NULL) != ERR_OK)
+		return -1;
+	return tokens(in, in_n, count, count);
+}
+
+struct adapter_usage openai_usage(const struct jscan_member *usage)
+{
+	struct adapter_usage u = ADAPTER_USAGE_UNKNOWN;
+	struct jscan_member m[16];
+	size_t n;
+	if (usage == NULL || usage->type != JS_OBJECT ||
+		jscan_object(usage->value, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return u;
+	u.in = tokens(m, n, "prompt_tokens", "input_tokens");
+	u.out = tokens(m, n, "completion_tokens", "output_tokens");
+	u.cached = detail(m, n, "prompt_tokens_details", "input_tokens_details", "cached_tokens");
+	u.reasoning = detail(m, n, "completion_tokens_details", "output_tokens_details",
+		"reasoning_tokens");
+	return u;
+}
+
+// ---- whole answers ----
+
+bool openai_is_error(const struct jscan_member *m, size_t n)
+{
+	const struct jscan_member *e = jscan_find(m, n, "error");
+	return e != NULL && e->type != JS_NULL && e->type != JS_FALSE;
+}
+
+int openai_error_status(const struct jscan_member *m, size_t n)
+{
+	const struct jscan_member *e = jscan_find(m, n, "error");
+	struct jscan_member in[16];
+	size_t in_n = 0;
+	int64_t code;
+	if (e == NULL || e->type != JS_OBJECT ||
+		jscan_object(e->value, answers, in, ARRAY_LEN(in), &in_n, NULL) != ERR_OK)
+		return 0;
+	e = jscan_find(in, in_n, "code");
+	if (e == NULL || e->type != JS_NUMBER || !jscan_int(e->value, &code) || code < 400 ||
+		code > 599)
+		return 0;
+	return (int)code;
+}
+
+enum answer_kind openai_list(struct slice body, const char *list, struct jscan_member *m,
+	size_t *ret_n, struct adapter_answer *ret)
+{
+	*ret = (struct adapter_answer){.body = body, .usage = ADAPTER_USAGE_UNKNOWN};
+	if (jscan_object(body, answers, m, ANSWER_MEMBERS_MAX, ret_n, NULL) != ERR_OK)
+		return ANSWER_BAD;
+	if (openai_is_error(m, *ret_n)) {
+		ret->status = openai_error_status(m, *ret_n);
+		return ANSWER_ERROR;
+	}
+	const struct jscan_member *at = jscan_find(m, *ret_n, list);
+	if (at == NULL || at->type != JS_ARRAY || jscan_is_empty(at->value))
+		return ANSWER_BAD;
+	ret->usage = openai_usage(jscan_find(m, *ret_n, "usage"));
+	return ANSWER_OK;
+}
+
+static enum answer_kind parse_text(const struct adapter_call *call UNUSED,
+	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
+{
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
+	return openai_list(reply->body, "choices", m, &n, ret);
+}
+
+// ---- streams ----
+
+static const char *skip_blank(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	return p;
+}
+
+// Quotes inside strings are escaped, so the name with its quotes is found as a name only. Returns
+// the place of its value, or NULL.
+static const char *find_finish(struct slice choices, const char *from)
+{
+	static const char name[] = "\"finish_reason\"";
+	const char *end = choices.p + choices.n;
+	const char *at = memmem(from, (size_t)(end - from), name, sizeof(name) - 1);
+	if (at == NULL)
+		return NULL;
+	at = skip_blank(at + sizeof(name) - 1, end);
+	if (at == end || *at != ':')
+		return NULL;
+	return skip_blank(at + 1, end);
+}
+
+// finish_reason "null" (text) means null; it is written so for clients that compare. Returns the
+// place of the first such text, NULL when there is none; one choice per chunk does this, by the
+// servers that do it at all.
+static const char *read_finish(struct slice choices, bool *ret_finish)
+{
+	static const char null_text[] = "\"null\"";
+	const char *end = choices.p + choices.n;
+	for (const char *at = choices.p; (at = find_finish(choices, at)) != NULL;) {
+		if ((size_t)(end - at) >= 6 && memcmp(at, null_text, 6) == 0)
+			return at;
+		if (at < end && *at == '"')
+			*ret_finish = true;
+	}
+	return NULL;
+}
+
+static bool is_empty_list(const struct jscan_member *m)
+{
+	if (m == NULL || m->type != JS_ARRAY)
+		return m == NULL || m->type == JS_NULL;
+	return jscan_is_empty(m->value);
+}
+
+void openai_event(struct slice data, struct str *out)
+{
+	str_add_slice(out, SLICE("data: "));
+	size_t from = out->n;
+	str_add_slice(out, data);
+	// Events are one line each: white space between values may hold line ends.
+	if (UNLIKELY(memchr(data.p, '\n', data.n) != NULL)) {
+		for (char *p = out->p + from; p < out->p + out->n; p++)
+			*p = *p == '\n' || *p == '\r' ? ' ' : *p;
+	}
+	str_add_slice(out, SLICE("\n\n"));
+}
+
+// Usage was asked for by us: of the callers that did not, none expects "usage":null in its chunks.
+static void add_without(struct slice data, const struct jscan_member *usage, struct str *out)
+{
+	const char *from = usage->key.p - 1, *to = usage->value.p + usage->value.n;
+	while (from > data.p && (from[-1] == ' ' || from[-1] == '\t'))
+		from--;
+	if (from == data.p || from[-1] != ',' || memchr(data.p, '\n', data.n) != NULL) {
+		openai_event(data, out);
+		return;
+	}
+	str_add_slice(out, SLICE("data: "));
+	str_add_n(out, data.p, (size_t)(from - 1 - data.p));
+	str_add_n(out, to, (size_t)(data.p + data.n - to));
+	str_add_slice(out, SLICE("\n\n"));
+}
+
+static void add_mended(struct slice data, const char *null_text, struct str *out)
+{
+	struct str mended = STR_INIT;
+	str_add_n(&mended, data.p, (size_t)(null_text - data.p));
+	str_add_slice(&mended, SLICE("null"));
+	str_add_n(&mended, null_text + 6, (size_t)(data.p + data.n - null_text - 6));
+	openai_event(str_slice(&mended), out);
+	str_release(&mended);
+}
+
+static enum chunk_kind add_chunk(struct adapter_stream *s, struct slice data,
+	const struct jscan_member *m, size_t n, struct str *out)
+{
+	const struct jscan_member *choices = jscan_find(m, n, "choices");
+	const struct jscan_member *usage = jscan_find(m, n, "usage");
+	bool told = usage != NULL && usage->type == JS_OBJECT;
+	const char *null_text = NULL;
+	if (choices == NULL && usage == NULL)
+		return CHUNK_BAD; // an object of another kind
+	if (told) {
+		struct adapter_usage u = openai_usage(usage);
+		adapter_usage_merge(&s->usage, &u);
+	}
+	if (!is_empty_list(choices))
+		null_text = read_finish(choices->value, &s->finish);
+	else if (told && !s->want_usage)
+		return CHUNK_MORE; // Azure begins with an empty list, too; this one was asked for by us
+	if (UNLIKELY(null_text != NULL))
+		add_mended(data, null_text, out);
+	else if (usage != NULL && usage->type == JS_NULL && !s->want_usage)
+		add_without(data, usage, out);
+	else
+		openai_event(data, out);
+	return CHUNK_MORE;
+}
+
+enum chunk_kind openai_chunk(const struct adapter_call *call UNUSED, struct adapter_stream *s,
+	struct slice name UNUSED, struct slice data, struct str *out)
+{
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
+	// Some servers write the mark through a JSON encoder.
+	if (slice_starts(data, "[DONE]") || slice_starts(data, "\"[DONE]\""))
+		return CHUNK_DONE;
+	if (jscan_object(data, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return CHUNK_BAD;
+	if (openai_is_error(m, n)) {
+		s->status = openai_error_status(m, n);
+		return CHUNK_ERROR;
+	}
+	enum chunk_kind kind = add_chunk(s, data, m, n, out);
+	if (LIKELY(s->end == ENDS_WITH_DONE) || kind != CHUNK_MORE || !s->finish)
+		return kind;
+	return s->end == ENDS_WITH_FINISH || s->usage.in >= 0 ? CHUNK_DONE : kind;
+}
+
+const struct adapter adapter_openai_chat = {.protocol = PROTO_OPENAI_CHAT,
+	.dialects = 1u << DIALECT_OPENAI, .build = build_chat, .parse = parse_text,
+	.chunk = openai_chunk};
+const struct adapter adapter_openai_completions = {.protocol = PROTO_OPENAI_COMPLETIONS,
+	.dialects = 1u << DIALECT_OPENAI, .build = build_completions, .parse = parse_text,
+	.chunk = openai_chunk};

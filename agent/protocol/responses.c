@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// OpenAI's Responses, create only: the answer and its named events pass as they came. The stream
+// ends with response.completed, .failed or .incomplete; there is no [DONE].
+#include "agent/protocol/json.h"
+#include "agent/protocol/openai.h"
+
+#include <string.h>
+
+static enum err_code build(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
+{
+	// stream_options know nothing of usage here: the last event has it anyway.
+	// Aliyun has it in its compatible mode, which a bare origin does not name.
+	if (cand->target->vendor != NULL && strcmp(cand->target->vendor, "aliyun") == 0 &&
+		cand->url->path[0] == '\0')
+		str_add_slice(&ask->path, SLICE("/compatible-mode"));
+	adapter_path(cand->url, "/v1/responses", &ask->path);
+	openai_body(call, feature, cand, false, NULL, &ask->body);
+	ask->stream = call->stream;
+	return ERR_OK;
+}
+
+static enum answer_kind parse(const struct adapter_call *call UNUSED,
+	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
+{
+	struct aj top;
+	*ret = (struct adapter_answer){.body = reply->body, .usage = ADAPTER_USAGE_UNKNOWN};
+	if (!aj_scan(reply->body, &top))
+		return ANSWER_BAD;
+	// "error" is a member of every response, null when it went well.
+	if (aj_typed(&top, "output", JS_ARRAY) == NULL) {
+		ret->status = openai_error_status(top.m, top.n);
+		return openai_is_error(top.m, top.n) ? ANSWER_ERROR : ANSWER_BAD;
+	}
+	ret->usage = openai_usage(aj_find(&top, "usage"));
+	return ANSWER_OK;
+}
+
+static bool ends(const struct aj *top)
+{
+	return aj_is(top, "type", "response.completed") || aj_is(top, "type", "response.failed") ||
+	       aj_is(top, "type", "response.incomplete");
+}
+
+static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adapter_stream *s,
+	struct slice name UNUSED, struct slice data, struct str *out)
+{
+	struct aj top, response;
+	if (slice_starts(data, "[DONE]"))
+		return CHUNK_DONE;
+	if (!aj_scan(data, &top))
+		return CHUNK_BAD;
+	if (aj_is(&top, "type", "error") || openai_is_error(top.m, top.n)) {
+		s->status = openai_error_status(top.m, top.n);
+		return CHUNK_ERROR;
+	}
+	struct slice type = aj_text(&top, "type");
+	if (type.n == 0)
+		return CHUNK_BAD;
+	str_add_slice(out, SLICE("event: "));
+	str_add_slice(out, type);
+	str_add_c(out, '\n');
+	openai_event(data, out);
+	if (!ends(&top))
+		return CHUNK_MORE;
+	if (aj_object(&top, "response", &response)) {
+		struct adapter_usage u = openai_usage(aj_find(&response, "usage"));
+		adapter_usage_merge(&s->usage, &u);
+	}
+	s->finish = true;
+	return CHUNK_DONE;
+}
+
+const struct adapter adapter_openai_responses = {.protocol = PROTO_OPENAI_RESPONSES,
+	.dialects = 1u << DIALECT_OPENAI, .build = build, .parse = parse, .chunk = chunk};

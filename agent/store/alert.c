@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+// Alert rules, the alerts that fired, and the operator's live overrides. Rules that come with the
+// agent are rows of shared/rows/alert.c; the database holds those that were changed or added.
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/store/private.h"
+#include "shared/jw.h"
+#include "shared/jx.h"
+#include "shared/text.h"
+
+#define OVERRIDE_WEIGHT_MAX 1000000
+
+static bool is_builtin(const char *name)
+{
+	size_t n;
+	const struct alert_rule *rules = alert_rules_builtin(&n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(rules[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct rule_obj **ret,
+	struct err *err)
+{
+	struct rule_obj *r = object_new(sizeof(*r));
+	struct arena *a = &r->o.arena;
+	struct str s = STR_INIT;
+	struct jw w = jw_to(&s);
+	enum err_code code = jx_decode(
+		&alert_rule_fields, doc, STORED_LIMITS, JX_CREATE, a, &r->doc, err);
+
+	if (code) {
+		object_drop(r);
+		return code;
+	}
+	r->doc.scope = alert_metric_row((enum alert_metric)r->doc.metric)->scope;
+	r->doc.builtin = is_builtin(r->doc.name);
+	r->doc.revision = r->o.revision = meta->revision;
+	r->doc.created_at = meta->created_at;
+	r->doc.updated_at = meta->updated_at;
+	r->doc.updated_by = arena_slice(a, meta->updated_by);
+	jw_doc(&w, NULL, &alert_rule_fields, &r->doc);
+	r->o.json = (struct slice){arena_slice(a, str_slice(&s)), s.n};
+	str_release(&s);
+	*ret = r;
+	return ERR_OK;
+}
+
+static void put_builtin(struct snapshot *snap, const struct alert_rule *rule)
+{
+	static const struct row_meta never = {0, FIELD_NONE, FIELD_NONE, {"system", 6}};
+	struct str doc = STR_INIT;
+	struct jw w = jw_to(&doc);
+	struct rule_obj *obj;
+	struct err ignored;
+
+	jw_doc(&w, NULL, &alert_rule_fields, rule);
+	if (object_rule(str_slice(&doc), &never, &obj, &ignored) == ERR_OK)
+		snapshot_put_rule(snap, obj);
+	str_release(&doc);
+}
+
+void store_rules_builtin(struct snapshot *snap)
+{
+	size_t n;
+	const struct alert_rule *rules = alert_rules_builtin(&n);
+
+	for (size_t i = 0; i < n; i++)
+		put_builtin(snap, &rules[i]);
+}
+
+static void mac_of(struct store *st, const char *name, struct slice doc, unsigned char mac[SEAL_MAC])
+{
+	struct slice parts[] = {slice_of("alert_rule"), slice_of(name), doc};
+
+	row_mac(st->seal, parts, ARRAY_LEN(parts), mac);
+}
+
+struct load {
+	struct store *st;
+	struct snapshot *snap;
+	size_t bad;
+};
+
+static enum err_code load_rule(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
+	struct slice stored = db_text(row, 6);
+	unsigned char mac[SEAL_MAC];
+	char name[ID_MAX + 1];
+	struct rule_obj *obj;
+	bool ok = true;
+
+	snprintf(name, sizeof(name), "%.*s", SLICE_FMT(db_text(row, 0)));
+	if (l->st->seal) {
+		mac_of(l->st, name, db_text(row, 2), mac);
+		ok = stored.n == SEAL_MAC && memcmp(stored.p, mac, SEAL_MAC) == 0;
+	}
+	if (ok && object_rule(db_text(row, 2), &meta, &obj, err) == ERR_OK)
+		snapshot_put_rule(l->snap, obj);
+	else
+		l->bad++;
+	return ERR_OK;
+}
+
+enum err_code store_rules_load(struct store *st, struct snapshot *snap, size_t *bad, struct err *err)
+{
+	struct load l = {st, snap, 0};
+	enum err_code code;
+
+	store_rules_builtin(snap);
+	code = db_query(st->db,
+		"SELECT name,revision,doc,created_at,updated_at,updated_by,mac FROM alert_rule", NULL,
+		0, load_rule, &l, err);
+	*bad += l.bad;
+	return code;
+}
+
+static enum err_code check_rule(struct store_tx *tx, const struct rule_obj *old, bool create,
+	int64_t if_match, struct err *err)
+{
+	if (if_match != FIELD_NONE && (!old || old->o.revision != if_match))
+		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
+	if (create && old)
+		return err_field(err, ERR_CONFLICT_EXISTS, "name", _("a rule of this name exists"));
+	if (!old && tx->snap->alert_rules.n >= ALERT_RULES_MAX)
+		return err_set(err, ERR_CONFLICT_EXISTS, _("there are %d alert rules already"),
+			ALERT_RULES_MAX);
+	return tx->st->seal ? ERR_OK : err_set(err, ERR_SEALED, NULL);
+}
+
+static enum err_code write_rule(struct store_tx *tx, const struct rule_obj *r,
+	const struct row_meta *m, struct err *err)
+{
+	unsigned char mac[SEAL_MAC];
+
+	mac_of(tx->st, r->doc.name, r->o.json, mac);
+	return DB_RUN(tx->db, err,
+		"INSERT INTO alert_rule(name,revision,doc,created_at,updated_at,updated_by,mac)"
+		" VALUES(?,?,?,?,?,?,?) ON CONFLICT(name) DO UPDATE SET revision=excluded.revision,"
+		"doc=excluded.doc,created_at=excluded.created_at,updated_at=excluded.updated_at,"
+		"updated_by=excluded.updated_by,mac=excluded.mac",
+		DB_T(r->doc.name), DB_I(m->revision), DB_S(r->o.json), DB_I(m->created_at),
+		DB_I(m->updated_at), DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
+}
+
+enum err_code store_rule_put(struct store_tx *tx, const struct alert_rule *rule, bool create,
+	int64_t if_match, const struct rule_obj **ret, struct err *err)
+{
+	const struct rule_obj *old = snapshot_rule(tx->snap, slice_of(rule->name));
+	struct row_meta meta = {0,
+		old && old->doc.created_at != FIELD_NONE ? old->doc.created_at : tx->now_ms,
+		tx->now_ms, ident_slice(&tx->actor->id)};
+	struct str doc = STR_INIT;
+	struct jw w = jw_to(&doc);
+	struct rule_obj *obj = NULL;
+	enum err_code code = check_rule(tx, old, create, if_match, err);
+
+	if (code)
+		return code;
+	meta.revision = tx_revision(tx);
+	jw_doc(&w, NULL, &alert_rule_fields, rule);
+	code = object_rule(str_slice(&doc), &meta, &obj, err);
+	str_release(&doc);
+	if (!code && tx_unchanged(tx, &alert_rule_fields, old ? &old->o : NULL,
+			    old ? &old->doc : NULL, &obj->o, &obj->doc)) {
+		*ret = old;
+		return ERR_OK;
+	}
+	if (!code)
+		code = write_rule(tx, obj, &meta, err);
+	if (!code)
+		code = tx_change(tx, meta.revision, old ? "update" : "create", "AlertRule",
+			obj->doc.name, old ? _("alert rule changed") : _("alert rule created"),
+			tx_before(tx, old ? &old->o : NULL, &obj->o), err);
+	if (code) {
+		object_drop(obj);
+		return code;
+	}
+	snapshot_put_rule(tx->snap, obj);
+	*ret = obj;
+	return ERR_OK;
+}
+
+static enum err_code still_builtin(struct err *err)
+{
+	err_set(err, ERR_CONFLICT_EXISTS, _("this rule came with the agent and is unchanged"));
+	err_hint(err, "%s", _("switch it off: yijian alert rules set NAME --enabled false"));
+	return ERR_CONFLICT_EXISTS;
+}
+
+enum err_code store_rule_delete(struct store_tx *tx, struct slice name, int64_t if_match,
+	struct err *err)
+{
+	const struct rule_obj *old = snapshot_rule(tx->snap, name);
+	const struct alert_rule *rules;
+	enum err_code code;
+	size_t n;
+
+	if (!old)
+		return err_set(err, ERR_NOT_FOUND, _("no alert rule of this name"));
+	if (if_match != FIELD_NONE && old->o.revision != if_match)
+		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
+	if (old->doc.builtin && old->o.revision == 0)
+		return still_builtin(err);
+	code = DB_RUN(tx->db, err, "DELETE FROM alert_rule WHERE name=?", DB_S(name));
+	if (!code)
+		code = tx_change(tx, tx_revision(tx), "delete", "AlertRule", old->doc.name,
+			old->doc.builtin ? _("alert rule set back") : _("alert rule deleted"),
+			tx_before(tx, &old->o, NULL), err);
+	if (code)
+		return code;
+	snapshot_del_rule(tx->snap, name);
+	rules = alert_rules_builtin(&n);
+	for (size_t i = 0; i < n; i++)
+		if (slice_eq_str(name, rules[i].name))
+			put_builtin(tx->snap, &rules[i]);
+	return ERR_OK;
+}
+
+// ---- alerts that fired ----
+
+enum err_code store_alert_put(struct store_tx *tx, const char *id, int64_t fired_at,
+	int64_t resolved_at, struct slice doc, struct err *err)
+{
+	tx->writes++;
+	return DB_RUN(tx->db, err,
+		"INSERT INTO alert(id,fired_at,resolved_at,doc) VALUES(?,?,?,?) ON CONFLICT(id)"
+		" DO UPDATE SET fired_at=excluded.fired_at,resolved_at=excluded.resolved_at,"
+		"doc=excluded.doc",
+		DB_T(id),
+		DB_I(fired_at), resolved_at == FIELD_NONE ? DB_NONE : DB_I(resolved_at), DB_S(doc));
+}
+
+enum err_code store_alert_prune(struct store_tx *tx, int64_t keep, struct err *err)
+{
+	return DB_RUN(tx->db, err,
+		"DELETE FROM alert WHERE resolved_at IS NOT NULL AND id NOT IN (SELECT id FROM alert"
+		" WHERE resolved_at IS NOT NULL ORDER BY resolved_at DESC LIMIT ?)",
+		DB_I(keep));
+}
+
+struct walk {
+	void (*fn)(void *arg, struct slice doc);
+	void *arg;
+};
+
+static enum err_code walk_doc(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct walk *w = arg;
+
+	(void)err;
+	w->fn(w->arg, db_text(row, 0));
+	return ERR_OK;
+}
+
+enum err_code store_alert_walk(struct store_tx *tx, void (*fn)(void *arg, struct slice doc),
+	void *arg, struct err *err)
+{
+	struct walk w = {fn, arg};
+
+	return db_query(tx->db, "SELECT doc FROM alert ORDER BY coalesce(resolved_at,fired_at)", NULL,
+		0, walk_doc, &w, err);
+}
+
+// ---- live overrides ----
+
+enum err_code store_override_put(struct store_tx *tx, int kind, const char *id,
+	const struct live_override *o, struct err *err)
+{
+	tx->writes++;
+	if (!o->drained && o->weight < 0)
+		return DB_RUN(tx->db, err, "DELETE FROM live_override WHERE kind=? AND id=?",
+			DB_I(kind), DB_T(id));
+	return DB_RUN(tx->db, err,
+		"INSERT OR REPLACE INTO live_override(kind,id,drained,weight,until_ms)"
+		" VALUES(?,?,?,?,?)",
+		DB_I(kind), DB_T(id), DB_I(o->drained), DB_I(o->weight), DB_I(o->until_wall_ms));
+}
+
+enum err_code store_override_forget(struct store_tx *tx, enum live_kind kind, const char *id,
+	struct err *err)
+{
+	return DB_RUN(tx->db, err, "DELETE FROM live_override WHERE kind=? AND id=?",
+		DB_I((int64_t)kind), DB_T(id));
+}
+
+static enum err_code restore_override(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct store *st = arg;
+	int64_t kind = db_int(row, 0), weight = db_int(row, 3);
+	struct live_override o = {.drained = db_int(row, 2) != 0, .weight = (int32_t)weight,
+		.until_wall_ms = db_int(row, 4)};
+
+	(void)err;
+	if (kind < LIVE_KEY || kind > LIVE_TOKEN || weight < -1 || weight > OVERRIDE_WEIGHT_MAX)
+		return ERR_OK; // no MAC is over it: nobody of us wrote that
+	live_override_keep(st->live, (enum live_kind)db_int(row, 0), db_text(row, 1), &o);
+	return ERR_OK;
+}
+
+enum err_code store_overrides_load(struct store *st, int64_t now_ms, struct err *err)
+{
+	struct db_val v[] = {DB_I(now_ms)};
+
+	return db_query(st->db,
+		"SELECT kind,id,drained,weight,until_ms FROM live_override"
+		" WHERE until_ms <= 0 OR until_ms > ?",
+		v, ARRAY_LEN(v), restore_override, st, err);
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// Whether callers of the model traffic need a client's key: a fact of its own, written with the first
+// client and authenticated, so that no row that is lost or damaged opens what was closed. What cannot
+// be read or checked counts as "required" as soon as anything tells of a client.
+#include "agent/store/private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "shared/num.h"
+#include "shared/text.h"
+
+#define META_KEY "clients_required"
+#define TEXT_MAX 32 // "1 REVISION"
+
+struct fact {
+	bool there, sound; // sound: its MAC holds
+	bool required;
+	int64_t revision;
+};
+
+static void mac_of(const struct store *st, struct slice text, unsigned char ret[SEAL_MAC])
+{
+	struct slice parts[] = {SLICE("meta"), SLICE(META_KEY), slice_of(st->uuid), text};
+
+	row_mac(st->seal, parts, ARRAY_LEN(parts), ret);
+}
+
+static enum err_code take_fact(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct slice value = db_text(row, 0), text = value;
+	struct fact *f = arg;
+
+	(void)err;
+	f->there = true;
+	if (value.n <= SEAL_MAC || value.n > SEAL_MAC + TEXT_MAX)
+		return ERR_OK;
+	text.n -= SEAL_MAC;
+	f->required = text.p[0] != '0';
+	f->sound = text.n > 2 && text.p[1] == ' ' &&
+		num_i64((struct slice){text.p + 2, text.n - 2}, 0, INT64_MAX, &f->revision);
+	return ERR_OK;
+}
+
+struct fact_check {
+	const struct store *st;
+	struct fact *fact;
+};
+
+static enum err_code check_fact(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct fact_check *c = arg;
+	struct slice value = db_text(row, 0);
+	unsigned char mac[SEAL_MAC];
+	enum err_code code = take_fact(c->fact, row, err);
+
+	if (code || !c->fact->sound)
+		return code;
+	if (!c->st->seal) {
+		c->fact->sound = false;
+		return ERR_OK;
+	}
+	mac_of(c->st, (struct slice){value.p, value.n - SEAL_MAC}, mac);
+	c->fact->sound = memcmp(value.p + value.n - SEAL_MAC, mac, SEAL_MAC) == 0;
+	return ERR_OK;
+}
+
+static enum err_code take_bool(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	(void)err;
+	*(bool *)arg = db_int(row, 0) != 0;
+	return ERR_OK;
+}
+
+// Rows that only somebody who made a client can have left.
+static enum err_code evidence(struct store *st, bool *ret, struct err *err)
+{
+	return db_query(st->db,
+		"SELECT EXISTS(SELECT 1 FROM caller WHERE kind='client')"
+		" OR EXISTS(SELECT 1 FROM spend WHERE kind='client')"
+		" OR EXISTS(SELECT 1 FROM change WHERE kind='Client')"
+		" OR EXISTS(SELECT 1 FROM audit WHERE object LIKE 'Client %')",
+		NULL, 0, take_bool, ret, err);
+}
+
+enum err_code store_policy_load(struct store *st, struct snapshot *snap, size_t *bad,
+	struct err *err)
+{
+	struct db_val v[] = {DB_T(META_KEY)};
+	struct fact f = {0};
+	struct fact_check c = {st, &f};
+	bool told = false;
+	enum err_code code = db_query(st->db, "SELECT value FROM meta WHERE key=?", v, ARRAY_LEN(v),
+		check_fact, &c, err);
+
+	if (code)
+		return code;
+	if (f.there && f.sound) {
+		snap->clients_required = f.required || store_kept_requires(st, f.revision);
+		snap->policy_revision = f.revision;
+		return ERR_OK;
+	}
+	if (f.there && st->seal)
+		++*bad;
+	if (!f.there)
+		code = evidence(st, &told, err);
+	snap->clients_required = f.there || told || store_kept_requires(st, -1);
+	return code;
+}
+
+enum err_code store_policy_write(struct store_tx *tx, bool required, int64_t revision,
+	struct err *err)
+{
+	unsigned char value[TEXT_MAX + SEAL_MAC];
+	int n = snprintf((char *)value, TEXT_MAX, "%d %lld", required, (long long)revision);
+
+	if (!tx->st->seal)
+		return err_set(err, ERR_SEALED, NULL);
+	mac_of(tx->st, (struct slice){(const char *)value, (size_t)n}, value + n);
+	enum err_code code = DB_RUN(tx->db, err, "INSERT OR REPLACE INTO meta(key,value) VALUES(?,?)",
+		DB_T(META_KEY), DB_B(value, (size_t)n + SEAL_MAC));
+	if (code)
+		return code;
+	tx->snap->clients_required = required;
+	tx->snap->policy_revision = revision;
+	return ERR_OK;
+}
+
+enum err_code store_policy_put(struct store_tx *tx, bool required, int64_t if_match,
+	bool *ret_changed, struct err *err)
+{
+	static const char *const words[] = {"not required", "required"};
+	char before[40];
+	int64_t revision;
+	enum err_code code;
+
+	*ret_changed = false;
+	if (if_match != FIELD_NONE && if_match != tx->snap->policy_revision)
+		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
+	if (required == tx->snap->clients_required)
+		return ERR_OK;
+	revision = tx_revision(tx);
+	snprintf(before, sizeof(before), "{\"required\":%s}", required ? "false" : "true");
+	code = store_policy_write(tx, required, revision, err);
+	if (!code)
+		code = tx_change(tx, revision, "update", "ClientPolicy", "clients", words[required],
+			slice_of(before), err);
+	*ret_changed = !code;
+	return code;
+}
+
+// What the start had to conclude is written down, so that it does not hang on rows that go in time.
+enum err_code store_policy_settle(struct store_tx *tx, struct err *err)
+{
+	struct db_val v[] = {DB_T(META_KEY)};
+	struct fact f = {0};
+	struct fact_check c = {tx->st, &f};
+	enum err_code code = db_query(tx->db, "SELECT value FROM meta WHERE key=?", v, ARRAY_LEN(v),
+		check_fact, &c, err);
+
+	if (code || !tx->snap->clients_required || (f.sound && f.required))
+		return code;
+	code = store_policy_write(tx, true, tx->snap->policy_revision, err);
+	return code ? code : store_audit(tx, "require", "ClientPolicy clients",
+				     f.there && !f.sound ? "damaged" : "ok", err);
+}

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: MIT
+#include "agent/store/private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "shared/jw.h"
+#include "shared/jx.h"
+#include "shared/mem.h"
+#include "shared/num.h"
+#include "shared/text.h"
+#include "shared/rows/vendors.h"
+
+static void render(struct object *o, const struct field_set *set, const void *doc)
+{
+	struct str s = STR_INIT;
+	struct jw w = jw_to(&s);
+
+	jw_doc(&w, NULL, set, doc);
+	o->json = (struct slice){arena_slice(&o->arena, str_slice(&s)), s.n};
+	str_release(&s);
+}
+
+enum err_code object_feature(struct store *st, struct slice doc, const struct row_meta *meta,
+	struct feature_obj **ret, struct err *err)
+{
+	struct feature_obj *f = object_new(sizeof(*f));
+	struct arena *a = &f->o.arena;
+	enum err_code code = jx_decode(
+		&feature_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a, &f->doc, err);
+
+	if (code) {
+		object_drop(f);
+		return code;
+	}
+	f->doc.revision = f->o.revision = meta->revision;
+	f->doc.created_at = meta->created_at;
+	f->doc.updated_at = meta->updated_at;
+	f->doc.updated_by = arena_slice(a, meta->updated_by);
+	f->target_live = arena_zalloc(a, f->doc.targets.n + 1, sizeof(*f->target_live));
+	for (size_t i = 0; i < f->doc.targets.n; i++) {
+		struct target *t = &((struct target *)f->doc.targets.v)[i];
+
+		if (t->order == FIELD_NONE)
+			t->order = t->kind == TARGET_VENDOR;
+		if (!t->id)
+			t->id = arena_printf(a, "%s/%s", t->kind == TARGET_VENDOR ? t->vendor : "self",
+				t->service);
+		f->target_live[i] = live_hold(a, st->live, LIVE_TARGET,
+			arena_printf(a, "%s|%s", f->doc.name, t->id));
+	}
+	f->target_life = arena_zalloc(a, f->doc.targets.n + 1, sizeof(*f->target_life));
+	f->live = live_hold(a, st->live, LIVE_FEATURE, f->doc.name);
+	f->limits = limits_of(f->doc.limits.rpm, f->doc.limits.tpm, f->doc.limits.concurrency,
+		FIELD_NONE, &f->doc.limits.budget);
+	render(&f->o, &feature_fields, &f->doc);
+	*ret = f;
+	return ERR_OK;
+}
+
+const char *key_service(const struct vendor_key *k)
+{
+	return k->service ? k->service : k->services.n ? k->services.v[0] : "";
+}
+
+enum err_code key_url(const struct vendor_key *k, struct arena *a, struct url *ret,
+	struct err *err)
+{
+	const struct vendor_row *row = vendor_find(slice_of(k->vendor), slice_of(key_service(k)));
+
+	if (!row)
+		return err_field(err, ERR_VENDOR_UNKNOWN, "vendor", NULL);
+	if (!k->base_url && !row->base_url)
+		return err_field(err, ERR_FIELD_REQUIRED, "base_url",
+			_("the address of the instance it opens is required"));
+	return urlx_parse(slice_of(k->base_url ? k->base_url : row->base_url), a, ret, err);
+}
+
+// What the vendor grants is known for keys of one service: others carry other traffic, too.
+static int64_t key_concurrency(const struct vendor_key *k)
+{
+	const struct vendor_row *v = vendor_find(slice_of(k->vendor), slice_of(key_service(k)));
+
+	if (k->limits.concurrency != FIELD_NONE || !v || v->running == 0 || k->services.n > 1)
+		return k->limits.concurrency;
+	return v->running;
+}
+
+// What the columns know, over a document that is the object's own.
+static enum err_code complete_key(struct store *st, struct key_obj *k, const struct row_meta *meta,
+	const struct key_row *row, struct key_obj **ret, struct err *err)
+{
+	struct arena *a = &k->o.arena;
+	enum err_code code = key_url(&k->doc, a, &k->url, err);
+
+	if (code) {
+		object_drop(k);
+		return code;
+	}
+	k->doc.id = arena_slice(a, row->id);
+	k->doc.slug = arena_slice(a, row->slug);
+	k->doc.fingerprint = arena_slice(a, row->fingerprint);
+	k->doc.api_key_masked = arena_slice(a, row->masked);
+	k->doc.rotated_at = row->rotated_at;
+	k->doc.revision = k->o.revision = meta->revision;
+	k->doc.created_at = meta->created_at;
+	k->doc.updated_at = meta->updated_at;
+	k->doc.updated_by = arena_slice(a, meta->updated_by);
+	k->row_version = row->row_version;
+	k->sealed = (struct sealed){
+		(unsigned char *)arena_slice(a, row->envelope), row->envelope.n};
+	k->ref = arena_printf(a, "%s/%s/%s", k->doc.vendor, key_service(&k->doc), k->doc.slug);
+	k->origin = k->url.origin;
+	k->live = live_hold(a, st->live, LIVE_KEY, k->doc.id);
+	k->limits = limits_of(k->doc.limits.rpm, k->doc.limits.tpm, key_concurrency(&k->doc),
+		FIELD_NONE, &k->doc.budget);
+	render(&k->o, &key_fields, &k->doc);
+	*ret = k;
+	return ERR_OK;
+}
+
+enum err_code object_key(struct store *st, struct slice doc, const struct row_meta *meta,
+	const struct key_row *row, struct key_obj **ret, struct err *err)
+{
+	struct key_obj *k = object_new(sizeof(*k));
+	enum err_code code = jx_decode(
+		&key_fields, doc, STORED_LIMITS, JX_REPLACE | JX_STORED, &k->o.arena, &k->doc, err);
+
+	if (!code)
+		return complete_key(st, k, meta, row, ret, err);
+	object_drop(k);
+	return code;
+}
+
+enum err_code object_key_of(struct store *st, const struct vendor_key *doc,
+	const struct row_meta *meta, const struct key_row *row, struct key_obj **ret, struct err *err)
+{
+	struct key_obj *k = object_new(sizeof(*k));
+
+	field_copy(&key_fields, doc, &k->o.arena, &k->doc);
+	return complete_key(st, k, meta, row, ret, err);
+}
+
+// A member that callers cannot set and no column holds: the row's MAC covers it.
+static const char *stored_text(struct slice doc, const char *name, struct arena *a)
+{
+	struct jscan_member m[64];
+	size_t n = 0, len = 0;
+	struct err ignored;
+	const struct jscan_member *found;
+	char *text;
+
+	if (jscan_object(doc, STORED_LIMITS, m, ARRAY_LEN(m), &n, &ignored))
+		return "";
+	found = jscan_find(m, n, name);
+	if (!found || found->type != JS_STRING)
+		return "";
+	text = arena_alloc(a, found->value.n + 1);
+	if (!jscan_string(found->value, text, found->value.n, &len))
+		return "";
+	text[len] = '\0';
+	return text;
+}
+
+// What was registered before this was noted goes where it went, unless a token may have chosen a name
+// for what it could not have said as an address.
+static const char *stored_reach(struct instance_obj *in, struct slice doc)
+{
+	const char *reach = stored_text(doc, "reach", &in->o.arena);
+	if (reach[0] != '\0')
+		return reach;
+	struct slice owner = slice_of(in->doc.owner); // of a still older version: a name
+	bool token = slice_starts(owner, "yj_a_") || slice_starts(owner, "token:");
+	return token && urlx_site_class(in->url.host) != ADDR_PUBLIC ? INSTANCE_SITE
+								     : INSTANCE_ANYWHERE;
+}
+
+enum err_code object_instance(struct store *st, struct slice doc, const struct row_meta *meta,
+	bool draining, struct instance_obj **ret, struct err *err)
+{
+	struct instance_obj *in = object_new(sizeof(*in));
+	struct arena *a = &in->o.arena;
+	enum err_code code = jx_decode(
+		&instance_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a, &in->doc, err);
+
+	if (!code)
+		code = urlx_parse(slice_of(in->doc.url), a, &in->url, err);
+	if (code) {
+		object_drop(in);
+		return code;
+	}
+	in->doc.draining = draining;
+	in->doc.owner = stored_text(doc, "owner", a);
+	in->doc.reach = stored_reach(in, doc);
+	in->near_only = strcmp(in->doc.reach, INSTANCE_SITE) == 0;
+	in->doc.revision = in->o.revision = meta->revision;
+	in->doc.created_at = meta->created_at;
+	in->doc.updated_at = meta->updated_at;
+	in->doc.updated_by = arena_slice(a, meta->updated_by);
+	in->live = live_hold(a, st->live, LIVE_INSTANCE,
+		arena_printf(a, "%s/%s", in->doc.service, in->doc.id));
+	render(&in->o, &instance_fields, &in->doc);
+	*ret = in;
+	return ERR_OK;
+}
+
+static void take_hash(unsigned char ret[CALLER_HASH], struct slice hash)
+{
+	memset(ret, 0, CALLER_HASH);
+	if (hash.n == CALLER_HASH)
+		memcpy(ret, hash.p, CALLER_HASH);
+}
+
+enum err_code object_token(struct store *st, struct slice doc, const struct row_meta *meta,
+	const struct caller_row *row, struct token_obj **ret, struct err *err)
+{
+	struct token_obj *t = object_new(sizeof(*t));
+	struct arena *a = &t->o.arena;
+	enum err_code code = jx_decode(&token_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a, &t->doc, err);
+
+	if (!code && !ident_read(row->id, CREDENTIAL_TOKEN, &t->id))
+		code = err_set(err, ERR_STORAGE_CORRUPT, NULL);
+	if (code) {
+		object_drop(t);
+		return code;
+	}
+	t->doc.id = t->id.text;
+	t->doc.revision = t->o.revision = meta->revision;
+	t->doc.created_at = meta->created_at;
+	t->doc.updated_at = meta->updated_at;
+	t->doc.updated_by = arena_slice(a, meta->updated_by);
+	take_hash(t->hash, row->hash);
+	t->revoked_at = row->revoked_at;
+	t->live = live_hold(a, st->live, LIVE_TOKEN, t->doc.id);
+	render(&t->o, &token_fields, &t->doc);
+	*ret = t;
+	return ERR_OK;
+}
+
+enum err_code object_client(struct store *st, struct slice doc, const struct row_meta *meta,
+	const struct caller_row *row, struct client_obj **ret, struct err *err)
+{
+	struct client_obj *c = object_new(sizeof(*c));
+	struct arena *a = &c->o.arena;
+	enum err_code code = jx_decode(
+		&client_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a, &c->doc, err);
+
+	if (!code && !ident_read(row->id, CREDENTIAL_CLIENT, &c->id))
+		code = err_set(err, ERR_STORAGE_CORRUPT, NULL);
+	if (code) {
+		object_drop(c);
+		return code;
+	}
+	c->doc.id = c->id.text;
+	c->doc.revision = c->o.revision = meta->revision;
+	c->doc.created_at = meta->created_at;
+	c->doc.updated_at = meta->updated_at;
+	c->doc.updated_by = arena_slice(a, meta->updated_by);
+	take_hash(c->hash, row->hash);
+	c->live = live_hold(a, st->live, LIVE_CLIENT, c->doc.id);
+	c->limits = limits_of(c->doc.limits.rpm, c->doc.limits.tpm, c->doc.limits.concurrency,
+		c->doc.limits.burst, &c->doc.budget);
+	render(&c->o, &client_fields, &c->doc);
+	*ret = c;
+	return ERR_OK;
+}
+
+void row_mac(const struct seal *seal, const struct slice *parts, size_t n,
+	unsigned char ret[SEAL_MAC])
+{
+	struct str s = STR_INIT;
+
+	for (size_t i = 0; i < n; i++) {
+		str_reserve(&s, parts[i].n + NUM_I64_TEXT);
+		str_add_i64(&s, (int64_t)parts[i].n);
+		str_add_c(&s, ':');
+		str_add_slice(&s, parts[i]);
+	}
+	seal_row_mac(seal, str_slice(&s), ret);
+	str_release(&s);
+}
+
+// ---- loading ----
+
+struct load {
+	struct store *st;
+	struct snapshot *snap;
+	size_t bad; // rows left out
+};
+
+// True when the row's MAC in column `col` holds; without a keyring nothing can be checked.
+static bool mac_ok(struct load *l, struct sqlite3_stmt *row, int col, const struct slice *parts,
+	size_t n)
+{
+	unsigned char mac[SEAL_MAC];
+	struct slice stored = db_text(row, col);
+
+	if (!l->st->seal)
+		return true;
+	row_mac(l->st->seal, parts, n, mac);
+	if (stored.n == SEAL_MAC && memcmp(stored.p, mac, SEAL_MAC) == 0)
+		return true;
+	l->bad++;
+	return false;
+}
+
+static enum err_code load_feature(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct slice parts[] = {db_text(row, 0), db_text(row, 2)};
+	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
+	struct feature_obj *f;
+
+	if (!mac_ok(l, row, 6, parts, ARRAY_LEN(parts)))
+		return ERR_OK;
+	if (object_feature(l->st, parts[1], &meta, &f, err))
+		l->bad++;
+	else
+		snapshot_put_feature(l->snap, f);
+	return ERR_OK;
+}
+
+static enum err_code load_key(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct key_row k = {.id = db_text(row, 0),
+		.vendor = db_text(row, 1),
+		.service = db_text(row, 2),
+		.slug = db_text(row, 3),
+		.row_version = (uint64_t)db_int(row, 4),
+		.envelope = db_text(row, 7),
+		.fingerprint = db_text(row, 8),
+		.masked = db_text(row, 9),
+		.rotated_at = db_int(row, 12)};
+	struct slice parts[] = {k.id, db_text(row, 6), k.envelope};
+	struct row_meta meta = {db_int(row, 5), db_int(row, 10), db_int(row, 11), db_text(row, 13)};
+	struct key_obj *obj;
+
+	if (!mac_ok(l, row, 14, parts, ARRAY_LEN(parts)))
+		return ERR_OK;
+	if (object_key(l->st, parts[1], &meta, &k, &obj, err))
+		l->bad++;
+	else
+		snapshot_put_key(l->snap, obj);
+	return ERR_OK;
+}
+
+static enum err_code take_owner(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct instance_obj *in = arg;
+
+	(void)err;
+	in->doc.owner = arena_slice(&in->o.arena, db_text(row, 0));
+	return ERR_OK;
+}
+
+// A former version wrote the name of the token that registered it. Whose name that was then was
+// settled when ids took the place of names; of any other it stays a name, which is nobody.
+static enum err_code owner_by_id(struct store *st, struct instance_obj *in, struct err *err)
+{
+	static const char former[] = "token:";
+	const char *was = in->doc.owner;
+	struct db_val v[2];
+	enum err_code code;
+
+	if (!was || strncmp(was, former, sizeof(former) - 1) != 0)
+		return ERR_OK;
+	v[0] = DB_T(was + sizeof(former) - 1);
+	v[1] = DB_I(in->doc.created_at);
+	code = db_query(st->db,
+		"SELECT id FROM former_name WHERE kind='token' AND name=? AND since<=?", v, ARRAY_LEN(v),
+		take_owner, in, err);
+	if (!code && in->doc.owner != was)
+		render(&in->o, &instance_fields, &in->doc);
+	return code;
+}
+
+static enum err_code load_instance(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct slice parts[] = {db_text(row, 0), db_text(row, 1), db_text(row, 4)};
+	struct row_meta meta = {db_int(row, 2), db_int(row, 5), db_int(row, 6), db_text(row, 7)};
+	struct instance_obj *in;
+	enum err_code code;
+
+	if (!mac_ok(l, row, 8, parts, ARRAY_LEN(parts)))
+		return ERR_OK;
+	if (object_instance(l->st, parts[2], &meta, db_int(row, 3) != 0, &in, err)) {
+		l->bad++;
+		return ERR_OK;
+	}
+	code = owner_by_id(l->st, in, err);
+	snapshot_put_instance(l->snap, in);
+	return code;
+}
+
+static enum err_code load_price(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct slice parts[] = {db_text(row, 0), db_text(row, 2)};
+	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
+	struct price_obj *p;
+
+	if (!mac_ok(l, row, 6, parts, ARRAY_LEN(parts)))
+		return ERR_OK;
+	if (object_price(parts[1], &meta, &p, err))
+		l->bad++;
+	else
+		snapshot_put_price(l->snap, p);
+	return ERR_OK;
+}
+
+static enum err_code load_revision(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+
+	(void)err;
+	l->snap->revision = (uint64_t)db_int(row, 0);
+	return ERR_OK;
+}
+
+enum err_code store_load(struct store *st, struct snapshot *snap, struct err *err)
+{
+	struct load l = {st, snap, 0};
+	enum err_code code = db_query(st->db,
+		"SELECT name,revision,doc,created_at,updated_at,updated_by,mac FROM feature", NULL, 0,
+		load_feature, &l, err);
+
+	if (!code)
+		code = db_query(st->db,
+			"SELECT id,vendor,service,slug,row_version,revision,doc,envelope,fingerprint,"
+			"masked,created_at,updated_at,rotated_at,updated_by,mac FROM vendor_key"
+			" WHERE deleted_at IS NULL",
+			NULL, 0, load_key, &l, err);
+	if (!code)
+		code = db_query(st->db,
+			"SELECT service,id,revision,draining,doc,created_at,updated_at,updated_by,mac"
+			" FROM instance",
+			NULL, 0, load_instance, &l, err);
+	if (!code)
+		code = store_callers_load(st, snap, &l.bad, err);
+	if (!code)
+		code = store_spend_load(st, snap, err);
+	if (!code)
+		code = store_probe_load(st, snap, err);
+	if (!code)
+		code = store_rules_load(st, snap, &l.bad, err);
+	if (!code)
+		code = db_query(st->db,
+			"SELECT id,revision,doc,created_at,updated_at,updated_by,mac FROM price",
+			NULL, 0, load_price, &l, err);
+	if (!code)
+		code = db_query(st->db, "SELECT coalesce(max(revision),0) FROM change", NULL, 0,
+			load_revision, &l, err);
+	if (!code)
+		code = store_policy_load(st, snap, &l.bad, err);
+	st->quarantined = l.bad;
+	return code;
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#include "agent/store/private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "shared/jw.h"
+#include "shared/text.h"
+
+static enum err_code write_row(struct store_tx *tx, const struct instance_obj *in,
+	const struct row_meta *m, struct err *err)
+{
+	struct slice parts[] = {slice_of(in->doc.service), slice_of(in->doc.id), in->o.json};
+	unsigned char mac[SEAL_MAC];
+
+	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
+	return DB_RUN(tx->db, err,
+		"INSERT INTO instance(service,id,revision,draining,doc,created_at,updated_at,updated_by,"
+		"mac) VALUES(?,?,?,?,?,?,?,?,?) ON CONFLICT(service,id) DO UPDATE SET"
+		" revision=excluded.revision,draining=excluded.draining,doc=excluded.doc,"
+		"created_at=excluded.created_at,updated_at=excluded.updated_at,"
+		"updated_by=excluded.updated_by,mac=excluded.mac",
+		DB_T(in->doc.service), DB_T(in->doc.id), DB_I(m->revision), DB_I(in->doc.draining),
+		DB_S(in->o.json), DB_I(m->created_at), DB_I(m->updated_at), DB_S(m->updated_by),
+		DB_B(mac, SEAL_MAC));
+}
+
+static const char *action_of(const struct instance *in, const struct instance_obj *old)
+{
+	if (!old)
+		return "register";
+	if (in->draining != old->doc.draining)
+		return in->draining ? "drain" : "undrain";
+	if (in->auth.type != old->doc.auth.type ||
+		strcmp(in->auth.key ? in->auth.key : "", old->doc.auth.key ? old->doc.auth.key : "") != 0)
+		return "credential";
+	return "update";
+}
+
+// Where a name leads is known only when it is dialled, so who gave it is kept: an admin's stays an
+// admin's as long as the address is the same, whoever registers it again.
+static const char *reach_of(const struct store_tx *tx, const struct instance *in,
+	const struct instance_obj *old)
+{
+	if (tx->actor->role == ROLE_ADMIN)
+		return INSTANCE_ANYWHERE;
+	return old && strcmp(old->doc.url, in->url) == 0 ? old->doc.reach : INSTANCE_SITE;
+}
+
+// What is said beside the document: by the operator's drain, by who registers it.
+static bool same_word(const struct instance *a, const struct instance *b)
+{
+	return a->draining == b->draining && strcmp(a->reach, b->reach) == 0;
+}
+
+enum err_code store_instance_put(struct store_tx *tx, const struct instance *in, int64_t if_match,
+	bool *ret_created, const struct instance_obj **ret, struct err *err)
+{
+	const struct instance_obj *old = snapshot_instance(
+		tx->snap, slice_of(in->service), slice_of(in->id));
+	struct row_meta meta = {0, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
+		ident_slice(&tx->actor->id)};
+	char name[INSTANCE_KEY_MAX];
+	struct instance owned = *in;
+	struct str doc = STR_INIT;
+	struct jw w = jw_to(&doc);
+	struct instance_obj *obj = NULL;
+	enum err_code code;
+
+	if (if_match != FIELD_NONE && (!old || old->o.revision != if_match))
+		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
+	if (!tx->st->seal)
+		return err_set(err, ERR_SEALED, NULL);
+	meta.revision = tx_revision(tx);
+	owned.owner = old ? old->doc.owner : tx->actor->id.text;
+	owned.reach = reach_of(tx, in, old);
+	jw_doc(&w, NULL, &instance_fields, &owned);
+	code = object_instance(tx->st, str_slice(&doc), &meta, in->draining, &obj, err);
+	str_release(&doc);
+	if (!code && old && same_word(&old->doc, &obj->doc) &&
+		tx_unchanged(tx, &instance_fields, &old->o, &old->doc, &obj->o, &obj->doc)) {
+		*ret_created = false;
+		*ret = old;
+		return ERR_OK;
+	}
+	if (!code)
+		code = write_row(tx, obj, &meta, err);
+	if (!code) {
+		instance_key(slice_of(in->service), slice_of(in->id), name);
+		code = tx_change(tx, meta.revision, action_of(in, old), "Instance", name,
+			obj->doc.url, tx_before(tx, old ? &old->o : NULL, &obj->o), err);
+	}
+	if (code) {
+		object_drop(obj);
+		return code;
+	}
+	snapshot_put_instance(tx->snap, obj);
+	*ret_created = !old;
+	*ret = obj;
+	return ERR_OK;
+}
+
+static enum err_code remove_instance(struct store_tx *tx, const struct instance_obj *old,
+	const char *action, struct err *err)
+{
+	char name[INSTANCE_KEY_MAX];
+	struct slice service = slice_of(old->doc.service), id = slice_of(old->doc.id);
+	enum err_code code = DB_RUN(tx->db, err, "DELETE FROM instance WHERE service=? AND id=?",
+		DB_S(service), DB_S(id));
+
+	instance_key(service, id, name);
+	if (!code)
+		code = store_override_forget(tx, LIVE_INSTANCE, old->live->id, err);
+	if (!code)
+		code = tx_change(tx, tx_revision(tx), action, "Instance", name, old->doc.url,
+			tx_before(tx, &old->o, NULL), err);
+	if (!code)
+		snapshot_del_instance(tx->snap, service, id);
+	return code;
+}
+
+enum err_code store_instance_delete(struct store_tx *tx, struct slice service, struct slice id,
+	struct err *err)
+{
+	const struct instance_obj *old = snapshot_instance(tx->snap, service, id);
+
+	if (!old)
+		return err_set(err, ERR_NOT_FOUND, _("no instance of this id"));
+	return remove_instance(tx, old, "deregister", err);
+}
+
+enum err_code store_instance_reap(struct store_tx *tx, struct slice service, struct slice id,
+	struct err *err)
+{
+	const struct instance_obj *old = snapshot_instance(tx->snap, service, id);
+
+	return old ? remove_instance(tx, old, "reap", err) : ERR_OK;
+}

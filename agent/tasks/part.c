@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// What a part of a task brought, as it is kept until the others are over:
+//   {"usage":[tokens in, out, cached, images],"extra":"further members of the answer",
+//    "items":[{"json":{…}} | {"fetch":"address","revised":"…","same":true} |
+//             {"code":"…","message":"…"} | {}]}
+#include "agent/tasks/private.h"
+
+#include <stdlib.h>
+#include "shared/jscan.h"
+#include "shared/jw.h"
+#include "shared/mem.h"
+
+#define MEMBERS_MAX 8
+
+// ---- writing ----
+
+static void write_item(struct jw *w, const struct task_item *it)
+{
+	jw_obj(w, NULL);
+	if (it->json.n > 0) {
+		jw_raw(w, "json", str_slice(&it->json));
+	} else if (it->code[0] != '\0') {
+		jw_str(w, "code", it->code);
+		jw_str(w, "message", it->message);
+	} else if (it->fetch.n > 0) {
+		jw_slice(w, "fetch", str_slice(&it->fetch));
+		if (it->revised.n > 0)
+			jw_raw(w, "revised", str_slice(&it->revised));
+		jw_bool(w, "same", it->same);
+	}
+	jw_obj_end(w);
+}
+
+void task_part_write(const struct task_run *r, size_t part, struct str *out)
+{
+	const struct task_part *p = &r->t.part[part];
+	const struct adapter_usage *u = &r->at[part].usage;
+	struct jw w = jw_to(out);
+	jw_obj(&w, NULL);
+	jw_arr(&w, "usage");
+	jw_int(&w, NULL, u->in);
+	jw_int(&w, NULL, u->out);
+	jw_int(&w, NULL, u->cached);
+	jw_int(&w, NULL, u->images);
+	jw_arr_end(&w);
+	if (part == 0)
+		jw_slice(&w, "extra", str_slice(&r->extra));
+	jw_arr(&w, "items");
+	for (int64_t i = p->first; i < p->first + p->n; i++)
+		write_item(&w, &r->item_v[i]);
+	jw_arr_end(&w);
+	jw_obj_end(&w);
+}
+
+// ---- reading: what this agent wrote and sealed itself ----
+
+static const struct jscan_limits any = {.tokens = 0, .depth = JSCAN_DEPTH_TRAFFIC};
+
+static void read_text(const struct jscan_member *m, struct str *out)
+{
+	size_t n = 0;
+	if (m == NULL)
+		return;
+	char *text = mem_alloc(m->value.n + 1);
+	if (jscan_string(m->value, text, m->value.n + 1, &n))
+		str_add_n(out, text, n);
+	free(text);
+}
+
+static bool read_item(struct slice json, struct task_item *it)
+{
+	struct jscan_member m[MEMBERS_MAX];
+	size_t n;
+	if (jscan_object(json, any, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return false;
+	const struct jscan_member *made = jscan_find(m, n, "json"), *code = jscan_find(m, n, "code");
+	const struct jscan_member *why = jscan_find(m, n, "message");
+	const struct jscan_member *same = jscan_find(m, n, "same");
+	const struct jscan_member *revised = jscan_find(m, n, "revised");
+	if (made != NULL)
+		str_add_slice(&it->json, made->value);
+	if (code != NULL)
+		jscan_string(code->value, it->code, sizeof(it->code), NULL);
+	if (why != NULL)
+		jscan_string(why->value, it->message, sizeof(it->message), NULL);
+	if (revised != NULL)
+		str_add_slice(&it->revised, revised->value);
+	it->same = same != NULL && same->type == JS_TRUE;
+	read_text(jscan_find(m, n, "fetch"), &it->fetch);
+	return true;
+}
+
+static bool read_usage(const struct jscan_member *m, struct adapter_usage *u)
+{
+	int64_t *const to[] = {&u->in, &u->out, &u->cached, &u->images};
+	struct slice rest, item;
+	*u = ADAPTER_USAGE_UNKNOWN;
+	if (m == NULL || m->type != JS_ARRAY)
+		return false;
+	rest = m->value;
+	for (size_t i = 0; i < ARRAY_LEN(to); i++) {
+		if (!jscan_next(&rest, &item) || !jscan_int(item, to[i]))
+			return false;
+	}
+	return true;
+}
+
+bool task_part_read(struct task_run *r, size_t part, struct slice text)
+{
+	struct task_part *p = &r->t.part[part];
+	struct jscan_member m[MEMBERS_MAX];
+	size_t n;
+	if (jscan_object(text, any, m, ARRAY_LEN(m), &n, NULL) != ERR_OK ||
+		!read_usage(jscan_find(m, n, "usage"), &r->at[part].usage))
+		return false;
+	const struct jscan_member *items = jscan_find(m, n, "items");
+	if (items == NULL || items->type != JS_ARRAY)
+		return false;
+	struct slice rest = items->value, item;
+	for (int64_t i = p->first; i < p->first + p->n; i++) {
+		if (!jscan_next(&rest, &item) || !read_item(item, &r->item_v[i]))
+			return false;
+	}
+	if (part == 0)
+		read_text(jscan_find(m, n, "extra"), &r->extra);
+	r->at[part].kept = true;
+	task_usage_add(r, &r->at[part].usage);
+	return true;
+}

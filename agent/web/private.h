@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+// What the files of the web server share: the server of one loop, its connections and requests.
+#ifndef YJ_AGENT_WEB_PRIVATE_H
+#define YJ_AGENT_WEB_PRIVATE_H
+
+#include "agent/web/denials.h"
+#include "agent/upstream/h1.h"
+#include "agent/web/keyless.h"
+#include "agent/web/overload.h"
+#include "agent/core/pace.h"
+#include "agent/core/metrics.h"
+#include "agent/web/web.h"
+#include "agent/web/cond.h"
+#include "agent/web/guard.h"
+#include "agent/web/head.h"
+#include "agent/web/match.h"
+#include "agent/web/query.h"
+
+#define WEB_LISTENERS_MAX (SVC_COUNT * SETTINGS_ADDRS_MAX + 1)
+#define WEB_READ_BYTES (64 * 1024) // all reads of a loop go through one such buffer
+#define WEB_BODY_STEP ((size_t)64 * 1024) // room made at once for a body that only says its length
+#define WEB_PIPELINE 64 // requests of one connection served in a turn
+#define WEB_FREE_REQS 256 // kept for reuse
+#define WEB_BODY_KEPT (64 * 1024) // a larger buffer is given back
+#define WEB_HEAD_US (10 * 1000000LL) // first request's head, and any further one once begun
+#define WEB_IDLE_US (60 * 1000000LL) // between requests of a kept connection
+#define WEB_SLOW_US (30 * 1000000LL) // window for slow readers …
+#define WEB_SLOW_BYTES (30 * 1024) // … who must take this much of it
+#define WEB_RESERVED(max) MIN_OF((max) / 8, 64)
+#define WEB_KEPT 8 // places beyond the last, and descriptors, for who may administer the agent
+#define WEB_NEWCOMERS_MAX 32 // who wait for one of them until their role is known
+#define WEB_TICK_US 200000
+
+struct conn { // one client connection
+	struct web *web;
+	struct web_req *req; // the one under way; NULL between requests
+	struct conn *prev, *next;
+	struct conn *next_dirty; // of the list of those with work to do
+	struct conn *next_waiting; // of its lane
+	int fd;
+	enum service_id service;
+	enum peer_kind kind;
+	// What epoll told once, edge triggered: readable and writable hold until the socket says no.
+	bool readable, writable;
+	bool dirty; // in the list
+	bool waits; // in a lane
+	bool turned_away; // the request that comes now gets 503
+	bool gone; // the caller sends no more, or is away
+	bool broken; // nothing can be sent any more
+	bool closed; // freed at the end of the turn
+	bool began; // bytes of the next head are in
+	bool blank; // an empty line was read before it
+	bool mounts_all, linger;
+	bool reserved; // one of the last places: no model traffic
+	struct str in; // bytes read and not yet used: a part of a head, or further requests
+	size_t in_at, scanned; // of `in`: used; and looked through for the head's end
+	struct str out; // bytes the socket has not taken
+	size_t out_at;
+	int64_t deadline_us; // monotonic; 0 none
+	int64_t slow_at_us; // next look at a slow reader
+	int64_t slow_taken;
+	int64_t sent; // bytes the socket has taken
+	size_t held_in, held_out; // of `in` and `out`, as counted in the load
+	struct keyless_mark keyless;
+	// peer identity, looked up once
+	bool uid_asked, uid_known;
+	uid_t uid;
+	struct loop_watch watch;
+};
+
+enum req_state {
+	RS_HEAD, // the head is judged
+	RS_BODY, // collecting
+	RS_IDENTITY, // waits until the peer's role is known
+	RS_HANDLER, // with the handler
+	RS_REPLY, // answer decided, not yet sent
+	RS_SENDING, // whole answer on its way
+	RS_STREAMING,
+	RS_OVER // the connection has done with it
+};
+
+struct out_header {
+	const char *name; // borrowed
+	const char *value; // in the arena
+};
+
+struct web_req {
+	struct req r;
+	struct web *web; // borrowed
+	struct conn *conn; // valid until state is RS_OVER, then NULL
+	struct web_req *next_free;
+	enum req_state state;
+	bool in_handler; // the handler is on the stack
+	bool handler_done; // it has answered or was told that the caller is gone
+	bool close_after; // answer with Connection: close
+	bool is_head; // HEAD: no body is sent
+	bool expects; // 100-continue
+	bool denied; // counted and audited as a call that its caller may not make
+	bool admitted; // its caller and its length were judged: its body may come
+	int64_t judged_us; // the turn in which the caller was last judged, by which snapshot
+	const struct snapshot *judged_by;
+	bool counted; // as a model request under way
+	char *head_bytes; // the copy the head's slices point into: credentials are among them
+	size_t head_bytes_n;
+	struct slice query; // raw
+	struct query_value *values; // of the endpoint's rows, once the caller is known; NULL none
+	struct head head;
+	struct guard guard;
+	struct str body;
+	size_t body_limit;
+	uint64_t body_left; // of a body with a length
+	struct h1 *chunks; // reads a chunked body; NULL otherwise
+	size_t body_seen; // bytes of a chunked body
+	struct pace pace; // of a body that is coming
+	size_t held; // of the body, as counted in the load
+	struct match match;
+	// answer
+	struct out_header out[REQ_HEADERS_OUT_MAX];
+	size_t out_n;
+	const char *content_type;
+	struct slice answer;
+	char *answer_owned; // freed with the request
+	// stream
+	struct str queue;
+	size_t queue_at; // bytes already taken
+	bool stream, stream_end, stream_abort;
+	bool waits_drain; // the writer was told to stop
+	void (*on_gone)(struct req *r);
+	void (*on_cut)(struct req *r);
+	void (*on_drain)(struct req *r);
+	void (*on_end)(struct req *r);
+};
+
+struct listener {
+	struct web *web;
+	enum service_id service;
+	bool local; // loopback or unix: the gateway mounts everything
+	size_t max; // connections; the last WEB_RESERVED of them take no model traffic
+	struct loop_watch watch;
+};
+
+struct newcomer { // stands at the door of a full service while it is found out who it is
+	struct listener *ls;
+	struct newcomer *prev, *next;
+	int fd;
+	uid_t uid;
+	enum peer_kind kind;
+};
+
+struct farewell { // a closed connection whose last bytes the caller shall still read
+	struct web *web;
+	struct farewell *prev, *next;
+	int64_t until_us;
+	size_t left; // bytes still discarded
+	struct loop_watch watch;
+};
+
+struct lane { // connections whose next request has not been looked at, oldest first
+	struct conn *first, **end;
+	size_t n;
+};
+
+struct web {
+	struct agent *agent;
+	struct loop *loop;
+	const req_handler *handlers;
+	struct match_tree *tree;
+	struct peer_nets trusted;
+	struct seal_memo *memo; // hashes of the credentials seen on this loop
+	bool gateway_public;
+	bool quiet; // quiesced
+	struct loop_timer tick;
+	struct listener listeners[WEB_LISTENERS_MAX];
+	size_t listeners_n;
+	struct conn *conns;
+	struct conn *dirty, **dirty_end; // connections with work at the end of this turn
+	struct conn *dead; // closed in this turn
+	struct farewell *lingers;
+	size_t lingers_n;
+	struct newcomer *newcomers;
+	size_t newcomers_n;
+	struct load_bytes *held;
+	_Atomic size_t reqs_n;
+	size_t per_service[SVC_COUNT];
+	struct overload_gate gate; // for new requests of the gateway
+	struct lane served, refused; // those beyond a turn's number
+	int64_t queue_max_us;
+	struct web_req *free_reqs;
+	size_t free_n;
+	int spare_fd[WEB_KEPT]; // given up, one by one, when descriptors run out; -1: is given up
+	uint32_t id_prefix, id_next;
+	char *read_buffer; // WEB_READ_BYTES
+	struct str out_head; // scratch of answers
+	int64_t date_s; // second that `date` says
+	char date[40];
+	struct metric_cell *requests[SVC_COUNT][EP_COUNT + 1][6];
+	struct metric_cell *shed[SVC_COUNT][OVERLOAD_WHYS];
+	struct metric_cell *duration[SVC_COUNT], *connections[SVC_COUNT];
+};
+
+// web_req.c
+void web_id(struct web *w, char id[REQ_ID_MAX]);
+// A request begins; head bytes (n with the empty line) are copied. NULL head: the connection said
+// something else, `why` is answered.
+void web_req_begin(struct conn *c, const char *head, size_t n, enum err_code why);
+// Takes body bytes; the handler runs once all of it is there.
+void web_req_body(struct web_req *q, struct slice *in);
+// The caller has gone while the answer was not complete.
+void web_gone(struct web_req *q);
+// The connection has no more to do with it.
+void web_req_over(struct web_req *q, bool complete);
+
+// What only a handler or a change could tell is counted and audited like the rest: that it takes another
+// role. Nothing for other codes; calls of models are told by their refusals.
+void web_tell_denied(struct web_req *q, enum err_code code);
+
+// web_tell.c
+// Keeps of a refused caller what its snapshot may not outlive.
+void web_refused_who(struct web_req *q);
+// Counts and tells a refused model request, unless somebody did.
+void web_tell_refused(struct web_req *q, const struct err *e);
+// A model request without a client key is let in.
+void web_tell_keyless(struct web_req *q);
+// Connections turned away before anything was read.
+void web_tell_shed(struct web *w, enum service_id service);
+
+// web_reply.c
+// Status line and headers of the decided answer, into the server's scratch.
+void web_write_head(struct web_req *q, struct str *out);
+// The request ends for everybody: on_end, metrics, log line, memory.
+void web_finish(struct web_req *q);
+// Refuses a request and closes the connection behind the answer.
+void web_refuse(struct web_req *q, enum err_code code, const char *detail);
+// Error body of a call: OpenAI's shape or the platform's, into out.
+void web_error_body(const struct req *r, bool openai, const struct err *e, struct str *out);
+bool web_is_openai(const struct web_req *q);
+
+// web_read.c
+// What If-Match and If-None-Match say, before the handler runs. Platform APIs alone.
+enum err_code web_judge_conditions(const struct web_req *q, struct err *err);
+
+// web_conn.c
+// Takes fd over; false when it cannot be watched (fd is closed then).
+bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_kind kind);
+// Closes now; the memory goes at the end of the turn.
+void web_conn_close(struct conn *c);
+// There is something to do for it at the end of this turn.
+void web_conn_mark(struct conn *c);
+// A turn begins: looks at those that waited, as many as the gate lets in.
+void web_lanes_run(struct web *w);
+// Nobody waits any more.
+void web_lanes_clear(struct web *w);
+// The loop's hook: does what is to be done, frees what was closed.
+void web_conns_run(void *arg);
+// Brings what is counted of a connection's buffers up to date; false when that is too much.
+bool web_conn_hold(struct conn *c);
+// Sends "100 Continue" once.
+void web_conn_continue(struct conn *c);
+
+// web_server.c
+// Counts a connection or request refused because of load.
+void web_shed(struct web *w, enum service_id service, enum overload why);
+// Takes fd over: lets the caller read the last answer before the end.
+void web_linger(struct web *w, int fd);
+void web_tick_arm(struct web *w);
+// Descriptors that were given up are taken again, now that some are free.
+void web_spares_take(struct web *w);
+
+#endif

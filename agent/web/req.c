@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: MIT
+#include "agent/web/private.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "shared/clock.h"
+#include "shared/jx.h"
+#include "shared/mem.h"
+#include "shared/multipart.h"
+#include "shared/num.h"
+#include "shared/text.h"
+
+#define HOPS_MAX 3
+
+static const char *const other_methods[] = {"OPTIONS", "TRACE", "CONNECT"};
+
+// ---- birth ----
+
+void web_id(struct web *w, char id[REQ_ID_MAX])
+{
+	static const char digits[] = "0123456789abcdef";
+	uint64_t v = (uint64_t)w->id_prefix << 32 | w->id_next++;
+	id[0] = 'r';
+	id[1] = '-';
+	for (int i = 17; i >= 2; i--, v >>= 4)
+		id[i] = digits[v & 15];
+	id[18] = '\0';
+}
+
+// A used one keeps its buffers; everything else starts as zeroes.
+static struct web_req *req_new(struct conn *c)
+{
+	struct web *w = c->web;
+	struct web_req *q = w->free_reqs;
+	if (q) {
+		struct arena arena = q->r.arena;
+		struct str body = q->body, queue = q->queue;
+		w->free_reqs = q->next_free;
+		w->free_n--;
+		memset(q, 0, sizeof(*q));
+		q->r.arena = arena;
+		q->body = body;
+		q->queue = queue;
+	} else {
+		q = mem_zalloc(1, sizeof(*q));
+	}
+	q->web = w;
+	q->conn = c;
+	q->r.agent = w->agent;
+	q->r.loop = w->loop;
+	q->r.service = c->service;
+	q->r.start_us = loop_now_us(w->loop);
+	q->r.web = q;
+	web_id(w, q->r.id);
+	w->reqs_n++;
+	return q;
+}
+
+// HTTP_METHODS: a known one that no endpoint has; -1: unknown.
+static int method_of(struct slice text, bool *ret_head)
+{
+	*ret_head = slice_eq_str(text, "HEAD");
+	if (*ret_head)
+		return HTTP_GET;
+	for (int m = 0; m < HTTP_METHODS; m++)
+		if (slice_eq_str(text, method_names[m]))
+			return m;
+	for (size_t i = 0; i < ARRAY_LEN(other_methods); i++)
+		if (slice_eq_str(text, other_methods[i]))
+			return HTTP_METHODS;
+	return -1;
+}
+
+// Everything the verdict depends on. Addresses are asked of the kernel only where they matter: a
+// token may be bound to networks, a trusted peer may call us by our address.
+static void auth_call_of(const struct web_req *q, struct auth_call *ret,
+	struct sockaddr_storage *peer, char ip[48])
+{
+	const struct slice *h = q->guard.h;
+	const struct web *w = q->conn->web;
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss), peer_len = sizeof(*peer);
+	*ret = (struct auth_call){.ep = q->r.ep, .kind = q->conn->kind,
+		.peer_trust = q->r.agent->settings->peer_trust,
+		.gateway_public = w->gateway_public, .forwarded = q->guard.forwarded,
+		.host = h[GH_HOST], .origin = h[GH_ORIGIN], .fetch_site = h[GH_SEC_FETCH_SITE],
+		.authorization = h[GH_AUTHORIZATION], .api_key = h[GH_X_API_KEY],
+		.snap = snapshots_now(q->r.agent->snaps), .seal = store_seal(q->r.agent->store),
+		.memo = w->memo, .now_wall_ms = clock_wall_ms()};
+	if (ret->authorization.p && q->r.ep->may != MAY_CALL && q->conn->kind != PEER_UNIX &&
+		getpeername(q->conn->fd, (struct sockaddr *)peer, &peer_len) == 0)
+		ret->peer = (struct sockaddr *)peer;
+	if (q->conn->kind != PEER_TRUSTED ||
+		getsockname(q->conn->fd, (struct sockaddr *)&ss, &len) < 0)
+		return;
+	if (ss.ss_family == AF_INET)
+		inet_ntop(AF_INET, &((struct sockaddr_in *)&ss)->sin_addr, ip, 48);
+	else if (ss.ss_family == AF_INET6)
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&ss)->sin6_addr, ip, 48);
+	else
+		return;
+	ret->local_ip = slice_of(ip);
+}
+
+static unsigned services_of(const struct conn *c)
+{
+	if (c->service == SVC_API_GATEWAY && c->mounts_all)
+		return ~0u;
+	return 1u << c->service;
+}
+
+// The row and what its parameters say; ERR_OK or why not.
+static enum err_code route(struct web_req *q)
+{
+	int m = method_of(q->head.method, &q->is_head);
+	if (m < 0)
+		return ERR_METHOD_UNKNOWN;
+	q->r.method = m < HTTP_METHODS ? (enum http_method)m : HTTP_GET;
+	match_path(q->conn->web->tree, q->r.path, q->r.method, services_of(q->conn), &q->match);
+	if (!q->match.path_known) {
+		bool model = q->conn->service == SVC_API_GATEWAY && !slice_starts(q->r.path, "/api");
+		snprintf(q->r.who.detail, sizeof(q->r.who.detail), "%s",
+			model ? "" : _("this port serves no such path: see GET /api"));
+		return model ? ERR_UNKNOWN_URL : ERR_NOT_FOUND;
+	}
+	if (!q->match.ep || m == HTTP_METHODS)
+		return ERR_METHOD_NOT_ALLOWED;
+	q->r.ep = q->match.ep;
+	for (size_t i = 0; i < q->match.n; i++)
+		if (!guard_unescape(q->match.param[i], false, &q->r.arena, &q->r.param[i]))
+			return ERR_BAD_PATH;
+	return ERR_OK;
+}
+
+// New model requests when there is too much to do: before anything else is looked at.
+static enum err_code judge_load(struct web_req *q)
+{
+	enum overload why = q->conn->reserved ? OVERLOAD_CONNECTIONS
+		: q->conn->turned_away        ? OVERLOAD_QUEUE
+					      : load_judge(q->r.agent->load);
+	if (LIKELY(why == OVERLOAD_NONE))
+		return ERR_OK;
+	q->conn->turned_away = false;
+	web_shed(q->web, q->r.service, why);
+	q->close_after |= q->conn->reserved; // the place is for others
+	return ERR_OVERLOADED;
+}
+
+static bool is_denial(enum err_code code)
+{
+	return code == ERR_BAD_HOST || code == ERR_BAD_ORIGIN || code == ERR_INVALID_API_KEY ||
+		(code >= ERR_AUTH_REQUIRED && code <= ERR_SCOPE_EXCEEDED);
+}
+
+// Counts and has it audited; the seconds the caller shall wait.
+static int64_t note_denial(struct web_req *q, enum err_code code, bool guess)
+{
+	const struct principal *who = &q->r.who;
+	const char *labels[] = {service_row(q->r.service)->name, err_row(code)->code, NULL};
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	bool known = q->conn != NULL && q->conn->kind != PEER_UNIX &&
+		getpeername(q->conn->fd, (struct sockaddr *)&peer, &len) == 0;
+	q->denied = true;
+	metric_add(q->r.agent->metrics, MET_AUTH_DENIED, 1, labels);
+	return denials_note(q->r.agent->denials,
+		&(struct denial){.code = code, .guess = guess,
+			.peer = known ? (struct sockaddr *)&peer : NULL, .who = who->id,
+			.shown = principal_shown(who),
+			.endpoint = q->r.ep ? q->r.ep->name : "none"},
+		loop_now_us(q->web->loop));
+}
+
+void web_tell_denied(struct web_req *q, enum err_code code)
+{
+	bool calls = q->r.ep == NULL || q->r.ep->may == MAY_CALL;
+	if (!calls && !q->denied && is_denial(code))
+		note_denial(q, code, false);
+}
+
+// Counts a refused call and has it audited; who guesses too often is told to wait instead.
+static enum err_code denied(struct web_req *q)
+{
+	struct principal *who = &q->r.who;
+	char text[24];
+	if (!is_denial(who->why))
+		return who->why;
+	web_refused_who(q);
+	int64_t wait_s = note_denial(q, who->why, who->guess);
+	if (wait_s > 0) {
+		who->why = ERR_RATE_LIMITED;
+		q->r.refused = REFUSED_GUESSING;
+		snprintf(who->detail, sizeof(who->detail), "%s",
+			_("too many calls with a credential that is not valid"));
+		snprintf(text, sizeof(text), "%lld", (long long)wait_s);
+		req_header_add(&q->r, "Retry-After", text);
+	}
+	return who->why;
+}
+
+// What can be told from the head alone and lets the connection live.
+static enum err_code judge_head(struct web_req *q)
+{
+	const struct slice *coding = &q->guard.h[GH_CONTENT_ENCODING];
+	struct auth_call call;
+	struct sockaddr_storage peer;
+	char ip[48];
+	enum err_code code = route(q);
+	if (q->query.p && query_has_credential(q->r.ep, q->query)) {
+		q->r.who.why = ERR_TOKEN_IN_URL;
+		return denied(q);
+	}
+	if (code)
+		return code;
+	if (q->r.ep->may == MAY_CALL && (code = judge_load(q)))
+		return code;
+	auth_call_of(q, &call, &peer, ip);
+	bool known = auth_judge(&call, &q->r.who);
+	if (known && q->r.who.why)
+		return denied(q);
+	q->judged_us = known ? loop_now_us(q->web->loop) : 0;
+	q->judged_by = call.snap;
+	if (coding->p && !slice_ieq_str(*coding, "identity"))
+		return ERR_UNSUPPORTED_MEDIA_TYPE;
+	int64_t hops;
+	if (q->guard.h[GH_HOP].p && q->r.ep->may == MAY_CALL &&
+		(!num_i64(q->guard.h[GH_HOP], 0, INT32_MAX, &hops) || hops > HOPS_MAX))
+		return ERR_UPSTREAM_LOOP;
+	return ERR_OK;
+}
+
+static enum err_code judge_framing(struct web_req *q, const char *head, size_t n)
+{
+	struct arena *a = &q->r.arena;
+	char *bytes = arena_alloc(a, n);
+	memcpy(bytes, head, n);
+	q->head_bytes = bytes;
+	q->head_bytes_n = n;
+	enum err_code code = head_parse(bytes, n, a, &q->head);
+	if (code)
+		return code;
+	q->r.path = q->head.target;
+	for (size_t i = 0; i < q->head.n; i++)
+		guard_header(&q->guard, q->head.v[i].name, q->head.v[i].value);
+	code = guard_headers(&q->guard, q->head.version);
+	if (!code)
+		code = guard_target(q->head.target, &q->r.path, &q->query);
+	return code ? code : guard_path(q->r.path);
+}
+
+static void dispatch(struct web_req *q);
+static bool ask_who(struct web_req *q);
+
+// Who calls is known, now; false: on_role_known comes once it is.
+static bool identify(struct web_req *q)
+{
+	bool known = q->judged_us == loop_now_us(q->web->loop) &&
+		q->judged_by == snapshots_now(q->r.agent->snaps);
+	return LIKELY(known) || ask_who(q); // known: of this turn, in which nothing has changed
+}
+
+// Bodies that are held are too many.
+static void no_room(struct web_req *q)
+{
+	q->r.who.why = ERR_OVERLOADED;
+	web_shed(q->web, q->r.service, OVERLOAD_BUFFERS);
+	web_refuse(q, ERR_OVERLOADED, NULL);
+}
+
+static void begin_body(struct web_req *q, int64_t length)
+{
+	if (length < 0) {
+		q->chunks = mem_zalloc(1, sizeof(*q->chunks));
+		h1_begin_chunked(q->chunks);
+	}
+	q->state = RS_BODY;
+	q->body_left = length > 0 ? (uint64_t)length : 0;
+	if (length > 0 && !q->r.who.why)
+		str_reserve(&q->body, MIN_OF((size_t)length, WEB_BODY_STEP) + 1);
+	if (length == 0) {
+		dispatch(q);
+		return;
+	}
+	pace_begin(&q->pace, loop_now_us(q->web->loop));
+	if (q->expects)
+		web_conn_continue(q->conn);
+}
+
+// What the announced length says, once its caller may call.
+static enum err_code judge_length(const struct web_req *q, int64_t length, size_t limit)
+{
+	if (length > (int64_t)limit)
+		return ERR_BODY_TOO_LARGE;
+	return length <= LOAD_SMALL ||
+			       load_has_room(q->r.agent->load, HELD_REQUESTS, length, false)
+		       ? ERR_OK : ERR_OVERLOADED;
+}
+
+// The one endpoint that takes nothing but a form. Elsewhere bodies are read as JSON whatever they are
+// called, since plain "curl -d" calls them something else.
+static enum err_code judge_type(struct web_req *q)
+{
+	if (q->r.ep->id != EP_TRANSCRIPTIONS || multipart_is(slice_of(req_header(&q->r, "Content-Type"))))
+		return ERR_OK;
+	snprintf(q->r.who.detail, sizeof(q->r.who.detail), "%s",
+		_("this endpoint takes multipart/form-data"));
+	return ERR_UNSUPPORTED_MEDIA_TYPE;
+}
+
+// Head and caller are judged: the body may come, or is not even looked at.
+static void admit(struct web_req *q)
+{
+	struct conn *c = q->conn;
+	if (!q->r.who.why)
+		q->r.who.why = judge_type(q);
+	enum err_code code = q->r.who.why;
+	int64_t length = guard_body_length(&q->guard);
+	const struct body_limit *limit = body_limit(code || !q->r.ep ? BODY_NONE : q->r.ep->body);
+	enum err_code too_much = judge_length(q, length, limit->bytes);
+	q->admitted = true;
+	if (too_much == ERR_OVERLOADED && !code) {
+		no_room(q);
+		return;
+	}
+	if (too_much || (code && (length < 0 || q->expects))) {
+		web_refuse(q, code ? code : too_much, q->r.who.detail);
+		return;
+	}
+	q->body_limit = limit->bytes; // refused but small: read and dropped, so that the connection lives
+	c->deadline_us = length ? loop_now_us(c->web->loop) + limit->deadline_s * 1000000LL : 0;
+	begin_body(q, length);
+}
+
+void web_req_begin(struct conn *c, const char *head, size_t n, enum err_code why)
+{
+	struct web_req *q = req_new(c);
+	c->req = q;
+	enum err_code code = n > 0 ? judge_framing(q, head, n) : why;
+	if (code) {
+		web_refuse(q, code, NULL);
+		return;
+	}
+	const struct guard *g = &q->guard;
+	q->close_after = c->web->quiet || g->close || (!g->http_1_1 && !g->keep_alive);
+	q->expects = g->http_1_1 && g->expects;
+	q->r.who.why = judge_head(q);
+	c->deadline_us = 0;
+	if (q->r.who.why || identify(q))
+		admit(q);
+}
+
+// ---- the body ----
+
+// False when it has been refused.
+static bool keep(struct web_req *q, struct slice bytes)
+{
+	pace_add(&q->pace, bytes.n);
+	if (q->r.who.why)
+		return true; // dropped
+	size_t held = q->held + bytes.n;
+	if (UNLIKELY(!load_has_room(q->r.agent->load, HELD_REQUESTS, (int64_t)bytes.n,
+		    held <= (size_t)LOAD_SMALL))) {
+		no_room(q);
+		return false;
+	}
+	load_hold(q->web->held, HELD_REQUESTS, (int64_t)bytes.n);
+	q->held = held;
+	str_add_slice(&q->body, bytes);
+	return true;
+}
+
+static void body_complete(struct web_req *q)
+{
+	q->conn->deadline_us = 0;
+	dispatch(q);
+}
+
+static void chunked_part(struct web_req *q, struct slice *in)
+{
+	struct slice data;
+	enum h1_step step = h1_next(q->chunks, in, &data);
+	if (step == H1_DATA) {
+		q->body_seen += data.n;
+		if (q->body_seen > q->body_limit)
+			web_refuse(q, ERR_BODY_TOO_LARGE, NULL);
+		else
+			keep(q, data);
+	} else if (step == H1_DONE) {
+		body_complete(q);
+	} else if (step != H1_MORE) {
+		web_refuse(q, ERR_BAD_FRAMING, NULL);
+	}
+}
+
+void web_req_body(struct web_req *q, struct slice *in)
+{
+	if (q->chunks != NULL) {
+		chunked_part(q, in);
+		return;
+	}
+	size_t n = (size_t)MIN_OF((uint64_t)in->n, q->body_left);
+	if (!keep(q, (struct slice){in->p, n}))
+		return;
+	in->p += n;
+	in->n -= n;
+	q->body_left -= n;
+	if (q->body_left == 0)
+		body_complete(q);
+}
+
+// ---- identity that needs the kernel or the group database, then the handler ----
+
+static void refuse_code(struct web_req *q, enum err_code code, const char *detail)
+{
+	struct err e = {0};
+	err_set(&e, code, detail && detail[0] ? "%s" : NULL, detail);
+	req_fail(&q->r, &e);
+}
+
+static void on_role_known(void *arg)
+{
+	struct web_req *q = arg;
+	if (q->state == RS_OVER) { // its connection has ended meanwhile
+		web_finish(q);
+		return;
+	}
+	if (q->state != RS_IDENTITY)
+		return;
+	if (q->admitted)
+		dispatch(q);
+	else if (identify(q))
+		admit(q);
+	if (q->state == RS_BODY)
+		web_conn_mark(q->conn);
+}
+
+static __attribute__((noinline)) bool ask_who(struct web_req *q)
+{
+	struct conn *c = q->conn;
+	struct auth_call call;
+	struct sockaddr_storage peer;
+	char ip[48];
+	auth_call_of(q, &call, &peer, ip);
+	q->judged_us = 0; // not yet
+	q->judged_by = call.snap;
+	if (auth_judge(&call, &q->r.who)) {
+		if (q->r.who.why) // revoked while its body came
+			denied(q);
+		return true;
+	}
+	if (!c->uid_asked) {
+		c->uid_known = peer_uid(q->r.agent->roles, c->fd, c->kind, &c->uid);
+		c->uid_asked = true;
+	}
+	enum role role = ROLE_NONE;
+	if (c->uid_known && !peer_role(q->r.agent->roles, c->uid, c->web->loop, on_role_known, q,
+				    &role)) {
+		q->state = RS_IDENTITY;
+		return false;
+	}
+	auth_by_uid(&call, c->uid_known, c->uid, role, &q->r.who);
+	if (q->r.who.why)
+		denied(q);
+	q->judged_us = loop_now_us(c->web->loop);
+	return true;
+}
+
+// What stands in the URL and in headers besides the body; false when it has answered.
+static __attribute__((noinline)) bool judge_parameters(struct web_req *q)
+{
+	const struct slice *h = q->guard.h;
+	struct slice key;
+	struct err err = {0};
+	enum err_code code = query_read(q->r.ep, q->query, &q->r.arena, &q->values, &err);
+	if (!code && (h[GH_IF_MATCH].p || h[GH_IF_NONE_MATCH].p))
+		code = web_judge_conditions(q, &err);
+	if (!code && h[GH_IDEMPOTENCY_KEY].p)
+		code = req_idempotency_key(&q->r, &key, &err);
+	if (code)
+		req_fail(&q->r, &err);
+	return !code;
+}
+
+// A member that is in no row is refused also where there is none: it would be passed over.
+static __attribute__((noinline)) bool judge_nothing(struct web_req *q)
+{
+	struct jscan_limits limits = {.tokens = body_limit(BODY_DOC)->tokens};
+	struct err err = {0};
+	if (q->body.n == 0 || jx_decode(&nothing_fields, str_slice(&q->body), limits, JX_PATCH,
+				      &q->r.arena, NULL, &err) == ERR_OK)
+		return true;
+	req_fail(&q->r, &err);
+	return false;
+}
+
+static void dispatch(struct web_req *q)
+{
+	if (!q->r.who.why && !identify(q))
+		return;
+	if (q->r.who.why) {
+		refuse_code(q, q->r.who.why, q->r.who.detail);
+		return;
+	}
+	if (endpoint_is_strict(q->r.ep) && !judge_parameters(q))
+		return;
+	if (q->r.ep->request == &nothing_fields && !judge_nothing(q))
+		return;
+	if (q->r.ep->may == MAY_CALL) {
+		q->counted = true;
+		load_enter(q->r.agent->load);
+		if (q->r.who.client == NULL)
+			web_tell_keyless(q);
+	}
+	q->state = RS_HANDLER;
+	q->r.snap = q->judged_by; // in this turn; by now a newer one may be published, without its caller
+	if (q->r.snap)
+		snapshot_hold(q->r.snap);
+	q->r.body = str_slice(&q->body);
+	q->in_handler = true;
+	q->conn->web->handlers[q->r.ep->id](&q->r);
+	q->in_handler = false;
+	if (q->state == RS_HANDLER && q->conn->gone)
+		web_gone(q);
+}
+
+// ---- ends ----
+
+void web_gone(struct web_req *q)
+{
+	void (*fn)(struct req *r) = q->on_gone;
+	bool waits = q->state == RS_HANDLER || q->state == RS_STREAMING || q->stream;
+	if (q->handler_done || !fn || !waits || q->in_handler)
+		return;
+	q->on_gone = NULL;
+	q->handler_done = true;
+	q->r.status = err_row(ERR_CLIENT_GONE)->status;
+	fn(&q->r);
+	q->stream_abort = true;
+	if (q->conn)
+		web_conn_mark(q->conn);
+}
+
+void web_req_over(struct web_req *q, bool complete)
+{
+	bool waits = q->state == RS_IDENTITY;
+	if (q->state < RS_HANDLER)
+		q->handler_done = true; // it never got there
+	if (!complete)
+		web_gone(q);
+	q->state = RS_OVER;
+	q->conn = NULL;
+	if (q->handler_done && !waits)
+		web_finish(q);
+}

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: MIT
+#include "agent/web/private.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "agent/core/descriptors.h"
+#include "shared/mem.h"
+#include "shared/text.h"
+
+#define ACCEPT_BATCH 16 // then other loops get their turn
+#define LINGERS_MAX 1024
+#define LINGER_US 1000000
+#define LINGER_BYTES (1024 * 1024)
+
+// ---- connections that are closed but still drained, so that the last answer arrives ----
+
+static void linger_end(struct farewell *g)
+{
+	struct web *w = g->web;
+	loop_watch_set(w->loop, &g->watch, g->watch.fd, 0, NULL, NULL);
+	close(g->watch.fd);
+	if (g->prev)
+		g->prev->next = g->next;
+	else
+		w->lingers = g->next;
+	if (g->next)
+		g->next->prev = g->prev;
+	w->lingers_n--;
+	free(g);
+}
+
+static void on_linger(void *arg, uint32_t events)
+{
+	struct farewell *g = arg;
+	char sink[16384];
+	(void)events;
+	for (;;) {
+		ssize_t n = recv(g->watch.fd, sink, sizeof(sink), MSG_DONTWAIT);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0 || (size_t)n >= g->left) {
+			linger_end(g);
+			return;
+		}
+		g->left -= (size_t)n;
+	}
+}
+
+void web_linger(struct web *w, int fd)
+{
+	shutdown(fd, SHUT_WR);
+	if (w->lingers_n >= LINGERS_MAX) {
+		close(fd);
+		return;
+	}
+	struct farewell *g = mem_zalloc(1, sizeof(*g));
+	g->web = w;
+	g->until_us = loop_now_us(w->loop) + LINGER_US;
+	g->left = LINGER_BYTES;
+	g->next = w->lingers;
+	if (g->next)
+		g->next->prev = g;
+	w->lingers = g;
+	w->lingers_n++;
+	g->watch.fd = fd;
+	if (loop_watch_set(w->loop, &g->watch, fd, EPOLLIN | EPOLLRDHUP, on_linger, g) != ERR_OK)
+		linger_end(g);
+	else
+		web_tick_arm(w);
+}
+
+// ---- callers beyond the limit ----
+
+void web_shed(struct web *w, enum service_id service, enum overload why)
+{
+	struct metric_cell **cell = &w->shed[service][why]; // there are many when there are any
+	const char *labels[] = {service_row(service)->name, overload_name(why), NULL};
+	if (!*cell)
+		*cell = metric_cell(w->agent->metrics, MET_GW_SHED, labels);
+	if (*cell)
+		metric_cell_add(*cell, 1);
+}
+
+static void shed(struct web *w, const struct listener *ls, int fd, enum overload why)
+{
+	const struct err_row *row = err_row(ERR_OVERLOADED);
+	struct req nobody = {0};
+	struct err e = {0};
+	struct str body = STR_INIT, head = STR_INIT;
+	err_set(&e, ERR_OVERLOADED, NULL);
+	web_id(w, nobody.id);
+	web_shed(w, ls->service, why);
+	web_tell_shed(w, ls->service);
+	web_error_body(&nobody, false, &e, &body);
+	str_addf(&head, "HTTP/1.1 %d Service Unavailable\r\n"
+			"Content-Type: application/json; charset=utf-8\r\n"
+			"X-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\n"
+			"Cache-Control: no-store\r\nContent-Length: %zu\r\nConnection: close\r\n"
+			"Retry-After: 1\r\n\r\n", row->status, nobody.id, body.n);
+	str_add_slice(&head, str_slice(&body));
+	ssize_t n = send(fd, head.p, head.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)n; // a caller that takes nothing gets nothing
+	str_release(&head);
+	str_release(&body);
+}
+
+// ---- who may come in though there is no place for anybody else ----
+
+static void take_in(struct listener *ls, int fd, enum peer_kind kind)
+{
+	int on = 1;
+	if (kind != PEER_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	web_conn_open(ls->web, ls, fd, kind);
+}
+
+static void turn_away(struct listener *ls, int fd)
+{
+	shed(ls->web, ls, fd, OVERLOAD_CONNECTIONS);
+	web_linger(ls->web, fd);
+}
+
+static void newcomer_free(struct newcomer *n)
+{
+	struct web *w = n->ls->web;
+	if (n->prev)
+		n->prev->next = n->next;
+	else
+		w->newcomers = n->next;
+	if (n->next)
+		n->next->prev = n->prev;
+	w->newcomers_n--;
+	free(n);
+}
+
+// Its place is one of those that are kept, as long as there is one.
+static void decide(struct listener *ls, int fd, enum peer_kind kind, enum role role)
+{
+	if (role == ROLE_ADMIN && ls->web->per_service[ls->service] < ls->max + WEB_KEPT)
+		take_in(ls, fd, kind);
+	else
+		turn_away(ls, fd);
+}
+
+static void on_newcomer(void *arg)
+{
+	struct newcomer *n = arg;
+	struct peer_roles *roles = n->ls->web->agent->roles;
+	enum role role = ROLE_NONE;
+	if (!peer_role(roles, n->uid, n->ls->web->loop, on_newcomer, n, &role))
+		return; // forgotten meanwhile
+	decide(n->ls, n->fd, n->kind, role);
+	newcomer_free(n);
+}
+
+// Only now is the kernel asked who it is, and only of callers on this host.
+static void at_the_door(struct listener *ls, int fd, enum peer_kind kind)
+{
+	struct web *w = ls->web;
+	uid_t uid;
+	if (w->quiet || w->newcomers_n >= WEB_NEWCOMERS_MAX ||
+		w->per_service[ls->service] >= ls->max + WEB_KEPT ||
+		!peer_uid(w->agent->roles, fd, kind, &uid)) {
+		turn_away(ls, fd);
+		return;
+	}
+	struct newcomer *n = mem_zalloc(1, sizeof(*n));
+	*n = (struct newcomer){.ls = ls, .next = w->newcomers, .fd = fd, .uid = uid, .kind = kind};
+	if (n->next)
+		n->next->prev = n;
+	w->newcomers = n;
+	w->newcomers_n++;
+	on_newcomer(n);
+}
+
+// ---- accepting ----
+
+static void take(struct listener *ls, int fd, const struct sockaddr_storage *ss)
+{
+	struct web *w = ls->web;
+	enum peer_kind kind = peer_kind_of((const struct sockaddr *)ss, &w->trusted);
+	if (w->per_service[ls->service] >= ls->max)
+		at_the_door(ls, fd, kind);
+	else
+		take_in(ls, fd, kind);
+}
+
+void web_spares_take(struct web *w)
+{
+	if (LIKELY(w->spare_fd[0] >= 0))
+		return; // it is given up first and taken again last
+	for (size_t i = WEB_KEPT; i-- > 0;) {
+		if (w->spare_fd[i] < 0)
+			w->spare_fd[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (w->spare_fd[i] < 0)
+			return;
+	}
+}
+
+// The role as far as it is known at once.
+static bool is_admin(struct listener *ls, int fd, enum peer_kind kind)
+{
+	struct peer_roles *roles = ls->web->agent->roles;
+	enum role role = ROLE_NONE;
+	uid_t uid;
+	return peer_uid(roles, fd, kind, &uid) && peer_role_known(roles, uid, &role) &&
+		role == ROLE_ADMIN;
+}
+
+// One of the last descriptors.
+static void take_last(struct listener *ls, int fd, const struct sockaddr_storage *ss)
+{
+	if (is_admin(ls, fd, peer_kind_of((const struct sockaddr *)ss, &ls->web->trusted))) {
+		take(ls, fd, ss);
+		return;
+	}
+	shed(ls->web, ls, fd, OVERLOAD_DESCRIPTORS);
+	close(fd);
+}
+
+// Out of descriptors: some are kept, all but one of them for who may administer the agent, the last
+// to say so instead of leaving callers waiting. False: none is left.
+static bool accept_starved(struct listener *ls)
+{
+	struct web *w = ls->web;
+	struct sockaddr_storage ss = {0};
+	socklen_t len = sizeof(ss);
+	size_t i = 0;
+	while (i < WEB_KEPT && w->spare_fd[i] < 0)
+		i++;
+	if (i == WEB_KEPT)
+		return false;
+	close(w->spare_fd[i]);
+	w->spare_fd[i] = -1;
+	int fd = accept4(ls->watch.fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	enum peer_kind kind = peer_kind_of((const struct sockaddr *)&ss, &w->trusted);
+	if (fd >= 0 && i + 1 < WEB_KEPT && is_admin(ls, fd, kind)) {
+		take(ls, fd, &ss);
+		return true;
+	}
+	if (fd >= 0) {
+		shed(w, ls, fd, OVERLOAD_DESCRIPTORS);
+		close(fd);
+	}
+	web_spares_take(w);
+	return fd >= 0;
+}
+
+static void on_accept(void *arg, uint32_t events)
+{
+	struct listener *ls = arg;
+	(void)events;
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		struct sockaddr_storage ss = {0};
+		socklen_t len = sizeof(ss);
+		int fd = accept4(ls->watch.fd, (struct sockaddr *)&ss, &len,
+			SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0) {
+			if (UNLIKELY(descriptor_is_kept(fd)))
+				take_last(ls, fd, &ss);
+			else
+				take(ls, fd, &ss);
+			continue;
+		}
+		bool starved = errno == EMFILE || errno == ENFILE;
+		if (starved ? !accept_starved(ls) : errno != EINTR && errno != ECONNABORTED)
+			return;
+	}
+}
+
+// ---- the reaper: deadlines are of progress, not of inactivity ----
+
+// Bytes the caller has taken. A unix socket does not count them: what it was given less what still
+// stands in it, counted with the kernel's own room for it, so that only differences tell something.
+static int64_t bytes_taken(const struct conn *c, int unsent)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	if (c->kind == PEER_UNIX)
+		return c->sent - unsent;
+	memset(&info, 0, sizeof(info));
+	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return 0;
+	return (int64_t)info.tcpi_bytes_acked;
+}
+
+// True when what stood in the socket a window ago has still not been taken.
+static bool reads_too_slowly(struct conn *c, int64_t now_us)
+{
+	int unsent = 0;
+	if (now_us < c->slow_at_us)
+		return false;
+	bool first = c->slow_at_us == 0;
+	if (ioctl(c->fd, SIOCOUTQ, &unsent) < 0)
+		unsent = 0;
+	int64_t taken = bytes_taken(c, unsent), due = c->slow_taken;
+	c->slow_at_us = now_us + WEB_SLOW_US;
+	c->slow_taken = taken + MIN_OF(unsent, WEB_SLOW_BYTES);
+	return !first && unsent > 0 && taken < due;
+}
+
+static void reap_one(struct conn *c, int64_t now_us)
+{
+	struct web_req *q = c->req;
+	if (c->deadline_us && now_us > c->deadline_us) {
+		c->deadline_us = 0;
+		if (q && q->state == RS_BODY)
+			web_refuse(q, ERR_CLIENT_TIMEOUT, NULL);
+		else
+			web_conn_close(c);
+	} else if (q && q->state == RS_BODY) {
+		if (pace_slow(&q->pace, now_us))
+			web_refuse(q, ERR_CLIENT_TIMEOUT, NULL);
+	} else if (q && (q->state == RS_SENDING || q->state == RS_STREAMING)) {
+		if (reads_too_slowly(c, now_us))
+			web_conn_close(c);
+	}
+}
+
+static void on_tick(void *arg)
+{
+	struct web *w = arg;
+	int64_t now_us = loop_now_us(w->loop);
+	for (struct conn *c = w->conns, *next; c; c = next) {
+		next = c->next;
+		reap_one(c, now_us);
+	}
+	for (struct farewell *g = w->lingers, *next; g; g = next) {
+		next = g->next;
+		if (now_us > g->until_us)
+			linger_end(g);
+	}
+	web_tick_arm(w);
+}
+
+void web_tick_arm(struct web *w)
+{
+	if (!w->tick.slot && (w->conns || w->lingers))
+		loop_timer_set(w->loop, &w->tick, WEB_TICK_US, on_tick, w);
+}
+
+// ---- the server ----
+
+static void on_turn(void *arg)
+{
+	struct web *w = arg;
+	web_lanes_run(w);
+	web_conns_run(w);
+}
+
+struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers, struct err *err)
+{
+	struct web *w = mem_zalloc(1, sizeof(*w));
+	bool mounted[EP_COUNT];
+	for (int i = 0; i < EP_COUNT; i++)
+		mounted[i] = handlers[i] != NULL;
+	w->agent = a;
+	w->loop = l;
+	w->handlers = handlers;
+	w->tree = match_new(mounted);
+	w->memo = seal_memo_new();
+	w->gateway_public = settings_public(a->settings, SVC_API_GATEWAY);
+	memset(w->spare_fd, -1, sizeof(w->spare_fd));
+	web_spares_take(w);
+	w->held = load_join(a->load);
+	if (getrandom(&w->id_prefix, sizeof(w->id_prefix), 0) < 0)
+		w->id_prefix = (uint32_t)(uintptr_t)w;
+	w->read_buffer = mem_alloc(WEB_READ_BYTES);
+	w->dirty_end = &w->dirty;
+	if (peer_nets_parse(slice_of(a->settings->trusted_peers), &w->trusted, err)) {
+		web_free(w);
+		return NULL;
+	}
+	w->gate = (struct overload_gate){.each_us = OVERLOAD_EACH_US};
+	w->served.end = &w->served.first;
+	w->refused.end = &w->refused.first;
+	w->queue_max_us = a->settings->queue_max_ms * 1000;
+	loop_each_turn(l, on_turn, w);
+	return w;
+}
+
+enum err_code web_serve(struct web *w, enum service_id service, int listen_fd, size_t max)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	if (w->listeners_n == WEB_LISTENERS_MAX ||
+		getsockname(listen_fd, (struct sockaddr *)&ss, &len) < 0)
+		return ERR_INTERNAL;
+	struct listener *ls = &w->listeners[w->listeners_n++];
+	*ls = (struct listener){.web = w, .service = service, .max = max};
+	ls->local = ss.ss_family == AF_UNIX || peer_is_loopback((struct sockaddr *)&ss);
+	return loop_watch_set(w->loop, &ls->watch, listen_fd, EPOLLIN | EPOLLEXCLUSIVE, on_accept,
+		ls);
+}
+
+// What was sent and is not read yet is a request as well.
+static bool has_unread(const struct conn *c)
+{
+	char byte;
+	return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void web_quiesce(struct web *w)
+{
+	for (size_t i = 0; i < w->listeners_n; i++)
+		on_accept(&w->listeners[i], EPOLLIN); // who was let in by the kernel came in time
+	w->quiet = true;
+	for (size_t i = 0; i < w->listeners_n; i++)
+		loop_watch_set(w->loop, &w->listeners[i].watch, w->listeners[i].watch.fd, 0, NULL,
+			NULL);
+	w->listeners_n = 0;
+	for (struct conn *c = w->conns, *next; c; c = next) {
+		next = c->next;
+		bool idle = !c->req && !c->began && c->in.n == 0 && !c->readable && !has_unread(c);
+		// What waits for news would wait for ever.
+		bool waits = c->req && c->req->r.ep && (c->req->r.ep->flags & EPF_LONG) &&
+			c->req->state >= RS_HANDLER;
+		if (idle || waits)
+			web_conn_close(c);
+	}
+}
+
+void web_cut(struct web *w)
+{
+	for (struct conn *c = w->conns, *next; c; c = next) {
+		struct web_req *q = c->req;
+		next = c->next;
+		if (!q || !q->on_cut || q->handler_done || q->in_handler)
+			continue;
+		void (*fn)(struct req *r) = q->on_cut;
+		q->on_cut = NULL;
+		fn(&q->r);
+	}
+}
+
+size_t web_open_requests(const struct web *w)
+{
+	return w->reqs_n;
+}
+
+void web_free(struct web *w)
+{
+	if (!w)
+		return;
+	while (w->conns) {
+		struct conn *c = w->conns;
+		struct web_req *q = c->req;
+		c->linger = false;
+		if (q) {
+			web_gone(q);
+			q->handler_done = true; // nobody is left to answer
+		}
+		web_conn_close(c);
+	}
+	if (w->dirty_end) {
+		web_lanes_clear(w);
+		web_conns_run(w);
+	}
+	while (w->newcomers) {
+		close(w->newcomers->fd);
+		newcomer_free(w->newcomers);
+	}
+	while (w->lingers)
+		linger_end(w->lingers);
+	loop_timer_clear(w->loop, &w->tick);
+	for (struct web_req *q; (q = w->free_reqs);) {
+		w->free_reqs = q->next_free;
+		str_release(&q->body);
+		str_release(&q->queue);
+		arena_release(&q->r.arena);
+		free(q);
+	}
+	str_release(&w->out_head);
+	free(w->read_buffer);
+	for (size_t i = 0; i < WEB_KEPT; i++)
+		if (w->spare_fd[i] >= 0)
+			close(w->spare_fd[i]);
+	seal_memo_free(w->memo);
+	match_free(w->tree);
+	free(w);
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// One running command: its words, options and output. Command functions neither print nor exit;
+// they emit text through the invocation and return an error code.
+#ifndef YJ_CONSOLE_CMD_CMD_H
+#define YJ_CONSOLE_CMD_CMD_H
+
+#include "console/base/client.h"
+#include "console/cmd/commands.h"
+#include "console/cmd/format.h"
+#include "shared/jw.h"
+#include "shared/secret.h"
+#include "shared/str.h"
+#include "shared/rows/vendors.h"
+
+#define CMD_WORDS_MAX 64
+#define CMD_OPTIONS_MAX 64
+
+struct cmd_option {
+	enum copt id; // COPT_COUNT for a body option
+	const struct field *field; // of a body option, else NULL
+	const char *value; // NULL for a switch
+};
+
+// How a program part talks to its user; filled by console/dispatch.
+struct cmd_io {
+	void (*write)(void *arg, struct slice text); // standard output, flushed
+	void (*note)(void *arg, const char *text); // one line on standard error
+	// Takes the place of what it said before; NULL: nothing is under way. Without a terminal on
+	// standard error there is none.
+	void (*progress)(void *arg, const char *text);
+	// Asks yes or no on the terminal; ERR_REFUSED without one.
+	enum err_code (*confirm)(void *arg, const char *question, struct err *err);
+	// Hidden line; ERR_USAGE when there is no terminal.
+	enum err_code (*ask_secret)(void *arg, const char *prompt, struct secret *ret,
+		struct err *err);
+	void *arg;
+	bool in_tty, out_tty;
+	int out_cells; // width of the terminal, 0 unknown
+	volatile const int *interrupted; // set by SIGINT
+};
+
+struct cmd {
+	const struct command *row;
+	struct console_settings *settings;
+	const struct cmd_io *io;
+	struct arena arena;
+	struct client *client; // made on first use by cmd_client
+	const char *arg[CMD_WORDS_MAX];
+	size_t arg_n;
+	struct cmd_option opt[CMD_OPTIONS_MAX];
+	size_t opt_n;
+	struct format_options format;
+	bool yes, no_input, read_only, quiet;
+	struct err err;
+};
+
+typedef enum err_code (*cmd_fn)(struct cmd *c);
+
+// Last value of an option, NULL when not given ("" for a switch that was).
+const char *cmd_opt(const struct cmd *c, enum copt id);
+bool cmd_has(const struct cmd *c, enum copt id);
+enum err_code cmd_client(struct cmd *c);
+// Makes the client and does the call; errors land in c->err.
+enum err_code cmd_call(struct cmd *c, const struct client_call *call, struct client_answer *ret);
+void cmd_write(struct cmd *c, struct slice text);
+void cmd_writef(struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+// A line on standard error, not with --quiet.
+void cmd_progressf(struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void cmd_progress_over(struct cmd *c);
+void cmd_notef(struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+// One document or a list in the chosen format, columns by the command's output rows.
+enum err_code cmd_show(struct cmd *c, const struct client_answer *a);
+enum err_code cmd_show_items(struct cmd *c, const struct client_answer *a, const char *path);
+// The JSON body of the body options given, as an object's members.
+void cmd_body(struct cmd *c, struct jw *w);
+bool cmd_body_given(const struct cmd *c);
+// Reads the key's secret by the rules: file, stdin, fd, prompt. Notes a removed newline.
+enum err_code cmd_secret(struct cmd *c, const struct vendor_row *vendor, struct secret *ret);
+// Runs fn for every argument from `first` on; several items answer 9 when some failed.
+enum err_code cmd_each(struct cmd *c, size_t first,
+	enum err_code (*fn)(struct cmd *c, const char *what));
+// Query text: appends "name=value&" encoded, when value is not NULL.
+void cmd_query(struct str *q, const char *name, const char *value);
+// The firing alerts of a status document, a line each with its mark; says so when none fires.
+void cmd_alert_lines(struct cmd *c, const struct jx *status);
+
+// The functions, bound to rows at console/dispatch.c.
+enum err_code cmd_status(struct cmd *c), cmd_health(struct cmd *c), cmd_doctor(struct cmd *c);
+enum err_code cmd_key_list(struct cmd *c), cmd_key_get(struct cmd *c), cmd_key_add(struct cmd *c),
+	cmd_key_set(struct cmd *c), cmd_key_test(struct cmd *c), cmd_key_rotate(struct cmd *c),
+	cmd_key_enable(struct cmd *c), cmd_key_disable(struct cmd *c), cmd_key_delete(struct cmd *c),
+	cmd_key_fingerprint(struct cmd *c), cmd_key_vendors(struct cmd *c);
+enum err_code cmd_feature_list(struct cmd *c), cmd_feature_get(struct cmd *c),
+	cmd_feature_set(struct cmd *c), cmd_feature_delete(struct cmd *c),
+	cmd_feature_history(struct cmd *c), cmd_feature_rollback(struct cmd *c);
+enum err_code cmd_service_list(struct cmd *c), cmd_service_get(struct cmd *c),
+	cmd_service_register(struct cmd *c), cmd_service_deregister(struct cmd *c),
+	cmd_service_drain(struct cmd *c), cmd_service_undrain(struct cmd *c),
+	cmd_service_check(struct cmd *c);
+enum err_code cmd_route_list(struct cmd *c), cmd_route_get(struct cmd *c),
+	cmd_route_explain(struct cmd *c), cmd_route_set(struct cmd *c), cmd_route_drain(struct cmd *c),
+	cmd_route_undrain(struct cmd *c), cmd_route_history(struct cmd *c);
+enum err_code cmd_traffic_tail(struct cmd *c), cmd_traffic_list(struct cmd *c);
+enum err_code cmd_metrics_list(struct cmd *c), cmd_metrics_get(struct cmd *c);
+enum err_code cmd_change_list(struct cmd *c), cmd_audit_list(struct cmd *c);
+enum err_code cmd_task_list(struct cmd *c), cmd_task_get(struct cmd *c), cmd_task_cancel(struct cmd *c),
+	cmd_task_wait(struct cmd *c);
+enum err_code cmd_usage(struct cmd *c), cmd_price_list(struct cmd *c), cmd_price_get(struct cmd *c),
+	cmd_price_import(struct cmd *c), cmd_price_delete(struct cmd *c);
+enum err_code cmd_alert_list(struct cmd *c), cmd_alert_get(struct cmd *c),
+	cmd_alert_ack(struct cmd *c), cmd_alert_rules_list(struct cmd *c),
+	cmd_alert_rules_get(struct cmd *c), cmd_alert_rules_add(struct cmd *c),
+	cmd_alert_rules_set(struct cmd *c), cmd_alert_rules_delete(struct cmd *c);
+enum err_code cmd_client_list(struct cmd *c), cmd_client_get(struct cmd *c),
+	cmd_client_add(struct cmd *c), cmd_client_update(struct cmd *c),
+	cmd_client_delete(struct cmd *c), cmd_client_policy(struct cmd *c),
+	cmd_token_list(struct cmd *c), cmd_token_get(struct cmd *c),
+	cmd_token_create(struct cmd *c), cmd_token_delete(struct cmd *c);
+enum err_code cmd_try_chat(struct cmd *c), cmd_try_image(struct cmd *c), cmd_try_embed(struct cmd *c);
+enum err_code cmd_api(struct cmd *c), cmd_config_list(struct cmd *c), cmd_version(struct cmd *c);
+
+#endif

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "console/cmd/complete.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "console/cmd/help.h"
+#include "shared/rows/model.h"
+
+struct complete {
+	const struct console_settings *settings;
+	const char *prefix;
+	struct str *out;
+};
+
+static void offer(struct complete *c, const char *word)
+{
+	if (word && strncmp(word, c->prefix, strlen(c->prefix)) == 0)
+		str_addf(c->out, "%s\n", word);
+}
+
+static void offer_words(struct complete *c, const char *const *names)
+{
+	for (size_t i = 0; names[i]; i++)
+		offer(c, names[i]);
+}
+
+// Names of an endpoint's items.
+static void offer_items(struct complete *c, enum endpoint_id ep)
+{
+	struct client_call call = {.ep = ep, .timeout_ms = COMPLETE_TIMEOUT_MS};
+	struct client_answer a;
+	struct arena arena = ARENA_INIT;
+	struct client *client;
+	struct err ignored;
+
+	if (client_new(c->settings, &client, &ignored) == ERR_OK &&
+		client_do(client, &call, &arena, &a, &ignored) == ERR_OK) {
+		const struct jx *items = jx_get(a.doc, "items");
+
+		for (size_t i = 0; i < jx_len(items); i++) {
+			const struct jx *item = jx_at(items, i);
+			struct str name = STR_INIT;
+
+			if (ep == EP_VENDOR_LIST)
+				str_addf(&name, "%s/%s", jx_str(jx_get(item, "vendor"), ""),
+					jx_str(jx_get(item, "service"), ""));
+			else if (ep == EP_ROUTE_LIST)
+				str_add(&name, jx_str(jx_get(item, "target"), ""));
+			else
+				format_name(item, &name);
+			offer(c, str_text(&name));
+			str_release(&name);
+		}
+		client_free(client);
+	}
+	arena_release(&arena);
+}
+
+static void offer_arg(struct complete *c, enum cmd_complete kind)
+{
+	static const char *const shells[] = {"bash", "zsh", "fish", NULL};
+	static const char *const views[] = {"dashboard", "routes", "keys", "services", "metrics",
+		"traffic", "alerts", NULL};
+
+	switch (kind) {
+	case CC_KEY:
+		offer_items(c, EP_KEY_LIST);
+		break;
+	case CC_FEATURE:
+		offer_items(c, EP_FEATURE_LIST);
+		break;
+	case CC_SERVICE:
+		offer_items(c, EP_SERVICE_LIST);
+		break;
+	case CC_TARGET:
+		offer_items(c, EP_ROUTE_LIST);
+		break;
+	case CC_VENDOR_SERVICE:
+		offer_items(c, EP_VENDOR_LIST);
+		break;
+	case CC_ALERT:
+		offer_items(c, EP_ALERT_LIST);
+		break;
+	case CC_ALERT_RULE:
+		offer_items(c, EP_ALERT_RULE_LIST);
+		break;
+	case CC_CLIENT:
+		offer_items(c, EP_CLIENT_LIST);
+		break;
+	case CC_PRICE:
+		offer_items(c, EP_PRICE_LIST);
+		break;
+	case CC_TOKEN:
+		offer_items(c, EP_TOKEN_LIST);
+		break;
+	case CC_SHELL:
+		offer_words(c, shells);
+		break;
+	case CC_VIEW:
+		offer_words(c, views);
+		break;
+	case CC_METHOD:
+		for (size_t i = 0; i < HTTP_METHODS; i++)
+			offer(c, method_names[i]);
+		break;
+	default:
+		break;
+	}
+}
+
+// The next word of every path that begins with the words so far.
+static bool offer_commands(struct complete *c, const char *const *words, size_t n)
+{
+	size_t rows_n;
+	const struct command *rows = commands_all(&rows_n);
+	struct slice last = {"", 0};
+	bool any = false;
+
+	for (size_t i = 0; i < rows_n; i++) {
+		struct slice rest = slice_of(rows[i].path), word = slice_cut(&rest, ' ');
+		size_t k = 0;
+
+		if (rows[i].flags & CMF_HIDDEN)
+			continue;
+		while (k < n && word.n && slice_eq_str(word, words[k])) {
+			word = slice_cut(&rest, ' ');
+			k++;
+		}
+		if (k < n || !word.n || slice_eq(word, last))
+			continue;
+		last = word;
+		any = true;
+		if (slice_starts(word, c->prefix))
+			str_addf(c->out, "%.*s\n", SLICE_FMT(word));
+	}
+	return any;
+}
+
+static void offer_options(struct complete *c, const struct command *row)
+{
+	struct help_options o;
+	char text[HELP_NAME_MAX + 2];
+
+	help_options(row, &o);
+	for (size_t i = 0; i < o.n; i++) {
+		snprintf(text, sizeof(text), "--%s", o.row[i].name);
+		offer(c, text);
+	}
+}
+
+void complete_words(const struct console_settings *s, const char *const *words, size_t n,
+	struct str *out)
+{
+	static const char *const nothing[] = {""};
+	struct complete c = {s, n ? words[n - 1] : "", out};
+	const struct command *row;
+	size_t used, arg;
+
+	if (n == 0)
+		n = 1, words = nothing;
+	row = command_match(words, n - 1, &used);
+	if (c.prefix[0] == '-') {
+		offer_options(&c, row);
+		return;
+	}
+	if (n >= 2 && (strcmp(words[n - 2], "-o") == 0 || strcmp(words[n - 2], "--output") == 0)) {
+		offer_words(&c, format_names());
+		return;
+	}
+	if (n >= 2 && strcmp(words[n - 2], "--tier") == 0) {
+		offer_words(&c, tier_names);
+		return;
+	}
+	if (offer_commands(&c, words, n - 1) || !row)
+		return;
+	arg = n - 1 - used;
+	while (arg && arg < CMD_ARGS_MAX && !row->args[arg].name && row->args[arg - 1].repeat)
+		arg--;
+	if (arg < CMD_ARGS_MAX && row->args[arg].name)
+		offer_arg(&c, row->args[arg].complete);
+}

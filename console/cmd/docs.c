@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+// feature, service, change and audit commands: documents listed, shown and changed.
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "console/cmd/cmd.h"
+#include "shared/text.h"
+#include "shared/yamlx.h"
+
+#define FILE_MAX (64 * 1024)
+
+static enum err_code show_get(struct cmd *c, struct client_call *call)
+{
+	struct client_answer a;
+	enum err_code code = cmd_call(c, call, &a);
+
+	return code ? code : cmd_show(c, &a);
+}
+
+static enum err_code show_list(struct cmd *c, struct client_call *call)
+{
+	struct client_answer a;
+	enum err_code code = cmd_call(c, call, &a);
+
+	return code ? code : cmd_show_items(c, &a, "items");
+}
+
+static const char *if_match(struct cmd *c)
+{
+	const char *revision = cmd_opt(c, COPT_IF_MATCH);
+
+	return revision ? arena_printf(&c->arena, "If-Match: \"%s\"", revision) : NULL;
+}
+
+// ---- feature ----
+
+enum err_code cmd_feature_list(struct cmd *c)
+{
+	struct client_call call = {.ep = EP_FEATURE_LIST};
+
+	return show_list(c, &call);
+}
+
+enum err_code cmd_feature_get(struct cmd *c)
+{
+	struct client_call call = {.ep = EP_FEATURE_GET, .param = {c->arg[0]}};
+
+	return show_get(c, &call);
+}
+
+static enum err_code read_all(struct cmd *c, const char *path, struct str *out)
+{
+	char buf[8192];
+	bool from_stdin = strcmp(path, "-") == 0;
+	int fd = from_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return err_set(&c->err, ERR_USAGE, _("cannot read %s: %s"), path, strerror(errno));
+	while (out->n <= FILE_MAX && (n = read(fd, buf, sizeof(buf))) > 0)
+		str_add_n(out, buf, (size_t)n);
+	if (!from_stdin)
+		close(fd);
+	if (n < 0)
+		return err_set(&c->err, ERR_USAGE, _("cannot read %s: %s"), path, strerror(errno));
+	if (out->n > FILE_MAX)
+		return err_set(&c->err, ERR_BODY_TOO_LARGE, _("%s is larger than %d KiB"), path,
+			FILE_MAX / 1024);
+	return ERR_OK;
+}
+
+// A document from a file, YAML or JSON (which YAML contains), as JSON.
+static enum err_code read_document(struct cmd *c, const char *path, struct str *json)
+{
+	struct str text = STR_INIT;
+	enum err_code code = read_all(c, path, &text);
+
+	if (!code)
+		code = yamlx_read(str_slice(&text), json, &c->err);
+	if (!code && json->n == 0)
+		code = err_set(&c->err, ERR_JSON_INVALID, _("%s holds no document"), path);
+	str_release(&text);
+	return code;
+}
+
+enum err_code cmd_feature_set(struct cmd *c)
+{
+	struct client_call call = {.ep = EP_FEATURE_PATCH, .param = {c->arg[0]},
+		.headers = {if_match(c)}};
+	const char *path = cmd_opt(c, COPT_FILE);
+	struct str body = STR_INIT;
+	struct jw w = jw_to(&body);
+	enum err_code code = ERR_OK;
+
+	if (path) {
+		call.ep = EP_FEATURE_PUT;
+		code = read_document(c, path, &body);
+	} else if (!cmd_body_given(c)) {
+		code = err_set(&c->err, ERR_USAGE,
+			_("say what to change, e.g. --strategy weighted, or give --file"));
+	} else {
+		jw_obj(&w, NULL);
+		cmd_body(c, &w);
+		jw_obj_end(&w);
+	}
+	call.body = str_slice(&body);
+	if (!code)
+		code = show_get(c, &call);
+	str_release(&body);
+	return code;
+}
+
+enum err_code cmd_feature_delete(struct cmd *c)
+{
+	struct client_call call = {.ep = EP_FEATURE_DELETE, .param = {c->arg[0]},
+		.headers = {if_match(c)}};
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
+
+	if (!code)
+		cmd_writef(c, _("feature %s deleted\n"), c->arg[0]);
+	return code;
+}
+
+enum err_code cmd_feature_history(struct cmd *c)
+{
+	struct client_call call = {.ep = EP_FEATURE_REVISIONS, .param = {c->arg[0]}};
+
+	return show_list(c, &call);
+}
+
+enum err_code cmd_feature_rollback(struct cmd *c)
+{
+	struct client_call call = {.ep = EP_FEATURE_ROLLBACK, .param = {c->arg[0]}};
+	const char *revision = cmd_opt(c, COPT_REVISION);
+
+	if (!revision)
+		return err_set(&c->err, ERR_USAGE, _("--revision says which one to go back to"));
+	call.body = slice_of(arena_printf(&c->arena, "{\"revision\":%s}", revision));
+	return show_get(c, &call);
+}
+
+// ---- service ----
+
+enum err_code cmd_service_list(struct cmd *c)
+{
+	struct client_call call = {.ep = EP_SERVICE_LIST};
+
+	return show_list(c, &call);
+}
+
+enum err_code cmd_service_get(struct cmd *c)
+{
+	struct client_call call = {.ep = EP_SERVICE_GET, .param = {c->arg[0]}};
+
+	return show_get(c, &call);
+}
+
+static void add_features(struct cmd *c, struct jw *w)
+{
+	bool open = false;
+
+	for (size_t i = 0; i < c->opt_n; i++) {
+		if (c->opt[i].id != COPT_FEATURE)
+			continue;
+		if (!open)
+			jw_arr(w, "features");
+		open = true;
+		jw_str(w, NULL, c->opt[i].value);
+	}
+	if (open)
+		jw_arr_end(w);
+}
+
+static void add_auth(struct cmd *c, struct jw *w)
+{
+	static const struct {
+		enum copt id;
+		const char *member;
+	} rows[] = {{COPT_AUTH, "type"}, {COPT_AUTH_KEY, "key"}, {COPT_AUTH_HEADER, "header"}};
+	bool open = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *value = cmd_opt(c, rows[i].id);
+		if (!value)
+			continue;
+		if (!open)
+			jw_obj(w, "auth");
+		open = true;
+		jw_str(w, rows[i].member, value);
+	}
+	if (open)
+		jw_obj_end(w);
+}
+
+enum err_code cmd_service_register(struct cmd *c)
+{
+	const char *id = cmd_opt(c, COPT_ID);
+	struct client_call call = {.ep = EP_INSTANCE_PUT, .param = {c->arg[0], id}};
+	struct client_answer a;
+	struct str body = STR_INIT;
+	struct jw w = jw_to(&body);
+	enum err_code code;
+
+	if (!id)
+		return err_set(&c->err, ERR_USAGE, _("--id names the instance"));
+	jw_obj(&w, NULL);
+	cmd_body(c, &w);
+	add_features(c, &w);
+	add_auth(c, &w);
+	jw_obj_end(&w);
+	call.body = str_slice(&body);
+	code = cmd_call(c, &call, &a);
+	str_release(&body);
+	if (code)
+		return code;
+	if (c->format.format != FMT_TABLE)
+		return cmd_show(c, &a);
+	cmd_writef(c, _("instance %s/%s %s\n"), c->arg[0], id,
+		a.status == 201 ? _("registered") : _("updated"));
+	return ERR_OK;
+}
+
+static enum err_code instance_call(struct cmd *c, enum endpoint_id ep, const char *done)
+{
+	struct client_call call = {.ep = ep, .param = {c->arg[0], c->arg[1]}};
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
+
+	if (!code)
+		cmd_writef(c, "%s/%s %s\n", c->arg[0], c->arg[1], done);
+	return code;
+}
+
+enum err_code cmd_service_deregister(struct cmd *c)
+{
+	return instance_call(c, EP_INSTANCE_DELETE, _("deregistered"));
+}
+
+enum err_code cmd_service_drain(struct cmd *c)
+{
+	return instance_call(c, EP_INSTANCE_DRAIN, _("draining"));
+}
+
+enum err_code cmd_service_undrain(struct cmd *c)
+{
+	return instance_call(c, EP_INSTANCE_UNDRAIN, _("takes requests again"));
+}
+
+enum err_code cmd_service_check(struct cmd *c)
+{
+	struct client_call call = {.ep = EP_INSTANCE_CHECK, .param = {c->arg[0], c->arg[1]},
+		.timeout_ms = 65000};
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
+
+	if (!code)
+		code = cmd_show(c, &a);
+	if (!code && !jx_bool(jx_path(a.doc, "probe.ok"), false))
+		code = err_set(&c->err, ERR_VENDOR_FAILED, _("the instance did not pass its probe: %s"),
+			jx_str(jx_path(a.doc, "probe.detail"), ""));
+	return code;
+}
+
+// ---- change, audit ----
+
+static enum err_code log_list(struct cmd *c, enum endpoint_id ep)
+{
+	struct client_call call = {.ep = ep};
+	struct str q = STR_INIT;
+	enum err_code code;
+
+	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT));
+	call.query = str_text(&q);
+	code = show_list(c, &call);
+	str_release(&q);
+	return code;
+}
+
+enum err_code cmd_change_list(struct cmd *c)
+{
+	return log_list(c, EP_CHANGE_LIST);
+}
+
+enum err_code cmd_audit_list(struct cmd *c)
+{
+	return log_list(c, EP_AUDIT_LIST);
+}

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: MIT
+#include "console/cmd/help.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "console/base/settings.h"
+#include "shared/err.h"
+#include "shared/text.h"
+#include "shared/utf8.h"
+
+#define LINE_CELLS 78
+
+static void add_body_options(const struct command *row, struct help_options *ret)
+{
+	for (size_t i = 0; row->body && i < row->body->n && ret->n < HELP_OPTIONS_MAX; i++) {
+		const struct field *f = &row->body->f[i];
+
+		if (!command_body_offers(f))
+			continue;
+		command_body_option(f, ret->name[ret->n], HELP_NAME_MAX);
+		ret->row[ret->n] = (struct opt_row){COPT_COUNT + (int)i, ret->name[ret->n], 0,
+			f->type == FT_INT || f->type == FT_NUM ? "N"
+			: f->type == FT_BOOL                   ? "true|false"
+			: f->type == FT_TIME                   ? "TIME"
+			: f->type == FT_STRV                   ? "A,B"
+			: f->type == FT_ENUM                   ? "CHOICE"
+							       : "TEXT",
+			f->help};
+		ret->n++;
+	}
+}
+
+void help_options(const struct command *row, struct help_options *ret)
+{
+	const struct opt_row *all = copts_all();
+
+	ret->n = 0;
+	for (size_t i = 0; row && i < CMD_OPTS_MAX && row->opts[i]; i++)
+		ret->row[ret->n++] = all[row->opts[i]];
+	if (row)
+		add_body_options(row, ret);
+	for (size_t i = 0; i < COPT_GLOBALS && ret->n < HELP_OPTIONS_MAX; i++)
+		ret->row[ret->n++] = all[i];
+}
+
+static void wrapped(const char *text, int indent, struct str *out)
+{
+	int at = 0;
+
+	while (*text) {
+		size_t word = strcspn(text, " ");
+		int cells = utf8_width((struct slice){text, word});
+
+		if (at == 0 || at + 1 + cells > LINE_CELLS) {
+			str_addf(out, "%s%*s", at ? "\n" : "", indent, "");
+			at = indent;
+		} else {
+			str_add_c(out, ' ');
+			at++;
+		}
+		str_add_n(out, text, word);
+		at += cells;
+		text += word;
+		text += strspn(text, " ");
+	}
+	str_add_c(out, '\n');
+}
+
+static void synopsis(const struct command *row, struct str *out)
+{
+	str_addf(out, "yijian %s", row->path);
+	for (size_t i = 0; i < CMD_ARGS_MAX && row->args[i].name; i++) {
+		const struct cmd_arg *a = &row->args[i];
+
+		str_addf(out, a->required ? " %s%s" : " [%s%s]", a->name, a->repeat ? "…" : "");
+	}
+	str_add(out, _(" [options]"));
+}
+
+static void option_head(const struct opt_row *o, struct str *out)
+{
+	if (o->letter)
+		str_addf(out, "-%c, ", o->letter);
+	str_addf(out, "--%s", o->name);
+	if (o->value)
+		str_addf(out, " %s", o->value);
+}
+
+static void options_text(const struct opt_row *rows, size_t n, struct str *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct str head = STR_INIT;
+
+		option_head(&rows[i], &head);
+		str_addf(out, "  %-26s ", str_text(&head));
+		if (utf8_width(str_slice(&head)) > 26)
+			str_addf(out, "\n  %-26s ", "");
+		str_addf(out, "%s\n", _(rows[i].help));
+		str_release(&head);
+	}
+}
+
+static const struct {
+	int code;
+	const char *text;
+} exits[] = {
+	{0, N_("done, or the answer is yes")},
+	{1, N_("the answer is no: degraded, different, not as expected")},
+	{2, N_("wrong usage; nothing was sent")},
+	{3, N_("not found")},
+	{4, N_("not allowed")},
+	{5, N_("conflict: it exists, or it changed meanwhile")},
+	{6, N_("the agent finds it invalid")},
+	{7, N_("cannot reach the agent, or it is not one")},
+	{8, N_("timed out")},
+	{9, N_("partly done: some of several items failed")},
+	{10, N_("the agent is fine, a vendor or instance failed")},
+	{11, N_("refused: read-only, or not confirmed")},
+	{70, N_("internal error, or the output was not taken where it was sent")},
+	{78, N_("bad configuration file")},
+	{130, N_("interrupted (128 and the signal's number)")},
+	{141, N_("who read the output has left; nothing is said")},
+};
+
+static const char *exit_text(int code)
+{
+	for (size_t i = 0; i < ARRAY_LEN(exits); i++)
+		if (exits[i].code == code)
+			return _(exits[i].text);
+	return "";
+}
+
+void help_command(const struct command *row, struct str *out)
+{
+	struct help_options o;
+
+	str_add(out, _("usage: "));
+	synopsis(row, out);
+	str_add(out, "\n\n");
+	wrapped(_(row->summary), 2, out);
+	if (row->text) {
+		str_add_c(out, '\n');
+		wrapped(_(row->text), 2, out);
+	}
+	if (row->args[0].name)
+		str_add(out, _("\narguments\n"));
+	for (size_t i = 0; i < CMD_ARGS_MAX && row->args[i].name; i++)
+		str_addf(out, "  %-26s %s\n", row->args[i].name, _(row->args[i].help));
+	help_options(row, &o);
+	if (o.n > COPT_GLOBALS) {
+		str_add(out, _("\noptions\n"));
+		options_text(o.row, o.n - COPT_GLOBALS, out);
+	}
+	str_add(out, _("\nevery command\n"));
+	options_text(o.row + o.n - COPT_GLOBALS, COPT_GLOBALS, out);
+	if (row->examples[0].line)
+		str_add(out, _("\nexamples\n"));
+	for (size_t i = 0; i < CMD_EXAMPLES_MAX && row->examples[i].line; i++)
+		str_addf(out, "  %s\n", row->examples[i].line);
+	if (row->exits[0])
+		str_add(out, _("\nexit codes besides 0, 2, 4, 7 and 8\n"));
+	for (size_t i = 0; i < CMD_EXITS_MAX && row->exits[i]; i++)
+		str_addf(out, "  %-3d %s\n", row->exits[i], exit_text(row->exits[i]));
+}
+
+void help_overview(struct str *out)
+{
+	size_t n;
+	const struct command *rows = commands_all(&n);
+
+	str_add(out, _("usage: yijian COMMAND [options]     (alone on a terminal: the console)\n\n"));
+	for (size_t i = 0; i < n; i++)
+		if (!(rows[i].flags & CMF_HIDDEN))
+			str_addf(out, "  %-20s %s\n", rows[i].path, _(rows[i].summary));
+	str_add(out, _("\nyijian COMMAND --help explains one; yijian help exit-codes, help environment\n"));
+}
+
+void help_short(struct str *out)
+{
+	str_add(out, _("usage: yijian COMMAND [options]\n"
+		       "  yijian status            the platform on one screen\n"
+		       "  yijian key list          vendor keys\n"
+		       "  yijian route list        live routes\n"
+		       "  yijian console           the full-screen console (needs a terminal)\n"
+		       "  yijian help              every command\n"));
+}
+
+static void environment(struct str *out)
+{
+	size_t n;
+	const struct console_setting_row *rows = console_settings_all(&n);
+
+	str_add(out, _("Settings: flag, then environment, then ~/.config/yijian/config, then\n"
+		       "/etc/yijian/console.conf (KEY=value lines), then the default.\n\n"));
+	for (size_t i = 0; i < n; i++) {
+		str_addf(out, "  %-18s %s", rows[i].env, _(rows[i].help));
+		if (*rows[i].def)
+			str_addf(out, " (%s)", rows[i].def);
+		str_add_c(out, '\n');
+	}
+	str_add(out, _("  NO_COLOR           no colour when set and not empty\n"));
+}
+
+static void exit_codes(struct str *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(exits); i++)
+		str_addf(out, "  %-4d %s\n", exits[i].code, _(exits[i].text));
+}
+
+bool help_topic(const char *topic, struct str *out)
+{
+	size_t n, found = 0, len = strlen(topic);
+	const struct command *rows = commands_all(&n);
+
+	if (strcmp(topic, "exit-codes") == 0) {
+		exit_codes(out);
+		return true;
+	}
+	if (strcmp(topic, "environment") == 0) {
+		environment(out);
+		return true;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(rows[i].path, topic) == 0) {
+			help_command(&rows[i], out);
+			return true;
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (strncmp(rows[i].path, topic, len) == 0 && rows[i].path[len] == ' ') {
+			str_addf(out, "  %-20s %s\n", rows[i].path, _(rows[i].summary));
+			found++;
+		}
+	}
+	return found > 0;
+}
+
+// ---- manual pages ----
+
+// The first word of the i-th noun that has verbs.
+static const char *noun_at(size_t i, char *buf, size_t size)
+{
+	size_t n;
+	const struct command *rows = commands_all(&n);
+	struct slice last = {"", 0};
+
+	for (size_t k = 0; k < n; k++) {
+		struct slice rest = slice_of(rows[k].path), noun = slice_cut(&rest, ' ');
+
+		if (!rest.n || slice_eq(noun, last))
+			continue;
+		last = noun;
+		if (i-- == 0) {
+			snprintf(buf, size, "%.*s", SLICE_FMT(noun));
+			return buf;
+		}
+	}
+	return NULL;
+}
+
+const char *help_man_name(size_t i, char *buf, size_t size)
+{
+	char noun[32];
+
+	if (i == 0)
+		snprintf(buf, size, "yijian.1");
+	else if (noun_at(i - 1, noun, sizeof(noun)))
+		snprintf(buf, size, "yijian-%s.1", noun);
+	else
+		return NULL;
+	return buf;
+}
+
+// Text for troff: a leading dot or quote is no macro, backslashes and hyphens stay what they are.
+static void troff(const char *text, struct str *out)
+{
+	if (*text == '.' || *text == '\'')
+		str_add(out, "\\&");
+	for (; *text; text++) {
+		if (*text == '\\')
+			str_add(out, "\\e");
+		else if (*text == '-')
+			str_add(out, "\\-");
+		else
+			str_add_c(out, *text);
+	}
+}
+
+static void troff_line(const char *macro, const char *text, struct str *out)
+{
+	str_add(out, macro);
+	troff(text, out);
+	str_add_c(out, '\n');
+}
+
+static void man_options(const struct opt_row *rows, size_t n, struct str *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct str head = STR_INIT;
+
+		option_head(&rows[i], &head);
+		str_add(out, ".TP\n");
+		troff_line(".B ", str_text(&head), out);
+		troff_line("", rows[i].help, out);
+		str_release(&head);
+	}
+}
+
+static void man_command(const struct command *row, struct str *out)
+{
+	struct help_options o;
+	struct str line = STR_INIT;
+
+	synopsis(row, &line);
+	troff_line(".SS ", str_text(&line), out);
+	str_release(&line);
+	troff_line("", row->summary, out);
+	if (row->text) {
+		str_add(out, ".PP\n");
+		troff_line("", row->text, out);
+	}
+	for (size_t i = 0; i < CMD_ARGS_MAX && row->args[i].name; i++) {
+		str_add(out, ".TP\n");
+		troff_line(".I ", row->args[i].name, out);
+		troff_line("", row->args[i].help, out);
+	}
+	help_options(row, &o);
+	man_options(o.row, o.n - COPT_GLOBALS, out);
+	if (row->examples[0].line)
+		str_add(out, ".PP\nExamples:\n.PP\n.nf\n.RS\n");
+	for (size_t i = 0; i < CMD_EXAMPLES_MAX && row->examples[i].line; i++)
+		troff_line("", row->examples[i].line, out);
+	if (row->examples[0].line)
+		str_add(out, ".RE\n.fi\n");
+}
+
+static void man_exits(struct str *out)
+{
+	str_add(out, ".SH EXIT STATUS\n");
+	for (size_t i = 0; i < ARRAY_LEN(exits); i++) {
+		str_addf(out, ".TP\n.B %d\n", exits[i].code);
+		troff_line("", exits[i].text, out);
+	}
+}
+
+static void man_environment(struct str *out)
+{
+	size_t n;
+	const struct console_setting_row *rows = console_settings_all(&n);
+
+	str_add(out, ".SH ENVIRONMENT\n");
+	for (size_t i = 0; i < n; i++) {
+		str_addf(out, ".TP\n.B %s\n", rows[i].env);
+		troff_line("", rows[i].help, out);
+	}
+}
+
+static void man_main(struct str *out)
+{
+	size_t n;
+	const struct command *rows = commands_all(&n);
+
+	str_add(out, ".TH YIJIAN 1 \"\" \"Yijian\" \"User Commands\"\n.SH NAME\nyijian \\- operations "
+		     "console of a hybrid large\\-model platform\n.SH SYNOPSIS\n.B yijian\n"
+		     "[\\fICOMMAND\\fR] [\\fIoptions\\fR]\n.SH DESCRIPTION\n"
+		     "Shows and changes the routes, keys, services and features that a yijiand agent "
+		     "serves. Alone on a terminal it opens the full\\-screen console; with a command it "
+		     "does one thing and answers with an exit code.\n.SH COMMANDS\n");
+	for (size_t i = 0; i < n; i++)
+		if (!(rows[i].flags & CMF_HIDDEN)) {
+			str_add(out, ".TP\n");
+			troff_line(".B ", rows[i].path, out);
+			troff_line("", rows[i].summary, out);
+		}
+	str_add(out, ".SH OPTIONS\n");
+	man_options(copts_all(), COPT_GLOBALS, out);
+	man_environment(out);
+	man_exits(out);
+	str_add(out, ".SH FILES\n.TP\n.I ~/.config/yijian/config\nsettings as KEY=value lines\n.TP\n"
+		     ".I /etc/yijian/console.conf\nthe same for every user\n.SH SEE ALSO\n"
+		     ".BR yijiand (8)\n");
+}
+
+bool help_man(const char *page, struct str *out)
+{
+	size_t n;
+	const struct command *rows = commands_all(&n);
+	char noun[32], want[48];
+
+	if (strcmp(page, "yijian.1") == 0) {
+		man_main(out);
+		return true;
+	}
+	for (size_t i = 0; noun_at(i, noun, sizeof(noun)); i++) {
+		snprintf(want, sizeof(want), "yijian-%s.1", noun);
+		if (strcmp(page, want) != 0)
+			continue;
+		str_addf(out, ".TH YIJIAN\\-%s 1 \"\" \"Yijian\" \"User Commands\"\n.SH NAME\n"
+			      "yijian\\-%s \\- the %s commands of yijian\n.SH COMMANDS\n",
+			noun, noun, noun);
+		for (size_t k = 0; k < n; k++)
+			if (strncmp(rows[k].path, noun, strlen(noun)) == 0 &&
+				rows[k].path[strlen(noun)] == ' ')
+				man_command(&rows[k], out);
+		str_add(out, ".SH SEE ALSO\n.BR yijian (1)\n");
+		return true;
+	}
+	return false;
+}
+
+// ---- completion ----
+
+// The scripts are files of their own (completions/), taken into the program as they are.
+#define SCRIPT(name, path)                                                                         \
+	__asm__(".pushsection .rodata\n"                                                          \
+		#name ":\n"                                                                       \
+		".incbin \"" path "\"\n"                                                         \
+		".byte 0\n"                                                                       \
+		".popsection\n");                                                                 \
+	extern const char name[] __asm__(#name)
+
+SCRIPT(completion_bash, "completions/yijian.bash");
+SCRIPT(completion_zsh, "completions/yijian.zsh");
+SCRIPT(completion_fish, "completions/yijian.fish");
+
+bool help_completion(const char *shell, struct str *out)
+{
+	const char *text = strcmp(shell, "bash") == 0 ? completion_bash
+		: strcmp(shell, "zsh") == 0           ? completion_zsh
+		: strcmp(shell, "fish") == 0          ? completion_fish
+						      : NULL;
+
+	if (text)
+		str_add(out, text);
+	return text != NULL;
+}
