@@ -24,14 +24,11 @@ def floors():
 
     What a folder's files share among themselves is its private.h: they alone may include it.
     """
-    globs = []
-    for row in src.rows("FLOORS"):
-        globs += row.split(":", 1)[1].split()
-
-    def place(module):
-        return next((i for i, glob in enumerate(globs) if src.matches(module, [glob])), None)
-
-    found = []
+    order = {module: at for at, module in enumerate(src.rows("FLOORS"))}
+    place = order.get
+    there_are = {src.module(name) for name in src.c_files()}
+    found = [f"FLOORS:1: lists {module}, which is no module" for module in order
+             if module not in there_are]
     for name in src.c_files():
         own = src.module(name)
         here = place(own)
