@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "agent/protocol/table.h"
 #include "shared/clock.h"
 #include "shared/text.h"
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/protocol/adapter.h"
+#include "agent/protocol/table.h"
 #include "agent/decide/attempt.h"
 #include "agent/record/ledger.h"
 #include "agent/state/probe_purse.h"

@@ -7,30 +7,6 @@
 #include "shared/multipart.h"
 #include "shared/text.h"
 
-static const struct adapter *const adapters[PROTO_COUNT] = {
-	[PROTO_OPENAI_CHAT] = &adapter_openai_chat,
-	[PROTO_OPENAI_COMPLETIONS] = &adapter_openai_completions,
-	[PROTO_OPENAI_EMBEDDINGS] = &adapter_openai_embeddings,
-	[PROTO_OPENAI_SPEECH] = &adapter_openai_speech,
-	[PROTO_OPENAI_TRANSCRIPTIONS] = &adapter_openai_transcriptions,
-	[PROTO_OPENAI_MODERATIONS] = &adapter_openai_moderations,
-	[PROTO_OPENAI_RERANK] = &adapter_openai_rerank,
-	[PROTO_DASHSCOPE_EMBEDDINGS_NATIVE] = &adapter_dashscope_embeddings,
-	[PROTO_OLLAMA_EMBED] = &adapter_ollama_embed,
-	[PROTO_TEI_EMBED] = &adapter_tei_embed,
-	[PROTO_TEI_RERANK] = &adapter_tei_rerank,
-	[PROTO_OPENAI_RESPONSES] = &adapter_openai_responses,
-	[PROTO_OLLAMA_CHAT] = &adapter_ollama_chat,
-	[PROTO_ANTHROPIC_MESSAGES] = &adapter_anthropic_messages,
-	[PROTO_DASHSCOPE_CHAT] = &adapter_dashscope_chat,
-	[PROTO_DASHSCOPE_CHAT_NATIVE] = &adapter_dashscope_chat_native,
-};
-
-const struct adapter *adapter_for(enum protocol p)
-{
-	return adapters[p];
-}
-
 void adapter_path(const struct url *url, const char *path, struct str *ret)
 {
 	struct slice base = slice_of(url->path);

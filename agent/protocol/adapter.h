@@ -154,7 +154,6 @@ struct adapter {
 		struct slice name, struct slice data, struct str *out);
 };
 
-const struct adapter *adapter_for(enum protocol p);
 // A path that begins with /v1 behind the upstream's base path; "/v1" is written once.
 void adapter_path(const struct url *url, const char *path, struct str *ret);
 // A path that is not under /v1, behind the upstream's root: its base path without the "/v1" or
@@ -198,6 +197,7 @@ void adapter_error_read_as(enum error_shape shape, const char *of, int status, s
 // Seconds of a Retry-After value: 0 and less → 1, garbage or absent → 5, at most cap_s.
 int64_t adapter_retry_after_s(struct slice value, int64_t wall_ms, int64_t cap_s);
 
+// Each in the file of its protocol; agent/protocol/table.h says which one speaks what.
 extern const struct adapter adapter_openai_chat, adapter_openai_completions,
 	adapter_openai_embeddings, adapter_dashscope_chat,
 	adapter_dashscope_chat_native, adapter_anthropic_messages, adapter_openai_responses,

@@ -94,10 +94,6 @@ struct image_adapter {
 	void (*cancel)(const struct url *url, const char *id, struct adapter_ask *ask);
 };
 
-// By the candidate: protocols that depend on the model are settled here. NULL: not for pictures.
-const struct image_adapter *image_adapter_for(const struct candidate *cand);
-const struct image_adapter *image_adapter_of(enum protocol p);
-
 // ---- what adapters share ----
 
 // A member of the request by its order: the caller's (unless dropped), the target's params, the
@@ -117,6 +113,7 @@ void image_put_b64(enum image_format format, struct slice b64, struct image_item
 // The item as a member of OpenAI's "data".
 void image_item_json(const struct image_item *item, struct str *out);
 
+// Each in the file of its protocol; agent/protocol/images.h says which one a candidate takes.
 extern const struct image_adapter image_openai, image_openai_edits, image_wanx_legacy,
 	image_wanx_messages, image_sdwebui, image_comfyui;
 

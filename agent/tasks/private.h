@@ -5,6 +5,7 @@
 #define YJ_AGENT_TASKS_PRIVATE_H
 
 #include "agent/call/call.h"
+#include "agent/protocol/images.h"
 #include "agent/tasks/tasks.h"
 
 #define TASK_BYTES_MAX ((size_t)256 * 1024 * 1024) // requests that wait and results, in memory

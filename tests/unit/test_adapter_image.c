@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/protocol/image.h"
+#include "agent/protocol/images.h"
 
 static struct adapter_call call; // large
 static struct image_want want;
