@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/protocol/adapter.h"
+#include "agent/protocol/error.h"
 #include "agent/decide/attempt.h"
 #include "agent/api/change.h"
 #include "agent/decide/decide.h"

@@ -9,6 +9,7 @@
 #include "agent/protocol/batch.h"
 #include "agent/decide/attempt.h"
 #include "agent/record/decisions.h"
+#include "agent/protocol/error.h"
 #include "agent/protocol/fold.h"
 #include "agent/record/history.h"
 #include "agent/protocol/dialect_anthropic.h"

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/protocol/error.h"
 #include "agent/protocol/table.h"
 #include "agent/decide/attempt.h"
 #include "agent/record/ledger.h"

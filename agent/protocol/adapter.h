@@ -1,75 +1,16 @@
 // SPDX-License-Identifier: MIT
 // What differs between upstream protocols, behind one small table of functions per protocol: the
-// request's body, the answer, a stream's chunk. How an error answer is understood is rows by
-// (vendor, status, code), the same for all. Pure: bytes in, bytes out.
+// request's body, the answer, a stream's chunk. How an error answer is understood is the same for
+// all: agent/protocol/error.h. Pure: bytes in, bytes out.
 #ifndef YJ_AGENT_PROTOCOL_ADAPTER_H
 #define YJ_AGENT_PROTOCOL_ADAPTER_H
 
-#include "agent/decide/breaker.h"
+#include "agent/protocol/request.h"
+#include "agent/protocol/usage.h"
 #include "agent/state/snapshot.h"
-#include "shared/jscan.h"
 #include "shared/str.h"
 
-#define CALL_MEMBERS_MAX 96 // top-level members of a request
 #define ANSWER_MEMBERS_MAX 32 // looked at in an answer; further ones are only validated
-#define ADAPTER_TEXT_MAX 512
-
-// Whose shape the caller speaks, and is answered in.
-enum dialect { DIALECT_OPENAI, DIALECT_ANTHROPIC };
-
-struct multipart;
-
-// A caller's request, scanned once; slices point into its body.
-struct adapter_call {
-	enum offer offer;
-	enum dialect dialect;
-	struct slice body;
-	struct slice content_type; // as it came; empty: application/json
-	struct slice beta; // Anthropic's features asked for by header; empty none
-	struct jscan_member m[CALL_MEMBERS_MAX];
-	size_t n;
-	char model[ID_MAX * 2]; // "" when not said
-	bool translated; // written by the gateway from another dialect
-	bool stream;
-	bool want_usage; // stream_options.include_usage: the extra chunk is passed on
-	bool base64; // embeddings: encoding_format
-	const struct multipart *form; // of a multipart body; NULL: it is JSON
-	size_t items; // of embeddings' input or a rerank's documents
-	bool tokens; // the input is token numbers
-	size_t from, part; // which of the items this upstream call asks for; part 0: all
-	int64_t chars; // of a text to speak; FIELD_NONE
-	int64_t images, width, height; // FIELD_NONE when not said
-};
-
-// Scans and checks what the gateway itself reads. need_model: /v1 calls name one.
-enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
-	struct adapter_call *ret, struct err *err);
-
-// The same of a form (shared/multipart.h), which must live as long as *ret.
-enum err_code adapter_read_form(const struct multipart *form, struct slice content_type,
-	enum offer offer, bool need_model, struct adapter_call *ret, struct err *err);
-
-// What an upstream may claim of one exchange in tokens, characters or milliseconds: far beyond any
-// model's context. More, less than nothing and parts of one are not believed.
-#define USAGE_FIGURE_MAX INT64_C(1000000000)
-#define USAGE_ABSURD (-2) // not known either: something was told that nobody can believe
-
-// What one exchange is charged by; -1: not known. cached and cache_write are parts of in,
-// reasoning of out.
-struct adapter_usage {
-	int64_t in, out, cached, cache_write, reasoning; // tokens
-	int64_t images, chars, audio_ms;
-};
-#define ADAPTER_USAGE_UNKNOWN ((struct adapter_usage){-1, -1, -1, -1, -1, -1, -1, -1})
-// A figure of a usage; -1 when absent or null, USAGE_ABSURD when it is none.
-int64_t usage_figure(const struct jscan_member *m);
-static inline bool usage_is_absurd(const struct adapter_usage *u)
-{
-	return u->in < -1 || u->out < -1 || u->cached < -1 || u->cache_write < -1 ||
-		u->reasoning < -1 || u->images < -1 || u->chars < -1 || u->audio_ms < -1;
-}
-// What `more` knows replaces what *u says.
-void adapter_usage_merge(struct adapter_usage *u, const struct adapter_usage *more);
 
 // What is sent upstream. build() finds everything empty and appends.
 struct adapter_ask {
@@ -176,26 +117,6 @@ bool adapter_streams(const struct adapter_call *call, const struct feature *feat
 // The model's name upstream: the target's, else the one an instance serves, else what the caller
 // said; NULL when nobody named one.
 const char *adapter_model(const struct adapter_call *call, const struct candidate *cand);
-
-// An error answer, understood.
-struct adapter_error {
-	enum outcome outcome; // what it says about the candidate
-	enum err_code code;
-	bool final; // the request's own fault: another candidate would say the same
-	int status; // given to the caller when final
-	char type[64], wire_code[64], param[128]; // of the upstream, "" when absent
-	char message[ADAPTER_TEXT_MAX];
-};
-
-// of: the vendor, or the engine of a self-hosted instance. secret: the key in clear (may be
-// empty): its text never passes.
-void adapter_error_read(const char *of, int status, struct slice body, struct slice secret,
-	struct adapter_error *ret);
-// The same of a server whose way to write errors is known.
-void adapter_error_read_as(enum error_shape shape, const char *of, int status, struct slice body,
-	struct slice secret, struct adapter_error *ret);
-// Seconds of a Retry-After value: 0 and less → 1, garbage or absent → 5, at most cap_s.
-int64_t adapter_retry_after_s(struct slice value, int64_t wall_ms, int64_t cap_s);
 
 // Each in the file of its protocol; agent/protocol/table.h says which one speaks what.
 extern const struct adapter adapter_openai_chat, adapter_openai_completions,

@@ -3,11 +3,13 @@
 // status, code), never a reading of the message. Sources: the vendors' public error references
 // (OpenAI "Error codes", Alibaba Cloud Model Studio "Error codes", Anthropic "Errors", the sources
 // of vLLM, Ollama, text-embeddings-inference, stable-diffusion-webui and ComfyUI).
-#include "agent/protocol/adapter.h"
+#include "agent/protocol/error.h"
 
 #include <string.h>
 #include "agent/protocol/scrub.h"
 #include "shared/clock.h"
+#include "shared/jscan.h"
+#include "shared/str.h"
 
 #define RETRY_UNREADABLE_S 5
 #define ERROR_MEMBERS_MAX 16

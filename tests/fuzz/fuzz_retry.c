@@ -2,7 +2,7 @@
 // Times and amounts in headers and parameters: whatever an upstream says, a wait is within its
 // bounds; a date that was read is written and read as the same.
 #include <stdlib.h>
-#include "agent/protocol/adapter.h"
+#include "agent/protocol/error.h"
 #include "shared/clock.h"
 #include "shared/num.h"
 

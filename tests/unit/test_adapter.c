@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/protocol/error.h"
 #include "agent/protocol/table.h"
 
 static struct adapter_call call; // large

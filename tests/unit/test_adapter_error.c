@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
-#include "agent/protocol/adapter.h"
+#include "agent/protocol/error.h"
 
 static const struct {
 	const char *of;

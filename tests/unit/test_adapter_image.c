@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/protocol/error.h"
 #include "agent/protocol/images.h"
 
 static struct adapter_call call; // large

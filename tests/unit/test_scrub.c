@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "agent/protocol/adapter.h"
+#include "agent/protocol/error.h"
 #include "agent/protocol/scrub.h"
 #include "shared/base.h"
 
