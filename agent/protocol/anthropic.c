@@ -2,8 +2,10 @@
 // Anthropic's Messages API (anthropic-version 2023-06-01) as an upstream: chat requests are written
 // in its words and its answers and events in OpenAI's; callers who speak it themselves get it as it
 // came. Its cached tokens are apart from input_tokens; here they are a part of the prompt's.
+#include "agent/protocol/chat.h"
 #include "agent/protocol/json.h"
 #include "agent/protocol/openai.h"
+#include "agent/protocol/tools.h"
 
 #include <string.h>
 #include "shared/num.h"
@@ -161,7 +163,7 @@ static enum err_code add_message(struct turns *t, struct slice item, struct err 
 	if (aj_is(&m, "role", "assistant")) {
 		open_turn(t, 'a');
 		enum err_code code = add_content(content, t->messages, err);
-		aj_add_tool_uses(&m, t->messages);
+		tools_to_blocks(&m, t->messages);
 		return code;
 	}
 	open_turn(t, 'u');
@@ -400,19 +402,6 @@ static int error_status(const struct aj *top)
 
 // ---- whole answers ----
 
-static void add_call(struct str *tools, const struct aj *block)
-{
-	const struct jscan_member *input = aj_typed(block, "input", JS_OBJECT);
-	aj_comma(tools);
-	str_add_c(tools, '{');
-	aj_add_inner(tools, "id", aj_text(block, "id"));
-	str_add_slice(tools, SLICE(",\"type\":\"function\",\"function\":{"));
-	aj_add_inner(tools, "name", aj_text(block, "name"));
-	str_add_slice(tools, SLICE(",\"arguments\":"));
-	str_add_json(tools, input != NULL ? input->value : SLICE("{}"));
-	str_add_slice(tools, SLICE("}}"));
-}
-
 static void write_message(const struct aj *top, struct str *out)
 {
 	const struct jscan_member *content = aj_typed(top, "content", JS_ARRAY);
@@ -428,7 +417,7 @@ static void write_message(const struct aj *top, struct str *out)
 		else if (aj_is(&block, "type", "thinking"))
 			str_add_slice(&thinking, aj_text(&block, "thinking"));
 		else if (aj_is(&block, "type", "tool_use"))
-			add_call(&tools, &block);
+			tools_from_block(&block, &tools);
 	}
 	if (text.n > 0 || tools.n == 1)
 		aj_add_inner(out, "content", str_slice(&text));
@@ -471,21 +460,13 @@ static enum answer_kind parse(const struct adapter_call *call, const struct adap
 
 // ---- a stream ----
 
-static void copy_inner(struct slice inner, char *buf, size_t size)
-{
-	if (inner.n >= size)
-		return;
-	memcpy(buf, inner.p, inner.n);
-	buf[inner.n] = '\0';
-}
-
 static void on_start(struct adapter_stream *s, const struct aj *top, struct str *out)
 {
 	struct aj message;
 	if (!aj_object(top, "message", &message))
 		return;
-	copy_inner(aj_text(&message, "id"), s->id, sizeof(s->id));
-	copy_inner(aj_text(&message, "model"), s->model, sizeof(s->model));
+	aj_copy(aj_text(&message, "id"), s->id, sizeof(s->id));
+	aj_copy(aj_text(&message, "model"), s->model, sizeof(s->model));
 	read_usage(&message, &s->usage);
 	chat_chunk_text(s, "content", SLICE(""), out);
 }

@@ -6,6 +6,7 @@
 // Native frames ("X-DashScope-SSE: enable") carry output and cumulative usage; finish_reason is the
 // text "null" until the end; without incremental_output each repeats the whole text; there is no
 // [DONE]; errors are flat {"code","message"}, in an event "error" or under a good status.
+#include "agent/protocol/chat.h"
 #include "agent/protocol/json.h"
 #include "agent/protocol/openai.h"
 
@@ -154,13 +155,8 @@ static void add_parameters(const struct adapter_call *call, const struct feature
 	if (ask->stream)
 		aj_add(out, "incremental_output", ask->grows ? SLICE("false") : SLICE("true"));
 	for (size_t i = 0; i < call->n; i++) {
-		const struct jscan_member *m = &call->m[i];
-		if (!is_parameter(m))
-			continue;
-		str_add_slice(out, SLICE(",\""));
-		str_add_slice(out, m->key);
-		str_add_slice(out, SLICE("\":"));
-		str_add_slice(out, m->value);
+		if (is_parameter(&call->m[i]))
+			aj_add_member(out, &call->m[i]);
 	}
 	if (most != NULL && aj_call(call, "max_tokens") == NULL)
 		aj_add(out, "max_tokens", most->value);
@@ -327,8 +323,7 @@ static void begin_stream(const struct adapter_call *call, struct adapter_stream 
 {
 	if (s->id[0] != '\0' || f->id.n >= sizeof(s->id))
 		return;
-	memcpy(s->id, f->id.p, f->id.n);
-	s->id[f->id.n] = '\0';
+	aj_copy(f->id, s->id, sizeof(s->id));
 	aj_copy_safe(call->model, s->model, sizeof(s->model));
 }
 

@@ -2,7 +2,7 @@
 #include "agent/protocol/dialect_anthropic.h"
 
 #include <string.h>
-#include "agent/protocol/json.h"
+#include "agent/protocol/tools.h"
 #include "shared/text.h"
 
 // ---- the request ----
@@ -133,19 +133,6 @@ static enum err_code add_user(struct slice blocks, struct str *out, struct err *
 	return code;
 }
 
-static void add_tool_use(const struct aj *block, struct str *out)
-{
-	const struct jscan_member *input = aj_typed(block, "input", JS_OBJECT);
-	aj_comma(out);
-	str_add_c(out, '{');
-	aj_add_inner(out, "id", aj_text(block, "id"));
-	str_add_slice(out, SLICE(",\"type\":\"function\",\"function\":{"));
-	aj_add_inner(out, "name", aj_text(block, "name"));
-	str_add_slice(out, SLICE(",\"arguments\":"));
-	str_add_json(out, input != NULL ? input->value : SLICE("{}"));
-	str_add_slice(out, SLICE("}}"));
-}
-
 // Thinking of an earlier turn is the model's own; another model has no use for it.
 static enum err_code add_assistant(struct slice blocks, struct str *out, struct err *err)
 {
@@ -160,7 +147,7 @@ static enum err_code add_assistant(struct slice blocks, struct str *out, struct 
 		else if (aj_is(&block, "type", "text"))
 			str_add_slice(&text, aj_text(&block, "text"));
 		else if (aj_is(&block, "type", "tool_use"))
-			add_tool_use(&block, &tools);
+			tools_from_block(&block, &tools);
 		else if (!aj_is(&block, "type", "thinking") &&
 			 !aj_is(&block, "type", "redacted_thinking"))
 			code = no_word("messages", err);
@@ -396,7 +383,7 @@ bool messages_answer(struct slice body, struct str *out)
 		text = aj_text(&message, "refusal");
 	if (text.n > 0)
 		add_block_text(out, "text", "text", text);
-	bool tools = aj_add_tool_uses(&message, out);
+	bool tools = tools_to_blocks(&message, out);
 	str_add_c(out, ']');
 	aj_add_text(out, "stop_reason", stop_reason(&choice, tools));
 	aj_add(out, "stop_sequence", SLICE("null"));

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A flat view of one object at a time, without a tree and without decoding; members are found by
+// going through them, as objects of these protocols are small.
 #include "agent/protocol/json.h"
 
 #include <string.h>
@@ -87,6 +89,14 @@ void aj_embed(struct slice string, struct str *out)
 	str_release(&text);
 }
 
+void aj_copy(struct slice inner, char *buf, size_t size)
+{
+	if (inner.n >= size)
+		return;
+	memcpy(buf, inner.p, inner.n);
+	buf[inner.n] = '\0';
+}
+
 void aj_copy_safe(const char *text, char *buf, size_t size)
 {
 	size_t n = strlen(text);
@@ -116,15 +126,6 @@ static bool is_listed(const struct strv *list, struct slice key)
 
 // ---- writing ----
 
-static void add_name(struct str *out, const char *name)
-{
-	if (out->n > 0 && out->p[out->n - 1] != '{')
-		str_add_c(out, ',');
-	str_add_c(out, '"');
-	str_add(out, name);
-	str_add_slice(out, SLICE("\":"));
-}
-
 void aj_comma(struct str *out)
 {
 	char last = out->n > 0 ? out->p[out->n - 1] : '[';
@@ -132,21 +133,44 @@ void aj_comma(struct str *out)
 		str_add_c(out, ',');
 }
 
+void aj_name(struct str *out, const char *name)
+{
+	aj_comma(out);
+	str_add_c(out, '"');
+	str_add(out, name);
+	str_add_slice(out, SLICE("\":"));
+}
+
 void aj_add(struct str *out, const char *name, struct slice value)
 {
-	add_name(out, name);
+	aj_name(out, name);
 	str_add_slice(out, value);
 }
 
 void aj_add_text(struct str *out, const char *name, const char *text)
 {
-	add_name(out, name);
+	aj_name(out, name);
 	str_add_json(out, slice_of(text));
+}
+
+void aj_add_count(struct str *out, const char *name, int64_t v)
+{
+	aj_name(out, name);
+	str_add_i64(out, v);
+}
+
+void aj_add_member(struct str *out, const struct jscan_member *m)
+{
+	aj_comma(out);
+	str_add_c(out, '"');
+	str_add_slice(out, m->key);
+	str_add_slice(out, SLICE("\":"));
+	str_add_slice(out, m->value);
 }
 
 void aj_add_inner(struct str *out, const char *name, struct slice inner)
 {
-	add_name(out, name);
+	aj_name(out, name);
 	str_add_c(out, '"');
 	str_add_slice(out, inner);
 	str_add_c(out, '"');
@@ -180,14 +204,8 @@ static void add_members(struct str *out, size_t from, struct slice json, const s
 	if (jscan_object(str_slice(&so_far), lax, given, CALL_MEMBERS_MAX, &given_n, NULL) != ERR_OK)
 		n = 0;
 	for (size_t i = 0; i < n; i++) {
-		if ((t != NULL && is_dropped(t, m[i].key)) || is_named(given, given_n, m[i].key))
-			continue;
-		if (out->p[out->n - 1] != '{')
-			str_add_c(out, ',');
-		str_add_c(out, '"');
-		str_add_slice(out, m[i].key);
-		str_add_slice(out, SLICE("\":"));
-		str_add_slice(out, m[i].value);
+		if ((t == NULL || !is_dropped(t, m[i].key)) && !is_named(given, given_n, m[i].key))
+			aj_add_member(out, &m[i]);
 	}
 	str_release(&so_far);
 }
@@ -203,137 +221,4 @@ void aj_add_object(struct str *out, size_t from, const struct jscan_member *obje
 {
 	if (object != NULL && object->type == JS_OBJECT)
 		add_members(out, from, object->value, NULL);
-}
-
-// ---- chat completions ----
-
-static void add_count(struct str *out, const char *name, int64_t v)
-{
-	add_name(out, name);
-	str_add_i64(out, v);
-}
-
-void chat_usage(struct str *out, const struct adapter_usage *u)
-{
-	str_add_c(out, '{');
-	add_count(out, "prompt_tokens", MAX_OF(u->in, 0));
-	add_count(out, "completion_tokens", MAX_OF(u->out, 0));
-	add_count(out, "total_tokens", MAX_OF(u->in, 0) + MAX_OF(u->out, 0));
-	if (u->cached >= 0) {
-		add_name(out, "prompt_tokens_details");
-		str_add_c(out, '{');
-		add_count(out, "cached_tokens", u->cached);
-		str_add_c(out, '}');
-	}
-	if (u->reasoning >= 0) {
-		add_name(out, "completion_tokens_details");
-		str_add_c(out, '{');
-		add_count(out, "reasoning_tokens", u->reasoning);
-		str_add_c(out, '}');
-	}
-	str_add_c(out, '}');
-}
-
-static void add_head(struct str *out, const char *object, struct slice id, struct slice model,
-	int64_t created)
-{
-	str_add_slice(out, SLICE("{\"id\":\"chatcmpl-"));
-	str_add_slice(out, id);
-	str_add_slice(out, SLICE("\",\"object\":\""));
-	str_add(out, object);
-	str_add_slice(out, SLICE("\",\"created\":"));
-	str_add_i64(out, created);
-	aj_add_inner(out, "model", model);
-}
-
-static void chunk_head(struct adapter_stream *s, struct str *out)
-{
-	str_add_slice(out, SLICE("data: "));
-	add_head(out, "chat.completion.chunk", slice_of(s->id), slice_of(s->model), s->created);
-}
-
-void chat_chunk_open(struct adapter_stream *s, struct str *out)
-{
-	chunk_head(s, out);
-	str_add_slice(out, SLICE(",\"choices\":[{\"index\":0,\"delta\":{"));
-	if (!s->opened)
-		str_add_slice(out, SLICE("\"role\":\"assistant\""));
-	s->opened = true;
-}
-
-void chat_chunk_close(struct str *out, const char *finish)
-{
-	str_add_slice(out, SLICE("},\"logprobs\":null,\"finish_reason\":"));
-	if (finish != NULL)
-		str_add_json(out, slice_of(finish));
-	else
-		str_add_slice(out, SLICE("null"));
-	str_add_slice(out, SLICE("}]}\n\n"));
-}
-
-void chat_chunk_text(struct adapter_stream *s, const char *member, struct slice inner,
-	struct str *out)
-{
-	chat_chunk_open(s, out);
-	aj_add_inner(out, member, inner);
-	chat_chunk_close(out, NULL);
-}
-
-void chat_chunk_finish(struct adapter_stream *s, const char *finish, struct str *out)
-{
-	s->finish = true;
-	chat_chunk_open(s, out);
-	chat_chunk_close(out, finish);
-}
-
-void chat_chunk_usage(struct adapter_stream *s, struct str *out)
-{
-	if (!s->want_usage || (s->usage.in < 0 && s->usage.out < 0))
-		return;
-	chunk_head(s, out);
-	str_add_slice(out, SLICE(",\"choices\":[],\"usage\":"));
-	chat_usage(out, &s->usage);
-	str_add_slice(out, SLICE("}\n\n"));
-}
-
-void chat_answer_open(struct str *out, struct slice id, struct slice model, int64_t created)
-{
-	add_head(out, "chat.completion", id, model, created);
-	str_add_slice(out, SLICE(",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\""));
-}
-
-void chat_answer_close(struct str *out, const char *finish, const struct adapter_usage *u)
-{
-	str_add_slice(out, SLICE(",\"refusal\":null},\"logprobs\":null,\"finish_reason\":"));
-	str_add_json(out, slice_of(finish));
-	str_add_slice(out, SLICE("}]"));
-	if (u->in >= 0 || u->out >= 0) {
-		add_name(out, "usage");
-		chat_usage(out, u);
-	}
-	str_add_c(out, '}');
-}
-
-// ---- what Anthropic's shape makes of it ----
-
-bool aj_add_tool_uses(const struct aj *message, struct str *out)
-{
-	const struct jscan_member *calls = aj_typed(message, "tool_calls", JS_ARRAY);
-	struct slice rest = calls != NULL ? calls->value : SLICE("[]"), item;
-	struct aj call, function;
-	bool any = false;
-	while (jscan_next(&rest, &item)) {
-		if (!aj_scan(item, &call) || !aj_object(&call, "function", &function))
-			continue;
-		const struct jscan_member *arguments = aj_typed(&function, "arguments", JS_STRING);
-		aj_comma(out);
-		str_add_slice(out, SLICE("{\"type\":\"tool_use\""));
-		aj_add_inner(out, "id", aj_text(&call, "id"));
-		aj_add_inner(out, "name", aj_text(&function, "name"));
-		str_add_slice(out, SLICE(",\"input\":"));
-		aj_embed(arguments != NULL ? arguments->value : SLICE("\"\""), out);
-		str_add_c(out, '}');
-		any = true;
-	}
-	return any;
 }

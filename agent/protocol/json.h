@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What adapters that translate share: looking into scanned JSON, and writing chat completions and
-// their chunks as OpenAI has them. Text is moved as it stands between its quotes, escapes and all,
-// so nothing is decoded to be encoded again. Private to adapters.
+// What adapters that translate share: looking into scanned JSON, and writing it. Text is moved as it
+// stands between its quotes, escapes and all, so nothing is decoded to be encoded again. Private to
+// adapters.
 #ifndef YJ_AGENT_PROTOCOL_JSON_H
 #define YJ_AGENT_PROTOCOL_JSON_H
 
@@ -33,6 +33,8 @@ struct slice aj_inner(struct slice string);
 void aj_decode(struct slice string, struct str *out);
 // The string value's text as JSON when it is a valid object, "{}" otherwise.
 void aj_embed(struct slice string, struct str *out);
+// A copy of a raw text; buf stays as it was when it does not fit.
+void aj_copy(struct slice inner, char *buf, size_t size);
 // A copy that may stand between quotes as it is; "" when the text may not or does not fit.
 void aj_copy_safe(const char *text, char *buf, size_t size);
 // A scanned caller's member; NULL when absent or null.
@@ -40,9 +42,14 @@ const struct jscan_member *aj_call(const struct adapter_call *call, const char *
 
 // A comma, unless a list or object has just been opened.
 void aj_comma(struct str *out);
-// ,"name":value — without the comma behind an opening brace.
+// ,"name": — without the comma behind an opening brace.
+void aj_name(struct str *out, const char *name);
+// The same with its value.
 void aj_add(struct str *out, const char *name, struct slice value);
 void aj_add_text(struct str *out, const char *name, const char *text);
+void aj_add_count(struct str *out, const char *name, int64_t v);
+// A scanned member as it stands.
+void aj_add_member(struct str *out, const struct jscan_member *m);
 void aj_add_inner(struct str *out, const char *name, struct slice inner);
 // The operator's params, then the feature's defaults: members nobody wrote into the object that
 // begins at `from` in out and is still open, but those the target drops, "model" and "stream".
@@ -51,28 +58,5 @@ void aj_add_absent(struct str *out, size_t from, const struct feature *feature,
 
 // The same of one scanned object's members; NULL is fine.
 void aj_add_object(struct str *out, size_t from, const struct jscan_member *object);
-
-// ---- chat completions ----
-
-void chat_usage(struct str *out, const struct adapter_usage *u);
-// A chunk up to its delta's opening brace; the first of a stream has the role in it.
-void chat_chunk_open(struct adapter_stream *s, struct str *out);
-// finish NULL: not yet.
-void chat_chunk_close(struct str *out, const char *finish);
-// One chunk with one text member of the delta.
-void chat_chunk_text(struct adapter_stream *s, const char *member, struct slice inner,
-	struct str *out);
-// The last chunk but the usage; notes that the answer said why it ended.
-void chat_chunk_finish(struct adapter_stream *s, const char *finish, struct str *out);
-// The chunk with the usage, when the caller gets it.
-void chat_chunk_usage(struct adapter_stream *s, struct str *out);
-// A completion up to its message's opening brace and role, and from the message's end on.
-void chat_answer_open(struct str *out, struct slice id, struct slice model, int64_t created);
-void chat_answer_close(struct str *out, const char *finish, const struct adapter_usage *u);
-
-// ---- Anthropic's blocks ----
-
-// The tool calls of a chat message as tool_use blocks; false when it has none.
-bool aj_add_tool_uses(const struct aj *message, struct str *out);
 
 #endif

@@ -2,10 +2,9 @@
 // Ollama's own chat (POST /api/chat): streams are lines of JSON, sampling goes into "options",
 // pictures beside the text as base64, arguments of tools are objects. An error in a stream is a
 // line {"error":"text"} under status 200. The first call loads the model, which may take minutes.
+#include "agent/protocol/chat.h"
 #include "agent/protocol/json.h"
-#include "agent/protocol/openai.h"
 
-#include <string.h>
 #include "shared/text.h"
 
 #define PATIENCE_MS 180000
@@ -329,11 +328,8 @@ static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adap
 		return CHUNK_ERROR;
 	if (!read_line(&top, &message, &l))
 		return CHUNK_BAD;
-	struct slice model = aj_text(&top, "model");
-	if (s->model[0] == '\0' && model.n < sizeof(s->model)) {
-		memcpy(s->model, model.p, model.n);
-		s->model[model.n] = '\0';
-	}
+	if (s->model[0] == '\0')
+		aj_copy(aj_text(&top, "model"), s->model, sizeof(s->model));
 	if (s->id[0] == '\0')
 		adapter_new_id(s->serial, s->id, sizeof(s->id));
 	return add_line(s, &top, &l, out);
