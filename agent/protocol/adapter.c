@@ -37,7 +37,7 @@ const char *adapter_model(const struct adapter_call *call, const struct candidat
 		return cand->target->upstream_model;
 	if (cand->instance != NULL && cand->instance->doc.models.n > 0)
 		return cand->instance->doc.models.v[0];
-	return call->model[0] != '\0' ? call->model : NULL;
+	return call != NULL && call->model[0] != '\0' ? call->model : NULL;
 }
 
 void adapter_new_id(uint64_t serial, char *buf, size_t size)
@@ -67,14 +67,6 @@ static bool is_asked(struct slice key)
 		"documents", "texts", "file", "image", "mask"};
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (slice_eq_str(key, keys[i]))
-			return true;
-	return false;
-}
-
-static bool is_dropped(const struct target *t, struct slice key)
-{
-	for (size_t i = 0; i < t->drop_params.n; i++)
-		if (slice_eq_str(key, t->drop_params.v[i]))
 			return true;
 	return false;
 }
@@ -121,7 +113,7 @@ static __attribute__((noinline)) const struct adapter_call *set_members(
 	copy->n = 0;
 	for (size_t i = 0; i < call->n; i++) {
 		const struct jscan_member *m = &call->m[i], *set = set_of(&s, m->key);
-		if (is_dropped(t, m->key) || (set == NULL && s.length && is_length(m->key)))
+		if (adapter_drops(t, m->key) || (set == NULL && s.length && is_length(m->key)))
 			continue;
 		copy->m[copy->n] = *m;
 		if (set != NULL) {
@@ -143,5 +135,32 @@ bool adapter_decides(const struct target *t, struct slice key)
 {
 	struct set s;
 	read_set(t, &s);
-	return is_dropped(t, key) || set_of(&s, key) != NULL;
+	return adapter_drops(t, key) || set_of(&s, key) != NULL;
+}
+
+static bool find_in(const char *json, const char *name, struct jscan_member *ret)
+{
+	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC};
+	struct jscan_member m[CALL_MEMBERS_MAX];
+	size_t n;
+	if (json == NULL ||
+		jscan_object(slice_of(json), limits, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		return false;
+	const struct jscan_member *at = jscan_find(m, n, name);
+	if (at == NULL || at->type == JS_NULL)
+		return false;
+	*ret = *at;
+	return true;
+}
+
+bool adapter_wish(const struct adapter_call *call, const struct feature *feature,
+	const struct target *t, const char *name, struct jscan_member *ret)
+{
+	if (find_in(t->params, name, ret))
+		return true;
+	const struct jscan_member *m = jscan_find(call->m, call->n, name);
+	if (m == NULL || m->type == JS_NULL || adapter_drops(t, slice_of(name)))
+		return find_in(feature->defaults, name, ret);
+	*ret = *m;
+	return true;
 }

@@ -109,13 +109,26 @@ static inline bool adapter_sets(const struct target *t)
 {
 	return t->params != NULL || t->drop_params.n > 0;
 }
+// True when the target's drop_params take this member away.
+static inline bool adapter_drops(const struct target *t, struct slice key)
+{
+	for (size_t i = 0; i < t->drop_params.n; i++) {
+		if (slice_eq_str(key, t->drop_params.v[i]))
+			return true;
+	}
+	return false;
+}
 // True when the target's params set this member, or its drop_params take it away.
 bool adapter_decides(const struct target *t, struct slice key);
+// What a member is to be, by the order of those who may say: the target's params, the caller unless
+// it is dropped, the feature's defaults. False when nobody did, or with null.
+bool adapter_wish(const struct adapter_call *call, const struct feature *feature,
+	const struct target *t, const char *name, struct jscan_member *ret);
 // Whether the upstream is to stream: the caller does, or the operator has it so.
 bool adapter_streams(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand);
 // The model's name upstream: the target's, else the one an instance serves, else what the caller
-// said; NULL when nobody named one.
+// said (call may be NULL: it is not asked); NULL when nobody named one.
 const char *adapter_model(const struct adapter_call *call, const struct candidate *cand);
 
 // Each in the file of its protocol; agent/protocol/table.h says which one speaks what.

@@ -34,46 +34,25 @@ static void add_model(const struct adapter_call *call, const struct candidate *c
 	str_add_json(out, slice_of(model != NULL ? model : ""));
 }
 
-// A member of the caller's, else of the target's params or the feature's defaults; false: absent.
-static bool wish(const struct adapter_call *call, const struct feature *feature,
-	const struct candidate *cand, const char *name, struct slice *ret)
-{
-	const char *const by[] = {cand->target->params, feature->defaults};
-	struct adapter_call copy;
-	call = adapter_call_set(call, cand->target, &copy);
-	const struct jscan_member *m = jscan_find(call->m, call->n, name);
-	struct jscan_member in[CALL_MEMBERS_MAX];
-	size_t n;
-	for (size_t i = 0; m == NULL && i < ARRAY_LEN(by); i++) {
-		if (by[i] != NULL &&
-			jscan_object(slice_of(by[i]), answers, in, ARRAY_LEN(in), &n, NULL) == ERR_OK)
-			m = jscan_find(in, n, name);
-	}
-	if (m == NULL || m->type == JS_NULL)
-		return false;
-	*ret = m->value;
-	return true;
-}
-
 static enum err_code build_dashscope(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
 {
 	static const char *const extra[] = {"text_type", "output_type", "instruct"};
 	struct str *out = &ask->body;
-	struct slice v;
+	struct jscan_member m;
 	adapter_root_path(cand->url, "/api/v1/services/embeddings/text-embedding/text-embedding",
 		&ask->path);
 	add_model(call, cand, out);
 	str_add(out, ",\"input\":{\"texts\":");
 	enum err_code code = add_texts(call, out, err);
 	str_add(out, "},\"parameters\":{");
-	bool first = !wish(call, feature, cand, "dimensions", &v);
+	bool first = !adapter_wish(call, feature, cand->target, "dimensions", &m);
 	if (!first)
-		str_addf(out, "\"dimension\":%.*s", SLICE_FMT(v));
+		str_addf(out, "\"dimension\":%.*s", SLICE_FMT(m.value));
 	for (size_t i = 0; i < ARRAY_LEN(extra); i++) {
-		if (!wish(call, feature, cand, extra[i], &v))
+		if (!adapter_wish(call, feature, cand->target, extra[i], &m))
 			continue;
-		str_addf(out, "%s\"%s\":%.*s", first ? "" : ",", extra[i], SLICE_FMT(v));
+		str_addf(out, "%s\"%s\":%.*s", first ? "" : ",", extra[i], SLICE_FMT(m.value));
 		first = false;
 	}
 	str_add(out, "}}");
@@ -85,14 +64,14 @@ static enum err_code build_ollama(const struct adapter_call *call, const struct 
 {
 	static const char *const extra[] = {"dimensions", "truncate", "keep_alive", "options"};
 	struct str *out = &ask->body;
-	struct slice v;
+	struct jscan_member m;
 	adapter_root_path(cand->url, "/api/embed", &ask->path);
 	add_model(call, cand, out);
 	str_add(out, ",\"input\":");
 	enum err_code code = add_texts(call, out, err);
 	for (size_t i = 0; i < ARRAY_LEN(extra); i++) {
-		if (wish(call, feature, cand, extra[i], &v))
-			str_addf(out, ",\"%s\":%.*s", extra[i], SLICE_FMT(v));
+		if (adapter_wish(call, feature, cand->target, extra[i], &m))
+			str_addf(out, ",\"%s\":%.*s", extra[i], SLICE_FMT(m.value));
 	}
 	str_add_c(out, '}');
 	return code;
@@ -103,13 +82,13 @@ static enum err_code build_tei(const struct adapter_call *call, const struct fea
 {
 	static const char *const extra[] = {"dimensions", "truncate", "normalize", "prompt_name"};
 	struct str *out = &ask->body;
-	struct slice v;
+	struct jscan_member m;
 	adapter_root_path(cand->url, "/embed", &ask->path);
 	str_add(out, "{\"inputs\":");
 	enum err_code code = add_texts(call, out, err);
 	for (size_t i = 0; i < ARRAY_LEN(extra); i++) {
-		if (wish(call, feature, cand, extra[i], &v))
-			str_addf(out, ",\"%s\":%.*s", extra[i], SLICE_FMT(v));
+		if (adapter_wish(call, feature, cand->target, extra[i], &m))
+			str_addf(out, ",\"%s\":%.*s", extra[i], SLICE_FMT(m.value));
 	}
 	str_add_c(out, '}');
 	return code;

@@ -6,8 +6,6 @@
 #include "shared/num.h"
 #include "shared/text.h"
 
-static const struct jscan_limits traffic = {.depth = JSCAN_DEPTH_TRAFFIC};
-
 // ---- the request ----
 
 static enum err_code read_string(const struct adapter_call *call, const char *name,
@@ -145,48 +143,6 @@ enum err_code image_read_call(struct slice content_type, struct slice body, enum
 	ret->body = body;
 	ret->content_type = content_type;
 	return code;
-}
-
-static bool find_in(const char *json, const char *name, struct jscan_member *ret)
-{
-	struct jscan_member m[CALL_MEMBERS_MAX];
-	const struct jscan_member *at;
-	size_t n;
-	if (json == NULL ||
-		jscan_object(slice_of(json), traffic, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
-		return false;
-	at = jscan_find(m, n, name);
-	if (at == NULL || at->type == JS_NULL)
-		return false;
-	*ret = *at;
-	return true;
-}
-
-bool image_param(const struct image_submit *s, const char *name, struct jscan_member *ret)
-{
-	const struct adapter_call *call = s->want->call;
-	const struct target *t = s->cand->target;
-	const struct jscan_member *m = jscan_find(call->m, call->n, name);
-	if (find_in(t->params, name, ret))
-		return true;
-	for (size_t i = 0; m != NULL && i < t->drop_params.n; i++) {
-		if (strcmp(t->drop_params.v[i], name) == 0)
-			m = NULL;
-	}
-	if (m != NULL && m->type != JS_NULL) {
-		*ret = *m;
-		return true;
-	}
-	return find_in(s->feature->defaults, name, ret);
-}
-
-const char *image_model(const struct candidate *cand)
-{
-	if (cand->target->upstream_model != NULL)
-		return cand->target->upstream_model;
-	if (cand->instance != NULL && cand->instance->doc.models.n > 0)
-		return cand->instance->doc.models.v[0];
-	return NULL;
 }
 
 // ---- answers ----

@@ -96,11 +96,17 @@ struct image_adapter {
 
 // ---- what adapters share ----
 
-// A member of the request by its order: the caller's (unless dropped), the target's params, the
-// feature's defaults. False when nobody said it.
-bool image_param(const struct image_submit *s, const char *name, struct jscan_member *ret);
+// A member of the request as adapter_wish has it.
+static inline bool image_param(const struct image_submit *s, const char *name,
+	struct jscan_member *ret)
+{
+	return adapter_wish(s->want->call, s->feature, s->cand->target, name, ret);
+}
 // The model's name as the upstream knows it, from target or instance alone; NULL when none is set.
-const char *image_model(const struct candidate *cand);
+static inline const char *image_model(const struct candidate *cand)
+{
+	return adapter_model(NULL, cand);
+}
 // Appends the id when it may stand in a path, else nothing.
 void image_add_id(struct str *path, const char *id);
 // Copies a JSON string's text as a task id: letters, digits, '-', '_' and '.' alone.

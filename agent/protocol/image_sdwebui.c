@@ -44,12 +44,9 @@ static void add_settings(struct image_submit *s, struct str *out)
 {
 	const char *model = image_model(s->cand);
 	struct jscan_member m, given = {0};
-	struct image_want bare = *s->want;
-	struct adapter_call none = {0}; // the caller's own is not looked at
-	struct image_submit operators = *s;
-	bare.call = &none;
-	operators.want = &bare;
-	if (image_param(&operators, "override_settings", &m) && m.type == JS_OBJECT)
+	const struct adapter_call none = {0}; // the caller's own is not looked at
+	if (adapter_wish(&none, s->feature, s->cand->target, "override_settings", &m) &&
+		m.type == JS_OBJECT)
 		given = m;
 	if (model == NULL && given.value.n == 0)
 		return;

@@ -115,15 +115,6 @@ const struct jscan_member *aj_call(const struct adapter_call *call, const char *
 	return m != NULL && m->type != JS_NULL ? m : NULL;
 }
 
-static bool is_listed(const struct strv *list, struct slice key)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		if (slice_eq_str(key, list->v[i]))
-			return true;
-	}
-	return false;
-}
-
 // ---- writing ----
 
 void aj_comma(struct str *out)
@@ -178,8 +169,7 @@ void aj_add_inner(struct str *out, const char *name, struct slice inner)
 
 static bool is_dropped(const struct target *t, struct slice key)
 {
-	return is_listed(&t->drop_params, key) || slice_eq_str(key, "model") ||
-	       slice_eq_str(key, "stream");
+	return adapter_drops(t, key) || slice_eq_str(key, "model") || slice_eq_str(key, "stream");
 }
 
 static bool is_named(const struct jscan_member *m, size_t n, struct slice key)

@@ -176,10 +176,8 @@ static enum err_code build(const struct adapter_call *all, const struct feature 
 	static const char *const same[] = {"tools", "keep_alive", "think"};
 	const char *model = adapter_model(call, cand);
 	const struct jscan_member *effort = aj_call(call, "reasoning_effort");
-	struct slice base = slice_of(cand->url->path);
 	struct str *out = &ask->body;
-	str_add_n(&ask->path, base.p, slice_ends(base, "/v1") ? base.n - 3 : base.n);
-	str_add_slice(&ask->path, SLICE("/api/chat"));
+	adapter_root_path(cand->url, "/api/chat", &ask->path);
 	ask->accept = "application/x-ndjson, application/json";
 	ask->stream = adapter_streams(call, feature, cand);
 	str_reserve(out, call->body.n + 256);

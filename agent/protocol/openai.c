@@ -32,16 +32,6 @@ static void add_raw(struct build *b, struct slice key, struct slice value)
 	str_add_slice(b->out, value);
 }
 
-static bool is_dropped(const struct build *b, struct slice key)
-{
-	const struct strv *drop = &b->cand->target->drop_params;
-	for (size_t i = 0; i < drop->n; i++) {
-		if (slice_eq_str(key, drop->v[i]))
-			return true;
-	}
-	return false;
-}
-
 static void add_model(struct build *b)
 {
 	const char *model = adapter_model(b->call, b->cand);
@@ -100,7 +90,7 @@ static void add_absent(struct build *b, const char *json, const char *before)
 			named = slice_eq(b->call->m[k].key, m[i].key);
 		for (size_t k = 0; !named && k < given_n; k++)
 			named = slice_eq(given[k].key, m[i].key);
-		if (!named && !is_dropped(b, m[i].key))
+		if (!named && !adapter_drops(b->cand->target, m[i].key))
 			add_raw(b, m[i].key, m[i].value);
 	}
 }
@@ -125,11 +115,11 @@ static void write_body(const struct adapter_call *call, const struct feature *fe
 	str_add_c(out, '{');
 	add_model(&b);
 	bool refused = cand->instance != NULL && !cand->instance->doc.quirks.stream_options;
-	bool options = stream && !refused && !is_dropped(&b, SLICE("stream_options"));
+	bool options = stream && !refused && !adapter_drops(t, SLICE("stream_options"));
 	bool force = stream && !call->stream;
 	for (size_t i = 0; i < call->n; i++) {
 		const struct jscan_member *m = &call->m[i];
-		if (is_replaced(&b, m->key) || is_dropped(&b, m->key) ||
+		if (is_replaced(&b, m->key) || adapter_drops(t, m->key) ||
 			((options || refused) && slice_eq_str(m->key, "stream_options")) ||
 			(force && slice_eq_str(m->key, "stream")))
 			continue;
@@ -188,13 +178,11 @@ struct form_fields {
 static bool is_taken(const struct form_fields *f, struct slice key)
 {
 	static const char *const own[] = {"model", "stream", "file", "image", "mask"};
-	bool taken = slice_find(key, '"') >= 0;
+	bool taken = slice_find(key, '"') >= 0 || adapter_drops(f->t, key);
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
 		taken |= slice_eq_str(key, own[i]);
 	for (size_t i = 0; f->taken != NULL && i < f->taken->n; i++)
 		taken |= slice_eq_str(key, f->taken->v[i].name);
-	for (size_t i = 0; i < f->t->drop_params.n; i++)
-		taken |= slice_eq_str(key, f->t->drop_params.v[i]);
 	return taken;
 }
 
