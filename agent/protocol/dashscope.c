@@ -45,30 +45,14 @@ static enum habit habit_of(const char *model)
 	return HABIT_NONE;
 }
 
-// What the caller says, else the target's params, else the feature's defaults.
-static bool find_wish(const struct adapter_call *call, const struct feature *feature,
-	const struct target *t, const char *name, struct slice *ret)
-{
-	const char *const docs[] = {t->params, feature->defaults};
-	const struct jscan_member *m = aj_call(call, name);
-	struct aj doc;
-	for (size_t i = 0; m == NULL && i < ARRAY_LEN(docs); i++) {
-		if (docs[i] == NULL || !aj_scan(slice_of(docs[i]), &doc))
-			continue;
-		m = aj_find(&doc, name);
-	}
-	*ret = m != NULL ? m->value : (struct slice){"", 0};
-	return m != NULL;
-}
-
 // Whether the upstream has to stream, and whether thinking must be switched off for it not to.
 static bool judge_stream(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, bool *ret_quiet)
 {
-	struct slice wish;
+	struct jscan_member wish;
 	enum habit habit = habit_of(adapter_model(call, cand));
-	bool thinks = find_wish(call, feature, cand->target, "enable_thinking", &wish) &&
-		      slice_eq_str(wish, "true");
+	bool thinks = adapter_wish(call, feature, cand->target, "enable_thinking", &wish) &&
+		      slice_eq_str(wish.value, "true");
 	bool stream = adapter_streams(call, feature, cand) || habit == HABIT_STREAMS || thinks;
 	*ret_quiet = !stream && habit == HABIT_THINKS;
 	return stream;
@@ -78,9 +62,9 @@ static bool judge_stream(const struct adapter_call *call, const struct feature *
 static const char *clamp_top_p(const struct adapter_call *call, const struct feature *feature,
 	const struct target *t)
 {
-	struct slice wish;
+	struct jscan_member wish;
 	double v;
-	if (!find_wish(call, feature, t, "top_p", &wish) || !num_f64(wish, &v))
+	if (!adapter_wish(call, feature, t, "top_p", &wish) || !num_f64(wish.value, &v))
 		return NULL;
 	return v >= 1 ? "0.999" : v <= 0 ? "0.001" : NULL;
 }
@@ -150,7 +134,7 @@ static void add_parameters(const struct adapter_call *call, const struct feature
 	const struct jscan_member *most = aj_call(call, "max_completion_tokens");
 	const struct jscan_member *top_p = aj_call(call, "top_p");
 	const char *clamped = clamp_top_p(call, feature, cand->target);
-	struct slice thinks;
+	struct jscan_member thinks;
 	str_add_slice(out, SLICE("{\"result_format\":\"message\""));
 	if (ask->stream)
 		aj_add(out, "incremental_output", ask->grows ? SLICE("false") : SLICE("true"));
@@ -166,8 +150,8 @@ static void add_parameters(const struct adapter_call *call, const struct feature
 		aj_add(out, "top_p", top_p->value);
 	if (quiet)
 		aj_add(out, "enable_thinking", SLICE("false"));
-	else if (find_wish(call, feature, cand->target, "enable_thinking", &thinks))
-		aj_add(out, "enable_thinking", thinks);
+	else if (adapter_wish(call, feature, cand->target, "enable_thinking", &thinks))
+		aj_add(out, "enable_thinking", thinks.value);
 	aj_add_absent(out, from, feature, cand->target);
 	str_add_c(out, '}');
 }
@@ -180,11 +164,11 @@ static enum err_code build_native(const struct adapter_call *all, const struct f
 	const struct jscan_member *messages = aj_call(call, "messages");
 	const char *model = adapter_model(call, cand);
 	const char *compatible = strstr(cand->url->path, COMPATIBLE);
-	struct slice wish;
+	struct jscan_member wish;
 	bool quiet;
 	ask->stream = judge_stream(call, feature, cand, &quiet);
-	ask->grows = find_wish(call, feature, cand->target, "incremental_output", &wish) &&
-		     slice_eq_str(wish, "false");
+	ask->grows = adapter_wish(call, feature, cand->target, "incremental_output", &wish) &&
+		     slice_eq_str(wish.value, "false");
 	// The catalogue's address is the compatible mode's; this one lies beside it.
 	str_add_n(&ask->path, cand->url->path,
 		compatible != NULL ? (size_t)(compatible - cand->url->path)

@@ -271,6 +271,48 @@ static void test_answers(void **state)
 	}
 }
 
+// ---- what an operator sets for a target of DashScope's ----
+
+static void test_dashscope_heeds_the_operator(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *params, *drop, *in, *has;
+		bool stream;
+	} rows[] = {
+		{NULL, NULL, "{\"model\":\"m\",\"messages\":[],\"top_p\":1}", "\"top_p\":0.999", false},
+		{"{\"top_p\":0.5}", NULL, "{\"model\":\"m\",\"messages\":[],\"top_p\":1}",
+			"\"top_p\":0.5", false},
+		{NULL, NULL, "{\"model\":\"m\",\"messages\":[],\"enable_thinking\":true}",
+			"\"enable_thinking\":true", true},
+		{"{\"enable_thinking\":false}", NULL,
+			"{\"model\":\"m\",\"messages\":[],\"enable_thinking\":true}",
+			"\"enable_thinking\":false", false},
+		{NULL, "enable_thinking",
+			"{\"model\":\"m\",\"messages\":[],\"enable_thinking\":true}", "\"messages\":[]",
+			false},
+	};
+	static const struct adapter *const modes[] = {&adapter_dashscope_chat,
+		&adapter_dashscope_chat_native};
+	for (size_t i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+		const char *drop[] = {rows[i / 2].drop};
+		const struct target target = {.params = rows[i / 2].params,
+			.drop_params = {drop, rows[i / 2].drop != NULL}};
+		const struct url url = {.path = "/v1"};
+		const struct candidate cand = {.target = &target, .url = &url};
+		struct adapter_ask to = {0};
+		struct err err = {0};
+		ask(rows[i / 2].in);
+		assert_int_equal(modes[i % 2]->build(&call, &(struct feature){0}, &cand, &to, &err),
+			ERR_OK);
+		assert_non_null(strstr(str_text(&to.body), rows[i / 2].has));
+		assert_int_equal(to.stream, rows[i / 2].stream);
+		str_release(&to.path);
+		str_release(&to.headers);
+		str_release(&to.body);
+	}
+}
+
 // ---- folds ----
 
 static void test_folds(void **state)
@@ -388,6 +430,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_anthropic_streams),
 		cmocka_unit_test(test_dashscope_native_stream),
+		cmocka_unit_test(test_dashscope_heeds_the_operator),
 		cmocka_unit_test(test_stream_errors),
 		cmocka_unit_test(test_ollama_lines),
 		cmocka_unit_test(test_answers),
