@@ -12,6 +12,23 @@
 
 #define ANSWER_MEMBERS_MAX 32 // looked at in an answer; further ones are only validated
 
+// The members of an object that an upstream or an operator wrote: numbers of any size, and what does
+// not fit in is passed over. False, and none, when it is no object.
+static inline bool adapter_object(struct slice json, struct jscan_member *m, size_t max,
+	size_t *ret_n)
+{
+	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
+	if (jscan_object(json, limits, m, max, ret_n, NULL) == ERR_OK)
+		return true;
+	*ret_n = 0;
+	return false;
+}
+static inline bool adapter_is_list(struct slice json)
+{
+	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
+	return slice_starts(json, "[") && jscan_check(json, limits, NULL) == ERR_OK;
+}
+
 // What is sent upstream. build() finds everything empty and appends.
 struct adapter_ask {
 	const char *method; // literal; "POST" unless set

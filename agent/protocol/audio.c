@@ -7,8 +7,6 @@
 #include "shared/multipart.h"
 #include "shared/num.h"
 
-static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
-
 // ---- speech ----
 
 static enum err_code build_speech(const struct adapter_call *call, const struct feature *feature,
@@ -32,7 +30,7 @@ static enum answer_kind parse_speech(const struct adapter_call *call UNUSED,
 		.usage = ADAPTER_USAGE_UNKNOWN};
 	if (!slice_starts(reply->content_type, "application/json"))
 		return reply->body.n > 0 ? ANSWER_OK : ANSWER_BAD;
-	if (jscan_object(reply->body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK ||
+	if (!adapter_object(reply->body, m, ARRAY_LEN(m), &n) ||
 		!openai_is_error(m, n))
 		return ANSWER_BAD;
 	ret->status = openai_error_status(m, n);
@@ -105,7 +103,7 @@ static struct adapter_usage transcript_usage(const struct jscan_member *m, size_
 	struct jscan_member in[16];
 	size_t in_n;
 	if (usage != NULL && usage->type == JS_OBJECT &&
-		jscan_object(usage->value, answers, in, ARRAY_LEN(in), &in_n, NULL) == ERR_OK)
+		adapter_object(usage->value, in, ARRAY_LEN(in), &in_n))
 		u.audio_ms = seconds_ms(jscan_find(in, in_n, "seconds"));
 	if (u.audio_ms == -1)
 		u.audio_ms = seconds_ms(jscan_find(m, n, "duration"));
@@ -123,7 +121,7 @@ static enum answer_kind parse_transcriptions(const struct adapter_call *call UNU
 		return ANSWER_BAD;
 	if (!slice_starts(reply->content_type, "application/json"))
 		return ANSWER_OK; // text, srt, vtt: silence is an empty text
-	if (jscan_object(reply->body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(reply->body, m, ARRAY_LEN(m), &n))
 		return ANSWER_BAD;
 	if (openai_is_error(m, n)) {
 		ret->status = openai_error_status(m, n);
@@ -146,7 +144,7 @@ static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adap
 	size_t n;
 	if (slice_starts(data, "[DONE]"))
 		return CHUNK_DONE;
-	if (jscan_object(data, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(data, m, ARRAY_LEN(m), &n))
 		return CHUNK_BAD;
 	if (openai_is_error(m, n)) {
 		s->status = openai_error_status(m, n);

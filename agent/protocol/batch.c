@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The items of a part are kept without their index, which is the whole request's once parts are
+// joined; embeddings come in the caller's order, ranks by score over all parts.
 #include "agent/protocol/batch.h"
 
 #include <stdlib.h>
@@ -6,8 +8,6 @@
 #include "shared/num.h"
 #include "shared/text.h"
 #include "shared/rows/vendors.h"
-
-static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
 
 // ---- the request ----
 
@@ -111,7 +111,7 @@ static bool add_item(struct batch *b, const struct adapter_call *call, uint64_t 
 	struct jscan_member m[16];
 	struct batch_item item = {.at = b->text.n};
 	size_t n;
-	if (jscan_object(json, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK || n == ARRAY_LEN(m))
+	if (!adapter_object(json, m, ARRAY_LEN(m), &n) || n == ARRAY_LEN(m))
 		return false;
 	const struct jscan_member *index = jscan_find(m, n, "index");
 	const struct jscan_member *score = jscan_find(m, n, "relevance_score");
@@ -154,7 +154,7 @@ bool batch_add(struct batch *b, const struct adapter_call *call, const struct ad
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	uint64_t seen[BATCH_ITEMS_MAX / 64] = {0};
 	size_t n, before = b->items.n;
-	if (jscan_object(part->body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(part->body, m, ARRAY_LEN(m), &n))
 		return false;
 	const struct jscan_member *list = jscan_find(m, n,
 		call->offer == OFFER_RERANK ? "results" : "data");

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A request goes into chat's words as a whole, and answers come back block by block: a chat's delta
+// says nothing of where a block begins or ends, so the stream remembers which one is open.
 #include "agent/protocol/dialect_anthropic.h"
 
 #include <string.h>

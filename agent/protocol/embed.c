@@ -8,9 +8,6 @@
 #include "agent/protocol/openai.h"
 #include "shared/num.h"
 
-static const struct jscan_limits traffic = {.depth = JSCAN_DEPTH_TRAFFIC};
-static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
-
 static enum err_code build(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
 {
@@ -30,23 +27,6 @@ static enum err_code build(const struct adapter_call *call, const struct feature
 
 // ---- a vector is a list of numbers or base64 of little-endian float32 ----
 
-static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static void add_base64(struct str *out, const unsigned char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i += 3) {
-		uint32_t w = (uint32_t)p[i] << 16;
-		if (i + 1 < n)
-			w |= (uint32_t)p[i + 1] << 8;
-		if (i + 2 < n)
-			w |= p[i + 2];
-		str_add_c(out, b64[w >> 18]);
-		str_add_c(out, b64[w >> 12 & 63]);
-		str_add_c(out, i + 1 < n ? b64[w >> 6 & 63] : '=');
-		str_add_c(out, i + 2 < n ? b64[w & 63] : '=');
-	}
-}
-
 bool embed_to_base64(struct slice list, struct str *out)
 {
 	struct str raw = STR_INIT;
@@ -64,7 +44,7 @@ bool embed_to_base64(struct slice list, struct str *out)
 		str_add_n(&raw, le, 4);
 	}
 	str_add_c(out, '"');
-	add_base64(out, (const unsigned char *)raw.p, raw.n);
+	str_add_base64(out, str_slice(&raw));
 	str_add_c(out, '"');
 	str_release(&raw);
 	return fine;
@@ -72,6 +52,8 @@ bool embed_to_base64(struct slice list, struct str *out)
 
 static int b64_value(char c)
 {
+	static const char b64[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *at = c != '\0' ? strchr(b64, c) : NULL;
 	return at != NULL ? (int)(at - b64) : -1;
 }
@@ -126,7 +108,7 @@ static bool mend_item(struct slice item, bool want_base64, struct str *out)
 {
 	struct jscan_member m[8];
 	size_t n;
-	if (jscan_object(item, traffic, m, ARRAY_LEN(m), &n, NULL) != ERR_OK || n == ARRAY_LEN(m))
+	if (!adapter_object(item, m, ARRAY_LEN(m), &n) || n == ARRAY_LEN(m))
 		return false;
 	const struct jscan_member *v = find_vector(m, n, want_base64);
 	str_add_c(out, '{');
@@ -153,7 +135,7 @@ static bool needs_mending(struct slice data, bool want_base64)
 	struct jscan_member m[8];
 	size_t n;
 	if (!jscan_next(&data, &item) ||
-		jscan_object(item, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		!adapter_object(item, m, ARRAY_LEN(m), &n))
 		return false;
 	return find_vector(m, n, want_base64) != NULL;
 }

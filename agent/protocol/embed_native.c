@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include "shared/text.h"
 
-static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
-
 // ---- asking ----
 
 // The texts, always as a list.
@@ -171,7 +169,7 @@ static enum answer_kind parse_ollama(const struct adapter_call *call,
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	size_t n;
 	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
-	if (jscan_object(reply->body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(reply->body, m, ARRAY_LEN(m), &n))
 		return ANSWER_BAD;
 	if (jscan_find(m, n, "error") != NULL)
 		return ANSWER_ERROR;
@@ -191,8 +189,7 @@ static enum answer_kind parse_tei(const struct adapter_call *call,
 {
 	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
 	str_clear(scratch);
-	if (!slice_starts(reply->body, "[") || jscan_check(reply->body, answers, NULL) != ERR_OK ||
-		!add_list(call, reply->body, scratch))
+	if (!adapter_is_list(reply->body) || !add_list(call, reply->body, scratch))
 		return ANSWER_BAD;
 	end_list(call, (struct slice){NULL, 0}, -1, scratch);
 	ret->body = str_slice(scratch);
@@ -207,7 +204,7 @@ static bool add_dashscope(const struct adapter_call *call, struct slice list, st
 	for (; jscan_next(&rest, &item); n++) {
 		struct jscan_member m[8];
 		size_t in_n;
-		if (jscan_object(item, answers, m, ARRAY_LEN(m), &in_n, NULL) != ERR_OK ||
+		if (!adapter_object(item, m, ARRAY_LEN(m), &in_n) ||
 			count_of(m, in_n, "text_index") != n || // they come in order
 			!add_vector(call, value_of(m, in_n, "embedding", JS_ARRAY), n, out))
 			return false;
@@ -223,19 +220,19 @@ static enum answer_kind parse_dashscope(const struct adapter_call *call,
 	struct jscan_member m[ANSWER_MEMBERS_MAX], in[8];
 	size_t n, in_n;
 	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
-	if (jscan_object(reply->body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(reply->body, m, ARRAY_LEN(m), &n))
 		return ANSWER_BAD;
 	struct slice output = value_of(m, n, "output", JS_OBJECT);
 	if (output.p == NULL && value_of(m, n, "code", JS_STRING).n > 2)
 		return ANSWER_ERROR;
-	if (output.p == NULL || jscan_object(output, answers, in, ARRAY_LEN(in), &in_n, NULL) != ERR_OK)
+	if (output.p == NULL || !adapter_object(output, in, ARRAY_LEN(in), &in_n))
 		return ANSWER_BAD;
 	struct slice list = value_of(in, in_n, "embeddings", JS_ARRAY);
 	str_clear(scratch);
 	if (list.p == NULL || !add_dashscope(call, list, scratch))
 		return ANSWER_BAD;
 	struct slice usage = value_of(m, n, "usage", JS_OBJECT);
-	if (usage.p != NULL && jscan_object(usage, answers, in, ARRAY_LEN(in), &in_n, NULL) == ERR_OK)
+	if (usage.p != NULL && adapter_object(usage, in, ARRAY_LEN(in), &in_n))
 		ret->usage.in = count_of(in, in_n, "total_tokens");
 	end_list(call, (struct slice){NULL, 0}, ret->usage.in, scratch);
 	ret->body = str_slice(scratch);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Texts are joined between their quotes, as they stand; of every other member the last piece counts.
 #include "agent/protocol/fold.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A request for pictures is checked as far as the agent itself acts on it, whichever upstream gets
+// it, and what came of it is written as OpenAI's "data".
 #include "agent/protocol/image.h"
 
 #include <string.h>

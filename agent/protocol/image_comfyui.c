@@ -14,8 +14,6 @@
 #define RESULT_LIFE_S 86400
 #define NAME_MAX_BYTES 256
 
-static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
-
 struct slot {
 	const char *name; // with its braces
 	struct slice text; // JSON text; strings without their quotes
@@ -64,7 +62,7 @@ static bool workflow_of(const struct candidate *cand, struct slice *ret)
 	size_t n;
 	const char *meta = cand->instance != NULL ? cand->instance->doc.meta : NULL;
 	if (meta == NULL ||
-		jscan_object(slice_of(meta), answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		!adapter_object(slice_of(meta), m, ARRAY_LEN(m), &n))
 		return false;
 	at = jscan_find(m, n, "workflow");
 	if (at == NULL || at->type != JS_OBJECT)
@@ -115,7 +113,7 @@ static enum image_end submitted(const struct image_want *want UNUSED, struct sli
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	size_t n;
-	if (jscan_object(body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(body, m, ARRAY_LEN(m), &n))
 		return IMAGE_BAD;
 	const struct jscan_member *id = jscan_find(m, n, "prompt_id");
 	return id != NULL && id->type == JS_STRING && image_take_id(id->value, ret->id)
@@ -161,14 +159,14 @@ static void take_node(struct slice node, struct image_result *ret)
 	struct jscan_member m[16];
 	struct slice rest, image;
 	size_t n;
-	if (jscan_object(node, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(node, m, ARRAY_LEN(m), &n))
 		return;
 	const struct jscan_member *list = jscan_find(m, n, "images"), *type;
 	if (list == NULL || list->type != JS_ARRAY)
 		return;
 	rest = list->value;
 	while (ret->n < IMAGE_N_MAX && jscan_next(&rest, &image)) {
-		if (jscan_object(image, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		if (!adapter_object(image, m, ARRAY_LEN(m), &n))
 			continue;
 		type = jscan_find(m, n, "type");
 		if (type == NULL || slice_eq_str(type->value, "\"output\""))
@@ -182,7 +180,7 @@ static enum image_end take_outputs(const struct jscan_member *m, size_t n, struc
 	size_t nodes_n = 0;
 	const struct jscan_member *out = jscan_find(m, n, "outputs");
 	if (out == NULL || out->type != JS_OBJECT ||
-		jscan_object(out->value, answers, nodes, ARRAY_LEN(nodes), &nodes_n, NULL) != ERR_OK)
+		!adapter_object(out->value, nodes, ARRAY_LEN(nodes), &nodes_n))
 		return IMAGE_BAD;
 	str_reserve(&ret->scratch, IMAGE_N_MAX * (size_t)(9 * NAME_MAX_BYTES + 64));
 	for (size_t i = 0; i < nodes_n; i++)
@@ -196,17 +194,17 @@ static enum image_end polled(enum image_format format UNUSED, const char *id, st
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX], status[8];
 	size_t n, status_n = 0;
-	if (jscan_object(body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(body, m, ARRAY_LEN(m), &n))
 		return IMAGE_BAD;
 	const struct jscan_member *entry = jscan_find(m, n, id), *st, *word;
 	if (entry == NULL)
 		return n == 0 ? IMAGE_RUNNING : IMAGE_BAD;
 	if (entry->type != JS_OBJECT ||
-		jscan_object(entry->value, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		!adapter_object(entry->value, m, ARRAY_LEN(m), &n))
 		return IMAGE_BAD;
 	st = jscan_find(m, n, "status");
 	if (st != NULL && st->type == JS_OBJECT &&
-		jscan_object(st->value, answers, status, ARRAY_LEN(status), &status_n, NULL) != ERR_OK)
+		!adapter_object(st->value, status, ARRAY_LEN(status), &status_n))
 		status_n = 0;
 	word = jscan_find(status, status_n, "status_str");
 	if (word != NULL && slice_eq_str(word->value, "\"error\"")) {

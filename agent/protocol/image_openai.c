@@ -13,8 +13,6 @@
 #define DALLE3_N 1
 #define OPENAI_N 10
 
-static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
-
 enum family { FAMILY_ANY, FAMILY_DALLE, FAMILY_GPT_IMAGE, FAMILY_GPT_IMAGE_2 };
 
 static enum family family_of(const char *model)
@@ -197,7 +195,7 @@ static bool take_item(enum image_format format, struct slice json, struct image_
 {
 	struct jscan_member m[8];
 	size_t n;
-	if (jscan_object(json, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(json, m, ARRAY_LEN(m), &n))
 		return false;
 	const struct jscan_member *url = jscan_find(m, n, "url");
 	const struct jscan_member *b64 = jscan_find(m, n, "b64_json");

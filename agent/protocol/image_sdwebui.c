@@ -9,8 +9,6 @@
 #define RESULT_LIFE_S 86400
 #define STEP 8 // sides are multiples of it
 
-static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
-
 // What callers may say beyond OpenAI's fields. override_settings and scripts are the operator's:
 // they change the server.
 static const char *const passed[] = {"steps", "cfg_scale", "sampler_name", "scheduler",
@@ -99,7 +97,7 @@ static enum image_end submitted(const struct image_want *want, struct slice body
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	struct slice rest, item;
 	size_t n;
-	if (jscan_object(body, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(body, m, ARRAY_LEN(m), &n))
 		return IMAGE_BAD;
 	const struct jscan_member *list = jscan_find(m, n, "images");
 	if (list == NULL || list->type != JS_ARRAY)

@@ -20,8 +20,6 @@
 #define PIXELS_MAX (1440.0 * 1440.0)
 #define RATIO_MAX 4.0
 
-static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
-
 // wanx-v1, wanx2.x and wan up to 2.2 measure sides, what came later measures area.
 static bool measures_sides(const char *model)
 {
@@ -151,7 +149,7 @@ static void add_others(const char *json, struct str *out)
 	struct jscan_member m[CALL_MEMBERS_MAX];
 	size_t n = 0;
 	if (json == NULL ||
-		jscan_object(slice_of(json), answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		!adapter_object(slice_of(json), m, ARRAY_LEN(m), &n))
 		return;
 	for (size_t i = 0; i < n; i++) {
 		if (!is_own(m[i].key))
@@ -256,13 +254,13 @@ struct output {
 
 static bool read_output(struct slice body, struct output *o)
 {
-	if (jscan_object(body, answers, o->top, ARRAY_LEN(o->top), &o->top_n, NULL) != ERR_OK)
+	if (!adapter_object(body, o->top, ARRAY_LEN(o->top), &o->top_n))
 		return false;
 	const struct jscan_member *out = jscan_find(o->top, o->top_n, "output");
 	if (out == NULL || out->type != JS_OBJECT)
 		return false;
 	o->json = out->value;
-	return jscan_object(out->value, answers, o->m, ARRAY_LEN(o->m), &o->n, NULL) == ERR_OK;
+	return adapter_object(out->value, o->m, ARRAY_LEN(o->m), &o->n);
 }
 
 static bool word_is(const struct jscan_member *m, size_t n, const char *name, const char *word)
@@ -326,7 +324,7 @@ static void take_results(enum image_format format, struct slice list, struct ima
 	struct slice item;
 	size_t n;
 	while (ret->n < IMAGE_N_MAX && jscan_next(&list, &item)) {
-		if (jscan_object(item, answers, m, ARRAY_LEN(m), &n, NULL) == ERR_OK)
+		if (adapter_object(item, m, ARRAY_LEN(m), &n))
 			take_item(format, m, n, "url", ret);
 	}
 }
@@ -338,17 +336,17 @@ static void take_choice(enum image_format format, struct slice choice, struct im
 	struct slice rest, part;
 	size_t n;
 	const struct jscan_member *at = NULL;
-	if (jscan_object(choice, answers, m, ARRAY_LEN(m), &n, NULL) == ERR_OK)
+	if (adapter_object(choice, m, ARRAY_LEN(m), &n))
 		at = jscan_find(m, n, "message");
 	if (at == NULL || at->type != JS_OBJECT ||
-		jscan_object(at->value, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		!adapter_object(at->value, m, ARRAY_LEN(m), &n))
 		return;
 	at = jscan_find(m, n, "content");
 	if (at == NULL || at->type != JS_ARRAY)
 		return;
 	rest = at->value;
 	while (ret->n < IMAGE_N_MAX && jscan_next(&rest, &part)) {
-		if (jscan_object(part, answers, m, ARRAY_LEN(m), &n, NULL) == ERR_OK &&
+		if (adapter_object(part, m, ARRAY_LEN(m), &n) &&
 			jscan_find(m, n, "image") != NULL)
 			take_item(format, m, n, "image", ret);
 	}

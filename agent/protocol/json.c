@@ -5,18 +5,12 @@
 
 #include <string.h>
 
-static const struct jscan_limits lax = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
-
 // ---- looking ----
 
 bool aj_scan(struct slice json, struct aj *ret)
 {
 	ret->n = 0;
-	if (json.n == 0 || jscan_object(json, lax, ret->m, AJ_MAX, &ret->n, NULL) != ERR_OK) {
-		ret->n = 0;
-		return false;
-	}
-	return true;
+	return json.n > 0 && adapter_object(json, ret->m, AJ_MAX, &ret->n);
 }
 
 const struct jscan_member *aj_find(const struct aj *o, const char *key)
@@ -187,11 +181,11 @@ static void add_members(struct str *out, size_t from, struct slice json, const s
 	struct jscan_member given[CALL_MEMBERS_MAX], m[CALL_MEMBERS_MAX];
 	size_t given_n, n;
 	struct str so_far = STR_INIT;
-	if (json.n == 0 || jscan_object(json, lax, m, CALL_MEMBERS_MAX, &n, NULL) != ERR_OK)
+	if (json.n == 0 || !adapter_object(json, m, CALL_MEMBERS_MAX, &n))
 		return;
 	str_add_n(&so_far, out->p + from, out->n - from);
 	str_add_c(&so_far, '}');
-	if (jscan_object(str_slice(&so_far), lax, given, CALL_MEMBERS_MAX, &given_n, NULL) != ERR_OK)
+	if (!adapter_object(str_slice(&so_far), given, CALL_MEMBERS_MAX, &given_n))
 		n = 0;
 	for (size_t i = 0; i < n; i++) {
 		if ((t == NULL || !is_dropped(t, m[i].key)) && !is_named(given, given_n, m[i].key))

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
+// The traffic path: of a request that needs nothing, every member is copied once as it stands; of a
+// stream, every chunk. What is mended is found without decoding.
 #include "agent/protocol/openai.h"
 
 #include <string.h>
 
 static const struct jscan_limits traffic = {.depth = JSCAN_DEPTH_TRAFFIC};
-static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
 
 // ---- the request's body ----
 
@@ -286,7 +287,7 @@ static int64_t detail(const struct jscan_member *m, size_t n, const char *name,
 	if (at == NULL || at->type != JS_OBJECT)
 		at = jscan_find(m, n, other);
 	if (at == NULL || at->type != JS_OBJECT ||
-		jscan_object(at->value, answers, in, ARRAY_LEN(in), &in_n, NULL) != ERR_OK)
+		!adapter_object(at->value, in, ARRAY_LEN(in), &in_n))
 		return -1;
 	return tokens(in, in_n, count, count);
 }
@@ -297,7 +298,7 @@ struct adapter_usage openai_usage(const struct jscan_member *usage)
 	struct jscan_member m[16];
 	size_t n;
 	if (usage == NULL || usage->type != JS_OBJECT ||
-		jscan_object(usage->value, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		!adapter_object(usage->value, m, ARRAY_LEN(m), &n))
 		return u;
 	u.in = tokens(m, n, "prompt_tokens", "input_tokens");
 	u.out = tokens(m, n, "completion_tokens", "output_tokens");
@@ -322,7 +323,7 @@ int openai_error_status(const struct jscan_member *m, size_t n)
 	size_t in_n = 0;
 	int64_t code;
 	if (e == NULL || e->type != JS_OBJECT ||
-		jscan_object(e->value, answers, in, ARRAY_LEN(in), &in_n, NULL) != ERR_OK)
+		!adapter_object(e->value, in, ARRAY_LEN(in), &in_n))
 		return 0;
 	e = jscan_find(in, in_n, "code");
 	if (e == NULL || e->type != JS_NUMBER || !jscan_int(e->value, &code) || code < 400 ||
@@ -335,7 +336,7 @@ enum answer_kind openai_list(struct slice body, const char *list, struct jscan_m
 	size_t *ret_n, struct adapter_answer *ret)
 {
 	*ret = (struct adapter_answer){.body = body, .usage = ADAPTER_USAGE_UNKNOWN};
-	if (jscan_object(body, answers, m, ANSWER_MEMBERS_MAX, ret_n, NULL) != ERR_OK)
+	if (!adapter_object(body, m, ANSWER_MEMBERS_MAX, ret_n))
 		return ANSWER_BAD;
 	if (openai_is_error(m, *ret_n)) {
 		ret->status = openai_error_status(m, *ret_n);
@@ -476,7 +477,7 @@ enum chunk_kind openai_chunk(const struct adapter_call *call UNUSED, struct adap
 	// Some servers write the mark through a JSON encoder.
 	if (slice_starts(data, "[DONE]") || slice_starts(data, "\"[DONE]\""))
 		return CHUNK_DONE;
-	if (jscan_object(data, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(data, m, ARRAY_LEN(m), &n))
 		return CHUNK_BAD;
 	if (openai_is_error(m, n)) {
 		s->status = openai_error_status(m, n);

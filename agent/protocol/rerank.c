@@ -10,14 +10,12 @@
 #include "shared/num.h"
 #include "shared/text.h"
 
-static const struct jscan_limits answers = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
-
 static int64_t total_of(const struct jscan_member *usage)
 {
 	struct jscan_member m[16];
 	size_t n;
 	if (usage == NULL || usage->type != JS_OBJECT ||
-		jscan_object(usage->value, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+		!adapter_object(usage->value, m, ARRAY_LEN(m), &n))
 		return -1;
 	return usage_figure(jscan_find(m, n, "total_tokens"));
 }
@@ -68,7 +66,7 @@ static bool text_of(struct slice item, struct slice *ret)
 	*ret = item;
 	if (item.p[0] == '"')
 		return true;
-	if (jscan_object(item, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(item, m, ARRAY_LEN(m), &n))
 		return false;
 	const struct jscan_member *text = jscan_find(m, n, "text");
 	if (text == NULL || text->type != JS_STRING)
@@ -115,7 +113,7 @@ static bool add_result(const struct adapter_call *call, const struct slice *docu
 	struct jscan_member m[8];
 	struct batch_item item = {.at = all->text.n};
 	size_t n;
-	if (jscan_object(json, answers, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (!adapter_object(json, m, ARRAY_LEN(m), &n))
 		return false;
 	const struct jscan_member *index = jscan_find(m, n, "index"),
 				  *score = jscan_find(m, n, "score");
@@ -154,8 +152,7 @@ static enum answer_kind parse_tei(const struct adapter_call *call,
 {
 	struct slice documents[BATCH_ITEMS_MAX], rest = reply->body, item;
 	struct batch all = {0};
-	bool fine = slice_starts(reply->body, "[") &&
-		jscan_check(reply->body, answers, NULL) == ERR_OK;
+	bool fine = adapter_is_list(reply->body);
 	*ret = (struct adapter_answer){.body = reply->body, .usage = ADAPTER_USAGE_UNKNOWN};
 	if (!fine)
 		return ANSWER_BAD;

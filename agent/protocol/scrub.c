@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Both texts are reduced to letters and digits and looked through for a common run, in the clear and
+// under the encodings and escapes that servers use; copies that hold a secret are wiped.
 #include "agent/protocol/scrub.h"
 
 #include <string.h>

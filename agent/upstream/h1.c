@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A state machine over whatever pieces arrive: body bytes are shown where they lie, only the head is
+// copied, whole, before it is read.
 #include "agent/upstream/h1.h"
 
 #include <string.h>

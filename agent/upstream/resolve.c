@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Lanes of names before a few threads that end when nothing waits. A thread that is out for long is
+// counted in the lane of slow names, so that its own lane goes on.
 #include "agent/upstream/resolve.h"
 
 #include <netdb.h>

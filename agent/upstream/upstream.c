@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// One exchange from the written head to the last byte: each call has one timer for all its deadlines,
+// and is sent again, once, when a kept connection turns out to be dead.
 #include "agent/upstream/upstream.h"
 
 #include <netinet/in.h>
@@ -246,23 +248,6 @@ static void watch_deadline(struct upcall *c)
 
 // ---- the request ----
 
-static void add_base64(struct str *s, struct slice v)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	for (size_t i = 0; i < v.n; i += 3) {
-		uint32_t w = (uint32_t)(unsigned char)v.p[i] << 16;
-		if (i + 1 < v.n)
-			w |= (uint32_t)(unsigned char)v.p[i + 1] << 8;
-		if (i + 2 < v.n)
-			w |= (unsigned char)v.p[i + 2];
-		str_add_c(s, digits[w >> 18]);
-		str_add_c(s, digits[w >> 12 & 63]);
-		str_add_c(s, i + 1 < v.n ? digits[w >> 6 & 63] : '=');
-		str_add_c(s, i + 2 < v.n ? digits[w & 63] : '=');
-	}
-}
-
 static void add_auth(struct str *s, enum auth_style style, const char *header, struct slice key)
 {
 	if (style == AUTH_BEARER) {
@@ -277,7 +262,7 @@ static void add_auth(struct str *s, enum auth_style style, const char *header, s
 		str_add_slice(s, key);
 	} else {
 		str_add_slice(s, SLICE("Authorization: Basic "));
-		add_base64(s, key);
+		str_add_base64(s, key);
 	}
 	str_add_slice(s, SLICE("\r\n"));
 }
