@@ -4,7 +4,7 @@
 #include "agent/protocol/batch.h"
 
 #include <stdlib.h>
-#include <string.h>
+#include "agent/protocol/json.h"
 #include "shared/num.h"
 #include "shared/text.h"
 #include "shared/rows/vendors.h"
@@ -136,19 +136,6 @@ static bool add_item(struct batch *b, const struct adapter_call *call, uint64_t 
 	return true;
 }
 
-static void add_up(int64_t *sum, int64_t more, bool first)
-{
-	*sum = more == USAGE_ABSURD || *sum == USAGE_ABSURD ? USAGE_ABSURD : more < 0 || (*sum < 0 && !first) ? -1 : MAX_OF(*sum, 0) + more;
-}
-
-static void keep_model(struct batch *b, const struct jscan_member *m)
-{
-	if (m == NULL || m->type != JS_STRING || m->value.n - 2 >= sizeof(b->model))
-		return;
-	memcpy(b->model, m->value.p + 1, m->value.n - 2);
-	b->model[m->value.n - 2] = '\0';
-}
-
 bool batch_add(struct batch *b, const struct adapter_call *call, const struct adapter_answer *part)
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
@@ -165,8 +152,16 @@ bool batch_add(struct batch *b, const struct adapter_call *call, const struct ad
 		if (!add_item(b, call, seen, item))
 			return false;
 	}
-	add_up(&b->usage.in, part->usage.in, b->parts == 0);
-	keep_model(b, jscan_find(m, n, "model"));
+	int64_t more = part->usage.in;
+	if (more == USAGE_ABSURD || b->usage.in == USAGE_ABSURD)
+		b->usage.in = USAGE_ABSURD;
+	else if (more < 0 || (b->usage.in < 0 && b->parts > 0))
+		b->usage.in = -1; // a sum of which a part is not known
+	else
+		b->usage.in = MAX_OF(b->usage.in, 0) + more;
+	const struct jscan_member *model = jscan_find(m, n, "model");
+	if (model != NULL && model->type == JS_STRING)
+		aj_copy(aj_inner(model->value), b->model, sizeof(b->model));
 	b->parts++;
 	return b->items.n - before == call->part;
 }

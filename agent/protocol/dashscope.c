@@ -91,25 +91,13 @@ static enum err_code build_compatible(const struct adapter_call *call,
 	const char *top_p = clamp_top_p(call, feature, cand->target);
 	bool quiet;
 	ask->stream = judge_stream(call, feature, cand, &quiet);
-	if (top_p != NULL) {
-		changes.v[changes.n].name = "top_p";
-		changes.v[changes.n++].value = top_p;
-	}
-	if (quiet) {
-		changes.v[changes.n].name = "enable_thinking";
-		changes.v[changes.n++].value = "false";
-	}
+	if (top_p != NULL)
+		openai_change(&changes, "top_p", top_p);
+	if (quiet)
+		openai_change(&changes, "enable_thinking", "false");
 	compatible_path(cand->url, &ask->path);
 	openai_body(call, feature, cand, ask->stream, &changes, &ask->body);
 	return ERR_OK;
-}
-
-static enum answer_kind parse_compatible(const struct adapter_call *call UNUSED,
-	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
-{
-	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	size_t n;
-	return openai_list(reply->body, "choices", m, &n, ret);
 }
 
 // ---- native: the request ----
@@ -302,15 +290,6 @@ static enum answer_kind parse_native(const struct adapter_call *call,
 
 // ---- native: a stream ----
 
-static void begin_stream(const struct adapter_call *call, struct adapter_stream *s,
-	const struct frame *f)
-{
-	if (s->id[0] != '\0' || f->id.n >= sizeof(s->id))
-		return;
-	aj_copy(f->id, s->id, sizeof(s->id));
-	aj_copy_safe(call->model, s->model, sizeof(s->model));
-}
-
 // Without incremental_output an event repeats what was said before.
 static bool new_text(const struct adapter_stream *s, size_t *seen, struct slice *text)
 {
@@ -360,12 +339,15 @@ static enum chunk_kind chunk_native(const struct adapter_call *call, struct adap
 		return CHUNK_BAD;
 	struct adapter_usage u = native_usage(&top);
 	adapter_usage_merge(&s->usage, &u);
-	begin_stream(call, s, &f);
+	if (s->id[0] == '\0' && f.id.n < sizeof(s->id)) {
+		aj_copy(f.id, s->id, sizeof(s->id));
+		aj_copy_safe(call->model, s->model, sizeof(s->model));
+	}
 	return add_frame(s, &f, out);
 }
 
 const struct adapter adapter_dashscope_chat = {.protocol = PROTO_DASHSCOPE_CHAT,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_compatible, .parse = parse_compatible,
+	.dialects = 1u << DIALECT_OPENAI, .build = build_compatible, .parse = openai_parse,
 	.chunk = openai_chunk};
 const struct adapter adapter_dashscope_chat_native = {.protocol = PROTO_DASHSCOPE_CHAT_NATIVE,
 	.dialects = 1u << DIALECT_OPENAI, .build = build_native, .parse = parse_native,

@@ -13,12 +13,10 @@ static enum err_code build(const struct adapter_call *call, const struct feature
 {
 	struct openai_changes changes = {.n = 0};
 	struct str part = STR_INIT;
-	if (call->part > 0 && batch_items(call, &part)) {
-		changes.v[changes.n].name = "input";
-		changes.v[changes.n++].value = str_text(&part);
-	}
+	if (call->part > 0 && batch_items(call, &part))
+		openai_change(&changes, "input", str_text(&part));
 	if (cand->instance != NULL && !cand->instance->doc.quirks.embeddings_base64)
-		changes.v[changes.n++].name = "encoding_format"; // turned here instead
+		openai_change(&changes, "encoding_format", NULL); // turned here instead
 	adapter_path(cand->url, "/v1/embeddings", &ask->path);
 	openai_body(call, feature, cand, false, &changes, &ask->body);
 	str_release(&part);

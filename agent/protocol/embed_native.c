@@ -109,24 +109,12 @@ static bool add_vector(const struct adapter_call *call, struct slice vector, int
 	return true;
 }
 
-static bool is_plain(struct slice text)
-{
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] == '"' || text.p[i] == '\\' || (unsigned char)text.p[i] < ' ')
-			return false;
-	}
-	return true;
-}
-
 static void end_list(const struct adapter_call *call, struct slice model, int64_t tokens,
 	struct str *out)
 {
-	struct slice name = model.n > 2 ? model : (struct slice){NULL, 0};
 	str_add(out, "],\"model\":");
-	if (name.p != NULL)
-		str_add_slice(out, name);
-	else if (is_plain(slice_of(call->model)))
-		str_addf(out, "\"%s\"", call->model);
+	if (model.n > 2)
+		str_add_slice(out, model);
 	else
 		str_add_json(out, slice_of(call->model));
 	str_addf(out, ",\"usage\":{\"prompt_tokens\":%lld,\"total_tokens\":%lld}}",

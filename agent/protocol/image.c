@@ -114,15 +114,6 @@ static void add_field(const struct multipart_part *p, struct str *json)
 		str_add_json(json, p->value);
 }
 
-static const struct multipart_part *find_image(const struct multipart *form)
-{
-	for (size_t i = 0; i < form->n; i++) {
-		if (multipart_named(&form->v[i], SLICE("image")))
-			return &form->v[i];
-	}
-	return NULL;
-}
-
 enum err_code image_read_call(struct slice content_type, struct slice body, enum offer offer,
 	bool need_model, struct str *json, struct adapter_call *ret, struct err *err)
 {
@@ -130,7 +121,7 @@ enum err_code image_read_call(struct slice content_type, struct slice body, enum
 	if (offer != OFFER_IMAGE_EDITS || !multipart_is(content_type))
 		return adapter_read(body, offer, need_model, ret, err);
 	enum err_code code = multipart_read(content_type, body, &form, err);
-	if (code == ERR_OK && find_image(&form) == NULL)
+	if (code == ERR_OK && multipart_find(&form, "image") == NULL)
 		code = err_field(err, ERR_FIELD_REQUIRED, "image", NULL);
 	if (code != ERR_OK)
 		return code;

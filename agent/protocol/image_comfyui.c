@@ -4,6 +4,7 @@
 // {{height}}, {{seed}} and {{batch}} stand for what the caller asks. A text that is nothing but a
 // number's slot becomes the number. Source: ComfyUI's server.py.
 #include "agent/protocol/image.h"
+#include "agent/protocol/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,12 +20,6 @@ struct slot {
 	struct slice text; // JSON text; strings without their quotes
 	bool number;
 };
-
-static struct slice inside(struct slice json_string)
-{
-	return json_string.n >= 2 ? (struct slice){json_string.p + 1, json_string.n - 2}
-				  : (struct slice){"", 0};
-}
 
 static const struct slot *slot_at(const struct slot *slots, size_t n, struct slice rest)
 {
@@ -91,8 +86,8 @@ static enum err_code submit(struct image_submit *s, struct adapter_ask *ask, str
 	snprintf(seed, sizeof(seed), "%lld", (long long)((s->want->seed != FIELD_NONE
 		? s->want->seed : s->want->draw & INT32_MAX) + s->first));
 	snprintf(batch, sizeof(batch), "%lld", (long long)s->n);
-	const struct slot slots[] = {{"{{prompt}}", inside(s->want->prompt), false},
-		{"{{negative}}", inside(s->want->negative), false},
+	const struct slot slots[] = {{"{{prompt}}", aj_inner(s->want->prompt), false},
+		{"{{negative}}", aj_inner(s->want->negative), false},
 		{"{{width}}", slice_of(width), true}, {"{{height}}", slice_of(height), true},
 		{"{{seed}}", slice_of(seed), true}, {"{{batch}}", slice_of(batch), true}};
 	str_add(&ask->path, s->cand->url->path);

@@ -3,6 +3,7 @@
 // models in their words: they refuse response_format and style, name qualities otherwise, and know
 // three sizes (gpt-image-2: any with sides of 16). Source: OpenAI API reference, "Images".
 #include "agent/protocol/image.h"
+#include "agent/protocol/json.h"
 #include "agent/protocol/openai.h"
 
 #include <stdio.h>
@@ -39,12 +40,6 @@ struct words { // of one request, for its changes
 	char n[24], size[48];
 };
 
-static void change(struct openai_changes *ch, const char *name, const char *value)
-{
-	ch->v[ch->n].name = name;
-	ch->v[ch->n++].value = value;
-}
-
 static const char *quality_for(struct slice raw)
 {
 	if (slice_eq_str(raw, "\"hd\""))
@@ -76,14 +71,14 @@ static void translate(struct image_submit *s, enum family family, struct openai_
 	struct jscan_member m;
 	int64_t w, h;
 	char text[24];
-	change(ch, "response_format", NULL);
-	change(ch, "style", NULL);
+	openai_change(ch, "response_format", NULL);
+	openai_change(ch, "style", NULL);
 	if (image_param(s, "quality", &m) && quality_for(m.value) != NULL)
-		change(ch, "quality", quality_for(m.value));
+		openai_change(ch, "quality", quality_for(m.value));
 	if (image_param(s, "size", &m) && jscan_string(m.value, text, sizeof(text), NULL) &&
 		model_size(slice_of(text), &w, &h) &&
 		size_for(family, w, h, words->size, sizeof(words->size))) {
-		change(ch, "size", words->size);
+		openai_change(ch, "size", words->size);
 		snprintf(s->note, sizeof(s->note), "size %lldx%lld sent as %s", (long long)w,
 			(long long)h, words->size);
 	}
@@ -110,12 +105,12 @@ static bool changes_of(struct image_submit *s, struct openai_changes *ch, struct
 		translate(s, family, ch, words);
 	bool partial = wants_partial(s, family);
 	if (!partial) {
-		change(ch, "stream", NULL);
-		change(ch, "partial_images", NULL);
+		openai_change(ch, "stream", NULL);
+		openai_change(ch, "partial_images", NULL);
 	}
 	if (n != NULL || s->n != 1) {
 		snprintf(words->n, sizeof(words->n), "%lld", (long long)s->n);
-		change(ch, "n", words->n);
+		openai_change(ch, "n", words->n);
 	}
 	return partial;
 }
@@ -132,21 +127,6 @@ static enum err_code submit(struct image_submit *s, struct adapter_ask *ask, str
 
 // ---- edits: a form or, in the newer form of the API, JSON ----
 
-static bool is_changed(const struct openai_changes *ch, struct slice name)
-{
-	for (size_t i = 0; i < ch->n; i++) {
-		if (slice_eq_str(name, ch->v[i].name))
-			return true;
-	}
-	return slice_eq_str(name, "model");
-}
-
-static struct slice unquoted(const char *json)
-{
-	struct slice v = slice_of(json);
-	return v.n >= 2 && v.p[0] == '"' ? (struct slice){v.p + 1, v.n - 2} : v;
-}
-
 static enum err_code submit_form(struct image_submit *s, const struct openai_changes *ch,
 	struct adapter_ask *ask, struct err *err)
 {
@@ -158,16 +138,17 @@ static enum err_code submit_form(struct image_submit *s, const struct openai_cha
 		return code;
 	str_reserve(&ask->body, call->body.n + 512);
 	for (size_t i = 0; i < form.n; i++) {
-		if (!is_changed(ch, form.v[i].name) &&
+		if (!openai_replaces(ch, form.v[i].name) &&
 			openai_form_keeps(&form.v[i], s->cand->target))
 			str_add_slice(&ask->body, form.v[i].whole);
 	}
 	if (model != NULL)
 		multipart_add_field(&form, SLICE("model"), slice_of(model), &ask->body);
 	for (size_t i = 0; i < ch->n; i++) {
-		if (ch->v[i].value != NULL)
+		struct slice value = slice_of(ch->v[i].value);
+		if (value.n > 0)
 			multipart_add_field(&form, slice_of(ch->v[i].name),
-				unquoted(ch->v[i].value), &ask->body);
+				value.p[0] == '"' ? aj_inner(value) : value, &ask->body);
 	}
 	openai_form_fields(&form, s->cand->target, s->feature, ch, &ask->body);
 	str_addf(&ask->body, "--%s--\r\n", form.boundary);
@@ -206,27 +187,18 @@ static bool take_item(enum image_format format, struct slice json, struct image_
 		return false;
 	if (revised != NULL && revised->type == JS_STRING)
 		item->revised = revised->value;
-	if (format == IMAGE_B64 && !has_b64)
-		item->fetch = url->value; // still JSON text; the caller decodes it
-	else if (format == IMAGE_URL && !has_url)
+	if (format == IMAGE_B64 && !has_b64) { // what is to be fetched is kept decoded
+		char text[URLX_MAX];
+		size_t len, from = scratch->n;
+		if (!jscan_string(url->value, text, sizeof(text), &len))
+			return false;
+		str_add_n(scratch, text, len);
+		item->fetch = (struct slice){scratch->p + from, len};
+	} else if (format == IMAGE_URL && !has_url) {
 		image_put_b64(format, b64->value, item, scratch);
-	else
+	} else {
 		item->raw = json;
-	return true;
-}
-
-// Addresses to fetch are kept decoded, behind everything else in scratch.
-static bool decode_fetch(struct image_item *item, struct str *scratch)
-{
-	char text[URLX_MAX];
-	size_t n;
-	if (item->fetch.n == 0)
-		return true;
-	if (!jscan_string(item->fetch, text, sizeof(text), &n))
-		return false;
-	size_t from = scratch->n;
-	str_add_n(scratch, text, n);
-	item->fetch = (struct slice){scratch->p + from, n};
+	}
 	return true;
 }
 
@@ -263,8 +235,7 @@ static enum image_end submitted(const struct image_want *want, struct slice body
 	rest = jscan_find(m, n, "data")->value;
 	while (ret->n < IMAGE_N_MAX && jscan_next(&rest, &item)) {
 		struct image_item *to = &ret->item[ret->n++];
-		if (!take_item(want->format, item, to, &ret->scratch) ||
-			!decode_fetch(to, &ret->scratch))
+		if (!take_item(want->format, item, to, &ret->scratch))
 			return IMAGE_BAD;
 	}
 	ret->usage.images = (int64_t)ret->n;

@@ -161,11 +161,6 @@ void aj_add_inner(struct str *out, const char *name, struct slice inner)
 	str_add_c(out, '"');
 }
 
-static bool is_dropped(const struct target *t, struct slice key)
-{
-	return adapter_drops(t, key) || slice_eq_str(key, "model") || slice_eq_str(key, "stream");
-}
-
 static bool is_named(const struct jscan_member *m, size_t n, struct slice key)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -188,7 +183,10 @@ static void add_members(struct str *out, size_t from, struct slice json, const s
 	if (!adapter_object(str_slice(&so_far), given, CALL_MEMBERS_MAX, &given_n))
 		n = 0;
 	for (size_t i = 0; i < n; i++) {
-		if ((t == NULL || !is_dropped(t, m[i].key)) && !is_named(given, given_n, m[i].key))
+		struct slice key = m[i].key;
+		bool dropped = t != NULL && (slice_eq_str(key, "model") ||
+			slice_eq_str(key, "stream") || adapter_drops(t, key));
+		if (!dropped && !is_named(given, given_n, key))
 			aj_add_member(out, &m[i]);
 	}
 	str_release(&so_far);

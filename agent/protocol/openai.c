@@ -33,15 +33,6 @@ static void add_raw(struct build *b, struct slice key, struct slice value)
 	str_add_slice(b->out, value);
 }
 
-static void add_model(struct build *b)
-{
-	const char *model = adapter_model(b->call, b->cand);
-	if (model == NULL)
-		return;
-	add_name(b, SLICE("model"));
-	str_add_json(b->out, slice_of(model));
-}
-
 // Without it a stream would have no usage.
 static void add_stream_options(struct build *b)
 {
@@ -64,9 +55,8 @@ static void add_stream_options(struct build *b)
 	str_add_c(b->out, '}');
 }
 
-static bool is_replaced(const struct build *b, struct slice key)
+bool openai_replaces(const struct openai_changes *ch, struct slice key)
 {
-	const struct openai_changes *ch = b->changes;
 	for (size_t i = 0; i < ch->n; i++) {
 		if (slice_eq_str(key, ch->v[i].name))
 			return true;
@@ -86,22 +76,13 @@ static void add_absent(struct build *b, const char *json, const char *before)
 		jscan_object(slice_of(before), traffic, given, CALL_MEMBERS_MAX, &given_n, NULL) != ERR_OK)
 		given_n = 0;
 	for (size_t i = 0; i < n; i++) {
-		bool named = slice_eq_str(m[i].key, "stream") || is_replaced(b, m[i].key);
+		bool named = slice_eq_str(m[i].key, "stream") || openai_replaces(b->changes, m[i].key);
 		for (size_t k = 0; !named && k < b->call->n; k++)
 			named = slice_eq(b->call->m[k].key, m[i].key);
 		for (size_t k = 0; !named && k < given_n; k++)
 			named = slice_eq(given[k].key, m[i].key);
 		if (!named && !adapter_drops(b->cand->target, m[i].key))
 			add_raw(b, m[i].key, m[i].value);
-	}
-}
-
-static void add_changes(struct build *b)
-{
-	for (size_t i = 0; i < b->changes->n; i++) {
-		if (b->changes->v[i].value != NULL)
-			add_raw(b, slice_of(b->changes->v[i].name),
-				slice_of(b->changes->v[i].value));
 	}
 }
 
@@ -112,21 +93,28 @@ static void write_body(const struct adapter_call *call, const struct feature *fe
 	static const struct openai_changes none;
 	struct build b = {call, cand, changes != NULL ? changes : &none, out, false};
 	const struct target *t = cand->target;
+	const char *model = adapter_model(call, cand);
 	str_reserve(out, call->body.n + 128);
 	str_add_c(out, '{');
-	add_model(&b);
+	if (model != NULL) {
+		add_name(&b, SLICE("model"));
+		str_add_json(out, slice_of(model));
+	}
 	bool refused = cand->instance != NULL && !cand->instance->doc.quirks.stream_options;
 	bool options = stream && !refused && !adapter_drops(t, SLICE("stream_options"));
 	bool force = stream && !call->stream;
 	for (size_t i = 0; i < call->n; i++) {
 		const struct jscan_member *m = &call->m[i];
-		if (is_replaced(&b, m->key) || adapter_drops(t, m->key) ||
+		if (openai_replaces(b.changes, m->key) || adapter_drops(t, m->key) ||
 			((options || refused) && slice_eq_str(m->key, "stream_options")) ||
 			(force && slice_eq_str(m->key, "stream")))
 			continue;
 		add_raw(&b, m->key, m->value);
 	}
-	add_changes(&b);
+	for (size_t i = 0; i < b.changes->n; i++) {
+		if (b.changes->v[i].value != NULL)
+			add_raw(&b, slice_of(b.changes->v[i].name), slice_of(b.changes->v[i].value));
+	}
 	if (force)
 		add_raw(&b, SLICE("stream"), SLICE("true"));
 	if (options)
@@ -349,7 +337,7 @@ enum answer_kind openai_list(struct slice body, const char *list, struct jscan_m
 	return ANSWER_OK;
 }
 
-static enum answer_kind parse_text(const struct adapter_call *call UNUSED,
+enum answer_kind openai_parse(const struct adapter_call *call UNUSED,
 	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
@@ -490,8 +478,8 @@ enum chunk_kind openai_chunk(const struct adapter_call *call UNUSED, struct adap
 }
 
 const struct adapter adapter_openai_chat = {.protocol = PROTO_OPENAI_CHAT,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_chat, .parse = parse_text,
+	.dialects = 1u << DIALECT_OPENAI, .build = build_chat, .parse = openai_parse,
 	.chunk = openai_chunk};
 const struct adapter adapter_openai_completions = {.protocol = PROTO_OPENAI_COMPLETIONS,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_completions, .parse = parse_text,
+	.dialects = 1u << DIALECT_OPENAI, .build = build_completions, .parse = openai_parse,
 	.chunk = openai_chunk};

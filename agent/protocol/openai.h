@@ -16,6 +16,13 @@ struct openai_changes {
 	} v[OPENAI_CHANGES_MAX];
 	size_t n;
 };
+static inline void openai_change(struct openai_changes *ch, const char *name, const char *value)
+{
+	ch->v[ch->n].name = name;
+	ch->v[ch->n++].value = value;
+}
+// True when a member is written anew: it is among the changes, or the model.
+bool openai_replaces(const struct openai_changes *ch, struct slice key);
 
 // The caller's members but those the target drops, the model that is asked for, the operator's
 // params and defaults where the caller said nothing, and a stream's wish for usage. changes may be
@@ -39,6 +46,9 @@ int openai_error_status(const struct jscan_member *m, size_t n);
 // An object with a filled list of this name: passed on as it is.
 enum answer_kind openai_list(struct slice body, const char *list, struct jscan_member *m,
 	size_t *ret_n, struct adapter_answer *ret);
+// The parse() of chat and completions.
+enum answer_kind openai_parse(const struct adapter_call *call, const struct adapter_reply *reply,
+	struct str *scratch, struct adapter_answer *ret);
 // Appends data as one event of one line.
 void openai_event(struct slice data, struct str *out);
 // The chunk() of chat and completions.

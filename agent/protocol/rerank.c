@@ -10,16 +10,6 @@
 #include "shared/num.h"
 #include "shared/text.h"
 
-static int64_t total_of(const struct jscan_member *usage)
-{
-	struct jscan_member m[16];
-	size_t n;
-	if (usage == NULL || usage->type != JS_OBJECT ||
-		!adapter_object(usage->value, m, ARRAY_LEN(m), &n))
-		return -1;
-	return usage_figure(jscan_find(m, n, "total_tokens"));
-}
-
 // ---- as it is ----
 
 static enum err_code build_jina(const struct adapter_call *call, const struct feature *feature,
@@ -29,9 +19,8 @@ static enum err_code build_jina(const struct adapter_call *call, const struct fe
 	struct openai_changes changes = {.n = 0};
 	if (call->part > 0) { // all of the part are ranked, and ranked again among the others
 		batch_items(call, &part);
-		changes.v[changes.n].name = "documents";
-		changes.v[changes.n++].value = str_text(&part);
-		changes.v[changes.n++].name = "top_n";
+		openai_change(&changes, "documents", str_text(&part));
+		openai_change(&changes, "top_n", NULL);
 	}
 	adapter_path(cand->url, "/v1/rerank", &ask->path);
 	openai_body(call, feature, cand, false, &changes, &ask->body);
@@ -42,21 +31,20 @@ static enum err_code build_jina(const struct adapter_call *call, const struct fe
 static enum answer_kind parse_jina(const struct adapter_call *call UNUSED,
 	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
 {
-	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	size_t n;
+	struct jscan_member m[ANSWER_MEMBERS_MAX], in[16];
+	size_t n, in_n;
 	enum answer_kind kind = openai_list(reply->body, "results", m, &n, ret);
-	if (kind == ANSWER_OK && ret->usage.in < 0)
-		ret->usage.in = total_of(jscan_find(m, n, "usage"));
+	if (kind != ANSWER_OK || ret->usage.in >= 0)
+		return kind;
+	const struct jscan_member *usage = jscan_find(m, n, "usage");
+	ret->usage.in = -1;
+	if (usage != NULL && usage->type == JS_OBJECT &&
+		adapter_object(usage->value, in, ARRAY_LEN(in), &in_n))
+		ret->usage.in = usage_figure(jscan_find(in, in_n, "total_tokens"));
 	return kind;
 }
 
 // ---- Text Embeddings Inference ----
-
-static bool is_true(const struct adapter_call *call, const char *name)
-{
-	const struct jscan_member *m = jscan_find(call->m, call->n, name);
-	return m != NULL && m->type == JS_TRUE;
-}
 
 // A document's text as JSON: itself, or its member "text".
 static bool text_of(struct slice item, struct slice *ret)
@@ -121,7 +109,8 @@ static bool add_result(const struct adapter_call *call, const struct slice *docu
 		item.index < 0 || (size_t)item.index >= count || !num_f64(score->value, &item.score))
 		return false;
 	str_addf(&all->text, ",\"relevance_score\":%.*s", SLICE_FMT(score->value));
-	if (is_true(call, "return_documents")) {
+	const struct jscan_member *with = jscan_find(call->m, call->n, "return_documents");
+	if (with != NULL && with->type == JS_TRUE) {
 		struct slice document = documents[item.index];
 		bool text = document.p[0] == '"';
 		str_add(&all->text, text ? ",\"document\":{\"text\":" : ",\"document\":");
