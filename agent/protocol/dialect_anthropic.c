@@ -256,15 +256,6 @@ static void add_tool_choice(const struct adapter_call *call, struct str *out)
 		aj_add(out, "parallel_tool_calls", SLICE("false"));
 }
 
-static void add_user_id(const struct adapter_call *call, struct str *out)
-{
-	const struct jscan_member *m = aj_call(call, "metadata");
-	struct aj metadata;
-	if (m != NULL && aj_scan(m->value, &metadata) &&
-		aj_typed(&metadata, "user_id", JS_STRING) != NULL)
-		aj_add_inner(out, "user", aj_text(&metadata, "user_id"));
-}
-
 enum err_code messages_to_chat(const struct adapter_call *call, struct str *out, struct err *err)
 {
 	static const struct {
@@ -284,7 +275,11 @@ enum err_code messages_to_chat(const struct adapter_call *call, struct str *out,
 		if (m != NULL)
 			aj_add(out, same[i].to, m->value);
 	}
-	add_user_id(call, out);
+	const struct jscan_member *metadata = aj_call(call, "metadata");
+	struct aj in;
+	if (metadata != NULL && aj_scan(metadata->value, &in) &&
+		aj_typed(&in, "user_id", JS_STRING) != NULL)
+		aj_add_inner(out, "user", aj_text(&in, "user_id"));
 	str_add_c(out, '}');
 	return code;
 }

@@ -43,25 +43,22 @@ struct fold *fold_new(void)
 	return mem_zalloc(1, sizeof(struct fold));
 }
 
-static void choice_release(struct choice *c)
-{
-	for (size_t i = 0; i < c->parts_n; i++)
-		str_release(&c->parts[i].value);
-	for (size_t i = 0; i < c->tools_n; i++) {
-		str_release(&c->tools[i].id);
-		str_release(&c->tools[i].name);
-		str_release(&c->tools[i].arguments);
-	}
-	free(c->tools);
-	str_release(&c->logprobs);
-}
-
 void fold_free(struct fold *f)
 {
 	if (f == NULL)
 		return;
-	for (size_t i = 0; i < f->n; i++)
-		choice_release(&f->choices[i]);
+	for (size_t i = 0; i < f->n; i++) {
+		struct choice *c = &f->choices[i];
+		for (size_t k = 0; k < c->parts_n; k++)
+			str_release(&c->parts[k].value);
+		for (size_t k = 0; k < c->tools_n; k++) {
+			str_release(&c->tools[k].id);
+			str_release(&c->tools[k].name);
+			str_release(&c->tools[k].arguments);
+		}
+		free(c->tools);
+		str_release(&c->logprobs);
+	}
 	str_release(&f->head);
 	str_release(&f->usage);
 	free(f);
@@ -251,14 +248,6 @@ static const struct part *find_part(const struct choice *c, const char *key)
 	return NULL;
 }
 
-static void write_part(const struct part *p, struct str *out)
-{
-	if (p->text)
-		aj_add_inner(out, p->key, str_slice(&p->value));
-	else
-		aj_add(out, p->key, str_slice(&p->value));
-}
-
 static void write_tools(const struct choice *c, struct str *out)
 {
 	if (c->tools_n == 0)
@@ -281,8 +270,13 @@ static void write_message(const struct choice *c, struct str *out)
 	str_add_slice(out, SLICE(",\"message\":{\"role\":\"assistant\""));
 	if (find_part(c, "content") == NULL)
 		aj_add(out, "content", SLICE("null"));
-	for (size_t i = 0; i < c->parts_n; i++)
-		write_part(&c->parts[i], out);
+	for (size_t i = 0; i < c->parts_n; i++) {
+		const struct part *p = &c->parts[i];
+		if (p->text)
+			aj_add_inner(out, p->key, str_slice(&p->value));
+		else
+			aj_add(out, p->key, str_slice(&p->value));
+	}
 	if (find_part(c, "refusal") == NULL)
 		aj_add(out, "refusal", SLICE("null"));
 	write_tools(c, out);

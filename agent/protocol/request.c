@@ -42,18 +42,6 @@ static enum err_code check_names(const struct adapter_call *c, struct err *err)
 	return ERR_OK;
 }
 
-static enum err_code read_bool(const struct adapter_call *c, const char *name, bool *ret,
-	struct err *err)
-{
-	const struct jscan_member *m = jscan_find(c->m, c->n, name);
-	if (m == NULL || m->type == JS_NULL)
-		return ERR_OK;
-	if (m->type != JS_TRUE && m->type != JS_FALSE)
-		return err_field(err, ERR_FIELD_TYPE, name, _("must be true or false"));
-	*ret = m->type == JS_TRUE;
-	return ERR_OK;
-}
-
 static enum err_code read_model(struct adapter_call *c, bool need, struct err *err)
 {
 	const struct jscan_member *m = jscan_find(c->m, c->n, "model");
@@ -82,20 +70,6 @@ static bool asks_usage(const struct adapter_call *c)
 	return m != NULL && m->type == JS_TRUE;
 }
 
-static void read_size(struct adapter_call *c)
-{
-	const struct jscan_member *m = jscan_find(c->m, c->n, "size");
-	char text[24];
-	if (m == NULL || !jscan_string(m->value, text, sizeof(text), NULL))
-		return;
-	struct slice rest = slice_of(text), width = slice_cut(&rest, 'x');
-	int64_t w, h;
-	if (num_i64(width, 1, 65535, &w) && num_i64(rest, 1, 65535, &h)) {
-		c->width = w;
-		c->height = h;
-	}
-}
-
 static enum err_code read_images(struct adapter_call *c, struct err *err)
 {
 	const struct jscan_member *m = jscan_find(c->m, c->n, "n");
@@ -105,7 +79,16 @@ static enum err_code read_images(struct adapter_call *c, struct err *err)
 		if (c->images < 1 || c->images > 128)
 			return err_field(err, ERR_FIELD_RANGE, "n", _("must be from 1 to 128"));
 	}
-	read_size(c);
+	const struct jscan_member *size = jscan_find(c->m, c->n, "size");
+	char text[24];
+	if (size == NULL || !jscan_string(size->value, text, sizeof(text), NULL))
+		return ERR_OK;
+	struct slice rest = slice_of(text), width = slice_cut(&rest, 'x');
+	int64_t w, h;
+	if (num_i64(width, 1, 65535, &w) && num_i64(rest, 1, 65535, &h)) {
+		c->width = w;
+		c->height = h;
+	}
 	return ERR_OK;
 }
 
@@ -189,14 +172,16 @@ enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 		code = check_names(c, err);
 	if (code == ERR_OK)
 		code = read_model(c, need_model, err);
-	if (code == ERR_OK)
-		code = read_bool(c, "stream", &c->stream, err);
 	if (code != ERR_OK)
 		return code;
+	const struct jscan_member *stream = jscan_find(c->m, c->n, "stream");
+	if (stream != NULL && stream->type != JS_TRUE && stream->type != JS_FALSE &&
+		stream->type != JS_NULL)
+		return err_field(err, ERR_FIELD_TYPE, "stream", _("must be true or false"));
+	c->stream = stream != NULL && stream->type == JS_TRUE;
 	if (jscan_find(c->m, c->n, required[offer]) == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, required[offer], NULL);
-	bool images = offer == OFFER_IMAGES || offer == OFFER_IMAGE_EDITS;
-	if (images)
+	if (offer == OFFER_IMAGES || offer == OFFER_IMAGE_EDITS)
 		return read_images(c, err);
 	if (offer == OFFER_SPEECH)
 		return read_speech(c, err);

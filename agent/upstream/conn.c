@@ -258,22 +258,28 @@ static bool dial_plain(struct conn *c, const struct url *url)
 	return false;
 }
 
-static void on_dialled(struct conn *c)
+// why must not be the connection's own.
+static void give_up(struct conn *c, enum err_code code, const char *why)
 {
 	void *owner = c->owner;
 	const struct conn_hooks *hooks = c->hooks;
+	conn_close(c);
+	hooks->opened(owner, code, why);
+}
+
+static void on_dialled(struct conn *c)
+{
 	int why = 0;
 	socklen_t len = sizeof(why);
 	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
 		why = errno;
 	if (why != 0) {
-		conn_close(c);
-		hooks->opened(owner, ERR_UNREACHABLE, strerror(why));
+		give_up(c, ERR_UNREACHABLE, strerror(why));
 		return;
 	}
 	c->connecting = false;
 	conn_listen(c, EPOLLIN);
-	hooks->opened(owner, ERR_OK, "");
+	c->hooks->opened(c->owner, ERR_OK, "");
 }
 
 // ---- everything else: the addresses of a name are found first, so that libcurl needs no thread ----
@@ -315,8 +321,6 @@ static bool dial_by_curl(struct conn *c, const struct resolved *res)
 static void on_resolved(void *arg, const struct resolved *res)
 {
 	struct conn *c = arg;
-	void *owner = c->owner;
-	const struct conn_hooks *hooks = c->hooks;
 	c->asks = NULL;
 	if (res->n > 0 && dial_by_curl(c, res))
 		return;
@@ -325,8 +329,7 @@ static void on_resolved(void *arg, const struct resolved *res)
 		str_add(&why, "no room for another upstream connection");
 	else
 		str_addf(&why, "Could not resolve host: %s", res->why);
-	conn_close(c);
-	hooks->opened(owner, res->n > 0 ? ERR_OVERLOADED : ERR_UNREACHABLE, str_text(&why));
+	give_up(c, res->n > 0 ? ERR_OVERLOADED : ERR_UNREACHABLE, str_text(&why));
 	str_release(&why);
 }
 
@@ -390,8 +393,6 @@ static void let_go_of_curl(struct conn *c)
 
 static void finish(struct conn *c, CURLcode res)
 {
-	void *owner = c->owner;
-	const struct conn_hooks *hooks = c->hooks;
 	curl_socket_t fd = CURL_SOCKET_BAD;
 	if (res == CURLE_OK)
 		res = curl_easy_getinfo(c->easy, CURLINFO_ACTIVESOCKET, &fd);
@@ -401,8 +402,7 @@ static void finish(struct conn *c, CURLcode res)
 		char *why = mem_strdup(code == ERR_UPSTREAM_URL_FORBIDDEN ? refusal(c) : said);
 		if (code == ERR_UNREACHABLE)
 			resolve_forget(c->url->host);
-		conn_close(c);
-		hooks->opened(owner, code, why);
+		give_up(c, code, why);
 		free(why);
 		return;
 	}
@@ -414,7 +414,7 @@ static void finish(struct conn *c, CURLcode res)
 		c->why = NULL;
 	}
 	conn_listen(c, EPOLLIN);
-	hooks->opened(owner, ERR_OK, "");
+	c->hooks->opened(c->owner, ERR_OK, "");
 }
 
 // ---- idle ones ----
@@ -505,18 +505,6 @@ void conn_close(struct conn *c)
 	free(c);
 }
 
-// The list is in order of use, so the oldest stand last.
-static void close_old(struct conn_origin *o, int64_t before_us)
-{
-	struct conn *c = o->idle;
-	while (c != NULL) {
-		struct conn *next = c->next;
-		if (c->idle_us < before_us)
-			conn_close(c);
-		c = next;
-	}
-}
-
 static void sweep(struct upstream_pool *p, int64_t before_us)
 {
 	struct conn_origin *empty[SWEEP_ORIGINS_MAX];
@@ -525,7 +513,11 @@ static void sweep(struct upstream_pool *p, int64_t before_us)
 	void *value;
 	while (map_next(&p->origins, &it, &key, &value)) {
 		struct conn_origin *o = value;
-		close_old(o, before_us);
+		for (struct conn *c = o->idle, *next; c != NULL; c = next) {
+			next = c->next;
+			if (c->idle_us < before_us)
+				conn_close(c);
+		}
 		if (o->idle == NULL && o->used == 0 && n < SWEEP_ORIGINS_MAX)
 			empty[n++] = o;
 	}

@@ -397,6 +397,17 @@ static void on_opened(void *owner, enum err_code code, const char *why)
 
 // ---- the answer ----
 
+// False when the call ends here: the callback said so, or aborted it.
+static bool called_back(struct upcall *c, bool go_on)
+{
+	c->in_callback = false;
+	if (!go_on && !c->dead) {
+		c->dead = true;
+		call_detach(c);
+	}
+	return !c->dead;
+}
+
 static bool deliver_head(struct upcall *c)
 {
 	struct upstream_response *r = &c->res;
@@ -413,25 +424,24 @@ static bool deliver_head(struct upcall *c)
 	if (c->cb.head == NULL)
 		return true;
 	c->in_callback = true;
-	bool go_on = c->cb.head(c->arg, r);
-	c->in_callback = false;
-	if (!go_on && !c->dead) {
-		c->dead = true;
-		call_detach(c);
-	}
-	return go_on && !c->dead;
+	return called_back(c, c->cb.head(c->arg, r));
 }
 
 static bool deliver_data(struct upcall *c, struct slice bytes)
 {
 	c->in_callback = true;
-	bool go_on = c->cb.data(c->arg, bytes);
-	c->in_callback = false;
-	if (!go_on && !c->dead) {
-		c->dead = true;
-		call_detach(c);
-	}
-	return go_on && !c->dead;
+	return called_back(c, c->cb.data(c->arg, bytes));
+}
+
+// What was shown in the read buffer is kept: that is about to be read into again, or more comes.
+static void settle_body(struct upcall *c)
+{
+	if (c->whole.p == NULL)
+		return;
+	if (c->h1.has_length)
+		str_reserve(&c->body, (size_t)c->h1.length);
+	str_add_slice(&c->body, c->whole);
+	c->whole = (struct slice){NULL, 0};
 }
 
 // Most answers come in one piece: then the body is shown where it was read.
@@ -441,24 +451,8 @@ static void collect(struct upcall *c, struct slice bytes)
 		c->whole = bytes;
 		return;
 	}
-	if (c->whole.p != NULL) {
-		if (c->h1.has_length)
-			str_reserve(&c->body, (size_t)c->h1.length);
-		str_add_slice(&c->body, c->whole);
-		c->whole = (struct slice){NULL, 0};
-	}
+	settle_body(c);
 	str_add_slice(&c->body, bytes);
-}
-
-// The buffer is about to be read into again.
-static void settle_body(struct upcall *c)
-{
-	if (c->whole.p == NULL)
-		return;
-	if (c->h1.has_length)
-		str_reserve(&c->body, (size_t)c->h1.length);
-	str_add_slice(&c->body, c->whole);
-	c->whole = (struct slice){NULL, 0};
 }
 
 // An encoding was not asked for, so the bytes could not be read by anybody behind us.
@@ -477,18 +471,14 @@ static void complete(struct upcall *c, bool clean)
 	call_end(c, UP_OK);
 }
 
-// A document has begun with the first byte that is not white space: before, that keeps the line open.
-static bool has_begun(const struct upcall *c, struct slice data)
-{
-	return c->unfinished != 0 || slice_trim(data).n > 0;
-}
-
 // What these bytes belong to, as the receiver sees it once it has them.
 static void measure(struct upcall *c, struct slice data)
 {
-	uint64_t which = c->cb.unfinished != NULL ? c->cb.unfinished(c->arg)
-			 : !c->req.stream	  ? has_begun(c, data)
-						  : 0;
+	uint64_t which = 0;
+	if (c->cb.unfinished != NULL)
+		which = c->cb.unfinished(c->arg);
+	else if (!c->req.stream) // white space before the document keeps the line open
+		which = c->unfinished != 0 || slice_trim(data).n > 0;
 	if (which == 0)
 		pace_end(&c->pace);
 	else if (which != c->unfinished)
