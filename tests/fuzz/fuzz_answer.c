@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/protocol/batch.h"
+#include "agent/protocol/error.h"
 #include "agent/protocol/image.h"
 #include "shared/utf8.h"
 
