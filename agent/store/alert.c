@@ -10,6 +10,7 @@
 #include "shared/text.h"
 
 #define OVERRIDE_WEIGHT_MAX 1000000
+#define TABLE "alert_rule"
 
 static bool is_builtin(const char *name)
 {
@@ -27,8 +28,6 @@ enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct 
 {
 	struct rule_obj *r = object_new(sizeof(*r));
 	struct arena *a = &r->o.arena;
-	struct str s = STR_INIT;
-	struct jw w = jw_to(&s);
 	enum err_code code = jx_decode(
 		&alert_rule_fields, doc, STORED_LIMITS, JX_CREATE, a, &r->doc, err);
 
@@ -42,9 +41,7 @@ enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct 
 	r->doc.created_at = meta->created_at;
 	r->doc.updated_at = meta->updated_at;
 	r->doc.updated_by = arena_slice(a, meta->updated_by);
-	jw_doc(&w, NULL, &alert_rule_fields, &r->doc);
-	r->o.json = (struct slice){arena_slice(a, str_slice(&s)), s.n};
-	str_release(&s);
+	object_render(&r->o, &alert_rule_fields, &r->doc);
 	*ret = r;
 	return ERR_OK;
 }
@@ -72,52 +69,27 @@ void store_rules_builtin(struct snapshot *snap)
 		put_builtin(snap, &rules[i]);
 }
 
-static void mac_of(struct store *st, const char *name, struct slice doc, unsigned char mac[SEAL_MAC])
-{
-	struct slice parts[] = {slice_of("alert_rule"), slice_of(name), doc};
-
-	row_mac(st->seal, parts, ARRAY_LEN(parts), mac);
-}
-
-struct load {
-	struct store *st;
-	struct snapshot *snap;
-	size_t bad;
-};
-
 static enum err_code load_rule(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct load *l = arg;
+	struct slice parts[] = {SLICE(TABLE), db_text(row, 0), db_text(row, 2)};
 	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
-	struct slice stored = db_text(row, 6);
-	unsigned char mac[SEAL_MAC];
-	char name[ID_MAX + 1];
 	struct rule_obj *obj;
-	bool ok = true;
 
-	snprintf(name, sizeof(name), "%.*s", SLICE_FMT(db_text(row, 0)));
-	if (l->st->seal) {
-		mac_of(l->st, name, db_text(row, 2), mac);
-		ok = stored.n == SEAL_MAC && memcmp(stored.p, mac, SEAL_MAC) == 0;
-	}
-	if (ok && object_rule(db_text(row, 2), &meta, &obj, err) == ERR_OK)
+	if (row_holds(l->st->seal, db_text(row, 6), parts, ARRAY_LEN(parts)) &&
+		object_rule(parts[2], &meta, &obj, err) == ERR_OK)
 		snapshot_put_rule(l->snap, obj);
 	else
 		l->bad++;
 	return ERR_OK;
 }
 
-enum err_code store_rules_load(struct store *st, struct snapshot *snap, size_t *bad, struct err *err)
+enum err_code store_rules_load(struct load *l, struct err *err)
 {
-	struct load l = {st, snap, 0};
-	enum err_code code;
-
-	store_rules_builtin(snap);
-	code = db_query(st->db,
+	store_rules_builtin(l->snap);
+	return db_query(l->st->db,
 		"SELECT name,revision,doc,created_at,updated_at,updated_by,mac FROM alert_rule", NULL,
-		0, load_rule, &l, err);
-	*bad += l.bad;
-	return code;
+		0, load_rule, l, err);
 }
 
 static enum err_code check_rule(struct store_tx *tx, const struct rule_obj *old, bool create,
@@ -136,9 +108,10 @@ static enum err_code check_rule(struct store_tx *tx, const struct rule_obj *old,
 static enum err_code write_rule(struct store_tx *tx, const struct rule_obj *r,
 	const struct row_meta *m, struct err *err)
 {
+	struct slice parts[] = {SLICE(TABLE), slice_of(r->doc.name), r->o.json};
 	unsigned char mac[SEAL_MAC];
 
-	mac_of(tx->st, r->doc.name, r->o.json, mac);
+	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
 	return DB_RUN(tx->db, err,
 		"INSERT INTO alert_rule(name,revision,doc,created_at,updated_at,updated_by,mac)"
 		" VALUES(?,?,?,?,?,?,?) ON CONFLICT(name) DO UPDATE SET revision=excluded.revision,"

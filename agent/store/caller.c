@@ -24,14 +24,32 @@ static void make_secret(enum credential_kind kind, char *secret)
 	secret_wipe(random, sizeof(random));
 }
 
-static void mac_of(const struct seal *seal, const char *kind, struct slice id, struct slice doc,
-	struct slice hash, int64_t revoked_at, unsigned char ret[SEAL_MAC])
-{
+// What a row's MAC is over.
+struct mac_parts {
 	char at[24];
-	int n = snprintf(at, sizeof(at), "%lld", (long long)revoked_at);
-	struct slice parts[] = {slice_of(kind), id, doc, hash, {at, (size_t)n}};
+	struct slice parts[5];
+};
 
-	row_mac(seal, parts, ARRAY_LEN(parts), ret);
+static void parts_of(const char *kind, struct slice id, struct slice doc, struct slice hash,
+	int64_t revoked_at, struct mac_parts *ret)
+{
+	int n = snprintf(ret->at, sizeof(ret->at), "%lld", (long long)revoked_at);
+
+	ret->parts[0] = slice_of(kind);
+	ret->parts[1] = id;
+	ret->parts[2] = doc;
+	ret->parts[3] = hash;
+	ret->parts[4] = (struct slice){ret->at, (size_t)n};
+}
+
+static void mac_of(const struct seal *seal, const char *kind, const struct object *o, const char *id,
+	const unsigned char hash[CALLER_HASH], int64_t revoked_at, unsigned char ret[SEAL_MAC])
+{
+	struct mac_parts m;
+
+	parts_of(kind, slice_of(id), o->json, (struct slice){(const char *)hash, CALLER_HASH},
+		revoked_at, &m);
+	row_mac(seal, m.parts, ARRAY_LEN(m.parts), ret);
 }
 
 static enum err_code write_row(struct store_tx *tx, const char *kind, const struct object *o,
@@ -40,9 +58,8 @@ static enum err_code write_row(struct store_tx *tx, const char *kind, const stru
 {
 	char folded[CALLER_NAME_BYTES + 1];
 	unsigned char mac[SEAL_MAC];
-	struct slice h = {(const char *)hash, CALLER_HASH};
 
-	mac_of(tx->st->seal, kind, slice_of(id), o->json, h, revoked_at, mac);
+	mac_of(tx->st->seal, kind, o, id, hash, revoked_at, mac);
 	return DB_RUN(tx->db, err,
 		"INSERT INTO caller(kind,id,name_fold,revision,doc,hash,created_at,updated_at,"
 		"updated_by,revoked_at,mac) VALUES(?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE"
@@ -60,8 +77,7 @@ static enum err_code update_doc(struct store_tx *tx, const char *kind, const str
 {
 	unsigned char mac[SEAL_MAC];
 
-	mac_of(tx->st->seal, kind, slice_of(id), o->json, (struct slice){(const char *)hash, CALLER_HASH},
-		0, mac);
+	mac_of(tx->st->seal, kind, o, id, hash, 0, mac);
 	return DB_RUN(tx->db, err,
 		"UPDATE caller SET revision=?,doc=?,updated_at=?,updated_by=?,mac=? WHERE id=?",
 		DB_I(m->revision), DB_S(o->json), DB_I(m->updated_at), DB_S(m->updated_by),
@@ -309,51 +325,33 @@ enum err_code store_client_delete(struct store_tx *tx, const struct ident *id, i
 
 // ---- loading ----
 
-struct load {
-	struct store *st;
-	struct snapshot *snap;
-	size_t *bad;
-};
-
-static bool mac_holds(const struct seal *seal, const char *kind, const struct caller_row *row,
-	struct slice doc, struct slice stored)
-{
-	unsigned char mac[SEAL_MAC];
-
-	if (!seal)
-		return true; // sealed: nothing can be checked, and nobody is let in by a hash
-	mac_of(seal, kind, row->id, doc, row->hash, row->revoked_at, mac);
-	return stored.n == SEAL_MAC && memcmp(stored.p, mac, SEAL_MAC) == 0;
-}
-
 static enum err_code load_row(void *arg, struct sqlite3_stmt *stmt, struct err *err)
 {
 	struct load *l = arg;
 	bool token = slice_eq_str(db_text(stmt, 0), KIND_TOKEN);
 	struct caller_row row = {db_text(stmt, 1), db_text(stmt, 4), db_int(stmt, 8)};
 	struct row_meta meta = {db_int(stmt, 2), db_int(stmt, 5), db_int(stmt, 6), db_text(stmt, 7)};
+	struct slice doc = db_text(stmt, 3);
+	struct mac_parts m;
 	struct token_obj *t;
 	struct client_obj *c;
 
-	if (!mac_holds(l->st->seal, token ? KIND_TOKEN : KIND_CLIENT, &row, db_text(stmt, 3),
-		    db_text(stmt, 9)))
-		++*l->bad;
-	else if (token && object_token(l->st, db_text(stmt, 3), &meta, &row, &t, err) == ERR_OK)
+	parts_of(token ? KIND_TOKEN : KIND_CLIENT, row.id, doc, row.hash, row.revoked_at, &m);
+	if (!row_holds(l->st->seal, db_text(stmt, 9), m.parts, ARRAY_LEN(m.parts)))
+		l->bad++;
+	else if (token && object_token(l->st, doc, &meta, &row, &t, err) == ERR_OK)
 		snapshot_put_token(l->snap, t);
-	else if (!token && object_client(l->st, db_text(stmt, 3), &meta, &row, &c, err) == ERR_OK)
+	else if (!token && object_client(l->st, doc, &meta, &row, &c, err) == ERR_OK)
 		snapshot_put_client(l->snap, c);
 	else
-		++*l->bad;
+		l->bad++;
 	return ERR_OK;
 }
 
-enum err_code store_callers_load(struct store *st, struct snapshot *snap, size_t *bad,
-	struct err *err)
+enum err_code store_callers_load(struct load *l, struct err *err)
 {
-	struct load l = {st, snap, bad};
-
-	return db_query(st->db,
+	return db_query(l->st->db,
 		"SELECT kind,id,revision,doc,hash,created_at,updated_at,updated_by,revoked_at,mac"
 		" FROM caller",
-		NULL, 0, load_row, &l, err);
+		NULL, 0, load_row, l, err);
 }

@@ -284,3 +284,25 @@ enum err_code store_feature_revisions(struct store_tx *tx, struct slice name, st
 		return err_set(err, ERR_NOT_FOUND, _("no feature of this name"));
 	return code;
 }
+
+static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct slice parts[] = {db_text(row, 0), db_text(row, 2)};
+	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
+	struct feature_obj *f;
+
+	if (row_holds(l->st->seal, db_text(row, 6), parts, ARRAY_LEN(parts)) &&
+		object_feature(l->st, parts[1], &meta, &f, err) == ERR_OK)
+		snapshot_put_feature(l->snap, f);
+	else
+		l->bad++;
+	return ERR_OK;
+}
+
+enum err_code store_features_load(struct load *l, struct err *err)
+{
+	return db_query(l->st->db,
+		"SELECT name,revision,doc,created_at,updated_at,updated_by,mac FROM feature", NULL, 0,
+		load_row, l, err);
+}

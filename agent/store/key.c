@@ -430,3 +430,36 @@ const struct key_obj *store_key_known_as(const struct snapshot *snap, const char
 			return obj;
 	return NULL;
 }
+
+static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct key_row k = {.id = db_text(row, 0),
+		.vendor = db_text(row, 1),
+		.service = db_text(row, 2),
+		.slug = db_text(row, 3),
+		.row_version = (uint64_t)db_int(row, 4),
+		.envelope = db_text(row, 7),
+		.fingerprint = db_text(row, 8),
+		.masked = db_text(row, 9),
+		.rotated_at = db_int(row, 12)};
+	struct slice parts[] = {k.id, db_text(row, 6), k.envelope};
+	struct row_meta meta = {db_int(row, 5), db_int(row, 10), db_int(row, 11), db_text(row, 13)};
+	struct key_obj *obj;
+
+	if (row_holds(l->st->seal, db_text(row, 14), parts, ARRAY_LEN(parts)) &&
+		object_key(l->st, parts[1], &meta, &k, &obj, err) == ERR_OK)
+		snapshot_put_key(l->snap, obj);
+	else
+		l->bad++;
+	return ERR_OK;
+}
+
+enum err_code store_keys_load(struct load *l, struct err *err)
+{
+	return db_query(l->st->db,
+		"SELECT id,vendor,service,slug,row_version,revision,doc,envelope,fingerprint,"
+		"masked,created_at,updated_at,rotated_at,updated_by,mac FROM vendor_key"
+		" WHERE deleted_at IS NULL",
+		NULL, 0, load_row, l, err);
+}

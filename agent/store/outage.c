@@ -68,60 +68,61 @@ static void apply_instance(const struct instance_obj *in, const struct outage *o
 	atomic_store(&in->live->health_since_wall_ms, o->beat_ms + term_ms);
 }
 
-struct load {
-	const struct snapshot *snap;
+static void apply(void *arg, enum live_kind kind, const char *id, const struct outage *o)
+{
+	const struct snapshot *snap = arg;
+
+	if (kind == LIVE_KEY) {
+		const struct key_obj *k = pmap_get(snap->keys, slice_of(id));
+		bool known = o->fault >= LIVE_OK && o->fault <= LIVE_REGION_DENIED;
+
+		if (k != NULL && known && store_outage_mark_key(k) == o->mark)
+			apply_key(k->live, o);
+	} else if (kind == LIVE_INSTANCE) {
+		const struct instance_obj *in = pmap_get(snap->instances, slice_of(id));
+
+		if (in != NULL && store_outage_mark_instance(in) == o->mark)
+			apply_instance(in, o);
+	}
+}
+
+struct walk {
 	void (*each)(void *arg, enum live_kind kind, const char *id, const struct outage *o);
 	void *arg;
 };
 
-static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *err)
+static enum err_code walk_row(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
-	const struct load *l = arg;
-	enum live_kind kind = (enum live_kind)db_int(row, 0);
+	const struct walk *w = arg;
 	struct slice id = db_text(row, 1);
 	struct outage o = {.mark = db_int(row, 2), .fault = (int32_t)db_int(row, 3),
 		.since_ms = db_int(row, 4), .cool_until_ms = db_int(row, 5),
 		.cool_status = (int32_t)db_int(row, 6), .beat_ms = db_int(row, 7)};
-	const struct key_obj *k = kind == LIVE_KEY ? pmap_get(l->snap->keys, id) : NULL;
-	const struct instance_obj *in =
-		kind == LIVE_INSTANCE ? pmap_get(l->snap->instances, id) : NULL;
+	char text[sizeof(((struct live *)0)->id)];
+	size_t n = MIN_OF(id.n, sizeof(text) - 1);
 
 	(void)err;
-	if (l->each) {
-		char text[sizeof(((struct live *)0)->id)];
-		size_t n = MIN_OF(id.n, sizeof(text) - 1);
-
-		memcpy(text, id.p, n);
-		text[n] = '\0';
-		l->each(l->arg, kind, text, &o);
-	} else if (k && store_outage_mark_key(k) == o.mark && o.fault >= LIVE_OK &&
-		o.fault <= LIVE_REGION_DENIED) {
-		apply_key(k->live, &o);
-	} else if (in && store_outage_mark_instance(in) == o.mark) {
-		apply_instance(in, &o);
-	}
+	memcpy(text, id.p, n);
+	text[n] = '\0';
+	w->each(w->arg, (enum live_kind)db_int(row, 0), text, &o);
 	return ERR_OK;
 }
 
-static enum err_code walk(struct db *db, struct load *l, struct err *err)
+static enum err_code walk(struct db *db, struct walk w, struct err *err)
 {
 	return db_query(db,
 		"SELECT kind,id,mark,fault,since_ms,cool_until_ms,cool_status,beat_ms FROM outage", NULL,
-		0, load_row, l, err);
+		0, walk_row, &w, err);
 }
 
-enum err_code store_outage_load(struct store *st, const struct snapshot *snap, struct err *err)
+enum err_code store_outage_load(struct store *st, struct snapshot *snap, struct err *err)
 {
-	struct load l = {.snap = snap};
-
-	return walk(st->db, &l, err);
+	return walk(st->db, (struct walk){apply, snap}, err);
 }
 
 enum err_code store_outage_walk(struct store_tx *tx,
 	void (*each)(void *arg, enum live_kind kind, const char *id, const struct outage *o), void *arg,
 	struct err *err)
 {
-	struct load l = {tx->snap, each, arg};
-
-	return walk(tx->db, &l, err);
+	return walk(tx->db, (struct walk){each, arg}, err);
 }

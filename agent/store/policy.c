@@ -12,57 +12,40 @@
 
 #define META_KEY "clients_required"
 #define TEXT_MAX 32 // "1 REVISION"
+#define PARTS(st, text) {SLICE("meta"), SLICE(META_KEY), slice_of((st)->uuid), (text)} // of its MAC
 
 struct fact {
+	const struct store *st;
 	bool there, sound; // sound: its MAC holds
 	bool required;
 	int64_t revision;
 };
 
-static void mac_of(const struct store *st, struct slice text, unsigned char ret[SEAL_MAC])
-{
-	struct slice parts[] = {SLICE("meta"), SLICE(META_KEY), slice_of(st->uuid), text};
-
-	row_mac(st->seal, parts, ARRAY_LEN(parts), ret);
-}
-
 static enum err_code take_fact(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
-	struct slice value = db_text(row, 0), text = value;
+	struct slice value = db_text(row, 0);
 	struct fact *f = arg;
 
 	(void)err;
 	f->there = true;
 	if (value.n <= SEAL_MAC || value.n > SEAL_MAC + TEXT_MAX)
 		return ERR_OK;
-	text.n -= SEAL_MAC;
+	struct slice text = {value.p, value.n - SEAL_MAC}, mac = {value.p + text.n, SEAL_MAC};
+	struct slice parts[] = PARTS(f->st, text);
 	f->required = text.p[0] != '0';
-	f->sound = text.n > 2 && text.p[1] == ' ' &&
-		num_i64((struct slice){text.p + 2, text.n - 2}, 0, INT64_MAX, &f->revision);
+	f->sound = f->st->seal != NULL && text.n > 2 && text.p[1] == ' ' &&
+		num_i64((struct slice){text.p + 2, text.n - 2}, 0, INT64_MAX, &f->revision) &&
+		row_holds(f->st->seal, mac, parts, ARRAY_LEN(parts));
 	return ERR_OK;
 }
 
-struct fact_check {
-	const struct store *st;
-	struct fact *fact;
-};
-
-static enum err_code check_fact(void *arg, struct sqlite3_stmt *row, struct err *err)
+static enum err_code read_fact(struct store *st, struct fact *ret, struct err *err)
 {
-	struct fact_check *c = arg;
-	struct slice value = db_text(row, 0);
-	unsigned char mac[SEAL_MAC];
-	enum err_code code = take_fact(c->fact, row, err);
+	struct db_val v[] = {DB_T(META_KEY)};
 
-	if (code || !c->fact->sound)
-		return code;
-	if (!c->st->seal) {
-		c->fact->sound = false;
-		return ERR_OK;
-	}
-	mac_of(c->st, (struct slice){value.p, value.n - SEAL_MAC}, mac);
-	c->fact->sound = memcmp(value.p + value.n - SEAL_MAC, mac, SEAL_MAC) == 0;
-	return ERR_OK;
+	*ret = (struct fact){.st = st};
+	return db_query(st->db, "SELECT value FROM meta WHERE key=?", v, ARRAY_LEN(v), take_fact, ret,
+		err);
 }
 
 static enum err_code take_bool(void *arg, struct sqlite3_stmt *row, struct err *err)
@@ -83,28 +66,25 @@ static enum err_code evidence(struct store *st, bool *ret, struct err *err)
 		NULL, 0, take_bool, ret, err);
 }
 
-enum err_code store_policy_load(struct store *st, struct snapshot *snap, size_t *bad,
-	struct err *err)
+enum err_code store_policy_load(struct load *l, struct err *err)
 {
-	struct db_val v[] = {DB_T(META_KEY)};
-	struct fact f = {0};
-	struct fact_check c = {st, &f};
+	struct store *st = l->st;
+	struct fact f;
 	bool told = false;
-	enum err_code code = db_query(st->db, "SELECT value FROM meta WHERE key=?", v, ARRAY_LEN(v),
-		check_fact, &c, err);
+	enum err_code code = read_fact(st, &f, err);
 
 	if (code)
 		return code;
 	if (f.there && f.sound) {
-		snap->clients_required = f.required || store_kept_requires(st, f.revision);
-		snap->policy_revision = f.revision;
+		l->snap->clients_required = f.required || store_kept_requires(st, f.revision);
+		l->snap->policy_revision = f.revision;
 		return ERR_OK;
 	}
-	if (f.there && st->seal)
-		++*bad;
+	if (f.there && st->seal != NULL)
+		l->bad++;
 	if (!f.there)
 		code = evidence(st, &told, err);
-	snap->clients_required = f.there || told || store_kept_requires(st, -1);
+	l->snap->clients_required = f.there || told || store_kept_requires(st, -1);
 	return code;
 }
 
@@ -114,9 +94,10 @@ enum err_code store_policy_write(struct store_tx *tx, bool required, int64_t rev
 	unsigned char value[TEXT_MAX + SEAL_MAC];
 	int n = snprintf((char *)value, TEXT_MAX, "%d %lld", required, (long long)revision);
 
-	if (!tx->st->seal)
+	if (tx->st->seal == NULL)
 		return err_set(err, ERR_SEALED, NULL);
-	mac_of(tx->st, (struct slice){(const char *)value, (size_t)n}, value + n);
+	struct slice parts[] = PARTS(tx->st, ((struct slice){(const char *)value, (size_t)n}));
+	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), value + n);
 	enum err_code code = DB_RUN(tx->db, err, "INSERT OR REPLACE INTO meta(key,value) VALUES(?,?)",
 		DB_T(META_KEY), DB_B(value, (size_t)n + SEAL_MAC));
 	if (code)
@@ -152,11 +133,8 @@ enum err_code store_policy_put(struct store_tx *tx, bool required, int64_t if_ma
 // What the start had to conclude is written down, so that it does not hang on rows that go in time.
 enum err_code store_policy_settle(struct store_tx *tx, struct err *err)
 {
-	struct db_val v[] = {DB_T(META_KEY)};
-	struct fact f = {0};
-	struct fact_check c = {tx->st, &f};
-	enum err_code code = db_query(tx->db, "SELECT value FROM meta WHERE key=?", v, ARRAY_LEN(v),
-		check_fact, &c, err);
+	struct fact f;
+	enum err_code code = read_fact(tx->st, &f, err);
 
 	if (code || !tx->snap->clients_required || (f.sound && f.required))
 		return code;

@@ -251,3 +251,25 @@ enum err_code store_price_seed(struct store_tx *tx, struct err *err)
 		snapshot_prices_changed(tx->snap);
 	return code;
 }
+
+static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct slice parts[] = {db_text(row, 0), db_text(row, 2)};
+	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
+	struct price_obj *p;
+
+	if (row_holds(l->st->seal, db_text(row, 6), parts, ARRAY_LEN(parts)) &&
+		object_price(parts[1], &meta, &p, err) == ERR_OK)
+		snapshot_put_price(l->snap, p);
+	else
+		l->bad++;
+	return ERR_OK;
+}
+
+enum err_code store_prices_load(struct load *l, struct err *err)
+{
+	return db_query(l->st->db,
+		"SELECT id,revision,doc,created_at,updated_at,updated_by,mac FROM price", NULL, 0,
+		load_row, l, err);
+}

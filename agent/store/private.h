@@ -68,6 +68,13 @@ struct store_tx {
 	uint64_t writes;
 };
 
+// The database on its way into a snapshot.
+struct load {
+	struct store *st;
+	struct snapshot *snap;
+	size_t bad; // rows left out, because their MAC or form is wrong
+};
+
 // Stored documents are ours, written from ones that were accepted.
 #define STORED_LIMITS ((struct jscan_limits){20000, JSCAN_DEPTH})
 
@@ -103,8 +110,6 @@ enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct 
 	struct err *err);
 // The rules that came with the agent, then what was changed of them.
 void store_rules_builtin(struct snapshot *snap);
-enum err_code store_rules_load(struct store *st, struct snapshot *snap, size_t *bad,
-	struct err *err);
 // Those of an object that is gone: another one of its name begins without.
 enum err_code store_override_forget(struct store_tx *tx, enum live_kind kind, const char *id,
 	struct err *err);
@@ -114,12 +119,13 @@ enum err_code object_price(struct slice doc, const struct row_meta *meta, struct
 	struct err *err);
 // The prices that come with the program, once in a database's life.
 enum err_code store_price_seed(struct store_tx *tx, struct err *err);
-// Reads every table into *snap. Rows that fail their MAC are left out and counted in
-// st->quarantined.
-enum err_code store_load(struct store *st, struct snapshot *snap, struct err *err);
+// The JSON of an object whose document has changed since.
+void object_render(struct object *o, const struct field_set *set, const void *doc);
 // MAC over the parts of a row, in order.
 void row_mac(const struct seal *seal, const struct slice *parts, size_t n,
 	unsigned char ret[SEAL_MAC]);
+// Whether the one that is stored holds; without a keyring nothing can be checked.
+bool row_holds(const struct seal *seal, struct slice stored, const struct slice *parts, size_t n);
 // The service a key is filed under: its own or the first of its list.
 const char *key_service(const struct vendor_key *k);
 // Origin of the key's upstream into the arena.
@@ -153,20 +159,24 @@ enum err_code store_audit_gaps(struct store *st, struct err *err);
 // a feature its revisions. *more becomes true when there may be others.
 enum err_code store_audit_prune(struct store_tx *tx, int64_t most, bool *more, struct err *err);
 
-// ---- store_caller, store_spend: the parts of store_load ----
-// *bad counts rows left out.
-enum err_code store_callers_load(struct store *st, struct snapshot *snap, size_t *bad,
-	struct err *err);
+// ---- store_load: every table into *snap ----
+// Rows that fail their MAC are left out and counted in st->quarantined.
+enum err_code store_load(struct store *st, struct snapshot *snap, struct err *err);
+enum err_code store_features_load(struct load *l, struct err *err);
+enum err_code store_keys_load(struct load *l, struct err *err);
+enum err_code store_instances_load(struct load *l, struct err *err);
+enum err_code store_callers_load(struct load *l, struct err *err);
+enum err_code store_spend_load(struct load *l, struct err *err);
+enum err_code store_probe_load(struct load *l, struct err *err);
+enum err_code store_rules_load(struct load *l, struct err *err);
+enum err_code store_prices_load(struct load *l, struct err *err);
+enum err_code store_revision_load(struct load *l, struct err *err);
+enum err_code store_policy_load(struct load *l, struct err *err);
 // What the object spent, when its name may come again.
 enum err_code store_spend_forget(struct store_tx *tx, enum live_kind kind, const char *id,
 	struct err *err);
-enum err_code store_spend_load(struct store *st, const struct snapshot *snap, struct err *err);
-enum err_code store_probe_load(struct store *st, const struct snapshot *snap, struct err *err);
 
 // ---- store_policy: whether callers of the model traffic need a client's key ----
-// *bad counts a damaged fact, which counts as "required".
-enum err_code store_policy_load(struct store *st, struct snapshot *snap, size_t *bad,
-	struct err *err);
 // Writes the fact; the change row is the caller's.
 enum err_code store_policy_write(struct store_tx *tx, bool required, int64_t revision,
 	struct err *err);
@@ -174,7 +184,7 @@ enum err_code store_policy_write(struct store_tx *tx, bool required, int64_t rev
 enum err_code store_policy_settle(struct store_tx *tx, struct err *err);
 
 // At start, into the live records of the snapshot's objects.
-enum err_code store_outage_load(struct store *st, const struct snapshot *snap, struct err *err);
+enum err_code store_outage_load(struct store *st, struct snapshot *snap, struct err *err);
 
 // ---- store_save: the last-good snapshot file ----
 enum err_code store_save(struct store *st, const struct snapshot *snap, struct err *err);

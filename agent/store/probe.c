@@ -31,8 +31,8 @@ static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *e
 	return ERR_OK;
 }
 
-enum err_code store_probe_load(struct store *st, const struct snapshot *snap, struct err *err)
+enum err_code store_probe_load(struct load *l, struct err *err)
 {
-	return db_query(st->db, "SELECT key,day,priced,unpriced,pico,currency FROM probe_spend",
-		NULL, 0, load_row, (void *)(uintptr_t)snap, err);
+	return db_query(l->st->db, "SELECT key,day,priced,unpriced,pico,currency FROM probe_spend",
+		NULL, 0, load_row, l->snap, err);
 }

@@ -11,7 +11,7 @@
 #include "shared/text.h"
 #include "shared/rows/vendors.h"
 
-static void render(struct object *o, const struct field_set *set, const void *doc)
+void object_render(struct object *o, const struct field_set *set, const void *doc)
 {
 	struct str s = STR_INIT;
 	struct jw w = jw_to(&s);
@@ -53,7 +53,7 @@ enum err_code object_feature(struct store *st, struct slice doc, const struct ro
 	f->live = live_hold(a, st->live, LIVE_FEATURE, f->doc.name);
 	f->limits = limits_of(f->doc.limits.rpm, f->doc.limits.tpm, f->doc.limits.concurrency,
 		FIELD_NONE, &f->doc.limits.budget);
-	render(&f->o, &feature_fields, &f->doc);
+	object_render(&f->o, &feature_fields, &f->doc);
 	*ret = f;
 	return ERR_OK;
 }
@@ -114,7 +114,7 @@ static enum err_code complete_key(struct store *st, struct key_obj *k, const str
 	k->live = live_hold(a, st->live, LIVE_KEY, k->doc.id);
 	k->limits = limits_of(k->doc.limits.rpm, k->doc.limits.tpm, key_concurrency(&k->doc),
 		FIELD_NONE, &k->doc.budget);
-	render(&k->o, &key_fields, &k->doc);
+	object_render(&k->o, &key_fields, &k->doc);
 	*ret = k;
 	return ERR_OK;
 }
@@ -199,7 +199,7 @@ enum err_code object_instance(struct store *st, struct slice doc, const struct r
 	in->doc.updated_by = arena_slice(a, meta->updated_by);
 	in->live = live_hold(a, st->live, LIVE_INSTANCE,
 		arena_printf(a, "%s/%s", in->doc.service, in->doc.id));
-	render(&in->o, &instance_fields, &in->doc);
+	object_render(&in->o, &instance_fields, &in->doc);
 	*ret = in;
 	return ERR_OK;
 }
@@ -232,7 +232,7 @@ enum err_code object_token(struct store *st, struct slice doc, const struct row_
 	take_hash(t->hash, row->hash);
 	t->revoked_at = row->revoked_at;
 	t->live = live_hold(a, st->live, LIVE_TOKEN, t->doc.id);
-	render(&t->o, &token_fields, &t->doc);
+	object_render(&t->o, &token_fields, &t->doc);
 	*ret = t;
 	return ERR_OK;
 }
@@ -260,7 +260,7 @@ enum err_code object_client(struct store *st, struct slice doc, const struct row
 	c->live = live_hold(a, st->live, LIVE_CLIENT, c->doc.id);
 	c->limits = limits_of(c->doc.limits.rpm, c->doc.limits.tpm, c->doc.limits.concurrency,
 		c->doc.limits.burst, &c->doc.budget);
-	render(&c->o, &client_fields, &c->doc);
+	object_render(&c->o, &client_fields, &c->doc);
 	*ret = c;
 	return ERR_OK;
 }
@@ -280,180 +280,12 @@ void row_mac(const struct seal *seal, const struct slice *parts, size_t n,
 	str_release(&s);
 }
 
-// ---- loading ----
-
-struct load {
-	struct store *st;
-	struct snapshot *snap;
-	size_t bad; // rows left out
-};
-
-// True when the row's MAC in column `col` holds; without a keyring nothing can be checked.
-static bool mac_ok(struct load *l, struct sqlite3_stmt *row, int col, const struct slice *parts,
-	size_t n)
+bool row_holds(const struct seal *seal, struct slice stored, const struct slice *parts, size_t n)
 {
 	unsigned char mac[SEAL_MAC];
-	struct slice stored = db_text(row, col);
 
-	if (!l->st->seal)
-		return true;
-	row_mac(l->st->seal, parts, n, mac);
-	if (stored.n == SEAL_MAC && memcmp(stored.p, mac, SEAL_MAC) == 0)
-		return true;
-	l->bad++;
-	return false;
-}
-
-static enum err_code load_feature(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	struct load *l = arg;
-	struct slice parts[] = {db_text(row, 0), db_text(row, 2)};
-	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
-	struct feature_obj *f;
-
-	if (!mac_ok(l, row, 6, parts, ARRAY_LEN(parts)))
-		return ERR_OK;
-	if (object_feature(l->st, parts[1], &meta, &f, err))
-		l->bad++;
-	else
-		snapshot_put_feature(l->snap, f);
-	return ERR_OK;
-}
-
-static enum err_code load_key(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	struct load *l = arg;
-	struct key_row k = {.id = db_text(row, 0),
-		.vendor = db_text(row, 1),
-		.service = db_text(row, 2),
-		.slug = db_text(row, 3),
-		.row_version = (uint64_t)db_int(row, 4),
-		.envelope = db_text(row, 7),
-		.fingerprint = db_text(row, 8),
-		.masked = db_text(row, 9),
-		.rotated_at = db_int(row, 12)};
-	struct slice parts[] = {k.id, db_text(row, 6), k.envelope};
-	struct row_meta meta = {db_int(row, 5), db_int(row, 10), db_int(row, 11), db_text(row, 13)};
-	struct key_obj *obj;
-
-	if (!mac_ok(l, row, 14, parts, ARRAY_LEN(parts)))
-		return ERR_OK;
-	if (object_key(l->st, parts[1], &meta, &k, &obj, err))
-		l->bad++;
-	else
-		snapshot_put_key(l->snap, obj);
-	return ERR_OK;
-}
-
-static enum err_code take_owner(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	struct instance_obj *in = arg;
-
-	(void)err;
-	in->doc.owner = arena_slice(&in->o.arena, db_text(row, 0));
-	return ERR_OK;
-}
-
-// A former version wrote the name of the token that registered it. Whose name that was then was
-// settled when ids took the place of names; of any other it stays a name, which is nobody.
-static enum err_code owner_by_id(struct store *st, struct instance_obj *in, struct err *err)
-{
-	static const char former[] = "token:";
-	const char *was = in->doc.owner;
-	struct db_val v[2];
-	enum err_code code;
-
-	if (!was || strncmp(was, former, sizeof(former) - 1) != 0)
-		return ERR_OK;
-	v[0] = DB_T(was + sizeof(former) - 1);
-	v[1] = DB_I(in->doc.created_at);
-	code = db_query(st->db,
-		"SELECT id FROM former_name WHERE kind='token' AND name=? AND since<=?", v, ARRAY_LEN(v),
-		take_owner, in, err);
-	if (!code && in->doc.owner != was)
-		render(&in->o, &instance_fields, &in->doc);
-	return code;
-}
-
-static enum err_code load_instance(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	struct load *l = arg;
-	struct slice parts[] = {db_text(row, 0), db_text(row, 1), db_text(row, 4)};
-	struct row_meta meta = {db_int(row, 2), db_int(row, 5), db_int(row, 6), db_text(row, 7)};
-	struct instance_obj *in;
-	enum err_code code;
-
-	if (!mac_ok(l, row, 8, parts, ARRAY_LEN(parts)))
-		return ERR_OK;
-	if (object_instance(l->st, parts[2], &meta, db_int(row, 3) != 0, &in, err)) {
-		l->bad++;
-		return ERR_OK;
-	}
-	code = owner_by_id(l->st, in, err);
-	snapshot_put_instance(l->snap, in);
-	return code;
-}
-
-static enum err_code load_price(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	struct load *l = arg;
-	struct slice parts[] = {db_text(row, 0), db_text(row, 2)};
-	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
-	struct price_obj *p;
-
-	if (!mac_ok(l, row, 6, parts, ARRAY_LEN(parts)))
-		return ERR_OK;
-	if (object_price(parts[1], &meta, &p, err))
-		l->bad++;
-	else
-		snapshot_put_price(l->snap, p);
-	return ERR_OK;
-}
-
-static enum err_code load_revision(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	struct load *l = arg;
-
-	(void)err;
-	l->snap->revision = (uint64_t)db_int(row, 0);
-	return ERR_OK;
-}
-
-enum err_code store_load(struct store *st, struct snapshot *snap, struct err *err)
-{
-	struct load l = {st, snap, 0};
-	enum err_code code = db_query(st->db,
-		"SELECT name,revision,doc,created_at,updated_at,updated_by,mac FROM feature", NULL, 0,
-		load_feature, &l, err);
-
-	if (!code)
-		code = db_query(st->db,
-			"SELECT id,vendor,service,slug,row_version,revision,doc,envelope,fingerprint,"
-			"masked,created_at,updated_at,rotated_at,updated_by,mac FROM vendor_key"
-			" WHERE deleted_at IS NULL",
-			NULL, 0, load_key, &l, err);
-	if (!code)
-		code = db_query(st->db,
-			"SELECT service,id,revision,draining,doc,created_at,updated_at,updated_by,mac"
-			" FROM instance",
-			NULL, 0, load_instance, &l, err);
-	if (!code)
-		code = store_callers_load(st, snap, &l.bad, err);
-	if (!code)
-		code = store_spend_load(st, snap, err);
-	if (!code)
-		code = store_probe_load(st, snap, err);
-	if (!code)
-		code = store_rules_load(st, snap, &l.bad, err);
-	if (!code)
-		code = db_query(st->db,
-			"SELECT id,revision,doc,created_at,updated_at,updated_by,mac FROM price",
-			NULL, 0, load_price, &l, err);
-	if (!code)
-		code = db_query(st->db, "SELECT coalesce(max(revision),0) FROM change", NULL, 0,
-			load_revision, &l, err);
-	if (!code)
-		code = store_policy_load(st, snap, &l.bad, err);
-	st->quarantined = l.bad;
-	return code;
+	if (seal == NULL)
+		return true; // sealed: nothing can be checked, and nobody is let in by what it says
+	row_mac(seal, parts, n, mac);
+	return stored.n == SEAL_MAC && memcmp(stored.p, mac, SEAL_MAC) == 0;
 }

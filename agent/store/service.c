@@ -136,3 +136,57 @@ enum err_code store_instance_reap(struct store_tx *tx, struct slice service, str
 
 	return old ? remove_instance(tx, old, "reap", err) : ERR_OK;
 }
+
+// ---- loading ----
+
+static enum err_code take_owner(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct instance_obj *in = arg;
+
+	(void)err;
+	in->doc.owner = arena_slice(&in->o.arena, db_text(row, 0));
+	return ERR_OK;
+}
+
+// A former version wrote the name of the token that registered it. Whose name that was then was
+// settled when ids took the place of names; of any other it stays a name, which is nobody.
+static enum err_code owner_by_id(struct store *st, struct instance_obj *in, struct err *err)
+{
+	static const char former[] = "token:";
+	const char *was = in->doc.owner;
+
+	if (was == NULL || strncmp(was, former, sizeof(former) - 1) != 0)
+		return ERR_OK;
+	struct db_val v[] = {DB_T(was + sizeof(former) - 1), DB_I(in->doc.created_at)};
+	enum err_code code = db_query(st->db,
+		"SELECT id FROM former_name WHERE kind='token' AND name=? AND since<=?", v, ARRAY_LEN(v),
+		take_owner, in, err);
+	if (!code && in->doc.owner != was)
+		object_render(&in->o, &instance_fields, &in->doc);
+	return code;
+}
+
+static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
+	struct slice parts[] = {db_text(row, 0), db_text(row, 1), db_text(row, 4)};
+	struct row_meta meta = {db_int(row, 2), db_int(row, 5), db_int(row, 6), db_text(row, 7)};
+	struct instance_obj *in;
+
+	if (!row_holds(l->st->seal, db_text(row, 8), parts, ARRAY_LEN(parts)) ||
+		object_instance(l->st, parts[2], &meta, db_int(row, 3) != 0, &in, err) != ERR_OK) {
+		l->bad++;
+		return ERR_OK;
+	}
+	enum err_code code = owner_by_id(l->st, in, err);
+	snapshot_put_instance(l->snap, in);
+	return code;
+}
+
+enum err_code store_instances_load(struct load *l, struct err *err)
+{
+	return db_query(l->st->db,
+		"SELECT service,id,revision,draining,doc,created_at,updated_at,updated_by,mac"
+		" FROM instance",
+		NULL, 0, load_row, l, err);
+}
