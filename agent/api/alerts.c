@@ -5,6 +5,8 @@
 #include <string.h>
 #include "agent/monitor/alerts.h"
 #include "agent/api/change.h"
+#include "agent/store/alert.h"
+#include "agent/store/audit.h"
 #include "shared/jx.h"
 #include "shared/text.h"
 

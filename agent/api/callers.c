@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/api/change.h"
+#include "agent/store/caller.h"
+#include "agent/store/policy.h"
+#include "agent/store/spend.h"
 #include "agent/web/keyless.h"
 #include "shared/clock.h"
 #include "shared/credential.h"

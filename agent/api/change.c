@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/store/idem.h"
 #include "agent/web/cond.h"
 #include "shared/num.h"
 #include "shared/text.h"

@@ -5,6 +5,7 @@
 #define YJ_AGENT_API_CHANGE_H
 
 #include "agent/core/metrics.h"
+#include "agent/store/page.h"
 #include "agent/web/web.h"
 #include "shared/jw.h"
 

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "agent/api/change.h"
+#include "agent/store/feature.h"
+#include "agent/store/page.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
 #include "shared/mem.h"

@@ -6,6 +6,8 @@
 #include "agent/api/change.h"
 #include "agent/core/metrics.h"
 #include "agent/api/services.h"
+#include "agent/store/instance.h"
+#include "agent/store/key.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
 #include "shared/text.h"

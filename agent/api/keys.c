@@ -7,6 +7,8 @@
 
 #include "agent/api/change.h"
 #include "agent/state/probe_purse.h"
+#include "agent/store/key.h"
+#include "agent/store/page.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
 #include "shared/num.h"

@@ -14,6 +14,8 @@
 #include "agent/store/origin.h"
 #include "agent/api/regions.h"
 #include "agent/protocol/scrub.h"
+#include "agent/store/audit.h"
+#include "agent/store/key.h"
 #include "agent/upstream/upstream.h"
 #include "shared/clock.h"
 #include "shared/jx.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "agent/api/change.h"
 #include "agent/api/price_import.h"
+#include "agent/store/price.h"
 #include "shared/num.h"
 #include "shared/text.h"
 

@@ -11,6 +11,8 @@
 #include "agent/core/metrics.h"
 #include "agent/api/services.h"
 #include "agent/call/wishes.h"
+#include "agent/store/audit.h"
+#include "agent/store/override.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
 #include "shared/num.h"

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "agent/api/change.h"
 #include "agent/core/metrics.h"
+#include "agent/store/key.h"
 #include "agent/web/cond.h"
 #include "shared/clock.h"
 #include "shared/jscan.h"

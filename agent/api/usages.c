@@ -6,6 +6,7 @@
 #include <string.h>
 #include "agent/api/change.h"
 #include "agent/record/ledger.h"
+#include "agent/store/usage.h"
 #include "shared/clock.h"
 #include "shared/map.h"
 #include "shared/num.h"

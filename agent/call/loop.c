@@ -2,6 +2,7 @@
 // What a loop keeps for its model traffic: counters found once, opened keys for a minute, buffers.
 #include "agent/call/call.h"
 #include "agent/gateway/gateway.h"
+#include "agent/store/key.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -9,6 +9,7 @@
 #include "agent/monitor/alert_scan.h"
 #include "agent/monitor/alert_track.h"
 #include "agent/record/ledger.h"
+#include "agent/store/alert.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
 #include "shared/map.h"

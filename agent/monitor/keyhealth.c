@@ -10,6 +10,8 @@
 #include "agent/decide/attempt.h"
 #include "agent/record/ledger.h"
 #include "agent/state/probe_purse.h"
+#include "agent/store/key.h"
+#include "agent/store/probe.h"
 #include "agent/upstream/upstream.h"
 #include "shared/clock.h"
 #include "shared/map.h"

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/store/instance.h"
+#include "agent/store/outage.h"
 #include "shared/clock.h"
 #include "shared/jw.h"
 #include "shared/map.h"

@@ -2,6 +2,7 @@
 #include "agent/record/keep.h"
 
 #include <stdlib.h>
+#include "agent/store/history.h"
 #include "shared/clock.h"
 #include "shared/mem.h"
 

@@ -9,6 +9,7 @@
 #define YJ_AGENT_RECORD_LEDGER_H
 
 #include "agent/core/metrics.h"
+#include "agent/state/usage.h"
 
 #define LEDGER_FLUSH_US INT64_C(2000000)
 #define LEDGER_SHARD_ROWS_MAX 2048 // a thread's, between two collections

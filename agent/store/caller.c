@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Tokens and clients in one table: both are a document, the keyed hash of a secret that nobody has
 // but its owner, and an end.
-#include "agent/store/private.h"
+#include "agent/store/caller.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/store/change.h"
+#include "agent/store/private.h"
+#include "agent/store/row.h"
+#include "agent/store/tx.h"
 #include "shared/credential.h"
 #include "shared/jw.h"
 #include "shared/text.h"

@@ -297,6 +297,20 @@ enum err_code db_run(struct db *db, const char *sql, const struct db_val *v, siz
 	return db_query(db, sql, v, n, NULL, NULL, err);
 }
 
+enum err_code db_begin(struct db *db, struct err *err)
+{
+	return db_run(db, "BEGIN IMMEDIATE", NULL, 0, err);
+}
+
+enum err_code db_end(struct db *db, enum err_code code, struct err *err)
+{
+	if (!code)
+		code = db_run(db, "COMMIT", NULL, 0, err);
+	if (code && db_in_transaction(db))
+		db_exec(db, "ROLLBACK", NULL);
+	return code;
+}
+
 int64_t db_int(struct sqlite3_stmt *row, int col)
 {
 	return sqlite3_column_int64(row, col);

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MIT
+// Features: what one may say, its row, the revisions it had, and what goes with a target or a feature
+// that goes.
+#include "agent/store/feature.h"
+
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/store/change.h"
 #include "agent/store/private.h"
+#include "agent/store/row.h"
+#include "agent/store/tx.h"
 #include "shared/jw.h"
 #include "shared/jx.h"
 #include "shared/text.h"
@@ -261,7 +268,7 @@ static enum err_code revision_item(void *arg, struct sqlite3_stmt *row, struct e
 		jw_null(&r->w, "actor_name");
 	jw_slice(&r->w, "name", r->name);
 	// No MAC guards it here: what is damaged must not damage the answer.
-	if (store_holds_object(db_text(row, 3)))
+	if (row_is_object(db_text(row, 3)))
 		jw_raw(&r->w, "document", db_text(row, 3));
 	else
 		jw_null(&r->w, "document");

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: MIT
+// Vendor keys: a name that is free, an id that stays, and a secret sealed for one address, which is
+// sealed anew when what it is bound to changes.
+#include "agent/store/key.h"
+
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/store/change.h"
 #include "agent/store/origin.h"
 #include "agent/store/private.h"
+#include "agent/store/row.h"
+#include "agent/store/tx.h"
 #include "shared/text.h"
 #include "shared/urlx.h"
 #include "shared/rows/vendors.h"

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // All that the database holds of the configuration, read into a snapshot: at the start, and again when
 // a file that was gone is back. Each noun reads its own rows; here is only their order.
-#include "agent/store/private.h"
+#include "agent/store/load.h"
+
+#include "agent/store/change.h"
 
 enum err_code store_load(struct store *st, struct snapshot *snap, struct err *err)
 {

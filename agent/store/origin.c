@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+// Whether a stored secret may follow its key to another address, and the audit row that says it did.
 #include "agent/store/origin.h"
 
+#include "agent/store/audit.h"
 #include "shared/str.h"
 #include "shared/text.h"
 #include "shared/urlx.h"

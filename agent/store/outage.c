@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What is known dead outlives a restart: a row for each key whose secret was refused or that cools for
 // long, and for each instance whose heartbeats stopped. Not configuration: no revision, no audit row.
-#include "agent/store/private.h"
+#include "agent/store/outage.h"
 
 #include <string.h>
 
+#include "agent/store/private.h"
 #include "shared/clock.h"
 
 static uint64_t mix(uint64_t x, const char *text)

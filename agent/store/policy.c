@@ -2,11 +2,16 @@
 // Whether callers of the model traffic need a client's key: a fact of its own, written with the first
 // client and authenticated, so that no row that is lost or damaged opens what was closed. What cannot
 // be read or checked counts as "required" as soon as anything tells of a client.
-#include "agent/store/private.h"
+#include "agent/store/policy.h"
 
 #include <stdio.h>
-#include <string.h>
 
+#include "agent/store/audit.h"
+#include "agent/store/change.h"
+#include "agent/store/private.h"
+#include "agent/store/row.h"
+#include "agent/store/save.h"
+#include "agent/store/tx.h"
 #include "shared/num.h"
 #include "shared/text.h"
 

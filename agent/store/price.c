@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
-#include "agent/store/private.h"
+// Prices, of which there may be thousands: each takes the memory it needs and no more, and a list is put
+// as one change. A new database begins with the seed.
+#include "agent/store/price.h"
 
 #include <string.h>
 
+#include "agent/store/change.h"
+#include "agent/store/private.h"
 #include "agent/store/price_seed.h"
+#include "agent/store/row.h"
+#include "agent/store/tx.h"
 #include "shared/clock.h"
 #include "shared/jrow.h"
 #include "shared/jw.h"

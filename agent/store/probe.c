@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What looking at keys cost, a row a key: of the day it names.
+#include "agent/store/probe.h"
+
 #include "agent/store/private.h"
 
 #include <string.h>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "agent/store/private.h"
+// From a stored document and the columns beside it to the object that requests read: decoded, its live
+// record held, its limits and addresses worked out once. The same for rows and for the saved file.
+#include "agent/store/row.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -288,4 +290,12 @@ bool row_holds(const struct seal *seal, struct slice stored, const struct slice 
 		return true; // sealed: nothing can be checked, and nobody is let in by what it says
 	row_mac(seal, parts, n, mac);
 	return stored.n == SEAL_MAC && memcmp(stored.p, mac, SEAL_MAC) == 0;
+}
+
+bool row_is_object(struct slice text)
+{
+	struct err ignored;
+
+	return text.n > 0 && text.p[0] == '{' &&
+	       jscan_check(text, (struct jscan_limits){.depth = 2 * JSCAN_DEPTH}, &ignored) == ERR_OK;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The last good configuration beside the database: what the agent serves, read-only, when the
 // database is gone. Keys stay encrypted in it; the whole is authenticated with the row MAC key.
-#include "agent/store/private.h"
+#include "agent/store/save.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/store/keyring.h"
+#include "agent/store/row.h"
 #include "shared/jw.h"
 #include "shared/jx.h"
 #include "shared/mem.h"
@@ -350,9 +352,7 @@ static enum err_code restore_text(struct store *st, const struct secret *root, s
 	str_clear(&st->wrapped);
 	str_add_slice(&st->wrapped, ring);
 	snprintf(st->uuid, sizeof(st->uuid), "%s", jx_str(jx_get(doc, "db_uuid"), ""));
-	struct err why = {0};
-	if (root->n && seal_open_ring(root, ring, &st->seal, &why) != ERR_OK)
-		store_tell_sealed(st, &why);
+	keyring_unwrap(st, root);
 	if (st->seal) {
 		seal_row_mac(st->seal, text, mac);
 		if (stored.n != SEAL_MAC || memcmp(stored.p, mac, SEAL_MAC) != 0)

@@ -2,9 +2,11 @@
 // What was spent, and when callers were last seen: kept in live records, written down every few
 // seconds by those that changed, and read back at the next start. Not part of the configuration:
 // no revision, no audit row.
+#include "agent/store/spend.h"
+
+#include "agent/state/price.h"
 #include "agent/store/private.h"
 
-#include <string.h>
 
 static const char *const kinds[] = {[LIVE_KEY] = "key", [LIVE_FEATURE] = "feature",
 	[LIVE_CLIENT] = "client", [LIVE_TOKEN] = "token"};

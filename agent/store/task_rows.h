@@ -6,7 +6,7 @@
 #ifndef YJ_AGENT_STORE_TASK_ROWS_H
 #define YJ_AGENT_STORE_TASK_ROWS_H
 
-#include "agent/store/store.h"
+#include "agent/store/page.h"
 #include "agent/store/task.h"
 
 #define TASK_RESULT_MS INT64_C(86400000)

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: MIT
 // What the store thread does whether anybody writes or not: rows past their time go, the log stays
-// short, and a store that failed is tried again.
+// short, the configuration is saved beside the database, and a store that failed is tried again.
+#include "agent/store/upkeep.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/store/private.h"
+#include "agent/store/caller.h"
+#include "agent/store/change.h"
+#include "agent/store/idem.h"
+#include "agent/store/key.h"
+#include "agent/store/save.h"
+#include "agent/store/trouble.h"
+#include "agent/store/tx.h"
 #include "shared/clock.h"
 
 #define LOG_PAGES_MAX 256 // checkpoint beyond this, or after a second without writes
@@ -14,6 +22,9 @@
 #define PURGE_SHARE_US 100000 // of one call, when much is to go
 #define RETRY_US 1000000
 #define TRIAL_BYTES 1024 // of a write that only shows that writing works
+#define SAVE_EVERY_US 5000000 // the snapshot file, at most so often …
+#define SAVE_SHARE 50 // … and for at most this part of the time, but …
+#define SAVE_WITHIN_US 60000000 // … not later: it still holds what was deleted
 
 // ---- what ends by time ----
 
@@ -81,7 +92,7 @@ static enum err_code purge_rows(struct store_tx *tx, bool *ret_more, struct err 
 		gone += code ? 0 : db_changed(tx->db);
 	}
 	if (!code)
-		code = store_audit_prune(tx, ROWS_MAX, ret_more, err);
+		code = store_changes_prune(tx, ROWS_MAX, ret_more, err);
 	for (size_t i = 0; i < ARRAY_LEN(orphans) && !code && gone > 0; i++)
 		code = db_run(tx->db, orphans[i], NULL, 0, err);
 	if (!code && gone > 0)
@@ -93,17 +104,13 @@ static enum err_code purge_some(struct store *st, bool *ret_more, struct err *er
 {
 	static const struct actor system = ACTOR_SELF("system");
 	struct store_tx tx;
-	enum err_code code = db_run(st->db, "BEGIN IMMEDIATE", NULL, 0, err);
+	enum err_code code = db_begin(st->db, err);
 
 	if (code)
 		return code;
 	tx_begin(st, &tx, &system);
-	code = purge_rows(&tx, ret_more, err);
-	if (!code)
-		code = db_run(st->db, "COMMIT", NULL, 0, err);
+	code = db_end(st->db, purge_rows(&tx, ret_more, err), err);
 	if (code) {
-		if (db_in_transaction(st->db))
-			db_exec(st->db, "ROLLBACK", NULL);
 		snapshot_free(tx.snap);
 		return code;
 	}
@@ -178,7 +185,39 @@ static void note_log(struct store *st, int64_t now_us)
 	pthread_mutex_unlock(&st->lock);
 }
 
-void store_upkeep(struct store *st, bool idle)
+// ---- the snapshot file ----
+
+void store_save_now(struct store *st)
+{
+	int64_t start = clock_mono_us();
+	struct err err = {0};
+	enum err_code code = store_save(st, st->tip, &err);
+
+	st->saved_us = clock_mono_us();
+	st->save_took_us = st->saved_us - start;
+	store_set_reason(st, st->unsaved, code ? err.message : "");
+}
+
+// What opens or closes the gateway is kept before anybody is told of it.
+void store_save_policy(struct store *st)
+{
+	if (st->saved_required != st->tip->clients_required && !st->no_saving && !*st->unsaved)
+		store_save_now(st);
+}
+
+static void save_when_due(struct store *st)
+{
+	int64_t share = MIN_OF(st->save_took_us * SAVE_SHARE, SAVE_WITHIN_US);
+	int64_t every = MAX_OF(SAVE_EVERY_US, share);
+
+	if (st->saved_revision != (int64_t)st->tip->revision && !st->no_saving &&
+		clock_mono_us() - st->saved_us > every)
+		store_save_now(st);
+}
+
+// ---- at each turn ----
+
+static void tidy(struct store *st, bool idle)
 {
 	int64_t now = clock_mono_us();
 	struct err err = {0};
@@ -199,20 +238,23 @@ void store_upkeep(struct store *st, bool idle)
 	store_set_reason(st, st->upkeep, code ? err.message : "");
 }
 
+void store_upkeep(struct store *st, bool idle)
+{
+	tidy(st, idle);
+	save_when_due(st);
+}
+
 // Nobody may come to write; that it works again is found out, not waited for.
 void store_try_again(struct store *st)
 {
 	struct err err = {0};
-	enum err_code code = db_run(st->db, "BEGIN IMMEDIATE", NULL, 0, &err);
+	enum err_code code = db_begin(st->db, &err);
 
 	if (!code)
 		code = DB_RUN(st->db, &err,
 			"INSERT OR REPLACE INTO meta(key,value) VALUES('written_at',zeroblob(?))",
 			DB_I(TRIAL_BYTES));
-	if (!code)
-		code = db_run(st->db, "COMMIT", NULL, 0, &err);
-	if (code && db_in_transaction(st->db))
-		db_exec(st->db, "ROLLBACK", NULL);
+	code = db_end(st->db, code, &err);
 	if (!code)
 		code = db_still_there(st->db, &err);
 	if (!code)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Usage in the database: every batch is added to the sums of its minutes, hours and days. And the
-// chunks of the agent's own figures.
+// Usage in the database: every batch is added to the sums of its minutes, hours and days.
+#include "agent/store/usage.h"
+
 #include "agent/store/private.h"
 
 // None of it is in the snapshot, so it publishes none; but a store in trouble that takes it takes
@@ -8,7 +9,6 @@
 #define MINUTE_S 60
 #define HOUR_S 3600
 #define DAY_S 86400
-#define TIME_MAX_MS 253402300799999 // the year 9999: arithmetic on it stays within int64
 #define PARTS 1000000 // sums are read in two parts, or SQLite's sum would refuse to overflow
 
 #define EXPIRE_MAX 100 // rows of a step at once: a long backlog must not fill the log
@@ -200,47 +200,4 @@ void store_usage_day(struct store *st, int64_t day_s,
 
 	if (st->db)
 		read_usage(st->db, &q, &rd, &ignored);
-}
-
-// ---- history ----
-
-enum err_code store_history_add(struct store_tx *tx, int64_t step_s, int64_t at_ms,
-	struct slice chunk, int64_t kept_s, struct err *err)
-{
-	enum err_code code = DB_RUN(tx->db, err,
-		"INSERT OR REPLACE INTO history(step,at,points) VALUES(?,?,?)", DB_I(step_s),
-		DB_I(at_ms), DB_B(chunk.p, chunk.n));
-
-	if (!code)
-		code = DB_RUN(tx->db, err, "DELETE FROM history WHERE step=? AND (at<? OR at>?)",
-			DB_I(step_s), DB_I(at_ms - kept_s * 1000), DB_I(at_ms + kept_s * 1000));
-	tx->writes += !code && tx->st->trouble;
-	return code;
-}
-
-struct history_reader {
-	void (*fn)(void *arg, int64_t at_ms, struct slice chunk);
-	void *arg;
-};
-
-static enum err_code read_chunk(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	struct history_reader *rd = arg;
-
-	(void)err;
-	if (db_int(row, 0) >= 0 && db_int(row, 0) <= TIME_MAX_MS)
-		rd->fn(rd->arg, db_int(row, 0), db_text(row, 1));
-	return ERR_OK;
-}
-
-void store_history_read(struct store *st, int64_t step_s,
-	void (*fn)(void *arg, int64_t at_ms, struct slice chunk), void *arg)
-{
-	struct history_reader rd = {fn, arg};
-	struct db_val v[] = {DB_I(step_s)};
-	struct err ignored; // it begins empty then
-
-	if (st->db)
-		db_query(st->db, "SELECT at,points FROM history WHERE step=? ORDER BY at", v,
-			ARRAY_LEN(v), read_chunk, &rd, &ignored);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/api/change.h"
+#include "agent/store/page.h"
 #include "agent/tasks/private.h"
 #include "shared/mem.h"
 #include "shared/num.h"

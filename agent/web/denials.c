@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/state/quota.h"
+#include "agent/store/audit.h"
 #include "shared/clock.h"
 #include "shared/log.h"
 #include "shared/mem.h"

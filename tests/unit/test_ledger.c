@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "agent/record/ledger.h"
+#include "agent/store/usage.h"
 #include "shared/clock.h"
 #include "shared/mem.h"
 

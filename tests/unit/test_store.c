@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "agent/store/audit.h"
+#include "agent/store/caller.h"
+#include "agent/store/key.h"
 #include "agent/store/store.h"
 #include "shared/mem.h"
 

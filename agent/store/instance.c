@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "agent/store/private.h"
+// Registered instances: a row each, who registered it, and how far its address may lead.
+#include "agent/store/instance.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "agent/store/change.h"
+#include "agent/store/private.h"
+#include "agent/store/row.h"
+#include "agent/store/tx.h"
 #include "shared/jw.h"
 #include "shared/text.h"
 

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// Vendor keys: their rows, and the one road to a secret.
+#ifndef YJ_AGENT_STORE_KEY_H
+#define YJ_AGENT_STORE_KEY_H
+
+#include "agent/store/store.h"
+
+// key->api_key may be empty on update (kept). Computes id, slug, fingerprint, mask, envelope.
+enum err_code store_key_put(struct store_tx *tx, const struct vendor_key *key, bool create,
+	int64_t if_match, const struct key_obj **ret, struct err *err);
+// Soft: the row stays STORE_UNDO_MS with its ciphertext.
+#define STORE_UNDO_MS (10 * 60 * 1000)
+enum err_code store_key_delete(struct store_tx *tx, struct slice id, int64_t if_match,
+	struct err *err);
+// The live key with this fingerprint; NULL when none.
+const struct key_obj *store_key_known_as(const struct snapshot *snap, const char *fingerprint);
+// The AAD of a key's secret.
+void store_key_aad(const struct store *st, const struct key_obj *k, struct seal_aad *ret);
+// Opens a key's secret (any thread).
+enum err_code store_key_open(const struct store *st, const struct key_obj *k, struct secret *ret,
+	struct err *err);
+
+#endif
