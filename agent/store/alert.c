@@ -3,8 +3,6 @@
 // shared/rows/alert.c; the database holds those that were changed or added.
 #include "agent/store/alert.h"
 
-#include <string.h>
-
 #include "agent/store/change.h"
 #include "agent/store/private.h"
 #include "agent/store/row.h"
@@ -15,15 +13,15 @@
 
 #define TABLE "alert_rule"
 
-static bool is_builtin(const char *name)
+static const struct alert_rule *builtin_of(struct slice name)
 {
 	size_t n;
 	const struct alert_rule *rules = alert_rules_builtin(&n);
 
 	for (size_t i = 0; i < n; i++)
-		if (strcmp(rules[i].name, name) == 0)
-			return true;
-	return false;
+		if (slice_eq_str(name, rules[i].name))
+			return &rules[i];
+	return NULL;
 }
 
 enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct rule_obj **ret,
@@ -39,7 +37,7 @@ enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct 
 		return code;
 	}
 	r->doc.scope = alert_metric_row((enum alert_metric)r->doc.metric)->scope;
-	r->doc.builtin = is_builtin(r->doc.name);
+	r->doc.builtin = builtin_of(slice_of(r->doc.name)) != NULL;
 	r->doc.revision = r->o.revision = meta->revision;
 	r->doc.created_at = meta->created_at;
 	r->doc.updated_at = meta->updated_at;
@@ -98,14 +96,16 @@ enum err_code store_rules_load(struct load *l, struct err *err)
 static enum err_code check_rule(struct store_tx *tx, const struct rule_obj *old, bool create,
 	int64_t if_match, struct err *err)
 {
-	if (if_match != FIELD_NONE && (!old || old->o.revision != if_match))
-		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
-	if (create && old)
+	enum err_code code = tx_match(old != NULL ? &old->o : NULL, if_match, err);
+
+	if (code)
+		return code;
+	if (create && old != NULL)
 		return err_field(err, ERR_CONFLICT_EXISTS, "name", _("a rule of this name exists"));
-	if (!old && tx->snap->alert_rules.n >= ALERT_RULES_MAX)
+	if (old == NULL && tx->snap->alert_rules.n >= ALERT_RULES_MAX)
 		return err_set(err, ERR_CONFLICT_EXISTS, _("there are %d alert rules already"),
 			ALERT_RULES_MAX);
-	return tx->st->seal ? ERR_OK : err_set(err, ERR_SEALED, NULL);
+	return tx_unsealed(tx, err);
 }
 
 static enum err_code write_rule(struct store_tx *tx, const struct rule_obj *r,
@@ -162,28 +162,22 @@ enum err_code store_rule_put(struct store_tx *tx, const struct alert_rule *rule,
 	return ERR_OK;
 }
 
-static enum err_code still_builtin(struct err *err)
-{
-	err_set(err, ERR_CONFLICT_EXISTS, _("this rule came with the agent and is unchanged"));
-	err_hint(err, "%s", _("switch it off: yijian alert rules set NAME --enabled false"));
-	return ERR_CONFLICT_EXISTS;
-}
-
 enum err_code store_rule_delete(struct store_tx *tx, struct slice name, int64_t if_match,
 	struct err *err)
 {
 	const struct rule_obj *old = snapshot_rule(tx->snap, name);
-	const struct alert_rule *rules;
 	enum err_code code;
-	size_t n;
 
 	if (!old)
 		return err_set(err, ERR_NOT_FOUND, _("no alert rule of this name"));
-	if (if_match != FIELD_NONE && old->o.revision != if_match)
-		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
-	if (old->doc.builtin && old->o.revision == 0)
-		return still_builtin(err);
-	code = DB_RUN(tx->db, err, "DELETE FROM alert_rule WHERE name=?", DB_S(name));
+	code = tx_match(&old->o, if_match, err);
+	if (!code && old->doc.builtin && old->o.revision == 0) {
+		code = err_set(err, ERR_CONFLICT_EXISTS,
+			_("this rule came with the agent and is unchanged"));
+		err_hint(err, "%s", _("switch it off: yijian alert rules set NAME --enabled false"));
+	}
+	if (!code)
+		code = DB_RUN(tx->db, err, "DELETE FROM alert_rule WHERE name=?", DB_S(name));
 	if (!code)
 		code = tx_change(tx, tx_revision(tx), "delete", "AlertRule", old->doc.name,
 			old->doc.builtin ? _("alert rule set back") : _("alert rule deleted"),
@@ -191,10 +185,9 @@ enum err_code store_rule_delete(struct store_tx *tx, struct slice name, int64_t 
 	if (code)
 		return code;
 	snapshot_del_rule(tx->snap, name);
-	rules = alert_rules_builtin(&n);
-	for (size_t i = 0; i < n; i++)
-		if (slice_eq_str(name, rules[i].name))
-			put_builtin(tx->snap, &rules[i]);
+	const struct alert_rule *builtin = builtin_of(name);
+	if (builtin != NULL)
+		put_builtin(tx->snap, builtin);
 	return ERR_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/store/private.h"
+#include "agent/store/tx.h"
 #include "shared/text.h"
 
 // The actor's display name and the object's id are parts when there is one of them: rows from before
@@ -36,8 +37,9 @@ enum err_code store_audit_of(struct store_tx *tx, const char *action, const char
 	unsigned char mac[SEAL_MAC];
 	enum err_code code;
 
-	if (!tx->st->seal)
-		return err_set(err, ERR_SEALED, NULL);
+	code = tx_unsealed(tx, err);
+	if (code)
+		return code;
 	parts[2].n = MIN_OF(parts[2].n, AUDIT_TEXT_MAX);
 	canonical(&row, seq, tx->now_ms, parts);
 	seal_audit_mac(tx->st->seal, tx->audit_head, str_slice(&row), mac);

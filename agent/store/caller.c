@@ -162,10 +162,10 @@ enum err_code store_token_create(struct store_tx *tx, const struct token *doc, c
 	struct caller_row row;
 	enum err_code code = name_blank(doc->name, err);
 
+	if (!code)
+		code = tx_unsealed(tx, err);
 	if (code)
 		return code;
-	if (!tx->st->seal)
-		return err_set(err, ERR_SEALED, NULL);
 	if (token_named(tx->snap, doc->name))
 		return name_taken("token", err);
 	if (tx->snap->tokens.n >= STORE_CALLERS_MAX)
@@ -184,8 +184,9 @@ enum err_code store_token_revoke(struct store_tx *tx, const struct ident *id, st
 
 	if (!old || old->revoked_at)
 		return err_set(err, ERR_NOT_FOUND, _("no token of this id"));
-	if (!tx->st->seal)
-		return err_set(err, ERR_SEALED, NULL);
+	enum err_code code = tx_unsealed(tx, err);
+	if (code)
+		return code;
 	row = (struct caller_row){.id = ident_slice(id), .hash = {(const char *)old->hash, CALLER_HASH},
 		.revoked_at = tx->now_ms};
 	return token_make(tx, &old->doc, &row, old->doc.created_at, "revoke", &obj, err);
@@ -262,10 +263,10 @@ enum err_code store_client_create(struct store_tx *tx, const struct client_doc *
 
 	if (!code)
 		code = name_reserved(doc->name, err);
+	if (!code)
+		code = tx_unsealed(tx, err);
 	if (code)
 		return code;
-	if (!tx->st->seal)
-		return err_set(err, ERR_SEALED, NULL);
 	if (client_named(tx->snap, doc->name, NULL))
 		return name_taken("client", err);
 	if (tx->snap->clients.n >= STORE_CALLERS_MAX)
@@ -292,12 +293,13 @@ enum err_code store_client_put(struct store_tx *tx, const struct ident *id,
 		code = name_reserved(doc->name, err);
 	if (code)
 		return code;
-	if (!old)
+	if (old == NULL)
 		return err_set(err, ERR_NOT_FOUND, _("no client of this id"));
-	if (if_match != FIELD_NONE && old->o.revision != if_match)
-		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
-	if (!tx->st->seal)
-		return err_set(err, ERR_SEALED, NULL);
+	code = tx_match(&old->o, if_match, err);
+	if (!code)
+		code = tx_unsealed(tx, err);
+	if (code)
+		return code;
 	if (client_named(tx->snap, doc->name, id))
 		return name_taken("client", err);
 	row = (struct caller_row){.id = slice_of(old->doc.id),
@@ -313,9 +315,9 @@ enum err_code store_client_delete(struct store_tx *tx, const struct ident *id, i
 
 	if (!old)
 		return err_set(err, ERR_NOT_FOUND, _("no client of this id"));
-	if (if_match != FIELD_NONE && old->o.revision != if_match)
-		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
-	code = DB_RUN(tx->db, err, "DELETE FROM caller WHERE id=?", DB_T(id->text));
+	code = tx_match(&old->o, if_match, err);
+	if (!code)
+		code = DB_RUN(tx->db, err, "DELETE FROM caller WHERE id=?", DB_T(id->text));
 	if (!code)
 		code = DB_RUN(tx->db, err, "DELETE FROM spend WHERE kind=? AND id=?",
 			DB_T(KIND_CLIENT), DB_T(id->text));

@@ -123,17 +123,12 @@ enum err_code store_changes_prune(struct store_tx *tx, int64_t most, bool *more,
 	return code;
 }
 
-static enum err_code load_revision(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	struct load *l = arg;
-
-	(void)err;
-	l->snap->revision = (uint64_t)db_int(row, 0);
-	return ERR_OK;
-}
-
 enum err_code store_revision_load(struct load *l, struct err *err)
 {
-	return db_query(l->st->db, "SELECT coalesce(max(revision),0) FROM change", NULL, 0,
-		load_revision, l, err);
+	int64_t newest = 0;
+	enum err_code code = db_number(
+		l->st->db, "SELECT coalesce(max(revision),0) FROM change", NULL, 0, &newest, err);
+
+	l->snap->revision = (uint64_t)newest;
+	return code;
 }

@@ -45,6 +45,9 @@ enum err_code db_end(struct db *db, enum err_code code, struct err *err);
 typedef enum err_code (*db_row_fn)(void *arg, struct sqlite3_stmt *row, struct err *err);
 enum err_code db_query(struct db *db, const char *sql, const struct db_val *v, size_t n,
 	db_row_fn fn, void *arg, struct err *err);
+// The first column of the last row; *ret stays as it is when there is none.
+enum err_code db_number(struct db *db, const char *sql, const struct db_val *v, size_t n,
+	int64_t *ret, struct err *err);
 int64_t db_int(struct sqlite3_stmt *row, int col);
 struct slice db_text(struct sqlite3_stmt *row, int col); // also blobs; valid for the row
 bool db_is_int(struct sqlite3_stmt *row, int col);

@@ -76,13 +76,6 @@ static enum err_code check_feature(struct store_tx *tx, const struct feature *f,
 	return code;
 }
 
-static enum err_code check_match(const struct object *old, int64_t if_match, struct err *err)
-{
-	if (if_match != FIELD_NONE && (!old || old->revision != if_match))
-		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
-	return ERR_OK;
-}
-
 static enum err_code write_rows(struct store_tx *tx, const char *name, struct slice doc,
 	const struct row_meta *m, struct err *err)
 {
@@ -153,12 +146,12 @@ enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bo
 	struct row_meta meta = {0, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
 		ident_slice(&tx->actor->id)};
 	struct feature_obj *obj;
-	enum err_code code = check_match(old ? &old->o : NULL, if_match, err);
+	enum err_code code = tx_match(old ? &old->o : NULL, if_match, err);
 
 	if (!code && create && old)
 		code = err_field(err, ERR_CONFLICT_EXISTS, "name", _("a feature of this name exists"));
-	if (!code && !tx->st->seal)
-		code = err_set(err, ERR_SEALED, NULL);
+	if (!code)
+		code = tx_unsealed(tx, err);
 	if (!code)
 		code = check_feature(tx, f, err);
 	if (code)
@@ -196,7 +189,7 @@ enum err_code store_feature_delete(struct store_tx *tx, struct slice name, int64
 
 	if (!old)
 		return err_set(err, ERR_NOT_FOUND, _("no feature of this name"));
-	code = check_match(&old->o, if_match, err);
+	code = tx_match(&old->o, if_match, err);
 	if (!code)
 		code = DB_RUN(tx->db, err, "DELETE FROM feature WHERE name=?", DB_S(name));
 	if (!code)

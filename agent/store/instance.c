@@ -51,12 +51,6 @@ static const char *reach_of(const struct store_tx *tx, const struct instance *in
 	return old && strcmp(old->doc.url, in->url) == 0 ? old->doc.reach : INSTANCE_SITE;
 }
 
-// What is said beside the document: by the operator's drain, by who registers it.
-static bool same_word(const struct instance *a, const struct instance *b)
-{
-	return a->draining == b->draining && strcmp(a->reach, b->reach) == 0;
-}
-
 enum err_code store_instance_put(struct store_tx *tx, const struct instance *in, int64_t if_match,
 	bool *ret_created, const struct instance_obj **ret, struct err *err)
 {
@@ -69,19 +63,21 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 	struct str doc = STR_INIT;
 	struct jw w = jw_to(&doc);
 	struct instance_obj *obj = NULL;
-	enum err_code code;
+	enum err_code code = tx_match(old != NULL ? &old->o : NULL, if_match, err);
 
-	if (if_match != FIELD_NONE && (!old || old->o.revision != if_match))
-		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
-	if (!tx->st->seal)
-		return err_set(err, ERR_SEALED, NULL);
+	if (!code)
+		code = tx_unsealed(tx, err);
+	if (code)
+		return code;
 	meta.revision = tx_revision(tx);
 	owned.owner = old ? old->doc.owner : tx->actor->id.text;
 	owned.reach = reach_of(tx, in, old);
 	jw_doc(&w, NULL, &instance_fields, &owned);
 	code = object_instance(tx->st, str_slice(&doc), &meta, in->draining, &obj, err);
 	str_release(&doc);
-	if (!code && old && same_word(&old->doc, &obj->doc) &&
+	// draining and reach are said beside the document: by the operator's drain, by who registers it.
+	if (!code && old != NULL && old->doc.draining == obj->doc.draining &&
+		strcmp(old->doc.reach, obj->doc.reach) == 0 &&
 		tx_unchanged(tx, &instance_fields, &old->o, &old->doc, &obj->o, &obj->doc)) {
 		*ret_created = false;
 		*ret = old;

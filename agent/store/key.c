@@ -116,9 +116,10 @@ static enum err_code check_name(struct store_tx *tx, const struct vendor_key *k,
 static enum err_code check_key(struct store_tx *tx, const struct vendor_key *k, struct err *err)
 {
 	struct slice vendor = slice_of(k->vendor);
+	enum err_code code = tx_unsealed(tx, err);
 
-	if (!tx->st->seal)
-		return err_set(err, ERR_SEALED, NULL);
+	if (code)
+		return code;
 	if (!k->service && k->services.n == 0)
 		return err_field(err, ERR_FIELD_REQUIRED, "service", _("service or services is required"));
 	if (!vendor_known(vendor) && !engine_find(vendor))
@@ -388,8 +389,8 @@ enum err_code store_key_put(struct store_tx *tx, const struct vendor_key *key, b
 
 	if (!code && !create && !old)
 		code = err_set(err, ERR_NOT_FOUND, _("no key of this id"));
-	if (!code && if_match != FIELD_NONE && (!old || old->o.revision != if_match))
-		code = err_set(err, ERR_PRECONDITION_FAILED, NULL);
+	if (!code)
+		code = tx_match(old != NULL ? &old->o : NULL, if_match, err);
 	if (!code && old)
 		code = same_identity(&old->doc, key, err);
 	if (!code)
@@ -413,9 +414,9 @@ enum err_code store_key_delete(struct store_tx *tx, struct slice id, int64_t if_
 
 	if (!old)
 		return err_set(err, ERR_NOT_FOUND, _("no key of this id"));
-	if (if_match != FIELD_NONE && old->o.revision != if_match)
-		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
-	code = DB_RUN(tx->db, err, "UPDATE vendor_key SET deleted_at=? WHERE id=?",
+	code = tx_match(&old->o, if_match, err);
+	if (!code)
+		code = DB_RUN(tx->db, err, "UPDATE vendor_key SET deleted_at=? WHERE id=?",
 		DB_I(tx->now_ms), DB_S(id));
 	if (!code)
 		code = store_override_forget(tx, LIVE_KEY, old->live->id, err);

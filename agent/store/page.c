@@ -90,27 +90,13 @@ static enum err_code change_item(void *arg, struct sqlite3_stmt *row, struct err
 	return ERR_OK;
 }
 
-static enum err_code take_count(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	(void)err;
-	*(size_t *)arg = (size_t)db_int(row, 0);
-	return ERR_OK;
-}
-
-static enum err_code take_mark(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	(void)err;
-	((struct store_place *)arg)->mark = db_int(row, 0);
-	return ERR_OK;
-}
-
 enum err_code store_place_find(struct store_tx *tx, const char *sql, struct store_place *at,
 	struct err *err)
 {
 	struct db_val v[] = {DB_I(at->seq)};
 
 	at->mark = 0;
-	return at->seq ? db_query(tx->db, sql, v, ARRAY_LEN(v), take_mark, at, err) : ERR_OK;
+	return at->seq ? db_number(tx->db, sql, v, ARRAY_LEN(v), &at->mark, err) : ERR_OK;
 }
 
 enum err_code store_place_check(struct store_tx *tx, const char *sql, const struct store_place *at,
@@ -131,13 +117,14 @@ static enum err_code page(struct store_tx *tx, const char *sql, const char *mark
 {
 	struct list l = {.w = jw_to(out), .limit = (size_t)limit};
 	struct db_val v[] = {DB_I(before->seq ? before->seq : INT64_MAX), DB_I(limit + 1)};
+	int64_t total = 0;
 	enum err_code code = store_place_check(tx, mark, before, err);
 
 	if (!code)
 		code = db_query(tx->db, sql, v, ARRAY_LEN(v), fn, &l, err);
-
 	if (!code)
-		code = db_query(tx->db, count, NULL, 0, take_count, ret_total, err);
+		code = db_number(tx->db, count, NULL, 0, &total, err);
+	*ret_total = (size_t)total;
 	*ret_next = (struct store_place){.seq = l.more ? l.last : 0};
 	return code ? code : store_place_find(tx, mark, ret_next, err);
 }

@@ -53,29 +53,11 @@ static enum err_code read_fact(struct store *st, struct fact *ret, struct err *e
 		err);
 }
 
-static enum err_code take_bool(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	(void)err;
-	*(bool *)arg = db_int(row, 0) != 0;
-	return ERR_OK;
-}
-
-// Rows that only somebody who made a client can have left.
-static enum err_code evidence(struct store *st, bool *ret, struct err *err)
-{
-	return db_query(st->db,
-		"SELECT EXISTS(SELECT 1 FROM caller WHERE kind='client')"
-		" OR EXISTS(SELECT 1 FROM spend WHERE kind='client')"
-		" OR EXISTS(SELECT 1 FROM change WHERE kind='Client')"
-		" OR EXISTS(SELECT 1 FROM audit WHERE object LIKE 'Client %')",
-		NULL, 0, take_bool, ret, err);
-}
-
 enum err_code store_policy_load(struct load *l, struct err *err)
 {
 	struct store *st = l->st;
 	struct fact f;
-	bool told = false;
+	int64_t told = 0;
 	enum err_code code = read_fact(st, &f, err);
 
 	if (code)
@@ -87,9 +69,14 @@ enum err_code store_policy_load(struct load *l, struct err *err)
 	}
 	if (f.there && st->seal != NULL)
 		l->bad++;
-	if (!f.there)
-		code = evidence(st, &told, err);
-	l->snap->clients_required = f.there || told || store_kept_requires(st, -1);
+	if (!f.there) // rows that only somebody who made a client can have left
+		code = db_number(st->db,
+			"SELECT EXISTS(SELECT 1 FROM caller WHERE kind='client')"
+			" OR EXISTS(SELECT 1 FROM spend WHERE kind='client')"
+			" OR EXISTS(SELECT 1 FROM change WHERE kind='Client')"
+			" OR EXISTS(SELECT 1 FROM audit WHERE object LIKE 'Client %')",
+			NULL, 0, &told, err);
+	l->snap->clients_required = f.there || told != 0 || store_kept_requires(st, -1);
 	return code;
 }
 
@@ -99,11 +86,12 @@ enum err_code store_policy_write(struct store_tx *tx, bool required, int64_t rev
 	unsigned char value[TEXT_MAX + SEAL_MAC];
 	int n = snprintf((char *)value, TEXT_MAX, "%d %lld", required, (long long)revision);
 
-	if (tx->st->seal == NULL)
-		return err_set(err, ERR_SEALED, NULL);
+	enum err_code code = tx_unsealed(tx, err);
+	if (code)
+		return code;
 	struct slice parts[] = PARTS(tx->st, ((struct slice){(const char *)value, (size_t)n}));
 	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), value + n);
-	enum err_code code = DB_RUN(tx->db, err, "INSERT OR REPLACE INTO meta(key,value) VALUES(?,?)",
+	code = DB_RUN(tx->db, err, "INSERT OR REPLACE INTO meta(key,value) VALUES(?,?)",
 		DB_T(META_KEY), DB_B(value, (size_t)n + SEAL_MAC));
 	if (code)
 		return code;

@@ -185,10 +185,11 @@ static enum err_code put(struct store_tx *tx, const struct price *p, int64_t rev
 
 enum err_code store_price_begin(struct store_tx *tx, int64_t *ret_revision, struct err *err)
 {
-	if (!tx->st->seal)
-		return err_set(err, ERR_SEALED, NULL);
-	*ret_revision = tx_revision(tx);
-	return ERR_OK;
+	enum err_code code = tx_unsealed(tx, err);
+
+	if (!code)
+		*ret_revision = tx_revision(tx);
+	return code;
 }
 
 enum err_code store_price_put(struct store_tx *tx, const struct price *p, int64_t revision,
@@ -222,38 +223,27 @@ enum err_code store_price_end(struct store_tx *tx, int64_t revision, const char 
 
 // ---- the prices that come with the program ----
 
-static enum err_code seeded(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	(void)row;
-	(void)err;
-	*(bool *)arg = true;
-	return ERR_OK;
-}
-
-static enum err_code put_seed(struct store_tx *tx, size_t i, struct err *err)
-{
-	struct arena a = ARENA_INIT;
-	struct price p = price_seed(i, &a);
-	enum err_code code = put(tx, &p, 0, err);
-
-	arena_release(&a);
-	return code;
-}
-
 // Once in a database's life: what an operator deletes stays away. They are no change of the
 // configuration: revision 0.
 enum err_code store_price_seed(struct store_tx *tx, struct err *err)
 {
-	bool there = false;
-	enum err_code code = db_query(tx->db, "SELECT 1 FROM meta WHERE key='prices_seeded'", NULL,
-		0, seeded, &there, err);
+	int64_t there = 0;
+	enum err_code code = db_number(tx->db, "SELECT 1 FROM meta WHERE key='prices_seeded'", NULL,
+		0, &there, err);
 
-	for (size_t i = 0; !code && !there && i < price_seeds(); i++)
-		code = put_seed(tx, i, err);
-	if (!code && !there)
+	if (code || there)
+		return code;
+	for (size_t i = 0; !code && i < price_seeds(); i++) {
+		struct arena a = ARENA_INIT;
+		struct price p = price_seed(i, &a);
+
+		code = put(tx, &p, 0, err);
+		arena_release(&a);
+	}
+	if (!code)
 		code = DB_RUN(tx->db, err, "INSERT INTO meta(key,value) VALUES('prices_seeded',?)",
 			DB_B("1", 1));
-	if (!code && !there)
+	if (!code)
 		snapshot_prices_changed(tx->snap);
 	return code;
 }

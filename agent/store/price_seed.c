@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// List prices by vendor and model, written as vendors print them; read into exact numbers when asked for.
 #include "agent/store/price_seed.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// libsodium does the work. Here are the forms: what a stored secret looks like, what it is bound to, and
+// which key of the ring is for which use.
 #include "agent/store/seal.h"
 
 #include <errno.h>

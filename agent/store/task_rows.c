@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A task's row changes with every step of its life, and what must stay secret stands beside it sealed: the
+// request until it was sent, the results until they end.
 #include "agent/store/task_rows.h"
 
 #include <stdio.h>
@@ -245,12 +247,6 @@ static enum err_code list_item(void *arg, struct sqlite3_stmt *row, struct err *
 	return ERR_OK;
 }
 
-static enum err_code count_row(void *arg, struct sqlite3_stmt *row, struct err *err UNUSED)
-{
-	*(size_t *)arg = (size_t)db_int(row, 0);
-	return ERR_OK;
-}
-
 #define FILTER " FROM task WHERE (?1 IS NULL OR state=?1) AND (?2 IS NULL OR feature=?2)"
 
 enum err_code store_task_list(struct store_tx *tx, struct slice state, struct slice feature,
@@ -262,9 +258,11 @@ enum err_code store_task_list(struct store_tx *tx, struct slice state, struct sl
 	struct db_val v[] = {state.n > 0 ? DB_S(state) : DB_NONE,
 		feature.n > 0 ? DB_S(feature) : DB_NONE,
 		DB_I(before->seq > 0 ? before->seq : INT64_MAX), DB_I(limit + 1)};
+	int64_t total = 0;
 	enum err_code code = store_place_check(tx, mark, before, err);
 	if (code == ERR_OK)
-		code = db_query(tx->db, "SELECT count(*)" FILTER, v, 2, count_row, ret_total, err);
+		code = db_number(tx->db, "SELECT count(*)" FILTER, v, 2, &total, err);
+	*ret_total = (size_t)total;
 	if (code == ERR_OK)
 		code = db_query(tx->db,
 			"SELECT seq, doc, state" FILTER " AND seq < ?3 ORDER BY seq DESC LIMIT ?4", v,

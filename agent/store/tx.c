@@ -26,6 +26,18 @@ int64_t tx_revision(struct store_tx *tx)
 	return (int64_t)++tx->snap->revision;
 }
 
+enum err_code tx_match(const struct object *old, int64_t if_match, struct err *err)
+{
+	if (if_match != FIELD_NONE && (old == NULL || old->revision != if_match))
+		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
+	return ERR_OK;
+}
+
+enum err_code tx_unsealed(const struct store_tx *tx, struct err *err)
+{
+	return tx->st->seal != NULL ? ERR_OK : err_set(err, ERR_SEALED, NULL);
+}
+
 bool tx_unchanged(struct store_tx *tx, const struct field_set *set, const struct object *old,
 	const void *old_doc, struct object *now, const void *now_doc)
 {

@@ -52,14 +52,6 @@ static enum err_code add_row(struct store_tx *tx, int64_t step_s, const struct u
 		v, n, err);
 }
 
-static enum err_code is_there(void *arg, struct sqlite3_stmt *row, struct err *err)
-{
-	(void)row;
-	(void)err;
-	*(bool *)arg = true;
-	return ERR_OK;
-}
-
 enum err_code store_usage_expire(struct store_tx *tx, bool *more, struct err *err)
 {
 	static const int64_t kept[][2] = {{MINUTE_S, USAGE_MINUTES_KEPT_S},
@@ -83,10 +75,11 @@ enum err_code store_usage_add(struct store_tx *tx, uint64_t boot, uint64_t n,
 	static const int64_t steps[] = {MINUTE_S, HOUR_S, DAY_S};
 	struct db_val batch[] = {DB_I((int64_t)boot), DB_I((int64_t)n)};
 	const struct usage_row *r;
-	bool there = false, more = false; // the purge goes on
+	int64_t there = 0;
+	bool more = false; // the purge goes on
 	size_t it = 0;
-	enum err_code code = db_query(tx->db, "SELECT 1 FROM usage_batch WHERE boot=? AND n>=?",
-		batch, ARRAY_LEN(batch), is_there, &there, err);
+	enum err_code code = db_number(tx->db, "SELECT 1 FROM usage_batch WHERE boot=? AND n>=?",
+		batch, ARRAY_LEN(batch), &there, err);
 
 	if (code || there)
 		return code;
