@@ -5,17 +5,9 @@
 
 #include "agent/store/private.h"
 
+#define SAVED_MAX (256 * 1024 * 1024)
+#define SAVED_POLICY_WITHIN 512 // what it says of clients stands before any document
+
 enum err_code store_save(struct store *st, const struct snapshot *snap, struct err *err);
-// Fills uuid, keyring and *snap from the file. ERR_STORAGE_CORRUPT when its MAC does not hold.
-enum err_code store_restore(struct store *st, const struct secret *root, struct snapshot *snap,
-	struct err *err);
-// Whether the file says, by a later word than that of this revision, that client keys are required:
-// then the database is an older one than it. Not authenticated: it can only close.
-bool store_kept_requires(const struct store *st, int64_t policy_revision);
-// After the database was opened: a file that is newer than it, or of another database, says that
-// acknowledged changes are missing. It is set aside as lost_path, never written over, and st->lost
-// says so until that file is deleted.
-void store_compare(struct store *st);
-bool store_lost_there(const struct store *st);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "agent/store/load.h"
 #include "agent/store/private.h"
+#include "agent/store/restore.h"
 #include "agent/store/save.h"
 #include "agent/store/trouble.h"
 #include "agent/store/tx.h"
