@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// SQLite with its defaults distrusted: a file that was deleted, replaced or cut under us is noticed before
-// a commit is acknowledged, and statements are prepared once, found by the address of their text.
+// SQLite with its defaults distrusted: a file that was deleted, replaced or cut under us is
+// noticed before a commit is acknowledged, and statements are prepared once, found by the
+// address of their text.
 #include "agent/store/db.h"
 
 #include <errno.h>

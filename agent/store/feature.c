@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Features: what one may say, its row, the revisions it had, and what goes with a target or a feature
-// that goes.
+// Features: what one may say, its row, the revisions it had, and what goes with a target or a
+// feature that goes.
 #include "agent/store/feature.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The agent's own figures over time, as chunks that record/ packs and unpacks: here they are bytes with
-// a moment, kept for as long as their step says.
+// The agent's own figures over time, as chunks that record/ packs and unpacks: here they are
+// bytes with a moment, kept for as long as their step says.
 #include "agent/store/history.h"
 
 #include "agent/store/private.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What was answered to a request that carried an Idempotency-Key, and to which body: a repetition gets
-// the same answer, another body under the same key is refused.
+// What was answered to a request that carried an Idempotency-Key, and to which body: a
+// repetition gets the same answer, another body under the same key is refused.
 #include "agent/store/idem.h"
 
 #include <string.h>

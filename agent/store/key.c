@@ -82,30 +82,26 @@ static void pick_slug(struct store_tx *tx, const struct vendor_key *k, const cha
 		snprintf(slug, SLUG_MAX + 16, "%s", id);
 }
 
-struct taken {
-	char id[64];
-};
+#define TAKEN_MAX 64
 
 static enum err_code note_id(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
-	struct taken *t = arg;
-
 	(void)err;
-	snprintf(t->id, sizeof(t->id), "%.*s", SLICE_FMT(db_text(row, 0)));
+	snprintf(arg, TAKEN_MAX, "%.*s", SLICE_FMT(db_text(row, 0)));
 	return ERR_OK;
 }
 
 static enum err_code check_name(struct store_tx *tx, const struct vendor_key *k, struct slice folded,
 	struct err *err)
 {
-	struct taken t = {""};
+	char taken[TAKEN_MAX] = "";
 	struct db_val v[] = {DB_T(k->vendor), DB_T(key_service(k)), DB_S(folded)};
 	enum err_code code = db_query(tx->db,
 		"SELECT id FROM vendor_key WHERE vendor=? AND service=? AND name_fold=?"
 		" AND deleted_at IS NULL",
-		v, ARRAY_LEN(v), note_id, &t, err);
+		v, ARRAY_LEN(v), note_id, taken, err);
 
-	if (code || !t.id[0] || (k->id && strcmp(t.id, k->id) == 0))
+	if (code || taken[0] == '\0' || (k->id != NULL && strcmp(taken, k->id) == 0))
 		return code;
 	err_field(err, ERR_CONFLICT_EXISTS, "key_name",
 		_("a key of this name exists for this vendor and service"));

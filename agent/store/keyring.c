@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The keyring that the database keeps, wrapped by the root key: made with the database, opened at each
-// start. One that does not open seals the store: it serves, and what stands in it stays as it is.
+// The keyring that the database keeps, wrapped by the root key: made with the database, opened
+// at each start. One that does not open seals the store: it serves, and what stands in it stays
+// as it is.
 #include "agent/store/keyring.h"
 
 #include <sodium.h>

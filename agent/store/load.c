@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// All that the database holds of the configuration, read into a snapshot: at the start, and again when
-// a file that was gone is back. Each noun reads its own rows; here is only their order.
+// All that the database holds of the configuration, read into a snapshot: at the start, and
+// again when a file that was gone is back. Each noun reads its own rows; here is only their
+// order.
 #include "agent/store/load.h"
 
 #include "agent/store/change.h"
 
 enum err_code store_load(struct store *st, struct snapshot *snap, struct err *err)
 {
-	// Into live records last: what was spent needs the objects that it was spent by.
+	// What was spent is put into the live records of the objects that spent it: after those.
 	static enum err_code (*const loaders[])(struct load *l, struct err *err) = {
 		store_features_load,
 		store_keys_load,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// From a state directory to a store that serves: the database if it is there and whole, a new one where
-// nothing is known yet, else the last saved configuration, read-only. And a new database's first rows.
+// From a state directory to a store that serves: the database if it is there and whole, a new
+// one where nothing is known yet, else the last saved configuration, read-only. And a new
+// database's first rows.
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,21 +196,11 @@ static enum err_code open_all(struct store *st, bool *ret_locked, struct err *er
 	return code;
 }
 
-// What a save that was cut short left: it may hold secrets deleted since.
-static void drop_unfinished(struct store *st)
-{
-	char *path = path_in(st->settings, "snapshot.json.new");
-
-	unlink(path);
-	free(path);
-}
-
 enum err_code store_open(const struct settings *s, struct snapshots *snaps, struct live_table *live,
 	struct store **ret, bool *ret_locked, struct err *err)
 {
 	struct store *st = mem_zalloc(1, sizeof(*st));
 	pthread_condattr_t monotonic;
-	enum err_code code;
 
 	st->settings = s;
 	st->snaps = snaps;
@@ -223,8 +214,11 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&st->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	drop_unfinished(st);
-	code = open_all(st, ret_locked, err);
+	// What a save that was cut short left: it may hold secrets deleted since.
+	char *unfinished = path_in(s, "snapshot.json.new");
+	unlink(unfinished);
+	free(unfinished);
+	enum err_code code = open_all(st, ret_locked, err);
 	if (code) {
 		snapshot_free(st->tip);
 		store_free(st);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Whether a stored secret may follow its key to another address, and the audit row that says it did.
+// Whether a stored secret may follow its key to another address, and the audit row that says it
+// did.
 #include "agent/store/origin.h"
 
 #include "agent/store/audit.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What is known dead outlives a restart: a row for each key whose secret was refused or that cools for
-// long, and for each instance whose heartbeats stopped. Not configuration: no revision, no audit row.
+// What is known dead outlives a restart: a row for each key whose secret was refused or that
+// cools for long, and for each instance whose heartbeats stopped. Not configuration: no
+// revision, no audit row.
 #include "agent/store/outage.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What an operator says of a live record (drained, another weight) stands in a row until its time is
-// over. Not configuration: no revision, no audit row of its own.
+// What an operator says of a live record (drained, another weight) stands in a row until its
+// time is over. Not configuration: no revision, no audit row of its own.
 #include "agent/store/override.h"
 
 #include "agent/store/private.h"

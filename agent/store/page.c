@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The logs of audit rows and of changes as pages of JSON items, and the places between pages: what a
-// cursor leads back to, or is told that it is gone.
+// The logs of audit rows and of changes as pages of JSON items, and the places between pages:
+// what a cursor leads back to, or is told that it is gone.
 #include "agent/store/page.h"
 
 #include <sodium.h>

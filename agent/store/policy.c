@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Whether callers of the model traffic need a client's key: a fact of its own, written with the first
-// client and authenticated, so that no row that is lost or damaged opens what was closed. What cannot
-// be read or checked counts as "required" as soon as anything tells of a client.
+// Whether callers of the model traffic need a client's key: a fact of its own, written with the
+// first client and authenticated, so that no row that is lost or damaged opens what was closed.
+// What cannot be read or checked counts as "required" as soon as anything tells of a client.
 #include "agent/store/policy.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Prices, of which there may be thousands: each takes the memory it needs and no more, and a list is put
-// as one change. A new database begins with the seed.
+// Prices, of which there may be thousands: each takes the memory it needs and no more, and a
+// list is put as one change. A new database begins with the seed.
 #include "agent/store/price.h"
 
 #include <string.h>
@@ -90,31 +90,24 @@ enum err_code object_price(struct slice doc, const struct row_meta *meta, struct
 
 // ---- what a price may say ----
 
-static enum err_code check_tiers(const struct price *p, struct err *err)
+enum err_code price_check(const struct price *p, struct err *err)
 {
+	int narrowed = (p->feature != NULL) + (p->target != NULL) + (p->key != NULL);
 	const struct price_tier *v = p->tiers.v;
 
+	if (strcmp(p->vendor, "self") != 0 && !vendor_known(slice_of(p->vendor)))
+		return err_field(err, ERR_VENDOR_UNKNOWN, "vendor", NULL);
+	if (narrowed > 1)
+		return err_field(err, ERR_FIELD_RANGE, "key",
+			_("a price is narrowed by one of feature, target, key"));
+	if (strcmp(p->model, "*") == 0 && !narrowed)
+		return err_field(err, ERR_FIELD_RANGE, "model",
+			_("a price of any model needs a feature, target or key"));
 	for (size_t i = 1; i < p->tiers.n; i++)
 		if (v[i].above_tokens <= v[i - 1].above_tokens)
 			return err_field(err, ERR_FIELD_RANGE, "tiers",
 				_("tiers stand in ascending order of above_tokens"));
 	return ERR_OK;
-}
-
-enum err_code price_check(const struct price *p, struct err *err)
-{
-	int narrowed = (p->feature != NULL) + (p->target != NULL) + (p->key != NULL);
-	enum err_code code = ERR_OK;
-
-	if (strcmp(p->vendor, "self") != 0 && !vendor_known(slice_of(p->vendor)))
-		code = err_field(err, ERR_VENDOR_UNKNOWN, "vendor", NULL);
-	if (!code && narrowed > 1)
-		code = err_field(err, ERR_FIELD_RANGE, "key",
-			_("a price is narrowed by one of feature, target, key"));
-	if (!code && strcmp(p->model, "*") == 0 && !narrowed)
-		code = err_field(err, ERR_FIELD_RANGE, "model",
-			_("a price of any model needs a feature, target or key"));
-	return code ? code : check_tiers(p, err);
 }
 
 // ---- rows ----

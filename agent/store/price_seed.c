@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// List prices by vendor and model, written as vendors print them; read into exact numbers when asked for.
+// List prices by vendor and model, written as vendors print them; read into exact numbers when
+// asked for.
 #include "agent/store/price_seed.h"
 
 #include <string.h>

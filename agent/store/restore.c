@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The saved configuration, read back: whole, when there is no database to open; its first bytes alone, to
-// tell at every start whether the database has lost what was acknowledged.
+// The saved configuration, read back: whole, when there is no database to open; its first bytes
+// alone, to tell at every start whether the database has lost what was acknowledged.
 #include "agent/store/restore.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// From a stored document and the columns beside it to the object that requests read: decoded, its live
-// record held, its limits and addresses worked out once. The same for rows and for the saved file.
+// From a stored document and the columns beside it to the object that requests read: decoded,
+// its live record held, its limits and addresses worked out once. The same for rows and for the
+// saved file.
 #include "agent/store/row.h"
 
 #include <stdio.h>

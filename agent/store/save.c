@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The last good configuration, written beside the database: what the agent serves, read-only, when the
-// database is gone. Keys stay encrypted in it; the whole is authenticated with the row MAC key.
+// The last good configuration, written beside the database: what the agent serves, read-only,
+// when the database is gone. Keys stay encrypted in it; the whole is authenticated with the row
+// MAC key.
 #include "agent/store/save.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Each migration stays as it was released: its checksum is in every database that has it. A change of the
-// schema is one more at the end.
+// Each migration stays as it was released: its checksum is in every database that has it. A
+// change of the schema is one more at the end.
 #include "agent/store/schema.h"
 
 #include <sodium.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// libsodium does the work. Here are the forms: what a stored secret looks like, what it is bound to, and
-// which key of the ring is for which use.
+// libsodium does the work. Here are the forms: what a stored secret looks like, what it is bound
+// to, and which key of the ring is for which use.
 #include "agent/store/seal.h"
 
 #include <errno.h>
@@ -36,29 +36,21 @@ static enum err_code root_error(struct err *err, const char *path, const char *w
 	return ERR_SEALED;
 }
 
-static enum err_code write_root(const char *path, int fd, struct err *err)
-{
-	unsigned char key[ROOT_BYTES];
-	char hex[ROOT_BYTES * 2 + 2];
-	bool ok;
-
-	randombytes_buf(key, sizeof(key));
-	sodium_bin2hex(hex, ROOT_BYTES * 2 + 1, key, sizeof(key));
-	hex[ROOT_BYTES * 2] = '\n';
-	ok = write(fd, hex, ROOT_BYTES * 2 + 1) == ROOT_BYTES * 2 + 1 && fsync(fd) == 0;
-	secret_wipe(key, sizeof(key));
-	secret_wipe(hex, sizeof(hex));
-	return ok ? ERR_OK : root_error(err, path, strerror(errno));
-}
-
 static enum err_code create_root(const char *path, struct err *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	enum err_code code;
+	unsigned char key[ROOT_BYTES];
+	char hex[ROOT_BYTES * 2 + 2];
 
 	if (fd < 0)
 		return errno == EEXIST ? ERR_OK : root_error(err, path, strerror(errno));
-	code = write_root(path, fd, err);
+	randombytes_buf(key, sizeof(key));
+	sodium_bin2hex(hex, ROOT_BYTES * 2 + 1, key, sizeof(key));
+	hex[ROOT_BYTES * 2] = '\n';
+	bool ok = write(fd, hex, ROOT_BYTES * 2 + 1) == ROOT_BYTES * 2 + 1 && fsync(fd) == 0;
+	secret_wipe(key, sizeof(key));
+	secret_wipe(hex, sizeof(hex));
+	enum err_code code = ok ? ERR_OK : root_error(err, path, strerror(errno));
 	close(fd);
 	if (code)
 		unlink(path); // a half-written key must not be taken for one

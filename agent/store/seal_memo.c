@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A table without chains: one mark has one place, and who comes later takes it. It is never full, and a
-// credential that was pushed out costs one hash again.
+// A table without chains: one mark has one place, and who comes later takes it. It is never
+// full, and a credential that was pushed out costs one hash again.
 #include "agent/store/seal_memo.h"
 
 #include <sodium.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The one form of a task: written for people and for the row by the same function, and read back field by
-// field, because what a former version wrote has fewer.
+// The one form of a task: written for people and for the row by the same function, and read back
+// field by field, because what a former version wrote has fewer.
 #include "agent/store/task.h"
 
 #include <stdio.h>

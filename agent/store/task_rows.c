@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A task's row changes with every step of its life, and what must stay secret stands beside it sealed: the
-// request until it was sent, the results until they end.
+// A task's row changes with every step of its life, and what must stay secret stands beside it
+// sealed: the request until it was sent, the results until they end.
 #include "agent/store/task_rows.h"
 
 #include <stdio.h>

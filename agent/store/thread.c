@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The thread that alone writes: it takes the jobs that wait, runs them as one transaction, publishes
-// what they made, answers each, and looks after the database when there are none.
+// The thread that alone writes: it takes the jobs that wait, runs them as one transaction,
+// publishes what they made, answers each, and looks after the database when there are none.
 #include <malloc.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #include "shared/clock.h"
 
 #define IDLE_US 1000000
+
 struct answer {
 	struct store_job *job;
 	enum err_code code;
@@ -141,14 +142,12 @@ static void work(struct store *st, struct answer *answers, size_t n)
 	int64_t start = clock_mono_us();
 	struct store_tx tx;
 	struct err err = {0};
-	enum err_code code;
+	enum err_code code = ERR_OK;
 
-	if (!st->db) {
-		err_set(&err, ERR_STORAGE_READONLY, NULL);
-		fail_all(st, answers, n, &err);
-		return;
-	}
-	code = st->stale ? reload(st, &err) : ERR_OK;
+	if (st->db == NULL)
+		code = err_set(&err, ERR_STORAGE_READONLY, NULL);
+	else if (st->stale)
+		code = reload(st, &err);
 	if (code) {
 		fail_all(st, answers, n, &err);
 		return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How the store is: what stops it from writing, and what else goes wrong meanwhile, put together into
-// the one state and the one sentence that status pages and the next snapshot show.
+// How the store is: what stops it from writing, and what else goes wrong meanwhile, put together
+// into the one state and the one sentence that status pages and the next snapshot show.
 #include "agent/store/trouble.h"
 
 #include <stdio.h>
