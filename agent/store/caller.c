@@ -319,8 +319,7 @@ enum err_code store_client_delete(struct store_tx *tx, const struct ident *id, i
 	if (!code)
 		code = DB_RUN(tx->db, err, "DELETE FROM caller WHERE id=?", DB_T(id->text));
 	if (!code)
-		code = DB_RUN(tx->db, err, "DELETE FROM spend WHERE kind=? AND id=?",
-			DB_T(KIND_CLIENT), DB_T(id->text));
+		code = store_spend_forget(tx, LIVE_CLIENT, id->text, err);
 	if (!code)
 		code = tx_change_of(tx, tx_revision(tx), "delete", "Client", old->doc.name,
 			old->doc.id, old->doc.id, tx_before(tx, &old->o, NULL), err);

@@ -2,7 +2,7 @@
 // The one judge of where a stored secret may go. A secret is bound to the origin (scheme, host and
 // port) it was stored for. To any other one it goes only when the secret itself came with the same
 // request, or by an admin: whoever may edit documents must not be able to have secrets sent to a
-// host of their own. store_key asks it for every row it writes, so no road that writes a key passes
+// host of their own. key.c asks it for every row it writes, so no road that writes a key passes
 // it by (create, patch, rotate, enable; apply, undo, restore and whatever else comes); whatever sends
 // a secret without writing a row (keytest) asks it as well.
 //

@@ -7,24 +7,23 @@
 
 #define WEIGHT_MAX 1000000
 
-enum err_code store_override_put(struct store_tx *tx, int kind, const char *id,
-	const struct live_override *o, struct err *err)
-{
-	tx->writes++;
-	if (!o->drained && o->weight < 0)
-		return DB_RUN(tx->db, err, "DELETE FROM live_override WHERE kind=? AND id=?",
-			DB_I(kind), DB_T(id));
-	return DB_RUN(tx->db, err,
-		"INSERT OR REPLACE INTO live_override(kind,id,drained,weight,until_ms)"
-		" VALUES(?,?,?,?,?)",
-		DB_I(kind), DB_T(id), DB_I(o->drained), DB_I(o->weight), DB_I(o->until_wall_ms));
-}
-
 enum err_code store_override_forget(struct store_tx *tx, enum live_kind kind, const char *id,
 	struct err *err)
 {
 	return DB_RUN(tx->db, err, "DELETE FROM live_override WHERE kind=? AND id=?",
 		DB_I((int64_t)kind), DB_T(id));
+}
+
+enum err_code store_override_put(struct store_tx *tx, int kind, const char *id,
+	const struct live_override *o, struct err *err)
+{
+	tx->writes++;
+	if (!o->drained && o->weight < 0)
+		return store_override_forget(tx, (enum live_kind)kind, id, err);
+	return DB_RUN(tx->db, err,
+		"INSERT OR REPLACE INTO live_override(kind,id,drained,weight,until_ms)"
+		" VALUES(?,?,?,?,?)",
+		DB_I(kind), DB_T(id), DB_I(o->drained), DB_I(o->weight), DB_I(o->until_wall_ms));
 }
 
 static enum err_code restore_override(void *arg, struct sqlite3_stmt *row, struct err *err)
