@@ -86,6 +86,9 @@ void gw_fail(struct gw_call *c, const struct err *e)
 {
 	bool refusal = is_refusal(c, e);
 	int status = gw_error_status(c, e);
+	char s[NUM_I64_TEXT];
+	if (c->retry_after_s > 0)
+		req_header_add(c->r, "Retry-After", num_text(c->retry_after_s, s));
 	gw_headers(c);
 	gw_record_failure(c);
 	c->refused = refused_why(c, e);

@@ -3,7 +3,6 @@
 // a request really used once that is known, and what callers are told of both.
 #include "agent/call/call.h"
 
-#include <stdio.h>
 #include <string.h>
 #include "shared/clock.h"
 #include "shared/num.h"
@@ -70,35 +69,31 @@ static enum refusal refusal_of_limit(enum limit_kind kind)
 	return by_kind[kind];
 }
 
-static void tell_wait(struct gw_call *c, const struct limit_hit *hit)
+// Seconds; 0: nobody can say.
+static int64_t wait_s(const struct gw_call *c, const struct limit_hit *hit)
 {
-	char text[24];
 	int64_t us = hit->until_us == FIELD_NONE ? 0 : hit->until_us - loop_now_us(c->gl->loop);
 	if (hit->kind == LIMIT_BUDGET && hit->until_us == FIELD_NONE)
-		return; // a total ends when somebody raises it
-	snprintf(text, sizeof(text), "%lld", (long long)MAX_OF((us + 999999) / 1000000, 1));
-	req_header_add(c->r, "Retry-After", text);
+		return 0; // a total ends when somebody raises it
+	return MAX_OF((us + 999999) / 1000000, 1);
 }
 
 // Whose limit it was stands in the answer and in the event.
-static void refuse(struct gw_call *c, const char *whose, const char *name, const struct limits *l,
-	const struct limit_hit *hit)
+static enum err_code refuse(struct gw_call *c, const char *whose, const char *name,
+	const struct limits *l, const struct limit_hit *hit, struct err *err)
 {
 	static const char *const units[] = {[LIMIT_RPM] = N_("requests per minute"),
 		[LIMIT_TPM] = N_("tokens per minute"), [LIMIT_CONCURRENCY] = N_("requests at once")};
-	struct err err = {0};
 	c->refused = refusal_of_limit(hit->kind);
 	c->limited_by = arena_printf(&c->r->arena, "%s:%s", whose, limit_name(hit->kind));
-	if (hit->kind == LIMIT_BUDGET)
-		err_set(&err, ERR_BUDGET_EXCEEDED, _("the budget of the %s %s is used up (%s)"), whose,
-			name, c->limited_by);
-	else
-		err_set(&err, ERR_RATE_LIMITED, _("the %s %s is limited to %lld %s (%s)"), whose, name,
-			(long long)limit_of(l, hit->kind), _(units[hit->kind]), c->limited_by);
+	c->retry_after_s = wait_s(c, hit);
 	metric_add(c->gl->agent->metrics, MET_GW_LIMITED, 1,
 		(const char *const[]){whose, limit_name(hit->kind), NULL});
-	tell_wait(c, hit);
-	gw_fail(c, &err);
+	if (hit->kind == LIMIT_BUDGET)
+		return err_set(err, ERR_BUDGET_EXCEEDED, _("the budget of the %s %s is used up (%s)"), whose,
+			name, c->limited_by);
+	return err_set(err, ERR_RATE_LIMITED, _("the %s %s is limited to %lld %s (%s)"), whose, name,
+		(long long)limit_of(l, hit->kind), _(units[hit->kind]), c->limited_by);
 }
 
 static void count(struct live *l, bool limited)
@@ -106,38 +101,32 @@ static void count(struct live *l, bool limited)
 	atomic_fetch_add_explicit(limited ? &l->limited : &l->requests, 1, memory_order_relaxed);
 }
 
-bool gw_admit(struct gw_call *c)
+enum err_code gw_admit(struct gw_call *c, struct err *err)
 {
 	const struct client_obj *client = c->r->who.client;
 	const struct feature_obj *f = c->feature;
 	int64_t now = loop_now_us(c->gl->loop);
 	struct limit_hit hit;
-	struct err err = {0};
 	if (UNLIKELY(!gw_client_may(client, f))) {
-		err_set(&err, ERR_SCOPE_EXCEEDED, _("this client may not call this feature"));
 		c->refused = REFUSED_FEATURE_DENIED;
-		gw_fail(c, &err);
-		return false;
+		return err_set(err, ERR_SCOPE_EXCEEDED, _("this client may not call this feature"));
 	}
 	c->ask.tokens = estimate(c);
 	int64_t wall = client != NULL || f->limits.any ? clock_wall_ms() : 0;
 	if (client != NULL) {
 		bool in = limits_take(&client->limits, client->live, c->ask.tokens, now, wall, &hit);
 		count(client->live, !in);
-		if (!in) {
-			refuse(c, "client", client->doc.name, &client->limits, &hit);
-			return false;
-		}
+		if (!in)
+			return refuse(c, "client", client->doc.name, &client->limits, &hit, err);
 	}
 	if (!limits_take(&f->limits, f->live, c->ask.tokens, now, wall, &hit)) {
 		count(f->live, true);
 		if (client != NULL)
 			limits_undo(&client->limits, client->live, c->ask.tokens);
-		refuse(c, "feature", f->doc.name, &f->limits, &hit);
-		return false;
+		return refuse(c, "feature", f->doc.name, &f->limits, &hit, err);
 	}
 	c->admitted = true;
-	return true;
+	return ERR_OK;
 }
 
 void gw_settle(struct gw_call *c, enum err_code code)

@@ -173,6 +173,7 @@ struct gw_call {
 	bool admitted; // client and feature count it as under way
 	struct task_waiter *task; // agent/tasks/tasks: what it waits for, when it asks for pictures
 	const char *limited_by; // "client:rpm" when a limit refused it; NULL
+	int64_t retry_after_s; // the caller is told with an error; 0: nothing
 	enum refusal refused; // why it was, when the error code does not say
 	const char *task_id; // of the image task it is about, in the request's arena; NULL none
 	bool goes_on; // it is over, its task is not: the history counts the end of the work
@@ -231,8 +232,9 @@ enum outcome gw_outcome_at(const struct candidate *c, enum outcome out);
 
 // gateway_admit.c
 // Before the decision: takes what the request needs of its client's and its feature's limits, and
-// estimates its tokens. False: it has been refused and answered.
-bool gw_admit(struct gw_call *c);
+// estimates its tokens. Not ERR_OK: it is refused, and limited_by, refused and retry_after_s say why;
+// whoever called answers (gw_fail).
+enum err_code gw_admit(struct gw_call *c, struct err *err);
 // Once, when the request ends: what it really used. Called by gw_account.
 void gw_settle(struct gw_call *c, enum err_code code);
 // What the attempt under way cost, for the budgets of client, feature and key; unknown is counted as
@@ -318,7 +320,7 @@ void gw_ledger(struct gw_call *c, enum outcome out, enum err_code code);
 // gateway_event.c
 // X-Yijian-… of the answer.
 void gw_headers(struct gw_call *c);
-// Answers with an error and ends the call.
+// Answers with an error, and with what retry_after_s says, and ends the call.
 void gw_fail(struct gw_call *c, const struct err *e);
 // What it would answer, in OpenAI's shape.
 int gw_error_status(const struct gw_call *c, const struct err *e);

@@ -132,8 +132,10 @@ static void begin(struct gw_call *c)
 	req_on_gone(r, on_gone);
 	req_on_cut(r, on_cut);
 	req_on_end(r, on_end);
-	if (gw_admit(c))
+	if (gw_admit(c, &err) == ERR_OK)
 		gw_next(c);
+	else
+		gw_fail(c, &err);
 	if (!c->over)
 		req_suspend(r);
 }

@@ -3,7 +3,6 @@
 // caller has seen no byte.
 #include "agent/call/call.h"
 
-#include <stdio.h>
 #include <string.h>
 #include "agent/protocol/table.h"
 #include "shared/clock.h"
@@ -443,9 +442,7 @@ static bool begin(struct gw_call *c, int i, bool forced)
 
 static void tell_retry(struct gw_call *c, int64_t s)
 {
-	char text[24];
-	snprintf(text, sizeof(text), "%lld", (long long)MIN_OF(MAX_OF(s, 1), GW_RETRY_TOLD_S));
-	req_header_add(c->r, "Retry-After", text);
+	c->retry_after_s = MIN_OF(MAX_OF(s, 1), GW_RETRY_TOLD_S);
 }
 
 // Soonest end of a cooldown or of an open breaker.

@@ -142,17 +142,13 @@ static const char *location_of(struct req *r, const char *id)
 
 static void answer_error(struct gw_call *c, const struct task_answer *a)
 {
-	char s[24];
 	// A second try without the key would pay again.
 	bool paid = a->t.state == TASK_UNKNOWN || a->err.code == ERR_UPSTREAM_TIMEOUT ||
 		    a->err.code == ERR_OUTCOME_UNKNOWN;
 	if (paid)
 		req_header_add(c->r, "x-should-retry", "false");
-	if (a->retry_s > 0 || a->err.code == ERR_OVERLOADED) {
-		snprintf(s, sizeof(s), "%lld",
-			(long long)MIN_OF(MAX_OF(a->retry_s, 1), GW_RETRY_TOLD_S));
-		req_header_add(c->r, "Retry-After", s);
-	}
+	if (a->retry_s > 0 || a->err.code == ERR_OVERLOADED)
+		c->retry_after_s = MIN_OF(MAX_OF(a->retry_s, 1), GW_RETRY_TOLD_S);
 	gw_fail(c, &a->err);
 }
 
@@ -331,7 +327,9 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 	metric_cell_add(c->gl->inflight, 1);
 	req_on_gone(r, on_gone);
 	req_on_end(r, on_end);
-	if (!gw_admit(c)) {
+	struct err refused = {0};
+	if (gw_admit(c, &refused) != ERR_OK) {
+		gw_fail(c, &refused);
 		task_run_free(run);
 		return;
 	}
