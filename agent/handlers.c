@@ -6,6 +6,7 @@
 #include "agent/api/features.h"
 #include "agent/api/feed.h"
 #include "agent/gateway/gateway.h"
+#include "agent/invoke.h"
 #include "agent/api/instances.h"
 #include "agent/api/keys.h"
 #include "agent/api/pages.h"

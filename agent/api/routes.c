@@ -7,10 +7,10 @@
 #include <sys/random.h>
 #include <time.h>
 #include "agent/record/decisions.h"
+#include "agent/call/ask.h"
 #include "agent/call/prompt.h"
 #include "agent/core/metrics.h"
 #include "agent/api/services.h"
-#include "agent/call/wishes.h"
 #include "agent/store/audit.h"
 #include "agent/store/override.h"
 #include "shared/clock.h"

@@ -198,12 +198,6 @@ struct gw_told { // a traffic event, of a call or of work that outlived its call
 	size_t bytes_in, bytes_out;
 };
 
-// gateway.c
-// What the feature allows of one request.
-enum err_code gw_check_limits(const struct gw_call *c, struct err *err);
-// Route, cells and what is asked of a decision, the caller's wishes included; feature is set.
-enum err_code gw_prepare(struct gw_call *c, struct err *err);
-
 // gateway_loop.c
 struct gw_loop *gw_loop_of(struct req *r);
 struct gw_loop *gw_loop_at(struct gateway *g, struct loop *l); // that loop's thread alone uses it

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
+// From a body to a call under way: which endpoint's body it is, whether it asks something, whose
+// feature it names; and what becomes of the call when its caller leaves.
 #include "agent/gateway/gateway.h"
 
 #include <stdio.h>
 #include <string.h>
+#include "agent/call/ask.h"
 #include "agent/call/call.h"
 #include "agent/call/prompt.h"
-#include "agent/tasks/tasks.h"
-#include "agent/call/wishes.h"
 #include "shared/jw.h"
 #include "shared/multipart.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
 #define BETA_MAX 256
-#define USER_MAX 256 // bytes of a body's "user" that are decoded
 
 // ---- the caller's side ----
 
@@ -62,61 +62,6 @@ static void refuse(struct req *r, struct gw_call *c, const struct err *e)
 {
 	gw_call_free(c);
 	req_fail(r, e);
-}
-
-enum err_code gw_check_limits(const struct gw_call *c, struct err *err)
-{
-	return prompt_limits(&c->feature->doc, &c->in, err);
-}
-
-static const struct jscan_member *member(const struct gw_call *c, const char *name,
-	enum jscan_type type)
-{
-	const struct jscan_member *m = jscan_find(c->in.m, c->in.n, name);
-	return m != NULL && m->type == type ? m : NULL;
-}
-
-static unsigned needs_of(const struct gw_call *c)
-{
-	unsigned needs = c->in.stream ? 1u << NEED_STREAM : 0;
-	if (c->in.images != FIELD_NONE && c->in.images > 1)
-		needs |= 1u << NEED_N;
-	if (c->in.tokens)
-		needs |= 1u << NEED_TOKENS;
-	if (LIKELY(!c->route->choosy)) // nobody lacks anything: no look for the others
-		return needs;
-	if (member(c, "tools", JS_ARRAY) != NULL)
-		needs |= 1u << NEED_TOOLS;
-	if (member(c, "response_format", JS_OBJECT) != NULL)
-		needs |= 1u << NEED_FORMAT;
-	return needs;
-}
-
-static enum err_code read_wishes(struct gw_call *c, struct err *err)
-{
-	const struct jscan_member *m = c->feature->doc.affinity == AFFINITY_NONE
-		? NULL : member(c, "user", JS_STRING);
-	char text[USER_MAX];
-	struct slice user = {text, 0};
-	if (m != NULL && !jscan_string(m->value, text, sizeof(text), &user.n))
-		user = m->value; // too long to be decoded: as good a name as any
-	return wishes_read(c->r, &c->feature->doc, user, &c->ask, err);
-}
-
-enum err_code gw_prepare(struct gw_call *c, struct err *err)
-{
-	struct req *r = c->r;
-	const struct feature *f = &c->feature->doc;
-	gw_cells_take(c, f->name);
-	c->route = snapshot_route(r->snap, c->feature);
-	c->ask = (struct decide_request){.offer = c->in.offer,
-		.width = c->in.width, .height = c->in.height, .n = c->in.images,
-		.stream = c->in.stream, .client = ident_any(&r->who.id) ? &r->who.id : &ident_local,
-		.client_name = principal_shown(&r->who),
-		.deadline_us = f->timeouts.total_ms > 0 ? r->start_us + f->timeouts.total_ms * 1000
-							: FIELD_NONE,
-		.needs = needs_of(c)};
-	return read_wishes(c, err);
 }
 
 static void begin(struct gw_call *c)
@@ -257,26 +202,14 @@ void h_rerank(struct req *r)
 	serve(r, OFFER_RERANK);
 }
 
-// The feature says which endpoint its body belongs to.
-void h_invoke(struct req *r)
+void gateway_invoke(struct req *r, const struct feature_obj *f)
 {
 	struct gw_call *c = gw_call_new(gw_loop_of(r));
 	struct err err = {0};
 	c->r = r;
-	c->feature = snapshot_model(r->snap, r->param[0]);
-	if (c->feature == NULL) {
-		err_set(&err, ERR_NOT_FOUND, _("there is no feature of this name"));
-		r->refused = REFUSED_MODEL_UNKNOWN;
-		err_hint(&err, _("list them: GET /api/v1/features"));
-	} else if (c->feature->doc.endpoint == OFFER_IMAGES ||
-		   c->feature->doc.endpoint == OFFER_IMAGE_EDITS) {
-		tasks_invoke(r, c->feature);
-		gw_call_free(c);
-		return;
-	} else if (read_call(c, (enum offer)c->feature->doc.endpoint, false, &err) == ERR_OK) {
-		gw_check_limits(c, &err);
-	}
-	if (err.code != ERR_OK)
+	c->feature = f;
+	if (read_call(c, (enum offer)f->doc.endpoint, false, &err) != ERR_OK ||
+		gw_check_limits(c, &err) != ERR_OK)
 		refuse(r, c, &err);
 	else
 		begin(c);

@@ -15,6 +15,8 @@ struct gateway;
 struct gateway *gateway_new(struct agent *a);
 void gateway_free(struct gateway *g);
 
+// By feature, for POST /api/v1/invoke: f's endpoint is one of text.
+void gateway_invoke(struct req *r, const struct feature_obj *f);
 void h_chat(struct req *r);
 void h_messages(struct req *r);
 void h_responses(struct req *r);
@@ -24,7 +26,6 @@ void h_speech(struct req *r);
 void h_transcriptions(struct req *r);
 void h_moderations(struct req *r);
 void h_rerank(struct req *r);
-void h_invoke(struct req *r);
 void h_model_list(struct req *r);
 void h_model_get(struct req *r);
 

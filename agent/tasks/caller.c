@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/api/change.h"
+#include "agent/call/ask.h"
 #include "agent/call/prompt.h"
 #include "agent/tasks/api.h"
 #include "shared/clock.h"
