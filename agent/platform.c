@@ -21,7 +21,7 @@
 #include "agent/web/keyless.h"
 #include "agent/web/refusals.h"
 #include "agent/monitor/alerts.h"
-#include "agent/gateway/gateway.h"
+#include "agent/call/loop.h"
 #include "agent/handlers.h"
 #include "agent/record/history.h"
 #include "agent/monitor/departed.h"

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Who may ask how much: the limits of the client and of the feature before a decision is made, what
 // a request really used once that is known, and what callers are told of both.
-#include "agent/call/call.h"
+
+#include "agent/call/admit.h"
 
 #include <string.h>
+#include "agent/call/call.h"
 #include "shared/clock.h"
 #include "shared/num.h"
 #include "shared/text.h"

@@ -5,6 +5,7 @@
 
 #include <string.h>
 #include "agent/call/call.h"
+#include "agent/call/cells.h"
 #include "agent/call/prompt.h"
 #include "shared/text.h"
 

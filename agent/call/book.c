@@ -5,9 +5,12 @@
 // estimated: BYTES_PER_TOKEN bytes of the request are one, and so is each piece of a stream or as
 // many bytes of a whole answer. Where the work was begun but no answer came, usage is unknown. What
 // an upstream refused, or what never reached it, cost nothing and is no usage.
-#include "agent/call/call.h"
+
+#include "agent/call/book.h"
 
 #include <stdio.h>
+#include "agent/call/admit.h"
+#include "agent/call/call.h"
 #include "agent/record/ledger.h"
 #include "shared/clock.h"
 #include "shared/log.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the files of the gateway share: one model request under way, and what a loop keeps for all
-// of them. Private to agent/gateway/gateway* and
-// agent/tasks/tasks*.
+// One model request under way, whoever answers it, and what a loop keeps for all of its requests. The
+// calls on them stand in the headers beside, by noun.
 #ifndef YJ_AGENT_CALL_CALL_H
 #define YJ_AGENT_CALL_CALL_H
 
@@ -23,17 +22,9 @@
 #define GW_ATTEMPTS_MAX 16 // as features may ask for
 #define GW_ANSWER_MAX ((size_t)64 * 1024 * 1024) // bytes of a whole answer
 #define GW_STREAM_MAX ((size_t)256 * 1024 * 1024) // bytes of a stream
-#define GW_ERROR_BODY_MAX ((size_t)256 * 1024) // of what came instead of a stream
-#define GW_SPARE_MAX 512 // finished calls kept for their buffers
-#define GW_SPARE_BYTES_MAX ((size_t)128 * 1024)
 #define GW_SECRETS_MAX 256 // opened keys per loop
-#define GW_SECRET_US INT64_C(60000000)
 #define GW_CELLS_AGAIN_US INT64_C(60000000)
 #define GW_FEATURES_MAX 1024 // told apart in a loop's cells; later ones are counted together
-#define GW_CLOSE_US INT64_C(100000) // from [DONE] to the upstream's own end
-#define GW_WAIT_LOOK_US INT64_C(50000) // between looks at what does not tell when it returns
-#define GW_AGAIN_US INT64_C(50000) // longest wait before the same candidate is asked again; doubles
-#define GW_WAITING_MAX 1024 // callers held back on one loop; further ones are answered at once
 #define GW_RETRY_TOLD_S 60 // longest wait callers are told
 
 struct gw_secret { // an opened key; freed when expired and unused
@@ -78,8 +69,6 @@ struct gw_loop { // used by its loop's thread alone
 	struct decision decision; // the one made last
 	struct str event; // scratch
 };
-
-struct gw_batch; // gateway_batch.c
 
 struct gw_attempt {
 	const char *target; // candidate's name; lives as long as the snapshot
@@ -127,6 +116,7 @@ struct gw_call {
 	uint8_t per_candidate[DECIDE_MAX];
 	int64_t retry_s; // soonest end of a cooldown met here; 0 none
 	struct adapter_error error; // of the last answer that was one
+	void (*go_on)(struct gw_call *c); // what follows an attempt that failed
 	// the attempt under way
 	const struct candidate *cand;
 	int cand_i;
@@ -143,7 +133,7 @@ struct gw_call {
 	bool sse; // what comes is a stream of events or lines
 	bool raw; // what comes are the bytes that were asked for
 	const char *raw_type; // their content type, in the request's arena
-	struct gw_batch *batch; // a list asked for in parts; NULL until one was
+	struct gw_batch *batch; // of agent/gateway/batch: a list asked for in parts; NULL until one was
 	bool translate; // the caller's dialect is not the adapter's
 	struct sse reader;
 	struct adapter_stream chunks;
@@ -178,158 +168,5 @@ struct gw_call {
 	const char *task_id; // of the image task it is about, in the request's arena; NULL none
 	bool goes_on; // it is over, its task is not: the history counts the end of the work
 };
-
-struct gw_told { // a traffic event, of a call or of work that outlived its calls; all borrowed
-	const char *id; // of the request, or of the task
-	const char *task, *model, *target, *decision, *limited_by, *reason; // NULL: none
-	const struct ident *client;
-	const char *client_name; // for people; NULL or "" none
-	const char *feature, *endpoint;
-	const struct gw_attempt *tries;
-	size_t tries_n;
-	int status;
-	enum err_code code;
-	bool stream;
-	int64_t ttfb_us, total_us; // ttfb 0: none
-	int64_t tokens_in, tokens_out; // -1 unknown
-	enum cost_source tokens_source;
-	bool absurd; // the upstream told a usage that was not believed
-	struct money cost;
-	size_t bytes_in, bytes_out;
-};
-
-// gateway_loop.c
-struct gw_loop *gw_loop_of(struct req *r);
-struct gw_loop *gw_loop_at(struct gateway *g, struct loop *l); // that loop's thread alone uses it
-struct gw_call *gw_call_new(struct gw_loop *gl);
-void gw_call_free(struct gw_call *c);
-// For this turn.
-struct gw_feature *gw_feature_of(struct gw_loop *gl, const char *name);
-// One attempt of a request of this feature has ended.
-void gw_count_attempt(struct gw_loop *gl, struct gw_feature *f, const struct candidate *c,
-	enum outcome out);
-// Has the call count for this feature. Its series may have ended with an earlier feature of the name:
-// then it is looked up anew, and calls under way count where nobody looks.
-void gw_cells_take(struct gw_call *c, const char *name);
-void gw_cells_drop(struct gw_call *c);
-uint64_t gw_random(struct gw_loop *gl);
-// The candidate's key in clear, counted; NULL (and *err) when it does not open.
-struct gw_secret *gw_secret_take(struct gw_loop *gl, const struct key_obj *key, struct err *err);
-// What goes along to the candidate: *ret is NULL when it asks for nothing. False: it asks for a secret
-// that is not to be had, and must not be called.
-bool gw_secret_of(struct gw_loop *gl, const struct candidate *c, struct gw_secret **ret,
-	struct err *err);
-void gw_secret_drop(struct gw_loop *gl, struct gw_secret *s);
-// What an upstream's refusal says of this candidate: an instance has no account, and no key but its
-// credential; without one it heals like any other failure.
-enum outcome gw_outcome_at(const struct candidate *c, enum outcome out);
-
-// gateway_admit.c
-// Before the decision: takes what the request needs of its client's and its feature's limits, and
-// estimates its tokens. Not ERR_OK: it is refused, and limited_by, refused and retry_after_s say why;
-// whoever called answers (gw_fail).
-enum err_code gw_admit(struct gw_call *c, struct err *err);
-// Once, when the request ends: what it really used. Called by gw_account.
-void gw_settle(struct gw_call *c, enum err_code code);
-// What the attempt under way cost, for the budgets of client, feature and key; unknown is counted as
-// such.
-void gw_spend(struct gw_call *c, const struct money *m);
-// The same for work that outlives its request, such as an image task; each may be NULL.
-void gw_charge(const struct client_obj *client, const struct feature_obj *f,
-	const struct key_obj *key, const struct money *m);
-// x-ratelimit-… of the answer, when something is limited. Called by gw_headers.
-void gw_limit_headers(struct gw_call *c);
-// The upstream says that nothing is left until a time: its key rests until then.
-void gw_heed_upstream(struct gw_call *c, const struct upstream_response *res);
-// Whether the client's list of features holds this one; NULL: the built-in client may all.
-bool gw_client_may(const struct client_obj *client, const struct feature_obj *f);
-
-// attempt.c
-// Decides and begins the next attempt, or answers that there is none.
-void gw_next(struct gw_call *c);
-// Lets go of a call that is held back.
-void gw_wait_stop(struct gw_call *c);
-// The attempt under way has ended; then gw_next or an answer.
-void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_code code,
-	const char *end, int64_t cooldown_us);
-// It failed: tries the next candidate.
-void gw_attempt_failed(struct gw_call *c, enum up_end end, int status);
-void gw_clear_ask(struct adapter_ask *a);
-// Sends it to the attempt's candidate; *headers is room for lines that are no usual ones. Both stay
-// until the callback.
-struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct str *headers,
-	const struct upstream_callbacks *cb, void *arg);
-// The end of such a call for a whole answer.
-void gw_take_end(struct gw_call *c, enum up_end end, const struct upstream_response *res,
-	struct slice body);
-// A whole answer of a good status: parsed and passed on, or the attempt has failed.
-void gw_take_answer(struct gw_call *c, const struct upstream_response *res, struct slice body);
-void gw_reply(struct gw_call *c, int status, struct adapter_answer *answer);
-// The upstream answered with an error: by its status, or in a body or an event that stands for
-// one of this status (0: it did not say which).
-void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
-	struct slice body);
-
-// gateway_stream.c
-extern const struct upstream_callbacks gw_stream_callbacks;
-void gw_stream_stop(struct gw_call *c);
-void gw_stream_cut(struct gw_call *c); // the agent stops: tells the caller of an open stream
-
-// By what a stream ended: a closed set.
-void gw_count_broken(struct gw_call *c, const char *cause);
-
-// gateway_raw.c
-extern const struct upstream_callbacks gw_raw_callbacks;
-
-// gateway_batch.c
-#define GW_PARTS_MAX 4 // asked for at once, once the first was answered
-enum batch_step { BATCH_DONE, BATCH_MORE, BATCH_BAD };
-// Before an attempt: how much of the list is asked for first.
-void gw_batch_begin(struct gw_call *c, const struct candidate *cand);
-// Of a good answer: *answer is the whole one (DONE), or others are to come (MORE).
-enum batch_step gw_batch_take(struct gw_call *c, struct adapter_answer *answer);
-// Asks for parts that nobody was asked for yet, as far as the candidate's concurrency allows.
-void gw_batch_go_on(struct gw_call *c);
-// The attempt ends: no part is waited for any more.
-void gw_batch_stop(struct gw_call *c);
-void gw_batch_free(struct gw_call *c);
-
-// gateway_sink.c: the caller's side of a stream
-// Chooses what the attempt's adapter reads and how its answer gets to the caller.
-enum err_code gw_sink_choose(struct gw_call *c, const struct candidate *cand, struct err *err);
-// Where the adapter appends, and what becomes of it; false when it is too much.
-struct str *gw_sink_to(struct gw_call *c);
-bool gw_sink_take(struct gw_call *c);
-void gw_sink_open(struct gw_call *c); // answers 200 and begins the stream
-void gw_sink_flush(struct gw_call *c);
-void gw_sink_ping(struct gw_call *c);
-void gw_sink_end(struct gw_call *c); // the last events of a complete answer
-void gw_sink_broken(struct gw_call *c); // the last event of one that is not
-// A whole answer in the caller's dialect: one event's worth of bytes or a folded stream.
-bool gw_sink_whole(struct gw_call *c, struct adapter_answer *answer);
-// gateway_ledger.c
-// Before the attempt under way is forgotten: what it used and cost.
-void gw_ledger(struct gw_call *c, enum outcome out, enum err_code code);
-
-// gateway_event.c
-// X-Yijian-… of the answer.
-void gw_headers(struct gw_call *c);
-// Answers with an error, and with what retry_after_s says, and ends the call.
-void gw_fail(struct gw_call *c, const struct err *e);
-// What it would answer, in OpenAI's shape.
-int gw_error_status(const struct gw_call *c, const struct err *e);
-void gw_error_json(const struct gw_call *c, const struct err *e, struct str *out);
-// Counts and tells what happened, once.
-void gw_account(struct gw_call *c, int status, enum err_code code);
-// Writes the event. s: scratch. Any thread.
-void gw_tell(struct agent *a, struct str *s, const struct gw_told *t);
-// 5xx, 429 and streams that broke: what the error rate of a route counts.
-bool gw_is_failure(int status, enum err_code code);
-void gw_record_failure(struct gw_call *c);
-// Counts and logs that an upstream told a usage that is not believed.
-void gw_usage_absurd(struct agent *a, const char *feature, const char *target);
-// What is known of the usage at the end, and how.
-void gw_settle_usage(struct gw_call *c);
-void gw_candidate_event(struct gw_call *c, enum outcome out, int status);
 
 #endif

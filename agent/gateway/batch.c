@@ -2,9 +2,10 @@
 // A list that is longer than its upstream takes: the parts are asked for on the same candidate, as
 // one attempt, and answered together or not at all. The first goes alone and tells whether the
 // upstream answers at all; the others follow several at once.
-#include "agent/call/call.h"
+#include "agent/gateway/private.h"
 
 #include <stdlib.h>
+#include "agent/call/exchange.h"
 #include "shared/mem.h"
 
 struct part { // asked for now, when up is set
@@ -17,12 +18,14 @@ struct part { // asked for now, when up is set
 };
 
 struct gw_batch {
+	const struct batch_calls *calls;
 	struct batch answers;
 	size_t most, next; // items of a part; the first that nobody was asked for
 	struct part parts[GW_PARTS_MAX];
 };
 
-void gw_batch_begin(struct gw_call *c, const struct candidate *cand)
+void gw_batch_begin(struct gw_call *c, const struct candidate *cand,
+	const struct batch_calls *calls)
 {
 	size_t max = c->in.items > 1 ? batch_max(&c->in, cand) : 0;
 	c->in.from = c->in.part = 0;
@@ -30,6 +33,7 @@ void gw_batch_begin(struct gw_call *c, const struct candidate *cand)
 		return;
 	if (c->batch == NULL)
 		c->batch = mem_zalloc(1, sizeof(*c->batch));
+	c->batch->calls = calls;
 	batch_reset(&c->batch->answers);
 	c->batch->most = c->batch->next = max;
 	c->in.part = max;
@@ -88,7 +92,7 @@ static void on_part(void *arg, enum up_end end, const struct upstream_response *
 	slot_give(p);
 	c->in.from = p->from;
 	c->in.part = p->n;
-	gw_take_end(c, end, res, body);
+	c->batch->calls->end(c, end, res, body);
 }
 
 static const struct upstream_callbacks part_callbacks = {.done = on_part};
@@ -106,8 +110,7 @@ static bool ask(struct gw_call *c, struct part *p)
 		return true;
 	}
 	slot_give(p);
-	gw_attempt_end(c, OUT_CLIENT, 0, err.code, "not_sent", 0);
-	gw_fail(c, &err);
+	c->batch->calls->failed(c, &err);
 	return false;
 }
 

@@ -3,14 +3,15 @@
 // feature it names; and what becomes of the call when its caller leaves.
 #include "agent/gateway/gateway.h"
 
-#include <stdio.h>
-#include <string.h>
+#include "agent/call/admit.h"
 #include "agent/call/ask.h"
-#include "agent/call/call.h"
+#include "agent/call/attempt.h"
+#include "agent/call/life.h"
+#include "agent/call/loop.h"
 #include "agent/call/prompt.h"
-#include "shared/jw.h"
+#include "agent/call/sse.h"
+#include "agent/gateway/private.h"
 #include "shared/multipart.h"
-#include "shared/num.h"
 #include "shared/text.h"
 
 #define BETA_MAX 256
@@ -31,6 +32,7 @@ static void on_gone(struct req *r)
 		gw_account(c, c->status, ERR_OK);
 		return;
 	}
+	gw_batch_stop(c);
 	gw_attempt_end(c, OUT_CLIENT, c->status, ERR_CLIENT_GONE, "client_gone", 0);
 	metric_cell_add(c->cells->gone, 1);
 	gw_account(c, err_row(ERR_CLIENT_GONE)->status, ERR_CLIENT_GONE);
@@ -55,6 +57,7 @@ static void on_end(struct req *r)
 		upcall_abort(c->up);
 	metric_cell_add(c->gl->inflight, -1);
 	r->user = NULL;
+	gw_batch_free(c);
 	gw_call_free(c);
 }
 

@@ -5,15 +5,7 @@
 #ifndef YJ_AGENT_GATEWAY_GATEWAY_H
 #define YJ_AGENT_GATEWAY_GATEWAY_H
 
-#include "agent/core/metrics.h"
 #include "agent/web/web.h"
-
-struct gateway;
-
-// One for the agent: counters and opened keys per loop. Thread-safe to use; free it after every
-// loop has stopped.
-struct gateway *gateway_new(struct agent *a);
-void gateway_free(struct gateway *g);
 
 // By feature, for POST /api/v1/invoke: f's endpoint is one of text.
 void gateway_invoke(struct req *r, const struct feature_obj *f);

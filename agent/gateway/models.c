@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "agent/call/call.h"
+#include "agent/call/admit.h"
 #include "agent/state/price_book.h"
 #include "shared/clock.h"
 #include "shared/jw.h"

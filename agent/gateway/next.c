@@ -1,327 +1,27 @@
 // SPDX-License-Identifier: MIT
-// Attempts: decide, begin, judge how it ended, and go on with the next candidate as long as the
-// caller has seen no byte.
-#include "agent/call/call.h"
+// What is next for a call: whom the decision names is asked, as long as the caller has seen no byte;
+// else it waits for one that returns, or is told why there is none.
+#include "agent/gateway/private.h"
 
 #include <string.h>
 #include "agent/protocol/table.h"
+#include "agent/call/attempt.h"
+#include "agent/call/exchange.h"
+#include "agent/call/loop.h"
+#include "agent/call/secret.h"
 #include "shared/clock.h"
 #include "shared/text.h"
 
-#define JSON_TYPE "application/json"
-#define EVENT_TYPE "text/event-stream"
-#define AGENT "User-Agent: yijian/" YJ_VERSION "\r\n"
-#define HEADERS "Content-Type: " JSON_TYPE "\r\nAccept: " JSON_TYPE "\r\n" AGENT
-#define HEADERS_STREAM "Content-Type: " JSON_TYPE "\r\nAccept: " EVENT_TYPE "\r\n" AGENT
-// Self-hosted targets may be agents themselves; vendors are told nothing.
-#define HOP "X-Yijian-Hop: 1\r\n"
-#define HOP_2 "X-Yijian-Hop: 2\r\n"
-#define HOP_3 "X-Yijian-Hop: 3\r\n"
-#define HOP_4 "X-Yijian-Hop: 4\r\n" // refused by whoever gets it: an agent that calls itself
-enum { HOPS = 5 };
-
-// ---- the end of an attempt ----
-
-// What the attempt used of its key's tokens: as reported, nothing when it failed or was refused, or
-// -1 unknown.
-static int64_t tokens_used(const struct gw_call *c, enum outcome out, int status)
-{
-	if (UNLIKELY(usage_is_absurd(&c->usage)))
-		return -1;
-	if (c->usage.in >= 0 || c->usage.out >= 0)
-		return MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0);
-	return out == OUT_OK || (out == OUT_CLIENT && status < 400) ? -1 : 0;
-}
-
-// Gives back what admit() took, but for what was used.
-static void give_back(struct gw_call *c, enum outcome out, int status)
-{
-	struct live *l = c->cand->live;
-	const struct key_obj *key = c->cand->key;
-	if (key == NULL)
-		atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
-	else if (UNLIKELY(c->unsent))
-		limits_undo(&key->limits, l, c->ask.tokens);
-	else
-		limits_release(&key->limits, l, c->ask.tokens, tokens_used(c, out, status));
-}
-
-static void tell_live(struct gw_call *c, enum outcome out, int status, enum err_code code,
-	int64_t cooldown_us)
-{
-	struct live *pair = c->cand->pair;
-	int64_t now = loop_now_us(c->gl->loop);
-	give_back(c, out, status);
-	if (pair != NULL)
-		atomic_fetch_sub_explicit(&pair->inflight, 1, memory_order_relaxed);
-	const struct attempt_end e = {.out = out, .unreachable = c->unreachable,
-		.status = status != 0 ? status : -(int)code, .now_us = now,
-		.wall_ms = clock_wall_ms(), .us = now - c->try_us, .cooldown_us = cooldown_us};
-	const struct breaker_policy p = attempt_policy(&c->feature->doc);
-	if (attempt_tell(c->cand, &p, &e))
-		gw_candidate_event(c, out, status);
-}
-
-void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_code code,
-	const char *end, int64_t cooldown_us)
-{
-	int64_t us = loop_now_us(c->gl->loop) - c->try_us;
-	if (c->cand == NULL)
-		return;
-	gw_batch_stop(c);
-	gw_settle_usage(c);
-	tell_live(c, out, status, code, cooldown_us);
-	gw_ledger(c, out, code);
-	c->tries[c->tries_n++] = (struct gw_attempt){.target = c->cand->name, .end = end,
-		.status = status, .code = code, .ms = us / 1000};
-	gw_count_attempt(c->gl, c->cells, c->cand, out);
-	gw_secret_drop(c->gl, c->secret);
-	c->secret = NULL;
-	c->cand = NULL;
-	if (c->kept || c->recorded)
-		decisions_attempt(c->gl->agent->decisions, c->id, c->tries[c->tries_n - 1].target,
-			status, code, us / 1000);
-}
-
-static const char *http_word(struct gw_call *c, int status)
-{
-	return arena_printf(&c->r->arena, "http_%d", status);
-}
-
-static void go_on(struct gw_call *c)
-{
-	gw_record_failure(c);
-	gw_next(c);
-}
-
-void gw_attempt_failed(struct gw_call *c, enum up_end end, int status)
-{
-	c->unreachable = end == UP_CONNECT || end == UP_TIMEOUT_CONNECT || end == UP_RESET;
-	const char *word = end == UP_OK ? "bad_response" : up_end_name(end);
-	// That this agent is full says nothing of the candidate.
-	enum outcome out = end == UP_NO_ROOM ? OUT_CLIENT : OUT_FAILED;
-	c->unsent = end == UP_NO_ROOM;
-	gw_attempt_end(c, out, status, up_end_code(end), word, 0);
-	go_on(c);
-}
-
-static void answer_refusal(struct gw_call *c)
-{
-	struct err err = {0};
-	const struct adapter_error *e = &c->error;
-	err_set(&err, e->code, e->message[0] != '\0' ? "%s" : NULL, e->message);
-	gw_fail(c, &err);
-}
-
-void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after, struct slice body)
-{
-	struct slice key = c->secret != NULL ? secret_bytes(&c->secret->key)
-					     : (struct slice){NULL, 0};
-	int64_t cooldown_us = 0;
-	if (status != 0 && status < 400) { // a redirect is never followed
-		gw_attempt_failed(c, UP_OK, status);
-		return;
-	}
-	const struct instance *in = c->cand->key == NULL ? &c->cand->instance->doc : NULL;
-	adapter_error_read_as(in != NULL ? (enum error_shape)in->quirks.error_shape : ERRORS_ANY,
-		in != NULL ? in->engine : c->cand->key->doc.vendor, status != 0 ? status : 502, body,
-		key, &c->error);
-	c->error.outcome = gw_outcome_at(c->cand, c->error.outcome);
-	// Asked for what it was only taken to have: it does not, which says nothing of what it has.
-	if (status == 404 && protocol_row(c->cand->protocol)->offer != c->in.offer)
-		c->error.outcome = OUT_CLIENT;
-	// A name that came from the caller may be wrong for this caller alone.
-	if (c->error.outcome == OUT_MODEL_GONE && c->cand->target->upstream_model == NULL)
-		c->error.outcome = OUT_CLIENT;
-	if (c->error.outcome == OUT_RATE_LIMITED) {
-		int64_t s = adapter_retry_after_s(retry_after, clock_wall_ms(),
-			c->feature->doc.retry.honour_retry_after_max_s);
-		cooldown_us = s * 1000000;
-		if (s > 0 && (c->retry_s == 0 || s < c->retry_s))
-			c->retry_s = s;
-	}
-	gw_attempt_end(c, c->error.outcome, status, c->error.code,
-		status != 0 ? http_word(c, status) : "error", cooldown_us);
-	if (c->error.final)
-		answer_refusal(c);
-	else
-		go_on(c);
-}
-
-// ---- whole answers ----
-
-static const char *answer_type(struct gw_call *c, const struct adapter_answer *answer)
-{
-	if (answer->content_type != NULL)
-		return answer->content_type;
-	if (answer->own_type.n > 0)
-		return arena_slice(&c->r->arena, answer->own_type);
-	return JSON_TYPE;
-}
-
-void gw_reply(struct gw_call *c, int status, struct adapter_answer *answer)
-{
-	struct req *r = c->r;
-	c->bytes_out = answer->body.n;
-	c->ttfb_us = loop_now_us(c->gl->loop) - r->start_us;
-	gw_headers(c);
-	gw_account(c, status, ERR_OK);
-	req_reply(r, status, answer_type(c, answer), answer->body);
-}
-
-void gw_take_answer(struct gw_call *c, const struct upstream_response *res, struct slice body)
-{
-	const struct adapter_reply got = {.status = res->status, .content_type = res->content_type,
-		.body = body, .at_s = c->wall_ms / 1000, .serial = c->serial};
-	struct adapter_answer answer;
-	enum answer_kind kind = c->adapter->parse(c->call, &got, &c->scratch, &answer);
-	if (kind == ANSWER_OK) {
-		enum batch_step step = gw_batch_take(c, &answer);
-		if (UNLIKELY(step == BATCH_MORE)) {
-			gw_batch_go_on(c);
-			return;
-		}
-		if (UNLIKELY(step == BATCH_BAD))
-			kind = ANSWER_BAD;
-	}
-	if (kind == ANSWER_OK && !gw_sink_whole(c, &answer))
-		kind = ANSWER_BAD;
-	switch (kind) {
-	case ANSWER_OK:
-		c->usage = answer.usage;
-		c->bytes_out = answer.body.n;
-		gw_attempt_end(c, OUT_OK, res->status, ERR_OK, "ok", 0);
-		gw_reply(c, res->status, &answer);
-		return;
-	case ANSWER_ERROR:
-		gw_attempt_refused(c, answer.status, res->retry_after, body);
-		return;
-	case ANSWER_BAD:
-		gw_attempt_failed(c, UP_OK, res->status);
-	}
-}
-
-void gw_take_end(struct gw_call *c, enum up_end end, const struct upstream_response *res,
-	struct slice body)
-{
-	if (end == UP_OK)
-		gw_heed_upstream(c, res);
-	if (end != UP_OK)
-		gw_attempt_failed(c, end, res->status);
-	else if (res->status < 200 || res->status > 299)
-		gw_attempt_refused(c, res->status, res->retry_after, body);
-	else
-		gw_take_answer(c, res, body);
-}
-
-static void on_done(void *arg, enum up_end end, const struct upstream_response *res,
-	struct slice body, const struct err *err)
-{
-	struct gw_call *c = arg;
-	(void)err;
-	c->up = NULL;
-	gw_take_end(c, end, res, body);
-}
-
-static const struct upstream_callbacks whole = {.done = on_done};
+#define WAIT_LOOK_US INT64_C(50000) // between looks at what does not tell when it returns
+#define AGAIN_US INT64_C(50000) // longest wait before the same candidate is asked again; doubles
+#define WAITING_MAX 1024 // callers held back on one loop; further ones are answered at once
 
 // ---- the beginning of an attempt ----
-
-static int hop_of(const struct gw_call *c)
-{
-	const char *hop = c->cand->key == NULL ? req_header(c->r, "X-Yijian-Hop") : NULL;
-	if (c->cand->key != NULL)
-		return 0;
-	return hop == NULL || hop[0] < '0' || hop[0] > '3' || hop[1] != '\0' ? 1 : hop[0] - '0' + 1;
-}
-
-// The usual ones stand ready.
-static const char *headers_of(const struct gw_call *c, const struct adapter_ask *a, struct str *room)
-{
-	static const char *const ready[2][HOPS] = {
-		{HEADERS, HEADERS HOP, HEADERS HOP_2, HEADERS HOP_3, HEADERS HOP_4},
-		{HEADERS_STREAM, HEADERS_STREAM HOP, HEADERS_STREAM HOP_2, HEADERS_STREAM HOP_3,
-			HEADERS_STREAM HOP_4}};
-	static const char *const hops[HOPS] = {"", HOP, HOP_2, HOP_3, HOP_4};
-	int hop = hop_of(c);
-	if (LIKELY(a->content_type == NULL && a->accept == NULL && a->headers.n == 0))
-		return ready[a->stream][hop];
-	str_clear(room);
-	str_addf(room, "Content-Type: %s\r\nAccept: %s\r\n" AGENT "%s%s",
-		a->content_type != NULL ? a->content_type : JSON_TYPE,
-		a->accept != NULL ? a->accept : a->stream ? EVENT_TYPE : JSON_TYPE, hops[hop],
-		str_text(&a->headers));
-	return str_text(room);
-}
-
-struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct str *headers,
-	const struct upstream_callbacks *cb, void *arg)
-{
-	const struct feature *f = &c->feature->doc;
-	int64_t now = loop_now_us(c->gl->loop);
-	struct upstream_request q = {.url = c->cand->url,
-		.pool_key = c->cand->live->id,
-		.method = ask->method,
-		.path = str_text(&ask->path),
-		.headers = headers_of(c, ask, headers),
-		.body = str_slice(&ask->body),
-		.connect_ms = f->timeouts.connect_ms,
-		.first_byte_ms = MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms),
-		.idle_ms = f->timeouts.idle_ms,
-		.body_max = ask->stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
-		.stream = ask->stream,
-		.near_only = c->cand->instance != NULL && c->cand->instance->near_only,
-		.vendor_key = c->secret != NULL};
-	int64_t left_ms = c->ask.deadline_us != FIELD_NONE
-				  ? MAX_OF((c->ask.deadline_us - now) / 1000, 1)
-				  : 0;
-	q.total_ms = left_ms;
-	if (c->in.stream) { // the request's deadline holds until the stream has begun
-		q.total_ms = f->timeouts.stream_total_ms;
-		if (left_ms > 0)
-			q.first_byte_ms = MIN_OF(q.first_byte_ms, left_ms);
-	}
-	if (c->secret != NULL) {
-		q.auth = &c->secret->key;
-		q.auth_style = candidate_auth(c->cand, &q.auth_header);
-	}
-	return upstream_start(loop_upstream(c->gl->loop), &q, cb, arg);
-}
-
-// Takes what the attempt needs; false when another request was faster. forced: the least bad of
-// those that are out, whatever its breakers say.
-static bool admit(struct gw_call *c, const struct candidate *cand, bool forced)
-{
-	int64_t now = loop_now_us(c->gl->loop);
-	struct limit_hit hit;
-	if (cand->key == NULL)
-		atomic_fetch_add_explicit(&cand->live->inflight, 1, memory_order_relaxed);
-	else if (!limits_take(&cand->key->limits, cand->live, c->ask.tokens, now, clock_wall_ms(),
-			 &hit))
-		return false;
-	if (forced || attempt_may(cand, now))
-		return true;
-	if (cand->key == NULL)
-		atomic_fetch_sub_explicit(&cand->live->inflight, 1, memory_order_relaxed);
-	else
-		limits_undo(&cand->key->limits, cand->live, c->ask.tokens);
-	return false;
-}
 
 static void mark(struct gw_call *c, int i)
 {
 	if (++c->per_candidate[i] >= c->feature->doc.retry.per_target)
 		decide_tried(&c->ask, i);
-}
-
-void gw_clear_ask(struct adapter_ask *a)
-{
-	a->method = "POST";
-	a->content_type = a->accept = NULL;
-	a->stream = a->grows = a->raw = false;
-	str_clear(&a->path);
-	str_clear(&a->headers);
-	str_clear(&a->body);
 }
 
 static enum stream_end stream_end(const struct candidate *cand)
@@ -359,7 +59,7 @@ static void pause_over(void *arg)
 // What failed for many at once is not asked again by all of them at once.
 static void pause_first(struct gw_call *c, int before)
 {
-	int64_t most_us = GW_AGAIN_US << MIN_OF(before - 1, 4);
+	int64_t most_us = AGAIN_US << MIN_OF(before - 1, 4);
 	c->waiting = true;
 	c->gl->waiting++;
 	loop_timer_set(c->gl->loop, &c->wait,
@@ -380,7 +80,7 @@ static enum again ask_again(struct gw_call *c, int i, const struct candidate *ca
 	}
 	if (paused)
 		return AGAIN_NOW;
-	if (c->gl->waiting >= GW_WAITING_MAX || !breaker_retry(cand->live))
+	if (c->gl->waiting >= WAITING_MAX || !breaker_retry(cand->live))
 		return AGAIN_NOT;
 	pause_first(c, before);
 	return AGAIN_LATER;
@@ -398,19 +98,11 @@ static bool begin(struct gw_call *c, int i, bool forced)
 		return again == AGAIN_LATER;
 	}
 	c->ask.no_least_bad |= forced;
-	if (!admit(c, cand, forced)) {
+	if (!gw_attempt_take(c, i, forced)) {
 		decide_tried(&c->ask, i);
 		return false;
 	}
 	mark(c, i);
-	c->cand = cand;
-	c->cand_i = i;
-	c->unreachable = c->unsent = false;
-	c->try_us = loop_now_us(c->gl->loop);
-	if (cand->pair != NULL)
-		atomic_fetch_add_explicit(&cand->pair->inflight, 1, memory_order_relaxed);
-	atomic_store_explicit(&cand->live->last_used_wall_ms, clock_wall_ms(),
-		memory_order_relaxed);
 	if (c->tries_n > 0)
 		metric_cell_add(c->cells->fallbacks, 1);
 	c->adapter = adapter_for(protocol_as(cand->protocol, c->in.offer));
@@ -422,7 +114,7 @@ static bool begin(struct gw_call *c, int i, bool forced)
 		return false;
 	}
 	gw_clear_ask(&c->send);
-	gw_batch_begin(c, cand);
+	gw_batch_begin(c, cand, &gw_batch_calls);
 	if (gw_sink_choose(c, cand, &err) != ERR_OK ||
 		c->adapter->build(c->call, &c->feature->doc, cand, &c->send, &err) != ERR_OK) {
 		pass_over(c, i, &err);
@@ -433,7 +125,7 @@ static bool begin(struct gw_call *c, int i, bool forced)
 	c->up = gw_start(c, &c->send, &c->headers,
 		c->send.raw	 ? &gw_raw_callbacks
 		: c->send.stream ? &gw_stream_callbacks
-				 : &whole,
+				 : &gw_whole_callbacks,
 		c);
 	return true;
 }
@@ -643,7 +335,7 @@ static bool wait_for_one(struct gw_call *c, const struct decision *d)
 	const struct feature *f = &c->feature->doc;
 	int64_t now = loop_now_us(c->gl->loop), at;
 	if (f->all_down != ALL_DOWN_WAIT || d->feature_skip != SKIP_NONE
-		|| !decide_may_return(d, &at) || c->gl->waiting >= GW_WAITING_MAX)
+		|| !decide_may_return(d, &at) || c->gl->waiting >= WAITING_MAX)
 		return false;
 	if (c->wait_from_us == 0) {
 		c->wait_from_us = now;
@@ -654,9 +346,9 @@ static bool wait_for_one(struct gw_call *c, const struct decision *d)
 	}
 	if (now >= c->wait_until_us)
 		return false;
-	at = at == FIELD_NONE ? now + GW_WAIT_LOOK_US : MAX_OF(at, now + 1000);
+	at = at == FIELD_NONE ? now + WAIT_LOOK_US : MAX_OF(at, now + 1000);
 	// An operator's test may bring a candidate back before its time.
-	at = MIN_OF(MIN_OF(at, c->wait_until_us), now + 10 * GW_WAIT_LOOK_US);
+	at = MIN_OF(MIN_OF(at, c->wait_until_us), now + 10 * WAIT_LOOK_US);
 	c->waiting = true;
 	c->gl->waiting++;
 	loop_timer_set(c->gl->loop, &c->wait, at - now, wait_over, c);
@@ -666,6 +358,7 @@ static bool wait_for_one(struct gw_call *c, const struct decision *d)
 void gw_next(struct gw_call *c)
 {
 	int64_t max = MIN_OF(c->feature->doc.retry.max_attempts, GW_ATTEMPTS_MAX);
+	c->go_on = gw_next;
 	for (;;) {
 		if (((int64_t)(c->tries_n - c->unfit_n) >= max && c->tries_n > 0) ||
 			c->tries_n >= GW_ATTEMPTS_MAX) {

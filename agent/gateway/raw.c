@@ -2,7 +2,10 @@
 // Answers whose bytes pass as they come: sound. Nothing is shown before the first byte, so until
 // then every failure is a real status or a fallback; afterwards the answer is complete or its
 // connection is cut, since bytes have no other way to say that they broke.
-#include "agent/call/call.h"
+#include "agent/gateway/private.h"
+
+#include "agent/call/admit.h"
+#include "agent/call/attempt.h"
 #include "agent/protocol/scrub.h"
 
 // The one header of an upstream that callers are shown.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The caller's side of an answer: relayed as the adapter wrote it, translated into the caller's
 // dialect, or folded into one document.
-#include "agent/call/call.h"
+#include "agent/gateway/private.h"
 
 #include <string.h>
+#include "agent/call/sse.h"
 #include "shared/text.h"
 
 static const char broken_text[] = "the upstream's stream ended before it was complete";
@@ -83,53 +84,7 @@ bool gw_sink_take(struct gw_call *c)
 	return fine;
 }
 
-// ---- streams ----
-
-static void on_drain(struct req *r)
-{
-	struct gw_call *c = r->user;
-	c->full = false;
-	c->event_us = loop_now_us(c->gl->loop);
-	if (c->up != NULL)
-		upcall_pause(c->up, false);
-}
-
-void gw_sink_open(struct gw_call *c)
-{
-	struct req *r = c->r;
-	c->phase = GS_OPEN;
-	c->ttfb_us = loop_now_us(c->gl->loop) - r->start_us;
-	c->status = 200;
-	req_header_add(r, "Cache-Control", "no-cache");
-	req_header_add(r, "X-Accel-Buffering", "no");
-	gw_headers(c);
-	req_on_drain(r, on_drain);
-	req_stream_begin(r, 200, "text/event-stream; charset=utf-8");
-}
-
-void gw_sink_flush(struct gw_call *c)
-{
-	if (c->out.n == 0)
-		return;
-	c->bytes_out += c->out.n;
-	c->wrote_us = loop_now_us(c->gl->loop);
-	size_t waiting = req_stream_write(c->r, str_slice(&c->out));
-	str_clear(&c->out);
-	if (waiting > REQ_STREAM_HIGH && c->up != NULL) {
-		c->full = true;
-		upcall_pause(c->up, true);
-	}
-}
-
-// A comment is one line without an empty one behind it: some clients take that for an event.
-void gw_sink_ping(struct gw_call *c)
-{
-	if (c->in.dialect == DIALECT_ANTHROPIC)
-		messages_ping(&c->out);
-	else
-		str_add_slice(&c->out, SLICE(": ping\n"));
-	gw_sink_flush(c);
-}
+// ---- the ends of streams ----
 
 // Messages, responses and audio end with an event of their own.
 void gw_sink_end(struct gw_call *c)

@@ -4,14 +4,15 @@
 // broke. Deadlines apart: the first event within first_byte_ms of the attempt's begin, silence of
 // at most idle_ms, which any byte ends, the pace of agent/core/pace.h for an event that has begun, and
 // stream_total_ms for the whole.
-#include "agent/call/call.h"
+#include "agent/gateway/private.h"
+
+#include "agent/call/admit.h"
+#include "agent/call/attempt.h"
+#include "agent/call/sse.h"
+
+#define CLOSE_US INT64_C(100000) // from [DONE] to the upstream's own end
 
 static void on_timer(void *arg);
-
-void gw_stream_stop(struct gw_call *c)
-{
-	loop_timer_clear(c->gl->loop, &c->timer);
-}
 
 // ---- the end ----
 
@@ -39,7 +40,7 @@ static void finish(struct gw_call *c, int status)
 	c->phase = GS_DONE;
 	gw_attempt_end(c, OUT_OK, status, ERR_OK, "ok", 0);
 	if (c->up != NULL)
-		loop_timer_set(c->gl->loop, &c->timer, GW_CLOSE_US, on_timer, c);
+		loop_timer_set(c->gl->loop, &c->timer, CLOSE_US, on_timer, c);
 }
 
 // True unless a fold's document cannot be written: then it was not an answer.
@@ -47,12 +48,6 @@ static bool fold_is_whole(struct gw_call *c)
 {
 	c->folded = (struct adapter_answer){.body = SLICE("")};
 	return c->in.stream || (c->fold != NULL && gw_sink_whole(c, &c->folded));
-}
-
-void gw_count_broken(struct gw_call *c, const char *cause)
-{
-	const char *const labels[] = {c->cells->name, cause, NULL};
-	metric_add(c->gl->agent->metrics, MET_GW_STREAMS_BROKEN, 1, labels);
 }
 
 static void broken(struct gw_call *c, const char *end)

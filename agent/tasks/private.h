@@ -4,8 +4,18 @@
 #ifndef YJ_AGENT_TASKS_PRIVATE_H
 #define YJ_AGENT_TASKS_PRIVATE_H
 
+#include "agent/call/account.h"
+#include "agent/call/admit.h"
+#include "agent/call/attempt.h"
+#include "agent/call/book.h"
 #include "agent/call/call.h"
 #include "agent/protocol/images.h"
+#include "agent/call/cells.h"
+#include "agent/call/exchange.h"
+#include "agent/call/life.h"
+#include "agent/call/loop.h"
+#include "agent/call/secret.h"
+#include "agent/call/sse.h"
 #include "agent/tasks/tasks.h"
 
 #define TASK_BYTES_MAX ((size_t)256 * 1024 * 1024) // requests that wait and results, in memory

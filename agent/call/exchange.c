@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// An adapter's words on their way: the attempt's address, key and deadlines go along, and the header
+// lines that are the same for most requests stand ready.
+#include "agent/call/exchange.h"
+
+#include "agent/call/call.h"
+
+#define JSON_TYPE "application/json"
+#define EVENT_TYPE "text/event-stream"
+#define AGENT "User-Agent: yijian/" YJ_VERSION "\r\n"
+#define HEADERS "Content-Type: " JSON_TYPE "\r\nAccept: " JSON_TYPE "\r\n" AGENT
+#define HEADERS_STREAM "Content-Type: " JSON_TYPE "\r\nAccept: " EVENT_TYPE "\r\n" AGENT
+// Self-hosted targets may be agents themselves; vendors are told nothing.
+#define HOP "X-Yijian-Hop: 1\r\n"
+#define HOP_2 "X-Yijian-Hop: 2\r\n"
+#define HOP_3 "X-Yijian-Hop: 3\r\n"
+#define HOP_4 "X-Yijian-Hop: 4\r\n" // refused by whoever gets it: an agent that calls itself
+enum { HOPS = 5 };
+
+void gw_clear_ask(struct adapter_ask *a)
+{
+	a->method = "POST";
+	a->content_type = a->accept = NULL;
+	a->stream = a->grows = a->raw = false;
+	str_clear(&a->path);
+	str_clear(&a->headers);
+	str_clear(&a->body);
+}
+
+static int hop_of(const struct gw_call *c)
+{
+	const char *hop = c->cand->key == NULL ? req_header(c->r, "X-Yijian-Hop") : NULL;
+	if (c->cand->key != NULL)
+		return 0;
+	return hop == NULL || hop[0] < '0' || hop[0] > '3' || hop[1] != '\0' ? 1 : hop[0] - '0' + 1;
+}
+
+// The usual ones stand ready.
+static const char *headers_of(const struct gw_call *c, const struct adapter_ask *a, struct str *room)
+{
+	static const char *const ready[2][HOPS] = {
+		{HEADERS, HEADERS HOP, HEADERS HOP_2, HEADERS HOP_3, HEADERS HOP_4},
+		{HEADERS_STREAM, HEADERS_STREAM HOP, HEADERS_STREAM HOP_2, HEADERS_STREAM HOP_3,
+			HEADERS_STREAM HOP_4}};
+	static const char *const hops[HOPS] = {"", HOP, HOP_2, HOP_3, HOP_4};
+	int hop = hop_of(c);
+	if (LIKELY(a->content_type == NULL && a->accept == NULL && a->headers.n == 0))
+		return ready[a->stream][hop];
+	str_clear(room);
+	str_addf(room, "Content-Type: %s\r\nAccept: %s\r\n" AGENT "%s%s",
+		a->content_type != NULL ? a->content_type : JSON_TYPE,
+		a->accept != NULL ? a->accept : a->stream ? EVENT_TYPE : JSON_TYPE, hops[hop],
+		str_text(&a->headers));
+	return str_text(room);
+}
+
+struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct str *headers,
+	const struct upstream_callbacks *cb, void *arg)
+{
+	const struct feature *f = &c->feature->doc;
+	int64_t now = loop_now_us(c->gl->loop);
+	struct upstream_request q = {.url = c->cand->url,
+		.pool_key = c->cand->live->id,
+		.method = ask->method,
+		.path = str_text(&ask->path),
+		.headers = headers_of(c, ask, headers),
+		.body = str_slice(&ask->body),
+		.connect_ms = f->timeouts.connect_ms,
+		.first_byte_ms = MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms),
+		.idle_ms = f->timeouts.idle_ms,
+		.body_max = ask->stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
+		.stream = ask->stream,
+		.near_only = c->cand->instance != NULL && c->cand->instance->near_only,
+		.vendor_key = c->secret != NULL};
+	int64_t left_ms = c->ask.deadline_us != FIELD_NONE
+				  ? MAX_OF((c->ask.deadline_us - now) / 1000, 1)
+				  : 0;
+	q.total_ms = left_ms;
+	if (c->in.stream) { // the request's deadline holds until the stream has begun
+		q.total_ms = f->timeouts.stream_total_ms;
+		if (left_ms > 0)
+			q.first_byte_ms = MIN_OF(q.first_byte_ms, left_ms);
+	}
+	if (c->secret != NULL) {
+		q.auth = &c->secret->key;
+		q.auth_style = candidate_auth(c->cand, &q.auth_header);
+	}
+	return upstream_start(loop_upstream(c->gl->loop), &q, cb, arg);
+}

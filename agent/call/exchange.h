@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// One exchange with the candidate of a call's attempt.
+#ifndef YJ_AGENT_CALL_EXCHANGE_H
+#define YJ_AGENT_CALL_EXCHANGE_H
+
+#include "agent/protocol/adapter.h"
+#include "agent/upstream/upstream.h"
+
+struct gw_call;
+
+// For the next that is built in it; its buffers stay.
+void gw_clear_ask(struct adapter_ask *a);
+// Sends it to the attempt's candidate; *headers is room for lines that are no usual ones. Both stay
+// until the callback.
+struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct str *headers,
+	const struct upstream_callbacks *cb, void *arg);
+
+#endif

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// The caller's side of an answer that comes as server-sent events: the status line goes out with the
+// first of them, what the caller does not read yet holds the upstream back, and silence is filled.
+#include "agent/call/sse.h"
+
+#include "agent/call/account.h"
+#include "agent/call/call.h"
+
+static void on_drain(struct req *r)
+{
+	struct gw_call *c = r->user;
+	c->full = false;
+	c->event_us = loop_now_us(c->gl->loop);
+	if (c->up != NULL)
+		upcall_pause(c->up, false);
+}
+
+void gw_sink_open(struct gw_call *c)
+{
+	struct req *r = c->r;
+	c->phase = GS_OPEN;
+	c->ttfb_us = loop_now_us(c->gl->loop) - r->start_us;
+	c->status = 200;
+	req_header_add(r, "Cache-Control", "no-cache");
+	req_header_add(r, "X-Accel-Buffering", "no");
+	gw_headers(c);
+	req_on_drain(r, on_drain);
+	req_stream_begin(r, 200, "text/event-stream; charset=utf-8");
+}
+
+void gw_sink_flush(struct gw_call *c)
+{
+	if (c->out.n == 0)
+		return;
+	c->bytes_out += c->out.n;
+	c->wrote_us = loop_now_us(c->gl->loop);
+	size_t waiting = req_stream_write(c->r, str_slice(&c->out));
+	str_clear(&c->out);
+	if (waiting > REQ_STREAM_HIGH && c->up != NULL) {
+		c->full = true;
+		upcall_pause(c->up, true);
+	}
+}
+
+// A comment is one line without an empty one behind it: some clients take that for an event.
+void gw_sink_ping(struct gw_call *c)
+{
+	if (c->in.dialect == DIALECT_ANTHROPIC)
+		messages_ping(&c->out);
+	else
+		str_add_slice(&c->out, SLICE(": ping\n"));
+	gw_sink_flush(c);
+}
+
+void gw_stream_stop(struct gw_call *c)
+{
+	loop_timer_clear(c->gl->loop, &c->timer);
+}
