@@ -77,14 +77,6 @@ static void reply_refusal(struct gw_call *c, const struct err *e)
 	req_reply_json(c->r, u->status, &out);
 }
 
-// Why the gateway itself refuses it; REFUSED_NOT once an upstream was asked.
-static enum refusal refused_why(const struct gw_call *c, const struct err *e)
-{
-	if (c->tries_n > 0 || c->task_id != NULL || e->code == ERR_SEALED)
-		return REFUSED_NOT; // keys that do not open are a failure of the platform
-	return c->refused != REFUSED_NOT ? c->refused : refusal_of(e->code);
-}
-
 void gw_fail(struct gw_call *c, const struct err *e)
 {
 	bool refusal = is_refusal(c, e);
@@ -94,7 +86,11 @@ void gw_fail(struct gw_call *c, const struct err *e)
 		req_header_add(c->r, "Retry-After", num_text(c->retry_after_s, s));
 	gw_headers(c);
 	gw_record_failure(c);
-	c->refused = refused_why(c, e);
+	// No refusal of ours once an upstream was asked; keys that do not open are a failure of ours.
+	if (c->tries_n > 0 || c->task_id != NULL || e->code == ERR_SEALED)
+		c->refused = REFUSED_NOT;
+	else if (c->refused == REFUSED_NOT)
+		c->refused = refusal_of(e->code);
 	gw_account(c, status, e->code);
 	if (refusal)
 		reply_refusal(c, e);
@@ -308,25 +304,9 @@ void gw_settle_usage(struct gw_call *c)
 	}
 }
 
-static void count_tokens(struct gw_call *c)
-{
-	if (c->usage.in > 0)
-		metric_cell_add(c->cells->tokens_in, (double)c->usage.in);
-	if (c->usage.out > 0)
-		metric_cell_add(c->cells->tokens_out, (double)c->usage.out);
-}
-
 bool gw_is_failure(int status, enum err_code code)
 {
 	return status >= 500 || status == 429 || code == ERR_STREAM_INTERRUPTED;
-}
-
-// Beside the feature's own counters; in groups, and without a latency.
-static void tell_refused(struct gw_call *c, int64_t total_us)
-{
-	req_refused(c->r, &(struct refused){.why = c->refused, .code = c->code, .status = c->status,
-		.feature = c->feature->doc.name, .limited_by = c->limited_by,
-		.decision = c->first != NULL ? c->id : NULL, .total_us = total_us});
 }
 
 void gw_account(struct gw_call *c, int status, enum err_code code)
@@ -342,15 +322,21 @@ void gw_account(struct gw_call *c, int status, enum err_code code)
 	metric_cell_observe(c->cells->duration, (double)total_us / 1e6);
 	if (c->ttfb_us > 0)
 		metric_cell_observe(c->cells->ttfb, (double)c->ttfb_us / 1e6);
-	count_tokens(c);
+	if (c->usage.in > 0)
+		metric_cell_add(c->cells->tokens_in, (double)c->usage.in);
+	if (c->usage.out > 0)
+		metric_cell_add(c->cells->tokens_out, (double)c->usage.out);
 	struct history_request q = {.error = gw_is_failure(status, code),
 		.broken = code == ERR_STREAM_INTERRUPTED,
 		.fell_back = c->tries_n > 1,
 		.latency_us = total_us,
 		.tokens = MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0)};
 	c->r->told = true;
-	if (UNLIKELY(c->refused != REFUSED_NOT)) {
-		tell_refused(c, total_us);
+	if (UNLIKELY(c->refused != REFUSED_NOT)) { // told in groups, and without a latency
+		req_refused(c->r, &(struct refused){.why = c->refused, .code = c->code,
+			.status = c->status, .feature = c->feature->doc.name,
+			.limited_by = c->limited_by,
+			.decision = c->first != NULL ? c->id : NULL, .total_us = total_us});
 		return;
 	}
 	if (LIKELY(!c->goes_on))

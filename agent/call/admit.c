@@ -64,13 +64,6 @@ static int64_t limit_of(const struct limits *l, enum limit_kind kind)
 	}
 }
 
-static enum refusal refusal_of_limit(enum limit_kind kind)
-{
-	static const enum refusal by_kind[] = {[LIMIT_RPM] = REFUSED_RPM, [LIMIT_TPM] = REFUSED_TPM,
-		[LIMIT_CONCURRENCY] = REFUSED_CONCURRENCY, [LIMIT_BUDGET] = REFUSED_BUDGET};
-	return by_kind[kind];
-}
-
 // Seconds; 0: nobody can say.
 static int64_t wait_s(const struct gw_call *c, const struct limit_hit *hit)
 {
@@ -86,7 +79,9 @@ static enum err_code refuse(struct gw_call *c, const char *whose, const char *na
 {
 	static const char *const units[] = {[LIMIT_RPM] = N_("requests per minute"),
 		[LIMIT_TPM] = N_("tokens per minute"), [LIMIT_CONCURRENCY] = N_("requests at once")};
-	c->refused = refusal_of_limit(hit->kind);
+	static const enum refusal why[] = {[LIMIT_RPM] = REFUSED_RPM, [LIMIT_TPM] = REFUSED_TPM,
+		[LIMIT_CONCURRENCY] = REFUSED_CONCURRENCY, [LIMIT_BUDGET] = REFUSED_BUDGET};
+	c->refused = why[hit->kind];
 	c->limited_by = arena_printf(&c->r->arena, "%s:%s", whose, limit_name(hit->kind));
 	c->retry_after_s = wait_s(c, hit);
 	metric_add(c->gl->agent->metrics, MET_GW_LIMITED, 1,

@@ -12,8 +12,9 @@
 
 // ---- its beginning ----
 
-static bool admit(struct gw_call *c, const struct candidate *cand, bool forced)
+bool gw_attempt_take(struct gw_call *c, int i, bool forced)
 {
+	const struct candidate *cand = &c->route->v[i];
 	int64_t now = loop_now_us(c->gl->loop);
 	struct limit_hit hit;
 	if (cand->key == NULL)
@@ -21,24 +22,16 @@ static bool admit(struct gw_call *c, const struct candidate *cand, bool forced)
 	else if (!limits_take(&cand->key->limits, cand->live, c->ask.tokens, now, clock_wall_ms(),
 			 &hit))
 		return false;
-	if (forced || attempt_may(cand, now))
-		return true;
-	if (cand->key == NULL)
-		atomic_fetch_sub_explicit(&cand->live->inflight, 1, memory_order_relaxed);
-	else
-		limits_undo(&cand->key->limits, cand->live, c->ask.tokens);
-	return false;
-}
-
-bool gw_attempt_take(struct gw_call *c, int i, bool forced)
-{
-	const struct candidate *cand = &c->route->v[i];
-	if (!admit(c, cand, forced))
+	if (!forced && !attempt_may(cand, now)) {
+		if (cand->key == NULL)
+			atomic_fetch_sub_explicit(&cand->live->inflight, 1, memory_order_relaxed);
+		else
+			limits_undo(&cand->key->limits, cand->live, c->ask.tokens);
 		return false;
+	}
 	c->cand = cand;
-	c->cand_i = i;
 	c->unreachable = c->unsent = false;
-	c->try_us = loop_now_us(c->gl->loop);
+	c->try_us = now;
 	if (cand->pair != NULL)
 		atomic_fetch_add_explicit(&cand->pair->inflight, 1, memory_order_relaxed);
 	atomic_store_explicit(&cand->live->last_used_wall_ms, clock_wall_ms(),
@@ -66,10 +59,10 @@ static int64_t tokens_used(const struct gw_call *c, enum outcome out, int status
 	return out == OUT_OK || (out == OUT_CLIENT && status < 400) ? -1 : 0;
 }
 
-// Gives back what admit() took, but for what was used.
+// What gw_attempt_take took, but for what was used.
 static void give_back(struct gw_call *c, enum outcome out, int status)
 {
-	struct live *l = c->cand->live;
+	struct live *l = c->cand->live, *pair = c->cand->pair;
 	const struct key_obj *key = c->cand->key;
 	if (key == NULL)
 		atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
@@ -77,32 +70,24 @@ static void give_back(struct gw_call *c, enum outcome out, int status)
 		limits_undo(&key->limits, l, c->ask.tokens);
 	else
 		limits_release(&key->limits, l, c->ask.tokens, tokens_used(c, out, status));
-}
-
-static void tell_live(struct gw_call *c, enum outcome out, int status, enum err_code code,
-	int64_t cooldown_us)
-{
-	struct live *pair = c->cand->pair;
-	int64_t now = loop_now_us(c->gl->loop);
-	give_back(c, out, status);
 	if (pair != NULL)
 		atomic_fetch_sub_explicit(&pair->inflight, 1, memory_order_relaxed);
-	const struct attempt_end e = {.out = out, .unreachable = c->unreachable,
-		.status = status != 0 ? status : -(int)code, .now_us = now,
-		.wall_ms = clock_wall_ms(), .us = now - c->try_us, .cooldown_us = cooldown_us};
-	const struct breaker_policy p = attempt_policy(&c->feature->doc);
-	if (attempt_tell(c->cand, &p, &e))
-		gw_candidate_event(c, out, status);
 }
 
 void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_code code,
 	const char *end, int64_t cooldown_us)
 {
-	int64_t us = loop_now_us(c->gl->loop) - c->try_us;
 	if (c->cand == NULL)
 		return;
+	int64_t now = loop_now_us(c->gl->loop), us = now - c->try_us;
 	gw_settle_usage(c);
-	tell_live(c, out, status, code, cooldown_us);
+	give_back(c, out, status);
+	const struct attempt_end e = {.out = out, .unreachable = c->unreachable,
+		.status = status != 0 ? status : -(int)code, .now_us = now,
+		.wall_ms = clock_wall_ms(), .us = us, .cooldown_us = cooldown_us};
+	const struct breaker_policy p = attempt_policy(&c->feature->doc);
+	if (attempt_tell(c->cand, &p, &e))
+		gw_candidate_event(c, out, status);
 	gw_ledger(c, out, code);
 	c->tries[c->tries_n++] = (struct gw_attempt){.target = c->cand->name, .end = end,
 		.status = status, .code = code, .ms = us / 1000};

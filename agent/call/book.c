@@ -34,22 +34,13 @@ static bool was_used(const struct gw_call *c, enum outcome out, enum err_code co
 	}
 }
 
-static bool by_tokens(enum offer offer)
-{
-	return offer == OFFER_CHAT || offer == OFFER_COMPLETIONS || offer == OFFER_RESPONSES ||
-	       offer == OFFER_EMBEDDINGS;
-}
-
-static bool makes_pictures(enum offer offer)
-{
-	return offer == OFFER_IMAGES || offer == OFFER_IMAGE_EDITS;
-}
-
 static void estimate(const struct gw_call *c, struct price_usage *u)
 {
 	int64_t out = c->send.stream ? c->events : (int64_t)(c->bytes_out / BYTES_PER_TOKEN);
+	bool by_tokens = c->in.offer == OFFER_CHAT || c->in.offer == OFFER_COMPLETIONS ||
+		c->in.offer == OFFER_RESPONSES || c->in.offer == OFFER_EMBEDDINGS;
 	// The pieces of /v1/responses are not tokens.
-	if (!by_tokens(c->in.offer) || (c->in.offer == OFFER_RESPONSES && c->send.stream))
+	if (!by_tokens || (c->in.offer == OFFER_RESPONSES && c->send.stream))
 		return;
 	u->source = COST_ESTIMATED;
 	if (u->in < 0)
@@ -84,7 +75,8 @@ static struct price_usage usage_of(const struct gw_call *c, bool answered)
 	if (UNLIKELY(usage_is_absurd(a)))
 		gw_usage_absurd(c->gl->agent, c->feature->doc.name, c->cand->target_name);
 	// Who made pictures and does not say how many made those that were asked for.
-	if (answered && u.images < 0 && makes_pictures(c->in.offer))
+	if (answered && u.images < 0 &&
+		(c->in.offer == OFFER_IMAGES || c->in.offer == OFFER_IMAGE_EDITS))
 		u.images = c->in.images != FIELD_NONE ? MAX_OF(c->in.images, 1) : 1;
 	// Tokens of an answer that were counted here say nothing of the prompt's.
 	bool told = c->usage_source == COST_REPORTED && u.in >= 0 && !usage_is_absurd(a) &&

@@ -119,7 +119,6 @@ struct gw_call {
 	void (*go_on)(struct gw_call *c); // what follows an attempt that failed
 	// the attempt under way
 	const struct candidate *cand;
-	int cand_i;
 	bool unreachable; // it failed before the upstream said anything
 	bool unsent; // it ended before anything was sent
 	const struct adapter *adapter;

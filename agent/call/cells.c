@@ -15,23 +15,19 @@ static void drop_cells(struct gw_loop *gl, struct metric_cell **cells, size_t n)
 		metric_cell_drop(gl->agent->metrics, cells[i]);
 }
 
-static void target_free(struct gw_loop *gl, struct gw_target *t)
-{
-	drop_cells(gl, t->by_outcome, ARRAY_LEN(t->by_outcome));
-	free((void *)t->name);
-	free(t);
-}
-
 static void feature_free(struct gw_loop *gl, struct gw_feature *f)
 {
 	struct metric_cell *more[] = {f->duration, f->ttfb, f->fallbacks, f->gone, f->tokens_in,
 		f->tokens_out, f->chosen, f->none};
 	size_t it = 0;
-	struct slice key;
 	void *value;
 	gl->targets_n -= f->targets.n;
-	while (map_next(&f->targets, &it, &key, &value))
-		target_free(gl, value);
+	while (map_next(&f->targets, &it, NULL, &value)) {
+		struct gw_target *t = value;
+		drop_cells(gl, t->by_outcome, ARRAY_LEN(t->by_outcome));
+		free((void *)t->name);
+		free(t);
+	}
 	map_release(&f->targets);
 	drop_cells(gl, f->by_class, ARRAY_LEN(f->by_class));
 	drop_cells(gl, more, ARRAY_LEN(more));

@@ -29,9 +29,9 @@ void gw_clear_ask(struct adapter_ask *a)
 
 static int hop_of(const struct gw_call *c)
 {
-	const char *hop = c->cand->key == NULL ? req_header(c->r, "X-Yijian-Hop") : NULL;
 	if (c->cand->key != NULL)
 		return 0;
+	const char *hop = req_header(c->r, "X-Yijian-Hop");
 	return hop == NULL || hop[0] < '0' || hop[0] > '3' || hop[1] != '\0' ? 1 : hop[0] - '0' + 1;
 }
 
@@ -86,4 +86,11 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 		q.auth_style = candidate_auth(c->cand, &q.auth_header);
 	}
 	return upstream_start(loop_upstream(c->gl->loop), &q, cb, arg);
+}
+
+void gw_abort(struct gw_call *c)
+{
+	if (c->up != NULL)
+		upcall_abort(c->up);
+	c->up = NULL;
 }

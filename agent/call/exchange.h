@@ -14,5 +14,7 @@ void gw_clear_ask(struct adapter_ask *a);
 // until the callback.
 struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct str *headers,
 	const struct upstream_callbacks *cb, void *arg);
+// Gives up what is under way in c->up, if anything is.
+void gw_abort(struct gw_call *c);
 
 #endif
