@@ -6,6 +6,7 @@
 #include "agent/call/admit.h"
 #include "agent/call/ask.h"
 #include "agent/call/attempt.h"
+#include "agent/call/exchange.h"
 #include "agent/call/life.h"
 #include "agent/call/loop.h"
 #include "agent/call/prompt.h"
@@ -18,16 +19,19 @@
 
 // ---- the caller's side ----
 
+static void stop(struct gw_call *c)
+{
+	gw_stream_stop(c);
+	gw_wait_stop(c);
+	gw_abort(c); // an answer nobody reads still bills
+}
+
 static void on_gone(struct req *r)
 {
 	struct gw_call *c = r->user;
 	if (c->over)
 		return;
-	gw_stream_stop(c);
-	gw_wait_stop(c);
-	if (c->up != NULL)
-		upcall_abort(c->up); // an answer nobody reads still bills
-	c->up = NULL;
+	stop(c);
 	if (c->phase == GS_DONE && c->in.stream) { // it had all but the last chunk
 		gw_account(c, c->status, ERR_OK);
 		return;
@@ -51,10 +55,7 @@ static void on_end(struct req *r)
 	struct gw_call *c = r->user;
 	if (!c->over)
 		on_gone(r);
-	gw_stream_stop(c);
-	gw_wait_stop(c);
-	if (c->up != NULL)
-		upcall_abort(c->up);
+	stop(c);
 	metric_cell_add(c->gl->inflight, -1);
 	r->user = NULL;
 	gw_batch_free(c);
@@ -88,20 +89,13 @@ static void begin(struct gw_call *c)
 		req_suspend(r);
 }
 
-static const struct feature_obj *find_feature(struct gw_call *c, struct slice name,
-	struct err *err)
-{
-	const struct feature_obj *f = snapshot_model(c->r->snap, name);
-	if (f == NULL)
-		err_field(err, ERR_MODEL_NOT_FOUND, "model", NULL);
-	return f;
-}
-
 // The request is read: finds its feature and begins.
 static void go(struct gw_call *c, struct err *err)
 {
-	c->feature = find_feature(c, slice_of(c->in.model), err);
-	if (err->code == ERR_OK && gw_check_limits(c, err) == ERR_OK)
+	c->feature = snapshot_model(c->r->snap, slice_of(c->in.model));
+	if (c->feature == NULL)
+		err_field(err, ERR_MODEL_NOT_FOUND, "model", NULL);
+	else if (gw_check_limits(c, err) == ERR_OK)
 		begin(c);
 }
 

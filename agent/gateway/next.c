@@ -16,13 +16,25 @@
 #define AGAIN_US INT64_C(50000) // longest wait before the same candidate is asked again; doubles
 #define WAITING_MAX 1024 // callers held back on one loop; further ones are answered at once
 
-// ---- the beginning of an attempt ----
+// ---- held back ----
 
-static void mark(struct gw_call *c, int i)
+void gw_wait_stop(struct gw_call *c)
 {
-	if (++c->per_candidate[i] >= c->feature->doc.retry.per_target)
-		decide_tried(&c->ask, i);
+	if (!c->waiting)
+		return;
+	c->waiting = false;
+	c->gl->waiting--;
+	loop_timer_clear(c->gl->loop, &c->wait);
 }
+
+static void hold(struct gw_call *c, int64_t us, void (*over)(void *call))
+{
+	c->waiting = true;
+	c->gl->waiting++;
+	loop_timer_set(c->gl->loop, &c->wait, us, over, c);
+}
+
+// ---- the beginning of an attempt ----
 
 static enum stream_end stream_end(const struct candidate *cand)
 {
@@ -32,17 +44,12 @@ static enum stream_end stream_end(const struct candidate *cand)
 	return q->stream_options ? ENDS_WITH_USAGE : ENDS_WITH_FINISH;
 }
 
-// This candidate's adapter has no words for the request: the next one may have.
-static void pass_over(struct gw_call *c, int i, const struct err *err)
+// Nothing was sent to this candidate, and nothing will be: the next one may do.
+static void pass_over(struct gw_call *c, int i, enum err_code code, const char *end)
 {
-	if (c->unfit == NULL) {
-		c->unfit = arena_alloc(&c->r->arena, sizeof(*err));
-		*c->unfit = *err;
-	}
 	c->unsent = true;
 	decide_tried(&c->ask, i);
-	gw_attempt_end(c, OUT_CLIENT, 0, err->code, "not_sent", 0);
-	c->unfit_n++;
+	gw_attempt_end(c, OUT_CLIENT, 0, code, end, 0);
 	gw_record_failure(c);
 }
 
@@ -54,16 +61,6 @@ static void pause_over(void *arg)
 	gw_wait_stop(c);
 	c->paused = true;
 	gw_next(c);
-}
-
-// What failed for many at once is not asked again by all of them at once.
-static void pause_first(struct gw_call *c, int before)
-{
-	int64_t most_us = AGAIN_US << MIN_OF(before - 1, 4);
-	c->waiting = true;
-	c->gl->waiting++;
-	loop_timer_set(c->gl->loop, &c->wait,
-		1000 + (int64_t)(gw_random(c->gl) % (uint64_t)most_us), pause_over, c);
 }
 
 enum again { AGAIN_NOW, AGAIN_LATER, AGAIN_NOT };
@@ -82,7 +79,9 @@ static enum again ask_again(struct gw_call *c, int i, const struct candidate *ca
 		return AGAIN_NOW;
 	if (c->gl->waiting >= WAITING_MAX || !breaker_retry(cand->live))
 		return AGAIN_NOT;
-	pause_first(c, before);
+	// What failed for many at once is not asked again by all of them at once.
+	uint64_t most_us = (uint64_t)AGAIN_US << MIN_OF(before - 1, 4);
+	hold(c, 1000 + (int64_t)(gw_random(c->gl) % most_us), pause_over);
 	return AGAIN_LATER;
 }
 
@@ -102,22 +101,24 @@ static bool begin(struct gw_call *c, int i, bool forced)
 		decide_tried(&c->ask, i);
 		return false;
 	}
-	mark(c, i);
+	if (++c->per_candidate[i] >= c->feature->doc.retry.per_target)
+		decide_tried(&c->ask, i);
 	if (c->tries_n > 0)
 		metric_cell_add(c->cells->fallbacks, 1);
 	c->adapter = adapter_for(protocol_as(cand->protocol, c->in.offer));
 	if (!gw_secret_of(c->gl, cand, &c->secret, &err)) {
-		c->unsent = true;
-		decide_tried(&c->ask, i);
-		gw_attempt_end(c, OUT_CLIENT, 0, err.code, err_row(err.code)->code, 0);
-		gw_record_failure(c);
+		pass_over(c, i, err.code, err_row(err.code)->code);
 		return false;
 	}
 	gw_clear_ask(&c->send);
 	gw_batch_begin(c, cand, &gw_batch_calls);
 	if (gw_sink_choose(c, cand, &err) != ERR_OK ||
 		c->adapter->build(c->call, &c->feature->doc, cand, &c->send, &err) != ERR_OK) {
-		pass_over(c, i, &err);
+		if (c->unfit_n++ == 0) { // its adapter has no words for the request
+			c->unfit = arena_alloc(&c->r->arena, sizeof(err));
+			*c->unfit = err;
+		}
+		pass_over(c, i, err.code, "not_sent");
 		return false;
 	}
 	c->chunks.grows = c->send.grows;
@@ -269,7 +270,7 @@ static void keep_first(struct gw_call *c, const struct decision *d, const struct
 	if (c->wait_from_us == 0) { // else it is the same decision, made again
 		c->wall_ms = clock_wall_ms();
 		c->serial = gw_random(gl);
-	decision_id(c->id, c->wall_ms, c->serial);
+		decision_id(c->id, c->wall_ms, c->serial);
 	}
 	c->reason = d->reason;
 	c->recorded = decisions_record(gl->agent->decisions, c->id, c->r->snap, c->route, ask, d,
@@ -310,16 +311,7 @@ static const struct decision *choose(struct gw_call *c)
 	return d;
 }
 
-// ---- holding a caller back while every candidate is out ----
-
-void gw_wait_stop(struct gw_call *c)
-{
-	if (!c->waiting)
-		return;
-	c->waiting = false;
-	c->gl->waiting--;
-	loop_timer_clear(c->gl->loop, &c->wait);
-}
+// ---- waiting while every candidate is out ----
 
 static void wait_over(void *arg)
 {
@@ -349,9 +341,7 @@ static bool wait_for_one(struct gw_call *c, const struct decision *d)
 	at = at == FIELD_NONE ? now + WAIT_LOOK_US : MAX_OF(at, now + 1000);
 	// An operator's test may bring a candidate back before its time.
 	at = MIN_OF(MIN_OF(at, c->wait_until_us), now + 10 * WAIT_LOOK_US);
-	c->waiting = true;
-	c->gl->waiting++;
-	loop_timer_set(c->gl->loop, &c->wait, at - now, wait_over, c);
+	hold(c, at - now, wait_over);
 	return true;
 }
 

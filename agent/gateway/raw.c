@@ -8,12 +8,6 @@
 #include "agent/call/attempt.h"
 #include "agent/protocol/scrub.h"
 
-// The one header of an upstream that callers are shown.
-static bool quotes_key(const struct gw_call *c, struct slice value)
-{
-	return c->secret != NULL && scrub_holds(value, secret_bytes(&c->secret->key));
-}
-
 static bool head(void *arg, const struct upstream_response *res)
 {
 	struct gw_call *c = arg;
@@ -22,9 +16,11 @@ static bool head(void *arg, const struct upstream_response *res)
 	// What is text instead of sound is an error, whatever its status.
 	c->raw = res->status == 200 && !slice_starts(res->content_type, "application/json") &&
 		!slice_starts(res->content_type, "text/");
-	c->raw_type = c->raw && res->content_type.n > 0 && !quotes_key(c, res->content_type)
-			      ? arena_slice(&c->r->arena, res->content_type)
-			      : "application/octet-stream";
+	// The one header of an upstream that callers are shown: not when it quotes the key.
+	bool shown = c->raw && res->content_type.n > 0 && (c->secret == NULL ||
+		!scrub_holds(res->content_type, secret_bytes(&c->secret->key)));
+	c->raw_type = shown ? arena_slice(&c->r->arena, res->content_type)
+			    : "application/octet-stream";
 	return true;
 }
 

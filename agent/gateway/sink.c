@@ -31,17 +31,14 @@ static enum err_code translate(struct gw_call *c, struct err *err)
 	return code;
 }
 
-static bool wants_fold(const struct gw_call *c, const struct candidate *cand)
-{
-	return !c->in.stream && adapter_streams(&c->in, &c->feature->doc, cand);
-}
-
 enum err_code gw_sink_choose(struct gw_call *c, const struct candidate *cand, struct err *err)
 {
 	bool speaks = (c->adapter->dialects >> c->in.dialect & 1) != 0;
 	enum err_code code = ERR_OK;
 	c->call = &c->in;
-	c->translate = c->in.dialect != DIALECT_OPENAI && (!speaks || wants_fold(c, cand));
+	// What is folded comes as OpenAI's events.
+	c->translate = c->in.dialect != DIALECT_OPENAI && (!speaks ||
+		(!c->in.stream && adapter_streams(&c->in, &c->feature->doc, cand)));
 	if (UNLIKELY(c->translate)) {
 		code = translate(c, err);
 		c->call = c->chat;

@@ -8,6 +8,7 @@
 
 #include "agent/call/admit.h"
 #include "agent/call/attempt.h"
+#include "agent/call/exchange.h"
 #include "agent/call/sse.h"
 
 #define CLOSE_US INT64_C(100000) // from [DONE] to the upstream's own end
@@ -63,10 +64,8 @@ static void broken(struct gw_call *c, const char *end)
 // From within a callback or the timer: the upstream is given up.
 static void give_up(struct gw_call *c, const char *end, enum up_end as)
 {
-	struct upcall *up = c->up;
-	c->up = NULL;
 	gw_stream_stop(c);
-	upcall_abort(up);
+	gw_abort(c);
 	if (c->phase == GS_WAIT)
 		gw_attempt_failed(c, as, c->status);
 	else
@@ -76,9 +75,7 @@ static void give_up(struct gw_call *c, const char *end, enum up_end as)
 // Nobody's fault: the breaker learns nothing of it.
 void gw_stream_cut(struct gw_call *c)
 {
-	if (c->up != NULL)
-		upcall_abort(c->up);
-	c->up = NULL;
+	gw_abort(c);
 	c->code = ERR_STREAM_INTERRUPTED;
 	gw_count_broken(c, "draining");
 	gw_attempt_end(c, OUT_CLIENT, c->status, ERR_STREAM_INTERRUPTED, "draining", 0);
@@ -123,9 +120,7 @@ static void on_timer(void *arg)
 	struct gw_call *c = arg;
 	int64_t now = loop_now_us(c->gl->loop);
 	if (c->phase == GS_DONE) {
-		if (c->up != NULL)
-			upcall_abort(c->up);
-		c->up = NULL;
+		gw_abort(c);
 		end_stream(c);
 		return;
 	}
@@ -165,12 +160,10 @@ static bool head(void *arg, const struct upstream_response *res)
 // An error instead of the first event is an answer like one with an error's status.
 static void refused(struct gw_call *c, struct slice data)
 {
-	struct upcall *up = c->up;
 	str_clear(&c->instead);
 	str_add_slice(&c->instead, data); // which may lie in the call's own buffer
-	c->up = NULL;
 	gw_stream_stop(c);
-	upcall_abort(up);
+	gw_abort(c);
 	gw_attempt_refused(c, c->chunks.status, (struct slice){NULL, 0}, str_slice(&c->instead));
 }
 
