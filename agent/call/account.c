@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // What the caller, the counters, the decision ring and the event stream are told.
-
 #include "agent/call/account.h"
 
 #include <string.h>

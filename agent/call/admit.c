@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Who may ask how much: the limits of the client and of the feature before a decision is made, what
 // a request really used once that is known, and what callers are told of both.
-
 #include "agent/call/admit.h"
 
 #include <string.h>

@@ -2,21 +2,18 @@
 // What an attempt used and cost, as far as anybody knows, into the ledger.
 //
 // An upstream that does not tell is not taken to be free. Where an answer came, tokens are
-// estimated: BYTES_PER_TOKEN bytes of the request are one, and so is each piece of a stream or as
-// many bytes of a whole answer. Where the work was begun but no answer came, usage is unknown. What
-// an upstream refused, or what never reached it, cost nothing and is no usage.
-
+// estimated: LIMITS_BYTES_PER_TOKEN bytes of the request are one, and so is each piece of a stream
+// or as many bytes of a whole answer. Where the work was begun but no answer came, usage is unknown.
+// What an upstream refused, or what never reached it, cost nothing and is no usage.
 #include "agent/call/book.h"
 
-#include <stdio.h>
 #include "agent/call/admit.h"
 #include "agent/call/call.h"
 #include "agent/record/ledger.h"
+#include "agent/state/limits.h"
 #include "shared/clock.h"
 #include "shared/log.h"
 #include "shared/text.h"
-
-#define BYTES_PER_TOKEN 4
 
 // Whether the upstream may bill the attempt.
 static bool was_used(const struct gw_call *c, enum outcome out, enum err_code code)
@@ -36,7 +33,7 @@ static bool was_used(const struct gw_call *c, enum outcome out, enum err_code co
 
 static void estimate(const struct gw_call *c, struct price_usage *u)
 {
-	int64_t out = c->send.stream ? c->events : (int64_t)(c->bytes_out / BYTES_PER_TOKEN);
+	int64_t out = c->send.stream ? c->events : (int64_t)(c->bytes_out / LIMITS_BYTES_PER_TOKEN);
 	bool by_tokens = c->in.offer == OFFER_CHAT || c->in.offer == OFFER_COMPLETIONS ||
 		c->in.offer == OFFER_RESPONSES || c->in.offer == OFFER_EMBEDDINGS;
 	// The pieces of /v1/responses are not tokens.
@@ -44,7 +41,7 @@ static void estimate(const struct gw_call *c, struct price_usage *u)
 		return;
 	u->source = COST_ESTIMATED;
 	if (u->in < 0)
-		u->in = (int64_t)((c->in.body.n + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN);
+		u->in = (int64_t)((c->in.body.n + LIMITS_BYTES_PER_TOKEN - 1) / LIMITS_BYTES_PER_TOKEN);
 	if (u->out < 0)
 		u->out = c->in.offer == OFFER_EMBEDDINGS ? 0 : out;
 }
