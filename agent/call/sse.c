@@ -15,7 +15,7 @@ static void on_drain(struct req *r)
 		upcall_pause(c->up, false);
 }
 
-void gw_sink_open(struct gw_call *c)
+void gw_sse_open(struct gw_call *c)
 {
 	struct req *r = c->r;
 	c->phase = GS_OPEN;
@@ -28,7 +28,7 @@ void gw_sink_open(struct gw_call *c)
 	req_stream_begin(r, 200, "text/event-stream; charset=utf-8");
 }
 
-void gw_sink_flush(struct gw_call *c)
+void gw_sse_flush(struct gw_call *c)
 {
 	if (c->out.n == 0)
 		return;
@@ -43,16 +43,16 @@ void gw_sink_flush(struct gw_call *c)
 }
 
 // A comment is one line without an empty one behind it: some clients take that for an event.
-void gw_sink_ping(struct gw_call *c)
+void gw_sse_ping(struct gw_call *c)
 {
 	if (c->in.dialect == DIALECT_ANTHROPIC)
 		messages_ping(&c->out);
 	else
 		str_add_slice(&c->out, SLICE(": ping\n"));
-	gw_sink_flush(c);
+	gw_sse_flush(c);
 }
 
-void gw_stream_stop(struct gw_call *c)
+void gw_sse_stop(struct gw_call *c)
 {
 	loop_timer_clear(c->gl->loop, &c->timer);
 }

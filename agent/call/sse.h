@@ -5,9 +5,9 @@
 
 struct gw_call;
 
-void gw_sink_open(struct gw_call *c); // answers 200 and begins the stream
-void gw_sink_flush(struct gw_call *c);
-void gw_sink_ping(struct gw_call *c); // keeps the line open
-void gw_stream_stop(struct gw_call *c); // clears the call's timer
+void gw_sse_open(struct gw_call *c); // answers 200 and begins the stream
+void gw_sse_flush(struct gw_call *c);
+void gw_sse_ping(struct gw_call *c); // keeps the line open
+void gw_sse_stop(struct gw_call *c); // clears the call's timer
 
 #endif

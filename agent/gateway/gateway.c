@@ -21,7 +21,7 @@
 
 static void stop(struct gw_call *c)
 {
-	gw_stream_stop(c);
+	gw_sse_stop(c);
 	gw_wait_stop(c);
 	gw_abort(c); // an answer nobody reads still bills
 }

@@ -91,7 +91,7 @@ void gw_sink_end(struct gw_call *c)
 	else if (c->in.dialect == DIALECT_OPENAI && (c->in.offer == OFFER_CHAT ||
 							    c->in.offer == OFFER_COMPLETIONS))
 		str_add_slice(&c->out, SLICE("data: [DONE]\n\n"));
-	gw_sink_flush(c);
+	gw_sse_flush(c);
 }
 
 // SDKs take an event for an error by the member "error"; of responses the type is documented, too.
@@ -101,7 +101,7 @@ void gw_sink_broken(struct gw_call *c)
 	struct str *out = &c->out;
 	if (c->in.dialect == DIALECT_ANTHROPIC) {
 		messages_error_event(row->code, broken_text, out);
-		gw_sink_flush(c);
+		gw_sse_flush(c);
 		return;
 	}
 	if (c->in.offer == OFFER_RESPONSES)
@@ -113,7 +113,7 @@ void gw_sink_broken(struct gw_call *c)
 	str_addf(out, "\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,"
 		"\"code\":\"%s\"}}\n\n",
 		broken_text, row->type, row->code);
-	gw_sink_flush(c);
+	gw_sse_flush(c);
 }
 
 // ---- whole answers ----

@@ -20,7 +20,7 @@ static void on_timer(void *arg);
 // The caller has, or now gets, all there is.
 static void end_stream(struct gw_call *c)
 {
-	gw_stream_stop(c);
+	gw_sse_stop(c);
 	if (!c->in.stream) {
 		gw_reply(c, 200, &c->folded);
 		return;
@@ -35,7 +35,7 @@ static void finish(struct gw_call *c, int status)
 {
 	if (c->in.stream) {
 		if (c->phase == GS_WAIT)
-			gw_sink_open(c);
+			gw_sse_open(c);
 		gw_sink_end(c);
 	}
 	c->phase = GS_DONE;
@@ -64,7 +64,7 @@ static void broken(struct gw_call *c, const char *end)
 // From within a callback or the timer: the upstream is given up.
 static void give_up(struct gw_call *c, const char *end, enum up_end as)
 {
-	gw_stream_stop(c);
+	gw_sse_stop(c);
 	gw_abort(c);
 	if (c->phase == GS_WAIT)
 		gw_attempt_failed(c, as, c->status);
@@ -130,7 +130,7 @@ static void on_timer(void *arg)
 		return;
 	}
 	if (c->phase == GS_OPEN && now - c->wrote_us >= ping_us(c))
-		gw_sink_ping(c);
+		gw_sse_ping(c);
 	set_timer(c);
 }
 
@@ -162,7 +162,7 @@ static void refused(struct gw_call *c, struct slice data)
 {
 	str_clear(&c->instead);
 	str_add_slice(&c->instead, data); // which may lie in the call's own buffer
-	gw_stream_stop(c);
+	gw_sse_stop(c);
 	gw_abort(c);
 	gw_attempt_refused(c, c->chunks.status, (struct slice){NULL, 0}, str_slice(&c->instead));
 }
@@ -178,7 +178,7 @@ static bool pass_on(struct gw_call *c)
 	c->first_us = c->event_us;
 	c->events++;
 	if (c->phase == GS_WAIT && c->out.n > 0) {
-		gw_sink_open(c);
+		gw_sse_open(c);
 		set_timer(c);
 	}
 	return true;
@@ -252,7 +252,7 @@ static bool data(void *arg, struct slice bytes)
 		return false;
 	}
 	if (c->phase == GS_OPEN)
-		gw_sink_flush(c);
+		gw_sse_flush(c);
 	return true;
 }
 
@@ -298,7 +298,7 @@ static void done(void *arg, enum up_end end, const struct upstream_response *res
 	(void)body;
 	(void)err;
 	c->up = NULL;
-	gw_stream_stop(c);
+	gw_sse_stop(c);
 	if (c->phase == GS_DONE)
 		end_stream(c);
 	else if (c->sse)

@@ -45,7 +45,7 @@ static void stop_waiting(struct gw_call *c)
 		return;
 	w->c = NULL;
 	loop_timer_clear(c->gl->loop, &w->deadline);
-	gw_stream_stop(c);
+	gw_sse_stop(c);
 	atomic_fetch_add(&w->refs, 1);
 	loop_post(w->e->loop, leave, w);
 }
@@ -210,7 +210,7 @@ void task_waiter_told(void *arg)
 	if (c != NULL && !c->over) {
 		w->c = NULL;
 		loop_timer_clear(c->gl->loop, &w->deadline);
-		gw_stream_stop(c);
+		gw_sse_stop(c);
 		answer(c, w->answer);
 	} else if (w->late) {
 		atomic_store(&w->answer->counted, true);

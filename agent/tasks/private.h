@@ -98,7 +98,7 @@ void task_waiter_drop(struct task_waiter *w);
 void task_waiter_told(void *waiter);
 
 // tasks_stream.c: the caller's loop, a call that asked for a stream
-// Begins to keep the line open, when it streams; gw_stream_stop ends it.
+// Begins to keep the line open, when it streams; gw_sse_stop ends it.
 void task_stream_wait(struct gw_call *c);
 void task_stream_pictures(struct gw_call *c, const struct task_answer *a);
 // Once the stream has begun (phase): its last event.

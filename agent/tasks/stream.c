@@ -23,7 +23,7 @@ static void begin(struct gw_call *c)
 		return;
 	if (atomic_load(&w->kept) || atomic_load(&w->joined))
 		req_header_add(c->r, "X-Yijian-Task", task_waiter_id(w));
-	gw_sink_open(c);
+	gw_sse_open(c);
 	c->ttfb_us = 0; // a comment is no answer
 }
 
@@ -31,7 +31,7 @@ static void on_silence(void *arg)
 {
 	struct gw_call *c = arg;
 	begin(c);
-	gw_sink_ping(c);
+	gw_sse_ping(c);
 	task_stream_wait(c);
 }
 
@@ -52,8 +52,8 @@ void task_stream_partial(void *arg)
 			c->ttfb_us = loop_now_us(c->gl->loop) - c->r->start_us;
 		str_addf(&c->out, "event: %s\n", p->type);
 		openai_event(str_slice(&p->json), &c->out);
-		gw_sink_flush(c);
-		gw_stream_stop(c);
+		gw_sse_flush(c);
+		gw_sse_stop(c);
 		task_stream_wait(c);
 	}
 	task_waiter_drop(p->w);
@@ -68,7 +68,7 @@ static void add_error(struct gw_call *c, const struct err *e)
 	str_add_slice(&c->out, SLICE("data: "));
 	gw_error_json(c, e, &c->out);
 	str_add_slice(&c->out, SLICE("\n\n"));
-	gw_sink_flush(c);
+	gw_sse_flush(c);
 }
 
 void task_stream_fail(struct gw_call *c, const struct err *e)
@@ -140,7 +140,7 @@ static void add_event(struct gw_call *c, const struct jscan_member *m, size_t n,
 	str_add_c(json, '}');
 	str_addf(&c->out, "event: %s\n", type);
 	openai_event(str_slice(json), &c->out);
-	gw_sink_flush(c);
+	gw_sse_flush(c);
 }
 
 // Pictures that are missing are told as an error, behind those that were made.
@@ -160,7 +160,7 @@ void task_stream_pictures(struct gw_call *c, const struct task_answer *a)
 	struct slice rest, item, next = {NULL, 0};
 	size_t n;
 	if (c->phase == GS_WAIT)
-		gw_sink_open(c);
+		gw_sse_open(c);
 	c->phase = GS_DONE;
 	if (c->ttfb_us == 0)
 		c->ttfb_us = loop_now_us(c->gl->loop) - c->r->start_us;
