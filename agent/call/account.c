@@ -8,6 +8,8 @@
 #include "shared/jw.h"
 #include "shared/num.h"
 
+#define RETRY_TOLD_S 60 // longest wait callers are told of what heals by itself
+
 // ---- the caller ----
 
 void gw_headers(struct gw_call *c)
@@ -74,6 +76,11 @@ static void reply_refusal(struct gw_call *c, const struct err *e)
 	}
 	gw_error_json(c, e, &out);
 	req_reply_json(c->r, u->status, &out);
+}
+
+void gw_tell_retry(struct gw_call *c, int64_t s)
+{
+	c->retry_after_s = MIN_OF(MAX_OF(s, 1), RETRY_TOLD_S);
 }
 
 void gw_fail(struct gw_call *c, const struct err *e)

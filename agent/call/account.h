@@ -26,6 +26,8 @@ struct gw_told { // a traffic event, of a call or of work that outlived its call
 
 // X-Yijian-… of the answer.
 void gw_headers(struct gw_call *c);
+// An error will tell the caller to come back in about s seconds.
+void gw_tell_retry(struct gw_call *c, int64_t s);
 // Answers with an error, and with what retry_after_s says, and ends the call.
 void gw_fail(struct gw_call *c, const struct err *e);
 // What it would answer, in OpenAI's shape.

@@ -4,16 +4,15 @@
 #ifndef YJ_AGENT_CALL_CALL_H
 #define YJ_AGENT_CALL_CALL_H
 
-#include "agent/protocol/adapter.h"
-#include "agent/protocol/batch.h"
-#include "agent/decide/attempt.h"
-#include "agent/record/decisions.h"
 #include "agent/protocol/error.h"
-#include "agent/protocol/fold.h"
-#include "agent/record/history.h"
-#include "agent/protocol/dialect_anthropic.h"
-#include "agent/state/price.h"
 #include "agent/core/metrics.h"
+#include "agent/decide/attempt.h"
+#include "agent/protocol/adapter.h"
+#include "agent/protocol/dialect_anthropic.h"
+#include "agent/protocol/fold.h"
+#include "agent/record/decisions.h"
+#include "agent/record/history.h"
+#include "agent/state/price.h"
 #include "agent/upstream/upstream.h"
 #include "agent/web/web.h"
 #include "shared/map.h"
@@ -23,18 +22,6 @@
 #define GW_ANSWER_MAX ((size_t)64 * 1024 * 1024) // bytes of a whole answer
 #define GW_STREAM_MAX ((size_t)256 * 1024 * 1024) // bytes of a stream
 #define GW_SECRETS_MAX 256 // opened keys per loop
-#define GW_CELLS_AGAIN_US INT64_C(60000000)
-#define GW_FEATURES_MAX 1024 // told apart in a loop's cells; later ones are counted together
-#define GW_RETRY_TOLD_S 60 // longest wait callers are told
-
-struct gw_secret { // an opened key; freed when expired and unused
-	struct secret key;
-	char id[ID_MAX];
-	uint64_t version;
-	int64_t until_us;
-	unsigned refs;
-	bool listed;
-};
 
 struct gw_feature { // counters of one feature on one loop, looked up once
 	const char *name; // owned
@@ -46,14 +33,8 @@ struct gw_feature { // counters of one feature on one loop, looked up once
 	struct metric_cell *tokens_in, *tokens_out, *chosen, *none;
 };
 
-struct gw_target { // of one feature; a series is made when it first counts something
-	const char *name; // owned
-	struct metric_cell *by_outcome[OUT_CLIENT + 1];
-};
-
 struct gw_loop { // used by its loop's thread alone
 	struct gw_loop *next;
-	struct gateway *gateway;
 	struct loop *loop;
 	struct agent *agent;
 	uint64_t random;

@@ -9,6 +9,14 @@
 #include "shared/mem.h"
 #include "shared/vec.h"
 
+#define AGAIN_US INT64_C(60000000)
+#define FEATURES_MAX 1024 // told apart; later ones are counted together
+
+struct gw_target { // of one feature; a series is made when it first counts something
+	const char *name; // owned
+	struct metric_cell *by_outcome[OUT_CLIENT + 1];
+};
+
 static void drop_cells(struct gw_loop *gl, struct metric_cell **cells, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -72,7 +80,7 @@ static struct gw_feature *feature_add(struct gw_loop *gl, const char *name)
 	f->tokens_out = cell2(gl, MET_GW_TOKENS, name, "out");
 	f->chosen = cell2(gl, MET_DECISIONS, name, "chosen");
 	f->none = cell2(gl, MET_DECISIONS, name, "none");
-	f->again_us = f->none == NULL ? loop_now_us(gl->loop) + GW_CELLS_AGAIN_US : 0;
+	f->again_us = f->none == NULL ? loop_now_us(gl->loop) + AGAIN_US : 0;
 	f->listed = true;
 	map_put(&gl->features, slice_of(f->name), f);
 	return f;
@@ -107,9 +115,9 @@ struct gw_feature *gw_feature_of(struct gw_loop *gl, const char *name)
 		return f;
 	if (f != NULL)
 		feature_unlist(gl, f);
-	if (gl->features.n >= GW_FEATURES_MAX)
+	if (gl->features.n >= FEATURES_MAX)
 		features_prune(gl);
-	return feature_add(gl, gl->features.n < GW_FEATURES_MAX ? name : "other");
+	return feature_add(gl, gl->features.n < FEATURES_MAX ? name : "other");
 }
 
 void gw_cells_take(struct gw_call *c, const char *name)
@@ -133,7 +141,7 @@ static struct gw_target *target_of(struct gw_loop *gl, struct gw_feature *f, con
 	struct gw_target *t = map_get(&f->targets, slice_of(name));
 	if (LIKELY(t != NULL))
 		return t;
-	if (gl->targets_n >= GW_FEATURES_MAX && strcmp(name, other) != 0)
+	if (gl->targets_n >= FEATURES_MAX && strcmp(name, other) != 0)
 		return target_of(gl, f, other);
 	t = mem_zalloc(1, sizeof(*t));
 	t->name = mem_strdup(name);

@@ -4,6 +4,7 @@
 #include "agent/call/exchange.h"
 
 #include "agent/call/call.h"
+#include "agent/call/secret.h"
 
 #define JSON_TYPE "application/json"
 #define EVENT_TYPE "text/event-stream"

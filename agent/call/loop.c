@@ -51,7 +51,6 @@ void gateway_free(struct gateway *g)
 static struct gw_loop *loop_add(struct gateway *g, struct loop *l)
 {
 	struct gw_loop *gl = mem_zalloc(1, sizeof(*gl));
-	gl->gateway = g;
 	gl->loop = l;
 	gl->agent = g->agent;
 	if (getrandom(&gl->random, sizeof(gl->random), 0) != sizeof(gl->random))

@@ -6,7 +6,15 @@
 #include "agent/state/snapshot.h"
 
 struct gw_loop;
-struct gw_secret;
+
+struct gw_secret { // an opened key; freed once expired and unused
+	struct secret key;
+	char id[ID_MAX];
+	uint64_t version;
+	int64_t until_us;
+	unsigned refs;
+	bool listed;
+};
 
 // The key in clear, counted; NULL (and *err) when it does not open.
 struct gw_secret *gw_secret_take(struct gw_loop *gl, const struct key_obj *key, struct err *err);

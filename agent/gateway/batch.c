@@ -6,7 +6,10 @@
 
 #include <stdlib.h>
 #include "agent/call/exchange.h"
+#include "agent/protocol/batch.h"
 #include "shared/mem.h"
+
+#define PARTS_MAX 4 // asked for at once, once the first was answered
 
 struct part { // asked for now, when up is set
 	struct gw_call *c;
@@ -21,7 +24,7 @@ struct gw_batch {
 	const struct batch_calls *calls;
 	struct batch answers;
 	size_t most, next; // items of a part; the first that nobody was asked for
-	struct part parts[GW_PARTS_MAX];
+	struct part parts[PARTS_MAX];
 };
 
 void gw_batch_begin(struct gw_call *c, const struct candidate *cand,
@@ -118,7 +121,7 @@ static bool ask(struct gw_call *c, struct part *p)
 static bool needs_slot(const struct gw_batch *b)
 {
 	size_t asked = 0, slots = 0;
-	for (size_t i = 0; i < GW_PARTS_MAX; i++) {
+	for (size_t i = 0; i < PARTS_MAX; i++) {
 		asked += b->parts[i].up != NULL;
 		slots += b->parts[i].slot;
 	}
@@ -128,7 +131,7 @@ static bool needs_slot(const struct gw_batch *b)
 void gw_batch_go_on(struct gw_call *c)
 {
 	struct gw_batch *b = c->batch;
-	for (size_t i = 0; i < GW_PARTS_MAX && b->next < c->in.items; i++) {
+	for (size_t i = 0; i < PARTS_MAX && b->next < c->in.items; i++) {
 		struct part *p = &b->parts[i];
 		if (p->up != NULL)
 			continue;
@@ -144,7 +147,7 @@ void gw_batch_go_on(struct gw_call *c)
 
 void gw_batch_stop(struct gw_call *c)
 {
-	for (size_t i = 0; c->batch != NULL && i < GW_PARTS_MAX; i++) {
+	for (size_t i = 0; c->batch != NULL && i < PARTS_MAX; i++) {
 		struct part *p = &c->batch->parts[i];
 		if (p->up == NULL)
 			continue;
@@ -159,7 +162,7 @@ void gw_batch_free(struct gw_call *c)
 	if (c->batch == NULL)
 		return;
 	gw_batch_stop(c);
-	for (size_t i = 0; i < GW_PARTS_MAX; i++) {
+	for (size_t i = 0; i < PARTS_MAX; i++) {
 		struct part *p = &c->batch->parts[i];
 		str_release(&p->ask.path);
 		str_release(&p->ask.headers);

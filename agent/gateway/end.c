@@ -5,6 +5,7 @@
 
 #include "agent/call/admit.h"
 #include "agent/call/attempt.h"
+#include "agent/call/secret.h"
 #include "shared/clock.h"
 
 void gw_count_broken(struct gw_call *c, const char *cause)

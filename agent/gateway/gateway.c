@@ -12,6 +12,7 @@
 #include "agent/call/prompt.h"
 #include "agent/call/sse.h"
 #include "agent/gateway/private.h"
+#include "agent/protocol/batch.h"
 #include "shared/multipart.h"
 #include "shared/text.h"
 

@@ -133,11 +133,6 @@ static bool begin(struct gw_call *c, int i, bool forced)
 
 // ---- nothing left to try ----
 
-static void tell_retry(struct gw_call *c, int64_t s)
-{
-	c->retry_after_s = MIN_OF(MAX_OF(s, 1), GW_RETRY_TOLD_S);
-}
-
 // Soonest end of a cooldown or of an open breaker.
 static int64_t soonest_s(const struct gw_call *c, const struct decision *d)
 {
@@ -197,7 +192,7 @@ static void answer_untried(struct gw_call *c, const struct decision *d)
 	}
 	if (d->feature_skip == SKIP_FEATURE_OFF)
 		err_set(&err, ERR_NO_HEALTHY_TARGET, _("this feature is switched off"));
-	tell_retry(c, soonest_s(c, d));
+	gw_tell_retry(c, soonest_s(c, d));
 	gw_fail(c, &err);
 }
 
@@ -248,9 +243,9 @@ static void answer_tried(struct gw_call *c)
 		err_set(&err, code, NULL);
 	}
 	if (code == ERR_UPSTREAM_RATE_LIMITED)
-		tell_retry(c, c->retry_s);
+		gw_tell_retry(c, c->retry_s);
 	if (code == ERR_OVERLOADED)
-		tell_retry(c, 1);
+		gw_tell_retry(c, 1);
 	if (code == ERR_UPSTREAM_TIMEOUT && c->in.offer == OFFER_IMAGES)
 		req_header_add(c->r, "x-should-retry", "false"); // a second try pays again
 	gw_fail(c, &err);

@@ -11,7 +11,6 @@
 
 // ---- batch ----
 
-#define GW_PARTS_MAX 4 // asked for at once, once the first was answered
 enum batch_step { BATCH_DONE, BATCH_MORE, BATCH_BAD };
 struct batch_calls { // what becomes of a part; either may be the end of the attempt
 	void (*end)(struct gw_call *c, enum up_end end, const struct upstream_response *res,

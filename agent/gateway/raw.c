@@ -6,6 +6,7 @@
 
 #include "agent/call/admit.h"
 #include "agent/call/attempt.h"
+#include "agent/call/secret.h"
 #include "agent/protocol/scrub.h"
 
 static bool head(void *arg, const struct upstream_response *res)

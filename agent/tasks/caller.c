@@ -149,7 +149,7 @@ static void answer_error(struct gw_call *c, const struct task_answer *a)
 	if (paid)
 		req_header_add(c->r, "x-should-retry", "false");
 	if (a->retry_s > 0 || a->err.code == ERR_OVERLOADED)
-		c->retry_after_s = MIN_OF(MAX_OF(a->retry_s, 1), GW_RETRY_TOLD_S);
+		gw_tell_retry(c, a->retry_s);
 	gw_fail(c, &a->err);
 }
 
