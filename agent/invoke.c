@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The feature says which endpoint its body belongs to: pictures are tasks, all else is answered while
-// the caller waits. It stands above both, which do not know each other.
+// The feature says which endpoint its body belongs to: pictures are tasks, all else is answered
+// while the caller waits. It stands above both, which do not know each other.
 #include "agent/invoke.h"
 
 #include "agent/gateway/gateway.h"

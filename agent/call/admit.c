@@ -224,7 +224,8 @@ void gw_limit_headers(struct gw_call *c)
 
 // ---- what the upstream tells ----
 
-// Bit i: nothing is left of requests (0) or of tokens (1). Mostly something is, so that is asked first.
+// Bit i: nothing is left of requests (0) or of tokens (1). Mostly something is, so that is asked
+// first.
 static unsigned nothing_left(const struct upstream_response *res)
 {
 	unsigned none_left = 0;

@@ -10,13 +10,13 @@
 struct gw_call;
 
 // Before the decision: takes what the request needs of its client's and its feature's limits, and
-// estimates its tokens. Not ERR_OK: it is refused, and limited_by, refused and retry_after_s say why;
-// whoever called answers (gw_fail).
+// estimates its tokens. Not ERR_OK: it is refused, and limited_by, refused and retry_after_s say
+// why; whoever called answers (gw_fail).
 enum err_code gw_admit(struct gw_call *c, struct err *err);
 // Once, when the request ends: what it really used. Called by gw_account.
 void gw_settle(struct gw_call *c, enum err_code code);
-// What the attempt under way cost, for the budgets of client, feature and key; unknown is counted as
-// such.
+// What the attempt under way cost, for the budgets of client, feature and key; unknown is counted
+// as such.
 void gw_spend(struct gw_call *c, const struct money *m);
 // The same for work that outlives its request, such as an image task; each may be NULL.
 void gw_charge(const struct client_obj *client, const struct feature_obj *f,

@@ -12,10 +12,10 @@ struct gw_call;
 enum err_code gw_check_limits(const struct gw_call *c, struct err *err);
 // Route, cells and what is asked of a decision, the caller's wishes included; feature is set.
 enum err_code gw_prepare(struct gw_call *c, struct err *err);
-// The wishes alone: X-Yijian-Data (any, local_only) narrows the feature's data policy, X-Yijian-Session
-// or the body's "user" (empty when absent) names the session that an affinity keeps together. Fills
-// local_only and session of *ret. A data policy nobody knows is an error, since a typing error must
-// not let data leave.
+// The wishes alone: X-Yijian-Data (any, local_only) narrows the feature's data policy,
+// X-Yijian-Session or the body's "user" (empty when absent) names the session that an affinity
+// keeps together. Fills local_only and session of *ret. A data policy nobody knows is an error,
+// since a typing error must not let data leave.
 enum err_code wishes_read(const struct req *r, const struct feature *f, struct slice user,
 	struct decide_request *ret, struct err *err);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What an attempt takes of its candidate and gives back: limits, both breakers, calls in flight; and
-// everybody who learns how it ended.
+// What an attempt takes of its candidate and gives back: limits, both breakers, calls in flight;
+// and everybody who learns how it ended.
 #include "agent/call/attempt.h"
 
 #include "agent/call/account.h"

@@ -7,9 +7,9 @@
 
 struct gw_call;
 
-// Begins one at the route's candidate i: takes what it needs and makes it the attempt under way. False
-// when another request was faster. forced: the least bad of those that are out, whatever its breakers
-// say.
+// Begins one at the route's candidate i: takes what it needs and makes it the attempt under way.
+// False when another request was faster. forced: the least bad of those that are out, whatever its
+// breakers say.
 bool gw_attempt_take(struct gw_call *c, int i, bool forced);
 // The attempt under way has ended, and there is none any more; when there is none, nothing happens.
 // end: what callers are shown of it, such as "ok" or "http_429".

@@ -3,8 +3,8 @@
 //
 // An upstream that does not tell is not taken to be free. Where an answer came, tokens are
 // estimated: LIMITS_BYTES_PER_TOKEN bytes of the request are one, and so is each piece of a stream
-// or as many bytes of a whole answer. Where the work was begun but no answer came, usage is unknown.
-// What an upstream refused, or what never reached it, cost nothing and is no usage.
+// or as many bytes of a whole answer. Where the work was begun but no answer came, usage is
+// unknown. What an upstream refused, or what never reached it, cost nothing and is no usage.
 #include "agent/call/book.h"
 
 #include "agent/call/admit.h"

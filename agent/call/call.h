@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One model request under way, whoever answers it, and what a loop keeps for all of its requests. The
-// calls on them stand in the headers beside, by noun.
+// One model request under way, whoever answers it, and what a loop keeps for all of its requests.
+// The calls on them stand in the headers beside, by noun.
 #ifndef YJ_AGENT_CALL_CALL_H
 #define YJ_AGENT_CALL_CALL_H
 

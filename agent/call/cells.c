@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Counters of features and their targets on one loop, found once and then added to without a lock. A
-// series may end with its feature while calls still count for it, and there is not room for all.
+// Counters of features and their targets on one loop, found once and then added to without a lock.
+// A series may end with its feature while calls still count for it, and there is not room for all.
 #include "agent/call/cells.h"
 
 #include <stdlib.h>

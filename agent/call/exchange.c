@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An adapter's words on their way: the attempt's address, key and deadlines go along, and the header
-// lines that are the same for most requests stand ready.
+// An adapter's words on their way: the attempt's address, key and deadlines go along, and the
+// header lines that are the same for most requests stand ready.
 #include "agent/call/exchange.h"
 
 #include "agent/call/call.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Calls from one request to the next: a finished one is kept for its buffers and begins anew, so that
-// nothing of one request is known to another.
+// Calls from one request to the next: a finished one is kept for its buffers and begins anew, so
+// that nothing of one request is known to another.
 #include "agent/call/life.h"
 
 #include <stdlib.h>
@@ -37,15 +37,16 @@ static void clear(void *p, size_t n)
 	explicit_bzero(at, n);
 }
 
-// A used one keeps its buffers; everything else begins anew, so that nothing of one request is known
-// to the next. More than half of it are the body's members, which are read up to their number alone.
+// Everything but the buffers begins anew. More than half of a call are the body's members, which
+// are read up to their number alone.
 static void call_reset(struct gw_call *c, struct gw_loop *gl)
 {
 	struct str path = c->send.path, ask = c->send.headers, body = c->send.body,
 		   headers = c->headers, text = c->chunks.text, scratch = c->scratch, out = c->out,
 		   instead = c->instead, middle = c->middle;
 	clear(c, offsetof(struct gw_call, in.m));
-	clear(c->in.m + ARRAY_LEN(c->in.m), sizeof(*c) - offsetof(struct gw_call, in.m[CALL_MEMBERS_MAX]));
+	clear(c->in.m + ARRAY_LEN(c->in.m),
+		sizeof(*c) - offsetof(struct gw_call, in.m[CALL_MEMBERS_MAX]));
 	c->gl = gl;
 	c->send.path = path;
 	c->send.headers = ask;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Each loop has its own record of counters, opened keys and spare calls, made when its first request
-// comes, so that model traffic of several threads shares nothing.
+// Each loop has its own record of counters, opened keys and spare calls, made when its first
+// request comes, so that model traffic of several threads shares nothing.
 #include "agent/call/loop.h"
 #include "agent/call/call.h"
 #include "agent/gateway/gateway.h"

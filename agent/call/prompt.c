@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Texts are looked at where they lie in the validated body, without a copy and without a tree, so that
-// only a feature with a limit of characters pays for counting them.
+// Texts are looked at where they lie in the validated body, without a copy and without a tree, so
+// that only a feature with a limit of characters pays for counting them.
 #include "agent/call/prompt.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Opened keys of one loop: kept for a minute, so that most requests unseal nothing, and freed then or
-// once the last exchange that uses them has ended.
+// Opened keys of one loop: kept for a minute, so that most requests unseal nothing, and freed then
+// or once the last exchange that uses them has ended.
 #include "agent/call/secret.h"
 
 #include <stdlib.h>

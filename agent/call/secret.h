@@ -18,8 +18,8 @@ struct gw_secret { // an opened key; freed once expired and unused
 
 // The key in clear, counted; NULL (and *err) when it does not open.
 struct gw_secret *gw_secret_take(struct gw_loop *gl, const struct key_obj *key, struct err *err);
-// What goes along to the candidate: *ret is NULL when it asks for nothing. False: it asks for a secret
-// that is not to be had, and must not be called.
+// What goes along to the candidate: *ret is NULL when it asks for nothing. False: it asks for a
+// secret that is not to be had, and must not be called.
 bool gw_secret_of(struct gw_loop *gl, const struct candidate *c, struct gw_secret **ret,
 	struct err *err);
 void gw_secret_drop(struct gw_loop *gl, struct gw_secret *s);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The caller's side of an answer that comes as server-sent events: the status line goes out with the
-// first of them, what the caller does not read yet holds the upstream back, and silence is filled.
+// The caller's side of an answer that comes as server-sent events: the status line goes out with
+// the first of them, what the caller does not read yet holds the upstream back, and silence is
+// filled.
 #include "agent/call/sse.h"
 
 #include "agent/call/account.h"

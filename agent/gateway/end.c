@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How an attempt ends: a whole answer that is passed on, an error the upstream gave, or a failure; and
-// whether the caller is answered or the next candidate is asked.
+// How an attempt ends: a whole answer that is passed on, an error the upstream gave, or a failure;
+// and whether the caller is answered or the next candidate is asked.
 #include "agent/gateway/private.h"
 
 #include "agent/call/admit.h"

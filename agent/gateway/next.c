@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is next for a call: whom the decision names is asked, as long as the caller has seen no byte;
-// else it waits for one that returns, or is told why there is none.
+// What is next for a call: whom the decision names is asked, as long as the caller has seen no
+// byte; else it waits for one that returns, or is told why there is none.
 #include "agent/gateway/private.h"
 
 #include <string.h>

@@ -2,8 +2,8 @@
 // An upstream's stream. Nothing is shown before the first good event, so that until then every
 // failure is a real status or a fallback; afterwards the stream ends complete or says that it
 // broke. Deadlines apart: the first event within first_byte_ms of the attempt's begin, silence of
-// at most idle_ms, which any byte ends, the pace of agent/core/pace.h for an event that has begun, and
-// stream_total_ms for the whole.
+// at most idle_ms, which any byte ends, the pace of agent/core/pace.h for an event that has begun,
+// and stream_total_ms for the whole.
 #include "agent/gateway/private.h"
 
 #include "agent/call/admit.h"
