@@ -2,9 +2,6 @@
 // Each loop has its own record of counters, opened keys and spare calls, made when its first
 // request comes, so that model traffic of several threads shares nothing.
 #include "agent/call/loop.h"
-#include "agent/call/call.h"
-#include "agent/gateway/gateway.h"
-#include "agent/store/key.h"
 
 #include <pthread.h>
 #include <stdlib.h>

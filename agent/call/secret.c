@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/call/call.h"
+#include "agent/store/key.h"
 #include "shared/mem.h"
 #include "shared/text.h"
 
