@@ -14,6 +14,7 @@
 #include "agent/api/routes.h"
 #include "agent/api/services.h"
 #include "agent/api/status.h"
+#include "agent/api/tasks.h"
 #include "agent/tasks/tasks.h"
 #include "agent/api/usages.h"
 

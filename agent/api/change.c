@@ -36,24 +36,6 @@ struct change *change_new(struct req *r,
 // One name space for all endpoints: a key that was used elsewhere was used for something else.
 #define IDEM_SPACE ""
 
-bool change_hash(const struct req *r, struct slice body, unsigned char ret[32])
-{
-	const struct seal *seal = store_seal(r->agent->store);
-	unsigned char of_body[32];
-	struct str s = STR_INIT;
-
-	if (!seal)
-		return false;
-	seal_token_hash(seal, body, of_body);
-	// None of the first three can have a blank or a control byte in it.
-	str_addf(&s, "%s %.*s?%.*s\n", method_names[r->method], SLICE_FMT(r->path),
-		SLICE_FMT(req_raw_query(r)));
-	str_add_n(&s, (const char *)of_body, sizeof(of_body));
-	seal_token_hash(seal, str_slice(&s), ret);
-	str_release(&s);
-	return true;
-}
-
 // Until a day after an upgrade: former versions kept an answer for its endpoint, with a hash of the body
 // alone. Where a query says what is to be done, that is not enough to be the same request.
 static enum err_code find_former(struct store_tx *tx, struct change *c, bool *ret_found)
@@ -77,7 +59,7 @@ static enum err_code find_earlier(struct store_tx *tx, struct change *c, bool *r
 	*ret_found = false;
 	if (!c->idem_key.n)
 		return ERR_OK;
-	if (!change_hash(c->r, c->r->body, c->hash))
+	if (!req_idempotency_hash(c->r, c->r->body, c->hash))
 		return err_set(&c->job.err, ERR_SEALED, NULL); // nothing can be compared
 	enum err_code code = store_idem_find(tx, IDEM_SPACE, c->idem_key, c->hash, ret_found, &c->status,
 		&c->body, &c->job.err);

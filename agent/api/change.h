@@ -67,8 +67,6 @@ struct change_key change_key_of(const struct change *c);
 // Inside a job of the same actor: the answer of a change that came later.
 enum err_code change_keep(struct store_tx *tx, const struct change_key *k, int status,
 	struct slice body, struct err *err);
-// What an Idempotency-Key stands for: method, path, query and body of the request. False: sealed.
-bool change_hash(const struct req *r, struct slice body, unsigned char ret[32]);
 // req_not_modified by a revision.
 bool change_not_modified(struct req *r, int64_t revision);
 

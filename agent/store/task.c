@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include "shared/clock.h"
 #include "shared/jx.h"
+#include "shared/text.h"
 
 #define DOC_TOKENS_MAX 2000
 
@@ -111,6 +112,44 @@ void task_write(struct jw *w, const struct task *t)
 	write_time(w, "result_until", t->until_ms);
 	jw_str(w, "note", or_null(t->note));
 	write_error(w, t);
+	jw_obj_end(w);
+}
+
+// ---- as its caller reads it ----
+
+static void tell_error(struct jw *w, const struct task *t)
+{
+	const struct err_row *row = err_row(t->state == TASK_EXPIRED ? ERR_GONE : t->code);
+	jw_obj(w, "error");
+	jw_str(w, "message", t->message[0] != '\0' ? t->message
+		: t->state == TASK_EXPIRED ? _("the pictures of this task are no longer kept")
+					   : _(row->message));
+	jw_str(w, "type", row->type);
+	jw_str(w, "code", row->code);
+	jw_obj_end(w);
+}
+
+void image_task_write(struct jw *w, const struct task *t, struct slice result)
+{
+	char url[TASK_ID_MAX + 24];
+	snprintf(url, sizeof(url), "/v1/images/tasks/%s", t->id);
+	jw_obj(w, NULL);
+	jw_str(w, "id", t->id);
+	jw_str(w, "task_id", t->id);
+	jw_str(w, "object", "image.task");
+	jw_str(w, "status", task_state_names[t->state]);
+	jw_str(w, "model", t->feature);
+	jw_int(w, "n", t->n);
+	jw_int(w, "created_at", t->created_ms / 1000);
+	if (t->finished_ms > 0)
+		jw_int(w, "finished_at", t->finished_ms / 1000);
+	if (t->until_ms > 0)
+		jw_int(w, "expires_at", t->until_ms / 1000);
+	jw_str(w, "poll_url", url);
+	if (result.n > 0)
+		jw_raw(w, "result", result);
+	if (task_is_over(t->state) && t->state != TASK_SUCCEEDED)
+		tell_error(w, t);
 	jw_obj_end(w);
 }
 

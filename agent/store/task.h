@@ -70,6 +70,9 @@ struct task {
 void task_id_make(char ret[TASK_ID_MAX]);
 // The document as the platform API shows it and the store keeps it.
 void task_write(struct jw *w, const struct task *t);
+// For the caller whose task it is: {"id","object":"image.task","status",…}, with the images answer as
+// "result" when there is one.
+void image_task_write(struct jw *w, const struct task *t, struct slice result);
 // Reads a stored document; false when it is none.
 bool task_read(struct slice doc, struct task *ret);
 // The first part in this state, or -1.

@@ -6,10 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/api/change.h"
 #include "agent/call/ask.h"
 #include "agent/call/prompt.h"
-#include "agent/tasks/api.h"
 #include "shared/clock.h"
 #include "shared/mem.h"
 #include "shared/text.h"
@@ -270,7 +268,7 @@ static void fill_task(struct gw_call *c, const struct image_want *want, struct t
 	t->state = TASK_QUEUED;
 	t->parts_n = 1;
 	t->part[0] = (struct task_part){.state = TASK_QUEUED, .n = want->n};
-	change_hash(c->r, c->in.body, t->hash);
+	req_idempotency_hash(c->r, c->in.body, t->hash);
 }
 
 static void read_quality(const struct gw_call *c, struct task_run *run)

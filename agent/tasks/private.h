@@ -130,15 +130,7 @@ struct task_account { // an account's pace at its vendor
 
 struct task_save;
 
-struct task_canceler { // a caller who wants it stopped
-	struct loop *loop;
-	struct tasks *e;
-	char id[TASK_ID_MAX];
-	enum err_code code; // ERR_OK: canceled; ERR_NOT_FOUND: not under way
-	void (*told)(void *canceler); // on its loop
-	void *arg;
-};
-void task_cancel_ask(void *canceler); // control loop
+void task_cancel_ask(void *canceler);
 void task_cancel_tell(struct task_run *r, enum err_code code);
 
 struct task_run { // an unfinished task

@@ -658,6 +658,11 @@ void tasks_free(struct tasks *e)
 	free(e);
 }
 
+void tasks_cancel(struct task_canceler *c)
+{
+	loop_post(c->e->loop, task_cancel_ask, c);
+}
+
 size_t tasks_submitting(const struct tasks *e)
 {
 	return atomic_load(&e->submitting);

@@ -1,58 +1,18 @@
 // SPDX-License-Identifier: MIT
-#include "agent/tasks/api.h"
+// Looking at image tasks and stopping one, by callers and by operators. What is shown is the row as
+// the store has it; stopping asks the engine first, whose word is the new row.
+#include "agent/api/tasks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include "agent/api/change.h"
+#include "agent/store/task_rows.h"
+#include "agent/tasks/tasks.h"
 #include "agent/store/page.h"
-#include "agent/tasks/private.h"
 #include "shared/mem.h"
-#include "shared/num.h"
 #include "shared/text.h"
 
 // ---- one's own task ----
-
-static bool is_over(const struct task *t)
-{
-	return task_is_over(t->state);
-}
-
-static void write_error(struct jw *w, const struct task *t)
-{
-	const struct err_row *row = err_row(t->state == TASK_EXPIRED ? ERR_GONE : t->code);
-	jw_obj(w, "error");
-	jw_str(w, "message", t->message[0] != '\0' ? t->message
-		: t->state == TASK_EXPIRED ? _("the pictures of this task are no longer kept")
-					   : _(row->message));
-	jw_str(w, "type", row->type);
-	jw_str(w, "code", row->code);
-	jw_obj_end(w);
-}
-
-void image_task_write(struct jw *w, const struct task *t, struct slice result)
-{
-	char url[TASK_ID_MAX + 24];
-	snprintf(url, sizeof(url), "/v1/images/tasks/%s", t->id);
-	jw_obj(w, NULL);
-	jw_str(w, "id", t->id);
-	jw_str(w, "task_id", t->id);
-	jw_str(w, "object", "image.task");
-	jw_str(w, "status", task_state_names[t->state]);
-	jw_str(w, "model", t->feature);
-	jw_int(w, "n", t->n);
-	jw_int(w, "created_at", t->created_ms / 1000);
-	if (t->finished_ms > 0)
-		jw_int(w, "finished_at", t->finished_ms / 1000);
-	if (t->until_ms > 0)
-		jw_int(w, "expires_at", t->until_ms / 1000);
-	jw_str(w, "poll_url", url);
-	if (result.n > 0)
-		jw_raw(w, "result", result);
-	if (is_over(t) && t->state != TASK_SUCCEEDED)
-		write_error(w, t);
-	jw_obj_end(w);
-}
 
 static const struct ident *client_of(const struct req *r)
 {
@@ -67,7 +27,7 @@ static enum err_code run_own(struct store_tx *tx, struct change *c, struct err *
 	enum err_code code = store_task_get(tx, c->r->param[0], client_of(c->r), &t, &result, err);
 	if (code == ERR_OK) {
 		image_task_write(&w, &t, str_slice(&result));
-		c->retry_after_s = is_over(&t) ? 0 : 2;
+		c->retry_after_s = task_is_over(t.state) ? 0 : 2;
 	}
 	str_release(&result);
 	return code;
@@ -187,9 +147,8 @@ void h_task_cancel(struct req *r)
 	s->ask = (struct task_canceler){.loop = r->loop, .e = r->agent->tasks, .told = told};
 	s->r = r;
 	snprintf(s->ask.id, sizeof(s->ask.id), "%.*s", SLICE_FMT(r->param[0]));
-	s->ask.arg = s;
 	r->user = s;
 	req_on_end(r, on_end);
-	loop_post(s->ask.e->loop, task_cancel_ask, &s->ask);
+	tasks_cancel(&s->ask);
 	req_suspend(r);
 }
