@@ -201,7 +201,7 @@ static void answer(struct gw_call *c, struct task_answer *a)
 		answer_pictures(c, a);
 }
 
-void task_waiter_told(void *arg)
+static void told(void *arg)
 {
 	struct task_waiter *w = arg;
 	struct gw_call *c = w->c;
@@ -287,6 +287,8 @@ static void post_run(struct gw_call *c, struct task_run *run, bool async)
 	w->loop = c->gl->loop;
 	w->e = run->e;
 	w->c = c;
+	w->told = told;
+	w->partial = task_stream_partial;
 	w->async = async;
 	w->streams = c->in.stream;
 	w->run = run;

@@ -109,7 +109,7 @@ static void post_answer(struct task_waiter *w, struct task_answer *a)
 	w->run = NULL;
 	atomic_fetch_add(&a->refs, 1);
 	w->answer = a;
-	loop_post(w->loop, task_waiter_told, w); // with the engine's count
+	loop_post(w->loop, w->told, w); // with the engine's count
 }
 
 const char *task_waiter_id(const struct task_waiter *w)

@@ -94,7 +94,7 @@ static void part_ends(struct task_run *r, enum task_state s)
 {
 	r->t.part[r->part].state = s;
 	task_slot_free(r, r->part);
-	task_go(r);
+	task_wake(r);
 }
 
 static void part_lost(struct task_run *r, enum task_state s, enum err_code code, const char *why)
@@ -119,7 +119,7 @@ static void poll_again(struct task_run *r, bool refused)
 		return;
 	}
 	poll_later(r, i, MIN_OF(us, BACKOFF_MAX_US));
-	task_go(r);
+	task_wake(r);
 }
 
 static void take_poll(struct task_run *r, struct slice body)
@@ -153,7 +153,7 @@ static void take_poll(struct task_run *r, struct slice body)
 	case IMAGE_UNKNOWN:
 		if (r->at[i].unknowns < TASK_UNKNOWNS_MAX) {
 			poll_later(r, i, interval_us(r, i));
-			task_go(r);
+			task_wake(r);
 			return;
 		}
 		part_lost(r, TASK_EXPIRED, ERR_GONE,
@@ -164,7 +164,7 @@ static void take_poll(struct task_run *r, struct slice body)
 		return;
 	default:
 		poll_later(r, i, interval_us(r, i));
-		task_go(r);
+		task_wake(r);
 	}
 }
 
@@ -215,7 +215,7 @@ static void fetch_failed(struct task_run *r, const char *why)
 		snprintf(it->code, sizeof(it->code), "fetch_failed");
 		snprintf(it->message, sizeof(it->message), "%s", why);
 	}
-	task_go(r);
+	task_wake(r);
 }
 
 static void take_bytes(struct task_run *r, struct slice bytes)
@@ -232,7 +232,7 @@ static void take_bytes(struct task_run *r, struct slice bytes)
 	r->e->bytes += it->json.n;
 	str_release(&b64);
 	str_release(&url);
-	task_go(r);
+	task_wake(r);
 }
 
 static void on_fetched(void *arg, enum up_end end, const struct upstream_response *res,
@@ -345,12 +345,10 @@ static void on_canceled(void *arg, enum up_end end, const struct upstream_respon
 	task_call_end(r);
 	if (!done) { // it has begun: it will be finished, and billed
 		task_cancel_tell(r, ERR_NOT_CANCELABLE);
-		task_go(r);
+		task_wake(r);
 		return;
 	}
-	r->t.part[r->part].state = TASK_CANCELED;
-	task_slot_free(r, r->part);
-	task_cancel(r);
+	part_ends(r, TASK_CANCELED);
 }
 
 static void cancel_upstream(struct task_run *r, size_t part)
@@ -363,7 +361,7 @@ static void cancel_upstream(struct task_run *r, size_t part)
 	if (url == NULL) {
 		task_call_end(r);
 		task_cancel_tell(r, ERR_NOT_CANCELABLE);
-		task_go(r);
+		task_wake(r);
 		return;
 	}
 	a->cancel(url, r->t.part[part].id, &r->send);
@@ -386,7 +384,7 @@ void task_cancel(struct task_run *r)
 	}
 	if (task_part_in(&r->t, TASK_SUCCEEDED) >= 0 || task_part_in(&r->t, TASK_UNKNOWN) >= 0) {
 		r->canceling = false; // some of it is done: that is its end
-		task_go(r);
+		task_wake(r);
 		return;
 	}
 	err_set(&err, ERR_CANCELED, NULL);
@@ -406,5 +404,5 @@ void task_cancel_ask(void *arg)
 	}
 	r->canceler = c;
 	r->canceling = true;
-	task_go(r);
+	task_wake(r);
 }

@@ -81,6 +81,8 @@ struct task_waiter { // a caller; counted by both sides
 	struct loop *loop;
 	struct tasks *e;
 	struct gw_call *c; // caller's loop alone; NULL once it is answered or gone
+	void (*told)(void *waiter); // caller's loop: there is an answer; gives up the engine's count
+	void (*partial)(void *partial); // caller's loop: a struct task_partial, which it takes
 	struct loop_timer deadline; // caller's loop alone
 	bool async; // wants 202
 	bool streams; // wants partial pictures, too
@@ -94,8 +96,6 @@ struct task_waiter { // a caller; counted by both sides
 	struct task_answer *answer; // set when it is posted back
 };
 void task_waiter_drop(struct task_waiter *w);
-// Caller's loop: answers it. Defined beside what made it.
-void task_waiter_told(void *waiter);
 
 // tasks_stream.c: the caller's loop, a call that asked for a stream
 // Begins to keep the line open, when it streams; gw_sse_stop ends it.
@@ -110,6 +110,8 @@ struct task_partial { // a picture on its way, for one caller; holds the waiter
 };
 void task_stream_partial(void *partial);
 
+struct task_run;
+
 struct task_relay { // a submit's answer, as far as it is there
 	struct sse reader;
 	struct str data; // pictures, as items of "data"
@@ -118,6 +120,9 @@ struct task_relay { // a submit's answer, as far as it is there
 	bool sse, refused;
 	size_t shown; // partial pictures: the work has begun
 	uint64_t read_n; // events
+	// The end, with the whole answer that the stream stands for; stays when the rest is cleared.
+	void (*done)(struct task_run *r, enum up_end end, const struct upstream_response *res,
+		struct slice body);
 };
 void task_relay_clear(struct task_relay *y);
 
@@ -136,8 +141,9 @@ void task_cancel_tell(struct task_run *r, enum err_code code);
 struct task_run { // an unfinished task
 	struct tasks *e;
 	struct task_run *next, **back; // of all
-	struct task_run *q_next;
-	bool queued; // waits for its turn
+	struct task_run *ready_next, *q_next;
+	bool awake; // it is looked at in this turn
+	bool queued; // waits for room
 	struct task t;
 	struct str body, type; // of the request, until every part is submitted
 	struct decide_request ask; // its client points to t.client
@@ -199,11 +205,14 @@ struct tasks {
 	struct loop *loop;
 	struct gw_loop *gl;
 	struct task_run *all;
-	struct task_run *dropped; // to be freed at the end of this turn
+	struct task_run *ready, **ready_tail; // woken: what is next is looked at in this turn
+	struct task_run *dropped; // to be freed once they were
+	void (*turn)(void *e); // looks at those
+	bool turning; // it is to come in this turn
 	struct task_run *loaded, **loaded_tail; // read from the store at the start, not yet taken up
 	size_t all_n, bytes;
 	struct task_run *queue, **queue_tail;
-	bool turning; // a look at the queue is posted
+	bool looking; // at the queue, as soon as may be
 	struct loop_timer look, sweep;
 	struct task_account *accounts;
 	size_t accounts_n;
@@ -223,8 +232,8 @@ struct task_run *task_run_new(struct tasks *e);
 void task_run_free(struct task_run *r); // one that never entered
 // Takes its body and first waiter. Control loop.
 void task_enter(void *run);
-// Does whatever is next, when nothing is under way.
-void task_go(struct task_run *r);
+// What is next is begun at the end of this turn, when nothing is under way then.
+void task_wake(struct task_run *r);
 // Stores it as it is now; then() runs when that is done or has failed. result is taken.
 void task_store(struct task_run *r, struct str *result,
 	void (*then)(struct task_run *r, enum err_code code));
@@ -294,9 +303,6 @@ void task_unadmit(struct task_run *r);
 // Into the ledger; cand is held. used: the upstream may bill it.
 void task_booked(struct task_run *r, enum outcome out, bool used,
 	const struct adapter_usage *usage);
-// A submit's end; body is the whole answer.
-void task_submit_ended(struct task_run *r, enum up_end end, const struct upstream_response *res,
-	struct slice body);
 // tasks_relay.c: of a submit that is answered as a stream.
 extern const struct upstream_callbacks task_relay_callbacks;
 // What was sent along with the exchange and must not come out of its answer; empty: nothing.

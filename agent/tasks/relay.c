@@ -17,7 +17,7 @@ void task_relay_clear(struct task_relay *y)
 	str_release(&y->data);
 	str_release(&y->extra);
 	str_release(&y->instead);
-	*y = (struct task_relay){0};
+	*y = (struct task_relay){.done = y->done};
 }
 
 static void show(struct task_run *r, const char *type, struct slice data)
@@ -31,7 +31,7 @@ static void show(struct task_run *r, const char *type, struct slice data)
 		p->type = type;
 		str_add_slice(&p->json, data);
 		atomic_fetch_add(&w->refs, 1);
-		loop_post(w->loop, task_stream_partial, p);
+		loop_post(w->loop, w->partial, p);
 	}
 }
 
@@ -137,7 +137,7 @@ static void done(void *arg, enum up_end end, const struct upstream_response *res
 	} else if (y->sse && end == UP_OK) {
 		end = y->reader.too_large ? UP_TOO_LARGE : UP_RESET;
 	}
-	task_submit_ended(r, end, res, whole);
+	y->done(r, end, res, whole);
 	str_release(&out);
 }
 

@@ -331,7 +331,7 @@ void task_next_candidate(struct task_run *r)
 	}
 	part_over(r, enough ? TASK_FAILED : TASK_QUEUED);
 	task_call_end(r);
-	task_go(r);
+	task_wake(r);
 }
 
 // Nobody can tell whether it was accepted.
@@ -352,7 +352,7 @@ static void doubtful(struct task_run *r, enum err_code code, int status)
 	r->t.status = err_row(code)->status;
 	snprintf(r->t.message, sizeof(r->t.message), "%s", err.message);
 	(void)status;
-	task_go(r);
+	task_wake(r);
 }
 
 static bool certain(enum up_end end)
@@ -453,7 +453,7 @@ static void submit_refused(struct task_run *r, int status, struct slice retry_af
 	if (r->t.parts_n == 1)
 		task_fail(r, TASK_FAILED, &err);
 	else
-		task_go(r);
+		task_wake(r);
 }
 
 static void after_acceptance(struct task_run *r, enum err_code code)
@@ -461,7 +461,7 @@ static void after_acceptance(struct task_run *r, enum err_code code)
 	// Not written: the row still says submitting, and is written again with the next step.
 	if (code != ERR_OK)
 		log_line(LOG_LVL_WARN, "task_not_written", "task", r->t.id, NULL);
-	task_go(r);
+	task_wake(r);
 }
 
 static void accepted(struct task_run *r)
@@ -512,7 +512,7 @@ static void take_answer(struct task_run *r, const struct upstream_response *res,
 	}
 }
 
-void task_submit_ended(struct task_run *r, enum up_end end, const struct upstream_response *res,
+static void submit_ended(struct task_run *r, enum up_end end, const struct upstream_response *res,
 	struct slice body)
 {
 	r->up = NULL;
@@ -529,7 +529,7 @@ void task_submit_ended(struct task_run *r, enum up_end end, const struct upstrea
 static void on_submitted(void *arg, enum up_end end, const struct upstream_response *res,
 	struct slice body, const struct err *err UNUSED)
 {
-	task_submit_ended(arg, end, res, body);
+	submit_ended(arg, end, res, body);
 }
 
 static const struct upstream_callbacks submit_callbacks = {.done = on_submitted};
@@ -567,6 +567,7 @@ static void submit_now(struct task_run *r)
 	snprintf(r->t.note, sizeof(r->t.note), "%s", s.note);
 	r->life_s = a->life_s;
 	r->doing = DOING_SUBMIT;
+	r->relay.done = submit_ended;
 	r->at[r->part].sent = true;
 	atomic_fetch_add(&r->e->submitting, 1);
 	struct task_exchange x = {.url = r->cand->url, .body_max = GW_ANSWER_MAX, .once = true,

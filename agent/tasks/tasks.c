@@ -84,9 +84,41 @@ static void link_run(struct task_run *r)
 	e->bytes += r->bytes;
 }
 
-static void free_dropped(void *arg)
+// ---- who is awake ----
+
+static void turn_soon(struct tasks *e)
 {
-	struct tasks *e = arg;
+	if (!e->turning)
+		loop_later(e->loop, e->turn, e);
+	e->turning = true;
+}
+
+void task_wake(struct task_run *r)
+{
+	struct tasks *e = r->e;
+	if (r->over || r->awake)
+		return;
+	r->awake = true;
+	r->ready_next = NULL;
+	*e->ready_tail = r;
+	e->ready_tail = &r->ready_next;
+	turn_soon(e);
+}
+
+static struct task_run *take_ready(struct tasks *e)
+{
+	struct task_run *r = e->ready;
+	if (r == NULL)
+		return NULL;
+	e->ready = r->ready_next;
+	if (e->ready == NULL)
+		e->ready_tail = &e->ready;
+	r->awake = false;
+	return r;
+}
+
+static void free_dropped(struct tasks *e)
+{
 	for (struct task_run *r; (r = e->dropped) != NULL;) {
 		e->dropped = r->next;
 		task_run_free(r);
@@ -98,8 +130,7 @@ void task_drop(struct task_run *r)
 	struct tasks *e = r->e;
 	loop_timer_clear(e->loop, &r->timer);
 	unlink_run(r);
-	if (e->dropped == NULL)
-		loop_later(e->loop, free_dropped, e);
+	turn_soon(e);
 	r->over = true;
 	r->next = e->dropped;
 	e->dropped = r;
@@ -162,26 +193,20 @@ void task_queue(struct task_run *r)
 static void queue_turn(void *arg)
 {
 	struct tasks *e = arg;
-	struct task_run *r = e->queue;
-	e->turning = false;
+	e->looking = false;
+	for (struct task_run *r = e->queue; r != NULL; r = r->q_next) {
+		r->queued = false;
+		task_wake(r);
+	}
 	e->queue = NULL;
 	e->queue_tail = &e->queue;
-	while (r != NULL) {
-		struct task_run *next = r->q_next;
-		r->queued = false;
-		if (r->doing == DOING_NOTHING && !r->over)
-			task_go(r);
-		r = next;
-	}
-	if (e->queue != NULL && e->look.slot == 0)
-		loop_timer_set(e->loop, &e->look, TASK_QUEUE_LOOK_US, queue_turn, e);
 }
 
 void task_wake_queue(struct tasks *e)
 {
-	if (e->turning || e->stopped || e->queue == NULL)
+	if (e->looking || e->stopped || e->queue == NULL)
 		return;
-	e->turning = true;
+	e->looking = true;
 	loop_timer_clear(e->loop, &e->look);
 	loop_timer_set(e->loop, &e->look, 0, queue_turn, e);
 }
@@ -369,7 +394,7 @@ void task_finish(struct task_run *r)
 
 static void on_timer(void *arg)
 {
-	task_go(arg);
+	task_wake(arg);
 }
 
 static int soonest(const struct task_run *r)
@@ -397,7 +422,7 @@ static void part_kept(struct task_run *r, enum err_code code)
 {
 	if (code != ERR_OK) // it is written with the next step
 		log_line(LOG_LVL_WARN, "task_not_written", "task", r->t.id, NULL);
-	task_go(r);
+	task_wake(r);
 }
 
 void task_part_done(struct task_run *r)
@@ -409,14 +434,14 @@ void task_part_done(struct task_run *r)
 	for (size_t i = 0; i < r->t.parts_n; i++)
 		over += task_is_over(r->t.part[i].state);
 	if (over == r->t.parts_n && first_fetch(r) < 0) {
-		task_go(r);
+		task_wake(r);
 		return;
 	}
 	task_state(r, TASK_RUNNING);
 	task_store(r, NULL, part_kept);
 }
 
-void task_go(struct task_run *r)
+static void step(struct task_run *r)
 {
 	int64_t now = loop_now_us(r->e->loop);
 	int wait = task_part_in(&r->t, TASK_QUEUED), due = soonest(r), fetch;
@@ -445,6 +470,15 @@ void task_go(struct task_run *r)
 	}
 }
 
+static void turn(void *arg)
+{
+	struct tasks *e = arg;
+	for (struct task_run *r; (r = take_ready(e)) != NULL;)
+		step(r);
+	e->turning = false;
+	free_dropped(e);
+}
+
 void task_enter(void *arg)
 {
 	struct task_run *r = arg;
@@ -457,7 +491,7 @@ void task_enter(void *arg)
 		return;
 	}
 	r->queued_us = loop_now_us(r->e->loop);
-	task_go(r);
+	task_wake(r);
 }
 
 // ---- taking up what a restart left ----
@@ -497,7 +531,7 @@ static void resume(struct task_run *r)
 	}
 	if (t->state == TASK_SUBMITTING)
 		task_state(r, soonest(r) >= 0 ? TASK_RUNNING : t->state);
-	task_go(r);
+	task_wake(r);
 }
 
 static void take_open(void *arg, const struct task *t, struct slice request)
@@ -596,6 +630,8 @@ struct tasks *tasks_new(struct agent *a)
 {
 	struct tasks *e = mem_zalloc(1, sizeof(*e));
 	e->agent = a;
+	e->turn = turn;
+	e->ready_tail = &e->ready;
 	e->queue_tail = &e->queue;
 	return e;
 }

@@ -251,7 +251,7 @@ static void give_up(struct task_run *r, const char *why)
 	r->t.status = err_row(r->t.code)->status;
 	snprintf(r->t.message, sizeof(r->t.message), "%s", why);
 	r->t.part[r->part].state = TASK_FAILED;
-	task_go(r);
+	task_wake(r);
 }
 
 // A part after the first goes where the first went, as soon as there is room.
