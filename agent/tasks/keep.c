@@ -253,6 +253,7 @@ static void save_done(struct store_job *job, enum err_code code)
 		} else {
 			if (code == ERR_OK && s->create) {
 				r->stored = true;
+				r->unkept = ERR_OK;
 				for (struct task_waiter *w = r->waiters; w != NULL; w = w->next)
 					atomic_store(&w->kept, true);
 				tell_accepted(r);

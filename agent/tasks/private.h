@@ -149,6 +149,7 @@ struct task_run { // an unfinished task
 	struct decide_request ask; // its client points to t.client
 	int64_t draw, queued_us;
 	bool stored, durable, async, canceling, over;
+	enum err_code unkept; // why its row could not be made: who has tasks of its own is not asked
 	bool counted; // the history has a caller of it, who was told that it takes too long
 	struct task_waiter *waiters;
 	size_t waiters_n;

@@ -599,7 +599,7 @@ static void not_kept(struct task_run *r, enum err_code code)
 	}
 	task_unadmit(r);
 	if (may) { // another one may answer at once
-		decide_tried(&r->ask, r->cand_i);
+		r->unkept = code;
 		task_next_candidate(r);
 		return;
 	}

@@ -169,6 +169,11 @@ static void fail_untried(struct task_run *r, const struct route *route, const st
 {
 	struct err err = {0};
 	int64_t at = decide_retry_at_us(d), now = loop_now_us(r->e->loop);
+	if (r->unkept != ERR_OK) {
+		err_set(&err, r->unkept, NULL);
+		task_fail(r, TASK_FAILED, &err);
+		return;
+	}
 	err_set(&err, decide_refusal(route, d), NULL);
 	if (d->feature_skip == SKIP_FEATURE_OFF)
 		err_set(&err, ERR_NO_HEALTHY_TARGET, _("this feature is switched off"));
@@ -190,6 +195,12 @@ static void record(struct task_run *r, const struct snapshot *snap, const struct
 	metric_add(r->e->agent->metrics, MET_DECISIONS, 1, labels);
 }
 
+static bool answers_at_once(const struct candidate *c)
+{
+	const struct image_adapter *a = image_adapter_for(c);
+	return a != NULL && a->sync;
+}
+
 // The candidate that is chosen now, or -1.
 static int choose(struct task_run *r, const struct snapshot *snap, const struct route *route,
 	struct decision *d)
@@ -201,6 +212,8 @@ static int choose(struct task_run *r, const struct snapshot *snap, const struct 
 			if (strcmp(route->v[i].name, r->tries[k].target) == 0)
 				decide_tried(&r->ask, (int)i);
 		}
+		if (r->unkept != ERR_OK && !answers_at_once(&route->v[i]))
+			decide_tried(&r->ask, (int)i);
 	}
 	decide(route, &r->ask, loop_now_us(r->e->loop), clock_wall_ms(), draw, d);
 	record(r, snap, route, d, (double)(clock_mono_us() - before));

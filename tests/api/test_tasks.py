@@ -367,6 +367,13 @@ def test_while_the_store_fails_only_waiting_callers_are_served(agent, dashscope,
     wait_for(lambda: image(agent).headers["X-Yijian-Task"], what="the store's return")
 
 
+def test_while_the_store_fails_an_upstream_with_tasks_of_its_own_is_not_asked(agent, dashscope, wanx):
+    (agent.state_dir / "yijian.db").rename(agent.state_dir / "moved.db")
+    refused = image(agent)
+    assert (refused.status, refused.error) == (503, "storage_moved"), refused
+    assert not submitted(dashscope)
+
+
 # ---- addresses of pictures ----
 
 class Liar(http.server.BaseHTTPRequestHandler):
