@@ -15,7 +15,7 @@
 #include "agent/api/services.h"
 #include "agent/api/status.h"
 #include "agent/api/tasks.h"
-#include "agent/tasks/tasks.h"
+#include "agent/tasks/caller.h"
 #include "agent/api/usages.h"
 
 static const req_handler handlers[EP_COUNT] = {

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The caller's side of an image task, on the caller's loop: what is asked, and what is told. A caller
 // that leaves, or whose time is over, is forgotten; the task goes on.
-#include "agent/tasks/private.h"
+#include "agent/tasks/caller.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "agent/call/ask.h"
 #include "agent/call/prompt.h"
+#include "agent/tasks/answer.h"
+#include "agent/tasks/enter.h"
+#include "agent/tasks/stream.h"
 #include "shared/clock.h"
 #include "shared/mem.h"
 #include "shared/text.h"

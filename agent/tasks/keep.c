@@ -1,206 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What is kept of a task and who is told of it: answers and those who wait for them, the rows, and
-// the earlier task of a key that comes again.
-#include "agent/tasks/private.h"
+// Rows of tasks and who asks for one again. A key that was used before leads to the task of then: one that
+// is under way is waited for by the new caller, one that is over is read.
+#include "agent/tasks/keep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/tasks/answer.h"
+#include "agent/tasks/exchange.h"
+#include "agent/tasks/part.h"
 #include "shared/mem.h"
-#include "shared/text.h"
-
-// ---- an end that no call has told ----
-
-static void count_tokens(const struct task_answer *a, const char *direction, int64_t n)
-{
-	const char *const labels[] = {a->t.feature, direction, NULL};
-	if (n > 0)
-		metric_add(a->agent->metrics, MET_GW_TOKENS, (double)n, labels);
-}
-
-// The request was counted when it was answered; its work counts now.
-static void count_work(const struct task_answer *a, int status, int64_t us)
-{
-	struct history_request q = {.error = gw_is_failure(status, a->err.code),
-		.fell_back = a->t.attempts > 1,
-		.latency_us = us,
-		.tokens = MAX_OF(a->usage.in, 0) + MAX_OF(a->usage.out, 0)};
-	count_tokens(a, "in", a->usage.in);
-	count_tokens(a, "out", a->usage.out);
-	if (!atomic_load(&a->counted))
-		history_count(a->agent->history, slice_of(a->t.feature), &q);
-}
-
-static void tell_end(const struct task_answer *a)
-{
-	struct gw_attempt tries[GW_ATTEMPTS_MAX];
-	struct str scratch = STR_INIT;
-	const struct task *t = &a->t;
-	bool reported = a->usage.in >= 0 && a->usage.out >= 0;
-	struct gw_told told = {.id = t->id,
-		.task = t->id,
-		.client = &t->client,
-		.client_name = t->client_name,
-		.feature = t->feature,
-		.endpoint = endpoint_row(t->offer == OFFER_IMAGES ? EP_IMAGES : EP_IMAGE_EDITS)
-			->name,
-		.target = t->target[0] != '\0' ? t->target : NULL,
-		.decision = t->decision[0] != '\0' ? t->decision : NULL,
-		.reason = a->reason,
-		.tries = tries,
-		.tries_n = a->tries_n,
-		.status = a->err.code == ERR_OK ? 200
-			: t->status != 0 ? t->status : err_row(a->err.code)->status,
-		.code = a->err.code,
-		.total_us = (t->finished_ms - t->created_ms) * 1000,
-		.tokens_in = reported ? a->usage.in : a->bill.spent.in,
-		.tokens_out = reported ? a->usage.out : a->bill.spent.out,
-		.absurd = usage_is_absurd(&a->usage),
-		.tokens_source = reported ? COST_REPORTED : a->bill.spent.source,
-		.cost = a->bill.cost};
-	for (size_t i = 0; i < a->tries_n; i++) {
-		const struct task_try *from = &a->tries[i];
-		tries[i] = (struct gw_attempt){.target = from->target, .end = from->end,
-			.status = from->status, .code = from->code, .ms = from->ms};
-	}
-	count_work(a, told.status, told.total_us);
-	gw_tell(a->agent, &scratch, &told);
-	str_release(&scratch);
-}
-
-// ---- callers ----
-
-void task_answer_drop(struct task_answer *a)
-{
-	if (a == NULL || atomic_fetch_sub(&a->refs, 1) > 1)
-		return;
-	if (a->agent != NULL && !atomic_load(&a->told))
-		tell_end(a);
-	str_release(&a->body);
-	free(a);
-}
-
-void task_waiter_drop(struct task_waiter *w)
-{
-	if (atomic_fetch_sub(&w->refs, 1) > 1)
-		return;
-	task_answer_drop(w->answer);
-	free(w);
-}
-
-struct task_answer *task_answer_new(const struct task_run *r)
-{
-	struct task_answer *a = mem_zalloc(1, sizeof(*a));
-	a->refs = 1;
-	a->t = r->t;
-	a->durable = r->durable;
-	memcpy(a->tries, r->tries, sizeof(a->tries));
-	a->tries_n = r->tries_n;
-	a->reason = r->reason;
-	a->error = r->error;
-	a->retry_s = r->retry_s;
-	a->usage = r->usage;
-	a->bill = r->bill;
-	return a;
-}
-
-static void post_answer(struct task_waiter *w, struct task_answer *a)
-{
-	w->run = NULL;
-	atomic_fetch_add(&a->refs, 1);
-	w->answer = a;
-	loop_post(w->loop, w->told, w); // with the engine's count
-}
-
-const char *task_waiter_id(const struct task_waiter *w)
-{
-	return atomic_load(&w->joined) ? w->earlier : w->id;
-}
-
-void task_tell(struct task_run *r, struct task_answer *a)
-{
-	struct task_waiter *w = r->waiters;
-	r->waiters = NULL;
-	r->waiters_n = 0;
-	while (w != NULL) {
-		struct task_waiter *next = w->next;
-		post_answer(w, a);
-		w = next;
-	}
-	task_answer_drop(a);
-}
-
-// Those who only wanted to know that it is kept.
-static void tell_accepted(struct task_run *r)
-{
-	struct task_waiter **at = &r->waiters;
-	struct task_answer *a = NULL;
-	while (*at != NULL) {
-		struct task_waiter *w = *at;
-		if (!w->async) {
-			at = &w->next;
-			continue;
-		}
-		*at = w->next;
-		r->waiters_n--;
-		if (a == NULL) {
-			a = task_answer_new(r);
-			a->accepted = true;
-		}
-		post_answer(w, a);
-	}
-	task_answer_drop(a);
-}
-
-void task_tell_stored(struct task_waiter *w, const struct task *t, struct str *body)
-{
-	struct task_answer *a = mem_zalloc(1, sizeof(*a));
-	a->refs = 1;
-	a->t = *t;
-	a->durable = a->replayed = true;
-	a->accepted = w->async;
-	a->body = *body;
-	*body = STR_INIT;
-	a->usage = ADAPTER_USAGE_UNKNOWN;
-	a->bill = (struct task_bill){.spent = PRICE_USAGE_NONE};
-	if (!w->async && t->state == TASK_EXPIRED)
-		err_set(&a->err, ERR_GONE, _("the pictures of this task are no longer kept"));
-	else if (!w->async && t->state != TASK_SUCCEEDED)
-		err_set(&a->err, t->code != ERR_OK ? t->code : ERR_INTERNAL,
-			t->message[0] != '\0' ? "%s" : NULL, t->message);
-	post_answer(w, a);
-	task_answer_drop(a);
-}
-
-void task_refuse(struct task_run *r, const struct err *err)
-{
-	struct task_answer *a = task_answer_new(r);
-	a->err = *err;
-	task_tell(r, a);
-}
-
-void task_join(struct task_run *r, struct task_waiter *w)
-{
-	struct err err = {0};
-	if (r->waiters_n >= TASK_WAITERS_MAX) {
-		struct task_answer *a = task_answer_new(r);
-		err_set(&err, ERR_OVERLOADED, _("too many callers wait for this task"));
-		a->err = err;
-		post_answer(w, a);
-		task_answer_drop(a);
-		return;
-	}
-	if (strcmp(w->id, r->t.id) != 0) { // of its key there was one before
-		memcpy(w->earlier, r->t.id, sizeof(w->earlier));
-		atomic_store(&w->joined, true);
-	}
-	w->run = r;
-	w->next = r->waiters;
-	r->waiters = w;
-	r->waiters_n++;
-	if (r->stored && w->async)
-		tell_accepted(r);
-}
 
 // ---- storing ----
 
@@ -256,7 +65,7 @@ static void save_done(struct store_job *job, enum err_code code)
 				r->unkept = ERR_OK;
 				for (struct task_waiter *w = r->waiters; w != NULL; w = w->next)
 					atomic_store(&w->kept, true);
-				tell_accepted(r);
+				task_tell_accepted(r);
 			}
 			s->then(r, code);
 		}
@@ -360,7 +169,6 @@ static void join_earlier(struct task_run *r, const struct task_save *s)
 	struct task_waiter *w = r->waiters;
 	task_unadmit(r);
 	task_call_end(r);
-	atomic_fetch_sub(&r->e->counts[r->t.state], 1);
 	r->waiters = NULL;
 	while (w != NULL) {
 		struct task_waiter *next = w->next;
@@ -370,5 +178,12 @@ static void join_earlier(struct task_run *r, const struct task_save *s)
 			look_up(r->e, w, &s->found);
 		w = next;
 	}
-	task_drop(r);
+	task_forget(r);
+}
+
+void task_kept(struct task_run *r, enum err_code code)
+{
+	if (code != ERR_OK) // it is written with the next step
+		log_line(LOG_LVL_WARN, "task_not_written", "task", r->t.id, NULL);
+	task_wake(r);
 }

@@ -3,14 +3,77 @@
 //   {"usage":[tokens in, out, cached, images],"extra":"further members of the answer",
 //    "items":[{"json":{…}} | {"fetch":"address","revised":"…","same":true} |
 //             {"code":"…","message":"…"} | {}]}
-#include "agent/tasks/private.h"
+#include "agent/tasks/part.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include "agent/protocol/scrub.h"
+#include "agent/tasks/exchange.h"
 #include "shared/jscan.h"
 #include "shared/jw.h"
 #include "shared/mem.h"
+#include "shared/text.h"
 
 #define MEMBERS_MAX 8
+
+// ---- out of an answer ----
+
+static void keep_item(struct task_run *r, const struct image_item *from, struct task_item *to)
+{
+	if (from->code[0] != '\0') {
+		memcpy(to->code, from->code, sizeof(to->code));
+		memcpy(to->message, from->message, sizeof(to->message));
+		if (scrub_shows(slice_of(to->message), task_secret(r)))
+			snprintf(to->message, sizeof(to->message), "%s",
+				_("the vendor did not make this one"));
+		if (scrub_shows(slice_of(to->code), task_secret(r)))
+			snprintf(to->code, sizeof(to->code), "unknown");
+		return;
+	}
+	if (from->fetch.n > 0) {
+		str_add_slice(&to->fetch, from->fetch);
+		str_add_slice(&to->revised, from->revised);
+		to->same = from->fetch.p[0] == '/';
+		return;
+	}
+	image_item_json(from, &to->json);
+	r->bytes += to->json.n;
+	r->e->bytes += to->json.n;
+}
+
+static void add_usage(struct task_run *r, const struct adapter_usage *u)
+{
+	int64_t images = MAX_OF(r->usage.images, 0);
+	adapter_usage_merge(&r->usage, u);
+	r->usage.images = images + MAX_OF(u->images, 0);
+}
+
+void task_take_items(struct task_run *r, size_t part)
+{
+	const struct task_part *p = &r->t.part[part];
+	const struct image_result *got = &r->e->result;
+	size_t n = MIN_OF(got->n, (size_t)p->n);
+	for (size_t i = 0; i < n; i++)
+		keep_item(r, &got->item[i], &r->item_v[(size_t)p->first + i]);
+	if (part == 0) { // of further parts it would be the same, or add up to nothing OpenAI knows
+		for (size_t i = 0; i < got->extra_n; i++)
+			str_addf(&r->extra, ",\"%.*s\":%.*s", SLICE_FMT(got->extra[i].key),
+				SLICE_FMT(got->extra[i].value));
+	}
+	r->at[part].usage = got->usage;
+	add_usage(r, &got->usage);
+}
+
+int task_next_fetch(const struct task_run *r)
+{
+	for (size_t i = 0; i < (size_t)r->t.n; i++) {
+		const struct task_item *it = &r->item_v[i];
+		if (it->fetch.n > 0 && it->json.n == 0 && it->code[0] == '\0')
+			return (int)i;
+	}
+	return -1;
+}
 
 // ---- writing ----
 
@@ -124,6 +187,6 @@ bool task_part_read(struct task_run *r, size_t part, struct slice text)
 	if (part == 0)
 		read_text(jscan_find(m, n, "extra"), &r->extra);
 	r->at[part].kept = true;
-	task_usage_add(r, &r->at[part].usage);
+	add_usage(r, &r->at[part].usage);
 	return true;
 }

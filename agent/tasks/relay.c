@@ -2,23 +2,15 @@
 // A submit that is answered as a stream: partial pictures go to the callers that wait and stream,
 // and what is complete at the end is read as the whole answer it stands for. A stream that ends
 // before is an answer that was lost.
-#include "agent/tasks/private.h"
+#include "agent/tasks/relay.h"
 
 #include <stdlib.h>
 #include "agent/protocol/openai.h"
+#include "agent/tasks/answer.h"
 #include "shared/mem.h"
 #include "shared/text.h"
 
 static const struct jscan_limits lax = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
-
-void task_relay_clear(struct task_relay *y)
-{
-	sse_release(&y->reader);
-	str_release(&y->data);
-	str_release(&y->extra);
-	str_release(&y->instead);
-	*y = (struct task_relay){.done = y->done};
-}
 
 static void show(struct task_run *r, const char *type, struct slice data)
 {

@@ -2,10 +2,10 @@
 // The caller's side of an image task as a stream, in the events of OpenAI's API, whatever the
 // upstream was asked for. The status line is held until a picture is there or a comment has to keep
 // the line open, so that what fails early is an answer with a status.
-#include "agent/tasks/private.h"
-#include "agent/protocol/openai.h"
+#include "agent/tasks/stream.h"
 
 #include <stdlib.h>
+#include "agent/protocol/openai.h"
 #include "shared/text.h"
 
 static const struct jscan_limits lax = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};

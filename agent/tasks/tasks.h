@@ -18,10 +18,7 @@
 #define YJ_AGENT_TASKS_TASKS_H
 
 #include "agent/core/metrics.h"
-#include "agent/store/task_rows.h"
-#include "agent/web/web.h"
-
-struct tasks;
+#include "agent/tasks/canceler.h"
 
 struct tasks *tasks_new(struct agent *a);
 void tasks_free(struct tasks *e);
@@ -34,19 +31,7 @@ size_t tasks_submitting(const struct tasks *e);
 // How many tasks are in each state, finished ones since the start. Any thread.
 void tasks_counts(const struct tasks *e, int64_t ret[TASK_STATES]);
 
-struct task_canceler { // somebody who wants a task stopped; stays until it is told
-	struct loop *loop; // where
-	struct tasks *e;
-	char id[TASK_ID_MAX];
-	enum err_code code; // ERR_OK: canceled; ERR_NOT_FOUND: not under way
-	void (*told)(void *canceler);
-};
 // Any thread. told is called once, unless the agent stops before.
 void tasks_cancel(struct task_canceler *c);
-
-// By feature, for POST /api/v1/invoke; f's endpoint is one of pictures.
-void tasks_invoke(struct req *r, const struct feature_obj *f);
-void h_images(struct req *r);
-void h_image_edits(struct req *r);
 
 #endif

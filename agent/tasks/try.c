@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: MIT
 // A task's turn: the decision, room at the candidate, and the intention that is committed before
 // anything is sent.
-#include "agent/tasks/private.h"
+#include "agent/tasks/try.h"
 
 #include <stdio.h>
 #include <string.h>
+#include "agent/tasks/attempt.h"
+#include "agent/tasks/end.h"
+#include "agent/tasks/exchange.h"
+#include "agent/tasks/keep.h"
+#include "agent/tasks/slot.h"
+#include "agent/tasks/submit.h"
+#include "agent/tasks/target.h"
 #include "shared/clock.h"
 #include "shared/text.h"
+
+#define QUEUE_US INT64_C(3600000000) // longest wait for a turn
 
 // ---- the decision ----
 
@@ -37,15 +46,6 @@ static void cut(struct task_run *r, const struct candidate *c)
 			.n = MIN_OF(r->t.n - first, max)};
 		first += p->n;
 	}
-}
-
-static bool is_fixed(const struct task_run *r)
-{
-	for (size_t i = 0; i < r->t.parts_n; i++) {
-		if (r->t.part[i].state != TASK_QUEUED)
-			return true;
-	}
-	return false;
 }
 
 // Breakers and limits of the candidate let it pass; what one took the next refusal gives back.
@@ -102,7 +102,7 @@ static void wait_turn(struct task_run *r, enum err_code code)
 // Its row must not say that it is being submitted meanwhile.
 static void wait_in_queue(struct task_run *r)
 {
-	bool fixed = is_fixed(r);
+	bool fixed = task_is_fixed(r);
 	task_state(r, fixed ? TASK_RUNNING : TASK_QUEUED);
 	if (r->stored && !r->row_submits)
 		task_queue(r);
@@ -115,7 +115,7 @@ static void wait_for_room(struct task_run *r)
 {
 	struct err err = {0};
 	task_call_end(r);
-	if (loop_now_us(r->e->loop) - r->queued_us > TASK_QUEUE_US) {
+	if (loop_now_us(r->e->loop) - r->queued_us > QUEUE_US) {
 		err_set(&err, ERR_NO_HEALTHY_TARGET, _("no upstream had room for it in an hour"));
 		task_fail(r, TASK_FAILED, &err);
 	} else {
@@ -227,7 +227,7 @@ static enum begun begin(struct task_run *r, const struct snapshot *snap, const s
 {
 	const struct candidate *c = &route->v[i];
 	struct err err = {0};
-	bool fixed = is_fixed(r);
+	bool fixed = task_is_fixed(r);
 	fill_target(r, c);
 	if (!fixed) {
 		cut(r, c);
@@ -260,9 +260,7 @@ static enum begun begin(struct task_run *r, const struct snapshot *snap, const s
 
 static void give_up(struct task_run *r, const char *why)
 {
-	r->t.code = ERR_NO_HEALTHY_TARGET;
-	r->t.status = err_row(r->t.code)->status;
-	snprintf(r->t.message, sizeof(r->t.message), "%s", why);
+	task_blame(r, ERR_NO_HEALTHY_TARGET, why);
 	r->t.part[r->part].state = TASK_FAILED;
 	task_wake(r);
 }
@@ -275,7 +273,7 @@ static void try_fixed(struct task_run *r, const struct snapshot *snap, const str
 			continue;
 		if (begin(r, snap, route, (int)i, false) == BEGUN)
 			return;
-		if (loop_now_us(r->e->loop) - r->queued_us <= TASK_QUEUE_US)
+		if (loop_now_us(r->e->loop) - r->queued_us <= QUEUE_US)
 			wait_in_queue(r);
 		else
 			give_up(r, _("no upstream had room for it in an hour"));
@@ -326,7 +324,7 @@ void task_try(struct task_run *r)
 		return;
 	}
 	const struct route *route = snapshot_route(snap, f);
-	if (is_fixed(r)) {
+	if (task_is_fixed(r)) {
 		try_fixed(r, snap, route);
 		return;
 	}

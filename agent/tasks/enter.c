@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// A task begins with its caller, or with its row: what an earlier life of the agent left is taken up as it
+// stands, and what was on its way when that life ended is never sent again.
+#include "agent/tasks/enter.h"
+
+#include "agent/tasks/end.h"
+#include "agent/tasks/part.h"
+#include "agent/tasks/slot.h"
+#include "shared/text.h"
+
+void task_enter(void *arg)
+{
+	struct task_run *r = arg;
+	struct err err = {0};
+	task_link(r);
+	if (r->e->all_n > TASK_OPEN_MAX || r->e->bytes > TASK_BYTES_MAX) {
+		err_set(&err, ERR_OVERLOADED, _("too many image tasks are under way"));
+		task_fail(r, TASK_FAILED, &err);
+		return;
+	}
+	r->queued_us = loop_now_us(r->e->loop);
+	task_wake(r);
+}
+
+// Booked and kept before: it is done. What it cost is in the ledger, no longer in the task's bill.
+static void take_kept(struct task_run *r, struct task_part *p)
+{
+	const struct image_adapter *a = image_adapter_of(r->t.protocol);
+	p->state = TASK_SUCCEEDED;
+	r->booked = r->bill.cost_unknown = true;
+	r->life_s = a != NULL ? a->life_s : 0;
+	for (int64_t i = p->first; i < p->first + p->n; i++) {
+		r->bytes += r->item_v[i].json.n;
+		r->e->bytes += r->item_v[i].json.n;
+	}
+}
+
+// Parts that had been accepted are asked for again: results are the upstream's to keep. One that was
+// under way when the agent died may have been accepted or not.
+static void resume(struct task_run *r)
+{
+	struct task *t = &r->t;
+	int64_t now = loop_now_us(r->e->loop);
+	for (size_t i = 0; i < t->parts_n; i++) {
+		struct task_part *p = &t->part[i];
+		if (r->at[i].kept)
+			take_kept(r, p);
+		else if (p->state == TASK_SUBMITTING || (p->state == TASK_SUCCEEDED && p->id[0] == '\0'))
+			p->state = TASK_UNKNOWN;
+		else if (p->state == TASK_SUCCEEDED)
+			p->state = TASK_RUNNING;
+		else if (p->state == TASK_QUEUED && r->body.n == 0)
+			p->state = TASK_FAILED;
+		if (p->state == TASK_RUNNING)
+			task_slot_take(r, i);
+		r->at[i].next_us = r->at[i].began_us = now;
+	}
+	if (t->state == TASK_SUBMITTING)
+		task_state(r, task_part_in(t, TASK_RUNNING) >= 0 ? TASK_RUNNING : t->state);
+	task_wake(r);
+}
+
+static void take_open(void *arg, const struct task *t, struct slice request)
+{
+	struct tasks *e = arg;
+	struct task_run *r = task_run_new(e);
+	r->t = *t;
+	r->stored = r->async = true;
+	r->row_submits = true;
+	r->row_asks = request.n > 0;
+	struct slice type = slice_cut(&request, '\n');
+	str_add_slice(&r->type, type);
+	if (request.p != NULL)
+		str_add_slice(&r->body, request);
+	r->ask = (struct decide_request){.offer = t->offer, .width = t->width, .height = t->height,
+		.n = t->n, .deadline_us = FIELD_NONE, .needs = t->n > 1 ? 1u << NEED_N : 0};
+	r->ask.client = &r->t.client;
+	r->ask.client_name = r->t.client_name;
+	*e->loaded_tail = r;
+	e->loaded_tail = &r->next;
+}
+
+static void take_part(void *arg, size_t part, struct slice result)
+{
+	struct task_run *r = arg;
+	if (part < r->t.parts_n && !task_part_read(r, part, result))
+		log_line(LOG_LVL_WARN, "task_part_not_read", "task", r->t.id, NULL);
+}
+
+static enum err_code run_load(struct store_tx *tx, struct store_job *job)
+{
+	struct tasks *e = job->arg;
+	enum err_code code = store_task_open(tx, take_open, e, &job->err);
+	for (struct task_run *r = e->loaded; code == ERR_OK && r != NULL; r = r->next)
+		code = store_task_parts(tx, r->t.id, take_part, r, &job->err);
+	return code;
+}
+
+static void load_done(struct store_job *job, enum err_code code)
+{
+	struct tasks *e = job->arg;
+	struct task_run *r = e->loaded;
+	e->loaded = NULL;
+	if (code != ERR_OK)
+		log_line(LOG_LVL_ERROR, "tasks_not_loaded", "detail", job->err.message, NULL);
+	while (r != NULL) {
+		struct task_run *next = r->next;
+		if (e->stopped) {
+			task_run_free(r);
+		} else {
+			task_link(r);
+			r->draw = (int64_t)(gw_random(e->gl) >> 1);
+			r->queued_us = loop_now_us(e->loop);
+			resume(r);
+		}
+		r = next;
+	}
+}
+
+void task_recover(struct tasks *e)
+{
+	e->loaded_tail = &e->loaded;
+	e->load_job = (struct store_job){.run = run_load, .done = load_done, .loop = e->loop,
+		.arg = e, .actor = ACTOR_SELF("system")};
+	if (!store_submit(e->agent->store, &e->load_job))
+		log_line(LOG_LVL_ERROR, "tasks_not_loaded", "detail", "the store's queue is full", NULL);
+}
