@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One answer for all who wait, counted, posted to the loop of each. The end of a task is told even when
-// nobody is left to take it: the work was done and paid for.
+// One answer for all who wait, counted, posted to the loop of each. The end of a task is told even
+// when nobody is left to take it: the work was done and paid for.
 #include "agent/tasks/answer.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Who waits for a task and what they are told: callers, each on its own loop, and who wants it stopped.
-// Control loop but for what says otherwise.
+// Who waits for a task and what they are told: callers, each on its own loop, and who wants it
+// stopped. Control loop but for what says otherwise.
 #ifndef YJ_AGENT_TASKS_ANSWER_H
 #define YJ_AGENT_TASKS_ANSWER_H
 

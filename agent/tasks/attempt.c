@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Breakers, metrics, decisions, ledger and limits learn of a task's attempt as they do of a call's; what it
-// cost goes on the task's bill, too, which its end tells.
+// Breakers, metrics, decisions, ledger and limits learn of a task's attempt as they do of a call's;
+// what it cost goes on the task's bill, too, which its end tells.
 #include "agent/tasks/attempt.h"
 
 #include <stdio.h>
@@ -132,8 +132,8 @@ bool task_is_fixed(const struct task_run *r)
 	return false;
 }
 
-// It certainly was not accepted: the part waits for another candidate. One whose neighbours have gone
-// somewhere goes there or nowhere, and is not tried for ever.
+// It certainly was not accepted: the part waits for another candidate. One whose neighbours have
+// gone somewhere goes there or nowhere, and is not tried for ever.
 void task_next_candidate(struct task_run *r)
 {
 	bool enough = task_is_fixed(r) && ++r->at[r->part].refused >= GW_ATTEMPTS_MAX;

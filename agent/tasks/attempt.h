@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the end of an attempt says: of its candidate, of the work, and of the part that was tried. The
-// candidate is held. Control loop.
+// What the end of an attempt says: of its candidate, of the work, and of the part that was tried.
+// The candidate is held. Control loop.
 #ifndef YJ_AGENT_TASKS_ATTEMPT_H
 #define YJ_AGENT_TASKS_ATTEMPT_H
 

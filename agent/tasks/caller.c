@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The caller's side of an image task, on the caller's loop: what is asked, and what is told. A caller
-// that leaves, or whose time is over, is forgotten; the task goes on.
+// The caller's side of an image task, on the caller's loop: what is asked, and what is told. A
+// caller that leaves, or whose time is over, is forgotten; the task goes on.
 #include "agent/tasks/caller.h"
 
 #include <stdio.h>

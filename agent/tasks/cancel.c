@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What waits is stopped here, what the vendor has taken by the vendor, if it can and as long as it has not
-// begun. A submit under way is never stopped: nobody could tell what became of it.
+// What waits is stopped here, what the vendor has taken by the vendor, if it can and as long as it
+// has not begun. A submit under way is never stopped: nobody could tell what became of it.
 #include "agent/tasks/cancel.h"
 
 #include "agent/tasks/answer.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An end is committed before anybody hears of it. While the store fails callers are told all the same, and
-// the row, which still says that it runs, is written again until it is right.
+// An end is committed before anybody hears of it. While the store fails callers are told all the
+// same, and the row, which still says that it runs, is written again until it is right.
 #include "agent/tasks/end.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How a part is done and how a task ends: its pictures or its reason are written, its callers told. Control
-// loop.
+// How a part is done and how a task ends: its pictures or its reason are written, its callers told.
+// Control loop.
 #ifndef YJ_AGENT_TASKS_END_H
 #define YJ_AGENT_TASKS_END_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A task begins with its caller, or with its row: what an earlier life of the agent left is taken up as it
-// stands, and what was on its way when that life ended is never sent again.
+// A task begins with its caller, or with its row: what an earlier life of the agent left is taken
+// up as it stands, and what was on its way when that life ended is never sent again.
 #include "agent/tasks/enter.h"
 
 #include "agent/tasks/end.h"
@@ -35,8 +35,8 @@ static void take_kept(struct task_run *r, struct task_part *p)
 	}
 }
 
-// Parts that had been accepted are asked for again: results are the upstream's to keep. One that was
-// under way when the agent died may have been accepted or not.
+// Parts that had been accepted are asked for again: results are the upstream's to keep. One that
+// was under way when the agent died may have been accepted or not.
 static void resume(struct task_run *r)
 {
 	struct task *t = &r->t;

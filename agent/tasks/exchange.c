@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Requests of tasks are built from names, as no caller and no route of a caller stands behind them: what
-// opens the upstream is looked up anew for each, and goes along only where it may be seen.
+// Requests of tasks are built from names, as no caller and no route of a caller stands behind them:
+// what opens the upstream is looked up anew for each, and goes along only where it may be seen.
 #include "agent/tasks/exchange.h"
 
 #include "agent/tasks/slot.h"

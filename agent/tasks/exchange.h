@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One exchange of a task with its upstream: whom it goes to, what goes along, and that all of it is let go
-// of. Control loop.
+// One exchange of a task with its upstream: whom it goes to, what goes along, and that all of it is
+// let go of. Control loop.
 #ifndef YJ_AGENT_TASKS_EXCHANGE_H
 #define YJ_AGENT_TASKS_EXCHANGE_H
 

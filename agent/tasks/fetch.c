@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Fetching what was made, for callers that want bytes and as addresses at vendors end. An address comes
-// out of an answer: it is somebody else's word, and is asked as such.
+// Fetching what was made, for callers that want bytes and as addresses at vendors end. An address
+// comes out of an answer: it is somebody else's word, and is asked as such.
 #include "agent/tasks/fetch.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Rows of tasks and who asks for one again. A key that was used before leads to the task of then: one that
-// is under way is waited for by the new caller, one that is over is read.
+// Rows of tasks and who asks for one again. A key that was used before leads to the task of then:
+// one that is under way is waited for by the new caller, one that is over is read.
 #include "agent/tasks/keep.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the parts of a task bring: taken out of answers, written down and read again. Control loop; reading
-// is the store thread's, too, before the task has entered.
+// What the parts of a task bring: taken out of answers, written down and read again. Control loop;
+// reading is the store thread's, too, before the task has entered.
 #ifndef YJ_AGENT_TASKS_PART_H
 #define YJ_AGENT_TASKS_PART_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// After acceptance: a poll that fails costs nothing and is made again, within the life of a task nothing
-// that was paid for is given up.
+// After acceptance: a poll that fails costs nothing and is made again, within the life of a task
+// nothing that was paid for is given up.
 #include "agent/tasks/poll.h"
 
 #include "agent/tasks/attempt.h"

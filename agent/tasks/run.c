@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tasks come and go, sleep and wake. Who wakes a task does not begin its next step: the engine does, once
-// for each at the end of the turn, so that no step stands on another's stack.
+// Tasks come and go, sleep and wake. Who wakes a task does not begin its next step: the engine
+// does, once for each at the end of the turn, so that no step stands on another's stack.
 #include "agent/tasks/run.h"
 
 #include <stdio.h>

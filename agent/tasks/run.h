@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An unfinished task, and the engine that holds them: what there is, what is awake, and what waits for
-// room. Private to this folder. Everything belongs to the control loop but what says otherwise.
+// An unfinished task, and the engine that holds them: what there is, what is awake, and what waits
+// for room. Private to this folder. Everything belongs to the control loop but what says otherwise.
 #ifndef YJ_AGENT_TASKS_RUN_H
 #define YJ_AGENT_TASKS_RUN_H
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a key or an instance may have at once counts parts of tasks as it counts calls, for as long as
-// the vendor works on them and not just for a submit. Who left one is told by the names of the row.
+// What a key or an instance may have at once counts parts of tasks as it counts calls, for as long
+// as the vendor works on them and not just for a submit. Who left one is told by the names of the
+// row.
 #include "agent/tasks/slot.h"
 
 #include "agent/tasks/target.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A task outlives its request and the agent: a snapshot is held for an exchange alone, and in between
-// key, instance and candidate are names that may stand for something else by now, or for nothing.
+// A task outlives its request and the agent: a snapshot is held for an exchange alone, and in
+// between key, instance and candidate are names that may stand for something else by now, or for
+// nothing.
 #include "agent/tasks/target.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is next for each task that is awake: the one place that looks. A step does its work and wakes the
-// task again; it knows of no other.
+// What is next for each task that is awake: the one place that looks. A step does its work and
+// wakes the task again; it knows of no other.
 #include "agent/tasks/tasks.h"
 
 #include <stdlib.h>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Image tasks: paid work that is never lost and never paid twice.
 //
-// Every request for pictures is a task. Its intention (whom it goes to, with which key) is committed
-// before the submit, the upstream's task id right after: a crash between the two leaves
-// outcome_unknown, shown and never submitted again by itself. A caller that waits, or comes back with
-// its Idempotency-Key, or asks by id, is told of the same task; leaving cancels nothing. After a
-// restart what had been accepted is polled on, what waited in the agent waits on. Another candidate
-// is asked only when the one before certainly did not accept; an instance of one's own bills nothing,
-// so its failures count as such.
+// Every request for pictures is a task. Its intention (whom it goes to, with which key) is
+// committed before the submit, the upstream's task id right after: a crash between the two leaves
+// outcome_unknown, shown and never submitted again by itself. A caller that waits, or comes back
+// with its Idempotency-Key, or asks by id, is told of the same task; leaving cancels nothing. After
+// a restart what had been accepted is polled on, what waited in the agent waits on. Another
+// candidate is asked only when the one before certainly did not accept; an instance of one's own
+// bills nothing, so its failures count as such.
 //
 // While the store fails, a caller that waits is still served by upstreams that answer a submit with
 // the pictures, without a row: "X-Yijian-Task-Durable: false" says so. An Idempotency-Key, an
