@@ -111,6 +111,12 @@ struct task_answer *task_answer_new(const struct task_run *r)
 	return a;
 }
 
+void task_answer_fail(struct task_answer *a)
+{
+	err_set(&a->err, a->t.code != ERR_OK ? a->t.code : ERR_INTERNAL,
+		a->t.message[0] != '\0' ? "%s" : NULL, a->t.message);
+}
+
 static void post_answer(struct task_waiter *w, struct task_answer *a)
 {
 	w->run = NULL;
@@ -167,8 +173,7 @@ void task_tell_stored(struct task_waiter *w, const struct task *t, struct str *b
 	if (!w->async && t->state == TASK_EXPIRED)
 		err_set(&a->err, ERR_GONE, _("the pictures of this task are no longer kept"));
 	else if (!w->async && t->state != TASK_SUCCEEDED)
-		err_set(&a->err, t->code != ERR_OK ? t->code : ERR_INTERNAL,
-			t->message[0] != '\0' ? "%s" : NULL, t->message);
+		task_answer_fail(a);
 	post_answer(w, a);
 	task_answer_drop(a);
 }
@@ -180,21 +185,19 @@ void task_forget(struct task_run *r)
 	task_drop(r);
 }
 
-void task_refuse(struct task_run *r, const struct err *err)
+void task_refuse(struct task_run *r)
 {
 	struct task_answer *a = task_answer_new(r);
-	a->err = *err;
+	task_answer_fail(a);
 	task_tell(r, a);
 	task_forget(r);
 }
 
 void task_join(struct task_run *r, struct task_waiter *w)
 {
-	struct err err = {0};
 	if (r->waiters_n >= WAITERS_MAX) {
 		struct task_answer *a = task_answer_new(r);
-		err_set(&err, ERR_OVERLOADED, _("too many callers wait for this task"));
-		a->err = err;
+		err_set(&a->err, ERR_OVERLOADED, _("too many callers wait for this task"));
 		post_answer(w, a);
 		task_answer_drop(a);
 		return;

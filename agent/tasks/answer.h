@@ -58,6 +58,7 @@ struct task_partial { // a picture on its way, for one caller; holds the waiter
 const char *task_waiter_id(const struct task_waiter *w);
 
 struct task_answer *task_answer_new(const struct task_run *r);
+void task_answer_fail(struct task_answer *a); // it tells why the task failed
 void task_join(struct task_run *r, struct task_waiter *w);
 void task_tell(struct task_run *r, struct task_answer *a); // all waiters; takes a
 // Those who only wanted to know that it is kept.
@@ -66,7 +67,7 @@ void task_tell_accepted(struct task_run *r);
 void task_tell_stored(struct task_waiter *w, const struct task *t, struct str *body);
 // It never was, and is dropped; refuse tells everybody who waits for it.
 void task_forget(struct task_run *r);
-void task_refuse(struct task_run *r, const struct err *err);
+void task_refuse(struct task_run *r);
 // Who wanted it stopped, if anybody did.
 void task_cancel_tell(struct task_run *r, enum err_code code);
 

@@ -17,12 +17,10 @@ static void on_canceled(void *arg, enum up_end end, const struct upstream_respon
 	r->up = NULL;
 	r->doing = DOING_NOTHING;
 	task_call_end(r);
-	if (!done) { // it has begun: it will be finished, and billed
+	if (done)
+		task_part_over(r, TASK_CANCELED);
+	else // it has begun: it will be finished, and billed
 		task_cancel_tell(r, ERR_NOT_CANCELABLE);
-		task_wake(r);
-		return;
-	}
-	task_part_over(r, TASK_CANCELED);
 	task_wake(r);
 }
 
@@ -30,8 +28,7 @@ static void cancel_upstream(struct task_run *r, size_t part)
 {
 	static const struct upstream_callbacks callbacks = {.done = on_canceled};
 	const struct image_adapter *a = image_adapter_of(r->t.protocol);
-	struct err err = {0};
-	const struct url *url = a != NULL && a->cancel != NULL ? task_take_upstream(r, &err) : NULL;
+	const struct url *url = a != NULL && a->cancel != NULL ? task_take_upstream(r) : NULL;
 	r->part = part;
 	if (url == NULL) {
 		task_call_end(r);
@@ -47,7 +44,6 @@ static void cancel_upstream(struct task_run *r, size_t part)
 
 void task_cancel(struct task_run *r)
 {
-	struct err err = {0};
 	for (size_t i = 0; i < r->t.parts_n; i++) {
 		if (r->t.part[i].state == TASK_QUEUED)
 			r->t.part[i].state = TASK_CANCELED;
@@ -62,9 +58,8 @@ void task_cancel(struct task_run *r)
 		task_wake(r);
 		return;
 	}
-	err_set(&err, ERR_CANCELED, NULL);
 	r->error.final = false;
-	task_fail(r, TASK_CANCELED, &err);
+	task_fail(r, TASK_CANCELED, ERR_CANCELED, NULL);
 }
 
 void task_cancel_ask(void *arg)

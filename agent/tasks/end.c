@@ -72,11 +72,6 @@ static void write_body(struct task_run *r, struct str *out)
 
 // ---- the end ----
 
-static int64_t min_until(const struct task_run *r, int64_t now)
-{
-	return now + MIN_OF(r->life_s > 0 ? r->life_s * 1000 : TASK_RESULT_MS, TASK_RESULT_MS);
-}
-
 static void count_end(struct task_run *r)
 {
 	const char *const labels[] = {r->t.feature, task_state_names[r->t.state], NULL};
@@ -102,8 +97,7 @@ static void ended(struct task_run *r, enum err_code code)
 	if (r->t.state == TASK_SUCCEEDED)
 		write_body(r, &a->body);
 	else
-		err_set(&a->err, r->t.code != ERR_OK ? r->t.code : ERR_INTERNAL,
-			r->t.message[0] != '\0' ? "%s" : NULL, r->t.message);
+		task_answer_fail(a);
 	if (!r->over) { // not again when it is only saved again
 		count_end(r);
 		a->agent = r->e->agent;
@@ -126,22 +120,28 @@ static void end_as(struct task_run *r, enum task_state s)
 	int64_t now = clock_wall_ms();
 	task_state(r, s);
 	r->t.finished_ms = now;
-	r->t.until_ms = s == TASK_SUCCEEDED ? min_until(r, now) : 0;
-	if (s == TASK_SUCCEEDED)
+	r->t.until_ms = 0;
+	if (s == TASK_SUCCEEDED) {
+		int64_t life_ms = r->life_s > 0 ? r->life_s * 1000 : TASK_RESULT_MS;
+		r->t.until_ms = now + MIN_OF(life_ms, TASK_RESULT_MS);
 		write_body(r, &body);
+	}
 	loop_timer_clear(r->e->loop, &r->timer);
 	task_store(r, &body, ended);
+}
+
+static enum err_code code_of(enum task_state s)
+{
+	return s == TASK_UNKNOWN ? ERR_OUTCOME_UNKNOWN : s == TASK_CANCELED ? ERR_CANCELED
+		: s == TASK_EXPIRED ? ERR_GONE : ERR_UPSTREAM_BAD_RESPONSE;
 }
 
 // Pictures of parts that came to nothing say why.
 static void say_why(struct task_run *r, const struct task_part *p)
 {
 	const struct task *t = &r->t;
-	enum err_code code = p->state == TASK_UNKNOWN ? ERR_OUTCOME_UNKNOWN
-		: p->state == TASK_CANCELED           ? ERR_CANCELED
-		: p->state == TASK_EXPIRED            ? ERR_GONE
-		: t->code != ERR_OK                   ? t->code
-						      : ERR_UPSTREAM_BAD_RESPONSE;
+	enum err_code code = p->state == TASK_FAILED && t->code != ERR_OK ? t->code
+									  : code_of(p->state);
 	for (int64_t i = p->first; i < p->first + p->n; i++) {
 		struct task_item *it = &r->item_v[i];
 		if (it->json.n > 0 || it->code[0] != '\0')
@@ -166,32 +166,25 @@ void task_finish(struct task_run *r)
 	t->failed = t->n - t->made;
 	enum task_state s = task_sum(t);
 	if (s == TASK_SUCCEEDED && t->made == 0) { // made, and none could be fetched
+		char why[ERR_TEXT_MAX];
+		snprintf(why, sizeof(why), _("the pictures were made but could not be fetched: %s"),
+			r->item_v[0].message);
 		s = TASK_FAILED;
-		t->code = ERR_UPSTREAM_BAD_RESPONSE;
-		t->status = err_row(t->code)->status;
-		snprintf(t->message, sizeof(t->message), _("the pictures were made but could not be"
-							   " fetched: %s"), r->item_v[0].message);
+		task_blame(r, ERR_UPSTREAM_BAD_RESPONSE, why);
 	}
-	if (s == TASK_SUCCEEDED) {
+	if (s == TASK_SUCCEEDED)
 		t->code = ERR_OK;
-	} else if (t->code == ERR_OK) {
-		t->code = s == TASK_UNKNOWN ? ERR_OUTCOME_UNKNOWN : s == TASK_EXPIRED ? ERR_GONE
-			  : s == TASK_CANCELED ? ERR_CANCELED : ERR_UPSTREAM_BAD_RESPONSE;
-		t->status = err_row(t->code)->status;
-		snprintf(t->message, sizeof(t->message), "%s", _(err_row(t->code)->message));
-	}
+	else if (t->code == ERR_OK)
+		task_blame(r, code_of(s), NULL);
 	end_as(r, s);
 }
 
-void task_fail(struct task_run *r, enum task_state s, const struct err *err)
+void task_fail(struct task_run *r, enum task_state s, enum err_code code, const char *text)
 {
 	struct task *t = &r->t;
-	if (t->code == ERR_OK || err->code != ERR_OK) {
-		t->code = err->code != ERR_OK ? err->code : ERR_INTERNAL;
-		snprintf(t->message, sizeof(t->message), "%s", err->message);
-		t->status = r->error.final && r->error.code == t->code ? r->error.status
-								       : err_row(t->code)->status;
-	}
+	task_blame(r, code, text);
+	if (r->error.final && r->error.code == code)
+		t->status = r->error.status;
 	for (size_t i = 0; i < t->parts_n; i++) {
 		if (!task_is_over(t->part[i].state))
 			t->part[i].state = s;
@@ -202,7 +195,7 @@ void task_fail(struct task_run *r, enum task_state s, const struct err *err)
 		return;
 	}
 	if (!r->stored && r->durable) { // nothing was kept, nothing was submitted
-		task_refuse(r, err);
+		task_refuse(r);
 		return;
 	}
 	end_as(r, s);

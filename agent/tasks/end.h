@@ -11,7 +11,8 @@
 void task_part_done(struct task_run *r);
 // Every part is over: its state is what they add up to.
 void task_finish(struct task_run *r);
-// Over without pictures, for this reason; what was made is kept all the same.
-void task_fail(struct task_run *r, enum task_state s, const struct err *err);
+// Over without pictures, for this reason (text NULL: the code's own); what was made is kept all the
+// same.
+void task_fail(struct task_run *r, enum task_state s, enum err_code code, const char *text);
 
 #endif

@@ -11,11 +11,9 @@
 void task_enter(void *arg)
 {
 	struct task_run *r = arg;
-	struct err err = {0};
 	task_link(r);
 	if (r->e->all_n > TASK_OPEN_MAX || r->e->bytes > TASK_BYTES_MAX) {
-		err_set(&err, ERR_OVERLOADED, _("too many image tasks are under way"));
-		task_fail(r, TASK_FAILED, &err);
+		task_fail(r, TASK_FAILED, ERR_OVERLOADED, _("too many image tasks are under way"));
 		return;
 	}
 	r->queued_us = loop_now_us(r->e->loop);

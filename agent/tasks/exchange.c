@@ -33,8 +33,9 @@ bool task_take_candidate(struct task_run *r)
 	return c != NULL;
 }
 
-const struct url *task_take_upstream(struct task_run *r, struct err *err)
+const struct url *task_take_upstream(struct task_run *r)
 {
+	struct err err = {0}; // it is asked for again, or fails for reasons of its own
 	const struct snapshot *snap = snapshots_now(r->e->agent->snaps);
 	struct slice service = slice_of(r->t.target_name), vendor = slice_cut(&service, '/');
 	const struct vendor_row *v = vendor_find(vendor, service);
@@ -50,13 +51,13 @@ const struct url *task_take_upstream(struct task_run *r, struct err *err)
 		r->pool_key = in->live->id;
 		r->style = instance_auth(&in->doc, &r->auth_header);
 		if (opens != NULL)
-			r->secret = gw_secret_take(r->e->gl, opens, err);
+			r->secret = gw_secret_take(r->e->gl, opens, &err);
 		return opens == NULL || r->secret != NULL ? &in->url : NULL;
 	}
 	r->pool_key = key->live->id;
 	r->style = v != NULL ? v->auth : AUTH_BEARER;
 	r->auth_header = NULL;
-	r->secret = gw_secret_take(r->e->gl, key, err);
+	r->secret = gw_secret_take(r->e->gl, key, &err);
 	return r->secret != NULL ? &key->url : NULL;
 }
 

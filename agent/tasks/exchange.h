@@ -15,7 +15,7 @@ void task_hold(struct task_run *r, const struct snapshot *snap, const struct can
 bool task_take_candidate(struct task_run *r);
 // The key or instance the task went to, as it is now, with its secret: held until task_call_end.
 // NULL: gone, or the secret does not open.
-const struct url *task_take_upstream(struct task_run *r, struct err *err);
+const struct url *task_take_upstream(struct task_run *r);
 struct task_exchange {
 	const struct url *url;
 	int64_t first_byte_ms, total_ms; // total 0: none

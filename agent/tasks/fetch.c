@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Fetching what was made, for callers that want bytes and as addresses at vendors end. An address
-// comes out of an answer: it is somebody else's word, and is asked as such.
+// What was made is fetched for callers that want bytes, and where only the upstream can be asked for
+// it. An address comes out of an answer: it is somebody else's word, and is asked as such.
 #include "agent/tasks/fetch.h"
 
 #include <stdio.h>
@@ -11,14 +11,14 @@
 #define FETCH_TOTAL_MS 120000
 #define FETCH_TRIES 3
 
-static void fetch_failed(struct task_run *r, const char *why)
+// again: it may come another time.
+static void fetch_failed(struct task_run *r, bool again, const char *why)
 {
 	struct task_item *it = &r->item_v[r->item];
-	if (++it->tries >= FETCH_TRIES) {
+	if (++it->tries >= FETCH_TRIES || !again) {
 		snprintf(it->code, sizeof(it->code), "fetch_failed");
 		snprintf(it->message, sizeof(it->message), "%s", why);
 	}
-	task_wake(r);
 }
 
 static void take_bytes(struct task_run *r, struct slice bytes)
@@ -35,29 +35,28 @@ static void take_bytes(struct task_run *r, struct slice bytes)
 	r->e->bytes += it->json.n;
 	str_release(&b64);
 	str_release(&url);
-	task_wake(r);
 }
 
 static void on_fetched(void *arg, enum up_end end, const struct upstream_response *res,
 	struct slice body, const struct err *err UNUSED)
 {
 	struct task_run *r = arg;
-	char why[80];
 	r->up = NULL;
 	r->doing = DOING_NOTHING;
 	if (end == UP_OK && res->status == 200 && body.n > 0) {
 		take_bytes(r, body);
-		task_call_end(r);
-		return;
+	} else {
+		char why[80];
+		if (end == UP_OK)
+			snprintf(why, sizeof(why), "fetching it ended in HTTP %d", res->status);
+		else
+			snprintf(why, sizeof(why), "fetching it ended in %s", up_end_name(end));
+		bool same_again = end == UP_OK ? res->status < 500
+			: end == UP_FORBIDDEN || end == UP_TOO_LARGE;
+		fetch_failed(r, !same_again, why);
 	}
-	if (end == UP_OK)
-		snprintf(why, sizeof(why), "fetching it ended in HTTP %d", res->status);
-	else
-		snprintf(why, sizeof(why), "fetching it ended in %s", up_end_name(end));
 	task_call_end(r);
-	if (end == UP_FORBIDDEN || end == UP_TOO_LARGE || (end == UP_OK && res->status < 500))
-		r->item_v[r->item].tries = FETCH_TRIES; // it would be the same again
-	fetch_failed(r, why);
+	task_wake(r);
 }
 
 // Origin and the rest of an address: the parser of upstreams takes no query.
@@ -85,42 +84,43 @@ static bool split_url(struct task_run *r, struct slice text, struct url *url)
 	return true;
 }
 
+// Fills in where it is; what is wrong with that, NULL: nothing.
+static const char *aim(struct task_run *r, const struct task_item *it, struct task_exchange *x)
+{
+	const struct url *own = x->url;
+	if (r->e->bytes > TASK_BYTES_MAX)
+		return "the agent holds too many pictures";
+	if (it->same) {
+		if (own == NULL)
+			return "the upstream is gone";
+		str_add(&r->send.path, own->path);
+		str_add_slice(&r->send.path, str_slice(&it->fetch));
+		return NULL;
+	}
+	struct url *far = arena_alloc(&r->arena, sizeof(*far));
+	if (!split_url(r, str_slice(&it->fetch), far))
+		return "its address is not allowed";
+	x->url = far;
+	x->foreign = true;
+	x->near = own != NULL && urlx_same_origin(own->origin, far->origin);
+	return NULL;
+}
+
 void task_fetch(struct task_run *r, size_t item)
 {
 	static const struct upstream_callbacks callbacks = {.done = on_fetched};
-	struct task_item *it = &r->item_v[item];
-	struct err err = {0};
-	struct url url;
-	const struct url *own = task_take_upstream(r, &err);
-	struct task_exchange x = {.url = own, .first_byte_ms = TASK_FIRST_BYTE_MS,
-		.total_ms = FETCH_TOTAL_MS, .body_max = TASK_FETCH_MAX, .bytes = true,
-		.cb = &callbacks};
+	struct task_exchange x = {.url = task_take_upstream(r),
+		.first_byte_ms = TASK_FIRST_BYTE_MS, .total_ms = FETCH_TOTAL_MS,
+		.body_max = TASK_FETCH_MAX, .bytes = true, .cb = &callbacks};
 	r->item = item;
 	r->send.method = "GET";
-	if (r->e->bytes > TASK_BYTES_MAX) {
-		it->tries = FETCH_TRIES;
-		task_call_end(r);
-		fetch_failed(r, "the agent holds too many pictures");
+	const char *wrong = aim(r, &r->item_v[item], &x);
+	if (wrong == NULL) {
+		r->doing = DOING_FETCH;
+		task_call(r, &x);
 		return;
 	}
-	if (it->same && own != NULL) {
-		str_add(&r->send.path, own->path);
-		str_add_slice(&r->send.path, str_slice(&it->fetch));
-	} else if (!it->same && split_url(r, str_slice(&it->fetch), &url)) {
-		x.url = &url;
-		x.foreign = true;
-		x.near = own != NULL && urlx_same_origin(own->origin, url.origin);
-	} else {
-		it->tries = FETCH_TRIES;
-		task_call_end(r);
-		fetch_failed(r, it->same ? "the upstream is gone" : "its address is not allowed");
-		return;
-	}
-	if (x.foreign) {
-		struct url *kept = arena_alloc(&r->arena, sizeof(*kept));
-		*kept = url;
-		x.url = kept;
-	}
-	r->doing = DOING_FETCH;
-	task_call(r, &x);
+	fetch_failed(r, false, wrong);
+	task_call_end(r);
+	task_wake(r);
 }

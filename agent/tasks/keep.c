@@ -11,112 +11,6 @@
 #include "agent/tasks/part.h"
 #include "shared/mem.h"
 
-// ---- storing ----
-
-struct task_save {
-	struct store_job job;
-	struct task_run *r;
-	struct task t, found;
-	bool create, keep_request, hit;
-	struct str request, result;
-	struct str part[TASK_PARTS_MAX]; // what those that are done brought; empty: nothing to write
-	void (*then)(struct task_run *r, enum err_code code);
-};
-
-static enum err_code run_save(struct store_tx *tx, struct store_job *job)
-{
-	struct task_save *s = job->arg;
-	if (s->create)
-		return store_task_create(tx, &s->t, str_slice(&s->request), &s->hit, &s->found,
-			&job->err);
-	enum err_code code = store_task_update(tx, &s->t, s->keep_request, str_slice(&s->request),
-		str_slice(&s->result), &job->err);
-	for (size_t i = 0; code == ERR_OK && i < s->t.parts_n; i++) {
-		if (s->part[i].n > 0)
-			code = store_task_part_put(tx, s->t.id, i, str_slice(&s->part[i]), &job->err);
-	}
-	return code;
-}
-
-// The key was used before: its caller is told of that task, this one never was.
-static void join_earlier(struct task_run *r, const struct task_save *s);
-
-static void save_done(struct store_job *job, enum err_code code)
-{
-	struct task_save *s = job->arg;
-	struct task_run *r = s->r;
-	bool stopped = r->e->stopped;
-	for (size_t i = 0; i < s->t.parts_n; i++) {
-		if (code == ERR_OK && s->part[i].n > 0 && !stopped)
-			r->at[i].unsaved = false;
-		str_release(&s->part[i]);
-	}
-	if (!stopped && code == ERR_OK && !s->hit) {
-		r->row_asks = s->keep_request;
-		r->row_submits = task_part_in(&s->t, TASK_SUBMITTING) >= 0;
-	}
-	if (!stopped) {
-		r->doing = DOING_NOTHING;
-		if (code == ERR_OK && s->create && s->hit) {
-			join_earlier(r, s);
-		} else {
-			if (code == ERR_OK && s->create) {
-				r->stored = true;
-				r->unkept = ERR_OK;
-				for (struct task_waiter *w = r->waiters; w != NULL; w = w->next)
-					atomic_store(&w->kept, true);
-				task_tell_accepted(r);
-			}
-			s->then(r, code);
-		}
-	}
-	str_release(&s->request);
-	str_release(&s->result);
-	free(s);
-}
-
-// What waits is kept whole: the type of the body stands before it.
-static void request_of(const struct task_run *r, struct str *out)
-{
-	str_addf(out, "%s\n", str_text(&r->type));
-	str_add_slice(out, str_slice(&r->body));
-}
-
-void task_store(struct task_run *r, struct str *result,
-	void (*then)(struct task_run *r, enum err_code code))
-{
-	struct task_save *s;
-	if (!r->durable) {
-		if (result != NULL)
-			str_release(result);
-		then(r, ERR_OK);
-		return;
-	}
-	s = mem_zalloc(1, sizeof(*s));
-	s->r = r;
-	s->t = r->t;
-	s->create = !r->stored;
-	s->keep_request = task_part_in(&r->t, TASK_QUEUED) >= 0;
-	s->then = then;
-	if (s->keep_request && !r->row_asks)
-		request_of(r, &s->request);
-	for (size_t i = 0; i < r->t.parts_n && r->t.finished_ms == 0 && !s->create; i++) {
-		if (r->at[i].unsaved)
-			task_part_write(r, i, &s->part[i]);
-	}
-	if (result != NULL) {
-		s->result = *result;
-		*result = STR_INIT;
-	}
-	s->job = (struct store_job){.run = run_save, .done = save_done, .loop = r->e->loop,
-		.arg = s, .actor = ACTOR_SELF("system")};
-	r->doing = DOING_SAVE;
-	if (store_submit(r->e->agent->store, &s->job))
-		return;
-	err_set(&s->job.err, ERR_OVERLOADED, NULL);
-	save_done(&s->job, ERR_OVERLOADED);
-}
-
 // ---- a key that was used before ----
 
 struct look_up {
@@ -163,9 +57,10 @@ static void look_up(struct tasks *e, struct task_waiter *w, const struct task *t
 	}
 }
 
-static void join_earlier(struct task_run *r, const struct task_save *s)
+// Its callers are told of that task, this one never was.
+static void join_earlier(struct task_run *r, const struct task *found)
 {
-	struct task_run *earlier = task_find(r->e, s->found.id);
+	struct task_run *earlier = task_find(r->e, found->id);
 	struct task_waiter *w = r->waiters;
 	task_unadmit(r);
 	task_call_end(r);
@@ -175,10 +70,110 @@ static void join_earlier(struct task_run *r, const struct task_save *s)
 		if (earlier != NULL && !earlier->over)
 			task_join(earlier, w);
 		else
-			look_up(r->e, w, &s->found);
+			look_up(r->e, w, found);
 		w = next;
 	}
 	task_forget(r);
+}
+
+// ---- storing ----
+
+struct task_save {
+	struct store_job job;
+	struct task_run *r;
+	struct task t, found;
+	bool create, keep_request, hit;
+	struct str request, result;
+	struct str part[TASK_PARTS_MAX]; // what those that are done brought; empty: nothing to write
+	void (*then)(struct task_run *r, enum err_code code);
+};
+
+static enum err_code run_save(struct store_tx *tx, struct store_job *job)
+{
+	struct task_save *s = job->arg;
+	if (s->create)
+		return store_task_create(tx, &s->t, str_slice(&s->request), &s->hit, &s->found,
+			&job->err);
+	enum err_code code = store_task_update(tx, &s->t, s->keep_request, str_slice(&s->request),
+		str_slice(&s->result), &job->err);
+	for (size_t i = 0; code == ERR_OK && i < s->t.parts_n; i++) {
+		if (s->part[i].n > 0)
+			code = store_task_part_put(tx, s->t.id, i, str_slice(&s->part[i]), &job->err);
+	}
+	return code;
+}
+
+// The row is as r was when it was stored.
+static void row_is(struct task_run *r, const struct task_save *s)
+{
+	r->row_asks = s->keep_request;
+	r->row_submits = task_part_in(&s->t, TASK_SUBMITTING) >= 0;
+	for (size_t i = 0; i < s->t.parts_n; i++)
+		r->at[i].unsaved &= s->part[i].n == 0;
+	if (!s->create)
+		return;
+	r->stored = true;
+	r->unkept = ERR_OK;
+	for (struct task_waiter *w = r->waiters; w != NULL; w = w->next)
+		atomic_store(&w->kept, true);
+	task_tell_accepted(r);
+}
+
+static void save_done(struct store_job *job, enum err_code code)
+{
+	struct task_save *s = job->arg;
+	struct task_run *r = s->r;
+	if (!r->e->stopped) {
+		r->doing = DOING_NOTHING;
+		if (code == ERR_OK && !s->hit)
+			row_is(r, s);
+		if (code == ERR_OK && s->hit)
+			join_earlier(r, &s->found);
+		else
+			s->then(r, code);
+	}
+	for (size_t i = 0; i < s->t.parts_n; i++)
+		str_release(&s->part[i]);
+	str_release(&s->request);
+	str_release(&s->result);
+	free(s);
+}
+
+void task_store(struct task_run *r, struct str *result,
+	void (*then)(struct task_run *r, enum err_code code))
+{
+	struct task_save *s;
+	if (!r->durable) {
+		if (result != NULL)
+			str_release(result);
+		then(r, ERR_OK);
+		return;
+	}
+	s = mem_zalloc(1, sizeof(*s));
+	s->r = r;
+	s->t = r->t;
+	s->create = !r->stored;
+	s->keep_request = task_part_in(&r->t, TASK_QUEUED) >= 0;
+	s->then = then;
+	if (s->keep_request && !r->row_asks) { // the type of the body stands before it
+		str_addf(&s->request, "%s\n", str_text(&r->type));
+		str_add_slice(&s->request, str_slice(&r->body));
+	}
+	for (size_t i = 0; i < r->t.parts_n && r->t.finished_ms == 0 && !s->create; i++) {
+		if (r->at[i].unsaved)
+			task_part_write(r, i, &s->part[i]);
+	}
+	if (result != NULL) {
+		s->result = *result;
+		*result = STR_INIT;
+	}
+	s->job = (struct store_job){.run = run_save, .done = save_done, .loop = r->e->loop,
+		.arg = s, .actor = ACTOR_SELF("system")};
+	r->doing = DOING_SAVE;
+	if (store_submit(r->e->agent->store, &s->job))
+		return;
+	err_set(&s->job.err, ERR_OVERLOADED, NULL);
+	save_done(&s->job, ERR_OVERLOADED);
 }
 
 void task_kept(struct task_run *r, enum err_code code)

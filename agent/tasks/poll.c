@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// After acceptance: a poll that fails costs nothing and is made again, within the life of a task
+// After acceptance. A poll that fails costs nothing and is made again: within the life of a task
 // nothing that was paid for is given up.
 #include "agent/tasks/poll.h"
 
@@ -143,8 +143,7 @@ void task_poll(struct task_run *r, size_t part)
 {
 	static const struct upstream_callbacks callbacks = {.done = on_polled};
 	const struct image_adapter *a = image_adapter_of(r->t.protocol);
-	struct err err = {0};
-	const struct url *url = task_take_upstream(r, &err);
+	const struct url *url = task_take_upstream(r);
 	r->part = part;
 	if (url == NULL || a == NULL || a->poll == NULL) { // it may come back
 		task_call_end(r);

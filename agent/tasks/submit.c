@@ -91,13 +91,12 @@ static void submit_refused(struct task_run *r, int status, struct slice retry_af
 		task_next_candidate(r);
 		return;
 	}
-	struct err err = {0};
-	err_set(&err, r->error.code, r->error.message[0] != '\0' ? "%s" : NULL, r->error.message);
 	task_keep_refusal(r);
 	task_part_over(r, TASK_FAILED);
 	task_call_end(r);
 	if (r->t.parts_n == 1)
-		task_fail(r, TASK_FAILED, &err);
+		task_fail(r, TASK_FAILED, r->error.code,
+			r->error.message[0] != '\0' ? r->error.message : NULL);
 	else
 		task_wake(r);
 }
@@ -113,14 +112,6 @@ static void accepted(struct task_run *r)
 	task_state(r, TASK_RUNNING);
 	task_call_end(r);
 	task_store(r, NULL, task_kept);
-}
-
-static void done_at_once(struct task_run *r)
-{
-	task_booked(r, OUT_OK, true, &r->e->result.usage);
-	task_take_items(r, r->part);
-	task_call_end(r);
-	task_part_done(r);
 }
 
 static void take_answer(struct task_run *r, const struct upstream_response *res, struct slice body)
@@ -139,7 +130,10 @@ static void take_answer(struct task_run *r, const struct upstream_response *res,
 		return;
 	case IMAGE_DONE:
 		task_attempt_over(r, OUT_OK, res->status, ERR_OK, "ok", false, 0);
-		done_at_once(r);
+		task_booked(r, OUT_OK, true, &r->e->result.usage);
+		task_take_items(r, r->part);
+		task_call_end(r);
+		task_part_done(r);
 		return;
 	case IMAGE_FAILED: // behind partial pictures nobody can tell what it cost
 		submit_refused(r, r->e->result.status == 0 && r->relay.shown > 0
@@ -181,14 +175,6 @@ static enum err_code read_request(struct task_run *r, struct image_want *want, s
 	return code == ERR_OK ? image_read(&r->e->call, r->draw, want, err) : code;
 }
 
-static void not_sent(struct task_run *r, const struct err *err)
-{
-	task_attempt_over(r, OUT_CLIENT, 0, err->code, "not_sent", false, 0);
-	task_part_over(r, TASK_FAILED);
-	task_call_end(r);
-	task_fail(r, TASK_FAILED, err);
-}
-
 static void submit_now(struct task_run *r)
 {
 	const struct feature_obj *f = snapshot_feature(r->snap, slice_of(r->t.feature));
@@ -199,7 +185,10 @@ static void submit_now(struct task_run *r)
 		.first = p->first, .n = p->n};
 	struct err err = {0};
 	if (read_request(r, &want, &err) != ERR_OK || a->submit(&s, &r->send, &err) != ERR_OK) {
-		not_sent(r, &err);
+		task_attempt_over(r, OUT_CLIENT, 0, err.code, "not_sent", false, 0);
+		task_part_over(r, TASK_FAILED);
+		task_call_end(r);
+		task_fail(r, TASK_FAILED, err.code, err.message);
 		return;
 	}
 	snprintf(r->t.note, sizeof(r->t.note), "%s", s.note);
@@ -209,8 +198,9 @@ static void submit_now(struct task_run *r)
 	r->at[r->part].sent = true;
 	atomic_fetch_add(&r->e->submitting, 1);
 	struct task_exchange x = {.url = r->cand->url, .body_max = GW_ANSWER_MAX, .once = true,
-		.first_byte_ms = f->doc.timeouts.first_byte_ms, .cb = r->send.stream ? &task_relay_callbacks : &submit_callbacks,
-		.total_ms = f->doc.timeouts.total_ms};
+		.first_byte_ms = f->doc.timeouts.first_byte_ms,
+		.total_ms = f->doc.timeouts.total_ms,
+		.cb = r->send.stream ? &task_relay_callbacks : &submit_callbacks};
 	if (!a->sync)
 		x.first_byte_ms = MIN_OF(x.first_byte_ms, SUBMIT_FIRST_BYTE_MS);
 	task_call(r, &x);
@@ -219,7 +209,6 @@ static void submit_now(struct task_run *r)
 // The intention could not be written: nothing was sent.
 static void not_kept(struct task_run *r, enum err_code code)
 {
-	struct err err = {0};
 	const struct image_adapter *a = image_adapter_for(r->cand);
 	bool may = !r->stored && !r->async && r->t.idem[0] == '\0' && code != ERR_IDEMPOTENCY_MISMATCH;
 	if (may && a->sync) {
@@ -233,10 +222,9 @@ static void not_kept(struct task_run *r, enum err_code code)
 		task_next_candidate(r);
 		return;
 	}
-	err_set(&err, code, NULL);
 	task_call_end(r);
 	if (!r->stored) {
-		task_fail(r, TASK_FAILED, &err);
+		task_fail(r, TASK_FAILED, code, NULL);
 		return;
 	}
 	r->t.part[r->part].state = TASK_QUEUED; // it waits on until the store takes it

@@ -39,7 +39,7 @@ static int soonest(const struct task_run *r)
 static void step(struct task_run *r)
 {
 	int64_t now = loop_now_us(r->e->loop);
-	int wait = task_part_in(&r->t, TASK_QUEUED), due = soonest(r), fetch;
+	int wait = task_part_in(&r->t, TASK_QUEUED), due = soonest(r);
 	if (r->doing != DOING_NOTHING || r->over || r->e->stopped)
 		return;
 	if (r->canceling) {
@@ -57,7 +57,7 @@ static void step(struct task_run *r)
 	} else if (due >= 0) {
 		loop_timer_set(r->e->loop, &r->timer, r->at[due].next_us - now, on_timer, r);
 	} else if (wait < 0) {
-		fetch = task_next_fetch(r);
+		int fetch = task_next_fetch(r);
 		if (fetch >= 0)
 			task_fetch(r, (size_t)fetch);
 		else

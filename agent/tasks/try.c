@@ -59,18 +59,14 @@ static bool admit(struct task_run *r, const struct candidate *c, bool forced)
 		return false;
 	if (c->key == NULL) {
 		atomic_fetch_add(&c->live->inflight, 1);
-		r->at[r->part].slot = true;
-		task_slot_show(r, r->part, c);
-		return true;
+	} else if (!limits_take(&c->key->limits, c->live, r->ask.tokens, now, clock_wall_ms(), &hit)) {
+		if (!forced)
+			attempt_let_go(c);
+		return false;
 	}
-	if (limits_take(&c->key->limits, c->live, r->ask.tokens, now, clock_wall_ms(), &hit)) {
-		r->at[r->part].slot = true;
-		task_slot_show(r, r->part, c);
-		return true;
-	}
-	if (!forced)
-		attempt_let_go(c);
-	return false;
+	r->at[r->part].slot = true;
+	task_slot_show(r, r->part, c);
+	return true;
 }
 
 // False when the account's pace asks for a moment.
@@ -90,37 +86,37 @@ static bool paced(struct task_run *r, const struct candidate *c)
 
 static void wait_turn(struct task_run *r, enum err_code code)
 {
-	struct err err = {0};
-	if (code == ERR_OK || r->stored) {
+	if (code == ERR_OK || r->stored)
 		task_queue(r);
-		return;
-	}
-	err_set(&err, code, NULL);
-	task_fail(r, TASK_FAILED, &err);
+	else
+		task_fail(r, TASK_FAILED, code, NULL);
 }
 
 // Its row must not say that it is being submitted meanwhile.
 static void wait_in_queue(struct task_run *r)
 {
-	bool fixed = task_is_fixed(r);
-	task_state(r, fixed ? TASK_RUNNING : TASK_QUEUED);
+	task_state(r, task_is_fixed(r) ? TASK_RUNNING : TASK_QUEUED);
 	if (r->stored && !r->row_submits)
 		task_queue(r);
 	else
 		task_store(r, NULL, wait_turn);
 }
 
+static const char too_long[] = N_("no upstream had room for it in an hour");
+
+static bool waited_too_long(const struct task_run *r)
+{
+	return loop_now_us(r->e->loop) - r->queued_us > QUEUE_US;
+}
+
 // Kept with its request until there is room.
 static void wait_for_room(struct task_run *r)
 {
-	struct err err = {0};
 	task_call_end(r);
-	if (loop_now_us(r->e->loop) - r->queued_us > QUEUE_US) {
-		err_set(&err, ERR_NO_HEALTHY_TARGET, _("no upstream had room for it in an hour"));
-		task_fail(r, TASK_FAILED, &err);
-	} else {
+	if (waited_too_long(r))
+		task_fail(r, TASK_FAILED, ERR_NO_HEALTHY_TARGET, _(too_long));
+	else
 		wait_in_queue(r);
-	}
 }
 
 static bool may_wait(const struct task_run *r, const struct decision *d)
@@ -150,35 +146,30 @@ static enum err_code common_code(const struct task_run *r)
 static void fail_tried(struct task_run *r)
 {
 	enum err_code code = common_code(r);
-	struct err err = {0};
-	if (code == ERR_ALL_UPSTREAMS_FAILED) {
-		struct str text = STR_INIT;
-		str_addf(&text, "%s:", _("every attempted upstream failed"));
-		for (size_t i = 0; i < r->tries_n; i++)
-			str_addf(&text, "%s %s %s", i > 0 ? "," : "", r->tries[i].target,
-				r->tries[i].end);
-		err_set(&err, code, "%s", str_text(&text));
-		str_release(&text);
-	} else {
-		err_set(&err, code, NULL);
+	if (code != ERR_ALL_UPSTREAMS_FAILED) {
+		task_fail(r, TASK_FAILED, code, NULL);
+		return;
 	}
-	task_fail(r, TASK_FAILED, &err);
+	struct str text = STR_INIT;
+	str_addf(&text, "%s:", _("every attempted upstream failed"));
+	for (size_t i = 0; i < r->tries_n; i++)
+		str_addf(&text, "%s %s %s", i > 0 ? "," : "", r->tries[i].target, r->tries[i].end);
+	task_fail(r, TASK_FAILED, code, str_text(&text));
+	str_release(&text);
 }
 
 static void fail_untried(struct task_run *r, const struct route *route, const struct decision *d)
 {
-	struct err err = {0};
-	int64_t at = decide_retry_at_us(d), now = loop_now_us(r->e->loop);
 	if (r->unkept != ERR_OK) {
-		err_set(&err, r->unkept, NULL);
-		task_fail(r, TASK_FAILED, &err);
+		task_fail(r, TASK_FAILED, r->unkept, NULL);
 		return;
 	}
-	err_set(&err, decide_refusal(route, d), NULL);
-	if (d->feature_skip == SKIP_FEATURE_OFF)
-		err_set(&err, ERR_NO_HEALTHY_TARGET, _("this feature is switched off"));
+	int64_t at = decide_retry_at_us(d), now = loop_now_us(r->e->loop);
 	r->retry_s = at == FIELD_NONE ? 5 : MAX_OF((at - now + 999999) / 1000000, 1);
-	task_fail(r, TASK_FAILED, &err);
+	if (d->feature_skip == SKIP_FEATURE_OFF)
+		task_fail(r, TASK_FAILED, ERR_NO_HEALTHY_TARGET, _("this feature is switched off"));
+	else
+		task_fail(r, TASK_FAILED, decide_refusal(route, d), NULL);
 }
 
 static void record(struct task_run *r, const struct snapshot *snap, const struct route *route,
@@ -268,18 +259,15 @@ static void give_up(struct task_run *r, const char *why)
 // A part after the first goes where the first went, as soon as there is room.
 static void try_fixed(struct task_run *r, const struct snapshot *snap, const struct route *route)
 {
-	for (size_t i = 0; i < route->n; i++) {
-		if (strcmp(route->v[i].name, r->t.target) != 0)
-			continue;
-		if (begin(r, snap, route, (int)i, false) == BEGUN)
-			return;
-		if (loop_now_us(r->e->loop) - r->queued_us <= QUEUE_US)
-			wait_in_queue(r);
-		else
-			give_up(r, _("no upstream had room for it in an hour"));
+	int i;
+	if (task_candidate_of(r, snap, &i) == NULL)
+		give_up(r, _("the target of this task is gone"));
+	else if (begin(r, snap, route, i, false) == BEGUN)
 		return;
-	}
-	give_up(r, _("the target of this task is gone"));
+	else if (waited_too_long(r))
+		give_up(r, _(too_long));
+	else
+		wait_in_queue(r);
 }
 
 // True when the one that was chosen cannot be tried after all: another may.
@@ -317,10 +305,8 @@ void task_try(struct task_run *r)
 {
 	const struct snapshot *snap = snapshots_now(r->e->agent->snaps);
 	const struct feature_obj *f = snapshot_feature(snap, slice_of(r->t.feature));
-	struct err err = {0};
 	if (f == NULL) {
-		err_set(&err, ERR_MODEL_NOT_FOUND, NULL);
-		task_fail(r, TASK_FAILED, &err);
+		task_fail(r, TASK_FAILED, ERR_MODEL_NOT_FOUND, NULL);
 		return;
 	}
 	const struct route *route = snapshot_route(snap, f);
