@@ -144,20 +144,20 @@ void task_wake(struct task_run *r)
 	if (r->over || r->awake)
 		return;
 	r->awake = true;
-	r->ready_next = NULL;
-	*e->ready_tail = r;
-	e->ready_tail = &r->ready_next;
+	r->awake_next = NULL;
+	*e->awake_tail = r;
+	e->awake_tail = &r->awake_next;
 	turn_soon(e);
 }
 
-struct task_run *task_awake(struct tasks *e)
+struct task_run *task_take_awake(struct tasks *e)
 {
-	struct task_run *r = e->ready;
+	struct task_run *r = e->awake;
 	if (r == NULL)
 		return NULL;
-	e->ready = r->ready_next;
-	if (e->ready == NULL)
-		e->ready_tail = &e->ready;
+	e->awake = r->awake_next;
+	if (e->awake == NULL)
+		e->awake_tail = &e->awake;
 	r->awake = false;
 	return r;
 }

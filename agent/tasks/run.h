@@ -61,7 +61,7 @@ struct task_account { // an account's pace at its vendor
 struct task_run { // an unfinished task
 	struct tasks *e;
 	struct task_run *next, **back; // of all
-	struct task_run *ready_next, *q_next;
+	struct task_run *awake_next, *q_next;
 	bool awake; // it is looked at in this turn
 	bool queued; // waits for room
 	struct task t;
@@ -126,7 +126,7 @@ struct tasks {
 	struct loop *loop;
 	struct gw_loop *gl;
 	struct task_run *all;
-	struct task_run *ready, **ready_tail; // woken: what is next is looked at in this turn
+	struct task_run *awake, **awake_tail; // woken: what is next is looked at in this turn
 	struct task_run *dropped; // to be freed once they were
 	void (*turn)(void *e); // looks at those
 	bool turning; // it is to come in this turn
@@ -164,7 +164,7 @@ void task_blame(struct task_run *r, enum err_code code, const char *text);
 // What is next is begun at the end of this turn, when nothing is under way then.
 void task_wake(struct task_run *r);
 // The engine's turn: the next that is awake, NULL: none; and its end.
-struct task_run *task_awake(struct tasks *e);
+struct task_run *task_take_awake(struct tasks *e);
 void task_turn_over(struct tasks *e);
 
 // Waits for room at an upstream: first come, first served.

@@ -68,7 +68,7 @@ static void step(struct task_run *r)
 static void turn(void *arg)
 {
 	struct tasks *e = arg;
-	for (struct task_run *r; (r = task_awake(e)) != NULL;)
+	for (struct task_run *r; (r = task_take_awake(e)) != NULL;)
 		step(r);
 	task_turn_over(e);
 }
@@ -116,7 +116,7 @@ struct tasks *tasks_new(struct agent *a)
 	struct tasks *e = mem_zalloc(1, sizeof(*e));
 	e->agent = a;
 	e->turn = turn;
-	e->ready_tail = &e->ready;
+	e->awake_tail = &e->awake;
 	e->queue_tail = &e->queue;
 	return e;
 }

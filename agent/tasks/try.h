@@ -6,7 +6,7 @@
 #include "agent/tasks/run.h"
 
 // Control loop: decides about the part on which r works, whose intention is then being kept. Else r
-// waits in the queue, has ended, or is awake as it is somebody else's turn.
+// waits in the queue, has ended, or is awake to be tried again.
 void task_try(struct task_run *r);
 
 #endif
