@@ -4,6 +4,7 @@
 #include "agent/invoke.h"
 
 #include "agent/gateway/gateway.h"
+#include "agent/tasks/caller.h"
 #include "agent/tasks/tasks.h"
 #include "shared/text.h"
 

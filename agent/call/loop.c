@@ -3,9 +3,11 @@
 // request comes, so that model traffic of several threads shares nothing.
 #include "agent/call/loop.h"
 
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include "agent/call/call.h"
 #include "agent/call/cells.h"
 #include "agent/call/life.h"
 #include "agent/call/secret.h"

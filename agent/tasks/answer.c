@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "agent/call/account.h"
 #include "agent/tasks/canceler.h"
 #include "shared/mem.h"
 #include "shared/text.h"

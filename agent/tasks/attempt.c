@@ -4,6 +4,11 @@
 #include "agent/tasks/attempt.h"
 
 #include <stdio.h>
+#include "agent/call/account.h"
+#include "agent/call/admit.h"
+#include "agent/call/attempt.h"
+#include "agent/call/book.h"
+#include "agent/call/cells.h"
 #include "agent/record/ledger.h"
 #include "agent/tasks/exchange.h"
 #include "agent/tasks/slot.h"

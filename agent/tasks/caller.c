@@ -6,8 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/call/account.h"
+#include "agent/call/admit.h"
 #include "agent/call/ask.h"
+#include "agent/call/life.h"
+#include "agent/call/loop.h"
 #include "agent/call/prompt.h"
+#include "agent/call/sse.h"
 #include "agent/tasks/answer.h"
 #include "agent/tasks/enter.h"
 #include "agent/tasks/stream.h"

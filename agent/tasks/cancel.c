@@ -3,6 +3,7 @@
 // has not begun. A submit under way is never stopped: nobody could tell what became of it.
 #include "agent/tasks/cancel.h"
 
+#include "agent/protocol/images.h"
 #include "agent/tasks/answer.h"
 #include "agent/tasks/attempt.h"
 #include "agent/tasks/canceler.h"

@@ -3,6 +3,8 @@
 // up as it stands, and what was on its way when that life ended is never sent again.
 #include "agent/tasks/enter.h"
 
+#include "agent/call/loop.h"
+#include "agent/protocol/images.h"
 #include "agent/tasks/end.h"
 #include "agent/tasks/part.h"
 #include "agent/tasks/slot.h"

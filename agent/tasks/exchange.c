@@ -3,6 +3,8 @@
 // what opens the upstream is looked up anew for each, and goes along only where it may be seen.
 #include "agent/tasks/exchange.h"
 
+#include "agent/call/exchange.h"
+#include "agent/call/secret.h"
 #include "agent/tasks/slot.h"
 #include "agent/tasks/target.h"
 #include "shared/text.h"

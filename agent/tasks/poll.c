@@ -3,6 +3,7 @@
 // nothing that was paid for is given up.
 #include "agent/tasks/poll.h"
 
+#include "agent/protocol/images.h"
 #include "agent/tasks/attempt.h"
 #include "agent/tasks/end.h"
 #include "agent/tasks/exchange.h"

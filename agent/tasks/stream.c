@@ -5,6 +5,8 @@
 #include "agent/tasks/stream.h"
 
 #include <stdlib.h>
+#include "agent/call/account.h"
+#include "agent/call/sse.h"
 #include "agent/protocol/openai.h"
 #include "shared/text.h"
 

@@ -4,6 +4,7 @@
 #include "agent/tasks/submit.h"
 
 #include <stdio.h>
+#include "agent/protocol/images.h"
 #include "agent/protocol/scrub.h"
 #include "agent/tasks/attempt.h"
 #include "agent/tasks/end.h"

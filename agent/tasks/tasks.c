@@ -4,6 +4,7 @@
 #include "agent/tasks/tasks.h"
 
 #include <stdlib.h>
+#include "agent/call/loop.h"
 #include "agent/tasks/answer.h"
 #include "agent/tasks/cancel.h"
 #include "agent/tasks/end.h"

@@ -5,6 +5,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "agent/call/loop.h"
+#include "agent/call/secret.h"
+#include "agent/protocol/images.h"
 #include "agent/tasks/attempt.h"
 #include "agent/tasks/end.h"
 #include "agent/tasks/exchange.h"
