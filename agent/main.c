@@ -15,6 +15,7 @@
 #include "agent/notify.h"
 #include "agent/platform.h"
 #include "agent/core/state_dir.h"
+#include "agent/core/loop.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
 #include "shared/out.h"

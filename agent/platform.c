@@ -2,7 +2,6 @@
 #include "agent/platform.h"
 
 #include "agent/core/clock_watch.h"
-#include "agent/store/db.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -35,6 +34,7 @@
 #include "agent/api/services.h"
 #include "agent/core/state_dir.h"
 #include "agent/tasks/tasks.h"
+#include "agent/core/events.h"
 #include "shared/clock.h"
 #include "shared/jw.h"
 #include "shared/mem.h"
@@ -42,6 +42,7 @@
 
 #define TRAFFIC_MAX 16
 #define TRAFFIC_AUTO_MAX 8
+_Static_assert(TRAFFIC_MAX + 1 <= SNAPSHOT_READERS_MAX, "every lane reads snapshots");
 #define THREAD_STACK (256 * 1024)
 #define DRAIN_LOOK_US 20000
 #define CUT_US 500000
@@ -51,6 +52,8 @@
 
 struct lane { // a loop with its server; [0] is the control loop
 	struct loop *loop;
+	struct snapshots *snaps;
+	int reader; // of snaps
 	struct upstream_pool *upstream;
 	struct web *web;
 	pthread_t thread;
@@ -126,10 +129,24 @@ static void log_sealed(struct store *store)
 		log_line(LOG_LVL_ERROR, "sealed", "detail", st.sealed, NULL);
 }
 
+static void lane_offline(void *arg)
+{
+	struct lane *lane = arg;
+	snapshots_offline(lane->snaps, lane->reader);
+}
+
+static void lane_online(void *arg)
+{
+	struct lane *lane = arg;
+	snapshots_online(lane->snaps, lane->reader);
+}
+
 static enum err_code lane_new(struct platform *p, const char *name, struct err *err)
 {
 	struct lane *lane = &p->lanes[p->lanes_n++];
-	lane->loop = loop_new(name, p->agent.snaps);
+	lane->snaps = p->agent.snaps;
+	lane->reader = snapshots_join(lane->snaps);
+	lane->loop = loop_new(name, &(struct loop_hooks){lane_offline, lane_online, lane});
 	if (!lane->loop)
 		return err_set(err, ERR_INTERNAL, _("cannot make an event loop: %s"),
 			strerror(errno));

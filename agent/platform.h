@@ -4,7 +4,9 @@
 #ifndef YJ_AGENT_PLATFORM_H
 #define YJ_AGENT_PLATFORM_H
 
-#include "agent/core/metrics.h"
+#include "agent/core/agent.h"
+#include "agent/core/settings.h"
+#include "shared/str.h"
 
 struct platform;
 

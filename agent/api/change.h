@@ -4,7 +4,9 @@
 #ifndef YJ_AGENT_API_CHANGE_H
 #define YJ_AGENT_API_CHANGE_H
 
-#include "agent/core/metrics.h"
+#include "agent/core/agent.h"
+#include "agent/core/events.h"
+#include "agent/store/store.h"
 #include "agent/store/page.h"
 #include "agent/web/web.h"
 #include "shared/jw.h"

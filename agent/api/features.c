@@ -283,7 +283,7 @@ static const char *lineage_text(const struct snapshot *snap, char buf[24])
 
 static void watch_answer(struct req *r, uint64_t since, bool reset)
 {
-	const struct snapshot *snap = snapshots_now(loop_snapshots(r->loop));
+	const struct snapshot *snap = snapshots_now(r->agent->snaps);
 	uint64_t now = snap->revision;
 	char lineage[24];
 	struct str out = STR_INIT;
@@ -366,7 +366,7 @@ static void watch_begin(struct req *r, uint64_t since, int64_t wait_ms)
 
 	w->r = r;
 	w->loop = r->loop;
-	w->snaps = loop_snapshots(r->loop);
+	w->snaps = r->agent->snaps;
 	w->since = since;
 	w->lineage = snapshots_now(w->snaps)->lineage;
 	w->until_us = loop_now_us(r->loop) + wait_ms * 1000;
@@ -383,7 +383,7 @@ void h_watch(struct req *r)
 {
 	int64_t since = req_query_int(r, "since"), wait_ms = req_query_int(r, "wait");
 
-	const struct snapshot *snap = snapshots_now(loop_snapshots(r->loop));
+	const struct snapshot *snap = snapshots_now(r->agent->snaps);
 	const char *lineage = req_query(r, "lineage");
 	char own[24];
 	bool other = lineage && strcmp(lineage, lineage_text(snap, own)) != 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "agent/core/events.h"
 #include "agent/record/history.h"
+#include "agent/core/agent.h"
 #include "agent/core/metrics.h"
 #include "shared/clock.h"
 #include "shared/jw.h"

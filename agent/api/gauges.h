@@ -3,7 +3,8 @@
 #ifndef YJ_AGENT_API_GAUGES_H
 #define YJ_AGENT_API_GAUGES_H
 
-#include "agent/core/metrics.h"
+#include "agent/core/agent.h"
+#include "agent/state/snapshot.h"
 
 #define GAUGES_OBJECTS_MAX 1000 // keys, instances and candidates with a series of their own, each
 

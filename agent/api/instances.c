@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "agent/api/change.h"
-#include "agent/core/metrics.h"
+#include "agent/core/agent.h"
+#include "agent/core/events.h"
+#include "agent/store/store.h"
 #include "agent/api/services.h"
 #include "agent/store/instance.h"
 #include "agent/store/key.h"
@@ -104,7 +106,7 @@ static void answer(struct store_tx *tx, struct change *c, const struct instance_
 static const struct instance_obj *published(const struct change *c, const struct snapshot **ret)
 {
 	const struct wish *wish = c->arg;
-	*ret = snapshots_now(loop_snapshots(c->r->loop));
+	*ret = snapshots_now(c->r->agent->snaps);
 	return snapshot_instance(*ret, slice_of(wish->doc.service), slice_of(wish->doc.id));
 }
 

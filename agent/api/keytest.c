@@ -352,7 +352,7 @@ static void ask(struct keytest *t, const char *path, int64_t limit_ms,
 	const struct upstream_callbacks *callbacks)
 {
 	const char *header;
-	enum auth_style style = snapshot_key_auth(snapshots_now(loop_snapshots(t->r->loop)), t->row,
+	enum auth_style style = snapshot_key_auth(snapshots_now(t->r->agent->snaps), t->row,
 		t->stored ? t->stored->doc.id : NULL, &header);
 	struct upstream_request up = {.url = &t->url, .pool_key = t->pool_key, .method = "GET",
 		.path = path,

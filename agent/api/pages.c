@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "agent/api/gauges.h"
+#include "agent/core/metrics.h"
 #include "shared/jw.h"
 #include "shared/rows/openapi.h"
 #include "shared/text.h"

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/api/change.h"
+#include "agent/core/agent.h"
+#include "agent/core/events.h"
 #include "agent/core/metrics.h"
+#include "agent/store/store.h"
 #include "agent/store/key.h"
 #include "agent/web/cond.h"
 #include "shared/clock.h"
@@ -404,7 +407,7 @@ void h_instance_heartbeat(struct req *r)
 static void check_done(void *arg, const struct probe_result *res)
 {
 	struct req *r = arg;
-	const struct snapshot *snap = snapshots_now(loop_snapshots(r->loop));
+	const struct snapshot *snap = snapshots_now(r->agent->snaps);
 	if (res->code == ERR_NOT_FOUND || res->code == ERR_OVERLOADED) {
 		req_fail_code(r, res->code);
 		return;
@@ -478,7 +481,7 @@ static enum err_code on_open(void *arg, const struct key_obj *key, struct secret
 
 struct probes *services_probes_new(struct agent *a)
 {
-	return probes_new(a->control, &(struct probe_hooks){
+	return probes_new(a->control, a->snaps, &(struct probe_hooks){
 					      .open = on_open,
 					      .changed = on_changed,
 					      .probed = on_probed,

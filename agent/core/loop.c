@@ -27,9 +27,9 @@ struct calls {
 
 struct loop {
 	const char *name; // borrowed
-	struct snapshots *snaps; // borrowed
+	struct loop_hooks wait;
 	struct upstream_pool *upstream; // borrowed
-	int epoll_fd, reader;
+	int epoll_fd;
 	int64_t now_us;
 	_Atomic bool stop;
 	struct epoll_event *batch; // events still to be handed out in this turn
@@ -66,12 +66,12 @@ static void on_wake(void *arg, uint32_t events)
 		l->taken.v[i].fn(l->taken.v[i].arg);
 }
 
-struct loop *loop_new(const char *name, struct snapshots *snaps)
+struct loop *loop_new(const char *name, const struct loop_hooks *hooks)
 {
 	struct loop *l = mem_zalloc(1, sizeof(*l));
 	l->name = name;
-	l->snaps = snaps;
-	l->reader = -1;
+	if (hooks != NULL)
+		l->wait = *hooks;
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&l->lock, NULL);
@@ -102,11 +102,6 @@ void loop_free(struct loop *l)
 	VEC_RELEASE(&l->inbox);
 	VEC_RELEASE(&l->taken);
 	free(l);
-}
-
-struct snapshots *loop_snapshots(struct loop *l)
-{
-	return l->snaps;
 }
 
 int64_t loop_now_us(const struct loop *l)
@@ -292,11 +287,11 @@ static void turn(struct loop *l)
 {
 	struct epoll_event events[EVENTS_MAX];
 	int wait = wait_ms(l);
-	if (l->reader >= 0)
-		snapshots_offline(l->snaps, l->reader);
+	if (l->wait.before_wait != NULL)
+		l->wait.before_wait(l->wait.arg);
 	int n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, wait);
-	if (l->reader >= 0)
-		snapshots_online(l->snaps, l->reader);
+	if (l->wait.after_wait != NULL)
+		l->wait.after_wait(l->wait.arg);
 	l->now_us = clock_mono_us();
 	l->batch = events;
 	l->batch_n = n;
@@ -315,10 +310,8 @@ static void turn(struct loop *l)
 
 void loop_run(struct loop *l)
 {
-	if (l->snaps)
-		l->reader = snapshots_join(l->snaps);
 	while (!l->stop)
 		turn(l);
-	if (l->reader >= 0)
-		snapshots_offline(l->snaps, l->reader);
+	if (l->wait.before_wait != NULL)
+		l->wait.before_wait(l->wait.arg);
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // One event loop per thread: epoll, timers, an inbox, and the thread's curl multi handle.
-// Nothing is shared between loops but snapshots, live state and inboxes. Every call but
+// Nothing is shared between loops but what is made for it, and their inboxes. Every call but
 // loop_post, loop_stop and loop_wake is for the loop's own thread.
 #ifndef YJ_AGENT_CORE_LOOP_H
 #define YJ_AGENT_CORE_LOOP_H
 
-#include "agent/state/snapshot.h"
+#include <stddef.h>
+#include <stdint.h>
+#include "shared/err.h"
 
 struct loop;
 struct upstream_pool;
@@ -24,12 +26,20 @@ struct loop_watch { // embedded in its owner
 	void *arg;
 };
 
-struct loop *loop_new(const char *name, struct snapshots *snaps);
+// What a loop has done on its own thread: before it may block, once more when it has ended, and as
+// soon as it wakes. Both or neither.
+struct loop_hooks {
+	void (*before_wait)(void *arg);
+	void (*after_wait)(void *arg);
+	void *arg;
+};
+
+// hooks: copied; NULL none.
+struct loop *loop_new(const char *name, const struct loop_hooks *hooks);
 void loop_free(struct loop *l);
 // Runs until loop_stop. The calling thread is the loop's.
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
-struct snapshots *loop_snapshots(struct loop *l);
 // Monotonic time at the start of this turn, microseconds.
 int64_t loop_now_us(const struct loop *l);
 // Runs fn(arg) on the loop, in order of posting. Thread-safe.

@@ -5,6 +5,9 @@
 #ifndef YJ_AGENT_GATEWAY_GATEWAY_H
 #define YJ_AGENT_GATEWAY_GATEWAY_H
 
+#include "agent/core/agent.h"
+#include "agent/core/metrics.h"
+#include "agent/store/store.h"
 #include "agent/web/web.h"
 
 // By feature, for POST /api/v1/invoke: f's endpoint is one of text.

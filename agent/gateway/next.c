@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What is next for a call: whom the decision names is asked, as long as the caller has seen no
-// byte; else it waits for one that returns, or is told why there is none.
+// Attempts: decide, begin, judge how it ended, and go on with the next candidate as long as the
+// caller has seen no byte.
+#include "agent/call/call.h"
+#include "agent/core/events.h"
 #include "agent/gateway/private.h"
 
 #include <string.h>

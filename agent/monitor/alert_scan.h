@@ -6,7 +6,7 @@
 
 #include "agent/monitor/alert_track.h"
 #include "agent/decide/decide.h"
-#include "agent/core/metrics.h"
+#include "agent/core/agent.h"
 #include "shared/rows/alert.h"
 
 #define ALERT_OBJECT_MAX (2 * REF_MAX) // bytes of an object's name

@@ -9,6 +9,8 @@
 #include "agent/monitor/alert_scan.h"
 #include "agent/monitor/alert_track.h"
 #include "agent/record/ledger.h"
+#include "agent/core/metrics.h"
+#include "agent/core/events.h"
 #include "agent/store/alert.h"
 #include "shared/clock.h"
 #include "shared/jx.h"
@@ -473,7 +475,7 @@ static void flush(struct alerts *as)
 
 static void evaluate(struct alerts *as)
 {
-	const struct snapshot *snap = snapshots_now(loop_snapshots(as->control));
+	const struct snapshot *snap = snapshots_now(as->agent->snaps);
 	struct look look = {.as = as, .now_us = loop_now_us(as->control), .wall_ms = clock_wall_ms()};
 	struct alert_scan scan = {.agent = as->agent, .snap = snap, .now_us = look.now_us,
 		.wall_ms = look.wall_ms, .decision = &as->decision,

@@ -6,7 +6,7 @@
 #define YJ_AGENT_MONITOR_ALERTS_H
 
 #include "agent/web/auth.h"
-#include "agent/core/metrics.h"
+#include "agent/core/agent.h"
 #include "shared/jw.h"
 
 #define ALERTS_MAX 1000

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "agent/record/history.h"
 #include "agent/record/ledger.h"
+#include "agent/core/metrics.h"
 #include "shared/clock.h"
 #include "shared/map.h"
 #include "shared/mem.h"
@@ -97,7 +98,7 @@ static bool alive(void *arg, const char *label, const char *value)
 static void look(void *arg)
 {
 	struct departed *d = arg;
-	struct look l = {.snap = snapshots_now(loop_snapshots(d->loop))};
+	struct look l = {.snap = snapshots_now(d->agent->snaps)};
 	int64_t now_us = loop_now_us(d->loop);
 	loop_timer_set(d->loop, &d->timer, DEPARTED_LOOK_US, look, d);
 	note_targets(&l);

@@ -6,7 +6,7 @@
 #ifndef YJ_AGENT_MONITOR_DEPARTED_H
 #define YJ_AGENT_MONITOR_DEPARTED_H
 
-#include "agent/core/metrics.h"
+#include "agent/core/agent.h"
 
 #define DEPARTED_LOOK_US INT64_C(60000000)
 

@@ -13,6 +13,7 @@
 #include "agent/store/key.h"
 #include "agent/store/probe.h"
 #include "agent/upstream/upstream.h"
+#include "agent/core/events.h"
 #include "shared/clock.h"
 #include "shared/map.h"
 #include "shared/mem.h"
@@ -534,7 +535,7 @@ static const struct key_obj *next_due(struct keyhealth *h, const struct snapshot
 static void tick(void *arg)
 {
 	struct keyhealth *h = arg;
-	const struct snapshot *snap = snapshots_now(loop_snapshots(h->loop));
+	const struct snapshot *snap = snapshots_now(h->agent->snaps);
 	loop_timer_set(h->loop, &h->timer, KEYHEALTH_TICK_US, tick, h);
 	if (!h->counted)
 		count_known(h, snap);

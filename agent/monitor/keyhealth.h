@@ -8,7 +8,7 @@
 #ifndef YJ_AGENT_MONITOR_KEYHEALTH_H
 #define YJ_AGENT_MONITOR_KEYHEALTH_H
 
-#include "agent/core/metrics.h"
+#include "agent/core/agent.h"
 #include "shared/jw.h"
 
 #define KEYHEALTH_BACKOFF_MAX 12 // of the interval

@@ -4,6 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/core/metrics.h"
+#include "agent/core/events.h"
+#include "agent/store/store.h"
+#include "agent/core/loop.h"
+#include "agent/state/snapshot.h"
 #include "agent/store/instance.h"
 #include "agent/store/outage.h"
 #include "shared/clock.h"
@@ -268,7 +273,7 @@ static bool submit(struct outages *o, struct writing *w)
 
 static void find(struct outages *o)
 {
-	const struct snapshot *snap = snapshots_now(loop_snapshots(o->loop));
+	const struct snapshot *snap = snapshots_now(o->agent->snaps);
 	int64_t now_us = clock_mono_us(), wall_ms = clock_wall_ms();
 	struct pmap_it keys = {0}, instances = {0};
 	void *value;

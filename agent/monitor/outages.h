@@ -11,7 +11,7 @@
 #ifndef YJ_AGENT_MONITOR_OUTAGES_H
 #define YJ_AGENT_MONITOR_OUTAGES_H
 
-#include "agent/core/metrics.h"
+#include "agent/core/agent.h"
 
 #define OUTAGE_LOOK_US INT64_C(1000000)
 #define OUTAGE_COOL_S 60

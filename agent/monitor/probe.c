@@ -54,6 +54,7 @@ struct probe { // one instance
 
 struct probes {
 	struct loop *loop;
+	struct snapshots *snaps;
 	struct probe_hooks hooks;
 	struct map by_name; // "service/id" → struct probe
 	struct loop_timer timer;
@@ -78,14 +79,16 @@ static struct slice name_of(const struct probe *b, struct str *buf)
 
 static const struct instance_obj *instance_of(const struct probe *b)
 {
-	const struct snapshot *snap = snapshots_now(loop_snapshots(b->p->loop));
+	const struct snapshot *snap = snapshots_now(b->p->snaps);
 	return snapshot_instance(snap, slice_of(b->service), slice_of(b->id));
 }
 
-struct probes *probes_new(struct loop *control, const struct probe_hooks *hooks)
+struct probes *probes_new(struct loop *control, struct snapshots *snaps,
+	const struct probe_hooks *hooks)
 {
 	struct probes *p = mem_zalloc(1, sizeof(*p));
 	p->loop = control;
+	p->snaps = snaps;
 	p->hooks = *hooks;
 	p->random = (uint64_t)clock_mono_us() | 1;
 	return p;
@@ -319,7 +322,7 @@ static bool on_data(void *arg UNUSED, struct slice bytes UNUSED)
 static void judge_key(const struct probe *b, const struct instance_obj *in)
 {
 	const struct key_obj *key = NULL;
-	snapshot_grant(snapshots_now(loop_snapshots(b->p->loop)), in, &key);
+	snapshot_grant(snapshots_now(b->p->snaps), in, &key);
 	if (key == NULL || key->life != b->key_life)
 		return;
 	if (b->status == 401 || b->status == 403)
@@ -472,7 +475,7 @@ static bool unlock(struct probe *b, const struct instance_obj *in, struct err *e
 	static const char *const why[] = {[GRANT_GONE] = N_("the key of its credential is gone"),
 		[GRANT_DISABLED] = N_("the key of its credential is disabled"),
 		[GRANT_ELSEWHERE] = N_("the key of its credential is bound to another address")};
-	const struct snapshot *snap = snapshots_now(loop_snapshots(b->p->loop));
+	const struct snapshot *snap = snapshots_now(b->p->snaps);
 	const struct key_obj *key = NULL;
 	enum grant grant = snapshot_grant(snap, in, &key);
 	b->asks = grant != GRANT_NONE;
@@ -603,7 +606,7 @@ static void forget_the_left(struct probes *p)
 static void sync_due(void *arg)
 {
 	struct probes *p = arg;
-	const struct snapshot *snap = snapshots_now(loop_snapshots(p->loop));
+	const struct snapshot *snap = snapshots_now(p->snaps);
 	loop_timer_set(p->loop, &p->timer, SYNC_US, sync_due, p);
 	if (snap->revision == p->revision && p->round > 0)
 		return;

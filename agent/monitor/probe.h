@@ -8,6 +8,7 @@
 #ifndef YJ_AGENT_MONITOR_PROBE_H
 #define YJ_AGENT_MONITOR_PROBE_H
 
+#include "agent/state/snapshot.h"
 #include "agent/upstream/upstream.h"
 
 #define PROBE_INSTANCES_MAX 4096 // beyond it instances are not probed and stay unknown
@@ -32,7 +33,8 @@ struct probe_hooks {
 
 struct probes;
 
-struct probes *probes_new(struct loop *control, const struct probe_hooks *hooks);
+struct probes *probes_new(struct loop *control, struct snapshots *snaps,
+	const struct probe_hooks *hooks);
 // Looks at the snapshot's instances from now on. Control loop.
 void probes_start(struct probes *p);
 void probes_stop(struct probes *p); // aborts what is out

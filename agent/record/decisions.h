@@ -33,7 +33,7 @@ struct decision_record *decision_pack(const char *id, const struct snapshot *sna
 void decision_drop(struct decision_record *rec); // NULL is fine
 void decision_write(struct jw *w, const char *key, const struct decision_record *rec);
 
-struct decisions; // agent/core/metrics.h names it too
+struct decisions; // agent/core/agent.h names it too
 struct decisions *decisions_new(void);
 void decisions_free(struct decisions *d);
 // Records a decision; id is kept as given (decision_id). Without `keep` it is one of many: taken

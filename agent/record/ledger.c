@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include "agent/core/metrics.h"
 #include "agent/store/usage.h"
 #include "shared/clock.h"
 #include "shared/map.h"

@@ -8,7 +8,8 @@
 #ifndef YJ_AGENT_RECORD_LEDGER_H
 #define YJ_AGENT_RECORD_LEDGER_H
 
-#include "agent/core/metrics.h"
+#include "agent/core/agent.h"
+#include "agent/store/store.h"
 #include "agent/state/usage.h"
 
 #define LEDGER_FLUSH_US INT64_C(2000000)

@@ -11,9 +11,10 @@
 #define YJ_AGENT_STORE_STORE_H
 
 #include "agent/core/loop.h"
-#include "agent/core/settings.h"
+#include "agent/state/probe_purse.h"
 #include "agent/state/snapshot.h"
 #include "agent/store/seal.h"
+#include "agent/core/settings.h"
 
 struct store;
 struct store_tx; // one running transaction

@@ -17,8 +17,11 @@
 #ifndef YJ_AGENT_TASKS_TASKS_H
 #define YJ_AGENT_TASKS_TASKS_H
 
+#include "agent/core/agent.h"
 #include "agent/core/metrics.h"
 #include "agent/tasks/canceler.h"
+
+struct tasks;
 
 struct tasks *tasks_new(struct agent *a);
 void tasks_free(struct tasks *e);

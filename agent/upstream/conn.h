@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 #include "agent/core/loop.h"
+#include "shared/urlx.h"
 #include "agent/upstream/resolve.h"
 #include "agent/core/settings.h"
 #include "shared/map.h"

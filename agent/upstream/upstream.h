@@ -7,6 +7,7 @@
 #define YJ_AGENT_UPSTREAM_UPSTREAM_H
 
 #include "agent/core/loop.h"
+#include "shared/urlx.h"
 #include "agent/core/settings.h"
 #include "shared/rows/vendors.h"
 

@@ -8,6 +8,7 @@
 #include "agent/web/keyless.h"
 #include "agent/web/overload.h"
 #include "agent/core/pace.h"
+#include "agent/core/agent.h"
 #include "agent/core/metrics.h"
 #include "agent/web/web.h"
 #include "agent/web/cond.h"

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/record/history.h"
+#include "agent/core/metrics.h"
+#include "agent/core/events.h"
+#include "agent/state/snapshot.h"
 #include "shared/mem.h"
 #include "shared/text.h"
 
@@ -301,7 +304,7 @@ static void look(void *arg)
 {
 	struct refusals *r = arg;
 	loop_timer_set(r->loop, &r->timer, LOOK_US, look, r);
-	forget_gone(r, snapshots_now(loop_snapshots(r->loop)));
+	forget_gone(r, snapshots_now(r->agent->snaps));
 	refusals_tell(r, loop_now_us(r->loop));
 }
 

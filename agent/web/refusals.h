@@ -6,7 +6,7 @@
 #ifndef YJ_AGENT_WEB_REFUSALS_H
 #define YJ_AGENT_WEB_REFUSALS_H
 
-#include "agent/core/metrics.h"
+#include "agent/core/agent.h"
 #include "shared/jw.h"
 #include "shared/refusal.h"
 

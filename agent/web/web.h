@@ -15,7 +15,7 @@
 #define REQ_ID_MAX 24
 #define IDEMPOTENCY_KEY_MAX 255
 
-struct agent; // agent/core/metrics.h: everything a handler may reach
+struct agent; // agent/core/agent.h: everything a handler may reach
 
 struct req {
 	struct arena arena; // dies with the request

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "agent/api/instances.h"
-#include "agent/core/metrics.h"
+#include "agent/core/agent.h"
 
 static const struct {
 	const char *url;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "agent/core/metrics.h"
 #include "agent/record/ledger.h"
 #include "agent/store/usage.h"
 #include "shared/clock.h"
@@ -40,7 +41,7 @@ static int begin(void **state)
 	f->settings.root_key_file = f->root;
 	f->snaps = snapshots_new();
 	f->live = live_new();
-	f->loop = loop_new("test", f->snaps);
+	f->loop = loop_new("test", NULL);
 	f->metrics = metrics_new();
 	f->ledger = ledger_new(f->metrics);
 	if (store_open(&f->settings, f->snaps, f->live, &f->store, &locked, &err) != ERR_OK)
@@ -109,7 +110,7 @@ static struct task *run(struct fixture *f, struct task *t,
 	assert_true(store_submit(f->store, &t->job));
 	loop_run(f->loop);
 	loop_free(f->loop); // a stopped loop does not run again
-	f->loop = loop_new("test", f->snaps);
+	f->loop = loop_new("test", NULL);
 	return t;
 }
 

@@ -112,6 +112,50 @@ static void test_a_removed_watch_is_not_called(void **state)
 	}
 }
 
+// A thread that waits must not be taken for one that reads.
+struct presence {
+	struct loop *loop;
+	int offline, online, turns;
+	bool reads;
+};
+
+static void leave(void *arg)
+{
+	struct presence *p = arg;
+	p->reads = false;
+	p->offline++;
+}
+
+static void come(void *arg)
+{
+	struct presence *p = arg;
+	p->reads = true;
+	p->online++;
+}
+
+static void read_twice(void *arg)
+{
+	struct presence *p = arg;
+	assert_true(p->reads);
+	if (++p->turns == 2)
+		loop_stop(p->loop);
+	else
+		loop_later(p->loop, read_twice, p);
+}
+
+static void test_hooks_stand_around_the_wait(void **state)
+{
+	struct presence p = {0};
+	(void)state;
+	p.loop = loop_new("test", &(struct loop_hooks){leave, come, &p});
+	loop_later(p.loop, read_twice, &p);
+	loop_run(p.loop);
+	assert_int_equal(p.turns, 2);
+	assert_int_equal(p.offline, p.online + 1);
+	assert_false(p.reads);
+	loop_free(p.loop);
+}
+
 static void again(void *arg)
 {
 	struct book *book = arg;
@@ -136,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_timers_in_order), cmocka_unit_test(test_posts_from_threads),
 		cmocka_unit_test(test_a_removed_watch_is_not_called),
+		cmocka_unit_test(test_hooks_stand_around_the_wait),
 		cmocka_unit_test(test_later_does_not_wait),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

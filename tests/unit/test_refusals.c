@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/record/history.h"
+#include "agent/core/events.h"
+#include "agent/core/metrics.h"
 #include "agent/web/keyless.h"
 #include "shared/utf8.h"
 

@@ -33,7 +33,7 @@ static enum err_code fixture_store(struct fixture *f, bool *ret_locked)
 	struct err err = {0};
 	f->snaps = snapshots_new();
 	f->live = live_new();
-	f->loop = loop_new("test", f->snaps);
+	f->loop = loop_new("test", NULL);
 	enum err_code code =
 		store_open(&f->settings, f->snaps, f->live, &f->store, ret_locked, &err);
 	if (code == ERR_OK)
@@ -121,7 +121,7 @@ static void run_tasks(struct fixture *f, struct task *tasks, int n)
 	}
 	loop_run(f->loop);
 	loop_free(f->loop); // a stopped loop does not run again
-	f->loop = loop_new("test", f->snaps);
+	f->loop = loop_new("test", NULL);
 }
 
 static enum err_code put_key(struct store_tx *tx, int number, struct err *err)
