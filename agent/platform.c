@@ -32,7 +32,7 @@
 #include "agent/web/overload.h"
 #include "agent/web/peer.h"
 #include "agent/api/services.h"
-#include "agent/core/state_dir.h"
+#include "agent/state_dir.h"
 #include "agent/tasks/tasks.h"
 #include "agent/core/events.h"
 #include "shared/clock.h"

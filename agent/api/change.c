@@ -6,6 +6,7 @@
 
 #include "agent/store/idem.h"
 #include "agent/web/cond.h"
+#include "agent/web/idem.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
@@ -59,7 +60,7 @@ static enum err_code find_earlier(struct store_tx *tx, struct change *c, bool *r
 	*ret_found = false;
 	if (!c->idem_key.n)
 		return ERR_OK;
-	if (!req_idempotency_hash(c->r, c->r->body, c->hash))
+	if (!idem_hash(c->r, c->r->body, c->hash))
 		return err_set(&c->job.err, ERR_SEALED, NULL); // nothing can be compared
 	enum err_code code = store_idem_find(tx, IDEM_SPACE, c->idem_key, c->hash, ret_found, &c->status,
 		&c->body, &c->job.err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/api/gauges.h"
 
+#include "agent/decide/standing.h"
 #include "agent/web/overload.h"
 #include "agent/tasks/tasks.h"
 #include "agent/record/ledger.h"
@@ -31,15 +32,6 @@ static void store_gauges(struct agent *a, const struct snapshot *snap)
 	set(a, MET_STORE_CHANGES_MISSING, st.changes_missing, NULL);
 }
 
-static bool key_usable(const struct key_obj *k, int64_t now_us, int64_t wall_ms)
-{
-	const struct live *l = k->live;
-	if (!k->doc.enabled || (k->doc.expires_at != FIELD_NONE && k->doc.expires_at <= wall_ms))
-		return false;
-	return l->fault == LIVE_OK && l->cooldown_until_us <= now_us &&
-		(l->breaker != BREAKER_OPEN || l->breaker_until_us <= now_us);
-}
-
 static size_t left_out(size_t objects)
 {
 	return objects > GAUGES_OBJECTS_MAX ? objects - GAUGES_OBJECTS_MAX : 0;
@@ -47,10 +39,9 @@ static size_t left_out(size_t objects)
 
 static void key_gauges(struct agent *a, const struct snapshot *snap)
 {
-	enum { USABLE, COOLING, FAULTY, DISABLED, STATES };
-	static const char *const states[STATES] = {"usable", "cooling", "faulty", "disabled"};
+	static const char *const uses[KEY_USES] = {"usable", "cooling", "faulty", "disabled"};
 	int64_t now_us = clock_mono_us(), wall_ms = clock_wall_ms();
-	double count[STATES] = {0};
+	double count[KEY_USES] = {0};
 	struct pmap_it it = {0};
 	struct slice id;
 	void *value;
@@ -60,19 +51,19 @@ static void key_gauges(struct agent *a, const struct snapshot *snap)
 	for (size_t n = 0; pmap_next(snap->keys, &it, &id, &value); n++) {
 		const struct key_obj *k = value;
 		int64_t cooling_us = k->live->cooldown_until_us - now_us;
-		bool usable = key_usable(k, now_us, wall_ms);
-		int state = usable ? USABLE : cooling_us > 0 ? COOLING : FAULTY;
-		count[k->doc.enabled ? state : DISABLED]++;
+		enum key_use use =
+			key_standing_row(key_standing(k, snap->sealed, now_us, wall_ms))->use;
+		count[use]++;
 		if (n >= GAUGES_OBJECTS_MAX)
 			continue;
-		set(a, MET_KEY_USABLE, usable, k->ref);
+		set(a, MET_KEY_USABLE, use == KEY_USABLE, k->ref);
 		set(a, MET_KEY_COOLDOWN_SECONDS, cooling_us > 0 ? (double)cooling_us / 1e6 : 0,
 			k->ref);
 	}
 	metric_round_end(a->metrics, MET_KEY_USABLE, missing);
 	metric_round_end(a->metrics, MET_KEY_COOLDOWN_SECONDS, missing);
-	for (int i = 0; i < STATES; i++)
-		set(a, MET_KEYS, count[i], states[i]);
+	for (int i = 0; i < KEY_USES; i++)
+		set(a, MET_KEYS, count[i], uses[i]);
 	set(a, MET_SEALED, snap->sealed, NULL);
 }
 
@@ -81,21 +72,17 @@ static void instance_gauges(struct agent *a, const struct snapshot *snap)
 	struct pmap_it it = {0};
 	struct slice id;
 	void *value;
+	int64_t now_us = clock_mono_us();
 	metric_round(a->metrics, MET_INSTANCE_UP);
 	for (size_t n = 0; n < GAUGES_OBJECTS_MAX && pmap_next(snap->instances, &it, &id, &value);
 		n++) {
 		const struct instance_obj *in = value;
 		const char *labels[] = {in->doc.service, in->doc.id, NULL};
-		bool up = in->doc.enabled && !in->doc.draining &&
-			in->live->health != HEALTH_CRITICAL;
-		metric_set(a->metrics, MET_INSTANCE_UP, up, labels);
+		enum instance_use use = instance_standing_row(instance_standing(in, now_us))->use;
+		metric_set(a->metrics, MET_INSTANCE_UP,
+			use == INSTANCE_UP || use == INSTANCE_UNSEEN, labels);
 	}
 	metric_round_end(a->metrics, MET_INSTANCE_UP, left_out(snap->instances.n));
-}
-
-static bool is_open(const struct live *l, int64_t now_us)
-{
-	return l->breaker == BREAKER_OPEN && l->breaker_until_us > now_us;
 }
 
 static void breaker_gauges(struct agent *a, const struct snapshot *snap)
@@ -117,7 +104,7 @@ static void breaker_gauges(struct agent *a, const struct snapshot *snap)
 			if (c->live == NULL || n++ >= GAUGES_OBJECTS_MAX)
 				continue;
 			set(a, MET_BREAKER_OPEN,
-				is_open(c->live, now_us) || (c->pair && is_open(c->pair, now_us)), c->name);
+				live_open(c->live, now_us) || (c->pair && live_open(c->pair, now_us)), c->name);
 		}
 	}
 	metric_round_end(a->metrics, MET_BREAKER_OPEN, left_out(n));

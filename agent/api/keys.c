@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/api/change.h"
+#include "agent/decide/standing.h"
 #include "agent/state/probe_purse.h"
 #include "agent/store/key.h"
 #include "agent/store/page.h"
@@ -22,30 +23,6 @@ static struct jscan_limits doc_limits(void)
 }
 
 // ---- what a key looks like ----
-
-const char *key_state(const struct key_obj *k, bool sealed, int64_t now_us, int64_t now_wall_ms)
-{
-	const struct live *l = k->live;
-	int fault = atomic_load(&l->fault);
-
-	if (sealed)
-		return "sealed";
-	if (!k->doc.enabled)
-		return "disabled";
-	if (k->doc.expires_at != FIELD_NONE && k->doc.expires_at <= now_wall_ms)
-		return "expired";
-	if (fault == LIVE_KEY_INVALID)
-		return "invalid";
-	if (fault == LIVE_KEY_NO_QUOTA)
-		return "no_quota";
-	if (fault == LIVE_REGION_DENIED)
-		return "region_denied";
-	if (atomic_load(&l->cooldown_until_us) > now_us)
-		return "cooling";
-	if (atomic_load(&l->breaker) == BREAKER_OPEN && atomic_load(&l->breaker_until_us) > now_us)
-		return "open";
-	return atomic_load(&l->last_ok_wall_ms) ? "ok" : "unknown";
-}
 
 static void time_or_null(struct jw *w, const char *key, int64_t wall_ms)
 {
@@ -67,19 +44,17 @@ static void write_live(struct jw *w, const struct key_obj *k, bool sealed)
 {
 	const struct live *l = k->live;
 	int64_t now = clock_mono_us(), wall = clock_wall_ms();
-	const char *state = key_state(k, sealed, now, wall);
-	int64_t until = strcmp(state, "cooling") == 0 ? atomic_load(&l->cooldown_until_us)
-		: strcmp(state, "open") == 0          ? atomic_load(&l->breaker_until_us)
-						      : 0;
+	enum key_standing standing = key_standing(k, sealed, now, wall);
+	int64_t until = key_standing_until_us(k, standing);
 	int status = atomic_load(&l->last_error_status);
 	char http[32];
 
 	snprintf(http, sizeof(http), "HTTP %d", status);
-	jw_str(w, "state", state);
+	jw_str(w, "state", key_standing_row(standing)->name);
 	jw_str(w, "state_reason",
-		strcmp(state, "ok") == 0 || !status ? NULL
-		: status > 0                        ? http
-						    : err_row((enum err_code)-status)->code);
+		standing == KEY_IS_OK || !status ? NULL
+		: status > 0                     ? http
+						 : err_row((enum err_code)-status)->code);
 	time_or_null(w, "state_until", until ? wall + (until - now) / 1000 : 0);
 	jw_int(w, "inflight", atomic_load(&l->inflight));
 	jw_int(w, "requests", (int64_t)atomic_load(&l->requests));

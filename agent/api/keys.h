@@ -20,9 +20,6 @@ void h_key_fingerprint(struct req *r);
 void h_vendor_list(struct req *r);
 void h_audit_list(struct req *r);
 
-// "ok", "unknown" (has answered nothing since the agent started or it got its secret), "cooling",
-// "open", "invalid", "no_quota", "region_denied", "disabled", "expired" or "sealed".
-const char *key_state(const struct key_obj *k, bool sealed, int64_t now_us, int64_t now_wall_ms);
 // The key with its live members, as an item or a whole answer.
 void key_write(struct jw *w, const struct key_obj *k, bool sealed);
 // Verdict on where a key may be sent: the address policy for vendor keys.

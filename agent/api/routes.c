@@ -69,16 +69,6 @@ static struct random random_take(void)
 	return r;
 }
 
-static struct decide_request plain_request(const struct feature_obj *f)
-{
-	return (struct decide_request){.offer = f->doc.endpoint,
-		.width = FIELD_NONE,
-		.height = FIELD_NONE,
-		.n = FIELD_NONE,
-		.deadline_us = FIELD_NONE,
-		.client = &ident_local};
-}
-
 static const struct feature_obj *feature_or_fail(struct req *r, struct slice name)
 {
 	const struct feature_obj *f = snapshot_feature(r->snap, name);
@@ -221,7 +211,7 @@ static enum err_code read_request(
 	struct req *r, const struct feature_obj *f, struct decide_request *ret, struct err *err)
 {
 	const struct jx *body = NULL;
-	*ret = plain_request(f);
+	*ret = decide_request_plain(&f->doc);
 	if (r->body.n == 0)
 		return wishes_read(r, &f->doc, (struct slice){0}, ret, err);
 	struct jscan_limits limits = {.tokens = body_limit(BODY_DOC)->tokens};
@@ -392,13 +382,6 @@ static void write_row(struct jw *w, const struct agent *a, const struct route *r
 	jw_obj_end(w);
 }
 
-void router_decide_plain(const struct snapshot *snap, const struct feature_obj *f, int64_t now_us,
-	struct decision *ret)
-{
-	struct decide_request ask = plain_request(f);
-	decide(snapshot_route(snap, f), &ask, now_us, clock_wall_ms(), 0, ret);
-}
-
 // Rows of a feature; with `target`, of that target or candidate alone. Returns how many.
 static size_t write_rows(
 	struct req *r, struct jw *w, const struct feature_obj *f, struct slice target)
@@ -407,7 +390,7 @@ static size_t write_rows(
 	struct decision *d = arena_alloc(&r->arena, sizeof(*d));
 	int64_t wall_ms = clock_wall_ms();
 	size_t n = 0;
-	router_decide_plain(r->snap, f, clock_mono_us(), d);
+	decide_plain(route, clock_mono_us(), wall_ms, d);
 	for (size_t i = 0; i < d->n; i++) {
 		const struct candidate *c = &route->v[i];
 		if (target.n > 0 && !slice_eq_str(target, c->target_name) &&

@@ -15,9 +15,6 @@ void h_route_patch(struct req *r);
 void h_decision_list(struct req *r);
 void h_decision_get(struct req *r);
 
-// The decision for a request that asks nothing special: what the live table shows.
-void router_decide_plain(const struct snapshot *snap, const struct feature_obj *f, int64_t now_us,
-	struct decision *ret);
 // All features by name, in the request's arena.
 const struct feature_obj **router_features(struct req *r, size_t *ret_n);
 // One word per candidate, see shared/rows/model.h.

@@ -9,6 +9,7 @@
 #include "agent/core/agent.h"
 #include "agent/core/events.h"
 #include "agent/core/metrics.h"
+#include "agent/decide/standing.h"
 #include "agent/store/store.h"
 #include "agent/store/key.h"
 #include "agent/web/cond.h"
@@ -18,35 +19,6 @@
 #include "shared/text.h"
 
 // --- what is seen ---
-
-static bool beat_late(const struct instance_obj *in, int64_t now_us)
-{
-	int64_t beat = atomic_load(&in->live->last_beat_us);
-	return in->doc.ttl_s != FIELD_NONE && beat != 0 && now_us - beat > in->doc.ttl_s * 1000000;
-}
-
-static bool drained_live(const struct live *l, int64_t now_us)
-{
-	int64_t until = atomic_load(&l->override_until_us);
-	return atomic_load(&l->drained) != 0 && (until == 0 || now_us < until);
-}
-
-const char *instance_state(const struct instance_obj *in, int64_t now_us)
-{
-	static const char *const words[] = {
-		[HEALTH_UNKNOWN] = "UNKNOWN",
-		[HEALTH_PASSING] = "OK",
-		[HEALTH_WARNING] = "WARN",
-		[HEALTH_CRITICAL] = "DOWN",
-	};
-	if (!in->doc.enabled)
-		return "DISABLED";
-	if (in->doc.draining || drained_live(in->live, now_us))
-		return "DRAIN";
-	if (beat_late(in, now_us))
-		return "EXPIRED";
-	return words[atomic_load(&in->live->health)];
-}
 
 static bool lists(const struct strv *v, const char *s)
 {
@@ -114,7 +86,7 @@ static void write_seen(struct jw *w, const struct agent *a, const struct instanc
 	int32_t error = atomic_load(&l->probe_error);
 	struct live_window five = live_window(l, now_us, 300);
 	bool beaten = in->doc.ttl_s != FIELD_NONE && beat != 0;
-	jw_str(w, "state", instance_state(in, now_us));
+	jw_str(w, "state", instance_standing_row(instance_standing(in, now_us))->name);
 	jw_str(w, "health", health_names[atomic_load(&l->health)]);
 	jw_time_or_null(w, "since", atomic_load(&l->health_since_wall_ms));
 	jw_str(w, "last_error", error == ERR_OK ? NULL : err_row((enum err_code)error)->code);
@@ -204,44 +176,30 @@ static const struct instance_obj **instances_sorted(const struct snapshot *snap,
 	return v;
 }
 
-struct tally {
-	size_t ok, down, idle, total; // idle: drained or disabled
-};
-
-static void tally_add(struct tally *t, const char *state)
+// n: instances by use.
+static const char *service_state(const size_t n[INSTANCE_USES], size_t total)
 {
-	t->total++;
-	if (strcmp(state, "OK") == 0 || strcmp(state, "WARN") == 0)
-		t->ok++;
-	else if (strcmp(state, "DOWN") == 0 || strcmp(state, "EXPIRED") == 0)
-		t->down++;
-	else if (strcmp(state, "UNKNOWN") != 0)
-		t->idle++;
-}
-
-static const char *tally_state(const struct tally *t)
-{
-	if (t->ok > 0)
-		return t->down > 0 ? "WARN" : "OK";
-	if (t->down > 0)
+	if (n[INSTANCE_UP] > 0)
+		return n[INSTANCE_OUT] > 0 ? "WARN" : "OK";
+	if (n[INSTANCE_OUT] > 0)
 		return "DOWN";
-	return t->idle == t->total ? "DRAIN" : "UNKNOWN";
+	return n[INSTANCE_IDLE] == total ? "DRAIN" : "UNKNOWN";
 }
 
 // v[0..n) are the instances of one service.
 static void write_group(struct jw *w, const struct agent *a, const struct snapshot *snap,
 	const struct instance_obj **v, size_t n)
 {
-	struct tally t = {0};
+	size_t by_use[INSTANCE_USES] = {0};
 	int64_t now_us = clock_mono_us();
 	for (size_t i = 0; i < n; i++)
-		tally_add(&t, instance_state(v[i], now_us));
+		by_use[instance_standing_row(instance_standing(v[i], now_us))->use]++;
 	jw_obj(w, NULL);
 	jw_str(w, "service", v[0]->doc.service);
 	jw_str(w, "kind", "model");
-	jw_str(w, "state", tally_state(&t));
-	jw_int(w, "passing", (int64_t)t.ok);
-	jw_int(w, "total", (int64_t)t.total);
+	jw_str(w, "state", service_state(by_use, n));
+	jw_int(w, "passing", (int64_t)by_use[INSTANCE_UP]);
+	jw_int(w, "total", (int64_t)n);
 	jw_str(w, "url", n == 1 ? v[0]->doc.url : NULL);
 	jw_null(w, "owns");
 	jw_arr(w, "instances");

@@ -31,7 +31,5 @@ double services_rate(const struct agent *a, const struct live *l, int64_t now_us
 // One of the platform's own services, as an item of the list.
 void services_write_platform(
 	struct jw *w, const struct agent *a, const struct snapshot *snap, enum service_id id);
-// One word for an instance: OK, WARN, DOWN, EXPIRED, DRAIN, DISABLED, UNKNOWN.
-const char *instance_state(const struct instance_obj *in, int64_t now_us);
 
 #endif

@@ -6,10 +6,10 @@
 #include <string.h>
 #include "agent/monitor/alerts.h"
 #include "agent/decide/decide.h"
+#include "agent/decide/standing.h"
 #include "agent/record/history.h"
 #include "agent/monitor/keyhealth.h"
 #include "agent/web/keyless.h"
-#include "agent/api/keys.h"
 #include "agent/record/ledger.h"
 #include "agent/web/refusals.h"
 #include "agent/core/agent.h"
@@ -24,7 +24,6 @@
 
 #define SPARK_POINTS 60 // ten minutes
 #define PROBLEMS_MAX 20 // named one by one; the counts have all
-#define STATES_MAX 16
 
 // What changes without anything having happened (ages, the time) is left out, so that a quiet
 // platform answers 304: clients have started_at and clocks of their own.
@@ -45,32 +44,6 @@ static double per_second(uint64_t n, double seconds)
 }
 
 // --- counts by a word ---
-
-struct by_state {
-	const char *word[STATES_MAX];
-	int64_t n[STATES_MAX];
-	size_t words;
-};
-
-static void by_state_add(struct by_state *b, const char *word)
-{
-	size_t i = 0;
-	while (i < b->words && strcmp(b->word[i], word) != 0)
-		i++;
-	if (i == STATES_MAX)
-		return;
-	if (i == b->words)
-		b->word[b->words++] = word;
-	b->n[i]++;
-}
-
-static void by_state_write(struct jw *w, const struct by_state *b)
-{
-	jw_obj(w, "by_state");
-	for (size_t i = 0; i < b->words; i++)
-		jw_int(w, b->word[i], b->n[i]);
-	jw_obj_end(w);
-}
 
 // --- parts of the document ---
 
@@ -184,7 +157,7 @@ static void write_feature(
 {
 	size_t ok = 0;
 	int64_t now_us = clock_mono_us();
-	router_decide_plain(r->snap, f, now_us, d);
+	decide_plain(snapshot_route(r->snap, f), now_us, clock_wall_ms(), d);
 	struct history_sum minute =
 		history_sum(r->agent->history, slice_of(f->doc.name), now_us, 60);
 	struct history_sum minutes =
@@ -214,19 +187,13 @@ static void write_routes(struct jw *w, struct req *r)
 
 // --- keys and instances: counts, and the troubled ones by name ---
 
-static int64_t key_until_us(const struct key_obj *k, const char *state)
+static void write_key_problem(struct jw *w, const struct key_obj *k, enum key_standing standing,
+	int64_t now_us, int64_t now_ms)
 {
-	if (strcmp(state, "cooling") == 0)
-		return atomic_load(&k->live->cooldown_until_us);
-	return strcmp(state, "open") == 0 ? atomic_load(&k->live->breaker_until_us) : 0;
-}
-
-static void write_key_problem(struct jw *w, const struct key_obj *k, const char *state,
-	int64_t until_us, int64_t now_us, int64_t now_ms)
-{
+	int64_t until_us = key_standing_until_us(k, standing);
 	jw_obj(w, NULL);
 	jw_str(w, "key", k->ref);
-	jw_str(w, "state", state);
+	jw_str(w, "state", key_standing_row(standing)->name);
 	if (until_us > now_us) // to the second, or it would change with every look
 		jw_time(w, "until", (now_ms + (until_us - now_us) / 1000) / 1000 * 1000);
 	else
@@ -234,16 +201,9 @@ static void write_key_problem(struct jw *w, const struct key_obj *k, const char 
 	jw_obj_end(w);
 }
 
-// Nothing an operator has to see to.
-static bool key_is_well(const char *state)
-{
-	return strcmp(state, "ok") == 0 || strcmp(state, "unknown") == 0 ||
-		strcmp(state, "disabled") == 0;
-}
-
 static void write_keys(struct jw *w, const struct snapshot *snap)
 {
-	struct by_state states = {0};
+	int64_t by_state[KEY_STANDINGS] = {0};
 	struct pmap_it it = {0};
 	struct slice name;
 	void *value;
@@ -253,14 +213,19 @@ static void write_keys(struct jw *w, const struct snapshot *snap)
 	jw_int(w, "total", (int64_t)snap->keys.n);
 	jw_arr(w, "problems");
 	while (pmap_next(snap->keys, &it, &name, &value)) {
-		const char *state = key_state(value, snap->sealed, now_us, now_ms);
-		by_state_add(&states, state);
-		if (!key_is_well(state) && problems++ < PROBLEMS_MAX)
-			write_key_problem(
-				w, value, state, key_until_us(value, state), now_us, now_ms);
+		enum key_standing standing = key_standing(value, snap->sealed, now_us, now_ms);
+		enum key_use use = key_standing_row(standing)->use;
+		by_state[standing]++;
+		// What the operator turned off is nothing to see to.
+		if (use != KEY_USABLE && use != KEY_OFF && problems++ < PROBLEMS_MAX)
+			write_key_problem(w, value, standing, now_us, now_ms);
 	}
 	jw_arr_end(w);
-	by_state_write(w, &states);
+	jw_obj(w, "by_state");
+	for (int i = 0; i < KEY_STANDINGS; i++)
+		if (by_state[i] > 0)
+			jw_int(w, key_standing_row((enum key_standing)i)->name, by_state[i]);
+	jw_obj_end(w);
 	jw_obj_end(w);
 }
 
@@ -278,7 +243,7 @@ static void write_instance_problem(struct jw *w, const struct instance_obj *in, 
 
 static void write_instances(struct jw *w, const struct snapshot *snap)
 {
-	struct by_state states = {0};
+	int64_t by_state[INSTANCE_STANDINGS] = {0};
 	struct pmap_it it = {0};
 	struct slice name;
 	void *value;
@@ -288,14 +253,19 @@ static void write_instances(struct jw *w, const struct snapshot *snap)
 	jw_int(w, "total", (int64_t)snap->instances.n);
 	jw_arr(w, "problems");
 	while (pmap_next(snap->instances, &it, &name, &value)) {
-		const char *state = instance_state(value, now_us);
-		by_state_add(&states, state);
-		bool bad = strcmp(state, "DOWN") == 0 || strcmp(state, "EXPIRED") == 0;
-		if (bad && problems++ < PROBLEMS_MAX)
-			write_instance_problem(w, value, state);
+		enum instance_standing standing = instance_standing(value, now_us);
+		const struct instance_standing_row *row = instance_standing_row(standing);
+		by_state[standing]++;
+		if (row->use == INSTANCE_OUT && problems++ < PROBLEMS_MAX)
+			write_instance_problem(w, value, row->name);
 	}
 	jw_arr_end(w);
-	by_state_write(w, &states);
+	jw_obj(w, "by_state");
+	for (int i = 0; i < INSTANCE_STANDINGS; i++)
+		if (by_state[i] > 0)
+			jw_int(w, instance_standing_row((enum instance_standing)i)->name,
+				by_state[i]);
+	jw_obj_end(w);
 	jw_obj_end(w);
 }
 

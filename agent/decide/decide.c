@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "agent/decide/breaker.h"
+#include "agent/decide/standing.h"
 
 static const char *const skip_names[SKIP_COUNT] = {
 	[SKIP_NONE] = "",
@@ -53,22 +54,11 @@ static bool was_tried(const struct decide_request *req, size_t i)
 
 // --- judging one candidate: the operator's wish, the key, the fit, then what is observed ---
 
-static bool override_holds(const struct live *l, int64_t now_us)
-{
-	int64_t until = LOAD(&l->override_until_us);
-	return until == 0 || now_us < until;
-}
-
-static bool live_drained(const struct live *l, int64_t now_us)
-{
-	return l != NULL && LOAD(&l->drained) != 0 && override_holds(l, now_us);
-}
-
 static enum skip judge_wish(const struct candidate *c, int64_t now_us)
 {
 	if (!c->target->enabled)
 		return SKIP_DISABLED;
-	if (live_drained(c->target_live, now_us))
+	if (c->target_live != NULL && live_drained(c->target_live, now_us))
 		return SKIP_DRAINED;
 	if (c->live == NULL)
 		return SKIP_NO_KEY;
@@ -102,47 +92,31 @@ static enum skip fault_skip(const struct live *l, int64_t now_wall_ms, struct li
 	return skips[fault];
 }
 
-static bool expired(const struct key_obj *k, int64_t now_wall_ms, struct live_view *view)
-{
-	if (k->doc.expires_at == FIELD_NONE || k->doc.expires_at > now_wall_ms)
-		return false;
-	view->since_wall_ms = k->doc.expires_at;
-	return true;
-}
-
-// Without its credential an instance is not asked at all.
-static enum skip judge_grant(const struct candidate *c, int64_t now_wall_ms,
+static enum skip judge_key(const struct key_obj *k, bool sealed, int64_t now_wall_ms,
 	struct live_view *view)
 {
-	switch (c->grant) {
-	case GRANT_NONE:
+	unsigned faults = key_faults(k, sealed, now_wall_ms);
+	if (LIKELY(faults == 0))
 		return SKIP_NONE;
-	case GRANT_GONE:
-	case GRANT_DISABLED:
-		return SKIP_NO_KEY;
-	case GRANT_ELSEWHERE:
-		return SKIP_KEY_INVALID;
-	case GRANT_KEY:
-		break;
-	}
-	if (c->sealed || expired(c->credential, now_wall_ms, view))
-		return SKIP_KEY_INVALID;
-	return fault_skip(c->credential->live, now_wall_ms, view);
+	if ((faults & (1u << KEY_IS_SEALED | 1u << KEY_IS_EXPIRED)) == 0)
+		return fault_skip(k->live, now_wall_ms, view);
+	if ((faults & 1u << KEY_IS_SEALED) == 0)
+		view->since_wall_ms = k->doc.expires_at;
+	return SKIP_KEY_INVALID;
 }
 
+// The key is the vendor's, or the credential without which an instance is not asked at all.
 static enum skip judge_fault(const struct candidate *c, int64_t now_wall_ms,
 	struct live_view *view)
 {
-	if (UNLIKELY(c->grant != GRANT_NONE)) {
-		enum skip skip = judge_grant(c, now_wall_ms, view);
-		if (skip != SKIP_NONE)
-			return skip;
-	}
-	if (UNLIKELY(c->sealed))
-		return SKIP_KEY_INVALID;
-	if (c->key != NULL && expired(c->key, now_wall_ms, view))
-		return SKIP_KEY_INVALID;
-	enum skip skip = fault_skip(c->live, now_wall_ms, view);
+	if (UNLIKELY(c->grant != GRANT_NONE && c->grant != GRANT_KEY))
+		return c->grant == GRANT_ELSEWHERE ? SKIP_KEY_INVALID : SKIP_NO_KEY;
+	enum skip skip = SKIP_NONE;
+	const struct key_obj *key = c->key != NULL ? c->key : c->credential;
+	if (key != NULL)
+		skip = judge_key(key, c->sealed, now_wall_ms, view);
+	if (skip == SKIP_NONE && c->instance != NULL)
+		skip = fault_skip(c->live, now_wall_ms, view);
 	if (skip == SKIP_NONE && c->pair != NULL)
 		skip = fault_skip(c->pair, now_wall_ms, view);
 	return skip;
@@ -204,15 +178,12 @@ static enum skip judge_health(const struct candidate *c, int64_t now_us, struct 
 {
 	if (c->instance == NULL)
 		return SKIP_NONE;
-	const struct live *l = c->live;
-	int64_t ttl_s = c->instance->doc.ttl_s;
-	int64_t beat = LOAD(&l->last_beat_us);
-	view->since_wall_ms = LOAD(&l->health_since_wall_ms);
-	if (ttl_s != FIELD_NONE && beat != 0 && now_us - beat > ttl_s * 1000000) {
-		view->until_us = beat + ttl_s * 1000000; // when it ran out
+	view->since_wall_ms = LOAD(&c->live->health_since_wall_ms);
+	if (UNLIKELY(instance_beat_late(c->instance, now_us))) {
+		view->until_us = instance_beat_until_us(c->instance); // when it ran out
 		return SKIP_HEARTBEAT_EXPIRED;
 	}
-	return LOAD(&l->health) == HEALTH_CRITICAL ? SKIP_UNHEALTHY : SKIP_NONE;
+	return LOAD(&c->live->health) == HEALTH_CRITICAL ? SKIP_UNHEALTHY : SKIP_NONE;
 }
 
 static enum skip judge_cooldown(const struct live *l, int64_t now_us, struct live_view *view)
@@ -340,7 +311,7 @@ int decide_weight(const struct candidate *c, int64_t now_us)
 		if (by[i] == NULL)
 			continue;
 		int w = LOAD(&by[i]->weight_override);
-		if (w >= 0 && override_holds(by[i], now_us))
+		if (w >= 0 && live_overridden(by[i], now_us))
 			return w;
 	}
 	return c->weight;
@@ -714,6 +685,23 @@ void decide(const struct route *route, const struct decide_request *req, int64_t
 	if (UNLIKELY(ret->chosen < 0) && route->feature->doc.all_down == ALL_DOWN_LEAST_BAD
 		&& !req->no_least_bad)
 		choose_least_bad(route, req, now_us, now_wall_ms, ret);
+}
+
+struct decide_request decide_request_plain(const struct feature *f)
+{
+	return (struct decide_request){.offer = f->endpoint,
+		.width = FIELD_NONE,
+		.height = FIELD_NONE,
+		.n = FIELD_NONE,
+		.deadline_us = FIELD_NONE,
+		.client = &ident_local};
+}
+
+void decide_plain(const struct route *route, int64_t now_us, int64_t now_wall_ms,
+	struct decision *ret)
+{
+	struct decide_request ask = decide_request_plain(&route->feature->doc);
+	decide(route, &ask, now_us, now_wall_ms, 0, ret);
 }
 
 void decide_turn(const struct route *route)

@@ -10,6 +10,7 @@
 
 #define DECIDE_MAX 128
 #define DECIDE_FALLBACK_MAX 16
+#define DECISION_ID_MAX 24 // of a decision's id as text (agent/record/decisions)
 #define DECIDE_MIN_LEFT_US 50000 // with less time left than this no attempt is begun
 
 enum skip {
@@ -76,6 +77,11 @@ struct decision {
 // draw in [0,1). now_us monotonic, now_wall_ms for expiries. Changes nothing.
 void decide(const struct route *route, const struct decide_request *req, int64_t now_us,
 	int64_t now_wall_ms, double draw, struct decision *ret);
+// A request of the feature that asks for nothing special.
+struct decide_request decide_request_plain(const struct feature *f);
+// The decision for it, draw 0: what live tables, figures and alerts show.
+void decide_plain(const struct route *route, int64_t now_us, int64_t now_wall_ms,
+	struct decision *ret);
 const char *skip_name(enum skip s);
 // What the request is likely to cost by candidate c: the evidence of decisions, and what the cost
 // strategy compares. Amounts of another currency than the first known one count as unknown there.

@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 #include "agent/record/history.h"
-#include "agent/api/keys.h"
+#include "agent/decide/standing.h"
+#include "agent/store/store.h"
 #include "agent/state/price_book.h"
 #include "agent/web/refusals.h"
-#include "agent/api/routes.h"
-#include "agent/api/services.h"
 #include "shared/rows/lifecycle.h"
 
 #define DAY_MS 86400000.0
@@ -49,7 +48,7 @@ static double candidates_up(const struct alert_scan *s, const struct feature_obj
 {
 	struct decision *d = s->decision;
 	size_t up = 0, set_up = 0;
-	router_decide_plain(s->snap, f, s->now_us, d);
+	decide_plain(snapshot_route(s->snap, f), s->now_us, s->wall_ms, d);
 	for (size_t i = 0; i < d->n; i++) {
 		up += d->v[i].skip == SKIP_NONE || is_busy(d->v[i].skip);
 		set_up += is_set_up(d->v[i].skip);
@@ -147,19 +146,19 @@ static double budget_pct(const struct alert_scan *s, const struct key_obj *k)
 static double key_value(const struct alert_scan *s, const struct alert_rule *rule,
 	const struct key_obj *k)
 {
-	const struct live *l = k->live;
 	if (rule->metric == AM_KEY_EXPIRES_DAYS)
 		return k->doc.expires_at == FIELD_NONE ? INFINITY
 			: (double)(k->doc.expires_at - s->wall_ms) / DAY_MS;
-	if (!k->doc.enabled)
+	unsigned held = key_standings(k, s->snap->sealed, s->now_us, s->wall_ms);
+	if (held >> KEY_IS_DISABLED & 1)
 		return 0; // the operator has seen to it
 	switch (rule->metric) {
 	case AM_KEY_COOLING:
-		return atomic_load(&l->cooldown_until_us) > s->now_us;
+		return held >> KEY_IS_COOLING & 1;
 	case AM_KEY_INVALID:
-		return atomic_load(&l->fault) == LIVE_KEY_INVALID;
+		return held >> KEY_IS_INVALID & 1;
 	case AM_KEY_NO_QUOTA:
-		return atomic_load(&l->fault) == LIVE_KEY_NO_QUOTA;
+		return held >> KEY_IS_NO_QUOTA & 1;
 	default:
 		return budget_pct(s, k);
 	}
@@ -180,10 +179,8 @@ static void scan_keys(const struct alert_scan *s, const struct alert_rule *rule)
 
 static double is_down(const struct instance_obj *in, int64_t now_us)
 {
-	const char *state = instance_state(in, now_us);
-	if (strcmp(state, "UNKNOWN") == 0)
-		return NAN; // not probed yet
-	return strcmp(state, "DOWN") == 0 || strcmp(state, "EXPIRED") == 0;
+	enum instance_use use = instance_standing_row(instance_standing(in, now_us))->use;
+	return use == INSTANCE_UNSEEN ? NAN : use == INSTANCE_OUT; // NAN: not probed yet
 }
 
 static void scan_instances(const struct alert_scan *s, const struct alert_rule *rule)

@@ -8,6 +8,7 @@
 #include "agent/protocol/error.h"
 #include "agent/protocol/table.h"
 #include "agent/decide/attempt.h"
+#include "agent/decide/standing.h"
 #include "agent/record/ledger.h"
 #include "agent/state/probe_purse.h"
 #include "agent/store/key.h"
@@ -478,10 +479,8 @@ static void begin_free(struct keyhealth *h, const struct snapshot *snap, const s
 
 static bool is_out(const struct key_obj *k, int64_t wall_ms)
 {
-	int fault = atomic_load(&k->live->fault);
-	if (LIKELY(fault == LIVE_OK) || fault == LIVE_MODEL_GONE || !k->doc.enabled)
-		return false;
-	return k->doc.expires_at == FIELD_NONE || k->doc.expires_at > wall_ms;
+	unsigned faults = key_faults(k, false, wall_ms);
+	return k->doc.enabled && faults != 0 && (faults >> KEY_IS_EXPIRED & 1) == 0;
 }
 
 static void forget_the_well(struct keyhealth *h)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "agent/core/metrics.h"
 #include "agent/core/events.h"
+#include "agent/decide/standing.h"
 #include "agent/store/store.h"
 #include "agent/core/loop.h"
 #include "agent/state/snapshot.h"
@@ -129,16 +130,10 @@ static struct outage of_key(const struct key_obj *k, int64_t now_us, int64_t wal
 	return o;
 }
 
-static bool has_expired(const struct instance_obj *in, int64_t now_us)
-{
-	int64_t beat = atomic_load(&in->live->last_beat_us);
-	return in->doc.ttl_s != FIELD_NONE && beat != 0 && now_us - beat > in->doc.ttl_s * S_US;
-}
-
 static struct outage of_instance(const struct instance_obj *in, int64_t now_us, int64_t wall_ms)
 {
 	struct outage o = {.mark = store_outage_mark_instance(in)};
-	if (has_expired(in, now_us))
+	if (instance_beat_late(in, now_us))
 		o.beat_ms = wall_ms - (now_us - atomic_load(&in->live->last_beat_us)) / 1000;
 	return o;
 }
@@ -176,7 +171,7 @@ static void look_at(struct outages *o, enum live_kind kind, const char *id, cons
 static void look_for_reaping(struct outages *o, const struct instance_obj *in, int64_t now_us)
 {
 	int64_t beat_us = atomic_load(&in->live->last_beat_us);
-	if (!has_expired(in, now_us) || o->found.n >= BATCH_MAX ||
+	if (!instance_beat_late(in, now_us) || o->found.n >= BATCH_MAX ||
 		now_us - beat_us < (in->doc.ttl_s + OUTAGE_REAP_S) * S_US ||
 		now_us - o->started_us < OUTAGE_GRACE_S * S_US)
 		return;

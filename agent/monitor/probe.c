@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/decide/attempt.h"
+#include "agent/decide/standing.h"
 #include "shared/clock.h"
 #include "shared/field.h"
 #include "shared/map.h"
@@ -485,7 +486,7 @@ static bool unlock(struct probe *b, const struct instance_obj *in, struct err *e
 		err_set(err, ERR_UPSTREAM_AUTH_FAILED, "%s", _(why[grant]));
 	else if (snap->sealed)
 		err_set(err, ERR_SEALED, NULL);
-	else if (key->doc.expires_at != FIELD_NONE && key->doc.expires_at <= clock_wall_ms())
+	else if (key_expired(key, clock_wall_ms()))
 		err_set(err, ERR_UPSTREAM_AUTH_FAILED, _("the key of its credential has expired"));
 	else {
 		b->key_life = key->life;

@@ -8,7 +8,6 @@
 #include "agent/decide/decide.h"
 #include "shared/jw.h"
 
-#define DECISION_ID_MAX 24
 #define DECISIONS_KEEP_MS INT64_C(900000)
 #define DECISIONS_KEPT_MAX 16384 // failed and fallen-back
 #define DECISIONS_KEPT_BYTES ((size_t)8 * 1024 * 1024)

@@ -5,7 +5,7 @@
 #define YJ_AGENT_STORE_TASK_H
 
 #include "agent/protocol/image.h"
-#include "agent/record/decisions.h"
+#include "agent/decide/decide.h"
 #include "shared/jw.h"
 
 #define TASK_ID_MAX 40 // "task_" and 32 hex digits

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/web/idem.h"
 #include "agent/call/account.h"
 #include "agent/call/admit.h"
 #include "agent/call/ask.h"
@@ -276,7 +277,7 @@ static void fill_task(struct gw_call *c, const struct image_want *want, struct t
 	t->state = TASK_QUEUED;
 	t->parts_n = 1;
 	t->part[0] = (struct task_part){.state = TASK_QUEUED, .n = want->n};
-	req_idempotency_hash(c->r, c->in.body, t->hash);
+	idem_hash(c->r, c->in.body, t->hash);
 }
 
 static void read_quality(const struct gw_call *c, struct task_run *run)

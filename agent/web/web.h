@@ -81,8 +81,6 @@ bool req_not_modified(struct req *r, const char *etag);
 enum err_code req_prefers(const struct req *r, const char *name, bool *ret, struct err *err);
 // Idempotency-Key; empty when absent. ERR_PARAM_INVALID, or ERR_FIELD_RANGE when too long.
 enum err_code req_idempotency_key(const struct req *r, struct slice *ret, struct err *err);
-// What the key stands for: method, path, query and body of the request. False: sealed.
-bool req_idempotency_hash(const struct req *r, struct slice body, unsigned char ret[32]);
 // The query as it came.
 struct slice req_raw_query(const struct req *r);
 struct actor req_actor(const struct req *r);

@@ -52,6 +52,7 @@ int test_route_key(struct test_route *t, int order, int tier, int weight)
 	t->key[i].doc.expires_at = FIELD_NONE;
 	t->key[i].doc.limits.rpm = FIELD_NONE;
 	t->key[i].doc.limits.concurrency = FIELD_NONE;
+	t->key[i].live = c->live;
 	c->key = &t->key[i];
 	c->tier = tier;
 	return i;
@@ -66,6 +67,7 @@ int test_route_instance(struct test_route *t, int order, int weight)
 	t->instance[i].doc.enabled = true;
 	t->instance[i].doc.ttl_s = FIELD_NONE;
 	t->instance[i].doc.capacity.max_concurrency = FIELD_NONE;
+	t->instance[i].live = c->live;
 	c->instance = &t->instance[i];
 	return i;
 }

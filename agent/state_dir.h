@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The state directory: whose it is, that nobody else can change it, and that one agent alone has it.
-#ifndef YJ_AGENT_CORE_STATE_DIR_H
-#define YJ_AGENT_CORE_STATE_DIR_H
+#ifndef YJ_AGENT_STATE_DIR_H
+#define YJ_AGENT_STATE_DIR_H
 
 #include "agent/core/settings.h"
 #include "shared/err.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "agent/core/state_dir.h"
+#include "agent/state_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
