@@ -55,6 +55,14 @@ struct strv {
 	size_t n;
 };
 
+static inline bool strv_has(const struct strv *v, const char *text)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (strcmp(v->v[i], text) == 0)
+			return true;
+	return false;
+}
+
 struct objv {
 	void *v; // n elements of sub->size bytes
 	size_t n;

@@ -194,22 +194,29 @@ static enum err_code run_job(struct store_tx *tx, struct store_job *job)
 	return code;
 }
 
-static void tell(struct change *c)
+static void tell(struct req *r, enum event_kind kind, const char *action, const char *object,
+	struct slice name, int64_t revision)
 {
 	struct str s = STR_INIT;
 	struct jw w = jw_to(&s);
 
-	if (c->event == EVENT_KINDS || !c->job.wrote)
-		return;
 	jw_obj(&w, NULL);
-	jw_str(&w, "action", c->event_action ? c->event_action : "change");
-	jw_slice(&w, "name", c->event_name);
-	req_actor_write(c->r, &w);
-	if (c->etag != FIELD_NONE)
-		jw_int(&w, "revision", c->etag);
+	jw_str(&w, "action", action);
+	if (object != NULL)
+		jw_str(&w, "object", object);
+	else
+		jw_slice(&w, "name", name);
+	req_actor_write(r, &w);
+	if (object == NULL && revision != FIELD_NONE)
+		jw_int(&w, "revision", revision);
 	jw_obj_end(&w);
-	events_add(c->r->agent->events, c->event, str_slice(&s));
+	events_add(r->agent->events, kind, str_slice(&s));
 	str_release(&s);
+}
+
+void change_tell(struct req *r, const char *action, const char *object)
+{
+	tell(r, EVENT_CONFIG, action, object, (struct slice){0}, FIELD_NONE);
 }
 
 // Before the closing brace of the answer.
@@ -239,7 +246,9 @@ static void done(struct store_job *job, enum err_code code)
 	}
 	if (c->committed && !c->replayed)
 		c->committed(c);
-	tell(c);
+	if (c->event != EVENT_KINDS && c->job.wrote)
+		tell(r, c->event, c->event_action ? c->event_action : "change", c->event_object,
+			c->event_name, c->etag);
 	if (c->etag != FIELD_NONE) {
 		etag_of_revision(c->etag, etag);
 		req_header_add(r, "ETag", etag);

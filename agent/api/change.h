@@ -20,6 +20,8 @@ struct change {
 	enum event_kind event; // EVENT_KINDS: none
 	const char *event_action; // "create", …; NULL: "change"
 	struct slice event_name;
+	// Said instead of name and revision: what is no document of its own ("service/id"); NULL none.
+	const char *event_object;
 	int64_t if_match; // the object's revision when If-Match named it; FIELD_NONE none
 	// answer
 	struct str body;
@@ -49,6 +51,8 @@ struct change *change_new(struct req *r,
 // gets the first one's answer, one that says something else under that key ERR_IDEMPOTENCY_MISMATCH;
 // then If-Match and If-None-Match are judged against the object of the path, then run is called.
 void change_submit(struct change *c);
+// The event of a change of `object` that did not go through the store alone.
+void change_tell(struct req *r, const char *action, const char *object);
 // Opens and closes a list answer: {"items":[ … ],"total":N,"revision":R}.
 void list_open(struct jw *w, struct str *out);
 void list_close(struct jw *w, size_t total, uint64_t revision, const char *next);

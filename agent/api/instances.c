@@ -3,10 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "agent/api/address.h"
 #include "agent/api/change.h"
-#include "agent/core/agent.h"
-#include "agent/core/events.h"
-#include "agent/store/store.h"
 #include "agent/api/services.h"
 #include "agent/store/instance.h"
 #include "agent/store/key.h"
@@ -15,46 +13,6 @@
 #include "shared/text.h"
 #include "shared/urlx.h"
 #include "shared/rows/vendors.h"
-
-// --- which addresses may be registered ---
-
-static bool is_own_port(const struct agent *a, int port)
-{
-	for (int i = 0; i < SVC_COUNT; i++) {
-		if (a->ports[i] == port)
-			return true;
-	}
-	return false;
-}
-
-static enum err_code forbidden(struct err *err, const char *why)
-{
-	return err_field(err, ERR_UPSTREAM_URL_FORBIDDEN, "url", "%s", why);
-}
-
-enum err_code instance_url_check(const struct agent *a, enum role role, struct slice text,
-	struct arena *arena, struct err *err)
-{
-	struct url url;
-	enum err_code code = urlx_parse(text, arena, &url, err);
-	if (code != ERR_OK) {
-		snprintf(err->field, sizeof(err->field), "url");
-		return code;
-	}
-	enum addr_class class = urlx_site_class(url.host);
-	if (class == ADDR_FORBIDDEN)
-		return forbidden(err, _("this address is never dialled"));
-	if (class == ADDR_LOOPBACK && is_own_port(a, url.port))
-		return err_field(err, ERR_UPSTREAM_LOOP, "url", _("this is the agent itself"));
-	if (class == ADDR_LOOPBACK && !a->settings->allow_loopback_upstreams)
-		return forbidden(err, _("addresses of this host are not allowed here"));
-	if (class == ADDR_PRIVATE && !a->settings->allow_private_upstreams)
-		return forbidden(err, _("private addresses are not allowed here"));
-	if (class == ADDR_PUBLIC && role != ROLE_ADMIN)
-		return err_field(err, ERR_ROLE_FORBIDDEN, "url",
-			_("registering a public address takes the role admin"));
-	return ERR_OK;
-}
 
 // --- one change on its way through the store ---
 
@@ -78,19 +36,13 @@ static struct wish *wish_new(struct req *r,
 	return wish;
 }
 
-static void change_event(struct req *r, const char *action, const char *service, const char *id)
+static void event(struct change *c, const char *action)
 {
-	struct str out = STR_INIT;
-	struct jw w = jw_to(&out);
-	char name[REF_MAX];
-	snprintf(name, sizeof(name), "%s/%s", service, id);
-	jw_obj(&w, NULL);
-	jw_str(&w, "action", action);
-	jw_str(&w, "object", name);
-	req_actor_write(r, &w);
-	jw_obj_end(&w);
-	events_add(r->agent->events, EVENT_CONFIG, str_slice(&out));
-	str_release(&out);
+	const struct wish *wish = c->arg;
+	c->event = EVENT_CONFIG;
+	c->event_action = action;
+	c->event_object =
+		arena_printf(&c->r->arena, "%s/%s", wish->doc.service, wish->doc.id);
 }
 
 // What a repeated call is told too; the first one hears how it stands once it is published.
@@ -224,8 +176,8 @@ static enum err_code check_key(const struct wish *c, const struct key_obj *k, st
 				"and port"));
 		return err->code;
 	}
-	if (!url.tls && urlx_site_class(url.host) == ADDR_PUBLIC)
-		return err_field(err, ERR_TLS_REQUIRED, "url", NULL);
+	if (address_hides_secret(&url, err) != ERR_OK)
+		return err->code;
 	return c->doc.auth.type == INSTANCE_BASIC ? check_basic(c, k, err) : ERR_OK;
 }
 
@@ -306,22 +258,18 @@ static enum err_code run_register(struct store_tx *tx, struct change *c, struct 
 	if (code != ERR_OK)
 		return code;
 	c->status = wish->created ? 201 : 200;
+	event(c, wish->created ? "register" : "replace");
 	answer(tx, c, in);
 	return ERR_OK;
 }
 
 static void registered(struct change *c)
 {
-	const struct wish *wish = c->arg;
-	struct req *r = c->r;
 	const struct snapshot *snap;
 	const struct instance_obj *in = published(c, &snap);
 	if (in != NULL && in->doc.ttl_s != FIELD_NONE)
 		probe_beat(in->live, clock_mono_us());
-	probes_wake(r->agent->probes);
-	if (c->job.wrote)
-		change_event(r, wish->created ? "register" : "replace", wish->doc.service,
-			wish->doc.id);
+	probes_wake(c->r->agent->probes);
 	if (in != NULL)
 		answer_again(c, snap, in);
 }
@@ -412,8 +360,8 @@ static enum err_code read_instance(
 	if (code == ERR_OK)
 		code = fit_engine(&c->doc, v, err);
 	if (code == ERR_OK)
-		code = instance_url_check(
-			r->agent, principal_reach(&r->who), slice_of(c->doc.url), &r->arena, err);
+		code = address_of_instance(r->agent, principal_reach(&r->who),
+			slice_of(c->doc.url), &r->arena, err);
 	return code;
 }
 
@@ -450,14 +398,13 @@ static enum err_code run_delete(struct store_tx *tx, struct change *c, struct er
 	if (!services_may_touch(old, c->job.actor.role, &c->job.actor.id, err))
 		return err->code;
 	c->status = 204;
+	event(c, "deregister");
 	return store_instance_delete(tx, service, id, err);
 }
 
 static void deleted(struct change *c)
 {
-	const struct wish *wish = c->arg;
 	probes_wake(c->r->agent->probes);
-	change_event(c->r, "deregister", wish->doc.service, wish->doc.id);
 }
 
 // Whether it is there is for the change to say: a repeated call is answered as the first one was.
@@ -487,9 +434,11 @@ static enum err_code run_drain(struct store_tx *tx, struct change *c, struct err
 	struct instance doc = old->doc;
 	doc.draining = wish->drain != 0;
 	enum err_code code = store_instance_put(tx, &doc, c->if_match, &wish->created, &in, err);
-	if (code == ERR_OK)
-		answer(tx, c, in);
-	return code;
+	if (code != ERR_OK)
+		return code;
+	event(c, wish->drain ? "drain" : "undrain");
+	answer(tx, c, in);
+	return ERR_OK;
 }
 
 static void drained(struct change *c)
@@ -499,9 +448,6 @@ static void drained(struct change *c)
 	const struct instance_obj *in = published(c, &snap);
 	if (in != NULL && !wish->drain)
 		atomic_store(&in->live->drained, 0); // a live override says the same
-	if (c->job.wrote)
-		change_event(c->r, wish->drain ? "drain" : "undrain", wish->doc.service,
-			wish->doc.id);
 	if (in != NULL)
 		answer_again(c, snap, in);
 }

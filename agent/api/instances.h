@@ -13,9 +13,4 @@ void h_instance_delete(struct req *r);
 void h_instance_drain(struct req *r);
 void h_instance_undrain(struct req *r);
 
-// Whether this caller may register this address under these settings: never the agent itself,
-// never metadata and the like; a public one takes an admin. A name is judged again when dialled.
-enum err_code instance_url_check(const struct agent *a, enum role role, struct slice url,
-	struct arena *arena, struct err *err);
-
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/api/address.h"
 #include "agent/api/change.h"
 #include "agent/decide/standing.h"
 #include "agent/state/probe_purse.h"
@@ -117,16 +118,6 @@ static int by_ref(const void *a, const void *b)
 	return strcmp((*(struct key_obj *const *)a)->ref, (*(struct key_obj *const *)b)->ref);
 }
 
-static bool serves(const struct vendor_key *k, const char *service)
-{
-	if (k->service && strcmp(k->service, service) == 0)
-		return true;
-	for (size_t i = 0; i < k->services.n; i++)
-		if (strcmp(k->services.v[i], service) == 0)
-			return true;
-	return false;
-}
-
 struct key_filter {
 	const char *ref, *vendor, *service, *after;
 };
@@ -141,7 +132,7 @@ static bool ref_matches(const struct key_obj *k, const char *ref)
 static bool passes(const struct key_obj *k, const struct key_filter *f)
 {
 	return (!f->vendor || strcmp(k->doc.vendor, f->vendor) == 0) &&
-	       (!f->service || serves(&k->doc, f->service)) && (!f->ref || ref_matches(k, f->ref));
+	       (!f->service || key_serves(&k->doc, f->service)) && (!f->ref || ref_matches(k, f->ref));
 }
 
 static size_t matching(struct req *r, const struct key_filter *f, const struct key_obj ***ret)
@@ -190,54 +181,6 @@ void h_key_list(struct req *r)
 
 // ---- changing ----
 
-static enum err_code forbidden(struct err *err, const char *why)
-{
-	return err_field(err, ERR_UPSTREAM_URL_FORBIDDEN, "base_url", "%s", why);
-}
-
-static bool own_port(const struct agent *a, int port)
-{
-	for (int i = 0; i < SVC_COUNT; i++)
-		if (a->ports[i] == port)
-			return true;
-	return false;
-}
-
-enum err_code key_url_check(const struct agent *a, const struct vendor_key *k, struct arena *arena,
-	struct url *ret, struct err *err)
-{
-	const char *service = k->service ? k->service : k->services.n ? k->services.v[0] : "";
-	const struct vendor_row *row = vendor_find(slice_of(k->vendor), slice_of(service));
-	enum addr_class class;
-	bool is_name;
-	enum err_code code;
-
-	if (!row)
-		return err_field(err, ERR_VENDOR_UNKNOWN,
-			vendor_known(slice_of(k->vendor)) || engine_find(slice_of(k->vendor))
-				? "service" : "vendor", NULL);
-	if (!k->base_url && !row->base_url)
-		return err_field(err, ERR_FIELD_REQUIRED, "base_url",
-			_("the address of the instance it opens is required"));
-	code = urlx_parse(slice_of(k->base_url ? k->base_url : row->base_url), arena, ret, err);
-	if (code) {
-		snprintf(err->field, sizeof(err->field), "base_url");
-		return code;
-	}
-	class = row->local ? urlx_site_class(ret->host) : urlx_host_class(ret->host, &is_name);
-	if (class == ADDR_FORBIDDEN)
-		return forbidden(err, _("this address is never dialled"));
-	if (class == ADDR_LOOPBACK && own_port(a, ret->port))
-		return err_field(err, ERR_UPSTREAM_LOOP, "base_url", NULL);
-	if (class == ADDR_LOOPBACK && !a->settings->allow_loopback_upstreams)
-		return forbidden(err, _("addresses of this host are not allowed here"));
-	if (class == ADDR_PRIVATE && !a->settings->allow_private_upstreams)
-		return forbidden(err, _("private addresses are not allowed here"));
-	if (class == ADDR_PUBLIC && !ret->tls)
-		return err_field(err, ERR_TLS_REQUIRED, "base_url", NULL);
-	return ERR_OK;
-}
-
 static void answer(struct change *c, const struct key_obj *k, const char *action)
 {
 	struct jw w = jw_to(&c->body);
@@ -273,7 +216,7 @@ bool key_decode(struct req *r, struct vendor_key *doc, struct url *ret_url)
 		code = err_field(&err, ERR_FIELD_REQUIRED, "service",
 			_("service or services is required"));
 	if (!code)
-		code = key_url_check(r->agent, doc, &r->arena, ret_url, &err);
+		code = address_of_key(r->agent, doc, &r->arena, ret_url, &err);
 	if (code)
 		req_fail(r, &err);
 	return !code;
@@ -309,7 +252,7 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 	doc.api_key = (struct secret){0};
 	code = jx_decode(&key_fields, c->r->body, doc_limits(), JX_PATCH, &a, &doc, err);
 	if (!code)
-		code = key_url_check(c->r->agent, &doc, &a, &url, err);
+		code = address_of_key(c->r->agent, &doc, &a, &url, err);
 	if (!code && doc.api_key.n && urlx_same_origin(old->origin, url.origin))
 		code = err_field(err, ERR_FIELD_FORBIDDEN, "api_key",
 			_("a secret is replaced by POST /api/v1/keys/{id}/rotate; here it only goes "
@@ -467,7 +410,7 @@ static int64_t keys_of(const struct snapshot *s, const char *vendor, const char 
 	while (pmap_next(s->keys, &it, NULL, &obj)) {
 		const struct vendor_key *k = &((const struct key_obj *)obj)->doc;
 
-		n += strcmp(k->vendor, vendor) == 0 && serves(k, service);
+		n += strcmp(k->vendor, vendor) == 0 && key_serves(k, service);
 	}
 	return n;
 }

@@ -22,10 +22,6 @@ void h_audit_list(struct req *r);
 
 // The key with its live members, as an item or a whole answer.
 void key_write(struct jw *w, const struct key_obj *k, bool sealed);
-// Verdict on where a key may be sent: the address policy for vendor keys.
-enum err_code key_url_check(const struct agent *a, const struct vendor_key *k, struct arena *arena,
-	struct url *ret, struct err *err);
-
 // A whole key document from the request's body with its address judged; false: answered already.
 bool key_decode(struct req *r, struct vendor_key *doc, struct url *ret_url);
 

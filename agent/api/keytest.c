@@ -210,30 +210,7 @@ static void look_owner(struct keytest *t, const struct upstream_response *res)
 
 // ---- models ----
 
-struct models {
-	const char **v;
-	size_t n;
-};
-
-static bool sees(const struct models *m, const char *model)
-{
-	for (size_t i = 0; i < m->n; i++)
-		if (strcmp(m->v[i], model) == 0)
-			return true;
-	return false;
-}
-
-static bool serves(const struct vendor_key *k, const char *service)
-{
-	if (k->service && strcmp(k->service, service) == 0)
-		return true;
-	for (size_t i = 0; i < k->services.n; i++)
-		if (strcmp(k->services.v[i], service) == 0)
-			return true;
-	return false;
-}
-
-static const char *whats_there(struct keytest *t, const struct models *m)
+static const char *whats_there(struct keytest *t, const struct strv *m)
 {
 	struct str s = STR_INIT;
 	const char *ret;
@@ -247,7 +224,7 @@ static const char *whats_there(struct keytest *t, const struct models *m)
 	return ret;
 }
 
-static void missing(struct keytest *t, const struct models *m, const char *feature,
+static void missing(struct keytest *t, const struct strv *m, const char *feature,
 	const char *model)
 {
 	struct arena *a = &t->r->arena;
@@ -263,7 +240,7 @@ static void missing(struct keytest *t, const struct models *m, const char *featu
 }
 
 // The models of the targets it joins. Lists of some vendors leave models out, so it only warns.
-static void look_features(struct keytest *t, const struct models *m)
+static void look_features(struct keytest *t, const struct strv *m)
 {
 	struct pmap_it it = {0};
 	void *value;
@@ -276,7 +253,7 @@ static void look_features(struct keytest *t, const struct models *m)
 
 			if (f->enabled && g->enabled && g->vendor && g->upstream_model &&
 				strcmp(g->vendor, t->doc->vendor) == 0 &&
-				serves(t->doc, g->service) && !sees(m, g->upstream_model))
+				key_serves(t->doc, g->service) && !strv_has(m, g->upstream_model))
 				missing(t, m, f->name, g->upstream_model);
 		}
 	}
@@ -286,7 +263,7 @@ static void look_models(struct keytest *t, const struct upstream_response *res, 
 {
 	struct err err = {0};
 	const struct jx *doc = NULL, *data = NULL;
-	struct models m = {0};
+	struct strv m = {0};
 	char text[64];
 
 	if (jx_parse(body, (struct jscan_limits){200000, JSCAN_DEPTH}, &t->r->arena, &doc, &err) == ERR_OK)

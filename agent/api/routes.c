@@ -9,6 +9,7 @@
 #include "agent/record/decisions.h"
 #include "agent/call/ask.h"
 #include "agent/call/prompt.h"
+#include "agent/api/change.h"
 #include "agent/core/agent.h"
 #include "agent/core/events.h"
 #include "agent/store/store.h"
@@ -541,19 +542,6 @@ static void patch_apply(struct patch *p, struct live *l)
 		.until_wall_ms = for_s == FIELD_NONE ? 0 : clock_wall_ms() + for_s * 1000};
 }
 
-static void patch_event(struct req *r, const struct patch *p)
-{
-	struct str out = STR_INIT;
-	struct jw w = jw_to(&out);
-	jw_obj(&w, NULL);
-	jw_str(&w, "action", p->action);
-	jw_str(&w, "object", p->object);
-	req_actor_write(r, &w);
-	jw_obj_end(&w);
-	events_add(r->agent->events, EVENT_CONFIG, str_slice(&out));
-	str_release(&out);
-}
-
 static enum err_code patch_keep(struct store_tx *tx, struct store_job *job)
 {
 	const struct patch *p = CONTAINER_OF(job, struct patch, job);
@@ -612,7 +600,7 @@ void h_route_patch(struct req *r)
 	}
 	patch_apply(p, l);
 	patch_name(p);
-	patch_event(r, p);
+	change_tell(r, p->action, p->object);
 	p->job = (struct store_job){
 		.run = patch_keep, .done = patch_done, .loop = r->loop, .actor = req_actor(r)};
 	if (!store_submit(r->agent->store, &p->job)) {

@@ -20,19 +20,10 @@
 
 // --- what is seen ---
 
-static bool lists(const struct strv *v, const char *s)
-{
-	for (size_t i = 0; i < v->n; i++) {
-		if (strcmp(v->v[i], s) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool joins(const struct feature_obj *f, const struct instance *in)
 {
 	const struct target *t = f->doc.targets.v;
-	if (f->doc.auto_join && lists(&in->features, f->doc.name))
+	if (f->doc.auto_join && strv_has(&in->features, f->doc.name))
 		return true;
 	for (size_t i = 0; i < f->doc.targets.n; i++) {
 		if (t[i].kind == TARGET_SELF_HOSTED && strcmp(t[i].service, in->service) == 0)

@@ -35,6 +35,13 @@ struct feature_obj {
 	struct limits limits;
 };
 
+// It is for this service of its vendor.
+static inline bool key_serves(const struct vendor_key *k, const char *service)
+{
+	return (k->service != NULL && strcmp(k->service, service) == 0) ||
+	       strv_has(&k->services, service);
+}
+
 struct key_obj {
 	struct object o;
 	struct vendor_key doc; // api_key empty; see sealed

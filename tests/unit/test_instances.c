@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "agent/api/instances.h"
-#include "agent/core/agent.h"
+#include "agent/api/address.h"
+#include "agent/core/settings.h"
 
 static const struct {
 	const char *url;
@@ -44,7 +44,7 @@ static void who_may_register_what(void **state UNUSED)
 		struct arena arena = ARENA_INIT;
 		struct err err = {0};
 		enum err_code got =
-			instance_url_check(&a, cases[i].role, slice_of(cases[i].url), &arena, &err);
+			address_of_instance(&a, cases[i].role, slice_of(cases[i].url), &arena, &err);
 		if (got != cases[i].want)
 			fail_msg("%s: %s", cases[i].url, got ? err_row(got)->code : "ok");
 		if (got != ERR_OK)
