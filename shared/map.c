@@ -32,10 +32,8 @@ static uint64_t seed(void)
 // FNV-1a over the seed, mixed at the end.
 static uint64_t hash_of(struct slice key)
 {
-	uint64_t h = seed() ^ 0xcbf29ce484222325u;
+	uint64_t h = slice_hash(seed() ^ SLICE_HASH_BEGIN, key);
 
-	for (size_t i = 0; i < key.n; i++)
-		h = (h ^ (unsigned char)key.p[i]) * 0x100000001b3u;
 	h ^= h >> 32;
 	return h * 0x9e3779b97f4a7c15u;
 }

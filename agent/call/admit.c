@@ -22,12 +22,8 @@ static const struct limits *client_limits(const struct gw_call *c)
 
 bool gw_client_may(const struct client_obj *client, const struct feature_obj *f)
 {
-	if (client == NULL || client->doc.features.n == 0)
-		return true;
-	for (size_t i = 0; i < client->doc.features.n; i++)
-		if (strcmp(client->doc.features.v[i], f->doc.name) == 0)
-			return true;
-	return false;
+	return client == NULL || client->doc.features.n == 0 ||
+	       strv_has(&client->doc.features, f->doc.name);
 }
 
 static int64_t number_of(const struct gw_call *c, const char *name)

@@ -96,13 +96,10 @@ static const char *label_at(const char *const *labels, size_t i)
 
 static uint32_t hash_of(enum metric_id id, const char *const *labels, size_t n)
 {
-	uint32_t h = 2166136261u ^ (uint32_t)id;
-	for (size_t i = 0; i < n; i++) {
-		for (const char *p = label_at(labels, i); *p; p++)
-			h = (h ^ (unsigned char)*p) * 16777619u;
-		h = (h ^ 0xff) * 16777619u;
-	}
-	return h;
+	uint64_t h = SLICE_HASH_BEGIN ^ (uint64_t)id;
+	for (size_t i = 0; i < n; i++)
+		h = (slice_hash(h, slice_of(label_at(labels, i))) ^ 0xff) * SLICE_HASH_PRIME;
+	return (uint32_t)(h ^ h >> 32);
 }
 
 static bool cell_is(const struct metric_cell *c, enum metric_id id, uint32_t hash,

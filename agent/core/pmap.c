@@ -25,10 +25,8 @@ struct pmap_node {
 
 static uint64_t hash_of(struct slice key)
 {
-	uint64_t h = 0xcbf29ce484222325u;
+	uint64_t h = slice_hash(SLICE_HASH_BEGIN, key);
 
-	for (size_t i = 0; i < key.n; i++)
-		h = (h ^ (unsigned char)key.p[i]) * 0x100000001b3u;
 	h ^= h >> 33;
 	h *= 0xff51afd7ed558ccdu;
 	return h ^ h >> 29;

@@ -122,15 +122,6 @@ static enum skip judge_fault(const struct candidate *c, int64_t now_wall_ms,
 	return skip;
 }
 
-static bool lists(const struct strv *v, const char *text)
-{
-	for (size_t i = 0; i < v->n; i++) {
-		if (strcmp(v->v[i], text) == 0)
-			return true;
-	}
-	return false;
-}
-
 static enum skip judge_policy(const struct route *route, const struct candidate *c,
 	const struct decide_request *req)
 {
@@ -143,7 +134,7 @@ static enum skip judge_policy(const struct route *route, const struct candidate 
 	if (LIKELY(f->regions.n == 0) || c->key == NULL)
 		return SKIP_NONE;
 	// A key that does not say its region is in none that was allowed.
-	return c->key->doc.region != NULL && lists(&f->regions, c->key->doc.region)
+	return c->key->doc.region != NULL && strv_has(&f->regions, c->key->doc.region)
 		? SKIP_NONE : SKIP_REGION_DENIED;
 }
 
@@ -169,7 +160,7 @@ static enum skip judge_fit(const struct candidate *c, const struct decide_reques
 	if (c->instance == NULL || c->instance->doc.models.n == 0)
 		return SKIP_NONE;
 	const char *model = c->target->upstream_model ? c->target->upstream_model : req->model;
-	if (model != NULL && !lists(&c->instance->doc.models, model))
+	if (model != NULL && !strv_has(&c->instance->doc.models, model))
 		return SKIP_MODEL_UNKNOWN;
 	return SKIP_NONE;
 }
@@ -301,6 +292,7 @@ struct equals {
 	int64_t now_wall_ms;
 	int v[DECIDE_MAX]; // in the order they would be tried, once ranked
 	int weight[DECIDE_MAX]; // by place in the route
+	double key[DECIDE_MAX]; // of a strategy, likewise
 	size_t n;
 };
 
@@ -349,14 +341,31 @@ static void to_front(int *v, size_t from)
 	v[0] = x;
 }
 
-static void rank_priority(struct equals *e, size_t n)
+// The smaller key first, equal ones as they stood.
+static void sort_by_key(struct equals *e, size_t n)
 {
 	for (size_t i = 1; i < n; i++) {
 		size_t at = i;
-		while (at > 0 && e->weight[e->v[at - 1]] < e->weight[e->v[i]])
+		while (at > 0 && e->key[e->v[at - 1]] > e->key[e->v[i]])
 			at--;
 		to_front(e->v + at, i - at);
 	}
+}
+
+// Begins with the one at `first`; those before it come last.
+static void turn_to(int *v, size_t n, size_t first)
+{
+	int turned[DECIDE_MAX];
+	for (size_t i = 0; i < n; i++)
+		turned[i] = v[(first + i) % n];
+	memcpy(v, turned, n * sizeof(turned[0]));
+}
+
+static void rank_priority(struct equals *e, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		e->key[e->v[i]] = -e->weight[e->v[i]];
+	sort_by_key(e, n);
 }
 
 #define DRAWN_PLACES 4 // further ones stand in the route's order: so many attempts are rare
@@ -388,36 +397,20 @@ static void rank_weighted(struct equals *e, size_t n)
 static void rank_round_robin(struct equals *e, size_t n)
 {
 	const struct live *turn = e->route->v[0].target_live;
-	size_t first = turn != NULL ? (size_t)(LOAD(&turn->rr) % n) : 0;
-	int turned[DECIDE_MAX];
-	for (size_t i = 0; i < n; i++)
-		turned[i] = e->v[(first + i) % n];
-	memcpy(e->v, turned, n * sizeof(turned[0]));
+	turn_to(e->v, n, turn != NULL ? (size_t)(LOAD(&turn->rr) % n) : 0);
 }
 
 // Fewest requests per weight; the draw turns the ties, or an idle service would load one alone.
-// What waits there counts like what is out: it will be served before.
-static double load_of(const struct live_view *view)
-{
-	return (double)view->inflight + MAX_OF(view->queue, 0);
-}
-
 static void rank_least_inflight(struct equals *e, size_t n)
 {
-	size_t first = (size_t)(e->draw * (double)n) % n;
-	int turned[DECIDE_MAX];
-	for (size_t i = 0; i < n; i++)
-		turned[i] = e->v[(first + i) % n];
-	memcpy(e->v, turned, n * sizeof(turned[0]));
-	double load[DECIDE_MAX];
-	for (size_t i = 0; i < n; i++)
-		load[e->v[i]] = load_of(&e->d->v[e->v[i]].view) / e->weight[e->v[i]];
-	for (size_t i = 1; i < n; i++) {
-		size_t at = i;
-		while (at > 0 && load[e->v[at - 1]] > load[e->v[i]])
-			at--;
-		to_front(e->v + at, i - at);
+	turn_to(e->v, n, (size_t)(e->draw * (double)n) % n);
+	for (size_t i = 0; i < n; i++) {
+		const struct live_view *view = &e->d->v[e->v[i]].view;
+		// What waits there counts like what is out: it will be served before.
+		e->key[e->v[i]] = ((double)view->inflight + MAX_OF(view->queue, 0)) /
+			e->weight[e->v[i]];
 	}
+	sort_by_key(e, n);
 }
 
 // --- latency: the faster of two ---
@@ -438,19 +431,14 @@ static double latency_of(const struct candidate *c, int64_t now_wall_ms)
 // no latency yet counts as fastest, so that it gets one. The others follow by their score.
 static void rank_latency(struct equals *e, size_t n)
 {
-	double score[DECIDE_MAX], pairs = (double)n * (double)(n - 1) / 2;
+	double pairs = (double)n * (double)(n - 1) / 2;
 	size_t pair = n > 1 ? (size_t)MIN_OF(e->draw * pairs, pairs - 1) : 0;
 	for (size_t i = 0; i < n; i++) {
 		int c = e->v[i];
-		score[c] = latency_of(&e->route->v[c], e->now_wall_ms)
+		e->key[c] = latency_of(&e->route->v[c], e->now_wall_ms)
 			* (e->d->v[c].view.inflight + 1) / e->weight[c];
 	}
-	for (size_t i = 1; i < n; i++) {
-		size_t at = i;
-		while (at > 0 && score[e->v[at - 1]] > score[e->v[i]])
-			at--;
-		to_front(e->v + at, i - at);
-	}
+	sort_by_key(e, n);
 	// The better one of a pair: n - 1 pairs have the first, n - 2 the second as theirs …
 	for (size_t i = 0; i < n; i++)
 		e->d->v[e->v[i]].share = n > 1 ? (double)(n - 1 - i) / pairs : 1;
@@ -474,7 +462,6 @@ struct money decide_cost(const struct candidate *c, const struct decide_request 
 
 static void rank_cost(struct equals *e, size_t n)
 {
-	double cost[DECIDE_MAX];
 	char currency[4] = "";
 	rank_priority(e, n); // equal ones by weight
 	for (size_t i = 0; i < n; i++) {
@@ -483,14 +470,9 @@ static void rank_cost(struct equals *e, size_t n)
 		if (known && currency[0] == '\0')
 			memcpy(currency, m.currency, sizeof(currency));
 		known = known && strcmp(currency, m.currency) == 0;
-		cost[e->v[i]] = known ? (double)m.pico : INFINITY;
+		e->key[e->v[i]] = known ? (double)m.pico : INFINITY;
 	}
-	for (size_t i = 1; i < n; i++) {
-		size_t at = i;
-		while (at > 0 && cost[e->v[at - 1]] > cost[e->v[i]])
-			at--;
-		to_front(e->v + at, i - at);
-	}
+	sort_by_key(e, n);
 	e->d->v[e->v[0]].share = 1;
 }
 
@@ -510,21 +492,15 @@ static const struct {
 // session before, and a candidate that leaves moves its own sessions alone.
 static void rank_affinity(struct equals *e, size_t n)
 {
-	double score[DECIDE_MAX];
 	for (size_t i = 0; i < n; i++) {
 		uint64_t z = e->route->v[e->v[i]].hash ^ e->session;
 		z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9); // splitmix64's finish
 		z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
 		z ^= z >> 31;
 		double u = ((double)(z >> 11) + 0.5) * 0x1p-53;
-		score[e->v[i]] = -e->weight[e->v[i]] / log(u);
+		e->key[e->v[i]] = e->weight[e->v[i]] / log(u); // negative: the farthest below first
 	}
-	for (size_t i = 1; i < n; i++) {
-		size_t at = i;
-		while (at > 0 && score[e->v[at - 1]] < score[e->v[i]])
-			at--;
-		to_front(e->v + at, i - at);
-	}
+	sort_by_key(e, n);
 	e->d->v[e->v[0]].share = 1;
 }
 

@@ -15,11 +15,7 @@
 
 static bool wanted(const struct alert_rule *rule, const char *object)
 {
-	for (size_t i = 0; i < rule->only.n; i++) {
-		if (strcmp(rule->only.v[i], object) == 0)
-			return true;
-	}
-	return rule->only.n == 0;
+	return rule->only.n == 0 || strv_has(&rule->only, object);
 }
 
 static void tell(const struct alert_scan *s, const struct alert_rule *rule, const char *object,

@@ -158,10 +158,7 @@ static struct cell *cell_new(struct history *h, struct slice name)
 
 static size_t slot_of(struct slice name)
 {
-	uint32_t x = 2166136261u;
-	for (size_t i = 0; i < name.n; i++)
-		x = (x ^ (unsigned char)name.p[i]) * 16777619u;
-	return x % CELL_SLOTS;
+	return slice_hash(SLICE_HASH_BEGIN, name) % CELL_SLOTS;
 }
 
 static struct cell *cell_find(struct history *h, struct slice name, size_t *ret_slot)

@@ -7,10 +7,9 @@ static unsigned needs_mask(const struct strv *v)
 {
 	unsigned mask = 0;
 
-	for (size_t i = 0; i < v->n; i++)
-		for (int k = 0; k < NEED_COUNT; k++)
-			if (strcmp(v->v[i], need_names[k]) == 0)
-				mask |= 1u << k;
+	for (int k = 0; k < NEED_COUNT; k++)
+		if (strv_has(v, need_names[k]))
+			mask |= 1u << k;
 	return mask;
 }
 

@@ -199,14 +199,6 @@ bool feature_concerns(const struct feature *f, int kind, const char *vendor, con
 	return false;
 }
 
-static bool has_text(const struct strv *v, const char *text)
-{
-	for (size_t i = 0; i < v->n; i++)
-		if (strcmp(v->v[i], text) == 0)
-			return true;
-	return false;
-}
-
 // Routes of the features that may choose this key are built anew.
 static void touch_key(struct snapshot *s, const struct vendor_key *k)
 {
@@ -235,7 +227,7 @@ static void touch_instance(struct snapshot *s, const struct instance *in)
 	while (pmap_next(features, &it, NULL, &obj)) {
 		const struct feature *f = &((struct feature_obj *)obj)->doc;
 
-		if ((f->auto_join && has_text(&in->features, f->name)) ||
+		if ((f->auto_join && strv_has(&in->features, f->name)) ||
 			feature_concerns(f, TARGET_SELF_HOSTED, NULL, in->service))
 			new_cell(s, f->name);
 	}

@@ -187,10 +187,7 @@ const char *principal_shown(const struct principal *p)
 
 bool auth_token_whole(const struct token *t)
 {
-	for (size_t i = 0; i < t->scopes.n; i++)
-		if (strcmp(t->scopes.v[i], SCOPE_ALL) == 0)
-			return true;
-	return t->scopes.n == 0;
+	return t->scopes.n == 0 || strv_has(&t->scopes, SCOPE_ALL);
 }
 
 enum role principal_reach(const struct principal *p)
@@ -413,10 +410,7 @@ static bool scope_held(const struct principal *p, const char *scope)
 {
 	if (!p->token || p->token->doc.scopes.n == 0)
 		return p->role == ROLE_ADMIN || strcmp(scope, SCOPE_ALL) != 0;
-	for (size_t i = 0; i < p->token->doc.scopes.n; i++)
-		if (strcmp(p->token->doc.scopes.v[i], scope) == 0)
-			return true;
-	return auth_token_whole(&p->token->doc);
+	return strv_has(&p->token->doc.scopes, scope) || auth_token_whole(&p->token->doc);
 }
 
 static enum err_code cidr_covered(const struct strv *own, const struct strv *given, struct err *err)

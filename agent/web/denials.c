@@ -87,9 +87,8 @@ static void addr_of(const struct sockaddr *sa, unsigned char ret[16], char text[
 
 static struct peer_slot *slot_of(struct denials *d, const unsigned char addr[16])
 {
-	uint32_t hash = 2166136261u; // FNV-1a: only spreads, an attacker gains nothing by a clash
-	for (int i = 0; i < 16; i++)
-		hash = (hash ^ addr[i]) * 16777619u;
+	// It only spreads: an attacker gains nothing by a clash.
+	uint64_t hash = slice_hash(SLICE_HASH_BEGIN, (struct slice){(const char *)addr, 16});
 	struct peer_slot *oldest = NULL;
 	for (uint32_t i = 0; i < SLOTS_TRIED; i++) {
 		struct peer_slot *s = &d->peers[(hash + i) % DENIALS_PEERS];
