@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/state/caller.h"
 #include "agent/api/change.h"
 #include "agent/store/caller.h"
 #include "agent/store/policy.h"

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/state/caller.h"
 #include "agent/store/idem.h"
 #include "agent/web/cond.h"
 #include "agent/web/idem.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include "agent/state/caller.h"
 #include "agent/record/decisions.h"
 #include "agent/call/ask.h"
 #include "agent/call/prompt.h"

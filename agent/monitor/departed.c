@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/state/caller.h"
 #include "agent/record/history.h"
 #include "agent/record/ledger.h"
 #include "agent/core/metrics.h"

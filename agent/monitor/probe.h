@@ -8,7 +8,7 @@
 #ifndef YJ_AGENT_MONITOR_PROBE_H
 #define YJ_AGENT_MONITOR_PROBE_H
 
-#include "agent/state/snapshot.h"
+#include "agent/state/publish.h"
 #include "agent/upstream/upstream.h"
 
 #define PROBE_INSTANCES_MAX 4096 // beyond it instances are not probed and stay unknown

@@ -1,23 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The snapshot's tokens and clients.
-#include "agent/state/snapshot.h"
+#include "agent/state/caller.h"
 
 #include <string.h>
-
-static const struct pmap_ops object_ops = {object_hold, object_drop};
-
-static void put(struct pmap *m, struct slice key, void *value)
-{
-	pmap_add(m, key, value, &object_ops);
-}
-
-static void del(struct pmap *m, struct slice key)
-{
-	struct pmap next = pmap_del(*m, key, &object_ops);
-
-	pmap_release(*m, &object_ops);
-	*m = next;
-}
+#include "agent/state/private.h"
 
 struct slice caller_name_fold(const char *name, char buf[CALLER_NAME_BYTES + 1])
 {
@@ -32,13 +18,13 @@ struct slice caller_name_fold(const char *name, char buf[CALLER_NAME_BYTES + 1])
 
 void snapshot_put_token(struct snapshot *s, struct token_obj *t)
 {
-	put(&s->tokens, slice_of(t->doc.id), t);
+	object_put(&s->tokens, slice_of(t->doc.id), t);
 	object_drop(t);
 }
 
 void snapshot_del_token(struct snapshot *s, struct slice id)
 {
-	del(&s->tokens, id);
+	object_del(&s->tokens, id);
 }
 
 void snapshot_put_client(struct snapshot *s, struct client_obj *c)
@@ -46,8 +32,8 @@ void snapshot_put_client(struct snapshot *s, struct client_obj *c)
 	char buf[CALLER_NAME_BYTES + 1];
 
 	snapshot_del_client(s, slice_of(c->doc.id));
-	put(&s->clients, slice_of(c->doc.id), c);
-	put(&s->client_names, caller_name_fold(c->doc.name, buf), c);
+	object_put(&s->clients, slice_of(c->doc.id), c);
+	object_put(&s->client_names, caller_name_fold(c->doc.name, buf), c);
 	object_drop(c);
 }
 
@@ -59,8 +45,8 @@ void snapshot_del_client(struct snapshot *s, struct slice id)
 	if (!c)
 		return;
 	object_hold(c);
-	del(&s->client_names, caller_name_fold(c->doc.name, buf));
-	del(&s->clients, id);
+	object_del(&s->client_names, caller_name_fold(c->doc.name, buf));
+	object_del(&s->clients, id);
 	object_drop(c);
 }
 

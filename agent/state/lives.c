@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the live records of a snapshot's objects stand for: see live_follow.
-#include "agent/state/snapshot.h"
+#include "agent/state/private.h"
 
 #include <string.h>
 

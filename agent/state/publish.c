@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The publishing point: one current snapshot, readers that announce their turns, and the retired
 // ones freed when nobody can hold them.
-#include "agent/state/snapshot.h"
+#include "agent/state/publish.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/state/build.h"
+#include "agent/state/private.h"
 #include "shared/clock.h"
 
 struct reader {

@@ -8,6 +8,14 @@
 #include "agent/state/private.h"
 #include "shared/mem.h"
 
+void route_box_free(struct route_box *box)
+{
+	if (!box)
+		return;
+	arena_release(&box->arena);
+	free(box);
+}
+
 struct build {
 	const struct snapshot *snap;
 	const struct feature_obj *f;

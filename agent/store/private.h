@@ -7,6 +7,8 @@
 #include <pthread.h>
 
 #include "agent/store/db.h"
+#include "agent/state/build.h"
+#include "agent/state/caller.h"
 #include "agent/store/store.h"
 
 #define DB_UUID_LEN 33

@@ -12,7 +12,7 @@
 
 #include "agent/core/loop.h"
 #include "agent/state/probe_purse.h"
-#include "agent/state/snapshot.h"
+#include "agent/state/publish.h"
 #include "agent/store/seal.h"
 #include "agent/core/settings.h"
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "agent/state/caller.h"
 #include "shared/credential.h"
 #include "shared/text.h"
 

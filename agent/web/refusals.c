@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/state/publish.h"
+#include "agent/state/caller.h"
 #include "agent/record/history.h"
 #include "agent/core/metrics.h"
 #include "agent/core/events.h"

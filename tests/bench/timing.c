@@ -10,6 +10,8 @@
 //   control  a comparison that ends at the first difference: one that is not seen here says that
 //            nothing would be
 // usage: timing [TRACES]. Ends with 1 when secret differs or control does not.
+#include "agent/state/caller.h"
+#include "agent/state/build.h"
 #include "agent/web/auth.h"
 
 #include <math.h>

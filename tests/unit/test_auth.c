@@ -6,6 +6,8 @@
 #include <string.h>
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include "agent/state/caller.h"
+#include "agent/state/build.h"
 #include "agent/web/auth.h"
 #include "shared/credential.h"
 
