@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Binds the table of endpoints to the functions that answer them; the one place that knows them
+// all.
 #include "agent/handlers.h"
 
 #include "agent/api/callers.h"

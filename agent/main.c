@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// From the command line to a running agent and back: options that print and end, signals, reload,
+// the service manager's watchdog, an orderly stop.
 #include <errno.h>
 #include <locale.h>
 #include <signal.h>

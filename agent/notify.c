@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Sends one datagram to the service manager's socket, which is all that sd_notify does.
 #include "agent/notify.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Builds the parts in the order they need each other, connects them, runs a thread per loop, and
+// takes everything down in reverse.
 #include "agent/platform.h"
 
 #include "agent/core/clock_watch.h"

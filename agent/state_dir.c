@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Looks at owner, mode and content of the directory before anything in it is trusted, and holds it
+// by a lock of the kernel that leaves no file behind.
 #include "agent/state_dir.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Answers what fires and what fired, and lets operators write the rules behind it: the list is the
+// monitor's, the rules are documents of the store.
 #include "agent/api/alerts.h"
 
 #include <stdlib.h>

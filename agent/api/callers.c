@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Tokens and clients are made with a secret that is shown once, narrowed, renamed, ended; and the
+// policy says whether a client's key is asked for.
 #include "agent/api/callers.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Carries a changing request to the store thread and back: is it a repetition, is the object still
+// as the caller read it, run, keep the answer, tell the others.
 #include "agent/api/change.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Reads and writes the routing plan of each feature and lets agents and consoles wait until the
+// configuration has another revision.
 #include "agent/api/features.h"
 
 #include <stdio.h>

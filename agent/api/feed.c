@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Streams events to whoever listens, at the pace each of them reads, and draws the history's
+// figures for graphs.
 #include "agent/api/feed.h"
 
 #include <math.h>

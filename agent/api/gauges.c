@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Sets every gauge that is read off the state rather than counted, just before /metrics is written.
 #include "agent/api/gauges.h"
 
 #include "agent/decide/standing.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Hosts register their model servers here, again and again as they start: what an operator wished
+// since then stays, and whoever registers cannot choose where a key is sent.
 #include "agent/api/instances.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Stores, shows and ends vendor keys; a secret comes in and never goes out again, only its mask and
+// fingerprint do.
 #include "agent/api/keys.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// What a browser, a scraper or a load balancer finds on any of the ports, written from the tables
+// of endpoints and metrics.
 #include "agent/api/pages.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Takes foreign price lists apart as text, number by number, and makes price documents of what it
+// knows; what has no place in ours is named with why, never guessed.
 #include "agent/api/price_import.h"
 
 #include <stdlib.h>

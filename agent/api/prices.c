@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Shows which price counts for which model and stores a list that was imported, whole or not at
+// all.
 #include "agent/api/prices.h"
 
 #include <stdio.h>

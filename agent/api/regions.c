@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Puts the operator's addresses of a vendor's regions over those of the catalogue.
 #include "agent/api/regions.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Explains routing: asks the same pure decision that live requests ask, shows its verdict on every
+// candidate, and puts an operator's temporary weight or drain on one.
 #include "agent/api/routes.h"
 
 #include <stdio.h>

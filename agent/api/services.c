@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Shows the platform's services and the instances beside them as probes and heartbeats see them,
+// and takes the heartbeats.
 #include "agent/api/services.h"
 
 #include <math.h>

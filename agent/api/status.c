@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// One document for the dashboard: what is up, what is in trouble and since when, small enough to be
+// asked for every second and equal as long as nothing changed.
 #include "agent/api/status.h"
 
 #include <math.h>
@@ -42,8 +44,6 @@ static double per_second(uint64_t n, double seconds)
 {
 	return seconds <= 0 ? 0 : round2((double)n / seconds);
 }
-
-// --- counts by a word ---
 
 // --- parts of the document ---
 

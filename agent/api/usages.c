@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Turns a question about use (span, grouping, filter) into one query of the stored rows, and puts
+// what one group has in several currencies together again.
 #include "agent/api/usages.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Compares the wall clock with the monotonic one each second and logs a jump.
 #include "agent/core/clock_watch.h"
 
 #include <stdio.h>

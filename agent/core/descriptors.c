@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Raises the limit of open files at the start and keeps the highest numbers for administrators.
 #include "agent/core/descriptors.h"
 
 #include <limits.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Makes identities out of credentials, users of this host and stored text; what is none comes out
+// empty.
 #include "agent/core/ident.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Waits on descriptors, timers and other threads' calls in one place; the order within a turn is
+// events, timers, calls, then what goes out.
 #include "agent/core/loop.h"
 
 #include <errno.h>

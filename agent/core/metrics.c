@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Series live in one table under a lock; hot paths hold their cell and add to it with one atomic.
+// What has no room is counted, what is gone is shown for a while so that its last value is scraped.
 #include "agent/core/metrics.h"
 
 #include <math.h>

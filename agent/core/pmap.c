@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A tree of 32-way nodes over the bits of a hash: a put copies the few nodes on its way and shares
+// the rest, which is what makes a snapshot of everything cheap after each change.
 #include "agent/core/pmap.h"
 
 #include <stdlib.h>

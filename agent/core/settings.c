@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Notes the text of each setting from flags, environment and file first, by rank, and turns texts
+// into values afterwards, so that an error can name the place it came from.
 #include "agent/core/settings.h"
 
 #include <errno.h>

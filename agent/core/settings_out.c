@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Everything that is printed about settings: help, the example file, the manual's list and what
+// holds now with where it came from.
 #include "agent/core/settings.h"
 
 #include "shared/text.h"

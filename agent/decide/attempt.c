@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Spreads the end of one attempt over the records it concerns: that of the key or instance, of the
+// model, and of the key that opened an instance.
 #include "agent/decide/attempt.h"
 
 struct breaker_policy attempt_policy(const struct feature *f)

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// One record's atomics, moved by any loop at once and without a lock: who changes the state first
+// tells of it, the others find it changed.
 #include "agent/decide/breaker.h"
 
 // A trial's right is taken by exchange, so that of many loops only one sends it. Outcomes of

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Judges every candidate of a route in the order of what an operator can do about it, ranks the
+// eligible ones by the feature's strategy, and names whom to fall back to.
 #include "agent/decide/decide.h"
 
 #include <math.h>

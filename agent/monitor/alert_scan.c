@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Walks the objects a rule is about and measures each: a number from live state or history, or
+// unknown.
 #include "agent/monitor/alert_scan.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Keeps one condition from flapping: it must hold for a while to fire and be well for a while to
+// end.
 #include "agent/monitor/alert_track.h"
 
 bool alert_breaches(const struct alert_rule *rule, double value)

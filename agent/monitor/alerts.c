@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Turns what a scan measures into alerts with a life of their own: begun, told, written down,
+// resolved, and taken up again after a restart.
 #include "agent/monitor/alerts.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Finds the series and histories whose object is no more and ends them.
 #include "agent/monitor/departed.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Finds out whether a key that is out works again, by the cheapest call that can tell, and books
+// what that call cost.
 #include "agent/monitor/keyhealth.h"
 
 #include <pthread.h>

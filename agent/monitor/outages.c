@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Compares what is dead now with what was written down and hands the store the difference; at the
+// start the other way round.
 #include "agent/monitor/outages.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// One small machine per instance: when to ask, what the answer says of its health, who waits for
+// it, and a second look at its queue or at its open door.
 #include "agent/monitor/probe.h"
 
 #include <stdio.h>

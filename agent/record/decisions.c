@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Packs a decision into as few bytes as can be written out again, keeps the failed ones and a
+// sample of the others in two rings, and writes them as JSON when asked.
 #include "agent/record/decisions.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Cells of counters per feature that any loop moves, closed into steps by the control loop: fine
+// ones for an hour, coarse ones for a day.
 #include "agent/record/history.h"
 
 #include <math.h>

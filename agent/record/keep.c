@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Appends the history's closed steps to the database each minute and reads them back by the wall
+// clock.
 #include "agent/record/keep.h"
 
 #include <stdlib.h>

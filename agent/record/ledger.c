@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Attempts add to the table of their own thread; a timer collects those into one, which goes to the
+// store in numbered batches that may be written again but never count twice.
 #include "agent/record/ledger.h"
 
 #include <pthread.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// What a route works out once about each of its candidates, so that a decision compares numbers
+// instead of texts.
 #include "agent/state/candidate.h"
 
 #include <string.h>

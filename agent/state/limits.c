@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Works a document's limits out once and charges, settles and takes back against the live record.
 #include "agent/state/limits.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The table of records that outlive snapshots, and what a record forgets when its object, address
+// or secret becomes another.
 #include "agent/state/live.h"
 
 #include <pthread.h>

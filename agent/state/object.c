@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Counts the references of one stored document; its arena goes with the last one.
 #include "agent/state/object.h"
 
 #include <stdlib.h>

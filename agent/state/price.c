@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Arithmetic in 128 bits over pico amounts, and decimal text read without a binary fraction
+// between.
 #include "agent/state/price.h"
 
 #include <stdio.h>

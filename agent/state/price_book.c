@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Looks a price up from the narrowest thing it may be for (this key, this target, this feature) to
+// the model alone.
 #include "agent/state/price_book.h"
 
 #include <stdio.h>

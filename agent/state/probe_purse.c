@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Takes the expected cost of a look from the day's purse before it is sent and settles it
+// afterwards.
 #include "agent/state/probe_purse.h"
 
 #include <string.h>

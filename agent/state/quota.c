@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The arithmetic of one theoretical arrival time: when something fits, what it pushes back.
 #include "agent/state/quota.h"
 
 #define MINUTE_NS INT64_C(60000000000)

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// An open hash table of rows whose texts lie packed behind them, so that finding a known one
+// allocates nothing.
 #include "agent/state/usage.h"
 
 #include <stdlib.h>
