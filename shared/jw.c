@@ -117,6 +117,11 @@ void jw_time(struct jw *w, const char *key, int64_t wall_ms)
 		jw_str(w, key, clock_rfc3339(wall_ms, buf));
 }
 
+void jw_time_or_null(struct jw *w, const char *key, int64_t wall_ms)
+{
+	jw_time(w, key, wall_ms > 0 ? wall_ms : FIELD_NONE);
+}
+
 void jw_money(struct jw *w, const char *key, int64_t pico, const char *currency,
 	const char *source)
 {

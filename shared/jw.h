@@ -29,6 +29,7 @@ void jw_num(struct jw *w, const char *key, double value);
 void jw_bool(struct jw *w, const char *key, bool value);
 void jw_null(struct jw *w, const char *key);
 void jw_time(struct jw *w, const char *key, int64_t wall_ms); // FIELD_NONE writes null
+void jw_time_or_null(struct jw *w, const char *key, int64_t wall_ms); // 0 writes null
 void jw_money(struct jw *w, const char *key, int64_t pico, const char *currency,
 	const char *source);
 // value is JSON text already, trusted.

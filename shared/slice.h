@@ -36,6 +36,12 @@ static inline uint64_t slice_hash(uint64_t x, struct slice s)
 	return x;
 }
 
+// Of texts that may be NULL.
+static inline bool text_same(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
 static inline bool slice_eq_str(struct slice a, const char *s)
 {
 	return slice_eq(a, slice_of(s));

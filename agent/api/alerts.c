@@ -12,11 +12,6 @@
 #include "shared/jx.h"
 #include "shared/text.h"
 
-static struct jscan_limits doc_limits(void)
-{
-	return (struct jscan_limits){body_limit(BODY_DOC)->tokens, JSCAN_DEPTH};
-}
-
 // ---- alerts ----
 
 static void no_alert(struct req *r)
@@ -87,7 +82,7 @@ void h_alert_ack(struct req *r)
 	struct ack *a = arena_zalloc(&r->arena, 1, sizeof(*a));
 	struct alert_ack_body body = {0};
 	struct err err = {0};
-	if (r->body.n > 0 && jx_decode(&alert_ack_fields, r->body, doc_limits(), JX_CREATE,
+	if (r->body.n > 0 && jx_decode(&alert_ack_fields, r->body, change_limits(), JX_CREATE,
 				     &r->arena, &body, &err) != ERR_OK) {
 		req_fail(r, &err);
 		return;
@@ -187,7 +182,7 @@ void h_alert_rule_create(struct req *r)
 {
 	struct alert_rule *rule = arena_zalloc(&r->arena, 1, sizeof(*rule));
 	struct err err = {0};
-	if (jx_decode(&alert_rule_fields, r->body, doc_limits(), JX_CREATE, &r->arena, rule, &err)) {
+	if (jx_decode(&alert_rule_fields, r->body, change_limits(), JX_CREATE, &r->arena, rule, &err)) {
 		req_fail(r, &err);
 		return;
 	}
@@ -202,7 +197,7 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 	if (old == NULL)
 		return err_set(err, ERR_NOT_FOUND, _("no alert rule of this name"));
 	struct alert_rule doc = old->doc;
-	code = jx_decode(&alert_rule_fields, c->r->body, doc_limits(), JX_PATCH, &a, &doc, err);
+	code = jx_decode(&alert_rule_fields, c->r->body, change_limits(), JX_PATCH, &a, &doc, err);
 	if (!code && strcmp(doc.name, old->doc.name) != 0)
 		code = err_field(err, ERR_FIELD_FORBIDDEN, "name", _("a name cannot be changed"));
 	if (!code)

@@ -20,16 +20,6 @@
 
 #define SAVE_US INT64_C(3000000)
 
-static struct jscan_limits doc_limits(void)
-{
-	return (struct jscan_limits){body_limit(BODY_DOC)->tokens, JSCAN_DEPTH};
-}
-
-static void time_or_null(struct jw *w, const char *key, int64_t wall_ms)
-{
-	jw_time(w, key, wall_ms ? wall_ms : FIELD_NONE);
-}
-
 // ---- what they look like ----
 
 static const char *client_state(const struct client_obj *c, const struct spent *spent,
@@ -67,7 +57,7 @@ static void client_write(struct jw *w, const struct client_obj *c)
 	jw_str(w, "source", spent.unpriced ? "estimated" : "counted");
 	jw_obj_end(w);
 	jw_int(w, "unpriced", spent.unpriced);
-	time_or_null(w, "last_used_at", atomic_load(&c->live->last_used_wall_ms));
+	jw_time_or_null(w, "last_used_at", atomic_load(&c->live->last_used_wall_ms));
 	jw_obj_end(w);
 }
 
@@ -75,7 +65,7 @@ static void token_write(struct jw *w, const struct token_obj *t)
 {
 	open_with(w, t->o.json);
 	jw_str(w, "state", auth_token_state(t, clock_wall_ms()));
-	time_or_null(w, "last_used_at", atomic_load(&t->live->last_used_wall_ms));
+	jw_time_or_null(w, "last_used_at", atomic_load(&t->live->last_used_wall_ms));
 	jw_obj_end(w);
 }
 
@@ -276,7 +266,7 @@ void h_client_create(struct req *r)
 	struct client_doc *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
 	struct err err = {0};
 
-	if (jx_decode(&client_fields, r->body, doc_limits(), JX_CREATE, &r->arena, doc, &err))
+	if (jx_decode(&client_fields, r->body, change_limits(), JX_CREATE, &r->arena, doc, &err))
 		req_fail(r, &err);
 	else
 		submit(r, run_client_create, doc);
@@ -293,7 +283,7 @@ static enum err_code run_client_patch(struct store_tx *tx, struct change *c, str
 	if (!old)
 		return client_missing(err);
 	doc = old->doc;
-	code = jx_decode(&client_fields, c->r->body, doc_limits(), JX_PATCH, &a, &doc, err);
+	code = jx_decode(&client_fields, c->r->body, change_limits(), JX_PATCH, &a, &doc, err);
 	if (!code)
 		code = store_client_put(tx, &old->id, &doc, c->if_match, &obj, err);
 	if (!code) {
@@ -369,7 +359,7 @@ void h_client_policy_put(struct req *r)
 	struct client_policy *p = arena_zalloc(&r->arena, 1, sizeof(*p));
 	struct err err = {0};
 
-	if (jx_decode(&client_policy_fields, r->body, doc_limits(), JX_CREATE, &r->arena, p, &err))
+	if (jx_decode(&client_policy_fields, r->body, change_limits(), JX_CREATE, &r->arena, p, &err))
 		req_fail(r, &err);
 	else
 		submit(r, run_policy_put, p);
@@ -412,7 +402,7 @@ void h_token_create(struct req *r)
 	struct token *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
 	struct err err = {0};
 	enum err_code code = jx_decode(
-		&token_fields, r->body, doc_limits(), JX_CREATE, &r->arena, doc, &err);
+		&token_fields, r->body, change_limits(), JX_CREATE, &r->arena, doc, &err);
 
 	if (!code)
 		code = check_cidr(doc, &err);

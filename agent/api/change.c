@@ -35,6 +35,11 @@ struct change *change_new(struct req *r,
 	return c;
 }
 
+struct jscan_limits change_limits(void)
+{
+	return (struct jscan_limits){.tokens = body_limit(BODY_DOC)->tokens};
+}
+
 // ---- once, however often it is asked ----
 
 // One name space for all endpoints: a key that was used elsewhere was used for something else.

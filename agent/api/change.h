@@ -9,6 +9,7 @@
 #include "agent/store/store.h"
 #include "agent/store/page.h"
 #include "agent/web/web.h"
+#include "shared/jscan.h"
 #include "shared/jw.h"
 
 struct change {
@@ -47,6 +48,8 @@ struct change {
 // Made in the request's arena.
 struct change *change_new(struct req *r,
 	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err), void *arg);
+// What a document in a request's body may be made of.
+struct jscan_limits change_limits(void);
 // Suspends the request until the store has answered. There a call repeated with its Idempotency-Key
 // gets the first one's answer, one that says something else under that key ERR_IDEMPOTENCY_MISMATCH;
 // then If-Match and If-None-Match are judged against the object of the path, then run is called.

@@ -17,34 +17,35 @@
 
 #define WATCH_STEP_US 1000000 // how often a waiting one looks whether the agent is stopping
 
-static struct jscan_limits doc_limits(void)
-{
-	return (struct jscan_limits){body_limit(BODY_DOC)->tokens, JSCAN_DEPTH};
-}
-
 static int by_name(const void *a, const void *b)
 {
-	const struct feature_obj *x = *(struct feature_obj *const *)a;
-	const struct feature_obj *y = *(struct feature_obj *const *)b;
+	const struct feature_obj *const *x = a, *const *y = b;
 
-	return strcmp(x->doc.name, y->doc.name);
+	return strcmp((*x)->doc.name, (*y)->doc.name);
+}
+
+const struct feature_obj **features_by_name(struct req *r, size_t *ret_n)
+{
+	const struct feature_obj **v = arena_zalloc(&r->arena, r->snap->features.n + 1, sizeof(*v));
+	struct pmap_it it = {0};
+	size_t n = 0;
+	void *obj;
+
+	while (pmap_next(r->snap->features, &it, NULL, &obj))
+		v[n++] = obj;
+	qsort(v, n, sizeof(*v), by_name);
+	*ret_n = n;
+	return v;
 }
 
 void h_feature_list(struct req *r)
 {
-	size_t n = 0;
-	const struct feature_obj **v;
-	struct pmap_it it = {0};
-	struct str out = STR_INIT;
-	struct jw w;
-	void *obj;
-
 	if (change_not_modified(r, (int64_t)r->snap->revision))
 		return;
-	v = arena_zalloc(&r->arena, r->snap->features.n + 1, sizeof(*v));
-	while (pmap_next(r->snap->features, &it, NULL, &obj))
-		v[n++] = obj;
-	qsort(v, n, sizeof(*v), by_name);
+	size_t n = 0;
+	const struct feature_obj **v = features_by_name(r, &n);
+	struct str out = STR_INIT;
+	struct jw w;
 	list_open(&w, &out);
 	for (size_t i = 0; i < n; i++)
 		jw_raw(&w, NULL, v[i]->o.json);
@@ -111,7 +112,7 @@ void h_feature_create(struct req *r)
 	struct feature_change *f = arena_zalloc(&r->arena, 1, sizeof(*f));
 	struct err err = {0};
 
-	if (jx_decode(&feature_fields, r->body, doc_limits(), JX_CREATE, &r->arena, &f->doc, &err)) {
+	if (jx_decode(&feature_fields, r->body, change_limits(), JX_CREATE, &r->arena, &f->doc, &err)) {
 		req_fail(r, &err);
 		return;
 	}
@@ -127,7 +128,7 @@ void h_feature_put(struct req *r)
 	struct slice body = r->body;
 	struct err err = {0};
 	size_t n = 0;
-	enum err_code code = jscan_object(body, doc_limits(), m, ARRAY_LEN(m), &n, &err);
+	enum err_code code = jscan_object(body, change_limits(), m, ARRAY_LEN(m), &n, &err);
 
 	// The path names the feature; the body may leave its name out.
 	if (!code && !jscan_find(m, n, "name")) {
@@ -144,7 +145,7 @@ void h_feature_put(struct req *r)
 	}
 	if (!code)
 		code = jx_decode(
-			&feature_fields, body, doc_limits(), JX_CREATE, &r->arena, &f->doc, &err);
+			&feature_fields, body, change_limits(), JX_CREATE, &r->arena, &f->doc, &err);
 	if (!code && !slice_eq_str(r->param[0], f->doc.name))
 		code = err_field(&err, ERR_FIELD_RANGE, name->name,
 			_("the name in the body is not the one in the path"));
@@ -167,7 +168,7 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 	if (!old)
 		return err_set(err, ERR_NOT_FOUND, _("no feature of this name"));
 	doc = old->doc;
-	code = jx_decode(&feature_fields, c->r->body, doc_limits(), JX_PATCH, &a, &doc, err);
+	code = jx_decode(&feature_fields, c->r->body, change_limits(), JX_PATCH, &a, &doc, err);
 	if (!code && strcmp(doc.name, old->doc.name) != 0)
 		code = err_field(err, ERR_FIELD_FORBIDDEN, "name", _("a name cannot be changed"));
 	if (!code)
@@ -225,7 +226,7 @@ void h_feature_rollback(struct req *r)
 	struct rollback_body *body = arena_zalloc(&r->arena, 1, sizeof(*body));
 	struct err err = {0};
 
-	if (jx_decode(&rollback_fields, r->body, doc_limits(), JX_CREATE, &r->arena, body, &err)) {
+	if (jx_decode(&rollback_fields, r->body, change_limits(), JX_CREATE, &r->arena, body, &err)) {
 		req_fail(r, &err);
 		return;
 	}

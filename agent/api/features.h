@@ -16,5 +16,7 @@ void h_feature_rollback(struct req *r);
 void h_revisions(struct req *r);
 void h_watch(struct req *r);
 void h_change_list(struct req *r);
+// All features by name, in the request's arena.
+const struct feature_obj **features_by_name(struct req *r, size_t *ret_n);
 
 #endif

@@ -93,14 +93,9 @@ static void keep_wishes(struct wish *c, const struct instance_obj *old)
 
 // --- its credential: whoever registers must not choose where a key is sent ---
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 static bool same_auth(const struct instance_credential *a, const struct instance_credential *b)
 {
-	return a->type == b->type && same_text(a->key, b->key) && same_text(a->header, b->header);
+	return a->type == b->type && text_same(a->key, b->key) && text_same(a->header, b->header);
 }
 
 // A name of RFC 9110, and none that frames the request or says what this agent says itself.
@@ -340,8 +335,7 @@ static enum err_code read_instance(
 {
 	struct req *r = c->c->r;
 	const struct jx *v = NULL;
-	struct jscan_limits limits = {.tokens = body_limit(BODY_DOC)->tokens};
-	enum err_code code = jx_parse(r->body, limits, &r->arena, &v, err);
+	enum err_code code = jx_parse(r->body, change_limits(), &r->arena, &v, err);
 	if (code == ERR_OK)
 		code = jx_decode_value(&instance_fields, v, JX_CREATE, &r->arena, &c->doc, err);
 	if (code != ERR_OK)

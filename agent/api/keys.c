@@ -20,17 +20,7 @@
 #include "shared/urlx.h"
 #include "shared/rows/vendors.h"
 
-static struct jscan_limits doc_limits(void)
-{
-	return (struct jscan_limits){body_limit(BODY_DOC)->tokens, JSCAN_DEPTH};
-}
-
 // ---- what a key looks like ----
-
-static void time_or_null(struct jw *w, const char *key, int64_t wall_ms)
-{
-	jw_time(w, key, wall_ms ? wall_ms : FIELD_NONE);
-}
 
 static void write_probes(struct jw *w, const struct live *l, int64_t wall)
 {
@@ -58,11 +48,11 @@ static void write_live(struct jw *w, const struct key_obj *k, bool sealed)
 		standing == KEY_IS_OK || !status ? NULL
 		: status > 0                     ? http
 						 : err_row((enum err_code)-status)->code);
-	time_or_null(w, "state_until", until ? wall + (until - now) / 1000 : 0);
+	jw_time_or_null(w, "state_until", until ? wall + (until - now) / 1000 : 0);
 	jw_int(w, "inflight", atomic_load(&l->inflight));
 	jw_int(w, "requests", (int64_t)atomic_load(&l->requests));
 	jw_int(w, "failures", (int64_t)atomic_load(&l->failures));
-	time_or_null(w, "last_used_at", atomic_load(&l->last_used_wall_ms));
+	jw_time_or_null(w, "last_used_at", atomic_load(&l->last_used_wall_ms));
 	write_probes(w, l, wall);
 }
 
@@ -212,7 +202,7 @@ bool key_decode(struct req *r, struct vendor_key *doc, struct url *ret_url)
 {
 	struct err err = {0};
 	enum err_code code = jx_decode(
-		&key_fields, r->body, doc_limits(), JX_CREATE, &r->arena, doc, &err);
+		&key_fields, r->body, change_limits(), JX_CREATE, &r->arena, doc, &err);
 
 	if (!code && !doc->service && doc->services.n == 0)
 		code = err_field(&err, ERR_FIELD_REQUIRED, "service",
@@ -239,20 +229,30 @@ void h_key_create(struct req *r)
 		submit(r, run_create, doc);
 }
 
+// The key that the path names, as it is in the transaction.
+static const struct key_obj *key_to_change(struct store_tx *tx, const struct change *c,
+	struct err *err)
+{
+	const struct key_obj *k = snapshot_key(store_tx_snapshot(tx), c->r->param[0]);
+	if (k == NULL)
+		err_set(err, ERR_NOT_FOUND, _("no key of this id"));
+	return k;
+}
+
 static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err *err)
 {
-	const struct key_obj *old = snapshot_key(store_tx_snapshot(tx), c->r->param[0]);
+	const struct key_obj *old = key_to_change(tx, c, err);
 	struct arena a = ARENA_INIT;
 	struct vendor_key doc;
 	struct url url;
 	const struct key_obj *obj;
 	enum err_code code;
 
-	if (!old)
-		return err_set(err, ERR_NOT_FOUND, _("no key of this id"));
+	if (old == NULL)
+		return err->code;
 	doc = old->doc;
 	doc.api_key = (struct secret){0};
-	code = jx_decode(&key_fields, c->r->body, doc_limits(), JX_PATCH, &a, &doc, err);
+	code = jx_decode(&key_fields, c->r->body, change_limits(), JX_PATCH, &a, &doc, err);
 	if (!code)
 		code = address_of_key(c->r->agent, &doc, &a, &url, err);
 	if (!code && doc.api_key.n && urlx_same_origin(old->origin, url.origin))
@@ -275,10 +275,10 @@ void h_key_patch(struct req *r)
 
 static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
 {
-	const struct key_obj *old = snapshot_key(store_tx_snapshot(tx), c->r->param[0]);
+	const struct key_obj *old = key_to_change(tx, c, err);
 
-	if (!old)
-		return err_set(err, ERR_NOT_FOUND, _("no key of this id"));
+	if (old == NULL)
+		return err->code;
 	c->status = 204;
 	c->event = EVENT_KEY;
 	c->event_action = "delete";
@@ -295,13 +295,13 @@ void h_key_delete(struct req *r)
 static enum err_code run_rotate(struct store_tx *tx, struct change *c, struct err *err)
 {
 	struct rotate_body *body = c->arg;
-	const struct key_obj *old = snapshot_key(store_tx_snapshot(tx), c->r->param[0]);
+	const struct key_obj *old = key_to_change(tx, c, err);
 	struct vendor_key doc;
 	const struct key_obj *obj;
 	enum err_code code;
 
-	if (!old)
-		return err_set(err, ERR_NOT_FOUND, _("no key of this id"));
+	if (old == NULL)
+		return err->code;
 	doc = old->doc;
 	doc.api_key = body->api_key;
 	code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
@@ -318,7 +318,7 @@ void h_key_rotate(struct req *r)
 
 	if (!named_key(r))
 		return;
-	if (jx_decode(&rotate_fields, r->body, doc_limits(), JX_CREATE, &r->arena, body, &err)) {
+	if (jx_decode(&rotate_fields, r->body, change_limits(), JX_CREATE, &r->arena, body, &err)) {
 		req_fail(r, &err);
 		return;
 	}
@@ -328,13 +328,13 @@ void h_key_rotate(struct req *r)
 static enum err_code run_wish(struct store_tx *tx, struct change *c, struct err *err)
 {
 	const bool *enabled = c->arg;
-	const struct key_obj *old = snapshot_key(store_tx_snapshot(tx), c->r->param[0]);
+	const struct key_obj *old = key_to_change(tx, c, err);
 	struct vendor_key doc;
 	const struct key_obj *obj;
 	enum err_code code;
 
-	if (!old)
-		return err_set(err, ERR_NOT_FOUND, _("no key of this id"));
+	if (old == NULL)
+		return err->code;
 	doc = old->doc;
 	doc.api_key = (struct secret){0};
 	doc.enabled = *enabled;
@@ -372,7 +372,7 @@ static enum err_code fingerprint_key(struct req *r, struct vendor_key *doc, stru
 
 	// Only the secret is needed, so the document is read as a partial one.
 	field_defaults(&key_fields, doc);
-	code = jx_decode(&key_fields, r->body, doc_limits(), JX_PATCH, &r->arena, doc, err);
+	code = jx_decode(&key_fields, r->body, change_limits(), JX_PATCH, &r->arena, doc, err);
 	if (!code && !doc->api_key.n)
 		code = err_field(err, ERR_FIELD_REQUIRED, f->name, _("api_key is required"));
 	if (!code && !store_seal(r->agent->store))

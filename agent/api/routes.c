@@ -13,6 +13,7 @@
 #include "agent/call/ask.h"
 #include "agent/call/prompt.h"
 #include "agent/api/change.h"
+#include "agent/api/features.h"
 #include "agent/core/agent.h"
 #include "agent/core/events.h"
 #include "agent/store/store.h"
@@ -28,7 +29,8 @@
 
 // --- words for states ---
 
-const char *route_state(const struct verdict *v)
+// One word per candidate, see shared/rows/model.h.
+static const char *route_state(const struct verdict *v)
 {
 	static const char *const words[SKIP_COUNT] = {
 		[SKIP_NONE] = "OK",
@@ -218,8 +220,7 @@ static enum err_code read_request(
 	*ret = decide_request_plain(&f->doc);
 	if (r->body.n == 0)
 		return wishes_read(r, &f->doc, (struct slice){0}, ret, err);
-	struct jscan_limits limits = {.tokens = body_limit(BODY_DOC)->tokens};
-	enum err_code code = jx_parse(r->body, limits, &r->arena, &body, err);
+	enum err_code code = jx_parse(r->body, change_limits(), &r->arena, &body, err);
 	if (code == ERR_OK && !jx_is_obj(body))
 		code = err_set(err, ERR_JSON_INVALID, _("the body must be a JSON object"));
 	if (code == ERR_OK)
@@ -337,10 +338,7 @@ static void write_live(struct jw *w, const struct agent *a, const struct live *l
 static void write_times(
 	struct jw *w, const struct verdict *v, const struct decision *d, int64_t wall_ms)
 {
-	if (v->view.since_wall_ms != 0)
-		jw_time(w, "since", v->view.since_wall_ms);
-	else
-		jw_null(w, "since");
+	jw_time_or_null(w, "since", v->view.since_wall_ms);
 	if (v->view.until_us > d->at_us)
 		jw_time(w, "until", wall_ms + (v->view.until_us - d->at_us) / 1000);
 	else
@@ -415,32 +413,12 @@ static void reply_list(struct req *r, struct jw *w, struct str *out, size_t tota
 	req_reply_json(r, 200, out);
 }
 
-static int by_feature_name(const void *a, const void *b)
-{
-	const struct feature_obj *const *x = a, *const *y = b;
-	return strcmp((*x)->doc.name, (*y)->doc.name);
-}
-
-const struct feature_obj **router_features(struct req *r, size_t *ret_n)
-{
-	size_t n = 0, max = r->snap->features.n;
-	const struct feature_obj **all = arena_zalloc(&r->arena, max + 1, sizeof(all[0]));
-	struct pmap_it it = {0};
-	struct slice name;
-	void *value;
-	while (n < max && pmap_next(r->snap->features, &it, &name, &value))
-		all[n++] = value;
-	qsort(all, n, sizeof(all[0]), by_feature_name);
-	*ret_n = n;
-	return all;
-}
-
 void h_route_list(struct req *r)
 {
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 	size_t n = 0, total = 0;
-	const struct feature_obj **all = router_features(r, &n);
+	const struct feature_obj **all = features_by_name(r, &n);
 	jw_obj(&w, NULL);
 	jw_arr(&w, "items");
 	for (size_t i = 0; i < n; i++)
@@ -509,8 +487,7 @@ static struct live *patch_live(struct req *r, struct patch *p)
 static enum err_code patch_read(struct req *r, struct patch *p, struct err *err)
 {
 	const struct jx *v = NULL;
-	struct jscan_limits limits = {.tokens = body_limit(BODY_DOC)->tokens};
-	enum err_code code = jx_parse(r->body, limits, &r->arena, &v, err);
+	enum err_code code = jx_parse(r->body, change_limits(), &r->arena, &v, err);
 	field_defaults(&route_patch_fields, &p->body);
 	p->body.weight = p->body.expires_in_s = FIELD_NONE;
 	if (code == ERR_OK)

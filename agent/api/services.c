@@ -47,14 +47,6 @@ static void write_joins(struct jw *w, const struct snapshot *snap, const struct 
 	jw_arr_end(w);
 }
 
-static void jw_time_or_null(struct jw *w, const char *key, int64_t wall_ms)
-{
-	if (wall_ms > 0)
-		jw_time(w, key, wall_ms);
-	else
-		jw_null(w, key);
-}
-
 double services_rate(const struct agent *a, const struct live *l, int64_t now_us)
 {
 	struct live_window minute = live_window(l, now_us, 60);
@@ -319,8 +311,7 @@ static enum err_code read_load(struct slice body, struct live *l, struct err *er
 {
 	struct jscan_member m[8];
 	size_t n = 0;
-	struct jscan_limits limits = {.tokens = body_limit(BODY_DOC)->tokens};
-	enum err_code code = jscan_object(body, limits, m, ARRAY_LEN(m), &n, err);
+	enum err_code code = jscan_object(body, change_limits(), m, ARRAY_LEN(m), &n, err);
 	for (size_t i = 0; i < n && code == ERR_OK; i++) {
 		if (slice_eq_str(m[i].key, "inflight"))
 			code = load_member(&m[i], &l->told_inflight, err);

@@ -17,7 +17,7 @@
 #include "agent/core/agent.h"
 #include "agent/core/metrics.h"
 #include "agent/store/store.h"
-#include "agent/api/routes.h"
+#include "agent/api/features.h"
 #include "agent/api/services.h"
 #include "agent/tasks/tasks.h"
 #include "shared/clock.h"
@@ -178,7 +178,7 @@ static void write_routes(struct jw *w, struct req *r)
 {
 	struct decision *d = arena_alloc(&r->arena, sizeof(*d));
 	size_t n = 0;
-	const struct feature_obj **all = router_features(r, &n);
+	const struct feature_obj **all = features_by_name(r, &n);
 	jw_arr(w, "routes");
 	for (size_t i = 0; i < n; i++)
 		write_feature(w, r, all[i], d);
@@ -237,7 +237,7 @@ static void write_instance_problem(struct jw *w, const struct instance_obj *in, 
 	jw_obj(w, NULL);
 	jw_str(w, "instance", name);
 	jw_str(w, "state", state);
-	jw_time(w, "since", since > 0 ? since : FIELD_NONE);
+	jw_time_or_null(w, "since", since);
 	jw_obj_end(w);
 }
 

@@ -280,8 +280,7 @@ static bool stands_for(const struct key_obj *k, const struct key_obj *old)
 {
 	const struct vendor_key *a = &k->doc, *b = &old->doc;
 	bool same = strcmp(k->ref, old->ref) == 0 && strcmp(a->vendor, b->vendor) == 0 &&
-		    a->services.n == b->services.n && (a->service != NULL) == (b->service != NULL) &&
-		    (!a->service || strcmp(a->service, b->service) == 0);
+		    a->services.n == b->services.n && text_same(a->service, b->service);
 
 	for (size_t i = 0; same && i < a->services.n; i++)
 		same = strcmp(a->services.v[i], b->services.v[i]) == 0;

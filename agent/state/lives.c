@@ -47,14 +47,9 @@ void snapshot_feature_gone(struct snapshot *s, struct feature_obj *f)
 	tell(s, f, LIVE_GONE);
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool same_url(const struct url *a, const struct url *b)
 {
-	return same_text(a->origin, b->origin) && same_text(a->path, b->path);
+	return text_same(a->origin, b->origin) && text_same(a->path, b->path);
 }
 
 void snapshot_key_lives(struct snapshot *s, struct key_obj *k)
@@ -66,7 +61,7 @@ void snapshot_key_lives(struct snapshot *s, struct key_obj *k)
 		old = pmap_get(s->before->keys, id);
 	if (!old || old->doc.created_at != k->doc.created_at)
 		k->life = live_anew(s, k, k->live, 0, LIVE_NEW_OBJECT);
-	else if (!same_url(&old->url, &k->url) || !same_text(old->doc.region, k->doc.region))
+	else if (!same_url(&old->url, &k->url) || !text_same(old->doc.region, k->doc.region))
 		k->life = live_anew(s, k, k->live, old->life, LIVE_NEW_ADDRESS);
 	else if (old->row_version != k->row_version)
 		k->life = live_anew(s, k, k->live, old->life, LIVE_NEW_SECRET);
@@ -94,8 +89,8 @@ static uint64_t target_life(const struct feature_obj *old, const struct target *
 	for (size_t i = 0; old && i < old->doc.targets.n; i++) {
 		const struct target *was = &((const struct target *)old->doc.targets.v)[i];
 
-		if (same_text(was->id, t->id) && was->kind == t->kind &&
-			same_text(was->vendor, t->vendor) && same_text(was->service, t->service))
+		if (text_same(was->id, t->id) && was->kind == t->kind &&
+			text_same(was->vendor, t->vendor) && text_same(was->service, t->service))
 			return old->target_life[i];
 	}
 	return 0;
