@@ -186,7 +186,7 @@ void h_alert_rule_create(struct req *r)
 		req_fail(r, &err);
 		return;
 	}
-	change_submit(change_new(r, run_create, rule));
+	change_begin(r, run_create, rule);
 }
 
 static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err *err)
@@ -213,7 +213,7 @@ void h_alert_rule_patch(struct req *r)
 {
 	if (rule_or_fail(r) == NULL)
 		return;
-	change_submit(change_new(r, run_patch, NULL));
+	change_begin(r, run_patch, NULL);
 }
 
 static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
@@ -227,5 +227,5 @@ static enum err_code run_delete(struct store_tx *tx, struct change *c, struct er
 
 void h_alert_rule_delete(struct req *r)
 {
-	change_submit(change_new(r, run_delete, NULL));
+	change_begin(r, run_delete, NULL);
 }

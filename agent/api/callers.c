@@ -199,12 +199,6 @@ void h_token_get(struct req *r)
 
 // ---- changing ----
 
-static void submit(struct req *r,
-	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err), void *arg)
-{
-	change_submit(change_new(r, run, arg));
-}
-
 static void told(struct change *c, const char *action, const char *name, int64_t revision)
 {
 	c->event = EVENT_CONFIG;
@@ -269,7 +263,7 @@ void h_client_create(struct req *r)
 	if (jx_decode(&client_fields, r->body, change_limits(), JX_CREATE, &r->arena, doc, &err))
 		req_fail(r, &err);
 	else
-		submit(r, run_client_create, doc);
+		change_begin(r, run_client_create, doc);
 }
 
 static enum err_code run_client_patch(struct store_tx *tx, struct change *c, struct err *err)
@@ -297,7 +291,7 @@ static enum err_code run_client_patch(struct store_tx *tx, struct change *c, str
 void h_client_patch(struct req *r)
 {
 	if (find_client(r->snap, r->param[0]))
-		submit(r, run_client_patch, NULL);
+		change_begin(r, run_client_patch, NULL);
 	else
 		missing(r, client_missing);
 }
@@ -315,7 +309,7 @@ static enum err_code run_client_delete(struct store_tx *tx, struct change *c, st
 
 void h_client_delete(struct req *r)
 {
-	submit(r, run_client_delete, NULL);
+	change_begin(r, run_client_delete, NULL);
 }
 
 // ---- whether they are asked for ----
@@ -362,7 +356,7 @@ void h_client_policy_put(struct req *r)
 	if (jx_decode(&client_policy_fields, r->body, change_limits(), JX_CREATE, &r->arena, p, &err))
 		req_fail(r, &err);
 	else
-		submit(r, run_policy_put, p);
+		change_begin(r, run_policy_put, p);
 }
 
 static enum err_code run_token_create(struct store_tx *tx, struct change *c, struct err *err)
@@ -411,7 +405,7 @@ void h_token_create(struct req *r)
 	if (code)
 		req_fail(r, &err);
 	else
-		submit(r, run_token_create, doc);
+		change_begin(r, run_token_create, doc);
 }
 
 static bool is_admins(const struct token_obj *t)
@@ -463,7 +457,7 @@ void h_token_delete(struct req *r)
 	bool *root = arena_zalloc(&r->arena, 1, sizeof(*root));
 
 	*root = req_is_unix_root(r);
-	submit(r, run_token_delete, root);
+	change_begin(r, run_token_delete, root);
 }
 
 // ---- spending, written down ----

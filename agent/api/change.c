@@ -20,8 +20,7 @@ static void release_body(void *arg)
 	str_wipe(&c->body);
 }
 
-struct change *change_new(struct req *r,
-	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err), void *arg)
+struct change *change_new(struct req *r, change_run_fn *run, void *arg)
 {
 	struct change *c = arena_zalloc(&r->arena, 1, sizeof(*c));
 
@@ -295,6 +294,11 @@ void change_submit(struct change *c)
 	req_suspend(r);
 }
 
+void change_begin(struct req *r, change_run_fn *run, void *arg)
+{
+	change_submit(change_new(r, run, arg));
+}
+
 void list_open(struct jw *w, struct str *out)
 {
 	*w = jw_to(out);
@@ -369,7 +373,7 @@ void change_page(struct req *r,
 		req_fail_code(r, ERR_CURSOR_INVALID);
 		return;
 	}
-	change_submit(change_new(r, run_page, p));
+	change_begin(r, run_page, p);
 }
 
 bool change_not_modified(struct req *r, int64_t revision)

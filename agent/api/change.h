@@ -12,11 +12,14 @@
 #include "shared/jscan.h"
 #include "shared/jw.h"
 
+struct change;
+// Store thread. Writes the answer into c->body while its objects are sure to live, and sets status
+// and etag. err is the job's.
+typedef enum err_code change_run_fn(struct store_tx *tx, struct change *c, struct err *err);
+
 struct change {
 	struct req *r; // borrowed: lives until the reply
-	// Store thread. Writes the answer into c->body while its objects are sure to live, and sets
-	// status and etag. err is the job's.
-	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err);
+	change_run_fn *run;
 	void *arg; // the handler's, in the request's arena
 	enum event_kind event; // EVENT_KINDS: none
 	const char *event_action; // "create", …; NULL: "change"
@@ -46,14 +49,15 @@ struct change {
 };
 
 // Made in the request's arena.
-struct change *change_new(struct req *r,
-	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err), void *arg);
+struct change *change_new(struct req *r, change_run_fn *run, void *arg);
 // What a document in a request's body may be made of.
 struct jscan_limits change_limits(void);
 // Suspends the request until the store has answered. There a call repeated with its Idempotency-Key
 // gets the first one's answer, one that says something else under that key ERR_IDEMPOTENCY_MISMATCH;
 // then If-Match and If-None-Match are judged against the object of the path, then run is called.
 void change_submit(struct change *c);
+// Both, for a change that needs nothing else said.
+void change_begin(struct req *r, change_run_fn *run, void *arg);
 // The event of a change of `object` that did not go through the store alone.
 void change_tell(struct req *r, const char *action, const char *object);
 // Opens and closes a list answer: {"items":[ … ],"total":N,"revision":R}.

@@ -117,7 +117,7 @@ void h_feature_create(struct req *r)
 		return;
 	}
 	f->create = true;
-	change_submit(change_new(r, run_put, f));
+	change_begin(r, run_put, f);
 }
 
 void h_feature_put(struct req *r)
@@ -153,7 +153,7 @@ void h_feature_put(struct req *r)
 		req_fail(r, &err);
 		return;
 	}
-	change_submit(change_new(r, run_put, f));
+	change_begin(r, run_put, f);
 }
 
 // Decoded on the store thread over the document as it is then, so that no change between is lost.
@@ -186,7 +186,7 @@ void h_feature_patch(struct req *r)
 		no_feature(r);
 		return;
 	}
-	change_submit(change_new(r, run_patch, NULL));
+	change_begin(r, run_patch, NULL);
 }
 
 static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
@@ -202,7 +202,7 @@ static enum err_code run_delete(struct store_tx *tx, struct change *c, struct er
 
 void h_feature_delete(struct req *r)
 {
-	change_submit(change_new(r, run_delete, NULL));
+	change_begin(r, run_delete, NULL);
 }
 
 static enum err_code run_rollback(struct store_tx *tx, struct change *c, struct err *err)
@@ -230,7 +230,7 @@ void h_feature_rollback(struct req *r)
 		req_fail(r, &err);
 		return;
 	}
-	change_submit(change_new(r, run_rollback, body));
+	change_begin(r, run_rollback, body);
 }
 
 void h_change_list(struct req *r)
@@ -261,7 +261,7 @@ static enum err_code list_revisions(struct store_tx *tx, struct change *c, struc
 
 void h_feature_revisions(struct req *r)
 {
-	change_submit(change_new(r, list_revisions, NULL));
+	change_begin(r, list_revisions, NULL);
 }
 
 // ---- watching ----

@@ -28,9 +28,7 @@ struct wish {
 };
 
 // One of the request's arena, to be submitted with what is done after the commit.
-static struct wish *wish_new(struct req *r,
-	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err),
-	void (*committed)(struct change *c))
+static struct wish *wish_new(struct req *r, change_run_fn *run, void (*committed)(struct change *c))
 {
 	struct wish *wish = arena_zalloc(&r->arena, 1, sizeof(*wish));
 	wish->c = change_new(r, run, wish);

@@ -214,19 +214,13 @@ bool key_decode(struct req *r, struct vendor_key *doc, struct url *ret_url)
 	return !code;
 }
 
-static void submit(struct req *r,
-	enum err_code (*run)(struct store_tx *tx, struct change *c, struct err *err), void *arg)
-{
-	change_submit(change_new(r, run, arg));
-}
-
 void h_key_create(struct req *r)
 {
 	struct vendor_key *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
 	struct url url;
 
 	if (key_decode(r, doc, &url))
-		submit(r, run_create, doc);
+		change_begin(r, run_create, doc);
 }
 
 // The key that the path names, as it is in the transaction.
@@ -270,7 +264,7 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 void h_key_patch(struct req *r)
 {
 	if (named_key(r))
-		submit(r, run_patch, NULL);
+		change_begin(r, run_patch, NULL);
 }
 
 static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
@@ -289,7 +283,7 @@ static enum err_code run_delete(struct store_tx *tx, struct change *c, struct er
 void h_key_delete(struct req *r)
 {
 	if (named_key(r))
-		submit(r, run_delete, NULL);
+		change_begin(r, run_delete, NULL);
 }
 
 static enum err_code run_rotate(struct store_tx *tx, struct change *c, struct err *err)
@@ -322,7 +316,7 @@ void h_key_rotate(struct req *r)
 		req_fail(r, &err);
 		return;
 	}
-	submit(r, run_rotate, body);
+	change_begin(r, run_rotate, body);
 }
 
 static enum err_code run_wish(struct store_tx *tx, struct change *c, struct err *err)
@@ -350,7 +344,7 @@ static void wish(struct req *r, bool enabled)
 
 	*arg = enabled;
 	if (named_key(r))
-		submit(r, run_wish, arg);
+		change_begin(r, run_wish, arg);
 }
 
 void h_key_enable(struct req *r)

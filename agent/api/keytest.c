@@ -581,7 +581,7 @@ static void test_once(struct req *r, test_begin begin)
 
 	once->begin = begin;
 	if (req_header(r, "Idempotency-Key"))
-		change_submit(change_new(r, run_once, once));
+		change_begin(r, run_once, once);
 	else
 		begin(r, NULL);
 }

@@ -209,5 +209,5 @@ void h_price_import(struct req *r)
 		req_fail(r, &err);
 		return;
 	}
-	change_submit(change_new(r, run_import, im));
+	change_begin(r, run_import, im);
 }

@@ -318,11 +318,6 @@ static void write_series(struct jw *w, const struct req *r)
 	jw_obj_end(w);
 }
 
-static void etag_of(struct slice body, char ret[24])
-{
-	snprintf(ret, 24, "\"s%016llx\"", (unsigned long long)slice_hash(SLICE_HASH_BEGIN, body));
-}
-
 void h_status(struct req *r)
 {
 	struct str out = STR_INIT;
@@ -343,7 +338,8 @@ void h_status(struct req *r)
 	write_tasks(&w, r);
 	write_series(&w, r);
 	jw_obj_end(&w);
-	etag_of(str_slice(&out), etag);
+	snprintf(etag, sizeof(etag), "\"s%016llx\"",
+		(unsigned long long)slice_hash(SLICE_HASH_BEGIN, str_slice(&out)));
 	if (req_not_modified(r, etag))
 		str_release(&out);
 	else

@@ -290,5 +290,5 @@ void h_usage(struct req *r)
 		req_fail(r, &err);
 		return;
 	}
-	change_submit(change_new(r, run_usage, a));
+	change_begin(r, run_usage, a);
 }

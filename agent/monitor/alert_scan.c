@@ -175,21 +175,18 @@ static void scan_keys(const struct alert_scan *s, const struct alert_rule *rule)
 
 // ---- instances ----
 
-static double is_down(const struct instance_obj *in, int64_t now_us)
-{
-	enum instance_use use = instance_standing_row(instance_standing(in, now_us))->use;
-	return use == INSTANCE_UNSEEN ? NAN : use == INSTANCE_OUT; // NAN: not probed yet
-}
-
 static void scan_instances(const struct alert_scan *s, const struct alert_rule *rule)
 {
 	struct pmap_it it = {0};
 	struct slice name;
 	void *value;
 	while (pmap_next(s->snap->instances, &it, &name, &value)) {
+		enum instance_use use =
+			instance_standing_row(instance_standing(value, s->now_us))->use;
 		char object[INSTANCE_KEY_MAX];
 		snprintf(object, sizeof(object), "%.*s", SLICE_FMT(name));
-		tell(s, rule, object, is_down(value, s->now_us));
+		// Nothing is known of one that was not probed yet.
+		tell(s, rule, object, use == INSTANCE_UNSEEN ? NAN : use == INSTANCE_OUT);
 	}
 }
 

@@ -654,13 +654,6 @@ void history_restore_begin(struct history *h)
 	}
 }
 
-static struct cell *cell_for_restore(struct history *h, unsigned kind, struct slice name)
-{
-	if (kind < CELL_FIRST)
-		return h->v[kind];
-	return cell_for_count(h, name);
-}
-
 // Two runs of the agent within one step are one step; the same one told twice is one too.
 static void merge_point(struct point *to, const struct point *p)
 {
@@ -717,8 +710,8 @@ bool history_unpack(struct history *h, bool coarse, struct slice chunk, int64_t 
 			before_ms = h->age_ms(h->age_arg, name);
 		at += n;
 		if (before_ms > 0) // else of a feature that is gone
-			unpack_points(h, cell_for_restore(h, kind, name), coarse, chunk.p + at, points,
-				newest_age_ms, before_ms);
+			unpack_points(h, kind < CELL_FIRST ? h->v[kind] : cell_for_count(h, name),
+				coarse, chunk.p + at, points, newest_age_ms, before_ms);
 		at += points * sizeof(struct point);
 	}
 	return true;

@@ -208,13 +208,6 @@ const struct price *snapshot_price(const struct snapshot *s, const struct candid
 	return find_price(s, c, feature, model, now_wall_ms);
 }
 
-static bool same_currency(const struct key_obj *a, const struct key_obj *b)
-{
-	const char *x = a ? a->doc.currency : NULL, *y = b ? b->doc.currency : NULL;
-
-	return x == y || (x && y && strcmp(x, y) == 0);
-}
-
 // Thousands of keys have the price of the one before, unless there are prices of single keys.
 static void price_candidates(const struct snapshot *s, const char *feature, struct route *r)
 {
@@ -226,7 +219,8 @@ static void price_candidates(const struct snapshot *s, const char *feature, stru
 		if (!c->target->upstream_model)
 			continue;
 		if (before && s->key_prices == 0 && c->target == before->target &&
-			same_currency(c->key, before->key))
+			text_same(c->key ? c->key->doc.currency : NULL,
+				before->key ? before->key->doc.currency : NULL))
 			c->price = before->price;
 		else
 			c->price = find_price(s, c, feature, NULL, INT64_MAX);
