@@ -27,39 +27,6 @@
 
 #define IMAGES_MAX 128
 
-// --- words for states ---
-
-// One word per candidate, see shared/rows/model.h.
-static const char *route_state(const struct verdict *v)
-{
-	static const char *const words[SKIP_COUNT] = {
-		[SKIP_NONE] = "OK",
-		[SKIP_DISABLED] = "DISABLED",
-		[SKIP_DRAINED] = "DRAINED",
-		[SKIP_NO_KEY] = "NO_KEY",
-		[SKIP_KEY_INVALID] = "INVALID",
-		[SKIP_KEY_NO_QUOTA] = "NO_QUOTA",
-		[SKIP_COOLDOWN] = "COOLING",
-		[SKIP_BREAKER_OPEN] = "OPEN",
-		[SKIP_HALF_OPEN_BUSY] = "HALF_OPEN",
-		[SKIP_HEARTBEAT_EXPIRED] = "DOWN",
-		[SKIP_UNHEALTHY] = "DOWN",
-		[SKIP_RATE_LIMITED_RPM] = "LIMITED",
-		[SKIP_RATE_LIMITED_TPM] = "LIMITED",
-		[SKIP_CONCURRENCY_FULL] = "FULL",
-		[SKIP_BUDGET_EXHAUSTED] = "NO_QUOTA",
-		[SKIP_CAPABILITY_MISSING] = "UNSUPPORTED",
-		[SKIP_SIZE_UNSUPPORTED] = "UNSUPPORTED",
-		[SKIP_MODEL_UNKNOWN] = "UNSUPPORTED",
-		[SKIP_MODEL_GONE] = "GONE",
-		[SKIP_REGION_DENIED] = "REGION",
-		[SKIP_FEATURE_OFF] = "OFF",
-	};
-	if (v->skip == SKIP_NONE && v->trial)
-		return "HALF_OPEN";
-	return words[v->skip] != NULL ? words[v->skip] : "SKIPPED";
-}
-
 struct random {
 	uint32_t draw; // of 2^32
 	uint64_t id;
@@ -363,7 +330,8 @@ static void write_row(struct jw *w, const struct agent *a, const struct route *r
 	jw_str(w, "feature", route->feature->doc.name);
 	jw_str(w, "target", c->name);
 	jw_str(w, "kind", target_kind_names[c->target->kind]);
-	jw_str(w, "state", route_state(v));
+	enum skip shown = v->skip == SKIP_NONE && v->trial ? SKIP_HALF_OPEN_BUSY : v->skip;
+	jw_str(w, "state", skip_row(shown)->state);
 	jw_str(w, "reason", v->skip == SKIP_NONE ? NULL : skip_name(v->skip));
 	jw_int(w, "order", c->order);
 	jw_str(w, "tier", tier_names[c->tier]);

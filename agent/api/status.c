@@ -132,8 +132,8 @@ static void write_traffic(struct jw *w, struct req *r)
 // What an operator has chosen, or has not set up yet, is no trouble.
 static bool is_trouble(enum skip s)
 {
-	return s != SKIP_NONE && s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED &&
-	       s != SKIP_CAPABILITY_MISSING && s != SKIP_CONCURRENCY_FULL;
+	return s != SKIP_NONE && !skip_is(s, SKIPS_WISH) && s != SKIP_CAPABILITY_MISSING &&
+		s != SKIP_CONCURRENCY_FULL;
 }
 
 static const char *feature_state(

@@ -8,40 +8,7 @@
 #include "agent/decide/breaker.h"
 #include "agent/decide/standing.h"
 
-static const char *const skip_names[SKIP_COUNT] = {
-	[SKIP_NONE] = "",
-	[SKIP_DISABLED] = "disabled",
-	[SKIP_DRAINED] = "drained",
-	[SKIP_NO_KEY] = "no_key",
-	[SKIP_KEY_INVALID] = "key_invalid",
-	[SKIP_KEY_NO_QUOTA] = "key_no_quota",
-	[SKIP_COOLDOWN] = "cooldown",
-	[SKIP_BREAKER_OPEN] = "breaker_open",
-	[SKIP_HALF_OPEN_BUSY] = "half_open_busy",
-	[SKIP_HEARTBEAT_EXPIRED] = "heartbeat_expired",
-	[SKIP_UNHEALTHY] = "unhealthy",
-	[SKIP_RATE_LIMITED_RPM] = "rate_limited_rpm",
-	[SKIP_RATE_LIMITED_TPM] = "rate_limited_tpm",
-	[SKIP_CONCURRENCY_FULL] = "concurrency_full",
-	[SKIP_BUDGET_EXHAUSTED] = "budget_exhausted",
-	[SKIP_CAPABILITY_MISSING] = "capability_missing",
-	[SKIP_SIZE_UNSUPPORTED] = "size_unsupported",
-	[SKIP_MODEL_UNKNOWN] = "model_unknown",
-	[SKIP_MODEL_GONE] = "model_gone",
-	[SKIP_REGION_DENIED] = "region_denied",
-	[SKIP_POLICY_DENIED] = "policy_denied",
-	[SKIP_GRAY_EXCLUDED] = "gray_excluded",
-	[SKIP_FEATURE_OFF] = "feature_off",
-	[SKIP_ALREADY_ATTEMPTED] = "already_attempted",
-	[SKIP_DEADLINE_TOO_SHORT] = "deadline_too_short",
-};
-
 #define LOAD(p) atomic_load_explicit((p), memory_order_relaxed)
-
-const char *skip_name(enum skip s)
-{
-	return skip_names[s];
-}
 
 void decide_tried(struct decide_request *req, int i)
 {
@@ -623,8 +590,7 @@ bool decide_may_return(const struct decision *d, int64_t *ret_at_us)
 		if (!v->is_out)
 			continue;
 		some = true;
-		bool told = v->skip == SKIP_COOLDOWN || v->skip == SKIP_BREAKER_OPEN
-			|| v->skip == SKIP_RATE_LIMITED_RPM || v->skip == SKIP_RATE_LIMITED_TPM;
+		bool told = v->skip == SKIP_BREAKER_OPEN || skip_is(v->skip, SKIPS_RATE);
 		known = known && told;
 		if (told && (*ret_at_us == FIELD_NONE || v->view.until_us < *ret_at_us))
 			*ret_at_us = v->view.until_us;
@@ -688,16 +654,11 @@ void decide_turn(const struct route *route)
 		atomic_fetch_add_explicit(&route->v[0].target_live->rr, 1, memory_order_relaxed);
 }
 
-static bool is_limit(enum skip s)
-{
-	return s == SKIP_COOLDOWN || s == SKIP_RATE_LIMITED_RPM || s == SKIP_RATE_LIMITED_TPM;
-}
-
 int64_t decide_retry_at_us(const struct decision *d)
 {
 	int64_t at = FIELD_NONE;
 	for (size_t i = 0; i < d->n; i++) {
-		if (is_limit(d->v[i].skip) && (at == FIELD_NONE || d->v[i].view.until_us < at))
+		if (skip_is(d->v[i].skip, SKIPS_RATE) && (at == FIELD_NONE || d->v[i].view.until_us < at))
 			at = d->v[i].view.until_us;
 	}
 	return at;
@@ -710,7 +671,7 @@ static bool all_sealed(const struct route *route, const struct decision *d)
 		enum skip s = d->v[i].skip;
 		if (s == SKIP_KEY_INVALID && route->v[i].sealed)
 			sealed++;
-		else if (s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED)
+		else if (!skip_is(s, SKIPS_WISH))
 			return false;
 	}
 	return sealed > 0;
@@ -728,10 +689,9 @@ bool decide_all_limited(const struct decision *d)
 	size_t limited = 0;
 	for (size_t i = 0; i < d->n; i++) {
 		enum skip s = d->v[i].skip;
-		if (is_limit(s) || s == SKIP_CONCURRENCY_FULL || s == SKIP_BUDGET_EXHAUSTED)
+		if (skip_is(s, SKIPS_RATE) || s == SKIP_CONCURRENCY_FULL || s == SKIP_BUDGET_EXHAUSTED)
 			limited++;
-		else if (s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED
-			&& s != SKIP_POLICY_DENIED && s != SKIP_REGION_DENIED)
+		else if (!skip_is(s, SKIPS_WISH | SKIPS_PLAN))
 			return false;
 	}
 	return limited > 0;

@@ -5,6 +5,7 @@
 #ifndef YJ_AGENT_DECIDE_DECIDE_H
 #define YJ_AGENT_DECIDE_DECIDE_H
 
+#include "agent/decide/skip.h"
 #include "agent/state/price.h"
 #include "agent/state/snapshot.h"
 
@@ -12,17 +13,6 @@
 #define DECIDE_FALLBACK_MAX 16
 #define DECISION_ID_MAX 24 // of a decision's id as text (agent/record/decisions)
 #define DECIDE_MIN_LEFT_US 50000 // with less time left than this no attempt is begun
-
-enum skip {
-	SKIP_NONE,
-	SKIP_DISABLED, SKIP_DRAINED, SKIP_NO_KEY, SKIP_KEY_INVALID, SKIP_KEY_NO_QUOTA,
-	SKIP_COOLDOWN, SKIP_BREAKER_OPEN, SKIP_HALF_OPEN_BUSY, SKIP_HEARTBEAT_EXPIRED,
-	SKIP_UNHEALTHY, SKIP_RATE_LIMITED_RPM, SKIP_RATE_LIMITED_TPM, SKIP_CONCURRENCY_FULL,
-	SKIP_BUDGET_EXHAUSTED, SKIP_CAPABILITY_MISSING, SKIP_SIZE_UNSUPPORTED, SKIP_MODEL_UNKNOWN,
-	SKIP_MODEL_GONE, SKIP_REGION_DENIED, SKIP_POLICY_DENIED, SKIP_GRAY_EXCLUDED,
-	SKIP_FEATURE_OFF, SKIP_ALREADY_ATTEMPTED, SKIP_DEADLINE_TOO_SHORT,
-	SKIP_COUNT
-};
 
 // What the request asks, as far as routing needs it. Recordable: no pointers into the request.
 struct decide_request {
@@ -82,7 +72,6 @@ struct decide_request decide_request_plain(const struct feature *f);
 // The decision for it, draw 0: what live tables, figures and alerts show.
 void decide_plain(const struct route *route, int64_t now_us, int64_t now_wall_ms,
 	struct decision *ret);
-const char *skip_name(enum skip s);
 // What the request is likely to cost by candidate c: the evidence of decisions, and what the cost
 // strategy compares. Amounts of another currency than the first known one count as unknown there.
 struct money decide_cost(const struct candidate *c, const struct decide_request *req,

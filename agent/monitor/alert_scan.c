@@ -29,27 +29,16 @@ static void tell(const struct alert_scan *s, const struct alert_rule *rule, cons
 
 // ---- features ----
 
-// The operator's wish, or what is not set up, is no outage.
-static bool is_set_up(enum skip s)
-{
-	return s != SKIP_NO_KEY && s != SKIP_DISABLED && s != SKIP_DRAINED &&
-	       s != SKIP_CAPABILITY_MISSING && s != SKIP_POLICY_DENIED && s != SKIP_REGION_DENIED;
-}
-
-static bool is_busy(enum skip s)
-{
-	return s == SKIP_CONCURRENCY_FULL || s == SKIP_RATE_LIMITED_RPM ||
-	       s == SKIP_RATE_LIMITED_TPM || s == SKIP_HALF_OPEN_BUSY;
-}
-
 static double candidates_up(const struct alert_scan *s, const struct feature_obj *f)
 {
 	struct decision *d = s->decision;
 	size_t up = 0, set_up = 0;
 	decide_plain(snapshot_route(s->snap, f), s->now_us, s->wall_ms, d);
 	for (size_t i = 0; i < d->n; i++) {
-		up += d->v[i].skip == SKIP_NONE || is_busy(d->v[i].skip);
-		set_up += is_set_up(d->v[i].skip);
+		enum skip skip = d->v[i].skip;
+		up += skip == SKIP_NONE || skip_is(skip, SKIPS_LOAD);
+		// The operator's wish, or what is not set up, is no outage.
+		set_up += !skip_is(skip, SKIPS_WISH | SKIPS_PLAN) && skip != SKIP_CAPABILITY_MISSING;
 	}
 	return set_up > 0 && f->doc.enabled ? (double)up : NAN;
 }
