@@ -4,6 +4,7 @@
 #define YJ_AGENT_CALL_BOOK_H
 
 #include "agent/core/metrics.h"
+#include "agent/core/agent.h"
 #include "agent/decide/attempt.h"
 
 struct gw_call;

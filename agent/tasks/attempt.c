@@ -10,6 +10,7 @@
 #include "agent/call/book.h"
 #include "agent/call/cells.h"
 #include "agent/record/ledger.h"
+#include "agent/state/caller.h"
 #include "agent/tasks/exchange.h"
 #include "agent/tasks/slot.h"
 #include "shared/clock.h"
