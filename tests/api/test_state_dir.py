@@ -226,8 +226,9 @@ def test_known_state_without_a_usable_root_key(agent, tmp_path, make, says):
     make(key)
     agent.env["YIJIAN_ROOT_KEY_FILE"] = str(key)
     agent.start()
-    logged = [r for r in agent.log_records() if str(key) in r.get("detail", "")]
-    assert logged and says in logged[0]["detail"], agent.log()
+    logged = agent.wait("a line about the root key",  # a thread of its own writes the log
+                        lambda: [r for r in agent.log_records() if str(key) in r.get("detail", "")])
+    assert says in logged[0]["detail"], agent.log()
     health = agent.get("key-manager", "/healthz")
     assert health.status == 200 and health.body["status"] == "degraded"
     reason = [r for r in health.body["reasons"] if r.startswith("sealed")]
