@@ -16,22 +16,19 @@
 #define CONNECT_MS 10000 // when the feature is gone
 #define IDLE_MS 60000
 
-void task_hold(struct task_run *r, const struct snapshot *snap, const struct candidate *cand,
-	int i)
+void task_hold(struct task_run *r, const struct snapshot *snap, const struct candidate *cand)
 {
 	snapshot_hold(snap);
 	r->snap = snap;
 	r->cand = cand;
-	r->cand_i = i;
 }
 
 bool task_take_candidate(struct task_run *r)
 {
 	const struct snapshot *snap = snapshots_now(r->e->agent->snaps);
-	int i;
-	const struct candidate *c = task_candidate_of(r, snap, &i);
+	const struct candidate *c = task_candidate_of(r, snap, NULL);
 	if (c != NULL)
-		task_hold(r, snap, c, i);
+		task_hold(r, snap, c);
 	return c != NULL;
 }
 

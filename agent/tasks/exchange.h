@@ -9,8 +9,7 @@
 #define TASK_FIRST_BYTE_MS 30000 // of what is asked after a submit
 #define TASK_ANSWER_MAX ((size_t)4 * 1024 * 1024)
 
-void task_hold(struct task_run *r, const struct snapshot *snap, const struct candidate *cand,
-	int i);
+void task_hold(struct task_run *r, const struct snapshot *snap, const struct candidate *cand);
 // The candidate by the names in t, in the snapshot of now: held until task_call_end. False: gone.
 bool task_take_candidate(struct task_run *r);
 // The key or instance the task went to, as it is now, with its secret: held until task_call_end.

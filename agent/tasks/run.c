@@ -18,7 +18,6 @@ struct task_run *task_run_new(struct tasks *e)
 	struct task_run *r = mem_zalloc(1, sizeof(*r));
 	r->e = e;
 	r->durable = true;
-	r->cand_i = -1;
 	r->send.method = "POST";
 	r->usage = ADAPTER_USAGE_UNKNOWN;
 	r->bill.spent = PRICE_USAGE_NONE;

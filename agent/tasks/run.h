@@ -84,7 +84,6 @@ struct task_run { // an unfinished task
 	size_t part, item;
 	const struct snapshot *snap; // held with cand
 	const struct candidate *cand;
-	int cand_i;
 	struct upcall *up;
 	struct gw_secret *secret;
 	struct adapter_ask send;

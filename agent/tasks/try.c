@@ -235,7 +235,7 @@ static enum begun begin(struct task_run *r, const struct snapshot *snap, const s
 		return NOT_THIS;
 	}
 	r->at[r->part].sent = false;
-	task_hold(r, snap, c, i);
+	task_hold(r, snap, c);
 	r->pool_key = c->live->id;
 	r->style = candidate_auth(c, &r->auth_header);
 	r->try_us = loop_now_us(r->e->loop);
