@@ -56,7 +56,8 @@ static void write_live(struct jw *w, const struct key_obj *k, bool sealed)
 	write_probes(w, l, wall);
 }
 
-void key_write(struct jw *w, const struct key_obj *k, bool sealed)
+// The key with its live members, as an item or a whole answer.
+static void key_write(struct jw *w, const struct key_obj *k, bool sealed)
 {
 	jw_obj(w, NULL);
 	// The stored members were rendered when the key was: everything between its braces.

@@ -20,8 +20,6 @@ void h_key_fingerprint(struct req *r);
 void h_vendor_list(struct req *r);
 void h_audit_list(struct req *r);
 
-// The key with its live members, as an item or a whole answer.
-void key_write(struct jw *w, const struct key_obj *k, bool sealed);
 // A whole key document from the request's body with its address judged; false: answered already.
 bool key_decode(struct req *r, struct vendor_key *doc, struct url *ret_url);
 

@@ -271,8 +271,8 @@ bool services_may_touch(const struct instance_obj *in, enum role role, const str
 	return false;
 }
 
-void services_reply(
-	struct req *r, int status, const struct snapshot *snap, const struct instance_obj *in)
+static void reply_instance(
+	struct req *r, const struct snapshot *snap, const struct instance_obj *in)
 {
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
@@ -280,14 +280,14 @@ void services_reply(
 	etag_of_revision(in->o.revision, etag);
 	services_write_instance(&w, r->agent, snap, in);
 	req_header_add(r, "ETag", etag);
-	req_reply_json(r, status, &out);
+	req_reply_json(r, 200, &out);
 }
 
 void h_instance_get(struct req *r)
 {
 	const struct instance_obj *in = instance_or_fail(r, r->snap);
 	if (in != NULL && !change_not_modified(r, in->o.revision))
-		services_reply(r, 200, r->snap, in);
+		reply_instance(r, r->snap, in);
 }
 
 // --- heartbeat, check ---
@@ -343,7 +343,7 @@ void h_instance_heartbeat(struct req *r)
 	else
 		atomic_store(&in->live->last_beat_us, clock_mono_us());
 	metric_add(r->agent->metrics, MET_HEARTBEATS, 1, (const char *const[]){NULL});
-	services_reply(r, 200, r->snap, in);
+	reply_instance(r, r->snap, in);
 }
 
 static void check_done(void *arg, const struct probe_result *res)

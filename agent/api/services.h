@@ -17,15 +17,13 @@ void h_instance_get(struct req *r);
 void h_instance_heartbeat(struct req *r);
 void h_instance_check(struct req *r);
 
-// The instance's view as an object, and as an answer with its ETag.
+// The instance's view as an object.
 void services_write_instance(struct jw *w, const struct agent *a, const struct snapshot *snap,
 	const struct instance_obj *in);
 // What is a service's own: false (and *err) for one that somebody else registered. Other roles may
 // touch any.
 bool services_may_touch(const struct instance_obj *in, enum role role, const struct ident *who,
 	struct err *err);
-void services_reply(
-	struct req *r, int status, const struct snapshot *snap, const struct instance_obj *in);
 // Requests per second in the last minute, or since the start when that is shorter ago.
 double services_rate(const struct agent *a, const struct live *l, int64_t now_us);
 // One of the platform's own services, as an item of the list.

@@ -151,14 +151,9 @@ struct live *live_hold(struct arena *a, struct live_table *t, enum live_kind kin
 
 // ---- lives ----
 
-uint32_t live_number(struct live_table *t)
-{
-	return atomic_fetch_add(&t->numbers, 1) + 1;
-}
-
 uint64_t live_next(struct live_table *t, uint64_t life, enum live_again what)
 {
-	uint64_t n = live_number(t);
+	uint64_t n = atomic_fetch_add(&t->numbers, 1) + 1;
 
 	return what == LIVE_NEW_SECRET ? (life & ~(uint64_t)UINT32_MAX) | n : n << 32 | n;
 }

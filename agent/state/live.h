@@ -109,9 +109,7 @@ struct live *live_take(struct live_table *t, enum live_kind kind, struct slice i
 void live_drop(struct live_table *t, struct live *l);
 // live_take for as long as the arena lives.
 struct live *live_hold(struct arena *a, struct live_table *t, enum live_kind kind, const char *id);
-// Numbers for lives: each call gives one that was never given before.
-uint32_t live_number(struct live_table *t);
-// The life that comes after `life`.
+// The life that comes after `life`: its number was never given before.
 uint64_t live_next(struct live_table *t, uint64_t life, enum live_again what);
 // From now on the record stands for that life (nothing happens when it does already, or for a later
 // one). Forgotten with a secret: what the vendor said of it (fault, cooldown, open breaker). With an
