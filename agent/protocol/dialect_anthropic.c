@@ -450,27 +450,18 @@ static void delta(const struct messages_stream *s, const char *type, const char 
 	str_add_slice(out, SLICE("}}\n\n"));
 }
 
-static void add_text(struct messages_stream *s, struct slice text, struct str *out)
+static void add_run(struct messages_stream *s, bool thinking, struct slice text, struct str *out)
 {
+	char kind = thinking ? 'h' : 't';
 	if (text.n == 0)
 		return;
-	if (!s->has_block || s->kind != 't') {
-		open_block(s, 't', out);
-		str_add_slice(out, SLICE("{\"type\":\"text\",\"text\":\"\"}}\n\n"));
+	if (!s->has_block || s->kind != kind) {
+		open_block(s, kind, out);
+		str_add(out, thinking
+				? "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}}\n\n"
+				: "{\"type\":\"text\",\"text\":\"\"}}\n\n");
 	}
-	delta(s, "text_delta", "text", text, out);
-}
-
-static void add_thinking(struct messages_stream *s, struct slice text, struct str *out)
-{
-	if (text.n == 0)
-		return;
-	if (!s->has_block || s->kind != 'h') {
-		open_block(s, 'h', out);
-		str_add_slice(out,
-			SLICE("{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}}\n\n"));
-	}
-	delta(s, "thinking_delta", "thinking", text, out);
+	delta(s, thinking ? "thinking_delta" : "text_delta", thinking ? "thinking" : "text", text, out);
 }
 
 static void add_tool_piece(struct messages_stream *s, struct slice item, struct str *out)
@@ -498,9 +489,9 @@ static void add_choice(struct messages_stream *s, const struct aj *choice, struc
 	struct aj d;
 	struct slice rest, item;
 	if (aj_object(choice, "delta", &d)) {
-		add_thinking(s, thinking_of(&d), out);
-		add_text(s, aj_text(&d, "content"), out);
-		add_text(s, aj_text(&d, "refusal"), out);
+		add_run(s, true, thinking_of(&d), out);
+		add_run(s, false, aj_text(&d, "content"), out);
+		add_run(s, false, aj_text(&d, "refusal"), out);
 		const struct jscan_member *calls = aj_typed(&d, "tool_calls", JS_ARRAY);
 		for (rest = calls != NULL ? calls->value : SLICE("[]"); jscan_next(&rest, &item);)
 			add_tool_piece(s, item, out);
