@@ -21,6 +21,7 @@
 #include "agent/web/denials.h"
 #include "agent/web/keyless.h"
 #include "agent/web/refusals.h"
+#include "agent/web/server.h"
 #include "agent/monitor/alerts.h"
 #include "agent/call/loop.h"
 #include "agent/handlers.h"
@@ -279,6 +280,12 @@ static void log_listening(const struct platform *p)
 
 // ---- start ----
 
+// No latency: an answer that cost nothing would make the platform look fast.
+static void count_refused(struct agent *a, struct slice feature)
+{
+	history_count(a->history, feature, &(struct history_request){.error = true, .latency_us = -1});
+}
+
 static void parts_new(struct agent *a)
 {
 	a->started_wall_ms = clock_wall_ms();
@@ -293,7 +300,7 @@ static void parts_new(struct agent *a)
 	a->history = history_new(a->started_us);
 	a->roles = peer_roles_new();
 	a->denials = denials_new();
-	a->refusals = refusals_new(a);
+	a->refusals = refusals_new(a, count_refused);
 	a->keyless = keyless_new();
 	a->load = load_new(a->settings);
 	a->callers = callers_new(a);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Claims are judged in one order, credential before address: a wrong credential refuses, though the
+// kernel could have told who calls.
 #include "agent/web/auth.h"
 
 #include <arpa/inet.h>

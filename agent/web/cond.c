@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Entity tags are compared as they are written: weak ones only where the field may be weak.
 #include "agent/web/cond.h"
 
 #include <stdio.h>

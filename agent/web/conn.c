@@ -55,7 +55,7 @@ static size_t pending(const struct conn *c)
 	return c->out.n - c->out_at;
 }
 
-bool web_conn_hold(struct conn *c)
+static bool hold_buffers(struct conn *c)
 {
 	bool in = hold(c, HELD_REQUESTS, &c->held_in, c->in.n);
 	bool out = hold(c, HELD_ANSWERS, &c->held_out, pending(c));
@@ -86,7 +86,6 @@ bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_k
 		c->next->prev = c;
 	w->conns = c;
 	connections_add(w, c->service, 1);
-	web_tick_arm(w);
 	return true;
 }
 
@@ -121,17 +120,6 @@ static void nothing(void *arg)
 	(void)arg;
 }
 
-void web_conn_mark(struct conn *c)
-{
-	struct web *w = c->web;
-	if (c->dirty)
-		return;
-	c->dirty = true;
-	c->next_dirty = NULL;
-	*w->dirty_end = c;
-	w->dirty_end = &c->next_dirty;
-}
-
 static void free_dead(struct web *w)
 {
 	struct conn **at = &w->dead;
@@ -144,7 +132,7 @@ static void free_dead(struct web *w)
 		str_wipe(&c->in);
 		str_wipe(&c->out);
 		c->out_at = 0;
-		web_conn_hold(c);
+		hold_buffers(c);
 		free(c);
 	}
 }
@@ -156,7 +144,7 @@ static void broke(struct conn *c)
 	c->broken = c->gone = true;
 	str_wipe(&c->out);
 	c->out_at = 0;
-	web_conn_hold(c);
+	hold_buffers(c);
 }
 
 // Nobody takes what it holds, and there is too much of that.
@@ -196,7 +184,7 @@ static void flush_out(struct conn *c)
 		return;
 	c->writable = sent == v.iov_len;
 	c->out_at += sent;
-	web_conn_hold(c);
+	hold_buffers(c);
 	if (pending(c) > 0)
 		return;
 	c->out_at = 0;
@@ -225,7 +213,7 @@ static void send_parts(struct conn *c, struct iovec *v, int n)
 		str_add_n(&c->out, (char *)v[i].iov_base + skip, v[i].iov_len - skip);
 		sent -= skip;
 	}
-	if (!web_conn_hold(c))
+	if (!hold_buffers(c))
 		give_up(c);
 }
 
@@ -234,8 +222,13 @@ static struct iovec part(struct slice s)
 	return (struct iovec){(void *)(uintptr_t)s.p, s.n};
 }
 
-void web_conn_continue(struct conn *c)
+// Whoever waits with its body is told that it may come (RFC 9110, 10.1.1).
+static void send_continue(struct conn *c)
 {
+	struct web_req *q = c->req;
+	if (q == NULL || !q->owes_continue)
+		return;
+	q->owes_continue = false;
 	struct iovec v = part(SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
 	send_parts(c, &v, 1);
 }
@@ -323,6 +316,7 @@ static void take_input(struct conn *c, struct slice *in)
 		c->scanned = 0;
 		c->began = c->blank = false;
 		web_req_begin(c, in->p, n > 0 ? (size_t)n : 0, why);
+		send_continue(c);
 		size_t used = n > 0 ? (size_t)n : in->n;
 		in->p += used;
 		in->n -= used;
@@ -352,7 +346,7 @@ static void use_buffered(struct conn *c)
 	} else if (c->req == NULL && !c->closed) {
 		await_head(c);
 	}
-	web_conn_hold(c);
+	hold_buffers(c);
 }
 
 static void feed(struct conn *c, struct slice bytes)
@@ -364,7 +358,7 @@ static void feed(struct conn *c, struct slice bytes)
 		str_cut(&c->in, left);
 		c->in_at = 0;
 		str_add_slice(&c->in, bytes);
-		if (web_conn_hold(c))
+		if (hold_buffers(c))
 			use_buffered(c);
 		else
 			give_up(c);
@@ -376,7 +370,7 @@ static void feed(struct conn *c, struct slice bytes)
 	str_clear(&c->in);
 	c->in_at = 0;
 	str_add_slice(&c->in, bytes);
-	if (!web_conn_hold(c))
+	if (!hold_buffers(c))
 		give_up(c);
 	else if (c->req == NULL)
 		await_head(c);
@@ -515,6 +509,7 @@ static bool step(struct conn *c)
 	}
 	switch (q->state) {
 	case RS_BODY:
+		send_continue(c);
 		if (c->in.n > c->in_at) // came while it was found out who calls
 			use_buffered(c);
 		read_in(c);

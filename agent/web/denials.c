@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Guesses are slowed by one leaky bucket per peer; what is to be audited waits in a fixed table that a
+// job of the store empties.
 #include "agent/web/denials.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// What is known to be dangerous in a head stands here as tables: headers that may come once, and names
+// by which proxies give themselves away.
 #include "agent/web/guard.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The bytes are looked through once for their end and once for what they say, in place.
 #include "agent/web/head.h"
 
 #include <string.h>

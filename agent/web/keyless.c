@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A fixed table with a ring of half minutes per caller; who is known is counted without the lock.
 #include "agent/web/keyless.h"
 
 #include <pthread.h>

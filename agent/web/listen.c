@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Addresses of the settings become sockets: both families of loopback, a unix socket whose stale file
+// is taken away, or sockets that the service manager hands over.
 #include "agent/web/listen.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// One walk of the tree finds the row, or says whether the path alone is known and what it would allow.
 #include "agent/web/match.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The gate of one loop is arithmetic over its last turns; memory is looked at on a timer, so that a
+// request only reads flags.
 #include "agent/web/overload.h"
 
 #include <fcntl.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Uids are asked of the kernel per connection; groups of the host are looked up on a thread of their
+// own, since the name service may hang, and kept for a while.
 #include "agent/web/peer.h"
 
 #include <arpa/inet.h>

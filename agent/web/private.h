@@ -3,19 +3,25 @@
 #ifndef YJ_AGENT_WEB_PRIVATE_H
 #define YJ_AGENT_WEB_PRIVATE_H
 
-#include "agent/web/denials.h"
-#include "agent/upstream/h1.h"
-#include "agent/web/keyless.h"
-#include "agent/web/overload.h"
-#include "agent/core/pace.h"
 #include "agent/core/agent.h"
 #include "agent/core/metrics.h"
-#include "agent/web/web.h"
+#include "agent/core/pace.h"
+#include "agent/upstream/h1.h"
+#include "agent/web/answer.h"
 #include "agent/web/cond.h"
+#include "agent/web/denials.h"
 #include "agent/web/guard.h"
 #include "agent/web/head.h"
+#include "agent/web/keyless.h"
+#include "agent/web/life.h"
+#include "agent/web/linger.h"
 #include "agent/web/match.h"
+#include "agent/web/overload.h"
 #include "agent/web/query.h"
+#include "agent/web/spare.h"
+#include "agent/web/tell.h"
+#include "agent/web/turn.h"
+#include "agent/web/web.h"
 
 #define WEB_LISTENERS_MAX (SVC_COUNT * SETTINGS_ADDRS_MAX + 1)
 #define WEB_READ_BYTES (64 * 1024) // all reads of a loop go through one such buffer
@@ -96,6 +102,7 @@ struct web_req {
 	bool close_after; // answer with Connection: close
 	bool is_head; // HEAD: no body is sent
 	bool expects; // 100-continue
+	bool owes_continue; // its body may come now, and the caller waits to be told
 	bool denied; // counted and audited as a call that its caller may not make
 	bool admitted; // its caller and its length were judged: its body may come
 	int64_t judged_us; // the turn in which the caller was last judged, by which snapshot
@@ -199,8 +206,7 @@ struct web {
 	struct metric_cell *duration[SVC_COUNT], *connections[SVC_COUNT];
 };
 
-// web_req.c
-void web_id(struct web *w, char id[REQ_ID_MAX]);
+// req.c
 // A request begins; head bytes (n with the empty line) are copied. NULL head: the connection said
 // something else, `why` is answered.
 void web_req_begin(struct conn *c, const char *head, size_t n, enum err_code why);
@@ -211,60 +217,26 @@ void web_gone(struct web_req *q);
 // The connection has no more to do with it.
 void web_req_over(struct web_req *q, bool complete);
 
-// What only a handler or a change could tell is counted and audited like the rest: that it takes another
-// role. Nothing for other codes; calls of models are told by their refusals.
-void web_tell_denied(struct web_req *q, enum err_code code);
-
-// web_tell.c
-// Keeps of a refused caller what its snapshot may not outlive.
-void web_refused_who(struct web_req *q);
-// Counts and tells a refused model request, unless somebody did.
-void web_tell_refused(struct web_req *q, const struct err *e);
-// A model request without a client key is let in.
-void web_tell_keyless(struct web_req *q);
-// Connections turned away before anything was read.
-void web_tell_shed(struct web *w, enum service_id service);
-
-// web_reply.c
-// Status line and headers of the decided answer, into the server's scratch.
-void web_write_head(struct web_req *q, struct str *out);
-// The request ends for everybody: on_end, metrics, log line, memory.
-void web_finish(struct web_req *q);
+// reply.c
 // Refuses a request and closes the connection behind the answer.
 void web_refuse(struct web_req *q, enum err_code code, const char *detail);
 // Error body of a call: OpenAI's shape or the platform's, into out.
 void web_error_body(const struct req *r, bool openai, const struct err *e, struct str *out);
-bool web_is_openai(const struct web_req *q);
 
-// web_read.c
+// read.c
 // What If-Match and If-None-Match say, before the handler runs. Platform APIs alone.
 enum err_code web_judge_conditions(const struct web_req *q, struct err *err);
 
-// web_conn.c
+// conn.c
 // Takes fd over; false when it cannot be watched (fd is closed then).
 bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_kind kind);
 // Closes now; the memory goes at the end of the turn.
 void web_conn_close(struct conn *c);
-// There is something to do for it at the end of this turn.
-void web_conn_mark(struct conn *c);
 // A turn begins: looks at those that waited, as many as the gate lets in.
 void web_lanes_run(struct web *w);
 // Nobody waits any more.
 void web_lanes_clear(struct web *w);
 // The loop's hook: does what is to be done, frees what was closed.
 void web_conns_run(void *arg);
-// Brings what is counted of a connection's buffers up to date; false when that is too much.
-bool web_conn_hold(struct conn *c);
-// Sends "100 Continue" once.
-void web_conn_continue(struct conn *c);
-
-// web_server.c
-// Counts a connection or request refused because of load.
-void web_shed(struct web *w, enum service_id service, enum overload why);
-// Takes fd over: lets the caller read the last answer before the end.
-void web_linger(struct web *w, int fd);
-void web_tick_arm(struct web *w);
-// Descriptors that were given up are taken again, now that some are free.
-void web_spares_take(struct web *w);
 
 #endif

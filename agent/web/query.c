@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Values are decoded and judged by type before the handler runs; what no row names is refused.
 #include "agent/web/query.h"
 
 #include <stdio.h>

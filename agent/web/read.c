@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "agent/web/private.h"
+// Conditions and preferences are parsed here (RFC 9110 13, RFC 7240); the rest looks up what the guard
+// and the judge of queries have read already.
+#include "agent/web/read.h"
 
 #include <stdio.h>
 #include <string.h>
+#include "agent/web/private.h"
 #include "shared/num.h"
 #include "shared/text.h"
 

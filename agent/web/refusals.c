@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Refused requests of one kind wait in a group, which is told when it begins and then at most every ten
+// seconds; counting never waits for telling.
 #include "agent/web/refusals.h"
 
 #include <math.h>
@@ -8,7 +10,6 @@
 #include <string.h>
 #include "agent/state/publish.h"
 #include "agent/state/caller.h"
-#include "agent/record/history.h"
 #include "agent/core/metrics.h"
 #include "agent/core/events.h"
 #include "agent/state/snapshot.h"
@@ -45,6 +46,7 @@ struct client {
 
 struct refusals {
 	struct agent *agent; // borrowed
+	refusals_seen *seen;
 	struct loop *loop;
 	struct loop_timer timer;
 	pthread_mutex_t lock;
@@ -54,10 +56,11 @@ struct refusals {
 	size_t clients_n;
 };
 
-struct refusals *refusals_new(struct agent *a)
+struct refusals *refusals_new(struct agent *a, refusals_seen *seen)
 {
 	struct refusals *r = mem_zalloc(1, sizeof(*r));
 	r->agent = a;
+	r->seen = seen;
 	pthread_mutex_init(&r->lock, NULL);
 	return r;
 }
@@ -134,14 +137,6 @@ static bool is_of_feature(enum refusal why)
 {
 	return (why >= REFUSED_RPM && why <= REFUSED_OVERLOAD) || why == REFUSED_FEATURE_OFF ||
 		why == REFUSED_POLICY;
-}
-
-static void count_history(struct refusals *r, const struct refused *what)
-{
-	bool known = what->feature != NULL && is_of_feature(what->why);
-	// No latency: an answer that cost nothing would make the platform look fast.
-	history_count(r->agent->history, slice_of(known ? what->feature : ""),
-		&(struct history_request){.error = true, .latency_us = -1});
 }
 
 // ---- groups ----
@@ -257,7 +252,8 @@ void refusals_note(struct refusals *r, const struct refused *what, int64_t now_u
 	pthread_mutex_unlock(&r->lock);
 	metric_add(r->agent->metrics, MET_GW_REFUSED, 1,
 		(const char *const[]){refusal_row(what->why)->name, label, NULL});
-	count_history(r, what);
+	bool known = what->feature != NULL && is_of_feature(what->why);
+	r->seen(r->agent, slice_of(known ? what->feature : ""));
 	if (event.n > 0)
 		events_add(r->agent->events, EVENT_TRAFFIC, str_slice(&event));
 	str_release(&event);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Model requests that the gateway refused before any upstream was asked: counted by reason (metric,
-// history, the last five minutes), and told as traffic events in groups of like ones, so that a
+// the last five minutes), and told as traffic events in groups of like ones, so that a
 // flood of them costs a few events a minute. Shared by all loops; a short lock, taken by refused
 // requests alone.
 #ifndef YJ_AGENT_WEB_REFUSALS_H
@@ -27,7 +27,9 @@ struct refused { // all borrowed; NULL: not known
 	int64_t total_us;
 };
 
-struct refusals *refusals_new(struct agent *a);
+// Hears of every one: the feature whose error it is, empty when it is none's. Any thread.
+typedef void refusals_seen(struct agent *a, struct slice feature);
+struct refusals *refusals_new(struct agent *a, refusals_seen *seen);
 void refusals_free(struct refusals *r);
 void refusals_start(struct refusals *r, struct loop *control);
 void refusals_stop(struct refusals *r);

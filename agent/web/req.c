@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The way of a request to its handler: framing, route, load, caller, length, body, parameters, in this
+// order, so that nothing is read or held for who may not ask.
 #include "agent/web/private.h"
 
 #include <arpa/inet.h>
@@ -16,48 +18,6 @@
 #define HOPS_MAX 3
 
 static const char *const other_methods[] = {"OPTIONS", "TRACE", "CONNECT"};
-
-// ---- birth ----
-
-void web_id(struct web *w, char id[REQ_ID_MAX])
-{
-	static const char digits[] = "0123456789abcdef";
-	uint64_t v = (uint64_t)w->id_prefix << 32 | w->id_next++;
-	id[0] = 'r';
-	id[1] = '-';
-	for (int i = 17; i >= 2; i--, v >>= 4)
-		id[i] = digits[v & 15];
-	id[18] = '\0';
-}
-
-// A used one keeps its buffers; everything else starts as zeroes.
-static struct web_req *req_new(struct conn *c)
-{
-	struct web *w = c->web;
-	struct web_req *q = w->free_reqs;
-	if (q) {
-		struct arena arena = q->r.arena;
-		struct str body = q->body, queue = q->queue;
-		w->free_reqs = q->next_free;
-		w->free_n--;
-		memset(q, 0, sizeof(*q));
-		q->r.arena = arena;
-		q->body = body;
-		q->queue = queue;
-	} else {
-		q = mem_zalloc(1, sizeof(*q));
-	}
-	q->web = w;
-	q->conn = c;
-	q->r.agent = w->agent;
-	q->r.loop = w->loop;
-	q->r.service = c->service;
-	q->r.start_us = loop_now_us(w->loop);
-	q->r.web = q;
-	web_id(w, q->r.id);
-	w->reqs_n++;
-	return q;
-}
 
 // HTTP_METHODS: a known one that no endpoint has; -1: unknown.
 static int method_of(struct slice text, bool *ret_head)
@@ -149,47 +109,15 @@ static enum err_code judge_load(struct web_req *q)
 	return ERR_OVERLOADED;
 }
 
-static bool is_denial(enum err_code code)
-{
-	return code == ERR_BAD_HOST || code == ERR_BAD_ORIGIN || code == ERR_INVALID_API_KEY ||
-		(code >= ERR_AUTH_REQUIRED && code <= ERR_SCOPE_EXCEEDED);
-}
-
-// Counts and has it audited; the seconds the caller shall wait.
-static int64_t note_denial(struct web_req *q, enum err_code code, bool guess)
-{
-	const struct principal *who = &q->r.who;
-	const char *labels[] = {service_row(q->r.service)->name, err_row(code)->code, NULL};
-	struct sockaddr_storage peer;
-	socklen_t len = sizeof(peer);
-	bool known = q->conn != NULL && q->conn->kind != PEER_UNIX &&
-		getpeername(q->conn->fd, (struct sockaddr *)&peer, &len) == 0;
-	q->denied = true;
-	metric_add(q->r.agent->metrics, MET_AUTH_DENIED, 1, labels);
-	return denials_note(q->r.agent->denials,
-		&(struct denial){.code = code, .guess = guess,
-			.peer = known ? (struct sockaddr *)&peer : NULL, .who = who->id,
-			.shown = principal_shown(who),
-			.endpoint = q->r.ep ? q->r.ep->name : "none"},
-		loop_now_us(q->web->loop));
-}
-
-void web_tell_denied(struct web_req *q, enum err_code code)
-{
-	bool calls = q->r.ep == NULL || q->r.ep->may == MAY_CALL;
-	if (!calls && !q->denied && is_denial(code))
-		note_denial(q, code, false);
-}
-
 // Counts a refused call and has it audited; who guesses too often is told to wait instead.
 static enum err_code denied(struct web_req *q)
 {
 	struct principal *who = &q->r.who;
 	char text[24];
-	if (!is_denial(who->why))
+	if (!web_is_denial(who->why))
 		return who->why;
 	web_refused_who(q);
-	int64_t wait_s = note_denial(q, who->why, who->guess);
+	int64_t wait_s = web_note_denial(q, who->why, who->guess);
 	if (wait_s > 0) {
 		who->why = ERR_RATE_LIMITED;
 		q->r.refused = REFUSED_GUESSING;
@@ -285,8 +213,7 @@ static void begin_body(struct web_req *q, int64_t length)
 		return;
 	}
 	pace_begin(&q->pace, loop_now_us(q->web->loop));
-	if (q->expects)
-		web_conn_continue(q->conn);
+	q->owes_continue = q->expects;
 }
 
 // What the announced length says, once its caller may call.
@@ -336,7 +263,7 @@ static void admit(struct web_req *q)
 
 void web_req_begin(struct conn *c, const char *head, size_t n, enum err_code why)
 {
-	struct web_req *q = req_new(c);
+	struct web_req *q = web_req_new(c);
 	c->req = q;
 	enum err_code code = n > 0 ? judge_framing(q, head, n) : why;
 	if (code) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "agent/web/private.h"
+// Who comes in: accepting, the places kept for administrators, those turned away, and the reaper of
+// callers that neither send nor read.
+#include "agent/web/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,82 +16,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "agent/core/descriptors.h"
+#include "agent/web/private.h"
 #include "shared/mem.h"
 #include "shared/text.h"
 
 #define ACCEPT_BATCH 16 // then other loops get their turn
-#define LINGERS_MAX 1024
-#define LINGER_US 1000000
-#define LINGER_BYTES (1024 * 1024)
-
-// ---- connections that are closed but still drained, so that the last answer arrives ----
-
-static void linger_end(struct farewell *g)
-{
-	struct web *w = g->web;
-	loop_watch_set(w->loop, &g->watch, g->watch.fd, 0, NULL, NULL);
-	close(g->watch.fd);
-	if (g->prev)
-		g->prev->next = g->next;
-	else
-		w->lingers = g->next;
-	if (g->next)
-		g->next->prev = g->prev;
-	w->lingers_n--;
-	free(g);
-}
-
-static void on_linger(void *arg, uint32_t events)
-{
-	struct farewell *g = arg;
-	char sink[16384];
-	(void)events;
-	for (;;) {
-		ssize_t n = recv(g->watch.fd, sink, sizeof(sink), MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n <= 0 || (size_t)n >= g->left) {
-			linger_end(g);
-			return;
-		}
-		g->left -= (size_t)n;
-	}
-}
-
-void web_linger(struct web *w, int fd)
-{
-	shutdown(fd, SHUT_WR);
-	if (w->lingers_n >= LINGERS_MAX) {
-		close(fd);
-		return;
-	}
-	struct farewell *g = mem_zalloc(1, sizeof(*g));
-	g->web = w;
-	g->until_us = loop_now_us(w->loop) + LINGER_US;
-	g->left = LINGER_BYTES;
-	g->next = w->lingers;
-	if (g->next)
-		g->next->prev = g;
-	w->lingers = g;
-	w->lingers_n++;
-	g->watch.fd = fd;
-	if (loop_watch_set(w->loop, &g->watch, fd, EPOLLIN | EPOLLRDHUP, on_linger, g) != ERR_OK)
-		linger_end(g);
-	else
-		web_tick_arm(w);
-}
 
 // ---- callers beyond the limit ----
-
-void web_shed(struct web *w, enum service_id service, enum overload why)
-{
-	struct metric_cell **cell = &w->shed[service][why]; // there are many when there are any
-	const char *labels[] = {service_row(service)->name, overload_name(why), NULL};
-	if (!*cell)
-		*cell = metric_cell(w->agent->metrics, MET_GW_SHED, labels);
-	if (*cell)
-		metric_cell_add(*cell, 1);
-}
 
 static void shed(struct web *w, const struct listener *ls, int fd, enum overload why)
 {
@@ -195,18 +128,6 @@ static void take(struct listener *ls, int fd, const struct sockaddr_storage *ss)
 		take_in(ls, fd, kind);
 }
 
-void web_spares_take(struct web *w)
-{
-	if (LIKELY(w->spare_fd[0] >= 0))
-		return; // it is given up first and taken again last
-	for (size_t i = WEB_KEPT; i-- > 0;) {
-		if (w->spare_fd[i] < 0)
-			w->spare_fd[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-		if (w->spare_fd[i] < 0)
-			return;
-	}
-}
-
 // The role as far as it is known at once.
 static bool is_admin(struct listener *ls, int fd, enum peer_kind kind)
 {
@@ -235,16 +156,12 @@ static bool accept_starved(struct listener *ls)
 	struct web *w = ls->web;
 	struct sockaddr_storage ss = {0};
 	socklen_t len = sizeof(ss);
-	size_t i = 0;
-	while (i < WEB_KEPT && w->spare_fd[i] < 0)
-		i++;
-	if (i == WEB_KEPT)
+	size_t left = web_spare_give(w);
+	if (left == 0)
 		return false;
-	close(w->spare_fd[i]);
-	w->spare_fd[i] = -1;
 	int fd = accept4(ls->watch.fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	enum peer_kind kind = peer_kind_of((const struct sockaddr *)&ss, &w->trusted);
-	if (fd >= 0 && i + 1 < WEB_KEPT && is_admin(ls, fd, kind)) {
+	if (fd >= 0 && left > 1 && is_admin(ls, fd, kind)) {
 		take(ls, fd, &ss);
 		return true;
 	}
@@ -335,18 +252,7 @@ static void on_tick(void *arg)
 		next = c->next;
 		reap_one(c, now_us);
 	}
-	for (struct farewell *g = w->lingers, *next; g; g = next) {
-		next = g->next;
-		if (now_us > g->until_us)
-			linger_end(g);
-	}
-	web_tick_arm(w);
-}
-
-void web_tick_arm(struct web *w)
-{
-	if (!w->tick.slot && (w->conns || w->lingers))
-		loop_timer_set(w->loop, &w->tick, WEB_TICK_US, on_tick, w);
+	web_lingers_tick(w, now_us);
 }
 
 // ---- the server ----
@@ -356,6 +262,8 @@ static void on_turn(void *arg)
 	struct web *w = arg;
 	web_lanes_run(w);
 	web_conns_run(w);
+	if (!w->tick.slot && (w->conns || w->lingers))
+		loop_timer_set(w->loop, &w->tick, WEB_TICK_US, on_tick, w);
 }
 
 struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers, struct err *err)
@@ -370,8 +278,7 @@ struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers
 	w->tree = match_new(mounted);
 	w->memo = seal_memo_new();
 	w->gateway_public = settings_public(a->settings, SVC_API_GATEWAY);
-	memset(w->spare_fd, -1, sizeof(w->spare_fd));
-	web_spares_take(w);
+	web_spares_begin(w);
 	w->held = load_join(a->load);
 	if (getrandom(&w->id_prefix, sizeof(w->id_prefix), 0) < 0)
 		w->id_prefix = (uint32_t)(uintptr_t)w;
@@ -470,21 +377,12 @@ void web_free(struct web *w)
 		close(w->newcomers->fd);
 		newcomer_free(w->newcomers);
 	}
-	while (w->lingers)
-		linger_end(w->lingers);
+	web_lingers_end(w);
 	loop_timer_clear(w->loop, &w->tick);
-	for (struct web_req *q; (q = w->free_reqs);) {
-		w->free_reqs = q->next_free;
-		str_release(&q->body);
-		str_release(&q->queue);
-		arena_release(&q->r.arena);
-		free(q);
-	}
+	web_reqs_free(w);
 	str_release(&w->out_head);
 	free(w->read_buffer);
-	for (size_t i = 0; i < WEB_KEPT; i++)
-		if (w->spare_fd[i] >= 0)
-			close(w->spare_fd[i]);
+	web_spares_end(w);
 	seal_memo_free(w->memo);
 	match_free(w->tree);
 	free(w);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// What operators are told of model requests that never reach the gateway's own accounts.
-#include "agent/web/private.h"
+// What operators are told of requests that no handler saw: model requests that never reach the
+// gateway's own accounts, and calls that their caller may not make.
+#include "agent/web/tell.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "agent/web/private.h"
 
 #define CALLER_MAX 72
 
@@ -67,6 +69,39 @@ void web_refused_who(struct web_req *q)
 		q->r.refused = p->client->doc.enabled ? REFUSED_KEY_EXPIRED : REFUSED_KEY_DISABLED;
 	else
 		q->r.refused = p->guess ? REFUSED_KEY_UNKNOWN : REFUSED_KEY_MISSING;
+}
+
+// ---- denied ----
+
+bool web_is_denial(enum err_code code)
+{
+	return code == ERR_BAD_HOST || code == ERR_BAD_ORIGIN || code == ERR_INVALID_API_KEY ||
+		(code >= ERR_AUTH_REQUIRED && code <= ERR_SCOPE_EXCEEDED);
+}
+
+int64_t web_note_denial(struct web_req *q, enum err_code code, bool guess)
+{
+	const struct principal *who = &q->r.who;
+	const char *labels[] = {service_row(q->r.service)->name, err_row(code)->code, NULL};
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	bool known = q->conn != NULL && q->conn->kind != PEER_UNIX &&
+		getpeername(q->conn->fd, (struct sockaddr *)&peer, &len) == 0;
+	q->denied = true;
+	metric_add(q->r.agent->metrics, MET_AUTH_DENIED, 1, labels);
+	return denials_note(q->r.agent->denials,
+		&(struct denial){.code = code, .guess = guess,
+			.peer = known ? (struct sockaddr *)&peer : NULL, .who = who->id,
+			.shown = principal_shown(who),
+			.endpoint = q->r.ep ? q->r.ep->name : "none"},
+		loop_now_us(q->web->loop));
+}
+
+void web_tell_denied(struct web_req *q, enum err_code code)
+{
+	bool calls = q->r.ep == NULL || q->r.ep->may == MAY_CALL;
+	if (!calls && !q->denied && web_is_denial(code))
+		web_note_denial(q, code, false);
 }
 
 // ---- refused ----

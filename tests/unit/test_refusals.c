@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/record/history.h"
 #include "agent/core/events.h"
 #include "agent/core/metrics.h"
 #include "agent/web/keyless.h"
@@ -18,10 +17,15 @@
 
 static struct agent a;
 
+static void count(struct agent *agent, struct slice feature)
+{
+	(void)agent, (void)feature;
+}
+
 static int set_up(void **state)
 {
-	a = (struct agent){.events = events_new(), .metrics = metrics_new(), .history = history_new(S)};
-	*state = refusals_new(&a);
+	a = (struct agent){.events = events_new(), .metrics = metrics_new()};
+	*state = refusals_new(&a, count);
 	return 0;
 }
 
@@ -30,7 +34,6 @@ static int tear_down(void **state)
 	refusals_free(*state);
 	events_free(a.events);
 	metrics_free(a.metrics);
-	history_free(a.history);
 	return 0;
 }
 

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// The head of a decided answer as bytes: what every answer of the agent says besides its handler's own
+// headers.
+#include "agent/web/answer.h"
+
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include "agent/web/private.h"
+#include "shared/clock.h"
+
+bool web_out_has(const struct web_req *q, const char *name)
+{
+	for (size_t i = 0; i < q->out_n; i++)
+		if (!strcasecmp(q->out[i].name, name))
+			return true;
+	return false;
+}
+
+static const char *reason(int status)
+{
+	static const struct {
+		int status;
+		const char *phrase;
+	} phrases[] = {{200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
+		{304, "Not Modified"}, {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
+		{404, "Not Found"}, {405, "Method Not Allowed"}, {408, "Request Timeout"},
+		{409, "Conflict"}, {410, "Gone"}, {412, "Precondition Failed"},
+		{413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
+		{422, "Unprocessable Content"}, {429, "Too Many Requests"},
+		{431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
+		{501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
+		{504, "Gateway Timeout"}, {507, "Insufficient Storage"}, {508, "Loop Detected"}};
+	for (size_t i = 0; i < ARRAY_LEN(phrases); i++)
+		if (phrases[i].status == status)
+			return phrases[i].phrase;
+	return "Other";
+}
+
+// RFC 9110 5.6.7, made once a second.
+static struct slice date_of(struct web *w)
+{
+	int64_t now_s = clock_wall_ms() / 1000;
+	if (now_s != w->date_s) {
+		time_t t = (time_t)now_s;
+		struct tm tm;
+		gmtime_r(&t, &tm);
+		w->date_s = now_s;
+		strftime(w->date, sizeof(w->date), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+	}
+	return slice_of(w->date);
+}
+
+// Eight bytes at a time: each answer asks it of all its headers.
+static bool has_control(const char *p, size_t n)
+{
+	const uint64_t ones = UINT64_MAX / 255;
+	uint64_t found = 0, x;
+	for (; n >= sizeof(x); p += sizeof(x), n -= sizeof(x)) {
+		memcpy(&x, p, sizeof(x));
+		found |= (x - ones * 0x20) & ~x & ones * 0x80;
+	}
+	for (; n > 0; p++, n--)
+		found |= (unsigned char)*p < 0x20;
+	return found != 0;
+}
+
+// Header values are ours or an upstream's; a line break in one would begin another header.
+static void add_header(struct str *out, const char *name, const char *value)
+{
+	size_t name_n = strlen(name), n = strlen(value);
+	str_reserve(out, name_n + n + 4);
+	char *at = mempcpy(mempcpy(out->p + out->n, name, name_n), ": ", 2);
+	memcpy(at, value, n);
+	for (size_t i = UNLIKELY(has_control(at, n)) ? 0 : n; i < n; i++)
+		if ((unsigned char)at[i] < 0x20 && at[i] != '\t')
+			at[i] = ' ';
+	memcpy(at + n, "\r\n", 3);
+	out->n += name_n + n + 4;
+}
+
+static void add_framing(const struct web_req *q, struct str *out)
+{
+	if (q->stream && q->guard.http_1_1) {
+		str_add_slice(out, SLICE("Transfer-Encoding: chunked\r\n"));
+	} else if (!q->stream && q->r.status != 204 && q->r.status != 304) {
+		str_add_slice(out, SLICE("Content-Length: "));
+		str_add_i64(out, (int64_t)q->answer.n);
+		str_add_slice(out, SLICE("\r\n"));
+	}
+	if (q->close_after)
+		str_add_slice(out, SLICE("Connection: close\r\n"));
+	else if (!q->guard.http_1_1)
+		str_add_slice(out, SLICE("Connection: keep-alive\r\n"));
+}
+
+void web_write_head(struct web_req *q, struct str *out)
+{
+	q->close_after |= q->conn->web->quiet;
+	str_reserve(out, 512);
+	str_add_slice(out, SLICE("HTTP/1.1 "));
+	str_add_i64(out, q->r.status);
+	str_add_c(out, ' ');
+	str_add(out, reason(q->r.status));
+	str_add_slice(out, SLICE("\r\n"));
+	str_add_slice(out, date_of(q->web));
+	if (q->content_type)
+		add_header(out, "Content-Type", q->content_type);
+	str_add_slice(out, SLICE("X-Request-Id: "));
+	str_add(out, q->r.id);
+	str_add_slice(out, SLICE("\r\nX-Content-Type-Options: nosniff\r\n"));
+	if (!web_out_has(q, "Cache-Control"))
+		str_add_slice(out, SLICE("Cache-Control: no-store\r\n"));
+	for (size_t i = 0; i < q->out_n; i++)
+		add_header(out, q->out[i].name, q->out[i].value);
+	add_framing(q, out);
+	str_add_slice(out, SLICE("\r\n"));
+}
