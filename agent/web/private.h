@@ -38,8 +38,20 @@
 #define WEB_NEWCOMERS_MAX 32 // who wait for one of them until their role is known
 #define WEB_TICK_US 200000
 
+struct conn;
+
+// How the bytes of a connection become requests, and answers bytes. Calls are never made from within
+// one of its own callbacks.
+struct engine {
+	const char *name;
+	bool (*begin)(struct conn *c); // watches c->fd; false leaves it open
+	void (*work)(struct conn *c); // what there is to do, at the end of a turn
+	void (*end)(struct conn *c); // lets go of c->fd: closes it, or lets the last answer be read
+};
+
 struct conn { // one client connection
 	struct web *web;
+	const struct engine *engine;
 	struct web_req *req; // the one under way; NULL between requests
 	struct conn *prev, *next;
 	struct conn *next_dirty; // of the list of those with work to do
@@ -142,6 +154,7 @@ struct web_req {
 struct listener {
 	struct web *web;
 	enum service_id service;
+	const struct engine *engine;
 	bool local; // loopback or unix: the gateway mounts everything
 	size_t max; // connections; the last WEB_RESERVED of them take no model traffic
 	struct loop_watch watch;
@@ -228,14 +241,12 @@ void web_error_body(const struct req *r, bool openai, const struct err *e, struc
 enum err_code web_judge_conditions(const struct web_req *q, struct err *err);
 
 // conn.c
-// Takes fd over; false when it cannot be watched (fd is closed then).
+// Takes fd over; false leaves it open: descriptors or memory are out.
 bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_kind kind);
 // Closes now; the memory goes at the end of the turn.
 void web_conn_close(struct conn *c);
-// A turn begins: looks at those that waited, as many as the gate lets in.
-void web_lanes_run(struct web *w);
-// Nobody waits any more.
-void web_lanes_clear(struct web *w);
+// Bytes of requests and answers that it holds now, counted in the load; false: that is too much.
+bool web_conn_hold(struct conn *c, size_t of_requests, size_t of_answers);
 // The loop's hook: does what is to be done, frees what was closed.
 void web_conns_run(void *arg);
 

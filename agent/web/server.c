@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "agent/core/descriptors.h"
+#include "agent/web/own.h"
 #include "agent/web/private.h"
 #include "shared/mem.h"
 #include "shared/text.h"
@@ -54,7 +55,10 @@ static void take_in(struct listener *ls, int fd, enum peer_kind kind)
 	int on = 1;
 	if (kind != PEER_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	web_conn_open(ls->web, ls, fd, kind);
+	if (web_conn_open(ls->web, ls, fd, kind))
+		return;
+	shed(ls->web, ls, fd, OVERLOAD_DESCRIPTORS);
+	close(fd);
 }
 
 static void turn_away(struct listener *ls, int fd)
@@ -304,7 +308,7 @@ enum err_code web_serve(struct web *w, enum service_id service, int listen_fd, s
 		getsockname(listen_fd, (struct sockaddr *)&ss, &len) < 0)
 		return ERR_INTERNAL;
 	struct listener *ls = &w->listeners[w->listeners_n++];
-	*ls = (struct listener){.web = w, .service = service, .max = max};
+	*ls = (struct listener){.web = w, .engine = &own_engine, .service = service, .max = max};
 	ls->local = ss.ss_family == AF_UNIX || peer_is_loopback((struct sockaddr *)&ss);
 	return loop_watch_set(w->loop, &ls->watch, listen_fd, EPOLLIN | EPOLLEXCLUSIVE, on_accept,
 		ls);
