@@ -92,6 +92,14 @@ void web_conn_close(struct conn *c)
 	c->req = NULL;
 }
 
+void web_conn_await(struct conn *c)
+{
+	int64_t until = loop_now_us(c->web->loop) + WEB_HEAD_US;
+	if (!c->began && (c->deadline_us == 0 || until < c->deadline_us))
+		c->deadline_us = until; // bytes trickling in do not move it further
+	c->began = true;
+}
+
 static void nothing(void *arg)
 {
 	(void)arg;

@@ -67,6 +67,15 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
+struct slice head_trim(struct slice value)
+{
+	while (value.n > 0 && is_blank(value.p[0]))
+		value.p++, value.n--;
+	while (value.n > 0 && is_blank(value.p[value.n - 1]))
+		value.n--;
+	return value;
+}
+
 // The name's characters and the value's bytes are the guard's to judge.
 static bool read_field(struct slice line, struct head_field *f)
 {
@@ -74,12 +83,7 @@ static bool read_field(struct slice line, struct head_field *f)
 	if (colon == NULL || colon == line.p || is_blank(line.p[0]))
 		return false; // folded lines, too
 	f->name = (struct slice){line.p, (size_t)(colon - line.p)};
-	struct slice value = {colon + 1, line.n - f->name.n - 1};
-	while (value.n > 0 && is_blank(value.p[0]))
-		value.p++, value.n--;
-	while (value.n > 0 && is_blank(value.p[value.n - 1]))
-		value.n--;
-	f->value = value;
+	f->value = head_trim((struct slice){colon + 1, line.n - f->name.n - 1});
 	return true;
 }
 

@@ -27,6 +27,8 @@ struct head {
 ptrdiff_t head_find(struct slice in, size_t *at, enum err_code *ret_why);
 // Parses a head that head_find has found; `bytes` is changed in place and outlives *ret.
 enum err_code head_parse(char *bytes, size_t n, struct arena *a, struct head *ret);
+// Without the blanks and tabs around it (RFC 9112, 5).
+struct slice head_trim(struct slice value);
 // Value of the first field of this name (any case), NULL when absent.
 const char *head_value(const struct head *h, const char *name);
 

@@ -212,14 +212,6 @@ static void take_input(struct conn *c, struct slice *in)
 	}
 }
 
-static void await_head(struct conn *c)
-{
-	int64_t until = loop_now_us(c->web->loop) + WEB_HEAD_US;
-	if (!c->began && (c->deadline_us == 0 || until < c->deadline_us))
-		c->deadline_us = until; // bytes trickling in do not move it further
-	c->began = true;
-}
-
 static void use_buffered(struct conn *c)
 {
 	struct slice in = {c->in.p + c->in_at, c->in.n - c->in_at};
@@ -233,7 +225,7 @@ static void use_buffered(struct conn *c)
 		else
 			str_clear(&c->in);
 	} else if (c->req == NULL && !c->closed) {
-		await_head(c);
+		web_conn_await(c);
 	}
 	hold_buffers(c);
 }
@@ -262,7 +254,7 @@ static void feed(struct conn *c, struct slice bytes)
 	if (!hold_buffers(c))
 		give_up(c);
 	else if (c->req == NULL)
-		await_head(c);
+		web_conn_await(c);
 }
 
 static void read_in(struct conn *c)
@@ -471,4 +463,4 @@ static void end(struct conn *c)
 	c->out_at = 0;
 }
 
-const struct engine own_engine = {.name = "own", .begin = begin, .work = work, .end = end};
+const struct engine own_engine = {.begin = begin, .work = work, .end = end};

@@ -43,7 +43,7 @@ struct conn;
 // How the bytes of a connection become requests, and answers bytes. Calls are never made from within
 // one of its own callbacks.
 struct engine {
-	const char *name;
+	bool unpacks; // bodies come without their framing
 	bool (*begin)(struct conn *c); // watches c->fd; false leaves it open
 	void (*work)(struct conn *c); // what there is to do, at the end of a turn
 	void (*end)(struct conn *c); // lets go of c->fd: closes it, or lets the last answer be read
@@ -52,6 +52,7 @@ struct engine {
 struct conn { // one client connection
 	struct web *web;
 	const struct engine *engine;
+	struct mhd *mhd; // of the engine that is libmicrohttpd
 	struct web_req *req; // the one under way; NULL between requests
 	struct conn *prev, *next;
 	struct conn *next_dirty; // of the list of those with work to do
@@ -130,7 +131,7 @@ struct web_req {
 	size_t body_limit;
 	uint64_t body_left; // of a body with a length
 	struct h1 *chunks; // reads a chunked body; NULL otherwise
-	size_t body_seen; // bytes of a chunked body
+	size_t body_seen; // bytes of a body that does not count down
 	struct pace pace; // of a body that is coming
 	size_t held; // of the body, as counted in the load
 	struct match match;
@@ -225,6 +226,13 @@ struct web {
 void web_req_begin(struct conn *c, const char *head, size_t n, enum err_code why);
 // Takes body bytes; the handler runs once all of it is there.
 void web_req_body(struct web_req *q, struct slice *in);
+// The same for an engine that reads heads and unpacks bodies itself: it opens a request, sets its head
+// (in the request's arena) and has it judged, or says why there is none; gives the bytes of its body,
+// false when that has been refused; and says that it is whole.
+struct web_req *web_req_open(struct conn *c);
+void web_req_judge(struct web_req *q, enum err_code why);
+bool web_req_part(struct web_req *q, struct slice bytes);
+void web_req_whole(struct web_req *q);
 // The caller has gone while the answer was not complete.
 void web_gone(struct web_req *q);
 // The connection has no more to do with it.
@@ -247,6 +255,8 @@ bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_k
 void web_conn_close(struct conn *c);
 // Bytes of requests and answers that it holds now, counted in the load; false: that is too much.
 bool web_conn_hold(struct conn *c, size_t of_requests, size_t of_answers);
+// Bytes of a head have come: from now on it has to get on.
+void web_conn_await(struct conn *c);
 // The loop's hook: does what is to be done, frees what was closed.
 void web_conns_run(void *arg);
 

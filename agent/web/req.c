@@ -160,20 +160,21 @@ static enum err_code judge_head(struct web_req *q)
 	return ERR_OK;
 }
 
-static enum err_code judge_framing(struct web_req *q, const char *head, size_t n)
+static enum err_code read_head(struct web_req *q, const char *head, size_t n)
 {
-	struct arena *a = &q->r.arena;
-	char *bytes = arena_alloc(a, n);
+	char *bytes = arena_alloc(&q->r.arena, n);
 	memcpy(bytes, head, n);
 	q->head_bytes = bytes;
 	q->head_bytes_n = n;
-	enum err_code code = head_parse(bytes, n, a, &q->head);
-	if (code)
-		return code;
+	return head_parse(bytes, n, &q->r.arena, &q->head);
+}
+
+static enum err_code judge_framing(struct web_req *q)
+{
 	q->r.path = q->head.target;
 	for (size_t i = 0; i < q->head.n; i++)
 		guard_header(&q->guard, q->head.v[i].name, q->head.v[i].value);
-	code = guard_headers(&q->guard, q->head.version);
+	enum err_code code = guard_headers(&q->guard, q->head.version);
 	if (!code)
 		code = guard_target(q->head.target, &q->r.path, &q->query);
 	return code ? code : guard_path(q->r.path);
@@ -200,7 +201,7 @@ static void no_room(struct web_req *q)
 
 static void begin_body(struct web_req *q, int64_t length)
 {
-	if (length < 0) {
+	if (length < 0 && !q->conn->engine->unpacks) {
 		q->chunks = mem_zalloc(1, sizeof(*q->chunks));
 		h1_begin_chunked(q->chunks);
 	}
@@ -261,11 +262,23 @@ static void admit(struct web_req *q)
 	begin_body(q, length);
 }
 
+struct web_req *web_req_open(struct conn *c)
+{
+	c->req = web_req_new(c);
+	return c->req;
+}
+
 void web_req_begin(struct conn *c, const char *head, size_t n, enum err_code why)
 {
-	struct web_req *q = web_req_new(c);
-	c->req = q;
-	enum err_code code = n > 0 ? judge_framing(q, head, n) : why;
+	struct web_req *q = web_req_open(c);
+	web_req_judge(q, n > 0 ? read_head(q, head, n) : why);
+}
+
+void web_req_judge(struct web_req *q, enum err_code code)
+{
+	struct conn *c = q->conn;
+	if (!code)
+		code = judge_framing(q);
 	if (code) {
 		web_refuse(q, code, NULL);
 		return;
@@ -299,10 +312,19 @@ static bool keep(struct web_req *q, struct slice bytes)
 	return true;
 }
 
-static void body_complete(struct web_req *q)
+void web_req_whole(struct web_req *q)
 {
 	q->conn->deadline_us = 0;
 	dispatch(q);
+}
+
+bool web_req_part(struct web_req *q, struct slice bytes)
+{
+	q->body_seen += bytes.n;
+	if (q->body_seen <= q->body_limit)
+		return keep(q, bytes);
+	web_refuse(q, ERR_BODY_TOO_LARGE, NULL);
+	return false;
 }
 
 static void chunked_part(struct web_req *q, struct slice *in)
@@ -310,13 +332,9 @@ static void chunked_part(struct web_req *q, struct slice *in)
 	struct slice data;
 	enum h1_step step = h1_next(q->chunks, in, &data);
 	if (step == H1_DATA) {
-		q->body_seen += data.n;
-		if (q->body_seen > q->body_limit)
-			web_refuse(q, ERR_BODY_TOO_LARGE, NULL);
-		else
-			keep(q, data);
+		web_req_part(q, data);
 	} else if (step == H1_DONE) {
-		body_complete(q);
+		web_req_whole(q);
 	} else if (step != H1_MORE) {
 		web_refuse(q, ERR_BAD_FRAMING, NULL);
 	}
@@ -335,7 +353,7 @@ void web_req_body(struct web_req *q, struct slice *in)
 	in->n -= n;
 	q->body_left -= n;
 	if (q->body_left == 0)
-		body_complete(q);
+		web_req_whole(q);
 }
 
 // ---- identity that needs the kernel or the group database, then the handler ----

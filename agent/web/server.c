@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "agent/core/descriptors.h"
+#include "agent/web/mhd.h"
 #include "agent/web/own.h"
 #include "agent/web/private.h"
 #include "shared/mem.h"
@@ -308,7 +309,8 @@ enum err_code web_serve(struct web *w, enum service_id service, int listen_fd, s
 		getsockname(listen_fd, (struct sockaddr *)&ss, &len) < 0)
 		return ERR_INTERNAL;
 	struct listener *ls = &w->listeners[w->listeners_n++];
-	*ls = (struct listener){.web = w, .engine = &own_engine, .service = service, .max = max};
+	*ls = (struct listener){.web = w, .service = service, .max = max};
+	ls->engine = service == SVC_API_GATEWAY ? &own_engine : &mhd_engine;
 	ls->local = ss.ss_family == AF_UNIX || peer_is_loopback((struct sockaddr *)&ss);
 	return loop_watch_set(w->loop, &ls->watch, listen_fd, EPOLLIN | EPOLLEXCLUSIVE, on_accept,
 		ls);
