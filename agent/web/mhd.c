@@ -16,6 +16,7 @@
 #include "shared/mem.h"
 
 #define POOL_BYTES (12 * 1024) // of a connection: the head, a part of the body, the answer's head
+#define CONNECTIONS_MAX 1024 // of a port: each has a pool and a descriptor more than the own engine's
 #define STREAM_BLOCK 4096
 #define URI_KEPT 128
 #define RUNS_AT_ONCE 128 // then others get their turn
@@ -41,6 +42,7 @@ struct mhd {
 	struct str uri; // as it came, of the head that is read
 	const char *uri_at; // where it stood
 	unsigned stuck; // runs in which a body did not get on
+	unsigned at_end; // runs since the caller has ended
 	bool suspended;
 	bool in_head; // the library has not asked for the body yet
 	bool said; // the last answer went out past it
@@ -304,7 +306,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
 	struct mhd *m = c->mhd;
 	struct web_req *q = c->req;
 	(void)conn, (void)url, (void)seen;
-	m->stuck = 0;
+	m->stuck = m->at_end = 0;
 	if (m->said) {
 		bool more = *upload_n > 0;
 		*upload_n = 0;
@@ -438,12 +440,12 @@ static bool begin(struct conn *c)
 		release(c);
 		return false;
 	}
-	// Closes the socket when it fails; work() sees to the rest.
 	if (MHD_add_connection(m->daemon, c->fd, (const struct sockaddr *)&somebody, sizeof(somebody)) !=
-		MHD_YES)
+		MHD_YES) { // it has closed the socket
 		loop_watch_set(c->web->loop, &c->watch, c->fd, 0, NULL, NULL);
-	web_conn_mark(c);
-	return true;
+		web_conn_mark(c);
+	}
+	return true; // and the first event says that it can be written
 }
 
 static void end(struct conn *c)
@@ -477,6 +479,12 @@ static bool hold_answer(struct conn *c)
 	return false;
 }
 
+static bool reads(const struct conn *c)
+{
+	const struct web_req *q = c->req;
+	return c->mhd->conn != NULL && !c->mhd->suspended && (q == NULL || q->state == RS_BODY);
+}
+
 // One step; false when there is nothing left to do now.
 static bool step(struct conn *c)
 {
@@ -500,7 +508,14 @@ static bool step(struct conn *c)
 	bool more = MHD_get_timeout(m->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
 	if (more && m->stuck > STUCK_RUNS && c->req != NULL && c->req->state == RS_BODY)
 		refuse_past(c, ERR_BAD_FRAMING); // a chunk's line that does not end
-	return more || m->conn == NULL;
+	if (more || m->conn == NULL || !c->gone || !reads(c))
+		return more || m->conn == NULL;
+	// It has read all that came and waits for an event that does not come: the end was told with the
+	// last bytes.
+	if (m->at_end++ == 0)
+		return true;
+	web_conn_close(c);
+	return false;
 }
 
 static void work(struct conn *c)
@@ -516,4 +531,4 @@ static void work(struct conn *c)
 		web_conn_mark(c); // others first
 }
 
-const struct engine mhd_engine = {.unpacks = true, .begin = begin, .work = work, .end = end};
+const struct engine mhd_engine = {.most = CONNECTIONS_MAX, .unpacks = true, .begin = begin, .work = work, .end = end};

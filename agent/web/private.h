@@ -43,6 +43,7 @@ struct conn;
 // How the bytes of a connection become requests, and answers bytes. Calls are never made from within
 // one of its own callbacks.
 struct engine {
+	size_t most; // connections of a service, whatever the settings allow; 0 any number
 	bool unpacks; // bodies come without their framing
 	bool (*begin)(struct conn *c); // watches c->fd; false leaves it open
 	void (*work)(struct conn *c); // what there is to do, at the end of a turn

@@ -311,6 +311,8 @@ enum err_code web_serve(struct web *w, enum service_id service, int listen_fd, s
 	struct listener *ls = &w->listeners[w->listeners_n++];
 	*ls = (struct listener){.web = w, .service = service, .max = max};
 	ls->engine = service == SVC_API_GATEWAY ? &own_engine : &mhd_engine;
+	if (ls->engine->most > 0)
+		ls->max = MIN_OF(max, ls->engine->most);
 	ls->local = ss.ss_family == AF_UNIX || peer_is_loopback((struct sockaddr *)&ss);
 	return loop_watch_set(w->loop, &ls->watch, listen_fd, EPOLLIN | EPOLLEXCLUSIVE, on_accept,
 		ls);
