@@ -38,7 +38,7 @@ static const char *reason(int status)
 }
 
 // RFC 9110 5.6.7, made once a second.
-static struct slice date_of(struct web *w)
+static const char *date_of(struct web *w)
 {
 	int64_t now_s = clock_wall_ms() / 1000;
 	if (now_s != w->date_s) {
@@ -46,9 +46,9 @@ static struct slice date_of(struct web *w)
 		struct tm tm;
 		gmtime_r(&t, &tm);
 		w->date_s = now_s;
-		strftime(w->date, sizeof(w->date), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+		strftime(w->date, sizeof(w->date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
 	}
-	return slice_of(w->date);
+	return w->date;
 }
 
 // Eight bytes at a time: each answer asks it of all its headers.
@@ -100,6 +100,7 @@ typedef void header_fn(void *arg, const char *name, const char *value);
 static inline __attribute__((always_inline)) void each_header(const struct web_req *q, header_fn *fn,
 	void *arg)
 {
+	fn(arg, "Date", date_of(q->web));
 	if (q->content_type)
 		fn(arg, "Content-Type", q->content_type);
 	fn(arg, "X-Request-Id", q->r.id);
@@ -132,7 +133,6 @@ void web_write_head(struct web_req *q, struct str *out)
 	str_add_c(out, ' ');
 	str_add(out, reason(q->r.status));
 	str_add_slice(out, SLICE("\r\n"));
-	str_add_slice(out, date_of(q->web));
 	each_header(q, write_header, out);
 	add_framing(q, out);
 	str_add_slice(out, SLICE("\r\n"));

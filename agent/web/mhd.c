@@ -193,13 +193,9 @@ static enum MHD_Result on_field(void *cls, enum MHD_ValueKind kind, const char *
 	struct arena *a = &l->q->r.arena;
 	(void)kind;
 	follow(l, name, (value != NULL ? value : name + name_n) + value_n, 2);
-	if (h->n <= HEAD_FIELDS_MAX) {
-		struct slice v = head_trim((struct slice){value != NULL ? value : "", value_n});
-		h->v[h->n] = (struct head_field){
-			{arena_slice(a, (struct slice){name, name_n}), name_n},
-			{arena_strndup(a, v.p, v.n), v.n}};
-	}
-	h->n++;
+	struct slice v = head_trim((struct slice){value != NULL ? value : "", value_n});
+	h->v[h->n++] = (struct head_field){{arena_slice(a, (struct slice){name, name_n}), name_n},
+		{arena_strndup(a, v.p, v.n), v.n}};
 	return MHD_YES;
 }
 
@@ -220,15 +216,16 @@ static enum err_code take_head(struct mhd *m, struct web_req *q, const char *met
 	h->method = (struct slice){arena_strdup(a, method), strlen(method)};
 	h->target = (struct slice){arena_slice(a, str_slice(&m->uri)), m->uri.n};
 	h->version = (struct slice){arena_strdup(a, version), strlen(version)};
-	h->v = arena_alloc(a, (HEAD_FIELDS_MAX + 1) * sizeof(h->v[0]));
+	int fields = MHD_get_connection_values_n(m->conn, MHD_HEADER_KIND, NULL, NULL);
+	if (fields > HEAD_FIELDS_MAX)
+		return ERR_HEADERS_TOO_LARGE;
+	h->v = arena_alloc(a, (size_t)fields * sizeof(h->v[0]));
 	follow(&l, method, method + h->method.n, 1);
 	follow(&l, m->uri_at, m->uri_at + m->uri.n, 1);
 	bool bad_target = !l.broken && (uintptr_t)version != (uintptr_t)l.next;
 	follow(&l, version, version + h->version.n, 2);
 	MHD_get_connection_values_n(m->conn, MHD_HEADER_KIND, on_field, &l);
 	follow(&l, method + head_size(m) - 2, l.next, 0); // the empty line
-	if (h->n > HEAD_FIELDS_MAX)
-		return ERR_HEADERS_TOO_LARGE;
 	if (slice_find(h->target, ' ') >= 0)
 		return ERR_BAD_FRAMING;
 	if (LINES_ARE_JUDGED || !l.broken)
@@ -405,7 +402,7 @@ static struct MHD_Daemon *daemon_of(struct conn *c)
 	// MHD_ALLOW_SUSPEND_RESUME without its wake-up channel: all calls are on one thread. TURBO: no
 	// shutdown before on_closing is asked.
 	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_TURBO | MHD_USE_ERROR_LOG |
-		NO_LOCKS | ((unsigned)MHD_ALLOW_SUSPEND_RESUME & ~(unsigned)MHD_USE_ITC);
+		MHD_USE_SUPPRESS_DATE_NO_CLOCK | NO_LOCKS | ((unsigned)MHD_ALLOW_SUSPEND_RESUME & ~(unsigned)MHD_USE_ITC);
 	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, c,
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, c,
 		STRICTNESS,
