@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""The agent's two HTTP engines: its own on the gateway's port and the unix socket, libmicrohttpd on
+the platform's four ports. Callers see one behaviour but for the rows of DIFFERENCES."""
+import ctypes
+import functools
+import re
+import subprocess
+import typing
+
+from process import BUILD
+from raw import Raw, head
+
+GATEWAY, REGISTRY, KEYS, CONFIG = "api-gateway", "service-registry", "key-manager", "config-center"
+PORTS = (GATEWAY, REGISTRY)  # one of each engine
+
+
+class Row(typing.NamedTuple):
+    engines: tuple  # "mhd 0.9", "mhd 1.0"
+    what: str  # the case's name in its test
+    says: str
+    why: str
+
+
+DIFFERENCES = (
+)
+
+
+@functools.cache
+def library():
+    """Version of the libmicrohttpd that yijiand runs with, "1.0.1"; None: it is linked with none."""
+    linked = subprocess.run(["ldd", BUILD / "yijiand"], capture_output=True, text=True, check=True)
+    found = re.search(r"libmicrohttpd\.so\S* => (\S+)", linked.stdout)
+    if not found:
+        return None
+    version = ctypes.CDLL(found[1]).MHD_get_version
+    version.restype = ctypes.c_char_p
+    return version().decode()
+
+
+def engine(service):
+    """"own", "mhd 0.9" or "mhd 1.0"."""
+    if service == GATEWAY or library() is None:
+        return "own"
+    return "mhd " + ".".join(library().split(".")[:2])
+
+
+def expected(service, what, says):
+    """What this port's engine says to a case to which the own one says `says`."""
+    mine = engine(service)
+    rows = [row for row in DIFFERENCES if row.what == what and mine in row.engines]
+    assert len(rows) < 2, f"{what}: two rows for {mine}"
+    return rows[0].says if rows else says
+
+
+SMUGGLED = head("PUT", "/healthz")  # its answer is like no other here
+
+
+def dialogue(agent, service, data):
+    """What is said to the bytes and to a request right behind them: "400 bad_framing, closed", or
+    "200, open" when the second one is read as the request it is. Whatever says no is our document."""
+    said = []
+    with Raw(agent.address(service)) as raw:
+        raw.send(data + SMUGGLED)
+        while True:
+            try:
+                answer = raw.answer()
+            except EOFError as end:
+                assert not raw.got, f"{end} after {said}"
+                said.append("closed")
+                break
+            if answer.status == 405 and answer.header("allow") == "GET, HEAD":
+                said.append("open")
+                break
+            said.append(str(answer.status))
+            if answer.status >= 400:
+                is_ours(answer)
+                said[-1] += f" {answer.code}"
+    assert agent.get(service, "/healthz").status == 200
+    return ", ".join(said)
+
+
+def is_ours(answer):
+    """An error's document and headers are the platform's, whoever noticed the error."""
+    assert answer.header("content-type") == "application/json; charset=utf-8", answer
+    assert answer.header("x-content-type-options") == "nosniff", answer
+    assert answer.header("cache-control") == "no-store", answer
+    assert answer.header("x-request-id"), answer
+    error = answer.json()["error"]
+    assert error["code"] and error["message"], answer
+    names = [name for name, _ in answer.headers]
+    for name in ("content-length", "connection", "content-type", "date", "x-request-id"):
+        assert names.count(name) <= 1, answer
