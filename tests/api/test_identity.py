@@ -9,6 +9,7 @@ import pytest
 
 import unix_call
 from agent import SERVICES, Agent
+from http_engines import PORTS
 from raw import head
 
 REGISTRY = "service-registry"
@@ -36,24 +37,27 @@ def call_as(uid, agent, service, method, path, family=4):
     return int(status), body
 
 
-def test_the_agents_own_user_is_admin(agent):
-    assert agent.get(REGISTRY, LIST).status == 200
+@pytest.mark.parametrize("service", PORTS)
+def test_the_agents_own_user_is_admin(agent, service):
+    assert agent.get(service, LIST).status == 200
 
 
+@pytest.mark.parametrize("service", PORTS)
 @needs_root
 @pytest.mark.parametrize("family", [4, 6])
-def test_another_user_is_refused_with_the_fix(agent, family):
-    if family == 6 and len(agent.ports[REGISTRY]) < 2:
+def test_another_user_is_refused_with_the_fix(agent, service, family):
+    if family == 6 and len(agent.ports[service]) < 2:
         pytest.skip("no IPv6 here")
-    status, body = call_as(65534, agent, REGISTRY, "GET", LIST, family)
+    status, body = call_as(65534, agent, service, "GET", LIST, family)
     assert status == 403
     assert '"peer_not_allowed"' in body and "yijian-view" in body and "65534" in body
 
 
+@pytest.mark.parametrize("service", PORTS)
 @needs_root
-def test_another_user_sees_health_pages_and_figures(agent):
+def test_another_user_sees_health_pages_and_figures(agent, service):
     for path in ("/", "/healthz", "/metrics", "/openapi.json", "/api"):
-        assert call_as(65534, agent, REGISTRY, "GET", path)[0] == 200
+        assert call_as(65534, agent, service, "GET", path)[0] == 200
 
 
 @needs_root
@@ -92,44 +96,49 @@ def test_forwarded_calls_need_a_token(agent):
                 assert (answer.status, answer.error) == (401, code), ("socket", spelled)
 
 
+@pytest.mark.parametrize("service", PORTS)
 @pytest.mark.parametrize("headers", [
     {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://localhost:1"}])
 @pytest.mark.parametrize("method, path", [("GET", LIST), ("POST", LIST), ("GET", "/healthz")])
-def test_pages_of_elsewhere(agent, headers, method, path):
+def test_pages_of_elsewhere(agent, service, headers, method, path):
     if method == "POST":
         headers = {**headers, "Content-Type": "text/plain"}
-    answer = agent.request(REGISTRY, method, path, body="{}" if method == "POST" else None,
+    answer = agent.request(service, method, path, body="{}" if method == "POST" else None,
                            headers=headers)
     assert (answer.status, answer.error) == (403, "bad_origin")
 
 
-def test_own_page_may(agent):
-    host, port = agent.address(REGISTRY)
-    answer = agent.get(REGISTRY, LIST, headers={"Origin": f"http://{host}:{port}",
+@pytest.mark.parametrize("service", PORTS)
+def test_own_page_may(agent, service):
+    host, port = agent.address(service)
+    answer = agent.get(service, LIST, headers={"Origin": f"http://{host}:{port}",
                                                 "Sec-Fetch-Site": "same-origin"})
     assert answer.status == 200
 
 
+@pytest.mark.parametrize("service", PORTS)
 @pytest.mark.parametrize("value", ["Bearer yj_a_unknown", "Bearer ", "Basic dTpw", "Bearer " + "x" * 4000,
                                    "nonsense"])
-def test_a_bad_credential_is_never_forgiven(agent, value):
-    answer = agent.get(REGISTRY, LIST, headers={"Authorization": value})
+def test_a_bad_credential_is_never_forgiven(agent, service, value):
+    answer = agent.get(service, LIST, headers={"Authorization": value})
     assert (answer.status, answer.error) == (401, "token_invalid")
-    answer = agent.get(REGISTRY, LIST, headers={"x-api-key": "sk-x"})
+    answer = agent.get(service, LIST, headers={"x-api-key": "sk-x"})
     assert (answer.status, answer.error) == (401, "token_invalid")
 
 
-def test_two_credentials(agent):
-    answer, raw = agent.raw(REGISTRY, head("GET", LIST, "Authorization: Bearer a",
-                                           "Authorization: Bearer b"))
+@pytest.mark.parametrize("service", PORTS)
+def test_two_credentials(agent, service):
+    answer, raw = agent.raw(service, head("GET", LIST, "Authorization: Bearer a",
+                                          "Authorization: Bearer b"))
     raw.close()
     assert (answer.status, answer.code) == (400, "bad_framing")
 
 
-def test_host_is_not_judged_with_a_token(agent):
-    answer, raw = agent.raw(REGISTRY, head("GET", LIST, "Authorization: Bearer a",
-                                           host="gpu-box.lan"))
+@pytest.mark.parametrize("service", PORTS)
+def test_host_is_not_judged_with_a_token(agent, service):
+    answer, raw = agent.raw(service, head("GET", LIST, "Authorization: Bearer a",
+                                          host="gpu-box.lan"))
     raw.close()
     assert (answer.status, answer.code) == (401, "token_invalid")
 
@@ -150,11 +159,12 @@ def test_data_path_takes_any_key_of_a_local_caller(agent):
     assert (answer.status, answer.code) == (403, "bad_host")
 
 
-def test_peer_trust_can_be_turned_off(make_agent):
+@pytest.mark.parametrize("service", PORTS)
+def test_peer_trust_can_be_turned_off(make_agent, service):
     agent = make_agent(env={"YIJIAN_PEER_TRUST": "false"})
-    answer = agent.get(REGISTRY, LIST)
+    answer = agent.get(service, LIST)
     assert (answer.status, answer.error) == (401, "auth_required")
-    assert agent.get(REGISTRY, "/healthz").status == 200
+    assert agent.get(service, "/healthz").status == 200
 
 
 def test_unix_socket(agent):
@@ -173,10 +183,11 @@ def test_unix_socket(agent):
         connection.close()
 
 
-def test_refusals_are_counted(agent):
-    agent.get(REGISTRY, LIST, headers={"Origin": "https://evil.example"})
-    text = agent.get(REGISTRY, "/metrics").body.decode()
-    assert 'yijian_auth_denied_total{service="service-registry",code="bad_origin"} 1' in text
+@pytest.mark.parametrize("service", PORTS)
+def test_refusals_are_counted(agent, service):
+    agent.get(service, LIST, headers={"Origin": "https://evil.example"})
+    text = agent.get(service, "/metrics").body.decode()
+    assert f'yijian_auth_denied_total{{service="{service}",code="bad_origin"}} 1' in text
 
 
 def test_insecure_bind_is_refused(tmp_path):
