@@ -68,8 +68,6 @@ PC_CFLAGS := $(call pkg,--cflags,$(ALL_PC))
 AGENT_LIBS := $(call pkg,--libs,$(AGENT_PC)) -lpthread -lm
 CONSOLE_LIBS := $(call pkg,--libs,$(CONSOLE_PC)) -lpthread -lm
 VENDORD_LIBS := $(call pkg,--libs,jansson libcurl libsodium) -lpthread -lm
-# A peer of the bench is a bare libmicrohttpd server.
-$(O)/bench/hello: BENCH_LIBS = $(call pkg,--libs,libmicrohttpd)
 TEST_LIBS = $(call pkg,--libs,$(ALL_PC) cmocka) -lpthread -lm
 endif
 
@@ -154,14 +152,14 @@ $(UNIT_BIN): $(O)/tests/%: $(O)/tests/unit/%.o $(UNIT_HELP_OBJ) $(LIBCONSOLE) $(
 # Counts what a refusal costs.
 $(O)/tests/test_auth: private ALL_LDFLAGS += -Wl,--wrap=seal_token_hash,--wrap=seal_same
 $(BENCH_BIN): $(O)/bench/%: $(O)/tests/bench/%.o $(LIBAGENT) $(LIBSHARED)
-	$(call link,$(AGENT_LIBS) $(BENCH_LIBS))
+	$(call link,$(AGENT_LIBS))
 $(FUZZ_BIN): $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(LIBCONSOLE) $(LIBAGENT) $(LIBSHARED)
 	$(call link,-fsanitize=fuzzer $(call pkg,--libs,$(ALL_PC)) -lpthread -lm)
 
 .PHONY: programs tests-bin bench-bin fuzz-bin
 programs: $(PROGRAMS) $(VENDORD)
-# Benches are built with the tests, so that they go on building; all but the peer, which wants a library.
-tests-bin: programs $(LIBSHARED) $(LIBAGENT) $(LIBCONSOLE) $(UNIT_BIN) $(filter-out %/hello,$(BENCH_BIN))
+# Benches are built with the tests, so that they go on building.
+tests-bin: programs $(LIBSHARED) $(LIBAGENT) $(LIBCONSOLE) $(UNIT_BIN) $(BENCH_BIN)
 bench-bin: programs $(BENCH_BIN)
 fuzz-bin: $(FUZZ_BIN)
 .SECONDARY:
