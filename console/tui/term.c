@@ -95,6 +95,8 @@ enum err_code term_open(bool unicode, bool color, struct err *err)
 	term.unicode = unicode && MB_CUR_MAX > 1;
 	term.color = color;
 	set_escdelay(25);
+	unsetenv("LINES"); // may be of another terminal, and hide changes of this one's size
+	unsetenv("COLUMNS");
 	term.screen = newterm(NULL, stdout, stdin);
 	if (term.screen == NULL)
 		return err_set(err, ERR_USAGE, _("the terminal's type (TERM) is not known"));

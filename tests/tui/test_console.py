@@ -44,6 +44,13 @@ def test_views(screen, platform, size):
         assert all(cells(line) <= size[0] for line in text.splitlines())
 
 
+def test_the_terminal_knows_its_size_better_than_the_environment(screen, platform):
+    """Readline leaves LINES and COLUMNS behind for whatever its program starts."""
+    s = screen(platform.url(), size=(60, 18), env={"LINES": "24", "COLUMNS": "80"})
+    text = s.wait("LIVE", "Dashboard", "req/s", "1-9 view")
+    assert text.splitlines()[-1].startswith(" 1-9 view"), "the last of its 18 lines"
+
+
 @pytest.mark.parametrize("size", [(100, 30), (80, 24), (40, 12)])
 def test_refused_callers_are_on_the_first_screen(screen, platform, size):
     assert platform.post("key-manager", "/api/v1/clients", {"name": "shop"}).status == 201
