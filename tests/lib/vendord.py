@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The simulated vendor as an object: start, script faults, ask what arrived."""
 import json
+import socket
 import tempfile
 
 import http_call
@@ -14,7 +15,11 @@ class Vendord(Process):
     def __init__(self, scratch=None, name="vendord", **options):
         self.own_scratch = None if scratch else tempfile.TemporaryDirectory(prefix="vendord-")
         self.options = options
-        self.port = 0
+        # The port stays this one's while it does not listen: the kernel gives it to nobody else.
+        self.held = socket.socket()
+        self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.held.bind(("127.0.0.1", 0))
+        self.port = self.held.getsockname()[1]
         super().__init__([], scratch or self.own_scratch.name, name)
 
     def start(self):
@@ -27,7 +32,7 @@ class Vendord(Process):
         self.spawn(stdout=-1)
         line = self.child.stdout.readline()
         assert line, f"vendord did not start: {self.log()}"
-        self.port = json.loads(line)["port"]
+        assert json.loads(line)["port"] == self.port
         return self
 
     @property

@@ -2,9 +2,11 @@
 """The simulated OpenAI: shapes, keys, streams, what it remembers."""
 import base64
 import contextlib
+import errno
 import http.client
 import json
 import pathlib
+import socket
 import struct
 import zlib
 
@@ -282,3 +284,12 @@ def test_it_ends_cleanly_and_takes_its_port_again(vendord):
     vendord.start()
     assert vendord.port == port
     assert vendord.request("GET", "/v1/models").status == 200
+
+
+def test_its_port_is_nobody_elses_while_it_does_not_listen(vendord):
+    """What a test calls then must be refused, not answered by another test's server."""
+    vendord.stop()
+    with socket.socket() as other:
+        assert other.connect_ex(vendord.address) == errno.ECONNREFUSED
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(vendord.address)
