@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # One makefile for everything. `make help` lists the targets.
-#   V=asan|tsan|cov   another build beside the usual one, in build/$V
+#   V=asan|tsan|cov|mhd1   another build beside the usual one, in build/$V
 #   CC=clang          either compiler; WERROR=1 makes warnings errors (make check does)
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -16,6 +16,9 @@ CLANG ?= clang
 V ?=
 B := build$(if $(V),/$(V))
 O := build/$(or $(V),release)
+
+# Where check-mhd1 unpacks another libmicrohttpd.
+MHD1_ROOT := build/mhd1-root
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
@@ -56,7 +59,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 
 # ---- flags ----
 # Targets that must work before a compiler is there, or that need none.
-BARE := help deps clean run check bench asan tsan cov fuzz deb rpm campaign
+BARE := help deps clean run check check-full check-mhd1 bench asan tsan cov fuzz deb rpm campaign
 FLAGS_MK := build/flags-$(notdir $(firstword $(CC))).mk
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 include $(FLAGS_MK)
@@ -69,6 +72,11 @@ AGENT_LIBS := $(call pkg,--libs,$(AGENT_PC)) -lpthread -lm
 CONSOLE_LIBS := $(call pkg,--libs,$(CONSOLE_PC)) -lpthread -lm
 VENDORD_LIBS := $(call pkg,--libs,jansson libcurl libsodium) -lpthread -lm
 TEST_LIBS = $(call pkg,--libs,$(ALL_PC) cmocka) -lpthread -lm
+ifeq ($(V),mhd1)
+MHD1_LIB := $(CURDIR)/$(MHD1_ROOT)/usr/lib/$(shell $(CC) -print-multiarch)
+PC_CFLAGS := -isystem $(MHD1_ROOT)/usr/include $(PC_CFLAGS)
+LDFLAGS += -L$(MHD1_LIB) -Wl,-rpath,$(MHD1_LIB)
+endif
 endif
 
 OPT := -O2 -g
@@ -185,6 +193,16 @@ check: ## install what the tests need, build, run every test
 	@packaging/deps/install.sh build test
 	$(call suite,WERROR=1)
 
+check-full: ## make check, and what takes longer: sanitizers, libmicrohttpd 1.0
+	@failed=; for part in check asan tsan check-mhd1; do $(MAKE) $$part || failed+=" $$part"; done; \
+	test -z "$$failed" || { echo "check-full: failed:$$failed" >&2; exit 1; }
+
+check-mhd1: ## the suites of HTTP against libmicrohttpd 1.0 of Debian 13, in a root of its own
+	@packaging/deps/install.sh build test
+	@packaging/deps/install.sh full || true
+	@if ! why=$$(tests/mhd1.sh $(MHD1_ROOT)); then echo "check-mhd1: skipped: $$why"; exit 0; fi; \
+	$(MAKE) $(PARALLEL) programs V=mhd1 WERROR=1 && tests/run.py --variant mhd1
+
 lint: ## floors, headers, forbidden calls, sizes beside the anchors
 	@$(MAKE) $(PARALLEL) $(O)/libshared.a $(O)/libagent.a $(O)/libconsole.a
 	@tests/lint/run.py
@@ -257,5 +275,5 @@ clean: ## remove build/
 help: ## this list
 	@awk -F':.*## ' '/^[a-z][a-z .-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run check lint bench man completions install deb rpm asan tsan cov fuzz campaign \
-	help clean FORCE
+.PHONY: all deps run check check-full check-mhd1 lint bench man completions install deb rpm asan \
+	tsan cov fuzz campaign help clean FORCE

@@ -6,6 +6,7 @@ Runners: the lint, one cmocka binary per tests/unit/test_*.c, one pytest run ove
 tests/*/test_*.py, and the npm SDK test. Each writes its log to build/log. A runner that ends
 without having counted anything counts as one failure, and so does a run without tests.
   --variant asan|tsan|cov   use that build; tsan runs the agent's tests only
+  --variant mhd1            the suites of HTTP with another libmicrohttpd (make check-mhd1)
   --fuzz SECONDS            run the fuzzers instead
   --only NAME               one runner: lint, unit, pytest or sdk
   --unbuilt                 the build failed: that is a failure, but what was built is tested
@@ -131,6 +132,9 @@ def suites(build):
     found = sorted({p.parent for p in (ROOT / "tests").glob("*/test_*.py")})
     if build.variant == "tsan":
         found = [p for p in found if p.name in ("api", "fault")]
+    if build.variant == "mhd1":
+        found = [p for p in sorted((ROOT / "tests").glob("*/test_*.py"))
+                 if re.search(r"^from http_engines import", p.read_text(), re.M)]
     return [str(p.relative_to(ROOT)) for p in found]
 
 
@@ -255,7 +259,7 @@ def close(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--variant", default="", choices=("", "asan", "tsan", "cov"))
+    parser.add_argument("--variant", default="", choices=("", "asan", "tsan", "cov", "mhd1"))
     parser.add_argument("--only", choices=("lint", "unit", "pytest", "sdk"))
     parser.add_argument("--unbuilt", action="store_true")
     parser.add_argument("--fuzz", type=int, metavar="SECONDS")
@@ -265,6 +269,8 @@ def main():
         return close([fuzz(args.fuzz)])
     build = Build(args.variant)
     runners = [unit, pytest, sdk] if args.variant else [lint, unit, pytest, sdk]
+    if args.variant == "mhd1":
+        runners = [pytest]
     if args.only:
         runners = [r for r in runners if r.__name__ == args.only]
     results = []
