@@ -14,7 +14,7 @@ import pytest
 
 from agent import Agent
 from held_upstream import HeldUpstream
-from http_engines import CONFIG, GATEWAY, KEYS, PORTS, expected
+from http_engines import CONFIG, GATEWAY, KEYS, PORTS, REGISTRY, engine, expected
 from proc import anonymous_kib, descriptors
 from raw import head
 from waiting import wait_for
@@ -290,6 +290,43 @@ def room():
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, MANY * 2), hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextlib.contextmanager
+def as_stranger():
+    os.seteuid(61004)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")
+def test_a_port_of_the_platform_keeps_so_many(make_agent, room):
+    """And a few more for who may administer; the gateway's port is not bound by it."""
+    if engine(REGISTRY) == "own":
+        pytest.skip("libmicrohttpd does not serve the platform's ports in this build")
+    agent = make_agent()
+    with contextlib.ExitStack() as stack:
+        with as_stranger():
+            for _ in range(MANY):
+                raw = stack.enter_context(agent.connect(REGISTRY))
+                raw.send(HEALTH)
+                assert raw.answer().status == 200
+            raw = stack.enter_context(agent.connect(REGISTRY))
+        raw.send(HEALTH)
+        answer = raw.answer()
+        assert (answer.status, answer.code) == (503, "overloaded")
+        for _ in range(8):
+            raw = stack.enter_context(agent.connect(REGISTRY))
+            raw.send(head("GET", LIST))
+            assert raw.answer().status == 200
+        for service in (GATEWAY, KEYS):
+            assert agent.get(service, "/api/v1/keys").status == 200
+        for _ in range(100):
+            raw = stack.enter_context(agent.connect(GATEWAY))
+            raw.send(HEALTH)
+            assert raw.answer().status == 200
 
 
 @pytest.mark.parametrize("service", PORTS)
