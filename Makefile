@@ -37,8 +37,8 @@ SHARED_SRC := $(wildcard shared/*.c shared/*/*.c)
 AGENT_SRC := $(wildcard agent/*.c agent/*/*.c)
 CONSOLE_SRC := $(wildcard console/*.c console/*/*.c)
 VENDORD_SRC := $(wildcard tests/vendord/*.c)
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
-UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
+UNIT_HELP_SRC := $(wildcard tests/unit/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 
@@ -158,7 +158,7 @@ $(B)/vendord: $(call obj,$(VENDORD_SRC)) $(LIBSHARED)
 $(UNIT_BIN): $(O)/tests/%: $(O)/tests/unit/%.o $(UNIT_HELP_OBJ) $(LIBCONSOLE) $(LIBAGENT) $(LIBSHARED)
 	$(call link,$(TEST_LIBS))
 # Counts what a refusal costs.
-$(O)/tests/test_auth: private ALL_LDFLAGS += -Wl,--wrap=seal_token_hash,--wrap=seal_same
+$(O)/tests/web/test_auth: private ALL_LDFLAGS += -Wl,--wrap=seal_token_hash,--wrap=seal_same
 $(BENCH_BIN): $(O)/bench/%: $(O)/tests/bench/%.o $(LIBAGENT) $(LIBSHARED)
 	$(call link,$(AGENT_LIBS))
 $(FUZZ_BIN): $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(LIBCONSOLE) $(LIBAGENT) $(LIBSHARED)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Runs every test there is and closes with the line "N passed, N failed".
 
-Runners: the lint, one cmocka binary per tests/unit/test_*.c, one pytest run over the suites of
-tests/*/test_*.py, and the npm SDK test. Each writes its log to build/log. A runner that ends
+Runners: the lint, one cmocka binary per tests/unit/FOLDER/test_*.c, one pytest run over the suites
+of tests/*/test_*.py, and the npm SDK test. Each writes its log to build/log. A runner that ends
 without having counted anything counts as one failure, and so does a run without tests.
   --variant asan|tsan|cov   use that build; tsan runs the agent's tests only
   --variant mhd1            the suites of HTTP with another libmicrohttpd (make check-mhd1)
@@ -82,6 +82,7 @@ def run(command, log, env, timeout, cwd=ROOT):
     except subprocess.TimeoutExpired as late:
         output = (late.stdout or b"").decode(errors="replace") + f"\ntimeout after {timeout} s\n"
         status = 124
+    log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(output)
     return status, output
 
@@ -114,7 +115,8 @@ def lint(build):
 
 def unit(build):
     result = Result("unit")
-    names = sorted(p.stem for p in (ROOT / "tests/unit").glob("test_*.c"))
+    folder = ROOT / "tests/unit"
+    names = sorted(str(p.relative_to(folder).with_suffix("")) for p in folder.glob("*/test_*.c"))
     env = dict(build.env(), CMOCKA_MESSAGE_OUTPUT="TAP")
 
     def one(name):

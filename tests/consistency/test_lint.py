@@ -35,6 +35,15 @@ def unread_in(lint, monkeypatch, text):
     return [line.split(": ", 1)[1] for line in lint.unread()]
 
 
+@pytest.mark.parametrize("stray", ["tests/unit/test_str.c", "tests/unit/strings/test_str.c",
+                                   "tests/unit/agent/store/test_key.c"])
+def test_a_unit_test_that_nothing_runs_is_found(lint, monkeypatch, stray):
+    assert lint.units() == []
+    names = [*lint.src.tracked(), stray]
+    monkeypatch.setattr(lint.src, "tracked", lambda: names)
+    assert [line.split(":")[0] for line in lint.units()] == [stray]
+
+
 def test_the_house_has_no_member_that_nobody_reads(lint):
     assert lint.unread() == []
 

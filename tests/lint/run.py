@@ -180,6 +180,18 @@ def relocated_only(archive, member, symbol):
     return False
 
 
+def units():
+    """A unit test stands in the folder of tests/unit that has the name of its sources' folder."""
+    folders = {name.split("/")[-2] for name in src.c_files(suffixes=".c")}
+    found = []
+    for name in src.tracked():
+        path = name.split("/")
+        if path[:2] == ["tests", "unit"] and path[-1].startswith("test_"):
+            if len(path) != 4 or path[2] not in folders:
+                found.append(f"{name}:1: no folder of the sources has this name, so nothing runs it")
+    return found
+
+
 def spdx():
     """The licence line stands at the head of every source."""
     found = []
@@ -330,7 +342,7 @@ def formatting():
 
 
 CHECKS = (floors, thirdparty, headers, own_header, clang, forbidden, silent, unread, variables,
-          spdx, unfinished, machine, sizes, stale)
+          units, spdx, unfinished, machine, sizes, stale)
 
 
 def main():
