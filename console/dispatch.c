@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The way of one command line: find its row, parse its options, refuse what may not be done, run
+// it, and turn its end into words on standard error and an exit code.
 #include "console/dispatch.h"
 
 #include <ctype.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Sets the process up (descriptors, locale, secrets, settings) and hands the words to dispatch.
 #include <libintl.h>
 #include <locale.h>
 #include <stdio.h>

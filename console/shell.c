@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Commands without the program's name, line by line: history that keeps no secret, and completion
+// by the same table as the shells'.
 #include "console/shell.h"
 
 #include <stdio.h>

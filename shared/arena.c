@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A chain of blocks that double up to 64 KiB, filled from the front and freed together, so that
+// what lives for one request is never freed piece by piece.
 #include "shared/arena.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The two clocks, and the texts of time on the wire: RFC 3339 both ways, HTTP dates to be read.
+// The calendar is counted here, since libc's asks for a lock.
 #include "shared/clock.h"
 #include "shared/num.h"
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Settings and secrets handed over in files: the strict half of what systemd takes, so that one
+// file means the same to every reader.
 #include "shared/conf.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Makes and recognises tokens and client keys: random base 62 behind a public id, closed by a
+// checksum that tells a torn one before anything is looked up.
 #include "shared/credential.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Which codes are money, so that a price or a budget in any other is refused where it is typed.
 #include "shared/currency.h"
 
 // In order, so that it can be searched by halves.

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Every way to fail, a row each, with its status, exit code and words; and how a failure gets the
+// details that are shown to whoever caused it.
 #include "shared/err.h"
 
 #include <stdarg.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// What the rows of a document mean in memory: defaults, comparison, copies of one's own, and the
+// alphabets that texts are held to.
 #include "shared/field.h"
 
 #include "shared/currency.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Calls over libcurl for a program that must go on meanwhile: many at once, none of them blocking,
+// and every buffer of the library's that may hold a token wiped.
 #include "shared/http.h"
 
 #include <curl/curl.h>

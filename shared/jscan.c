@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The gate that all JSON from outside passes first: validated and counted in one pass before
+// anything is built of it, its top-level members found on the way.
 #include "shared/jscan.h"
 
 #include <math.h>

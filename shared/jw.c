@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// JSON written straight into the answer's buffer, a call a member, and whole documents by their
+// rows.
 #include "shared/jw.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// JSON as a tree, for what is edited or decoded with a reason for every refusal. Nothing else
+// knows whose parser stands behind it.
 #include "shared/jx.h"
 
 #include <jansson.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Log lines that never hold the process up: a ring that a thread of its own empties, which counts
+// what the reader was too slow for, and is given its time at a crash.
 #include "shared/log.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Open addressing with a random seed, so that strangers cannot choose keys that collide; what is
+// deleted leaves no gap behind.
 #include "shared/map.h"
 
 #include <stdatomic.h>

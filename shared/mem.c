@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// One place where running out of memory is decided: the process says so and ends, so no caller has
+// a path for it that is never tried.
 #include "shared/mem.h"
 
 #include <poll.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Uploaded files and forms taken apart where they lie, refused wherever two readers could see
+// different parts.
 #include "shared/multipart.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Numbers as people write them, with units of time and size: the whole text or nothing, whatever
+// the locale says.
 #include "shared/num.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Command lines read by rows, with the closest known option named when one is mistyped.
 #include "shared/opt.h"
 
 #include <string.h>

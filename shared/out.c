@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// What scripts do to standard descriptors (closed, full, not blocking) kept from everything else
+// that writes.
 #include "shared/out.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The text in which metrics are scraped: written for whoever scrapes the agent, read from the
+// engines that it scrapes.
 #include "shared/prom.h"
 
 #include <math.h>

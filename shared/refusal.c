@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Why the gateway itself said no, a row each, with the operator's next step. Metric, status,
+// console and alerts all speak of it in these words.
 #include "shared/refusal.h"
 
 #include "shared/text.h"

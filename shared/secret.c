@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Where keys stand in clear: locked memory that no dump and no swap has, with a canary behind
+// each, wiped when it goes.
 #include "shared/secret.h"
 
 #include <sodium.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Event streams cut anywhere by the network, put together again event by event, within a bound.
 #include "shared/sse.h"
 
 #include <string.h>

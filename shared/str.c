@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The buffer that every answer is written into, and the escapes by which a text becomes JSON, a
+// URL or base64.
 #include "shared/str.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Lists for people and spreadsheets: columns aligned by what a terminal shows, not by bytes, or
+// CSV in which no cell runs as a formula.
 #include "shared/table.h"
 
 #include <stdlib.h>

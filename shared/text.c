@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Remote text made safe to be shown, and the short forms (ages, figures, durations, the word that
+// was meant) that people read.
 #include "shared/text.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Where the agent may call: an address read one way alone, and every form of it that leads to
+// cloud metadata or nowhere refused.
 #include "shared/urlx.h"
 
 #include <arpa/inet.h>

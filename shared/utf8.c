@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Code points: valid or not, how many cells they take, and which of them deceive whoever looks at
+// them. Plain runs are skipped sixteen bytes at a time where the processor can.
 #include "shared/utf8.h"
 
 #ifdef __SSE2__

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// YAML for people's files: what is written reads as the same text everywhere, what is read becomes
+// JSON or is refused, without the parts of YAML that surprise.
 #include "shared/yamlx.h"
 
 #include <stdlib.h>

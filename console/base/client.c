@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// One call to the agent and its answer, waited for; what an agent, a proxy or nobody at all says
+// becomes an error with a next step.
 #include "console/base/client.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// What a console assumes when no flag says it, and where each of these values came from.
 #include "console/base/settings.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// What commands have in common: the call, the output, the body made of options, secrets read
+// without a trace, and several items at once.
 #include "console/cmd/cmd.h"
 
 #include <ctype.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The command tree, a row each: words, arguments, options, examples, exits. Parser, help, manual,
+// completion and the test of every example are made of it.
 #include "console/cmd/commands.h"
 
 #include <stdio.h>

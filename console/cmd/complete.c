@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Candidates for the word under the cursor, from the command tree, or from the agent where names
+// of objects are meant.
 #include "console/cmd/complete.h"
 
 #include <stdio.h>

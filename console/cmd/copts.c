@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Every option there is, once, in the order of enum copt, so that one name never means two things.
 #include "console/cmd/commands.h"
 
 #include "shared/text.h"

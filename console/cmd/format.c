@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// One answer in any of the output formats: the document's rows say which columns there are, what
+// they are called and how a cell reads.
 #include "console/cmd/format.h"
 
 #include <stdio.h>

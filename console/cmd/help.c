@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// What explains itself: overview, help of a command, manual pages and completion scripts, all made
+// of the command tree.
 #include "console/cmd/help.h"
 
 #include <stdio.h>

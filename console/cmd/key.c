@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// key commands: vendors' keys by id or by VENDOR/SERVICE/NAME, whose secrets go in and never come
+// out.
 #include "console/cmd/cmd.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// route commands: what the router would choose and why, and a hand on single candidates.
 #include "console/cmd/cmd.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Series drawn with characters: bars of eighths, Braille dots, or plain ASCII where there is no
+// more. A zero is shown, a gap is not.
 #include "console/tui/chart.h"
 
 #include <math.h>

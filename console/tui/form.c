@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Documents filled in on the screen, a line a field, unfolded from the rows; written back as JSON
+// that the agent judges.
 #include "console/tui/form.h"
 
 #include <stdio.h>

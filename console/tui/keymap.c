@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// What each key does in which view, said once for the loop, the hint line and the help.
 #include "console/tui/keymap.h"
 
 #include "console/tui/term.h"

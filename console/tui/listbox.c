@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Keeps a cursor inside a list that changes under it, and the window around the cursor.
 #include "console/tui/listbox.h"
 
 void listbox_fit(struct listbox *b, int n, int height)

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The screen's picture of the agent: polled without waiting for it, the last good answer kept, and
+// how old it is.
 #include "console/tui/snap.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The one file that knows curses: cells out, keys in, and a terminal that is put back also when a
+// signal ends the program.
 #include "console/tui/term.h"
 
 #include <curses.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Which words are good news: states of routes, keys, alerts and tasks as colour and mark.
 #include "console/tui/theme.h"
 
 #include <strings.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The full-screen console: keys and answers of the agent change what is shown; changes to objects
+// wait for a yes.
 #include "console/tui/tui.h"
 
 #include <poll.h>

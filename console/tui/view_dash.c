@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The first screen: what runs, what it costs and what is in trouble, as much as the height allows.
 #include "console/tui/view_dash.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Everything known of one row, and the steps of one decision, a line each.
 #include "console/tui/view_detail.h"
 
 #include <stdio.h>

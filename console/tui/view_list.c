@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Lists on the screen: columns that give way by rank when it is narrow, and the match of the
+// filter marked.
 #include "console/tui/view_list.h"
 
 #include <string.h>

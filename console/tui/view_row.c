@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Which lists the console knows, a row each with its path and columns, and how a cell of each kind
+// reads and sorts.
 #include "console/tui/view_row.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A new key step by step: vendor, secret, details, and a test, if wanted, before it is stored.
 #include "console/tui/wizard.h"
 
 #include <string.h>

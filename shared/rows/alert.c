@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// What can be measured and complained about, the form of a rule, and the rules that are there
+// before anybody has written one.
 #include "shared/rows/alert.h"
 
 #include "shared/rows/model.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Every endpoint, a row each: path, who may call, what may be asked, what it answers and how it
+// can fail. Routing, clients, OpenAPI and tests follow it.
 #include "shared/rows/api.h"
 
 #include "shared/rows/alert.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Callers as documents, and the scopes that their tokens can be narrowed to: which noun a path
+// speaks of, and whether a list of scopes reaches it.
 #include "shared/rows/identity.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The days on which vendors end their models, so that a warning comes before the calls fail.
 #include "shared/rows/lifecycle.h"
 
 #include <stdio.h>

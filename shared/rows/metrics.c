@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Every series the agent exposes, with its labels and buckets: a figure that has no row here
+// cannot be counted.
 #include "shared/rows/metrics.h"
 
 #include <math.h>

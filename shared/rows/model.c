@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The documents operators write and read (features, keys, instances, prices and the answers around
+// them), member by member.
 #include "shared/rows/model.h"
 
 #include "shared/num.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The machine-readable description of the platform, put together from the rows of endpoints and
+// fields, so that it cannot say what the agent does not do.
 #include "shared/rows/openapi.h"
 
 #include <stdio.h>

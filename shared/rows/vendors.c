@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Who can be called, how each wants to be asked and what it cannot do: vendors, regions, engines
+// of one's own, and the protocols between them.
 #include "shared/rows/vendors.h"
 
 #include <string.h>
