@@ -13,8 +13,18 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "console/cmd/alert.h"
+#include "console/cmd/client.h"
 #include "console/cmd/complete.h"
+#include "console/cmd/docs.h"
 #include "console/cmd/help.h"
+#include "console/cmd/key.h"
+#include "console/cmd/price.h"
+#include "console/cmd/route.h"
+#include "console/cmd/status.h"
+#include "console/cmd/task.h"
+#include "console/cmd/traffic.h"
+#include "console/cmd/try.h"
 #include "console/shell.h"
 #include "console/tui/tui.h"
 #include "shared/clock.h"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // alert commands: what fires, who sees to it, and the rules behind it.
+#include "console/cmd/alert.h"
+
 #include <string.h>
 
-#include "console/cmd/cmd.h"
 #include "shared/text.h"
 
 static enum err_code show(struct cmd *c, struct client_call *call)

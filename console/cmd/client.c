@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Clients of the model traffic and tokens of the platform: their secrets are shown once, on
 // standard output alone or in a file of their own.
-#include "console/cmd/cmd.h"
+#include "console/cmd/client.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -54,6 +54,7 @@ struct cmd {
 	struct err err;
 };
 
+// A command: its row names it, the header of its noun declares it, console/dispatch.c binds the two.
 typedef enum err_code (*cmd_fn)(struct cmd *c);
 
 // Last value of an option, NULL when not given ("" for a switch that was).
@@ -81,42 +82,5 @@ enum err_code cmd_each(struct cmd *c, size_t first,
 	enum err_code (*fn)(struct cmd *c, const char *what));
 // Query text: appends "name=value&" encoded, when value is not NULL.
 void cmd_query(struct str *q, const char *name, const char *value);
-// The firing alerts of a status document, a line each with its mark; says so when none fires.
-void cmd_alert_lines(struct cmd *c, const struct jx *status);
-
-// The functions, bound to rows at console/dispatch.c.
-enum err_code cmd_status(struct cmd *c), cmd_health(struct cmd *c), cmd_doctor(struct cmd *c);
-enum err_code cmd_key_list(struct cmd *c), cmd_key_get(struct cmd *c), cmd_key_add(struct cmd *c),
-	cmd_key_set(struct cmd *c), cmd_key_test(struct cmd *c), cmd_key_rotate(struct cmd *c),
-	cmd_key_enable(struct cmd *c), cmd_key_disable(struct cmd *c), cmd_key_delete(struct cmd *c),
-	cmd_key_fingerprint(struct cmd *c), cmd_key_vendors(struct cmd *c);
-enum err_code cmd_feature_list(struct cmd *c), cmd_feature_get(struct cmd *c),
-	cmd_feature_set(struct cmd *c), cmd_feature_delete(struct cmd *c),
-	cmd_feature_history(struct cmd *c), cmd_feature_rollback(struct cmd *c);
-enum err_code cmd_service_list(struct cmd *c), cmd_service_get(struct cmd *c),
-	cmd_service_register(struct cmd *c), cmd_service_deregister(struct cmd *c),
-	cmd_service_drain(struct cmd *c), cmd_service_undrain(struct cmd *c),
-	cmd_service_check(struct cmd *c);
-enum err_code cmd_route_list(struct cmd *c), cmd_route_get(struct cmd *c),
-	cmd_route_explain(struct cmd *c), cmd_route_set(struct cmd *c), cmd_route_drain(struct cmd *c),
-	cmd_route_undrain(struct cmd *c), cmd_route_history(struct cmd *c);
-enum err_code cmd_traffic_tail(struct cmd *c), cmd_traffic_list(struct cmd *c);
-enum err_code cmd_metrics_list(struct cmd *c), cmd_metrics_get(struct cmd *c);
-enum err_code cmd_change_list(struct cmd *c), cmd_audit_list(struct cmd *c);
-enum err_code cmd_task_list(struct cmd *c), cmd_task_get(struct cmd *c), cmd_task_cancel(struct cmd *c),
-	cmd_task_wait(struct cmd *c);
-enum err_code cmd_usage(struct cmd *c), cmd_price_list(struct cmd *c), cmd_price_get(struct cmd *c),
-	cmd_price_import(struct cmd *c), cmd_price_delete(struct cmd *c);
-enum err_code cmd_alert_list(struct cmd *c), cmd_alert_get(struct cmd *c),
-	cmd_alert_ack(struct cmd *c), cmd_alert_rules_list(struct cmd *c),
-	cmd_alert_rules_get(struct cmd *c), cmd_alert_rules_add(struct cmd *c),
-	cmd_alert_rules_set(struct cmd *c), cmd_alert_rules_delete(struct cmd *c);
-enum err_code cmd_client_list(struct cmd *c), cmd_client_get(struct cmd *c),
-	cmd_client_add(struct cmd *c), cmd_client_update(struct cmd *c),
-	cmd_client_delete(struct cmd *c), cmd_client_policy(struct cmd *c),
-	cmd_token_list(struct cmd *c), cmd_token_get(struct cmd *c),
-	cmd_token_create(struct cmd *c), cmd_token_delete(struct cmd *c);
-enum err_code cmd_try_chat(struct cmd *c), cmd_try_image(struct cmd *c), cmd_try_embed(struct cmd *c);
-enum err_code cmd_api(struct cmd *c), cmd_config_list(struct cmd *c), cmd_version(struct cmd *c);
 
 #endif

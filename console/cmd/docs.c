@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // feature, service, change and audit commands: documents listed, shown and changed.
+#include "console/cmd/docs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "console/cmd/cmd.h"
 #include "shared/text.h"
 #include "shared/yamlx.h"
 

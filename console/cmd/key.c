@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // key commands: vendors' keys by id or by VENDOR/SERVICE/NAME, whose secrets go in and never come
 // out.
-#include "console/cmd/cmd.h"
+#include "console/cmd/key.h"
 
 #include <string.h>
 

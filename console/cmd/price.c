@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // usage and price commands: what was used, what it cost, and what models cost.
-#include "console/cmd/cmd.h"
+#include "console/cmd/price.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // route commands: what the router would choose and why, and a hand on single candidates.
-#include "console/cmd/cmd.h"
+#include "console/cmd/route.h"
 
 #include <string.h>
 

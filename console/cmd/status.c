@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // status, health, doctor, api, config and version: the platform as a whole.
+#include "console/cmd/status.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "console/cmd/cmd.h"
+#include "console/cmd/alert.h"
 #include "shared/refusal.h"
 #include "shared/table.h"
 #include "shared/text.h"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // task: the image tasks of the gateway, seen and stopped by operators.
+#include "console/cmd/task.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "console/cmd/cmd.h"
 #include "shared/clock.h"
 #include "shared/num.h"
 #include "shared/text.h"

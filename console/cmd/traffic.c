@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// traffic and metrics commands: what the agent sees.
+// traffic and metrics commands: requests as they pass or looked up again, and the series of all
+// ports in one table.
+#include "console/cmd/traffic.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "console/cmd/cmd.h"
 #include "shared/clock.h"
 #include "shared/mem.h"
 #include "shared/rows/model.h"

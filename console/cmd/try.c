@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // One real request through the gateway, as an application would send it.
+#include "console/cmd/try.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sodium.h>
 #include <unistd.h>
 
-#include "console/cmd/cmd.h"
 #include "shared/sse.h"
 #include "shared/text.h"
 
