@@ -6,22 +6,6 @@
 
 #include "shared/text.h"
 
-static enum err_code show(struct cmd *c, struct client_call *call)
-{
-	struct client_answer a;
-	enum err_code code = cmd_call(c, call, &a);
-
-	return code ? code : cmd_show(c, &a);
-}
-
-static enum err_code show_list(struct cmd *c, struct client_call *call)
-{
-	struct client_answer a;
-	enum err_code code = cmd_call(c, call, &a);
-
-	return code ? code : cmd_show_items(c, &a, "items");
-}
-
 enum err_code cmd_alert_list(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_ALERT_LIST};
@@ -31,7 +15,7 @@ enum err_code cmd_alert_list(struct cmd *c)
 	cmd_query(&q, "state", cmd_has(c, COPT_ALL) ? "all" : "current");
 	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT));
 	call.query = str_text(&q);
-	code = show_list(c, &call);
+	code = cmd_call_list(c, &call);
 	str_release(&q);
 	return code;
 }
@@ -40,7 +24,7 @@ enum err_code cmd_alert_get(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_ALERT_GET, .param = {c->arg[0]}};
 
-	return show(c, &call);
+	return cmd_call_show(c, &call);
 }
 
 static enum err_code ack_one(struct cmd *c, const char *id)
@@ -80,14 +64,14 @@ enum err_code cmd_alert_rules_list(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_ALERT_RULE_LIST};
 
-	return show_list(c, &call);
+	return cmd_call_list(c, &call);
 }
 
 enum err_code cmd_alert_rules_get(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_ALERT_RULE_GET, .param = {c->arg[0]}};
 
-	return show(c, &call);
+	return cmd_call_show(c, &call);
 }
 
 static enum err_code write_rule(struct cmd *c, struct client_call *call, const char *name)
@@ -102,7 +86,7 @@ static enum err_code write_rule(struct cmd *c, struct client_call *call, const c
 	cmd_body(c, &w);
 	jw_obj_end(&w);
 	call->body = str_slice(&body);
-	code = show(c, call);
+	code = cmd_call_show(c, call);
 	str_release(&body);
 	return code;
 }

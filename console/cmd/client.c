@@ -170,10 +170,8 @@ static enum err_code create(struct cmd *c, enum endpoint_id ep, const char *what
 static enum err_code list(struct cmd *c, enum endpoint_id ep)
 {
 	struct client_call call = {.ep = ep};
-	struct client_answer a;
-	enum err_code code = cmd_call(c, &call, &a);
 
-	return code ? code : cmd_show_items(c, &a, "items");
+	return cmd_call_list(c, &call);
 }
 
 // ---- who is meant ----
@@ -229,12 +227,9 @@ static enum err_code find_id(struct cmd *c, enum endpoint_id all, const char *sa
 static enum err_code get(struct cmd *c, enum endpoint_id ep, enum endpoint_id all)
 {
 	struct client_call call = {.ep = ep};
-	struct client_answer a;
 	enum err_code code = find_id(c, all, c->arg[0], &call.param[0]);
 
-	if (!code)
-		code = cmd_call(c, &call, &a);
-	return code ? code : cmd_show(c, &a);
+	return code ? code : cmd_call_show(c, &call);
 }
 
 static enum err_code delete_one(struct cmd *c, enum endpoint_id ep, enum endpoint_id all,
@@ -358,7 +353,6 @@ enum err_code cmd_client_add(struct cmd *c)
 enum err_code cmd_client_update(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_CLIENT_PATCH};
-	struct client_answer a;
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
 	enum err_code code;
@@ -378,9 +372,9 @@ enum err_code cmd_client_update(struct cmd *c)
 	if (!code)
 		code = find_id(c, EP_CLIENT_LIST, c->arg[0], &call.param[0]);
 	if (!code)
-		code = cmd_call(c, &call, &a);
+		code = cmd_call_show(c, &call);
 	str_release(&body);
-	return code ? code : cmd_show(c, &a);
+	return code;
 }
 
 static bool asks_for_keys(const struct cmd *c)
@@ -399,7 +393,6 @@ enum err_code cmd_client_policy(struct cmd *c)
 {
 	bool change = cmd_body_given(c);
 	struct client_call call = {.ep = change ? EP_CLIENT_POLICY_PUT : EP_CLIENT_POLICY_GET};
-	struct client_answer a;
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
 	const struct lock_out l = {_("the gateway will ask every caller for a client key"),
@@ -419,9 +412,9 @@ enum err_code cmd_client_policy(struct cmd *c)
 	if (change && cmd_has(c, COPT_IF_MATCH))
 		call.headers[0] = arena_printf(
 			&c->arena, "If-Match: \"%s\"", cmd_opt(c, COPT_IF_MATCH));
-	code = cmd_call(c, &call, &a);
+	code = cmd_call_show(c, &call);
 	str_release(&body);
-	return code ? code : cmd_show(c, &a);
+	return code;
 }
 
 static enum err_code delete_client(struct cmd *c, const char *name)

@@ -133,6 +133,22 @@ enum err_code cmd_show_items(struct cmd *c, const struct client_answer *a, const
 	return code;
 }
 
+enum err_code cmd_call_show(struct cmd *c, const struct client_call *call)
+{
+	struct client_answer a;
+	enum err_code code = cmd_call(c, call, &a);
+
+	return code ? code : cmd_show(c, &a);
+}
+
+enum err_code cmd_call_list(struct cmd *c, const struct client_call *call)
+{
+	struct client_answer a;
+	enum err_code code = cmd_call(c, call, &a);
+
+	return code ? code : cmd_show_items(c, &a, "items");
+}
+
 static void body_list(struct jw *w, const struct cmd_option *o)
 {
 	struct slice rest = slice_of(o->value);

@@ -72,6 +72,9 @@ void cmd_notef(struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // One document or a list in the chosen format, columns by the command's output rows.
 enum err_code cmd_show(struct cmd *c, const struct client_answer *a);
 enum err_code cmd_show_items(struct cmd *c, const struct client_answer *a, const char *path);
+// The call, and its answer shown like that: one document, or the items of a list.
+enum err_code cmd_call_show(struct cmd *c, const struct client_call *call);
+enum err_code cmd_call_list(struct cmd *c, const struct client_call *call);
 // The JSON body of the body options given, as an object's members.
 void cmd_body(struct cmd *c, struct jw *w);
 bool cmd_body_given(const struct cmd *c);

@@ -12,22 +12,6 @@
 
 #define FILE_MAX (64 * 1024)
 
-static enum err_code show_get(struct cmd *c, struct client_call *call)
-{
-	struct client_answer a;
-	enum err_code code = cmd_call(c, call, &a);
-
-	return code ? code : cmd_show(c, &a);
-}
-
-static enum err_code show_list(struct cmd *c, struct client_call *call)
-{
-	struct client_answer a;
-	enum err_code code = cmd_call(c, call, &a);
-
-	return code ? code : cmd_show_items(c, &a, "items");
-}
-
 static const char *if_match(struct cmd *c)
 {
 	const char *revision = cmd_opt(c, COPT_IF_MATCH);
@@ -41,14 +25,14 @@ enum err_code cmd_feature_list(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_FEATURE_LIST};
 
-	return show_list(c, &call);
+	return cmd_call_list(c, &call);
 }
 
 enum err_code cmd_feature_get(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_FEATURE_GET, .param = {c->arg[0]}};
 
-	return show_get(c, &call);
+	return cmd_call_show(c, &call);
 }
 
 static enum err_code read_all(struct cmd *c, const char *path, struct str *out)
@@ -108,7 +92,7 @@ enum err_code cmd_feature_set(struct cmd *c)
 	}
 	call.body = str_slice(&body);
 	if (!code)
-		code = show_get(c, &call);
+		code = cmd_call_show(c, &call);
 	str_release(&body);
 	return code;
 }
@@ -129,7 +113,7 @@ enum err_code cmd_feature_history(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_FEATURE_REVISIONS, .param = {c->arg[0]}};
 
-	return show_list(c, &call);
+	return cmd_call_list(c, &call);
 }
 
 enum err_code cmd_feature_rollback(struct cmd *c)
@@ -140,7 +124,7 @@ enum err_code cmd_feature_rollback(struct cmd *c)
 	if (!revision)
 		return err_set(&c->err, ERR_USAGE, _("--revision says which one to go back to"));
 	call.body = slice_of(arena_printf(&c->arena, "{\"revision\":%s}", revision));
-	return show_get(c, &call);
+	return cmd_call_show(c, &call);
 }
 
 // ---- service ----
@@ -149,14 +133,14 @@ enum err_code cmd_service_list(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_SERVICE_LIST};
 
-	return show_list(c, &call);
+	return cmd_call_list(c, &call);
 }
 
 enum err_code cmd_service_get(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_SERVICE_GET, .param = {c->arg[0]}};
 
-	return show_get(c, &call);
+	return cmd_call_show(c, &call);
 }
 
 static void add_features(struct cmd *c, struct jw *w)
@@ -275,7 +259,7 @@ static enum err_code log_list(struct cmd *c, enum endpoint_id ep)
 
 	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT));
 	call.query = str_text(&q);
-	code = show_list(c, &call);
+	code = cmd_call_list(c, &call);
 	str_release(&q);
 	return code;
 }

@@ -366,8 +366,6 @@ enum err_code cmd_key_fingerprint(struct cmd *c)
 enum err_code cmd_key_vendors(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_VENDOR_LIST};
-	struct client_answer a;
-	enum err_code code = cmd_call(c, &call, &a);
 
-	return code ? code : cmd_show_items(c, &a, "items");
+	return cmd_call_list(c, &call);
 }

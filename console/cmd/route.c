@@ -11,10 +11,8 @@ enum err_code cmd_route_list(struct cmd *c)
 {
 	struct client_call call = {.ep = c->arg_n ? EP_ROUTE_GET : EP_ROUTE_LIST,
 		.param = {c->arg_n ? c->arg[0] : NULL}};
-	struct client_answer a;
-	enum err_code code = cmd_call(c, &call, &a);
 
-	return code ? code : cmd_show_items(c, &a, "items");
+	return cmd_call_list(c, &call);
 }
 
 enum err_code cmd_route_get(struct cmd *c)
@@ -199,14 +197,13 @@ enum err_code cmd_route_undrain(struct cmd *c)
 enum err_code cmd_route_history(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_DECISION_LIST};
-	struct client_answer a;
 	struct str q = STR_INIT;
 	enum err_code code;
 
 	cmd_query(&q, "feature", c->arg_n ? c->arg[0] : NULL);
 	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT));
 	call.query = str_text(&q);
-	code = cmd_call(c, &call, &a);
+	code = cmd_call_list(c, &call);
 	str_release(&q);
-	return code ? code : cmd_show_items(c, &a, "items");
+	return code;
 }

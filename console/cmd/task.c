@@ -15,7 +15,6 @@
 enum err_code cmd_task_list(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_TASK_LIST};
-	struct client_answer a;
 	struct str q = STR_INIT;
 	enum err_code code;
 
@@ -23,18 +22,16 @@ enum err_code cmd_task_list(struct cmd *c)
 	cmd_query(&q, "feature", cmd_opt(c, COPT_FEATURE));
 	cmd_query(&q, "state", cmd_opt(c, COPT_STATE));
 	call.query = str_text(&q);
-	code = cmd_call(c, &call, &a);
+	code = cmd_call_list(c, &call);
 	str_release(&q);
-	return code ? code : cmd_show_items(c, &a, "items");
+	return code;
 }
 
 enum err_code cmd_task_get(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_TASK_GET, .param = {c->arg[0]}};
-	struct client_answer a;
-	enum err_code code = cmd_call(c, &call, &a);
 
-	return code ? code : cmd_show(c, &a);
+	return cmd_call_show(c, &call);
 }
 
 static enum err_code cancel_one(struct cmd *c, const char *id)
