@@ -59,7 +59,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 
 # ---- flags ----
 # Targets that must work before a compiler is there, or that need none.
-BARE := help deps clean run check check-full check-mhd1 bench asan tsan cov fuzz deb rpm campaign
+BARE := help deps clean run check check-full check-mhd1 bench asan tsan cov fuzz mutate deb rpm campaign
 FLAGS_MK := build/flags-$(notdir $(firstword $(CC))).mk
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 include $(FLAGS_MK)
@@ -158,7 +158,8 @@ $(B)/vendord: $(call obj,$(VENDORD_SRC)) $(LIBSHARED)
 $(UNIT_BIN): $(O)/tests/%: $(O)/tests/unit/%.o $(UNIT_HELP_OBJ) $(LIBCONSOLE) $(LIBAGENT) $(LIBSHARED)
 	$(call link,$(TEST_LIBS))
 # Counts what a refusal costs.
-$(O)/tests/web/test_auth: private ALL_LDFLAGS += -Wl,--wrap=seal_token_hash,--wrap=seal_same
+AUTH_LDFLAGS := -Wl,--wrap=seal_token_hash,--wrap=seal_same
+$(O)/tests/web/test_auth: private ALL_LDFLAGS += $(AUTH_LDFLAGS)
 $(BENCH_BIN): $(O)/bench/%: $(O)/tests/bench/%.o $(LIBAGENT) $(LIBSHARED)
 	$(call link,$(AGENT_LIBS))
 $(FUZZ_BIN): $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(LIBCONSOLE) $(LIBAGENT) $(LIBSHARED)
@@ -227,6 +228,22 @@ fuzz: ## each fuzzer for FUZZ_SECONDS (needs clang)
 	@$(MAKE) $(PARALLEL) fuzz-bin V=fuzz CC=$(CLANG)
 	@tests/run.py --fuzz $(FUZZ_SECONDS)
 
+MUTATE ?=
+mutate: ## small mistakes planted in the rules, and how many the tests find (MUTATE_MINUTES=20)
+	@packaging/deps/install.sh build test
+	@$(MAKE) $(PARALLEL) tests-bin
+	@$(MAKE) mutants
+
+# A mutant is compiled and linked as everything is.
+mutants: export MUTATE_CC = $(CC)
+mutants: export MUTATE_CFLAGS = $(BASE_CFLAGS)
+mutants: export MUTATE_LDFLAGS = $(ALL_LDFLAGS)
+mutants: export MUTATE_AUTH_LDFLAGS = $(AUTH_LDFLAGS)
+mutants: export MUTATE_TEST_LIBS = $(TEST_LIBS)
+mutants: export MUTATE_AGENT_LIBS = $(AGENT_LIBS)
+mutants:
+	@tests/mutate/run.py $(MUTATE)
+
 # ---- documents ----
 # tests/cli holds the list to what the program says (yijian help --man-list).
 NOUNS := key feature service route traffic metrics change audit price alert task try client token config
@@ -276,4 +293,4 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z][a-z .-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: all deps run check check-full check-mhd1 lint bench man completions install deb rpm asan \
-	tsan cov fuzz campaign help clean FORCE
+	tsan cov fuzz mutate campaign help clean FORCE
