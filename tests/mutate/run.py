@@ -4,18 +4,21 @@
 
 A sample of the mutants of tests/mutate/mutants.py, drawn by their words, so that every run draws
 the same and a longer one more of them. Each is compiled alone and linked into the unit programs
-that have its source in them; one that they let live meets the suites of tests/mutate/suites, in an
-agent of its own. `make mutate` builds and hands over the flags.
+that have its source in them. One that they let live meets tests of the suites, in an agent of its
+own: of those that run its function the ones of its row in tests/mutate/suites first, for TESTS_S at
+most. Which test runs which function is found by a traced agent, once, and kept in build/mutate.
+`make mutate` builds and hands over the flags.
 
 What is not counted: what does not compile, what compiles to the same code as the source or as a
 mutant before it, and what tests/mutate/survivors says can make no difference, and why. What takes
 a unit program beyond its time is killed and said apart; what takes the suites beyond theirs is not
-counted. A test of the suites kills when it fails twice, and passes on the unmutated agent.
+counted. A test of the suites kills when it fails twice and passes on the unmutated agent.
 
   --minutes N   no further mutant after so long (MUTATE_MINUTES, 20)
   --jobs N      at once (MUTATE_JOBS, one a processor)
   --only AREA   one row of tests/mutate/areas
   --units       the unit programs alone
+  --trace       find anew which test runs which function
   --check       only look whether the tables still fit the tree
 """
 import argparse
@@ -23,6 +26,7 @@ import collections
 import concurrent.futures
 import fcntl
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -45,6 +49,8 @@ WORK = ROOT / "build/mutate"
 PYTHON = "/usr/bin/python3"
 BAR = 85  # percent
 SUITES_S = 600
+TESTS_S, TESTS = 60, 40  # seconds they took when traced; however cheap they are, so many
+TRACE_S = 3600
 MEMORY = 6 << 30
 KILLED, LIVES, SLOW, SAME, BROKEN, UNDECIDED, EQUIVALENT = (
     "killed", "lives", "killed by its time", "same code", "does not compile", "undecided",
@@ -150,8 +156,8 @@ class Tools:
         self.helpers = [str(OBJECTS / n.replace(".c", ".o")) for n in src.tracked()
                         if re.fullmatch(r"tests/unit/\w+\.c", n)]
 
-    def compile(self, text, to):
-        return subprocess.run([*self.cc, *self.cflags, "-x", "c", "-c", "-", "-o", str(to)],
+    def compile(self, text, to, more=()):
+        return subprocess.run([*self.cc, *self.cflags, *more, "-x", "c", "-c", "-", "-o", str(to)],
                               cwd=ROOT, input=text.encode(), capture_output=True).returncode == 0
 
     def link(self, to, objects, libs):
@@ -212,7 +218,7 @@ class Worker:
             os.link(ROOT / "build" / name, self.programs / name)
         self.tools, self.units = tools, units
 
-    def fate(self, mutant, seen, suites):
+    def fate(self, mutant, seen, tests):
         """(fate, by whom)."""
         made = self.at / "mutant.o"
         if not self.tools.compile(mutant.applied(), made):
@@ -225,15 +231,16 @@ class Worker:
             status, _ = run([str(program)], self.units.limit(name))
             if status != 0:
                 return (SLOW if status is None else KILLED), name
-        return self.meet(mutant, made) if suites else (LIVES, "")
+        tests = tests and tests.of(mutant)
+        return self.meet(tests, made) if tests else (LIVES, "no test of the suites runs it")
 
-    def meet(self, mutant, made):
-        """The suites, against an agent that holds the mutant."""
+    def meet(self, tests, made):
+        """Tests of the suites, against an agent that holds the mutant."""
         self.tools.link_agent(made, self.programs / "yijiand")
         command = [PYTHON, "-m", "pytest", "-q", "-x", "-rfE", "-p", "no:cacheprovider"]
-        status, out = self.pytest(command + suites_of(mutant.file), self.programs)
+        status, out = self.pytest(command + tests, self.programs)
         if status in (None, 0):
-            return (UNDECIDED if status is None else LIVES), ""
+            return (UNDECIDED if status is None else LIVES), f"{len(tests)} tests of the suites"
         failed = re.search(r"^(?:FAILED|ERROR) (\S+?::\S+)", out, re.M)
         if not failed:
             (self.at / "pytest.log").write_text(out)
@@ -258,6 +265,81 @@ class Worker:
                     os.kill(int(entry.name), signal.SIGKILL)
             except (OSError, ValueError):
                 pass
+
+
+class Traced:
+    """Which tests of the suites run a function, and how long each takes."""
+
+    def __init__(self, tools, anew):
+        self.at, self.tools = WORK / "traced.json", tools
+        if anew or not self.at.exists():
+            self.trace()
+        self.tests = json.loads(self.at.read_text())
+        self.by_function = collections.defaultdict(list)
+        for test, (_, functions) in self.tests.items():
+            for function in functions:
+                self.by_function[function].append(test)
+
+    def of(self, mutant):
+        """Node ids: its own suites' first, then the rest, the cheap ones before the long."""
+        own = suites_of(mutant.file)
+        def place(test):
+            path = test.split("::")[0]
+            return own.index(path) if path in own else len(own), self.tests[test][0]
+        chosen, seconds = [], 0
+        for test in sorted(self.by_function[mutant.function], key=place):
+            seconds += self.tests[test][0]
+            if seconds > TESTS_S or len(chosen) == TESTS:
+                break
+            chosen.append(test)
+        return chosen
+
+    def trace(self):
+        """Runs every suite of the table once, with an agent that notes what it runs."""
+        print("tracing which test runs which function …", flush=True)
+        at = WORK / "traced"
+        shutil.rmtree(at, ignore_errors=True)
+        (at / "programs").mkdir(parents=True)
+        (at / "out").mkdir()
+        objects = [self.traced(at, name) for names in areas().values() for name in names]
+        plain = str(at / "trace.o")
+        self.tools.compile((HERE / "trace.c").read_text(), plain)
+        agent = at / "programs/yijiand"
+        self.tools.link(agent, [OBJECTS / "agent/main.o", plain, *objects], self.tools.agent_libs)
+        for name in ("yijian", "vendord"):
+            os.link(ROOT / "build" / name, at / "programs" / name)
+        suites = list(dict.fromkeys(path for _, paths in table("suites") for path in paths))
+        env = dict(os.environ, YIJIAN_BUILD=str(at / "programs"), LC_ALL="C.UTF-8",
+                   PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=str(HERE), PYTEST_PLUGINS="traced",
+                   MUTATE_TRACED=str(at / "out"))
+        many = subprocess.run([PYTHON, "-c", "import xdist"], capture_output=True).returncode == 0
+        more = ["-n", str(2 * (os.cpu_count() or 1)), "--dist", "loadfile"] if many else []
+        _, out = run([PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", *more, *suites],
+                     TRACE_S, env=env)
+        print("\n".join(out.splitlines()[-12:]))
+        self.keep(agent, at / "out")
+
+    def traced(self, at, name):
+        made = at / name.replace("/", "-").replace(".c", ".o")
+        self.tools.compile(src.text(name), made, ["-O1", "-fno-inline", "-finstrument-functions"])
+        return made
+
+    def keep(self, agent, out):
+        names = {}
+        for line in subprocess.run(["nm", agent], capture_output=True, text=True).stdout.splitlines():
+            words = line.split()
+            if words[-1] == "__executable_start":
+                start = int(words[0], 16)
+            elif len(words) == 3 and words[1] in "tT":
+                names[int(words[0], 16)] = words[2].split(".")[0]
+        tests = {}
+        for path in out.iterdir():
+            for test, (seconds, passed, ran) in json.loads(path.read_text()).items():
+                if passed:
+                    tests[test] = seconds, sorted({names[o + start] for o in ran})
+        if not tests:
+            sys.exit("no test of the suites ran an agent's function")
+        self.at.write_text(json.dumps(tests))
 
 
 class Seen:
@@ -342,6 +424,7 @@ def main():
                         default=int(os.environ.get("MUTATE_JOBS", os.cpu_count() or 1)))
     parser.add_argument("--only", choices=list(areas()))
     parser.add_argument("--units", action="store_true")
+    parser.add_argument("--trace", action="store_true")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     os.chdir(ROOT)
@@ -350,12 +433,13 @@ def main():
     print("\n".join(wrong) or "the tables of tests/mutate fit the tree")
     if wrong or args.check:
         return 1 if wrong else 0
-    began = time.monotonic()
     WORK.mkdir(parents=True, exist_ok=True)
     lock = open(WORK / "lock", "w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     tools, units, reviewed = Tools(), Units(), Reviewed()
+    tests = None if args.units else Traced(tools, args.trace)
     seen, fates, draw, guard = Seen(tools), [], drawn(all_areas, args.only), threading.Lock()
+    began = time.monotonic()
 
     def work(number):
         worker = Worker(number, tools, units)
@@ -366,7 +450,7 @@ def main():
                 return
             why = reviewed.of(mutant)
             fate, by = (EQUIVALENT, "") if why and why[0] == "equivalent" else \
-                worker.fate(mutant, seen, not args.units)
+                worker.fate(mutant, seen, tests)
             with guard:
                 fates.append((area, mutant, fate, by))
                 print(f"{fate:<18} {mutant.file}:{mutant.line} {mutant.change} {by}", flush=True)
