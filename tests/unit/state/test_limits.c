@@ -185,6 +185,23 @@ static void looking_takes_nothing(void **state UNUSED)
 	assert_true(hit.until_us == START + 1000000);
 }
 
+// A burst is said in requests; tokens get the same share of their limit.
+static void a_burst_is_of_tokens_too(void **state UNUSED)
+{
+	assert_true(limits_of(60, 6000, 0, 1, NULL).tpm.burst == 100);
+	assert_true(limits_of(1, 100, 0, 2, NULL).tpm.burst == 200);
+	assert_true(limits_of(60, 6000, 0, 0, NULL).tpm.burst == 600);
+	assert_true(limits_of(0, 6000, 0, 5, NULL).tpm.burst == 600);
+	struct limits l = limits_of(60, 6000, 0, 1, NULL);
+	struct live live = {0};
+	struct limit_hit hit;
+	assert_true(limits_take(&l, &live, 100, START, WALL, &hit));
+	assert_int_equal(hit.kind, LIMIT_NONE);
+	assert_false(limits_take(&l, &live, 1, START, WALL, &hit));
+	assert_int_equal(hit.kind, LIMIT_RPM); // the first in their order
+	assert_true(hit.until_us == START + 1000000);
+}
+
 static void money_of_a_window(void **state UNUSED)
 {
 	struct budget day = {.amount_pico = 1000, .currency = "USD", .window = BUDGET_DAY};
@@ -229,6 +246,12 @@ static void windows(void **state UNUSED)
 	assert_true(budget_window_end(BUDGET_MONTH, WALL) == INT64_C(1796083200000)); // 1 December
 	assert_true(budget_window_end(BUDGET_MONTH, INT64_C(1798761599999)) ==
 		INT64_C(1798761600000)); // over the year's end
+	assert_true(budget_window_of(BUDGET_MONTH, INT64_C(1796083200000)) == (2026 - 1970) * 12 + 11);
+	assert_true(budget_window_of(BUDGET_MONTH, INT64_C(1796083199999)) == (2026 - 1970) * 12 + 10);
+	assert_true(budget_window_of(BUDGET_DAY, WALL + 12 * 3600000) ==
+		budget_window_of(BUDGET_DAY, WALL) + 1);
+	assert_true(budget_window_of(BUDGET_TOTAL, WALL) == 0);
+	assert_true(budget_window_end(BUDGET_DAY, WALL + 12 * 3600000) == WALL + 36 * 3600000);
 	assert_true(budget_window_end(BUDGET_TOTAL, WALL) == FIELD_NONE);
 	struct budget none = {.amount_pico = 0, .window = BUDGET_TOTAL};
 	struct limits l = limits_of(0, 0, 0, 0, &none);
@@ -285,6 +308,7 @@ int main(void)
 		cmocka_unit_test(more_than_the_burst_waits_for_an_empty_bucket),
 		cmocka_unit_test(a_refused_one_takes_nothing),
 		cmocka_unit_test(looking_takes_nothing),
+		cmocka_unit_test(a_burst_is_of_tokens_too),
 		cmocka_unit_test(money_of_a_window),
 		cmocka_unit_test(spending_ends_and_never_turns),
 		cmocka_unit_test(windows),

@@ -41,6 +41,32 @@ static void any_minute_holds_the_bound(void **state UNUSED)
 	}
 }
 
+// A tenth of the limit at once, at least one, unless it is said otherwise.
+static void a_burst_is_a_tenth_and_at_least_one(void **state UNUSED)
+{
+	assert_true(quota_per_minute(5, 0).burst == 1);
+	assert_true(quota_per_minute(10, 0).burst == 1);
+	assert_true(quota_per_minute(20, 0).burst == 2);
+	assert_true(quota_per_minute(600, -1).burst == 60);
+	assert_true(quota_per_minute(600, 1).burst == 1);
+}
+
+static void what_costs_nothing_takes_nothing(void **state UNUSED)
+{
+	struct quota q = quota_per_minute(60, 3);
+	_Atomic int64_t tat = 0;
+	const int64_t now = 5000000;
+	assert_true(quota_take(q, &tat, 2, now, NULL));
+	assert_true(quota_left(q, tat, now) == 1);
+	assert_true(quota_take(q, &tat, 0, now, NULL));
+	assert_true(quota_left(q, tat, now) == 1);
+	assert_true(quota_take(q, &tat, -2, now, NULL)); // nothing comes back by asking for less
+	assert_true(quota_left(q, tat, now) == 1);
+	assert_true(quota_reset_us(q, tat, now) == 2000000);
+	quota_give(q, &tat, 1);
+	assert_true(quota_left(q, tat, now) == 2 && quota_reset_us(q, tat, now) == 1000000);
+}
+
 // Whatever is asked, used or allowed: no product of units and steps may wrap to a free ride.
 static void nothing_wraps(void **state UNUSED)
 {
@@ -77,6 +103,8 @@ int main(void)
 		cmocka_unit_test(no_limit_never_says_no),
 		cmocka_unit_test(says_when_the_next_fits),
 		cmocka_unit_test(any_minute_holds_the_bound),
+		cmocka_unit_test(a_burst_is_a_tenth_and_at_least_one),
+		cmocka_unit_test(what_costs_nothing_takes_nothing),
 		cmocka_unit_test(nothing_wraps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
