@@ -185,11 +185,28 @@ static void looking_takes_nothing(void **state UNUSED)
 	assert_true(hit.until_us == START + 1000000);
 }
 
+static void nothing_said_is_no_limit(void **state UNUSED)
+{
+	struct limits l = limits_of(FIELD_NONE, FIELD_NONE, FIELD_NONE, FIELD_NONE, NULL);
+	struct live live = {0};
+	assert_false(l.any);
+	for (int i = 0; i < 100; i++)
+		assert_true(take(&l, &live, 1000000, START));
+	assert_true(limits_of(1, FIELD_NONE, FIELD_NONE, FIELD_NONE, NULL).any);
+	assert_true(limits_of(FIELD_NONE, 1, FIELD_NONE, FIELD_NONE, NULL).any);
+	assert_true(limits_of(FIELD_NONE, FIELD_NONE, 1, FIELD_NONE, NULL).any);
+	struct budget b = {.amount_pico = 0, .window = BUDGET_DAY};
+	assert_true(limits_of(FIELD_NONE, FIELD_NONE, FIELD_NONE, FIELD_NONE, &b).any);
+	b.amount_pico = FIELD_NONE;
+	assert_false(limits_of(FIELD_NONE, FIELD_NONE, FIELD_NONE, FIELD_NONE, &b).any);
+}
+
 // A burst is said in requests; tokens get the same share of their limit.
 static void a_burst_is_of_tokens_too(void **state UNUSED)
 {
 	assert_true(limits_of(60, 6000, 0, 1, NULL).tpm.burst == 100);
 	assert_true(limits_of(1, 100, 0, 2, NULL).tpm.burst == 200);
+	assert_true(limits_of(1, 1, 0, 5, NULL).tpm.burst == 5);
 	assert_true(limits_of(60, 6000, 0, 0, NULL).tpm.burst == 600);
 	assert_true(limits_of(0, 6000, 0, 5, NULL).tpm.burst == 600);
 	struct limits l = limits_of(60, 6000, 0, 1, NULL);
@@ -308,6 +325,7 @@ int main(void)
 		cmocka_unit_test(more_than_the_burst_waits_for_an_empty_bucket),
 		cmocka_unit_test(a_refused_one_takes_nothing),
 		cmocka_unit_test(looking_takes_nothing),
+		cmocka_unit_test(nothing_said_is_no_limit),
 		cmocka_unit_test(a_burst_is_of_tokens_too),
 		cmocka_unit_test(money_of_a_window),
 		cmocka_unit_test(spending_ends_and_never_turns),
