@@ -269,6 +269,8 @@ static void windows(void **state UNUSED)
 		budget_window_of(BUDGET_DAY, WALL) + 1);
 	assert_true(budget_window_of(BUDGET_TOTAL, WALL) == 0);
 	assert_true(budget_window_end(BUDGET_DAY, WALL + 12 * 3600000) == WALL + 36 * 3600000);
+	assert_true(budget_window_end(BUDGET_MONTH, INT64_C(1796083200000)) ==
+		INT64_C(1798761600000)); // from the first moment on
 	assert_true(budget_window_end(BUDGET_TOTAL, WALL) == FIELD_NONE);
 	struct budget none = {.amount_pico = 0, .window = BUDGET_TOTAL};
 	struct limits l = limits_of(0, 0, 0, 0, &none);
