@@ -172,6 +172,18 @@ static void a_refused_one_takes_nothing(void **state UNUSED)
 	assert_true(take(&l, &live, 60, START));
 }
 
+static void what_never_began_gives_all_back(void **state UNUSED)
+{
+	struct limits l = limits_of(60, 600, 1, 1, NULL);
+	struct live live = {0};
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(limits_look(&l, &live, 10, START, WALL).kind, LIMIT_NONE);
+		assert_true(take(&l, &live, 10, START)); // the one request, all the tokens
+		limits_undo(&l, &live, 10);
+	}
+	assert_int_equal(live.inflight, 0);
+}
+
 static void looking_takes_nothing(void **state UNUSED)
 {
 	struct limits l = limits_of(60, 0, 1, 1, NULL);
@@ -326,6 +338,7 @@ int main(void)
 		cmocka_unit_test(tokens_are_settled),
 		cmocka_unit_test(more_than_the_burst_waits_for_an_empty_bucket),
 		cmocka_unit_test(a_refused_one_takes_nothing),
+		cmocka_unit_test(what_never_began_gives_all_back),
 		cmocka_unit_test(looking_takes_nothing),
 		cmocka_unit_test(nothing_said_is_no_limit),
 		cmocka_unit_test(a_burst_is_of_tokens_too),

@@ -11,6 +11,7 @@ static void no_limit_never_says_no(void **state UNUSED)
 	_Atomic int64_t tat = INT64_MAX;
 	assert_true(quota_take(q, &tat, 1, 0, NULL));
 	assert_true(quota_until_us(q, INT64_MAX, 1, 0) == 0);
+	assert_true(quota_left(q, INT64_MAX, 0) == 0 && quota_reset_us(q, INT64_MAX, 0) == 0);
 }
 
 static void says_when_the_next_fits(void **state UNUSED)
@@ -49,6 +50,29 @@ static void a_burst_is_a_tenth_and_at_least_one(void **state UNUSED)
 	assert_true(quota_per_minute(20, 0).burst == 2);
 	assert_true(quota_per_minute(600, -1).burst == 60);
 	assert_true(quota_per_minute(600, 1).burst == 1);
+}
+
+// A step too short would admit more than the limit, however little.
+static void steps_fill_the_minute(void **state UNUSED)
+{
+	const int64_t minute = INT64_C(60000000000);
+	for (int64_t limit = 1; limit <= 20000; limit++) {
+		struct quota q = quota_per_minute(limit, 0);
+		assert_true(q.step_ns * limit >= minute && (q.step_ns - 1) * limit < minute);
+	}
+}
+
+static void what_is_owed_for_a_moment_is_owed(void **state UNUSED)
+{
+	struct quota q = quota_per_minute(60, 3);
+	const int64_t now = 5000000;
+	assert_true(quota_left(q, now * 1000, now) == 3);
+	assert_true(quota_left(q, now * 1000 + 1, now) == 2);
+	assert_true(quota_left(q, now * 1000 + q.step_ns, now) == 2);
+	assert_true(quota_left(q, now * 1000 + q.step_ns + 1, now) == 1);
+	assert_true(quota_reset_us(q, 0, now) == 0); // long paid
+	assert_true(quota_reset_us(q, now * 1000 + 1000, now) == 1);
+	assert_true(quota_until_us(q, now * 1000 + 2 * q.step_ns + 1, 1, now) == now + 1); // not too early
 }
 
 static void what_costs_nothing_takes_nothing(void **state UNUSED)
@@ -104,6 +128,8 @@ int main(void)
 		cmocka_unit_test(says_when_the_next_fits),
 		cmocka_unit_test(any_minute_holds_the_bound),
 		cmocka_unit_test(a_burst_is_a_tenth_and_at_least_one),
+		cmocka_unit_test(steps_fill_the_minute),
+		cmocka_unit_test(what_is_owed_for_a_moment_is_owed),
 		cmocka_unit_test(what_costs_nothing_takes_nothing),
 		cmocka_unit_test(nothing_wraps),
 	};
