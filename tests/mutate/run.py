@@ -176,7 +176,7 @@ class Tools:
 
 def symbols(path):
     out = subprocess.run(["nm", "--defined-only", str(path)], capture_output=True, text=True).stdout
-    return {w[2] for w in map(str.split, out.splitlines()) if len(w) == 3 and w[1] == "T"}
+    return {w[2] for w in map(str.split, out.splitlines()) if len(w) == 3 and w[1].isupper()}
 
 
 class Units:
