@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a decision says beside its choice: the credentials of instances, what is noted with a reason,
-// the edges of limits and times, and what the caller is told when nothing fits.
+// What a decision says beside its choice: the credentials of instances, what is noted with a
+// reason, the edges of limits and times, and what the caller is told when nothing fits.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
