@@ -144,6 +144,7 @@ static void by_session(void **state UNUSED)
 		req.session = decide_session(slice_of(sessions[i].name));
 		order_is(t, &req, 0.3, sessions[i].order);
 		assert_string_equal(d.reason, "affinity");
+		assert_true(d.v[d.chosen].share == 1 && d.v[d.fallback[0]].share == 0);
 	}
 	test_route_free(t);
 }

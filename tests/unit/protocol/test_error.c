@@ -406,12 +406,27 @@ static void reads_no_further_than_the_answer(void **state UNUSED)
 	assert_string_equal(e.message, "m");
 }
 
+// Who reads several answers into one place finds only the last one's words there.
+static void test_nothing_is_left_of_the_answer_before(void **state)
+{
+	(void)state;
+	struct adapter_error e;
+	memset(&e, 'x', sizeof(e));
+	adapter_error_read("openai", 500, SLICE(""), SLICE(""), &e);
+	assert_string_equal(e.message, "");
+	assert_string_equal(e.type, "");
+	assert_string_equal(e.wire_code, "");
+	assert_string_equal(e.param, "");
+	assert_int_equal(e.status, 500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_no_further_than_the_answer),
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_words_of_others),
+		cmocka_unit_test(test_nothing_is_left_of_the_answer_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
