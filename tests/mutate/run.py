@@ -241,7 +241,7 @@ class Worker:
         status, out = self.pytest(command + tests, self.programs)
         if status in (None, 0):
             return (UNDECIDED if status is None else LIVES), f"{len(tests)} tests of the suites"
-        failed = re.search(r"^(?:FAILED|ERROR) (\S+?::\S+)", out, re.M)
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+?::.+?)(?: - |$)", out, re.M)
         if not failed:
             (self.at / "pytest.log").write_text(out)
             return UNDECIDED, f"see {self.at}/pytest.log"

@@ -99,7 +99,10 @@ static void test_requests_are_checked(void **state)
 		enum err_code code;
 	} rows[] = {
 		{"{\"model\":\"m\",\"prompt\":\"x\"}", ERR_OK},
+		{"{\"model\":\"m\"}", ERR_FIELD_REQUIRED},
+		{"{\"model\":\"m\",\"prompt\":null}", ERR_FIELD_REQUIRED},
 		{"{\"model\":\"m\",\"prompt\":7}", ERR_FIELD_TYPE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"n\":16}", ERR_OK},
 		{"{\"model\":\"m\",\"prompt\":\"x\",\"n\":17}", ERR_FIELD_RANGE},
 		{"{\"model\":\"m\",\"prompt\":\"x\",\"seed\":\"a\"}", ERR_FIELD_TYPE},
 		{"{\"model\":\"m\",\"prompt\":\"x\",\"seed\":2147483648}", ERR_FIELD_RANGE},

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// A store on a scratch directory, and one job at a time on it. For the tests of this folder.
+#ifndef YJ_TESTS_UNIT_STORE_SCRATCH_H
+#define YJ_TESTS_UNIT_STORE_SCRATCH_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "agent/store/store.h"
+#include "shared/mem.h"
+
+struct scratch {
+	char dir[32], root[64];
+	struct settings settings;
+	struct snapshots *snaps;
+	struct live_table *live;
+	struct loop *loop;
+	struct store *store;
+};
+
+static inline int scratch_begin(void **state)
+{
+	struct scratch *s = mem_zalloc(1, sizeof(*s));
+	struct err err = {0};
+	bool locked;
+	snprintf(s->dir, sizeof(s->dir), "/tmp/yijian-store-XXXXXX");
+	if (mkdtemp(s->dir) == NULL)
+		return 1;
+	snprintf(s->root, sizeof(s->root), "%s/root.key", s->dir);
+	s->settings.state_dir = s->dir;
+	s->settings.root_key_file = s->root;
+	s->snaps = snapshots_new();
+	s->live = live_new();
+	s->loop = loop_new("test", s->snaps);
+	*state = s;
+	if (store_open(&s->settings, s->snaps, s->live, &s->store, &locked, &err) != ERR_OK)
+		return 1;
+	store_start(s->store);
+	return 0;
+}
+
+static inline int scratch_end(void **state)
+{
+	struct scratch *s = *state;
+	static const char *const files[] = {"root.key", "yijian.db", "yijian.db-wal",
+		"yijian.db-clean", "snapshot.json", "snapshot.json.new"};
+	store_stop(s->store);
+	store_free(s->store);
+	loop_free(s->loop);
+	snapshots_free(s->snaps);
+	live_free(s->live);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		char path[96];
+		snprintf(path, sizeof(path), "%s/%s", s->dir, files[i]);
+		unlink(path);
+	}
+	rmdir(s->dir);
+	free(s);
+	return 0;
+}
+
+typedef enum err_code (*scratch_fn)(struct store_tx *tx, void *arg, struct err *err);
+
+struct scratch_job {
+	struct store_job job;
+	struct loop *loop;
+	scratch_fn fn;
+	void *arg;
+	enum err_code code;
+};
+
+static inline enum err_code scratch_in_tx(struct store_tx *tx, struct store_job *job)
+{
+	struct scratch_job *j = CONTAINER_OF(job, struct scratch_job, job);
+	return j->fn(tx, j->arg, &job->err);
+}
+
+static inline void scratch_done(struct store_job *job, enum err_code code)
+{
+	struct scratch_job *j = CONTAINER_OF(job, struct scratch_job, job);
+	j->code = code;
+	loop_stop(j->loop);
+}
+
+// Runs fn in a transaction of its own, and waits for its end.
+static inline enum err_code scratch_run(struct scratch *s, scratch_fn fn, void *arg)
+{
+	struct scratch_job j = {.loop = s->loop, .fn = fn, .arg = arg};
+	j.job = (struct store_job){.run = scratch_in_tx, .done = scratch_done, .loop = s->loop,
+		.actor = {.id = {"uid:0"}, .role = ROLE_ADMIN}};
+	if (!store_submit(s->store, &j.job))
+		return ERR_OVERLOADED;
+	loop_run(s->loop);
+	loop_free(s->loop); // a stopped loop does not run again
+	s->loop = loop_new("test", s->snaps);
+	return j.code;
+}
+
+#endif
