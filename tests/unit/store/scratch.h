@@ -19,40 +19,60 @@ struct scratch {
 	struct store *store;
 };
 
+// Opens what is there, or a new one.
+static inline enum err_code scratch_open(struct scratch *s)
+{
+	struct err err = {0};
+	bool locked;
+	s->snaps = snapshots_new();
+	s->live = live_new();
+	s->loop = loop_new("test", s->snaps);
+	enum err_code code =
+		store_open(&s->settings, s->snaps, s->live, &s->store, &locked, &err);
+	if (code == ERR_OK)
+		store_start(s->store);
+	return code;
+}
+
+static inline void scratch_close(struct scratch *s)
+{
+	if (s->store != NULL) {
+		store_stop(s->store);
+		store_free(s->store);
+	}
+	s->store = NULL;
+	loop_free(s->loop);
+	snapshots_free(s->snaps);
+	live_free(s->live);
+}
+
 static inline int scratch_begin(void **state)
 {
 	struct scratch *s = mem_zalloc(1, sizeof(*s));
-	struct err err = {0};
-	bool locked;
 	snprintf(s->dir, sizeof(s->dir), "/tmp/yijian-store-XXXXXX");
 	if (mkdtemp(s->dir) == NULL)
 		return 1;
 	snprintf(s->root, sizeof(s->root), "%s/root.key", s->dir);
 	s->settings.state_dir = s->dir;
 	s->settings.root_key_file = s->root;
-	s->snaps = snapshots_new();
-	s->live = live_new();
-	s->loop = loop_new("test", s->snaps);
 	*state = s;
-	if (store_open(&s->settings, s->snaps, s->live, &s->store, &locked, &err) != ERR_OK)
-		return 1;
-	store_start(s->store);
-	return 0;
+	return scratch_open(s) != ERR_OK;
+}
+
+static inline void scratch_path(const struct scratch *s, const char *name, char buf[96])
+{
+	snprintf(buf, 96, "%s/%s", s->dir, name);
 }
 
 static inline int scratch_end(void **state)
 {
 	struct scratch *s = *state;
-	static const char *const files[] = {"root.key", "yijian.db", "yijian.db-wal",
-		"yijian.db-clean", "snapshot.json", "snapshot.json.new"};
-	store_stop(s->store);
-	store_free(s->store);
-	loop_free(s->loop);
-	snapshots_free(s->snaps);
-	live_free(s->live);
+	static const char *const files[] = {"root.key", "yijian.db", "yijian.db-wal", "yijian.db-shm",
+		"yijian.db-clean", "snapshot.json", "snapshot.json.new", "snapshot.lost.json"};
+	scratch_close(s);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		char path[96];
-		snprintf(path, sizeof(path), "%s/%s", s->dir, files[i]);
+		scratch_path(s, files[i], path);
 		unlink(path);
 	}
 	rmdir(s->dir);

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: MIT
+// What is there after a restart: every document with its revision, times and author, what callers
+// spent, what is known dead; and that the chain of the audit log holds every word of it.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <sqlite3.h>
+#include "shared/clock.h"
+#include "shared/credential.h"
+#include "tests/unit/store/scratch.h"
+
+#define OK(call)                                                                                   \
+	do {                                                                                       \
+		enum err_code code_ = (call);                                                      \
+		if (code_ != ERR_OK)                                                               \
+			return code_;                                                              \
+	} while (0)
+
+// ---- one of everything, written and changed ----
+
+static enum err_code put_feature(struct store_tx *tx, struct err *err)
+{
+	const struct feature_obj *obj;
+	struct feature f = snapshot_feature(store_tx_snapshot(tx), SLICE("chat"))->doc;
+	const char *aliases[] = {"talk"};
+	f.name = "answers";
+	f.aliases = (struct strv){aliases, 1};
+	OK(store_feature_put(tx, &f, true, FIELD_NONE, &obj, err));
+	f.display_name = "Answers";
+	return store_feature_put(tx, &f, false, obj->o.revision, &obj, err);
+}
+
+static enum err_code put_key(struct store_tx *tx, struct err *err)
+{
+	struct vendor_key k;
+	const struct key_obj *obj;
+	field_defaults(&key_fields, &k);
+	k.vendor = "openai";
+	k.service = "gpt-4";
+	k.key_name = "Main";
+	secret_set(&k.api_key, "sk-unit-test-secret", 19);
+	enum err_code code = store_key_put(tx, &k, true, FIELD_NONE, &obj, err);
+	secret_release(&k.api_key);
+	OK(code);
+	struct vendor_key changed = obj->doc; // its secret stays
+	changed.note = "second floor";
+	changed.region = "eu";
+	return store_key_put(tx, &changed, false, obj->o.revision, &obj, err);
+}
+
+static enum err_code put_instance(struct store_tx *tx, struct err *err)
+{
+	const struct instance_obj *obj;
+	struct instance in;
+	bool created;
+	field_defaults(&instance_fields, &in);
+	in.service = "sd";
+	in.id = "gpu7";
+	in.url = "http://127.0.0.1:7860";
+	in.engine = "sdwebui";
+	in.ttl_s = 30;
+	OK(store_instance_put(tx, &in, FIELD_NONE, &created, &obj, err));
+	in.draining = true;
+	return store_instance_put(tx, &in, obj->o.revision, &created, &obj, err);
+}
+
+static enum err_code put_callers(struct store_tx *tx, struct err *err)
+{
+	char secret[CREDENTIAL_LEN + 1];
+	const struct client_obj *c;
+	const struct token_obj *t;
+	struct client_doc client;
+	struct token token;
+	field_defaults(&client_fields, &client);
+	client.name = "app";
+	client.limits.rpm = 60;
+	OK(store_client_create(tx, &client, secret, &c, err));
+	client.note = "changed";
+	struct ident id = c->id;
+	OK(store_client_put(tx, &id, &client, FIELD_NONE, &c, err));
+	field_defaults(&token_fields, &token);
+	token.name = "ci";
+	OK(store_token_create(tx, &token, secret, &t, err));
+	token.name = "old";
+	OK(store_token_create(tx, &token, secret, &t, err));
+	id = t->id;
+	secret_wipe(secret, sizeof(secret));
+	return store_token_revoke(tx, &id, err);
+}
+
+static enum err_code put_rest(struct store_tx *tx, struct err *err)
+{
+	const struct rule_obj *rule;
+	struct alert_rule r = snapshot_rule(store_tx_snapshot(tx), SLICE("key-invalid")) != NULL
+		? snapshot_rule(store_tx_snapshot(tx), SLICE("key-invalid"))->doc
+		: alert_rules_builtin(&(size_t){0})[0];
+	struct price p;
+	int64_t revision;
+	bool changed;
+	r.name = "my-rule";
+	r.threshold = 7;
+	OK(store_rule_put(tx, &r, true, FIELD_NONE, &rule, err));
+	r.enabled = false;
+	OK(store_rule_put(tx, &r, false, rule->o.revision, &rule, err));
+	field_defaults(&price_fields, &p);
+	p.vendor = "openai";
+	p.model = "gpt-unit";
+	p.currency = "USD";
+	p.input_pico = 2500000;
+	p.output_pico = 10000000;
+	OK(store_price_begin(tx, &revision, err));
+	OK(store_price_put(tx, &p, revision, err));
+	OK(store_price_end(tx, revision, "gpt-unit", "one", err));
+	return store_policy_put(tx, true, FIELD_NONE, &changed, err);
+}
+
+static enum err_code fill(struct store_tx *tx, void *arg UNUSED, struct err *err)
+{
+	OK(put_feature(tx, err));
+	OK(put_key(tx, err));
+	OK(put_instance(tx, err));
+	OK(put_callers(tx, err));
+	return put_rest(tx, err);
+}
+
+static void add_map(struct str *out, struct pmap map)
+{
+	struct pmap_it it = {0};
+	struct slice name;
+	void *obj;
+	while (pmap_next(map, &it, &name, &obj)) {
+		const struct object *o = obj;
+		str_add_slice(out, name);
+		str_addf(out, " %lld ", (long long)o->revision);
+		str_add_slice(out, o->json);
+		str_add_c(out, '\n');
+	}
+}
+
+static char *all_of(const struct snapshot *s)
+{
+	struct str out = STR_INIT;
+	struct pmap_it it = {0};
+	void *obj;
+	const struct pmap maps[] = {s->features, s->aliases, s->keys, s->key_refs, s->instances,
+		s->tokens, s->clients, s->client_names, s->alert_rules, s->prices};
+	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
+		add_map(&out, maps[i]);
+	while (pmap_next(s->tokens, &it, NULL, &obj)) {
+		const struct token_obj *t = obj;
+		str_addf(&out, "%s revoked %lld hash %d\n", t->id.text, (long long)t->revoked_at,
+			t->hash[0]);
+	}
+	str_addf(&out, "revision %llu policy %d %lld\n", (unsigned long long)s->revision,
+		s->clients_required, (long long)s->policy_revision);
+	return str_take(&out, NULL);
+}
+
+static void every_document_is_as_it_was(void **state)
+{
+	struct scratch *s = *state;
+	struct store_stats stats;
+	struct secret got = {0};
+	struct err err = {0};
+	char path[96];
+	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	char *before = all_of(snapshots_now(s->snaps));
+	for (int i = 0; i < 2; i++) {
+		scratch_close(s);
+		assert_int_equal(scratch_open(s), ERR_OK);
+		char *after = all_of(snapshots_now(s->snaps));
+		assert_string_equal(after, before);
+		free(after);
+		store_stats(s->store, &stats);
+		assert_false(stats.changes_missing); // nothing that was acknowledged is gone
+		assert_string_equal(stats.reason, "");
+	}
+	scratch_path(s, "snapshot.lost.json", path);
+	assert_int_not_equal(access(path, F_OK), 0);
+	const struct key_obj *k =
+		snapshot_key_ref(snapshots_now(s->snaps), SLICE("openai/gpt-4/main"));
+	assert_int_equal(store_key_open(s->store, k, &got, &err), ERR_OK);
+	assert_memory_equal(got.p, "sk-unit-test-secret", 19);
+	secret_release(&got);
+	free(before);
+}
+
+// Without the database what was saved beside it serves, as it was.
+static void the_saved_copy_says_the_same(void **state)
+{
+	struct scratch *s = *state;
+	char path[96];
+	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	char *before = all_of(snapshots_now(s->snaps));
+	scratch_close(s);
+	scratch_path(s, "yijian.db", path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(scratch_open(s), ERR_OK);
+	assert_int_equal(snapshots_now(s->snaps)->store_state, STORE_READONLY);
+	char *after = all_of(snapshots_now(s->snaps));
+	assert_string_equal(after, before);
+	free(after);
+	free(before);
+}
+
+// ---- what is kept beside the documents ----
+
+static const struct key_obj *the_key(struct scratch *s)
+{
+	return snapshot_key_ref(snapshots_now(s->snaps), SLICE("openai/gpt-4/main"));
+}
+
+static enum err_code save_spending(struct store_tx *tx, void *arg UNUSED, struct err *err)
+{
+	return store_spend_save(tx, err);
+}
+
+static void spending_goes_on(void **state)
+{
+	struct scratch *s = *state;
+	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	for (int i = 0; i < 2; i++) {
+		struct live *l = the_key(s)->live;
+		l->spend.pico = 500 + i;
+		l->spend.unpriced = 3 + i;
+		l->spend.window = 678;
+		l->last_used_wall_ms = 1795608000000 + i;
+		l->spend.dirty = i == 0;
+		assert_int_equal(scratch_run(s, save_spending, NULL), ERR_OK);
+		assert_int_equal(l->spend.dirty, 0);
+		scratch_close(s);
+		assert_int_equal(scratch_open(s), ERR_OK);
+		l = the_key(s)->live; // the second time it was not said to have changed
+		assert_true(l->spend.pico == 500 && l->spend.unpriced == 3 && l->spend.window == 678);
+		assert_true(l->last_used_wall_ms == 1795608000000);
+	}
+}
+
+struct dead {
+	const struct key_obj *key;
+	const struct instance_obj *instance;
+	struct outage of_key, of_instance;
+	int seen;
+};
+
+static enum err_code put_outages(struct store_tx *tx, void *arg, struct err *err)
+{
+	struct dead *d = arg;
+	OK(store_outage_put(tx, LIVE_KEY, d->key->doc.id, &d->of_key, err));
+	return store_outage_put(tx, LIVE_INSTANCE, "sd/gpu7", &d->of_instance, err);
+}
+
+static void see_outage(void *arg, enum live_kind kind, const char *id, const struct outage *o)
+{
+	struct dead *d = arg;
+	const struct outage *want = kind == LIVE_KEY ? &d->of_key : &d->of_instance;
+	assert_string_equal(id, kind == LIVE_KEY ? d->key->doc.id : "sd/gpu7");
+	assert_true(o->mark == want->mark && o->fault == want->fault && o->since_ms == want->since_ms);
+	assert_true(o->cool_until_ms == want->cool_until_ms && o->cool_status == want->cool_status);
+	assert_true(o->beat_ms == want->beat_ms);
+	d->seen++;
+}
+
+static enum err_code walk_outages(struct store_tx *tx, void *arg, struct err *err)
+{
+	return store_outage_walk(tx, see_outage, arg, err);
+}
+
+static struct dead dead_of(struct scratch *s)
+{
+	const struct snapshot *snap = snapshots_now(s->snaps);
+	return (struct dead){.key = the_key(s),
+		.instance = snapshot_instance(snap, SLICE("sd"), SLICE("gpu7"))};
+}
+
+static void what_is_known_dead_stays_so(void **state)
+{
+	struct scratch *s = *state;
+	int64_t now = clock_wall_ms();
+	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	struct dead d = dead_of(s);
+	d.of_key = (struct outage){.mark = store_outage_mark_key(d.key), .fault = LIVE_KEY_INVALID,
+		.since_ms = now - 5, .cool_until_ms = now + 60000, .cool_status = 429};
+	d.of_instance = (struct outage){
+		.mark = store_outage_mark_instance(d.instance), .beat_ms = now - 40000};
+	assert_int_equal(scratch_run(s, put_outages, &d), ERR_OK);
+	assert_int_equal(scratch_run(s, walk_outages, &d), ERR_OK);
+	assert_int_equal(d.seen, 2);
+	scratch_close(s);
+	assert_int_equal(scratch_open(s), ERR_OK);
+	d = dead_of(s);
+	assert_true(d.key->live->fault == LIVE_KEY_INVALID);
+	assert_true(d.key->live->fault_since_wall_ms == now - 5);
+	assert_true(d.key->live->cooldown_status == 429);
+	assert_true(d.key->live->cooldown_until_us > clock_mono_us());
+	assert_true(d.key->live->cooldown_until_us <= clock_mono_us() + 60000000);
+	assert_true(d.instance->live->health == HEALTH_CRITICAL);
+	assert_true(d.instance->live->health_since_wall_ms == now - 40000 + 30000);
+	assert_true(d.instance->live->last_beat_us < clock_mono_us() - 30000000);
+	// What was seen of another secret or address says nothing of this one.
+	d.of_key = (struct outage){.mark = store_outage_mark_key(d.key) + 1, .fault = LIVE_KEY_INVALID};
+	d.of_instance = (struct outage){
+		.mark = store_outage_mark_instance(d.instance) + 1, .beat_ms = now - 40000};
+	assert_int_equal(scratch_run(s, put_outages, &d), ERR_OK);
+	scratch_close(s);
+	assert_int_equal(scratch_open(s), ERR_OK);
+	d = dead_of(s);
+	assert_true(d.key->live->fault == LIVE_OK && d.key->live->cooldown_until_us == 0);
+	assert_true(d.instance->live->health != HEALTH_CRITICAL);
+	d.of_key = d.of_instance = (struct outage){0}; // all is well: the rows go
+	assert_int_equal(scratch_run(s, put_outages, &d), ERR_OK);
+	d.seen = 0;
+	assert_int_equal(scratch_run(s, walk_outages, &d), ERR_OK);
+	assert_int_equal(d.seen, 0);
+}
+
+static enum err_code put_probe(struct store_tx *tx, void *arg, struct err *err)
+{
+	const struct probe_spent spent = {.priced = 4, .unpriced = 2, .pico = 900, .currency = "USD"};
+	return store_probe_put(tx, arg, 20000, &spent, err);
+}
+
+static enum err_code drain(struct store_tx *tx, void *arg, struct err *err)
+{
+	const struct live_override o = {.drained = true, .weight = 7,
+		.until_wall_ms = clock_wall_ms() + 600000};
+	return store_override_put(tx, LIVE_KEY, arg, &o, err);
+}
+
+static void looks_and_overrides_stay(void **state)
+{
+	struct scratch *s = *state;
+	char id[64];
+	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	snprintf(id, sizeof(id), "%s", the_key(s)->doc.id);
+	assert_int_equal(scratch_run(s, put_probe, id), ERR_OK);
+	assert_int_equal(scratch_run(s, drain, id), ERR_OK);
+	scratch_close(s);
+	assert_int_equal(scratch_open(s), ERR_OK);
+	struct probe_spent spent = probe_purse_spent(the_key(s)->live, 20000);
+	assert_true(spent.priced == 4 && spent.unpriced == 2 && spent.pico == 900);
+	assert_string_equal(spent.currency, "USD");
+	struct live *l = the_key(s)->live;
+	assert_true(l->drained == 1 && l->weight_override == 7);
+	assert_true(l->override_until_us > clock_mono_us());
+	assert_true(l->override_until_us <= clock_mono_us() + 600000000);
+}
+
+// ---- the chain ----
+
+static enum err_code verify(struct store_tx *tx, void *arg, struct err *err)
+{
+	return store_audit_verify(tx, arg, err);
+}
+
+static void change(struct scratch *s, const char *sql)
+{
+	char path[96], *why = NULL;
+	sqlite3 *db;
+	scratch_path(s, "yijian.db", path);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
+		fail_msg("%s: %s", sql, why);
+	assert_int_equal(sqlite3_changes(db), 1);
+	sqlite3_close(db);
+}
+
+static void every_word_of_an_audit_row_is_held(void **state)
+{
+	static const struct {
+		const char *there, *back;
+	} rows[] = {
+		{"UPDATE audit SET at=at+1 WHERE seq=3", "UPDATE audit SET at=at-1 WHERE seq=3"},
+		{"UPDATE audit SET actor=actor||'x' WHERE seq=3",
+			"UPDATE audit SET actor=rtrim(actor,'x') WHERE seq=3"},
+		{"UPDATE audit SET action=action||'x' WHERE seq=3",
+			"UPDATE audit SET action=rtrim(action,'x') WHERE seq=3"},
+		{"UPDATE audit SET object=object||'x' WHERE seq=3",
+			"UPDATE audit SET object=rtrim(object,'x') WHERE seq=3"},
+		{"UPDATE audit SET result=result||'x' WHERE seq=3",
+			"UPDATE audit SET result=rtrim(result,'x') WHERE seq=3"},
+		{"UPDATE audit SET request_id=request_id||'x' WHERE seq=3",
+			"UPDATE audit SET request_id=rtrim(request_id,'x') WHERE seq=3"},
+		{"UPDATE audit SET actor_name=actor_name||'x' WHERE seq=3",
+			"UPDATE audit SET actor_name=rtrim(actor_name,'x') WHERE seq=3"},
+		{"UPDATE audit SET object_id=object_id||'x' WHERE seq=3",
+			"UPDATE audit SET object_id=rtrim(object_id,'x') WHERE seq=3"},
+		// A word moved from one column to the next is another row, too.
+		{"UPDATE audit SET action=action||substr(object,1,1), object=substr(object,2) WHERE seq=3",
+			"UPDATE audit SET object=substr(action,-1)||object,"
+			" action=substr(action,1,length(action)-1) WHERE seq=3"},
+	};
+	struct scratch *s = *state;
+	int64_t bad = -1;
+	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	assert_int_equal(scratch_run(s, verify, &bad), ERR_OK);
+	assert_true(bad == 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		scratch_close(s);
+		change(s, rows[i].there);
+		assert_int_equal(scratch_open(s), ERR_OK);
+		assert_int_equal(scratch_run(s, verify, &bad), ERR_OK);
+		if (bad != 3)
+			fail_msg("%s: %lld", rows[i].there, (long long)bad);
+		scratch_close(s);
+		change(s, rows[i].back);
+		assert_int_equal(scratch_open(s), ERR_OK);
+		assert_int_equal(scratch_run(s, verify, &bad), ERR_OK);
+		assert_true(bad == 0);
+	}
+	scratch_close(s);
+	change(s, "DELETE FROM audit WHERE seq=4"); // one is missing
+	assert_int_equal(scratch_open(s), ERR_OK);
+	assert_int_equal(scratch_run(s, verify, &bad), ERR_OK);
+	assert_true(bad != 0);
+}
+
+#define ON_A_STORE(fn) cmocka_unit_test_setup_teardown(fn, scratch_begin, scratch_end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_A_STORE(every_document_is_as_it_was),
+		ON_A_STORE(the_saved_copy_says_the_same),
+		ON_A_STORE(spending_goes_on),
+		ON_A_STORE(what_is_known_dead_stays_so),
+		ON_A_STORE(looks_and_overrides_stay),
+		ON_A_STORE(every_word_of_an_audit_row_is_held),
+	};
+	if (!secret_setup())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
