@@ -316,6 +316,21 @@ static void the_first_to_return_is_told(void **state UNUSED)
 	test_route_free(t);
 }
 
+static void who_was_held_back_is_told_so(void **state UNUSED)
+{
+	struct test_route *t = one_key();
+	struct decide_request req = test_request();
+	run(t, &req);
+	assert_string_equal(d.reason, "only_one");
+	req.waited_us = 1;
+	run(t, &req);
+	assert_string_equal(d.reason, "waited");
+	t->key[0].doc.enabled = false;
+	assert_int_equal(run(t, &req)->chosen, -1);
+	assert_null(d.reason);
+	test_route_free(t);
+}
+
 static void shares_of_a_turn(void **state UNUSED)
 {
 	struct test_route *t = test_route_new(STRAT_ROUND_ROBIN);
@@ -379,6 +394,7 @@ int main(void)
 		cmocka_unit_test(what_nothing_fits_means),
 		cmocka_unit_test(the_least_bad_by_its_reason),
 		cmocka_unit_test(the_first_to_return_is_told),
+		cmocka_unit_test(who_was_held_back_is_told_so),
 		cmocka_unit_test(shares_of_a_turn),
 		cmocka_unit_test(a_waiting_queue_counts_as_load),
 		cmocka_unit_test(overrides_of_keys_come_before_those_of_targets),

@@ -146,6 +146,14 @@ static void by_session(void **state UNUSED)
 		assert_string_equal(d.reason, "affinity");
 		assert_true(d.v[d.chosen].share == 1 && d.v[d.fallback[0]].share == 0);
 	}
+	for (int i = 0; i < 64; i++) {
+		static const char first[] = "3142440144424411403433314114414423444100444104242030014204024342";
+		char name[8];
+		snprintf(name, sizeof(name), "s%d", i);
+		req.session = decide_session(slice_of(name));
+		decide(&t->route, &req, NOW, WALL, 0.3, &d);
+		assert_int_equal(d.chosen, first[i] - '0');
+	}
 	test_route_free(t);
 }
 
