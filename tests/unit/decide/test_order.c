@@ -92,6 +92,25 @@ static void by_cost(void **state UNUSED)
 	test_route_free(t);
 }
 
+// A lighter tier comes behind, whatever strategy ranks it.
+static void tiers_come_one_after_the_other(void **state UNUSED)
+{
+	static const enum strategy all[] = {STRAT_PRIORITY, STRAT_COST, STRAT_LATENCY, STRAT_WEIGHTED,
+		STRAT_LEAST_INFLIGHT, STRAT_ROUND_ROBIN};
+	struct decide_request req = test_request();
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		struct test_route *t = test_route_new(all[i]);
+		test_route_key(t, 1, 0, 9);
+		test_route_key(t, 1, 0, 8);
+		test_route_key(t, 1, 0, 7);
+		test_route_key(t, 1, 1, 1);
+		test_route_key(t, 2, 0, 5);
+		test_route_key(t, 2, 0, 4);
+		order_is(t, &req, 0, "0 1 2 3 4 5");
+		test_route_free(t);
+	}
+}
+
 static void by_turn(void **state UNUSED)
 {
 	struct decide_request req = test_request();
@@ -164,6 +183,7 @@ int main(void)
 		cmocka_unit_test(by_latency),
 		cmocka_unit_test(by_load),
 		cmocka_unit_test(by_cost),
+		cmocka_unit_test(tiers_come_one_after_the_other),
 		cmocka_unit_test(by_turn),
 		cmocka_unit_test(by_draw),
 		cmocka_unit_test(places_beyond_the_drawn_stand_as_they_are),

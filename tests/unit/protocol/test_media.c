@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "agent/protocol/batch.h"
+#include "agent/protocol/openai.h"
 #include "shared/multipart.h"
 
 static struct adapter_call call;
@@ -123,6 +124,24 @@ static void test_speech_is_charged_by_characters(void **state)
 	assert_true(call.stream);
 }
 
+static void test_speech_is_asked_for_as_sound_or_events(void **state)
+{
+	(void)state;
+	struct target target = {.upstream_model = "m"};
+	struct adapter_ask ask = {0};
+	read_call(OFFER_SPEECH, "{\"model\":\"t\",\"input\":\"x\"}");
+	assert_int_equal(build(&adapter_openai_speech, "", &target, NULL, &ask), ERR_OK);
+	assert_string_equal(ask.accept, "application/octet-stream, audio/*");
+	assert_true(ask.raw && ask.stream); // passed on as it comes
+	release(&ask);
+	ask = (struct adapter_ask){0};
+	read_call(OFFER_SPEECH, "{\"model\":\"t\",\"input\":\"x\",\"stream_format\":\"sse\"}");
+	assert_int_equal(build(&adapter_openai_speech, "", &target, NULL, &ask), ERR_OK);
+	assert_string_equal(ask.accept, "text/event-stream");
+	assert_true(!ask.raw && ask.stream);
+	release(&ask);
+}
+
 // ---- forms ----
 
 #define TYPE "multipart/form-data; boundary=B"
@@ -192,6 +211,17 @@ static const struct {
 		"{\"index\":0,\"relevance_score\":0.2,\"document\":{\"text\":\"a\"}}],\"model\":\"\","
 		"\"usage\":{\"total_tokens\":0}}", -1, -1},
 	{&adapter_tei_rerank, OFFER_RERANK,
+		"{\"model\":\"r\",\"query\":\"q\",\"documents\":[\"a\",\"b\"],\"top_n\":1}", NULL,
+		"[{\"index\":0,\"score\":0.2},{\"index\":1,\"score\":0.9}]", ANSWER_OK,
+		"{\"results\":[{\"index\":1,\"relevance_score\":0.9}],\"model\":\"\","
+		"\"usage\":{\"total_tokens\":0}}", -1, -1},
+	{&adapter_tei_rerank, OFFER_RERANK, // equal ones as the caller had them, and no more than there are
+		"{\"model\":\"r\",\"query\":\"q\",\"documents\":[\"a\",\"b\"],\"top_n\":9}", NULL,
+		"[{\"index\":1,\"score\":0.5},{\"index\":0,\"score\":0.5}]", ANSWER_OK,
+		"{\"results\":[{\"index\":0,\"relevance_score\":0.5},"
+		"{\"index\":1,\"relevance_score\":0.5}],\"model\":\"\","
+		"\"usage\":{\"total_tokens\":0}}", -1, -1},
+	{&adapter_tei_rerank, OFFER_RERANK,
 		"{\"model\":\"r\",\"query\":\"q\",\"documents\":[\"a\",\"b\"]}", NULL,
 		"[{\"index\":7,\"score\":1},{\"index\":1,\"score\":1}]", ANSWER_BAD, NULL, -1, -1},
 	{&adapter_openai_rerank, OFFER_RERANK,
@@ -236,6 +266,29 @@ static void test_replies(void **state)
 			assert_int_equal(a.usage.audio_ms, replies[i].audio_ms);
 		}
 		str_release(&scratch);
+	}
+}
+
+// Only a number that is a status of a failure says one.
+static void test_the_status_in_an_error(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *body;
+		int status;
+	} rows[] = {{"{\"error\":{\"code\":400}}", 400}, {"{\"error\":{\"code\":599}}", 599},
+		{"{\"error\":{\"code\":399}}", 0}, {"{\"error\":{\"code\":600}}", 0},
+		{"{\"error\":{\"code\":200}}", 0}, {"{\"error\":{\"code\":429.5}}", 0},
+		{"{\"error\":{\"code\":\"429\"}}", 0}, {"{\"error\":{\"message\":\"m\"}}", 0},
+		{"{\"error\":\"429\"}", 0}, {"{\"data\":[]}", 0}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct jscan_member m[8];
+		size_t n;
+		struct err err;
+		assert_int_equal(jscan_object(slice_of(rows[i].body), (struct jscan_limits){0}, m,
+			ARRAY_LEN(m), &n, &err), ERR_OK);
+		assert_int_equal(openai_error_status(m, n), rows[i].status);
+		assert_true(openai_is_error(m, n) == (i < ARRAY_LEN(rows) - 1));
 	}
 }
 
@@ -326,6 +379,8 @@ int main(void)
 		cmocka_unit_test(test_speech_is_charged_by_characters),
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_replies),
+		cmocka_unit_test(test_speech_is_asked_for_as_sound_or_events),
+		cmocka_unit_test(test_the_status_in_an_error),
 		cmocka_unit_test(test_recorded_dashscope),
 		cmocka_unit_test(test_parts_are_one_answer),
 		cmocka_unit_test(test_events),
