@@ -338,6 +338,18 @@ static void test_parts_are_one_answer(void **state)
 		"{\"object\":\"list\",\"data\":[{\"index\":0,\"embedding\":[0]},{\"index\":1,\"embedding\":[1]},"
 		"{\"index\":2,\"embedding\":[2]}],\"model\":\"m\",\"usage\":{\"prompt_tokens\":6,"
 		"\"total_tokens\":6}}");
+	// The next answer in the same place: nothing is left of this one.
+	struct adapter_answer next = {.body = SLICE("{\"data\":[{\"index\":0,\"embedding\":[7]}]}"),
+		.usage = {.in = 1}};
+	read_call(OFFER_EMBEDDINGS, "{\"model\":\"e\",\"input\":\"a\"}");
+	batch_reset(&b);
+	call.part = 1;
+	assert_true(batch_add(&b, &call, &next));
+	str_clear(&out);
+	batch_write(&b, &call, &out);
+	assert_string_equal(str_text(&out),
+		"{\"object\":\"list\",\"data\":[{\"index\":0,\"embedding\":[7]}],\"model\":\"\","
+		"\"usage\":{\"prompt_tokens\":1,\"total_tokens\":1}}");
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct adapter_answer a = {.body = slice_of(bad[i]), .usage = ADAPTER_USAGE_UNKNOWN};
 		batch_reset(&b);

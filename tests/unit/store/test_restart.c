@@ -347,6 +347,60 @@ static void looks_and_overrides_stay(void **state)
 	assert_true(l->override_until_us <= clock_mono_us() + 600000000);
 }
 
+struct chunk {
+	int64_t at_ms, kept_s;
+	const char *points;
+};
+
+static enum err_code add_chunk(struct store_tx *tx, void *arg, struct err *err)
+{
+	const struct chunk *c = arg;
+	return store_history_add(tx, 60, c->at_ms, slice_of(c->points), c->kept_s, err);
+}
+
+static void see_chunk(void *arg, int64_t at_ms, struct slice chunk)
+{
+	str_addf(arg, "%lld=%.*s;", (long long)at_ms, SLICE_FMT(chunk));
+}
+
+// A chunk for every time, the last word about it; what is older than is kept goes, and what a clock
+// that was ahead had left.
+static void figures_are_kept_so_long(void **state)
+{
+	static const struct chunk chunks[] = {{100000, 100, "a"}, {50000, 100, "b"}, {100000, 100, "c"},
+		{200000, 100, "d"}, {150000, 100, "e"}, {149000, 1, "f"}};
+	static const char *const want[] = {"100000=a;", "50000=b;100000=a;", "50000=b;100000=c;",
+		"100000=c;200000=d;", "100000=c;150000=e;200000=d;", "149000=f;150000=e;"};
+	struct scratch *s = *state;
+	for (size_t i = 0; i < ARRAY_LEN(chunks); i++) {
+		struct str out = STR_INIT;
+		assert_int_equal(scratch_run(s, add_chunk, (void *)(uintptr_t)&chunks[i]), ERR_OK);
+		scratch_close(s);
+		assert_int_equal(scratch_open(s), ERR_OK);
+		store_history_read(s->store, 60, see_chunk, &out);
+		assert_string_equal(str_text(&out), want[i]);
+		str_clear(&out);
+		store_history_read(s->store, 3600, see_chunk, &out);
+		assert_string_equal(str_text(&out), "");
+		str_release(&out);
+	}
+}
+
+// The store looks after itself between jobs: what is past its time, and the log.
+static void it_looks_after_itself(void **state)
+{
+	struct scratch *s = *state;
+	struct store_stats stats = {0};
+	for (int i = 0; i < 10000 && (stats.purge_wall_ms == 0 || stats.checkpoint_wall_ms == 0); i++) {
+		assert_int_equal(scratch_run(s, save_spending, NULL), ERR_OK);
+		store_stats(s->store, &stats);
+	}
+	assert_true(stats.purge_wall_ms > 0 && stats.checkpoint_wall_ms > 0);
+	assert_false(stats.purge_overdue || stats.checkpoint_overdue);
+	assert_string_equal(stats.reason, "");
+	assert_int_equal(stats.state, STORE_OK);
+}
+
 // ---- the chain ----
 
 static enum err_code verify(struct store_tx *tx, void *arg, struct err *err)
@@ -426,6 +480,8 @@ int main(void)
 		ON_A_STORE(spending_goes_on),
 		ON_A_STORE(what_is_known_dead_stays_so),
 		ON_A_STORE(looks_and_overrides_stay),
+		ON_A_STORE(figures_are_kept_so_long),
+		ON_A_STORE(it_looks_after_itself),
 		ON_A_STORE(every_word_of_an_audit_row_is_held),
 	};
 	if (!secret_setup())
