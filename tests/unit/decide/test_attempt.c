@@ -202,6 +202,30 @@ static void nothing_is_told_of_another_address(void **state UNUSED)
 	test_route_free(t);
 }
 
+// The address answered another secret: what it says of that one is nothing about this one.
+static void what_another_secret_met_is_the_addresss(void **state UNUSED)
+{
+	struct test_route *t = with_key();
+	struct live *l = &t->live[0];
+	l->life = UINT64_C(1) << 32 | 2;
+	t->v[0].life = UINT64_C(1) << 32 | 1;
+	t->v[0].pair = NULL;
+	l->half_open_busy = 1;
+	assert_false(tell(t, OUT_CLIENT, 400));
+	assert_int_equal(l->half_open_busy, 0);
+	assert_false(tell(t, OUT_AUTH, 401));
+	assert_int_equal(l->fault, LIVE_OK);
+	assert_true(tell(t, OUT_RATE_LIMITED, 429)); // the account's
+	assert_true(l->cooldown_until_us == NOW + 5000000);
+	assert_false(tell(t, OUT_FAILED, 500));
+	assert_true(tell(t, OUT_FAILED, 500)); // the address's
+	assert_int_equal(l->breaker, BREAKER_OPEN);
+	assert_true(tell(t, OUT_OK, 200)); // it answers
+	assert_int_equal(l->breaker, BREAKER_CLOSED);
+	assert_true(l->last_ok_wall_ms == 0); // but that was another secret
+	test_route_free(t);
+}
+
 static void a_key_shown_alone_is_told_alone(void **state UNUSED)
 {
 	struct live live = {0};
@@ -249,6 +273,7 @@ int main(void)
 		cmocka_unit_test(success_clears_both),
 		cmocka_unit_test(a_callers_fault_says_nothing),
 		cmocka_unit_test(nothing_is_told_of_another_address),
+		cmocka_unit_test(what_another_secret_met_is_the_addresss),
 		cmocka_unit_test(a_key_shown_alone_is_told_alone),
 		cmocka_unit_test(both_breakers_let_it_pass),
 	};

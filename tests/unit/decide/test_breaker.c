@@ -32,6 +32,21 @@ static void old_fails_are_forgotten(void **state UNUSED)
 	end(&l, OUT_FAILED, 2000);
 	assert_false(end(&l, OUT_FAILED, 2000 + policy.window_us));
 	assert_int_equal(l.breaker, BREAKER_CLOSED);
+	assert_false(end(&l, OUT_FAILED, 2001 + policy.window_us)); // counted anew, from one
+	assert_true(end(&l, OUT_FAILED, 2002 + policy.window_us));
+}
+
+static void as_many_fails_as_the_policy_says(void **state UNUSED)
+{
+	for (int fails = 0; fails <= 3; fails++) {
+		struct breaker_policy p = {.fails = fails, .window_us = 60000000, .open_us = 30000000};
+		struct live l = {0};
+		for (int i = 1; i <= 5; i++) {
+			bool opened = breaker_outcome(&l, LIFE_ANY, &p, OUT_FAILED, i, i, 0, 500);
+			assert_true(opened == (fails > 0 && i == fails));
+		}
+		assert_true((l.breaker == BREAKER_OPEN) == (fails > 0)); // 0: never
+	}
 }
 
 static void an_ok_clears_the_count(void **state UNUSED)
@@ -197,6 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_after_fails_in_the_window),
 		cmocka_unit_test(old_fails_are_forgotten),
+		cmocka_unit_test(as_many_fails_as_the_policy_says),
 		cmocka_unit_test(an_ok_clears_the_count),
 		cmocka_unit_test(one_trial_decides),
 		cmocka_unit_test(a_caller_who_left_frees_the_trial),

@@ -219,6 +219,25 @@ static void the_targets_model_is_asked_for(void **state UNUSED)
 	test_route_free(t);
 }
 
+static void any_of_a_list_will_do(void **state UNUSED)
+{
+	static const char *three[] = {"a", "b", "c"};
+	struct decide_request req = test_request();
+	for (size_t i = 0; i < 4; i++) {
+		const char *asked = i < 3 ? three[i] : "d";
+		struct test_route *t = one_instance();
+		t->instance[0].doc.models = (struct strv){three, 3};
+		req.model = asked;
+		assert_int_equal(run(t, &req)->v[0].skip, i < 3 ? SKIP_NONE : SKIP_MODEL_UNKNOWN);
+		test_route_free(t);
+		t = one_key();
+		t->feature.doc.regions = (struct strv){three, 3};
+		t->key[0].doc.region = asked;
+		assert_int_equal(run(t, &req)->v[0].skip, i < 3 ? SKIP_NONE : SKIP_REGION_DENIED);
+		test_route_free(t);
+	}
+}
+
 static void any_of_the_places_can_be_tried(void **state UNUSED)
 {
 	struct test_route *t = test_route_new(STRAT_PRIORITY);
@@ -267,6 +286,32 @@ static void what_nothing_fits_means(void **state UNUSED)
 	assert_int_equal(decide_refusal(&t->route, run(t, &req)), ERR_NO_HEALTHY_TARGET);
 	t->target[1].kind = TARGET_SELF_HOSTED; // the policy leaves one, and that one cools
 	assert_int_equal(decide_refusal(&t->route, run(t, &req)), ERR_UPSTREAM_RATE_LIMITED);
+	test_route_free(t);
+}
+
+// The first one is as good as any: a worse one behind it does not take its place.
+static void the_least_bad_may_stand_first(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_PRIORITY);
+	struct decide_request req = test_request();
+	for (int i = 0; i < 3; i++) {
+		test_route_key(t, 1, TIER_PRIMARY, 1);
+		t->live[i].cooldown_until_us = NOW + 100 * (i + 1);
+	}
+	t->feature.doc.all_down = ALL_DOWN_LEAST_BAD;
+	for (int want = 0; want < 3; want++) {
+		assert_int_equal(run(t, &req)->chosen, want);
+		decide_tried(&req, want);
+	}
+	test_route_free(t);
+}
+
+static void a_turn_is_taken_by_one_alone_too(void **state UNUSED)
+{
+	struct test_route *t = one_key();
+	decide_turn(&t->route);
+	decide_turn(&t->route);
+	assert_int_equal(t->target_live[0].rr, 2);
 	test_route_free(t);
 }
 
@@ -390,7 +435,10 @@ int main(void)
 		cmocka_unit_test(the_last_moment_counts),
 		cmocka_unit_test(sizes_are_of_both_sides),
 		cmocka_unit_test(the_targets_model_is_asked_for),
+		cmocka_unit_test(any_of_a_list_will_do),
 		cmocka_unit_test(any_of_the_places_can_be_tried),
+		cmocka_unit_test(the_least_bad_may_stand_first),
+		cmocka_unit_test(a_turn_is_taken_by_one_alone_too),
 		cmocka_unit_test(what_nothing_fits_means),
 		cmocka_unit_test(the_least_bad_by_its_reason),
 		cmocka_unit_test(the_first_to_return_is_told),

@@ -34,6 +34,7 @@ static void order_is(struct test_route *t, const struct decide_request *req, dou
 	for (size_t i = 0; i < d.fallback_n; i++)
 		n += (size_t)snprintf(got + n, sizeof(got) - n, " %d", d.fallback[i]);
 	assert_string_equal(got, want);
+	assert_true(d.draw == draw && d.at_us == NOW); // from which a record is replayed
 }
 
 static void by_weight(void **state UNUSED)
@@ -140,6 +141,17 @@ static void by_draw(void **state UNUSED)
 	test_route_free(t);
 }
 
+// A draw at the very edge of a share is the next one's.
+static void shares_are_half_open(void **state UNUSED)
+{
+	struct decide_request req = test_request();
+	struct test_route *t = keys(STRAT_WEIGHTED, 4);
+	order_is(t, &req, 0.25, "1 0 2 3");
+	order_is(t, &req, 0.5, "2 0 1 3");
+	order_is(t, &req, 0.75, "3 0 1 2");
+	test_route_free(t);
+}
+
 static void places_beyond_the_drawn_stand_as_they_are(void **state UNUSED)
 {
 	struct decide_request req = test_request();
@@ -186,6 +198,7 @@ int main(void)
 		cmocka_unit_test(tiers_come_one_after_the_other),
 		cmocka_unit_test(by_turn),
 		cmocka_unit_test(by_draw),
+		cmocka_unit_test(shares_are_half_open),
 		cmocka_unit_test(places_beyond_the_drawn_stand_as_they_are),
 		cmocka_unit_test(by_session),
 	};

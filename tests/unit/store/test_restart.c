@@ -133,6 +133,14 @@ static void add_map(struct str *out, struct pmap map)
 		const struct object *o = obj;
 		str_add_slice(out, name);
 		str_addf(out, " %lld ", (long long)o->revision);
+		if (o->revision > 0) { // somebody wrote it, at some time
+			char *doc = mem_strndup(o->json.p, o->json.n);
+			assert_null(strstr(doc, "\"created_at\":null"));
+			assert_null(strstr(doc, "\"updated_at\":null"));
+			assert_null(strstr(doc, "\"updated_by\":null"));
+			assert_null(strstr(doc, "\"revision\":null"));
+			free(doc);
+		}
 		str_add_slice(out, o->json);
 		str_add_c(out, '\n');
 	}
