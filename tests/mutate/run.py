@@ -6,7 +6,8 @@ A sample of the mutants of tests/mutate/mutants.py, drawn by their words, so tha
 the same and a longer one more of them. Each is compiled alone and linked into the unit programs
 that have its source in them. One that they let live meets tests of the suites, in an agent of its
 own: of those that run its function the ones of its row in tests/mutate/suites first, for TESTS_S at
-most. Which test runs which function is found by a traced agent, once, and kept in build/mutate.
+most. Which test runs which function is found by a traced agent and kept in build/mutate until there
+is another function.
 `make mutate` builds and hands over the flags.
 
 What is not counted: what does not compile, what compiles to the same code as the source or as a
@@ -272,13 +273,21 @@ class Traced:
 
     def __init__(self, tools, anew):
         self.at, self.tools = WORK / "traced.json", tools
-        if anew or not self.at.exists():
+        if anew or self.kept().get("functions") != self.functions():
             self.trace()
-        self.tests = json.loads(self.at.read_text())
+        self.tests = self.kept()["tests"]
         self.by_function = collections.defaultdict(list)
         for test, (_, functions) in self.tests.items():
             for function in functions:
                 self.by_function[function].append(test)
+
+    def kept(self):
+        return json.loads(self.at.read_text()) if self.at.exists() else {}
+
+    def functions(self):
+        """What was traced: with another function in the rules it is traced anew."""
+        return sorted({function for names in areas().values() for name in names
+                       for function, *_ in src.functions(name)})
 
     def of(self, mutant):
         """Node ids: its own suites' first, then the rest, the cheap ones before the long."""
@@ -339,7 +348,7 @@ class Traced:
                     tests[test] = seconds, sorted({names[o + start] for o in ran})
         if not tests:
             sys.exit("no test of the suites ran an agent's function")
-        self.at.write_text(json.dumps(tests))
+        self.at.write_text(json.dumps({"functions": self.functions(), "tests": tests}))
 
 
 class Seen:
