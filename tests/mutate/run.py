@@ -7,8 +7,7 @@ the same and a longer one more of them. Each is compiled alone and linked into t
 that have its source in them. One that they let live meets tests of the suites, in an agent of its
 own: of those that run its function the ones of its row in tests/mutate/suites first, for TESTS_S at
 most. Which test runs which function is found by a traced agent and kept in build/mutate until there
-is another function.
-`make mutate` builds and hands over the flags.
+is another function. `make mutate` builds and hands over the flags.
 
 What is not counted: what does not compile, what compiles to the same code as the source or as a
 mutant before it, and what tests/mutate/survivors says can make no difference, and why. What takes
