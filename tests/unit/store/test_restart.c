@@ -124,6 +124,56 @@ static enum err_code fill(struct store_tx *tx, void *arg UNUSED, struct err *err
 	return put_rest(tx, err);
 }
 
+// Everything once more, at a later time than it was made.
+static enum err_code change_all(struct store_tx *tx, void *arg UNUSED, struct err *err)
+{
+	const struct snapshot *s = store_tx_snapshot(tx);
+	struct pmap_it it = {0};
+	const struct feature_obj *f = snapshot_feature(s, SLICE("answers"));
+	const struct key_obj *k = snapshot_key_ref(s, SLICE("openai/gpt-4/main"));
+	const struct instance_obj *in = snapshot_instance(s, SLICE("sd"), SLICE("gpu7"));
+	const struct rule_obj *r = snapshot_rule(s, SLICE("my-rule"));
+	void *client, *price = NULL;
+	int64_t revision;
+	bool created;
+	assert_true(pmap_next(s->clients, &it, NULL, &client));
+	it = (struct pmap_it){0};
+	while (pmap_next(s->prices, &it, NULL, &price))
+		if (strcmp(((struct price_obj *)price)->doc.model, "gpt-unit") == 0)
+			break;
+	struct feature feature = f->doc;
+	feature.description = "later";
+	OK(store_feature_put(tx, &feature, false, FIELD_NONE, &f, err));
+	struct vendor_key key = k->doc;
+	key.note = "later";
+	OK(store_key_put(tx, &key, false, FIELD_NONE, &k, err));
+	struct instance instance = in->doc;
+	instance.display_name = "later";
+	OK(store_instance_put(tx, &instance, FIELD_NONE, &created, &in, err));
+	const struct client_obj *c = client;
+	struct client_doc doc = c->doc;
+	struct ident id = c->id;
+	doc.note = "later";
+	OK(store_client_put(tx, &id, &doc, FIELD_NONE, &c, err));
+	struct alert_rule rule = r->doc;
+	rule.description = "later";
+	OK(store_rule_put(tx, &rule, false, FIELD_NONE, &r, err));
+	struct price p = ((struct price_obj *)price)->doc;
+	p.source = "later";
+	OK(store_price_begin(tx, &revision, err));
+	OK(store_price_put(tx, &p, revision, err));
+	return store_price_end(tx, revision, "gpt-unit", "one", err);
+}
+
+static void fill_all(struct scratch *s)
+{
+	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	int64_t made = clock_wall_ms();
+	while (clock_wall_ms() == made)
+		;
+	assert_int_equal(scratch_run(s, change_all, NULL), ERR_OK);
+}
+
 static void add_map(struct str *out, struct pmap map)
 {
 	struct pmap_it it = {0};
@@ -172,7 +222,7 @@ static void every_document_is_as_it_was(void **state)
 	struct secret got = {0};
 	struct err err = {0};
 	char path[96];
-	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	fill_all(s);
 	char *before = all_of(snapshots_now(s->snaps));
 	for (int i = 0; i < 2; i++) {
 		scratch_close(s);
@@ -199,7 +249,7 @@ static void the_saved_copy_says_the_same(void **state)
 {
 	struct scratch *s = *state;
 	char path[96];
-	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	fill_all(s);
 	char *before = all_of(snapshots_now(s->snaps));
 	scratch_close(s);
 	scratch_path(s, "yijian.db", path);
@@ -227,7 +277,7 @@ static enum err_code save_spending(struct store_tx *tx, void *arg UNUSED, struct
 static void spending_goes_on(void **state)
 {
 	struct scratch *s = *state;
-	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	fill_all(s);
 	for (int i = 0; i < 2; i++) {
 		struct live *l = the_key(s)->live;
 		l->spend.pico = 500 + i;
@@ -286,7 +336,7 @@ static void what_is_known_dead_stays_so(void **state)
 {
 	struct scratch *s = *state;
 	int64_t now = clock_wall_ms();
-	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	fill_all(s);
 	struct dead d = dead_of(s);
 	d.of_key = (struct outage){.mark = store_outage_mark_key(d.key), .fault = LIVE_KEY_INVALID,
 		.since_ms = now - 5, .cool_until_ms = now + 60000, .cool_status = 429};
@@ -340,7 +390,7 @@ static void looks_and_overrides_stay(void **state)
 {
 	struct scratch *s = *state;
 	char id[64];
-	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	fill_all(s);
 	snprintf(id, sizeof(id), "%s", the_key(s)->doc.id);
 	assert_int_equal(scratch_run(s, put_probe, id), ERR_OK);
 	assert_int_equal(scratch_run(s, drain, id), ERR_OK);
@@ -455,7 +505,7 @@ static void every_word_of_an_audit_row_is_held(void **state)
 	};
 	struct scratch *s = *state;
 	int64_t bad = -1;
-	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	fill_all(s);
 	assert_int_equal(scratch_run(s, verify, &bad), ERR_OK);
 	assert_true(bad == 0);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
