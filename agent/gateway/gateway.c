@@ -10,7 +10,6 @@
 #include "agent/call/life.h"
 #include "agent/call/loop.h"
 #include "agent/call/prompt.h"
-#include "agent/tasks/caller.h"
 #include "agent/call/wishes.h"
 #include "shared/jw.h"
 #include "agent/call/sse.h"
