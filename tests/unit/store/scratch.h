@@ -26,7 +26,7 @@ static inline enum err_code scratch_open(struct scratch *s)
 	bool locked;
 	s->snaps = snapshots_new();
 	s->live = live_new();
-	s->loop = loop_new("test", s->snaps);
+	s->loop = loop_new("test", NULL);
 	enum err_code code =
 		store_open(&s->settings, s->snaps, s->live, &s->store, &locked, &err);
 	if (code == ERR_OK)
@@ -113,7 +113,7 @@ static inline enum err_code scratch_run(struct scratch *s, scratch_fn fn, void *
 		return ERR_OVERLOADED;
 	loop_run(s->loop);
 	loop_free(s->loop); // a stopped loop does not run again
-	s->loop = loop_new("test", s->snaps);
+	s->loop = loop_new("test", NULL);
 	return j.code;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "tests/unit/store/scratch.h"
+#include "agent/store/key.h"
 
 #define SECRET "sk-unit-test-secret"
 

@@ -7,6 +7,19 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 #include "shared/clock.h"
+#include "agent/store/alert.h"
+#include "agent/store/audit.h"
+#include "agent/store/caller.h"
+#include "agent/store/feature.h"
+#include "agent/store/history.h"
+#include "agent/store/instance.h"
+#include "agent/store/key.h"
+#include "agent/store/outage.h"
+#include "agent/store/override.h"
+#include "agent/store/policy.h"
+#include "agent/store/price.h"
+#include "agent/store/probe.h"
+#include "agent/store/spend.h"
 #include "shared/credential.h"
 #include "tests/unit/store/scratch.h"
 
