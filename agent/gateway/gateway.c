@@ -10,8 +10,6 @@
 #include "agent/call/life.h"
 #include "agent/call/loop.h"
 #include "agent/call/prompt.h"
-#include "agent/call/wishes.h"
-#include "shared/jw.h"
 #include "agent/call/sse.h"
 #include "agent/gateway/private.h"
 #include "agent/protocol/batch.h"

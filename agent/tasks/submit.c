@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One submit: sent once its intention is kept, never twice, and what its end says of the candidate
 // and of the work.
-#include "agent/state/caller.h"
-#include "agent/tasks/private.h"
 #include "agent/tasks/submit.h"
 
 #include <stdio.h>
