@@ -16,6 +16,7 @@
 #include "shared/mem.h"
 
 #define POOL_BYTES (12 * 1024) // of a connection: the head, a part of the body, the answer's head
+#define POOL_STEP 1024
 #define CONNECTIONS_MAX 1024 // of a port: each has a pool and a descriptor more than the own engine's
 #define STREAM_BLOCK 4096
 #define URI_KEPT 128
@@ -41,9 +42,10 @@ struct mhd {
 	struct MHD_Connection *conn; // NULL: it has let go of the socket
 	struct str uri; // as it came, of the head that is read
 	const char *uri_at; // where it stood
-	unsigned stuck; // runs in which a body did not get on
-	unsigned at_end; // runs since the caller has ended
+	unsigned stuck; // runs of this turn in which a body did not get on
+	unsigned at_end; // runs of this turn since all was read
 	bool suspended;
+	bool logged; // something went wrong: 1.0 closes in the run after it
 	bool in_head; // the library has not asked for the body yet
 	bool said; // the last answer went out past it
 	bool ends; // after an answer that says so
@@ -104,6 +106,7 @@ static void on_log(void *cls, const char *format, va_list args)
 {
 	static const char answers[] = "Error processing request";
 	struct conn *c = cls;
+	c->mhd->logged = true;
 	if (c->mhd->said || strncmp(format, answers, sizeof(answers) - 1) != 0)
 		return;
 	if (c->req == NULL || c->req->state == RS_BODY)
@@ -407,6 +410,7 @@ static struct MHD_Daemon *daemon_of(struct conn *c)
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, c,
 		STRICTNESS,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)POOL_STEP,
 		MHD_OPTION_CONNECTION_LIMIT, 1u,
 		MHD_OPTION_CONNECTION_TIMEOUT, 0u,
 		MHD_OPTION_NONCE_NC_SIZE, 0u,
@@ -502,7 +506,8 @@ static bool step(struct conn *c)
 	}
 	m->stuck++;
 	MHD_run(m->daemon);
-	bool more = MHD_get_timeout(m->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
+	bool more = m->logged || (MHD_get_timeout(m->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
+	m->logged = false;
 	if (more && m->stuck > STUCK_RUNS && c->req != NULL && c->req->state == RS_BODY)
 		refuse_past(c, ERR_BAD_FRAMING); // a chunk's line that does not end
 	if (more || m->conn == NULL || !c->gone || !reads(c))
@@ -518,6 +523,7 @@ static bool step(struct conn *c)
 static void work(struct conn *c)
 {
 	int i = 0;
+	c->mhd->stuck = c->mhd->at_end = 0;
 	c->dirty = true; // what is marked meanwhile is seen by the next step
 	while (i < RUNS_AT_ONCE && step(c))
 		i++;
