@@ -12,8 +12,10 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "agent/core/descriptors.h"
 #include "agent/web/private.h"
 #include "shared/mem.h"
+#include "shared/secret.h"
 
 #define POOL_BYTES (12 * 1024) // of a connection: the head, a part of the body, the answer's head
 #define POOL_STEP 1024
@@ -42,6 +44,8 @@ struct mhd {
 	struct MHD_Connection *conn; // NULL: it has let go of the socket
 	struct str uri; // as it came, of the head that is read
 	const char *uri_at; // where it stood
+	const char *head_at; // where the library keeps the head under way: credentials are among it
+	size_t head_n;
 	unsigned stuck; // runs of this turn in which a body did not get on
 	unsigned at_end; // runs of this turn since all was read
 	bool suspended;
@@ -216,6 +220,8 @@ static enum err_code take_head(struct mhd *m, struct web_req *q, const char *met
 	struct arena *a = &q->r.arena;
 	struct head *h = &q->head;
 	struct lines l = {.q = q, .next = method};
+	m->head_at = method;
+	m->head_n = head_size(m);
 	h->method = (struct slice){arena_strdup(a, method), strlen(method)};
 	h->target = (struct slice){arena_slice(a, str_slice(&m->uri)), m->uri.n};
 	h->version = (struct slice){arena_strdup(a, version), strlen(version)};
@@ -228,7 +234,7 @@ static enum err_code take_head(struct mhd *m, struct web_req *q, const char *met
 	bool bad_target = !l.broken && (uintptr_t)version != (uintptr_t)l.next;
 	follow(&l, version, version + h->version.n, 2);
 	MHD_get_connection_values_n(m->conn, MHD_HEADER_KIND, on_field, &l);
-	follow(&l, method + head_size(m) - 2, l.next, 0); // the empty line
+	follow(&l, method + m->head_n - 2, l.next, 0); // the empty line
 	if (slice_find(h->target, ' ') >= 0)
 		return ERR_BAD_FRAMING;
 	if (LINES_ARE_JUDGED || !l.broken)
@@ -324,6 +330,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
 		return settle_head(c);
 	if (*upload_n > 0) {
 		bool fits = web_req_part(q, (struct slice){upload, *upload_n});
+		secret_wipe((void *)(uintptr_t)upload, *upload_n); // its memory is not wiped when it goes
 		*upload_n = 0;
 		if (!fits)
 			say_past(c);
@@ -340,8 +347,12 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **seen,
 	enum MHD_RequestTerminationCode how)
 {
 	struct conn *c = cls;
+	struct mhd *m = c->mhd;
 	struct web_req *q = c->req;
 	(void)conn, (void)seen;
+	if (m->head_n > 0)
+		secret_wipe((void *)(uintptr_t)m->head_at, m->head_n);
+	m->head_n = 0;
 	if (q == NULL)
 		return;
 	c->req = NULL;
@@ -421,6 +432,14 @@ static struct MHD_Daemon *daemon_of(struct conn *c)
 		MHD_OPTION_END);
 }
 
+// The last descriptors are for who was let in by one of them.
+static bool takes_a_kept_one(struct conn *c)
+{
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(c->mhd->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	return !descriptor_is_kept(c->fd) && info != NULL && descriptor_is_kept(info->epoll_fd);
+}
+
 static void release(struct conn *c)
 {
 	struct mhd *m = c->mhd;
@@ -434,7 +453,7 @@ static bool begin(struct conn *c)
 	static const struct sockaddr_in somebody = {.sin_family = AF_INET}; // who, the library need not know
 	struct mhd *m = c->mhd = mem_zalloc(1, sizeof(*m));
 	m->daemon = daemon_of(c);
-	if (m->daemon == NULL || loop_watch_set(c->web->loop, &c->watch, c->fd,
+	if (m->daemon == NULL || takes_a_kept_one(c) || loop_watch_set(c->web->loop, &c->watch, c->fd,
 			EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_event, c) != ERR_OK) {
 		if (m->daemon != NULL)
 			MHD_stop_daemon(m->daemon);

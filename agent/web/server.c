@@ -51,6 +51,16 @@ static void shed(struct web *w, const struct listener *ls, int fd, enum overload
 
 // ---- who may come in though there is no place for anybody else ----
 
+// The role as far as it is known at once.
+static bool is_admin(struct listener *ls, int fd, enum peer_kind kind)
+{
+	struct peer_roles *roles = ls->web->agent->roles;
+	enum role role = ROLE_NONE;
+	uid_t uid;
+	return peer_uid(roles, fd, kind, &uid) && peer_role_known(roles, uid, &role) &&
+		role == ROLE_ADMIN;
+}
+
 static void take_in(struct listener *ls, int fd, enum peer_kind kind)
 {
 	int on = 1;
@@ -58,6 +68,9 @@ static void take_in(struct listener *ls, int fd, enum peer_kind kind)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (web_conn_open(ls->web, ls, fd, kind))
 		return;
+	if (is_admin(ls, fd, kind) && web_spare_give(ls->web) > 1 &&
+		web_conn_open(ls->web, ls, fd, kind))
+		return; // an engine may need a descriptor of its own
 	shed(ls->web, ls, fd, OVERLOAD_DESCRIPTORS);
 	close(fd);
 }
@@ -131,16 +144,6 @@ static void take(struct listener *ls, int fd, const struct sockaddr_storage *ss)
 		at_the_door(ls, fd, kind);
 	else
 		take_in(ls, fd, kind);
-}
-
-// The role as far as it is known at once.
-static bool is_admin(struct listener *ls, int fd, enum peer_kind kind)
-{
-	struct peer_roles *roles = ls->web->agent->roles;
-	enum role role = ROLE_NONE;
-	uid_t uid;
-	return peer_uid(roles, fd, kind, &uid) && peer_role_known(roles, uid, &role) &&
-		role == ROLE_ADMIN;
 }
 
 // One of the last descriptors.
