@@ -92,14 +92,26 @@ def test_who_ends_amid_a_request_is_left(shared, service, sent):
 @pytest.mark.parametrize("service", PORTS)
 def test_a_request_may_come_byte_by_byte(shared, service):
     data = b"\r\n" + head("POST", LIST, "Transfer-Encoding: chunked",
-                          body=b"1\r\n{\r\n1;x=y\r\n}\r\n0\r\nX-Trailer: 1\r\n\r\n")
+                          body=b"1\r\n{\r\n1\r\n}\r\n0\r\nX-Trailer: 1\r\n\r\n")
     with shared.connect(service) as raw:
-        raw.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for i in range(len(data)):
-            raw.send(data[i:i + 1])
+        byte_by_byte(raw, data)
         assert raw.answer().code == "field_required"
         raw.send(HEALTH)
         assert raw.answer().status == 200
+
+
+@pytest.mark.parametrize("service", PORTS)
+def test_an_extension_may_come_byte_by_byte(shared, service):
+    data = head("POST", LIST, "Transfer-Encoding: chunked", body=b"2;x=y\r\n{}\r\n0\r\n\r\n")
+    with shared.connect(service) as raw:
+        byte_by_byte(raw, data)
+        assert raw.answer().code == expected(service, "an extension in pieces", "field_required")
+
+
+def byte_by_byte(raw, data):
+    raw.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for i in range(len(data)):
+        raw.send(data[i:i + 1])
 
 
 @pytest.mark.parametrize("service", PORTS)
@@ -171,7 +183,7 @@ def seconds_until_something(agent, clock, raw, each_second=b"", most=100):
     ("a request line that ends nowhere", b"GET /", b"a", 8, 13),
     ("kept", HEALTH, b"", 58, 63), ("a slow second head", HEALTH, b"G", 8, 13)])
 def test_who_says_nothing_whole_is_cut(make_agent, clock, service, what, sent, each, least, most):
-    agent = make_agent(env=clock.env)
+    agent = make_agent(env={**clock.env, "YIJIAN_TRAFFIC_LOOPS": "1"})
     with agent.connect(service) as slow:
         slow.send(sent)
         if sent == HEALTH:
@@ -185,7 +197,7 @@ def test_who_says_nothing_whole_is_cut(make_agent, clock, service, what, sent, e
 @pytest.mark.parametrize("service", PORTS)
 @pytest.mark.parametrize("fields", ["Content-Length: 10", "Transfer-Encoding: chunked"])
 def test_a_body_that_never_comes_is_408(make_agent, clock, service, fields):
-    agent = make_agent(env=clock.env)
+    agent = make_agent(env={**clock.env, "YIJIAN_TRAFFIC_LOOPS": "1"})
     with agent.connect(service) as slow:
         slow.send(head("POST", LIST, fields))
         assert 28 < seconds_until_something(agent, clock, slow) < 33
@@ -211,7 +223,7 @@ def test_an_upload_that_drips_is_408(make_agent, clock, service, path):
 
 @pytest.mark.parametrize("service", [GATEWAY, KEYS])
 def test_who_does_not_read_is_cut(make_agent, clock, service):
-    agent = make_agent(env=clock.env)
+    agent = make_agent(env={**clock.env, "YIJIAN_TRAFFIC_LOOPS": "1"})
     with agent.connect(service, receive_buffer=4096) as raw:
         raw.send(head("GET", "/openapi.json") * 2000)  # far more than sockets hold
         wait_for(lambda: connections(agent, service) == 2, what="it, and who asks")

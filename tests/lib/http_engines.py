@@ -15,13 +15,44 @@ PORTS = (GATEWAY, REGISTRY)  # one of each engine
 
 
 class Row(typing.NamedTuple):
-    engines: tuple  # "mhd 0.9", "mhd 1.0"
+    engines: tuple  # of MHD_0_9, MHD_1_0
     what: str  # the case's name in its test
     says: str
     why: str
 
 
+MHD_0_9, MHD_1_0 = "mhd 0.9", "mhd 1.0"
+OLD, NEW, BOTH = (MHD_0_9,), (MHD_1_0,), (MHD_0_9, MHD_1_0)
+BAD, READ, TAKEN = "400 bad_framing, closed", "422 field_required, open", "400 json_invalid, open"
+LINE_END = "a recipient may take a lone LF for a line's end (RFC 9112, 2.2)"
+PASSED_OVER = "what it does not use of a chunked body it does not judge either (RFC 9112, 7.1)"
+NO_EXTENSIONS = "1.0 takes none, and nobody who calls here sends any"
+POOL = "head and answer share a pool of 12 KiB, so that a connection stays below 16"
 DIFFERENCES = (
+    # heads
+    Row(OLD, "two empty lines before it", "200, open", "at least one is passed over (RFC 9112, 2.2)"),
+    Row(OLD, "bare LF before it", "200, open", LINE_END),
+    Row(BOTH, "NUL in the method", BAD, "told apart from a method nobody knows"),
+    Row(NEW, "NUL in the target", BAD, "seen before it is a path"),
+    Row(NEW, "a method that never ends", BAD, "it may be no longer than the library's own limit"),
+    Row(OLD, "a target of 8300 and large fields", "431 headers_too_large, closed", POOL),
+    Row(OLD, "target and fields at their limits", "431 headers_too_large, closed", POOL),
+    Row(NEW, "target and fields at their limits", "414 uri_too_long, closed", POOL),
+    # bodies
+    Row(OLD, "blanks behind a length", BAD, "it does not trim them (RFC 9112, 5.1)"),
+    Row(OLD, "blanks around an extension", BAD, "it does not take bad white space (RFC 9112, 7.1.1)"),
+    Row(NEW, "blanks around an extension", BAD, NO_EXTENSIONS),
+    Row(NEW, "extensions and trailers", BAD, NO_EXTENSIONS),
+    Row(NEW, "an extension in pieces", "bad_framing", NO_EXTENSIONS),
+    Row(BOTH, "a chunk of 15 digits", "413 body_too_large, closed", "a size, and too large a one"),
+    Row(BOTH, "a chunk of 16 digits", "413 body_too_large, closed", "a size, and too large a one"),
+    *(Row(OLD, what, TAKEN, PASSED_OVER) for what in (
+        "NUL for an extension's value", "NUL in an extension", "01 in an extension",
+        "DEL in an extension", "ESC in an extension's quotes", "CR in an extension",
+        "NUL in a trailer", "folded trailer")),
+    *(Row(OLD, what, TAKEN, LINE_END) for what in (
+        "LF behind a size", "LF behind a chunk", "LF behind the last size", "LF for the end",
+        "LF behind a trailer", "a chunk shorter than its size")),
 )
 
 
