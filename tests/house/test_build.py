@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TARGETS = ("all deps run check lint bench man completions install deb rpm asan tsan cov fuzz "
-           "campaign help").split()
+TARGETS = ("all deps run check check-full check-mhd1 lint bench man completions install deb rpm asan "
+           "tsan cov fuzz campaign help").split()
 LATER = ("deb", "rpm")
 
 
@@ -39,6 +39,19 @@ def test_a_target_still_to_come_says_so_and_fails(target):
     done = run("make", target)
     assert done.returncode != 0
     assert target in done.stderr and "version" in done.stderr
+
+
+@pytest.mark.parametrize("version, apt, why", [
+    ("1.0.1", "exit 1", "make check has run with it"), ("0.9.75", "exit 1", "no Debian mirror"),
+    ("0.9.75", "echo file:/nowhere Debian bookworm", "has not got Debian 13")])
+def test_another_library_that_cannot_be_had_is_a_reason(tmp_path, version, apt, why):
+    for name, does in {"pkg-config": f"echo {version}", "apt-get": apt, "id": "echo 0",
+                       "debootstrap": "echo nothing there; exit 1"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    done = run("tests/mhd1.sh", str(tmp_path / "root"), PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert done.returncode == 1 and why in done.stdout, done
+    assert not (tmp_path / "root" / "done").exists()
 
 
 def test_deps_is_silent_when_everything_is_there():

@@ -23,7 +23,7 @@ SDKS = {
 class Sdk:
     def __init__(self, name, log):
         command, packages, self.speaks = SDKS[name]
-        install.install()
+        install.install(os.environ.get("PYTEST_XDIST_TESTRUNUID", f"process {os.getpid()}"))
         # What the caller's own environment says about vendors is not for the tests.
         env = {key: value for key, value in os.environ.items()
                if not key.startswith(("OPENAI_", "ANTHROPIC_"))}

@@ -63,14 +63,29 @@ def once(name, files, place, install):
     stamp.write_text(hash_text)
 
 
-def install():
+def install(run=None):
+    """run: the name of a run of tests, in which what failed once is not tried again: a registry
+    that cannot be reached is waited for by one test, not by each of them."""
     PLACE.mkdir(parents=True, exist_ok=True)
+    failed = PLACE / "failed"
     with open(PLACE / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        once("npm", [HERE / "package-lock.json"], HERE / "node_modules", npm_set)
-        for name in PYTHON_SETS:
-            once(f"python-{name}", [HERE / f"requirements-{name}.txt"], python_path(name),
-                 lambda: python_set(name))
+        last, _, why = failed.read_text().partition("\n") if failed.exists() else ("", "", "")
+        if run and last == run:
+            raise RuntimeError(why)
+        try:
+            install_all()
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            failed.write_text(f"{run}\n{error}")
+            raise
+        failed.unlink(missing_ok=True)
+
+
+def install_all():
+    once("npm", [HERE / "package-lock.json"], HERE / "node_modules", npm_set)
+    for name in PYTHON_SETS:
+        once(f"python-{name}", [HERE / f"requirements-{name}.txt"], python_path(name),
+             lambda: python_set(name))
 
 
 if __name__ == "__main__":
