@@ -45,7 +45,7 @@ if [ ! -e "$root/done" ]; then
 	[ "$(id -u)" = 0 ] || no "debootstrap needs root"
 	command -v apt-get >/dev/null || no "no apt here, whose mirror would have it"
 	command -v debootstrap >/dev/null || no "no debootstrap here: apt-get install debootstrap"
-	from=$(mirror)
+	from=$(mirror) || true
 	[ -n "$from" ] || no "apt knows no Debian mirror here (apt-get update tells it)"
 	rm -rf "$root"
 	mkdir -p "$root"
