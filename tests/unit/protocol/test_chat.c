@@ -349,6 +349,25 @@ static void test_folds(void **state)
 	str_release(&out);
 }
 
+// Members of servers of their own: texts are joined, of anything else the last word counts.
+static void test_members_of_their_own_are_folded(void **state)
+{
+	(void)state;
+#define DELTA_OF(more) "{\"choices\":[{\"index\":0,\"delta\":{" more "}}]}"
+	static const char *const chunks[] = {DELTA_OF("\"x\":[1],\"y\":\"a\",\"z\":\"q\""),
+		DELTA_OF("\"x\":\"a\",\"y\":{\"k\":1},\"z\":\"r\""), DELTA_OF("\"x\":\"b\"")};
+	struct fold *f = fold_new();
+	struct str out = STR_INIT;
+	for (size_t i = 0; i < ARRAY_LEN(chunks); i++)
+		assert_true(fold_add(f, slice_of(chunks[i])));
+	fold_write(f, &out);
+	assert_non_null(strstr(str_text(&out), "\"x\":\"ab\""));
+	assert_non_null(strstr(str_text(&out), "\"y\":{\"k\":1}"));
+	assert_non_null(strstr(str_text(&out), "\"z\":\"qr\""));
+	fold_free(f);
+	str_release(&out);
+}
+
 static void test_a_fold_has_a_limit(void **state)
 {
 	(void)state;
@@ -435,6 +454,7 @@ int main(void)
 		cmocka_unit_test(test_ollama_lines),
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_folds),
+		cmocka_unit_test(test_members_of_their_own_are_folded),
 		cmocka_unit_test(test_a_fold_has_a_limit),
 		cmocka_unit_test(test_messages_answers),
 		cmocka_unit_test(test_there_and_back),

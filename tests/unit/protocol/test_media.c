@@ -269,6 +269,22 @@ static void test_replies(void **state)
 	}
 }
 
+// An error under a good status says its own.
+static void test_errors_under_a_good_status(void **state)
+{
+	(void)state;
+	static const struct adapter *const ads[] = {&adapter_openai_transcriptions,
+		&adapter_openai_speech};
+	for (size_t i = 0; i < ARRAY_LEN(ads); i++) {
+		struct str scratch = STR_INIT;
+		struct adapter_answer a;
+		assert_int_equal(parse(ads[i], "application/json",
+			SLICE("{\"error\":{\"code\":503,\"message\":\"m\"}}"), &scratch, &a), ANSWER_ERROR);
+		assert_int_equal(a.status, 503);
+		str_release(&scratch);
+	}
+}
+
 // Only a number that is a status of a failure says one.
 static void test_the_status_in_an_error(void **state)
 {
@@ -392,6 +408,7 @@ int main(void)
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_replies),
 		cmocka_unit_test(test_speech_is_asked_for_as_sound_or_events),
+		cmocka_unit_test(test_errors_under_a_good_status),
 		cmocka_unit_test(test_the_status_in_an_error),
 		cmocka_unit_test(test_recorded_dashscope),
 		cmocka_unit_test(test_parts_are_one_answer),

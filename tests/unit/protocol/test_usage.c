@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "agent/protocol/adapter.h"
+#include "agent/protocol/json.h"
 
 #define CHOICE "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"x\"},\"finish_reason\":\"stop\"}]"
 
@@ -85,8 +86,40 @@ static void test_every_protocol_sees_what_is_absurd(void **state)
 	}
 }
 
+// What is told later takes the place of what was told before, figure by figure; silence leaves it.
+static void test_later_words_count(void **state)
+{
+	(void)state;
+	struct adapter_usage u = ADAPTER_USAGE_UNKNOWN, none = ADAPTER_USAGE_UNKNOWN;
+	const struct adapter_usage first = {.in = 1, .out = 2, .cached = 3, .cache_write = 4,
+		.reasoning = 5, .images = 6, .chars = 7, .audio_ms = 8};
+	adapter_usage_merge(&u, &first);
+	adapter_usage_merge(&u, &none);
+	assert_true(u.in == 1 && u.out == 2 && u.cached == 3 && u.cache_write == 4);
+	assert_true(u.reasoning == 5 && u.images == 6 && u.chars == 7 && u.audio_ms == 8);
+	none.out = 0;
+	adapter_usage_merge(&u, &none);
+	assert_true(u.out == 0 && u.in == 1);
+}
+
+// What cannot be read holds nothing, not what stood before the break.
+static void test_half_an_object_is_none(void **state)
+{
+	(void)state;
+	struct aj o;
+	assert_true(aj_scan(SLICE("{\"a\":1}"), &o));
+	assert_non_null(aj_find(&o, "a"));
+	assert_false(aj_scan(SLICE("{\"a\":1,"), &o));
+	assert_null(aj_find(&o, "a"));
+	assert_false(aj_scan(SLICE(""), &o));
+	assert_null(aj_find(&o, "a"));
+	assert_false(aj_scan(SLICE("[1]"), &o));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_protocol_sees_what_is_absurd)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_protocol_sees_what_is_absurd),
+		cmocka_unit_test(test_later_words_count),
+		cmocka_unit_test(test_half_an_object_is_none)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,6 +79,11 @@ static void a_row_opens_only_as_itself(void **state)
 	other[7].origin = "https://evil.example:443";
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(open_with(r, &other[i], str_slice(&env)), ERR_SECRET_CORRUPT);
+	for (int shift = 2; shift < 64; shift++) { // every bit of a version counts
+		struct seal_aad later = row;
+		later.version = row.version ^ UINT64_C(1) << shift;
+		assert_int_equal(open_with(r, &later, str_slice(&env)), ERR_SECRET_CORRUPT);
+	}
 	// Parts do not run into each other.
 	struct seal_aad moved = row;
 	moved.vendor = "open";
