@@ -171,6 +171,31 @@ static void test_forms(void **state)
 	release(&ask);
 }
 
+// What the gateway writes itself, what a target drops, and what the caller said stay out; so does a
+// value that is none, or that would end the form.
+static void test_further_fields_of_a_form(void **state)
+{
+	(void)state;
+	static const char in[] = FIELD("user", "me") SOUND "--B--\r\n";
+	static const char *drop[] = {"quality"};
+	const struct target target = {.drop_params = {drop, 1},
+		.params = "{\"seed\":7,\"quality\":\"hd\",\"model\":\"x\",\"n\":2,\"list\":[1],"
+			  "\"object\":{},\"nothing\":null}"};
+	const struct feature feature = {.defaults = "{\"seed\":9,\"user\":\"nobody\",\"style\":\"a\","
+						    "\"ends\":\"--B\",\"on\":true}"};
+	const struct openai_changes taken = {{{"n", NULL}}, 1};
+	struct str fields = STR_INIT;
+	struct err err = {0};
+	assert_int_equal(multipart_read(slice_of(TYPE), slice_of(in), &form, &err), ERR_OK);
+	openai_form_fields(&form, &target, &feature, &taken, &fields);
+	assert_string_equal(str_text(&fields), FIELD("seed", "7") FIELD("style", "a") FIELD("on", "true"));
+	str_clear(&fields);
+	openai_form_fields(&form, &target, &feature, NULL, &fields);
+	assert_string_equal(str_text(&fields),
+		FIELD("seed", "7") FIELD("n", "2") FIELD("style", "a") FIELD("on", "true"));
+	str_release(&fields);
+}
+
 // ---- answers ----
 
 static const struct {
@@ -408,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_replies),
 		cmocka_unit_test(test_speech_is_asked_for_as_sound_or_events),
+		cmocka_unit_test(test_further_fields_of_a_form),
 		cmocka_unit_test(test_errors_under_a_good_status),
 		cmocka_unit_test(test_the_status_in_an_error),
 		cmocka_unit_test(test_recorded_dashscope),
