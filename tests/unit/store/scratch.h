@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <cmocka.h>
+#include <sqlite3.h>
 #include "agent/store/store.h"
 #include "shared/mem.h"
 
@@ -103,18 +105,41 @@ static inline void scratch_done(struct store_job *job, enum err_code code)
 	loop_stop(j->loop);
 }
 
-// Runs fn in a transaction of its own, and waits for its end.
-static inline enum err_code scratch_run(struct scratch *s, scratch_fn fn, void *arg)
+static inline struct scratch_job scratch_job(struct scratch *s, scratch_fn fn, void *arg)
 {
-	struct scratch_job j = {.loop = s->loop, .fn = fn, .arg = arg};
-	j.job = (struct store_job){.run = scratch_in_tx, .done = scratch_done, .loop = s->loop,
-		.actor = {.id = {"uid:0"}, .role = ROLE_ADMIN}};
-	if (!store_submit(s->store, &j.job))
+	return (struct scratch_job){.loop = s->loop, .fn = fn, .arg = arg,
+		.job = {.run = scratch_in_tx, .done = scratch_done, .loop = s->loop,
+			.actor = {.id = {"uid:0"}, .shown = "Ada", .role = ROLE_ADMIN}}};
+}
+
+static inline enum err_code scratch_wait(struct scratch *s, struct scratch_job *j)
+{
+	if (!store_submit(s->store, &j->job))
 		return ERR_OVERLOADED;
 	loop_run(s->loop);
 	loop_free(s->loop); // a stopped loop does not run again
 	s->loop = loop_new("test", NULL);
-	return j.code;
+	return j->code;
+}
+
+// Runs fn in a transaction of its own, and waits for its end.
+static inline enum err_code scratch_run(struct scratch *s, scratch_fn fn, void *arg)
+{
+	struct scratch_job j = scratch_job(s, fn, arg);
+	return scratch_wait(s, &j);
+}
+
+// Changes one row behind the back of a store that is closed.
+static inline void scratch_sql(const struct scratch *s, const char *sql)
+{
+	char path[96], *why = NULL;
+	sqlite3 *db;
+	scratch_path(s, "yijian.db", path);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
+		fail_msg("%s: %s", sql, why);
+	assert_int_equal(sqlite3_changes(db), 1);
+	sqlite3_close(db);
 }
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include <sqlite3.h>
 #include "shared/clock.h"
 #include "agent/store/alert.h"
 #include "agent/store/audit.h"
@@ -472,23 +471,31 @@ static void it_looks_after_itself(void **state)
 	assert_int_equal(stats.state, STORE_OK);
 }
 
+static enum err_code nothing(struct store_tx *tx UNUSED, void *arg UNUSED, struct err *err UNUSED)
+{
+	return ERR_OK;
+}
+
+static void a_job_begins_without_a_word(void **state)
+{
+	struct scratch *s = *state;
+	struct scratch_job j = scratch_job(s, nothing, NULL);
+	err_set(&j.job.err, ERR_INTERNAL, "of the time before");
+	j.job.wrote = true;
+	assert_int_equal(scratch_wait(s, &j), ERR_OK);
+	assert_int_equal(j.job.err.code, ERR_OK);
+	assert_string_equal(j.job.err.message, "");
+	assert_false(j.job.wrote); // and it wrote nothing
+	j = scratch_job(s, fill, NULL);
+	assert_int_equal(scratch_wait(s, &j), ERR_OK);
+	assert_true(j.job.wrote);
+}
+
 // ---- the chain ----
 
 static enum err_code verify(struct store_tx *tx, void *arg, struct err *err)
 {
 	return store_audit_verify(tx, arg, err);
-}
-
-static void change(struct scratch *s, const char *sql)
-{
-	char path[96], *why = NULL;
-	sqlite3 *db;
-	scratch_path(s, "yijian.db", path);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
-		fail_msg("%s: %s", sql, why);
-	assert_int_equal(sqlite3_changes(db), 1);
-	sqlite3_close(db);
 }
 
 static void every_word_of_an_audit_row_is_held(void **state)
@@ -523,19 +530,19 @@ static void every_word_of_an_audit_row_is_held(void **state)
 	assert_true(bad == 0);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		scratch_close(s);
-		change(s, rows[i].there);
+		scratch_sql(s, rows[i].there);
 		assert_int_equal(scratch_open(s), ERR_OK);
 		assert_int_equal(scratch_run(s, verify, &bad), ERR_OK);
 		if (bad != 3)
 			fail_msg("%s: %lld", rows[i].there, (long long)bad);
 		scratch_close(s);
-		change(s, rows[i].back);
+		scratch_sql(s, rows[i].back);
 		assert_int_equal(scratch_open(s), ERR_OK);
 		assert_int_equal(scratch_run(s, verify, &bad), ERR_OK);
 		assert_true(bad == 0);
 	}
 	scratch_close(s);
-	change(s, "DELETE FROM audit WHERE seq=4"); // one is missing
+	scratch_sql(s, "DELETE FROM audit WHERE seq=4"); // one is missing
 	assert_int_equal(scratch_open(s), ERR_OK);
 	assert_int_equal(scratch_run(s, verify, &bad), ERR_OK);
 	assert_true(bad == 4);
@@ -553,6 +560,7 @@ int main(void)
 		ON_A_STORE(looks_and_overrides_stay),
 		ON_A_STORE(figures_are_kept_so_long),
 		ON_A_STORE(it_looks_after_itself),
+		ON_A_STORE(a_job_begins_without_a_word),
 		ON_A_STORE(every_word_of_an_audit_row_is_held),
 	};
 	if (!secret_setup())
