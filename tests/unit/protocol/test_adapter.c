@@ -94,6 +94,25 @@ static void test_refused_requests(void **state)
 		assert_int_equal(read_text(rows[i].in, rows[i].offer), rows[i].code);
 }
 
+// A call is read over another one: nothing of that is left.
+static void test_nothing_is_left_of_the_call_before(void **state)
+{
+	(void)state;
+	memset(&call, 0x5a, sizeof(call));
+	assert_int_equal(read_text("{\"messages\":[]}", OFFER_CHAT), ERR_FIELD_REQUIRED);
+	assert_string_equal(call.model, "");
+	struct err err = {0};
+	memset(&call, 0x5a, sizeof(call));
+	assert_int_equal(adapter_read(SLICE("{\"prompt\":\"x\"}"), OFFER_IMAGES, false, &call, &err), ERR_OK);
+	assert_true(call.offer == OFFER_IMAGES && call.dialect == DIALECT_OPENAI);
+	assert_true(call.content_type.n == 0 && call.beta.n == 0 && call.form == NULL && call.n == 1);
+	assert_string_equal(call.model, "");
+	assert_true(call.items == 0 && call.from == 0 && call.part == 0);
+	assert_false(call.translated || call.stream || call.want_usage || call.base64 || call.tokens);
+	assert_true(call.images == FIELD_NONE && call.width == FIELD_NONE && call.height == FIELD_NONE);
+	assert_true(call.chars == FIELD_NONE);
+}
+
 static void test_too_many_members(void **state)
 {
 	(void)state;
@@ -187,6 +206,9 @@ static void test_chunks(void **state)
 		{"{\"choices\":[{\"delta\":{\"content\":\"\\\"finish_reason\\\":\\\"stop\\\"\"}}]}",
 			CHUNK_MORE, false, -1, NULL},
 		{"{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}", CHUNK_MORE,
+			false, 4, ""},
+		{"{\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}", CHUNK_MORE, false, 4, ""},
+		{"{\"choices\":null,\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}", CHUNK_MORE,
 			false, 4, ""},
 		{"{\"choices\":[{\"index\":0}],\n \"usage\":null}", CHUNK_MORE, false, -1,
 			"{\"choices\":[{\"index\":0}],  \"usage\":null}"},
@@ -291,6 +313,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_refused_requests),
+		cmocka_unit_test(test_nothing_is_left_of_the_call_before),
 		cmocka_unit_test(test_too_many_members),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_retry_after),

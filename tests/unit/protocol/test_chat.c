@@ -313,6 +313,31 @@ static void test_dashscope_heeds_the_operator(void **state)
 	}
 }
 
+// The type of an error stands for the status that it would have come with.
+static void test_types_of_anthropics_errors(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *type;
+		int status;
+	} rows[] = {{"invalid_request_error", 400}, {"authentication_error", 401},
+		{"billing_error", 402}, {"permission_error", 403}, {"not_found_error", 404},
+		{"request_too_large", 413}, {"rate_limit_error", 429}, {"api_error", 500},
+		{"timeout_error", 504}, {"overloaded_error", 529}, {"something_new", 500}};
+	ask_plain(false);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char body[200];
+		snprintf(body, sizeof(body),
+			"{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"m\"}}", rows[i].type);
+		const struct adapter_reply reply = {.status = 200, .body = slice_of(body)};
+		struct str scratch = STR_INIT;
+		struct adapter_answer a;
+		assert_int_equal(adapter_anthropic_messages.parse(&call, &reply, &scratch, &a), ANSWER_ERROR);
+		assert_int_equal(a.status, rows[i].status);
+		str_release(&scratch);
+	}
+}
+
 // ---- folds ----
 
 static void test_folds(void **state)
@@ -453,6 +478,7 @@ int main(void)
 		cmocka_unit_test(test_stream_errors),
 		cmocka_unit_test(test_ollama_lines),
 		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_types_of_anthropics_errors),
 		cmocka_unit_test(test_folds),
 		cmocka_unit_test(test_members_of_their_own_are_folded),
 		cmocka_unit_test(test_a_fold_has_a_limit),

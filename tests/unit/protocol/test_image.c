@@ -137,6 +137,52 @@ static void test_gpt_image_is_asked_in_its_words(void **state)
 	assert_int_equal(image_openai.n_max(&cand), 1);
 }
 
+// What cannot be read is not understood; nobody takes it for an end of the task.
+static void test_answers_nobody_understands(void **state)
+{
+	(void)state;
+	static const struct image_adapter *const all[] = {&image_openai, &image_wanx_legacy,
+		&image_sdwebui, &image_comfyui};
+	static const char *const texts[] = {"", "<html>", "[]", "7", "{\"a\":"};
+	assert_int_equal(read_body("{\"model\":\"m\",\"prompt\":\"x\"}"), ERR_OK);
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(texts); k++) {
+			image_result_clear(&result);
+			assert_int_equal(all[i]->submitted(&want, slice_of(texts[k]), &result), IMAGE_BAD);
+			if (all[i]->polled != NULL)
+				assert_int_equal(all[i]->polled(IMAGE_URL, "a-1", slice_of(texts[k]), &result),
+					IMAGE_BAD);
+			assert_int_equal(result.n, 0);
+		}
+	}
+}
+
+// The sizes that a family of models makes, in place of those asked for.
+static void test_sizes_of_openais_models(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *model, *asked, *sent;
+	} rows[] = {{"gpt-image-1", "1024x1024", "1024x1024"}, {"gpt-image-1", "1536x1024", "1536x1024"},
+		{"gpt-image-1", "1024x1536", "1024x1536"}, {"gpt-image-1", "2048x2048", "1024x1024"},
+		{"gpt-image-1", "1000x1024", "1024x1536"}, {"gpt-image-1", "1536x1536", "1024x1024"},
+		{"gpt-image-1", "1024x768", "1536x1024"}, {"gpt-image-1", "1536x1000", "1536x1024"},
+		{"gpt-image-2", "1024x1000", "1024x1008"}, {"gpt-image-2", "1000x1024", "1008x1024"},
+		{"gpt-image-2", "1031x1032", "1024x1040"}, {"gpt-image-2", "16x32", "16x32"},
+		{"gpt-image-2", "7x4000", "16x4000"}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char body[120], size[40], said[80];
+		snprintf(body, sizeof(body), "{\"model\":\"m\",\"prompt\":\"x\",\"size\":\"%s\"}",
+			rows[i].asked);
+		snprintf(size, sizeof(size), "\"size\":\"%s\"", rows[i].sent);
+		snprintf(said, sizeof(said), "size %s sent as \"%s\"", rows[i].asked, rows[i].sent);
+		const char *out = sent(PROTO_OPENAI_IMAGES, rows[i].model, body, 0, 1);
+		if (strstr(out, size) == NULL)
+			fail_msg("%s: %s", body, out);
+		assert_string_equal(note, strcmp(rows[i].asked, rows[i].sent) == 0 ? "" : said);
+	}
+}
+
 // A stream is asked for when partial pictures are wanted, and of the models that make them.
 static void test_partial_pictures(void **state UNUSED)
 {
@@ -402,6 +448,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_requests_are_checked, reset),
 		cmocka_unit_test_setup(test_gpt_image_is_asked_in_its_words, reset),
+		cmocka_unit_test_setup(test_answers_nobody_understands, reset),
+		cmocka_unit_test_setup(test_sizes_of_openais_models, reset),
 		cmocka_unit_test_setup(test_partial_pictures, reset),
 		cmocka_unit_test_setup(test_wanx_legacy, reset),
 		cmocka_unit_test_setup(test_wanx_messages, reset),

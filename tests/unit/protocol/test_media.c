@@ -391,6 +391,21 @@ static void test_parts_are_one_answer(void **state)
 	assert_string_equal(str_text(&out),
 		"{\"object\":\"list\",\"data\":[{\"index\":0,\"embedding\":[7]}],\"model\":\"\","
 		"\"usage\":{\"prompt_tokens\":1,\"total_tokens\":1}}");
+	for (size_t n = sizeof(b.model) - 1; n <= sizeof(b.model); n++) { // a name that fits is kept
+		struct str body = STR_INIT, want = STR_INIT;
+		str_add(&body, "{\"data\":[{\"index\":0}],\"model\":\"");
+		for (size_t i = 0; i < n; i++)
+			str_add_c(n < sizeof(b.model) ? &want : &body, 'x');
+		if (n < sizeof(b.model))
+			str_add_slice(&body, str_slice(&want));
+		str_add(&body, "\"}");
+		struct adapter_answer named = {.body = str_slice(&body), .usage = ADAPTER_USAGE_UNKNOWN};
+		batch_reset(&b);
+		assert_true(batch_add(&b, &call, &named));
+		assert_string_equal(b.model, str_text(&want));
+		str_release(&body);
+		str_release(&want);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct adapter_answer a = {.body = slice_of(bad[i]), .usage = ADAPTER_USAGE_UNKNOWN};
 		batch_reset(&b);

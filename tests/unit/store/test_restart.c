@@ -118,6 +118,7 @@ static enum err_code put_rest(struct store_tx *tx, struct err *err)
 	field_defaults(&price_fields, &p);
 	p.vendor = "openai";
 	p.model = "gpt-unit";
+	p.id = "openai/gpt-unit";
 	p.currency = "USD";
 	p.input_pico = 2500000;
 	p.output_pico = 10000000;
@@ -471,6 +472,42 @@ static void it_looks_after_itself(void **state)
 	assert_int_equal(stats.state, STORE_OK);
 }
 
+struct priced {
+	char id[128];
+	bool found;
+};
+
+static enum err_code drop_price(struct store_tx *tx, void *arg, struct err *err)
+{
+	struct priced *p = arg;
+	int64_t revision;
+	OK(store_price_begin(tx, &revision, err));
+	OK(store_price_delete(tx, slice_of(p->id), &p->found, err));
+	return store_price_end(tx, revision, p->id, "gone", err);
+}
+
+static void a_price_goes_once(void **state)
+{
+	struct scratch *s = *state;
+	struct priced p = {.found = false};
+	struct pmap_it it = {0};
+	struct slice id;
+	void *obj;
+	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	size_t n = snapshots_now(s->snaps)->prices.n;
+	while (pmap_next(snapshots_now(s->snaps)->prices, &it, &id, &obj))
+		if (strcmp(((struct price_obj *)obj)->doc.model, "gpt-unit") == 0)
+			snprintf(p.id, sizeof(p.id), "%.*s", SLICE_FMT(id));
+	assert_int_equal(scratch_run(s, drop_price, &p), ERR_OK);
+	assert_true(p.found);
+	assert_int_equal(scratch_run(s, drop_price, &p), ERR_OK);
+	assert_false(p.found);
+	assert_int_equal(snapshots_now(s->snaps)->prices.n, n - 1);
+	scratch_close(s);
+	assert_int_equal(scratch_open(s), ERR_OK);
+	assert_int_equal(snapshots_now(s->snaps)->prices.n, n - 1);
+}
+
 static enum err_code nothing(struct store_tx *tx UNUSED, void *arg UNUSED, struct err *err UNUSED)
 {
 	return ERR_OK;
@@ -560,6 +597,7 @@ int main(void)
 		ON_A_STORE(looks_and_overrides_stay),
 		ON_A_STORE(figures_are_kept_so_long),
 		ON_A_STORE(it_looks_after_itself),
+		ON_A_STORE(a_price_goes_once),
 		ON_A_STORE(a_job_begins_without_a_word),
 		ON_A_STORE(every_word_of_an_audit_row_is_held),
 	};
