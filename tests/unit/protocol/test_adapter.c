@@ -73,6 +73,16 @@ static void test_bodies(void **state)
 	}
 }
 
+static void test_names_are_written_out(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("{\"\\u00e9\":1,\"model\":\"m\",\"messages\":[]}", OFFER_CHAT),
+		ERR_JSON_INVALID);
+	assert_int_equal(read_text("{\"model\":\"m\",\"messages\":[],\"a\\u00e9\":1}", OFFER_CHAT),
+		ERR_JSON_INVALID);
+	assert_int_equal(read_text("{\"model\":\"m\",\"messages\":[],\"a\xc3\xa9\":1}", OFFER_CHAT), ERR_OK);
+}
+
 static void test_refused_requests(void **state)
 {
 	(void)state;
@@ -312,6 +322,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bodies),
+		cmocka_unit_test(test_names_are_written_out),
 		cmocka_unit_test(test_refused_requests),
 		cmocka_unit_test(test_nothing_is_left_of_the_call_before),
 		cmocka_unit_test(test_too_many_members),

@@ -406,6 +406,31 @@ static void reads_no_further_than_the_answer(void **state UNUSED)
 	assert_string_equal(e.message, "m");
 }
 
+// Cut at a character, within what there is room for.
+static void test_long_messages_are_cut(void **state)
+{
+	(void)state;
+	struct {
+		struct adapter_error e;
+		char behind[4096];
+	} r;
+	for (size_t lead = 0; lead < 3; lead++) {
+		struct str body = STR_INIT;
+		memset(&r, 0, sizeof(r));
+		str_add(&body, "{\"error\":{\"message\":\"");
+		str_add_n(&body, "xx", lead);
+		for (size_t i = 0; i < sizeof(r.e.message); i++)
+			str_add(&body, "\xe7\x94\xbb");
+		str_add(&body, "\"}}");
+		adapter_error_read("openai", 500, str_slice(&body), SLICE(""), &r.e);
+		size_t n = strlen(r.e.message);
+		assert_in_range(n, sizeof(r.e.message) - 4, sizeof(r.e.message) - 1);
+		assert_int_equal((n - lead) % 3, 0);
+		assert_true(r.e.wire_code[0] == '\0' && r.e.status == 500 && r.behind[0] == '\0');
+		str_release(&body);
+	}
+}
+
 // Who reads several answers into one place finds only the last one's words there.
 static void test_nothing_is_left_of_the_answer_before(void **state)
 {
@@ -426,6 +451,7 @@ int main(void)
 		cmocka_unit_test(reads_no_further_than_the_answer),
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_words_of_others),
+		cmocka_unit_test(test_long_messages_are_cut),
 		cmocka_unit_test(test_nothing_is_left_of_the_answer_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,52 @@ static void test_gpt_image_is_asked_in_its_words(void **state)
 	assert_int_equal(image_openai.n_max(&cand), 1);
 }
 
+// A target's params come first, then the caller's word unless it is dropped, then the feature's.
+static void test_whose_word_counts(void **state)
+{
+	(void)state;
+	const char *drop[] = {"other", "style"};
+	struct image_submit s = {.want = &want, .feature = &feature, .cand = &cand};
+	struct jscan_member m;
+	assert_int_equal(read_body("{\"model\":\"m\",\"prompt\":\"x\",\"style\":\"caller\",\"user\":null}"), ERR_OK);
+	assert_true(image_param(&s, "style", &m));
+	assert_true(slice_eq_str(m.value, "\"caller\""));
+	assert_false(image_param(&s, "user", &m)); // null says nothing
+	assert_false(image_param(&s, "quality", &m));
+	feature.defaults = "{\"style\":\"feature\",\"user\":\"u\"}";
+	assert_true(image_param(&s, "style", &m) && slice_eq_str(m.value, "\"caller\""));
+	assert_true(image_param(&s, "user", &m) && slice_eq_str(m.value, "\"u\""));
+	target.drop_params = (struct strv){drop, 2};
+	assert_true(image_param(&s, "style", &m) && slice_eq_str(m.value, "\"feature\""));
+	target.params = "{\"style\":\"target\"}";
+	assert_true(image_param(&s, "style", &m) && slice_eq_str(m.value, "\"target\""));
+	target.params = "{\"negative_prompt\":\"rain\"}";
+	assert_non_null(strstr(sent(PROTO_DASHSCOPE_T2I_LEGACY, "wan2.2-t2i-flash",
+		"{\"model\":\"m\",\"prompt\":\"x\",\"negative_prompt\":\"sun\"}", 0, 1),
+		"\"negative_prompt\":\"rain\""));
+}
+
+// An id goes into an address again: nothing that leads elsewhere is one.
+static void test_ids_of_tasks(void **state)
+{
+	(void)state;
+	static const char *const good[] = {"\"a\"", "\"aZ09-_.x\"", "\"0\""};
+	static const char *const bad[] = {"\"\"", "\".a\"", "\"..\"", "\"a/b\"", "\"a b\"", "\"a?b\"",
+		"\"a%2fb\"", "\"a\\u002fb\"", "\"@\"", "\"a`\"", "\"a[\"", "\"a{\"", "\"a:\"", "7", ""};
+	char id[IMAGE_ID_MAX], text[IMAGE_ID_MAX + 3];
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		assert_true(image_take_id(slice_of(good[i]), id));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		if (image_take_id(slice_of(bad[i]), id))
+			fail_msg("%s is taken", bad[i]);
+	}
+	for (size_t n = IMAGE_ID_MAX - 1; n <= IMAGE_ID_MAX; n++) { // one that fits, one that does not
+		memset(text, 'a', sizeof(text));
+		text[0] = text[n + 1] = '"';
+		assert_true(image_take_id((struct slice){text, n + 2}, id) == (n < IMAGE_ID_MAX));
+	}
+}
+
 // What cannot be read is not understood; nobody takes it for an end of the task.
 static void test_answers_nobody_understands(void **state)
 {
@@ -448,6 +494,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_requests_are_checked, reset),
 		cmocka_unit_test_setup(test_gpt_image_is_asked_in_its_words, reset),
+		cmocka_unit_test_setup(test_whose_word_counts, reset),
+		cmocka_unit_test_setup(test_ids_of_tasks, reset),
 		cmocka_unit_test_setup(test_answers_nobody_understands, reset),
 		cmocka_unit_test_setup(test_sizes_of_openais_models, reset),
 		cmocka_unit_test_setup(test_partial_pictures, reset),

@@ -162,6 +162,11 @@ static void a_key_stays_what_it_is(void **state)
 	changed = again(&p);
 	changed.doc.service = "dalle";
 	assert_int_equal(put(s, &changed), ERR_FIELD_FORBIDDEN);
+	const char *only[] = {"gpt-4"};
+	changed = again(&p);
+	changed.doc.service = NULL;
+	changed.doc.services = (struct strv){only, 1};
+	assert_int_equal(put(s, &changed), ERR_FIELD_FORBIDDEN);
 	changed = again(&p);
 	changed.if_match = p.revision + 1;
 	assert_int_equal(put(s, &changed), ERR_PRECONDITION_FAILED);
