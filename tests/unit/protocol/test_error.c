@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 #include "agent/protocol/error.h"
+#include "shared/str.h"
 
 static const struct {
 	const char *of;
