@@ -67,8 +67,9 @@ static int check(const struct settings *s, struct str *out)
 		}
 		str_addf(out, "%s\n", _("the settings are valid"));
 		str_add_slice(out, str_slice(&notes));
-		str_addf(out, "%s\n", _("only a start tells whether the database opens, and whether "
-					"memory, threads and descriptors suffice"));
+		str_addf(out, "%s\n",
+			_("only a start tells whether the database opens, and whether "
+			  "memory, threads and descriptors suffice"));
 	}
 	str_release(&notes);
 	return status;
@@ -84,8 +85,8 @@ static int print(const struct str *out)
 	if (why == EPIPE)
 		return EXIT_PIPE; // who read us has gone
 	if (why)
-		fprintf(stderr, _("yijiand: cannot write to standard output after %zu bytes: %s\n"), n,
-			strerror(why));
+		fprintf(stderr, _("yijiand: cannot write to standard output after %zu bytes: %s\n"),
+			n, strerror(why));
 	return why ? EXIT_INTERNAL : 0;
 }
 
@@ -113,7 +114,8 @@ static int act(const char *action, const struct settings *s)
 // Texts about the program do not need valid settings.
 static bool is_text(const char *action)
 {
-	return action && strcmp(action, "check-config") != 0 && strcmp(action, "print-config") != 0;
+	return action != NULL && strcmp(action, "check-config") != 0 &&
+		strcmp(action, "print-config") != 0;
 }
 
 // ---- the process ----
@@ -141,13 +143,13 @@ static int signals_open(void)
 // Valid settings take over what may change while running; invalid ones change nothing.
 static void reload(struct daemon *d)
 {
-	struct settings fresh;
 	struct err err = {0};
-	const char *action;
 	char state[64];
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
 		(long long)clock_mono_us());
 	notify_send(state);
+	struct settings fresh;
+	const char *action;
 	if (settings_load(&fresh, d->argc, d->argv, &action, &err) == ERR_OK) {
 		log_set_level(fresh.log_level);
 		d->drain_s = fresh.drain_s;
@@ -162,8 +164,8 @@ static void reload(struct daemon *d)
 static void on_signal(void *arg, uint32_t events)
 {
 	struct daemon *d = arg;
-	struct signalfd_siginfo info;
 	(void)events;
+	struct signalfd_siginfo info;
 	while (read(d->signals.fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP) {
 			reload(d);
@@ -219,17 +221,17 @@ int main(int argc, char **argv)
 {
 	struct daemon d = {.argc = argc, .argv = argv};
 	struct err err = {0};
-	const char *action;
 	out_guard();
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 	setlocale(LC_ALL, "");
 	setlocale(LC_NUMERIC, "C");
+	const char *action;
 	enum err_code code = settings_load(&d.settings, argc, argv, &action, &err);
 	int status;
 	if (code && !(is_text(action) && code != ERR_USAGE)) {
 		complain(&err);
 		status = code == ERR_USAGE ? EXIT_USAGE : EXIT_SETTINGS;
-	} else if (action) {
+	} else if (action != NULL) {
 		status = act(action, &d.settings);
 	} else {
 		harden();

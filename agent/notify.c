@@ -13,7 +13,8 @@ void notify_send(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(un.sun_path))
+	if (path == NULL || (path[0] != '/' && path[0] != '@') ||
+		strlen(path) >= sizeof(un.sun_path))
 		return;
 	memcpy(un.sun_path, path, strlen(path));
 	if (path[0] == '@')
@@ -30,10 +31,11 @@ void notify_send(const char *state)
 int64_t notify_watchdog_us(void)
 {
 	const char *text = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
-	int64_t us, whose;
-	if (!text || !num_i64(slice_of(text), 1, INT64_MAX, &us))
+	int64_t us;
+	if (text == NULL || !num_i64(slice_of(text), 1, INT64_MAX, &us))
 		return 0;
-	if (pid && (!num_i64(slice_of(pid), 1, INT32_MAX, &whose) || whose != getpid()))
+	int64_t whose;
+	if (pid != NULL && (!num_i64(slice_of(pid), 1, INT32_MAX, &whose) || whose != getpid()))
 		return 0;
 	return us / 2;
 }

@@ -84,9 +84,9 @@ struct platform {
 // costs the machine a switch: the other processors are for the store and the engines.
 static int traffic_loops(const struct settings *s)
 {
-	cpu_set_t set;
 	if (s->traffic_loops)
 		return (int)s->traffic_loops;
+	cpu_set_t set;
 	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 	return MIN_OF(MAX_OF((n + 1) / 2, 1), TRAFFIC_AUTO_MAX);
 }
@@ -150,16 +150,16 @@ static enum err_code lane_new(struct platform *p, const char *name, struct err *
 	lane->snaps = p->agent.snaps;
 	lane->reader = snapshots_join(lane->snaps);
 	lane->loop = loop_new(name, &(struct loop_hooks){lane_offline, lane_online, lane});
-	if (!lane->loop)
+	if (lane->loop == NULL)
 		return err_set(err, ERR_INTERNAL, _("cannot make an event loop: %s"),
 			strerror(errno));
 	lane->upstream = upstream_pool_new(lane->loop, p->agent.settings);
-	if (!lane->upstream)
+	if (lane->upstream == NULL)
 		return err_set(err, ERR_INTERNAL, _("cannot set up upstream connections"));
 	upstream_own_ports(lane->upstream, p->agent.ports);
 	loop_set_upstream(lane->loop, lane->upstream);
 	lane->web = web_new(&p->agent, lane->loop, handlers_all(), err);
-	return lane->web ? ERR_OK : err->code;
+	return lane->web != NULL ? ERR_OK : err->code;
 }
 
 static enum err_code lanes_new(struct platform *p, struct err *err)
@@ -181,7 +181,8 @@ static enum err_code serve_all(struct platform *p, struct err *err)
 		const struct listening *l = &p->listening[svc];
 		bool gateway = svc == SVC_API_GATEWAY;
 		for (size_t a = 0; a < l->n && !code; a++)
-			for (size_t i = gateway ? 1 : 0; i < (gateway ? p->lanes_n : 1) && !code; i++)
+			for (size_t i = gateway ? 1 : 0; i < (gateway ? p->lanes_n : 1) && !code;
+				i++)
 				code = web_serve(p->lanes[i].web, (enum service_id)svc, l->fd[a],
 					gateway ? per_loop : max);
 	}
@@ -225,7 +226,6 @@ static void ports_path(const struct platform *p, char *buf, size_t size, const c
 
 static void ports_write(const struct platform *p)
 {
-	char path[4096], fresh[4096];
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 	jw_obj(&w, NULL);
@@ -238,11 +238,13 @@ static void ports_write(const struct platform *p)
 	}
 	jw_obj_end(&w);
 	str_add_c(&out, '\n');
+	char path[4096];
 	ports_path(p, path, sizeof(path), "");
+	char fresh[4096];
 	ports_path(p, fresh, sizeof(fresh), ".new");
 	FILE *f = fopen(fresh, "we");
-	bool ok = f && fwrite(out.p, 1, out.n, f) == out.n;
-	if (f)
+	bool ok = f != NULL && fwrite(out.p, 1, out.n, f) == out.n;
+	if (f != NULL)
 		ok = fclose(f) == 0 && ok;
 	if (!ok || rename(fresh, path) < 0) {
 		log_line(LOG_LVL_WARN, "ports_not_written", "detail", strerror(errno), NULL);
@@ -283,7 +285,8 @@ static void log_listening(const struct platform *p)
 // No latency: an answer that cost nothing would make the platform look fast.
 static void count_refused(struct agent *a, struct slice feature)
 {
-	history_count(a->history, feature, &(struct history_request){.error = true, .latency_us = -1});
+	history_count(a->history, feature,
+		&(struct history_request){.error = true, .latency_us = -1});
 }
 
 static void parts_new(struct agent *a)
@@ -358,7 +361,8 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	if (db_version_doubtful())
 		log_line(LOG_LVL_WARN, "sqlite_wal_reset", "detail",
 			"this SQLite can lose commits of concurrent connections; "
-			"the agent keeps exactly one", NULL);
+			"the agent keeps exactly one",
+			NULL);
 	code = lanes_new(p, err);
 	if (!code)
 		code = serve_all(p, err);
@@ -392,13 +396,15 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 // Whether ports.json, which an agent writes into its state directory, has the address.
 static bool is_in_ports(const struct settings *s, const struct listen_addr *a)
 {
-	char path[4096], address[96], text[4096];
+	char path[4096];
 	snprintf(path, sizeof(path), "%s/ports.json", s->state_dir);
-	snprintf(address, sizeof(address), strchr(a->host, ':') ? "\"[%s]:%d\"" : "\"%s:%d\"", a->host,
-		a->port);
+	char address[96];
+	snprintf(address, sizeof(address),
+		strchr(a->host, ':') != NULL ? "\"[%s]:%d\"" : "\"%s:%d\"", a->host, a->port);
 	FILE *f = fopen(path, "re");
-	size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
-	if (f)
+	char text[4096];
+	size_t n = f != NULL ? fread(text, 1, sizeof(text) - 1, f) : 0;
+	if (f != NULL)
 		fclose(f);
 	text[n] = '\0';
 	return strstr(text, address) != NULL;
@@ -421,20 +427,23 @@ static bool is_our_own(const struct settings *s, enum service_id svc)
 
 enum err_code platform_check(const struct settings *s, struct str *notes, struct err *err)
 {
-	struct listening held[SVC_COUNT] = {0}; // together, so that two of ours do not want the same
-	struct sockaddr_un un;
+	struct listening held[SVC_COUNT] = {
+		0}; // together, so that two of ours do not want the same
 	enum err_code code = judge(s, err);
 	for (int i = 0; i < SVC_COUNT && !code; i++) {
 		enum service_id svc = (enum service_id)i;
 		code = listen_open(s->listen[i], s->listen_n[i], &held[i], err);
 		if (code && is_our_own(s, svc)) {
-			str_addf(notes, _("%s: its address is served by the agent of this state "
-					  "directory, and not judged\n"), service_row(svc)->name);
+			str_addf(notes,
+				_("%s: its address is served by the agent of this state "
+				  "directory, and not judged\n"),
+				service_row(svc)->name);
 			code = ERR_OK;
 		}
 	}
 	for (int i = 0; i < SVC_COUNT; i++)
 		listen_close(&held[i]);
+	struct sockaddr_un un;
 	if (!code && strlen(s->socket_path) >= sizeof(un.sun_path))
 		str_addf(notes, _("%s is too long for a unix socket: the agent would go without\n"),
 			s->socket_path);
@@ -548,10 +557,10 @@ static void lanes_free(struct platform *p)
 	peer_roles_settle(p->agent.roles);
 	for (size_t i = 0; i < p->lanes_n; i++) {
 		web_free(p->lanes[i].web);
-		if (p->lanes[i].upstream)
+		if (p->lanes[i].upstream != NULL)
 			upstream_pool_free(p->lanes[i].upstream);
 	}
-	if (p->agent.probes)
+	if (p->agent.probes != NULL)
 		probes_free(p->agent.probes);
 	for (size_t i = 0; i < p->lanes_n; i++)
 		loop_free(p->lanes[i].loop);
@@ -573,7 +582,7 @@ void platform_free(struct platform *p)
 	gateway_free(a->gateway);
 	ledger_free(a->ledger);
 	peer_roles_free(a->roles);
-	if (a->store)
+	if (a->store != NULL)
 		store_free(a->store);
 	snapshots_free(a->snaps);
 	alerts_free(a->alerts);

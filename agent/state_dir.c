@@ -41,8 +41,8 @@ static enum err_code judge(const char *dir, const struct stat *st, struct err *e
 	return ERR_OK;
 }
 
-static const char *const kept[] = {"yijian.db", "yijian.db-wal", "yijian.db-shm", "snapshot.json",
-	"ports.json"};
+static const char *const kept[] = {
+	"yijian.db", "yijian.db-wal", "yijian.db-shm", "snapshot.json", "ports.json"};
 
 static bool look(const char *dir, const char *name, char path[PATH_SIZE], struct stat *ret)
 {
@@ -85,7 +85,8 @@ enum err_code state_dir_make(const char *dir, struct err *err)
 	char path[PATH_SIZE];
 	size_t n = strlen(dir);
 	if (n >= sizeof(path))
-		return err_set(err, ERR_CONFIG_INVALID, _("the state directory's path is too long"));
+		return err_set(err, ERR_CONFIG_INVALID,
+			_("the state directory's path is too long"));
 	for (size_t i = 1; i <= n; i++) {
 		if (dir[i] != '/' && dir[i] != '\0')
 			continue;
@@ -109,14 +110,14 @@ static long holder_of(const struct stat *st)
 	FILE *f = fopen("/proc/locks", "re");
 	char line[256];
 	long holder = 0;
-	while (f && !holder && fgets(line, sizeof(line), f)) {
+	while (f != NULL && !holder && fgets(line, sizeof(line), f) != NULL) {
 		long pid = 0;
 		unsigned long inode = 0;
 		if (sscanf(line, "%*d: FLOCK %*s %*s %ld %*x:%*x:%lu", &pid, &inode) == 2 &&
 			inode == st->st_ino && pid != getpid())
 			holder = pid;
 	}
-	if (f)
+	if (f != NULL)
 		fclose(f);
 	return holder;
 }
@@ -129,8 +130,9 @@ static enum err_code held(const char *dir, int fd, struct err *err)
 		listen_process(holder_of(&st), who, sizeof(who));
 	err_set(err, ERR_CONFIG_INVALID, _("the state directory %s is in use by %s"), dir,
 		who[0] ? who : _("another process"));
-	err_hint(err, "%s", _("one agent has one state directory: stop the other, or set "
-			      "YIJIAN_STATE_DIR"));
+	err_hint(err, "%s",
+		_("one agent has one state directory: stop the other, or set "
+		  "YIJIAN_STATE_DIR"));
 	return err->code;
 }
 

@@ -131,13 +131,14 @@ static void print_error(const struct cmd *c, int code);
 // What is lost with the answer, and how to come by it.
 static void lost_hint(struct err *err, const struct command *row)
 {
-	enum command_id id = row ? row->id : CMD_COUNT;
-
+	enum command_id id = row != NULL ? row->id : CMD_COUNT;
 	if (id == CMD_CLIENT_ADD || id == CMD_TOKEN_CREATE)
-		err_hint(err, "%s", _("if it was made, nobody has its secret now: delete it, and make it "
-				      "again with --out FILE"));
-	else if (row && (row->flags & CMF_CHANGES))
-		err_hint(err, "%s", _("what the command changed is changed; only its answer is lost"));
+		err_hint(err, "%s",
+			_("if it was made, nobody has its secret now: delete it, and make it "
+			  "again with --out FILE"));
+	else if (row != NULL && (row->flags & CMF_CHANGES))
+		err_hint(err, "%s",
+			_("what the command changed is changed; only its answer is lost"));
 	else
 		err_hint(err, "%s", _("make room where the output goes, or send it elsewhere"));
 }
@@ -145,9 +146,8 @@ static void lost_hint(struct err *err, const struct command *row)
 // Nobody could read what comes after: ends the program, and says so unless the reader has left.
 static _Noreturn void output_lost(int why)
 {
-	struct cmd nobody = {0}, *c = running ? running : &nobody;
+	struct cmd nobody = {0}, *c = running != NULL ? running : &nobody;
 	int code = err_row(ERR_OUTPUT_LOST)->exit;
-
 	if (why == EPIPE)
 		_exit(EXIT_PIPE);
 	if (why == EINTR)
@@ -163,7 +163,6 @@ static void io_write(void *arg, struct slice text)
 {
 	size_t n;
 	int why = out_write(STDOUT_FILENO, text, &n, &interrupted);
-
 	(void)arg;
 	written += n;
 	if (why)
@@ -173,7 +172,6 @@ static void io_write(void *arg, struct slice text)
 int dispatch_end(int code)
 {
 	int why = out_close(STDOUT_FILENO);
-
 	if (why)
 		output_lost(why);
 	return code;
@@ -188,13 +186,12 @@ static void io_note(void *arg, const char *text)
 static void io_progress(void *arg, const char *text)
 {
 	(void)arg;
-	fprintf(stderr, "\r%s\033[K", text ? text : "");
+	fprintf(stderr, "\r%s\033[K", text != NULL ? text : "");
 	fflush(stderr);
 }
 
 static enum err_code io_confirm(void *arg, const char *question, struct err *err)
 {
-	char line[16];
 
 	(void)arg;
 	if (!isatty(STDIN_FILENO)) {
@@ -204,7 +201,8 @@ static enum err_code io_confirm(void *arg, const char *question, struct err *err
 	}
 	tcflush(STDIN_FILENO, TCIFLUSH); // what was typed ahead answers nothing
 	fprintf(stderr, "%s [y/N] ", question);
-	if (fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y'))
+	char line[16];
+	if (fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y'))
 		return ERR_OK;
 	return err_set(err, ERR_REFUSED, NULL);
 }
@@ -212,22 +210,21 @@ static enum err_code io_confirm(void *arg, const char *question, struct err *err
 static enum err_code io_ask_secret(void *arg, const char *prompt, struct secret *ret,
 	struct err *err)
 {
-	char line[SECRET_MAX + 2];
-	struct termios old, hidden;
-	size_t n;
 
 	(void)arg;
+	struct termios old;
 	if (tcgetattr(STDIN_FILENO, &old) != 0)
 		return err_set(err, ERR_USAGE, _("there is no terminal to ask on"));
-	hidden = old;
+	struct termios hidden = old;
 	hidden.c_lflag &= ~(tcflag_t)ECHO;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
 	fputs(prompt, stderr);
-	if (!fgets(line, sizeof(line), stdin))
+	char line[SECRET_MAX + 2];
+	if (fgets(line, sizeof(line), stdin) == NULL)
 		line[0] = '\0';
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
 	fputs("\n", stderr);
-	n = strcspn(line, "\r\n");
+	size_t n = strcspn(line, "\r\n");
 	if (n)
 		secret_set(ret, line, n);
 	secret_wipe(line, sizeof(line));
@@ -238,11 +235,11 @@ void dispatch_stdio(struct cmd_io *io)
 {
 	struct sigaction sa = {.sa_handler = on_interrupt};
 	struct winsize size = {0};
-
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
-	*io = (struct cmd_io){io_write, io_note, isatty(STDERR_FILENO) ? io_progress : NULL, io_confirm, io_ask_secret, NULL,
-		isatty(STDIN_FILENO), isatty(STDOUT_FILENO), 0, &interrupted};
+	*io = (struct cmd_io){io_write, io_note, isatty(STDERR_FILENO) ? io_progress : NULL,
+		io_confirm, io_ask_secret, NULL, isatty(STDIN_FILENO), isatty(STDOUT_FILENO), 0,
+		&interrupted};
 	if (io->out_tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		io->out_cells = size.ws_col;
 }
@@ -254,7 +251,8 @@ static bool is_named(const char *message, const char *field)
 {
 	size_t n = strlen(field);
 	for (const char *at = message; n > 0 && (at = strstr(at, field)) != NULL; at += n)
-		if ((at == message || !isalnum((unsigned char)at[-1])) && !isalnum((unsigned char)at[n]))
+		if ((at == message || !isalnum((unsigned char)at[-1])) &&
+			!isalnum((unsigned char)at[n]))
 			return true;
 	return n == 0;
 }
@@ -262,7 +260,6 @@ static bool is_named(const char *message, const char *field)
 static void print_error(const struct cmd *c, int code)
 {
 	struct str out = STR_INIT;
-	struct jw w;
 
 	bool named = is_named(c->err.message, c->err.field);
 	fprintf(stderr, "yijian: %s%s%s\n", named ? "" : c->err.field, named ? "" : ": ",
@@ -271,7 +268,7 @@ static void print_error(const struct cmd *c, int code)
 		fprintf(stderr, "  hint: %s\n", c->err.hint);
 	if (c->format.format != FMT_JSON && c->format.format != FMT_NDJSON)
 		return;
-	w = jw_to(&out);
+	struct jw w = jw_to(&out);
 	jw_obj(&w, NULL);
 	jw_obj(&w, "error");
 	jw_str(&w, "code", err_row(c->err.code)->code);
@@ -290,7 +287,6 @@ static void print_error(const struct cmd *c, int code)
 static int finish(struct cmd *c, enum err_code code)
 {
 	int exit_code = code ? err_row(code)->exit : 0;
-
 	if (interrupted)
 		exit_code = 130;
 	else if (code) {
@@ -309,31 +305,30 @@ static int finish(struct cmd *c, enum err_code code)
 
 static enum err_code unknown_command(struct cmd *c, const char *const *words, size_t n)
 {
-	const char *all[CMD_COUNT], *near;
-	char typed[96];
+	const char *all[CMD_COUNT];
 	size_t rows_n;
 	const struct command *rows = commands_all(&rows_n);
 	struct str topic = STR_INIT;
 
 	size_t all_n = 0, word = strlen(words[0]);
-
 	for (size_t i = 0; i < rows_n; i++) // of a known noun only its own
 		if (strncmp(rows[i].path, words[0], word) == 0 && rows[i].path[word] == ' ')
 			all[all_n++] = rows[i].path;
 	bool noun = all_n > 0;
 	for (size_t i = 0; i < rows_n && !noun; i++)
 		all[all_n++] = rows[i].path;
+	char typed[96];
 	snprintf(typed, sizeof(typed), "%s%s%s", words[0], n > 1 ? " " : "", n > 1 ? words[1] : "");
 	if (n == 1 && help_topic(words[0], &topic)) { // a noun alone
 		c->io->note(c->io->arg, str_text(&topic));
 		str_release(&topic);
 		return err_set(&c->err, ERR_USAGE, _("%s is no command by itself"), words[0]);
 	}
-	near = text_closest(slice_of(typed), all, all_n);
-	if (!near)
+	const char *near = text_closest(slice_of(typed), all, all_n);
+	if (near == NULL)
 		near = text_closest(slice_of(words[0]), all, all_n);
 	err_set(&c->err, ERR_USAGE, _("no such command"));
-	if (near)
+	if (near != NULL)
 		err_hint(&c->err, _("did you mean: yijian %s?"), near);
 	else if (noun)
 		err_hint(&c->err, _("list them: yijian help %s"), words[0]);
@@ -350,11 +345,10 @@ static enum err_code set_global(struct cmd *c, enum copt id, const char *value)
 	} settings[] = {{COPT_AGENT, CSET_AGENT}, {COPT_TOKEN_FILE, CSET_TOKEN_FILE},
 		{COPT_CONTEXT, CSET_CONTEXT}, {COPT_OUTPUT, CSET_OUTPUT}, {COPT_COLOR, CSET_COLOR},
 		{COPT_TIMEOUT, CSET_TIMEOUT}};
-
 	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
 		if (settings[i].opt == id)
-			return console_settings_set(
-				c->settings, settings[i].setting, value, "flag", &c->err);
+			return console_settings_set(c->settings, settings[i].setting, value, "flag",
+				&c->err);
 	switch (id) {
 	case COPT_COLUMNS:
 		c->format.columns = value;
@@ -389,7 +383,6 @@ static enum err_code set_global(struct cmd *c, enum copt id, const char *value)
 static enum err_code note_option(struct cmd *c, const struct opt_next *next)
 {
 	int id = next->row->id;
-
 	if (c->opt_n == CMD_OPTIONS_MAX)
 		return err_set(&c->err, ERR_USAGE, _("too many options"));
 	c->opt[c->opt_n++] = (struct cmd_option){id < COPT_COUNT ? (enum copt)id : COPT_COUNT,
@@ -402,19 +395,18 @@ static size_t plain_words(int argc, char **argv, const char **words, size_t max)
 {
 	const struct opt_row *all = copts_all();
 	size_t n = 0;
-
 	for (int i = 0; i < argc && n < max; i++) {
 		const char *a = argv[i];
 		bool takes_value = false;
-
 		if (a[0] != '-' || !a[1]) {
 			words[n++] = a;
 			continue;
 		}
 		for (size_t k = 0; k < COPT_GLOBALS; k++)
 			takes_value = takes_value ||
-				(all[k].value && ((a[1] == '-' && strcmp(a + 2, all[k].name) == 0) ||
-					(a[1] == all[k].letter && all[k].letter && !a[2])));
+				(all[k].value != NULL &&
+					((a[1] == '-' && strcmp(a + 2, all[k].name) == 0) ||
+						(a[1] == all[k].letter && all[k].letter && !a[2])));
 		i += takes_value;
 	}
 	return n;
@@ -423,22 +415,21 @@ static size_t plain_words(int argc, char **argv, const char **words, size_t max)
 static enum err_code parse(struct cmd *c, int argc, char **argv, bool *ret_help)
 {
 	const char *words[4];
-	size_t n = plain_words(argc, argv, words, ARRAY_LEN(words)), used = 0, skip;
-	struct help_options options;
-	struct opt o;
-	struct opt_next next;
+	size_t n = plain_words(argc, argv, words, ARRAY_LEN(words)), used = 0;
 	bool end = false;
 	enum err_code code = ERR_OK;
-
 	c->row = command_match(words, n, &used);
+	struct help_options options;
 	help_options(c->row, &options);
+	struct opt o;
 	opt_init(&o, options.row, options.n, argc, argv);
-	skip = used;
+	size_t skip = used;
+	struct opt_next next;
 	for (;;) {
 		code = opt_next(&o, &next, &end, &c->err);
 		if (code || end)
 			break;
-		if (next.row) {
+		if (next.row != NULL) {
 			*ret_help = *ret_help || next.row->id == COPT_HELP;
 			code = note_option(c, &next);
 			if (code)
@@ -449,7 +440,7 @@ static enum err_code parse(struct cmd *c, int argc, char **argv, bool *ret_help)
 			c->arg[c->arg_n++] = next.value;
 		}
 	}
-	if (!code && !c->row && n && !*ret_help)
+	if (!code && c->row == NULL && n && !*ret_help)
 		return unknown_command(c, words, n);
 	return code;
 }
@@ -458,8 +449,7 @@ static enum err_code check_args(struct cmd *c)
 {
 	size_t need = 0, most = 0;
 	bool repeat = false;
-
-	for (size_t i = 0; i < CMD_ARGS_MAX && c->row->args[i].name; i++) {
+	for (size_t i = 0; i < CMD_ARGS_MAX && c->row->args[i].name != NULL; i++) {
 		need += c->row->args[i].required;
 		most++;
 		repeat = repeat || c->row->args[i].repeat;
@@ -481,7 +471,6 @@ static enum err_code may_change(struct cmd *c)
 {
 	struct str question = STR_INIT;
 	enum err_code code = ERR_OK;
-
 	if (c->read_only && (c->row->flags & CMF_CHANGES))
 		return err_set(&c->err, ERR_REFUSED, _("this console is read-only"));
 	if (!(c->row->flags & CMF_CONFIRM) || c->yes)
@@ -508,11 +497,10 @@ static enum err_code run_help(struct cmd *c)
 	struct str out = STR_INIT, topic = STR_INIT;
 	char name[64];
 	enum err_code code = ERR_OK;
-
 	if (cmd_has(c, COPT_MAN_LIST)) {
-		for (size_t i = 0; help_man_name(i, name, sizeof(name)); i++)
+		for (size_t i = 0; help_man_name(i, name, sizeof(name)) != NULL; i++)
 			str_addf(&out, "%s\n", name);
-	} else if (page) {
+	} else if (page != NULL) {
 		if (!help_man(page, &out))
 			code = err_set(&c->err, ERR_NOT_FOUND, _("no such manual page"));
 	} else if (c->arg_n == 0) {
@@ -521,7 +509,8 @@ static enum err_code run_help(struct cmd *c)
 		for (size_t i = 0; i < c->arg_n; i++)
 			str_addf(&topic, "%s%s", i ? " " : "", c->arg[i]);
 		if (!help_topic(str_text(&topic), &out))
-			code = err_set(&c->err, ERR_NOT_FOUND, _("no help on that; yijian help lists all"));
+			code = err_set(&c->err, ERR_NOT_FOUND,
+				_("no help on that; yijian help lists all"));
 	}
 	cmd_write(c, str_slice(&out));
 	str_release(&out);
@@ -533,7 +522,6 @@ static enum err_code run_completion(struct cmd *c)
 {
 	struct str out = STR_INIT;
 	enum err_code code = ERR_OK;
-
 	if (!help_completion(c->arg[0], &out))
 		code = err_set(&c->err, ERR_USAGE, _("completion is for bash, zsh and fish"));
 	cmd_write(c, str_slice(&out));
@@ -544,17 +532,14 @@ static enum err_code run_completion(struct cmd *c)
 static enum err_code read_token(struct cmd *c, struct secret *ret)
 {
 	const char *path = c->settings->value[CSET_TOKEN_FILE];
-	char buf[SECRET_MAX];
-	FILE *f;
-	size_t n;
-
 	if (!*path)
 		return ERR_OK;
-	f = fopen(path, "re");
-	if (!f)
-		return err_set(&c->err, ERR_CONFIG_INVALID, _("cannot read the token file %s: %s"), path,
-			strerror(errno));
-	n = fread(buf, 1, sizeof(buf), f);
+	FILE *f = fopen(path, "re");
+	if (f == NULL)
+		return err_set(&c->err, ERR_CONFIG_INVALID, _("cannot read the token file %s: %s"),
+			path, strerror(errno));
+	char buf[SECRET_MAX];
+	size_t n = fread(buf, 1, sizeof(buf), f);
 	fclose(f);
 	while (n && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
 		n--;
@@ -570,14 +555,17 @@ static enum err_code run_console(struct cmd *c)
 	bool unix_path = strncmp(agent, "unix:", 5) == 0;
 	struct secret token = {0};
 	struct tui_options o = {.agent_url = unix_path ? "http://localhost" : agent,
-		.unix_socket = unix_path ? agent + 5 : NULL, .token = &token,
-		.context = c->settings->value[CSET_CONTEXT], .view = c->arg_n ? c->arg[0] : NULL,
-		.read_only = c->read_only, .unicode = !cmd_has(c, COPT_NO_UNICODE),
+		.unix_socket = unix_path ? agent + 5 : NULL,
+		.token = &token,
+		.context = c->settings->value[CSET_CONTEXT],
+		.view = c->arg_n ? c->arg[0] : NULL,
+		.read_only = c->read_only,
+		.unicode = !cmd_has(c, COPT_NO_UNICODE),
 		.color = strcmp(when, "never") != 0 &&
-			 (strcmp(when, "always") == 0 || !no_color || !*no_color)};
+			(strcmp(when, "always") == 0 || no_color == NULL || !*no_color)};
 	enum err_code code = read_token(c, &token);
-
-	if (!code && refresh && (!num_duration_ms(slice_of(refresh), &o.refresh_ms) || !o.refresh_ms))
+	if (!code && refresh != NULL &&
+		(!num_duration_ms(slice_of(refresh), &o.refresh_ms) || !o.refresh_ms))
 		code = err_set(&c->err, ERR_USAGE, _("--refresh is a duration such as 2s"));
 	if (!code && (!c->io->in_tty || !c->io->out_tty)) {
 		err_set(&c->err, ERR_USAGE, _("the console needs a terminal"));
@@ -620,7 +608,6 @@ static enum err_code run_row(struct cmd *c, const struct dispatch *d)
 static enum err_code run_alone(struct cmd *c, const struct dispatch *d)
 {
 	struct str out = STR_INIT;
-
 	if (cmd_has(c, COPT_VERSION)) {
 		cmd_writef(c, "yijian %s\n", YJ_VERSION);
 		return ERR_OK;
@@ -640,8 +627,6 @@ int dispatch_run(const struct dispatch *d, int argc, char **argv)
 	struct cmd c = {.settings = d->settings, .io = d->io, .arena = ARENA_INIT};
 	bool help = false;
 	struct str out = STR_INIT;
-	enum err_code code;
-
 	running = &c;
 	written = 0;
 	if (argc && strcmp(argv[0], "__complete") == 0) {
@@ -653,12 +638,12 @@ int dispatch_run(const struct dispatch *d, int argc, char **argv)
 	}
 	interrupted = 0;
 	format_named(d->settings->value[CSET_OUTPUT], &c.format.format);
-	code = parse(&c, argc, argv, &help);
+	enum err_code code = parse(&c, argc, argv, &help);
 	format_named(d->settings->value[CSET_OUTPUT], &c.format.format);
 	c.format.cells = d->io->out_tty ? d->io->out_cells : 0;
 	c.format.now_ms = clock_wall_ms();
 	if (!code && help) {
-		if (c.row)
+		if (c.row != NULL)
 			help_command(c.row, &out);
 		else if (c.arg_n != 1 || !help_topic(c.arg[0], &out))
 			help_overview(&out);
@@ -666,7 +651,7 @@ int dispatch_run(const struct dispatch *d, int argc, char **argv)
 		str_release(&out);
 		return finish(&c, ERR_OK);
 	}
-	if (!code && !c.row)
+	if (!code && c.row == NULL)
 		return finish(&c, run_alone(&c, d));
 	if (!code)
 		code = check_args(&c);

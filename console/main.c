@@ -15,28 +15,26 @@
 
 int main(int argc, char **argv)
 {
-	struct console_settings settings;
-	struct cmd_io io;
 	struct err err = {0};
-	int code;
-
 	out_guard();
 	setlocale(LC_CTYPE, "");
 	setlocale(LC_MESSAGES, "");
 	bindtextdomain("yijian", YJ_LOCALEDIR);
 	textdomain("yijian");
+	struct cmd_io io;
 	dispatch_stdio(&io);
 	jx_setup();
 	if (!secret_setup()) {
 		fputs("yijian: libsodium cannot start\n", stderr);
 		return 70;
 	}
+	struct console_settings settings;
 	if (console_settings_load(&settings, &err)) {
 		fprintf(stderr, "yijian: %s\n  hint: %s\n", err.message, err.hint);
 		console_settings_release(&settings);
 		return err_row(err.code)->exit;
 	}
-	code = dispatch_run(&(struct dispatch){&settings, &io, false}, argc - 1, argv + 1);
+	int code = dispatch_run(&(struct dispatch){&settings, &io, false}, argc - 1, argv + 1);
 	console_settings_release(&settings);
 	return dispatch_end(code);
 }

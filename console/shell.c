@@ -27,11 +27,9 @@ static bool split(char *line, char **words, int *ret_n)
 	char *to = line;
 	char quote = 0;
 	bool in_word = false;
-
 	*ret_n = 0;
 	for (; *line; line++) {
 		char ch = *line;
-
 		if (!quote && (ch == ' ' || ch == '\t')) {
 			if (in_word)
 				*to++ = '\0';
@@ -57,11 +55,12 @@ static bool split(char *line, char **words, int *ret_n)
 
 static int run_line(const struct shell *s, const char *text)
 {
-	char *copy = strdup(text), *words[WORDS_MAX];
-	int n, code = 2;
-
-	if (!copy)
+	char *copy = strdup(text);
+	int code = 2;
+	if (copy == NULL)
 		return 70;
+	int n;
+	char *words[WORDS_MAX];
 	if (!split(copy, words, &n))
 		s->io->note(s->io->arg, _("yijian: a quote is not closed, or too many words"));
 	else
@@ -72,33 +71,30 @@ static int run_line(const struct shell *s, const char *text)
 
 static char **candidates(const char *text, int start, int end)
 {
-	char *copy, *words[WORDS_MAX + 1];
 	char **found = NULL;
 	struct str out = STR_INIT;
-	struct slice rest;
 	size_t count = 0;
 	int n = 0;
-
 	(void)end;
 	rl_attempted_completion_over = 1;
-	copy = strndup(rl_line_buffer, (size_t)start);
-	if (!copy || !split(copy, words, &n)) {
+	char *copy = strndup(rl_line_buffer, (size_t)start);
+	char *words[WORDS_MAX + 1];
+	if (copy == NULL || !split(copy, words, &n)) {
 		free(copy);
 		return NULL;
 	}
 	words[n++] = (char *)(uintptr_t)text;
 	complete_words(running->settings, (const char *const *)words, (size_t)n, &out);
 	free(copy);
-	rest = str_slice(&out);
+	struct slice rest = str_slice(&out);
 	// The first entry is what all have in common, as rl_completion_matches makes it.
 	found = calloc(WORDS_MAX * 16 + 2, sizeof(*found));
-	while (found && rest.n && count < WORDS_MAX * 16) {
+	while (found != NULL && rest.n && count < WORDS_MAX * 16) {
 		struct slice word = slice_cut(&rest, '\n');
-
 		found[++count] = strndup(word.p, word.n);
 	}
 	str_release(&out);
-	if (!found || count == 0) {
+	if (found == NULL || count == 0) {
 		free(found);
 		return NULL;
 	}
@@ -117,11 +113,10 @@ static char **candidates(const char *text, int start, int end)
 static void history_path(char *buf, size_t size)
 {
 	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-
 	buf[0] = '\0';
-	if (xdg && *xdg)
+	if (xdg != NULL && *xdg)
 		snprintf(buf, size, "%s/yijian", xdg);
-	else if (home && *home)
+	else if (home != NULL && *home)
 		snprintf(buf, size, "%s/.local/state/yijian", home);
 	if (!buf[0])
 		return;
@@ -139,18 +134,14 @@ static void history_path(char *buf, size_t size)
 // Lines that may carry a secret are run, not remembered.
 static void remember(const char *line)
 {
-	if (*line && !strstr(line, "api-key"))
+	if (*line && strstr(line, "api-key") == NULL)
 		add_history(line);
 }
 
 enum err_code shell_run(const struct shell *s, const char *line, struct err *err)
 {
-	char path[4096];
-	char *text;
-	mode_t mask;
 	int code;
-
-	if (line) {
+	if (line != NULL) {
 		code = run_line(s, line);
 		// The inner command has printed its error; its exit code becomes ours.
 		exit(code);
@@ -161,9 +152,11 @@ enum err_code shell_run(const struct shell *s, const char *line, struct err *err
 	rl_attempted_completion_function = candidates;
 	using_history();
 	stifle_history(HISTORY_LINES);
+	char path[4096];
 	history_path(path, sizeof(path));
 	if (path[0])
 		read_history(path);
+	char *text;
 	while ((text = readline(s->io->in_tty ? "yijian> " : "")) != NULL) {
 		if (strcmp(text, "exit") == 0 || strcmp(text, "quit") == 0)
 			break;
@@ -172,7 +165,7 @@ enum err_code shell_run(const struct shell *s, const char *line, struct err *err
 		free(text);
 	}
 	free(text);
-	mask = umask(0077);
+	mode_t mask = umask(0077);
 	if (path[0])
 		write_history(path);
 	umask(mask);

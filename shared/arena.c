@@ -28,7 +28,6 @@ struct arena_defer_node {
 static struct arena_block *push_block(struct arena *a, size_t cap)
 {
 	struct arena_block *b = mem_alloc(sizeof(*b) + cap);
-
 	b->cap = cap;
 	b->used = 0;
 	b->next = a->head;
@@ -38,8 +37,7 @@ static struct arena_block *push_block(struct arena *a, size_t cap)
 
 static struct arena_block *add_block(struct arena *a, size_t size)
 {
-	size_t cap = a->head ? MIN_OF(a->head->cap * 2, BLOCK_MAX) : BLOCK_MIN;
-
+	size_t cap = a->head != NULL ? MIN_OF(a->head->cap * 2, BLOCK_MAX) : BLOCK_MIN;
 	return push_block(a, MAX_OF(MAX_OF(cap, BLOCK_MIN), size));
 }
 
@@ -50,21 +48,19 @@ static size_t rounded(size_t size)
 
 void arena_reserve(struct arena *a, size_t size)
 {
-	if (!a->head && size)
+	if (a->head == NULL && size)
 		push_block(a, rounded(size));
 }
 
 void *arena_alloc(struct arena *a, size_t size)
 {
 	struct arena_block *b = a->head;
-	void *p;
-
 	if (size > PTRDIFF_MAX)
 		size = PTRDIFF_MAX; // fails in the allocator
 	size = rounded(size);
-	if (!b || b->cap - b->used < size)
+	if (b == NULL || b->cap - b->used < size)
 		b = add_block(a, size);
-	p = b->data + b->used;
+	void *p = b->data + b->used;
 	b->used += size;
 	a->used += size;
 	return p;
@@ -73,11 +69,9 @@ void *arena_alloc(struct arena *a, size_t size)
 void *arena_zalloc(struct arena *a, size_t n, size_t size)
 {
 	size_t total;
-	void *p;
-
 	if (__builtin_mul_overflow(n, size, &total))
 		total = SIZE_MAX; // refused below
-	p = arena_alloc(a, total);
+	void *p = arena_alloc(a, total);
 	memset(p, 0, total);
 	return p;
 }
@@ -85,7 +79,6 @@ void *arena_zalloc(struct arena *a, size_t n, size_t size)
 char *arena_strndup(struct arena *a, const char *s, size_t n)
 {
 	char *p = arena_alloc(a, n + 1);
-
 	if (n)
 		memcpy(p, s, n);
 	p[n] = '\0';
@@ -94,7 +87,7 @@ char *arena_strndup(struct arena *a, const char *s, size_t n)
 
 char *arena_strdup(struct arena *a, const char *s)
 {
-	return s ? arena_strndup(a, s, strlen(s)) : NULL;
+	return s != NULL ? arena_strndup(a, s, strlen(s)) : NULL;
 }
 
 char *arena_slice(struct arena *a, struct slice s)
@@ -105,13 +98,10 @@ char *arena_slice(struct arena *a, struct slice s)
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
 	va_list ap;
-	char *p;
-	int n;
-
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	int n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
-	p = arena_alloc(a, (size_t)(n < 0 ? 0 : n) + 1);
+	char *p = arena_alloc(a, (size_t)(n < 0 ? 0 : n) + 1);
 	p[0] = '\0';
 	va_start(ap, fmt);
 	if (n > 0)
@@ -123,16 +113,14 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 void arena_defer(struct arena *a, void (*fn)(void *arg), void *arg)
 {
 	struct arena_defer_node *d = arena_alloc(a, sizeof(*d));
-
 	*d = (struct arena_defer_node){a->defers, fn, arg};
 	a->defers = d;
 }
 
 static void run_defers(struct arena *a)
 {
-	while (a->defers) {
+	while (a->defers != NULL) {
 		struct arena_defer_node *d = a->defers;
-
 		a->defers = d->next;
 		d->fn(d->arg);
 	}
@@ -140,7 +128,7 @@ static void run_defers(struct arena *a)
 
 static void wipe(const struct arena *a)
 {
-	for (struct arena_block *b = a->secret ? a->head : NULL; b; b = b->next)
+	for (struct arena_block *b = a->secret ? a->head : NULL; b != NULL; b = b->next)
 		explicit_bzero(b->data, b->used);
 }
 
@@ -148,9 +136,8 @@ void arena_release(struct arena *a)
 {
 	run_defers(a);
 	wipe(a);
-	while (a->head) {
+	while (a->head != NULL) {
 		struct arena_block *b = a->head;
-
 		a->head = b->next;
 		free(b);
 	}
@@ -162,13 +149,12 @@ void arena_reset(struct arena *a)
 	run_defers(a);
 	wipe(a);
 	a->secret = false;
-	while (a->head && a->head->next) {
+	while (a->head != NULL && a->head->next != NULL) {
 		struct arena_block *b = a->head;
-
 		a->head = b->next;
 		free(b);
 	}
-	if (a->head)
+	if (a->head != NULL)
 		a->head->used = 0;
 	a->used = 0;
 }

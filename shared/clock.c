@@ -10,7 +10,6 @@
 int64_t clock_mono_us(void)
 {
 	struct timespec ts;
-
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
@@ -18,7 +17,6 @@ int64_t clock_mono_us(void)
 int64_t clock_wall_ms(void)
 {
 	struct timespec ts;
-
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
@@ -46,28 +44,23 @@ static struct date date_of(int64_t days)
 	int yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
 	int doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
 	int month = mp < 10 ? mp + 3 : mp - 9;
-
-	return (struct date){(int)(yoe + era * 400) + (month <= 2), month,
-		doy - (153 * mp + 2) / 5 + 1};
+	return (struct date){
+		(int)(yoe + era * 400) + (month <= 2), month, doy - (153 * mp + 2) / 5 + 1};
 }
 
 const char *clock_rfc3339(int64_t wall_ms, char buf[CLOCK_TEXT_MAX])
 {
-	int64_t s, day;
-	int ms, second;
-	struct date d;
 	char *p = buf;
-
 	wall_ms = MAX_OF(YEAR_0_MS, MIN_OF(wall_ms, YEAR_9999_MS)); // four digits hold no more
-	s = wall_ms / 1000;
-	ms = (int)(wall_ms % 1000);
+	int64_t s = wall_ms / 1000;
+	int ms = (int)(wall_ms % 1000);
 	if (ms < 0) {
 		ms += 1000;
 		s--;
 	}
-	day = s / 86400 - (s % 86400 < 0);
-	second = (int)(s - day * 86400);
-	d = date_of(day);
+	int64_t day = s / 86400 - (s % 86400 < 0);
+	int second = (int)(s - day * 86400);
+	struct date d = date_of(day);
 	p = digits(p, d.year, 4);
 	*p++ = '-';
 	p = digits(p, d.month, 2);
@@ -90,7 +83,6 @@ const char *clock_rfc3339(int64_t wall_ms, char buf[CLOCK_TEXT_MAX])
 static bool number(struct slice s, size_t at, size_t n, int max, int *ret)
 {
 	int v = 0;
-
 	if (at + n > s.n)
 		return false;
 	for (size_t i = at; i < at + n; i++) {
@@ -111,18 +103,17 @@ static int days_of(int year, int month)
 {
 	static const char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-
 	return month == 2 && leap ? 29 : days[month - 1];
 }
 
 // "Z", "+hh:mm" or "-hh:mm" to seconds east of UTC.
 static bool zone(struct slice z, int64_t *ret_s)
 {
-	int h, m;
 
 	*ret_s = 0;
 	if (z.n == 1 && (z.p[0] == 'Z' || z.p[0] == 'z'))
 		return true;
+	int h, m;
 	if (z.n != 6 || (z.p[0] != '+' && z.p[0] != '-') || z.p[3] != ':' || !two(z, 1, 23, &h) ||
 		!two(z, 4, 59, &m))
 		return false;
@@ -133,21 +124,18 @@ static bool zone(struct slice z, int64_t *ret_s)
 bool clock_parse_rfc3339(struct slice s, int64_t *ret_wall_ms)
 {
 	struct tm tm = {0};
-	int64_t offset, ms = 0;
-	struct slice rest;
+	int64_t ms = 0;
 	int year, scale = 100;
-
-	if (s.n < 20 || !number(s, 0, 4, 9999, &year) || s.p[4] != '-' ||
-		s.p[7] != '-' || (s.p[10] != 'T' && s.p[10] != 't') || s.p[13] != ':' ||
-		s.p[16] != ':' || !two(s, 5, 12, &tm.tm_mon) || !two(s, 8, 31, &tm.tm_mday) ||
+	if (s.n < 20 || !number(s, 0, 4, 9999, &year) || s.p[4] != '-' || s.p[7] != '-' ||
+		(s.p[10] != 'T' && s.p[10] != 't') || s.p[13] != ':' || s.p[16] != ':' ||
+		!two(s, 5, 12, &tm.tm_mon) || !two(s, 8, 31, &tm.tm_mday) ||
 		!two(s, 11, 23, &tm.tm_hour) || !two(s, 14, 59, &tm.tm_min) ||
 		!two(s, 17, 60, &tm.tm_sec) || tm.tm_mon < 1 || tm.tm_mday < 1 ||
 		tm.tm_mday > days_of(year, tm.tm_mon))
 		return false;
-	rest = (struct slice){s.p + 19, s.n - 19};
+	struct slice rest = (struct slice){s.p + 19, s.n - 19};
 	if (rest.p[0] == '.') {
 		size_t i = 1;
-
 		for (; i < rest.n && rest.p[i] >= '0' && rest.p[i] <= '9'; i++, scale /= 10)
 			ms += (rest.p[i] - '0') * scale;
 		if (i == 1)
@@ -155,6 +143,7 @@ bool clock_parse_rfc3339(struct slice s, int64_t *ret_wall_ms)
 		rest.p += i;
 		rest.n -= i;
 	}
+	int64_t offset;
 	if (!zone(rest, &offset))
 		return false;
 	tm.tm_year = year - 1900;
@@ -166,13 +155,12 @@ bool clock_parse_rfc3339(struct slice s, int64_t *ret_wall_ms)
 bool clock_retry_after_s(struct slice s, int64_t wall_ms, int64_t *ret_s)
 {
 	// RFC 9110 5.6.7: one form to send, two old ones to understand.
-	static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
-		"%a %b %d %H:%M:%S %Y"};
-	char buf[64];
-
+	static const char *const forms[] = {
+		"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"};
 	s = slice_trim(s);
 	if (num_i64(s, INT64_MIN + 1, INT64_MAX, ret_s))
 		return true;
+	char buf[64];
 	if (s.n == 0 || s.n >= sizeof(buf))
 		return false;
 	memcpy(buf, s.p, s.n);
@@ -180,7 +168,6 @@ bool clock_retry_after_s(struct slice s, int64_t wall_ms, int64_t *ret_s)
 	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
 		struct tm tm = {0};
 		const char *end = strptime(buf, forms[i], &tm);
-
 		if (end != buf + s.n)
 			continue;
 		*ret_s = (int64_t)timegm(&tm) - wall_ms / 1000;

@@ -22,11 +22,10 @@ static bool is_key(const char *s)
 
 static char *trim(char *s)
 {
-	size_t n;
 
 	s += strspn(s, " \t\r\n");
-	n = strlen(s);
-	while (n && strchr(" \t\r\n", s[n - 1]))
+	size_t n = strlen(s);
+	while (n && strchr(" \t\r\n", s[n - 1]) != NULL)
 		s[--n] = '\0';
 	return s;
 }
@@ -36,14 +35,13 @@ static char *trim(char *s)
 static const char *unquote(char *s)
 {
 	char *to = s, quote = 0;
-
 	if (*s == '"' || *s == '\'')
 		quote = *s++;
 	for (; *s && *s != quote; s++) {
 		if (*s == '\\' && !s[1])
 			return quote ? N_("a quote is not closed")
 				     : N_("a value may not go on in the next line");
-		if (*s == '\\' && (!quote || (quote == '"' && strchr("\"\\`$", s[1]))))
+		if (*s == '\\' && (!quote || (quote == '"' && strchr("\"\\`$", s[1]) != NULL)))
 			s++;
 		*to++ = *s;
 	}
@@ -57,22 +55,20 @@ static const char *unquote(char *s)
 
 enum err_code conf_line(char *line, const char **ret_key, const char **ret_value, struct err *err)
 {
-	char *key = trim(line), *eq;
-	const char *wrong;
-
+	char *key = trim(line);
 	*ret_key = NULL;
 	if (!*key || *key == '#' || *key == ';')
 		return ERR_OK;
-	eq = strchr(key, '=');
-	if (!eq)
+	char *eq = strchr(key, '=');
+	if (eq == NULL)
 		return err_set(err, ERR_CONFIG_INVALID, _("a line is KEY=value or a comment"));
 	*eq = '\0';
 	key = trim(key);
 	eq = trim(eq + 1);
 	if (!is_key(key))
 		return err_set(err, ERR_CONFIG_INVALID, _("the name before = is not a setting's"));
-	wrong = unquote(eq);
-	if (wrong)
+	const char *wrong = unquote(eq);
+	if (wrong != NULL)
 		return err_set(err, ERR_CONFIG_INVALID, "%s", _(wrong));
 	*ret_key = key;
 	*ret_value = eq;
@@ -84,11 +80,8 @@ static enum err_code read_lines(FILE *f, conf_pair_fn fn, void *arg, int *line, 
 	char text[CONF_LINE_MAX];
 	size_t total = 0;
 	enum err_code code = ERR_OK;
-
-	while (!code && fgets(text, sizeof(text), f)) {
-		const char *key, *value;
+	while (!code && fgets(text, sizeof(text), f) != NULL) {
 		size_t n = strlen(text);
-
 		++*line;
 		total += n;
 		if (total > CONF_FILE_MAX)
@@ -96,8 +89,9 @@ static enum err_code read_lines(FILE *f, conf_pair_fn fn, void *arg, int *line, 
 		if ((n == 0 || text[n - 1] != '\n') && !feof(f))
 			return err_set(err, ERR_CONFIG_INVALID,
 				_("the line is too long or holds a NUL"));
+		const char *key, *value;
 		code = conf_line(text, &key, &value, err);
-		if (!code && key)
+		if (!code && key != NULL)
 			code = fn(arg, key, value, *line, err);
 	}
 	if (!code && ferror(f))
@@ -108,16 +102,14 @@ static enum err_code read_lines(FILE *f, conf_pair_fn fn, void *arg, int *line, 
 enum err_code conf_read(const char *path, conf_pair_fn fn, void *arg, struct err *err)
 {
 	FILE *f = fopen(path, "re");
-	enum err_code code;
-	char why[ERR_TEXT_MAX];
 	int line = 0;
-
-	if (!f)
+	if (f == NULL)
 		return err_set(err, ERR_CONFIG_INVALID, _("cannot read %s: %s"), path,
 			strerror(errno));
-	code = read_lines(f, fn, arg, &line, err);
+	enum err_code code = read_lines(f, fn, arg, &line, err);
 	fclose(f);
-	if (code && err && !strstr(err->message, path)) {
+	char why[ERR_TEXT_MAX];
+	if (code && err != NULL && strstr(err->message, path) == NULL) {
 		snprintf(why, sizeof(why), "%s", err->message);
 		snprintf(err->message, sizeof(err->message), "%.100s:%d: %.120s", path, line, why);
 	}

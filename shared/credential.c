@@ -21,7 +21,6 @@ static uint32_t crc32_of(const char *p, size_t n)
 		0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8,
 		0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
 	uint32_t crc = 0xffffffff;
-
 	for (size_t i = 0; i < n; i++) {
 		crc ^= (unsigned char)p[i];
 		crc = crc >> 4 ^ table[crc & 15];
@@ -33,7 +32,6 @@ static uint32_t crc32_of(const char *p, size_t n)
 static void crc_text(const char *p, char out[CRC_N])
 {
 	uint32_t crc = crc32_of(p, CRC_AT - 1);
-
 	for (int i = CRC_N - 1; i >= 0; i--, crc /= 62)
 		out[i] = base62[crc % 62];
 }
@@ -42,7 +40,6 @@ bool credential_make(enum credential_kind kind, const unsigned char random[CREDE
 	char buf[CREDENTIAL_LEN + 1])
 {
 	size_t at = 0, n = 0;
-
 	memcpy(buf, kind == CREDENTIAL_TOKEN ? "yj_a_" : "yj_c_", ID_AT);
 	for (; at < SECRET_AT - 1 - ID_AT; at++)
 		buf[ID_AT + at] = base32[random[at] & 31];
@@ -82,13 +79,13 @@ enum credential_kind credential_id_kind(struct slice id)
 
 enum credential_kind credential_kind_of(struct slice text)
 {
-	char crc[CRC_N];
 
 	if (text.n != CREDENTIAL_LEN || text.p[SECRET_AT - 1] != '_' || text.p[CRC_AT - 1] != '_')
 		return CREDENTIAL_NONE;
 	for (size_t i = SECRET_AT; i < CRC_AT - 1; i++)
 		if (!is_base62(text.p[i]))
 			return CREDENTIAL_NONE;
+	char crc[CRC_N];
 	crc_text(text.p, crc);
 	if (memcmp(crc, text.p + CRC_AT, CRC_N) != 0)
 		return CREDENTIAL_NONE;

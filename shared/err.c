@@ -33,7 +33,8 @@ static const struct err_row rows[] = {
 	{ERR_FIELD_CHARSET, "field_charset", 422, 6, IRE, false,
 		N_("a field has characters it may not have"), NULL},
 	{ERR_VENDOR_UNKNOWN, "vendor_unknown", 422, 6, IRE, false,
-		N_("no such vendor or service in the catalogue"), N_("list them: yijian key vendors")},
+		N_("no such vendor or service in the catalogue"),
+		N_("list them: yijian key vendors")},
 	{ERR_UPSTREAM_URL_FORBIDDEN, "upstream_url_forbidden", 422, 6, IRE, false,
 		N_("the upstream address is not allowed"), NULL},
 	{ERR_UPSTREAM_LOOP, "upstream_loop", 422, 6, IRE, false,
@@ -42,11 +43,13 @@ static const struct err_row rows[] = {
 		N_("a vendor key may not travel over plain http to a public address"),
 		N_("use an https:// base_url")},
 	{ERR_CURSOR_INVALID, "cursor_invalid", 400, 6, IRE, false,
-		N_("the cursor is not one this agent gave out"), N_("start again without a cursor")},
+		N_("the cursor is not one this agent gave out"),
+		N_("start again without a cursor")},
 	{ERR_PARAM_INVALID, "param_invalid", 400, 6, IRE, false,
 		N_("a query parameter or header has a value that cannot be read"), NULL},
 	{ERR_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415, 6, IRE, false,
-		N_("the body's encoding is not supported"), N_("send plain JSON without compression")},
+		N_("the body's encoding is not supported"),
+		N_("send plain JSON without compression")},
 	{ERR_BAD_FRAMING, "bad_framing", 400, 6, IRE, false,
 		N_("the HTTP request is malformed or ambiguous"), NULL},
 	{ERR_EXPECTATION_FAILED, "expectation_failed", 417, 6, IRE, false,
@@ -69,17 +72,17 @@ static const struct err_row rows[] = {
 	{ERR_OVERLOADED, "overloaded", 503, 7, "server_error", true,
 		N_("the agent is at its limit and sheds load"), N_("try again after Retry-After")},
 	{ERR_DRAINING, "draining", 503, 7, "server_error", true, N_("the agent is stopping"), NULL},
-	{ERR_AUTH_REQUIRED, "auth_required", 401, 4, IRE, false,
-		N_("this call needs a token"),
+	{ERR_AUTH_REQUIRED, "auth_required", 401, 4, IRE, false, N_("this call needs a token"),
 		N_("send Authorization: Bearer TOKEN, or call over loopback without proxy headers")},
 	{ERR_PEER_NOT_ALLOWED, "peer_not_allowed", 403, 4, IRE, false,
 		N_("your user on this host may not use the agent"),
 		N_("ask to join the group yijian-view, yijian-operator or yijian-admin")},
-	{ERR_TOKEN_INVALID, "token_invalid", 401, 4, IRE, false, N_("the token is not valid"), NULL},
+	{ERR_TOKEN_INVALID, "token_invalid", 401, 4, IRE, false, N_("the token is not valid"),
+		NULL},
 	{ERR_TOKEN_EXPIRED, "token_expired", 401, 4, IRE, false, N_("the token has expired"), NULL},
 	{ERR_TOKEN_REVOKED, "token_revoked", 401, 4, IRE, false, N_("the token was revoked"), NULL},
-	{ERR_TOKEN_IN_URL, "token_in_url", 400, 4, IRE, false,
-		N_("a token may not stand in a URL"), N_("send it in the Authorization header")},
+	{ERR_TOKEN_IN_URL, "token_in_url", 400, 4, IRE, false, N_("a token may not stand in a URL"),
+		N_("send it in the Authorization header")},
 	{ERR_ROLE_FORBIDDEN, "role_forbidden", 403, 4, IRE, false,
 		N_("your role does not allow this call"), NULL},
 	{ERR_SCOPE_EXCEEDED, "scope_exceeded", 403, 4, IRE, false,
@@ -103,7 +106,8 @@ static const struct err_row rows[] = {
 	{ERR_IDEMPOTENCY_MISMATCH, "idempotency_mismatch", 409, 5, IRE, false,
 		N_("this Idempotency-Key was used for another request"), NULL},
 	{ERR_PRECONDITION_FAILED, "precondition_failed", 412, 5, IRE, false,
-		N_("the object changed since you read it"), N_("read it again and repeat the change")},
+		N_("the object changed since you read it"),
+		N_("read it again and repeat the change")},
 	{ERR_MODEL_NOT_FOUND, "model_not_found", 404, 3, IRE, false,
 		N_("no feature, alias or vendor/service of this name"),
 		N_("list what the gateway offers: GET /v1/models")},
@@ -114,11 +118,13 @@ static const struct err_row rows[] = {
 	{ERR_CONTEXT_LENGTH, "context_length_exceeded", 400, 10, IRE, false,
 		N_("the request is longer than the model's context"), NULL},
 	{ERR_UPSTREAM_AUTH_FAILED, "upstream_auth_failed", 502, 10, "upstream_error", false,
-		N_("the upstream refused the platform's key"), N_("an operator must check the key")},
+		N_("the upstream refused the platform's key"),
+		N_("an operator must check the key")},
 	{ERR_UPSTREAM_BILLING, "upstream_billing", 502, 10, "upstream_error", false,
 		N_("the platform's upstream account is out of credit"), NULL},
 	{ERR_UPSTREAM_RATE_LIMITED, "upstream_rate_limited", 429, 10, "rate_limit_error", true,
-		N_("every usable upstream is rate limited"), N_("wait as long as Retry-After says")},
+		N_("every usable upstream is rate limited"),
+		N_("wait as long as Retry-After says")},
 	{ERR_UPSTREAM_TIMEOUT, "upstream_timeout", 504, 10, "upstream_error", true,
 		N_("the upstream did not answer in time"), NULL},
 	{ERR_UPSTREAM_BAD_RESPONSE, "upstream_bad_response", 502, 10, "upstream_error", true,
@@ -168,14 +174,14 @@ static const struct err_row rows[] = {
 		N_("what answered is not a yijian agent"), NULL},
 	{ERR_TIMED_OUT, "timed_out", 504, 8, "", true, N_("timed out"), NULL},
 	{ERR_PARTLY_DONE, "partly_done", 207, 9, "", false, N_("some items failed"), NULL},
-	{ERR_VENDOR_FAILED, "vendor_failed", 502, 10, "", false, N_("the vendor or instance failed"),
-		NULL},
+	{ERR_VENDOR_FAILED, "vendor_failed", 502, 10, "", false,
+		N_("the vendor or instance failed"), NULL},
 	{ERR_REFUSED, "refused", 403, 11, "", false, N_("not done: confirmation was not given"),
 		NULL},
-	{ERR_CONFIG_INVALID, "config_invalid", 500, 78, "", false, N_("the configuration is not valid"),
-		NULL},
-	{ERR_OUTPUT_LOST, "output_lost", 500, 70, "", false, N_("standard output took nothing more"),
-		NULL},
+	{ERR_CONFIG_INVALID, "config_invalid", 500, 78, "", false,
+		N_("the configuration is not valid"), NULL},
+	{ERR_OUTPUT_LOST, "output_lost", 500, 70, "", false,
+		N_("standard output took nothing more"), NULL},
 };
 
 _Static_assert(sizeof(rows) / sizeof(rows[0]) == ERR_COUNT, "one row for every err_code");
@@ -196,11 +202,10 @@ const struct err_row *err_row_named(struct slice wire_code)
 static void fill(struct err *e, enum err_code code, const char *fmt, va_list ap)
 {
 	const struct err_row *row = err_row(code);
-
 	e->code = code;
 	e->field[0] = '\0';
-	snprintf(e->hint, sizeof(e->hint), "%s", row->hint ? row->hint : "");
-	if (fmt)
+	snprintf(e->hint, sizeof(e->hint), "%s", row->hint != NULL ? row->hint : "");
+	if (fmt != NULL)
 		vsnprintf(e->message, sizeof(e->message), fmt, ap);
 	else
 		snprintf(e->message, sizeof(e->message), "%s", row->message);
@@ -208,10 +213,10 @@ static void fill(struct err *e, enum err_code code, const char *fmt, va_list ap)
 
 enum err_code err_set(struct err *e, enum err_code code, const char *fmt, ...)
 {
-	va_list ap;
 
-	if (!e)
+	if (e == NULL)
 		return code;
+	va_list ap;
 	va_start(ap, fmt);
 	fill(e, code, fmt, ap);
 	va_end(ap);
@@ -220,23 +225,23 @@ enum err_code err_set(struct err *e, enum err_code code, const char *fmt, ...)
 
 enum err_code err_field(struct err *e, enum err_code code, const char *field, const char *fmt, ...)
 {
-	va_list ap;
 
-	if (!e)
+	if (e == NULL)
 		return code;
+	va_list ap;
 	va_start(ap, fmt);
 	fill(e, code, fmt, ap);
 	va_end(ap);
-	snprintf(e->field, sizeof(e->field), "%s", field ? field : "");
+	snprintf(e->field, sizeof(e->field), "%s", field != NULL ? field : "");
 	return code;
 }
 
 void err_hint(struct err *e, const char *fmt, ...)
 {
-	va_list ap;
 
-	if (!e)
+	if (e == NULL)
 		return;
+	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(e->hint, sizeof(e->hint), fmt, ap);
 	va_end(ap);

@@ -66,7 +66,7 @@ static bool is_asked(const struct field *f)
 
 static bool same_text(const char *a, const char *b)
 {
-	return a == b || (a && b && strcmp(a, b) == 0);
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
 static bool same_strv(const struct strv *a, const struct strv *b)
@@ -101,7 +101,7 @@ static bool same_member(const struct field *f, const void *a, const void *b)
 		return *(const int64_t *)a == *(const int64_t *)b;
 	case FT_NUM:
 		return *(const double *)a == *(const double *)b ||
-		       (isnan(*(const double *)a) && isnan(*(const double *)b));
+			(isnan(*(const double *)a) && isnan(*(const double *)b));
 	case FT_STRV:
 		return same_strv(a, b);
 	case FT_OBJ:
@@ -129,7 +129,6 @@ static void own(const struct field_set *set, struct arena *a, void *doc);
 static void own_strv(struct arena *a, struct strv *list)
 {
 	const char **v = list->n ? arena_zalloc(a, list->n, sizeof(*v)) : NULL;
-
 	for (size_t i = 0; i < list->n; i++)
 		v[i] = arena_strdup(a, list->v[i]);
 	list->v = v;
@@ -138,8 +137,7 @@ static void own_strv(struct arena *a, struct strv *list)
 static void own_objv(const struct field_set *sub, struct arena *a, struct objv *list)
 {
 	char *v = list->n ? arena_zalloc(a, list->n, sub->size) : NULL;
-
-	if (v)
+	if (v != NULL)
 		memcpy(v, list->v, list->n * sub->size);
 	for (size_t i = 0; i < list->n; i++)
 		own(sub, a, v + i * sub->size);
@@ -174,7 +172,6 @@ static void own(const struct field_set *set, struct arena *a, void *doc)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		const struct field *f = &set->f[i];
-
 		if (is_asked(f))
 			own_member(f, a, field_at(f, doc));
 		else if (f->offset != FIELD_NO_HOME && (f->type == FT_STR || f->type == FT_JSON))
@@ -192,7 +189,7 @@ void field_copy(const struct field_set *set, const void *from, struct arena *a, 
 
 int field_choice(const struct field *f, struct slice value)
 {
-	for (int i = 0; f->choices && f->choices[i]; i++)
+	for (int i = 0; f->choices != NULL && f->choices[i] != NULL; i++)
 		if (slice_eq_str(value, f->choices[i]))
 			return i;
 	return -1;
@@ -202,8 +199,8 @@ static bool ascii_in(struct slice v, const char *extra)
 {
 	for (size_t i = 0; i < v.n; i++) {
 		char c = v.p[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr(extra, c))))
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+			    (c && strchr(extra, c) != NULL)))
 			return false;
 	}
 	return true;
@@ -220,10 +217,8 @@ static bool visible_ascii(struct slice v)
 static bool printable(struct slice v, bool name)
 {
 	uint32_t cp;
-
 	while (v.n) {
 		size_t len = utf8_decode(v.p, v.n, &cp);
-
 		if (len == 0)
 			return false;
 		if (name ? utf8_is_unsafe(cp)
@@ -243,14 +238,17 @@ const char *field_charset_text(enum field_charset cs)
 	case FC_REF:
 		return N_("must be a-z 0-9 . _ - / #");
 	case FC_NAME:
-		return N_("must be printable text, without control, invisible and bidirectional characters");
+		return N_(
+			"must be printable text, without control, invisible and bidirectional characters");
 	case FC_PATH:
-		return N_("must begin with one / and have ASCII letters, digits and signs, without blanks, # and \\");
+		return N_(
+			"must begin with one / and have ASCII letters, digits and signs, without blanks, # and \\");
 	case FC_URL:
 	case FC_SECRET:
 		return N_("must be ASCII letters, digits and signs, without blanks");
 	case FC_CURRENCY:
-		return N_("must be an active code of ISO 4217 in capital letters, as USD, EUR or CNY");
+		return N_(
+			"must be an active code of ISO 4217 in capital letters, as USD, EUR or CNY");
 	default:
 		return N_("must be text, without control characters but tab and line feed");
 	}

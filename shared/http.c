@@ -41,7 +41,7 @@ struct http_call {
 // libcurl's own copies of heads and bodies hold tokens and keys.
 static void wiping_free(void *p)
 {
-	if (p)
+	if (p != NULL)
 		secret_wipe(p, malloc_usable_size(p));
 	free(p);
 }
@@ -49,8 +49,7 @@ static void wiping_free(void *p)
 static void *wiping_realloc(void *p, size_t n)
 {
 	void *moved = malloc(n);
-
-	if (moved && p) {
+	if (moved != NULL && p != NULL) {
 		memcpy(moved, p, MIN_OF(n, malloc_usable_size(p)));
 		wiping_free(p);
 	}
@@ -60,9 +59,9 @@ static void *wiping_realloc(void *p, size_t n)
 struct http *http_new(void)
 {
 	struct http *h = mem_zalloc(1, sizeof(*h));
-
 	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc, strdup,
-		    calloc) != CURLE_OK || !(h->multi = curl_multi_init())) {
+		    calloc) != CURLE_OK ||
+		(h->multi = curl_multi_init()) == NULL) {
 		free(h);
 		return NULL;
 	}
@@ -71,11 +70,11 @@ struct http *http_new(void)
 
 static void unlink_call(struct http_call *c)
 {
-	if (c->prev)
+	if (c->prev != NULL)
 		c->prev->next = c->next;
 	else
 		c->h->calls = c->next;
-	if (c->next)
+	if (c->next != NULL)
 		c->next->prev = c->prev;
 	c->h->running--;
 }
@@ -85,7 +84,7 @@ static void free_call(struct http_call *c)
 	unlink_call(c);
 	curl_multi_remove_handle(c->h->multi, c->easy);
 	curl_easy_cleanup(c->easy);
-	for (struct curl_slist *l = c->headers; l; l = l->next)
+	for (struct curl_slist *l = c->headers; l != NULL; l = l->next)
 		secret_wipe(l->data, strlen(l->data)); // one of them may hold the token
 	curl_slist_free_all(c->headers);
 	curl_slist_free_all(c->addresses);
@@ -107,7 +106,7 @@ void http_cancel(struct http_call *c)
 
 static void sweep(struct http *h)
 {
-	for (struct http_call *c = h->calls, *next; c; c = next) {
+	for (struct http_call *c = h->calls, *next; c != NULL; c = next) {
 		next = c->next;
 		if (c->cancelled)
 			free_call(c);
@@ -116,9 +115,9 @@ static void sweep(struct http *h)
 
 void http_free(struct http *h)
 {
-	if (!h)
+	if (h == NULL)
 		return;
-	while (h->calls)
+	while (h->calls != NULL)
 		free_call(h->calls);
 	curl_multi_cleanup(h->multi);
 	curl_global_cleanup();
@@ -128,7 +127,6 @@ void http_free(struct http *h)
 static bool answered_2xx(const struct http_call *c)
 {
 	long status = 0;
-
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	return status / 100 == 2;
 }
@@ -136,11 +134,10 @@ static bool answered_2xx(const struct http_call *c)
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
 	struct http_call *c = arg;
-
 	n *= size;
 	if (c->cancelled)
 		return 0;
-	if (c->on_data && answered_2xx(c)) {
+	if (c->on_data != NULL && answered_2xx(c)) {
 		c->stopped = !c->on_data(c->arg, (struct slice){p, n});
 		return c->stopped ? 0 : n;
 	}
@@ -157,11 +154,10 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 	struct http_call *c = arg;
 	struct slice value = {p, n * size}, name = slice_cut(&value, ':');
 	struct str *to = slice_ieq_str(name, "content-type") ? &c->content_type
-		: slice_ieq_str(name, "etag")                ? &c->etag
-		: slice_ieq_str(name, "x-request-id")        ? &c->request_id
+		: slice_ieq_str(name, "etag")		     ? &c->etag
+		: slice_ieq_str(name, "x-request-id")	     ? &c->request_id
 							     : NULL;
-
-	if (to) {
+	if (to != NULL) {
 		str_clear(to);
 		str_add_slice(to, slice_trim(value));
 	}
@@ -170,26 +166,24 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 
 static void add_header(struct http_call *c, const char *line)
 {
-	struct curl_slist *l;
 
 	for (const char *p = line; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return;
-	l = curl_slist_append(c->headers, line);
-	if (l)
+	struct curl_slist *l = curl_slist_append(c->headers, line);
+	if (l != NULL)
 		c->headers = l;
 }
 
 static void set_headers(struct http_call *c, const struct http_request *r)
 {
 	struct str line = STR_INIT;
-
-	for (size_t i = 0; i < HTTP_HEADERS_MAX && r->headers[i]; i++)
+	for (size_t i = 0; i < HTTP_HEADERS_MAX && r->headers[i] != NULL; i++)
 		add_header(c, r->headers[i]);
 	add_header(c, "Expect:");
 	if (!r->has_body && !r->body.n)
 		add_header(c, "Content-Type:"); // or libcurl calls nothing a form
-	if (r->token && r->token->n) {
+	if (r->token != NULL && r->token->n) {
 		str_reserve(&line, SECRET_MAX + 32);
 		str_add(&line, "Authorization: Bearer ");
 		str_add_slice(&line, secret_bytes(r->token));
@@ -204,7 +198,7 @@ static void set_headers(struct http_call *c, const struct http_request *r)
 static bool expects_body(const char *method)
 {
 	return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
-	       strcmp(method, "PATCH") == 0;
+		strcmp(method, "PATCH") == 0;
 }
 
 static void set_method(struct http_call *c, const struct http_request *r)
@@ -224,16 +218,16 @@ static void set_method(struct http_call *c, const struct http_request *r)
 // One of its two addresses may be missing on a host: both are tried, whatever /etc/hosts says.
 static void set_localhost(struct http_call *c, const char *url)
 {
-	struct slice rest = slice_of(url), scheme = slice_cut(&rest, ':'), at;
-	char entry[64];
+	struct slice rest = slice_of(url), scheme = slice_cut(&rest, ':');
 	int64_t port = slice_eq_str(scheme, "https") ? 443 : 80;
-
 	if (!slice_starts(rest, "//localhost"))
 		return;
 	rest = (struct slice){rest.p + 11, rest.n - 11};
-	at = slice_cut(&rest, '/');
-	if (at.n && (at.p[0] != ':' || !num_i64((struct slice){at.p + 1, at.n - 1}, 1, 65535, &port)))
+	struct slice at = slice_cut(&rest, '/');
+	if (at.n &&
+		(at.p[0] != ':' || !num_i64((struct slice){at.p + 1, at.n - 1}, 1, 65535, &port)))
 		return;
+	char entry[64];
 	snprintf(entry, sizeof(entry), "localhost:%lld:127.0.0.1,::1", (long long)port);
 	c->addresses = curl_slist_append(NULL, entry);
 	curl_easy_setopt(c->easy, CURLOPT_RESOLVE, c->addresses);
@@ -242,7 +236,6 @@ static void set_localhost(struct http_call *c, const char *url)
 static void set_options(struct http_call *c, const struct http_request *r)
 {
 	CURL *e = c->easy;
-
 	curl_easy_setopt(e, CURLOPT_URL, r->url);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
@@ -259,7 +252,7 @@ static void set_options(struct http_call *c, const struct http_request *r)
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, c);
-	if (r->unix_socket)
+	if (r->unix_socket != NULL)
 		curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, r->unix_socket);
 	else
 		set_localhost(c, r->url);
@@ -268,16 +261,15 @@ static void set_options(struct http_call *c, const struct http_request *r)
 struct http_call *http_start(struct http *h, const struct http_request *r)
 {
 	struct http_call *c = mem_zalloc(1, sizeof(*c));
-
 	c->h = h;
 	c->easy = curl_easy_init();
-	if (!c->easy)
+	if (c->easy == NULL)
 		abort(); // only memory can fail here
 	c->on_data = r->on_data;
 	c->on_done = r->on_done;
 	c->arg = r->arg;
 	c->next = h->calls;
-	if (h->calls)
+	if (h->calls != NULL)
 		h->calls->prev = c;
 	h->calls = c;
 	h->running++;
@@ -292,7 +284,6 @@ struct http_call *http_start(struct http *h, const struct http_request *r)
 static enum err_code classify(const struct http_call *c, CURLcode code, struct err *err)
 {
 	curl_off_t connected_us = 0; // also of a kept connection; 0: it never came so far
-
 	if (code == CURLE_OK || c->stopped)
 		return ERR_OK;
 	if (c->too_large)
@@ -301,7 +292,8 @@ static enum err_code classify(const struct http_call *c, CURLcode code, struct e
 	switch (code) {
 	case CURLE_OPERATION_TIMEDOUT:
 		curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
-		return connected_us > 0 ? err_set(err, ERR_TIMED_OUT, _("no answer in time"))
+		return connected_us > 0
+			? err_set(err, ERR_TIMED_OUT, _("no answer in time"))
 			: err_set(err, ERR_UNREACHABLE, _("nobody takes the connection in time"));
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_WEIRD_SERVER_REPLY:
@@ -323,10 +315,9 @@ static void finish(struct http_call *c, CURLcode result)
 	struct err err = {0};
 	long status = 0;
 	enum err_code code = classify(c, result, &err);
-
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	res.status = (int)status;
-	if (c->on_done && !c->cancelled)
+	if (c->on_done != NULL && !c->cancelled)
 		c->on_done(c->arg, code, &res, &err);
 	c->cancelled = true; // also when the callback cancelled it already
 }
@@ -334,19 +325,18 @@ static void finish(struct http_call *c, CURLcode result)
 // Moves the calls on and ends those that are done; returns how many were.
 static size_t work(struct http *h)
 {
-	int running = 0, left;
+	int running = 0;
 	size_t done = 0;
-	CURLMsg *msg;
-
-	for (struct http_call *c = h->calls; c; c = c->next)
+	for (struct http_call *c = h->calls; c != NULL; c = c->next)
 		if (!c->added)
 			c->added = curl_multi_add_handle(h->multi, c->easy) == CURLM_OK;
 	h->inside = true;
 	curl_multi_perform(h->multi, &running);
+	int left;
+	CURLMsg *msg;
 	while ((msg = curl_multi_info_read(h->multi, &left)) != NULL) {
 		struct http_call *c = NULL;
 		CURLcode result = msg->data.result;
-
 		if (msg->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &c);
@@ -360,11 +350,10 @@ static size_t work(struct http *h)
 
 bool http_wait(struct http *h, int timeout_ms, const int *fds, size_t n)
 {
-	struct curl_waitfd extra[FDS_MAX];
 	int ready = 0;
 	bool readable = false;
-
 	n = MIN_OF(n, FDS_MAX);
+	struct curl_waitfd extra[FDS_MAX];
 	for (size_t i = 0; i < n; i++)
 		extra[i] = (struct curl_waitfd){fds[i], CURL_WAIT_POLLIN, 0};
 	if (work(h))

@@ -62,10 +62,11 @@ static bool time_in(const struct jscan_member *m, int64_t *at)
 static bool list_in(const struct reader *r, const struct field *f, const struct jscan_member *m,
 	struct objv *at)
 {
-	struct slice rest = m->value, item;
+	struct slice rest = m->value;
 	size_t n = 0, most = f->max > 0 ? (size_t)f->max : 0;
 	if (m->type != JS_ARRAY)
 		return false;
+	struct slice item;
 	while (n <= most && jscan_next(&rest, &item))
 		n++;
 	if (n > most || n < (size_t)f->min)
@@ -73,8 +74,7 @@ static bool list_in(const struct reader *r, const struct field *f, const struct 
 	char *items = arena_zalloc(r->a, n + 1, f->sub->size);
 	rest = m->value;
 	for (size_t i = 0; i < n; i++)
-		if (!jscan_next(&rest, &item) ||
-			!doc_in(r, f->sub, item, items + i * f->sub->size))
+		if (!jscan_next(&rest, &item) || !doc_in(r, f->sub, item, items + i * f->sub->size))
 			return false;
 	*at = (struct objv){items, n};
 	return true;

@@ -50,15 +50,14 @@ static enum err_code count(struct scan *s)
 static bool hex4(const char *p, const char *end, uint32_t *ret)
 {
 	uint32_t v = 0;
-
 	if (end - p < 4)
 		return false;
 	for (int i = 0; i < 4; i++) {
 		char c = p[i];
-		int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-			: c >= 'A' && c <= 'F'                                ? c - 'A' + 10
-									      : -1;
-
+		int d = c >= '0' && c <= '9'   ? c - '0'
+			: c >= 'a' && c <= 'f' ? c - 'a' + 10
+			: c >= 'A' && c <= 'F' ? c - 'A' + 10
+					       : -1;
 		if (d < 0)
 			return false;
 		v = v << 4 | (uint32_t)d;
@@ -70,8 +69,7 @@ static bool hex4(const char *p, const char *end, uint32_t *ret)
 // Behind "\u": checks the code point, with its low surrogate when it needs one.
 static enum err_code unicode_escape(struct scan *s)
 {
-	uint32_t hi, lo;
-
+	uint32_t hi;
 	if (!hex4(s->p, s->end, &hi))
 		return invalid(s, "a \\u escape needs four hex digits");
 	s->p += 4;
@@ -79,6 +77,7 @@ static enum err_code unicode_escape(struct scan *s)
 		return invalid(s, "a string holds NUL");
 	if (hi < 0xd800 || hi > 0xdfff)
 		return ERR_OK;
+	uint32_t lo;
 	if (hi >= 0xdc00 || s->end - s->p < 6 || s->p[0] != '\\' || s->p[1] != 'u' ||
 		!hex4(s->p + 2, s->end, &lo) || lo < 0xdc00 || lo > 0xdfff)
 		return invalid(s, "a string holds a lone surrogate");
@@ -95,7 +94,7 @@ static enum err_code escape(struct scan *s)
 		s->p++;
 		return unicode_escape(s);
 	}
-	if (!strchr("\"\\/bfnrt", *s->p) || !*s->p)
+	if (strchr("\"\\/bfnrt", *s->p) == NULL || !*s->p)
 		return invalid(s, "a string has an unknown escape");
 	s->p++;
 	return ERR_OK;
@@ -112,10 +111,8 @@ static const char *wide_run(const char *from, const char *end)
 {
 	const unsigned char *p = (const unsigned char *)from, *stop = (const unsigned char *)end;
 	uint32_t cp;
-
 	while (p < stop && *p >= 0x80) {
 		size_t len;
-
 		if (stop - p >= 3 && *p > 0xe0 && *p < 0xed && tail(p, 1) && tail(p, 2))
 			len = 3;
 		else if (stop - p >= 2 && *p >= 0xc2 && *p < 0xe0 && tail(p, 1))
@@ -133,8 +130,6 @@ static enum err_code string(struct scan *s)
 {
 	s->p++;
 	for (;;) {
-		const char *from;
-		enum err_code code;
 
 		s->p = utf8_plain_run(s->p, s->end);
 		if (s->p == s->end)
@@ -143,6 +138,7 @@ static enum err_code string(struct scan *s)
 			s->p++;
 			return ERR_OK;
 		}
+		enum err_code code;
 		if (*s->p == '\\') {
 			code = escape(s);
 			if (code)
@@ -151,7 +147,7 @@ static enum err_code string(struct scan *s)
 		}
 		if ((unsigned char)*s->p < 0x20)
 			return invalid(s, "a string holds a raw control character");
-		from = s->p;
+		const char *from = s->p;
 		s->p = *from == 0x7f ? from + 1 : wide_run(from, s->end);
 		if (s->p == from)
 			return invalid(s, "the JSON text is not valid UTF-8");
@@ -161,7 +157,6 @@ static enum err_code string(struct scan *s)
 static bool digits(struct scan *s)
 {
 	const char *start = s->p;
-
 	while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
 		s->p++;
 	return s->p > start;
@@ -171,7 +166,6 @@ static bool digits(struct scan *s)
 static bool fits_double(struct slice text, bool exponent)
 {
 	double d;
-
 	return (!exponent && text.n < 300) || num_f64(text, &d);
 }
 
@@ -179,9 +173,6 @@ static enum err_code number(struct scan *s)
 {
 	const char *start = s->p;
 	bool whole = true, exponent = false;
-	struct slice text;
-	int64_t i;
-
 	if (*s->p == '-')
 		s->p++;
 	if (s->p < s->end && *s->p == '0')
@@ -203,9 +194,10 @@ static enum err_code number(struct scan *s)
 		if (!digits(s))
 			return invalid(s, "a number lacks its exponent");
 	}
-	text = (struct slice){start, (size_t)(s->p - start)};
+	struct slice text = (struct slice){start, (size_t)(s->p - start)};
 	if ((whole && text.n < DIGITS_SURE) || s->lax)
 		return ERR_OK; // an answer is not lost over a figure that nobody may read
+	int64_t i;
 	if (whole ? !num_i64(text, INT64_MIN, INT64_MAX, &i) : !fits_double(text, exponent))
 		return invalid(s, "a number is out of range");
 	return ERR_OK;
@@ -251,14 +243,13 @@ static enum err_code next_item(struct scan *s, char close, bool *ret_more)
 static enum err_code array(struct scan *s)
 {
 	enum err_code code = deeper(s);
-	enum jscan_type type;
 	bool more = true;
-
 	if (!code && s->p < s->end && *s->p == ']') {
 		s->p++;
 		s->depth--;
 		return ERR_OK;
 	}
+	enum jscan_type type;
 	while (!code && more) {
 		code = value(s, &type);
 		if (!code)
@@ -287,7 +278,6 @@ static bool disguised(struct slice key)
 {
 	const char *p = key.p, *end = key.p + key.n;
 	uint32_t cp;
-
 	while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
 		if (p[1] != 'u' || (hex4(p + 2, end, &cp) && cp < 0x80))
 			return true;
@@ -298,21 +288,16 @@ static bool disguised(struct slice key)
 
 static enum err_code member(struct scan *s)
 {
-	bool top = s->depth == 1 && s->out;
-	struct slice key;
-	const char *from;
-	enum jscan_type type;
-	enum err_code code;
-
+	bool top = s->depth == 1 && s->out != NULL;
 	if (s->p == s->end || *s->p != '"')
 		return invalid(s, "a member name in quotes is missing");
-	from = s->p + 1;
-	code = count(s);
+	const char *from = s->p + 1;
+	enum err_code code = count(s);
 	if (!code)
 		code = string(s);
 	if (code)
 		return code;
-	key = (struct slice){from, (size_t)(s->p - from) - 1};
+	struct slice key = (struct slice){from, (size_t)(s->p - from) - 1};
 	if (top && !s->lax && key.n && disguised(key))
 		return invalid(s, "a member name spells plain characters as escapes");
 	blanks(s);
@@ -321,6 +306,7 @@ static enum err_code member(struct scan *s)
 	s->p++;
 	blanks(s);
 	from = s->p;
+	enum jscan_type type;
 	code = value(s, &type);
 	return code || !top ? code : keep_member(s, key, from, type);
 }
@@ -329,7 +315,6 @@ static enum err_code object(struct scan *s)
 {
 	enum err_code code = deeper(s);
 	bool more = true;
-
 	if (!code && s->p < s->end && *s->p == '}') {
 		s->p++;
 		s->depth--;
@@ -346,7 +331,6 @@ static enum err_code object(struct scan *s)
 static enum err_code value(struct scan *s, enum jscan_type *ret_type)
 {
 	enum err_code code = count(s);
-
 	if (code)
 		return code;
 	if (s->p == s->end)
@@ -379,7 +363,6 @@ static enum err_code value(struct scan *s, enum jscan_type *ret_type)
 static enum err_code run(struct scan *s, struct slice json, struct jscan_limits limits,
 	enum jscan_type *ret_type)
 {
-	enum err_code code;
 
 	s->p = json.p;
 	s->end = json.p + json.n;
@@ -389,7 +372,7 @@ static enum err_code run(struct scan *s, struct slice json, struct jscan_limits 
 	blanks(s);
 	if (s->p == s->end)
 		return invalid(s, "the body is empty");
-	code = value(s, ret_type);
+	enum err_code code = value(s, ret_type);
 	if (code)
 		return code;
 	blanks(s);
@@ -400,17 +383,15 @@ enum err_code jscan_check(struct slice json, struct jscan_limits limits, struct 
 {
 	struct scan s = {.err = err};
 	enum jscan_type type;
-
 	return run(&s, json, limits, &type);
 }
 
-enum err_code jscan_object(struct slice json, struct jscan_limits limits,
-	struct jscan_member *ret, size_t max, size_t *ret_n, struct err *err)
+enum err_code jscan_object(struct slice json, struct jscan_limits limits, struct jscan_member *ret,
+	size_t max, size_t *ret_n, struct err *err)
 {
 	struct scan s = {.err = err, .out = ret, .max = max};
 	enum jscan_type type = JS_NULL;
 	enum err_code code = run(&s, json, limits, &type);
-
 	*ret_n = s.n;
 	if (!code && type != JS_OBJECT)
 		return err_set(err, ERR_JSON_INVALID, "the body is not a JSON object");
@@ -420,7 +401,6 @@ enum err_code jscan_object(struct slice json, struct jscan_limits limits,
 const struct jscan_member *jscan_find(const struct jscan_member *m, size_t n, const char *key)
 {
 	struct slice name = slice_of(key);
-
 	for (size_t i = 0; i < n; i++)
 		if (slice_eq(m[i].key, name))
 			return &m[i];
@@ -430,7 +410,6 @@ const struct jscan_member *jscan_find(const struct jscan_member *m, size_t n, co
 bool jscan_is_empty(struct slice array)
 {
 	const char *p = array.p + 1, *end = array.p + array.n;
-
 	while (p < end && is_blank(*p))
 		p++;
 	return p >= end || *p == ']';
@@ -439,9 +418,6 @@ bool jscan_is_empty(struct slice array)
 bool jscan_next(struct slice *rest, struct slice *ret_item)
 {
 	struct scan s = {.depth_max = INT32_MAX};
-	enum jscan_type type;
-	const char *at;
-
 	s.p = rest->p;
 	s.end = rest->p + rest->n;
 	blanks(&s);
@@ -451,7 +427,8 @@ bool jscan_next(struct slice *rest, struct slice *ret_item)
 	}
 	if (s.p == s.end || *s.p == ']')
 		return false;
-	at = s.p;
+	const char *at = s.p;
+	enum jscan_type type;
 	if (value(&s, &type))
 		return false;
 	*ret_item = (struct slice){at, (size_t)(s.p - at)};
@@ -464,12 +441,11 @@ static size_t decode_escape(const char *p, const char *end, char out[4], size_t 
 {
 	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
 	uint32_t hi = 0, lo = 0;
-	const char *at;
-
 	*ret_used = 2;
+	const char *at;
 	if (p[1] != 'u') {
 		at = strchr(from, p[1]);
-		out[0] = at ? to[at - from] : p[1];
+		out[0] = at != NULL ? to[at - from] : p[1];
 		return 1;
 	}
 	hex4(p + 2, end, &hi);
@@ -485,13 +461,11 @@ bool jscan_string(struct slice v, char *buf, size_t size, size_t *ret_n)
 {
 	const char *p = v.p + 1, *end = v.p + v.n - 1;
 	size_t n = 0;
-
 	if (v.n < 2 || v.p[0] != '"' || size == 0)
 		return false;
 	while (p < end) {
 		char out[4] = {*p};
 		size_t used = 1, len = 1;
-
 		if (*p == '\\')
 			len = decode_escape(p, end, out, &used);
 		if (n + len >= size)
@@ -501,7 +475,7 @@ bool jscan_string(struct slice v, char *buf, size_t size, size_t *ret_n)
 		p += used;
 	}
 	buf[n] = '\0';
-	if (ret_n)
+	if (ret_n != NULL)
 		*ret_n = n;
 	return true;
 }

@@ -31,8 +31,8 @@ enum err_code jscan_check(struct slice json, struct jscan_limits limits, struct 
 // ERR_JSON_DUPLICATE_KEY. Unless lax, so that nothing escapes the caller's rules: more than max
 // members are ERR_JSON_TOO_COMPLEX, and a top-level key that spells an ASCII character as \u00xx
 // is ERR_JSON_INVALID (as it stands it would pass for another name than it is upstream).
-enum err_code jscan_object(struct slice json, struct jscan_limits limits,
-	struct jscan_member *ret, size_t max, size_t *ret_n, struct err *err);
+enum err_code jscan_object(struct slice json, struct jscan_limits limits, struct jscan_member *ret,
+	size_t max, size_t *ret_n, struct err *err);
 // Member by key among the n found; NULL when absent.
 const struct jscan_member *jscan_find(const struct jscan_member *m, size_t n, const char *key);
 // Steps through the items of array text (already validated); false at the end, *ret_item untouched.

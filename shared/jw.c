@@ -13,7 +13,7 @@ static void begin(struct jw *w, const char *key)
 	if (w->comma)
 		str_add_c(w->out, ',');
 	w->comma = true;
-	if (!key)
+	if (key == NULL)
 		return;
 	str_add_c(w->out, '"'); // keys are our own names: nothing to escape
 	str_add(w->out, key);
@@ -61,7 +61,7 @@ void jw_slice(struct jw *w, const char *key, struct slice value)
 
 void jw_str(struct jw *w, const char *key, const char *value)
 {
-	if (value)
+	if (value != NULL)
 		jw_slice(w, key, slice_of(value));
 	else
 		jw_null(w, key);
@@ -75,20 +75,19 @@ void jw_int(struct jw *w, const char *key, int64_t value)
 
 void jw_num(struct jw *w, const char *key, double value)
 {
-	char buf[40];
 
 	begin(w, key);
 	if (!isfinite(value)) {
 		str_add(w->out, "null");
 		return;
 	}
+	char buf[40];
 	if (fabs(value) >= 1e15)
 		snprintf(buf, sizeof(buf), "%.17g", value);
 	else
 		snprintf(buf, sizeof(buf), "%.*f", fabs(value) < 1e9 ? 6 : 0, value);
-	if (strchr(buf, '.') && !strchr(buf, 'e')) {
+	if (strchr(buf, '.') != NULL && strchr(buf, 'e') == NULL) {
 		char *end = buf + strlen(buf);
-
 		while (end[-1] == '0')
 			*--end = '\0';
 		if (end[-1] == '.')
@@ -112,7 +111,6 @@ void jw_null(struct jw *w, const char *key)
 void jw_time(struct jw *w, const char *key, int64_t wall_ms)
 {
 	char buf[CLOCK_TEXT_MAX];
-
 	if (wall_ms == FIELD_NONE)
 		jw_null(w, key);
 	else
@@ -124,8 +122,7 @@ void jw_time_or_null(struct jw *w, const char *key, int64_t wall_ms)
 	jw_time(w, key, wall_ms > 0 ? wall_ms : FIELD_NONE);
 }
 
-void jw_money(struct jw *w, const char *key, int64_t pico, const char *currency,
-	const char *source)
+void jw_money(struct jw *w, const char *key, int64_t pico, const char *currency, const char *source)
 {
 	jw_obj(w, key);
 	jw_int(w, "pico", pico);
@@ -219,11 +216,9 @@ void jw_doc_members(struct jw *w, const struct field_set *set, const void *doc)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		const struct field *f = &set->f[i];
-		const void *at;
-
 		if (f->offset == FIELD_NO_HOME || f->type == FT_SECRET || f->type == FT_MONEY)
 			continue;
-		at = field_of(f, doc);
+		const void *at = field_of(f, doc);
 		if (!is_unset(f, at))
 			member(w, f, at);
 		else if (f->type == FT_STRV && !(f->flags & FF_OMIT_UNSET))

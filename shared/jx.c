@@ -37,16 +37,14 @@ static void drop(void *arg)
 enum err_code jx_parse(struct slice text, struct jscan_limits limits, struct arena *a,
 	const struct jx **ret, struct err *err)
 {
-	json_error_t why;
-	json_t *root;
 	enum err_code code = jscan_check(text, limits, err);
-
 	if (code)
 		return code;
-	root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
-	if (!root) {
+	json_error_t why;
+	json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+	if (root == NULL) {
 		code = json_error_code(&why) == json_error_duplicate_key ? ERR_JSON_DUPLICATE_KEY
-									  : ERR_JSON_INVALID;
+									 : ERR_JSON_INVALID;
 		return err_set(err, code, NULL);
 	}
 	arena_defer(a, drop, root);
@@ -71,7 +69,6 @@ static enum err_code doc_in(struct decode *d, const struct field_set *set, const
 static void path_add(struct decode *d, const char *text)
 {
 	size_t n = MIN_OF(strlen(text), sizeof(d->path) - 1 - d->path_n);
-
 	memcpy(d->path + d->path_n, text, n);
 	d->path_n += n;
 	d->path[d->path_n] = '\0';
@@ -81,7 +78,6 @@ static size_t push(struct decode *d, const char *name, ptrdiff_t index)
 {
 	size_t before = d->path_n;
 	char at[24];
-
 	if (index >= 0) {
 		snprintf(at, sizeof(at), "[%td]", index);
 		path_add(d, at);
@@ -89,7 +85,7 @@ static size_t push(struct decode *d, const char *name, ptrdiff_t index)
 	}
 	if (before)
 		path_add(d, ".");
-	path_add(d, name ? name : "");
+	path_add(d, name != NULL ? name : "");
 	return before;
 }
 
@@ -108,8 +104,8 @@ static enum err_code out_of_range(struct decode *d, const struct field *f, const
 {
 	if (f->min || f->max)
 		return err_field(d->err, ERR_FIELD_RANGE, d->path,
-			_("%s: %s must be between %lld and %lld"), d->path, what,
-			(long long)f->min, (long long)f->max);
+			_("%s: %s must be between %lld and %lld"), d->path, what, (long long)f->min,
+			(long long)f->max);
 	return err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s: %s is out of range"), d->path,
 		what);
 }
@@ -117,8 +113,7 @@ static enum err_code out_of_range(struct decode *d, const struct field *f, const
 static enum err_code no_choice(struct decode *d, const struct field *f)
 {
 	struct str list = STR_INIT;
-
-	for (size_t k = 0; f->choices[k]; k++)
+	for (size_t k = 0; f->choices[k] != NULL; k++)
 		str_addf(&list, "%s%s", k ? ", " : "", f->choices[k]);
 	err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s is not one of the choices"), d->path);
 	err_hint(d->err, _("one of: %s"), str_text(&list));
@@ -136,16 +131,14 @@ static enum err_code text_in(struct decode *d, const struct field *f, const json
 	struct slice *ret)
 {
 	struct slice s = {json_string_value(v), json_string_length(v)};
-	size_t n;
-
 	if (!json_is_string(v))
 		return wrong_type(d, _("a string"));
-	if (f->choices && field_choice(f, s) < 0)
+	if (f->choices != NULL && field_choice(f, s) < 0)
 		return no_choice(d, f);
 	if (s.n && !field_charset_ok(f->charset, s) && !(d->stored && taken_before(f->charset)))
-		return err_field(d->err, ERR_FIELD_CHARSET, d->path,
-			"%s %s", d->path, _(field_charset_text(f->charset)));
-	n = utf8_count(s);
+		return err_field(d->err, ERR_FIELD_CHARSET, d->path, "%s %s", d->path,
+			_(field_charset_text(f->charset)));
+	size_t n = utf8_count(s);
 	if ((f->min || f->max) && (n < (size_t)f->min || n > (size_t)f->max))
 		return out_of_range(d, f, _("length"));
 	*ret = s;
@@ -156,7 +149,6 @@ static enum err_code str_in(struct decode *d, const struct field *f, const json_
 {
 	struct slice s = {0};
 	enum err_code code = text_in(d, f, v, &s);
-
 	if (!code)
 		*(const char **)at = arena_slice(d->a, s);
 	return code;
@@ -164,11 +156,10 @@ static enum err_code str_in(struct decode *d, const struct field *f, const json_
 
 static enum err_code enum_in(struct decode *d, const struct field *f, const json_t *v, void *at)
 {
-	int i;
 
 	if (!json_is_string(v))
 		return wrong_type(d, _("a string"));
-	i = field_choice(f, (struct slice){json_string_value(v), json_string_length(v)});
+	int i = field_choice(f, (struct slice){json_string_value(v), json_string_length(v)});
 	if (i < 0)
 		return no_choice(d, f);
 	*(int *)at = i;
@@ -177,14 +168,13 @@ static enum err_code enum_in(struct decode *d, const struct field *f, const json
 
 static enum err_code int_in(struct decode *d, const struct field *f, const json_t *v, void *at)
 {
-	int64_t i;
 
 	if (json_is_real(v))
 		return err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s must be a whole number"),
 			d->path);
 	if (!json_is_integer(v))
 		return wrong_type(d, _("a whole number"));
-	i = json_integer_value(v);
+	int64_t i = json_integer_value(v);
 	if ((f->min || f->max) && (i < f->min || i > f->max))
 		return out_of_range(d, f, _("the value"));
 	*(int64_t *)at = i;
@@ -194,7 +184,6 @@ static enum err_code int_in(struct decode *d, const struct field *f, const json_
 static enum err_code num_in(struct decode *d, const struct field *f, const json_t *v, void *at)
 {
 	double x = json_number_value(v);
-
 	if (!json_is_number(v))
 		return wrong_type(d, _("a number"));
 	if ((f->min || f->max) && (x < (double)f->min || x > (double)f->max))
@@ -206,7 +195,6 @@ static enum err_code num_in(struct decode *d, const struct field *f, const json_
 static enum err_code time_in(struct decode *d, const json_t *v, void *at)
 {
 	struct slice s = {json_string_value(v), json_string_length(v)};
-
 	if (!json_is_string(v))
 		return wrong_type(d, _("a time"));
 	if (!clock_parse_rfc3339(s, at))
@@ -217,12 +205,11 @@ static enum err_code time_in(struct decode *d, const json_t *v, void *at)
 
 static enum err_code check_count(struct decode *d, const struct field *f, const json_t *v)
 {
-	size_t n;
 
 	if (!json_is_array(v))
 		return wrong_type(d, _("a list"));
 	// For string lists min and max speak of each string; the list has one bound for all.
-	n = json_array_size(v);
+	size_t n = json_array_size(v);
 	if (n > (f->type == FT_OBJV && f->max ? (size_t)f->max : ITEMS_MAX))
 		return err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s has too many items"),
 			d->path);
@@ -236,14 +223,11 @@ static enum err_code strv_in(struct decode *d, const struct field *f, const json
 {
 	struct strv *list = at;
 	enum err_code code = check_count(d, f, v);
-	const char **items;
-
 	if (code)
 		return code;
-	items = arena_zalloc(d->a, json_array_size(v) + 1, sizeof(*items));
+	const char **items = arena_zalloc(d->a, json_array_size(v) + 1, sizeof(*items));
 	for (size_t i = 0; i < json_array_size(v); i++) {
 		size_t before = push(d, NULL, (ptrdiff_t)i);
-
 		code = str_in(d, f, json_array_get(v, i), &items[i]);
 		if (code)
 			return code;
@@ -258,16 +242,13 @@ static enum err_code objv_in(struct decode *d, const struct field *f, const json
 	struct objv *list = at;
 	enum err_code code = check_count(d, f, v);
 	unsigned mode = d->mode;
-	char *items;
-
 	if (code)
 		return code;
-	items = arena_zalloc(d->a, json_array_size(v) + 1, f->sub->size);
+	char *items = arena_zalloc(d->a, json_array_size(v) + 1, f->sub->size);
 	d->mode = mode == JX_PATCH ? JX_CREATE : mode; // a list is replaced as a whole
 	for (size_t i = 0; i < json_array_size(v) && !code; i++) {
 		size_t before = push(d, NULL, (ptrdiff_t)i);
 		void *item = items + i * f->sub->size;
-
 		field_defaults(f->sub, item);
 		if (!json_is_object(json_array_get(v, i)))
 			return wrong_type(d, _("an object"));
@@ -284,13 +265,11 @@ static enum err_code json_in(struct decode *d, const json_t *v, void *at)
 {
 	struct str text = STR_INIT;
 	enum err_code code = ERR_OK;
-
 	if (!json_is_object(v) && !json_is_array(v))
 		return wrong_type(d, _("an object"));
 	jx_write(out(v), 0, &text);
 	if (text.n > JSON_MEMBER_MAX)
-		code = err_field(
-			d->err, ERR_FIELD_RANGE, d->path, _("%s is too large"), d->path);
+		code = err_field(d->err, ERR_FIELD_RANGE, d->path, _("%s is too large"), d->path);
 	else
 		*(const char **)at = arena_slice(d->a, str_slice(&text));
 	str_release(&text);
@@ -305,14 +284,12 @@ static void release_secret(void *arg)
 static enum err_code secret_in(struct decode *d, const struct field *f, const json_t *v, void *at)
 {
 	struct slice s = {0};
-	struct secret *held;
 	enum err_code code = text_in(d, f, v, &s);
-
 	if (code)
 		return code;
 	// The arena keeps its own handle: *doc may be gone from the stack by then, and what stood in
 	// it before is not ours.
-	held = arena_zalloc(d->a, 1, sizeof(*held));
+	struct secret *held = arena_zalloc(d->a, 1, sizeof(*held));
 	arena_defer(d->a, release_secret, held);
 	secret_set(held, s.p, s.n);
 	*(struct secret *)at = *held;
@@ -323,9 +300,8 @@ static enum err_code secret_in(struct decode *d, const struct field *f, const js
 static void wipe_secrets(const struct field_set *set, const json_t *obj)
 {
 	for (size_t i = 0; i < set->n; i++) {
-		const json_t *v = set->f[i].type == FT_SECRET
-			? json_object_get(obj, set->f[i].name) : NULL;
-
+		const json_t *v = set->f[i].type == FT_SECRET ? json_object_get(obj, set->f[i].name)
+							      : NULL;
 		if (json_is_string(v))
 			secret_wipe((void *)(uintptr_t)json_string_value(v), json_string_length(v));
 	}
@@ -368,7 +344,6 @@ static enum err_code value_in(struct decode *d, const struct field *f, const jso
 static void unset(const struct field *f, void *at)
 {
 	const struct field_set one = {"", f, 1, 0};
-
 	switch (f->type) {
 	case FT_STR:
 	case FT_JSON:
@@ -390,12 +365,10 @@ static void unset(const struct field *f, void *at)
 static enum err_code unknown(struct decode *d, const struct field_set *set, const char *key)
 {
 	const char *names[128];
-	const char *near;
 	size_t n = 0, before = push(d, key, -1);
-
 	for (; n < set->n && n < ARRAY_LEN(names); n++)
 		names[n] = set->f[n].name;
-	near = text_closest(slice_of(key), names, n);
+	const char *near = text_closest(slice_of(key), names, n);
 	// A name is echoed only when it looks like one: it may be a key in the wrong place.
 	if (strlen(key) > KEY_SHOWN_MAX || !field_charset_ok(FC_ID, slice_of(key)))
 		pop(d, before);
@@ -404,7 +377,7 @@ static enum err_code unknown(struct decode *d, const struct field_set *set, cons
 			set->name);
 	else
 		err_field(d->err, ERR_FIELD_UNKNOWN, d->path, _("%s has no such field"), set->name);
-	if (near)
+	if (near != NULL)
 		err_hint(d->err, _("did you mean %s?"), near);
 	else
 		err_hint(d->err, _("see the schema %s in /openapi.json"), set->name);
@@ -415,7 +388,6 @@ static enum err_code member_in(struct decode *d, const struct field *f, const js
 {
 	size_t before = push(d, f->name, -1);
 	enum err_code code = ERR_OK;
-
 	if ((f->flags & FF_READONLY) || f->offset == FIELD_NO_HOME) {
 		pop(d, before);
 		return ERR_OK; // what an answer had may be sent back
@@ -433,14 +405,12 @@ static enum err_code required(struct decode *d, const struct field_set *set, con
 {
 	for (size_t i = 0; i < set->n; i++) {
 		const struct field *f = &set->f[i];
-
 		if (!(f->flags & FF_REQUIRED) || (f->flags & FF_READONLY) ||
-			json_object_get(obj, f->name) ||
+			json_object_get(obj, f->name) != NULL ||
 			(f->type == FT_SECRET && d->mode == JX_REPLACE))
 			continue;
 		push(d, f->name, -1);
-		return err_field(
-			d->err, ERR_FIELD_REQUIRED, d->path, _("%s is required"), d->path);
+		return err_field(d->err, ERR_FIELD_REQUIRED, d->path, _("%s is required"), d->path);
 	}
 	return ERR_OK;
 }
@@ -451,13 +421,12 @@ static enum err_code doc_in(struct decode *d, const struct field_set *set, const
 	const char *key;
 	json_t *v;
 	enum err_code code;
-
-	json_object_foreach ((json_t *)(uintptr_t)obj, key, v) {
+	json_object_foreach((json_t *)(uintptr_t)obj, key, v)
+	{
 		const struct field *f = field_named(set, slice_of(key));
-
-		if (!f && d->lax)
+		if (f == NULL && d->lax)
 			continue;
-		code = f ? member_in(d, f, v, doc) : unknown(d, set, key);
+		code = f != NULL ? member_in(d, f, v, doc) : unknown(d, set, key);
 		if (code)
 			return code;
 	}
@@ -467,15 +436,16 @@ static enum err_code doc_in(struct decode *d, const struct field_set *set, const
 enum err_code jx_decode_value(const struct field_set *set, const struct jx *v, unsigned mode,
 	struct arena *a, void *doc, struct err *err)
 {
-	struct decode d = {.a = a, .err = err, .mode = mode & 0xff,
-		.lax = (mode & JX_ALLOW_UNKNOWN) != 0, .stored = (mode & JX_STORED) != 0};
-	enum err_code code;
-
+	struct decode d = {.a = a,
+		.err = err,
+		.mode = mode & 0xff,
+		.lax = (mode & JX_ALLOW_UNKNOWN) != 0,
+		.stored = (mode & JX_STORED) != 0};
 	if (!json_is_object(in(v)))
 		return err_set(err, ERR_JSON_INVALID, _("the body is not a JSON object"));
 	if (d.mode != JX_PATCH)
 		field_defaults(set, doc);
-	code = doc_in(&d, set, in(v), doc);
+	enum err_code code = doc_in(&d, set, in(v), doc);
 	wipe_secrets(set, in(v));
 	return code;
 }
@@ -485,7 +455,6 @@ enum err_code jx_decode(const struct field_set *set, struct slice text, struct j
 {
 	const struct jx *root;
 	enum err_code code = jx_parse(text, limits, a, &root, err);
-
 	return code ? code : jx_decode_value(set, root, mode, a, doc, err);
 }
 
@@ -499,13 +468,10 @@ const struct jx *jx_get(const struct jx *obj, const char *key)
 const struct jx *jx_path(const struct jx *v, const char *path)
 {
 	char key[128];
-
-	while (v && *path) {
+	while (v != NULL && *path) {
 		size_t n = strcspn(path, ".[");
-
 		if (*path == '[') {
 			char *end;
-
 			v = jx_at(v, strtoul(path + 1, &end, 10));
 			path = *end == ']' ? end + 1 : end;
 		} else if (n && n < sizeof(key)) {
@@ -535,9 +501,8 @@ const struct jx *jx_at(const struct jx *arr, size_t i)
 bool jx_next(const struct jx *obj, void **it, const char **ret_key, const struct jx **ret_value)
 {
 	json_t *o = (json_t *)(uintptr_t)obj;
-
-	*it = *it ? json_object_iter_next(o, *it) : json_object_iter(o);
-	if (!*it)
+	*it = *it != NULL ? json_object_iter_next(o, *it) : json_object_iter(o);
+	if (*it == NULL)
 		return false;
 	*ret_key = json_object_iter_key(*it);
 	*ret_value = out(json_object_iter_value(*it));
@@ -561,7 +526,7 @@ bool jx_is_obj(const struct jx *v)
 
 bool jx_is_null(const struct jx *v)
 {
-	return !v || json_is_null(in(v));
+	return v == NULL || json_is_null(in(v));
 }
 
 bool jx_is_num(const struct jx *v)
@@ -582,7 +547,6 @@ const char *jx_str(const struct jx *v, const char *absent)
 int64_t jx_int(const struct jx *v, int64_t absent)
 {
 	double x = json_is_real(in(v)) ? json_real_value(in(v)) : NAN;
-
 	if (x >= -0x1p63 && x < 0x1p63)
 		return (int64_t)x;
 	return json_is_integer(in(v)) ? json_integer_value(in(v)) : absent;
@@ -612,14 +576,13 @@ static void newline(int indent, int depth, struct str *ret)
 static void real(double x, struct str *ret)
 {
 	char buf[32];
-
 	for (int digits = 15; digits <= 17; digits++) {
 		snprintf(buf, sizeof(buf), "%.*g", digits, x);
 		if (strtod(buf, NULL) == x)
 			break;
 	}
 	str_add(ret, buf);
-	if (!strpbrk(buf, ".e"))
+	if (strpbrk(buf, ".e") == NULL)
 		str_add(ret, ".0"); // or it would be an integer to the next reader
 }
 
@@ -640,8 +603,8 @@ static void dump_members(const json_t *v, int indent, int depth, struct str *ret
 	const char *key;
 	json_t *value;
 	bool first = true;
-
-	json_object_foreach ((json_t *)(uintptr_t)v, key, value) {
+	json_object_foreach((json_t *)(uintptr_t)v, key, value)
+	{
 		if (!first)
 			str_add_c(ret, ',');
 		first = false;
@@ -655,7 +618,6 @@ static void dump_members(const json_t *v, int indent, int depth, struct str *ret
 static void dump(const json_t *v, int indent, int depth, struct str *ret)
 {
 	bool object = json_is_object(v);
-
 	if (object || json_is_array(v)) {
 		str_add_c(ret, object ? '{' : '[');
 		(object ? dump_members : dump_items)(v, indent, depth, ret);
@@ -682,7 +644,7 @@ void jx_write(const struct jx *v, int indent, struct str *ret)
 
 static void tree_free(void *p)
 {
-	if (p)
+	if (p != NULL)
 		secret_wipe(p, malloc_usable_size(p));
 	free(p);
 }

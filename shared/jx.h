@@ -23,7 +23,8 @@ enum jx_mode {
 	JX_PATCH, // only what is present is written into *doc
 };
 #define JX_ALLOW_UNKNOWN 0x100 // or-ed to the mode: for upstream answers
-#define JX_STORED 0x200 // was taken once: what is narrower now, or a list of the world, is not asked again
+#define JX_STORED                                                                                  \
+	0x200 // was taken once: what is narrower now, or a list of the world, is not asked again
 
 // Decodes the object `text` into *doc (set->size bytes). Strings and secrets belong to the arena
 // and end with it, wherever *doc lies; a caller never releases them. Errors name the field:

@@ -103,13 +103,14 @@ static void put(const char *p, size_t n)
 // What is lost is said in its place: behind the lines that were written, before those that come.
 static bool put_lost(size_t beside)
 {
-	char line[256], at[CLOCK_TEXT_MAX];
 	uint64_t lost = atomic_load(&writer.lost);
 	if (lost == writer.told)
 		return true;
-	int n = snprintf(line, sizeof(line), "{\"at\":\"%s\",\"level\":\"warn\",\"event\":\""
-		LOST_EVENT "\",\"lines\":\"%llu\"}\n", clock_rfc3339(clock_wall_ms(), at),
-		(unsigned long long)lost);
+	char line[256], at[CLOCK_TEXT_MAX];
+	int n = snprintf(line, sizeof(line),
+		"{\"at\":\"%s\",\"level\":\"warn\",\"event\":\"" LOST_EVENT
+		"\",\"lines\":\"%llu\"}\n",
+		clock_rfc3339(clock_wall_ms(), at), (unsigned long long)lost);
 	if ((size_t)n + beside > LOG_RING_BYTES - writer.n)
 		return false;
 	put(line, (size_t)n);
@@ -182,7 +183,8 @@ static void *writer_run(void *arg)
 		pthread_mutex_lock(&writer.lock);
 		writer.failing = done < n;
 		if (writer.failing) {
-			atomic_fetch_add(&writer.lost, lines_in((struct slice){batch + done, n - done}));
+			atomic_fetch_add(&writer.lost,
+				lines_in((struct slice){batch + done, n - done}));
 			writer.told = 0;
 		}
 		atomic_fetch_sub(&writer.unwritten, n);
@@ -216,13 +218,13 @@ static void watch_crashes(void)
 
 bool log_start(void)
 {
-	pthread_attr_t attr;
 	pthread_condattr_t clock;
 	pthread_condattr_init(&clock);
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
 	pthread_cond_init(&writer.over, &clock);
 	pthread_condattr_destroy(&clock);
 	writer.stop = writer.ended = false;
+	pthread_attr_t attr;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	bool ok = pthread_create(&writer.thread, &attr, writer_run, NULL) == 0;
@@ -235,9 +237,9 @@ bool log_start(void)
 
 void log_stop(void)
 {
-	struct timespec until;
 	if (!atomic_load(&writer.running))
 		return;
+	struct timespec until;
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += LOG_FLUSH_MS / 1000;
 	pthread_mutex_lock(&writer.lock);
@@ -263,7 +265,6 @@ uint64_t log_lost(void)
 static void add_pair(struct str *line, const char *key, const char *value)
 {
 	struct slice v = slice_of(value);
-
 	if (v.n > LOG_FIELD_MAX)
 		v.n = LOG_FIELD_MAX;
 	str_add(line, ",");
@@ -274,21 +275,20 @@ static void add_pair(struct str *line, const char *key, const char *value)
 
 void log_line(enum log_level level, const char *event, ...)
 {
-	char at[CLOCK_TEXT_MAX];
 	struct str line = STR_INIT;
-	const char *key;
-	va_list ap;
-
 	if (!log_on(level))
 		return;
-	str_addf(&line, "{\"at\":\"%s\",\"level\":\"%s\",\"event\":",
-		clock_rfc3339(clock_wall_ms(), at), level_names[level]);
+	char at[CLOCK_TEXT_MAX];
+	str_addf(&line,
+		"{\"at\":\"%s\",\"level\":\"%s\",\"event\":", clock_rfc3339(clock_wall_ms(), at),
+		level_names[level]);
 	str_add_json(&line, slice_of(event));
+	va_list ap;
 	va_start(ap, event);
+	const char *key;
 	while ((key = va_arg(ap, const char *)) != NULL) {
 		const char *value = va_arg(ap, const char *);
-
-		if (value)
+		if (value != NULL)
 			add_pair(&line, key, value);
 	}
 	va_end(ap);

@@ -21,10 +21,10 @@ struct map_slot {
 static uint64_t seed(void)
 {
 	static _Atomic uint64_t kept;
-	uint64_t now = atomic_load_explicit(&kept, memory_order_relaxed), fresh;
-
+	uint64_t now = atomic_load_explicit(&kept, memory_order_relaxed);
 	if (LIKELY(now != 0))
 		return now;
+	uint64_t fresh;
 	if (getrandom(&fresh, sizeof(fresh), GRND_NONBLOCK) != sizeof(fresh))
 		fresh = (uint64_t)(uintptr_t)&kept * 0x9e3779b97f4a7c15u;
 	fresh |= 1;
@@ -35,7 +35,6 @@ static uint64_t seed(void)
 static uint64_t hash_of(struct slice key)
 {
 	uint64_t h = slice_hash(seed() ^ SLICE_HASH_BEGIN, key);
-
 	h ^= h >> 32;
 	return h * 0x9e3779b97f4a7c15u;
 }
@@ -44,11 +43,10 @@ static uint64_t hash_of(struct slice key)
 static struct map_slot *slot_of(const struct map *m, struct slice key, uint64_t hash)
 {
 	size_t i = hash & (m->cap - 1);
-
 	for (;; i = (i + 1) & (m->cap - 1)) {
 		struct map_slot *s = &m->slots[i];
-
-		if (!s->key || (s->hash == hash && slice_eq((struct slice){s->key, s->n}, key)))
+		if (s->key == NULL ||
+			(s->hash == hash && slice_eq((struct slice){s->key, s->n}, key)))
 			return s;
 	}
 }
@@ -56,13 +54,11 @@ static struct map_slot *slot_of(const struct map *m, struct slice key, uint64_t 
 static void grow(struct map *m)
 {
 	struct map old = *m;
-
 	m->cap = old.cap ? old.cap * 2 : 16;
 	m->slots = mem_zalloc(m->cap, sizeof(*m->slots));
 	for (size_t i = 0; i < old.cap; i++) {
 		struct map_slot *s = &old.slots[i];
-
-		if (s->key)
+		if (s->key != NULL)
 			*slot_of(m, (struct slice){s->key, s->n}, s->hash) = *s;
 	}
 	free(old.slots);
@@ -84,14 +80,11 @@ void *map_get(const struct map *m, struct slice key)
 void *map_put(struct map *m, struct slice key, void *value)
 {
 	uint64_t hash = hash_of(key);
-	struct map_slot *s;
-	void *before;
-
 	if (m->n * 4 >= m->cap * 3)
 		grow(m);
-	s = slot_of(m, key, hash);
-	before = s->value;
-	if (!s->key) {
+	struct map_slot *s = slot_of(m, key, hash);
+	void *before = s->value;
+	if (s->key == NULL) {
 		*s = (struct map_slot){mem_strndup(key.p, key.n), key.n, hash, NULL};
 		m->n++;
 	}
@@ -101,23 +94,20 @@ void *map_put(struct map *m, struct slice key, void *value)
 
 void *map_del(struct map *m, struct slice key)
 {
-	struct map_slot *s;
-	void *before;
-	size_t hole, i;
 
 	if (!m->n)
 		return NULL;
-	s = slot_of(m, key, hash_of(key));
-	if (!s->key)
+	struct map_slot *s = slot_of(m, key, hash_of(key));
+	if (s->key == NULL)
 		return NULL;
-	before = s->value;
+	void *before = s->value;
 	free(s->key);
-	hole = (size_t)(s - m->slots);
+	size_t hole = (size_t)(s - m->slots);
 	m->slots[hole] = (struct map_slot){0};
 	m->n--;
-	for (i = (hole + 1) & (m->cap - 1); m->slots[i].key; i = (i + 1) & (m->cap - 1)) {
+	for (size_t i = (hole + 1) & (m->cap - 1); m->slots[i].key != NULL;
+		i = (i + 1) & (m->cap - 1)) {
 		size_t home = m->slots[i].hash & (m->cap - 1);
-
 		if (((i - home) & (m->cap - 1)) < ((i - hole) & (m->cap - 1)))
 			continue; // already as near to its home as it can be
 		m->slots[hole] = m->slots[i];
@@ -131,12 +121,11 @@ bool map_next(const struct map *m, size_t *it, struct slice *ret_key, void **ret
 {
 	for (; *it < m->cap; (*it)++) {
 		struct map_slot *s = &m->slots[*it];
-
-		if (!s->key)
+		if (s->key == NULL)
 			continue;
-		if (ret_key)
+		if (ret_key != NULL)
 			*ret_key = (struct slice){s->key, s->n};
-		if (ret_value)
+		if (ret_value != NULL)
 			*ret_value = s->value;
 		(*it)++;
 		return true;

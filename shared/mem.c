@@ -11,7 +11,6 @@
 static void *or_die(void *p)
 {
 	static const char text[] = "out of memory\n";
-
 	if (LIKELY(p != NULL))
 		return p;
 	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -24,7 +23,6 @@ static void *or_die(void *p)
 static size_t product(size_t n, size_t size)
 {
 	size_t total;
-
 	if (__builtin_mul_overflow(n, size, &total))
 		or_die(NULL);
 	return total ? total : 1;
@@ -48,7 +46,6 @@ void *mem_realloc(void *p, size_t n, size_t size)
 void *mem_dup(const void *p, size_t size)
 {
 	void *copy = mem_alloc(size);
-
 	if (size)
 		memcpy(copy, p, size);
 	return copy;
@@ -56,13 +53,12 @@ void *mem_dup(const void *p, size_t size)
 
 char *mem_strdup(const char *s)
 {
-	return s ? mem_dup(s, strlen(s) + 1) : NULL;
+	return s != NULL ? mem_dup(s, strlen(s) + 1) : NULL;
 }
 
 char *mem_strndup(const char *s, size_t n)
 {
 	char *copy = mem_alloc(n + 1);
-
 	if (n)
 		memcpy(copy, s, n);
 	copy[n] = '\0';

@@ -87,8 +87,8 @@ static bool boundary_char(char c)
 static enum err_code read_boundary(struct slice content_type, struct multipart *m, struct err *err)
 {
 	struct slice rest = content_type, name, value, found = {NULL, 0};
-	bool bad;
 	media_type(&rest);
+	bool bad;
 	while (next_param(&rest, &name, &value, &bad)) {
 		if (!slice_ieq_str(name, "boundary"))
 			continue;
@@ -109,15 +109,14 @@ static enum err_code read_boundary(struct slice content_type, struct multipart *
 
 // ---- one part's headers ----
 
-static enum err_code read_disposition(struct slice value, struct multipart_part *p,
-	struct err *err)
+static enum err_code read_disposition(struct slice value, struct multipart_part *p, struct err *err)
 {
-	struct slice name, text;
-	bool bad;
 	if (p->name.p != NULL)
 		return invalid(err, _("a part has two Content-Disposition headers"));
 	if (!slice_ieq_str(media_type(&value), "form-data"))
 		return invalid(err, _("a part is not form-data"));
+	struct slice name, text;
+	bool bad;
 	while (next_param(&value, &name, &text, &bad)) {
 		if (slice_ieq_str(name, "name") && p->name.p == NULL)
 			p->name = text;
@@ -164,7 +163,8 @@ static enum err_code read_head(struct slice *rest, struct multipart_part *p, str
 		used = (size_t)(end - rest->p) + 2;
 		if (end == line)
 			break;
-		enum err_code code = read_header((struct slice){line, (size_t)(end - line)}, p, err);
+		enum err_code code = read_header((struct slice){line, (size_t)(end - line)}, p,
+			err);
 		if (code != ERR_OK)
 			return code;
 	}
@@ -218,12 +218,12 @@ static enum err_code read_part(struct multipart *m, struct slice delimiter, stru
 enum err_code multipart_read(struct slice content_type, struct slice body, struct multipart *m,
 	struct err *err)
 {
-	char text[MULTIPART_BOUNDARY_MAX + 8];
 	m->n = 0;
 	m->body = body;
 	enum err_code code = read_boundary(content_type, m, err);
 	if (code != ERR_OK)
 		return code;
+	char text[MULTIPART_BOUNDARY_MAX + 8];
 	int n = snprintf(text, sizeof(text), "\r\n--%s", m->boundary);
 	struct slice delimiter = {text, (size_t)n}, rest = body;
 	if (body.n < delimiter.n || memcmp(body.p, text + 2, delimiter.n - 2) != 0)

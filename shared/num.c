@@ -11,14 +11,12 @@ bool num_i64(struct slice s, int64_t min, int64_t max, int64_t *ret)
 {
 	bool neg = s.n && s.p[0] == '-';
 	int64_t v = 0;
-
 	if (neg)
 		s.p++, s.n--;
 	if (s.n == 0 || s.n > 19)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
 		int digit = s.p[i] - '0';
-
 		if (digit < 0 || digit > 9 || __builtin_mul_overflow(v, 10, &v) ||
 			__builtin_sub_overflow(v, digit, &v))
 			return false; // counted downwards, so that INT64_MIN fits
@@ -34,13 +32,13 @@ bool num_i64(struct slice s, int64_t min, int64_t max, int64_t *ret)
 
 const char *num_text(int64_t v, char buf[NUM_I64_TEXT])
 {
-	static const char pairs[] = "0001020304050607080910111213141516171819202122232425262728293031"
-				    "3233343536373839404142434445464748495051525354555657585960616263"
-				    "6465666768697071727374757677787980818283848586878889909192939495"
-				    "96979899";
+	static const char pairs[] =
+		"0001020304050607080910111213141516171819202122232425262728293031"
+		"3233343536373839404142434445464748495051525354555657585960616263"
+		"6465666768697071727374757677787980818283848586878889909192939495"
+		"96979899";
 	char *p = buf + NUM_I64_TEXT - 1;
 	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
-
 	*p = '\0';
 	while (u >= 10) { // two digits a division
 		p -= 2;
@@ -63,11 +61,10 @@ static bool with_unit(struct slice s, const struct unit *units, size_t n, int64_
 {
 	for (size_t i = 0; i < n; i++) {
 		struct slice head = s;
-		int64_t v;
-
 		if (!slice_ends(s, units[i].suffix))
 			continue;
 		head.n -= strlen(units[i].suffix);
+		int64_t v;
 		if (num_i64(head, 0, INT64_MAX / units[i].factor, &v)) {
 			*ret = v * units[i].factor;
 			return true;
@@ -78,32 +75,30 @@ static bool with_unit(struct slice s, const struct unit *units, size_t n, int64_
 
 bool num_duration_ms(struct slice s, int64_t *ret_ms)
 {
-	static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000},
-		{"d", 86400000}, {"", 1000}};
-
+	static const struct unit units[] = {
+		{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {"", 1000}};
 	return with_unit(s, units, ARRAY_LEN(units), ret_ms);
 }
 
 bool num_bytes(struct slice s, int64_t *ret)
 {
-	static const struct unit units[] = {{"k", 1 << 10}, {"K", 1 << 10}, {"M", 1 << 20},
-		{"G", 1 << 30}, {"", 1}};
-
+	static const struct unit units[] = {
+		{"k", 1 << 10}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"", 1}};
 	return with_unit(s, units, ARRAY_LEN(units), ret);
 }
 
 bool num_f64(struct slice s, double *ret)
 {
-	char buf[NUM_TEXT_MAX], *end;
-	double v;
-
+	char buf[NUM_TEXT_MAX];
 	if (s.n == 0 || s.n >= sizeof(buf))
 		return false;
 	memcpy(buf, s.p, s.n);
 	buf[s.n] = '\0';
 	if (strspn(buf, "+-.0123456789eE") != s.n)
 		return false; // strtod also reads hex, infinities and leading blanks
-	v = strtod(buf, &end); // LC_NUMERIC stays "C": programs set only LC_CTYPE and LC_MESSAGES
+	char *end;
+	double v = strtod(buf,
+		&end); // LC_NUMERIC stays "C": programs set only LC_CTYPE and LC_MESSAGES
 	if (*end || !isfinite(v))
 		return false;
 	*ret = v;

@@ -17,17 +17,16 @@ void opt_init(struct opt *o, const struct opt_row *rows, size_t n, int argc, cha
 
 static enum err_code unknown(const struct opt *o, struct slice name, struct err *err)
 {
-	const char *names[NAMES_MAX], *near;
+	const char *names[NAMES_MAX];
 	struct str safe = STR_INIT;
 	size_t n = 0;
-
 	for (; n < o->n && n < NAMES_MAX; n++)
 		names[n] = o->rows[n].name;
-	near = text_closest(name, names, n);
+	const char *near = text_closest(name, names, n);
 	text_add_fit(&safe, name, SHOWN_MAX, false, false);
 	err_set(err, ERR_USAGE, _("unknown option --%s"), str_text(&safe));
 	str_release(&safe);
-	if (near)
+	if (near != NULL)
 		err_hint(err, _("did you mean --%s?"), near);
 	else
 		err_hint(err, "%s", _("see --help"));
@@ -38,12 +37,12 @@ static enum err_code take_value(struct opt *o, const struct opt_row *row, const 
 	struct opt_next *ret, struct err *err)
 {
 	*ret = (struct opt_next){row, given};
-	if (!row->value) {
-		if (given)
+	if (row->value == NULL) {
+		if (given != NULL)
 			return err_set(err, ERR_USAGE, _("--%s takes no value"), row->name);
 		return ERR_OK;
 	}
-	if (given)
+	if (given != NULL)
 		return ERR_OK;
 	if (o->at >= o->argc)
 		return err_set(err, ERR_USAGE, _("--%s needs a value: %s"), row->name, row->value);
@@ -55,7 +54,6 @@ static enum err_code long_option(struct opt *o, const char *word, struct opt_nex
 	struct err *err)
 {
 	struct slice value = slice_of(word), name = slice_cut(&value, '=');
-
 	for (size_t i = 0; i < o->n; i++)
 		if (slice_eq_str(name, o->rows[i].name))
 			return take_value(o, &o->rows[i], value.p, ret, err);
@@ -66,7 +64,6 @@ static enum err_code unknown_letter(const char *at, struct err *err)
 {
 	struct str safe = STR_INIT;
 	uint32_t cp;
-
 	text_add_safe(&safe, (struct slice){at, MAX_OF(utf8_decode(at, strlen(at), &cp), 1u)});
 	err_set(err, ERR_USAGE, _("unknown option -%s"), str_text(&safe));
 	err_hint(err, "%s", _("see --help"));
@@ -78,33 +75,30 @@ static enum err_code short_option(struct opt *o, struct opt_next *ret, struct er
 {
 	char letter = *o->cluster++;
 	const char *rest = *o->cluster ? o->cluster : NULL;
-
 	for (size_t i = 0; i < o->n; i++) {
 		const struct opt_row *row = &o->rows[i];
-
 		if (row->letter != letter)
 			continue;
-		if (row->value || !rest)
+		if (row->value != NULL || rest == NULL)
 			o->cluster = NULL;
-		if (row->value && rest && *rest == '=')
+		if (row->value != NULL && rest != NULL && *rest == '=')
 			rest++;
-		return take_value(o, row, row->value ? rest : NULL, ret, err);
+		return take_value(o, row, row->value != NULL ? rest : NULL, ret, err);
 	}
 	return unknown_letter(o->cluster - 1, err);
 }
 
 enum err_code opt_next(struct opt *o, struct opt_next *ret, bool *ret_end, struct err *err)
 {
-	const char *word;
 
 	*ret_end = false;
-	if (o->cluster)
+	if (o->cluster != NULL)
 		return short_option(o, ret, err);
 	if (o->at >= o->argc) {
 		*ret_end = true;
 		return ERR_OK;
 	}
-	word = o->argv[o->at++];
+	const char *word = o->argv[o->at++];
 	if (!o->only_words && strcmp(word, "--") == 0) {
 		o->only_words = true;
 		return opt_next(o, ret, ret_end, err);

@@ -33,10 +33,10 @@ int out_write(int fd, struct slice text, size_t *ret_written, volatile int *stop
 			why = poll(&room, 1, -1) < 0 && errno != EINTR ? errno : 0;
 		else if (errno != EINTR)
 			why = errno;
-		if (why == 0 && n < 0 && stop && *stop)
+		if (why == 0 && n < 0 && stop != NULL && *stop)
 			why = EINTR;
 	}
-	if (ret_written)
+	if (ret_written != NULL)
 		*ret_written = at;
 	return why;
 }

@@ -44,7 +44,6 @@ static void label(struct str *out, const char *name, const char *value, bool *re
 static void number(struct str *out, double v)
 {
 	char buf[32];
-
 	for (int digits = 6; digits <= 17; digits++) {
 		snprintf(buf, sizeof(buf), "%.*g", digits, v);
 		if (strtod(buf, NULL) == v)
@@ -57,12 +56,11 @@ void prom_sample(struct str *out, const char *name, const char *suffix, const ch
 	const char *const *values, const char *extra_label, const char *extra_value, double v)
 {
 	bool open = false;
-
 	str_add(out, name);
 	str_add(out, suffix);
-	for (size_t i = 0; labels && labels[i]; i++)
-		label(out, labels[i], values[i] ? values[i] : "", &open);
-	if (extra_label)
+	for (size_t i = 0; labels != NULL && labels[i] != NULL; i++)
+		label(out, labels[i], values[i] != NULL ? values[i] : "", &open);
+	if (extra_label != NULL)
 		label(out, extra_label, extra_value, &open);
 	if (open)
 		str_add_c(out, '}');
@@ -82,7 +80,6 @@ void prom_sample(struct str *out, const char *name, const char *suffix, const ch
 static size_t labels_end(struct slice s)
 {
 	bool quoted = false;
-
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] == '\\' && quoted)
 			i++;
@@ -96,11 +93,10 @@ static size_t labels_end(struct slice s)
 
 static bool value_of(struct slice text, double *ret)
 {
-	struct slice word;
 
 	text = slice_trim(text);
-	word = text;
-	for (word.n = 0; word.n < text.n && !strchr(" \t", text.p[word.n]); word.n++)
+	struct slice word = text;
+	for (word.n = 0; word.n < text.n && strchr(" \t", text.p[word.n]) == NULL; word.n++)
 		; // a timestamp may follow
 	if (slice_ieq_str(word, "nan"))
 		*ret = NAN;
@@ -118,20 +114,18 @@ bool prom_next(struct slice *rest, struct prom_sample *ret)
 	while (rest->n) {
 		struct slice line = slice_trim(slice_cut(rest, '\n'));
 		size_t n = 0;
-
 		if (line.n == 0 || line.p[0] == '#')
 			continue;
-		while (n < line.n && !strchr("{ \t", line.p[n]))
+		while (n < line.n && strchr("{ \t", line.p[n]) == NULL)
 			n++;
 		ret->name = (struct slice){line.p, n};
 		ret->labels = (struct slice){"", 0};
 		line.p += n;
 		line.n -= n;
 		if (line.n && line.p[0] == '{') {
-			size_t end;
 
 			line.p++, line.n--;
-			end = labels_end(line);
+			size_t end = labels_end(line);
 			if (end == line.n)
 				continue;
 			ret->labels = (struct slice){line.p, end};
@@ -148,7 +142,6 @@ bool prom_next(struct slice *rest, struct prom_sample *ret)
 static bool next_label(struct slice *rest, struct slice *ret_name, struct slice *ret_value)
 {
 	size_t i = 0;
-
 	*ret_name = slice_trim(slice_cut(rest, '='));
 	*rest = slice_trim(*rest);
 	if (!rest->n || rest->p[0] != '"')
@@ -168,7 +161,6 @@ static bool next_label(struct slice *rest, struct slice *ret_name, struct slice 
 bool prom_label(const struct prom_sample *s, const char *name, struct str *out)
 {
 	struct slice rest = s->labels, key, value;
-
 	while (next_label(&rest, &key, &value)) {
 		if (!slice_eq_str(key, name))
 			continue;
@@ -187,10 +179,9 @@ bool prom_label(const struct prom_sample *s, const char *name, struct str *out)
 
 bool prom_sum(struct slice text, const char *name, double each_max, double *ret)
 {
-	struct prom_sample s;
 	bool found = false;
-
 	*ret = 0;
+	struct prom_sample s;
 	while (prom_next(&text, &s)) {
 		if (!slice_eq_str(s.name, name) || !(s.value >= 0 && s.value < each_max))
 			continue;

@@ -5,10 +5,13 @@
 
 #include "shared/text.h"
 
-#define WHO N_("see who calls: yijian traffic list --errors; give each a key: yijian client add NAME")
-#define LIMIT N_("see whose limit: yijian traffic list --errors -o wide; raise it: yijian client update, " \
-	"yijian feature set, or yijian key set")
-#define CALLER N_("the caller must mend its request; see which: yijian traffic list --errors -o wide")
+#define WHO                                                                                        \
+	N_("see who calls: yijian traffic list --errors; give each a key: yijian client add NAME")
+#define LIMIT                                                                                        \
+	N_("see whose limit: yijian traffic list --errors -o wide; raise it: yijian client update, " \
+	   "yijian feature set, or yijian key set")
+#define CALLER                                                                                     \
+	N_("the caller must mend its request; see which: yijian traffic list --errors -o wide")
 
 static const struct refusal_row rows[] = {
 	{REFUSED_NOT, "", 200, "", ""},

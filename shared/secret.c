@@ -25,7 +25,7 @@ bool secret_setup(void)
 {
 	if (sodium_init() < 0)
 		return false;
-	if (!region) {
+	if (region == NULL) {
 		randombytes_buf(canary, sizeof(canary));
 		region = sodium_malloc((size_t)SLOTS * SLOT);
 	}
@@ -35,16 +35,14 @@ bool secret_setup(void)
 static unsigned char *slot_take(size_t n)
 {
 	uint64_t now = atomic_load_explicit(&taken, memory_order_relaxed);
-	unsigned char *p;
 	int i;
-
 	do {
-		if (!region || n > SLOT - CANARY || now == UINT64_MAX)
+		if (region == NULL || n > SLOT - CANARY || now == UINT64_MAX)
 			return NULL;
 		i = __builtin_ctzll(~now);
 	} while (!atomic_compare_exchange_weak_explicit(&taken, &now, now | UINT64_C(1) << i,
 		memory_order_acquire, memory_order_relaxed));
-	p = region + (size_t)i * SLOT;
+	unsigned char *p = region + (size_t)i * SLOT;
 	memcpy(p + n, canary, CANARY);
 	return p;
 }
@@ -53,8 +51,7 @@ static unsigned char *slot_take(size_t n)
 static bool slot_release(unsigned char *p, size_t n)
 {
 	size_t at = (size_t)((uintptr_t)p - (uintptr_t)region);
-
-	if (!region || at >= (size_t)SLOTS * SLOT)
+	if (region == NULL || at >= (size_t)SLOTS * SLOT)
 		return false;
 	if (sodium_memcmp(p + n, canary, CANARY) != 0)
 		abort();
@@ -66,12 +63,11 @@ static bool slot_release(unsigned char *p, size_t n)
 void secret_set(struct secret *s, const void *p, size_t n)
 {
 	unsigned char *copy = NULL;
-
 	if (n) {
 		copy = slot_take(n);
-		if (!copy)
+		if (copy == NULL)
 			copy = sodium_malloc(n);
-		if (!copy)
+		if (copy == NULL)
 			abort(); // guarded memory is used up: going on would mean bare keys
 		memcpy(copy, p, n);
 	}
@@ -81,7 +77,7 @@ void secret_set(struct secret *s, const void *p, size_t n)
 
 void secret_release(struct secret *s)
 {
-	if (s->p && !slot_release(s->p, s->n))
+	if (s->p != NULL && !slot_release(s->p, s->n))
 		sodium_free(s->p); // wipes
 	s->p = NULL;
 	s->n = 0;
@@ -89,7 +85,7 @@ void secret_release(struct secret *s)
 
 struct slice secret_bytes(const struct secret *s)
 {
-	return (struct slice){s->p ? (const char *)s->p : "", s->n};
+	return (struct slice){s->p != NULL ? (const char *)s->p : "", s->n};
 }
 
 bool secret_equal(const struct secret *a, const struct secret *b)
@@ -99,7 +95,7 @@ bool secret_equal(const struct secret *a, const struct secret *b)
 
 void secret_wipe(void *p, size_t n)
 {
-	if (p)
+	if (p != NULL)
 		sodium_memzero(p, n);
 }
 
@@ -107,7 +103,6 @@ const char *secret_mask(const struct secret *s, char buf[SECRET_MASK_MAX])
 {
 	const char *p = (const char *)s->p;
 	size_t prefix = 0;
-
 	if (s->n < 20) {
 		snprintf(buf, SECRET_MASK_MAX, "••••");
 		return buf;

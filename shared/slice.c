@@ -24,7 +24,6 @@ bool slice_ieq_n(struct slice a, const char *s, size_t n)
 bool slice_ends(struct slice a, const char *suffix)
 {
 	size_t n = strlen(suffix);
-
 	return a.n >= n && (n == 0 || memcmp(a.p + a.n - n, suffix, n) == 0);
 }
 
@@ -45,15 +44,13 @@ struct slice slice_trim(struct slice a)
 ptrdiff_t slice_find(struct slice a, char c)
 {
 	const char *at = a.n ? memchr(a.p, c, a.n) : NULL;
-
-	return at ? at - a.p : -1;
+	return at != NULL ? at - a.p : -1;
 }
 
 struct slice slice_cut(struct slice *rest, char sep)
 {
 	ptrdiff_t at = slice_find(*rest, sep);
 	struct slice head = *rest;
-
 	if (at < 0) {
 		*rest = (struct slice){NULL, 0};
 		return head;

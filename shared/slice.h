@@ -18,7 +18,7 @@ struct slice {
 // Of a C string; NULL gives the empty slice.
 static inline struct slice slice_of(const char *s)
 {
-	return (struct slice){s, s ? strlen(s) : 0};
+	return (struct slice){s, s != NULL ? strlen(s) : 0};
 }
 
 static inline bool slice_eq(struct slice a, struct slice b)
@@ -50,7 +50,6 @@ static inline bool slice_eq_str(struct slice a, const char *s)
 static inline bool slice_starts(struct slice a, const char *prefix)
 {
 	size_t n = strlen(prefix);
-
 	return a.n >= n && memcmp(a.n ? a.p : "", prefix, n) == 0;
 }
 

@@ -25,14 +25,12 @@ bool sse_partial(const struct sse *s)
 static size_t line_length(struct slice in)
 {
 	size_t at = 0;
-
 	while (at < in.n) {
 		size_t window = MIN_OF(in.n - at, LINE_WINDOW), n = window;
 		const char *end = memchr(in.p + at, '\n', n);
-
-		n = end ? (size_t)(end - in.p) - at : n;
+		n = end != NULL ? (size_t)(end - in.p) - at : n;
 		end = memchr(in.p + at, '\r', n);
-		n = end ? (size_t)(end - in.p) - at : n;
+		n = end != NULL ? (size_t)(end - in.p) - at : n;
 		at += n;
 		if (n < window)
 			break;
@@ -44,16 +42,14 @@ static size_t line_length(struct slice in)
 // first.
 static bool take_line(struct sse *s, struct slice *in, struct slice *ret)
 {
-	size_t n;
-	bool ended;
 
 	if (s->skip_lf && in->n) {
 		s->skip_lf = false;
 		if (in->p[0] == '\n')
 			in->p++, in->n--;
 	}
-	n = line_length(*in);
-	ended = n < in->n;
+	size_t n = line_length(*in);
+	bool ended = n < in->n;
 	if (s->line.n + s->data.n + n > (s->max != 0 ? s->max : SSE_EVENT_MAX)) {
 		s->too_large = true;
 		return false;
@@ -81,10 +77,9 @@ static void set(struct str *to, struct slice value)
 static void field(struct sse *s, struct slice value)
 {
 	struct slice name = slice_cut(&value, ':');
-
 	if (value.n && value.p[0] == ' ')
 		value.p++, value.n--;
-	if (!value.p)
+	if (value.p == NULL)
 		value.p = "";
 	if (slice_eq_str(name, "data")) {
 		if (s->have_data)
@@ -101,14 +96,12 @@ static void field(struct sse *s, struct slice value)
 bool sse_next(struct sse *s, struct slice *in, struct sse_event *ret)
 {
 	struct slice line;
-
 	while (!s->too_large && take_line(s, in, &line)) {
-		bool blank;
 
 		if (!s->begun && slice_starts(line, "\xef\xbb\xbf"))
 			line = (struct slice){line.p + 3, line.n - 3};
 		s->begun = true;
-		blank = line.n == 0;
+		bool blank = line.n == 0;
 		if (!blank && line.p[0] != ':')
 			field(s, line);
 		str_clear(&s->line);
@@ -130,11 +123,11 @@ bool sse_next(struct sse *s, struct slice *in, struct sse_event *ret)
 
 bool sse_line(struct sse *s, struct slice *in, struct slice *ret)
 {
-	struct slice line;
 
 	if (s->have_data) // the line given last
 		str_clear(&s->line);
 	s->have_data = false;
+	struct slice line;
 	while (!s->too_large && take_line(s, in, &line)) {
 		*ret = slice_trim(line);
 		s->have_data = ret->n > 0;

@@ -58,7 +58,7 @@ static inline void str_add_c(struct str *s, char c)
 
 static inline struct slice str_slice(const struct str *s)
 {
-	return (struct slice){s->p ? s->p : "", s->n};
+	return (struct slice){s->p != NULL ? s->p : "", s->n};
 }
 
 void str_add_i64(struct str *s, int64_t v);

@@ -30,7 +30,7 @@ struct table *table_new(void)
 
 void table_free(struct table *t)
 {
-	if (!t)
+	if (t == NULL)
 		return;
 	for (size_t i = 0; i < t->columns; i++)
 		free(t->title[i]);
@@ -69,7 +69,6 @@ void table_cell(struct table *t, struct slice text)
 static struct slice cell_at(const struct table *t, size_t row, size_t col)
 {
 	size_t i = row * t->columns + col;
-
 	if (row == HEAD)
 		return slice_of(t->title[col]);
 	if (i >= t->cell.n)
@@ -89,7 +88,6 @@ static int width_of(const struct table *t, size_t col, bool heads)
 {
 	struct str safe = STR_INIT;
 	int width = heads ? utf8_width(safe_at(t, HEAD, col, &safe)) : 0;
-
 	for (size_t r = 0; r < t->rows; r++)
 		width = MAX_OF(width, utf8_width(safe_at(t, r, col, &safe)));
 	str_release(&safe);
@@ -106,12 +104,9 @@ static void text_line(const struct table *t, const int *width, size_t row, int c
 	struct str *out)
 {
 	struct str line = STR_INIT, safe = STR_INIT;
-	size_t n;
-
 	for (size_t c = 0; c < t->columns; c++) {
 		struct slice cell = safe_at(t, row, c, &safe);
 		int space = width[c] - utf8_width(cell);
-
 		if (c)
 			str_add(&line, "  ");
 		if (t->right[c])
@@ -120,7 +115,7 @@ static void text_line(const struct table *t, const int *width, size_t row, int c
 		if (!t->right[c])
 			blanks(&line, space);
 	}
-	n = line.n;
+	size_t n = line.n;
 	while (n && line.p[n - 1] == ' ')
 		n--;
 	str_cut(&line, n);
@@ -136,7 +131,6 @@ static void text_line(const struct table *t, const int *width, size_t row, int c
 void table_text(const struct table *t, bool heads, int cells, struct str *out)
 {
 	int width[TABLE_COLUMNS_MAX];
-
 	for (size_t c = 0; c < t->columns; c++)
 		width[c] = width_of(t, c, heads);
 	if (heads)
@@ -148,15 +142,14 @@ void table_text(const struct table *t, bool heads, int cells, struct str *out)
 static bool runs_as_formula(struct slice cell)
 {
 	double number;
-
-	return cell.n && cell.p[0] && strchr("=+-@\t\r", cell.p[0]) && !slice_eq_str(cell, "-") &&
-	       !num_f64(cell, &number);
+	return cell.n && cell.p[0] && strchr("=+-@\t\r", cell.p[0]) != NULL &&
+		!slice_eq_str(cell, "-") && !num_f64(cell, &number);
 }
 
 static bool needs_quotes(struct slice cell)
 {
 	for (size_t i = 0; i < cell.n; i++)
-		if (!cell.p[i] || strchr(",\"\r\n", cell.p[i]))
+		if (!cell.p[i] || strchr(",\"\r\n", cell.p[i]) != NULL)
 			return true;
 	return false;
 }
@@ -164,7 +157,6 @@ static bool needs_quotes(struct slice cell)
 static void csv_cell(struct slice cell, bool raw, struct str *out)
 {
 	bool guard = !raw && runs_as_formula(cell);
-
 	if (!guard && !needs_quotes(cell)) {
 		str_add_slice(out, cell);
 		return;

@@ -27,10 +27,8 @@ void text_add_safe(struct str *out, struct slice in)
 {
 	size_t run = 0, i = 0;
 	uint32_t cp;
-
 	while (i < in.n) {
 		size_t len = utf8_decode(in.p + i, in.n - i, &cp);
-
 		if (len && !utf8_is_unsafe(cp)) {
 			i += len;
 			continue;
@@ -46,13 +44,11 @@ void text_add_safe(struct str *out, struct slice in)
 void text_add_fit(struct str *out, struct slice in, int cells, bool pad, bool unicode)
 {
 	struct str safe = STR_INIT;
-	int taken;
-	size_t fit;
-
 	if (cells <= 0)
 		return;
 	text_add_safe(&safe, in);
-	fit = utf8_fit(str_slice(&safe), cells, &taken);
+	int taken;
+	size_t fit = utf8_fit(str_slice(&safe), cells, &taken);
 	if (fit < safe.n) {
 		fit = utf8_fit(str_slice(&safe), cells - 1, &taken);
 		str_add_n(out, safe.p, fit);
@@ -70,15 +66,14 @@ void text_add_fit(struct str *out, struct slice in, int cells, bool pad, bool un
 static size_t distance(struct slice a, struct slice b)
 {
 	size_t rows[3][WORD_MAX + 1];
-	size_t *before = rows[0], *last = rows[1], *row = rows[2], *freed;
-
+	size_t *before = rows[0], *last = rows[1], *row = rows[2];
 	for (size_t j = 0; j <= b.n; j++)
 		last[j] = j;
+	size_t *freed;
 	for (size_t i = 1; i <= a.n; i++) {
 		row[0] = i;
 		for (size_t j = 1; j <= b.n; j++) {
 			size_t best = last[j - 1] + (a.p[i - 1] != b.p[j - 1]);
-
 			best = MIN_OF(best, last[j] + 1);
 			best = MIN_OF(best, row[j - 1] + 1);
 			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1])
@@ -97,13 +92,11 @@ const char *text_closest(struct slice word, const char *const *candidates, size_
 {
 	const char *best = NULL;
 	size_t least = MIN_OF(MAX_OF(word.n / 3, 1) + 1, word.n);
-
 	if (word.n == 0 || word.n > WORD_MAX)
 		return NULL;
 	for (size_t i = 0; i < n; i++) {
 		struct slice c = slice_of(candidates[i]);
 		size_t d = c.n > WORD_MAX ? SIZE_MAX : distance(word, c);
-
 		if (d < least) {
 			least = d;
 			best = candidates[i];
@@ -115,7 +108,6 @@ const char *text_closest(struct slice word, const char *const *candidates, size_
 void text_add_age(struct str *out, int64_t age_ms)
 {
 	int64_t s = age_ms < 0 ? 0 : age_ms / 1000;
-
 	if (s < 60)
 		str_addf(out, "%llds", (long long)s);
 	else if (s < 3600)
@@ -131,7 +123,6 @@ void text_add_si(struct str *out, double v)
 	static const char *const unit[] = {"", "k", "M", "G", "T", "P"};
 	size_t i = 0;
 	double a = fabs(v);
-
 	if (!isfinite(v)) {
 		str_add(out, "-");
 		return;
@@ -151,7 +142,6 @@ void text_add_si(struct str *out, double v)
 void text_add_duration(struct str *out, int64_t us)
 {
 	int64_t ms = us > 0 ? (us + 999) / 1000 : 0, s = ms / 1000;
-
 	if (ms < 1000) {
 		str_add_i64(out, ms);
 		str_add(out, ms ? "ms" : "s");
@@ -179,12 +169,10 @@ static bool unit_of(struct slice *rest, double *ret_us)
 	static const struct {
 		const char *unit;
 		double us;
-	} units[] = {{"ms", 1e3}, {"us", 1}, {"\xc2\xb5s", 1}, {"ns", 1e-3}, {"h", 3.6e9}, {"m", 6e7},
-		{"s", 1e6}};
-
+	} units[] = {{"ms", 1e3}, {"us", 1}, {"\xc2\xb5s", 1}, {"ns", 1e-3}, {"h", 3.6e9},
+		{"m", 6e7}, {"s", 1e6}};
 	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
 		size_t n = strlen(units[i].unit);
-
 		if (!slice_starts(*rest, units[i].unit))
 			continue;
 		*ret_us = units[i].us;
@@ -196,13 +184,12 @@ static bool unit_of(struct slice *rest, double *ret_us)
 
 bool text_duration_us(struct slice text, int64_t *ret)
 {
-	double sum = 0, part, unit;
-
+	double sum = 0;
 	if (!text.n || text.n > 32)
 		return false;
+	double part, unit;
 	while (text.n) {
 		size_t n = 0;
-
 		while (n < text.n && ((text.p[n] >= '0' && text.p[n] <= '9') || text.p[n] == '.'))
 			n++;
 		if (!num_f64((struct slice){text.p, n}, &part))

@@ -20,7 +20,6 @@ static const char *part(CURLU *u, CURLUPart what, unsigned flags, struct arena *
 {
 	char *text = NULL;
 	const char *copy = NULL;
-
 	if (curl_url_get(u, what, &text, flags) == CURLUE_OK)
 		copy = arena_strdup(a, text);
 	curl_free(text);
@@ -30,7 +29,6 @@ static const char *part(CURLU *u, CURLUPart what, unsigned flags, struct arena *
 static const char *without_brackets(const char *host, struct arena *a)
 {
 	size_t n = strlen(host);
-
 	if (n > 2 && host[0] == '[')
 		return arena_strndup(a, host + 1, n - 2);
 	return host;
@@ -39,7 +37,6 @@ static const char *without_brackets(const char *host, struct arena *a)
 static const char *lower(const char *host, struct arena *a)
 {
 	char *copy = arena_strdup(a, host);
-
 	for (char *p = copy; *p; p++)
 		if (*p >= 'A' && *p <= 'Z')
 			*p = (char)(*p | 0x20);
@@ -48,8 +45,7 @@ static const char *lower(const char *host, struct arena *a)
 
 static const char *prefix(const char *path, struct arena *a)
 {
-	size_t n = path ? strlen(path) : 0;
-
+	size_t n = path != NULL ? strlen(path) : 0;
 	while (n && path[n - 1] == '/')
 		n--;
 	// Adapters write /v1 themselves, people paste addresses with and without it.
@@ -57,23 +53,24 @@ static const char *prefix(const char *path, struct arena *a)
 		n -= 3;
 	while (n && path[n - 1] == '/')
 		n--;
-	return arena_strndup(a, path ? path : "", n);
+	return arena_strndup(a, path != NULL ? path : "", n);
 }
 
 static enum err_code fill(CURLU *u, struct arena *a, struct url *ret, struct err *err)
 {
-	const char *host = part(u, CURLUPART_HOST, 0, a), *port;
-	int64_t number;
-
+	const char *host = part(u, CURLUPART_HOST, 0, a);
 	ret->scheme = part(u, CURLUPART_SCHEME, 0, a);
-	if (!ret->scheme || (strcmp(ret->scheme, "http") != 0 && strcmp(ret->scheme, "https") != 0))
+	if (ret->scheme == NULL ||
+		(strcmp(ret->scheme, "http") != 0 && strcmp(ret->scheme, "https") != 0))
 		return forbidden(err, _("only http:// and https:// addresses are allowed"));
-	if (part(u, CURLUPART_USER, 0, a) || part(u, CURLUPART_PASSWORD, 0, a) ||
-		part(u, CURLUPART_QUERY, 0, a) || part(u, CURLUPART_FRAGMENT, 0, a) ||
-		part(u, CURLUPART_ZONEID, 0, a))
+	if (part(u, CURLUPART_USER, 0, a) != NULL || part(u, CURLUPART_PASSWORD, 0, a) != NULL ||
+		part(u, CURLUPART_QUERY, 0, a) != NULL ||
+		part(u, CURLUPART_FRAGMENT, 0, a) != NULL ||
+		part(u, CURLUPART_ZONEID, 0, a) != NULL)
 		return forbidden(err, _("an address has no user, query, fragment or zone here"));
-	port = part(u, CURLUPART_PORT, CURLU_DEFAULT_PORT, a);
-	if (!host || !*host || !port || !num_i64(slice_of(port), 1, 65535, &number))
+	const char *port = part(u, CURLUPART_PORT, CURLU_DEFAULT_PORT, a);
+	int64_t number;
+	if (host == NULL || !*host || port == NULL || !num_i64(slice_of(port), 1, 65535, &number))
 		return forbidden(err, _("the address needs a host and a port from 1 to 65535"));
 	host = lower(host, a);
 	ret->host = without_brackets(host, a);
@@ -87,7 +84,6 @@ static enum err_code fill(CURLU *u, struct arena *a, struct url *ret, struct err
 static bool has_scheme(struct slice text, const char *scheme)
 {
 	size_t n = strlen(scheme);
-
 	return text.n > n && slice_ieq_str((struct slice){text.p, n}, scheme);
 }
 
@@ -103,9 +99,8 @@ static bool plain_authority(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
-
 		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			    strchr(".-_:[]", c)))
+			    strchr(".-_:[]", c) != NULL))
 			return false;
 	}
 	return s.n > 0;
@@ -113,14 +108,13 @@ static bool plain_authority(struct slice s)
 
 enum err_code urlx_parse(struct slice text, struct arena *a, struct url *ret, struct err *err)
 {
-	CURLU *u;
-	enum err_code code;
 
 	if (text.n > URLX_MAX)
 		return forbidden(err, _("the address is too long"));
 	for (size_t i = 0; i < text.n; i++)
 		if ((unsigned char)text.p[i] <= 0x20 || (unsigned char)text.p[i] >= 0x7f)
-			return forbidden(err, _("the address has a blank or a character to encode"));
+			return forbidden(err,
+				_("the address has a blank or a character to encode"));
 	if (!has_scheme(text, "http://") && !has_scheme(text, "https://"))
 		return forbidden(err, _("only http:// and https:// addresses are allowed"));
 	// What URL readers are known to disagree about never reaches one.
@@ -129,13 +123,14 @@ enum err_code urlx_parse(struct slice text, struct arena *a, struct url *ret, st
 		return forbidden(err, _("an address has no user, query, fragment or zone here"));
 	if (!plain_authority(authority(text)))
 		return forbidden(err, _("the host is missing or has odd characters"));
-	u = curl_url();
-	if (!u || curl_url_set(u, CURLUPART_URL, arena_slice(a, text),
-			  CURLU_DISALLOW_USER | CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
+	CURLU *u = curl_url();
+	if (u == NULL ||
+		curl_url_set(u, CURLUPART_URL, arena_slice(a, text),
+			CURLU_DISALLOW_USER | CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
 		curl_url_cleanup(u);
 		return forbidden(err, _("the address is not a valid URL"));
 	}
-	code = fill(u, a, ret, err);
+	enum err_code code = fill(u, a, ret, err);
 	curl_url_cleanup(u);
 	return code;
 }
@@ -151,7 +146,6 @@ static enum addr_class v4_class(uint32_t ip)
 	static const uint32_t metadata[] = {0x646464c8, // 100.100.100.200, Alibaba Cloud
 		0xa83f8110}; // 168.63.129.16, Azure
 	uint32_t a = ip >> 24, ab = ip >> 16;
-
 	for (size_t i = 0; i < ARRAY_LEN(metadata); i++)
 		if (ip == metadata[i])
 			return ADDR_FORBIDDEN;
@@ -174,7 +168,6 @@ static bool embedded_v4(const unsigned char *p, uint32_t *ret)
 {
 	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
 	static const unsigned char nat64[12] = {0x00, 0x64, 0xff, 0x9b};
-
 	if (memcmp(p, mapped, 12) == 0 || memcmp(p, nat64, 12) == 0) {
 		*ret = be32(p + 12);
 		return true;
@@ -193,7 +186,6 @@ static enum addr_class v6_class(const unsigned char *p)
 	static const unsigned char ec2[16] = {0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, 0x54};
 	static const unsigned char gcp[16] = {0xfd, 0x20, 0x00, 0xce, [14] = 0x02, 0x54};
 	uint32_t v4;
-
 	if (embedded_v4(p, &v4))
 		return v4_class(v4);
 	if (memcmp(p, zero, 15) == 0)
@@ -216,7 +208,8 @@ static enum addr_class v6_class(const unsigned char *p)
 enum addr_class urlx_addr_class(const struct sockaddr *sa)
 {
 	if (sa->sa_family == AF_INET)
-		return v4_class(ntohl(((const struct sockaddr_in *)(const void *)sa)->sin_addr.s_addr));
+		return v4_class(
+			ntohl(((const struct sockaddr_in *)(const void *)sa)->sin_addr.s_addr));
 	if (sa->sa_family == AF_INET6)
 		return v6_class(((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr.s6_addr);
 	return ADDR_FORBIDDEN;
@@ -226,18 +219,17 @@ enum addr_class urlx_host_class(const char *host, bool *ret_is_name)
 {
 	static const char *const metadata[] = {"metadata", "metadata.google.internal",
 		"instance-data", "instance-data.ec2.internal"};
-	struct in_addr v4;
-	struct in6_addr v6;
 	struct slice name = slice_of(host);
-
 	if (slice_ends(name, "."))
 		name.n--; // the root, said aloud
 	*ret_is_name = false;
+	struct in_addr v4;
 	if (inet_pton(AF_INET, host, &v4) == 1)
 		return v4_class(ntohl(v4.s_addr));
+	struct in6_addr v6;
 	if (inet_pton(AF_INET6, host, &v6) == 1)
 		return v6_class(v6.s6_addr);
-	if (strchr(host, ':') || strchr(host, '%'))
+	if (strchr(host, ':') != NULL || strchr(host, '%') != NULL)
 		return ADDR_FORBIDDEN; // zone ids and whatever else is no plain address
 	for (size_t i = 0; i < ARRAY_LEN(metadata); i++)
 		if (slice_ieq_str(name, metadata[i]))
@@ -250,12 +242,11 @@ enum addr_class urlx_host_class(const char *host, bool *ret_is_name)
 
 enum addr_class urlx_site_class(const char *host)
 {
-	static const char *const endings[] = {".local", ".lan", ".internal", ".intranet", ".svc",
-		".home.arpa", ".test"};
+	static const char *const endings[] = {
+		".local", ".lan", ".internal", ".intranet", ".svc", ".home.arpa", ".test"};
 	struct slice name = slice_of(host);
 	bool is_name;
 	enum addr_class class = urlx_host_class(host, &is_name);
-
 	if (!is_name)
 		return class;
 	if (slice_find(name, '.') < 0)

@@ -13,9 +13,12 @@ size_t utf8_decode(const char *s, size_t n, uint32_t *ret_cp)
 {
 	const unsigned char *p = (const unsigned char *)s;
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3
-		: p[0] < 0xf5                                                  ? 4
-									       : 0;
+	size_t len = p[0] < 0x80 ? 1
+		: p[0] < 0xc2	 ? 0
+		: p[0] < 0xe0	 ? 2
+		: p[0] < 0xf0	 ? 3
+		: p[0] < 0xf5	 ? 4
+				 : 0;
 	uint32_t cp;
 
 	if (len == 0 || len > n)
@@ -147,18 +150,18 @@ bool utf8_is_unsafe(uint32_t cp)
 	if (cp < 0x61c)
 		return false;
 	return cp == 0x61c || (cp >= 0x200b && cp <= 0x200f) || (cp >= 0x2028 && cp <= 0x202e) ||
-	       (cp >= 0x2060 && cp <= 0x206f) || cp == 0xfeff || (cp >= 0xfff9 && cp <= 0xfffb) ||
-	       (cp >= 0xe0000 && cp <= 0xe007f);
+		(cp >= 0x2060 && cp <= 0x206f) || cp == 0xfeff || (cp >= 0xfff9 && cp <= 0xfffb) ||
+		(cp >= 0xe0000 && cp <= 0xe007f);
 }
 
 bool utf8_is_invisible(uint32_t cp)
 {
-	static const uint32_t ranges[][2] = {{0x00, 0x20}, {0x7f, 0xa0}, {0xad, 0xad}, {0x34f, 0x34f},
-		{0x61c, 0x61c}, {0x115f, 0x1160}, {0x1680, 0x1680}, {0x17b4, 0x17b5},
-		{0x180b, 0x180f}, {0x2000, 0x200f}, {0x2028, 0x202f}, {0x205f, 0x206f},
-		{0x2800, 0x2800}, {0x3000, 0x3000}, {0x3164, 0x3164}, {0xfe00, 0xfe0f},
-		{0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xfff0, 0xfffb}, {0x1bca0, 0x1bca3},
-		{0x1d173, 0x1d17a}, {0xe0000, 0xe0fff}};
+	static const uint32_t ranges[][2] = {{0x00, 0x20}, {0x7f, 0xa0}, {0xad, 0xad},
+		{0x34f, 0x34f}, {0x61c, 0x61c}, {0x115f, 0x1160}, {0x1680, 0x1680},
+		{0x17b4, 0x17b5}, {0x180b, 0x180f}, {0x2000, 0x200f}, {0x2028, 0x202f},
+		{0x205f, 0x206f}, {0x2800, 0x2800}, {0x3000, 0x3000}, {0x3164, 0x3164},
+		{0xfe00, 0xfe0f}, {0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xfff0, 0xfffb},
+		{0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff}};
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && cp >= ranges[i][0]; i++)
 		if (cp <= ranges[i][1])
 			return true;
@@ -176,9 +179,8 @@ const char *utf8_plain_run(const char *p, const char *end)
 	for (; end - p >= 16; p += 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
 		// Signed, so that bytes from 0x80 on are below the blank too.
-		__m128i stop = _mm_or_si128(
-			_mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
-				_mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f))),
+		__m128i stop = _mm_or_si128(_mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+						    _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f))),
 			_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
 				_mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
 		int mask = _mm_movemask_epi8(stop);

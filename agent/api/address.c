@@ -32,8 +32,8 @@ static enum err_code judge(const struct agent *a, const char *field, struct slic
 		return code;
 	}
 	bool is_name;
-	enum addr_class class =
-		site ? urlx_site_class(ret->host) : urlx_host_class(ret->host, &is_name);
+	enum addr_class class = site ? urlx_site_class(ret->host)
+				     : urlx_host_class(ret->host, &is_name);
 	*ret_class = class;
 	if (class == ADDR_FORBIDDEN)
 		return forbidden(err, field, _("this address is never dialled"));
@@ -49,19 +49,24 @@ static enum err_code judge(const struct agent *a, const char *field, struct slic
 enum err_code address_of_key(const struct agent *a, const struct vendor_key *k, struct arena *arena,
 	struct url *ret, struct err *err)
 {
-	const char *service = k->service ? k->service : k->services.n ? k->services.v[0] : "";
+	const char *service = k->service != NULL ? k->service
+		: k->services.n			 ? k->services.v[0]
+						 : "";
 	const struct vendor_row *row = vendor_find(slice_of(k->vendor), slice_of(service));
 	if (row == NULL)
 		return err_field(err, ERR_VENDOR_UNKNOWN,
-			vendor_known(slice_of(k->vendor)) || engine_find(slice_of(k->vendor))
-				? "service" : "vendor", NULL);
+			vendor_known(slice_of(k->vendor)) ||
+					engine_find(slice_of(k->vendor)) != NULL
+				? "service"
+				: "vendor",
+			NULL);
 	const char *text = k->base_url != NULL ? k->base_url : row->base_url;
 	if (text == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, "base_url",
 			_("the address of the instance it opens is required"));
 	enum addr_class class;
-	enum err_code code =
-		judge(a, "base_url", slice_of(text), row->local, arena, ret, &class, err);
+	enum err_code code = judge(a, "base_url", slice_of(text), row->local, arena, ret, &class,
+		err);
 	if (code == ERR_OK && class == ADDR_PUBLIC && !ret->tls)
 		return err_field(err, ERR_TLS_REQUIRED, "base_url", NULL);
 	return code;

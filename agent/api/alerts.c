@@ -62,8 +62,8 @@ static void ack_release(void *arg)
 static enum err_code ack_keep(struct store_tx *tx, struct store_job *job)
 {
 	const struct ack *a = CONTAINER_OF(job, struct ack, job);
-	enum err_code code = store_alert_put(
-		tx, a->id, a->fired_ms, FIELD_NONE, str_slice(&a->row), &job->err);
+	enum err_code code = store_alert_put(tx, a->id, a->fired_ms, FIELD_NONE, str_slice(&a->row),
+		&job->err);
 	return code ? code : store_audit(tx, "alert.ack", a->id, "ok", &job->err);
 }
 
@@ -82,8 +82,9 @@ void h_alert_ack(struct req *r)
 	struct ack *a = arena_zalloc(&r->arena, 1, sizeof(*a));
 	struct alert_ack_body body = {0};
 	struct err err = {0};
-	if (r->body.n > 0 && jx_decode(&alert_ack_fields, r->body, change_limits(), JX_CREATE,
-				     &r->arena, &body, &err) != ERR_OK) {
+	if (r->body.n > 0 &&
+		jx_decode(&alert_ack_fields, r->body, change_limits(), JX_CREATE, &r->arena, &body,
+			&err) != ERR_OK) {
 		req_fail(r, &err);
 		return;
 	}
@@ -122,15 +123,16 @@ void h_alert_rule_list(struct req *r)
 {
 	struct pmap_it it = {0};
 	struct str out = STR_INIT;
-	struct jw w;
 	size_t n = 0;
-	void *obj;
 	if (change_not_modified(r, (int64_t)r->snap->revision))
 		return;
-	const struct rule_obj **v = arena_zalloc(&r->arena, r->snap->alert_rules.n + 1, sizeof(v[0]));
+	const struct rule_obj **v = arena_zalloc(&r->arena, r->snap->alert_rules.n + 1,
+		sizeof(v[0]));
+	void *obj;
 	while (pmap_next(r->snap->alert_rules, &it, NULL, &obj))
 		v[n++] = obj;
 	qsort(v, n, sizeof(v[0]), by_name);
+	struct jw w;
 	list_open(&w, &out);
 	for (size_t i = 0; i < n; i++)
 		jw_raw(&w, NULL, v[i]->o.json);
@@ -182,7 +184,8 @@ void h_alert_rule_create(struct req *r)
 {
 	struct alert_rule *rule = arena_zalloc(&r->arena, 1, sizeof(*rule));
 	struct err err = {0};
-	if (jx_decode(&alert_rule_fields, r->body, change_limits(), JX_CREATE, &r->arena, rule, &err)) {
+	if (jx_decode(&alert_rule_fields, r->body, change_limits(), JX_CREATE, &r->arena, rule,
+		    &err)) {
 		req_fail(r, &err);
 		return;
 	}
@@ -191,15 +194,16 @@ void h_alert_rule_create(struct req *r)
 
 static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err *err)
 {
-	const struct rule_obj *old = snapshot_rule(store_tx_snapshot(tx), c->r->param[0]), *obj;
+	const struct rule_obj *old = snapshot_rule(store_tx_snapshot(tx), c->r->param[0]);
 	struct arena a = ARENA_INIT;
-	enum err_code code;
 	if (old == NULL)
 		return err_set(err, ERR_NOT_FOUND, _("no alert rule of this name"));
 	struct alert_rule doc = old->doc;
-	code = jx_decode(&alert_rule_fields, c->r->body, change_limits(), JX_PATCH, &a, &doc, err);
+	enum err_code code = jx_decode(&alert_rule_fields, c->r->body, change_limits(), JX_PATCH,
+		&a, &doc, err);
 	if (!code && strcmp(doc.name, old->doc.name) != 0)
 		code = err_field(err, ERR_FIELD_FORBIDDEN, "name", _("a name cannot be changed"));
+	const struct rule_obj *obj;
 	if (!code)
 		code = store_rule_put(tx, &doc, false, c->if_match, &obj, err);
 	if (!code)

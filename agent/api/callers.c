@@ -45,7 +45,6 @@ static void client_write(struct jw *w, const struct client_obj *c)
 {
 	int64_t wall = clock_wall_ms();
 	struct spent spent = limits_spent(&c->limits, c->live, wall);
-
 	open_with(w, c->o.json);
 	jw_str(w, "state", client_state(c, &spent, wall));
 	jw_int(w, "inflight", atomic_load(&c->live->inflight));
@@ -88,13 +87,12 @@ void h_client_list(struct req *r)
 	const struct client_obj **v = arena_zalloc(&r->arena, r->snap->clients.n + 1, sizeof(*v));
 	struct pmap_it it = {0};
 	struct str out = STR_INIT;
-	struct jw w;
 	size_t n = 0;
 	void *obj;
-
 	while (pmap_next(r->snap->clients, &it, NULL, &obj))
 		v[n++] = obj;
 	qsort(v, n, sizeof(*v), client_by_name);
+	struct jw w;
 	list_open(&w, &out);
 	for (size_t i = 0; i < n; i++)
 		client_write(&w, v[i]);
@@ -107,14 +105,13 @@ void h_token_list(struct req *r)
 	const struct token_obj **v = arena_zalloc(&r->arena, r->snap->tokens.n + 1, sizeof(*v));
 	struct pmap_it it = {0};
 	struct str out = STR_INIT;
-	struct jw w;
 	size_t n = 0;
 	void *obj;
-
 	while (pmap_next(r->snap->tokens, &it, NULL, &obj))
 		if (!((struct token_obj *)obj)->revoked_at)
 			v[n++] = obj;
 	qsort(v, n, sizeof(*v), token_by_name);
+	struct jw w;
 	list_open(&w, &out);
 	for (size_t i = 0; i < n; i++)
 		token_write(&w, v[i]);
@@ -147,7 +144,6 @@ static enum err_code token_missing(struct err *err)
 static void missing(struct req *r, enum err_code (*say)(struct err *err))
 {
 	struct err err = {0};
-
 	say(&err);
 	req_fail(r, &err);
 }
@@ -156,7 +152,6 @@ static void missing(struct req *r, enum err_code (*say)(struct err *err))
 static const struct client_obj *find_client(const struct snapshot *snap, struct slice id)
 {
 	struct ident ident;
-
 	return ident_read(id, CREDENTIAL_CLIENT, &ident) ? snapshot_client(snap, &ident) : NULL;
 }
 
@@ -164,9 +159,9 @@ static const struct token_obj *find_token(const struct snapshot *snap, struct sl
 {
 	struct ident ident;
 	const struct token_obj *t = ident_read(id, CREDENTIAL_TOKEN, &ident)
-		? snapshot_token(snap, &ident) : NULL;
-
-	return t && !t->revoked_at ? t : NULL;
+		? snapshot_token(snap, &ident)
+		: NULL;
+	return t != NULL && !t->revoked_at ? t : NULL;
 }
 
 void h_client_get(struct req *r)
@@ -174,8 +169,7 @@ void h_client_get(struct req *r)
 	const struct client_obj *c = find_client(r->snap, r->param[0]);
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
-
-	if (!c) {
+	if (c == NULL) {
 		missing(r, client_missing);
 		return;
 	}
@@ -188,8 +182,7 @@ void h_token_get(struct req *r)
 	const struct token_obj *t = find_token(r->snap, r->param[0]);
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
-
-	if (!t) {
+	if (t == NULL) {
 		missing(r, token_missing);
 		return;
 	}
@@ -216,7 +209,6 @@ static void wipe(void *arg)
 static char *secret_room(struct req *r)
 {
 	char *secret = arena_zalloc(&r->arena, 1, CREDENTIAL_LEN + 1);
-
 	arena_defer(&r->arena, wipe, secret);
 	return secret;
 }
@@ -225,7 +217,6 @@ static char *secret_room(struct req *r)
 static void write_locked_out(struct change *c)
 {
 	struct jw w = jw_to(&c->body);
-
 	str_cut(&c->body, c->body.n - 1); // its closing brace
 	w.comma = true;
 	jw_obj(&w, "locks_out");
@@ -241,7 +232,6 @@ static enum err_code run_client_create(struct store_tx *tx, struct change *c, st
 	struct jw w = jw_to(&c->body);
 	const struct client_obj *obj;
 	enum err_code code = store_client_create(tx, c->arg, secret, &obj, err);
-
 	if (code)
 		return code;
 	client_write(&w, obj);
@@ -259,7 +249,6 @@ void h_client_create(struct req *r)
 {
 	struct client_doc *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
 	struct err err = {0};
-
 	if (jx_decode(&client_fields, r->body, change_limits(), JX_CREATE, &r->arena, doc, &err))
 		req_fail(r, &err);
 	else
@@ -268,16 +257,15 @@ void h_client_create(struct req *r)
 
 static enum err_code run_client_patch(struct store_tx *tx, struct change *c, struct err *err)
 {
-	const struct client_obj *old = find_client(store_tx_snapshot(tx), c->r->param[0]), *obj;
+	const struct client_obj *old = find_client(store_tx_snapshot(tx), c->r->param[0]);
 	struct arena a = ARENA_INIT;
 	struct jw w = jw_to(&c->body);
-	struct client_doc doc;
-	enum err_code code;
-
-	if (!old)
+	if (old == NULL)
 		return client_missing(err);
-	doc = old->doc;
-	code = jx_decode(&client_fields, c->r->body, change_limits(), JX_PATCH, &a, &doc, err);
+	struct client_doc doc = old->doc;
+	enum err_code code = jx_decode(&client_fields, c->r->body, change_limits(), JX_PATCH, &a,
+		&doc, err);
+	const struct client_obj *obj;
 	if (!code)
 		code = store_client_put(tx, &old->id, &doc, c->if_match, &obj, err);
 	if (!code) {
@@ -290,7 +278,7 @@ static enum err_code run_client_patch(struct store_tx *tx, struct change *c, str
 
 void h_client_patch(struct req *r)
 {
-	if (find_client(r->snap, r->param[0]))
+	if (find_client(r->snap, r->param[0]) != NULL)
 		change_begin(r, run_client_patch, NULL);
 	else
 		missing(r, client_missing);
@@ -299,8 +287,7 @@ void h_client_patch(struct req *r)
 static enum err_code run_client_delete(struct store_tx *tx, struct change *c, struct err *err)
 {
 	const struct client_obj *old = find_client(store_tx_snapshot(tx), c->r->param[0]);
-
-	if (!old)
+	if (old == NULL)
 		return client_missing(err);
 	told(c, "delete", old->doc.name, FIELD_NONE);
 	c->status = 204;
@@ -318,14 +305,12 @@ static void policy_write(struct str *out, const struct snapshot *snap)
 {
 	struct client_policy p = {snap->clients_required, snap->policy_revision};
 	struct jw w = jw_to(out);
-
 	jw_doc(&w, NULL, &client_policy_fields, &p);
 }
 
 void h_client_policy_get(struct req *r)
 {
 	struct str out = STR_INIT;
-
 	policy_write(&out, r->snap);
 	if (change_not_modified(r, r->snap->policy_revision))
 		str_release(&out);
@@ -338,7 +323,6 @@ static enum err_code run_policy_put(struct store_tx *tx, struct change *c, struc
 	const struct client_policy *p = c->arg;
 	bool changed;
 	enum err_code code = store_policy_put(tx, p->required, c->if_match, &changed, err);
-
 	if (code)
 		return code;
 	policy_write(&c->body, store_tx_snapshot(tx));
@@ -352,8 +336,8 @@ void h_client_policy_put(struct req *r)
 {
 	struct client_policy *p = arena_zalloc(&r->arena, 1, sizeof(*p));
 	struct err err = {0};
-
-	if (jx_decode(&client_policy_fields, r->body, change_limits(), JX_CREATE, &r->arena, p, &err))
+	if (jx_decode(&client_policy_fields, r->body, change_limits(), JX_CREATE, &r->arena, p,
+		    &err))
 		req_fail(r, &err);
 	else
 		change_begin(r, run_policy_put, p);
@@ -365,7 +349,6 @@ static enum err_code run_token_create(struct store_tx *tx, struct change *c, str
 	struct jw w = jw_to(&c->body);
 	const struct token_obj *obj;
 	enum err_code code = store_token_create(tx, c->arg, secret, &obj, err);
-
 	if (code)
 		return code;
 	token_write(&w, obj);
@@ -379,11 +362,11 @@ static enum err_code run_token_create(struct store_tx *tx, struct change *c, str
 
 static enum err_code check_cidr(const struct token *doc, struct err *err)
 {
-	struct peer_nets nets;
 
 	if (doc->cidr.n > TOKEN_CIDRS_MAX)
 		return err_field(err, ERR_FIELD_RANGE, "cidr", _("at most %d networks"),
 			TOKEN_CIDRS_MAX);
+	struct peer_nets nets;
 	for (size_t i = 0; i < doc->cidr.n; i++)
 		if (peer_nets_parse(slice_of(doc->cidr.v[i]), &nets, NULL) || nets.n != 1)
 			return err_field(err, ERR_FIELD_RANGE, "cidr",
@@ -395,9 +378,8 @@ void h_token_create(struct req *r)
 {
 	struct token *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
 	struct err err = {0};
-	enum err_code code = jx_decode(
-		&token_fields, r->body, change_limits(), JX_CREATE, &r->arena, doc, &err);
-
+	enum err_code code = jx_decode(&token_fields, r->body, change_limits(), JX_CREATE,
+		&r->arena, doc, &err);
 	if (!code)
 		code = check_cidr(doc, &err);
 	if (!code)
@@ -419,12 +401,9 @@ static bool other_admin(const struct snapshot *snap, const struct token_obj *but
 	struct pmap_it it = {0};
 	int64_t wall = clock_wall_ms();
 	void *obj;
-
 	while (pmap_next(snap->tokens, &it, NULL, &obj)) {
 		const struct token_obj *t = obj;
-
-		if (t != but && is_admins(t) &&
-			strcmp(auth_token_state(t, wall), "active") == 0)
+		if (t != but && is_admins(t) && strcmp(auth_token_state(t, wall), "active") == 0)
 			return true;
 	}
 	return false;
@@ -434,14 +413,12 @@ static enum err_code run_token_delete(struct store_tx *tx, struct change *c, str
 {
 	const struct token_obj *old = find_token(store_tx_snapshot(tx), c->r->param[0]);
 	const bool *root = c->arg;
-
-	if (!old)
+	if (old == NULL)
 		return token_missing(err);
 	if (!role_covers(c->r->who.role, role_of((enum token_role)old->doc.role)) ||
 		(is_admins(old) && c->job.actor.role != ROLE_ADMIN))
 		return err_set(err, ERR_SCOPE_EXCEEDED, _("this token may more than you"));
-	if (!*root && is_admins(old) &&
-		!other_admin(store_tx_snapshot(tx), old)) {
+	if (!*root && is_admins(old) && !other_admin(store_tx_snapshot(tx), old)) {
 		err_set(err, ERR_LAST_ADMIN, NULL);
 		err_hint(err, "%s",
 			_("make another one first, or delete it as root over the unix socket"));
@@ -455,7 +432,6 @@ static enum err_code run_token_delete(struct store_tx *tx, struct change *c, str
 void h_token_delete(struct req *r)
 {
 	bool *root = arena_zalloc(&r->arena, 1, sizeof(*root));
-
 	*root = req_is_unix_root(r);
 	change_begin(r, run_token_delete, root);
 }
@@ -472,7 +448,6 @@ struct callers {
 struct callers *callers_new(struct agent *a)
 {
 	struct callers *c = mem_zalloc(1, sizeof(*c));
-
 	c->agent = a;
 	return c;
 }
@@ -490,7 +465,6 @@ static enum err_code run_save(struct store_tx *tx, struct store_job *job)
 static void saved(struct store_job *job, enum err_code code)
 {
 	struct callers *c = CONTAINER_OF(job, struct callers, job);
-
 	(void)code; // the rows stay marked: the next writing has them
 	c->busy = false;
 }
@@ -505,7 +479,6 @@ static bool any_dirty(const struct snapshot *s)
 {
 	struct pmap_it clients = {0}, tokens = {0}, features = {0}, keys = {0};
 	void *obj;
-
 	while (pmap_next(s->clients, &clients, NULL, &obj))
 		if (is_dirty(((struct client_obj *)obj)->live))
 			return true;
@@ -524,18 +497,16 @@ static bool any_dirty(const struct snapshot *s)
 static void save(struct callers *c)
 {
 	struct agent *a = c->agent;
-
 	if (c->busy || !any_dirty(snapshots_now(a->snaps)))
 		return;
-	c->job = (struct store_job){.run = run_save, .done = saved, .loop = a->control,
-		.actor = ACTOR_SELF("agent")};
+	c->job = (struct store_job){
+		.run = run_save, .done = saved, .loop = a->control, .actor = ACTOR_SELF("agent")};
 	c->busy = store_submit(a->store, &c->job);
 }
 
 static void on_timer(void *arg)
 {
 	struct callers *c = arg;
-
 	loop_timer_set(c->agent->control, &c->timer, SAVE_US, on_timer, c);
 	save(c);
 }

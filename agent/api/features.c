@@ -20,7 +20,6 @@
 static int by_name(const void *a, const void *b)
 {
 	const struct feature_obj *const *x = a, *const *y = b;
-
 	return strcmp((*x)->doc.name, (*y)->doc.name);
 }
 
@@ -30,7 +29,6 @@ const struct feature_obj **features_by_name(struct req *r, size_t *ret_n)
 	struct pmap_it it = {0};
 	size_t n = 0;
 	void *obj;
-
 	while (pmap_next(r->snap->features, &it, NULL, &obj))
 		v[n++] = obj;
 	qsort(v, n, sizeof(*v), by_name);
@@ -56,7 +54,6 @@ void h_feature_list(struct req *r)
 static void no_feature(struct req *r)
 {
 	struct err err = {0};
-
 	err_set(&err, ERR_NOT_FOUND, _("no feature of this name"));
 	err_hint(&err, "%s", _("list them: GET /api/v1/features"));
 	req_fail(r, &err);
@@ -65,8 +62,7 @@ static void no_feature(struct req *r)
 void h_feature_get(struct req *r)
 {
 	const struct feature_obj *f = snapshot_feature(r->snap, r->param[0]);
-
-	if (!f) {
+	if (f == NULL) {
 		no_feature(r);
 		return;
 	}
@@ -96,7 +92,6 @@ static enum err_code run_put(struct store_tx *tx, struct change *c, struct err *
 	bool existed = snapshot_feature(store_tx_snapshot(tx), slice_of(f->doc.name)) != NULL;
 	const struct feature_obj *obj;
 	enum err_code code = store_feature_put(tx, &f->doc, f->create, c->if_match, &obj, err);
-
 	if (code)
 		return code;
 	answer(c, obj);
@@ -111,8 +106,8 @@ void h_feature_create(struct req *r)
 {
 	struct feature_change *f = arena_zalloc(&r->arena, 1, sizeof(*f));
 	struct err err = {0};
-
-	if (jx_decode(&feature_fields, r->body, change_limits(), JX_CREATE, &r->arena, &f->doc, &err)) {
+	if (jx_decode(&feature_fields, r->body, change_limits(), JX_CREATE, &r->arena, &f->doc,
+		    &err)) {
 		req_fail(r, &err);
 		return;
 	}
@@ -129,11 +124,9 @@ void h_feature_put(struct req *r)
 	struct err err = {0};
 	size_t n = 0;
 	enum err_code code = jscan_object(body, change_limits(), m, ARRAY_LEN(m), &n, &err);
-
 	// The path names the feature; the body may leave its name out.
-	if (!code && !jscan_find(m, n, "name")) {
+	if (!code && jscan_find(m, n, "name") == NULL) {
 		struct str s = STR_INIT;
-
 		str_addf(&s, "{\"name\":");
 		str_add_json(&s, r->param[0]);
 		body.p = strchr(body.p, '{') + 1;
@@ -144,8 +137,8 @@ void h_feature_put(struct req *r)
 		str_release(&s);
 	}
 	if (!code)
-		code = jx_decode(
-			&feature_fields, body, change_limits(), JX_CREATE, &r->arena, &f->doc, &err);
+		code = jx_decode(&feature_fields, body, change_limits(), JX_CREATE, &r->arena,
+			&f->doc, &err);
 	if (!code && !slice_eq_str(r->param[0], f->doc.name))
 		code = err_field(&err, ERR_FIELD_RANGE, name->name,
 			_("the name in the body is not the one in the path"));
@@ -161,16 +154,14 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 {
 	const struct feature_obj *old = snapshot_feature(store_tx_snapshot(tx), c->r->param[0]);
 	struct arena a = ARENA_INIT;
-	struct feature doc;
-	const struct feature_obj *obj;
-	enum err_code code;
-
-	if (!old)
+	if (old == NULL)
 		return err_set(err, ERR_NOT_FOUND, _("no feature of this name"));
-	doc = old->doc;
-	code = jx_decode(&feature_fields, c->r->body, change_limits(), JX_PATCH, &a, &doc, err);
+	struct feature doc = old->doc;
+	enum err_code code = jx_decode(&feature_fields, c->r->body, change_limits(), JX_PATCH, &a,
+		&doc, err);
 	if (!code && strcmp(doc.name, old->doc.name) != 0)
 		code = err_field(err, ERR_FIELD_FORBIDDEN, "name", _("a name cannot be changed"));
+	const struct feature_obj *obj;
 	if (!code)
 		code = store_feature_put(tx, &doc, false, c->if_match, &obj, err);
 	if (!code)
@@ -182,7 +173,7 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 
 void h_feature_patch(struct req *r)
 {
-	if (!snapshot_feature(r->snap, r->param[0])) {
+	if (snapshot_feature(r->snap, r->param[0]) == NULL) {
 		no_feature(r);
 		return;
 	}
@@ -192,7 +183,6 @@ void h_feature_patch(struct req *r)
 static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
 {
 	enum err_code code = store_feature_delete(tx, c->r->param[0], c->if_match, err);
-
 	c->status = 204;
 	c->event = EVENT_CONFIG;
 	c->event_action = "delete";
@@ -209,12 +199,10 @@ static enum err_code run_rollback(struct store_tx *tx, struct change *c, struct 
 {
 	const struct rollback_body *body = c->arg;
 	const struct feature_obj *old = snapshot_feature(store_tx_snapshot(tx), c->r->param[0]);
-	const struct feature_obj *obj;
-	enum err_code code;
-
-	if (!old)
+	if (old == NULL)
 		return err_set(err, ERR_NOT_FOUND, _("no feature of this name"));
-	code = store_feature_rollback(tx, c->r->param[0], body->revision, &obj, err);
+	const struct feature_obj *obj;
+	enum err_code code = store_feature_rollback(tx, c->r->param[0], body->revision, &obj, err);
 	if (!code)
 		answer(c, obj);
 	c->event_action = "rollback";
@@ -225,8 +213,8 @@ void h_feature_rollback(struct req *r)
 {
 	struct rollback_body *body = arena_zalloc(&r->arena, 1, sizeof(*body));
 	struct err err = {0};
-
-	if (jx_decode(&rollback_fields, r->body, change_limits(), JX_CREATE, &r->arena, body, &err)) {
+	if (jx_decode(&rollback_fields, r->body, change_limits(), JX_CREATE, &r->arena, body,
+		    &err)) {
 		req_fail(r, &err);
 		return;
 	}
@@ -249,7 +237,6 @@ static enum err_code list_revisions(struct store_tx *tx, struct change *c, struc
 	struct jw w;
 	size_t n = 0;
 	enum err_code code = store_feature_revisions(tx, c->r->param[0], &items, &n, err);
-
 	if (!code) {
 		list_open(&w, &c->body);
 		jw_raw(&w, NULL, str_slice(&items));
@@ -288,15 +275,14 @@ static void watch_answer(struct req *r, uint64_t since, bool reset)
 {
 	const struct snapshot *snap = snapshots_now(r->agent->snaps);
 	uint64_t now = snap->revision;
-	char lineage[24];
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
-
 	jw_obj(&w, NULL);
 	jw_int(&w, "revision", (int64_t)now);
 	jw_bool(&w, "changed", now != since || reset);
 	if (now < since || reset)
 		jw_bool(&w, "reset", true);
+	char lineage[24];
 	jw_str(&w, "lineage", lineage_text(snap, lineage));
 	jw_obj_end(&w);
 	req_reply_json(r, 200, &out);
@@ -305,15 +291,14 @@ static void watch_answer(struct req *r, uint64_t since, bool reset)
 static void watch_end(struct watch *w)
 {
 	struct req *r = w->r;
-	enum err_code code =
-		r ? auth_still(&r->who, snapshots_now(w->snaps), clock_wall_ms()) : ERR_OK;
-
+	enum err_code code = r != NULL
+		? auth_still(&r->who, snapshots_now(w->snaps), clock_wall_ms())
+		: ERR_OK;
 	loop_timer_clear(w->loop, &w->timer);
 	if (code)
 		req_fail_code(r, code);
-	else if (r)
-		watch_answer(r, w->since,
-			snapshots_now(w->snaps)->lineage != w->lineage);
+	else if (r != NULL)
+		watch_answer(r, w->since, snapshots_now(w->snaps)->lineage != w->lineage);
 	free(w);
 }
 
@@ -323,8 +308,7 @@ static void watch_woken(void *arg)
 	struct watch *w = arg;
 
 	const struct snapshot *snap = snapshots_now(w->snaps);
-
-	if (w->r && snap->revision == w->since && snap->lineage == w->lineage &&
+	if (w->r != NULL && snap->revision == w->since && snap->lineage == w->lineage &&
 		loop_now_us(w->loop) < w->until_us)
 		snapshots_wait(w->snaps, w->since, &w->waiter);
 	else
@@ -335,7 +319,6 @@ static void watch_woken(void *arg)
 static void watch_published(void *arg)
 {
 	struct watch *w = arg;
-
 	loop_post(w->loop, watch_woken, w);
 }
 
@@ -343,7 +326,6 @@ static void watch_timer(void *arg)
 {
 	struct watch *w = arg;
 	int64_t left = w->until_us - loop_now_us(w->loop);
-
 	if (left > 0 && !atomic_load(&w->r->agent->draining)) {
 		loop_timer_set(w->loop, &w->timer, MIN_OF(left, WATCH_STEP_US), watch_timer, w);
 		return;
@@ -356,7 +338,6 @@ static void watch_timer(void *arg)
 static void watch_gone(struct req *r)
 {
 	struct watch *w = r->user;
-
 	w->r = NULL;
 	loop_timer_clear(w->loop, &w->timer);
 	if (snapshots_unwait(w->snaps, &w->waiter))
@@ -366,7 +347,6 @@ static void watch_gone(struct req *r)
 static void watch_begin(struct req *r, uint64_t since, int64_t wait_ms)
 {
 	struct watch *w = mem_zalloc(1, sizeof(*w));
-
 	w->r = r;
 	w->loop = r->loop;
 	w->snaps = r->agent->snaps;
@@ -389,7 +369,7 @@ void h_watch(struct req *r)
 	const struct snapshot *snap = snapshots_now(r->agent->snaps);
 	const char *lineage = req_query(r, "lineage");
 	char own[24];
-	bool other = lineage && strcmp(lineage, lineage_text(snap, own)) != 0;
+	bool other = lineage != NULL && strcmp(lineage, lineage_text(snap, own)) != 0;
 	if (wait_ms == 0 || other || snap->revision != (uint64_t)since)
 		watch_answer(r, (uint64_t)since, other);
 	else

@@ -43,7 +43,8 @@ static enum err_code read_kinds(const char *text, uint32_t *ret, struct err *err
 			i++;
 		if (i == EVENT_KINDS) {
 			err_field(err, ERR_PARAM_INVALID, "kinds", _("its value cannot be read"));
-			err_hint(err, "%s", _("must be a list of traffic, health, key, config, alert"));
+			err_hint(err, "%s",
+				_("must be a list of traffic, health, key, config, alert"));
 			return ERR_PARAM_INVALID;
 		}
 		*ret |= 1u << i;
@@ -165,7 +166,8 @@ static bool feed_write(struct feed *f, const struct str *out)
 static bool feed_may(struct feed *f)
 {
 	struct req *r = f->r;
-	if (f->ended || auth_still(&r->who, snapshots_now(r->agent->snaps), clock_wall_ms()) == ERR_OK)
+	if (f->ended ||
+		auth_still(&r->who, snapshots_now(r->agent->snaps), clock_wall_ms()) == ERR_OK)
 		return !f->ended;
 	feed_end(r);
 	req_stream_end(r);
@@ -185,7 +187,8 @@ static void feed_pump(void *arg)
 		f->cursor = events_read(f->events, f->cursor, f->kinds, FEED_BATCH, &out, &lost);
 		count_lost(f->r, lost);
 		if (lost > 0)
-			str_addf(&out, "event: lost\nid: %llu\ndata: {\"lost\":%llu,\"cursor\":%llu}\n\n",
+			str_addf(&out,
+				"event: lost\nid: %llu\ndata: {\"lost\":%llu,\"cursor\":%llu}\n\n",
 				(unsigned long long)f->cursor, (unsigned long long)lost,
 				(unsigned long long)f->cursor);
 		wrote |= out.n > 0;
@@ -257,7 +260,8 @@ static bool wants_stream(const struct req *r)
 
 // Where the reader stands: false when it does not say. A reader that comes back says it in a header,
 // with the URL it began with.
-static bool read_place(struct req *r, struct events *e, bool stream, int64_t *since, bool *ret_reset)
+static bool read_place(struct req *r, struct events *e, bool stream, int64_t *since,
+	bool *ret_reset)
 {
 	const char *last = stream ? req_header(r, "Last-Event-ID") : NULL;
 	if (last != NULL && !num_i64(slice_of(last), 0, INT64_MAX, since))

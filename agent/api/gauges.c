@@ -44,11 +44,11 @@ static void key_gauges(struct agent *a, const struct snapshot *snap)
 	int64_t now_us = clock_mono_us(), wall_ms = clock_wall_ms();
 	double count[KEY_USES] = {0};
 	struct pmap_it it = {0};
-	struct slice id;
-	void *value;
 	size_t missing = left_out(snap->keys.n);
 	metric_round(a->metrics, MET_KEY_USABLE);
 	metric_round(a->metrics, MET_KEY_COOLDOWN_SECONDS);
+	void *value;
+	struct slice id;
 	for (size_t n = 0; pmap_next(snap->keys, &it, &id, &value); n++) {
 		const struct key_obj *k = value;
 		int64_t cooling_us = k->live->cooldown_until_us - now_us;
@@ -71,10 +71,10 @@ static void key_gauges(struct agent *a, const struct snapshot *snap)
 static void instance_gauges(struct agent *a, const struct snapshot *snap)
 {
 	struct pmap_it it = {0};
-	struct slice id;
-	void *value;
 	int64_t now_us = clock_mono_us();
 	metric_round(a->metrics, MET_INSTANCE_UP);
+	void *value;
+	struct slice id;
 	for (size_t n = 0; n < GAUGES_OBJECTS_MAX && pmap_next(snap->instances, &it, &id, &value);
 		n++) {
 		const struct instance_obj *in = value;
@@ -89,11 +89,11 @@ static void instance_gauges(struct agent *a, const struct snapshot *snap)
 static void breaker_gauges(struct agent *a, const struct snapshot *snap)
 {
 	struct pmap_it it = {0};
-	struct slice name;
-	void *value;
 	size_t n = 0;
 	int64_t now_us = clock_mono_us();
 	metric_round(a->metrics, MET_BREAKER_OPEN);
+	void *value;
+	struct slice name;
 	while (pmap_next(snap->features, &it, &name, &value)) {
 		if (n >= GAUGES_OBJECTS_MAX) { // no route is built to be left out: at least so many
 			n += ((const struct feature_obj *)value)->doc.targets.n;
@@ -105,7 +105,9 @@ static void breaker_gauges(struct agent *a, const struct snapshot *snap)
 			if (c->live == NULL || n++ >= GAUGES_OBJECTS_MAX)
 				continue;
 			set(a, MET_BREAKER_OPEN,
-				live_open(c->live, now_us) || (c->pair && live_open(c->pair, now_us)), c->name);
+				live_open(c->live, now_us) ||
+					(c->pair != NULL && live_open(c->pair, now_us)),
+				c->name);
 		}
 	}
 	metric_round_end(a->metrics, MET_BREAKER_OPEN, left_out(n));

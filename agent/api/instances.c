@@ -21,7 +21,7 @@
 struct wish {
 	struct change *c; // borrowed: its way
 	struct instance doc;
-	bool only_new;	   // POST: an instance that is there is a conflict
+	bool only_new;    // POST: an instance that is there is a conflict
 	bool says_enabled, says_auth; // otherwise the operator's wish stands
 	bool created;
 	int drain; // 1 drain, 0 undrain
@@ -41,8 +41,7 @@ static void event(struct change *c, const char *action)
 	const struct wish *wish = c->arg;
 	c->event = EVENT_CONFIG;
 	c->event_action = action;
-	c->event_object =
-		arena_printf(&c->r->arena, "%s/%s", wish->doc.service, wish->doc.id);
+	c->event_object = arena_printf(&c->r->arena, "%s/%s", wish->doc.service, wish->doc.id);
 }
 
 // What a repeated call is told too; the first one hears how it stands once it is published.
@@ -62,11 +61,11 @@ static const struct instance_obj *published(const struct change *c, const struct
 	return snapshot_instance(*ret, slice_of(wish->doc.service), slice_of(wish->doc.id));
 }
 
-static void answer_again(struct change *c, const struct snapshot *snap, const struct instance_obj *in)
+static void answer_again(struct change *c, const struct snapshot *snap,
+	const struct instance_obj *in)
 {
-	struct jw w;
 	str_clear(&c->body);
-	w = jw_to(&c->body);
+	struct jw w = jw_to(&c->body);
 	services_write_instance(&w, c->r->agent, snap, in);
 	c->etag = in->o.revision;
 }
@@ -104,8 +103,8 @@ static bool is_free_header(const char *name)
 		"content-type", "content-encoding", "accept", "accept-encoding", "user-agent",
 		"x-yijian-hop"};
 	for (const char *p = name; *p != '\0'; p++) {
-		bool word = (*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z')
-			|| (*p >= 'a' && *p <= 'z');
+		bool word = (*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') ||
+			(*p >= 'a' && *p <= 'z');
 		if (!word && strchr("!#$%&'*+-.^_`|~", *p) == NULL)
 			return false;
 	}
@@ -122,20 +121,22 @@ static enum err_code check_form(const struct instance_credential *auth, struct e
 		return auth->key == NULL && auth->header == NULL
 			? ERR_OK
 			: err_field(err, ERR_FIELD_REQUIRED, "auth.type",
-				_("how the credential is shown: bearer, basic or header"));
+				  _("how the credential is shown: bearer, basic or header"));
 	if (auth->key == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, "auth.key",
 			_("the key that holds the credential is required"));
 	if (auth->type != INSTANCE_HEADER)
-		return auth->header == NULL ? ERR_OK
+		return auth->header == NULL
+			? ERR_OK
 			: err_field(err, ERR_FIELD_FORBIDDEN, "auth.header",
-				_("only the type header has a name of its own"));
+				  _("only the type header has a name of its own"));
 	if (auth->header == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, "auth.header",
 			_("the name of the header is required"));
-	return is_free_header(auth->header) ? ERR_OK
+	return is_free_header(auth->header)
+		? ERR_OK
 		: err_field(err, ERR_FIELD_RANGE, "auth.header",
-			_("must be the name of a header that says nothing else"));
+			  _("must be the name of a header that says nothing else"));
 }
 
 static enum err_code check_basic(const struct wish *c, const struct key_obj *k, struct err *err)
@@ -152,23 +153,26 @@ static enum err_code check_basic(const struct wish *c, const struct key_obj *k, 
 // The secret goes to the origin it was stored for and to no other; plain http only within a site.
 static enum err_code check_key(const struct wish *c, const struct key_obj *k, struct err *err)
 {
-	struct url url;
 	if (k == NULL) {
 		err_field(err, ERR_FIELD_RANGE, "auth.key", _("there is no such key"));
-		err_hint(err, _("store it first: POST /api/v1/keys with the vendor %s, the service "
-				LOCAL_SERVICE " and the instance's url as base_url"), c->doc.engine);
+		err_hint(err,
+			_("store it first: POST /api/v1/keys with the vendor %s, the service " LOCAL_SERVICE
+			  " and the instance's url as base_url"),
+			c->doc.engine);
 		return err->code;
 	}
 	if (engine_find(slice_of(k->doc.vendor)) == NULL)
 		return err_field(err, ERR_FIELD_FORBIDDEN, "auth.key",
 			_("a vendor's key opens no instance: only keys of engines do"));
+	struct url url;
 	if (urlx_parse(slice_of(c->doc.url), &c->c->r->arena, &url, err) != ERR_OK)
 		return err->code;
 	if (!urlx_same_origin(k->origin, url.origin)) {
 		err_field(err, ERR_FIELD_FORBIDDEN, "auth.key",
 			_("this key is bound to another address than the instance's url"));
-		err_hint(err, _("the key's base_url and the instance's url have the same scheme, host "
-				"and port"));
+		err_hint(err,
+			_("the key's base_url and the instance's url have the same scheme, host "
+			  "and port"));
 		return err->code;
 	}
 	if (address_hides_secret(&url, err) != ERR_OK)
@@ -183,21 +187,23 @@ static const struct key_obj *key_said(const struct snapshot *snap, struct slice 
 	return k != NULL ? k : snapshot_key_ref(snap, text);
 }
 
-static enum err_code check_auth(struct store_tx *tx, struct wish *c,
-	const struct instance_obj *old, struct err *err)
+static enum err_code check_auth(struct store_tx *tx, struct wish *c, const struct instance_obj *old,
+	struct err *err)
 {
 	static const struct instance_credential none = {.type = INSTANCE_OPEN};
 	struct instance_credential *auth = &c->doc.auth;
 	const struct instance_credential *was = old != NULL ? &old->doc.auth : &none;
-	const struct key_obj *k = auth->key == NULL ? NULL
+	const struct key_obj *k = auth->key == NULL
+		? NULL
 		: key_said(store_tx_snapshot(tx), slice_of(auth->key));
 	enum err_code code = check_form(auth, err);
 	if (code != ERR_OK)
 		return code;
 	if (k != NULL)
 		auth->key = k->doc.id; // its ref may change
-	bool kept = same_auth(auth, was) && (old == NULL || was->type == INSTANCE_OPEN
-		|| strcmp(c->doc.url, old->doc.url) == 0);
+	bool kept = same_auth(auth, was) &&
+		(old == NULL || was->type == INSTANCE_OPEN ||
+			strcmp(c->doc.url, old->doc.url) == 0);
 	if (!kept && c->c->r->who.role == ROLE_SERVICE)
 		return err_field(err, ERR_ROLE_FORBIDDEN, "auth",
 			_("a credential, and the url of an instance that has one, take an operator"));
@@ -211,9 +217,7 @@ static bool has_place(struct store_tx *tx, const struct store_job *job, struct e
 {
 	const struct snapshot *snap = store_tx_snapshot(tx);
 	struct pmap_it it = {0};
-	struct err ignored;
 	size_t theirs = 0;
-	void *obj;
 	if (snap->instances.n >= PROBE_INSTANCES_MAX) {
 		err_set(err, ERR_CONFLICT_STATE, _("this agent watches %d instances at most"),
 			PROBE_INSTANCES_MAX);
@@ -222,6 +226,8 @@ static bool has_place(struct store_tx *tx, const struct store_job *job, struct e
 	}
 	if (job->actor.role != ROLE_SERVICE)
 		return true;
+	void *obj;
+	struct err ignored;
 	while (pmap_next(snap->instances, &it, NULL, &obj))
 		theirs += services_may_touch(obj, ROLE_SERVICE, &job->actor.id, &ignored);
 	if (theirs < INSTANCES_PER_TOKEN)
@@ -236,8 +242,8 @@ static enum err_code run_register(struct store_tx *tx, struct change *c, struct 
 {
 	struct wish *wish = c->arg;
 	const struct instance_obj *in = NULL;
-	const struct instance_obj *old = snapshot_instance(
-		store_tx_snapshot(tx), slice_of(wish->doc.service), slice_of(wish->doc.id));
+	const struct instance_obj *old = snapshot_instance(store_tx_snapshot(tx),
+		slice_of(wish->doc.service), slice_of(wish->doc.id));
 	if (old != NULL && wish->only_new)
 		return err_field(err, ERR_CONFLICT_EXISTS, "id",
 			_("the service has an instance of this id"));
@@ -248,8 +254,8 @@ static enum err_code run_register(struct store_tx *tx, struct change *c, struct 
 	keep_wishes(wish, old);
 	if (check_auth(tx, wish, old, err) != ERR_OK)
 		return err->code;
-	enum err_code code =
-		store_instance_put(tx, &wish->doc, c->if_match, &wish->created, &in, err);
+	enum err_code code = store_instance_put(tx, &wish->doc, c->if_match, &wish->created, &in,
+		err);
 	if (code != ERR_OK)
 		return code;
 	c->status = wish->created ? 201 : 200;
@@ -291,8 +297,9 @@ static enum err_code fit_engine(struct instance *in, const struct jx *v, struct 
 	const struct engine_row *e = engine_find(slice_of(in->engine));
 	if (e == NULL) {
 		err_field(err, ERR_FIELD_RANGE, "engine", _("no such engine is known"));
-		err_hint(err, _("engines are in GET /api/v1/vendors; any server with OpenAI's API "
-				"is openai-compatible"));
+		err_hint(err,
+			_("engines are in GET /api/v1/vendors; any server with OpenAI's API "
+			  "is openai-compatible"));
 		return err->code;
 	}
 	if (in->capacity.max_concurrency == FIELD_NONE && e->concurrency > 0)
@@ -309,7 +316,8 @@ static enum err_code fit_name(const char *field, struct slice from_path, const c
 	if (from_path.n == 0)
 		return *member != NULL ? ERR_OK : err_field(err, ERR_FIELD_REQUIRED, field, NULL);
 	if (from_path.n > ID_MAX)
-		return err_field(err, ERR_FIELD_RANGE, field, _("must have at most %d letters"), ID_MAX);
+		return err_field(err, ERR_FIELD_RANGE, field, _("must have at most %d letters"),
+			ID_MAX);
 	if (!field_charset_ok(FC_ID, from_path))
 		return err_field(err, ERR_FIELD_CHARSET, field, "%s %s", field,
 			_(field_charset_text(FC_ID)));
@@ -328,8 +336,8 @@ static bool is_platform_name(const char *service)
 	return false;
 }
 
-static enum err_code read_instance(
-	struct wish *c, struct slice service, struct slice id, struct err *err)
+static enum err_code read_instance(struct wish *c, struct slice service, struct slice id,
+	struct err *err)
 {
 	struct req *r = c->c->r;
 	const struct jx *v = NULL;
@@ -354,8 +362,8 @@ static enum err_code read_instance(
 	if (code == ERR_OK)
 		code = fit_engine(&c->doc, v, err);
 	if (code == ERR_OK)
-		code = address_of_instance(r->agent, principal_reach(&r->who),
-			slice_of(c->doc.url), &r->arena, err);
+		code = address_of_instance(r->agent, principal_reach(&r->who), slice_of(c->doc.url),
+			&r->arena, err);
 	return code;
 }
 

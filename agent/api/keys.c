@@ -25,11 +25,10 @@
 static void write_probes(struct jw *w, const struct live *l, int64_t wall)
 {
 	struct probe_spent s = probe_purse_spent(l, wall / PROBE_DAY_MS);
-
 	jw_money(w, "probes_cost", s.pico, s.currency[0] ? s.currency : "USD",
-		cost_source_name(s.unpriced   ? COST_UNKNOWN
-				: s.priced    ? COST_ESTIMATED
-					      : COST_COUNTED));
+		cost_source_name(s.unpriced ? COST_UNKNOWN
+				: s.priced  ? COST_ESTIMATED
+					    : COST_COUNTED));
 	jw_int(w, "probes_paid", s.priced + s.unpriced);
 }
 
@@ -41,13 +40,12 @@ static void write_live(struct jw *w, const struct key_obj *k, bool sealed)
 	int64_t until = key_standing_until_us(k, standing);
 	int status = atomic_load(&l->last_error_status);
 	char http[32];
-
 	snprintf(http, sizeof(http), "HTTP %d", status);
 	jw_str(w, "state", key_standing_row(standing)->name);
 	jw_str(w, "state_reason",
 		standing == KEY_IS_OK || !status ? NULL
-		: status > 0                     ? http
-						 : err_row((enum err_code)-status)->code);
+			: status > 0		 ? http
+						 : err_row((enum err_code) - status)->code);
 	jw_time_or_null(w, "state_until", until ? wall + (until - now) / 1000 : 0);
 	jw_int(w, "inflight", atomic_load(&l->inflight));
 	jw_int(w, "requests", (int64_t)atomic_load(&l->requests));
@@ -71,7 +69,6 @@ static void reply_key(struct req *r, const struct key_obj *k)
 {
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
-
 	if (change_not_modified(r, k->o.revision))
 		return;
 	key_write(&w, k, r->snap->sealed);
@@ -83,7 +80,6 @@ static void reply_key(struct req *r, const struct key_obj *k)
 static void no_key(struct req *r)
 {
 	struct err err = {0};
-
 	err_set(&err, ERR_NOT_FOUND, _("no key of this id"));
 	err_hint(&err, "%s", _("list them: GET /api/v1/keys"));
 	req_fail(r, &err);
@@ -92,8 +88,7 @@ static void no_key(struct req *r)
 static const struct key_obj *named_key(struct req *r)
 {
 	const struct key_obj *k = snapshot_key(r->snap, r->param[0]);
-
-	if (!k)
+	if (k == NULL)
 		no_key(r);
 	return k;
 }
@@ -101,8 +96,7 @@ static const struct key_obj *named_key(struct req *r)
 void h_key_get(struct req *r)
 {
 	const struct key_obj *k = named_key(r);
-
-	if (k)
+	if (k != NULL)
 		reply_key(r, k);
 }
 
@@ -119,28 +113,29 @@ struct key_filter {
 static bool ref_matches(const struct key_obj *k, const char *ref)
 {
 	return strcmp(k->ref, ref) == 0 || strcmp(k->doc.slug, ref) == 0 ||
-	       strcmp(k->doc.id, ref) == 0 || strcmp(k->doc.key_name, ref) == 0;
+		strcmp(k->doc.id, ref) == 0 || strcmp(k->doc.key_name, ref) == 0;
 }
 
 static bool passes(const struct key_obj *k, const struct key_filter *f)
 {
-	return (!f->vendor || strcmp(k->doc.vendor, f->vendor) == 0) &&
-	       (!f->service || key_serves(&k->doc, f->service)) && (!f->ref || ref_matches(k, f->ref));
+	return (f->vendor == NULL || strcmp(k->doc.vendor, f->vendor) == 0) &&
+		(f->service == NULL || key_serves(&k->doc, f->service)) &&
+		(f->ref == NULL || ref_matches(k, f->ref));
 }
 
 static size_t matching(struct req *r, const struct key_filter *f, const struct key_obj ***ret)
 {
-	const struct key_obj *one = f->ref ? snapshot_key_ref(r->snap, slice_of(f->ref)) : NULL;
+	const struct key_obj *one = f->ref != NULL ? snapshot_key_ref(r->snap, slice_of(f->ref))
+						   : NULL;
 	const struct key_obj **v = arena_zalloc(&r->arena, r->snap->keys.n + 1, sizeof(*v));
 	struct pmap_it it = {0};
-	void *obj;
 	size_t n = 0;
-
 	*ret = v;
-	if (one) {
+	if (one != NULL) {
 		v[n++] = one;
 		return n;
 	}
+	void *obj;
 	while (pmap_next(r->snap->keys, &it, NULL, &obj))
 		if (passes(obj, f))
 			v[n++] = obj;
@@ -152,19 +147,18 @@ void h_key_list(struct req *r)
 {
 	struct key_filter f = {req_query(r, "ref"), req_query(r, "vendor"), req_query(r, "service"),
 		req_query(r, "cursor")};
-	const struct key_obj **v;
-	size_t n, at = 0, written = 0;
+	size_t at = 0, written = 0;
 	int64_t limit = req_query_int(r, "limit");
 	struct str out = STR_INIT;
-	struct jw w;
-
-	if (f.after && slice_find(slice_of(f.after), '/') < 0) {
+	if (f.after != NULL && slice_find(slice_of(f.after), '/') < 0) {
 		req_fail_code(r, ERR_CURSOR_INVALID);
 		return;
 	}
-	n = matching(r, &f, &v);
-	while (f.after && at < n && strcmp(v[at]->ref, f.after) <= 0)
+	const struct key_obj **v;
+	size_t n = matching(r, &f, &v);
+	while (f.after != NULL && at < n && strcmp(v[at]->ref, f.after) <= 0)
 		at++;
+	struct jw w;
 	list_open(&w, &out);
 	for (; at < n && written < (size_t)limit; at++, written++)
 		key_write(&w, v[at], r->snap->sealed);
@@ -177,7 +171,6 @@ void h_key_list(struct req *r)
 static void answer(struct change *c, const struct key_obj *k, const char *action)
 {
 	struct jw w = jw_to(&c->body);
-
 	key_write(&w, k, false);
 	c->etag = k->o.revision;
 	c->event = EVENT_KEY;
@@ -190,7 +183,6 @@ static enum err_code run_create(struct store_tx *tx, struct change *c, struct er
 	struct vendor_key *doc = c->arg;
 	const struct key_obj *obj;
 	enum err_code code = store_key_put(tx, doc, true, FIELD_NONE, &obj, err);
-
 	if (code)
 		return code;
 	answer(c, obj, "create");
@@ -202,10 +194,9 @@ static enum err_code run_create(struct store_tx *tx, struct change *c, struct er
 bool key_decode(struct req *r, struct vendor_key *doc, struct url *ret_url)
 {
 	struct err err = {0};
-	enum err_code code = jx_decode(
-		&key_fields, r->body, change_limits(), JX_CREATE, &r->arena, doc, &err);
-
-	if (!code && !doc->service && doc->services.n == 0)
+	enum err_code code = jx_decode(&key_fields, r->body, change_limits(), JX_CREATE, &r->arena,
+		doc, &err);
+	if (!code && doc->service == NULL && doc->services.n == 0)
 		code = err_field(&err, ERR_FIELD_REQUIRED, "service",
 			_("service or services is required"));
 	if (!code)
@@ -219,7 +210,6 @@ void h_key_create(struct req *r)
 {
 	struct vendor_key *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
 	struct url url;
-
 	if (key_decode(r, doc, &url))
 		change_begin(r, run_create, doc);
 }
@@ -238,22 +228,20 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 {
 	const struct key_obj *old = key_to_change(tx, c, err);
 	struct arena a = ARENA_INIT;
-	struct vendor_key doc;
-	struct url url;
-	const struct key_obj *obj;
-	enum err_code code;
-
 	if (old == NULL)
 		return err->code;
-	doc = old->doc;
+	struct vendor_key doc = old->doc;
 	doc.api_key = (struct secret){0};
-	code = jx_decode(&key_fields, c->r->body, change_limits(), JX_PATCH, &a, &doc, err);
+	enum err_code code = jx_decode(&key_fields, c->r->body, change_limits(), JX_PATCH, &a, &doc,
+		err);
+	struct url url;
 	if (!code)
 		code = address_of_key(c->r->agent, &doc, &a, &url, err);
 	if (!code && doc.api_key.n && urlx_same_origin(old->origin, url.origin))
 		code = err_field(err, ERR_FIELD_FORBIDDEN, "api_key",
 			_("a secret is replaced by POST /api/v1/keys/{id}/rotate; here it only goes "
 			  "along with another base_url"));
+	const struct key_obj *obj;
 	if (!code)
 		code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
 	if (!code)
@@ -264,14 +252,13 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 
 void h_key_patch(struct req *r)
 {
-	if (named_key(r))
+	if (named_key(r) != NULL)
 		change_begin(r, run_patch, NULL);
 }
 
 static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
 {
 	const struct key_obj *old = key_to_change(tx, c, err);
-
 	if (old == NULL)
 		return err->code;
 	c->status = 204;
@@ -283,7 +270,7 @@ static enum err_code run_delete(struct store_tx *tx, struct change *c, struct er
 
 void h_key_delete(struct req *r)
 {
-	if (named_key(r))
+	if (named_key(r) != NULL)
 		change_begin(r, run_delete, NULL);
 }
 
@@ -291,15 +278,12 @@ static enum err_code run_rotate(struct store_tx *tx, struct change *c, struct er
 {
 	struct rotate_body *body = c->arg;
 	const struct key_obj *old = key_to_change(tx, c, err);
-	struct vendor_key doc;
-	const struct key_obj *obj;
-	enum err_code code;
-
 	if (old == NULL)
 		return err->code;
-	doc = old->doc;
+	struct vendor_key doc = old->doc;
 	doc.api_key = body->api_key;
-	code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
+	const struct key_obj *obj;
+	enum err_code code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
 	if (code)
 		return code;
 	answer(c, obj, "rotate");
@@ -310,8 +294,7 @@ void h_key_rotate(struct req *r)
 {
 	struct rotate_body *body = arena_zalloc(&r->arena, 1, sizeof(*body));
 	struct err err = {0};
-
-	if (!named_key(r))
+	if (named_key(r) == NULL)
 		return;
 	if (jx_decode(&rotate_fields, r->body, change_limits(), JX_CREATE, &r->arena, body, &err)) {
 		req_fail(r, &err);
@@ -324,16 +307,13 @@ static enum err_code run_wish(struct store_tx *tx, struct change *c, struct err 
 {
 	const bool *enabled = c->arg;
 	const struct key_obj *old = key_to_change(tx, c, err);
-	struct vendor_key doc;
-	const struct key_obj *obj;
-	enum err_code code;
-
 	if (old == NULL)
 		return err->code;
-	doc = old->doc;
+	struct vendor_key doc = old->doc;
 	doc.api_key = (struct secret){0};
 	doc.enabled = *enabled;
-	code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
+	const struct key_obj *obj;
+	enum err_code code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
 	if (!code)
 		answer(c, obj, *enabled ? "enable" : "disable");
 	return code;
@@ -342,9 +322,8 @@ static enum err_code run_wish(struct store_tx *tx, struct change *c, struct err 
 static void wish(struct req *r, bool enabled)
 {
 	bool *arg = arena_zalloc(&r->arena, 1, sizeof(*arg));
-
 	*arg = enabled;
-	if (named_key(r))
+	if (named_key(r) != NULL)
 		change_begin(r, run_wish, arg);
 }
 
@@ -363,14 +342,13 @@ void h_key_disable(struct req *r)
 static enum err_code fingerprint_key(struct req *r, struct vendor_key *doc, struct err *err)
 {
 	const struct field *f = field_named(&key_fields, SLICE("api_key"));
-	enum err_code code;
-
 	// Only the secret is needed, so the document is read as a partial one.
 	field_defaults(&key_fields, doc);
-	code = jx_decode(&key_fields, r->body, change_limits(), JX_PATCH, &r->arena, doc, err);
+	enum err_code code = jx_decode(&key_fields, r->body, change_limits(), JX_PATCH, &r->arena,
+		doc, err);
 	if (!code && !doc->api_key.n)
 		code = err_field(err, ERR_FIELD_REQUIRED, f->name, _("api_key is required"));
-	if (!code && !store_seal(r->agent->store))
+	if (!code && store_seal(r->agent->store) == NULL)
 		code = err_set(err, ERR_SEALED, NULL);
 	return code;
 }
@@ -378,22 +356,21 @@ static enum err_code fingerprint_key(struct req *r, struct vendor_key *doc, stru
 void h_key_fingerprint(struct req *r)
 {
 	struct vendor_key *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
-	char fp[SEAL_FP_HEX + 1], mask[SECRET_MASK_MAX];
-	const struct key_obj *known;
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 	struct err err = {0};
-
 	if (fingerprint_key(r, doc, &err)) {
 		req_fail(r, &err);
 		return;
 	}
+	char fp[SEAL_FP_HEX + 1];
 	seal_fingerprint(store_seal(r->agent->store), &doc->api_key, fp);
-	known = store_key_known_as(r->snap, fp);
+	const struct key_obj *known = store_key_known_as(r->snap, fp);
 	jw_obj(&w, NULL);
 	jw_str(&w, "fingerprint", fp);
+	char mask[SECRET_MASK_MAX];
 	jw_str(&w, "api_key_masked", secret_mask(&doc->api_key, mask));
-	jw_str(&w, "known_as", known ? known->ref : NULL);
+	jw_str(&w, "known_as", known != NULL ? known->ref : NULL);
 	jw_obj_end(&w);
 	req_reply_json(r, 200, &out);
 }
@@ -403,10 +380,8 @@ static int64_t keys_of(const struct snapshot *s, const char *vendor, const char 
 	struct pmap_it it = {0};
 	int64_t n = 0;
 	void *obj;
-
 	while (pmap_next(s->keys, &it, NULL, &obj)) {
 		const struct vendor_key *k = &((const struct key_obj *)obj)->doc;
-
 		n += strcmp(k->vendor, vendor) == 0 && key_serves(k, service);
 	}
 	return n;
@@ -416,7 +391,6 @@ static int64_t keys_of(const struct snapshot *s, const char *vendor, const char 
 static void write_offers(struct jw *w, const char *vendor, const char *engine, unsigned offers)
 {
 	bool spoken = false;
-
 	jw_arr(w, "offers");
 	for (int i = 0; i < OFFER_COUNT; i++)
 		if (offers >> i & 1)
@@ -425,7 +399,6 @@ static void write_offers(struct jw *w, const char *vendor, const char *engine, u
 	jw_arr(w, "protocols");
 	for (int i = 0; i < OFFER_COUNT; i++) {
 		enum protocol p = protocol_default(vendor, engine, (enum offer)i);
-
 		if (!(offers >> i & 1))
 			continue;
 		jw_str(w, NULL, protocol_name(p));
@@ -442,7 +415,6 @@ void h_vendor_list(struct req *r)
 	const struct engine_row *e = engines_all(&engines_n);
 	struct str out = STR_INIT;
 	struct jw w;
-
 	list_open(&w, &out);
 	for (size_t i = 0; i < vendors_n; i++) {
 		jw_obj(&w, NULL);

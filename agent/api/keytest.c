@@ -85,9 +85,8 @@ static enum err_code run_audit(struct store_tx *tx, struct store_job *job)
 {
 	const struct audit *a = job->arg;
 
-	enum err_code code = store_audit(
-		tx, "key.test", str_text(&a->object), a->ok ? "ok" : "fail", &job->err);
-
+	enum err_code code = store_audit(tx, "key.test", str_text(&a->object),
+		a->ok ? "ok" : "fail", &job->err);
 	return code ? code : change_keep(tx, &a->key, 200, str_slice(&a->answer), &job->err);
 }
 
@@ -106,14 +105,16 @@ static void audited(struct store_job *job, enum err_code code UNUSED)
 static void audit(const struct keytest *t)
 {
 	struct audit *a = mem_zalloc(1, sizeof(*a));
-
-	str_add(&a->object, t->stored ? t->stored->ref : "unsaved");
+	str_add(&a->object, t->stored != NULL ? t->stored->ref : "unsaved");
 	if (t->asked.n)
 		str_addf(&a->object, ": %s ->%s", t->first_origin, str_text(&t->asked));
 	a->ok = t->ok;
-	a->job = (struct store_job){.run = run_audit, .done = audited, .loop = t->r->loop,
-		.arg = a, .actor = req_actor(t->r)};
-	if (t->once) {
+	a->job = (struct store_job){.run = run_audit,
+		.done = audited,
+		.loop = t->r->loop,
+		.arg = a,
+		.actor = req_actor(t->r)};
+	if (t->once != NULL) {
 		a->key = change_key_of(t->once);
 		str_add_slice(&a->answer, str_slice(&t->out));
 	}
@@ -127,7 +128,7 @@ static void finish(struct keytest *t)
 	jw_arr_end(&t->w);
 	jw_bool(&t->w, "ok", t->ok);
 	jw_obj_end(&t->w);
-	if (t->ok && t->stored)
+	if (t->ok && t->stored != NULL)
 		breaker_proven(t->stored->live, t->stored->life, clock_wall_ms());
 	audit(t);
 	req_reply_json(t->r, 200, &t->out);
@@ -138,10 +139,9 @@ static void finish(struct keytest *t)
 static void look_expiry(struct keytest *t)
 {
 	int64_t at = t->doc->expires_at, now = clock_wall_ms();
-	char when[CLOCK_TEXT_MAX];
-
 	if (at == FIELD_NONE || at > now + EXPIRY_NEAR_MS)
 		return;
+	char when[CLOCK_TEXT_MAX];
 	check(t, "expiry", at <= now ? "fail" : "warn", 0, clock_rfc3339(at, when),
 		at <= now ? _("it has expired and is not used: change expires_at, or rotate it")
 			  : _("it expires soon: make a new one and rotate"));
@@ -149,7 +149,8 @@ static void look_expiry(struct keytest *t)
 
 static bool same_account(const struct keytest *t, const struct vendor_key *other)
 {
-	return t->doc->account && other->account && strcmp(t->doc->account, other->account) == 0;
+	return t->doc->account != NULL && other->account != NULL &&
+		strcmp(t->doc->account, other->account) == 0;
 }
 
 // Another stored key of this vendor that is this one again, or draws on the same account. org: hash
@@ -158,13 +159,11 @@ static void look_duplicates(struct keytest *t, const char *fingerprint, uint64_t
 {
 	struct pmap_it it = {0};
 	void *value;
-
 	while (pmap_next(t->r->snap->keys, &it, NULL, &value)) {
 		const struct key_obj *k = value;
-
 		if (k == t->stored || strcmp(k->doc.vendor, t->doc->vendor) != 0)
 			continue;
-		if (fingerprint && strcmp(k->doc.fingerprint, fingerprint) == 0) {
+		if (fingerprint != NULL && strcmp(k->doc.fingerprint, fingerprint) == 0) {
 			check(t, "duplicate", "warn", 0,
 				arena_printf(&t->r->arena, _("the same secret as %s"), k->ref),
 				_("one key may serve several services: use its \"services\""));
@@ -183,10 +182,10 @@ static void look_duplicates(struct keytest *t, const char *fingerprint, uint64_t
 static uint64_t organisation(const struct upstream_response *res)
 {
 	static const char *const names[] = {"openai-organization", "anthropic-organization-id"};
-
 	for (size_t i = 0; i < res->headers_n; i++)
 		for (size_t k = 0; k < ARRAY_LEN(names); k++)
-			if (slice_ieq_str(res->headers[i].name, names[k]) && res->headers[i].value.n)
+			if (slice_ieq_str(res->headers[i].name, names[k]) &&
+				res->headers[i].value.n)
 				return decide_session(res->headers[i].value);
 	return 0;
 }
@@ -196,12 +195,11 @@ static void look_owner(struct keytest *t, const struct upstream_response *res)
 	const struct seal *seal = store_seal(t->r->agent->store);
 	uint64_t org = organisation(res);
 	char *fingerprint = NULL;
-
-	if (t->stored) {
+	if (t->stored != NULL) {
 		fingerprint = arena_strdup(&t->r->arena, t->stored->doc.fingerprint);
 		if (live_match(t->stored->live, t->stored->life) == LIVE_SAME)
 			atomic_store(&t->stored->live->org, org);
-	} else if (seal) {
+	} else if (seal != NULL) {
 		fingerprint = arena_alloc(&t->r->arena, SEAL_FP_HEX + 1);
 		seal_fingerprint(seal, &t->secret, fingerprint);
 	}
@@ -213,30 +211,26 @@ static void look_owner(struct keytest *t, const struct upstream_response *res)
 static const char *whats_there(struct keytest *t, const struct strv *m)
 {
 	struct str s = STR_INIT;
-	const char *ret;
-
 	for (size_t i = 0; i < MIN_OF(m->n, (size_t)MODELS_SHOWN); i++)
 		str_addf(&s, "%s%s", i ? ", " : "", m->v[i]);
 	if (m->n > MODELS_SHOWN)
 		str_add(&s, ", …");
-	ret = foreign(t, arena_strdup(&t->r->arena, str_text(&s)));
+	const char *ret = foreign(t, arena_strdup(&t->r->arena, str_text(&s)));
 	str_release(&s);
 	return ret;
 }
 
-static void missing(struct keytest *t, const struct strv *m, const char *feature,
-	const char *model)
+static void missing(struct keytest *t, const struct strv *m, const char *feature, const char *model)
 {
 	struct arena *a = &t->r->arena;
 	const char *close = text_closest(slice_of(model), m->v, m->n);
-
 	check(t, "model", "warn", 0,
 		arena_printf(a, _("feature %s asks for %s, which this key does not see"), feature,
 			model),
-		close ? arena_printf(a, _("did you mean %s? It sees %s"),
-				foreign(t, close), whats_there(t, m))
-		      : arena_printf(a, _("change the target's upstream_model; it sees %s"),
-				whats_there(t, m)));
+		close != NULL ? arena_printf(a, _("did you mean %s? It sees %s"), foreign(t, close),
+					whats_there(t, m))
+			      : arena_printf(a, _("change the target's upstream_model; it sees %s"),
+					whats_there(t, m)));
 }
 
 // The models of the targets it joins. Lists of some vendors leave models out, so it only warns.
@@ -244,14 +238,12 @@ static void look_features(struct keytest *t, const struct strv *m)
 {
 	struct pmap_it it = {0};
 	void *value;
-
 	while (pmap_next(t->r->snap->features, &it, NULL, &value)) {
 		const struct feature *f = &((const struct feature_obj *)value)->doc;
-
 		for (size_t i = 0; i < f->targets.n; i++) {
 			const struct target *g = &((const struct target *)f->targets.v)[i];
-
-			if (f->enabled && g->enabled && g->vendor && g->upstream_model &&
+			if (f->enabled && g->enabled && g->vendor != NULL &&
+				g->upstream_model != NULL &&
 				strcmp(g->vendor, t->doc->vendor) == 0 &&
 				key_serves(t->doc, g->service) && !strv_has(m, g->upstream_model))
 				missing(t, m, f->name, g->upstream_model);
@@ -264,19 +256,20 @@ static void look_models(struct keytest *t, const struct upstream_response *res, 
 	struct err err = {0};
 	const struct jx *doc = NULL, *data = NULL;
 	struct strv m = {0};
-	char text[64];
-
-	if (jx_parse(body, (struct jscan_limits){200000, JSCAN_DEPTH}, &t->r->arena, &doc, &err) == ERR_OK)
+	if (jx_parse(body, (struct jscan_limits){200000, JSCAN_DEPTH}, &t->r->arena, &doc, &err) ==
+		ERR_OK)
 		data = jx_get(doc, "data");
 	if (!jx_is_arr(data)) {
 		check(t, "models", "warn", res->ttfb_us, _("the model list could not be read"),
 			_("is base_url the vendor's API, without /v1?"));
 		return;
 	}
-	m.v = arena_zalloc(&t->r->arena, MIN_OF(jx_len(data), (size_t)MODELS_MAX) + 1, sizeof(*m.v));
+	m.v = arena_zalloc(&t->r->arena, MIN_OF(jx_len(data), (size_t)MODELS_MAX) + 1,
+		sizeof(*m.v));
 	for (size_t i = 0; i < MIN_OF(jx_len(data), (size_t)MODELS_MAX); i++)
 		if (jx_is_str(jx_get(jx_at(data, i), "id")))
 			m.v[m.n++] = jx_str(jx_get(jx_at(data, i), "id"), "");
+	char text[64];
 	snprintf(text, sizeof(text), _("%zu models visible to this key"), m.n);
 	check(t, "models", "ok", res->ttfb_us, text, NULL);
 	look_features(t, &m);
@@ -289,7 +282,6 @@ static void try_region(struct keytest *t);
 static bool is_plan_key(const struct keytest *t)
 {
 	struct slice bytes = secret_bytes(&t->secret);
-
 	return strcmp(t->doc->vendor, "aliyun") == 0 && slice_starts(bytes, "sk-sp-");
 }
 
@@ -311,9 +303,8 @@ static void region_done(void *arg, enum up_end end, const struct upstream_respon
 {
 	struct keytest *t = arg;
 	const struct region *g = &t->regions[t->region_i];
-
 	t->call = NULL;
-	if (end != UP_OK || !res || res->status != 200) {
+	if (end != UP_OK || res == NULL || res->status != 200) {
 		t->region_i++;
 		try_region(t);
 		return;
@@ -330,15 +321,22 @@ static void ask(struct keytest *t, const char *path, int64_t limit_ms,
 {
 	const char *header;
 	enum auth_style style = snapshot_key_auth(snapshots_now(t->r->agent->snaps), t->row,
-		t->stored ? t->stored->doc.id : NULL, &header);
-	struct upstream_request up = {.url = &t->url, .pool_key = t->pool_key, .method = "GET",
+		t->stored != NULL ? t->stored->doc.id : NULL, &header);
+	struct upstream_request up = {.url = &t->url,
+		.pool_key = t->pool_key,
+		.method = "GET",
 		.path = path,
-		.headers = t->row->auth == AUTH_X_API_KEY ? "anthropic-version: 2023-06-01\r\n" : "",
-		.auth = &t->secret, .auth_style = style,
-		.auth_header = header ? arena_strdup(&t->r->arena, header) : NULL, .connect_ms = limit_ms,
-		.first_byte_ms = limit_ms, .idle_ms = limit_ms, .total_ms = limit_ms,
-		.body_max = TEST_BODY_MAX, .vendor_key = true};
-
+		.headers = t->row->auth == AUTH_X_API_KEY ? "anthropic-version: 2023-06-01\r\n"
+							  : "",
+		.auth = &t->secret,
+		.auth_style = style,
+		.auth_header = header != NULL ? arena_strdup(&t->r->arena, header) : NULL,
+		.connect_ms = limit_ms,
+		.first_byte_ms = limit_ms,
+		.idle_ms = limit_ms,
+		.total_ms = limit_ms,
+		.body_max = TEST_BODY_MAX,
+		.vendor_key = true};
 	t->call = upstream_start(loop_upstream(t->r->loop), &up, callbacks, t);
 }
 
@@ -346,9 +344,9 @@ static bool may_ask(struct keytest *t)
 {
 	struct actor actor = req_actor(t->r);
 	struct err ignored;
-
-	if (!t->stored || origin_judge(&(struct origin_move){&actor, t->stored->origin, t->url.origin,
-			false}, &ignored) == ERR_OK)
+	if (t->stored == NULL ||
+		origin_judge(&(struct origin_move){&actor, t->stored->origin, t->url.origin, false},
+			&ignored) == ERR_OK)
 		return true;
 	t->barred = true;
 	return false;
@@ -361,13 +359,13 @@ static void try_region(struct keytest *t)
 	struct arena *a = &t->r->arena;
 	struct url base;
 	struct err ignored;
-
 	for (; t->region_i < t->regions_n; t->region_i++) {
-		if (urlx_parse(slice_of(t->regions[t->region_i].url), a, &t->url, &ignored) != ERR_OK ||
+		if (urlx_parse(slice_of(t->regions[t->region_i].url), a, &t->url, &ignored) !=
+				ERR_OK ||
 			urlx_parse(slice_of(t->row->base_url), a, &base, &ignored) != ERR_OK ||
 			urlx_same_origin(t->url.origin, t->first_origin) || !may_ask(t))
 			continue;
-		if (t->stored)
+		if (t->stored != NULL)
 			str_addf(&t->asked, " %s", t->url.origin);
 		ask(t, arena_printf(a, "%s%s%s", t->url.path, base.path, t->row->test_path),
 			REGION_TIMEOUT_MS, &callbacks);
@@ -395,8 +393,9 @@ static bool look_elsewhere(struct keytest *t)
 // Requests need not find out one by one.
 static void tell_live(struct keytest *t, enum outcome out, int64_t cooldown_us, int status)
 {
-	if (t->stored)
-		attempt_tell_key(t->stored, out, clock_mono_us(), clock_wall_ms(), cooldown_us, status);
+	if (t->stored != NULL)
+		attempt_tell_key(t->stored, out, clock_mono_us(), clock_wall_ms(), cooldown_us,
+			status);
 }
 
 static void rate_limited(struct keytest *t, const struct upstream_response *res)
@@ -404,7 +403,6 @@ static void rate_limited(struct keytest *t, const struct upstream_response *res)
 	int64_t now = clock_wall_ms();
 	int64_t s = adapter_retry_after_s(res->retry_after, now, RETRY_MAX_S);
 	char when[CLOCK_TEXT_MAX];
-
 	check(t, "rate", "warn", 0,
 		arena_printf(&t->r->arena, _("HTTP %d: rate limited until %s"), res->status,
 			clock_rfc3339(now + s * 1000, when)),
@@ -416,10 +414,10 @@ static void rate_limited(struct keytest *t, const struct upstream_response *res)
 static bool refused(struct keytest *t, const struct upstream_response *res, struct slice body)
 {
 	struct adapter_error e = {0};
-	char text[128];
-
 	adapter_error_read(t->doc->vendor, res->status, body, secret_bytes(&t->secret), &e);
-	snprintf(text, sizeof(text), "HTTP %d%s%s", res->status, e.wire_code[0] ? " " : "", e.wire_code);
+	char text[128];
+	snprintf(text, sizeof(text), "HTTP %d%s%s", res->status, e.wire_code[0] ? " " : "",
+		e.wire_code);
 	if (e.outcome == OUT_BILLING) {
 		check(t, "quota", "fail", res->ttfb_us, text,
 			_("the key is known, its account is out of credit: pay at the vendor"));
@@ -435,11 +433,13 @@ static bool refused(struct keytest *t, const struct upstream_response *res, stru
 			_("the vendor did not say whether it takes this key"));
 		return true;
 	}
-	check(t, "key accepted", "fail", res->ttfb_us, text, is_plan_key(t)
-		? _("keys that begin with sk-sp- belong to a plan with an address of its own: set "
-		    "base_url to it")
-		: t->row->local ? _("the instance refuses this credential")
-		: _("the vendor refuses this key: is it complete, and for this region?"));
+	check(t, "key accepted", "fail", res->ttfb_us, text,
+		is_plan_key(t)
+			? _("keys that begin with sk-sp- belong to a plan with an address of its own: set "
+			    "base_url to it")
+			: t->row->local
+			? _("the instance refuses this credential")
+			: _("the vendor refuses this key: is it complete, and for this region?"));
 	tell_live(t, e.outcome == OUT_REGION ? OUT_REGION : OUT_AUTH, 0, res->status);
 	return !look_elsewhere(t);
 }
@@ -447,7 +447,8 @@ static bool refused(struct keytest *t, const struct upstream_response *res, stru
 static const char *network_kind(enum up_end end, const char *why, const char **ret_hint)
 {
 	if (end >= UP_TIMEOUT_CONNECT && end <= UP_TIMEOUT_TOTAL) {
-		*ret_hint = _("nothing came back in time: a firewall that drops, or a proxy is needed");
+		*ret_hint =
+			_("nothing came back in time: a firewall that drops, or a proxy is needed");
 		return "timeout";
 	}
 	if (end == UP_FORBIDDEN) {
@@ -455,19 +456,21 @@ static const char *network_kind(enum up_end end, const char *why, const char **r
 		return "forbidden";
 	}
 	if (end == UP_NO_ROOM) {
-		*ret_hint = _("the agent can open no further connection: see its limit of open files");
+		*ret_hint =
+			_("the agent can open no further connection: see its limit of open files");
 		return "no_room";
 	}
-	if (strstr(why, "resolve")) {
+	if (strstr(why, "resolve") != NULL) {
 		*ret_hint = _("the name is not known here: see base_url, and this host's DNS");
 		return "dns";
 	}
-	if (strstr(why, "SSL") || strstr(why, "TLS") || strstr(why, "certificate")) {
+	if (strstr(why, "SSL") != NULL || strstr(why, "TLS") != NULL ||
+		strstr(why, "certificate") != NULL) {
 		*ret_hint = _("no trusted TLS there: see the scheme of base_url, the clock and the "
 			      "host's certificates");
 		return "tls";
 	}
-	if (strstr(why, "refused") || strstr(why, "connect")) {
+	if (strstr(why, "refused") != NULL || strstr(why, "connect") != NULL) {
 		*ret_hint = _("nothing listens there: see host and port of base_url");
 		return "refused";
 	}
@@ -477,20 +480,18 @@ static const char *network_kind(enum up_end end, const char *why, const char **r
 
 static void unreachable(struct keytest *t, enum up_end end, const struct err *err)
 {
-	const char *why = err && err->message[0] ? err->message : up_end_name(end), *hint;
+	const char *why = err != NULL && err->message[0] ? err->message : up_end_name(end), *hint;
 	const char *kind = network_kind(end, why, &hint);
-
 	check(t, "connect", "fail", 0, arena_printf(&t->r->arena, "%s: %s", kind, why), hint);
 }
 
-static void done(void *arg, enum up_end end, const struct upstream_response *res,
-	struct slice body, const struct err *err)
+static void done(void *arg, enum up_end end, const struct upstream_response *res, struct slice body,
+	const struct err *err)
 {
 	struct keytest *t = arg;
 	bool over = true;
-
 	t->call = NULL;
-	if (end != UP_OK || !res) {
+	if (end != UP_OK || res == NULL) {
 		unreachable(t, end, err);
 	} else {
 		check(t, "connect", "ok", res->connect_us, t->url.origin, NULL);
@@ -513,8 +514,7 @@ static void done(void *arg, enum up_end end, const struct upstream_response *res
 static void gone(struct req *r)
 {
 	struct keytest *t = r->user;
-
-	if (t->call)
+	if (t->call != NULL)
 		upcall_abort(t->call);
 	t->call = NULL;
 }
@@ -522,7 +522,6 @@ static void gone(struct req *r)
 static void release(void *arg)
 {
 	struct keytest *t = arg;
-
 	secret_release(&t->secret);
 	str_release(&t->out);
 	str_release(&t->asked);
@@ -532,11 +531,10 @@ static void start(struct keytest *t, const char *pool_key)
 {
 	static const struct upstream_callbacks callbacks = {.done = done};
 	struct req *r = t->r;
-
 	t->ok = true;
 	t->pool_key = pool_key;
 	t->row = vendor_find(slice_of(t->doc->vendor),
-		slice_of(t->doc->service ? t->doc->service : t->doc->services.v[0]));
+		slice_of(t->doc->service != NULL ? t->doc->service : t->doc->services.v[0]));
 	t->w = jw_to(&t->out);
 	jw_obj(&t->w, NULL);
 	jw_arr(&t->w, "checks");
@@ -551,7 +549,6 @@ static void start(struct keytest *t, const char *pool_key)
 static struct keytest *test_new(struct req *r, const struct change *once)
 {
 	struct keytest *t = arena_zalloc(&r->arena, 1, sizeof(*t));
-
 	t->r = r;
 	t->once = once;
 	arena_defer(&r->arena, release, t);
@@ -578,9 +575,8 @@ static enum err_code run_once(struct store_tx *tx UNUSED, struct change *c, stru
 static void test_once(struct req *r, test_begin begin)
 {
 	struct once *once = arena_zalloc(&r->arena, 1, sizeof(*once));
-
 	once->begin = begin;
-	if (req_header(r, "Idempotency-Key"))
+	if (req_header(r, "Idempotency-Key") != NULL)
 		change_begin(r, run_once, once);
 	else
 		begin(r, NULL);
@@ -591,8 +587,7 @@ static void test_stored(struct req *r, const struct change *once)
 	const struct key_obj *k = snapshot_key(r->snap, r->param[0]);
 	struct keytest *t = test_new(r, once);
 	struct err err = {0};
-
-	if (!k) {
+	if (k == NULL) {
 		err_set(&err, ERR_NOT_FOUND, _("no key of this id"));
 		req_fail(r, &err);
 		return;
@@ -616,11 +611,9 @@ static void test_unsaved(struct req *r, const struct change *once)
 {
 	struct vendor_key *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
 	struct keytest *t = test_new(r, once);
-	struct slice bytes;
-
 	if (!key_decode(r, doc, &t->url))
 		return;
-	bytes = secret_bytes(&doc->api_key);
+	struct slice bytes = secret_bytes(&doc->api_key);
 	secret_set(&t->secret, bytes.p, bytes.n);
 	t->doc = doc;
 	// Its own connections: none that another key was spoken on.

@@ -23,17 +23,17 @@ struct condition {
 
 static void health_of(const struct req *r, struct condition *ret)
 {
-	struct store_stats st;
-	*ret = (struct condition){.serving = r->snap && !r->agent->draining};
+	*ret = (struct condition){.serving = r->snap != NULL && !r->agent->draining};
 	if (r->agent->draining)
 		ret->reasons[ret->n++] = _("the agent is stopping");
+	struct store_stats st;
 	store_stats(r->agent->store, &st);
 	if (st.state != STORE_OK) {
 		memcpy(ret->store, st.reason, sizeof(st.reason));
 		ret->store[sizeof(st.reason) - 1] = '\0';
 		ret->reasons[ret->n++] = ret->store[0] ? ret->store : _("the store is read-only");
 	}
-	if (r->snap && r->snap->sealed) {
+	if (r->snap != NULL && r->snap->sealed) {
 		snprintf(ret->sealed, sizeof(ret->sealed), _("sealed: %s"), st.sealed);
 		ret->reasons[ret->n++] = ret->sealed;
 	}
@@ -71,7 +71,7 @@ void h_healthz(struct req *r)
 	jw_str(&w, "status", health_word(&h));
 	jw_str(&w, "service", service_row(r->service)->name);
 	jw_str(&w, "version", YJ_VERSION);
-	jw_int(&w, "revision", r->snap ? (int64_t)r->snap->revision : 0);
+	jw_int(&w, "revision", r->snap != NULL ? (int64_t)r->snap->revision : 0);
 	jw_arr(&w, "reasons");
 	for (size_t i = 0; i < h.n; i++)
 		jw_str(&w, NULL, h.reasons[i]);
@@ -91,20 +91,25 @@ static void page_text(const struct req *r, const struct condition *h, struct str
 	int port = r->agent->ports[r->service], keys = r->agent->ports[SVC_KEY_MANAGER];
 	str_addf(out, "Yijian %s: %s\n%s\n\n", YJ_VERSION, svc->name, gettext(svc->owns));
 	if (r->agent->settings->simulated)
-		str_addf(out, "%s\n\n", _("SIMULATED: the vendors behind this agent are not real."));
+		str_addf(out, "%s\n\n",
+			_("SIMULATED: the vendors behind this agent are not real."));
 	str_addf(out, "%s: %s\n", _("Health"), health_word(h));
 	for (size_t i = 0; i < h->n; i++)
 		str_addf(out, "  - %s\n", h->reasons[i]);
-	str_addf(out, "\n%s\n  yijian key add openai/gpt-4 --name \"My key\" --api-key - < keyfile\n",
+	str_addf(out,
+		"\n%s\n  yijian key add openai/gpt-4 --name \"My key\" --api-key - < keyfile\n",
 		_("Add a vendor key:"));
-	str_addf(out, "  curl -X POST http://localhost:%d/api/v1/keys -d '{\"vendor\":\"openai\","
-		      "\"service\":\"gpt-4\",\"key_name\":\"My key\",\"api_key\":\"...\"}'\n\n",
+	str_addf(out,
+		"  curl -X POST http://localhost:%d/api/v1/keys -d '{\"vendor\":\"openai\","
+		"\"service\":\"gpt-4\",\"key_name\":\"My key\",\"api_key\":\"...\"}'\n\n",
 		keys);
 	str_addf(out, "%s\n", _("Where to go on:"));
-	str_addf(out, "  http://localhost:%d/api            %s\n", port, _("endpoints of this port"));
+	str_addf(out, "  http://localhost:%d/api            %s\n", port,
+		_("endpoints of this port"));
 	str_addf(out, "  http://localhost:%d/openapi.json   %s\n", port, "OpenAPI 3.1");
 	str_addf(out, "  http://localhost:%d/healthz        %s\n", port, _("health"));
-	str_addf(out, "  http://localhost:%d/metrics        %s\n", port, _("figures for Prometheus"));
+	str_addf(out, "  http://localhost:%d/metrics        %s\n", port,
+		_("figures for Prometheus"));
 	str_addf(out, "  yijian help, man yijian, man yijiand\n");
 }
 
@@ -134,7 +139,7 @@ void h_root(struct req *r)
 	struct str text = STR_INIT, html = STR_INIT;
 	health_of(r, &h);
 	page_text(r, &h, &text);
-	if (!accept || !strstr(accept, "text/html")) {
+	if (accept == NULL || strstr(accept, "text/html") == NULL) {
 		req_reply_str(r, 200, "text/plain; charset=utf-8", &text);
 		return;
 	}
@@ -144,11 +149,13 @@ void h_root(struct req *r)
 		"padding:0 1em}</style></head><body><pre>",
 		service_row(r->service)->name);
 	add_html(&html, str_slice(&text));
-	str_add(&html, "</pre><p><a href=\"/api\">/api</a> <a href=\"/openapi.json\">/openapi.json"
-		       "</a> <a href=\"/healthz\">/healthz</a> <a href=\"/metrics\">/metrics</a></p>"
-		       "</body></html>\n");
+	str_add(&html,
+		"</pre><p><a href=\"/api\">/api</a> <a href=\"/openapi.json\">/openapi.json"
+		"</a> <a href=\"/healthz\">/healthz</a> <a href=\"/metrics\">/metrics</a></p>"
+		"</body></html>\n");
 	str_release(&text);
-	req_header_add(r, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+	req_header_add(r, "Content-Security-Policy",
+		"default-src 'none'; style-src 'unsafe-inline'");
 	req_reply_str(r, 200, "text/html; charset=utf-8", &html);
 }
 

@@ -41,8 +41,8 @@ static struct jscan_limits no_limits(void)
 
 static bool read_members(struct slice object, struct members *ret)
 {
-	struct err ignored;
 	ret->n = 0;
+	struct err ignored;
 	return object.n > 0 && object.p[0] == '{' &&
 		jscan_object(object, no_limits(), ret->m, MEMBERS_MAX, &ret->n, &ignored) == ERR_OK;
 }
@@ -221,8 +221,8 @@ static void read_above(struct reader *rd, const struct members *o, struct price 
 		const char *suffix = arena_printf(rd->a, "_above_%lldk_tokens",
 			(long long)thousands[i]);
 		const char *key = arena_printf(rd->a, "input_cost_per_token%s", suffix);
-		struct price_tier *t = member(o, key).n > 0
-			? add_tier(rd, p, thousands[i] * 1000) : NULL;
+		struct price_tier *t = member(o, key).n > 0 ? add_tier(rd, p, thousands[i] * 1000)
+							    : NULL;
 		if (t != NULL)
 			fill_tier(o, suffix, rd->a, t);
 	}
@@ -232,7 +232,8 @@ static int64_t first_number(struct slice array)
 {
 	struct slice item;
 	double v = 0;
-	return jscan_next(&array, &item) && num_f64(item, &v) && v >= 0 && v < 1e12 ? (int64_t)v : -1;
+	return jscan_next(&array, &item) && num_f64(item, &v) && v >= 0 && v < 1e12 ? (int64_t)v
+										    : -1;
 }
 
 static int by_above(const void *x, const void *y)
@@ -266,13 +267,13 @@ static bool split_picture(struct arena *a, const char *id, const char **ret_qual
 	const char **ret_size, int64_t *ret_pixels, const char **ret_model)
 {
 	struct slice rest = slice_of(id), first = slice_cut(&rest, '/'), quality = {NULL, 0}, part;
-	int64_t w, h;
 	if (slice_find(first, '-') < 0 || first.p[0] < '0' || first.p[0] > '9') {
 		quality = first;
 		first = slice_cut(&rest, '/');
 	}
 	part = first;
 	struct slice width = slice_cut(&part, '-'), x = slice_cut(&part, '-');
+	int64_t w, h;
 	if (!slice_eq_str(x, "x") || rest.n == 0 || !num_i64(width, 1, 100000, &w) ||
 		!num_i64(part, 1, 100000, &h))
 		return false;
@@ -310,12 +311,13 @@ static const char *litellm_picture(struct reader *rd, const struct members *o, c
 	const char *name, bool *ret_is)
 {
 	const char *quality, *size, *model;
-	int64_t pixels, each;
+	int64_t pixels;
 	*ret_is = split_picture(rd->a, name, &quality, &size, &pixels, &model);
 	if (!*ret_is)
 		return NULL;
 	if (!good_model(model))
 		return _("its name is no model id");
+	int64_t each;
 	if (!pico(member(o, "input_cost_per_image"), USD, &each) &&
 		!pico(member(o, "output_cost_per_image"), USD, &each) &&
 		!by_pixel(member(o, "input_cost_per_pixel"), pixels, &each) &&
@@ -389,8 +391,7 @@ static const struct {
 	size_t at;
 	int64_t per;
 } portkey_odd[] = {
-	{"tts-1", AT(char_pico), 1},
-	{"whisper-", AT(second_pico), 60}, // they say a minute
+	{"tts-1", AT(char_pico), 1}, {"whisper-", AT(second_pico), 60}, // they say a minute
 };
 
 static struct slice price_in(struct slice object)
@@ -409,7 +410,8 @@ static const char *plain(struct arena *a, struct slice key)
 // image.QUALITY.SIZE.price; "default" is any.
 static void portkey_images(struct reader *rd, struct slice image, struct price *p)
 {
-	struct members *qualities = mem_alloc(sizeof(*qualities)), *sizes = mem_alloc(sizeof(*sizes));
+	struct members *qualities = mem_alloc(sizeof(*qualities)),
+		       *sizes = mem_alloc(sizeof(*sizes));
 	if (!read_members(image, qualities))
 		qualities->n = 0;
 	for (size_t i = 0; i < qualities->n; i++) {
@@ -432,8 +434,9 @@ static void portkey_odd_unit(struct price *p, const char *model)
 		if (strncmp(model, portkey_odd[i].prefix, strlen(portkey_odd[i].prefix)) != 0 ||
 			p->input_pico == FIELD_NONE)
 			continue;
-		*(int64_t *)((char *)p + portkey_odd[i].at) =
-			(p->input_pico + portkey_odd[i].per / 2) / portkey_odd[i].per;
+		*(int64_t *)((char *)p + portkey_odd[i].at) = (p->input_pico +
+								      portkey_odd[i].per / 2) /
+			portkey_odd[i].per;
 		p->input_pico = p->output_pico = FIELD_NONE;
 	}
 }
@@ -448,7 +451,6 @@ static void unset_zero(int64_t *v)
 static const char *portkey_entry(struct reader *rd, const char *name, struct slice value,
 	struct members *o)
 {
-	struct price p;
 	if (strcmp(name, "default") == 0)
 		return _("it explains the list's fields");
 	if (!good_model(name))
@@ -456,6 +458,7 @@ static const char *portkey_entry(struct reader *rd, const char *name, struct sli
 	if (!read_members(value, o) || !read_members(member(o, "pricing_config"), o) ||
 		!read_members(member(o, "pay_as_you_go"), o))
 		return _("no price in units we know");
+	struct price p;
 	field_defaults(&price_fields, &p);
 	for (size_t i = 0; i < ARRAY_LEN(portkey_units); i++) {
 		struct slice v = price_in(member(o, portkey_units[i].key));
@@ -530,8 +533,6 @@ static enum err_code read_own(struct reader *rd, struct slice text, struct err *
 	struct jscan_limits limits = {body_limit(BODY_APPLY)->tokens, JSCAN_DEPTH, false};
 	const struct jx *doc;
 	void *it = NULL;
-	const char *key;
-	const struct jx *value;
 	enum err_code code = jx_parse(text, limits, rd->a, &doc, err);
 	if (code != ERR_OK)
 		return code;
@@ -541,6 +542,8 @@ static enum err_code read_own(struct reader *rd, struct slice text, struct err *
 		one->name = one->price.model;
 		return code;
 	}
+	const struct jx *value;
+	const char *key;
 	while (code == ERR_OK && jx_next(doc, &it, &key, &value)) {
 		if (strcmp(key, "items") == 0 && jx_is_arr(value))
 			code = own_items(rd, value, err);

@@ -47,13 +47,13 @@ static const struct price_obj **matching(struct req *r, size_t *ret_n)
 void h_price_list(struct req *r)
 {
 	struct str out = STR_INIT;
-	struct jw w;
 	int64_t limit = req_query_int(r, "limit");
 	size_t n = 0, i = 0, shown = 0;
 	const struct price_obj **v = matching(r, &n);
 	const char *cursor = req_query(r, "cursor");
 	while (cursor != NULL && i < n && strcmp(v[i]->doc.id, cursor) <= 0)
 		i++;
+	struct jw w;
 	list_open(&w, &out);
 	for (; i < n && shown < (size_t)limit; i++, shown++)
 		jw_raw(&w, NULL, v[i]->o.json);
@@ -64,10 +64,11 @@ void h_price_list(struct req *r)
 // ---- importing ----
 
 enum result { CREATED, CHANGED, UNCHANGED, IGNORED, REMOVED, RESULTS };
-static const char *const results[RESULTS] = {"created", "changed", "unchanged", "ignored",
-	"removed"};
+static const char *const results[RESULTS] = {
+	"created", "changed", "unchanged", "ignored", "removed"};
 _Static_assert((int)CREATED == PRICE_CREATED && (int)CHANGED == PRICE_CHANGED &&
-		       (int)UNCHANGED == PRICE_UNCHANGED, "the store's words come first");
+		(int)UNCHANGED == PRICE_UNCHANGED,
+	"the store's words come first");
 
 struct import {
 	enum price_format format;
@@ -99,7 +100,6 @@ static enum err_code open_change(struct store_tx *tx, struct import *im, struct 
 static enum err_code put_item(struct store_tx *tx, struct import *im, const struct price_item *it,
 	size_t i, struct err *err)
 {
-	char id[PRICE_ID_MAX];
 	struct err why = {0};
 	if (it->ignored == NULL && price_check(&it->price, &why) != ERR_OK &&
 		im->format == PRICES_YIJIAN) {
@@ -108,10 +108,12 @@ static enum err_code put_item(struct store_tx *tx, struct import *im, const stru
 		return err_field(err, why.code, field, "%s", why.message);
 	}
 	if (it->ignored != NULL || why.code != ERR_OK) {
-		tell_item(im, it->name, NULL, IGNORED, it->ignored ? it->ignored : why.message);
+		tell_item(im, it->name, NULL, IGNORED,
+			it->ignored != NULL ? it->ignored : why.message);
 		return ERR_OK;
 	}
 	enum price_change change = store_price_compare(store_tx_snapshot(tx), &it->price);
+	char id[PRICE_ID_MAX];
 	price_id(&it->price, id);
 	tell_item(im, it->name, id, (enum result)change, NULL);
 	if (im->dry_run || change == PRICE_UNCHANGED)
@@ -138,9 +140,9 @@ static enum err_code remove_one(struct store_tx *tx, struct import *im, const ch
 static enum err_code close_change(struct store_tx *tx, struct change *c, struct import *im,
 	struct err *err)
 {
-	char summary[128];
 	if (im->revision == 0)
 		return ERR_OK;
+	char summary[128];
 	snprintf(summary, sizeof(summary), "%lld created, %lld changed, %lld removed",
 		(long long)im->n[CREATED], (long long)im->n[CHANGED], (long long)im->n[REMOVED]);
 	c->event = EVENT_CONFIG;
@@ -179,8 +181,7 @@ static enum err_code run_import(struct store_tx *tx, struct change *c, struct er
 	struct import *im = c->arg;
 	struct arena a = ARENA_INIT;
 	struct price_list list;
-	enum err_code code =
-		price_list_read(im->format, im->vendor, c->r->body, &a, &list, err);
+	enum err_code code = price_list_read(im->format, im->vendor, c->r->body, &a, &list, err);
 	if (code == ERR_OK)
 		code = run_list(tx, c, &list, err);
 	arena_release(&a);

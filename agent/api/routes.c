@@ -59,8 +59,8 @@ static const struct feature_obj *feature_or_fail(struct req *r, struct slice nam
 // --- POST /api/v1/route/{feature} ---
 
 // A dimension of the request: an integer that is one, in its range.
-static enum err_code read_int(
-	const struct jx *body, const char *name, int64_t max, int64_t *ret, struct err *err)
+static enum err_code read_int(const struct jx *body, const char *name, int64_t max, int64_t *ret,
+	struct err *err)
 {
 	const struct jx *v = jx_get(body, name);
 	if (jx_is_null(v))
@@ -92,12 +92,12 @@ static enum err_code read_size(const struct jx *body, struct decide_request *req
 		return ERR_OK;
 	if (model_size(rest, &req->width, &req->height))
 		return ERR_OK;
-	return err_field(
-		err, ERR_FIELD_RANGE, "size", _("must be WIDTHxHEIGHT, 1 to %d each"), SIDE_MAX);
+	return err_field(err, ERR_FIELD_RANGE, "size", _("must be WIDTHxHEIGHT, 1 to %d each"),
+		SIDE_MAX);
 }
 
-static enum err_code read_text(
-	const struct jx *body, const char *name, const char **ret, struct err *err)
+static enum err_code read_text(const struct jx *body, const char *name, const char **ret,
+	struct err *err)
 {
 	const struct jx *v = jx_get(body, name);
 	if (jx_is_null(v))
@@ -108,24 +108,27 @@ static enum err_code read_text(
 	if (s[0] == '\0' || strlen(s) > REF_MAX)
 		return err_field(err, ERR_FIELD_RANGE, name, _("must have 1 to %d bytes"), REF_MAX);
 	if (!field_charset_ok(FC_NAME, slice_of(s)))
-		return err_field(err, ERR_FIELD_CHARSET, name, "%s", _(field_charset_text(FC_NAME)));
+		return err_field(err, ERR_FIELD_CHARSET, name, "%s",
+			_(field_charset_text(FC_NAME)));
 	*ret = s;
 	return ERR_OK;
 }
 
 // On whose behalf: a client's id, or the callers without one.
-static enum err_code read_client(
-	struct req *r, const struct jx *body, struct decide_request *ret, struct err *err)
+static enum err_code read_client(struct req *r, const struct jx *body, struct decide_request *ret,
+	struct err *err)
 {
 	const char *text = NULL;
 	enum err_code code = read_text(body, "client", &text, err);
-	struct ident id;
 	if (code != ERR_OK || text == NULL || strcmp(text, ident_local.text) == 0)
 		return code;
+	struct ident id;
 	const struct client_obj *c = ident_read(slice_of(text), CREDENTIAL_CLIENT, &id)
-		? snapshot_client(r->snap, &id) : NULL;
+		? snapshot_client(r->snap, &id)
+		: NULL;
 	if (c == NULL) {
-		err_field(err, ERR_FIELD_RANGE, "client", _("must be the id of a client, or local"));
+		err_field(err, ERR_FIELD_RANGE, "client",
+			_("must be the id of a client, or local"));
 		err_hint(err, "%s", _("list them: GET /api/v1/clients"));
 		return err->code;
 	}
@@ -141,8 +144,8 @@ static enum err_code judge_as_live(struct req *r, const struct feature_obj *f, s
 	struct adapter_call *call = arena_zalloc(&r->arena, 1, sizeof(*call));
 	call->offer = (enum offer)f->doc.endpoint;
 	call->body = r->body;
-	enum err_code code =
-		jscan_object(r->body, limits, call->m, CALL_MEMBERS_MAX, &call->n, err);
+	enum err_code code = jscan_object(r->body, limits, call->m, CALL_MEMBERS_MAX, &call->n,
+		err);
 	const struct jscan_member *asked = jscan_find(call->m, call->n, "messages");
 	// No messages are none left out: the question is where such a request would go.
 	bool left_out = asked != NULL && asked->type == JS_ARRAY && jscan_is_empty(asked->value);
@@ -172,16 +175,16 @@ static bool has_tokens(const struct jx *body, enum offer offer)
 
 static void read_needs(const struct jx *body, struct decide_request *req)
 {
-	req->needs = (req->stream ? 1u << NEED_STREAM : 0)
-		| (jx_len(jx_get(body, "tools")) > 0 ? 1u << NEED_TOOLS : 0)
-		| (req->n != FIELD_NONE && req->n > 1 ? 1u << NEED_N : 0)
-		| (jx_is_obj(jx_get(body, "response_format")) ? 1u << NEED_FORMAT : 0)
-		| (has_tokens(body, req->offer) ? 1u << NEED_TOKENS : 0);
+	req->needs = (req->stream ? 1u << NEED_STREAM : 0) |
+		(jx_len(jx_get(body, "tools")) > 0 ? 1u << NEED_TOOLS : 0) |
+		(req->n != FIELD_NONE && req->n > 1 ? 1u << NEED_N : 0) |
+		(jx_is_obj(jx_get(body, "response_format")) ? 1u << NEED_FORMAT : 0) |
+		(has_tokens(body, req->offer) ? 1u << NEED_TOKENS : 0);
 }
 
 // The body is the request's own: what routing does not read is not judged here.
-static enum err_code read_request(
-	struct req *r, const struct feature_obj *f, struct decide_request *ret, struct err *err)
+static enum err_code read_request(struct req *r, const struct feature_obj *f,
+	struct decide_request *ret, struct err *err)
 {
 	const struct jx *body = NULL;
 	*ret = decide_request_plain(&f->doc);
@@ -231,10 +234,11 @@ static void forget_own_name(const struct feature_obj *f, struct decide_request *
 static double timed_decide(const struct route *route, const struct decide_request *req,
 	int64_t wall_ms, double draw, struct decision *d)
 {
-	struct timespec a, b;
+	struct timespec a;
 	int64_t now_us = clock_mono_us();
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	decide(route, req, now_us, wall_ms, draw, d);
+	struct timespec b;
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	return (double)(b.tv_sec - a.tv_sec) * 1e6 + (double)(b.tv_nsec - a.tv_nsec) / 1e3;
 }
@@ -242,10 +246,10 @@ static double timed_decide(const struct route *route, const struct decide_reques
 void h_route_decide(struct req *r)
 {
 	struct err err = {0};
-	struct decide_request ask;
 	const struct feature_obj *f = feature_or_fail(r, r->param[0]);
 	if (f == NULL)
 		return;
+	struct decide_request ask;
 	if (read_request(r, f, &ask, &err) != ERR_OK) {
 		req_fail(r, &err);
 		return;
@@ -258,8 +262,8 @@ void h_route_decide(struct req *r)
 	double decide_us = timed_decide(route, &ask, wall_ms, random.draw / 0x1p32, d);
 	char id[DECISION_ID_MAX];
 	decision_id(id, wall_ms, random.id);
-	struct decision_record *rec =
-		decision_pack(id, r->snap, route, &ask, d, "dry_run", wall_ms, decide_us);
+	struct decision_record *rec = decision_pack(id, r->snap, route, &ask, d, "dry_run", wall_ms,
+		decide_us);
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 	decision_write(&w, NULL, rec);
@@ -274,12 +278,12 @@ static void write_last_error(struct jw *w, const struct live *l)
 {
 	int32_t status = atomic_load(&l->last_error_status);
 	int64_t at = atomic_load(&l->last_error_wall_ms);
-	char text[32];
 	if (at == 0) {
 		jw_null(w, "last_error");
 		jw_null(w, "last_error_at");
 		return;
 	}
+	char text[32];
 	snprintf(text, sizeof(text), "HTTP %d", status);
 	jw_str(w, "last_error",
 		status < 0 && -status < ERR_COUNT ? err_row((enum err_code) - status)->code : text);
@@ -302,8 +306,8 @@ static void write_live(struct jw *w, const struct agent *a, const struct live *l
 	write_last_error(w, l);
 }
 
-static void write_times(
-	struct jw *w, const struct verdict *v, const struct decision *d, int64_t wall_ms)
+static void write_times(struct jw *w, const struct verdict *v, const struct decision *d,
+	int64_t wall_ms)
 {
 	jw_time_or_null(w, "since", v->view.since_wall_ms);
 	if (v->view.until_us > d->at_us)
@@ -353,8 +357,8 @@ static void write_row(struct jw *w, const struct agent *a, const struct route *r
 }
 
 // Rows of a feature; with `target`, of that target or candidate alone. Returns how many.
-static size_t write_rows(
-	struct req *r, struct jw *w, const struct feature_obj *f, struct slice target)
+static size_t write_rows(struct req *r, struct jw *w, const struct feature_obj *f,
+	struct slice target)
 {
 	const struct route *route = snapshot_route(r->snap, f);
 	struct decision *d = arena_alloc(&r->arena, sizeof(*d));
@@ -426,8 +430,8 @@ static bool is_named(const struct candidate *c, const char *key, const char *ins
 	if (key == NULL)
 		return c->instance != NULL && strcmp(c->instance->doc.id, instance) == 0;
 	return c->key != NULL &&
-	       (strcmp(c->key->doc.id, key) == 0 || strcmp(c->key->doc.slug, key) == 0 ||
-		       strcmp(c->key->ref, key) == 0);
+		(strcmp(c->key->doc.id, key) == 0 || strcmp(c->key->doc.slug, key) == 0 ||
+			strcmp(c->key->ref, key) == 0);
 }
 
 // The live record an override is put on: the target's in this feature, or a key's or instance's,
@@ -465,8 +469,8 @@ static enum err_code patch_read(struct req *r, struct patch *p, struct err *err)
 	p->says_weight = jx_get(v, "weight") != NULL;
 	p->says_drain = jx_get(v, "drain") != NULL;
 	if (!p->says_weight && !p->says_drain)
-		return err_field(
-			err, ERR_FIELD_REQUIRED, "drain", _("say a weight, drain, or both"));
+		return err_field(err, ERR_FIELD_REQUIRED, "drain",
+			_("say a weight, drain, or both"));
 	return ERR_OK;
 }
 
@@ -482,8 +486,8 @@ static void patch_apply(struct patch *p, struct live *l)
 			p->body.weight == FIELD_NONE ? -1 : (int32_t)p->body.weight);
 	if (p->says_drain)
 		atomic_store(&l->drained, p->body.drain);
-	atomic_store(
-		&l->override_until_us, for_s == FIELD_NONE ? 0 : clock_mono_us() + for_s * 1000000);
+	atomic_store(&l->override_until_us,
+		for_s == FIELD_NONE ? 0 : clock_mono_us() + for_s * 1000000);
 	p->live = l;
 	p->now = (struct live_override){.drained = atomic_load(&l->drained) != 0,
 		.weight = atomic_load(&l->weight_override),
@@ -493,8 +497,8 @@ static void patch_apply(struct patch *p, struct live *l)
 static enum err_code patch_keep(struct store_tx *tx, struct store_job *job)
 {
 	const struct patch *p = CONTAINER_OF(job, struct patch, job);
-	enum err_code code =
-		store_override_put(tx, (int)p->live->kind, p->live->id, &p->now, &job->err);
+	enum err_code code = store_override_put(tx, (int)p->live->kind, p->live->id, &p->now,
+		&job->err);
 	return code ? code : store_audit(tx, p->action, p->object, "ok", &job->err);
 }
 

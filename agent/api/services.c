@@ -37,9 +37,9 @@ static bool joins(const struct feature_obj *f, const struct instance *in)
 static void write_joins(struct jw *w, const struct snapshot *snap, const struct instance *in)
 {
 	struct pmap_it it = {0};
-	struct slice name;
-	void *value;
 	jw_arr(w, "joins");
+	void *value;
+	struct slice name;
 	while (pmap_next(snap->features, &it, &name, &value)) {
 		if (joins(value, in))
 			jw_slice(w, NULL, name);
@@ -75,8 +75,8 @@ static void write_seen(struct jw *w, const struct agent *a, const struct instanc
 	jw_str(w, "health", health_names[atomic_load(&l->health)]);
 	jw_time_or_null(w, "since", atomic_load(&l->health_since_wall_ms));
 	jw_str(w, "last_error", error == ERR_OK ? NULL : err_row((enum err_code)error)->code);
-	jw_time_or_null(
-		w, "last_heartbeat_at", beaten ? clock_wall_ms() - (now_us - beat) / 1000 : 0);
+	jw_time_or_null(w, "last_heartbeat_at",
+		beaten ? clock_wall_ms() - (now_us - beat) / 1000 : 0);
 	jw_int(w, "inflight", atomic_load(&l->inflight));
 	write_told(w, "told_inflight", atomic_load(&l->told_inflight));
 	write_told(w, "told_queue", atomic_load(&l->told_queue));
@@ -91,7 +91,8 @@ static void write_members(struct jw *w, const struct agent *a, const struct snap
 	const struct instance_obj *in)
 {
 	struct instance doc = in->doc;
-	const struct key_obj *key = doc.auth.key == NULL ? NULL
+	const struct key_obj *key = doc.auth.key == NULL
+		? NULL
 		: snapshot_key(snap, slice_of(doc.auth.key));
 	if (key != NULL)
 		doc.auth.key = key->ref;
@@ -112,15 +113,15 @@ void services_write_instance(struct jw *w, const struct agent *a, const struct s
 
 static const char *platform_state(const struct snapshot *snap, enum service_id id)
 {
-	bool stores =
-		id == SVC_CONFIG_CENTER || id == SVC_KEY_MANAGER || id == SVC_SERVICE_REGISTRY;
+	bool stores = id == SVC_CONFIG_CENTER || id == SVC_KEY_MANAGER ||
+		id == SVC_SERVICE_REGISTRY;
 	if (stores && snap->store_state != STORE_OK)
 		return "WARN";
 	return id == SVC_KEY_MANAGER && snap->sealed ? "WARN" : "OK";
 }
 
-void services_write_platform(
-	struct jw *w, const struct agent *a, const struct snapshot *snap, enum service_id id)
+void services_write_platform(struct jw *w, const struct agent *a, const struct snapshot *snap,
+	enum service_id id)
 {
 	const struct service_row *row = service_row(id);
 	char url[64];
@@ -271,8 +272,8 @@ bool services_may_touch(const struct instance_obj *in, enum role role, const str
 	return false;
 }
 
-static void reply_instance(
-	struct req *r, const struct snapshot *snap, const struct instance_obj *in)
+static void reply_instance(struct req *r, const struct snapshot *snap,
+	const struct instance_obj *in)
 {
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
@@ -292,8 +293,8 @@ void h_instance_get(struct req *r)
 
 // --- heartbeat, check ---
 
-static enum err_code load_member(
-	const struct jscan_member *m, _Atomic int32_t *home, struct err *err)
+static enum err_code load_member(const struct jscan_member *m, _Atomic int32_t *home,
+	struct err *err)
 {
 	char name[32];
 	int64_t v = 0;
@@ -423,11 +424,12 @@ static enum err_code on_open(void *arg, const struct key_obj *key, struct secret
 
 struct probes *services_probes_new(struct agent *a)
 {
-	return probes_new(a->control, a->snaps, &(struct probe_hooks){
-					      .open = on_open,
-					      .changed = on_changed,
-					      .probed = on_probed,
-					      .left = on_left,
-					      .arg = a,
-				      });
+	return probes_new(a->control, a->snaps,
+		&(struct probe_hooks){
+			.open = on_open,
+			.changed = on_changed,
+			.probed = on_probed,
+			.left = on_left,
+			.arg = a,
+		});
 }

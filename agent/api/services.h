@@ -27,7 +27,7 @@ bool services_may_touch(const struct instance_obj *in, enum role role, const str
 // Requests per second in the last minute, or since the start when that is shorter ago.
 double services_rate(const struct agent *a, const struct live *l, int64_t now_us);
 // One of the platform's own services, as an item of the list.
-void services_write_platform(
-	struct jw *w, const struct agent *a, const struct snapshot *snap, enum service_id id);
+void services_write_platform(struct jw *w, const struct agent *a, const struct snapshot *snap,
+	enum service_id id);
 
 #endif

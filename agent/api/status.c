@@ -136,8 +136,8 @@ static bool is_trouble(enum skip s)
 		s != SKIP_CONCURRENCY_FULL;
 }
 
-static const char *feature_state(
-	const struct feature_obj *f, const struct decision *d, size_t *ret_ok)
+static const char *feature_state(const struct feature_obj *f, const struct decision *d,
+	size_t *ret_ok)
 {
 	bool trouble = false;
 	*ret_ok = 0;
@@ -152,16 +152,16 @@ static const char *feature_state(
 	return trouble ? "WARN" : "OK";
 }
 
-static void write_feature(
-	struct jw *w, struct req *r, const struct feature_obj *f, struct decision *d)
+static void write_feature(struct jw *w, struct req *r, const struct feature_obj *f,
+	struct decision *d)
 {
 	size_t ok = 0;
 	int64_t now_us = clock_mono_us();
 	decide_plain(snapshot_route(r->snap, f), now_us, clock_wall_ms(), d);
-	struct history_sum minute =
-		history_sum(r->agent->history, slice_of(f->doc.name), now_us, 60);
-	struct history_sum minutes =
-		history_sum(r->agent->history, slice_of(f->doc.name), now_us, 300);
+	struct history_sum minute = history_sum(r->agent->history, slice_of(f->doc.name), now_us,
+		60);
+	struct history_sum minutes = history_sum(r->agent->history, slice_of(f->doc.name), now_us,
+		300);
 	jw_obj(w, NULL);
 	jw_str(w, "feature", f->doc.name);
 	jw_str(w, "state", feature_state(f, d, &ok));
@@ -205,13 +205,13 @@ static void write_keys(struct jw *w, const struct snapshot *snap)
 {
 	int64_t by_state[KEY_STANDINGS] = {0};
 	struct pmap_it it = {0};
-	struct slice name;
-	void *value;
 	int64_t now_us = clock_mono_us(), now_ms = clock_wall_ms();
 	size_t problems = 0;
 	jw_obj(w, "keys");
 	jw_int(w, "total", (int64_t)snap->keys.n);
 	jw_arr(w, "problems");
+	void *value;
+	struct slice name;
 	while (pmap_next(snap->keys, &it, &name, &value)) {
 		enum key_standing standing = key_standing(value, snap->sealed, now_us, now_ms);
 		enum key_use use = key_standing_row(standing)->use;
@@ -245,13 +245,13 @@ static void write_instances(struct jw *w, const struct snapshot *snap)
 {
 	int64_t by_state[INSTANCE_STANDINGS] = {0};
 	struct pmap_it it = {0};
-	struct slice name;
-	void *value;
 	int64_t now_us = clock_mono_us();
 	size_t problems = 0;
 	jw_obj(w, "instances");
 	jw_int(w, "total", (int64_t)snap->instances.n);
 	jw_arr(w, "problems");
+	void *value;
+	struct slice name;
 	while (pmap_next(snap->instances, &it, &name, &value)) {
 		enum instance_standing standing = instance_standing(value, now_us);
 		const struct instance_standing_row *row = instance_standing_row(standing);
@@ -322,7 +322,6 @@ void h_status(struct req *r)
 {
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
-	char etag[24];
 	jw_obj(&w, NULL);
 	write_agent(&w, r);
 	write_services(&w, r);
@@ -338,6 +337,7 @@ void h_status(struct req *r)
 	write_tasks(&w, r);
 	write_series(&w, r);
 	jw_obj_end(&w);
+	char etag[24];
 	snprintf(etag, sizeof(etag), "\"s%016llx\"",
 		(unsigned long long)slice_hash(SLICE_HASH_BEGIN, str_slice(&out)));
 	if (req_not_modified(r, etag))

@@ -76,8 +76,7 @@ static enum err_code run_list(struct store_tx *tx, struct change *c, struct err 
 		list_open(&w, &c->body);
 		if (items.n > 0)
 			jw_raw(&w, NULL, str_slice(&items));
-		list_close(&w, total, store_tx_snapshot(tx)->revision,
-			cursor_write(&more, next));
+		list_close(&w, total, store_tx_snapshot(tx)->revision, cursor_write(&more, next));
 	}
 	str_release(&items);
 	return code;

@@ -34,19 +34,22 @@ struct ask {
 static int64_t resolution(int64_t window_s, int64_t step_s)
 {
 	int64_t by_window = window_s <= MINUTES_WINDOW_S ? MINUTE_S
-			  : window_s <= HOURS_WINDOW_S   ? HOUR_S : DAY_S;
+		: window_s <= HOURS_WINDOW_S		 ? HOUR_S
+							 : DAY_S;
 	int64_t by_step = step_s == 0 || step_s % DAY_S == 0 ? DAY_S
-			: step_s % HOUR_S == 0               ? HOUR_S : MINUTE_S;
+		: step_s % HOUR_S == 0			     ? HOUR_S
+							     : MINUTE_S;
 	return MIN_OF(by_window, by_step);
 }
 
 static enum err_code read_span(struct req *r, struct usage_query *q, struct err *err)
 {
-	static const int64_t kept[][2] = {{MINUTE_S, USAGE_MINUTES_KEPT_S},
-		{HOUR_S, USAGE_HOURS_KEPT_S}};
+	static const int64_t kept[][2] = {
+		{MINUTE_S, USAGE_MINUTES_KEPT_S}, {HOUR_S, USAGE_HOURS_KEPT_S}};
 	int64_t window_s = req_query_int(r, "window") / 1000, now_s = clock_wall_ms() / 1000;
 	q->bucket_s = req_query_int(r, "step") / 1000;
-	if (q->bucket_s % MINUTE_S != 0 || (q->bucket_s > 0 && window_s / q->bucket_s > BUCKETS_MAX))
+	if (q->bucket_s % MINUTE_S != 0 ||
+		(q->bucket_s > 0 && window_s / q->bucket_s > BUCKETS_MAX))
 		return err_field(err, ERR_FIELD_RANGE, "step",
 			_("must be whole minutes, and at most %d of them in the window"),
 			BUCKETS_MAX);
@@ -197,7 +200,8 @@ static void write_client_name(struct jw *w, const char *client, const struct sna
 {
 	struct ident id;
 	const struct client_obj *c = ident_read(slice_of(client), CREDENTIAL_CLIENT, &id)
-		? snapshot_client(snap, &id) : NULL;
+		? snapshot_client(snap, &id)
+		: NULL;
 	jw_str(w, "client_name", c != NULL ? c->doc.name : NULL);
 }
 
@@ -221,9 +225,8 @@ static void write_group(struct jw *w, const struct group *g, const struct usage_
 		{"interrupted", s->interrupted}, {"tokens_in", s->tokens_in},
 		{"tokens_out", s->tokens_out}, {"tokens_cached", s->tokens_cached},
 		{"tokens_reasoning", s->tokens_reasoning}, {"images", s->images},
-		{"chars", s->chars}, {"audio_ms", s->audio_ms},
-		{"usage_unknown", s->usage_unknown}, {"cost_zero", s->cost_zero},
-		{"cost_unknown", s->cost_n[COST_UNKNOWN]}};
+		{"chars", s->chars}, {"audio_ms", s->audio_ms}, {"usage_unknown", s->usage_unknown},
+		{"cost_zero", s->cost_zero}, {"cost_unknown", s->cost_n[COST_UNKNOWN]}};
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
 		jw_int(w, members[i].name, members[i].v);
 	jw_arr(w, "cost");
@@ -237,7 +240,6 @@ static void write_answer(struct change *c, struct groups *gs, const struct ask *
 {
 	struct jw w = jw_to(&c->body);
 	size_t i = (size_t)a->offset, end = MIN_OF(i + (size_t)a->limit, gs->n);
-	char next[24];
 	qsort(gs->v, gs->n, sizeof(gs->v[0]), by_weight);
 	jw_obj(&w, NULL);
 	jw_arr(&w, "items");
@@ -256,6 +258,7 @@ static void write_answer(struct change *c, struct groups *gs, const struct ask *
 	jw_bool(&w, "truncated", gs->truncated);
 	jw_int(&w, "total", (int64_t)gs->n);
 	jw_int(&w, "revision", (int64_t)snap->revision);
+	char next[24];
 	if (end < gs->n) {
 		snprintf(next, sizeof(next), "%zu", end);
 		jw_str(&w, "next", next);

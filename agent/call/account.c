@@ -16,7 +16,6 @@
 void gw_headers(struct gw_call *c)
 {
 	struct req *r = c->r;
-	char n[NUM_I64_TEXT];
 	gw_limit_headers(c);
 	if (UNLIKELY(c->id[0] == '\0'))
 		return; // refused before a decision was made
@@ -27,6 +26,7 @@ void gw_headers(struct gw_call *c)
 		req_header_add(r, "X-Yijian-Target", c->tries[c->tries_n - 1].target);
 	if (c->reason != NULL)
 		req_header_add(r, "X-Yijian-Reason", c->reason);
+	char n[NUM_I64_TEXT];
 	req_header_add(r, "X-Yijian-Attempts",
 		num_text((int64_t)c->tries_n + (c->cand != NULL), n));
 }
@@ -183,8 +183,9 @@ static void add_attempts(struct str *s, const struct gw_told *t)
 static void add_money(struct str *s, const struct money *m)
 {
 	if (m->source == COST_UNKNOWN) {
-		str_add_slice(s, SLICE(",\"cost\":{\"pico\":null,\"currency\":null,"
-			"\"source\":\"unknown\"}"));
+		str_add_slice(s,
+			SLICE(",\"cost\":{\"pico\":null,\"currency\":null,"
+			      "\"source\":\"unknown\"}"));
 		return;
 	}
 	add_int(s, SLICE(",\"cost\":{\"pico\":"), m->pico);
@@ -239,7 +240,8 @@ void gw_tell(struct agent *a, struct str *s, const struct gw_told *t)
 static void tell(struct gw_call *c, int64_t total_us)
 {
 	bool absurd = usage_is_absurd(&c->usage);
-	bool guessed = absurd || c->usage_source == COST_UNKNOWN; // then the ledger's estimate is all there is
+	bool guessed = absurd ||
+		c->usage_source == COST_UNKNOWN; // then the ledger's estimate is all there is
 	bool decided = c->first != NULL || (c->task_id != NULL && c->id[0] != '\0');
 	struct gw_told t = {.id = c->r->id,
 		.task = c->task_id,
@@ -340,10 +342,14 @@ void gw_account(struct gw_call *c, int status, enum err_code code)
 		.tokens = MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0)};
 	c->r->told = true;
 	if (UNLIKELY(c->refused != REFUSED_NOT)) { // told in groups, and without a latency
-		req_refused(c->r, &(struct refused){.why = c->refused, .code = c->code,
-			.status = c->status, .feature = c->feature->doc.name,
-			.limited_by = c->limited_by,
-			.decision = c->first != NULL ? c->id : NULL, .total_us = total_us});
+		req_refused(c->r,
+			&(struct refused){.why = c->refused,
+				.code = c->code,
+				.status = c->status,
+				.feature = c->feature->doc.name,
+				.limited_by = c->limited_by,
+				.decision = c->first != NULL ? c->id : NULL,
+				.total_us = total_us});
 		return;
 	}
 	if (LIKELY(!c->goes_on))

@@ -23,7 +23,7 @@ static const struct limits *client_limits(const struct gw_call *c)
 bool gw_client_may(const struct client_obj *client, const struct feature_obj *f)
 {
 	return client == NULL || client->doc.features.n == 0 ||
-	       strv_has(&client->doc.features, f->doc.name);
+		strv_has(&client->doc.features, f->doc.name);
 }
 
 static int64_t number_of(const struct gw_call *c, const char *name)
@@ -73,19 +73,22 @@ static enum err_code refuse(struct gw_call *c, const char *whose, const char *na
 	const struct limits *l, const struct limit_hit *hit, struct err *err)
 {
 	static const char *const units[] = {[LIMIT_RPM] = N_("requests per minute"),
-		[LIMIT_TPM] = N_("tokens per minute"), [LIMIT_CONCURRENCY] = N_("requests at once")};
-	static const enum refusal why[] = {[LIMIT_RPM] = REFUSED_RPM, [LIMIT_TPM] = REFUSED_TPM,
-		[LIMIT_CONCURRENCY] = REFUSED_CONCURRENCY, [LIMIT_BUDGET] = REFUSED_BUDGET};
+		[LIMIT_TPM] = N_("tokens per minute"),
+		[LIMIT_CONCURRENCY] = N_("requests at once")};
+	static const enum refusal why[] = {[LIMIT_RPM] = REFUSED_RPM,
+		[LIMIT_TPM] = REFUSED_TPM,
+		[LIMIT_CONCURRENCY] = REFUSED_CONCURRENCY,
+		[LIMIT_BUDGET] = REFUSED_BUDGET};
 	c->refused = why[hit->kind];
 	c->limited_by = arena_printf(&c->r->arena, "%s:%s", whose, limit_name(hit->kind));
 	c->retry_after_s = wait_s(c, hit);
 	metric_add(c->gl->agent->metrics, MET_GW_LIMITED, 1,
 		(const char *const[]){whose, limit_name(hit->kind), NULL});
 	if (hit->kind == LIMIT_BUDGET)
-		return err_set(err, ERR_BUDGET_EXCEEDED, _("the budget of the %s %s is used up (%s)"), whose,
-			name, c->limited_by);
-	return err_set(err, ERR_RATE_LIMITED, _("the %s %s is limited to %lld %s (%s)"), whose, name,
-		(long long)limit_of(l, hit->kind), _(units[hit->kind]), c->limited_by);
+		return err_set(err, ERR_BUDGET_EXCEEDED,
+			_("the budget of the %s %s is used up (%s)"), whose, name, c->limited_by);
+	return err_set(err, ERR_RATE_LIMITED, _("the %s %s is limited to %lld %s (%s)"), whose,
+		name, (long long)limit_of(l, hit->kind), _(units[hit->kind]), c->limited_by);
 }
 
 static void count(struct live *l, bool limited)
@@ -98,15 +101,16 @@ enum err_code gw_admit(struct gw_call *c, struct err *err)
 	const struct client_obj *client = c->r->who.client;
 	const struct feature_obj *f = c->feature;
 	int64_t now = loop_now_us(c->gl->loop);
-	struct limit_hit hit;
 	if (UNLIKELY(!gw_client_may(client, f))) {
 		c->refused = REFUSED_FEATURE_DENIED;
 		return err_set(err, ERR_SCOPE_EXCEEDED, _("this client may not call this feature"));
 	}
 	c->ask.tokens = estimate(c);
 	int64_t wall = client != NULL || f->limits.any ? clock_wall_ms() : 0;
+	struct limit_hit hit;
 	if (client != NULL) {
-		bool in = limits_take(&client->limits, client->live, c->ask.tokens, now, wall, &hit);
+		bool in = limits_take(&client->limits, client->live, c->ask.tokens, now, wall,
+			&hit);
 		count(client->live, !in);
 		if (!in)
 			return refuse(c, "client", client->doc.name, &client->limits, &hit, err);
@@ -190,8 +194,8 @@ static void add_duration(struct req *r, const char *name, int64_t us, struct str
 void gw_limit_headers(struct gw_call *c)
 {
 	const struct limits *of[] = {client_limits(c), &c->feature->limits};
-	const struct live *live[] = {c->r->who.client != NULL ? c->r->who.client->live : NULL,
-		c->feature->live};
+	const struct live *live[] = {
+		c->r->who.client != NULL ? c->r->who.client->live : NULL, c->feature->live};
 	struct limits_view v = {0};
 	if (LIKELY(!of[0]->any && !of[1]->any))
 		return;
@@ -213,8 +217,7 @@ void gw_limit_headers(struct gw_call *c)
 	if (v.tokens_limit != 0) {
 		add_number(c->r, "x-ratelimit-limit-tokens", v.tokens_limit);
 		add_number(c->r, "x-ratelimit-remaining-tokens", v.tokens_left);
-		add_duration(c->r, "x-ratelimit-reset-tokens", v.tokens_reset_us,
-			&c->gl->event);
+		add_duration(c->r, "x-ratelimit-reset-tokens", v.tokens_reset_us, &c->gl->event);
 	}
 }
 
@@ -240,7 +243,8 @@ static unsigned nothing_left(const struct upstream_response *res)
 // The longest of those that count: of headers that came twice the stricter one.
 static int64_t reset_us(const struct upstream_response *res, unsigned which)
 {
-	static const char *const names[2] = {"x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"};
+	static const char *const names[2] = {
+		"x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"};
 	int64_t longest = 0, us;
 	for (size_t i = 0; i < 2 * res->headers_n; i++) {
 		const struct upstream_header *h = &res->headers[i / 2];
@@ -258,6 +262,6 @@ void gw_heed_upstream(struct gw_call *c, const struct upstream_response *res)
 	unsigned which = nothing_left(res);
 	int64_t rest_us = UNLIKELY(which != 0) ? reset_us(res, which) : 0;
 	if (UNLIKELY(rest_us > 0))
-		breaker_cool(c->cand->live, c->cand->life, loop_now_us(c->gl->loop), MIN_OF(rest_us, COOL_MAX_US),
-			res->status);
+		breaker_cool(c->cand->live, c->cand->life, loop_now_us(c->gl->loop),
+			MIN_OF(rest_us, COOL_MAX_US), res->status);
 }

@@ -61,7 +61,8 @@ enum err_code wishes_read(const struct req *r, const struct feature *f, struct s
 static enum err_code read_wishes(struct gw_call *c, struct err *err)
 {
 	const struct jscan_member *m = c->feature->doc.affinity == AFFINITY_NONE
-		? NULL : member(c, "user", JS_STRING);
+		? NULL
+		: member(c, "user", JS_STRING);
 	char text[USER_MAX];
 	struct slice user = {text, 0};
 	if (m != NULL && !jscan_string(m->value, text, sizeof(text), &user.n))
@@ -76,8 +77,11 @@ enum err_code gw_prepare(struct gw_call *c, struct err *err)
 	gw_cells_take(c, f->name);
 	c->route = snapshot_route(r->snap, c->feature);
 	c->ask = (struct decide_request){.offer = c->in.offer,
-		.width = c->in.width, .height = c->in.height, .n = c->in.images,
-		.stream = c->in.stream, .client = ident_any(&r->who.id) ? &r->who.id : &ident_local,
+		.width = c->in.width,
+		.height = c->in.height,
+		.n = c->in.images,
+		.stream = c->in.stream,
+		.client = ident_any(&r->who.id) ? &r->who.id : &ident_local,
 		.client_name = principal_shown(&r->who),
 		.deadline_us = f->timeouts.total_ms > 0 ? r->start_us + f->timeouts.total_ms * 1000
 							: FIELD_NONE,

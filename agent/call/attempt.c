@@ -82,15 +82,22 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 	int64_t now = loop_now_us(c->gl->loop), us = now - c->try_us;
 	gw_settle_usage(c);
 	give_back(c, out, status);
-	const struct attempt_end e = {.out = out, .unreachable = c->unreachable,
-		.status = status != 0 ? status : -(int)code, .now_us = now,
-		.wall_ms = clock_wall_ms(), .us = us, .cooldown_us = cooldown_us};
+	const struct attempt_end e = {.out = out,
+		.unreachable = c->unreachable,
+		.status = status != 0 ? status : -(int)code,
+		.now_us = now,
+		.wall_ms = clock_wall_ms(),
+		.us = us,
+		.cooldown_us = cooldown_us};
 	const struct breaker_policy p = attempt_policy(&c->feature->doc);
 	if (attempt_tell(c->cand, &p, &e))
 		gw_candidate_event(c, out, status);
 	gw_ledger(c, out, code);
-	c->tries[c->tries_n++] = (struct gw_attempt){.target = c->cand->name, .end = end,
-		.status = status, .code = code, .ms = us / 1000};
+	c->tries[c->tries_n++] = (struct gw_attempt){.target = c->cand->name,
+		.end = end,
+		.status = status,
+		.code = code,
+		.ms = us / 1000};
 	gw_count_attempt(c->gl, c->cells, c->cand, out);
 	gw_secret_drop(c->gl, c->secret);
 	c->secret = NULL;

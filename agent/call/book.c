@@ -41,7 +41,8 @@ static void estimate(const struct gw_call *c, struct price_usage *u)
 		return;
 	u->source = COST_ESTIMATED;
 	if (u->in < 0)
-		u->in = (int64_t)((c->in.body.n + LIMITS_BYTES_PER_TOKEN - 1) / LIMITS_BYTES_PER_TOKEN);
+		u->in = (int64_t)((c->in.body.n + LIMITS_BYTES_PER_TOKEN - 1) /
+			LIMITS_BYTES_PER_TOKEN);
 	if (u->out < 0)
 		u->out = c->in.offer == OFFER_EMBEDDINGS ? 0 : out;
 }
@@ -123,8 +124,8 @@ void gw_ledger(struct gw_call *c, enum outcome out, enum err_code code)
 {
 	int64_t wall_ms = clock_wall_ms();
 	bool used = was_used(c, out, code), answered = out == OUT_OK || c->phase != GS_WAIT;
-	const struct price *p = snapshot_price(c->r->snap, c->cand,
-		c->feature->doc.name, c->in.model, wall_ms);
+	const struct price *p = snapshot_price(c->r->snap, c->cand, c->feature->doc.name,
+		c->in.model, wall_ms);
 	struct ledger_entry e = {.wall_ms = wall_ms,
 		.feature = c->feature->doc.name,
 		.target = c->cand->target_name,

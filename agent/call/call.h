@@ -116,7 +116,8 @@ struct gw_call {
 	bool sse; // what comes is a stream of events or lines
 	bool raw; // what comes are the bytes that were asked for
 	const char *raw_type; // their content type, in the request's arena
-	struct gw_batch *batch; // of agent/gateway/batch: a list asked for in parts; NULL until one was
+	struct gw_batch
+		*batch; // of agent/gateway/batch: a list asked for in parts; NULL until one was
 	bool translate; // the caller's dialect is not the adapter's
 	struct sse reader;
 	struct adapter_stream chunks;

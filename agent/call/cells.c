@@ -28,8 +28,8 @@ static void feature_free(struct gw_loop *gl, struct gw_feature *f)
 	struct metric_cell *more[] = {f->duration, f->ttfb, f->fallbacks, f->gone, f->tokens_in,
 		f->tokens_out, f->chosen, f->none};
 	size_t it = 0;
-	void *value;
 	gl->targets_n -= f->targets.n;
+	void *value;
 	while (map_next(&f->targets, &it, NULL, &value)) {
 		struct gw_target *t = value;
 		drop_cells(gl, t->by_outcome, ARRAY_LEN(t->by_outcome));

@@ -37,7 +37,8 @@ static int hop_of(const struct gw_call *c)
 }
 
 // The usual ones stand ready.
-static const char *headers_of(const struct gw_call *c, const struct adapter_ask *a, struct str *room)
+static const char *headers_of(const struct gw_call *c, const struct adapter_ask *a,
+	struct str *room)
 {
 	static const char *const ready[2][HOPS] = {
 		{HEADERS, HEADERS HOP, HEADERS HOP_2, HEADERS HOP_3, HEADERS HOP_4},
@@ -50,8 +51,10 @@ static const char *headers_of(const struct gw_call *c, const struct adapter_ask 
 	str_clear(room);
 	str_addf(room, "Content-Type: %s\r\nAccept: %s\r\n" AGENT "%s%s",
 		a->content_type != NULL ? a->content_type : JSON_TYPE,
-		a->accept != NULL ? a->accept : a->stream ? EVENT_TYPE : JSON_TYPE, hops[hop],
-		str_text(&a->headers));
+		a->accept != NULL   ? a->accept
+			: a->stream ? EVENT_TYPE
+				    : JSON_TYPE,
+		hops[hop], str_text(&a->headers));
 	return str_text(room);
 }
 
@@ -74,8 +77,8 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 		.near_only = c->cand->instance != NULL && c->cand->instance->near_only,
 		.vendor_key = c->secret != NULL};
 	int64_t left_ms = c->ask.deadline_us != FIELD_NONE
-				  ? MAX_OF((c->ask.deadline_us - now) / 1000, 1)
-				  : 0;
+		? MAX_OF((c->ask.deadline_us - now) / 1000, 1)
+		: 0;
 	q.total_ms = left_ms;
 	if (c->in.stream) { // the request's deadline holds until the stream has begun
 		q.total_ms = f->timeouts.stream_total_ms;

@@ -3,7 +3,6 @@
 // request comes, so that model traffic of several threads shares nothing.
 #include "agent/call/loop.h"
 
-
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>

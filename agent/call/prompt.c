@@ -68,9 +68,9 @@ static bool is_blank(struct slice string)
 // and bytes of pictures.
 static bool holds_text(struct slice key)
 {
-	static const char *const keys[] = {"content", "text", "input", "output", "arguments", "refusal",
-		"system", "thinking", "reasoning_content", "summary", "parts", "instructions", "title",
-		"context", "function", "tool_calls"};
+	static const char *const keys[] = {"content", "text", "input", "output", "arguments",
+		"refusal", "system", "thinking", "reasoning_content", "summary", "parts",
+		"instructions", "title", "context", "function", "tool_calls"};
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (slice_eq_str(key, keys[i]))
 			return true;
@@ -81,17 +81,18 @@ static int64_t chars_of(struct slice value, int depth);
 
 static int64_t chars_inside(struct slice value, int depth)
 {
-	struct jscan_member m[CALL_MEMBERS_MAX];
-	struct slice rest = value, item;
+	struct slice rest = value;
 	size_t n = 0;
 	int64_t sum = 0, more = 0;
 	if (depth == 0)
 		return -1;
+	struct slice item;
 	if (value.p[0] == '[') {
 		while (more >= 0 && jscan_next(&rest, &item))
 			sum += (more = chars_of(item, depth - 1));
 		return more < 0 ? -1 : sum;
 	}
+	struct jscan_member m[CALL_MEMBERS_MAX];
 	if (jscan_object(value, traffic, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
 		return -1;
 	for (size_t i = 0; i < n && more >= 0; i++)
@@ -127,8 +128,9 @@ int64_t prompt_chars(const struct adapter_call *call)
 {
 	static const char *const keys[] = {"messages", "system", "instructions", "input", "prompt",
 		"negative_prompt", "suffix", "query", "documents", "texts"};
-	const struct multipart_part *part =
-		call->form != NULL ? multipart_find(call->form, "prompt") : NULL;
+	const struct multipart_part *part = call->form != NULL
+		? multipart_find(call->form, "prompt")
+		: NULL;
 	int64_t sum = part != NULL ? (int64_t)utf8_count(part->value) : 0, more = 0;
 	for (size_t i = 0; i < ARRAY_LEN(keys) && more >= 0; i++) {
 		const struct jscan_member *m = jscan_find(call->m, call->n, keys[i]);
@@ -171,9 +173,9 @@ static enum err_code check_n(const struct feature *f, const struct adapter_call 
 	const char *name, struct err *err)
 {
 	const struct jscan_member *m = jscan_find(call->m, call->n, name);
-	int64_t n;
 	if (m == NULL || m->type == JS_NULL)
 		return ERR_OK;
+	int64_t n;
 	if (m->type != JS_NUMBER || !jscan_int(m->value, &n))
 		return err_field(err, ERR_FIELD_TYPE, name, _("must be an integer"));
 	if (n < 1 || n > f->limits.max_n)
@@ -225,20 +227,22 @@ static enum err_code judge_messages(const struct jscan_member *m, struct err *er
 static bool says_nothing(struct slice item)
 {
 	return slice_eq_str(item, "\"\"") || (item.p[0] == '[' && jscan_is_empty(item)) ||
-	       slice_eq_str(item, "null");
+		slice_eq_str(item, "null");
 }
 
 // A text, or a list with at least one item that says something.
 static enum err_code judge_text(const struct jscan_member *m, const char *name, bool must_show,
 	struct err *err)
 {
-	struct slice rest = m->value, item;
+	struct slice rest = m->value;
 	bool some = false;
 	if (m->type == JS_STRING)
-		return says_nothing(m->value) || (must_show && is_blank(m->value)) ? empty(name, err)
-										   : ERR_OK;
+		return says_nothing(m->value) || (must_show && is_blank(m->value))
+			? empty(name, err)
+			: ERR_OK;
 	if (m->type != JS_ARRAY)
 		return err_field(err, ERR_FIELD_TYPE, name, _("must be a text or a list"));
+	struct slice item;
 	while (!some && jscan_next(&rest, &item))
 		some = !says_nothing(item);
 	return some ? ERR_OK : empty(name, err);
@@ -253,8 +257,9 @@ static bool has(const struct adapter_call *call, const char *name)
 // A response may go on from what the vendor keeps.
 static bool goes_on(const struct adapter_call *call)
 {
-	return call->offer == OFFER_RESPONSES && (has(call, "previous_response_id") ||
-		has(call, "conversation") || has(call, "prompt"));
+	return call->offer == OFFER_RESPONSES &&
+		(has(call, "previous_response_id") || has(call, "conversation") ||
+			has(call, "prompt"));
 }
 
 static enum err_code judge_query(const struct adapter_call *call, struct err *err)
@@ -277,7 +282,8 @@ enum err_code prompt_judge(const struct adapter_call *call, struct err *err)
 	case OFFER_CHAT:
 		return judge_messages(m, err);
 	case OFFER_RERANK:
-		return m->type == JS_ARRAY ? judge_text(m, name, false, err)
+		return m->type == JS_ARRAY
+			? judge_text(m, name, false, err)
 			: err_field(err, ERR_FIELD_TYPE, name, _("must be a list"));
 	case OFFER_IMAGES:
 	case OFFER_IMAGE_EDITS:

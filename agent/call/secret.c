@@ -92,7 +92,8 @@ bool gw_secret_of(struct gw_loop *gl, const struct candidate *c, struct gw_secre
 	if (key != NULL)
 		*ret = gw_secret_take(gl, key, err);
 	else
-		err_set(err, ERR_NO_HEALTHY_TARGET, _("the credential of the instance is not there"));
+		err_set(err, ERR_NO_HEALTHY_TARGET,
+			_("the credential of the instance is not there"));
 	return *ret != NULL;
 }
 

@@ -37,6 +37,6 @@ void clock_watch_start(struct clock_watch *w, struct loop *l)
 
 void clock_watch_stop(struct clock_watch *w)
 {
-	if (w->loop)
+	if (w->loop != NULL)
 		loop_timer_clear(w->loop, &w->timer);
 }

@@ -11,8 +11,7 @@
 
 #define HEAD_ROOM 96 // of the members that stand before an event's own
 
-static const char *const kind_names[EVENT_KINDS] = {"traffic", "health", "key", "config",
-	"alert"};
+static const char *const kind_names[EVENT_KINDS] = {"traffic", "health", "key", "config", "alert"};
 
 struct slot {
 	uint64_t seq;
@@ -37,7 +36,7 @@ struct events *events_new(void)
 
 void events_free(struct events *e)
 {
-	if (!e)
+	if (e == NULL)
 		return;
 	for (size_t i = 0; i < EVENTS_RING; i++)
 		str_release(&e->slots[i].json);
@@ -64,12 +63,12 @@ uint64_t events_head(const struct events *e)
 
 static void write_event(struct slot *s, struct slice json)
 {
-	char at[CLOCK_TEXT_MAX];
 	str_clear(&s->json);
 	str_reserve(&s->json, json.n + HEAD_ROOM); // at once: to grow copies and wipes
 	str_add_slice(&s->json, SLICE("{\"seq\":"));
 	str_add_i64(&s->json, (int64_t)s->seq);
 	str_add_slice(&s->json, SLICE(",\"at\":\"")); // a time and a word: nothing to escape
+	char at[CLOCK_TEXT_MAX];
 	str_add(&s->json, clock_rfc3339(clock_wall_ms(), at));
 	str_add_slice(&s->json, SLICE("\",\"kind\":\""));
 	str_add(&s->json, kind_names[s->kind]);
@@ -84,7 +83,7 @@ static void write_event(struct slot *s, struct slice json)
 
 static void wake_all(struct events_waiter *w)
 {
-	for (struct events_waiter *next; w; w = next) {
+	for (struct events_waiter *next; w != NULL; w = next) {
 		next = w->next;
 		w->next = NULL;
 		w->waiting = false;
@@ -174,7 +173,7 @@ void events_wait(struct events *e, uint64_t since, struct events_waiter *w)
 void events_unwait(struct events *e, struct events_waiter *w)
 {
 	pthread_mutex_lock(&e->lock);
-	for (struct events_waiter **at = &e->waiters; *at; at = &(*at)->next)
+	for (struct events_waiter **at = &e->waiters; *at != NULL; at = &(*at)->next)
 		if (*at == w) {
 			*at = w->next;
 			break;

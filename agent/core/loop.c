@@ -91,7 +91,7 @@ struct loop *loop_new(const char *name, const struct loop_hooks *hooks)
 
 void loop_free(struct loop *l)
 {
-	if (!l)
+	if (l == NULL)
 		return;
 	if (l->wake.fd >= 0)
 		close(l->wake.fd);
@@ -209,8 +209,8 @@ void loop_timer_clear(struct loop *l, struct loop_timer *t)
 	heap_down(l, last->slot - 1);
 }
 
-void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t delay_us,
-	void (*fn)(void *arg), void *arg)
+void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t delay_us, void (*fn)(void *arg),
+	void *arg)
 {
 	loop_timer_clear(l, t);
 	t->due_us = l->now_us + MAX_OF(delay_us, 0);
@@ -287,10 +287,10 @@ static void calls_run(struct loop *l)
 
 static void turn(struct loop *l)
 {
-	struct epoll_event events[EVENTS_MAX];
 	int wait = wait_ms(l);
 	if (l->wait.before_wait != NULL)
 		l->wait.before_wait(l->wait.arg);
+	struct epoll_event events[EVENTS_MAX];
 	int n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, wait);
 	if (l->wait.after_wait != NULL)
 		l->wait.after_wait(l->wait.arg);
@@ -300,7 +300,7 @@ static void turn(struct loop *l)
 	for (l->batch_at = 0; l->batch_at < l->batch_n;) {
 		struct epoll_event *ev = &events[l->batch_at++];
 		struct loop_watch *w = ev->data.ptr;
-		if (w)
+		if (w != NULL)
 			w->fn(w->arg, ev->events);
 	}
 	l->batch_at = l->batch_n = 0;

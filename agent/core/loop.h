@@ -46,8 +46,8 @@ int64_t loop_now_us(const struct loop *l);
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 // At the end of this turn, on this loop (no wake-up needed).
 void loop_later(struct loop *l, void (*fn)(void *arg), void *arg);
-void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t delay_us,
-	void (*fn)(void *arg), void *arg);
+void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t delay_us, void (*fn)(void *arg),
+	void *arg);
 void loop_timer_clear(struct loop *l, struct loop_timer *t);
 // Registers or changes; events 0 removes. fn may remove the watch.
 enum err_code loop_watch_set(struct loop *l, struct loop_watch *w, int fd, uint32_t events,

@@ -64,7 +64,7 @@ static void cell_free(struct metric_cell *c)
 
 static void free_all(struct metric_cell *c)
 {
-	for (struct metric_cell *next; c; c = next) {
+	for (struct metric_cell *next; c != NULL; c = next) {
 		next = c->next;
 		cell_free(c);
 	}
@@ -72,7 +72,7 @@ static void free_all(struct metric_cell *c)
 
 void metrics_free(struct metrics *m)
 {
-	if (!m)
+	if (m == NULL)
 		return;
 	for (int i = 0; i < MET_COUNT; i++)
 		free_all(m->heads[i]);
@@ -86,14 +86,14 @@ void metrics_free(struct metrics *m)
 static size_t labels_of(const struct metric_row *row)
 {
 	size_t n = 0;
-	while (n < METRIC_LABELS_MAX && row->labels[n])
+	while (n < METRIC_LABELS_MAX && row->labels[n] != NULL)
 		n++;
 	return n;
 }
 
 static const char *label_at(const char *const *labels, size_t i)
 {
-	return labels && labels[i] ? labels[i] : "";
+	return labels != NULL && labels[i] != NULL ? labels[i] : "";
 }
 
 static uint32_t hash_of(enum metric_id id, const char *const *labels, size_t n)
@@ -119,7 +119,7 @@ static struct metric_cell *find(struct metrics *m, enum metric_id id, uint32_t h
 	const char *const *labels)
 {
 	struct metric_cell *c = m->buckets[hash % BUCKETS];
-	while (c && !cell_is(c, id, hash, labels))
+	while (c != NULL && !cell_is(c, id, hash, labels))
 		c = c->chain;
 	return c;
 }
@@ -147,7 +147,7 @@ static void link_to(struct metric_cell **head, struct metric_cell *c)
 {
 	c->next = *head;
 	c->at = head;
-	if (c->next)
+	if (c->next != NULL)
 		c->next->at = &c->next;
 	*head = c;
 }
@@ -155,7 +155,7 @@ static void link_to(struct metric_cell **head, struct metric_cell *c)
 static void unlink_it(struct metric_cell *c)
 {
 	*c->at = c->next;
-	if (c->next)
+	if (c->next != NULL)
 		c->next->at = c->at;
 }
 
@@ -187,7 +187,7 @@ typedef bool cell_match(const struct metric_cell *c, void *arg);
 static void remove_where(struct metrics *m, cell_match *match, void *arg)
 {
 	for (int i = 0; i < MET_COUNT; i++)
-		for (struct metric_cell *c = m->heads[i], *next; c; c = next) {
+		for (struct metric_cell *c = m->heads[i], *next; c != NULL; c = next) {
 			next = c->next;
 			if (match(c, arg))
 				remove_cell(m, c);
@@ -257,7 +257,7 @@ struct metric_cell *metric_cell(struct metrics *m, enum metric_id id, const char
 {
 	pthread_mutex_lock(&m->lock);
 	struct metric_cell *c = cell_of(m, id, labels);
-	if (c)
+	if (c != NULL)
 		c->refs++;
 	pthread_mutex_unlock(&m->lock);
 	return c;
@@ -265,7 +265,7 @@ struct metric_cell *metric_cell(struct metrics *m, enum metric_id id, const char
 
 void metric_cell_drop(struct metrics *m, struct metric_cell *c)
 {
-	if (!c)
+	if (c == NULL)
 		return;
 	pthread_mutex_lock(&m->lock);
 	let_go(c);
@@ -274,7 +274,7 @@ void metric_cell_drop(struct metrics *m, struct metric_cell *c)
 
 bool metric_cell_gone(const struct metric_cell *c)
 {
-	return c && atomic_load_explicit(&c->gone, memory_order_relaxed);
+	return c != NULL && atomic_load_explicit(&c->gone, memory_order_relaxed);
 }
 
 // ---- values ----
@@ -289,14 +289,14 @@ static void add(_Atomic double *at, double v)
 
 void metric_cell_add(struct metric_cell *c, double v)
 {
-	if (c)
+	if (c != NULL)
 		add(&c->value, v);
 }
 
 void metric_cell_observe(struct metric_cell *c, double v)
 {
 	size_t i = 0;
-	if (!c)
+	if (c == NULL)
 		return;
 	while (i + 1 < c->buckets_n && v > c->row->buckets[i])
 		i++;
@@ -315,7 +315,7 @@ void metric_set(struct metrics *m, enum metric_id id, double v, const char *cons
 {
 	pthread_mutex_lock(&m->lock);
 	struct metric_cell *c = cell_of(m, id, labels);
-	if (c) {
+	if (c != NULL) {
 		c->round = m->round[id];
 		atomic_store_explicit(&c->value, v, memory_order_relaxed);
 	}
@@ -335,7 +335,7 @@ void metric_forget(struct metrics *m, enum metric_id id, const char *const *labe
 {
 	pthread_mutex_lock(&m->lock);
 	struct metric_cell *c = find(m, id, hash_of(id, labels, labels_of(metric_row(id))), labels);
-	if (c)
+	if (c != NULL)
 		remove_cell(m, c);
 	pthread_mutex_unlock(&m->lock);
 }
@@ -350,7 +350,7 @@ void metric_round(struct metrics *m, enum metric_id id)
 void metric_round_end(struct metrics *m, enum metric_id id, size_t missing)
 {
 	pthread_mutex_lock(&m->lock);
-	for (struct metric_cell *c = m->heads[id], *next; c; c = next) {
+	for (struct metric_cell *c = m->heads[id], *next; c != NULL; c = next) {
 		next = c->next;
 		if (c->round != m->round[id])
 			remove_cell(m, c);
@@ -393,13 +393,14 @@ void metrics_end_named(struct metrics *m, const char *label, const char *value, 
 	struct named n = {label, value};
 	pthread_mutex_lock(&m->lock);
 	for (int i = 0; i < MET_COUNT; i++)
-		for (struct metric_cell *c = m->heads[i]; c; c = c->next)
+		for (struct metric_cell *c = m->heads[i]; c != NULL; c = c->next)
 			if (c->ends_us == 0 && is_named(c, &n))
 				set_end(m, c, now_us + METRIC_KEPT_US);
 	pthread_mutex_unlock(&m->lock);
 }
 
-static void review(struct metrics *m, struct metric_cell *c, int64_t now_us, metric_alive_fn *alive, void *arg)
+static void review(struct metrics *m, struct metric_cell *c, int64_t now_us, metric_alive_fn *alive,
+	void *arg)
 {
 	bool all = true;
 	for (size_t i = 0; i < c->labels_n; i++)
@@ -416,7 +417,7 @@ void metrics_review(struct metrics *m, int64_t now_us, metric_alive_fn *alive, v
 	for (int i = 0; i < MET_COUNT; i++) {
 		if (metric_row((enum metric_id)i)->type == METRIC_GAUGE)
 			continue; // they end with their round
-		for (struct metric_cell *c = m->heads[i]; c; c = c->next)
+		for (struct metric_cell *c = m->heads[i]; c != NULL; c = c->next)
 			review(m, c, now_us, alive, arg);
 	}
 	remove_where(m, is_ending, &now_us);
@@ -453,7 +454,7 @@ static void add_number(struct str *out, double v)
 
 static void add_labels(struct str *out, const struct metric_cell *c, const char *le)
 {
-	if (!c->labels_n && !le)
+	if (!c->labels_n && le == NULL)
 		return;
 	str_add_c(out, '{');
 	for (size_t i = 0; i < c->labels_n; i++) {
@@ -468,7 +469,7 @@ static void add_labels(struct str *out, const struct metric_cell *c, const char 
 		}
 		str_add_c(out, '"');
 	}
-	if (le)
+	if (le != NULL)
 		str_addf(out, "%sle=\"%s\"", c->labels_n ? "," : "", le);
 	str_add_c(out, '}');
 }
@@ -507,7 +508,7 @@ static void add_metric(struct metrics *m, enum metric_id id, const char *service
 	static const char *const types[] = {"counter", "gauge", "histogram"};
 	const struct metric_row *row = metric_row(id);
 	bool headed = false;
-	for (struct metric_cell *c = m->heads[id]; c; c = c->next) {
+	for (struct metric_cell *c = m->heads[id]; c != NULL; c = c->next) {
 		if (row->service == SVC_ALL && strcmp(c->labels[0], service) != 0)
 			continue;
 		if (!headed)
@@ -531,7 +532,8 @@ static void add_missing(struct metrics *m, struct str *out)
 		if (n == 0)
 			continue;
 		if (!headed)
-			str_addf(out, "# HELP %s %s\n# TYPE %s gauge\n", row->name, row->help, row->name);
+			str_addf(out, "# HELP %s %s\n# TYPE %s gauge\n", row->name, row->help,
+				row->name);
 		headed = true;
 		str_addf(out, "%s{metric=\"%s\"} %llu\n", row->name,
 			metric_row((enum metric_id)i)->name, (unsigned long long)n);

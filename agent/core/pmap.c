@@ -28,7 +28,6 @@ struct pmap_node {
 static uint64_t hash_of(struct slice key)
 {
 	uint64_t h = slice_hash(SLICE_HASH_BEGIN, key);
-
 	h ^= h >> 33;
 	h *= 0xff51afd7ed558ccdu;
 	return h ^ h >> 29;
@@ -42,7 +41,6 @@ static unsigned slot(uint64_t hash, unsigned level)
 static struct pmap_node *node_new(unsigned n, uint32_t bitmap)
 {
 	struct pmap_node *node = mem_alloc(sizeof(*node) + n * sizeof(void *));
-
 	node->refs = 1;
 	node->bitmap = bitmap;
 	node->n = n;
@@ -53,14 +51,14 @@ static void entry_drop(struct entry *e, const struct pmap_ops *ops)
 {
 	if (--e->refs)
 		return;
-	if (ops->drop)
+	if (ops->drop != NULL)
 		ops->drop(e->value);
 	free(e);
 }
 
 static void node_drop(struct pmap_node *node, const struct pmap_ops *ops)
 {
-	if (!node || --node->refs)
+	if (node == NULL || --node->refs)
 		return;
 	for (unsigned i = 0; i < node->n; i++) {
 		if (node->bitmap)
@@ -75,7 +73,6 @@ static void node_drop(struct pmap_node *node, const struct pmap_ops *ops)
 static struct pmap_node *node_copy(const struct pmap_node *old, unsigned skip)
 {
 	struct pmap_node *node = node_new(old->n, old->bitmap);
-
 	for (unsigned i = 0; i < old->n; i++) {
 		node->v[i] = old->v[i];
 		if (i == skip)
@@ -97,17 +94,14 @@ void *pmap_get(struct pmap m, struct slice key)
 {
 	const struct pmap_node *node = m.root;
 	uint64_t hash = hash_of(key);
-
-	for (unsigned level = 0; node && node->bitmap; level++) {
+	for (unsigned level = 0; node != NULL && node->bitmap; level++) {
 		unsigned bit = slot(hash, level);
-
 		if (!(node->bitmap & 1u << bit))
 			return NULL;
 		node = node->v[index_of(node, bit)];
 	}
-	for (unsigned i = 0; node && i < node->n; i++) {
+	for (unsigned i = 0; node != NULL && i < node->n; i++) {
 		const struct entry *e = node->v[i];
-
 		if (e->hash == hash && e->n == key.n && memcmp(e->key, key.p, key.n) == 0)
 			return e->value;
 	}
@@ -118,11 +112,10 @@ static struct entry *entry_new(struct slice key, uint64_t hash, void *value,
 	const struct pmap_ops *ops)
 {
 	struct entry *e = mem_alloc(sizeof(*e) + key.n + 1);
-
 	*e = (struct entry){.refs = 1, .value = value, .hash = hash, .n = key.n};
 	memcpy(e->key, key.p, key.n);
 	e->key[key.n] = '\0';
-	if (ops->hold)
+	if (ops->hold != NULL)
 		ops->hold(value);
 	return e;
 }
@@ -130,7 +123,6 @@ static struct entry *entry_new(struct slice key, uint64_t hash, void *value,
 static struct pmap_node *leaf_of(struct entry *e)
 {
 	struct pmap_node *leaf = node_new(1, 0);
-
 	leaf->v[0] = e;
 	return leaf;
 }
@@ -146,7 +138,6 @@ static struct pmap_node *split(struct pmap_node *old, struct entry *e, unsigned 
 	uint64_t other = ((struct entry *)old->v[0])->hash;
 	unsigned a = slot(other, level), b = slot(e->hash, level);
 	struct pmap_node *node;
-
 	if (a == b) {
 		node = node_new(1, 1u << a);
 		node->v[0] = split(old, e, level + 1);
@@ -163,7 +154,6 @@ static struct pmap_node *leaf_put(struct pmap_node *leaf, struct entry *e, unsig
 	const struct pmap_ops *ops, bool *ret_new)
 {
 	struct pmap_node *node;
-
 	for (unsigned i = 0; i < leaf->n; i++) {
 		if (!same_key(leaf->v[i], e))
 			continue;
@@ -187,14 +177,13 @@ static struct pmap_node *leaf_put(struct pmap_node *leaf, struct entry *e, unsig
 static struct pmap_node *put(struct pmap_node *old, struct entry *e, unsigned level,
 	const struct pmap_ops *ops, bool *ret_new)
 {
-	unsigned bit = slot(e->hash, level), at;
-	struct pmap_node *node;
-
-	if (!old)
+	unsigned bit = slot(e->hash, level);
+	if (old == NULL)
 		return leaf_of(e);
 	if (!old->bitmap)
 		return leaf_put(old, e, level, ops, ret_new);
-	at = index_of(old, bit);
+	unsigned at = index_of(old, bit);
+	struct pmap_node *node;
 	if (old->bitmap & 1u << bit) {
 		node = node_copy(old, at);
 		node->v[at] = put(old->v[at], e, level + 1, ops, ret_new);
@@ -214,7 +203,6 @@ struct pmap pmap_put(struct pmap m, struct slice key, void *value, const struct 
 	bool is_new = true;
 	struct entry *e = entry_new(key, hash_of(key), value, ops);
 	struct pmap_node *root = put(m.root, e, 0, ops, &is_new);
-
 	return (struct pmap){root, m.n + is_new};
 }
 
@@ -222,15 +210,14 @@ struct pmap pmap_put(struct pmap m, struct slice key, void *value, const struct 
 static struct pmap_node *add(struct pmap_node *old, struct entry *e, unsigned level,
 	const struct pmap_ops *ops, bool *ret_new)
 {
-	unsigned bit = slot(e->hash, level), at;
+	unsigned bit = slot(e->hash, level);
 	struct pmap_node *node;
-
-	if (!old || old->refs > 1 || !old->bitmap) {
+	if (old == NULL || old->refs > 1 || !old->bitmap) {
 		node = put(old, e, level, ops, ret_new);
 		node_drop(old, ops);
 		return node;
 	}
-	at = index_of(old, bit);
+	unsigned at = index_of(old, bit);
 	if (old->bitmap & 1u << bit) {
 		old->v[at] = add(old->v[at], e, level + 1, ops, ret_new);
 		return old;
@@ -247,7 +234,6 @@ void pmap_add(struct pmap *m, struct slice key, void *value, const struct pmap_o
 {
 	bool is_new = true;
 	struct entry *e = entry_new(key, hash_of(key), value, ops);
-
 	m->root = add(m->root, e, 0, ops, &is_new);
 	m->n += is_new;
 }
@@ -255,11 +241,10 @@ void pmap_add(struct pmap *m, struct slice key, void *value, const struct pmap_o
 // The node without its child or entry `at`; NULL when nothing is left.
 static struct pmap_node *without(const struct pmap_node *old, unsigned at, uint32_t bitmap)
 {
-	struct pmap_node *node;
 
 	if (old->n == 1)
 		return NULL;
-	node = node_new(old->n - 1, bitmap);
+	struct pmap_node *node = node_new(old->n - 1, bitmap);
 	for (unsigned i = 0, to = 0; i < old->n; i++) {
 		if (i == at)
 			continue;
@@ -276,13 +261,10 @@ static struct pmap_node *without(const struct pmap_node *old, unsigned at, uint3
 static struct pmap_node *del(struct pmap_node *old, uint64_t hash, struct slice key, unsigned level,
 	bool *ret_found)
 {
-	unsigned bit = slot(hash, level), at;
-	struct pmap_node *child, *node;
-
+	unsigned bit = slot(hash, level);
 	if (!old->bitmap) {
 		for (unsigned i = 0; i < old->n; i++) {
 			const struct entry *e = old->v[i];
-
 			if (e->n == key.n && memcmp(e->key, key.p, key.n) == 0) {
 				*ret_found = true;
 				return without(old, i, 0);
@@ -292,13 +274,13 @@ static struct pmap_node *del(struct pmap_node *old, uint64_t hash, struct slice 
 	}
 	if (!(old->bitmap & 1u << bit))
 		return NULL;
-	at = index_of(old, bit);
-	child = del(old->v[at], hash, key, level + 1, ret_found);
+	unsigned at = index_of(old, bit);
+	struct pmap_node *child = del(old->v[at], hash, key, level + 1, ret_found);
 	if (!*ret_found)
 		return NULL;
-	if (!child)
+	if (child == NULL)
 		return without(old, at, old->bitmap & ~(1u << bit));
-	node = node_copy(old, at);
+	struct pmap_node *node = node_copy(old, at);
 	node->v[at] = child;
 	return node;
 }
@@ -306,18 +288,16 @@ static struct pmap_node *del(struct pmap_node *old, uint64_t hash, struct slice 
 struct pmap pmap_del(struct pmap m, struct slice key, const struct pmap_ops *ops)
 {
 	bool found = false;
-	struct pmap_node *root;
-
 	(void)ops;
-	if (!m.root)
+	if (m.root == NULL)
 		return m;
-	root = del(m.root, hash_of(key), key, 0, &found);
+	struct pmap_node *root = del(m.root, hash_of(key), key, 0, &found);
 	return found ? (struct pmap){root, m.n - 1} : pmap_share(m);
 }
 
 struct pmap pmap_share(struct pmap m)
 {
-	if (m.root)
+	if (m.root != NULL)
 		m.root->refs++;
 	return m;
 }
@@ -330,7 +310,7 @@ void pmap_release(struct pmap m, const struct pmap_ops *ops)
 bool pmap_next(struct pmap m, struct pmap_it *it, struct slice *ret_key, void **ret_value)
 {
 	if (it->depth == 0) {
-		if (!m.root)
+		if (m.root == NULL)
 			return false;
 		it->node[0] = m.root;
 		it->at[0] = 0;
@@ -339,17 +319,15 @@ bool pmap_next(struct pmap m, struct pmap_it *it, struct slice *ret_key, void **
 	while (it->depth > 0) {
 		const struct pmap_node *node = it->node[it->depth - 1];
 		unsigned *at = &it->at[it->depth - 1];
-
 		if (*at == node->n) {
 			it->depth--;
 			continue;
 		}
 		if (!node->bitmap) {
 			const struct entry *e = node->v[(*at)++];
-
-			if (ret_key)
+			if (ret_key != NULL)
 				*ret_key = (struct slice){e->key, e->n};
-			if (ret_value)
+			if (ret_value != NULL)
 				*ret_value = e->value;
 			return true;
 		}

@@ -19,11 +19,9 @@
 #define INT(name, NAME, flag) name, "YIJIAN_" NAME, flag, SET_INT
 #define BOOL(name, NAME, flag) name, "YIJIAN_" NAME, flag, SET_BOOL
 #define LISTEN(name, NAME, flag, svc, port)                                                        \
-	{                                                                                          \
-		"listen_" name, "YIJIAN_LISTEN_" NAME, "--listen-" flag, SET_LISTEN, svc,          \
-			"127.0.0.1:" port ",[::1]:" port,                                          \
-			.help = N_("addresses of " flag ": host:port[,host:port], port 0 is any")  \
-	}
+	{"listen_" name, "YIJIAN_LISTEN_" NAME, "--listen-" flag, SET_LISTEN, svc,                 \
+		"127.0.0.1:" port ",[::1]:" port,                                                  \
+		.help = N_("addresses of " flag ": host:port[,host:port], port 0 is any")}
 
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 
@@ -39,14 +37,16 @@ static const struct setting_row rows[] = {
 	{TEXT("shared", "SHARED", "--shared"), AT(shared), "",
 		.help = N_("shared live state of several agents; empty: none")},
 	{TEXT("trusted_peers", "TRUSTED_PEERS", "--trusted-peers"), AT(trusted_peers), "",
-		.help = N_("networks (CIDR, comma list) whose callers without a token are operators")},
+		.help = N_(
+			"networks (CIDR, comma list) whose callers without a token are operators")},
 	{TEXT("vendor_regions", "VENDOR_REGIONS", "--vendor-regions"), AT(vendor_regions), "",
 		.help = N_("further regional addresses a key test may try: VENDOR/REGION=URL,…")},
 	{TEXT("socket", "SOCKET", "--socket"), AT(socket_path), NULL,
 		N_("agent.sock in the state directory"),
 		.help = N_("unix socket that mounts every API; \"none\" for none")},
 	{"log_level", "YIJIAN_LOG_LEVEL", "--log-level", SET_CHOICE, AT(log_level), "info",
-		.choices = log_levels, .reloadable = true, .help = N_("least important line to log")},
+		.choices = log_levels, .reloadable = true,
+		.help = N_("least important line to log")},
 	LISTEN("api_gateway", "API_GATEWAY", "api-gateway", SVC_API_GATEWAY, "8000"),
 	LISTEN("config_center", "CONFIG_CENTER", "config-center", SVC_CONFIG_CENTER, "8001"),
 	LISTEN("key_manager", "KEY_MANAGER", "key-manager", SVC_KEY_MANAGER, "8002"),
@@ -54,7 +54,8 @@ static const struct setting_row rows[] = {
 		"8003"),
 	LISTEN("router_engine", "ROUTER_ENGINE", "router-engine", SVC_ROUTER_ENGINE, "8004"),
 	{INT("traffic_loops", "TRAFFIC_LOOPS", "--traffic-loops"), AT(traffic_loops), "0", NULL, 0,
-		16, .help = N_("threads for the model traffic; 0: one for two processors, at most 8")},
+		16,
+		.help = N_("threads for the model traffic; 0: one for two processors, at most 8")},
 	{INT("connections_max", "CONNECTIONS_MAX", "--connections-max"), AT(connections_max),
 		"12000", NULL, 16, 1000000,
 		.help = N_("open connections per service, above it callers get 503")},
@@ -66,32 +67,37 @@ static const struct setting_row rows[] = {
 			   "longer gets 503; 0: no such limit")},
 	{INT("memory_max_mb", "MEMORY_MAX_MB", "--memory-max-mb"), AT(memory_max_mb), "0", NULL, 0,
 		1048576,
-		.help = N_("resident memory, above it new model requests get 503; 0: nine tenths of "
-			   "the control group's limit, none without one")},
-	{INT("buffers_max_mb", "BUFFERS_MAX_MB", "--buffers-max-mb"), AT(buffers_max_mb), "256", NULL,
-		1, 1048576,
+		.help = N_(
+			"resident memory, above it new model requests get 503; 0: nine tenths of "
+			"the control group's limit, none without one")},
+	{INT("buffers_max_mb", "BUFFERS_MAX_MB", "--buffers-max-mb"), AT(buffers_max_mb), "256",
+		NULL, 1, 1048576,
 		.help = N_("bodies of requests that are held at once, and likewise answers that "
 			   "callers do not take; above it callers get 503; a request body may have "
 			   "50 MiB")},
 	{INT("drain_s", "DRAIN_S", "--drain-s"), AT(drain_s), "30", NULL, 0, 3600,
 		.reloadable = true, .help = N_("longest wait for open requests at stop, seconds")},
 	{INT("key_check_s", "KEY_CHECK_S", "--key-check-s"), AT(key_check_s), "300", NULL, 1, 86400,
-		.help = N_("time until a key that is out is looked at again by a free call, seconds")},
+		.help = N_(
+			"time until a key that is out is looked at again by a free call, seconds")},
 	{INT("probe_budget_micro", "PROBE_BUDGET_MICRO", "--probe-budget-micro"),
 		AT(probe_budget_micro), "0", NULL, 0, 1000000000,
-		.help = N_("what checks of one key may cost a day, in millionths of the currency of "
-			   "the model's price; 0: none that cost")},
+		.help = N_(
+			"what checks of one key may cost a day, in millionths of the currency of "
+			"the model's price; 0: none that cost")},
 	{INT("paid_probes_per_day", "PAID_PROBES_PER_DAY", "--paid-probes-per-day"),
 		AT(paid_probes_per_day), "0", NULL, 0, 10000,
 		.help = N_("checks of one key a day where no price is known, of one token each; 0: "
 			   "none")},
 	{INT("task_poll_ms", "TASK_POLL_MS", "--task-poll-ms"), AT(task_poll_ms), "1000", NULL, 10,
-		60000, .help = N_("first interval of asking a vendor how far an image task is; doubled "
-				  "after every three times, up to 5 s")},
+		60000,
+		.help = N_("first interval of asking a vendor how far an image task is; doubled "
+			   "after every three times, up to 5 s")},
 	{INT("ping_ms", "PING_MS", "--ping-ms"), AT(ping_ms), "15000", NULL, 20, 600000,
 		.help = N_("silence on a caller's stream after which a comment keeps it open")},
-	{INT("alert_interval_ms", "ALERT_INTERVAL_MS", "--alert-interval-ms"), AT(alert_interval_ms),
-		"5000", NULL, 20, 60000, .help = N_("time between looks at the alert rules")},
+	{INT("alert_interval_ms", "ALERT_INTERVAL_MS", "--alert-interval-ms"),
+		AT(alert_interval_ms), "5000", NULL, 20, 60000,
+		.help = N_("time between looks at the alert rules")},
 	{BOOL("insecure_bind", "INSECURE_BIND", "--insecure-bind"), AT(insecure_bind), "false",
 		.help = N_("allow addresses beyond loopback without TLS")},
 	{BOOL("mount_all", "MOUNT_ALL", "--mount-all"), AT(mount_all), "false",
@@ -101,13 +107,14 @@ static const struct setting_row rows[] = {
 	{BOOL("allow_private_upstreams", "ALLOW_PRIVATE_UPSTREAMS", "--allow-private-upstreams"),
 		AT(allow_private_upstreams), "true",
 		.help = N_("instances and keys may point at private addresses")},
-	{BOOL("allow_loopback_upstreams", "ALLOW_LOOPBACK_UPSTREAMS",
-		 "--allow-loopback-upstreams"),
+	{BOOL("allow_loopback_upstreams", "ALLOW_LOOPBACK_UPSTREAMS", "--allow-loopback-upstreams"),
 		AT(allow_loopback_upstreams), "true",
 		.help = N_("instances and keys may point at this host")},
-	{TEXT("upstream_ca_file", "UPSTREAM_CA_FILE", "--upstream-ca-file"), AT(upstream_ca_file), "",
-		.help = N_("authorities (PEM) that upstreams' certificates must come from; empty: the "
-			   "system's")},
+	{TEXT("upstream_ca_file", "UPSTREAM_CA_FILE", "--upstream-ca-file"), AT(upstream_ca_file),
+		"",
+		.help = N_(
+			"authorities (PEM) that upstreams' certificates must come from; empty: the "
+			"system's")},
 	{BOOL("simulated", "SIMULATED", "--simulated"), AT(simulated), "false",
 		.help = N_("label everything: the vendors behind this agent are simulated")},
 };
@@ -182,7 +189,7 @@ static enum err_code file_line(struct settings *s, struct slice line, int number
 	}
 	err_set(err, ERR_CONFIG_INVALID, _("%s, line %d: unknown setting"), s->file, number);
 	const char *close = closest_name(name, false);
-	if (close)
+	if (close != NULL)
 		err_hint(err, _("did you mean %s?"), close);
 	return ERR_CONFIG_INVALID;
 }
@@ -190,7 +197,7 @@ static enum err_code file_line(struct settings *s, struct slice line, int number
 static enum err_code file_load(struct settings *s, const char *path, bool must, struct err *err)
 {
 	FILE *f = fopen(path, "re");
-	if (!f) {
+	if (f == NULL) {
 		if (!must)
 			return ERR_OK;
 		return err_set(err, ERR_CONFIG_INVALID, _("cannot read the settings file %s: %s"),
@@ -201,12 +208,14 @@ static enum err_code file_load(struct settings *s, const char *path, bool must, 
 	bool failed = ferror(f) != 0; // a directory opens and does not read
 	fclose(f);
 	if (failed)
-		return err_set(err, ERR_CONFIG_INVALID, _("cannot read the settings file %s"), path);
+		return err_set(err, ERR_CONFIG_INVALID, _("cannot read the settings file %s"),
+			path);
 	if (n > FILE_MAX_BYTES)
-		return err_set(err, ERR_CONFIG_INVALID, _("the settings file %s is too large"), path);
+		return err_set(err, ERR_CONFIG_INVALID, _("the settings file %s is too large"),
+			path);
 	s->file = arena_strdup(&s->arena, path);
 	struct slice rest = {text, n};
-	for (int number = 1; rest.p && rest.n; number++) {
+	for (int number = 1; rest.p != NULL && rest.n; number++) {
 		struct slice line = slice_cut(&rest, '\n');
 		enum err_code code = file_line(s, line, number, err);
 		if (code)
@@ -219,7 +228,7 @@ static void env_load(struct settings *s)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const char *text = getenv(rows[i].env);
-		if (text && text[0])
+		if (text != NULL && text[0])
 			value_set(s, (int)i, slice_of(text), SET_BY_ENV);
 	}
 }
@@ -228,7 +237,7 @@ static enum err_code flag_unknown(struct slice name, struct err *err)
 {
 	err_set(err, ERR_USAGE, _("unknown option: %.*s"), SLICE_FMT(name));
 	const char *close = closest_name(name, true);
-	if (close)
+	if (close != NULL)
 		err_hint(err, _("did you mean %s?"), close);
 	else
 		err_hint(err, _("see yijiand --help"));
@@ -242,8 +251,8 @@ static const char *action_named(struct slice flag)
 	if (slice_eq_str(flag, "-V"))
 		return "version";
 	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
-		if (slice_starts(flag, "--") && slice_eq_str((struct slice){flag.p + 2, flag.n - 2},
-							actions[i]))
+		if (slice_starts(flag, "--") &&
+			slice_eq_str((struct slice){flag.p + 2, flag.n - 2}, actions[i]))
 			return actions[i];
 	return NULL;
 }
@@ -260,7 +269,7 @@ static enum err_code flags_load(struct settings *s, int argc, char **argv, const
 			value = (struct slice){arg.p + eq + 1, arg.n - (size_t)eq - 1};
 		}
 		const char *action = action_named(name);
-		if (action) {
+		if (action != NULL) {
 			*ret_action = action;
 			continue;
 		}
@@ -304,8 +313,8 @@ static bool bool_of(struct slice text, bool *ret)
 
 static bool listen_one(struct settings *s, struct slice item, struct listen_addr *ret)
 {
-	struct slice host;
 	item = slice_trim(item);
+	struct slice host;
 	if (item.n && item.p[0] == '[') {
 		ptrdiff_t end = slice_find(item, ']');
 		if (end < 0)
@@ -332,7 +341,7 @@ static enum err_code listen_of(struct settings *s, const struct setting_row *row
 {
 	enum service_id svc = (enum service_id)row->offset;
 	size_t n = 0;
-	while (text.p) {
+	while (text.p != NULL) {
 		struct slice item = slice_cut(&text, ',');
 		if (n == SETTINGS_ADDRS_MAX)
 			return bad(row, err, _("too many addresses"));
@@ -347,9 +356,9 @@ static enum err_code apply(struct settings *s, size_t i, struct err *err)
 {
 	const struct setting_row *row = &rows[i];
 	void *at = (char *)s + row->offset;
-	if (!s->value[i].text)
+	if (s->value[i].text == NULL)
 		s->value[i] = (struct setting_value){row->def, SET_BY_DEFAULT};
-	if (!s->value[i].text)
+	if (s->value[i].text == NULL)
 		return ERR_OK; // computed later
 	struct slice text = slice_of(s->value[i].text);
 	switch (row->type) {
@@ -380,7 +389,7 @@ static enum err_code apply(struct settings *s, size_t i, struct err *err)
 
 static void default_set(struct settings *s, const char **member, const char *text)
 {
-	if (*member)
+	if (*member != NULL)
 		return;
 	*member = text;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -401,11 +410,12 @@ static const char *state_dir_default(struct settings *s)
 	if (geteuid() == 0)
 		return "/var/lib/yijian";
 	const char *xdg = getenv("XDG_STATE_HOME");
-	if (xdg && xdg[0] == '/')
+	if (xdg != NULL && xdg[0] == '/')
 		return arena_printf(&s->arena, "%s/yijian", xdg);
 	const char *home = getenv("HOME");
-	return home && home[0] == '/' ? arena_printf(&s->arena, "%s/.local/state/yijian", home)
-				      : NULL;
+	return home != NULL && home[0] == '/'
+		? arena_printf(&s->arena, "%s/.local/state/yijian", home)
+		: NULL;
 }
 
 static bool is_loopback(const char *host)
@@ -424,7 +434,7 @@ bool settings_public(const struct settings *s, enum service_id service)
 static enum err_code judge(struct settings *s, struct err *err)
 {
 	default_set(s, &s->state_dir, state_dir_default(s));
-	if (!s->state_dir || s->state_dir[0] != '/')
+	if (s->state_dir == NULL || s->state_dir[0] != '/')
 		return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_STATE_DIR",
 			_("the state directory is not known as an absolute path: set "
 			  "YIJIAN_STATE_DIR"));
@@ -439,18 +449,19 @@ static enum err_code judge(struct settings *s, struct err *err)
 	if (s->shared[0])
 		return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_SHARED",
 			_("YIJIAN_SHARED: this version has no shared live state"));
-	for (struct slice rest = slice_of(s->vendor_regions), v, region, url; rest.p && rest.n;)
+	for (struct slice rest = slice_of(s->vendor_regions), v, region, url;
+		rest.p != NULL && rest.n;)
 		if (!region_take(&rest, &v, &region, &url))
 			return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_VENDOR_REGIONS",
 				_("YIJIAN_VENDOR_REGIONS is a list of VENDOR/REGION=URL"));
 	for (int svc = 0; svc < SVC_COUNT; svc++) {
 		if (s->insecure_bind || !settings_public(s, (enum service_id)svc))
 			continue;
-		err_set(err, ERR_CONFIG_INVALID,
-			_("%s would listen beyond loopback, without TLS"),
+		err_set(err, ERR_CONFIG_INVALID, _("%s would listen beyond loopback, without TLS"),
 			service_row((enum service_id)svc)->name);
-		err_hint(err, _("bind 127.0.0.1 and put a TLS proxy before it, whose callers send a token "
-			"(yijian token create); or say YIJIAN_INSECURE_BIND=true on purpose"));
+		err_hint(err,
+			_("bind 127.0.0.1 and put a TLS proxy before it, whose callers send a token "
+			  "(yijian token create); or say YIJIAN_INSECURE_BIND=true on purpose"));
 		return ERR_CONFIG_INVALID;
 	}
 	return ERR_OK;
@@ -464,14 +475,14 @@ enum err_code settings_load(struct settings *s, int argc, char **argv, const cha
 	*s = (struct settings){.arena = ARENA_INIT};
 	*ret_action = NULL;
 	enum err_code code = flags_load(&flags, argc, argv, ret_action, &file, err);
-	if (!file)
+	if (file == NULL)
 		file = getenv("YIJIAN_CONFIG");
 	if (!code)
-		code = file_load(s, file ? file : SETTINGS_FILE, file != NULL, err);
+		code = file_load(s, file != NULL ? file : SETTINGS_FILE, file != NULL, err);
 	if (!code)
 		env_load(s);
 	for (size_t i = 0; !code && i < ARRAY_LEN(rows); i++)
-		if (flags.value[i].text)
+		if (flags.value[i].text != NULL)
 			value_set(s, (int)i, slice_of(flags.value[i].text), SET_BY_FLAG);
 	arena_release(&flags.arena);
 	for (size_t i = 0; !code && i < ARRAY_LEN(rows); i++)

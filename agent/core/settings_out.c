@@ -20,7 +20,7 @@ static const struct action_row action_rows[] = {
 
 static const char *default_text(const struct setting_row *row)
 {
-	if (!row->def)
+	if (row->def == NULL)
 		return gettext(row->def_text);
 	return row->def[0] ? row->def : _("empty");
 }
@@ -35,8 +35,9 @@ void settings_help(struct str *out)
 {
 	size_t n;
 	const struct setting_row *rows = settings_all(&n);
-	str_add(out, _("usage: yijiand [options]\n\nThe Yijian agent: one daemon, five HTTP "
-		       "services, no arguments needed.\n\n"));
+	str_add(out,
+		_("usage: yijiand [options]\n\nThe Yijian agent: one daemon, five HTTP "
+		  "services, no arguments needed.\n\n"));
 	for (size_t i = 0; i < ARRAY_LEN(action_rows); i++)
 		str_addf(out, "  %-34s %s\n", action_rows[i].flag, gettext(action_rows[i].help));
 	str_add(out, _("\nSettings, by flag, environment or file, in this order:\n"));
@@ -55,24 +56,25 @@ void settings_env_example(struct str *out)
 {
 	size_t n;
 	const struct setting_row *rows = settings_all(&n);
-	str_add(out, "# Settings of yijiand, generated: yijiand --env-example\n"
-		     "# Read from " SETTINGS_FILE
-		     ", by systemd (EnvironmentFile=) and compose (env_file:).\n"
-		     "# A line that is commented out shows the default. Vendor keys are never "
-		     "settings.\n");
+	str_add(out,
+		"# Settings of yijiand, generated: yijiand --env-example\n"
+		"# Read from " SETTINGS_FILE
+		", by systemd (EnvironmentFile=) and compose (env_file:).\n"
+		"# A line that is commented out shows the default. Vendor keys are never "
+		"settings.\n");
 	for (size_t i = 0; i < n; i++) {
 		str_addf(out, "\n# %s", rows[i].help);
 		if (rows[i].max)
 			str_addf(out, " (%lld to %lld)", (long long)rows[i].min,
 				(long long)rows[i].max);
-		if (rows[i].choices) {
+		if (rows[i].choices != NULL) {
 			str_add(out, ":");
-			for (size_t c = 0; rows[i].choices[c]; c++)
+			for (size_t c = 0; rows[i].choices[c] != NULL; c++)
 				str_addf(out, " %s", rows[i].choices[c]);
 		}
-		if (!rows[i].def)
+		if (rows[i].def == NULL)
 			str_addf(out, "\n# default: %s", rows[i].def_text);
-		str_addf(out, "\n#%s=%s\n", rows[i].env, rows[i].def ? rows[i].def : "");
+		str_addf(out, "\n#%s=%s\n", rows[i].env, rows[i].def != NULL ? rows[i].def : "");
 	}
 }
 
@@ -80,10 +82,10 @@ void settings_print(const struct settings *s, struct str *out)
 {
 	size_t n;
 	const struct setting_row *rows = settings_all(&n);
-	str_addf(out, "# file: %s\n", s->file ? s->file : "none");
+	str_addf(out, "# file: %s\n", s->file != NULL ? s->file : "none");
 	for (size_t i = 0; i < n; i++)
 		str_addf(out, "%s=%s # %s\n", rows[i].env,
-			s->value[i].text ? s->value[i].text : "",
+			s->value[i].text != NULL ? s->value[i].text : "",
 			setting_origin_name(s->value[i].origin));
 }
 
@@ -129,33 +131,36 @@ void settings_man(struct str *out)
 		add_roff(out, action_rows[i].help);
 		str_add_c(out, '\n');
 	}
-	str_add(out, ".SH SETTINGS\nA flag wins over the environment, the environment over the "
-		     "file, the file over the default.\n");
+	str_add(out,
+		".SH SETTINGS\nA flag wins over the environment, the environment over the "
+		"file, the file over the default.\n");
 	for (size_t i = 0; i < n; i++) {
 		add_item(out, rows[i].flag, value_word(&rows[i]));
 		str_addf(out, ".B %s\n.br\n", rows[i].env);
 		add_roff(out, rows[i].help);
 		str_add(out, ". Default: ");
-		add_roff(out, rows[i].def ? (rows[i].def[0] ? rows[i].def : "empty")
-					  : rows[i].def_text);
+		add_roff(out,
+			rows[i].def != NULL ? (rows[i].def[0] ? rows[i].def : "empty")
+					    : rows[i].def_text);
 		str_add(out, rows[i].reloadable ? ". Taken over on SIGHUP.\n" : ".\n");
 	}
-	str_add(out, ".SH SIGNALS\n.TP\n.B SIGTERM, SIGINT\nStop: no new connection, open requests "
-		     "end, then exit 0; a second one does not wait.\n.TP\n.B SIGHUP\nRead the "
-		     "settings again; invalid ones change nothing.\n"
-		     ".SH EXIT STATUS\n0 stopped, 2 usage, 70 internal error, 75 another agent "
-		     "holds the state, 78 invalid settings.\n.SH FILES\n.TP\n.I " SETTINGS_FILE
-		     "\nThe settings.\n"
-		     ".TP\n.I STATE_DIR/yijian.db\nThe database, and its log\n.IR yijian.db\\-wal :\n"
-		     "both or neither are copied.\n"
-		     ".TP\n.I STATE_DIR/yijian.db\\-clean\nThere between a clean stop and the next start, "
-		     "which looks closer without it.\n"
-		     ".TP\n.I STATE_DIR/root.key\nThe key that opens the key store.\n"
-		     ".TP\n.I STATE_DIR/snapshot.json\nThe last good configuration, for a start without the "
-		     "database.\n"
-		     ".TP\n.I STATE_DIR/snapshot.lost.json\nA configuration that was set aside because it is "
-		     "newer than the database.\n"
-		     ".TP\n.I STATE_DIR/agent.sock\nThe unix socket that has every API.\n"
-		     ".TP\n.I STATE_DIR/ports.json\nThe bound addresses.\n"
-		     ".SH SEE ALSO\n.BR yijian (1)\n");
+	str_add(out,
+		".SH SIGNALS\n.TP\n.B SIGTERM, SIGINT\nStop: no new connection, open requests "
+		"end, then exit 0; a second one does not wait.\n.TP\n.B SIGHUP\nRead the "
+		"settings again; invalid ones change nothing.\n"
+		".SH EXIT STATUS\n0 stopped, 2 usage, 70 internal error, 75 another agent "
+		"holds the state, 78 invalid settings.\n.SH FILES\n.TP\n.I " SETTINGS_FILE
+		"\nThe settings.\n"
+		".TP\n.I STATE_DIR/yijian.db\nThe database, and its log\n.IR yijian.db\\-wal :\n"
+		"both or neither are copied.\n"
+		".TP\n.I STATE_DIR/yijian.db\\-clean\nThere between a clean stop and the next start, "
+		"which looks closer without it.\n"
+		".TP\n.I STATE_DIR/root.key\nThe key that opens the key store.\n"
+		".TP\n.I STATE_DIR/snapshot.json\nThe last good configuration, for a start without the "
+		"database.\n"
+		".TP\n.I STATE_DIR/snapshot.lost.json\nA configuration that was set aside because it is "
+		"newer than the database.\n"
+		".TP\n.I STATE_DIR/agent.sock\nThe unix socket that has every API.\n"
+		".TP\n.I STATE_DIR/ports.json\nThe bound addresses.\n"
+		".SH SEE ALSO\n.BR yijian (1)\n");
 }

@@ -24,8 +24,8 @@ static bool is_of_model(const struct candidate *c, const struct attempt_end *e)
 static bool tell(struct live *l, uint64_t life, const struct breaker_policy *p, enum outcome out,
 	const struct attempt_end *e)
 {
-	return breaker_outcome(
-		l, life, p, out, e->now_us, e->wall_ms, out == e->out ? e->cooldown_us : 0, e->status);
+	return breaker_outcome(l, life, p, out, e->now_us, e->wall_ms,
+		out == e->out ? e->cooldown_us : 0, e->status);
 }
 
 // The instance answered; it is the key it asks for that was refused.
@@ -35,7 +35,8 @@ static bool credential_refused(const struct candidate *c, const struct breaker_p
 	tell(c->live, c->life, p, OUT_CLIENT, e);
 	if (c->pair != NULL)
 		tell(c->pair, LIFE_ANY, p, OUT_CLIENT, e);
-	return c->credential != NULL && tell(c->credential->live, c->credential->life, p, OUT_AUTH, e);
+	return c->credential != NULL &&
+		tell(c->credential->live, c->credential->life, p, OUT_AUTH, e);
 }
 
 static bool of_model(const struct candidate *c, const struct breaker_policy *p,

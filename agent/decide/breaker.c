@@ -81,7 +81,7 @@ static bool cool(struct live *l, int64_t now_us, int64_t cooldown_us, int status
 	bool was_cooling = until > now_us;
 	while (until < now_us + cooldown_us) {
 		if (atomic_compare_exchange_weak(&l->cooldown_until_us, &until,
-			now_us + cooldown_us))
+			    now_us + cooldown_us))
 			break;
 	}
 	atomic_store(&l->cooldown_status, status);
@@ -105,7 +105,6 @@ static bool set_fault(struct live *l, enum live_fault fault, int64_t now_wall_ms
 static bool set_passing(struct live *l, enum live_fault fault, int64_t now_wall_ms)
 {
 	bool changed = set_fault(l, fault, now_wall_ms);
-
 	atomic_store(&l->fault_since_wall_ms, now_wall_ms);
 	return changed;
 }
@@ -162,18 +161,19 @@ static bool of_this_secret(struct live *l, const struct breaker_policy *p, enum 
 	return changed;
 }
 
-bool breaker_outcome(struct live *l, uint64_t life, const struct breaker_policy *p, enum outcome out,
-	int64_t now_us, int64_t now_wall_ms, int64_t cooldown_us, int status)
+bool breaker_outcome(struct live *l, uint64_t life, const struct breaker_policy *p,
+	enum outcome out, int64_t now_us, int64_t now_wall_ms, int64_t cooldown_us, int status)
 {
 	bool changed = false;
-	enum live_match before = live_match(l, life), after;
+	enum live_match before = live_match(l, life);
 	if (UNLIKELY(before == LIVE_OTHER_ADDRESS))
 		return false;
 	if (LIKELY(before == LIVE_SAME))
 		changed = of_this_secret(l, p, out, now_us, now_wall_ms, cooldown_us, status);
 	else
 		changed = of_another_secret(l, p, out, now_us, cooldown_us, status);
-	after = live_match(l, life); // it may have changed on another thread meanwhile
+	enum live_match after = live_match(l,
+		life); // it may have changed on another thread meanwhile
 	if (LIKELY(after == before))
 		return changed;
 	live_unlearn(l, after);
@@ -185,7 +185,6 @@ bool breaker_outcome(struct live *l, uint64_t life, const struct breaker_policy 
 void breaker_first(struct live *l)
 {
 	int32_t debt = atomic_load_explicit(&l->retry_debt, memory_order_relaxed);
-
 	while (debt > 0 && !atomic_compare_exchange_weak(&l->retry_debt, &debt, debt - 1))
 		;
 }
@@ -193,7 +192,6 @@ void breaker_first(struct live *l)
 bool breaker_retry(struct live *l)
 {
 	int32_t debt = atomic_load(&l->retry_debt);
-
 	do {
 		if (debt > (BREAKER_RETRIES - 1) * RETRY_COST)
 			return false;

@@ -32,8 +32,8 @@ enum outcome {
 // True when the caller became the half-open trial (or the breaker is closed); false: not now.
 bool breaker_try(struct live *l, uint64_t life, int64_t now_us);
 // Returns true when the state changed (for an event). cooldown_us: how long a rate limit holds.
-bool breaker_outcome(struct live *l, uint64_t life, const struct breaker_policy *p, enum outcome out,
-	int64_t now_us, int64_t now_wall_ms, int64_t cooldown_us, int status);
+bool breaker_outcome(struct live *l, uint64_t life, const struct breaker_policy *p,
+	enum outcome out, int64_t now_us, int64_t now_wall_ms, int64_t cooldown_us, int status);
 // Budget of second calls of the same candidate for one request: at most a tenth of the first ones, and
 // BREAKER_RETRIES at once, so that an upstream in trouble does not get twice the work.
 #define BREAKER_RETRIES 10

@@ -53,8 +53,8 @@ static enum skip fault_skip(const struct live *l, int64_t now_wall_ms, struct li
 	if (LIKELY(fault == LIVE_OK))
 		return SKIP_NONE;
 	int64_t since = LOAD(&l->fault_since_wall_ms);
-	if ((fault == LIVE_MODEL_GONE && now_wall_ms - since >= BREAKER_GONE_MS)
-		|| (fault == LIVE_KEY_NO_QUOTA && now_wall_ms - since >= BREAKER_QUOTA_MS))
+	if ((fault == LIVE_MODEL_GONE && now_wall_ms - since >= BREAKER_GONE_MS) ||
+		(fault == LIVE_KEY_NO_QUOTA && now_wall_ms - since >= BREAKER_QUOTA_MS))
 		return SKIP_NONE; // perhaps it is back
 	view->since_wall_ms = since;
 	view->status = LOAD(&l->last_error_status);
@@ -75,8 +75,7 @@ static enum skip judge_key(const struct key_obj *k, bool sealed, int64_t now_wal
 }
 
 // The key is the vendor's, or the credential without which an instance is not asked at all.
-static enum skip judge_fault(const struct candidate *c, int64_t now_wall_ms,
-	struct live_view *view)
+static enum skip judge_fault(const struct candidate *c, int64_t now_wall_ms, struct live_view *view)
 {
 	if (UNLIKELY(c->grant != GRANT_NONE && c->grant != GRANT_KEY))
 		return c->grant == GRANT_ELSEWHERE ? SKIP_KEY_INVALID : SKIP_NO_KEY;
@@ -95,8 +94,8 @@ static enum skip judge_policy(const struct route *route, const struct candidate 
 	const struct decide_request *req)
 {
 	const struct feature *f = &route->feature->doc;
-	if (UNLIKELY(req->local_only || f->data_policy == DATA_LOCAL_ONLY)
-		&& c->target->kind != TARGET_SELF_HOSTED)
+	if (UNLIKELY(req->local_only || f->data_policy == DATA_LOCAL_ONLY) &&
+		c->target->kind != TARGET_SELF_HOSTED)
 		return SKIP_POLICY_DENIED;
 	if (UNLIKELY(route->space != NULL) && strcmp(route->space, c->space) != 0)
 		return SKIP_POLICY_DENIED;
@@ -104,7 +103,8 @@ static enum skip judge_policy(const struct route *route, const struct candidate 
 		return SKIP_NONE;
 	// A key that does not say its region is in none that was allowed.
 	return c->key->doc.region != NULL && strv_has(&f->regions, c->key->doc.region)
-		? SKIP_NONE : SKIP_REGION_DENIED;
+		? SKIP_NONE
+		: SKIP_REGION_DENIED;
 }
 
 static bool makes_size(const struct candidate *c, int64_t width, int64_t height)
@@ -128,7 +128,8 @@ static enum skip judge_fit(const struct candidate *c, const struct decide_reques
 		return SKIP_SIZE_UNSUPPORTED;
 	if (c->instance == NULL || c->instance->doc.models.n == 0)
 		return SKIP_NONE;
-	const char *model = c->target->upstream_model ? c->target->upstream_model : req->model;
+	const char *model = c->target->upstream_model != NULL ? c->target->upstream_model
+							      : req->model;
 	if (model != NULL && !strv_has(&c->instance->doc.models, model))
 		return SKIP_MODEL_UNKNOWN;
 	return SKIP_NONE;
@@ -184,13 +185,16 @@ static enum skip judge_limits(const struct candidate *c, const struct decide_req
 	int64_t now_us, int64_t now_wall_ms, struct live_view *view)
 {
 	static const enum skip skips[] = {[LIMIT_NONE] = SKIP_NONE,
-		[LIMIT_RPM] = SKIP_RATE_LIMITED_RPM, [LIMIT_TPM] = SKIP_RATE_LIMITED_TPM,
-		[LIMIT_CONCURRENCY] = SKIP_CONCURRENCY_FULL, [LIMIT_BUDGET] = SKIP_BUDGET_EXHAUSTED};
+		[LIMIT_RPM] = SKIP_RATE_LIMITED_RPM,
+		[LIMIT_TPM] = SKIP_RATE_LIMITED_TPM,
+		[LIMIT_CONCURRENCY] = SKIP_CONCURRENCY_FULL,
+		[LIMIT_BUDGET] = SKIP_BUDGET_EXHAUSTED};
 	if (view->limit != 0 && view->inflight >= view->limit)
 		return SKIP_CONCURRENCY_FULL;
 	if (c->key == NULL || LIKELY(!c->key->limits.any))
 		return SKIP_NONE;
-	struct limit_hit hit = limits_look(&c->key->limits, c->live, req->tokens, now_us, now_wall_ms);
+	struct limit_hit hit = limits_look(&c->key->limits, c->live, req->tokens, now_us,
+		now_wall_ms);
 	view->until_us = hit.until_us == FIELD_NONE ? 0 : hit.until_us;
 	return skips[hit.kind];
 }
@@ -243,8 +247,8 @@ static enum skip judge(const struct route *route, const struct candidate *c,
 		skip = judge_limits(c, req, now_us, now_wall_ms, &v->view);
 		v->is_out = skip != SKIP_NONE;
 	}
-	if (skip == SKIP_NONE && req->deadline_us != FIELD_NONE
-		&& req->deadline_us - now_us < DECIDE_MIN_LEFT_US)
+	if (skip == SKIP_NONE && req->deadline_us != FIELD_NONE &&
+		req->deadline_us - now_us < DECIDE_MIN_LEFT_US)
 		skip = SKIP_DEADLINE_TOO_SHORT;
 	return skip;
 }
@@ -281,13 +285,13 @@ int decide_weight(const struct candidate *c, int64_t now_us)
 // Those without a share come last, whatever the strategy; returns how many have one.
 static size_t weightless_last(struct equals *e)
 {
-	int last[DECIDE_MAX];
 	size_t n = 0, n_last = 0;
 	while (n < e->n && e->weight[e->v[n]] > 0)
 		n++;
 	if (LIKELY(n == e->n))
 		return n;
 	n = 0;
+	int last[DECIDE_MAX];
 	for (size_t i = 0; i < e->n; i++) {
 		if (e->weight[e->v[i]] > 0)
 			e->v[n++] = e->v[i];
@@ -404,8 +408,8 @@ static void rank_latency(struct equals *e, size_t n)
 	size_t pair = n > 1 ? (size_t)MIN_OF(e->draw * pairs, pairs - 1) : 0;
 	for (size_t i = 0; i < n; i++) {
 		int c = e->v[i];
-		e->key[c] = latency_of(&e->route->v[c], e->now_wall_ms)
-			* (e->d->v[c].view.inflight + 1) / e->weight[c];
+		e->key[c] = latency_of(&e->route->v[c], e->now_wall_ms) *
+			(e->d->v[c].view.inflight + 1) / e->weight[c];
 	}
 	sort_by_key(e, n);
 	// The better one of a pair: n - 1 pairs have the first, n - 2 the second as theirs …
@@ -426,7 +430,8 @@ struct money decide_cost(const struct candidate *c, const struct decide_request 
 	if (req->offer == OFFER_IMAGES || req->offer == OFFER_IMAGE_EDITS)
 		w.images = req->n != FIELD_NONE ? MAX_OF(req->n, 1) : 1;
 	return price_expected(c->price != NULL && price_valid(c->price, now_wall_ms) ? c->price
-										      : NULL, &w);
+										     : NULL,
+		&w);
 }
 
 static void rank_cost(struct equals *e, size_t n)
@@ -571,8 +576,8 @@ static void choose_least_bad(const struct route *route, const struct decide_requ
 	for (size_t i = 0; i < d->n; i++) {
 		const struct verdict *v = &d->v[i];
 		struct live_view view = v->view;
-		if (!v->is_out || badness(v->skip) == 0
-			|| judge_limits(&route->v[i], req, now_us, now_wall_ms, &view) != SKIP_NONE)
+		if (!v->is_out || badness(v->skip) == 0 ||
+			judge_limits(&route->v[i], req, now_us, now_wall_ms, &view) != SKIP_NONE)
 			continue;
 		if (d->chosen < 0 || is_worse(&d->v[d->chosen], v))
 			d->chosen = (int)i;
@@ -626,8 +631,8 @@ void decide(const struct route *route, const struct decide_request *req, int64_t
 			v->skip = judge(route, &route->v[i], req, i, now_us, now_wall_ms, v);
 	}
 	choose(route, req, now_us, now_wall_ms, draw, ret);
-	if (UNLIKELY(ret->chosen < 0) && route->feature->doc.all_down == ALL_DOWN_LEAST_BAD
-		&& !req->no_least_bad)
+	if (UNLIKELY(ret->chosen < 0) && route->feature->doc.all_down == ALL_DOWN_LEAST_BAD &&
+		!req->no_least_bad)
 		choose_least_bad(route, req, now_us, now_wall_ms, ret);
 }
 
@@ -658,7 +663,8 @@ int64_t decide_retry_at_us(const struct decision *d)
 {
 	int64_t at = FIELD_NONE;
 	for (size_t i = 0; i < d->n; i++) {
-		if (skip_is(d->v[i].skip, SKIPS_RATE) && (at == FIELD_NONE || d->v[i].view.until_us < at))
+		if (skip_is(d->v[i].skip, SKIPS_RATE) &&
+			(at == FIELD_NONE || d->v[i].view.until_us < at))
 			at = d->v[i].view.until_us;
 	}
 	return at;
@@ -689,7 +695,8 @@ bool decide_all_limited(const struct decision *d)
 	size_t limited = 0;
 	for (size_t i = 0; i < d->n; i++) {
 		enum skip s = d->v[i].skip;
-		if (skip_is(s, SKIPS_RATE) || s == SKIP_CONCURRENCY_FULL || s == SKIP_BUDGET_EXHAUSTED)
+		if (skip_is(s, SKIPS_RATE) || s == SKIP_CONCURRENCY_FULL ||
+			s == SKIP_BUDGET_EXHAUSTED)
 			limited++;
 		else if (!skip_is(s, SKIPS_WISH | SKIPS_PLAN))
 			return false;

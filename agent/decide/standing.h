@@ -8,9 +8,13 @@
 
 enum key_standing {
 	KEY_IS_SEALED, // its secret cannot be opened
-	KEY_IS_DISABLED, KEY_IS_EXPIRED,
-	KEY_IS_INVALID, KEY_IS_NO_QUOTA, KEY_IS_REGION_DENIED, // what the vendor said of it
-	KEY_IS_COOLING, KEY_IS_OPEN, // passes by itself
+	KEY_IS_DISABLED,
+	KEY_IS_EXPIRED,
+	KEY_IS_INVALID,
+	KEY_IS_NO_QUOTA,
+	KEY_IS_REGION_DENIED, // what the vendor said of it
+	KEY_IS_COOLING,
+	KEY_IS_OPEN, // passes by itself
 	KEY_IS_OK,
 	KEY_IS_UNKNOWN, // has answered nothing since the agent started or it got its secret
 	KEY_STANDINGS
@@ -26,7 +30,9 @@ enum instance_standing {
 	INSTANCE_IS_DISABLED,
 	INSTANCE_IS_DRAINED,
 	INSTANCE_IS_EXPIRED, // its heartbeat is overdue
-	INSTANCE_IS_DOWN, INSTANCE_IS_WARN, INSTANCE_IS_OK, // what probes or heartbeats say
+	INSTANCE_IS_DOWN,
+	INSTANCE_IS_WARN,
+	INSTANCE_IS_OK, // what probes or heartbeats say
 	INSTANCE_IS_UNKNOWN,
 	INSTANCE_STANDINGS
 };
@@ -51,8 +57,8 @@ static inline unsigned key_faults(const struct key_obj *k, bool sealed, int64_t 
 		[LIVE_REGION_DENIED] = 1u << KEY_IS_REGION_DENIED,
 		[LIVE_MODEL_GONE] = 0}; // of a model, never of a key
 	return (sealed ? 1u << KEY_IS_SEALED : 0) |
-	       (key_expired(k, now_wall_ms) ? 1u << KEY_IS_EXPIRED : 0) |
-	       said[atomic_load_explicit(&k->live->fault, memory_order_relaxed)];
+		(key_expired(k, now_wall_ms) ? 1u << KEY_IS_EXPIRED : 0) |
+		said[atomic_load_explicit(&k->live->fault, memory_order_relaxed)];
 }
 
 // Bits (1 << enum key_standing) of all that holds; never 0.
@@ -74,13 +80,13 @@ static inline bool live_overridden(const struct live *l, int64_t now_us)
 static inline bool live_drained(const struct live *l, int64_t now_us)
 {
 	return atomic_load_explicit(&l->drained, memory_order_relaxed) != 0 &&
-	       live_overridden(l, now_us);
+		live_overridden(l, now_us);
 }
 
 static inline bool live_open(const struct live *l, int64_t now_us)
 {
 	return atomic_load_explicit(&l->breaker, memory_order_relaxed) == BREAKER_OPEN &&
-	       atomic_load_explicit(&l->breaker_until_us, memory_order_relaxed) > now_us;
+		atomic_load_explicit(&l->breaker_until_us, memory_order_relaxed) > now_us;
 }
 
 // When the heartbeat runs, or ran, out, monotonic; 0: it has none, or has not beaten yet.

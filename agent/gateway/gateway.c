@@ -162,7 +162,8 @@ void h_messages(struct req *r)
 	struct gw_call *c = gw_call_new(gw_loop_of(r));
 	struct err err = {0};
 	c->r = r;
-	if (messages_read(r->body, &c->in, &err) == ERR_OK && prompt_judge(&c->in, &err) == ERR_OK) {
+	if (messages_read(r->body, &c->in, &err) == ERR_OK &&
+		prompt_judge(&c->in, &err) == ERR_OK) {
 		c->in.beta = beta_of(r);
 		go(c, &err);
 	}

@@ -61,12 +61,12 @@ static struct ending feature_ends(const struct listing *l, const struct feature 
 static void add_model(const struct listing *l, const char *id, const struct feature_obj *f,
 	const char *owner, struct ending ends)
 {
-	char text[CLOCK_TEXT_MAX];
 	jw_obj(l->w, NULL);
 	jw_str(l->w, "id", id);
 	jw_str(l->w, "object", "model");
 	jw_int(l->w, "created", f->doc.created_at > 0 ? f->doc.created_at / 1000 : 0);
 	jw_str(l->w, "owned_by", owner);
+	char text[CLOCK_TEXT_MAX];
 	if (ends.at != FIELD_NONE) {
 		clock_rfc3339(ends.at, text);
 		text[DATE_LENGTH] = '\0';
@@ -95,9 +95,9 @@ static void add_feature(const struct listing *l, const struct feature_obj *f)
 	const struct target *targets = doc->targets.v;
 	for (size_t i = 0; i < doc->targets.n; i++) {
 		const struct target *t = &targets[i];
-		char id[REF_MAX];
 		if (t->kind != TARGET_VENDOR || t->vendor == NULL || !t->enabled)
 			continue;
+		char id[REF_MAX];
 		target_name(t, id);
 		if (snapshot_model(l->snap, slice_of(id)) == f)
 			add_model(l, id, f, t->vendor, target_ends(l, t));
@@ -110,11 +110,11 @@ void h_model_list(struct req *r)
 	struct jw w = jw_to(&out);
 	const struct listing l = {&w, r->snap, r->who.client, clock_wall_ms()};
 	struct pmap_it it = {0};
-	struct slice key;
-	void *value;
 	jw_obj(&w, NULL);
 	jw_str(&w, "object", "list");
 	jw_arr(&w, "data");
+	void *value;
+	struct slice key;
 	while (pmap_next(r->snap->features, &it, &key, &value))
 		if (gw_client_may(l.client, value))
 			add_feature(&l, value);
@@ -138,9 +138,9 @@ void h_model_get(struct req *r)
 	const struct target *targets = f->doc.targets.v;
 	struct ending ends = feature_ends(&l, &f->doc);
 	for (size_t i = 0; i < f->doc.targets.n; i++) {
-		char id[REF_MAX];
 		if (targets[i].kind != TARGET_VENDOR || targets[i].vendor == NULL)
 			continue;
+		char id[REF_MAX];
 		target_name(&targets[i], id);
 		if (slice_eq_str(r->param[0], id))
 			ends = target_ends(&l, &targets[i]);

@@ -126,9 +126,9 @@ static bool begin(struct gw_call *c, int i, bool forced)
 	c->chunks.grows = c->send.grows;
 	c->chunks.end = stream_end(cand);
 	c->up = gw_start(c, &c->send, &c->headers,
-		c->send.raw	 ? &gw_raw_callbacks
-		: c->send.stream ? &gw_stream_callbacks
-				 : &gw_whole_callbacks,
+		c->send.raw		 ? &gw_raw_callbacks
+			: c->send.stream ? &gw_stream_callbacks
+					 : &gw_whole_callbacks,
 		c);
 	return true;
 }
@@ -165,8 +165,10 @@ static bool all_spent(const struct decision *d)
 static enum refusal untried_why(const struct decision *d)
 {
 	static const uint8_t by_skip[SKIP_COUNT] = {[SKIP_RATE_LIMITED_RPM] = REFUSED_RPM,
-		[SKIP_RATE_LIMITED_TPM] = REFUSED_TPM, [SKIP_CONCURRENCY_FULL] = REFUSED_CONCURRENCY,
-		[SKIP_BUDGET_EXHAUSTED] = REFUSED_BUDGET, [SKIP_POLICY_DENIED] = REFUSED_POLICY};
+		[SKIP_RATE_LIMITED_TPM] = REFUSED_TPM,
+		[SKIP_CONCURRENCY_FULL] = REFUSED_CONCURRENCY,
+		[SKIP_BUDGET_EXHAUSTED] = REFUSED_BUDGET,
+		[SKIP_POLICY_DENIED] = REFUSED_POLICY};
 	enum refusal why = REFUSED_NOT;
 	if (d->feature_skip == SKIP_FEATURE_OFF)
 		return REFUSED_FEATURE_OFF;
@@ -176,7 +178,8 @@ static enum refusal untried_why(const struct decision *d)
 			continue;
 		if (by_skip[s] == REFUSED_NOT)
 			return REFUSED_NOT;
-		if (why == REFUSED_NOT || why == REFUSED_POLICY) // what a limit keeps back may be allowed
+		if (why == REFUSED_NOT ||
+			why == REFUSED_POLICY) // what a limit keeps back may be allowed
 			why = (enum refusal)by_skip[s];
 	}
 	return why;
@@ -257,7 +260,8 @@ static void answer_tried(struct gw_call *c)
 
 // The first decision is the one that is shown; later ones only go on from it. It is copied as far
 // as it is filled.
-static void keep_first(struct gw_call *c, const struct decision *d, const struct decide_request *ask)
+static void keep_first(struct gw_call *c, const struct decision *d,
+	const struct decide_request *ask)
 {
 	size_t n = offsetof(struct decision, v) + d->n * sizeof(d->v[0]);
 	struct gw_loop *gl = c->gl;
@@ -323,8 +327,8 @@ static bool wait_for_one(struct gw_call *c, const struct decision *d)
 {
 	const struct feature *f = &c->feature->doc;
 	int64_t now = loop_now_us(c->gl->loop), at;
-	if (f->all_down != ALL_DOWN_WAIT || d->feature_skip != SKIP_NONE
-		|| !decide_may_return(d, &at) || c->gl->waiting >= WAITING_MAX)
+	if (f->all_down != ALL_DOWN_WAIT || d->feature_skip != SKIP_NONE ||
+		!decide_may_return(d, &at) || c->gl->waiting >= WAITING_MAX)
 		return false;
 	if (c->wait_from_us == 0) {
 		c->wait_from_us = now;

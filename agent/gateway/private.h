@@ -48,8 +48,7 @@ extern const struct batch_calls gw_batch_calls;
 void gw_attempt_failed(struct gw_call *c, enum up_end end, int status);
 // The upstream answered with an error: by its status, or in a body or an event that stands for
 // one of this status (0: it did not say which). Goes on, or answers with it.
-void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
-	struct slice body);
+void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after, struct slice body);
 // A whole answer of a good status: parsed and passed on, or the attempt has failed.
 void gw_take_answer(struct gw_call *c, const struct upstream_response *res, struct slice body);
 void gw_reply(struct gw_call *c, int status, struct adapter_answer *answer);

@@ -18,8 +18,9 @@ static bool head(void *arg, const struct upstream_response *res)
 	c->raw = res->status == 200 && !slice_starts(res->content_type, "application/json") &&
 		!slice_starts(res->content_type, "text/");
 	// The one header of an upstream that callers are shown: not when it quotes the key.
-	bool shown = c->raw && res->content_type.n > 0 && (c->secret == NULL ||
-		!scrub_holds(res->content_type, secret_bytes(&c->secret->key)));
+	bool shown = c->raw && res->content_type.n > 0 &&
+		(c->secret == NULL ||
+			!scrub_holds(res->content_type, secret_bytes(&c->secret->key)));
 	c->raw_type = shown ? arena_slice(&c->r->arena, res->content_type)
 			    : "application/octet-stream";
 	return true;
@@ -80,7 +81,8 @@ static void broken(struct gw_call *c, const char *end)
 
 static void without_sound(struct gw_call *c, const struct upstream_response *res)
 {
-	const struct adapter_reply got = {.status = res->status, .content_type = res->content_type,
+	const struct adapter_reply got = {.status = res->status,
+		.content_type = res->content_type,
 		.body = str_slice(&c->instead)};
 	struct adapter_answer answer;
 	if (res->status < 200 || res->status > 299)
@@ -91,8 +93,8 @@ static void without_sound(struct gw_call *c, const struct upstream_response *res
 		gw_attempt_failed(c, UP_OK, res->status);
 }
 
-static void done(void *arg, enum up_end end, const struct upstream_response *res,
-	struct slice body, const struct err *err)
+static void done(void *arg, enum up_end end, const struct upstream_response *res, struct slice body,
+	const struct err *err)
 {
 	struct gw_call *c = arg;
 	(void)body;

@@ -37,8 +37,8 @@ enum err_code gw_sink_choose(struct gw_call *c, const struct candidate *cand, st
 	enum err_code code = ERR_OK;
 	c->call = &c->in;
 	// What is folded comes as OpenAI's events.
-	c->translate = c->in.dialect != DIALECT_OPENAI && (!speaks ||
-		(!c->in.stream && adapter_streams(&c->in, &c->feature->doc, cand)));
+	c->translate = c->in.dialect != DIALECT_OPENAI &&
+		(!speaks || (!c->in.stream && adapter_streams(&c->in, &c->feature->doc, cand)));
 	if (UNLIKELY(c->translate)) {
 		code = translate(c, err);
 		c->call = c->chat;
@@ -88,8 +88,8 @@ void gw_sink_end(struct gw_call *c)
 {
 	if (c->translate)
 		messages_end(&c->face, &c->out);
-	else if (c->in.dialect == DIALECT_OPENAI && (c->in.offer == OFFER_CHAT ||
-							    c->in.offer == OFFER_COMPLETIONS))
+	else if (c->in.dialect == DIALECT_OPENAI &&
+		(c->in.offer == OFFER_CHAT || c->in.offer == OFFER_COMPLETIONS))
 		str_add_slice(&c->out, SLICE("data: [DONE]\n\n"));
 	gw_sse_flush(c);
 }
@@ -105,12 +105,14 @@ void gw_sink_broken(struct gw_call *c)
 		return;
 	}
 	if (c->in.offer == OFFER_RESPONSES)
-		str_addf(out, "event: error\ndata: {\"type\":\"error\",\"code\":\"%s\","
+		str_addf(out,
+			"event: error\ndata: {\"type\":\"error\",\"code\":\"%s\","
 			"\"message\":\"%s\",\"param\":null,\"sequence_number\":%lld,",
 			row->code, broken_text, (long long)c->events);
 	else
 		str_add_slice(out, SLICE("data: {"));
-	str_addf(out, "\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,"
+	str_addf(out,
+		"\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,"
 		"\"code\":\"%s\"}}\n\n",
 		broken_text, row->type, row->code);
 	gw_sse_flush(c);

@@ -91,8 +91,7 @@ static int64_t silence_due(const struct gw_call *c)
 	const struct feature *f = &c->feature->doc;
 	int64_t due = INT64_MAX;
 	if (c->first_us == 0) {
-		due = c->try_us +
-		      MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms) * 1000;
+		due = c->try_us + MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms) * 1000;
 		if (c->ask.deadline_us != FIELD_NONE)
 			due = MIN_OF(due, c->ask.deadline_us);
 	} else if (f->timeouts.idle_ms > 0 && !c->full) {
@@ -136,8 +135,8 @@ static void on_timer(void *arg)
 
 // ---- from the upstream ----
 
-static const char *const types[] = {[FRAMES_SSE] = "text/event-stream",
-	[FRAMES_NDJSON] = "application/x-ndjson"};
+static const char *const types[] = {
+	[FRAMES_SSE] = "text/event-stream", [FRAMES_NDJSON] = "application/x-ndjson"};
 
 static bool head(void *arg, const struct upstream_response *res)
 {
@@ -236,12 +235,12 @@ static bool next_event(struct gw_call *c, struct slice *bytes, struct sse_event 
 static bool data(void *arg, struct slice bytes)
 {
 	struct gw_call *c = arg;
-	struct sse_event ev;
 	if (c->phase == GS_DONE)
 		return true;
 	if (!c->sse)
 		return take_instead(c, bytes);
 	c->event_us = loop_now_us(c->gl->loop); // comments are no silence either
+	struct sse_event ev;
 	while (c->phase != GS_DONE && next_event(c, &bytes, &ev)) {
 		c->read_n++;
 		if (!relay_event(c, ev.name, ev.data))
@@ -291,8 +290,8 @@ static void answered_whole(struct gw_call *c, const struct upstream_response *re
 	gw_take_answer(c, res, str_slice(&c->instead));
 }
 
-static void done(void *arg, enum up_end end, const struct upstream_response *res,
-	struct slice body, const struct err *err)
+static void done(void *arg, enum up_end end, const struct upstream_response *res, struct slice body,
+	const struct err *err)
 {
 	struct gw_call *c = arg;
 	(void)body;

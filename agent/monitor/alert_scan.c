@@ -38,7 +38,8 @@ static double candidates_up(const struct alert_scan *s, const struct feature_obj
 		enum skip skip = d->v[i].skip;
 		up += skip == SKIP_NONE || skip_is(skip, SKIPS_LOAD);
 		// The operator's wish, or what is not set up, is no outage.
-		set_up += !skip_is(skip, SKIPS_WISH | SKIPS_PLAN) && skip != SKIP_CAPABILITY_MISSING;
+		set_up += !skip_is(skip, SKIPS_WISH | SKIPS_PLAN) &&
+			skip != SKIP_CAPABILITY_MISSING;
 	}
 	return set_up > 0 && f->doc.enabled ? (double)up : NAN;
 }
@@ -81,7 +82,8 @@ static double is_gone(const struct route *route, const struct target *t)
 {
 	for (size_t i = 0; i < MIN_OF(route->n, (size_t)PAIRS_MAX); i++) {
 		const struct candidate *c = &route->v[i];
-		if (c->target == t && c->pair != NULL && atomic_load(&c->pair->fault) == LIVE_MODEL_GONE)
+		if (c->target == t && c->pair != NULL &&
+			atomic_load(&c->pair->fault) == LIVE_MODEL_GONE)
 			return 1;
 	}
 	return 0;
@@ -95,8 +97,8 @@ static double shutdown_days(const struct alert_scan *s, const struct target *t)
 	const struct price *p = price_book_find(s->snap->prices, &ask, s->wall_ms);
 	if (p != NULL && p->shutdown_at != FIELD_NONE)
 		return floor((double)(p->shutdown_at - s->wall_ms) / DAY_MS);
-	const struct lifecycle_row *row = lifecycle_find(
-		slice_of(t->vendor), slice_of(t->upstream_model));
+	const struct lifecycle_row *row = lifecycle_find(slice_of(t->vendor),
+		slice_of(t->upstream_model));
 	return row == NULL ? INFINITY : floor((double)(lifecycle_at(row) - s->wall_ms) / DAY_MS);
 }
 
@@ -107,13 +109,15 @@ static void scan_targets(const struct alert_scan *s, const struct alert_rule *ru
 	while (pmap_next(s->snap->features, &it, NULL, &value)) {
 		const struct feature_obj *f = value;
 		const struct route *route = rule->metric == AM_MODEL_GONE
-			? snapshot_route(s->snap, f) : NULL;
+			? snapshot_route(s->snap, f)
+			: NULL;
 		const struct target *v = f->doc.targets.v;
 		for (size_t i = 0; i < f->doc.targets.n; i++) {
 			char object[ALERT_OBJECT_MAX];
 			snprintf(object, sizeof(object), "%s/%s", f->doc.name, v[i].id);
-			tell(s, rule, object, rule->metric == AM_MODEL_GONE
-				? is_gone(route, &v[i]) : shutdown_days(s, &v[i]));
+			tell(s, rule, object,
+				rule->metric == AM_MODEL_GONE ? is_gone(route, &v[i])
+							      : shutdown_days(s, &v[i]));
 		}
 	}
 }
@@ -134,7 +138,8 @@ static double key_value(const struct alert_scan *s, const struct alert_rule *rul
 	const struct key_obj *k)
 {
 	if (rule->metric == AM_KEY_EXPIRES_DAYS)
-		return k->doc.expires_at == FIELD_NONE ? INFINITY
+		return k->doc.expires_at == FIELD_NONE
+			? INFINITY
 			: (double)(k->doc.expires_at - s->wall_ms) / DAY_MS;
 	unsigned held = key_standings(k, s->snap->sealed, s->now_us, s->wall_ms);
 	if (held >> KEY_IS_DISABLED & 1)

@@ -91,9 +91,9 @@ static void batch_clear(struct alerts *as)
 void alerts_free(struct alerts *as)
 {
 	size_t it = 0;
-	void *value;
 	if (as == NULL)
 		return;
+	void *value;
 	while (map_next(&as->current, &it, NULL, &value))
 		alert_free(value);
 	map_release(&as->current);
@@ -264,7 +264,8 @@ static void retire(struct alerts *as, struct alert *al, int64_t wall_ms)
 	al->dirty = true;
 	if (as->recent.n == ALERTS_RECENT_MAX) {
 		alert_free(as->recent.v[0]);
-		memmove(as->recent.v, as->recent.v + 1, (as->recent.n - 1) * sizeof(as->recent.v[0]));
+		memmove(as->recent.v, as->recent.v + 1,
+			(as->recent.n - 1) * sizeof(as->recent.v[0]));
 		as->recent.n--;
 	}
 	VEC_PUSH(&as->recent, al);
@@ -309,7 +310,8 @@ static void found(void *arg, const char *object, const char *id, double value)
 	}
 	if (al != NULL) {
 		al->seen = as->round;
-		snprintf(al->object, sizeof(al->object), "%s", object); // it may be called otherwise now
+		snprintf(al->object, sizeof(al->object), "%s",
+			object); // it may be called otherwise now
 		if (!isnan(value)) {
 			al->value = value;
 			alert_follow_rule(al, l->rule);
@@ -327,9 +329,9 @@ static void sweep(struct alerts *as, int64_t now_us, int64_t wall_ms)
 	static const struct alert_rule gone = {.clear_for_s = 0};
 	VEC_OF(struct alert *) left = {0};
 	size_t it = 0;
-	void *value;
 	struct str s = STR_INIT;
 	pthread_mutex_lock(&as->lock);
+	void *value;
 	while (map_next(&as->current, &it, NULL, &value)) {
 		struct alert *al = value;
 		if (al->seen != as->round)
@@ -377,9 +379,9 @@ static void tell_metric(struct alerts *as, const struct snapshot *snap)
 {
 	struct pmap_it rules = {0};
 	size_t it = 0;
-	struct slice name;
-	void *value;
 	count_rules(as, snap);
+	void *value;
+	struct slice name;
 	while (pmap_next(snap->alert_rules, &rules, &name, &value))
 		count_of(as, ((const struct rule_obj *)value)->doc.name);
 	pthread_mutex_lock(&as->lock);
@@ -391,7 +393,8 @@ static void tell_metric(struct alerts *as, const struct snapshot *snap)
 	pthread_mutex_unlock(&as->lock);
 	for (size_t i = 0; i < as->told.n; i++) {
 		const char *labels[] = {as->told.v[i].name, NULL};
-		metric_set(as->agent->metrics, MET_ALERTS_FIRING, (double)as->told.v[i].firing, labels);
+		metric_set(as->agent->metrics, MET_ALERTS_FIRING, (double)as->told.v[i].firing,
+			labels);
 	}
 }
 
@@ -453,10 +456,10 @@ static void flush(struct alerts *as)
 {
 	static const struct actor system = ACTOR_SELF("system");
 	size_t it = 0;
-	void *value;
 	if (as->busy)
 		return;
 	pthread_mutex_lock(&as->lock);
+	void *value;
 	while (map_next(&as->current, &it, NULL, &value))
 		take_dirty(as, value);
 	for (size_t i = 0; i < as->recent.n; i++)
@@ -465,8 +468,11 @@ static void flush(struct alerts *as)
 	if (as->batch.n == 0)
 		return;
 	as->busy = true;
-	as->job = (struct store_job){.run = run_flush, .done = flush_done, .loop = as->control,
-		.arg = as, .actor = system};
+	as->job = (struct store_job){.run = run_flush,
+		.done = flush_done,
+		.loop = as->control,
+		.arg = as,
+		.actor = system};
 	if (!store_submit(as->agent->store, &as->job)) {
 		as->job.err.code = ERR_OVERLOADED;
 		flush_done(&as->job, ERR_OVERLOADED);
@@ -478,20 +484,26 @@ static void flush(struct alerts *as)
 static void evaluate(struct alerts *as)
 {
 	const struct snapshot *snap = snapshots_now(as->agent->snaps);
-	struct look look = {.as = as, .now_us = loop_now_us(as->control), .wall_ms = clock_wall_ms()};
-	struct alert_scan scan = {.agent = as->agent, .snap = snap, .now_us = look.now_us,
-		.wall_ms = look.wall_ms, .decision = &as->decision,
-		.zero_cost = &as->zero_cost, .unpriced = &as->unpriced,
-		.outcome_unknown = &as->outcome_unknown, .found = found,
+	struct look look = {
+		.as = as, .now_us = loop_now_us(as->control), .wall_ms = clock_wall_ms()};
+	struct alert_scan scan = {.agent = as->agent,
+		.snap = snap,
+		.now_us = look.now_us,
+		.wall_ms = look.wall_ms,
+		.decision = &as->decision,
+		.zero_cost = &as->zero_cost,
+		.unpriced = &as->unpriced,
+		.outcome_unknown = &as->outcome_unknown,
+		.found = found,
 		.arg = &look};
 	struct pmap_it it = {0};
-	void *value;
 	as->round++;
 	ledger_collect(as->agent->ledger);
 	struct ledger_signal money = ledger_signal(as->agent->ledger);
 	alert_meter_note(&as->zero_cost, money.cost_zero, look.now_us);
 	alert_meter_note(&as->unpriced, money.unpriced, look.now_us);
 	alert_meter_note(&as->outcome_unknown, atomic_load(&as->agent->tasks_unknown), look.now_us);
+	void *value;
 	while (pmap_next(snap->alert_rules, &it, NULL, &value)) {
 		look.rule = &((const struct rule_obj *)value)->doc;
 		if (look.rule->enabled)
@@ -507,7 +519,8 @@ static void due(void *arg)
 	struct alerts *as = arg;
 	if (as->loaded)
 		evaluate(as);
-	loop_timer_set(as->control, &as->timer, as->agent->settings->alert_interval_ms * 1000, due, as);
+	loop_timer_set(as->control, &as->timer, as->agent->settings->alert_interval_ms * 1000, due,
+		as);
 }
 
 // ---- what was under way at the last stop ----
@@ -573,7 +586,8 @@ struct restoring {
 // A former version kept a key's ref alone: it was this key's if it is old enough.
 static void find_object(struct alert *al, const struct snapshot *snap)
 {
-	const struct key_obj *k = al->object_id[0] != '\0' ? NULL
+	const struct key_obj *k = al->object_id[0] != '\0'
+		? NULL
 		: snapshot_key_ref(snap, slice_of(al->object));
 	if (alert_metric_row(al->metric)->scope == SCOPE_KEY && k != NULL &&
 		k->doc.created_at <= al->since_ms)
@@ -596,7 +610,7 @@ static void restore_one(void *arg, struct slice text)
 	if (ok && al->resolved_ms != FIELD_NONE && as->recent.n < ALERTS_RECENT_MAX)
 		VEC_PUSH(&as->recent, al);
 	else if (ok && al->resolved_ms == FIELD_NONE && as->current.n < ALERTS_MAX &&
-		 map_get(&as->current, key_of_alert(&s, al)) == NULL)
+		map_get(&as->current, key_of_alert(&s, al)) == NULL)
 		map_put(&as->current, key_of_alert(&s, al), al);
 	else
 		alert_free(al);
@@ -628,8 +642,8 @@ void alerts_start(struct alerts *as, struct loop *control)
 	alert_meter_note(&as->unpriced, 0, loop_now_us(control));
 	alert_meter_note(&as->outcome_unknown, 0, loop_now_us(control));
 	as->running = as->busy = true;
-	as->job = (struct store_job){.run = run_load, .done = load_done, .loop = control, .arg = as,
-		.actor = system};
+	as->job = (struct store_job){
+		.run = run_load, .done = load_done, .loop = control, .arg = as, .actor = system};
 	if (!store_submit(as->agent->store, &as->job))
 		load_done(&as->job, ERR_OVERLOADED);
 	loop_timer_set(control, &as->timer, as->agent->settings->alert_interval_ms * 1000, due, as);
@@ -748,8 +762,8 @@ void alerts_kept(struct alerts *as, struct slice id)
 	pthread_mutex_unlock(&as->lock);
 }
 
-enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct principal *who, const char *note,
-	struct str *row, int64_t *ret_fired_ms)
+enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct principal *who,
+	const char *note, struct str *row, int64_t *ret_fired_ms)
 {
 	struct jw w = jw_to(row);
 	enum alerts_ack ret = ACK_DONE;

@@ -32,8 +32,8 @@ bool alerts_write_one(struct alerts *as, struct jw *w, struct slice id);
 void alerts_write_status(struct alerts *as, struct jw *w);
 enum alerts_ack { ACK_DONE, ACK_NOT_FOUND, ACK_NOT_FIRING };
 // Its row for the database is appended to *row; alerts_kept says that it is there.
-enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct principal *who, const char *note,
-	struct str *row, int64_t *ret_fired_ms);
+enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct principal *who,
+	const char *note, struct str *row, int64_t *ret_fired_ms);
 void alerts_kept(struct alerts *as, struct slice id);
 
 #endif

@@ -30,7 +30,8 @@
 #define MICRO INT64_C(1000000) // pico in a millionth
 #define PING_IN 16 // tokens, more than it has
 #define PING_OUT 16 // some vendors round max_tokens up to so many
-#define PING "{\"model\":\"ping\",\"messages\":[{\"role\":\"user\",\"content\":\"ping\"}]," \
+#define PING                                                                                       \
+	"{\"model\":\"ping\",\"messages\":[{\"role\":\"user\",\"content\":\"ping\"}],"             \
 	"\"max_tokens\":1}"
 
 struct due { // a key that is out
@@ -164,9 +165,9 @@ static void count_cost(struct keyhealth *h, const struct money *m)
 static void count_known(struct keyhealth *h, const struct snapshot *snap)
 {
 	struct pmap_it it = {0};
-	void *value;
 	pthread_mutex_lock(&h->lock);
 	turn_day(h);
+	void *value;
 	while (pmap_next(snap->keys, &it, NULL, &value)) {
 		const struct key_obj *k = value;
 		struct probe_spent s = probe_purse_spent(k->live, h->day);
@@ -191,7 +192,8 @@ void keyhealth_write_status(struct keyhealth *h, struct jw *w)
 	jw_int(w, "budget_unpriced", budget_of(h).unpriced);
 	bool none = h->cost.currency[0] == '\0';
 	jw_money(w, "cost", h->cost.pico, none ? "USD" : h->cost.currency,
-		h->cost_unknown ? "unknown" : cost_source_name(none ? COST_COUNTED : h->cost.source));
+		h->cost_unknown ? "unknown"
+				: cost_source_name(none ? COST_COUNTED : h->cost.source));
 	jw_obj_end(w);
 	pthread_mutex_unlock(&h->lock);
 }
@@ -235,7 +237,8 @@ static void judge_error(struct keyhealth *h, int status, struct slice body)
 	struct adapter_error e = {0};
 	adapter_error_read(h->key->doc.vendor, status, body, secret_bytes(&h->secret), &e);
 	if (e.outcome == OUT_BILLING || e.outcome == OUT_AUTH || e.outcome == OUT_REGION)
-		attempt_tell_key(h->key, e.outcome, loop_now_us(h->loop), clock_wall_ms(), 0, status);
+		attempt_tell_key(h->key, e.outcome, loop_now_us(h->loop), clock_wall_ms(), 0,
+			status);
 	later(h);
 }
 
@@ -245,8 +248,8 @@ static void account(struct keyhealth *h, int status, struct slice body)
 {
 	const struct adapter *ad = adapter_for(h->cand->protocol);
 	int64_t now_ms = clock_wall_ms();
-	const struct price *p = snapshot_price(
-		h->snap, h->cand, h->feature->doc.name, h->cand->target->upstream_model, now_ms);
+	const struct price *p = snapshot_price(h->snap, h->cand, h->feature->doc.name,
+		h->cand->target->upstream_model, now_ms);
 	struct adapter_reply reply = {.status = status, .body = body, .at_s = now_ms / 1000};
 	struct adapter_answer answer = {.usage = ADAPTER_USAGE_UNKNOWN};
 	bool ok = status >= 200 && status <= 299;
@@ -290,8 +293,8 @@ static bool write_down(struct keyhealth *h, void (*done)(struct store_job *job, 
 	static const struct actor system = ACTOR_SELF("system");
 	snprintf(h->noted_key, sizeof(h->noted_key), "%s", h->key->doc.id);
 	h->noted = probe_purse_spent(h->key->live, h->taken_day);
-	h->job = (struct store_job){.run = run_note, .done = done, .loop = h->loop, .arg = h,
-		.actor = system};
+	h->job = (struct store_job){
+		.run = run_note, .done = done, .loop = h->loop, .arg = h, .actor = system};
 	h->job_out = store_submit(h->agent->store, &h->job);
 	return h->job_out;
 }
@@ -407,8 +410,9 @@ static bool begin_paid(struct keyhealth *h)
 	h->ask.content_type = h->ask.accept = NULL;
 	h->ask.stream = h->ask.grows = false;
 	if (adapter_read(SLICE(PING), OFFER_CHAT, true, &h->ping, &err) != ERR_OK ||
-		adapter_for(h->cand->protocol)->build(
-			&h->ping, &h->feature->doc, h->cand, &h->ask, &err) != ERR_OK)
+		adapter_for(h->cand->protocol)
+				->build(&h->ping, &h->feature->doc, h->cand, &h->ask, &err) !=
+			ERR_OK)
 		return false;
 	h->taken_day = clock_wall_ms() / PROBE_DAY_MS;
 	h->expected = expected(h);
@@ -464,7 +468,8 @@ static void begin_free(struct keyhealth *h, const struct snapshot *snap, const s
 		.pool_key = k->doc.id,
 		.method = "GET",
 		.path = arena_printf(&h->arena, "%s%s", k->url.path, h->row->test_path),
-		.headers = h->row->auth == AUTH_X_API_KEY ? "anthropic-version: 2023-06-01\r\n" : "",
+		.headers = h->row->auth == AUTH_X_API_KEY ? "anthropic-version: 2023-06-01\r\n"
+							  : "",
 		.auth = &h->secret,
 		.auth_style = style,
 		.auth_header = header,
@@ -507,13 +512,13 @@ static const struct key_obj *next_due(struct keyhealth *h, const struct snapshot
 	int64_t now_us = loop_now_us(h->loop), wall_ms = clock_wall_ms();
 	const struct key_obj *first = NULL;
 	struct pmap_it it = {0};
-	void *value;
 	// While none is out, only new trouble is looked for: keys may be many, and time for a check is
 	// a second away at least.
 	if (h->dues.n == 0 && now_us - h->walked_us < S_US)
 		return NULL;
 	h->walked_us = now_us;
 	h->round++;
+	void *value;
 	while (pmap_next(snap->keys, &it, NULL, &value)) {
 		const struct key_obj *k = value;
 		if (LIKELY(!is_out(k, wall_ms)))

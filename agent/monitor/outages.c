@@ -70,9 +70,9 @@ struct outages *outages_new(struct agent *a)
 void outages_free(struct outages *o)
 {
 	size_t it = 0;
-	void *value;
 	if (o == NULL)
 		return;
+	void *value;
 	while (map_next(&o->saved, &it, NULL, &value))
 		free(value);
 	map_release(&o->saved);
@@ -88,7 +88,8 @@ static struct slice name_of(enum live_kind kind, const char *id, char *buf, size
 	return (struct slice){buf, MIN_OF((size_t)n, size - 1)};
 }
 
-static void remember(struct outages *o, enum live_kind kind, const char *id, const struct outage *now)
+static void remember(struct outages *o, enum live_kind kind, const char *id,
+	const struct outage *now)
 {
 	char buf[sizeof(((struct item *)0)->id) + 8];
 	struct slice name = name_of(kind, id, buf, sizeof(buf));
@@ -110,7 +111,8 @@ static void tell_metric(struct outages *o)
 	while (map_next(&o->saved, &it, &name, &value))
 		n[name.p[0] != '0']++;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		metric_set(o->agent->metrics, MET_OUTAGES, n[i], (const char *const[]){kinds[i], NULL});
+		metric_set(o->agent->metrics, MET_OUTAGES, n[i],
+			(const char *const[]){kinds[i], NULL});
 }
 
 // ---- what is so now ----
@@ -121,7 +123,8 @@ static struct outage of_key(const struct key_obj *k, int64_t now_us, int64_t wal
 	int32_t fault = atomic_load(&l->fault);
 	int64_t cool_us = atomic_load(&l->cooldown_until_us) - now_us;
 	struct outage o = {.mark = store_outage_mark_key(k)};
-	if (fault == LIVE_KEY_INVALID || fault == LIVE_KEY_NO_QUOTA || fault == LIVE_REGION_DENIED) {
+	if (fault == LIVE_KEY_INVALID || fault == LIVE_KEY_NO_QUOTA ||
+		fault == LIVE_REGION_DENIED) {
 		o.fault = fault;
 		o.since_ms = atomic_load(&l->fault_since_wall_ms);
 	}
@@ -150,12 +153,13 @@ static bool is_kept(const struct outage *was, const struct outage *now, int64_t 
 {
 	bool cool = near(was->cool_until_ms, now->cool_until_ms) ||
 		(now->cool_until_ms == 0 && was->cool_until_ms - wall_ms <= OUTAGE_COOL_S * 1000);
-	return was->mark == now->mark && was->fault == now->fault && was->since_ms == now->since_ms
-		&& cool && (was->beat_ms == 0) == (now->beat_ms == 0);
+	return was->mark == now->mark && was->fault == now->fault &&
+		was->since_ms == now->since_ms && cool &&
+		(was->beat_ms == 0) == (now->beat_ms == 0);
 }
 
-static void look_at(struct outages *o, enum live_kind kind, const char *id, const struct outage *now,
-	int64_t wall_ms)
+static void look_at(struct outages *o, enum live_kind kind, const char *id,
+	const struct outage *now, int64_t wall_ms)
 {
 	static const struct outage none;
 	char buf[sizeof(((struct item *)0)->id) + 8];
@@ -204,12 +208,12 @@ _Static_assert(LIVE_KEY == 0 && LIVE_INSTANCE == 1, "as rows name them");
 
 static enum err_code reap(struct store_tx *tx, struct item *item, struct err *err)
 {
-	const struct instance_obj *in =
-		pmap_get(store_tx_snapshot(tx)->instances, slice_of(item->id));
+	const struct instance_obj *in = pmap_get(store_tx_snapshot(tx)->instances,
+		slice_of(item->id));
 	if (in == NULL || atomic_load(&in->live->last_beat_us) != item->beat_us)
 		return ERR_OK; // it came back, or is another one
-	enum err_code code = store_instance_reap(
-		tx, slice_of(in->doc.service), slice_of(in->doc.id), err);
+	enum err_code code = store_instance_reap(tx, slice_of(in->doc.service),
+		slice_of(in->doc.id), err);
 	item->done = code == ERR_OK;
 	return code;
 }
@@ -220,7 +224,8 @@ static enum err_code run(struct store_tx *tx, struct store_job *job)
 	enum err_code code = ERR_OK;
 	for (size_t i = 0; code == ERR_OK && i < w->items.n; i++) {
 		struct item *item = &w->items.v[i];
-		code = item->reap ? reap(tx, item, &job->err)
+		code = item->reap
+			? reap(tx, item, &job->err)
 			: store_outage_put(tx, item->kind, item->id, &item->now, &job->err);
 	}
 	return code;
@@ -263,8 +268,8 @@ static bool submit(struct outages *o, struct writing *w)
 	w->o = o;
 	w->items = o->found;
 	o->found = was;
-	w->job = (struct store_job){.run = run, .done = done, .loop = o->loop, .arg = w,
-		.actor = system_actor};
+	w->job = (struct store_job){
+		.run = run, .done = done, .loop = o->loop, .arg = w, .actor = system_actor};
 	return store_submit(o->agent->store, &w->job);
 }
 
@@ -273,8 +278,8 @@ static void find(struct outages *o)
 	const struct snapshot *snap = snapshots_now(o->agent->snaps);
 	int64_t now_us = clock_mono_us(), wall_ms = clock_wall_ms();
 	struct pmap_it keys = {0}, instances = {0};
-	void *value;
 	o->found.n = 0;
+	void *value;
 	while (pmap_next(snap->keys, &keys, NULL, &value)) {
 		const struct key_obj *k = value;
 		struct outage now = of_key(k, now_us, wall_ms);
@@ -326,8 +331,11 @@ void outages_start(struct outages *o, struct loop *control)
 	o->loop = control;
 	o->started_us = clock_mono_us();
 	o->usual.o = o;
-	o->usual.job = (struct store_job){.run = run_load, .done = loaded, .loop = control,
-		.arg = &o->usual, .actor = system_actor};
+	o->usual.job = (struct store_job){.run = run_load,
+		.done = loaded,
+		.loop = control,
+		.arg = &o->usual,
+		.actor = system_actor};
 	o->busy = store_submit(o->agent->store, &o->usual.job);
 	o->loaded = !o->busy;
 	loop_timer_set(control, &o->timer, OUTAGE_LOOK_US, look, o);

@@ -149,9 +149,9 @@ void probes_start(struct probes *p)
 void probes_stop(struct probes *p)
 {
 	size_t it = 0;
-	void *value;
 	p->running = false;
 	loop_timer_clear(p->loop, &p->timer);
+	void *value;
 	while (map_next(&p->by_name, &it, NULL, &value))
 		probe_free(value);
 	map_release(&p->by_name);
@@ -213,7 +213,8 @@ static void count_result(const struct instance_obj *in, const struct probe_resul
 	const struct check *c = &in->doc.check;
 	atomic_store(&l->probe_us, res->us);
 	atomic_store(&l->probe_error, (int32_t)res->code);
-	if (res->code == ERR_UPSTREAM_AUTH_FAILED && in->doc.auth.type != INSTANCE_OPEN) { // it lives: what is wrong is its credential
+	if (res->code == ERR_UPSTREAM_AUTH_FAILED &&
+		in->doc.auth.type != INSTANCE_OPEN) { // it lives: what is wrong is its credential
 		atomic_store(&l->fall, 0);
 		health_set(l, HEALTH_WARNING);
 		return;
@@ -221,8 +222,8 @@ static void count_result(const struct instance_obj *in, const struct probe_resul
 	if (res->ok) {
 		atomic_store(&l->fall, 0);
 		int32_t rise = atomic_fetch_add(&l->rise, 1) + 1;
-		if (atomic_load(&l->health) != HEALTH_CRITICAL
-			|| rise >= or_default(c->rise, PROBE_RISE))
+		if (atomic_load(&l->health) != HEALTH_CRITICAL ||
+			rise >= or_default(c->rise, PROBE_RISE))
 			health_set(l, HEALTH_PASSING);
 		return;
 	}
@@ -284,8 +285,7 @@ static void check_beat(struct probe *b, const struct instance_obj *in)
 static void result_fill(const struct probe *b, enum up_end end, const struct err *err,
 	struct probe_result *ret)
 {
-	*ret = (struct probe_result){.status = b->status,
-		.us = clock_mono_us() - b->start_us};
+	*ret = (struct probe_result){.status = b->status, .us = clock_mono_us() - b->start_us};
 	bool answered = end == UP_OK || (end == UP_TOO_LARGE && b->status != 0);
 	ret->ok = answered && b->status >= 200 && b->status <= 299;
 	if (ret->ok)
@@ -296,14 +296,17 @@ static void result_fill(const struct probe *b, enum up_end end, const struct err
 		if (refused)
 			ret->code = ERR_UPSTREAM_AUTH_FAILED;
 		snprintf(ret->detail, sizeof(ret->detail), "%sHTTP %d",
-			!refused ? "" : b->asks ? _("credential refused: ") : _("it asks for a credential: "),
+			!refused	  ? ""
+				: b->asks ? _("credential refused: ")
+					  : _("it asks for a credential: "),
 			b->status);
 		return;
 	}
 	bool late = end >= UP_TIMEOUT_CONNECT && end <= UP_TIMEOUT_TOTAL;
 	ret->code = end == UP_FORBIDDEN ? ERR_UPSTREAM_URL_FORBIDDEN
-		: end == UP_NO_ROOM ? ERR_OVERLOADED
-		: late ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_BAD_RESPONSE;
+		: end == UP_NO_ROOM	? ERR_OVERLOADED
+		: late			? ERR_UPSTREAM_TIMEOUT
+					: ERR_UPSTREAM_BAD_RESPONSE;
 	snprintf(ret->detail, sizeof(ret->detail), "%.119s",
 		err != NULL && err->message[0] != '\0' ? err->message : up_end_name(end));
 }
@@ -329,9 +332,10 @@ static void judge_key(const struct probe *b, const struct instance_obj *in)
 	if (key == NULL || key->life != b->key_life)
 		return;
 	if (b->status == 401 || b->status == 403)
-		attempt_tell_key(key, OUT_AUTH, loop_now_us(b->p->loop), clock_wall_ms(), 0, b->status);
-	else if (b->closed && b->status >= 200 && b->status <= 299
-		&& atomic_load(&key->live->fault) == LIVE_KEY_INVALID)
+		attempt_tell_key(key, OUT_AUTH, loop_now_us(b->p->loop), clock_wall_ms(), 0,
+			b->status);
+	else if (b->closed && b->status >= 200 && b->status <= 299 &&
+		atomic_load(&key->live->fault) == LIVE_KEY_INVALID)
 		breaker_proven(key->live, b->key_life, clock_wall_ms());
 }
 
@@ -520,8 +524,8 @@ static bool closed_ask(struct probe *b, const struct instance_obj *in,
 	const struct probe_result *res)
 {
 	struct err err = {0};
-	if (!b->asks || b->closed || b->p->inflight >= PROBE_INFLIGHT_MAX || !unlock(b, in, &err)
-		|| !b->asks)
+	if (!b->asks || b->closed || b->p->inflight >= PROBE_INFLIGHT_MAX || !unlock(b, in, &err) ||
+		!b->asks)
 		return false;
 	b->closed = true;
 	b->open = *res;
@@ -535,8 +539,8 @@ static void queue_ask(struct probe *b, const struct instance_obj *in)
 	static const struct upstream_callbacks callbacks = {.done = on_metrics};
 	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
 	struct err err = {0};
-	if (e == NULL || e->queue_gauge == NULL || b->p->inflight >= PROBE_INFLIGHT_MAX
-		|| !unlock(b, in, &err))
+	if (e == NULL || e->queue_gauge == NULL || b->p->inflight >= PROBE_INFLIGHT_MAX ||
+		!unlock(b, in, &err))
 		schedule(b, in);
 	else
 		flight_begin(b, in, e->metrics_path, false, &callbacks);

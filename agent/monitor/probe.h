@@ -23,7 +23,8 @@
 // What the floors above do about what is seen; called on the control loop.
 struct probe_hooks {
 	// Opens a key for the length of an exchange.
-	enum err_code (*open)(void *arg, const struct key_obj *key, struct secret *ret, struct err *err);
+	enum err_code (*open)(void *arg, const struct key_obj *key, struct secret *ret,
+		struct err *err);
 	void (*changed)(void *arg, const struct instance_obj *in, enum health before,
 		enum health now, const char *why);
 	void (*probed)(void *arg, bool ok);

@@ -28,7 +28,7 @@ bool adapter_streams(const struct adapter_call *call, const struct feature *feat
 	const struct candidate *cand)
 {
 	return call->stream || feature->force_upstream_stream ||
-	       cand->target->force_upstream_stream;
+		cand->target->force_upstream_stream;
 }
 
 const char *adapter_model(const struct adapter_call *call, const struct candidate *cand)
@@ -63,8 +63,8 @@ void adapter_stream_reset(struct adapter_stream *s, int64_t wall_ms, uint64_t se
 
 static bool is_asked(struct slice key)
 {
-	static const char *const keys[] = {"model", "stream", "messages", "prompt", "input", "query",
-		"documents", "texts", "file", "image", "mask"};
+	static const char *const keys[] = {"model", "stream", "messages", "prompt", "input",
+		"query", "documents", "texts", "file", "image", "mask"};
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (slice_eq_str(key, keys[i]))
 			return true;
@@ -88,8 +88,9 @@ static void read_set(const struct target *t, struct set *ret)
 	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC};
 	ret->n = 0;
 	ret->length = false;
-	if (t->params == NULL || jscan_object(slice_of(t->params), limits, ret->m, CALL_MEMBERS_MAX,
-					 &ret->n, NULL) != ERR_OK)
+	if (t->params == NULL ||
+		jscan_object(slice_of(t->params), limits, ret->m, CALL_MEMBERS_MAX, &ret->n,
+			NULL) != ERR_OK)
 		ret->n = 0;
 	for (size_t i = 0; i < ret->n; i++)
 		ret->length |= is_length(ret->m[i].key);

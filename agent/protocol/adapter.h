@@ -81,7 +81,8 @@ struct adapter_stream {
 	bool finish; // the answer said why it ended
 	enum stream_end end; // set by the gateway, from the server's quirks
 	int status; // of CHUNK_ERROR: the HTTP status it stands for, 0 not said
-	bool opened, tools; // adapters that translate: the first chunk was written; tools were called
+	bool opened,
+		tools; // adapters that translate: the first chunk was written; tools were called
 	int tool; // index of the tool call under way
 	bool grows; // the ask's; seen: bytes of such texts that were passed on
 	size_t seen, seen_thinking;
@@ -104,8 +105,8 @@ struct adapter {
 	// Fills *ask for this candidate.
 	enum err_code (*build)(const struct adapter_call *call, const struct feature *feature,
 		const struct candidate *cand, struct adapter_ask *ask, struct err *err);
-	enum answer_kind (*parse)(const struct adapter_call *call, const struct adapter_reply *reply,
-		struct str *scratch, struct adapter_answer *ret);
+	enum answer_kind (*parse)(const struct adapter_call *call,
+		const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret);
 	// One event (or line) of a stream. Appends to *out what the caller gets, as whole server-sent
 	// events of one data line each; "[DONE]" is the gateway's to write. NULL: never streams.
 	enum chunk_kind (*chunk)(const struct adapter_call *call, struct adapter_stream *s,
@@ -150,10 +151,10 @@ const char *adapter_model(const struct adapter_call *call, const struct candidat
 
 // Each in the file of its protocol; agent/protocol/table.h says which one speaks what.
 extern const struct adapter adapter_openai_chat, adapter_openai_completions,
-	adapter_openai_embeddings, adapter_dashscope_chat,
-	adapter_dashscope_chat_native, adapter_anthropic_messages, adapter_openai_responses,
-	adapter_ollama_chat, adapter_openai_speech, adapter_openai_transcriptions,
-	adapter_openai_moderations, adapter_openai_rerank, adapter_tei_rerank, adapter_tei_embed,
-	adapter_ollama_embed, adapter_dashscope_embeddings;
+	adapter_openai_embeddings, adapter_dashscope_chat, adapter_dashscope_chat_native,
+	adapter_anthropic_messages, adapter_openai_responses, adapter_ollama_chat,
+	adapter_openai_speech, adapter_openai_transcriptions, adapter_openai_moderations,
+	adapter_openai_rerank, adapter_tei_rerank, adapter_tei_embed, adapter_ollama_embed,
+	adapter_dashscope_embeddings;
 
 #endif

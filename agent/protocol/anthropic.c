@@ -75,25 +75,23 @@ static bool add_source(struct slice url, const char *type, struct str *out)
 
 static bool add_part(const struct aj *part, struct str *out)
 {
-	struct aj in;
 	if (aj_is(part, "type", "text")) {
 		add_text_block(out, aj_text(part, "text"));
 		return true;
 	}
+	struct aj in;
 	if (aj_is(part, "type", "image_url"))
 		return aj_object(part, "image_url", &in) &&
-		       add_source(aj_text(&in, "url"), "image", out);
+			add_source(aj_text(&in, "url"), "image", out);
 	if (aj_is(part, "type", "file"))
 		return aj_object(part, "file", &in) &&
-		       add_source(aj_text(&in, "file_data"), "document", out);
+			add_source(aj_text(&in, "file_data"), "document", out);
 	return false;
 }
 
 static enum err_code add_content(const struct jscan_member *content, struct str *out,
 	struct err *err)
 {
-	struct slice rest, item;
-	struct aj part;
 	if (content == NULL)
 		return ERR_OK;
 	if (content->type == JS_STRING) {
@@ -103,7 +101,9 @@ static enum err_code add_content(const struct jscan_member *content, struct str 
 	if (content->type != JS_ARRAY)
 		return err_field(err, ERR_FIELD_TYPE, "messages",
 			_("the content of a message is a string or a list"));
-	for (rest = content->value; jscan_next(&rest, &item);) {
+	struct slice item;
+	struct aj part;
+	for (struct slice rest = content->value; jscan_next(&rest, &item);) {
 		if (!aj_scan(item, &part) || !add_part(&part, out))
 			return no_word("messages", err);
 	}
@@ -146,8 +146,7 @@ static void open_turn(struct turns *t, char role)
 	close_turn(t);
 	t->start = t->messages->n;
 	aj_comma(t->messages);
-	str_add(t->messages, role == 'u' ? USER_TURN
-					 : "{\"role\":\"assistant\",\"content\":[");
+	str_add(t->messages, role == 'u' ? USER_TURN : "{\"role\":\"assistant\",\"content\":[");
 	t->role = role;
 	t->from = t->messages->n;
 }
@@ -172,8 +171,7 @@ static enum err_code add_message(struct turns *t, struct slice item, struct err 
 	return add_content(content, t->messages, err);
 }
 
-static enum err_code add_messages(const struct adapter_call *call, struct str *out,
-	struct err *err)
+static enum err_code add_messages(const struct adapter_call *call, struct str *out, struct err *err)
 {
 	const struct jscan_member *messages = aj_call(call, "messages");
 	struct str list = STR_INIT, system = STR_INIT;
@@ -181,8 +179,7 @@ static enum err_code add_messages(const struct adapter_call *call, struct str *o
 	enum err_code code = ERR_OK;
 	if (messages == NULL || messages->type != JS_ARRAY)
 		return err_field(err, ERR_FIELD_TYPE, "messages", _("must be a list"));
-	for (struct slice rest = messages->value, item;
-		code == ERR_OK && jscan_next(&rest, &item);)
+	for (struct slice rest = messages->value, item; code == ERR_OK && jscan_next(&rest, &item);)
 		code = add_message(&t, item, err);
 	close_turn(&t);
 	if (system.n > 0) {
@@ -203,12 +200,12 @@ static enum err_code add_messages(const struct adapter_call *call, struct str *o
 static enum err_code add_tools(const struct adapter_call *call, struct str *out, struct err *err)
 {
 	const struct jscan_member *tools = aj_call(call, "tools");
-	struct slice rest, item;
-	struct aj tool, function;
 	if (tools == NULL || tools->type != JS_ARRAY)
 		return ERR_OK;
-	rest = tools->value;
+	struct slice rest = tools->value;
 	str_add_slice(out, SLICE(",\"tools\":["));
+	struct slice item;
+	struct aj tool, function;
 	while (jscan_next(&rest, &item)) {
 		if (!aj_scan(item, &tool) || !aj_object(&tool, "function", &function))
 			return no_word("tools", err);
@@ -231,17 +228,18 @@ static void add_tool_choice(const struct adapter_call *call, struct str *out)
 	const struct jscan_member *m = aj_call(call, "tool_choice");
 	const struct jscan_member *parallel = aj_call(call, "parallel_tool_calls");
 	bool single = parallel != NULL && parallel->type == JS_FALSE;
-	struct aj choice, function;
 	const char *type = "auto";
 	if (aj_call(call, "tools") == NULL || (m == NULL && !single))
 		return;
+	struct aj function;
 	function.n = 0;
+	struct aj choice;
 	if (m != NULL && slice_eq_str(m->value, "\"none\""))
 		type = "none";
 	else if (m != NULL && slice_eq_str(m->value, "\"required\""))
 		type = "any";
 	else if (m != NULL && aj_scan(m->value, &choice) &&
-		 aj_object(&choice, "function", &function))
+		aj_object(&choice, "function", &function))
 		type = "tool";
 	str_add_slice(out, SLICE(",\"tool_choice\":{"));
 	aj_add_text(out, "type", type);
@@ -269,12 +267,12 @@ static void add_numbers(const struct adapter_call *call, struct str *out)
 {
 	static const char *const same[] = {"top_p", "top_k", "thinking"};
 	const struct jscan_member *m = aj_call(call, "max_completion_tokens");
-	double v;
 	if (m == NULL)
 		m = aj_call(call, "max_tokens");
 	if (m != NULL)
 		aj_add(out, "max_tokens", m->value);
 	m = aj_call(call, "temperature");
+	double v;
 	if (m != NULL)
 		aj_add(out, "temperature",
 			num_f64(m->value, &v) && v > TEMPERATURE_MAX ? SLICE("1") : m->value);
@@ -296,9 +294,9 @@ static bool limit_told(const struct adapter_call *call, const struct feature *fe
 {
 	struct aj doc;
 	return aj_call(call, "max_tokens") != NULL ||
-	       aj_call(call, "max_completion_tokens") != NULL ||
-	       (aj_scan(slice_of(t->params), &doc) && aj_find(&doc, "max_tokens") != NULL) ||
-	       (aj_scan(slice_of(feature->defaults), &doc) && aj_find(&doc, "max_tokens") != NULL);
+		aj_call(call, "max_completion_tokens") != NULL ||
+		(aj_scan(slice_of(t->params), &doc) && aj_find(&doc, "max_tokens") != NULL) ||
+		(aj_scan(slice_of(feature->defaults), &doc) && aj_find(&doc, "max_tokens") != NULL);
 }
 
 static enum err_code write_request(const struct adapter_call *call, const struct feature *feature,
@@ -344,8 +342,8 @@ static enum err_code build(const struct adapter_call *call, const struct feature
 		openai_body(call, feature, cand, false, NULL, &ask->body);
 		return ERR_OK;
 	}
-	struct adapter_call copy;
 	ask->stream = adapter_streams(call, feature, cand);
+	struct adapter_call copy;
 	return write_request(adapter_call_set(call, cand->target, &copy), feature, cand, ask, err);
 }
 
@@ -406,9 +404,10 @@ static void write_message(const struct aj *top, struct str *out)
 {
 	const struct jscan_member *content = aj_typed(top, "content", JS_ARRAY);
 	struct str text = STR_INIT, thinking = STR_INIT, tools = STR_INIT;
-	struct slice rest = content != NULL ? content->value : SLICE("[]"), item;
-	struct aj block;
+	struct slice rest = content != NULL ? content->value : SLICE("[]");
 	str_add_c(&tools, '[');
+	struct slice item;
+	struct aj block;
 	while (jscan_next(&rest, &item)) {
 		if (!aj_scan(item, &block))
 			continue;
@@ -437,8 +436,8 @@ static void write_message(const struct aj *top, struct str *out)
 static enum answer_kind parse(const struct adapter_call *call, const struct adapter_reply *reply,
 	struct str *scratch, struct adapter_answer *ret)
 {
-	struct aj top;
 	*ret = (struct adapter_answer){.body = reply->body, .usage = ADAPTER_USAGE_UNKNOWN};
+	struct aj top;
 	if (!aj_scan(reply->body, &top))
 		return ANSWER_BAD;
 	if (aj_find(&top, "error") != NULL) {
@@ -498,7 +497,7 @@ static void on_delta(struct adapter_stream *s, const struct aj *top, struct str 
 	} else if (aj_is(&delta, "type", "thinking_delta")) {
 		chat_chunk_text(s, "reasoning_content", aj_text(&delta, "thinking"), out);
 	} else if (aj_is(&delta, "type", "input_json_delta") && s->tool >= 0 &&
-		   aj_text(&delta, "partial_json").n > 0) {
+		aj_text(&delta, "partial_json").n > 0) {
 		chat_chunk_open(s, out);
 		aj_comma(out);
 		str_add_slice(out, SLICE("\"tool_calls\":[{\"index\":"));
@@ -512,8 +511,8 @@ static void on_delta(struct adapter_stream *s, const struct aj *top, struct str 
 
 static void on_message_delta(struct adapter_stream *s, const struct aj *top, struct str *out)
 {
-	struct aj delta;
 	read_usage(top, &s->usage);
+	struct aj delta;
 	if (aj_object(top, "delta", &delta) && aj_typed(&delta, "stop_reason", JS_STRING) != NULL)
 		chat_chunk_finish(s, finish_of(aj_text(&delta, "stop_reason")), out);
 }
@@ -571,5 +570,7 @@ static enum chunk_kind chunk(const struct adapter_call *call, struct adapter_str
 }
 
 const struct adapter adapter_anthropic_messages = {.protocol = PROTO_ANTHROPIC_MESSAGES,
-	.dialects = 1u << DIALECT_OPENAI | 1u << DIALECT_ANTHROPIC, .build = build, .parse = parse,
+	.dialects = 1u << DIALECT_OPENAI | 1u << DIALECT_ANTHROPIC,
+	.build = build,
+	.parse = parse,
 	.chunk = chunk};

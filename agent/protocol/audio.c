@@ -24,14 +24,14 @@ static enum err_code build_speech(const struct adapter_call *call, const struct 
 static enum answer_kind parse_speech(const struct adapter_call *call UNUSED,
 	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
 {
-	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	size_t n;
-	*ret = (struct adapter_answer){.body = reply->body, .own_type = reply->content_type,
+	*ret = (struct adapter_answer){.body = reply->body,
+		.own_type = reply->content_type,
 		.usage = ADAPTER_USAGE_UNKNOWN};
 	if (!slice_starts(reply->content_type, "application/json"))
 		return reply->body.n > 0 ? ANSWER_OK : ANSWER_BAD;
-	if (!adapter_object(reply->body, m, ARRAY_LEN(m), &n) ||
-		!openai_is_error(m, n))
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
+	if (!adapter_object(reply->body, m, ARRAY_LEN(m), &n) || !openai_is_error(m, n))
 		return ANSWER_BAD;
 	ret->status = openai_error_status(m, n);
 	return ANSWER_ERROR;
@@ -83,12 +83,12 @@ static enum err_code build_transcriptions(const struct adapter_call *call,
 
 static int64_t seconds_ms(const struct jscan_member *m)
 {
-	double s;
 	if (m == NULL || (m->type != JS_NUMBER && m->type != JS_STRING))
 		return -1;
 	struct slice text = m->value;
 	if (m->type == JS_STRING) // verbose_json: "8.47"
 		text = (struct slice){text.p + 1, text.n - 2};
+	double s;
 	if (!num_f64(text, &s) || s < 0 || s * 1000 > (double)USAGE_FIGURE_MAX)
 		return USAGE_ABSURD;
 	return (int64_t)(s * 1000 + 0.5);
@@ -113,14 +113,15 @@ static struct adapter_usage transcript_usage(const struct jscan_member *m, size_
 static enum answer_kind parse_transcriptions(const struct adapter_call *call UNUSED,
 	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
 {
-	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	size_t n;
-	*ret = (struct adapter_answer){.body = reply->body, .own_type = reply->content_type,
+	*ret = (struct adapter_answer){.body = reply->body,
+		.own_type = reply->content_type,
 		.usage = ADAPTER_USAGE_UNKNOWN};
 	if (slice_starts(reply->content_type, "text/html"))
 		return ANSWER_BAD;
 	if (!slice_starts(reply->content_type, "application/json"))
 		return ANSWER_OK; // text, srt, vtt: silence is an empty text
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
 	if (!adapter_object(reply->body, m, ARRAY_LEN(m), &n))
 		return ANSWER_BAD;
 	if (openai_is_error(m, n)) {
@@ -140,10 +141,10 @@ static enum answer_kind parse_transcriptions(const struct adapter_call *call UNU
 static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adapter_stream *s,
 	struct slice name UNUSED, struct slice data, struct str *out)
 {
-	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	size_t n;
 	if (slice_starts(data, "[DONE]"))
 		return CHUNK_DONE;
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
 	if (!adapter_object(data, m, ARRAY_LEN(m), &n))
 		return CHUNK_BAD;
 	if (openai_is_error(m, n)) {
@@ -163,8 +164,12 @@ static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adap
 }
 
 const struct adapter adapter_openai_speech = {.protocol = PROTO_OPENAI_SPEECH,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_speech, .parse = parse_speech,
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build_speech,
+	.parse = parse_speech,
 	.chunk = chunk};
 const struct adapter adapter_openai_transcriptions = {.protocol = PROTO_OPENAI_TRANSCRIPTIONS,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_transcriptions,
-	.parse = parse_transcriptions, .chunk = chunk};
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build_transcriptions,
+	.parse = parse_transcriptions,
+	.chunk = chunk};

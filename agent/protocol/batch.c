@@ -41,9 +41,10 @@ enum err_code batch_read(struct adapter_call *call, struct err *err)
 			first_number = is_number(item);
 			call->tokens = first_number || item.p[0] == '[';
 		}
-		if (!rerank && (first_number ? !is_number(item)
-					     : item.p[0] != (call->tokens ? '[' : '"')))
-			return err_field(err, ERR_FIELD_TYPE, name, _("holds items of several kinds"));
+		if (!rerank &&
+			(first_number ? !is_number(item) : item.p[0] != (call->tokens ? '[' : '"')))
+			return err_field(err, ERR_FIELD_TYPE, name,
+				_("holds items of several kinds"));
 		if (rerank && item.p[0] != '"' && item.p[0] != '{')
 			return err_field(err, ERR_FIELD_TYPE, name, _("must be texts or objects"));
 		n++;
@@ -73,9 +74,10 @@ bool batch_items(const struct adapter_call *call, struct str *out)
 	const struct jscan_member *m = jscan_find(call->m, call->n, list_name(call));
 	if (m->type != JS_ARRAY || (call->items == 1 && call->tokens))
 		return false;
-	struct slice rest = m->value, item;
+	struct slice rest = m->value;
 	size_t end = call->part > 0 ? call->from + call->part : SIZE_MAX;
 	str_add_c(out, '[');
+	struct slice item;
 	for (size_t i = 0; i < end && jscan_next(&rest, &item); i++) {
 		if (i < call->from)
 			continue;

@@ -24,14 +24,10 @@ static const struct {
 	const char *prefix, *part; // part: somewhere behind it; NULL: anything
 	enum habit habit;
 } habits[] = {
-	{"qwq", NULL, HABIT_STREAMS},
-	{"qvq", NULL, HABIT_STREAMS},
-	{"qwen-omni", NULL, HABIT_STREAMS},
-	{"qwen2.5-omni", NULL, HABIT_STREAMS},
-	{"qwen3-omni", NULL, HABIT_STREAMS},
-	{"qwen3", "-thinking", HABIT_STREAMS},
-	{"qwen3-coder", NULL, HABIT_NONE},
-	{"qwen3", "-instruct", HABIT_NONE},
+	{"qwq", NULL, HABIT_STREAMS}, {"qvq", NULL, HABIT_STREAMS},
+	{"qwen-omni", NULL, HABIT_STREAMS}, {"qwen2.5-omni", NULL, HABIT_STREAMS},
+	{"qwen3-omni", NULL, HABIT_STREAMS}, {"qwen3", "-thinking", HABIT_STREAMS},
+	{"qwen3-coder", NULL, HABIT_NONE}, {"qwen3", "-instruct", HABIT_NONE},
 	{"qwen3", NULL, HABIT_THINKS}, // unless told not to
 };
 
@@ -52,7 +48,7 @@ static bool judge_stream(const struct adapter_call *call, const struct feature *
 	struct jscan_member wish;
 	enum habit habit = habit_of(adapter_model(call, cand));
 	bool thinks = adapter_wish(call, feature, cand->target, "enable_thinking", &wish) &&
-		      slice_eq_str(wish.value, "true");
+		slice_eq_str(wish.value, "true");
 	bool stream = adapter_streams(call, feature, cand) || habit == HABIT_STREAMS || thinks;
 	*ret_quiet = !stream && habit == HABIT_THINKS;
 	return stream;
@@ -122,7 +118,6 @@ static void add_parameters(const struct adapter_call *call, const struct feature
 	const struct jscan_member *most = aj_call(call, "max_completion_tokens");
 	const struct jscan_member *top_p = aj_call(call, "top_p");
 	const char *clamped = clamp_top_p(call, feature, cand->target);
-	struct jscan_member thinks;
 	str_add_slice(out, SLICE("{\"result_format\":\"message\""));
 	if (ask->stream)
 		aj_add(out, "incremental_output", ask->grows ? SLICE("false") : SLICE("true"));
@@ -136,6 +131,7 @@ static void add_parameters(const struct adapter_call *call, const struct feature
 		aj_add(out, "top_p", slice_of(clamped));
 	else if (top_p != NULL)
 		aj_add(out, "top_p", top_p->value);
+	struct jscan_member thinks;
 	if (quiet)
 		aj_add(out, "enable_thinking", SLICE("false"));
 	else if (adapter_wish(call, feature, cand->target, "enable_thinking", &thinks))
@@ -152,11 +148,11 @@ static enum err_code build_native(const struct adapter_call *all, const struct f
 	const struct jscan_member *messages = aj_call(call, "messages");
 	const char *model = adapter_model(call, cand);
 	const char *compatible = strstr(cand->url->path, COMPATIBLE);
-	struct jscan_member wish;
 	bool quiet;
 	ask->stream = judge_stream(call, feature, cand, &quiet);
+	struct jscan_member wish;
 	ask->grows = adapter_wish(call, feature, cand->target, "incremental_output", &wish) &&
-		     slice_eq_str(wish.value, "false");
+		slice_eq_str(wish.value, "false");
 	// The catalogue's address is the compatible mode's; this one lies beside it.
 	str_add_n(&ask->path, cand->url->path,
 		compatible != NULL ? (size_t)(compatible - cand->url->path)
@@ -213,13 +209,15 @@ static bool is_error(const struct aj *top)
 static struct adapter_usage native_usage(const struct aj *top)
 {
 	struct adapter_usage u = ADAPTER_USAGE_UNKNOWN;
-	struct aj usage, in, out;
+	struct aj usage;
 	if (!aj_object(top, "usage", &usage))
 		return u;
 	u.in = aj_count(&usage, "input_tokens");
 	u.out = aj_count(&usage, "output_tokens");
+	struct aj in;
 	if (aj_object(&usage, "prompt_tokens_details", &in))
 		u.cached = aj_count(&in, "cached_tokens");
+	struct aj out;
 	if (aj_object(&usage, "output_tokens_details", &out))
 		u.reasoning = aj_count(&out, "reasoning_tokens");
 	return u;
@@ -228,9 +226,8 @@ static struct adapter_usage native_usage(const struct aj *top)
 // output.choices[0].message, or output.text of the older format.
 static bool read_frame(const struct aj *top, struct frame *f)
 {
-	struct aj output, choice, message;
-	struct slice rest, first;
 	*f = (struct frame){.id = aj_text(top, "request_id")};
+	struct aj output;
 	if (!aj_object(top, "output", &output))
 		return false;
 	const struct jscan_member *choices = aj_typed(&output, "choices", JS_ARRAY);
@@ -239,7 +236,9 @@ static bool read_frame(const struct aj *top, struct frame *f)
 		f->finish = aj_text(&output, "finish_reason");
 		return aj_typed(&output, "text", JS_STRING) != NULL;
 	}
-	rest = choices->value;
+	struct slice rest = choices->value;
+	struct slice first;
+	struct aj choice, message;
 	if (!jscan_next(&rest, &first) || !aj_scan(first, &choice) ||
 		!aj_object(&choice, "message", &message))
 		return false;
@@ -262,15 +261,15 @@ static const char *finish_of(struct slice finish)
 static enum answer_kind parse_native(const struct adapter_call *call,
 	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
-	struct aj top;
-	struct frame f;
 	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
+	struct aj top;
 	if (!aj_scan(reply->body, &top))
 		return ANSWER_BAD;
 	if (is_error(&top)) {
 		ret->status = status_of(&top);
 		return ANSWER_ERROR;
 	}
+	struct frame f;
 	if (!read_frame(&top, &f))
 		return ANSWER_BAD;
 	ret->usage = native_usage(&top);
@@ -328,13 +327,13 @@ static enum chunk_kind chunk_native(const struct adapter_call *call, struct adap
 	struct slice name, struct slice data, struct str *out)
 {
 	struct aj top;
-	struct frame f;
 	if (!aj_scan(data, &top))
 		return CHUNK_BAD;
 	if (is_error(&top) || slice_eq_str(name, "error")) {
 		s->status = status_of(&top);
 		return CHUNK_ERROR;
 	}
+	struct frame f;
 	if (!read_frame(&top, &f))
 		return CHUNK_BAD;
 	struct adapter_usage u = native_usage(&top);
@@ -347,8 +346,12 @@ static enum chunk_kind chunk_native(const struct adapter_call *call, struct adap
 }
 
 const struct adapter adapter_dashscope_chat = {.protocol = PROTO_DASHSCOPE_CHAT,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_compatible, .parse = openai_parse,
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build_compatible,
+	.parse = openai_parse,
 	.chunk = openai_chunk};
 const struct adapter adapter_dashscope_chat_native = {.protocol = PROTO_DASHSCOPE_CHAT_NATIVE,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_native, .parse = parse_native,
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build_native,
+	.parse = parse_native,
 	.chunk = chunk_native};

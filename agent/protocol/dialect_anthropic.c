@@ -11,7 +11,6 @@
 
 enum err_code messages_read(struct slice body, struct adapter_call *ret, struct err *err)
 {
-	int64_t n;
 	enum err_code code = adapter_read(body, OFFER_CHAT, true, ret, err);
 	if (code != ERR_OK)
 		return code;
@@ -19,6 +18,7 @@ enum err_code messages_read(struct slice body, struct adapter_call *ret, struct 
 	const struct jscan_member *most = aj_call(ret, "max_tokens");
 	if (most == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, "max_tokens", NULL);
+	int64_t n;
 	if (most->type != JS_NUMBER || !jscan_int(most->value, &n))
 		return err_field(err, ERR_FIELD_TYPE, "max_tokens", _("must be an integer"));
 	if (n < 1)
@@ -36,13 +36,14 @@ static enum err_code no_word(const char *field, struct err *err)
 static enum err_code add_texts(struct slice value, const char *field, struct str *out,
 	struct err *err)
 {
-	struct slice rest = value, item;
-	struct aj block;
+	struct slice rest = value;
 	bool first = true;
 	if (value.n > 0 && value.p[0] == '"') {
 		str_add_slice(out, aj_inner(value));
 		return ERR_OK;
 	}
+	struct slice item;
+	struct aj block;
 	while (jscan_next(&rest, &item)) {
 		if (!aj_scan(item, &block) || !aj_is(&block, "type", "text"))
 			return no_word(field, err);
@@ -107,10 +108,11 @@ static enum err_code add_tool_result(const struct aj *block, struct str *out, st
 static enum err_code add_user(struct slice blocks, struct str *out, struct err *err)
 {
 	struct str parts = STR_INIT;
-	struct slice rest = blocks, item;
-	struct aj block;
+	struct slice rest = blocks;
 	enum err_code code = ERR_OK;
 	str_add_c(&parts, '[');
+	struct slice item;
+	struct aj block;
 	while (code == ERR_OK && jscan_next(&rest, &item)) {
 		if (!aj_scan(item, &block)) {
 			code = no_word("messages", err);
@@ -139,10 +141,11 @@ static enum err_code add_user(struct slice blocks, struct str *out, struct err *
 static enum err_code add_assistant(struct slice blocks, struct str *out, struct err *err)
 {
 	struct str text = STR_INIT, tools = STR_INIT;
-	struct slice rest = blocks, item;
-	struct aj block;
+	struct slice rest = blocks;
 	enum err_code code = ERR_OK;
 	str_add_c(&tools, '[');
+	struct slice item;
+	struct aj block;
 	while (code == ERR_OK && jscan_next(&rest, &item)) {
 		if (!aj_scan(item, &block))
 			code = no_word("messages", err);
@@ -151,7 +154,7 @@ static enum err_code add_assistant(struct slice blocks, struct str *out, struct 
 		else if (aj_is(&block, "type", "tool_use"))
 			tools_from_block(&block, &tools);
 		else if (!aj_is(&block, "type", "thinking") &&
-			 !aj_is(&block, "type", "redacted_thinking"))
+			!aj_is(&block, "type", "redacted_thinking"))
 			code = no_word("messages", err);
 	}
 	aj_comma(out);
@@ -194,16 +197,14 @@ static enum err_code add_message(struct slice item, struct str *out, struct err 
 	return ERR_OK;
 }
 
-static enum err_code add_messages(const struct adapter_call *call, struct str *out,
-	struct err *err)
+static enum err_code add_messages(const struct adapter_call *call, struct str *out, struct err *err)
 {
 	const struct jscan_member *messages = aj_call(call, "messages");
 	if (messages == NULL || messages->type != JS_ARRAY)
 		return err_field(err, ERR_FIELD_TYPE, "messages", _("must be a list"));
 	str_add_slice(out, SLICE(",\"messages\":["));
 	enum err_code code = add_system(call, out, err);
-	for (struct slice rest = messages->value, item;
-		code == ERR_OK && jscan_next(&rest, &item);)
+	for (struct slice rest = messages->value, item; code == ERR_OK && jscan_next(&rest, &item);)
 		code = add_message(item, out, err);
 	str_add_c(out, ']');
 	return code;
@@ -212,18 +213,17 @@ static enum err_code add_messages(const struct adapter_call *call, struct str *o
 static enum err_code add_tools(const struct adapter_call *call, struct str *out, struct err *err)
 {
 	const struct jscan_member *tools = aj_call(call, "tools");
-	struct slice rest, item;
-	struct aj tool;
 	if (tools == NULL || tools->type != JS_ARRAY)
 		return ERR_OK;
-	rest = tools->value;
+	struct slice rest = tools->value;
 	str_add_slice(out, SLICE(",\"tools\":["));
+	struct slice item;
+	struct aj tool;
 	while (jscan_next(&rest, &item)) {
-		const struct jscan_member *schema;
 		if (!aj_scan(item, &tool) ||
 			(aj_find(&tool, "type") != NULL && !aj_is(&tool, "type", "custom")))
 			return no_word("tools", err);
-		schema = aj_typed(&tool, "input_schema", JS_OBJECT);
+		const struct jscan_member *schema = aj_typed(&tool, "input_schema", JS_OBJECT);
 		aj_comma(out);
 		str_add_slice(out, SLICE("{\"type\":\"function\",\"function\":{"));
 		aj_add_inner(out, "name", aj_text(&tool, "name"));
@@ -305,11 +305,12 @@ struct told {
 static struct told read_usage(const struct aj *completion)
 {
 	struct told t = {-1, -1, -1};
-	struct aj usage, details;
+	struct aj usage;
 	if (!aj_object(completion, "usage", &usage))
 		return t;
 	t.in = aj_count(&usage, "prompt_tokens");
 	t.out = aj_count(&usage, "completion_tokens");
+	struct aj details;
 	aj_object(&usage, "prompt_tokens_details", &details);
 	t.cached = aj_count(&details, "cached_tokens");
 	return t;
@@ -321,7 +322,8 @@ static void add_usage(struct str *out, const struct told *t)
 	int64_t cached = MAX_OF(t->cached, 0);
 	str_add_slice(out, SLICE("{\"input_tokens\":"));
 	str_add_i64(out, MAX_OF(t->in - cached, 0));
-	str_add_slice(out, SLICE(",\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":"));
+	str_add_slice(out,
+		SLICE(",\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":"));
 	str_add_i64(out, cached);
 	str_add_slice(out, SLICE(",\"output_tokens\":"));
 	str_add_i64(out, MAX_OF(t->out, 0));
@@ -360,14 +362,15 @@ static void add_block_text(struct str *out, const char *type, const char *member
 
 bool messages_answer(struct slice body, struct str *out)
 {
-	struct aj completion, choice, message;
-	struct slice rest, first;
+	struct aj completion;
 	if (!aj_scan(body, &completion))
 		return false;
 	const struct jscan_member *choices = aj_typed(&completion, "choices", JS_ARRAY);
 	if (choices == NULL)
 		return false;
-	rest = choices->value;
+	struct slice rest = choices->value;
+	struct slice first;
+	struct aj choice, message;
 	if (!jscan_next(&rest, &first) || !aj_scan(first, &choice) ||
 		!aj_object(&choice, "message", &message))
 		return false;
@@ -409,8 +412,9 @@ static void begin(struct messages_stream *s, const struct aj *chunk, struct str 
 	str_add_slice(out, EVENT("message_start"));
 	str_add_slice(out, SLICE(",\"message\":"));
 	add_head(out, chunk);
-	str_add_slice(out, SLICE(",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,"
-				 "\"usage\":"));
+	str_add_slice(out,
+		SLICE(",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,"
+		      "\"usage\":"));
 	add_usage(out, &none);
 	str_add_slice(out, SLICE("}}\n\n"));
 }
@@ -457,18 +461,21 @@ static void add_run(struct messages_stream *s, bool thinking, struct slice text,
 		return;
 	if (!s->has_block || s->kind != kind) {
 		open_block(s, kind, out);
-		str_add(out, thinking
+		str_add(out,
+			thinking
 				? "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}}\n\n"
 				: "{\"type\":\"text\",\"text\":\"\"}}\n\n");
 	}
-	delta(s, thinking ? "thinking_delta" : "text_delta", thinking ? "thinking" : "text", text, out);
+	delta(s, thinking ? "thinking_delta" : "text_delta", thinking ? "thinking" : "text", text,
+		out);
 }
 
 static void add_tool_piece(struct messages_stream *s, struct slice item, struct str *out)
 {
-	struct aj call, function;
+	struct aj call;
 	if (!aj_scan(item, &call))
 		return;
+	struct aj function;
 	aj_object(&call, "function", &function);
 	int64_t index = MAX_OF(aj_count(&call, "index"), 0);
 	if (!s->has_block || s->kind != 'u' || index != s->tool) {
@@ -504,8 +511,7 @@ static void add_choice(struct messages_stream *s, const struct aj *choice, struc
 
 bool messages_chunk(struct messages_stream *s, struct slice json, struct str *out)
 {
-	struct aj chunk, choice;
-	struct slice rest, item;
+	struct aj chunk;
 	if (!aj_scan(json, &chunk))
 		return false;
 	const struct jscan_member *choices = aj_typed(&chunk, "choices", JS_ARRAY);
@@ -516,7 +522,10 @@ bool messages_chunk(struct messages_stream *s, struct slice json, struct str *ou
 		s->out = told.out;
 	if (told.cached >= 0)
 		s->cached = told.cached;
-	for (rest = choices != NULL ? choices->value : SLICE("[]"); jscan_next(&rest, &item);) {
+	struct slice item;
+	struct aj choice;
+	for (struct slice rest = choices != NULL ? choices->value : SLICE("[]");
+		jscan_next(&rest, &item);) {
 		// One answer was asked for; a second one has no place in a message.
 		if (!aj_scan(item, &choice) || aj_count(&choice, "index") > 0)
 			continue;

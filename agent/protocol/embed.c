@@ -34,9 +34,9 @@ bool embed_to_base64(struct slice list, struct str *out)
 	while (fine && jscan_next(&list, &item)) {
 		fine = num_f64(item, &d);
 		float f = fine ? (float)d : 0;
-		unsigned char le[4];
 		uint32_t bits;
 		memcpy(&bits, &f, 4);
+		unsigned char le[4];
 		for (int i = 0; i < 4; i++)
 			le[i] = (unsigned char)(bits >> 8 * i);
 		str_add_n(&raw, le, 4);
@@ -118,9 +118,10 @@ static bool mend_item(struct slice item, bool want_base64, struct str *out)
 		str_add_slice(out, SLICE("\":"));
 		if (&m[i] != v)
 			str_add_slice(out, m[i].value);
-		else if (want_base64 ? !embed_to_base64(v->value, out)
-				     : !base64_to_floats((struct slice){v->value.p + 1,
-							 v->value.n - 2}, out))
+		else if (want_base64
+				? !embed_to_base64(v->value, out)
+				: !base64_to_floats((struct slice){v->value.p + 1, v->value.n - 2},
+					  out))
 			return false;
 	}
 	str_add_c(out, '}');
@@ -132,8 +133,7 @@ static bool needs_mending(struct slice data, bool want_base64)
 	struct slice item;
 	struct jscan_member m[8];
 	size_t n;
-	if (!jscan_next(&data, &item) ||
-		!adapter_object(item, m, ARRAY_LEN(m), &n))
+	if (!jscan_next(&data, &item) || !adapter_object(item, m, ARRAY_LEN(m), &n))
 		return false;
 	return find_vector(m, n, want_base64) != NULL;
 }
@@ -141,10 +141,11 @@ static bool needs_mending(struct slice data, bool want_base64)
 static bool mend(struct slice body, const struct jscan_member *data, bool want_base64,
 	struct str *out)
 {
-	struct slice rest = data->value, item;
+	struct slice rest = data->value;
 	bool first = true;
 	str_add_n(out, body.p, (size_t)(data->value.p - body.p));
 	str_add_c(out, '[');
+	struct slice item;
 	while (jscan_next(&rest, &item)) {
 		if (!first)
 			str_add_c(out, ',');
@@ -177,4 +178,6 @@ static enum answer_kind parse(const struct adapter_call *call, const struct adap
 }
 
 const struct adapter adapter_openai_embeddings = {.protocol = PROTO_OPENAI_EMBEDDINGS,
-	.dialects = 1u << DIALECT_OPENAI, .build = build, .parse = parse};
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build,
+	.parse = parse};

@@ -37,13 +37,13 @@ static enum err_code build_dashscope(const struct adapter_call *call, const stru
 {
 	static const char *const extra[] = {"text_type", "output_type", "instruct"};
 	struct str *out = &ask->body;
-	struct jscan_member m;
 	adapter_root_path(cand->url, "/api/v1/services/embeddings/text-embedding/text-embedding",
 		&ask->path);
 	add_model(call, cand, out);
 	str_add(out, ",\"input\":{\"texts\":");
 	enum err_code code = add_texts(call, out, err);
 	str_add(out, "},\"parameters\":{");
+	struct jscan_member m;
 	bool first = !adapter_wish(call, feature, cand->target, "dimensions", &m);
 	if (!first)
 		str_addf(out, "\"dimension\":%.*s", SLICE_FMT(m.value));
@@ -62,11 +62,11 @@ static enum err_code build_ollama(const struct adapter_call *call, const struct 
 {
 	static const char *const extra[] = {"dimensions", "truncate", "keep_alive", "options"};
 	struct str *out = &ask->body;
-	struct jscan_member m;
 	adapter_root_path(cand->url, "/api/embed", &ask->path);
 	add_model(call, cand, out);
 	str_add(out, ",\"input\":");
 	enum err_code code = add_texts(call, out, err);
+	struct jscan_member m;
 	for (size_t i = 0; i < ARRAY_LEN(extra); i++) {
 		if (adapter_wish(call, feature, cand->target, extra[i], &m))
 			str_addf(out, ",\"%s\":%.*s", extra[i], SLICE_FMT(m.value));
@@ -80,10 +80,10 @@ static enum err_code build_tei(const struct adapter_call *call, const struct fea
 {
 	static const char *const extra[] = {"dimensions", "truncate", "normalize", "prompt_name"};
 	struct str *out = &ask->body;
-	struct jscan_member m;
 	adapter_root_path(cand->url, "/embed", &ask->path);
 	str_add(out, "{\"inputs\":");
 	enum err_code code = add_texts(call, out, err);
+	struct jscan_member m;
 	for (size_t i = 0; i < ARRAY_LEN(extra); i++) {
 		if (adapter_wish(call, feature, cand->target, extra[i], &m))
 			str_addf(out, ",\"%s\":%.*s", extra[i], SLICE_FMT(m.value));
@@ -97,7 +97,8 @@ static enum err_code build_tei(const struct adapter_call *call, const struct fea
 static bool add_vector(const struct adapter_call *call, struct slice vector, int64_t index,
 	struct str *out)
 {
-	str_addf(out, "%s{\"object\":\"embedding\",\"index\":%lld,\"embedding\":", index > 0 ? "," : "",
+	str_addf(out,
+		"%s{\"object\":\"embedding\",\"index\":%lld,\"embedding\":", index > 0 ? "," : "",
 		(long long)index);
 	if (vector.n == 0 || vector.p[0] != '[')
 		return false;
@@ -128,9 +129,10 @@ static size_t asked(const struct adapter_call *call)
 
 static bool add_list(const struct adapter_call *call, struct slice list, struct str *out)
 {
-	struct slice rest = list, item;
+	struct slice rest = list;
 	int64_t n = 0;
 	str_add(out, "{\"object\":\"list\",\"data\":[");
+	struct slice item;
 	while (jscan_next(&rest, &item)) {
 		if (!add_vector(call, item, n++, out))
 			return false;
@@ -154,9 +156,9 @@ static struct slice value_of(const struct jscan_member *m, size_t n, const char 
 static enum answer_kind parse_ollama(const struct adapter_call *call,
 	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
+	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	size_t n;
-	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
 	if (!adapter_object(reply->body, m, ARRAY_LEN(m), &n))
 		return ANSWER_BAD;
 	if (jscan_find(m, n, "error") != NULL)
@@ -186,9 +188,10 @@ static enum answer_kind parse_tei(const struct adapter_call *call,
 
 static bool add_dashscope(const struct adapter_call *call, struct slice list, struct str *out)
 {
-	struct slice rest = list, item;
+	struct slice rest = list;
 	int64_t n = 0;
 	str_add(out, "{\"object\":\"list\",\"data\":[");
+	struct slice item;
 	for (; jscan_next(&rest, &item); n++) {
 		struct jscan_member m[8];
 		size_t in_n;
@@ -205,14 +208,16 @@ static bool add_dashscope(const struct adapter_call *call, struct slice list, st
 static enum answer_kind parse_dashscope(const struct adapter_call *call,
 	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
-	struct jscan_member m[ANSWER_MEMBERS_MAX], in[8];
-	size_t n, in_n;
 	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
 	if (!adapter_object(reply->body, m, ARRAY_LEN(m), &n))
 		return ANSWER_BAD;
 	struct slice output = value_of(m, n, "output", JS_OBJECT);
 	if (output.p == NULL && value_of(m, n, "code", JS_STRING).n > 2)
 		return ANSWER_ERROR;
+	struct jscan_member in[8];
+	size_t in_n;
 	if (output.p == NULL || !adapter_object(output, in, ARRAY_LEN(in), &in_n))
 		return ANSWER_BAD;
 	struct slice list = value_of(in, in_n, "embeddings", JS_ARRAY);
@@ -227,11 +232,16 @@ static enum answer_kind parse_dashscope(const struct adapter_call *call,
 	return ANSWER_OK;
 }
 
-const struct adapter adapter_dashscope_embeddings = {
-	.protocol = PROTO_DASHSCOPE_EMBEDDINGS_NATIVE, .dialects = 1u << DIALECT_OPENAI,
-	.build = build_dashscope, .parse = parse_dashscope};
+const struct adapter adapter_dashscope_embeddings = {.protocol = PROTO_DASHSCOPE_EMBEDDINGS_NATIVE,
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build_dashscope,
+	.parse = parse_dashscope};
 const struct adapter adapter_ollama_embed = {.protocol = PROTO_OLLAMA_EMBED,
-	.dialects = 1u << DIALECT_OPENAI, .patience_ms = 300000, // the model is loaded first
-	.build = build_ollama, .parse = parse_ollama};
+	.dialects = 1u << DIALECT_OPENAI,
+	.patience_ms = 300000, // the model is loaded first
+	.build = build_ollama,
+	.parse = parse_ollama};
 const struct adapter adapter_tei_embed = {.protocol = PROTO_TEI_EMBED,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_tei, .parse = parse_tei};
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build_tei,
+	.parse = parse_tei};

@@ -142,8 +142,7 @@ static const struct error_row error_rows[] = {
 	{NULL, 0, NULL, FAULT},
 };
 
-static const struct error_row *find_row(const char *of, int status,
-	const struct adapter_error *e)
+static const struct error_row *find_row(const char *of, int status, const struct adapter_error *e)
 {
 	for (size_t i = 0;; i++) {
 		const struct error_row *r = &error_rows[i];
@@ -192,8 +191,8 @@ static void copy_message(const struct jscan_member *m, struct adapter_error *e)
 static size_t scan(struct slice json, struct jscan_member *m)
 {
 	size_t n = 0;
-	if (jscan_object(json, (struct jscan_limits){.lax = true}, m, ERROR_MEMBERS_MAX, &n, NULL) !=
-		ERR_OK)
+	if (jscan_object(json, (struct jscan_limits){.lax = true}, m, ERROR_MEMBERS_MAX, &n,
+		    NULL) != ERR_OK)
 		return 0;
 	return n;
 }
@@ -201,14 +200,15 @@ static size_t scan(struct slice json, struct jscan_member *m)
 // FastAPI: {"detail":"text"} or {"detail":[{"loc":…,"msg":…,"type":…}]}.
 static void read_detail(const struct jscan_member *detail, struct adapter_error *e)
 {
-	struct jscan_member m[ERROR_MEMBERS_MAX];
-	struct slice rest = detail->value, first;
+	struct slice rest = detail->value;
 	if (detail->type != JS_ARRAY) {
 		copy_message(detail, e);
 		return;
 	}
+	struct slice first;
 	if (!jscan_next(&rest, &first))
 		return;
+	struct jscan_member m[ERROR_MEMBERS_MAX];
 	size_t n = scan(first, m);
 	copy_message(jscan_find(m, n, "msg"), e);
 	copy_text(jscan_find(m, n, "type"), e->wire_code, sizeof(e->wire_code));
@@ -241,13 +241,14 @@ static void read_members(const struct jscan_member *m, size_t n, struct adapter_
 // FastAPI's detail, or nothing that can be read (HTML, an empty body).
 static void read_shape(enum error_shape shape, struct slice body, struct adapter_error *e)
 {
-	struct jscan_member top[ERROR_MEMBERS_MAX], in[ERROR_MEMBERS_MAX];
 	struct slice first = body;
 	if (slice_starts(body, "[") && !jscan_next(&body, &first))
 		return; // an empty list, or none at all
+	struct jscan_member top[ERROR_MEMBERS_MAX];
 	size_t n = scan(first, top);
 	const struct jscan_member *error = jscan_find(top, n, "error");
 	const struct jscan_member *detail = jscan_find(top, n, "detail");
+	struct jscan_member in[ERROR_MEMBERS_MAX];
 	if (detail != NULL && shape == ERRORS_FASTAPI && detail->value.n > 2)
 		read_detail(detail, e);
 	else if (shape == ERRORS_FLAT)

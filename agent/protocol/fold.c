@@ -124,25 +124,26 @@ static struct tool *tool_of(struct choice *c, int64_t index)
 
 static bool add_tool(struct fold *f, struct choice *c, struct slice item, int64_t place)
 {
-	struct aj call, function;
+	struct aj call;
 	if (!aj_scan(item, &call))
 		return false;
 	int64_t index = aj_count(&call, "index");
 	struct tool *t = tool_of(c, index >= 0 ? index : place);
 	if (t == NULL)
 		return false;
+	struct aj function;
 	aj_object(&call, "function", &function);
 	// Some servers repeat id and name in every piece.
 	return (t->id.n > 0 || grow(f, &t->id, aj_text(&call, "id"))) &&
-	       (t->name.n > 0 || grow(f, &t->name, aj_text(&function, "name"))) &&
-	       grow(f, &t->arguments, aj_text(&function, "arguments"));
+		(t->name.n > 0 || grow(f, &t->name, aj_text(&function, "name"))) &&
+		grow(f, &t->arguments, aj_text(&function, "arguments"));
 }
 
 static bool add_delta(struct fold *f, struct choice *c, const struct aj *delta)
 {
 	for (size_t i = 0; i < delta->n; i++) {
 		const struct jscan_member *m = &delta->m[i];
-		struct slice rest = m->value, item;
+		struct slice rest = m->value;
 		int64_t place = 0;
 		if (slice_eq_str(m->key, "role"))
 			continue;
@@ -151,6 +152,7 @@ static bool add_delta(struct fold *f, struct choice *c, const struct aj *delta)
 				return false;
 			continue;
 		}
+		struct slice item;
 		while (jscan_next(&rest, &item)) {
 			if (!add_tool(f, c, item, place++))
 				return false;
@@ -162,11 +164,12 @@ static bool add_delta(struct fold *f, struct choice *c, const struct aj *delta)
 static bool add_logprobs(struct fold *f, struct choice *c, const struct aj *choice)
 {
 	struct aj logprobs;
-	struct slice rest, item;
 	if (!aj_object(choice, "logprobs", &logprobs))
 		return true;
 	const struct jscan_member *list = aj_typed(&logprobs, "content", JS_ARRAY);
-	for (rest = list != NULL ? list->value : SLICE("[]"); jscan_next(&rest, &item);) {
+	struct slice item;
+	for (struct slice rest = list != NULL ? list->value : SLICE("[]");
+		jscan_next(&rest, &item);) {
 		if (c->logprobs.n > 0)
 			str_add_c(&c->logprobs, ',');
 		if (!grow(f, &c->logprobs, item))
@@ -177,7 +180,7 @@ static bool add_logprobs(struct fold *f, struct choice *c, const struct aj *choi
 
 static bool add_choice(struct fold *f, struct slice item)
 {
-	struct aj choice, delta;
+	struct aj choice;
 	if (!aj_scan(item, &choice))
 		return false;
 	int64_t index = MAX_OF(aj_count(&choice, "index"), 0);
@@ -195,6 +198,7 @@ static bool add_choice(struct fold *f, struct slice item)
 		f->text = true;
 		return add_part(f, c, text);
 	}
+	struct aj delta;
 	aj_object(&choice, "delta", &delta);
 	return add_delta(f, c, &delta) && add_logprobs(f, c, &choice);
 }
@@ -219,12 +223,13 @@ static bool add_head(struct fold *f, const struct aj *chunk)
 bool fold_add(struct fold *f, struct slice json)
 {
 	struct aj chunk;
-	struct slice rest, item;
 	if (!aj_scan(json, &chunk))
 		return false;
 	const struct jscan_member *choices = aj_typed(&chunk, "choices", JS_ARRAY);
 	const struct jscan_member *usage = aj_typed(&chunk, "usage", JS_OBJECT);
-	for (rest = choices != NULL ? choices->value : SLICE("[]"); jscan_next(&rest, &item);) {
+	struct slice item;
+	for (struct slice rest = choices != NULL ? choices->value : SLICE("[]");
+		jscan_next(&rest, &item);) {
 		if (!f->begun && !add_head(f, &chunk))
 			return false;
 		f->begun = true;
@@ -291,9 +296,9 @@ static void write_choice(const struct fold *f, size_t i, struct str *out)
 	if (!f->text)
 		write_message(c, out);
 	else
-		aj_add_inner(out, "text", find_part(c, "text") != NULL
-						  ? str_slice(&find_part(c, "text")->value)
-						  : SLICE(""));
+		aj_add_inner(out, "text",
+			find_part(c, "text") != NULL ? str_slice(&find_part(c, "text")->value)
+						     : SLICE(""));
 	if (c->logprobs.n > 0) {
 		str_add_slice(out, SLICE(",\"logprobs\":{\"content\":["));
 		str_add_slice(out, str_slice(&c->logprobs));

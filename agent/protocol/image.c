@@ -79,8 +79,8 @@ static enum err_code read_stream(const struct adapter_call *call, enum image_for
 enum err_code image_read(const struct adapter_call *call, int64_t draw, struct image_want *ret,
 	struct err *err)
 {
-	*ret = (struct image_want){.call = call, .draw = draw,
-		.n = call->images != FIELD_NONE ? call->images : 1};
+	*ret = (struct image_want){
+		.call = call, .draw = draw, .n = call->images != FIELD_NONE ? call->images : 1};
 	if (ret->n > IMAGE_N_MAX)
 		return err_field(err, ERR_FIELD_RANGE, "n", _("must be from 1 to %d"), IMAGE_N_MAX);
 	enum err_code code = read_string(call, "prompt", &ret->prompt, err);
@@ -99,10 +99,10 @@ enum err_code image_read(const struct adapter_call *call, int64_t draw, struct i
 
 static void add_field(const struct multipart_part *p, struct str *json)
 {
-	int64_t n;
 	str_add_c(json, json->n > 1 ? ',' : ' ');
 	str_add_json(json, p->name);
 	str_add_c(json, ':');
+	int64_t n;
 	if ((slice_eq_str(p->name, "n") || slice_eq_str(p->name, "seed") ||
 		    slice_eq_str(p->name, "partial_images")) &&
 		num_i64(p->value, INT32_MIN, INT32_MAX, &n))
@@ -117,9 +117,9 @@ static void add_field(const struct multipart_part *p, struct str *json)
 enum err_code image_read_call(struct slice content_type, struct slice body, enum offer offer,
 	bool need_model, struct str *json, struct adapter_call *ret, struct err *err)
 {
-	struct multipart form;
 	if (offer != OFFER_IMAGE_EDITS || !multipart_is(content_type))
 		return adapter_read(body, offer, need_model, ret, err);
+	struct multipart form;
 	enum err_code code = multipart_read(content_type, body, &form, err);
 	if (code == ERR_OK && multipart_find(&form, "image") == NULL)
 		code = err_field(err, ERR_FIELD_REQUIRED, "image", NULL);
@@ -143,7 +143,7 @@ enum err_code image_read_call(struct slice content_type, struct slice body, enum
 static bool is_id_char(char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       c == '-' || c == '_' || c == '.';
+		c == '-' || c == '_' || c == '.';
 }
 
 bool image_take_id(struct slice json_string, char ret[IMAGE_ID_MAX])

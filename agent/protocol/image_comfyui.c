@@ -42,7 +42,7 @@ static void fill(struct slice graph, const struct slot *slots, size_t n, struct 
 		}
 		size_t end = i + strlen(s->name);
 		bool whole = s->number && i > 0 && graph.p[i - 1] == '"' && end < graph.n &&
-			     graph.p[end] == '"' && (i < 2 || graph.p[i - 2] != '\\');
+			graph.p[end] == '"' && (i < 2 || graph.p[i - 2] != '\\');
 		if (whole)
 			str_cut(out, out->n - 1);
 		str_add_slice(out, s->text);
@@ -53,13 +53,11 @@ static void fill(struct slice graph, const struct slot *slots, size_t n, struct 
 static bool workflow_of(const struct candidate *cand, struct slice *ret)
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	const struct jscan_member *at;
 	size_t n;
 	const char *meta = cand->instance != NULL ? cand->instance->doc.meta : NULL;
-	if (meta == NULL ||
-		!adapter_object(slice_of(meta), m, ARRAY_LEN(m), &n))
+	if (meta == NULL || !adapter_object(slice_of(meta), m, ARRAY_LEN(m), &n))
 		return false;
-	at = jscan_find(m, n, "workflow");
+	const struct jscan_member *at = jscan_find(m, n, "workflow");
 	if (at == NULL || at->type != JS_OBJECT)
 		return false;
 	*ret = at->value;
@@ -68,23 +66,28 @@ static bool workflow_of(const struct candidate *cand, struct slice *ret)
 
 static void side(int64_t asked, char buf[24])
 {
-	snprintf(buf, 24, "%lld", (long long)(asked != FIELD_NONE ? MAX_OF(asked / 8, 1) * 8
-								  : SIDE_DEFAULT));
+	snprintf(buf, 24, "%lld",
+		(long long)(asked != FIELD_NONE ? MAX_OF(asked / 8, 1) * 8 : SIDE_DEFAULT));
 }
 
 static enum err_code submit(struct image_submit *s, struct adapter_ask *ask, struct err *err)
 {
 	const struct adapter_call *call = s->want->call;
-	char width[24], height[24], seed[24], batch[24];
 	struct slice graph;
 	if (!workflow_of(s->cand, &graph))
 		return err_set(err, ERR_NO_HEALTHY_TARGET,
 			_("this ComfyUI instance is registered without meta.workflow"));
+	char width[24];
 	side(call->width, width);
+	char height[24];
 	side(call->height, height);
+	char seed[24];
 	// The same graph again is answered from its cache: a seed is always said.
-	snprintf(seed, sizeof(seed), "%lld", (long long)((s->want->seed != FIELD_NONE
-		? s->want->seed : s->want->draw & INT32_MAX) + s->first));
+	snprintf(seed, sizeof(seed), "%lld",
+		(long long)((s->want->seed != FIELD_NONE ? s->want->seed
+							 : s->want->draw & INT32_MAX) +
+			s->first));
+	char batch[24];
 	snprintf(batch, sizeof(batch), "%lld", (long long)s->n);
 	const struct slot slots[] = {{"{{prompt}}", aj_inner(s->want->prompt), false},
 		{"{{negative}}", aj_inner(s->want->negative), false},
@@ -112,7 +115,8 @@ static enum image_end submitted(const struct image_want *want UNUSED, struct sli
 		return IMAGE_BAD;
 	const struct jscan_member *id = jscan_find(m, n, "prompt_id");
 	return id != NULL && id->type == JS_STRING && image_take_id(id->value, ret->id)
-		       ? IMAGE_ACCEPTED : IMAGE_BAD;
+		? IMAGE_ACCEPTED
+		: IMAGE_BAD;
 }
 
 static void poll(const struct url *url, const char *id, struct adapter_ask *ask)
@@ -152,14 +156,15 @@ static void take_image(const struct jscan_member *m, size_t n, struct image_resu
 static void take_node(struct slice node, struct image_result *ret)
 {
 	struct jscan_member m[16];
-	struct slice rest, image;
 	size_t n;
 	if (!adapter_object(node, m, ARRAY_LEN(m), &n))
 		return;
-	const struct jscan_member *list = jscan_find(m, n, "images"), *type;
+	const struct jscan_member *list = jscan_find(m, n, "images");
 	if (list == NULL || list->type != JS_ARRAY)
 		return;
-	rest = list->value;
+	struct slice rest = list->value;
+	struct slice image;
+	const struct jscan_member *type;
 	while (ret->n < IMAGE_N_MAX && jscan_next(&rest, &image)) {
 		if (!adapter_object(image, m, ARRAY_LEN(m), &n))
 			continue;
@@ -187,21 +192,21 @@ static enum image_end take_outputs(const struct jscan_member *m, size_t n, struc
 static enum image_end polled(enum image_format format UNUSED, const char *id, struct slice body,
 	struct image_result *ret)
 {
-	struct jscan_member m[ANSWER_MEMBERS_MAX], status[8];
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	size_t n, status_n = 0;
 	if (!adapter_object(body, m, ARRAY_LEN(m), &n))
 		return IMAGE_BAD;
-	const struct jscan_member *entry = jscan_find(m, n, id), *st, *word;
+	const struct jscan_member *entry = jscan_find(m, n, id);
 	if (entry == NULL)
 		return n == 0 ? IMAGE_RUNNING : IMAGE_BAD;
-	if (entry->type != JS_OBJECT ||
-		!adapter_object(entry->value, m, ARRAY_LEN(m), &n))
+	if (entry->type != JS_OBJECT || !adapter_object(entry->value, m, ARRAY_LEN(m), &n))
 		return IMAGE_BAD;
-	st = jscan_find(m, n, "status");
+	const struct jscan_member *st = jscan_find(m, n, "status");
+	struct jscan_member status[8];
 	if (st != NULL && st->type == JS_OBJECT &&
 		!adapter_object(st->value, status, ARRAY_LEN(status), &status_n))
 		status_n = 0;
-	word = jscan_find(status, status_n, "status_str");
+	const struct jscan_member *word = jscan_find(status, status_n, "status_str");
 	if (word != NULL && slice_eq_str(word->value, "\"error\"")) {
 		ret->status = 500;
 		ret->error = SLICE("{\"error\":{\"message\":\"the workflow failed\"}}");
@@ -211,5 +216,9 @@ static enum image_end polled(enum image_format format UNUSED, const char *id, st
 }
 
 const struct image_adapter image_comfyui = {.protocol = PROTO_COMFYUI_PROMPT,
-	.life_s = RESULT_LIFE_S, .n_max = n_max, .submit = submit, .submitted = submitted,
-	.poll = poll, .polled = polled};
+	.life_s = RESULT_LIFE_S,
+	.n_max = n_max,
+	.submit = submit,
+	.submitted = submitted,
+	.poll = poll,
+	.polled = polled};

@@ -24,7 +24,8 @@ static enum family family_of(const char *model)
 		return FAMILY_GPT_IMAGE;
 	if (strncmp(model, "gpt-image", 9) == 0)
 		return model[9] == '\0' || strncmp(model, "gpt-image-1", 11) == 0
-			       ? FAMILY_GPT_IMAGE : FAMILY_GPT_IMAGE_2;
+			? FAMILY_GPT_IMAGE
+			: FAMILY_GPT_IMAGE_2;
 	return strncmp(model, "dall-e", 6) == 0 ? FAMILY_DALLE : FAMILY_ANY;
 }
 
@@ -68,13 +69,13 @@ static bool size_for(enum family family, int64_t w, int64_t h, char *buf, size_t
 static void translate(struct image_submit *s, enum family family, struct openai_changes *ch,
 	struct words *words)
 {
-	struct jscan_member m;
-	int64_t w, h;
-	char text[24];
 	openai_change(ch, "response_format", NULL);
 	openai_change(ch, "style", NULL);
+	struct jscan_member m;
 	if (image_param(s, "quality", &m) && quality_for(m.value) != NULL)
 		openai_change(ch, "quality", quality_for(m.value));
+	int64_t w, h;
+	char text[24];
 	if (image_param(s, "size", &m) && jscan_string(m.value, text, sizeof(text), NULL) &&
 		model_size(slice_of(text), &w, &h) &&
 		size_for(family, w, h, words->size, sizeof(words->size))) {
@@ -91,9 +92,9 @@ static bool wants_partial(const struct image_submit *s, enum family family)
 	const struct jscan_member *m = jscan_find(call->m, call->n, "partial_images");
 	int64_t n = 0;
 	bool can = (s->cand->lacks & 1u << NEED_STREAM) == 0 &&
-		   (family == FAMILY_GPT_IMAGE || family == FAMILY_GPT_IMAGE_2);
+		(family == FAMILY_GPT_IMAGE || family == FAMILY_GPT_IMAGE_2);
 	return can && call->stream && m != NULL && m->type == JS_NUMBER &&
-	       jscan_int(m->value, &n) && n > 0;
+		jscan_int(m->value, &n) && n > 0;
 }
 
 // True when the answer will be a stream.
@@ -204,7 +205,8 @@ static bool take_item(enum image_format format, struct slice json, struct image_
 
 static void take_extra(const struct jscan_member *m, size_t n, struct image_result *ret)
 {
-	static const char *const names[] = {"usage", "background", "output_format", "quality", "size"};
+	static const char *const names[] = {
+		"usage", "background", "output_format", "quality", "size"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const struct jscan_member *at = jscan_find(m, n, names[i]);
 		if (at != NULL)
@@ -218,7 +220,6 @@ static enum image_end submitted(const struct image_want *want, struct slice body
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	struct adapter_answer answer;
-	struct slice rest, item;
 	size_t n;
 	switch (openai_list(body, "data", m, &n, &answer)) {
 	case ANSWER_ERROR:
@@ -232,7 +233,8 @@ static enum image_end submitted(const struct image_want *want, struct slice body
 	}
 	take_extra(m, n, ret);
 	str_reserve(&ret->scratch, body.n + IMAGE_N_MAX * (URLX_MAX + 64));
-	rest = jscan_find(m, n, "data")->value;
+	struct slice rest = jscan_find(m, n, "data")->value;
+	struct slice item;
 	while (ret->n < IMAGE_N_MAX && jscan_next(&rest, &item)) {
 		struct image_item *to = &ret->item[ret->n++];
 		if (!take_item(want->format, item, to, &ret->scratch))
@@ -242,8 +244,15 @@ static enum image_end submitted(const struct image_want *want, struct slice body
 	return IMAGE_DONE;
 }
 
-const struct image_adapter image_openai = {.protocol = PROTO_OPENAI_IMAGES, .sync = true,
-	.life_s = URL_LIFE_S, .n_max = n_max, .submit = submit, .submitted = submitted};
+const struct image_adapter image_openai = {.protocol = PROTO_OPENAI_IMAGES,
+	.sync = true,
+	.life_s = URL_LIFE_S,
+	.n_max = n_max,
+	.submit = submit,
+	.submitted = submitted};
 const struct image_adapter image_openai_edits = {.protocol = PROTO_OPENAI_IMAGE_EDITS,
-	.sync = true, .life_s = URL_LIFE_S, .n_max = n_max, .submit = submit_edit,
+	.sync = true,
+	.life_s = URL_LIFE_S,
+	.n_max = n_max,
+	.submit = submit_edit,
 	.submitted = submitted};

@@ -11,8 +11,8 @@
 
 // What callers may say beyond OpenAI's fields. override_settings and scripts are the operator's:
 // they change the server.
-static const char *const passed[] = {"steps", "cfg_scale", "sampler_name", "scheduler",
-	"clip_skip", "restore_faces", "tiling", "styles"};
+static const char *const passed[] = {"steps", "cfg_scale", "sampler_name", "scheduler", "clip_skip",
+	"restore_faces", "tiling", "styles"};
 
 static void add_raw(struct str *out, const char *name, struct slice value)
 {
@@ -66,11 +66,11 @@ static void add_settings(struct image_submit *s, struct str *out)
 static enum err_code submit(struct image_submit *s, struct adapter_ask *ask, struct err *err UNUSED)
 {
 	struct str *out = &ask->body;
-	struct jscan_member m;
 	str_add(&ask->path, s->cand->url->path);
 	str_add(&ask->path, "/sdapi/v1/txt2img");
 	str_add_c(out, '{');
 	add_raw(out, "prompt", s->want->prompt);
+	struct jscan_member m;
 	if (image_param(s, "negative_prompt", &m))
 		add_raw(out, "negative_prompt", m.value);
 	add_size(s, out);
@@ -95,7 +95,6 @@ static enum image_end submitted(const struct image_want *want, struct slice body
 	struct image_result *ret)
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	struct slice rest, item;
 	size_t n;
 	if (!adapter_object(body, m, ARRAY_LEN(m), &n))
 		return IMAGE_BAD;
@@ -103,7 +102,8 @@ static enum image_end submitted(const struct image_want *want, struct slice body
 	if (list == NULL || list->type != JS_ARRAY)
 		return IMAGE_BAD;
 	str_reserve(&ret->scratch, body.n + IMAGE_N_MAX * (size_t)64);
-	rest = list->value;
+	struct slice rest = list->value;
+	struct slice item;
 	// A grid of all of them may stand before or behind the pictures: those asked for count.
 	while (ret->n < IMAGE_N_MAX && (int64_t)ret->n < want->n && jscan_next(&rest, &item)) {
 		if (item.n < 3 || item.p[0] != '"')
@@ -114,5 +114,9 @@ static enum image_end submitted(const struct image_want *want, struct slice body
 	return ret->n > 0 ? IMAGE_DONE : IMAGE_BAD;
 }
 
-const struct image_adapter image_sdwebui = {.protocol = PROTO_SDWEBUI_TXT2IMG, .sync = true,
-	.life_s = RESULT_LIFE_S, .n_max = n_max, .submit = submit, .submitted = submitted};
+const struct image_adapter image_sdwebui = {.protocol = PROTO_SDWEBUI_TXT2IMG,
+	.sync = true,
+	.life_s = RESULT_LIFE_S,
+	.n_max = n_max,
+	.submit = submit,
+	.submitted = submitted};

@@ -23,11 +23,11 @@
 // wanx-v1, wanx2.x and wan up to 2.2 measure sides, what came later measures area.
 static bool measures_sides(const char *model)
 {
-	int major, minor;
 	if (strncmp(model, "wanx", 4) == 0)
 		return true;
+	int major, minor;
 	return sscanf(model, "wan%d.%d", &major, &minor) == 2 &&
-	       (major < 2 || (major == 2 && minor < 5));
+		(major < 2 || (major == 2 && minor < 5));
 }
 
 static int64_t prompt_max(const char *model, bool messages)
@@ -109,17 +109,18 @@ static int64_t characters(struct slice json)
 static void add_size(struct image_submit *s, const char *model, struct str *out)
 {
 	struct jscan_member m;
-	char text[24], told[80];
-	int64_t w, h, from_w, from_h;
+	char text[24];
+	int64_t w, h;
 	if (!image_param(s, "size", &m) || !jscan_string(m.value, text, sizeof(text), NULL) ||
 		!model_size(slice_of(text), &w, &h))
 		return; // "auto" and the like: the vendor's default
-	from_w = w;
-	from_h = h;
+	int64_t from_w = w;
+	int64_t from_h = h;
 	snap(model, &w, &h);
 	str_addf(out, "\"size\":\"%lld*%lld\",", (long long)w, (long long)h);
 	if (w == from_w && h == from_h)
 		return;
+	char told[80];
 	snprintf(told, sizeof(told), "size %lldx%lld sent as %lldx%lld", (long long)from_w,
 		(long long)from_h, (long long)w, (long long)h);
 	note(s, told);
@@ -134,8 +135,9 @@ static void add_param(struct image_submit *s, const char *name, struct str *out)
 
 static bool is_own(struct slice key)
 {
-	static const char *const own[] = {"size", "n", "seed", "prompt_extend", "watermark", "style",
-		"negative_prompt", "model", "prompt", "response_format", "quality", "user"};
+	static const char *const own[] = {"size", "n", "seed", "prompt_extend", "watermark",
+		"style", "negative_prompt", "model", "prompt", "response_format", "quality",
+		"user"};
 	for (size_t i = 0; i < ARRAY_LEN(own); i++) {
 		if (slice_eq_str(key, own[i]))
 			return true;
@@ -148,13 +150,11 @@ static void add_others(const char *json, struct str *out)
 {
 	struct jscan_member m[CALL_MEMBERS_MAX];
 	size_t n = 0;
-	if (json == NULL ||
-		!adapter_object(slice_of(json), m, ARRAY_LEN(m), &n))
+	if (json == NULL || !adapter_object(slice_of(json), m, ARRAY_LEN(m), &n))
 		return;
 	for (size_t i = 0; i < n; i++) {
 		if (!is_own(m[i].key))
-			str_addf(out, ",\"%.*s\":%.*s", SLICE_FMT(m[i].key),
-				SLICE_FMT(m[i].value));
+			str_addf(out, ",\"%.*s\":%.*s", SLICE_FMT(m[i].key), SLICE_FMT(m[i].value));
 	}
 }
 
@@ -203,9 +203,9 @@ static enum err_code build(struct image_submit *s, bool messages, struct adapter
 	const char *model = adapter_model(s->want->call, s->cand);
 	const struct image_want *want = s->want;
 	struct slice negative = want->negative;
-	struct jscan_member m;
 	if (model == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, "model", NULL);
+	struct jscan_member m;
 	if (image_param(s, "negative_prompt", &m) && m.type == JS_STRING)
 		negative = m.value;
 	if (characters(want->prompt) > prompt_max(model, messages))
@@ -214,8 +214,10 @@ static enum err_code build(struct image_submit *s, bool messages, struct adapter
 	str_add(&ask->body, "{\"model\":");
 	str_add_json(&ask->body, slice_of(model));
 	if (messages) {
-		str_addf(&ask->body, ",\"input\":{\"messages\":[{\"role\":\"user\",\"content\":["
-				     "{\"text\":%.*s}]}]}", SLICE_FMT(want->prompt));
+		str_addf(&ask->body,
+			",\"input\":{\"messages\":[{\"role\":\"user\",\"content\":["
+			"{\"text\":%.*s}]}]}",
+			SLICE_FMT(want->prompt));
 	} else {
 		str_addf(&ask->body, ",\"input\":{\"prompt\":%.*s", SLICE_FMT(want->prompt));
 		if (negative.n > 0)
@@ -268,7 +270,7 @@ static bool word_is(const struct jscan_member *m, size_t n, const char *name, co
 	const struct jscan_member *at = jscan_find(m, n, name);
 	char text[40];
 	return at != NULL && at->type == JS_STRING &&
-	       jscan_string(at->value, text, sizeof(text), NULL) && strcmp(text, word) == 0;
+		jscan_string(at->value, text, sizeof(text), NULL) && strcmp(text, word) == 0;
 }
 
 static enum image_end submitted(const struct image_want *want UNUSED, struct slice body,
@@ -298,10 +300,10 @@ static void take_item(enum image_format format, const struct jscan_member *m, si
 	struct image_item *item = &ret->item[ret->n++];
 	const struct jscan_member *url = jscan_find(m, n, name);
 	const struct jscan_member *prompt = jscan_find(m, n, "actual_prompt");
-	char text[URLX_MAX];
-	size_t len;
 	if (prompt != NULL && prompt->type == JS_STRING)
 		item->revised = prompt->value;
+	size_t len;
+	char text[URLX_MAX];
 	if (url == NULL || url->type != JS_STRING) {
 		take_text(m, n, "code", item->code, sizeof(item->code));
 		take_text(m, n, "message", item->message, sizeof(item->message));
@@ -333,21 +335,19 @@ static void take_results(enum image_format format, struct slice list, struct ima
 static void take_choice(enum image_format format, struct slice choice, struct image_result *ret)
 {
 	struct jscan_member m[8];
-	struct slice rest, part;
 	size_t n;
 	const struct jscan_member *at = NULL;
 	if (adapter_object(choice, m, ARRAY_LEN(m), &n))
 		at = jscan_find(m, n, "message");
-	if (at == NULL || at->type != JS_OBJECT ||
-		!adapter_object(at->value, m, ARRAY_LEN(m), &n))
+	if (at == NULL || at->type != JS_OBJECT || !adapter_object(at->value, m, ARRAY_LEN(m), &n))
 		return;
 	at = jscan_find(m, n, "content");
 	if (at == NULL || at->type != JS_ARRAY)
 		return;
-	rest = at->value;
+	struct slice rest = at->value;
+	struct slice part;
 	while (ret->n < IMAGE_N_MAX && jscan_next(&rest, &part)) {
-		if (adapter_object(part, m, ARRAY_LEN(m), &n) &&
-			jscan_find(m, n, "image") != NULL)
+		if (adapter_object(part, m, ARRAY_LEN(m), &n) && jscan_find(m, n, "image") != NULL)
 			take_item(format, m, n, "image", ret);
 	}
 }
@@ -357,8 +357,8 @@ static enum image_end take_pictures(enum image_format format, const struct outpu
 {
 	const struct jscan_member *list = jscan_find(o->m, o->n, "results");
 	const struct jscan_member *choices = jscan_find(o->m, o->n, "choices");
-	struct slice rest, choice;
 	str_reserve(&ret->scratch, IMAGE_N_MAX * (URLX_MAX + 1));
+	struct slice rest, choice;
 	if (list != NULL && list->type == JS_ARRAY) {
 		take_results(format, list->value, ret);
 	} else if (choices != NULL && choices->type == JS_ARRAY) {
@@ -421,8 +421,18 @@ static void cancel(const struct url *url, const char *id, struct adapter_ask *as
 }
 
 const struct image_adapter image_wanx_legacy = {.protocol = PROTO_DASHSCOPE_T2I_LEGACY,
-	.life_s = RESULT_LIFE_S, .n_max = n_max, .submit = submit_legacy, .submitted = submitted,
-	.poll = poll, .polled = polled, .cancel = cancel};
+	.life_s = RESULT_LIFE_S,
+	.n_max = n_max,
+	.submit = submit_legacy,
+	.submitted = submitted,
+	.poll = poll,
+	.polled = polled,
+	.cancel = cancel};
 const struct image_adapter image_wanx_messages = {.protocol = PROTO_DASHSCOPE_T2I_MESSAGES,
-	.life_s = RESULT_LIFE_S, .n_max = n_max, .submit = submit_messages,
-	.submitted = submitted, .poll = poll, .polled = polled, .cancel = cancel};
+	.life_s = RESULT_LIFE_S,
+	.n_max = n_max,
+	.submit = submit_messages,
+	.submitted = submitted,
+	.poll = poll,
+	.polled = polled,
+	.cancel = cancel};

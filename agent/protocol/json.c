@@ -74,8 +74,8 @@ void aj_decode(struct slice string, struct str *out)
 void aj_embed(struct slice string, struct str *out)
 {
 	struct str text = STR_INIT;
-	struct aj any;
 	aj_decode(string, &text);
+	struct aj any;
 	if (aj_scan(str_slice(&text), &any))
 		str_add_slice(out, str_slice(&text));
 	else
@@ -173,19 +173,22 @@ static bool is_named(const struct jscan_member *m, size_t n, struct slice key)
 // t: whose drop_params count; NULL: nobody's.
 static void add_members(struct str *out, size_t from, struct slice json, const struct target *t)
 {
-	struct jscan_member given[CALL_MEMBERS_MAX], m[CALL_MEMBERS_MAX];
-	size_t given_n, n;
+	struct jscan_member m[CALL_MEMBERS_MAX];
+	size_t n;
 	struct str so_far = STR_INIT;
 	if (json.n == 0 || !adapter_object(json, m, CALL_MEMBERS_MAX, &n))
 		return;
 	str_add_n(&so_far, out->p + from, out->n - from);
 	str_add_c(&so_far, '}');
+	struct jscan_member given[CALL_MEMBERS_MAX];
+	size_t given_n;
 	if (!adapter_object(str_slice(&so_far), given, CALL_MEMBERS_MAX, &given_n))
 		n = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct slice key = m[i].key;
-		bool dropped = t != NULL && (slice_eq_str(key, "model") ||
-			slice_eq_str(key, "stream") || adapter_drops(t, key));
+		bool dropped = t != NULL &&
+			(slice_eq_str(key, "model") || slice_eq_str(key, "stream") ||
+				adapter_drops(t, key));
 		if (!dropped && !is_named(given, given_n, key))
 			aj_add_member(out, &m[i]);
 	}

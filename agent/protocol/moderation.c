@@ -19,4 +19,6 @@ static enum answer_kind parse(const struct adapter_call *call UNUSED,
 }
 
 const struct adapter adapter_openai_moderations = {.protocol = PROTO_OPENAI_MODERATIONS,
-	.dialects = 1u << DIALECT_OPENAI, .build = build, .parse = parse};
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build,
+	.parse = parse};

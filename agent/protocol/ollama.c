@@ -21,13 +21,14 @@ static enum err_code no_word(struct err *err)
 static enum err_code add_part(struct slice item, struct str *text, struct str *images,
 	struct err *err)
 {
-	struct aj part, image;
+	struct aj part;
 	if (!aj_scan(item, &part))
 		return no_word(err);
 	if (aj_is(&part, "type", "text")) {
 		str_add_slice(text, aj_text(&part, "text"));
 		return ERR_OK;
 	}
+	struct aj image;
 	if (!aj_is(&part, "type", "image_url") || !aj_object(&part, "image_url", &image))
 		return no_word(err);
 	struct slice url = aj_text(&image, "url"), data = url;
@@ -46,8 +47,8 @@ static enum err_code add_content(const struct aj *message, struct str *out, stru
 	const struct jscan_member *content = aj_find(message, "content");
 	struct str text = STR_INIT, images = STR_INIT;
 	enum err_code code = ERR_OK;
-	struct slice rest, item;
 	str_add_c(&images, '[');
+	struct slice rest, item;
 	if (content != NULL && content->type == JS_STRING)
 		str_add_slice(&text, aj_inner(content->value));
 	else if (content != NULL && content->type == JS_ARRAY)
@@ -66,11 +67,12 @@ static enum err_code add_content(const struct aj *message, struct str *out, stru
 static void add_tool_calls(const struct aj *message, struct str *out)
 {
 	const struct jscan_member *calls = aj_typed(message, "tool_calls", JS_ARRAY);
-	struct slice rest = calls != NULL ? calls->value : SLICE("[]"), item;
-	struct aj call, function;
+	struct slice rest = calls != NULL ? calls->value : SLICE("[]");
 	if (calls == NULL)
 		return;
 	str_add_slice(out, SLICE(",\"tool_calls\":["));
+	struct slice item;
+	struct aj call, function;
 	while (jscan_next(&rest, &item)) {
 		if (!aj_scan(item, &call) || !aj_object(&call, "function", &function))
 			continue;
@@ -85,15 +87,14 @@ static void add_tool_calls(const struct aj *message, struct str *out)
 	str_add_c(out, ']');
 }
 
-static enum err_code add_messages(const struct adapter_call *call, struct str *out,
-	struct err *err)
+static enum err_code add_messages(const struct adapter_call *call, struct str *out, struct err *err)
 {
 	const struct jscan_member *messages = aj_call(call, "messages");
 	enum err_code code = ERR_OK;
-	struct aj m;
 	if (messages == NULL || messages->type != JS_ARRAY)
 		return err_field(err, ERR_FIELD_TYPE, "messages", _("must be a list"));
 	str_add_slice(out, SLICE(",\"messages\":["));
+	struct aj m;
 	for (struct slice rest = messages->value, item;
 		code == ERR_OK && jscan_next(&rest, &item);) {
 		if (!aj_scan(item, &m))
@@ -156,13 +157,14 @@ static void add_options(const struct adapter_call *call, const struct feature *f
 static void add_format(const struct adapter_call *call, struct str *out)
 {
 	const struct jscan_member *m = aj_call(call, "response_format");
-	struct aj format, schema;
+	struct aj format;
 	if (m == NULL || !aj_scan(m->value, &format))
 		return;
 	if (aj_is(&format, "type", "json_object")) {
 		aj_add(out, "format", SLICE("\"json\""));
 		return;
 	}
+	struct aj schema;
 	if (aj_is(&format, "type", "json_schema") && aj_object(&format, "json_schema", &schema) &&
 		aj_typed(&schema, "schema", JS_OBJECT) != NULL)
 		aj_add(out, "format", aj_typed(&schema, "schema", JS_OBJECT)->value);
@@ -192,8 +194,8 @@ static enum err_code build(const struct adapter_call *all, const struct feature 
 			aj_add(out, same[i], m->value);
 	}
 	if (effort != NULL && aj_call(call, "think") == NULL)
-		aj_add(out, "think", slice_eq_str(effort->value, "\"none\"") ? SLICE("false")
-									      : effort->value);
+		aj_add(out, "think",
+			slice_eq_str(effort->value, "\"none\"") ? SLICE("false") : effort->value);
 	add_format(call, out);
 	add_options(call, feature, cand->target, out);
 	aj_add(out, "stream", ask->stream ? SLICE("true") : SLICE("false"));
@@ -239,9 +241,10 @@ static const char *finish_of(const struct aj *top, bool tools)
 // It gives calls no ids: they are numbered, so that results can name them.
 static int add_calls(const struct jscan_member *tools, int from, bool pieces, struct str *out)
 {
-	struct slice rest = tools->value, item;
-	struct aj call, function;
+	struct slice rest = tools->value;
 	str_add_slice(out, SLICE("\"tool_calls\":["));
+	struct slice item;
+	struct aj call, function;
 	while (jscan_next(&rest, &item)) {
 		if (!aj_scan(item, &call) || !aj_object(&call, "function", &function))
 			continue;
@@ -264,18 +267,19 @@ static int add_calls(const struct jscan_member *tools, int from, bool pieces, st
 static enum answer_kind parse(const struct adapter_call *call UNUSED,
 	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
-	struct aj top, message;
-	struct line l;
-	char id[24];
 	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
+	struct aj top;
 	if (!aj_scan(reply->body, &top))
 		return ANSWER_BAD;
 	if (aj_find(&top, "error") != NULL)
 		return ANSWER_ERROR;
+	struct line l;
+	struct aj message;
 	if (!read_line(&top, &message, &l) || !l.done)
 		return ANSWER_BAD;
 	ret->usage = read_usage(&top);
 	str_clear(scratch);
+	char id[24];
 	adapter_new_id(reply->serial, id, sizeof(id));
 	chat_answer_open(scratch, slice_of(id), aj_text(&top, "model"), reply->at_s);
 	aj_add_inner(scratch, "content", l.text);
@@ -318,12 +322,13 @@ static enum chunk_kind add_line(struct adapter_stream *s, const struct aj *top,
 static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adapter_stream *s,
 	struct slice name UNUSED, struct slice data, struct str *out)
 {
-	struct aj top, message;
-	struct line l;
+	struct aj top;
 	if (!aj_scan(data, &top))
 		return CHUNK_BAD;
 	if (aj_find(&top, "error") != NULL)
 		return CHUNK_ERROR;
+	struct line l;
+	struct aj message;
 	if (!read_line(&top, &message, &l))
 		return CHUNK_BAD;
 	if (s->model[0] == '\0')
@@ -334,5 +339,9 @@ static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adap
 }
 
 const struct adapter adapter_ollama_chat = {.protocol = PROTO_OLLAMA_CHAT,
-	.frames = FRAMES_NDJSON, .dialects = 1u << DIALECT_OPENAI, .patience_ms = PATIENCE_MS,
-	.build = build, .parse = parse, .chunk = chunk};
+	.frames = FRAMES_NDJSON,
+	.dialects = 1u << DIALECT_OPENAI,
+	.patience_ms = PATIENCE_MS,
+	.build = build,
+	.parse = parse,
+	.chunk = chunk};

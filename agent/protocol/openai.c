@@ -67,16 +67,19 @@ bool openai_replaces(const struct openai_changes *ch, struct slice key)
 // Members of an operator's object that nobody before named.
 static void add_absent(struct build *b, const char *json, const char *before)
 {
-	struct jscan_member m[CALL_MEMBERS_MAX], given[CALL_MEMBERS_MAX];
+	struct jscan_member m[CALL_MEMBERS_MAX];
 	size_t n = 0, given_n = 0;
 	if (json == NULL ||
 		jscan_object(slice_of(json), traffic, m, CALL_MEMBERS_MAX, &n, NULL) != ERR_OK)
 		return;
+	struct jscan_member given[CALL_MEMBERS_MAX];
 	if (before != NULL &&
-		jscan_object(slice_of(before), traffic, given, CALL_MEMBERS_MAX, &given_n, NULL) != ERR_OK)
+		jscan_object(slice_of(before), traffic, given, CALL_MEMBERS_MAX, &given_n, NULL) !=
+			ERR_OK)
 		given_n = 0;
 	for (size_t i = 0; i < n; i++) {
-		bool named = slice_eq_str(m[i].key, "stream") || openai_replaces(b->changes, m[i].key);
+		bool named = slice_eq_str(m[i].key, "stream") ||
+			openai_replaces(b->changes, m[i].key);
 		for (size_t k = 0; !named && k < b->call->n; k++)
 			named = slice_eq(b->call->m[k].key, m[i].key);
 		for (size_t k = 0; !named && k < given_n; k++)
@@ -113,7 +116,8 @@ static void write_body(const struct adapter_call *call, const struct feature *fe
 	}
 	for (size_t i = 0; i < b.changes->n; i++) {
 		if (b.changes->v[i].value != NULL)
-			add_raw(&b, slice_of(b.changes->v[i].name), slice_of(b.changes->v[i].value));
+			add_raw(&b, slice_of(b.changes->v[i].name),
+				slice_of(b.changes->v[i].value));
 	}
 	if (force)
 		add_raw(&b, SLICE("stream"), SLICE("true"));
@@ -131,7 +135,8 @@ static __attribute__((noinline)) void write_set_body(const struct adapter_call *
 	const struct openai_changes *changes, struct str *out)
 {
 	struct adapter_call copy; // large: only who needs it pays for its room
-	write_body(adapter_call_set(call, cand->target, &copy), feature, cand, stream, changes, out);
+	write_body(adapter_call_set(call, cand->target, &copy), feature, cand, stream, changes,
+		out);
 }
 
 void openai_body(const struct adapter_call *call, const struct feature *feature,
@@ -178,10 +183,10 @@ static bool is_taken(const struct form_fields *f, struct slice key)
 // A scalar as a field; its text must not end the form.
 static void add_field(const struct form_fields *f, const struct jscan_member *m)
 {
-	char text[1024];
 	struct slice value = m->value;
 	if (m->type == JS_OBJECT || m->type == JS_ARRAY || m->type == JS_NULL)
 		return;
+	char text[1024];
 	if (m->type == JS_STRING) {
 		size_t len;
 		if (!jscan_string(value, text, sizeof(text), &len) ||
@@ -200,8 +205,9 @@ void openai_form_fields(const struct multipart *form, const struct target *t,
 	for (size_t d = 0; d < ARRAY_LEN(docs); d++) {
 		struct jscan_member m[CALL_MEMBERS_MAX];
 		size_t n = 0;
-		if (docs[d] == NULL || jscan_object(slice_of(docs[d]), traffic, m, CALL_MEMBERS_MAX,
-					       &n, NULL) != ERR_OK)
+		if (docs[d] == NULL ||
+			jscan_object(slice_of(docs[d]), traffic, m, CALL_MEMBERS_MAX, &n, NULL) !=
+				ERR_OK)
 			continue;
 		for (size_t i = 0; i < n; i++) {
 			bool said = d > 0 && adapter_decides(t, m[i].key);
@@ -231,8 +237,10 @@ static enum err_code build_translated(const struct adapter_call *call,
 	char limit[24] = "";
 	if (most != NULL && most->value.n < sizeof(limit))
 		memcpy(limit, most->value.p, most->value.n);
-	struct openai_changes changes = {{{"max_tokens", NULL},
-		{"max_completion_tokens", limit[0] != '\0' ? limit : NULL}, {"top_k", NULL}}, 3};
+	struct openai_changes changes = {
+		{{"max_tokens", NULL}, {"max_completion_tokens", limit[0] != '\0' ? limit : NULL},
+			{"top_k", NULL}},
+		3};
 	adapter_path(cand->url, "/v1/chat/completions", &ask->path);
 	ask->stream = adapter_streams(call, feature, cand);
 	openai_body(call, feature, cand, ask->stream, &changes, &ask->body);
@@ -257,8 +265,7 @@ static enum err_code build_completions(const struct adapter_call *call,
 
 // ---- usage ----
 
-static int64_t tokens(const struct jscan_member *m, size_t n, const char *name,
-	const char *other)
+static int64_t tokens(const struct jscan_member *m, size_t n, const char *name, const char *other)
 {
 	const struct jscan_member *at = jscan_find(m, n, name);
 	if (at == NULL || at->type == JS_NULL)
@@ -266,14 +273,14 @@ static int64_t tokens(const struct jscan_member *m, size_t n, const char *name,
 	return usage_figure(at);
 }
 
-static int64_t detail(const struct jscan_member *m, size_t n, const char *name,
-	const char *other, const char *count)
+static int64_t detail(const struct jscan_member *m, size_t n, const char *name, const char *other,
+	const char *count)
 {
 	const struct jscan_member *at = jscan_find(m, n, name);
-	struct jscan_member in[16];
-	size_t in_n;
 	if (at == NULL || at->type != JS_OBJECT)
 		at = jscan_find(m, n, other);
+	struct jscan_member in[16];
+	size_t in_n;
 	if (at == NULL || at->type != JS_OBJECT ||
 		!adapter_object(at->value, in, ARRAY_LEN(in), &in_n))
 		return -1;
@@ -309,11 +316,11 @@ int openai_error_status(const struct jscan_member *m, size_t n)
 	const struct jscan_member *e = jscan_find(m, n, "error");
 	struct jscan_member in[16];
 	size_t in_n = 0;
-	int64_t code;
 	if (e == NULL || e->type != JS_OBJECT ||
 		!adapter_object(e->value, in, ARRAY_LEN(in), &in_n))
 		return 0;
 	e = jscan_find(in, in_n, "code");
+	int64_t code;
 	if (e == NULL || e->type != JS_NUMBER || !jscan_int(e->value, &code) || code < 400 ||
 		code > 599)
 		return 0;
@@ -460,11 +467,11 @@ static enum chunk_kind add_chunk(struct adapter_stream *s, struct slice data,
 enum chunk_kind openai_chunk(const struct adapter_call *call UNUSED, struct adapter_stream *s,
 	struct slice name UNUSED, struct slice data, struct str *out)
 {
-	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	size_t n;
 	// Some servers write the mark through a JSON encoder.
 	if (slice_starts(data, "[DONE]") || slice_starts(data, "\"[DONE]\""))
 		return CHUNK_DONE;
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
 	if (!adapter_object(data, m, ARRAY_LEN(m), &n))
 		return CHUNK_BAD;
 	if (openai_is_error(m, n)) {
@@ -478,8 +485,12 @@ enum chunk_kind openai_chunk(const struct adapter_call *call UNUSED, struct adap
 }
 
 const struct adapter adapter_openai_chat = {.protocol = PROTO_OPENAI_CHAT,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_chat, .parse = openai_parse,
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build_chat,
+	.parse = openai_parse,
 	.chunk = openai_chunk};
 const struct adapter adapter_openai_completions = {.protocol = PROTO_OPENAI_COMPLETIONS,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_completions, .parse = openai_parse,
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build_completions,
+	.parse = openai_parse,
 	.chunk = openai_chunk};

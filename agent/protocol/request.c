@@ -64,7 +64,8 @@ static bool asks_usage(const struct adapter_call *c)
 	struct jscan_member in[8];
 	size_t n;
 	if (m == NULL || m->type != JS_OBJECT ||
-		jscan_object(m->value, (struct jscan_limits){0}, in, ARRAY_LEN(in), &n, NULL) != ERR_OK)
+		jscan_object(m->value, (struct jscan_limits){0}, in, ARRAY_LEN(in), &n, NULL) !=
+			ERR_OK)
 		return false;
 	m = jscan_find(in, n, "include_usage");
 	return m != NULL && m->type == JS_TRUE;
@@ -146,8 +147,9 @@ enum err_code adapter_read_form(const struct multipart *form, struct slice conte
 	if (model == NULL && need_model)
 		return err_field(err, ERR_FIELD_REQUIRED, "model",
 			_("name a feature, an alias or vendor/service"));
-	if (model != NULL && (model->value.n >= sizeof(c->model) ||
-				     memchr(model->value.p, '\0', model->value.n) != NULL))
+	if (model != NULL &&
+		(model->value.n >= sizeof(c->model) ||
+			memchr(model->value.p, '\0', model->value.n) != NULL))
 		return err_field(err, ERR_MODEL_NOT_FOUND, "model", NULL);
 	if (model != NULL) {
 		memcpy(c->model, model->value.p, model->value.n);

@@ -31,13 +31,15 @@ static enum err_code build_jina(const struct adapter_call *call, const struct fe
 static enum answer_kind parse_jina(const struct adapter_call *call UNUSED,
 	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
 {
-	struct jscan_member m[ANSWER_MEMBERS_MAX], in[16];
-	size_t n, in_n;
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
 	enum answer_kind kind = openai_list(reply->body, "results", m, &n, ret);
 	if (kind != ANSWER_OK || ret->usage.in >= 0)
 		return kind;
 	const struct jscan_member *usage = jscan_find(m, n, "usage");
 	ret->usage.in = -1;
+	struct jscan_member in[16];
+	size_t in_n;
 	if (usage != NULL && usage->type == JS_OBJECT &&
 		adapter_object(usage->value, in, ARRAY_LEN(in), &in_n))
 		ret->usage.in = usage_figure(jscan_find(in, in_n, "total_tokens"));
@@ -49,11 +51,11 @@ static enum answer_kind parse_jina(const struct adapter_call *call UNUSED,
 // A document's text as JSON: itself, or its member "text".
 static bool text_of(struct slice item, struct slice *ret)
 {
-	struct jscan_member m[16];
-	size_t n;
 	*ret = item;
 	if (item.p[0] == '"')
 		return true;
+	struct jscan_member m[16];
+	size_t n;
 	if (!adapter_object(item, m, ARRAY_LEN(m), &n))
 		return false;
 	const struct jscan_member *text = jscan_find(m, n, "text");
@@ -80,7 +82,8 @@ static bool add_texts(const struct adapter_call *call, struct str *out)
 }
 
 static enum err_code build_tei(const struct adapter_call *call,
-	const struct feature *feature UNUSED, const struct candidate *cand, struct adapter_ask *ask, struct err *err)
+	const struct feature *feature UNUSED, const struct candidate *cand, struct adapter_ask *ask,
+	struct err *err)
 {
 	const struct jscan_member *query = jscan_find(call->m, call->n, "query");
 	if (query->type != JS_STRING)
@@ -90,7 +93,8 @@ static enum err_code build_tei(const struct adapter_call *call,
 	str_add_slice(&ask->body, query->value);
 	str_add(&ask->body, ",\"texts\":[");
 	if (!add_texts(call, &ask->body))
-		return err_field(err, ERR_FIELD_TYPE, "documents", _("must be texts or have a text"));
+		return err_field(err, ERR_FIELD_TYPE, "documents",
+			_("must be texts or have a text"));
 	str_add(&ask->body, "],\"truncate\":true}");
 	return ERR_OK;
 }
@@ -106,7 +110,8 @@ static bool add_result(const struct adapter_call *call, const struct slice *docu
 	const struct jscan_member *index = jscan_find(m, n, "index"),
 				  *score = jscan_find(m, n, "score");
 	if (index == NULL || score == NULL || !jscan_int(index->value, &item.index) ||
-		item.index < 0 || (size_t)item.index >= count || !num_f64(score->value, &item.score))
+		item.index < 0 || (size_t)item.index >= count ||
+		!num_f64(score->value, &item.score))
 		return false;
 	str_addf(&all->text, ",\"relevance_score\":%.*s", SLICE_FMT(score->value));
 	const struct jscan_member *with = jscan_find(call->m, call->n, "return_documents");
@@ -139,13 +144,15 @@ static size_t find_documents(const struct adapter_call *call, struct slice *ret)
 static enum answer_kind parse_tei(const struct adapter_call *call,
 	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
-	struct slice documents[BATCH_ITEMS_MAX], rest = reply->body, item;
+	struct slice rest = reply->body;
 	struct batch all = {0};
 	bool fine = adapter_is_list(reply->body);
 	*ret = (struct adapter_answer){.body = reply->body, .usage = ADAPTER_USAGE_UNKNOWN};
 	if (!fine)
 		return ANSWER_BAD;
+	struct slice documents[BATCH_ITEMS_MAX];
 	size_t count = find_documents(call, documents);
+	struct slice item;
 	while (fine && jscan_next(&rest, &item))
 		fine = add_result(call, documents, count, item, &all);
 	fine = fine && all.items.n == count;
@@ -159,6 +166,10 @@ static enum answer_kind parse_tei(const struct adapter_call *call,
 }
 
 const struct adapter adapter_openai_rerank = {.protocol = PROTO_OPENAI_RERANK,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_jina, .parse = parse_jina};
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build_jina,
+	.parse = parse_jina};
 const struct adapter adapter_tei_rerank = {.protocol = PROTO_TEI_RERANK,
-	.dialects = 1u << DIALECT_OPENAI, .build = build_tei, .parse = parse_tei};
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build_tei,
+	.parse = parse_tei};

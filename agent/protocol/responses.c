@@ -23,8 +23,8 @@ static enum err_code build(const struct adapter_call *call, const struct feature
 static enum answer_kind parse(const struct adapter_call *call UNUSED,
 	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
 {
-	struct aj top;
 	*ret = (struct adapter_answer){.body = reply->body, .usage = ADAPTER_USAGE_UNKNOWN};
+	struct aj top;
 	if (!aj_scan(reply->body, &top))
 		return ANSWER_BAD;
 	// "error" is a member of every response, null when it went well.
@@ -39,15 +39,15 @@ static enum answer_kind parse(const struct adapter_call *call UNUSED,
 static bool ends(const struct aj *top)
 {
 	return aj_is(top, "type", "response.completed") || aj_is(top, "type", "response.failed") ||
-	       aj_is(top, "type", "response.incomplete");
+		aj_is(top, "type", "response.incomplete");
 }
 
 static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adapter_stream *s,
 	struct slice name UNUSED, struct slice data, struct str *out)
 {
-	struct aj top, response;
 	if (slice_starts(data, "[DONE]"))
 		return CHUNK_DONE;
+	struct aj top;
 	if (!aj_scan(data, &top))
 		return CHUNK_BAD;
 	if (aj_is(&top, "type", "error") || openai_is_error(top.m, top.n)) {
@@ -63,6 +63,7 @@ static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adap
 	openai_event(data, out);
 	if (!ends(&top))
 		return CHUNK_MORE;
+	struct aj response;
 	if (aj_object(&top, "response", &response)) {
 		struct adapter_usage u = openai_usage(aj_find(&response, "usage"));
 		adapter_usage_merge(&s->usage, &u);
@@ -72,4 +73,7 @@ static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adap
 }
 
 const struct adapter adapter_openai_responses = {.protocol = PROTO_OPENAI_RESPONSES,
-	.dialects = 1u << DIALECT_OPENAI, .build = build, .parse = parse, .chunk = chunk};
+	.dialects = 1u << DIALECT_OPENAI,
+	.build = build,
+	.parse = parse,
+	.chunk = chunk};

@@ -12,10 +12,7 @@
 #define FORM_RUN 10 // letters behind the beginning of a credential's form
 #define GRAMS_BITS 4096
 #define ESCAPES_MAX 3 // levels
-#define WORD(lit)                                                                                  \
-	{                                                                                          \
-		(lit), sizeof(lit) - 1                                                             \
-	}
+#define WORD(lit) {(lit), sizeof(lit) - 1}
 
 static bool is_alnum(char c)
 {
@@ -40,8 +37,9 @@ static void add_letters(struct str *out, struct slice in)
 
 static int digit(char c, int base)
 {
-	int v = c >= '0' && c <= '9' ? c - '0' : lower(c) >= 'a' && lower(c) <= 'f' ? lower(c) - 'a' + 10
-										   : 99;
+	int v = c >= '0' && c <= '9'		     ? c - '0'
+		: lower(c) >= 'a' && lower(c) <= 'f' ? lower(c) - 'a' + 10
+						     : 99;
 	return v < base ? v : -1;
 }
 
@@ -67,8 +65,8 @@ static size_t escape(struct slice in, unsigned *ret)
 		size_t at = forms[i].mark.n;
 		if (in.n <= at || memcmp(in.p, forms[i].mark.p, at) != 0)
 			continue;
-		size_t n = number((struct slice){in.p + at, in.n - at}, forms[i].digits, forms[i].base,
-			ret);
+		size_t n = number((struct slice){in.p + at, in.n - at}, forms[i].digits,
+			forms[i].base, ret);
 		if (n > 0)
 			return at + n;
 	}
@@ -116,7 +114,8 @@ static bool common_run(struct slice text, struct slice needle)
 	for (size_t i = 0; i + SCRUB_RUN <= text.n; i++)
 		seen[gram(text.p + i) / 64] |= UINT64_C(1) << gram(text.p + i) % 64;
 	for (size_t i = 0; i + SCRUB_RUN <= needle.n; i++)
-		if (tells(needle.p + i) && (seen[gram(needle.p + i) / 64] >> gram(needle.p + i) % 64 & 1) &&
+		if (tells(needle.p + i) &&
+			(seen[gram(needle.p + i) / 64] >> gram(needle.p + i) % 64 & 1) &&
 			memmem(text.p, text.n, needle.p + i, SCRUB_RUN) != NULL)
 			return true;
 	return false;
@@ -202,9 +201,8 @@ static bool begins_or_ends_in(struct slice text, struct slice secret)
 
 static bool is_masked(struct slice text)
 {
-	static const struct slice marks[] = {WORD("**"), WORD("•"), WORD("…"),
-		WORD("..."), WORD("xxx"), WORD("###"),
-		WORD("___"), WORD("redacted"), WORD("●")};
+	static const struct slice marks[] = {WORD("**"), WORD("•"), WORD("…"), WORD("..."),
+		WORD("xxx"), WORD("###"), WORD("___"), WORD("redacted"), WORD("●")};
 	for (size_t at = 0; at < text.n; at++)
 		for (size_t i = 0; i < ARRAY_LEN(marks); i++)
 			if (marks[i].n <= text.n - at &&
@@ -227,15 +225,16 @@ static bool is_credential(struct slice text)
 // Of anybody: an upstream may quote a key of its own.
 static bool is_form(struct slice text)
 {
-	static const struct slice begins[] = {WORD("sk-"), WORD("sk_"), WORD("pk-"), WORD("Bearer "),
-		WORD("Basic "), WORD("yj_a_"), WORD("yj_c_"), WORD("AIza"), WORD("AKIA"), WORD("hf_"),
-		WORD("gsk_"), WORD("ghp_"), WORD("eyJ")};
+	static const struct slice begins[] = {WORD("sk-"), WORD("sk_"), WORD("pk-"),
+		WORD("Bearer "), WORD("Basic "), WORD("yj_a_"), WORD("yj_c_"), WORD("AIza"),
+		WORD("AKIA"), WORD("hf_"), WORD("gsk_"), WORD("ghp_"), WORD("eyJ")};
 	for (size_t i = 0; i < text.n; i++) {
 		if (i > 0 && is_alnum(text.p[i - 1]))
 			continue;
 		for (size_t k = 0; k < ARRAY_LEN(begins); k++) {
 			size_t at = i + begins[k].n;
-			if (at <= text.n && strncasecmp(text.p + i, begins[k].p, begins[k].n) == 0 &&
+			if (at <= text.n &&
+				strncasecmp(text.p + i, begins[k].p, begins[k].n) == 0 &&
 				is_credential((struct slice){text.p + at, text.n - at}))
 				return true;
 		}
@@ -273,8 +272,7 @@ bool scrub_holds(struct slice text, struct slice secret)
 static bool plain_shows(struct slice text, struct slice secret)
 {
 	return memmem(text.p, text.n, "***", 3) != NULL || is_form(text) ||
-		scrub_holds(text, secret) ||
-		(is_masked(text) && begins_or_ends_in(text, secret));
+		scrub_holds(text, secret) || (is_masked(text) && begins_or_ends_in(text, secret));
 }
 
 bool scrub_shows(struct slice text, struct slice secret)

@@ -4,9 +4,9 @@
 
 int64_t usage_figure(const struct jscan_member *m)
 {
-	int64_t v;
 	if (m == NULL || m->type == JS_NULL)
 		return -1;
+	int64_t v;
 	bool is_figure = m->type == JS_NUMBER && jscan_int(m->value, &v) && v >= 0;
 	return is_figure && v <= USAGE_FIGURE_MAX ? v : USAGE_ABSURD;
 }

@@ -130,25 +130,26 @@ static const char *denied_for(const struct candidate *c, const struct verdict *v
 		return "sealed";
 	if (c->credential == NULL)
 		return NULL;
-	return v->view.status > 0 ? "credential refused" : "the key of its credential cannot be used";
+	return v->view.status > 0 ? "credential refused"
+				  : "the key of its credential cannot be used";
 }
 
 static bool has_name(const struct decide_request *req)
 {
-	return req->client_name && req->client_name[0] != '\0';
+	return req->client_name != NULL && req->client_name[0] != '\0';
 }
 
 static size_t text_size(const struct route *route, const struct decide_request *req,
 	const struct decision *d, size_t n)
 {
 	size_t size = 1 + strlen(route->feature->doc.name) + 1;
-	size += req->client ? strlen(req->client->text) + 1 : 0;
+	size += req->client != NULL ? strlen(req->client->text) + 1 : 0;
 	size += has_name(req) ? strlen(req->client_name) + 1 : 0;
-	size += req->model ? strlen(req->model) + 1 : 0;
-	size += route->space ? strlen(route->space) + 1 : 0;
+	size += req->model != NULL ? strlen(req->model) + 1 : 0;
+	size += route->space != NULL ? strlen(route->space) + 1 : 0;
 	for (size_t i = 0; i < n; i++) {
 		const char *detail = denied_for(&route->v[i], &d->v[i]);
-		size += strlen(route->v[i].name) + 1 + (detail ? strlen(detail) + 1 : 0);
+		size += strlen(route->v[i].name) + 1 + (detail != NULL ? strlen(detail) + 1 : 0);
 	}
 	return size;
 }
@@ -221,7 +222,7 @@ struct decision_record *decision_pack(const char *id, const struct snapshot *sna
 	r->draw = dec->draw;
 	r->decide_us = (float)decide_us;
 	r->feature = text_put(&t, route->feature->doc.name);
-	r->client = text_put(&t, req->client ? req->client->text : NULL);
+	r->client = text_put(&t, req->client != NULL ? req->client->text : NULL);
 	r->client_name = text_put(&t, has_name(req) ? req->client_name : NULL);
 	r->model = text_put(&t, req->model);
 	r->space = text_put(&t, route->space);
@@ -315,7 +316,8 @@ static void skip_detail(const struct decision_record *r, const struct packed *p,
 			text_at(r, r->space));
 	else if (p->skip == SKIP_REGION_DENIED)
 		snprintf(buf, size, "region %.64s", p->detail ? text_at(r, p->detail) : "unknown");
-	else if ((p->skip == SKIP_KEY_INVALID || p->skip == SKIP_NO_KEY) && p->detail && p->status > 0)
+	else if ((p->skip == SKIP_KEY_INVALID || p->skip == SKIP_NO_KEY) && p->detail &&
+		p->status > 0)
 		snprintf(buf, size, "%s, HTTP %d", text_at(r, p->detail), p->status);
 	else if ((p->skip == SKIP_KEY_INVALID || p->skip == SKIP_NO_KEY) && p->detail)
 		snprintf(buf, size, "%s", text_at(r, p->detail));
@@ -488,8 +490,9 @@ static void ring_shift(struct ring *g)
 
 static void ring_push(struct ring *g, struct decision_record *r, int64_t wall_ms)
 {
-	while (g->n > 0 && (g->n == g->cap || g->bytes + r->size > g->bytes_max
-				   || (*ring_at(g, 0))->wall_ms < wall_ms - DECISIONS_KEEP_MS))
+	while (g->n > 0 &&
+		(g->n == g->cap || g->bytes + r->size > g->bytes_max ||
+			(*ring_at(g, 0))->wall_ms < wall_ms - DECISIONS_KEEP_MS))
 		ring_shift(g);
 	*ring_at(g, g->n++) = r;
 	g->bytes += r->size;
@@ -544,8 +547,8 @@ bool decisions_record(struct decisions *d, const char id[DECISION_ID_MAX],
 {
 	if (!keep && !sample_due(d, wall_ms))
 		return false;
-	struct decision_record *r =
-		decision_pack(id, snap, route, req, dec, mode, wall_ms, decide_us);
+	struct decision_record *r = decision_pack(id, snap, route, req, dec, mode, wall_ms,
+		decide_us);
 	ring_add(d, keep ? &d->kept : &d->sampled, r);
 	return true;
 }
@@ -575,7 +578,9 @@ void decisions_attempt(struct decisions *d, const char *id, const char *target, 
 	if (n < DECISION_ATTEMPTS_MAX) {
 		struct decision_record *r = *at;
 		r->attempts[n] = (struct attempt){.target = place_of(r, target),
-			.status = (int16_t)status, .code = (int32_t)code, .ms = ms};
+			.status = (int16_t)status,
+			.code = (int32_t)code,
+			.ms = ms};
 		atomic_store_explicit(&r->attempts_n, n + 1, memory_order_release);
 	}
 	pthread_mutex_unlock(&d->lock);
@@ -617,9 +622,8 @@ static struct decision_record *step_back(const struct ring *g, size_t *i, struct
 	return NULL;
 }
 
-size_t decisions_list(struct decisions *d, struct slice feature, bool kept_only,
-	int64_t before_ms, int64_t wall_ms, struct decision_record **ret, size_t max,
-	size_t *ret_total)
+size_t decisions_list(struct decisions *d, struct slice feature, bool kept_only, int64_t before_ms,
+	int64_t wall_ms, struct decision_record **ret, size_t max, size_t *ret_total)
 {
 	size_t n = 0;
 	pthread_mutex_lock(&d->lock);
@@ -627,8 +631,7 @@ size_t decisions_list(struct decisions *d, struct slice feature, bool kept_only,
 	*ret_total = a + b;
 	while (n < max) {
 		struct decision_record *x = step_back(&d->kept, &a, feature, before_ms, wall_ms);
-		struct decision_record *y = step_back(&d->sampled, &b, feature, before_ms,
-			wall_ms);
+		struct decision_record *y = step_back(&d->sampled, &b, feature, before_ms, wall_ms);
 		if (x == NULL && y == NULL)
 			break;
 		bool from_kept = y == NULL || (x != NULL && x->wall_ms >= y->wall_ms);

@@ -50,9 +50,8 @@ void decisions_attempt(struct decisions *d, const char *id, const char *target, 
 struct decision_record *decisions_find(struct decisions *d, struct slice id, int64_t wall_ms);
 // Up to max (≤ DECISIONS_LIST_MAX) references, newest first, older than before_ms (INT64_MAX: from
 // the top), of one feature unless empty. *ret_total counts all that are kept.
-size_t decisions_list(struct decisions *d, struct slice feature, bool kept_only,
-	int64_t before_ms, int64_t wall_ms, struct decision_record **ret, size_t max,
-	size_t *ret_total);
+size_t decisions_list(struct decisions *d, struct slice feature, bool kept_only, int64_t before_ms,
+	int64_t wall_ms, struct decision_record **ret, size_t max, size_t *ret_total);
 int64_t decision_time(const struct decision_record *rec);
 
 #endif

@@ -343,9 +343,9 @@ static void read_cell(struct history *h, size_t k, struct counts *ret)
 static void step_close(struct point *p, struct counts *before, const struct counts *now,
 	uint16_t *recent)
 {
-	uint64_t classes[CLASSES];
 	for (int i = 0; i < CNT_COUNT; i++)
 		p->v[i] = (uint32_t)MIN_OF(now->v[i] - before->v[i], (uint64_t)GAP - 1);
+	uint64_t classes[CLASSES];
 	for (int i = 0; i < CLASSES; i++) {
 		classes[i] = now->classes[i] - before->classes[i];
 		if (recent != NULL)
@@ -407,9 +407,11 @@ void history_close(struct history *h, int64_t now_us)
 static void rings_clear(struct cell *c)
 {
 	for (size_t i = 0; i < HISTORY_FINE_N; i++)
-		c->fine[i] = (struct point){.v = {[CNT_REQUESTS] = GAP}, .p50_ms = NAN, .p95_ms = NAN};
+		c->fine[i] = (struct point){
+			.v = {[CNT_REQUESTS] = GAP}, .p50_ms = NAN, .p95_ms = NAN};
 	for (size_t i = 0; i < HISTORY_COARSE_N; i++)
-		c->coarse[i] = (struct point){.v = {[CNT_REQUESTS] = GAP}, .p50_ms = NAN, .p95_ms = NAN};
+		c->coarse[i] = (struct point){
+			.v = {[CNT_REQUESTS] = GAP}, .p50_ms = NAN, .p95_ms = NAN};
 	memset(c->recent, 0, sizeof(c->recent));
 }
 
@@ -478,7 +480,6 @@ static void sum_cell(struct history *h, struct cell *c, int64_t now_us, int seco
 	struct history_sum *ret)
 {
 	struct counts now;
-	uint64_t classes[CLASSES];
 	if (c == h->v[CELL_TOTAL])
 		read_total(h, &now);
 	else
@@ -486,6 +487,7 @@ static void sum_cell(struct history *h, struct cell *c, int64_t now_us, int seco
 	uint64_t v[CNT_COUNT];
 	for (int i = 0; i < CNT_COUNT; i++)
 		v[i] = now.v[i] - c->fine_before.v[i];
+	uint64_t classes[CLASSES];
 	for (int i = 0; i < CLASSES; i++)
 		classes[i] = now.classes[i] - c->fine_before.classes[i];
 	uint64_t steps = (uint64_t)MIN_OF(seconds, HISTORY_WINDOW_MAX_S) / HISTORY_FINE_S;
@@ -507,15 +509,14 @@ static void sum_cell(struct history *h, struct cell *c, int64_t now_us, int seco
 		.broken = v[CNT_BROKEN],
 		.fallbacks = v[CNT_FALLBACKS],
 		.tokens = v[CNT_TOKENS],
-		.seconds = (double)(now_us - h->fine_end_us) / 1e6
-			+ (double)(counted * HISTORY_FINE_S),
+		.seconds = (double)(now_us - h->fine_end_us) / 1e6 +
+			(double)(counted * HISTORY_FINE_S),
 		.p50_ms = quantile_ms(classes, 0.50),
 		.p95_ms = quantile_ms(classes, 0.95),
 	};
 }
 
-struct history_sum history_sum(struct history *h, struct slice feature, int64_t now_us,
-	int seconds)
+struct history_sum history_sum(struct history *h, struct slice feature, int64_t now_us, int seconds)
 {
 	struct history_sum ret = {.p50_ms = NAN, .p95_ms = NAN};
 	struct cell *c = cell_for_read(h, feature);
@@ -535,7 +536,8 @@ static float figure_of(const struct point *p, enum figure fig, double step_s)
 	case FIG_RATE:
 		return (float)(p->v[CNT_REQUESTS] / step_s);
 	case FIG_ERRORS:
-		return p->v[CNT_REQUESTS] == 0 ? NAN
+		return p->v[CNT_REQUESTS] == 0
+			? NAN
 			: (float)p->v[CNT_ERRORS] / (float)p->v[CNT_REQUESTS];
 	case FIG_TOKENS:
 		return (float)(p->v[CNT_TOKENS] / step_s);
@@ -638,7 +640,8 @@ uint64_t history_pack(struct history *h, bool coarse, uint64_t from, int64_t now
 	return to;
 }
 
-void history_restore_of(struct history *h, int64_t (*age_ms)(void *arg, struct slice feature), void *arg)
+void history_restore_of(struct history *h, int64_t (*age_ms)(void *arg, struct slice feature),
+	void *arg)
 {
 	h->age_ms = age_ms;
 	h->age_arg = arg;
@@ -678,7 +681,8 @@ static void unpack_points(struct history *h, struct cell *c, bool coarse, const 
 	const int64_t step_ms = (coarse ? HISTORY_COARSE_S : HISTORY_FINE_S) * 1000;
 	uint64_t *filled = coarse ? &h->coarse_n : &h->fine_n;
 	for (size_t i = 0; i < n; i++) {
-		int64_t age_ms = newest_age_ms + (int64_t)(n - 1 - i) * step_ms, age = age_ms / step_ms;
+		int64_t age_ms = newest_age_ms + (int64_t)(n - 1 - i) * step_ms,
+			age = age_ms / step_ms;
 		struct point p;
 		memcpy(&p, bytes + i * sizeof(p), sizeof(p));
 		if (age < 0 || age >= (int64_t)cap_of(coarse) || age_ms >= before_ms || is_gap(&p))

@@ -84,7 +84,8 @@ uint64_t history_pack(struct history *h, bool coarse, uint64_t from, int64_t now
 void history_restore_begin(struct history *h);
 // Before it: age_ms tells how old a feature is, -1 when there is none. What a chunk has of an earlier
 // one of the name, or of none, is left out.
-void history_restore_of(struct history *h, int64_t (*age_ms)(void *arg, struct slice feature), void *arg);
+void history_restore_of(struct history *h, int64_t (*age_ms)(void *arg, struct slice feature),
+	void *arg);
 bool history_unpack(struct history *h, bool coarse, struct slice chunk, int64_t newest_age_ms);
 void history_restored(struct history *h);
 size_t history_memory(struct history *h); // bytes now

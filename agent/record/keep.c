@@ -70,10 +70,10 @@ struct history_keep *history_keep_new(struct history *h, struct store *st, int64
 {
 	struct history_keep *k = mem_zalloc(1, sizeof(*k));
 	struct str none = STR_INIT;
-	int64_t age_us;
 	k->history = h;
 	k->store = st;
 	restore(h, st, now_wall_ms);
+	int64_t age_us;
 	k->kept.fine = history_pack(h, false, UINT64_MAX, 0, &none, &age_us);
 	k->kept.coarse = history_pack(h, true, UINT64_MAX, 0, &none, &age_us);
 	return k;
@@ -86,8 +86,8 @@ void history_keep_free(struct history_keep *k)
 
 // ---- keeping ----
 
-static enum err_code keep(struct history_keep *k, struct store_tx *tx, bool coarse,
-	uint64_t from, uint64_t *ret_upto, struct err *err)
+static enum err_code keep(struct history_keep *k, struct store_tx *tx, bool coarse, uint64_t from,
+	uint64_t *ret_upto, struct err *err)
 {
 	struct str chunk = STR_INIT;
 	int64_t age_us = 0;
@@ -131,8 +131,8 @@ static void on_timer(void *arg)
 	loop_timer_set(k->loop, &k->timer, EVERY_US, on_timer, k);
 	if (k->busy)
 		return;
-	k->job = (struct store_job){.run = run, .done = done, .loop = k->loop, .arg = k,
-		.actor = ACTOR_SELF("system")};
+	k->job = (struct store_job){
+		.run = run, .done = done, .loop = k->loop, .arg = k, .actor = ACTOR_SELF("system")};
 	k->busy = store_submit(k->store, &k->job);
 }
 
@@ -148,7 +148,10 @@ void history_keep_stop(struct history_keep *k)
 		return;
 	loop_timer_clear(k->loop, &k->timer);
 	history_close(k->history, clock_mono_us());
-	k->last_job = (struct store_job){.run = run, .done = last_done, .loop = k->loop, .arg = k,
+	k->last_job = (struct store_job){.run = run,
+		.done = last_done,
+		.loop = k->loop,
+		.arg = k,
 		.actor = ACTOR_SELF("system")};
 	store_submit(k->store, &k->last_job);
 }

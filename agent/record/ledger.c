@@ -159,14 +159,17 @@ static struct usage_sum sum_of(const struct ledger_entry *e)
 static bool is_unpriced(const struct ledger_entry *e)
 {
 	return e->used && e->cost.source == COST_UNKNOWN && e->usage.source != COST_UNKNOWN &&
-	       e->target != NULL && strncmp(e->target, "self/", 5) != 0;
+		e->target != NULL && strncmp(e->target, "self/", 5) != 0;
 }
 
 void ledger_add(struct ledger *l, const struct ledger_entry *e)
 {
 	struct usage_key key = {.minute = e->wall_ms / 60000,
-		.by = {[USAGE_FEATURE] = e->feature, [USAGE_TARGET] = e->target,
-			[USAGE_CLIENT] = e->client != NULL ? e->client->text : NULL, [USAGE_KEY] = e->key, [USAGE_MODEL] = e->model},
+		.by = {[USAGE_FEATURE] = e->feature,
+			[USAGE_TARGET] = e->target,
+			[USAGE_CLIENT] = e->client != NULL ? e->client->text : NULL,
+			[USAGE_KEY] = e->key,
+			[USAGE_MODEL] = e->model},
 		.currency = e->used ? e->cost.currency : ""};
 	struct usage_sum s = sum_of(e);
 	struct shard *shard = my_shard(l);
@@ -202,9 +205,9 @@ void ledger_forget(struct ledger *l, const char *feature)
 {
 	VEC_OF(char *) gone = {0};
 	size_t it = 0, n = strlen(feature);
-	struct slice key;
-	void *value;
 	pthread_mutex_lock(&l->lock);
+	void *value;
+	struct slice key;
 	while (map_next(&l->labels, &it, &key, &value))
 		if (key.n > n && memcmp(key.p, feature, n) == 0 && key.p[n] == ' ')
 			VEC_PUSH(&gone, mem_strndup(key.p, key.n));
@@ -337,7 +340,6 @@ static void collect(struct ledger *l)
 	turn_day(l, clock_wall_ms() / 1000);
 	for (size_t i = 0; i < SHARDS; i++) {
 		struct shard *shard = &l->shards[i];
-		struct usage_row *r;
 		size_t it = 0;
 		pthread_mutex_lock(&shard->lock);
 		struct usage_table rows = shard->rows;
@@ -345,12 +347,14 @@ static void collect(struct ledger *l)
 		l->signal.unpriced += shard->unpriced;
 		shard->unpriced = 0;
 		pthread_mutex_unlock(&shard->lock);
+		struct usage_row *r;
 		while ((r = usage_table_next(&rows, &it)) != NULL)
 			take_row(l, r);
 		l->open.overflow += rows.overflow;
 		usage_table_release(&rows);
 	}
-	metric_set(l->metrics, MET_LEDGER_ROWS, (double)(l->open.n + atomic_load(&l->in_doubt)), NULL);
+	metric_set(l->metrics, MET_LEDGER_ROWS, (double)(l->open.n + atomic_load(&l->in_doubt)),
+		NULL);
 	metric_set(l->metrics, MET_LEDGER_OVERFLOW, (double)l->open.overflow, NULL);
 }
 
@@ -473,8 +477,8 @@ static void on_timer(void *arg)
 	// A store that refuses is asked again; with nothing to write it is left alone.
 	if (l->busy || ledger_waiting(l) == 0)
 		return;
-	l->job = (struct store_job){.run = run, .done = done, .loop = l->loop, .arg = l,
-		.actor = ACTOR_SELF("system")};
+	l->job = (struct store_job){
+		.run = run, .done = done, .loop = l->loop, .arg = l, .actor = ACTOR_SELF("system")};
 	l->busy = store_submit(l->store, &l->job);
 }
 
@@ -497,7 +501,10 @@ void ledger_stop(struct ledger *l)
 	if (l->loop == NULL)
 		return;
 	loop_timer_clear(l->loop, &l->timer);
-	l->last_job = (struct store_job){.run = run, .done = last_done, .loop = l->loop, .arg = l,
+	l->last_job = (struct store_job){.run = run,
+		.done = last_done,
+		.loop = l->loop,
+		.arg = l,
 		.actor = ACTOR_SELF("system")};
 	store_submit(l->store, &l->last_job);
 }

@@ -22,7 +22,6 @@ void object_put(struct pmap *m, struct slice key, void *obj)
 static void del(struct pmap *m, struct slice key, const struct pmap_ops *ops)
 {
 	struct pmap next = pmap_del(*m, key, ops);
-
 	pmap_release(*m, ops);
 	*m = next;
 }
@@ -40,7 +39,6 @@ static void group_hold(void *value)
 static void group_drop(void *value)
 {
 	struct group *g = value;
-
 	if (--g->refs)
 		return;
 	pmap_release(g->members, &object_ops);
@@ -55,10 +53,9 @@ static void cell_hold(void *value)
 static void cell_drop(void *value)
 {
 	struct route_cell *c = value;
-
 	if (--c->refs)
 		return;
-	if (c->was)
+	if (c->was != NULL)
 		cell_drop(c->was);
 	route_box_free(atomic_load(&c->box));
 	free(c);
@@ -67,20 +64,20 @@ static void cell_drop(void *value)
 // One that is built needs nothing of what was before it, so that no more than one is kept.
 static struct route_cell *cell_before(struct route_cell *old)
 {
-	struct route_cell *was;
 
-	if (!old)
+	if (old == NULL)
 		return NULL;
-	if (atomic_load(&old->box)) {
+	struct route_cell *was;
+	if (atomic_load(&old->box) != NULL) {
 		was = old->was;
 		old->was = NULL;
-		if (was)
+		if (was != NULL)
 			cell_drop(was);
 		was = old;
 	} else {
 		was = old->was;
 	}
-	if (was)
+	if (was != NULL)
 		cell_hold(was);
 	return was;
 }
@@ -93,7 +90,6 @@ static const struct pmap_ops cell_ops = {cell_hold, cell_drop};
 struct snapshot *snapshot_new(struct live_table *live)
 {
 	struct snapshot *s = mem_zalloc(1, sizeof(*s));
-
 	s->live = live;
 	return s;
 }
@@ -101,7 +97,6 @@ struct snapshot *snapshot_new(struct live_table *live)
 struct snapshot *snapshot_fork(const struct snapshot *from)
 {
 	struct snapshot *s = snapshot_new(from->live);
-
 	s->revision = from->revision;
 	s->lineage = from->lineage;
 	s->published_wall_ms = from->published_wall_ms;
@@ -131,7 +126,7 @@ struct snapshot *snapshot_fork(const struct snapshot *from)
 
 void snapshot_free(struct snapshot *s)
 {
-	if (!s)
+	if (s == NULL)
 		return;
 	snapshot_again_drop(s);
 	pmap_release(s->routes, &cell_ops);
@@ -158,11 +153,10 @@ static void group_change(struct snapshot *s, const char *kind, const char *name,
 	struct slice key = snapshot_group_key(kind, name, buf, sizeof(buf));
 	const struct group *old = pmap_get(s->groups, key);
 	struct group *g = mem_zalloc(1, sizeof(*g));
-	struct pmap members = old ? old->members : (struct pmap){0};
-
+	struct pmap members = old != NULL ? old->members : (struct pmap){0};
 	g->refs = 1;
-	g->members = obj ? pmap_put(members, id, obj, &object_ops)
-			 : pmap_del(members, id, &object_ops);
+	g->members = obj != NULL ? pmap_put(members, id, obj, &object_ops)
+				 : pmap_del(members, id, &object_ops);
 	pmap_add(&s->groups, key, g, &group_ops);
 	group_drop(g);
 }
@@ -170,7 +164,6 @@ static void group_change(struct snapshot *s, const char *kind, const char *name,
 static void new_cell(struct snapshot *s, const char *feature)
 {
 	struct route_cell *c = mem_zalloc(1, sizeof(*c));
-
 	c->refs = 1;
 	c->was = cell_before(pmap_get(s->routes, slice_of(feature)));
 	pmap_add(&s->routes, slice_of(feature), c, &cell_ops);
@@ -183,11 +176,10 @@ static void touch_key(struct snapshot *s, const struct vendor_key *k)
 	struct pmap_it it = {0};
 	void *obj;
 	struct pmap features = pmap_share(s->features);
-
 	while (pmap_next(features, &it, NULL, &obj)) {
 		const struct feature *f = &((struct feature_obj *)obj)->doc;
-		bool hit = k->service && feature_concerns(f, TARGET_VENDOR, k->vendor, k->service);
-
+		bool hit = k->service != NULL &&
+			feature_concerns(f, TARGET_VENDOR, k->vendor, k->service);
 		for (size_t i = 0; !hit && i < k->services.n; i++)
 			hit = feature_concerns(f, TARGET_VENDOR, k->vendor, k->services.v[i]);
 		if (hit)
@@ -201,10 +193,8 @@ static void touch_instance(struct snapshot *s, const struct instance *in)
 	struct pmap_it it = {0};
 	void *obj;
 	struct pmap features = pmap_share(s->features);
-
 	while (pmap_next(features, &it, NULL, &obj)) {
 		const struct feature *f = &((struct feature_obj *)obj)->doc;
-
 		if ((f->auto_join && strv_has(&in->features, f->name)) ||
 			feature_concerns(f, TARGET_SELF_HOSTED, NULL, in->service))
 			new_cell(s, f->name);
@@ -216,11 +206,11 @@ static void touch_instance(struct snapshot *s, const struct instance *in)
 static void touch_opened(struct snapshot *s, const char *key_id)
 {
 	char buf[2 * ID_MAX + 16];
-	const struct group *g = pmap_get(s->groups, snapshot_group_key("opens", key_id, buf, sizeof(buf)));
+	const struct group *g = pmap_get(s->groups,
+		snapshot_group_key("opens", key_id, buf, sizeof(buf)));
 	struct pmap_it it = {0};
 	void *obj;
-
-	while (g && pmap_next(g->members, &it, NULL, &obj))
+	while (g != NULL && pmap_next(g->members, &it, NULL, &obj))
 		touch_instance(s, &((const struct instance_obj *)obj)->doc);
 }
 
@@ -228,13 +218,11 @@ static void touch_opened(struct snapshot *s, const char *key_id)
 static void take_out(struct snapshot *s, struct slice name)
 {
 	struct feature_obj *f = pmap_get(s->features, name);
-
-	if (!f)
+	if (f == NULL)
 		return;
 	object_hold(f);
 	for (size_t i = 0; i < f->doc.aliases.n; i++) {
 		struct slice alias = slice_of(f->doc.aliases.v[i]);
-
 		if (pmap_get(s->aliases, alias) == f)
 			object_del(&s->aliases, alias);
 	}
@@ -256,8 +244,7 @@ void snapshot_put_feature(struct snapshot *s, struct feature_obj *f)
 void snapshot_del_feature(struct snapshot *s, struct slice name)
 {
 	struct feature_obj *f = pmap_get(s->features, name);
-
-	if (f)
+	if (f != NULL)
 		snapshot_feature_gone(s, f);
 	take_out(s, name);
 	del(&s->routes, name, &cell_ops);
@@ -266,8 +253,7 @@ void snapshot_del_feature(struct snapshot *s, struct slice name)
 static void join_key(struct snapshot *s, struct key_obj *k, void *obj)
 {
 	struct slice id = slice_of(k->doc.id);
-
-	if (k->doc.service)
+	if (k->doc.service != NULL)
 		group_change(s, k->doc.vendor, k->doc.service, id, obj);
 	for (size_t i = 0; i < k->doc.services.n; i++)
 		group_change(s, k->doc.vendor, k->doc.services.v[i], id, obj);
@@ -280,8 +266,7 @@ static bool stands_for(const struct key_obj *k, const struct key_obj *old)
 {
 	const struct vendor_key *a = &k->doc, *b = &old->doc;
 	bool same = strcmp(k->ref, old->ref) == 0 && strcmp(a->vendor, b->vendor) == 0 &&
-		    a->services.n == b->services.n && text_same(a->service, b->service);
-
+		a->services.n == b->services.n && text_same(a->service, b->service);
 	for (size_t i = 0; same && i < a->services.n; i++)
 		same = strcmp(a->services.v[i], b->services.v[i]) == 0;
 	return same;
@@ -290,9 +275,8 @@ static bool stands_for(const struct key_obj *k, const struct key_obj *old)
 void snapshot_put_key(struct snapshot *s, struct key_obj *k)
 {
 	const struct key_obj *old = pmap_get(s->keys, slice_of(k->doc.id));
-
 	snapshot_key_lives(s, k);
-	if (old && !stands_for(k, old))
+	if (old != NULL && !stands_for(k, old))
 		snapshot_del_key(s, slice_of(k->doc.id));
 	object_put(&s->keys, slice_of(k->doc.id), k);
 	object_put(&s->key_refs, slice_of(k->ref), k);
@@ -303,8 +287,7 @@ void snapshot_put_key(struct snapshot *s, struct key_obj *k)
 void snapshot_del_key(struct snapshot *s, struct slice id)
 {
 	struct key_obj *k = pmap_get(s->keys, id);
-
-	if (!k)
+	if (k == NULL)
 		return;
 	object_hold(k);
 	join_key(s, k, NULL);
@@ -318,7 +301,7 @@ static void join_instance(struct snapshot *s, struct instance_obj *in, struct sl
 	group_change(s, "self", in->doc.service, key, obj);
 	for (size_t i = 0; i < in->doc.features.n; i++)
 		group_change(s, "join", in->doc.features.v[i], key, obj);
-	if (in->doc.auth.type != INSTANCE_OPEN && in->doc.auth.key)
+	if (in->doc.auth.type != INSTANCE_OPEN && in->doc.auth.key != NULL)
 		group_change(s, "opens", in->doc.auth.key, key, obj);
 	touch_instance(s, &in->doc);
 }
@@ -327,7 +310,6 @@ void snapshot_put_instance(struct snapshot *s, struct instance_obj *in)
 {
 	char buf[INSTANCE_KEY_MAX];
 	struct slice key = instance_key(slice_of(in->doc.service), slice_of(in->doc.id), buf);
-
 	snapshot_instance_lives(s, in, key);
 	snapshot_del_instance(s, slice_of(in->doc.service), slice_of(in->doc.id));
 	object_put(&s->instances, key, in);
@@ -340,8 +322,7 @@ void snapshot_del_instance(struct snapshot *s, struct slice service, struct slic
 	char buf[INSTANCE_KEY_MAX];
 	struct slice key = instance_key(service, id, buf);
 	struct instance_obj *in = pmap_get(s->instances, key);
-
-	if (!in)
+	if (in == NULL)
 		return;
 	object_hold(in);
 	join_instance(s, in, key, NULL);
@@ -363,7 +344,6 @@ void snapshot_del_rule(struct snapshot *s, struct slice name)
 void snapshot_put_price(struct snapshot *s, struct price_obj *p)
 {
 	const struct price_obj *old = pmap_get(s->prices, slice_of(p->doc.id));
-
 	s->key_prices += (p->doc.key != NULL) - (old != NULL && old->doc.key != NULL);
 	object_put(&s->prices, slice_of(p->doc.id), p);
 	object_drop(p);
@@ -372,7 +352,6 @@ void snapshot_put_price(struct snapshot *s, struct price_obj *p)
 void snapshot_del_price(struct snapshot *s, struct slice id)
 {
 	const struct price_obj *old = pmap_get(s->prices, id);
-
 	s->key_prices -= old != NULL && old->doc.key != NULL;
 	object_del(&s->prices, id);
 }
@@ -381,7 +360,6 @@ void snapshot_prices_changed(struct snapshot *s)
 {
 	struct pmap_it it = {0};
 	void *obj;
-
 	while (pmap_next(s->features, &it, NULL, &obj))
 		new_cell(s, ((const struct feature_obj *)obj)->doc.name);
 }

@@ -8,7 +8,6 @@
 struct slice caller_name_fold(const char *name, char buf[CALLER_NAME_BYTES + 1])
 {
 	struct slice s = slice_trim(slice_of(name));
-
 	s.n = MIN_OF(s.n, CALLER_NAME_BYTES);
 	for (size_t i = 0; i < s.n; i++)
 		buf[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] + 32) : s.p[i];
@@ -29,10 +28,10 @@ void snapshot_del_token(struct snapshot *s, struct slice id)
 
 void snapshot_put_client(struct snapshot *s, struct client_obj *c)
 {
-	char buf[CALLER_NAME_BYTES + 1];
 
 	snapshot_del_client(s, slice_of(c->doc.id));
 	object_put(&s->clients, slice_of(c->doc.id), c);
+	char buf[CALLER_NAME_BYTES + 1];
 	object_put(&s->client_names, caller_name_fold(c->doc.name, buf), c);
 	object_drop(c);
 }
@@ -40,11 +39,10 @@ void snapshot_put_client(struct snapshot *s, struct client_obj *c)
 void snapshot_del_client(struct snapshot *s, struct slice id)
 {
 	struct client_obj *c = pmap_get(s->clients, id);
-	char buf[CALLER_NAME_BYTES + 1];
-
-	if (!c)
+	if (c == NULL)
 		return;
 	object_hold(c);
+	char buf[CALLER_NAME_BYTES + 1];
 	object_del(&s->client_names, caller_name_fold(c->doc.name, buf));
 	object_del(&s->clients, id);
 	object_drop(c);

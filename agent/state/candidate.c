@@ -8,7 +8,6 @@
 static unsigned needs_mask(const struct strv *v)
 {
 	unsigned mask = 0;
-
 	for (int k = 0; k < NEED_COUNT; k++)
 		if (strv_has(v, need_names[k]))
 			mask |= 1u << k;
@@ -17,11 +16,10 @@ static unsigned needs_mask(const struct strv *v)
 
 static void read_sizes(struct arena *a, const struct strv *texts, struct candidate *c)
 {
-	struct size *sizes;
 
 	if (!texts->n)
 		return;
-	sizes = arena_alloc(a, texts->n * sizeof(*sizes));
+	struct size *sizes = arena_alloc(a, texts->n * sizeof(*sizes));
 	for (size_t i = 0; i < texts->n; i++)
 		c->sizes_n += model_size(slice_of(texts->v[i]), &sizes[c->sizes_n].width,
 			&sizes[c->sizes_n].height);
@@ -32,71 +30,70 @@ static void take_pair(const struct route *r, struct candidate *c, struct live_ta
 	struct arena *a)
 {
 	const char *feature = r->feature->doc.name;
-	const char *model = c->target->upstream_model ? c->target->upstream_model : "";
+	const char *model = c->target->upstream_model != NULL ? c->target->upstream_model : "";
 	// With its lives: a new address or object begins with a record of its own.
 	const char *all = arena_printf(a, "%s|%s|%s|%s|%llx|%llx", feature, c->target->id, c->name,
 		model, (unsigned long long)(c->life >> 32), (unsigned long long)r->feature->life);
 	const char *id = arena_printf(a, "%016llx|%s|%s",
 		(unsigned long long)slice_hash(SLICE_HASH_BEGIN, slice_of(all)), feature,
 		c->target->id);
-
 	c->pair = live_hold(a, live, LIVE_PAIR, id);
 }
 
 // The model its vectors come from, as adapter_model would ask for it.
 static const char *space_of(const struct target *t, const struct instance *in)
 {
-	if (t->space)
+	if (t->space != NULL)
 		return t->space;
-	if (t->upstream_model)
+	if (t->upstream_model != NULL)
 		return t->upstream_model;
-	return in && in->models.n > 0 ? in->models.v[0] : "";
+	return in != NULL && in->models.n > 0 ? in->models.v[0] : "";
 }
 
 static void complete(struct candidate *c, struct arena *a)
 {
 	const struct target *t = c->target;
-	const struct instance *in = c->instance ? &c->instance->doc : NULL;
-
+	const struct instance *in = c->instance != NULL ? &c->instance->doc : NULL;
 	c->hash = slice_hash(SLICE_HASH_BEGIN, slice_of(c->name));
 	c->space = space_of(t, in);
-	c->lacks = needs_mask(&t->lacks) | (in ? needs_mask(&in->lacks) : 0);
+	c->lacks = needs_mask(&t->lacks) | (in != NULL ? needs_mask(&in->lacks) : 0);
 	if (protocol_texts_only(c->protocol))
 		c->lacks |= 1u << NEED_TOKENS;
-	read_sizes(a, in && in->sizes.n ? &in->sizes : &t->sizes, c);
+	read_sizes(a, in != NULL && in->sizes.n ? &in->sizes : &t->sizes, c);
 }
 
 const struct key_obj *candidate_secret(const struct candidate *c)
 {
-	return c->key ? c->key : c->credential;
+	return c->key != NULL ? c->key : c->credential;
 }
 
 enum auth_style instance_auth(const struct instance *in, const char **ret_header)
 {
 	static const enum auth_style styles[] = {[INSTANCE_OPEN] = AUTH_NONE,
-		[INSTANCE_BEARER] = AUTH_BEARER, [INSTANCE_BASIC] = AUTH_BASIC,
+		[INSTANCE_BEARER] = AUTH_BEARER,
+		[INSTANCE_BASIC] = AUTH_BASIC,
 		[INSTANCE_HEADER] = AUTH_HEADER};
-
 	*ret_header = in->auth.header;
 	return styles[in->auth.type];
 }
 
 enum auth_style candidate_auth(const struct candidate *c, const char **ret_header)
 {
-	const struct vendor_row *v;
 
 	*ret_header = NULL;
-	if (!c->key)
-		return c->instance ? instance_auth(&c->instance->doc, ret_header) : AUTH_NONE;
-	v = vendor_find(slice_of(c->key->doc.vendor), slice_of(c->target->service));
-	return v ? v->auth : AUTH_BEARER;
+	if (c->key == NULL)
+		return c->instance != NULL ? instance_auth(&c->instance->doc, ret_header)
+					   : AUTH_NONE;
+	const struct vendor_row *v = vendor_find(slice_of(c->key->doc.vendor),
+		slice_of(c->target->service));
+	return v != NULL ? v->auth : AUTH_BEARER;
 }
 
 void candidate_count(const struct candidate *c, int64_t now_us, int64_t now_wall_ms, bool ok,
 	int64_t us, int status)
 {
 	live_count(c->live, c->life, now_us, ok, us);
-	if (!c->pair)
+	if (c->pair == NULL)
 		return;
 	live_count(c->pair, LIFE_ANY, now_us, ok, us);
 	if (ok)
@@ -110,15 +107,13 @@ void route_complete(struct route *r, struct live_table *live, struct arena *a)
 	const struct feature *f = &r->feature->doc;
 	size_t n = MIN_OF(r->n, (size_t)PAIRS_MAX);
 	bool pinned = f->pin_model || f->endpoint == OFFER_EMBEDDINGS;
-
 	for (size_t i = 0; i < n; i++) {
 		struct candidate *c = &r->v[i];
-
 		complete(c, a);
 		r->choosy |= c->lacks != 0;
-		if (c->live)
+		if (c->live != NULL)
 			take_pair(r, c, live, a);
-		if (pinned && !r->space && c->live)
+		if (pinned && r->space == NULL && c->live != NULL)
 			r->space = c->space;
 	}
 }

@@ -25,8 +25,8 @@ static int64_t set(int64_t v)
 struct limits limits_of(int64_t rpm, int64_t tpm, int64_t concurrency, int64_t burst,
 	const struct budget *budget)
 {
-	struct limits l = {.concurrency = set(concurrency), .budget_pico = -1,
-		.window = BUDGET_MONTH};
+	struct limits l = {
+		.concurrency = set(concurrency), .budget_pico = -1, .window = BUDGET_MONTH};
 	l.rpm = quota_per_minute(set(rpm), set(burst));
 	// A burst is said in requests: tokens get the same share of their limit.
 	int64_t tokens_burst = set(burst) > 0 && set(rpm) > 0 && set(tpm) > 0
@@ -49,11 +49,11 @@ struct limits limits_of(int64_t rpm, int64_t tpm, int64_t concurrency, int64_t b
 int64_t budget_window_of(int window, int64_t now_wall_ms)
 {
 	time_t t = (time_t)(now_wall_ms / 1000);
-	struct tm tm;
 	if (window == BUDGET_DAY)
 		return now_wall_ms / DAY_MS;
 	if (window == BUDGET_TOTAL)
 		return 0;
+	struct tm tm;
 	gmtime_r(&t, &tm);
 	return (int64_t)(tm.tm_year - 70) * 12 + tm.tm_mon;
 }
@@ -61,11 +61,11 @@ int64_t budget_window_of(int window, int64_t now_wall_ms)
 int64_t budget_window_end(int window, int64_t now_wall_ms)
 {
 	time_t t = (time_t)(now_wall_ms / 1000);
-	struct tm tm;
 	if (window == BUDGET_DAY)
 		return (now_wall_ms / DAY_MS + 1) * DAY_MS;
 	if (window == BUDGET_TOTAL)
 		return FIELD_NONE;
+	struct tm tm;
 	gmtime_r(&t, &tm);
 	struct tm next = {.tm_year = tm.tm_year, .tm_mon = tm.tm_mon + 1, .tm_mday = 1};
 	return (int64_t)timegm(&next) * 1000;
@@ -87,8 +87,8 @@ static void open_window(struct live *live, int64_t window)
 		int64_t seen = atomic_load_explicit(&live->spend.window, memory_order_acquire);
 		if (seen == window)
 			return;
-		if (seen == WINDOW_BUSY || !atomic_compare_exchange_strong(
-						   &live->spend.window, &seen, WINDOW_BUSY))
+		if (seen == WINDOW_BUSY ||
+			!atomic_compare_exchange_strong(&live->spend.window, &seen, WINDOW_BUSY))
 			continue;
 		atomic_store_explicit(&live->spend.pico, 0, RELAXED);
 		atomic_store_explicit(&live->spend.unpriced, 0, RELAXED);
@@ -167,10 +167,12 @@ struct limit_hit limits_look(const struct limits *l, const struct live *live, in
 		return (struct limit_hit){LIMIT_CONCURRENCY, FIELD_NONE};
 	if (over_budget(l, live, now_us, now_wall_ms, &hit))
 		return hit;
-	int64_t until = quota_until_us(l->rpm, atomic_load_explicit(&live->rpm_ns, RELAXED), 1, now_us);
+	int64_t until = quota_until_us(l->rpm, atomic_load_explicit(&live->rpm_ns, RELAXED), 1,
+		now_us);
 	if (until != 0)
 		return (struct limit_hit){LIMIT_RPM, until};
-	until = quota_until_us(l->tpm, atomic_load_explicit(&live->tpm_ns, RELAXED), tokens, now_us);
+	until = quota_until_us(l->tpm, atomic_load_explicit(&live->tpm_ns, RELAXED), tokens,
+		now_us);
 	return until != 0 ? (struct limit_hit){LIMIT_TPM, until} : hit;
 }
 

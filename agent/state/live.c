@@ -27,7 +27,6 @@ struct live_table {
 struct live_table *live_new(void)
 {
 	struct live_table *t = mem_zalloc(1, sizeof(*t));
-
 	pthread_mutex_init(&t->lock, NULL);
 	return t;
 }
@@ -35,10 +34,9 @@ struct live_table *live_new(void)
 void live_free(struct live_table *t)
 {
 	size_t it = 0;
-	void *l;
-
-	if (!t)
+	if (t == NULL)
 		return;
+	void *l;
 	while (map_next(&t->by_id, &it, NULL, &l))
 		free(l);
 	map_release(&t->by_id);
@@ -52,7 +50,6 @@ void live_free(struct live_table *t)
 static struct slice key_of(enum live_kind kind, struct slice id, char *buf, size_t size)
 {
 	int n = snprintf(buf, size, "%d:%.*s", (int)kind, SLICE_FMT(id));
-
 	return (struct slice){buf, MIN_OF((size_t)n, size - 1)};
 }
 
@@ -60,12 +57,10 @@ static struct slice key_of(enum live_kind kind, struct slice id, char *buf, size
 static void override_apply(struct live_table *t, struct slice key, struct live *l)
 {
 	struct live_override *o = map_get(&t->kept, key);
-	int64_t left_ms;
-
-	if (!o)
+	if (o == NULL)
 		return;
 	map_del(&t->kept, key);
-	left_ms = o->until_wall_ms ? o->until_wall_ms - clock_wall_ms() : 0;
+	int64_t left_ms = o->until_wall_ms ? o->until_wall_ms - clock_wall_ms() : 0;
 	if (o->until_wall_ms == 0 || left_ms > 0) {
 		atomic_store(&l->drained, o->drained);
 		atomic_store(&l->weight_override, o->weight);
@@ -81,14 +76,12 @@ void live_override_keep(struct live_table *t, enum live_kind kind, struct slice 
 	char buf[sizeof(((struct live *)0)->id) + 8];
 	struct slice key = key_of(kind, id, buf, sizeof(buf));
 	struct live_override *copy = mem_alloc(sizeof(*copy));
-	struct live *l;
-
 	*copy = *o;
 	pthread_mutex_lock(&t->lock);
 	free(map_get(&t->kept, key));
 	map_put(&t->kept, key, copy);
-	l = map_get(&t->by_id, key);
-	if (l)
+	struct live *l = map_get(&t->by_id, key);
+	if (l != NULL)
 		override_apply(t, key, l);
 	pthread_mutex_unlock(&t->lock);
 }
@@ -97,11 +90,9 @@ struct live *live_take(struct live_table *t, enum live_kind kind, struct slice i
 {
 	char buf[sizeof(((struct live *)0)->id) + 8];
 	struct slice key = key_of(kind, id, buf, sizeof(buf));
-	struct live *l;
-
 	pthread_mutex_lock(&t->lock);
-	l = map_get(&t->by_id, key);
-	if (!l) {
+	struct live *l = map_get(&t->by_id, key);
+	if (l == NULL) {
 		l = mem_zalloc(1, sizeof(*l));
 		l->kind = kind;
 		snprintf(l->id, sizeof(l->id), "%.*s", SLICE_FMT(id));
@@ -117,8 +108,7 @@ struct live *live_take(struct live_table *t, enum live_kind kind, struct slice i
 void live_drop(struct live_table *t, struct live *l)
 {
 	char buf[sizeof(l->id) + 8];
-
-	if (!l)
+	if (l == NULL)
 		return;
 	pthread_mutex_lock(&t->lock);
 	if (atomic_fetch_sub(&l->refs, 1) == 1) {
@@ -136,14 +126,12 @@ struct held {
 static void let_go(void *arg)
 {
 	struct held *h = arg;
-
 	live_drop(h->table, h->live);
 }
 
 struct live *live_hold(struct arena *a, struct live_table *t, enum live_kind kind, const char *id)
 {
 	struct held *h = arena_alloc(a, sizeof(*h));
-
 	*h = (struct held){t, live_take(t, kind, slice_of(id))};
 	arena_defer(a, let_go, h);
 	return h->live;
@@ -154,7 +142,6 @@ struct live *live_hold(struct arena *a, struct live_table *t, enum live_kind kin
 uint64_t live_next(struct live_table *t, uint64_t life, enum live_again what)
 {
 	uint64_t n = atomic_fetch_add(&t->numbers, 1) + 1;
-
 	return what == LIVE_NEW_SECRET ? (life & ~(uint64_t)UINT32_MAX) | n : n << 32 | n;
 }
 
@@ -217,7 +204,6 @@ static void forget_all(struct live *l)
 void live_follow(struct live *l, uint64_t life, enum live_again what)
 {
 	uint64_t was = atomic_load(&l->life);
-
 	while (was < life && !atomic_compare_exchange_weak(&l->life, &was, life))
 		;
 	if (was >= life || was == 0) // a record just made has learned nothing
@@ -243,7 +229,6 @@ static struct live_slot *current_slot(struct live *l, int64_t now_us)
 	uint32_t epoch = (uint32_t)(now_us / SLOT_US);
 	struct live_slot *s = &l->slots[epoch % LIVE_SLOTS];
 	uint32_t seen = atomic_load_explicit(&s->epoch, memory_order_relaxed);
-
 	if (seen != epoch && atomic_compare_exchange_strong(&s->epoch, &seen, epoch)) {
 		atomic_store_explicit(&s->ok, 0, memory_order_relaxed);
 		atomic_store_explicit(&s->failed, 0, memory_order_relaxed);
@@ -258,7 +243,6 @@ static void note_latency(struct live *l, int64_t latency_us)
 	int64_t old = atomic_load_explicit(&l->ewma_us, memory_order_relaxed);
 	int64_t p95 = atomic_load_explicit(&l->p95_us, memory_order_relaxed);
 	double w = 1 - exp(-(double)MAX_OF(latency_us, 1000) / EWMA_DECAY_US);
-
 	if (old == 0 || latency_us > old)
 		old = latency_us;
 	else
@@ -276,11 +260,10 @@ static void note_latency(struct live *l, int64_t latency_us)
 
 void live_count(struct live *l, uint64_t life, int64_t now_us, bool ok, int64_t latency_us)
 {
-	struct live_slot *s;
 
 	if (UNLIKELY(live_match(l, life) == LIVE_OTHER_ADDRESS))
 		return;
-	s = current_slot(l, now_us);
+	struct live_slot *s = current_slot(l, now_us);
 	atomic_fetch_add_explicit(&l->requests, 1, memory_order_relaxed);
 	if (!ok) {
 		atomic_fetch_add_explicit(&l->failures, 1, memory_order_relaxed);
@@ -297,18 +280,16 @@ struct live_window live_window(const struct live *l, int64_t now_us, int seconds
 	uint32_t epoch = (uint32_t)(now_us / SLOT_US);
 	uint32_t slots = (uint32_t)MIN_OF(MAX_OF(seconds / 5, 1), LIVE_SLOTS);
 	struct live_window w = {NAN, NAN, NAN, 0, 0};
-	uint64_t latency = 0, all;
-
+	uint64_t latency = 0;
 	for (uint32_t i = 0; i < slots; i++) {
 		const struct live_slot *s = &l->slots[(epoch - i) % LIVE_SLOTS];
-
 		if (atomic_load_explicit(&s->epoch, memory_order_relaxed) != epoch - i)
 			continue;
 		w.ok += atomic_load_explicit(&s->ok, memory_order_relaxed);
 		w.failed += atomic_load_explicit(&s->failed, memory_order_relaxed);
 		latency += atomic_load_explicit(&s->latency_us, memory_order_relaxed);
 	}
-	all = w.ok + w.failed;
+	uint64_t all = w.ok + w.failed;
 	if (!all)
 		return w;
 	w.rate = (double)all / seconds;

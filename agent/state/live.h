@@ -11,7 +11,13 @@
 #include "shared/slice.h"
 
 enum live_kind {
-	LIVE_KEY, LIVE_INSTANCE, LIVE_TARGET, LIVE_PAIR, LIVE_FEATURE, LIVE_CLIENT, LIVE_TOKEN
+	LIVE_KEY,
+	LIVE_INSTANCE,
+	LIVE_TARGET,
+	LIVE_PAIR,
+	LIVE_FEATURE,
+	LIVE_CLIENT,
+	LIVE_TOKEN
 };
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 // Why a key or instance is out, apart from the operator's wish.
@@ -122,7 +128,6 @@ enum live_match { LIVE_SAME, LIVE_OTHER_SECRET, LIVE_OTHER_ADDRESS };
 static inline enum live_match live_match(const struct live *l, uint64_t life)
 {
 	uint64_t now = atomic_load_explicit(&l->life, memory_order_acquire);
-
 	if (LIKELY(now == life || life == LIFE_ANY))
 		return LIVE_SAME;
 	return now >> 32 == life >> 32 ? LIVE_OTHER_SECRET : LIVE_OTHER_ADDRESS;

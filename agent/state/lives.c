@@ -24,7 +24,6 @@ static uint64_t live_anew(struct snapshot *s, void *obj, struct live *l, uint64_
 	enum live_again what)
 {
 	struct snapshot_again a = {obj, l, live_next(s->live, before, what), what};
-
 	if (atomic_load(&l->life) == 0) {
 		live_follow(l, a.life, what);
 		return a.life;
@@ -37,7 +36,6 @@ static uint64_t live_anew(struct snapshot *s, void *obj, struct live *l, uint64_
 static void tell(struct snapshot *s, struct feature_obj *f, enum live_again what)
 {
 	struct snapshot_again a = {f, f->live, f->life, what};
-
 	object_hold(f);
 	VEC_PUSH(&s->again, a);
 }
@@ -56,10 +54,9 @@ void snapshot_key_lives(struct snapshot *s, struct key_obj *k)
 {
 	struct slice id = slice_of(k->doc.id);
 	const struct key_obj *old = pmap_get(s->keys, id);
-
-	if (!old && s->before)
+	if (old == NULL && s->before != NULL)
 		old = pmap_get(s->before->keys, id);
-	if (!old || old->doc.created_at != k->doc.created_at)
+	if (old == NULL || old->doc.created_at != k->doc.created_at)
 		k->life = live_anew(s, k, k->live, 0, LIVE_NEW_OBJECT);
 	else if (!same_url(&old->url, &k->url) || !text_same(old->doc.region, k->doc.region))
 		k->life = live_anew(s, k, k->live, old->life, LIVE_NEW_ADDRESS);
@@ -72,10 +69,9 @@ void snapshot_key_lives(struct snapshot *s, struct key_obj *k)
 void snapshot_instance_lives(struct snapshot *s, struct instance_obj *in, struct slice name)
 {
 	const struct instance_obj *old = pmap_get(s->instances, name);
-
-	if (!old && s->before)
+	if (old == NULL && s->before != NULL)
 		old = pmap_get(s->before->instances, name);
-	if (!old || old->doc.created_at != in->doc.created_at)
+	if (old == NULL || old->doc.created_at != in->doc.created_at)
 		in->life = live_anew(s, in, in->live, 0, LIVE_NEW_OBJECT);
 	else if (!same_url(&old->url, &in->url))
 		in->life = live_anew(s, in, in->live, old->life, LIVE_NEW_ADDRESS);
@@ -86,9 +82,8 @@ void snapshot_instance_lives(struct snapshot *s, struct instance_obj *in, struct
 // The same target is one of the same id that leads to the same place.
 static uint64_t target_life(const struct feature_obj *old, const struct target *t)
 {
-	for (size_t i = 0; old && i < old->doc.targets.n; i++) {
+	for (size_t i = 0; old != NULL && i < old->doc.targets.n; i++) {
 		const struct target *was = &((const struct target *)old->doc.targets.v)[i];
-
 		if (text_same(was->id, t->id) && was->kind == t->kind &&
 			text_same(was->vendor, t->vendor) && text_same(was->service, t->service))
 			return old->target_life[i];
@@ -100,13 +95,12 @@ void snapshot_feature_lives(struct snapshot *s, struct feature_obj *f)
 {
 	struct slice name = slice_of(f->doc.name);
 	const struct feature_obj *old = pmap_get(s->features, name);
-
-	if (!old && s->before)
+	if (old == NULL && s->before != NULL)
 		old = pmap_get(s->before->features, name);
-	if (old && old->doc.created_at != f->doc.created_at)
+	if (old != NULL && old->doc.created_at != f->doc.created_at)
 		old = NULL;
-	f->life = old ? old->life : live_anew(s, f, f->live, 0, LIVE_NEW_OBJECT);
-	if (!old)
+	f->life = old != NULL ? old->life : live_anew(s, f, f->live, 0, LIVE_NEW_OBJECT);
+	if (old == NULL)
 		tell(s, f, LIVE_NEW_OBJECT);
 	for (size_t i = 0; i < f->doc.targets.n; i++) {
 		f->target_life[i] = target_life(old, &((const struct target *)f->doc.targets.v)[i]);

@@ -9,7 +9,6 @@
 void *object_new(size_t size)
 {
 	struct object *o = mem_zalloc(1, size);
-
 	o->refs = 1;
 	return o;
 }
@@ -22,8 +21,7 @@ void object_hold(void *obj)
 void object_drop(void *obj)
 {
 	struct object *o = obj;
-
-	if (!o || --o->refs)
+	if (o == NULL || --o->refs)
 		return;
 	arena_release(&o->arena);
 	free(o);

@@ -39,7 +39,7 @@ struct feature_obj {
 static inline bool key_serves(const struct vendor_key *k, const char *service)
 {
 	return (k->service != NULL && strcmp(k->service, service) == 0) ||
-	       strv_has(&k->services, service);
+		strv_has(&k->services, service);
 }
 
 struct key_obj {

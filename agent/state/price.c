@@ -13,8 +13,8 @@ void sat_add_shared(_Atomic int64_t *sum, int64_t more)
 	int64_t was = atomic_load_explicit(sum, memory_order_relaxed), now;
 	do
 		now = MIN_OF(sat_add(MAX_OF(was, 0), MAX_OF(more, 0)), PICO_SUM_MAX);
-	while (!atomic_compare_exchange_weak_explicit(
-		sum, &was, now, memory_order_relaxed, memory_order_relaxed));
+	while (!atomic_compare_exchange_weak_explicit(sum, &was, now, memory_order_relaxed,
+		memory_order_relaxed));
 }
 
 const char *cost_source_name(enum cost_source s)
@@ -136,11 +136,11 @@ static bool token_cost(const struct price *p, const struct price_usage *u, wide 
 	int64_t cached = share(u->cached, u->in);
 	int64_t written = share(u->cache_write, u->in - cached);
 	int64_t thought = share(u->reasoning, u->out);
-	*ret = part(u->in - cached - written, r.input_pico)
-		+ part(cached, or_else(r.cached_input_pico, r.input_pico))
-		+ part(written, or_else(r.cache_write_pico, r.input_pico))
-		+ part(u->out - thought, out_pico)
-		+ part(thought, or_else(r.reasoning_pico, out_pico));
+	*ret = part(u->in - cached - written, r.input_pico) +
+		part(cached, or_else(r.cached_input_pico, r.input_pico)) +
+		part(written, or_else(r.cache_write_pico, r.input_pico)) +
+		part(u->out - thought, out_pico) +
+		part(thought, or_else(r.reasoning_pico, out_pico));
 	return true;
 }
 
@@ -169,7 +169,8 @@ struct money price_cost(const struct price *p, const struct price_usage *u,
 	struct money m = {0, "", COST_UNKNOWN};
 	wide sum = 0;
 	bool paid = true, is_free = p != NULL && look(p, &paid) && !paid;
-	if (p == NULL || (!is_free && (u->source == COST_UNKNOWN || !basis_cost(p, u, picture, &sum))))
+	if (p == NULL ||
+		(!is_free && (u->source == COST_UNKNOWN || !basis_cost(p, u, picture, &sum))))
 		return m;
 	sum += is_free ? 0 : part(1, p->request_pico);
 	m.pico = sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
@@ -209,8 +210,14 @@ struct money price_expected(const struct price *p, const struct price_wish *w)
 	if (p == NULL || w->images > 0)
 		return p == NULL ? (struct money){0, "", COST_UNKNOWN} : picture_expected(p, w);
 	int64_t in = w->tokens > 0 ? w->tokens : PRICE_TOKENS_IN;
-	struct price_usage u = {.in = in, .out = PRICE_TOKENS_OUT, .cached = -1, .cache_write = -1,
-		.reasoning = -1, .images = -1, .chars = in, .audio_ms = 60000,
+	struct price_usage u = {.in = in,
+		.out = PRICE_TOKENS_OUT,
+		.cached = -1,
+		.cache_write = -1,
+		.reasoning = -1,
+		.images = -1,
+		.chars = in,
+		.audio_ms = 60000,
 		.source = COST_ESTIMATED};
 	return price_cost(p, &u, NULL);
 }

@@ -11,8 +11,14 @@ static const char usd[] = "USD";
 
 struct slice price_id(const struct price *p, char buf[PRICE_ID_MAX])
 {
-	const char *scope = p->key ? "@key=" : p->target ? "@target=" : p->feature ? "@feature=" : "";
-	const char *at = p->key ? p->key : p->target ? p->target : p->feature ? p->feature : "";
+	const char *scope = p->key != NULL ? "@key="
+		: p->target != NULL	   ? "@target="
+		: p->feature != NULL	   ? "@feature="
+					   : "";
+	const char *at = p->key != NULL ? p->key
+		: p->target != NULL	? p->target
+		: p->feature != NULL	? p->feature
+					: "";
 	bool dollars = p->currency == NULL || strcmp(p->currency, usd) == 0;
 	int n = snprintf(buf, PRICE_ID_MAX, "%s/%s%s%s%s%s", p->vendor, p->model, scope, at,
 		dollars ? "" : ":", dollars ? "" : p->currency);
@@ -44,7 +50,8 @@ static const struct price *in_scope(struct pmap prices, struct price *like,
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		like->model = names[i];
 		const struct price *p = names[i] != NULL && names[i][0] != '\0'
-			? in_currency(prices, like, ask, now_wall_ms) : NULL;
+			? in_currency(prices, like, ask, now_wall_ms)
+			: NULL;
 		if (p != NULL)
 			return p;
 	}
@@ -61,7 +68,7 @@ const struct price *price_book_find(struct pmap prices, const struct price_ask *
 		return NULL;
 	for (size_t i = 0; i < ARRAY_LEN(scopes) && p == NULL; i++) {
 		struct price *like = &scopes[i];
-		bool narrowed = like->key || like->target || like->feature;
+		bool narrowed = like->key != NULL || like->target != NULL || like->feature != NULL;
 		like->vendor = ask->vendor;
 		if (narrowed || i + 1 == ARRAY_LEN(scopes))
 			p = in_scope(prices, like, ask, now_wall_ms);

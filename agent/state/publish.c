@@ -31,8 +31,7 @@ struct snapshots {
 struct snapshots *snapshots_new(void)
 {
 	struct snapshots *s = aligned_alloc(64, (sizeof(*s) + 63) & ~(size_t)63);
-
-	if (!s)
+	if (s == NULL)
 		abort();
 	memset(s, 0, sizeof(*s));
 	atomic_init(&s->epoch, 1);
@@ -42,11 +41,10 @@ struct snapshots *snapshots_new(void)
 
 void snapshots_free(struct snapshots *s)
 {
-	if (!s)
+	if (s == NULL)
 		return;
-	while (s->retired) {
+	while (s->retired != NULL) {
 		struct snapshot *next = s->retired->next_retired;
-
 		snapshot_free(s->retired);
 		s->retired = next;
 	}
@@ -58,7 +56,6 @@ void snapshots_free(struct snapshots *s)
 int snapshots_join(struct snapshots *s)
 {
 	int reader = atomic_fetch_add(&s->joined, 1);
-
 	return reader < SNAPSHOT_READERS_MAX ? reader : -1;
 }
 
@@ -80,14 +77,14 @@ const struct snapshot *snapshots_now(struct snapshots *s)
 
 void snapshot_hold(const struct snapshot *snap)
 {
-	atomic_fetch_add_explicit(
-		&((struct snapshot *)(uintptr_t)snap)->refs, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&((struct snapshot *)(uintptr_t)snap)->refs, 1,
+		memory_order_relaxed);
 }
 
 void snapshot_drop(const struct snapshot *snap)
 {
-	atomic_fetch_sub_explicit(
-		&((struct snapshot *)(uintptr_t)snap)->refs, 1, memory_order_release);
+	atomic_fetch_sub_explicit(&((struct snapshot *)(uintptr_t)snap)->refs, 1,
+		memory_order_release);
 }
 
 // The oldest epoch an online reader may still look at.
@@ -95,10 +92,8 @@ static uint64_t oldest_seen(struct snapshots *s)
 {
 	uint64_t oldest = UINT64_MAX;
 	int n = MIN_OF(atomic_load(&s->joined), SNAPSHOT_READERS_MAX);
-
 	for (int i = 0; i < n; i++) {
 		uint64_t seen = atomic_load(&s->readers[i].seen);
-
 		if (seen && seen < oldest)
 			oldest = seen;
 	}
@@ -109,10 +104,8 @@ void snapshots_collect(struct snapshots *s)
 {
 	uint64_t oldest = oldest_seen(s);
 	struct snapshot **at = &s->retired;
-
-	while (*at) {
+	while (*at != NULL) {
 		struct snapshot *snap = *at;
-
 		// Order matters: once no turn can take a new hold, a count of zero is final.
 		if (snap->retired_epoch > oldest ||
 			atomic_load_explicit(&snap->refs, memory_order_acquire)) {
@@ -127,11 +120,9 @@ void snapshots_collect(struct snapshots *s)
 static void wake_waiters(struct snapshots *s, uint64_t revision, bool all)
 {
 	struct snapshot_waiter **at = &s->waiters, *woken = NULL;
-
 	pthread_mutex_lock(&s->lock);
-	while (*at) {
+	while (*at != NULL) {
 		struct snapshot_waiter *w = *at;
-
 		if (w->since == revision && !all) {
 			at = &w->next;
 			continue;
@@ -141,9 +132,8 @@ static void wake_waiters(struct snapshots *s, uint64_t revision, bool all)
 		woken = w;
 	}
 	pthread_mutex_unlock(&s->lock);
-	while (woken) {
+	while (woken != NULL) {
 		struct snapshot_waiter *next = woken->next; // its owner may free it once called
-
 		woken->fn(woken->arg);
 		woken = next;
 	}
@@ -163,21 +153,19 @@ static void observe(struct snapshots *s, struct snapshot *next)
 	snapshots_observer *fn = s->observer;
 	void *arg = s->observer_arg;
 	pthread_mutex_unlock(&s->lock);
-	for (size_t i = 0; fn && i < next->again.n; i++)
+	for (size_t i = 0; fn != NULL && i < next->again.n; i++)
 		fn(arg, &next->again.v[i]);
 	snapshot_again_drop(next);
 }
 
 void snapshots_publish(struct snapshots *s, struct snapshot *next)
 {
-	struct snapshot *old;
-	bool other;
 
 	next->published_wall_ms = clock_wall_ms();
 	snapshot_live_on(next);
-	old = atomic_exchange(&s->now, next);
-	other = old && old->lineage != next->lineage;
-	if (old) {
+	struct snapshot *old = atomic_exchange(&s->now, next);
+	bool other = old != NULL && old->lineage != next->lineage;
+	if (old != NULL) {
 		old->retired_epoch = atomic_fetch_add(&s->epoch, 1) + 1;
 		old->next_retired = s->retired;
 		s->retired = old;
@@ -189,11 +177,10 @@ void snapshots_publish(struct snapshots *s, struct snapshot *next)
 
 void snapshots_wait(struct snapshots *s, uint64_t since, struct snapshot_waiter *w)
 {
-	bool there;
 
 	w->since = since;
 	pthread_mutex_lock(&s->lock);
-	there = atomic_load(&s->now)->revision != since;
+	bool there = atomic_load(&s->now)->revision != since;
 	if (!there) {
 		w->next = s->waiters;
 		s->waiters = w;
@@ -206,12 +193,10 @@ void snapshots_wait(struct snapshots *s, uint64_t since, struct snapshot_waiter 
 bool snapshots_unwait(struct snapshots *s, struct snapshot_waiter *w)
 {
 	struct snapshot_waiter **at = &s->waiters;
-	bool found;
-
 	pthread_mutex_lock(&s->lock);
-	while (*at && *at != w)
+	while (*at != NULL && *at != w)
 		at = &(*at)->next;
-	found = *at != NULL;
+	bool found = *at != NULL;
 	if (found)
 		*at = w->next;
 	pthread_mutex_unlock(&s->lock);

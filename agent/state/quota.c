@@ -13,7 +13,8 @@ struct quota quota_per_minute(int64_t per_minute, int64_t burst)
 		burst = MAX_OF(per_minute / 10, 1);
 	// Rounded up: a step too short would admit more than the limit.
 	return (struct quota){.step_ns = (MINUTE_NS + per_minute - 1) / per_minute,
-		.burst = MIN_OF(burst, QUOTA_UNITS_MAX), .limit = per_minute};
+		.burst = MIN_OF(burst, QUOTA_UNITS_MAX),
+		.limit = per_minute};
 }
 
 // n steps, and a time plus some: units and limits of any size end at what a clock never reaches.

@@ -10,7 +10,7 @@
 
 void route_box_free(struct route_box *box)
 {
-	if (!box)
+	if (box == NULL)
 		return;
 	arena_release(&box->arena);
 	free(box);
@@ -26,18 +26,15 @@ struct build {
 static struct candidate *add(struct build *b, const struct target *t, struct live *target_live)
 {
 	struct route *r = &b->box->route;
-	struct candidate *c;
-
 	if (r->n == b->cap) {
-		struct candidate *grown;
 
 		b->cap = b->cap ? b->cap * 2 : 8;
-		grown = arena_alloc(&b->box->arena, b->cap * sizeof(*grown));
+		struct candidate *grown = arena_alloc(&b->box->arena, b->cap * sizeof(*grown));
 		if (r->n)
 			memcpy(grown, r->v, r->n * sizeof(*grown));
 		r->v = grown;
 	}
-	c = &r->v[r->n++];
+	struct candidate *c = &r->v[r->n++];
 	*c = (struct candidate){.target = t, .target_live = target_live};
 	c->order = t->order != FIELD_NONE ? (int)t->order : t->kind == TARGET_VENDOR;
 	c->weight = (int)t->weight;
@@ -49,12 +46,12 @@ static void settle_protocol(struct build *b, struct candidate *c, const char *ve
 	const char *engine)
 {
 	c->protocol = c->target->protocol >= 0
-			      ? (enum protocol)c->target->protocol
-			      : protocol_default(vendor, engine, (enum offer)b->f->doc.endpoint);
+		? (enum protocol)c->target->protocol
+		: protocol_default(vendor, engine, (enum offer)b->f->doc.endpoint);
 	c->unspoken = !protocol_row(c->protocol)->spoken;
 	// An engine is not asked for what it has not, unless the target says how.
-	const struct engine_row *e = engine ? engine_find(slice_of(engine)) : NULL;
-	if (e && c->target->protocol < 0)
+	const struct engine_row *e = engine != NULL ? engine_find(slice_of(engine)) : NULL;
+	if (e != NULL && c->target->protocol < 0)
 		c->unspoken |= !(e->offers >> b->f->doc.endpoint & 1);
 }
 
@@ -66,25 +63,22 @@ static int64_t product(int64_t a, int64_t b)
 static void vendor_candidates(struct build *b, const struct target *t, struct live *target_live)
 {
 	char buf[2 * ID_MAX + 16];
-	const char *vendor = t->vendor ? t->vendor : "";
+	const char *vendor = t->vendor != NULL ? t->vendor : "";
 	struct arena *a = &b->box->arena;
-	const struct group *g = pmap_get(
-		b->snap->groups, snapshot_group_key(vendor, t->service, buf, sizeof(buf)));
+	const struct group *g = pmap_get(b->snap->groups,
+		snapshot_group_key(vendor, t->service, buf, sizeof(buf)));
 	const char *target_name = arena_printf(a, "%s/%s", vendor, t->service);
 	struct pmap_it it = {0};
-	void *obj;
-
-	if (!g || g->members.n == 0) {
+	if (g == NULL || g->members.n == 0) {
 		struct candidate *c = add(b, t, target_live);
-
 		c->name = c->target_name = target_name;
 		settle_protocol(b, c, vendor, NULL);
 		return;
 	}
+	void *obj;
 	while (pmap_next(g->members, &it, NULL, &obj)) {
 		const struct key_obj *k = obj;
 		struct candidate *c = add(b, t, target_live);
-
 		c->name = arena_printf(a, "%s#%s", target_name, k->doc.slug);
 		c->target_name = target_name;
 		c->key = k;
@@ -103,7 +97,6 @@ static void instance_candidate(struct build *b, const struct target *t, struct l
 {
 	struct candidate *c = add(b, t, target_live);
 	struct arena *a = &b->box->arena;
-
 	c->target_name = arena_printf(a, "self/%s", t->service);
 	c->name = arena_printf(a, "%s#%s", c->target_name, in->doc.id);
 	c->instance = in;
@@ -119,12 +112,11 @@ static void instance_candidate(struct build *b, const struct target *t, struct l
 static void self_candidates(struct build *b, const struct target *t, struct live *target_live)
 {
 	char buf[2 * ID_MAX + 16];
-	const struct group *g = pmap_get(
-		b->snap->groups, snapshot_group_key("self", t->service, buf, sizeof(buf)));
+	const struct group *g = pmap_get(b->snap->groups,
+		snapshot_group_key("self", t->service, buf, sizeof(buf)));
 	struct pmap_it it = {0};
 	void *obj;
-
-	while (g && pmap_next(g->members, &it, NULL, &obj))
+	while (g != NULL && pmap_next(g->members, &it, NULL, &obj))
 		instance_candidate(b, t, target_live, obj);
 }
 
@@ -134,8 +126,6 @@ static const struct target *joined_target(struct build *b, const char *service,
 {
 	struct route *r = &b->box->route;
 	struct arena *a = &b->box->arena;
-	struct target *t;
-
 	for (size_t i = 0; i < r->n; i++) {
 		if (r->v[i].target->kind == TARGET_SELF_HOSTED &&
 			strcmp(r->v[i].target->service, service) == 0) {
@@ -143,7 +133,7 @@ static const struct target *joined_target(struct build *b, const char *service,
 			return r->v[i].target;
 		}
 	}
-	t = arena_alloc(a, sizeof(*t));
+	struct target *t = arena_alloc(a, sizeof(*t));
 	field_defaults(&target_fields, t);
 	t->kind = TARGET_SELF_HOSTED;
 	t->service = arena_strdup(a, service);
@@ -157,19 +147,16 @@ static const struct target *joined_target(struct build *b, const char *service,
 static void joined_candidates(struct build *b)
 {
 	char buf[2 * ID_MAX + 16];
-	const struct group *g = pmap_get(
-		b->snap->groups, snapshot_group_key("join", b->f->doc.name, buf, sizeof(buf)));
+	const struct group *g = pmap_get(b->snap->groups,
+		snapshot_group_key("join", b->f->doc.name, buf, sizeof(buf)));
 	struct pmap_it it = {0};
 	void *obj;
-
-	while (g && pmap_next(g->members, &it, NULL, &obj)) {
+	while (g != NULL && pmap_next(g->members, &it, NULL, &obj)) {
 		const struct instance_obj *in = obj;
-		struct live *live;
-		const struct target *t;
-
 		if (feature_concerns(&b->f->doc, TARGET_SELF_HOSTED, NULL, in->doc.service))
 			continue; // an explicit target has it already
-		t = joined_target(b, in->doc.service, &live);
+		struct live *live;
+		const struct target *t = joined_target(b, in->doc.service, &live);
 		instance_candidate(b, t, live, in);
 	}
 }
@@ -177,7 +164,6 @@ static void joined_candidates(struct build *b)
 static int by_order(const void *x, const void *y)
 {
 	const struct candidate *a = x, *b = y;
-
 	if (a->order != b->order)
 		return a->order < b->order ? -1 : 1;
 	if (a->tier != b->tier)
@@ -188,13 +174,12 @@ static int by_order(const void *x, const void *y)
 static const struct price *find_price(const struct snapshot *s, const struct candidate *c,
 	const char *feature, const char *model, int64_t now_wall_ms)
 {
-	struct price_ask ask = {.vendor = c->target->vendor ? c->target->vendor : "self",
-		.model = c->target->upstream_model ? c->target->upstream_model : model,
+	struct price_ask ask = {.vendor = c->target->vendor != NULL ? c->target->vendor : "self",
+		.model = c->target->upstream_model != NULL ? c->target->upstream_model : model,
 		.feature = feature,
 		.target = c->target_name,
-		.key = c->key ? c->key->ref : NULL,
-		.currency = c->key ? c->key->doc.currency : NULL};
-
+		.key = c->key != NULL ? c->key->ref : NULL,
+		.currency = c->key != NULL ? c->key->doc.currency : NULL};
 	return price_book_find(s->prices, &ask, now_wall_ms);
 }
 
@@ -203,7 +188,7 @@ const struct price *snapshot_price(const struct snapshot *s, const struct candid
 {
 	if (LIKELY(c->price && price_valid(c->price, now_wall_ms)))
 		return c->price;
-	if (!c->price && c->target->upstream_model)
+	if (c->price == NULL && c->target->upstream_model != NULL)
 		return NULL;
 	return find_price(s, c, feature, model, now_wall_ms);
 }
@@ -212,15 +197,13 @@ const struct price *snapshot_price(const struct snapshot *s, const struct candid
 static void price_candidates(const struct snapshot *s, const char *feature, struct route *r)
 {
 	const struct candidate *before = NULL;
-
 	for (size_t i = 0; i < r->n; i++) {
 		struct candidate *c = &r->v[i];
-
-		if (!c->target->upstream_model)
+		if (c->target->upstream_model == NULL)
 			continue;
-		if (before && s->key_prices == 0 && c->target == before->target &&
-			text_same(c->key ? c->key->doc.currency : NULL,
-				before->key ? before->key->doc.currency : NULL))
+		if (before != NULL && s->key_prices == 0 && c->target == before->target &&
+			text_same(c->key != NULL ? c->key->doc.currency : NULL,
+				before->key != NULL ? before->key->doc.currency : NULL))
 			c->price = before->price;
 		else
 			c->price = find_price(s, c, feature, NULL, INT64_MAX);
@@ -231,11 +214,9 @@ static void price_candidates(const struct snapshot *s, const char *feature, stru
 static struct route_box *build_route(const struct snapshot *s, const struct feature_obj *f)
 {
 	struct build b = {.snap = s, .f = f, .box = mem_zalloc(1, sizeof(*b.box))};
-
 	b.box->route.feature = f;
 	for (size_t i = 0; i < f->doc.targets.n; i++) {
 		const struct target *t = &((const struct target *)f->doc.targets.v)[i];
-
 		if (t->kind == TARGET_VENDOR)
 			vendor_candidates(&b, t, f->target_live[i]);
 		else
@@ -254,8 +235,7 @@ const struct route *snapshot_route(const struct snapshot *s, const struct featur
 {
 	struct route_cell *c = pmap_get(s->routes, slice_of(f->doc.name));
 	struct route_box *box = atomic_load_explicit(&c->box, memory_order_acquire), *none = NULL;
-
-	if (box)
+	if (box != NULL)
 		return &box->route;
 	box = build_route(s, f);
 	if (!atomic_compare_exchange_strong(&c->box, &none, box)) {

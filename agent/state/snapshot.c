@@ -8,7 +8,6 @@
 struct slice snapshot_group_key(const char *kind, const char *name, char *buf, size_t size)
 {
 	int n = snprintf(buf, size, "%s/%s", kind, name);
-
 	return (struct slice){buf, MIN_OF((size_t)n, size - 1)};
 }
 
@@ -16,9 +15,9 @@ bool feature_concerns(const struct feature *f, int kind, const char *vendor, con
 {
 	for (size_t i = 0; i < f->targets.n; i++) {
 		const struct target *t = &((const struct target *)f->targets.v)[i];
-
 		if (t->kind == kind && strcmp(t->service, service) == 0 &&
-			(kind == TARGET_SELF_HOSTED || (t->vendor && strcmp(t->vendor, vendor) == 0)))
+			(kind == TARGET_SELF_HOSTED ||
+				(t->vendor != NULL && strcmp(t->vendor, vendor) == 0)))
 			return true;
 	}
 	return false;
@@ -27,7 +26,6 @@ bool feature_concerns(const struct feature *f, int kind, const char *vendor, con
 struct slice instance_key(struct slice service, struct slice id, char buf[INSTANCE_KEY_MAX])
 {
 	int n = snprintf(buf, INSTANCE_KEY_MAX, "%.*s/%.*s", SLICE_FMT(service), SLICE_FMT(id));
-
 	return (struct slice){buf, MIN_OF((size_t)n, INSTANCE_KEY_MAX - 1)};
 }
 
@@ -46,17 +44,14 @@ static const struct feature_obj *feature_with_target(const struct snapshot *s, s
 	const struct feature_obj *best = NULL;
 	struct pmap_it it = {0};
 	void *obj;
-
 	while (pmap_next(s->features, &it, NULL, &obj)) {
 		const struct feature_obj *f = obj;
-
 		for (size_t i = 0; f->doc.enabled && i < f->doc.targets.n; i++) {
 			const struct target *t = &((const struct target *)f->doc.targets.v)[i];
 			struct slice rest = model, vendor = slice_cut(&rest, '/');
-
-			if (t->vendor && slice_eq_str(vendor, t->vendor) &&
+			if (t->vendor != NULL && slice_eq_str(vendor, t->vendor) &&
 				slice_eq_str(rest, t->service) &&
-				(!best || strcmp(f->doc.name, best->doc.name) < 0))
+				(best == NULL || strcmp(f->doc.name, best->doc.name) < 0))
 				best = f;
 		}
 	}
@@ -66,10 +61,9 @@ static const struct feature_obj *feature_with_target(const struct snapshot *s, s
 const struct feature_obj *snapshot_model(const struct snapshot *s, struct slice model)
 {
 	const struct feature_obj *f = pmap_get(s->features, model);
-
-	if (!f)
+	if (f == NULL)
 		f = pmap_get(s->aliases, model);
-	if (!f && slice_find(model, '/') > 0)
+	if (f == NULL && slice_find(model, '/') > 0)
 		f = feature_with_target(s, model);
 	return f;
 }
@@ -88,15 +82,14 @@ enum grant snapshot_grant(const struct snapshot *s, const struct instance_obj *i
 	const struct key_obj **ret_key)
 {
 	const struct instance_credential *auth = &in->doc.auth;
-	const struct key_obj *k;
-
 	*ret_key = NULL;
 	if (LIKELY(auth->type == INSTANCE_OPEN))
 		return GRANT_NONE;
-	k = auth->key ? snapshot_key(s, slice_of(auth->key)) : NULL;
-	if (!k)
+	const struct key_obj *k = auth->key != NULL ? snapshot_key(s, slice_of(auth->key)) : NULL;
+	if (k == NULL)
 		return GRANT_GONE;
-	if (!engine_find(slice_of(k->doc.vendor)) || !urlx_same_origin(k->origin, in->url.origin))
+	if (engine_find(slice_of(k->doc.vendor)) == NULL ||
+		!urlx_same_origin(k->origin, in->url.origin))
 		return GRANT_ELSEWHERE;
 	if (!k->doc.enabled)
 		return GRANT_DISABLED;
@@ -107,16 +100,15 @@ enum grant snapshot_grant(const struct snapshot *s, const struct instance_obj *i
 enum auth_style snapshot_key_auth(const struct snapshot *s, const struct vendor_row *row,
 	const char *id, const char **ret_header)
 {
-	char buf[2 * ID_MAX + 16];
-	const struct group *g;
 	struct pmap_it it = {0};
-	void *obj;
-
 	*ret_header = NULL;
-	if (!row->local || !id)
+	if (!row->local || id == NULL)
 		return row->auth;
-	g = pmap_get(s->groups, snapshot_group_key("opens", id, buf, sizeof(buf)));
-	if (!g || !pmap_next(g->members, &it, NULL, &obj))
+	char buf[2 * ID_MAX + 16];
+	const struct group *g = pmap_get(s->groups,
+		snapshot_group_key("opens", id, buf, sizeof(buf)));
+	void *obj;
+	if (g == NULL || !pmap_next(g->members, &it, NULL, &obj))
 		return row->auth;
 	return instance_auth(&((const struct instance_obj *)obj)->doc, ret_header);
 }
@@ -125,6 +117,5 @@ const struct instance_obj *snapshot_instance(const struct snapshot *s, struct sl
 	struct slice id)
 {
 	char buf[INSTANCE_KEY_MAX];
-
 	return pmap_get(s->instances, instance_key(service, id, buf));
 }

@@ -23,7 +23,8 @@ struct snapshot_again {
 struct snapshot {
 	_Atomic uint32_t refs; // requests that hold it across turns
 	uint64_t revision; // of the whole configuration
-	uint64_t lineage; // one for each time a database was opened: revisions are compared within it
+	uint64_t
+		lineage; // one for each time a database was opened: revisions are compared within it
 	int64_t published_wall_ms;
 	enum store_state store_state;
 	bool sealed;
@@ -34,17 +35,20 @@ struct snapshot {
 	struct pmap instances; // "service/id" → struct instance_obj
 	struct pmap tokens; // id → struct token_obj, revoked ones too
 	struct pmap clients; // id → struct client_obj
-	struct pmap client_names; // folded name → struct client_obj; says what is taken, finds nobody
+	struct pmap
+		client_names; // folded name → struct client_obj; says what is taken, finds nobody
 	bool clients_required; // callers of the model traffic need a client's key
 	int64_t policy_revision; // that said so; 0: nobody ever did
 	struct pmap alert_rules; // name → struct rule_obj
 	struct pmap prices; // id → struct price_obj
 	size_t key_prices; // how many of them are of one key
-	struct pmap groups; // "vendor/service", "self/service", "join/feature", "opens/key id" → members (private)
+	struct pmap
+		groups; // "vendor/service", "self/service", "join/feature", "opens/key id" → members (private)
 	struct pmap routes; // feature name → cell with the route once built (private)
 	struct live_table *live; // borrowed
 	VEC_OF(struct snapshot_again) again; // of a fork; done when it is published
-	const struct snapshot *before; // borrowed while a snapshot is read anew: what it takes the place of
+	const struct snapshot
+		*before; // borrowed while a snapshot is read anew: what it takes the place of
 	struct snapshot *next_retired; // the publishing point's
 	uint64_t retired_epoch;
 };

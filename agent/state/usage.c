@@ -87,7 +87,7 @@ static size_t packed_size(const struct usage_row *r)
 static bool is(const struct usage_row *r, int64_t minute, const struct texts *t)
 {
 	return r->hash == t->hash && r->key.minute == minute && packed_size(r) == t->n &&
-	       memcmp(r->text, t->p, t->n) == 0;
+		memcmp(r->text, t->p, t->n) == 0;
 }
 
 static size_t slot_of(const struct usage_table *t, int64_t minute, const struct texts *x)
@@ -134,8 +134,8 @@ static void grow(struct usage_table *t)
 // The rows for what has no room are few: one an hour and currency. They may go beyond the maximum.
 static struct usage_row *other(struct usage_table *t, const struct usage_key *key)
 {
-	struct usage_key o = {.minute = key->minute - key->minute % HOUR_MIN,
-		.currency = key->currency};
+	struct usage_key o = {
+		.minute = key->minute - key->minute % HOUR_MIN, .currency = key->currency};
 	for (int i = 0; i < USAGE_BYS; i++)
 		o.by[i] = USAGE_OTHER;
 	t->max += HOUR_MIN; // room for this one call
@@ -146,10 +146,10 @@ static struct usage_row *other(struct usage_table *t, const struct usage_key *ke
 
 struct usage_row *usage_table_at(struct usage_table *t, const struct usage_key *key)
 {
-	struct texts x;
 	int64_t minute = key->minute;
 	if (2 * (t->n + 1) > t->cap)
 		grow(t);
+	struct texts x;
 	pack(&x, key);
 	size_t i = slot_of(t, minute, &x);
 	if (LIKELY(t->slots[i] != NULL))
@@ -169,9 +169,9 @@ struct usage_row *usage_table_at(struct usage_table *t, const struct usage_key *
 
 struct usage_row *usage_table_find(const struct usage_table *t, const struct usage_key *key)
 {
-	struct texts x;
 	if (t->cap == 0)
 		return NULL;
+	struct texts x;
 	pack(&x, key);
 	return t->slots[slot_of(t, key->minute, &x)];
 }

@@ -17,7 +17,6 @@ static const struct alert_rule *builtin_of(struct slice name)
 {
 	size_t n;
 	const struct alert_rule *rules = alert_rules_builtin(&n);
-
 	for (size_t i = 0; i < n; i++)
 		if (slice_eq_str(name, rules[i].name))
 			return &rules[i];
@@ -29,9 +28,8 @@ enum err_code object_rule(struct slice doc, const struct row_meta *meta, struct 
 {
 	struct rule_obj *r = object_new(sizeof(*r));
 	struct arena *a = &r->o.arena;
-	enum err_code code = jx_decode(
-		&alert_rule_fields, doc, STORED_LIMITS, JX_CREATE, a, &r->doc, err);
-
+	enum err_code code = jx_decode(&alert_rule_fields, doc, STORED_LIMITS, JX_CREATE, a,
+		&r->doc, err);
 	if (code) {
 		object_drop(r);
 		return code;
@@ -52,10 +50,9 @@ static void put_builtin(struct snapshot *snap, const struct alert_rule *rule)
 	static const struct row_meta never = {0, FIELD_NONE, FIELD_NONE, {"system", 6}};
 	struct str doc = STR_INIT;
 	struct jw w = jw_to(&doc);
+	jw_doc(&w, NULL, &alert_rule_fields, rule);
 	struct rule_obj *obj;
 	struct err ignored;
-
-	jw_doc(&w, NULL, &alert_rule_fields, rule);
 	if (object_rule(str_slice(&doc), &never, &obj, &ignored) == ERR_OK)
 		snapshot_put_rule(snap, obj);
 	str_release(&doc);
@@ -65,7 +62,6 @@ void store_rules_builtin(struct snapshot *snap)
 {
 	size_t n;
 	const struct alert_rule *rules = alert_rules_builtin(&n);
-
 	for (size_t i = 0; i < n; i++)
 		put_builtin(snap, &rules[i]);
 }
@@ -76,7 +72,6 @@ static enum err_code load_rule(void *arg, struct sqlite3_stmt *row, struct err *
 	struct slice parts[] = {SLICE(TABLE), db_text(row, 0), db_text(row, 2)};
 	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
 	struct rule_obj *obj;
-
 	if (row_holds(l->st->seal, db_text(row, 6), parts, ARRAY_LEN(parts)) &&
 		object_rule(parts[2], &meta, &obj, err) == ERR_OK)
 		snapshot_put_rule(l->snap, obj);
@@ -89,15 +84,14 @@ enum err_code store_rules_load(struct load *l, struct err *err)
 {
 	store_rules_builtin(l->snap);
 	return db_query(l->st->db,
-		"SELECT name,revision,doc,created_at,updated_at,updated_by,mac FROM alert_rule", NULL,
-		0, load_rule, l, err);
+		"SELECT name,revision,doc,created_at,updated_at,updated_by,mac FROM alert_rule",
+		NULL, 0, load_rule, l, err);
 }
 
 static enum err_code check_rule(struct store_tx *tx, const struct rule_obj *old, bool create,
 	int64_t if_match, struct err *err)
 {
 	enum err_code code = tx_match(old != NULL ? &old->o : NULL, if_match, err);
-
 	if (code)
 		return code;
 	if (create && old != NULL)
@@ -113,7 +107,6 @@ static enum err_code write_rule(struct store_tx *tx, const struct rule_obj *r,
 {
 	struct slice parts[] = {SLICE(TABLE), slice_of(r->doc.name), r->o.json};
 	unsigned char mac[SEAL_MAC];
-
 	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
 	return DB_RUN(tx->db, err,
 		"INSERT INTO alert_rule(name,revision,doc,created_at,updated_at,updated_by,mac)"
@@ -129,30 +122,31 @@ enum err_code store_rule_put(struct store_tx *tx, const struct alert_rule *rule,
 {
 	const struct rule_obj *old = snapshot_rule(tx->snap, slice_of(rule->name));
 	struct row_meta meta = {0,
-		old && old->doc.created_at != FIELD_NONE ? old->doc.created_at : tx->now_ms,
+		old != NULL && old->doc.created_at != FIELD_NONE ? old->doc.created_at : tx->now_ms,
 		tx->now_ms, ident_slice(&tx->actor->id)};
 	struct str doc = STR_INIT;
 	struct jw w = jw_to(&doc);
 	struct rule_obj *obj = NULL;
 	enum err_code code = check_rule(tx, old, create, if_match, err);
-
 	if (code)
 		return code;
 	meta.revision = tx_revision(tx);
 	jw_doc(&w, NULL, &alert_rule_fields, rule);
 	code = object_rule(str_slice(&doc), &meta, &obj, err);
 	str_release(&doc);
-	if (!code && tx_unchanged(tx, &alert_rule_fields, old ? &old->o : NULL,
-			    old ? &old->doc : NULL, &obj->o, &obj->doc)) {
+	if (!code &&
+		tx_unchanged(tx, &alert_rule_fields, old != NULL ? &old->o : NULL,
+			old != NULL ? &old->doc : NULL, &obj->o, &obj->doc)) {
 		*ret = old;
 		return ERR_OK;
 	}
 	if (!code)
 		code = write_rule(tx, obj, &meta, err);
 	if (!code)
-		code = tx_change(tx, meta.revision, old ? "update" : "create", "AlertRule",
-			obj->doc.name, old ? _("alert rule changed") : _("alert rule created"),
-			tx_before(tx, old ? &old->o : NULL, &obj->o), err);
+		code = tx_change(tx, meta.revision, old != NULL ? "update" : "create", "AlertRule",
+			obj->doc.name,
+			old != NULL ? _("alert rule changed") : _("alert rule created"),
+			tx_before(tx, old != NULL ? &old->o : NULL, &obj->o), err);
 	if (code) {
 		object_drop(obj);
 		return code;
@@ -166,15 +160,14 @@ enum err_code store_rule_delete(struct store_tx *tx, struct slice name, int64_t 
 	struct err *err)
 {
 	const struct rule_obj *old = snapshot_rule(tx->snap, name);
-	enum err_code code;
-
-	if (!old)
+	if (old == NULL)
 		return err_set(err, ERR_NOT_FOUND, _("no alert rule of this name"));
-	code = tx_match(&old->o, if_match, err);
+	enum err_code code = tx_match(&old->o, if_match, err);
 	if (!code && old->doc.builtin && old->o.revision == 0) {
 		code = err_set(err, ERR_CONFLICT_EXISTS,
 			_("this rule came with the agent and is unchanged"));
-		err_hint(err, "%s", _("switch it off: yijian alert rules set NAME --enabled false"));
+		err_hint(err, "%s",
+			_("switch it off: yijian alert rules set NAME --enabled false"));
 	}
 	if (!code)
 		code = DB_RUN(tx->db, err, "DELETE FROM alert_rule WHERE name=?", DB_S(name));
@@ -201,8 +194,8 @@ enum err_code store_alert_put(struct store_tx *tx, const char *id, int64_t fired
 		"INSERT INTO alert(id,fired_at,resolved_at,doc) VALUES(?,?,?,?) ON CONFLICT(id)"
 		" DO UPDATE SET fired_at=excluded.fired_at,resolved_at=excluded.resolved_at,"
 		"doc=excluded.doc",
-		DB_T(id),
-		DB_I(fired_at), resolved_at == FIELD_NONE ? DB_NONE : DB_I(resolved_at), DB_S(doc));
+		DB_T(id), DB_I(fired_at), resolved_at == FIELD_NONE ? DB_NONE : DB_I(resolved_at),
+		DB_S(doc));
 }
 
 enum err_code store_alert_prune(struct store_tx *tx, int64_t keep, struct err *err)
@@ -221,7 +214,6 @@ struct walk {
 static enum err_code walk_doc(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct walk *w = arg;
-
 	(void)err;
 	w->fn(w->arg, db_text(row, 0));
 	return ERR_OK;
@@ -231,7 +223,6 @@ enum err_code store_alert_walk(struct store_tx *tx, void (*fn)(void *arg, struct
 	void *arg, struct err *err)
 {
 	struct walk w = {fn, arg};
-
-	return db_query(tx->db, "SELECT doc FROM alert ORDER BY coalesce(resolved_at,fired_at)", NULL,
-		0, walk_doc, &w, err);
+	return db_query(tx->db, "SELECT doc FROM alert ORDER BY coalesce(resolved_at,fired_at)",
+		NULL, 0, walk_doc, &w, err);
 }

@@ -14,11 +14,11 @@
 #define AUDIT_PARTS 7
 #define AUDIT_PARTS_ONCE 5
 
-static void canonical(struct str *out, int64_t seq, int64_t at, const struct slice parts[AUDIT_PARTS])
+static void canonical(struct str *out, int64_t seq, int64_t at,
+	const struct slice parts[AUDIT_PARTS])
 {
 	bool more = parts[AUDIT_PARTS_ONCE].n || parts[AUDIT_PARTS_ONCE + 1].n;
 	size_t n = more ? AUDIT_PARTS : AUDIT_PARTS_ONCE;
-
 	str_addf(out, "%lld|%lld", (long long)seq, (long long)at);
 	for (size_t i = 0; i < n; i++) {
 		str_addf(out, "|%zu:", parts[i].n);
@@ -34,14 +34,13 @@ enum err_code store_audit_of(struct store_tx *tx, const char *action, const char
 		slice_of(tx->actor->shown), slice_of(object_id)};
 	int64_t seq = tx->audit_seq + 1;
 	struct str row = STR_INIT;
-	unsigned char mac[SEAL_MAC];
-	enum err_code code;
 
-	code = tx_unsealed(tx, err);
+	enum err_code code = tx_unsealed(tx, err);
 	if (code)
 		return code;
 	parts[2].n = MIN_OF(parts[2].n, AUDIT_TEXT_MAX);
 	canonical(&row, seq, tx->now_ms, parts);
+	unsigned char mac[SEAL_MAC];
 	seal_audit_mac(tx->st->seal, tx->audit_head, str_slice(&row), mac);
 	str_release(&row);
 	code = DB_RUN(tx->db, err,
@@ -68,7 +67,6 @@ static enum err_code load_head(void *arg, struct sqlite3_stmt *row, struct err *
 {
 	struct store *st = arg;
 	struct slice mac = db_text(row, 1);
-
 	(void)err;
 	st->audit_seq = db_int(row, 0);
 	if (mac.n == SEAL_MAC)
@@ -107,17 +105,17 @@ struct verify {
 static enum err_code verify_row(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct verify *v = arg;
-	struct slice parts[AUDIT_PARTS], mac = db_text(row, AUDIT_PARTS + 2);
-	unsigned char want[SEAL_MAC];
+	struct slice mac = db_text(row, AUDIT_PARTS + 2);
 	struct str text = STR_INIT;
 	int64_t seq = db_int(row, 0);
-
 	(void)err;
 	if (v->bad)
 		return ERR_OK;
+	struct slice parts[AUDIT_PARTS];
 	for (int i = 0; i < AUDIT_PARTS; i++)
 		parts[i] = db_text(row, 2 + i);
 	canonical(&text, seq, db_int(row, 1), parts);
+	unsigned char want[SEAL_MAC];
 	seal_audit_mac(v->seal, v->head, str_slice(&text), want);
 	str_release(&text);
 	if (seq != v->next || mac.n != SEAL_MAC || memcmp(mac.p, want, SEAL_MAC) != 0)
@@ -130,11 +128,9 @@ static enum err_code verify_row(void *arg, struct sqlite3_stmt *row, struct err 
 enum err_code store_audit_verify(struct store_tx *tx, int64_t *ret_bad_seq, struct err *err)
 {
 	struct verify v = {.seal = tx->st->seal, .next = 1};
-	enum err_code code;
-
-	if (!v.seal)
+	if (v.seal == NULL)
 		return err_set(err, ERR_SEALED, NULL);
-	code = db_query(tx->db,
+	enum err_code code = db_query(tx->db,
 		"SELECT seq,at,actor,action,object,result,request_id,actor_name,object_id,mac"
 		" FROM audit ORDER BY seq",
 		NULL, 0, verify_row, &v, err);

@@ -5,7 +5,8 @@
 
 #include "agent/store/store.h"
 
-#define AUDIT_TEXT_MAX 1024 // of an object in a row: a name, or two origins as well; a longer one is cut
+#define AUDIT_TEXT_MAX                                                                             \
+	1024 // of an object in a row: a name, or two origins as well; a longer one is cut
 // Appends an audit row without a document change (denials, starts, tests).
 enum err_code store_audit(struct store_tx *tx, const char *action, const char *object,
 	const char *result, struct err *err);

@@ -16,7 +16,8 @@ enum err_code store_token_revoke(struct store_tx *tx, const struct ident *id, st
 enum err_code store_client_create(struct store_tx *tx, const struct client_doc *doc, char *secret,
 	const struct client_obj **ret, struct err *err);
 enum err_code store_client_put(struct store_tx *tx, const struct ident *id,
-	const struct client_doc *doc, int64_t if_match, const struct client_obj **ret, struct err *err);
+	const struct client_doc *doc, int64_t if_match, const struct client_obj **ret,
+	struct err *err);
 enum err_code store_client_delete(struct store_tx *tx, const struct ident *id, int64_t if_match,
 	struct err *err);
 

@@ -84,17 +84,15 @@ static int on_wal(void *arg, sqlite3 *h, const char *name, int pages)
 
 enum err_code db_exec(struct db *db, const char *sql, struct err *err)
 {
-	int rc;
 
 	errno = 0;
-	rc = sqlite3_exec(db->h, sql, NULL, NULL, NULL);
+	int rc = sqlite3_exec(db->h, sql, NULL, NULL, NULL);
 	return rc == SQLITE_OK ? ERR_OK : failed(db, rc, err);
 }
 
 static void remember_file(struct db *db)
 {
 	struct stat st;
-
 	if (stat(db->path, &st) != 0)
 		return;
 	db->inode = st.st_ino;
@@ -106,7 +104,6 @@ static void remember_file(struct db *db)
 static bool wal_there(struct db *db)
 {
 	struct stat st;
-
 	if (stat(db->wal_path, &st) != 0)
 		return db->wal_inode == 0;
 	if (db->wal_inode && st.st_ino != db->wal_inode)
@@ -114,7 +111,7 @@ static bool wal_there(struct db *db)
 	db->wal_inode = st.st_ino;
 	db->wal_bytes = st.st_size;
 	return db->wal_pages == 0 ||
-	       st.st_size >= WAL_HEAD + db->wal_pages * (db->page_size + WAL_FRAME_HEAD);
+		st.st_size >= WAL_HEAD + db->wal_pages * (db->page_size + WAL_FRAME_HEAD);
 }
 
 static enum err_code set_up(struct db *db, bool *ret_locked, struct err *err)
@@ -132,18 +129,16 @@ static enum err_code set_up(struct db *db, bool *ret_locked, struct err *err)
 				      // Its scratch would be files with pages of ours, elsewhere.
 				      "PRAGMA temp_store=MEMORY;"
 				      "BEGIN EXCLUSIVE; COMMIT;";
-	enum err_code code;
-
 	sqlite3_extended_result_codes(db->h, 1);
 	sqlite3_busy_timeout(db->h, 500);
 	sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	// Closing must not write into, or tidy up beside, a file that has become another one.
 	sqlite3_db_config(db->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	code = db_exec(db, pragmas, err);
+	enum err_code code = db_exec(db, pragmas, err);
 	// There is one hook: any setting of wal_autocheckpoint, 0 too, puts its own in this one's place.
 	sqlite3_wal_hook(db->h, on_wal, db);
-	*ret_locked = code && (sqlite3_errcode(db->h) == SQLITE_BUSY ||
-				      sqlite3_errcode(db->h) == SQLITE_LOCKED);
+	*ret_locked = code &&
+		(sqlite3_errcode(db->h) == SQLITE_BUSY || sqlite3_errcode(db->h) == SQLITE_LOCKED);
 	if (*ret_locked)
 		err_set(err, ERR_STORAGE_FAILED,
 			_("%s is in use by another process: is a second yijiand running?"),
@@ -155,7 +150,6 @@ static enum err_code set_up(struct db *db, bool *ret_locked, struct err *err)
 static void create_private(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-
 	if (fd >= 0)
 		close(fd);
 }
@@ -164,7 +158,6 @@ static char *path_with(const char *path, const char *suffix)
 {
 	size_t n = strlen(path) + strlen(suffix) + 1;
 	char *whole = mem_alloc(n);
-
 	snprintf(whole, n, "%s%s", path, suffix);
 	return whole;
 }
@@ -172,7 +165,6 @@ static char *path_with(const char *path, const char *suffix)
 static bool has_bytes(const char *path)
 {
 	struct stat st;
-
 	return stat(path, &st) == 0 && st.st_size > 0;
 }
 
@@ -180,17 +172,15 @@ enum err_code db_open(const char *path, bool create, struct db **ret, bool *ret_
 	struct err *err)
 {
 	struct db *db = mem_zalloc(1, sizeof(*db));
-	int rc;
-	enum err_code code;
-
 	db->path = mem_strdup(path);
 	db->wal_path = path_with(path, "-wal");
 	db->clean_path = path_with(path, "-clean");
 	db->unclean = !create && has_bytes(db->wal_path);
 	if (create)
 		create_private(path);
-	rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	int rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	*ret_locked = false;
+	enum err_code code;
 	if (rc != SQLITE_OK) {
 		code = err_set(err, create ? ERR_STORAGE_FAILED : ERR_STORAGE_MOVED,
 			_("cannot open %s: %s"), path, sqlite3_errmsg(db->h));
@@ -208,14 +198,15 @@ enum err_code db_open(const char *path, bool create, struct db **ret, bool *ret_
 		db->unclean = !create;
 	remember_file(db);
 	if (wal_there(db) && db->wal_bytes > WAL_HEAD) // at most so many: it is not known
-		db->wal_pages = (int)((db->wal_bytes - WAL_HEAD) / (db->page_size + WAL_FRAME_HEAD));
+		db->wal_pages = (int)((db->wal_bytes - WAL_HEAD) /
+			(db->page_size + WAL_FRAME_HEAD));
 	*ret = db;
 	return ERR_OK;
 }
 
 void db_close(struct db *db)
 {
-	if (!db)
+	if (db == NULL)
 		return;
 	for (size_t i = 0; i < db->cached; i++)
 		sqlite3_finalize(db->cache[i].stmt);
@@ -229,7 +220,6 @@ void db_close(struct db *db)
 static sqlite3_stmt *statement(struct db *db, const char *sql, int *ret_rc)
 {
 	sqlite3_stmt *stmt = NULL;
-
 	*ret_rc = SQLITE_OK;
 	for (size_t i = 0; i < db->cached; i++)
 		if (db->cache[i].sql == sql)
@@ -255,10 +245,12 @@ static void bind(sqlite3_stmt *stmt, int at, const struct db_val *v)
 		sqlite3_bind_int64(stmt, at, v->i);
 		break;
 	case DB_TEXT:
-		sqlite3_bind_text(stmt, at, v->s.p ? v->s.p : "", (int)v->s.n, SQLITE_STATIC);
+		sqlite3_bind_text(stmt, at, v->s.p != NULL ? v->s.p : "", (int)v->s.n,
+			SQLITE_STATIC);
 		break;
 	case DB_BLOB:
-		sqlite3_bind_blob(stmt, at, v->s.p ? v->s.p : "", (int)v->s.n, SQLITE_STATIC);
+		sqlite3_bind_blob(stmt, at, v->s.p != NULL ? v->s.p : "", (int)v->s.n,
+			SQLITE_STATIC);
 		break;
 	case DB_NULL:
 		sqlite3_bind_null(stmt, at);
@@ -272,14 +264,13 @@ enum err_code db_query(struct db *db, const char *sql, const struct db_val *v, s
 	int rc;
 	sqlite3_stmt *stmt = statement(db, sql, &rc);
 	enum err_code code = ERR_OK;
-
-	if (!stmt)
+	if (stmt == NULL)
 		return failed(db, rc, err);
 	for (size_t i = 0; i < n; i++)
 		bind(stmt, (int)i + 1, &v[i]);
 	errno = 0;
 	while (!code && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
-		code = fn ? fn(arg, stmt, err) : ERR_OK;
+		code = fn != NULL ? fn(arg, stmt, err) : ERR_OK;
 	if (!code && rc != SQLITE_DONE)
 		code = failed(db, rc, err);
 	sqlite3_reset(stmt);
@@ -327,8 +318,7 @@ int64_t db_int(struct sqlite3_stmt *row, int col)
 struct slice db_text(struct sqlite3_stmt *row, int col)
 {
 	const char *p = sqlite3_column_blob(row, col);
-
-	return (struct slice){p ? p : "", (size_t)sqlite3_column_bytes(row, col)};
+	return (struct slice){p != NULL ? p : "", (size_t)sqlite3_column_bytes(row, col)};
 }
 
 bool db_is_int(struct sqlite3_stmt *row, int col)
@@ -353,11 +343,9 @@ static bool roots_there(struct db *db)
 {
 	sqlite3_file *file = NULL;
 	unsigned char kind = 0;
-
 	sqlite3_file_control(db->h, "main", SQLITE_FCNTL_FILE_POINTER, &file);
 	for (size_t i = 0; i < db->roots_n; i++) {
 		int64_t at = (db->roots[i] - 1) * db->page_size;
-
 		if (file->pMethods->xRead(file, &kind, 1, at) != SQLITE_OK || kind == 0)
 			return false;
 	}
@@ -366,10 +354,9 @@ static bool roots_there(struct db *db)
 
 enum err_code db_still_there(struct db *db, struct err *err)
 {
-	struct stat st;
 	int moved = 0;
-
 	sqlite3_file_control(db->h, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+	struct stat st;
 	db->missed = db->torn || moved || stat(db->path, &st) != 0 || st.st_ino != db->inode ||
 		st.st_dev != db->dev || st.st_size < db->size || !wal_there(db) ||
 		(db->missed && !roots_there(db));
@@ -382,7 +369,6 @@ enum err_code db_still_there(struct db *db, struct err *err)
 static enum err_code take_root(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct db *db = arg;
-
 	(void)err;
 	if (db->roots_n < ROOTS_MAX)
 		db->roots[db->roots_n++] = db_int(row, 0);
@@ -391,17 +377,16 @@ static enum err_code take_root(void *arg, struct sqlite3_stmt *row, struct err *
 
 enum err_code db_checkpoint(struct db *db, bool truncate, struct err *err)
 {
-	int pages = 0, copied = 0, rc;
+	int pages = 0, copied = 0;
 	// A checkpoint into a file that is gone would hide the loss.
 	enum err_code code = db_still_there(db, err);
-
 	if (!code && db->roots_n == 0)
-		code = db_query(db, "SELECT rootpage FROM sqlite_schema WHERE rootpage > 1", NULL, 0,
-			take_root, db, err);
+		code = db_query(db, "SELECT rootpage FROM sqlite_schema WHERE rootpage > 1", NULL,
+			0, take_root, db, err);
 	if (code)
 		return code;
 	errno = 0;
-	rc = sqlite3_wal_checkpoint_v2(db->h, NULL,
+	int rc = sqlite3_wal_checkpoint_v2(db->h, NULL,
 		truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
 	if (rc != SQLITE_OK)
 		return failed(db, rc, err);
@@ -425,7 +410,8 @@ int64_t db_log_bytes(const struct db *db)
 void db_stopped(struct db *db)
 {
 	if (db->wal_pages == 0)
-		create_private(db->clean_path); // where it cannot be made, the next start looks closer
+		create_private(
+			db->clean_path); // where it cannot be made, the next start looks closer
 }
 
 bool db_unclean(const struct db *db)
@@ -436,7 +422,6 @@ bool db_unclean(const struct db *db)
 static enum err_code verify_row(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct slice text = db_text(row, 0);
-
 	(void)arg;
 	if (slice_eq_str(text, "ok"))
 		return ERR_OK;
@@ -452,6 +437,5 @@ enum err_code db_verify(struct db *db, struct err *err)
 bool db_version_doubtful(void)
 {
 	int v = sqlite3_libversion_number();
-
 	return v >= 3007000 && v < 3051003 && v != 3044006 && v != 3050007;
 }

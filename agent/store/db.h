@@ -19,7 +19,7 @@ struct db_val {
 #define DB_I(v) ((struct db_val){DB_INT, (v), {0}})
 static inline struct db_val db_str(const char *s)
 {
-	return (struct db_val){s ? DB_TEXT : DB_NULL, 0, slice_of(s)};
+	return (struct db_val){s != NULL ? DB_TEXT : DB_NULL, 0, slice_of(s)};
 }
 #define DB_T(str_) db_str(str_)
 #define DB_S(slice_) ((struct db_val){DB_TEXT, 0, (slice_)})

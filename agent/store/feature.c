@@ -19,26 +19,27 @@ static enum err_code check_target(const struct feature *f, size_t i, struct err 
 {
 	const struct target *t = &((const struct target *)f->targets.v)[i];
 	char field[ERR_FIELD_MAX];
-
 	if (t->kind == TARGET_VENDOR) {
 		snprintf(field, sizeof(field), "targets[%zu].vendor", i);
-		if (!t->vendor)
-			return err_field(err, ERR_FIELD_REQUIRED, field, _("%s is required"), field);
-		const struct vendor_row *row = vendor_find(slice_of(t->vendor), slice_of(t->service));
-		if (!row || row->local) // keys of engines open instances, and carry nothing else
+		if (t->vendor == NULL)
+			return err_field(err, ERR_FIELD_REQUIRED, field, _("%s is required"),
+				field);
+		const struct vendor_row *row = vendor_find(slice_of(t->vendor),
+			slice_of(t->service));
+		if (row == NULL ||
+			row->local) // keys of engines open instances, and carry nothing else
 			return err_field(err, ERR_VENDOR_UNKNOWN, field, NULL);
 	}
 	for (size_t k = 0; k < t->sizes.n; k++) {
-		int64_t width, height;
 
 		snprintf(field, sizeof(field), "targets[%zu].sizes[%zu]", i, k);
+		int64_t width, height;
 		if (!model_size(slice_of(t->sizes.v[k]), &width, &height))
 			return err_field(err, ERR_FIELD_RANGE, field, _("must be WIDTHxHEIGHT"));
 	}
-	for (size_t k = 0; t->id && k < i; k++) {
+	for (size_t k = 0; t->id != NULL && k < i; k++) {
 		const struct target *other = &((const struct target *)f->targets.v)[k];
-
-		if (other->id && strcmp(other->id, t->id) == 0) {
+		if (other->id != NULL && strcmp(other->id, t->id) == 0) {
 			snprintf(field, sizeof(field), "targets[%zu].id", i);
 			return err_field(err, ERR_CONFLICT_EXISTS, field,
 				_("two targets have the same id"));
@@ -53,9 +54,8 @@ static enum err_code check_alias(struct store_tx *tx, const struct feature *f, c
 {
 	const struct feature_obj *named = pmap_get(tx->snap->features, slice_of(alias));
 	const struct feature_obj *aliased = pmap_get(tx->snap->aliases, slice_of(alias));
-
-	if ((named && strcmp(named->doc.name, f->name) != 0) ||
-		(aliased && strcmp(aliased->doc.name, f->name) != 0))
+	if ((named != NULL && strcmp(named->doc.name, f->name) != 0) ||
+		(aliased != NULL && strcmp(aliased->doc.name, f->name) != 0))
 		return err_field(err, ERR_CONFLICT_EXISTS, "aliases",
 			_("another feature has this name or alias"));
 	return ERR_OK;
@@ -65,8 +65,7 @@ static enum err_code check_feature(struct store_tx *tx, const struct feature *f,
 {
 	const struct feature_obj *taken = pmap_get(tx->snap->aliases, slice_of(f->name));
 	enum err_code code = ERR_OK;
-
-	if (taken && strcmp(taken->doc.name, f->name) != 0)
+	if (taken != NULL && strcmp(taken->doc.name, f->name) != 0)
 		return err_field(err, ERR_CONFLICT_EXISTS, "name",
 			_("another feature has this name as an alias"));
 	for (size_t i = 0; !code && i < f->targets.n; i++)
@@ -81,10 +80,8 @@ static enum err_code write_rows(struct store_tx *tx, const char *name, struct sl
 {
 	struct slice parts[] = {slice_of(name), doc};
 	unsigned char mac[SEAL_MAC];
-	enum err_code code;
-
 	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
-	code = DB_RUN(tx->db, err,
+	enum err_code code = DB_RUN(tx->db, err,
 		"INSERT INTO feature(name,revision,doc,created_at,updated_at,updated_by,mac)"
 		" VALUES(?,?,?,?,?,?,?) ON CONFLICT(name) DO UPDATE SET revision=excluded.revision,"
 		"doc=excluded.doc,updated_at=excluded.updated_at,updated_by=excluded.updated_by,"
@@ -109,7 +106,6 @@ static enum err_code write_rows(struct store_tx *tx, const char *name, struct sl
 static bool has_target(const struct feature_obj *f, const char *id)
 {
 	const struct target *t = f != NULL ? f->doc.targets.v : NULL;
-
 	for (size_t i = 0; f != NULL && i < f->doc.targets.n; i++)
 		if (strcmp(t[i].id, id) == 0)
 			return true;
@@ -123,11 +119,10 @@ static enum err_code forget_targets(struct store_tx *tx, const struct feature_ob
 {
 	const struct target *t = old->doc.targets.v;
 	enum err_code code = ERR_OK;
-
 	for (size_t i = 0; !code && i < old->doc.targets.n; i++)
 		if (!has_target(now, t[i].id))
 			code = store_override_forget(tx, LIVE_TARGET, old->target_live[i]->id, err);
-	if (code || now)
+	if (code || now != NULL)
 		return code;
 	code = store_spend_forget(tx, LIVE_FEATURE, old->doc.name, err);
 	if (!code)
@@ -143,13 +138,12 @@ enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bo
 	const struct feature_obj *old = snapshot_feature(tx->snap, slice_of(f->name));
 	struct str doc = STR_INIT;
 	struct jw w = jw_to(&doc);
-	struct row_meta meta = {0, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
+	struct row_meta meta = {0, old != NULL ? old->doc.created_at : tx->now_ms, tx->now_ms,
 		ident_slice(&tx->actor->id)};
-	struct feature_obj *obj;
-	enum err_code code = tx_match(old ? &old->o : NULL, if_match, err);
-
-	if (!code && create && old)
-		code = err_field(err, ERR_CONFLICT_EXISTS, "name", _("a feature of this name exists"));
+	enum err_code code = tx_match(old != NULL ? &old->o : NULL, if_match, err);
+	if (!code && create && old != NULL)
+		code = err_field(err, ERR_CONFLICT_EXISTS, "name",
+			_("a feature of this name exists"));
 	if (!code)
 		code = tx_unsealed(tx, err);
 	if (!code)
@@ -158,18 +152,21 @@ enum err_code store_feature_put(struct store_tx *tx, const struct feature *f, bo
 		return code;
 	meta.revision = tx_revision(tx);
 	jw_doc(&w, NULL, &feature_fields, f);
+	struct feature_obj *obj;
 	code = object_feature(tx->st, str_slice(&doc), &meta, &obj, err);
-	if (!code && tx_unchanged(tx, &feature_fields, old ? &old->o : NULL, old ? &old->doc : NULL,
-			    &obj->o, &obj->doc)) {
+	if (!code &&
+		tx_unchanged(tx, &feature_fields, old != NULL ? &old->o : NULL,
+			old != NULL ? &old->doc : NULL, &obj->o, &obj->doc)) {
 		*ret = old;
 	} else if (!code) {
 		code = write_rows(tx, obj->doc.name, obj->o.json, &meta, err);
-		if (!code && old)
+		if (!code && old != NULL)
 			code = forget_targets(tx, old, obj, err);
 		if (!code)
-			code = tx_change(tx, meta.revision, old ? "update" : "create", "Feature",
-				obj->doc.name, old ? _("feature changed") : _("feature created"),
-				tx_before(tx, old ? &old->o : NULL, &obj->o), err);
+			code = tx_change(tx, meta.revision, old != NULL ? "update" : "create",
+				"Feature", obj->doc.name,
+				old != NULL ? _("feature changed") : _("feature created"),
+				tx_before(tx, old != NULL ? &old->o : NULL, &obj->o), err);
 		if (code) {
 			object_drop(obj);
 		} else {
@@ -185,11 +182,9 @@ enum err_code store_feature_delete(struct store_tx *tx, struct slice name, int64
 	struct err *err)
 {
 	const struct feature_obj *old = snapshot_feature(tx->snap, name);
-	enum err_code code;
-
-	if (!old)
+	if (old == NULL)
 		return err_set(err, ERR_NOT_FOUND, _("no feature of this name"));
-	code = tx_match(&old->o, if_match, err);
+	enum err_code code = tx_match(&old->o, if_match, err);
 	if (!code)
 		code = DB_RUN(tx->db, err, "DELETE FROM feature WHERE name=?", DB_S(name));
 	if (!code)
@@ -211,10 +206,9 @@ struct found {
 static enum err_code revision_doc(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct found *f = arg;
-
 	f->hit = true;
-	return jx_decode(&feature_fields, db_text(row, 0), STORED_LIMITS,
-		JX_CREATE, &f->arena, &f->doc, err);
+	return jx_decode(&feature_fields, db_text(row, 0), STORED_LIMITS, JX_CREATE, &f->arena,
+		&f->doc, err);
 }
 
 enum err_code store_feature_rollback(struct store_tx *tx, struct slice name, int64_t revision,
@@ -225,7 +219,6 @@ enum err_code store_feature_rollback(struct store_tx *tx, struct slice name, int
 	enum err_code code = db_query(tx->db,
 		"SELECT doc FROM feature_revision WHERE name=? AND revision=?", v, ARRAY_LEN(v),
 		revision_doc, &f, err);
-
 	if (!code && !f.hit) {
 		err_field(err, ERR_NOT_FOUND, "revision",
 			_("this feature has no such revision, or no longer: its %d newest are kept"),
@@ -248,7 +241,6 @@ struct revisions {
 static enum err_code revision_item(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct revisions *r = arg;
-
 	(void)err;
 	r->n++;
 	jw_obj(&r->w, NULL);
@@ -278,7 +270,6 @@ enum err_code store_feature_revisions(struct store_tx *tx, struct slice name, st
 		"SELECT revision,at,actor,doc,actor_name FROM feature_revision WHERE name=?"
 		" ORDER BY revision DESC LIMIT ?",
 		v, ARRAY_LEN(v), revision_item, &r, err);
-
 	*ret_n = r.n;
 	if (!code && !r.n)
 		return err_set(err, ERR_NOT_FOUND, _("no feature of this name"));
@@ -291,7 +282,6 @@ static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *e
 	struct slice parts[] = {db_text(row, 0), db_text(row, 2)};
 	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
 	struct feature_obj *f;
-
 	if (row_holds(l->st->seal, db_text(row, 6), parts, ARRAY_LEN(parts)) &&
 		object_feature(l->st, parts[1], &meta, &f, err) == ERR_OK)
 		snapshot_put_feature(l->snap, f);
@@ -303,6 +293,6 @@ static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *e
 enum err_code store_features_load(struct load *l, struct err *err)
 {
 	return db_query(l->st->db,
-		"SELECT name,revision,doc,created_at,updated_at,updated_by,mac FROM feature", NULL, 0,
-		load_row, l, err);
+		"SELECT name,revision,doc,created_at,updated_at,updated_by,mac FROM feature", NULL,
+		0, load_row, l, err);
 }

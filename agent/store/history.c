@@ -13,7 +13,6 @@ enum err_code store_history_add(struct store_tx *tx, int64_t step_s, int64_t at_
 	enum err_code code = DB_RUN(tx->db, err,
 		"INSERT OR REPLACE INTO history(step,at,points) VALUES(?,?,?)", DB_I(step_s),
 		DB_I(at_ms), DB_B(chunk.p, chunk.n));
-
 	if (!code)
 		code = DB_RUN(tx->db, err, "DELETE FROM history WHERE step=? AND (at<? OR at>?)",
 			DB_I(step_s), DB_I(at_ms - kept_s * 1000), DB_I(at_ms + kept_s * 1000));
@@ -29,7 +28,6 @@ struct history_reader {
 static enum err_code read_chunk(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct history_reader *rd = arg;
-
 	(void)err;
 	if (db_int(row, 0) >= 0 && db_int(row, 0) <= TIME_MAX_MS)
 		rd->fn(rd->arg, db_int(row, 0), db_text(row, 1));
@@ -42,8 +40,7 @@ void store_history_read(struct store *st, int64_t step_s,
 	struct history_reader rd = {fn, arg};
 	struct db_val v[] = {DB_I(step_s)};
 	struct err ignored; // it begins empty then
-
-	if (st->db)
+	if (st->db != NULL)
 		db_query(st->db, "SELECT at,points FROM history WHERE step=? ORDER BY at", v,
 			ARRAY_LEN(v), read_chunk, &rd, &ignored);
 }

@@ -21,7 +21,6 @@ static enum err_code idem_row(void *arg, struct sqlite3_stmt *row, struct err *e
 	struct slice hash = db_text(row, 0);
 
 	struct slice body = db_text(row, 2);
-
 	if (db_int(row, 1) < 200 || db_int(row, 1) > 299 || (body.n > 0 && !row_is_object(body)))
 		return err_set(err, ERR_STORAGE_CORRUPT, NULL); // only what succeeded is kept
 	i->found = true;
@@ -40,7 +39,6 @@ enum err_code store_idem_find(struct store_tx *tx, const char *endpoint, struct 
 	enum err_code code = db_query(tx->db,
 		"SELECT body_hash,status,body FROM idempotency WHERE actor=? AND endpoint=? AND key=?",
 		v, ARRAY_LEN(v), idem_row, &i, err);
-
 	*ret_found = i.found;
 	if (!code && i.mismatch)
 		return err_set(err, ERR_IDEMPOTENCY_MISMATCH, NULL);
@@ -53,6 +51,6 @@ enum err_code store_idem_save(struct store_tx *tx, const char *endpoint, struct 
 	return DB_RUN(tx->db, err,
 		"INSERT OR REPLACE INTO idempotency(actor,endpoint,key,body_hash,status,body,at)"
 		" VALUES(?,?,?,?,?,?,?)",
-		DB_T(tx->actor->id.text), DB_T(endpoint), DB_S(key), DB_B(body_hash, 32), DB_I(status),
-		DB_S(body), DB_I(tx->now_ms));
+		DB_T(tx->actor->id.text), DB_T(endpoint), DB_S(key), DB_B(body_hash, 32),
+		DB_I(status), DB_S(body), DB_I(tx->now_ms));
 }

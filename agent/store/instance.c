@@ -16,7 +16,6 @@ static enum err_code write_row(struct store_tx *tx, const struct instance_obj *i
 {
 	struct slice parts[] = {slice_of(in->doc.service), slice_of(in->doc.id), in->o.json};
 	unsigned char mac[SEAL_MAC];
-
 	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
 	return DB_RUN(tx->db, err,
 		"INSERT INTO instance(service,id,revision,draining,doc,created_at,updated_at,updated_by,"
@@ -31,12 +30,13 @@ static enum err_code write_row(struct store_tx *tx, const struct instance_obj *i
 
 static const char *action_of(const struct instance *in, const struct instance_obj *old)
 {
-	if (!old)
+	if (old == NULL)
 		return "register";
 	if (in->draining != old->doc.draining)
 		return in->draining ? "drain" : "undrain";
 	if (in->auth.type != old->doc.auth.type ||
-		strcmp(in->auth.key ? in->auth.key : "", old->doc.auth.key ? old->doc.auth.key : "") != 0)
+		strcmp(in->auth.key != NULL ? in->auth.key : "",
+			old->doc.auth.key != NULL ? old->doc.auth.key : "") != 0)
 		return "credential";
 	return "update";
 }
@@ -48,29 +48,27 @@ static const char *reach_of(const struct store_tx *tx, const struct instance *in
 {
 	if (tx->actor->role == ROLE_ADMIN)
 		return INSTANCE_ANYWHERE;
-	return old && strcmp(old->doc.url, in->url) == 0 ? old->doc.reach : INSTANCE_SITE;
+	return old != NULL && strcmp(old->doc.url, in->url) == 0 ? old->doc.reach : INSTANCE_SITE;
 }
 
 enum err_code store_instance_put(struct store_tx *tx, const struct instance *in, int64_t if_match,
 	bool *ret_created, const struct instance_obj **ret, struct err *err)
 {
-	const struct instance_obj *old = snapshot_instance(
-		tx->snap, slice_of(in->service), slice_of(in->id));
-	struct row_meta meta = {0, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
+	const struct instance_obj *old = snapshot_instance(tx->snap, slice_of(in->service),
+		slice_of(in->id));
+	struct row_meta meta = {0, old != NULL ? old->doc.created_at : tx->now_ms, tx->now_ms,
 		ident_slice(&tx->actor->id)};
-	char name[INSTANCE_KEY_MAX];
 	struct instance owned = *in;
 	struct str doc = STR_INIT;
 	struct jw w = jw_to(&doc);
 	struct instance_obj *obj = NULL;
 	enum err_code code = tx_match(old != NULL ? &old->o : NULL, if_match, err);
-
 	if (!code)
 		code = tx_unsealed(tx, err);
 	if (code)
 		return code;
 	meta.revision = tx_revision(tx);
-	owned.owner = old ? old->doc.owner : tx->actor->id.text;
+	owned.owner = old != NULL ? old->doc.owner : tx->actor->id.text;
 	owned.reach = reach_of(tx, in, old);
 	jw_doc(&w, NULL, &instance_fields, &owned);
 	code = object_instance(tx->st, str_slice(&doc), &meta, in->draining, &obj, err);
@@ -85,17 +83,18 @@ enum err_code store_instance_put(struct store_tx *tx, const struct instance *in,
 	}
 	if (!code)
 		code = write_row(tx, obj, &meta, err);
+	char name[INSTANCE_KEY_MAX];
 	if (!code) {
 		instance_key(slice_of(in->service), slice_of(in->id), name);
 		code = tx_change(tx, meta.revision, action_of(in, old), "Instance", name,
-			obj->doc.url, tx_before(tx, old ? &old->o : NULL, &obj->o), err);
+			obj->doc.url, tx_before(tx, old != NULL ? &old->o : NULL, &obj->o), err);
 	}
 	if (code) {
 		object_drop(obj);
 		return code;
 	}
 	snapshot_put_instance(tx->snap, obj);
-	*ret_created = !old;
+	*ret_created = old == NULL;
 	*ret = obj;
 	return ERR_OK;
 }
@@ -107,7 +106,6 @@ static enum err_code remove_instance(struct store_tx *tx, const struct instance_
 	struct slice service = slice_of(old->doc.service), id = slice_of(old->doc.id);
 	enum err_code code = DB_RUN(tx->db, err, "DELETE FROM instance WHERE service=? AND id=?",
 		DB_S(service), DB_S(id));
-
 	instance_key(service, id, name);
 	if (!code)
 		code = store_override_forget(tx, LIVE_INSTANCE, old->live->id, err);
@@ -123,8 +121,7 @@ enum err_code store_instance_delete(struct store_tx *tx, struct slice service, s
 	struct err *err)
 {
 	const struct instance_obj *old = snapshot_instance(tx->snap, service, id);
-
-	if (!old)
+	if (old == NULL)
 		return err_set(err, ERR_NOT_FOUND, _("no instance of this id"));
 	return remove_instance(tx, old, "deregister", err);
 }
@@ -133,8 +130,7 @@ enum err_code store_instance_reap(struct store_tx *tx, struct slice service, str
 	struct err *err)
 {
 	const struct instance_obj *old = snapshot_instance(tx->snap, service, id);
-
-	return old ? remove_instance(tx, old, "reap", err) : ERR_OK;
+	return old != NULL ? remove_instance(tx, old, "reap", err) : ERR_OK;
 }
 
 // ---- loading ----
@@ -142,7 +138,6 @@ enum err_code store_instance_reap(struct store_tx *tx, struct slice service, str
 static enum err_code take_owner(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
 	struct instance_obj *in = arg;
-
 	(void)err;
 	in->doc.owner = arena_slice(&in->o.arena, db_text(row, 0));
 	return ERR_OK;
@@ -154,13 +149,12 @@ static enum err_code owner_by_id(struct store *st, struct instance_obj *in, stru
 {
 	static const char former[] = "token:";
 	const char *was = in->doc.owner;
-
 	if (was == NULL || strncmp(was, former, sizeof(former) - 1) != 0)
 		return ERR_OK;
 	struct db_val v[] = {DB_T(was + sizeof(former) - 1), DB_I(in->doc.created_at)};
 	enum err_code code = db_query(st->db,
-		"SELECT id FROM former_name WHERE kind='token' AND name=? AND since<=?", v, ARRAY_LEN(v),
-		take_owner, in, err);
+		"SELECT id FROM former_name WHERE kind='token' AND name=? AND since<=?", v,
+		ARRAY_LEN(v), take_owner, in, err);
 	if (!code && in->doc.owner != was)
 		object_render(&in->o, &instance_fields, &in->doc);
 	return code;
@@ -172,7 +166,6 @@ static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *e
 	struct slice parts[] = {db_text(row, 0), db_text(row, 1), db_text(row, 4)};
 	struct row_meta meta = {db_int(row, 2), db_int(row, 5), db_int(row, 6), db_text(row, 7)};
 	struct instance_obj *in;
-
 	if (!row_holds(l->st->seal, db_text(row, 8), parts, ARRAY_LEN(parts)) ||
 		object_instance(l->st, parts[2], &meta, db_int(row, 3) != 0, &in, err) != ERR_OK) {
 		l->bad++;

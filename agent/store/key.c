@@ -24,7 +24,6 @@
 static void fold_name(const char *name, struct str *out)
 {
 	struct slice s = slice_trim(slice_of(name));
-
 	for (size_t i = 0; i < s.n; i++)
 		str_add_c(out, s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] + 32) : s.p[i]);
 }
@@ -34,7 +33,6 @@ static void new_id(char id[ID_RANDOM + 5])
 	static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
 	unsigned char random[ID_RANDOM]; // at once: each draw of its own would be a system call
-
 	randombytes_buf(random, sizeof(random));
 	memcpy(id, "key_", 4);
 	for (int i = 0; i < ID_RANDOM; i++)
@@ -45,10 +43,8 @@ static void new_id(char id[ID_RANDOM + 5])
 static void slug_of(const char *name, char *out)
 {
 	size_t n = 0;
-
 	for (; *name && n < SLUG_MAX; name++) {
 		char c = *name >= 'A' && *name <= 'Z' ? (char)(*name + 32) : *name;
-
 		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_')
 			out[n++] = c;
 		else if (n && out[n - 1] != '-')
@@ -62,18 +58,16 @@ static void slug_of(const char *name, char *out)
 static bool slug_free(struct store_tx *tx, const struct vendor_key *k, const char *slug)
 {
 	char ref[REF_MAX + 64];
-	const struct key_obj *other;
 	int n = snprintf(ref, sizeof(ref), "%s/%s/%s", k->vendor, key_service(k), slug);
 
-	other = pmap_get(tx->snap->key_refs, (struct slice){ref, (size_t)n});
-	return !other || (k->id && strcmp(other->doc.id, k->id) == 0);
+	const struct key_obj *other = pmap_get(tx->snap->key_refs, (struct slice){ref, (size_t)n});
+	return other == NULL || (k->id != NULL && strcmp(other->doc.id, k->id) == 0);
 }
 
 static void pick_slug(struct store_tx *tx, const struct vendor_key *k, const char *id,
 	char slug[SLUG_MAX + 16])
 {
 	char base[SLUG_MAX + 1];
-
 	slug_of(k->key_name, base);
 	snprintf(slug, SLUG_MAX + 16, "%s", *base ? base : id);
 	for (int i = 2; !slug_free(tx, k, slug) && i < SLUG_TRIES; i++)
@@ -91,8 +85,8 @@ static enum err_code note_id(void *arg, struct sqlite3_stmt *row, struct err *er
 	return ERR_OK;
 }
 
-static enum err_code check_name(struct store_tx *tx, const struct vendor_key *k, struct slice folded,
-	struct err *err)
+static enum err_code check_name(struct store_tx *tx, const struct vendor_key *k,
+	struct slice folded, struct err *err)
 {
 	char taken[TAKEN_MAX] = "";
 	struct db_val v[] = {DB_T(k->vendor), DB_T(key_service(k)), DB_S(folded)};
@@ -100,7 +94,6 @@ static enum err_code check_name(struct store_tx *tx, const struct vendor_key *k,
 		"SELECT id FROM vendor_key WHERE vendor=? AND service=? AND name_fold=?"
 		" AND deleted_at IS NULL",
 		v, ARRAY_LEN(v), note_id, taken, err);
-
 	if (code || taken[0] == '\0' || (k->id != NULL && strcmp(taken, k->id) == 0))
 		return code;
 	err_field(err, ERR_CONFLICT_EXISTS, "key_name",
@@ -113,17 +106,17 @@ static enum err_code check_key(struct store_tx *tx, const struct vendor_key *k, 
 {
 	struct slice vendor = slice_of(k->vendor);
 	enum err_code code = tx_unsealed(tx, err);
-
 	if (code)
 		return code;
-	if (!k->service && k->services.n == 0)
-		return err_field(err, ERR_FIELD_REQUIRED, "service", _("service or services is required"));
-	if (!vendor_known(vendor) && !engine_find(vendor))
+	if (k->service == NULL && k->services.n == 0)
+		return err_field(err, ERR_FIELD_REQUIRED, "service",
+			_("service or services is required"));
+	if (!vendor_known(vendor) && engine_find(vendor) == NULL)
 		return err_field(err, ERR_VENDOR_UNKNOWN, "vendor", NULL);
-	if (k->service && !vendor_find(vendor, slice_of(k->service)))
+	if (k->service != NULL && vendor_find(vendor, slice_of(k->service)) == NULL)
 		return err_field(err, ERR_VENDOR_UNKNOWN, "service", NULL);
 	for (size_t i = 0; i < k->services.n; i++)
-		if (!vendor_find(vendor, slice_of(k->services.v[i])))
+		if (vendor_find(vendor, slice_of(k->services.v[i])) == NULL)
 			return err_field(err, ERR_VENDOR_UNKNOWN, "services", NULL);
 	if (slice_trim(slice_of(k->key_name)).n == 0)
 		return err_field(err, ERR_FIELD_RANGE, "key_name", _("key_name is blank"));
@@ -140,19 +133,17 @@ enum err_code store_key_open(const struct store *st, const struct key_obj *k, st
 	struct err *err)
 {
 	struct seal_aad aad;
-
 	store_key_aad(st, k, &aad);
-	return seal_open_row(
-		st->seal, &aad, (struct slice){(const char *)k->sealed.p, k->sealed.n}, ret, err);
+	return seal_open_row(st->seal, &aad, (struct slice){(const char *)k->sealed.p, k->sealed.n},
+		ret, err);
 }
 
 // What it opens and for whom is what a key is; another is another key.
 static enum err_code same_identity(const struct vendor_key *a, const struct vendor_key *b,
 	struct err *err)
 {
-	bool same_service = (!a->service && !b->service) ||
-			    (a->service && b->service && strcmp(a->service, b->service) == 0);
-
+	bool same_service = (a->service == NULL && b->service == NULL) ||
+		(a->service != NULL && b->service != NULL && strcmp(a->service, b->service) == 0);
 	if (strcmp(a->vendor, b->vendor) == 0 && same_service)
 		return ERR_OK;
 	return err_field(err, ERR_FIELD_FORBIDDEN, "vendor",
@@ -166,13 +157,12 @@ static enum err_code check_texts(const struct vendor_key *k, const struct secret
 	struct err *err)
 {
 	struct slice s = secret_bytes(secret);
-
 	for (size_t i = 0; s.n >= SHOWN_MIN && i < key_fields.n; i++) {
 		const struct field *f = &key_fields.f[i];
 		const char *text = f->type == FT_STR && !(f->flags & FF_READONLY)
-			? *(const char *const *)field_of(f, k) : NULL;
-
-		if (text && memmem(text, strlen(text), s.p, s.n))
+			? *(const char *const *)field_of(f, k)
+			: NULL;
+		if (text != NULL && memmem(text, strlen(text), s.p, s.n) != NULL)
 			return err_field(err, ERR_FIELD_FORBIDDEN, f->name,
 				_("it holds the key itself, which belongs into api_key alone"));
 	}
@@ -183,12 +173,11 @@ static enum err_code check_unshown(struct store_tx *tx, const struct vendor_key 
 	const struct key_obj *old, struct err *err)
 {
 	struct secret stored = {0};
-	struct err ignored;
 	enum err_code code = ERR_OK;
-
 	if (k->api_key.n)
 		return check_texts(k, &k->api_key, err);
-	if (old && store_key_open(tx->st, old, &stored, &ignored) == ERR_OK)
+	struct err ignored;
+	if (old != NULL && store_key_open(tx->st, old, &stored, &ignored) == ERR_OK)
 		code = check_texts(k, &stored, err);
 	secret_release(&stored);
 	return code;
@@ -213,17 +202,17 @@ static enum err_code seal_secret(struct store_tx *tx, const struct vendor_key *k
 	const struct secret *plain = &k->api_key;
 	struct url url;
 	enum err_code code = key_url(k, &w->arena, &url, err);
-
 	if (code)
 		return code;
-	w->move = (struct origin_move){tx->actor, old ? old->origin : url.origin,
+	w->move = (struct origin_move){tx->actor, old != NULL ? old->origin : url.origin,
 		arena_strdup(&w->arena, url.origin), k->api_key.n > 0};
 	code = origin_judge(&w->move, err);
 	if (code)
 		return code;
 	if (!k->api_key.n) {
-		if (!old)
-			return err_field(err, ERR_FIELD_REQUIRED, "api_key", _("api_key is required"));
+		if (old == NULL)
+			return err_field(err, ERR_FIELD_REQUIRED, "api_key",
+				_("api_key is required"));
 		if (urlx_same_origin(old->origin, url.origin) &&
 			strcmp(key_service(k), key_service(&old->doc)) == 0) {
 			str_add_n(&w->envelope, old->sealed.p, old->sealed.n);
@@ -252,16 +241,15 @@ static enum err_code insert_row(struct store_tx *tx, const struct key_obj *k, st
 	const struct row_meta *m, const unsigned char mac[SEAL_MAC], struct err *err)
 {
 	struct slice envelope = {(const char *)k->sealed.p, k->sealed.n};
-
 	return DB_RUN(tx->db, err,
 		"INSERT INTO vendor_key(id,vendor,service,name_fold,slug,row_version,revision,doc,"
 		"envelope,fingerprint,masked,created_at,updated_at,rotated_at,updated_by,mac)"
 		" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		DB_T(k->doc.id), DB_T(k->doc.vendor), DB_T(key_service(&k->doc)), DB_S(folded),
-		DB_T(k->doc.slug), DB_I((int64_t)k->row_version), DB_I(m->revision), DB_S(k->o.json),
-		DB_B(envelope.p, envelope.n), DB_T(k->doc.fingerprint), DB_T(k->doc.api_key_masked),
-		DB_I(m->created_at), DB_I(m->updated_at), DB_I(k->doc.rotated_at),
-		DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
+		DB_T(k->doc.slug), DB_I((int64_t)k->row_version), DB_I(m->revision),
+		DB_S(k->o.json), DB_B(envelope.p, envelope.n), DB_T(k->doc.fingerprint),
+		DB_T(k->doc.api_key_masked), DB_I(m->created_at), DB_I(m->updated_at),
+		DB_I(k->doc.rotated_at), DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
 }
 
 // An index is written with every statement that names its column: the name has one of its own.
@@ -275,7 +263,6 @@ static enum err_code update_row(struct store_tx *tx, const struct key_obj *k, st
 		DB_S(k->o.json), DB_B(k->sealed.p, k->sealed.n), DB_T(k->doc.fingerprint),
 		DB_T(k->doc.api_key_masked), DB_I(m->updated_at), DB_I(k->doc.rotated_at),
 		DB_S(m->updated_by), DB_B(mac, SEAL_MAC), DB_T(k->doc.id));
-
 	if (!code && renamed)
 		code = DB_RUN(tx->db, err, "UPDATE vendor_key SET name_fold=? WHERE id=?",
 			DB_S(folded), DB_T(k->doc.id));
@@ -285,17 +272,15 @@ static enum err_code update_row(struct store_tx *tx, const struct key_obj *k, st
 static enum err_code write_row(struct store_tx *tx, const struct key_obj *k,
 	const struct key_obj *old, struct slice folded, const struct row_meta *m, struct err *err)
 {
-	struct slice parts[] = {slice_of(k->doc.id), k->o.json,
-		{(const char *)k->sealed.p, k->sealed.n}};
+	struct slice parts[] = {
+		slice_of(k->doc.id), k->o.json, {(const char *)k->sealed.p, k->sealed.n}};
 	struct str was = STR_INIT;
 	unsigned char mac[SEAL_MAC];
-	bool renamed;
-
 	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
-	if (!old)
+	if (old == NULL)
 		return insert_row(tx, k, folded, m, mac, err);
 	fold_name(old->doc.key_name, &was);
-	renamed = !slice_eq(str_slice(&was), folded);
+	bool renamed = !slice_eq(str_slice(&was), folded);
 	str_release(&was);
 	return update_row(tx, k, folded, renamed, m, mac, err);
 }
@@ -303,7 +288,7 @@ static enum err_code write_row(struct store_tx *tx, const struct key_obj *k,
 static const char *action_of(const struct vendor_key *k, const struct key_obj *old,
 	const char *fingerprint)
 {
-	if (!old)
+	if (old == NULL)
 		return "create";
 	if (k->api_key.n && strcmp(old->doc.fingerprint, fingerprint) != 0)
 		return "rotate";
@@ -319,7 +304,6 @@ static bool same_secret(struct store_tx *tx, const struct vendor_key *k, const s
 	struct secret stored = {0};
 	struct err ignored;
 	bool same = !k->api_key.n;
-
 	if (k->api_key.n && strcmp(old->doc.fingerprint, fingerprint) == 0 &&
 		store_key_open(tx->st, old, &stored, &ignored) == ERR_OK)
 		same = secret_equal(&stored, &k->api_key);
@@ -331,28 +315,29 @@ static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 	const struct key_obj *old, struct slice folded, struct writing *w,
 	const struct key_obj **ret, struct err *err)
 {
-	char id[ID_RANDOM + 5], slug[SLUG_MAX + 16];
-	struct row_meta meta = {0, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
+	char id[ID_RANDOM + 5];
+	struct row_meta meta = {0, old != NULL ? old->doc.created_at : tx->now_ms, tx->now_ms,
 		ident_slice(&tx->actor->id)};
-	struct key_row row;
 	struct key_obj *obj = NULL;
-	enum err_code code;
-
-	if (old)
+	if (old != NULL)
 		snprintf(id, sizeof(id), "%s", old->doc.id);
 	else
 		new_id(id);
-	code = seal_secret(tx, k, id, old, w, err);
+	enum err_code code = seal_secret(tx, k, id, old, w, err);
 	if (code)
 		return code;
+	char slug[SLUG_MAX + 16];
 	pick_slug(tx, k, id, slug);
 	meta.revision = tx_revision(tx);
-	row = (struct key_row){.id = slice_of(id), .slug = slice_of(slug),
-		.fingerprint = slice_of(w->fp), .masked = slice_of(w->mask),
-		.envelope = str_slice(&w->envelope), .row_version = w->version,
+	struct key_row row = (struct key_row){.id = slice_of(id),
+		.slug = slice_of(slug),
+		.fingerprint = slice_of(w->fp),
+		.masked = slice_of(w->mask),
+		.envelope = str_slice(&w->envelope),
+		.row_version = w->version,
 		.rotated_at = w->rotated_at};
 	code = object_key_of(tx->st, k, &meta, &row, &obj, err);
-	if (!code && old && same_secret(tx, k, old, w->fp) &&
+	if (!code && old != NULL && same_secret(tx, k, old, w->fp) &&
 		tx_unchanged(tx, &key_fields, &old->o, &old->doc, &obj->o, &obj->doc)) {
 		*ret = old;
 		return ERR_OK;
@@ -360,9 +345,9 @@ static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 	if (!code)
 		code = write_row(tx, obj, old, folded, &meta, err);
 	if (!code)
-		code = tx_change_of(tx, meta.revision, action_of(k, old, obj->doc.fingerprint), "Key",
-			obj->ref, obj->doc.id, obj->doc.fingerprint,
-			tx_before(tx, old ? &old->o : NULL, &obj->o), err);
+		code = tx_change_of(tx, meta.revision, action_of(k, old, obj->doc.fingerprint),
+			"Key", obj->ref, obj->doc.id, obj->doc.fingerprint,
+			tx_before(tx, old != NULL ? &old->o : NULL, &obj->o), err);
 	if (!code)
 		code = origin_audit(tx, &w->move, obj->ref, obj->doc.id, err);
 	if (code) {
@@ -378,16 +363,16 @@ enum err_code store_key_put(struct store_tx *tx, const struct vendor_key *key, b
 	int64_t if_match, const struct key_obj **ret, struct err *err)
 {
 	const struct key_obj *old = create ? NULL : pmap_get(tx->snap->keys, slice_of(key->id));
-	struct writing w = {.arena = ARENA_INIT, .rotated_at = tx->now_ms,
-		.version = old ? old->row_version + 1 : 1};
+	struct writing w = {.arena = ARENA_INIT,
+		.rotated_at = tx->now_ms,
+		.version = old != NULL ? old->row_version + 1 : 1};
 	struct str folded = STR_INIT;
 	enum err_code code = check_key(tx, key, err);
-
-	if (!code && !create && !old)
+	if (!code && !create && old == NULL)
 		code = err_set(err, ERR_NOT_FOUND, _("no key of this id"));
 	if (!code)
 		code = tx_match(old != NULL ? &old->o : NULL, if_match, err);
-	if (!code && old)
+	if (!code && old != NULL)
 		code = same_identity(&old->doc, key, err);
 	if (!code)
 		code = check_unshown(tx, key, old, err);
@@ -406,14 +391,12 @@ enum err_code store_key_delete(struct store_tx *tx, struct slice id, int64_t if_
 	struct err *err)
 {
 	const struct key_obj *old = pmap_get(tx->snap->keys, id);
-	enum err_code code;
-
-	if (!old)
+	if (old == NULL)
 		return err_set(err, ERR_NOT_FOUND, _("no key of this id"));
-	code = tx_match(&old->o, if_match, err);
+	enum err_code code = tx_match(&old->o, if_match, err);
 	if (!code)
 		code = DB_RUN(tx->db, err, "UPDATE vendor_key SET deleted_at=? WHERE id=?",
-		DB_I(tx->now_ms), DB_S(id));
+			DB_I(tx->now_ms), DB_S(id));
 	if (!code)
 		code = store_override_forget(tx, LIVE_KEY, old->live->id, err);
 	if (!code)
@@ -428,7 +411,6 @@ const struct key_obj *store_key_known_as(const struct snapshot *snap, const char
 {
 	struct pmap_it it = {0};
 	void *obj;
-
 	while (pmap_next(snap->keys, &it, NULL, &obj))
 		if (strcmp(((const struct key_obj *)obj)->doc.fingerprint, fingerprint) == 0)
 			return obj;
@@ -450,7 +432,6 @@ static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *e
 	struct slice parts[] = {k.id, db_text(row, 6), k.envelope};
 	struct row_meta meta = {db_int(row, 5), db_int(row, 10), db_int(row, 11), db_text(row, 13)};
 	struct key_obj *obj;
-
 	if (row_holds(l->st->seal, db_text(row, 14), parts, ARRAY_LEN(parts)) &&
 		object_key(l->st, parts[1], &meta, &k, &obj, err) == ERR_OK)
 		snapshot_put_key(l->snap, obj);

@@ -17,8 +17,8 @@ void keyring_tell_sealed(struct store *st, const struct err *why)
 void keyring_unwrap(struct store *st, const struct secret *root)
 {
 	struct err why = {0};
-
-	if (root->n > 0 && seal_open_ring(root, str_slice(&st->wrapped), &st->seal, &why) != ERR_OK) {
+	if (root->n > 0 &&
+		seal_open_ring(root, str_slice(&st->wrapped), &st->seal, &why) != ERR_OK) {
 		st->seal = NULL;
 		keyring_tell_sealed(st, &why);
 	}
@@ -28,7 +28,6 @@ static enum err_code take_meta(void *arg, struct sqlite3_stmt *row, struct err *
 {
 	struct store *st = arg;
 	struct slice key = db_text(row, 0), value = db_text(row, 1);
-
 	(void)err;
 	if (slice_eq_str(key, "db_uuid"))
 		snprintf(st->uuid, sizeof(st->uuid), "%.*s", SLICE_FMT(value));
@@ -39,10 +38,10 @@ static enum err_code take_meta(void *arg, struct sqlite3_stmt *row, struct err *
 
 static enum err_code make(struct store *st, const struct secret *root, struct err *err)
 {
-	unsigned char random[16];
 
 	if (root->n == 0)
 		return err_set(err, ERR_SEALED, NULL);
+	unsigned char random[16];
 	randombytes_buf(random, sizeof(random));
 	sodium_bin2hex(st->uuid, sizeof(st->uuid), random, sizeof(random));
 	enum err_code code = seal_new(root, &st->seal, &st->wrapped, err);
@@ -57,9 +56,8 @@ static enum err_code make(struct store *st, const struct secret *root, struct er
 
 enum err_code keyring_open(struct store *st, const struct secret *root, struct err *err)
 {
-	enum err_code code =
-		db_query(st->db, "SELECT key,value FROM meta", NULL, 0, take_meta, st, err);
-
+	enum err_code code = db_query(st->db, "SELECT key,value FROM meta", NULL, 0, take_meta, st,
+		err);
 	if (code)
 		return code;
 	if (st->wrapped.n == 0)

@@ -23,7 +23,6 @@ enum err_code store_load(struct store *st, struct snapshot *snap, struct err *er
 	};
 	struct load l = {st, snap, 0};
 	enum err_code code = ERR_OK;
-
 	for (size_t i = 0; !code && i < ARRAY_LEN(loaders); i++)
 		code = loaders[i](&l, err);
 	st->quarantined = l.bad;

@@ -26,14 +26,12 @@
 static bool exists(const char *path)
 {
 	struct stat s;
-
 	return lstat(path, &s) == 0;
 }
 
 static char *path_in(const struct settings *s, const char *name)
 {
 	struct str p = STR_INIT;
-
 	str_addf(&p, "%s/%s", s->state_dir, name);
 	return str_take(&p, NULL);
 }
@@ -41,14 +39,12 @@ static char *path_in(const struct settings *s, const char *name)
 static enum err_code seed_features(struct store_tx *tx, struct err *err)
 {
 	enum err_code code = ERR_OK;
-
-	for (size_t i = 0; !code && schema_default_features[i]; i++) {
+	for (size_t i = 0; !code && schema_default_features[i] != NULL; i++) {
 		struct arena a = ARENA_INIT;
 		struct feature f;
-		const struct feature_obj *obj;
-
 		code = jx_decode(&feature_fields, slice_of(schema_default_features[i]),
 			(struct jscan_limits){0, 0}, JX_CREATE, &a, &f, err);
+		const struct feature_obj *obj;
 		if (!code)
 			code = store_feature_put(tx, &f, true, FIELD_NONE, &obj, err);
 		arena_release(&a);
@@ -60,11 +56,10 @@ static enum err_code seed(struct store *st, enum err_code (*fill)(struct store_t
 	struct err *err)
 {
 	static const struct actor system = ACTOR_SELF("system");
-	struct store_tx tx;
 	enum err_code code = db_begin(st->db, err);
-
 	if (code)
 		return code;
+	struct store_tx tx;
 	tx_begin(st, &tx, &system);
 	code = db_end(st->db, fill(&tx, err), err);
 	if (code) {
@@ -87,7 +82,6 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 	const struct secret *root, struct refusal *refused, struct err *err)
 {
 	enum err_code code = db_open(path, fresh, &st->db, &refused->locked, err);
-
 	// Commits of a log over a file that was cut or replaced may look like a whole one, and so may a
 	// file whose log was taken away in the middle of a checkpoint.
 	if (!code && db_unclean(st->db))
@@ -108,11 +102,11 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 		code = store_outage_load(st, st->tip, err);
 	st->opened_revision = (int64_t)st->tip->revision;
 	// A first start that died half-way left no change behind: it is finished now.
-	if (!code && st->tip->revision == 0 && st->seal)
+	if (!code && st->tip->revision == 0 && st->seal != NULL)
 		code = seed(st, seed_features, err);
-	if (!code && st->seal)
+	if (!code && st->seal != NULL)
 		code = seed(st, store_price_seed, err);
-	if (!code && st->seal)
+	if (!code && st->seal != NULL)
 		code = seed(st, store_policy_settle, err);
 	if (!code)
 		code = db_still_there(st->db, err);
@@ -136,7 +130,6 @@ static enum err_code open_snapshot(struct store *st, const struct secret *root,
 	const struct err *why, struct err *err)
 {
 	enum err_code code = store_restore(st, root, st->tip, err);
-
 	if (code)
 		return code;
 	st->saved_revision = (int64_t)st->tip->revision;
@@ -158,7 +151,6 @@ static enum err_code open_known(struct store *st, const char *path, const struct
 	enum err_code code = stat(path, &file) == 0 && (file.st_size > 0 || !have_snapshot)
 		? ERR_OK
 		: err_set(&why, ERR_STORAGE_MOVED, _("the database is gone"));
-
 	if (!code)
 		code = open_database(st, path, false, root, refused, &why);
 	if (!code) {
@@ -181,7 +173,6 @@ static enum err_code open_all(struct store *st, bool *ret_locked, struct err *er
 	struct refusal refused = {0};
 	struct err why = {0};
 	enum err_code code = seal_root_load(st->settings->root_key_file, fresh, &root, &why);
-
 	if (code)
 		keyring_tell_sealed(st, &why);
 	if (code && fresh)
@@ -200,8 +191,6 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	struct store **ret, bool *ret_locked, struct err *err)
 {
 	struct store *st = mem_zalloc(1, sizeof(*st));
-	pthread_condattr_t monotonic;
-
 	st->settings = s;
 	st->snaps = snaps;
 	st->live = live;
@@ -210,6 +199,7 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	st->snapshot_path = path_in(s, "snapshot.json");
 	st->lost_path = path_in(s, "snapshot.lost.json");
 	pthread_mutex_init(&st->lock, NULL);
+	pthread_condattr_t monotonic;
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&st->wake, &monotonic);
@@ -224,7 +214,7 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 		store_free(st);
 		return code;
 	}
-	st->tip->sealed = !st->seal;
+	st->tip->sealed = st->seal == NULL;
 	st->tip->store_state = store_state_of(st);
 	randombytes_buf(&st->tip->lineage, sizeof(st->tip->lineage));
 	store_tell_state(st);
@@ -232,7 +222,7 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	st->saved_us = st->clean_us = st->purge_at_us = clock_mono_us();
 	st->saved_required = store_kept_requires(st, -1);
 	// This file also says "here is known state"; without it the database alone does.
-	if (st->db && !exists(st->snapshot_path))
+	if (st->db != NULL && !exists(st->snapshot_path))
 		store_save_now(st);
 	*ret = st;
 	return ERR_OK;
@@ -240,7 +230,7 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 
 void store_free(struct store *st)
 {
-	if (!st)
+	if (st == NULL)
 		return;
 	db_close(st->db);
 	seal_free(st->seal);

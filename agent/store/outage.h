@@ -23,7 +23,7 @@ int64_t store_outage_mark_instance(const struct instance_obj *in);
 enum err_code store_outage_put(struct store_tx *tx, enum live_kind kind, const char *id,
 	const struct outage *o, struct err *err);
 enum err_code store_outage_walk(struct store_tx *tx,
-	void (*each)(void *arg, enum live_kind kind, const char *id, const struct outage *o), void *arg,
-	struct err *err);
+	void (*each)(void *arg, enum live_kind kind, const char *id, const struct outage *o),
+	void *arg, struct err *err);
 
 #endif

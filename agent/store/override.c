@@ -30,9 +30,9 @@ static enum err_code restore_override(void *arg, struct sqlite3_stmt *row, struc
 {
 	struct store *st = arg;
 	int64_t kind = db_int(row, 0), weight = db_int(row, 3);
-	struct live_override o = {.drained = db_int(row, 2) != 0, .weight = (int32_t)weight,
+	struct live_override o = {.drained = db_int(row, 2) != 0,
+		.weight = (int32_t)weight,
 		.until_wall_ms = db_int(row, 4)};
-
 	(void)err;
 	if (kind < LIVE_KEY || kind > LIVE_TOKEN || weight < -1 || weight > WEIGHT_MAX)
 		return ERR_OK; // no MAC is over it: nobody of us wrote that
@@ -43,7 +43,6 @@ static enum err_code restore_override(void *arg, struct sqlite3_stmt *row, struc
 enum err_code store_overrides_load(struct store *st, int64_t now_ms, struct err *err)
 {
 	struct db_val v[] = {DB_I(now_ms)};
-
 	return db_query(st->db,
 		"SELECT kind,id,drained,weight,until_ms FROM live_override"
 		" WHERE until_ms <= 0 OR until_ms > ?",

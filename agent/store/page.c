@@ -19,10 +19,10 @@ struct list {
 
 static void hex(struct jw *w, const char *key, struct slice bytes)
 {
-	char text[2 * SEAL_MAC + 1];
 
 	if (bytes.n > SEAL_MAC)
 		bytes.n = SEAL_MAC;
+	char text[2 * SEAL_MAC + 1];
 	jw_str(w, key, sodium_bin2hex(text, sizeof(text), (const unsigned char *)bytes.p, bytes.n));
 }
 
@@ -41,7 +41,6 @@ static bool take(struct list *l, int64_t id)
 static void beside(struct jw *w, struct sqlite3_stmt *row, int col)
 {
 	static const char *const names[] = {"actor_name", "object_id"};
-
 	for (int i = 0; i < (int)ARRAY_LEN(names); i++) {
 		if (db_text(row, col + i).n)
 			jw_slice(w, names[i], db_text(row, col + i));
@@ -54,7 +53,6 @@ static enum err_code audit_item(void *arg, struct sqlite3_stmt *row, struct err 
 {
 	struct list *l = arg;
 	static const char *const names[] = {"actor", "action", "object", "result", "request_id"};
-
 	(void)err;
 	if (!take(l, db_int(row, 0)))
 		return ERR_OK;
@@ -73,11 +71,10 @@ static enum err_code change_item(void *arg, struct sqlite3_stmt *row, struct err
 {
 	struct list *l = arg;
 	static const char *const names[] = {"actor", "action", "kind", "name", "summary"};
-	char id[32];
-
 	(void)err;
 	if (!take(l, db_int(row, 0)))
 		return ERR_OK;
+	char id[32];
 	snprintf(id, sizeof(id), "c-%lld", (long long)db_int(row, 0));
 	jw_obj(&l->w, NULL);
 	jw_str(&l->w, "id", id);
@@ -94,7 +91,6 @@ enum err_code store_place_find(struct store_tx *tx, const char *sql, struct stor
 	struct err *err)
 {
 	struct db_val v[] = {DB_I(at->seq)};
-
 	at->mark = 0;
 	return at->seq ? db_number(tx->db, sql, v, ARRAY_LEN(v), &at->mark, err) : ERR_OK;
 }
@@ -104,7 +100,6 @@ enum err_code store_place_check(struct store_tx *tx, const char *sql, const stru
 {
 	struct store_place now = {.seq = at->seq};
 	enum err_code code = store_place_find(tx, sql, &now, err);
-
 	if (code || now.mark == at->mark)
 		return code;
 	return err_set(err, ERR_CURSOR_INVALID,
@@ -112,14 +107,13 @@ enum err_code store_place_check(struct store_tx *tx, const char *sql, const stru
 }
 
 static enum err_code page(struct store_tx *tx, const char *sql, const char *mark, const char *count,
-	db_row_fn fn, const struct store_place *before, int limit, struct str *out, size_t *ret_total,
-	struct store_place *ret_next, struct err *err)
+	db_row_fn fn, const struct store_place *before, int limit, struct str *out,
+	size_t *ret_total, struct store_place *ret_next, struct err *err)
 {
 	struct list l = {.w = jw_to(out), .limit = (size_t)limit};
 	struct db_val v[] = {DB_I(before->seq ? before->seq : INT64_MAX), DB_I(limit + 1)};
 	int64_t total = 0;
 	enum err_code code = store_place_check(tx, mark, before, err);
-
 	if (!code)
 		code = db_query(tx->db, sql, v, ARRAY_LEN(v), fn, &l, err);
 	if (!code)
@@ -136,8 +130,8 @@ enum err_code store_audit_list(struct store_tx *tx, const struct store_place *be
 		"SELECT seq,at,actor,action,object,result,request_id,mac,actor_name,object_id"
 		" FROM audit WHERE seq < ?"
 		" ORDER BY seq DESC LIMIT ?",
-		"SELECT at*4+1 FROM audit WHERE seq=?", "SELECT count(*) FROM audit", audit_item, before,
-		limit, out, ret_total, ret_next, err);
+		"SELECT at*4+1 FROM audit WHERE seq=?", "SELECT count(*) FROM audit", audit_item,
+		before, limit, out, ret_total, ret_next, err);
 }
 
 enum err_code store_change_list(struct store_tx *tx, const struct store_place *before, int limit,
@@ -147,6 +141,6 @@ enum err_code store_change_list(struct store_tx *tx, const struct store_place *b
 		"SELECT revision,at,actor,action,kind,name,summary,actor_name,object_id"
 		" FROM change WHERE revision < ?"
 		" ORDER BY revision DESC LIMIT ?",
-		"SELECT at*4+2 FROM change WHERE revision=?", "SELECT count(*) FROM change", change_item,
-		before, limit, out, ret_total, ret_next, err);
+		"SELECT at*4+2 FROM change WHERE revision=?", "SELECT count(*) FROM change",
+		change_item, before, limit, out, ret_total, ret_next, err);
 }

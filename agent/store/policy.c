@@ -30,7 +30,6 @@ static enum err_code take_fact(void *arg, struct sqlite3_stmt *row, struct err *
 {
 	struct slice value = db_text(row, 0);
 	struct fact *f = arg;
-
 	(void)err;
 	f->there = true;
 	if (value.n <= SEAL_MAC || value.n > SEAL_MAC + TEXT_MAX)
@@ -47,10 +46,9 @@ static enum err_code take_fact(void *arg, struct sqlite3_stmt *row, struct err *
 static enum err_code read_fact(struct store *st, struct fact *ret, struct err *err)
 {
 	struct db_val v[] = {DB_T(META_KEY)};
-
 	*ret = (struct fact){.st = st};
-	return db_query(st->db, "SELECT value FROM meta WHERE key=?", v, ARRAY_LEN(v), take_fact, ret,
-		err);
+	return db_query(st->db, "SELECT value FROM meta WHERE key=?", v, ARRAY_LEN(v), take_fact,
+		ret, err);
 }
 
 enum err_code store_policy_load(struct load *l, struct err *err)
@@ -59,7 +57,6 @@ enum err_code store_policy_load(struct load *l, struct err *err)
 	struct fact f;
 	int64_t told = 0;
 	enum err_code code = read_fact(st, &f, err);
-
 	if (code)
 		return code;
 	if (f.there && f.sound) {
@@ -104,18 +101,15 @@ enum err_code store_policy_put(struct store_tx *tx, bool required, int64_t if_ma
 	bool *ret_changed, struct err *err)
 {
 	static const char *const words[] = {"not required", "required"};
-	char before[40];
-	int64_t revision;
-	enum err_code code;
-
 	*ret_changed = false;
 	if (if_match != FIELD_NONE && if_match != tx->snap->policy_revision)
 		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
 	if (required == tx->snap->clients_required)
 		return ERR_OK;
-	revision = tx_revision(tx);
+	int64_t revision = tx_revision(tx);
+	char before[40];
 	snprintf(before, sizeof(before), "{\"required\":%s}", required ? "false" : "true");
-	code = store_policy_write(tx, required, revision, err);
+	enum err_code code = store_policy_write(tx, required, revision, err);
 	if (!code)
 		code = tx_change(tx, revision, "update", "ClientPolicy", "clients", words[required],
 			slice_of(before), err);
@@ -128,10 +122,10 @@ enum err_code store_policy_settle(struct store_tx *tx, struct err *err)
 {
 	struct fact f;
 	enum err_code code = read_fact(tx->st, &f, err);
-
 	if (code || !tx->snap->clients_required || (f.sound && f.required))
 		return code;
 	code = store_policy_write(tx, true, tx->snap->policy_revision, err);
-	return code ? code : store_audit(tx, "require", "ClientPolicy clients",
-				     f.there && !f.sound ? "damaged" : "ok", err);
+	return code ? code
+		    : store_audit(tx, "require", "ClientPolicy clients",
+			      f.there && !f.sound ? "damaged" : "ok", err);
 }

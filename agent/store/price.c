@@ -24,7 +24,6 @@ static void copy(struct arena *a, const struct price *p, struct slice id,
 {
 	const struct price_image *v = p->images.v;
 	struct price_image *images = NULL;
-
 	*ret = *p;
 	ret->id = arena_slice(a, id);
 	ret->vendor = arena_strdup(a, p->vendor);
@@ -32,7 +31,7 @@ static void copy(struct arena *a, const struct price *p, struct slice id,
 	ret->feature = arena_strdup(a, p->feature);
 	ret->target = arena_strdup(a, p->target);
 	ret->key = arena_strdup(a, p->key);
-	ret->currency = p->currency ? arena_strdup(a, p->currency) : "USD";
+	ret->currency = p->currency != NULL ? arena_strdup(a, p->currency) : "USD";
 	ret->source = arena_strdup(a, p->source);
 	ret->revision = meta->revision;
 	ret->created_at = meta->created_at;
@@ -41,8 +40,8 @@ static void copy(struct arena *a, const struct price *p, struct slice id,
 	if (p->images.n)
 		ret->images.v = images = arena_zalloc(a, p->images.n, sizeof(*images));
 	for (size_t i = 0; i < p->images.n; i++)
-		images[i] = (struct price_image){arena_strdup(a, v[i].quality),
-			arena_strdup(a, v[i].size), v[i].pico};
+		images[i] = (struct price_image){
+			arena_strdup(a, v[i].quality), arena_strdup(a, v[i].size), v[i].pico};
 	if (p->tiers.n)
 		ret->tiers.v = memcpy(arena_zalloc(a, p->tiers.n, sizeof(struct price_tier)),
 			p->tiers.v, p->tiers.n * sizeof(struct price_tier));
@@ -56,12 +55,11 @@ static struct price_obj *keep(const struct price *decoded, const struct row_meta
 	struct arena *a = &p->o.arena;
 	struct str json = STR_INIT;
 	struct jw w = jw_to(&json);
-	struct price doc;
 	char buf[PRICE_ID_MAX];
 	struct slice id = price_id(decoded, buf);
 	size_t before = scratch->used;
-
 	str_reserve(&json, JSON_USUAL);
+	struct price doc;
 	copy(scratch, decoded, id, meta, &doc);
 	jw_doc(&w, NULL, &price_fields, &doc);
 	arena_slice(scratch, str_slice(&json));
@@ -80,8 +78,8 @@ enum err_code object_price(struct slice doc, const struct row_meta *meta, struct
 	struct price decoded;
 	enum err_code code = jrow_read(&price_fields, doc, STORED_LIMITS, &scratch, &decoded)
 		? ERR_OK
-		: jx_decode(&price_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, &scratch, &decoded, err);
-
+		: jx_decode(&price_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, &scratch,
+			  &decoded, err);
 	if (!code)
 		*ret = keep(&decoded, meta, &scratch);
 	arena_release(&scratch);
@@ -94,7 +92,6 @@ enum err_code price_check(const struct price *p, struct err *err)
 {
 	int narrowed = (p->feature != NULL) + (p->target != NULL) + (p->key != NULL);
 	const struct price_tier *v = p->tiers.v;
-
 	if (strcmp(p->vendor, "self") != 0 && !vendor_known(slice_of(p->vendor)))
 		return err_field(err, ERR_VENDOR_UNKNOWN, "vendor", NULL);
 	if (narrowed > 1)
@@ -117,7 +114,6 @@ static enum err_code write_row(struct store_tx *tx, const struct price_obj *p,
 {
 	struct slice parts[] = {slice_of(p->doc.id), p->o.json};
 	unsigned char mac[SEAL_MAC];
-
 	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
 	return DB_RUN(tx->db, err,
 		"INSERT INTO price(id,revision,doc,created_at,updated_at,updated_by,mac)"
@@ -131,8 +127,7 @@ static enum err_code write_row(struct store_tx *tx, const struct price_obj *p,
 static bool same(const struct price *stored, const struct price *p)
 {
 	struct price said = *p;
-
-	if (!said.currency)
+	if (said.currency == NULL)
 		said.currency = "USD";
 	return field_same(&price_fields, stored, &said);
 }
@@ -140,15 +135,13 @@ static bool same(const struct price *stored, const struct price *p)
 static const struct price_obj *stored(const struct snapshot *snap, const struct price *p)
 {
 	char id[PRICE_ID_MAX];
-
 	return pmap_get(snap->prices, price_id(p, id));
 }
 
 enum price_change store_price_compare(const struct snapshot *snap, const struct price *p)
 {
 	const struct price_obj *old = stored(snap, p);
-
-	if (!old)
+	if (old == NULL)
 		return PRICE_CREATED;
 	return same(&old->doc, p) ? PRICE_UNCHANGED : PRICE_CHANGED;
 }
@@ -157,15 +150,13 @@ static enum err_code put(struct store_tx *tx, const struct price *p, int64_t rev
 	struct err *err)
 {
 	const struct price_obj *old = stored(tx->snap, p);
-	struct row_meta meta = {revision, old ? old->doc.created_at : tx->now_ms, tx->now_ms,
-		ident_slice(&tx->actor->id)};
+	struct row_meta meta = {revision, old != NULL ? old->doc.created_at : tx->now_ms,
+		tx->now_ms, ident_slice(&tx->actor->id)};
 	struct str doc = STR_INIT;
 	struct jw w = jw_to(&doc);
 	struct price_obj *obj = NULL;
-	enum err_code code;
-
 	jw_doc(&w, NULL, &price_fields, p);
-	code = object_price(str_slice(&doc), &meta, &obj, err);
+	enum err_code code = object_price(str_slice(&doc), &meta, &obj, err);
 	str_release(&doc);
 	if (!code)
 		code = write_row(tx, obj, &meta, err);
@@ -179,7 +170,6 @@ static enum err_code put(struct store_tx *tx, const struct price *p, int64_t rev
 enum err_code store_price_begin(struct store_tx *tx, int64_t *ret_revision, struct err *err)
 {
 	enum err_code code = tx_unsealed(tx, err);
-
 	if (!code)
 		*ret_revision = tx_revision(tx);
 	return code;
@@ -189,8 +179,7 @@ enum err_code store_price_put(struct store_tx *tx, const struct price *p, int64_
 	struct err *err)
 {
 	enum err_code code = price_check(p, err);
-
-	if (!code && tx->snap->prices.n >= STORE_PRICES_MAX && !stored(tx->snap, p))
+	if (!code && tx->snap->prices.n >= STORE_PRICES_MAX && stored(tx->snap, p) == NULL)
 		code = err_set(err, ERR_FIELD_RANGE, _("at most %d prices are kept"),
 			STORE_PRICES_MAX);
 	return code ? code : put(tx, p, revision, err);
@@ -223,13 +212,11 @@ enum err_code store_price_seed(struct store_tx *tx, struct err *err)
 	int64_t there = 0;
 	enum err_code code = db_number(tx->db, "SELECT 1 FROM meta WHERE key='prices_seeded'", NULL,
 		0, &there, err);
-
 	if (code || there)
 		return code;
 	for (size_t i = 0; !code && i < price_seeds(); i++) {
 		struct arena a = ARENA_INIT;
 		struct price p = price_seed(i, &a);
-
 		code = put(tx, &p, 0, err);
 		arena_release(&a);
 	}
@@ -247,7 +234,6 @@ static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *e
 	struct slice parts[] = {db_text(row, 0), db_text(row, 2)};
 	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
 	struct price_obj *p;
-
 	if (row_holds(l->st->seal, db_text(row, 6), parts, ARRAY_LEN(parts)) &&
 		object_price(parts[1], &meta, &p, err) == ERR_OK)
 		snapshot_put_price(l->snap, p);

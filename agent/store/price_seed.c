@@ -109,8 +109,8 @@ static int64_t pico(const char *text, int places)
 static void add_tier(struct price *p, const struct seed *s, struct arena *a)
 {
 	struct price_tier *t = arena_alloc(a, sizeof(*t));
-	*t = (struct price_tier){s->tier.above, pico(s->tier.in, MILLION), pico(s->tier.out, MILLION),
-		pico(s->tier.cached, MILLION), FIELD_NONE, FIELD_NONE};
+	*t = (struct price_tier){s->tier.above, pico(s->tier.in, MILLION),
+		pico(s->tier.out, MILLION), pico(s->tier.cached, MILLION), FIELD_NONE, FIELD_NONE};
 	p->tiers = (struct objv){t, 1};
 }
 

@@ -24,8 +24,8 @@ static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *e
 {
 	const struct snapshot *snap = arg;
 	const struct key_obj *k = pmap_get(snap->keys, db_text(row, 0));
-	struct probe_spent s = {.priced = db_int(row, 2), .unpriced = db_int(row, 3),
-		.pico = db_int(row, 4)};
+	struct probe_spent s = {
+		.priced = db_int(row, 2), .unpriced = db_int(row, 3), .pico = db_int(row, 4)};
 	struct slice currency = db_text(row, 5);
 	memcpy(s.currency, currency.p, MIN_OF(currency.n, sizeof(s.currency) - 1));
 	if (k != NULL)

@@ -26,11 +26,11 @@
 static enum err_code read_file(const char *path, struct str *out, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char buf[65536];
-	ssize_t n;
-
 	if (fd < 0)
-		return err_set(err, ERR_STORAGE_MOVED, _("cannot read %s: %s"), path, strerror(errno));
+		return err_set(err, ERR_STORAGE_MOVED, _("cannot read %s: %s"), path,
+			strerror(errno));
+	ssize_t n;
+	char buf[65536];
 	while ((n = read(fd, buf, sizeof(buf))) > 0 && out->n < SAVED_MAX)
 		str_add_n(out, buf, (size_t)n);
 	close(fd);
@@ -40,11 +40,12 @@ static enum err_code read_file(const char *path, struct str *out, struct err *er
 // Whether the file's first line authenticates what follows: it is ours, as it was written.
 static bool mac_holds(const struct seal *seal, struct slice line, struct slice text)
 {
-	unsigned char stored[SEAL_MAC], mac[SEAL_MAC];
+	unsigned char stored[SEAL_MAC];
 	size_t n = 0;
-
-	if (sodium_hex2bin(stored, sizeof(stored), line.p, line.n, NULL, &n, NULL) != 0 || n != SEAL_MAC)
+	if (sodium_hex2bin(stored, sizeof(stored), line.p, line.n, NULL, &n, NULL) != 0 ||
+		n != SEAL_MAC)
 		return false;
+	unsigned char mac[SEAL_MAC];
 	seal_row_mac(seal, text, mac);
 	return memcmp(stored, mac, SEAL_MAC) == 0;
 }
@@ -62,7 +63,6 @@ static struct slice unhex(struct arena *a, const char *text)
 	size_t n = strlen(text) / 2;
 	unsigned char *p = arena_alloc(a, n + 1);
 	size_t got = 0;
-
 	if (sodium_hex2bin(p, n + 1, text, strlen(text), NULL, &got, NULL) != 0)
 		got = 0;
 	return (struct slice){(const char *)p, got};
@@ -75,9 +75,7 @@ static struct slice text_in(const struct jx *doc, const char *name)
 
 static struct row_meta meta_of(const struct jx *doc)
 {
-	struct row_meta m = {jx_int(jx_get(doc, "revision"), 0), 0, 0,
-		text_in(doc, "updated_by")};
-
+	struct row_meta m = {jx_int(jx_get(doc, "revision"), 0), 0, 0, text_in(doc, "updated_by")};
 	clock_parse_rfc3339(text_in(doc, "created_at"), &m.created_at);
 	clock_parse_rfc3339(text_in(doc, "updated_at"), &m.updated_at);
 	return m;
@@ -86,10 +84,8 @@ static struct row_meta meta_of(const struct jx *doc)
 static struct slice text_of(const struct jx *doc, struct arena *a)
 {
 	struct str s = STR_INIT;
-	struct slice copy;
-
 	jx_write(doc, 0, &s);
-	copy = (struct slice){arena_slice(a, str_slice(&s)), s.n};
+	struct slice copy = (struct slice){arena_slice(a, str_slice(&s)), s.n};
 	str_release(&s);
 	return copy;
 }
@@ -98,7 +94,6 @@ static bool put_feature(struct restore *r, const struct jx *doc, struct err *err
 {
 	struct row_meta meta = meta_of(doc);
 	struct feature_obj *f;
-
 	if (object_feature(r->st, text_of(doc, &r->a), &meta, &f, err) != ERR_OK)
 		return false;
 	snapshot_put_feature(r->snap, f);
@@ -110,7 +105,6 @@ static bool put_instance(struct restore *r, const struct jx *doc, struct err *er
 	struct row_meta meta = meta_of(doc);
 	bool draining = jx_bool(jx_get(doc, "draining"), false);
 	struct instance_obj *in;
-
 	if (object_instance(r->st, text_of(doc, &r->a), &meta, draining, &in, err) != ERR_OK)
 		return false;
 	snapshot_put_instance(r->snap, in);
@@ -120,10 +114,9 @@ static bool put_instance(struct restore *r, const struct jx *doc, struct err *er
 static bool put_rule(struct restore *r, const struct jx *doc, struct err *err)
 {
 	struct row_meta meta = meta_of(doc);
-	struct rule_obj *rule;
-
 	if (meta.revision <= 0)
 		return true; // built in: it is there
+	struct rule_obj *rule;
 	if (object_rule(text_of(doc, &r->a), &meta, &rule, err) != ERR_OK)
 		return false;
 	snapshot_put_rule(r->snap, rule);
@@ -134,7 +127,6 @@ static bool put_price(struct restore *r, const struct jx *doc, struct err *err)
 {
 	struct row_meta meta = meta_of(doc);
 	struct price_obj *p;
-
 	if (object_price(text_of(doc, &r->a), &meta, &p, err) != ERR_OK)
 		return false;
 	snapshot_put_price(r->snap, p);
@@ -151,9 +143,8 @@ static bool put_key(struct restore *r, const struct jx *item, struct err *err)
 		.masked = text_in(doc, "api_key_masked"),
 		.envelope = unhex(&r->a, jx_str(jx_get(item, "envelope"), "")),
 		.row_version = (uint64_t)jx_int(jx_get(item, "row_version"), 0)};
-	struct key_obj *k;
-
 	clock_parse_rfc3339(text_in(doc, "rotated_at"), &row.rotated_at);
+	struct key_obj *k;
 	if (object_key(r->st, text_of(doc, &r->a), &meta, &row, &k, err) != ERR_OK)
 		return false;
 	snapshot_put_key(r->snap, k);
@@ -173,7 +164,6 @@ static bool put_token(struct restore *r, const struct jx *item, struct err *err)
 	struct row_meta meta = meta_of(doc);
 	struct caller_row row = caller_of(r, item);
 	struct token_obj *t;
-
 	if (object_token(r->st, text_of(doc, &r->a), &meta, &row, &t, err) != ERR_OK)
 		return false;
 	snapshot_put_token(r->snap, t);
@@ -186,7 +176,6 @@ static bool put_client(struct restore *r, const struct jx *item, struct err *err
 	struct row_meta meta = meta_of(doc);
 	struct caller_row row = caller_of(r, item);
 	struct client_obj *c;
-
 	if (object_client(r->st, text_of(doc, &r->a), &meta, &row, &c, err) != ERR_OK)
 		return false;
 	snapshot_put_client(r->snap, c);
@@ -201,12 +190,10 @@ static void put_all(struct restore *r, const struct jx *root)
 	} nouns[] = {{"features", put_feature}, {"instances", put_instance},
 		{"alert_rules", put_rule}, {"prices", put_price}, {"keys", put_key},
 		{"tokens", put_token}, {"clients", put_client}};
-
 	store_rules_builtin(r->snap);
 	for (size_t i = 0; i < ARRAY_LEN(nouns); i++) {
 		const struct jx *list = jx_get(root, nouns[i].list);
 		struct err ignored;
-
 		for (size_t k = 0; k < jx_len(list); k++)
 			r->st->quarantined += !nouns[i].put(r, jx_at(list, k), &ignored);
 	}
@@ -219,7 +206,6 @@ static bool requires_clients(const struct store *st, const struct jx *doc)
 {
 	const struct jx *said = jx_get(doc, "clients_required");
 	bool any = jx_len(jx_get(doc, "clients")) > 0;
-
 	return jx_bool(said, false) || (any && (!jx_is_bool(said) || st->seal == NULL));
 }
 
@@ -229,7 +215,6 @@ static enum err_code restore_text(struct restore *r, const struct secret *root, 
 	struct store *st = r->st;
 	struct slice line = slice_cut(&text, '\n');
 	const struct jx *doc;
-
 	if (jx_parse(text, SAVED_LIMITS, &r->a, &doc, err) != ERR_OK)
 		return err_set(err, ERR_STORAGE_CORRUPT, _("%s is damaged"), st->snapshot_path);
 	str_clear(&st->wrapped);
@@ -237,7 +222,8 @@ static enum err_code restore_text(struct restore *r, const struct secret *root, 
 	snprintf(st->uuid, sizeof(st->uuid), "%s", jx_str(jx_get(doc, "db_uuid"), ""));
 	keyring_unwrap(st, root);
 	if (st->seal != NULL && !mac_holds(st->seal, line, text))
-		return err_set(err, ERR_STORAGE_CORRUPT, _("%s failed its check"), st->snapshot_path);
+		return err_set(err, ERR_STORAGE_CORRUPT, _("%s failed its check"),
+			st->snapshot_path);
 	r->snap->revision = (uint64_t)jx_int(jx_get(doc, "revision"), 0);
 	r->snap->clients_required = requires_clients(st, doc);
 	r->snap->policy_revision = jx_int(jx_get(doc, "policy_revision"), 0);
@@ -251,7 +237,6 @@ enum err_code store_restore(struct store *st, const struct secret *root, struct 
 	struct restore r = {st, snap, ARENA_INIT};
 	struct str text = STR_INIT;
 	enum err_code code = read_file(st->snapshot_path, &text, err);
-
 	if (!code)
 		code = restore_text(&r, root, str_slice(&text), err);
 	str_release(&text);
@@ -270,8 +255,7 @@ struct head {
 static bool after(struct slice text, const char *name, struct slice *ret)
 {
 	const char *at = memmem(text.p, text.n, name, strlen(name));
-
-	if (!at)
+	if (at == NULL)
 		return false;
 	at += strlen(name);
 	*ret = (struct slice){at, text.n - (size_t)(at - text.p)};
@@ -281,7 +265,6 @@ static bool after(struct slice text, const char *name, struct slice *ret)
 static bool number_of(struct slice text, int64_t *ret)
 {
 	size_t n = 0;
-
 	while (n < text.n && text.p[n] >= '0' && text.p[n] <= '9')
 		n++;
 	return num_i64((struct slice){text.p, n}, 0, INT64_MAX, ret);
@@ -291,10 +274,8 @@ static bool number_of(struct slice text, int64_t *ret)
 static bool read_start(const char *path, struct str *out)
 {
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	ssize_t n;
-
 	str_reserve(out, HEAD_MAX);
-	n = fd < 0 ? -1 : read(fd, out->p, HEAD_MAX);
+	ssize_t n = fd < 0 ? -1 : read(fd, out->p, HEAD_MAX);
 	out->n = n > 0 ? (size_t)n : 0;
 	if (fd >= 0)
 		close(fd);
@@ -306,9 +287,8 @@ static bool read_head(const char *path, struct head *ret)
 	struct str text = STR_INIT;
 	struct slice uuid, number;
 	bool ok = read_start(path, &text) && after(str_slice(&text), "\"db_uuid\":\"", &uuid) &&
-		  after(str_slice(&text), "\"revision\":", &number) &&
-		  number_of(number, &ret->revision);
-
+		after(str_slice(&text), "\"revision\":", &number) &&
+		number_of(number, &ret->revision);
 	if (ok) {
 		uuid = slice_cut(&uuid, '"');
 		snprintf(ret->uuid, sizeof(ret->uuid), "%.*s", SLICE_FMT(uuid));
@@ -324,7 +304,6 @@ static bool holds(struct store *st)
 	struct err ignored;
 	bool ok = read_file(st->snapshot_path, &text, &ignored) == ERR_OK;
 	struct slice rest = str_slice(&text), line = slice_cut(&rest, '\n');
-
 	ok = ok && (st->seal == NULL || mac_holds(st->seal, line, rest));
 	str_release(&text);
 	return ok;
@@ -348,7 +327,6 @@ void store_compare(struct store *st)
 {
 	struct head h = {0};
 	bool other, newer;
-
 	if (read_head(st->snapshot_path, &h)) {
 		other = strcmp(h.uuid, st->uuid) != 0;
 		newer = !other && h.revision > st->opened_revision && holds(st);
@@ -365,20 +343,19 @@ void store_compare(struct store *st)
 bool store_lost_there(const struct store *st)
 {
 	struct stat file;
-
 	return st->no_saving || lstat(st->lost_path, &file) == 0;
 }
 
 bool store_kept_requires(const struct store *st, int64_t policy_revision)
 {
 	struct str text = STR_INIT;
-	struct slice head, by, rest;
-	int64_t revision;
 	bool ok = read_start(st->snapshot_path, &text);
 
-	head = (struct slice){text.p, MIN_OF(text.n, SAVED_POLICY_WITHIN)};
+	struct slice head = (struct slice){text.p, MIN_OF(text.n, SAVED_POLICY_WITHIN)};
+	struct slice by, rest;
+	int64_t revision;
 	ok = ok && after(head, "\"policy_revision\":", &by) && number_of(by, &revision) &&
-	     after(head, "\"clients_required\":true", &rest) && revision > policy_revision;
+		after(head, "\"clients_required\":true", &rest) && revision > policy_revision;
 	str_release(&text);
 	return ok;
 }

@@ -18,7 +18,6 @@ void object_render(struct object *o, const struct field_set *set, const void *do
 {
 	struct str s = STR_INIT;
 	struct jw w = jw_to(&s);
-
 	jw_doc(&w, NULL, set, doc);
 	o->json = (struct slice){arena_slice(&o->arena, str_slice(&s)), s.n};
 	str_release(&s);
@@ -29,9 +28,8 @@ enum err_code object_feature(struct store *st, struct slice doc, const struct ro
 {
 	struct feature_obj *f = object_new(sizeof(*f));
 	struct arena *a = &f->o.arena;
-	enum err_code code = jx_decode(
-		&feature_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a, &f->doc, err);
-
+	enum err_code code = jx_decode(&feature_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED,
+		a, &f->doc, err);
 	if (code) {
 		object_drop(f);
 		return code;
@@ -43,12 +41,11 @@ enum err_code object_feature(struct store *st, struct slice doc, const struct ro
 	f->target_live = arena_zalloc(a, f->doc.targets.n + 1, sizeof(*f->target_live));
 	for (size_t i = 0; i < f->doc.targets.n; i++) {
 		struct target *t = &((struct target *)f->doc.targets.v)[i];
-
 		if (t->order == FIELD_NONE)
 			t->order = t->kind == TARGET_VENDOR;
-		if (!t->id)
-			t->id = arena_printf(a, "%s/%s", t->kind == TARGET_VENDOR ? t->vendor : "self",
-				t->service);
+		if (t->id == NULL)
+			t->id = arena_printf(a, "%s/%s",
+				t->kind == TARGET_VENDOR ? t->vendor : "self", t->service);
 		f->target_live[i] = live_hold(a, st->live, LIVE_TARGET,
 			arena_printf(a, "%s|%s", f->doc.name, t->id));
 	}
@@ -63,28 +60,26 @@ enum err_code object_feature(struct store *st, struct slice doc, const struct ro
 
 const char *key_service(const struct vendor_key *k)
 {
-	return k->service ? k->service : k->services.n ? k->services.v[0] : "";
+	return k->service != NULL ? k->service : k->services.n ? k->services.v[0] : "";
 }
 
-enum err_code key_url(const struct vendor_key *k, struct arena *a, struct url *ret,
-	struct err *err)
+enum err_code key_url(const struct vendor_key *k, struct arena *a, struct url *ret, struct err *err)
 {
 	const struct vendor_row *row = vendor_find(slice_of(k->vendor), slice_of(key_service(k)));
-
-	if (!row)
+	if (row == NULL)
 		return err_field(err, ERR_VENDOR_UNKNOWN, "vendor", NULL);
-	if (!k->base_url && !row->base_url)
+	if (k->base_url == NULL && row->base_url == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, "base_url",
 			_("the address of the instance it opens is required"));
-	return urlx_parse(slice_of(k->base_url ? k->base_url : row->base_url), a, ret, err);
+	return urlx_parse(slice_of(k->base_url != NULL ? k->base_url : row->base_url), a, ret, err);
 }
 
 // What the vendor grants is known for keys of one service: others carry other traffic, too.
 static int64_t key_concurrency(const struct vendor_key *k)
 {
 	const struct vendor_row *v = vendor_find(slice_of(k->vendor), slice_of(key_service(k)));
-
-	if (k->limits.concurrency != FIELD_NONE || !v || v->running == 0 || k->services.n > 1)
+	if (k->limits.concurrency != FIELD_NONE || v == NULL || v->running == 0 ||
+		k->services.n > 1)
 		return k->limits.concurrency;
 	return v->running;
 }
@@ -95,7 +90,6 @@ static enum err_code complete_key(struct store *st, struct key_obj *k, const str
 {
 	struct arena *a = &k->o.arena;
 	enum err_code code = key_url(&k->doc, a, &k->url, err);
-
 	if (code) {
 		object_drop(k);
 		return code;
@@ -126,9 +120,8 @@ enum err_code object_key(struct store *st, struct slice doc, const struct row_me
 	const struct key_row *row, struct key_obj **ret, struct err *err)
 {
 	struct key_obj *k = object_new(sizeof(*k));
-	enum err_code code = jx_decode(
-		&key_fields, doc, STORED_LIMITS, JX_REPLACE | JX_STORED, &k->o.arena, &k->doc, err);
-
+	enum err_code code = jx_decode(&key_fields, doc, STORED_LIMITS, JX_REPLACE | JX_STORED,
+		&k->o.arena, &k->doc, err);
 	if (!code)
 		return complete_key(st, k, meta, row, ret, err);
 	object_drop(k);
@@ -136,10 +129,10 @@ enum err_code object_key(struct store *st, struct slice doc, const struct row_me
 }
 
 enum err_code object_key_of(struct store *st, const struct vendor_key *doc,
-	const struct row_meta *meta, const struct key_row *row, struct key_obj **ret, struct err *err)
+	const struct row_meta *meta, const struct key_row *row, struct key_obj **ret,
+	struct err *err)
 {
 	struct key_obj *k = object_new(sizeof(*k));
-
 	field_copy(&key_fields, doc, &k->o.arena, &k->doc);
 	return complete_key(st, k, meta, row, ret, err);
 }
@@ -150,15 +143,12 @@ static const char *stored_text(struct slice doc, const char *name, struct arena 
 	struct jscan_member m[64];
 	size_t n = 0, len = 0;
 	struct err ignored;
-	const struct jscan_member *found;
-	char *text;
-
 	if (jscan_object(doc, STORED_LIMITS, m, ARRAY_LEN(m), &n, &ignored))
 		return "";
-	found = jscan_find(m, n, name);
-	if (!found || found->type != JS_STRING)
+	const struct jscan_member *found = jscan_find(m, n, name);
+	if (found == NULL || found->type != JS_STRING)
 		return "";
-	text = arena_alloc(a, found->value.n + 1);
+	char *text = arena_alloc(a, found->value.n + 1);
 	if (!jscan_string(found->value, text, found->value.n, &len))
 		return "";
 	text[len] = '\0';
@@ -183,9 +173,8 @@ enum err_code object_instance(struct store *st, struct slice doc, const struct r
 {
 	struct instance_obj *in = object_new(sizeof(*in));
 	struct arena *a = &in->o.arena;
-	enum err_code code = jx_decode(
-		&instance_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a, &in->doc, err);
-
+	enum err_code code = jx_decode(&instance_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED,
+		a, &in->doc, err);
 	if (!code)
 		code = urlx_parse(slice_of(in->doc.url), a, &in->url, err);
 	if (code) {
@@ -219,8 +208,8 @@ enum err_code object_token(struct store *st, struct slice doc, const struct row_
 {
 	struct token_obj *t = object_new(sizeof(*t));
 	struct arena *a = &t->o.arena;
-	enum err_code code = jx_decode(&token_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a, &t->doc, err);
-
+	enum err_code code = jx_decode(&token_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a,
+		&t->doc, err);
 	if (!code && !ident_read(row->id, CREDENTIAL_TOKEN, &t->id))
 		code = err_set(err, ERR_STORAGE_CORRUPT, NULL);
 	if (code) {
@@ -245,9 +234,8 @@ enum err_code object_client(struct store *st, struct slice doc, const struct row
 {
 	struct client_obj *c = object_new(sizeof(*c));
 	struct arena *a = &c->o.arena;
-	enum err_code code = jx_decode(
-		&client_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a, &c->doc, err);
-
+	enum err_code code = jx_decode(&client_fields, doc, STORED_LIMITS, JX_CREATE | JX_STORED, a,
+		&c->doc, err);
 	if (!code && !ident_read(row->id, CREDENTIAL_CLIENT, &c->id))
 		code = err_set(err, ERR_STORAGE_CORRUPT, NULL);
 	if (code) {
@@ -272,7 +260,6 @@ void row_mac(const struct seal *seal, const struct slice *parts, size_t n,
 	unsigned char ret[SEAL_MAC])
 {
 	struct str s = STR_INIT;
-
 	for (size_t i = 0; i < n; i++) {
 		str_reserve(&s, parts[i].n + NUM_I64_TEXT);
 		str_add_i64(&s, (int64_t)parts[i].n);
@@ -285,10 +272,10 @@ void row_mac(const struct seal *seal, const struct slice *parts, size_t n,
 
 bool row_holds(const struct seal *seal, struct slice stored, const struct slice *parts, size_t n)
 {
-	unsigned char mac[SEAL_MAC];
 
 	if (seal == NULL)
 		return true; // sealed: nothing can be checked, and nobody is let in by what it says
+	unsigned char mac[SEAL_MAC];
 	row_mac(seal, parts, n, mac);
 	return stored.n == SEAL_MAC && memcmp(stored.p, mac, SEAL_MAC) == 0;
 }
@@ -296,7 +283,7 @@ bool row_holds(const struct seal *seal, struct slice stored, const struct slice 
 bool row_is_object(struct slice text)
 {
 	struct err ignored;
-
 	return text.n > 0 && text.p[0] == '{' &&
-	       jscan_check(text, (struct jscan_limits){.depth = 2 * JSCAN_DEPTH}, &ignored) == ERR_OK;
+		jscan_check(text, (struct jscan_limits){.depth = 2 * JSCAN_DEPTH}, &ignored) ==
+		ERR_OK;
 }

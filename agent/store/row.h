@@ -24,7 +24,8 @@ enum err_code object_key(struct store *st, struct slice doc, const struct row_me
 	const struct key_row *row, struct key_obj **ret, struct err *err);
 // The same of a document that its rows have checked already.
 enum err_code object_key_of(struct store *st, const struct vendor_key *doc,
-	const struct row_meta *meta, const struct key_row *row, struct key_obj **ret, struct err *err);
+	const struct row_meta *meta, const struct key_row *row, struct key_obj **ret,
+	struct err *err);
 enum err_code object_instance(struct store *st, struct slice doc, const struct row_meta *meta,
 	bool draining, struct instance_obj **ret, struct err *err);
 struct caller_row {

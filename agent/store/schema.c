@@ -215,7 +215,6 @@ static void checksum(const struct migration *m, char hex[65])
 {
 	unsigned char hash[32];
 	struct slice sql = slice_of(m->sql);
-
 	crypto_generichash(hash, sizeof(hash), (const unsigned char *)sql.p, sql.n, NULL, 0);
 	sodium_bin2hex(hex, 65, hash, sizeof(hash));
 }
@@ -229,8 +228,6 @@ static enum err_code check_one(void *arg, struct sqlite3_stmt *row, struct err *
 {
 	struct applied *a = arg;
 	int64_t id = db_int(row, 0);
-	char hex[65];
-
 	a->foreign = true;
 	// Ours are 1, 2, 3 … without a gap; what else stands there nobody of us wrote.
 	if (!db_is_int(row, 0) || id != a->newest + 1)
@@ -240,6 +237,7 @@ static enum err_code check_one(void *arg, struct sqlite3_stmt *row, struct err *
 	if (id > (int64_t)ARRAY_LEN(migrations))
 		return err_set(err, ERR_STORAGE_FAILED,
 			_("the database was made by a newer version of yijiand"));
+	char hex[65];
 	checksum(&migrations[id - 1], hex);
 	if (!slice_eq_str(db_text(row, 1), hex))
 		return err_set(err, ERR_STORAGE_FAILED,
@@ -254,10 +252,8 @@ static enum err_code apply(struct db *db, const struct migration *m, int64_t now
 	struct err *err)
 {
 	char hex[65];
-	enum err_code code;
-
 	checksum(m, hex);
-	code = db_exec(db, "BEGIN IMMEDIATE", err);
+	enum err_code code = db_exec(db, "BEGIN IMMEDIATE", err);
 	if (!code)
 		code = db_exec(db, m->sql, err);
 	if (!code)
@@ -277,7 +273,6 @@ enum err_code schema_migrate(struct db *db, int64_t now_ms, bool *ret_foreign, s
 		"CREATE TABLE IF NOT EXISTS migration(id INTEGER PRIMARY KEY, name TEXT NOT NULL,"
 		" checksum TEXT NOT NULL, at INTEGER NOT NULL) STRICT",
 		err);
-
 	if (!code)
 		code = db_query(db, "SELECT id, checksum FROM migration ORDER BY id", NULL, 0,
 			check_one, &a, err);

@@ -39,12 +39,11 @@ static enum err_code root_error(struct err *err, const char *path, const char *w
 static enum err_code create_root(const char *path, struct err *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	unsigned char key[ROOT_BYTES];
-	char hex[ROOT_BYTES * 2 + 2];
-
 	if (fd < 0)
 		return errno == EEXIST ? ERR_OK : root_error(err, path, strerror(errno));
+	unsigned char key[ROOT_BYTES];
 	randombytes_buf(key, sizeof(key));
+	char hex[ROOT_BYTES * 2 + 2];
 	sodium_bin2hex(hex, ROOT_BYTES * 2 + 1, key, sizeof(key));
 	hex[ROOT_BYTES * 2] = '\n';
 	bool ok = write(fd, hex, ROOT_BYTES * 2 + 1) == ROOT_BYTES * 2 + 1 && fsync(fd) == 0;
@@ -60,7 +59,6 @@ static enum err_code create_root(const char *path, struct err *err)
 static enum err_code check_file(const char *path, int fd, struct err *err)
 {
 	struct stat st;
-
 	if (fstat(fd, &st) != 0)
 		return root_error(err, path, strerror(errno));
 	if (S_ISDIR(st.st_mode))
@@ -83,23 +81,23 @@ static enum err_code check_file(const char *path, int fd, struct err *err)
 static enum err_code read_root(const char *path, int fd, struct secret *ret, struct err *err)
 {
 	char hex[256];
-	unsigned char key[ROOT_BYTES];
 	ssize_t n = read(fd, hex, sizeof(hex));
 	size_t bytes = 0;
 	enum err_code code = ERR_OK;
-
 	while (n > 0 && (hex[n - 1] == '\n' || hex[n - 1] == '\r'))
 		n--;
+	unsigned char key[ROOT_BYTES];
 	if (n < 0)
 		code = root_error(err, path, strerror(errno));
 	else if (n == 0)
 		code = root_error(err, path, _("is empty"));
 	else if (n == ROOT_BYTES)
 		memcpy(key, hex, ROOT_BYTES);
-	else if (n != ROOT_BYTES * 2 || sodium_hex2bin(key, sizeof(key), hex, (size_t)n, NULL, &bytes,
-						 NULL) != 0 || bytes != ROOT_BYTES)
+	else if (n != ROOT_BYTES * 2 ||
+		sodium_hex2bin(key, sizeof(key), hex, (size_t)n, NULL, &bytes, NULL) != 0 ||
+		bytes != ROOT_BYTES)
 		code = root_error(err, path, _("is not 32 bytes, raw or in hexadecimal"));
-	if (!code && ret)
+	if (!code && ret != NULL)
 		secret_set(ret, key, ROOT_BYTES);
 	secret_wipe(hex, sizeof(hex));
 	secret_wipe(key, sizeof(key));
@@ -108,18 +106,16 @@ static enum err_code read_root(const char *path, int fd, struct secret *ret, str
 
 enum err_code seal_root_load(const char *path, bool create, struct secret *ret, struct err *err)
 {
-	int fd;
 	enum err_code code = create ? create_root(path, err) : ERR_OK;
-
 	if (code)
 		return code;
 	// Opening a FIFO would wait for somebody who writes.
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return root_error(err, path,
-			errno == ELOOP ? _("is a symbolic link: name the file itself")
-			: errno == ENOENT ? _("is not there")
-					  : strerror(errno));
+			errno == ELOOP		  ? _("is a symbolic link: name the file itself")
+				: errno == ENOENT ? _("is not there")
+						  : strerror(errno));
 	code = check_file(path, fd, err);
 	if (!code)
 		code = read_root(path, fd, ret, err);
@@ -134,8 +130,7 @@ static struct seal *from_dek(const unsigned char dek[32])
 	static const char context[SUB_COUNT][crypto_kdf_CONTEXTBYTES + 1] = {
 		"yjsecret", "yjfinger", "yjrowmac", "yjaudit_", "yjtoken_"};
 	struct seal *s = sodium_malloc(sizeof(*s));
-
-	if (!s)
+	if (s == NULL)
 		return NULL;
 	for (int i = 0; i < SUB_COUNT; i++)
 		crypto_kdf_derive_from_key(s->sub[i], sizeof(s->sub[i]), 1, context[i], dek);
@@ -145,11 +140,12 @@ static struct seal *from_dek(const unsigned char dek[32])
 enum err_code seal_new(const struct secret *root, struct seal **ret, struct str *wrapped,
 	struct err *err)
 {
-	unsigned char dek[32], nonce[NONCE], out[32 + TAG];
-	unsigned long long n;
-
+	unsigned char dek[32];
 	randombytes_buf(dek, sizeof(dek));
+	unsigned char nonce[NONCE];
 	randombytes_buf(nonce, sizeof(nonce));
+	unsigned long long n;
+	unsigned char out[32 + TAG];
 	crypto_aead_xchacha20poly1305_ietf_encrypt(out, &n, dek, sizeof(dek),
 		(const unsigned char *)RING_AAD, strlen(RING_AAD), NULL, nonce, root->p);
 	str_add_c(wrapped, VERSION);
@@ -157,30 +153,30 @@ enum err_code seal_new(const struct secret *root, struct seal **ret, struct str 
 	str_add_n(wrapped, out, sizeof(out));
 	*ret = from_dek(dek);
 	secret_wipe(dek, sizeof(dek));
-	return *ret ? ERR_OK : err_set(err, ERR_INTERNAL, _("no locked memory for the keyring"));
+	return *ret != NULL ? ERR_OK
+			    : err_set(err, ERR_INTERNAL, _("no locked memory for the keyring"));
 }
 
 enum err_code seal_open_ring(const struct secret *root, struct slice wrapped, struct seal **ret,
 	struct err *err)
 {
 	const unsigned char *p = (const unsigned char *)wrapped.p;
-	unsigned char dek[32];
-	int rc;
-
 	if (wrapped.n != 1 + NONCE + 32 + TAG || p[0] != VERSION)
 		return err_set(err, ERR_SEALED, _("the stored keyring has an unknown form"));
-	rc = crypto_aead_xchacha20poly1305_ietf_decrypt(dek, NULL, NULL, p + 1 + NONCE, 32 + TAG,
-		(const unsigned char *)RING_AAD, strlen(RING_AAD), p + 1, root->p);
+	unsigned char dek[32];
+	int rc = crypto_aead_xchacha20poly1305_ietf_decrypt(dek, NULL, NULL, p + 1 + NONCE,
+		32 + TAG, (const unsigned char *)RING_AAD, strlen(RING_AAD), p + 1, root->p);
 	if (rc != 0)
 		return err_set(err, ERR_SEALED, NULL);
 	*ret = from_dek(dek);
 	secret_wipe(dek, sizeof(dek));
-	return *ret ? ERR_OK : err_set(err, ERR_INTERNAL, _("no locked memory for the keyring"));
+	return *ret != NULL ? ERR_OK
+			    : err_set(err, ERR_INTERNAL, _("no locked memory for the keyring"));
 }
 
 void seal_free(struct seal *s)
 {
-	if (s)
+	if (s != NULL)
 		sodium_free(s);
 }
 
@@ -188,10 +184,9 @@ void seal_free(struct seal *s)
 
 static void add_part(struct str *out, const char *text)
 {
-	size_t n = text ? strlen(text) : 0;
+	size_t n = text != NULL ? strlen(text) : 0;
 	unsigned char len[4] = {(unsigned char)(n >> 24), (unsigned char)(n >> 16),
 		(unsigned char)(n >> 8), (unsigned char)n};
-
 	str_add_n(out, len, sizeof(len));
 	str_add_n(out, text, n);
 }
@@ -200,7 +195,6 @@ static void add_part(struct str *out, const char *text)
 static void canonical(const struct seal_aad *a, struct str *out)
 {
 	unsigned char version[8];
-
 	for (int i = 0; i < 8; i++)
 		version[i] = (unsigned char)(a->version >> (56 - 8 * i));
 	add_part(out, "yijian-secret-v1");
@@ -220,8 +214,7 @@ enum err_code seal_blob(const struct seal *s, const struct seal_aad *aad, struct
 	unsigned char head[HEAD] = {VERSION, ALG_XCHACHA, 0, 0, 0, KID}, nonce[NONCE];
 	struct str ad = STR_INIT;
 	unsigned long long n = 0;
-
-	if (!s)
+	if (s == NULL)
 		return err_set(err, ERR_SEALED, NULL);
 	randombytes_buf(nonce, sizeof(nonce));
 	canonical(aad, &ad);
@@ -237,8 +230,8 @@ enum err_code seal_blob(const struct seal *s, const struct seal_aad *aad, struct
 	return ERR_OK;
 }
 
-enum err_code seal_row(const struct seal *s, const struct seal_aad *aad,
-	const struct secret *plain, struct str *envelope, struct err *err)
+enum err_code seal_row(const struct seal *s, const struct seal_aad *aad, const struct secret *plain,
+	struct str *envelope, struct err *err)
 {
 	return seal_blob(s, aad, secret_bytes(plain), envelope, err);
 }
@@ -249,31 +242,27 @@ static enum err_code open_into(const struct seal *s, const struct seal_aad *aad,
 {
 	const unsigned char *p = (const unsigned char *)envelope.p;
 	struct str ad = STR_INIT;
-	int rc;
-
-	if (!s)
+	if (s == NULL)
 		return err_set(err, ERR_SEALED, NULL);
 	if (envelope.n < HEAD + NONCE + TAG || p[0] != VERSION || p[1] != ALG_XCHACHA ||
 		p[5] != KID || p[2] || p[3] || p[4])
 		return err_set(err, ERR_SECRET_CORRUPT, NULL);
 	canonical(aad, &ad);
-	rc = crypto_aead_xchacha20poly1305_ietf_decrypt(plain, ret_n, NULL, p + HEAD + NONCE,
+	int rc = crypto_aead_xchacha20poly1305_ietf_decrypt(plain, ret_n, NULL, p + HEAD + NONCE,
 		envelope.n - HEAD - NONCE, (const unsigned char *)ad.p, ad.n, p + HEAD,
 		s->sub[SUB_SECRET]);
 	str_release(&ad);
 	return rc != 0 ? err_set(err, ERR_SECRET_CORRUPT, NULL) : ERR_OK;
 }
 
-enum err_code seal_open_row(const struct seal *s, const struct seal_aad *aad,
-	struct slice envelope, struct secret *ret, struct err *err)
+enum err_code seal_open_row(const struct seal *s, const struct seal_aad *aad, struct slice envelope,
+	struct secret *ret, struct err *err)
 {
-	unsigned char plain[SECRET_MAX];
 	unsigned long long n = 0;
-	enum err_code code;
-
 	if (envelope.n > HEAD + NONCE + TAG + SECRET_MAX)
 		return err_set(err, ERR_SECRET_CORRUPT, NULL);
-	code = open_into(s, aad, envelope, plain, &n, err);
+	unsigned char plain[SECRET_MAX];
+	enum err_code code = open_into(s, aad, envelope, plain, &n, err);
 	if (code)
 		return code;
 	secret_set(ret, plain, (size_t)n);
@@ -285,11 +274,9 @@ enum err_code seal_open_blob(const struct seal *s, const struct seal_aad *aad,
 	struct slice envelope, struct str *ret, struct err *err)
 {
 	unsigned long long n = 0;
-	enum err_code code;
-
 	str_clear(ret);
 	str_reserve(ret, envelope.n + 1);
-	code = open_into(s, aad, envelope, (unsigned char *)ret->p, &n, err);
+	enum err_code code = open_into(s, aad, envelope, (unsigned char *)ret->p, &n, err);
 	if (code)
 		return code;
 	ret->n = (size_t)n;
@@ -297,12 +284,10 @@ enum err_code seal_open_blob(const struct seal *s, const struct seal_aad *aad,
 	return ERR_OK;
 }
 
-void seal_fingerprint(const struct seal *s, const struct secret *plain,
-	char ret[SEAL_FP_HEX + 1])
+void seal_fingerprint(const struct seal *s, const struct secret *plain, char ret[SEAL_FP_HEX + 1])
 {
 	struct slice text = secret_bytes(plain);
 	unsigned char hash[32];
-
 	crypto_generichash(hash, sizeof(hash), (const unsigned char *)text.p, text.n,
 		s->sub[SUB_FINGER], 32);
 	sodium_bin2hex(ret, SEAL_FP_HEX + 1, hash, SEAL_FP_HEX / 2);
@@ -310,14 +295,14 @@ void seal_fingerprint(const struct seal *s, const struct secret *plain,
 
 void seal_row_mac(const struct seal *s, struct slice row, unsigned char ret[SEAL_MAC])
 {
-	crypto_generichash(ret, SEAL_MAC, (const unsigned char *)row.p, row.n, s->sub[SUB_ROWMAC], 32);
+	crypto_generichash(ret, SEAL_MAC, (const unsigned char *)row.p, row.n, s->sub[SUB_ROWMAC],
+		32);
 }
 
 void seal_audit_mac(const struct seal *s, const unsigned char prev[SEAL_MAC], struct slice row,
 	unsigned char ret[SEAL_MAC])
 {
 	crypto_generichash_state st;
-
 	crypto_generichash_init(&st, s->sub[SUB_AUDIT], 32, SEAL_MAC);
 	crypto_generichash_update(&st, prev, SEAL_MAC);
 	crypto_generichash_update(&st, (const unsigned char *)row.p, row.n);
@@ -326,8 +311,8 @@ void seal_audit_mac(const struct seal *s, const unsigned char prev[SEAL_MAC], st
 
 void seal_token_hash(const struct seal *s, struct slice token, unsigned char ret[SEAL_MAC])
 {
-	crypto_generichash(
-		ret, SEAL_MAC, (const unsigned char *)token.p, token.n, s->sub[SUB_TOKEN], 32);
+	crypto_generichash(ret, SEAL_MAC, (const unsigned char *)token.p, token.n,
+		s->sub[SUB_TOKEN], 32);
 }
 
 bool seal_same(const unsigned char a[SEAL_MAC], const unsigned char b[SEAL_MAC])

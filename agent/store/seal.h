@@ -34,11 +34,11 @@ enum err_code seal_open_ring(const struct secret *root, struct slice wrapped, st
 	struct err *err);
 void seal_free(struct seal *s);
 // Appends the envelope.
-enum err_code seal_row(const struct seal *s, const struct seal_aad *aad,
-	const struct secret *plain, struct str *envelope, struct err *err);
+enum err_code seal_row(const struct seal *s, const struct seal_aad *aad, const struct secret *plain,
+	struct str *envelope, struct err *err);
 // ERR_SECRET_CORRUPT on any mismatch; *ret is set only on success.
-enum err_code seal_open_row(const struct seal *s, const struct seal_aad *aad,
-	struct slice envelope, struct secret *ret, struct err *err);
+enum err_code seal_open_row(const struct seal *s, const struct seal_aad *aad, struct slice envelope,
+	struct secret *ret, struct err *err);
 // The same for what is no key and may be long: a task's request and its pictures. Not wiped: the
 // caller holds it in clear anyway.
 enum err_code seal_blob(const struct seal *s, const struct seal_aad *aad, struct slice plain,
@@ -46,8 +46,7 @@ enum err_code seal_blob(const struct seal *s, const struct seal_aad *aad, struct
 enum err_code seal_open_blob(const struct seal *s, const struct seal_aad *aad,
 	struct slice envelope, struct str *ret, struct err *err);
 // Keyed, so that equality can be seen without an offline guess.
-void seal_fingerprint(const struct seal *s, const struct secret *plain,
-	char ret[SEAL_FP_HEX + 1]);
+void seal_fingerprint(const struct seal *s, const struct secret *plain, char ret[SEAL_FP_HEX + 1]);
 void seal_row_mac(const struct seal *s, struct slice row, unsigned char ret[SEAL_MAC]);
 // mac = BLAKE2b-256(K_audit, prev ‖ row)
 void seal_audit_mac(const struct seal *s, const unsigned char prev[SEAL_MAC], struct slice row,

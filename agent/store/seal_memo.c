@@ -23,14 +23,13 @@ struct seal_memo {
 struct seal_memo *seal_memo_new(void)
 {
 	struct seal_memo *m = mem_zalloc(1, sizeof(*m));
-
 	randombytes_buf(m->key, sizeof(m->key));
 	return m;
 }
 
 void seal_memo_free(struct seal_memo *m)
 {
-	if (!m)
+	if (m == NULL)
 		return;
 	secret_wipe(m, sizeof(*m));
 	free(m);
@@ -44,11 +43,9 @@ static struct entry *slot_of(struct seal_memo *m, const struct seal_memo_mark *m
 const unsigned char *seal_memo_find(struct seal_memo *m, struct slice token,
 	struct seal_memo_mark *ret_mark)
 {
-	const struct entry *e;
 
-	crypto_shorthash_siphashx24(
-		ret_mark->b, (const unsigned char *)token.p, token.n, m->key);
-	e = slot_of(m, ret_mark);
+	crypto_shorthash_siphashx24(ret_mark->b, (const unsigned char *)token.p, token.n, m->key);
+	const struct entry *e = slot_of(m, ret_mark);
 	return e->used && sodium_memcmp(e->mark.b, ret_mark->b, sizeof(ret_mark->b)) == 0 ? e->hash
 											  : NULL;
 }
@@ -57,7 +54,6 @@ void seal_memo_keep(struct seal_memo *m, const struct seal_memo_mark *mark,
 	const unsigned char hash[SEAL_MAC])
 {
 	struct entry *e = slot_of(m, mark);
-
 	if (e->used && memcmp(e->mark.b, mark->b, sizeof(mark->b)) == 0)
 		return;
 	e->mark = *mark;

@@ -27,10 +27,7 @@ struct actor {
 };
 
 // The agent itself, by the word for its part.
-#define ACTOR_SELF(word)                                                                           \
-	{                                                                                          \
-		.id = {word}, .role = ROLE_ADMIN                                                   \
-	}
+#define ACTOR_SELF(word) {.id = {word}, .role = ROLE_ADMIN}
 
 // What a job leaves for its caller, in the caller's memory.
 struct store_job {

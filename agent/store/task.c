@@ -121,9 +121,11 @@ static void tell_error(struct jw *w, const struct task *t)
 {
 	const struct err_row *row = err_row(t->state == TASK_EXPIRED ? ERR_GONE : t->code);
 	jw_obj(w, "error");
-	jw_str(w, "message", t->message[0] != '\0' ? t->message
-		: t->state == TASK_EXPIRED ? _("the pictures of this task are no longer kept")
-					   : _(row->message));
+	jw_str(w, "message",
+		t->message[0] != '\0' ? t->message
+			: t->state == TASK_EXPIRED
+			? _("the pictures of this task are no longer kept")
+			: _(row->message));
 	jw_str(w, "type", row->type);
 	jw_str(w, "code", row->code);
 	jw_obj_end(w);
@@ -198,8 +200,7 @@ static bool read_parts(const struct jx *parts, struct task *t)
 
 static void read_error(const struct jx *doc, struct task *t)
 {
-	const struct err_row *row =
-		err_row_named(slice_of(jx_str(jx_path(doc, "error.code"), "")));
+	const struct err_row *row = err_row_named(slice_of(jx_str(jx_path(doc, "error.code"), "")));
 	t->code = row != NULL ? row->id : ERR_OK;
 	TEXT(doc, "error.message", t->message);
 	TEXT(doc, "error.upstream_type", t->wire_type);

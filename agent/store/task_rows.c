@@ -78,22 +78,25 @@ static bool binds(const struct task *t)
 static enum err_code find_same(struct store_tx *tx, const struct task *t, bool *ret_found,
 	struct task *ret, struct err *err)
 {
-	struct found f = {.st = tx->st, .now_ms = tx->now_ms, .task = ret,
+	struct found f = {.st = tx->st,
+		.now_ms = tx->now_ms,
+		.task = ret,
 		.hash = {(const char *)t->hash, TASK_HASH}};
 	struct db_val v[] = {DB_T(t->client.text), DB_T(t->idem)};
 	*ret_found = false;
 	if (t->idem[0] == '\0')
 		return ERR_OK;
 	enum err_code code = db_query(tx->db,
-		"SELECT doc, body_hash, NULL, state FROM task WHERE client=? AND idem=?", v, ARRAY_LEN(v),
-		take_row, &f, err);
+		"SELECT doc, body_hash, NULL, state FROM task WHERE client=? AND idem=?", v,
+		ARRAY_LEN(v), take_row, &f, err);
 	if (code != ERR_OK || !f.hit)
 		return code;
 	if (!f.same)
 		return err_set(err, ERR_IDEMPOTENCY_MISMATCH, NULL);
 	*ret_found = binds(ret);
-	return *ret_found ? ERR_OK
-			  : DB_RUN(tx->db, err, "UPDATE task SET idem=NULL WHERE id=?", DB_T(ret->id));
+	return *ret_found
+		? ERR_OK
+		: DB_RUN(tx->db, err, "UPDATE task SET idem=NULL WHERE id=?", DB_T(ret->id));
 }
 
 enum err_code store_task_create(struct store_tx *tx, const struct task *t, struct slice request,
@@ -172,8 +175,8 @@ enum err_code store_task_part_put(struct store_tx *tx, const char *id, size_t pa
 	enum err_code code = seal_blob(tx->st->seal, &aad, result, &sealed, err);
 	if (code == ERR_OK)
 		code = DB_RUN(tx->db, err,
-			"INSERT OR REPLACE INTO task_part(task,part,result) VALUES(?,?,?)", DB_T(id),
-			DB_I((int64_t)part), DB_B(sealed.p, sealed.n));
+			"INSERT OR REPLACE INTO task_part(task,part,result) VALUES(?,?,?)",
+			DB_T(id), DB_I((int64_t)part), DB_B(sealed.p, sealed.n));
 	str_release(&sealed);
 	return code;
 }
@@ -189,10 +192,10 @@ static enum err_code part_item(void *arg, struct sqlite3_stmt *row, struct err *
 {
 	const struct parts *p = arg;
 	int64_t part = db_int(row, 0);
-	char column[COLUMN_MAX];
 	struct str result = STR_INIT;
 	if (part < 0 || part >= TASK_PARTS_MAX)
 		return ERR_OK;
+	char column[COLUMN_MAX];
 	struct seal_aad aad = part_aad(p->st, p->id, (size_t)part, column);
 	if (seal_open_blob(p->st->seal, &aad, db_text(row, 1), &result, NULL) == ERR_OK)
 		p->fn(p->arg, (size_t)part, str_slice(&result));
@@ -235,8 +238,8 @@ struct list {
 static enum err_code list_item(void *arg, struct sqlite3_stmt *row, struct err *err UNUSED)
 {
 	struct list *l = arg;
-	struct task t;
 	l->more = (int)l->n == l->limit;
+	struct task t;
 	if (l->more || !task_read(db_text(row, 1), &t))
 		return ERR_OK;
 	l->n++;
@@ -265,8 +268,8 @@ enum err_code store_task_list(struct store_tx *tx, struct slice state, struct sl
 	*ret_total = (size_t)total;
 	if (code == ERR_OK)
 		code = db_query(tx->db,
-			"SELECT seq, doc, state" FILTER " AND seq < ?3 ORDER BY seq DESC LIMIT ?4", v,
-			ARRAY_LEN(v), list_item, &l, err);
+			"SELECT seq, doc, state" FILTER " AND seq < ?3 ORDER BY seq DESC LIMIT ?4",
+			v, ARRAY_LEN(v), list_item, &l, err);
 	*ret_next = (struct store_place){.seq = l.more ? l.last : 0};
 	return code == ERR_OK ? store_place_find(tx, mark, ret_next, err) : code;
 }
@@ -305,14 +308,15 @@ enum err_code store_task_open(struct store_tx *tx,
 	struct db_val v[] = {DB_I(TASK_OPEN_MAX)};
 	return db_query(tx->db,
 		"SELECT doc, body_hash, request, idem FROM task WHERE finished_at=0"
-		" ORDER BY seq LIMIT ?", v, ARRAY_LEN(v), open_item, &o, err);
+		" ORDER BY seq LIMIT ?",
+		v, ARRAY_LEN(v), open_item, &o, err);
 }
 
 // ---- the end of what was kept ----
 
 // Where secrets are wiped, a row costs the log what it holds: few at once, the oldest first.
-#define SHARE_OF(condition)                                                                        \
-	"seq IN (SELECT seq FROM (SELECT seq, sum(n) OVER (ORDER BY seq) - n AS before FROM"       \
+#define SHARE_OF(condition)                                                                           \
+	"seq IN (SELECT seq FROM (SELECT seq, sum(n) OVER (ORDER BY seq) - n AS before FROM"          \
 	" (SELECT seq, 2048 + length(doc) + coalesce(length(result),0) + coalesce(length(request),0)" \
 	" AS n FROM task WHERE " condition " ORDER BY seq LIMIT 100)) WHERE before < 131072)"
 
@@ -320,16 +324,16 @@ enum err_code store_task_sweep(struct store_tx *tx, bool *ret_more, struct err *
 {
 	static const char *const sql[] = {
 		"UPDATE task SET state='expired', result=NULL WHERE " // later: a clock that was ahead
-			SHARE_OF("state='succeeded' AND finished_at > 0"
-				 " AND (result_until <= ?1 OR result_until > ?1 + ?2)"),
+		SHARE_OF("state='succeeded' AND finished_at > 0"
+			 " AND (result_until <= ?1 OR result_until > ?1 + ?2)"),
 		"UPDATE task SET state='expired', result=NULL, result_until=?1 WHERE seq IN" // the newest stay
 		" (SELECT seq FROM (SELECT seq, sum(length(result)) OVER (ORDER BY seq DESC) AS total"
 		" FROM task WHERE result IS NOT NULL) WHERE total > ?3 ORDER BY seq LIMIT 1)",
-		"DELETE FROM task WHERE "
-			SHARE_OF("finished_at > 0 AND (finished_at < ?1 - ?4 OR finished_at > ?1 + ?4)"),
-		"DELETE FROM task WHERE "
-			SHARE_OF("finished_at > 0 AND seq <="
-				 " (SELECT seq FROM task ORDER BY seq DESC LIMIT 1 OFFSET ?5)"),
+		"DELETE FROM task WHERE " SHARE_OF(
+			"finished_at > 0 AND (finished_at < ?1 - ?4 OR finished_at > ?1 + ?4)"),
+		"DELETE FROM task WHERE " SHARE_OF(
+			"finished_at > 0 AND seq <="
+			" (SELECT seq FROM task ORDER BY seq DESC LIMIT 1 OFFSET ?5)"),
 	};
 	struct db_val v[] = {DB_I(tx->now_ms), DB_I(TASK_RESULT_MS), DB_I(TASK_RESULTS_MAX),
 		DB_I(TASK_KEPT_MS), DB_I(TASKS_KEPT_MAX)};

@@ -25,7 +25,6 @@ struct answer {
 static void run_done(void *arg)
 {
 	struct store_job *job = arg;
-
 	job->done(job, job->err.code);
 }
 
@@ -43,7 +42,6 @@ static enum err_code run_one(struct store_tx *tx, struct store_job *job)
 	struct snapshot *before = tx->snap;
 	struct store_tx saved = *tx;
 	enum err_code code = db_run(tx->db, "SAVEPOINT job", NULL, 0, &job->err);
-
 	if (code)
 		return code;
 	tx->snap = snapshot_fork(before);
@@ -68,7 +66,6 @@ static enum err_code run_batch(struct store *st, struct store_tx *tx, struct ans
 	size_t n, struct err *err)
 {
 	enum err_code code = db_still_there(st->db, err);
-
 	if (!code)
 		code = db_begin(st->db, err);
 	if (code)
@@ -93,13 +90,11 @@ static enum err_code run_batch(struct store *st, struct store_tx *tx, struct ans
 // The file is there (again): what it holds is the truth.
 static enum err_code reload(struct store *st, struct err *err)
 {
-	struct snapshot *fresh;
 	enum err_code code = db_still_there(st->db, err);
-
 	if (code)
 		return code;
-	fresh = snapshot_new(st->live);
-	fresh->sealed = !st->seal;
+	struct snapshot *fresh = snapshot_new(st->live);
+	fresh->sealed = st->seal == NULL;
 	fresh->before = st->tip;
 	code = store_audit_load(st, err);
 	if (!code)
@@ -129,7 +124,7 @@ static void count(struct store *st, uint64_t writes, bool ok, int64_t took_us)
 
 static void fail_all(struct store *st, struct answer *answers, size_t n, const struct err *err)
 {
-	if (st->db)
+	if (st->db != NULL)
 		store_in_trouble(st, err);
 	for (size_t i = 0; i < n; i++) {
 		answers[i].job->err = *err;
@@ -140,10 +135,8 @@ static void fail_all(struct store *st, struct answer *answers, size_t n, const s
 static void work(struct store *st, struct answer *answers, size_t n)
 {
 	int64_t start = clock_mono_us();
-	struct store_tx tx;
 	struct err err = {0};
 	enum err_code code = ERR_OK;
-
 	if (st->db == NULL)
 		code = err_set(&err, ERR_STORAGE_READONLY, NULL);
 	else if (st->stale)
@@ -152,6 +145,7 @@ static void work(struct store *st, struct answer *answers, size_t n)
 		fail_all(st, answers, n, &err);
 		return;
 	}
+	struct store_tx tx;
 	tx_begin(st, &tx, &answers[0].job->actor);
 	code = run_batch(st, &tx, answers, n, &err);
 	count(st, tx.writes, !code, clock_mono_us() - start);
@@ -180,9 +174,8 @@ static void work(struct store *st, struct answer *answers, size_t n)
 static void idle(struct store *st)
 {
 	struct err err = {0};
-
 	snapshots_collect(st->snaps);
-	if (!st->db)
+	if (st->db == NULL)
 		return;
 	if (db_still_there(st->db, &err)) {
 		store_in_trouble(st, &err);
@@ -201,21 +194,20 @@ static void idle(struct store *st)
 
 static size_t take(struct store *st, struct answer *answers, bool *ret_stop)
 {
-	struct timespec until;
 	size_t n = 0;
-
 	pthread_mutex_lock(&st->lock);
-	if (!st->head && !st->stopping) {
+	struct timespec until;
+	if (st->head == NULL && !st->stopping) {
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += IDLE_US / 1000000;
 		pthread_cond_timedwait(&st->wake, &st->lock, &until);
 	}
-	while (st->head && n < STORE_BATCH_MAX) {
+	while (st->head != NULL && n < STORE_BATCH_MAX) {
 		answers[n++] = (struct answer){st->head, ERR_OK};
 		st->head = st->head->next;
 		st->queued--;
 	}
-	if (!st->head)
+	if (st->head == NULL)
 		st->tail = &st->head;
 	*ret_stop = st->stopping && n == 0;
 	pthread_mutex_unlock(&st->lock);
@@ -227,10 +219,8 @@ static void *store_main(void *arg)
 	struct store *st = arg;
 	struct answer answers[STORE_BATCH_MAX];
 	bool stop = false;
-
 	while (!stop) {
 		size_t n = take(st, answers, &stop);
-
 		if (n)
 			work(st, answers, n);
 		else
@@ -248,13 +238,12 @@ const struct seal *store_seal(const struct store *st)
 
 bool store_submit(struct store *st, struct store_job *job)
 {
-	bool room;
 
 	job->next = NULL;
 	job->err = (struct err){0};
 	job->wrote = false;
 	pthread_mutex_lock(&st->lock);
-	room = st->queued < STORE_QUEUE_MAX && !st->stopping;
+	bool room = st->queued < STORE_QUEUE_MAX && !st->stopping;
 	if (room) {
 		*st->tail = job;
 		st->tail = &job->next;
@@ -268,7 +257,6 @@ bool store_submit(struct store *st, struct store_job *job)
 void store_start(struct store *st)
 {
 	pthread_attr_t attr;
-
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 512 * 1024);
 	st->running = pthread_create(&st->thread, &attr, store_main, st) == 0;
@@ -280,7 +268,6 @@ void store_start(struct store *st)
 void store_stop(struct store *st)
 {
 	struct err err = {0};
-
 	pthread_mutex_lock(&st->lock);
 	st->stopping = true;
 	pthread_cond_signal(&st->wake);
@@ -288,7 +275,7 @@ void store_stop(struct store *st)
 	if (st->running)
 		pthread_join(st->thread, NULL);
 	st->running = false;
-	if (!st->db)
+	if (st->db == NULL)
 		return;
 	// What fails here stays in the log, and the next start reads it from there.
 	if (db_checkpoint(st->db, true, &err) == ERR_OK)

@@ -27,12 +27,11 @@ static void add_reason(struct str *s, const char *text)
 void store_tell_state(struct store *st)
 {
 	struct str s = STR_INIT;
-	char left_out[128];
-
 	add_reason(&s, st->trouble ? st->trouble_text : "");
 	add_reason(&s, st->lost);
-	snprintf(left_out, sizeof(left_out), _("%zu stored rows failed their check and are left out"),
-		st->quarantined);
+	char left_out[128];
+	snprintf(left_out, sizeof(left_out),
+		_("%zu stored rows failed their check and are left out"), st->quarantined);
 	add_reason(&s, st->quarantined ? left_out : "");
 	add_reason(&s, st->upkeep);
 	add_reason(&s, st->unsaved);
@@ -54,12 +53,11 @@ void store_stats(struct store *st, struct store_stats *ret)
 // The next snapshot says it too; published when it changed.
 static void show_state(struct store *st)
 {
-	struct snapshot *next;
 
 	store_tell_state(st);
 	if (st->tip->store_state == store_state_of(st))
 		return;
-	next = snapshot_fork(st->tip);
+	struct snapshot *next = snapshot_fork(st->tip);
 	next->store_state = store_state_of(st);
 	st->tip = next;
 	snapshots_publish(st->snaps, next);
@@ -68,11 +66,10 @@ static void show_state(struct store *st)
 void store_in_trouble(struct store *st, const struct err *err)
 {
 	bool begins = st->trouble != err->code;
-	struct err ignored;
-
 	st->trouble = err->code;
 	snprintf(st->trouble_text, sizeof(st->trouble_text), "%s", err->message);
 	show_state(st);
+	struct err ignored;
 	// What was acknowledged is safe in memory alone from now on.
 	if (begins && !st->no_saving &&
 		(err->code == ERR_STORAGE_MOVED || err->code == ERR_STORAGE_CORRUPT) &&

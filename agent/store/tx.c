@@ -9,7 +9,10 @@
 
 void tx_begin(struct store *st, struct store_tx *tx, const struct actor *actor)
 {
-	*tx = (struct store_tx){.st = st, .db = st->db, .actor = actor, .audit_seq = st->audit_seq,
+	*tx = (struct store_tx){.st = st,
+		.db = st->db,
+		.actor = actor,
+		.audit_seq = st->audit_seq,
 		.now_ms = clock_wall_ms()};
 	memcpy(tx->audit_head, st->audit_head, SEAL_MAC);
 	tx->snap = snapshot_fork(st->tip);

@@ -67,10 +67,8 @@ static void forget_revoked(struct store_tx *tx)
 	struct snapshot *fork = snapshot_fork(seen);
 	struct pmap_it it = {0};
 	void *obj;
-
 	while (pmap_next(seen->tokens, &it, NULL, &obj)) {
 		const struct token_obj *t = obj;
-
 		if (t->revoked_at && llabs(t->revoked_at - tx->now_ms) > STORE_REVOKED_MS)
 			snapshot_del_token(fork, slice_of(t->doc.id));
 	}
@@ -81,10 +79,8 @@ static void forget_revoked(struct store_tx *tx)
 static enum err_code purge_rows(struct store_tx *tx, bool *ret_more, struct err *err)
 {
 	int64_t gone = 0;
-	enum err_code code;
-
 	*ret_more = false;
-	code = store_usage_expire(tx, ret_more, err);
+	enum err_code code = store_usage_expire(tx, ret_more, err);
 	for (size_t i = 0; i < ARRAY_LEN(endings) && !code; i++) {
 		code = DB_RUN(tx->db, err, endings[i].sql, DB_I(tx->now_ms - endings[i].kept_ms),
 			DB_I(ROWS_MAX), DB_I(tx->now_ms + endings[i].kept_ms));
@@ -103,11 +99,10 @@ static enum err_code purge_rows(struct store_tx *tx, bool *ret_more, struct err 
 static enum err_code purge_some(struct store *st, bool *ret_more, struct err *err)
 {
 	static const struct actor system = ACTOR_SELF("system");
-	struct store_tx tx;
 	enum err_code code = db_begin(st->db, err);
-
 	if (code)
 		return code;
+	struct store_tx tx;
 	tx_begin(st, &tx, &system);
 	code = db_end(st->db, purge_rows(&tx, ret_more, err), err);
 	if (code) {
@@ -127,7 +122,6 @@ static enum err_code purge_some(struct store *st, bool *ret_more, struct err *er
 static enum err_code checkpoint(struct store *st, bool cut, struct err *err)
 {
 	enum err_code code = db_checkpoint(st->db, cut, err);
-
 	pthread_mutex_lock(&st->lock);
 	if (!code)
 		st->stats.checkpoint_wall_ms = clock_wall_ms();
@@ -142,7 +136,6 @@ static enum err_code purge(struct store *st, struct err *err)
 	int64_t start = clock_mono_us();
 	bool more = true;
 	enum err_code code = ERR_OK;
-
 	while (!code && more && clock_mono_us() - start < PURGE_SHARE_US) {
 		code = purge_some(st, &more, err);
 		if (!code && db_log_pages(st->db) > LOG_PAGES_MAX)
@@ -168,7 +161,6 @@ static enum err_code shorten_log(struct store *st, bool idle, struct err *err)
 {
 	bool wanted = idle || st->trouble == ERR_STORAGE_FULL;
 	int64_t bytes = db_log_bytes(st->db);
-
 	if (db_log_pages(st->db) > LOG_PAGES_MAX || (wanted && bytes > 0))
 		return checkpoint(st, wanted || bytes > LOG_BYTES_KEPT, err);
 	return ERR_OK;
@@ -192,7 +184,6 @@ void store_save_now(struct store *st)
 	int64_t start = clock_mono_us();
 	struct err err = {0};
 	enum err_code code = store_save(st, st->tip, &err);
-
 	st->saved_us = clock_mono_us();
 	st->save_took_us = st->saved_us - start;
 	store_set_reason(st, st->unsaved, code ? err.message : "");
@@ -209,7 +200,6 @@ static void save_when_due(struct store *st)
 {
 	int64_t share = MIN_OF(st->save_took_us * SAVE_SHARE, SAVE_WITHIN_US);
 	int64_t every = MAX_OF(SAVE_EVERY_US, share);
-
 	if (st->saved_revision != (int64_t)st->tip->revision && !st->no_saving &&
 		clock_mono_us() - st->saved_us > every)
 		store_save_now(st);
@@ -222,7 +212,6 @@ static void tidy(struct store *st, bool idle)
 	int64_t now = clock_mono_us();
 	struct err err = {0};
 	enum err_code code = ERR_OK;
-
 	if (now < st->upkeep_at_us)
 		return;
 	if (now >= st->purge_at_us)
@@ -249,7 +238,6 @@ void store_try_again(struct store *st)
 {
 	struct err err = {0};
 	enum err_code code = db_begin(st->db, &err);
-
 	if (!code)
 		code = DB_RUN(st->db, &err,
 			"INSERT OR REPLACE INTO meta(key,value) VALUES('written_at',zeroblob(?))",

@@ -45,15 +45,16 @@ static void tell_end(const struct task_answer *a)
 		.client = &t->client,
 		.client_name = t->client_name,
 		.feature = t->feature,
-		.endpoint = endpoint_row(t->offer == OFFER_IMAGES ? EP_IMAGES : EP_IMAGE_EDITS)
-			->name,
+		.endpoint =
+			endpoint_row(t->offer == OFFER_IMAGES ? EP_IMAGES : EP_IMAGE_EDITS)->name,
 		.target = t->target[0] != '\0' ? t->target : NULL,
 		.decision = t->decision[0] != '\0' ? t->decision : NULL,
 		.reason = a->reason,
 		.tries = tries,
 		.tries_n = a->tries_n,
 		.status = a->err.code == ERR_OK ? 200
-			: t->status != 0 ? t->status : err_row(a->err.code)->status,
+			: t->status != 0	? t->status
+						: err_row(a->err.code)->status,
 		.code = a->err.code,
 		.total_us = (t->finished_ms - t->created_ms) * 1000,
 		.tokens_in = reported ? a->usage.in : a->bill.spent.in,
@@ -63,8 +64,11 @@ static void tell_end(const struct task_answer *a)
 		.cost = a->bill.cost};
 	for (size_t i = 0; i < a->tries_n; i++) {
 		const struct task_try *from = &a->tries[i];
-		tries[i] = (struct gw_attempt){.target = from->target, .end = from->end,
-			.status = from->status, .code = from->code, .ms = from->ms};
+		tries[i] = (struct gw_attempt){.target = from->target,
+			.end = from->end,
+			.status = from->status,
+			.code = from->code,
+			.ms = from->ms};
 	}
 	count_work(a, told.status, told.total_us);
 	gw_tell(a->agent, &scratch, &told);

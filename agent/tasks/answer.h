@@ -32,7 +32,8 @@ struct task_waiter { // a caller; counted by both sides
 	struct loop *loop;
 	struct tasks *e;
 	struct gw_call *c; // caller's loop alone; NULL once it is answered or gone
-	void (*told)(void *waiter); // caller's loop: there is an answer; gives up the engine's count
+	void (*told)(
+		void *waiter); // caller's loop: there is an answer; gives up the engine's count
 	void (*partial)(void *partial); // caller's loop: a struct task_partial, which it takes
 	struct loop_timer deadline; // caller's loop alone
 	bool async; // wants 202

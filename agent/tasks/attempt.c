@@ -41,13 +41,19 @@ void task_booked(struct task_run *r, enum outcome out, bool used, const struct a
 	char size[48];
 	int64_t wall = clock_wall_ms();
 	const struct price *p = snapshot_price(r->snap, r->cand, f->doc.name, r->t.model, wall);
-	struct ledger_entry e = {.wall_ms = wall, .feature = f->doc.name,
-		.target = r->cand->target_name, .client = &r->t.client, .key = r->cand->live->id,
+	struct ledger_entry e = {.wall_ms = wall,
+		.feature = f->doc.name,
+		.target = r->cand->target_name,
+		.client = &r->t.client,
+		.key = r->cand->live->id,
 		.model = r->t.model,
-		.first = !r->booked, .failed = out != OUT_OK && out != OUT_CLIENT,
-		.used = used, .paid = p != NULL && price_paid(p), .usage = PRICE_USAGE_NONE};
-	struct price_picture picture = {r->quality[0] != '\0' ? r->quality : NULL,
-		r->t.width != FIELD_NONE ? size : NULL};
+		.first = !r->booked,
+		.failed = out != OUT_OK && out != OUT_CLIENT,
+		.used = used,
+		.paid = p != NULL && price_paid(p),
+		.usage = PRICE_USAGE_NONE};
+	struct price_picture picture = {
+		r->quality[0] != '\0' ? r->quality : NULL, r->t.width != FIELD_NONE ? size : NULL};
 	if (used) {
 		snprintf(size, sizeof(size), "%lldx%lld", (long long)r->t.width,
 			(long long)r->t.height);
@@ -58,7 +64,8 @@ void task_booked(struct task_run *r, enum outcome out, bool used, const struct a
 		if (usage_is_absurd(usage))
 			gw_usage_absurd(r->e->agent, f->doc.name, r->cand->target_name);
 		e.usage.source = usage->in >= 0 && usage->out >= 0 ? COST_REPORTED
-				 : usage->images >= 0 ? COST_COUNTED : COST_UNKNOWN;
+			: usage->images >= 0			   ? COST_COUNTED
+								   : COST_UNKNOWN;
 		e.cost = price_cost(p, &e.usage, &picture);
 		gw_charge(snapshot_client(r->snap, &r->t.client), f, r->cand->key, &e.cost);
 		add_to_bill(&r->bill, &e.usage, &e.cost);
@@ -74,11 +81,16 @@ void task_attempt_over(struct task_run *r, enum outcome out, int status, enum er
 {
 	const struct feature_obj *f = snapshot_feature(r->snap, slice_of(r->t.feature));
 	int64_t now = loop_now_us(r->e->loop), us = now - r->try_us;
-	const struct attempt_end e = {.out = out, .unreachable = unreachable,
-		.status = status != 0 ? status : -(int)code, .now_us = now,
-		.wall_ms = clock_wall_ms(), .us = us, .cooldown_us = cooldown_us};
+	const struct attempt_end e = {.out = out,
+		.unreachable = unreachable,
+		.status = status != 0 ? status : -(int)code,
+		.now_us = now,
+		.wall_ms = clock_wall_ms(),
+		.us = us,
+		.cooldown_us = cooldown_us};
 	// Of a feature that is gone no policy is known: what the vendor said of the key still counts.
-	const struct breaker_policy p = f != NULL ? attempt_policy(&f->doc) : (struct breaker_policy){0};
+	const struct breaker_policy p = f != NULL ? attempt_policy(&f->doc)
+						  : (struct breaker_policy){0};
 	bool changed = attempt_tell(r->cand, &p, &e);
 	if (f != NULL && changed) {
 		r->e->face.cand = r->cand;

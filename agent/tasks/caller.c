@@ -93,12 +93,16 @@ static void add_tries(struct gw_call *c, const struct task_answer *a)
 		c->tries[c->tries_n++] = (struct gw_attempt){
 			.target = arena_strdup(&c->r->arena, t->target),
 			.end = arena_strdup(&c->r->arena, t->end),
-			.status = t->status, .code = t->code, .ms = t->ms};
+			.status = t->status,
+			.code = t->code,
+			.ms = t->ms};
 	}
 	// Of a task that was begun before a restart only its target is known.
 	if (a->tries_n == 0 && a->t.target[0] != '\0' && a->err.code == ERR_OK)
 		c->tries[c->tries_n++] = (struct gw_attempt){
-			.target = arena_strdup(&c->r->arena, a->t.target), .end = "ok", .status = 200};
+			.target = arena_strdup(&c->r->arena, a->t.target),
+			.end = "ok",
+			.status = 200};
 }
 
 // Of those who wait for one task the first to be answered tells what it used.
@@ -126,7 +130,6 @@ static void take_answer(struct gw_call *c, struct task_answer *a)
 static void add_headers(struct gw_call *c, const struct task_answer *a)
 {
 	struct req *r = c->r;
-	char n[24];
 	if (!c->in.stream || a->err.code != ERR_OK) // a stream has its own
 		req_header_add(r, "Cache-Control", "no-store");
 	if (a->durable && a->t.id[0] != '\0')
@@ -139,6 +142,7 @@ static void add_headers(struct gw_call *c, const struct task_answer *a)
 		req_header_add(r, "X-Yijian-Note", a->t.note);
 	if (a->err.code != ERR_OK || a->t.failed == 0)
 		return;
+	char n[24];
 	snprintf(n, sizeof(n), "%lld", (long long)a->t.failed);
 	req_header_add(r, "X-Yijian-Images-Failed", n);
 }
@@ -152,7 +156,7 @@ static void answer_error(struct gw_call *c, const struct task_answer *a)
 {
 	// A second try without the key would pay again.
 	bool paid = a->t.state == TASK_UNKNOWN || a->err.code == ERR_UPSTREAM_TIMEOUT ||
-		    a->err.code == ERR_OUTCOME_UNKNOWN;
+		a->err.code == ERR_OUTCOME_UNKNOWN;
 	if (paid)
 		req_header_add(c->r, "x-should-retry", "false");
 	if (a->retry_s > 0 || a->err.code == ERR_OVERLOADED)
@@ -236,8 +240,9 @@ static void too_late(void *arg)
 	w->late = true;
 	stop_waiting(c);
 	c->task_id = arena_strdup(&c->r->arena, id);
-	err_set(&err, ERR_UPSTREAM_TIMEOUT, _("the pictures are still being made; ask for them by the"
-					      " task's id, or again with the same Idempotency-Key"));
+	err_set(&err, ERR_UPSTREAM_TIMEOUT,
+		_("the pictures are still being made; ask for them by the"
+		  " task's id, or again with the same Idempotency-Key"));
 	if (c->phase == GS_OPEN) {
 		task_stream_fail(c, &err);
 		return;
@@ -315,7 +320,6 @@ static void post_run(struct gw_call *c, struct task_run *run, bool async)
 static void go(struct gw_call *c, const struct image_want *want, struct err *err)
 {
 	struct req *r = c->r;
-	struct task_run *run;
 	bool async;
 	if (req_prefers(r, "respond-async", &async, err) != ERR_OK)
 		return;
@@ -328,7 +332,7 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 	}
 	c->ask.stream = false; // whatever makes the pictures is asked for a whole answer
 	c->ask.needs &= ~(1u << NEED_STREAM);
-	run = task_run_new(r->agent->tasks);
+	struct task_run *run = task_run_new(r->agent->tasks);
 	if (read_key(r, &run->t, err) != ERR_OK) {
 		task_run_free(run);
 		return;
@@ -367,14 +371,14 @@ static void serve(struct req *r, enum offer offer, const struct feature_obj *f)
 {
 	struct gw_call *c = gw_call_new(gw_loop_of(r));
 	struct str *form = arena_zalloc(&r->arena, 1, sizeof(*form));
-	struct image_want want;
 	struct err err = {0};
 	arena_defer(&r->arena, release_str, form);
 	c->r = r;
-	enum err_code code = image_read_call(slice_of(req_header(r, "Content-Type")), r->body, offer,
-		f == NULL, form, &c->in, &err);
+	enum err_code code = image_read_call(slice_of(req_header(r, "Content-Type")), r->body,
+		offer, f == NULL, form, &c->in, &err);
 	if (code == ERR_OK)
 		code = prompt_judge(&c->in, &err);
+	struct image_want want;
 	if (code == ERR_OK)
 		code = image_read(&c->in, (int64_t)(gw_random(c->gl) >> 1), &want, &err);
 	if (code == ERR_OK) {

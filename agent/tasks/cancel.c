@@ -39,8 +39,12 @@ static void cancel_upstream(struct task_run *r, size_t part)
 	}
 	a->cancel(url, r->t.part[part].id, &r->send);
 	r->doing = DOING_CANCEL;
-	task_call(r, &(struct task_exchange){.url = url, .first_byte_ms = TASK_FIRST_BYTE_MS,
-		.total_ms = TASK_FIRST_BYTE_MS, .body_max = TASK_ANSWER_MAX, .cb = &callbacks});
+	task_call(r,
+		&(struct task_exchange){.url = url,
+			.first_byte_ms = TASK_FIRST_BYTE_MS,
+			.total_ms = TASK_FIRST_BYTE_MS,
+			.body_max = TASK_ANSWER_MAX,
+			.cb = &callbacks});
 }
 
 void task_cancel(struct task_run *r)

@@ -42,7 +42,8 @@ static void add_failed(const struct task_run *r, struct str *out)
 		str_add_json(out, slice_of(it->code[0] != '\0' ? it->code : "not_made"));
 		str_add(out, ",\"message\":");
 		str_add_json(out, slice_of(it->message));
-		if (it->fetch.n > 0 && !it->same) { // paid for, and still there for who can reach it
+		if (it->fetch.n > 0 &&
+			!it->same) { // paid for, and still there for who can reach it
 			str_add(out, ",\"url\":");
 			str_add_json(out, str_slice(&it->fetch));
 		}
@@ -132,8 +133,10 @@ static void end_as(struct task_run *r, enum task_state s)
 
 static enum err_code code_of(enum task_state s)
 {
-	return s == TASK_UNKNOWN ? ERR_OUTCOME_UNKNOWN : s == TASK_CANCELED ? ERR_CANCELED
-		: s == TASK_EXPIRED ? ERR_GONE : ERR_UPSTREAM_BAD_RESPONSE;
+	return s == TASK_UNKNOWN     ? ERR_OUTCOME_UNKNOWN
+		: s == TASK_CANCELED ? ERR_CANCELED
+		: s == TASK_EXPIRED  ? ERR_GONE
+				     : ERR_UPSTREAM_BAD_RESPONSE;
 }
 
 // Pictures of parts that came to nothing say why.
@@ -149,7 +152,7 @@ static void say_why(struct task_run *r, const struct task_part *p)
 		snprintf(it->code, sizeof(it->code), "%s", err_row(code)->code);
 		snprintf(it->message, sizeof(it->message), "%.*s", (int)sizeof(it->message) - 1,
 			code == t->code && t->message[0] != '\0' ? t->message
-								: _(err_row(code)->message));
+								 : _(err_row(code)->message));
 	}
 }
 

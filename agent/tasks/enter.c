@@ -45,7 +45,8 @@ static void resume(struct task_run *r)
 		struct task_part *p = &t->part[i];
 		if (r->at[i].kept)
 			take_kept(r, p);
-		else if (p->state == TASK_SUBMITTING || (p->state == TASK_SUCCEEDED && p->id[0] == '\0'))
+		else if (p->state == TASK_SUBMITTING ||
+			(p->state == TASK_SUCCEEDED && p->id[0] == '\0'))
 			p->state = TASK_UNKNOWN;
 		else if (p->state == TASK_SUCCEEDED)
 			p->state = TASK_RUNNING;
@@ -72,8 +73,12 @@ static void take_open(void *arg, const struct task *t, struct slice request)
 	str_add_slice(&r->type, type);
 	if (request.p != NULL)
 		str_add_slice(&r->body, request);
-	r->ask = (struct decide_request){.offer = t->offer, .width = t->width, .height = t->height,
-		.n = t->n, .deadline_us = FIELD_NONE, .needs = t->n > 1 ? 1u << NEED_N : 0};
+	r->ask = (struct decide_request){.offer = t->offer,
+		.width = t->width,
+		.height = t->height,
+		.n = t->n,
+		.deadline_us = FIELD_NONE,
+		.needs = t->n > 1 ? 1u << NEED_N : 0};
 	r->ask.client = &r->t.client;
 	r->ask.client_name = r->t.client_name;
 	*e->loaded_tail = r;
@@ -120,8 +125,12 @@ static void load_done(struct store_job *job, enum err_code code)
 void task_recover(struct tasks *e)
 {
 	e->loaded_tail = &e->loaded;
-	e->load_job = (struct store_job){.run = run_load, .done = load_done, .loop = e->loop,
-		.arg = e, .actor = ACTOR_SELF("system")};
+	e->load_job = (struct store_job){.run = run_load,
+		.done = load_done,
+		.loop = e->loop,
+		.arg = e,
+		.actor = ACTOR_SELF("system")};
 	if (!store_submit(e->agent->store, &e->load_job))
-		log_line(LOG_LVL_ERROR, "tasks_not_loaded", "detail", "the store's queue is full", NULL);
+		log_line(LOG_LVL_ERROR, "tasks_not_loaded", "detail", "the store's queue is full",
+			NULL);
 }

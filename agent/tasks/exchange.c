@@ -71,7 +71,9 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 	if (r->send.body.n > 0 && r->send.content_type == NULL)
 		str_add(&r->headers, "Content-Type: " JSON_TYPE "\r\n");
 	str_addf(&r->headers, "Accept: %s\r\n" AGENT "%s%s",
-		x->bytes ? "*/*" : r->send.stream ? "text/event-stream" : JSON_TYPE,
+		x->bytes		 ? "*/*"
+			: r->send.stream ? "text/event-stream"
+					 : JSON_TYPE,
 		vendor ? "" : HOP, str_text(&r->send.headers));
 	struct upstream_request q = {.url = x->url,
 		.pool_key = x->foreign ? "task-pictures" : r->pool_key,

@@ -52,7 +52,7 @@ static void on_fetched(void *arg, enum up_end end, const struct upstream_respons
 		else
 			snprintf(why, sizeof(why), "fetching it ended in %s", up_end_name(end));
 		bool same_again = end == UP_OK ? res->status < 500
-			: end == UP_FORBIDDEN || end == UP_TOO_LARGE;
+					       : end == UP_FORBIDDEN || end == UP_TOO_LARGE;
 		fetch_failed(r, !same_again, why);
 	}
 	task_call_end(r);
@@ -110,8 +110,11 @@ void task_fetch(struct task_run *r, size_t item)
 {
 	static const struct upstream_callbacks callbacks = {.done = on_fetched};
 	struct task_exchange x = {.url = task_take_upstream(r),
-		.first_byte_ms = TASK_FIRST_BYTE_MS, .total_ms = FETCH_TOTAL_MS,
-		.body_max = TASK_FETCH_MAX, .bytes = true, .cb = &callbacks};
+		.first_byte_ms = TASK_FIRST_BYTE_MS,
+		.total_ms = FETCH_TOTAL_MS,
+		.body_max = TASK_FETCH_MAX,
+		.bytes = true,
+		.cb = &callbacks};
 	r->item = item;
 	r->send.method = "GET";
 	const char *wrong = aim(r, &r->item_v[item], &x);

@@ -48,7 +48,10 @@ static void look_up(struct tasks *e, struct task_waiter *w, const struct task *t
 	l->e = e;
 	l->w = w;
 	l->t = *t;
-	l->job = (struct store_job){.run = run_look_up, .done = looked_up, .loop = e->loop, .arg = l,
+	l->job = (struct store_job){.run = run_look_up,
+		.done = looked_up,
+		.loop = e->loop,
+		.arg = l,
 		.actor = ACTOR_SELF("system")};
 	w->run = NULL;
 	if (!store_submit(e->agent->store, &l->job)) {
@@ -84,7 +87,8 @@ struct task_save {
 	struct task t, found;
 	bool create, keep_request, hit;
 	struct str request, result;
-	struct str part[TASK_PARTS_MAX]; // what those that are done brought; empty: nothing to write
+	struct str
+		part[TASK_PARTS_MAX]; // what those that are done brought; empty: nothing to write
 	void (*then)(struct task_run *r, enum err_code code);
 };
 
@@ -98,7 +102,8 @@ static enum err_code run_save(struct store_tx *tx, struct store_job *job)
 		str_slice(&s->result), &job->err);
 	for (size_t i = 0; code == ERR_OK && i < s->t.parts_n; i++) {
 		if (s->part[i].n > 0)
-			code = store_task_part_put(tx, s->t.id, i, str_slice(&s->part[i]), &job->err);
+			code = store_task_part_put(tx, s->t.id, i, str_slice(&s->part[i]),
+				&job->err);
 	}
 	return code;
 }
@@ -142,14 +147,13 @@ static void save_done(struct store_job *job, enum err_code code)
 void task_store(struct task_run *r, struct str *result,
 	void (*then)(struct task_run *r, enum err_code code))
 {
-	struct task_save *s;
 	if (!r->durable) {
 		if (result != NULL)
 			str_release(result);
 		then(r, ERR_OK);
 		return;
 	}
-	s = mem_zalloc(1, sizeof(*s));
+	struct task_save *s = mem_zalloc(1, sizeof(*s));
 	s->r = r;
 	s->t = r->t;
 	s->create = !r->stored;
@@ -167,8 +171,11 @@ void task_store(struct task_run *r, struct str *result,
 		s->result = *result;
 		*result = STR_INIT;
 	}
-	s->job = (struct store_job){.run = run_save, .done = save_done, .loop = r->e->loop,
-		.arg = s, .actor = ACTOR_SELF("system")};
+	s->job = (struct store_job){.run = run_save,
+		.done = save_done,
+		.loop = r->e->loop,
+		.arg = s,
+		.actor = ACTOR_SELF("system")};
 	r->doing = DOING_SAVE;
 	if (store_submit(r->e->agent->store, &s->job))
 		return;

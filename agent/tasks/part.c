@@ -136,7 +136,8 @@ static bool read_item(struct slice json, struct task_item *it)
 	size_t n;
 	if (jscan_object(json, any, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
 		return false;
-	const struct jscan_member *made = jscan_find(m, n, "json"), *code = jscan_find(m, n, "code");
+	const struct jscan_member *made = jscan_find(m, n, "json"),
+				  *code = jscan_find(m, n, "code");
 	const struct jscan_member *why = jscan_find(m, n, "message");
 	const struct jscan_member *same = jscan_find(m, n, "same");
 	const struct jscan_member *revised = jscan_find(m, n, "revised");
@@ -156,11 +157,11 @@ static bool read_item(struct slice json, struct task_item *it)
 static bool read_usage(const struct jscan_member *m, struct adapter_usage *u)
 {
 	int64_t *const to[] = {&u->in, &u->out, &u->cached, &u->images};
-	struct slice rest, item;
 	*u = ADAPTER_USAGE_UNKNOWN;
 	if (m == NULL || m->type != JS_ARRAY)
 		return false;
-	rest = m->value;
+	struct slice rest = m->value;
+	struct slice item;
 	for (size_t i = 0; i < ARRAY_LEN(to); i++) {
 		if (!jscan_next(&rest, &item) || !jscan_int(item, to[i]))
 			return false;

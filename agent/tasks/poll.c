@@ -136,8 +136,9 @@ static void on_polled(void *arg, enum up_end end, const struct upstream_response
 		return;
 	}
 	task_call_end(r);
-	poll_again(r, end == UP_OK && res->status >= 400 && res->status < 500 &&
-		res->status != 408 && res->status != 429);
+	poll_again(r,
+		end == UP_OK && res->status >= 400 && res->status < 500 && res->status != 408 &&
+			res->status != 429);
 }
 
 void task_poll(struct task_run *r, size_t part)
@@ -153,6 +154,10 @@ void task_poll(struct task_run *r, size_t part)
 	}
 	a->poll(url, r->t.part[part].id, &r->send);
 	r->doing = DOING_POLL;
-	task_call(r, &(struct task_exchange){.url = url, .first_byte_ms = TASK_FIRST_BYTE_MS,
-		.total_ms = 2 * TASK_FIRST_BYTE_MS, .body_max = TASK_ANSWER_MAX, .cb = &callbacks});
+	task_call(r,
+		&(struct task_exchange){.url = url,
+			.first_byte_ms = TASK_FIRST_BYTE_MS,
+			.total_ms = 2 * TASK_FIRST_BYTE_MS,
+			.body_max = TASK_ANSWER_MAX,
+			.cb = &callbacks});
 }

@@ -29,7 +29,8 @@ static void show(struct task_run *r, const char *type, struct slice data)
 
 static void keep(struct task_relay *y, const struct jscan_member *m, size_t n, struct slice b64)
 {
-	static const char *const names[] = {"usage", "background", "output_format", "quality", "size"};
+	static const char *const names[] = {
+		"usage", "background", "output_format", "quality", "size"};
 	str_add(&y->data, y->data.n > 0 ? ",{\"b64_json\":" : "{\"b64_json\":");
 	str_add_slice(&y->data, b64);
 	str_add_c(&y->data, '}');
@@ -69,7 +70,8 @@ static void take_event(struct task_run *r, struct slice name, struct slice data)
 		take_error(&r->relay, openai_is_error(m, n), data);
 		return;
 	}
-	const struct jscan_member *type = jscan_find(m, n, "type"), *b64 = jscan_find(m, n, "b64_json");
+	const struct jscan_member *type = jscan_find(m, n, "type"),
+				  *b64 = jscan_find(m, n, "b64_json");
 	if (type == NULL || b64 == NULL || b64->type != JS_STRING)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -96,11 +98,11 @@ static bool head(void *arg, const struct upstream_response *res)
 static bool data(void *arg, struct slice bytes)
 {
 	struct task_run *r = arg;
-	struct sse_event ev;
 	if (!r->relay.sse) {
 		str_add_slice(&r->relay.instead, bytes);
 		return true;
 	}
+	struct sse_event ev;
 	while (!r->relay.reader.too_large && sse_next(&r->relay.reader, &bytes, &ev)) {
 		r->relay.read_n++;
 		take_event(r, ev.name, ev.data);

@@ -69,7 +69,8 @@ struct task_run { // an unfinished task
 	struct decide_request ask; // its client points to t.client
 	int64_t draw, queued_us;
 	bool stored, durable, async, canceling, over;
-	enum err_code unkept; // why its row could not be made: who has tasks of its own is not asked
+	enum err_code
+		unkept; // why its row could not be made: who has tasks of its own is not asked
 	bool counted; // the history has a caller of it, who was told that it takes too long
 	struct task_waiter *waiters;
 	size_t waiters_n;
@@ -129,7 +130,8 @@ struct tasks {
 	struct task_run *dropped; // to be freed once they were
 	void (*turn)(void *e); // looks at those
 	bool turning; // it is to come in this turn
-	struct task_run *loaded, **loaded_tail; // read from the store at the start, not yet taken up
+	struct task_run *loaded,
+		**loaded_tail; // read from the store at the start, not yet taken up
 	size_t all_n, bytes;
 	struct task_run *queue, **queue_tail;
 	bool looking; // at the queue, as soon as may be

@@ -10,8 +10,7 @@ void task_slot_show(struct task_run *r, size_t part, const struct candidate *c)
 {
 	if (r->at[part].shown != NULL || c->pair == NULL)
 		return;
-	r->at[part].shown =
-		live_take(r->e->agent->live, c->pair->kind, slice_of(c->pair->id));
+	r->at[part].shown = live_take(r->e->agent->live, c->pair->kind, slice_of(c->pair->id));
 	atomic_fetch_add(&r->at[part].shown->inflight, 1);
 }
 

@@ -99,7 +99,8 @@ static void add_word(const struct gw_call *c, const struct jscan_member *m, size
 
 static void add_format(const struct jscan_member *m, size_t n, struct slice b64, struct str *out)
 {
-	static const char *const types[] = {"\"/9j/", "jpeg", "\"UklGR", "webp"}; // how base64 begins
+	static const char *const types[] = {
+		"\"/9j/", "jpeg", "\"UklGR", "webp"}; // how base64 begins
 	const struct jscan_member *at = jscan_find(m, n, "output_format");
 	const char *type = "png";
 	for (size_t i = 0; i < ARRAY_LEN(types); i += 2) {
@@ -112,12 +113,12 @@ static void add_format(const struct jscan_member *m, size_t n, struct slice b64,
 		str_addf(out, ",\"output_format\":\"%s\"", type);
 }
 
-static void add_event(struct gw_call *c, const struct jscan_member *m, size_t n,
-	struct slice item, bool last)
+static void add_event(struct gw_call *c, const struct jscan_member *m, size_t n, struct slice item,
+	bool last)
 {
 	const char *type = c->in.offer == OFFER_IMAGE_EDITS ? "image_edit.completed"
 							    : "image_generation.completed";
-	const struct jscan_member *b64, *revised, *created = jscan_find(m, n, "created");
+	const struct jscan_member *b64, *created = jscan_find(m, n, "created");
 	const struct jscan_member *usage = last ? jscan_find(m, n, "usage") : NULL;
 	struct jscan_member in[8];
 	struct str *json = &c->middle;
@@ -125,7 +126,7 @@ static void add_event(struct gw_call *c, const struct jscan_member *m, size_t n,
 	if (jscan_object(item, lax, in, ARRAY_LEN(in), &in_n, NULL) != ERR_OK ||
 		(b64 = jscan_find(in, in_n, "b64_json")) == NULL || b64->type != JS_STRING)
 		return;
-	revised = jscan_find(in, in_n, "revised_prompt");
+	const struct jscan_member *revised = jscan_find(in, in_n, "revised_prompt");
 	str_clear(json);
 	str_reserve(json, b64->value.n + 1024);
 	str_addf(json, "{\"type\":\"%s\"", type);
@@ -137,8 +138,8 @@ static void add_event(struct gw_call *c, const struct jscan_member *m, size_t n,
 	add_format(m, n, b64->value, json);
 	if (revised != NULL && revised->type == JS_STRING)
 		add(json, "revised_prompt", revised->value);
-	add(json, "usage", usage != NULL && usage->type == JS_OBJECT ? usage->value
-								     : slice_of(no_tokens));
+	add(json, "usage",
+		usage != NULL && usage->type == JS_OBJECT ? usage->value : slice_of(no_tokens));
 	str_add_c(json, '}');
 	str_addf(&c->out, "event: %s\n", type);
 	openai_event(str_slice(json), &c->out);
@@ -158,14 +159,14 @@ static void add_missing(struct gw_call *c, const struct task *t)
 
 void task_stream_pictures(struct gw_call *c, const struct task_answer *a)
 {
-	struct jscan_member m[16];
 	struct slice rest, item, next = {NULL, 0};
-	size_t n;
 	if (c->phase == GS_WAIT)
 		gw_sse_open(c);
 	c->phase = GS_DONE;
 	if (c->ttfb_us == 0)
 		c->ttfb_us = loop_now_us(c->gl->loop) - c->r->start_us;
+	struct jscan_member m[16];
+	size_t n;
 	if (jscan_object(str_slice(&a->body), lax, m, ARRAY_LEN(m), &n, NULL) == ERR_OK &&
 		jscan_find(m, n, "data") != NULL) {
 		rest = jscan_find(m, n, "data")->value;

@@ -48,8 +48,9 @@ static void submit_failed(struct task_run *r, enum up_end end, int status)
 	task_attempt_over(r, full ? OUT_CLIENT : OUT_FAILED, status, up_end_code(end),
 		end == UP_OK ? "bad_response" : up_end_name(end), away, 0);
 	if (!certain(end)) {
-		doubtful(r, up_end_code(end) == ERR_UNREACHABLE ? ERR_UPSTREAM_BAD_RESPONSE
-								: up_end_code(end));
+		doubtful(r,
+			up_end_code(end) == ERR_UNREACHABLE ? ERR_UPSTREAM_BAD_RESPONSE
+							    : up_end_code(end));
 		return;
 	}
 	task_booked(r, OUT_FAILED, false, NULL);
@@ -67,7 +68,6 @@ static void submit_refused(struct task_run *r, int status, struct slice retry_af
 {
 	const struct feature_obj *f = snapshot_feature(r->snap, slice_of(r->t.feature));
 	int64_t cooldown_us = 0;
-	char word[24];
 	if (status != 0 && status < 400) { // a redirect is never followed
 		submit_failed(r, UP_OK, status);
 		return;
@@ -80,11 +80,13 @@ static void submit_refused(struct task_run *r, int status, struct slice retry_af
 		if (s > 0 && (r->retry_s == 0 || s < r->retry_s))
 			r->retry_s = s;
 	}
+	char word[24];
 	snprintf(word, sizeof(word), status != 0 ? "http_%d" : "error", status);
 	task_attempt_over(r, r->error.outcome, status, r->error.code, word, false, cooldown_us);
 	if (is_doubtful(status) && !r->error.final) {
-		doubtful(r, r->error.code == ERR_UPSTREAM_TIMEOUT ? ERR_UPSTREAM_TIMEOUT
-								 : ERR_UPSTREAM_BAD_RESPONSE);
+		doubtful(r,
+			r->error.code == ERR_UPSTREAM_TIMEOUT ? ERR_UPSTREAM_TIMEOUT
+							      : ERR_UPSTREAM_BAD_RESPONSE);
 		return;
 	}
 	task_booked(r, r->error.outcome, false, NULL);
@@ -137,8 +139,9 @@ static void take_answer(struct task_run *r, const struct upstream_response *res,
 		task_part_done(r);
 		return;
 	case IMAGE_FAILED: // behind partial pictures nobody can tell what it cost
-		submit_refused(r, r->e->result.status == 0 && r->relay.shown > 0
-			? 502 : r->e->result.status, (struct slice){NULL, 0}, r->e->result.error);
+		submit_refused(r,
+			r->e->result.status == 0 && r->relay.shown > 0 ? 502 : r->e->result.status,
+			(struct slice){NULL, 0}, r->e->result.error);
 		return;
 	default:
 		submit_failed(r, UP_OK, res->status);
@@ -182,8 +185,8 @@ static void submit_now(struct task_run *r)
 	const struct image_adapter *a = image_adapter_for(r->cand);
 	struct task_part *p = &r->t.part[r->part];
 	struct image_want want;
-	struct image_submit s = {.want = &want, .feature = &f->doc, .cand = r->cand,
-		.first = p->first, .n = p->n};
+	struct image_submit s = {
+		.want = &want, .feature = &f->doc, .cand = r->cand, .first = p->first, .n = p->n};
 	struct err err = {0};
 	if (read_request(r, &want, &err) != ERR_OK || a->submit(&s, &r->send, &err) != ERR_OK) {
 		task_attempt_over(r, OUT_CLIENT, 0, err.code, "not_sent", false, 0);
@@ -198,7 +201,9 @@ static void submit_now(struct task_run *r)
 	r->relay.done = submit_ended;
 	r->at[r->part].sent = true;
 	atomic_fetch_add(&r->e->submitting, 1);
-	struct task_exchange x = {.url = r->cand->url, .body_max = GW_ANSWER_MAX, .once = true,
+	struct task_exchange x = {.url = r->cand->url,
+		.body_max = GW_ANSWER_MAX,
+		.once = true,
 		.first_byte_ms = f->doc.timeouts.first_byte_ms,
 		.total_ms = f->doc.timeouts.total_ms,
 		.cb = r->send.stream ? &task_relay_callbacks : &submit_callbacks};
@@ -211,7 +216,8 @@ static void submit_now(struct task_run *r)
 static void not_kept(struct task_run *r, enum err_code code)
 {
 	const struct image_adapter *a = image_adapter_for(r->cand);
-	bool may = !r->stored && !r->async && r->t.idem[0] == '\0' && code != ERR_IDEMPOTENCY_MISMATCH;
+	bool may = !r->stored && !r->async && r->t.idem[0] == '\0' &&
+		code != ERR_IDEMPOTENCY_MISMATCH;
 	if (may && a->sync) {
 		r->durable = false;
 		submit_now(r);

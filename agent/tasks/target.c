@@ -38,9 +38,11 @@ const struct candidate *task_candidate_of(const struct task_run *r, const struct
 struct task_account *task_account_of(struct tasks *e, const struct task_run *r)
 {
 	const struct key_obj *key = task_key_of(r, snapshots_now(e->agent->snaps));
-	bool named = key != NULL && key->doc.account != NULL; // people may call it like somebody's id
-	const char *name = named ? key->doc.account
-			   : r->t.key[0] != '\0' ? r->t.key : r->t.instance;
+	bool named = key != NULL &&
+		key->doc.account != NULL; // people may call it like somebody's id
+	const char *name = named      ? key->doc.account
+		: r->t.key[0] != '\0' ? r->t.key
+				      : r->t.instance;
 	struct task_account *a = e->accounts;
 	while (a != NULL && (a->named != named || strcmp(a->name, name) != 0))
 		a = a->next;

@@ -95,8 +95,11 @@ static void sweep_done(struct store_job *job, enum err_code code)
 static void sweep_share(struct tasks *e)
 {
 	e->sweep_more = false;
-	e->sweep_job = (struct store_job){.run = run_sweep, .done = sweep_done, .loop = e->loop,
-		.arg = e, .actor = ACTOR_SELF("system")};
+	e->sweep_job = (struct store_job){.run = run_sweep,
+		.done = sweep_done,
+		.loop = e->loop,
+		.arg = e,
+		.actor = ACTOR_SELF("system")};
 	e->sweeping = store_submit(e->agent->store, &e->sweep_job);
 }
 

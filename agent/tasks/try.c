@@ -45,8 +45,8 @@ static void cut(struct task_run *r, const struct candidate *c)
 	r->t.parts_n = 0;
 	while (first < r->t.n) {
 		struct task_part *p = &r->t.part[r->t.parts_n++];
-		*p = (struct task_part){.state = TASK_QUEUED, .first = first,
-			.n = MIN_OF(r->t.n - first, max)};
+		*p = (struct task_part){
+			.state = TASK_QUEUED, .first = first, .n = MIN_OF(r->t.n - first, max)};
 		first += p->n;
 	}
 }
@@ -55,14 +55,15 @@ static void cut(struct task_run *r, const struct candidate *c)
 static bool admit(struct task_run *r, const struct candidate *c, bool forced)
 {
 	int64_t now = loop_now_us(r->e->loop);
-	struct limit_hit hit;
 	if (!forced && atomic_load(&c->live->cooldown_until_us) > now)
 		return false; // decide would not have chosen it; a further part goes there or nowhere
 	if (!forced && !attempt_may(c, now))
 		return false;
+	struct limit_hit hit;
 	if (c->key == NULL) {
 		atomic_fetch_add(&c->live->inflight, 1);
-	} else if (!limits_take(&c->key->limits, c->live, r->ask.tokens, now, clock_wall_ms(), &hit)) {
+	} else if (!limits_take(&c->key->limits, c->live, r->ask.tokens, now, clock_wall_ms(),
+			   &hit)) {
 		if (!forced)
 			attempt_let_go(c);
 		return false;
@@ -75,7 +76,8 @@ static bool admit(struct task_run *r, const struct candidate *c, bool forced)
 // False when the account's pace asks for a moment.
 static bool paced(struct task_run *r, const struct candidate *c)
 {
-	const struct vendor_row *v = c->key == NULL ? NULL
+	const struct vendor_row *v = c->key == NULL
+		? NULL
 		: vendor_find(slice_of(c->key->doc.vendor), slice_of(c->target->service));
 	int64_t now = loop_now_us(r->e->loop);
 	if (v == NULL || v->submits_per_s == 0 || c->key->doc.limits.rpm > 0)
@@ -124,11 +126,11 @@ static void wait_for_room(struct task_run *r)
 
 static bool may_wait(const struct task_run *r, const struct decision *d)
 {
-	int64_t at;
 	for (size_t i = 0; i < d->n; i++) {
 		if (d->v[i].skip == SKIP_CONCURRENCY_FULL)
 			return true;
 	}
+	int64_t at;
 	return (r->async || r->stored) && decide_may_return(d, &at);
 }
 
@@ -140,10 +142,11 @@ static enum err_code common_code(const struct task_run *r)
 			return ERR_ALL_UPSTREAMS_FAILED;
 	}
 	return code == ERR_UPSTREAM_RATE_LIMITED || code == ERR_UPSTREAM_AUTH_FAILED ||
-			       code == ERR_UPSTREAM_BILLING || code == ERR_UPSTREAM_TIMEOUT ||
-			       code == ERR_UPSTREAM_BAD_RESPONSE || code == ERR_UPSTREAM_TOO_LARGE ||
-			       code == ERR_SEALED || code == ERR_SECRET_CORRUPT
-		       ? code : ERR_ALL_UPSTREAMS_FAILED;
+			code == ERR_UPSTREAM_BILLING || code == ERR_UPSTREAM_TIMEOUT ||
+			code == ERR_UPSTREAM_BAD_RESPONSE || code == ERR_UPSTREAM_TOO_LARGE ||
+			code == ERR_SEALED || code == ERR_SECRET_CORRUPT
+		? code
+		: ERR_ALL_UPSTREAMS_FAILED;
 }
 
 static void fail_tried(struct task_run *r)
@@ -184,8 +187,8 @@ static void record(struct task_run *r, const struct snapshot *snap, const struct
 		return;
 	decision_id(r->t.decision, wall, gw_random(r->e->gl));
 	r->reason = d->reason;
-	decisions_record(r->e->agent->decisions, r->t.decision, snap, route, &r->ask, d, "live", wall,
-		us, true);
+	decisions_record(r->e->agent->decisions, r->t.decision, snap, route, &r->ask, d, "live",
+		wall, us, true);
 	metric_add(r->e->agent->metrics, MET_DECISIONS, 1, labels);
 }
 
@@ -274,8 +277,8 @@ static void try_fixed(struct task_run *r, const struct snapshot *snap, const str
 }
 
 // True when the one that was chosen cannot be tried after all: another may.
-static bool look_for_one(struct task_run *r, const struct snapshot *snap,
-	const struct route *route, int64_t max)
+static bool look_for_one(struct task_run *r, const struct snapshot *snap, const struct route *route,
+	int64_t max)
 {
 	struct decision *d = &r->e->gl->decision;
 	if ((int64_t)r->tries_n >= max && r->tries_n > 0) {

@@ -146,7 +146,8 @@ static const char *refusal(const struct conn *c)
 static int new_socket(struct conn *c, int family, int type, int protocol)
 {
 	int fd = socket(family, type | SOCK_CLOEXEC, protocol);
-	bool none = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+	bool none = fd < 0 &&
+		(errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
 	if (descriptor_is_kept(fd)) {
 		close(fd);
 		fd = -1;
@@ -288,13 +289,14 @@ static void on_dialled(struct conn *c)
 static struct curl_slist *addresses_of(const struct url *url, const struct resolved *res)
 {
 	struct str text = STR_INIT;
-	char ip[INET6_ADDRSTRLEN];
 	str_addf(&text, "+%s:%d:", url->host, url->port);
+	char ip[INET6_ADDRSTRLEN];
 	for (size_t i = 0; i < res->n; i++) {
 		const struct sockaddr *sa = (const void *)&res->v[i];
 		bool v6 = sa->sa_family == AF_INET6;
-		const void *addr = v6 ? (const void *)&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr
-				      : &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
+		const void *addr = v6
+			? (const void *)&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr
+			: &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
 		if (inet_ntop(sa->sa_family, addr, ip, sizeof(ip)) != NULL)
 			str_addf(&text, v6 ? "%s[%s]" : "%s%s", i > 0 ? "," : "", ip);
 	}

@@ -55,10 +55,24 @@ static enum h1_step fail(struct h1 *p, enum h1_step why)
 
 // ---- the head ----
 
-static const bool is_token[256] = {['a' ... 'z'] = true, ['A' ... 'Z'] = true,
-	['0' ... '9'] = true, ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true,
-	['\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true, ['^'] = true,
-	['_'] = true, ['`'] = true, ['|'] = true, ['~'] = true};
+static const bool is_token[256] = {['a' ... 'z'] = true,
+	['A' ... 'Z'] = true,
+	['0' ... '9'] = true,
+	['!'] = true,
+	['#'] = true,
+	['$'] = true,
+	['%'] = true,
+	['&'] = true,
+	['\''] = true,
+	['*'] = true,
+	['+'] = true,
+	['-'] = true,
+	['.'] = true,
+	['^'] = true,
+	['_'] = true,
+	['`'] = true,
+	['|'] = true,
+	['~'] = true};
 
 static bool is_control(char c)
 {
@@ -68,8 +82,8 @@ static bool is_control(char c)
 // "HTTP/1.1 200 OK"; HTTP/0.9 has no such line and HTTP/2 was not asked for.
 static bool read_status(struct h1 *p, struct slice line)
 {
-	if (line.n < 12 || (memcmp(line.p, "HTTP/1.1 ", 9) != 0 &&
-		memcmp(line.p, "HTTP/1.0 ", 9) != 0))
+	if (line.n < 12 ||
+		(memcmp(line.p, "HTTP/1.1 ", 9) != 0 && memcmp(line.p, "HTTP/1.0 ", 9) != 0))
 		return false;
 	p->keep_alive = line.p[7] == '1';
 	p->status = 0;
@@ -142,9 +156,9 @@ static void read_connection(struct slice value, struct framing *f)
 
 static bool read_framing(struct h1 *p, const struct h1_header *h, struct framing *f)
 {
-	int64_t length;
 	if (h->name.n != 14 && h->name.n != 17 && h->name.n != 10)
 		return true; // none of the names below, which is the usual case
+	int64_t length;
 	if (slice_ieq_str(h->name, "content-length")) {
 		if (!digits_only(h->value) || !num_i64(h->value, 0, LENGTH_MAX, &length))
 			return false;

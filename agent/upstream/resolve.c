@@ -156,9 +156,9 @@ static void take_answer(struct name *n, const struct resolved *res)
 
 static void *thread_run(void *arg)
 {
+	pthread_mutex_lock(&all.lock);
 	struct resolved res;
 	struct name *n;
-	pthread_mutex_lock(&all.lock);
 	while ((n = next_name()) != NULL) {
 		all.lane[n->lane].running++;
 		n->running = true;
@@ -176,14 +176,14 @@ static void *thread_run(void *arg)
 // Threads end when there is nothing to do; a lane that may go on has one at most begun for it here.
 static void begin_thread(void)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
 	if (all.threads >= RESOLVE_THREADS)
 		return;
+	pthread_attr_t attr;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	all.threads++;
+	pthread_t thread;
 	if (pthread_create(&thread, &attr, thread_run, NULL) != 0)
 		all.threads--; // those that run go on with what waits
 	pthread_attr_destroy(&attr);

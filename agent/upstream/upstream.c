@@ -288,9 +288,10 @@ static void write_head(struct upcall *c)
 	struct slice key = q->auth != NULL ? secret_bytes(q->auth) : (struct slice){NULL, 0};
 	struct str *s = &c->out;
 	str_clear(s);
-	str_reserve(s, 256 + strlen(q->path) + strlen(q->url->host) + 2 * key.n +
-		(q->auth_header != NULL ? strlen(q->auth_header) : 0) +
-		(q->headers != NULL ? strlen(q->headers) : 0));
+	str_reserve(s,
+		256 + strlen(q->path) + strlen(q->url->host) + 2 * key.n +
+			(q->auth_header != NULL ? strlen(q->auth_header) : 0) +
+			(q->headers != NULL ? strlen(q->headers) : 0));
 	str_add(s, q->method);
 	str_add_c(s, ' ');
 	str_add(s, q->path);
@@ -345,8 +346,10 @@ static bool send_some(struct upcall *c)
 
 static void dial(struct upcall *c)
 {
-	const struct conn_may may = {.secret = c->req.vendor_key, .public_only = c->req.public_only,
-		.near_only = c->req.near_only, .background = c->req.background};
+	const struct conn_may may = {.secret = c->req.vendor_key,
+		.public_only = c->req.public_only,
+		.near_only = c->req.near_only,
+		.background = c->req.background};
 	c->conn = conn_open(c->pool, c->origin, c->req.url, may, &hooks, c);
 	if (c->conn != NULL)
 		return;
@@ -382,9 +385,10 @@ static void on_opened(void *owner, enum err_code code, const char *why)
 	struct upcall *c = owner;
 	if (code != ERR_OK) {
 		c->conn = NULL;
-		fail(c, code == ERR_UNREACHABLE ? UP_CONNECT
-			: code == ERR_OVERLOADED ? UP_NO_ROOM
-						 : UP_FORBIDDEN,
+		fail(c,
+			code == ERR_UNREACHABLE		 ? UP_CONNECT
+				: code == ERR_OVERLOADED ? UP_NO_ROOM
+							 : UP_FORBIDDEN,
 			code, why);
 		return;
 	}
@@ -528,10 +532,12 @@ static bool digest(struct upcall *c, struct slice in)
 			complete(c, in.n == 0);
 			return false;
 		case H1_TOO_LARGE:
-			fail(c, UP_TOO_LARGE, ERR_UPSTREAM_TOO_LARGE, "the answer's head is too large");
+			fail(c, UP_TOO_LARGE, ERR_UPSTREAM_TOO_LARGE,
+				"the answer's head is too large");
 			return false;
 		case H1_BAD:
-			fail(c, UP_BAD, ERR_UPSTREAM_BAD_RESPONSE, "the answer is not proper HTTP/1.1");
+			fail(c, UP_BAD, ERR_UPSTREAM_BAD_RESPONSE,
+				"the answer is not proper HTTP/1.1");
 			return false;
 		}
 		if (c->have_head && too_much(c)) {
@@ -546,7 +552,8 @@ static void on_eof(struct upcall *c)
 	if (c->began && h1_eof(&c->h1) == H1_DONE)
 		complete(c, false);
 	else
-		lost(c, c->began ? "the connection was cut before the answer was complete"
+		lost(c,
+			c->began ? "the connection was cut before the answer was complete"
 				 : "the connection was closed without an answer");
 }
 

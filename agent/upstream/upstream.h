@@ -18,7 +18,9 @@ enum up_end { // how an exchange ended
 	UP_OK, // complete answer
 	UP_CONNECT, // could not connect (DNS, refused, TLS)
 	UP_FORBIDDEN, // the dialled address is not allowed
-	UP_TIMEOUT_CONNECT, UP_TIMEOUT_FIRST_BYTE, UP_TIMEOUT_IDLE,
+	UP_TIMEOUT_CONNECT,
+	UP_TIMEOUT_FIRST_BYTE,
+	UP_TIMEOUT_IDLE,
 	UP_TIMEOUT_SLOW, // what had begun came at less than agent/core/pace.h asks for
 	UP_TIMEOUT_TOTAL,
 	UP_RESET, // cut before the answer was complete

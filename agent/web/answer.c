@@ -23,14 +23,15 @@ static const char *reason(int status)
 		int status;
 		const char *phrase;
 	} phrases[] = {{200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
-		{304, "Not Modified"}, {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
-		{404, "Not Found"}, {405, "Method Not Allowed"}, {408, "Request Timeout"},
-		{409, "Conflict"}, {410, "Gone"}, {412, "Precondition Failed"},
-		{413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
-		{422, "Unprocessable Content"}, {429, "Too Many Requests"},
-		{431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
-		{501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
-		{504, "Gateway Timeout"}, {507, "Insufficient Storage"}, {508, "Loop Detected"}};
+		{304, "Not Modified"}, {400, "Bad Request"}, {401, "Unauthorized"},
+		{403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
+		{408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
+		{412, "Precondition Failed"}, {413, "Content Too Large"}, {414, "URI Too Long"},
+		{415, "Unsupported Media Type"}, {422, "Unprocessable Content"},
+		{429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
+		{500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
+		{503, "Service Unavailable"}, {504, "Gateway Timeout"},
+		{507, "Insufficient Storage"}, {508, "Loop Detected"}};
 	for (size_t i = 0; i < ARRAY_LEN(phrases); i++)
 		if (phrases[i].status == status)
 			return phrases[i].phrase;
@@ -97,11 +98,11 @@ static void add_framing(const struct web_req *q, struct str *out)
 typedef void header_fn(void *arg, const char *name, const char *value);
 
 // Inlined into both of its callers: one of them is on the traffic path.
-static inline __attribute__((always_inline)) void each_header(const struct web_req *q, header_fn *fn,
-	void *arg)
+static inline __attribute__((always_inline)) void each_header(const struct web_req *q,
+	header_fn *fn, void *arg)
 {
 	fn(arg, "Date", date_of(q->web));
-	if (q->content_type)
+	if (q->content_type != NULL)
 		fn(arg, "Content-Type", q->content_type);
 	fn(arg, "X-Request-Id", q->r.id);
 	fn(arg, "X-Content-Type-Options", "nosniff");

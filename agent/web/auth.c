@@ -33,9 +33,6 @@ static struct slice host_name(struct slice host)
 bool auth_host_is_local(const struct auth_call *c)
 {
 	struct slice name = host_name(c->host);
-	char text[INET6_ADDRSTRLEN];
-	struct in_addr v4;
-	struct in6_addr v6;
 	if (slice_ieq_str(name, "localhost") || slice_ieq_str(name, "localhost."))
 		return true;
 	if (c->local_ip.n && slice_eq(name, c->local_ip))
@@ -43,12 +40,15 @@ bool auth_host_is_local(const struct auth_call *c)
 	for (int i = 0; c->kind == PEER_TRUSTED && i < SVC_COUNT; i++)
 		if (slice_ieq_str(name, service_row((enum service_id)i)->name))
 			return true;
+	char text[INET6_ADDRSTRLEN];
 	if (!name.n || name.n >= sizeof(text))
 		return false;
 	memcpy(text, name.p, name.n);
 	text[name.n] = '\0';
+	struct in_addr v4;
 	if (inet_pton(AF_INET, text, &v4) == 1)
 		return ((const unsigned char *)&v4)[0] == 127;
+	struct in6_addr v6;
 	return inet_pton(AF_INET6, text, &v6) == 1 && !memcmp(&v6, &in6addr_loopback, sizeof(v6));
 }
 
@@ -56,7 +56,7 @@ bool auth_host_is_local(const struct auth_call *c)
 static bool origin_is_ours(const struct auth_call *c)
 {
 	struct slice o = c->origin;
-	if (!o.p)
+	if (o.p == NULL)
 		return true;
 	if (slice_starts(o, "http://"))
 		o = (struct slice){o.p + 7, o.n - 7};
@@ -69,7 +69,7 @@ static bool origin_is_ours(const struct auth_call *c)
 
 static bool fetch_site_ok(struct slice site)
 {
-	return !site.p || slice_ieq_str(site, "none") || slice_ieq_str(site, "same-origin");
+	return site.p == NULL || slice_ieq_str(site, "none") || slice_ieq_str(site, "same-origin");
 }
 
 // What a browser page of elsewhere cannot fake, judged whenever no credential speaks.
@@ -88,7 +88,7 @@ static enum err_code judge_page(const struct auth_call *c)
 
 static void judge_open(const struct auth_call *c, struct principal *ret)
 {
-	if (!c->authorization.p && (ret->why = judge_page(c)))
+	if (c->authorization.p == NULL && (ret->why = judge_page(c)))
 		return;
 	ret->id = ident_anybody;
 }
@@ -108,7 +108,7 @@ static void look_at_form(const struct auth_call *c, struct shown *s)
 {
 	if (s->text.n != CREDENTIAL_LEN)
 		return;
-	s->hash = c->memo ? seal_memo_find(c->memo, s->text, &s->mark) : NULL;
+	s->hash = c->memo != NULL ? seal_memo_find(c->memo, s->text, &s->mark) : NULL;
 	if (LIKELY(s->hash))
 		s->kind = s->text.p[3] == 'a' ? CREDENTIAL_TOKEN : CREDENTIAL_CLIENT;
 	else
@@ -121,15 +121,17 @@ static struct slice bearer(struct slice value)
 	if (value.n < sizeof(scheme) - 1 ||
 		!slice_ieq_str((struct slice){value.p, sizeof(scheme) - 1}, scheme))
 		return (struct slice){0};
-	return slice_trim((struct slice){value.p + sizeof(scheme) - 1, value.n - sizeof(scheme) + 1});
+	return slice_trim((struct slice){
+		value.p + sizeof(scheme) - 1, value.n - sizeof(scheme) + 1});
 }
 
 static struct shown shown_by(const struct auth_call *c)
 {
-	struct shown s = {.any = c->authorization.p || c->api_key.p};
-	if (c->authorization.p) // wins when both come, as SDKs with an old key in the environment do
+	struct shown s = {.any = c->authorization.p != NULL || c->api_key.p != NULL};
+	if (c->authorization.p !=
+		NULL) // wins when both come, as SDKs with an old key in the environment do
 		s.text = bearer(c->authorization);
-	else if (c->api_key.p)
+	else if (c->api_key.p != NULL)
 		s.text = slice_trim(c->api_key);
 	look_at_form(c, &s);
 	return s;
@@ -139,11 +141,11 @@ static struct shown shown_by(const struct auth_call *c)
 static bool genuine(const struct auth_call *c, const struct shown *s, const unsigned char *hash)
 {
 	static const unsigned char nobody[CALLER_HASH] = {0};
-	unsigned char have[SEAL_MAC];
 	if (LIKELY(s->hash))
-		return seal_same(s->hash, hash ? hash : nobody) && hash;
+		return seal_same(s->hash, hash != NULL ? hash : nobody) && hash != NULL;
+	unsigned char have[SEAL_MAC];
 	seal_token_hash(c->seal, s->text, have);
-	bool same = seal_same(have, hash ? hash : nobody) && hash;
+	bool same = seal_same(have, hash != NULL ? hash : nobody) && hash != NULL;
 	if (same)
 		seal_memo_keep(c->memo, &s->mark, have);
 	return same;
@@ -152,15 +154,15 @@ static bool genuine(const struct auth_call *c, const struct shown *s, const unsi
 // The token's or client's object when the credential is genuine.
 static const void *holder(const struct auth_call *c, const struct shown *s)
 {
-	if (!c->snap || !c->seal)
+	if (c->snap == NULL || c->seal == NULL)
 		return NULL;
 	struct ident id = ident_of_credential(s->text);
 	if (s->kind == CREDENTIAL_TOKEN) {
 		const struct token_obj *t = snapshot_token(c->snap, &id);
-		return genuine(c, s, t ? t->hash : NULL) ? t : NULL;
+		return genuine(c, s, t != NULL ? t->hash : NULL) ? t : NULL;
 	}
 	const struct client_obj *k = snapshot_client(c->snap, &id);
-	return genuine(c, s, k ? k->hash : NULL) ? k : NULL;
+	return genuine(c, s, k != NULL ? k->hash : NULL) ? k : NULL;
 }
 
 static void refuse_guess(struct principal *p, enum err_code why)
@@ -177,7 +179,7 @@ static bool from_its_networks(const struct auth_call *c, const struct token *t)
 		return true;
 	for (size_t i = 0; i < t->cidr.n; i++)
 		str_addf(&list, "%s%s", i ? "," : "", t->cidr.v[i]);
-	bool in = c->peer && peer_nets_parse(str_slice(&list), &nets, NULL) == ERR_OK &&
+	bool in = c->peer != NULL && peer_nets_parse(str_slice(&list), &nets, NULL) == ERR_OK &&
 		peer_in_nets(c->peer, &nets);
 	str_release(&list);
 	return in;
@@ -185,7 +187,7 @@ static bool from_its_networks(const struct auth_call *c, const struct token *t)
 
 const char *principal_shown(const struct principal *p)
 {
-	return p->client ? p->client->doc.name : p->token ? p->token->doc.name : "";
+	return p->client != NULL ? p->client->doc.name : p->token != NULL ? p->token->doc.name : "";
 }
 
 bool auth_token_whole(const struct token *t)
@@ -195,8 +197,9 @@ bool auth_token_whole(const struct token *t)
 
 enum role principal_reach(const struct principal *p)
 {
-	return p->role == ROLE_ADMIN && p->token && !auth_token_whole(&p->token->doc) ? ROLE_OPERATOR
-										      : p->role;
+	return p->role == ROLE_ADMIN && p->token != NULL && !auth_token_whole(&p->token->doc)
+		? ROLE_OPERATOR
+		: p->role;
 }
 
 const char *auth_token_state(const struct token_obj *t, int64_t now_wall_ms)
@@ -206,15 +209,16 @@ const char *auth_token_state(const struct token_obj *t, int64_t now_wall_ms)
 	if (t->doc.expires_at != FIELD_NONE && t->doc.expires_at <= now_wall_ms)
 		return "expired";
 	return t->doc.not_before != FIELD_NONE && t->doc.not_before > now_wall_ms ? "pending"
-										 : "active";
+										  : "active";
 }
 
 enum err_code auth_still(const struct principal *p, const struct snapshot *now, int64_t now_wall_ms)
 {
-	const struct token_obj *t = p->token && now ? snapshot_token(now, &p->id) : NULL;
-	if (!p->token || !now)
+	const struct token_obj *t = p->token != NULL && now != NULL ? snapshot_token(now, &p->id)
+								    : NULL;
+	if (p->token == NULL || now == NULL)
 		return ERR_OK;
-	if (!t || t->revoked_at)
+	if (t == NULL || t->revoked_at)
 		return ERR_TOKEN_REVOKED;
 	return strcmp(auth_token_state(t, now_wall_ms), "active") == 0 ? ERR_OK : ERR_TOKEN_EXPIRED;
 }
@@ -250,7 +254,7 @@ static void judge_scope(const struct auth_call *c, const struct token *t, struct
 		return;
 	refuse(ret, ERR_SCOPE_EXCEEDED);
 	snprintf(ret->detail, sizeof(ret->detail), _("this token does not hold the scope %s:%s"),
-		noun ? noun : SCOPE_ALL, write ? "write" : "read");
+		noun != NULL ? noun : SCOPE_ALL, write ? "write" : "read");
 }
 
 // To some seconds: one store in a while is enough for a list, and each is written down.
@@ -266,11 +270,11 @@ static void note_use(const struct auth_call *c, struct live *l)
 static void judge_token(const struct auth_call *c, const struct shown *s, struct principal *ret)
 {
 	const void *who = s->kind ? holder(c, s) : NULL;
-	if (!c->seal && s->kind) {
+	if (c->seal == NULL && s->kind) {
 		refuse(ret, ERR_SEALED); // no hash can be made, so nobody can be told from a guess
 		return;
 	}
-	if (!who) {
+	if (who == NULL) {
 		refuse_guess(ret, ERR_TOKEN_INVALID);
 		return;
 	}
@@ -314,7 +318,7 @@ static void judge_client_key(const struct auth_call *c, const struct client_obj 
 // sending is not looked at, and the page rules hold.
 static void judge_local(const struct auth_call *c, const struct shown *s, struct principal *ret)
 {
-	bool open = (!c->snap || !c->snap->clients_required) &&
+	bool open = (c->snap == NULL || !c->snap->clients_required) &&
 		(!c->gateway_public || c->kind == PEER_UNIX || c->kind == PEER_TRUSTED);
 	if (c->kind == PEER_REMOTE || c->forwarded || !open) {
 		refuse(ret, ERR_INVALID_API_KEY);
@@ -330,11 +334,11 @@ static void judge_client(const struct auth_call *c, struct principal *ret)
 {
 	struct shown s = shown_by(c);
 	const void *who = s.kind ? holder(c, &s) : NULL;
-	if (s.kind && !c->seal) {
+	if (s.kind && c->seal == NULL) {
 		refuse(ret, ERR_SEALED);
-	} else if (!who && slice_starts(s.text, CREDENTIAL_PREFIX)) {
+	} else if (who == NULL && slice_starts(s.text, CREDENTIAL_PREFIX)) {
 		refuse_guess(ret, ERR_INVALID_API_KEY); // meant for us, and nobody's
-	} else if (!who) {
+	} else if (who == NULL) {
 		judge_local(c, &s, ret);
 	} else if (s.kind == CREDENTIAL_TOKEN) {
 		refuse(ret, ERR_SCOPE_EXCEEDED);
@@ -411,7 +415,7 @@ static enum err_code beyond(struct err *err, const char *field, const char *why)
 
 static bool scope_held(const struct principal *p, const char *scope)
 {
-	if (!p->token || p->token->doc.scopes.n == 0)
+	if (p->token == NULL || p->token->doc.scopes.n == 0)
 		return p->role == ROLE_ADMIN || strcmp(scope, SCOPE_ALL) != 0;
 	return strv_has(&p->token->doc.scopes, scope) || auth_token_whole(&p->token->doc);
 }
@@ -433,13 +437,15 @@ enum err_code auth_may_mint(const struct principal *p, const struct token *t, st
 {
 	if (!role_covers(p->role, role_of((enum token_role)t->role)))
 		return beyond(err, "role", _("this role may more than yours"));
-	if (t->scopes.n == 0 && !scope_held(p, SCOPE_ALL) && p->token && p->token->doc.scopes.n)
-		return beyond(err, "scopes", _("a token without scopes would reach further than yours"));
+	if (t->scopes.n == 0 && !scope_held(p, SCOPE_ALL) && p->token != NULL &&
+		p->token->doc.scopes.n)
+		return beyond(err, "scopes",
+			_("a token without scopes would reach further than yours"));
 	for (size_t i = 0; i < t->scopes.n; i++)
 		if (!scope_held(p, t->scopes.v[i]))
 			return beyond(err, "scopes", _("a scope that you do not hold"));
-	if (p->token && p->token->doc.expires_at != FIELD_NONE &&
+	if (p->token != NULL && p->token->doc.expires_at != FIELD_NONE &&
 		(t->expires_at == FIELD_NONE || t->expires_at > p->token->doc.expires_at))
 		return beyond(err, "expires_at", _("it would outlive the token that makes it"));
-	return p->token ? cidr_covered(&p->token->doc.cidr, &t->cidr, err) : ERR_OK;
+	return p->token != NULL ? cidr_covered(&p->token->doc.cidr, &t->cidr, err) : ERR_OK;
 }

@@ -53,7 +53,8 @@ enum role principal_reach(const struct principal *p);
 const char *auth_token_state(const struct token_obj *t, int64_t now_wall_ms);
 // ERR_OK as long as who was let in with a token would be now; for answers that last. Others are
 // judged again by their next request.
-enum err_code auth_still(const struct principal *p, const struct snapshot *now, int64_t now_wall_ms);
+enum err_code auth_still(const struct principal *p, const struct snapshot *now,
+	int64_t now_wall_ms);
 // What this caller may give to a token it makes: ERR_SCOPE_EXCEEDED when it reaches beyond itself.
 enum err_code auth_may_mint(const struct principal *p, const struct token *t, struct err *err);
 // localhost, 127.0.0.0/8, [::1], any port; the local address itself; the platform's service names

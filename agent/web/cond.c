@@ -43,17 +43,17 @@ static enum cond read_line(struct slice rest, const char *etag, bool weak)
 	if (slice_eq_str(slice_trim(rest), "*"))
 		return COND_ANY;
 	while ((rest = skip_blank(rest)).n > 0) {
-		struct slice tag;
-		bool is_weak;
 		if (rest.p[0] == ',') {
 			comma = true;
 			rest = (struct slice){rest.p + 1, rest.n - 1};
 			continue;
 		}
+		struct slice tag;
+		bool is_weak;
 		if (!comma || !cut_tag(&rest, &tag, &is_weak))
 			return COND_BAD;
 		comma = false;
-		bool same = etag && (weak || !is_weak) && slice_eq_str(tag, etag);
+		bool same = etag != NULL && (weak || !is_weak) && slice_eq_str(tag, etag);
 		says = same || says == COND_TAG ? COND_TAG : COND_NO;
 	}
 	return says == COND_ABSENT ? COND_BAD : says;

@@ -12,7 +12,7 @@ static void connections_add(struct web *w, enum service_id service, int by)
 {
 	struct metric_cell **cell = &w->connections[service];
 	const char *labels[] = {service_row(service)->name, NULL};
-	if (!*cell)
+	if (*cell == NULL)
 		*cell = metric_cell(w->agent->metrics, MET_HTTP_CONNECTIONS, labels);
 	metric_cell_add(*cell, by);
 	w->per_service[service] += (size_t)by;
@@ -63,7 +63,7 @@ bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_k
 		return false;
 	}
 	c->next = w->conns;
-	if (c->next)
+	if (c->next != NULL)
 		c->next->prev = c;
 	w->conns = c;
 	connections_add(w, c->service, 1);
@@ -77,17 +77,17 @@ void web_conn_close(struct conn *c)
 		return;
 	c->closed = true;
 	c->engine->end(c);
-	if (c->prev)
+	if (c->prev != NULL)
 		c->prev->next = c->next;
 	else
 		w->conns = c->next;
-	if (c->next)
+	if (c->next != NULL)
 		c->next->prev = c->prev;
 	c->next = w->dead;
 	w->dead = c;
 	connections_add(w, c->service, -1);
 	web_spares_take(w);
-	if (c->req)
+	if (c->req != NULL)
 		web_req_over(c->req, false);
 	c->req = NULL;
 }
@@ -136,4 +136,3 @@ void web_conns_run(void *arg)
 		loop_later(w->loop, nothing, NULL); // the next turn does not wait
 	free_dead(w);
 }
-

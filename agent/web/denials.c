@@ -60,7 +60,7 @@ struct denials *denials_new(void)
 
 void denials_free(struct denials *d)
 {
-	if (!d)
+	if (d == NULL)
 		return;
 	pthread_mutex_destroy(&d->lock);
 	free(d);
@@ -72,7 +72,7 @@ static void addr_of(const struct sockaddr *sa, unsigned char ret[16], char text[
 {
 	memset(ret, 0, 16);
 	snprintf(text, INET6_ADDRSTRLEN, "unix");
-	if (!sa)
+	if (sa == NULL)
 		return;
 	if (sa->sa_family == AF_INET) {
 		const struct in_addr *v4 = &((const struct sockaddr_in *)sa)->sin_addr;
@@ -96,7 +96,7 @@ static struct peer_slot *slot_of(struct denials *d, const unsigned char addr[16]
 		struct peer_slot *s = &d->peers[(hash + i) % DENIALS_PEERS];
 		if (memcmp(s->addr, addr, 16) == 0)
 			return s;
-		if (!oldest || s->tat_ns < oldest->tat_ns)
+		if (oldest == NULL || s->tat_ns < oldest->tat_ns)
 			oldest = s;
 	}
 	memcpy(oldest->addr, addr, 16);
@@ -202,8 +202,8 @@ static void look(void *arg)
 	d->wrote_us = any ? now : 0;
 	if (!any)
 		return;
-	d->job = (struct store_job){.run = run, .done = done, .loop = d->loop,
-		.actor = ACTOR_SELF("agent")};
+	d->job = (struct store_job){
+		.run = run, .done = done, .loop = d->loop, .actor = ACTOR_SELF("agent")};
 	d->busy = store_submit(d->store, &d->job);
 }
 
@@ -216,6 +216,6 @@ void denials_start(struct denials *d, struct store *st, struct loop *control)
 
 void denials_stop(struct denials *d)
 {
-	if (d->loop)
+	if (d->loop != NULL)
 		loop_timer_clear(d->loop, &d->timer);
 }

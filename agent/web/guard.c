@@ -8,10 +8,7 @@
 #include "shared/num.h"
 #include "shared/utf8.h"
 
-#define NAMED(lit)                                                                                 \
-	{                                                                                          \
-		(lit), sizeof(lit) - 1                                                             \
-	}
+#define NAMED(lit) {(lit), sizeof(lit) - 1}
 
 struct known {
 	struct slice name;
@@ -92,7 +89,8 @@ static const struct known known[] = {
 	ROW('w', "wl-proxy-", BEGINS)
 #define FORWARDING_ENDS(ROW)                                                                       \
 	ROW('a', "-via", ENDS)                                                                     \
-	ROW('p', "-ip", ENDS) /* x-real-ip, true-client-ip, cf-connecting-ip, fastly-client-ip … */ \
+	ROW('p', "-ip",                                                                            \
+		ENDS) /* x-real-ip, true-client-ip, cf-connecting-ip, fastly-client-ip … */        \
 	ROW('p', "clientip", ENDS)                                                                 \
 	ROW('p', "socketip", ENDS)                                                                 \
 	ROW('p', "realip", ENDS)                                                                   \
@@ -118,12 +116,28 @@ static const unsigned letters_ends = 0 FORWARDING_ENDS(AS_BIT);
 
 #define IS_TOKEN 1
 #define IS_W 2 // few names have one, and "forwarded" does
-static const unsigned char letters[256] = {['a' ... 'v'] = IS_TOKEN, ['x' ... 'z'] = IS_TOKEN,
-	['A' ... 'V'] = IS_TOKEN, ['X' ... 'Z'] = IS_TOKEN,
-	['0' ... '9'] = IS_TOKEN, ['!'] = IS_TOKEN, ['#'] = IS_TOKEN, ['$'] = IS_TOKEN,
-	['%'] = IS_TOKEN, ['&'] = IS_TOKEN, ['\''] = IS_TOKEN, ['*'] = IS_TOKEN, ['+'] = IS_TOKEN,
-	['-'] = IS_TOKEN, ['.'] = IS_TOKEN, ['^'] = IS_TOKEN, ['_'] = IS_TOKEN, ['`'] = IS_TOKEN,
-	['|'] = IS_TOKEN, ['~'] = IS_TOKEN, ['w'] = IS_TOKEN | IS_W, ['W'] = IS_TOKEN | IS_W};
+static const unsigned char letters[256] = {['a' ... 'v'] = IS_TOKEN,
+	['x' ... 'z'] = IS_TOKEN,
+	['A' ... 'V'] = IS_TOKEN,
+	['X' ... 'Z'] = IS_TOKEN,
+	['0' ... '9'] = IS_TOKEN,
+	['!'] = IS_TOKEN,
+	['#'] = IS_TOKEN,
+	['$'] = IS_TOKEN,
+	['%'] = IS_TOKEN,
+	['&'] = IS_TOKEN,
+	['\''] = IS_TOKEN,
+	['*'] = IS_TOKEN,
+	['+'] = IS_TOKEN,
+	['-'] = IS_TOKEN,
+	['.'] = IS_TOKEN,
+	['^'] = IS_TOKEN,
+	['_'] = IS_TOKEN,
+	['`'] = IS_TOKEN,
+	['|'] = IS_TOKEN,
+	['~'] = IS_TOKEN,
+	['w'] = IS_TOKEN | IS_W,
+	['W'] = IS_TOKEN | IS_W};
 
 // What its letters are, or-ed; 0: it is no name.
 static unsigned name_letters(struct slice name)
@@ -203,14 +217,14 @@ static bool is_forwarding(struct slice name, unsigned seen)
 	char last = folded(name.p[name.n - 1]);
 	return ((seen & IS_W) && says_forwarded(name)) ||
 		(x ? in_rows(rows_x, ARRAY_LEN(rows_x), letters_x, folded(name.p[2]), name)
-		   : in_rows(rows_plain, ARRAY_LEN(rows_plain), letters_plain,
-			     folded(name.p[0]), name)) ||
+		   : in_rows(rows_plain, ARRAY_LEN(rows_plain), letters_plain, folded(name.p[0]),
+			     name)) ||
 		in_rows(rows_ends, ARRAY_LEN(rows_ends), letters_ends, last, name);
 }
 
 static void read_connection(struct guard *g, struct slice value)
 {
-	while (value.p) {
+	while (value.p != NULL) {
 		struct slice token = slice_trim(slice_cut(&value, ','));
 		g->close |= slice_ieq_str(token, "close");
 		g->keep_alive |= slice_ieq_str(token, "keep-alive");
@@ -226,7 +240,7 @@ static void refuse(struct guard *g, enum err_code code)
 // Whoever expects something else is told before the body comes (RFC 9110, 10.1.1).
 static void read_expect(struct guard *g, struct slice value)
 {
-	while (value.p) {
+	while (value.p != NULL) {
 		struct slice one = slice_trim(slice_cut(&value, ','));
 		if (slice_ieq_str(one, "100-continue"))
 			g->expects = true;
@@ -246,9 +260,9 @@ void guard_header(struct guard *g, struct slice name, struct slice value)
 		if (!is_name(name, known[i].name))
 			continue;
 		struct slice *at = &g->h[known[i].id];
-		if (at->p && known[i].once)
+		if (at->p != NULL && known[i].once)
 			refuse(g, ERR_BAD_FRAMING);
-		*at = value.p ? value : (struct slice){"", 0};
+		*at = value.p != NULL ? value : (struct slice){"", 0};
 		if (known[i].id == GH_CONNECTION)
 			read_connection(g, value);
 		else if (known[i].id == GH_EXPECT)
@@ -278,11 +292,12 @@ enum err_code guard_headers(struct guard *g, struct slice version)
 		return ERR_BAD_FRAMING;
 	if (g->code)
 		return g->code;
-	if (g->http_1_1 && !g->h[GH_HOST].p)
+	if (g->http_1_1 && g->h[GH_HOST].p == NULL)
 		return ERR_BAD_FRAMING;
-	if (coding->p && (length->p || !g->http_1_1 || !slice_ieq_str(*coding, "chunked")))
+	if (coding->p != NULL &&
+		(length->p != NULL || !g->http_1_1 || !slice_ieq_str(*coding, "chunked")))
 		return ERR_BAD_FRAMING;
-	if (length->p && !all_digits(*length))
+	if (length->p != NULL && !all_digits(*length))
 		return ERR_BAD_FRAMING;
 	return ERR_OK;
 }
@@ -290,9 +305,9 @@ enum err_code guard_headers(struct guard *g, struct slice version)
 int64_t guard_body_length(const struct guard *g)
 {
 	int64_t n = 0;
-	if (g->h[GH_TRANSFER_ENCODING].p)
+	if (g->h[GH_TRANSFER_ENCODING].p != NULL)
 		return -1;
-	if (g->h[GH_CONTENT_LENGTH].p &&
+	if (g->h[GH_CONTENT_LENGTH].p != NULL &&
 		!num_i64(g->h[GH_CONTENT_LENGTH], 0, INT64_MAX, &n))
 		return INT64_MAX; // more digits than fit
 	return n;
@@ -390,7 +405,7 @@ static bool segment_ok(struct slice raw)
 
 enum err_code guard_path(struct slice path)
 {
-	if (!memchr(path.p, '%', path.n) && !memchr(path.p, '.', path.n)) {
+	if (memchr(path.p, '%', path.n) == NULL && memchr(path.p, '.', path.n) == NULL) {
 		// nothing to decode: only empty segments can be wrong
 		for (size_t i = 1; i < path.n; i++)
 			if (path.p[i] == '/' && path.p[i - 1] == '/')
@@ -398,9 +413,9 @@ enum err_code guard_path(struct slice path)
 		return ERR_OK;
 	}
 	struct slice rest = {path.p + 1, path.n - 1};
-	while (rest.p) {
+	while (rest.p != NULL) {
 		struct slice segment = slice_cut(&rest, '/');
-		if ((!segment.n && rest.p) || !segment_ok(segment))
+		if ((!segment.n && rest.p != NULL) || !segment_ok(segment))
 			return ERR_BAD_PATH;
 	}
 	char text[GUARD_URI_MAX];

@@ -7,11 +7,10 @@
 bool idem_hash(const struct req *r, struct slice body, unsigned char ret[32])
 {
 	const struct seal *seal = store_seal(r->agent->store);
-	unsigned char of_body[32];
 	struct str s = STR_INIT;
-
-	if (!seal)
+	if (seal == NULL)
 		return false;
+	unsigned char of_body[32];
 	seal_token_hash(seal, body, of_body);
 	// None of the first three can have a blank or a control byte in it.
 	str_addf(&s, "%s %.*s?%.*s\n", method_names[r->method], SLICE_FMT(r->path),

@@ -19,7 +19,7 @@
 #define ASKED_AT_ONCE 50
 #define TEXT_MAX 300
 
-_Static_assert(STEPS * STEP_US == KEYLESS_WINDOW_S * INT64_C(1000000), "steps fill the window");
+_Static_assert(STEPS *STEP_US == KEYLESS_WINDOW_S * INT64_C(1000000), "steps fill the window");
 
 struct caller {
 	char address[64];
@@ -54,9 +54,9 @@ void keyless_free(struct keyless *k)
 
 static void count(struct caller *c, int64_t now_us)
 {
-	int64_t epoch = now_us / STEP_US, seen;
+	int64_t epoch = now_us / STEP_US;
 	size_t i = (size_t)(epoch % STEPS);
-	seen = atomic_load_explicit(&c->epoch[i], memory_order_relaxed);
+	int64_t seen = atomic_load_explicit(&c->epoch[i], memory_order_relaxed);
 	if (UNLIKELY(seen != epoch) && atomic_compare_exchange_strong(&c->epoch[i], &seen, epoch))
 		atomic_store_explicit(&c->n[i], 0, memory_order_relaxed);
 	atomic_fetch_add_explicit(&c->n[i], 1, memory_order_relaxed);
@@ -86,8 +86,8 @@ static void begin(struct keyless *k, struct caller *c, const char *address, cons
 
 bool keyless_may_ask(struct keyless *k, int64_t now_us)
 {
-	return quota_take(quota_per_minute(ASKED_PER_MINUTE, ASKED_AT_ONCE), &k->asked_ns, 1, now_us,
-		NULL);
+	return quota_take(quota_per_minute(ASKED_PER_MINUTE, ASKED_AT_ONCE), &k->asked_ns, 1,
+		now_us, NULL);
 }
 
 // An address whose uid was not asked is whoever is there of that address.
@@ -117,8 +117,8 @@ struct keyless_mark keyless_first(struct keyless *k, const char *caller, struct 
 	int64_t now_us)
 {
 	struct str safe = STR_INIT;
-	char text[TEXT_MAX];
 	text_add_fit(&safe, agent, AGENT_CELLS, false, true);
+	char text[TEXT_MAX];
 	snprintf(text, sizeof(text), "%s", safe.n < TEXT_MAX ? str_text(&safe) : "");
 	str_release(&safe);
 	pthread_mutex_lock(&k->lock);

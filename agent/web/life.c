@@ -30,7 +30,7 @@ struct web_req *web_req_new(struct conn *c)
 {
 	struct web *w = c->web;
 	struct web_req *q = w->free_reqs;
-	if (q) {
+	if (q != NULL) {
 		struct arena arena = q->r.arena;
 		struct str body = q->body, queue = q->queue;
 		w->free_reqs = q->next_free;
@@ -60,11 +60,11 @@ static struct metric_cell *requests_cell(struct web *w, const struct web_req *q)
 	int class = q->r.status / 100 - 1;
 	if (class < 0 || class > 4)
 		class = 4;
-	int ep = q->r.ep ? (int)q->r.ep->id : EP_COUNT;
+	int ep = q->r.ep != NULL ? (int)q->r.ep->id : EP_COUNT;
 	struct metric_cell **cell = &w->requests[q->r.service][ep][class];
-	if (!*cell) {
+	if (*cell == NULL) {
 		const char *labels[] = {service_row(q->r.service)->name,
-			q->r.ep ? q->r.ep->name : "none", classes[class], NULL};
+			q->r.ep != NULL ? q->r.ep->name : "none", classes[class], NULL};
 		*cell = metric_cell(w->agent->metrics, MET_HTTP_REQUESTS, labels);
 	}
 	return *cell;
@@ -73,33 +73,34 @@ static struct metric_cell *requests_cell(struct web *w, const struct web_req *q)
 static void count(struct web *w, const struct web_req *q, int64_t took_us)
 {
 	struct metric_cell **duration = &w->duration[q->r.service];
-	if (!*duration) {
+	if (*duration == NULL) {
 		const char *labels[] = {service_row(q->r.service)->name, NULL};
 		*duration = metric_cell(w->agent->metrics, MET_HTTP_DURATION, labels);
 	}
 	struct metric_cell *requests = requests_cell(w, q);
-	if (requests)
+	if (requests != NULL)
 		metric_cell_add(requests, 1);
-	if (*duration && !(q->r.ep && (q->r.ep->flags & EPF_LONG)))
+	if (*duration != NULL && !(q->r.ep != NULL && (q->r.ep->flags & EPF_LONG)))
 		metric_cell_observe(*duration, (double)took_us / 1e6);
 }
 
 static void log_request(const struct web_req *q, int64_t took_us)
 {
 	// What is shed is counted; a line for each would be more work than was saved.
-	enum log_level level = q->r.status >= 500 && q->r.who.why != ERR_OVERLOADED
-		? LOG_LVL_WARN : LOG_LVL_DEBUG;
-	char status[16], took[24];
+	enum log_level level = q->r.status >= 500 && q->r.who.why != ERR_OVERLOADED ? LOG_LVL_WARN
+										    : LOG_LVL_DEBUG;
 	if (!log_on(level))
 		return;
+	char status[16];
 	snprintf(status, sizeof(status), "%d", q->r.status);
+	char took[24];
 	snprintf(took, sizeof(took), "%lld", (long long)took_us);
 	struct str path = STR_INIT;
 	text_add_safe(&path, q->r.path);
 	log_line(level, "request", "request_id", q->r.id, "service",
-		service_row(q->r.service)->name, "endpoint", q->r.ep ? q->r.ep->name : NULL,
-		"path", str_text(&path), "who", ident_any(&q->r.who.id) ? q->r.who.id.text : NULL, "status",
-		status, "took_us", took, NULL);
+		service_row(q->r.service)->name, "endpoint", q->r.ep != NULL ? q->r.ep->name : NULL,
+		"path", str_text(&path), "who", ident_any(&q->r.who.id) ? q->r.who.id.text : NULL,
+		"status", status, "took_us", took, NULL);
 	str_release(&path);
 }
 
@@ -108,9 +109,9 @@ static void log_request(const struct web_req *q, int64_t took_us)
 static void wipe(struct web_req *q)
 {
 	secret_wipe(q->head_bytes, q->head_bytes_n);
-	if (q->r.ep && q->r.ep->may == MAY_CALL)
+	if (q->r.ep != NULL && q->r.ep->may == MAY_CALL)
 		return;
-	if (q->answer_owned && q->answer.p == q->answer_owned)
+	if (q->answer_owned != NULL && q->answer.p == q->answer_owned)
 		secret_wipe(q->answer_owned, q->answer.n);
 	secret_wipe(q->body.p, q->body.n);
 	q->r.arena.secret = true;
@@ -129,7 +130,7 @@ static void recycle(struct web *w, struct web_req *q)
 	wipe(q);
 	free(q->answer_owned);
 	q->answer_owned = NULL;
-	if (q->chunks) {
+	if (q->chunks != NULL) {
 		h1_release(q->chunks);
 		free(q->chunks);
 		q->chunks = NULL;
@@ -158,14 +159,14 @@ void web_finish(struct web_req *q)
 {
 	struct web *w = q->web;
 	int64_t took_us = clock_mono_us() - q->r.start_us;
-	if (q->on_end)
+	if (q->on_end != NULL)
 		q->on_end(&q->r);
 	if (q->counted)
 		load_leave(w->agent->load);
 	if (q->r.status)
 		count(w, q, took_us);
 	log_request(q, took_us);
-	if (q->r.snap)
+	if (q->r.snap != NULL)
 		snapshot_drop(q->r.snap);
 	recycle(w, q);
 }

@@ -20,11 +20,11 @@ static void linger_end(struct farewell *g)
 	struct web *w = g->web;
 	loop_watch_set(w->loop, &g->watch, g->watch.fd, 0, NULL, NULL);
 	close(g->watch.fd);
-	if (g->prev)
+	if (g->prev != NULL)
 		g->prev->next = g->next;
 	else
 		w->lingers = g->next;
-	if (g->next)
+	if (g->next != NULL)
 		g->next->prev = g->prev;
 	w->lingers_n--;
 	free(g);
@@ -33,8 +33,8 @@ static void linger_end(struct farewell *g)
 static void on_linger(void *arg, uint32_t events)
 {
 	struct farewell *g = arg;
-	char sink[16384];
 	(void)events;
+	char sink[16384];
 	for (;;) {
 		ssize_t n = recv(g->watch.fd, sink, sizeof(sink), MSG_DONTWAIT);
 		if (n < 0 && errno == EAGAIN)
@@ -59,7 +59,7 @@ void web_linger(struct web *w, int fd)
 	g->until_us = loop_now_us(w->loop) + LINGER_US;
 	g->left = LINGER_BYTES;
 	g->next = w->lingers;
-	if (g->next)
+	if (g->next != NULL)
 		g->next->prev = g;
 	w->lingers = g;
 	w->lingers_n++;
@@ -70,7 +70,7 @@ void web_linger(struct web *w, int fd)
 
 void web_lingers_tick(struct web *w, int64_t now_us)
 {
-	for (struct farewell *g = w->lingers, *next; g; g = next) {
+	for (struct farewell *g = w->lingers, *next; g != NULL; g = next) {
 		next = g->next;
 		if (now_us > g->until_us)
 			linger_end(g);
@@ -79,6 +79,6 @@ void web_lingers_tick(struct web *w, int64_t now_us)
 
 void web_lingers_end(struct web *w)
 {
-	while (w->lingers)
+	while (w->lingers != NULL)
 		linger_end(w->lingers);
 }

@@ -31,14 +31,15 @@
 static bool inode_of_port(const char *table, int port, unsigned long *ret_inode)
 {
 	FILE *f = fopen(table, "re");
-	if (!f)
+	if (f == NULL)
 		return false;
 	char line[512];
 	bool found = false;
-	while (!found && fgets(line, sizeof(line), f)) {
+	while (!found && fgets(line, sizeof(line), f) != NULL) {
 		unsigned local = 0, state = 0;
 		unsigned long inode = 0;
-		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu",
+		if (sscanf(line,
+			    " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu",
 			    &local, &state, &inode) != 3)
 			continue;
 		found = state == 0x0a && (int)local == port;
@@ -50,13 +51,14 @@ static bool inode_of_port(const char *table, int port, unsigned long *ret_inode)
 
 static bool process_has(const char *pid, const char *socket_name)
 {
-	char dir_path[64], link_path[400], target[64];
+	char dir_path[64];
 	snprintf(dir_path, sizeof(dir_path), "/proc/%.16s/fd", pid);
 	DIR *d = opendir(dir_path);
-	if (!d)
+	if (d == NULL)
 		return false;
 	bool found = false;
-	for (struct dirent *e; !found && (e = readdir(d));) {
+	char link_path[400], target[64];
+	for (struct dirent *e; !found && (e = readdir(d)) != NULL;) {
 		snprintf(link_path, sizeof(link_path), "%s/%s", dir_path, e->d_name);
 		ssize_t n = readlink(link_path, target, sizeof(target) - 1);
 		target[MAX_OF(n, 0)] = '\0';
@@ -68,31 +70,32 @@ static bool process_has(const char *pid, const char *socket_name)
 
 void listen_process(long pid, char *buf, size_t size)
 {
-	char path[64], comm[32] = "";
+	char comm[32] = "";
 	buf[0] = '\0';
+	char path[64];
 	snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
 	FILE *f = pid > 0 ? fopen(path, "re") : NULL;
-	if (f && fgets(comm, sizeof(comm), f)) {
+	if (f != NULL && fgets(comm, sizeof(comm), f) != NULL) {
 		comm[strcspn(comm, "\n")] = '\0';
 		snprintf(buf, size, "%s (pid %ld)", comm, pid);
 	}
-	if (f)
+	if (f != NULL)
 		fclose(f);
 }
 
 void listen_holder(int port, char *buf, size_t size)
 {
-	unsigned long inode;
 	buf[0] = '\0';
+	unsigned long inode;
 	if (!inode_of_port("/proc/net/tcp", port, &inode) &&
 		!inode_of_port("/proc/net/tcp6", port, &inode))
 		return;
 	char name[48];
 	snprintf(name, sizeof(name), "socket:[%lu]", inode);
 	DIR *proc = opendir("/proc");
-	if (!proc)
+	if (proc == NULL)
 		return;
-	for (struct dirent *e; (e = readdir(proc));) {
+	for (struct dirent *e; (e = readdir(proc)) != NULL;) {
 		if (!isdigit((unsigned char)e->d_name[0]) || !process_has(e->d_name, name))
 			continue;
 		int64_t pid = 0;
@@ -107,14 +110,15 @@ void listen_holder(int port, char *buf, size_t size)
 
 static enum err_code busy(int port, const char *text, struct err *err)
 {
-	char holder[80], own[24];
+	char holder[80];
 	listen_holder(port, holder, sizeof(holder));
+	char own[24];
 	snprintf(own, sizeof(own), "(pid %d)", (int)getpid());
-	if (strstr(holder, own))
-		return err_set(err, ERR_CONFIG_INVALID, _("%s is asked for by two services of this agent"),
-			text);
-	err_set(err, ERR_CONFIG_INVALID,
-		holder[0] ? _("%s is in use by %s") : _("%s is in use"), text, holder);
+	if (strstr(holder, own) != NULL)
+		return err_set(err, ERR_CONFIG_INVALID,
+			_("%s is asked for by two services of this agent"), text);
+	err_set(err, ERR_CONFIG_INVALID, holder[0] ? _("%s is in use by %s") : _("%s is in use"),
+		text, holder);
 	err_hint(err, _("stop that process, or choose another port (see yijiand --help)"));
 	return ERR_CONFIG_INVALID;
 }
@@ -154,7 +158,7 @@ static enum err_code open_one(const struct listen_addr *a, int port, int *ret_fd
 	struct sockaddr_storage ss;
 	socklen_t len = address_of(a, port, &ss);
 	*ret_fd = -1;
-	snprintf(text, 64, strchr(a->host, ':') ? "[%.48s]:%d" : "%.48s:%d", a->host, port);
+	snprintf(text, 64, strchr(a->host, ':') != NULL ? "[%.48s]:%d" : "%.48s:%d", a->host, port);
 	if (!len)
 		return err_set(err, ERR_CONFIG_INVALID, _("%s: not an IP address"), a->host);
 	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -168,7 +172,8 @@ static enum err_code open_one(const struct listen_addr *a, int port, int *ret_fd
 		getsockname(fd, (struct sockaddr *)&ss, &len);
 		port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
 						     : ((struct sockaddr_in6 *)&ss)->sin6_port);
-		snprintf(text, 64, strchr(a->host, ':') ? "[%.48s]:%d" : "%.48s:%d", a->host, port);
+		snprintf(text, 64, strchr(a->host, ':') != NULL ? "[%.48s]:%d" : "%.48s:%d",
+			a->host, port);
 		*ret_fd = fd;
 		*ret_port = port;
 		return ERR_OK;
@@ -189,10 +194,11 @@ static enum err_code none_there(const struct listening *l, struct err *err)
 	struct str names = STR_INIT;
 	for (size_t i = 0; i < l->missing_n; i++)
 		str_addf(&names, "%s%s", i ? ", " : "", l->missing[i]);
-	err_set(err, ERR_CONFIG_INVALID,
-		_("no address to listen on: this host has none of %s"), str_text(&names));
-	err_hint(err, "%s", _("bring the loopback interface up (ip link set lo up), or choose other "
-			      "addresses (see yijiand --help)"));
+	err_set(err, ERR_CONFIG_INVALID, _("no address to listen on: this host has none of %s"),
+		str_text(&names));
+	err_hint(err, "%s",
+		_("bring the loopback interface up (ip link set lo up), or choose other "
+		  "addresses (see yijiand --help)"));
 	str_release(&names);
 	return err->code;
 }
@@ -210,10 +216,11 @@ static enum err_code open_all(const struct listen_addr *addrs, size_t n, struct 
 			return code;
 		}
 		if (fd < 0) {
-			memcpy(ret->missing[ret->missing_n++], ret->text[ret->n], sizeof(ret->missing[0]));
+			memcpy(ret->missing[ret->missing_n++], ret->text[ret->n],
+				sizeof(ret->missing[0]));
 			continue;
 		}
-		ret->has_ipv4 |= addrs[i].host[0] != '\0' && !strchr(addrs[i].host, ':');
+		ret->has_ipv4 |= addrs[i].host[0] != '\0' && strchr(addrs[i].host, ':') == NULL;
 		ret->fd[ret->n] = fd;
 		if (!ret->port)
 			ret->port = port;
@@ -253,7 +260,7 @@ static int turn_take(const char *path)
 	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	snprintf(dir, sizeof(dir), "%s", path);
 	char *slash = strrchr(dir, '/');
-	if (!slash)
+	if (slash == NULL)
 		return -1;
 	slash[slash == dir] = '\0';
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -268,8 +275,9 @@ static bool is_served(const struct sockaddr_un *un, char *who, size_t size)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct ucred cred = {0};
 	socklen_t n = sizeof(cred);
-	bool served = fd >= 0 && (connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0 ||
-					 errno == EAGAIN || errno == EACCES || errno == EPERM);
+	bool served = fd >= 0 &&
+		(connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0 || errno == EAGAIN ||
+			errno == EACCES || errno == EPERM);
 	who[0] = '\0';
 	if (served && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0)
 		listen_process(cred.pid, who, size);
@@ -308,8 +316,6 @@ enum err_code listen_unix(const char *path, struct unix_listening *ret, bool *re
 	struct err *err)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	struct stat st;
-	char who[80];
 	ret->fd = -1;
 	*ret_held = false;
 	if (strlen(path) >= sizeof(un.sun_path))
@@ -317,6 +323,8 @@ enum err_code listen_unix(const char *path, struct unix_listening *ret, bool *re
 	memcpy(un.sun_path, path, strlen(path) + 1);
 	int turn = turn_take(path);
 	enum err_code code = ERR_OK;
+	struct stat st;
+	char who[80];
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
 		*ret_held = is_served(&un, who, sizeof(who));
 		if (*ret_held)
@@ -333,9 +341,9 @@ enum err_code listen_unix(const char *path, struct unix_listening *ret, bool *re
 
 void listen_unix_close(const char *path, struct unix_listening *l)
 {
-	struct stat st;
 	if (l->fd < 0)
 		return;
+	struct stat st;
 	if (lstat(path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
 		unlink(path);
 	close(l->fd);

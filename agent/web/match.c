@@ -22,7 +22,7 @@ struct match_tree {
 
 static void node_free(struct node *n)
 {
-	while (n) {
+	while (n != NULL) {
 		struct node *next = n->next;
 		node_free(n->child);
 		free(n);
@@ -34,10 +34,11 @@ static struct node *node_child(struct node *parent, struct slice segment)
 {
 	bool param = segment.n && segment.p[0] == '{';
 	struct node **at = &parent->child;
-	for (; *at; at = &(*at)->next) {
-		if (param ? !(*at)->text.p : (*at)->text.p && slice_eq((*at)->text, segment))
+	for (; *at != NULL; at = &(*at)->next) {
+		if (param ? (*at)->text.p == NULL
+			  : (*at)->text.p != NULL && slice_eq((*at)->text, segment))
 			return *at;
-		if (!param && !(*at)->text.p)
+		if (!param && (*at)->text.p == NULL)
 			break; // literals stand before the parameter
 	}
 	struct node *n = mem_zalloc(1, sizeof(*n));
@@ -52,9 +53,9 @@ static void tree_add(struct match_tree *t, const struct endpoint *ep, const char
 {
 	struct node *n = &t->root;
 	struct slice rest = slice_of(path + 1);
-	while (rest.p && (rest.n || n == &t->root))
+	while (rest.p != NULL && (rest.n || n == &t->root))
 		n = node_child(n, slice_cut(&rest, '/'));
-	n->ep[ep->method][n->ep[ep->method][0] ? 1 : 0] = ep;
+	n->ep[ep->method][n->ep[ep->method][0] != NULL ? 1 : 0] = ep;
 }
 
 struct match_tree *match_new(const bool *mounted)
@@ -74,7 +75,7 @@ struct match_tree *match_new(const bool *mounted)
 
 void match_free(struct match_tree *t)
 {
-	if (!t)
+	if (t == NULL)
 		return;
 	node_free(t->root.child);
 	free(t);
@@ -84,7 +85,7 @@ static const struct endpoint *row_of(const struct node *n, int method, unsigned 
 {
 	for (int i = 0; i < 2; i++) {
 		const struct endpoint *ep = n->ep[method][i];
-		if (ep && (ep->service == SVC_ALL || (services & 1u << ep->service)))
+		if (ep != NULL && (ep->service == SVC_ALL || (services & 1u << ep->service)))
 			return ep;
 	}
 	return NULL;
@@ -95,7 +96,7 @@ static bool node_take(const struct node *n, enum http_method method, unsigned se
 {
 	ret->allow = 0;
 	for (int m = 0; m < HTTP_METHODS; m++)
-		if (row_of(n, m, services))
+		if (row_of(n, m, services) != NULL)
 			ret->allow |= 1u << m;
 	ret->path_known = ret->allow != 0;
 	ret->ep = row_of(n, method, services);
@@ -108,17 +109,17 @@ static bool walk(const struct node *n, struct slice rest, enum http_method metho
 {
 	struct slice whole = rest;
 	struct slice segment = slice_cut(&rest, '/');
-	for (const struct node *c = n->child; c; c = c->next) {
-		if (c->text.p && !slice_eq(c->text, segment))
+	for (const struct node *c = n->child; c != NULL; c = c->next) {
+		if (c->text.p != NULL && !slice_eq(c->text, segment))
 			continue;
 		size_t before = ret->n;
-		if (!c->text.p) {
+		if (c->text.p == NULL) {
 			if (!segment.n || ret->n == MATCH_PARAMS_MAX)
 				continue;
 			ret->param[ret->n++] = c->rest ? whole : segment;
 		}
-		if (c->rest || !rest.p ? node_take(c, method, services, ret)
-				       : walk(c, rest, method, services, ret))
+		if (c->rest || rest.p == NULL ? node_take(c, method, services, ret)
+					      : walk(c, rest, method, services, ret))
 			return true;
 		ret->n = before;
 	}
@@ -141,7 +142,8 @@ void match_allow(unsigned allow, char *buf, size_t size)
 		if (!(allow & 1u << m) || n >= size)
 			continue;
 		const char *extra = m == HTTP_GET ? ", HEAD" : "";
-		int k = snprintf(buf + n, size - n, "%s%s%s", n ? ", " : "", method_names[m], extra);
+		int k = snprintf(buf + n, size - n, "%s%s%s", n ? ", " : "", method_names[m],
+			extra);
 		n += k > 0 ? (size_t)k : 0;
 	}
 }

@@ -19,7 +19,8 @@
 
 #define POOL_BYTES (12 * 1024) // of a connection: the head, a part of the body, the answer's head
 #define POOL_STEP 1024
-#define CONNECTIONS_MAX 1024 // of a port: each has a pool and a descriptor more than the own engine's
+#define CONNECTIONS_MAX                                                                            \
+	1024 // of a port: each has a pool and a descriptor more than the own engine's
 #define STREAM_BLOCK 4096
 #define URI_KEPT 128
 #define RUNS_AT_ONCE 128 // then others get their turn
@@ -147,7 +148,7 @@ static ssize_t on_stream(void *cls, uint64_t at, char *buf, size_t max)
 	}
 	if (q->waits_drain && !q->handler_done && left < REQ_STREAM_HIGH / 2) {
 		q->waits_drain = false;
-		if (q->on_drain)
+		if (q->on_drain != NULL)
 			q->on_drain(&q->r);
 	}
 	return (ssize_t)n;
@@ -162,7 +163,8 @@ static enum MHD_Result hand_over(struct conn *c)
 {
 	struct web_req *q = c->req;
 	struct MHD_Response *answer = q->stream
-		? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_stream, q, NULL)
+		? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_stream, q,
+			  NULL)
 		: MHD_create_response_from_buffer(q->answer.n, (void *)(uintptr_t)q->answer.p,
 			  MHD_RESPMEM_PERSISTENT);
 	if (answer == NULL)
@@ -208,8 +210,8 @@ static enum MHD_Result on_field(void *cls, enum MHD_ValueKind kind, const char *
 
 static size_t head_size(struct mhd *m)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(m->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(m->conn,
+		MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	return info != NULL ? info->header_size : 0;
 }
 
@@ -242,8 +244,8 @@ static enum err_code take_head(struct mhd *m, struct web_req *q, const char *met
 	return bad_target ? ERR_BAD_PATH : ERR_BAD_FRAMING;
 }
 
-static enum MHD_Result on_trailer(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_n,
-	const char *value, size_t value_n)
+static enum MHD_Result on_trailer(void *cls, enum MHD_ValueKind kind, const char *name,
+	size_t name_n, const char *value, size_t value_n)
 {
 	(void)kind;
 	guard_header(cls, (struct slice){name, name_n},
@@ -330,7 +332,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
 		return settle_head(c);
 	if (*upload_n > 0) {
 		bool fits = web_req_part(q, (struct slice){upload, *upload_n});
-		secret_wipe((void *)(uintptr_t)upload, *upload_n); // its memory is not wiped when it goes
+		secret_wipe((void *)(uintptr_t)upload,
+			*upload_n); // its memory is not wiped when it goes
 		*upload_n = 0;
 		if (!fits)
 			say_past(c);
@@ -415,28 +418,23 @@ static struct MHD_Daemon *daemon_of(struct conn *c)
 {
 	// MHD_ALLOW_SUSPEND_RESUME without its wake-up channel: all calls are on one thread. TURBO: no
 	// shutdown before on_closing is asked.
-	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_TURBO | MHD_USE_ERROR_LOG |
-		MHD_USE_SUPPRESS_DATE_NO_CLOCK | NO_LOCKS | ((unsigned)MHD_ALLOW_SUSPEND_RESUME & ~(unsigned)MHD_USE_ITC);
-	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, c,
-		MHD_OPTION_EXTERNAL_LOGGER, on_log, c,
-		STRICTNESS,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_TURBO |
+		MHD_USE_ERROR_LOG | MHD_USE_SUPPRESS_DATE_NO_CLOCK | NO_LOCKS |
+		((unsigned)MHD_ALLOW_SUSPEND_RESUME & ~(unsigned)MHD_USE_ITC);
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, c, MHD_OPTION_EXTERNAL_LOGGER,
+		on_log, c, STRICTNESS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
 		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)POOL_STEP,
-		MHD_OPTION_CONNECTION_LIMIT, 1u,
-		MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-		MHD_OPTION_NONCE_NC_SIZE, 0u,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, c,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, c,
-		MHD_OPTION_URI_LOG_CALLBACK, on_uri, c,
-		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, c,
-		MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_LIMIT, 1u, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+		MHD_OPTION_NONCE_NC_SIZE, 0u, MHD_OPTION_NOTIFY_CONNECTION, on_connection, c,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, c, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
+		c, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, c, MHD_OPTION_END);
 }
 
 // The last descriptors are for who was let in by one of them.
 static bool takes_a_kept_one(struct conn *c)
 {
-	const union MHD_DaemonInfo *info =
-		MHD_get_daemon_info(c->mhd->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(c->mhd->daemon,
+		MHD_DAEMON_INFO_EPOLL_FD);
 	return !descriptor_is_kept(c->fd) && info != NULL && descriptor_is_kept(info->epoll_fd);
 }
 
@@ -450,18 +448,20 @@ static void release(struct conn *c)
 
 static bool begin(struct conn *c)
 {
-	static const struct sockaddr_in somebody = {.sin_family = AF_INET}; // who, the library need not know
+	static const struct sockaddr_in somebody = {
+		.sin_family = AF_INET}; // who, the library need not know
 	struct mhd *m = c->mhd = mem_zalloc(1, sizeof(*m));
 	m->daemon = daemon_of(c);
-	if (m->daemon == NULL || takes_a_kept_one(c) || loop_watch_set(c->web->loop, &c->watch, c->fd,
+	if (m->daemon == NULL || takes_a_kept_one(c) ||
+		loop_watch_set(c->web->loop, &c->watch, c->fd,
 			EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_event, c) != ERR_OK) {
 		if (m->daemon != NULL)
 			MHD_stop_daemon(m->daemon);
 		release(c);
 		return false;
 	}
-	if (MHD_add_connection(m->daemon, c->fd, (const struct sockaddr *)&somebody, sizeof(somebody)) !=
-		MHD_YES) { // it has closed the socket
+	if (MHD_add_connection(m->daemon, c->fd, (const struct sockaddr *)&somebody,
+		    sizeof(somebody)) != MHD_YES) { // it has closed the socket
 		loop_watch_set(c->web->loop, &c->watch, c->fd, 0, NULL, NULL);
 		web_conn_mark(c);
 	}
@@ -510,7 +510,6 @@ static bool step(struct conn *c)
 {
 	struct mhd *m = c->mhd;
 	struct web_req *q = c->req;
-	MHD_UNSIGNED_LONG_LONG wait_ms;
 	if (m->conn == NULL || c->broken || (q != NULL && q->stream_abort)) {
 		web_conn_close(c);
 		return false;
@@ -525,6 +524,7 @@ static bool step(struct conn *c)
 	}
 	m->stuck++;
 	MHD_run(m->daemon);
+	MHD_UNSIGNED_LONG_LONG wait_ms;
 	bool more = m->logged || (MHD_get_timeout(m->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
 	m->logged = false;
 	if (more && m->stuck > STUCK_RUNS && c->req != NULL && c->req->state == RS_BODY)
@@ -553,4 +553,5 @@ static void work(struct conn *c)
 		web_conn_mark(c); // others first
 }
 
-const struct engine mhd_engine = {.most = CONNECTIONS_MAX, .unpacks = true, .begin = begin, .work = work, .end = end};
+const struct engine mhd_engine = {
+	.most = CONNECTIONS_MAX, .unpacks = true, .begin = begin, .work = work, .end = end};

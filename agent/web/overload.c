@@ -18,8 +18,8 @@
 
 const char *overload_name(enum overload why)
 {
-	static const char *const names[] = {"", "inflight", "queue", "memory", "connections",
-		"descriptors", "buffers"};
+	static const char *const names[] = {
+		"", "inflight", "queue", "memory", "connections", "descriptors", "buffers"};
 	return names[why];
 }
 
@@ -72,12 +72,14 @@ static bool read_line(const char *path, char *buf, size_t size)
 // Nine tenths of what the control group may take; 0 without a limit.
 static int64_t cgroup_share(void)
 {
-	char line[512], path[600], text[32];
+	char line[512];
 	int64_t max = 0;
 	if (!read_line("/proc/self/cgroup", line, sizeof(line)) || strncmp(line, "0::", 3) != 0)
 		return 0;
 	line[strcspn(line, "\n")] = '\0';
+	char path[600];
 	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", line + 3);
+	char text[32];
 	if (!read_line(path, text, sizeof(text)))
 		return 0;
 	return num_i64(slice_trim(slice_of(text)), 1, INT64_MAX, &max) ? max / 10 * 9 : 0;

@@ -18,14 +18,23 @@
 #include "agent/core/loop.h"
 #include "agent/core/settings.h"
 
-enum overload { OVERLOAD_NONE, OVERLOAD_INFLIGHT, OVERLOAD_QUEUE, OVERLOAD_MEMORY,
-	OVERLOAD_CONNECTIONS, OVERLOAD_DESCRIPTORS, OVERLOAD_BUFFERS, OVERLOAD_WHYS };
+enum overload {
+	OVERLOAD_NONE,
+	OVERLOAD_INFLIGHT,
+	OVERLOAD_QUEUE,
+	OVERLOAD_MEMORY,
+	OVERLOAD_CONNECTIONS,
+	OVERLOAD_DESCRIPTORS,
+	OVERLOAD_BUFFERS,
+	OVERLOAD_WHYS
+};
 const char *overload_name(enum overload why); // "inflight", "queue", …
 
 // ---- one loop's turns; pure ----
 
 #define OVERLOAD_TURN 32 // new requests begun in one turn
-#define OVERLOAD_SHED_US 10000 // in which those are told who are turned away, if they are not too many
+#define OVERLOAD_SHED_US                                                                           \
+	10000 // in which those are told who are turned away, if they are not too many
 #define OVERLOAD_SMOOTH 32 // turns
 #define OVERLOAD_SHED_COST 3 // so many can be told in the time that serving one takes
 #define OVERLOAD_EACH_US 20.0 // what one costs, as long as nobody had to wait

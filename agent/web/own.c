@@ -169,7 +169,7 @@ static void drain(struct web_req *q)
 	if (!q->waits_drain || q->handler_done || pending(q->conn) >= REQ_STREAM_HIGH / 2)
 		return;
 	q->waits_drain = false;
-	if (q->on_drain)
+	if (q->on_drain != NULL)
 		q->on_drain(&q->r);
 }
 
@@ -189,7 +189,8 @@ static void take_input(struct conn *c, struct slice *in)
 			web_req_body(c->req, in);
 			continue;
 		}
-		if (!c->blank && in->p[0] == '\r') { // RFC 9112 2.2: one empty line before is harmless
+		if (!c->blank &&
+			in->p[0] == '\r') { // RFC 9112 2.2: one empty line before is harmless
 			if (in->n < 2)
 				return;
 			if (in->p[1] == '\n') {
@@ -337,7 +338,7 @@ static void look_at(struct conn *c, bool turned_away)
 
 void web_lanes_clear(struct web *w)
 {
-	while (lane_take(&w->served) || lane_take(&w->refused))
+	while (lane_take(&w->served) != NULL || lane_take(&w->refused) != NULL)
 		;
 }
 

@@ -38,11 +38,11 @@ static bool net_parse(struct slice item, struct peer_net *ret)
 		return false;
 	memcpy(text, addr.p, addr.n);
 	text[addr.n] = '\0';
-	ret->family = memchr(text, ':', addr.n) ? AF_INET6 : AF_INET;
+	ret->family = memchr(text, ':', addr.n) != NULL ? AF_INET6 : AF_INET;
 	if (inet_pton(ret->family, text, ret->addr) != 1)
 		return false;
 	int64_t most = ret->family == AF_INET ? 32 : 128;
-	if (!item.p)
+	if (item.p == NULL)
 		bits = most;
 	else if (!num_i64(item, 0, most, &bits))
 		return false;
@@ -53,7 +53,7 @@ static bool net_parse(struct slice item, struct peer_net *ret)
 enum err_code peer_nets_parse(struct slice text, struct peer_nets *ret, struct err *err)
 {
 	*ret = (struct peer_nets){0};
-	while (text.p && text.n) {
+	while (text.p != NULL && text.n) {
 		struct slice item = slice_trim(slice_cut(&text, ','));
 		if (!item.n)
 			continue;
@@ -127,8 +127,7 @@ static void diag_id(const struct sockaddr *from, const struct sockaddr *to,
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
-	*id = (struct inet_diag_sockid){
-		.idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}};
+	*id = (struct inet_diag_sockid){.idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}};
 	if (from->sa_family == AF_INET) {
 		id->idiag_sport = v4->sin_port;
 		memcpy(id->idiag_src, &v4->sin_addr, 4);
@@ -179,9 +178,11 @@ static bool diag_uid(struct peer_roles *p, const struct sockaddr *peer,
 	struct {
 		struct nlmsghdr head;
 		struct inet_diag_req_v2 req;
-	} ask = {.head = {.nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+	} ask = {.head = {.nlmsg_len = sizeof(ask),
+			 .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 			 .nlmsg_flags = NLM_F_REQUEST},
-		.req = {.sdiag_family = (uint8_t)peer->sa_family, .sdiag_protocol = IPPROTO_TCP,
+		.req = {.sdiag_family = (uint8_t)peer->sa_family,
+			.sdiag_protocol = IPPROTO_TCP,
 			.idiag_states = ~0u}};
 	union {
 		struct nlmsghdr head;
@@ -250,7 +251,7 @@ void peer_roles_settle(struct peer_roles *p)
 
 void peer_roles_free(struct peer_roles *p)
 {
-	if (!p)
+	if (p == NULL)
 		return;
 	peer_roles_settle(p);
 	pthread_mutex_destroy(&p->lock);
@@ -271,7 +272,7 @@ static enum role group_role(gid_t gid)
 	char *buf = mem_alloc(NSS_BUFFER);
 	struct group g, *found = NULL;
 	enum role role = ROLE_NONE;
-	if (getgrgid_r(gid, &g, buf, NSS_BUFFER, &found) == 0 && found)
+	if (getgrgid_r(gid, &g, buf, NSS_BUFFER, &found) == 0 && found != NULL)
 		for (size_t i = 0; i < ARRAY_LEN(named); i++)
 			if (!strcmp(found->gr_name, named[i].group))
 				role = named[i].role;
@@ -286,7 +287,7 @@ static enum role uid_role(uid_t uid)
 	gid_t groups[GROUPS_MAX];
 	int n = GROUPS_MAX;
 	enum role best = ROLE_NONE;
-	if (getpwuid_r(uid, &pw, buf, NSS_BUFFER, &found) == 0 && found &&
+	if (getpwuid_r(uid, &pw, buf, NSS_BUFFER, &found) == 0 && found != NULL &&
 		getgrouplist(pw.pw_name, pw.pw_gid, groups, &n) >= 0)
 		for (int i = 0; i < n; i++)
 			best = MAX_OF(best, group_role(groups[i]));
@@ -305,7 +306,7 @@ static void *lookup_run(void *arg)
 	look->entry->until_us = clock_mono_us() + ROLE_TTL_US;
 	look->entry->busy = false;
 	look->entry->waiters = NULL;
-	while (w) {
+	while (w != NULL) {
 		struct waiter *next = w->next;
 		loop_post(w->loop, w->fn, w->arg);
 		free(w);
@@ -323,11 +324,11 @@ static bool lookup_start(struct peer_roles *p, struct entry *e)
 	struct lookup *look = mem_zalloc(1, sizeof(*look));
 	*look = (struct lookup){p, e, e->uid};
 	pthread_attr_t attr;
-	pthread_t thread;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, LOOKUP_STACK);
 	p->lookups++;
+	pthread_t thread;
 	bool ok = pthread_create(&thread, &attr, lookup_run, look) == 0;
 	pthread_attr_destroy(&attr);
 	if (!ok) {
@@ -344,10 +345,10 @@ static struct entry *entry_of(struct peer_roles *p, uid_t uid)
 		struct entry *e = &p->v[i];
 		if ((e->until_us || e->busy) && e->uid == uid)
 			return e;
-		if (!e->busy && (!oldest || e->until_us < oldest->until_us))
+		if (!e->busy && (oldest == NULL || e->until_us < oldest->until_us))
 			oldest = e;
 	}
-	if (oldest)
+	if (oldest != NULL)
 		*oldest = (struct entry){.uid = uid};
 	return oldest;
 }
@@ -375,11 +376,11 @@ bool peer_role(struct peer_roles *p, uid_t uid, struct loop *l, void (*fn)(void 
 		return true;
 	pthread_mutex_lock(&p->lock);
 	struct entry *e = entry_of(p, uid);
-	bool known = e && !e->busy && e->until_us > clock_mono_us();
+	bool known = e != NULL && !e->busy && e->until_us > clock_mono_us();
 	bool waits = false;
 	if (known) {
 		*ret = e->role;
-	} else if (e && (e->busy || (p->lookups < LOOKUPS_MAX && lookup_start(p, e)))) {
+	} else if (e != NULL && (e->busy || (p->lookups < LOOKUPS_MAX && lookup_start(p, e)))) {
 		struct waiter *w = mem_alloc(sizeof(*w));
 		*w = (struct waiter){l, fn, arg, e->waiters};
 		e->waiters = w;

@@ -62,7 +62,8 @@ static bool is_credential(struct slice raw)
 
 static const struct param *row_named(const struct endpoint *ep, struct slice name)
 {
-	for (const struct param *p = ep ? ep->params : NULL; p && p->name; p++)
+	for (const struct param *p = ep != NULL ? ep->params : NULL; p != NULL && p->name != NULL;
+		p++)
 		if (slice_eq_str(name, p->name))
 			return p;
 	return NULL;
@@ -71,12 +72,12 @@ static const struct param *row_named(const struct endpoint *ep, struct slice nam
 // Some readers cut at semicolons as well.
 static bool part_has_credential(const struct endpoint *ep, struct slice part)
 {
-	while (part.p) {
+	while (part.p != NULL) {
 		struct slice item = slice_cut(&part, ';');
 		struct slice name = slice_cut(&item, '=');
-		if (!row_named(ep, name) && is_credential_name(name))
+		if (row_named(ep, name) == NULL && is_credential_name(name))
 			return true;
-		if (is_credential(name) || (item.p && is_credential(item)))
+		if (is_credential(name) || (item.p != NULL && is_credential(item)))
 			return true;
 	}
 	return false;
@@ -84,7 +85,7 @@ static bool part_has_credential(const struct endpoint *ep, struct slice part)
 
 bool query_has_credential(const struct endpoint *ep, struct slice query)
 {
-	while (query.p)
+	while (query.p != NULL)
 		if (part_has_credential(ep, slice_cut(&query, '&')))
 			return true;
 	return false;
@@ -107,8 +108,9 @@ static enum err_code unknown(const struct endpoint *ep, struct slice name, struc
 		plain = (name.p[i] >= 'a' && name.p[i] <= 'z') || name.p[i] == '_';
 	if (plain)
 		snprintf(text, sizeof(text), "%.*s", SLICE_FMT(name));
-	err_field(err, ERR_FIELD_UNKNOWN, text, "%s", _("the query has a name this endpoint does not know"));
-	for (const struct param *p = ep->params; p && p->name; p++)
+	err_field(err, ERR_FIELD_UNKNOWN, text, "%s",
+		_("the query has a name this endpoint does not know"));
+	for (const struct param *p = ep->params; p != NULL && p->name != NULL; p++)
 		add_name(taken, sizeof(taken), p->name);
 	if (taken[0])
 		err_hint(err, _("it takes: %s"), taken);
@@ -120,27 +122,29 @@ static enum err_code unknown(const struct endpoint *ep, struct slice name, struc
 static void choices_text(const struct param *p, char *buf, size_t size)
 {
 	buf[0] = '\0';
-	for (size_t i = 0; p->choices[i]; i++)
+	for (size_t i = 0; p->choices[i] != NULL; i++)
 		add_name(buf, size, p->choices[i]);
 }
 
 // What the row takes, said as the next step.
-static enum err_code refuse(const struct param *p, enum err_code code, const char *why, struct err *err)
+static enum err_code refuse(const struct param *p, enum err_code code, const char *why,
+	struct err *err)
 {
-	char text[160];
 	err_field(err, code, p->name, "%s", why);
-	if (p->type == FT_INT && p->unit)
-		err_hint(err, _("%s is a time like 30s, 5m or 24h, from %lld ms to %lld ms"), p->name,
-			(long long)p->min, (long long)p->max);
+	if (p->type == FT_INT && p->unit != NULL)
+		err_hint(err, _("%s is a time like 30s, 5m or 24h, from %lld ms to %lld ms"),
+			p->name, (long long)p->min, (long long)p->max);
 	else if (p->type == FT_INT)
 		err_hint(err, _("%s is a whole number from %lld to %lld"), p->name,
 			(long long)p->min, (long long)p->max);
 	else if (p->type == FT_BOOL)
 		err_hint(err, _("%s is true or false, or 1 or 0"), p->name);
 	else if (p->type == FT_STR)
-		err_hint(err, _("%s is a text of 1 to %lld characters"), p->name, (long long)p->max);
-	if (!p->choices)
+		err_hint(err, _("%s is a text of 1 to %lld characters"), p->name,
+			(long long)p->max);
+	if (p->choices == NULL)
 		return code;
+	char text[160];
 	choices_text(p, text, sizeof(text));
 	if (p->type == FT_ENUM)
 		err_hint(err, _("%s is one of %s"), p->name, text);
@@ -160,7 +164,7 @@ static bool is_number(struct slice s)
 
 static int choice_of(const struct param *p, struct slice text)
 {
-	for (int i = 0; p->choices[i]; i++)
+	for (int i = 0; p->choices[i] != NULL; i++)
 		if (slice_eq_str(text, p->choices[i]))
 			return i;
 	return -1;
@@ -169,7 +173,7 @@ static int choice_of(const struct param *p, struct slice text)
 static enum err_code read_list(const struct param *p, struct slice text, int64_t *ret)
 {
 	*ret = 0;
-	while (text.p) {
+	while (text.p != NULL) {
 		int i = choice_of(p, slice_trim(slice_cut(&text, ',')));
 		if (i < 0)
 			return ERR_PARAM_INVALID;
@@ -187,7 +191,7 @@ static enum err_code read_bool(struct slice text, int64_t *ret)
 
 static enum err_code read_int(const struct param *p, struct slice text, int64_t *ret)
 {
-	if (p->unit) {
+	if (p->unit != NULL) {
 		if (!num_duration_ms(text, ret))
 			return ERR_PARAM_INVALID;
 		return *ret >= p->min && *ret <= p->max ? ERR_OK : ERR_FIELD_RANGE;
@@ -214,11 +218,11 @@ static enum err_code read_typed(const struct param *p, struct slice text, int64_
 static enum err_code read_value(const struct param *p, struct slice raw, struct arena *a,
 	struct query_value *v, struct err *err)
 {
-	struct slice text;
-	if (v->text)
+	if (v->text != NULL)
 		return refuse(p, ERR_PARAM_INVALID, _("the query says it twice"), err);
 	if (!raw.n)
 		return refuse(p, ERR_PARAM_INVALID, _("the query has no value for it"), err);
+	struct slice text;
 	if (!guard_unescape(raw, true, a, &text)) {
 		err_field(err, ERR_BAD_PATH, p->name, "%s", _("its value in the query is no text"));
 		err_hint(err, "%s", _("percent-encode it as UTF-8, without control characters"));
@@ -228,14 +232,16 @@ static enum err_code read_value(const struct param *p, struct slice raw, struct 
 	enum err_code code = read_typed(p, text, &v->num);
 	if (!code)
 		return ERR_OK;
-	return refuse(p, code, code == ERR_FIELD_RANGE ? _("its value is out of range")
-						       : _("its value cannot be read"), err);
+	return refuse(p, code,
+		code == ERR_FIELD_RANGE ? _("its value is out of range")
+					: _("its value cannot be read"),
+		err);
 }
 
 static struct query_value *defaults(const struct endpoint *ep, struct arena *a)
 {
 	size_t n = 0;
-	while (ep->params && ep->params[n].name)
+	while (ep->params != NULL && ep->params[n].name != NULL)
 		n++;
 	struct query_value *v = n ? arena_zalloc(a, n, sizeof(*v)) : NULL;
 	for (size_t i = 0; i < n; i++)
@@ -246,21 +252,24 @@ static struct query_value *defaults(const struct endpoint *ep, struct arena *a)
 enum err_code query_read(const struct endpoint *ep, struct slice query, struct arena *a,
 	struct query_value **ret, struct err *err)
 {
-	*ret = ep->params ? defaults(ep, a) : NULL;
+	*ret = ep->params != NULL ? defaults(ep, a) : NULL;
 	if (!endpoint_is_strict(ep))
 		return ERR_OK;
-	while (query.p) {
-		struct slice item = slice_cut(&query, '&'), name, key, text;
+	while (query.p != NULL) {
+		struct slice item = slice_cut(&query, '&');
 		if (!item.n)
 			continue;
-		key = slice_cut(&item, '=');
+		struct slice key = slice_cut(&item, '=');
+		struct slice name;
 		if (!guard_unescape(key, true, a, &name))
 			return err_set(err, ERR_BAD_PATH, _("a name in the query is no text"));
 		const struct param *p = row_named(ep, name);
-		if (!p && !guard_unescape(item, true, a, &text))
+		struct slice text;
+		if (p == NULL && !guard_unescape(item, true, a, &text))
 			return err_set(err, ERR_BAD_PATH, _("a value in the query is no text"));
-		enum err_code code = p ? read_value(p, item, a, &(*ret)[p - ep->params], err)
-				       : unknown(ep, name, err);
+		enum err_code code = p != NULL
+			? read_value(p, item, a, &(*ret)[p - ep->params], err)
+			: unknown(ep, name, err);
 		if (code)
 			return code;
 	}

@@ -18,7 +18,7 @@ const char *req_header(const struct req *r, const char *name)
 static const struct query_value *value_of(const struct req *r, const char *name)
 {
 	static const struct query_value none;
-	for (size_t i = 0; r->web->values && r->ep->params[i].name; i++)
+	for (size_t i = 0; r->web->values != NULL && r->ep->params[i].name != NULL; i++)
 		if (!strcmp(r->ep->params[i].name, name))
 			return &r->web->values[i];
 	return &none;
@@ -46,9 +46,9 @@ enum err_code req_may_change(const struct req *r, const char *etag, struct err *
 	const struct head *h = &r->web->head;
 	enum cond match = cond_read(h, IF_MATCH, etag, false);
 	enum cond none = cond_read(h, IF_NONE_MATCH, etag, true);
-	if (match == COND_NO || (match == COND_ANY && !etag))
+	if (match == COND_NO || (match == COND_ANY && etag == NULL))
 		return err_set(err, ERR_PRECONDITION_FAILED, NULL);
-	if (none == COND_TAG || (none == COND_ANY && etag)) {
+	if (none == COND_TAG || (none == COND_ANY && etag != NULL)) {
 		err_set(err, ERR_PRECONDITION_FAILED, "%s", _("the object is there already"));
 		err_hint(err, "%s", _("If-None-Match asked for one that is not"));
 		return err->code;
@@ -63,7 +63,7 @@ bool req_has_if_match(const struct req *r)
 
 bool req_wants_new(const struct req *r)
 {
-	return r->web->guard.h[GH_IF_NONE_MATCH].p &&
+	return r->web->guard.h[GH_IF_NONE_MATCH].p != NULL &&
 		cond_read(&r->web->head, IF_NONE_MATCH, NULL, true) == COND_ANY;
 }
 
@@ -71,12 +71,12 @@ bool req_not_modified(struct req *r, const char *etag)
 {
 	const struct guard *g = &r->web->guard;
 	req_header_add(r, "ETag", etag);
-	if (g->h[GH_IF_MATCH].p &&
+	if (g->h[GH_IF_MATCH].p != NULL &&
 		cond_read(&r->web->head, IF_MATCH, etag, false) == COND_NO) {
 		req_fail_code(r, ERR_PRECONDITION_FAILED);
 		return true;
 	}
-	if (!g->h[GH_IF_NONE_MATCH].p ||
+	if (g->h[GH_IF_NONE_MATCH].p == NULL ||
 		cond_read(&r->web->head, IF_NONE_MATCH, etag, true) == COND_NO)
 		return false;
 	req_reply(r, 304, NULL, (struct slice){0});
@@ -96,14 +96,14 @@ enum err_code web_judge_conditions(const struct web_req *q, struct err *err)
 {
 	const struct guard *g = &q->guard;
 	const struct endpoint *ep = q->r.ep;
-	bool match = g->h[GH_IF_MATCH].p, none = g->h[GH_IF_NONE_MATCH].p;
+	bool match = g->h[GH_IF_MATCH].p != NULL, none = g->h[GH_IF_NONE_MATCH].p != NULL;
 	if (match && cond_read(&q->head, IF_MATCH, NULL, false) == COND_BAD)
 		return unreadable(IF_MATCH, err);
 	if (none && cond_read(&q->head, IF_NONE_MATCH, NULL, true) == COND_BAD)
 		return unreadable(IF_NONE_MATCH, err);
 	if (ep->method == HTTP_GET || (ep->flags & EPF_IF_MATCH))
 		return ERR_OK;
-	bool makes = !strchr(ep->path, '{');
+	bool makes = strchr(ep->path, '{') == NULL;
 	if (match || (none && !makes && req_wants_new(&q->r))) {
 		err_field(err, ERR_PRECONDITION_FAILED, match ? IF_MATCH : IF_NONE_MATCH, "%s",
 			_("this call has no object whose revision could be compared"));
@@ -117,8 +117,8 @@ static bool is_word(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
-		bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			strchr("!#$%&'*+-.^_`|~", c) != NULL;
+		bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			(c >= '0' && c <= '9') || strchr("!#$%&'*+-.^_`|~", c) != NULL;
 		if (!fine || c == '\0')
 			return false;
 	}
@@ -148,14 +148,14 @@ static struct slice cut_unquoted(struct slice *rest, char sep)
 // One line: preferences between commas, each with parameters behind semicolons.
 static bool read_prefer(struct slice line, const char *name, bool *ret)
 {
-	while (line.p) {
-		struct slice one = slice_trim(cut_unquoted(&line, ',')), value, word;
+	while (line.p != NULL) {
+		struct slice one = slice_trim(cut_unquoted(&line, ','));
 		if (!one.n)
 			continue; // an empty element of a list
-		value = cut_unquoted(&one, ';');
-		word = slice_trim(slice_cut(&value, '='));
+		struct slice value = cut_unquoted(&one, ';');
+		struct slice word = slice_trim(slice_cut(&value, '='));
 		bool is_it = slice_ieq_str(word, name);
-		if (!is_word(word) || (is_it && value.p && slice_trim(value).n))
+		if (!is_word(word) || (is_it && value.p != NULL && slice_trim(value).n))
 			return false;
 		*ret |= is_it;
 	}
@@ -169,7 +169,8 @@ enum err_code req_prefers(const struct req *r, const char *name, bool *ret, stru
 	for (size_t i = 0; i < h->n; i++) {
 		if (!slice_ieq_str(h->v[i].name, "Prefer") || read_prefer(h->v[i].value, name, ret))
 			continue;
-		err_field(err, ERR_PARAM_INVALID, "Prefer", "%s", _("the header Prefer cannot be read"));
+		err_field(err, ERR_PARAM_INVALID, "Prefer", "%s",
+			_("the header Prefer cannot be read"));
 		err_hint(err, _("say %s, or leave it out"), name);
 		return err->code;
 	}
@@ -180,7 +181,7 @@ enum err_code req_prefers(const struct req *r, const char *name, bool *ret, stru
 enum err_code req_idempotency_key(const struct req *r, struct slice *ret, struct err *err)
 {
 	struct slice key = r->web->guard.h[GH_IDEMPOTENCY_KEY];
-	bool fine = !key.p || key.n > 0;
+	bool fine = key.p == NULL || key.n > 0;
 	*ret = key;
 	if (key.n > IDEMPOTENCY_KEY_MAX)
 		return err_field(err, ERR_FIELD_RANGE, "Idempotency-Key",
@@ -197,7 +198,7 @@ enum err_code req_idempotency_key(const struct req *r, struct slice *ret, struct
 
 struct slice req_raw_query(const struct req *r)
 {
-	return r->web->query.p ? r->web->query : SLICE("");
+	return r->web->query.p != NULL ? r->web->query : SLICE("");
 }
 
 struct actor req_actor(const struct req *r)
@@ -220,7 +221,8 @@ void req_actor_write(const struct req *r, struct jw *w)
 bool req_is_unix_root(const struct req *r)
 {
 	const struct conn *c = r->web->conn;
-	return c && c->kind == PEER_UNIX && !r->who.token && c->uid_known && c->uid == 0;
+	return c != NULL && c->kind == PEER_UNIX && r->who.token == NULL && c->uid_known &&
+		c->uid == 0;
 }
 
 void req_mounted(const struct req *r, bool ret[EP_COUNT])

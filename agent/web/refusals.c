@@ -241,9 +241,9 @@ static bool is_due(const struct group *g, int64_t now_us)
 void refusals_note(struct refusals *r, const struct refused *what, int64_t now_us)
 {
 	struct str event = STR_INIT;
-	char label[TEXT_MAX];
 	pthread_mutex_lock(&r->lock);
 	count_slot(r, what->why, now_us);
+	char label[TEXT_MAX];
 	snprintf(label, sizeof(label), "%s", label_of(r, what));
 	struct group *g = group_of(r, what);
 	note_last(g, what);
@@ -288,8 +288,8 @@ void refusals_tell(struct refusals *r, int64_t now_us)
 static void forget_gone(struct refusals *r, const struct snapshot *snap)
 {
 	size_t n = 0;
-	struct ident id;
 	pthread_mutex_lock(&r->lock);
+	struct ident id;
 	for (size_t i = 0; i < r->clients_n; i++)
 		if (ident_read(slice_of(r->clients[i].id), CREDENTIAL_CLIENT, &id) &&
 			snapshot_client(snap, &id) != NULL)
@@ -339,7 +339,8 @@ static size_t take_lately(struct refusals *r, int64_t now_us, struct lately *ret
 	pthread_mutex_lock(&r->lock);
 	for (int i = 1; i < REFUSED_COUNT; i++) {
 		enum refusal why = (enum refusal)i;
-		struct lately one = {why, sum_slots(r, why, now_us, 60), sum_slots(r, why, now_us, 300)};
+		struct lately one = {
+			why, sum_slots(r, why, now_us, 60), sum_slots(r, why, now_us, 300)};
 		if (one.five > 0)
 			ret[n++] = one;
 	}

@@ -24,7 +24,7 @@
 static bool is_openai(const struct web_req *q)
 {
 	const struct endpoint *ep = q->r.ep;
-	if (ep)
+	if (ep != NULL)
 		return ep->service == SVC_API_GATEWAY && !strncmp(ep->path, "/v1/", 4);
 	return q->r.service == SVC_API_GATEWAY && !slice_starts(q->r.path, "/api") &&
 		!(q->match.path_known && q->r.path.n == 1);
@@ -68,7 +68,8 @@ static void error_headers(struct req *r, const struct err_row *row)
 		match_allow(q->match.allow, allow, sizeof(allow));
 		req_header_add(r, "Allow", allow);
 	}
-	if ((row->id == ERR_OVERLOADED || row->id == ERR_DRAINING) && !web_out_has(q, "Retry-After"))
+	if ((row->id == ERR_OVERLOADED || row->id == ERR_DRAINING) &&
+		!web_out_has(q, "Retry-After"))
 		req_header_add(r, "Retry-After", "1");
 	if (is_openai(q) && !web_out_has(q, "x-should-retry"))
 		req_header_add(r, "x-should-retry", row->retryable ? "true" : "false");
@@ -97,7 +98,7 @@ void req_fail_code(struct req *r, enum err_code code)
 void web_refuse(struct web_req *q, enum err_code code, const char *detail)
 {
 	struct err e = {0};
-	err_set(&e, code, detail && detail[0] ? "%s" : NULL, detail);
+	err_set(&e, code, detail != NULL && detail[0] ? "%s" : NULL, detail);
 	q->close_after = true;
 	q->conn->linger = true;
 	q->conn->deadline_us = 0;
@@ -189,7 +190,7 @@ void req_stream_begin(struct req *r, int status, const char *content_type)
 size_t req_stream_write(struct req *r, struct slice bytes)
 {
 	struct web_req *q = r->web;
-	if (!q->conn || q->state == RS_OVER || q->stream_abort)
+	if (q->conn == NULL || q->state == RS_OVER || q->stream_abort)
 		return 0; // nobody takes it
 	str_add_slice(&q->queue, bytes);
 	web_conn_mark(q->conn);

@@ -43,14 +43,22 @@ static void auth_call_of(const struct web_req *q, struct auth_call *ret,
 	const struct web *w = q->conn->web;
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss), peer_len = sizeof(*peer);
-	*ret = (struct auth_call){.ep = q->r.ep, .kind = q->conn->kind,
+	*ret = (struct auth_call){.ep = q->r.ep,
+		.kind = q->conn->kind,
 		.peer_trust = q->r.agent->settings->peer_trust,
-		.gateway_public = w->gateway_public, .forwarded = q->guard.forwarded,
-		.host = h[GH_HOST], .origin = h[GH_ORIGIN], .fetch_site = h[GH_SEC_FETCH_SITE],
-		.authorization = h[GH_AUTHORIZATION], .api_key = h[GH_X_API_KEY],
-		.snap = snapshots_now(q->r.agent->snaps), .seal = store_seal(q->r.agent->store),
-		.memo = w->memo, .now_wall_ms = clock_wall_ms()};
-	if (ret->authorization.p && q->r.ep->may != MAY_CALL && q->conn->kind != PEER_UNIX &&
+		.gateway_public = w->gateway_public,
+		.forwarded = q->guard.forwarded,
+		.host = h[GH_HOST],
+		.origin = h[GH_ORIGIN],
+		.fetch_site = h[GH_SEC_FETCH_SITE],
+		.authorization = h[GH_AUTHORIZATION],
+		.api_key = h[GH_X_API_KEY],
+		.snap = snapshots_now(q->r.agent->snaps),
+		.seal = store_seal(q->r.agent->store),
+		.memo = w->memo,
+		.now_wall_ms = clock_wall_ms()};
+	if (ret->authorization.p != NULL && q->r.ep->may != MAY_CALL &&
+		q->conn->kind != PEER_UNIX &&
 		getpeername(q->conn->fd, (struct sockaddr *)peer, &peer_len) == 0)
 		ret->peer = (struct sockaddr *)peer;
 	if (q->conn->kind != PEER_TRUSTED ||
@@ -81,12 +89,13 @@ static enum err_code route(struct web_req *q)
 	q->r.method = m < HTTP_METHODS ? (enum http_method)m : HTTP_GET;
 	match_path(q->conn->web->tree, q->r.path, q->r.method, services_of(q->conn), &q->match);
 	if (!q->match.path_known) {
-		bool model = q->conn->service == SVC_API_GATEWAY && !slice_starts(q->r.path, "/api");
+		bool model = q->conn->service == SVC_API_GATEWAY &&
+			!slice_starts(q->r.path, "/api");
 		snprintf(q->r.who.detail, sizeof(q->r.who.detail), "%s",
 			model ? "" : _("this port serves no such path: see GET /api"));
 		return model ? ERR_UNKNOWN_URL : ERR_NOT_FOUND;
 	}
-	if (!q->match.ep || m == HTTP_METHODS)
+	if (q->match.ep == NULL || m == HTTP_METHODS)
 		return ERR_METHOD_NOT_ALLOWED;
 	q->r.ep = q->match.ep;
 	for (size_t i = 0; i < q->match.n; i++)
@@ -99,7 +108,7 @@ static enum err_code route(struct web_req *q)
 static enum err_code judge_load(struct web_req *q)
 {
 	enum overload why = q->conn->reserved ? OVERLOAD_CONNECTIONS
-		: q->conn->turned_away        ? OVERLOAD_QUEUE
+		: q->conn->turned_away	      ? OVERLOAD_QUEUE
 					      : load_judge(q->r.agent->load);
 	if (LIKELY(why == OVERLOAD_NONE))
 		return ERR_OK;
@@ -113,11 +122,11 @@ static enum err_code judge_load(struct web_req *q)
 static enum err_code denied(struct web_req *q)
 {
 	struct principal *who = &q->r.who;
-	char text[24];
 	if (!web_is_denial(who->why))
 		return who->why;
 	web_refused_who(q);
 	int64_t wait_s = web_note_denial(q, who->why, who->guess);
+	char text[24];
 	if (wait_s > 0) {
 		who->why = ERR_RATE_LIMITED;
 		q->r.refused = REFUSED_GUESSING;
@@ -133,11 +142,8 @@ static enum err_code denied(struct web_req *q)
 static enum err_code judge_head(struct web_req *q)
 {
 	const struct slice *coding = &q->guard.h[GH_CONTENT_ENCODING];
-	struct auth_call call;
-	struct sockaddr_storage peer;
-	char ip[48];
 	enum err_code code = route(q);
-	if (q->query.p && query_has_credential(q->r.ep, q->query)) {
+	if (q->query.p != NULL && query_has_credential(q->r.ep, q->query)) {
 		q->r.who.why = ERR_TOKEN_IN_URL;
 		return denied(q);
 	}
@@ -145,16 +151,19 @@ static enum err_code judge_head(struct web_req *q)
 		return code;
 	if (q->r.ep->may == MAY_CALL && (code = judge_load(q)))
 		return code;
+	struct sockaddr_storage peer;
+	struct auth_call call;
+	char ip[48];
 	auth_call_of(q, &call, &peer, ip);
 	bool known = auth_judge(&call, &q->r.who);
 	if (known && q->r.who.why)
 		return denied(q);
 	q->judged_us = known ? loop_now_us(q->web->loop) : 0;
 	q->judged_by = call.snap;
-	if (coding->p && !slice_ieq_str(*coding, "identity"))
+	if (coding->p != NULL && !slice_ieq_str(*coding, "identity"))
 		return ERR_UNSUPPORTED_MEDIA_TYPE;
 	int64_t hops;
-	if (q->guard.h[GH_HOP].p && q->r.ep->may == MAY_CALL &&
+	if (q->guard.h[GH_HOP].p != NULL && q->r.ep->may == MAY_CALL &&
 		(!num_i64(q->guard.h[GH_HOP], 0, INT32_MAX, &hops) || hops > HOPS_MAX))
 		return ERR_UPSTREAM_LOOP;
 	return ERR_OK;
@@ -222,16 +231,17 @@ static enum err_code judge_length(const struct web_req *q, int64_t length, size_
 {
 	if (length > (int64_t)limit)
 		return ERR_BODY_TOO_LARGE;
-	return length <= LOAD_SMALL ||
-			       load_has_room(q->r.agent->load, HELD_REQUESTS, length, false)
-		       ? ERR_OK : ERR_OVERLOADED;
+	return length <= LOAD_SMALL || load_has_room(q->r.agent->load, HELD_REQUESTS, length, false)
+		? ERR_OK
+		: ERR_OVERLOADED;
 }
 
 // The one endpoint that takes nothing but a form. Elsewhere bodies are read as JSON whatever they are
 // called, since plain "curl -d" calls them something else.
 static enum err_code judge_type(struct web_req *q)
 {
-	if (q->r.ep->id != EP_TRANSCRIPTIONS || multipart_is(slice_of(req_header(&q->r, "Content-Type"))))
+	if (q->r.ep->id != EP_TRANSCRIPTIONS ||
+		multipart_is(slice_of(req_header(&q->r, "Content-Type"))))
 		return ERR_OK;
 	snprintf(q->r.who.detail, sizeof(q->r.who.detail), "%s",
 		_("this endpoint takes multipart/form-data"));
@@ -246,7 +256,8 @@ static void admit(struct web_req *q)
 		q->r.who.why = judge_type(q);
 	enum err_code code = q->r.who.why;
 	int64_t length = guard_body_length(&q->guard);
-	const struct body_limit *limit = body_limit(code || !q->r.ep ? BODY_NONE : q->r.ep->body);
+	const struct body_limit *limit = body_limit(code || q->r.ep == NULL ? BODY_NONE
+									    : q->r.ep->body);
 	enum err_code too_much = judge_length(q, length, limit->bytes);
 	q->admitted = true;
 	if (too_much == ERR_OVERLOADED && !code) {
@@ -257,7 +268,8 @@ static void admit(struct web_req *q)
 		web_refuse(q, code ? code : too_much, q->r.who.detail);
 		return;
 	}
-	q->body_limit = limit->bytes; // refused but small: read and dropped, so that the connection lives
+	q->body_limit =
+		limit->bytes; // refused but small: read and dropped, so that the connection lives
 	c->deadline_us = length ? loop_now_us(c->web->loop) + limit->deadline_s * 1000000LL : 0;
 	begin_body(q, length);
 }
@@ -361,7 +373,7 @@ void web_req_body(struct web_req *q, struct slice *in)
 static void refuse_code(struct web_req *q, enum err_code code, const char *detail)
 {
 	struct err e = {0};
-	err_set(&e, code, detail && detail[0] ? "%s" : NULL, detail);
+	err_set(&e, code, detail != NULL && detail[0] ? "%s" : NULL, detail);
 	req_fail(&q->r, &e);
 }
 
@@ -401,8 +413,8 @@ static __attribute__((noinline)) bool ask_who(struct web_req *q)
 		c->uid_asked = true;
 	}
 	enum role role = ROLE_NONE;
-	if (c->uid_known && !peer_role(q->r.agent->roles, c->uid, c->web->loop, on_role_known, q,
-				    &role)) {
+	if (c->uid_known &&
+		!peer_role(q->r.agent->roles, c->uid, c->web->loop, on_role_known, q, &role)) {
 		q->state = RS_IDENTITY;
 		return false;
 	}
@@ -417,12 +429,12 @@ static __attribute__((noinline)) bool ask_who(struct web_req *q)
 static __attribute__((noinline)) bool judge_parameters(struct web_req *q)
 {
 	const struct slice *h = q->guard.h;
-	struct slice key;
 	struct err err = {0};
 	enum err_code code = query_read(q->r.ep, q->query, &q->r.arena, &q->values, &err);
-	if (!code && (h[GH_IF_MATCH].p || h[GH_IF_NONE_MATCH].p))
+	if (!code && (h[GH_IF_MATCH].p != NULL || h[GH_IF_NONE_MATCH].p != NULL))
 		code = web_judge_conditions(q, &err);
-	if (!code && h[GH_IDEMPOTENCY_KEY].p)
+	struct slice key;
+	if (!code && h[GH_IDEMPOTENCY_KEY].p != NULL)
 		code = req_idempotency_key(&q->r, &key, &err);
 	if (code)
 		req_fail(&q->r, &err);
@@ -434,8 +446,9 @@ static __attribute__((noinline)) bool judge_nothing(struct web_req *q)
 {
 	struct jscan_limits limits = {.tokens = body_limit(BODY_DOC)->tokens};
 	struct err err = {0};
-	if (q->body.n == 0 || jx_decode(&nothing_fields, str_slice(&q->body), limits, JX_PATCH,
-				      &q->r.arena, NULL, &err) == ERR_OK)
+	if (q->body.n == 0 ||
+		jx_decode(&nothing_fields, str_slice(&q->body), limits, JX_PATCH, &q->r.arena, NULL,
+			&err) == ERR_OK)
 		return true;
 	req_fail(&q->r, &err);
 	return false;
@@ -460,8 +473,9 @@ static void dispatch(struct web_req *q)
 			web_tell_keyless(q);
 	}
 	q->state = RS_HANDLER;
-	q->r.snap = q->judged_by; // in this turn; by now a newer one may be published, without its caller
-	if (q->r.snap)
+	q->r.snap =
+		q->judged_by; // in this turn; by now a newer one may be published, without its caller
+	if (q->r.snap != NULL)
 		snapshot_hold(q->r.snap);
 	q->r.body = str_slice(&q->body);
 	q->in_handler = true;
@@ -477,14 +491,14 @@ void web_gone(struct web_req *q)
 {
 	void (*fn)(struct req *r) = q->on_gone;
 	bool waits = q->state == RS_HANDLER || q->state == RS_STREAMING || q->stream;
-	if (q->handler_done || !fn || !waits || q->in_handler)
+	if (q->handler_done || fn == NULL || !waits || q->in_handler)
 		return;
 	q->on_gone = NULL;
 	q->handler_done = true;
 	q->r.status = err_row(ERR_CLIENT_GONE)->status;
 	fn(&q->r);
 	q->stream_abort = true;
-	if (q->conn)
+	if (q->conn != NULL)
 		web_conn_mark(q->conn);
 }
 

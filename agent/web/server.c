@@ -37,11 +37,13 @@ static void shed(struct web *w, const struct listener *ls, int fd, enum overload
 	web_shed(w, ls->service, why);
 	web_tell_shed(w, ls->service);
 	web_error_body(&nobody, false, &e, &body);
-	str_addf(&head, "HTTP/1.1 %d Service Unavailable\r\n"
-			"Content-Type: application/json; charset=utf-8\r\n"
-			"X-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\n"
-			"Cache-Control: no-store\r\nContent-Length: %zu\r\nConnection: close\r\n"
-			"Retry-After: 1\r\n\r\n", row->status, nobody.id, body.n);
+	str_addf(&head,
+		"HTTP/1.1 %d Service Unavailable\r\n"
+		"Content-Type: application/json; charset=utf-8\r\n"
+		"X-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\n"
+		"Cache-Control: no-store\r\nContent-Length: %zu\r\nConnection: close\r\n"
+		"Retry-After: 1\r\n\r\n",
+		row->status, nobody.id, body.n);
 	str_add_slice(&head, str_slice(&body));
 	ssize_t n = send(fd, head.p, head.n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)n; // a caller that takes nothing gets nothing
@@ -84,11 +86,11 @@ static void turn_away(struct listener *ls, int fd)
 static void newcomer_free(struct newcomer *n)
 {
 	struct web *w = n->ls->web;
-	if (n->prev)
+	if (n->prev != NULL)
 		n->prev->next = n->next;
 	else
 		w->newcomers = n->next;
-	if (n->next)
+	if (n->next != NULL)
 		n->next->prev = n->prev;
 	w->newcomers_n--;
 	free(n);
@@ -127,7 +129,7 @@ static void at_the_door(struct listener *ls, int fd, enum peer_kind kind)
 	}
 	struct newcomer *n = mem_zalloc(1, sizeof(*n));
 	*n = (struct newcomer){.ls = ls, .next = w->newcomers, .fd = fd, .uid = uid, .kind = kind};
-	if (n->next)
+	if (n->next != NULL)
 		n->next->prev = n;
 	w->newcomers = n;
 	w->newcomers_n++;
@@ -239,14 +241,14 @@ static void reap_one(struct conn *c, int64_t now_us)
 	struct web_req *q = c->req;
 	if (c->deadline_us && now_us > c->deadline_us) {
 		c->deadline_us = 0;
-		if (q && q->state == RS_BODY)
+		if (q != NULL && q->state == RS_BODY)
 			web_refuse(q, ERR_CLIENT_TIMEOUT, NULL);
 		else
 			web_conn_close(c);
-	} else if (q && q->state == RS_BODY) {
+	} else if (q != NULL && q->state == RS_BODY) {
 		if (pace_slow(&q->pace, now_us))
 			web_refuse(q, ERR_CLIENT_TIMEOUT, NULL);
-	} else if (q && (q->state == RS_SENDING || q->state == RS_STREAMING)) {
+	} else if (q != NULL && (q->state == RS_SENDING || q->state == RS_STREAMING)) {
 		if (reads_too_slowly(c, now_us))
 			web_conn_close(c);
 	}
@@ -256,7 +258,7 @@ static void on_tick(void *arg)
 {
 	struct web *w = arg;
 	int64_t now_us = loop_now_us(w->loop);
-	for (struct conn *c = w->conns, *next; c; c = next) {
+	for (struct conn *c = w->conns, *next; c != NULL; c = next) {
 		next = c->next;
 		reap_one(c, now_us);
 	}
@@ -270,7 +272,7 @@ static void on_turn(void *arg)
 	struct web *w = arg;
 	web_lanes_run(w);
 	web_conns_run(w);
-	if (!w->tick.slot && (w->conns || w->lingers))
+	if (!w->tick.slot && (w->conns != NULL || w->lingers != NULL))
 		loop_timer_set(w->loop, &w->tick, WEB_TICK_US, on_tick, w);
 }
 
@@ -337,12 +339,13 @@ void web_quiesce(struct web *w)
 		loop_watch_set(w->loop, &w->listeners[i].watch, w->listeners[i].watch.fd, 0, NULL,
 			NULL);
 	w->listeners_n = 0;
-	for (struct conn *c = w->conns, *next; c; c = next) {
+	for (struct conn *c = w->conns, *next; c != NULL; c = next) {
 		next = c->next;
-		bool idle = !c->req && !c->began && c->in.n == 0 && !c->readable && !has_unread(c);
+		bool idle = c->req == NULL && !c->began && c->in.n == 0 && !c->readable &&
+			!has_unread(c);
 		// What waits for news would wait for ever.
-		bool waits = c->req && c->req->r.ep && (c->req->r.ep->flags & EPF_LONG) &&
-			c->req->state >= RS_HANDLER;
+		bool waits = c->req != NULL && c->req->r.ep != NULL &&
+			(c->req->r.ep->flags & EPF_LONG) && c->req->state >= RS_HANDLER;
 		if (idle || waits)
 			web_conn_close(c);
 	}
@@ -350,10 +353,10 @@ void web_quiesce(struct web *w)
 
 void web_cut(struct web *w)
 {
-	for (struct conn *c = w->conns, *next; c; c = next) {
+	for (struct conn *c = w->conns, *next; c != NULL; c = next) {
 		struct web_req *q = c->req;
 		next = c->next;
-		if (!q || !q->on_cut || q->handler_done || q->in_handler)
+		if (q == NULL || q->on_cut == NULL || q->handler_done || q->in_handler)
 			continue;
 		void (*fn)(struct req *r) = q->on_cut;
 		q->on_cut = NULL;
@@ -368,23 +371,23 @@ size_t web_open_requests(const struct web *w)
 
 void web_free(struct web *w)
 {
-	if (!w)
+	if (w == NULL)
 		return;
-	while (w->conns) {
+	while (w->conns != NULL) {
 		struct conn *c = w->conns;
 		struct web_req *q = c->req;
 		c->linger = false;
-		if (q) {
+		if (q != NULL) {
 			web_gone(q);
 			q->handler_done = true; // nobody is left to answer
 		}
 		web_conn_close(c);
 	}
-	if (w->dirty_end) {
+	if (w->dirty_end != NULL) {
 		web_lanes_clear(w);
 		web_conns_run(w);
 	}
-	while (w->newcomers) {
+	while (w->newcomers != NULL) {
 		close(w->newcomers->fd);
 		newcomer_free(w->newcomers);
 	}

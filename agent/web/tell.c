@@ -42,7 +42,6 @@ static const char *caller_of(struct web_req *q, bool ask)
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 	char ip[INET6_ADDRSTRLEN] = "unix";
-	uid_t uid;
 	if (c == NULL) // it has gone
 		return NULL;
 	if (c->kind != PEER_UNIX && getpeername(c->fd, (struct sockaddr *)&ss, &len) == 0) {
@@ -51,6 +50,7 @@ static const char *caller_of(struct web_req *q, bool ask)
 			: (const void *)&((struct sockaddr_in *)&ss)->sin_addr;
 		inet_ntop(ss.ss_family, at, ip, sizeof(ip));
 	}
+	uid_t uid;
 	if ((ask || c->uid_asked) && uid_of(c, &uid))
 		return arena_printf(&q->r.arena, "%s uid:%lu", ip, (unsigned long)uid);
 	return arena_strdup(&q->r.arena, ip);
@@ -90,10 +90,12 @@ int64_t web_note_denial(struct web_req *q, enum err_code code, bool guess)
 	q->denied = true;
 	metric_add(q->r.agent->metrics, MET_AUTH_DENIED, 1, labels);
 	return denials_note(q->r.agent->denials,
-		&(struct denial){.code = code, .guess = guess,
-			.peer = known ? (struct sockaddr *)&peer : NULL, .who = who->id,
+		&(struct denial){.code = code,
+			.guess = guess,
+			.peer = known ? (struct sockaddr *)&peer : NULL,
+			.who = who->id,
 			.shown = principal_shown(who),
-			.endpoint = q->r.ep ? q->r.ep->name : "none"},
+			.endpoint = q->r.ep != NULL ? q->r.ep->name : "none"},
 		loop_now_us(q->web->loop));
 }
 
@@ -114,7 +116,8 @@ void req_refused(struct req *r, struct refused *what)
 	what->endpoint = r->ep != NULL ? r->ep->name : NULL;
 	what->client_id = client != NULL ? client->doc.id : r->refused_client;
 	what->client = client != NULL ? client->doc.name : r->refused_name;
-	if (what->client_id == NULL && what->why != REFUSED_OVERLOAD) // then there is no time to ask
+	if (what->client_id == NULL &&
+		what->why != REFUSED_OVERLOAD) // then there is no time to ask
 		what->caller = caller_of(r->web, true);
 	refusals_note(r->agent->refusals, what, loop_now_us(r->loop));
 }
@@ -125,7 +128,8 @@ void web_tell_refused(struct web_req *q, const struct err *e)
 	if (r->told || !is_model_call(q))
 		return;
 	struct refused what = {.why = r->refused != REFUSED_NOT ? r->refused : refusal_of(e->code),
-		.code = e->code, .status = err_row(e->code)->status,
+		.code = e->code,
+		.status = err_row(e->code)->status,
 		.total_us = loop_now_us(r->loop) - r->start_us};
 	if (what.why != REFUSED_NOT)
 		req_refused(r, &what);
@@ -134,8 +138,10 @@ void web_tell_refused(struct web_req *q, const struct err *e)
 void web_tell_shed(struct web *w, enum service_id service)
 {
 	if (service == SVC_API_GATEWAY)
-		refusals_note(w->agent->refusals, &(struct refused){.why = REFUSED_OVERLOAD,
-			.code = ERR_OVERLOADED, .status = err_row(ERR_OVERLOADED)->status},
+		refusals_note(w->agent->refusals,
+			&(struct refused){.why = REFUSED_OVERLOAD,
+				.code = ERR_OVERLOADED,
+				.status = err_row(ERR_OVERLOADED)->status},
 			loop_now_us(w->loop));
 }
 

@@ -20,8 +20,8 @@ void web_shed(struct web *w, enum service_id service, enum overload why)
 {
 	struct metric_cell **cell = &w->shed[service][why]; // there are many when there are any
 	const char *labels[] = {service_row(service)->name, overload_name(why), NULL};
-	if (!*cell)
+	if (*cell == NULL)
 		*cell = metric_cell(w->agent->metrics, MET_GW_SHED, labels);
-	if (*cell)
+	if (*cell != NULL)
 		metric_cell_add(*cell, 1);
 }

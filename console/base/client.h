@@ -51,7 +51,7 @@ const char *client_agent(const struct client *c);
 // The call's path with its parameters encoded, appended.
 void client_path(const struct client_call *call, struct str *out);
 // What an error answer says, by its wire code; the fallback is the status class.
-enum err_code client_error(int status, struct slice body, const char *content_type,
-	struct arena *a, struct err *err);
+enum err_code client_error(int status, struct slice body, const char *content_type, struct arena *a,
+	struct err *err);
 
 #endif

@@ -9,7 +9,8 @@
 #include "shared/conf.h"
 #include "shared/text.h"
 
-static const char *const outputs[] = {"table", "wide", "json", "ndjson", "csv", "yaml", "name", NULL};
+static const char *const outputs[] = {
+	"table", "wide", "json", "ndjson", "csv", "yaml", "name", NULL};
 static const char *const colors[] = {"auto", "always", "never", NULL};
 
 static const struct console_setting_row rows[] = {
@@ -39,10 +40,9 @@ enum err_code console_settings_set(struct console_settings *s, enum console_sett
 	const char *value, const char *origin, struct err *err)
 {
 	const char *const *choice = rows[id].choices;
-
-	while (choice && *choice && strcmp(*choice, value) != 0)
+	while (choice != NULL && *choice != NULL && strcmp(*choice, value) != 0)
 		choice++;
-	if (choice && !*choice) {
+	if (choice != NULL && *choice == NULL) {
 		err_field(err, ERR_CONFIG_INVALID, rows[id].name,
 			_("%s, from %s, is not a value this setting takes"), rows[id].name, origin);
 		struct str all = STR_INIT;
@@ -68,7 +68,6 @@ static enum err_code file_pair(void *arg, const char *key, const char *value, in
 	struct err *err)
 {
 	struct file_load *load = arg;
-
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (strcmp(rows[i].name, key) == 0 || strcmp(rows[i].env, key) == 0)
 			return console_settings_set(load->s, rows[i].id, value, load->path, err);
@@ -81,7 +80,6 @@ static enum err_code load_file(struct console_settings *s, const char *path, str
 {
 	struct file_load load = {s, path};
 	struct stat st;
-
 	if (stat(path, &st) != 0)
 		return ERR_OK; // every file is optional
 	return conf_read(path, file_pair, &load, err);
@@ -91,24 +89,21 @@ enum err_code console_settings_load(struct console_settings *s, struct err *err)
 {
 	const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
 	const char *user = NULL;
-	enum err_code code;
-
 	*s = (struct console_settings){.arena = ARENA_INIT};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		s->value[i] = rows[i].def;
 		s->origin[i] = "default";
 	}
-	if (xdg && *xdg)
+	if (xdg != NULL && *xdg)
 		user = arena_printf(&s->arena, "%s/yijian/config", xdg);
-	else if (home && *home)
+	else if (home != NULL && *home)
 		user = arena_printf(&s->arena, "%s/.config/yijian/config", home);
-	code = load_file(s, "/etc/yijian/console.conf", err);
-	if (!code && user)
+	enum err_code code = load_file(s, "/etc/yijian/console.conf", err);
+	if (!code && user != NULL)
 		code = load_file(s, user, err);
 	for (size_t i = 0; !code && i < ARRAY_LEN(rows); i++) {
 		const char *value = getenv(rows[i].env);
-
-		if (value && *value)
+		if (value != NULL && *value)
 			code = console_settings_set(s, rows[i].id, value, "environment", err);
 	}
 	return code;

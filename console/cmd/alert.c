@@ -10,12 +10,10 @@ enum err_code cmd_alert_list(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_ALERT_LIST};
 	struct str q = STR_INIT;
-	enum err_code code;
-
 	cmd_query(&q, "state", cmd_has(c, COPT_ALL) ? "all" : "current");
 	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT));
 	call.query = str_text(&q);
-	code = cmd_call_list(c, &call);
+	enum err_code code = cmd_call_list(c, &call);
 	str_release(&q);
 	return code;
 }
@@ -23,7 +21,6 @@ enum err_code cmd_alert_list(struct cmd *c)
 enum err_code cmd_alert_get(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_ALERT_GET, .param = {c->arg[0]}};
-
 	return cmd_call_show(c, &call);
 }
 
@@ -33,15 +30,13 @@ static enum err_code ack_one(struct cmd *c, const char *id)
 	const char *note = cmd_opt(c, COPT_NOTE);
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
-	struct client_answer a;
-	enum err_code code;
-
 	jw_obj(&w, NULL);
-	if (note)
+	if (note != NULL)
 		jw_str(&w, "note", note);
 	jw_obj_end(&w);
 	call.body = str_slice(&body);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	str_release(&body);
 	if (code)
 		return code;
@@ -49,7 +44,8 @@ static enum err_code ack_one(struct cmd *c, const char *id)
 		return cmd_show(c, &a);
 	cmd_writef(c, _("alert %s acknowledged\n"), id);
 	if (!jx_bool(jx_get(a.doc, "stored"), true))
-		cmd_notef(c, "%s", _("it would not outlive a restart: the database takes no writes"));
+		cmd_notef(c, "%s",
+			_("it would not outlive a restart: the database takes no writes"));
 	return ERR_OK;
 }
 
@@ -63,14 +59,12 @@ enum err_code cmd_alert_ack(struct cmd *c)
 enum err_code cmd_alert_rules_list(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_ALERT_RULE_LIST};
-
 	return cmd_call_list(c, &call);
 }
 
 enum err_code cmd_alert_rules_get(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_ALERT_RULE_GET, .param = {c->arg[0]}};
-
 	return cmd_call_show(c, &call);
 }
 
@@ -78,15 +72,13 @@ static enum err_code write_rule(struct cmd *c, struct client_call *call, const c
 {
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
-	enum err_code code;
-
 	jw_obj(&w, NULL);
-	if (name)
+	if (name != NULL)
 		jw_str(&w, "name", name);
 	cmd_body(c, &w);
 	jw_obj_end(&w);
 	call->body = str_slice(&body);
-	code = cmd_call_show(c, call);
+	enum err_code code = cmd_call_show(c, call);
 	str_release(&body);
 	return code;
 }
@@ -94,16 +86,16 @@ static enum err_code write_rule(struct cmd *c, struct client_call *call, const c
 enum err_code cmd_alert_rules_add(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_ALERT_RULE_CREATE};
-
 	return write_rule(c, &call, c->arg[0]);
 }
 
 enum err_code cmd_alert_rules_set(struct cmd *c)
 {
 	const char *revision = cmd_opt(c, COPT_IF_MATCH);
-	struct client_call call = {.ep = EP_ALERT_RULE_PATCH, .param = {c->arg[0]},
-		.headers = {revision ? arena_printf(&c->arena, "If-Match: \"%s\"", revision) : NULL}};
-
+	struct client_call call = {.ep = EP_ALERT_RULE_PATCH,
+		.param = {c->arg[0]},
+		.headers = {revision != NULL ? arena_printf(&c->arena, "If-Match: \"%s\"", revision)
+					     : NULL}};
 	if (!cmd_body_given(c))
 		return err_set(&c->err, ERR_USAGE, _("say what to change, e.g. --threshold 10"));
 	return write_rule(c, &call, NULL);
@@ -114,7 +106,6 @@ static enum err_code delete_one(struct cmd *c, const char *name)
 	struct client_call call = {.ep = EP_ALERT_RULE_DELETE, .param = {name}};
 	struct client_answer a;
 	enum err_code code = cmd_call(c, &call, &a);
-
 	if (!code)
 		cmd_writef(c, _("alert rule %s deleted\n"), name);
 	return code;
@@ -131,17 +122,17 @@ void cmd_alert_lines(struct cmd *c, const struct jx *status)
 {
 	const struct jx *alerts = jx_get(status, "alerts"), *items = jx_get(alerts, "items");
 	long long firing = (long long)jx_int(jx_get(alerts, "firing"), 0);
-
 	cmd_writef(c, _("alerts %lld  %lld acked\n"), firing,
 		(long long)jx_int(jx_get(alerts, "acked"), 0));
 	for (size_t i = 0; i < jx_len(items); i++) {
 		const struct jx *al = jx_at(items, i);
 		struct str line = STR_INIT;
-
-		str_addf(&line, "  %c ", strcmp(jx_str(jx_get(al, "severity"), ""), "critical") == 0
-			? '!' : '?');
+		str_addf(&line, "  %c ",
+			strcmp(jx_str(jx_get(al, "severity"), ""), "critical") == 0 ? '!' : '?');
 		text_add_safe(&line, slice_of(jx_str(jx_get(al, "message"), "?")));
-		str_add(&line, strcmp(jx_str(jx_get(al, "state"), ""), "acked") == 0 ? _("  (acked)") : "");
+		str_add(&line,
+			strcmp(jx_str(jx_get(al, "state"), ""), "acked") == 0 ? _("  (acked)")
+									      : "");
 		cmd_writef(c, "%s\n", str_text(&line));
 		str_release(&line);
 	}

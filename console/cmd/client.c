@@ -28,7 +28,6 @@ static bool amount_pico(struct slice text, int64_t *ret)
 {
 	struct slice whole = slice_cut(&text, '.');
 	int64_t units, part = 0, scale = INT64_C(1000000000000);
-
 	if (!num_i64(whole, 0, 9000000, &units) || text.n > 12)
 		return false;
 	for (size_t i = 0; i < text.n; i++) {
@@ -43,17 +42,16 @@ static bool amount_pico(struct slice text, int64_t *ret)
 
 static enum err_code add_budget(struct cmd *c, struct jw *w, const char *text)
 {
-	struct slice rest = slice_of(text), amount = slice_cut(&rest, '/'), currency;
+	struct slice rest = slice_of(text), amount = slice_cut(&rest, '/');
 	size_t n = 0;
-	int64_t pico;
-
 	if (strcmp(text, "none") == 0) {
 		jw_null(w, "budget");
 		return ERR_OK;
 	}
 	while (n < amount.n && ((amount.p[n] >= '0' && amount.p[n] <= '9') || amount.p[n] == '.'))
 		n++;
-	currency = slice_trim((struct slice){amount.p + n, amount.n - n});
+	struct slice currency = slice_trim((struct slice){amount.p + n, amount.n - n});
+	int64_t pico;
 	if (!amount_pico((struct slice){amount.p, n}, &pico) || (currency.n && currency.n != 3))
 		return bad_budget(c);
 	jw_obj(w, "budget");
@@ -73,16 +71,14 @@ static enum err_code add_limits(struct cmd *c, struct jw *w)
 	} rows[] = {{COPT_RPM, "rpm"}, {COPT_TPM, "tpm"}, {COPT_CONCURRENCY, "concurrency"},
 		{COPT_BURST, "burst"}};
 	bool any = false;
-
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const char *text = cmd_opt(c, rows[i].opt);
-		int64_t n;
-
-		if (!text)
+		if (text == NULL)
 			continue;
 		if (!any)
 			jw_obj(w, "limits");
 		any = true;
+		int64_t n;
 		if (strcmp(text, "none") == 0)
 			jw_null(w, rows[i].name);
 		else if (num_i64(slice_of(text), 0, INT64_MAX, &n))
@@ -103,11 +99,9 @@ static enum err_code write_secret(struct cmd *c, const char *path, const char *s
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	size_t n = strlen(secret);
-	bool ok;
-
 	if (fd < 0)
 		return err_set(&c->err, ERR_USAGE, _("cannot make %s: %s"), path, strerror(errno));
-	ok = write(fd, secret, n) == (ssize_t)n && write(fd, "\n", 1) == 1;
+	bool ok = write(fd, secret, n) == (ssize_t)n && write(fd, "\n", 1) == 1;
 	ok = close(fd) == 0 && ok;
 	return ok ? ERR_OK : err_set(&c->err, ERR_INTERNAL, _("cannot write %s"), path);
 }
@@ -115,8 +109,7 @@ static enum err_code write_secret(struct cmd *c, const char *path, const char *s
 static enum err_code out_is_free(struct cmd *c)
 {
 	const char *path = cmd_opt(c, COPT_OUT);
-
-	if (!path || access(path, F_OK) != 0)
+	if (path == NULL || access(path, F_OK) != 0)
 		return ERR_OK;
 	return err_set(&c->err, ERR_USAGE, _("%s exists: it is not written over"), path);
 }
@@ -126,16 +119,15 @@ static enum err_code show_once(struct cmd *c, const struct client_answer *a, con
 {
 	const char *secret = jx_str(jx_get(a->doc, member), NULL);
 	const char *path = cmd_opt(c, COPT_OUT);
-	enum err_code code;
-
-	if (!secret)
+	if (secret == NULL)
 		return err_set(&c->err, ERR_NOT_AN_AGENT, _("the answer has no %s"), member);
-	if (path) {
+	enum err_code code;
+	if (path != NULL) {
 		code = write_secret(c, path, secret);
 		if (!code)
 			cmd_writef(c, _("%s %s created (id %s), its secret is in %s\n"), what,
-				jx_str(jx_get(a->doc, "name"), "?"), jx_str(jx_get(a->doc, "id"), "?"),
-				path);
+				jx_str(jx_get(a->doc, "name"), "?"),
+				jx_str(jx_get(a->doc, "id"), "?"), path);
 		return code;
 	}
 	if (c->format.format != FMT_TABLE && c->format.format != FMT_WIDE)
@@ -146,14 +138,13 @@ static enum err_code show_once(struct cmd *c, const struct client_answer *a, con
 	return ERR_OK;
 }
 
-static enum err_code create(struct cmd *c, enum endpoint_id ep, const char *what, const char *member)
+static enum err_code create(struct cmd *c, enum endpoint_id ep, const char *what,
+	const char *member)
 {
 	struct client_call call = {.ep = ep};
-	struct client_answer a;
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
 	enum err_code code = out_is_free(c);
-
 	jw_obj(&w, NULL);
 	jw_str(&w, "name", c->arg[0]);
 	cmd_body(c, &w);
@@ -161,6 +152,7 @@ static enum err_code create(struct cmd *c, enum endpoint_id ep, const char *what
 		code = add_limits(c, &w);
 	jw_obj_end(&w);
 	call.body = str_slice(&body);
+	struct client_answer a;
 	if (!code)
 		code = cmd_call(c, &call, &a);
 	str_release(&body);
@@ -170,7 +162,6 @@ static enum err_code create(struct cmd *c, enum endpoint_id ep, const char *what
 static enum err_code list(struct cmd *c, enum endpoint_id ep)
 {
 	struct client_call call = {.ep = ep};
-
 	return cmd_call_list(c, &call);
 }
 
@@ -187,7 +178,6 @@ static void look_at(struct meant *m, const struct jx *item, const char *said)
 {
 	const char *id = jx_str(jx_get(item, "id"), "");
 	struct slice name = slice_trim(slice_of(jx_str(jx_get(item, "name"), "")));
-
 	if (strcmp(id, said) != 0 && !slice_ieq_str(name, said))
 		return;
 	m->id = id;
@@ -199,14 +189,12 @@ static enum err_code find_id(struct cmd *c, enum endpoint_id all, const char *sa
 	const char **ret)
 {
 	struct client_call call = {.ep = all};
-	struct client_answer a;
 	struct meant m = {0};
-	enum err_code code;
-
 	*ret = said + strlen(ID_ONLY);
 	if (strncmp(said, ID_ONLY, strlen(ID_ONLY)) == 0)
 		return ERR_OK;
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	if (code)
 		return code;
 	for (size_t i = 0; i < jx_len(jx_get(a.doc, "items")); i++)
@@ -228,7 +216,6 @@ static enum err_code get(struct cmd *c, enum endpoint_id ep, enum endpoint_id al
 {
 	struct client_call call = {.ep = ep};
 	enum err_code code = find_id(c, all, c->arg[0], &call.param[0]);
-
 	return code ? code : cmd_call_show(c, &call);
 }
 
@@ -238,7 +225,6 @@ static enum err_code delete_one(struct cmd *c, enum endpoint_id ep, enum endpoin
 	struct client_call call = {.ep = ep};
 	struct client_answer a;
 	enum err_code code = find_id(c, all, name, &call.param[0]);
-
 	if (!code)
 		code = cmd_call(c, &call, &a);
 
@@ -265,10 +251,8 @@ static void note_locked_out(struct cmd *c, const struct jx *clients)
 {
 	const struct jx *all = jx_get(clients, "keyless");
 	struct str line = STR_INIT;
-
 	for (size_t i = 0; i < jx_len(all); i++) {
 		const struct jx *one = jx_at(all, i);
-
 		str_clear(&line);
 		text_add_safe(&line, slice_of(jx_str(jx_get(one, "caller"), "?")));
 		str_add(&line, "  ");
@@ -282,13 +266,13 @@ static void note_locked_out(struct cmd *c, const struct jx *clients)
 static void note_nobody(struct cmd *c, const struct jx *status)
 {
 	int64_t at = 0, up_ms = KEYLESS_WINDOW_MS;
-
 	if (clock_parse_rfc3339(slice_of(jx_str(jx_path(status, "agent.started_at"), "")), &at))
 		up_ms = clock_wall_ms() - at;
 	if (up_ms >= KEYLESS_WINDOW_MS)
 		cmd_notef(c, "%s", _("nobody has called without a key in the last 5 min"));
 	else
-		cmd_notef(c, _("nobody has called without a key since the agent started, %lld s ago"),
+		cmd_notef(c,
+			_("nobody has called without a key since the agent started, %lld s ago"),
 			(long long)MAX_OF(up_ms / 1000, 0));
 }
 
@@ -303,35 +287,33 @@ static enum err_code may_lock_out(struct cmd *c, const struct lock_out *l)
 {
 	struct client_call call = {.ep = EP_STATUS};
 	struct client_answer a;
-	const char *confirmed = cmd_opt(c, COPT_CONFIRM), *question;
-	const struct jx *clients;
-	long long callers, requests;
+	const char *confirmed = cmd_opt(c, COPT_CONFIRM);
 	enum err_code code = cmd_call(c, &call, &a);
 
-	clients = code ? NULL : jx_get(a.doc, "clients");
+	const struct jx *clients = code ? NULL : jx_get(a.doc, "clients");
 	if (code || jx_bool(jx_get(clients, "required"), true) ||
 		(l->first && jx_int(jx_get(clients, "total"), 0) > 0))
 		return code;
-	callers = jx_int(jx_get(clients, "keyless_callers"), 0);
-	requests = jx_int(jx_get(clients, "keyless_requests_5m"), 0);
+	long long callers = jx_int(jx_get(clients, "keyless_callers"), 0);
+	long long requests = jx_int(jx_get(clients, "keyless_requests_5m"), 0);
 	cmd_notef(c, "%s", l->effect);
 	if (callers == 0) {
 		note_nobody(c, a.doc);
 		return ERR_OK;
 	}
-	question = arena_printf(&c->arena,
+	const char *question = arena_printf(&c->arena,
 		_("%lld %s without a key in the last 5 min will get 401 (%lld %s)"), callers,
 		callers == 1 ? _("caller") : _("callers"), requests,
 		requests == 1 ? _("request") : _("requests"));
 	cmd_notef(c, "%s:", question);
 	note_locked_out(c, clients);
-	if (confirmed && strcmp(confirmed, l->word) == 0)
+	if (confirmed != NULL && strcmp(confirmed, l->word) == 0)
 		return ERR_OK;
-	if (!confirmed && !c->no_input && c->io->in_tty)
+	if (confirmed == NULL && !c->no_input && c->io->in_tty)
 		return c->io->confirm(c->io->arg,
 			arena_printf(&c->arena, "%s: %s?", question, l->command), &c->err);
-	err_set(&c->err, ERR_REFUSED, "%s", confirmed
-		? _("not done: --confirm says another name") : question);
+	err_set(&c->err, ERR_REFUSED, "%s",
+		confirmed != NULL ? _("not done: --confirm says another name") : question);
 	err_hint(&c->err, _("give them keys first, or agree: yijian %s --confirm %s"), l->command,
 		l->word);
 	return ERR_REFUSED;
@@ -344,7 +326,6 @@ enum err_code cmd_client_add(struct cmd *c)
 			       "caller for a client key"),
 		arena_printf(&c->arena, "client add %s", name), name, .first = true};
 	enum err_code code = out_is_free(c);
-
 	if (!code)
 		code = may_lock_out(c, &l);
 	return code ? code : create(c, EP_CLIENT_CREATE, _("client"), "key");
@@ -355,20 +336,18 @@ enum err_code cmd_client_update(struct cmd *c)
 	struct client_call call = {.ep = EP_CLIENT_PATCH};
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
-	enum err_code code;
-
 	jw_obj(&w, NULL);
 	cmd_body(c, &w);
 	if (cmd_has(c, COPT_NAME))
 		jw_str(&w, "name", cmd_opt(c, COPT_NAME));
-	code = add_limits(c, &w);
+	enum err_code code = add_limits(c, &w);
 	jw_obj_end(&w);
 	if (!code && body.n <= 2)
 		code = err_set(&c->err, ERR_USAGE, _("say what to change, e.g. --rpm 60"));
 	call.body = str_slice(&body);
 	if (cmd_has(c, COPT_IF_MATCH))
-		call.headers[0] = arena_printf(
-			&c->arena, "If-Match: \"%s\"", cmd_opt(c, COPT_IF_MATCH));
+		call.headers[0] = arena_printf(&c->arena, "If-Match: \"%s\"",
+			cmd_opt(c, COPT_IF_MATCH));
 	if (!code)
 		code = find_id(c, EP_CLIENT_LIST, c->arg[0], &call.param[0]);
 	if (!code)
@@ -380,9 +359,8 @@ enum err_code cmd_client_update(struct cmd *c)
 static bool asks_for_keys(const struct cmd *c)
 {
 	bool asks = false;
-
 	for (size_t i = 0; i < c->opt_n; i++)
-		if (c->opt[i].field && strcmp(c->opt[i].field->name, "required") == 0)
+		if (c->opt[i].field != NULL && strcmp(c->opt[i].field->name, "required") == 0)
 			asks = !slice_eq_str(slice_of(c->opt[i].value), "false") &&
 				!slice_eq_str(slice_of(c->opt[i].value), "no");
 	return asks;
@@ -397,11 +375,9 @@ enum err_code cmd_client_policy(struct cmd *c)
 	struct jw w = jw_to(&body);
 	const struct lock_out l = {_("the gateway will ask every caller for a client key"),
 		"client policy --required true", "required", .first = false};
-	enum err_code code;
-
 	if (change && c->read_only)
 		return err_set(&c->err, ERR_REFUSED, _("this console is read-only"));
-	code = asks_for_keys(c) ? may_lock_out(c, &l) : ERR_OK;
+	enum err_code code = asks_for_keys(c) ? may_lock_out(c, &l) : ERR_OK;
 	if (code)
 		return code;
 	jw_obj(&w, NULL);
@@ -410,8 +386,8 @@ enum err_code cmd_client_policy(struct cmd *c)
 	if (change)
 		call.body = str_slice(&body);
 	if (change && cmd_has(c, COPT_IF_MATCH))
-		call.headers[0] = arena_printf(
-			&c->arena, "If-Match: \"%s\"", cmd_opt(c, COPT_IF_MATCH));
+		call.headers[0] = arena_printf(&c->arena, "If-Match: \"%s\"",
+			cmd_opt(c, COPT_IF_MATCH));
 	code = cmd_call_show(c, &call);
 	str_release(&body);
 	return code;

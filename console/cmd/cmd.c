@@ -17,10 +17,9 @@
 const char *cmd_opt(const struct cmd *c, enum copt id)
 {
 	const char *value = NULL;
-
 	for (size_t i = 0; i < c->opt_n; i++)
 		if (c->opt[i].id == id)
-			value = c->opt[i].value ? c->opt[i].value : "";
+			value = c->opt[i].value != NULL ? c->opt[i].value : "";
 	return value;
 }
 
@@ -31,7 +30,7 @@ bool cmd_has(const struct cmd *c, enum copt id)
 
 enum err_code cmd_client(struct cmd *c)
 {
-	if (c->client)
+	if (c->client != NULL)
 		return ERR_OK;
 	return client_new(c->settings, &c->client, &c->err);
 }
@@ -39,12 +38,12 @@ enum err_code cmd_client(struct cmd *c)
 enum err_code cmd_call(struct cmd *c, const struct client_call *call, struct client_answer *ret)
 {
 	enum err_code code = cmd_client(c);
-
 	if (!code)
 		code = client_do(c->client, call, &c->arena, ret, &c->err);
 	if (code == ERR_INVALID_API_KEY) // the gateway speaks to applications here
-		err_hint(&c->err, "%s", _("name the file of a client key: --token-file PATH; one is made by: "
-					  "yijian client add NAME"));
+		err_hint(&c->err, "%s",
+			_("name the file of a client key: --token-file PATH; one is made by: "
+			  "yijian client add NAME"));
 	return code;
 }
 
@@ -57,7 +56,6 @@ void cmd_writef(struct cmd *c, const char *fmt, ...)
 {
 	struct str s = STR_INIT;
 	va_list ap;
-
 	va_start(ap, fmt);
 	str_vaddf(&s, fmt, ap);
 	va_end(ap);
@@ -68,10 +66,9 @@ void cmd_writef(struct cmd *c, const char *fmt, ...)
 void cmd_progressf(struct cmd *c, const char *fmt, ...)
 {
 	struct str s = STR_INIT;
-	va_list ap;
-
-	if (c->quiet || !c->io->progress)
+	if (c->quiet || c->io->progress == NULL)
 		return;
+	va_list ap;
 	va_start(ap, fmt);
 	str_vaddf(&s, fmt, ap);
 	va_end(ap);
@@ -81,17 +78,16 @@ void cmd_progressf(struct cmd *c, const char *fmt, ...)
 
 void cmd_progress_over(struct cmd *c)
 {
-	if (!c->quiet && c->io->progress)
+	if (!c->quiet && c->io->progress != NULL)
 		c->io->progress(c->io->arg, NULL);
 }
 
 void cmd_notef(struct cmd *c, const char *fmt, ...)
 {
 	struct str s = STR_INIT;
-	va_list ap;
-
 	if (c->quiet)
 		return;
+	va_list ap;
 	va_start(ap, fmt);
 	str_vaddf(&s, fmt, ap);
 	va_end(ap);
@@ -107,11 +103,9 @@ static enum err_code not_json(struct cmd *c)
 enum err_code cmd_show(struct cmd *c, const struct client_answer *a)
 {
 	struct str out = STR_INIT;
-	enum err_code code;
-
-	if (!a->doc)
+	if (a->doc == NULL)
 		return not_json(c);
-	code = format_doc(&c->format, c->row->output, a->doc, &out, &c->err);
+	enum err_code code = format_doc(&c->format, c->row->output, a->doc, &out, &c->err);
 	if (!code)
 		cmd_write(c, str_slice(&out));
 	str_release(&out);
@@ -121,12 +115,10 @@ enum err_code cmd_show(struct cmd *c, const struct client_answer *a)
 enum err_code cmd_show_items(struct cmd *c, const struct client_answer *a, const char *path)
 {
 	struct str out = STR_INIT;
-	enum err_code code;
-
-	if (!a->doc || !jx_is_arr(jx_get(a->doc, path)))
+	if (a->doc == NULL || !jx_is_arr(jx_get(a->doc, path)))
 		return not_json(c);
-	code = format_list(
-		&c->format, c->row->output, a->doc, jx_get(a->doc, path), &out, &c->err);
+	enum err_code code = format_list(&c->format, c->row->output, a->doc, jx_get(a->doc, path),
+		&out, &c->err);
 	if (!code)
 		cmd_write(c, str_slice(&out));
 	str_release(&out);
@@ -137,7 +129,6 @@ enum err_code cmd_call_show(struct cmd *c, const struct client_call *call)
 {
 	struct client_answer a;
 	enum err_code code = cmd_call(c, call, &a);
-
 	return code ? code : cmd_show(c, &a);
 }
 
@@ -145,14 +136,12 @@ enum err_code cmd_call_list(struct cmd *c, const struct client_call *call)
 {
 	struct client_answer a;
 	enum err_code code = cmd_call(c, call, &a);
-
 	return code ? code : cmd_show_items(c, &a, "items");
 }
 
 static void body_list(struct jw *w, const struct cmd_option *o)
 {
 	struct slice rest = slice_of(o->value);
-
 	while (rest.n)
 		jw_slice(w, NULL, slice_trim(slice_cut(&rest, ',')));
 }
@@ -164,16 +153,15 @@ static void body_value(struct jw *w, const struct cmd_option *o)
 	struct slice text = slice_of(o->value);
 	int64_t i;
 	double d;
-
 	if (o->field->type == FT_INT && num_i64(text, INT64_MIN + 1, INT64_MAX, &i))
 		jw_int(w, name, i);
 	else if (o->field->type == FT_NUM && num_f64(text, &d))
 		jw_num(w, name, d);
 	else if (o->field->type == FT_BOOL &&
-		 (slice_eq_str(text, "true") || slice_eq_str(text, "yes")))
+		(slice_eq_str(text, "true") || slice_eq_str(text, "yes")))
 		jw_bool(w, name, true);
 	else if (o->field->type == FT_BOOL &&
-		 (slice_eq_str(text, "false") || slice_eq_str(text, "no")))
+		(slice_eq_str(text, "false") || slice_eq_str(text, "no")))
 		jw_bool(w, name, false);
 	else
 		jw_slice(w, name, text);
@@ -184,8 +172,7 @@ void cmd_body(struct cmd *c, struct jw *w)
 	for (size_t i = 0; i < c->opt_n; i++) {
 		const struct cmd_option *o = &c->opt[i];
 		bool first = true;
-
-		if (!o->field)
+		if (o->field == NULL)
 			continue;
 		if (o->field->type != FT_STRV) {
 			body_value(w, o);
@@ -206,7 +193,7 @@ void cmd_body(struct cmd *c, struct jw *w)
 bool cmd_body_given(const struct cmd *c)
 {
 	for (size_t i = 0; i < c->opt_n; i++)
-		if (c->opt[i].field)
+		if (c->opt[i].field != NULL)
 			return true;
 	return false;
 }
@@ -216,7 +203,6 @@ static enum err_code secret_from_fd(struct cmd *c, int fd, struct secret *ret)
 	unsigned char buf[SECRET_MAX + 2];
 	size_t n = 0;
 	ssize_t got;
-
 	while (n < sizeof(buf) && (got = read(fd, buf + n, sizeof(buf) - n)) != 0) {
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -243,11 +229,9 @@ static enum err_code secret_from_fd(struct cmd *c, int fd, struct secret *ret)
 static enum err_code secret_from_file(struct cmd *c, const char *path, struct secret *ret)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	enum err_code code;
-
 	if (fd < 0)
 		return err_set(&c->err, ERR_USAGE, _("cannot read %s: %s"), path, strerror(errno));
-	code = secret_from_fd(c, fd, ret);
+	enum err_code code = secret_from_fd(c, fd, ret);
 	close(fd);
 	return code;
 }
@@ -256,15 +240,14 @@ static enum err_code check_secret(struct cmd *c, const struct vendor_row *vendor
 	const struct secret *s)
 {
 	struct slice bytes = secret_bytes(s);
-
 	for (size_t i = 0; i < bytes.n; i++) {
 		if ((unsigned char)bytes.p[i] <= 0x20 || (unsigned char)bytes.p[i] >= 0x7f)
 			return err_field(&c->err, ERR_USAGE, "api_key",
 				_("the secret has a blank, a line break or a character that no "
 				  "key has"));
 	}
-	if (vendor && vendor->key_prefix && !slice_starts(bytes, vendor->key_prefix) &&
-		!cmd_has(c, COPT_FORCE))
+	if (vendor != NULL && vendor->key_prefix != NULL &&
+		!slice_starts(bytes, vendor->key_prefix) && !cmd_has(c, COPT_FORCE))
 		cmd_notef(c, _("warning: keys of %s usually begin with %s"), vendor->vendor,
 			vendor->key_prefix);
 	return ERR_OK;
@@ -275,25 +258,25 @@ enum err_code cmd_secret(struct cmd *c, const struct vendor_row *vendor, struct 
 	const char *literal = cmd_opt(c, COPT_API_KEY), *path = cmd_opt(c, COPT_API_KEY_FILE);
 	const char *fd_text = cmd_opt(c, COPT_API_KEY_FD);
 	int64_t fd = 0;
-	enum err_code code;
-
-	if (literal && strcmp(literal, "-") != 0) {
+	if (literal != NULL && strcmp(literal, "-") != 0) {
 		err_set(&c->err, ERR_USAGE,
 			_("--api-key takes no secret: this key is now in your shell history and "
 			  "process list, rotate it"));
 		err_hint(&c->err, "%s", _("use --api-key-file PATH, or --api-key - < FILE"));
 		return ERR_USAGE;
 	}
-	if (path) {
+	enum err_code code;
+	if (path != NULL) {
 		code = secret_from_file(c, path, ret);
-	} else if (literal) {
+	} else if (literal != NULL) {
 		code = secret_from_fd(c, STDIN_FILENO, ret);
-	} else if (fd_text) {
+	} else if (fd_text != NULL) {
 		if (!num_i64(slice_of(fd_text), 0, 1 << 20, &fd))
 			return err_set(&c->err, ERR_USAGE, _("--api-key-fd takes a number"));
 		code = secret_from_fd(c, (int)fd, ret);
 	} else if (c->no_input || !c->io->in_tty) {
-		err_set(&c->err, ERR_USAGE, _("the secret is missing and there is no terminal to ask on"));
+		err_set(&c->err, ERR_USAGE,
+			_("the secret is missing and there is no terminal to ask on"));
 		err_hint(&c->err, "%s", _("use --api-key-file PATH, or --api-key - < FILE"));
 		return ERR_USAGE;
 	} else {
@@ -307,10 +290,8 @@ enum err_code cmd_each(struct cmd *c, size_t first,
 {
 	enum err_code last = ERR_OK;
 	size_t failed = 0, n = c->arg_n - first;
-
 	for (size_t i = first; i < c->arg_n; i++) {
 		enum err_code code = fn(c, c->arg[i]);
-
 		if (!code)
 			continue;
 		failed++;
@@ -326,7 +307,7 @@ enum err_code cmd_each(struct cmd *c, size_t first,
 
 void cmd_query(struct str *q, const char *name, const char *value)
 {
-	if (!value)
+	if (value == NULL)
 		return;
 	str_addf(q, "%s%s=", q->n ? "&" : "", name);
 	str_add_url(q, slice_of(value));

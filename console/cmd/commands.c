@@ -23,7 +23,8 @@ static const struct command rows[] = {
 		.id = CMD_STATUS,
 		.path = "status",
 		.summary = N_("show the platform on one screen: services, routes, keys, traffic"),
-		.text = N_("Answers 0 when everything is in order and 1 when something is degraded."),
+		.text = N_(
+			"Answers 0 when everything is in order and 1 when something is degraded."),
 		.endpoint = EP_STATUS,
 		.output = &status_fields,
 		.examples = {{"yijian status", 0}, {"yijian status -o json", 0}},
@@ -74,10 +75,11 @@ static const struct command rows[] = {
 		.id = CMD_KEY_ADD,
 		.path = "key add",
 		.summary = N_("store a vendor key"),
-		.text = N_("The secret comes from --api-key-file, from standard input (--api-key -), from "
-			   "a file descriptor (--api-key-fd), or from a hidden prompt. It is never taken "
-			   "from the command line: that would leave it in the shell history and the "
-			   "process list. The same name with the same secret is unchanged and answers 0."),
+		.text = N_(
+			"The secret comes from --api-key-file, from standard input (--api-key -), from "
+			"a file descriptor (--api-key-fd), or from a hidden prompt. It is never taken "
+			"from the command line: that would leave it in the shell history and the "
+			"process list. The same name with the same secret is unchanged and answers 0."),
 		.args = {{"VENDOR/SERVICE[/NAME]", true, false, CC_VENDOR_SERVICE,
 			N_("what the key is for, and its name when --name is not given")}},
 		.opts = {COPT_NAME, COPT_API_KEY, COPT_API_KEY_FILE, COPT_API_KEY_FD, COPT_FORCE},
@@ -85,22 +87,25 @@ static const struct command rows[] = {
 		.endpoint = EP_KEY_CREATE,
 		.output = &key_view_fields,
 		.flags = CMF_CHANGES,
-		.examples = {{"yijian key add openai/dalle --name \"OpenAI DALL-E Key\" --tier primary "
-			      "--api-key - < keyfile",
-			0},
-			{"yijian key add sdwebui/local/studio --base-url http://10.0.3.7:7860 "
-			 "--api-key - < login",
-				0}},
+		.examples =
+			{{"yijian key add openai/dalle --name \"OpenAI DALL-E Key\" --tier primary "
+			  "--api-key - < keyfile",
+				 0},
+				{"yijian key add sdwebui/local/studio --base-url http://10.0.3.7:7860 "
+				 "--api-key - < login",
+					0}},
 		.exits = {5, 6},
 	},
 	{
 		.id = CMD_KEY_SET,
 		.path = "key set",
 		.summary = N_("change a key's settings"),
-		.text = N_("A stored secret goes to another --base-url only by an admin, or when the secret "
-			   "is shown again: --api-key -, --api-key-file or --api-key-fd."),
+		.text = N_(
+			"A stored secret goes to another --base-url only by an admin, or when the secret "
+			"is shown again: --api-key -, --api-key-file or --api-key-fd."),
 		.args = {KEY_ARG},
-		.opts = {COPT_NAME, COPT_API_KEY, COPT_API_KEY_FILE, COPT_API_KEY_FD, COPT_IF_MATCH},
+		.opts = {COPT_NAME, COPT_API_KEY, COPT_API_KEY_FILE, COPT_API_KEY_FD,
+			COPT_IF_MATCH},
 		.body = &key_fields,
 		.endpoint = EP_KEY_PATCH,
 		.output = &key_view_fields,
@@ -201,8 +206,9 @@ static const struct command rows[] = {
 		.id = CMD_FEATURE_SET,
 		.path = "feature set",
 		.summary = N_("create or change a feature"),
-		.text = N_("With --file the document in the file (JSON or YAML) replaces the feature; "
-			   "otherwise the options given are changed and the rest is kept."),
+		.text = N_(
+			"With --file the document in the file (JSON or YAML) replaces the feature; "
+			"otherwise the options given are changed and the rest is kept."),
 		.args = {FEATURE_ARG},
 		.opts = {COPT_FILE, COPT_IF_MATCH},
 		.body = &feature_fields,
@@ -277,7 +283,7 @@ static const struct command rows[] = {
 		.flags = CMF_CHANGES,
 		.examples = {{"yijian service register sd-webui --id gpu7 --url http://10.0.3.7:7860 "
 			      "--engine sdwebui --feature text_to_image",
-			0},
+				     0},
 			{"yijian service register sd-webui --id gpu7 --url http://10.0.3.7:7860 "
 			 "--engine sdwebui --auth basic --auth-key sdwebui/local/studio",
 				0}},
@@ -349,8 +355,9 @@ static const struct command rows[] = {
 		.id = CMD_ROUTE_EXPLAIN,
 		.path = "route explain",
 		.summary = N_("tell which target a request would take, and why not the others"),
-		.text = N_("A dry run: no vendor is called and nothing is billed or counted. With --expect "
-			   "the answer is 0 when that target is chosen and 1 when it is not."),
+		.text = N_(
+			"A dry run: no vendor is called and nothing is billed or counted. With --expect "
+			"the answer is 0 when that target is chosen and 1 when it is not."),
 		.args = {FEATURE_ARG},
 		.opts = {COPT_WIDTH, COPT_HEIGHT, COPT_SIZE, COPT_N, COPT_MODEL, COPT_STREAM,
 			COPT_EXPECT},
@@ -421,8 +428,9 @@ static const struct command rows[] = {
 		.id = CMD_TRAFFIC_LIST,
 		.path = "traffic list",
 		.summary = N_("list the newest requests the agent still remembers"),
-		.text = N_("100 of them, or --limit, the last one at the end. With --errors or --feature it "
-			   "looks through all that are remembered; CALLER is who was refused without a key."),
+		.text = N_(
+			"100 of them, or --limit, the last one at the end. With --errors or --feature it "
+			"looks through all that are remembered; CALLER is who was refused without a key."),
 		.opts = {COPT_FEATURE, COPT_ERRORS, COPT_SINCE, COPT_LIMIT},
 		.endpoint = EP_EVENTS,
 		.output = &event_fields,
@@ -472,9 +480,10 @@ static const struct command rows[] = {
 		.id = CMD_USAGE,
 		.path = "usage",
 		.summary = N_("show who used how much of what, and what it cost"),
-		.text = N_("An amount is as sure as its least sure part: reported by the upstream, "
-			   "counted here, or estimated from bytes. Calls whose cost is not known are "
-			   "counted apart and are no part of it."),
+		.text = N_(
+			"An amount is as sure as its least sure part: reported by the upstream, "
+			"counted here, or estimated from bytes. Calls whose cost is not known are "
+			"counted apart and are no part of it."),
 		.opts = {COPT_BY, COPT_WINDOW, COPT_STEP, COPT_FEATURE, COPT_MODEL, COPT_LIMIT},
 		.endpoint = EP_USAGE,
 		.output = &usage_fields,
@@ -487,7 +496,8 @@ static const struct command rows[] = {
 		.id = CMD_PRICE_LIST,
 		.path = "price list",
 		.summary = N_("list what models cost"),
-		.text = N_("Prices of tokens are shown for a million of them, in the price's currency."),
+		.text = N_(
+			"Prices of tokens are shown for a million of them, in the price's currency."),
 		.args = {{"VENDOR", false, false, CC_NONE, N_("only this vendor's models")}},
 		.opts = {COPT_MODEL, COPT_LIMIT},
 		.endpoint = EP_PRICE_LIST,
@@ -509,10 +519,11 @@ static const struct command rows[] = {
 		.id = CMD_PRICE_IMPORT,
 		.path = "price import",
 		.summary = N_("import prices from a file, or standard input"),
-		.text = N_("Documents of ours, JSON or YAML, as price list -o json prints them; LiteLLM's "
-			   "model_prices_and_context_window.json; or a provider's file of Portkey's "
-			   "models, with --vendor. Amounts of ours are in pico, 10^-12 of the currency. "
-			   "What there is no use for is ignored with its reason."),
+		.text = N_(
+			"Documents of ours, JSON or YAML, as price list -o json prints them; LiteLLM's "
+			"model_prices_and_context_window.json; or a provider's file of Portkey's "
+			"models, with --vendor. Amounts of ours are in pico, 10^-12 of the currency. "
+			"What there is no use for is ignored with its reason."),
 		.args = {{"FILE", true, false, CC_FILE, N_("the list; - is standard input")}},
 		.opts = {COPT_FORMAT, COPT_VENDOR, COPT_DRY_RUN},
 		.endpoint = EP_PRICE_IMPORT,
@@ -556,8 +567,9 @@ static const struct command rows[] = {
 		.id = CMD_ALERT_ACK,
 		.path = "alert ack",
 		.summary = N_("say that somebody sees to an alert"),
-		.text = N_("An acknowledged alert still fires, and resolves by itself when its condition "
-			   "has passed."),
+		.text = N_(
+			"An acknowledged alert still fires, and resolves by itself when its condition "
+			"has passed."),
 		.args = {{"ALERT", true, true, CC_ALERT, N_("id of an alert")}},
 		.opts = {COPT_NOTE},
 		.endpoint = EP_ALERT_ACK,
@@ -647,8 +659,9 @@ static const struct command rows[] = {
 		.id = CMD_TASK_CANCEL,
 		.path = "task cancel",
 		.summary = N_("cancel image tasks whose upstream has not begun"),
-		.text = N_("What waits in the agent is canceled at once. What a vendor has begun is "
-			   "finished and billed: the answer is 5 then."),
+		.text = N_(
+			"What waits in the agent is canceled at once. What a vendor has begun is "
+			"finished and billed: the answer is 5 then."),
 		.args = {{"TASK", true, true, CC_NONE, N_("id of a task")}},
 		.endpoint = EP_TASK_CANCEL,
 		.flags = CMF_CHANGES | CMF_CONFIRM,
@@ -659,8 +672,9 @@ static const struct command rows[] = {
 		.id = CMD_TASK_WAIT,
 		.path = "task wait",
 		.summary = N_("wait until an image task is over"),
-		.text = N_("Answers 10 when it ends without pictures, 8 when --within is over first: "
-			   "the task goes on then."),
+		.text = N_(
+			"Answers 10 when it ends without pictures, 8 when --within is over first: "
+			"the task goes on then."),
 		.args = {{"TASK", true, false, CC_NONE, N_("id of a task")}},
 		.opts = {COPT_WITHIN},
 		.endpoint = EP_TASK_GET,
@@ -713,11 +727,12 @@ static const struct command rows[] = {
 		.id = CMD_CLIENT_ADD,
 		.path = "client add",
 		.summary = N_("add a client and show its key, this once"),
-		.text = N_("The key goes to standard output alone, or with --out into a new file that only "
-			   "you may read. As soon as one client exists, every caller of the gateway needs "
-			   "a key: before the first one is made, those who called without a key in the "
-			   "last 5 minutes are named. On a terminal the command asks; elsewhere it wants "
-			   "--confirm NAME, or ends with 11 and has done nothing."),
+		.text = N_(
+			"The key goes to standard output alone, or with --out into a new file that only "
+			"you may read. As soon as one client exists, every caller of the gateway needs "
+			"a key: before the first one is made, those who called without a key in the "
+			"last 5 minutes are named. On a terminal the command asks; elsewhere it wants "
+			"--confirm NAME, or ends with 11 and has done nothing."),
 		.args = {{"NAME", true, false, CC_NONE, N_("name of the client")}},
 		.opts = {COPT_RPM, COPT_TPM, COPT_CONCURRENCY, COPT_BURST, COPT_BUDGET, COPT_OUT,
 			COPT_CONFIRM},
@@ -725,16 +740,18 @@ static const struct command rows[] = {
 		.endpoint = EP_CLIENT_CREATE,
 		.output = &client_view_fields,
 		.flags = CMF_CHANGES,
-		.examples = {{"yijian client add shop --rpm 600 --budget 25USD/month --features chat "
-			      "--out shop.key --confirm shop",
-			0}},
+		.examples =
+			{{"yijian client add shop --rpm 600 --budget 25USD/month --features chat "
+			  "--out shop.key --confirm shop",
+				0}},
 		.exits = {4, 5, 6, 11},
 	},
 	{
 		.id = CMD_CLIENT_GET,
 		.path = "client get",
 		.summary = N_("show a client, its limits and what it spent"),
-		.args = {{"CLIENT", true, false, CC_CLIENT, N_("name, id, or id:ID where a name is like it")}},
+		.args = {{"CLIENT", true, false, CC_CLIENT,
+			N_("name, id, or id:ID where a name is like it")}},
 		.endpoint = EP_CLIENT_GET,
 		.output = &client_view_fields,
 		.examples = {{"yijian client get shop -o json", 0}},
@@ -744,7 +761,8 @@ static const struct command rows[] = {
 		.id = CMD_CLIENT_UPDATE,
 		.path = "client update",
 		.summary = N_("change a client's limits; none lifts one"),
-		.args = {{"CLIENT", true, false, CC_CLIENT, N_("name, id, or id:ID where a name is like it")}},
+		.args = {{"CLIENT", true, false, CC_CLIENT,
+			N_("name, id, or id:ID where a name is like it")}},
 		.opts = {COPT_NAME, COPT_RPM, COPT_TPM, COPT_CONCURRENCY, COPT_BURST, COPT_BUDGET,
 			COPT_IF_MATCH},
 		.body = &client_fields,
@@ -758,7 +776,8 @@ static const struct command rows[] = {
 		.id = CMD_CLIENT_DELETE,
 		.path = "client delete",
 		.summary = N_("delete clients; their keys end at once"),
-		.args = {{"CLIENT", true, true, CC_CLIENT, N_("name, id, or id:ID where a name is like it")}},
+		.args = {{"CLIENT", true, true, CC_CLIENT,
+			N_("name, id, or id:ID where a name is like it")}},
 		.endpoint = EP_CLIENT_DELETE,
 		.flags = CMF_CHANGES | CMF_CONFIRM,
 		.examples = {{"yijian client delete shop --yes", 0}},
@@ -768,13 +787,15 @@ static const struct command rows[] = {
 		.id = CMD_CLIENT_POLICY,
 		.path = "client policy",
 		.summary = N_("tell or say whether callers of the gateway need a client's key"),
-		.text = N_("From the first client on they do, also when no client is left: this alone ends "
-			   "it. Beyond loopback they always do."),
+		.text = N_(
+			"From the first client on they do, also when no client is left: this alone ends "
+			"it. Beyond loopback they always do."),
 		.opts = {COPT_IF_MATCH, COPT_CONFIRM},
 		.body = &client_policy_fields,
 		.endpoint = EP_CLIENT_POLICY_GET,
 		.output = &client_policy_fields,
-		.examples = {{"yijian client policy", 0}, {"yijian client policy --required true", 0}},
+		.examples = {{"yijian client policy", 0},
+			{"yijian client policy --required true", 0}},
 		.exits = {4, 5, 11},
 	},
 	{
@@ -790,25 +811,28 @@ static const struct command rows[] = {
 		.id = CMD_TOKEN_CREATE,
 		.path = "token create",
 		.summary = N_("make a token and show it, this once"),
-		.text = N_("The token goes to standard output alone, or with --out into a new file that "
-			   "only you may read. Use it by --token-file or YIJIAN_TOKEN_FILE. Nobody makes "
-			   "a token that may more than themselves."),
+		.text = N_(
+			"The token goes to standard output alone, or with --out into a new file that "
+			"only you may read. Use it by --token-file or YIJIAN_TOKEN_FILE. Nobody makes "
+			"a token that may more than themselves."),
 		.args = {{"NAME", true, false, CC_NONE, N_("name of the token")}},
 		.opts = {COPT_OUT},
 		.body = &token_fields,
 		.endpoint = EP_TOKEN_CREATE,
 		.output = &token_view_fields,
 		.flags = CMF_CHANGES,
-		.examples = {{"yijian token create ci --role operator --scopes keys:read,keys:write "
-			      "--out ci.token",
-			0}},
+		.examples =
+			{{"yijian token create ci --role operator --scopes keys:read,keys:write "
+			  "--out ci.token",
+				0}},
 		.exits = {4, 5, 6},
 	},
 	{
 		.id = CMD_TOKEN_GET,
 		.path = "token get",
 		.summary = N_("show a token's role, scopes and last use"),
-		.args = {{"TOKEN", true, false, CC_TOKEN, N_("name, id, or id:ID where a name is like it")}},
+		.args = {{"TOKEN", true, false, CC_TOKEN,
+			N_("name, id, or id:ID where a name is like it")}},
 		.endpoint = EP_TOKEN_GET,
 		.output = &token_view_fields,
 		.examples = {{"yijian token get ci", 0}},
@@ -818,9 +842,11 @@ static const struct command rows[] = {
 		.id = CMD_TOKEN_DELETE,
 		.path = "token delete",
 		.summary = N_("revoke tokens at once"),
-		.text = N_("The last administrator's token can be revoked by root over the unix socket "
-			   "alone: --agent unix:PATH."),
-		.args = {{"TOKEN", true, true, CC_TOKEN, N_("name, id, or id:ID where a name is like it")}},
+		.text = N_(
+			"The last administrator's token can be revoked by root over the unix socket "
+			"alone: --agent unix:PATH."),
+		.args = {{"TOKEN", true, true, CC_TOKEN,
+			N_("name, id, or id:ID where a name is like it")}},
 		.endpoint = EP_TOKEN_DELETE,
 		.flags = CMF_CHANGES | CMF_CONFIRM,
 		.examples = {{"yijian token delete ci --yes", 0}},
@@ -876,7 +902,8 @@ static const struct command rows[] = {
 		.id = CMD_HELP,
 		.path = "help",
 		.summary = N_("explain a command or topic"),
-		.args = {{"TOPIC", false, true, CC_TOPIC, N_("a command, or exit-codes, environment")}},
+		.args = {{"TOPIC", false, true, CC_TOPIC,
+			N_("a command, or exit-codes, environment")}},
 		.opts = {COPT_MAN, COPT_MAN_LIST},
 		.endpoint = EP_COUNT,
 		.examples = {{"yijian help key add", 0}, {"yijian help exit-codes", 0}},
@@ -916,10 +943,8 @@ static size_t path_words(const char *path, const char *const *words, size_t n)
 {
 	struct slice rest = slice_of(path);
 	size_t used = 0;
-
 	while (rest.n) {
 		struct slice word = slice_cut(&rest, ' ');
-
 		if (used == n || !slice_eq_str(word, words[used]))
 			return 0;
 		used++;
@@ -930,11 +955,9 @@ static size_t path_words(const char *path, const char *const *words, size_t n)
 const struct command *command_match(const char *const *words, size_t n, size_t *ret_used)
 {
 	const struct command *best = NULL;
-
 	*ret_used = 0;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		size_t used = path_words(rows[i].path, words, n);
-
 		if (used > *ret_used) {
 			*ret_used = used;
 			best = &rows[i];
@@ -956,5 +979,6 @@ bool command_body_offers(const struct field *f)
 {
 	if ((f->flags & FF_READONLY) || !(f->flags & FF_FORM))
 		return false;
-	return f->type != FT_SECRET && f->type != FT_OBJ && f->type != FT_OBJV && f->type != FT_JSON;
+	return f->type != FT_SECRET && f->type != FT_OBJ && f->type != FT_OBJV &&
+		f->type != FT_JSON;
 }

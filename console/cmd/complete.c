@@ -17,13 +17,13 @@ struct complete {
 
 static void offer(struct complete *c, const char *word)
 {
-	if (word && strncmp(word, c->prefix, strlen(c->prefix)) == 0)
+	if (word != NULL && strncmp(word, c->prefix, strlen(c->prefix)) == 0)
 		str_addf(c->out, "%s\n", word);
 }
 
 static void offer_words(struct complete *c, const char *const *names)
 {
-	for (size_t i = 0; names[i]; i++)
+	for (size_t i = 0; names[i] != NULL; i++)
 		offer(c, names[i]);
 }
 
@@ -35,15 +35,12 @@ static void offer_items(struct complete *c, enum endpoint_id ep)
 	struct arena arena = ARENA_INIT;
 	struct client *client;
 	struct err ignored;
-
 	if (client_new(c->settings, &client, &ignored) == ERR_OK &&
 		client_do(client, &call, &arena, &a, &ignored) == ERR_OK) {
 		const struct jx *items = jx_get(a.doc, "items");
-
 		for (size_t i = 0; i < jx_len(items); i++) {
 			const struct jx *item = jx_at(items, i);
 			struct str name = STR_INIT;
-
 			if (ep == EP_VENDOR_LIST)
 				str_addf(&name, "%s/%s", jx_str(jx_get(item, "vendor"), ""),
 					jx_str(jx_get(item, "service"), ""));
@@ -62,9 +59,8 @@ static void offer_items(struct complete *c, enum endpoint_id ep)
 static void offer_arg(struct complete *c, enum cmd_complete kind)
 {
 	static const char *const shells[] = {"bash", "zsh", "fish", NULL};
-	static const char *const views[] = {"dashboard", "routes", "keys", "services", "metrics",
-		"traffic", "alerts", NULL};
-
+	static const char *const views[] = {
+		"dashboard", "routes", "keys", "services", "metrics", "traffic", "alerts", NULL};
 	switch (kind) {
 	case CC_KEY:
 		offer_items(c, EP_KEY_LIST);
@@ -118,11 +114,9 @@ static bool offer_commands(struct complete *c, const char *const *words, size_t 
 	const struct command *rows = commands_all(&rows_n);
 	struct slice last = {"", 0};
 	bool any = false;
-
 	for (size_t i = 0; i < rows_n; i++) {
 		struct slice rest = slice_of(rows[i].path), word = slice_cut(&rest, ' ');
 		size_t k = 0;
-
 		if (rows[i].flags & CMF_HIDDEN)
 			continue;
 		while (k < n && word.n && slice_eq_str(word, words[k])) {
@@ -142,9 +136,8 @@ static bool offer_commands(struct complete *c, const char *const *words, size_t 
 static void offer_options(struct complete *c, const struct command *row)
 {
 	struct help_options o;
-	char text[HELP_NAME_MAX + 2];
-
 	help_options(row, &o);
+	char text[HELP_NAME_MAX + 2];
 	for (size_t i = 0; i < o.n; i++) {
 		snprintf(text, sizeof(text), "--%s", o.row[i].name);
 		offer(c, text);
@@ -156,12 +149,10 @@ void complete_words(const struct console_settings *s, const char *const *words, 
 {
 	static const char *const nothing[] = {""};
 	struct complete c = {s, n ? words[n - 1] : "", out};
-	const struct command *row;
-	size_t used, arg;
-
 	if (n == 0)
 		n = 1, words = nothing;
-	row = command_match(words, n - 1, &used);
+	size_t used;
+	const struct command *row = command_match(words, n - 1, &used);
 	if (c.prefix[0] == '-') {
 		offer_options(&c, row);
 		return;
@@ -174,11 +165,12 @@ void complete_words(const struct console_settings *s, const char *const *words, 
 		offer_words(&c, tier_names);
 		return;
 	}
-	if (offer_commands(&c, words, n - 1) || !row)
+	if (offer_commands(&c, words, n - 1) || row == NULL)
 		return;
-	arg = n - 1 - used;
-	while (arg && arg < CMD_ARGS_MAX && !row->args[arg].name && row->args[arg - 1].repeat)
+	size_t arg = n - 1 - used;
+	while (arg && arg < CMD_ARGS_MAX && row->args[arg].name == NULL &&
+		row->args[arg - 1].repeat)
 		arg--;
-	if (arg < CMD_ARGS_MAX && row->args[arg].name)
+	if (arg < CMD_ARGS_MAX && row->args[arg].name != NULL)
 		offer_arg(&c, row->args[arg].complete);
 }

@@ -15,8 +15,7 @@
 static const char *if_match(struct cmd *c)
 {
 	const char *revision = cmd_opt(c, COPT_IF_MATCH);
-
-	return revision ? arena_printf(&c->arena, "If-Match: \"%s\"", revision) : NULL;
+	return revision != NULL ? arena_printf(&c->arena, "If-Match: \"%s\"", revision) : NULL;
 }
 
 // ---- feature ----
@@ -24,26 +23,23 @@ static const char *if_match(struct cmd *c)
 enum err_code cmd_feature_list(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_FEATURE_LIST};
-
 	return cmd_call_list(c, &call);
 }
 
 enum err_code cmd_feature_get(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_FEATURE_GET, .param = {c->arg[0]}};
-
 	return cmd_call_show(c, &call);
 }
 
 static enum err_code read_all(struct cmd *c, const char *path, struct str *out)
 {
-	char buf[8192];
 	bool from_stdin = strcmp(path, "-") == 0;
 	int fd = from_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = 0;
-
 	if (fd < 0)
 		return err_set(&c->err, ERR_USAGE, _("cannot read %s: %s"), path, strerror(errno));
+	char buf[8192];
 	while (out->n <= FILE_MAX && (n = read(fd, buf, sizeof(buf))) > 0)
 		str_add_n(out, buf, (size_t)n);
 	if (!from_stdin)
@@ -61,7 +57,6 @@ static enum err_code read_document(struct cmd *c, const char *path, struct str *
 {
 	struct str text = STR_INIT;
 	enum err_code code = read_all(c, path, &text);
-
 	if (!code)
 		code = yamlx_read(str_slice(&text), json, &c->err);
 	if (!code && json->n == 0)
@@ -72,14 +67,13 @@ static enum err_code read_document(struct cmd *c, const char *path, struct str *
 
 enum err_code cmd_feature_set(struct cmd *c)
 {
-	struct client_call call = {.ep = EP_FEATURE_PATCH, .param = {c->arg[0]},
-		.headers = {if_match(c)}};
+	struct client_call call = {
+		.ep = EP_FEATURE_PATCH, .param = {c->arg[0]}, .headers = {if_match(c)}};
 	const char *path = cmd_opt(c, COPT_FILE);
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
 	enum err_code code = ERR_OK;
-
-	if (path) {
+	if (path != NULL) {
 		call.ep = EP_FEATURE_PUT;
 		code = read_document(c, path, &body);
 	} else if (!cmd_body_given(c)) {
@@ -99,11 +93,10 @@ enum err_code cmd_feature_set(struct cmd *c)
 
 enum err_code cmd_feature_delete(struct cmd *c)
 {
-	struct client_call call = {.ep = EP_FEATURE_DELETE, .param = {c->arg[0]},
-		.headers = {if_match(c)}};
+	struct client_call call = {
+		.ep = EP_FEATURE_DELETE, .param = {c->arg[0]}, .headers = {if_match(c)}};
 	struct client_answer a;
 	enum err_code code = cmd_call(c, &call, &a);
-
 	if (!code)
 		cmd_writef(c, _("feature %s deleted\n"), c->arg[0]);
 	return code;
@@ -112,7 +105,6 @@ enum err_code cmd_feature_delete(struct cmd *c)
 enum err_code cmd_feature_history(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_FEATURE_REVISIONS, .param = {c->arg[0]}};
-
 	return cmd_call_list(c, &call);
 }
 
@@ -120,8 +112,7 @@ enum err_code cmd_feature_rollback(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_FEATURE_ROLLBACK, .param = {c->arg[0]}};
 	const char *revision = cmd_opt(c, COPT_REVISION);
-
-	if (!revision)
+	if (revision == NULL)
 		return err_set(&c->err, ERR_USAGE, _("--revision says which one to go back to"));
 	call.body = slice_of(arena_printf(&c->arena, "{\"revision\":%s}", revision));
 	return cmd_call_show(c, &call);
@@ -132,21 +123,18 @@ enum err_code cmd_feature_rollback(struct cmd *c)
 enum err_code cmd_service_list(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_SERVICE_LIST};
-
 	return cmd_call_list(c, &call);
 }
 
 enum err_code cmd_service_get(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_SERVICE_GET, .param = {c->arg[0]}};
-
 	return cmd_call_show(c, &call);
 }
 
 static void add_features(struct cmd *c, struct jw *w)
 {
 	bool open = false;
-
 	for (size_t i = 0; i < c->opt_n; i++) {
 		if (c->opt[i].id != COPT_FEATURE)
 			continue;
@@ -166,10 +154,9 @@ static void add_auth(struct cmd *c, struct jw *w)
 		const char *member;
 	} rows[] = {{COPT_AUTH, "type"}, {COPT_AUTH_KEY, "key"}, {COPT_AUTH_HEADER, "header"}};
 	bool open = false;
-
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const char *value = cmd_opt(c, rows[i].id);
-		if (!value)
+		if (value == NULL)
 			continue;
 		if (!open)
 			jw_obj(w, "auth");
@@ -184,12 +171,9 @@ enum err_code cmd_service_register(struct cmd *c)
 {
 	const char *id = cmd_opt(c, COPT_ID);
 	struct client_call call = {.ep = EP_INSTANCE_PUT, .param = {c->arg[0], id}};
-	struct client_answer a;
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
-	enum err_code code;
-
-	if (!id)
+	if (id == NULL)
 		return err_set(&c->err, ERR_USAGE, _("--id names the instance"));
 	jw_obj(&w, NULL);
 	cmd_body(c, &w);
@@ -197,7 +181,8 @@ enum err_code cmd_service_register(struct cmd *c)
 	add_auth(c, &w);
 	jw_obj_end(&w);
 	call.body = str_slice(&body);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	str_release(&body);
 	if (code)
 		return code;
@@ -213,7 +198,6 @@ static enum err_code instance_call(struct cmd *c, enum endpoint_id ep, const cha
 	struct client_call call = {.ep = ep, .param = {c->arg[0], c->arg[1]}};
 	struct client_answer a;
 	enum err_code code = cmd_call(c, &call, &a);
-
 	if (!code)
 		cmd_writef(c, "%s/%s %s\n", c->arg[0], c->arg[1], done);
 	return code;
@@ -236,15 +220,15 @@ enum err_code cmd_service_undrain(struct cmd *c)
 
 enum err_code cmd_service_check(struct cmd *c)
 {
-	struct client_call call = {.ep = EP_INSTANCE_CHECK, .param = {c->arg[0], c->arg[1]},
-		.timeout_ms = 65000};
+	struct client_call call = {
+		.ep = EP_INSTANCE_CHECK, .param = {c->arg[0], c->arg[1]}, .timeout_ms = 65000};
 	struct client_answer a;
 	enum err_code code = cmd_call(c, &call, &a);
-
 	if (!code)
 		code = cmd_show(c, &a);
 	if (!code && !jx_bool(jx_path(a.doc, "probe.ok"), false))
-		code = err_set(&c->err, ERR_VENDOR_FAILED, _("the instance did not pass its probe: %s"),
+		code = err_set(&c->err, ERR_VENDOR_FAILED,
+			_("the instance did not pass its probe: %s"),
 			jx_str(jx_path(a.doc, "probe.detail"), ""));
 	return code;
 }
@@ -255,11 +239,9 @@ static enum err_code log_list(struct cmd *c, enum endpoint_id ep)
 {
 	struct client_call call = {.ep = ep};
 	struct str q = STR_INIT;
-	enum err_code code;
-
 	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT));
 	call.query = str_text(&q);
-	code = cmd_call_list(c, &call);
+	enum err_code code = cmd_call_list(c, &call);
 	str_release(&q);
 	return code;
 }

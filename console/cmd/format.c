@@ -24,7 +24,7 @@ const char *const *format_names(void)
 
 bool format_named(const char *name, enum format *ret)
 {
-	for (size_t i = 0; names[i]; i++) {
+	for (size_t i = 0; names[i] != NULL; i++) {
 		if (strcmp(name, names[i]) == 0) {
 			*ret = (enum format)i;
 			return true;
@@ -38,7 +38,6 @@ static void decimal(double v, struct str *out)
 {
 	char text[64];
 	int n = snprintf(text, sizeof(text), v != 0 && v < 0.001 ? "%.9f" : "%.4f", v);
-
 	while (n > 1 && text[n - 1] == '0' && text[n - 2] != '.')
 		n--;
 	if (n > 2 && text[n - 1] == '0')
@@ -60,7 +59,7 @@ void format_money(const struct jx *value, struct str *out)
 // Amounts in pico, by the row's unit: of a token for a million of them, of others as they are.
 static bool pico(const struct field *f, const struct jx *value, struct str *out)
 {
-	if (!f || !f->unit || strncmp(f->unit, "pico", 4) != 0 || !jx_is_num(value))
+	if (f == NULL || f->unit == NULL || strncmp(f->unit, "pico", 4) != 0 || !jx_is_num(value))
 		return false;
 	decimal((double)jx_int(value, 0) / (strcmp(f->unit, "pico/M") == 0 ? 1e6 : 1e12), out);
 	return true;
@@ -70,7 +69,6 @@ static void join(const struct jx *arr, struct str *out)
 {
 	for (size_t i = 0; i < jx_len(arr); i++) {
 		const struct jx *item = jx_at(arr, i);
-
 		if (i)
 			str_add(out, ",");
 		if (jx_is_obj(item) && !jx_is_null(jx_get(item, "currency")) &&
@@ -88,8 +86,8 @@ static void join(const struct jx *arr, struct str *out)
 // What stands behind a number; an amount in pico is not shown in pico.
 static const char *unit_of(const struct field *f)
 {
-	if (!f || !f->unit || strncmp(f->unit, "pico", 4) != 0)
-		return f ? f->unit : NULL;
+	if (f == NULL || f->unit == NULL || strncmp(f->unit, "pico", 4) != 0)
+		return f != NULL ? f->unit : NULL;
 	return strcmp(f->unit, "pico/M") == 0 ? _("for a million") : NULL;
 }
 
@@ -99,7 +97,6 @@ static void object_summary(const struct jx *value, struct str *out)
 	const struct jx *member;
 	void *it = NULL;
 	bool first = true;
-
 	while (jx_next(value, &it, &key, &member)) {
 		if (jx_is_null(member))
 			continue;
@@ -118,17 +115,16 @@ static void object_summary(const struct jx *value, struct str *out)
 void format_cell(const struct field *f, const struct jx *value, int64_t now_ms, struct str *out)
 {
 	int64_t at;
-
 	if (jx_is_null(value)) {
 		str_add(out, "-");
-	} else if (f && f->type == FT_MONEY) {
+	} else if (f != NULL && f->type == FT_MONEY) {
 		format_money(value, out);
 	} else if (pico(f, value, out)) {
 		; // an amount
-	} else if (f && f->type == FT_TIME && now_ms &&
-		   clock_parse_rfc3339(slice_of(jx_str(value, "")), &at)) {
+	} else if (f != NULL && f->type == FT_TIME && now_ms &&
+		clock_parse_rfc3339(slice_of(jx_str(value, "")), &at)) {
 		text_add_age(out, at > now_ms ? at - now_ms : now_ms - at);
-	} else if (f && f->type == FT_NUM && jx_is_num(value)) {
+	} else if (f != NULL && f->type == FT_NUM && jx_is_num(value)) {
 		text_add_si(out, jx_num(value, 0));
 	} else if (jx_is_str(value)) {
 		text_add_safe(out, slice_of(jx_str(value, "")));
@@ -149,16 +145,19 @@ void format_name(const struct jx *doc, struct str *out)
 	const char *service = jx_str(jx_get(doc, "service"), NULL);
 	const char *id = jx_str(jx_get(doc, "id"), NULL);
 	const char *name = jx_str(jx_get(doc, "name"), NULL);
-
-	if (slug && service)
+	if (slug != NULL && service != NULL)
 		str_addf(out, "%s/%s/%s", jx_str(jx_get(doc, "vendor"), "-"), service, slug);
-	else if (!id && jx_get(doc, "target") && jx_get(doc, "feature"))
+	else if (id == NULL && jx_get(doc, "target") != NULL && jx_get(doc, "feature") != NULL)
 		str_addf(out, "%s/%s", jx_str(jx_get(doc, "feature"), ""),
 			jx_str(jx_get(doc, "target"), ""));
-	else if (service && id && !strchr(id, '/'))
+	else if (service != NULL && id != NULL && strchr(id, '/') == NULL)
 		str_addf(out, "%s/%s", service, id);
 	else
-		text_add_safe(out, slice_of(name ? name : id ? id : service ? service : "-"));
+		text_add_safe(out,
+			slice_of(name != NULL		  ? name
+					: id != NULL	  ? id
+					: service != NULL ? service
+							  : "-"));
 }
 
 struct columns {
@@ -170,21 +169,19 @@ static enum err_code named_columns(const char *list, const struct field_set *set
 	struct columns *cols, struct err *err)
 {
 	struct slice rest = slice_of(list);
-
 	while (rest.n) {
 		struct slice word = slice_trim(slice_cut(&rest, ','));
 		const struct field *f = field_named(set, word);
-		const char *all[COLUMNS_MAX];
 		size_t n = 0;
-
-		if (f && cols->n < COLUMNS_MAX) {
+		if (f != NULL && cols->n < COLUMNS_MAX) {
 			cols->f[cols->n++] = f;
 			continue;
 		}
+		const char *all[COLUMNS_MAX];
 		for (; n < set->n && n < COLUMNS_MAX; n++)
 			all[n] = set->f[n].name;
 		err_set(err, ERR_USAGE, _("no such column in %s"), set->name);
-		if (text_closest(word, all, n))
+		if (text_closest(word, all, n) != NULL)
 			err_hint(err, _("did you mean %s?"), text_closest(word, all, n));
 		return ERR_USAGE;
 	}
@@ -195,9 +192,8 @@ static enum err_code pick_columns(const struct format_options *o, const struct f
 	struct columns *cols, struct err *err)
 {
 	uint32_t want = FF_COLUMN;
-
 	cols->n = 0;
-	if (o->columns)
+	if (o->columns != NULL)
 		return named_columns(o->columns, set, cols, err);
 	if (o->format == FMT_WIDE || o->format == FMT_CSV)
 		want |= FF_WIDE;
@@ -212,9 +208,8 @@ static void heads(struct table *t, const struct columns *cols)
 	for (size_t i = 0; i < cols->n; i++) {
 		const struct field *f = cols->f[i];
 		struct str title = STR_INIT;
-
-		str_add(&title, f->title ? f->title : f->name);
-		if (!f->title)
+		str_add(&title, f->title != NULL ? f->title : f->name);
+		if (f->title == NULL)
 			for (char *p = title.p; *p; p++)
 				*p = *p == '_' ? ' ' : *p >= 'a' && *p <= 'z' ? *p - 32 : *p;
 		table_column(t, str_text(&title), f->type == FT_INT || f->type == FT_NUM);
@@ -231,7 +226,6 @@ static int compare_values(const struct jx *a, const struct jx *b)
 {
 	if (jx_is_num(a) && jx_is_num(b)) {
 		double x = jx_num(a, 0), y = jx_num(b, 0);
-
 		return x < y ? -1 : x > y;
 	}
 	if (jx_is_null(a) || jx_is_null(b))
@@ -253,18 +247,18 @@ static enum err_code sorted(const struct format_options *o, const struct field_s
 	const struct jx *items, struct sort_row *rows, struct err *err)
 {
 	const char *by = o->sort_by;
-	bool down = by && *by == '-';
+	bool down = by != NULL && *by == '-';
 	size_t n = jx_len(items);
-
 	if (down)
 		by++;
-	if (by && !field_named(set, slice_of(by))) {
+	if (by != NULL && field_named(set, slice_of(by)) == NULL) {
 		err_set(err, ERR_USAGE, _("cannot sort by a column %s does not have"), set->name);
 		return ERR_USAGE;
 	}
 	for (size_t i = 0; i < n; i++)
-		rows[i] = (struct sort_row){jx_at(items, i), by ? jx_get(jx_at(items, i), by) : NULL};
-	if (by)
+		rows[i] = (struct sort_row){
+			jx_at(items, i), by != NULL ? jx_get(jx_at(items, i), by) : NULL};
+	if (by != NULL)
 		qsort(rows, n, sizeof(*rows), down ? compare_down : compare_up);
 	return ERR_OK;
 }
@@ -275,13 +269,11 @@ static void table_rows(const struct format_options *o, const struct columns *col
 	bool csv = o->format == FMT_CSV;
 	struct table *t = table_new();
 	struct str cell = STR_INIT;
-
 	heads(t, cols);
 	for (size_t r = 0; r < n; r++) {
 		table_row(t);
 		for (size_t i = 0; i < cols->n; i++) {
 			const struct jx *value = jx_get(rows[r].doc, cols->f[i]->name);
-
 			str_clear(&cell);
 			if (!csv || !jx_is_null(value))
 				format_cell(cols->f[i], value, csv ? 0 : o->now_ms, &cell);
@@ -299,8 +291,6 @@ static void table_rows(const struct format_options *o, const struct columns *col
 static enum err_code rows_out(const struct format_options *o, const struct field_set *set,
 	const struct sort_row *rows, size_t n, struct str *out, struct err *err)
 {
-	struct columns cols;
-	enum err_code code;
 
 	if (o->format == FMT_NDJSON || o->format == FMT_NAME) {
 		for (size_t i = 0; i < n; i++) {
@@ -312,7 +302,8 @@ static enum err_code rows_out(const struct format_options *o, const struct field
 		}
 		return ERR_OK;
 	}
-	code = pick_columns(o, set, &cols, err);
+	struct columns cols;
+	enum err_code code = pick_columns(o, set, &cols, err);
 	if (!code)
 		table_rows(o, &cols, rows, n, out);
 	return code;
@@ -321,8 +312,6 @@ static enum err_code rows_out(const struct format_options *o, const struct field
 enum err_code format_list(const struct format_options *o, const struct field_set *set,
 	const struct jx *answer, const struct jx *items, struct str *out, struct err *err)
 {
-	struct sort_row *rows;
-	enum err_code code;
 
 	if (o->format == FMT_JSON) {
 		jx_write(answer, 2, out);
@@ -333,8 +322,8 @@ enum err_code format_list(const struct format_options *o, const struct field_set
 		yamlx_write(answer, out);
 		return ERR_OK;
 	}
-	rows = mem_zalloc(jx_len(items) + 1, sizeof(*rows));
-	code = sorted(o, set, items, rows, err);
+	struct sort_row *rows = mem_zalloc(jx_len(items) + 1, sizeof(*rows));
+	enum err_code code = sorted(o, set, items, rows, err);
 	if (!code)
 		code = rows_out(o, set, rows, jx_len(items), out, err);
 	free(rows);
@@ -348,11 +337,9 @@ static void sheet(const struct field_set *set, const struct jx *doc, int indent,
 	const struct jx *value;
 	const char *key;
 	void *it = NULL;
-
 	while (jx_next(doc, &it, &key, &value)) {
-		const struct field *f = set ? field_named(set, slice_of(key)) : NULL;
+		const struct field *f = set != NULL ? field_named(set, slice_of(key)) : NULL;
 		struct str name = STR_INIT;
-
 		text_add_safe(&name, slice_of(key));
 		str_addf(out, "%*s%-*s ", indent, "", 18 - indent, str_text(&name));
 		str_release(&name);
@@ -362,15 +349,16 @@ static void sheet(const struct field_set *set, const struct jx *doc, int indent,
 				str_addf(out, "%*s- ", indent, "");
 				format_name(jx_at(value, i), out);
 				str_add(out, "\n");
-				sheet(f ? f->sub : NULL, jx_at(value, i), indent + 4, now_ms, out);
+				sheet(f != NULL ? f->sub : NULL, jx_at(value, i), indent + 4,
+					now_ms, out);
 			}
 			continue;
 		}
-		if (f && f->type == FT_TIME)
+		if (f != NULL && f->type == FT_TIME)
 			text_add_safe(out, slice_of(jx_str(value, "-")));
 		else
 			format_cell(f, value, 0, out);
-		if (unit_of(f) && !jx_is_null(value))
+		if (unit_of(f) != NULL && !jx_is_null(value))
 			str_addf(out, " %s", unit_of(f));
 		str_add(out, "\n");
 	}
@@ -380,7 +368,6 @@ enum err_code format_doc(const struct format_options *o, const struct field_set 
 	const struct jx *doc, struct str *out, struct err *err)
 {
 	struct sort_row row = {doc, NULL};
-
 	switch (o->format) {
 	case FMT_JSON:
 		jx_write(doc, 2, out);
@@ -391,7 +378,7 @@ enum err_code format_doc(const struct format_options *o, const struct field_set 
 		return ERR_OK;
 	case FMT_TABLE:
 	case FMT_WIDE:
-		if (!o->columns) {
+		if (o->columns == NULL) {
 			sheet(set, doc, 0, o->now_ms, out);
 			return ERR_OK;
 		}

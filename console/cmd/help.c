@@ -15,18 +15,18 @@
 
 static void add_body_options(const struct command *row, struct help_options *ret)
 {
-	for (size_t i = 0; row->body && i < row->body->n && ret->n < HELP_OPTIONS_MAX; i++) {
+	for (size_t i = 0; row->body != NULL && i < row->body->n && ret->n < HELP_OPTIONS_MAX;
+		i++) {
 		const struct field *f = &row->body->f[i];
-
 		if (!command_body_offers(f))
 			continue;
 		command_body_option(f, ret->name[ret->n], HELP_NAME_MAX);
 		ret->row[ret->n] = (struct opt_row){COPT_COUNT + (int)i, ret->name[ret->n], 0,
 			f->type == FT_INT || f->type == FT_NUM ? "N"
-			: f->type == FT_BOOL                   ? "true|false"
-			: f->type == FT_TIME                   ? "TIME"
-			: f->type == FT_STRV                   ? "A,B"
-			: f->type == FT_ENUM                   ? "CHOICE"
+				: f->type == FT_BOOL	       ? "true|false"
+				: f->type == FT_TIME	       ? "TIME"
+				: f->type == FT_STRV	       ? "A,B"
+				: f->type == FT_ENUM	       ? "CHOICE"
 							       : "TEXT",
 			f->help};
 		ret->n++;
@@ -36,11 +36,10 @@ static void add_body_options(const struct command *row, struct help_options *ret
 void help_options(const struct command *row, struct help_options *ret)
 {
 	const struct opt_row *all = copts_all();
-
 	ret->n = 0;
-	for (size_t i = 0; row && i < CMD_OPTS_MAX && row->opts[i]; i++)
+	for (size_t i = 0; row != NULL && i < CMD_OPTS_MAX && row->opts[i]; i++)
 		ret->row[ret->n++] = all[row->opts[i]];
-	if (row)
+	if (row != NULL)
 		add_body_options(row, ret);
 	for (size_t i = 0; i < COPT_GLOBALS && ret->n < HELP_OPTIONS_MAX; i++)
 		ret->row[ret->n++] = all[i];
@@ -49,11 +48,9 @@ void help_options(const struct command *row, struct help_options *ret)
 static void wrapped(const char *text, int indent, struct str *out)
 {
 	int at = 0;
-
 	while (*text) {
 		size_t word = strcspn(text, " ");
 		int cells = utf8_width((struct slice){text, word});
-
 		if (at == 0 || at + 1 + cells > LINE_CELLS) {
 			str_addf(out, "%s%*s", at ? "\n" : "", indent, "");
 			at = indent;
@@ -72,9 +69,8 @@ static void wrapped(const char *text, int indent, struct str *out)
 static void synopsis(const struct command *row, struct str *out)
 {
 	str_addf(out, "yijian %s", row->path);
-	for (size_t i = 0; i < CMD_ARGS_MAX && row->args[i].name; i++) {
+	for (size_t i = 0; i < CMD_ARGS_MAX && row->args[i].name != NULL; i++) {
 		const struct cmd_arg *a = &row->args[i];
-
 		str_addf(out, a->required ? " %s%s" : " [%s%s]", a->name, a->repeat ? "…" : "");
 	}
 	str_add(out, _(" [options]"));
@@ -85,7 +81,7 @@ static void option_head(const struct opt_row *o, struct str *out)
 	if (o->letter)
 		str_addf(out, "-%c, ", o->letter);
 	str_addf(out, "--%s", o->name);
-	if (o->value)
+	if (o->value != NULL)
 		str_addf(out, " %s", o->value);
 }
 
@@ -93,7 +89,6 @@ static void options_text(const struct opt_row *rows, size_t n, struct str *out)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct str head = STR_INIT;
-
 		option_head(&rows[i], &head);
 		str_addf(out, "  %-26s ", str_text(&head));
 		if (utf8_width(str_slice(&head)) > 26)
@@ -135,20 +130,20 @@ static const char *exit_text(int code)
 
 void help_command(const struct command *row, struct str *out)
 {
-	struct help_options o;
 
 	str_add(out, _("usage: "));
 	synopsis(row, out);
 	str_add(out, "\n\n");
 	wrapped(_(row->summary), 2, out);
-	if (row->text) {
+	if (row->text != NULL) {
 		str_add_c(out, '\n');
 		wrapped(_(row->text), 2, out);
 	}
-	if (row->args[0].name)
+	if (row->args[0].name != NULL)
 		str_add(out, _("\narguments\n"));
-	for (size_t i = 0; i < CMD_ARGS_MAX && row->args[i].name; i++)
+	for (size_t i = 0; i < CMD_ARGS_MAX && row->args[i].name != NULL; i++)
 		str_addf(out, "  %-26s %s\n", row->args[i].name, _(row->args[i].help));
+	struct help_options o;
 	help_options(row, &o);
 	if (o.n > COPT_GLOBALS) {
 		str_add(out, _("\noptions\n"));
@@ -156,9 +151,9 @@ void help_command(const struct command *row, struct str *out)
 	}
 	str_add(out, _("\nevery command\n"));
 	options_text(o.row + o.n - COPT_GLOBALS, COPT_GLOBALS, out);
-	if (row->examples[0].line)
+	if (row->examples[0].line != NULL)
 		str_add(out, _("\nexamples\n"));
-	for (size_t i = 0; i < CMD_EXAMPLES_MAX && row->examples[i].line; i++)
+	for (size_t i = 0; i < CMD_EXAMPLES_MAX && row->examples[i].line != NULL; i++)
 		str_addf(out, "  %s\n", row->examples[i].line);
 	if (row->exits[0])
 		str_add(out, _("\nexit codes besides 0, 2, 4, 7 and 8\n"));
@@ -170,31 +165,33 @@ void help_overview(struct str *out)
 {
 	size_t n;
 	const struct command *rows = commands_all(&n);
-
-	str_add(out, _("usage: yijian COMMAND [options]     (alone on a terminal: the console)\n\n"));
+	str_add(out,
+		_("usage: yijian COMMAND [options]     (alone on a terminal: the console)\n\n"));
 	for (size_t i = 0; i < n; i++)
 		if (!(rows[i].flags & CMF_HIDDEN))
 			str_addf(out, "  %-20s %s\n", rows[i].path, _(rows[i].summary));
-	str_add(out, _("\nyijian COMMAND --help explains one; yijian help exit-codes, help environment\n"));
+	str_add(out,
+		_("\nyijian COMMAND --help explains one; yijian help exit-codes, help environment\n"));
 }
 
 void help_short(struct str *out)
 {
-	str_add(out, _("usage: yijian COMMAND [options]\n"
-		       "  yijian status            the platform on one screen\n"
-		       "  yijian key list          vendor keys\n"
-		       "  yijian route list        live routes\n"
-		       "  yijian console           the full-screen console (needs a terminal)\n"
-		       "  yijian help              every command\n"));
+	str_add(out,
+		_("usage: yijian COMMAND [options]\n"
+		  "  yijian status            the platform on one screen\n"
+		  "  yijian key list          vendor keys\n"
+		  "  yijian route list        live routes\n"
+		  "  yijian console           the full-screen console (needs a terminal)\n"
+		  "  yijian help              every command\n"));
 }
 
 static void environment(struct str *out)
 {
 	size_t n;
 	const struct console_setting_row *rows = console_settings_all(&n);
-
-	str_add(out, _("Settings: flag, then environment, then ~/.config/yijian/config, then\n"
-		       "/etc/yijian/console.conf (KEY=value lines), then the default.\n\n"));
+	str_add(out,
+		_("Settings: flag, then environment, then ~/.config/yijian/config, then\n"
+		  "/etc/yijian/console.conf (KEY=value lines), then the default.\n\n"));
 	for (size_t i = 0; i < n; i++) {
 		str_addf(out, "  %-18s %s", rows[i].env, _(rows[i].help));
 		if (*rows[i].def)
@@ -214,7 +211,6 @@ bool help_topic(const char *topic, struct str *out)
 {
 	size_t n, found = 0, len = strlen(topic);
 	const struct command *rows = commands_all(&n);
-
 	if (strcmp(topic, "exit-codes") == 0) {
 		exit_codes(out);
 		return true;
@@ -246,10 +242,8 @@ static const char *noun_at(size_t i, char *buf, size_t size)
 	size_t n;
 	const struct command *rows = commands_all(&n);
 	struct slice last = {"", 0};
-
 	for (size_t k = 0; k < n; k++) {
 		struct slice rest = slice_of(rows[k].path), noun = slice_cut(&rest, ' ');
-
 		if (!rest.n || slice_eq(noun, last))
 			continue;
 		last = noun;
@@ -264,10 +258,9 @@ static const char *noun_at(size_t i, char *buf, size_t size)
 const char *help_man_name(size_t i, char *buf, size_t size)
 {
 	char noun[32];
-
 	if (i == 0)
 		snprintf(buf, size, "yijian.1");
-	else if (noun_at(i - 1, noun, sizeof(noun)))
+	else if (noun_at(i - 1, noun, sizeof(noun)) != NULL)
 		snprintf(buf, size, "yijian-%s.1", noun);
 	else
 		return NULL;
@@ -300,7 +293,6 @@ static void man_options(const struct opt_row *rows, size_t n, struct str *out)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct str head = STR_INIT;
-
 		option_head(&rows[i], &head);
 		str_add(out, ".TP\n");
 		troff_line(".B ", str_text(&head), out);
@@ -311,29 +303,28 @@ static void man_options(const struct opt_row *rows, size_t n, struct str *out)
 
 static void man_command(const struct command *row, struct str *out)
 {
-	struct help_options o;
 	struct str line = STR_INIT;
-
 	synopsis(row, &line);
 	troff_line(".SS ", str_text(&line), out);
 	str_release(&line);
 	troff_line("", row->summary, out);
-	if (row->text) {
+	if (row->text != NULL) {
 		str_add(out, ".PP\n");
 		troff_line("", row->text, out);
 	}
-	for (size_t i = 0; i < CMD_ARGS_MAX && row->args[i].name; i++) {
+	for (size_t i = 0; i < CMD_ARGS_MAX && row->args[i].name != NULL; i++) {
 		str_add(out, ".TP\n");
 		troff_line(".I ", row->args[i].name, out);
 		troff_line("", row->args[i].help, out);
 	}
+	struct help_options o;
 	help_options(row, &o);
 	man_options(o.row, o.n - COPT_GLOBALS, out);
-	if (row->examples[0].line)
+	if (row->examples[0].line != NULL)
 		str_add(out, ".PP\nExamples:\n.PP\n.nf\n.RS\n");
-	for (size_t i = 0; i < CMD_EXAMPLES_MAX && row->examples[i].line; i++)
+	for (size_t i = 0; i < CMD_EXAMPLES_MAX && row->examples[i].line != NULL; i++)
 		troff_line("", row->examples[i].line, out);
-	if (row->examples[0].line)
+	if (row->examples[0].line != NULL)
 		str_add(out, ".RE\n.fi\n");
 }
 
@@ -350,7 +341,6 @@ static void man_environment(struct str *out)
 {
 	size_t n;
 	const struct console_setting_row *rows = console_settings_all(&n);
-
 	str_add(out, ".SH ENVIRONMENT\n");
 	for (size_t i = 0; i < n; i++) {
 		str_addf(out, ".TP\n.B %s\n", rows[i].env);
@@ -362,13 +352,13 @@ static void man_main(struct str *out)
 {
 	size_t n;
 	const struct command *rows = commands_all(&n);
-
-	str_add(out, ".TH YIJIAN 1 \"\" \"Yijian\" \"User Commands\"\n.SH NAME\nyijian \\- operations "
-		     "console of a hybrid large\\-model platform\n.SH SYNOPSIS\n.B yijian\n"
-		     "[\\fICOMMAND\\fR] [\\fIoptions\\fR]\n.SH DESCRIPTION\n"
-		     "Shows and changes the routes, keys, services and features that a yijiand agent "
-		     "serves. Alone on a terminal it opens the full\\-screen console; with a command it "
-		     "does one thing and answers with an exit code.\n.SH COMMANDS\n");
+	str_add(out,
+		".TH YIJIAN 1 \"\" \"Yijian\" \"User Commands\"\n.SH NAME\nyijian \\- operations "
+		"console of a hybrid large\\-model platform\n.SH SYNOPSIS\n.B yijian\n"
+		"[\\fICOMMAND\\fR] [\\fIoptions\\fR]\n.SH DESCRIPTION\n"
+		"Shows and changes the routes, keys, services and features that a yijiand agent "
+		"serves. Alone on a terminal it opens the full\\-screen console; with a command it "
+		"does one thing and answers with an exit code.\n.SH COMMANDS\n");
 	for (size_t i = 0; i < n; i++)
 		if (!(rows[i].flags & CMF_HIDDEN)) {
 			str_add(out, ".TP\n");
@@ -379,27 +369,28 @@ static void man_main(struct str *out)
 	man_options(copts_all(), COPT_GLOBALS, out);
 	man_environment(out);
 	man_exits(out);
-	str_add(out, ".SH FILES\n.TP\n.I ~/.config/yijian/config\nsettings as KEY=value lines\n.TP\n"
-		     ".I /etc/yijian/console.conf\nthe same for every user\n.SH SEE ALSO\n"
-		     ".BR yijiand (8)\n");
+	str_add(out,
+		".SH FILES\n.TP\n.I ~/.config/yijian/config\nsettings as KEY=value lines\n.TP\n"
+		".I /etc/yijian/console.conf\nthe same for every user\n.SH SEE ALSO\n"
+		".BR yijiand (8)\n");
 }
 
 bool help_man(const char *page, struct str *out)
 {
 	size_t n;
 	const struct command *rows = commands_all(&n);
-	char noun[32], want[48];
-
 	if (strcmp(page, "yijian.1") == 0) {
 		man_main(out);
 		return true;
 	}
-	for (size_t i = 0; noun_at(i, noun, sizeof(noun)); i++) {
+	char noun[32], want[48];
+	for (size_t i = 0; noun_at(i, noun, sizeof(noun)) != NULL; i++) {
 		snprintf(want, sizeof(want), "yijian-%s.1", noun);
 		if (strcmp(page, want) != 0)
 			continue;
-		str_addf(out, ".TH YIJIAN\\-%s 1 \"\" \"Yijian\" \"User Commands\"\n.SH NAME\n"
-			      "yijian\\-%s \\- the %s commands of yijian\n.SH COMMANDS\n",
+		str_addf(out,
+			".TH YIJIAN\\-%s 1 \"\" \"Yijian\" \"User Commands\"\n.SH NAME\n"
+			"yijian\\-%s \\- the %s commands of yijian\n.SH COMMANDS\n",
 			noun, noun, noun);
 		for (size_t k = 0; k < n; k++)
 			if (strncmp(rows[k].path, noun, strlen(noun)) == 0 &&
@@ -415,11 +406,10 @@ bool help_man(const char *page, struct str *out)
 
 // The scripts are files of their own (completions/), taken into the program as they are.
 #define SCRIPT(name, path)                                                                         \
-	__asm__(".pushsection .rodata\n"                                                          \
-		#name ":\n"                                                                       \
-		".incbin \"" path "\"\n"                                                         \
-		".byte 0\n"                                                                       \
-		".popsection\n");                                                                 \
+	__asm__(".pushsection .rodata\n" #name ":\n"                                               \
+		".incbin \"" path "\"\n"                                                           \
+		".byte 0\n"                                                                        \
+		".popsection\n");                                                                  \
 	extern const char name[] __asm__(#name)
 
 SCRIPT(completion_bash, "completions/yijian.bash");
@@ -429,11 +419,10 @@ SCRIPT(completion_fish, "completions/yijian.fish");
 bool help_completion(const char *shell, struct str *out)
 {
 	const char *text = strcmp(shell, "bash") == 0 ? completion_bash
-		: strcmp(shell, "zsh") == 0           ? completion_zsh
-		: strcmp(shell, "fish") == 0          ? completion_fish
+		: strcmp(shell, "zsh") == 0	      ? completion_zsh
+		: strcmp(shell, "fish") == 0	      ? completion_fish
 						      : NULL;
-
-	if (text)
+	if (text != NULL)
 		str_add(out, text);
 	return text != NULL;
 }

@@ -13,17 +13,15 @@
 static enum err_code key_id(struct cmd *c, const char *what, const char **ret)
 {
 	struct client_call call = {.ep = EP_KEY_LIST};
-	struct client_answer a;
 	struct str q = STR_INIT;
-	enum err_code code;
-
 	if (strncmp(what, "key_", 4) == 0) {
 		*ret = what;
 		return ERR_OK;
 	}
 	cmd_query(&q, "ref", what);
 	call.query = str_text(&q);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	str_release(&q);
 	if (code)
 		return code;
@@ -36,10 +34,9 @@ static enum err_code key_id(struct cmd *c, const char *what, const char **ret)
 		return ERR_CONFLICT_EXISTS;
 	}
 	*ret = jx_str(jx_path(a.doc, "items[0].id"), NULL);
-	if (*ret)
+	if (*ret != NULL)
 		return ERR_OK;
-	err_set(&c->err, ERR_NOT_FOUND, _("key %s not found at %s"), what,
-		client_agent(c->client));
+	err_set(&c->err, ERR_NOT_FOUND, _("key %s not found at %s"), what, client_agent(c->client));
 	err_hint(&c->err, "%s", _("list them: yijian key list"));
 	return ERR_NOT_FOUND;
 }
@@ -47,10 +44,8 @@ static enum err_code key_id(struct cmd *c, const char *what, const char **ret)
 static const char *key_ref(struct cmd *c, const struct jx *key)
 {
 	struct str s = STR_INIT;
-	const char *ref;
-
 	format_name(key, &s);
-	ref = arena_strdup(&c->arena, str_text(&s));
+	const char *ref = arena_strdup(&c->arena, str_text(&s));
 	str_release(&s);
 	return ref;
 }
@@ -58,19 +53,18 @@ static const char *key_ref(struct cmd *c, const struct jx *key)
 enum err_code cmd_key_list(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_KEY_LIST};
-	struct client_answer a;
-	struct slice service = slice_of(c->arg_n ? c->arg[0] : ""), vendor;
+	struct slice service = slice_of(c->arg_n ? c->arg[0] : "");
 	struct str q = STR_INIT;
-	enum err_code code;
 
-	vendor = slice_cut(&service, '/');
+	struct slice vendor = slice_cut(&service, '/');
 	if (vendor.n)
 		cmd_query(&q, "vendor", arena_slice(&c->arena, vendor));
 	if (service.n)
 		cmd_query(&q, "service", arena_slice(&c->arena, service));
 	cmd_query(&q, "limit", "1000");
 	call.query = str_text(&q);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	if (!code)
 		code = cmd_show_items(c, &a, "items");
 	str_release(&q);
@@ -81,7 +75,6 @@ static enum err_code get_key(struct cmd *c, const char *what, struct client_answ
 {
 	struct client_call call = {.ep = EP_KEY_GET};
 	enum err_code code = key_id(c, what, &call.param[0]);
-
 	return code ? code : cmd_call(c, &call, ret);
 }
 
@@ -89,7 +82,6 @@ enum err_code cmd_key_get(struct cmd *c)
 {
 	struct client_answer a;
 	enum err_code code = get_key(c, c->arg[0], &a);
-
 	return code ? code : cmd_show(c, &a);
 }
 
@@ -97,17 +89,15 @@ enum err_code cmd_key_get(struct cmd *c)
 static enum err_code call_with_secret(struct cmd *c, struct client_call *call, struct str *body,
 	struct client_answer *ret)
 {
-	enum err_code code;
 
 	call->body = str_slice(body);
-	code = cmd_call(c, call, ret);
+	enum err_code code = cmd_call(c, call, ret);
 	secret_wipe(body->p, body->n);
 	str_release(body);
 	return code;
 }
 
-static void body_with_secret(struct cmd *c, struct jw *w, struct str *body,
-	const struct secret *s)
+static void body_with_secret(struct cmd *c, struct jw *w, struct str *body, const struct secret *s)
 {
 	str_reserve(body, 16384); // so that the secret is never copied by a growing buffer
 	*w = jw_to(body);
@@ -123,24 +113,22 @@ static enum err_code same_key(struct cmd *c, const char *vendor, const char *ser
 {
 	struct err conflict = c->err;
 	struct client_call list = {.ep = EP_KEY_LIST}, fp = {.ep = EP_KEY_FINGERPRINT};
-	struct client_answer keys, known;
 	struct str q = STR_INIT, body = STR_INIT;
 	struct jw w;
-	enum err_code code;
-
 	body_with_secret(c, &w, &body, s);
 	jw_obj_end(&w);
-	code = call_with_secret(c, &fp, &body, &known);
+	struct client_answer known;
+	enum err_code code = call_with_secret(c, &fp, &body, &known);
 	cmd_query(&q, "vendor", vendor);
 	cmd_query(&q, "service", service);
 	cmd_query(&q, "limit", "1000");
 	list.query = str_text(&q);
+	struct client_answer keys;
 	if (!code)
 		code = cmd_call(c, &list, &keys);
 	str_release(&q);
 	for (size_t i = 0; !code && i < jx_len(jx_get(keys.doc, "items")); i++) {
 		const struct jx *key = jx_at(jx_get(keys.doc, "items"), i);
-
 		if (!slice_ieq_str(slice_trim(slice_of(name)), jx_str(jx_get(key, "key_name"), "")))
 			continue;
 		if (strcmp(jx_str(jx_get(key, "fingerprint"), "?"),
@@ -176,10 +164,9 @@ enum err_code cmd_key_add(struct cmd *c)
 	struct str body = STR_INIT;
 	struct jw w;
 	enum err_code code;
-
-	if (!name && rest.n)
+	if (name == NULL && rest.n)
 		name = arena_slice(&c->arena, rest);
-	if (!*vendor || !*service || !name) {
+	if (!*vendor || !*service || name == NULL) {
 		err_set(&c->err, ERR_USAGE,
 			_("say what the key is for and its name: VENDOR/SERVICE/NAME or --name"));
 		return ERR_USAGE;
@@ -205,27 +192,26 @@ out:
 enum err_code cmd_key_set(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_KEY_PATCH};
-	struct client_answer a;
 	struct str body = STR_INIT;
 	struct secret s = {0};
-	struct jw w;
-	enum err_code code;
-
 	if (!cmd_body_given(c) && !cmd_has(c, COPT_NAME))
 		return err_set(&c->err, ERR_USAGE, _("say what to change, e.g. --weight 2"));
-	code = key_id(c, c->arg[0], &call.param[0]);
-	if (!code && (cmd_has(c, COPT_API_KEY) || cmd_has(c, COPT_API_KEY_FILE) ||
-			     cmd_has(c, COPT_API_KEY_FD)))
+	enum err_code code = key_id(c, c->arg[0], &call.param[0]);
+	if (!code &&
+		(cmd_has(c, COPT_API_KEY) || cmd_has(c, COPT_API_KEY_FILE) ||
+			cmd_has(c, COPT_API_KEY_FD)))
 		code = cmd_secret(c, NULL, &s);
 	if (code)
 		return code;
+	struct jw w;
 	body_with_secret(c, &w, &body, &s);
 	if (cmd_has(c, COPT_NAME))
 		jw_str(&w, "key_name", cmd_opt(c, COPT_NAME));
 	jw_obj_end(&w);
 	if (cmd_has(c, COPT_IF_MATCH))
-		call.headers[0] = arena_printf(
-			&c->arena, "If-Match: \"%s\"", cmd_opt(c, COPT_IF_MATCH));
+		call.headers[0] = arena_printf(&c->arena, "If-Match: \"%s\"",
+			cmd_opt(c, COPT_IF_MATCH));
+	struct client_answer a;
 	code = call_with_secret(c, &call, &body, &a);
 	secret_release(&s);
 	return code ? code : cmd_show(c, &a);
@@ -235,14 +221,12 @@ static enum err_code test_one(struct cmd *c, const char *what)
 {
 	struct client_call call = {.ep = EP_KEY_TEST, .timeout_ms = 60000};
 	struct client_answer a;
-	const struct jx *checks;
 	enum err_code code = key_id(c, what, &call.param[0]);
-
 	if (!code)
 		code = cmd_call(c, &call, &a);
 	if (code)
 		return code;
-	checks = jx_get(a.doc, "checks");
+	const struct jx *checks = jx_get(a.doc, "checks");
 	if (c->format.format != FMT_TABLE && c->format.format != FMT_WIDE) {
 		code = cmd_show(c, &a);
 	} else {
@@ -250,12 +234,12 @@ static enum err_code test_one(struct cmd *c, const char *what)
 		for (size_t i = 0; i < jx_len(checks); i++) {
 			const struct jx *k = jx_at(checks, i);
 			struct str line = STR_INIT;
-
 			str_addf(&line, "  %-5s", jx_str(jx_get(k, "result"), "?"));
-			text_add_fit(&line, slice_of(jx_str(jx_get(k, "name"), "")), 28, true, true);
+			text_add_fit(&line, slice_of(jx_str(jx_get(k, "name"), "")), 28, true,
+				true);
 			str_addf(&line, " %6lld ms  ", (long long)jx_int(jx_get(k, "ms"), 0));
 			text_add_safe(&line, slice_of(jx_str(jx_get(k, "detail"), "")));
-			if (jx_str(jx_get(k, "hint"), NULL)) {
+			if (jx_str(jx_get(k, "hint"), NULL) != NULL) {
 				str_add(&line, "\n        ");
 				text_add_safe(&line, slice_of(jx_str(jx_get(k, "hint"), "")));
 			}
@@ -264,7 +248,8 @@ static enum err_code test_one(struct cmd *c, const char *what)
 		}
 	}
 	if (!code && !jx_bool(jx_get(a.doc, "ok"), false))
-		code = err_set(&c->err, ERR_VENDOR_FAILED, _("the key %s did not pass its test"), what);
+		code = err_set(&c->err, ERR_VENDOR_FAILED, _("the key %s did not pass its test"),
+			what);
 	return code;
 }
 
@@ -276,18 +261,19 @@ enum err_code cmd_key_test(struct cmd *c)
 enum err_code cmd_key_rotate(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_KEY_ROTATE};
-	struct client_answer a, key;
+	struct client_answer key;
 	struct secret s = {0};
 	struct str body = STR_INIT;
-	struct jw w;
 	enum err_code code = get_key(c, c->arg[0], &key);
-
 	if (code)
 		return code;
 	call.param[0] = jx_str(jx_get(key.doc, "id"), "");
-	code = cmd_secret(c, vendor_find(slice_of(jx_str(jx_get(key.doc, "vendor"), "")),
-				  slice_of(jx_str(jx_get(key.doc, "service"), ""))),
+	code = cmd_secret(c,
+		vendor_find(slice_of(jx_str(jx_get(key.doc, "vendor"), "")),
+			slice_of(jx_str(jx_get(key.doc, "service"), ""))),
 		&s);
+	struct jw w;
+	struct client_answer a;
 	if (!code) {
 		body_with_secret(c, &w, &body, &s);
 		jw_obj_end(&w);
@@ -307,7 +293,6 @@ static enum err_code post_one(struct cmd *c, const char *what, enum endpoint_id 
 	struct client_call call = {.ep = ep};
 	struct client_answer a;
 	enum err_code code = key_id(c, what, &call.param[0]);
-
 	if (!code)
 		code = cmd_call(c, &call, &a);
 	if (!code)
@@ -353,7 +338,6 @@ enum err_code cmd_key_fingerprint(struct cmd *c)
 	struct str body = STR_INIT;
 	struct jw w;
 	enum err_code code = cmd_secret(c, NULL, &s);
-
 	if (!code) {
 		body_with_secret(c, &w, &body, &s);
 		jw_obj_end(&w);
@@ -366,6 +350,5 @@ enum err_code cmd_key_fingerprint(struct cmd *c)
 enum err_code cmd_key_vendors(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_VENDOR_LIST};
-
 	return cmd_call_list(c, &call);
 }

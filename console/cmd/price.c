@@ -19,20 +19,18 @@
 static void choose_columns(struct cmd *c, const char *by)
 {
 	bool table = c->format.format == FMT_TABLE;
-
-	if (!table || c->format.columns)
+	if (!table || c->format.columns != NULL)
 		return;
 	c->format.columns = arena_printf(&c->arena,
 		"%s%s%s,requests,failures,tokens_in,tokens_out,images,cost,cost_unknown",
-		cmd_opt(c, COPT_STEP) ? "at," : "", by,
-		strstr(by, "client") ? ",client_name" : "");
+		cmd_opt(c, COPT_STEP) != NULL ? "at," : "", by,
+		strstr(by, "client") != NULL ? ",client_name" : "");
 }
 
 static void note_totals(struct cmd *c, const struct jx *answer)
 {
 	const struct jx *all = jx_get(answer, "totals"), *cost = jx_get(all, "cost");
 	struct str text = STR_INIT;
-
 	for (size_t i = 0; i < jx_len(cost); i++) {
 		str_add(&text, i ? " + " : "");
 		format_money(jx_at(cost, i), &text);
@@ -40,28 +38,25 @@ static void note_totals(struct cmd *c, const struct jx *answer)
 	cmd_notef(c, _("%lld requests, %lld tokens, cost %s; of %lld calls it is not known"),
 		(long long)jx_int(jx_get(all, "requests"), 0),
 		(long long)(jx_int(jx_get(all, "tokens_in"), 0) +
-			    jx_int(jx_get(all, "tokens_out"), 0)),
-		text.n ? str_text(&text) : "0",
-		(long long)jx_int(jx_get(all, "cost_unknown"), 0));
+			jx_int(jx_get(all, "tokens_out"), 0)),
+		text.n ? str_text(&text) : "0", (long long)jx_int(jx_get(all, "cost_unknown"), 0));
 	str_release(&text);
 }
 
 enum err_code cmd_usage(struct cmd *c)
 {
-	const char *by = cmd_opt(c, COPT_BY) ? cmd_opt(c, COPT_BY) : "feature";
+	const char *by = cmd_opt(c, COPT_BY) != NULL ? cmd_opt(c, COPT_BY) : "feature";
 	struct client_call call = {.ep = EP_USAGE};
-	struct client_answer a;
 	struct str q = STR_INIT;
-	enum err_code code;
-
 	cmd_query(&q, "by", by);
 	cmd_query(&q, "window", cmd_opt(c, COPT_WINDOW));
 	cmd_query(&q, "step", cmd_opt(c, COPT_STEP));
 	cmd_query(&q, "feature", cmd_opt(c, COPT_FEATURE));
 	cmd_query(&q, "model", cmd_opt(c, COPT_MODEL));
-	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT) ? cmd_opt(c, COPT_LIMIT) : "1000");
+	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT) != NULL ? cmd_opt(c, COPT_LIMIT) : "1000");
 	call.query = str_text(&q);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	choose_columns(c, by);
 	if (!code)
 		code = cmd_show_items(c, &a, "items");
@@ -76,15 +71,13 @@ enum err_code cmd_usage(struct cmd *c)
 enum err_code cmd_price_list(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_PRICE_LIST};
-	struct client_answer a;
 	struct str q = STR_INIT;
-	enum err_code code;
-
 	cmd_query(&q, "vendor", c->arg_n ? c->arg[0] : NULL);
 	cmd_query(&q, "model", cmd_opt(c, COPT_MODEL));
-	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT) ? cmd_opt(c, COPT_LIMIT) : "10000");
+	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT) != NULL ? cmd_opt(c, COPT_LIMIT) : "10000");
 	call.query = str_text(&q);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	if (!code)
 		code = cmd_show_items(c, &a, "items");
 	str_release(&q);
@@ -94,18 +87,16 @@ enum err_code cmd_price_list(struct cmd *c)
 enum err_code cmd_price_get(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_PRICE_LIST};
-	struct client_answer a;
 	struct str q = STR_INIT;
-	enum err_code code;
-
 	cmd_query(&q, "id", c->arg[0]);
 	call.query = str_text(&q);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	str_release(&q);
 	if (code)
 		return code;
 	a.doc = jx_at(jx_get(a.doc, "items"), 0);
-	if (!a.doc) {
+	if (a.doc == NULL) {
 		err_set(&c->err, ERR_NOT_FOUND, _("there is no price of this id"));
 		err_hint(&c->err, "%s", _("list them: yijian price list"));
 		return ERR_NOT_FOUND;
@@ -119,7 +110,6 @@ static enum err_code read_list(struct cmd *c, const char *path, struct str *out)
 	int fd = from_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	char buf[65536];
 	ssize_t n = -1;
-
 	while (fd >= 0 && out->n <= LIST_MAX && (n = read(fd, buf, sizeof(buf))) > 0)
 		str_add_n(out, buf, (size_t)n);
 	if (fd >= 0 && !from_stdin)
@@ -136,11 +126,9 @@ static enum err_code read_list(struct cmd *c, const char *path, struct str *out)
 static enum err_code as_json(struct cmd *c, bool own, struct str *text)
 {
 	struct str json = STR_INIT;
-	enum err_code code;
-
 	if (!own)
 		return ERR_OK;
-	code = yamlx_read(str_slice(text), &json, &c->err);
+	enum err_code code = yamlx_read(str_slice(text), &json, &c->err);
 	if (!code) {
 		str_clear(text);
 		str_add_slice(text, str_slice(&json));
@@ -153,7 +141,6 @@ static void tell_import(struct cmd *c, const struct jx *doc)
 {
 	const struct jx *items = jx_get(doc, "items");
 	size_t told = 0;
-
 	cmd_writef(c, "%s%lld created, %lld changed, %lld unchanged, %lld removed, %lld ignored\n",
 		jx_bool(jx_get(doc, "dry_run"), false) ? _("would be: ") : "",
 		(long long)jx_int(jx_get(doc, "created"), 0),
@@ -165,8 +152,7 @@ static void tell_import(struct cmd *c, const struct jx *doc)
 		const struct jx *item = jx_at(items, i);
 		const char *reason = jx_str(jx_get(item, "reason"), NULL);
 		struct str name = STR_INIT;
-
-		if (!reason)
+		if (reason == NULL)
 			continue;
 		told++;
 		text_add_safe(&name, slice_of(jx_str(jx_get(item, "name"), "")));
@@ -178,15 +164,13 @@ static void tell_import(struct cmd *c, const struct jx *doc)
 static enum err_code send_list(struct cmd *c, struct slice body)
 {
 	struct client_call call = {.ep = EP_PRICE_IMPORT, .body = body};
-	struct client_answer a;
 	struct str q = STR_INIT;
-	enum err_code code;
-
 	cmd_query(&q, "format", cmd_opt(c, COPT_FORMAT));
 	cmd_query(&q, "vendor", cmd_opt(c, COPT_VENDOR));
 	cmd_query(&q, "dry_run", cmd_has(c, COPT_DRY_RUN) ? "1" : NULL);
 	call.query = str_text(&q);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	str_release(&q);
 	if (code)
 		return code;
@@ -201,9 +185,8 @@ enum err_code cmd_price_import(struct cmd *c)
 	const char *format = cmd_opt(c, COPT_FORMAT);
 	struct str text = STR_INIT;
 	enum err_code code = read_list(c, c->arg[0], &text);
-
 	if (!code)
-		code = as_json(c, !format || strcmp(format, "yijian") == 0, &text);
+		code = as_json(c, format == NULL || strcmp(format, "yijian") == 0, &text);
 	if (!code)
 		code = send_list(c, str_slice(&text));
 	str_release(&text);
@@ -213,15 +196,13 @@ enum err_code cmd_price_import(struct cmd *c)
 static enum err_code delete_one(struct cmd *c, const char *id)
 {
 	struct client_call call = {.ep = EP_PRICE_IMPORT};
-	struct client_answer a;
 	struct str body = STR_INIT;
-	enum err_code code;
-
 	str_add(&body, "{\"remove\":[");
 	str_add_json(&body, slice_of(id));
 	str_add(&body, "]}");
 	call.body = str_slice(&body);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	str_release(&body);
 	if (!code && jx_int(jx_get(a.doc, "removed"), 0) == 0)
 		return err_set(&c->err, ERR_NOT_FOUND, _("there is no price of this id"));

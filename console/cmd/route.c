@@ -11,7 +11,6 @@ enum err_code cmd_route_list(struct cmd *c)
 {
 	struct client_call call = {.ep = c->arg_n ? EP_ROUTE_GET : EP_ROUTE_LIST,
 		.param = {c->arg_n ? c->arg[0] : NULL}};
-
 	return cmd_call_list(c, &call);
 }
 
@@ -24,10 +23,9 @@ static void number(struct cmd *c, struct jw *w, enum copt id, const char *name)
 {
 	const char *text = cmd_opt(c, id);
 	int64_t v;
-
-	if (text && num_i64(slice_of(text), INT64_MIN + 1, INT64_MAX, &v))
+	if (text != NULL && num_i64(slice_of(text), INT64_MIN + 1, INT64_MAX, &v))
 		jw_int(w, name, v);
-	else if (text)
+	else if (text != NULL)
 		jw_str(w, name, text); // the agent says what is wrong with it
 }
 
@@ -41,8 +39,7 @@ static void explain_line(struct cmd *c, const struct jx *cand, const char *chose
 	const char *target = text_or(cand, "target", "?");
 	const struct jx *skips = jx_get(cand, "skips");
 	struct str line = STR_INIT;
-
-	str_add(&line, chosen && strcmp(target, chosen) == 0 ? "> " : "  ");
+	str_add(&line, chosen != NULL && strcmp(target, chosen) == 0 ? "> " : "  ");
 	text_add_fit(&line, slice_of(target), 40, true, true);
 	str_add_c(&line, ' ');
 	if (jx_bool(jx_get(cand, "eligible"), false)) {
@@ -52,10 +49,9 @@ static void explain_line(struct cmd *c, const struct jx *cand, const char *chose
 	}
 	for (size_t i = 0; i < jx_len(skips); i++) {
 		const char *detail = text_or(jx_at(skips, i), "detail", NULL);
-
 		str_add(&line, i ? ", " : _("skipped: "));
 		text_add_safe(&line, slice_of(text_or(jx_at(skips, i), "code", "?")));
-		if (detail) {
+		if (detail != NULL) {
 			str_add(&line, " (");
 			text_add_safe(&line, slice_of(detail));
 			str_add(&line, ")");
@@ -68,16 +64,16 @@ static void explain_line(struct cmd *c, const struct jx *cand, const char *chose
 // What narrows the choice, or comes after it, when it is not as usual.
 static void explain_policy(struct cmd *c, const struct jx *p)
 {
-	const char *all_down = text_or(p, "all_down", "fail_fast"), *space = text_or(p, "space", NULL);
-
+	const char *all_down = text_or(p, "all_down", "fail_fast"),
+		   *space = text_or(p, "space", NULL);
 	if (strcmp(all_down, "wait") == 0)
 		cmd_writef(c, _("when all are out: wait up to %lld ms\n"),
 			(long long)jx_int(jx_get(p, "wait_ms"), 0));
 	else if (strcmp(all_down, "least_bad") == 0)
 		cmd_writef(c, "%s\n", _("when all are out: try the least bad once"));
-	if (text_or(p, "data_policy", NULL))
+	if (text_or(p, "data_policy", NULL) != NULL)
 		cmd_writef(c, "%s\n", _("data: never leaves self-hosted targets"));
-	if (space)
+	if (space != NULL)
 		cmd_writef(c, _("space: only %s\n"), space);
 }
 
@@ -85,14 +81,14 @@ static void explain_text(struct cmd *c, const struct jx *d)
 {
 	const struct jx *cands = jx_get(d, "candidates"), *fallback = jx_get(d, "fallback");
 	const char *chosen = text_or(d, "chosen.target", NULL);
-
-	cmd_writef(c, _("feature %s, revision %lld, strategy %s (a dry run: nothing is called or billed)\n"),
+	cmd_writef(c,
+		_("feature %s, revision %lld, strategy %s (a dry run: nothing is called or billed)\n"),
 		text_or(d, "feature", "?"), (long long)jx_int(jx_get(d, "revision"), 0),
 		text_or(d, "policy.strategy", "?"));
 	explain_policy(c, jx_get(d, "policy"));
 	for (size_t i = 0; i < jx_len(cands); i++)
 		explain_line(c, jx_at(cands, i), chosen);
-	if (chosen)
+	if (chosen != NULL)
 		cmd_writef(c, _("chosen: %s (%s)\n"), chosen, text_or(d, "chosen.reason", "?"));
 	else
 		cmd_writef(c, "%s\n", _("chosen: nothing fits"));
@@ -104,32 +100,30 @@ static void explain_text(struct cmd *c, const struct jx *d)
 static bool as_expected(const char *chosen, const char *expect)
 {
 	size_t n = strlen(expect);
-
-	return chosen && strncmp(chosen, expect, n) == 0 && (chosen[n] == '\0' || chosen[n] == '#');
+	return chosen != NULL && strncmp(chosen, expect, n) == 0 &&
+		(chosen[n] == '\0' || chosen[n] == '#');
 }
 
 enum err_code cmd_route_explain(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_ROUTE_DECIDE, .param = {c->arg[0]}};
-	const char *expect = cmd_opt(c, COPT_EXPECT), *chosen;
-	struct client_answer a;
+	const char *expect = cmd_opt(c, COPT_EXPECT);
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
-	enum err_code code;
-
 	jw_obj(&w, NULL);
 	number(c, &w, COPT_WIDTH, "width");
 	number(c, &w, COPT_HEIGHT, "height");
 	number(c, &w, COPT_N, "n");
-	if (cmd_opt(c, COPT_SIZE))
+	if (cmd_opt(c, COPT_SIZE) != NULL)
 		jw_str(&w, "size", cmd_opt(c, COPT_SIZE));
-	if (cmd_opt(c, COPT_MODEL))
+	if (cmd_opt(c, COPT_MODEL) != NULL)
 		jw_str(&w, "model", cmd_opt(c, COPT_MODEL));
 	if (cmd_has(c, COPT_STREAM))
 		jw_bool(&w, "stream", true);
 	jw_obj_end(&w);
 	call.body = str_slice(&body);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	str_release(&body);
 	if (code)
 		return code;
@@ -137,10 +131,10 @@ enum err_code cmd_route_explain(struct cmd *c)
 		code = cmd_show(c, &a);
 	else if (!c->quiet)
 		explain_text(c, a.doc);
-	chosen = text_or(a.doc, "chosen.target", NULL);
-	if (!code && expect && !as_expected(chosen, expect))
+	const char *chosen = text_or(a.doc, "chosen.target", NULL);
+	if (!code && expect != NULL && !as_expected(chosen, expect))
 		code = err_set(&c->err, ERR_ANSWER_NO, _("chosen is %s, expected %s"),
-			chosen ? chosen : _("nothing"), expect);
+			chosen != NULL ? chosen : _("nothing"), expect);
 	return code;
 }
 
@@ -148,27 +142,25 @@ static enum err_code patch(struct cmd *c, const char *member, const char *value)
 {
 	struct client_call call = {.ep = EP_ROUTE_PATCH, .param = {c->arg[0], c->arg[1]}};
 	const char *expires = cmd_opt(c, COPT_EXPIRES);
-	struct client_answer a;
 	struct str q = STR_INIT, body = STR_INIT;
 	int64_t ms = 0;
-	enum err_code code;
-
-	if (expires && !num_duration_ms(slice_of(expires), &ms))
+	if (expires != NULL && !num_duration_ms(slice_of(expires), &ms))
 		return err_set(&c->err, ERR_USAGE, _("--expires is a duration such as 10m"));
 	cmd_query(&q, "key", cmd_opt(c, COPT_KEY));
 	cmd_query(&q, "instance", cmd_opt(c, COPT_INSTANCE));
 	str_addf(&body, "{\"%s\":%s", member, value);
-	if (expires)
+	if (expires != NULL)
 		str_addf(&body, ",\"expires_in_s\":%lld", (long long)((ms + 999) / 1000));
 	str_add(&body, "}");
 	call.query = str_text(&q);
 	call.body = str_slice(&body);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	if (!code && c->format.format != FMT_TABLE && c->format.format != FMT_WIDE)
 		code = cmd_show(c, &a);
 	else if (!code)
 		cmd_writef(c, _("route %s %s: %s %s%s%s\n"), c->arg[0], c->arg[1], member, value,
-			expires ? _(" for ") : "", expires ? expires : "");
+			expires != NULL ? _(" for ") : "", expires != NULL ? expires : "");
 	str_release(&q);
 	str_release(&body);
 	return code;
@@ -178,8 +170,7 @@ enum err_code cmd_route_set(struct cmd *c)
 {
 	const char *weight = cmd_opt(c, COPT_WEIGHT);
 	int64_t v;
-
-	if (!weight || !num_i64(slice_of(weight), 0, 1000000, &v))
+	if (weight == NULL || !num_i64(slice_of(weight), 0, 1000000, &v))
 		return err_set(&c->err, ERR_USAGE, _("--weight says the new weight, 0 to 1000000"));
 	return patch(c, "weight", weight);
 }
@@ -198,12 +189,10 @@ enum err_code cmd_route_history(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_DECISION_LIST};
 	struct str q = STR_INIT;
-	enum err_code code;
-
 	cmd_query(&q, "feature", c->arg_n ? c->arg[0] : NULL);
 	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT));
 	call.query = str_text(&q);
-	code = cmd_call_list(c, &call);
+	enum err_code code = cmd_call_list(c, &call);
 	str_release(&q);
 	return code;
 }

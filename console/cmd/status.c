@@ -28,12 +28,10 @@ static void spark(const struct jx *points, struct str *out)
 	static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 	size_t n = jx_len(points), from = n > SPARK_CELLS ? n - SPARK_CELLS : 0;
 	double max = 0;
-
 	for (size_t i = from; i < n; i++)
 		max = MAX_OF(max, jx_num(jx_at(points, i), 0));
 	for (size_t i = from; i < n; i++) {
 		double v = jx_num(jx_at(points, i), 0);
-
 		str_add(out, bars[max > 0 ? (int)(v / max * 7 + 0.5) : 0]);
 	}
 }
@@ -42,7 +40,6 @@ static void traffic_line(struct cmd *c, const struct jx *s, const char *label, c
 	const char *history, const char *unit)
 {
 	struct str line = STR_INIT;
-
 	str_addf(&line, "  %-10s", label);
 	struct str value = STR_INIT;
 	double v = jx_num(jx_path(s, now), NAN);
@@ -61,7 +58,6 @@ static void routes_table(struct cmd *c, const struct jx *routes)
 	struct table *t = table_new();
 	struct str cell = STR_INIT, out = STR_INIT;
 	static const char *const nums[] = {"rate", "p95_ms", "error_pct"};
-
 	table_column(t, "  ROUTE", false);
 	table_column(t, "STATE", false);
 	table_column(t, "READY", true);
@@ -70,7 +66,6 @@ static void routes_table(struct cmd *c, const struct jx *routes)
 	table_column(t, "ERR%", true);
 	for (size_t i = 0; i < jx_len(routes); i++) {
 		const struct jx *r = jx_at(routes, i);
-
 		table_row(t);
 		str_clear(&cell);
 		str_add(&cell, "  ");
@@ -96,12 +91,12 @@ static void routes_table(struct cmd *c, const struct jx *routes)
 
 static void problems(struct cmd *c, const struct jx *group, const char *what, const char *name)
 {
-	const struct jx *list = jx_get(group, "problems"), *states = jx_get(group, "by_state"), *v;
+	const struct jx *list = jx_get(group, "problems"), *states = jx_get(group, "by_state");
 	struct str line = STR_INIT;
-	const char *key;
 	void *it = NULL;
-
 	str_addf(&line, "%s %lld", what, (long long)jx_int(jx_get(group, "total"), 0));
+	const struct jx *v;
+	const char *key;
 	while (jx_next(states, &it, &key, &v)) {
 		str_addf(&line, "  %lld ", (long long)jx_int(v, 0));
 		text_add_safe(&line, slice_of(key));
@@ -121,10 +116,10 @@ static void health_cost(struct cmd *c, const struct jx *h)
 	const char *source = text_at(h, "cost.source", "unknown");
 	double pico = jx_num(jx_get(h, "budget_pico"), 0);
 	int64_t unpriced = jx_int(jx_get(h, "budget_unpriced"), 0);
-
 	cmd_writef(c, _("health checks cost %s%.6g %s today: %lld free, %lld paid"),
-		strcmp(source, "unknown") == 0 ? ">= " : "", jx_num(jx_path(h, "cost.pico"), 0) / 1e12,
-		text_at(h, "cost.currency", ""), (long long)jx_int(jx_get(h, "free_today"), 0),
+		strcmp(source, "unknown") == 0 ? ">= " : "",
+		jx_num(jx_path(h, "cost.pico"), 0) / 1e12, text_at(h, "cost.currency", ""),
+		(long long)jx_int(jx_get(h, "free_today"), 0),
 		(long long)jx_int(jx_get(h, "paid_today"), 0));
 	if (pico > 0 || unpriced > 0)
 		cmd_writef(c, _("; a key and day: up to %.6g, or %lld looks without a price"),
@@ -138,18 +133,16 @@ static void refused_lines(struct cmd *c, const struct jx *refused)
 	const struct jx *all = jx_get(refused, "by_reason");
 	const struct refusal_row *row;
 	struct str line = STR_INIT;
-
 	for (size_t i = 0; i < jx_len(all); i++) {
 		const struct jx *one = jx_at(all, i);
-
 		row = refusal_named(slice_of(text_at(one, "reason", "")));
 		str_clear(&line);
 		text_add_si(&line, jx_num(jx_get(one, "rate_1m"), NAN));
 		cmd_writef(c, _("  refused   %8s/s  %lld %s  (%lld in 5 min)\n"), str_text(&line),
 			(long long)jx_int(jx_get(one, "status"), 0),
-			row ? _(row->text) : text_at(one, "reason", "?"),
+			row != NULL ? _(row->text) : text_at(one, "reason", "?"),
 			(long long)jx_int(jx_get(one, "requests_5m"), 0));
-		if (row)
+		if (row != NULL)
 			cmd_writef(c, "    %s\n", _(row->next));
 	}
 	str_release(&line);
@@ -159,16 +152,16 @@ static void status_text(struct cmd *c, const struct jx *s)
 {
 	const struct jx *services = jx_get(s, "services");
 	struct str line = STR_INIT;
-
 	cmd_writef(c, _("yijian %s at %s: %s%s\n"), text_at(s, "agent.version", "?"),
 		client_agent(c->client), text_at(s, "agent.state", "?"),
 		jx_bool(jx_path(s, "agent.simulated"), false) ? _("  (simulated vendors)") : "");
-	if (text_at(s, "agent.store.reason", NULL))
+	if (text_at(s, "agent.store.reason", NULL) != NULL)
 		cmd_writef(c, _("  ! store %s: %s\n"), text_at(s, "agent.store.state", "?"),
 			text_at(s, "agent.store.reason", ""));
 	if (jx_bool(jx_path(s, "agent.sealed"), false))
-		cmd_writef(c, _("  ! sealed: %s\n"), text_at(s, "agent.sealed_reason",
-			_("the root key does not open the key store")));
+		cmd_writef(c, _("  ! sealed: %s\n"),
+			text_at(s, "agent.sealed_reason",
+				_("the root key does not open the key store")));
 	cmd_writef(c, "%s\n", _("traffic, last minute"));
 	traffic_line(c, s, _("req/s"), "traffic.rate_1m", "traffic.history.rate", "");
 	traffic_line(c, s, _("errors"), "traffic.error_pct_1m", "traffic.history.error_pct", "%");
@@ -176,7 +169,6 @@ static void status_text(struct cmd *c, const struct jx *s)
 	refused_lines(c, jx_get(s, "refused"));
 	for (size_t i = 0; i < jx_len(services); i++) {
 		const struct jx *one = jx_at(services, i);
-
 		str_add(&line, i ? "  " : "");
 		text_add_safe(&line, slice_of(text_at(one, "service", "?")));
 		str_addf(&line, " %s", text_at(one, "state", "?"));
@@ -195,10 +187,9 @@ enum err_code cmd_status(struct cmd *c)
 	struct client_call call = {.ep = EP_STATUS};
 	struct client_answer a;
 	enum err_code code = cmd_call(c, &call, &a);
-
 	if (code)
 		return code;
-	if (!jx_get(a.doc, "agent"))
+	if (jx_get(a.doc, "agent") == NULL)
 		return err_set(&c->err, ERR_NOT_AN_AGENT, NULL);
 	if (c->format.format != FMT_TABLE && c->format.format != FMT_WIDE)
 		code = cmd_show(c, &a);
@@ -223,19 +214,17 @@ static bool asked_for(const struct cmd *c, const char *service)
 static bool good_state(const char *state)
 {
 	return strcmp(state, "OK") == 0 || strcmp(state, "DISABLED") == 0 ||
-	       strcmp(state, "DRAIN") == 0 || strcmp(state, "UNKNOWN") == 0; // not probed yet
+		strcmp(state, "DRAIN") == 0 || strcmp(state, "UNKNOWN") == 0; // not probed yet
 }
 
 // What is wrong beyond the services; only for people, scripts ask for alerts by themselves.
 static enum err_code health_alerts(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_STATUS};
-	struct client_answer a;
-	enum err_code code;
-
 	if (c->format.format != FMT_TABLE && c->format.format != FMT_WIDE)
 		return ERR_OK;
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	if (!code)
 		cmd_alert_lines(c, a.doc);
 	return code;
@@ -247,19 +236,16 @@ enum err_code cmd_health(struct cmd *c)
 	struct client_answer a;
 	struct str items = STR_INIT;
 	struct jw w = jw_to(&items);
-	const struct jx *list;
 	size_t seen = 0, bad = 0;
 	enum err_code code = cmd_call(c, &call, &a);
-
 	if (code)
 		return code;
-	list = jx_get(a.doc, "items");
+	const struct jx *list = jx_get(a.doc, "items");
 	jw_obj(&w, NULL);
 	jw_arr(&w, "items");
 	for (size_t i = 0; i < jx_len(list); i++) {
 		const struct jx *s = jx_at(list, i);
 		const char *state = text_at(s, "state", "?");
-
 		if (!asked_for(c, text_at(s, "service", "")))
 			continue;
 		seen++;
@@ -279,13 +265,15 @@ enum err_code cmd_health(struct cmd *c)
 		&c->err);
 	str_release(&items);
 	if (!code && seen < c->arg_n)
-		return err_set(&c->err, ERR_NOT_FOUND, _("no such service; see yijian service list"));
+		return err_set(&c->err, ERR_NOT_FOUND,
+			_("no such service; see yijian service list"));
 	if (!code)
 		code = cmd_show_items(c, &a, "items");
 	if (!code && c->arg_n == 0)
 		code = health_alerts(c);
 	if (!code && bad)
-		code = err_set(&c->err, ERR_ANSWER_NO, _("%zu of %zu services are not OK"), bad, seen);
+		code = err_set(&c->err, ERR_ANSWER_NO, _("%zu of %zu services are not OK"), bad,
+			seen);
 	return code;
 }
 
@@ -302,13 +290,12 @@ static void finding(struct doctor *d, const char *what, const char *result, cons
 	const char *fix)
 {
 	struct str safe = STR_INIT;
-
 	table_row(d->t);
 	table_cell(d->t, slice_of(result));
 	table_cell(d->t, slice_of(what));
-	text_add_safe(&safe, slice_of(detail ? detail : ""));
+	text_add_safe(&safe, slice_of(detail != NULL ? detail : ""));
 	table_cell(d->t, str_slice(&safe));
-	table_cell(d->t, slice_of(fix ? fix : ""));
+	table_cell(d->t, slice_of(fix != NULL ? fix : ""));
 	str_release(&safe);
 	d->failed += strcmp(result, "fail") == 0;
 }
@@ -318,7 +305,6 @@ static bool key_is_lost(const char *state)
 {
 	static const char *const lost[] = {
 		"invalid", "no_quota", "region_denied", "expired", "sealed"};
-
 	for (size_t i = 0; i < ARRAY_LEN(lost); i++)
 		if (strcmp(state, lost[i]) == 0)
 			return true;
@@ -328,25 +314,25 @@ static bool key_is_lost(const char *state)
 static void doctor_keys(struct cmd *c, struct doctor *d, const struct jx *items)
 {
 	size_t all = jx_len(items), lost = 0;
-
 	for (size_t i = 0; i < all; i++) {
 		const struct jx *key = jx_at(items, i);
 		const char *state = jx_str(jx_get(key, "state"), "?");
 		const char *ref = arena_printf(&c->arena, "%s/%s/%s",
 			jx_str(jx_get(key, "vendor"), "?"), jx_str(jx_get(key, "service"), "?"),
 			jx_str(jx_get(key, "slug"), "?"));
-
 		if (!key_is_lost(state) || lost++ >= DOCTOR_KEYS_MAX)
 			continue;
-		finding(d, _("vendor key"), "warn",
-			arena_printf(&c->arena, "%s: %s", ref, state),
+		finding(d, _("vendor key"), "warn", arena_printf(&c->arena, "%s: %s", ref, state),
 			arena_printf(&c->arena, _("yijian key test %s says why"), ref));
 	}
 	if (all == 0)
 		finding(d, _("vendor keys"), "warn", _("none stored"),
 			_("yijian key add openai/gpt-4 --name NAME --api-key - < FILE"));
 	else
-		finding(d, _("vendor keys"), lost == all ? "fail" : lost ? "warn" : "ok",
+		finding(d, _("vendor keys"),
+			lost == all    ? "fail"
+				: lost ? "warn"
+				       : "ok",
 			lost ? arena_printf(&c->arena, _("%zu of %zu cannot be used"), lost, all)
 			     : arena_printf(&c->arena, "%zu", all),
 			NULL);
@@ -359,8 +345,7 @@ static void doctor_store(struct cmd *c, struct doctor *d, const struct jx *store
 	double max = jx_num(jx_get(store, "log_max_bytes"), 0);
 	bool late = jx_bool(jx_get(store, "checkpoint_overdue"), false) || (max > 0 && bytes > max);
 	bool unwiped = jx_bool(jx_get(store, "purge_overdue"), false);
-
-	if (!store)
+	if (store == NULL)
 		return; // an older agent
 	finding(d, _("database log"), late ? "warn" : "ok",
 		arena_printf(&c->arena, _("%.1f of %.0f MiB, last written back %s"),
@@ -369,23 +354,24 @@ static void doctor_store(struct cmd *c, struct doctor *d, const struct jx *store
 		late ? _("is the disk full or slow? yijian status says why; restart the agent if not")
 		     : NULL);
 	finding(d, _("deleted data wiped"), unwiped ? "warn" : "ok",
-		arena_printf(&c->arena, _("last looked for %s"), text_at(store, "purge_at", _("never"))),
-		unwiped ? _("deleted secrets are in the files still: mend what yijian status names") : NULL);
+		arena_printf(&c->arena, _("last looked for %s"),
+			text_at(store, "purge_at", _("never"))),
+		unwiped ? _("deleted secrets are in the files still: mend what yijian status names")
+			: NULL);
 }
 
 static void doctor_agent(struct cmd *c, struct doctor *d)
 {
-	struct client_call health = {.method = "GET", .path = "/healthz"}, keys = {.ep = EP_KEY_LIST};
+	struct client_call health = {.method = "GET", .path = "/healthz"},
+			   keys = {.ep = EP_KEY_LIST};
 	struct client_answer a;
-	const struct jx *reasons;
-
 	if (cmd_call(c, &health, &a)) {
 		finding(d, _("agent answers"), "fail", c->err.message,
 			_("start it: systemctl start yijiand, or set YIJIAN_AGENT"));
 		return;
 	}
 	finding(d, _("agent answers"), "ok", c->settings->value[CSET_AGENT], NULL);
-	reasons = jx_get(a.doc, "reasons");
+	const struct jx *reasons = jx_get(a.doc, "reasons");
 	finding(d, _("agent healthy"), jx_len(reasons) ? "fail" : "ok",
 		jx_len(reasons) ? jx_str(jx_at(reasons, 0), "") : text_at(a.doc, "status", "?"),
 		jx_len(reasons) ? _("man yijiand says what to do about each") : NULL);
@@ -403,9 +389,9 @@ static void doctor_agent(struct cmd *c, struct doctor *d)
 static void doctor_series(struct cmd *c, struct doctor *d, const struct jx *metrics)
 {
 	int64_t dropped = jx_int(jx_get(metrics, "series_dropped"), 0);
-
 	finding(d, _("metrics"), dropped ? "warn" : "ok",
-		dropped ? arena_printf(&c->arena, _("%lld series have no place"), (long long)dropped)
+		dropped ? arena_printf(&c->arena, _("%lld series have no place"),
+				  (long long)dropped)
 			: _("every object has its series"),
 		dropped ? _("see yijian_metrics_series_dropped: some objects are missing in /metrics")
 			: NULL);
@@ -415,30 +401,30 @@ static void doctor_identity(struct cmd *c, struct doctor *d)
 {
 	struct client_call status = {.ep = EP_STATUS}, tokens = {.ep = EP_TOKEN_LIST};
 	struct client_answer s, t;
-	const struct jx *agent, *open;
 	struct str names = STR_INIT;
-
 	if (cmd_call(c, &status, &s) || cmd_call(c, &tokens, &t))
 		return; // "permission" has said it
-	agent = jx_get(s.doc, "agent");
-	open = jx_get(agent, "public");
+	const struct jx *agent = jx_get(s.doc, "agent");
+	const struct jx *open = jx_get(agent, "public");
 	finding(d, _("root key"), jx_bool(jx_get(agent, "sealed"), false) ? "fail" : "ok",
 		jx_bool(jx_get(agent, "sealed"), false)
 			? text_at(agent, "sealed_reason", _("it does not open the key store"))
 			: _("it opens the key store"),
 		jx_bool(jx_get(agent, "sealed"), false)
-			? _("point YIJIAN_ROOT_KEY_FILE at the right file, mode 0600") : NULL);
+			? _("point YIJIAN_ROOT_KEY_FILE at the right file, mode 0600")
+			: NULL);
 	for (size_t i = 0; i < jx_len(open); i++)
 		str_addf(&names, "%s%s", i ? ", " : "", jx_str(jx_at(open, i), "?"));
 	finding(d, _("reachable from elsewhere"), names.n ? "warn" : "ok",
 		names.n ? str_text(&names) : _("no: loopback only"),
-		names.n ? _("it is plain HTTP: put a TLS proxy before it, or bind 127.0.0.1") : NULL);
+		names.n ? _("it is plain HTTP: put a TLS proxy before it, or bind 127.0.0.1")
+			: NULL);
 	doctor_series(c, d, jx_get(s.doc, "metrics"));
 	size_t n = jx_len(jx_get(t.doc, "items"));
-	finding(d, _("tokens"), names.n && !n ? "fail" : "ok",
-		arena_printf(&c->arena, "%zu", n),
-		names.n && !n ? _("callers from elsewhere need one: yijian token create NAME --role ROLE")
-			      : NULL);
+	finding(d, _("tokens"), names.n && !n ? "fail" : "ok", arena_printf(&c->arena, "%zu", n),
+		names.n && !n
+			? _("callers from elsewhere need one: yijian token create NAME --role ROLE")
+			: NULL);
 	str_release(&names);
 }
 
@@ -447,7 +433,6 @@ static void doctor_token_file(struct cmd *c, struct doctor *d)
 {
 	const char *path = c->settings->value[CSET_TOKEN_FILE];
 	struct stat st;
-
 	if (!*path || stat(path, &st) < 0)
 		return;
 	finding(d, _("token file"), st.st_mode & 077 ? "warn" : "ok", path,
@@ -457,15 +442,16 @@ static void doctor_token_file(struct cmd *c, struct doctor *d)
 static void doctor_terminal(struct doctor *d)
 {
 	const char *term = getenv("TERM"), *lang = getenv("LC_ALL");
-
-	lang = lang && *lang ? lang : getenv("LC_CTYPE");
-	lang = lang && *lang ? lang : getenv("LANG");
-	finding(d, _("terminal type"), term && *term && strcmp(term, "dumb") != 0 ? "ok" : "warn",
-		term ? term : _("TERM is not set"), term ? NULL : _("export TERM=xterm-256color"));
-	if (lang && (strstr(lang, "UTF-8") || strstr(lang, "utf8")))
+	lang = lang != NULL && *lang ? lang : getenv("LC_CTYPE");
+	lang = lang != NULL && *lang ? lang : getenv("LANG");
+	finding(d, _("terminal type"),
+		term != NULL && *term && strcmp(term, "dumb") != 0 ? "ok" : "warn",
+		term != NULL ? term : _("TERM is not set"),
+		term != NULL ? NULL : _("export TERM=xterm-256color"));
+	if (lang != NULL && (strstr(lang, "UTF-8") != NULL || strstr(lang, "utf8") != NULL))
 		finding(d, _("UTF-8 locale"), "ok", lang, NULL);
 	else
-		finding(d, _("UTF-8 locale"), "warn", lang ? lang : _("LANG is not set"),
+		finding(d, _("UTF-8 locale"), "warn", lang != NULL ? lang : _("LANG is not set"),
 			_("export LANG=C.UTF-8"));
 }
 
@@ -473,7 +459,6 @@ enum err_code cmd_doctor(struct cmd *c)
 {
 	struct doctor d = {.t = table_new()};
 	struct str out = STR_INIT;
-
 	table_column(d.t, "RESULT", false);
 	table_column(d.t, "CHECK", false);
 	table_column(d.t, "SEEN", false);
@@ -487,7 +472,8 @@ enum err_code cmd_doctor(struct cmd *c)
 	str_release(&out);
 	table_free(d.t);
 	c->err = (struct err){0};
-	return d.failed ? err_set(&c->err, ERR_ANSWER_NO, _("%zu checks failed"), d.failed) : ERR_OK;
+	return d.failed ? err_set(&c->err, ERR_ANSWER_NO, _("%zu checks failed"), d.failed)
+			: ERR_OK;
 }
 
 // ---- api, config, version ----
@@ -496,13 +482,8 @@ enum err_code cmd_api(struct cmd *c)
 {
 	struct client_call call = {.method = c->arg[0], .path = c->arg[1]};
 	const char *data = cmd_opt(c, COPT_DATA), *path = cmd_opt(c, COPT_FILE);
-	struct client_answer a;
 	struct str out = STR_INIT;
-	char buf[8192];
-	size_t n;
-	enum err_code code;
-
-	for (size_t i = 0; i < HTTP_METHODS && call.method; i++)
+	for (size_t i = 0; i < HTTP_METHODS && call.method != NULL; i++)
 		if (slice_ieq_str(slice_of(c->arg[0]), method_names[i]))
 			call.method = method_names[i];
 	if (c->arg[1][0] != '/')
@@ -510,10 +491,11 @@ enum err_code cmd_api(struct cmd *c)
 	if (c->read_only && strcmp(call.method, "GET") != 0)
 		return err_set(&c->err, ERR_REFUSED, _("this console is read-only"));
 	call.body = slice_of(data);
-	if (path) {
+	size_t n;
+	char buf[8192];
+	if (path != NULL) {
 		FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-
-		if (!f)
+		if (f == NULL)
 			return err_set(&c->err, ERR_USAGE, _("cannot read %s: %s"), path,
 				strerror(errno));
 		while ((n = fread(buf, 1, sizeof(buf), f)) > 0 && out.n < HTTP_BODY_MAX)
@@ -523,11 +505,13 @@ enum err_code cmd_api(struct cmd *c)
 		call.body = (struct slice){arena_slice(&c->arena, str_slice(&out)), out.n};
 		str_clear(&out);
 	}
-	code = cmd_call(c, &call, &a);
-	if (!code && a.doc && c->format.format == FMT_YAML)
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
+	if (!code && a.doc != NULL && c->format.format == FMT_YAML)
 		code = cmd_show(c, &a);
-	else if (!code && a.doc)
-		jx_write(a.doc, c->format.format == FMT_NDJSON ? 0 : 2, &out), str_add_c(&out, '\n');
+	else if (!code && a.doc != NULL)
+		jx_write(a.doc, c->format.format == FMT_NDJSON ? 0 : 2, &out),
+			str_add_c(&out, '\n');
 	else if (!code && c->io->out_tty)
 		text_add_safe(&out, a.body);
 	else if (!code)
@@ -544,7 +528,6 @@ enum err_code cmd_config_list(struct cmd *c)
 	size_t n;
 	const struct console_setting_row *rows = console_settings_all(&n);
 	bool origin = cmd_has(c, COPT_ORIGIN);
-
 	table_column(t, "SETTING", false);
 	table_column(t, "VALUE", false);
 	if (origin)
@@ -569,9 +552,8 @@ enum err_code cmd_config_list(struct cmd *c)
 enum err_code cmd_version(struct cmd *c)
 {
 	struct client_call call = {.method = "GET", .path = "/healthz"};
-	struct client_answer a;
-
 	cmd_writef(c, "yijian %s\n", YJ_VERSION);
+	struct client_answer a;
 	if (cmd_call(c, &call, &a) == ERR_OK)
 		cmd_writef(c, "yijiand %s %s\n", text_at(a.doc, "version", "?"),
 			c->settings->value[CSET_AGENT]);

@@ -16,13 +16,11 @@ enum err_code cmd_task_list(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_TASK_LIST};
 	struct str q = STR_INIT;
-	enum err_code code;
-
 	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT));
 	cmd_query(&q, "feature", cmd_opt(c, COPT_FEATURE));
 	cmd_query(&q, "state", cmd_opt(c, COPT_STATE));
 	call.query = str_text(&q);
-	code = cmd_call_list(c, &call);
+	enum err_code code = cmd_call_list(c, &call);
 	str_release(&q);
 	return code;
 }
@@ -30,7 +28,6 @@ enum err_code cmd_task_list(struct cmd *c)
 enum err_code cmd_task_get(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_TASK_GET, .param = {c->arg[0]}};
-
 	return cmd_call_show(c, &call);
 }
 
@@ -39,7 +36,6 @@ static enum err_code cancel_one(struct cmd *c, const char *id)
 	struct client_call call = {.ep = EP_TASK_CANCEL, .param = {id}};
 	struct client_answer a;
 	enum err_code code = cmd_call(c, &call, &a);
-
 	if (!code)
 		cmd_writef(c, _("task %s canceled\n"), id);
 	return code;
@@ -53,7 +49,7 @@ enum err_code cmd_task_cancel(struct cmd *c)
 static bool goes_on(const char *state)
 {
 	return strcmp(state, "queued") == 0 || strcmp(state, "submitting") == 0 ||
-	       strcmp(state, "running") == 0;
+		strcmp(state, "running") == 0;
 }
 
 enum err_code cmd_task_wait(struct cmd *c)
@@ -61,19 +57,17 @@ enum err_code cmd_task_wait(struct cmd *c)
 	struct client_call call = {.ep = EP_TASK_GET, .param = {c->arg[0]}};
 	const char *within = cmd_opt(c, COPT_WITHIN);
 	char told[24] = "";
+	int64_t within_ms = 0, began_us = clock_mono_us();
+	if (within != NULL && (!num_duration_ms(slice_of(within), &within_ms) || within_ms < 1))
+		return err_set(&c->err, ERR_USAGE, _("--within is not a duration such as 5m"));
 	struct client_answer a;
 	enum err_code code;
-	int64_t within_ms = 0, began_us = clock_mono_us();
-
-	if (within && (!num_duration_ms(slice_of(within), &within_ms) || within_ms < 1))
-		return err_set(&c->err, ERR_USAGE, _("--within is not a duration such as 5m"));
 	for (;;) {
-		const char *state;
 
 		code = cmd_call(c, &call, &a);
 		if (code)
 			return code;
-		state = jx_str(jx_get(a.doc, "state"), "");
+		const char *state = jx_str(jx_get(a.doc, "state"), "");
 		if (!goes_on(state))
 			break;
 		if (strcmp(state, told) != 0)
@@ -81,8 +75,9 @@ enum err_code cmd_task_wait(struct cmd *c)
 		snprintf(told, sizeof(told), "%s", state);
 		if (*c->io->interrupted)
 			return err_set(&c->err, ERR_REFUSED, _("interrupted; the task goes on"));
-		if (within && clock_mono_us() - began_us >= within_ms * 1000)
-			return err_set(&c->err, ERR_TIMED_OUT, _("it is still %s; the task goes on"), state);
+		if (within != NULL && clock_mono_us() - began_us >= within_ms * 1000)
+			return err_set(&c->err, ERR_TIMED_OUT,
+				_("it is still %s; the task goes on"), state);
 		poll(NULL, 0, WAIT_LOOK_MS);
 	}
 	code = cmd_show(c, &a);

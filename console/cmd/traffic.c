@@ -31,8 +31,7 @@ struct tail {
 static bool wanted(struct cmd *c, const struct jx *event)
 {
 	const char *feature = cmd_opt(c, COPT_FEATURE);
-
-	if (feature && strcmp(jx_str(jx_get(event, "feature"), ""), feature) != 0)
+	if (feature != NULL && strcmp(jx_str(jx_get(event, "feature"), ""), feature) != 0)
 		return false;
 	return !cmd_has(c, COPT_ERRORS) || jx_int(jx_get(event, "status"), 0) >= 400;
 }
@@ -42,7 +41,6 @@ static void add_note(struct str *cell, const struct jx *e)
 {
 	const char *task = jx_str(jx_get(e, "task"), "");
 	bool end = task[0] != '\0' && strcmp(task, jx_str(jx_get(e, "id"), "")) == 0;
-
 	if (end)
 		str_add(cell, _("end of the task"));
 	else
@@ -54,8 +52,7 @@ static void add_refused(struct str *cell, const char *column, const struct jx *e
 {
 	const char *caller = jx_str(jx_get(e, "caller"), NULL);
 	int64_t more = jx_int(jx_get(e, "repeated"), 0);
-
-	if (strcmp(column, "client") == 0 && caller) {
+	if (strcmp(column, "client") == 0 && caller != NULL) {
 		str_clear(cell);
 		text_add_safe(cell, slice_of(caller));
 	}
@@ -74,7 +71,6 @@ static void tail_line(struct tail *t, const struct jx *e)
 		{"total_ms", "TOTAL", 7}, {"code", "NOTE", 24}};
 	struct str line = STR_INIT, cell = STR_INIT;
 	const char *at = jx_str(jx_get(e, "at"), "");
-
 	if (!t->heads && !t->c->format.no_headers) {
 		str_add(&line, "TIME         ");
 		for (size_t i = 0; i < ARRAY_LEN(cols); i++)
@@ -82,11 +78,13 @@ static void tail_line(struct tail *t, const struct jx *e)
 		str_add(&line, "\n");
 	}
 	t->heads = true;
-	text_add_fit(&line, (struct slice){at + MIN_OF(strlen(at), 11), MIN_OF(strlen(at), 23) - MIN_OF(strlen(at), 11)}, 13, true, true);
+	text_add_fit(&line,
+		(struct slice){at + MIN_OF(strlen(at), 11),
+			MIN_OF(strlen(at), 23) - MIN_OF(strlen(at), 11)},
+		13, true, true);
 	for (size_t i = 0; i < ARRAY_LEN(cols); i++) {
 		const struct jx *v = jx_get(e, cols[i].name);
 		const struct jx *name = i == 1 ? jx_get(e, "client_name") : NULL;
-
 		v = jx_is_str(name) ? name : v; // people know it by that
 
 		str_clear(&cell);
@@ -111,15 +109,16 @@ static void tail_line(struct tail *t, const struct jx *e)
 static bool tail_note(struct tail *t, const struct sse_event *e)
 {
 	const struct jx *doc = NULL;
-	struct err ignored;
 	bool reset = slice_eq_str(e->name, "reset");
-
 	if (!reset && !slice_eq_str(e->name, "lost"))
 		return false;
+	struct err ignored;
 	if (reset)
-		cmd_notef(t->c, "%s", _("warning: the agent was started anew since this cursor: events "
-					"before its start are gone"));
-	else if (!jx_parse(e->data, (struct jscan_limits){100, JSCAN_DEPTH}, &t->arena, &doc, &ignored))
+		cmd_notef(t->c, "%s",
+			_("warning: the agent was started anew since this cursor: events "
+			  "before its start are gone"));
+	else if (!jx_parse(e->data, (struct jscan_limits){100, JSCAN_DEPTH}, &t->arena, &doc,
+			 &ignored))
 		cmd_notef(t->c, _("warning: %lld events were missed"),
 			(long long)jx_int(jx_get(doc, "lost"), 0));
 	return true;
@@ -129,8 +128,8 @@ static void tail_event(struct tail *t, struct slice data)
 {
 	const struct jx *event = NULL;
 	struct err ignored;
-
-	if (jx_parse(data, (struct jscan_limits){10000, JSCAN_DEPTH}, &t->arena, &event, &ignored) ||
+	if (jx_parse(data, (struct jscan_limits){10000, JSCAN_DEPTH}, &t->arena, &event,
+		    &ignored) ||
 		strcmp(jx_str(jx_get(event, "kind"), ""), "traffic") != 0 || !wanted(t->c, event))
 		return;
 	if (t->c->format.format == FMT_TABLE || t->c->format.format == FMT_WIDE) {
@@ -138,7 +137,6 @@ static void tail_event(struct tail *t, struct slice data)
 	} else {
 		struct format_options o = t->c->format;
 		struct str out = STR_INIT;
-
 		o.format = o.format == FMT_JSON ? FMT_NDJSON : o.format;
 		o.no_headers = o.no_headers || t->heads;
 		t->heads = true;
@@ -155,7 +153,6 @@ static bool on_bytes(void *arg, struct slice bytes)
 {
 	struct tail *t = arg;
 	struct sse_event e;
-
 	while (t->left != 0 && !t->code && sse_next(&t->sse, &bytes, &e))
 		if (!tail_note(t, &e))
 			tail_event(t, e.data);
@@ -166,9 +163,8 @@ static bool on_bytes(void *arg, struct slice bytes)
 static enum err_code limit_of(struct cmd *c, int64_t absent, int64_t *ret)
 {
 	const char *limit = cmd_opt(c, COPT_LIMIT);
-
 	*ret = absent;
-	if (limit && !num_i64(slice_of(limit), 1, 1000000, ret))
+	if (limit != NULL && !num_i64(slice_of(limit), 1, 1000000, ret))
 		return err_set(&c->err, ERR_USAGE, _("--limit is a number from 1 on"));
 	return ERR_OK;
 }
@@ -176,15 +172,15 @@ static enum err_code limit_of(struct cmd *c, int64_t absent, int64_t *ret)
 enum err_code cmd_traffic_tail(struct cmd *c)
 {
 	struct tail t = {.c = c, .arena = ARENA_INIT};
-	struct client_call call = {.ep = EP_EVENTS, .on_data = on_bytes, .arg = &t, .timeout_ms = -1};
-	struct client_answer a;
+	struct client_call call = {
+		.ep = EP_EVENTS, .on_data = on_bytes, .arg = &t, .timeout_ms = -1};
 	struct str q = STR_INIT;
 	enum err_code code = limit_of(c, -1, &t.left);
-
 	cmd_query(&q, "stream", "true");
 	cmd_query(&q, "kinds", "traffic");
 	cmd_query(&q, "since", cmd_opt(c, COPT_SINCE));
 	call.query = str_text(&q);
+	struct client_answer a;
 	if (!code)
 		code = cmd_call(c, &call, &a);
 	if (!code)
@@ -207,7 +203,6 @@ static enum err_code traffic_page(struct cmd *c, const char *since, struct found
 {
 	struct client_call call = {.ep = EP_EVENTS};
 	struct str q = STR_INIT;
-
 	cmd_query(&q, "kinds", "traffic");
 	cmd_query(&q, "stream", "false");
 	cmd_query(&q, "limit", PAGE_TEXT);
@@ -228,11 +223,10 @@ static enum err_code traffic_page(struct cmd *c, const char *since, struct found
 // What is looked for may lie before the newest page: from the oldest event that is there up to `head`.
 static enum err_code traffic_all(struct cmd *c, int64_t head, struct found *f)
 {
-	struct client_answer a;
 	enum err_code code = ERR_OK;
 	char since[24] = "1"; // of no life: answered with the first event of this one
-
 	f->n = 0;
+	struct client_answer a;
 	for (int64_t at = 0; !code && at < head;) {
 		code = traffic_page(c, since, f, &a);
 		int64_t next = code ? 0 : jx_int(jx_get(a.doc, "next"), 0);
@@ -249,7 +243,6 @@ static enum err_code traffic_show(struct cmd *c, const struct found *f, int64_t 
 	struct client_answer a = {0};
 	struct str items = STR_INIT;
 	struct jw w = jw_to(&items);
-
 	jw_obj(&w, NULL);
 	jw_arr(&w, "items");
 	for (size_t i = f->n - MIN_OF(f->n, (size_t)limit); i < f->n; i++) {
@@ -260,8 +253,8 @@ static enum err_code traffic_show(struct cmd *c, const struct found *f, int64_t 
 	}
 	jw_arr_end(&w);
 	jw_obj_end(&w);
-	enum err_code code = jx_parse(str_slice(&items), (struct jscan_limits){0, JSCAN_DEPTH}, &c->arena,
-		&a.doc, &c->err);
+	enum err_code code = jx_parse(str_slice(&items), (struct jscan_limits){0, JSCAN_DEPTH},
+		&c->arena, &a.doc, &c->err);
 	str_release(&items);
 	return code ? code : cmd_show_items(c, &a, "items");
 }
@@ -274,16 +267,17 @@ enum err_code cmd_traffic_list(struct cmd *c)
 	const char *since = cmd_opt(c, COPT_SINCE);
 	int64_t limit;
 	enum err_code code = limit_of(c, 100, &limit);
-
 	if (!code)
 		code = traffic_page(c, since, &f, &a);
 	if (!code && jx_bool(jx_get(a.doc, "reset"), false))
-		cmd_notef(c, "%s", _("warning: the agent was started anew since this cursor: events "
-				      "before its start are gone"));
+		cmd_notef(c, "%s",
+			_("warning: the agent was started anew since this cursor: events "
+			  "before its start are gone"));
 	if (!code && jx_int(jx_get(a.doc, "lost"), 0) > 0)
 		cmd_notef(c, _("warning: %lld events were missed"),
 			(long long)jx_int(jx_get(a.doc, "lost"), 0));
-	if (!code && since == NULL && (int64_t)f.n < limit && jx_len(jx_get(a.doc, "items")) >= PAGE)
+	if (!code && since == NULL && (int64_t)f.n < limit &&
+		jx_len(jx_get(a.doc, "items")) >= PAGE)
 		code = traffic_all(c, jx_int(jx_get(a.doc, "next"), 0), &f);
 	if (!code)
 		code = traffic_show(c, &f, limit);
@@ -293,8 +287,8 @@ enum err_code cmd_traffic_list(struct cmd *c)
 
 // ---- metrics ----
 
-static const char *const metric_paths[SVC_COUNT] = {"api-gateway", "config-center", "key-manager",
-	"service-registry", "router-engine"};
+static const char *const metric_paths[SVC_COUNT] = {
+	"api-gateway", "config-center", "key-manager", "service-registry", "router-engine"};
 
 // The agent's own address answers its gateway's series; the others have their ports in the
 // service list.
@@ -302,27 +296,24 @@ static enum err_code scrape(struct cmd *c, const char *url, struct client_answer
 {
 	struct console_settings one = *c->settings;
 	struct client_call call = {.method = "GET", .path = "/metrics"};
-	struct client *client;
-	enum err_code code;
-
 	one.value[CSET_AGENT] = url;
-	code = client_new(&one, &client, &c->err);
+	struct client *client;
+	enum err_code code = client_new(&one, &client, &c->err);
 	if (!code)
 		code = client_do(client, &call, &c->arena, ret, &c->err);
 	client_free(client);
 	return code;
 }
 
-static enum err_code add_series(struct cmd *c, struct table *t, struct slice text, const char *service,
-	const char *name, bool whole, size_t *ret_n)
+static enum err_code add_series(struct cmd *c, struct table *t, struct slice text,
+	const char *service, const char *name, bool whole, size_t *ret_n)
 {
 	struct prom_sample s;
-
 	while (prom_next(&text, &s)) {
 		struct str cell = STR_INIT;
 		const char *sample = arena_slice(&c->arena, s.name);
-
-		if (name && (whole ? strcmp(sample, name) != 0 : !strstr(sample, name)))
+		if (name != NULL &&
+			(whole ? strcmp(sample, name) != 0 : strstr(sample, name) == NULL))
 			continue;
 		++*ret_n;
 		table_row(t);
@@ -343,24 +334,24 @@ static enum err_code add_series(struct cmd *c, struct table *t, struct slice tex
 static enum err_code metrics(struct cmd *c, const char *name, bool whole)
 {
 	struct client_call call = {.ep = EP_SERVICE_LIST};
-	struct client_answer list, text;
+	struct client_answer list;
 	struct table *t = table_new();
 	struct str out = STR_INIT;
 	size_t found = 0;
 	enum err_code code = cmd_call(c, &call, &list);
-
 	table_column(t, "SERVICE", false);
 	table_column(t, "METRIC", false);
 	table_column(t, "LABELS", false);
 	table_column(t, "VALUE", true);
+	struct client_answer text;
 	for (size_t i = 0; !code && i < jx_len(jx_get(list.doc, "items")); i++) {
 		const struct jx *s = jx_at(jx_get(list.doc, "items"), i);
 		const char *service = jx_str(jx_get(s, "service"), "");
-
 		for (size_t k = 0; k < SVC_COUNT; k++) {
 			if (strcmp(metric_paths[k], service) != 0)
 				continue;
-			code = scrape(c, k ? jx_str(jx_get(s, "url"), "") : c->settings->value[CSET_AGENT],
+			code = scrape(c,
+				k ? jx_str(jx_get(s, "url"), "") : c->settings->value[CSET_AGENT],
 				&text);
 			if (!code)
 				code = add_series(c, t, text.body, service, name, whole, &found);

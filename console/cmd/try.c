@@ -24,31 +24,27 @@ struct chat {
 static void chat_event(struct chat *t, struct slice data)
 {
 	const struct jx *doc = NULL;
-	struct err ignored;
-	const char *text;
-
 	if (slice_eq_str(data, "[DONE]")) {
 		t->finished = true;
 		return;
 	}
+	struct err ignored;
 	if (jx_parse(data, (struct jscan_limits){100000, 64}, &t->arena, &doc, &ignored))
 		return;
-	if (jx_get(doc, "error")) {
+	if (jx_get(doc, "error") != NULL) {
 		struct str safe = STR_INIT;
-
 		text_add_safe(&safe, slice_of(jx_str(jx_path(doc, "error.message"), "")));
 		t->code = err_set(&t->c->err, ERR_VENDOR_FAILED, "%s", str_text(&safe));
 		str_release(&safe);
 		return;
 	}
-	text = jx_str(jx_path(doc, "choices[0].delta.content"), "");
+	const char *text = jx_str(jx_path(doc, "choices[0].delta.content"), "");
 	if (*text) {
 		struct str safe = STR_INIT;
 		struct slice rest = slice_of(text);
-
 		while (rest.n) { // line breaks stay, everything else is made safe
 			text_add_safe(&safe, slice_cut(&rest, '\n'));
-			if (rest.p)
+			if (rest.p != NULL)
 				str_add_c(&safe, '\n');
 		}
 		cmd_write(t->c, str_slice(&safe));
@@ -61,7 +57,6 @@ static bool chat_bytes(void *arg, struct slice bytes)
 {
 	struct chat *t = arg;
 	struct sse_event e;
-
 	while (!t->code && sse_next(&t->sse, &bytes, &e))
 		chat_event(t, e.data);
 	arena_reset(&t->arena);
@@ -70,25 +65,24 @@ static bool chat_bytes(void *arg, struct slice bytes)
 
 static enum err_code not_an_answer(struct cmd *c)
 {
-	return err_set(&c->err, ERR_NOT_AN_AGENT, _("the answer is not in the form a gateway gives"));
+	return err_set(&c->err, ERR_NOT_AN_AGENT,
+		_("the answer is not in the form a gateway gives"));
 }
 
 static void body_begin(struct cmd *c, struct jw *w, struct str *body, const char *model)
 {
 	*w = jw_to(body);
 	jw_obj(w, NULL);
-	jw_str(w, "model", cmd_opt(c, COPT_MODEL) ? cmd_opt(c, COPT_MODEL) : model);
+	jw_str(w, "model", cmd_opt(c, COPT_MODEL) != NULL ? cmd_opt(c, COPT_MODEL) : model);
 }
 
 static enum err_code stream_chat(struct cmd *c, struct client_call *call)
 {
 	struct chat t = {.c = c, .arena = ARENA_INIT};
-	struct client_answer a;
-	enum err_code code;
-
 	call->on_data = chat_bytes;
 	call->arg = &t;
-	code = cmd_call(c, call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, call, &a);
 	if (t.any)
 		cmd_write(c, SLICE("\n"));
 	if (!code)
@@ -96,7 +90,8 @@ static enum err_code stream_chat(struct cmd *c, struct client_call *call)
 	if (!code && strncmp(a.content_type, "text/event-stream", 17) != 0)
 		code = not_an_answer(c);
 	else if (!code && !t.finished)
-		code = err_set(&c->err, ERR_VENDOR_FAILED, _("the stream ended before it was complete"));
+		code = err_set(&c->err, ERR_VENDOR_FAILED,
+			_("the stream ended before it was complete"));
 	sse_release(&t.sse);
 	arena_release(&t.arena);
 	return code;
@@ -105,11 +100,8 @@ static enum err_code stream_chat(struct cmd *c, struct client_call *call)
 enum err_code cmd_try_chat(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_CHAT, .timeout_ms = TRY_TIMEOUT_MS};
-	struct client_answer a;
 	struct str body = STR_INIT, text = STR_INIT;
 	struct jw w;
-	enum err_code code;
-
 	body_begin(c, &w, &body, "chat");
 	jw_arr(&w, "messages");
 	jw_obj(&w, NULL);
@@ -121,6 +113,8 @@ enum err_code cmd_try_chat(struct cmd *c)
 		jw_bool(&w, "stream", true);
 	jw_obj_end(&w);
 	call.body = str_slice(&body);
+	struct client_answer a;
+	enum err_code code;
 	if (cmd_has(c, COPT_STREAM)) {
 		code = stream_chat(c, &call);
 	} else {
@@ -154,14 +148,12 @@ static enum err_code save_image(struct cmd *c, const char *b64, const char *path
 {
 	size_t max = strlen(b64) / 4 * 3 + 4, n = 0;
 	unsigned char *bytes = arena_alloc(&c->arena, max);
-	bool ok;
-
 	if (sodium_base642bin(bytes, max, b64, strlen(b64), "\n", &n, NULL,
 		    sodium_base64_VARIANT_ORIGINAL) != 0) {
 		close(fd);
 		return err_set(&c->err, ERR_VENDOR_FAILED, _("the picture is not valid base64"));
 	}
-	ok = (ftruncate(fd, 0) == 0 || errno == EINVAL) && write(fd, bytes, n) == (ssize_t)n;
+	bool ok = (ftruncate(fd, 0) == 0 || errno == EINVAL) && write(fd, bytes, n) == (ssize_t)n;
 	ok = close(fd) == 0 && ok;
 	if (!ok)
 		return cannot_write(c, path);
@@ -173,19 +165,19 @@ static enum err_code save_image(struct cmd *c, const char *b64, const char *path
 static int open_out(const char *path, bool *ret_made)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-
 	*ret_made = fd >= 0;
 	return fd < 0 && errno == EEXIST ? open(path, O_WRONLY | O_CLOEXEC) : fd;
 }
 
-static enum err_code picture_to(struct cmd *c, const struct client_answer *a, const char *out, int fd)
+static enum err_code picture_to(struct cmd *c, const struct client_answer *a, const char *out,
+	int fd)
 {
 	const char *b64 = jx_str(jx_path(a->doc, "data[0].b64_json"), NULL);
-
-	if (b64)
+	if (b64 != NULL)
 		return save_image(c, b64, out, fd);
 	close(fd);
-	return err_set(&c->err, ERR_VENDOR_FAILED, _("the vendor gave an address, not the picture"));
+	return err_set(&c->err, ERR_VENDOR_FAILED,
+		_("the vendor gave an address, not the picture"));
 }
 
 static void still_waiting(void *arg, int64_t waited_ms)
@@ -199,31 +191,29 @@ enum err_code cmd_try_image(struct cmd *c)
 		.timeout_ms = TRY_TIMEOUT_MS,
 		.on_wait = still_waiting,
 		.wait_arg = c};
-	const char *out = cmd_opt(c, COPT_OUT), *b64, *url;
-	struct client_answer a;
+	const char *out = cmd_opt(c, COPT_OUT);
 	struct str body = STR_INIT;
-	struct jw w;
-	enum err_code code;
 	bool made = false;
-	int fd = out ? open_out(out, &made) : -1;
-
-	if (out && fd < 0) // before anything is paid
+	int fd = out != NULL ? open_out(out, &made) : -1;
+	if (out != NULL && fd < 0) // before anything is paid
 		return cannot_write(c, out);
+	struct jw w;
 	body_begin(c, &w, &body, "text_to_image");
 	jw_str(&w, "prompt", c->arg[0]);
 	jw_int(&w, "n", 1);
-	if (cmd_opt(c, COPT_SIZE))
+	if (cmd_opt(c, COPT_SIZE) != NULL)
 		jw_str(&w, "size", cmd_opt(c, COPT_SIZE));
-	if (out)
+	if (out != NULL)
 		jw_str(&w, "response_format", "b64_json");
 	jw_obj_end(&w);
 	call.body = str_slice(&body);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	if (!code && !jx_is_arr(jx_get(a.doc, "data")))
 		code = not_an_answer(c);
 	cmd_progress_over(c);
 	str_release(&body);
-	if (out) {
+	if (out != NULL) {
 		if (code)
 			close(fd);
 		else
@@ -231,32 +221,30 @@ enum err_code cmd_try_image(struct cmd *c)
 		if (code && made)
 			unlink(out);
 	}
-	if (code || out)
+	if (code || out != NULL)
 		return code;
-	b64 = jx_str(jx_path(a.doc, "data[0].b64_json"), NULL);
-	url = jx_str(jx_path(a.doc, "data[0].url"), NULL);
+	const char *b64 = jx_str(jx_path(a.doc, "data[0].b64_json"), NULL);
+	const char *url = jx_str(jx_path(a.doc, "data[0].url"), NULL);
 	if (c->format.format != FMT_TABLE)
 		return cmd_show(c, &a);
-	if (!url && !b64)
+	if (url == NULL && b64 == NULL)
 		return err_set(&c->err, ERR_VENDOR_FAILED, _("the answer holds no picture"));
-	cmd_writef(c, "%s\n", url ? url : _("one picture received; --out FILE saves it"));
+	cmd_writef(c, "%s\n", url != NULL ? url : _("one picture received; --out FILE saves it"));
 	return ERR_OK;
 }
 
 enum err_code cmd_try_embed(struct cmd *c)
 {
 	struct client_call call = {.ep = EP_EMBEDDINGS, .timeout_ms = TRY_TIMEOUT_MS};
-	struct client_answer a;
 	struct str body = STR_INIT;
 	struct jw w;
-	enum err_code code;
-
 	body_begin(c, &w, &body, "embeddings");
 	jw_str(&w, "input", c->arg[0]);
 	jw_str(&w, "encoding_format", "float");
 	jw_obj_end(&w);
 	call.body = str_slice(&body);
-	code = cmd_call(c, &call, &a);
+	struct client_answer a;
+	enum err_code code = cmd_call(c, &call, &a);
 	str_release(&body);
 	if (!code && !jx_is_arr(jx_get(a.doc, "data")))
 		code = not_an_answer(c);

@@ -46,8 +46,8 @@ static void add_dots(struct str *out, int left, int right)
 		str_add_n(out, utf8, utf8_encode(0x2800 + dots, utf8));
 }
 
-static void braille_row(struct str *out, const double *v, size_t n, size_t cells, int row,
-	int rows, double max)
+static void braille_row(struct str *out, const double *v, size_t n, size_t cells, int row, int rows,
+	double max)
 {
 	for (size_t i = 0; i < cells; i++) {
 		size_t back = (cells - i) * 2; // this cell's points, counted from the end

@@ -23,9 +23,9 @@ static bool is_skipped(const struct field *f, const char *const *skip)
 
 static bool is_asked(const struct field *f)
 {
-	return (f->flags & (FF_FORM | FF_REQUIRED)) != 0 && (f->flags & FF_READONLY) == 0
-		&& f->type != FT_SECRET && f->type != FT_JSON && f->type != FT_OBJV
-		&& f->type != FT_MONEY;
+	return (f->flags & (FF_FORM | FF_REQUIRED)) != 0 && (f->flags & FF_READONLY) == 0 &&
+		f->type != FT_SECRET && f->type != FT_JSON && f->type != FT_OBJV &&
+		f->type != FT_MONEY;
 }
 
 static void add_item(struct form *f, const struct field *field, const struct field *parent)
@@ -56,8 +56,8 @@ void form_begin(struct form *f, const struct field_set *set, const char *const *
 	for (unsigned needed = FF_REQUIRED;; needed = 0) { // what must be said comes first
 		for (size_t i = 0; i < set->n; i++) {
 			const struct field *row = &set->f[i];
-			if (!is_skipped(row, skip) && is_asked(row)
-				&& (row->flags & FF_REQUIRED) == needed)
+			if (!is_skipped(row, skip) && is_asked(row) &&
+				(row->flags & FF_REQUIRED) == needed)
 				add_row(f, row);
 		}
 		if (needed == 0)
@@ -93,7 +93,8 @@ static bool type(struct form_item *it, int key)
 	char out[4];
 	struct str *s = &it->text;
 	size_t n = key >= ' ' && key != TERM_BACKSPACE && key < 0x110000
-		? utf8_encode((uint32_t)key, out) : 0;
+		? utf8_encode((uint32_t)key, out)
+		: 0;
 	if (key == TERM_BACKSPACE) {
 		size_t cut = s->n > 0 ? s->n - 1 : 0;
 		while (cut > 0 && ((unsigned char)s->p[cut] & 0xc0) == 0x80)
@@ -120,9 +121,12 @@ bool form_key(struct form *f, int key, int *ret_leave)
 	struct form_item *it = &f->v[f->at];
 	*ret_leave = 0;
 	switch (key) {
-	case TERM_UP: case TERM_BTAB:
+	case TERM_UP:
+	case TERM_BTAB:
 		return move(f, -1, ret_leave);
-	case TERM_DOWN: case TERM_ENTER: case '\t':
+	case TERM_DOWN:
+	case TERM_ENTER:
+	case '\t':
 		return move(f, 1, ret_leave);
 	default:
 		break;
@@ -152,12 +156,17 @@ static void draw_item(const struct form *f, size_t i, int y)
 	item_name(it, name);
 	bool bad = strcmp(name, f->bad) == 0;
 	int cells = MIN_OF(VALUE_CELLS, term_cols() - NAME_CELLS - 4);
-	term_putf(y, 1, NAME_CELLS, bad ? SKIN_BAD : here ? SKIN_HEAD : SKIN_PLAIN, "%c %s%s",
-		here ? '>' : ' ', name, (it->field->flags & FF_REQUIRED) != 0 ? " *" : "");
-	term_putf(y, NAME_CELLS + 2, cells, here ? SKIN_CURSOR : SKIN_PLAIN, choice ? "< %s >" : "%s%s",
-		str_text(&it->text), here && !choice ? "_" : "");
+	term_putf(y, 1, NAME_CELLS,
+		bad	       ? SKIN_BAD
+			: here ? SKIN_HEAD
+			       : SKIN_PLAIN,
+		"%c %s%s", here ? '>' : ' ', name,
+		(it->field->flags & FF_REQUIRED) != 0 ? " *" : "");
+	term_putf(y, NAME_CELLS + 2, cells, here ? SKIN_CURSOR : SKIN_PLAIN,
+		choice ? "< %s >" : "%s%s", str_text(&it->text), here && !choice ? "_" : "");
 	if (here || it->text.n == 0)
-		term_put(y, NAME_CELLS + cells + 3, term_cols(), SKIN_DIM, slice_of(_(it->field->help)));
+		term_put(y, NAME_CELLS + cells + 3, term_cols(), SKIN_DIM,
+			slice_of(_(it->field->help)));
 }
 
 void form_draw(struct form *f, int y, int height)

@@ -21,13 +21,16 @@ static const struct key_row rows[] = {
 	{'8', "8", ACT_VIEW, VIEWS_ALL, false, NULL, N_("image tasks")},
 	{'9', "9", ACT_VIEW, VIEWS_ALL, false, NULL, N_("usage and cost")},
 	{'0', "0", ACT_PROMPT, VIEWS_ALL, false, NULL, N_("further views, by name")},
-	{'v', "v", ACT_GROUP, VIEW_BIT(VIEW_USAGE), false, N_("by"), N_("usage by the next: feature, target, client …")},
-	{'a', "a", ACT_ACK, VIEW_BIT(VIEW_ALERTS), true, N_("ack"), N_("say that you see to the alert")},
+	{'v', "v", ACT_GROUP, VIEW_BIT(VIEW_USAGE), false, N_("by"),
+		N_("usage by the next: feature, target, client …")},
+	{'a', "a", ACT_ACK, VIEW_BIT(VIEW_ALERTS), true, N_("ack"),
+		N_("say that you see to the alert")},
 	{'a', "a", ACT_ADD, KEYS, true, N_("add"), N_("add a vendor key, step by step")},
 	{'W', "W", ACT_ADD, VIEWS_ALL, true, NULL, N_("the same from every view")},
 	{'T', "T", ACT_TEST, KEYS | SERVICES, true, N_("test"), N_("test the key or probe now")},
 	{'e', "e", ACT_EXPLAIN, ROUTES, false, N_("explain"), N_("explain a decision, a dry run")},
-	{'x', "x", ACT_DRAIN, ROUTES | SERVICES, true, N_("drain"), N_("take out: no new requests")},
+	{'x', "x", ACT_DRAIN, ROUTES | SERVICES, true, N_("drain"),
+		N_("take out: no new requests")},
 	{'X', "X", ACT_UNDRAIN, ROUTES | SERVICES, true, N_("undrain"), N_("put back")},
 	{'x', "x", ACT_DISABLE, KEYS, true, N_("disable"), N_("take the key out")},
 	{'X', "X", ACT_ENABLE, KEYS, true, N_("enable"), N_("put the key back")},
@@ -67,8 +70,8 @@ const struct key_row *keymap_all(size_t *ret_n)
 const struct key_row *keymap_find(int key, enum view_id view, bool read_only)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (rows[i].key == key && (rows[i].views & VIEW_BIT(view))
-			&& !(rows[i].change && read_only))
+		if (rows[i].key == key && (rows[i].views & VIEW_BIT(view)) &&
+			!(rows[i].change && read_only))
 			return &rows[i];
 	return NULL;
 }

@@ -15,19 +15,21 @@ static enum err_code keep_answer(struct fetch *f, const struct http_response *re
 	if (res->status == 304 && f->v != NULL)
 		return ERR_OK;
 	if (res->status < 200 || res->status > 299) {
-		enum err_code code = client_error(res->status, res->body, res->content_type, &a, &f->err);
+		enum err_code code = client_error(res->status, res->body, res->content_type, &a,
+			&f->err);
 		arena_release(&a);
 		return code;
 	}
-	if (res->body.n > 0
-		&& jx_parse(res->body, (struct jscan_limits){0}, &a, &v, &f->err) != ERR_OK) {
+	if (res->body.n > 0 &&
+		jx_parse(res->body, (struct jscan_limits){0}, &a, &v, &f->err) != ERR_OK) {
 		arena_release(&a);
 		return err_set(&f->err, ERR_NOT_AN_AGENT, NULL);
 	}
 	arena_release(&f->arena);
 	f->arena = a;
 	f->v = v;
-	snprintf(f->etag, sizeof(f->etag), "%s", strlen(res->etag) < SNAP_ETAG_MAX ? res->etag : "");
+	snprintf(f->etag, sizeof(f->etag), "%s",
+		strlen(res->etag) < SNAP_ETAG_MAX ? res->etag : "");
 	return ERR_OK;
 }
 
@@ -51,13 +53,19 @@ static void fetch_done(void *arg, enum err_code code, const struct http_response
 static void fetch_start(struct fetch *f, const char *method, struct slice body, int64_t timeout_ms)
 {
 	struct snap *s = f->snap;
-	char url[SNAP_URL_MAX], known[SNAP_ETAG_MAX + 20];
+	char url[SNAP_URL_MAX];
 	size_t n = 0;
-	struct http_request r = {.method = method, .url = url, .unix_socket = s->unix_socket,
-		.body = body, .has_body = body.n > 0, .timeout_ms = timeout_ms,
+	struct http_request r = {.method = method,
+		.url = url,
+		.unix_socket = s->unix_socket,
+		.body = body,
+		.has_body = body.n > 0,
+		.timeout_ms = timeout_ms,
 		.token = s->token != NULL && s->token->n > 0 ? s->token : NULL,
-		.on_done = fetch_done, .arg = f};
+		.on_done = fetch_done,
+		.arg = f};
 	snprintf(url, sizeof(url), "%s%s", s->url, f->path);
+	char known[SNAP_ETAG_MAX + 20];
 	if (f->etag[0] != '\0') {
 		snprintf(known, sizeof(known), "If-None-Match: %s", f->etag);
 		r.headers[n++] = known;
@@ -76,11 +84,14 @@ static void fetch_drop(struct fetch *f)
 	*f = (struct fetch){.snap = s};
 }
 
-void snap_init(struct snap *s, const char *url, const char *unix_socket,
-	const struct secret *token, int64_t refresh_ms)
+void snap_init(struct snap *s, const char *url, const char *unix_socket, const struct secret *token,
+	int64_t refresh_ms)
 {
-	*s = (struct snap){.http = http_new(), .url = url, .unix_socket = unix_socket,
-		.token = token, .refresh_ms = refresh_ms};
+	*s = (struct snap){.http = http_new(),
+		.url = url,
+		.unix_socket = unix_socket,
+		.token = token,
+		.refresh_ms = refresh_ms};
 	s->status.snap = s->list.snap = s->reply.snap = s;
 	snprintf(s->status.path, sizeof(s->status.path), "/api/v1/status");
 }
@@ -104,8 +115,8 @@ void snap_watch(struct snap *s, const char *path)
 
 static void poll_one(struct fetch *f, bool now)
 {
-	bool due = f->ended_us == 0 || now
-		|| clock_mono_us() - f->ended_us >= f->snap->refresh_ms * 1000;
+	bool due = f->ended_us == 0 || now ||
+		clock_mono_us() - f->ended_us >= f->snap->refresh_ms * 1000;
 	if (f->path[0] != '\0' && f->call == NULL && due)
 		fetch_start(f, "GET", (struct slice){0}, SNAP_TIMEOUT_MS);
 }
@@ -133,5 +144,6 @@ enum link snap_link(const struct snap *s)
 		return LINK_DOWN;
 	if (f->good_us == 0)
 		return LINK_CONNECTING;
-	return clock_mono_us() - f->good_us > s->refresh_ms * 3000 + 1000000 ? LINK_STALE : LINK_LIVE;
+	return clock_mono_us() - f->good_us > s->refresh_ms * 3000 + 1000000 ? LINK_STALE
+									     : LINK_LIVE;
 }

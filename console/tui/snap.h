@@ -36,8 +36,8 @@ struct snap {
 	bool changed; // something new is there to draw; whoever draws clears it
 };
 
-void snap_init(struct snap *s, const char *url, const char *unix_socket,
-	const struct secret *token, int64_t refresh_ms);
+void snap_init(struct snap *s, const char *url, const char *unix_socket, const struct secret *token,
+	int64_t refresh_ms);
 void snap_release(struct snap *s);
 // Which list is polled ("" for none); what another list answered is dropped.
 void snap_watch(struct snap *s, const char *path);

@@ -90,8 +90,9 @@ enum err_code term_open(bool unicode, bool color, struct err *err)
 		return err_set(err, ERR_USAGE, _("the console needs a terminal"));
 	const char *type = getenv("TERM");
 	if (type != NULL && strcmp(type, "dumb") == 0)
-		return err_set(err, ERR_USAGE, _("this terminal (TERM=dumb) has no screen to draw on: "
-						 "yijian status tells the same as text"));
+		return err_set(err, ERR_USAGE,
+			_("this terminal (TERM=dumb) has no screen to draw on: "
+			  "yijian status tells the same as text"));
 	tcgetattr(STDIN_FILENO, &term.before);
 	setlocale(LC_CTYPE, "");
 	term.unicode = unicode && MB_CUR_MAX > 1;
@@ -132,10 +133,18 @@ static int special_key(wint_t key)
 		wint_t curses;
 		int key;
 	} keys[] = {
-		{KEY_UP, TERM_UP}, {KEY_DOWN, TERM_DOWN}, {KEY_LEFT, TERM_LEFT},
-		{KEY_RIGHT, TERM_RIGHT}, {KEY_PPAGE, TERM_PGUP}, {KEY_NPAGE, TERM_PGDN},
-		{KEY_HOME, TERM_HOME}, {KEY_END, TERM_END}, {KEY_BTAB, TERM_BTAB},
-		{KEY_RESIZE, TERM_RESIZE}, {KEY_ENTER, TERM_ENTER}, {KEY_BACKSPACE, TERM_BACKSPACE},
+		{KEY_UP, TERM_UP},
+		{KEY_DOWN, TERM_DOWN},
+		{KEY_LEFT, TERM_LEFT},
+		{KEY_RIGHT, TERM_RIGHT},
+		{KEY_PPAGE, TERM_PGUP},
+		{KEY_NPAGE, TERM_PGDN},
+		{KEY_HOME, TERM_HOME},
+		{KEY_END, TERM_END},
+		{KEY_BTAB, TERM_BTAB},
+		{KEY_RESIZE, TERM_RESIZE},
+		{KEY_ENTER, TERM_ENTER},
+		{KEY_BACKSPACE, TERM_BACKSPACE},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (keys[i].curses == key)

@@ -7,8 +7,17 @@
 #include "shared/err.h"
 #include "shared/str.h"
 
-enum skin { SKIN_PLAIN, SKIN_BAR, SKIN_HEAD, SKIN_DIM, SKIN_GOOD, SKIN_WARN, SKIN_BAD, SKIN_CURSOR,
-	SKIN_MATCH };
+enum skin {
+	SKIN_PLAIN,
+	SKIN_BAR,
+	SKIN_HEAD,
+	SKIN_DIM,
+	SKIN_GOOD,
+	SKIN_WARN,
+	SKIN_BAD,
+	SKIN_CURSOR,
+	SKIN_MATCH
+};
 
 #define TERM_NONE 0 // no key is waiting
 #define TERM_ENTER '\n'

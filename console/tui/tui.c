@@ -23,8 +23,16 @@
 #define INPUT_MAX 120
 #define KEYS_PER_FRAME 64
 
-enum mode { MODE_LIST, MODE_DETAIL, MODE_HELP, MODE_FILTER, MODE_PROMPT, MODE_CONFIRM, MODE_EXPLAIN,
-	MODE_WIZARD };
+enum mode {
+	MODE_LIST,
+	MODE_DETAIL,
+	MODE_HELP,
+	MODE_FILTER,
+	MODE_PROMPT,
+	MODE_CONFIRM,
+	MODE_EXPLAIN,
+	MODE_WIZARD
+};
 
 // A change that waits for its yes.
 struct change {
@@ -130,7 +138,8 @@ static void draw_top(const struct ui *u)
 	localtime_r(&now, &tm);
 	strftime(clock, sizeof(clock), "%H:%M", &tm);
 	bool wide = term_cols() >= 60;
-	str_addf(&s, " %s%s %s ", wide ? "yijian  " : "", u->o->context != NULL ? u->o->context : "default",
+	str_addf(&s, " %s%s %s ", wide ? "yijian  " : "",
+		u->o->context != NULL ? u->o->context : "default",
 		u->o->read_only ? "[RO]" : "[RW]");
 	enum link link = snap_link(&u->snap);
 	if (u->paused)
@@ -174,10 +183,14 @@ static void draw_crumb(const struct ui *u)
 		view_name(&s, u->view, cursor_row(u));
 	}
 	if (u->view->id != VIEW_DASHBOARD)
-		str_addf(&right, "%s%s  %zu", u->filter.n > 0 ? "/" : "", str_text(&u->filter), u->n);
-	if (u->hidden > 0 && u->mode == MODE_LIST && u->view->id != VIEW_DASHBOARD && term_cols() >= 60)
+		str_addf(&right, "%s%s  %zu", u->filter.n > 0 ? "/" : "", str_text(&u->filter),
+			u->n);
+	if (u->hidden > 0 && u->mode == MODE_LIST && u->view->id != VIEW_DASHBOARD &&
+		term_cols() >= 60)
 		str_addf(&right, _("  +%d columns"), u->hidden);
-	int wide = utf8_valid(str_slice(&right)) ? MIN_OF(utf8_width(str_slice(&right)), term_cols() / 2) : 0;
+	int wide = utf8_valid(str_slice(&right))
+		? MIN_OF(utf8_width(str_slice(&right)), term_cols() / 2)
+		: 0;
 	term_put(1, 0, term_cols() - wide - 2, SKIN_HEAD, str_slice(&s));
 	term_put(1, term_cols() - wide - 1, wide, SKIN_PLAIN, str_slice(&right));
 	str_release(&s);
@@ -229,7 +242,8 @@ static void draw_hints(const struct ui *u, int y)
 	}
 	if (u->mode == MODE_WIZARD) {
 		str_clear(&s);
-		str_add(&s, _(" enter next field  up/down choose  ctrl-n next step  ctrl-p back  esc cancel"));
+		str_add(&s,
+			_(" enter next field  up/down choose  ctrl-n next step  ctrl-p back  esc cancel"));
 	}
 	for (size_t i = 0; i < n && u->mode != MODE_WIZARD; i++) {
 		bool last = rows[i].action == ACT_HELP || rows[i].action == ACT_QUIT;
@@ -260,7 +274,8 @@ static void draw_bottom(const struct ui *u, int y)
 	else if (u->message[0] != '\0')
 		term_putf(y, 0, cols, SKIN_HEAD, " %s", u->message);
 	else if (f->code != ERR_OK)
-		term_putf(y, 0, cols, SKIN_BAD, " ! %s  %s", err_row(f->code)->code, f->err.message);
+		term_putf(y, 0, cols, SKIN_BAD, " ! %s  %s", err_row(f->code)->code,
+			f->err.message);
 }
 
 static void draw_body(struct ui *u, int y, int height)
@@ -281,7 +296,8 @@ static void draw_body(struct ui *u, int y, int height)
 			&(struct list_look){u->o->unicode, str_text(&u->filter)});
 	if (u->view->id != VIEW_DASHBOARD && u->n == 0 && u->mode == MODE_LIST)
 		term_put(y + 1, 1, term_cols(), SKIN_DIM,
-			slice_of(u->snap.list.v == NULL ? _("waiting for the agent") : _("nothing here")));
+			slice_of(u->snap.list.v == NULL ? _("waiting for the agent")
+							: _("nothing here")));
 }
 
 static void draw(struct ui *u)
@@ -340,9 +356,13 @@ static bool change_of(const struct ui *u, enum action act, struct change *c)
 	const struct jx *row = cursor_row(u);
 	struct str name = STR_INIT;
 	bool route = u->view->id == VIEW_ROUTES, key = u->view->id == VIEW_KEYS;
-	const char *verb = act == ACT_DRAIN ? "drain" : act == ACT_UNDRAIN ? "undrain"
-		: act == ACT_DISABLE ? "disable" : act == ACT_ENABLE ? "enable"
-		: act == ACT_DELETE ? "delete" : key ? "test" : "check";
+	const char *verb = act == ACT_DRAIN ? "drain"
+		: act == ACT_UNDRAIN	    ? "undrain"
+		: act == ACT_DISABLE	    ? "disable"
+		: act == ACT_ENABLE	    ? "enable"
+		: act == ACT_DELETE	    ? "delete"
+		: key			    ? "test"
+					    : "check";
 	if (row == NULL || (!route && !key && jx_is_null(jx_get(row, "id"))))
 		return false;
 	*c = (struct change){.method = "POST"};
@@ -352,7 +372,8 @@ static bool change_of(const struct ui *u, enum action act, struct change *c)
 		snprintf(tail, sizeof(tail), "/%s", verb);
 	if (route) {
 		snprintf(c->method, sizeof(c->method), "PATCH");
-		snprintf(c->body, sizeof(c->body), "{\"drain\":%s}", act == ACT_DRAIN ? "true" : "false");
+		snprintf(c->body, sizeof(c->body), "{\"drain\":%s}",
+			act == ACT_DRAIN ? "true" : "false");
 		set_path(c, "/api/v1/routes/", member(row, "feature"), member(row, "target"), "");
 		snprintf(c->twin, sizeof(c->twin), "yijian route %s %s %s", verb,
 			member(row, "feature"), member(row, "target"));
@@ -386,7 +407,8 @@ static void run_change(struct ui *u)
 	struct change *c = &u->change;
 	u->mode = MODE_LIST;
 	if (!snap_call(&u->snap, c->method, c->path, slice_of(c->body)))
-		snprintf(u->message, sizeof(u->message), "%s", _("another change is still under way"));
+		snprintf(u->message, sizeof(u->message), "%s",
+			_("another change is still under way"));
 	else {
 		u->asked = true;
 		snprintf(u->message, sizeof(u->message), _("%s  …"), c->twin);
@@ -407,11 +429,12 @@ static void begin_change(struct ui *u, enum action act)
 static void explain(struct ui *u)
 {
 	const struct jx *row = cursor_row(u);
-	struct change c;
 	if (row == NULL)
 		return;
+	struct change c;
 	set_path(&c, "/api/v1/route/", member(row, "feature"), NULL, "");
-	snprintf(u->change.twin, sizeof(u->change.twin), "yijian route explain %s", member(row, "feature"));
+	snprintf(u->change.twin, sizeof(u->change.twin), "yijian route explain %s",
+		member(row, "feature"));
 	if (snap_call(&u->snap, "POST", c.path, SLICE("{}"))) {
 		u->mode = MODE_EXPLAIN;
 		u->asked = true;
@@ -429,11 +452,14 @@ static void take_reply(struct ui *u)
 	if (!jx_is_bool(ok))
 		ok = jx_path(f->v, "probe.ok");
 	if (f->code != ERR_OK) {
-		snprintf(u->message, sizeof(u->message), "! %s  %s", err_row(f->code)->code, f->err.message);
+		snprintf(u->message, sizeof(u->message), "! %s  %s", err_row(f->code)->code,
+			f->err.message);
 		u->mode = u->mode == MODE_EXPLAIN ? MODE_LIST : u->mode;
 	} else {
 		snprintf(u->message, sizeof(u->message), "%s  %s", u->change.twin,
-			!jx_is_bool(ok) ? _("done") : jx_bool(ok, false) ? _("ok") : _("! failed"));
+			!jx_is_bool(ok)		     ? _("done")
+				: jx_bool(ok, false) ? _("ok")
+						     : _("! failed"));
 	}
 	snap_poll(&u->snap, true);
 }
@@ -446,8 +472,9 @@ static void next_problem(struct ui *u)
 	if (u->view->id == VIEW_DASHBOARD) {
 		const struct jx *s = u->snap.status.v;
 		enum view_id to = jx_int(jx_path(s, "alerts.firing"), 0) > 0 ? VIEW_ALERTS
-			: jx_len(jx_path(s, "instances.problems")) > 0 ? VIEW_SERVICES
-			: jx_len(jx_path(s, "keys.problems")) > 0 ? VIEW_KEYS : VIEW_ROUTES;
+			: jx_len(jx_path(s, "instances.problems")) > 0	     ? VIEW_SERVICES
+			: jx_len(jx_path(s, "keys.problems")) > 0	     ? VIEW_KEYS
+									     : VIEW_ROUTES;
 		if (view_dash_problems(s) > 0)
 			show_view(u, view_row(to));
 		return;
@@ -488,7 +515,8 @@ static void set_refresh(struct ui *u, bool slower)
 {
 	int64_t ms = slower ? u->snap.refresh_ms * 2 : u->snap.refresh_ms / 2;
 	u->snap.refresh_ms = MAX_OF(TUI_REFRESH_MIN_MS, MIN_OF(ms, TUI_REFRESH_MAX_MS));
-	snprintf(u->message, sizeof(u->message), _("refresh every %lld ms"), (long long)u->snap.refresh_ms);
+	snprintf(u->message, sizeof(u->message), _("refresh every %lld ms"),
+		(long long)u->snap.refresh_ms);
 }
 
 static void open_input(struct ui *u, enum mode mode)
@@ -501,13 +529,26 @@ static void act_move(struct ui *u, enum action act)
 {
 	int page = MAX_OF(1, term_rows() - 8), by = 0;
 	switch (act) {
-	case ACT_UP: by = -1; break;
-	case ACT_DOWN: by = 1; break;
-	case ACT_PGUP: by = -page; break;
-	case ACT_PGDN: by = page; break;
-	case ACT_FIRST: by = -VIEW_ROWS_MAX; break;
-	case ACT_LAST: by = VIEW_ROWS_MAX; break;
-	default: break;
+	case ACT_UP:
+		by = -1;
+		break;
+	case ACT_DOWN:
+		by = 1;
+		break;
+	case ACT_PGUP:
+		by = -page;
+		break;
+	case ACT_PGDN:
+		by = page;
+		break;
+	case ACT_FIRST:
+		by = -VIEW_ROWS_MAX;
+		break;
+	case ACT_LAST:
+		by = VIEW_ROWS_MAX;
+		break;
+	default:
+		break;
 	}
 	if (u->mode == MODE_DETAIL || u->mode == MODE_HELP) {
 		u->top = MAX_OF(0, u->top + by); // drawing keeps it from going beyond the end
@@ -519,7 +560,9 @@ static void act_move(struct ui *u, enum action act)
 static void act(struct ui *u, const struct key_row *k)
 {
 	switch (k->action) {
-	case ACT_VIEW: show_view(u, view_row((enum view_id)(k->key - '1'))); break;
+	case ACT_VIEW:
+		show_view(u, view_row((enum view_id)(k->key - '1')));
+		break;
 	case ACT_OPEN:
 		u->mode = cursor_row(u) != NULL ? MODE_DETAIL : u->mode;
 		u->top = 0;
@@ -528,34 +571,75 @@ static void act(struct ui *u, const struct key_row *k)
 		u->usage_by = view_usage_path(u->usage_by + 1) != NULL ? u->usage_by + 1 : 0;
 		show_view(u, u->view);
 		break;
-	case ACT_CHART: u->style = u->o->unicode ? (u->style + 1) % CHART_STYLES : CHART_ASCII; break;
-	case ACT_BACK: go_back(u, false); break;
-	case ACT_QUIT: go_back(u, true); break;
-	case ACT_FILTER: open_input(u, MODE_FILTER); break;
-	case ACT_PROMPT: open_input(u, MODE_PROMPT); break;
+	case ACT_CHART:
+		u->style = u->o->unicode ? (u->style + 1) % CHART_STYLES : CHART_ASCII;
+		break;
+	case ACT_BACK:
+		go_back(u, false);
+		break;
+	case ACT_QUIT:
+		go_back(u, true);
+		break;
+	case ACT_FILTER:
+		open_input(u, MODE_FILTER);
+		break;
+	case ACT_PROMPT:
+		open_input(u, MODE_PROMPT);
+		break;
 	case ACT_HELP:
 		u->mode = u->mode == MODE_HELP ? MODE_LIST : MODE_HELP;
 		u->top = 0;
 		break;
-	case ACT_SORT: next_sort(u); break;
-	case ACT_REVERSE: u->reverse = !u->reverse; break;
-	case ACT_SLOWER: set_refresh(u, true); break;
-	case ACT_FASTER: set_refresh(u, false); break;
-	case ACT_REFRESH: snap_poll(&u->snap, true); break;
-	case ACT_PAUSE: u->paused = !u->paused; break;
-	case ACT_PROBLEM: next_problem(u); break;
-	case ACT_REPAINT: term_repaint(); break;
-	case ACT_EXPLAIN: explain(u); break;
+	case ACT_SORT:
+		next_sort(u);
+		break;
+	case ACT_REVERSE:
+		u->reverse = !u->reverse;
+		break;
+	case ACT_SLOWER:
+		set_refresh(u, true);
+		break;
+	case ACT_FASTER:
+		set_refresh(u, false);
+		break;
+	case ACT_REFRESH:
+		snap_poll(&u->snap, true);
+		break;
+	case ACT_PAUSE:
+		u->paused = !u->paused;
+		break;
+	case ACT_PROBLEM:
+		next_problem(u);
+		break;
+	case ACT_REPAINT:
+		term_repaint();
+		break;
+	case ACT_EXPLAIN:
+		explain(u);
+		break;
 	case ACT_ADD:
 		wizard_begin(&u->wizard);
 		u->mode = MODE_WIZARD;
 		break;
-	case ACT_DRAIN: case ACT_UNDRAIN: case ACT_DISABLE: case ACT_ENABLE: case ACT_TEST: case ACT_DELETE:
-	case ACT_ACK: case ACT_CANCEL:
+	case ACT_DRAIN:
+	case ACT_UNDRAIN:
+	case ACT_DISABLE:
+	case ACT_ENABLE:
+	case ACT_TEST:
+	case ACT_DELETE:
+	case ACT_ACK:
+	case ACT_CANCEL:
 		begin_change(u, k->action);
 		break;
-	case ACT_NONE: case ACT_COUNT: break;
-	case ACT_UP: case ACT_DOWN: case ACT_PGUP: case ACT_PGDN: case ACT_FIRST: case ACT_LAST:
+	case ACT_NONE:
+	case ACT_COUNT:
+		break;
+	case ACT_UP:
+	case ACT_DOWN:
+	case ACT_PGUP:
+	case ACT_PGDN:
+	case ACT_FIRST:
+	case ACT_LAST:
 		act_move(u, k->action);
 		break;
 	}
@@ -571,7 +655,8 @@ static void run_prompt(struct ui *u)
 	else if (v != NULL)
 		show_view(u, v);
 	else if (text.n > 0)
-		snprintf(u->message, sizeof(u->message), _("no view is named so: %.*s"), SLICE_FMT(text));
+		snprintf(u->message, sizeof(u->message), _("no view is named so: %.*s"),
+			SLICE_FMT(text));
 }
 
 static void input_done(struct ui *u)
@@ -586,7 +671,6 @@ static void input_done(struct ui *u)
 
 static void type(struct ui *u, int key)
 {
-	char out[4];
 	struct str *s = &u->input;
 	if (key == TERM_ESC) {
 		u->mode = MODE_LIST;
@@ -596,7 +680,9 @@ static void type(struct ui *u, int key)
 		input_done(u);
 		return;
 	}
-	size_t n = key >= ' ' && key != 0x7f && key < 0x110000 ? utf8_encode((uint32_t)key, out) : 0;
+	char out[4];
+	size_t n = key >= ' ' && key != 0x7f && key < 0x110000 ? utf8_encode((uint32_t)key, out)
+							       : 0;
 	if (key == TERM_BACKSPACE && s->n > 0) {
 		size_t cut = s->n - 1;
 		while (cut > 0 && ((unsigned char)s->p[cut] & 0xc0) == 0x80)
@@ -657,18 +743,18 @@ static bool terminal_gone(void)
 
 static void turn(struct ui *u)
 {
-	int key, fd = STDIN_FILENO;
-	bool ready;
+	int fd = STDIN_FILENO;
 	if (!u->paused)
 		snap_poll(&u->snap, false);
 	collect_rows(u);
 	draw(u);
 	u->dirty = false;
-	ready = http_wait(u->snap.http, FRAME_MS, &fd, 1);
+	bool ready = http_wait(u->snap.http, FRAME_MS, &fd, 1);
 	if (ready && terminal_gone()) {
 		u->quit = true;
 		return;
 	}
+	int key;
 	for (int i = 0; i < KEYS_PER_FRAME && !u->quit && (key = term_key()) != TERM_NONE; i++) {
 		on_key(u, key);
 		collect_rows(u);
@@ -681,7 +767,8 @@ static void turn(struct ui *u)
 enum err_code tui_run(const struct tui_options *o, struct err *err)
 {
 	struct ui u = {.o = o, .sort = -1, .style = o->unicode ? CHART_BRAILLE : CHART_ASCII};
-	const struct view *first = o->view == NULL ? view_row(VIEW_DASHBOARD) : view_named(slice_of(o->view));
+	const struct view *first = o->view == NULL ? view_row(VIEW_DASHBOARD)
+						   : view_named(slice_of(o->view));
 	if (first == NULL)
 		return err_set(err, ERR_USAGE, _("the console has no such view"));
 	enum err_code code = term_open(o->unicode, o->color, err);

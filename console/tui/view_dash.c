@@ -31,7 +31,8 @@ static void put_state(int y, int x, const char *state)
 static void put_num(int y, int x, int cells, double v)
 {
 	if (isfinite(v))
-		term_putf(y, x, cells, SKIN_PLAIN, "%*.*f", cells - 1, v < 100 && v != floor(v) ? 1 : 0, v);
+		term_putf(y, x, cells, SKIN_PLAIN, "%*.*f", cells - 1,
+			v < 100 && v != floor(v) ? 1 : 0, v);
 	else
 		term_putf(y, x, cells, SKIN_PLAIN, "%*s", cells - 1, "-");
 }
@@ -69,7 +70,8 @@ static int draw_panels(const struct jx *traffic, int y, enum chart_style style)
 {
 	int cells = (term_cols() - 1) / PANELS;
 	for (int i = 0; i < PANELS; i++)
-		draw_panel(traffic, &figures[i], (struct part){1 + i * cells, y, 0, cells - 2}, style);
+		draw_panel(traffic, &figures[i], (struct part){1 + i * cells, y, 0, cells - 2},
+			style);
 	return y + PANEL_ROWS;
 }
 
@@ -92,8 +94,10 @@ static int draw_lines(const struct jx *traffic, int y, int end, bool unicode)
 		const struct figure_line *f = &figures[i];
 		double v[SPARK_CELLS];
 		struct str s = STR_INIT;
-		size_t n = f->history == NULL ? 0
-			: view_points(jx_get(jx_get(traffic, "history"), f->history), v, SPARK_CELLS);
+		size_t n = f->history == NULL
+			? 0
+			: view_points(jx_get(jx_get(traffic, "history"), f->history), v,
+				  SPARK_CELLS);
 		int cells = MIN_OF(SPARK_CELLS, term_cols() - 23);
 		chart_spark(&s, v, n, (size_t)MAX_OF(cells, 0), unicode);
 		term_put(y, 1, 11, SKIN_PLAIN, slice_of(_(f->title)));
@@ -121,10 +125,12 @@ static int draw_agent(const struct jx *agent, int y, int end)
 {
 	const char *reason = jx_str(jx_path(agent, "store.reason"), NULL);
 	if (reason != NULL)
-		y = draw_reason(y, end, _("! store %s: "), jx_str(jx_path(agent, "store.state"), "?"), reason);
+		y = draw_reason(y, end, _("! store %s: "),
+			jx_str(jx_path(agent, "store.state"), "?"), reason);
 	if (jx_bool(jx_get(agent, "sealed"), false))
-		y = draw_reason(y, end, _("! %s: "), _("sealed"), jx_str(jx_get(agent, "sealed_reason"),
-			_("the root key does not open the key store")));
+		y = draw_reason(y, end, _("! %s: "), _("sealed"),
+			jx_str(jx_get(agent, "sealed_reason"),
+				_("the root key does not open the key store")));
 	return y;
 }
 
@@ -141,7 +147,8 @@ static int draw_refused(const struct jx *refused, int y, int end)
 	str_add(&s, "/s");
 	for (size_t i = 0; i < jx_len(all); i++) {
 		const struct jx *one = jx_at(all, i);
-		const struct refusal_row *row = refusal_named(slice_of(jx_str(jx_get(one, "reason"), "")));
+		const struct refusal_row *row = refusal_named(slice_of(jx_str(jx_get(one, "reason"),
+			"")));
 		if (!(jx_num(jx_get(one, "rate_1m"), 0) > 0))
 			continue;
 		str_addf(&s, "  %lld %s", (long long)jx_int(jx_get(one, "status"), 0),
@@ -158,8 +165,9 @@ static int draw_routes(const struct jx *status, struct part p)
 	bool wide = p.cells >= 47; // else without a latency, which would be cut
 	if (p.y + 1 >= p.end)
 		return p.y;
-	term_put(p.y, p.x, p.cells, SKIN_HEAD, slice_of(wide ? _("2 ROUTES         STATE        REQ/S P95 MS UP")
-							     : _("2 ROUTES         STATE       UP  REQ/S")));
+	term_put(p.y, p.x, p.cells, SKIN_HEAD,
+		slice_of(wide ? _("2 ROUTES         STATE        REQ/S P95 MS UP")
+			      : _("2 ROUTES         STATE       UP  REQ/S")));
 	for (size_t i = 0; i < jx_len(all) && ++p.y < p.end; i++) {
 		const struct jx *r = jx_at(all, i);
 		term_put(p.y, p.x, 16, SKIN_PLAIN, slice_of(jx_str(jx_get(r, "feature"), "?")));
@@ -167,8 +175,8 @@ static int draw_routes(const struct jx *status, struct part p)
 		put_num(p.y, p.x + (wide ? 29 : 33), wide ? 7 : 6, jx_num(jx_get(r, "rate"), NAN));
 		if (wide)
 			put_num(p.y, p.x + 36, 7, jx_num(jx_get(r, "p95_ms"), NAN));
-		term_putf(p.y, p.x + (wide ? 43 : 29), wide ? p.cells - 43 : 5, SKIN_PLAIN, "%lld/%lld",
-			(long long)jx_int(jx_get(r, "candidates_ok"), 0),
+		term_putf(p.y, p.x + (wide ? 43 : 29), wide ? p.cells - 43 : 5, SKIN_PLAIN,
+			"%lld/%lld", (long long)jx_int(jx_get(r, "candidates_ok"), 0),
 			(long long)jx_int(jx_get(r, "candidates"), 0));
 	}
 	return p.y;
@@ -178,25 +186,28 @@ static int draw_routes(const struct jx *status, struct part p)
 static void draw_today(const struct jx *status, struct part p)
 {
 	static const char *const states[] = {"queued", "running", "outcome_unknown"},
-		*const words[] = {N_("queued"), N_("running"), N_("unknown")};
+				 *const words[] = {N_("queued"), N_("running"), N_("unknown")};
 	const struct jx *today = jx_path(status, "usage.today"), *tasks = jx_get(status, "tasks");
 	struct str s = STR_INIT;
 	if (today != NULL && p.y < p.end) {
-		str_addf(&s, _("9 TODAY %lld req  "), (long long)jx_int(jx_get(today, "requests"), 0));
-		text_add_si(&s, (double)(jx_int(jx_get(today, "tokens_in"), 0)
-			+ jx_int(jx_get(today, "tokens_out"), 0)));
+		str_addf(&s, _("9 TODAY %lld req  "),
+			(long long)jx_int(jx_get(today, "requests"), 0));
+		text_add_si(&s,
+			(double)(jx_int(jx_get(today, "tokens_in"), 0) +
+				jx_int(jx_get(today, "tokens_out"), 0)));
 		str_add(&s, _(" tok  "));
 		view_add_money(&s, jx_get(today, "cost"));
 		term_put(p.y++, p.x, p.cells, SKIN_HEAD, str_slice(&s));
 		int64_t unpriced = jx_int(jx_get(today, "cost_unknown"), 0);
 		if (unpriced > 0 && p.y < p.end)
-			term_putf(p.y++, p.x, p.cells, SKIN_HEAD, _("  of them at an unknown price: %lld"),
-				(long long)unpriced);
+			term_putf(p.y++, p.x, p.cells, SKIN_HEAD,
+				_("  of them at an unknown price: %lld"), (long long)unpriced);
 	}
 	str_clear(&s);
 	str_add(&s, _("8 IMAGE TASKS"));
 	for (size_t i = 0; i < ARRAY_LEN(states); i++)
-		str_addf(&s, "  %lld %s", (long long)jx_int(jx_get(tasks, states[i]), 0), _(words[i]));
+		str_addf(&s, "  %lld %s", (long long)jx_int(jx_get(tasks, states[i]), 0),
+			_(words[i]));
 	if (tasks != NULL && p.y < p.end)
 		term_put(p.y, p.x, p.cells, SKIN_HEAD, str_slice(&s));
 	str_release(&s);
@@ -205,10 +216,10 @@ static void draw_today(const struct jx *status, struct part p)
 static int draw_counts(const struct jx *counts, const char *title, struct part p)
 {
 	struct str s = STR_INIT;
-	const char *word;
-	const struct jx *n;
 	void *it = NULL;
 	str_addf(&s, "%s %lld ", title, (long long)jx_int(jx_get(counts, "total"), 0));
+	const struct jx *n;
+	const char *word;
 	while (jx_next(jx_get(counts, "by_state"), &it, &word, &n))
 		str_addf(&s, " %lld %s", (long long)jx_int(n, 0), word);
 	if (p.y < p.end)
@@ -222,8 +233,8 @@ static int draw_problems(const struct jx *counts, const char *name, struct part 
 	const struct jx *all = jx_get(counts, "problems");
 	for (size_t i = 0; i < jx_len(all) && p.y < p.end; i++, p.y++) {
 		const char *state = jx_str(jx_path(jx_at(all, i), "state"), "?");
-		term_putf(p.y, p.x, p.cells, look_of(state)->skin, "%c %s  %s", look_of(state)->mark,
-			state, jx_str(jx_get(jx_at(all, i), name), "?"));
+		term_putf(p.y, p.x, p.cells, look_of(state)->skin, "%c %s  %s",
+			look_of(state)->mark, state, jx_str(jx_get(jx_at(all, i), name), "?"));
 	}
 	return p.y;
 }
@@ -296,7 +307,8 @@ void view_dash_draw(const struct jx *status, int y, int height, enum chart_style
 	if (!narrow)
 		draw_today(status, (struct part){1, below + 2, end, half});
 	if (narrow)
-		draw_services(status, (struct part){1, y + (int)MIN_OF(routes, 100u) + 2, end, half});
+		draw_services(status,
+			(struct part){1, y + (int)MIN_OF(routes, 100u) + 2, end, half});
 	else
 		draw_services(status, (struct part){51, y, end, cols - 52});
 }
@@ -304,8 +316,10 @@ void view_dash_draw(const struct jx *status, int y, int height, enum chart_style
 size_t view_dash_problems(const struct jx *status)
 {
 	const struct jx *routes = jx_get(status, "routes");
-	size_t n = (size_t)jx_int(jx_path(status, "alerts.firing"), 0) - (size_t)jx_int(jx_path(status, "alerts.acked"), 0);
-	n += jx_len(jx_path(status, "keys.problems")) + jx_len(jx_path(status, "instances.problems"));
+	size_t n = (size_t)jx_int(jx_path(status, "alerts.firing"), 0) -
+		(size_t)jx_int(jx_path(status, "alerts.acked"), 0);
+	n += jx_len(jx_path(status, "keys.problems")) +
+		jx_len(jx_path(status, "instances.problems"));
 	for (size_t i = 0; i < jx_len(routes); i++)
 		n += look_of(jx_str(jx_path(jx_at(routes, i), "state"), ""))->mark != ' ';
 	return n;

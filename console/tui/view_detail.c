@@ -16,7 +16,8 @@
 // Returns the rows it took.
 static int draw_chart(const struct jx *row, int y, int height, enum chart_style style)
 {
-	static double v[CHART_POINTS_MAX]; // too large for a small stack; the console has one thread
+	static double
+		v[CHART_POINTS_MAX]; // too large for a small stack; the console has one thread
 	size_t n = view_points(row, v, CHART_POINTS_MAX);
 	int rows = MIN_OF(height - 3, 12), cells = term_cols() - CHART_LABEL_CELLS - 2;
 	if (n == 0 || rows < 2 || cells < 8)
@@ -88,9 +89,9 @@ static void put_members(struct sheet *s, int depth, const struct jx *obj);
 static void put_value(struct sheet *s, int depth, const char *name, const struct jx *v)
 {
 	struct str text = STR_INIT;
-	char item[80];
 	if (s->line >= DETAIL_LINES_MAX || jx_is_null(v))
 		return;
+	char item[80];
 	if (jx_is_obj(v) && depth < DEPTH_MAX) {
 		put_line(s, depth, name, SLICE(""));
 		put_members(s, depth + 1, v);
@@ -128,7 +129,8 @@ void view_detail_draw(const struct view *v, const struct jx *row, int y, int hei
 	struct sheet s = {y, end, 0, *top};
 	put_members(&s, 0, row);
 	if (s.line >= DETAIL_LINES_MAX)
-		put_line(&s, 0, _("more"), slice_of(_("the rest is in the command line's -o json")));
+		put_line(&s, 0, _("more"),
+			slice_of(_("the rest is in the command line's -o json")));
 }
 
 // ---- a decision ----

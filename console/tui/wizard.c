@@ -187,7 +187,8 @@ static void draw_answer(const struct wizard *w, const struct snap *s, int y, int
 	const struct fetch *f = &s->reply;
 	const struct jx *checks = jx_get(f->v, "checks");
 	if (f->call != NULL || w->asked == WIZ_ASK_NONE) {
-		term_put(y, 2, 60, SKIN_DIM, slice_of(f->call != NULL ? _("asking the agent…") : ""));
+		term_put(y, 2, 60, SKIN_DIM,
+			slice_of(f->call != NULL ? _("asking the agent…") : ""));
 		return;
 	}
 	if (f->code != ERR_OK) {
@@ -211,12 +212,13 @@ static void draw_answer(const struct wizard *w, const struct snap *s, int y, int
 
 static void draw_step(const struct wizard *w, enum wizard_step step, int y)
 {
-	static const char *const titles[WIZ_STEPS] = {N_("vendor"), N_("secret"), N_("details"),
-		N_("test and save")};
+	static const char *const titles[WIZ_STEPS] = {
+		N_("vendor"), N_("secret"), N_("details"), N_("test and save")};
 	struct str s = STR_INIT;
 	switch (step) {
 	case WIZ_VENDOR:
-		str_addf(&s, "%s/%s  %s", chosen(w)->vendor, chosen(w)->service, _(chosen(w)->title));
+		str_addf(&s, "%s/%s  %s", chosen(w)->vendor, chosen(w)->service,
+			_(chosen(w)->title));
 		break;
 	case WIZ_SECRET:
 		if (w->key_n > 0)
@@ -224,7 +226,8 @@ static void draw_step(const struct wizard *w, enum wizard_step step, int y)
 				prefix_ok(w) ? "" : _("  ? not this vendor's usual beginning"));
 		break;
 	case WIZ_DETAILS:
-		str_addf(&s, "%s  %s", form_text(&w->form, "key_name"), form_text(&w->form, "tier"));
+		str_addf(&s, "%s  %s", form_text(&w->form, "key_name"),
+			form_text(&w->form, "tier"));
 		break;
 	case WIZ_SAVE:
 		str_add(&s, _("t test   s save"));
@@ -268,7 +271,8 @@ void wizard_draw(struct wizard *w, const struct snap *s, int y, int height)
 		draw_answer(w, s, y, end - 3);
 	if (room < 0)
 		return;
-	term_put(end - 3, 1, term_cols(), SKIN_DIM, slice_of(_("The key is sent once and stored encrypted; it is never shown.")));
+	term_put(end - 3, 1, term_cols(), SKIN_DIM,
+		slice_of(_("The key is sent once and stored encrypted; it is never shown.")));
 	term_put(end - 2, 1, term_cols(), SKIN_HEAD, slice_of(_("Nothing has been changed yet.")));
 	const char *name = form_text(&w->form, "key_name");
 	term_putf(end - 1, 1, term_cols(), SKIN_DIM,

@@ -7,16 +7,16 @@
 #include "shared/rows/model_rows.h"
 #include "shared/text.h"
 
-const char *const alert_scope_names[] = {"agent", "feature", "target", "key", "instance",
-	"refusal", NULL};
+const char *const alert_scope_names[] = {
+	"agent", "feature", "target", "key", "instance", "refusal", NULL};
 const char *const alert_op_names[] = {"gt", "ge", "lt", "le", NULL};
 const char *const alert_severity_names[] = {"critical", "warning", "info", NULL};
 // In the order of the rows below.
 const char *const alert_metric_names[] = {"error_pct", "p95_ms", "broken_streams_pct",
 	"candidates_up", "key_cooling", "key_invalid", "key_no_quota", "key_budget_pct",
 	"key_expires_days", "instance_down", "model_gone", "model_shutdown_days", "store_degraded",
-	"sealed", "zero_cost_rows", "unpriced_calls", "tasks_outcome_unknown",
-	"callers_refused", NULL};
+	"sealed", "zero_cost_rows", "unpriced_calls", "tasks_outcome_unknown", "callers_refused",
+	NULL};
 _Static_assert(ARRAY_LEN(alert_metric_names) == AM_COUNT + 1, "one name for every metric");
 
 #define ROW(id, scope, unit, ...) [id] = {id, scope, unit, __VA_ARGS__}
@@ -27,13 +27,15 @@ static const struct alert_metric_row metrics[] = {
 	ROW(AM_P95_MS, SCOPE_FEATURE, "ms", N_("95th percentile of a feature's latency"),
 		N_("feature {object}: p95 latency {value} ms, limit {limit} ms"),
 		N_("see which target is slow: yijian route list {object}")),
-	ROW(AM_BROKEN_PCT, SCOPE_FEATURE, "%", N_("share of a feature's requests whose stream broke"),
+	ROW(AM_BROKEN_PCT, SCOPE_FEATURE, "%",
+		N_("share of a feature's requests whose stream broke"),
 		N_("feature {object}: {value} % of requests end in a broken stream, limit {limit} %"),
 		N_("see whose: yijian traffic list --errors --feature {object}")),
 	ROW(AM_CANDIDATES_UP, SCOPE_FEATURE, "", N_("candidates of a feature that take requests"),
 		N_("feature {object}: no target takes requests"),
 		N_("see why each is out: yijian route explain {object}")),
-	ROW(AM_KEY_COOLING, SCOPE_KEY, "", N_("a key waits after its vendor said too many requests"),
+	ROW(AM_KEY_COOLING, SCOPE_KEY, "",
+		N_("a key waits after its vendor said too many requests"),
 		N_("key {object}: rate limited by its vendor, cooling"),
 		N_("add a key of another account, or lower its limits: yijian key get {object}")),
 	ROW(AM_KEY_INVALID, SCOPE_KEY, "", N_("a vendor refuses a key"),
@@ -53,10 +55,12 @@ static const struct alert_metric_row metrics[] = {
 	ROW(AM_MODEL_GONE, SCOPE_TARGET, "", N_("a vendor does not know a target's model"),
 		N_("target {object}: the vendor does not know its model"),
 		N_("correct upstream_model of the target: yijian feature get {object}")),
-	ROW(AM_MODEL_SHUTDOWN_DAYS, SCOPE_TARGET, "d", N_("days until a target's model is shut down"),
+	ROW(AM_MODEL_SHUTDOWN_DAYS, SCOPE_TARGET, "d",
+		N_("days until a target's model is shut down"),
 		N_("target {object}: its model is shut down by the vendor in {value} days"),
 		N_("move the target to a newer upstream_model")),
-	ROW(AM_STORE_DEGRADED, SCOPE_AGENT, "", N_("the database does not take writes or lost rows"),
+	ROW(AM_STORE_DEGRADED, SCOPE_AGENT, "",
+		N_("the database does not take writes or lost rows"),
 		N_("the store is degraded: traffic goes on, changes may be refused"),
 		N_("see the reason: yijian status")),
 	ROW(AM_SEALED, SCOPE_AGENT, "", N_("the root key does not open the key store"),
@@ -71,7 +75,8 @@ static const struct alert_metric_row metrics[] = {
 	ROW(AM_OUTCOME_UNKNOWN, SCOPE_AGENT, "", N_("image tasks whose outcome nobody knows"),
 		N_("{value} image tasks have an unknown outcome: paid perhaps, not repeated"),
 		N_("look at the vendor's console, then: yijian task list")),
-	ROW(AM_CALLERS_REFUSED, SCOPE_REFUSAL, "", N_("requests refused for one reason, in the window"),
+	ROW(AM_CALLERS_REFUSED, SCOPE_REFUSAL, "",
+		N_("requests refused for one reason, in the window"),
 		N_("callers are refused, {object}: {value} requests lately"),
 		N_("see who and why: yijian traffic list --errors -o wide; in words: yijian status")),
 };
@@ -94,37 +99,46 @@ static const struct field alert_rule_rows[] = {
 		.flags = FF_NULLABLE | FF_OMIT_UNSET | FF_FORM, .help = N_("what it is for")},
 	{RULE_AT(metric), .type = FT_ENUM, .choices = alert_metric_names, .def = -1,
 		.flags = FF_REQUIRED | FF_COLUMN | FF_FORM, .help = N_("what is measured")},
-	{RULE_AT(scope), .type = FT_ENUM, .choices = alert_scope_names, .flags = FF_READONLY | FF_WIDE,
-		.help = N_("what each alert of it is about")},
+	{RULE_AT(scope), .type = FT_ENUM, .choices = alert_scope_names,
+		.flags = FF_READONLY | FF_WIDE, .help = N_("what each alert of it is about")},
 	{RULE_AT(only), .type = FT_STRV, .charset = FC_NAME, .min = 1, .max = REF_MAX,
 		.flags = FF_WIDE | FF_FORM, .help = N_("only these objects; empty: all")},
 	{RULE_AT(op), .type = FT_ENUM, .choices = alert_op_names, .def = OP_GE,
-		.flags = FF_COLUMN | FF_FORM, .help = N_("how the value is compared: gt, ge, lt, le")},
+		.flags = FF_COLUMN | FF_FORM,
+		.help = N_("how the value is compared: gt, ge, lt, le")},
 	{RULE_AT(threshold), .type = FT_NUM, .flags = FF_REQUIRED | FF_COLUMN | FF_FORM,
 		.help = N_("with what")},
 	{RULE_AT(window_s), .type = FT_INT, .min = 10, .max = 300, .def = 300, .unit = "s",
-		.flags = FF_WIDE | FF_FORM, .help = N_("time over which rates and latencies are taken")},
+		.flags = FF_WIDE | FF_FORM,
+		.help = N_("time over which rates and latencies are taken")},
 	{RULE_AT(min_count), .type = FT_INT, .min = 0, .max = 1000000, .def = 10,
 		.flags = FF_WIDE | FF_FORM, .help = N_("fewer requests in the window say nothing")},
 	{RULE_AT(for_s), .type = FT_INT, .min = 0, .max = 86400, .def = 60, .unit = "s",
-		.flags = FF_COLUMN | FF_FORM, .help = N_("how long it holds before the alert fires")},
+		.flags = FF_COLUMN | FF_FORM,
+		.help = N_("how long it holds before the alert fires")},
 	{RULE_AT(clear_for_s), .type = FT_INT, .min = 0, .max = 86400, .def = 60, .unit = "s",
-		.flags = FF_WIDE | FF_FORM, .help = N_("how long it has passed before it resolves")},
-	{RULE_AT(severity), .type = FT_ENUM, .choices = alert_severity_names, .def = SEVERITY_WARNING,
-		.flags = FF_COLUMN | FF_FORM, .help = N_("critical, warning or info")},
+		.flags = FF_WIDE | FF_FORM,
+		.help = N_("how long it has passed before it resolves")},
+	{RULE_AT(severity), .type = FT_ENUM, .choices = alert_severity_names,
+		.def = SEVERITY_WARNING, .flags = FF_COLUMN | FF_FORM,
+		.help = N_("critical, warning or info")},
 	{RULE_AT(enabled), .type = FT_BOOL, .def = 1, .flags = FF_COLUMN | FF_FORM,
 		.help = N_("whether it is looked at")},
-	{RULE_AT(labels), .type = FT_JSON, .flags = FF_OMIT_UNSET, .help = N_("passed on with each alert")},
+	{RULE_AT(labels), .type = FT_JSON, .flags = FF_OMIT_UNSET,
+		.help = N_("passed on with each alert")},
 	{RULE_AT(builtin), .type = FT_BOOL, .flags = FF_READONLY | FF_WIDE,
 		.help = N_("came with the agent; deleting it brings its default back")},
 	{RULE_AT(revision), .type = FT_INT, .def = FIELD_NONE, .flags = FF_READONLY | FF_WIDE,
 		.help = N_("number of the last change; the ETag")},
-	{RULE_AT(created_at), .type = FT_TIME, .flags = FF_READONLY, .help = N_("when it was made")},
-	{RULE_AT(updated_at), .type = FT_TIME, .flags = FF_READONLY, .help = N_("when it was last changed")},
-	{RULE_AT(updated_by), .type = FT_STR, .flags = FF_READONLY, .help = N_("who changed it last")},
+	{RULE_AT(created_at), .type = FT_TIME, .flags = FF_READONLY,
+		.help = N_("when it was made")},
+	{RULE_AT(updated_at), .type = FT_TIME, .flags = FF_READONLY,
+		.help = N_("when it was last changed")},
+	{RULE_AT(updated_by), .type = FT_STR, .flags = FF_READONLY,
+		.help = N_("who changed it last")},
 };
-const struct field_set alert_rule_fields = {"AlertRule", alert_rule_rows,
-	ARRAY_LEN(alert_rule_rows), sizeof(struct alert_rule)};
+const struct field_set alert_rule_fields = {
+	"AlertRule", alert_rule_rows, ARRAY_LEN(alert_rule_rows), sizeof(struct alert_rule)};
 
 static const struct field alert_rows[] = {
 	{SEEN_COL("severity"), .type = FT_STR, .help = N_("critical, warning or info")},
@@ -156,16 +170,25 @@ static const struct field alert_ack_rows[] = {
 	{"note", FT_STR, FIELD_AT(struct alert_ack_body, note), FF_NULLABLE, FC_NAME, .max = 100,
 		.help = N_("what is being done")},
 };
-const struct field_set alert_ack_fields = {"AlertAck", alert_ack_rows,
-	ARRAY_LEN(alert_ack_rows), sizeof(struct alert_ack_body)};
+const struct field_set alert_ack_fields = {
+	"AlertAck", alert_ack_rows, ARRAY_LEN(alert_ack_rows), sizeof(struct alert_ack_body)};
 
 // ---- the rules that come with the agent ----
 
 #define RULE(name_, metric_, op_, threshold_, for_, clear_, severity_, text)                       \
 	{                                                                                          \
-		.name = name_, .description = text, .metric = metric_, .op = op_,                  \
-		.threshold = threshold_, .window_s = 300, .min_count = 10, .for_s = for_,          \
-		.clear_for_s = clear_, .severity = severity_, .enabled = true, .builtin = true,    \
+		.name = name_,                                                                     \
+		.description = text,                                                               \
+		.metric = metric_,                                                                 \
+		.op = op_,                                                                         \
+		.threshold = threshold_,                                                           \
+		.window_s = 300,                                                                   \
+		.min_count = 10,                                                                   \
+		.for_s = for_,                                                                     \
+		.clear_for_s = clear_,                                                             \
+		.severity = severity_,                                                             \
+		.enabled = true,                                                                   \
+		.builtin = true,                                                                   \
 	}
 static const struct alert_rule builtin[] = {
 	RULE("route-errors", AM_ERROR_PCT, OP_GE, 5, 60, 60, SEVERITY_CRITICAL,
@@ -194,8 +217,7 @@ static const struct alert_rule builtin[] = {
 		N_("a vendor shuts a target's model down soon")),
 	RULE("store-degraded", AM_STORE_DEGRADED, OP_GE, 1, 5, 5, SEVERITY_CRITICAL,
 		N_("the database is in trouble")),
-	RULE("sealed", AM_SEALED, OP_GE, 1, 0, 0, SEVERITY_CRITICAL,
-		N_("the key store is closed")),
+	RULE("sealed", AM_SEALED, OP_GE, 1, 0, 0, SEVERITY_CRITICAL, N_("the key store is closed")),
 	RULE("zero-cost", AM_ZERO_COST, OP_GE, 1, 0, 60, SEVERITY_WARNING,
 		N_("paid calls are booked at no cost")),
 	RULE("unpriced", AM_UNPRICED, OP_GE, 1, 0, 60, SEVERITY_WARNING,

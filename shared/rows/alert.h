@@ -9,16 +9,35 @@
 #define ALERT_RULES_MAX 200 // with the built-in ones
 #define ALERT_NOTE_MAX 400
 
-enum alert_scope { SCOPE_AGENT, SCOPE_FEATURE, SCOPE_TARGET, SCOPE_KEY, SCOPE_INSTANCE,
-	SCOPE_REFUSAL };
+enum alert_scope {
+	SCOPE_AGENT,
+	SCOPE_FEATURE,
+	SCOPE_TARGET,
+	SCOPE_KEY,
+	SCOPE_INSTANCE,
+	SCOPE_REFUSAL
+};
 enum alert_op { OP_GT, OP_GE, OP_LT, OP_LE };
 enum alert_severity { SEVERITY_CRITICAL, SEVERITY_WARNING, SEVERITY_INFO };
 
 enum alert_metric {
-	AM_ERROR_PCT, AM_P95_MS, AM_BROKEN_PCT, AM_CANDIDATES_UP,
-	AM_KEY_COOLING, AM_KEY_INVALID, AM_KEY_NO_QUOTA, AM_KEY_BUDGET_PCT, AM_KEY_EXPIRES_DAYS,
-	AM_INSTANCE_DOWN, AM_MODEL_GONE, AM_MODEL_SHUTDOWN_DAYS,
-	AM_STORE_DEGRADED, AM_SEALED, AM_ZERO_COST, AM_UNPRICED, AM_OUTCOME_UNKNOWN,
+	AM_ERROR_PCT,
+	AM_P95_MS,
+	AM_BROKEN_PCT,
+	AM_CANDIDATES_UP,
+	AM_KEY_COOLING,
+	AM_KEY_INVALID,
+	AM_KEY_NO_QUOTA,
+	AM_KEY_BUDGET_PCT,
+	AM_KEY_EXPIRES_DAYS,
+	AM_INSTANCE_DOWN,
+	AM_MODEL_GONE,
+	AM_MODEL_SHUTDOWN_DAYS,
+	AM_STORE_DEGRADED,
+	AM_SEALED,
+	AM_ZERO_COST,
+	AM_UNPRICED,
+	AM_OUTCOME_UNKNOWN,
 	AM_CALLERS_REFUSED,
 	AM_COUNT
 };
@@ -58,8 +77,8 @@ struct alert_ack_body {
 extern const struct field_set alert_rule_fields; // stored
 extern const struct field_set alert_fields; // answers only
 extern const struct field_set alert_ack_fields;
-extern const char *const alert_scope_names[], *const alert_op_names[],
-	*const alert_severity_names[], *const alert_metric_names[];
+extern const char *const alert_scope_names[],
+	*const alert_op_names[], *const alert_severity_names[], *const alert_metric_names[];
 
 const struct alert_metric_row *alert_metric_row(enum alert_metric m);
 // Rules of every agent until somebody changes them.

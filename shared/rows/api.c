@@ -14,7 +14,8 @@ static const struct service_row services[] = {
 		N_("the model traffic, OpenAI-compatible; on loopback every platform API too")},
 	{SVC_CONFIG_CENTER, "config-center", 8001,
 		N_("features: what the platform offers, by which targets, with which limits")},
-	{SVC_KEY_MANAGER, "key-manager", 8002, N_("vendor keys, encrypted and write-only; clients and tokens")},
+	{SVC_KEY_MANAGER, "key-manager", 8002,
+		N_("vendor keys, encrypted and write-only; clients and tokens")},
 	{SVC_SERVICE_REGISTRY, "service-registry", 8003,
 		N_("self-hosted instances: registration, heartbeat, health, drain")},
 	{SVC_ROUTER_ENGINE, "router-engine", 8004,
@@ -63,17 +64,9 @@ FIELD_SET(route_patch_fields, "RoutePatch", struct route_patch_body);
 // ---- query parameters ----
 
 #define LIMIT_PARAM(max_, def_)                                                                    \
-	{                                                                                          \
-		"limit", FT_INT, NULL, 1, max_, def_, N_("at most so many items"), NULL            \
-	}
-#define CURSOR_PARAM                                                                               \
-	{                                                                                          \
-		"cursor", FT_STR, NULL, 0, 64, 0, N_("\"next\" of the page before"), NULL          \
-	}
-#define PARAMS_END                                                                                 \
-	{                                                                                          \
-		NULL, FT_STR, NULL, 0, 0, 0, NULL, NULL                                            \
-	}
+	{"limit", FT_INT, NULL, 1, max_, def_, N_("at most so many items"), NULL}
+#define CURSOR_PARAM {"cursor", FT_STR, NULL, 0, 64, 0, N_("\"next\" of the page before"), NULL}
+#define PARAMS_END {NULL, FT_STR, NULL, 0, 0, 0, NULL, NULL}
 
 static const struct param paged[] = {LIMIT_PARAM(1000, 100), CURSOR_PARAM, PARAMS_END};
 static const struct param watch_params[] = {
@@ -86,8 +79,8 @@ static const struct param key_list_params[] = {
 	{"ref", FT_STR, NULL, 0, REF_MAX, 0, N_("vendor/service/slug: the one key of this name")},
 	{"vendor", FT_STR, NULL, 0, ID_MAX, 0, N_("only this vendor's keys")},
 	{"service", FT_STR, NULL, 0, ID_MAX, 0, N_("only keys of this service")},
-	LIMIT_PARAM(1000, 1000), {"cursor", FT_STR, NULL, 0, REF_MAX, 0, N_("\"next\" of the page before")},
-	PARAMS_END};
+	LIMIT_PARAM(1000, 1000),
+	{"cursor", FT_STR, NULL, 0, REF_MAX, 0, N_("\"next\" of the page before")}, PARAMS_END};
 static const struct param route_patch_params[] = {
 	{"key", FT_STR, NULL, 0, REF_MAX, 0, N_("only this key of the target")},
 	{"instance", FT_STR, NULL, 0, REF_MAX, 0, N_("only this instance of the target")},
@@ -121,19 +114,20 @@ static const struct param price_import_params[] = {
 static const char *const usage_bys[] = {"feature", "target", "client", "key", "model", NULL};
 #define DAY_MS INT64_C(86400000)
 static const struct param usage_params[] = {
-	{"by", FT_STRV, usage_bys, 0, 0, 1, N_("comma list of feature, target, client, key, model")},
+	{"by", FT_STRV, usage_bys, 0, 0, 1,
+		N_("comma list of feature, target, client, key, model")},
 	{"window", FT_INT, NULL, 60000, 400 * DAY_MS, DAY_MS,
 		N_("how far back: 1h, 24h, 30d; at most 400d"), "ms"},
-	{"step", FT_INT, NULL, 60000, 400 * DAY_MS, 0,
-		N_("told apart by time too: 1m, 1h, 1d"), "ms"},
+	{"step", FT_INT, NULL, 60000, 400 * DAY_MS, 0, N_("told apart by time too: 1m, 1h, 1d"),
+		"ms"},
 	{"feature", FT_STR, NULL, 0, ID_MAX, 0, N_("only this feature")},
 	{"target", FT_STR, NULL, 0, REF_MAX, 0, N_("only this target")},
 	{"client", FT_STR, NULL, 0, REF_MAX, 0, N_("only the client of this id")},
 	{"key", FT_STR, NULL, 0, REF_MAX, 0, N_("only this key id or instance")},
 	{"model", FT_STR, NULL, 0, REF_MAX, 0, N_("only this model")}, LIMIT_PARAM(1000, 100),
 	CURSOR_PARAM, PARAMS_END};
-static const struct param series_params[] = {
-	{"window", FT_INT, NULL, 1000, DAY_MS, 3600000, N_("how far back: 5m, 1h; at most 24h"), "ms"},
+static const struct param series_params[] = {{"window", FT_INT, NULL, 1000, DAY_MS, 3600000,
+						     N_("how far back: 5m, 1h; at most 24h"), "ms"},
 	PARAMS_END};
 
 // ---- errors, besides the common ones of every endpoint ----
@@ -141,35 +135,36 @@ static const struct param series_params[] = {
 #define ERRORS(name, ...) static const enum err_code name[] = {__VA_ARGS__, ERR_OK}
 ERRORS(errs_get, ERR_NOT_FOUND);
 ERRORS(errs_page, ERR_FIELD_RANGE, ERR_CURSOR_INVALID);
-ERRORS(errs_doc, ERR_PRECONDITION_FAILED, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_JSON_TOO_COMPLEX, ERR_FIELD_UNKNOWN,
-	ERR_FIELD_REQUIRED, ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS,
-	ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN, ERR_TLS_REQUIRED, ERR_IDEMPOTENCY_MISMATCH,
-	ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
+ERRORS(errs_doc, ERR_PRECONDITION_FAILED, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY,
+	ERR_JSON_TOO_COMPLEX, ERR_FIELD_UNKNOWN, ERR_FIELD_REQUIRED, ERR_FIELD_TYPE,
+	ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS, ERR_VENDOR_UNKNOWN,
+	ERR_UPSTREAM_URL_FORBIDDEN, ERR_TLS_REQUIRED, ERR_IDEMPOTENCY_MISMATCH, ERR_STORAGE_FULL,
+	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
 ERRORS(errs_instance, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_JSON_TOO_COMPLEX,
 	ERR_FIELD_UNKNOWN, ERR_FIELD_REQUIRED, ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET,
 	ERR_CONFLICT_EXISTS, ERR_CONFLICT_STATE, ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN,
 	ERR_TLS_REQUIRED, ERR_IDEMPOTENCY_MISMATCH, ERR_STORAGE_FULL, ERR_STORAGE_MOVED,
 	ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
 ERRORS(errs_change, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH,
-	ERR_JSON_INVALID, ERR_FIELD_UNKNOWN,
-	ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS, ERR_STORAGE_FULL,
-	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
+	ERR_JSON_INVALID, ERR_FIELD_UNKNOWN, ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET,
+	ERR_CONFLICT_EXISTS, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
+	ERR_STORAGE_READONLY, ERR_SEALED);
 ERRORS(errs_policy, ERR_PRECONDITION_FAILED, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN, ERR_FIELD_TYPE,
 	ERR_FIELD_REQUIRED, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
 	ERR_STORAGE_READONLY, ERR_SEALED);
-ERRORS(errs_act, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH,
-	ERR_JSON_INVALID, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
-	ERR_STORAGE_READONLY);
+ERRORS(errs_act, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH, ERR_JSON_INVALID,
+	ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY);
 ERRORS(errs_check, ERR_NOT_FOUND, ERR_JSON_INVALID);
 ERRORS(errs_test, ERR_NOT_FOUND, ERR_SEALED, ERR_SECRET_CORRUPT, ERR_JSON_INVALID,
 	ERR_FIELD_REQUIRED, ERR_FIELD_UNKNOWN, ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN);
 ERRORS(errs_route, ERR_NOT_FOUND, ERR_JSON_INVALID, ERR_JSON_TOO_COMPLEX, ERR_FIELD_TYPE,
 	ERR_FIELD_RANGE);
-ERRORS(errs_caller, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN, ERR_FIELD_REQUIRED, ERR_FIELD_TYPE,
-	ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_CONFLICT_EXISTS, ERR_STORAGE_FULL,
+ERRORS(errs_caller, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH, ERR_JSON_INVALID,
+	ERR_FIELD_UNKNOWN, ERR_FIELD_REQUIRED, ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET,
+	ERR_CONFLICT_EXISTS, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
+	ERR_STORAGE_READONLY, ERR_SEALED);
+ERRORS(errs_revoke, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_LAST_ADMIN, ERR_STORAGE_FULL,
 	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
-ERRORS(errs_revoke, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_LAST_ADMIN, ERR_STORAGE_FULL, ERR_STORAGE_MOVED,
-	ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
 ERRORS(errs_decision, ERR_NOT_FOUND, ERR_GONE);
 ERRORS(errs_model, ERR_MODEL_NOT_FOUND, ERR_INVALID_API_KEY);
 ERRORS(errs_call, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_FIELD_FORBIDDEN, ERR_FIELD_REQUIRED,
@@ -186,10 +181,10 @@ ERRORS(errs_task, ERR_NOT_FOUND, ERR_NOT_CANCELABLE, ERR_STORAGE_FAILED, ERR_STO
 #undef ERRORS
 
 static const enum err_code common_errors[] = {ERR_BAD_FRAMING, ERR_BAD_PATH, ERR_FIELD_UNKNOWN,
-	ERR_PARAM_INVALID, ERR_EXPECTATION_FAILED, ERR_BAD_HOST,
-	ERR_BAD_ORIGIN, ERR_HEADERS_TOO_LARGE, ERR_URI_TOO_LONG, ERR_BODY_TOO_LARGE,
-	ERR_UNSUPPORTED_MEDIA_TYPE, ERR_CLIENT_TIMEOUT, ERR_METHOD_NOT_ALLOWED, ERR_METHOD_UNKNOWN,
-	ERR_OVERLOADED, ERR_INTERNAL, ERR_OK};
+	ERR_PARAM_INVALID, ERR_EXPECTATION_FAILED, ERR_BAD_HOST, ERR_BAD_ORIGIN,
+	ERR_HEADERS_TOO_LARGE, ERR_URI_TOO_LONG, ERR_BODY_TOO_LARGE, ERR_UNSUPPORTED_MEDIA_TYPE,
+	ERR_CLIENT_TIMEOUT, ERR_METHOD_NOT_ALLOWED, ERR_METHOD_UNKNOWN, ERR_OVERLOADED,
+	ERR_INTERNAL, ERR_OK};
 static const enum err_code identity_errors[] = {ERR_AUTH_REQUIRED, ERR_PEER_NOT_ALLOWED,
 	ERR_TOKEN_INVALID, ERR_TOKEN_EXPIRED, ERR_TOKEN_REVOKED, ERR_TOKEN_IN_URL,
 	ERR_ROLE_FORBIDDEN, ERR_SCOPE_EXCEEDED, ERR_RATE_LIMITED, ERR_OK};
@@ -247,8 +242,9 @@ static const struct endpoint rows[] = {
 		LISTS, .may = MAY_VIEW, .answer = &revision_fields, .errors = errs_get,
 		.summary = N_("List a feature's stored revisions")},
 	{EP_FEATURE_ROLLBACK, CFG, HTTP_POST, FEATURE "/rollback", "feature_rollback",
-		N_("Go back to an earlier revision"), MAY_OPERATE, EPF_IF_MATCH | EPF_IDEMPOTENCY_KEY, BODY_DOC,
-		&rollback_fields, &feature_fields, .errors = errs_change},
+		N_("Go back to an earlier revision"), MAY_OPERATE,
+		EPF_IF_MATCH | EPF_IDEMPOTENCY_KEY, BODY_DOC, &rollback_fields, &feature_fields,
+		.errors = errs_change},
 	{EP_REVISIONS, CFG, .path = "/api/v1/revisions", .name = "revisions", LISTS,
 		.may = MAY_VIEW, .answer = &change_fields, .params = paged, .errors = errs_page,
 		.summary = N_("List revisions of the whole configuration")},
@@ -274,18 +270,21 @@ static const struct endpoint rows[] = {
 	{EP_KEY_DELETE, KEYS, HTTP_DELETE, KEY, "key_delete", N_("Delete a vendor key"),
 		MAY_OPERATE, EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_act},
 	{EP_KEY_TEST, KEYS, HTTP_POST, KEY "/test", "key_test",
-		N_("Try a stored key at its vendor"), MAY_OPERATE, EPF_LONG | EPF_IDEMPOTENCY_KEY, BODY_DOC, &nothing_fields,
-		&keytest_fields, .errors = errs_test},
+		N_("Try a stored key at its vendor"), MAY_OPERATE, EPF_LONG | EPF_IDEMPOTENCY_KEY,
+		BODY_DOC, &nothing_fields, &keytest_fields, .errors = errs_test},
 	{EP_KEY_ROTATE, KEYS, HTTP_POST, KEY "/rotate", "key_rotate",
-		N_("Replace the secret of a key"), MAY_OPERATE, EPF_IF_MATCH | EPF_IDEMPOTENCY_KEY, BODY_DOC,
-		&rotate_fields, &key_view_fields, .errors = errs_change},
+		N_("Replace the secret of a key"), MAY_OPERATE, EPF_IF_MATCH | EPF_IDEMPOTENCY_KEY,
+		BODY_DOC, &rotate_fields, &key_view_fields, .errors = errs_change},
 	{EP_KEY_ENABLE, KEYS, HTTP_POST, KEY "/enable", "key_enable", N_("Enable a key"),
-		MAY_OPERATE, EPF_ACT, BODY_DOC, &nothing_fields, &key_view_fields, .errors = errs_act},
+		MAY_OPERATE, EPF_ACT, BODY_DOC, &nothing_fields, &key_view_fields,
+		.errors = errs_act},
 	{EP_KEY_DISABLE, KEYS, HTTP_POST, KEY "/disable", "key_disable", N_("Disable a key"),
-		MAY_OPERATE, EPF_ACT, BODY_DOC, &nothing_fields, &key_view_fields, .errors = errs_act},
+		MAY_OPERATE, EPF_ACT, BODY_DOC, &nothing_fields, &key_view_fields,
+		.errors = errs_act},
 	{EP_KEY_TEST_NEW, KEYS, HTTP_POST, "/api/v1/keys/test", "key_test_new",
-		N_("Try a key that is not saved yet; stores nothing"), MAY_OPERATE, EPF_LONG | EPF_IDEMPOTENCY_KEY,
-		BODY_DOC, &key_fields, &keytest_fields, .errors = errs_test},
+		N_("Try a key that is not saved yet; stores nothing"), MAY_OPERATE,
+		EPF_LONG | EPF_IDEMPOTENCY_KEY, BODY_DOC, &key_fields, &keytest_fields,
+		.errors = errs_test},
 	{EP_KEY_FINGERPRINT, KEYS, HTTP_POST, "/api/v1/keys/fingerprint", "key_fingerprint",
 		N_("Fingerprint of a key, and whether it is known; stores nothing"), MAY_OPERATE,
 		EPF_IDEMPOTENT, BODY_DOC, &key_fields, .errors = errs_test},
@@ -300,8 +299,8 @@ static const struct endpoint rows[] = {
 		.summary = N_("List the clients of the model traffic")},
 	{EP_CLIENT_CREATE, KEYS, HTTP_POST, "/api/v1/clients", "client_create",
 		N_("Add a client; the answer has its key, this once"), MAY_OPERATE,
-		EPF_IDEMPOTENCY_KEY, BODY_DOC,
-		&client_fields, &client_view_fields, .errors = errs_caller},
+		EPF_IDEMPOTENCY_KEY, BODY_DOC, &client_fields, &client_view_fields,
+		.errors = errs_caller},
 	{EP_CLIENT_GET, KEYS, .path = CLIENT, .name = "client_get", GETS, .may = MAY_VIEW,
 		.answer = &client_view_fields, .errors = errs_get,
 		.summary = N_("Show a client, its limits and what it spent")},
@@ -322,13 +321,12 @@ static const struct endpoint rows[] = {
 		.may = MAY_VIEW, .answer = &token_view_fields,
 		.summary = N_("List the tokens of the platform APIs")},
 	{EP_TOKEN_CREATE, KEYS, HTTP_POST, "/api/v1/tokens", "token_create",
-		N_("Make a token; the answer has it, this once"), MAY_OPERATE,
-		EPF_IDEMPOTENCY_KEY, BODY_DOC,
-		&token_fields, &token_view_fields, .errors = errs_caller},
+		N_("Make a token; the answer has it, this once"), MAY_OPERATE, EPF_IDEMPOTENCY_KEY,
+		BODY_DOC, &token_fields, &token_view_fields, .errors = errs_caller},
 	{EP_TOKEN_GET, KEYS, .path = TOKEN, .name = "token_get", GETS, .may = MAY_VIEW,
 		.answer = &token_view_fields, .errors = errs_get, .summary = N_("Show a token")},
-	{EP_TOKEN_DELETE, KEYS, HTTP_DELETE, TOKEN, "token_delete",
-		N_("Revoke a token at once"), MAY_OPERATE, EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_revoke},
+	{EP_TOKEN_DELETE, KEYS, HTTP_DELETE, TOKEN, "token_delete", N_("Revoke a token at once"),
+		MAY_OPERATE, EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_revoke},
 	{EP_PRICE_LIST, KEYS, .path = "/api/v1/prices", .name = "price_list", LISTS,
 		.may = MAY_VIEW, .answer = &price_fields, .params = price_list_params,
 		.errors = errs_page, .summary = N_("What models cost")},
@@ -354,7 +352,8 @@ static const struct endpoint rows[] = {
 		.answer = &instance_view_fields, .errors = errs_get,
 		.summary = N_("Show an instance")},
 	{EP_INSTANCE_DELETE, REG, HTTP_DELETE, INSTANCE, "instance_delete",
-		N_("Remove an instance"), MAY_REGISTER, EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_act},
+		N_("Remove an instance"), MAY_REGISTER, EPF_IDEMPOTENT | EPF_IF_MATCH,
+		.errors = errs_act},
 	{EP_INSTANCE_HEARTBEAT, REG, HTTP_POST, INSTANCE "/heartbeat", "instance_heartbeat",
 		N_("Tell that an instance lives"), MAY_REGISTER, EPF_IDEMPOTENT, BODY_DOC, NULL,
 		&instance_view_fields, .errors = errs_get},
@@ -455,10 +454,10 @@ static const struct endpoint rows[] = {
 		.flags = EPF_STREAM | EPF_BARE_PREFIX, .body = BODY_IMAGE,
 		.summary = N_("Write down speech: a form, answered by JSON, text or SSE")},
 	{EP_MODERATIONS, GW, .path = "/v1/moderations", .name = "moderations", CALLS,
-		.flags = EPF_BARE_PREFIX, .body = BODY_CHAT, .summary = N_("Judge texts and images")},
-	{EP_RERANK, GW, .path = "/v1/rerank", .name = "rerank", CALLS,
 		.flags = EPF_BARE_PREFIX, .body = BODY_CHAT,
-		.summary = N_("Order documents by how they answer a query")},
+		.summary = N_("Judge texts and images")},
+	{EP_RERANK, GW, .path = "/v1/rerank", .name = "rerank", CALLS, .flags = EPF_BARE_PREFIX,
+		.body = BODY_CHAT, .summary = N_("Order documents by how they answer a query")},
 	{EP_IMAGES, GW, .path = "/v1/images/generations", .name = "images", CALLS,
 		.flags = EPF_STREAM | EPF_BARE_PREFIX, .body = BODY_IMAGE,
 		.summary = N_("Make images: JSON or SSE")},
@@ -508,7 +507,8 @@ const enum err_code *endpoint_common_errors(const struct endpoint *ep, bool iden
 enum role role_of(enum token_role r)
 {
 	static const enum role roles[] = {[TOKEN_VIEWER] = ROLE_VIEWER,
-		[TOKEN_OPERATOR] = ROLE_OPERATOR, [TOKEN_SERVICE] = ROLE_SERVICE,
+		[TOKEN_OPERATOR] = ROLE_OPERATOR,
+		[TOKEN_SERVICE] = ROLE_SERVICE,
 		[TOKEN_ADMIN] = ROLE_ADMIN};
 	return roles[r];
 }

@@ -19,16 +19,25 @@ const char *const token_role_names[] = {"viewer", "operator", "service", "admin"
 static const struct {
 	const char *segment, *noun;
 } nouns[] = {
-	{"features", "features"}, {"revisions", "features"}, {"watch", "features"},
-	{"apply", "features"}, {"export", "features"},
-	{"keys", "keys"}, {"vendors", "keys"},
+	{"features", "features"},
+	{"revisions", "features"},
+	{"watch", "features"},
+	{"apply", "features"},
+	{"export", "features"},
+	{"keys", "keys"},
+	{"vendors", "keys"},
 	{"clients", "clients"},
 	{"tokens", "tokens"},
-	{"audit", "audit"}, {"changes", "audit"},
+	{"audit", "audit"},
+	{"changes", "audit"},
 	{"prices", "prices"},
 	{"services", "services"},
-	{"route", "routes"}, {"routes", "routes"}, {"decisions", "routes"},
-	{"status", "status"}, {"events", "status"}, {"metrics", "status"},
+	{"route", "routes"},
+	{"routes", "routes"},
+	{"decisions", "routes"},
+	{"status", "status"},
+	{"events", "status"},
+	{"metrics", "status"},
 	{"usage", "usage"},
 	{"alerts", "alerts"},
 	{"tasks", "tasks"},
@@ -45,7 +54,6 @@ const char *scope_noun(struct slice segment)
 static bool is(const char *scope, const char *noun, bool write)
 {
 	size_t n = strlen(noun);
-
 	return strncmp(scope, noun, n) == 0 && strcmp(scope + n, write ? ":write" : ":read") == 0;
 }
 
@@ -54,7 +62,8 @@ bool scope_in(const struct strv *scopes, const char *noun, bool write)
 	if (scopes->n == 0)
 		return true;
 	for (size_t i = 0; i < scopes->n; i++)
-		if (strcmp(scopes->v[i], SCOPE_ALL) == 0 || (noun && is(scopes->v[i], noun, write)))
+		if (strcmp(scopes->v[i], SCOPE_ALL) == 0 ||
+			(noun != NULL && is(scopes->v[i], noun, write)))
 			return true;
 	return false;
 }
@@ -69,24 +78,20 @@ bool scope_in(const struct strv *scopes, const char *noun, bool write)
 			.help = N_("public part of the secret")                                    \
 	}
 #define NOTE(T)                                                                                    \
-	{                                                                                          \
-		AT(T, note), .type = FT_STR, .charset = FC_NAME, .max = 1000,                      \
-			.flags = FF_NULLABLE | FF_OMIT_UNSET | FF_FORM,                            \
-			.help = N_("free text for people")                                         \
-	}
+	{AT(T, note), .type = FT_STR, .charset = FC_NAME, .max = 1000,                             \
+		.flags = FF_NULLABLE | FF_OMIT_UNSET | FF_FORM,                                    \
+		.help = N_("free text for people")}
 #define EXPIRES(T)                                                                                 \
-	{                                                                                          \
-		AT(T, expires_at), .type = FT_TIME, .def = FIELD_NONE,                             \
-			.flags = FF_NULLABLE | FF_COLUMN | FF_FORM, .title = N_("EXPIRES"),        \
-			.help = N_("not taken after this time")                                    \
-	}
+	{AT(T, expires_at), .type = FT_TIME, .def = FIELD_NONE,                                    \
+		.flags = FF_NULLABLE | FF_COLUMN | FF_FORM, .title = N_("EXPIRES"),                \
+		.help = N_("not taken after this time")}
 
 #define TOKEN_ROWS                                                                                 \
 	NAMED(token),                                                                              \
 		{AT(token, role), .type = FT_ENUM, .choices = token_role_names,                    \
 			.flags = FF_REQUIRED | FF_COLUMN | FF_FORM,                                \
 			.help = N_("viewer reads, operator works, service registers, admin all")}, \
-		{AT(token, scopes), .type = FT_STRV, .choices = scope_names,                        \
+		{AT(token, scopes), .type = FT_STRV, .choices = scope_names,                       \
 			.flags = FF_COLUMN | FF_FORM,                                              \
 			.help = N_("NOUN:read and NOUN:write; empty: all that the role may")},     \
 		{AT(token, cidr), .type = FT_STRV, .charset = FC_URL, .min = 1, .max = 64,         \
@@ -105,13 +110,19 @@ static const struct field token_view_rows[] = {
 	{SEEN_COL("state"), .type = FT_STR, .help = N_("active, pending or expired")},
 	{SEEN_COL("last_used_at"), .type = FT_TIME, .title = N_("USED"),
 		.help = N_("when it was last used, to some seconds")},
-	{.name = "token", .offset = FIELD_NO_HOME, .type = FT_STR, .flags = FF_READONLY,
+	{.name = "token",
+		.offset = FIELD_NO_HOME,
+		.type = FT_STR,
+		.flags = FF_READONLY,
 		.help = N_("the token itself, in the answer that made it and never again")},
 };
-const struct field_set token_view_fields = {"TokenView", token_view_rows,
-	ARRAY_LEN(token_view_rows), 0};
+const struct field_set token_view_fields = {
+	"TokenView", token_view_rows, ARRAY_LEN(token_view_rows), 0};
 
-#define CLIENT_SUB(m) .name = #m, .offset = (uint32_t)(offsetof(struct client_doc, limits.m) - offsetof(struct client_doc, limits))
+#define CLIENT_SUB(m)                                                                              \
+	.name = #m,                                                                                \
+	.offset = (uint32_t)(offsetof(struct client_doc, limits.m) -                               \
+		offsetof(struct client_doc, limits))
 static const struct field client_limits_rows[] = {
 	{CLIENT_SUB(rpm), .type = FT_INT, .min = 1, .max = 1000000, .def = FIELD_NONE,
 		.help = N_("requests per minute")},
@@ -122,19 +133,19 @@ static const struct field client_limits_rows[] = {
 	{CLIENT_SUB(burst), .type = FT_INT, .min = 1, .max = 1000000, .def = FIELD_NONE,
 		.help = N_("requests that may come at once on top; a tenth of rpm when unset")},
 };
-static const struct field_set client_limits_fields = {"ClientLimits", client_limits_rows,
-	ARRAY_LEN(client_limits_rows), 0};
+static const struct field_set client_limits_fields = {
+	"ClientLimits", client_limits_rows, ARRAY_LEN(client_limits_rows), 0};
 
 #define CLIENT_ROWS                                                                                \
-	NAMED(client_doc),                                                                             \
-		{AT(client_doc, enabled), .type = FT_BOOL, .def = 1, .flags = FF_WIDE | FF_FORM,       \
+	NAMED(client_doc),                                                                         \
+		{AT(client_doc, enabled), .type = FT_BOOL, .def = 1, .flags = FF_WIDE | FF_FORM,   \
 			.help = N_("whether its key is taken")},                                   \
-		{AT(client_doc, limits), .type = FT_OBJ, .sub = &client_limits_fields,                 \
+		{AT(client_doc, limits), .type = FT_OBJ, .sub = &client_limits_fields,             \
 			.help = N_("what it may ask in a minute")},                                \
-		{AT(client_doc, budget), .type = FT_OBJ, .sub = &budget_fields,                        \
+		{AT(client_doc, budget), .type = FT_OBJ, .sub = &budget_fields,                    \
 			.help = N_("what it may spend")},                                          \
-		{AT(client_doc, features), .type = FT_STRV, .charset = FC_ID, .min = 1, .max = ID_MAX, \
-			.flags = FF_COLUMN | FF_FORM,                                              \
+		{AT(client_doc, features), .type = FT_STRV, .charset = FC_ID, .min = 1,            \
+			.max = ID_MAX, .flags = FF_COLUMN | FF_FORM,                               \
 			.help = N_("features it may call; empty: all")},                           \
 		EXPIRES(client_doc), NOTE(client_doc), HOUSEKEEPING(client_doc)
 
@@ -142,8 +153,7 @@ static const struct field client_fields_rows[] = {CLIENT_ROWS};
 FIELD_SET(client_fields, "Client", struct client_doc);
 
 static const struct field client_policy_fields_rows[] = {
-	{AT(client_policy, required), .type = FT_BOOL,
-		.flags = FF_REQUIRED | FF_COLUMN | FF_FORM,
+	{AT(client_policy, required), .type = FT_BOOL, .flags = FF_REQUIRED | FF_COLUMN | FF_FORM,
 		.help = N_("whether callers of the model traffic need a client's key")},
 	{AT(client_policy, revision), .type = FT_INT, .flags = FF_READONLY | FF_COLUMN,
 		.help = N_("revision that said so; 0 when nobody did yet")},
@@ -152,8 +162,7 @@ FIELD_SET(client_policy_fields, "ClientPolicy", struct client_policy);
 
 static const struct field client_view_rows[] = {
 	CLIENT_ROWS,
-	{SEEN_COL("state"), .type = FT_STR,
-		.help = N_("active, disabled, expired or over_budget")},
+	{SEEN_COL("state"), .type = FT_STR, .help = N_("active, disabled, expired or over_budget")},
 	{SEEN_WIDE("inflight"), .type = FT_INT, .help = N_("requests it has under way")},
 	{SEEN_WIDE("requests"), .type = FT_INT, .help = N_("requests since the agent started")},
 	{SEEN_WIDE("limited"), .type = FT_INT, .help = N_("of them refused by a limit")},
@@ -162,11 +171,15 @@ static const struct field client_view_rows[] = {
 		.help = N_("answers of this window whose cost is not known")},
 	{SEEN_COL("last_used_at"), .type = FT_TIME, .title = N_("USED"),
 		.help = N_("when it last asked")},
-	{.name = "key", .offset = FIELD_NO_HOME, .type = FT_STR, .flags = FF_READONLY,
+	{.name = "key",
+		.offset = FIELD_NO_HOME,
+		.type = FT_STR,
+		.flags = FF_READONLY,
 		.help = N_("the key itself, in the answer that made it and never again")},
 	{SEEN("locks_out"), .type = FT_JSON,
-		.help = N_("in the answer that made the first client: who called without a key in the "
-			   "last 5 minutes and is refused from now on")},
+		.help = N_(
+			"in the answer that made the first client: who called without a key in the "
+			"last 5 minutes and is refused from now on")},
 };
-const struct field_set client_view_fields = {"ClientView", client_view_rows,
-	ARRAY_LEN(client_view_rows), 0};
+const struct field_set client_view_fields = {
+	"ClientView", client_view_rows, ARRAY_LEN(client_view_rows), 0};

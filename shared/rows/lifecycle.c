@@ -34,7 +34,6 @@ static const struct lifecycle_row rows[] = {
 static size_t fit(const char *pattern, struct slice model)
 {
 	size_t n = strlen(pattern);
-
 	if (n && pattern[n - 1] == '*')
 		return model.n >= n - 1 && memcmp(model.p, pattern, n - 1) == 0 ? n : 0;
 	return slice_eq_str(model, pattern) ? n + 2 : 0;
@@ -44,10 +43,8 @@ const struct lifecycle_row *lifecycle_find(struct slice vendor, struct slice mod
 {
 	const struct lifecycle_row *best = NULL;
 	size_t best_n = 0;
-
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		size_t n = slice_eq_str(vendor, rows[i].vendor) ? fit(rows[i].model, model) : 0;
-
 		if (n > best_n) {
 			best_n = n;
 			best = &rows[i];
@@ -60,7 +57,6 @@ int64_t lifecycle_at(const struct lifecycle_row *row)
 {
 	char text[32];
 	int64_t at = 0;
-
 	snprintf(text, sizeof(text), "%sT00:00:00.000Z", row->shutdown);
 	clock_parse_rfc3339(slice_of(text), &at);
 	return at;

@@ -6,10 +6,10 @@
 #include <math.h>
 #include "shared/text.h"
 
-static const double request_s[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
-	1, 2.5, 5, 10, INFINITY};
-static const double upstream_s[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
-	120, INFINITY};
+static const double request_s[] = {
+	0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, INFINITY};
+static const double upstream_s[] = {
+	0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, INFINITY};
 
 #define EACH SVC_ALL
 #define GW SVC_API_GATEWAY
@@ -50,8 +50,8 @@ static const struct metric_row rows[] = {
 		N_("Image tasks that are over, by feature and how they ended")},
 	{MET_TASKS_OPEN, GW, "yijian_image_tasks_open", GAUGE, {"state"}, NULL, "",
 		N_("Image tasks that are not over: queued, submitting, running")},
-	{MET_GW_STREAMS_BROKEN, GW, "yijian_gateway_streams_broken_total", COUNTER, {"feature", "cause"},
-		NULL, "", N_("Streams that ended before they were complete")},
+	{MET_GW_STREAMS_BROKEN, GW, "yijian_gateway_streams_broken_total", COUNTER,
+		{"feature", "cause"}, NULL, "", N_("Streams that ended before they were complete")},
 	{MET_GW_TOKENS, GW, "yijian_gateway_tokens_total", COUNTER, {"feature", "direction"}, NULL,
 		"", N_("Tokens reported by upstreams: in, out")},
 	{MET_GW_CLIENT_GONE, GW, "yijian_gateway_client_gone_total", COUNTER, {"feature"}, NULL, "",
@@ -59,7 +59,8 @@ static const struct metric_row rows[] = {
 	{MET_GW_LIMITED, GW, "yijian_gateway_limited_total", COUNTER, {"whose", "limit"}, NULL, "",
 		N_("Model requests refused by a limit: of a client or a feature; rpm, tpm, concurrency "
 		   "or budget")},
-	{MET_GW_REFUSED, GW, "yijian_gateway_refused_total", COUNTER, {"reason", "client"}, NULL, "",
+	{MET_GW_REFUSED, GW, "yijian_gateway_refused_total", COUNTER, {"reason", "client"}, NULL,
+		"",
 		N_("Model requests refused before any upstream was asked, by reason and, where it is "
 		   "known, client")},
 	{MET_GW_SHED, EACH, "yijian_http_shed_total", COUNTER, {"service", "why"}, NULL, "",
@@ -81,7 +82,8 @@ static const struct metric_row rows[] = {
 	{MET_USAGE_UNKNOWN, GW, "yijian_usage_unknown_total", COUNTER, {"feature", "target"}, NULL,
 		"", N_("Attempts that did work of which nobody told how much")},
 	{MET_USAGE_ABSURD, GW, "yijian_usage_absurd_total", COUNTER, {"feature", "target"}, NULL,
-		"", N_("Attempts whose upstream told a usage nobody can believe; it was estimated")},
+		"",
+		N_("Attempts whose upstream told a usage nobody can believe; it was estimated")},
 	{MET_COST, GW, "yijian_cost_total", COUNTER, {"feature", "target", "currency"}, NULL, "",
 		N_("Cost of the traffic, in units of the currency, as far as it is known")},
 	{MET_COST_UNKNOWN, GW, "yijian_cost_unknown_total", COUNTER, {"feature", "target"}, NULL,

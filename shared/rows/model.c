@@ -8,8 +8,8 @@
 #include "shared/text.h"
 
 const char *const tier_names[] = {"primary", "secondary", "backup", NULL};
-const char *const strategy_names[] = {"priority", "weighted", "round_robin", "least_inflight",
-	"latency", "cost", NULL};
+const char *const strategy_names[] = {
+	"priority", "weighted", "round_robin", "least_inflight", "latency", "cost", NULL};
 const char *const all_down_names[] = {"fail_fast", "least_bad", "wait", NULL};
 const char *const data_policy_names[] = {"any", "local_only", NULL};
 const char *const affinity_names[] = {"none", "session", NULL};
@@ -21,15 +21,18 @@ const char *const role_names[] = {"none", "viewer", "operator", "service", "admi
 
 static const struct field target_fields_rows[] = {
 	{AT(target, id), .type = FT_STR, .charset = FC_REF, .max = REF_MAX, .min = 1,
-		.flags = FF_COLUMN, .help = N_("unique in its feature; vendor/service when left out")},
+		.flags = FF_COLUMN,
+		.help = N_("unique in its feature; vendor/service when left out")},
 	{AT(target, kind), .type = FT_ENUM, .choices = target_kind_names, .flags = FF_COLUMN,
 		.help = N_("a vendor's API or instances of your own")},
 	{AT(target, vendor), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,
 		.flags = FF_OMIT_UNSET | FF_COLUMN, .help = N_("vendor in the catalogue")},
 	{AT(target, service), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,
-		.flags = FF_REQUIRED | FF_COLUMN, .help = N_("the vendor's service, or the registry's")},
+		.flags = FF_REQUIRED | FF_COLUMN,
+		.help = N_("the vendor's service, or the registry's")},
 	{AT(target, order), .type = FT_INT, .min = 0, .max = 1000, .def = FIELD_NONE,
-		.flags = FF_COLUMN, .help = N_("tried in ascending order; self-hosted 0, vendors 1")},
+		.flags = FF_COLUMN,
+		.help = N_("tried in ascending order; self-hosted 0, vendors 1")},
 	{AT(target, weight), .type = FT_INT, .min = 0, .max = 1000000, .def = 1, .flags = FF_COLUMN,
 		.help = N_("share among equals; 0 takes none")},
 	{AT(target, enabled), .type = FT_BOOL, .def = 1, .flags = FF_COLUMN,
@@ -47,14 +50,15 @@ static const struct field target_fields_rows[] = {
 		.flags = FF_NULLABLE | FF_OMIT_UNSET,
 		.help = N_("space of its embeddings; its upstream_model's when unset")},
 	{AT(target, sizes), .type = FT_STRV, .charset = FC_NAME, .min = 3, .max = 11,
-		.flags = FF_OMIT_UNSET, .help = N_("picture sizes it makes, WIDTHxHEIGHT; empty: any")},
+		.flags = FF_OMIT_UNSET,
+		.help = N_("picture sizes it makes, WIDTHxHEIGHT; empty: any")},
 	{AT(target, lacks), .type = FT_STRV, .choices = need_names, .flags = FF_OMIT_UNSET,
 		.help = N_("what it cannot do: stream, tools, n, response_format, token_input")},
 	{AT(target, force_upstream_stream), .type = FT_BOOL, .def = 0, .flags = FF_OMIT_UNSET,
 		.help = N_("its model only streams: answers are folded for callers that do not")},
 };
-const struct field_set target_fields = {"Target", target_fields_rows,
-	ARRAY_LEN(target_fields_rows), sizeof(struct target)};
+const struct field_set target_fields = {
+	"Target", target_fields_rows, ARRAY_LEN(target_fields_rows), sizeof(struct target)};
 
 static const char *const window_names[] = {"day", "month", "total", NULL};
 
@@ -67,10 +71,12 @@ static const struct field budget_fields_rows[] = {
 	{AT(budget, window), .type = FT_ENUM, .choices = window_names, .def = BUDGET_MONTH,
 		.help = N_("day or month (UTC), or total")},
 };
-const struct field_set budget_fields = {"Budget", budget_fields_rows,
-	ARRAY_LEN(budget_fields_rows), sizeof(struct budget)};
+const struct field_set budget_fields = {
+	"Budget", budget_fields_rows, ARRAY_LEN(budget_fields_rows), sizeof(struct budget)};
 
-#define FEATURE_SUB(part, m) .name = #m, .offset = (uint32_t)(offsetof(struct feature, part.m) - offsetof(struct feature, part))
+#define FEATURE_SUB(part, m)                                                                       \
+	.name = #m,                                                                                \
+	.offset = (uint32_t)(offsetof(struct feature, part.m) - offsetof(struct feature, part))
 
 static const struct field limits_rows[] = {
 	{FEATURE_SUB(limits, max_n), .type = FT_INT, .min = 1, .max = 128, .def = FIELD_NONE,
@@ -88,13 +94,12 @@ static const struct field limits_rows[] = {
 	{FEATURE_SUB(limits, budget), .type = FT_OBJ, .sub = &budget_fields,
 		.help = N_("what the feature may spend")},
 };
-static const struct field_set limits_fields = {"FeatureLimits", limits_rows, ARRAY_LEN(limits_rows), 0};
+static const struct field_set limits_fields = {
+	"FeatureLimits", limits_rows, ARRAY_LEN(limits_rows), 0};
 
 #define DEADLINE(m, d, text)                                                                       \
-	{                                                                                          \
-		FEATURE_SUB(timeouts, m), .type = FT_INT, .min = 10, .max = 3600000, .def = d,     \
-			.unit = "ms", .help = text                                                 \
-	}
+	{FEATURE_SUB(timeouts, m), .type = FT_INT, .min = 10, .max = 3600000, .def = d,            \
+		.unit = "ms", .help = text}
 static const struct field timeouts_rows[] = {
 	DEADLINE(connect_ms, 3000, N_("longest wait for a connection")),
 	DEADLINE(first_byte_ms, 60000, N_("longest wait for the answer's first byte")),
@@ -104,17 +109,19 @@ static const struct field timeouts_rows[] = {
 		.def = 3600000, .unit = "ms",
 		.help = N_("longest life of a stream that has begun")},
 };
-static const struct field_set timeouts_fields = {"FeatureTimeouts", timeouts_rows,
-	ARRAY_LEN(timeouts_rows), 0};
+static const struct field_set timeouts_fields = {
+	"FeatureTimeouts", timeouts_rows, ARRAY_LEN(timeouts_rows), 0};
 
 static const struct field retry_rows[] = {
 	{FEATURE_SUB(retry, max_attempts), .type = FT_INT, .min = 1, .max = 16, .def = 3,
 		.help = N_("most upstream calls for one request")},
 	{FEATURE_SUB(retry, per_target), .type = FT_INT, .min = 1, .max = 4, .def = 1,
-		.help = N_("most calls of one candidate for one request; further ones are at most a tenth"
-			   " of the first")},
-	{FEATURE_SUB(retry, honour_retry_after_max_s), .type = FT_INT, .min = 0, .max = COOLDOWN_MAX_S,
-		.def = 300, .unit = "s", .help = N_("longest cooldown a Retry-After may ask for")},
+		.help = N_(
+			"most calls of one candidate for one request; further ones are at most a tenth"
+			" of the first")},
+	{FEATURE_SUB(retry, honour_retry_after_max_s), .type = FT_INT, .min = 0,
+		.max = COOLDOWN_MAX_S, .def = 300, .unit = "s",
+		.help = N_("longest cooldown a Retry-After may ask for")},
 };
 static const struct field_set retry_fields = {"FeatureRetry", retry_rows, ARRAY_LEN(retry_rows), 0};
 
@@ -126,25 +133,29 @@ static const struct field cooldown_rows[] = {
 	{FEATURE_SUB(cooldown, for_s), .type = FT_INT, .min = 1, .max = 3600, .def = 30,
 		.unit = "s", .help = N_("how long the breaker stays open")},
 };
-static const struct field_set cooldown_fields = {"FeatureCooldown", cooldown_rows,
-	ARRAY_LEN(cooldown_rows), 0};
+static const struct field_set cooldown_fields = {
+	"FeatureCooldown", cooldown_rows, ARRAY_LEN(cooldown_rows), 0};
 
 static const struct field feature_fields_rows[] = {
 	{AT(feature, name), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,
-		.flags = FF_REQUIRED | FF_COLUMN | FF_IMMUTABLE, .help = N_("name in URLs and models")},
-	{AT(feature, display_name), .type = FT_STR, .charset = FC_NAME, .min = 1, .max = NAME_MAX_CP,
-		.flags = FF_NULLABLE | FF_WIDE | FF_FORM, .help = N_("name shown to people")},
+		.flags = FF_REQUIRED | FF_COLUMN | FF_IMMUTABLE,
+		.help = N_("name in URLs and models")},
+	{AT(feature, display_name), .type = FT_STR, .charset = FC_NAME, .min = 1,
+		.max = NAME_MAX_CP, .flags = FF_NULLABLE | FF_WIDE | FF_FORM,
+		.help = N_("name shown to people")},
 	{AT(feature, description), .type = FT_STR, .max = 2000, .flags = FF_NULLABLE | FF_FORM,
 		.help = N_("what it is for")},
 	{AT(feature, enabled), .type = FT_BOOL, .def = 1, .flags = FF_COLUMN | FF_FORM,
 		.help = N_("whether requests are taken")},
-	{AT(feature, endpoint), .type = FT_ENUM, .choices = offer_names, .flags = FF_COLUMN | FF_FORM,
-		.help = N_("kind of request it answers")},
+	{AT(feature, endpoint), .type = FT_ENUM, .choices = offer_names,
+		.flags = FF_COLUMN | FF_FORM, .help = N_("kind of request it answers")},
 	{AT(feature, aliases), .type = FT_STRV, .charset = FC_NAME, .min = 1, .max = NAME_MAX_CP,
-		.flags = FF_WIDE | FF_FORM, .help = N_("further model names that mean this feature")},
+		.flags = FF_WIDE | FF_FORM,
+		.help = N_("further model names that mean this feature")},
 	{AT(feature, defaults), .type = FT_JSON, .flags = FF_OMIT_UNSET,
 		.help = N_("request fields used when the caller leaves them out")},
-	{AT(feature, limits), .type = FT_OBJ, .sub = &limits_fields, .help = N_("what is too much")},
+	{AT(feature, limits), .type = FT_OBJ, .sub = &limits_fields,
+		.help = N_("what is too much")},
 	{AT(feature, timeouts), .type = FT_OBJ, .sub = &timeouts_fields, .help = N_("deadlines")},
 	{AT(feature, retry), .type = FT_OBJ, .sub = &retry_fields, .help = N_("further attempts")},
 	{AT(feature, cooldown), .type = FT_OBJ, .sub = &cooldown_fields, .help = N_("breaker")},
@@ -152,7 +163,8 @@ static const struct field feature_fields_rows[] = {
 		.flags = FF_COLUMN | FF_FORM, .help = N_("choice among equals")},
 	{AT(feature, all_down), .type = FT_ENUM, .choices = all_down_names,
 		.flags = FF_WIDE | FF_FORM,
-		.help = N_("when every candidate is out: fail at once, try the least bad, or wait")},
+		.help = N_(
+			"when every candidate is out: fail at once, try the least bad, or wait")},
 	{AT(feature, wait_ms), .type = FT_INT, .min = 1, .max = 60000, .def = 2000, .unit = "ms",
 		.flags = FF_FORM, .help = N_("longest wait for a candidate to return")},
 	{AT(feature, data_policy), .type = FT_ENUM, .choices = data_policy_names,
@@ -173,10 +185,13 @@ static const struct field feature_fields_rows[] = {
 		.flags = FF_COLUMN, .help = N_("where requests may go")},
 	HOUSEKEEPING(feature),
 };
-const struct field_set feature_fields = {"Feature", feature_fields_rows,
-	ARRAY_LEN(feature_fields_rows), sizeof(struct feature)};
+const struct field_set feature_fields = {
+	"Feature", feature_fields_rows, ARRAY_LEN(feature_fields_rows), sizeof(struct feature)};
 
-#define KEY_SUB(m) .name = #m, .offset = (uint32_t)(offsetof(struct vendor_key, limits.m) - offsetof(struct vendor_key, limits))
+#define KEY_SUB(m)                                                                                 \
+	.name = #m,                                                                                \
+	.offset = (uint32_t)(offsetof(struct vendor_key, limits.m) -                               \
+		offsetof(struct vendor_key, limits))
 static const struct field key_limits_rows[] = {
 	{KEY_SUB(rpm), .type = FT_INT, .min = 1, .max = 1000000, .def = FIELD_NONE,
 		.help = N_("requests per minute this key may carry")},
@@ -185,8 +200,8 @@ static const struct field key_limits_rows[] = {
 	{KEY_SUB(concurrency), .type = FT_INT, .min = 1, .max = 100000, .def = FIELD_NONE,
 		.help = N_("requests at once this key may carry")},
 };
-static const struct field_set key_limits_fields = {"KeyLimits", key_limits_rows,
-	ARRAY_LEN(key_limits_rows), 0};
+static const struct field_set key_limits_fields = {
+	"KeyLimits", key_limits_rows, ARRAY_LEN(key_limits_rows), 0};
 
 #define KEY_ROWS                                                                                   \
 	{AT(vendor_key, id), .type = FT_STR, .flags = FF_READONLY | FF_WIDE, .help = N_("key_…")}, \
@@ -206,11 +221,11 @@ static const struct field_set key_limits_fields = {"KeyLimits", key_limits_rows,
 			.help = N_("ASCII form of the name, for scripts")},                        \
 		{AT(vendor_key, api_key), .type = FT_SECRET, .charset = FC_SECRET, .min = 8,       \
 			.max = 512, .flags = FF_REQUIRED,                                          \
-			.help = N_("the vendor's key; goes in, never comes out, and goes to another " \
-				   "base_url only when it is shown again, or by an admin")},     \
-		{AT(vendor_key, api_key_masked), .type = FT_STR,                                   \
-			.flags = FF_READONLY | FF_COLUMN, .title = N_("SECRET"),                   \
-			.help = N_("prefix and last four characters")},                            \
+			.help = N_(                                                                \
+				"the vendor's key; goes in, never comes out, and goes to another " \
+				"base_url only when it is shown again, or by an admin")},          \
+		{AT(vendor_key, api_key_masked), .type = FT_STR, .flags = FF_READONLY | FF_COLUMN, \
+			.title = N_("SECRET"), .help = N_("prefix and last four characters")},     \
 		{AT(vendor_key, fingerprint), .type = FT_STR, .flags = FF_READONLY | FF_COLUMN,    \
 			.help = N_("keyed hash, to see whether two secrets are the same")},        \
 		{AT(vendor_key, tier), .type = FT_ENUM, .choices = tier_names,                     \
@@ -226,13 +241,13 @@ static const struct field_set key_limits_fields = {"KeyLimits", key_limits_rows,
 		{AT(vendor_key, account), .type = FT_STR, .charset = FC_NAME, .min = 1,            \
 			.max = 128, .flags = FF_NULLABLE | FF_OMIT_UNSET | FF_WIDE | FF_FORM,      \
 			.help = N_("account at the vendor")},                                      \
-		{AT(vendor_key, currency), .type = FT_STR, .charset = FC_CURRENCY, .min = 3, .max = 3, \
-			.flags = FF_NULLABLE | FF_OMIT_UNSET | FF_WIDE | FF_FORM,                  \
+		{AT(vendor_key, currency), .type = FT_STR, .charset = FC_CURRENCY, .min = 3,       \
+			.max = 3, .flags = FF_NULLABLE | FF_OMIT_UNSET | FF_WIDE | FF_FORM,        \
 			.help = N_("currency its account is billed in: USD, CNY")},                \
 		{AT(vendor_key, limits), .type = FT_OBJ, .sub = &key_limits_fields,                \
-			.flags = FF_FORM, .help = N_("what the key may carry")},                                     \
-		{AT(vendor_key, budget), .type = FT_OBJ, .sub = &budget_fields,                    \
-			.flags = FF_FORM, .help = N_("what the key may spend")},                   \
+			.flags = FF_FORM, .help = N_("what the key may carry")},                   \
+		{AT(vendor_key, budget), .type = FT_OBJ, .sub = &budget_fields, .flags = FF_FORM,  \
+			.help = N_("what the key may spend")},                                     \
 		{AT(vendor_key, enabled), .type = FT_BOOL, .def = 1, .flags = FF_WIDE | FF_FORM,   \
 			.help = N_("whether routes may use it")},                                  \
 		{AT(vendor_key, expires_at), .type = FT_TIME,                                      \
@@ -243,11 +258,11 @@ static const struct field_set key_limits_fields = {"KeyLimits", key_limits_rows,
 			.help = N_("free text for people")},                                       \
 		{AT(vendor_key, rotated_at), .type = FT_TIME, .flags = FF_READONLY,                \
 			.help = N_("when the secret was last replaced")},                          \
-	HOUSEKEEPING(vendor_key)
+		HOUSEKEEPING(vendor_key)
 
 static const struct field key_fields_rows[] = {KEY_ROWS};
-const struct field_set key_fields = {"Key", key_fields_rows, ARRAY_LEN(key_fields_rows),
-	sizeof(struct vendor_key)};
+const struct field_set key_fields = {
+	"Key", key_fields_rows, ARRAY_LEN(key_fields_rows), sizeof(struct vendor_key)};
 
 static const struct field key_view_rows[] = {
 	KEY_ROWS,
@@ -283,11 +298,16 @@ static const struct field check_rows[] = {
 static const struct field_set check_fields = {"Check", check_rows, ARRAY_LEN(check_rows), 0};
 
 static const struct field capacity_rows[] = {
-	{.name = "max_concurrency", .offset = 0, .type = FT_INT, .min = 1, .max = 100000,
-		.def = FIELD_NONE, .help = N_("requests at once; the engine's when unset")},
+	{.name = "max_concurrency",
+		.offset = 0,
+		.type = FT_INT,
+		.min = 1,
+		.max = 100000,
+		.def = FIELD_NONE,
+		.help = N_("requests at once; the engine's when unset")},
 };
-static const struct field_set capacity_fields = {"Capacity", capacity_rows,
-	ARRAY_LEN(capacity_rows), 0};
+static const struct field_set capacity_fields = {
+	"Capacity", capacity_rows, ARRAY_LEN(capacity_rows), 0};
 
 #define QUIRK(m) .name = #m, .offset = FIELD_AT(struct quirks, m)
 static const struct field quirks_rows[] = {
@@ -300,7 +320,8 @@ static const struct field quirks_rows[] = {
 	{QUIRK(error_shape), .type = FT_ENUM, .choices = error_shape_names,
 		.help = N_("where its errors are read first")},
 	{QUIRK(max_batch), .type = FT_INT, .min = 0, .max = 2048, .def = 0,
-		.help = N_("most inputs or documents per call, longer lists are split; 0 any number")},
+		.help = N_(
+			"most inputs or documents per call, longer lists are split; 0 any number")},
 };
 static const struct field_set quirks_fields = {"Quirks", quirks_rows, ARRAY_LEN(quirks_rows), 0};
 
@@ -317,63 +338,65 @@ static const struct field auth_rows[] = {
 };
 static const struct field_set auth_fields = {"InstanceAuth", auth_rows, ARRAY_LEN(auth_rows), 0};
 
-#define INSTANCE_ROWS                                                                              \
-	{AT(instance, service), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,         \
-		.flags = FF_COLUMN | FF_IMMUTABLE, .help = N_("name of the service")},             \
-		{AT(instance, id), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,      \
-			.flags = FF_COLUMN | FF_IMMUTABLE, .help = N_("unique in its service")},   \
-		{AT(instance, display_name), .type = FT_STR, .charset = FC_NAME, .min = 1,         \
-			.max = NAME_MAX_CP, .flags = FF_NULLABLE | FF_WIDE | FF_FORM,              \
-			.help = N_("name shown to people")},                                       \
-		{AT(instance, url), .type = FT_STR, .charset = FC_URL, .min = 1, .max = 2048,      \
-			.flags = FF_REQUIRED | FF_COLUMN | FF_FORM, .help = N_("base URL")},       \
-		{AT(instance, engine), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,  \
-			.flags = FF_COLUMN | FF_FORM, .help = N_("what runs there")},              \
-		{AT(instance, features), .type = FT_STRV, .charset = FC_ID, .min = 1,              \
-			.max = ID_MAX, .flags = FF_COLUMN, .help = N_("features it joins")},       \
-		{AT(instance, models), .type = FT_STRV, .charset = FC_NAME, .min = 1, .max = 256,  \
-			.flags = FF_WIDE | FF_FORM,                                                \
-			.help = N_("models it serves; empty: all that are asked")},                \
-		{AT(instance, sizes), .type = FT_STRV, .charset = FC_NAME, .min = 3, .max = 11,    \
-			.flags = FF_FORM | FF_OMIT_UNSET,                                          \
-			.help = N_("picture sizes it makes, WIDTHxHEIGHT; empty: any")},           \
-		{AT(instance, lacks), .type = FT_STRV, .choices = need_names,                      \
-			.flags = FF_FORM | FF_OMIT_UNSET,                                          \
-			.help = N_("what it cannot do: stream, tools, n, response_format, token_input")},       \
-		{AT(instance, weight), .type = FT_INT, .min = 0, .max = 1000000, .def = 1,         \
-			.flags = FF_WIDE | FF_FORM, .help = N_("share among equals")},             \
-		{AT(instance, zone), .type = FT_STR, .charset = FC_NAME, .min = 1, .max = 64,      \
-			.flags = FF_NULLABLE | FF_OMIT_UNSET | FF_WIDE | FF_FORM,                  \
-			.help = N_("place, for people")},                                          \
-		{AT(instance, ttl_s), .type = FT_INT, .min = 1, .max = 86400, .def = FIELD_NONE,   \
-			.unit = "s", .flags = FF_NULLABLE | FF_WIDE | FF_FORM,                     \
-			.help = N_("lives by heartbeats this far apart, and leaves a day after "   \
-				   "the last; unset: by probes")},                             \
-		{AT(instance, check), .type = FT_OBJ, .sub = &check_fields,                        \
-			.help = N_("health probe")},                                               \
-		{AT(instance, capacity), .type = FT_OBJ, .sub = &capacity_fields,                  \
-			.help = N_("what it can carry")},                                          \
-		{AT(instance, tags), .type = FT_STRV, .charset = FC_NAME, .min = 1, .max = 64,     \
-			.flags = FF_WIDE | FF_FORM, .help = N_("free labels")},                    \
-		{AT(instance, meta), .type = FT_JSON, .flags = FF_OMIT_UNSET,                      \
-			.help = N_("anything about it")},                                          \
-		{AT(instance, quirks), .type = FT_OBJ, .sub = &quirks_fields,                      \
-			.help = N_("how its API differs; the engine's where unset")},              \
-		{AT(instance, auth), .type = FT_OBJ, .sub = &auth_fields,                          \
-			.help = N_("the credential it asks for; takes an operator")},              \
-		{AT(instance, enabled), .type = FT_BOOL, .def = 1, .flags = FF_WIDE | FF_FORM,     \
-			.help = N_("the operator's wish")},                                        \
-		{AT(instance, draining), .type = FT_BOOL, .flags = FF_READONLY,                    \
-			.help = N_("takes no new requests")},                                      \
-		{AT(instance, owner), .type = FT_STR, .flags = FF_READONLY | FF_WIDE,              \
-			.help = N_("who registered it; a service token beats its own alone")},     \
-		{AT(instance, reach), .type = FT_STR, .flags = FF_READONLY | FF_WIDE,              \
-			.help = N_("where its name may lead: site, or anywhere if an admin says so")}, \
-	HOUSEKEEPING(instance)
+#define INSTANCE_ROWS                                                                                  \
+	{AT(instance, service), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,             \
+		.flags = FF_COLUMN | FF_IMMUTABLE, .help = N_("name of the service")},                 \
+		{AT(instance, id), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,          \
+			.flags = FF_COLUMN | FF_IMMUTABLE, .help = N_("unique in its service")},       \
+		{AT(instance, display_name), .type = FT_STR, .charset = FC_NAME, .min = 1,             \
+			.max = NAME_MAX_CP, .flags = FF_NULLABLE | FF_WIDE | FF_FORM,                  \
+			.help = N_("name shown to people")},                                           \
+		{AT(instance, url), .type = FT_STR, .charset = FC_URL, .min = 1, .max = 2048,          \
+			.flags = FF_REQUIRED | FF_COLUMN | FF_FORM, .help = N_("base URL")},           \
+		{AT(instance, engine), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,      \
+			.flags = FF_COLUMN | FF_FORM, .help = N_("what runs there")},                  \
+		{AT(instance, features), .type = FT_STRV, .charset = FC_ID, .min = 1,                  \
+			.max = ID_MAX, .flags = FF_COLUMN, .help = N_("features it joins")},           \
+		{AT(instance, models), .type = FT_STRV, .charset = FC_NAME, .min = 1, .max = 256,      \
+			.flags = FF_WIDE | FF_FORM,                                                    \
+			.help = N_("models it serves; empty: all that are asked")},                    \
+		{AT(instance, sizes), .type = FT_STRV, .charset = FC_NAME, .min = 3, .max = 11,        \
+			.flags = FF_FORM | FF_OMIT_UNSET,                                              \
+			.help = N_("picture sizes it makes, WIDTHxHEIGHT; empty: any")},               \
+		{AT(instance, lacks), .type = FT_STRV, .choices = need_names,                          \
+			.flags = FF_FORM | FF_OMIT_UNSET,                                              \
+			.help = N_(                                                                    \
+				"what it cannot do: stream, tools, n, response_format, token_input")}, \
+		{AT(instance, weight), .type = FT_INT, .min = 0, .max = 1000000, .def = 1,             \
+			.flags = FF_WIDE | FF_FORM, .help = N_("share among equals")},                 \
+		{AT(instance, zone), .type = FT_STR, .charset = FC_NAME, .min = 1, .max = 64,          \
+			.flags = FF_NULLABLE | FF_OMIT_UNSET | FF_WIDE | FF_FORM,                      \
+			.help = N_("place, for people")},                                              \
+		{AT(instance, ttl_s), .type = FT_INT, .min = 1, .max = 86400, .def = FIELD_NONE,       \
+			.unit = "s", .flags = FF_NULLABLE | FF_WIDE | FF_FORM,                         \
+			.help = N_("lives by heartbeats this far apart, and leaves a day after "       \
+				   "the last; unset: by probes")},                                     \
+		{AT(instance, check), .type = FT_OBJ, .sub = &check_fields,                            \
+			.help = N_("health probe")},                                                   \
+		{AT(instance, capacity), .type = FT_OBJ, .sub = &capacity_fields,                      \
+			.help = N_("what it can carry")},                                              \
+		{AT(instance, tags), .type = FT_STRV, .charset = FC_NAME, .min = 1, .max = 64,         \
+			.flags = FF_WIDE | FF_FORM, .help = N_("free labels")},                        \
+		{AT(instance, meta), .type = FT_JSON, .flags = FF_OMIT_UNSET,                          \
+			.help = N_("anything about it")},                                              \
+		{AT(instance, quirks), .type = FT_OBJ, .sub = &quirks_fields,                          \
+			.help = N_("how its API differs; the engine's where unset")},                  \
+		{AT(instance, auth), .type = FT_OBJ, .sub = &auth_fields,                              \
+			.help = N_("the credential it asks for; takes an operator")},                  \
+		{AT(instance, enabled), .type = FT_BOOL, .def = 1, .flags = FF_WIDE | FF_FORM,         \
+			.help = N_("the operator's wish")},                                            \
+		{AT(instance, draining), .type = FT_BOOL, .flags = FF_READONLY,                        \
+			.help = N_("takes no new requests")},                                          \
+		{AT(instance, owner), .type = FT_STR, .flags = FF_READONLY | FF_WIDE,                  \
+			.help = N_("who registered it; a service token beats its own alone")},         \
+		{AT(instance, reach), .type = FT_STR, .flags = FF_READONLY | FF_WIDE,                  \
+			.help = N_(                                                                    \
+				"where its name may lead: site, or anywhere if an admin says so")},    \
+		HOUSEKEEPING(instance)
 
 static const struct field instance_fields_rows[] = {INSTANCE_ROWS};
-const struct field_set instance_fields = {"Instance", instance_fields_rows,
-	ARRAY_LEN(instance_fields_rows), sizeof(struct instance)};
+const struct field_set instance_fields = {
+	"Instance", instance_fields_rows, ARRAY_LEN(instance_fields_rows), sizeof(struct instance)};
 
 static const struct field instance_view_rows[] = {
 	INSTANCE_ROWS,
@@ -385,7 +408,8 @@ static const struct field instance_view_rows[] = {
 	{SEEN_WIDE("last_heartbeat_at"), .type = FT_TIME, .help = N_("last sign of life")},
 	{SEEN_WIDE("inflight"), .type = FT_INT, .help = N_("requests it carries now")},
 	{SEEN_WIDE("told_inflight"), .type = FT_INT, .help = N_("requests its heartbeat told of")},
-	{SEEN_WIDE("told_queue"), .type = FT_INT, .help = N_("requests that wait there, told by heartbeats or metrics")},
+	{SEEN_WIDE("told_queue"), .type = FT_INT,
+		.help = N_("requests that wait there, told by heartbeats or metrics")},
 	{SEEN_WIDE("ewma_ms"), .type = FT_NUM, .unit = "ms", .help = N_("smoothed latency")},
 	{SEEN_WIDE("p95_ms"), .type = FT_NUM, .title = N_("P95 MS"), .unit = "ms",
 		.help = N_("95th percentile of latency")},
@@ -395,8 +419,8 @@ static const struct field instance_view_rows[] = {
 	{SEEN_COL("probe_ms"), .type = FT_NUM, .unit = "ms", .title = N_("PROBE"),
 		.help = N_("time the last probe took")},
 };
-const struct field_set instance_view_fields = {"InstanceView", instance_view_rows,
-	ARRAY_LEN(instance_view_rows), 0};
+const struct field_set instance_view_fields = {
+	"InstanceView", instance_view_rows, ARRAY_LEN(instance_view_rows), 0};
 
 // ---- prices ----
 
@@ -404,16 +428,12 @@ const struct field_set instance_view_fields = {"InstanceView", instance_view_row
 #define EACH_MILLION "pico/M" // shown for a million of them
 #define EACH "pico"
 #define PICO(T, m, unit_, text)                                                                    \
-	{                                                                                          \
-		AT(T, m), .type = FT_INT, .min = 0, .max = PICO_MAX, .def = FIELD_NONE,            \
-			.flags = FF_OMIT_UNSET | FF_NULLABLE, .unit = unit_, .help = text          \
-	}
+	{AT(T, m), .type = FT_INT, .min = 0, .max = PICO_MAX, .def = FIELD_NONE,                   \
+		.flags = FF_OMIT_UNSET | FF_NULLABLE, .unit = unit_, .help = text}
 #define PICO_COL(m, unit_, head, text)                                                             \
-	{                                                                                          \
-		AT(price, m), .type = FT_INT, .min = 0, .max = PICO_MAX, .def = FIELD_NONE,        \
-			.flags = FF_OMIT_UNSET | FF_NULLABLE | FF_COLUMN, .unit = unit_,           \
-			.title = head, .help = text                                                \
-	}
+	{AT(price, m), .type = FT_INT, .min = 0, .max = PICO_MAX, .def = FIELD_NONE,               \
+		.flags = FF_OMIT_UNSET | FF_NULLABLE | FF_COLUMN, .unit = unit_, .title = head,    \
+		.help = text}
 #define TOKEN_PICOS(T)                                                                             \
 	PICO(T, cached_input_pico, EACH_MILLION,                                                   \
 		N_("a prompt token read from the vendor's cache, in pico")),                       \
@@ -428,11 +448,10 @@ static const struct field price_image_rows[] = {
 	{AT(price_image, size), .type = FT_STR, .charset = FC_ID, .min = 1, .max = 32,
 		.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = N_("as 1024x1024; any when unset")},
 	{AT(price_image, pico), .type = FT_INT, .min = 0, .max = PICO_MAX, .flags = FF_REQUIRED,
-		.unit = EACH,
-		.help = N_("one image, in pico")},
+		.unit = EACH, .help = N_("one image, in pico")},
 };
-static const struct field_set price_image_fields = {"PriceImage", price_image_rows,
-	ARRAY_LEN(price_image_rows), sizeof(struct price_image)};
+static const struct field_set price_image_fields = {
+	"PriceImage", price_image_rows, ARRAY_LEN(price_image_rows), sizeof(struct price_image)};
 
 static const struct field price_tier_rows[] = {
 	{AT(price_tier, above_tokens), .type = FT_INT, .min = 1, .max = 1000000000,
@@ -441,8 +460,8 @@ static const struct field price_tier_rows[] = {
 	PICO(price_tier, output_pico, EACH_MILLION, N_("an answer's token, in pico")),
 	TOKEN_PICOS(price_tier),
 };
-static const struct field_set price_tier_fields = {"PriceTier", price_tier_rows,
-	ARRAY_LEN(price_tier_rows), sizeof(struct price_tier)};
+static const struct field_set price_tier_fields = {
+	"PriceTier", price_tier_rows, ARRAY_LEN(price_tier_rows), sizeof(struct price_tier)};
 
 static const struct field price_rows[] = {
 	{AT(price, id), .type = FT_STR, .flags = FF_READONLY | FF_COLUMN,
@@ -450,7 +469,8 @@ static const struct field price_rows[] = {
 	{AT(price, vendor), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,
 		.flags = FF_REQUIRED, .help = N_("vendor in the catalogue, or self")},
 	{AT(price, model), .type = FT_STR, .charset = FC_NAME, .min = 1, .max = NAME_MAX_CP,
-		.flags = FF_REQUIRED, .help = N_("model id sent upstream; * for any, where it is narrowed")},
+		.flags = FF_REQUIRED,
+		.help = N_("model id sent upstream; * for any, where it is narrowed")},
 	{AT(price, feature), .type = FT_STR, .charset = FC_ID, .min = 1, .max = ID_MAX,
 		.flags = FF_OMIT_UNSET | FF_NULLABLE, .help = N_("only in this feature")},
 	{AT(price, target), .type = FT_STR, .charset = FC_REF, .min = 1, .max = REF_MAX,
@@ -459,7 +479,8 @@ static const struct field price_rows[] = {
 		.flags = FF_OMIT_UNSET | FF_NULLABLE,
 		.help = N_("only with this key: vendor/service/slug")},
 	{AT(price, currency), .type = FT_STR, .charset = FC_CURRENCY, .min = 3, .max = 3,
-		.flags = FF_COLUMN | FF_NULLABLE, .title = N_("CUR"), .help = N_("ISO 4217 code; USD when unset")},
+		.flags = FF_COLUMN | FF_NULLABLE, .title = N_("CUR"),
+		.help = N_("ISO 4217 code; USD when unset")},
 	PICO_COL(input_pico, EACH_MILLION, N_("INPUT/M"), N_("a prompt token, in pico")),
 	PICO_COL(output_pico, EACH_MILLION, N_("OUTPUT/M"), N_("an answer's token, in pico")),
 	TOKEN_PICOS(price),
@@ -483,8 +504,8 @@ static const struct field price_rows[] = {
 };
 #undef EACH
 #undef EACH_MILLION
-const struct field_set price_fields = {"Price", price_rows, ARRAY_LEN(price_rows),
-	sizeof(struct price)};
+const struct field_set price_fields = {
+	"Price", price_rows, ARRAY_LEN(price_rows), sizeof(struct price)};
 
 static const struct field price_import_rows[] = {
 	{SEEN("dry_run"), .type = FT_BOOL, .help = N_("nothing was stored")},
@@ -495,8 +516,8 @@ static const struct field price_import_rows[] = {
 	{SEEN_COL("removed"), .type = FT_INT, .help = N_("prices deleted")},
 	{SEEN("items"), .type = FT_JSON, .help = N_("each entry with name, id, result, reason")},
 };
-const struct field_set price_import_fields = {"PriceImport", price_import_rows,
-	ARRAY_LEN(price_import_rows), 0};
+const struct field_set price_import_fields = {
+	"PriceImport", price_import_rows, ARRAY_LEN(price_import_rows), 0};
 
 static const struct field usage_rows[] = {
 	{SEEN_COL("at"), .type = FT_TIME, .help = N_("start of the step, where one was asked for")},
@@ -559,7 +580,8 @@ static const struct field route_rows[] = {
 		.help = N_("95th percentile of latency")},
 	{SEEN_WIDE("mean_ms"), .type = FT_NUM, .unit = "ms", .help = N_("mean latency")},
 	{SEEN_COL("error_pct"), .type = FT_NUM, .title = N_("ERR%"), .help = N_("failed part")},
-	{SEEN_WIDE("inflight"), .type = FT_INT, .help = N_("the feature's requests it carries now")},
+	{SEEN_WIDE("inflight"), .type = FT_INT,
+		.help = N_("the feature's requests it carries now")},
 	{SEEN_WIDE("inflight_all"), .type = FT_INT,
 		.help = N_("requests its key or instance carries now, of all features")},
 	{SEEN_WIDE("queue"), .type = FT_INT,
@@ -596,11 +618,14 @@ static const struct field event_rows[] = {
 	{SEEN_WIDE("seq"), .type = FT_INT, .help = N_("cursor")},
 	{SEEN_COL("at"), .type = FT_TIME, .title = N_("AGE"), .help = N_("when")},
 	{SEEN_WIDE("kind"), .type = FT_STR, .help = N_("traffic, health, key, config or alert")},
-	{SEEN_COL("id"), .type = FT_STR, .help = N_("request id; the task's where nobody waited any more"
-		" for its end")},
-	{SEEN_WIDE("task"), .type = FT_STR, .help = N_("image task of the request. A task's end is told"
-		" once: by the call that waits for it (status 200 or its error), else by an event of its"
-		" own, with total_ms from the task's creation; a 202 alone is no end")},
+	{SEEN_COL("id"), .type = FT_STR,
+		.help = N_("request id; the task's where nobody waited any more"
+			   " for its end")},
+	{SEEN_WIDE("task"), .type = FT_STR,
+		.help = N_(
+			"image task of the request. A task's end is told"
+			" once: by the call that waits for it (status 200 or its error), else by an event of its"
+			" own, with total_ms from the task's creation; a 202 alone is no end")},
 	{SEEN_COL("client"), .type = FT_STR, .help = N_("who asked: a client's id, or local")},
 	{SEEN_COL("client_name"), .type = FT_STR, .help = N_("what that client is called")},
 	{SEEN_COL("caller"), .type = FT_STR,
@@ -613,7 +638,8 @@ static const struct field event_rows[] = {
 		.help = N_("refused: by the gateway itself, before any upstream was asked")},
 	{SEEN_COL("reason"), .type = FT_STR,
 		.help = N_("why this target was chosen, or why the request was refused")},
-	{SEEN_WIDE("limited_by"), .type = FT_STR, .help = N_("whose limit refused it, e.g. client:rpm")},
+	{SEEN_WIDE("limited_by"), .type = FT_STR,
+		.help = N_("whose limit refused it, e.g. client:rpm")},
 	{SEEN_COL("repeated"), .type = FT_INT, .title = N_("MORE"),
 		.help = N_("further requests refused like this one since the last event of them")},
 	{SEEN_COL("ttfb_ms"), .type = FT_NUM, .title = N_("TTFB"), .unit = "ms",
@@ -660,9 +686,11 @@ const struct field_set audit_fields = {"AuditRow", audit_rows, ARRAY_LEN(audit_r
 
 static const struct field task_rows[] = {
 	{SEEN_COL("id"), .type = FT_STR, .help = N_("task_…")},
-	{SEEN_COL("state"), .type = FT_STR, .help = N_("queued (waits in the agent), submitting,"
-		" running, succeeded, failed, canceled, outcome_unknown (it may have been paid for, nobody"
-		" can tell), expired (its images are gone)")},
+	{SEEN_COL("state"), .type = FT_STR,
+		.help = N_(
+			"queued (waits in the agent), submitting,"
+			" running, succeeded, failed, canceled, outcome_unknown (it may have been paid for, nobody"
+			" can tell), expired (its images are gone)")},
 	{SEEN_COL("feature"), .type = FT_STR, .help = N_("what was called")},
 	{SEEN_COL("target"), .type = FT_STR, .help = N_("whom it went to")},
 	{SEEN_WIDE("client"), .type = FT_STR, .help = N_("whose it is: a client's id, or local")},
@@ -678,7 +706,8 @@ static const struct field task_rows[] = {
 	{SEEN("protocol"), .type = FT_STR, .help = N_("wire protocol")},
 	{SEEN("format"), .type = FT_STR, .help = N_("url, b64_json or as_it_comes")},
 	{SEEN("size"), .type = FT_STR, .help = N_("as asked for")},
-	{SEEN("parts"), .type = FT_JSON, .help = N_("submits, with their state and the upstream's id")},
+	{SEEN("parts"), .type = FT_JSON,
+		.help = N_("submits, with their state and the upstream's id")},
 	{SEEN_WIDE("decision"), .type = FT_STR, .help = N_("decision record")},
 	{SEEN("attempts"), .type = FT_INT, .help = N_("upstreams that were asked")},
 	{SEEN_COL("created_at"), .type = FT_TIME, .help = N_("when it was asked for")},
@@ -723,7 +752,8 @@ static const struct field status_rows[] = {
 	{SEEN("instances"), .type = FT_JSON, .help = N_("instances by health")},
 	{SEEN("alerts"), .type = FT_JSON, .help = N_("alerts that fire, and how many")},
 	{SEEN("health_checks"), .type = FT_JSON, .help = N_("what looking at keys cost today")},
-	{SEEN("tasks"), .type = FT_JSON, .help = N_("image tasks by state; finished ones since the start")},
+	{SEEN("tasks"), .type = FT_JSON,
+		.help = N_("image tasks by state; finished ones since the start")},
 	{SEEN("usage"), .type = FT_JSON, .help = N_("requests, tokens and cost of the day (UTC)")},
 };
 const struct field_set status_fields = {"Status", status_rows, ARRAY_LEN(status_rows), 0};
@@ -735,8 +765,8 @@ static const struct field keycheck_rows[] = {
 	{SEEN_COL("detail"), .type = FT_STR, .help = N_("what was seen")},
 	{SEEN_COL("hint"), .type = FT_STR, .help = N_("the next step")},
 };
-static const struct field_set keycheck_fields = {"KeyCheck", keycheck_rows,
-	ARRAY_LEN(keycheck_rows), 0};
+static const struct field_set keycheck_fields = {
+	"KeyCheck", keycheck_rows, ARRAY_LEN(keycheck_rows), 0};
 static const struct field keytest_rows[] = {
 	{SEEN_COL("ok"), .type = FT_BOOL, .help = N_("whether the key works")},
 	{SEEN_COL("checks"), .type = FT_OBJV, .sub = &keycheck_fields, .help = N_("step by step")},
@@ -759,8 +789,8 @@ static const struct field error_body_rows[] = {
 	{SEEN("hint"), .type = FT_STR, .help = N_("the next step")},
 	{SEEN("request_id"), .type = FT_STR, .help = N_("as in X-Request-Id")},
 };
-static const struct field_set error_body_fields = {"ErrorBody", error_body_rows,
-	ARRAY_LEN(error_body_rows), 0};
+static const struct field_set error_body_fields = {
+	"ErrorBody", error_body_rows, ARRAY_LEN(error_body_rows), 0};
 static const struct field error_rows[] = {
 	{SEEN("error"), .type = FT_OBJ, .sub = &error_body_fields, .help = N_("what went wrong")},
 };
@@ -786,6 +816,5 @@ bool model_size(struct slice text, int64_t *ret_width, int64_t *ret_height)
 {
 	char sep = slice_find(text, 'x') >= 0 ? 'x' : '*';
 	struct slice width = slice_cut(&text, sep);
-
 	return num_i64(width, 1, SIDE_MAX, ret_width) && num_i64(text, 1, SIDE_MAX, ret_height);
 }

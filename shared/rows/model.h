@@ -17,8 +17,14 @@
 #define COOLDOWN_MAX_S INT64_C(300) // however long an upstream asks to be left alone
 
 enum tier { TIER_PRIMARY, TIER_SECONDARY, TIER_BACKUP };
-enum strategy { STRAT_PRIORITY, STRAT_WEIGHTED, STRAT_ROUND_ROBIN, STRAT_LEAST_INFLIGHT,
-	STRAT_LATENCY, STRAT_COST };
+enum strategy {
+	STRAT_PRIORITY,
+	STRAT_WEIGHTED,
+	STRAT_ROUND_ROBIN,
+	STRAT_LEAST_INFLIGHT,
+	STRAT_LATENCY,
+	STRAT_COST
+};
 enum all_down { ALL_DOWN_FAIL_FAST, ALL_DOWN_LEAST_BAD, ALL_DOWN_WAIT };
 enum data_policy { DATA_ANY, DATA_LOCAL_ONLY };
 enum affinity { AFFINITY_NONE, AFFINITY_SESSION };
@@ -172,7 +178,8 @@ struct price {
 	const char *model; // id sent upstream; "*": any, of a narrowed one
 	const char *feature, *target, *key; // only there; NULL: everywhere
 	const char *currency; // three letters
-	int64_t input_pico, output_pico, cached_input_pico, cache_write_pico, reasoning_pico; // a token
+	int64_t input_pico, output_pico, cached_input_pico, cache_write_pico,
+		reasoning_pico; // a token
 	int64_t image_pico, image_output_pico; // one image; one token of a made image
 	int64_t char_pico, second_pico, request_pico; // a character, a second of audio, a request
 	struct objv images; // struct price_image
@@ -209,13 +216,20 @@ extern const struct field_set feature_fields, target_fields, key_fields, instanc
 extern const struct field_set key_view_fields; // Key plus state, state_until, last_used_at …
 extern const struct field_set instance_view_fields; // Instance plus health, since …
 extern const struct field_set service_fields, route_fields, decision_fields, event_fields,
-	audit_fields, change_fields, task_fields, status_fields, keytest_fields, revision_fields, health_fields,
-	error_fields, vendor_fields, usage_fields, price_import_fields;
+	audit_fields, change_fields, task_fields, status_fields, keytest_fields, revision_fields,
+	health_fields, error_fields, vendor_fields, usage_fields, price_import_fields;
 
-extern const char *const tier_names[], *const strategy_names[], *const target_kind_names[],
-	*const health_names[], *const role_names[], *const all_down_names[],
-	*const data_policy_names[], *const affinity_names[], *const need_names[],
-	*const instance_auth_names[];
+extern const char *const tier_names[],
+	*const strategy_names[],
+		*const target_kind_names[],
+			*const health_names[],
+				*const role_names[],
+					*const all_down_names[],
+						*const data_policy_names[],
+							*const affinity_names[],
+								*const need_names[],
+									*const instance_auth_names
+										[];
 
 // "1024x1024" (or with '*', as some servers write it), 1 to SIDE_MAX each.
 #define SIDE_MAX 65535

@@ -23,7 +23,7 @@ struct scope {
 
 static bool in_scope(const struct scope *s, const struct endpoint *ep)
 {
-	if (s->mounted && !s->mounted[ep->id])
+	if (s->mounted != NULL && !s->mounted[ep->id])
 		return false;
 	return s->all || ep->service == SVC_ALL || ep->service == s->service;
 }
@@ -32,12 +32,12 @@ static bool in_scope(const struct scope *s, const struct endpoint *ep)
 
 static void set_ref(struct scope *s, struct jw *w, const char *key, const struct field_set *set)
 {
-	char ref[96];
 	size_t i = 0;
 	while (i < s->sets_n && s->sets[i] != set)
 		i++;
 	if (i == s->sets_n && i < SCHEMAS_MAX)
 		s->sets[s->sets_n++] = set;
+	char ref[96];
 	snprintf(ref, sizeof(ref), "#/components/schemas/%s", set->name);
 	jw_obj(w, key);
 	jw_str(w, "$ref", ref);
@@ -68,7 +68,7 @@ static const char *json_type(const struct field *f)
 static void choices(struct jw *w, const char *const *names)
 {
 	jw_arr(w, "enum");
-	for (; names && *names; names++)
+	for (; names != NULL && *names != NULL; names++)
 		jw_str(w, NULL, *names);
 	jw_arr_end(w);
 }
@@ -88,7 +88,7 @@ static void bounds(struct jw *w, const struct field *f)
 
 static void property(struct scope *s, struct jw *w, const struct field *f)
 {
-	if (f->type == FT_OBJ && f->sub) {
+	if (f->type == FT_OBJ && f->sub != NULL) {
 		set_ref(s, w, f->name, f->sub);
 		return;
 	}
@@ -110,7 +110,7 @@ static void property(struct scope *s, struct jw *w, const struct field *f)
 	if (f->type == FT_ENUM)
 		choices(w, f->choices);
 	bounds(w, f);
-	if (f->type == FT_OBJV && f->sub) {
+	if (f->type == FT_OBJV && f->sub != NULL) {
 		set_ref(s, w, "items", f->sub);
 	} else if (f->type == FT_STRV || f->type == FT_OBJV) {
 		jw_obj(w, "items");
@@ -118,7 +118,7 @@ static void property(struct scope *s, struct jw *w, const struct field *f)
 			jw_str(w, "type", "string");
 		jw_obj_end(w);
 	}
-	if (f->help)
+	if (f->help != NULL)
 		jw_str(w, "description", f->help);
 	jw_obj_end(w);
 }
@@ -151,8 +151,8 @@ static void path_text(const char *path, struct str *out)
 {
 	const char *rest = strstr(path, ELLIPSIS);
 	str_clear(out);
-	str_add_n(out, path, rest ? (size_t)(rest - path) : strlen(path));
-	if (rest)
+	str_add_n(out, path, rest != NULL ? (size_t)(rest - path) : strlen(path));
+	if (rest != NULL)
 		str_add(out, rest + strlen(ELLIPSIS));
 }
 
@@ -161,18 +161,18 @@ static void parameter(struct jw *w, struct slice name, const char *in, const str
 	jw_obj(w, NULL);
 	jw_slice(w, "name", name);
 	jw_str(w, "in", in);
-	jw_bool(w, "required", !p);
-	if (p && p->help)
+	jw_bool(w, "required", p == NULL);
+	if (p != NULL && p->help != NULL)
 		jw_str(w, "description", p->help);
 	jw_obj(w, "schema");
-	bool number = p && p->type == FT_INT && !p->unit;
+	bool number = p != NULL && p->type == FT_INT && p->unit == NULL;
 	jw_str(w, "type", number ? "integer" : "string");
 	if (number) {
 		jw_int(w, "minimum", p->min);
 		if (p->max != INT64_MAX)
 			jw_int(w, "maximum", p->max);
 	}
-	if (p && p->type == FT_ENUM)
+	if (p != NULL && p->type == FT_ENUM)
 		choices(w, p->choices);
 	jw_obj_end(w);
 	jw_obj_end(w);
@@ -181,17 +181,18 @@ static void parameter(struct jw *w, struct slice name, const char *in, const str
 static void parameters(struct jw *w, const struct endpoint *ep)
 {
 	jw_arr(w, "parameters");
-	for (const char *at = ep->path; (at = strchr(at, '{')); at++) {
+	for (const char *at = ep->path; (at = strchr(at, '{')) != NULL; at++) {
 		size_t n = strcspn(at + 1, "}");
 		struct slice name = {at + 1, n};
 		if (slice_ends(name, ELLIPSIS))
 			name.n -= strlen(ELLIPSIS);
 		parameter(w, name, "path", NULL);
 	}
-	for (const struct param *p = ep->params; p && p->name; p++)
+	for (const struct param *p = ep->params; p != NULL && p->name != NULL; p++)
 		parameter(w, slice_of(p->name), "query", p);
 	static const struct param headers[] = {
-		{"If-Match", FT_STR, NULL, 0, 0, 0, N_("only while the object has this ETag"), NULL},
+		{"If-Match", FT_STR, NULL, 0, 0, 0, N_("only while the object has this ETag"),
+			NULL},
 		{"Idempotency-Key", FT_STR, NULL, 0, 255, 0,
 			N_("repeated with the same key the call is made once"), NULL}};
 	if (ep->flags & EPF_IF_MATCH)
@@ -204,7 +205,7 @@ static void parameters(struct jw *w, const struct endpoint *ep)
 static void answer_schema(struct scope *s, struct jw *w, const struct endpoint *ep)
 {
 	if (!ep->list) {
-		if (ep->answer) {
+		if (ep->answer != NULL) {
 			set_ref(s, w, "schema", ep->answer);
 			return;
 		}
@@ -217,7 +218,7 @@ static void answer_schema(struct scope *s, struct jw *w, const struct endpoint *
 	jw_obj(w, "properties");
 	jw_obj(w, "items");
 	jw_str(w, "type", "array");
-	if (ep->answer)
+	if (ep->answer != NULL)
 		set_ref(s, w, "items", ep->answer);
 	jw_obj_end(w);
 	jw_obj(w, "total");
@@ -253,18 +254,19 @@ static void media(struct scope *s, struct jw *w, const char *type, const struct 
 // One entry per status; the codes that share it are named.
 static void errors(struct scope *s, struct jw *w, const struct endpoint *ep)
 {
-	const enum err_code *lists[] = {ep->errors, endpoint_common_errors(ep, false),
-		endpoint_common_errors(ep, true)};
+	const enum err_code *lists[] = {
+		ep->errors, endpoint_common_errors(ep, false), endpoint_common_errors(ep, true)};
 	for (int status = 400; status < 600; status++) {
-		char key[16], text[1024] = "";
+		char text[1024] = "";
 		size_t n = 0;
 		for (size_t l = 0; l < ARRAY_LEN(lists); l++)
-			for (const enum err_code *e = lists[l]; e && *e != ERR_OK; e++)
+			for (const enum err_code *e = lists[l]; e != NULL && *e != ERR_OK; e++)
 				if (err_row(*e)->status == status && n < sizeof(text))
 					n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s",
 						n ? ", " : "", err_row(*e)->code);
 		if (!n)
 			continue;
+		char key[16];
 		snprintf(key, sizeof(key), "%d", status);
 		jw_obj(w, key);
 		jw_str(w, "description", text);
@@ -285,7 +287,7 @@ static void request_body(struct scope *s, struct jw *w, const struct endpoint *e
 	jw_bool(w, "required", ep->request != NULL && ep->request != &nothing_fields);
 	jw_obj(w, "content");
 	jw_obj(w, "application/json");
-	if (ep->request) {
+	if (ep->request != NULL) {
 		set_ref(s, w, "schema", ep->request);
 	} else {
 		jw_obj(w, "schema");
@@ -304,8 +306,7 @@ static void operation(struct scope *s, struct jw *w, const struct endpoint *ep)
 	jw_str(w, "operationId", ep->name);
 	jw_str(w, "summary", ep->summary);
 	jw_arr(w, "tags");
-	jw_str(w, NULL,
-		service_row(ep->service == SVC_ALL ? s->service : ep->service)->name);
+	jw_str(w, NULL, service_row(ep->service == SVC_ALL ? s->service : ep->service)->name);
 	jw_arr_end(w);
 	parameters(w, ep);
 	request_body(s, w, ep);

@@ -20,22 +20,22 @@ _Static_assert(ARRAY_LEN(offer_names) == OFFER_COUNT + 1, "one name for every of
 	ROW(OPENAI_EMBEDDINGS, "openai.embeddings", EMBEDDINGS, true)                              \
 	ROW(OPENAI_IMAGES, "openai.images", IMAGES, true)                                          \
 	ROW(OPENAI_IMAGE_EDITS, "openai.images.edits", IMAGE_EDITS, true)                          \
-	ROW(OPENAI_SPEECH, "openai.speech", SPEECH, true)                                         \
-	ROW(OPENAI_TRANSCRIPTIONS, "openai.transcriptions", TRANSCRIPTIONS, true)                 \
-	ROW(OPENAI_MODERATIONS, "openai.moderations", MODERATIONS, true)                          \
-	ROW(OPENAI_RERANK, "openai.rerank", RERANK, true)                                         \
+	ROW(OPENAI_SPEECH, "openai.speech", SPEECH, true)                                          \
+	ROW(OPENAI_TRANSCRIPTIONS, "openai.transcriptions", TRANSCRIPTIONS, true)                  \
+	ROW(OPENAI_MODERATIONS, "openai.moderations", MODERATIONS, true)                           \
+	ROW(OPENAI_RERANK, "openai.rerank", RERANK, true)                                          \
 	ROW(OPENAI_RESPONSES, "openai.responses", RESPONSES, true)                                 \
 	ROW(DASHSCOPE_CHAT, "dashscope.chat", CHAT, true)                                          \
 	ROW(DASHSCOPE_CHAT_NATIVE, "dashscope.chat.native", CHAT, true)                            \
-	ROW(DASHSCOPE_EMBEDDINGS_NATIVE, "dashscope.embeddings.native", EMBEDDINGS, true)         \
+	ROW(DASHSCOPE_EMBEDDINGS_NATIVE, "dashscope.embeddings.native", EMBEDDINGS, true)          \
 	ROW(DASHSCOPE_T2I_LEGACY, "dashscope.t2i.legacy", IMAGES, true)                            \
 	ROW(DASHSCOPE_T2I_MESSAGES, "dashscope.t2i.messages", IMAGES, true)                        \
 	ROW(ANTHROPIC_MESSAGES, "anthropic.messages", CHAT, true)                                  \
 	ROW(OLLAMA_CHAT, "ollama.chat", CHAT, true)                                                \
-	ROW(OLLAMA_EMBED, "ollama.embed", EMBEDDINGS, true)                                       \
+	ROW(OLLAMA_EMBED, "ollama.embed", EMBEDDINGS, true)                                        \
 	ROW(SDWEBUI_TXT2IMG, "sdwebui.txt2img", IMAGES, true)                                      \
 	ROW(COMFYUI_PROMPT, "comfyui.prompt", IMAGES, true)                                        \
-	ROW(TEI_EMBED, "tei.embed", EMBEDDINGS, true)                                             \
+	ROW(TEI_EMBED, "tei.embed", EMBEDDINGS, true)                                              \
 	ROW(TEI_RERANK, "tei.rerank", RERANK, true)
 
 #define AS_NAME(id, name, offer, spoken) [PROTO_##id] = name,
@@ -46,8 +46,8 @@ static const struct protocol_row protocols[] = {PROTOCOLS(AS_ROW)};
 
 _Static_assert(ARRAY_LEN(protocols) == PROTO_COUNT, "one row for every protocol");
 _Static_assert((int)PROTO_OPENAI_CHAT == OFFER_CHAT && (int)PROTO_OPENAI_IMAGES == OFFER_IMAGES &&
-		       (int)PROTO_OPENAI_MODERATIONS == OFFER_MODERATIONS &&
-		       (int)PROTO_OPENAI_RESPONSES == OFFER_RESPONSES,
+		(int)PROTO_OPENAI_MODERATIONS == OFFER_MODERATIONS &&
+		(int)PROTO_OPENAI_RESPONSES == OFFER_RESPONSES,
 	"an offer's protocol at OpenAI has the offer's number");
 
 // What does not speak OpenAI's protocols, or not only.
@@ -74,21 +74,22 @@ static const struct {
 #define ALIYUN_DOCS "https://bailian.console.aliyun.com/"
 
 static const struct vendor_row vendors[] = {
-	{"openai", "dalle", N_("OpenAI images"), OPENAI_URL, AUTH_BEARER, CAN(IMAGES) | CAN(IMAGE_EDITS), "sk-",
-		"/v1/models", OPENAI_DOCS},
-	{"openai", "gpt-4", N_("OpenAI chat"), OPENAI_URL, AUTH_BEARER, TEXT | CAN(RESPONSES), "sk-",
-		"/v1/models", OPENAI_DOCS},
-	{"openai", "embeddings", N_("OpenAI embeddings"), OPENAI_URL, AUTH_BEARER,
-		CAN(EMBEDDINGS), "sk-", "/v1/models", OPENAI_DOCS},
-	{"openai", "audio", N_("OpenAI speech and transcription"), OPENAI_URL, AUTH_BEARER,
-		SOUND, "sk-", "/v1/models", OPENAI_DOCS},
+	{"openai", "dalle", N_("OpenAI images"), OPENAI_URL, AUTH_BEARER,
+		CAN(IMAGES) | CAN(IMAGE_EDITS), "sk-", "/v1/models", OPENAI_DOCS},
+	{"openai", "gpt-4", N_("OpenAI chat"), OPENAI_URL, AUTH_BEARER, TEXT | CAN(RESPONSES),
+		"sk-", "/v1/models", OPENAI_DOCS},
+	{"openai", "embeddings", N_("OpenAI embeddings"), OPENAI_URL, AUTH_BEARER, CAN(EMBEDDINGS),
+		"sk-", "/v1/models", OPENAI_DOCS},
+	{"openai", "audio", N_("OpenAI speech and transcription"), OPENAI_URL, AUTH_BEARER, SOUND,
+		"sk-", "/v1/models", OPENAI_DOCS},
 	{"openai", "moderations", N_("OpenAI moderations"), OPENAI_URL, AUTH_BEARER,
 		CAN(MODERATIONS), "sk-", "/v1/models", OPENAI_DOCS},
-	{"aliyun", "wanx", N_("Aliyun text to image"), "https://dashscope.aliyuncs.com", AUTH_BEARER,
-		CAN(IMAGES), "sk-", "/compatible-mode/v1/models", ALIYUN_DOCS, .submits_per_s = 2,
-		.running = 2},
+	{"aliyun", "wanx", N_("Aliyun text to image"), "https://dashscope.aliyuncs.com",
+		AUTH_BEARER, CAN(IMAGES), "sk-", "/compatible-mode/v1/models", ALIYUN_DOCS,
+		.submits_per_s = 2, .running = 2},
 	{"aliyun", "qwen", N_("Aliyun Qwen chat"), "https://dashscope.aliyuncs.com/compatible-mode",
-		AUTH_BEARER, TEXT | CAN(EMBEDDINGS) | CAN(RESPONSES), "sk-", "/v1/models", ALIYUN_DOCS},
+		AUTH_BEARER, TEXT | CAN(EMBEDDINGS) | CAN(RESPONSES), "sk-", "/v1/models",
+		ALIYUN_DOCS},
 	{"anthropic", "messages", N_("Anthropic messages"), "https://api.anthropic.com",
 		AUTH_X_API_KEY, CAN(CHAT), "sk-ant-", "/v1/models",
 		"https://console.anthropic.com/settings/keys"},
@@ -103,20 +104,25 @@ static const struct region_row regions[] = {
 
 // Profiles: what registering an instance sets where the caller says nothing.
 #define QUIRKS(base64, shape, batch)                                                               \
-	.quirks = {.embeddings_base64 = base64, .sends_done = true, .stream_options = true,        \
-		.error_shape = ERRORS_##shape, .max_batch = batch}
+	.quirks = {.embeddings_base64 = base64,                                                    \
+		.sends_done = true,                                                                \
+		.stream_options = true,                                                            \
+		.error_shape = ERRORS_##shape,                                                     \
+		.max_batch = batch}
 static const struct engine_row engines[] = {
 	{"openai-compatible", N_("any server with OpenAI's API"), "/v1/models", 0, ANYTHING,
 		QUIRKS(false, ANY, 0), .closed_path = "/v1/models"},
-	{"vllm", N_("vLLM"), "/health", 0, ANYTHING & ~CAN(MODERATIONS), QUIRKS(true, ANY, 0), .metrics_path = "/metrics",
-		.queue_gauge = "vllm:num_requests_waiting", .closed_path = "/v1/models"},
-	{"ollama", N_("Ollama"), "/api/version", 0, TEXT | CAN(EMBEDDINGS) | CAN(TRANSCRIPTIONS) | CAN(RESPONSES), QUIRKS(true, ANY, 0),
+	{"vllm", N_("vLLM"), "/health", 0, ANYTHING & ~CAN(MODERATIONS), QUIRKS(true, ANY, 0),
+		.metrics_path = "/metrics", .queue_gauge = "vllm:num_requests_waiting",
+		.closed_path = "/v1/models"},
+	{"ollama", N_("Ollama"), "/api/version", 0,
+		TEXT | CAN(EMBEDDINGS) | CAN(TRANSCRIPTIONS) | CAN(RESPONSES), QUIRKS(true, ANY, 0),
 		.closed_path = "/api/tags"},
 	{"tei", N_("Text Embeddings Inference"), "/health", 0, CAN(EMBEDDINGS) | CAN(RERANK),
-		QUIRKS(false, ANY, 32), .metrics_path = "/metrics",
-		.queue_gauge = "te_queue_size", .closed_path = "/info"},
-	{"xinference", N_("Xinference"), "/status", 0, ANYTHING,
-		QUIRKS(false, FASTAPI, 0), .closed_path = "/v1/models"},
+		QUIRKS(false, ANY, 32), .metrics_path = "/metrics", .queue_gauge = "te_queue_size",
+		.closed_path = "/info"},
+	{"xinference", N_("Xinference"), "/status", 0, ANYTHING, QUIRKS(false, FASTAPI, 0),
+		.closed_path = "/v1/models"},
 	{"localai", N_("LocalAI"), "/readyz", 0, ANYTHING, QUIRKS(false, ANY, 0),
 		.closed_path = "/v1/models"},
 	{"sdwebui", N_("Stable Diffusion WebUI"), "/sdapi/v1/memory", 1, CAN(IMAGES),
@@ -182,12 +188,11 @@ bool region_take(struct slice *rest, struct slice *ret_vendor, struct slice *ret
 {
 	struct slice item = slice_trim(slice_cut(rest, ','));
 	struct slice name = slice_cut(&item, '=');
-
 	*ret_url = slice_trim(item);
 	*ret_vendor = slice_trim(slice_cut(&name, '/'));
 	*ret_region = slice_trim(name);
 	return ret_vendor->n && ret_region->n &&
-	       (slice_starts(*ret_url, "https://") || slice_starts(*ret_url, "http://"));
+		(slice_starts(*ret_url, "https://") || slice_starts(*ret_url, "http://"));
 }
 
 const struct engine_row *engines_all(size_t *ret_n)
@@ -233,7 +238,7 @@ const struct protocol_row *protocol_row(enum protocol p)
 bool protocol_texts_only(enum protocol p)
 {
 	return p == PROTO_DASHSCOPE_EMBEDDINGS_NATIVE || p == PROTO_OLLAMA_EMBED ||
-	       p == PROTO_TEI_EMBED;
+		p == PROTO_TEI_EMBED;
 }
 
 const char *protocol_name(enum protocol p)
@@ -245,7 +250,8 @@ enum protocol protocol_default(const char *vendor, const char *engine, enum offe
 {
 	for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
 		const char *is = defaults[i].vendor != NULL ? vendor : engine;
-		const char *of = defaults[i].vendor != NULL ? defaults[i].vendor : defaults[i].engine;
+		const char *of = defaults[i].vendor != NULL ? defaults[i].vendor
+							    : defaults[i].engine;
 		if (is != NULL && strcmp(is, of) == 0 &&
 			protocols[defaults[i].protocol].offer == offer)
 			return defaults[i].protocol;

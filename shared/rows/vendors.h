@@ -98,12 +98,12 @@ struct engine_row {
 	struct quirks quirks;
 	const char *metrics_path; // Prometheus text; NULL none
 	const char *queue_gauge; // series that counts waiting requests; NULL none
-	const char *closed_path; // a free GET that a server which asks for a credential lets nobody else
+	const char *
+		closed_path; // a free GET that a server which asks for a credential lets nobody else
 };
 
 // The service under which keys of one's own engines are filed: "vllm/local".
 #define LOCAL_SERVICE "local"
-
 
 const struct vendor_row *vendors_all(size_t *ret_n);
 const struct region_row *regions_all(size_t *ret_n);

@@ -33,14 +33,23 @@ int main(void)
 		keys[i].doc.enabled = true;
 		keys[i].doc.expires_at = FIELD_NONE;
 		keys[i].doc.limits.rpm = 60000;
-		candidates[i] = (struct candidate){.name = "openai/gpt-4#bench", .target = &target,
-			.key = &keys[i], .live = &lives[i], .target_live = &lives[CANDIDATES],
-			.order = i / 16, .weight = 1 + i, .protocol = PROTO_OPENAI_CHAT};
+		candidates[i] = (struct candidate){.name = "openai/gpt-4#bench",
+			.target = &target,
+			.key = &keys[i],
+			.live = &lives[i],
+			.target_live = &lives[CANDIDATES],
+			.order = i / 16,
+			.weight = 1 + i,
+			.protocol = PROTO_OPENAI_CHAT};
 		lives[i].fault = i % 8 == 7 ? LIVE_KEY_INVALID : LIVE_OK;
 	}
 	struct route route = {.feature = &feature, .n = CANDIDATES, .v = candidates};
-	struct decide_request request = {.offer = OFFER_CHAT, .width = FIELD_NONE,
-		.height = FIELD_NONE, .n = FIELD_NONE, .deadline_us = FIELD_NONE, .client = &ident_local};
+	struct decide_request request = {.offer = OFFER_CHAT,
+		.width = FIELD_NONE,
+		.height = FIELD_NONE,
+		.n = FIELD_NONE,
+		.deadline_us = FIELD_NONE,
+		.client = &ident_local};
 	struct decision decision;
 	long chosen = 0;
 	double begin = now_us();

@@ -32,14 +32,14 @@ int main(int argc, char **argv)
 	memset(text, ' ', size);
 	text[0] = '{';
 	text[size - 1] = '}';
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *response = MHD_create_response_from_buffer(size, text,
+		MHD_RESPMEM_MUST_FREE);
 	MHD_add_response_header(response, "Content-Type", "application/json");
 	struct sockaddr_in loopback = {
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct MHD_Daemon *daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-		answer, response, MHD_OPTION_SOCK_ADDR, &loopback, MHD_OPTION_END);
+	struct MHD_Daemon *daemon = MHD_start_daemon(MHD_USE_EPOLL |
+			MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG,
+		0, NULL, NULL, answer, response, MHD_OPTION_SOCK_ADDR, &loopback, MHD_OPTION_END);
 	if (!daemon)
 		return 1;
 	printf("%u\n", MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port);

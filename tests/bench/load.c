@@ -113,7 +113,8 @@ static void conn_send(struct load *l, struct conn *c)
 {
 	number_put(l, c->number);
 	while (c->sent < l->request_len) {
-		ssize_t n = send(c->fd, l->request + c->sent, l->request_len - c->sent, MSG_NOSIGNAL);
+		ssize_t n = send(c->fd, l->request + c->sent, l->request_len - c->sent,
+			MSG_NOSIGNAL);
 		if (n < 0 && errno == EAGAIN) {
 			struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT, .data.ptr = c};
 			epoll_ctl(l->epoll, EPOLL_CTL_MOD, c->fd, &ev);
@@ -374,7 +375,8 @@ static void load_run(struct load *l)
 		conn_start(l, &l->conns[i], now_ns());
 	while (l->done < l->total) {
 		struct timespec wait = {.tv_nsec = l->rate > 0 ? pace(l)
-			: l->resting ? 5000000 : 100000000};
+				: l->resting		       ? 5000000
+							       : 100000000};
 		int n = epoll_pwait2(l->epoll, events, 256, &wait, NULL);
 		for (int i = 0; i < n; i++)
 			conn_ready(l, events[i].data.ptr, events[i].events);

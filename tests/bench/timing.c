@@ -116,9 +116,14 @@ static bool judged(struct bench *b, const char *text)
 	struct principal p;
 	memcpy(header, "Bearer ", 7);
 	memcpy(header + 7, text, CREDENTIAL_LEN + 1);
-	struct auth_call c = {.ep = endpoint_row(EP_KEY_LIST), .kind = PEER_LOOPBACK,
-		.peer_trust = true, .host = SLICE("localhost"), .snap = b->snap, .seal = b->seal,
-		.memo = b->memo, .authorization = {header, 7 + CREDENTIAL_LEN}};
+	struct auth_call c = {.ep = endpoint_row(EP_KEY_LIST),
+		.kind = PEER_LOOPBACK,
+		.peer_trust = true,
+		.host = SLICE("localhost"),
+		.snap = b->snap,
+		.seal = b->seal,
+		.memo = b->memo,
+		.authorization = {header, 7 + CREDENTIAL_LEN}};
 	return auth_judge(&c, &p) && p.why == ERR_OK;
 }
 
@@ -252,7 +257,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: timing [TRACES]\n");
 		return 2;
 	}
-	struct traces traces = {(size_t)n, calloc((size_t)n, sizeof(uint32_t)), calloc((size_t)n, 1)};
+	struct traces traces = {
+		(size_t)n, calloc((size_t)n, sizeof(uint32_t)), calloc((size_t)n, 1)};
 	if (!traces.ticks || !traces.class || !open_bench(&b))
 		return 1;
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
@@ -261,7 +267,8 @@ int main(int argc, char **argv)
 		if (pairs[i].wanted >= 0)
 			good &= (fabs(t[i]) >= T_DIFFERENT) == pairs[i].wanted;
 	}
-	good &= judged(&b, b.right_text); // the right one is let in, so what was measured was a look
+	good &= judged(&b,
+		b.right_text); // the right one is let in, so what was measured was a look
 	printf("largest t of %lld traces: secret %+.2f, id %+.2f, control %+.2f (%g differs)\n",
 		(long long)n, t[0], t[1], t[2], T_DIFFERENT);
 	return good ? 0 : 1;

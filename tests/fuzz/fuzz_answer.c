@@ -17,7 +17,8 @@ static const struct {
 	{&adapter_openai_embeddings, OFFER_EMBEDDINGS, "{\"model\":\"m\",\"input\":[\"a\",\"b\"]}"},
 	{&adapter_openai_embeddings, OFFER_EMBEDDINGS,
 		"{\"model\":\"m\",\"input\":\"a\",\"encoding_format\":\"base64\"}"},
-	{&adapter_dashscope_embeddings, OFFER_EMBEDDINGS, "{\"model\":\"m\",\"input\":[\"a\",\"b\"]}"},
+	{&adapter_dashscope_embeddings, OFFER_EMBEDDINGS,
+		"{\"model\":\"m\",\"input\":[\"a\",\"b\"]}"},
 	{&adapter_ollama_embed, OFFER_EMBEDDINGS, "{\"model\":\"m\",\"input\":[\"a\",\"b\"]}"},
 	{&adapter_tei_embed, OFFER_EMBEDDINGS,
 		"{\"model\":\"m\",\"input\":[\"a\",\"b\"],\"encoding_format\":\"base64\"}"},
@@ -29,8 +30,8 @@ static const struct {
 };
 static const struct image_adapter *const pictures[] = {&image_openai, &image_openai_edits,
 	&image_wanx_legacy, &image_wanx_messages, &image_sdwebui, &image_comfyui};
-static const char *const vendors[] = {"openai", "aliyun", "anthropic", "vllm", "ollama", "tei",
-	"sdwebui", "comfyui"};
+static const char *const vendors[] = {
+	"openai", "aliyun", "anthropic", "vllm", "ollama", "tei", "sdwebui", "comfyui"};
 static struct adapter_call call;
 
 static void check_json(struct slice json)
@@ -41,8 +42,8 @@ static void check_json(struct slice json)
 
 static void take_plain(size_t which, struct slice body)
 {
-	const struct adapter_reply reply = {.status = 200, .body = body,
-		.content_type = SLICE("application/json")};
+	const struct adapter_reply reply = {
+		.status = 200, .body = body, .content_type = SLICE("application/json")};
 	struct adapter_answer answer = {.usage = ADAPTER_USAGE_UNKNOWN};
 	struct str scratch = STR_INIT, whole = STR_INIT;
 	struct batch batch = {0};
@@ -81,7 +82,8 @@ static void check_item(const struct image_item *item)
 
 static void check_result(enum image_end end, const struct image_result *r)
 {
-	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	static const char good[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 	if (r->n > IMAGE_N_MAX || r->extra_n > IMAGE_EXTRA_MAX)
 		abort();
 	if (end == IMAGE_ACCEPTED && (!r->id[0] || strspn(r->id, good) != strlen(r->id)))
@@ -94,10 +96,14 @@ static void check_result(enum image_end end, const struct image_result *r)
 		check_json(r->error);
 }
 
-static void take_picture(const struct image_adapter *ad, enum image_format format, struct slice body)
+static void take_picture(const struct image_adapter *ad, enum image_format format,
+	struct slice body)
 {
 	static struct image_result result;
-	struct image_want want = {.call = &call, .format = format, .n = 2, .seed = FIELD_NONE,
+	struct image_want want = {.call = &call,
+		.format = format,
+		.n = 2,
+		.seed = FIELD_NONE,
 		.prompt = SLICE("\"a cat\"")};
 	struct err err = {0};
 	adapter_read(SLICE("{\"model\":\"m\",\"prompt\":\"a cat\",\"n\":2}"), OFFER_IMAGES, true,
@@ -119,8 +125,8 @@ static void take_error(const char *of, unsigned pick, struct slice body)
 	struct adapter_error e;
 	adapter_error_read_as((enum error_shape)(pick % 3), of, statuses[pick / 3 % 12], body,
 		SLICE(key), &e);
-	const struct slice texts[] = {slice_of(e.type), slice_of(e.wire_code), slice_of(e.param),
-		slice_of(e.message)};
+	const struct slice texts[] = {
+		slice_of(e.type), slice_of(e.wire_code), slice_of(e.param), slice_of(e.message)};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (texts[i].n >= ADAPTER_TEXT_MAX || !utf8_valid(texts[i]))
 			abort();

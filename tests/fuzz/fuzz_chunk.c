@@ -9,9 +9,9 @@
 #include "agent/protocol/dialect_anthropic.h"
 #include "shared/sse.h"
 
-static const struct adapter *const adapters[] = {&adapter_openai_chat,
-	&adapter_openai_completions, &adapter_openai_responses, &adapter_dashscope_chat_native,
-	&adapter_anthropic_messages, &adapter_ollama_chat};
+static const struct adapter *const adapters[] = {&adapter_openai_chat, &adapter_openai_completions,
+	&adapter_openai_responses, &adapter_dashscope_chat_native, &adapter_anthropic_messages,
+	&adapter_ollama_chat};
 static struct adapter_call call;
 
 static void check_json(struct slice json)
@@ -75,8 +75,9 @@ static void play(const struct adapter *ad, enum dialect dialect, struct slice in
 	call.dialect = dialect;
 	adapter_stream_reset(&s, 0, 1);
 	s.want_usage = true;
-	while (kind <= CHUNK_IDLE && (ad->frames == FRAMES_SSE ? sse_next(&reader, &in, &ev)
-								: sse_line(&reader, &in, &ev.data)))
+	while (kind <= CHUNK_IDLE &&
+		(ad->frames == FRAMES_SSE ? sse_next(&reader, &in, &ev)
+					  : sse_line(&reader, &in, &ev.data)))
 		kind = ad->chunk(&call, &s, ev.name, ev.data, &out);
 	check_events(&out, dialect == DIALECT_ANTHROPIC || ad == &adapter_openai_responses);
 	if (dialect == DIALECT_OPENAI && ad != &adapter_openai_responses)

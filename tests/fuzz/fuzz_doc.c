@@ -8,8 +8,8 @@
 #include "shared/jx.h"
 #include "shared/rows/model.h"
 
-static const struct field_set *const sets[] = {&feature_fields, &key_fields, &instance_fields,
-	&route_patch_fields};
+static const struct field_set *const sets[] = {
+	&feature_fields, &key_fields, &instance_fields, &route_patch_fields};
 static const struct jscan_limits limits = {.tokens = 1000};
 
 // Without the revision and other members the agent alone writes.
@@ -33,7 +33,8 @@ static enum err_code take(const struct field_set *set, struct slice text, unsign
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	static const unsigned modes[] = {JX_CREATE, JX_REPLACE, JX_PATCH, JX_CREATE | JX_ALLOW_UNKNOWN};
+	static const unsigned modes[] = {
+		JX_CREATE, JX_REPLACE, JX_PATCH, JX_CREATE | JX_ALLOW_UNKNOWN};
 	struct arena a = ARENA_INIT;
 	struct str once = STR_INIT, twice = STR_INIT;
 	const struct field_set *set;

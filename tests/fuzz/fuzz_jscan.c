@@ -49,7 +49,8 @@ static void members_agree(struct slice text, const json_t *tree)
 		if (!jscan_string(quoted, key, sizeof(key), NULL))
 			abort();
 		in_tree = json_object_get(tree, key);
-		if (!in_tree || (!memchr(quoted.p, '\\', quoted.n) && jscan_find(m, n, key) != &m[i]) ||
+		if (!in_tree ||
+			(!memchr(quoted.p, '\\', quoted.n) && jscan_find(m, n, key) != &m[i]) ||
 			json_is_string(in_tree) != (m[i].type == JS_STRING) ||
 			json_is_array(in_tree) != (m[i].type == JS_ARRAY) ||
 			json_is_object(in_tree) != (m[i].type == JS_OBJECT))

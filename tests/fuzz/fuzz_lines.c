@@ -24,7 +24,8 @@ static void read_all(const uint8_t *p, size_t n, size_t piece, struct str *ret)
 			str_addf(ret, "%zu:", line.n);
 			str_add_slice(ret, line);
 			if (kind <= CHUNK_IDLE)
-				kind = adapter_ollama_chat.chunk(&call, &stream, SLICE(""), line, &out);
+				kind = adapter_ollama_chat.chunk(&call, &stream, SLICE(""), line,
+					&out);
 		}
 		if (in.n != 0 && !s.too_large)
 			abort();

@@ -27,7 +27,8 @@ static void must_be_same(struct slice type, const struct multipart *m)
 	if (code != ERR_OK && m->n < MULTIPART_PARTS_MAX)
 		abort();
 	for (size_t i = 0; code == ERR_OK && i < m->n; i++) {
-		if (!slice_eq(again.v[i].name, m->v[i].name) || !slice_eq(again.v[i].value, m->v[i].value))
+		if (!slice_eq(again.v[i].name, m->v[i].name) ||
+			!slice_eq(again.v[i].value, m->v[i].value))
 			abort();
 	}
 	str_release(&out);

@@ -10,8 +10,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(const struct price_list *l)
 {
-	struct price_usage u = {.in = 1000, .out = 10, .cached = 5, .cache_write = 5, .reasoning = 1,
-		.images = 1, .chars = 1, .audio_ms = 1, .source = COST_REPORTED};
+	struct price_usage u = {.in = 1000,
+		.out = 10,
+		.cached = 5,
+		.cache_write = 5,
+		.reasoning = 1,
+		.images = 1,
+		.chars = 1,
+		.audio_ms = 1,
+		.source = COST_REPORTED};
 	for (size_t i = 0; i < l->n; i++) {
 		const struct price_item *it = &l->v[i];
 		if (it->ignored != NULL)

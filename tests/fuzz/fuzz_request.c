@@ -15,7 +15,8 @@ static struct adapter_call call, chat;
 static void build_all(const struct adapter_call *c)
 {
 	struct feature feature = {.defaults = "{\"temperature\":0.5,\"options\":{\"num_ctx\":1}}"};
-	struct target target = {.upstream_model = "qwen3-32b", .params = "{\"seed\":1,\"max_tokens\":5,\"user\":null}"};
+	struct target target = {.upstream_model = "qwen3-32b",
+		.params = "{\"seed\":1,\"max_tokens\":5,\"user\":null}"};
 	struct url url = {.path = "/v1"};
 	struct candidate cand = {.target = &target, .url = &url};
 	for (size_t i = 0; i < ARRAY_LEN(adapters); i++) {

@@ -48,7 +48,8 @@ static void csv_comes_back(const struct table *t, struct slice cells, bool raw)
 	table_csv(t, false, raw, &out);
 	in = str_slice(&out);
 	while (next_cell(&in, &cell)) {
-		struct slice want = cells.p ? slice_cut(&cells, 0) : SLICE(""), got = str_slice(&cell);
+		struct slice want = cells.p ? slice_cut(&cells, 0) : SLICE(""),
+			     got = str_slice(&cell);
 		if (!raw && got.n && strchr("=+-@\t\r", got.p[0]) && got.p[0] && got.n > 1 &&
 			!num_f64(got, &number))
 			abort();

@@ -34,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		abort();
 	str_add_json(&json, in);
 	must_be_safe(&json);
-	if (!memchr(in.p ? in.p : "", 0, n) && jscan_check(str_slice(&json), (struct jscan_limits){0}, NULL))
+	if (!memchr(in.p ? in.p : "", 0, n) &&
+		jscan_check(str_slice(&json), (struct jscan_limits){0}, NULL))
 		abort();
 	str_release(&once);
 	str_release(&twice);

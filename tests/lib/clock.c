@@ -77,7 +77,8 @@ int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restr
 	struct timespec theirs = *until;
 	if (!real) { // the first of its versions is another one; a sanitizer's has none
 		bool sanitized = dlsym(RTLD_DEFAULT, "__tsan_init") != NULL;
-		wait_fn found = sanitized ? NULL
+		wait_fn found = sanitized
+			? NULL
 			: (wait_fn)dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
 		real = found ? found : (wait_fn)dlsym(RTLD_NEXT, "pthread_cond_timedwait");
 	}

@@ -69,7 +69,8 @@ static int of_fd(int fd)
 		va_end(ap);                                                                        \
 		if ((flags & O_ACCMODE) != O_RDONLY && of_path(path) == EROFS)                     \
 			FAIL_WITH(EROFS);                                                          \
-		return ((int (*)(const char *, int, ...))dlsym(RTLD_NEXT, #name))(path, flags, mode); \
+		return ((int (*)(const char *, int, ...))dlsym(RTLD_NEXT, #name))(path, flags,     \
+			mode);                                                                     \
 	}
 OPENS(open)
 OPENS(open64)

@@ -24,7 +24,8 @@ __attribute__((constructor)) static void begin(void)
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, etext - __executable_start) != 0)
 		abort();
-	void *p = mmap(NULL, (size_t)(etext - __executable_start), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *p = mmap(NULL, (size_t)(etext - __executable_start), PROT_READ | PROT_WRITE,
+		MAP_SHARED, fd, 0);
 	close(fd);
 	if (p != MAP_FAILED)
 		ran = p;

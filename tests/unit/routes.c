@@ -74,7 +74,10 @@ int test_route_instance(struct test_route *t, int order, int weight)
 
 struct decide_request test_request(void)
 {
-	return (struct decide_request){.offer = OFFER_IMAGES, .width = FIELD_NONE,
-		.height = FIELD_NONE, .n = FIELD_NONE, .deadline_us = FIELD_NONE,
+	return (struct decide_request){.offer = OFFER_IMAGES,
+		.width = FIELD_NONE,
+		.height = FIELD_NONE,
+		.n = FIELD_NONE,
+		.deadline_us = FIELD_NONE,
 		.client = &ident_local};
 }

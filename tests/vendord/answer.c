@@ -45,8 +45,8 @@ void answer_event(struct answer *answer)
 {
 	if (answer->event_n == answer->event_cap) {
 		answer->event_cap = answer->event_cap ? answer->event_cap * 2 : 64;
-		answer->event_end =
-			realloc(answer->event_end, answer->event_cap * sizeof *answer->event_end);
+		answer->event_end = realloc(answer->event_end,
+			answer->event_cap * sizeof *answer->event_end);
 		if (!answer->event_end)
 			abort();
 	}
@@ -102,8 +102,9 @@ static void spoil_body(struct answer *answer, const struct fault *fault)
 		answer->body.len = 0;
 		answer->stream = false;
 		answer->content_type = "text/html; charset=utf-8";
-		buf_text(&answer->body, "<!doctype html><title>simulated gateway page</title>"
-					"<p>Simulated by yijian-vendord.</p>\n");
+		buf_text(&answer->body,
+			"<!doctype html><title>simulated gateway page</title>"
+			"<p>Simulated by yijian-vendord.</p>\n");
 	}
 	if (fault->bad_json >= 0 && !answer->stream)
 		answer->body.len = answer->body.len * 2 / 3;
@@ -190,8 +191,8 @@ static void spoil_events(struct answer *answer, const struct fault *fault)
 	if (fault->endless_comments >= 0)
 		keep_events(answer, 1);
 	if (fault->bad_json >= 0 && answer->event_n > 2)
-		answer_event_insert(
-			answer, 2, SPAN("data: {\"id\":\"chatcmpl-sim\",\"choices\":[{\n\n"));
+		answer_event_insert(answer, 2,
+			SPAN("data: {\"id\":\"chatcmpl-sim\",\"choices\":[{\n\n"));
 	cut_events(answer, fault);
 	if (fault->crlf >= 0)
 		use_crlf(answer);
@@ -278,8 +279,8 @@ static void compose_huge_event(const struct fault *fault, struct play *play)
 	play_mark(play, 1, 0, true);
 }
 
-static void compose_events(
-	const struct answer *answer, const struct fault *fault, struct play *play)
+static void compose_events(const struct answer *answer, const struct fault *fault,
+	struct play *play)
 {
 	int pace = fault->pace_ms > 0 ? (int)fault->pace_ms : 0;
 

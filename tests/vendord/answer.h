@@ -12,10 +12,10 @@ struct answer {
 	bool stream; // body is events, each ending at event_end[i]
 	size_t *event_end;
 	size_t event_n, event_cap;
-	size_t tail_n;		 // events at the end that are no content: finish, usage, [DONE]
-	bool done_mark;		 // the last of them is a [DONE]
+	size_t tail_n;   // events at the end that are no content: finish, usage, [DONE]
+	bool done_mark; // the last of them is a [DONE]
 	const char *error_event; // a failure in the stream as this vendor says it; NULL: OpenAI's
-	bool control;		 // from /_sim: no fault applies
+	bool control;   // from /_sim: no fault applies
 };
 
 void answer_release(struct answer *answer);

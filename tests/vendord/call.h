@@ -46,7 +46,7 @@ struct call {
 	struct span path; // without the vendor's prefix
 	struct span key;
 	struct span param[PARAM_N]; // raw JSON values; empty: not there
-	struct buf form;	    // what params of a multipart body point into
+	struct buf form; // what params of a multipart body point into
 	bool stream, json_bad;
 	uint64_t serial;
 	struct fault fault;

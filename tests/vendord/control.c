@@ -77,15 +77,11 @@ static const struct {
 	const char *method, *path;
 	void (*serve)(struct sim *, const struct http_request *, struct buf *);
 } rows[] = {
-	{"GET", "/_sim/stats", stats_get},
-	{"DELETE", "/_sim/stats", stats_delete},
-	{"GET", "/_sim/requests", requests_get},
-	{"GET", "/_sim/faults", faults_get},
-	{"POST", "/_sim/faults", faults_post},
-	{"DELETE", "/_sim/faults", faults_delete},
+	{"GET", "/_sim/stats", stats_get}, {"DELETE", "/_sim/stats", stats_delete},
+	{"GET", "/_sim/requests", requests_get}, {"GET", "/_sim/faults", faults_get},
+	{"POST", "/_sim/faults", faults_post}, {"DELETE", "/_sim/faults", faults_delete},
 	{"POST", "/_sim/refuse", empty_post}, // {"ms":N}
-	{"POST", "/_sim/close_idle", empty_post},
-	{"POST", "/_sim/lock", lock_post},
+	{"POST", "/_sim/close_idle", empty_post}, {"POST", "/_sim/lock", lock_post},
 	{"POST", "/_sim/tasks", tasks_post}, // {"running":N}
 };
 
@@ -111,7 +107,7 @@ void control_serve(struct sim *sim, const struct http_request *request, struct a
 		ret_wish->close_idle = span_is(request->path, "/_sim/close_idle");
 	}
 	if (answer->body.len == 0)
-		buf_text(&answer->body, answer->status == 404
-						? "{\"error\":\"no such control\"}\n"
-						: "{\"error\":\"rule not understood\"}\n");
+		buf_text(&answer->body,
+			answer->status == 404 ? "{\"error\":\"no such control\"}\n"
+					      : "{\"error\":\"rule not understood\"}\n");
 }

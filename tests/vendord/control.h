@@ -6,7 +6,7 @@
 // What the server is to do besides answering.
 struct control_wish {
 	int64_t refuse_ms; // stop listening for so long; 0: nothing
-	bool close_idle;   // close connections that wait for a request
+	bool close_idle;	 // close connections that wait for a request
 };
 
 bool control_is(const struct http_request *request);

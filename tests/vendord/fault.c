@@ -12,7 +12,7 @@ struct fault_row {
 	enum kind kind;
 	size_t at;
 	int64_t otherwise; // of a NUMBER without an argument
-	bool shape;	   // changes form or time, breaks nothing
+	bool shape;    // changes form or time, breaks nothing
 	const char *help;
 };
 

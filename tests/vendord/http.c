@@ -41,9 +41,8 @@ static bool note_field(struct http_request *request, struct http_field field)
 		request->chunked = span_is_nocase(field.value, "chunked");
 	else if (span_is_nocase(field.name, "connection"))
 		request->keep_alive = span_is_nocase(field.value, "close") ? false
-				      : span_is_nocase(field.value, "keep-alive")
-					      ? true
-					      : request->keep_alive;
+			: span_is_nocase(field.value, "keep-alive")	   ? true
+									   : request->keep_alive;
 	else if (span_is_nocase(field.name, "expect"))
 		request->expect_continue = span_is_nocase(field.value, "100-continue");
 	return true;

@@ -15,7 +15,7 @@ struct http_request {
 	struct span method, target, path, query, body;
 	struct http_field fields[HTTP_FIELDS_MAX];
 	size_t field_n;
-	size_t head_len;	// with the blank line
+	size_t head_len; // with the blank line
 	int64_t content_length; // -1: none
 	bool chunked, keep_alive, expect_continue;
 };

@@ -7,7 +7,7 @@
 static bool is_gpt_image(const struct call *call)
 {
 	return span_starts(call_text(call, P_model), "gpt-image") ||
-	       span_starts(call_text(call, P_model), "chatgpt-image");
+		span_starts(call_text(call, P_model), "chatgpt-image");
 }
 
 // dall-e-2 unless named, as the vendor has it.
@@ -93,8 +93,9 @@ static void put_images(struct call *call)
 	}
 	buf_byte(out, ']');
 	if (gpt) {
-		buf_text(out, ",\"background\":\"opaque\",\"output_format\":\"png\","
-			      "\"size\":\"1024x1024\",\"quality\":\"medium\",");
+		buf_text(out,
+			",\"background\":\"opaque\",\"output_format\":\"png\","
+			"\"size\":\"1024x1024\",\"quality\":\"medium\",");
 		put_usage(out, n);
 	}
 	buf_text(out, "}\n");
@@ -107,10 +108,13 @@ static void put_image_event(struct call *call, const char *what, int64_t picture
 	bool edit = span_has(call->request->target, "/edits");
 	const char *kind = edit ? "image_edit" : "image_generation";
 
-	buf_fmt(out, "event: %s.%s\ndata: {\"type\":\"%s.%s\",\"b64_json\":\"", kind, what, kind, what);
+	buf_fmt(out, "event: %s.%s\ndata: {\"type\":\"%s.%s\",\"b64_json\":\"", kind, what, kind,
+		what);
 	image_base64(out, image_id(call, call_text(call, P_prompt), picture * 4 + part));
-	buf_fmt(out, "\",\"created_at\":%lld,\"size\":\"1024x1024\",\"quality\":\"medium\","
-		     "\"background\":\"opaque\",\"output_format\":\"png\",", (long long)time(NULL));
+	buf_fmt(out,
+		"\",\"created_at\":%lld,\"size\":\"1024x1024\",\"quality\":\"medium\","
+		"\"background\":\"opaque\",\"output_format\":\"png\",",
+		(long long)time(NULL));
 	if (part)
 		buf_fmt(out, "\"partial_image_index\":%lld", (long long)part - 1);
 	else

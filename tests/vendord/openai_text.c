@@ -40,11 +40,12 @@ static void put_usage(struct buf *out, const struct text_answer *text)
 		prompt, done, prompt + done);
 	// An answer of so many bytes may have to be a small one.
 	if (text->call->fault.bytes < 0)
-		buf_text(out, ",\"prompt_tokens_details\":{\"cached_tokens\":0,"
-			      "\"audio_tokens\":0},\"completion_tokens_details\":{"
-			      "\"reasoning_tokens\":0,\"audio_tokens\":0,"
-			      "\"accepted_prediction_tokens\":0,"
-			      "\"rejected_prediction_tokens\":0}");
+		buf_text(out,
+			",\"prompt_tokens_details\":{\"cached_tokens\":0,"
+			"\"audio_tokens\":0},\"completion_tokens_details\":{"
+			"\"reasoning_tokens\":0,\"audio_tokens\":0,"
+			"\"accepted_prediction_tokens\":0,"
+			"\"rejected_prediction_tokens\":0}");
 	buf_byte(out, '}');
 }
 
@@ -115,8 +116,8 @@ static void put_document(const struct text_answer *text)
 }
 
 // One event with one choice; `delta` is raw JSON of the delta, or of the text member.
-static void put_chunk(
-	const struct text_answer *text, int64_t index, struct span delta, const char *finish)
+static void put_chunk(const struct text_answer *text, int64_t index, struct span delta,
+	const char *finish)
 {
 	struct buf *out = &text->call->answer->body;
 
@@ -126,8 +127,9 @@ static void put_chunk(
 	buf_uint(out, (uint64_t)index);
 	buf_text(out, text->chat ? ",\"delta\":{" : ",");
 	buf_span(out, delta);
-	buf_text(out, text->chat ? "},\"logprobs\":null,\"finish_reason\":"
-				 : ",\"logprobs\":null,\"finish_reason\":");
+	buf_text(out,
+		text->chat ? "},\"logprobs\":null,\"finish_reason\":"
+			   : ",\"logprobs\":null,\"finish_reason\":");
 	if (finish)
 		buf_fmt(out, "\"%s\"", finish);
 	else
@@ -218,8 +220,8 @@ static void text_serve(struct call *call, bool chat, struct span question, size_
 		.usage_asked = usage_asked(call)};
 
 	if (text.n < 1 || text.n > CHOICE_MAX) {
-		vendor_error(
-			call, 400, "invalid_value", "Invalid 'n': expected 1 to 16. (simulated)");
+		vendor_error(call, 400, "invalid_value",
+			"Invalid 'n': expected 1 to 16. (simulated)");
 		return;
 	}
 	text.reply = reply_make(call, question, prompt_bytes, limit_asked(call));
@@ -256,8 +258,8 @@ void openai_completions(struct call *call)
 
 // ---- responses ----
 
-static void response_object(
-	struct buf *out, const struct call *call, const struct reply *reply, const char *status)
+static void response_object(struct buf *out, const struct call *call, const struct reply *reply,
+	const char *status)
 {
 	unsigned long long serial = call->serial;
 	long long prompt = reply->prompt_tokens, done = (long long)reply->token_n;
@@ -317,8 +319,8 @@ static void response_stream(struct call *call, const struct reply *reply)
 		buf_text(out, "\"}\n\n");
 		answer_event(call->answer);
 	}
-	response_event(
-		call, reply, "response.completed", "completed", (unsigned)reply->token_n + 1);
+	response_event(call, reply, "response.completed", "completed",
+		(unsigned)reply->token_n + 1);
 	call->answer->tail_n = 1;
 }
 

@@ -10,18 +10,18 @@ struct play_step {
 	size_t len;    // bytes of `out`
 	int64_t times; // -1: for ever
 	int wait_ms;   // before each time
-	bool slow;     // at drip_bps
+	bool slow;	   // at drip_bps
 };
 
 struct play {
 	struct buf out;
 	struct play_step *steps;
 	size_t step_n, step_cap;
-	size_t marked;	   // bytes of `out` that belong to steps
+	size_t marked;    // bytes of `out` that belong to steps
 	size_t step, from; // being sent, and where its bytes start
-	size_t sent;	   // of this time
-	int64_t done;	   // times this step was sent
-	bool waited;	   // the wait before this time is over
+	size_t sent;    // of this time
+	int64_t done;    // times this step was sent
+	bool waited;    // the wait before this time is over
 	int64_t drip_bps;  // 0: as fast as it goes
 	enum play_end end;
 };

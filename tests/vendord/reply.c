@@ -15,8 +15,8 @@ static void end_token(struct reply *reply)
 {
 	if (reply->token_n == reply->token_cap) {
 		reply->token_cap = reply->token_cap ? reply->token_cap * 2 : 64;
-		reply->token_end =
-			realloc(reply->token_end, reply->token_cap * sizeof *reply->token_end);
+		reply->token_end = realloc(reply->token_end,
+			reply->token_cap * sizeof *reply->token_end);
 		if (!reply->token_end)
 			abort();
 	}
@@ -85,8 +85,8 @@ static void filler_words(struct reply *reply, uint64_t seed, size_t n)
 	}
 }
 
-const struct reply *reply_make(
-	const struct call *call, struct span question, size_t prompt_bytes, int64_t max_tokens)
+const struct reply *reply_make(const struct call *call, struct span question, size_t prompt_bytes,
+	int64_t max_tokens)
 {
 	static const char *const opening[] = {"This ", "is ", "a ", "simulated ", "reply \u2014 "};
 	struct reply *reply = &scratch;
@@ -105,9 +105,9 @@ const struct reply *reply_make(
 	echo_words(reply, question, most);
 	size_t natural = reply->token_n + FILLER_N;
 	filler_words(reply, span_hash(question) ^ call->sim->seed,
-		forced		 ? most
-		: natural < most ? natural
-				 : most);
+		forced			 ? most
+			: natural < most ? natural
+					 : most);
 	reply->cut = max_tokens > 0 && reply->token_n == (size_t)max_tokens && !(forced == most);
 	reply->prompt_tokens = (int64_t)(prompt_bytes + 3) / 4;
 	return reply;

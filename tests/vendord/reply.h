@@ -16,8 +16,8 @@ struct reply {
 
 // Answers `question` (raw JSON string content). max_tokens <= 0: no limit asked for.
 // The reply is valid until the next one: one buffer is kept for all.
-const struct reply *reply_make(
-	const struct call *call, struct span question, size_t prompt_bytes, int64_t max_tokens);
+const struct reply *reply_make(const struct call *call, struct span question, size_t prompt_bytes,
+	int64_t max_tokens);
 // One token's raw text.
 struct span reply_token(const struct reply *reply, size_t i);
 // The text of the last user message of a chat, raw; empty when there is none.

@@ -27,12 +27,12 @@ static bool read_match(struct rule *rule, struct span object)
 	if (!json_open(&iter, object))
 		return false;
 	while (json_member(&iter, &key, &value)) {
-		char *text = span_is(key, "vendor")  ? rule->vendor
-			     : span_is(key, "path")  ? rule->path
-			     : span_is(key, "key")   ? rule->key
-			     : span_is(key, "model") ? rule->model
-			     : span_is(key, "body")  ? rule->body
-						     : NULL;
+		char *text = span_is(key, "vendor") ? rule->vendor
+			: span_is(key, "path")	    ? rule->path
+			: span_is(key, "key")	    ? rule->key
+			: span_is(key, "model")	    ? rule->model
+			: span_is(key, "body")	    ? rule->body
+						    : NULL;
 		if (span_is(key, "stream"))
 			rule->stream = json_true(value);
 		else if (!text || !copy_text(text, value))
@@ -118,12 +118,12 @@ static bool text_matches(const char *pattern, struct span text)
 static bool rule_matches(const struct rule *rule, const struct rule_subject *subject)
 {
 	return text_matches(rule->vendor, subject->vendor) &&
-	       text_matches(rule->path, subject->path) &&
-	       text_matches(rule->model, subject->model) &&
-	       (text_matches(rule->key, subject->key) ||
-		       span_is(span_tail(subject->key, strlen(rule->key)), rule->key)) &&
-	       (rule->stream < 0 || rule->stream == subject->stream) &&
-	       (!rule->body[0] || span_has(subject->body, rule->body));
+		text_matches(rule->path, subject->path) &&
+		text_matches(rule->model, subject->model) &&
+		(text_matches(rule->key, subject->key) ||
+			span_is(span_tail(subject->key, strlen(rule->key)), rule->key)) &&
+		(rule->stream < 0 || rule->stream == subject->stream) &&
+		(!rule->body[0] || span_has(subject->body, rule->body));
 }
 
 const struct fault *rules_match(struct rules *rules, const struct rule_subject *subject)

@@ -10,8 +10,8 @@ struct rule {
 	// Empty matches anything. path and model may end in '*'; key also matches by its end.
 	char vendor[RULE_TEXT_MAX], path[RULE_TEXT_MAX], key[RULE_TEXT_MAX], model[RULE_TEXT_MAX];
 	char body[RULE_TEXT_MAX]; // a text inside the request's body
-	int stream;		  // -1: either
-	int64_t count, skip;	  // count -1: for ever
+	int stream;    // -1: either
+	int64_t count, skip;   // count -1: for ever
 	uint64_t hits;
 	struct fault fault;
 };

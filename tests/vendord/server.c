@@ -42,7 +42,7 @@ struct server {
 	struct timers timers;
 	struct timer relisten;
 	struct conn *conns;
-	struct conn *dead;    // freed behind the batch of events, which may still name them
+	struct conn *dead;	   // freed behind the batch of events, which may still name them
 	struct answer answer; // one: handlers run one after the other
 };
 
@@ -283,8 +283,8 @@ static void close_idle(struct server *server, const struct conn *except)
 	}
 }
 
-static bool serve_control(
-	struct server *server, struct conn *conn, const struct http_request *request)
+static bool serve_control(struct server *server, struct conn *conn,
+	const struct http_request *request)
 {
 	struct control_wish wish;
 	struct fault none;
@@ -309,7 +309,7 @@ static void account_start(struct server *server, struct conn *conn, const struct
 	char status[16];
 
 	conn->stream = server->answer.stream ||
-		       (call->stream && fault_breaks(&call->fault) && call->fault.status < 0);
+		(call->stream && fault_breaks(&call->fault) && call->fault.status < 0);
 	snprintf(status, sizeof status, "%d", server->answer.status);
 	stats->requests++;
 	stats->faults += fault_breaks(&call->fault);
@@ -328,8 +328,8 @@ static void account_start(struct server *server, struct conn *conn, const struct
 }
 
 // Faults that answer nothing. True when one was played; *ret_open says whether conn lives.
-static bool serve_silent(
-	struct server *server, struct conn *conn, const struct fault *fault, bool *ret_open)
+static bool serve_silent(struct server *server, struct conn *conn, const struct fault *fault,
+	bool *ret_open)
 {
 	if (fault->hang >= 0) {
 		conn->state = CONN_HANGING;

@@ -31,7 +31,7 @@ struct stats {
 	struct tally by_path, by_key, by_model, by_status;
 	struct tally by_prompt; // accepted image tasks
 	struct record *records; // ring
-	size_t record_n;	// its size; 0: nothing is recorded
+	size_t record_n; // its size; 0: nothing is recorded
 	uint64_t recorded;
 };
 

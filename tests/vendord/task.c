@@ -40,7 +40,7 @@ int64_t task_unfinished(const struct call *call)
 
 	for (size_t i = 0; i < TASK_MAX; i++)
 		n += ring[i].id[0] && ring[i].key == span_hash(call->key) &&
-		     (ring[i].state == TASK_PENDING || ring[i].state == TASK_RUNNING);
+			(ring[i].state == TASK_PENDING || ring[i].state == TASK_RUNNING);
 	return n;
 }
 

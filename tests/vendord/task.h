@@ -11,7 +11,7 @@ enum task_state { TASK_PENDING, TASK_RUNNING, TASK_SUCCEEDED, TASK_FAILED, TASK_
 
 struct task {
 	char id[37];
-	uint64_t key;					     // hash of the key that submitted it
+	uint64_t key;	      // hash of the key that submitted it
 	char prompt[TASK_PROMPT_MAX], model[TASK_MODEL_MAX]; // raw JSON text
 	int64_t n, polls, polls_needed;
 	bool fails, partial, messages;

@@ -96,9 +96,9 @@ static void choose_vendor(struct call *call)
 	struct span path = call->request->path;
 	const char *slash = path.len > 1 ? memchr(path.at + 1, '/', path.len - 1) : NULL;
 
-	const struct vendor_sim *named =
-		slash ? vendor_find((struct span){path.at + 1, (size_t)(slash - path.at) - 1})
-		      : NULL;
+	const struct vendor_sim *named = slash
+		? vendor_find((struct span){path.at + 1, (size_t)(slash - path.at) - 1})
+		: NULL;
 	call->vendor = named ? named : call->sim->flavour;
 	if (named)
 		path = (struct span){slash, path.len - (size_t)(slash - path.at)};
@@ -159,7 +159,8 @@ static bool key_missing(const struct call *call)
 // vLLM asks under /v1 alone, SD WebUI everywhere, a proxy before either.
 static bool locked_out(const struct call *call, const struct vendor_route *row)
 {
-	struct span field = buf_view(&call->sim->lock_field), value = buf_view(&call->sim->lock_value);
+	struct span field = buf_view(&call->sim->lock_field),
+		    value = buf_view(&call->sim->lock_value);
 	char name[64];
 
 	if (field.len == 0 || field.len >= sizeof name)

@@ -14,7 +14,7 @@ struct vendor_route {
 struct vendor_sim {
 	const char *name, *title;
 	enum sim_auth auth;
-	bool v1_optional;		   // routes are written without /v1 and answer with it, too
+	bool v1_optional;	  // routes are written without /v1 and answer with it, too
 	const struct vendor_route *routes; // ends with a NULL method
 	void (*error)(struct call *call, int status, const char *code, const char *message);
 	void (*fields)(struct call *call); // header lines of every answer; may be NULL

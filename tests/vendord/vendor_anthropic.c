@@ -48,8 +48,8 @@ static const char *stop_of(const struct call *call, const struct reply *reply)
 }
 
 // Up to and with "usage":{…; the caller closes both braces.
-static void put_start(
-	struct buf *out, const struct call *call, const struct reply *reply, bool whole)
+static void put_start(struct buf *out, const struct call *call, const struct reply *reply,
+	bool whole)
 {
 	buf_fmt(out,
 		"{\"id\":\"msg_sim_%08llx\",\"type\":\"message\",\"role\":\"assistant\","
@@ -59,8 +59,9 @@ static void put_start(
 	buf_text(out, "\",\"content\":[");
 	if (whole) {
 		if (call->fault.thinking >= 0)
-			buf_text(out, "{\"type\":\"thinking\",\"thinking\":\"well, simulated\","
-				      "\"signature\":\"c2lt\"},");
+			buf_text(out,
+				"{\"type\":\"thinking\",\"thinking\":\"well, simulated\","
+				"\"signature\":\"c2lt\"},");
 		buf_text(out, "{\"type\":\"text\",\"text\":\"");
 		buf_span(out, buf_view(&reply->text));
 		buf_text(out, "\"}");
@@ -128,9 +129,11 @@ static void put_stream(struct call *call, const struct reply *reply)
 	buf_text(out, "}}");
 	end_event(answer);
 	if (call->fault.thinking >= 0) {
-		put_block(answer, index, "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}");
+		put_block(answer, index,
+			"{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}");
 		put_delta(answer, index, "{\"type\":\"thinking_delta\",\"thinking\":\"well, \"}");
-		put_delta(answer, index, "{\"type\":\"thinking_delta\",\"thinking\":\"simulated\"}");
+		put_delta(answer, index,
+			"{\"type\":\"thinking_delta\",\"thinking\":\"simulated\"}");
 		put_delta(answer, index, "{\"type\":\"signature_delta\",\"signature\":\"c2lt\"}");
 		put_stop(answer, index++);
 	}
@@ -147,7 +150,8 @@ static void put_stream(struct call *call, const struct reply *reply)
 	put_stop(answer, index++);
 	if (*call->fault.tool_call) {
 		struct buf block = {0};
-		buf_fmt(&block, "{\"type\":\"tool_use\",\"id\":\"toolu_sim\",\"name\":\"%s\",\"input\":{}}",
+		buf_fmt(&block,
+			"{\"type\":\"tool_use\",\"id\":\"toolu_sim\",\"name\":\"%s\",\"input\":{}}",
 			call->fault.tool_call);
 		buf_byte(&block, '\0');
 		put_block(answer, index, block.data);
@@ -195,8 +199,8 @@ static void messages_post(struct call *call)
 		vendor_error(call, 400, NULL, "max_tokens: Field required (simulated)");
 		return;
 	}
-	reply = reply_make(
-		call, reply_question(call->param[P_messages]), call->param[P_messages].len, limit);
+	reply = reply_make(call, reply_question(call->param[P_messages]),
+		call->param[P_messages].len, limit);
 	if (call->stream) {
 		put_stream(call, reply);
 		return;

@@ -83,7 +83,7 @@ static bool size_fits(struct span size, struct span model)
 	char text[SIZE_TEXT_MAX];
 	char *star;
 	bool legacy = span_starts(model, "wanx") || span_starts(model, "wan2.1") ||
-		      span_starts(model, "wan2.2");
+		span_starts(model, "wan2.2");
 
 	if (size.len == 0)
 		return true;
@@ -98,7 +98,7 @@ static bool size_fits(struct span size, struct span model)
 	if (legacy)
 		return width >= 512 && width <= 1440 && height >= 512 && height <= 1440;
 	return width * height >= 1280 * 1280 && width * height <= 1440 * 1440 &&
-	       width <= 4 * height && height <= 4 * width;
+		width <= 4 * height && height <= 4 * width;
 }
 
 // The one text part of input.messages, raw.
@@ -179,8 +179,9 @@ static void t2i_messages(struct call *call)
 static void put_choice(struct buf *out, struct call *call, struct span prompt, int64_t index)
 {
 	buf_text(out, index ? "," : "");
-	buf_text(out, "{\"finish_reason\":\"stop\",\"message\":{\"role\":\"assistant\",\"content\":"
-		      "[{\"image\":\"");
+	buf_text(out,
+		"{\"finish_reason\":\"stop\",\"message\":{\"role\":\"assistant\",\"content\":"
+		"[{\"image\":\"");
 	image_url(out, call, image_id(call, prompt, index));
 	buf_text(out, "\",\"type\":\"image\"}]}}");
 }
@@ -233,8 +234,9 @@ static void put_results(struct buf *out, struct call *call, const struct task *t
 		}
 		buf_text(out, i ? "," : "");
 		if (task->partial && i == task->n - 1) {
-			buf_text(out, "{\"code\":\"InternalError.Timeout\","
-				      "\"message\":\"Simulated failure of one picture\"}");
+			buf_text(out,
+				"{\"code\":\"InternalError.Timeout\","
+				"\"message\":\"Simulated failure of one picture\"}");
 			continue;
 		}
 		buf_text(out, "{\"orig_prompt\":\"");
@@ -337,8 +339,8 @@ struct native_answer {
 	bool incremental;
 };
 
-static void put_native(
-	const struct native_answer *native, struct span content, size_t tokens, const char *finish)
+static void put_native(const struct native_answer *native, struct span content, size_t tokens,
+	const char *finish)
 {
 	struct buf *out = &native->call->answer->body;
 	long long input = native->reply->prompt_tokens, output = (long long)tokens;

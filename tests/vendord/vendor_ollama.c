@@ -6,9 +6,9 @@
 static void ollama_error(struct call *call, int status, const char *code, const char *message)
 {
 	struct buf *out = &call->answer->body;
-	const char *type = status == 404   ? "not_found_error"
-			   : status >= 500 ? "api_error"
-					   : "invalid_request_error";
+	const char *type = status == 404 ? "not_found_error"
+		: status >= 500		 ? "api_error"
+					 : "invalid_request_error";
 
 	(void)code;
 	if (span_has(call->request->path, "/v1/"))
@@ -20,8 +20,8 @@ static void ollama_error(struct call *call, int status, const char *code, const 
 		buf_fmt(out, "{\"error\":\"%s\"}\n", message);
 }
 
-static void put_line(
-	struct call *call, const struct reply *reply, struct span content, bool chat, bool done)
+static void put_line(struct call *call, const struct reply *reply, struct span content, bool chat,
+	bool done)
 {
 	struct buf *out = &call->answer->body;
 

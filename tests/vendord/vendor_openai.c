@@ -148,9 +148,9 @@ const struct vendor_sim vendor_openai = {.name = "openai",
 static void vllm_error(struct call *call, int status, const char *code, const char *message)
 {
 	struct buf *out = &call->answer->body;
-	const char *type = status == 404   ? "NotFoundError"
-			   : status >= 500 ? "InternalServerError"
-					   : "BadRequestError";
+	const char *type = status == 404 ? "NotFoundError"
+		: status >= 500		 ? "InternalServerError"
+					 : "BadRequestError";
 
 	(void)code;
 	if (status == 401) {

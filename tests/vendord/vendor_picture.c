@@ -75,8 +75,8 @@ static void options_get(struct call *call)
 
 static void memory_get(struct call *call)
 {
-	buf_text(
-		&call->answer->body, "{\"ram\":{\"free\":1,\"used\":1,\"total\":2},\"cuda\":{}}\n");
+	buf_text(&call->answer->body,
+		"{\"ram\":{\"free\":1,\"used\":1,\"total\":2},\"cuda\":{}}\n");
 }
 
 static void object_empty(struct call *call)
@@ -138,8 +138,8 @@ static void prompt_get(struct call *call)
 static void history_get(struct call *call)
 {
 	size_t prefix = strlen("/history/");
-	struct task *task =
-		task_find(call, (struct span){call->path.at + prefix, call->path.len - prefix});
+	struct task *task = task_find(call,
+		(struct span){call->path.at + prefix, call->path.len - prefix});
 	struct buf *out = &call->answer->body;
 	enum task_state state = task ? task_poll(task) : TASK_PENDING;
 

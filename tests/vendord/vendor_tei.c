@@ -50,8 +50,8 @@ static bool batch_fits(struct call *call, struct span list)
 	if (n == 0)
 		vendor_error(call, 400, NULL, "`inputs` cannot be empty (simulated)");
 	else if (n > BATCH_MAX)
-		vendor_error(
-			call, 413, NULL, "batch size > maximum allowed batch size 32 (simulated)");
+		vendor_error(call, 413, NULL,
+			"batch size > maximum allowed batch size 32 (simulated)");
 	else
 		return true;
 	return false;

@@ -43,8 +43,8 @@ static void who_may_register_what(void **state UNUSED)
 		struct agent a = {.settings = &settings, .ports = {8000, 8001, 8002, 8003, 8004}};
 		struct arena arena = ARENA_INIT;
 		struct err err = {0};
-		enum err_code got =
-			address_of_instance(&a, cases[i].role, slice_of(cases[i].url), &arena, &err);
+		enum err_code got = address_of_instance(&a, cases[i].role, slice_of(cases[i].url),
+			&arena, &err);
 		if (got != cases[i].want)
 			fail_msg("%s: %s", cases[i].url, got ? err_row(got)->code : "ok");
 		if (got != ERR_OK)

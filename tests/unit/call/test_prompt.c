@@ -13,8 +13,9 @@ static void read_text(enum offer offer, const char *text)
 {
 	struct slice body = {text, strlen(text)};
 	call = (struct adapter_call){.offer = offer, .body = body};
-	assert_int_equal(jscan_object(body, (struct jscan_limits){.depth = JSCAN_DEPTH_TRAFFIC}, call.m,
-		CALL_MEMBERS_MAX, &call.n, &err), ERR_OK);
+	assert_int_equal(jscan_object(body, (struct jscan_limits){.depth = JSCAN_DEPTH_TRAFFIC},
+				 call.m, CALL_MEMBERS_MAX, &call.n, &err),
+		ERR_OK);
 }
 
 static const struct {
@@ -22,18 +23,26 @@ static const struct {
 	const char *text;
 	int64_t chars;
 } counted[] = {
-	{OFFER_CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":\"h\\u00e9\xc3\xa9\\n\\\"\"}]}", 5},
+	{OFFER_CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":\"h\\u00e9\xc3\xa9\\n\\\"\"}]}",
+		5},
 	{OFFER_CHAT, "{\"messages\":[{\"content\":\"\\ud83d\\ude00\xf0\x9f\x98\x80\"}]}", 2},
-	{OFFER_CHAT, "{\"messages\":[{\"content\":null},{\"content\":[{\"type\":\"text\",\"text\":\"ab\"},"
-		"{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:xxxxxxxxxx\"}}]}]}", 2},
-	{OFFER_CHAT, "{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"xx\",\"type\":\"function\","
-		"\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}],\"system\":\"abc\"}", 5},
-	{OFFER_CHAT, "{\"messages\":[{\"cont\\u0065nt\":\"abc\"}]}", -1}, // read by the upstream alone
+	{OFFER_CHAT,
+		"{\"messages\":[{\"content\":null},{\"content\":[{\"type\":\"text\",\"text\":\"ab\"},"
+		"{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:xxxxxxxxxx\"}}]}]}",
+		2},
+	{OFFER_CHAT,
+		"{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"xx\",\"type\":\"function\","
+		"\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}],\"system\":\"abc\"}",
+		5},
+	{OFFER_CHAT, "{\"messages\":[{\"cont\\u0065nt\":\"abc\"}]}",
+		-1}, // read by the upstream alone
 	{OFFER_EMBEDDINGS, "{\"input\":[\"a\",\"bc\"]}", 3},
 	{OFFER_EMBEDDINGS, "{\"input\":[[1,2],[3]]}", 3},
 	{OFFER_RERANK, "{\"query\":\"q\",\"documents\":[\"ab\",{\"text\":\"c\"}],\"top_n\":5}", 4},
-	{OFFER_RESPONSES, "{\"instructions\":\"a\",\"input\":[{\"role\":\"user\",\"content\":"
-		"[{\"type\":\"input_text\",\"text\":\"bc\"}]}]}", 3},
+	{OFFER_RESPONSES,
+		"{\"instructions\":\"a\",\"input\":[{\"role\":\"user\",\"content\":"
+		"[{\"type\":\"input_text\",\"text\":\"bc\"}]}]}",
+		3},
 	{OFFER_IMAGES, "{\"prompt\":\"ab\",\"negative_prompt\":\"c\",\"user\":\"dddd\"}", 3},
 	{OFFER_CHAT, "{\"model\":\"x\"}", 0},
 };
@@ -59,8 +68,9 @@ static void test_what_nests_too_deep_is_not_counted(void **state)
 	strcat(text, "}");
 	read_text(OFFER_CHAT, text);
 	assert_true(prompt_chars(&call) < 0);
-	struct feature f = {.limits = {.max_n = FIELD_NONE, .max_prompt_chars = 5,
-		.max_body_bytes = FIELD_NONE}};
+	struct feature f = {
+		.limits = {
+			.max_n = FIELD_NONE, .max_prompt_chars = 5, .max_body_bytes = FIELD_NONE}};
 	assert_int_equal(prompt_limits(&f, &call, &err), ERR_JSON_TOO_COMPLEX);
 }
 

@@ -98,7 +98,8 @@ static void test_says_what_it_dropped(void **state)
 	assert_non_null(strstr(out.p, "\"i\":11"));
 	// a cursor from before a restart, beyond the head, starts at the end
 	str_clear(&out);
-	assert_int_equal(events_read_json(e, 1u << 30, EVENTS_ALL, 9, &out, &lost), EVENTS_RING + 10);
+	assert_int_equal(events_read_json(e, 1u << 30, EVENTS_ALL, 9, &out, &lost),
+		EVENTS_RING + 10);
 	assert_int_equal(out.n, 0);
 	str_release(&out);
 	events_free(e);
@@ -152,9 +153,12 @@ static void test_wakes_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in_order_with_cursor), cmocka_unit_test(test_lives), cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_in_order_with_cursor),
+		cmocka_unit_test(test_lives),
+		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_says_what_it_dropped),
-		cmocka_unit_test(test_too_long_is_no_event), cmocka_unit_test(test_wakes_once),
+		cmocka_unit_test(test_too_long_is_no_event),
+		cmocka_unit_test(test_wakes_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

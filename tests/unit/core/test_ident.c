@@ -19,9 +19,10 @@ static bool reads(const char *text, enum credential_kind kind)
 
 static void only_what_was_given_out_is_an_id(void **state UNUSED)
 {
-	static const char *const none[] = {"", "local", "root", "uid:0", "peer:0", "token:ci", "shop",
-		"yj_c_", "yj_c_abcdefghi", "yj_c_abcdefghijk", "yj_c_abcdefghi1", "yj_c_ABCDEFGHIJ",
-		"yj_b_abcdefghij", "yj_c-abcdefghij", "YJ_c_abcdefghij", " yj_c_abcdefghi"};
+	static const char *const none[] = {"", "local", "root", "uid:0", "peer:0", "token:ci",
+		"shop", "yj_c_", "yj_c_abcdefghi", "yj_c_abcdefghijk", "yj_c_abcdefghi1",
+		"yj_c_ABCDEFGHIJ", "yj_b_abcdefghij", "yj_c-abcdefghij", "YJ_c_abcdefghij",
+		" yj_c_abcdefghi"};
 	assert_true(reads("yj_c_abcdefgh27", CREDENTIAL_CLIENT));
 	assert_true(reads("yj_a_abcdefgh27", CREDENTIAL_TOKEN));
 	assert_false(reads("yj_a_abcdefgh27", CREDENTIAL_CLIENT));
@@ -36,7 +37,8 @@ static void only_what_was_given_out_is_an_id(void **state UNUSED)
 static void nobody_built_in_is_another(void **state UNUSED)
 {
 	struct ident all[] = {ident_local, ident_trusted_peer, ident_anybody, ident_health_check,
-		ident_uid(0), ident_uid(4294967295u), ident_of_credential(SLICE("yj_a_abcdefghij_x"))};
+		ident_uid(0), ident_uid(4294967295u),
+		ident_of_credential(SLICE("yj_a_abcdefghij_x"))};
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		struct ident again = ident_stored(all[i].text);
 		assert_true(ident_any(&all[i]) && ident_eq(&again, &all[i]));

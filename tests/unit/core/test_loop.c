@@ -101,8 +101,10 @@ static void test_a_removed_watch_is_not_called(void **state)
 	(void)state;
 	assert_int_equal(pipe(one) | pipe(two), 0);
 	assert_int_equal(write(one[1], "x", 1) + write(two[1], "x", 1), 2);
-	assert_int_equal(loop_watch_set(book.loop, &book.a, one[0], EPOLLIN, take_both, &book), ERR_OK);
-	assert_int_equal(loop_watch_set(book.loop, &book.b, two[0], EPOLLIN, take_both, &book), ERR_OK);
+	assert_int_equal(loop_watch_set(book.loop, &book.a, one[0], EPOLLIN, take_both, &book),
+		ERR_OK);
+	assert_int_equal(loop_watch_set(book.loop, &book.b, two[0], EPOLLIN, take_both, &book),
+		ERR_OK);
 	loop_run(book.loop);
 	assert_int_equal(book.calls, 1);
 	loop_free(book.loop);
@@ -178,7 +180,8 @@ static void test_later_does_not_wait(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_timers_in_order), cmocka_unit_test(test_posts_from_threads),
+		cmocka_unit_test(test_timers_in_order),
+		cmocka_unit_test(test_posts_from_threads),
 		cmocka_unit_test(test_a_removed_watch_is_not_called),
 		cmocka_unit_test(test_hooks_stand_around_the_wait),
 		cmocka_unit_test(test_later_does_not_wait),

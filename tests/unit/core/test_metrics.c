@@ -170,7 +170,8 @@ static void test_what_has_no_place_is_said(void **state)
 		metric_add(m, MET_GW_REQUESTS, 1, labels);
 	}
 	assert_true(metrics_room(m).missing == 8); // and the gauge of dropped updates has its place
-	assert_true(says(m, SVC_API_GATEWAY, "yijian_metrics_series_dropped{metric=\"yijian_gateway_requests_total\"} 8"));
+	assert_true(says(m, SVC_API_GATEWAY,
+		"yijian_metrics_series_dropped{metric=\"yijian_gateway_requests_total\"} 8"));
 	metric_forget(m, MET_GW_REQUESTS, (const char *[]){"g0", "2xx", NULL});
 	metric_add(m, MET_GW_REQUESTS, 1, labels);
 	assert_true(metrics_room(m).missing == 7);
@@ -192,9 +193,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_stand_at_their_ids),
-		cmocka_unit_test(test_counts_and_escapes), cmocka_unit_test(test_each_port_its_own),
-		cmocka_unit_test(test_histogram), cmocka_unit_test(test_forgotten_and_back),
-		cmocka_unit_test(test_series_are_bounded), cmocka_unit_test(test_places_come_back),
+		cmocka_unit_test(test_counts_and_escapes),
+		cmocka_unit_test(test_each_port_its_own),
+		cmocka_unit_test(test_histogram),
+		cmocka_unit_test(test_forgotten_and_back),
+		cmocka_unit_test(test_series_are_bounded),
+		cmocka_unit_test(test_places_come_back),
 		cmocka_unit_test(test_what_is_gone_ends_after_its_time),
 		cmocka_unit_test(test_what_has_no_place_is_said),
 	};

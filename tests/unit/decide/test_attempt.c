@@ -15,8 +15,12 @@ static const struct breaker_policy two = {.fails = 2, .window_us = 60000000, .op
 
 static struct attempt_end ends(enum outcome out, int status)
 {
-	return (struct attempt_end){.out = out, .status = status, .now_us = NOW, .wall_ms = WALL,
-		.us = 20000, .cooldown_us = 5000000};
+	return (struct attempt_end){.out = out,
+		.status = status,
+		.now_us = NOW,
+		.wall_ms = WALL,
+		.us = 20000,
+		.cooldown_us = 5000000};
 }
 
 static bool tell(struct test_route *t, enum outcome out, int status)

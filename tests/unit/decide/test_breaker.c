@@ -5,12 +5,13 @@
 #include <cmocka.h>
 #include "agent/decide/breaker.h"
 
-static const struct breaker_policy policy = {.fails = 3, .window_us = 60000000,
-	.open_us = 30000000};
+static const struct breaker_policy policy = {
+	.fails = 3, .window_us = 60000000, .open_us = 30000000};
 
 static bool end(struct live *l, enum outcome out, int64_t now_us)
 {
-	return breaker_outcome(l, LIFE_ANY, &policy, out, now_us, 1000 + now_us / 1000, 5000000, 500);
+	return breaker_outcome(l, LIFE_ANY, &policy, out, now_us, 1000 + now_us / 1000, 5000000,
+		500);
 }
 
 static void opens_after_fails_in_the_window(void **state UNUSED)
@@ -39,7 +40,8 @@ static void old_fails_are_forgotten(void **state UNUSED)
 static void as_many_fails_as_the_policy_says(void **state UNUSED)
 {
 	for (int fails = 0; fails <= 3; fails++) {
-		struct breaker_policy p = {.fails = fails, .window_us = 60000000, .open_us = 30000000};
+		struct breaker_policy p = {
+			.fails = fails, .window_us = 60000000, .open_us = 30000000};
 		struct live l = {0};
 		for (int i = 1; i <= 5; i++) {
 			bool opened = breaker_outcome(&l, LIFE_ANY, &p, OUT_FAILED, i, i, 0, 500);
@@ -93,7 +95,8 @@ static void a_rate_limit_cools_and_opens_nothing(void **state UNUSED)
 {
 	struct live l = {0};
 	for (int i = 0; i < 10; i++)
-		breaker_outcome(&l, LIFE_ANY, &policy, OUT_RATE_LIMITED, 100 + i, 1, 5000000 - i, 429);
+		breaker_outcome(&l, LIFE_ANY, &policy, OUT_RATE_LIMITED, 100 + i, 1, 5000000 - i,
+			429);
 	assert_int_equal(l.breaker, BREAKER_CLOSED);
 	assert_true(l.cooldown_until_us == 5000100);
 	assert_int_equal(l.cooldown_status, 429);
@@ -145,7 +148,8 @@ static void what_was_said_of_another_secret_does_not_count(void **state UNUSED)
 	assert_int_equal(l.fault, LIVE_KEY_INVALID);
 	assert_true(l.last_ok_wall_ms == 0);
 	assert_true(breaker_proven(&l, LIFE(1, 2), 78));
-	assert_true(told(&l, LIFE(1, 1), OUT_RATE_LIMITED, 429)); // of the account, which is the same
+	assert_true(told(&l, LIFE(1, 1), OUT_RATE_LIMITED,
+		429)); // of the account, which is the same
 	assert_true(l.cooldown_until_us > 0);
 	for (int i = 0; i < 2; i++)
 		assert_false(told(&l, LIFE(1, 1), OUT_FAILED, 500));
@@ -155,8 +159,8 @@ static void what_was_said_of_another_secret_does_not_count(void **state UNUSED)
 
 static void nothing_of_another_address_counts(void **state UNUSED)
 {
-	static const enum outcome all[] = {OUT_OK, OUT_FAILED, OUT_RATE_LIMITED, OUT_AUTH, OUT_BILLING,
-		OUT_REGION, OUT_MODEL_GONE, OUT_CLIENT};
+	static const enum outcome all[] = {OUT_OK, OUT_FAILED, OUT_RATE_LIMITED, OUT_AUTH,
+		OUT_BILLING, OUT_REGION, OUT_MODEL_GONE, OUT_CLIENT};
 	struct live l = {0};
 	live_follow(&l, LIFE(1, 1), LIVE_NEW_OBJECT);
 	for (int i = 0; i < 3; i++)
@@ -183,7 +187,8 @@ static void nothing_of_another_address_counts(void **state UNUSED)
 	live_follow(&l, LIFE(1, 1), LIVE_NEW_OBJECT); // an earlier one never comes back
 	assert_true(l.life == LIFE(2, 2) && l.drained == 1);
 	live_follow(&l, LIFE(3, 3), LIVE_NEW_OBJECT);
-	assert_true(l.drained == 0 && l.spend.pico == 0 && l.weight_override == -1 && l.inflight == 2);
+	assert_true(l.drained == 0 && l.spend.pico == 0 && l.weight_override == -1 &&
+		l.inflight == 2);
 }
 
 static void retries_are_a_tenth_and_a_burst(void **state)

@@ -129,7 +129,8 @@ static void what_is_seen_of_one_that_fits(void **state UNUSED)
 	assert_true(view->inflight == 3 && view->limit == 4 && view->queue == 4);
 	assert_true(view->p95_ms == 1.5 && isnan(view->ok_rate));
 	assert_true(view->until_us == 0 && view->status == 0);
-	assert_true(d.at_us == NOW && d.draw == 0 && !d.truncated && !d.v[0].is_out && !d.v[0].trial);
+	assert_true(d.at_us == NOW && d.draw == 0 && !d.truncated && !d.v[0].is_out &&
+		!d.v[0].trial);
 	t->pair[0].p95_us = 0;
 	t->live[0].told_queue = 0;
 	assert_int_equal(skip_of(t), SKIP_NONE);

@@ -96,8 +96,8 @@ static void by_cost(void **state UNUSED)
 // A lighter tier comes behind, whatever strategy ranks it.
 static void tiers_come_one_after_the_other(void **state UNUSED)
 {
-	static const enum strategy all[] = {STRAT_PRIORITY, STRAT_COST, STRAT_LATENCY, STRAT_WEIGHTED,
-		STRAT_LEAST_INFLIGHT, STRAT_ROUND_ROBIN};
+	static const enum strategy all[] = {STRAT_PRIORITY, STRAT_COST, STRAT_LATENCY,
+		STRAT_WEIGHTED, STRAT_LEAST_INFLIGHT, STRAT_ROUND_ROBIN};
 	struct decide_request req = test_request();
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		struct test_route *t = test_route_new(all[i]);
@@ -178,7 +178,8 @@ static void by_session(void **state UNUSED)
 		assert_true(d.v[d.chosen].share == 1 && d.v[d.fallback[0]].share == 0);
 	}
 	for (int i = 0; i < 64; i++) {
-		static const char first[] = "3142440144424411403433314114414423444100444104242030014204024342";
+		static const char first[] =
+			"3142440144424411403433314114414423444100444104242030014204024342";
 		char name[8];
 		snprintf(name, sizeof(name), "s%d", i);
 		req.session = decide_session(slice_of(name));

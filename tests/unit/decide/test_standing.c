@@ -19,8 +19,8 @@ static int fresh(void **state)
 	(void)state;
 	live = (struct live){.last_ok_wall_ms = WALL};
 	key = (struct key_obj){.live = &live, .doc = {.enabled = true, .expires_at = FIELD_NONE}};
-	instance = (struct instance_obj){.live = &live,
-		.doc = {.enabled = true, .ttl_s = FIELD_NONE}};
+	instance = (struct instance_obj){
+		.live = &live, .doc = {.enabled = true, .ttl_s = FIELD_NONE}};
 	return 0;
 }
 
@@ -85,7 +85,8 @@ static void test_everything_that_holds_is_told(void **state)
 	live.cooldown_until_us = NOW + 1;
 	live.fault = LIVE_KEY_INVALID;
 	assert_int_equal(key_standings(&key, true, NOW, WALL),
-		1u << KEY_IS_SEALED | 1u << KEY_IS_INVALID | 1u << KEY_IS_COOLING | 1u << KEY_IS_OK);
+		1u << KEY_IS_SEALED | 1u << KEY_IS_INVALID | 1u << KEY_IS_COOLING |
+			1u << KEY_IS_OK);
 	assert_int_equal(key_faults(&key, true, WALL), 1u << KEY_IS_SEALED | 1u << KEY_IS_INVALID);
 }
 
@@ -100,8 +101,9 @@ static void test_an_instance_shows_what_is_most_urgent(void **state)
 		int health;
 		const char *word;
 		enum instance_use use;
-	} healths[] = {{HEALTH_UNKNOWN, "UNKNOWN", INSTANCE_UNSEEN}, {HEALTH_PASSING, "OK", INSTANCE_UP},
-		{HEALTH_WARNING, "WARN", INSTANCE_UP}, {HEALTH_CRITICAL, "DOWN", INSTANCE_OUT}};
+	} healths[] = {{HEALTH_UNKNOWN, "UNKNOWN", INSTANCE_UNSEEN},
+		{HEALTH_PASSING, "OK", INSTANCE_UP}, {HEALTH_WARNING, "WARN", INSTANCE_UP},
+		{HEALTH_CRITICAL, "DOWN", INSTANCE_OUT}};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(healths); i++) {
 		live.health = healths[i].health;

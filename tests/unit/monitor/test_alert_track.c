@@ -49,7 +49,8 @@ static void runs_through_its_states(void **state UNUSED)
 	struct alert_rule rule = {.for_s = 10, .clear_for_s = 5};
 	struct alert_track t = {.good_us = FIELD_NONE};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		assert_int_equal(alert_step(&t, &rule, rows[i].bad, rows[i].at_s * S), rows[i].want);
+		assert_int_equal(alert_step(&t, &rule, rows[i].bad, rows[i].at_s * S),
+			rows[i].want);
 		assert_int_equal(t.phase, rows[i].phase);
 	}
 }

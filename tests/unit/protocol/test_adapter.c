@@ -28,13 +28,14 @@ static const struct body_row body_rows[] = {
 		"{\"model\":\"m-1\",\"messages\":[1, 2]}"},
 	{"{ \"messages\" : [] , \"model\":\"chat\" }", NULL, NULL, NULL, NULL,
 		"{\"model\":\"chat\",\"messages\":[]}"},
-	{"{\"model\":\"chat\",\"messages\":[],\"a\":1}", "m", "{\"a\":2,\"b\":3}", "{\"b\":4,\"c\":5}",
-		NULL, "{\"model\":\"m\",\"messages\":[],\"a\":2,\"b\":3,\"c\":5}"},
+	{"{\"model\":\"chat\",\"messages\":[],\"a\":1}", "m", "{\"a\":2,\"b\":3}",
+		"{\"b\":4,\"c\":5}", NULL,
+		"{\"model\":\"m\",\"messages\":[],\"a\":2,\"b\":3,\"c\":5}"},
 	{"{\"model\":\"chat\",\"messages\":[],\"max_tokens\":9}", "m",
-		"{\"max_completion_tokens\":5,\"messages\":[1],\"model\":\"x\",\"stream\":true}", NULL, NULL,
-		"{\"model\":\"m\",\"messages\":[],\"max_completion_tokens\":5}"},
-	{"{\"model\":\"chat\",\"messages\":[],\"user\":\"x\"}", "m", NULL, "{\"user\":\"y\"}", "user",
-		"{\"model\":\"m\",\"messages\":[]}"},
+		"{\"max_completion_tokens\":5,\"messages\":[1],\"model\":\"x\",\"stream\":true}",
+		NULL, NULL, "{\"model\":\"m\",\"messages\":[],\"max_completion_tokens\":5}"},
+	{"{\"model\":\"chat\",\"messages\":[],\"user\":\"x\"}", "m", NULL, "{\"user\":\"y\"}",
+		"user", "{\"model\":\"m\",\"messages\":[]}"},
 	{"{\"model\":\"chat\",\"messages\":[],\"stream\":true}", "m", NULL, NULL, NULL,
 		"{\"model\":\"m\",\"messages\":[],\"stream\":true,"
 		"\"stream_options\":{\"include_usage\":true}}"},
@@ -64,7 +65,8 @@ static void test_bodies(void **state)
 		struct adapter_ask ask = {0};
 		struct err err = {0};
 		assert_int_equal(read_text(r->in, OFFER_CHAT), ERR_OK);
-		assert_int_equal(adapter_openai_chat.build(&call, &feature, &cand, &ask, &err), ERR_OK);
+		assert_int_equal(adapter_openai_chat.build(&call, &feature, &cand, &ask, &err),
+			ERR_OK);
 		assert_string_equal(str_text(&ask.body), r->out);
 		assert_string_equal(str_text(&ask.path), "/v1/chat/completions");
 		assert_int_equal(ask.stream, call.stream);
@@ -80,7 +82,8 @@ static void test_names_are_written_out(void **state)
 		ERR_JSON_INVALID);
 	assert_int_equal(read_text("{\"model\":\"m\",\"messages\":[],\"a\\u00e9\":1}", OFFER_CHAT),
 		ERR_JSON_INVALID);
-	assert_int_equal(read_text("{\"model\":\"m\",\"messages\":[],\"a\xc3\xa9\":1}", OFFER_CHAT), ERR_OK);
+	assert_int_equal(read_text("{\"model\":\"m\",\"messages\":[],\"a\xc3\xa9\":1}", OFFER_CHAT),
+		ERR_OK);
 }
 
 static void test_refused_requests(void **state)
@@ -95,7 +98,8 @@ static void test_refused_requests(void **state)
 		{"{\"model\":\"m\"}", OFFER_CHAT, ERR_FIELD_REQUIRED},
 		{"{\"model\":\"m\"}", OFFER_EMBEDDINGS, ERR_FIELD_REQUIRED},
 		{"{\"model\":1,\"messages\":[]}", OFFER_CHAT, ERR_FIELD_TYPE},
-		{"{\"model\":\"m\",\"messages\":[],\"api_key\":\"x\"}", OFFER_CHAT, ERR_FIELD_FORBIDDEN},
+		{"{\"model\":\"m\",\"messages\":[],\"api_key\":\"x\"}", OFFER_CHAT,
+			ERR_FIELD_FORBIDDEN},
 		{"{\"model\":\"m\",\"messages\":[],\"api\\u005fkey\":\"x\"}", OFFER_CHAT,
 			ERR_JSON_INVALID},
 		{"{\"model\":\"m\",\"prompt\":\"x\",\"n\":0}", OFFER_IMAGES, ERR_FIELD_RANGE},
@@ -113,13 +117,18 @@ static void test_nothing_is_left_of_the_call_before(void **state)
 	assert_string_equal(call.model, "");
 	struct err err = {0};
 	memset(&call, 0x5a, sizeof(call));
-	assert_int_equal(adapter_read(SLICE("{\"prompt\":\"x\"}"), OFFER_IMAGES, false, &call, &err), ERR_OK);
+	assert_int_equal(adapter_read(SLICE("{\"prompt\":\"x\"}"), OFFER_IMAGES, false, &call,
+				 &err),
+		ERR_OK);
 	assert_true(call.offer == OFFER_IMAGES && call.dialect == DIALECT_OPENAI);
-	assert_true(call.content_type.n == 0 && call.beta.n == 0 && call.form == NULL && call.n == 1);
+	assert_true(call.content_type.n == 0 && call.beta.n == 0 && call.form == NULL &&
+		call.n == 1);
 	assert_string_equal(call.model, "");
 	assert_true(call.items == 0 && call.from == 0 && call.part == 0);
-	assert_false(call.translated || call.stream || call.want_usage || call.base64 || call.tokens);
-	assert_true(call.images == FIELD_NONE && call.width == FIELD_NONE && call.height == FIELD_NONE);
+	assert_false(call.translated || call.stream || call.want_usage || call.base64 ||
+		call.tokens);
+	assert_true(call.images == FIELD_NONE && call.width == FIELD_NONE &&
+		call.height == FIELD_NONE);
 	assert_true(call.chars == FIELD_NONE);
 }
 
@@ -146,12 +155,13 @@ static const struct {
 	bool final;
 	const char *message, *wire;
 } error_rows[] = {
-	{"openai", 429, "{\"error\":{\"message\":\"m\",\"type\":\"insufficient_quota\",\"code\":null}}",
+	{"openai", 429,
+		"{\"error\":{\"message\":\"m\",\"type\":\"insufficient_quota\",\"code\":null}}",
 		OUT_BILLING, ERR_UPSTREAM_BILLING, false, "m", ""},
 	{"aliyun", 429, "{\"error\":{\"message\":\"m\",\"code\":\"insufficient_quota\"}}",
 		OUT_RATE_LIMITED, ERR_UPSTREAM_RATE_LIMITED, false, "m", "insufficient_quota"},
-	{NULL, 400, "{\"error\":{\"message\":\"m\",\"code\":400}}", OUT_CLIENT, ERR_UPSTREAM_REJECTED,
-		true, "m", "400"},
+	{NULL, 400, "{\"error\":{\"message\":\"m\",\"code\":400}}", OUT_CLIENT,
+		ERR_UPSTREAM_REJECTED, true, "m", "400"},
 	{NULL, 400, "{\"object\":\"error\",\"message\":\"flat\",\"code\":400}", OUT_CLIENT,
 		ERR_UPSTREAM_REJECTED, true, "flat", "400"},
 	{NULL, 401, "{\"error\":\"Unauthorized\"}", OUT_AUTH, ERR_UPSTREAM_AUTH_FAILED, false,
@@ -208,18 +218,20 @@ static void test_chunks(void **state)
 		int64_t out_tokens;
 		const char *data; // "": nothing is passed on; NULL: as it came
 	} rows[] = {
-		{"{\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}", CHUNK_MORE,
-			false, -1, NULL},
-		{"{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}", CHUNK_MORE, true, -1, NULL},
-		{"{\"choices\":[{\"delta\":{},\"finish_reason\" : \"null\"}]}", CHUNK_MORE, false, -1,
-			"{\"choices\":[{\"delta\":{},\"finish_reason\" : null}]}"},
+		{"{\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}",
+			CHUNK_MORE, false, -1, NULL},
+		{"{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}", CHUNK_MORE, true, -1,
+			NULL},
+		{"{\"choices\":[{\"delta\":{},\"finish_reason\" : \"null\"}]}", CHUNK_MORE, false,
+			-1, "{\"choices\":[{\"delta\":{},\"finish_reason\" : null}]}"},
 		{"{\"choices\":[{\"delta\":{\"content\":\"\\\"finish_reason\\\":\\\"stop\\\"\"}}]}",
 			CHUNK_MORE, false, -1, NULL},
-		{"{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}", CHUNK_MORE,
-			false, 4, ""},
-		{"{\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}", CHUNK_MORE, false, 4, ""},
-		{"{\"choices\":null,\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}", CHUNK_MORE,
-			false, 4, ""},
+		{"{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}",
+			CHUNK_MORE, false, 4, ""},
+		{"{\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}", CHUNK_MORE, false, 4,
+			""},
+		{"{\"choices\":null,\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}",
+			CHUNK_MORE, false, 4, ""},
 		{"{\"choices\":[{\"index\":0}],\n \"usage\":null}", CHUNK_MORE, false, -1,
 			"{\"choices\":[{\"index\":0}],  \"usage\":null}"},
 		{"{\"choices\":[{\"index\":0}], \"usage\":null,\"x\":1}", CHUNK_MORE, false, -1,
@@ -266,13 +278,15 @@ static void test_vectors_both_ways(void **state)
 {
 	(void)state;
 	static const char floats[] = "{\"data\":[{\"index\":0,\"embedding\":[1, -0.5,0.25]}],"
-		"\"usage\":{\"prompt_tokens\":2}}";
+				     "\"usage\":{\"prompt_tokens\":2}}";
 	static const char packed[] = "{\"data\":[{\"index\":0,\"embedding\":\"AACAPwAAAL8AAIA+\"}],"
-		"\"usage\":{\"prompt_tokens\":2}}";
+				     "\"usage\":{\"prompt_tokens\":2}}";
 	struct str scratch = STR_INIT;
 	struct adapter_answer a;
 	assert_int_equal(read_text("{\"model\":\"m\",\"input\":\"x\","
-		"\"encoding_format\":\"base64\"}", OFFER_EMBEDDINGS), ERR_OK);
+				   "\"encoding_format\":\"base64\"}",
+				 OFFER_EMBEDDINGS),
+		ERR_OK);
 	assert_int_equal(parse_vectors(floats, &scratch, &a), ANSWER_OK);
 	assert_true(slice_eq_str(a.body, packed));
 	assert_int_equal(a.usage.in, 2);
@@ -280,7 +294,8 @@ static void test_vectors_both_ways(void **state)
 	assert_ptr_equal(a.body.p, packed);
 	assert_int_equal(read_text("{\"model\":\"m\",\"input\":\"x\"}", OFFER_EMBEDDINGS), ERR_OK);
 	assert_int_equal(parse_vectors(packed, &scratch, &a), ANSWER_OK);
-	assert_true(slice_eq_str(a.body, "{\"data\":[{\"index\":0,\"embedding\":[1,-0.5,0.25]}],"
+	assert_true(slice_eq_str(a.body,
+		"{\"data\":[{\"index\":0,\"embedding\":[1,-0.5,0.25]}],"
 		"\"usage\":{\"prompt_tokens\":2}}"));
 	assert_int_equal(parse_vectors("{\"data\":[]}", &scratch, &a), ANSWER_BAD);
 	assert_int_equal(parse_vectors("{\"data\":[{\"embedding\":\"AAA!\"}]}", &scratch, &a),

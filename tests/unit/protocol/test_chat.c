@@ -51,9 +51,9 @@ static enum chunk_kind play(const struct adapter *ad, const char *bytes, size_t 
 	for (size_t at = 0; at < whole.n && kind <= CHUNK_IDLE; at += n) {
 		struct slice in = {whole.p + at, MIN_OF(n, whole.n - at)};
 		struct sse_event ev = {0};
-		while (kind <= CHUNK_IDLE && (ad->frames == FRAMES_SSE
-						     ? sse_next(&reader, &in, &ev)
-						     : sse_line(&reader, &in, &ev.data)))
+		while (kind <= CHUNK_IDLE &&
+			(ad->frames == FRAMES_SSE ? sse_next(&reader, &in, &ev)
+						  : sse_line(&reader, &in, &ev.data)))
 			kind = ad->chunk(&call, s, ev.name, ev.data, out);
 	}
 	sse_release(&reader);
@@ -145,23 +145,28 @@ static void test_stream_errors(void **state)
 		enum chunk_kind kind;
 		int status;
 	} rows[] = {
-		{&adapter_dashscope_chat_native, "event:error\n:HTTP_STATUS/429\ndata:{\"code\":"
+		{&adapter_dashscope_chat_native,
+			"event:error\n:HTTP_STATUS/429\ndata:{\"code\":"
 			"\"Throttling.RateQuota\",\"message\":\"m\",\"request_id\":\"r\"}",
 			CHUNK_ERROR, 429},
-		{&adapter_dashscope_chat_native, "data:{\"code\":\"InvalidApiKey\",\"message\":\"m\"}",
-			CHUNK_ERROR, 401},
+		{&adapter_dashscope_chat_native,
+			"data:{\"code\":\"InvalidApiKey\",\"message\":\"m\"}", CHUNK_ERROR, 401},
 		{&adapter_dashscope_chat_native, "data:{\"x\":1}", CHUNK_BAD, 0},
-		{&adapter_anthropic_messages, "event: error\ndata: {\"type\":\"error\",\"error\":{"
+		{&adapter_anthropic_messages,
+			"event: error\ndata: {\"type\":\"error\",\"error\":{"
 			"\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}",
 			CHUNK_ERROR, 529},
-		{&adapter_anthropic_messages, "event: ping\ndata: {\"type\": \"ping\"}", CHUNK_IDLE, 0},
+		{&adapter_anthropic_messages, "event: ping\ndata: {\"type\": \"ping\"}", CHUNK_IDLE,
+			0},
 		{&adapter_anthropic_messages, "data: {\"x\":1}", CHUNK_BAD, 0},
 		{&adapter_ollama_chat, "{\"error\":\"out of memory\"}", CHUNK_ERROR, 0},
 		{&adapter_ollama_chat, "{\"message\":", CHUNK_BAD, 0},
-		{&adapter_openai_chat, "data: {\"error\":{\"message\":\"m\",\"code\":400}}\n\n"
-			"data: [DONE]", CHUNK_ERROR, 400},
-		{&adapter_openai_responses, "event: error\ndata: {\"type\":\"error\",\"code\":\"x\"}",
-			CHUNK_ERROR, 0},
+		{&adapter_openai_chat,
+			"data: {\"error\":{\"message\":\"m\",\"code\":400}}\n\n"
+			"data: [DONE]",
+			CHUNK_ERROR, 400},
+		{&adapter_openai_responses,
+			"event: error\ndata: {\"type\":\"error\",\"code\":\"x\"}", CHUNK_ERROR, 0},
 		{&adapter_openai_responses, "data: {\"choices\":[]}", CHUNK_BAD, 0},
 	};
 	ask_plain(true);
@@ -230,8 +235,10 @@ static const struct {
 		"\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":6,\"total_tokens\":18,"
 		"\"prompt_tokens_details\":{\"cached_tokens\":5}}}",
 		ANSWER_OK, 0},
-	{&adapter_anthropic_messages, "{\"type\":\"error\",\"error\":{\"type\":"
-		"\"rate_limit_error\"}}", NULL, ANSWER_ERROR, 429},
+	{&adapter_anthropic_messages,
+		"{\"type\":\"error\",\"error\":{\"type\":"
+		"\"rate_limit_error\"}}",
+		NULL, ANSWER_ERROR, 429},
 	{&adapter_anthropic_messages, "{\"choices\":[]}", NULL, ANSWER_BAD, 0},
 	{&adapter_dashscope_chat_native,
 		"{\"output\":{\"text\":\"a\",\"finish_reason\":\"stop\"},\"usage\":{"
@@ -245,11 +252,13 @@ static const struct {
 		ANSWER_ERROR, 429},
 	{&adapter_dashscope_chat_native, "[]", NULL, ANSWER_BAD, 0},
 	{&adapter_ollama_chat, "{\"error\":\"x\"}", NULL, ANSWER_ERROR, 0},
-	{&adapter_ollama_chat, "{\"message\":{\"content\":\"a\"},\"done\":false}", NULL, ANSWER_BAD, 0},
-	{&adapter_openai_chat, "{\"error\":{\"message\":\"m\",\"code\":\"x\"}}", NULL, ANSWER_ERROR, 0},
+	{&adapter_ollama_chat, "{\"message\":{\"content\":\"a\"},\"done\":false}", NULL, ANSWER_BAD,
+		0},
+	{&adapter_openai_chat, "{\"error\":{\"message\":\"m\",\"code\":\"x\"}}", NULL, ANSWER_ERROR,
+		0},
 	{&adapter_openai_responses, "{\"error\":{\"message\":\"m\"}}", NULL, ANSWER_ERROR, 0},
-	{&adapter_openai_responses, "{\"error\":null,\"output\":[]}", "{\"error\":null,\"output\":[]}",
-		ANSWER_OK, 0},
+	{&adapter_openai_responses, "{\"error\":null,\"output\":[]}",
+		"{\"error\":null,\"output\":[]}", ANSWER_OK, 0},
 };
 
 static void test_answers(void **state)
@@ -257,11 +266,12 @@ static void test_answers(void **state)
 	(void)state;
 	ask_plain(false);
 	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
-		const struct adapter_reply reply = {.status = 200, .at_s = 9,
-			.body = slice_of(answers[i].in)};
+		const struct adapter_reply reply = {
+			.status = 200, .at_s = 9, .body = slice_of(answers[i].in)};
 		struct str scratch = STR_INIT;
 		struct adapter_answer a;
-		assert_int_equal(answers[i].ad->parse(&call, &reply, &scratch, &a), answers[i].kind);
+		assert_int_equal(answers[i].ad->parse(&call, &reply, &scratch, &a),
+			answers[i].kind);
 		assert_int_equal(a.status, answers[i].status);
 		if (answers[i].out != NULL) {
 			assert_int_equal(a.body.n, strlen(answers[i].out));
@@ -280,7 +290,8 @@ static void test_dashscope_heeds_the_operator(void **state)
 		const char *params, *drop, *in, *has;
 		bool stream;
 	} rows[] = {
-		{NULL, NULL, "{\"model\":\"m\",\"messages\":[],\"top_p\":1}", "\"top_p\":0.999", false},
+		{NULL, NULL, "{\"model\":\"m\",\"messages\":[],\"top_p\":1}", "\"top_p\":0.999",
+			false},
 		{"{\"top_p\":0.5}", NULL, "{\"model\":\"m\",\"messages\":[],\"top_p\":1}",
 			"\"top_p\":0.5", false},
 		{NULL, NULL, "{\"model\":\"m\",\"messages\":[],\"enable_thinking\":true}",
@@ -289,11 +300,11 @@ static void test_dashscope_heeds_the_operator(void **state)
 			"{\"model\":\"m\",\"messages\":[],\"enable_thinking\":true}",
 			"\"enable_thinking\":false", false},
 		{NULL, "enable_thinking",
-			"{\"model\":\"m\",\"messages\":[],\"enable_thinking\":true}", "\"messages\":[]",
-			false},
+			"{\"model\":\"m\",\"messages\":[],\"enable_thinking\":true}",
+			"\"messages\":[]", false},
 	};
-	static const struct adapter *const modes[] = {&adapter_dashscope_chat,
-		&adapter_dashscope_chat_native};
+	static const struct adapter *const modes[] = {
+		&adapter_dashscope_chat, &adapter_dashscope_chat_native};
 	for (size_t i = 0; i < 2 * ARRAY_LEN(rows); i++) {
 		const char *drop[] = {rows[i / 2].drop};
 		const struct target target = {.params = rows[i / 2].params,
@@ -328,11 +339,13 @@ static void test_types_of_anthropics_errors(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char body[200];
 		snprintf(body, sizeof(body),
-			"{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"m\"}}", rows[i].type);
+			"{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"m\"}}",
+			rows[i].type);
 		const struct adapter_reply reply = {.status = 200, .body = slice_of(body)};
 		struct str scratch = STR_INIT;
 		struct adapter_answer a;
-		assert_int_equal(adapter_anthropic_messages.parse(&call, &reply, &scratch, &a), ANSWER_ERROR);
+		assert_int_equal(adapter_anthropic_messages.parse(&call, &reply, &scratch, &a),
+			ANSWER_ERROR);
 		assert_int_equal(a.status, rows[i].status);
 		str_release(&scratch);
 	}

@@ -60,8 +60,8 @@ static const char *sent(enum protocol p, const char *model, const char *body, in
 	int64_t n)
 {
 	struct err err = {0};
-	struct image_submit s = {.want = &want, .feature = &feature, .cand = &cand, .first = first,
-		.n = n};
+	struct image_submit s = {
+		.want = &want, .feature = &feature, .cand = &cand, .first = first, .n = n};
 	target.upstream_model = model;
 	cand.protocol = p;
 	str_clear(&ask.path);
@@ -71,7 +71,8 @@ static const char *sent(enum protocol p, const char *model, const char *body, in
 	const struct image_adapter *a = image_adapter_for(&cand);
 	assert_non_null(a);
 	assert_int_equal(a->submit(&s, &ask, &err), ERR_OK);
-	assert_int_equal(jscan_check(str_slice(&ask.body), (struct jscan_limits){.depth = 64}, &err),
+	assert_int_equal(jscan_check(str_slice(&ask.body), (struct jscan_limits){.depth = 64},
+				 &err),
 		ERR_OK);
 	memcpy(note, s.note, sizeof(note));
 	return str_text(&ask.body);
@@ -118,21 +119,28 @@ static void test_requests_are_checked(void **state)
 static void test_gpt_image_is_asked_in_its_words(void **state)
 {
 	(void)state;
-	assert_string_equal(sent(PROTO_OPENAI_IMAGES, "gpt-image-1",
-		"{\"model\":\"m\",\"prompt\":\"a cat\",\"n\":2,\"quality\":\"hd\",\"style\":\"vivid\","
-		"\"size\":\"1792x1024\",\"response_format\":\"url\",\"user\":\"u\"}", 0, 2),
+	assert_string_equal(
+		sent(PROTO_OPENAI_IMAGES, "gpt-image-1",
+			"{\"model\":\"m\",\"prompt\":\"a cat\",\"n\":2,\"quality\":\"hd\",\"style\":\"vivid\","
+			"\"size\":\"1792x1024\",\"response_format\":\"url\",\"user\":\"u\"}",
+			0, 2),
 		"{\"model\":\"gpt-image-1\",\"prompt\":\"a cat\",\"user\":\"u\",\"quality\":\"high\","
 		"\"size\":\"1536x1024\",\"n\":2}");
 	assert_string_equal(note, "size 1792x1024 sent as \"1536x1024\"");
 	assert_string_equal(str_text(&ask.path), "/v1/images/generations");
-	assert_non_null(strstr(sent(PROTO_OPENAI_IMAGES, "gpt-image-1-mini",
-		"{\"model\":\"m\",\"prompt\":\"x\",\"size\":\"256x256\",\"quality\":\"standard\"}", 0, 1),
+	assert_non_null(strstr(
+		sent(PROTO_OPENAI_IMAGES, "gpt-image-1-mini",
+			"{\"model\":\"m\",\"prompt\":\"x\",\"size\":\"256x256\",\"quality\":\"standard\"}",
+			0, 1),
 		"\"quality\":\"medium\",\"size\":\"1024x1024\""));
 	assert_non_null(strstr(sent(PROTO_OPENAI_IMAGES, "gpt-image-2",
-		"{\"model\":\"m\",\"prompt\":\"x\",\"size\":\"1792x1024\"}", 0, 1),
+				       "{\"model\":\"m\",\"prompt\":\"x\",\"size\":\"1792x1024\"}",
+				       0, 1),
 		"\"size\":\"1792x1024\""));
-	assert_non_null(strstr(sent(PROTO_OPENAI_IMAGES, "dall-e-3",
-		"{\"model\":\"m\",\"prompt\":\"x\",\"n\":3,\"response_format\":\"url\"}", 1, 1),
+	assert_non_null(strstr(
+		sent(PROTO_OPENAI_IMAGES, "dall-e-3",
+			"{\"model\":\"m\",\"prompt\":\"x\",\"n\":3,\"response_format\":\"url\"}", 1,
+			1),
 		"\"response_format\":\"url\",\"n\":1"));
 	assert_int_equal(image_openai.n_max(&cand), 1);
 }
@@ -144,7 +152,9 @@ static void test_whose_word_counts(void **state)
 	const char *drop[] = {"other", "style"};
 	struct image_submit s = {.want = &want, .feature = &feature, .cand = &cand};
 	struct jscan_member m;
-	assert_int_equal(read_body("{\"model\":\"m\",\"prompt\":\"x\",\"style\":\"caller\",\"user\":null}"), ERR_OK);
+	assert_int_equal(
+		read_body("{\"model\":\"m\",\"prompt\":\"x\",\"style\":\"caller\",\"user\":null}"),
+		ERR_OK);
 	assert_true(image_param(&s, "style", &m));
 	assert_true(slice_eq_str(m.value, "\"caller\""));
 	assert_false(image_param(&s, "user", &m)); // null says nothing
@@ -157,8 +167,9 @@ static void test_whose_word_counts(void **state)
 	target.params = "{\"style\":\"target\"}";
 	assert_true(image_param(&s, "style", &m) && slice_eq_str(m.value, "\"target\""));
 	target.params = "{\"negative_prompt\":\"rain\"}";
-	assert_non_null(strstr(sent(PROTO_DASHSCOPE_T2I_LEGACY, "wan2.2-t2i-flash",
-		"{\"model\":\"m\",\"prompt\":\"x\",\"negative_prompt\":\"sun\"}", 0, 1),
+	assert_non_null(strstr(
+		sent(PROTO_DASHSCOPE_T2I_LEGACY, "wan2.2-t2i-flash",
+			"{\"model\":\"m\",\"prompt\":\"x\",\"negative_prompt\":\"sun\"}", 0, 1),
 		"\"negative_prompt\":\"rain\""));
 }
 
@@ -167,8 +178,9 @@ static void test_ids_of_tasks(void **state)
 {
 	(void)state;
 	static const char *const good[] = {"\"a\"", "\"aZ09-_.x\"", "\"0\""};
-	static const char *const bad[] = {"\"\"", "\".a\"", "\"..\"", "\"a/b\"", "\"a b\"", "\"a?b\"",
-		"\"a%2fb\"", "\"a\\u002fb\"", "\"@\"", "\"a`\"", "\"a[\"", "\"a{\"", "\"a:\"", "7", ""};
+	static const char *const bad[] = {"\"\"", "\".a\"", "\"..\"", "\"a/b\"", "\"a b\"",
+		"\"a?b\"", "\"a%2fb\"", "\"a\\u002fb\"", "\"@\"", "\"a`\"", "\"a[\"", "\"a{\"",
+		"\"a:\"", "7", ""};
 	char id[IMAGE_ID_MAX], text[IMAGE_ID_MAX + 3];
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		assert_true(image_take_id(slice_of(good[i]), id));
@@ -176,7 +188,8 @@ static void test_ids_of_tasks(void **state)
 		if (image_take_id(slice_of(bad[i]), id))
 			fail_msg("%s is taken", bad[i]);
 	}
-	for (size_t n = IMAGE_ID_MAX - 1; n <= IMAGE_ID_MAX; n++) { // one that fits, one that does not
+	for (size_t n = IMAGE_ID_MAX - 1; n <= IMAGE_ID_MAX;
+		n++) { // one that fits, one that does not
 		memset(text, 'a', sizeof(text));
 		text[0] = text[n + 1] = '"';
 		assert_true(image_take_id((struct slice){text, n + 2}, id) == (n < IMAGE_ID_MAX));
@@ -187,16 +200,18 @@ static void test_ids_of_tasks(void **state)
 static void test_answers_nobody_understands(void **state)
 {
 	(void)state;
-	static const struct image_adapter *const all[] = {&image_openai, &image_wanx_legacy,
-		&image_sdwebui, &image_comfyui};
+	static const struct image_adapter *const all[] = {
+		&image_openai, &image_wanx_legacy, &image_sdwebui, &image_comfyui};
 	static const char *const texts[] = {"", "<html>", "[]", "7", "{\"a\":"};
 	assert_int_equal(read_body("{\"model\":\"m\",\"prompt\":\"x\"}"), ERR_OK);
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		for (size_t k = 0; k < ARRAY_LEN(texts); k++) {
 			image_result_clear(&result);
-			assert_int_equal(all[i]->submitted(&want, slice_of(texts[k]), &result), IMAGE_BAD);
+			assert_int_equal(all[i]->submitted(&want, slice_of(texts[k]), &result),
+				IMAGE_BAD);
 			if (all[i]->polled != NULL)
-				assert_int_equal(all[i]->polled(IMAGE_URL, "a-1", slice_of(texts[k]), &result),
+				assert_int_equal(all[i]->polled(IMAGE_URL, "a-1",
+							 slice_of(texts[k]), &result),
 					IMAGE_BAD);
 			assert_int_equal(result.n, 0);
 		}
@@ -209,11 +224,15 @@ static void test_sizes_of_openais_models(void **state)
 	(void)state;
 	static const struct {
 		const char *model, *asked, *sent;
-	} rows[] = {{"gpt-image-1", "1024x1024", "1024x1024"}, {"gpt-image-1", "1536x1024", "1536x1024"},
-		{"gpt-image-1", "1024x1536", "1024x1536"}, {"gpt-image-1", "2048x2048", "1024x1024"},
-		{"gpt-image-1", "1000x1024", "1024x1536"}, {"gpt-image-1", "1536x1536", "1024x1024"},
-		{"gpt-image-1", "1024x768", "1536x1024"}, {"gpt-image-1", "1536x1000", "1536x1024"},
-		{"gpt-image-2", "1024x1000", "1024x1008"}, {"gpt-image-2", "1000x1024", "1008x1024"},
+	} rows[] = {{"gpt-image-1", "1024x1024", "1024x1024"},
+		{"gpt-image-1", "1536x1024", "1536x1024"},
+		{"gpt-image-1", "1024x1536", "1024x1536"},
+		{"gpt-image-1", "2048x2048", "1024x1024"},
+		{"gpt-image-1", "1000x1024", "1024x1536"},
+		{"gpt-image-1", "1536x1536", "1024x1024"}, {"gpt-image-1", "1024x768", "1536x1024"},
+		{"gpt-image-1", "1536x1000", "1536x1024"},
+		{"gpt-image-2", "1024x1000", "1024x1008"},
+		{"gpt-image-2", "1000x1024", "1008x1024"},
 		{"gpt-image-2", "1031x1032", "1024x1040"}, {"gpt-image-2", "16x32", "16x32"},
 		{"gpt-image-2", "7x4000", "16x4000"}};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -245,7 +264,8 @@ static void test_partial_pictures(void **state UNUSED)
 		{"dall-e-3", "\"stream\":true,\"partial_images\":2", 0, false}};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char body[128];
-		snprintf(body, sizeof(body), "{\"model\":\"m\",\"prompt\":\"x\",%s}", rows[i].wants);
+		snprintf(body, sizeof(body), "{\"model\":\"m\",\"prompt\":\"x\",%s}",
+			rows[i].wants);
 		cand.lacks = rows[i].lacks;
 		const char *out = sent(PROTO_OPENAI_IMAGES, rows[i].model, body, 0, 1);
 		assert_int_equal(ask.stream, rows[i].streams);
@@ -258,10 +278,12 @@ static void test_partial_pictures(void **state UNUSED)
 static void test_wanx_legacy(void **state)
 {
 	(void)state;
-	assert_string_equal(sent(PROTO_DASHSCOPE_T2I_LEGACY, "wan2.2-t2i-flash",
-		"{\"model\":\"wanx\",\"prompt\":\"a red kite over a harbour\",\"n\":2,\"seed\":7,"
-		"\"size\":\"1024x1024\",\"negative_prompt\":\"blurry\",\"prompt_extend\":false,"
-		"\"watermark\":false,\"quality\":\"hd\",\"response_format\":\"b64_json\"}", 0, 2),
+	assert_string_equal(
+		sent(PROTO_DASHSCOPE_T2I_LEGACY, "wan2.2-t2i-flash",
+			"{\"model\":\"wanx\",\"prompt\":\"a red kite over a harbour\",\"n\":2,\"seed\":7,"
+			"\"size\":\"1024x1024\",\"negative_prompt\":\"blurry\",\"prompt_extend\":false,"
+			"\"watermark\":false,\"quality\":\"hd\",\"response_format\":\"b64_json\"}",
+			0, 2),
 		"{\"model\":\"wan2.2-t2i-flash\",\"input\":{\"prompt\":\"a red kite over a harbour\","
 		"\"negative_prompt\":\"blurry\"},\"parameters\":{\"size\":\"1024*1024\",\"n\":2,"
 		"\"seed\":7,\"prompt_extend\":false,\"watermark\":false}}");
@@ -270,12 +292,15 @@ static void test_wanx_legacy(void **state)
 	assert_string_equal(str_text(&ask.headers), "X-DashScope-Async: enable\r\n");
 	assert_string_equal(note, "");
 	// Without n the vendor makes, and bills, four.
-	assert_non_null(strstr(sent(PROTO_DASHSCOPE_T2I_LEGACY, "wanx-v1",
-		"{\"model\":\"wanx\",\"prompt\":\"x\",\"style\":\"<sketch>\"}", 0, 1),
+	assert_non_null(strstr(
+		sent(PROTO_DASHSCOPE_T2I_LEGACY, "wanx-v1",
+			"{\"model\":\"wanx\",\"prompt\":\"x\",\"style\":\"<sketch>\"}", 0, 1),
 		"{\"n\":1,\"style\":\"<sketch>\"}"));
 	// The second task of one request goes on where the first's seeds end.
-	assert_non_null(strstr(sent(PROTO_DASHSCOPE_T2I_LEGACY, "wanx2.1-t2i-turbo",
-		"{\"model\":\"wanx\",\"prompt\":\"x\",\"n\":6,\"seed\":10,\"style\":\"vivid\"}", 4, 2),
+	assert_non_null(strstr(
+		sent(PROTO_DASHSCOPE_T2I_LEGACY, "wanx2.1-t2i-turbo",
+			"{\"model\":\"wanx\",\"prompt\":\"x\",\"n\":6,\"seed\":10,\"style\":\"vivid\"}",
+			4, 2),
 		"{\"n\":2,\"seed\":14}"));
 }
 
@@ -285,14 +310,17 @@ static void test_wanx_messages(void **state)
 	key.doc.account = "llm-abc1";
 	url.path = "/compatible-mode";
 	target.params = "{\"prompt_extend\":true,\"enable_sequential\":false}";
-	assert_string_equal(sent(PROTO_DASHSCOPE_T2I_LEGACY, "wan2.6-t2i",
-		"{\"model\":\"wanx\",\"prompt\":\"a red kite over a harbour\","
-		"\"negative_prompt\":\"\",\"size\":\"1280x1280\",\"watermark\":false}", 0, 1),
+	assert_string_equal(
+		sent(PROTO_DASHSCOPE_T2I_LEGACY, "wan2.6-t2i",
+			"{\"model\":\"wanx\",\"prompt\":\"a red kite over a harbour\","
+			"\"negative_prompt\":\"\",\"size\":\"1280x1280\",\"watermark\":false}",
+			0, 1),
 		"{\"model\":\"wan2.6-t2i\",\"input\":{\"messages\":[{\"role\":\"user\",\"content\":["
 		"{\"text\":\"a red kite over a harbour\"}]}]},\"parameters\":{\"size\":\"1280*1280\","
 		"\"n\":1,\"prompt_extend\":true,\"watermark\":false,\"negative_prompt\":\"\","
 		"\"enable_sequential\":false}}");
-	assert_string_equal(str_text(&ask.path), "/api/v1/services/aigc/image-generation/generation");
+	assert_string_equal(str_text(&ask.path),
+		"/api/v1/services/aigc/image-generation/generation");
 	assert_non_null(strstr(str_text(&ask.headers), "X-DashScope-WorkSpace: llm-abc1\r\n"));
 	cand.protocol = PROTO_DASHSCOPE_T2I_LEGACY;
 	target.upstream_model = "qwen-image-plus";
@@ -334,8 +362,9 @@ static void test_wanx_sizes(void **state)
 			long long got_w, got_h;
 			snprintf(body, sizeof(body),
 				"{\"model\":\"m\",\"prompt\":\"x\",\"size\":\"%dx%d\"}", w, h);
-			const char *is = strstr(
-				sent(PROTO_DASHSCOPE_T2I_LEGACY, "wan2.6-t2i", body, 0, 1), "\"size\"");
+			const char *is = strstr(sent(PROTO_DASHSCOPE_T2I_LEGACY, "wan2.6-t2i", body,
+							0, 1),
+				"\"size\"");
 			assert_int_equal(sscanf(is, "\"size\":\"%lld*%lld\"", &got_w, &got_h), 2);
 			assert_in_range(got_w * got_h, 1280 * 1280, 1440 * 1440);
 			assert_true(got_w <= 4 * got_h && got_h <= 4 * got_w);
@@ -349,9 +378,11 @@ static void test_sdwebui(void **state)
 	cand.key = NULL;
 	cand.instance = &instance;
 	target.params = "{\"steps\":20,\"override_settings\":{\"CLIP_stop_at_last_layers\":2}}";
-	assert_string_equal(sent(PROTO_SDWEBUI_TXT2IMG, "sd_xl_base_1.0",
-		"{\"model\":\"m\",\"prompt\":\"a \\\"cat\\\"\",\"n\":2,\"size\":\"1023x768\",\"seed\":5,"
-		"\"negative_prompt\":\"dog\",\"override_settings\":{\"outdir_samples\":\"/\"}}", 0, 2),
+	assert_string_equal(
+		sent(PROTO_SDWEBUI_TXT2IMG, "sd_xl_base_1.0",
+			"{\"model\":\"m\",\"prompt\":\"a \\\"cat\\\"\",\"n\":2,\"size\":\"1023x768\",\"seed\":5,"
+			"\"negative_prompt\":\"dog\",\"override_settings\":{\"outdir_samples\":\"/\"}}",
+			0, 2),
 		"{\"prompt\":\"a \\\"cat\\\"\",\"negative_prompt\":\"dog\",\"width\":1016,"
 		"\"height\":768,\"batch_size\":2,\"seed\":5,\"steps\":20,\"override_settings\":"
 		"{\"sd_model_checkpoint\":\"sd_xl_base_1.0\",\"CLIP_stop_at_last_layers\":2},"
@@ -365,17 +396,21 @@ static void test_comfyui(void **state)
 	(void)state;
 	cand.key = NULL;
 	cand.instance = &instance;
-	instance.doc.meta = "{\"workflow\":{\"6\":{\"inputs\":{\"text\":\"best, {{prompt}}\","
-			    "\"not\":\"{{negative}}\",\"width\":\"{{width}}\",\"seed\":\"{{seed}}\","
-			    "\"batch_size\":\"{{batch}}\",\"name\":\"s{{seed}}\"}}}}";
-	assert_string_equal(sent(PROTO_COMFYUI_PROMPT, NULL,
-		"{\"model\":\"m\",\"prompt\":\"a \\\"cat\\\", {{seed}}\",\"size\":\"768x512\","
-		"\"seed\":9}", 0, 3),
+	instance.doc.meta =
+		"{\"workflow\":{\"6\":{\"inputs\":{\"text\":\"best, {{prompt}}\","
+		"\"not\":\"{{negative}}\",\"width\":\"{{width}}\",\"seed\":\"{{seed}}\","
+		"\"batch_size\":\"{{batch}}\",\"name\":\"s{{seed}}\"}}}}";
+	assert_string_equal(
+		sent(PROTO_COMFYUI_PROMPT, NULL,
+			"{\"model\":\"m\",\"prompt\":\"a \\\"cat\\\", {{seed}}\",\"size\":\"768x512\","
+			"\"seed\":9}",
+			0, 3),
 		"{\"client_id\":\"yijian\",\"prompt\":{\"6\":{\"inputs\":{\"text\":"
 		"\"best, a \\\"cat\\\", {{seed}}\",\"not\":\"\",\"width\":768,\"seed\":9,"
 		"\"batch_size\":3,\"name\":\"s9\"}}}}");
 	assert_non_null(strstr(sent(PROTO_COMFYUI_PROMPT, NULL,
-		"{\"model\":\"m\",\"prompt\":\"x\"}", 0, 1), "\"width\":1024,\"seed\":4711"));
+				       "{\"model\":\"m\",\"prompt\":\"x\"}", 0, 1),
+		"\"width\":1024,\"seed\":4711"));
 	instance.doc.meta = NULL;
 	struct image_submit s = {.want = &want, .feature = &feature, .cand = &cand, .n = 1};
 	struct err err = {0};
@@ -401,7 +436,8 @@ static void test_wanx_answers(void **state)
 {
 	(void)state;
 	assert_int_equal(image_wanx_legacy.submitted(&want,
-		slice_of(file("dashscope/t2i-legacy-submit.200.json")), &result), IMAGE_ACCEPTED);
+				 slice_of(file("dashscope/t2i-legacy-submit.200.json")), &result),
+		IMAGE_ACCEPTED);
 	assert_string_equal(result.id, "11111111-2222-4333-8444-555555555555");
 	assert_int_equal(polled("dashscope/t2i-task-running.200.json", IMAGE_URL), IMAGE_RUNNING);
 	assert_int_equal(polled("dashscope/t2i-task-expired.200.json", IMAGE_URL), IMAGE_UNKNOWN);
@@ -420,11 +456,13 @@ static void test_wanx_answers(void **state)
 	assert_int_equal(result.n, 2);
 	assert_int_equal(result.usage.images, 1);
 	assert_string_equal(result.item[1].code, "InternalError.Timeout");
-	assert_int_equal(polled("dashscope/t2i-wan26-task-succeeded.200.json", IMAGE_URL), IMAGE_DONE);
+	assert_int_equal(polled("dashscope/t2i-wan26-task-succeeded.200.json", IMAGE_URL),
+		IMAGE_DONE);
 	assert_slice(result.item[0].url, "\"http://127.0.0.1:9/1.png\"");
 	image_result_clear(&result);
 	assert_int_equal(image_wanx_legacy.submitted(&want,
-		SLICE("{\"output\":{\"task_id\":\"../../x\"}}"), &result), IMAGE_BAD);
+				 SLICE("{\"output\":{\"task_id\":\"../../x\"}}"), &result),
+		IMAGE_BAD);
 	str_clear(&ask.path);
 	image_wanx_legacy.cancel(&url, "1-2", &ask);
 	assert_string_equal(str_text(&ask.path), "/api/v1/tasks/1-2/cancel");
@@ -434,12 +472,15 @@ static void test_openai_answers(void **state)
 {
 	(void)state;
 	struct str json = STR_INIT;
-	assert_int_equal(read_body("{\"model\":\"m\",\"prompt\":\"x\",\"response_format\":\"url\"}"),
+	assert_int_equal(
+		read_body("{\"model\":\"m\",\"prompt\":\"x\",\"response_format\":\"url\"}"),
 		ERR_OK);
-	assert_int_equal(image_openai.submitted(&want,
-		SLICE("{\"created\":1,\"data\":[{\"b64_json\":\"iVBORw0KGgo=\"},{\"b64_json\":\"/9j/4A==\","
-		      "\"revised_prompt\":\"y\"}],\"usage\":{\"input_tokens\":5,\"output_tokens\":7}}"),
-		&result), IMAGE_DONE);
+	assert_int_equal(
+		image_openai.submitted(&want,
+			SLICE("{\"created\":1,\"data\":[{\"b64_json\":\"iVBORw0KGgo=\"},{\"b64_json\":\"/9j/4A==\","
+			      "\"revised_prompt\":\"y\"}],\"usage\":{\"input_tokens\":5,\"output_tokens\":7}}"),
+			&result),
+		IMAGE_DONE);
 	image_item_json(&result.item[0], &json);
 	assert_string_equal(str_text(&json), "{\"url\":\"data:image/png;base64,iVBORw0KGgo=\"}");
 	str_clear(&json);
@@ -451,12 +492,15 @@ static void test_openai_answers(void **state)
 	image_result_clear(&result);
 	want.format = IMAGE_B64;
 	assert_int_equal(image_openai.submitted(&want,
-		SLICE("{\"data\":[{\"url\":\"https:\\/\\/x.example\\/a\"}]}"), &result), IMAGE_DONE);
+				 SLICE("{\"data\":[{\"url\":\"https:\\/\\/x.example\\/a\"}]}"),
+				 &result),
+		IMAGE_DONE);
 	assert_slice(result.item[0].fetch, "https://x.example/a");
 	image_result_clear(&result);
 	assert_int_equal(image_openai.submitted(&want, SLICE("{\"data\":[]}"), &result), IMAGE_BAD);
 	image_result_clear(&result);
-	assert_int_equal(image_openai.submitted(&want, SLICE("{\"error\":{\"code\":429}}"), &result),
+	assert_int_equal(image_openai.submitted(&want, SLICE("{\"error\":{\"code\":429}}"),
+				 &result),
 		IMAGE_FAILED);
 	assert_int_equal(result.status, 429);
 }
@@ -465,27 +509,36 @@ static void test_self_hosted_answers(void **state)
 {
 	(void)state;
 	assert_int_equal(read_body("{\"model\":\"m\",\"prompt\":\"x\"}"), ERR_OK);
-	assert_int_equal(image_sdwebui.submitted(&want,
-		SLICE("{\"images\":[\"iVBORw0K\",\"grid\"],\"parameters\":{},\"info\":\"{}\"}"), &result),
+	assert_int_equal(
+		image_sdwebui.submitted(&want,
+			SLICE("{\"images\":[\"iVBORw0K\",\"grid\"],\"parameters\":{},\"info\":\"{}\"}"),
+			&result),
 		IMAGE_DONE);
 	assert_int_equal(result.n, 1);
 	assert_slice(result.item[0].b64, "\"iVBORw0K\"");
 	image_result_clear(&result);
 	assert_int_equal(image_comfyui.submitted(&want,
-		SLICE("{\"prompt_id\":\"a-1\",\"number\":3,\"node_errors\":{}}"), &result), IMAGE_ACCEPTED);
+				 SLICE("{\"prompt_id\":\"a-1\",\"number\":3,\"node_errors\":{}}"),
+				 &result),
+		IMAGE_ACCEPTED);
 	assert_string_equal(result.id, "a-1");
 	image_result_clear(&result);
-	assert_int_equal(image_comfyui.polled(IMAGE_URL, "a-1", SLICE("{}"), &result), IMAGE_RUNNING);
-	assert_int_equal(image_comfyui.polled(IMAGE_URL, "a-1",
-		SLICE("{\"a-1\":{\"outputs\":{\"9\":{\"images\":[{\"filename\":\"t.png\",\"subfolder\":\"\","
-		      "\"type\":\"temp\"},{\"filename\":\"a b&.png\",\"subfolder\":\"s\","
-		      "\"type\":\"output\"}]}},\"status\":{\"status_str\":\"success\"}}}"), &result),
+	assert_int_equal(image_comfyui.polled(IMAGE_URL, "a-1", SLICE("{}"), &result),
+		IMAGE_RUNNING);
+	assert_int_equal(
+		image_comfyui.polled(IMAGE_URL, "a-1",
+			SLICE("{\"a-1\":{\"outputs\":{\"9\":{\"images\":[{\"filename\":\"t.png\",\"subfolder\":\"\","
+			      "\"type\":\"temp\"},{\"filename\":\"a b&.png\",\"subfolder\":\"s\","
+			      "\"type\":\"output\"}]}},\"status\":{\"status_str\":\"success\"}}}"),
+			&result),
 		IMAGE_DONE);
 	assert_int_equal(result.n, 1);
 	assert_slice(result.item[0].fetch, "/view?filename=a%20b%26.png&subfolder=s&type=output");
 	image_result_clear(&result);
-	assert_int_equal(image_comfyui.polled(IMAGE_URL, "a-1",
-		SLICE("{\"a-1\":{\"outputs\":{},\"status\":{\"status_str\":\"error\"}}}"), &result),
+	assert_int_equal(
+		image_comfyui.polled(IMAGE_URL, "a-1",
+			SLICE("{\"a-1\":{\"outputs\":{},\"status\":{\"status_str\":\"error\"}}}"),
+			&result),
 		IMAGE_FAILED);
 }
 

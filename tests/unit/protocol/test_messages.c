@@ -42,18 +42,21 @@ static void test_requests_are_checked(void **state)
 		{HEAD "{\"role\":\"user\"}]}", ERR_FIELD_TYPE},
 		{HEAD "{\"role\":\"user\",\"content\":7}]}", ERR_FIELD_TYPE},
 		{HEAD "{\"role\":\"user\",\"content\":[7]}]}", ERR_FIELD_RANGE},
-		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"document\"}]}]}", ERR_FIELD_RANGE},
+		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"document\"}]}]}",
+			ERR_FIELD_RANGE},
 		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"image\"}]}]}", ERR_FIELD_RANGE},
 		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"image\",\"source\":{\"type\":\"file\"}}]}]}",
 			ERR_FIELD_RANGE},
 		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\","
-			"\"content\":[{\"type\":\"image\"}]}]}]}", ERR_FIELD_RANGE},
+		      "\"content\":[{\"type\":\"image\"}]}]}]}",
+			ERR_FIELD_RANGE},
 		{HEAD "{\"role\":\"assistant\",\"content\":[{\"type\":\"server_tool_use\"}]}]}",
 			ERR_FIELD_RANGE},
 		{HEAD "{\"role\":\"assistant\",\"content\":[7]}]}", ERR_FIELD_RANGE},
 		{HEAD "],\"system\":7}", ERR_FIELD_TYPE},
 		{HEAD "],\"system\":[{\"type\":\"image\"}]}", ERR_FIELD_RANGE},
-		{HEAD "],\"tools\":[{\"type\":\"web_search_20250305\",\"name\":\"w\"}]}", ERR_FIELD_RANGE},
+		{HEAD "],\"tools\":[{\"type\":\"web_search_20250305\",\"name\":\"w\"}]}",
+			ERR_FIELD_RANGE},
 		{HEAD "],\"tools\":[7]}", ERR_FIELD_RANGE},
 		{HEAD "],\"tools\":7}", ERR_OK}, // nothing is taken from it
 	};
@@ -71,8 +74,8 @@ static void test_what_a_completion_is_asked(void **state)
 		const char *body, *want;
 	} rows[] = {
 		{HEAD "{\"role\":\"user\",\"content\":\"h\\u00e9\"},{\"role\":\"assistant\","
-			"\"content\":\"yes\"}],\"system\":\"be kind\",\"temperature\":0.5,\"top_p\":0.9,"
-			"\"top_k\":4,\"stop_sequences\":[\"X\"],\"stream\":true,\"metadata\":{\"user_id\":\"u\"}}",
+		      "\"content\":\"yes\"}],\"system\":\"be kind\",\"temperature\":0.5,\"top_p\":0.9,"
+		      "\"top_k\":4,\"stop_sequences\":[\"X\"],\"stream\":true,\"metadata\":{\"user_id\":\"u\"}}",
 			"{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"be kind\"},"
 			"{\"role\":\"user\",\"content\":\"h\\u00e9\"},"
 			"{\"role\":\"assistant\",\"content\":\"yes\"}],\"max_tokens\":9,\"temperature\":0.5,"
@@ -82,12 +85,12 @@ static void test_what_a_completion_is_asked(void **state)
 			"\"max_tokens\":9}"},
 		// Results of tools are messages of their own, before the user's words.
 		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"look\"},"
-			"{\"type\":\"tool_result\",\"tool_use_id\":\"t1\",\"content\":\"21\"},"
-			"{\"type\":\"tool_result\",\"tool_use_id\":\"t2\",\"content\":"
-			"[{\"type\":\"text\",\"text\":\"22\"}]},{\"type\":\"tool_result\",\"tool_use_id\":\"t3\"},"
-			"{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\","
-			"\"data\":\"QQ==\"}},{\"type\":\"image\",\"source\":{\"type\":\"url\","
-			"\"url\":\"https://a/b\"}}]}]}",
+		      "{\"type\":\"tool_result\",\"tool_use_id\":\"t1\",\"content\":\"21\"},"
+		      "{\"type\":\"tool_result\",\"tool_use_id\":\"t2\",\"content\":"
+		      "[{\"type\":\"text\",\"text\":\"22\"}]},{\"type\":\"tool_result\",\"tool_use_id\":\"t3\"},"
+		      "{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\","
+		      "\"data\":\"QQ==\"}},{\"type\":\"image\",\"source\":{\"type\":\"url\","
+		      "\"url\":\"https://a/b\"}}]}]}",
 			"{\"model\":\"m\",\"messages\":[{\"role\":\"tool\",\"tool_call_id\":\"t1\","
 			"\"content\":\"21\"},{\"role\":\"tool\",\"tool_call_id\":\"t2\",\"content\":\"22\"},"
 			"{\"role\":\"tool\",\"tool_call_id\":\"t3\",\"content\":\"\"},"
@@ -95,26 +98,26 @@ static void test_what_a_completion_is_asked(void **state)
 			"{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,QQ==\"}},"
 			"{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://a/b\"}}]}],\"max_tokens\":9}"},
 		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\","
-			"\"content\":\"x\"}]}]}",
+		      "\"content\":\"x\"}]}]}",
 			"{\"model\":\"m\",\"messages\":[{\"role\":\"tool\",\"tool_call_id\":\"t\","
 			"\"content\":\"x\"}],\"max_tokens\":9}"},
 		// Thinking of an earlier turn stays with the model that had it.
 		{HEAD "{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"hm\"},"
-			"{\"type\":\"redacted_thinking\",\"data\":\"x\"},{\"type\":\"text\",\"text\":\"a\"},"
-			"{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"f\",\"input\":{\"x\":1}},"
-			"{\"type\":\"tool_use\",\"id\":\"t2\",\"name\":\"g\"}]}]}",
+		      "{\"type\":\"redacted_thinking\",\"data\":\"x\"},{\"type\":\"text\",\"text\":\"a\"},"
+		      "{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"f\",\"input\":{\"x\":1}},"
+		      "{\"type\":\"tool_use\",\"id\":\"t2\",\"name\":\"g\"}]}]}",
 			"{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":\"a\",\"tool_calls\":"
 			"[{\"id\":\"t1\",\"type\":\"function\",\"function\":{\"name\":\"f\","
 			"\"arguments\":\"{\\\"x\\\":1}\"}},{\"id\":\"t2\",\"type\":\"function\",\"function\":"
 			"{\"name\":\"g\",\"arguments\":\"{}\"}}]}],\"max_tokens\":9}"},
 		{HEAD "{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"t\","
-			"\"name\":\"f\",\"input\":{}}]},{\"role\":\"assistant\",\"content\":[]}]}",
+		      "\"name\":\"f\",\"input\":{}}]},{\"role\":\"assistant\",\"content\":[]}]}",
 			"{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":"
 			"[{\"id\":\"t\",\"type\":\"function\",\"function\":{\"name\":\"f\","
 			"\"arguments\":\"{}\"}}]},{\"role\":\"assistant\",\"content\":\"\"}],\"max_tokens\":9}"},
 		{HEAD "],\"tools\":[{\"name\":\"f\",\"description\":\"d\",\"input_schema\":{\"a\":1}},"
-			"{\"type\":\"custom\",\"name\":\"g\"}],\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\","
-			"\"disable_parallel_tool_use\":true}}",
+		      "{\"type\":\"custom\",\"name\":\"g\"}],\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\","
+		      "\"disable_parallel_tool_use\":true}}",
 			"{\"model\":\"m\",\"messages\":[],\"tools\":[{\"type\":\"function\",\"function\":"
 			"{\"name\":\"f\",\"description\":\"d\",\"parameters\":{\"a\":1}}},{\"type\":\"function\","
 			"\"function\":{\"name\":\"g\"}}],\"tool_choice\":{\"type\":\"function\",\"function\":"
@@ -135,11 +138,12 @@ static void test_what_a_completion_is_asked(void **state)
 }
 
 #define CHOICE(message, finish)                                                                    \
-	"{\"id\":\"c1\",\"model\":\"gpt\",\"choices\":[{\"message\":" message ",\"finish_reason\":" finish \
-	"}]"
-#define ANSWERED "{\"id\":\"msg_c1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"gpt\",\"content\":"
+	"{\"id\":\"c1\",\"model\":\"gpt\",\"choices\":[{\"message\":" message                      \
+	",\"finish_reason\":" finish "}]"
+#define ANSWERED                                                                                   \
+	"{\"id\":\"msg_c1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"gpt\",\"content\":"
 #define NO_USE                                                                                     \
-	",\"stop_sequence\":null,\"usage\":{\"input_tokens\":0,\"cache_creation_input_tokens\":0,"  \
+	",\"stop_sequence\":null,\"usage\":{\"input_tokens\":0,\"cache_creation_input_tokens\":0," \
 	"\"cache_read_input_tokens\":0,\"output_tokens\":0}}"
 #define TOOL                                                                                       \
 	"{\"tool_calls\":[{\"id\":\"t1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1}\"}}]}"
@@ -151,26 +155,35 @@ static void test_whole_answers(void **state)
 	static const struct {
 		const char *completion, *want;
 	} rows[] = {
-		{CHOICE("{\"content\":\"a\"}", "\"stop\"") ",\"usage\":{\"prompt_tokens\":10,"
-			"\"completion_tokens\":5,\"prompt_tokens_details\":{\"cached_tokens\":4}}}",
-			ANSWERED "[{\"type\":\"text\",\"text\":\"a\"}],\"stop_reason\":\"end_turn\","
+		{CHOICE("{\"content\":\"a\"}",
+			 "\"stop\"") ",\"usage\":{\"prompt_tokens\":10,"
+				     "\"completion_tokens\":5,\"prompt_tokens_details\":{\"cached_tokens\":4}}}",
+			ANSWERED
+			"[{\"type\":\"text\",\"text\":\"a\"}],\"stop_reason\":\"end_turn\","
 			"\"stop_sequence\":null,\"usage\":{\"input_tokens\":6,"
 			"\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":4,\"output_tokens\":5}}"},
 		{CHOICE("{\"content\":\"a\"}", "\"length\"") "}",
-			ANSWERED "[{\"type\":\"text\",\"text\":\"a\"}],\"stop_reason\":\"max_tokens\"" NO_USE},
+			ANSWERED
+			"[{\"type\":\"text\",\"text\":\"a\"}],\"stop_reason\":\"max_tokens\"" NO_USE},
 		{CHOICE("{\"refusal\":\"no\"}", "\"content_filter\"") "}",
-			ANSWERED "[{\"type\":\"text\",\"text\":\"no\"}],\"stop_reason\":\"refusal\"" NO_USE},
+			ANSWERED
+			"[{\"type\":\"text\",\"text\":\"no\"}],\"stop_reason\":\"refusal\"" NO_USE},
 		{CHOICE("{\"content\":\"a\",\"reasoning_content\":\"hm\"}", "\"stop\"") "}",
-			ANSWERED "[{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"\"},"
+			ANSWERED
+			"[{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"\"},"
 			"{\"type\":\"text\",\"text\":\"a\"}],\"stop_reason\":\"end_turn\"" NO_USE},
 		{CHOICE("{\"reasoning\":\"hm\"}", "null") "}",
 			ANSWERED "[{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"\"}],"
-			"\"stop_reason\":\"end_turn\"" NO_USE},
-		{CHOICE(TOOL, "\"tool_calls\"") "}", ANSWERED USED ",\"stop_reason\":\"tool_use\"" NO_USE},
-		{CHOICE(TOOL, "\"function_call\"") "}", ANSWERED USED ",\"stop_reason\":\"tool_use\"" NO_USE},
+				 "\"stop_reason\":\"end_turn\"" NO_USE},
+		{CHOICE(TOOL, "\"tool_calls\"") "}",
+			ANSWERED USED ",\"stop_reason\":\"tool_use\"" NO_USE},
+		{CHOICE(TOOL, "\"function_call\"") "}",
+			ANSWERED USED ",\"stop_reason\":\"tool_use\"" NO_USE},
 		// Some servers say "stop" where a tool is called.
-		{CHOICE(TOOL, "\"stop\"") "}", ANSWERED USED ",\"stop_reason\":\"tool_use\"" NO_USE},
-		{CHOICE(TOOL, "\"length\"") "}", ANSWERED USED ",\"stop_reason\":\"max_tokens\"" NO_USE},
+		{CHOICE(TOOL, "\"stop\"") "}",
+			ANSWERED USED ",\"stop_reason\":\"tool_use\"" NO_USE},
+		{CHOICE(TOOL, "\"length\"") "}",
+			ANSWERED USED ",\"stop_reason\":\"max_tokens\"" NO_USE},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		str_clear(&out);
@@ -184,45 +197,48 @@ static void test_whole_answers(void **state)
 }
 
 #define EV(name, more) "event: " name "\ndata: {\"type\":\"" name "\"" more "}\n\n"
-#define START EV("message_start", ",\"message\":{\"id\":\"msg_c1\",\"type\":\"message\","             \
-	"\"role\":\"assistant\",\"model\":\"gpt\",\"content\":[],\"stop_reason\":null,"              \
-	"\"stop_sequence\":null,\"usage\":{\"input_tokens\":0,\"cache_creation_input_tokens\":0,"     \
-	"\"cache_read_input_tokens\":0,\"output_tokens\":0}}")
+#define START                                                                                             \
+	EV("message_start",                                                                               \
+		",\"message\":{\"id\":\"msg_c1\",\"type\":\"message\","                                   \
+		"\"role\":\"assistant\",\"model\":\"gpt\",\"content\":[],\"stop_reason\":null,"           \
+		"\"stop_sequence\":null,\"usage\":{\"input_tokens\":0,\"cache_creation_input_tokens\":0," \
+		"\"cache_read_input_tokens\":0,\"output_tokens\":0}}")
 #define BLOCK(i, block) EV("content_block_start", ",\"index\":" i ",\"content_block\":" block)
 #define DELTA(i, delta) EV("content_block_delta", ",\"index\":" i ",\"delta\":" delta)
 #define STOP(i) EV("content_block_stop", ",\"index\":" i)
-#define PIECE(delta) "{\"id\":\"c1\",\"model\":\"gpt\",\"choices\":[{\"index\":0,\"delta\":" delta "}]}"
+#define PIECE(delta)                                                                               \
+	"{\"id\":\"c1\",\"model\":\"gpt\",\"choices\":[{\"index\":0,\"delta\":" delta "}]}"
 
 static void test_event_by_event(void **state)
 {
 	(void)state;
-	static const char *const chunks[] = {
-		PIECE("{\"role\":\"assistant\",\"content\":\"\"}"),
+	static const char *const chunks[] = {PIECE("{\"role\":\"assistant\",\"content\":\"\"}"),
 		PIECE("{\"reasoning_content\":\"h\"}"), PIECE("{\"reasoning_content\":\"m\"}"),
 		PIECE("{\"content\":\"a\"}"), PIECE("{\"content\":\"b\"}"),
 		"{\"choices\":[{\"index\":1,\"delta\":{\"content\":\"another answer\"}}]}",
 		PIECE("{\"tool_calls\":[{\"index\":0,\"id\":\"t1\",\"function\":{\"name\":\"f\"}}]}"),
 		PIECE("{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{}\"}}]}"),
 		PIECE("{\"tool_calls\":[{\"index\":1,\"id\":\"t2\",\"function\":{\"name\":\"g\","
-			"\"arguments\":\"{\"}}]}"),
+		      "\"arguments\":\"{\"}}]}"),
 		"{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}",
 		"{\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5,"
-			"\"prompt_tokens_details\":{\"cached_tokens\":4}}}"};
-	static const char want[] = START
-		BLOCK("0", "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}")
-		DELTA("0", "{\"type\":\"thinking_delta\",\"thinking\":\"h\"}")
-		DELTA("0", "{\"type\":\"thinking_delta\",\"thinking\":\"m\"}") STOP("0")
-		BLOCK("1", "{\"type\":\"text\",\"text\":\"\"}")
-		DELTA("1", "{\"type\":\"text_delta\",\"text\":\"a\"}")
-		DELTA("1", "{\"type\":\"text_delta\",\"text\":\"b\"}") STOP("1")
-		BLOCK("2", "{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"f\",\"input\":{}}")
-		DELTA("2", "{\"type\":\"input_json_delta\",\"partial_json\":\"{}\"}") STOP("2")
-		BLOCK("3", "{\"type\":\"tool_use\",\"id\":\"t2\",\"name\":\"g\",\"input\":{}}")
+		"\"prompt_tokens_details\":{\"cached_tokens\":4}}}"};
+	static const char want[] = START BLOCK("0",
+		"{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}") DELTA("0",
+		"{\"type\":\"thinking_delta\",\"thinking\":\"h\"}") DELTA("0",
+		"{\"type\":\"thinking_delta\",\"thinking\":\"m\"}") STOP("0") BLOCK("1",
+		"{\"type\":\"text\",\"text\":\"\"}") DELTA("1",
+		"{\"type\":\"text_delta\",\"text\":\"a\"}") DELTA("1",
+		"{\"type\":\"text_delta\",\"text\":\"b\"}") STOP("1") BLOCK("2",
+		"{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"f\",\"input\":{}}") DELTA("2",
+		"{\"type\":\"input_json_delta\",\"partial_json\":\"{}\"}") STOP("2") BLOCK("3",
+		"{\"type\":\"tool_use\",\"id\":\"t2\",\"name\":\"g\",\"input\":{}}")
 		DELTA("3", "{\"type\":\"input_json_delta\",\"partial_json\":\"{\"}") STOP("3")
-		EV("message_delta", ",\"delta\":{\"stop_reason\":\"tool_use\",\"stop_sequence\":null},"
-			"\"usage\":{\"input_tokens\":6,\"cache_creation_input_tokens\":0,"
-			"\"cache_read_input_tokens\":4,\"output_tokens\":5}")
-		EV("message_stop", "");
+			EV("message_delta",
+				",\"delta\":{\"stop_reason\":\"tool_use\",\"stop_sequence\":null},"
+				"\"usage\":{\"input_tokens\":6,\"cache_creation_input_tokens\":0,"
+				"\"cache_read_input_tokens\":4,\"output_tokens\":5}")
+				EV("message_stop", "");
 	struct messages_stream s;
 	messages_stream_reset(&s);
 	str_clear(&out);
@@ -241,10 +257,11 @@ static void test_a_stream_of_nothing(void **state)
 	str_clear(&out);
 	assert_true(messages_chunk(&s, SLICE(PIECE("{}")), &out));
 	messages_end(&s, &out);
-	assert_string_equal(str_text(&out), START EV("message_delta",
-		",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":"
-		"{\"input_tokens\":0,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,"
-		"\"output_tokens\":0}") EV("message_stop", ""));
+	assert_string_equal(str_text(&out),
+		START EV("message_delta",
+			",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":"
+			"{\"input_tokens\":0,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,"
+			"\"output_tokens\":0}") EV("message_stop", ""));
 	str_clear(&out);
 	messages_ping(&out);
 	assert_string_equal(str_text(&out), EV("ping", ""));
@@ -258,13 +275,16 @@ static void test_errors_have_their_types(void **state)
 		const char *type;
 	} rows[] = {{400, "invalid_request_error"}, {401, "authentication_error"},
 		{402, "billing_error"}, {403, "permission_error"}, {404, "not_found_error"},
-		{409, "invalid_request_error"}, {413, "request_too_large"}, {429, "rate_limit_error"},
-		{499, "invalid_request_error"}, {500, "api_error"}, {502, "api_error"},
-		{503, "overloaded_error"}, {504, "timeout_error"}, {529, "overloaded_error"}};
+		{409, "invalid_request_error"}, {413, "request_too_large"},
+		{429, "rate_limit_error"}, {499, "invalid_request_error"}, {500, "api_error"},
+		{502, "api_error"}, {503, "overloaded_error"}, {504, "timeout_error"},
+		{529, "overloaded_error"}};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct str want = STR_INIT;
-		str_addf(&want, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"m\","
-			"\"code\":\"c\"},\"request_id\":\"req_1\"}", rows[i].type);
+		str_addf(&want,
+			"{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"m\","
+			"\"code\":\"c\"},\"request_id\":\"req_1\"}",
+			rows[i].type);
 		str_clear(&out);
 		messages_error(rows[i].status, "c", "m", "req_1", &out);
 		assert_string_equal(str_text(&out), str_text(&want));
@@ -272,7 +292,8 @@ static void test_errors_have_their_types(void **state)
 	}
 	str_clear(&out);
 	messages_error_event(NULL, "m", &out);
-	assert_string_equal(str_text(&out), "event: error\ndata: {\"type\":\"error\",\"error\":"
+	assert_string_equal(str_text(&out),
+		"event: error\ndata: {\"type\":\"error\",\"error\":"
 		"{\"type\":\"api_error\",\"message\":\"m\"}}\n\n");
 }
 

@@ -27,14 +27,15 @@ static void passes(const char *text, const char *secret)
 
 static void test_the_key_in_any_clothes(void **state)
 {
-	static const char *const texts[] = {
-		KEY, "Incorrect API key provided: " KEY ". Find yours at https://x.example.",
+	static const char *const texts[] = {KEY,
+		"Incorrect API key provided: " KEY ". Find yours at https://x.example.",
 		"key sk-proj-Ab3dEf6hIj9kLm2n is unknown", // the first 24
 		"no such key: ...p5qRs8tUv1wXy4z", // the last letters
 		"hIj9kLm2n", // from within
 		"SK-PROJ-AB3DEF6HIJ9KLM2NOP5QRS8TUV1WXY4Z", "sk proj Ab3d Ef6h Ij9k",
-		"A-b-3-d-E-f-6-h-I", "sk%2Dproj%2DAb3dEf6hIj9k", "sk\\u002dproj\\u002dAb3d\\u0045f6hIj9k",
-		"Ab3d\\x45f6h", "Ab3d&#69;f6hIj", "Ab3d&#x45;f6hIj", "Ab3d%45f6h", "Ab3d%2545f6h",
+		"A-b-3-d-E-f-6-h-I", "sk%2Dproj%2DAb3dEf6hIj9k",
+		"sk\\u002dproj\\u002dAb3d\\u0045f6hIj9k", "Ab3d\\x45f6h", "Ab3d&#69;f6hIj",
+		"Ab3d&#x45;f6hIj", "Ab3d%45f6h", "Ab3d%2545f6h",
 		"c2stcHJvai1BYjNkRWY2aElqOWtMbTJuT3A1cVJzOHRVdjF3WHk0eg==", // base64 of it
 		"QmVhcmVyIHNrLXByb2otQWIzZEVmNmhJajlrTG0yTk9wNXFSczh0VXYxd1h5NHo=",
 		"eyJrIjogInNrLXByb2otQWIzZEVmNmhJajlrTG0yTk9wNXFSczh0VXYxd1h5NHoifQ==",
@@ -52,8 +53,8 @@ static void test_what_is_said_of_requests(void **state)
 		"Rate limit reached for gpt-4o in organization org-x. Please try again in 20s...",
 		"Bearer authentication is required", "invalid_api_key", "context_length_exceeded",
 		"max_tokens is too large: 123456. This model supports at most 4096 completion tokens",
-		"messages.0.content: expected a string", "Keys begin with sk-proj-",
-		"100% of %s", "\\u4f60\\u597d", "a & b &amp; c"};
+		"messages.0.content: expected a string", "Keys begin with sk-proj-", "100% of %s",
+		"\\u4f60\\u597d", "a & b &amp; c"};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		passes(texts[i], KEY);
@@ -76,8 +77,9 @@ static void test_short_and_double_ones(void **state)
 static void test_credentials_of_others(void **state)
 {
 	static const char *const texts[] = {"sk-ant-api03-0123456789abcdef", "Bearer abcdef0123456",
-		"yj_c_abcdefghij_0123456789abcdef0123456789abcdef_123456", "Basic dXNlcjpwYXNzd29yZA1=",
-		"AIzaSyA1234567890abcdef", "jwt eyJhbGciOiJIUzI1NiJ9.e30.x1"};
+		"yj_c_abcdefghij_0123456789abcdef0123456789abcdef_123456",
+		"Basic dXNlcjpwYXNzd29yZA1=", "AIzaSyA1234567890abcdef",
+		"jwt eyJhbGciOiJIUzI1NiJ9.e30.x1"};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		shows(texts[i], KEY);
@@ -86,8 +88,8 @@ static void test_credentials_of_others(void **state)
 // Whatever member of whatever shape: nothing of it is left, and what it says of the key is.
 static void test_error_answers(void **state)
 {
-	static const char *const bodies[] = {
-		"{\"error\":{\"message\":\"bad " KEY "\",\"type\":\"t\",\"code\":\"invalid_api_key\"}}",
+	static const char *const bodies[] = {"{\"error\":{\"message\":\"bad " KEY
+					     "\",\"type\":\"t\",\"code\":\"invalid_api_key\"}}",
 		"{\"error\":{\"message\":\"m\",\"type\":\"" KEY "\",\"code\":\"invalid_api_key\"}}",
 		"{\"error\":{\"message\":\"m\",\"type\":\"t\",\"code\":\"" KEY "\"}}",
 		"{\"error\":{\"message\":\"m\",\"type\":\"t\",\"param\":\"" KEY "\"}}",
@@ -111,8 +113,10 @@ static void test_meaning_survives(void **state)
 {
 	struct adapter_error e = {0};
 	(void)state;
-	adapter_error_read("openai", 429, SLICE("{\"error\":{\"message\":\"m\",\"type\":\"t\","
-		"\"code\":\"insufficient_quota\"}}"), SLICE("insufficient_quota"), &e);
+	adapter_error_read("openai", 429,
+		SLICE("{\"error\":{\"message\":\"m\",\"type\":\"t\","
+		      "\"code\":\"insufficient_quota\"}}"),
+		SLICE("insufficient_quota"), &e);
 	assert_int_equal(e.outcome, OUT_BILLING);
 	assert_string_equal(e.wire_code, "");
 }

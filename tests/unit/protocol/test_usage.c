@@ -9,7 +9,8 @@
 #include "agent/protocol/adapter.h"
 #include "agent/protocol/json.h"
 
-#define CHOICE "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"x\"},\"finish_reason\":\"stop\"}]"
+#define CHOICE                                                                                     \
+	"\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"x\"},\"finish_reason\":\"stop\"}]"
 
 // Where each protocol tells a figure; %s is the figure.
 static const struct {
@@ -54,10 +55,11 @@ static struct adapter_usage told(size_t i, const char *figure)
 	struct adapter_answer answer;
 	call = (struct adapter_call){.offer = rows[i].offer, .body = request, .items = 1};
 	assert_int_equal(jscan_object(request, (struct jscan_limits){0}, call.m, CALL_MEMBERS_MAX,
-		&call.n, NULL), ERR_OK);
+				 &call.n, NULL),
+		ERR_OK);
 	snprintf(body, sizeof(body), rows[i].reply, figure);
-	struct adapter_reply reply = {.status = 200, .content_type = SLICE("application/json"),
-		.body = slice_of(body)};
+	struct adapter_reply reply = {
+		.status = 200, .content_type = SLICE("application/json"), .body = slice_of(body)};
 	if (rows[i].adapter->parse(&call, &reply, &scratch, &answer) != ANSWER_OK)
 		fail_msg("row %zu is not understood: %s", i, body);
 	str_release(&scratch);
@@ -91,8 +93,14 @@ static void test_later_words_count(void **state)
 {
 	(void)state;
 	struct adapter_usage u = ADAPTER_USAGE_UNKNOWN, none = ADAPTER_USAGE_UNKNOWN;
-	const struct adapter_usage first = {.in = 1, .out = 2, .cached = 3, .cache_write = 4,
-		.reasoning = 5, .images = 6, .chars = 7, .audio_ms = 8};
+	const struct adapter_usage first = {.in = 1,
+		.out = 2,
+		.cached = 3,
+		.cache_write = 4,
+		.reasoning = 5,
+		.images = 6,
+		.chars = 7,
+		.audio_ms = 8};
 	adapter_usage_merge(&u, &first);
 	adapter_usage_merge(&u, &none);
 	assert_true(u.in == 1 && u.out == 2 && u.cached == 3 && u.cache_write == 4);
@@ -118,7 +126,8 @@ static void test_half_an_object_is_none(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_protocol_sees_what_is_absurd),
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_protocol_sees_what_is_absurd),
 		cmocka_unit_test(test_later_words_count),
 		cmocka_unit_test(test_half_an_object_is_none)};
 	return cmocka_run_group_tests(tests, NULL, NULL);

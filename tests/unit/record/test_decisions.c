@@ -49,8 +49,8 @@ static int down(void **state)
 
 static bool record(struct world *w, const char *id, int64_t wall_ms, bool keep)
 {
-	return decisions_record(w->d, id, &w->snap, &w->t->route, &w->req, &w->dec, "live",
-		wall_ms, 1.4, keep);
+	return decisions_record(w->d, id, &w->snap, &w->t->route, &w->req, &w->dec, "live", wall_ms,
+		1.4, keep);
 }
 
 static void ids_hold_their_time_and_sort(void **state UNUSED)
@@ -75,8 +75,8 @@ static void a_record_is_the_schema(void **state)
 	struct jw jw = jw_to(&out);
 	struct err err = {0};
 	const struct jx *doc = NULL;
-	struct decision_record *rec = decision_pack("d-x", &w->snap, &w->t->route, &w->req,
-		&w->dec, "dry_run", WALL, 1.4);
+	struct decision_record *rec = decision_pack("d-x", &w->snap, &w->t->route, &w->req, &w->dec,
+		"dry_run", WALL, 1.4);
 	decision_write(&jw, NULL, rec);
 	decision_drop(rec);
 	assert_int_equal(jx_parse(str_slice(&out), (struct jscan_limits){0}, &arena, &doc, &err),
@@ -109,8 +109,8 @@ static void nothing_fits_is_a_record_too(void **state)
 	struct jw jw = jw_to(&out);
 	w->t->feature.doc.enabled = false;
 	decide(&w->t->route, &w->req, NOW, WALL, 0.25, &w->dec);
-	struct decision_record *rec = decision_pack("d-x", &w->snap, &w->t->route, &w->req,
-		&w->dec, "live", WALL, 1.4);
+	struct decision_record *rec = decision_pack("d-x", &w->snap, &w->t->route, &w->req, &w->dec,
+		"live", WALL, 1.4);
 	decision_write(&jw, NULL, rec);
 	decision_drop(rec);
 	assert_non_null(strstr(str_text(&out), "\"chosen\":null"));
@@ -142,8 +142,7 @@ static void old_ones_are_gone(void **state)
 	char id[DECISION_ID_MAX];
 	decision_id(id, WALL, 1);
 	record(w, id, WALL, true);
-	struct decision_record *rec = decisions_find(w->d, slice_of(id),
-		WALL + DECISIONS_KEEP_MS);
+	struct decision_record *rec = decisions_find(w->d, slice_of(id), WALL + DECISIONS_KEEP_MS);
 	assert_non_null(rec);
 	decision_drop(rec);
 	assert_null(decisions_find(w->d, slice_of(id), WALL + DECISIONS_KEEP_MS + 1));
@@ -159,15 +158,16 @@ static void memory_is_bounded(void **state)
 		decision_id(id, WALL, (uint64_t)i);
 		record(w, id, WALL + i / 100, true);
 	}
-	size_t n = decisions_list(w->d, SLICE("text_to_image"), true, INT64_MAX, WALL + 1000,
-		list, 3, &total);
+	size_t n = decisions_list(w->d, SLICE("text_to_image"), true, INT64_MAX, WALL + 1000, list,
+		3, &total);
 	assert_int_equal(n, 3);
 	assert_in_range(total, 1000, DECISIONS_KEPT_MAX);
 	assert_true(decision_time(list[0]) >= decision_time(list[2]));
 	for (size_t i = 0; i < n; i++)
 		decision_drop(list[i]);
 	assert_int_equal(decisions_list(w->d, SLICE("chat"), false, INT64_MAX, WALL, list, 3,
-				 &total), 0);
+				 &total),
+		0);
 }
 
 static void attempts_are_told_apart(void **state)
@@ -184,9 +184,10 @@ static void attempts_are_told_apart(void **state)
 	struct decision_record *rec = decisions_find(w->d, slice_of(id), WALL);
 	decision_write(&jw, NULL, rec);
 	decision_drop(rec);
-	assert_non_null(strstr(str_text(&out), "\"attempts\":[{\"n\":1,"
-					       "\"target\":\"openai/dalle#k1\",\"status\":503,"
-					       "\"code\":\"all_upstreams_failed\",\"ms\":12}"));
+	assert_non_null(strstr(str_text(&out),
+		"\"attempts\":[{\"n\":1,"
+		"\"target\":\"openai/dalle#k1\",\"status\":503,"
+		"\"code\":\"all_upstreams_failed\",\"ms\":12}"));
 	assert_null(strstr(str_text(&out), "\"n\":9"));
 	str_release(&out);
 }

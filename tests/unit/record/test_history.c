@@ -11,8 +11,8 @@
 
 static void count(struct history *h, const char *feature, int n, bool error, int64_t us)
 {
-	struct history_request q = {.error = error, .fell_back = error, .latency_us = us,
-		.tokens = 10};
+	struct history_request q = {
+		.error = error, .fell_back = error, .latency_us = us, .tokens = 10};
 	for (int i = 0; i < n; i++)
 		history_count(h, slice_of(feature), &q);
 }
@@ -176,18 +176,23 @@ static void what_is_too_old_stays_away(void **state UNUSED)
 	history_sample(h, 60 * S);
 	struct history *g = moved(h, 60 * S, 2 * 3600 * 1000);
 	assert_int_equal(history_points(g, SLICE("chat"), FIG_RATE, false, 0, v, HISTORY_FINE_N,
-		&age_us), 0);
+				 &age_us),
+		0);
 	assert_int_equal(history_points(g, SLICE("chat"), FIG_RATE, true, 0, v, HISTORY_COARSE_N,
-		&age_us), 121);
+				 &age_us),
+		121);
 	assert_true(fabsf(v[0] - 1) < 1e-5f && isnan(v[1]) && isnan(v[120]));
 	history_free(g);
 	g = moved(h, 60 * S, INT64_C(25) * 3600 * 1000);
 	assert_int_equal(history_points(g, SLICE("chat"), FIG_RATE, true, 0, v, HISTORY_COARSE_N,
-		&age_us), 0);
+				 &age_us),
+		0);
 	history_free(g);
-	g = moved(h, 60 * S, -3600 * 1000); // from a future: the keeper shifts it, here it is refused
+	g = moved(h, 60 * S,
+		-3600 * 1000); // from a future: the keeper shifts it, here it is refused
 	assert_int_equal(history_points(g, SLICE("chat"), FIG_RATE, true, 0, v, HISTORY_COARSE_N,
-		&age_us), 0);
+				 &age_us),
+		0);
 	history_free(g);
 	history_free(h);
 }

@@ -105,7 +105,10 @@ static struct task *run(struct fixture *f, struct task *t,
 	t->run = fn;
 	t->sum = (struct usage_sum){0};
 	t->rows = 0;
-	t->job = (struct store_job){.run = run_task, .done = done, .loop = f->loop, .arg = t,
+	t->job = (struct store_job){.run = run_task,
+		.done = done,
+		.loop = f->loop,
+		.arg = t,
 		.actor = {.id = {"test"}, .role = ROLE_ADMIN}};
 	assert_true(store_submit(f->store, &t->job));
 	loop_run(f->loop);
@@ -139,9 +142,16 @@ static enum err_code write_and_fail(struct store_tx *tx, struct task *t, struct 
 
 static struct ledger_entry entry(const char *feature, int64_t pico)
 {
-	struct ledger_entry e = {.wall_ms = clock_wall_ms(), .feature = feature,
-		.target = "openai/gpt-4", .client = &ident_local, .key = "key_1", .model = "m",
-		.first = true, .used = true, .paid = true, .usage = PRICE_USAGE_NONE,
+	struct ledger_entry e = {.wall_ms = clock_wall_ms(),
+		.feature = feature,
+		.target = "openai/gpt-4",
+		.client = &ident_local,
+		.key = "key_1",
+		.model = "m",
+		.first = true,
+		.used = true,
+		.paid = true,
+		.usage = PRICE_USAGE_NONE,
 		.cost = {pico, "USD", COST_REPORTED}};
 	e.usage.in = 10;
 	e.usage.out = 20;
@@ -245,8 +255,8 @@ static void strangers_models_are_bounded(void **state)
 		e.model = model;
 		ledger_add(f->ledger, &e);
 	}
-	t.q = (struct usage_query){.step_s = 86400, .to_s = INT64_MAX,
-		.by = {[USAGE_MODEL] = true}};
+	t.q = (struct usage_query){
+		.step_s = 86400, .to_s = INT64_MAX, .by = {[USAGE_MODEL] = true}};
 	run(f, &t, write_and_read);
 	assert_int_equal(t.sum.attempts, 3 * LEDGER_HOUR_MAX);
 	assert_true(t.rows <= LEDGER_HOUR_MAX + 1);

@@ -13,8 +13,8 @@ static void writes_rfc3339(void **state UNUSED)
 		const char *want;
 	} rows[] = {{0, "1970-01-01T00:00:00.000Z"}, {1795514400123, "2026-11-24T10:00:00.123Z"},
 		{-1, "1969-12-31T23:59:59.999Z"}, {951782400000, "2000-02-29T00:00:00.000Z"},
-		{253402300799999, "9999-12-31T23:59:59.999Z"}, {INT64_MAX, "9999-12-31T23:59:59.999Z"},
-		{INT64_MIN, "0000-01-01T00:00:00.000Z"}};
+		{253402300799999, "9999-12-31T23:59:59.999Z"},
+		{INT64_MAX, "9999-12-31T23:59:59.999Z"}, {INT64_MIN, "0000-01-01T00:00:00.000Z"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char buf[CLOCK_TEXT_MAX];
@@ -22,7 +22,8 @@ static void writes_rfc3339(void **state UNUSED)
 
 		assert_string_equal(clock_rfc3339(rows[i].ms, buf), rows[i].want);
 		assert_true(clock_parse_rfc3339(slice_of(buf), &back));
-		assert_true(back == rows[i].ms || rows[i].ms == INT64_MAX || rows[i].ms == INT64_MIN);
+		assert_true(back == rows[i].ms || rows[i].ms == INT64_MAX ||
+			rows[i].ms == INT64_MIN);
 	}
 }
 
@@ -57,11 +58,11 @@ static void reads_retry_after(void **state UNUSED)
 		const char *text;
 		bool ok;
 		int64_t want;
-	} rows[] = {{"30", true, 30}, {" 0 ", true, 0}, {"-5", true, -5}, {"1000000000", true, 1000000000},
-		{"Sun, 06 Nov 1994 08:49:37 GMT", true, 7}, {"Sunday, 06-Nov-94 08:49:37 GMT", true, 7},
-		{"Sun Nov  6 08:49:37 1994", true, 7}, {"Sun, 06 Nov 1994 08:49:00 GMT", true, -30},
-		{"", false, 0}, {"soon", false, 0}, {"1.5", false, 0},
-		{"Sun, 06 Nov 1994 08:49:37 GMT and more", false, 0},
+	} rows[] = {{"30", true, 30}, {" 0 ", true, 0}, {"-5", true, -5},
+		{"1000000000", true, 1000000000}, {"Sun, 06 Nov 1994 08:49:37 GMT", true, 7},
+		{"Sunday, 06-Nov-94 08:49:37 GMT", true, 7}, {"Sun Nov  6 08:49:37 1994", true, 7},
+		{"Sun, 06 Nov 1994 08:49:00 GMT", true, -30}, {"", false, 0}, {"soon", false, 0},
+		{"1.5", false, 0}, {"Sun, 06 Nov 1994 08:49:37 GMT and more", false, 0},
 		{"99999999999999999999", false, 0}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

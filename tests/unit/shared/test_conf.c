@@ -14,13 +14,14 @@ static void reads_lines_as_systemd_does(void **state UNUSED)
 	const struct {
 		const char *line, *key, *value; // key NULL: nothing there; value NULL: an error
 	} rows[] = {{"", NULL, ""}, {"  \t", NULL, ""}, {"# A=b", NULL, ""}, {"; A=b", NULL, ""},
-		{"A=b", "A", "b"}, {" A_1 = b c ", "A_1", "b c"}, {"A=", "A", ""}, {"A=b#c", "A", "b#c"},
-		{"A=\"b # c\"", "A", "b # c"}, {"A='b \"c\" \\n'", "A", "b \"c\" \\n"},
+		{"A=b", "A", "b"}, {" A_1 = b c ", "A_1", "b c"}, {"A=", "A", ""},
+		{"A=b#c", "A", "b#c"}, {"A=\"b # c\"", "A", "b # c"},
+		{"A='b \"c\" \\n'", "A", "b \"c\" \\n"},
 		{"A=\"x\\\"y\\\\z\\$\\`\\n\"", "A", "x\"y\\z$`\\n"}, {"A=x\\ y\\\\", "A", "x y\\"},
 		{"A=b=c", "A", "b=c"}, {"A=$HOME", "A", "$HOME"}, {"A=it's", "A", "it's"},
 		{"no pair", "", NULL}, {"=b", "", NULL}, {"1A=b", "", NULL}, {"A-B=c", "", NULL},
-		{"export A=b", "", NULL}, {"A=\"b", "", NULL}, {"A='b", "", NULL}, {"A=\"b\"c", "", NULL},
-		{"A=b\\", "", NULL}, {"A=\"b\\", "", NULL}};
+		{"export A=b", "", NULL}, {"A=\"b", "", NULL}, {"A='b", "", NULL},
+		{"A=\"b\"c", "", NULL}, {"A=b\\", "", NULL}, {"A=\"b\\", "", NULL}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char line[128];
@@ -42,7 +43,8 @@ static void reads_lines_as_systemd_does(void **state UNUSED)
 	}
 }
 
-static enum err_code gather(void *arg, const char *key, const char *value, int line, struct err *err)
+static enum err_code gather(void *arg, const char *key, const char *value, int line,
+	struct err *err)
 {
 	if (strcmp(key, "REFUSED") == 0)
 		return err_field(err, ERR_CONFIG_INVALID, key, "not that one");
@@ -92,7 +94,8 @@ static void reads_files(void **state UNUSED)
 		str_add(&big, "# a comment that goes on and on\n");
 	str_add(&big, "A=1\n");
 	assert_int_equal(read_text(str_slice(&big), &out, &err, path), ERR_CONFIG_INVALID);
-	assert_int_equal(conf_read("/nonexistent/yijian.conf", gather, &out, &err), ERR_CONFIG_INVALID);
+	assert_int_equal(conf_read("/nonexistent/yijian.conf", gather, &out, &err),
+		ERR_CONFIG_INVALID);
 	assert_non_null(strstr(err.message, "/nonexistent/yijian.conf"));
 	assert_int_equal(conf_read("/", gather, &out, &err), ERR_CONFIG_INVALID); // a directory
 	str_release(&out);

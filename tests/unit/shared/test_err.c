@@ -19,7 +19,7 @@ static void rows_are_complete(void **state UNUSED)
 		assert_true(i == ERR_OK || row->exit != 0);
 	}
 	assert_int_equal(err_row((enum err_code)9999)->id, ERR_INTERNAL);
-	assert_int_equal(err_row((enum err_code)-1)->id, ERR_INTERNAL);
+	assert_int_equal(err_row((enum err_code) - 1)->id, ERR_INTERNAL);
 	assert_null(err_row_named(SLICE("no_such_code")));
 	assert_null(err_row_named(SLICE("")));
 }

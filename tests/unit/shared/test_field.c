@@ -84,9 +84,10 @@ static void knows_alphabets(void **state UNUSED)
 		enum field_charset cs;
 		struct slice text;
 		bool ok;
-	} rows[] = {{FC_ID, SLICE("a-1_b.c"), true}, {FC_ID, SLICE("9a"), true}, {FC_ID, SLICE(""), false},
-		{FC_ID, SLICE("-a"), false}, {FC_ID, SLICE(".a"), false}, {FC_ID, SLICE("A"), false},
-		{FC_ID, SLICE("a b"), false}, {FC_ID, SLICE("a\0"), false}, {FC_ID, SLICE("é"), false},
+	} rows[] = {{FC_ID, SLICE("a-1_b.c"), true}, {FC_ID, SLICE("9a"), true},
+		{FC_ID, SLICE(""), false}, {FC_ID, SLICE("-a"), false}, {FC_ID, SLICE(".a"), false},
+		{FC_ID, SLICE("A"), false}, {FC_ID, SLICE("a b"), false},
+		{FC_ID, SLICE("a\0"), false}, {FC_ID, SLICE("é"), false},
 		{FC_REF, SLICE("openai/dalle#main"), true}, {FC_REF, SLICE("a\\b"), false},
 		{FC_NAME, SLICE("Prod 钥匙 1"), true}, {FC_NAME, SLICE("a\nb"), false},
 		{FC_NAME, SLICE("\x1b[1m"), false}, {FC_NAME, SLICE("\xc2\x9b"), false},
@@ -126,7 +127,8 @@ static void writes_documents(void **state UNUSED)
 		"{\"name\":null,\"enabled\":true,\"count\":null,\"at\":null,\"share\":null,"
 		"\"tier\":\"second\",\"tags\":[],\"inner\":{\"a\":7,\"on\":true},\"list\":[],"
 		"\"params\":null}");
-	d = (struct doc){"n", false, 3, 0, 0.5, 0, 1, {tags, 2}, {8, false}, {list, 2}, "{\"k\":1}"};
+	d = (struct doc){
+		"n", false, 3, 0, 0.5, 0, 1, {tags, 2}, {8, false}, {list, 2}, "{\"k\":1}"};
 	str_clear(&out);
 	w = jw_to(&out);
 	jw_doc(&w, NULL, &doc, &d);
@@ -143,8 +145,15 @@ static void compares_documents(void **state UNUSED)
 {
 	static const char *one[] = {"x", "y"}, *other[] = {"x", "z"};
 	static struct inner items[] = {{1, true}, {2, false}}, others[] = {{1, true}, {2, true}};
-	const struct doc base = {.name = "n", .count = 3, .at = 4, .share = 0.5, .mode = 1,
-		.tags = {one, 2}, .inner = {8, false}, .list = {items, 2}, .params = "{}"};
+	const struct doc base = {.name = "n",
+		.count = 3,
+		.at = 4,
+		.share = 0.5,
+		.mode = 1,
+		.tags = {one, 2},
+		.inner = {8, false},
+		.list = {items, 2},
+		.params = "{}"};
 	struct doc v[16], same = base, unset = base;
 	size_t n = 0;
 
@@ -190,8 +199,15 @@ static void copies_documents(void **state UNUSED)
 	char name[] = "n", tag[] = "x", params[] = "{}";
 	const char *tags[] = {tag};
 	struct inner items[] = {{1, true}, {2, false}};
-	struct doc d = {.name = name, .by = name, .count = 3, .share = NAN, .tags = {tags, 1},
-		.inner = {8, false}, .list = {items, 2}, .params = params}, was = d, copy;
+	struct doc d = {.name = name,
+			   .by = name,
+			   .count = 3,
+			   .share = NAN,
+			   .tags = {tags, 1},
+			   .inner = {8, false},
+			   .list = {items, 2},
+			   .params = params},
+		   was = d, copy;
 	struct arena a = ARENA_INIT;
 
 	secret_set(&d.key, "k", 1);

@@ -14,7 +14,8 @@
 #include "shared/mem.h"
 #include "shared/str.h"
 
-#define OK_HEAD "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Request-Id: req_1\r\nETag: \"7\"\r\n"
+#define OK_HEAD                                                                                    \
+	"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Request-Id: req_1\r\nETag: \"7\"\r\n"
 #define HANG NULL // keeps the connection open and says nothing
 
 // A server that answers each request, on any connection, with the next text of its script.
@@ -42,7 +43,8 @@ static bool take_request(struct server *s, int fd)
 		head = strstr(str_text(&text), "\r\n\r\n");
 		length = strcasestr(str_text(&text), "content-length:");
 		if (head)
-			want = (size_t)(head - text.p) + 4 + (length ? strtoul(length + 15, NULL, 10) : 0);
+			want = (size_t)(head - text.p) + 4 +
+				(length ? strtoul(length + 15, NULL, 10) : 0);
 		if (head && text.n >= want)
 			break;
 		n = read(fd, buf, sizeof(buf));
@@ -95,7 +97,8 @@ static void *serve(void *arg)
 
 static void start(struct server *s, const char *const *script, size_t n, bool keep)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(addr);
 
 	*s = (struct server){.script = script, .n = n, .keep = keep};
@@ -128,7 +131,8 @@ struct outcome {
 	bool stop_stream;
 };
 
-static void on_done(void *arg, enum err_code code, const struct http_response *res, const struct err *err)
+static void on_done(void *arg, enum err_code code, const struct http_response *res,
+	const struct err *err)
 {
 	struct outcome *o = arg;
 
@@ -213,8 +217,8 @@ static void calls_and_keeps_connections(void **state UNUSED)
 
 static void sends_what_it_is_given(void **state UNUSED)
 {
-	static const char *const script[] = {OK_HEAD "Content-Length: 0\r\n\r\n", OK_HEAD "Content-Length: 0\r\n\r\n",
-		OK_HEAD "Content-Length: 0\r\n\r\n"};
+	static const char *const script[] = {OK_HEAD "Content-Length: 0\r\n\r\n",
+		OK_HEAD "Content-Length: 0\r\n\r\n", OK_HEAD "Content-Length: 0\r\n\r\n"};
 	struct http *h = http_new();
 	struct secret token = {0};
 	struct server s;
@@ -297,7 +301,8 @@ static void streams(void **state UNUSED)
 static void names_failures(void **state UNUSED)
 {
 	char *huge = mem_alloc(HTTP_BODY_MAX + 200);
-	const char *script[] = {"SSH-2.0-OpenSSH_9.2\r\n", HANG, huge, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut"};
+	const char *script[] = {"SSH-2.0-OpenSSH_9.2\r\n", HANG, huge,
+		"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut"};
 	const struct {
 		enum err_code code;
 		int64_t timeout_ms;
@@ -343,7 +348,8 @@ static void names_failures(void **state UNUSED)
 
 static void cancels_anywhere(void **state UNUSED)
 {
-	static const char *const script[] = {OK_HEAD "Content-Length: 2\r\n\r\nok", OK_HEAD "\r\nsome", HANG, HANG};
+	static const char *const script[] = {
+		OK_HEAD "Content-Length: 2\r\n\r\nok", OK_HEAD "\r\nsome", HANG, HANG};
 	struct http *h = http_new();
 	struct server s;
 	struct outcome o = {0};

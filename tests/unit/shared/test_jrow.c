@@ -9,9 +9,10 @@
 #include "shared/rows/model.h"
 
 #define LIMITS ((struct jscan_limits){1000, JSCAN_DEPTH})
-#define FULL "{\"vendor\":\"openai\",\"model\":\"g\\u00e9\",\"currency\":null,\"input_pico\":1300," \
-	"\"images\":[{\"quality\":\"hd\",\"size\":\"1x1\",\"pico\":7},{\"pico\":9}]," \
-	"\"tiers\":[{\"above_tokens\":200000,\"input_pico\":2}],\"valid_from\":" \
+#define FULL                                                                                       \
+	"{\"vendor\":\"openai\",\"model\":\"g\\u00e9\",\"currency\":null,\"input_pico\":1300,"     \
+	"\"images\":[{\"quality\":\"hd\",\"size\":\"1x1\",\"pico\":7},{\"pico\":9}],"              \
+	"\"tiers\":[{\"above_tokens\":200000,\"input_pico\":2}],\"valid_from\":"                   \
 	"\"2026-01-02T03:04:05.000Z\",\"source\":\"a list\",\"revision\":4,\"updated_by\":\"x\"}"
 
 static bool read_both(const char *text, struct str *ret_row, struct str *ret_tree)

@@ -13,7 +13,8 @@ static enum err_code check(struct slice s)
 	// A copy without NUL behind it, so that a sanitizer sees every byte read too far.
 	char *exact = mem_dup(s.p, s.n);
 	struct err err = {0};
-	enum err_code code = jscan_check((struct slice){exact, s.n}, (struct jscan_limits){0}, &err);
+	enum err_code code = jscan_check((struct slice){exact, s.n}, (struct jscan_limits){0},
+		&err);
 
 	assert_int_equal(err.code, code);
 	free(exact);
@@ -22,10 +23,11 @@ static enum err_code check(struct slice s)
 
 static void takes_json(void **state UNUSED)
 {
-	const char *const rows[] = {"{}", "[]", " \t\r\n{ } ", "null", "true", "false", "\"\"", "0", "-0",
-		"-1.5e+10", "1E5", "0.1", "9223372036854775807", "-9223372036854775808", "1e308", "1e-400",
-		"[1,2,[3,{\"a\":[]}]]", "{\"a\":1,\"b\":{\"c\":null}}", "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u4e2d\"",
-		"\"\\ud83d\\ude00\"", "\"一见钟情😀é\"", "\"0123456789abcdef0123456789abcdef\"",
+	const char *const rows[] = {"{}", "[]", " \t\r\n{ } ", "null", "true", "false", "\"\"", "0",
+		"-0", "-1.5e+10", "1E5", "0.1", "9223372036854775807", "-9223372036854775808",
+		"1e308", "1e-400", "[1,2,[3,{\"a\":[]}]]", "{\"a\":1,\"b\":{\"c\":null}}",
+		"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u4e2d\"", "\"\\ud83d\\ude00\"", "\"一见钟情😀é\"",
+		"\"0123456789abcdef0123456789abcdef\"",
 		"\"\xf4\x8f\xbf\xbf\xee\x80\x80\xef\xbf\xbd\xe0\xa0\x80\xed\x9f\xbf\"", "{\"\":1}",
 		"0.10000000000000000000000000000000000000000000000000000000000000000000000000001",
 		"1.5e00000000000000000000000000000000000000000000000000000000000000000001"};
@@ -36,20 +38,22 @@ static void takes_json(void **state UNUSED)
 
 static void refuses_what_is_not_json(void **state UNUSED)
 {
-	const struct slice rows[] = {SLICE(""), SLICE("  "), SLICE("{"), SLICE("}"), SLICE("["), SLICE("[1"),
-		SLICE("[1,"), SLICE("[1,]"), SLICE("[,1]"), SLICE("[1 2]"), SLICE("{\"a\"}"), SLICE("{\"a\":}"),
-		SLICE("{\"a\":1,}"), SLICE("{a:1}"), SLICE("{'a':1}"), SLICE("{1:1}"), SLICE("{\"a\" 1}"),
-		SLICE("[1]]"), SLICE("{}{}"), SLICE("nul"), SLICE("nulL"), SLICE("True"), SLICE("NaN"),
-		SLICE("Infinity"), SLICE("-Infinity"), SLICE("1e400"), SLICE("-1e400"),
-		SLICE("99999999999999999999"), SLICE("9223372036854775808"), SLICE("01"), SLICE("-"),
-		SLICE("+1"), SLICE(".5"), SLICE("1."), SLICE("1e"), SLICE("1e+"), SLICE("0x10"), SLICE("1_0"),
-		SLICE("\xef\xbb\xbf{}"), SLICE("// c\n{}"), SLICE("{}/* */"), SLICE("\"a"), SLICE("\"\\"),
-		SLICE("\"\\x41\""), SLICE("\"\\u12\""), SLICE("\"\\u00g0\""), SLICE("\"\\u0000\""),
-		SLICE("\"a\0b\""), SLICE("\"a\nb\""), SLICE("\"\x1f\""), SLICE("\"\\ud800\""),
-		SLICE("\"\\udc00\""), SLICE("\"\\ud800\\u0041\""), SLICE("\"\\ud800\\ud800\""),
-		SLICE("\"\\ud83d\\ude"), SLICE("\"\xff\""), SLICE("\"\xc0\xaf\""), SLICE("\"\xed\xa0\x80\""),
-		SLICE("\"\xe0\x80\x80\""), SLICE("\"\xf4\x90\x80\x80\""), SLICE("\"\xe4\xb8\""),
-		SLICE("\"\xe4"), SLICE("{}\0"), SLICE("[1\0]"), SLICE("\"12345678\x01\"")};
+	const struct slice rows[] = {SLICE(""), SLICE("  "), SLICE("{"), SLICE("}"), SLICE("["),
+		SLICE("[1"), SLICE("[1,"), SLICE("[1,]"), SLICE("[,1]"), SLICE("[1 2]"),
+		SLICE("{\"a\"}"), SLICE("{\"a\":}"), SLICE("{\"a\":1,}"), SLICE("{a:1}"),
+		SLICE("{'a':1}"), SLICE("{1:1}"), SLICE("{\"a\" 1}"), SLICE("[1]]"), SLICE("{}{}"),
+		SLICE("nul"), SLICE("nulL"), SLICE("True"), SLICE("NaN"), SLICE("Infinity"),
+		SLICE("-Infinity"), SLICE("1e400"), SLICE("-1e400"), SLICE("99999999999999999999"),
+		SLICE("9223372036854775808"), SLICE("01"), SLICE("-"), SLICE("+1"), SLICE(".5"),
+		SLICE("1."), SLICE("1e"), SLICE("1e+"), SLICE("0x10"), SLICE("1_0"),
+		SLICE("\xef\xbb\xbf{}"), SLICE("// c\n{}"), SLICE("{}/* */"), SLICE("\"a"),
+		SLICE("\"\\"), SLICE("\"\\x41\""), SLICE("\"\\u12\""), SLICE("\"\\u00g0\""),
+		SLICE("\"\\u0000\""), SLICE("\"a\0b\""), SLICE("\"a\nb\""), SLICE("\"\x1f\""),
+		SLICE("\"\\ud800\""), SLICE("\"\\udc00\""), SLICE("\"\\ud800\\u0041\""),
+		SLICE("\"\\ud800\\ud800\""), SLICE("\"\\ud83d\\ude"), SLICE("\"\xff\""),
+		SLICE("\"\xc0\xaf\""), SLICE("\"\xed\xa0\x80\""), SLICE("\"\xe0\x80\x80\""),
+		SLICE("\"\xf4\x90\x80\x80\""), SLICE("\"\xe4\xb8\""), SLICE("\"\xe4"),
+		SLICE("{}\0"), SLICE("[1\0]"), SLICE("\"12345678\x01\"")};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_int_equal(check(rows[i]), ERR_JSON_INVALID);
@@ -83,26 +87,32 @@ static void keeps_the_limits(void **state UNUSED)
 	for (int i = 0; i < 100000; i++)
 		str_add(&s, "{\"a\":");
 	assert_int_equal(check(str_slice(&s)), ERR_JSON_TOO_COMPLEX);
-	assert_int_equal(
-		jscan_check(str_slice(&s), (struct jscan_limits){.depth = 128}, NULL), ERR_JSON_TOO_COMPLEX);
+	assert_int_equal(jscan_check(str_slice(&s), (struct jscan_limits){.depth = 128}, NULL),
+		ERR_JSON_TOO_COMPLEX);
 	str_release(&s);
 	assert_int_equal(jscan_check(SLICE("[1,2,3]"), four, NULL), ERR_OK);
 	assert_int_equal(jscan_check(SLICE("[1,2,3,4]"), four, NULL), ERR_JSON_TOO_COMPLEX);
 	assert_int_equal(jscan_check(SLICE("{\"a\":1,\"b\":2}"), four, NULL), ERR_JSON_TOO_COMPLEX);
-	assert_int_equal(jscan_check(SLICE("[[],[],[]]"), four, NULL), ERR_OK); // depth is given back
-	assert_int_equal(
-		jscan_check(SLICE("[[[]],[[]],{}]"), (struct jscan_limits){.depth = 3}, NULL), ERR_OK);
+	assert_int_equal(jscan_check(SLICE("[[],[],[]]"), four, NULL),
+		ERR_OK); // depth is given back
+	assert_int_equal(jscan_check(SLICE("[[[]],[[]],{}]"), (struct jscan_limits){.depth = 3},
+				 NULL),
+		ERR_OK);
 }
 
-#define OBJECT(text, m, n) jscan_object(SLICE(text), (struct jscan_limits){0}, m, ARRAY_LEN(m), &(n), NULL)
+#define OBJECT(text, m, n)                                                                         \
+	jscan_object(SLICE(text), (struct jscan_limits){0}, m, ARRAY_LEN(m), &(n), NULL)
 
 static void finds_members(void **state UNUSED)
 {
 	struct jscan_member m[8];
 	size_t n;
 
-	assert_int_equal(OBJECT(" {\"model\" : \"gpt\\n\" ,\"n\":3,\"messages\":[{\"model\":1}], \"stream\":true,"
-				"\"x\":{},\"y\":null,\"z\":false}", m, n), ERR_OK);
+	assert_int_equal(
+		OBJECT(" {\"model\" : \"gpt\\n\" ,\"n\":3,\"messages\":[{\"model\":1}], \"stream\":true,"
+		       "\"x\":{},\"y\":null,\"z\":false}",
+			m, n),
+		ERR_OK);
 	assert_int_equal(n, 7);
 	assert_true(slice_eq_str(jscan_find(m, n, "model")->value, "\"gpt\\n\""));
 	assert_int_equal(jscan_find(m, n, "model")->type, JS_STRING);
@@ -124,7 +134,8 @@ static void lets_nothing_pass_the_top(void **state UNUSED)
 	assert_int_equal(OBJECT("\"x\"", m, n), ERR_JSON_INVALID);
 	assert_int_equal(OBJECT("{\"a\":1,\"a\":2}", m, n), ERR_JSON_DUPLICATE_KEY);
 	assert_int_equal(OBJECT("{\"a\":{\"a\":1}}", m, n), ERR_OK);
-	assert_int_equal(OBJECT("{\"a\":1,\"b\":2,\"c\":3,\"api_base\":4}", m, n), ERR_JSON_TOO_COMPLEX);
+	assert_int_equal(OBJECT("{\"a\":1,\"b\":2,\"c\":3,\"api_base\":4}", m, n),
+		ERR_JSON_TOO_COMPLEX);
 	assert_int_equal(OBJECT("{\"api_b\\u0061se\":1}", m, n), ERR_JSON_INVALID);
 	assert_int_equal(OBJECT("{\"a\\/b\":1}", m, n), ERR_JSON_INVALID);
 	assert_int_equal(OBJECT("{\"\\u4e2d\":1}", m, n), ERR_OK); // as Python's json writes it
@@ -138,7 +149,8 @@ static void answers_may_have_more(void **state UNUSED)
 	struct jscan_member m[2];
 	size_t n;
 
-	assert_int_equal(jscan_object(SLICE("{\"a\":1,\"b\":2,\"c\":3,\"\\u0064\":4}"), lax, m, 2, &n, NULL),
+	assert_int_equal(jscan_object(SLICE("{\"a\":1,\"b\":2,\"c\":3,\"\\u0064\":4}"), lax, m, 2,
+				 &n, NULL),
 		ERR_OK);
 	assert_int_equal(n, 2);
 	assert_int_equal(jscan_object(SLICE("{\"a\":1,\"b\":2,\"a\":3}"), lax, m, 2, &n, NULL),
@@ -173,7 +185,8 @@ static void decodes_scalars(void **state UNUSED)
 	size_t n;
 	int64_t i;
 
-	assert_true(jscan_string(SLICE("\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\""), buf, 32, &n));
+	assert_true(jscan_string(SLICE("\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\""), buf,
+		32, &n));
 	assert_string_equal(buf, "a\"\\/\b\f\n\r\té😀");
 	assert_int_equal(n, strlen(buf));
 	assert_true(jscan_string(SLICE("\"\""), buf, 1, NULL));

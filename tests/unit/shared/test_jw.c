@@ -41,10 +41,10 @@ static void writes_numbers(void **state UNUSED)
 	const struct {
 		double v;
 		const char *want;
-	} rows[] = {{0, "0"}, {-0.0, "0"}, {0.5, "0.5"}, {1.0 / 3, "0.333333"}, {-2.25, "-2.25"}, {1e-9, "0"},
-		{-1e-9, "0"}, {123456789.5, "123456789.5"}, {100, "100"}, {1e12, "1000000000000"},
-		{1e300, "1.0000000000000001e+300"}, {NAN, "null"}, {INFINITY, "null"},
-		{-INFINITY, "null"}};
+	} rows[] = {{0, "0"}, {-0.0, "0"}, {0.5, "0.5"}, {1.0 / 3, "0.333333"}, {-2.25, "-2.25"},
+		{1e-9, "0"}, {-1e-9, "0"}, {123456789.5, "123456789.5"}, {100, "100"},
+		{1e12, "1000000000000"}, {1e300, "1.0000000000000001e+300"}, {NAN, "null"},
+		{INFINITY, "null"}, {-INFINITY, "null"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct str out = STR_INIT;
@@ -52,7 +52,8 @@ static void writes_numbers(void **state UNUSED)
 
 		jw_num(&w, NULL, rows[i].v);
 		assert_string_equal(str_text(&out), rows[i].want);
-		assert_int_equal(jscan_check(str_slice(&out), (struct jscan_limits){0}, NULL), ERR_OK);
+		assert_int_equal(jscan_check(str_slice(&out), (struct jscan_limits){0}, NULL),
+			ERR_OK);
 		str_release(&out);
 	}
 }

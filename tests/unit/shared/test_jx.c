@@ -40,7 +40,8 @@ static const struct field_set limits = {"Limits", limits_rows, 1, 0};
 static const struct field doc_rows[] = {
 	{"id", FT_STR, FIELD_AT(struct doc, id), FF_REQUIRED, FC_ID, .min = 1, .max = 8},
 	{"name", FT_STR, FIELD_AT(struct doc, name), FF_NULLABLE, FC_NAME, .min = 1, .max = 4},
-	{"api_key", FT_SECRET, FIELD_AT(struct doc, api_key), FF_REQUIRED, FC_SECRET, .min = 8, .max = 16},
+	{"api_key", FT_SECRET, FIELD_AT(struct doc, api_key), FF_REQUIRED, FC_SECRET, .min = 8,
+		.max = 16},
 	{"width", FT_INT, FIELD_AT(struct doc, width), .min = 1, .max = 65535, .def = 1024},
 	{"share", FT_NUM, FIELD_AT(struct doc, share), .min = 0, .max = 1},
 	{"enabled", FT_BOOL, FIELD_AT(struct doc, enabled), .def = 1},
@@ -73,12 +74,14 @@ static void fills_a_document(void **state UNUSED)
 	struct doc d;
 	struct err err;
 
-	assert_int_equal(decode("{\"id\":\"a1\",\"name\":\"一见钟情\",\"api_key\":\"sk-12345\",\"width\":65535,"
-				"\"share\":1,\"enabled\":false,\"tier\":\"backup\",\"at\":\"1970-01-01T00:00:01Z\","
-				"\"tags\":[\"x\",\"y\"],\"limits\":{\"rpm\":5},\"targets\":[{\"vendor\":\"v\"},"
-				"{\"vendor\":\"w\",\"weight\":0}],\"params\":{\"b\":0.7,\"a\":[1, 2]},"
-				"\"revision\":99,\"seen\":{\"any\":1}}",
-				 JX_CREATE, &a, &d, &err), ERR_OK);
+	assert_int_equal(
+		decode("{\"id\":\"a1\",\"name\":\"一见钟情\",\"api_key\":\"sk-12345\",\"width\":65535,"
+		       "\"share\":1,\"enabled\":false,\"tier\":\"backup\",\"at\":\"1970-01-01T00:00:01Z\","
+		       "\"tags\":[\"x\",\"y\"],\"limits\":{\"rpm\":5},\"targets\":[{\"vendor\":\"v\"},"
+		       "{\"vendor\":\"w\",\"weight\":0}],\"params\":{\"b\":0.7,\"a\":[1, 2]},"
+		       "\"revision\":99,\"seen\":{\"any\":1}}",
+			JX_CREATE, &a, &d, &err),
+		ERR_OK);
 	assert_string_equal(d.id, "a1");
 	assert_string_equal(d.name, "一见钟情"); // four code points
 	assert_memory_equal(secret_bytes(&d.api_key).p, "sk-12345", 8);
@@ -144,7 +147,8 @@ static void says_what_is_wrong(void **state UNUSED)
 		{"{" BASE ",\"name\":\"fives\"}", ERR_FIELD_RANGE, "name"},
 		{"{" BASE ",\"name\":\"a\\u202e\"}", ERR_FIELD_CHARSET, "name"},
 		{"{" BASE ",\"name\":\"\\u200b\"}", ERR_FIELD_CHARSET, "name"},
-		{"{\"id\":\"a\",\"api_key\":\"sk 12345 with blanks\"}", ERR_FIELD_CHARSET, "api_key"},
+		{"{\"id\":\"a\",\"api_key\":\"sk 12345 with blanks\"}", ERR_FIELD_CHARSET,
+			"api_key"},
 		{"{\"id\":\"a\",\"api_key\":\"short\"}", ERR_FIELD_RANGE, "api_key"},
 		{"{\"id\":\"a\",\"api_key\":12345678}", ERR_FIELD_TYPE, "api_key"},
 		{"{" BASE ",\"tags\":\"x\"}", ERR_FIELD_TYPE, "tags"},
@@ -207,14 +211,16 @@ static void modes_differ(void **state UNUSED)
 	assert_int_equal(d.width, 7);
 	assert_string_equal(d.name, "kept");
 	assert_int_equal(d.limits.rpm, 9);
-	assert_int_equal(decode("{\"name\":null,\"width\":null,\"limits\":{\"rpm\":null}}", JX_PATCH, &a, &d,
-				 &err), ERR_OK);
+	assert_int_equal(decode("{\"name\":null,\"width\":null,\"limits\":{\"rpm\":null}}",
+				 JX_PATCH, &a, &d, &err),
+		ERR_OK);
 	assert_null(d.name);
 	assert_int_equal(d.width, 1024);
 	assert_true(d.limits.rpm == FIELD_NONE);
 	assert_int_equal(decode("{\"targets\":[{\"weight\":1}]}", JX_PATCH, &a, &d, &err),
 		ERR_FIELD_REQUIRED); // a list is replaced as a whole
-	assert_int_equal(decode("{" BASE ",\"more\":{\"x\":1}}", JX_CREATE | JX_ALLOW_UNKNOWN, &a, &d, &err),
+	assert_int_equal(decode("{" BASE ",\"more\":{\"x\":1}}", JX_CREATE | JX_ALLOW_UNKNOWN, &a,
+				 &d, &err),
 		ERR_OK);
 	arena_release(&a);
 }
@@ -244,8 +250,9 @@ static void wipes_the_trees_copy(void **state UNUSED)
 	const struct jx *v;
 	struct doc d;
 
-	assert_int_equal(jx_parse(SLICE("{\"api_key\":\"sk-12345\",\"zzz\":1}"), (struct jscan_limits){0}, &a,
-				 &v, NULL), ERR_OK);
+	assert_int_equal(jx_parse(SLICE("{\"api_key\":\"sk-12345\",\"zzz\":1}"),
+				 (struct jscan_limits){0}, &a, &v, NULL),
+		ERR_OK);
 	assert_int_equal(jx_decode_value(&doc, v, JX_CREATE, &a, &d, NULL), ERR_FIELD_UNKNOWN);
 	assert_string_equal(jx_str(jx_get(v, "api_key"), NULL), "");
 	arena_release(&a);
@@ -275,8 +282,11 @@ static void reads_trees(void **state UNUSED)
 	void *it = NULL;
 	const char *key;
 
-	assert_int_equal(jx_parse(SLICE("{\"z\":{\"list\":[{\"id\":\"x\"},2.5,1e300]},\"b\":true,\"n\":null}"),
-				 (struct jscan_limits){0}, &a, &v, NULL), ERR_OK);
+	assert_int_equal(
+		jx_parse(
+			SLICE("{\"z\":{\"list\":[{\"id\":\"x\"},2.5,1e300]},\"b\":true,\"n\":null}"),
+			(struct jscan_limits){0}, &a, &v, NULL),
+		ERR_OK);
 	assert_string_equal(jx_str(jx_path(v, "z.list[0].id"), "none"), "x");
 	assert_int_equal(jx_int(jx_path(v, "z.list[1]"), -1), 2);
 	assert_int_equal(jx_int(jx_path(v, "z.list[2]"), -1), -1); // no int64 holds it
@@ -304,8 +314,9 @@ static void writes_trees(void **state UNUSED)
 	struct arena a = ARENA_INIT;
 	const struct jx *v;
 	struct str out = STR_INIT;
-	const char *text = "{\"z\":0.7,\"a\":[1,-2.5,1e+300,[],{}],\"s\":\"é\\n\\u009b\",\"t\":[true,null],"
-			   "\"one\":1.0,\"third\":0.3333333333333333}";
+	const char *text =
+		"{\"z\":0.7,\"a\":[1,-2.5,1e+300,[],{}],\"s\":\"é\\n\\u009b\",\"t\":[true,null],"
+		"\"one\":1.0,\"third\":0.3333333333333333}";
 
 	assert_int_equal(jx_parse(slice_of(text), (struct jscan_limits){0}, &a, &v, NULL), ERR_OK);
 	jx_write(v, 0, &out);

@@ -42,13 +42,15 @@ static void writes_one_escaped_line(void **state UNUSED)
 	struct err err;
 
 	log_open(fd, LOG_LVL_INFO);
-	log_line(LOG_LVL_INFO, "start", "path", "a\"b\n\x1b[31m\xff", "none", NULL, "port", "8000", NULL);
+	log_line(LOG_LVL_INFO, "start", "path", "a\"b\n\x1b[31m\xff", "none", NULL, "port", "8000",
+		NULL);
 	n = text_of(fd, buf, sizeof(buf));
 	assert_int_equal(buf[n - 1], '\n');
 	assert_null(memchr(buf, '\n', n - 1));
 	assert_null(memchr(buf, '\x1b', n));
-	assert_int_equal(
-		jscan_object((struct slice){buf, n}, (struct jscan_limits){0}, m, 8, &n, &err), ERR_OK);
+	assert_int_equal(jscan_object((struct slice){buf, n}, (struct jscan_limits){0}, m, 8, &n,
+				 &err),
+		ERR_OK);
 	assert_int_equal(n, 5); // at, level, event, path, port
 	assert_true(slice_eq_str(jscan_find(m, n, "level")->value, "\"info\""));
 	assert_true(slice_eq_str(jscan_find(m, n, "port")->value, "\"8000\""));

@@ -22,10 +22,10 @@ static enum err_code take(const char *type, const char *body)
 static void test_parts(void **state)
 {
 	(void)state;
-	static const char body[] = FIELD("model", "whisper-1")
-		"--B\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a \\\"b\\\".mp3\"\r\n"
-		"Content-Type: audio/mpeg\r\n\r\n\r\n--b\r\n--\r\n--A\r\n" FIELD("empty", "")
-		FIELD("image[]", "1") FIELD("image[]", "2") END;
+	static const char body[] = FIELD("model",
+		"whisper-1") "--B\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a \\\"b\\\".mp3\"\r\n"
+			     "Content-Type: audio/mpeg\r\n\r\n\r\n--b\r\n--\r\n--A\r\n" FIELD(
+				     "empty", "") FIELD("image[]", "1") FIELD("image[]", "2") END;
 	assert_int_equal(take(TYPE, body), ERR_OK);
 	assert_int_equal(m.n, 5);
 	assert_true(slice_eq_str(m.v[0].value, "whisper-1"));
@@ -64,10 +64,12 @@ static const struct {
 	{TYPE, "--B\r\nContent-Disposition: form-data; name=\"a\\\"b\"\r\n\r\nv\r\n" END},
 	{TYPE, "--B\r\nContent-Disposition: attachment; name=\"a\"\r\n\r\nv\r\n" END},
 	{TYPE, "--B\r\nContent-Disposition: form-data; name=\"a\"; name=\"b\"\r\n\r\nv\r\n" END},
-	{TYPE, "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n"
-	       "Content-Disposition: form-data; name=\"b\"\r\n\r\nv\r\n" END},
-	{TYPE, "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n"
-	       "Content-Transfer-Encoding: base64\r\n\r\nv\r\n" END},
+	{TYPE,
+		"--B\r\nContent-Disposition: form-data; name=\"a\"\r\n"
+		"Content-Disposition: form-data; name=\"b\"\r\n\r\nv\r\n" END},
+	{TYPE,
+		"--B\r\nContent-Disposition: form-data; name=\"a\"\r\n"
+		"Content-Transfer-Encoding: base64\r\n\r\nv\r\n" END},
 	{TYPE, "--B\r\nNo colon\r\n\r\nv\r\n" END},
 };
 
@@ -105,7 +107,8 @@ static void test_added_field(void **state)
 {
 	(void)state;
 	struct str s = STR_INIT;
-	assert_int_equal(take("multipart/form-data; charset=utf-8; boundary=\"B\"", FIELD("a", "b") END),
+	assert_int_equal(take("multipart/form-data; charset=utf-8; boundary=\"B\"",
+				 FIELD("a", "b") END),
 		ERR_OK);
 	multipart_add_field(&m, SLICE("model"), SLICE("whisper-1"), &s);
 	assert_string_equal(str_text(&s), FIELD("model", "whisper-1"));

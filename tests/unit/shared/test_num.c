@@ -17,8 +17,8 @@ static void reads_integers(void **state UNUSED)
 	} rows[] = {{"0", 0}, {"-0", 0}, {"42", 42}, {"-42", -42}, {"007", 7},
 		{"9223372036854775807", INT64_MAX}, {"-9223372036854775808", INT64_MIN},
 		{"9223372036854775808", NO}, {"-9223372036854775809", NO},
-		{"99999999999999999999", NO}, {"", NO}, {"-", NO}, {"+1", NO}, {" 1", NO}, {"1 ", NO},
-		{"1.5", NO}, {"1e3", NO}, {"0x10", NO}, {"--1", NO}, {"\xd9\xa1", NO}};
+		{"99999999999999999999", NO}, {"", NO}, {"-", NO}, {"+1", NO}, {" 1", NO},
+		{"1 ", NO}, {"1.5", NO}, {"1e3", NO}, {"0x10", NO}, {"--1", NO}, {"\xd9\xa1", NO}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int64_t v = NO;
@@ -67,9 +67,10 @@ static void reads_finite_numbers(void **state UNUSED)
 		const char *text;
 		bool ok;
 		double want;
-	} rows[] = {{"0.7", true, 0.7}, {"-1e3", true, -1000}, {"1e-400", true, 0}, {"1e400", false, 0},
-		{"nan", false, 0}, {"inf", false, 0}, {"0x1p3", false, 0}, {" 1", false, 0},
-		{"1 ", false, 0}, {"", false, 0}, {"1.2.3", false, 0}, {"e5", false, 0}};
+	} rows[] = {{"0.7", true, 0.7}, {"-1e3", true, -1000}, {"1e-400", true, 0},
+		{"1e400", false, 0}, {"nan", false, 0}, {"inf", false, 0}, {"0x1p3", false, 0},
+		{" 1", false, 0}, {"1 ", false, 0}, {"", false, 0}, {"1.2.3", false, 0},
+		{"e5", false, 0}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		double v = 0;

@@ -48,7 +48,8 @@ static void reads_command_lines(void **state UNUSED)
 		{{"key", "--output", "json", "list", "-q"}, "key output=json list quiet ", NULL},
 		{{"--output=json", "--output="}, "output=json output= ", NULL},
 		{{"-ojson", "-o", "yaml", "-o=csv"}, "output=json output=yaml output=csv ", NULL},
-		{{"-qa", "-qao", "wide", "-qowide"}, "quiet all quiet all output=wide quiet output=wide ", NULL},
+		{{"-qa", "-qao", "wide", "-qowide"},
+			"quiet all quiet all output=wide quiet output=wide ", NULL},
 		{{"-", "--", "-q", "--", "--nope"}, "- -q -- --nope ", NULL},
 		{{"--output", "--quiet"}, "output=--quiet ", NULL},
 		{{"--limit", "-5"}, "limit=-5 ", NULL},
@@ -62,7 +63,8 @@ static void reads_command_lines(void **state UNUSED)
 		{{"-z"}, NULL, "--help"},
 		{{"-\x1b"}, NULL, "--help"},
 		{{"-é"}, NULL, "--help"},
-		{{"--\x1b[2Jlong-unknown-option-with-much-more-text-than-a-message-holds"}, NULL, "--help"},
+		{{"--\x1b[2Jlong-unknown-option-with-much-more-text-than-a-message-holds"}, NULL,
+			"--help"},
 	};
 	struct str out = STR_INIT;
 	struct err err;

@@ -54,13 +54,15 @@ static void reads_what_it_writes(void **state UNUSED)
 
 static void reads_what_others_write(void **state UNUSED)
 {
-	struct slice rest = SLICE("# HELP a b\n\n  \na 1\nb\t2 1395066363000\n"
-				  "c{} 3\nd{x=\"1\", y=\"2\",} 4e3\ne NaN\nf Inf\ng{x=\"unclosed 5\n"
-				  "h not-a-number\ni\nj 0x10\r\nk 6");
+	struct slice rest =
+		SLICE("# HELP a b\n\n  \na 1\nb\t2 1395066363000\n"
+		      "c{} 3\nd{x=\"1\", y=\"2\",} 4e3\ne NaN\nf Inf\ng{x=\"unclosed 5\n"
+		      "h not-a-number\ni\nj 0x10\r\nk 6");
 	const struct {
 		const char *name;
 		double value;
-	} want[] = {{"a", 1}, {"b", 2}, {"c", 3}, {"d", 4000}, {"e", NAN}, {"f", INFINITY}, {"k", 6}};
+	} want[] = {
+		{"a", 1}, {"b", 2}, {"c", 3}, {"d", 4000}, {"e", NAN}, {"f", INFINITY}, {"k", 6}};
 	struct prom_sample s;
 	struct str value = STR_INIT;
 	size_t i = 0;
@@ -80,7 +82,8 @@ static void reads_what_others_write(void **state UNUSED)
 
 static void bad_labels_are_absent(void **state UNUSED)
 {
-	const char *const rows[] = {"", "x", "x=", "x=1", "x=\"", "x=\"\\", "x=\"1\\\"", "=\"1\"", ",,x=\"1\""};
+	const char *const rows[] = {
+		"", "x", "x=", "x=1", "x=\"", "x=\"\\", "x=\"1\\\"", "=\"1\"", ",,x=\"1\""};
 	struct str value = STR_INIT;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

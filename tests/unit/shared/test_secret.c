@@ -16,9 +16,9 @@ static void masks(void **state UNUSED)
 	const struct {
 		const char *key, *want;
 	} rows[] = {{"", "••••"}, {"short", "••••"}, {"sk-1234567890123456", "••••"},
-		{"sk-12345678901234567", "sk-…4567"}, {"sk-proj-abcdefghijklmnopqrstuv", "sk-…stuv"},
-		{"abcdefghijklmnopqrstuv", "…stuv"}, {"abcdefg-hijklmnopqrstuv", "…stuv"},
-		{"abcdef-ghijklmnopqrstuv", "abcdef-…stuv"}};
+		{"sk-12345678901234567", "sk-…4567"},
+		{"sk-proj-abcdefghijklmnopqrstuv", "sk-…stuv"}, {"abcdefghijklmnopqrstuv", "…stuv"},
+		{"abcdefg-hijklmnopqrstuv", "…stuv"}, {"abcdef-ghijklmnopqrstuv", "abcdef-…stuv"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct secret s = {0};

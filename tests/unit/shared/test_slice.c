@@ -13,12 +13,9 @@ static void compares_whole_slices(void **state UNUSED)
 		const char *b;
 		bool same, same_folded;
 	} rows[] = {
-		{SLICE(""), "", true, true},
-		{{NULL, 0}, "", true, true},
-		{SLICE("abc"), "abc", true, true},
-		{SLICE("ABC"), "abc", false, true},
-		{SLICE("abc"), "abcd", false, false},
-		{SLICE("a\0c"), "a", false, false},
+		{SLICE(""), "", true, true}, {{NULL, 0}, "", true, true},
+		{SLICE("abc"), "abc", true, true}, {SLICE("ABC"), "abc", false, true},
+		{SLICE("abc"), "abcd", false, false}, {SLICE("a\0c"), "a", false, false},
 		{SLICE("[@`{"), "{`@[", false, false},
 		{SLICE("TITLE"), "title", false, true}, // in every locale
 	};

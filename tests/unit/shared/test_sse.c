@@ -44,7 +44,10 @@ static void reads_streams_cut_anywhere(void **state UNUSED)
 		{SLICE("event: only\nid: 1\n\ndata: x\n\n"), "|x|;"},
 		{SLICE("data\n\n"), "||;"},
 		{SLICE("retry: 5\nunknown: x\ndata: a:b: c\n\n"), "|a:b: c|;"},
-		{SLICE("\xef\xbb\xbf" "data: bom\n\n\xef\xbb\xbf" "data: not a field\n\n"), "|bom|;"},
+		{SLICE("\xef\xbb\xbf"
+		       "data: bom\n\n\xef\xbb\xbf"
+		       "data: not a field\n\n"),
+			"|bom|;"},
 		{SLICE("data: 一见\n\ndata: cut off\n"), "|一见|;"},
 		{SLICE("data: a\n\r\ndata: b\r\n\n"), "|a|;|b|;"},
 	};

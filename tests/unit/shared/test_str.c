@@ -75,7 +75,10 @@ static void writes_json_strings(void **state UNUSED)
 		{SLICE("\xc2\x9b[31m"), "\"\\u009b[31m\""}, // C1 is as good as ESC to a terminal
 		{SLICE("\xe2\x80\xae"), "\"\\u202e\""},
 		{SLICE("\xf3\xa0\x80\x81"), "\"\\udb40\\udc01\""},
-		{SLICE("a\xff" "b\xe4\xb8"), "\"a\xef\xbf\xbd" "b\xef\xbf\xbd\xef\xbf\xbd\""}};
+		{SLICE("a\xff"
+		       "b\xe4\xb8"),
+			"\"a\xef\xbf\xbd"
+			"b\xef\xbf\xbd\xef\xbf\xbd\""}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct str s = STR_INIT;

@@ -29,13 +29,15 @@ static void aligns_by_cells(void **state UNUSED)
 	struct str out = STR_INIT;
 
 	table_text(t, true, 0, &out);
-	assert_string_equal(str_text(&out), "NAME       N  STATE\n"
-					    "一见       7  ok\n"
-					    "plain  12345\n");
+	assert_string_equal(str_text(&out),
+		"NAME       N  STATE\n"
+		"一见       7  ok\n"
+		"plain  12345\n");
 	str_clear(&out);
 	table_text(t, false, 8, &out);
-	assert_string_equal(str_text(&out), "一见   …\n"
-					    "plain  …\n");
+	assert_string_equal(str_text(&out),
+		"一见   …\n"
+		"plain  …\n");
 	str_release(&out);
 	table_free(t);
 	table_free(NULL);
@@ -63,14 +65,16 @@ static void writes_csv(void **state UNUSED)
 	const struct {
 		struct slice cell;
 		const char *guarded, *raw;
-	} rows[] = {{SLICE(""), "", ""}, {SLICE("a b"), "a b", "a b"}, {SLICE("a,b"), "\"a,b\"", "\"a,b\""},
+	} rows[] = {{SLICE(""), "", ""}, {SLICE("a b"), "a b", "a b"},
+		{SLICE("a,b"), "\"a,b\"", "\"a,b\""},
 		{SLICE("say \"x\""), "\"say \"\"x\"\"\"", "\"say \"\"x\"\"\""},
 		{SLICE("a\r\nb"), "\"a\r\nb\"", "\"a\r\nb\""},
 		{SLICE("=cmd|'/c calc'!A1"), "\"'=cmd|'/c calc'!A1\"", "=cmd|'/c calc'!A1"},
 		{SLICE("+1+1"), "\"'+1+1\"", "+1+1"}, {SLICE("-2+3"), "\"'-2+3\"", "-2+3"},
-		{SLICE("@SUM(A1)"), "\"'@SUM(A1)\"", "@SUM(A1)"}, {SLICE("\t=1"), "\"'\t=1\"", "\t=1"},
-		{SLICE("\r=1"), "\"'\r=1\"", "\"\r=1\""}, {SLICE("-5"), "-5", "-5"},
-		{SLICE("-0.25"), "-0.25", "-0.25"}, {SLICE("-"), "-", "-"}, {SLICE("一见"), "一见", "一见"}};
+		{SLICE("@SUM(A1)"), "\"'@SUM(A1)\"", "@SUM(A1)"},
+		{SLICE("\t=1"), "\"'\t=1\"", "\t=1"}, {SLICE("\r=1"), "\"'\r=1\"", "\"\r=1\""},
+		{SLICE("-5"), "-5", "-5"}, {SLICE("-0.25"), "-0.25", "-0.25"},
+		{SLICE("-"), "-", "-"}, {SLICE("一见"), "一见", "一见"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		for (int raw = 0; raw < 2; raw++) {

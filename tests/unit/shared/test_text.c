@@ -13,9 +13,13 @@ static void makes_remote_text_safe(void **state UNUSED)
 		struct slice in;
 		const char *want;
 	} rows[] = {{SLICE(""), ""}, {{NULL, 0}, ""}, {SLICE("一见 é 😀"), "一见 é 😀"},
-		{SLICE("\x1b[31mred"), "\\x1b[31mred"}, {SLICE("\x1b]0;title\x07"), "\\x1b]0;title\\x07"},
+		{SLICE("\x1b[31mred"), "\\x1b[31mred"},
+		{SLICE("\x1b]0;title\x07"), "\\x1b]0;title\\x07"},
 		{SLICE("a\r\nb\tc"), "a\\x0d\\x0ab\\x09c"}, {SLICE("\0"), "\\x00"},
-		{SLICE("\x7f\xc2\x9b" "1m"), "\\x7f\\x9b1m"}, {SLICE("\xe2\x80\xaegpj.exe"), "\\u202egpj.exe"},
+		{SLICE("\x7f\xc2\x9b"
+		       "1m"),
+			"\\x7f\\x9b1m"},
+		{SLICE("\xe2\x80\xaegpj.exe"), "\\u202egpj.exe"},
 		{SLICE("\xe2\x80\x8b"), "\\u200b"}, {SLICE("\xef\xbb\xbf"), "\\ufeff"},
 		{SLICE("\xf3\xa0\x80\x81"), "\\U0e0001"}, {SLICE("\xff\xc3"), "\\xff\\xc3"},
 		{SLICE("back\\slash"), "back\\slash"}};
@@ -42,8 +46,9 @@ static void fits_into_cells(void **state UNUSED)
 	} rows[] = {{"abc", 5, true, true, "abc  "}, {"abc", 5, false, true, "abc"},
 		{"abc", 3, true, true, "abc"}, {"abcd", 3, false, true, "ab…"},
 		{"abcd", 3, false, false, "ab~"}, {"一见钟情", 5, true, true, "一见…"},
-		{"一见钟情", 4, true, true, "一… "}, {"一", 1, true, true, "…"}, {"abc", 0, true, true, ""},
-		{"abc", -1, true, true, ""}, {"\x1b[0m", 4, false, true, "\\x1…"}, {"", 2, true, true, "  "}};
+		{"一见钟情", 4, true, true, "一… "}, {"一", 1, true, true, "…"},
+		{"abc", 0, true, true, ""}, {"abc", -1, true, true, ""},
+		{"\x1b[0m", 4, false, true, "\\x1…"}, {"", 2, true, true, "  "}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct str s = STR_INIT;
@@ -60,8 +65,9 @@ static void finds_the_closest(void **state UNUSED)
 	const struct {
 		const char *word, *want;
 	} rows[] = {{"key", "key"}, {"kye", "key"}, {"keys", "key"}, {"rout", "route"},
-		{"roote", "route"}, {"servcie", "service"}, {"sttaus", "status"}, {"featuer", "feature"},
-		{"x", NULL}, {"", NULL}, {"zzzzzz", NULL}, {"completely-else", NULL}};
+		{"roote", "route"}, {"servcie", "service"}, {"sttaus", "status"},
+		{"featuer", "feature"}, {"x", NULL}, {"", NULL}, {"zzzzzz", NULL},
+		{"completely-else", NULL}};
 	char long_word[200];
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -88,8 +94,9 @@ static void says_ages_and_sizes(void **state UNUSED)
 		double v;
 		const char *want;
 	} sizes[] = {{0, "0"}, {12, "12"}, {999, "999"}, {1000, "1k"}, {1234, "1.23k"},
-		{12345, "12.3k"}, {999499, "999k"}, {999600, "1.00M"}, {3400000, "3.40M"}, {0.5, "0.50"},
-		{0.0012, "0.0012"}, {-1234, "-1.23k"}, {NAN, "-"}, {INFINITY, "-"}, {1e18, "1000P"}};
+		{12345, "12.3k"}, {999499, "999k"}, {999600, "1.00M"}, {3400000, "3.40M"},
+		{0.5, "0.50"}, {0.0012, "0.0012"}, {-1234, "-1.23k"}, {NAN, "-"}, {INFINITY, "-"},
+		{1e18, "1000P"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(ages); i++) {
 		struct str s = STR_INIT;
@@ -112,8 +119,9 @@ static void durations_as_go_writes_them(void **state UNUSED)
 	static const struct {
 		int64_t us;
 		const char *text;
-	} cases[] = {{0, "0s"}, {-5, "0s"}, {1, "1ms"}, {12000, "12ms"}, {999001, "1s"}, {1000000, "1s"},
-		{1500000, "1.5s"}, {6010000, "6.01s"}, {360000000, "6m0s"}, {3723000000, "1h2m3s"}};
+	} cases[] = {{0, "0s"}, {-5, "0s"}, {1, "1ms"}, {12000, "12ms"}, {999001, "1s"},
+		{1000000, "1s"}, {1500000, "1.5s"}, {6010000, "6.01s"}, {360000000, "6m0s"},
+		{3723000000, "1h2m3s"}};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct str s = STR_INIT;
 		text_add_duration(&s, cases[i].us);
@@ -124,8 +132,8 @@ static void durations_as_go_writes_them(void **state UNUSED)
 	assert_true(text_duration_us(SLICE("1h2m3.5s"), &us) && us == INT64_C(3723500000));
 	assert_true(text_duration_us(SLICE("6ms"), &us) && us == 6000);
 	assert_true(text_duration_us(SLICE("250us"), &us) && us == 250);
-	static const char *const bad[] = {"", "5", "s", "1x", "-1s", "1s1", "1e9h", "nan s",
-		"99999999999999999999h"};
+	static const char *const bad[] = {
+		"", "5", "s", "1x", "-1s", "1s1", "1e9h", "nan s", "99999999999999999999h"};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_false(text_duration_us(slice_of(bad[i]), &us));
 }

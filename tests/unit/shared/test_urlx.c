@@ -15,8 +15,10 @@ static void takes_base_urls(void **state UNUSED)
 		const char *text, *host, *path, *origin;
 		int port;
 	} rows[] = {
-		{"https://api.openai.com/v1", "api.openai.com", "", "https://api.openai.com:443", 443},
-		{"HTTPS://API.OpenAI.com/v1/", "api.openai.com", "", "https://api.openai.com:443", 443},
+		{"https://api.openai.com/v1", "api.openai.com", "", "https://api.openai.com:443",
+			443},
+		{"HTTPS://API.OpenAI.com/v1/", "api.openai.com", "", "https://api.openai.com:443",
+			443},
 		{"http://h/compatible-mode/v1/", "h", "/compatible-mode", "http://h:80", 80},
 		{"http://h/xv1", "h", "/xv1", "http://h:80", 80},
 		{"http://localhost:11434", "localhost", "", "http://localhost:11434", 11434},
@@ -45,19 +47,21 @@ static void takes_base_urls(void **state UNUSED)
 static void refuses_urls(void **state UNUSED)
 {
 	const struct slice rows[] = {SLICE(""), SLICE("file:///etc/passwd"), SLICE("gopher://h/"),
-		SLICE("dict://h/"), SLICE("ftp://h/"), SLICE("//h"), SLICE("http:h"), SLICE("http:/h"),
-		SLICE("h"), SLICE("h:80"), SLICE("http://"), SLICE("http:///p"), SLICE("http://:80/"),
-		SLICE("http://h:0/"), SLICE("http://h:65536/"), SLICE("http://h:99999/"),
-		SLICE("http://h:-1/"), SLICE("http://h:80a/"), SLICE("http://h /"), SLICE(" http://h/"),
-		SLICE("http://h/\r\nX: y"), SLICE("http://h\0.evil/"), SLICE("http://h%00.evil/"),
-		SLICE("http://h\t/"), SLICE("http://%31%32%37.0.0.1/"), SLICE("http://例え/"),
-		SLICE("http://user:pw@h/"), SLICE("http://user@h/"), SLICE("http://@h/"),
-		SLICE("http://:@h/"), SLICE("http://h/?q=1"), SLICE("http://h/?"), SLICE("http://h?q"),
+		SLICE("dict://h/"), SLICE("ftp://h/"), SLICE("//h"), SLICE("http:h"),
+		SLICE("http:/h"), SLICE("h"), SLICE("h:80"), SLICE("http://"), SLICE("http:///p"),
+		SLICE("http://:80/"), SLICE("http://h:0/"), SLICE("http://h:65536/"),
+		SLICE("http://h:99999/"), SLICE("http://h:-1/"), SLICE("http://h:80a/"),
+		SLICE("http://h /"), SLICE(" http://h/"), SLICE("http://h/\r\nX: y"),
+		SLICE("http://h\0.evil/"), SLICE("http://h%00.evil/"), SLICE("http://h\t/"),
+		SLICE("http://%31%32%37.0.0.1/"), SLICE("http://例え/"), SLICE("http://user:pw@h/"),
+		SLICE("http://user@h/"), SLICE("http://@h/"), SLICE("http://:@h/"),
+		SLICE("http://h/?q=1"), SLICE("http://h/?"), SLICE("http://h?q"),
 		SLICE("http://h/#f"), SLICE("http://h#"), SLICE("http://127.0.0.1\\@evil/"),
 		SLICE("http://127.0.0.1#@evil/"), SLICE("http://127.0.0.1\\.evil/"),
 		SLICE("http://[fe80::1%25eth0]/"), SLICE("http://[::1/"), SLICE("http://::1/"),
-		SLICE("http://[::1]x/"), SLICE("http://[127.0.0.1]/"), SLICE("http://h|x/"), SLICE("http:///u@h/"),
-		SLICE("javascript://h/"), SLICE("httpx://h/"), SLICE("https+unix://h/")};
+		SLICE("http://[::1]x/"), SLICE("http://[127.0.0.1]/"), SLICE("http://h|x/"),
+		SLICE("http:///u@h/"), SLICE("javascript://h/"), SLICE("httpx://h/"),
+		SLICE("https+unix://h/")};
 	char long_url[URLX_MAX + 2];
 	struct arena a = ARENA_INIT;
 	struct url u;
@@ -100,22 +104,46 @@ static void judges_addresses(void **state UNUSED)
 		const char *text;
 		enum addr_class want;
 	} rows[] = {
-		{"127.0.0.1", ADDR_LOOPBACK}, {"127.255.255.254", ADDR_LOOPBACK}, {"::1", ADDR_LOOPBACK},
-		{"::ffff:127.0.0.1", ADDR_LOOPBACK}, {"64:ff9b::7f00:1", ADDR_LOOPBACK},
-		{"2002:7f00:1::", ADDR_LOOPBACK}, {"10.1.2.3", ADDR_PRIVATE}, {"172.16.0.1", ADDR_PRIVATE},
-		{"172.31.255.255", ADDR_PRIVATE}, {"172.32.0.1", ADDR_PUBLIC}, {"192.168.1.1", ADDR_PRIVATE},
-		{"100.64.0.1", ADDR_PRIVATE}, {"100.128.0.1", ADDR_PUBLIC}, {"fd12:3456::1", ADDR_PRIVATE},
-		{"fec0::1", ADDR_PRIVATE}, {"::ffff:10.0.0.1", ADDR_PRIVATE}, {"8.8.8.8", ADDR_PUBLIC},
-		{"2606:4700::1111", ADDR_PUBLIC}, {"2002:808:808::1", ADDR_PUBLIC},
-		{"64:ff9b::808:808", ADDR_PUBLIC}, {"0.0.0.0", ADDR_FORBIDDEN}, {"0.1.2.3", ADDR_FORBIDDEN},
-		{"::", ADDR_FORBIDDEN}, {"169.254.169.254", ADDR_FORBIDDEN},
-		{"::ffff:169.254.169.254", ADDR_FORBIDDEN}, {"64:ff9b::a9fe:a9fe", ADDR_FORBIDDEN},
-		{"2002:a9fe:a9fe::", ADDR_FORBIDDEN}, {"fe80::1", ADDR_FORBIDDEN}, {"ff02::1", ADDR_FORBIDDEN},
-		{"224.0.0.1", ADDR_FORBIDDEN}, {"240.0.0.1", ADDR_FORBIDDEN},
-		{"255.255.255.255", ADDR_FORBIDDEN}, {"192.0.0.192", ADDR_FORBIDDEN},
-		{"100.100.100.200", ADDR_FORBIDDEN}, {"168.63.129.16", ADDR_FORBIDDEN},
-		{"fd00:ec2::254", ADDR_FORBIDDEN}, {"fd20:ce::254", ADDR_FORBIDDEN}, {"::127.0.0.1", ADDR_FORBIDDEN},
-		{"::ffff:0:127.0.0.1", ADDR_FORBIDDEN}, {"2001:0:7f00:1::", ADDR_FORBIDDEN},
+		{"127.0.0.1", ADDR_LOOPBACK},
+		{"127.255.255.254", ADDR_LOOPBACK},
+		{"::1", ADDR_LOOPBACK},
+		{"::ffff:127.0.0.1", ADDR_LOOPBACK},
+		{"64:ff9b::7f00:1", ADDR_LOOPBACK},
+		{"2002:7f00:1::", ADDR_LOOPBACK},
+		{"10.1.2.3", ADDR_PRIVATE},
+		{"172.16.0.1", ADDR_PRIVATE},
+		{"172.31.255.255", ADDR_PRIVATE},
+		{"172.32.0.1", ADDR_PUBLIC},
+		{"192.168.1.1", ADDR_PRIVATE},
+		{"100.64.0.1", ADDR_PRIVATE},
+		{"100.128.0.1", ADDR_PUBLIC},
+		{"fd12:3456::1", ADDR_PRIVATE},
+		{"fec0::1", ADDR_PRIVATE},
+		{"::ffff:10.0.0.1", ADDR_PRIVATE},
+		{"8.8.8.8", ADDR_PUBLIC},
+		{"2606:4700::1111", ADDR_PUBLIC},
+		{"2002:808:808::1", ADDR_PUBLIC},
+		{"64:ff9b::808:808", ADDR_PUBLIC},
+		{"0.0.0.0", ADDR_FORBIDDEN},
+		{"0.1.2.3", ADDR_FORBIDDEN},
+		{"::", ADDR_FORBIDDEN},
+		{"169.254.169.254", ADDR_FORBIDDEN},
+		{"::ffff:169.254.169.254", ADDR_FORBIDDEN},
+		{"64:ff9b::a9fe:a9fe", ADDR_FORBIDDEN},
+		{"2002:a9fe:a9fe::", ADDR_FORBIDDEN},
+		{"fe80::1", ADDR_FORBIDDEN},
+		{"ff02::1", ADDR_FORBIDDEN},
+		{"224.0.0.1", ADDR_FORBIDDEN},
+		{"240.0.0.1", ADDR_FORBIDDEN},
+		{"255.255.255.255", ADDR_FORBIDDEN},
+		{"192.0.0.192", ADDR_FORBIDDEN},
+		{"100.100.100.200", ADDR_FORBIDDEN},
+		{"168.63.129.16", ADDR_FORBIDDEN},
+		{"fd00:ec2::254", ADDR_FORBIDDEN},
+		{"fd20:ce::254", ADDR_FORBIDDEN},
+		{"::127.0.0.1", ADDR_FORBIDDEN},
+		{"::ffff:0:127.0.0.1", ADDR_FORBIDDEN},
+		{"2001:0:7f00:1::", ADDR_FORBIDDEN},
 		{"64:ff9b:1::7f00:1", ADDR_FORBIDDEN},
 	};
 	struct sockaddr sa = {.sa_family = AF_UNIX};
@@ -134,22 +162,24 @@ static void judges_hosts_as_dialled(void **state UNUSED)
 		bool name;
 	} rows[] = {{"2130706433", ADDR_LOOPBACK, false}, {"0x7f000001", ADDR_LOOPBACK, false},
 		{"0177.0.0.1", ADDR_LOOPBACK, false}, {"127.1", ADDR_LOOPBACK, false},
-		{"[::ffff:7f00:1]", ADDR_LOOPBACK, false}, {"[64:ff9b::7f00:1]", ADDR_LOOPBACK, false},
-		{"0", ADDR_FORBIDDEN, false}, {"0xa9fea9fe", ADDR_FORBIDDEN, false},
-		{"localhost", ADDR_LOOPBACK, false}, {"LocalHost", ADDR_LOOPBACK, false},
-		{"localhost.", ADDR_LOOPBACK, false}, {"x.localhost", ADDR_LOOPBACK, false},
+		{"[::ffff:7f00:1]", ADDR_LOOPBACK, false},
+		{"[64:ff9b::7f00:1]", ADDR_LOOPBACK, false}, {"0", ADDR_FORBIDDEN, false},
+		{"0xa9fea9fe", ADDR_FORBIDDEN, false}, {"localhost", ADDR_LOOPBACK, false},
+		{"LocalHost", ADDR_LOOPBACK, false}, {"localhost.", ADDR_LOOPBACK, false},
+		{"x.localhost", ADDR_LOOPBACK, false},
 		{"metadata.google.internal", ADDR_FORBIDDEN, false},
-		{"METADATA.google.internal.", ADDR_FORBIDDEN, false}, {"metadata", ADDR_FORBIDDEN, false},
-		{"api.openai.com", ADDR_PUBLIC, true}, {"127.0.0.1.nip.io", ADDR_PUBLIC, true},
-		{"notlocalhost", ADDR_PUBLIC, true}};
+		{"METADATA.google.internal.", ADDR_FORBIDDEN, false},
+		{"metadata", ADDR_FORBIDDEN, false}, {"api.openai.com", ADDR_PUBLIC, true},
+		{"127.0.0.1.nip.io", ADDR_PUBLIC, true}, {"notlocalhost", ADDR_PUBLIC, true}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct arena a = ARENA_INIT;
 		struct url u;
 		bool name = !rows[i].name;
 
-		assert_int_equal(urlx_parse(slice_of(arena_printf(&a, "http://%s/", rows[i].host)), &a, &u,
-					 NULL), ERR_OK);
+		assert_int_equal(urlx_parse(slice_of(arena_printf(&a, "http://%s/", rows[i].host)),
+					 &a, &u, NULL),
+			ERR_OK);
 		assert_int_equal(urlx_host_class(u.host, &name), rows[i].want);
 		assert_int_equal(name, rows[i].name);
 		arena_release(&a);
@@ -164,10 +194,18 @@ static void judges_sites(void **state UNUSED)
 		const char *host;
 		enum addr_class want;
 	} rows[] = {
-		{"gpu7", ADDR_PRIVATE}, {"gpu7.lan", ADDR_PRIVATE}, {"llm.team.svc", ADDR_PRIVATE},
-		{"a.internal", ADDR_PRIVATE}, {"localhost", ADDR_LOOPBACK}, {"a.localhost", ADDR_LOOPBACK},
-		{"lan.example.com", ADDR_PUBLIC}, {"example.com", ADDR_PUBLIC}, {"10.0.0.7", ADDR_PRIVATE},
-		{"8.8.8.8", ADDR_PUBLIC}, {"169.254.169.254", ADDR_FORBIDDEN}, {"::1", ADDR_LOOPBACK},
+		{"gpu7", ADDR_PRIVATE},
+		{"gpu7.lan", ADDR_PRIVATE},
+		{"llm.team.svc", ADDR_PRIVATE},
+		{"a.internal", ADDR_PRIVATE},
+		{"localhost", ADDR_LOOPBACK},
+		{"a.localhost", ADDR_LOOPBACK},
+		{"lan.example.com", ADDR_PUBLIC},
+		{"example.com", ADDR_PUBLIC},
+		{"10.0.0.7", ADDR_PRIVATE},
+		{"8.8.8.8", ADDR_PUBLIC},
+		{"169.254.169.254", ADDR_FORBIDDEN},
+		{"::1", ADDR_LOOPBACK},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)

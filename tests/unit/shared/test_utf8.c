@@ -10,10 +10,10 @@
 static void refuses_what_is_not_utf8(void **state UNUSED)
 {
 	const struct slice rows[] = {SLICE("\x80"), SLICE("\xbf"), SLICE("\xc0\x80"),
-		SLICE("\xc1\xbf"), SLICE("\xe0\x80\x80"), SLICE("\xe0\x9f\xbf"), SLICE("\xed\xa0\x80"),
-		SLICE("\xed\xbf\xbf"), SLICE("\xf0\x80\x80\x80"), SLICE("\xf4\x90\x80\x80"),
-		SLICE("\xf5\x80\x80\x80"), SLICE("\xff"), SLICE("\xc3"), SLICE("\xe4\xb8"),
-		SLICE("\xf0\x9f\x98"), SLICE("\xe4\xb8 "), SLICE("ok\xfe")};
+		SLICE("\xc1\xbf"), SLICE("\xe0\x80\x80"), SLICE("\xe0\x9f\xbf"),
+		SLICE("\xed\xa0\x80"), SLICE("\xed\xbf\xbf"), SLICE("\xf0\x80\x80\x80"),
+		SLICE("\xf4\x90\x80\x80"), SLICE("\xf5\x80\x80\x80"), SLICE("\xff"), SLICE("\xc3"),
+		SLICE("\xe4\xb8"), SLICE("\xf0\x9f\x98"), SLICE("\xe4\xb8 "), SLICE("ok\xfe")};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_false(utf8_valid(rows[i]));
@@ -44,11 +44,11 @@ static void knows_widths(void **state UNUSED)
 		uint32_t cp;
 		int want;
 	} rows[] = {{'a', 1}, {0, 0}, {0x1b, 0}, {0x7f, 0}, {0x85, 0}, {0xa0, 1}, {0xad, 1},
-		{0x300, 0}, {0x378, 1}, {0x3b1, 1}, {0x600, 1}, {0x1100, 2}, {0x1160, 0}, {0x200b, 0},
-		{0x200d, 0}, {0x2026, 1}, {0x202e, 0}, {0x2500, 1}, {0x2588, 1}, {0x25cf, 1},
-		{0x2713, 1}, {0x2714, 1}, {0x26a1, 2}, {0x3000, 2}, {0x4e00, 2}, {0x9fff, 2},
-		{0xac00, 2}, {0xfe0f, 0}, {0xff01, 2}, {0xffe6, 2}, {0x1f600, 2}, {0x2fffd, 2},
-		{0x30000, 2}, {0x10ffff, 1}};
+		{0x300, 0}, {0x378, 1}, {0x3b1, 1}, {0x600, 1}, {0x1100, 2}, {0x1160, 0},
+		{0x200b, 0}, {0x200d, 0}, {0x2026, 1}, {0x202e, 0}, {0x2500, 1}, {0x2588, 1},
+		{0x25cf, 1}, {0x2713, 1}, {0x2714, 1}, {0x26a1, 2}, {0x3000, 2}, {0x4e00, 2},
+		{0x9fff, 2}, {0xac00, 2}, {0xfe0f, 0}, {0xff01, 2}, {0xffe6, 2}, {0x1f600, 2},
+		{0x2fffd, 2}, {0x30000, 2}, {0x10ffff, 1}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_int_equal(utf8_cp_width(rows[i].cp), rows[i].want);
@@ -82,7 +82,8 @@ static void fits_into_cells(void **state UNUSED)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int taken = -1;
 
-		assert_int_equal(utf8_fit(slice_of(rows[i].text), rows[i].cells, &taken), rows[i].want);
+		assert_int_equal(utf8_fit(slice_of(rows[i].text), rows[i].cells, &taken),
+			rows[i].want);
 		assert_int_equal(taken, rows[i].want_cells);
 	}
 	assert_int_equal(utf8_count(SLICE("a一é😀")), 4);
@@ -90,8 +91,9 @@ static void fits_into_cells(void **state UNUSED)
 
 static void names_what_is_never_shown_raw(void **state UNUSED)
 {
-	const uint32_t unsafe[] = {0, 7, '\n', '\t', 0x1b, 0x7f, 0x80, 0x9b, 0x9f, 0x61c, 0x200b, 0x200e,
-		0x200f, 0x2028, 0x202a, 0x202e, 0x2060, 0x2066, 0x2069, 0xfeff, 0xfff9, 0xe0001, 0xe007f};
+	const uint32_t unsafe[] = {0, 7, '\n', '\t', 0x1b, 0x7f, 0x80, 0x9b, 0x9f, 0x61c, 0x200b,
+		0x200e, 0x200f, 0x2028, 0x202a, 0x202e, 0x2060, 0x2066, 0x2069, 0xfeff, 0xfff9,
+		0xe0001, 0xe007f};
 	const uint32_t safe[] = {' ', '~', 0xa0, 0x4e00, 0x1f600, 0x300, 0xfffd};
 
 	for (size_t i = 0; i < ARRAY_LEN(unsafe); i++)

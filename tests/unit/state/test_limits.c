@@ -31,8 +31,8 @@ static void any_minute_holds(void **state UNUSED)
 	for (size_t k = 0; k < ARRAY_LEN(cases); k++) {
 		struct limits l = limits_of(cases[k].rpm, 0, 0, cases[k].burst, NULL);
 		struct live live = {0};
-		int64_t bound = cases[k].rpm + (cases[k].burst ? cases[k].burst
-							      : MAX_OF(cases[k].rpm / 10, 1));
+		int64_t bound = cases[k].rpm +
+			(cases[k].burst ? cases[k].burst : MAX_OF(cases[k].rpm / 10, 1));
 		int64_t tick = MAX_OF(MINUTE / cases[k].rpm / 40, 20), per[180] = {0}, all = 0;
 		// Each second's admissions, then every window of 60 of them.
 		for (int64_t now = START; now < START + 3 * MINUTE; now += tick) {
@@ -275,8 +275,10 @@ static void windows(void **state UNUSED)
 	assert_true(budget_window_end(BUDGET_MONTH, WALL) == INT64_C(1796083200000)); // 1 December
 	assert_true(budget_window_end(BUDGET_MONTH, INT64_C(1798761599999)) ==
 		INT64_C(1798761600000)); // over the year's end
-	assert_true(budget_window_of(BUDGET_MONTH, INT64_C(1796083200000)) == (2026 - 1970) * 12 + 11);
-	assert_true(budget_window_of(BUDGET_MONTH, INT64_C(1796083199999)) == (2026 - 1970) * 12 + 10);
+	assert_true(budget_window_of(BUDGET_MONTH, INT64_C(1796083200000)) ==
+		(2026 - 1970) * 12 + 11);
+	assert_true(budget_window_of(BUDGET_MONTH, INT64_C(1796083199999)) ==
+		(2026 - 1970) * 12 + 10);
 	assert_true(budget_window_of(BUDGET_DAY, WALL + 12 * 3600000) ==
 		budget_window_of(BUDGET_DAY, WALL) + 1);
 	assert_true(budget_window_of(BUDGET_TOTAL, WALL) == 0);

@@ -87,8 +87,8 @@ static void test_tiers(void **state)
 	(void)state;
 	struct price_tier tiers[2];
 	for (int i = 0; i < 2; i++)
-		tiers[i] = (struct price_tier){0, FIELD_NONE, FIELD_NONE, FIELD_NONE, FIELD_NONE,
-			FIELD_NONE};
+		tiers[i] = (struct price_tier){
+			0, FIELD_NONE, FIELD_NONE, FIELD_NONE, FIELD_NONE, FIELD_NONE};
 	tiers[0].above_tokens = 32000;
 	tiers[0].input_pico = 20;
 	tiers[1].above_tokens = 128000;
@@ -244,7 +244,8 @@ static void what_was_stored_is_read(void **state UNUSED)
 	assert_int_equal(jx_decode(&budget_fields, doc, limits, JX_CREATE, &a, &b, &err),
 		ERR_FIELD_CHARSET);
 	assert_string_equal(err.field, "currency");
-	assert_int_equal(jx_decode(&budget_fields, doc, limits, JX_CREATE | JX_STORED, &a, &b, &err),
+	assert_int_equal(jx_decode(&budget_fields, doc, limits, JX_CREATE | JX_STORED, &a, &b,
+				 &err),
 		ERR_OK);
 	assert_string_equal(b.currency, "XYZ");
 	arena_release(&a);

@@ -57,7 +57,8 @@ static void test_no_budget_buys_nothing(void **state UNUSED)
 
 static void test_what_it_did_cost_counts(void **state UNUSED)
 {
-	static const struct money real = {5, "USD", COST_REPORTED}, huge = {INT64_MAX, "USD", COST_REPORTED};
+	static const struct money real = {5, "USD", COST_REPORTED},
+				  huge = {INT64_MAX, "USD", COST_REPORTED};
 	struct live key = {0};
 	probe_purse_take(&key, 1, &sixty, &budget);
 	probe_purse_settle(&key, 1, &sixty, &real);

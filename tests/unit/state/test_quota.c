@@ -72,7 +72,8 @@ static void what_is_owed_for_a_moment_is_owed(void **state UNUSED)
 	assert_true(quota_left(q, now * 1000 + q.step_ns + 1, now) == 1);
 	assert_true(quota_reset_us(q, 0, now) == 0); // long paid
 	assert_true(quota_reset_us(q, now * 1000 + 1000, now) == 1);
-	assert_true(quota_until_us(q, now * 1000 + 2 * q.step_ns + 1, 1, now) == now + 1); // not too early
+	assert_true(quota_until_us(q, now * 1000 + 2 * q.step_ns + 1, 1, now) ==
+		now + 1); // not too early
 }
 
 static void what_costs_nothing_takes_nothing(void **state UNUSED)

@@ -9,8 +9,9 @@
 
 static struct usage_key key(int64_t minute, const char *feature, const char *model)
 {
-	return (struct usage_key){.minute = minute, .by = {feature, "openai/gpt-4", "local", NULL,
-		model}, .currency = "USD"};
+	return (struct usage_key){.minute = minute,
+		.by = {feature, "openai/gpt-4", "local", NULL, model},
+		.currency = "USD"};
 }
 
 static void count(struct usage_table *t, const struct usage_key *k, int64_t n)
@@ -32,7 +33,8 @@ static int64_t total(const struct usage_table *t)
 static void test_rows_are_told_apart(void **state UNUSED)
 {
 	struct usage_table t = usage_table(1000);
-	struct usage_key a = key(61, "chat", "m"), b = key(61, "chat", "n"), c = key(62, "chat", "m");
+	struct usage_key a = key(61, "chat", "m"), b = key(61, "chat", "n"),
+			 c = key(62, "chat", "m");
 	count(&t, &a, 1);
 	count(&t, &a, 2);
 	count(&t, &b, 4);
@@ -64,8 +66,9 @@ static void test_it_is_bounded_and_loses_nothing(void **state UNUSED)
 	assert_true(t.n <= 100 + 2);
 	assert_int_equal(t.overflow, 5000 - 100);
 	assert_int_equal(total(&t), 5000);
-	struct usage_key o = {.minute = 60, .by = {USAGE_OTHER, USAGE_OTHER, USAGE_OTHER,
-		USAGE_OTHER, USAGE_OTHER}, .currency = "USD"};
+	struct usage_key o = {.minute = 60,
+		.by = {USAGE_OTHER, USAGE_OTHER, USAGE_OTHER, USAGE_OTHER, USAGE_OTHER},
+		.currency = "USD"};
 	assert_true(usage_table_at(&t, &o)->sum.attempts > 1000);
 	usage_table_release(&t);
 }

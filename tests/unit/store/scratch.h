@@ -29,8 +29,7 @@ static inline enum err_code scratch_open(struct scratch *s)
 	s->snaps = snapshots_new();
 	s->live = live_new();
 	s->loop = loop_new("test", NULL);
-	enum err_code code =
-		store_open(&s->settings, s->snaps, s->live, &s->store, &locked, &err);
+	enum err_code code = store_open(&s->settings, s->snaps, s->live, &s->store, &locked, &err);
 	if (code == ERR_OK)
 		store_start(s->store);
 	return code;
@@ -69,8 +68,9 @@ static inline void scratch_path(const struct scratch *s, const char *name, char 
 static inline int scratch_end(void **state)
 {
 	struct scratch *s = *state;
-	static const char *const files[] = {"root.key", "yijian.db", "yijian.db-wal", "yijian.db-shm",
-		"yijian.db-clean", "snapshot.json", "snapshot.json.new", "snapshot.lost.json"};
+	static const char *const files[] = {"root.key", "yijian.db", "yijian.db-wal",
+		"yijian.db-shm", "yijian.db-clean", "snapshot.json", "snapshot.json.new",
+		"snapshot.lost.json"};
 	scratch_close(s);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		char path[96];
@@ -107,8 +107,12 @@ static inline void scratch_done(struct store_job *job, enum err_code code)
 
 static inline struct scratch_job scratch_job(struct scratch *s, scratch_fn fn, void *arg)
 {
-	return (struct scratch_job){.loop = s->loop, .fn = fn, .arg = arg,
-		.job = {.run = scratch_in_tx, .done = scratch_done, .loop = s->loop,
+	return (struct scratch_job){.loop = s->loop,
+		.fn = fn,
+		.arg = arg,
+		.job = {.run = scratch_in_tx,
+			.done = scratch_done,
+			.loop = s->loop,
 			.actor = {.id = {"uid:0"}, .shown = "Ada", .role = ROLE_ADMIN}}};
 }
 

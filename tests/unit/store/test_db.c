@@ -43,7 +43,8 @@ static int begin(void **state)
 	*state = p;
 	if (open_it(p, true) != ERR_OK)
 		return 1;
-	return db_exec(p->db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c BLOB, d INTEGER)", &p->err);
+	return db_exec(p->db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c BLOB, d INTEGER)",
+		&p->err);
 }
 
 static int end(void **state)
@@ -61,8 +62,8 @@ static int end(void **state)
 
 static enum err_code add(struct place *p, int64_t a)
 {
-	return DB_RUN(p->db, &p->err, "INSERT INTO t(a,b,c,d) VALUES(?,?,?,?)", DB_I(a), DB_T("one"),
-		DB_B("\0\xff", 2), DB_NONE);
+	return DB_RUN(p->db, &p->err, "INSERT INTO t(a,b,c,d) VALUES(?,?,?,?)", DB_I(a),
+		DB_T("one"), DB_B("\0\xff", 2), DB_NONE);
 }
 
 struct seen {
@@ -105,7 +106,8 @@ static void values_there_and_back(void **state)
 	assert_true(s.b_n == 3 && memcmp(s.b, "one", 3) == 0);
 	assert_true(s.c_n == 2 && memcmp(s.c, "\0\xff", 2) == 0);
 	// The same statement with fewer words: what was bound before is not.
-	assert_int_equal(DB_RUN(p->db, &p->err, "UPDATE t SET b=?, c=?", DB_S(SLICE("")), DB_NONE), ERR_OK);
+	assert_int_equal(DB_RUN(p->db, &p->err, "UPDATE t SET b=?, c=?", DB_S(SLICE("")), DB_NONE),
+		ERR_OK);
 	s = (struct seen){0};
 	assert_int_equal(look(p, &s), ERR_OK);
 	assert_true(s.b_n == 0 && s.c_n == 0);
@@ -133,7 +135,8 @@ static void failures_have_their_names(void **state)
 	assert_int_equal(add(p, 1), ERR_OK);
 	assert_int_equal(add(p, 1), ERR_STORAGE_FAILED); // there already
 	assert_int_equal(p->err.code, ERR_STORAGE_FAILED);
-	assert_int_equal(db_exec(p->db, "SELECT nothing FROM nowhere", &p->err), ERR_STORAGE_FAILED);
+	assert_int_equal(db_exec(p->db, "SELECT nothing FROM nowhere", &p->err),
+		ERR_STORAGE_FAILED);
 	assert_int_equal(db_exec(p->db, "PRAGMA query_only=1", &p->err), ERR_OK);
 	assert_int_equal(add(p, 2), ERR_STORAGE_READONLY);
 	assert_non_null(strstr(p->err.message, p->path));

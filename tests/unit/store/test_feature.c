@@ -161,12 +161,13 @@ static void revisions_can_be_gone_back_to(void **state)
 	p.revision = first;
 	assert_int_equal(scratch_run(s, rollback_in_tx, &p), ERR_OK);
 	assert_true(p.revision > second); // going back is a change, too
-	assert_string_equal(
-		snapshot_feature(snapshots_now(s->snaps), SLICE("a"))->doc.description, "first");
+	assert_string_equal(snapshot_feature(snapshots_now(s->snaps), SLICE("a"))->doc.description,
+		"first");
 	p.revision = second + 100;
 	assert_int_equal(scratch_run(s, rollback_in_tx, &p), ERR_NOT_FOUND);
 	scratch_close(s); // what is damaged must not damage the answer
-	scratch_sql(s, "UPDATE feature_revision SET doc='{\"x\":' WHERE name='a' AND doc LIKE '%second%'");
+	scratch_sql(s,
+		"UPDATE feature_revision SET doc='{\"x\":' WHERE name='a' AND doc LIKE '%second%'");
 	assert_int_equal(scratch_open(s), ERR_OK);
 	assert_int_equal(scratch_run(s, list_in_tx, &p), ERR_OK);
 	assert_non_null(strstr(str_text(&p.out), "\"name\":\"a\",\"document\":null}"));

@@ -102,7 +102,8 @@ static void what_is_no_key_is_refused(void **state)
 static void names_are_one_whatever_their_case(void **state)
 {
 	struct scratch *s = *state;
-	struct put a = new_key("Prod 1"), b = new_key("prod 1"), c = new_key("Prod-1"), d = new_key("!");
+	struct put a = new_key("Prod 1"), b = new_key("prod 1"), c = new_key("Prod-1"),
+		   d = new_key("!");
 	assert_int_equal(put(s, &a), ERR_OK);
 	assert_string_equal(a.slug, "prod-1");
 	assert_int_equal(put(s, &b), ERR_CONFLICT_EXISTS);
@@ -193,7 +194,8 @@ static void a_key_stays_what_it_is(void **state)
 	assert_string_equal(store_key_known_as(snap, same.fingerprint)->doc.id, p.id);
 	struct secret got = {0};
 	struct err err = {0};
-	assert_int_equal(store_key_open(s->store, snapshot_key(snap, slice_of(p.id)), &got, &err), ERR_OK);
+	assert_int_equal(store_key_open(s->store, snapshot_key(snap, slice_of(p.id)), &got, &err),
+		ERR_OK);
 	assert_memory_equal(got.p, "sk-another-secret-of-it", got.n);
 	secret_release(&got);
 }

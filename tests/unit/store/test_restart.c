@@ -249,8 +249,8 @@ static void every_document_is_as_it_was(void **state)
 	}
 	scratch_path(s, "snapshot.lost.json", path);
 	assert_int_not_equal(access(path, F_OK), 0);
-	const struct key_obj *k =
-		snapshot_key_ref(snapshots_now(s->snaps), SLICE("openai/gpt-4/main"));
+	const struct key_obj *k = snapshot_key_ref(snapshots_now(s->snaps),
+		SLICE("openai/gpt-4/main"));
 	assert_int_equal(store_key_open(s->store, k, &got, &err), ERR_OK);
 	assert_memory_equal(got.p, "sk-unit-test-secret", 19);
 	secret_release(&got);
@@ -303,7 +303,8 @@ static void spending_goes_on(void **state)
 		scratch_close(s);
 		assert_int_equal(scratch_open(s), ERR_OK);
 		l = the_key(s)->live; // the second time it was not said to have changed
-		assert_true(l->spend.pico == 500 && l->spend.unpriced == 3 && l->spend.window == 678);
+		assert_true(l->spend.pico == 500 && l->spend.unpriced == 3 &&
+			l->spend.window == 678);
 		assert_true(l->last_used_wall_ms == 1795608000000);
 	}
 }
@@ -327,7 +328,8 @@ static void see_outage(void *arg, enum live_kind kind, const char *id, const str
 	struct dead *d = arg;
 	const struct outage *want = kind == LIVE_KEY ? &d->of_key : &d->of_instance;
 	assert_string_equal(id, kind == LIVE_KEY ? d->key->doc.id : "sd/gpu7");
-	assert_true(o->mark == want->mark && o->fault == want->fault && o->since_ms == want->since_ms);
+	assert_true(o->mark == want->mark && o->fault == want->fault &&
+		o->since_ms == want->since_ms);
 	assert_true(o->cool_until_ms == want->cool_until_ms && o->cool_status == want->cool_status);
 	assert_true(o->beat_ms == want->beat_ms);
 	d->seen++;
@@ -341,8 +343,8 @@ static enum err_code walk_outages(struct store_tx *tx, void *arg, struct err *er
 static struct dead dead_of(struct scratch *s)
 {
 	const struct snapshot *snap = snapshots_now(s->snaps);
-	return (struct dead){.key = the_key(s),
-		.instance = snapshot_instance(snap, SLICE("sd"), SLICE("gpu7"))};
+	return (struct dead){
+		.key = the_key(s), .instance = snapshot_instance(snap, SLICE("sd"), SLICE("gpu7"))};
 }
 
 static void what_is_known_dead_stays_so(void **state)
@@ -351,8 +353,11 @@ static void what_is_known_dead_stays_so(void **state)
 	int64_t now = clock_wall_ms();
 	fill_all(s);
 	struct dead d = dead_of(s);
-	d.of_key = (struct outage){.mark = store_outage_mark_key(d.key), .fault = LIVE_KEY_INVALID,
-		.since_ms = now - 5, .cool_until_ms = now + 60000, .cool_status = 429};
+	d.of_key = (struct outage){.mark = store_outage_mark_key(d.key),
+		.fault = LIVE_KEY_INVALID,
+		.since_ms = now - 5,
+		.cool_until_ms = now + 60000,
+		.cool_status = 429};
 	d.of_instance = (struct outage){
 		.mark = store_outage_mark_instance(d.instance), .beat_ms = now - 40000};
 	assert_int_equal(scratch_run(s, put_outages, &d), ERR_OK);
@@ -370,7 +375,8 @@ static void what_is_known_dead_stays_so(void **state)
 	assert_true(d.instance->live->health_since_wall_ms == now - 40000 + 30000);
 	assert_true(d.instance->live->last_beat_us < clock_mono_us() - 30000000);
 	// What was seen of another secret or address says nothing of this one.
-	d.of_key = (struct outage){.mark = store_outage_mark_key(d.key) + 1, .fault = LIVE_KEY_INVALID};
+	d.of_key = (struct outage){
+		.mark = store_outage_mark_key(d.key) + 1, .fault = LIVE_KEY_INVALID};
 	d.of_instance = (struct outage){
 		.mark = store_outage_mark_instance(d.instance) + 1, .beat_ms = now - 40000};
 	assert_int_equal(scratch_run(s, put_outages, &d), ERR_OK);
@@ -388,14 +394,15 @@ static void what_is_known_dead_stays_so(void **state)
 
 static enum err_code put_probe(struct store_tx *tx, void *arg, struct err *err)
 {
-	const struct probe_spent spent = {.priced = 4, .unpriced = 2, .pico = 900, .currency = "USD"};
+	const struct probe_spent spent = {
+		.priced = 4, .unpriced = 2, .pico = 900, .currency = "USD"};
 	return store_probe_put(tx, arg, 20000, &spent, err);
 }
 
 static enum err_code drain(struct store_tx *tx, void *arg, struct err *err)
 {
-	const struct live_override o = {.drained = true, .weight = 7,
-		.until_wall_ms = clock_wall_ms() + 600000};
+	const struct live_override o = {
+		.drained = true, .weight = 7, .until_wall_ms = clock_wall_ms() + 600000};
 	return store_override_put(tx, LIVE_KEY, arg, &o, err);
 }
 
@@ -438,8 +445,8 @@ static void see_chunk(void *arg, int64_t at_ms, struct slice chunk)
 // that was ahead had left.
 static void figures_are_kept_so_long(void **state)
 {
-	static const struct chunk chunks[] = {{100000, 100, "a"}, {50000, 100, "b"}, {100000, 100, "c"},
-		{200000, 100, "d"}, {150000, 100, "e"}, {149000, 1, "f"}};
+	static const struct chunk chunks[] = {{100000, 100, "a"}, {50000, 100, "b"},
+		{100000, 100, "c"}, {200000, 100, "d"}, {150000, 100, "e"}, {149000, 1, "f"}};
 	static const char *const want[] = {"100000=a;", "50000=b;100000=a;", "50000=b;100000=c;",
 		"100000=c;200000=d;", "100000=c;150000=e;200000=d;", "149000=f;150000=e;"};
 	struct scratch *s = *state;
@@ -462,7 +469,8 @@ static void it_looks_after_itself(void **state)
 {
 	struct scratch *s = *state;
 	struct store_stats stats = {0};
-	for (int i = 0; i < 10000 && (stats.purge_wall_ms == 0 || stats.checkpoint_wall_ms == 0); i++) {
+	for (int i = 0; i < 10000 && (stats.purge_wall_ms == 0 || stats.checkpoint_wall_ms == 0);
+		i++) {
 		assert_int_equal(scratch_run(s, save_spending, NULL), ERR_OK);
 		store_stats(s->store, &stats);
 	}

@@ -34,8 +34,8 @@ static enum err_code fixture_store(struct fixture *f, bool *ret_locked)
 	f->snaps = snapshots_new();
 	f->live = live_new();
 	f->loop = loop_new("test", NULL);
-	enum err_code code =
-		store_open(&f->settings, f->snaps, f->live, &f->store, ret_locked, &err);
+	enum err_code code = store_open(&f->settings, f->snaps, f->live, &f->store, ret_locked,
+		&err);
 	if (code == ERR_OK)
 		store_start(f->store);
 	return code;
@@ -115,8 +115,10 @@ static void run_tasks(struct fixture *f, struct task *tasks, int n)
 		tasks[i].f = f;
 		tasks[i].number = i;
 		tasks[i].left = &left;
-		tasks[i].job = (struct store_job){.run = run_task, .done = task_done,
-			.loop = f->loop, .actor = {.id = {"uid:0"}, .role = ROLE_ADMIN}};
+		tasks[i].job = (struct store_job){.run = run_task,
+			.done = task_done,
+			.loop = f->loop,
+			.actor = {.id = {"uid:0"}, .role = ROLE_ADMIN}};
 		assert_true(store_submit(f->store, &tasks[i].job));
 	}
 	loop_run(f->loop);
@@ -202,8 +204,8 @@ static void writes_are_committed_in_groups_and_published(void **state)
 	assert_int_equal(store_key_open(f->store, k, &got, &err), ERR_OK);
 	assert_memory_equal(got.p, "sk-unit-test-secret-7", 21);
 	secret_release(&got);
-	assert_int_equal(
-		snapshot_route(s, snapshot_feature(s, SLICE("text_to_image")))->n, WRITES + 1);
+	assert_int_equal(snapshot_route(s, snapshot_feature(s, SLICE("text_to_image")))->n,
+		WRITES + 1);
 	free(tasks);
 }
 
@@ -301,8 +303,9 @@ static void without_its_database_it_serves_and_takes_nothing(void **state)
 	assert_int_equal(s->features.n, 4);
 	struct secret got = {0};
 	struct err err = {0};
-	assert_int_equal(store_key_open(f->store, snapshot_key_ref(s, SLICE("openai/dalle/key-0")), &got,
-				 &err), ERR_OK);
+	assert_int_equal(store_key_open(f->store, snapshot_key_ref(s, SLICE("openai/dalle/key-0")),
+				 &got, &err),
+		ERR_OK);
 	secret_release(&got);
 	run_tasks(f, &late, 1);
 	assert_int_equal(late.code, ERR_STORAGE_READONLY);
@@ -376,16 +379,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_fresh_store_has_the_default_features, begin, end),
-		cmocka_unit_test_setup_teardown(
-			writes_are_committed_in_groups_and_published, begin, end),
+		cmocka_unit_test_setup_teardown(writes_are_committed_in_groups_and_published, begin,
+			end),
 		cmocka_unit_test_setup_teardown(a_failed_job_leaves_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_first_client_that_comes_to_nothing_asks_for_no_keys, begin, end),
 		cmocka_unit_test_setup_teardown(everything_is_there_after_a_restart, begin, end),
-		cmocka_unit_test_setup_teardown(
-			a_second_store_on_the_same_files_is_told_so, begin, end),
-		cmocka_unit_test_setup_teardown(
-			without_its_database_it_serves_and_takes_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(a_second_store_on_the_same_files_is_told_so, begin,
+			end),
+		cmocka_unit_test_setup_teardown(without_its_database_it_serves_and_takes_nothing,
+			begin, end),
 		cmocka_unit_test_setup_teardown(readers_see_whole_states, begin, end),
 	};
 	if (!secret_setup())

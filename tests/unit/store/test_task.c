@@ -11,9 +11,16 @@
 
 static struct task task_of(const char *id, const char *idem)
 {
-	struct task t = {.state = TASK_QUEUED, .feature = "text_to_image", .client = {"yj_c_abcdefghij"},
-		.offer = OFFER_IMAGES, .protocol = PROTO_OPENAI_IMAGES, .n = 2, .width = FIELD_NONE,
-		.height = FIELD_NONE, .parts_n = 1, .created_ms = 1795608000000};
+	struct task t = {.state = TASK_QUEUED,
+		.feature = "text_to_image",
+		.client = {"yj_c_abcdefghij"},
+		.offer = OFFER_IMAGES,
+		.protocol = PROTO_OPENAI_IMAGES,
+		.n = 2,
+		.width = FIELD_NONE,
+		.height = FIELD_NONE,
+		.parts_n = 1,
+		.created_ms = 1795608000000};
 	snprintf(t.id, sizeof(t.id), "%s", id);
 	snprintf(t.idem, sizeof(t.idem), "%s", idem);
 	memset(t.hash, 7, sizeof(t.hash));
@@ -83,7 +90,8 @@ static void a_document_there_and_back(void **state UNUSED)
 	assert_true(got.protocol == t.protocol && got.format == IMAGE_B64);
 	assert_true(got.n == 4 && got.width == 1024 && got.height == 768);
 	assert_true(got.parts_n == 2 && got.part[0].state == TASK_SUCCEEDED && got.part[0].n == 3);
-	assert_true(got.part[1].state == TASK_FAILED && got.part[1].first == 3 && got.part[1].n == 1);
+	assert_true(got.part[1].state == TASK_FAILED && got.part[1].first == 3 &&
+		got.part[1].n == 1);
 	assert_string_equal(got.part[0].id, "up-1");
 	assert_string_equal(got.part[1].id, "");
 	assert_true(got.made == 3 && got.failed == 1 && got.attempts == 5);
@@ -101,7 +109,8 @@ static void a_document_there_and_back(void **state UNUSED)
 static void what_is_not_said_is_null(void **state UNUSED)
 {
 	struct task t = task_of("task_1", ""), got;
-	assert_string_equal(text_of(&t), "{\"id\":\"task_1\",\"state\":\"queued\","
+	assert_string_equal(text_of(&t),
+		"{\"id\":\"task_1\",\"state\":\"queued\","
 		"\"feature\":\"text_to_image\",\"client\":\"yj_c_abcdefghij\",\"client_name\":null,"
 		"\"endpoint\":\"images.generations\",\"target\":null,\"target_name\":null,\"key\":null,"
 		"\"instance\":null,\"model\":null,\"protocol\":\"openai.images\","
@@ -114,7 +123,8 @@ static void what_is_not_said_is_null(void **state UNUSED)
 	assert_true(got.width == FIELD_NONE && got.height == FIELD_NONE && got.submitted_ms == 0);
 	assert_true(got.code == ERR_OK && got.status == 0 && got.until_ms == 0);
 	assert_true(task_read(SLICE("{\"id\":\"task_2\",\"state\":\"failed\",\"parts\":[],"
-		"\"error\":{\"code\":\"content_policy_violation\"}}"), &got));
+				    "\"error\":{\"code\":\"content_policy_violation\"}}"),
+		&got));
 	assert_int_equal(got.status, err_row(ERR_CONTENT_POLICY)->status); // as a rule
 	assert_int_equal(got.n, 1);
 }
@@ -144,7 +154,8 @@ static void what_is_no_task_is_refused(void **state UNUSED)
 	assert_false(reads("[]", ",\"id\":\"task_1\",\"n\":0"));
 	assert_true(reads("[]", ",\"id\":\"task_1\",\"n\":16"));
 	assert_false(reads("[]", ",\"id\":\"task_1\",\"n\":17"));
-	assert_false(task_read(SLICE("{\"id\":\"task_1\",\"state\":\"resting\",\"parts\":[]}"), &t));
+	assert_false(task_read(SLICE("{\"id\":\"task_1\",\"state\":\"resting\",\"parts\":[]}"),
+		&t));
 	assert_false(task_read(SLICE("{"), &t));
 	assert_false(task_read(SLICE(""), &t));
 }
@@ -154,7 +165,8 @@ static void parts_add_up(void **state UNUSED)
 	static const struct {
 		enum task_state part[3], sum;
 	} rows[] = {
-		{{TASK_FAILED, TASK_SUCCEEDED, TASK_UNKNOWN}, TASK_SUCCEEDED}, // some pictures are some
+		{{TASK_FAILED, TASK_SUCCEEDED, TASK_UNKNOWN},
+			TASK_SUCCEEDED}, // some pictures are some
 		{{TASK_FAILED, TASK_UNKNOWN, TASK_CANCELED}, TASK_UNKNOWN}, // perhaps paid for
 		{{TASK_EXPIRED, TASK_FAILED, TASK_CANCELED}, TASK_EXPIRED},
 		{{TASK_FAILED, TASK_CANCELED, TASK_FAILED}, TASK_CANCELED},
@@ -246,16 +258,16 @@ static enum err_code list(struct store_tx *tx, void *arg, struct err *err)
 {
 	struct rows *r = arg;
 	str_clear(&r->out);
-	return store_task_list(
-		tx, r->state, r->feature, &r->at, r->limit, &r->out, &r->total, &r->next, err);
+	return store_task_list(tx, r->state, r->feature, &r->at, r->limit, &r->out, &r->total,
+		&r->next, err);
 }
 
 static void saw(void *arg, const struct task *t, struct slice request)
 {
 	struct rows *r = arg;
 	size_t n = strlen(r->seen);
-	snprintf(r->seen + n, sizeof(r->seen) - n, "%s=%.*s %s %d;", t->id, SLICE_FMT(request), t->idem,
-		t->hash[TASK_HASH - 1]);
+	snprintf(r->seen + n, sizeof(r->seen) - n, "%s=%.*s %s %d;", t->id, SLICE_FMT(request),
+		t->idem, t->hash[TASK_HASH - 1]);
 }
 
 static enum err_code unfinished(struct store_tx *tx, void *arg, struct err *err)
@@ -374,8 +386,8 @@ static void pictures_are_kept_until_they_end(void **state)
 {
 	struct scratch *s = *state;
 	int64_t now = clock_wall_ms();
-	struct rows r = {.t = task_of("task_1", ""), .id = SLICE("task_1"),
-		.result = SLICE("[picture]")};
+	struct rows r = {
+		.t = task_of("task_1", ""), .id = SLICE("task_1"), .result = SLICE("[picture]")};
 	assert_int_equal(scratch_run(s, create, &r), ERR_OK);
 	r.t.state = TASK_SUCCEEDED;
 	r.t.finished_ms = now;
@@ -427,7 +439,8 @@ static void lists_have_pages(void **state)
 		snprintf(id, sizeof(id), "task_%d", i);
 		r.t = task_of(id, "");
 		r.t.state = i == 3 ? TASK_RUNNING : TASK_QUEUED;
-		snprintf(r.t.feature, sizeof(r.t.feature), "%s", i == 1 ? "posters" : "text_to_image");
+		snprintf(r.t.feature, sizeof(r.t.feature), "%s",
+			i == 1 ? "posters" : "text_to_image");
 		assert_int_equal(scratch_run(s, create, &r), ERR_OK);
 	}
 	static const char *const pages[][3] = {

@@ -69,7 +69,8 @@ static void test_braille(void **state)
 	chart_row(&s, v, 4, 3, 1, 2, 8, CHART_BRAILLE);
 	assert_string_equal(str_text(&s), " ⣸⡇"); // a zero has a dot, no figure has none
 	str_clear(&s);
-	chart_row(&s, v, 3, 2, 1, 2, 8, CHART_BRAILLE); // an odd number of points stays at the right
+	chart_row(&s, v, 3, 2, 1, 2, 8,
+		CHART_BRAILLE); // an odd number of points stays at the right
 	assert_string_equal(str_text(&s), "⢀⣿");
 	assert_int_equal(chart_points(10, CHART_BRAILLE), 20);
 	str_release(&s);
@@ -98,7 +99,8 @@ static void cell(const struct column *c, const char *json, const char *want)
 	struct arena a = ARENA_INIT;
 	struct str s = STR_INIT;
 	const struct jx *row = NULL;
-	assert_int_equal(jx_parse(slice_of(json), (struct jscan_limits){0}, &a, &row, NULL), ERR_OK);
+	assert_int_equal(jx_parse(slice_of(json), (struct jscan_limits){0}, &a, &row, NULL),
+		ERR_OK);
 	view_cell(&s, c, row, true);
 	assert_string_equal(str_text(&s), want);
 	str_release(&s);
@@ -111,8 +113,10 @@ static void test_cells(void **state)
 	const struct column group = {"BY", "feature", CELL_GROUP, 0, 0, false};
 	const struct column nested = {"RPM", "limits.rpm", CELL_INT, 0, 0, true};
 	const struct column price = {"IN", "input_pico", CELL_PER_MILLION, 0, 0, true};
-	cell(&money, "{\"cost\":[{\"pico\":3750000000000,\"currency\":\"USD\"},"
-		"{\"pico\":160000000000,\"currency\":\"CNY\"}]}", "3.75 USD 0.16 CNY");
+	cell(&money,
+		"{\"cost\":[{\"pico\":3750000000000,\"currency\":\"USD\"},"
+		"{\"pico\":160000000000,\"currency\":\"CNY\"}]}",
+		"3.75 USD 0.16 CNY");
 	cell(&money, "{\"cost\":{\"pico\":280000,\"currency\":\"USD\"}}", "2.8e-07 USD");
 	cell(&money, "{\"cost\":[]}", "-");
 	cell(&group, "{\"key\":\"k\"}", "k");

@@ -47,7 +47,8 @@ struct row {
 
 static const struct row rows[] = {
 	{OK11 "Content-Length: 5\r\n\r\nhello", H1_DONE, 200, "hello", true},
-	{OK11 "content-length:5\r\nConnection: foo, Close\r\n\r\nhello", H1_DONE, 200, "hello", false},
+	{OK11 "content-length:5\r\nConnection: foo, Close\r\n\r\nhello", H1_DONE, 200, "hello",
+		false},
 	{"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", H1_DONE, 200, "x", false},
 	{"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx", H1_DONE, 200,
 		"x", true},
@@ -57,7 +58,8 @@ static const struct row rows[] = {
 	{"HTTP/1.1 204 No Content\r\n\r\n", H1_DONE, 204, "", true},
 	{"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", H1_DONE, 304, "", true},
 	{CHUNKED "5\r\nhello\r\n1;ext=\"a b\"\r\n!\r\n0\r\n\r\n", H1_DONE, 200, "hello!", true},
-	{CHUNKED "00A\r\n0123456789\r\n0\r\nX-Trailer: 1\r\n\r\n", H1_DONE, 200, "0123456789", true},
+	{CHUNKED "00A\r\n0123456789\r\n0\r\nX-Trailer: 1\r\n\r\n", H1_DONE, 200, "0123456789",
+		true},
 	{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" OK11
 	 "Content-Length: 2\r\n\r\nok",
 		H1_DONE, 200, "ok", true},
@@ -122,8 +124,9 @@ static void test_table_cut_anywhere(void **state)
 		for (size_t piece = 1; piece <= n + 1; piece = piece < 4 ? piece + 1 : piece * 3) {
 			struct result r = feed(rows[i].text, n, piece);
 			if (r.end != rows[i].end || strcmp(str_text(&r.body), rows[i].body) != 0 ||
-				(r.end == H1_DONE && (r.status != rows[i].status ||
-					r.keep_alive != rows[i].keep_alive)))
+				(r.end == H1_DONE &&
+					(r.status != rows[i].status ||
+						r.keep_alive != rows[i].keep_alive)))
 				fail_msg("row %zu in pieces of %zu: end %d status %d body '%s'", i,
 					piece, (int)r.end, r.status, str_text(&r.body));
 			str_release(&r.body);
@@ -183,7 +186,8 @@ static void test_headers_by_name(void **state)
 {
 	(void)state;
 	struct h1 h = {0};
-	struct slice in = SLICE(OK11 "Retry-After:  30 \r\nA: b\r\nContent-Length: 0\r\n\r\n"), data;
+	struct slice in = SLICE(OK11 "Retry-After:  30 \r\nA: b\r\nContent-Length: 0\r\n\r\n"),
+		     data;
 	assert_int_equal(h1_next(&h, &in, &data), H1_HEAD);
 	assert_true(slice_eq_str(h1_header(&h, "retry-after"), "30"));
 	assert_null(h1_header(&h, "Location").p);

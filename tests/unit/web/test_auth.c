@@ -13,7 +13,9 @@
 
 static struct auth_call call_to(enum endpoint_id id, enum peer_kind kind)
 {
-	return (struct auth_call){.ep = endpoint_row(id), .kind = kind, .peer_trust = true,
+	return (struct auth_call){.ep = endpoint_row(id),
+		.kind = kind,
+		.peer_trust = true,
 		.host = SLICE("localhost:8002")};
 }
 
@@ -177,7 +179,8 @@ static void test_networks(void **state)
 	static const char *const bad[] = {"1.2.3", "1.2.3.4/33", "::/129", "x", "1.2.3.4/-1", "/8"};
 	struct peer_nets nets;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_int_equal(peer_nets_parse(slice_of(bad[i]), &nets, NULL), ERR_CONFIG_INVALID);
+		assert_int_equal(peer_nets_parse(slice_of(bad[i]), &nets, NULL),
+			ERR_CONFIG_INVALID);
 }
 
 // ---- what a wrong credential costs ----
@@ -233,7 +236,10 @@ static struct snapshot *snapshot_of_one(struct live_table *live, const struct se
 	char header[CREDENTIAL_LEN + sizeof("Bearer ")];
 	text_of(CREDENTIAL_TOKEN, 1, 1, header);
 	t->doc = (struct token){.id = arena_strndup(&t->o.arena, header + 7, CREDENTIAL_ID),
-		.name = "", .role = TOKEN_ADMIN, .not_before = FIELD_NONE, .expires_at = FIELD_NONE};
+		.name = "",
+		.role = TOKEN_ADMIN,
+		.not_before = FIELD_NONE,
+		.expires_at = FIELD_NONE};
 	t->live = live_take(live, LIVE_TOKEN, slice_of(t->doc.id));
 	seal_token_hash(seal, slice_of(header + 7), t->hash);
 	snapshot_put_token(snap, t);
@@ -300,10 +306,13 @@ static void test_every_wrong_one_costs_a_hash_and_a_comparison(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_open_pages), cmocka_unit_test(test_client_local),
+		cmocka_unit_test(test_open_pages),
+		cmocka_unit_test(test_client_local),
 		cmocka_unit_test(test_keys_are_asked_for_by_the_fact_alone),
-		cmocka_unit_test(test_platform), cmocka_unit_test(test_trusted_peers),
-		cmocka_unit_test(test_roles), cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_platform),
+		cmocka_unit_test(test_trusted_peers),
+		cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_every_wrong_one_costs_a_hash_and_a_comparison),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

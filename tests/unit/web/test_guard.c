@@ -92,25 +92,27 @@ static bool void_by(const char *name)
 static void test_forwarding(void **state)
 {
 	static const char *const names[] = {"Forwarded", "X-Forwarded", "X-Forwarded-For",
-		"x-forwarded-host", "X-Original-Forwarded-For", "Z-Forwarded-For", "X_FORWARDED_PROTO",
-		"forwarded-for", "x-acme-forwarded-by", "X-ForwardedFor", "Via", "VIA", "X-Via",
-		"X-BlueCoat-Via", "X-Real-Ip", "X_Real_IP", "True-Client-IP", "X-Client-IP", "Client-IP",
-		"X-Cluster-Client-IP", "CF-Connecting-IP", "CF-Connecting-IPv6", "CF-Ray",
-		"Fastly-Client-IP", "Fastly-SSL", "Fly-Client-IP", "Fly-Region", "X-ProxyUser-Ip",
-		"X-Proxy-Id", "WL-Proxy-Client-IP", "WL-Proxy-SSL", "Proxy-Client-IP", "X-Azure-ClientIP",
-		"X-Azure-SocketIP", "X-Azure-Ref", "X-Appengine-User-IP", "X-Appengine-Country",
-		"X-Envoy-External-Address", "x-envoy-peer-metadata", "X-Originating-IP", "X-Remote-IP",
-		"X-RemoteIP", "X-RealIP", "X-Remote-Addr", "Remote-Addr", "REMOTE_ADDR", "X-Forward-For",
+		"x-forwarded-host", "X-Original-Forwarded-For", "Z-Forwarded-For",
+		"X_FORWARDED_PROTO", "forwarded-for", "x-acme-forwarded-by", "X-ForwardedFor",
+		"Via", "VIA", "X-Via", "X-BlueCoat-Via", "X-Real-Ip", "X_Real_IP", "True-Client-IP",
+		"X-Client-IP", "Client-IP", "X-Cluster-Client-IP", "CF-Connecting-IP",
+		"CF-Connecting-IPv6", "CF-Ray", "Fastly-Client-IP", "Fastly-SSL", "Fly-Client-IP",
+		"Fly-Region", "X-ProxyUser-Ip", "X-Proxy-Id", "WL-Proxy-Client-IP", "WL-Proxy-SSL",
+		"Proxy-Client-IP", "X-Azure-ClientIP", "X-Azure-SocketIP", "X-Azure-Ref",
+		"X-Appengine-User-IP", "X-Appengine-Country", "X-Envoy-External-Address",
+		"x-envoy-peer-metadata", "X-Originating-IP", "X-Remote-IP", "X-RemoteIP",
+		"X-RealIP", "X-Remote-Addr", "Remote-Addr", "REMOTE_ADDR", "X-Forward-For",
 		"Ali-CDN-Real-IP", "CDN-Loop", "Cdn-Src-Ip", "X-Amz-Cf-Id", "X-Amzn-Trace-Id",
-		"X-ARR-LOG-ID", "X-Iinfo", "X-Nginx-Proxy", "X-Varnish", "X-Vercel-Id", "Front-End-Https",
-		"X-Original-URL", "X-Rewrite-URL", "X-Url-Scheme", "Remote-User",
+		"X-ARR-LOG-ID", "X-Iinfo", "X-Nginx-Proxy", "X-Varnish", "X-Vercel-Id",
+		"Front-End-Https", "X-Original-URL", "X-Rewrite-URL", "X-Url-Scheme", "Remote-User",
 		"X-Remote-User", "X-Auth-Request-Email", "Incap-Client-IP", "X-Sucuri-ClientIP",
-		"X-SSL-Client-Cert", "X_SSL_Client_Verify", "SSL-Client-Cert", "X-Authenticated-Userid",
-		"X-authentik-username", "X-Consumer-Id", "X-Goog-Authenticated-User-Email",
-		"X-Goog-IAP-JWT-Assertion", "X-Host", "X-Scheme", "X-Kong-Request-Id", "X-Real-Port",
-		"X-MS-CLIENT-PRINCIPAL-NAME", "X-Pomerium-Jwt-Assertion", "X-Request-Start", "X-Served-By",
-		"X-Traefik-Router", "X-WebAuth-User", "Max-Forwards", "Remote-Groups",
-		"Surrogate-Capability", "Tailscale-User-Login"};
+		"X-SSL-Client-Cert", "X_SSL_Client_Verify", "SSL-Client-Cert",
+		"X-Authenticated-Userid", "X-authentik-username", "X-Consumer-Id",
+		"X-Goog-Authenticated-User-Email", "X-Goog-IAP-JWT-Assertion", "X-Host", "X-Scheme",
+		"X-Kong-Request-Id", "X-Real-Port", "X-MS-CLIENT-PRINCIPAL-NAME",
+		"X-Pomerium-Jwt-Assertion", "X-Request-Start", "X-Served-By", "X-Traefik-Router",
+		"X-WebAuth-User", "Max-Forwards", "Remote-Groups", "Surrogate-Capability",
+		"Tailscale-User-Login"};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (!void_by(names[i]))
@@ -120,18 +122,20 @@ static void test_forwarding(void **state)
 // What curl, browsers and the official SDKs send by themselves.
 static void test_plain_callers(void **state)
 {
-	static const char *const names[] = {"X-Forward", "X-Goog-Api-Key", "X-Request-Id", "User-Agent", "Accept", "Accept-Encoding",
-		"Accept-Language", "Content-Type", "Cache-Control", "Pragma", "Cookie", "Referer", "DNT",
-		"If-None-Match", "Idempotency-Key", "Priority", "Range", "TE", "Upgrade", "Prefer",
+	static const char *const names[] = {"X-Forward", "X-Goog-Api-Key", "X-Request-Id",
+		"User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Content-Type",
+		"Cache-Control", "Pragma", "Cookie", "Referer", "DNT", "If-None-Match",
+		"Idempotency-Key", "Priority", "Range", "TE", "Upgrade", "Prefer",
 		"OpenAI-Organization", "OpenAI-Project", "OpenAI-Beta", "anthropic-version",
 		"anthropic-beta", "anthropic-dangerous-direct-browser-access", "X-Stainless-Lang",
-		"X-Stainless-Package-Version", "X-Stainless-OS", "X-Stainless-Arch", "X-Stainless-Async",
-		"X-Stainless-Runtime", "X-Stainless-Runtime-Version", "X-Stainless-Retry-Count",
-		"x-stainless-read-timeout", "X-Stainless-Timeout", "x-stainless-helper-method",
-		"x-ms-client-request-id", "api-key", "x-goog-api-client", "X-DashScope-SSE",
-		"X-DashScope-Async", "traceparent", "tracestate", "baggage", "X-Request-Id",
-		"X-Yijian-Data", "X-Yijian-Session", "Last-Event-ID", "Sec-Fetch-Mode", "Sec-CH-UA",
-		"Upgrade-Insecure-Requests", "Keep-Alive", "Proxy-Connection", "X-Test"};
+		"X-Stainless-Package-Version", "X-Stainless-OS", "X-Stainless-Arch",
+		"X-Stainless-Async", "X-Stainless-Runtime", "X-Stainless-Runtime-Version",
+		"X-Stainless-Retry-Count", "x-stainless-read-timeout", "X-Stainless-Timeout",
+		"x-stainless-helper-method", "x-ms-client-request-id", "api-key",
+		"x-goog-api-client", "X-DashScope-SSE", "X-DashScope-Async", "traceparent",
+		"tracestate", "baggage", "X-Request-Id", "X-Yijian-Data", "X-Yijian-Session",
+		"Last-Event-ID", "Sec-Fetch-Mode", "Sec-CH-UA", "Upgrade-Insecure-Requests",
+		"Keep-Alive", "Proxy-Connection", "X-Test"};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (void_by(names[i]))
@@ -156,11 +160,11 @@ static void test_targets(void **state)
 
 static void test_paths(void **state)
 {
-	static const char *const good[] = {"/", "/a/b", "/a/", "/a.b", "/...", "/%41", "/a%20b",
-		"/%e6%98%93", "/.a"};
-	static const char *const bad[] = {"//", "/a//b", "/..", "/a/../b", "/.", "/%2e", "/%2e%2E/a",
-		"/.%2e", "/a%2fb", "/a%5cb", "/a%00", "/%", "/%4", "/%zz", "/%ff", "/%c0%af", "/%0a",
-		"/%7f"};
+	static const char *const good[] = {
+		"/", "/a/b", "/a/", "/a.b", "/...", "/%41", "/a%20b", "/%e6%98%93", "/.a"};
+	static const char *const bad[] = {"//", "/a//b", "/..", "/a/../b", "/.", "/%2e",
+		"/%2e%2E/a", "/.%2e", "/a%2fb", "/a%5cb", "/a%00", "/%", "/%4", "/%zz", "/%ff",
+		"/%c0%af", "/%0a", "/%7f"};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		assert_int_equal(guard_path(slice_of(good[i])), ERR_OK);
@@ -188,10 +192,15 @@ static void test_unescape(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good_heads), cmocka_unit_test(test_ambiguous_heads),
-		cmocka_unit_test(test_too_many), cmocka_unit_test(test_body_length),
-		cmocka_unit_test(test_forwarding), cmocka_unit_test(test_plain_callers), cmocka_unit_test(test_targets),
-		cmocka_unit_test(test_paths), cmocka_unit_test(test_unescape),
+		cmocka_unit_test(test_good_heads),
+		cmocka_unit_test(test_ambiguous_heads),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_body_length),
+		cmocka_unit_test(test_forwarding),
+		cmocka_unit_test(test_plain_callers),
+		cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_unescape),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

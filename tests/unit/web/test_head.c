@@ -27,13 +27,14 @@ static void test_where_a_head_ends(void **state)
 	size_t at = 0;
 	for (size_t n = 1; n < sizeof(head) - 1; n++) // byte by byte it is the same
 		assert_int_equal(head_find((struct slice){head, n}, &at, &why), 0);
-	assert_int_equal(head_find((struct slice){head, sizeof(head) - 1}, &at, &why), sizeof(head) - 1);
+	assert_int_equal(head_find((struct slice){head, sizeof(head) - 1}, &at, &why),
+		sizeof(head) - 1);
 }
 
 static void test_what_is_no_head(void **state)
 {
-	static const char *const bad[] = {"GET / HTTP/1.1\n", "GET / HTTP/1.1\r\nA: b\n", "\n", "\x16\x03\x01",
-		" GET / HTTP/1.1\r\n", "\r\n"};
+	static const char *const bad[] = {"GET / HTTP/1.1\n", "GET / HTTP/1.1\r\nA: b\n", "\n",
+		"\x16\x03\x01", " GET / HTTP/1.1\r\n", "\r\n"};
 	enum err_code why;
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -60,8 +61,10 @@ static void test_fields(void **state)
 	struct arena a = ARENA_INIT;
 	struct head h;
 	(void)state;
-	assert_int_equal(parsed("POST /x?y HTTP/1.1\r\nHost:a\r\nX-Two: \t b c \t\r\nEmpty:\r\n\r\n", &a,
-				 &h), ERR_OK);
+	assert_int_equal(
+		parsed("POST /x?y HTTP/1.1\r\nHost:a\r\nX-Two: \t b c \t\r\nEmpty:\r\n\r\n", &a,
+			&h),
+		ERR_OK);
 	assert_true(slice_eq_str(h.method, "POST"));
 	assert_true(slice_eq_str(h.target, "/x?y"));
 	assert_true(slice_eq_str(h.version, "HTTP/1.1"));

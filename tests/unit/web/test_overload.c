@@ -15,7 +15,8 @@ static struct overload_gate fresh(void)
 }
 
 // Turns of so long each, with so many in the lanes. Returns how many were told.
-static size_t run(struct overload_gate *g, int turns, int64_t turn_us, size_t waiting, size_t refused)
+static size_t run(struct overload_gate *g, int turns, int64_t turn_us, size_t waiting,
+	size_t refused)
 {
 	size_t told = 0;
 	int64_t now = g->turn_us ? g->turn_us : START;

@@ -70,7 +70,7 @@ static void test_every_parameter_refuses_what_cannot_be_read(void **state)
 				assert_string_equal(err.field, p->name);
 			}
 			const char *good = p->type == FT_INT ? p->unit ? "60000ms" : "1"
-				: p->choices                 ? p->choices[0]
+				: p->choices		     ? p->choices[0]
 							     : "1";
 			snprintf(query, sizeof(query), "%s=%s", p->name, good);
 			assert_int_equal(ask(rows[i].id, query), ERR_OK);

@@ -52,8 +52,14 @@ static uint64_t told(void)
 
 static void note(struct refusals *r, enum refusal why, const char *caller, int64_t now_us)
 {
-	refusals_note(r, &(struct refused){.why = why, .code = ERR_INVALID_API_KEY, .status = 401,
-		.id = "r-1", .caller = caller, .endpoint = "chat"}, now_us);
+	refusals_note(r,
+		&(struct refused){.why = why,
+			.code = ERR_INVALID_API_KEY,
+			.status = 401,
+			.id = "r-1",
+			.caller = caller,
+			.endpoint = "chat"},
+		now_us);
 }
 
 // More callers than are told apart, for a minute: few events, and none of them is lost.
@@ -63,7 +69,8 @@ static void test_flood(void **state)
 	char caller[32];
 	for (int64_t now = S; now < 61 * S; now += S / 10) {
 		for (int i = 0; i < 20; i++, n++) {
-			snprintf(caller, sizeof(caller), "10.0.%d.%d", (int)(n / 250 % 250), (int)(n % 250));
+			snprintf(caller, sizeof(caller), "10.0.%d.%d", (int)(n / 250 % 250),
+				(int)(n % 250));
 			note(*state, REFUSED_KEY_MISSING, caller, now);
 		}
 		refusals_tell(*state, now);
@@ -113,9 +120,16 @@ static void test_clients(void **state)
 	char id[16];
 	for (int i = 0; i < REFUSALS_CLIENTS + 50; i++) {
 		snprintf(id, sizeof(id), "c%d", i);
-		refusals_note(*state, &(struct refused){.why = REFUSED_RPM, .code = ERR_RATE_LIMITED,
-			.status = 429, .id = "r", .client_id = id, .client = i == 0
-				? "一二三四五六七八九十一二三四五六七八九十一二三四五六七八九十" : id}, S);
+		refusals_note(*state,
+			&(struct refused){.why = REFUSED_RPM,
+				.code = ERR_RATE_LIMITED,
+				.status = 429,
+				.id = "r",
+				.client_id = id,
+				.client = i == 0
+					? "一二三四五六七八九十一二三四五六七八九十一二三四五六七八九十"
+					: id},
+			S);
 	}
 	metrics_write(a.metrics, SVC_API_GATEWAY, &out);
 	assert_non_null(strstr(str_text(&out), "{reason=\"limit_rpm\",client=\"other\"} 50\n"));
