@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What the caller, the counters, the decision ring and the event stream are told.
-#include "agent/call/call.h"
-#include "agent/core/events.h"
 #include "agent/call/account.h"
 
 #include <string.h>
 #include "agent/call/admit.h"
+#include "agent/call/call.h"
+#include "agent/core/events.h"
 #include "shared/jw.h"
 #include "shared/num.h"
 

@@ -18,9 +18,14 @@
 	X(attempts)                                                                                \
 	X(failures)                                                                                \
 	X(streamed)                                                                                \
-	X(interrupted) X(usage_unknown) X(tokens_in) X(tokens_out) X(tokens_cached)                \
-		X(tokens_reasoning) X(images) X(chars) X(audio_ms) X(cost_zero) X(n_unknown)       \
-			X(n_estimated) X(n_counted) X(n_reported)
+	X(interrupted)                                                                             \
+	X(usage_unknown)                                                                           \
+	X(tokens_in)                                                                               \
+	X(tokens_out)                                                                              \
+	X(tokens_cached)                                                                           \
+	X(tokens_reasoning)                                                                        \
+	X(images)                                                                                  \
+	X(chars) X(audio_ms) X(cost_zero) X(n_unknown) X(n_estimated) X(n_counted) X(n_reported)
 #define PICOS(X) X(pico_unknown) X(pico_estimated) X(pico_counted) X(pico_reported)
 #define NAMED(c) "," #c
 #define MARKED(c) ",?"

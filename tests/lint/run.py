@@ -6,6 +6,7 @@ Each check returns its findings as "path:line: text" and fails when there is one
 """
 import concurrent.futures
 import functools
+import itertools
 import os
 import re
 import shutil
@@ -22,13 +23,17 @@ CC = os.environ.get("CC", "gcc")
 def floors():
     """Modules in the order of FLOORS; a module includes only modules before it.
 
-    What a folder's files share among themselves is its private.h: they alone may include it.
+    A folder's modules stand together, so that no two folders can use each other. What its files
+    share among themselves is its private.h: they alone may include it.
     """
     order = {module: at for at, module in enumerate(src.rows("FLOORS"))}
     place = order.get
     there_are = {src.module(name) for name in src.c_files()}
     found = [f"FLOORS:1: lists {module}, which is no module" for module in order
              if module not in there_are]
+    folders = [folder for folder, _ in itertools.groupby(map(src.folder, order))]
+    found += [f"FLOORS:1: the modules of {folder}/ do not stand together"
+              for folder in sorted(set(folders)) if folders.count(folder) > 1]
     for name in src.c_files():
         own = src.module(name)
         here = place(own)
@@ -54,24 +59,29 @@ def floors():
 
 
 def private_header(own, target):
-    return target == own.rsplit("/", 1)[0] + "/private"
+    return target == src.folder(own) + "/private"
 
 
 def thirdparty():
-    """Library headers only in the modules of tests/lint/thirdparty."""
+    """Library headers only in the modules of tests/lint/thirdparty; a row that fits nothing goes."""
     libc = set(" ".join(src.rows("libc")).split())
-    table = [row.split(":", 1) for row in src.rows("thirdparty")]
+    table = [(header.strip(), globs.split()) for header, globs in
+             (row.split(":", 1) for row in src.rows("thirdparty"))]
+    unused = {(header, glob) for header, globs in table for glob in globs}
     found = []
     for name in src.c_files():
-        for line, header, local in src.includes(name):
-            if local or header in libc:
+        for line, included, local in src.includes(name):
+            if local or included in libc:
                 continue
-            globs = next((g.split() for h, g in table if src.matches(header, [h])), None)
-            if globs is None:
-                found.append(f"{name}:{line}: <{header}> is in no list of tests/lint")
-            elif not src.matches(src.module(name), globs):
-                found.append(f"{name}:{line}: <{header}> may not be included here")
-    return found
+            header, globs = next((row for row in table if src.matches(included, [row[0]])), (None, []))
+            fit = [glob for glob in globs if src.matches(src.module(name), [glob])]
+            unused -= {(header, glob) for glob in fit}
+            if header is None:
+                found.append(f"{name}:{line}: <{included}> is in no list of tests/lint")
+            elif not fit:
+                found.append(f"{name}:{line}: <{included}> may not be included here")
+    return found + [f"tests/lint/thirdparty: {glob} includes no {header}"
+                    for header, glob in sorted(unused)]
 
 
 def flags():
@@ -135,49 +145,115 @@ def forbidden():
     return found
 
 
+SAYS = re.compile(r"(?<![\w.>])(?:(?:printf|puts|putchar|perror|exit|_exit|_Exit)\s*\(|"
+                  r"v?fprintf\s*\(\s*std(?:err|out)\b)")
+
+
 def silent():
     """Library floors neither print nor exit."""
-    pattern = re.compile(r"(?<![\w.>])(?:(?:printf|puts|putchar|perror|exit|_exit|_Exit)\s*\(|"
-                         r"v?fprintf\s*\(\s*std(?:err|out)\b)")
-    free = {"agent/main", "agent/notify", "console/main", "console/shell", "console/tui/tui",
-            "console/dispatch"}
     found = []
     for name in src.c_files():
-        if src.module(name) in free or src.module(name) in src.justified("print"):
+        if src.module(name) in src.justified("print"):
             continue
         for line, content in enumerate(src.code(name).splitlines(), 1):
-            if pattern.search(content):
+            if SAYS.search(content):
                 found.append(f"{name}:{line}: a library floor prints or exits")
     return found
 
 
-def variables():
-    """No exported variable that can change (nm: D, B or C in the archives)."""
-    archives = sorted(str(p) for p in (src.ROOT / "build/release").glob("lib*.a"))
-    if not archives:
+@functools.lru_cache(None)
+def symbols():
+    """{module: [(kind, name)]} by nm, of the objects of every source; None when nothing is built."""
+    objects = {src.module(name): f"build/release/{src.module(name)}.o"
+               for name in src.c_files(suffixes=".c")}
+    there_are = {path: module for module, path in objects.items() if os.path.exists(path)}
+    if not there_are:
         return None
-    found = []
-    run = subprocess.run(["nm", "-A", *archives], text=True, capture_output=True)
+    run = subprocess.run(["nm", "-A", "-P", *there_are], text=True, capture_output=True)
+    table = {module: [] for module in there_are.values()}
     for line in run.stdout.splitlines():
-        match = re.match(r"(\S+?):(\S+?):\S* ([DBC]) (\S+)$", line.replace(" ", " "))
-        match = match or re.match(r"(\S+?):(\S+?):[0-9a-f]+ ([DBC]) (\S+)$", line)
-        # Pointers in const tables need relocation; those land in .data.rel.ro and are read-only.
-        if match and not relocated_only(match.group(1), match.group(2), match.group(4)):
-            found.append(f"{match.group(2)}: exports the variable {match.group(4)}")
+        path, symbol, kind = re.match(r"(\S+): (\S+) (\S)", line).groups()
+        table[there_are[path]].append((kind, symbol))
+    return table
+
+
+def variables():
+    """No exported variable that can change (nm: D, B or C in the objects)."""
+    if symbols() is None:
+        return None
+    # Pointers in const tables need relocation; those land in .data.rel.ro and are read-only.
+    return [f"{module}.c:1: exports the variable {symbol}"
+            for module, table in symbols().items() for kind, symbol in table
+            if kind in "DBC" and not relocated_only(module, symbol)]
+
+
+def relocated_only(module, symbol):
+    run = subprocess.run(["objdump", "-t", f"build/release/{module}.o"], text=True,
+                         capture_output=True)
+    return any(".data.rel.ro" in line and line.split()[-1] == symbol
+               for line in run.stdout.splitlines())
+
+
+def groups(graph):
+    """Groups of two or more nodes that reach each other (Tarjan's strongly connected components)."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in sorted(graph[node]):
+            if other not in index:
+                visit(other)
+            if other in stack:
+                low[node] = min(low[node], low[other])
+        if low[node] == index[node]:
+            ring = stack[stack.index(node):]
+            del stack[-len(ring):]
+            if len(ring) > 1:
+                found.append(sorted(ring))
+    for node in sorted(graph):
+        if node not in index:
+            visit(node)
     return found
 
 
-def relocated_only(archive, member, symbol):
-    run = subprocess.run(["objdump", "-t", archive], text=True, capture_output=True)
-    inside = False
-    for line in run.stdout.splitlines():
-        if line.startswith(member + ":"):
-            inside = True
-        elif re.match(r"\S+\.o:", line):
-            inside = False
-        elif inside and line.split()[-1:] == [symbol]:
-            return ".data.rel.ro" in line
-    return False
+def circles():
+    """No circle of calls: no two objects reach each other by the names they take and define."""
+    if symbols() is None:
+        return None
+    home = {symbol: module for module, table in symbols().items() for kind, symbol in table
+            if kind in "TDRBC"}
+    graph = {module: {home[symbol] for kind, symbol in table if kind == "U" and symbol in home}
+             for module, table in symbols().items()}
+    return [f"{ring[0]}.c:1: calls in a circle: {' '.join(ring)}" for ring in groups(graph)]
+
+
+PROTOTYPES_MAX = 25
+
+
+def prototypes(name):
+    """How many functions a header declares: a name and a list in parentheses, outside of braces."""
+    text = re.sub(r"^\s*#(?:[^\n]*\\\n)*[^\n]*", "", src.code(name), flags=re.M)
+    while re.search(r"\{[^{}]*\}", text):
+        text = re.sub(r"\{[^{}]*\}", "\0;", text)  # the head of a body declares nothing
+    return sum(1 for part in text.split(";") if not re.search(r"typedef|\0|_Static_assert", part)
+               and re.search(r"\w[\s*]+\w+\s*\(", part))
+
+
+def faces():
+    """At most 25 prototypes in a header: what has more is more than one thing."""
+    return [f"{name}:1: declares {prototypes(name)} functions" for name in src.c_files(suffixes=".h")
+            if prototypes(name) > PROTOTYPES_MAX]
+
+
+def purposes():
+    """Every source opens with a comment that says its purpose, below the licence."""
+    found = []
+    for name in src.c_files(suffixes=".c"):
+        rest = src.text(name).split("\n", 1)[-1].lstrip("\n")
+        if not re.match(r"// *\w|/\*+\s*\w", rest):
+            found.append(f"{name}:2: does not say what it is for")
+    return found
 
 
 def units():
@@ -293,7 +369,8 @@ def stale():
     """A justification whose reason has gone goes too."""
     have = set(src.c_files())
     for name in src.c_files():
-        have.add(src.module(name))
+        if any(SAYS.search(line) for line in src.code(name).splitlines()):
+            have.add(src.module(name))
         have |= {f"{name}:{member}" for member, _ in member_names(src.code(name))}
         have |= {f"{name}:{f}" for f, _, length, _ in src.functions(name) if length > 80}
     return [f"tests/lint/justified: {path} needs no exception any more"
@@ -324,25 +401,27 @@ def report():
     tests = sum(src.text(n).count("\n") for n in src.tracked()
                 if n.startswith("tests/") and n.endswith((".c", ".h", ".py", ".mjs", ".sh")))
     ours = sum(src.text(n).count("\n") for n in src.c_files())
-    print(f"# lines of code {ours}, of tests {tests}")
+    print(f"# lines of code {ours}, of tests {tests}: {tests / ours:.2f} of a test for a line")
 
 
 def formatting():
-    """How many files clang-format would touch; information only."""
-    if not shutil.which("clang-format"):
-        return
-    names = src.c_files()
-    def differs(name):
-        run = subprocess.run(["clang-format", "--dry-run", "-Werror", name], cwd=src.ROOT,
-                             capture_output=True)
-        return run.returncode != 0
+    """Every C source is as `make fmt` leaves it (clang-format 19, .clang-format)."""
+    program = shutil.which("clang-format-19")
+    if not program:
+        return None
+    names = [n for n in src.tracked() if n.endswith((".c", ".h"))]
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        count = sum(pool.map(differs, names))
-    print(f"# clang-format would touch {count} of {len(names)} files")
+        runs = pool.map(lambda some: subprocess.run(
+            [program, "--dry-run", "--ferror-limit=1", *some], cwd=src.ROOT, text=True,
+            capture_output=True), [names[at::JOBS] for at in range(JOBS)])
+    places = re.findall(r"^(\S+?:\d+):\d+: warning: code should be clang-formatted",
+                        "".join(run.stderr for run in runs), re.M)
+    first = {place.split(":")[0]: place for place in reversed(places)}
+    return [f"{place}: is not as make fmt leaves it" for _, place in sorted(first.items())]
 
 
 CHECKS = (floors, thirdparty, headers, own_header, clang, forbidden, silent, unread, variables,
-          units, spdx, unfinished, machine, sizes, stale)
+          circles, faces, purposes, units, spdx, unfinished, machine, sizes, stale, formatting)
 
 
 def main():
@@ -361,7 +440,6 @@ def main():
         if len(found) > 40:
             print(f"  and {len(found) - 40} more")
     report()
-    formatting()
     return 1 if failed else 0
 
 

@@ -34,6 +34,10 @@ def module(name):
     return name.rsplit(".", 1)[0]
 
 
+def folder(module):
+    return module.rsplit("/", 1)[0]
+
+
 def rows(name):
     """Lines of a table file of this directory or the root, without comments and blank lines."""
     path = HERE / name if (HERE / name).exists() else ROOT / name
