@@ -197,6 +197,19 @@ static void looking_takes_nothing(void **state UNUSED)
 	assert_true(hit.until_us == START + 1000000);
 }
 
+static void what_is_left_is_seen(void **state UNUSED)
+{
+	struct limits l = limits_of(60, 600, 0, 2, NULL); // two requests and twenty tokens at once
+	struct live live = {0};
+	assert_true(take(&l, &live, 15, START));
+	assert_int_equal(limits_look(&l, &live, 5, START, WALL).kind, LIMIT_NONE); // one is left
+	struct limit_hit hit = limits_look(&l, &live, 6, START, WALL);
+	assert_int_equal(hit.kind, LIMIT_TPM);
+	assert_true(hit.until_us == START + 100000);
+	assert_true(take(&l, &live, 5, START));
+	assert_int_equal(limits_look(&l, &live, 0, START, WALL).kind, LIMIT_RPM);
+}
+
 static void nothing_said_is_no_limit(void **state UNUSED)
 {
 	struct limits l = limits_of(FIELD_NONE, FIELD_NONE, FIELD_NONE, FIELD_NONE, NULL);
@@ -342,6 +355,7 @@ int main(void)
 		cmocka_unit_test(a_refused_one_takes_nothing),
 		cmocka_unit_test(what_never_began_gives_all_back),
 		cmocka_unit_test(looking_takes_nothing),
+		cmocka_unit_test(what_is_left_is_seen),
 		cmocka_unit_test(nothing_said_is_no_limit),
 		cmocka_unit_test(a_burst_is_of_tokens_too),
 		cmocka_unit_test(money_of_a_window),

@@ -534,6 +534,13 @@ static void a_job_begins_without_a_word(void **state)
 	j = scratch_job(s, fill, NULL);
 	assert_int_equal(scratch_wait(s, &j), ERR_OK);
 	assert_true(j.job.wrote);
+	struct store_stats before, after;
+	store_stats(s->store, &before);
+	assert_int_equal(scratch_run(s, change_all, NULL), ERR_OK);
+	store_stats(s->store, &after);
+	assert_true(after.commits > before.commits && after.writes > before.writes);
+	assert_true(after.commit_seconds_sum > before.commit_seconds_sum);
+	assert_true(after.failures == 0);
 }
 
 // ---- the chain ----

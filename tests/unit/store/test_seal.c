@@ -92,6 +92,25 @@ static void a_row_opens_only_as_itself(void **state)
 	str_release(&env);
 }
 
+static void the_longest_secret_there_and_back(void **state)
+{
+	struct ring *r = *state;
+	char text[SECRET_MAX];
+	memset(text, 'k', sizeof(text));
+	for (size_t n = SECRET_MAX - 1; n <= SECRET_MAX; n++) {
+		struct secret plain = {0}, got = {0};
+		struct str env = STR_INIT;
+		struct err err = {0};
+		secret_set(&plain, text, n);
+		assert_int_equal(seal_row(r->seal, &row, &plain, &env, &err), ERR_OK);
+		assert_int_equal(seal_open_row(r->seal, &row, str_slice(&env), &got, &err), ERR_OK);
+		assert_true(secret_equal(&plain, &got));
+		secret_release(&plain);
+		secret_release(&got);
+		str_release(&env);
+	}
+}
+
 static void every_flipped_bit_and_cut_is_seen(void **state)
 {
 	struct ring *r = *state;
@@ -200,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_row_opens_only_as_itself),
+		cmocka_unit_test(the_longest_secret_there_and_back),
 		cmocka_unit_test(every_flipped_bit_and_cut_is_seen),
 		cmocka_unit_test(two_envelopes_of_one_secret_differ),
 		cmocka_unit_test(fingerprints_are_keyed),
