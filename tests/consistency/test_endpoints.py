@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def table():
     """(id, method, path) of every row in shared/rows/api.c, by its text."""
-    text = (ROOT / "shared" / "api.c").read_text()
+    text = (ROOT / "shared/rows/api.c").read_text()
     macros = dict(re.findall(r'^#define (\w+) "([^"]+)"$', text, re.M))
     rows = []
     body = text[text.index("static const struct endpoint rows[]"):]
@@ -39,7 +39,7 @@ def test_the_reader_sees_every_row(agent):
 
 
 def test_every_endpoint_has_a_handler():
-    text = (ROOT / "agent" / "handlers.c").read_text()
+    text = (ROOT / "agent/handlers.c").read_text()
     missing = [row[0] for row in table() if not re.search(rf"\[{row[0]}\] = h_\w+", text)]
     assert not missing
 
@@ -113,7 +113,7 @@ def test_openapi_of_all_is_one_document(module_agent):
 
 
 def test_error_codes_are_from_the_one_list(module_agent):
-    text = (ROOT / "shared" / "err.c").read_text()
+    text = (ROOT / "shared/err.c").read_text()
     known = set(re.findall(r'\{ERR_\w+, "([a-z_]+)", \d+', text))
     doc = module_agent.get("api-gateway", "/openapi.json").body
     for item in doc["paths"].values():
@@ -144,7 +144,7 @@ def test_env_example_is_valid(tmp_path):
 
 def test_every_setting_is_documented():
     text = (ROOT / ".env.example").read_text()
-    for name in re.findall(r'"(YIJIAN_[A-Z_]+)"', (ROOT / "agent" / "settings.c").read_text()):
+    for name in re.findall(r'"(YIJIAN_[A-Z_]+)"', (ROOT / "agent/core/settings.c").read_text()):
         if not name.startswith("YIJIAN_LISTEN_") and name not in (
                 "YIJIAN_CONFIG", "YIJIAN_"):
             assert f"#{name}=" in text, name
@@ -153,6 +153,6 @@ def test_every_setting_is_documented():
 
 
 def test_every_metric_row_has_a_unique_name_and_help():
-    text = (ROOT / "shared" / "metrics.c").read_text()
+    text = (ROOT / "shared/rows/metrics.c").read_text()
     names = re.findall(r'"(yijian_[a-z_]+)"', text)
     assert len(names) == len(set(names)) > 20

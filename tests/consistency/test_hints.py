@@ -13,7 +13,7 @@ def test_alerts_name_commands_there_are():
     text = subprocess.run([str(BUILD / "yijian"), "--help"], text=True, check=True,
                           capture_output=True).stdout
     known = set(re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", text, re.M))
-    hints = re.sub(r'"\s*\n\s*"', "", (ROOT / "shared" / "alert.c").read_text())
+    hints = re.sub(r'"\s*\n\s*"', "", (ROOT / "shared/rows/alert.c").read_text())
     named = re.findall(r"\byijian ([a-z]+)(?: ([a-z]+))?", hints)
     assert len(named) >= 10
     assert [pair for pair in named if " ".join(pair).strip() not in known] == []

@@ -84,9 +84,10 @@ HEAD = "// SPDX-License-Identifier: MIT\n"
 def tree(tmp_path):
     shutil.copytree(ROOT / "tests/lint", tmp_path / "tests/lint")
     (tmp_path / "tests/lint/justified").write_text("")
-    (tmp_path / "FLOORS").write_text("0: shared/low shared/high\n1: agent/web/web\n")
-    for part in ("shared", "agent"):
-        (tmp_path / part).mkdir()
+    (tmp_path / "FLOORS").write_text("# from the ground up\nshared/low\nshared/high\nagent/web/web\n")
+    for part in ("shared", "agent/web"):
+        (tmp_path / part).mkdir(parents=True)
+    write(tmp_path, "agent/web/web.h", '#include "shared/high.h"\n')
     write(tmp_path, "shared/low.h", "int low(void);\n")
     write(tmp_path, "shared/high.h", '#include "shared/low.h"\n')
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
@@ -94,7 +95,8 @@ def tree(tmp_path):
 
 
 def write(tree, name, text):
-    (tree / name).write_text(HEAD + text)
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).write_text(text if name == "FLOORS" else HEAD + text)
 
 
 def lint(tree):
@@ -109,6 +111,8 @@ def test_lint_passes_a_clean_tree(tree):
 @pytest.mark.parametrize("name,text,finding", [
     ("shared/low.h", '#include "shared/high.h"\n', "FLOORS lists it later"),
     ("shared/stray.c", "int x(void);\n", "not listed in FLOORS"),
+    ("FLOORS", "shared/low\nshared/high\nagent/web/web\nagent/gone\n", "lists agent/gone"),
+    ("tests/unit/test_low.c", "int x;\n", "no folder of the sources has this name"),
     ("shared/low.h", '#include "agent/web/web.h"\n', "FLOORS lists it later"),
     ("shared/low.h", "#include <sqlite3.h>\n", "may not be included here"),
     ("shared/low.h", "#include <gtk/gtk.h>\n", "is in no list"),
