@@ -136,6 +136,25 @@ static void test_dashscope_native_stream(void **state)
 		"\"cached_tokens\":0}}}");
 }
 
+// What a frame does not say is no piece of the answer.
+static void test_no_piece_is_empty(void **state)
+{
+	(void)state;
+	static const char frames[] =
+		"data: {\"output\":{\"choices\":[{\"message\":{\"content\":\"\",\"reasoning_content\":\"hm\"},"
+		"\"finish_reason\":\"null\"}]},\"request_id\":\"r\"}\n\n"
+		"data: {\"output\":{\"choices\":[{\"message\":{\"content\":\"a\",\"reasoning_content\":\"\"},"
+		"\"finish_reason\":\"null\"}]},\"request_id\":\"r\"}";
+	struct adapter_stream s = {.usage = ADAPTER_USAGE_UNKNOWN};
+	struct str out = STR_INIT;
+	ask_plain(true);
+	assert_true(play(&adapter_dashscope_chat_native, frames, 50, &s, &out) <= CHUNK_IDLE);
+	assert_non_null(strstr(str_text(&out), "\"reasoning_content\":\"hm\""));
+	assert_non_null(strstr(str_text(&out), "\"content\":\"a\""));
+	assert_null(strstr(str_text(&out), "content\":\"\""));
+	str_release(&out);
+}
+
 static void test_stream_errors(void **state)
 {
 	(void)state;
@@ -488,6 +507,7 @@ int main(void)
 		cmocka_unit_test(test_anthropic_streams),
 		cmocka_unit_test(test_dashscope_native_stream),
 		cmocka_unit_test(test_dashscope_heeds_the_operator),
+		cmocka_unit_test(test_no_piece_is_empty),
 		cmocka_unit_test(test_stream_errors),
 		cmocka_unit_test(test_ollama_lines),
 		cmocka_unit_test(test_answers),

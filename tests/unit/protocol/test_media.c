@@ -416,6 +416,22 @@ static void test_parts_are_one_answer(void **state)
 	assert_string_equal(str_text(&out),
 		"{\"object\":\"list\",\"data\":[{\"index\":0,\"embedding\":[7]}],\"model\":\"\","
 		"\"usage\":{\"prompt_tokens\":1,\"total_tokens\":1}}");
+	for (int64_t twice = 0; twice <= 127;
+		twice++) { // no item stands for another, wherever it is
+		struct str body = STR_INIT;
+		str_add(&body, "{\"data\":[");
+		for (int64_t i = 0; i < 128; i++)
+			str_addf(&body, "%s{\"index\":%lld}", i > 0 ? "," : "",
+				(long long)(i == 127 ? twice : i));
+		str_add(&body, "]}");
+		struct adapter_answer a = {
+			.body = str_slice(&body), .usage = ADAPTER_USAGE_UNKNOWN};
+		batch_reset(&b);
+		call.part = 128;
+		assert_true(batch_add(&b, &call, &a) == (twice == 127));
+		str_release(&body);
+	}
+	call.part = 1;
 	for (size_t n = sizeof(b.model) - 1; n <= sizeof(b.model);
 		n++) { // a name that fits is kept
 		struct str body = STR_INIT, want = STR_INIT;

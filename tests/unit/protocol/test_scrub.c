@@ -72,6 +72,8 @@ static void test_short_and_double_ones(void **state)
 	shows("b3BlcmF0b3I6dmVyeS1zZWNyZXQtd29yZA==", "operator:very-secret-word"); // basic
 	shows("dmVyeS1zZWNyZXQtd29yZA==", "operator:very-secret-word"); // the password alone
 	shows("secret: a-b-c-d-e!", "a-b-c-d-e!");
+	shows("***1234", "abcd1234"); // the end of one of eight
+	shows("abcd****", "abcd1234");
 }
 
 static void test_credentials_of_others(void **state)

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <cmocka.h>
 #include "shared/clock.h"
 #include "agent/store/alert.h"
@@ -516,6 +517,20 @@ static void a_price_goes_once(void **state)
 	assert_int_equal(snapshots_now(s->snaps)->prices.n, n - 1);
 }
 
+// Prices that come with the agent were changed by nobody.
+static void what_comes_along_has_no_revision(void **state)
+{
+	struct scratch *s = *state;
+	for (int i = 0; i < 2; i++) {
+		struct pmap_it it = {0};
+		void *obj;
+		while (pmap_next(snapshots_now(s->snaps)->prices, &it, NULL, &obj))
+			assert_int_equal(((struct object *)obj)->revision, 0);
+		scratch_close(s);
+		assert_int_equal(scratch_open(s), ERR_OK);
+	}
+}
+
 static enum err_code nothing(struct store_tx *tx UNUSED, void *arg UNUSED, struct err *err UNUSED)
 {
 	return ERR_OK;
@@ -600,6 +615,99 @@ static void every_word_of_an_audit_row_is_held(void **state)
 	assert_true(bad == 4);
 }
 
+// After a stop that was none, rows that are missing say that database and log are not of one moment.
+static void missing_rows_after_a_crash_are_no_start(void **state)
+{
+	struct scratch *s = *state;
+	char path[96];
+	assert_int_equal(scratch_run(s, fill, NULL), ERR_OK);
+	scratch_close(s);
+	scratch_path(s, "yijian.db-clean", path);
+	unlink(path);
+	assert_int_equal(scratch_open(s), ERR_OK);
+	assert_int_equal(snapshots_now(s->snaps)->store_state, STORE_OK); // nothing is missing
+	scratch_close(s);
+	scratch_sql(s, "DELETE FROM audit WHERE seq=3");
+	assert_int_equal(scratch_open(s), ERR_OK);
+	assert_int_equal(snapshots_now(s->snaps)->store_state, STORE_OK); // not looked at after a stop
+	scratch_close(s);
+	unlink(path);
+	assert_int_equal(scratch_open(s), ERR_OK);
+	assert_int_equal(snapshots_now(s->snaps)->store_state, STORE_READONLY);
+	assert_true(snapshots_now(s->snaps)->keys.n == 1); // served from what was saved beside it
+}
+
+// ---- the file beside the database ----
+
+static enum err_code require_keys(struct store_tx *tx, void *arg, struct err *err)
+{
+	bool changed;
+	return store_policy_put(tx, *(bool *)arg, FIELD_NONE, &changed, err);
+}
+
+static void copy_file(const struct scratch *s, const char *from, const char *to)
+{
+	char path[96], bytes[4096];
+	scratch_path(s, from, path);
+	FILE *in = fopen(path, "rb");
+	scratch_path(s, to, path);
+	FILE *out = fopen(path, "wb");
+	assert_true(in != NULL && out != NULL);
+	for (size_t n; (n = fread(bytes, 1, sizeof(bytes), in)) > 0;)
+		assert_int_equal(fwrite(bytes, 1, n, out), n);
+	fclose(in);
+	fclose(out);
+}
+
+// An older database is put back: a gateway that asked for keys goes on asking, one that did not does
+// not begin to.
+static void an_older_database_opens_nothing(void **state)
+{
+	struct scratch *s = *state;
+	char path[96];
+	for (int last = 0; last < 2; last++) {
+		bool yes = true, no = false;
+		scratch_close(s);
+		copy_file(s, "yijian.db", "aside");
+		assert_int_equal(scratch_open(s), ERR_OK);
+		assert_int_equal(scratch_run(s, require_keys, &yes), ERR_OK);
+		if (last == 0)
+			assert_int_equal(scratch_run(s, require_keys, &no), ERR_OK);
+		scratch_close(s);
+		copy_file(s, "aside", "yijian.db");
+		scratch_path(s, "yijian.db-wal", path);
+		unlink(path);
+		assert_int_equal(scratch_open(s), ERR_OK);
+		assert_true(snapshots_now(s->snaps)->clients_required == (last == 1));
+		scratch_path(s, "snapshot.lost.json", path);
+		unlink(path);
+	}
+	scratch_path(s, "aside", path);
+	unlink(path);
+}
+
+static void what_cannot_be_saved_is_said(void **state)
+{
+	struct scratch *s = *state;
+	struct store_stats stats;
+	char path[96];
+	bool required = true;
+	scratch_path(s, "snapshot.json.new", path);
+	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(scratch_run(s, require_keys, &required), ERR_OK);
+	store_stats(s->store, &stats);
+	assert_string_not_equal(stats.reason, "");
+	assert_int_not_equal(stats.state, STORE_OK);
+	assert_int_equal(rmdir(path), 0);
+	scratch_close(s);
+	assert_int_equal(scratch_open(s), ERR_OK);
+	store_stats(s->store, &stats);
+	assert_true(snapshots_now(s->snaps)->clients_required); // the database had it
+	assert_string_equal(stats.reason, "");
+	assert_int_equal(stats.state, STORE_OK);
+}
+
 #define ON_A_STORE(fn) cmocka_unit_test_setup_teardown(fn, scratch_begin, scratch_end)
 
 int main(void)
@@ -613,8 +721,12 @@ int main(void)
 		ON_A_STORE(figures_are_kept_so_long),
 		ON_A_STORE(it_looks_after_itself),
 		ON_A_STORE(a_price_goes_once),
+		ON_A_STORE(what_comes_along_has_no_revision),
 		ON_A_STORE(a_job_begins_without_a_word),
 		ON_A_STORE(every_word_of_an_audit_row_is_held),
+		ON_A_STORE(missing_rows_after_a_crash_are_no_start),
+		ON_A_STORE(an_older_database_opens_nothing),
+		ON_A_STORE(what_cannot_be_saved_is_said),
 	};
 	if (!secret_setup())
 		return 1;

@@ -79,6 +79,10 @@ static void a_row_opens_only_as_itself(void **state)
 	other[7].origin = "https://evil.example:443";
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(open_with(r, &other[i], str_slice(&env)), ERR_SECRET_CORRUPT);
+	struct secret got = {0};
+	struct err err = {0};
+	assert_int_equal(seal_open_row(NULL, &row, str_slice(&env), &got, &err), ERR_SEALED);
+	assert_null(got.p); // without the ring nothing opens
 	for (int shift = 2; shift < 64; shift++) { // every bit of a version counts
 		struct seal_aad later = row;
 		later.version = row.version ^ UINT64_C(1) << shift;
