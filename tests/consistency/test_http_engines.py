@@ -21,3 +21,10 @@ def test_every_row_has_its_reason():
         for engine in row.engines:
             assert (engine, row.what) not in seen, row
             seen.add((engine, row.what))
+
+
+def test_the_library_that_is_written_for_is_the_one_that_runs():
+    """Its rows then say that the platform's ports answer through it."""
+    written = any("<microhttpd.h>" in path.read_text()
+                  for path in (TESTS.parent / "agent").glob("*/*.c"))
+    assert not written or http_engines.engine(http_engines.REGISTRY) in ("mhd 0.9", "mhd 1.0")
