@@ -45,8 +45,6 @@ struct mhd {
 	struct MHD_Connection *conn; // NULL: it has let go of the socket
 	struct str uri; // as it came, of the head that is read
 	const char *uri_at; // where it stood
-	const char *head_at; // where the library keeps the head under way: credentials are among it
-	size_t head_n;
 	unsigned stuck; // runs of this turn in which a body did not get on
 	unsigned at_end; // runs of this turn since all was read
 	bool suspended;
@@ -194,6 +192,12 @@ static void follow(struct lines *l, const char *at, const char *end, size_t gap)
 	l->next = end + gap;
 }
 
+// What the library has of a secret and does not look at: its memory is not wiped when it goes.
+static void wipe_there(const char *p, size_t n)
+{
+	secret_wipe((void *)(uintptr_t)p, n);
+}
+
 static enum MHD_Result on_field(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_n,
 	const char *value, size_t value_n)
 {
@@ -205,6 +209,9 @@ static enum MHD_Result on_field(void *cls, enum MHD_ValueKind kind, const char *
 	struct slice v = head_trim((struct slice){value != NULL ? value : "", value_n});
 	h->v[h->n++] = (struct head_field){{arena_slice(a, (struct slice){name, name_n}), name_n},
 		{arena_strndup(a, v.p, v.n), v.n}};
+	struct slice is = {name, name_n};
+	if (slice_ieq_str(is, "authorization") || slice_ieq_str(is, "x-api-key"))
+		wipe_there(value, value_n);
 	return MHD_YES;
 }
 
@@ -222,8 +229,6 @@ static enum err_code take_head(struct mhd *m, struct web_req *q, const char *met
 	struct arena *a = &q->r.arena;
 	struct head *h = &q->head;
 	struct lines l = {.q = q, .next = method};
-	m->head_at = method;
-	m->head_n = head_size(m);
 	h->method = (struct slice){arena_strdup(a, method), strlen(method)};
 	h->target = (struct slice){arena_slice(a, str_slice(&m->uri)), m->uri.n};
 	h->version = (struct slice){arena_strdup(a, version), strlen(version)};
@@ -236,7 +241,7 @@ static enum err_code take_head(struct mhd *m, struct web_req *q, const char *met
 	bool bad_target = !l.broken && (uintptr_t)version != (uintptr_t)l.next;
 	follow(&l, version, version + h->version.n, 2);
 	MHD_get_connection_values_n(m->conn, MHD_HEADER_KIND, on_field, &l);
-	follow(&l, method + m->head_n - 2, l.next, 0); // the empty line
+	follow(&l, method + head_size(m) - 2, l.next, 0); // the empty line
 	if (slice_find(h->target, ' ') >= 0)
 		return ERR_BAD_FRAMING;
 	if (LINES_ARE_JUDGED || !l.broken)
@@ -280,17 +285,19 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *s)
 
 // ---- requests ----
 
-// Behind a head: an answer that is given now ends the connection, since the library reads no body then;
-// others are given when it says that the request is whole.
+// Behind a head. An answer that the library takes now ends the connection; others are given when it says
+// that the request is whole. Of a body that is answered unread it would keep what has come, unwiped.
 static enum MHD_Result settle_head(struct conn *c)
 {
 	struct web_req *q = c->req;
-	bool asks = q->state == RS_IDENTITY && guard_body_length(&q->guard) != 0;
-	if (q->state == RS_REPLY && q->close_after)
-		return hand_over(c);
-	if (asks)
+	bool has_body = guard_body_length(&q->guard) != 0;
+	c->mhd->in_head = has_body && q->state == RS_IDENTITY;
+	if (c->mhd->in_head)
 		suspend(c); // then this is called again
-	c->mhd->in_head = asks;
+	else if (has_body && q->state == RS_REPLY)
+		say_past(c);
+	else if (q->state == RS_REPLY && q->close_after)
+		return hand_over(c);
 	return MHD_YES;
 }
 
@@ -317,6 +324,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
 	m->stuck = m->at_end = 0;
 	if (m->said) {
 		bool more = *upload_n > 0;
+		wipe_there(upload, *upload_n);
 		*upload_n = 0;
 		return more ? MHD_YES : MHD_NO;
 	}
@@ -332,8 +340,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
 		return settle_head(c);
 	if (*upload_n > 0) {
 		bool fits = web_req_part(q, (struct slice){upload, *upload_n});
-		secret_wipe((void *)(uintptr_t)upload,
-			*upload_n); // its memory is not wiped when it goes
+		wipe_there(upload, *upload_n);
 		*upload_n = 0;
 		if (!fits)
 			say_past(c);
@@ -350,18 +357,15 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **seen,
 	enum MHD_RequestTerminationCode how)
 {
 	struct conn *c = cls;
-	struct mhd *m = c->mhd;
 	struct web_req *q = c->req;
 	(void)conn, (void)seen;
-	if (m->head_n > 0)
-		secret_wipe((void *)(uintptr_t)m->head_at, m->head_n);
-	m->head_n = 0;
 	if (q == NULL)
 		return;
 	c->req = NULL;
 	c->slow_at_us = 0;
 	c->deadline_us = loop_now_us(c->web->loop) + WEB_IDLE_US;
-	web_req_over(q, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	// HEAD of a stream is answered while its writer goes on: who asked is gone then.
+	web_req_over(q, how == MHD_REQUEST_TERMINATED_COMPLETED_OK && q->handler_done);
 }
 
 // ---- connections ----
