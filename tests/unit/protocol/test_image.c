@@ -378,7 +378,9 @@ static void test_sdwebui(void **state)
 	cand.key = NULL;
 	cand.instance = &instance;
 	assert_non_null(strstr(sent(PROTO_SDWEBUI_TXT2IMG, "sd", // whole steps, one at least
-		"{\"model\":\"m\",\"prompt\":\"x\",\"size\":\"7x16\"}", 0, 1), "\"width\":8,\"height\":16"));
+				       "{\"model\":\"m\",\"prompt\":\"x\",\"size\":\"7x16\"}", 0,
+				       1),
+		"\"width\":8,\"height\":16"));
 	target.params = "{\"steps\":20,\"override_settings\":{\"CLIP_stop_at_last_layers\":2}}";
 	assert_string_equal(
 		sent(PROTO_SDWEBUI_TXT2IMG, "sd_xl_base_1.0",

@@ -629,7 +629,8 @@ static void missing_rows_after_a_crash_are_no_start(void **state)
 	scratch_close(s);
 	scratch_sql(s, "DELETE FROM audit WHERE seq=3");
 	assert_int_equal(scratch_open(s), ERR_OK);
-	assert_int_equal(snapshots_now(s->snaps)->store_state, STORE_OK); // not looked at after a stop
+	assert_int_equal(snapshots_now(s->snaps)->store_state,
+		STORE_OK); // not looked at after a stop
 	scratch_close(s);
 	unlink(path);
 	assert_int_equal(scratch_open(s), ERR_OK);
