@@ -83,13 +83,15 @@ HEAD = "// SPDX-License-Identifier: MIT\n"
 @pytest.fixture
 def tree(tmp_path):
     shutil.copytree(ROOT / "tests/lint", tmp_path / "tests/lint")
+    shutil.copy(ROOT / ".clang-format", tmp_path)
     (tmp_path / "tests/lint/justified").write_text("")
+    (tmp_path / "tests/lint/thirdparty").write_text("sqlite3.h: shared/high\n")
     (tmp_path / "FLOORS").write_text("# from the ground up\nshared/low\nshared/high\nagent/web/web\n")
     for part in ("shared", "agent/web"):
         (tmp_path / part).mkdir(parents=True)
     write(tmp_path, "agent/web/web.h", '#include "shared/high.h"\n')
     write(tmp_path, "shared/low.h", "int low(void);\n")
-    write(tmp_path, "shared/high.h", '#include "shared/low.h"\n')
+    write(tmp_path, "shared/high.h", '#include <sqlite3.h>\n#include "shared/low.h"\n')
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     return tmp_path
 
