@@ -66,18 +66,26 @@ static bool has_control(const char *p, size_t n)
 	return found != 0;
 }
 
-// Header values are ours or an upstream's; a line break in one would begin another header.
-static void add_header(struct str *out, const char *name, const char *value)
+// Inlined, so that the length of a name that is written out is known when this is compiled.
+static inline __attribute__((always_inline)) char *put_header(struct str *out, const char *name,
+	const char *value, size_t n)
 {
-	size_t name_n = strlen(name), n = strlen(value);
+	size_t name_n = strlen(name);
 	str_reserve(out, name_n + n + 4);
 	char *at = mempcpy(mempcpy(out->p + out->n, name, name_n), ": ", 2);
-	memcpy(at, value, n);
+	memcpy(mempcpy(at, value, n), "\r\n", 3);
+	out->n += name_n + n + 4;
+	return at;
+}
+
+// The value is a handler's or an upstream's: a line break in it would begin another header.
+static void add_header(struct str *out, const char *name, const char *value)
+{
+	size_t n = strlen(value);
+	char *at = put_header(out, name, value, n);
 	for (size_t i = UNLIKELY(has_control(at, n)) ? 0 : n; i < n; i++)
 		if ((unsigned char)at[i] < 0x20 && at[i] != '\t')
 			at[i] = ' ';
-	memcpy(at + n, "\r\n", 3);
-	out->n += name_n + n + 4;
 }
 
 static void add_framing(const struct web_req *q, struct str *out)
@@ -95,34 +103,53 @@ static void add_framing(const struct web_req *q, struct str *out)
 		str_add_slice(out, SLICE("Connection: keep-alive\r\n"));
 }
 
-typedef void header_fn(void *arg, const char *name, const char *value);
+// `ours`: the value is written by us, whoever asks, and holds no control byte.
+typedef void header_fn(void *arg, const char *name, const char *value, bool ours);
 
 // Inlined into both of its callers: one of them is on the traffic path.
 static inline __attribute__((always_inline)) void each_header(const struct web_req *q,
 	header_fn *fn, void *arg)
 {
-	fn(arg, "Date", date_of(q->web));
+	fn(arg, "Date", date_of(q->web), true);
 	if (q->content_type != NULL)
-		fn(arg, "Content-Type", q->content_type);
-	fn(arg, "X-Request-Id", q->r.id);
-	fn(arg, "X-Content-Type-Options", "nosniff");
+		fn(arg, "Content-Type", q->content_type, false);
+	fn(arg, "X-Request-Id", q->r.id, true);
+	fn(arg, "X-Content-Type-Options", "nosniff", true);
 	if (!web_out_has(q, "Cache-Control"))
-		fn(arg, "Cache-Control", "no-store");
+		fn(arg, "Cache-Control", "no-store", true);
 	for (size_t i = 0; i < q->out_n; i++)
-		fn(arg, q->out[i].name, q->out[i].value);
+		fn(arg, q->out[i].name, q->out[i].value, false);
 }
 
-void web_each_header(struct web_req *q, header_fn *fn, void *arg)
+struct teller {
+	void (*fn)(void *arg, const char *name, const char *value);
+	void *arg;
+};
+
+static void tell_header(void *arg, const char *name, const char *value, bool ours)
 {
+	const struct teller *to = arg;
+	(void)ours;
+	to->fn(to->arg, name, value);
+}
+
+void web_each_header(struct web_req *q, void (*fn)(void *arg, const char *name, const char *value),
+	void *arg)
+{
+	struct teller to = {fn, arg};
 	q->close_after |= q->web->quiet;
-	each_header(q, fn, arg);
+	each_header(q, tell_header, &to);
 	if (q->close_after)
 		fn(arg, "Connection", "close");
 }
 
-static void write_header(void *arg, const char *name, const char *value)
+static inline __attribute__((always_inline)) void write_header(void *arg, const char *name,
+	const char *value, bool ours)
 {
-	add_header(arg, name, value);
+	if (ours)
+		put_header(arg, name, value, strlen(value));
+	else
+		add_header(arg, name, value);
 }
 
 void web_write_head(struct web_req *q, struct str *out)
