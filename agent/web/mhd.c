@@ -5,6 +5,7 @@
 #include "agent/web/mhd.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <microhttpd.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -53,7 +54,20 @@ struct mhd {
 	bool said; // the last answer went out past it
 	bool ends; // after an answer that says so
 	bool stopping; // by us
+	bool wiping; // see wipe_freed()
 };
+
+// ---- what is left of a head that never became whole ----
+
+// The library frees a connection's pool with what it has read of a head, which no callback has shown.
+// While this is on, what malloc gets back is overwritten (M_PERTURB, mallopt(3)).
+static void wipe_freed(struct mhd *m, bool on)
+{
+	if (m->wiping == on)
+		return;
+	m->wiping = on;
+	mallopt(M_PERTURB, on ? 0xff : 0);
+}
 
 // ---- answers past the library ----
 
@@ -110,6 +124,7 @@ static void on_log(void *cls, const char *format, va_list args)
 	static const char answers[] = "Error processing request";
 	struct conn *c = cls;
 	c->mhd->logged = true;
+	wipe_freed(c->mhd, true); // it may close in this run
 	if (c->mhd->said || strncmp(format, answers, sizeof(answers) - 1) != 0)
 		return;
 	if (c->req == NULL || c->req->state == RS_BODY)
@@ -478,7 +493,9 @@ static void end(struct conn *c)
 	m->stopping = true;
 	if (m->suspended)
 		MHD_resume_connection(m->conn);
+	wipe_freed(m, true);
 	MHD_stop_daemon(m->daemon);
+	wipe_freed(m, false);
 	release(c);
 }
 
@@ -527,7 +544,10 @@ static bool step(struct conn *c)
 		say_past(c);
 	}
 	m->stuck++;
+	if (c->gone || m->said || m->ends || m->logged)
+		wipe_freed(m, true);
 	MHD_run(m->daemon);
+	wipe_freed(m, false);
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 	bool more = m->logged || (MHD_get_timeout(m->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
 	m->logged = false;

@@ -107,7 +107,11 @@ def test_a_body_in_pieces(agent, canaries):
 
 
 def test_calls_that_are_never_complete(agent, canaries):
+    whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     begun = [HEAD + b"Authorization: Bearer " + canaries.new("head").encode(),
+             whole + HEAD + b"Authorization: Bearer " + canaries.new("second head").encode(),
+             HEAD + b"X-Api-Key: " + canaries.new("too large").encode() + b"\r\nX: " + b"y" * 40000,
+             HEAD + b"X-Api-Key: " + canaries.new("no header").encode() + b"\r\nno colon\r\n\r\n",
              HEAD + b"Content-Length: 500\r\n\r\n{\"api_key\":\"" + canaries.new("body").encode(),
              HEAD + b"Transfer-Encoding: chunked\r\n\r\n40\r\n" + canaries.new("chunk").encode()]
     for data in begun:
