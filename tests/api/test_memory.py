@@ -14,6 +14,8 @@ from waiting import wait_for
 KEYS, PATH = "key-manager", "/api/v1/keys"
 HEAD = b"POST /api/v1/keys HTTP/1.1\r\nHost: localhost\r\n"
 
+SANITIZED = os.environ.get("YIJIAN_BUILD", "").endswith(("asan", "tsan"))
+
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="reading a process's memory needs root")
 
 
@@ -108,13 +110,14 @@ def test_a_body_in_pieces(agent, canaries):
 
 def test_calls_that_are_never_complete(agent, canaries):
     whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    begun = [HEAD + b"Authorization: Bearer " + canaries.new("head").encode(),
+    heads = [HEAD + b"Authorization: Bearer " + canaries.new("head").encode(),
              whole + HEAD + b"Authorization: Bearer " + canaries.new("second head").encode(),
              HEAD + b"X-Api-Key: " + canaries.new("too large").encode() + b"\r\nX: " + b"y" * 40000,
-             HEAD + b"X-Api-Key: " + canaries.new("no header").encode() + b"\r\nno colon\r\n\r\n",
-             HEAD + b"Content-Length: 500\r\n\r\n{\"api_key\":\"" + canaries.new("body").encode(),
+             HEAD + b"X-Api-Key: " + canaries.new("no header").encode() + b"\r\nno colon\r\n\r\n"]
+    begun = [HEAD + b"Content-Length: 500\r\n\r\n{\"api_key\":\"" + canaries.new("body").encode(),
              HEAD + b"Transfer-Encoding: chunked\r\n\r\n40\r\n" + canaries.new("chunk").encode()]
-    for data in begun:
+    # A head is wiped by malloc (M_PERTURB), which the sanitizers replace.
+    for data in begun + ([] if SANITIZED else heads):
         with agent.connect(KEYS) as raw:
             raw.send(data)
     canaries.gone("hanging up")
