@@ -20,6 +20,8 @@
 
 #define POOL_BYTES (12 * 1024) // of a connection: the head, a part of the body, the answer's head
 #define POOL_STEP 1024
+#define ENTRY_BYTES 64 // of it, for each field, argument and cookie
+#define ANSWER_BYTES 1536 // of it, kept for the answer's head
 #define CONNECTIONS_MAX                                                                            \
 	1024 // of a port: each has a pool and a descriptor more than the own engine's
 #define STREAM_BLOCK 4096
@@ -51,6 +53,7 @@ struct mhd {
 	bool suspended;
 	bool logged; // something went wrong: 1.0 closes in the run after it
 	bool in_head; // the library has not asked for the body yet
+	bool full; // its head leaves no room for an answer's
 	bool said; // the last answer went out past it
 	bool ends; // after an answer that says so
 	bool stopping; // by us
@@ -237,6 +240,18 @@ static size_t head_size(struct mhd *m)
 	return info != NULL ? info->header_size : 0;
 }
 
+// A head that fills the pool would be acted on, and its answer never be made.
+static bool leaves_no_room(struct mhd *m)
+{
+	const char *cookies = NULL;
+	size_t cookies_n = 0; // copied to be taken apart
+	MHD_lookup_connection_value_n(m->conn, MHD_HEADER_KIND, "Cookie", 6, &cookies, &cookies_n);
+	int entries = MHD_get_connection_values_n(m->conn,
+		MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND | MHD_COOKIE_KIND, NULL, NULL);
+	size_t used = head_size(m) + cookies_n + (size_t)entries * ENTRY_BYTES;
+	return used > POOL_BYTES - ANSWER_BYTES;
+}
+
 // Reads what the library has read of a head; ERR_OK or why it may not be taken.
 static enum err_code take_head(struct mhd *m, struct web_req *q, const char *method,
 	const char *version)
@@ -248,7 +263,8 @@ static enum err_code take_head(struct mhd *m, struct web_req *q, const char *met
 	h->target = (struct slice){arena_slice(a, str_slice(&m->uri)), m->uri.n};
 	h->version = (struct slice){arena_strdup(a, version), strlen(version)};
 	int fields = MHD_get_connection_values_n(m->conn, MHD_HEADER_KIND, NULL, NULL);
-	if (fields > HEAD_FIELDS_MAX)
+	m->full = leaves_no_room(m);
+	if (fields > HEAD_FIELDS_MAX || m->full)
 		return ERR_HEADERS_TOO_LARGE;
 	h->v = arena_alloc(a, (size_t)fields * sizeof(h->v[0]));
 	follow(&l, method, method + h->method.n, 1);
@@ -301,7 +317,8 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *s)
 // ---- requests ----
 
 // Behind a head. An answer that the library takes now ends the connection; others are given when it says
-// that the request is whole. Of a body that is answered unread it would keep what has come, unwiped.
+// that the request is whole. Of a body that is answered unread it would keep what has come, unwiped; behind
+// a head that fills its pool it gives none.
 static enum MHD_Result settle_head(struct conn *c)
 {
 	struct web_req *q = c->req;
@@ -309,7 +326,7 @@ static enum MHD_Result settle_head(struct conn *c)
 	c->mhd->in_head = has_body && q->state == RS_IDENTITY;
 	if (c->mhd->in_head)
 		suspend(c); // then this is called again
-	else if (has_body && q->state == RS_REPLY)
+	else if ((has_body || c->mhd->full) && q->state == RS_REPLY)
 		say_past(c);
 	else if (q->state == RS_REPLY && q->close_after)
 		return hand_over(c);
@@ -379,6 +396,7 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **seen,
 	c->req = NULL;
 	c->slow_at_us = 0;
 	c->deadline_us = loop_now_us(c->web->loop) + WEB_IDLE_US;
+	c->mhd->ends |= how != MHD_REQUEST_TERMINATED_COMPLETED_OK && q->state >= RS_SENDING;
 	// HEAD of a stream is answered while its writer goes on: who asked is gone then.
 	web_req_over(q, how == MHD_REQUEST_TERMINATED_COMPLETED_OK && q->handler_done);
 }
