@@ -409,6 +409,14 @@ static bool has_left(const struct conn *c)
 	return c->gone || c->broken || poll(&p, 1, 0) != 0;
 }
 
+// What still comes is read behind the library's back, so that the last answer arrives.
+static void read_on(struct conn *c)
+{
+	int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3);
+	if (fd >= 0)
+		web_linger(c->web, fd);
+}
+
 // The library closes the socket when this returns. A first line that it cannot read at all ends a
 // connection without a word.
 static void on_closing(struct conn *c)
@@ -421,9 +429,8 @@ static void on_closing(struct conn *c)
 		return;
 	if (!m->said && !m->ends)
 		refuse_past(c, ERR_BAD_FRAMING);
-	int fd = c->linger || m->said ? fcntl(c->fd, F_DUPFD_CLOEXEC, 3) : -1;
-	if (fd >= 0)
-		web_linger(c->web, fd);
+	if (c->linger || m->said)
+		read_on(c);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *conn, void **context,
@@ -544,6 +551,21 @@ static bool reads(const struct conn *c)
 	return c->mhd->conn != NULL && !c->mhd->suspended && (q == NULL || q->state == RS_BODY);
 }
 
+// Amid a chunk's line that does not end; or what comes behind the last answer is one.
+static bool is_stuck(const struct conn *c)
+{
+	return c->mhd->said || (c->req != NULL && c->req->state == RS_BODY);
+}
+
+// It would never get on, and run all the while.
+static void leave(struct conn *c)
+{
+	if (!c->mhd->said)
+		refuse_past(c, ERR_BAD_FRAMING);
+	read_on(c);
+	web_conn_close(c);
+}
+
 // One step; false when there is nothing left to do now.
 static bool step(struct conn *c)
 {
@@ -569,8 +591,10 @@ static bool step(struct conn *c)
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 	bool more = m->logged || (MHD_get_timeout(m->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
 	m->logged = false;
-	if (more && m->stuck > STUCK_RUNS && c->req != NULL && c->req->state == RS_BODY)
-		refuse_past(c, ERR_BAD_FRAMING); // a chunk's line that does not end
+	if (more && m->stuck > STUCK_RUNS && m->conn != NULL && is_stuck(c)) {
+		leave(c);
+		return false;
+	}
 	if (more || m->conn == NULL || !c->gone || !reads(c))
 		return more || m->conn == NULL;
 	// It has read all that came and waits for an event that does not come: the end was told with the

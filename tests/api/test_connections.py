@@ -15,7 +15,7 @@ import pytest
 from agent import Agent
 from held_upstream import HeldUpstream
 from http_engines import CONFIG, GATEWAY, KEYS, PORTS, REGISTRY, engine, expected
-from proc import anonymous_kib, descriptors
+from proc import anonymous_kib, cpu_seconds, descriptors
 from raw import head
 from waiting import wait_for
 
@@ -172,6 +172,19 @@ def test_what_was_done_is_answered_however_large_its_head(shared, service):
         assert (status, there) in {(204, False), (431, True)}, f"{size}: {status}, {there}"
         says.add(status)
     assert 204 in says
+
+
+@pytest.mark.parametrize("service", PORTS)
+@pytest.mark.parametrize("fields", [(), ("Authorization: Bearer ya-nobodys",)], ids=["told", "told early"])
+def test_a_chunk_line_that_never_ends_costs_nothing(agent, service, fields):
+    """Its caller stays, and nobody is busy with what cannot get on."""
+    begun = cpu_seconds(agent.pid)
+    for _ in range(4):
+        with agent.connect(service) as raw:
+            raw.send(head("POST", LIST, "Transfer-Encoding: chunked", *fields, body=b"5;" + b"a" * 40000))
+            assert raw.answer().status == (401 if fields else 400)
+            wait_for(lambda: connections(agent, service) == 1, what="it let go")
+    assert cpu_seconds(agent.pid) - begun < 1
 
 
 # ---- slow ones ----
