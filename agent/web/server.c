@@ -75,6 +75,7 @@ static void take_in(struct listener *ls, int fd, enum peer_kind kind)
 		return; // an engine may need a descriptor of its own
 	shed(ls->web, ls, fd, OVERLOAD_DESCRIPTORS);
 	close(fd);
+	web_spares_take(ls->web);
 }
 
 static void turn_away(struct listener *ls, int fd)

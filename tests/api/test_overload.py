@@ -107,8 +107,10 @@ def test_a_shed_request_keeps_its_connection(make_agent, vendord):
     connection.close()
 
 
-def test_no_descriptor_for_a_caller(agent):
-    """One is kept to say so; who is in stays in, and room is used as soon as it is there."""
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_no_descriptor_for_a_caller(agent, room):
+    """One is kept to say so, whatever a connection needs besides its own; who is in stays in, and
+    room is used as soon as it is there."""
     with contextlib.ExitStack() as stack:
         def caller():
             raw = stack.enter_context(agent.connect("key-manager"))
@@ -120,11 +122,12 @@ def test_no_descriptor_for_a_caller(agent):
         caller()  # after it: it has been taken in
         highest = max(int(name) for name in os.listdir(f"/proc/{agent.pid}/fd"))
         soft, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (highest + 1, hard))
+        resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (highest + 1 + room, hard))
         try:
             told = next((a for a in (caller()[1] for _ in range(100)) if a.status != 200), None)
             assert told is not None and (told.status, told.code) == (503, "overloaded"), told
             assert told.header("Retry-After") == "1"
+            assert {caller()[1].status for _ in range(20)} <= {200, 503}
             first.send(request_bytes("GET", "/healthz"))
             assert first.answer().status == 200
             silent.send(request_bytes("GET", "/api/v1/keys"))
