@@ -485,6 +485,7 @@ static bool takes_a_kept_one(struct conn *c)
 static void release(struct conn *c)
 {
 	struct mhd *m = c->mhd;
+	wipe_freed(m, false); // the logger has turned it on where no daemon came to be
 	str_wipe(&m->uri);
 	free(m);
 	c->mhd = NULL;
