@@ -63,7 +63,8 @@ struct mhd {
 // ---- what is left of a head that never became whole ----
 
 // The library frees a connection's pool with what it has read of a head, which no callback has shown.
-// While this is on, what malloc gets back is overwritten (M_PERTURB, mallopt(3)).
+// While this is on, what malloc gets back is overwritten (M_PERTURB, mallopt(3)). Of all values 0xff alone
+// has what is handed out filled with zeros, so that no calloc of another thread meets anything else.
 static void wipe_freed(struct mhd *m, bool on)
 {
 	if (m->wiping == on)
