@@ -160,6 +160,8 @@ $(UNIT_BIN): $(O)/tests/%: $(O)/tests/unit/%.o $(UNIT_HELP_OBJ) $(LIBCONSOLE) $(
 # Counts what a refusal costs.
 AUTH_LDFLAGS := -Wl,--wrap=seal_token_hash,--wrap=seal_same
 $(O)/tests/web/test_auth: private ALL_LDFLAGS += $(AUTH_LDFLAGS)
+# Counts how often a start looks whether it is its turn.
+$(O)/tests/web/test_listen: private ALL_LDFLAGS += -Wl,--wrap=poll
 $(BENCH_BIN): $(O)/bench/%: $(O)/tests/bench/%.o $(LIBAGENT) $(LIBSHARED)
 	$(call link,$(AGENT_LIBS))
 $(FUZZ_BIN): $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(LIBCONSOLE) $(LIBAGENT) $(LIBSHARED)

@@ -116,7 +116,8 @@ static enum err_code bind_unix(struct platform *p, bool *ret_held, struct err *e
 	*ret_held = false;
 	if (!strcmp(path, "none"))
 		return ERR_OK;
-	enum err_code code = listen_unix(path, &p->unix_socket, ret_held, err);
+	enum err_code code = listen_unix(path, p->agent.settings->state_dir, &p->unix_socket,
+		ret_held, err);
 	if (!code || *ret_held)
 		return code;
 	log_line(LOG_LVL_WARN, "no_socket", "detail", err->message, NULL);

@@ -254,8 +254,9 @@ void listen_close(struct listening *l)
 
 // Two that start at once must not both find a dead socket: the second would take away what the
 // first has just made. Whoever has the directory goes first; a state directory is its agent's for
-// good, so waiting has an end, and then looking alone decides.
-static int turn_take(const char *path)
+// good, so waiting has an end, and then looking alone decides. Of its own state directory an agent has
+// taken the lock before.
+static int turn_take(const char *path, const char *ours)
 {
 	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	snprintf(dir, sizeof(dir), "%s", path);
@@ -264,8 +265,15 @@ static int turn_take(const char *path)
 		return -1;
 	slash[slash == dir] = '\0';
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	for (int i = 0; fd >= 0 && i < TURN_TRIES && flock(fd, LOCK_EX | LOCK_NB) != 0; i++)
+	struct stat there, own;
+	if (fd >= 0 && fstat(fd, &there) == 0 && stat(ours, &own) == 0 &&
+		there.st_dev == own.st_dev && there.st_ino == own.st_ino)
+		return fd;
+	for (int i = 0; fd >= 0 && i < TURN_TRIES && flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			break; // this file system knows no locks
 		poll(NULL, 0, TURN_LOOK_MS);
+	}
 	return fd;
 }
 
@@ -312,8 +320,8 @@ static enum err_code bind_unix(const struct sockaddr_un *un, struct unix_listeni
 	return ERR_OK;
 }
 
-enum err_code listen_unix(const char *path, struct unix_listening *ret, bool *ret_held,
-	struct err *err)
+enum err_code listen_unix(const char *path, const char *ours, struct unix_listening *ret,
+	bool *ret_held, struct err *err)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	ret->fd = -1;
@@ -321,7 +329,7 @@ enum err_code listen_unix(const char *path, struct unix_listening *ret, bool *re
 	if (strlen(path) >= sizeof(un.sun_path))
 		return err_set(err, ERR_CONFIG_INVALID, _("the socket's path is too long"));
 	memcpy(un.sun_path, path, strlen(path) + 1);
-	int turn = turn_take(path);
+	int turn = turn_take(path, ours);
 	enum err_code code = ERR_OK;
 	struct stat st;
 	char who[80];

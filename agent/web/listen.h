@@ -23,14 +23,15 @@ enum err_code listen_open(const struct listen_addr *addrs, size_t n, struct list
 	struct err *err);
 void listen_close(struct listening *l);
 // Unix socket for everybody on this host (identity is judged by peer uid). What a dead process left
-// is replaced; *ret_held: somebody listens there, who is named in the message.
+// is replaced; *ret_held: somebody listens there, who is named in the message. `ours` is a directory
+// this process has locked, its state directory: in it nobody else's start is waited for.
 struct unix_listening {
 	int fd; // -1: none
 	dev_t dev; // of the path's name when it was ours
 	ino_t ino;
 };
-enum err_code listen_unix(const char *path, struct unix_listening *ret, bool *ret_held,
-	struct err *err);
+enum err_code listen_unix(const char *path, const char *ours, struct unix_listening *ret,
+	bool *ret_held, struct err *err);
 // Takes the name away if it is still ours, and closes.
 void listen_unix_close(const char *path, struct unix_listening *l);
 // "nginx (pid 812)"; "" when no such process can be seen.

@@ -33,6 +33,7 @@ int main(void)
 		keys[i].doc.enabled = true;
 		keys[i].doc.expires_at = FIELD_NONE;
 		keys[i].doc.limits.rpm = 60000;
+		keys[i].live = &lives[i];
 		candidates[i] = (struct candidate){.name = "openai/gpt-4#bench",
 			.target = &target,
 			.key = &keys[i],
