@@ -75,10 +75,15 @@ def cpu_per(pid, count, run):
     return (cpu_ns(pid) - before) / 1000 / count(result)
 
 
-def interleave(rounds, contestants):
-    """{name: median} of {name: measure()} in turns, so that drift hits all alike."""
+def rounds(count, contestants):
+    """{name: [figure of each round]} of {name: measure()} in turns, so that drift hits all alike."""
     seen = {name: [] for name in contestants}
-    for _ in range(rounds):
+    for _ in range(count):
         for name, measure in contestants.items():
             seen[name].append(measure())
-    return {name: statistics.median(values) for name, values in seen.items()}
+    return seen
+
+
+def interleave(count, contestants):
+    """The same as {name: median}."""
+    return {name: statistics.median(values) for name, values in rounds(count, contestants).items()}

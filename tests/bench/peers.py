@@ -62,6 +62,7 @@ class Nginx(Peer):
     """proxy_pass with a keep-alive upstream and buffering off for streams, as an operator would."""
 
     CONF = """daemon off; worker_processes 1; pid {dir}/pid; error_log {dir}/error.log warn;
+{more}
 events {{ worker_connections 20000; }}
 http {{ access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p;
  fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
@@ -71,13 +72,13 @@ http {{ access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p;
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering {buffering}; }} }} }}
 """
 
-    def __init__(self, parent, upstream, buffering="on"):
+    def __init__(self, parent, upstream, buffering="on", more=""):
         self.port = free_port()
         name = f"nginx-{self.port}"
         home = scratch_dir(parent, name)
         conf = home / "conf"
         conf.write_text(self.CONF.format(dir=home, port=self.port, upstream=upstream,
-                                         buffering=buffering))
+                                         buffering=buffering, more=more))
         super().__init__(parent, name, [self.binary(), "-c", conf, "-e", home / "error.log"])
 
     @staticmethod

@@ -2,10 +2,12 @@
 """Rows of the model traffic: CPU beside peers, latency, overload, a database that is lost."""
 import contextlib
 import json
+import os
 import pathlib
 import statistics
 import subprocess
 
+import instructions
 import measure
 from peers import Agent, HAProxy, LiteLLM, Nginx, Portkey
 from table import Row
@@ -29,25 +31,43 @@ def chat_body(bench, name, size, shape, **more):
     return path
 
 
+@contextlib.contextmanager
+def events_reader(agent):
+    """Somebody who reads the event stream all the while."""
+    reader = subprocess.Popen(
+        ["curl", "-sN", "-o", os.devnull, agent.url() + "/api/v1/events?stream=1"])
+    try:
+        yield
+    finally:
+        reader.kill()
+        reader.wait()
+
+
 def cpu_beside(bench, peers, body, requests, connections, count):
-    """{name: CPU per counted thing} of ours and of the peers, in turns."""
+    """{name: [CPU per counted thing, one a round]} of ours and of the peers, in turns."""
     def measured(peer):
         run = lambda n: measure.load(peer.port, CHAT, n, connections, body, headers=peer.headers)
         run(max(connections, requests // 10))
         return lambda: measure.cpu_per(peer.pid, count, lambda: run(requests))
-    return measure.interleave(bench.rounds, {
+    return measure.rounds(bench.rounds, {
         name: measured(peer) for name, peer in {**peers, "ours": bench.agent}.items()})
 
 
-def beside_proxies(bench, what, bar, body, requests, connections, count, buffering="on"):
-    """The row with nginx as its bar, and HAProxy for comparison."""
+def beside_proxies(bench, what, bar, body, requests, connections, count, buffering="on",
+                   worst=None):
+    """The row with nginx as its bar, and HAProxy for comparison. worst: the bar of each round."""
     with contextlib.ExitStack() as stack:
         peers = {"nginx": stack.enter_context(
             Nginx(bench.scratch, bench.vendor.port, buffering))}
         if HAProxy.binary():
             peers["HAProxy"] = stack.enter_context(HAProxy(bench.scratch, bench.vendor.port))
-        seen = cpu_beside(bench, peers, body, requests, connections, count)
-    yield Row(what, seen["ours"], bar, "us", seen["nginx"], "nginx")
+        every = cpu_beside(bench, peers, body, requests, connections, count)
+    seen = {name: statistics.median(values) for name, values in every.items()}
+    ratios = [ours / nginx for ours, nginx in zip(every["ours"], every["nginx"])]
+    yield Row(what, seen["ours"], bar, "us", seen["nginx"], "nginx",
+              note=f"rounds {min(ratios):.2f}-{max(ratios):.2f}")
+    if worst:
+        yield Row(f"  the worst of {len(ratios)} rounds, x nginx", max(ratios), worst, "")
     if "HAProxy" in seen:
         yield Row("  beside HAProxy", seen["ours"], None, "us", seen["HAProxy"], "HAProxy")
     else:
@@ -57,12 +77,35 @@ def beside_proxies(bench, what, bar, body, requests, connections, count, bufferi
 def json_small(bench):
     body = chat_body(bench, "small", 250, "tokens:2;bytes:500")
     yield from beside_proxies(bench, "JSON chat 250 B -> 500 B, CPU per request", 1.3, body,
-                              JSON_REQUESTS, 32, lambda r: r["requests"])
+                              JSON_REQUESTS, 32, lambda r: r["requests"], worst=1.4)
+
+
+def counted(bench):
+    """User-space instructions a JSON request takes, all features on, beside nginx."""
+    if not instructions.available():
+        yield "instructions per JSON chat, 250 B -> 500 B: not measured: valgrind is not installed"
+        return
+    body = chat_body(bench, "counted", 250, "tokens:2;bytes:500")
+
+    def measured(peer):
+        return instructions.per_request(peer, lambda n: measure.load(
+            peer.port, CHAT, n, instructions.CONNECTIONS, body, headers=peer.headers))
+
+    with instructions.watch(Agent(bench.scratch, "counted", YIJIAN_QUEUE_MAX_MS="0")) as agent:
+        agent.add_key(bench.vendor.base_url)
+        agent.add_client()
+        with events_reader(agent):
+            ours = measured(agent)
+    with instructions.watch(Nginx(bench.scratch, bench.vendor.port, more="master_process off;")
+                            ) as nginx:
+        theirs = measured(nginx)
+    yield Row("instructions per JSON chat, 250 B -> 500 B", ours, 36000, "",
+              note=f"nginx {theirs:.0f}, {ours / theirs:.2f} times")
 
 
 def json_large(bench):
     body = chat_body(bench, "large", 10240, "bytes:10240")
-    yield from beside_proxies(bench, "JSON chat 10 KB -> 10 KB, CPU per request", 1.6, body,
+    yield from beside_proxies(bench, "JSON chat 10 KB -> 10 KB, CPU per request", 1.4, body,
                               JSON_REQUESTS // 2, 32, lambda r: r["requests"])
 
 
@@ -70,6 +113,13 @@ def sse(bench):
     body = chat_body(bench, "sse", 250, "tokens:200;pace_ms:10", stream=True)
     yield from beside_proxies(bench, "SSE, CPU per relayed chunk, 100 streams", 1.1, body,
                               SSE_STREAMS * 3, SSE_STREAMS, lambda r: r["events"], "off")
+
+
+def sse_short(bench):
+    """Streams that end soon, each followed by another on its connection."""
+    body = chat_body(bench, "short", 250, "tokens:100;pace_ms:5", stream=True)
+    yield from beside_proxies(bench, "SSE, streams of 100 chunks, a new one for each", 1.1, body,
+                              SSE_STREAMS * 10, SSE_STREAMS, lambda r: r["events"], "off")
 
 
 def gateways(bench):
@@ -155,4 +205,4 @@ def store_loss(bench):
               result["errors"] + result["missing"], 0, "")
 
 
-ROWS = (json_small, json_large, sse, latency, overload, store_loss, gateways)
+ROWS = (json_small, counted, json_large, sse, sse_short, latency, overload, store_loss, gateways)

@@ -56,14 +56,9 @@ def run(chosen, rounds):
             Vendord(scratch, no_auth=True) as vendor, Agent(scratch, "agent") as agent:
         agent.add_key(vendor.base_url)
         agent.add_client()
-        reader = subprocess.Popen(
-            ["curl", "-sN", "-o", os.devnull, agent.url() + "/api/v1/events?stream=1"])
-        try:
+        with rows_gateway.events_reader(agent):
             bench = Bench(rounds, scratch, vendor, agent)
             return [show(measured, bench) for measured in chosen]
-        finally:
-            reader.kill()
-            reader.wait()
 
 
 def main():
