@@ -48,6 +48,15 @@ static struct date date_of(int64_t days)
 		(int)(yoe + era * 400) + (month <= 2), month, doy - (153 * mp + 2) / 5 + 1};
 }
 
+#define DAY_MS INT64_C(86400000)
+
+int64_t clock_month(int64_t wall_ms)
+{
+	int64_t day = wall_ms / DAY_MS - (wall_ms % DAY_MS < 0);
+	struct date d = date_of(day);
+	return (int64_t)(d.year - 1970) * 12 + d.month - 1;
+}
+
 const char *clock_rfc3339(int64_t wall_ms, char buf[CLOCK_TEXT_MAX])
 {
 	char *p = buf;

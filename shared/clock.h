@@ -11,6 +11,8 @@ int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void);
 // "2026-11-23T10:00:00.000Z" into buf; returns buf.
 const char *clock_rfc3339(int64_t wall_ms, char buf[CLOCK_TEXT_MAX]);
+// The month it is in, counted from January 1970, UTC.
+int64_t clock_month(int64_t wall_ms);
 // RFC 3339 with zone and optional fraction to milliseconds since the epoch.
 bool clock_parse_rfc3339(struct slice s, int64_t *ret_wall_ms);
 // HTTP date or delta-seconds of a Retry-After header to seconds from now; false when unreadable.

@@ -12,14 +12,21 @@
 #include "shared/utf8.h"
 
 #define DIGITS_SURE 19 // fewer characters than these are within int64
+#define DEPTH_MOST 256 // whatever the limits say
 
 struct scan {
 	const char *p, *end;
 	size_t tokens, tokens_max;
 	int depth, depth_max;
+	uint64_t open[DEPTH_MOST / 64]; // a bit of each depth: it is an object
+	bool in_object; // the innermost that is open
 	bool lax;
-	struct jscan_member *out; // NULL below the top
+	struct jscan_member *out; // NULL: no members are kept
 	size_t n, max;
+	struct slice
+		key; // of the member at the top that is under way, where its value begins, and what
+	const char *from;
+	enum jscan_type type;
 	struct err *err;
 };
 
@@ -33,13 +40,14 @@ static enum err_code invalid(struct scan *s, const char *what)
 	return err_set(s->err, ERR_JSON_INVALID, "%s", what);
 }
 
-static void blanks(struct scan *s)
+static inline const char *blanks(const char *p, const char *end)
 {
-	while (s->p < s->end && is_blank(*s->p))
-		s->p++;
+	while (p < end && UNLIKELY((unsigned char)*p <= ' ') && is_blank(*p))
+		p++;
+	return p;
 }
 
-static enum err_code count(struct scan *s)
+static inline enum err_code count(struct scan *s)
 {
 	if (s->tokens_max && ++s->tokens > s->tokens_max)
 		return err_set(s->err, ERR_JSON_TOO_COMPLEX,
@@ -126,12 +134,10 @@ static const char *wide_run(const char *from, const char *end)
 	return (const char *)p;
 }
 
-static enum err_code string(struct scan *s)
+// One that is not plain to its end: goes on at s->p.
+static __attribute__((noinline)) enum err_code string_on(struct scan *s)
 {
-	s->p++;
-	for (;;) {
-
-		s->p = utf8_plain_run(s->p, s->end);
+	for (;; s->p = utf8_plain_run(s->p, s->end)) {
 		if (s->p == s->end)
 			return invalid(s, "the JSON text ends inside a string");
 		if (*s->p == '"') {
@@ -152,6 +158,16 @@ static enum err_code string(struct scan *s)
 		if (s->p == from)
 			return invalid(s, "the JSON text is not valid UTF-8");
 	}
+}
+
+// Behind a string that begins at s->p.
+static inline enum err_code string(struct scan *s)
+{
+	s->p = utf8_plain_run(s->p + 1, s->end);
+	if (UNLIKELY(s->p == s->end || *s->p != '"'))
+		return string_on(s);
+	s->p++;
+	return ERR_OK;
 }
 
 static bool digits(struct scan *s)
@@ -211,65 +227,39 @@ static enum err_code word(struct scan *s, const char *text, size_t n)
 	return ERR_OK;
 }
 
-static enum err_code value(struct scan *s, enum jscan_type *ret_type);
+// ---- containers: a bit each of those that are open ----
 
-static enum err_code deeper(struct scan *s)
+static inline void leave(struct scan *s)
+{
+	s->depth--;
+	s->in_object = s->open[s->depth / 64] >> s->depth % 64 & 1;
+}
+
+// False when it nests too deep.
+static inline bool enter(struct scan *s, bool object)
 {
 	if (++s->depth > s->depth_max)
-		return err_set(s->err, ERR_JSON_TOO_COMPLEX, "the JSON body nests deeper than %d",
-			s->depth_max);
-	s->p++;
-	blanks(s);
-	return ERR_OK;
+		return false;
+	uint64_t *word = &s->open[s->depth / 64], bit = UINT64_C(1) << s->depth % 64;
+	*word = object ? *word | bit : *word & ~bit;
+	s->in_object = object;
+	s->p = blanks(s->p + 1, s->end);
+	return true;
 }
 
-// Behind an item: false when the container ends here.
-static enum err_code next_item(struct scan *s, char close, bool *ret_more)
+static enum err_code keep_member(struct scan *s)
 {
-	blanks(s);
-	if (s->p == s->end)
-		return invalid(s, "the JSON text ends too early");
-	*ret_more = *s->p == ',';
-	if (*s->p != ',' && *s->p != close)
-		return invalid(s, "a comma or a closing bracket is missing");
-	s->p++;
-	if (*ret_more)
-		blanks(s);
-	else
-		s->depth--;
-	return ERR_OK;
-}
-
-static enum err_code array(struct scan *s)
-{
-	enum err_code code = deeper(s);
-	bool more = true;
-	if (!code && s->p < s->end && *s->p == ']') {
-		s->p++;
-		s->depth--;
-		return ERR_OK;
-	}
-	enum jscan_type type;
-	while (!code && more) {
-		code = value(s, &type);
-		if (!code)
-			code = next_item(s, ']', &more);
-	}
-	return code;
-}
-
-static enum err_code keep_member(struct scan *s, struct slice key, const char *from,
-	enum jscan_type type)
-{
+	struct jscan_member *m = &s->out[s->n];
 	for (size_t i = 0; i < s->n; i++)
-		if (slice_eq(s->out[i].key, key))
+		if (UNLIKELY(slice_eq(s->out[i].key, s->key)))
 			return err_set(s->err, ERR_JSON_DUPLICATE_KEY, NULL);
 	if (s->n == s->max && s->lax)
 		return ERR_OK;
 	if (s->n == s->max)
 		return err_set(s->err, ERR_JSON_TOO_COMPLEX,
 			"the JSON body has more than %zu members", s->max);
-	s->out[s->n++] = (struct jscan_member){key, {from, (size_t)(s->p - from)}, type};
+	*m = (struct jscan_member){s->key, {s->from, (size_t)(s->p - s->from)}, s->type};
+	s->n++;
 	return ERR_OK;
 }
 
@@ -286,10 +276,11 @@ static bool disguised(struct slice key)
 	return false;
 }
 
-static enum err_code member(struct scan *s)
+// A member's name and colon; behind it the value begins.
+static inline enum err_code name(struct scan *s)
 {
 	bool top = s->depth == 1 && s->out != NULL;
-	if (s->p == s->end || *s->p != '"')
+	if (UNLIKELY(s->p == s->end || *s->p != '"'))
 		return invalid(s, "a member name in quotes is missing");
 	const char *from = s->p + 1;
 	enum err_code code = count(s);
@@ -300,35 +291,19 @@ static enum err_code member(struct scan *s)
 	struct slice key = (struct slice){from, (size_t)(s->p - from) - 1};
 	if (top && !s->lax && key.n && disguised(key))
 		return invalid(s, "a member name spells plain characters as escapes");
-	blanks(s);
-	if (s->p == s->end || *s->p != ':')
+	s->p = blanks(s->p, s->end);
+	if (UNLIKELY(s->p == s->end || *s->p != ':'))
 		return invalid(s, "a colon is missing");
-	s->p++;
-	blanks(s);
-	from = s->p;
-	enum jscan_type type;
-	code = value(s, &type);
-	return code || !top ? code : keep_member(s, key, from, type);
+	s->p = blanks(s->p + 1, s->end);
+	if (top) {
+		s->key = key;
+		s->from = s->p;
+	}
+	return ERR_OK;
 }
 
-static enum err_code object(struct scan *s)
-{
-	enum err_code code = deeper(s);
-	bool more = true;
-	if (!code && s->p < s->end && *s->p == '}') {
-		s->p++;
-		s->depth--;
-		return ERR_OK;
-	}
-	while (!code && more) {
-		code = member(s);
-		if (!code)
-			code = next_item(s, '}', &more);
-	}
-	return code;
-}
-
-static enum err_code value(struct scan *s, enum jscan_type *ret_type)
+// One value without what it contains: of a container the opening bracket alone.
+static inline enum err_code begin_value(struct scan *s, enum jscan_type *ret_type)
 {
 	enum err_code code = count(s);
 	if (code)
@@ -337,11 +312,12 @@ static enum err_code value(struct scan *s, enum jscan_type *ret_type)
 		return invalid(s, "the JSON text ends too early");
 	switch (*s->p) {
 	case '{':
-		*ret_type = JS_OBJECT;
-		return object(s);
 	case '[':
-		*ret_type = JS_ARRAY;
-		return array(s);
+		*ret_type = *s->p == '{' ? JS_OBJECT : JS_ARRAY;
+		if (enter(s, *s->p == '{'))
+			return ERR_OK;
+		return err_set(s->err, ERR_JSON_TOO_COMPLEX, "the JSON body nests deeper than %d",
+			s->depth_max);
 	case '"':
 		*ret_type = JS_STRING;
 		return string(s);
@@ -360,6 +336,60 @@ static enum err_code value(struct scan *s, enum jscan_type *ret_type)
 	}
 }
 
+// Behind a value: closes what ends here. *ret_more: another one follows in the container that is open.
+static inline enum err_code end_value(struct scan *s, int base, bool *ret_more)
+{
+	while (s->depth > base) {
+		enum err_code code;
+		if (s->depth == 1 && s->out != NULL && s->in_object && (code = keep_member(s)))
+			return code;
+		s->p = blanks(s->p, s->end);
+		if (s->p == s->end)
+			return invalid(s, "the JSON text ends too early");
+		char c = *s->p++;
+		if (c == ',') {
+			s->p = blanks(s->p, s->end);
+			*ret_more = true;
+			return ERR_OK;
+		}
+		if (c != (s->in_object ? '}' : ']'))
+			return invalid(s, "a comma or a closing bracket is missing");
+		leave(s);
+	}
+	*ret_more = false;
+	return ERR_OK;
+}
+
+// A whole value, containers and all. Without recursion: what is open stands in s->open.
+static enum err_code value(struct scan *s, enum jscan_type *ret_type)
+{
+	const int base = s->depth;
+	bool more = true;
+	*ret_type = JS_NULL;
+	for (bool first = true; more; first = false) {
+		enum jscan_type type = JS_NULL;
+		enum err_code code = s->depth > base && s->in_object ? name(s) : ERR_OK;
+		if (!code)
+			code = begin_value(s, &type);
+		if (code)
+			return code;
+		if (first)
+			*ret_type = type;
+		if (s->depth == 1 + (type >= JS_ARRAY) && s->out != NULL)
+			s->type = type;
+		if (type >= JS_ARRAY) {
+			if (s->p == s->end || *s->p != (type == JS_OBJECT ? '}' : ']'))
+				continue;
+			s->p++; // an empty one
+			leave(s);
+		}
+		code = end_value(s, base, &more);
+		if (code)
+			return code;
+	}
+	return ERR_OK;
+}
+
 static enum err_code run(struct scan *s, struct slice json, struct jscan_limits limits,
 	enum jscan_type *ret_type)
 {
@@ -368,14 +398,14 @@ static enum err_code run(struct scan *s, struct slice json, struct jscan_limits 
 	s->end = json.p + json.n;
 	s->tokens_max = limits.tokens;
 	s->lax = limits.lax;
-	s->depth_max = limits.depth ? (int)limits.depth : JSCAN_DEPTH;
-	blanks(s);
+	s->depth_max = limits.depth ? MIN_OF((int)limits.depth, DEPTH_MOST - 1) : JSCAN_DEPTH;
+	s->p = blanks(s->p, s->end);
 	if (s->p == s->end)
 		return invalid(s, "the body is empty");
 	enum err_code code = value(s, ret_type);
 	if (code)
 		return code;
-	blanks(s);
+	s->p = blanks(s->p, s->end);
 	return s->p == s->end ? ERR_OK : invalid(s, "text follows the JSON value");
 }
 
@@ -417,14 +447,11 @@ bool jscan_is_empty(struct slice array)
 
 bool jscan_next(struct slice *rest, struct slice *ret_item)
 {
-	struct scan s = {.depth_max = INT32_MAX};
-	s.p = rest->p;
+	struct scan s = {.depth_max = DEPTH_MOST - 1};
 	s.end = rest->p + rest->n;
-	blanks(&s);
-	if (s.p < s.end && (*s.p == '[' || *s.p == ',')) {
-		s.p++;
-		blanks(&s);
-	}
+	s.p = blanks(rest->p, s.end);
+	if (s.p < s.end && (*s.p == '[' || *s.p == ','))
+		s.p = blanks(s.p + 1, s.end);
 	if (s.p == s.end || *s.p == ']')
 		return false;
 	const char *at = s.p;
@@ -432,7 +459,7 @@ bool jscan_next(struct slice *rest, struct slice *ret_item)
 	if (value(&s, &type))
 		return false;
 	*ret_item = (struct slice){at, (size_t)(s.p - at)};
-	blanks(&s);
+	s.p = blanks(s.p, s.end);
 	*rest = (struct slice){s.p, (size_t)(s.end - s.p)};
 	return true;
 }

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Code points: valid or not, how many cells they take, and which of them deceive whoever looks at
-// them. Plain runs are skipped sixteen bytes at a time where the processor can.
+// them.
 #include "shared/utf8.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #include "shared/utf8_width.h"
 
@@ -167,50 +163,3 @@ bool utf8_is_invisible(uint32_t cp)
 			return true;
 	return false;
 }
-
-static bool is_plain(char c)
-{
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
-#ifdef __SSE2__
-const char *utf8_plain_run(const char *p, const char *end)
-{
-	for (; end - p >= 16; p += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		// Signed, so that bytes from 0x80 on are below the blank too.
-		__m128i stop = _mm_or_si128(_mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
-						    _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f))),
-			_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-				_mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
-		int mask = _mm_movemask_epi8(stop);
-
-		if (mask)
-			return p + __builtin_ctz((unsigned)mask);
-	}
-	while (p < end && is_plain(*p))
-		p++;
-	return p;
-}
-#else
-// Eight at a time (Mycroft's zero-byte test per class).
-const char *utf8_plain_run(const char *p, const char *end)
-{
-	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-
-	for (; end - p >= 8; p += 8) {
-		uint64_t w, quote, slash;
-
-		memcpy(&w, p, 8);
-		quote = w ^ ones * '"';
-		slash = w ^ ones * '\\';
-		if ((((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) |
-			    ((slash - ones) & ~slash) | w | (w + ones)) &
-			tops)
-			break;
-	}
-	while (p < end && is_plain(*p))
-		p++;
-	return p;
-}
-#endif

@@ -4,6 +4,9 @@
 #ifndef YJ_SHARED_UTF8_H
 #define YJ_SHARED_UTF8_H
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 #include "shared/slice.h"
 
 // Decodes one code point at s (n > 0 bytes left); returns bytes used, 0 when invalid
@@ -20,13 +23,55 @@ int utf8_width(struct slice s);
 size_t utf8_fit(struct slice s, int cells, int *ret_cells);
 // Number of code points of a valid string.
 size_t utf8_count(struct slice s);
-// The first byte from p on that is not printable ASCII, or is '"' or '\\': what may stand in JSON text
-// as it is lies before it.
-const char *utf8_plain_run(const char *p, const char *end);
 // True for C0, DEL, C1, bidi controls and isolates, zero-width and BOM: never shown raw.
 bool utf8_is_unsafe(uint32_t cp);
 // True for what leaves no mark where it stands alone: those, white space of any kind, fillers,
 // variation selectors and tags. A text of nothing else is empty to its reader.
 bool utf8_is_invisible(uint32_t cp);
+
+// ---- plain runs: inline, as every text that comes or goes is looked at so ----
+
+static inline bool utf8_is_plain(char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+#ifdef __SSE2__
+// A bit for each byte that is not plain.
+static inline unsigned utf8_stops(__m128i v)
+{
+	// Signed, so that bytes from 0x80 on are below the blank too.
+	__m128i stop = _mm_or_si128(_mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+					    _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f))),
+		_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+			_mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+	return (unsigned)_mm_movemask_epi8(stop);
+}
+#endif
+
+// The first byte from p on that is not printable ASCII, or is '"' or '\\': what may stand in JSON text
+// as it is lies before it.
+static inline const char *utf8_plain_run(const char *p, const char *end)
+{
+#ifdef __SSE2__
+	for (; end - p >= 16; p += 16) {
+		unsigned stops = utf8_stops(_mm_loadu_si128((const __m128i *)(const void *)p));
+		if (stops != 0)
+			return p + __builtin_ctz(stops);
+	}
+	if (end - p >= 8) { // the last eight may have been looked at before
+		unsigned stops = utf8_stops(
+			_mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)p),
+				_mm_loadl_epi64((const __m128i *)(const void *)(end - 8))));
+		if (stops == 0)
+			return end;
+		int at = __builtin_ctz(stops);
+		return at < 8 ? p + at : end - 16 + at;
+	}
+#endif
+	while (p < end && utf8_is_plain(*p))
+		p++;
+	return p;
+}
 
 #endif

@@ -10,6 +10,7 @@
 #include "shared/mem.h"
 
 #define HEAD_ROOM 96 // of the members that stand before an event's own
+#define FRAME_ROOM 64 // of the lines around one in a stream
 
 static const char *const kind_names[EVENT_KINDS] = {"traffic", "health", "key", "config", "alert"};
 
@@ -112,7 +113,9 @@ typedef void write_fn(const struct slot *s, size_t i, struct str *out);
 static void as_frame(const struct slot *s, size_t i, struct str *out)
 {
 	(void)i;
-	str_addf(out, "id: %llu\nevent: ", (unsigned long long)s->seq);
+	str_add_slice(out, SLICE("id: "));
+	str_add_i64(out, (int64_t)s->seq);
+	str_add_slice(out, SLICE("\nevent: "));
 	str_add(out, kind_names[s->kind]);
 	str_add(out, "\ndata: ");
 	str_add_slice(out, str_slice(&s->json));
@@ -135,7 +138,10 @@ static uint64_t read_events(struct events *e, uint64_t since, uint32_t kinds_mas
 	uint64_t at = MIN_OF(MAX_OF(since, e->before), head) + 1;
 	*ret_lost = at < oldest ? oldest - at : 0;
 	at = MAX_OF(at, oldest);
-	size_t n = 0;
+	size_t n = 0, room = 0;
+	for (uint64_t i = at; i <= head && i - at < max; i++)
+		room += e->slots[i % EVENTS_RING].json.n + FRAME_ROOM;
+	str_reserve(out, room); // at once: to grow copies and wipes
 	for (; at <= head && n < max; at++) {
 		const struct slot *s = &e->slots[at % EVENTS_RING];
 		if (kinds_mask & 1u << s->kind)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include "agent/state/price.h"
+#include "shared/clock.h"
 
 #define RELAXED memory_order_relaxed
 #define DAY_MS INT64_C(86400000)
@@ -48,26 +49,18 @@ struct limits limits_of(int64_t rpm, int64_t tpm, int64_t concurrency, int64_t b
 
 int64_t budget_window_of(int window, int64_t now_wall_ms)
 {
-	time_t t = (time_t)(now_wall_ms / 1000);
 	if (window == BUDGET_DAY)
 		return now_wall_ms / DAY_MS;
-	if (window == BUDGET_TOTAL)
-		return 0;
-	struct tm tm;
-	gmtime_r(&t, &tm);
-	return (int64_t)(tm.tm_year - 70) * 12 + tm.tm_mon;
+	return window == BUDGET_TOTAL ? 0 : clock_month(now_wall_ms);
 }
 
 int64_t budget_window_end(int window, int64_t now_wall_ms)
 {
-	time_t t = (time_t)(now_wall_ms / 1000);
 	if (window == BUDGET_DAY)
 		return (now_wall_ms / DAY_MS + 1) * DAY_MS;
 	if (window == BUDGET_TOTAL)
 		return FIELD_NONE;
-	struct tm tm;
-	gmtime_r(&t, &tm);
-	struct tm next = {.tm_year = tm.tm_year, .tm_mon = tm.tm_mon + 1, .tm_mday = 1};
+	struct tm next = {.tm_year = 70, .tm_mon = (int)clock_month(now_wall_ms) + 1, .tm_mday = 1};
 	return (int64_t)timegm(&next) * 1000;
 }
 

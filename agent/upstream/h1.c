@@ -5,7 +5,7 @@
 
 #include <string.h>
 #include "shared/num.h"
-#include "shared/utf8.h"
+#include "shared/token.h"
 
 #define LENGTH_MAX (INT64_C(1) << 53)
 
@@ -55,30 +55,6 @@ static enum h1_step fail(struct h1 *p, enum h1_step why)
 
 // ---- the head ----
 
-static const bool is_token[256] = {['a' ... 'z'] = true,
-	['A' ... 'Z'] = true,
-	['0' ... '9'] = true,
-	['!'] = true,
-	['#'] = true,
-	['$'] = true,
-	['%'] = true,
-	['&'] = true,
-	['\''] = true,
-	['*'] = true,
-	['+'] = true,
-	['-'] = true,
-	['.'] = true,
-	['^'] = true,
-	['_'] = true,
-	['`'] = true,
-	['|'] = true,
-	['~'] = true};
-
-static bool is_control(char c)
-{
-	return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
-}
-
 // "HTTP/1.1 200 OK"; HTTP/0.9 has no such line and HTTP/2 was not asked for.
 static bool read_status(struct h1 *p, struct slice line)
 {
@@ -92,13 +68,12 @@ static bool read_status(struct h1 *p, struct slice line)
 			return false;
 		p->status = p->status * 10 + (line.p[i] - '0');
 	}
-	for (size_t i = 12; i < line.n; i++)
-		if (is_control(line.p[i]))
-			return false;
+	if (!field_value_is((struct slice){line.p + 12, line.n - 12}))
+		return false;
 	return p->status >= 100 && p->status <= 599 && (line.n == 12 || line.p[12] == ' ');
 }
 
-static struct slice trim_blank(struct slice s)
+static inline struct slice trim_blank(struct slice s)
 {
 	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
 		s.p++, s.n--;
@@ -107,20 +82,15 @@ static struct slice trim_blank(struct slice s)
 	return s;
 }
 
-static bool read_field(struct slice line, struct h1_header *ret)
+// room: where the head ends, which is behind the line.
+static bool read_field(struct slice line, const char *room, struct h1_header *ret)
 {
-	size_t n = 0;
-	while (n < line.n && is_token[(unsigned char)line.p[n]])
-		n++;
+	size_t n = (size_t)(token_run(line.p, line.p + line.n, room) - line.p);
 	if (n == 0 || n == line.n || line.p[n] != ':')
 		return false; // also folded lines and blanks before the colon
 	ret->name = (struct slice){line.p, n};
 	ret->value = trim_blank((struct slice){line.p + n + 1, line.n - n - 1});
-	const char *p = ret->value.p, *end = p + ret->value.n;
-	for (; (p = utf8_plain_run(p, end)) < end; p++)
-		if (is_control(*p))
-			return false;
-	return true;
+	return field_value_is(ret->value);
 }
 
 static struct slice next_line(struct slice *rest)
@@ -192,6 +162,7 @@ static enum h1_step settle(struct h1 *p, const struct framing *f)
 static enum h1_step read_head(struct h1 *p)
 {
 	struct slice rest = str_slice(&p->head), line = next_line(&rest);
+	const char *room = p->head.p + p->head.n;
 	struct framing f = {0};
 	if (!read_status(p, line))
 		return fail(p, H1_BAD);
@@ -201,7 +172,7 @@ static enum h1_step read_head(struct h1 *p)
 		if (p->headers_n == H1_HEADERS_MAX)
 			return fail(p, H1_TOO_LARGE);
 		struct h1_header *h = &p->headers[p->headers_n];
-		if (!read_field(line, h) || !read_framing(p, h, &f))
+		if (!read_field(line, room, h) || !read_framing(p, h, &f))
 			return fail(p, H1_BAD);
 		p->headers_n++;
 	}
@@ -333,7 +304,7 @@ static bool chunk_line_ends(struct h1 *p)
 static bool in_chunk_ext(struct h1 *p, char c)
 {
 	if (p->in_ext)
-		return !is_control(c);
+		return field_value_char(c);
 	if (!p->have_size)
 		return false;
 	if (c == ' ' || c == '\t')
@@ -395,9 +366,9 @@ static bool in_chunk_end(struct h1 *p, struct slice *in)
 static bool in_trailer_line(struct h1 *p, char c)
 {
 	if (p->colon)
-		return !is_control(c);
+		return field_value_char(c);
 	p->colon = c == ':' && p->line_n > 0;
-	return p->colon || is_token[(unsigned char)c];
+	return p->colon || token_char(c);
 }
 
 // Trailers are read over: none of them is of use. But they must be fields.

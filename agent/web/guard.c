@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include "shared/num.h"
+#include "shared/token.h"
 #include "shared/utf8.h"
 
 #define NAMED(lit) {(lit), sizeof(lit) - 1}
@@ -114,58 +115,10 @@ static const unsigned letters_x = 0 FORWARDING_X(AS_BIT);
 static const unsigned letters_plain = 0 FORWARDING_PLAIN(AS_BIT);
 static const unsigned letters_ends = 0 FORWARDING_ENDS(AS_BIT);
 
-#define IS_TOKEN 1
-#define IS_W 2 // few names have one, and "forwarded" does
-static const unsigned char letters[256] = {['a' ... 'v'] = IS_TOKEN,
-	['x' ... 'z'] = IS_TOKEN,
-	['A' ... 'V'] = IS_TOKEN,
-	['X' ... 'Z'] = IS_TOKEN,
-	['0' ... '9'] = IS_TOKEN,
-	['!'] = IS_TOKEN,
-	['#'] = IS_TOKEN,
-	['$'] = IS_TOKEN,
-	['%'] = IS_TOKEN,
-	['&'] = IS_TOKEN,
-	['\''] = IS_TOKEN,
-	['*'] = IS_TOKEN,
-	['+'] = IS_TOKEN,
-	['-'] = IS_TOKEN,
-	['.'] = IS_TOKEN,
-	['^'] = IS_TOKEN,
-	['_'] = IS_TOKEN,
-	['`'] = IS_TOKEN,
-	['|'] = IS_TOKEN,
-	['~'] = IS_TOKEN,
-	['w'] = IS_TOKEN | IS_W,
-	['W'] = IS_TOKEN | IS_W};
-
-// What its letters are, or-ed; 0: it is no name.
-static unsigned name_letters(struct slice name)
-{
-	unsigned seen = 0;
-	for (size_t i = 0; i < name.n; i++) {
-		unsigned one = letters[(unsigned char)name.p[i]];
-		if (one == 0)
-			return 0;
-		seen |= one;
-	}
-	return seen;
-}
-
 // Names of one length are few: most are told apart without a comparison.
 static bool is_name(struct slice a, struct slice b)
 {
 	return a.n == b.n && (a.p[0] | 0x20) == b.p[0] && strncasecmp(a.p, b.p, a.n) == 0;
-}
-
-static bool value_ok(struct slice value)
-{
-	for (size_t i = 0; i < value.n; i++) {
-		unsigned char c = (unsigned char)value.p[i];
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
 }
 
 static char folded(char c)
@@ -209,13 +162,15 @@ static bool in_rows(const struct forwarding *rows, size_t n, unsigned some, char
 	return false;
 }
 
-static bool is_forwarding(struct slice name, unsigned seen)
+static bool is_forwarding(struct slice name)
 {
 	if (name.n < 3)
 		return false;
 	bool x = folded(name.p[0]) == 'x' && folded(name.p[1]) == '-';
 	char last = folded(name.p[name.n - 1]);
-	return ((seen & IS_W) && says_forwarded(name)) ||
+	// Few names have a "w".
+	bool w = memchr(name.p, 'w', name.n) != NULL || memchr(name.p, 'W', name.n) != NULL;
+	return (w && says_forwarded(name)) ||
 		(x ? in_rows(rows_x, ARRAY_LEN(rows_x), letters_x, folded(name.p[2]), name)
 		   : in_rows(rows_plain, ARRAY_LEN(rows_plain), letters_plain, folded(name.p[0]),
 			     name)) ||
@@ -253,8 +208,7 @@ void guard_header(struct guard *g, struct slice name, struct slice value)
 {
 	g->n++;
 	g->bytes += name.n + value.n + 4;
-	unsigned seen = name_letters(name);
-	if (seen == 0 || !value_ok(value))
+	if (!token_is(name) || !field_value_is(value))
 		refuse(g, ERR_BAD_FRAMING);
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		if (!is_name(name, known[i].name))
@@ -269,7 +223,7 @@ void guard_header(struct guard *g, struct slice name, struct slice value)
 			read_expect(g, value);
 		return;
 	}
-	if (is_forwarding(name, seen))
+	if (is_forwarding(name))
 		g->forwarded = true;
 }
 
