@@ -64,7 +64,7 @@ FLAGS_MK := build/flags-$(notdir $(firstword $(CC))).mk
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 include $(FLAGS_MK)
 pkg = $(shell pkg-config $(1) $(2) 2>/dev/null)
-AGENT_PC := libcurl jansson sqlite3 libsodium libmicrohttpd
+AGENT_PC := libcurl jansson sqlite3 libsodium libmicrohttpd zlib libzstd
 CONSOLE_PC := ncursesw libcurl jansson readline yaml-0.1 libsodium
 ALL_PC := $(sort $(AGENT_PC) $(CONSOLE_PC))
 PC_CFLAGS := $(call pkg,--cflags,$(ALL_PC))

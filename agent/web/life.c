@@ -135,6 +135,8 @@ static void recycle(struct web *w, struct web_req *q)
 		free(q->chunks);
 		q->chunks = NULL;
 	}
+	unpack_free(q->unpack);
+	q->unpack = NULL;
 	load_hold(w->held, HELD_REQUESTS, -(int64_t)q->held);
 	if (q->body.cap > WEB_BODY_KEPT)
 		str_release(&q->body);

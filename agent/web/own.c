@@ -177,7 +177,8 @@ static void drain(struct web_req *q)
 
 static bool wants_input(const struct conn *c)
 {
-	return !c->closed && (c->req == NULL || c->req->state == RS_BODY);
+	const struct web_req *q = c->req;
+	return !c->closed && (q == NULL || (q->state == RS_BODY && !q->rests));
 }
 
 // Uses what it can of the bytes: heads begin requests, bodies go to them.
@@ -392,10 +393,13 @@ static bool step(struct conn *c)
 	switch (q->state) {
 	case RS_BODY:
 		send_continue(c);
-		if (c->in.n > c->in_at) // came while it was found out who calls
+		q->rests = false;
+		q->unpacked = 0;
+		if (c->in.n >
+			c->in_at) // came while it was found out who calls, or in a turn before
 			use_buffered(c);
 		read_in(c);
-		if (q->state == RS_BODY && c->gone && c->req == q)
+		if (q->state == RS_BODY && c->gone && !c->readable && !q->rests && c->req == q)
 			web_conn_close(c);
 		return !c->closed && c->req == q && q->state != RS_BODY;
 	case RS_REPLY:

@@ -6,6 +6,7 @@
 #include "agent/core/agent.h"
 #include "agent/core/metrics.h"
 #include "agent/core/pace.h"
+#include "agent/core/unpack.h"
 #include "agent/upstream/h1.h"
 #include "agent/web/answer.h"
 #include "agent/web/cond.h"
@@ -37,6 +38,7 @@
 #define WEB_KEPT 8 // places beyond the last, and descriptors, for who may administer the agent
 #define WEB_NEWCOMERS_MAX 32 // who wait for one of them until their role is known
 #define WEB_TICK_US 200000
+#define WEB_UNPACK_TURN ((size_t)1024 * 1024) // unpacked bytes after which others get their turn
 
 struct conn;
 
@@ -132,6 +134,9 @@ struct web_req {
 	size_t body_limit;
 	uint64_t body_left; // of a body with a length
 	struct h1 *chunks; // reads a chunked body; NULL otherwise
+	struct unpack *unpack; // of a packed body that is coming; NULL otherwise
+	size_t unpacked; // bytes that it gave in this turn
+	bool rests; // they were many: what has come waits for the next turn
 	size_t body_seen; // bytes of a body that does not count down
 	struct pace pace; // of a body that is coming
 	size_t held; // of the body, as counted in the load

@@ -138,10 +138,31 @@ static enum err_code denied(struct web_req *q)
 	return who->why;
 }
 
+static enum err_code no_such_coding(struct web_req *q)
+{
+	req_header_add(&q->r, "Accept-Encoding", UNPACK_CODINGS); // RFC 9110, 15.5.16
+	return ERR_UNSUPPORTED_MEDIA_TYPE;
+}
+
+// Model requests may come packed; platform APIs read their documents as they are.
+static enum err_code judge_coding(struct web_req *q)
+{
+	enum coding coding = coding_read(q->guard.h[GH_CONTENT_ENCODING]);
+	if (LIKELY(coding == CODING_NONE))
+		return ERR_OK;
+	if (endpoint_is_strict(q->r.ep))
+		return ERR_UNSUPPORTED_MEDIA_TYPE;
+	if (coding != CODING_OTHER)
+		return ERR_OK;
+	snprintf(q->r.who.detail, sizeof(q->r.who.detail),
+		_("this Content-Encoding is not read here: send one of %s, or none"),
+		UNPACK_CODINGS);
+	return no_such_coding(q);
+}
+
 // What can be told from the head alone and lets the connection live.
 static enum err_code judge_head(struct web_req *q)
 {
-	const struct slice *coding = &q->guard.h[GH_CONTENT_ENCODING];
 	enum err_code code = route(q);
 	if (q->query.p != NULL && query_has_credential(q->r.ep, q->query)) {
 		q->r.who.why = ERR_TOKEN_IN_URL;
@@ -160,8 +181,8 @@ static enum err_code judge_head(struct web_req *q)
 		return denied(q);
 	q->judged_us = known ? loop_now_us(q->web->loop) : 0;
 	q->judged_by = call.snap;
-	if (coding->p != NULL && !slice_ieq_str(*coding, "identity"))
-		return ERR_UNSUPPORTED_MEDIA_TYPE;
+	if ((code = judge_coding(q)))
+		return code;
 	int64_t hops;
 	if (q->guard.h[GH_HOP].p != NULL && q->r.ep->may == MAY_CALL &&
 		(!num_i64(q->guard.h[GH_HOP], 0, INT32_MAX, &hops) || hops > HOPS_MAX))
@@ -216,7 +237,10 @@ static void begin_body(struct web_req *q, int64_t length)
 	}
 	q->state = RS_BODY;
 	q->body_left = length > 0 ? (uint64_t)length : 0;
-	if (length > 0 && !q->r.who.why)
+	enum coding coding = coding_read(q->guard.h[GH_CONTENT_ENCODING]);
+	if (UNLIKELY(coding != CODING_NONE) && length != 0 && !q->r.who.why)
+		q->unpack = unpack_new(coding, length, q->body_limit);
+	else if (length > 0 && !q->r.who.why)
 		str_reserve(&q->body, MIN_OF((size_t)length, WEB_BODY_STEP) + 1);
 	if (length == 0) {
 		dispatch(q);
@@ -306,27 +330,54 @@ void web_req_judge(struct web_req *q, enum err_code code)
 
 // ---- the body ----
 
+// Counts that much more; false when it has been refused.
+static bool hold(struct web_req *q, size_t more)
+{
+	size_t held = q->held + more;
+	if (UNLIKELY(!load_has_room(q->r.agent->load, HELD_REQUESTS, (int64_t)more,
+		    held <= (size_t)LOAD_SMALL))) {
+		no_room(q);
+		return false;
+	}
+	load_hold(q->web->held, HELD_REQUESTS, (int64_t)more);
+	q->held = held;
+	return true;
+}
+
+static bool keep_packed(struct web_req *q, struct slice bytes)
+{
+	struct err err = {0};
+	enum err_code code = unpack_part(q->unpack, bytes, &q->body, &err);
+	if (code == ERR_UNSUPPORTED_MEDIA_TYPE)
+		no_such_coding(q);
+	if (code)
+		web_refuse(q, code, err.message);
+	size_t has = q->body.n + unpack_memory(q->unpack);
+	return !code && hold(q, has - MIN_OF(has, q->held));
+}
+
 // False when it has been refused.
 static bool keep(struct web_req *q, struct slice bytes)
 {
 	pace_add(&q->pace, bytes.n);
 	if (q->r.who.why)
 		return true; // dropped
-	size_t held = q->held + bytes.n;
-	if (UNLIKELY(!load_has_room(q->r.agent->load, HELD_REQUESTS, (int64_t)bytes.n,
-		    held <= (size_t)LOAD_SMALL))) {
-		no_room(q);
+	if (UNLIKELY(q->unpack != NULL))
+		return keep_packed(q, bytes);
+	if (!hold(q, bytes.n))
 		return false;
-	}
-	load_hold(q->web->held, HELD_REQUESTS, (int64_t)bytes.n);
-	q->held = held;
 	str_add_slice(&q->body, bytes);
 	return true;
 }
 
 void web_req_whole(struct web_req *q)
 {
+	struct err err = {0};
 	q->conn->deadline_us = 0;
+	if (UNLIKELY(q->unpack != NULL) && unpack_end(q->unpack, &err) != ERR_OK) {
+		req_fail(&q->r, &err);
+		return;
+	}
 	dispatch(q);
 }
 
@@ -352,7 +403,7 @@ static void chunked_part(struct web_req *q, struct slice *in)
 	}
 }
 
-void web_req_body(struct web_req *q, struct slice *in)
+static void take_body(struct web_req *q, struct slice *in)
 {
 	if (q->chunks != NULL) {
 		chunked_part(q, in);
@@ -366,6 +417,23 @@ void web_req_body(struct web_req *q, struct slice *in)
 	q->body_left -= n;
 	if (q->body_left == 0)
 		web_req_whole(q);
+}
+
+void web_req_body(struct web_req *q, struct slice *in)
+{
+	if (LIKELY(q->unpack == NULL)) {
+		take_body(q, in);
+		return;
+	}
+	struct slice some = {in->p, MIN_OF(in->n, UNPACK_STEP)};
+	size_t had = q->body.n;
+	take_body(q, &some);
+	in->n -= (size_t)(some.p - in->p);
+	in->p = some.p;
+	q->unpacked += q->body.n - had;
+	q->rests = q->unpacked >= WEB_UNPACK_TURN;
+	if (q->rests)
+		web_conn_mark(q->conn);
 }
 
 // ---- identity that needs the kernel or the group database, then the handler ----
