@@ -31,6 +31,8 @@ static char *digits(char *p, int64_t v, int width)
 	return p + width;
 }
 
+#define SECOND_TEXT 20 // to the point, without a NUL
+
 struct date {
 	int year, month, day;
 };
@@ -57,16 +59,9 @@ int64_t clock_month(int64_t wall_ms)
 	return (int64_t)(d.year - 1970) * 12 + d.month - 1;
 }
 
-const char *clock_rfc3339(int64_t wall_ms, char buf[CLOCK_TEXT_MAX])
+// "2026-11-23T10:00:00." of a second.
+static void write_second(int64_t s, char *p)
 {
-	char *p = buf;
-	wall_ms = MAX_OF(YEAR_0_MS, MIN_OF(wall_ms, YEAR_9999_MS)); // four digits hold no more
-	int64_t s = wall_ms / 1000;
-	int ms = (int)(wall_ms % 1000);
-	if (ms < 0) {
-		ms += 1000;
-		s--;
-	}
 	int64_t day = s / 86400 - (s % 86400 < 0);
 	int second = (int)(s - day * 86400);
 	struct date d = date_of(day);
@@ -81,10 +76,27 @@ const char *clock_rfc3339(int64_t wall_ms, char buf[CLOCK_TEXT_MAX])
 	p = digits(p, second / 60 % 60, 2);
 	*p++ = ':';
 	p = digits(p, second % 60, 2);
-	*p++ = '.';
-	p = digits(p, ms, 3);
-	*p++ = 'Z';
-	*p = '\0';
+	*p = '.';
+}
+
+const char *clock_rfc3339(int64_t wall_ms, char buf[CLOCK_TEXT_MAX])
+{
+	static _Thread_local struct {
+		int64_t s;
+		char text[SECOND_TEXT];
+	} last = {.text = "1970-01-01T00:00:00."}; // times that are written come close together
+	wall_ms = MAX_OF(YEAR_0_MS, MIN_OF(wall_ms, YEAR_9999_MS)); // four digits hold no more
+	int64_t s = wall_ms / 1000;
+	int ms = (int)(wall_ms % 1000);
+	if (ms < 0) {
+		ms += 1000;
+		s--;
+	}
+	if (UNLIKELY(s != last.s)) {
+		write_second(s, last.text);
+		last.s = s;
+	}
+	memcpy(digits(mempcpy(buf, last.text, SECOND_TEXT), ms, 3), "Z", 2);
 	return buf;
 }
 

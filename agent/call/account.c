@@ -8,6 +8,7 @@
 #include "agent/core/events.h"
 #include "shared/jw.h"
 #include "shared/num.h"
+#include "shared/utf8.h"
 
 #define RETRY_TOLD_S 60 // longest wait callers are told of what heals by itself
 
@@ -125,25 +126,37 @@ void gw_record_failure(struct gw_call *c)
 // Names of members are literals: their lengths are known when this is compiled.
 #define KEY(name) SLICE(",\"" name "\":")
 
-static void add_text(struct str *s, struct slice key, const char *value)
-{
-	str_add_slice(s, key);
-	str_add_json(s, slice_of(value));
-}
+// Inlined, so that the length of a key is known when this is compiled.
+#define EACH static inline __attribute__((always_inline))
 
-// A text of ours that JSON writes as it is: an id, or a word of a table.
-static void add_word(struct str *s, struct slice key, const char *word)
+// A text between quotes that JSON writes as it is.
+EACH void add_plain(struct str *s, struct slice key, const char *text, size_t n)
 {
-	size_t n = strlen(word);
 	str_reserve(s, key.n + n + 2);
 	char *at = mempcpy(s->p + s->n, key.p, key.n);
 	*at = '"';
-	memcpy(at + 1, word, n);
-	memcpy(at + 1 + n, "\"", 2);
+	memcpy(mempcpy(at + 1, text, n), "\"", 2);
 	s->n += key.n + n + 2;
 }
 
-static void add_int(struct str *s, struct slice key, int64_t value)
+EACH void add_text(struct str *s, struct slice key, const char *value)
+{
+	size_t n = strlen(value);
+	if (LIKELY(utf8_plain_run(value, value + n) == value + n)) {
+		add_plain(s, key, value, n);
+		return;
+	}
+	str_add_slice(s, key);
+	str_add_json(s, (struct slice){value, n});
+}
+
+// A text of ours: an id, or a word of a table.
+EACH void add_word(struct str *s, struct slice key, const char *word)
+{
+	add_plain(s, key, word, strlen(word));
+}
+
+EACH void add_int(struct str *s, struct slice key, int64_t value)
 {
 	char buf[NUM_I64_TEXT];
 	const char *text = num_text(value, buf);
@@ -157,11 +170,10 @@ static void add_int(struct str *s, struct slice key, int64_t value)
 static void add_ms(struct str *s, struct slice key, int64_t us)
 {
 	us = MAX_OF(us, 0);
+	const char rest[] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
+		(char)('0' + us % 10)};
 	add_int(s, key, us / 1000);
-	str_add_c(s, '.');
-	str_add_c(s, (char)('0' + us / 100 % 10));
-	str_add_c(s, (char)('0' + us / 10 % 10));
-	str_add_c(s, (char)('0' + us % 10));
+	str_add_n(s, rest, sizeof(rest));
 }
 
 static void add_attempts(struct str *s, const struct gw_told *t)
@@ -169,8 +181,9 @@ static void add_attempts(struct str *s, const struct gw_told *t)
 	str_add_slice(s, SLICE(",\"attempts\":["));
 	for (size_t i = 0; i < t->tries_n && s->n < EVENT_JSON_MAX - 400; i++) {
 		const struct gw_attempt *try = &t->tries[i];
-		str_add(s, i > 0 ? ",{\"target\":" : "{\"target\":");
-		str_add_json(s, slice_of(try->target));
+		if (i > 0)
+			str_add_c(s, ',');
+		add_text(s, SLICE("{\"target\":"), try->target);
 		add_int(s, KEY("status"), try->status);
 		add_int(s, KEY("ms"), try->ms);
 		add_word(s, KEY("end"), try->end);

@@ -8,11 +8,13 @@
 #include <time.h>
 #include "agent/web/private.h"
 #include "shared/clock.h"
+#include "shared/token.h"
 
 bool web_out_has(const struct web_req *q, const char *name)
 {
-	for (size_t i = 0; i < q->out_n; i++)
-		if (!strcasecmp(q->out[i].name, name))
+	for (size_t i = 0; i < q->out_n; i++) // the first letter tells most of them apart
+		if ((q->out[i].name[0] | 0x20) == (name[0] | 0x20) &&
+			strcasecmp(q->out[i].name, name) == 0)
 			return true;
 	return false;
 }
@@ -52,20 +54,6 @@ static const char *date_of(struct web *w)
 	return w->date;
 }
 
-// Eight bytes at a time: each answer asks it of all its headers.
-static bool has_control(const char *p, size_t n)
-{
-	const uint64_t ones = UINT64_MAX / 255;
-	uint64_t found = 0, x;
-	for (; n >= sizeof(x); p += sizeof(x), n -= sizeof(x)) {
-		memcpy(&x, p, sizeof(x));
-		found |= (x - ones * 0x20) & ~x & ones * 0x80;
-	}
-	for (; n > 0; p++, n--)
-		found |= (unsigned char)*p < 0x20;
-	return found != 0;
-}
-
 // Inlined, so that the length of a name that is written out is known when this is compiled.
 static inline __attribute__((always_inline)) char *put_header(struct str *out, const char *name,
 	const char *value, size_t n)
@@ -83,8 +71,8 @@ static void add_header(struct str *out, const char *name, const char *value)
 {
 	size_t n = strlen(value);
 	char *at = put_header(out, name, value, n);
-	for (size_t i = UNLIKELY(has_control(at, n)) ? 0 : n; i < n; i++)
-		if ((unsigned char)at[i] < 0x20 && at[i] != '\t')
+	for (size_t i = LIKELY(field_value_is((struct slice){at, n})) ? n : 0; i < n; i++)
+		if (!field_value_char(at[i]))
 			at[i] = ' ';
 }
 
