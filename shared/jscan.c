@@ -3,6 +3,7 @@
 // anything is built of it, its top-level members found on the way.
 #include "shared/jscan.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +13,16 @@
 #include "shared/utf8.h"
 
 #define DIGITS_SURE 19 // fewer characters than these are within int64
-#define DEPTH_MOST 256 // whatever the limits say
+#define DEPTH_MOST 256u // whatever the limits say
+#define NONE UINT_MAX
 
 struct scan {
 	const char *p, *end;
 	size_t tokens, tokens_max;
-	int depth, depth_max;
+	unsigned depth, depth_max;
 	uint64_t open[DEPTH_MOST / 64]; // a bit of each depth: it is an object
 	bool in_object; // the innermost that is open
+	unsigned kept_depth; // whose members are kept: 1, or NONE
 	bool lax;
 	struct jscan_member *out; // NULL: no members are kept
 	size_t n, max;
@@ -49,7 +52,7 @@ static inline const char *blanks(const char *p, const char *end)
 
 static inline enum err_code count(struct scan *s)
 {
-	if (s->tokens_max && ++s->tokens > s->tokens_max)
+	if (UNLIKELY(++s->tokens > s->tokens_max))
 		return err_set(s->err, ERR_JSON_TOO_COMPLEX,
 			"the JSON body has more than %zu values", s->tokens_max);
 	return ERR_OK;
@@ -160,14 +163,18 @@ static __attribute__((noinline)) enum err_code string_on(struct scan *s)
 	}
 }
 
-// Behind a string that begins at s->p.
-static inline enum err_code string(struct scan *s)
+// Behind a string that begins at *at, which stays in a register unless there is more to it.
+static inline enum err_code string(struct scan *s, const char **at)
 {
-	s->p = utf8_plain_run(s->p + 1, s->end);
-	if (UNLIKELY(s->p == s->end || *s->p != '"'))
-		return string_on(s);
-	s->p++;
-	return ERR_OK;
+	const char *p = utf8_plain_run(*at + 1, s->end);
+	if (LIKELY(p < s->end && *p == '"')) {
+		*at = p + 1;
+		return ERR_OK;
+	}
+	s->p = p;
+	enum err_code code = string_on(s);
+	*at = s->p;
+	return code;
 }
 
 static bool digits(struct scan *s)
@@ -235,21 +242,19 @@ static inline void leave(struct scan *s)
 	s->in_object = s->open[s->depth / 64] >> s->depth % 64 & 1;
 }
 
-// False when it nests too deep.
-static inline bool enter(struct scan *s, bool object)
+static inline enum err_code enter(struct scan *s, bool object)
 {
-	if (++s->depth > s->depth_max)
-		return false;
+	if (UNLIKELY(++s->depth > s->depth_max))
+		return err_set(s->err, ERR_JSON_TOO_COMPLEX, "the JSON body nests deeper than %u",
+			s->depth_max);
 	uint64_t *word = &s->open[s->depth / 64], bit = UINT64_C(1) << s->depth % 64;
 	*word = object ? *word | bit : *word & ~bit;
 	s->in_object = object;
-	s->p = blanks(s->p + 1, s->end);
-	return true;
+	return ERR_OK;
 }
 
-static enum err_code keep_member(struct scan *s)
+static enum err_code keep_member(struct scan *s, const char *end)
 {
-	struct jscan_member *m = &s->out[s->n];
 	for (size_t i = 0; i < s->n; i++)
 		if (UNLIKELY(slice_eq(s->out[i].key, s->key)))
 			return err_set(s->err, ERR_JSON_DUPLICATE_KEY, NULL);
@@ -258,8 +263,7 @@ static enum err_code keep_member(struct scan *s)
 	if (s->n == s->max)
 		return err_set(s->err, ERR_JSON_TOO_COMPLEX,
 			"the JSON body has more than %zu members", s->max);
-	*m = (struct jscan_member){s->key, {s->from, (size_t)(s->p - s->from)}, s->type};
-	s->n++;
+	s->out[s->n++] = (struct jscan_member){s->key, {s->from, (size_t)(end - s->from)}, s->type};
 	return ERR_OK;
 }
 
@@ -277,50 +281,34 @@ static bool disguised(struct slice key)
 }
 
 // A member's name and colon; behind it the value begins.
-static inline enum err_code name(struct scan *s)
+static inline enum err_code name(struct scan *s, const char **at)
 {
-	bool top = s->depth == 1 && s->out != NULL;
-	if (UNLIKELY(s->p == s->end || *s->p != '"'))
+	if (UNLIKELY(*at == s->end || **at != '"'))
 		return invalid(s, "a member name in quotes is missing");
-	const char *from = s->p + 1;
+	const char *from = *at + 1;
 	enum err_code code = count(s);
 	if (!code)
-		code = string(s);
+		code = string(s, at);
 	if (code)
 		return code;
-	struct slice key = (struct slice){from, (size_t)(s->p - from) - 1};
-	if (top && !s->lax && key.n && disguised(key))
-		return invalid(s, "a member name spells plain characters as escapes");
-	s->p = blanks(s->p, s->end);
-	if (UNLIKELY(s->p == s->end || *s->p != ':'))
+	struct slice key = (struct slice){from, (size_t)(*at - from) - 1};
+	const char *p = blanks(*at, s->end);
+	if (UNLIKELY(p == s->end || *p != ':'))
 		return invalid(s, "a colon is missing");
-	s->p = blanks(s->p + 1, s->end);
-	if (top) {
-		s->key = key;
-		s->from = s->p;
-	}
+	*at = blanks(p + 1, s->end);
+	if (s->depth != s->kept_depth)
+		return ERR_OK;
+	if (!s->lax && key.n && disguised(key))
+		return invalid(s, "a member name spells plain characters as escapes");
+	s->key = key;
+	s->from = *at;
 	return ERR_OK;
 }
 
-// One value without what it contains: of a container the opening bracket alone.
-static inline enum err_code begin_value(struct scan *s, enum jscan_type *ret_type)
+// A value that is no container.
+static enum err_code scalar(struct scan *s, enum jscan_type *ret_type)
 {
-	enum err_code code = count(s);
-	if (code)
-		return code;
-	if (s->p == s->end)
-		return invalid(s, "the JSON text ends too early");
 	switch (*s->p) {
-	case '{':
-	case '[':
-		*ret_type = *s->p == '{' ? JS_OBJECT : JS_ARRAY;
-		if (enter(s, *s->p == '{'))
-			return ERR_OK;
-		return err_set(s->err, ERR_JSON_TOO_COMPLEX, "the JSON body nests deeper than %d",
-			s->depth_max);
-	case '"':
-		*ret_type = JS_STRING;
-		return string(s);
 	case 't':
 		*ret_type = JS_TRUE;
 		return word(s, "true", 4);
@@ -336,57 +324,84 @@ static inline enum err_code begin_value(struct scan *s, enum jscan_type *ret_typ
 	}
 }
 
-// Behind a value: closes what ends here. *ret_more: another one follows in the container that is open.
-static inline enum err_code end_value(struct scan *s, int base, bool *ret_more)
+// One value; of a container that is not empty the opening bracket alone.
+static inline enum err_code begin_value(struct scan *s, const char **at, enum jscan_type *ret_type)
 {
-	while (s->depth > base) {
+	enum err_code code = count(s);
+	if (code)
+		return code;
+	if (*at == s->end)
+		return invalid(s, "the JSON text ends too early");
+	char c = **at;
+	if (c == '"') {
+		*ret_type = JS_STRING;
+		return string(s, at);
+	}
+	if (c != '{' && c != '[') {
+		s->p = *at;
+		code = scalar(s, ret_type);
+		*at = s->p;
+		return code;
+	}
+	*ret_type = c == '{' ? JS_OBJECT : JS_ARRAY;
+	code = enter(s, c == '{');
+	*at = blanks(*at + 1, s->end);
+	return code;
+}
+
+// Behind a value: closes what ends here. *ret_more: another one follows in the container that is open.
+static inline enum err_code end_value(struct scan *s, const char **at, bool *ret_more)
+{
+	const char *p = *at;
+	*ret_more = false;
+	for (; s->depth > 0; leave(s)) {
 		enum err_code code;
-		if (s->depth == 1 && s->out != NULL && s->in_object && (code = keep_member(s)))
+		if (s->depth == s->kept_depth && (code = keep_member(s, p)))
 			return code;
-		s->p = blanks(s->p, s->end);
-		if (s->p == s->end)
+		p = blanks(p, s->end);
+		if (p == s->end)
 			return invalid(s, "the JSON text ends too early");
-		char c = *s->p++;
+		char c = *p++;
 		if (c == ',') {
-			s->p = blanks(s->p, s->end);
+			*at = blanks(p, s->end);
 			*ret_more = true;
 			return ERR_OK;
 		}
 		if (c != (s->in_object ? '}' : ']'))
 			return invalid(s, "a comma or a closing bracket is missing");
-		leave(s);
 	}
-	*ret_more = false;
+	*at = p;
 	return ERR_OK;
 }
 
 // A whole value, containers and all. Without recursion: what is open stands in s->open.
 static enum err_code value(struct scan *s, enum jscan_type *ret_type)
 {
-	const int base = s->depth;
+	const char *p = s->p;
 	bool more = true;
-	*ret_type = JS_NULL;
 	for (bool first = true; more; first = false) {
 		enum jscan_type type = JS_NULL;
-		enum err_code code = s->depth > base && s->in_object ? name(s) : ERR_OK;
+		enum err_code code = s->in_object ? name(s, &p) : ERR_OK;
+		unsigned depth = s->depth;
 		if (!code)
-			code = begin_value(s, &type);
+			code = begin_value(s, &p, &type);
 		if (code)
 			return code;
 		if (first)
 			*ret_type = type;
-		if (s->depth == 1 + (type >= JS_ARRAY) && s->out != NULL)
+		if (depth == s->kept_depth)
 			s->type = type;
 		if (type >= JS_ARRAY) {
-			if (s->p == s->end || *s->p != (type == JS_OBJECT ? '}' : ']'))
+			if (p == s->end || *p != (type == JS_OBJECT ? '}' : ']'))
 				continue;
-			s->p++; // an empty one
+			p++; // an empty one
 			leave(s);
 		}
-		code = end_value(s, base, &more);
+		code = end_value(s, &p, &more);
 		if (code)
 			return code;
 	}
+	s->p = p;
 	return ERR_OK;
 }
 
@@ -396,12 +411,13 @@ static enum err_code run(struct scan *s, struct slice json, struct jscan_limits 
 
 	s->p = json.p;
 	s->end = json.p + json.n;
-	s->tokens_max = limits.tokens;
+	s->tokens_max = limits.tokens ? limits.tokens : SIZE_MAX;
 	s->lax = limits.lax;
-	s->depth_max = limits.depth ? MIN_OF((int)limits.depth, DEPTH_MOST - 1) : JSCAN_DEPTH;
+	s->depth_max = limits.depth ? MIN_OF((unsigned)limits.depth, DEPTH_MOST - 1) : JSCAN_DEPTH;
 	s->p = blanks(s->p, s->end);
 	if (s->p == s->end)
 		return invalid(s, "the body is empty");
+	s->kept_depth = s->out != NULL && *s->p == '{' ? 1 : NONE;
 	enum err_code code = value(s, ret_type);
 	if (code)
 		return code;
@@ -428,15 +444,6 @@ enum err_code jscan_object(struct slice json, struct jscan_limits limits, struct
 	return code;
 }
 
-const struct jscan_member *jscan_find(const struct jscan_member *m, size_t n, const char *key)
-{
-	struct slice name = slice_of(key);
-	for (size_t i = 0; i < n; i++)
-		if (slice_eq(m[i].key, name))
-			return &m[i];
-	return NULL;
-}
-
 bool jscan_is_empty(struct slice array)
 {
 	const char *p = array.p + 1, *end = array.p + array.n;
@@ -447,7 +454,7 @@ bool jscan_is_empty(struct slice array)
 
 bool jscan_next(struct slice *rest, struct slice *ret_item)
 {
-	struct scan s = {.depth_max = DEPTH_MOST - 1};
+	struct scan s = {.depth_max = DEPTH_MOST - 1, .tokens_max = SIZE_MAX, .kept_depth = NONE};
 	s.end = rest->p + rest->n;
 	s.p = blanks(rest->p, s.end);
 	if (s.p < s.end && (*s.p == '[' || *s.p == ','))

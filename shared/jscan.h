@@ -34,7 +34,15 @@ enum err_code jscan_check(struct slice json, struct jscan_limits limits, struct 
 enum err_code jscan_object(struct slice json, struct jscan_limits limits, struct jscan_member *ret,
 	size_t max, size_t *ret_n, struct err *err);
 // Member by key among the n found; NULL when absent.
-const struct jscan_member *jscan_find(const struct jscan_member *m, size_t n, const char *key);
+static inline const struct jscan_member *jscan_find(const struct jscan_member *m, size_t n,
+	const char *key)
+{
+	size_t length = strlen(key); // of a literal: known when this is compiled
+	for (size_t i = 0; i < n; i++)
+		if (m[i].key.n == length && memcmp(m[i].key.p, key, length) == 0)
+			return &m[i];
+	return NULL;
+}
 // Steps through the items of array text (already validated); false at the end, *ret_item untouched.
 bool jscan_next(struct slice *rest, struct slice *ret_item);
 // True for array text (already validated) without items.

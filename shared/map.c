@@ -34,7 +34,7 @@ static uint64_t seed(void)
 // FNV-1a over the seed, mixed at the end.
 static uint64_t hash_of(struct slice key)
 {
-	uint64_t h = slice_hash(seed() ^ SLICE_HASH_BEGIN, key);
+	uint64_t h = slice_hash_wide(seed() ^ SLICE_HASH_BEGIN, key);
 	h ^= h >> 32;
 	return h * 0x9e3779b97f4a7c15u;
 }

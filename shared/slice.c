@@ -15,7 +15,20 @@ bool slice_ieq_n(struct slice a, const char *s, size_t n)
 {
 	if (a.n != n)
 		return false;
-	for (size_t i = 0; i < n; i++)
+	size_t i = 0;
+	for (uint64_t x, y; n - i >= sizeof(x);
+		i += sizeof(x)) { // eight that are the same go at once
+		memcpy(&x, a.p + i, sizeof(x));
+		memcpy(&y, s + i, sizeof(y));
+		if (x == y)
+			continue;
+		if (((x ^ y) & ~(UINT64_MAX / 255 * 0x20)) != 0)
+			return false; // they differ in more than the case of letters
+		for (size_t k = i; k < i + sizeof(x); k++)
+			if (lower(a.p[k]) != lower(s[k]))
+				return false;
+	}
+	for (; i < n; i++)
 		if (lower(a.p[i]) != lower(s[i]))
 			return false;
 	return true;

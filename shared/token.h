@@ -70,20 +70,30 @@ static inline bool field_value_char(char c)
 	return ((unsigned char)c >= 0x20 && c != 0x7f) || c == '\t';
 }
 
+#ifdef __SSE2__
+// A bit for each byte that is in no value.
+static inline unsigned field_value_stops(__m128i v)
+{
+	// At most 0x1f, as unsigned bytes.
+	__m128i low = _mm_cmpeq_epi8(_mm_subs_epu8(v, _mm_set1_epi8(0x1f)), _mm_setzero_si128());
+	__m128i tab = _mm_cmpeq_epi8(v, _mm_set1_epi8('\t'));
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low),
+		_mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f))));
+}
+#endif
+
 static inline bool field_value_is(struct slice s)
 {
 	const char *p = s.p, *end = s.p + s.n;
 #ifdef __SSE2__
 	for (; end - p >= 16; p += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		// At most 0x1f, as unsigned bytes.
-		__m128i low = _mm_cmpeq_epi8(_mm_subs_epu8(v, _mm_set1_epi8(0x1f)),
-			_mm_setzero_si128());
-		__m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\t')),
-						   low),
-			_mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
-		if (_mm_movemask_epi8(bad) != 0)
+		if (field_value_stops(_mm_loadu_si128((const __m128i *)(const void *)p)) != 0)
 			return false;
+	}
+	if (end - p >= 8) { // the last eight may have been looked at before
+		__m128i v = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)p),
+			_mm_loadl_epi64((const __m128i *)(const void *)(end - 8)));
+		return field_value_stops(v) == 0;
 	}
 #endif
 	for (; p < end; p++)

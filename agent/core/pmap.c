@@ -27,7 +27,7 @@ struct pmap_node {
 
 static uint64_t hash_of(struct slice key)
 {
-	uint64_t h = slice_hash(SLICE_HASH_BEGIN, key);
+	uint64_t h = slice_hash_wide(SLICE_HASH_BEGIN, key);
 	h ^= h >> 33;
 	h *= 0xff51afd7ed558ccdu;
 	return h ^ h >> 29;

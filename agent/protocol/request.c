@@ -12,6 +12,12 @@
 
 // Members that would move the call elsewhere or bring a key of the caller's own.
 static const char *const forbidden[] = {"api_base", "base_url", "api_key", "custom_host"};
+
+static bool is_forbidden(struct slice name, const char *one)
+{
+	return name.n > 0 && name.p[0] == one[0] && slice_eq_str(name, one);
+}
+
 static const char *const required[OFFER_COUNT] = {
 	[OFFER_CHAT] = "messages",
 	[OFFER_COMPLETIONS] = "prompt",
@@ -35,7 +41,7 @@ static enum err_code check_names(const struct adapter_call *c, struct err *err)
 			return err_set(err, ERR_JSON_INVALID,
 				_("names of members must be written without escapes"));
 		for (size_t k = 0; k < ARRAY_LEN(forbidden); k++) {
-			if (slice_eq_str(c->m[i].key, forbidden[k]))
+			if (UNLIKELY(is_forbidden(c->m[i].key, forbidden[k])))
 				return err_field(err, ERR_FIELD_FORBIDDEN, forbidden[k], NULL);
 		}
 	}

@@ -37,16 +37,6 @@ void h1_release(struct h1 *p)
 	p->headers_n = 0;
 }
 
-struct slice h1_header(const struct h1 *p, const char *name)
-{
-	size_t n = strlen(name);
-	for (size_t i = 0; i < p->headers_n; i++) {
-		if (p->headers[i].name.n == n && slice_ieq_str(p->headers[i].name, name))
-			return p->headers[i].value;
-	}
-	return (struct slice){NULL, 0};
-}
-
 static enum h1_step fail(struct h1 *p, enum h1_step why)
 {
 	p->state = H1_FAILED;
@@ -82,23 +72,24 @@ static inline struct slice trim_blank(struct slice s)
 	return s;
 }
 
-// room: where the head ends, which is behind the line.
-static bool read_field(struct slice line, const char *room, struct h1_header *ret)
-{
-	size_t n = (size_t)(token_run(line.p, line.p + line.n, room) - line.p);
-	if (n == 0 || n == line.n || line.p[n] != ':')
-		return false; // also folded lines and blanks before the colon
-	ret->name = (struct slice){line.p, n};
-	ret->value = trim_blank((struct slice){line.p + n + 1, line.n - n - 1});
-	return field_value_is(ret->value);
-}
-
 static struct slice next_line(struct slice *rest)
 {
 	struct slice line = slice_cut(rest, '\n');
 	if (line.n > 0 && line.p[line.n - 1] == '\r')
 		line.n--;
 	return line;
+}
+
+// One line of the head, which ends with a line end; what follows is left in *rest.
+static bool read_field(struct slice *rest, struct h1_header *ret)
+{
+	const char *end = rest->p + rest->n, *colon = token_run(rest->p, end, end);
+	if (colon == rest->p || colon == end || *colon != ':')
+		return false; // also folded lines and blanks before the colon
+	ret->name = (struct slice){rest->p, (size_t)(colon - rest->p)};
+	*rest = (struct slice){colon + 1, (size_t)(end - colon - 1)};
+	ret->value = trim_blank(next_line(rest));
+	return field_value_is(ret->value);
 }
 
 struct framing {
@@ -162,20 +153,21 @@ static enum h1_step settle(struct h1 *p, const struct framing *f)
 static enum h1_step read_head(struct h1 *p)
 {
 	struct slice rest = str_slice(&p->head), line = next_line(&rest);
-	const char *room = p->head.p + p->head.n;
 	struct framing f = {0};
 	if (!read_status(p, line))
 		return fail(p, H1_BAD);
 	p->headers_n = 0;
 	p->length = 0;
-	while ((line = next_line(&rest)).n > 0) {
+	while (rest.n > 0 && rest.p[0] != '\n' && rest.p[0] != '\r') {
 		if (p->headers_n == H1_HEADERS_MAX)
 			return fail(p, H1_TOO_LARGE);
 		struct h1_header *h = &p->headers[p->headers_n];
-		if (!read_field(line, room, h) || !read_framing(p, h, &f))
+		if (!read_field(&rest, h) || !read_framing(p, h, &f))
 			return fail(p, H1_BAD);
 		p->headers_n++;
 	}
+	if (next_line(&rest).n > 0)
+		return fail(p, H1_BAD); // a CR that ends no line
 	return settle(p, &f);
 }
 

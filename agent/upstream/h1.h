@@ -69,6 +69,14 @@ enum h1_step h1_next(struct h1 *p, struct slice *in, struct slice *ret_data);
 // The connection ended: H1_DONE when the end delimits the body, H1_BAD otherwise.
 enum h1_step h1_eof(struct h1 *p);
 // Value of the first header of this name (any case); p NULL when absent.
-struct slice h1_header(const struct h1 *p, const char *name);
+static inline struct slice h1_header(const struct h1 *p, const char *name)
+{
+	size_t n = strlen(name); // of a literal: known when this is compiled
+	for (size_t i = 0; i < p->headers_n; i++) {
+		if (p->headers[i].name.n == n && slice_ieq_n(p->headers[i].name, name, n))
+			return p->headers[i].value;
+	}
+	return (struct slice){NULL, 0};
+}
 
 #endif
