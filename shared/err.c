@@ -125,6 +125,8 @@ static const struct err_row rows[] = {
 	{ERR_UPSTREAM_RATE_LIMITED, "upstream_rate_limited", 429, 10, "rate_limit_error", true,
 		N_("every usable upstream is rate limited"),
 		N_("wait as long as Retry-After says")},
+	{ERR_UPSTREAM_BUSY, "upstream_busy", 503, 10, "upstream_error", true,
+		N_("every usable upstream is busy"), N_("try again after Retry-After")},
 	{ERR_UPSTREAM_TIMEOUT, "upstream_timeout", 504, 10, "upstream_error", true,
 		N_("the upstream did not answer in time"), NULL},
 	{ERR_UPSTREAM_BAD_RESPONSE, "upstream_bad_response", 502, 10, "upstream_error", true,

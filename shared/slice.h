@@ -39,15 +39,15 @@ static inline uint64_t slice_hash(uint64_t x, struct slice s)
 // For tables that live no longer than the program and say nothing of their order: eight bytes a step.
 static inline uint64_t slice_hash_wide(uint64_t x, struct slice s)
 {
-	uint64_t word;
-	uint32_t low, high;
 	size_t i = 0;
 	x ^= s.n;
+	uint64_t word;
 	for (; s.n - i >= sizeof(word); i += sizeof(word)) {
 		memcpy(&word, s.p + i, sizeof(word));
 		x = (x ^ word) * SLICE_HASH_PRIME;
 		x ^= x >> 32;
 	}
+	uint32_t low, high;
 	if (s.n - i >= sizeof(low)) { // two that may share bytes
 		memcpy(&low, s.p + i, sizeof(low));
 		memcpy(&high, s.p + s.n - sizeof(high), sizeof(high));

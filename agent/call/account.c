@@ -290,6 +290,7 @@ void gw_candidate_event(struct gw_call *c, enum outcome out, int status)
 		[OUT_OK] = "recovered",
 		[OUT_FAILED] = "breaker_open",
 		[OUT_RATE_LIMITED] = "cooling",
+		[OUT_BUSY] = "busy",
 		[OUT_AUTH] = "invalid",
 		[OUT_BILLING] = "no_quota",
 		[OUT_REGION] = "region_denied",

@@ -153,8 +153,8 @@ static struct gw_target *target_of(struct gw_loop *gl, struct gw_feature *f, con
 void gw_count_attempt(struct gw_loop *gl, struct gw_feature *f, const struct candidate *c,
 	enum outcome out)
 {
-	static const char *const words[] = {"ok", "failed", "rate_limited", "auth", "billing",
-		"region", "model_gone", "client"};
+	static const char *const words[] = {"ok", "failed", "rate_limited", "busy", "auth",
+		"billing", "region", "model_gone", "client"};
 	_Static_assert(ARRAY_LEN(words) == OUT_CLIENT + 1, "a word for every outcome");
 	struct gw_target *t = target_of(gl, f, c->target_name);
 	struct metric_cell **cell = &t->by_outcome[out];

@@ -122,7 +122,7 @@ static bool succeeded(struct live *l, int64_t now_wall_ms)
 static bool of_another_secret(struct live *l, const struct breaker_policy *p, enum outcome out,
 	int64_t now_us, int64_t cooldown_us, int status)
 {
-	if (out == OUT_CLIENT) {
+	if (out == OUT_CLIENT || out == OUT_BUSY) {
 		atomic_store(&l->half_open_busy, 0);
 		return false;
 	}
@@ -145,6 +145,10 @@ static bool of_this_secret(struct live *l, const struct breaker_policy *p, enum 
 	}
 	atomic_store(&l->last_error_wall_ms, now_wall_ms);
 	atomic_store(&l->last_error_status, status);
+	if (out == OUT_BUSY) {
+		atomic_store(&l->half_open_busy, 0);
+		return false;
+	}
 	if (out == OUT_FAILED)
 		return failed(l, p, now_us);
 	bool changed = close_it(l);

@@ -22,6 +22,7 @@ enum outcome {
 	OUT_OK,
 	OUT_FAILED, // 5xx, connect, timeout, garbage: counts for the breaker
 	OUT_RATE_LIMITED, // 429: cools, no breaker
+	OUT_BUSY, // saturated just now: it answered, and the next one may have room
 	OUT_AUTH, // 401/403
 	OUT_BILLING,
 	OUT_REGION, // not served where the key's account or this host is

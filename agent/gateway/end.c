@@ -51,8 +51,7 @@ void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
 	}
 	const struct instance *in = c->cand->key == NULL ? &c->cand->instance->doc : NULL;
 	adapter_error_read_as(in != NULL ? (enum error_shape)in->quirks.error_shape : ERRORS_ANY,
-		in != NULL ? in->engine : c->cand->key->doc.vendor, status != 0 ? status : 502,
-		body, key, &c->error);
+		in != NULL ? in->engine : c->cand->key->doc.vendor, status, body, key, &c->error);
 	c->error.outcome = gw_outcome_at(c->cand, c->error.outcome);
 	// Asked for what it was only taken to have: it does not, which says nothing of what it has.
 	if (status == 404 && protocol_row(c->cand->protocol)->offer != c->in.offer)

@@ -214,6 +214,7 @@ static enum err_code common_code(const struct gw_call *c)
 	}
 	switch (code) {
 	case ERR_UPSTREAM_RATE_LIMITED:
+	case ERR_UPSTREAM_BUSY:
 	case ERR_UPSTREAM_AUTH_FAILED:
 	case ERR_UPSTREAM_BILLING:
 	case ERR_UPSTREAM_TIMEOUT:
@@ -247,7 +248,7 @@ static void answer_tried(struct gw_call *c)
 	} else {
 		err_set(&err, code, NULL);
 	}
-	if (code == ERR_UPSTREAM_RATE_LIMITED)
+	if (code == ERR_UPSTREAM_RATE_LIMITED || code == ERR_UPSTREAM_BUSY)
 		gw_tell_retry(c, c->retry_s);
 	if (code == ERR_OVERLOADED)
 		gw_tell_retry(c, 1);

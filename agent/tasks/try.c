@@ -141,10 +141,11 @@ static enum err_code common_code(const struct task_run *r)
 		if (r->tries[i].code != code)
 			return ERR_ALL_UPSTREAMS_FAILED;
 	}
-	return code == ERR_UPSTREAM_RATE_LIMITED || code == ERR_UPSTREAM_AUTH_FAILED ||
-			code == ERR_UPSTREAM_BILLING || code == ERR_UPSTREAM_TIMEOUT ||
-			code == ERR_UPSTREAM_BAD_RESPONSE || code == ERR_UPSTREAM_TOO_LARGE ||
-			code == ERR_SEALED || code == ERR_SECRET_CORRUPT
+	return code == ERR_UPSTREAM_RATE_LIMITED || code == ERR_UPSTREAM_BUSY ||
+			code == ERR_UPSTREAM_AUTH_FAILED || code == ERR_UPSTREAM_BILLING ||
+			code == ERR_UPSTREAM_TIMEOUT || code == ERR_UPSTREAM_BAD_RESPONSE ||
+			code == ERR_UPSTREAM_TOO_LARGE || code == ERR_SEALED ||
+			code == ERR_SECRET_CORRUPT
 		? code
 		: ERR_ALL_UPSTREAMS_FAILED;
 }

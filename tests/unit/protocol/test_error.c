@@ -170,7 +170,7 @@ static const struct {
 		OUT_MODEL_GONE, ERR_VENDOR_FAILED, false},
 	{"openai", 403,
 		"{\"error\":{\"message\":\"m\",\"type\":\"t\",\"param\":null,\"code\":null}}",
-		OUT_AUTH, ERR_UPSTREAM_AUTH_FAILED, false},
+		OUT_CLIENT, ERR_UPSTREAM_REJECTED, false},
 	{"openai", 404,
 		"{\"error\":{\"message\":\"m\",\"type\":\"t\",\"param\":null,\"code\":\"model_not_found\"}}",
 		OUT_MODEL_GONE, ERR_VENDOR_FAILED, false},
@@ -251,7 +251,7 @@ static const struct {
 		OUT_FAILED, ERR_UPSTREAM_TIMEOUT, false},
 	{"anthropic", 529,
 		"{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"m\"},\"request_id\":\"req_1\"}",
-		OUT_FAILED, ERR_VENDOR_FAILED, false},
+		OUT_BUSY, ERR_UPSTREAM_BUSY, false},
 	{"vllm", 400,
 		"{\"error\":{\"message\":\"m\",\"type\":\"BadRequestError\",\"param\":null,\"code\":400}}",
 		OUT_CLIENT, ERR_UPSTREAM_REJECTED, true},
@@ -274,8 +274,8 @@ static const struct {
 	{"ollama", 503, "{\"error\":\"m\"}", OUT_FAILED, ERR_VENDOR_FAILED, false},
 	{"tei", 424, "{\"error\":\"m\",\"error_type\":\"Backend\"}", OUT_FAILED, ERR_VENDOR_FAILED,
 		false},
-	{"tei", 429, "{\"message\":\"m\",\"code\":429,\"type\":\"overloaded\"}", OUT_RATE_LIMITED,
-		ERR_UPSTREAM_RATE_LIMITED, false},
+	{"tei", 429, "{\"message\":\"m\",\"code\":429,\"type\":\"overloaded\"}", OUT_BUSY,
+		ERR_UPSTREAM_BUSY, false},
 	{"tei", 413, "{\"error\":\"m\",\"error_type\":\"Validation\"}", OUT_CLIENT,
 		ERR_BODY_TOO_LARGE, true},
 	{"tei", 422, "{\"error\":\"m\",\"error_type\":\"Tokenizer\"}", OUT_CLIENT,
@@ -328,7 +328,152 @@ static void test_rows(void **state)
 	}
 }
 
-// The same words of another vendor say nothing, and a message is never read for a class.
+// What servers say of themselves, as they say it; status 0: under a good one, in a stream or whole.
+#define OF_OPENAI(message, type, code)                                                             \
+	"{\"error\":{\"message\":\"" message "\",\"type\":\"" type                                 \
+	"\",\"param\":null,\"code\":" code "}}"
+static const struct {
+	const char *of;
+	int status;
+	const char *body;
+	enum outcome outcome;
+	enum err_code code;
+	int told; // status given on; 0: not the caller's
+	int64_t window;
+} said[] = {
+	// the input is too long
+	{"openai", 400, OF_OPENAI("m", "invalid_request_error", "\"context_length_exceeded\""),
+		OUT_CLIENT, ERR_CONTEXT_LENGTH, 400, 0},
+	{"openai-compatible", 400,
+		"{\"error\":{\"code\":400,\"message\":\"the request exceeds the available context size\","
+		"\"type\":\"exceed_context_size_error\",\"n_prompt_tokens\":9000,\"n_ctx\":4096}}",
+		OUT_CLIENT, ERR_CONTEXT_LENGTH, 400, 4096},
+	{"openai-compatible", 500,
+		"{\"error\":{\"code\":500,\"message\":\"input is too large to process. increase the "
+		"physical batch size\",\"type\":\"server_error\"}}",
+		OUT_CLIENT, ERR_CONTEXT_LENGTH, 400, 0},
+	{"vllm", 400,
+		OF_OPENAI(
+			"This model's maximum context length is 4096 tokens. However, you requested 5000",
+			"BadRequestError", "400"),
+		OUT_CLIENT, ERR_CONTEXT_LENGTH, 400, 0},
+	{"anthropic", 400,
+		"{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt is "
+		"too long: 210000 tokens > 200000 maximum\"}}",
+		OUT_CLIENT, ERR_CONTEXT_LENGTH, 400, 0},
+	{"aliyun", 400,
+		"{\"code\":\"InvalidParameter\",\"message\":\"Range of input length should be [1, 30720]\"}",
+		OUT_CLIENT, ERR_CONTEXT_LENGTH, 400, 0},
+	{"ollama", 400, "{\"error\":\"the input length exceeds the context length\"}", OUT_CLIENT,
+		ERR_CONTEXT_LENGTH, 400, 0},
+	{"ollama", 500, "{\"error\":\"the input length exceeds the context length\"}", OUT_CLIENT,
+		ERR_CONTEXT_LENGTH, 400, 0},
+	{"tei", 413,
+		"{\"error\":\"Input validation error: `inputs` must have less than 512 tokens. Given: 600\","
+		"\"error_type\":\"Validation\"}",
+		OUT_CLIENT, ERR_CONTEXT_LENGTH, 400, 0},
+	{"vllm", 500, OF_OPENAI("could not read the context length", "InternalServerError", "500"),
+		OUT_FAILED, ERR_VENDOR_FAILED, 0, 0},
+	// there is no room just now
+	{"ollama", 503,
+		"{\"error\":\"server busy, please try again.  maximum pending requests exceeded\"}",
+		OUT_BUSY, ERR_UPSTREAM_BUSY, 0, 0},
+	{"openai-compatible", 503, OF_OPENAI("Loading model", "unavailable_error", "503"), OUT_BUSY,
+		ERR_UPSTREAM_BUSY, 0, 0},
+	{"openai-compatible", 503, "{\"error\":\"no slot available\"}", OUT_BUSY, ERR_UPSTREAM_BUSY,
+		0, 0},
+	{"vllm", 503, "{\"message\":\"The request queue is full.\"}", OUT_BUSY, ERR_UPSTREAM_BUSY,
+		0, 0},
+	{"openai", 503, OF_OPENAI("The engine is currently overloaded", "server_error", "null"),
+		OUT_BUSY, ERR_UPSTREAM_BUSY, 0, 0},
+	{"openai", 429, OF_OPENAI("Too many requests", "requests", "\"rate_limit_exceeded\""),
+		OUT_RATE_LIMITED, ERR_UPSTREAM_RATE_LIMITED, 0, 0},
+	{"openai-compatible", 503, "<html>Service Unavailable</html>", OUT_FAILED,
+		ERR_VENDOR_FAILED, 0, 0},
+	// of one request, not of the key
+	{"openai", 403, "<html>Attention Required!</html>", OUT_CLIENT, ERR_UPSTREAM_REJECTED, 0,
+		0},
+	{"anthropic", 403,
+		"{\"error\":{\"type\":\"forbidden\",\"message\":\"Request not allowed\"}}",
+		OUT_CLIENT, ERR_UPSTREAM_REJECTED, 0, 0},
+	{"aliyun", 403, "", OUT_CLIENT, ERR_UPSTREAM_REJECTED, 0, 0},
+	{"openai", 401, "<html>Log in</html>", OUT_CLIENT, ERR_UPSTREAM_REJECTED, 0, 0},
+	{"openai", 401, OF_OPENAI("m", "invalid_request_error", "\"invalid_api_key\""), OUT_AUTH,
+		ERR_UPSTREAM_AUTH_FAILED, 0, 0},
+	{"openai", 429,
+		OF_OPENAI(
+			"Request too large for gpt-x on tokens per min (TPM): Limit 30000, Requested 45000",
+			"tokens", "\"rate_limit_exceeded\""),
+		OUT_CLIENT, ERR_UPSTREAM_REJECTED, 0, 0},
+	// under a good status
+	{"openai-compatible", 0,
+		OF_OPENAI("m", "invalid_request_error", "\"context_length_exceeded\""), OUT_CLIENT,
+		ERR_CONTEXT_LENGTH, 400, 0},
+	{"openai-compatible", 200, OF_OPENAI("m", "", "\"400\""), OUT_CLIENT, ERR_UPSTREAM_REJECTED,
+		400, 0},
+	{"openai-compatible", 0, OF_OPENAI("m", "", "422"), OUT_CLIENT, ERR_UPSTREAM_REJECTED, 422,
+		0},
+	{"openai-compatible", 0, OF_OPENAI("m", "invalid_request_error", "null"), OUT_CLIENT,
+		ERR_UPSTREAM_REJECTED, 400, 0},
+	{"vllm", 0, OF_OPENAI("m", "BadRequestError", "null"), OUT_CLIENT, ERR_UPSTREAM_REJECTED,
+		400, 0},
+	{"openai", 0, OF_OPENAI("m", "", "\"content_policy_violation\""), OUT_CLIENT,
+		ERR_CONTENT_POLICY, 400, 0},
+	{"openai", 0, OF_OPENAI("m", "requests", "\"rate_limit_exceeded\""), OUT_RATE_LIMITED,
+		ERR_UPSTREAM_RATE_LIMITED, 0, 0},
+	{"openai", 0, OF_OPENAI("Too many requests", "rate_limit_error", "null"), OUT_RATE_LIMITED,
+		ERR_UPSTREAM_RATE_LIMITED, 0, 0},
+	{"openai-compatible", 0, OF_OPENAI("m", "", "429"), OUT_RATE_LIMITED,
+		ERR_UPSTREAM_RATE_LIMITED, 0, 0},
+	{"openai", 0, OF_OPENAI("m", "insufficient_quota", "\"insufficient_quota\""), OUT_BILLING,
+		ERR_UPSTREAM_BILLING, 0, 0},
+	{"openai", 0, OF_OPENAI("m", "server_error", "null"), OUT_FAILED, ERR_VENDOR_FAILED, 0, 0},
+	{"openai-compatible", 0, OF_OPENAI("m", "overloaded_error", "null"), OUT_BUSY,
+		ERR_UPSTREAM_BUSY, 0, 0},
+	{"ollama", 0, "{\"error\":\"the input length exceeds the context length\"}", OUT_CLIENT,
+		ERR_CONTEXT_LENGTH, 400, 0},
+	{"openai-compatible", 0, OF_OPENAI("m", "", "null"), OUT_FAILED, ERR_VENDOR_FAILED, 0, 0},
+	{"openai-compatible", 0, "{\"error\":true}", OUT_FAILED, ERR_VENDOR_FAILED, 0, 0},
+};
+
+static void what_servers_say_is_understood(void **state UNUSED)
+{
+	for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+		struct adapter_error e;
+		adapter_error_read(said[i].of, said[i].status, slice_of(said[i].body), SLICE(""),
+			&e);
+		if (e.outcome != said[i].outcome || e.code != said[i].code ||
+			e.final != (said[i].told != 0) || e.window != said[i].window ||
+			e.larger != (said[i].code == ERR_CONTEXT_LENGTH) ||
+			(e.final && e.status != said[i].told))
+			fail_msg("%s %d %s: outcome %d code %s final %d status %d window %d",
+				said[i].of, said[i].status, said[i].body, e.outcome,
+				err_row(e.code)->code, e.final, e.status, (int)e.window);
+	}
+}
+
+// The finer of what is read: fractions of a second, dates; and how long a busy one is left alone.
+static void waits_are_read(void **state UNUSED)
+{
+	static const struct {
+		const char *value;
+		int64_t us;
+	} waits[] = {{"1.2", 1200000}, {"0.5", 500000}, {" 2 ", 2000000}, {"0", 1000000},
+		{"0.0001", 1000}, {"-3", 1000000}, {"1.x", 5000000}, {"", 5000000},
+		{"99999999999999999999", 5000000}, {"4000000000", 60000000},
+		{"Thu, 01 Jan 1970 00:00:09 GMT", 9000000}};
+	for (size_t i = 0; i < ARRAY_LEN(waits); i++)
+		if (adapter_retry_after_us(slice_of(waits[i].value), 0, 60) != waits[i].us)
+			fail_msg("%s: %lld", waits[i].value,
+				(long long)adapter_retry_after_us(slice_of(waits[i].value), 0, 60));
+	assert_int_equal(adapter_retry_after_s(SLICE("1.2"), 0, 60), 2);
+	assert_int_equal(adapter_busy_s(SLICE(""), 0), 1);
+	assert_int_equal(adapter_busy_s(SLICE("3"), 0), 3);
+	assert_int_equal(adapter_busy_s(SLICE("3600"), 0), 10);
+}
+
+// The same words of another vendor say nothing, and a message is never read for a class that has
+// something against the candidate.
 static void test_words_of_others(void **state)
 {
 	(void)state;
@@ -400,6 +545,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_no_further_than_the_answer),
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(what_servers_say_is_understood),
+		cmocka_unit_test(waits_are_read),
 		cmocka_unit_test(test_words_of_others),
 		cmocka_unit_test(test_long_messages_are_cut),
 		cmocka_unit_test(test_nothing_is_left_of_the_answer_before),
