@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A socket closed with bytes unread resets the connection, and the caller loses the answer it was
-// just sent: what still comes is read and thrown away for a while (RFC 9112, 9.6).
+// just sent. Each of these costs a descriptor and its record, and reads a bounded share in a turn.
 #include "agent/web/linger.h"
 
 #include <errno.h>
@@ -10,22 +10,48 @@
 #include <unistd.h>
 #include "agent/web/private.h"
 #include "shared/mem.h"
+#include "shared/secret.h"
 
 #define LINGERS_MAX 1024
-#define LINGER_US 1000000
-#define LINGER_BYTES (1024 * 1024)
+#define READS_AT_ONCE 16 // then others get their turn
+#define QUIET_US INT64_C(3000000)
+#define MORE_US INT64_C(5000000)
+
+// ---- how much, how long ----
+
+void discard_begin(struct discard *d, const struct body_limit *limit, int64_t now_us)
+{
+	if (limit == NULL)
+		limit = body_limit(BODY_IMAGE); // the largest: nobody knows what it was meant for
+	*d = (struct discard){.free = limit->bytes,
+		.until_us = now_us + limit->deadline_s * INT64_C(1000000),
+		.quiet_us = now_us + QUIET_US};
+}
+
+bool discard_take(struct discard *d, size_t n, int64_t now_us)
+{
+	d->quiet_us = now_us + QUIET_US;
+	d->free -= MIN_OF(d->free, (uint64_t)n);
+	if (d->free == 0 && d->more_us == 0)
+		d->more_us = now_us + MORE_US;
+	return now_us < d->until_us && (d->more_us == 0 || now_us < d->more_us);
+}
+
+int64_t discard_due_us(const struct discard *d)
+{
+	int64_t due = MIN_OF(d->until_us, d->quiet_us);
+	return d->more_us == 0 ? due : MIN_OF(due, d->more_us);
+}
+
+// ---- sockets ----
 
 static void linger_end(struct farewell *g)
 {
 	struct web *w = g->web;
 	loop_watch_set(w->loop, &g->watch, g->watch.fd, 0, NULL, NULL);
 	close(g->watch.fd);
-	if (g->prev != NULL)
-		g->prev->next = g->next;
-	else
-		w->lingers = g->next;
-	if (g->next != NULL)
-		g->next->prev = g->prev;
+	*(g->prev != NULL ? &g->prev->next : &w->lingers) = g->next;
+	*(g->next != NULL ? &g->next->prev : &w->lingers_last) = g->prev;
 	w->lingers_n--;
 	free(g);
 }
@@ -33,34 +59,31 @@ static void linger_end(struct farewell *g)
 static void on_linger(void *arg, uint32_t events)
 {
 	struct farewell *g = arg;
+	struct web *w = g->web;
 	(void)events;
-	char sink[16384];
-	for (;;) {
-		ssize_t n = recv(g->watch.fd, sink, sizeof(sink), MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN)
+	for (int i = 0; i < READS_AT_ONCE; i++) {
+		ssize_t n = recv(g->watch.fd, w->read_buffer, WEB_READ_BYTES, MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
-		if (n <= 0 || (size_t)n >= g->left) {
+		if (n > 0)
+			secret_wipe(w->read_buffer, (size_t)n); // a key may be among them
+		if (n <= 0 || !discard_take(&g->discard, (size_t)n, loop_now_us(w->loop))) {
 			linger_end(g);
 			return;
 		}
-		g->left -= (size_t)n;
 	}
 }
 
-void web_linger(struct web *w, int fd)
+void web_linger(struct web *w, int fd, const struct discard *d)
 {
 	shutdown(fd, SHUT_WR);
-	if (w->lingers_n >= LINGERS_MAX) {
-		close(fd);
-		return;
-	}
+	if (w->lingers_n >= LINGERS_MAX)
+		linger_end(w->lingers_last);
 	struct farewell *g = mem_zalloc(1, sizeof(*g));
 	g->web = w;
-	g->until_us = loop_now_us(w->loop) + LINGER_US;
-	g->left = LINGER_BYTES;
+	g->discard = *d;
 	g->next = w->lingers;
-	if (g->next != NULL)
-		g->next->prev = g;
+	*(g->next != NULL ? &g->next->prev : &w->lingers_last) = g;
 	w->lingers = g;
 	w->lingers_n++;
 	g->watch.fd = fd;
@@ -72,7 +95,7 @@ void web_lingers_tick(struct web *w, int64_t now_us)
 {
 	for (struct farewell *g = w->lingers, *next; g != NULL; g = next) {
 		next = g->next;
-		if (now_us > g->until_us)
+		if (now_us > discard_due_us(&g->discard))
 			linger_end(g);
 	}
 }

@@ -28,7 +28,6 @@
 #define URI_KEPT 128
 #define RUNS_AT_ONCE 128 // then others get their turn
 #define STUCK_RUNS 8 // for what is longer than its buffer the library waits, and never sleeps
-#define SWALLOW_US 1000000 // so long is read and dropped what comes behind an answer given early
 
 // 0.9.75 joins folded lines, takes a bare LF for CRLF and ends values at a NUL, at every level of
 // strictness: its lines are looked at (struct lines). 1.0 refuses all of it at level 1; level 2 drops
@@ -90,7 +89,9 @@ static void say_past(struct conn *c)
 	shutdown(c->fd, SHUT_WR);
 	c->mhd->said = true;
 	c->req = NULL;
-	c->deadline_us = loop_now_us(c->web->loop) + SWALLOW_US;
+	discard_begin(&c->discard, q->r.ep != NULL ? body_limit(q->r.ep->body) : NULL,
+		loop_now_us(c->web->loop));
+	c->deadline_us = discard_due_us(&c->discard);
 	q->state = RS_SENDING;
 	web_req_over(q, true);
 }
@@ -356,7 +357,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
 	(void)conn, (void)url, (void)seen;
 	m->stuck = m->at_end = 0;
 	if (m->said) {
-		bool more = *upload_n > 0;
+		bool more = *upload_n > 0 &&
+			discard_take(&c->discard, *upload_n, loop_now_us(c->web->loop));
+		c->deadline_us = discard_due_us(&c->discard);
 		wipe_there(upload, *upload_n);
 		*upload_n = 0;
 		return more ? MHD_YES : MHD_NO;
@@ -415,7 +418,7 @@ static void read_on(struct conn *c)
 {
 	int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3);
 	if (fd >= 0)
-		web_linger(c->web, fd);
+		web_linger(c->web, fd, &c->discard);
 }
 
 // The library closes the socket when this returns. A first line that it cannot read at all ends a
@@ -426,9 +429,9 @@ static void on_closing(struct conn *c)
 	m->conn = NULL;
 	loop_watch_set(c->web->loop, &c->watch, c->fd, 0, NULL, NULL);
 	web_conn_mark(c);
-	if (m->stopping || has_left(c))
+	if (m->stopping || c->broken)
 		return;
-	if (!m->said && !m->ends)
+	if (!m->said && !m->ends && !has_left(c))
 		refuse_past(c, ERR_BAD_FRAMING);
 	if (c->linger || m->said)
 		read_on(c);

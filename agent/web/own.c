@@ -248,7 +248,7 @@ static void feed(struct conn *c, struct slice bytes)
 		return;
 	}
 	take_input(c, &bytes);
-	if (bytes.n == 0 || c->closed)
+	if (bytes.n == 0 || c->closed || c->linger) // what is behind a refusal nobody reads
 		return;
 	str_clear(&c->in);
 	c->in_at = 0;
@@ -459,8 +459,8 @@ static bool begin(struct conn *c)
 static void end(struct conn *c)
 {
 	loop_watch_set(c->web->loop, &c->watch, c->fd, 0, NULL, NULL);
-	if (c->linger && !c->gone && !c->broken)
-		web_linger(c->web, c->fd);
+	if (c->linger && !c->broken)
+		web_linger(c->web, c->fd, &c->discard);
 	else
 		close(c->fd);
 	str_wipe(&c->in);

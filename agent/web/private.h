@@ -10,6 +10,7 @@
 #include "agent/upstream/h1.h"
 #include "agent/web/answer.h"
 #include "agent/web/cond.h"
+#include "agent/web/cors.h"
 #include "agent/web/denials.h"
 #include "agent/web/guard.h"
 #include "agent/web/head.h"
@@ -73,7 +74,8 @@ struct conn { // one client connection
 	bool closed; // freed at the end of the turn
 	bool began; // bytes of the next head are in
 	bool blank; // an empty line was read before it
-	bool mounts_all, linger;
+	bool mounts_all;
+	bool linger; // its last answer did not wait for the body: see discard
 	bool reserved; // one of the last places: no model traffic
 	struct str in; // bytes read and not yet used: a part of a head, or further requests
 	size_t in_at, scanned; // of `in`: used; and looked through for the head's end
@@ -83,6 +85,7 @@ struct conn { // one client connection
 	int64_t slow_at_us; // next look at a slow reader
 	int64_t slow_taken;
 	int64_t sent; // bytes the socket has taken
+	struct discard discard;
 	size_t held_in, held_out; // of `in` and `out`, as counted in the load
 	struct keyless_mark keyless;
 	// peer identity, looked up once
@@ -117,6 +120,7 @@ struct web_req {
 	bool handler_done; // it has answered or was told that the caller is gone
 	bool close_after; // answer with Connection: close
 	bool is_head; // HEAD: no body is sent
+	bool preflight; // a page asks what it may, and is told
 	bool expects; // 100-continue
 	bool owes_continue; // its body may come now, and the caller waits to be told
 	bool denied; // counted and audited as a call that its caller may not make
@@ -127,6 +131,7 @@ struct web_req {
 	char *head_bytes; // the copy the head's slices point into: credentials are among them
 	size_t head_bytes_n;
 	struct slice query; // raw
+	bool slash; // the path has an encoded one
 	struct query_value *values; // of the endpoint's rows, once the caller is known; NULL none
 	struct head head;
 	struct guard guard;
@@ -144,6 +149,7 @@ struct web_req {
 	// answer
 	struct out_header out[REQ_HEADERS_OUT_MAX];
 	size_t out_n;
+	const char *origin; // of a page that may read it, in the arena; NULL: of none
 	const char *content_type;
 	struct slice answer;
 	char *answer_owned; // freed with the request
@@ -178,8 +184,7 @@ struct newcomer { // stands at the door of a full service while it is found out 
 struct farewell { // a closed connection whose last bytes the caller shall still read
 	struct web *web;
 	struct farewell *prev, *next;
-	int64_t until_us;
-	size_t left; // bytes still discarded
+	struct discard discard;
 	struct loop_watch watch;
 };
 
@@ -203,7 +208,7 @@ struct web {
 	struct conn *conns;
 	struct conn *dirty, **dirty_end; // connections with work at the end of this turn
 	struct conn *dead; // closed in this turn
-	struct farewell *lingers;
+	struct farewell *lingers, *lingers_last; // newest first
 	size_t lingers_n;
 	struct newcomer *newcomers;
 	size_t newcomers_n;

@@ -102,6 +102,8 @@ void web_refuse(struct web_req *q, enum err_code code, const char *detail)
 	q->close_after = true;
 	q->conn->linger = true;
 	q->conn->deadline_us = 0;
+	discard_begin(&q->conn->discard, q->r.ep != NULL ? body_limit(q->r.ep->body) : NULL,
+		loop_now_us(q->web->loop));
 	req_fail(&q->r, &e);
 }
 

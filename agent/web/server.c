@@ -81,7 +81,9 @@ static void take_in(struct listener *ls, int fd, enum peer_kind kind)
 static void turn_away(struct listener *ls, int fd)
 {
 	shed(ls->web, ls, fd, OVERLOAD_CONNECTIONS);
-	web_linger(ls->web, fd);
+	struct discard d;
+	discard_begin(&d, NULL, loop_now_us(ls->web->loop));
+	web_linger(ls->web, fd, &d);
 }
 
 static void newcomer_free(struct newcomer *n)
@@ -295,7 +297,8 @@ struct web *web_new(struct agent *a, struct loop *l, const req_handler *handlers
 		w->id_prefix = (uint32_t)(uintptr_t)w;
 	w->read_buffer = mem_alloc(WEB_READ_BYTES);
 	w->dirty_end = &w->dirty;
-	if (peer_nets_parse(slice_of(a->settings->trusted_peers), &w->trusted, err)) {
+	if (peer_nets_parse(slice_of(a->settings->trusted_peers), &w->trusted, err) ||
+		cors_parse(slice_of(a->settings->cors_origins), err)) {
 		web_free(w);
 		return NULL;
 	}
