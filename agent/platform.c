@@ -18,6 +18,7 @@
 #include "agent/store/db.h"
 #include "agent/record/decisions.h"
 #include "agent/api/callers.h"
+#include "agent/web/cors.h"
 #include "agent/web/denials.h"
 #include "agent/web/keyless.h"
 #include "agent/web/refusals.h"
@@ -334,7 +335,7 @@ static enum err_code judge(const struct settings *s, struct err *err)
 		if (nets.v[i].bits == 0)
 			code = err_field(err, ERR_CONFIG_INVALID, "YIJIAN_TRUSTED_PEERS",
 				_("YIJIAN_TRUSTED_PEERS: a network of /0 would trust everybody"));
-	return code;
+	return code ? code : cors_parse(slice_of(s->cors_origins), err);
 }
 
 static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err)

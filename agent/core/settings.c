@@ -39,6 +39,9 @@ static const struct setting_row rows[] = {
 	{TEXT("trusted_peers", "TRUSTED_PEERS", "--trusted-peers"), AT(trusted_peers), "",
 		.help = N_(
 			"networks (CIDR, comma list) whose callers without a token are operators")},
+	{TEXT("cors_origins", "CORS_ORIGINS", "--cors-origins"), AT(cors_origins), "",
+		.help = N_("origins (comma list, exact) whose browser pages may call models, with "
+			   "a client key each")},
 	{TEXT("vendor_regions", "VENDOR_REGIONS", "--vendor-regions"), AT(vendor_regions), "",
 		.help = N_("further regional addresses a key test may try: VENDOR/REGION=URL,…")},
 	{TEXT("socket", "SOCKET", "--socket"), AT(socket_path), NULL,

@@ -33,6 +33,7 @@ struct settings {
 	const char *state_dir, *root_key_file, *store, *shared, *trusted_peers, *socket_path,
 		*vendor_regions;
 	const char *upstream_ca_file; // PEM; "": the system's authorities
+	const char *cors_origins; // of pages that may call models; "": none
 	enum log_level log_level;
 	struct listen_addr listen[SVC_COUNT][SETTINGS_ADDRS_MAX];
 	size_t listen_n[SVC_COUNT];

@@ -105,6 +105,11 @@ static inline __attribute__((always_inline)) void each_header(const struct web_r
 	fn(arg, "X-Content-Type-Options", "nosniff", true);
 	if (!web_out_has(q, "Cache-Control"))
 		fn(arg, "Cache-Control", "no-store", true);
+	if (UNLIKELY(q->origin != NULL)) {
+		fn(arg, "Access-Control-Allow-Origin", q->origin, false);
+		fn(arg, "Access-Control-Expose-Headers", CORS_EXPOSED, true);
+		fn(arg, "Vary", "Origin", true);
+	}
 	for (size_t i = 0; i < q->out_n; i++)
 		fn(arg, q->out[i].name, q->out[i].value, false);
 }

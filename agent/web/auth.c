@@ -117,12 +117,12 @@ static void look_at_form(const struct auth_call *c, struct shown *s)
 
 static struct slice bearer(struct slice value)
 {
-	static const char scheme[] = "bearer ";
-	if (value.n < sizeof(scheme) - 1 ||
+	static const char scheme[] = "bearer";
+	struct slice rest = {value.p + sizeof(scheme) - 1, value.n - sizeof(scheme) + 1};
+	if (value.n < sizeof(scheme) || (rest.p[0] != ' ' && rest.p[0] != '\t') ||
 		!slice_ieq_str((struct slice){value.p, sizeof(scheme) - 1}, scheme))
 		return (struct slice){0};
-	return slice_trim((struct slice){
-		value.p + sizeof(scheme) - 1, value.n - sizeof(scheme) + 1});
+	return slice_trim(rest);
 }
 
 static struct shown shown_by(const struct auth_call *c)
@@ -326,6 +326,11 @@ static void judge_local(const struct auth_call *c, const struct shown *s, struct
 		return;
 	}
 	ret->why = judge_page(c);
+	if (ret->why == ERR_BAD_ORIGIN && c->origin_listed) {
+		refuse(ret, ERR_INVALID_API_KEY);
+		snprintf(ret->detail, sizeof(ret->detail), "%s",
+			_("a page of another origin needs a client key"));
+	}
 	if (!ret->why)
 		ret->id = ident_local;
 }

@@ -26,6 +26,7 @@ struct auth_call {
 	bool peer_trust; // setting
 	bool gateway_public; // the model traffic is served beyond loopback
 	bool forwarded; // a proxy's header is there
+	bool origin_listed; // pages of this origin may call models, with a client key
 	// borrowed header values; p NULL: absent
 	struct slice host, origin, fetch_site, authorization, api_key;
 	struct slice local_ip; // address the caller reached, as text; may be empty

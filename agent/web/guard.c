@@ -340,7 +340,7 @@ bool guard_unescape(struct slice in, bool plus_is_blank, struct arena *a, struct
 }
 
 // Decoded dots count, a decoded slash or backslash never stands for one.
-static bool segment_ok(struct slice raw)
+static bool segment_ok(struct slice raw, bool *slash)
 {
 	size_t dots = 0, chars = 0;
 	for (size_t i = 0; i < raw.n; i++, chars++) {
@@ -348,8 +348,9 @@ static bool segment_ok(struct slice raw)
 		if (c == '%') {
 			c = escape_at(raw, i);
 			i += 2;
-			if (c < 0x20 || c == 0x7f || c == '/' || c == '\\')
+			if (c < 0x20 || c == 0x7f || c == '\\')
 				return false;
+			*slash |= c == '/';
 		}
 		if (c == '.')
 			dots++;
@@ -357,8 +358,9 @@ static bool segment_ok(struct slice raw)
 	return !(chars == dots && (chars == 1 || chars == 2));
 }
 
-enum err_code guard_path(struct slice path)
+enum err_code guard_path(struct slice path, bool *ret_slash)
 {
+	*ret_slash = false;
 	if (memchr(path.p, '%', path.n) == NULL && memchr(path.p, '.', path.n) == NULL) {
 		// nothing to decode: only empty segments can be wrong
 		for (size_t i = 1; i < path.n; i++)
@@ -369,7 +371,7 @@ enum err_code guard_path(struct slice path)
 	struct slice rest = {path.p + 1, path.n - 1};
 	while (rest.p != NULL) {
 		struct slice segment = slice_cut(&rest, '/');
-		if ((!segment.n && rest.p != NULL) || !segment_ok(segment))
+		if ((!segment.n && rest.p != NULL) || !segment_ok(segment, ret_slash))
 			return ERR_BAD_PATH;
 	}
 	char text[GUARD_URI_MAX];

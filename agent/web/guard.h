@@ -50,8 +50,9 @@ enum err_code guard_headers(struct guard *g, struct slice version);
 // The request target as it came: origin form, length, no control or non-ASCII byte. Cuts it into
 // path and query (p NULL when there is none).
 enum err_code guard_target(struct slice uri, struct slice *ret_path, struct slice *ret_query);
-// Escapes, "..", "//", %2f, %00, UTF-8: ERR_BAD_PATH.
-enum err_code guard_path(struct slice path);
+// Escapes, "..", "//", %5c, %00, UTF-8: ERR_BAD_PATH. *ret_slash: there is a %2f, which is data in few
+// endpoints' names (EPF_NAMES) and refused by the others.
+enum err_code guard_path(struct slice path, bool *ret_slash);
 // Body length said by the request: 0 none, -1 chunked.
 int64_t guard_body_length(const struct guard *g);
 // Percent-decodes into the arena. False on a bad escape, NUL, control byte or invalid UTF-8.

@@ -50,6 +50,7 @@ static void auth_call_of(const struct web_req *q, struct auth_call *ret,
 		.forwarded = q->guard.forwarded,
 		.host = h[GH_HOST],
 		.origin = h[GH_ORIGIN],
+		.origin_listed = q->origin != NULL,
 		.fetch_site = h[GH_SEC_FETCH_SITE],
 		.authorization = h[GH_AUTHORIZATION],
 		.api_key = h[GH_X_API_KEY],
@@ -88,6 +89,11 @@ static enum err_code route(struct web_req *q)
 		return ERR_METHOD_UNKNOWN;
 	q->r.method = m < HTTP_METHODS ? (enum http_method)m : HTTP_GET;
 	match_path(q->conn->web->tree, q->r.path, q->r.method, services_of(q->conn), &q->match);
+	bool data = q->match.ep != NULL && (q->match.ep->flags & EPF_NAMES);
+	if (q->slash && !data) {
+		q->close_after = true; // others on the way may read another path
+		return ERR_BAD_PATH;
+	}
 	if (!q->match.path_known) {
 		bool model = q->conn->service == SVC_API_GATEWAY &&
 			!slice_starts(q->r.path, "/api");
@@ -118,6 +124,20 @@ static enum err_code judge_load(struct web_req *q)
 	return ERR_OVERLOADED;
 }
 
+// Where SDKs of other vendors put a key: whoever shows one there is told where it is read.
+static void look_for_key(struct web_req *q)
+{
+	static const char *const names[] = {"api-key", "x-goog-api-key"};
+	const struct slice *h = q->guard.h;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (h[GH_AUTHORIZATION].p == NULL && h[GH_X_API_KEY].p == NULL &&
+			head_value(&q->head, names[i]) != NULL)
+			snprintf(q->r.who.detail, sizeof(q->r.who.detail),
+				_("a client key is not read from %s: send it as Authorization: "
+				  "Bearer, or as x-api-key"),
+				names[i]);
+}
+
 // Counts a refused call and has it audited; who guesses too often is told to wait instead.
 static enum err_code denied(struct web_req *q)
 {
@@ -125,6 +145,8 @@ static enum err_code denied(struct web_req *q)
 	if (!web_is_denial(who->why))
 		return who->why;
 	web_refused_who(q);
+	if (who->why == ERR_INVALID_API_KEY && !who->detail[0])
+		look_for_key(q);
 	int64_t wait_s = web_note_denial(q, who->why, who->guess);
 	char text[24];
 	if (wait_s > 0) {
@@ -164,6 +186,8 @@ static enum err_code judge_coding(struct web_req *q)
 static enum err_code judge_head(struct web_req *q)
 {
 	enum err_code code = route(q);
+	if (UNLIKELY(q->guard.h[GH_ORIGIN].p != NULL))
+		code = web_cors_judge(q, code);
 	if (q->query.p != NULL && query_has_credential(q->r.ep, q->query)) {
 		q->r.who.why = ERR_TOKEN_IN_URL;
 		return denied(q);
@@ -207,7 +231,7 @@ static enum err_code judge_framing(struct web_req *q)
 	enum err_code code = guard_headers(&q->guard, q->head.version);
 	if (!code)
 		code = guard_target(q->head.target, &q->r.path, &q->query);
-	return code ? code : guard_path(q->r.path);
+	return code ? code : guard_path(q->r.path, &q->slash);
 }
 
 static void dispatch(struct web_req *q);
@@ -526,6 +550,10 @@ static void dispatch(struct web_req *q)
 {
 	if (!q->r.who.why && !identify(q))
 		return;
+	if (UNLIKELY(q->preflight)) {
+		web_cors_preflight(q);
+		return;
+	}
 	if (q->r.who.why) {
 		refuse_code(q, q->r.who.why, q->r.who.detail);
 		return;

@@ -368,11 +368,12 @@ static const struct endpoint rows[] = {
 		&instance_view_fields, .errors = errs_check},
 
 	{EP_ROUTE_DECIDE, ROUT, HTTP_POST, "/api/v1/route/{feature}", "route_decide",
-		N_("Explain a decision; runs nothing, bills nothing"), MAY_VIEW, EPF_IDEMPOTENT,
-		BODY_DOC, NULL, &decision_fields, .errors = errs_route},
+		N_("Explain a decision; runs nothing, bills nothing"), MAY_VIEW,
+		EPF_IDEMPOTENT | EPF_NAMES, BODY_DOC, NULL, &decision_fields, .errors = errs_route},
 	{EP_ROUTE_LIST, ROUT, .path = "/api/v1/routes", .name = "route_list", LISTS,
 		.may = MAY_VIEW, .answer = &route_fields, .summary = N_("The live route table")},
-	{EP_ROUTE_GET, ROUT, .path = "/api/v1/routes/{feature}", .name = "route_get", LISTS,
+	{EP_ROUTE_GET, ROUT, .path = "/api/v1/routes/{feature}", .name = "route_get",
+		.method = HTTP_GET, .flags = EPF_IDEMPOTENT | EPF_NAMES, .list = true,
 		.may = MAY_VIEW, .answer = &route_fields, .errors = errs_get,
 		.summary = N_("The live routes of a feature")},
 	{EP_ROUTE_PATCH, ROUT, HTTP_PATCH, "/api/v1/routes/{feature}/{target…}", "route_patch",
@@ -422,7 +423,7 @@ static const struct endpoint rows[] = {
 		N_("Delete an alert rule; a built-in one goes back to its default"), MAY_OPERATE,
 		EPF_IDEMPOTENT | EPF_IF_MATCH, .errors = errs_rule},
 	{EP_INVOKE, GW, .path = "/api/v1/invoke/{feature}", .name = "invoke", CALLS,
-		.flags = EPF_STREAM, .body = BODY_IMAGE,
+		.flags = EPF_STREAM | EPF_NAMES, .body = BODY_IMAGE,
 		.summary = N_("Call a feature; body and answer as its endpoint has them")},
 	{EP_TASK_LIST, GW, .path = "/api/v1/tasks", .name = "task_list", LISTS, .may = MAY_VIEW,
 		.answer = &task_fields, .params = task_list_params, .errors = errs_page,
@@ -470,7 +471,7 @@ static const struct endpoint rows[] = {
 	{EP_MODEL_LIST, GW, HTTP_GET, "/v1/models", "model_list", N_("List what can be called"),
 		MAY_CALL, EPF_IDEMPOTENT | EPF_BARE_PREFIX, .errors = errs_model},
 	{EP_MODEL_GET, GW, HTTP_GET, "/v1/models/{model…}", "model_get", N_("Show one of them"),
-		MAY_CALL, EPF_IDEMPOTENT | EPF_BARE_PREFIX, .errors = errs_model},
+		MAY_CALL, EPF_IDEMPOTENT | EPF_BARE_PREFIX | EPF_NAMES, .errors = errs_model},
 };
 _Static_assert(ARRAY_LEN(rows) == EP_COUNT, "one row per endpoint");
 

@@ -50,6 +50,7 @@ enum ep_flag {
 	EPF_IDEMPOTENCY_KEY = 1 << 3, // repeated with its key it answers as before
 	EPF_BARE_PREFIX = 1 << 4, // also without /v1
 	EPF_LONG = 1 << 5, // may wait (watch)
+	EPF_NAMES = 1 << 7, // its path names a model, in which an encoded slash is data
 	EPF_ANTHROPIC = 1 << 6, // errors in Anthropic's shape instead of OpenAI's
 };
 

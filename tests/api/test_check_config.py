@@ -53,6 +53,10 @@ def taken():
     ("TRAFFIC_LOOPS", "many", "YIJIAN_TRAFFIC_LOOPS"),
     ("STATE_DIR", "relative", "YIJIAN_STATE_DIR"),
     ("UPSTREAM_CA_FILE", "/no/such/file", "YIJIAN_UPSTREAM_CA_FILE"),
+    *[("CORS_ORIGINS", value, "YIJIAN_CORS_ORIGINS") for value in (
+        "*", "https://*.example", "https://app.example/", "app.example", "null", "https://App.example",
+        "https://app.example:443", "http://a.example:80", "https://", "://a", "https://a.example,*",
+        "https://a b")],
     ("VENDOR_REGIONS", "aliyun", "YIJIAN_VENDOR_REGIONS"),
     ("LISTEN_ROUTER_ENGINE", "192.0.2.1:0", "192.0.2.1")])
 def test_what_a_start_refuses(tmp_path, name, value, says):

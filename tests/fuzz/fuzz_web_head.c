@@ -18,6 +18,7 @@ static void judge(const char *bytes, size_t n)
 	struct head h;
 	struct guard g = {0};
 	struct slice path, query;
+	bool slash;
 	char *copy = arena_strndup(&a, bytes, n);
 	if (head_parse(copy, n, &a, &h) == ERR_OK) {
 		inside(h.method, copy, n);
@@ -32,7 +33,7 @@ static void judge(const char *bytes, size_t n)
 		if (guard_headers(&g, h.version) == ERR_OK)
 			guard_body_length(&g);
 		if (guard_target(h.target, &path, &query) == ERR_OK)
-			guard_path(path);
+			guard_path(path, &slash);
 	}
 	arena_release(&a);
 }
