@@ -52,6 +52,14 @@ const char *num_text(int64_t v, char buf[NUM_I64_TEXT])
 	return p;
 }
 
+size_t num_hex(uint64_t v, char buf[NUM_HEX_TEXT])
+{
+	size_t n = v != 0 ? (size_t)(67 - __builtin_clzll(v)) / 4 : 1;
+	for (size_t i = n; i-- > 0; v >>= 4)
+		buf[i] = "0123456789abcdef"[v & 15];
+	return n;
+}
+
 struct unit {
 	const char *suffix;
 	int64_t factor;

@@ -18,5 +18,8 @@ bool num_f64(struct slice s, double *ret);
 #define NUM_I64_TEXT 24
 // Decimal text of v, somewhere inside buf.
 const char *num_text(int64_t v, char buf[NUM_I64_TEXT]);
+#define NUM_HEX_TEXT 16
+// Its hex digits from buf[0] on, without a NUL; how many there are.
+size_t num_hex(uint64_t v, char buf[NUM_HEX_TEXT]);
 
 #endif

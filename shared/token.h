@@ -82,24 +82,32 @@ static inline unsigned field_value_stops(__m128i v)
 }
 #endif
 
-static inline bool field_value_is(struct slice s)
+// The first byte from p on that is in no value.
+static inline const char *field_value_run(const char *p, const char *end)
 {
-	const char *p = s.p, *end = s.p + s.n;
 #ifdef __SSE2__
 	for (; end - p >= 16; p += 16) {
-		if (field_value_stops(_mm_loadu_si128((const __m128i *)(const void *)p)) != 0)
-			return false;
+		unsigned stops =
+			field_value_stops(_mm_loadu_si128((const __m128i *)(const void *)p));
+		if (stops != 0)
+			return p + __builtin_ctz(stops);
 	}
 	if (end - p >= 8) { // the last eight may have been looked at before
-		__m128i v = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)p),
-			_mm_loadl_epi64((const __m128i *)(const void *)(end - 8)));
-		return field_value_stops(v) == 0;
+		unsigned stops = field_value_stops(
+			_mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)p),
+				_mm_loadl_epi64((const __m128i *)(const void *)(end - 8))));
+		int at = stops != 0 ? __builtin_ctz(stops) : 16;
+		return at < 8 ? p + at : end - 16 + at;
 	}
 #endif
-	for (; p < end; p++)
-		if (!field_value_char(*p))
-			return false;
-	return true;
+	while (p < end && field_value_char(*p))
+		p++;
+	return p;
+}
+
+static inline bool field_value_is(struct slice s)
+{
+	return field_value_run(s.p, s.p + s.n) == s.p + s.n;
 }
 
 #endif

@@ -27,9 +27,7 @@ void gw_headers(struct gw_call *c)
 		req_header_add(r, "X-Yijian-Target", c->tries[c->tries_n - 1].target);
 	if (c->reason != NULL)
 		req_header_add(r, "X-Yijian-Reason", c->reason);
-	char n[NUM_I64_TEXT];
-	req_header_add(r, "X-Yijian-Attempts",
-		num_text((int64_t)c->tries_n + (c->cand != NULL), n));
+	req_header_add_number(r, "X-Yijian-Attempts", (int64_t)c->tries_n + (c->cand != NULL));
 }
 
 // The upstream said it of the request.
@@ -89,9 +87,8 @@ void gw_fail(struct gw_call *c, const struct err *e)
 {
 	bool refusal = is_refusal(c, e);
 	int status = gw_error_status(c, e);
-	char s[NUM_I64_TEXT];
 	if (c->retry_after_s > 0)
-		req_header_add(c->r, "Retry-After", num_text(c->retry_after_s, s));
+		req_header_add_number(c->r, "Retry-After", c->retry_after_s);
 	gw_headers(c);
 	gw_record_failure(c);
 	// No refusal of ours once an upstream was asked; keys that do not open are a failure of ours.

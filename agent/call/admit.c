@@ -178,12 +178,6 @@ static void nearer(int64_t *limit, int64_t *left, int64_t *reset_us, int64_t lim
 	*reset_us = reset2_us;
 }
 
-static void add_number(struct req *r, const char *name, int64_t n)
-{
-	char text[NUM_I64_TEXT];
-	req_header_add(r, name, num_text(n, text));
-}
-
 static void add_duration(struct req *r, const char *name, int64_t us, struct str *scratch)
 {
 	str_clear(scratch);
@@ -209,14 +203,14 @@ void gw_limit_headers(struct gw_call *c)
 			one.tokens_left, one.tokens_reset_us);
 	}
 	if (v.requests_limit != 0) {
-		add_number(c->r, "x-ratelimit-limit-requests", v.requests_limit);
-		add_number(c->r, "x-ratelimit-remaining-requests", v.requests_left);
+		req_header_add_number(c->r, "x-ratelimit-limit-requests", v.requests_limit);
+		req_header_add_number(c->r, "x-ratelimit-remaining-requests", v.requests_left);
 		add_duration(c->r, "x-ratelimit-reset-requests", v.requests_reset_us,
 			&c->gl->event);
 	}
 	if (v.tokens_limit != 0) {
-		add_number(c->r, "x-ratelimit-limit-tokens", v.tokens_limit);
-		add_number(c->r, "x-ratelimit-remaining-tokens", v.tokens_left);
+		req_header_add_number(c->r, "x-ratelimit-limit-tokens", v.tokens_limit);
+		req_header_add_number(c->r, "x-ratelimit-remaining-tokens", v.tokens_left);
 		add_duration(c->r, "x-ratelimit-reset-tokens", v.tokens_reset_us, &c->gl->event);
 	}
 }

@@ -317,5 +317,6 @@ void seal_token_hash(const struct seal *s, struct slice token, unsigned char ret
 
 bool seal_same(const unsigned char a[SEAL_MAC], const unsigned char b[SEAL_MAC])
 {
-	return sodium_memcmp(a, b, SEAL_MAC) == 0;
+	_Static_assert(SEAL_MAC == crypto_verify_32_BYTES, "the whole of both is compared");
+	return crypto_verify_32(a, b) == 0;
 }

@@ -80,16 +80,21 @@ static struct slice next_line(struct slice *rest)
 	return line;
 }
 
-// One line of the head, which ends with a line end; what follows is left in *rest.
+// One line of the head; what follows is left in *rest.
 static bool read_field(struct slice *rest, struct h1_header *ret)
 {
 	const char *end = rest->p + rest->n, *colon = token_run(rest->p, end, end);
 	if (colon == rest->p || colon == end || *colon != ':')
 		return false; // also folded lines and blanks before the colon
+	const char *value = colon + 1, *stop = field_value_run(value, end);
 	ret->name = (struct slice){rest->p, (size_t)(colon - rest->p)};
-	*rest = (struct slice){colon + 1, (size_t)(end - colon - 1)};
-	ret->value = trim_blank(next_line(rest));
-	return field_value_is(ret->value);
+	ret->value = trim_blank((struct slice){value, (size_t)(stop - value)});
+	if (stop < end && *stop == '\r')
+		stop++;
+	if (stop == end || *stop != '\n')
+		return false; // a control byte in the value
+	*rest = (struct slice){stop + 1, (size_t)(end - stop - 1)};
+	return true;
 }
 
 struct framing {

@@ -67,9 +67,8 @@ static inline __attribute__((always_inline)) char *put_header(struct str *out, c
 }
 
 // The value is a handler's or an upstream's: a line break in it would begin another header.
-static void add_header(struct str *out, const char *name, const char *value)
+static void add_header(struct str *out, const char *name, const char *value, size_t n)
 {
-	size_t n = strlen(value);
 	char *at = put_header(out, name, value, n);
 	for (size_t i = LIKELY(field_value_is((struct slice){at, n})) ? n : 0; i < n; i++)
 		if (!field_value_char(at[i]))
@@ -92,26 +91,27 @@ static void add_framing(const struct web_req *q, struct str *out)
 }
 
 // `ours`: the value is written by us, whoever asks, and holds no control byte.
-typedef void header_fn(void *arg, const char *name, const char *value, bool ours);
+typedef void header_fn(void *arg, const char *name, const char *value, size_t n, bool ours);
 
 // Inlined into both of its callers: one of them is on the traffic path.
 static inline __attribute__((always_inline)) void each_header(const struct web_req *q,
 	header_fn *fn, void *arg)
 {
-	fn(arg, "Date", date_of(q->web), true);
+	const char *date = date_of(q->web);
+	fn(arg, "Date", date, strlen(date), true);
 	if (q->content_type != NULL)
-		fn(arg, "Content-Type", q->content_type, false);
-	fn(arg, "X-Request-Id", q->r.id, true);
-	fn(arg, "X-Content-Type-Options", "nosniff", true);
+		fn(arg, "Content-Type", q->content_type, strlen(q->content_type), false);
+	fn(arg, "X-Request-Id", q->r.id, strlen(q->r.id), true);
+	fn(arg, "X-Content-Type-Options", "nosniff", strlen("nosniff"), true);
 	if (!web_out_has(q, "Cache-Control"))
-		fn(arg, "Cache-Control", "no-store", true);
+		fn(arg, "Cache-Control", "no-store", strlen("no-store"), true);
 	if (UNLIKELY(q->origin != NULL)) {
-		fn(arg, "Access-Control-Allow-Origin", q->origin, false);
-		fn(arg, "Access-Control-Expose-Headers", CORS_EXPOSED, true);
-		fn(arg, "Vary", "Origin", true);
+		fn(arg, "Access-Control-Allow-Origin", q->origin, strlen(q->origin), false);
+		fn(arg, "Access-Control-Expose-Headers", CORS_EXPOSED, strlen(CORS_EXPOSED), true);
+		fn(arg, "Vary", "Origin", strlen("Origin"), true);
 	}
 	for (size_t i = 0; i < q->out_n; i++)
-		fn(arg, q->out[i].name, q->out[i].value, false);
+		fn(arg, q->out[i].name, q->out[i].value, q->out[i].n, q->out[i].ours);
 }
 
 struct teller {
@@ -119,9 +119,10 @@ struct teller {
 	void *arg;
 };
 
-static void tell_header(void *arg, const char *name, const char *value, bool ours)
+static void tell_header(void *arg, const char *name, const char *value, size_t n, bool ours)
 {
 	const struct teller *to = arg;
+	(void)n;
 	(void)ours;
 	to->fn(to->arg, name, value);
 }
@@ -137,12 +138,12 @@ void web_each_header(struct web_req *q, void (*fn)(void *arg, const char *name, 
 }
 
 static inline __attribute__((always_inline)) void write_header(void *arg, const char *name,
-	const char *value, bool ours)
+	const char *value, size_t n, bool ours)
 {
 	if (ours)
-		put_header(arg, name, value, strlen(value));
+		put_header(arg, name, value, n);
 	else
-		add_header(arg, name, value);
+		add_header(arg, name, value, n);
 }
 
 void web_write_head(struct web_req *q, struct str *out)

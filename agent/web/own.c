@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "agent/web/private.h"
 #include "shared/secret.h"
+#include "shared/num.h"
 
 #define READS_AT_ONCE 16
 
@@ -144,7 +145,7 @@ static void begin_answer(struct web_req *q)
 static void send_stream(struct web_req *q)
 {
 	struct conn *c = q->conn;
-	char size[24] = "";
+	char size[NUM_HEX_TEXT + 2];
 	struct slice bytes = {q->queue.p + q->queue_at, q->queue.n - q->queue_at};
 	bool chunked = q->guard.http_1_1;
 	struct slice tail = SLICE("\r\n");
@@ -152,8 +153,9 @@ static void send_stream(struct web_req *q)
 		tail = bytes.n > 0 ? SLICE("\r\n0\r\n\r\n") : SLICE("0\r\n\r\n");
 	if (bytes.n == 0 && !q->stream_end)
 		return;
-	int n = snprintf(size, sizeof(size), "%zx\r\n", bytes.n);
-	struct iovec v[3] = {{size, bytes.n > 0 ? (size_t)n : 0}, part(bytes), part(tail)};
+	size_t n = num_hex(bytes.n, size);
+	memcpy(size + n, "\r\n", 2);
+	struct iovec v[3] = {{size, bytes.n > 0 ? n + 2 : 0}, part(bytes), part(tail)};
 	if (no_body(q))
 		; // HEAD of a stream
 	else if (chunked)

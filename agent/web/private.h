@@ -108,6 +108,8 @@ enum req_state {
 struct out_header {
 	const char *name; // borrowed
 	const char *value; // in the arena
+	size_t n; // of the value
+	bool ours; // no control byte can be in it
 };
 
 struct web_req {

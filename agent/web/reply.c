@@ -109,11 +109,24 @@ void web_refuse(struct web_req *q, enum err_code code, const char *detail)
 
 // ---- whole answers ----
 
-void req_header_add(struct req *r, const char *name, const char *value)
+static void add_header(struct req *r, const char *name, const char *value, size_t n, bool ours)
 {
 	struct web_req *q = r->web;
 	if (q->out_n < REQ_HEADERS_OUT_MAX)
-		q->out[q->out_n++] = (struct out_header){name, arena_strdup(&r->arena, value)};
+		q->out[q->out_n++] = (struct out_header){
+			name, arena_strndup(&r->arena, value, n), n, ours};
+}
+
+void req_header_add(struct req *r, const char *name, const char *value)
+{
+	add_header(r, name, value, strlen(value), false);
+}
+
+void req_header_add_number(struct req *r, const char *name, int64_t value)
+{
+	char buf[NUM_I64_TEXT];
+	const char *text = num_text(value, buf);
+	add_header(r, name, text, (size_t)(buf + sizeof(buf) - 1 - text), true);
 }
 
 static void finish_later(void *arg)

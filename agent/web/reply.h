@@ -12,6 +12,7 @@ struct req;
 
 // Extra headers first; values are copied.
 void req_header_add(struct req *r, const char *name, const char *value);
+void req_header_add_number(struct req *r, const char *name, int64_t value);
 // Body bytes are copied into the request's arena unless they already live in it or the snapshot.
 void req_reply(struct req *r, int status, const char *content_type, struct slice body);
 // Takes *body's buffer (empties it).
