@@ -155,10 +155,10 @@ static void feed_drained(struct req *r)
 	feed_pump(f);
 }
 
-static bool feed_write(struct feed *f, const struct str *out)
+static bool feed_write(struct feed *f, struct str *out)
 {
 	f->idle_s = 0;
-	f->full = req_stream_write(f->r, str_slice(out)) > REQ_STREAM_HIGH;
+	f->full = req_stream_give(f->r, out) > REQ_STREAM_HIGH;
 	return !f->full;
 }
 

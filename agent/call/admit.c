@@ -106,7 +106,7 @@ enum err_code gw_admit(struct gw_call *c, struct err *err)
 		return err_set(err, ERR_SCOPE_EXCEEDED, _("this client may not call this feature"));
 	}
 	c->ask.tokens = estimate(c);
-	int64_t wall = client != NULL || f->limits.any ? clock_wall_ms() : 0;
+	int64_t wall = client != NULL || f->limits.any ? loop_wall_ms(c->gl->loop) : 0;
 	struct limit_hit hit;
 	if (client != NULL) {
 		bool in = limits_take(&client->limits, client->live, c->ask.tokens, now, wall,

@@ -19,8 +19,8 @@ bool gw_attempt_take(struct gw_call *c, int i, bool forced)
 	struct limit_hit hit;
 	if (cand->key == NULL)
 		atomic_fetch_add_explicit(&cand->live->inflight, 1, memory_order_relaxed);
-	else if (!limits_take(&cand->key->limits, cand->live, c->ask.tokens, now, clock_wall_ms(),
-			 &hit))
+	else if (!limits_take(&cand->key->limits, cand->live, c->ask.tokens, now,
+			 loop_wall_ms(c->gl->loop), &hit))
 		return false;
 	if (!forced && !attempt_may(cand, now)) {
 		if (cand->key == NULL)
@@ -34,7 +34,7 @@ bool gw_attempt_take(struct gw_call *c, int i, bool forced)
 	c->try_us = now;
 	if (cand->pair != NULL)
 		atomic_fetch_add_explicit(&cand->pair->inflight, 1, memory_order_relaxed);
-	atomic_store_explicit(&cand->live->last_used_wall_ms, clock_wall_ms(),
+	atomic_store_explicit(&cand->live->last_used_wall_ms, loop_wall_ms(c->gl->loop),
 		memory_order_relaxed);
 	return true;
 }
@@ -86,7 +86,7 @@ void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_co
 		.unreachable = c->unreachable,
 		.status = status != 0 ? status : -(int)code,
 		.now_us = now,
-		.wall_ms = clock_wall_ms(),
+		.wall_ms = loop_wall_ms(c->gl->loop),
 		.us = us,
 		.cooldown_us = cooldown_us};
 	const struct breaker_policy p = attempt_policy(&c->feature->doc);

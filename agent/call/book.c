@@ -122,7 +122,7 @@ static void add_cost(struct gw_call *c, const struct money *m)
 
 void gw_ledger(struct gw_call *c, enum outcome out, enum err_code code)
 {
-	int64_t wall_ms = clock_wall_ms();
+	int64_t wall_ms = loop_wall_ms(c->gl->loop);
 	bool used = was_used(c, out, code), answered = out == OUT_OK || c->phase != GS_WAIT;
 	const struct price *p = snapshot_price(c->r->snap, c->cand, c->feature->doc.name,
 		c->in.model, wall_ms);

@@ -35,8 +35,7 @@ void gw_sse_flush(struct gw_call *c)
 		return;
 	c->bytes_out += c->out.n;
 	c->wrote_us = loop_now_us(c->gl->loop);
-	size_t waiting = req_stream_write(c->r, str_slice(&c->out));
-	str_clear(&c->out);
+	size_t waiting = req_stream_give(c->r, &c->out);
 	if (waiting > REQ_STREAM_HIGH && c->up != NULL) {
 		c->full = true;
 		upcall_pause(c->up, true);

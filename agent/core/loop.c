@@ -32,7 +32,7 @@ struct loop {
 	struct loop_hooks wait;
 	struct upstream_pool *upstream; // borrowed
 	int epoll_fd;
-	int64_t now_us;
+	int64_t now_us, wall_ms; // of this turn; wall_ms 0: not read yet
 	_Atomic bool stop;
 	struct epoll_event *batch; // events still to be handed out in this turn
 	int batch_at, batch_n;
@@ -109,6 +109,13 @@ void loop_free(struct loop *l)
 int64_t loop_now_us(const struct loop *l)
 {
 	return l->now_us;
+}
+
+int64_t loop_wall_ms(struct loop *l)
+{
+	if (l->wall_ms == 0)
+		l->wall_ms = clock_wall_ms();
+	return l->wall_ms;
 }
 
 void loop_set_upstream(struct loop *l, struct upstream_pool *p)
@@ -295,6 +302,7 @@ static void turn(struct loop *l)
 	if (l->wait.after_wait != NULL)
 		l->wait.after_wait(l->wait.arg);
 	l->now_us = clock_mono_us();
+	l->wall_ms = 0;
 	l->batch = events;
 	l->batch_n = n;
 	for (l->batch_at = 0; l->batch_at < l->batch_n;) {

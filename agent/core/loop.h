@@ -42,6 +42,8 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 // Monotonic time at the start of this turn, microseconds.
 int64_t loop_now_us(const struct loop *l);
+// Wall time of this turn, milliseconds: read once, by the first who asks.
+int64_t loop_wall_ms(struct loop *l);
 // Runs fn(arg) on the loop, in order of posting. Thread-safe.
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 // At the end of this turn, on this loop (no wake-up needed).

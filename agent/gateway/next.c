@@ -270,7 +270,7 @@ static void keep_first(struct gw_call *c, const struct decision *d,
 	memcpy(c->first, d, n);
 	c->first_ask = *ask;
 	if (c->wait_from_us == 0) { // else it is the same decision, made again
-		c->wall_ms = clock_wall_ms();
+		c->wall_ms = loop_wall_ms(c->gl->loop);
 		c->serial = gw_random(gl);
 		decision_id(c->id, c->wall_ms, c->serial);
 	}
@@ -300,7 +300,7 @@ static const struct decision *choose(struct gw_call *c)
 	struct decision *d = &c->gl->decision;
 	double draw = (double)(gw_random(c->gl) >> 11) * 0x1p-53;
 	int64_t before = clock_mono_us();
-	decide(c->route, &c->ask, loop_now_us(c->gl->loop), clock_wall_ms(), draw, d);
+	decide(c->route, &c->ask, loop_now_us(c->gl->loop), loop_wall_ms(c->gl->loop), draw, d);
 	bool again = c->wait_from_us != 0 && c->tries_n == 0;
 	if (c->first == NULL || again) {
 		c->decide_us = (double)(clock_mono_us() - before);

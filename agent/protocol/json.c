@@ -66,8 +66,9 @@ void aj_decode(struct slice string, struct str *out)
 	if (string.n < 2 || string.p[0] != '"')
 		return;
 	str_reserve(out, string.n + 1);
-	if (jscan_string(string, out->p + out->n, string.n + 1, &n))
-		out->n += n;
+	if (!jscan_string(string, out->p + out->n, string.n + 1, &n))
+		n = 0;
+	out->n += n;
 	out->p[out->n] = '\0';
 }
 

@@ -84,9 +84,7 @@ enum auth_style candidate_auth(const struct candidate *c, const char **ret_heade
 	if (c->key == NULL)
 		return c->instance != NULL ? instance_auth(&c->instance->doc, ret_header)
 					   : AUTH_NONE;
-	const struct vendor_row *v = vendor_find(slice_of(c->key->doc.vendor),
-		slice_of(c->target->service));
-	return v != NULL ? v->auth : AUTH_BEARER;
+	return c->vendor != NULL ? c->vendor->auth : AUTH_BEARER;
 }
 
 void candidate_count(const struct candidate *c, int64_t now_us, int64_t now_wall_ms, bool ok,

@@ -30,6 +30,8 @@ struct candidate {
 	const struct key_obj *key; // NULL for instances and for vendors without any key
 	const struct instance_obj *instance; // NULL for vendor keys
 	const struct key_obj *credential; // what the instance asks for; NULL unless GRANT_KEY
+	const struct vendor_row
+		*vendor; // of the key's vendor and the target's service; NULL: no row
 	enum grant grant;
 	struct live *live; // of the key or instance; NULL when it has neither (skip no_key)
 	uint64_t life; // the key's or instance's: what its outcomes are told of

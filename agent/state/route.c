@@ -69,6 +69,7 @@ static void vendor_candidates(struct build *b, const struct target *t, struct li
 		snapshot_group_key(vendor, t->service, buf, sizeof(buf)));
 	const char *target_name = arena_printf(a, "%s/%s", vendor, t->service);
 	struct pmap_it it = {0};
+	const struct vendor_row *row = vendor_find(slice_of(vendor), slice_of(t->service));
 	if (g == NULL || g->members.n == 0) {
 		struct candidate *c = add(b, t, target_live);
 		c->name = c->target_name = target_name;
@@ -82,6 +83,7 @@ static void vendor_candidates(struct build *b, const struct target *t, struct li
 		c->name = arena_printf(a, "%s#%s", target_name, k->doc.slug);
 		c->target_name = target_name;
 		c->key = k;
+		c->vendor = row;
 		c->sealed = b->snap->sealed;
 		c->live = k->live;
 		c->life = k->life;

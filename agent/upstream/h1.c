@@ -199,12 +199,40 @@ static bool may_be_http(const struct h1 *p)
 	return memcmp(p->head.p, start, n) == 0;
 }
 
+// Behind the empty line that ends a head which comes whole, as most do; NULL when none is seen.
+static const char *whole_head(struct slice in)
+{
+	const char *p = in.p, *end = in.p + in.n;
+#ifdef __SSE2__
+	for (; end - p >= 16 + 2; p += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		unsigned lf = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')));
+		for (; lf != 0; lf &= lf - 1) {
+			const char *next = p + __builtin_ctz(lf) + 1;
+			next += *next == '\r';
+			if (*next == '\n')
+				return next + 1;
+		}
+	}
+#endif
+	while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+		p++;
+		const char *next = p < end && *p == '\r' ? p + 1 : p;
+		if (next < end && *next == '\n')
+			return next + 1;
+	}
+	return NULL;
+}
+
 // How many bytes belong to the head that is being read; *ret_ends when its empty line is among them.
 static size_t head_part(struct h1 *p, struct slice in, bool *ret_ends)
 {
 	size_t at = 0, line = p->head.n - p->line; // of the line before `in`
 	char first = line > 0 ? p->head.p[p->line] : '\0';
-	*ret_ends = false;
+	const char *whole = p->head.n == 0 ? whole_head(in) : NULL;
+	*ret_ends = whole != NULL;
+	if (LIKELY(whole != NULL))
+		return (size_t)(whole - in.p);
 	while (at < in.n && !*ret_ends) {
 		const char *lf = memchr(in.p + at, '\n', in.n - at);
 		size_t n = lf != NULL ? (size_t)(lf - in.p) + 1 - at : in.n - at;

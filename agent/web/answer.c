@@ -43,7 +43,7 @@ static const char *reason(int status)
 // RFC 9110 5.6.7, made once a second.
 static const char *date_of(struct web *w)
 {
-	int64_t now_s = clock_wall_ms() / 1000;
+	int64_t now_s = loop_wall_ms(w->loop) / 1000;
 	if (now_s != w->date_s) {
 		time_t t = (time_t)now_s;
 		struct tm tm;

@@ -202,15 +202,40 @@ void req_stream_begin(struct req *r, int status, const char *content_type)
 	q->stream = true;
 }
 
-size_t req_stream_write(struct req *r, struct slice bytes)
+static bool takes_bytes(const struct web_req *q)
 {
-	struct web_req *q = r->web;
-	if (q->conn == NULL || q->state == RS_OVER || q->stream_abort)
-		return 0; // nobody takes it
-	str_add_slice(&q->queue, bytes);
+	return q->conn != NULL && q->state != RS_OVER && !q->stream_abort;
+}
+
+static size_t queued(struct web_req *q)
+{
 	web_conn_mark(q->conn);
 	size_t waiting = q->queue.n - q->queue_at + q->conn->out.n - q->conn->out_at;
 	q->waits_drain |= waiting > REQ_STREAM_HIGH;
+	return waiting;
+}
+
+size_t req_stream_write(struct req *r, struct slice bytes)
+{
+	if (!takes_bytes(r->web))
+		return 0; // nobody takes it
+	str_add_slice(&r->web->queue, bytes);
+	return queued(r->web);
+}
+
+size_t req_stream_give(struct req *r, struct str *bytes)
+{
+	struct web_req *q = r->web;
+	size_t waiting = 0;
+	if (takes_bytes(q) && q->queue.n == 0) {
+		struct str mine = q->queue;
+		q->queue = *bytes;
+		*bytes = mine;
+		waiting = queued(q);
+	} else {
+		waiting = req_stream_write(r, str_slice(bytes));
+	}
+	str_clear(bytes);
 	return waiting;
 }
 

@@ -32,6 +32,8 @@ void req_stream_begin(struct req *r, int status, const char *content_type);
 // REQ_STREAM_HIGH, go on when on_drain runs).
 #define REQ_STREAM_HIGH (256 * 1024)
 size_t req_stream_write(struct req *r, struct slice bytes);
+// The same of a buffer, which is empty afterwards: what is in it is not copied where nothing waits.
+size_t req_stream_give(struct req *r, struct str *bytes);
 void req_stream_end(struct req *r);
 // Cuts the connection without the final chunk (an honest abort of a binary body).
 void req_stream_abort(struct req *r);

@@ -57,7 +57,7 @@ static void auth_call_of(const struct web_req *q, struct auth_call *ret,
 		.snap = snapshots_now(q->r.agent->snaps),
 		.seal = store_seal(q->r.agent->store),
 		.memo = w->memo,
-		.now_wall_ms = clock_wall_ms()};
+		.now_wall_ms = loop_wall_ms(q->r.loop)};
 	if (ret->authorization.p != NULL && q->r.ep->may != MAY_CALL &&
 		q->conn->kind != PEER_UNIX &&
 		getpeername(q->conn->fd, (struct sockaddr *)peer, &peer_len) == 0)
