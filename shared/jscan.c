@@ -19,9 +19,7 @@
 struct scan {
 	const char *p, *end;
 	size_t tokens, tokens_max;
-	unsigned depth, depth_max;
-	uint64_t open[DEPTH_MOST / 64]; // a bit of each depth: it is an object
-	bool in_object; // the innermost that is open
+	unsigned depth_max;
 	unsigned kept_depth; // whose members are kept: 1, or NONE
 	bool lax;
 	struct jscan_member *out; // NULL: no members are kept
@@ -48,14 +46,6 @@ static inline const char *blanks(const char *p, const char *end)
 	while (p < end && UNLIKELY((unsigned char)*p <= ' ') && is_blank(*p))
 		p++;
 	return p;
-}
-
-static inline enum err_code count(struct scan *s)
-{
-	if (UNLIKELY(++s->tokens > s->tokens_max))
-		return err_set(s->err, ERR_JSON_TOO_COMPLEX,
-			"the JSON body has more than %zu values", s->tokens_max);
-	return ERR_OK;
 }
 
 static bool hex4(const char *p, const char *end, uint32_t *ret)
@@ -163,20 +153,6 @@ static __attribute__((noinline)) enum err_code string_on(struct scan *s)
 	}
 }
 
-// Behind a string that begins at *at, which stays in a register unless there is more to it.
-static inline enum err_code string(struct scan *s, const char **at)
-{
-	const char *p = utf8_plain_run(*at + 1, s->end);
-	if (LIKELY(p < s->end && *p == '"')) {
-		*at = p + 1;
-		return ERR_OK;
-	}
-	s->p = p;
-	enum err_code code = string_on(s);
-	*at = s->p;
-	return code;
-}
-
 static bool digits(struct scan *s)
 {
 	const char *start = s->p;
@@ -234,39 +210,6 @@ static enum err_code word(struct scan *s, const char *text, size_t n)
 	return ERR_OK;
 }
 
-// ---- containers: a bit each of those that are open ----
-
-static inline void leave(struct scan *s)
-{
-	s->depth--;
-	s->in_object = s->open[s->depth / 64] >> s->depth % 64 & 1;
-}
-
-static inline enum err_code enter(struct scan *s, bool object)
-{
-	if (UNLIKELY(++s->depth > s->depth_max))
-		return err_set(s->err, ERR_JSON_TOO_COMPLEX, "the JSON body nests deeper than %u",
-			s->depth_max);
-	uint64_t *word = &s->open[s->depth / 64], bit = UINT64_C(1) << s->depth % 64;
-	*word = object ? *word | bit : *word & ~bit;
-	s->in_object = object;
-	return ERR_OK;
-}
-
-static enum err_code keep_member(struct scan *s, const char *end)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (UNLIKELY(slice_eq(s->out[i].key, s->key)))
-			return err_set(s->err, ERR_JSON_DUPLICATE_KEY, NULL);
-	if (s->n == s->max && s->lax)
-		return ERR_OK;
-	if (s->n == s->max)
-		return err_set(s->err, ERR_JSON_TOO_COMPLEX,
-			"the JSON body has more than %zu members", s->max);
-	s->out[s->n++] = (struct jscan_member){s->key, {s->from, (size_t)(end - s->from)}, s->type};
-	return ERR_OK;
-}
-
 // True for a key with an escape that stands for an ASCII character.
 static bool disguised(struct slice key)
 {
@@ -280,32 +223,24 @@ static bool disguised(struct slice key)
 	return false;
 }
 
-// A member's name and colon; behind it the value begins.
-static inline enum err_code name(struct scan *s, const char **at)
+static enum err_code keep_member(struct scan *s, struct slice key, struct slice value,
+	enum jscan_type type)
 {
-	if (UNLIKELY(*at == s->end || **at != '"'))
-		return invalid(s, "a member name in quotes is missing");
-	const char *from = *at + 1;
-	enum err_code code = count(s);
-	if (!code)
-		code = string(s, at);
-	if (code)
-		return code;
-	struct slice key = (struct slice){from, (size_t)(*at - from) - 1};
-	const char *p = blanks(*at, s->end);
-	if (UNLIKELY(p == s->end || *p != ':'))
-		return invalid(s, "a colon is missing");
-	*at = blanks(p + 1, s->end);
-	if (s->depth != s->kept_depth)
-		return ERR_OK;
-	if (!s->lax && key.n && disguised(key))
+	if (!s->lax && disguised(key))
 		return invalid(s, "a member name spells plain characters as escapes");
-	s->key = key;
-	s->from = *at;
+	for (size_t i = 0; i < s->n; i++)
+		if (UNLIKELY(slice_eq(s->out[i].key, key)))
+			return err_set(s->err, ERR_JSON_DUPLICATE_KEY, NULL);
+	if (s->n == s->max && s->lax)
+		return ERR_OK;
+	if (s->n == s->max)
+		return err_set(s->err, ERR_JSON_TOO_COMPLEX,
+			"the JSON body has more than %zu members", s->max);
+	s->out[s->n++] = (struct jscan_member){key, value, type};
 	return ERR_OK;
 }
 
-// A value that is no container.
+// A value that is no container and no string.
 static enum err_code scalar(struct scan *s, enum jscan_type *ret_type)
 {
 	switch (*s->p) {
@@ -324,85 +259,158 @@ static enum err_code scalar(struct scan *s, enum jscan_type *ret_type)
 	}
 }
 
-// One value; of a container that is not empty the opening bracket alone.
-static inline enum err_code begin_value(struct scan *s, const char **at, enum jscan_type *ret_type)
+// Behind the string that begins at p; NULL: *ret_code says why.
+static inline const char *string_end(struct scan *s, const char *p, enum err_code *ret_code)
 {
-	enum err_code code = count(s);
-	if (code)
-		return code;
-	if (*at == s->end)
-		return invalid(s, "the JSON text ends too early");
-	char c = **at;
-	if (c == '"') {
-		*ret_type = JS_STRING;
-		return string(s, at);
-	}
-	if (c != '{' && c != '[') {
-		s->p = *at;
-		code = scalar(s, ret_type);
-		*at = s->p;
-		return code;
-	}
-	*ret_type = c == '{' ? JS_OBJECT : JS_ARRAY;
-	code = enter(s, c == '{');
-	*at = blanks(*at + 1, s->end);
-	return code;
+	const char *quote = utf8_plain_run(p + 1, s->end);
+	if (LIKELY(quote < s->end && *quote == '"'))
+		return quote + 1;
+	s->p = quote;
+	*ret_code = string_on(s);
+	return *ret_code ? NULL : s->p;
 }
 
-// Behind a value: closes what ends here. *ret_more: another one follows in the container that is open.
-static inline enum err_code end_value(struct scan *s, const char **at, bool *ret_more)
+// Of a container that is known to end with a bracket: white space ends before it.
+static inline const char *past_blanks(const char *p)
 {
-	const char *p = *at;
-	*ret_more = false;
-	for (; s->depth > 0; leave(s)) {
-		enum err_code code;
-		if (s->depth == s->kept_depth && (code = keep_member(s, p)))
-			return code;
-		p = blanks(p, s->end);
-		if (p == s->end)
-			return invalid(s, "the JSON text ends too early");
-		char c = *p++;
-		if (c == ',') {
-			*at = blanks(p, s->end);
-			*ret_more = true;
-			return ERR_OK;
+	while (UNLIKELY((unsigned char)*p <= ' ') && is_blank(*p))
+		p++;
+	return p;
+}
+
+struct open { // the containers that are open
+	unsigned depth;
+	bool object; // the innermost is one
+	uint64_t objects[DEPTH_MOST / 64]; // a bit of each depth
+};
+
+static inline void enter(struct open *o, bool object)
+{
+	uint64_t *word = &o->objects[++o->depth / 64], bit = UINT64_C(1) << o->depth % 64;
+	*word = object ? *word | bit : *word & ~bit;
+	o->object = object;
+}
+
+static inline void leave(struct open *o)
+{
+	o->depth--;
+	o->object = o->objects[o->depth / 64] >> o->depth % 64 & 1;
+}
+
+static enum err_code too_deep(struct scan *s)
+{
+	return err_set(s->err, ERR_JSON_TOO_COMPLEX, "the JSON body nests deeper than %u",
+		s->depth_max);
+}
+
+// An object or a list with all it contains, from s->p on. Not by recursion, and with its place in a
+// register: this is what every body and every event is looked at with. A bracket stands before s->end,
+// so that nothing but a string can run into it.
+static enum err_code container(struct scan *s)
+{
+	struct open o = {0};
+	struct slice key = {NULL, 0};
+	const char *p = s->p, *from = NULL;
+	enum jscan_type type, kept = JS_NULL;
+	enum err_code code = ERR_OK;
+	for (;;) {
+		if (o.object) { // a member's name and colon
+			const char *name = p + 1;
+			if (UNLIKELY(*p != '"'))
+				return invalid(s, "a member name in quotes is missing");
+			if (UNLIKELY((p = string_end(s, p, &code)) == NULL))
+				return code;
+			size_t n = (size_t)(p - name) - 1;
+			s->tokens++;
+			p = past_blanks(p);
+			if (UNLIKELY(*p != ':'))
+				return invalid(s, "a colon is missing");
+			p = past_blanks(p + 1);
+			if (o.depth == s->kept_depth) {
+				key = (struct slice){name, n};
+				from = p;
+			}
 		}
-		if (c != (s->in_object ? '}' : ']'))
-			return invalid(s, "a comma or a closing bracket is missing");
+		bool member = o.depth == s->kept_depth, opened = false;
+		if (UNLIKELY(++s->tokens > s->tokens_max))
+			return err_set(s->err, ERR_JSON_TOO_COMPLEX,
+				"the JSON body has more than %zu values", s->tokens_max);
+		if (*p == '"') {
+			type = JS_STRING;
+			if (UNLIKELY((p = string_end(s, p, &code)) == NULL))
+				return code;
+		} else if (*p == '{' || *p == '[') {
+			type = *p == '{' ? JS_OBJECT : JS_ARRAY;
+			if (UNLIKELY(o.depth == s->depth_max))
+				return too_deep(s);
+			enter(&o, type == JS_OBJECT);
+			p = past_blanks(p + 1);
+			opened = true;
+		} else {
+			s->p = p;
+			if (UNLIKELY(code = scalar(s, &type)))
+				return code;
+			p = s->p;
+		}
+		if (member)
+			kept = type;
+		if (opened && *p != (o.object ? '}' : ']'))
+			continue; // to its first item
+		for (;; opened = false) { // the next item, or the end of what is open
+			if (!opened && o.depth == s->kept_depth &&
+				UNLIKELY(code = keep_member(s, key,
+						 (struct slice){from, (size_t)(p - from)}, kept)))
+				return code;
+			p = past_blanks(p);
+			char c = *p++;
+			if (c == ',')
+				break;
+			if (UNLIKELY(c != (o.object ? '}' : ']')))
+				return invalid(s, "a comma or a closing bracket is missing");
+			leave(&o);
+			if (o.depth == 0) {
+				s->p = p;
+				return ERR_OK;
+			}
+			if (UNLIKELY(p == s->end))
+				return invalid(s, "the JSON text ends too early");
+		}
+		p = past_blanks(p);
 	}
-	*at = p;
-	return ERR_OK;
 }
 
-// A whole value, containers and all. Without recursion: what is open stands in s->open.
+// Whatever begins at s->p. Where it is a container, what follows its last bracket is white space.
 static enum err_code value(struct scan *s, enum jscan_type *ret_type)
 {
-	const char *p = s->p;
-	bool more = true;
-	for (bool first = true; more; first = false) {
-		enum jscan_type type = JS_NULL;
-		enum err_code code = s->in_object ? name(s, &p) : ERR_OK;
-		unsigned depth = s->depth;
-		if (!code)
-			code = begin_value(s, &p, &type);
-		if (code)
-			return code;
-		if (first)
-			*ret_type = type;
-		if (depth == s->kept_depth)
-			s->type = type;
-		if (type >= JS_ARRAY) {
-			if (p == s->end || *p != (type == JS_OBJECT ? '}' : ']'))
-				continue;
-			p++; // an empty one
-			leave(s);
-		}
-		code = end_value(s, &p, &more);
-		if (code)
-			return code;
+	enum err_code code = ERR_OK;
+	char c = *s->p;
+	if (c == '"') {
+		*ret_type = JS_STRING;
+		const char *end = string_end(s, s->p, &code);
+		s->p = end != NULL ? end : s->p;
+		return code;
 	}
-	s->p = p;
-	return ERR_OK;
+	if (c != '{' && c != '[')
+		return scalar(s, ret_type);
+	*ret_type = c == '{' ? JS_OBJECT : JS_ARRAY;
+	return container(s);
+}
+
+// No bracket ends it: which of its faults comes first?
+static enum err_code cut_off(struct scan *s)
+{
+	unsigned depth = 0;
+	bool in_string = false;
+	for (const char *p = s->p; p < s->end; p++) {
+		in_string ^= *p == '"';
+		if (in_string && *p == '\\')
+			p++;
+		depth += !in_string && (*p == '{' || *p == '[');
+		depth -= !in_string && depth > 0 && (*p == '}' || *p == ']');
+		if (depth > s->depth_max)
+			return too_deep(s);
+	}
+	return invalid(s, "the JSON text ends too early");
 }
 
 static enum err_code run(struct scan *s, struct slice json, struct jscan_limits limits,
@@ -418,10 +426,13 @@ static enum err_code run(struct scan *s, struct slice json, struct jscan_limits 
 	if (s->p == s->end)
 		return invalid(s, "the body is empty");
 	s->kept_depth = s->out != NULL && *s->p == '{' ? 1 : NONE;
+	while (is_blank(s->end[-1]))
+		s->end--;
+	if ((*s->p == '{' || *s->p == '[') && s->end[-1] != '}' && s->end[-1] != ']')
+		return cut_off(s);
 	enum err_code code = value(s, ret_type);
 	if (code)
 		return code;
-	s->p = blanks(s->p, s->end);
 	return s->p == s->end ? ERR_OK : invalid(s, "text follows the JSON value");
 }
 
