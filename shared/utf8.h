@@ -68,6 +68,18 @@ static inline const char *utf8_plain_run(const char *p, const char *end)
 		int at = __builtin_ctz(stops);
 		return at < 8 ? p + at : end - 16 + at;
 	}
+	if (end - p >= 4) {
+		int32_t low, high;
+		memcpy(&low, p, sizeof(low));
+		memcpy(&high, end - sizeof(high), sizeof(high));
+		unsigned stops = 0xff &
+			utf8_stops(_mm_unpacklo_epi32(_mm_cvtsi32_si128(low),
+				_mm_cvtsi32_si128(high)));
+		if (stops == 0)
+			return end;
+		int at = __builtin_ctz(stops);
+		return at < 4 ? p + at : end - 8 + at;
+	}
 #endif
 	while (p < end && utf8_is_plain(*p))
 		p++;

@@ -274,11 +274,11 @@ enum err_code guard_target(struct slice uri, struct slice *ret_path, struct slic
 		return ERR_BAD_FRAMING; // absolute, authority and asterisk form
 	if (uri.n > GUARD_URI_MAX)
 		return ERR_URI_TOO_LONG;
-	for (size_t i = 0; i < uri.n; i++) {
-		unsigned char c = (unsigned char)uri.p[i];
-		if (c <= 0x20 || c >= 0x7f || c == '#' || c == '\\')
+	static const bool may[256] = {
+		['!' ... '"'] = true, ['$' ... '['] = true, [']' ... '~'] = true};
+	for (size_t i = 0; i < uri.n; i++)
+		if (!may[(unsigned char)uri.p[i]])
 			return ERR_BAD_PATH;
-	}
 	*ret_path = uri;
 	ptrdiff_t mark = slice_find(uri, '?');
 	if (mark >= 0) {

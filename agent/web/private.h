@@ -149,8 +149,7 @@ struct web_req {
 	size_t held; // of the body, as counted in the load
 	struct match match;
 	// answer
-	struct out_header out[REQ_HEADERS_OUT_MAX];
-	size_t out_n;
+	size_t out_n; // of `out`
 	const char *origin; // of a page that may read it, in the arena; NULL: of none
 	const char *content_type;
 	struct slice answer;
@@ -164,6 +163,7 @@ struct web_req {
 	void (*on_cut)(struct req *r);
 	void (*on_drain)(struct req *r);
 	void (*on_end)(struct req *r);
+	struct out_header out[REQ_HEADERS_OUT_MAX]; // last: what is not filled is not cleared
 };
 
 struct listener {
