@@ -71,6 +71,7 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 		.body = str_slice(&ask->body),
 		.connect_ms = f->timeouts.connect_ms,
 		.first_byte_ms = MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms),
+		.wait_ms = MAX_OF(f->timeouts.idle_ms, c->adapter->patience_ms),
 		.idle_ms = f->timeouts.idle_ms,
 		.body_max = ask->stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
 		.stream = ask->stream,
@@ -84,6 +85,10 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 		q.total_ms = f->timeouts.stream_total_ms;
 		if (left_ms > 0)
 			q.first_byte_ms = MIN_OF(q.first_byte_ms, left_ms);
+	}
+	if (c->cand->instance != NULL) {
+		q.live = c->cand->live;
+		q.life = c->cand->life;
 	}
 	if (c->secret != NULL) {
 		q.auth = &c->secret->key;

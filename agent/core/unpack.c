@@ -11,6 +11,7 @@
 
 #define ROOM ((size_t)64 * 1024) // made at once in what it is unpacked to
 #define GZIP_WINDOW (15 + 16) // zlib.h: the largest window, and a gzip header
+#define ZLIB_WINDOW 15 // zlib.h: the same with zlib's own header; negative: bare
 #define GZIP_MEMORY ((size_t)48 * 1024) // zconf.h: 32 KiB of window and its tables
 // Where nobody says how long it is, its beginning may be emptier than the whole.
 #define GROWTH_SLACK ((uint64_t)1024 * 1024)
@@ -23,6 +24,7 @@ struct unpack {
 	size_t limit;
 	uint64_t in, out;
 	bool ended;
+	bool begun; // of CODING_DEFLATE: it is known which of the two it is
 };
 
 enum coding coding_read(struct slice header)
@@ -41,8 +43,8 @@ struct unpack *unpack_new(enum coding c, int64_t packed, size_t limit)
 	u->coding = c;
 	u->packed = packed;
 	u->limit = limit;
-	if (c == CODING_GZIP) {
-		if (inflateInit2(&u->gzip, GZIP_WINDOW) != Z_OK)
+	if (c != CODING_ZSTD) {
+		if (inflateInit2(&u->gzip, c == CODING_GZIP ? GZIP_WINDOW : ZLIB_WINDOW) != Z_OK)
 			abort(); // memory is out
 		return u;
 	}
@@ -57,7 +59,7 @@ void unpack_free(struct unpack *u)
 {
 	if (u == NULL)
 		return;
-	if (u->coding == CODING_GZIP)
+	if (u->coding != CODING_ZSTD)
 		inflateEnd(&u->gzip);
 	ZSTD_freeDCtx(u->zstd);
 	free(u);
@@ -65,7 +67,7 @@ void unpack_free(struct unpack *u)
 
 size_t unpack_memory(const struct unpack *u)
 {
-	return sizeof(*u) + (u->coding == CODING_GZIP ? GZIP_MEMORY : ZSTD_sizeof_DCtx(u->zstd));
+	return sizeof(*u) + (u->coding != CODING_ZSTD ? GZIP_MEMORY : ZSTD_sizeof_DCtx(u->zstd));
 }
 
 static enum err_code broken(struct err *err)
@@ -107,6 +109,11 @@ static enum err_code step(struct unpack *u, struct slice *in, char *to, size_t n
 		u->ended = left == 0;
 		return ZSTD_isError(left) ? zstd_error(left, err) : ERR_OK;
 	}
+	// RFC 9110, 8.4.1.2: some servers send the bare stream. It never begins as zlib's header does: that
+	// would be a stored block whose padding is not zero.
+	if (u->coding == CODING_DEFLATE && !u->begun && (in->p[0] & 0x0f) != Z_DEFLATED)
+		inflateReset2(&u->gzip, -ZLIB_WINDOW);
+	u->begun = true;
 	u->gzip.next_in = (unsigned char *)(uintptr_t)in->p;
 	u->gzip.avail_in = (unsigned)in->n;
 	u->gzip.next_out = (unsigned char *)to;

@@ -13,7 +13,8 @@
 // As much is given at once, so that a step's work is bounded: 4 MiB of deflate, or a window of zstd.
 #define UNPACK_STEP ((size_t)4096)
 
-enum coding { CODING_NONE, CODING_GZIP, CODING_ZSTD, CODING_OTHER };
+// CODING_DEFLATE is an upstream's alone: zlib's format (RFC 1950), or what some servers send for it.
+enum coding { CODING_NONE, CODING_GZIP, CODING_ZSTD, CODING_DEFLATE, CODING_OTHER };
 
 struct unpack;
 

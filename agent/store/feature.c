@@ -12,6 +12,7 @@
 #include "agent/store/tx.h"
 #include "shared/jw.h"
 #include "shared/jx.h"
+#include "shared/num.h"
 #include "shared/text.h"
 #include "shared/rows/vendors.h"
 
@@ -197,6 +198,47 @@ enum err_code store_feature_delete(struct store_tx *tx, struct slice name, int64
 	return code;
 }
 
+// ---- the times of before ----
+
+// Documents up to this revision were written when the defaults were shorter.
+static enum err_code take_until(void *arg, struct sqlite3_stmt *row, struct err *err UNUSED)
+{
+	int64_t *until = arg;
+	num_i64(db_text(row, 0), 0, INT64_MAX, until);
+	return ERR_OK;
+}
+
+static enum err_code times_until(struct db *db, int64_t *ret, struct err *err)
+{
+	*ret = 0;
+	return db_query(db, "SELECT CAST(value AS TEXT) FROM meta WHERE key='times_until'", NULL, 0,
+		take_until, ret, err);
+}
+
+// One that only holds the defaults of then takes today's. True when it does.
+static bool renew_times(struct feature *f)
+{
+	static const struct {
+		const char *name; // NULL: any
+		int64_t first_byte_ms, total_ms;
+	} were[] = {{NULL, 60000, 300000}, {"text_to_image", 180000, 280000}};
+	if (f->timeouts.connect_ms != 3000 || f->timeouts.idle_ms != 60000 ||
+		f->timeouts.stream_total_ms != 3600000)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(were); i++) {
+		if ((were[i].name != NULL && strcmp(were[i].name, f->name) != 0) ||
+			f->timeouts.first_byte_ms != were[i].first_byte_ms ||
+			f->timeouts.total_ms != were[i].total_ms)
+			continue;
+		f->timeouts.first_byte_ms = FEATURE_FIRST_BYTE_MS;
+		f->timeouts.total_ms = FEATURE_TOTAL_MS;
+		return true;
+	}
+	return false;
+}
+
+// ---- revisions ----
+
 struct found {
 	struct arena arena;
 	struct feature doc;
@@ -226,6 +268,11 @@ enum err_code store_feature_rollback(struct store_tx *tx, struct slice name, int
 		err_hint(err, "%s", _("list them: yijian feature history NAME"));
 		code = ERR_NOT_FOUND;
 	}
+	int64_t until;
+	if (!code)
+		code = times_until(tx->db, &until, err);
+	if (!code && revision <= until)
+		renew_times(&f.doc);
 	if (!code)
 		code = store_feature_put(tx, &f.doc, false, FIELD_NONE, ret, err);
 	arena_release(&f.arena);
@@ -276,23 +323,36 @@ enum err_code store_feature_revisions(struct store_tx *tx, struct slice name, st
 	return code;
 }
 
+struct loading {
+	struct load *l;
+	int64_t times_until;
+};
+
 static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *err)
 {
-	struct load *l = arg;
+	struct loading *g = arg;
+	struct load *l = g->l;
 	struct slice parts[] = {db_text(row, 0), db_text(row, 2)};
 	struct row_meta meta = {db_int(row, 1), db_int(row, 3), db_int(row, 4), db_text(row, 5)};
 	struct feature_obj *f;
-	if (row_holds(l->st->seal, db_text(row, 6), parts, ARRAY_LEN(parts)) &&
-		object_feature(l->st, parts[1], &meta, &f, err) == ERR_OK)
-		snapshot_put_feature(l->snap, f);
-	else
+	if (!row_holds(l->st->seal, db_text(row, 6), parts, ARRAY_LEN(parts)) ||
+		object_feature(l->st, parts[1], &meta, &f, err) != ERR_OK) {
 		l->bad++;
+		return ERR_OK;
+	}
+	if (meta.revision <= g->times_until && renew_times(&f->doc))
+		object_render(&f->o, &feature_fields, &f->doc);
+	snapshot_put_feature(l->snap, f);
 	return ERR_OK;
 }
 
 enum err_code store_features_load(struct load *l, struct err *err)
 {
+	struct loading g = {l, 0};
+	enum err_code code = times_until(l->st->db, &g.times_until, err);
+	if (code)
+		return code;
 	return db_query(l->st->db,
 		"SELECT name,revision,doc,created_at,updated_at,updated_by,mac FROM feature", NULL,
-		0, load_row, l, err);
+		0, load_row, &g, err);
 }

@@ -180,13 +180,18 @@ static const struct migration migrations[] = {
 		"INSERT INTO idempotency SELECT actor,endpoint,key,body_hash,status,body,at"
 		" FROM idempotency_was ORDER BY at;"
 		"DROP TABLE idempotency_was;"},
+	{11, "longer times of features",
+		// Which documents hold the defaults of before: agent/store/feature.
+		"INSERT OR REPLACE INTO meta(key,value) SELECT 'times_until',"
+		" CAST(CAST(coalesce(max(revision),0) AS TEXT) AS BLOB) FROM"
+		" (SELECT revision FROM feature UNION ALL SELECT revision FROM feature_revision);"},
 };
 
 // Model ids are today's and age: operators edit them, nothing else names them.
 const char *const schema_default_features[] = {
 	"{\"name\":\"text_to_image\",\"display_name\":\"Text to image\","
 	"\"endpoint\":\"images.generations\",\"aliases\":[\"dall-e-3\",\"wanx\"],"
-	"\"limits\":{\"max_n\":4},\"timeouts\":{\"first_byte_ms\":180000,\"total_ms\":280000},"
+	"\"limits\":{\"max_n\":4},"
 	"\"targets\":[{\"id\":\"openai/dalle\",\"kind\":\"vendor\",\"vendor\":\"openai\","
 	"\"service\":\"dalle\",\"upstream_model\":\"gpt-image-2\","
 	"\"drop_params\":[\"response_format\",\"style\"]},"

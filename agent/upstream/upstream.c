@@ -4,15 +4,22 @@
 #include "agent/upstream/upstream.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include "agent/upstream/h1.h"
 #include "agent/core/pace.h"
+#include "agent/core/unpack.h"
 #include "agent/upstream/conn.h"
 #include "shared/mem.h"
+#include "shared/num.h"
 
 #define CONNECT_MS 3000 // when the request says none
+#define LOOK_US INT64_C(500000) // between looks whether probes found it dead
+// A server whose patience with a kept connection ran out closes it without having read the request: its
+// close crosses it on the way. Later ones may have worked for it.
+#define CROSSING_US INT64_C(100000)
 #define READS_MAX 4 // buffers read from a plain connection before others have their turn
 #define SPARE_MAX 512 // finished calls kept for their buffers
 #define SPARE_BYTES_MAX (64 * 1024) // larger buffers are not kept
@@ -31,14 +38,19 @@ struct upcall {
 	size_t sent; // of head and body
 	struct str body; // collected answer when not streaming
 	struct slice whole; // answer that stands in the read buffer as it is
-	size_t got; // body bytes
+	size_t got; // body bytes, unpacked
+	struct unpack *unpack; // of a packed answer; NULL none
+	struct str plain; // of a packed stream: what the last bytes unpacked to
+	char retry_after[32];
 	int64_t start_us, connected_us, last_us;
+	int64_t sent_us; // when all of the request was; 0 not yet
 	struct pace pace; // of what has begun and is not complete
 	uint64_t unfinished; // which it is; 0 none
 	struct upstream_response res;
 	struct err err;
 	enum err_code failed; // to be told on a later turn
 	bool reused, fresh_only, began, have_head, paused, in_callback, dead;
+	bool was_critical; // what is asked, when this began
 };
 _Static_assert(sizeof(struct upstream_header) == sizeof(struct h1_header), "shown as it is");
 
@@ -59,6 +71,7 @@ static const struct {
 	[UP_TIMEOUT_SLOW] = {"too_slow", ERR_UPSTREAM_TIMEOUT},
 	[UP_TIMEOUT_TOTAL] = {"total_timeout", ERR_UPSTREAM_TIMEOUT},
 	[UP_RESET] = {"reset", ERR_UNREACHABLE},
+	[UP_DEAD] = {"found_dead", ERR_UNREACHABLE},
 	[UP_BAD] = {"bad_response", ERR_UPSTREAM_BAD_RESPONSE},
 	[UP_TOO_LARGE] = {"too_large", ERR_UPSTREAM_TOO_LARGE},
 	[UP_NO_ROOM] = {"no_room", ERR_OVERLOADED},
@@ -83,7 +96,8 @@ static void call_reset(struct upcall *c)
 	c->timer = (struct loop_timer){0};
 	c->sent = c->got = 0;
 	c->whole = (struct slice){NULL, 0};
-	c->connected_us = 0;
+	c->connected_us = c->sent_us = 0;
+	c->unpack = NULL;
 	pace_end(&c->pace);
 	c->unfinished = 0;
 	c->res = (struct upstream_response){0};
@@ -125,6 +139,7 @@ static void call_delete(struct upcall *c)
 	h1_release(&c->h1);
 	str_release(&c->out);
 	str_release(&c->body);
+	str_release(&c->plain);
 	free(c);
 }
 
@@ -144,6 +159,7 @@ static void call_free(struct upcall *c)
 	keep_small(&c->h1.head);
 	keep_small(&c->out);
 	keep_small(&c->body);
+	keep_small(&c->plain);
 	c->next = p->spare;
 	p->spare = c;
 	p->spare_n++;
@@ -164,6 +180,8 @@ static void call_detach(struct upcall *c)
 	if (c->conn != NULL)
 		conn_close(c->conn);
 	c->conn = NULL;
+	unpack_free(c->unpack);
+	c->unpack = NULL;
 	conn_origin_drop(c->origin);
 }
 
@@ -199,15 +217,24 @@ static int64_t later_of(int64_t from_us, int64_t ms)
 	return ms > 0 ? from_us + ms * 1000 : INT64_MAX;
 }
 
+// A whole answer begins with its document, a stream with its head.
+static bool answering(const struct upcall *c)
+{
+	return c->have_head && (c->req.stream || c->unfinished != 0);
+}
+
 static int64_t deadline(const struct upcall *c, enum up_end *ret_end)
 {
 	int64_t at, total = later_of(c->start_us, c->req.total_ms);
 	if (c->connected_us == 0) {
 		at = later_of(c->start_us, c->req.connect_ms > 0 ? c->req.connect_ms : CONNECT_MS);
 		*ret_end = UP_TIMEOUT_CONNECT;
-	} else if (!c->have_head) {
+	} else if (!answering(c)) {
+		int64_t silence = c->req.stream ? later_of(c->connected_us, c->req.wait_ms)
+						: INT64_MAX;
 		at = later_of(c->connected_us, c->req.first_byte_ms);
-		*ret_end = UP_TIMEOUT_FIRST_BYTE;
+		*ret_end = silence < at ? UP_TIMEOUT_IDLE : UP_TIMEOUT_FIRST_BYTE;
+		at = MIN_OF(at, silence);
 	} else {
 		int64_t pace = c->paused ? INT64_MAX : pace_due_us(&c->pace);
 		at = c->paused ? INT64_MAX : later_of(c->last_us, c->req.idle_ms);
@@ -218,6 +245,25 @@ static int64_t deadline(const struct upcall *c, enum up_end *ret_end)
 		return at;
 	*ret_end = UP_TIMEOUT_TOTAL;
 	return total;
+}
+
+static bool looked_at(const struct upcall *c)
+{
+	return c->req.live != NULL && c->got == 0 && !c->was_critical;
+}
+
+static bool found_dead(const struct upcall *c)
+{
+	return looked_at(c) && atomic_load(&c->req.live->health) == HEALTH_CRITICAL &&
+		live_match(c->req.live, c->req.life) != LIVE_OTHER_ADDRESS;
+}
+
+// When to look next, for whatever reason; INT64_MAX never.
+static int64_t look_at(const struct upcall *c, int64_t now)
+{
+	enum up_end end;
+	int64_t at = deadline(c, &end);
+	return looked_at(c) ? MIN_OF(at, now + LOOK_US) : at;
 }
 
 static void on_deadline(void *arg)
@@ -233,17 +279,18 @@ static void on_deadline(void *arg)
 		fail(c, UP_TIMEOUT_SLOW, ERR_UPSTREAM_TIMEOUT, ends[UP_TIMEOUT_SLOW].name);
 	else if (at <= now)
 		fail(c, end, ERR_UPSTREAM_TIMEOUT, ends[end].name);
-	else if (at != INT64_MAX)
+	else if (found_dead(c))
+		fail(c, UP_DEAD, ERR_UNREACHABLE, "its probes found it dead");
+	else if ((at = look_at(c, now)) != INT64_MAX)
 		loop_timer_set(c->pool->loop, &c->timer, at - now, on_deadline, c);
 }
 
 static void watch_deadline(struct upcall *c)
 {
-	enum up_end end;
-	int64_t at = deadline(c, &end);
+	int64_t now = loop_now_us(c->pool->loop), at = look_at(c, now);
 	if (at == INT64_MAX || (c->timer.slot != 0 && c->timer.due_us <= at))
 		return;
-	loop_timer_set(c->pool->loop, &c->timer, at - loop_now_us(c->pool->loop), on_deadline, c);
+	loop_timer_set(c->pool->loop, &c->timer, at - now, on_deadline, c);
 }
 
 // ---- the request ----
@@ -278,7 +325,8 @@ static void add_host(struct str *s, const struct url *url)
 		str_add_c(s, ':');
 		str_add_i64(s, url->port);
 	}
-	str_add_slice(s, SLICE("\r\n"));
+	// Without it any coding may come (RFC 9110, 12.5.3).
+	str_add_slice(s, SLICE("\r\nAccept-Encoding: identity\r\n"));
 }
 
 // Room first: a buffer that grows would leave a copy of the credential behind.
@@ -308,6 +356,7 @@ static void write_head(struct upcall *c)
 	}
 	str_add_slice(s, SLICE("\r\n"));
 	c->sent = 0;
+	c->sent_us = 0;
 }
 
 static bool all_sent(const struct upcall *c)
@@ -340,6 +389,7 @@ static bool send_some(struct upcall *c)
 			c->sent += (size_t)n;
 		}
 	}
+	c->sent_us = loop_now_us(c->pool->loop);
 	conn_listen(c->conn, EPOLLIN);
 	return true;
 }
@@ -357,11 +407,14 @@ static void dial(struct upcall *c)
 	loop_timer_set(c->pool->loop, &c->timer, 0, on_deadline, c);
 }
 
-// A kept connection may have been closed by the server just now: nothing of an answer came, so the
-// request goes out again, once, on a new one. True when it does.
+// A kept connection may have been closed by the server just now: then the request was not read, and
+// goes out again, once, on a new one. Not when the server may have worked for it, which would be paid
+// twice. True when it does.
 static bool again_on_fresh(struct upcall *c)
 {
 	if (!c->reused || c->fresh_only || c->began)
+		return false;
+	if (c->sent_us != 0 && loop_now_us(c->pool->loop) - c->sent_us > CROSSING_US)
 		return false;
 	conn_close(c->conn);
 	c->conn = NULL;
@@ -412,12 +465,29 @@ static bool called_back(struct upcall *c, bool go_on)
 	return !c->dead;
 }
 
+// The finer field first (OpenAI, Azure), as seconds with a fraction.
+static struct slice retry_after(struct upcall *c)
+{
+	struct slice ms = h1_header(&c->h1, "retry-after-ms");
+	int64_t n;
+	if (LIKELY(ms.p == NULL))
+		ms = h1_header(&c->h1, "x-ms-retry-after-ms");
+	if (LIKELY(ms.p == NULL))
+		return h1_header(&c->h1, "retry-after");
+	struct slice whole = slice_cut(&ms, '.');
+	if (!num_i64(slice_trim(whole), 0, INT32_MAX, &n))
+		return h1_header(&c->h1, "retry-after");
+	int len = snprintf(c->retry_after, sizeof(c->retry_after), "%d.%03d", (int)(n / 1000),
+		(int)(n % 1000));
+	return (struct slice){c->retry_after, (size_t)len};
+}
+
 static bool deliver_head(struct upcall *c)
 {
 	struct upstream_response *r = &c->res;
 	r->status = c->h1.status;
 	r->content_type = h1_header(&c->h1, "content-type");
-	r->retry_after = h1_header(&c->h1, "retry-after");
+	r->retry_after = retry_after(c);
 	r->location = h1_header(&c->h1, "location");
 	r->request_id = h1_header(&c->h1, "x-request-id");
 	r->headers = (const struct upstream_header *)(const void *)c->h1.headers;
@@ -459,15 +529,30 @@ static void collect(struct upcall *c, struct slice bytes)
 	str_add_slice(&c->body, bytes);
 }
 
-// An encoding was not asked for, so the bytes could not be read by anybody behind us.
-static bool is_encoded(const struct upcall *c)
+// No coding was asked for; what can be read is read all the same. False when it cannot.
+static bool read_coding(struct upcall *c)
 {
-	struct slice v = h1_header(&c->h1, "content-encoding");
-	return v.n > 0 && !slice_ieq_str(v, "identity");
+	struct slice said = h1_header(&c->h1, "content-encoding");
+	if (LIKELY(said.p == NULL))
+		return true;
+	enum coding coding = slice_ieq_str(slice_trim(said), "deflate") ? CODING_DEFLATE
+									: coding_read(said);
+	if (coding == CODING_OTHER)
+		return false;
+	if (coding != CODING_NONE) {
+		size_t max = c->req.body_max > 0 ? c->req.body_max : SIZE_MAX / 2;
+		unpack_free(c->unpack);
+		c->unpack = unpack_new(coding, -1, max);
+	}
+	return true;
 }
 
 static void complete(struct upcall *c, bool clean)
 {
+	if (UNLIKELY(c->unpack != NULL) && unpack_end(c->unpack, &c->err) != ERR_OK) {
+		fail(c, UP_BAD, ERR_UPSTREAM_BAD_RESPONSE, "the packed answer is not complete");
+		return;
+	}
 	if (clean && c->h1.keep_alive && all_sent(c)) {
 		conn_keep(c->conn);
 		c->conn = NULL;
@@ -475,8 +560,8 @@ static void complete(struct upcall *c, bool clean)
 	call_end(c, UP_OK);
 }
 
-// What these bytes belong to, as the receiver sees it once it has them.
-static void measure(struct upcall *c, struct slice data)
+// What these bytes belong to, as the receiver sees it once it has them; wire_n of them were sent.
+static void measure(struct upcall *c, struct slice data, size_t wire_n)
 {
 	uint64_t which = 0;
 	if (c->cb.unfinished != NULL)
@@ -488,7 +573,7 @@ static void measure(struct upcall *c, struct slice data)
 	else if (which != c->unfinished)
 		pace_begin(&c->pace, loop_now_us(c->pool->loop));
 	else
-		pace_add(&c->pace, data.n);
+		pace_add(&c->pace, wire_n);
 	c->unfinished = which;
 }
 
@@ -496,6 +581,37 @@ static bool too_much(const struct upcall *c)
 {
 	return c->req.body_max > 0 &&
 		(c->got > c->req.body_max || (c->h1.has_length && c->h1.length > c->req.body_max));
+}
+
+// Takes bytes of the body as they came; false when the call is over and gone.
+static bool take_body(struct upcall *c, struct slice data)
+{
+	size_t n = data.n; // on the wire, which its pace is measured by
+	if (UNLIKELY(c->unpack != NULL)) {
+		struct str *to = c->req.stream ? &c->plain : &c->body;
+		struct err err = {0};
+		if (c->req.stream)
+			str_clear(to);
+		size_t before = to->n;
+		enum err_code code = unpack_part(c->unpack, data, to, &err);
+		if (code) {
+			bool large = code == ERR_BODY_TOO_LARGE;
+			fail(c, large ? UP_TOO_LARGE : UP_BAD,
+				large ? ERR_UPSTREAM_TOO_LARGE : ERR_UPSTREAM_BAD_RESPONSE,
+				err.message);
+			return false;
+		}
+		data = (struct slice){to->p + before, to->n - before};
+	} else if (!c->req.stream) {
+		collect(c, data);
+	}
+	c->got += data.n;
+	if (c->req.stream && data.n > 0 && !too_much(c) && !deliver_data(c, data)) {
+		call_free(c);
+		return false;
+	}
+	measure(c, data, n);
+	return true;
 }
 
 // Reads what is in the buffer. False when the call is over (and gone).
@@ -508,9 +624,9 @@ static bool digest(struct upcall *c, struct slice in)
 		case H1_MORE:
 			return true;
 		case H1_HEAD:
-			if (is_encoded(c)) {
+			if (!read_coding(c)) {
 				fail(c, UP_BAD, ERR_UPSTREAM_BAD_RESPONSE,
-					"the answer is compressed though that was not asked for");
+					"the answer is packed in a way that was not asked for");
 				return false;
 			}
 			if (!deliver_head(c)) {
@@ -519,14 +635,8 @@ static bool digest(struct upcall *c, struct slice in)
 			}
 			break;
 		case H1_DATA:
-			c->got += data.n;
-			if (!c->req.stream)
-				collect(c, data);
-			else if (!too_much(c) && !deliver_data(c, data)) {
-				call_free(c);
+			if (!take_body(c, data))
 				return false;
-			}
-			measure(c, data);
 			break;
 		case H1_DONE:
 			complete(c, in.n == 0);
@@ -611,6 +721,7 @@ struct upcall *upstream_start(struct upstream_pool *p, const struct upstream_req
 	c->arg = arg;
 	c->start_us = c->last_us = loop_now_us(p->loop);
 	c->origin = conn_origin_take(p, req->url, req->pool_key);
+	c->was_critical = req->live != NULL && atomic_load(&req->live->health) == HEALTH_CRITICAL;
 	write_head(c);
 	c->conn = req->once ? NULL : conn_take(c->origin, &hooks, c);
 	if (c->conn == NULL) {

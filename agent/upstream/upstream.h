@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Calls to upstreams over HTTP/1.1. libcurl does DNS, proxy, TLS and connect (CONNECT_ONLY in the
 // loop's multi); framing, keep-alive pool, deadlines and byte limits are here. The dialled address
-// is judged in the socket callback; redirects are never followed. One pool per loop and per
+// is judged in the socket callback; redirects are never followed. An answer that is packed although
+// identity was asked for is unpacked under the same limits. One pool per loop and per
 // (origin, key): connections carrying different keys never mix.
 #ifndef YJ_AGENT_UPSTREAM_UPSTREAM_H
 #define YJ_AGENT_UPSTREAM_UPSTREAM_H
@@ -9,6 +10,7 @@
 #include "agent/core/loop.h"
 #include "shared/urlx.h"
 #include "agent/core/settings.h"
+#include "agent/state/live.h"
 #include "shared/rows/vendors.h"
 
 struct upstream_pool;
@@ -24,6 +26,7 @@ enum up_end { // how an exchange ended
 	UP_TIMEOUT_SLOW, // what had begun came at less than agent/core/pace.h asks for
 	UP_TIMEOUT_TOTAL,
 	UP_RESET, // cut before the answer was complete
+	UP_DEAD, // its probes found who is asked dead before the first byte came
 	UP_BAD, // framing not understood
 	UP_TOO_LARGE, // header or body beyond the limit
 	UP_NO_ROOM, // nothing was sent: this agent can open no further connection
@@ -38,7 +41,11 @@ struct upstream_request {
 	enum auth_style auth_style;
 	const char *auth_header; // name, of AUTH_HEADER; borrowed
 	struct slice body; // borrowed until done
-	int64_t connect_ms, first_byte_ms, idle_ms, total_ms; // total 0: none
+	// Silence, slowness and length apart (slowness: agent/core/pace.h). first_byte_ms: from the request
+	// on to the first byte of a whole answer that is not white space, or to a stream's head. wait_ms: a
+	// stream's silence before its head; idle_ms: silence in an answer that has begun, which in a stream
+	// every byte ends. total_ms: the whole exchange. 0: none.
+	int64_t connect_ms, first_byte_ms, wait_ms, idle_ms, total_ms;
 	size_t body_max; // answer bytes; beyond: UP_TOO_LARGE
 	bool stream; // deliver as it comes; otherwise the whole body at once
 	bool once; // what is paid for: always a fresh connection, so that it is never sent again
@@ -46,10 +53,15 @@ struct upstream_request {
 	bool near_only; // a name given by who may not name public addresses: none of those
 	bool background; // no traffic: its name is looked up behind those of requests
 	bool vendor_key; // plain http to a public address is refused
+	// Of an instance: when its probes find it dead before the first byte came, the exchange ends
+	// (UP_DEAD). NULL none; borrowed for the call's life.
+	const struct live *live;
+	uint64_t life;
 };
 
 struct upstream_response { // valid during callbacks only
 	int status;
+	// retry_after: in seconds with a fraction when the server said milliseconds, too.
 	struct slice content_type, retry_after, location, request_id;
 	const struct upstream_header *headers;
 	size_t headers_n;

@@ -102,9 +102,13 @@ static const struct field_set limits_fields = {
 		.unit = "ms", .help = text}
 static const struct field timeouts_rows[] = {
 	DEADLINE(connect_ms, 3000, N_("longest wait for a connection")),
-	DEADLINE(first_byte_ms, 60000, N_("longest wait for the answer's first byte")),
-	DEADLINE(idle_ms, 60000, N_("longest silence inside an answer")),
-	DEADLINE(total_ms, 300000, N_("longest time for all attempts together")),
+	DEADLINE(first_byte_ms, FEATURE_FIRST_BYTE_MS,
+		N_("longest wait of an attempt for a whole answer, or for a stream's first event")),
+	DEADLINE(idle_ms, 60000,
+		N_("longest silence of a stream, from its request on; pings and comments end it")),
+	DEADLINE(total_ms, FEATURE_TOTAL_MS,
+		N_("longest time for all attempts together, of a stream until it has begun; while another"
+		   " target may be asked, an attempt that says nothing uses up half of what is left")),
 	{FEATURE_SUB(timeouts, stream_total_ms), .type = FT_INT, .min = 10, .max = 86400000,
 		.def = 3600000, .unit = "ms",
 		.help = N_("longest life of a stream that has begun")},

@@ -61,6 +61,10 @@ struct target {
 	bool force_upstream_stream; // called as a stream even when the caller does not stream
 };
 
+// Of a feature's timeouts, when it says none.
+#define FEATURE_FIRST_BYTE_MS 600000
+#define FEATURE_TOTAL_MS 1800000
+
 struct feature {
 	const char *name;
 	const char *display_name;

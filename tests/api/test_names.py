@@ -286,3 +286,23 @@ def test_a_former_name_given_again_later_is_not_the_owner(former):
     answer = agent.post(REGISTRY, "/api/v1/services/llm/instances/gpu1/heartbeat", headers=as_is(again))
     assert answer.status == 403
     assert agent.get(GATEWAY, "/v1/models").status == 401  # it had clients: keys are asked for
+
+
+def test_features_of_before_take_longer_times(former):
+    """Those that only hold the former defaults do, once: what is said from now on is what is meant."""
+    agent, _ = former
+
+    def times(name):
+        told = agent.get("config-center", f"/api/v1/features/{name}").body["timeouts"]
+        return told["first_byte_ms"], told["idle_ms"], told["total_ms"]
+    for name in ("chat", "text_to_image", "embeddings", "text_generation"):
+        assert times(name) == (600000, 60000, 1800000), name
+    agent.request("config-center", "PATCH", "/api/v1/features/chat", {
+        "timeouts": {"first_byte_ms": 60000, "total_ms": 300000}})
+    agent.stop()
+    agent.start()
+    assert times("chat") == (60000, 60000, 300000)
+    first = agent.get("config-center", "/api/v1/features/chat/revisions").body["items"][-1]
+    back = agent.post("config-center", "/api/v1/features/chat/rollback",
+                      {"revision": first["revision"]})
+    assert back.status == 200 and times("chat") == (600000, 60000, 1800000), back

@@ -37,12 +37,15 @@ class Upstream:
     def url(self):
         return "http://127.0.0.1:%d/v1" % self.listener.getsockname()[1]
 
-    def begin(self, content_type):
+    def accept(self):
         self.connection, _ = self.listener.accept()
         self.connection.settimeout(30)
         got = b""
         while not got.rstrip().endswith(b"}"):
             got += self.connection.recv(65536)
+
+    def begin(self, content_type):
+        self.accept()
         self.send(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: %s\r\n\r\n"
                   % content_type.encode())
 
@@ -51,6 +54,16 @@ class Upstream:
         self.agent.get(GATEWAY, "/healthz")  # a turn of its loop
         self.clock.advance(then_s)
         self.agent.get(GATEWAY, "/healthz")
+
+    def until(self, future, step_s):
+        """Lets time pass until it is done; the seconds that were passed."""
+        begin = self.clock.mono_us
+
+        def done():
+            self.agent.get(GATEWAY, "/healthz")
+            return future.done()
+        self.clock.pass_until(done, step_s=step_s, what="given up")
+        return (self.clock.mono_us - begin) / 10**6
 
     def gone(self):
         """Whether the agent has hung up."""
@@ -74,9 +87,7 @@ def paced(make_agent, clock):
     agent = make_agent(env={**clock.env, "YIJIAN_TRAFFIC_LOOPS": "1"})
     upstream = Upstream(agent, clock)
     agent.add_key(upstream.url)
-    answer = agent.request(CONFIG, "PATCH", "/api/v1/features/chat", {
-        "timeouts": {"first_byte_ms": 600000, "idle_ms": 60000, "total_ms": 1800000},
-        "retry": {"max_attempts": 1}})
+    answer = agent.request(CONFIG, "PATCH", "/api/v1/features/chat", {"retry": {"max_attempts": 1}})
     assert answer.status == 200, answer
     pool = concurrent.futures.ThreadPoolExecutor(1)
 
@@ -115,14 +126,68 @@ def test_white_space_keeps_a_line_open(paced):
     assert answer.result().status == 200, answer.result()
 
 
-def test_silence_is_silence(paced, clock):
+@pytest.mark.parametrize("early", [True, False])
+def test_a_document_may_take_ten_minutes(paced, clock, early):
+    """With the defaults, and whether its head came early or not."""
     _, upstream, ask = paced
     answer = ask()
-    upstream.begin("application/json")
-    upstream.send(b"\n", 20)
-    clock.pass_until(answer.done, step_s=5, what="given up")
+    text = json.dumps(DOCUMENT).encode()
+    if early:
+        upstream.begin("application/json")
+        upstream.send(b"", 590)
+    else:
+        upstream.accept()
+        clock.advance(590)
+        upstream.send(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n")
+    upstream.send(text[:50], 20)
+    upstream.send(text[50:])
+    upstream.connection.close()
+    assert answer.result().status == 200, answer.result()
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_document_that_never_comes_is_given_up(paced, early):
+    _, upstream, ask = paced
+    answer = ask()
+    if early:
+        upstream.begin("application/json")
+        upstream.send(b"\n")
+    else:
+        upstream.accept()
+    assert 590 <= upstream.until(answer, 20) <= 700
     assert answer.result().error == "upstream_timeout"
-    assert 60 <= clock.mono_us / 10**6 <= 200
+
+
+@pytest.mark.parametrize("said", ["nothing", "head", "comment", "event"])
+def test_a_stream_that_is_silent_is_given_up(paced, said):
+    """From its request on, not from its head or its first event."""
+    _, upstream, ask = paced
+    answer = ask(stream=True)
+    if said == "nothing":
+        upstream.accept()
+    else:
+        upstream.begin("text/event-stream")
+    if said == "comment":
+        upstream.send(b": queued\n\n", 50)
+        upstream.send(b": queued\n\n")
+    if said == "event":
+        upstream.send(chunk(content="a") + b"\n\n")
+    assert 55 <= upstream.until(answer, 5) <= 90
+    if said == "event":
+        assert answer.result()[-1]["error"]["code"] == "stream_interrupted"
+    else:
+        assert answer.result() == [], "an error, not a stream"
+
+
+def test_a_stream_may_wait_in_a_queue(paced):
+    """Comments before its first event renew the wait."""
+    _, upstream, ask = paced
+    answer = ask(stream=True)
+    upstream.begin("text/event-stream")
+    for _ in range(12):
+        upstream.send(b": queued\n\n", 40)
+    upstream.send(chunk(content="b") + b"\n\n" + chunk() + b"\n\ndata: [DONE]\n\n")
+    assert answer.result()[-1] == "[DONE]"
 
 
 @pytest.mark.parametrize("ping", [b": ping\n\n", b": ping\n", b"\n"])
