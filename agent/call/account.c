@@ -6,6 +6,7 @@
 #include "agent/call/admit.h"
 #include "agent/call/call.h"
 #include "agent/core/events.h"
+#include "agent/protocol/table.h"
 #include "shared/jw.h"
 #include "shared/num.h"
 #include "shared/utf8.h"
@@ -27,6 +28,8 @@ void gw_headers(struct gw_call *c)
 		req_header_add(r, "X-Yijian-Target", c->tries[c->tries_n - 1].target);
 	if (c->reason != NULL)
 		req_header_add(r, "X-Yijian-Reason", c->reason);
+	if (UNLIKELY(c->dropped != NULL))
+		req_header_add(r, "X-Yijian-Dropped", c->dropped);
 	req_header_add_number(r, "X-Yijian-Attempts", (int64_t)c->tries_n + (c->cand != NULL));
 }
 
@@ -38,44 +41,27 @@ static bool is_refusal(const struct gw_call *c, const struct err *e)
 
 int gw_error_status(const struct gw_call *c, const struct err *e)
 {
-	return is_refusal(c, e) ? c->error.status : err_row(e->code)->status;
+	const struct dialect_row *d = dialect_row(c->in.dialect);
+	int status = is_refusal(c, e) ? c->error.status : err_row(e->code)->status;
+	return d->status != NULL ? d->status(status) : status;
 }
 
+// What the upstream said of the request goes back with the upstream's status, type and code, in
+// the caller's shape whatever the upstream's was.
 void gw_error_json(const struct gw_call *c, const struct err *e, struct str *out)
 {
 	static const struct adapter_error none;
 	const struct adapter_error *u = is_refusal(c, e) ? &c->error : &none;
 	const struct err_row *row = err_row(e->code);
 	const char *param = u->param[0] != '\0' ? u->param : u == &none ? e->field : "";
-	struct jw w = jw_to(out);
 	bool own = e->code != ERR_UPSTREAM_REJECTED; // a code that says more than the upstream's
-	jw_obj(&w, NULL);
-	jw_obj(&w, "error");
-	jw_str(&w, "message", e->message);
-	jw_str(&w, "type", u->type[0] != '\0' && !own ? u->type : row->type);
-	jw_str(&w, "param", param[0] != '\0' ? param : NULL);
-	jw_str(&w, "code", own || u->wire_code[0] == '\0' ? row->code : u->wire_code);
-	jw_str(&w, "request_id", c->r->id);
-	jw_obj_end(&w);
-	jw_obj_end(&w);
-}
-
-// What the upstream said of the request goes back with the upstream's status, type and code, in
-// OpenAI's shape whatever the upstream's was.
-static void reply_refusal(struct gw_call *c, const struct err *e)
-{
-	const struct adapter_error *u = &c->error;
-	const struct err_row *row = err_row(e->code);
-	struct str out = STR_INIT;
-	bool own = e->code != ERR_UPSTREAM_REJECTED;
-	if (c->in.dialect == DIALECT_ANTHROPIC) {
-		messages_error(u->status, own || u->wire_code[0] == '\0' ? row->code : u->wire_code,
-			e->message, c->r->id, &out);
-		req_reply_json(c->r, u->status, &out);
-		return;
-	}
-	gw_error_json(c, e, &out);
-	req_reply_json(c->r, u->status, &out);
+	const struct dialect_error told = {.status = gw_error_status(c, e),
+		.type = u->type[0] != '\0' && !own ? u->type : row->type,
+		.code = own || u->wire_code[0] == '\0' ? row->code : u->wire_code,
+		.param = param[0] != '\0' ? param : NULL,
+		.message = e->message,
+		.request_id = c->r->id};
+	dialect_row(c->in.dialect)->error(&told, out);
 }
 
 void gw_tell_retry(struct gw_call *c, int64_t s)
@@ -97,10 +83,13 @@ void gw_fail(struct gw_call *c, const struct err *e)
 	else if (c->refused == REFUSED_NOT)
 		c->refused = refusal_of(e->code);
 	gw_account(c, status, e->code);
-	if (refusal)
-		reply_refusal(c, e);
-	else
+	if (!refusal) {
 		req_fail(c->r, e);
+		return;
+	}
+	struct str out = STR_INIT;
+	gw_error_json(c, e, &out);
+	req_reply_json(c->r, status, &out);
 }
 
 // ---- decisions: every one that failed or fell back is kept ----
@@ -318,7 +307,8 @@ void gw_settle_usage(struct gw_call *c)
 		c->usage = c->chunks.usage;
 	if (c->usage.in >= 0 || c->usage.out >= 0 || c->usage.images >= 0) {
 		c->usage_source = COST_REPORTED;
-	} else if (c->events > 0 && c->in.offer != OFFER_RESPONSES && !usage_is_absurd(&c->usage)) {
+	} else if (c->events > 0 && c->call->offer != OFFER_RESPONSES &&
+		!usage_is_absurd(&c->usage)) {
 		c->usage.out = c->events;
 		c->usage_source = COST_COUNTED;
 	}

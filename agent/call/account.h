@@ -30,7 +30,7 @@ void gw_headers(struct gw_call *c);
 void gw_tell_retry(struct gw_call *c, int64_t s);
 // Answers with an error, and with what retry_after_s says, and ends the call.
 void gw_fail(struct gw_call *c, const struct err *e);
-// What it would answer, in OpenAI's shape.
+// What it would answer, in the caller's shape.
 int gw_error_status(const struct gw_call *c, const struct err *e);
 void gw_error_json(const struct gw_call *c, const struct err *e, struct str *out);
 // Counts and tells what happened, once.

@@ -37,7 +37,7 @@ static void estimate(const struct gw_call *c, struct price_usage *u)
 	bool by_tokens = c->in.offer == OFFER_CHAT || c->in.offer == OFFER_COMPLETIONS ||
 		c->in.offer == OFFER_RESPONSES || c->in.offer == OFFER_EMBEDDINGS;
 	// The pieces of /v1/responses are not tokens.
-	if (!by_tokens || (c->in.offer == OFFER_RESPONSES && c->send.stream))
+	if (!by_tokens || (c->in.offer == OFFER_RESPONSES && !c->translate && c->send.stream))
 		return;
 	u->source = COST_ESTIMATED;
 	if (u->in < 0)

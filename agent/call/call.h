@@ -10,7 +10,7 @@
 #include "agent/record/decisions.h"
 #include "agent/protocol/fold.h"
 #include "agent/record/history.h"
-#include "agent/protocol/dialect_anthropic.h"
+#include "agent/protocol/dialect.h"
 #include "agent/state/price.h"
 #include "agent/core/agent.h"
 #include "agent/protocol/error.h"
@@ -77,6 +77,8 @@ struct gw_call {
 	const struct route *route;
 	struct adapter_call in;
 	struct adapter_call *chat; // the same in OpenAI's words, once needed; NULL until then
+	unsigned chat_takes; // what was taken into account there
+	const char *dropped; // names of what has no word there, in the request's arena; NULL none
 	const struct adapter_call *call; // what this attempt's adapter reads: one of the two
 	// decisions
 	struct decide_request ask;
@@ -123,7 +125,7 @@ struct gw_call {
 	struct adapter_stream chunks;
 	struct fold *fold; // the caller does not stream, the upstream does
 	struct adapter_answer folded; // what it came to; points into the buffers below
-	struct messages_stream face;
+	struct turn *face; // the answer told again; NULL: it passes untouched
 	struct str out, instead; // batch to the caller; what came instead of a stream
 	struct str middle; // events on their way to fold or translation
 	struct loop_timer timer;

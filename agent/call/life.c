@@ -13,6 +13,15 @@
 #define SPARE_BYTES_MAX ((size_t)128 * 1024) // of one buffer
 #define CLEAR_STEP 1024 // longer ones the C library begins more slowly
 
+void gw_face_free(struct gw_call *c)
+{
+	if (LIKELY(c->face == NULL))
+		return;
+	turn_release(c->face);
+	free(c->face);
+	c->face = NULL;
+}
+
 static void call_delete(struct gw_call *c)
 {
 	str_release(&c->send.path);
@@ -25,6 +34,7 @@ static void call_delete(struct gw_call *c)
 	str_release(&c->instead);
 	str_release(&c->middle);
 	fold_free(c->fold);
+	gw_face_free(c);
 	sse_release(&c->reader);
 	free(c);
 }
@@ -104,6 +114,7 @@ void gw_call_free(struct gw_call *c)
 	keep_small(&c->middle);
 	fold_free(c->fold);
 	c->fold = NULL;
+	gw_face_free(c);
 	if (c->sse)
 		sse_release(&c->reader);
 	c->next = gl->spare;

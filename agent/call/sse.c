@@ -6,6 +6,7 @@
 
 #include "agent/call/account.h"
 #include "agent/call/call.h"
+#include "agent/protocol/table.h"
 
 static void on_drain(struct req *r)
 {
@@ -42,13 +43,9 @@ void gw_sse_flush(struct gw_call *c)
 	}
 }
 
-// A comment is one line without an empty one behind it: some clients take that for an event.
 void gw_sse_ping(struct gw_call *c)
 {
-	if (c->in.dialect == DIALECT_ANTHROPIC)
-		messages_ping(&c->out);
-	else
-		str_add_slice(&c->out, SLICE(": ping\n"));
+	dialect_row(c->in.dialect)->ping(&c->out);
 	gw_sse_flush(c);
 }
 

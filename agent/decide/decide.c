@@ -120,7 +120,7 @@ static bool makes_size(const struct candidate *c, int64_t width, int64_t height)
 
 static enum skip judge_fit(const struct candidate *c, const struct decide_request *req)
 {
-	if (c->unspoken || protocol_as(c->protocol, req->offer) == PROTO_COUNT)
+	if (c->unspoken || protocol_as(c->protocol, c->target->vendor, req->offer) == PROTO_COUNT)
 		return SKIP_CAPABILITY_MISSING;
 	if ((c->lacks & req->needs) != 0)
 		return SKIP_CAPABILITY_MISSING;

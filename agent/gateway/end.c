@@ -54,7 +54,7 @@ void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after,
 		in != NULL ? in->engine : c->cand->key->doc.vendor, status, body, key, &c->error);
 	c->error.outcome = gw_outcome_at(c->cand, c->error.outcome);
 	// Asked for what it was only taken to have: it does not, which says nothing of what it has.
-	if (status == 404 && protocol_row(c->cand->protocol)->offer != c->in.offer)
+	if (status == 404 && c->adapter->protocol != c->cand->protocol)
 		c->error.outcome = OUT_CLIENT;
 	// A name that came from the caller may be wrong for this caller alone.
 	if (c->error.outcome == OUT_MODEL_GONE && c->cand->target->upstream_model == NULL)

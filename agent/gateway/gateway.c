@@ -13,6 +13,7 @@
 #include "agent/call/sse.h"
 #include "agent/gateway/private.h"
 #include "agent/protocol/batch.h"
+#include "agent/protocol/table.h"
 #include "shared/multipart.h"
 #include "shared/text.h"
 
@@ -101,7 +102,7 @@ static void go(struct gw_call *c, struct err *err)
 }
 
 // By what the endpoint takes: JSON, a form, or a list that may be long.
-static enum err_code read_call(struct gw_call *c, enum offer offer, bool need_model,
+static enum err_code read_call(struct gw_call *c, enum dialect d, enum offer offer, bool need_model,
 	struct err *err)
 {
 	struct req *r = c->r;
@@ -115,33 +116,12 @@ static enum err_code read_call(struct gw_call *c, enum offer offer, bool need_mo
 			return err->code;
 		return adapter_read_form(form, type, offer, need_model, &c->in, err);
 	}
-	enum err_code code = adapter_read(r->body, offer, need_model, &c->in, err);
+	enum err_code code = dialect_row(d)->read(r->body, offer, need_model, &c->in, err);
 	if (code == ERR_OK)
 		code = prompt_judge(&c->in, err);
 	if (code == ERR_OK && (offer == OFFER_EMBEDDINGS || offer == OFFER_RERANK))
 		code = batch_read(&c->in, err);
 	return code;
-}
-
-static void serve(struct req *r, enum offer offer)
-{
-	struct gw_call *c = gw_call_new(gw_loop_of(r));
-	struct err err = {0};
-	c->r = r;
-	if (read_call(c, offer, true, &err) == ERR_OK)
-		go(c, &err);
-	if (err.code != ERR_OK)
-		refuse(r, c, &err);
-}
-
-void h_chat(struct req *r)
-{
-	serve(r, OFFER_CHAT);
-}
-
-void h_responses(struct req *r)
-{
-	serve(r, OFFER_RESPONSES);
 }
 
 // Features asked for by header, when they are what such a header may say.
@@ -157,18 +137,38 @@ static struct slice beta_of(const struct req *r)
 	return text.n <= BETA_MAX ? text : (struct slice){NULL, 0};
 }
 
-void h_messages(struct req *r)
+static void serve_in(struct req *r, enum dialect d, enum offer offer)
 {
 	struct gw_call *c = gw_call_new(gw_loop_of(r));
 	struct err err = {0};
 	c->r = r;
-	if (messages_read(r->body, &c->in, &err) == ERR_OK &&
-		prompt_judge(&c->in, &err) == ERR_OK) {
-		c->in.beta = beta_of(r);
+	if (read_call(c, d, offer, true, &err) == ERR_OK) {
+		if (UNLIKELY((r->ep->flags & EPF_ANTHROPIC) != 0))
+			c->in.beta = beta_of(r);
 		go(c, &err);
 	}
 	if (err.code != ERR_OK)
 		refuse(r, c, &err);
+}
+
+static void serve(struct req *r, enum offer offer)
+{
+	serve_in(r, DIALECT_OPENAI, offer);
+}
+
+void h_chat(struct req *r)
+{
+	serve(r, OFFER_CHAT);
+}
+
+void h_messages(struct req *r)
+{
+	serve_in(r, DIALECT_ANTHROPIC, OFFER_CHAT);
+}
+
+void h_responses(struct req *r)
+{
+	serve_in(r, DIALECT_RESPONSES, OFFER_RESPONSES);
 }
 
 void h_completions(struct req *r)
@@ -201,13 +201,19 @@ void h_rerank(struct req *r)
 	serve(r, OFFER_RERANK);
 }
 
+// An invocation speaks as the feature's endpoint does.
+static enum dialect invoked_in(const struct feature_obj *f)
+{
+	return f->doc.endpoint == OFFER_RESPONSES ? DIALECT_RESPONSES : DIALECT_OPENAI;
+}
+
 void gateway_invoke(struct req *r, const struct feature_obj *f)
 {
 	struct gw_call *c = gw_call_new(gw_loop_of(r));
 	struct err err = {0};
 	c->r = r;
 	c->feature = f;
-	if (read_call(c, (enum offer)f->doc.endpoint, false, &err) != ERR_OK ||
+	if (read_call(c, invoked_in(f), (enum offer)f->doc.endpoint, false, &err) != ERR_OK ||
 		gw_check_limits(c, &err) != ERR_OK)
 		refuse(r, c, &err);
 	else

@@ -107,7 +107,7 @@ static bool begin(struct gw_call *c, int i, bool forced)
 		decide_tried(&c->ask, i);
 	if (c->tries_n > 0)
 		metric_cell_add(c->cells->fallbacks, 1);
-	c->adapter = adapter_for(protocol_as(cand->protocol, c->in.offer));
+	c->adapter = adapter_for(protocol_as(cand->protocol, cand->target->vendor, c->in.offer));
 	if (!gw_secret_of(c->gl, cand, &c->secret, &err)) {
 		pass_over(c, i, err.code, err_row(err.code)->code);
 		return false;

@@ -1,55 +1,80 @@
 // SPDX-License-Identifier: MIT
-// The caller's side of an answer: relayed as the adapter wrote it, translated into the caller's
-// dialect, or folded into one document.
+// The caller's side of an answer: relayed as the adapter wrote it, told again in the caller's dialect,
+// or folded into one document.
 #include "agent/gateway/private.h"
 
 #include <string.h>
+#include "agent/call/life.h"
 #include "agent/call/sse.h"
+#include "agent/protocol/table.h"
+#include "shared/mem.h"
 #include "shared/text.h"
 
 static const char broken_text[] = "the upstream's stream ended before it was complete";
 
 // ---- how it gets there ----
 
-// The caller's request in OpenAI's words, made once.
-static enum err_code translate(struct gw_call *c, struct err *err)
+// True when another candidate that was not asked yet speaks the caller's dialect itself: what has no
+// word elsewhere is its to take.
+static bool native_left(const struct gw_call *c)
 {
-	struct str body = STR_INIT;
-	enum err_code code = ERR_OK;
-	if (c->chat != NULL)
+	for (size_t i = 0; i < c->route->n; i++) {
+		const struct candidate *cand = &c->route->v[i];
+		const struct adapter *a = cand->unspoken ? NULL : adapter_for(cand->protocol);
+		if (a != NULL && (a->dialects >> c->in.dialect & 1) != 0 && cand->live != NULL &&
+			c->per_candidate[i] == 0)
+			return true;
+	}
+	return false;
+}
+
+// The caller's request in OpenAI's words, made once for all candidates that take the same.
+static enum err_code translate(struct gw_call *c, const struct candidate *cand, struct err *err)
+{
+	unsigned takes = dialect_takes(cand) | (native_left(c) ? 0 : TAKES_LOSS);
+	struct str body = STR_INIT, dropped = STR_INIT;
+	if (c->chat != NULL && c->chat_takes == takes)
 		return ERR_OK;
-	code = messages_to_chat(&c->in, &body, err);
+	struct dialect_chat to = {&c->in, takes, &body, &dropped, false};
+	enum err_code code = dialect_row(c->in.dialect)->chat(&to, err);
 	if (code == ERR_OK) {
 		struct slice kept = {arena_slice(&c->r->arena, str_slice(&body)), body.n};
 		struct adapter_call *chat = arena_alloc(&c->r->arena, sizeof(*chat));
-		code = adapter_read(kept, c->in.offer, false, chat, err);
+		code = adapter_read(kept, OFFER_CHAT, false, chat, err);
 		memcpy(chat->model, c->in.model, sizeof(chat->model));
 		chat->translated = true;
 		c->chat = chat;
+		c->chat_takes = takes;
+		c->dropped = dropped.n > 0 ? arena_slice(&c->r->arena, str_slice(&dropped)) : NULL;
 	}
 	str_release(&body);
+	str_release(&dropped);
 	return code;
 }
 
 enum err_code gw_sink_choose(struct gw_call *c, const struct candidate *cand, struct err *err)
 {
+	const struct dialect_row *d = dialect_row(c->in.dialect);
 	bool speaks = (c->adapter->dialects >> c->in.dialect & 1) != 0;
 	enum err_code code = ERR_OK;
 	c->call = &c->in;
+	gw_face_free(c); // of an attempt that failed
+	fold_free(c->fold);
+	c->fold = NULL;
 	// What is folded comes as OpenAI's events.
-	c->translate = c->in.dialect != DIALECT_OPENAI &&
+	c->translate = d->chat != NULL &&
 		(!speaks || (!c->in.stream && adapter_streams(&c->in, &c->feature->doc, cand)));
 	if (UNLIKELY(c->translate)) {
-		code = translate(c, err);
+		code = translate(c, cand, err);
 		c->call = c->chat;
+		c->face = mem_zalloc(1, sizeof(*c->face));
+		turn_begin(c->face, c->in.stream ? d->words : d->whole_words, &c->in, c->serial,
+			c->wall_ms / 1000);
 	}
 	adapter_stream_reset(&c->chunks, c->wall_ms, c->serial);
 	c->chunks.want_usage = c->in.want_usage || c->translate || !c->in.stream;
 	c->first_us = c->events = 0;
 	c->usage = ADAPTER_USAGE_UNKNOWN;
-	fold_free(c->fold); // of an attempt that failed
-	c->fold = NULL;
-	messages_stream_reset(&c->face);
 	return code;
 }
 
@@ -61,7 +86,7 @@ struct str *gw_sink_to(struct gw_call *c)
 static bool take_event(struct gw_call *c, struct slice data)
 {
 	if (c->in.stream)
-		return messages_chunk(&c->face, data, &c->out);
+		return turn_chunk(c->face, data, &c->out);
 	if (c->fold == NULL)
 		c->fold = fold_new();
 	return fold_add(c->fold, data);
@@ -83,38 +108,20 @@ bool gw_sink_take(struct gw_call *c)
 
 // ---- the ends of streams ----
 
-// Messages, responses and audio end with an event of their own.
 void gw_sink_end(struct gw_call *c)
 {
-	if (c->translate)
-		messages_end(&c->face, &c->out);
-	else if (c->in.dialect == DIALECT_OPENAI &&
-		(c->in.offer == OFFER_CHAT || c->in.offer == OFFER_COMPLETIONS))
-		str_add_slice(&c->out, SLICE("data: [DONE]\n\n"));
+	dialect_row(c->in.dialect)->end(c->face, &c->in, &c->out);
 	gw_sse_flush(c);
 }
 
-// SDKs take an event for an error by the member "error"; of responses the type is documented, too.
 void gw_sink_broken(struct gw_call *c)
 {
 	const struct err_row *row = err_row(ERR_STREAM_INTERRUPTED);
-	struct str *out = &c->out;
-	if (c->in.dialect == DIALECT_ANTHROPIC) {
-		messages_error_event(row->code, broken_text, out);
-		gw_sse_flush(c);
-		return;
-	}
-	if (c->in.offer == OFFER_RESPONSES)
-		str_addf(out,
-			"event: error\ndata: {\"type\":\"error\",\"code\":\"%s\","
-			"\"message\":\"%s\",\"param\":null,\"sequence_number\":%lld,",
-			row->code, broken_text, (long long)c->events);
-	else
-		str_add_slice(out, SLICE("data: {"));
-	str_addf(out,
-		"\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,"
-		"\"code\":\"%s\"}}\n\n",
-		broken_text, row->type, row->code);
+	const struct dialect_error e = {.status = row->status,
+		.type = row->type,
+		.code = row->code,
+		.message = broken_text};
+	dialect_row(c->in.dialect)->broken(c->face, &e, c->events, &c->out);
 	gw_sse_flush(c);
 }
 
@@ -132,7 +139,7 @@ bool gw_sink_whole(struct gw_call *c, struct adapter_answer *answer)
 	if (!c->translate)
 		return true;
 	str_clear(&c->middle);
-	if (!messages_answer(answer->body, &c->middle))
+	if (!dialect_row(c->in.dialect)->answer(c->face, answer->body, &c->middle))
 		return false;
 	answer->body = str_slice(&c->middle);
 	answer->content_type = "application/json";

@@ -25,22 +25,10 @@ static enum err_code no_word(const char *field, struct err *err)
 		_("this target takes text, images and function tools only"));
 }
 
-// Nothing but white space, as it stands between JSON's quotes.
-static bool is_blank(struct slice inner)
-{
-	for (size_t i = 0; i < inner.n; i++) {
-		if (inner.p[i] == '\\' && i + 1 < inner.n && strchr("nrt", inner.p[i + 1]) != NULL)
-			i++;
-		else if (inner.p[i] != ' ')
-			return false;
-	}
-	return true;
-}
-
 // Blank text is refused by it.
 static void add_text_block(struct str *out, struct slice inner)
 {
-	if (is_blank(inner))
+	if (aj_is_blank(inner))
 		return;
 	aj_comma(out);
 	str_add_slice(out, SLICE("{\"type\":\"text\""));

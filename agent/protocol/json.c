@@ -32,6 +32,17 @@ bool aj_object(const struct aj *o, const char *key, struct aj *ret)
 	return m != NULL && aj_scan(m->value, ret);
 }
 
+bool aj_is_blank(struct slice inner)
+{
+	for (size_t i = 0; i < inner.n; i++) {
+		if (inner.p[i] == '\\' && i + 1 < inner.n && strchr("nrt", inner.p[i + 1]) != NULL)
+			i++;
+		else if (inner.p[i] != ' ')
+			return false;
+	}
+	return true;
+}
+
 struct slice aj_inner(struct slice string)
 {
 	if (string.n < 2 || string.p[0] != '"')

@@ -27,6 +27,8 @@ bool aj_is(const struct aj *o, const char *key, const char *text);
 bool aj_true(const struct aj *o, const char *key);
 // Whole non-negative number, -1 otherwise.
 int64_t aj_count(const struct aj *o, const char *key);
+// True for nothing but white space, as it stands between quotes.
+bool aj_is_blank(struct slice inner);
 // Between the quotes of a string value.
 struct slice aj_inner(struct slice string);
 // Appends the text a string value (with its quotes) stands for.

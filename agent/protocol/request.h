@@ -11,7 +11,7 @@
 #define CALL_MEMBERS_MAX 96 // top-level members of a request
 
 // Whose shape the caller speaks, and is answered in.
-enum dialect { DIALECT_OPENAI, DIALECT_ANTHROPIC };
+enum dialect { DIALECT_OPENAI, DIALECT_ANTHROPIC, DIALECT_RESPONSES, DIALECT_COUNT };
 
 struct multipart;
 

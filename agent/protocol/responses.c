@@ -73,7 +73,7 @@ static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adap
 }
 
 const struct adapter adapter_openai_responses = {.protocol = PROTO_OPENAI_RESPONSES,
-	.dialects = 1u << DIALECT_OPENAI,
+	.dialects = 1u << DIALECT_RESPONSES,
 	.build = build,
 	.parse = parse,
 	.chunk = chunk};

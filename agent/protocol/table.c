@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The one place that knows every adapter of requests: a row for each protocol but those of pictures.
+// The one place that knows every adapter of requests, a row for each protocol but those of pictures,
+// and every dialect.
 #include "agent/protocol/table.h"
 
 static const struct adapter *const adapters[PROTO_COUNT] = {
@@ -24,4 +25,15 @@ static const struct adapter *const adapters[PROTO_COUNT] = {
 const struct adapter *adapter_for(enum protocol p)
 {
 	return adapters[p];
+}
+
+static const struct dialect_row *const dialects[DIALECT_COUNT] = {
+	[DIALECT_OPENAI] = &dialect_openai,
+	[DIALECT_ANTHROPIC] = &dialect_anthropic,
+	[DIALECT_RESPONSES] = &dialect_responses,
+};
+
+const struct dialect_row *dialect_row(enum dialect d)
+{
+	return dialects[d];
 }

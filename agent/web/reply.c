@@ -9,7 +9,7 @@
 #include "agent/web/private.h"
 #include <strings.h>
 #include <time.h>
-#include "agent/protocol/dialect_anthropic.h"
+#include "agent/protocol/table.h"
 #include "shared/clock.h"
 #include "shared/jw.h"
 #include "shared/mem.h"
@@ -30,29 +30,43 @@ static bool is_openai(const struct web_req *q)
 		!(q->match.path_known && q->r.path.n == 1);
 }
 
+// Whose shape an error has on the model traffic's paths, a path that is none of ours included.
+static const struct dialect_row *dialect_of(const struct req *r)
+{
+	bool anthropic = r->ep != NULL
+		? (r->ep->flags & EPF_ANTHROPIC) != 0
+		: slice_starts(r->path, "/v1/messages") || slice_starts(r->path, "/messages");
+	return dialect_row(anthropic ? DIALECT_ANTHROPIC : DIALECT_OPENAI);
+}
+
+static int status_of(const struct web_req *q, const struct err_row *row)
+{
+	const struct dialect_row *d = dialect_of(&q->r);
+	return is_openai(q) && d->status != NULL ? d->status(row->status) : row->status;
+}
+
 void web_error_body(const struct req *r, bool openai, const struct err *e, struct str *out)
 {
 	const struct err_row *row = err_row(e->code);
-	struct jw w = jw_to(out);
-	if (r->ep != NULL && (r->ep->flags & EPF_ANTHROPIC) != 0) {
-		messages_error(row->status, row->code, e->message, r->id, out);
+	const struct dialect_error told = {.status = row->status,
+		.type = row->type,
+		.code = row->code,
+		.param = e->field[0] ? e->field : NULL,
+		.message = e->message,
+		.request_id = r->id};
+	if (openai) {
+		dialect_of(r)->error(&told, out);
 		return;
 	}
+	struct jw w = jw_to(out);
 	jw_obj(&w, NULL);
 	jw_obj(&w, "error");
-	if (openai) {
-		jw_str(&w, "message", e->message);
-		jw_str(&w, "type", row->type);
-		jw_str(&w, "param", e->field[0] ? e->field : NULL);
-		jw_str(&w, "code", row->code);
-	} else {
-		jw_str(&w, "code", row->code);
-		jw_str(&w, "message", e->message);
-		if (e->field[0])
-			jw_str(&w, "field", e->field);
-		if (e->hint[0])
-			jw_str(&w, "hint", e->hint);
-	}
+	jw_str(&w, "code", row->code);
+	jw_str(&w, "message", e->message);
+	if (e->field[0])
+		jw_str(&w, "field", e->field);
+	if (e->hint[0])
+		jw_str(&w, "hint", e->hint);
 	jw_str(&w, "request_id", r->id);
 	jw_obj_end(&w);
 	jw_obj_end(&w);
@@ -85,7 +99,7 @@ void req_fail(struct req *r, const struct err *e)
 	web_tell_denied(r->web, e->code);
 	error_headers(r, row);
 	web_error_body(r, is_openai(r->web), e, &body);
-	req_reply_json(r, hop ? STATUS_LOOP_DETECTED : row->status, &body);
+	req_reply_json(r, hop ? STATUS_LOOP_DETECTED : status_of(r->web, row), &body);
 }
 
 void req_fail_code(struct req *r, enum err_code code)

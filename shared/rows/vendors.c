@@ -259,12 +259,12 @@ enum protocol protocol_default(const char *vendor, const char *engine, enum offe
 	return (enum protocol)offer;
 }
 
-enum protocol protocol_as(enum protocol p, enum offer offer)
+enum protocol protocol_as(enum protocol p, const char *vendor, enum offer offer)
 {
 	if (LIKELY(protocols[p].offer == offer))
 		return p;
-	if (offer == OFFER_RESPONSES &&
-		(p == PROTO_OPENAI_CHAT || p == PROTO_DASHSCOPE_CHAT || p == PROTO_OLLAMA_CHAT))
-		return PROTO_OPENAI_RESPONSES;
-	return PROTO_COUNT;
+	if (offer != OFFER_RESPONSES || protocols[p].offer != OFFER_CHAT)
+		return PROTO_COUNT;
+	bool own = vendor != NULL && strcmp(vendor, "openai") == 0 && p == PROTO_OPENAI_CHAT;
+	return own ? PROTO_OPENAI_RESPONSES : p;
 }

@@ -124,9 +124,9 @@ const char *protocol_name(enum protocol p); // "openai.chat"
 // The protocol in which a vendor (or an engine of one's own) is asked for an offer when its target
 // names none; either may be NULL.
 enum protocol protocol_default(const char *vendor, const char *engine, enum offer offer);
-// How that upstream is asked for another offer of the same kind, PROTO_COUNT when it is not: whoever
-// has OpenAI's chat is taken to have its responses.
-enum protocol protocol_as(enum protocol p, enum offer offer);
+// How that upstream is asked for another offer of the same kind, PROTO_COUNT when it is not. Of the
+// responses, OpenAI has its own; whoever else has a chat is asked for that. vendor may be NULL.
+enum protocol protocol_as(enum protocol p, const char *vendor, enum offer offer);
 extern const char *const error_shape_names[]; // NULL-terminated, in enum order, for field rows
 extern const char *const offer_names[]; // NULL-terminated, in enum order, for field rows
 extern const char *const protocol_names[]; // NULL-terminated, in enum order, for field rows

@@ -105,7 +105,7 @@ def test_translates_for_others(agent, plain):
         {"role": "user", "content": [
             {"type": "text", "text": "look"},
             {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]},
-        {"role": "assistant", "content": "so", "tool_calls": [
+        {"role": "assistant", "content": "so", "reasoning_content": "hm", "tool_calls": [
             {"id": "t1", "type": "function",
              "function": {"name": "f", "arguments": "{\"x\": 1}"}}]},
         {"role": "tool", "tool_call_id": "t1", "content": "42"},
@@ -114,11 +114,11 @@ def test_translates_for_others(agent, plain):
 
 @pytest.mark.parametrize("body, status, kind", [
     ({**ASK, "model": "nobody"}, 404, "not_found_error"),
-    ({"model": "chat", "messages": []}, 422, "invalid_request_error"),
-    ({**ASK, "max_tokens": "x"}, 422, "invalid_request_error"),
-    ({**ASK, "tools": [{"type": "web_search_20250305", "name": "w"}]}, 422,
+    ({"model": "chat", "messages": []}, 400, "invalid_request_error"),
+    ({**ASK, "max_tokens": "x"}, 400, "invalid_request_error"),
+    ({**ASK, "tools": [{"type": "web_search_20250305", "name": "w"}]}, 400,
      "invalid_request_error"),
-    ({**ASK, "messages": [{"role": "tool", "content": "x"}]}, 422, "invalid_request_error"),
+    ({**ASK, "messages": [{"role": "tool", "content": "x"}]}, 400, "invalid_request_error"),
 ])
 def test_errors_of_the_request(agent, plain, body, status, kind):
     answer = agent.post(GW, PATH, body)

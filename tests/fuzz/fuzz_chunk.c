@@ -6,7 +6,7 @@
 #include <string.h>
 #include "agent/protocol/adapter.h"
 #include "agent/protocol/fold.h"
-#include "agent/protocol/dialect_anthropic.h"
+#include "agent/protocol/table.h"
 #include "shared/sse.h"
 
 static const struct adapter *const adapters[] = {&adapter_openai_chat, &adapter_openai_completions,
@@ -36,33 +36,57 @@ static void check_events(const struct str *out, bool named)
 	}
 }
 
+static void tell_again(const struct dialect_row *d, struct slice rest)
+{
+	struct turn turn;
+	struct str events = STR_INIT;
+	turn_begin(&turn, d->words, &call, 1, 0);
+	while (rest.n > 0) {
+		struct slice line = slice_cut(&rest, '\n');
+		if (slice_starts(line, "data: "))
+			turn_chunk(&turn, (struct slice){line.p + 6, line.n - 6}, &events);
+	}
+	d->end(&turn, &call, &events);
+	check_events(&events, true);
+	turn_release(&turn);
+	str_release(&events);
+}
+
+static void tell_whole(struct slice doc)
+{
+	for (int d = DIALECT_OPENAI + 1; d < DIALECT_COUNT; d++) {
+		const struct dialect_row *row = dialect_row((enum dialect)d);
+		struct turn turn;
+		struct str message = STR_INIT;
+		turn_begin(&turn, row->whole_words, &call, 1, 0);
+		if (row->answer(&turn, doc, &message))
+			check_json(str_slice(&message));
+		turn_release(&turn);
+		str_release(&message);
+	}
+}
+
 static void take_chunks(const struct str *out)
 {
-	struct messages_stream face;
 	struct fold *f = fold_new();
-	struct str events = STR_INIT, doc = STR_INIT, message = STR_INIT;
+	struct str doc = STR_INIT;
 	struct slice rest = str_slice(out);
 	bool folds = true;
-	messages_stream_reset(&face);
 	while (rest.n > 0) {
 		struct slice line = slice_cut(&rest, '\n');
 		if (!slice_starts(line, "data: "))
 			continue;
 		line = (struct slice){line.p + 6, line.n - 6};
 		folds = folds && fold_add(f, line);
-		messages_chunk(&face, line, &events);
 	}
-	messages_end(&face, &events);
-	check_events(&events, true);
+	for (int d = DIALECT_OPENAI + 1; d < DIALECT_COUNT; d++)
+		tell_again(dialect_row((enum dialect)d), str_slice(out));
 	fold_write(f, &doc);
 	if (folds)
 		check_json(str_slice(&doc));
-	if (messages_answer(str_slice(&doc), &message))
-		check_json(str_slice(&message));
+	tell_whole(str_slice(&doc));
 	fold_free(f);
-	str_release(&events);
 	str_release(&doc);
-	str_release(&message);
 }
 
 static void play(const struct adapter *ad, enum dialect dialect, struct slice in)
@@ -90,16 +114,14 @@ static void play(const struct adapter *ad, enum dialect dialect, struct slice in
 static void parse(const struct adapter *ad, struct slice body)
 {
 	const struct adapter_reply reply = {.status = 200, .body = body};
-	struct adapter_answer answer;
-	struct str scratch = STR_INIT, message = STR_INIT;
+	struct str scratch = STR_INIT;
 	call.dialect = DIALECT_OPENAI;
+	struct adapter_answer answer;
 	if (ad->parse(&call, &reply, &scratch, &answer) == ANSWER_OK) {
 		check_json(answer.body);
-		if (messages_answer(answer.body, &message))
-			check_json(str_slice(&message));
+		tell_whole(answer.body);
 	}
 	str_release(&scratch);
-	str_release(&message);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);

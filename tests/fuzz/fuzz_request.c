@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/protocol/adapter.h"
-#include "agent/protocol/dialect_anthropic.h"
+#include "agent/protocol/table.h"
 #include "agent/call/prompt.h"
 
 static const struct adapter *const adapters[] = {&adapter_openai_chat, &adapter_openai_responses,
@@ -32,11 +32,26 @@ static void build_all(const struct adapter_call *c)
 	}
 }
 
+static void translate(const struct dialect_row *d, unsigned takes, struct slice body)
+{
+	struct str out = STR_INIT, dropped = STR_INIT;
+	struct err err = {0};
+	struct dialect_chat to = {&call, takes, &out, &dropped, false};
+	enum offer offer = d->dialect == DIALECT_RESPONSES ? OFFER_RESPONSES : OFFER_CHAT;
+	if (d->chat != NULL && d->read(body, offer, true, &call, &err) == ERR_OK &&
+		d->chat(&to, &err) == ERR_OK) {
+		if (adapter_read(str_slice(&out), OFFER_CHAT, false, &chat, &err) != ERR_OK)
+			abort();
+		build_all(&chat);
+	}
+	str_release(&out);
+	str_release(&dropped);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	struct slice body = {(const char *)p, n};
-	struct str out = STR_INIT;
 	struct err err = {0};
 	if (adapter_read(body, OFFER_CHAT, false, &call, &err) == ERR_OK) {
 		for (int o = 0; o < OFFER_COUNT; o++) {
@@ -48,12 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			abort(); // more characters than bytes
 		build_all(&call);
 	}
-	if (messages_read(body, &call, &err) == ERR_OK &&
-		messages_to_chat(&call, &out, &err) == ERR_OK) {
-		if (adapter_read(str_slice(&out), OFFER_CHAT, false, &chat, &err) != ERR_OK)
-			abort();
-		build_all(&chat);
-	}
-	str_release(&out);
+	for (int d = 0; d < DIALECT_COUNT; d++)
+		for (unsigned takes = 0; takes < TAKES_LOSS * 2; takes += TAKES_LOSS - 1)
+			translate(dialect_row((enum dialect)d), takes, body);
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 #include "agent/protocol/adapter.h"
 #include "agent/protocol/fold.h"
-#include "agent/protocol/dialect_anthropic.h"
+#include "agent/protocol/table.h"
 #include "shared/sse.h"
 
 static struct adapter_call call; // large
@@ -444,16 +444,25 @@ static void test_a_fold_has_a_limit(void **state)
 
 // ---- Messages for callers ----
 
+static bool message_of(const char *completion, struct str *out)
+{
+	struct turn turn;
+	turn_begin(&turn, dialect_anthropic.whole_words, &call, 1, 0);
+	bool fine = dialect_anthropic.answer(&turn, slice_of(completion), out);
+	turn_release(&turn);
+	return fine;
+}
+
 static void test_messages_answers(void **state)
 {
 	(void)state;
 	struct str out = STR_INIT;
-	assert_true(messages_answer(
-		SLICE("{\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"message\":{\"content\":\"a\","
-		      "\"reasoning_content\":\"hm\",\"tool_calls\":[{\"id\":\"t\",\"function\":{"
-		      "\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1}\"}}]},\"finish_reason\":"
-		      "\"tool_calls\"}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2,"
-		      "\"prompt_tokens_details\":{\"cached_tokens\":4}}}"),
+	assert_true(message_of(
+		"{\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"message\":{\"content\":\"a\","
+		"\"reasoning_content\":\"hm\",\"tool_calls\":[{\"id\":\"t\",\"function\":{"
+		"\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1}\"}}]},\"finish_reason\":"
+		"\"tool_calls\"}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2,"
+		"\"prompt_tokens_details\":{\"cached_tokens\":4}}}",
 		&out));
 	assert_string_equal(str_text(&out),
 		"{\"id\":\"msg_c\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\","
@@ -463,7 +472,7 @@ static void test_messages_answers(void **state)
 		"\"stop_sequence\":null,\"usage\":{\"input_tokens\":5,"
 		"\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":4,"
 		"\"output_tokens\":2}}");
-	assert_false(messages_answer(SLICE("{\"choices\":[]}"), &out));
+	assert_false(message_of("{\"choices\":[]}", &out));
 	str_release(&out);
 }
 
@@ -473,16 +482,17 @@ static void test_there_and_back(void **state)
 	(void)state;
 	char *bytes = file_text("tests/data/anthropic/tool_use_response.txt");
 	struct adapter_stream s = {0};
-	struct messages_stream face;
 	struct str chunks = STR_INIT, back = STR_INIT, names = STR_INIT, text = STR_INIT;
 	struct sse reader = {0};
-	struct sse_event ev;
 	ask_plain(true);
 	assert_int_equal(play(&adapter_anthropic_messages, bytes, 100, &s, &chunks), CHUNK_DONE);
-	messages_stream_reset(&face);
+	struct turn face;
+	turn_begin(&face, dialect_anthropic.words, &call, 1, 0);
+	struct sse_event ev;
 	for (struct slice in = str_slice(&chunks); sse_next(&reader, &in, &ev);)
-		assert_true(messages_chunk(&face, ev.data, &back));
-	messages_end(&face, &back);
+		assert_true(turn_chunk(&face, ev.data, &back));
+	dialect_anthropic.end(&face, &call, &back);
+	turn_release(&face);
 	for (struct slice in = str_slice(&back); sse_next(&reader, &in, &ev);) {
 		assert_int_equal(jscan_check(ev.data, (struct jscan_limits){0}, NULL), ERR_OK);
 		if (!slice_eq_str(ev.name, "content_block_delta"))

@@ -7,17 +7,28 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
-#include "agent/protocol/dialect_anthropic.h"
+#include "agent/protocol/dialect_anthropic_ask.h"
 
 static struct adapter_call call; // large
 static struct str out;
 
-static enum err_code asked(const char *body)
+static struct str dropped;
+static struct turn turn;
+
+// By a target that takes what `takes` says.
+static enum err_code asked_of(const char *body, unsigned takes)
 {
 	struct err err = {0};
-	enum err_code code = messages_read(slice_of(body), &call, &err);
+	enum err_code code = messages_read(slice_of(body), OFFER_CHAT, true, &call, &err);
+	struct dialect_chat chat = {&call, takes, &out, &dropped, false};
 	str_clear(&out);
-	return code != ERR_OK ? code : messages_to_chat(&call, &out, &err);
+	str_clear(&dropped);
+	return code != ERR_OK ? code : messages_to_chat(&chat, &err);
+}
+
+static enum err_code asked(const char *body)
+{
+	return asked_of(body, 0);
 }
 
 #define HEAD "{\"model\":\"m\",\"max_tokens\":9,\"messages\":["
@@ -38,12 +49,13 @@ static void test_requests_are_checked(void **state)
 		{"{\"model\":\"m\",\"max_tokens\":9}", ERR_FIELD_REQUIRED},
 		{"{\"model\":\"m\",\"max_tokens\":9,\"messages\":{}}", ERR_FIELD_TYPE},
 		{HEAD "7]}", ERR_FIELD_TYPE},
-		{HEAD "{\"role\":\"system\",\"content\":\"x\"}]}", ERR_FIELD_RANGE},
+		{HEAD "{\"role\":\"system\",\"content\":\"x\"}]}", ERR_OK},
+		{HEAD "{\"role\":\"tool\",\"content\":\"x\"}]}", ERR_FIELD_RANGE},
 		{HEAD "{\"role\":\"user\"}]}", ERR_FIELD_TYPE},
 		{HEAD "{\"role\":\"user\",\"content\":7}]}", ERR_FIELD_TYPE},
-		{HEAD "{\"role\":\"user\",\"content\":[7]}]}", ERR_FIELD_RANGE},
+		{HEAD "{\"role\":\"user\",\"content\":[7]}]}", ERR_FIELD_TYPE},
 		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"document\"}]}]}",
-			ERR_FIELD_RANGE},
+			ERR_FIELD_TYPE},
 		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"image\"}]}]}", ERR_FIELD_RANGE},
 		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"image\",\"source\":{\"type\":\"file\"}}]}]}",
 			ERR_FIELD_RANGE},
@@ -51,13 +63,14 @@ static void test_requests_are_checked(void **state)
 		      "\"content\":[{\"type\":\"image\"}]}]}]}",
 			ERR_FIELD_RANGE},
 		{HEAD "{\"role\":\"assistant\",\"content\":[{\"type\":\"server_tool_use\"}]}]}",
-			ERR_FIELD_RANGE},
-		{HEAD "{\"role\":\"assistant\",\"content\":[7]}]}", ERR_FIELD_RANGE},
+			ERR_OK},
+		{HEAD "{\"role\":\"assistant\",\"content\":[7]}]}", ERR_FIELD_TYPE},
 		{HEAD "],\"system\":7}", ERR_FIELD_TYPE},
 		{HEAD "],\"system\":[{\"type\":\"image\"}]}", ERR_FIELD_RANGE},
 		{HEAD "],\"tools\":[{\"type\":\"web_search_20250305\",\"name\":\"w\"}]}",
 			ERR_FIELD_RANGE},
-		{HEAD "],\"tools\":[7]}", ERR_FIELD_RANGE},
+		{HEAD "],\"tools\":[7]}", ERR_FIELD_TYPE},
+		{HEAD "],\"mcp_servers\":[{}]}", ERR_FIELD_RANGE},
 		{HEAD "],\"tools\":7}", ERR_OK}, // nothing is taken from it
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -66,6 +79,9 @@ static void test_requests_are_checked(void **state)
 			fail_msg("%s: %s", rows[i].body, err_row(code)->code);
 	}
 }
+
+#define T "],\"tools\":[{\"name\":\"g\"}]"
+#define F ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]"
 
 static void test_what_a_completion_is_asked(void **state)
 {
@@ -122,12 +138,18 @@ static void test_what_a_completion_is_asked(void **state)
 			"{\"name\":\"f\",\"description\":\"d\",\"parameters\":{\"a\":1}}},{\"type\":\"function\","
 			"\"function\":{\"name\":\"g\"}}],\"tool_choice\":{\"type\":\"function\",\"function\":"
 			"{\"name\":\"f\"}},\"parallel_tool_calls\":false,\"max_tokens\":9}"},
-		{HEAD "],\"tool_choice\":{\"type\":\"any\"}}",
-			"{\"model\":\"m\",\"messages\":[],\"tool_choice\":\"required\",\"max_tokens\":9}"},
-		{HEAD "],\"tool_choice\":{\"type\":\"none\"}}",
-			"{\"model\":\"m\",\"messages\":[],\"tool_choice\":\"none\",\"max_tokens\":9}"},
-		{HEAD "],\"tool_choice\":{\"type\":\"auto\"}}",
-			"{\"model\":\"m\",\"messages\":[],\"tool_choice\":\"auto\",\"max_tokens\":9}"},
+		{HEAD T ",\"tool_choice\":{\"type\":\"any\"}}",
+			"{\"model\":\"m\",\"messages\":[]" F
+			",\"tool_choice\":\"required\",\"max_tokens\":9}"},
+		{HEAD T ",\"tool_choice\":{\"type\":\"none\"}}",
+			"{\"model\":\"m\",\"messages\":[]" F
+			",\"tool_choice\":\"none\",\"max_tokens\":9}"},
+		{HEAD T ",\"tool_choice\":{\"type\":\"auto\"}}",
+			"{\"model\":\"m\",\"messages\":[]" F
+			",\"tool_choice\":\"auto\",\"max_tokens\":9}"},
+		// Without tools, nothing that depends on them.
+		{HEAD "],\"tools\":[],\"tool_choice\":{\"type\":\"auto\",\"disable_parallel_tool_use\":true}}",
+			"{\"model\":\"m\",\"messages\":[],\"max_tokens\":9}"},
 		{HEAD "],\"tool_choice\":{\"type\":\"other\"},\"metadata\":{\"user_id\":7}}",
 			"{\"model\":\"m\",\"messages\":[],\"max_tokens\":9}"},
 	};
@@ -135,6 +157,107 @@ static void test_what_a_completion_is_asked(void **state)
 		assert_int_equal(asked(rows[i].body), ERR_OK);
 		assert_string_equal(str_text(&out), rows[i].want);
 	}
+}
+
+// What coding clients have in their histories, for a target of no special gifts, when no other is left.
+static void test_whole_histories_pass(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *body;
+		unsigned takes;
+		const char *want, *dropped; // members of "messages"
+	} rows[] = {
+		// A picture in a tool's result goes into the user's message behind it.
+		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\","
+		      "\"is_error\":true,\"content\":[{\"type\":\"text\",\"text\":\"x\"},{\"type\":"
+		      "\"image\",\"source\":{\"type\":\"url\",\"url\":\"u\"}}]}]}]}",
+			0,
+			"{\"role\":\"tool\",\"tool_call_id\":\"t\",\"content\":\"[the tool failed] x\\n\\n"
+			"[shown below]\"},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
+			"\"[from the result of t]\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"u\"}}]}",
+			""},
+		// Texts of documents, however they come.
+		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"title\":\"a.py\",\"source\":"
+		      "{\"type\":\"base64\",\"media_type\":\"text/plain\",\"data\":\"aMOpIg==\"}},"
+		      "{\"type\":\"document\",\"source\":{\"type\":\"text\",\"data\":\"b\"}},"
+		      "{\"type\":\"document\",\"source\":{\"type\":\"content\",\"content\":"
+		      "[{\"type\":\"text\",\"text\":\"c\"},{\"type\":\"text\",\"text\":\"d\"}]}}]}]}",
+			0,
+			"{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a.py:\\nh\u00e9\\\"\"},"
+			"{\"type\":\"text\",\"text\":\"b\"},{\"type\":\"text\",\"text\":\"c\\nd\"}]}",
+			""},
+		// A PDF where files are taken, and where none is.
+		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"title\":\"a.pdf\",\"source\":"
+		      "{\"type\":\"base64\",\"media_type\":\"application/pdf\",\"data\":\"QQ==\"}}]}]}",
+			TAKES_FILES,
+			"{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"filename\":\"a.pdf\","
+			"\"file_data\":\"data:application/pdf;base64,QQ==\"}}]}",
+			""},
+		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"title\":\"a.pdf\",\"source\":"
+		      "{\"type\":\"base64\",\"media_type\":\"application/pdf\",\"data\":\"QQ==\"}}]}]}",
+			TAKES_LOSS,
+			"{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"[a document this model "
+			"cannot read: a.pdf:\\n]\"}]}",
+			"document"},
+		// Words of a system among the others, thinking, tools that ran at the vendor's.
+		{HEAD "{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"s\"}]},"
+		      "{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"hm\"},"
+		      "{\"type\":\"server_tool_use\",\"id\":\"x\",\"name\":\"web_search\",\"input\":"
+		      "{\"query\":\"q\"}},{\"type\":\"web_search_tool_result\",\"content\":[{\"type\":"
+		      "\"web_search_result\",\"title\":\"T\",\"url\":\"U\",\"encrypted_content\":\"E\"}]},"
+		      "{\"type\":\"text\",\"text\":\"a\"}]}]}",
+			TAKES_REASONING,
+			"{\"role\":\"user\",\"content\":\"s\"},{\"role\":\"assistant\",\"content\":"
+			"\"[server_tool_use] web_search\\nq\\n\\n[web_search_tool_result] T\\nU\\n\\na\","
+			"\"reasoning_content\":\"hm\"}",
+			""},
+		{HEAD "{\"role\":\"system\",\"content\":\"s\"}],\"tools\":[{\"type\":\"web_search_1\","
+		      "\"name\":\"w\"},{\"name\":\"g\"}],\"thinking\":{\"type\":\"adaptive\"},"
+		      "\"context_management\":{},\"x\":null}",
+			TAKES_LATE_SYSTEM | TAKES_LOSS, "{\"role\":\"system\",\"content\":\"s\"}",
+			"web_search_1,thinking,context_management"},
+		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\","
+		      "\"content\":[{\"type\":\"tool_reference\",\"tool_name\":\"g\"}]}]}]}",
+			0,
+			"{\"role\":\"tool\",\"tool_call_id\":\"t\",\"content\":\"[tool_reference] g\"}",
+			""},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(asked_of(rows[i].body, rows[i].takes), ERR_OK);
+		struct adapter_call chat;
+		struct err err = {0};
+		assert_int_equal(adapter_read(str_slice(&out), OFFER_CHAT, true, &chat, &err),
+			ERR_OK);
+		struct slice told = aj_call(&chat, "messages")->value;
+		told = (struct slice){told.p + 1, told.n - 2};
+		if (!slice_eq_str(told, rows[i].want))
+			fail_msg("%.*s\n%s", (int)told.n, told.p, rows[i].want);
+		assert_string_equal(str_text(&dropped), rows[i].dropped);
+	}
+}
+
+static void test_wishes_have_their_words(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		asked(HEAD "],\"output_config\":{\"effort\":\"max\",\"format\":{\"type\":"
+			   "\"json_schema\",\"schema\":{\"a\":1}}},\"output_format\":{\"type\":"
+			   "\"json_schema\",\"schema\":{}},\"thinking\":{\"type\":\"disabled\"},"
+			   "\"tools\":[{\"name\":\"g\",\"strict\":true}]}"),
+		ERR_OK);
+	assert_string_equal(str_text(&out),
+		"{\"model\":\"m\",\"messages\":[],\"tools\":[{\"type\":\"function\",\"function\":{"
+		"\"name\":\"g\",\"strict\":true}}],\"max_tokens\":9,\"response_format\":{\"type\":"
+		"\"json_schema\",\"json_schema\":{\"name\":\"answer\",\"strict\":true,\"schema\":"
+		"{\"a\":1}}},\"reasoning_effort\":\"high\"}");
+	// What an answer cannot do without is another target's to take.
+	assert_int_equal(asked_of(HEAD "],\"mcp_servers\":[{}]}", 0), ERR_FIELD_RANGE);
+	assert_int_equal(asked_of(HEAD "],\"mcp_servers\":[]}", 0), ERR_OK);
+	static const char file[] = HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"document\","
+					"\"source\":{\"type\":\"file\",\"file_id\":\"f\"}}]}]}";
+	assert_int_equal(asked_of(file, 0), ERR_FIELD_RANGE);
+	assert_int_equal(asked_of(file, TAKES_LOSS), ERR_OK);
 }
 
 #define CHOICE(message, finish)                                                                    \
@@ -148,6 +271,13 @@ static void test_what_a_completion_is_asked(void **state)
 #define TOOL                                                                                       \
 	"{\"tool_calls\":[{\"id\":\"t1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1}\"}}]}"
 #define USED "[{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"f\",\"input\":{\"x\":1}}]"
+
+static bool answered(const char *completion)
+{
+	turn_release(&turn);
+	turn_begin(&turn, dialect_anthropic.whole_words, &call, 7, 0);
+	return dialect_anthropic.answer(&turn, slice_of(completion), &out);
+}
 
 static void test_whole_answers(void **state)
 {
@@ -187,13 +317,13 @@ static void test_whole_answers(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		str_clear(&out);
-		assert_true(messages_answer(slice_of(rows[i].completion), &out));
+		assert_true(answered(rows[i].completion));
 		assert_string_equal(str_text(&out), rows[i].want);
 	}
 	static const char *const none[] = {"[]", "{}", "{\"choices\":[]}", "{\"choices\":[7]}",
 		"{\"choices\":[{}]}", "{\"choices\":{}}"};
 	for (size_t i = 0; i < ARRAY_LEN(none); i++)
-		assert_false(messages_answer(slice_of(none[i]), &out));
+		assert_false(answered(none[i]));
 }
 
 #define EV(name, more) "event: " name "\ndata: {\"type\":\"" name "\"" more "}\n\n"
@@ -239,31 +369,31 @@ static void test_event_by_event(void **state)
 				"\"usage\":{\"input_tokens\":6,\"cache_creation_input_tokens\":0,"
 				"\"cache_read_input_tokens\":4,\"output_tokens\":5}")
 				EV("message_stop", "");
-	struct messages_stream s;
-	messages_stream_reset(&s);
+	turn_release(&turn);
+	turn_begin(&turn, dialect_anthropic.words, &call, 7, 0);
 	str_clear(&out);
 	for (size_t i = 0; i < ARRAY_LEN(chunks); i++)
-		assert_true(messages_chunk(&s, slice_of(chunks[i]), &out));
-	messages_end(&s, &out);
+		assert_true(turn_chunk(&turn, slice_of(chunks[i]), &out));
+	dialect_anthropic.end(&turn, &call, &out);
 	assert_string_equal(str_text(&out), want);
-	assert_false(messages_chunk(&s, SLICE("7"), &out));
+	assert_false(turn_chunk(&turn, SLICE("7"), &out));
 }
 
 static void test_a_stream_of_nothing(void **state)
 {
 	(void)state;
-	struct messages_stream s;
-	messages_stream_reset(&s);
+	turn_release(&turn);
+	turn_begin(&turn, dialect_anthropic.words, &call, 7, 0);
 	str_clear(&out);
-	assert_true(messages_chunk(&s, SLICE(PIECE("{}")), &out));
-	messages_end(&s, &out);
+	assert_true(turn_chunk(&turn, SLICE(PIECE("{}")), &out));
+	dialect_anthropic.end(&turn, &call, &out);
 	assert_string_equal(str_text(&out),
 		START EV("message_delta",
 			",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":"
 			"{\"input_tokens\":0,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,"
 			"\"output_tokens\":0}") EV("message_stop", ""));
 	str_clear(&out);
-	messages_ping(&out);
+	dialect_anthropic.ping(&out);
 	assert_string_equal(str_text(&out), EV("ping", ""));
 }
 
@@ -286,12 +416,17 @@ static void test_errors_have_their_types(void **state)
 			"\"code\":\"c\"},\"request_id\":\"req_1\"}",
 			rows[i].type);
 		str_clear(&out);
-		messages_error(rows[i].status, "c", "m", "req_1", &out);
+		dialect_anthropic.error(&(struct dialect_error){.status = rows[i].status,
+						.code = "c",
+						.message = "m",
+						.request_id = "req_1"},
+			&out);
 		assert_string_equal(str_text(&out), str_text(&want));
 		str_release(&want);
 	}
 	str_clear(&out);
-	messages_error_event(NULL, "m", &out);
+	dialect_anthropic.broken(NULL, &(struct dialect_error){.status = 502, .message = "m"}, 0,
+		&out);
 	assert_string_equal(str_text(&out),
 		"event: error\ndata: {\"type\":\"error\",\"error\":"
 		"{\"type\":\"api_error\",\"message\":\"m\"}}\n\n");
@@ -301,6 +436,8 @@ static int release(void **state)
 {
 	(void)state;
 	str_release(&out);
+	str_release(&dropped);
+	turn_release(&turn);
 	return 0;
 }
 
@@ -309,6 +446,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_requests_are_checked),
 		cmocka_unit_test(test_what_a_completion_is_asked),
+		cmocka_unit_test(test_whole_histories_pass),
+		cmocka_unit_test(test_wishes_have_their_words),
 		cmocka_unit_test(test_whole_answers),
 		cmocka_unit_test(test_event_by_event),
 		cmocka_unit_test(test_a_stream_of_nothing),

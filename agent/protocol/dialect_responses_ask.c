@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: MIT
+// Items of the input are put together into messages: what the model said between two of the caller's
+// items, its reasoning, text and calls, is one message of the assistant.
+#include "agent/protocol/dialect_responses_ask.h"
+
+#include "shared/text.h"
+
+enum err_code responses_read(struct slice body, enum offer offer, bool need_model,
+	struct adapter_call *ret, struct err *err)
+{
+	enum err_code code = adapter_read(body, offer, need_model, ret, err);
+	ret->dialect = DIALECT_RESPONSES;
+	return code;
+}
+
+// ---- messages ----
+
+struct talk {
+	struct dialect_chat *c;
+	struct err *err;
+	bool begun; // something but a system's words was said
+	struct str system; // words for the system so far, as between quotes
+	struct str thought, said, tools; // of the assistant's message under way
+	struct str text, parts; // of one item
+};
+
+static void open_message(struct talk *t, const char *role)
+{
+	aj_comma(t->c->out);
+	str_add_c(t->c->out, '{');
+	aj_add_text(t->c->out, "role", role);
+}
+
+// Most templates of chats take one message of the system, and first.
+static void flush_system(struct talk *t)
+{
+	if (t->system.n > 0 && !t->begun) {
+		open_message(t, "system");
+		aj_add_inner(t->c->out, "content", str_slice(&t->system));
+		str_add_c(t->c->out, '}');
+	}
+	t->begun = true;
+}
+
+static void flush_assistant(struct talk *t)
+{
+	struct str *out = t->c->out;
+	flush_system(t);
+	if (t->said.n + t->tools.n == 0) {
+		str_clear(&t->thought);
+		return;
+	}
+	open_message(t, "assistant");
+	if (t->said.n > 0)
+		aj_add_inner(out, "content", str_slice(&t->said));
+	else
+		aj_add(out, "content", SLICE("null"));
+	if (t->thought.n > 0 && (t->c->takes & TAKES_REASONING) != 0)
+		aj_add_inner(out, "reasoning_content", str_slice(&t->thought));
+	if (t->tools.n > 0) {
+		str_add_slice(out, SLICE(",\"tool_calls\":["));
+		str_add_slice(out, str_slice(&t->tools));
+		str_add_c(out, ']');
+	}
+	str_add_c(out, '}');
+	str_clear(&t->thought);
+	str_clear(&t->said);
+	str_clear(&t->tools);
+}
+
+static void add_line(struct str *to, struct slice inner)
+{
+	if (to->n > 0 && inner.n > 0)
+		str_add_slice(to, SLICE("\\n\\n"));
+	str_add_slice(to, inner);
+}
+
+static enum err_code no_word(struct talk *t, const char *what)
+{
+	if ((t->c->takes & TAKES_LOSS) == 0)
+		return err_field(t->err, ERR_FIELD_RANGE, "input",
+			_("this target has no word for %s"), what);
+	dialect_drop(t->c, what);
+	return ERR_OK;
+}
+
+static enum err_code add_file(struct talk *t, const struct aj *part)
+{
+	struct slice data = aj_text(part, "file_data"), name = aj_text(part, "filename");
+	if (data.n == 0 || (t->c->takes & TAKES_FILES) == 0) {
+		str_add_slice(&t->text, SLICE("[a file this model cannot read: "));
+		str_add_slice(&t->text, name.n > 0 ? name : aj_text(part, "file_url"));
+		str_add_c(&t->text, ']');
+		return no_word(t, "input_file");
+	}
+	aj_comma(&t->parts);
+	str_add_slice(&t->parts, SLICE("{\"type\":\"file\",\"file\":{"));
+	aj_add_inner(&t->parts, "filename", name.n > 0 ? name : SLICE("file"));
+	aj_add_inner(&t->parts, "file_data", data);
+	str_add_slice(&t->parts, SLICE("}}"));
+	return ERR_OK;
+}
+
+static void add_image(struct talk *t, const struct aj *part)
+{
+	aj_comma(&t->parts);
+	str_add_slice(&t->parts, SLICE("{\"type\":\"image_url\",\"image_url\":{"));
+	aj_add_inner(&t->parts, "url", aj_text(part, "image_url"));
+	if (aj_text(part, "detail").n > 0)
+		aj_add_inner(&t->parts, "detail", aj_text(part, "detail"));
+	str_add_slice(&t->parts, SLICE("}}"));
+}
+
+static void add_text_part(struct talk *t)
+{
+	if (t->text.n == 0)
+		return;
+	aj_comma(&t->parts);
+	str_add_slice(&t->parts, SLICE("{\"type\":\"text\""));
+	aj_add_inner(&t->parts, "text", str_slice(&t->text));
+	str_add_c(&t->parts, '}');
+	str_clear(&t->text);
+}
+
+// Texts of a string or a list go to t->text, what else there is to t->parts. parted: each text is a
+// part, too.
+static enum err_code read_content(struct talk *t, const struct jscan_member *content, bool parted)
+{
+	enum err_code code = ERR_OK;
+	str_clear(&t->text);
+	str_clear(&t->parts);
+	if (content == NULL)
+		return ERR_OK;
+	if (content->type == JS_STRING) {
+		str_add_slice(&t->text, aj_inner(content->value));
+		return ERR_OK;
+	}
+	struct slice rest = content->type == JS_ARRAY ? content->value : SLICE("[]"), item;
+	struct aj part;
+	while (code == ERR_OK && jscan_next(&rest, &item)) {
+		aj_scan(item, &part);
+		struct slice text = aj_text(&part, "text");
+		if (aj_is(&part, "type", "input_image") && aj_text(&part, "image_url").n > 0)
+			add_image(t, &part);
+		else if (aj_is(&part, "type", "input_file"))
+			code = add_file(t, &part);
+		else if (aj_is(&part, "type", "refusal"))
+			add_line(&t->text, aj_text(&part, "refusal"));
+		else if (text.n > 0 || aj_typed(&part, "text", JS_STRING) != NULL)
+			add_line(&t->text, text);
+		else
+			code = no_word(t, "input_part");
+		if (parted)
+			add_text_part(t);
+	}
+	return code;
+}
+
+static void add_user(struct talk *t, bool text_only)
+{
+	struct str *out = t->c->out;
+	flush_assistant(t);
+	open_message(t, "user");
+	if (text_only) {
+		aj_add_inner(out, "content", str_slice(&t->text));
+	} else {
+		str_add_slice(out, SLICE(",\"content\":["));
+		str_add_slice(out, str_slice(&t->parts));
+		str_add_c(out, ']');
+	}
+	str_add_c(out, '}');
+}
+
+static enum err_code add_message(struct talk *t, const struct aj *item)
+{
+	const struct jscan_member *content = aj_find(item, "content");
+	bool system = aj_is(item, "role", "system") || aj_is(item, "role", "developer");
+	bool user = aj_is(item, "role", "user");
+	if (!system && !user && !aj_is(item, "role", "assistant"))
+		return err_field(t->err, ERR_FIELD_RANGE, "input",
+			_("the role of a message is user, assistant, system or developer"));
+	enum err_code code = read_content(t, content, user);
+	if (code != ERR_OK)
+		return code;
+	if (user)
+		add_user(t, content == NULL || content->type == JS_STRING);
+	else if (!system)
+		add_line(&t->said, str_slice(&t->text));
+	else if (!t->begun)
+		add_line(&t->system, str_slice(&t->text));
+	else
+		add_user(t, true);
+	return ERR_OK;
+}
+
+// ---- calls of tools ----
+
+// arguments: as between quotes.
+static void add_call(struct talk *t, const struct aj *item, struct slice name,
+	struct slice arguments)
+{
+	struct slice id = aj_text(item, "call_id");
+	aj_comma(&t->tools);
+	str_add_c(&t->tools, '{');
+	aj_add_inner(&t->tools, "id", id.n > 0 ? id : aj_text(item, "id"));
+	str_add_slice(&t->tools, SLICE(",\"type\":\"function\",\"function\":{"));
+	aj_add_inner(&t->tools, "name", name);
+	aj_add_inner(&t->tools, "arguments", arguments.n > 0 ? arguments : SLICE("{}"));
+	str_add_slice(&t->tools, SLICE("}}"));
+}
+
+// An object as the text of one.
+static void add_call_object(struct talk *t, const struct aj *item, struct slice name,
+	struct slice object)
+{
+	struct str quoted = STR_INIT;
+	str_add_json(&quoted, object);
+	add_call(t, item, name, aj_inner(str_slice(&quoted)));
+	str_release(&quoted);
+}
+
+static void add_custom_call(struct talk *t, const struct aj *item)
+{
+	struct str object = STR_INIT;
+	str_add_c(&object, '{');
+	aj_add_inner(&object, "input", aj_text(item, "input"));
+	str_add_c(&object, '}');
+	add_call_object(t, item, aj_text(item, "name"), str_slice(&object));
+	str_release(&object);
+}
+
+static void add_shell_call(struct talk *t, const struct aj *item)
+{
+	const struct jscan_member *action = aj_typed(item, "action", JS_OBJECT);
+	add_call_object(t, item, SLICE("local_shell"),
+		action != NULL ? action->value : SLICE("{}"));
+}
+
+static enum err_code add_output(struct talk *t, const struct aj *item)
+{
+	struct slice id = aj_text(item, "call_id");
+	struct str *out = t->c->out;
+	flush_assistant(t);
+	enum err_code code = read_content(t, aj_find(item, "output"), false);
+	open_message(t, "tool");
+	aj_add_inner(out, "tool_call_id", id.n > 0 ? id : aj_text(item, "id"));
+	aj_add_inner(out, "content",
+		t->text.n > 0 || t->parts.n == 0 ? str_slice(&t->text) : SLICE("[shown below]"));
+	str_add_c(out, '}');
+	if (code == ERR_OK && t->parts.n > 0)
+		add_user(t, false);
+	return code;
+}
+
+static void add_reasoning(struct talk *t, const struct aj *item)
+{
+	static const char *const lists[] = {"content", "summary"};
+	for (size_t i = 0; i < ARRAY_LEN(lists) && t->thought.n == 0; i++) {
+		const struct jscan_member *m = aj_typed(item, lists[i], JS_ARRAY);
+		struct slice rest = m != NULL ? m->value : SLICE("[]"), one;
+		struct aj part;
+		while (jscan_next(&rest, &one))
+			if (aj_scan(one, &part))
+				add_line(&t->thought, aj_text(&part, "text"));
+	}
+}
+
+static enum err_code add_item(struct talk *t, struct slice raw)
+{
+	struct aj item;
+	if (!aj_scan(raw, &item))
+		return err_field(t->err, ERR_FIELD_TYPE, "input",
+			_("must be a text or a list of items"));
+	struct slice type = aj_text(&item, "type");
+	if (type.n == 0 || slice_eq_str(type, "message"))
+		return add_message(t, &item);
+	if (slice_ends(type, "_call_output"))
+		return add_output(t, &item);
+	if (slice_eq_str(type, "item_reference"))
+		return err_field(t->err, ERR_PARAM_INVALID, "input",
+			_("nothing is stored here that an item_reference could name; send the item"));
+	if (slice_eq_str(type, "function_call")) {
+		add_call(t, &item, aj_text(&item, "name"), aj_text(&item, "arguments"));
+	} else if (slice_eq_str(type, "custom_tool_call")) {
+		add_custom_call(t, &item);
+	} else if (slice_eq_str(type, "local_shell_call")) {
+		add_shell_call(t, &item);
+	} else if (slice_eq_str(type, "reasoning")) {
+		if (t->said.n + t->tools.n > 0)
+			flush_assistant(t);
+		add_reasoning(t, &item);
+	} else {
+		dialect_drop_slice(t->c, type); // what tools at the vendor's did
+	}
+	return ERR_OK;
+}
+
+static enum err_code add_messages(struct dialect_chat *c, struct err *err)
+{
+	const struct jscan_member *words = aj_call(c->call, "instructions");
+	const struct jscan_member *input = aj_call(c->call, "input");
+	struct talk t = {.c = c, .err = err};
+	enum err_code code = ERR_OK;
+	str_add_slice(c->out, SLICE(",\"messages\":["));
+	if (words != NULL && words->type == JS_STRING)
+		add_line(&t.system, aj_inner(words->value));
+	if (input != NULL && input->type == JS_STRING) {
+		str_add_slice(&t.text, aj_inner(input->value));
+		add_user(&t, true);
+	} else if (input != NULL && input->type == JS_ARRAY) {
+		struct slice rest = input->value, item;
+		while (code == ERR_OK && jscan_next(&rest, &item))
+			code = add_item(&t, item);
+	} else {
+		code = err_field(err, ERR_FIELD_TYPE, "input",
+			_("must be a text or a list of items"));
+	}
+	flush_assistant(&t);
+	str_add_c(c->out, ']');
+	str_release(&t.system);
+	str_release(&t.thought);
+	str_release(&t.said);
+	str_release(&t.tools);
+	str_release(&t.text);
+	str_release(&t.parts);
+	return code;
+}
+
+// ---- tools ----
+
+bool responses_is_custom(const struct adapter_call *asked, struct slice name)
+{
+	const struct jscan_member *tools = aj_call(asked, "tools");
+	struct slice rest = tools != NULL && tools->type == JS_ARRAY ? tools->value : SLICE("[]");
+	struct slice item;
+	struct aj tool;
+	while (jscan_next(&rest, &item))
+		if (aj_scan(item, &tool) && aj_is(&tool, "type", "custom") &&
+			slice_eq(aj_text(&tool, "name"), name))
+			return true;
+	return false;
+}
+
+static void add_function(const struct aj *tool, bool custom, struct str *out)
+{
+	const struct jscan_member *schema = aj_typed(tool, "parameters", JS_OBJECT);
+	const struct jscan_member *strict = aj_find(tool, "strict");
+	struct aj format;
+	aj_object(tool, "format", &format);
+	aj_comma(out);
+	str_add_slice(out, SLICE("{\"type\":\"function\",\"function\":{"));
+	aj_add_inner(out, "name", aj_text(tool, "name"));
+	str_add_slice(out, SLICE(",\"description\":\""));
+	str_add_slice(out, aj_text(tool, "description"));
+	if (aj_text(&format, "definition").n > 0) {
+		str_add_slice(out, SLICE("\\n\\nThe input follows this grammar:\\n"));
+		str_add_slice(out, aj_text(&format, "definition"));
+	}
+	str_add_c(out, '"');
+	if (custom)
+		aj_add(out, "parameters",
+			SLICE("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},"
+			      "\"required\":[\"input\"]}"));
+	else if (schema != NULL)
+		aj_add(out, "parameters", schema->value);
+	if (!custom && strict != NULL)
+		aj_add_member(out, strict);
+	str_add_slice(out, SLICE("}}"));
+}
+
+static void add_tool_choice(struct dialect_chat *c)
+{
+	const struct jscan_member *m = aj_call(c->call, "tool_choice");
+	const struct jscan_member *parallel = aj_call(c->call, "parallel_tool_calls");
+	if (parallel != NULL)
+		aj_add(c->out, "parallel_tool_calls", parallel->value);
+	if (m == NULL)
+		return;
+	struct aj choice;
+	if (m->type == JS_STRING) {
+		aj_add(c->out, "tool_choice", m->value);
+	} else if (aj_scan(m->value, &choice) && aj_text(&choice, "name").n > 0) {
+		str_add_slice(c->out,
+			SLICE(",\"tool_choice\":{\"type\":\"function\",\"function\":{"));
+		aj_add_inner(c->out, "name", aj_text(&choice, "name"));
+		str_add_slice(c->out, SLICE("}}"));
+	} else {
+		dialect_drop(c, "tool_choice");
+	}
+}
+
+// Tools that run at the vendor's have no word; when there are no others, an answer would not be the
+// one that was asked for.
+static enum err_code add_tools(struct dialect_chat *c, struct err *err)
+{
+	const struct jscan_member *tools = aj_call(c->call, "tools");
+	struct str list = STR_INIT;
+	struct slice rest = tools != NULL && tools->type == JS_ARRAY ? tools->value : SLICE("[]");
+	struct slice item, foreign = {NULL, 0};
+	enum err_code code = ERR_OK;
+	str_add_c(&list, '[');
+	struct aj tool;
+	while (code == ERR_OK && jscan_next(&rest, &item)) {
+		bool custom;
+		if (!aj_scan(item, &tool)) {
+			code = err_field(err, ERR_FIELD_TYPE, "tools", _("a tool is an object"));
+		} else if ((custom = aj_is(&tool, "type", "custom")) ||
+			aj_is(&tool, "type", "function")) {
+			add_function(&tool, custom, &list);
+		} else {
+			foreign = aj_text(&tool, "type");
+			dialect_drop_slice(c, foreign);
+		}
+	}
+	if (code == ERR_OK && foreign.n > 0 && ((c->takes & TAKES_LOSS) == 0 || list.n == 1))
+		code = err_field(err, ERR_FIELD_RANGE, "tools",
+			_("this target takes function tools only, not %.*s"),
+			(int)MIN_OF(foreign.n, 64), foreign.p);
+	if (code == ERR_OK && list.n > 1) {
+		str_add_slice(c->out, SLICE(",\"tools\":"));
+		str_add_slice(c->out, str_slice(&list));
+		str_add_c(c->out, ']');
+		add_tool_choice(c);
+	}
+	str_release(&list);
+	return code;
+}
+
+// ---- further wishes ----
+
+static void add_text_format(const struct jscan_member *m, struct dialect_chat *c)
+{
+	static const char *const same[] = {"name", "description", "schema", "strict"};
+	struct aj text;
+	if (!aj_scan(m->value, &text))
+		return;
+	if (aj_find(&text, "verbosity") != NULL)
+		dialect_drop(c, "text.verbosity");
+	struct aj format;
+	if (!aj_object(&text, "format", &format) || aj_is(&format, "type", "text"))
+		return;
+	str_add_slice(c->out, SLICE(",\"response_format\":{"));
+	aj_add_inner(c->out, "type", aj_text(&format, "type"));
+	if (aj_is(&format, "type", "json_schema")) {
+		str_add_slice(c->out, SLICE(",\"json_schema\":{"));
+		for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+			const struct jscan_member *one = aj_find(&format, same[i]);
+			if (one != NULL)
+				aj_add_member(c->out, one);
+		}
+		str_add_c(c->out, '}');
+	}
+	str_add_c(c->out, '}');
+}
+
+static void add_reasoning_effort(const struct jscan_member *m, struct dialect_chat *c)
+{
+	struct aj reasoning;
+	if (aj_scan(m->value, &reasoning) && aj_text(&reasoning, "effort").n > 0)
+		aj_add_inner(c->out, "reasoning_effort", aj_text(&reasoning, "effort"));
+}
+
+// What becomes of a request's members: renamed, written by a function, not needed where nothing is
+// stored, or (stored) nothing that can be had here. What is in no row is left out and named.
+static const struct {
+	const char *name, *to;
+	void (*add)(const struct jscan_member *m, struct dialect_chat *c);
+	bool stored;
+} wishes[] = {
+	{.name = "model"},
+	{.name = "input"},
+	{.name = "instructions"},
+	{.name = "tools"},
+	{.name = "tool_choice"},
+	{.name = "parallel_tool_calls"},
+	{.name = "max_output_tokens", .to = "max_tokens"},
+	{.name = "temperature", .to = "temperature"},
+	{.name = "top_p", .to = "top_p"},
+	{.name = "stream", .to = "stream"},
+	{.name = "user", .to = "user"},
+	{.name = "text", .add = add_text_format},
+	{.name = "reasoning", .add = add_reasoning_effort},
+	{.name = "store"},
+	{.name = "include"},
+	{.name = "metadata"},
+	{.name = "stream_options"},
+	{.name = "truncation"},
+	{.name = "prompt_cache_key"},
+	{.name = "prompt_cache_retention"},
+	{.name = "client_metadata"},
+	{.name = "previous_response_id", .stored = true},
+	{.name = "conversation", .stored = true},
+	{.name = "prompt", .stored = true},
+	{.name = "background", .stored = true},
+};
+
+static enum err_code add_wishes(struct dialect_chat *c, struct err *err)
+{
+	const struct adapter_call *call = c->call;
+	for (size_t i = 0; i < ARRAY_LEN(wishes); i++) {
+		const struct jscan_member *m = aj_call(call, wishes[i].name);
+		if (m == NULL)
+			continue;
+		if (wishes[i].stored && m->type != JS_FALSE)
+			return err_field(err, ERR_PARAM_INVALID, wishes[i].name,
+				_("this target stores no responses, prompts or conversations; send the whole input"));
+		if (wishes[i].to != NULL)
+			aj_add(c->out, wishes[i].to, m->value);
+		if (wishes[i].add != NULL)
+			wishes[i].add(m, c);
+	}
+	for (size_t i = 0; i < call->n; i++) {
+		bool known = call->m[i].type == JS_NULL;
+		for (size_t k = 0; k < ARRAY_LEN(wishes) && !known; k++)
+			known = slice_eq_str(call->m[i].key, wishes[k].name);
+		if (!known)
+			dialect_drop_slice(c, call->m[i].key);
+	}
+	return ERR_OK;
+}
+
+enum err_code responses_to_chat(struct dialect_chat *c, struct err *err)
+{
+	str_reserve(c->out, c->call->body.n + 256);
+	str_add_c(c->out, '{');
+	aj_add_text(c->out, "model", c->call->model);
+	enum err_code code = add_wishes(c, err);
+	if (code == ERR_OK)
+		code = add_messages(c, err);
+	if (code == ERR_OK)
+		code = add_tools(c, err);
+	str_add_c(c->out, '}');
+	return code;
+}
