@@ -118,6 +118,9 @@ static const struct setting_row rows[] = {
 		.help = N_(
 			"authorities (PEM) that upstreams' certificates must come from; empty: the "
 			"system's")},
+	{BOOL("direct_models", "DIRECT_MODELS", "--direct-models"), AT(direct_models), "true",
+		.help = N_(
+			"callers may name VENDOR/SERVICE as a model where there is a key for it")},
 	{BOOL("simulated", "SIMULATED", "--simulated"), AT(simulated), "false",
 		.help = N_("label everything: the vendors behind this agent are simulated")},
 };

@@ -52,6 +52,7 @@ struct settings {
 	bool peer_trust; // the kernel's peer uid rule
 	bool allow_private_upstreams; // 10/8, 172.16/12, 192.168/16, fc00::/7 for instances and keys
 	bool allow_loopback_upstreams;
+	bool direct_models; // "vendor/service" is a model's name
 	bool simulated; // label: this agent runs against simulated vendors
 };
 

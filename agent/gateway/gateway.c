@@ -94,7 +94,7 @@ static void begin(struct gw_call *c)
 // The request is read: finds its feature and begins.
 static void go(struct gw_call *c, struct err *err)
 {
-	c->feature = snapshot_model(c->r->snap, slice_of(c->in.model));
+	c->feature = snapshot_model_for(c->r->snap, slice_of(c->in.model), c->in.offer);
 	if (c->feature == NULL)
 		err_field(err, ERR_MODEL_NOT_FOUND, "model", NULL);
 	else if (gw_check_limits(c, err) == ERR_OK)

@@ -2,7 +2,6 @@
 // What can be called: /v1/models.
 #include "agent/gateway/gateway.h"
 
-#include <stdio.h>
 #include <string.h>
 #include "agent/call/admit.h"
 #include "agent/state/price_book.h"
@@ -77,12 +76,7 @@ static void add_model(const struct listing *l, const char *id, const struct feat
 	jw_obj_end(l->w);
 }
 
-static void target_name(const struct target *t, char buf[REF_MAX])
-{
-	snprintf(buf, REF_MAX, "%s/%s", t->vendor, t->service);
-}
-
-// The feature's own name, its aliases, and vendor/service of each target that leads here.
+// The feature's own name and its aliases.
 static void add_feature(const struct listing *l, const struct feature_obj *f)
 {
 	const struct feature *doc = &f->doc;
@@ -92,16 +86,12 @@ static void add_feature(const struct listing *l, const struct feature_obj *f)
 	add_model(l, doc->name, f, "yijian", ends);
 	for (size_t i = 0; i < doc->aliases.n; i++)
 		add_model(l, doc->aliases.v[i], f, "yijian", ends);
-	const struct target *targets = doc->targets.v;
-	for (size_t i = 0; i < doc->targets.n; i++) {
-		const struct target *t = &targets[i];
-		if (t->kind != TARGET_VENDOR || t->vendor == NULL || !t->enabled)
-			continue;
-		char id[REF_MAX];
-		target_name(t, id);
-		if (snapshot_model(l->snap, slice_of(id)) == f)
-			add_model(l, id, f, t->vendor, target_ends(l, t));
-	}
+}
+
+static const char *owner_of(const struct feature_obj *f)
+{
+	const struct target *only = f->route != NULL ? f->doc.targets.v : NULL;
+	return only != NULL ? only->vendor : "yijian";
 }
 
 void h_model_list(struct req *r)
@@ -118,6 +108,14 @@ void h_model_list(struct req *r)
 	while (pmap_next(r->snap->features, &it, &key, &value))
 		if (gw_client_may(l.client, value))
 			add_feature(&l, value);
+	it = (struct pmap_it){0};
+	while (pmap_next(r->snap->directs, &it, &key, &value)) {
+		const struct feature_obj *f = snapshot_model(r->snap, key);
+		// An alias of this name leads to its feature, and is listed there.
+		if (f->route != NULL && f->doc.data_policy != DATA_LOCAL_ONLY &&
+			gw_client_may(l.client, f))
+			add_model(&l, f->doc.name, f, owner_of(f), feature_ends(&l, &f->doc));
+	}
 	jw_arr_end(&w);
 	jw_obj_end(&w);
 	req_reply_json(r, 200, &out);
@@ -135,16 +133,7 @@ void h_model_get(struct req *r)
 		req_fail(r, &err);
 		return;
 	}
-	const struct target *targets = f->doc.targets.v;
-	struct ending ends = feature_ends(&l, &f->doc);
-	for (size_t i = 0; i < f->doc.targets.n; i++) {
-		if (targets[i].kind != TARGET_VENDOR || targets[i].vendor == NULL)
-			continue;
-		char id[REF_MAX];
-		target_name(&targets[i], id);
-		if (slice_eq_str(r->param[0], id))
-			ends = target_ends(&l, &targets[i]);
-	}
-	add_model(&l, arena_slice(&r->arena, r->param[0]), f, "yijian", ends);
+	add_model(&l, arena_slice(&r->arena, r->param[0]), f, owner_of(f),
+		feature_ends(&l, &f->doc));
 	req_reply_json(r, 200, &out);
 }

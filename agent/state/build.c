@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/state/caller.h"
+#include "agent/state/direct.h"
 #include "agent/state/private.h"
 #include "shared/mem.h"
 
@@ -104,6 +105,8 @@ struct snapshot *snapshot_fork(const struct snapshot *from)
 	s->sealed = from->sealed;
 	s->features = pmap_share(from->features);
 	s->aliases = pmap_share(from->aliases);
+	s->directs = pmap_share(from->directs);
+	s->calls_directs = from->calls_directs;
 	s->keys = pmap_share(from->keys);
 	s->key_refs = pmap_share(from->key_refs);
 	s->instances = pmap_share(from->instances);
@@ -133,6 +136,7 @@ void snapshot_free(struct snapshot *s)
 	pmap_release(s->groups, &group_ops);
 	pmap_release(s->prices, &object_ops);
 	pmap_release(s->aliases, &object_ops);
+	pmap_release(s->directs, &object_ops);
 	pmap_release(s->features, &object_ops);
 	pmap_release(s->key_refs, &object_ops);
 	pmap_release(s->keys, &object_ops);
@@ -161,13 +165,60 @@ static void group_change(struct snapshot *s, const char *kind, const char *name,
 	group_drop(g);
 }
 
-static void new_cell(struct snapshot *s, const char *feature)
+static void new_cell(struct snapshot *s, const char *name)
 {
 	struct route_cell *c = mem_zalloc(1, sizeof(*c));
 	c->refs = 1;
-	c->was = cell_before(pmap_get(s->routes, slice_of(feature)));
-	pmap_add(&s->routes, slice_of(feature), c, &cell_ops);
+	c->was = cell_before(pmap_get(s->routes, slice_of(name)));
+	pmap_add(&s->routes, slice_of(name), c, &cell_ops);
 	cell_drop(c);
+}
+
+// ---- what is called by vendor and service ----
+
+static void direct_cells(struct snapshot *s, const struct direct *d, bool gone)
+{
+	for (int i = 0; i < OFFER_COUNT; i++) {
+		if (d->as[i] == NULL || d->as[i]->doc.endpoint != i)
+			continue;
+		if (gone)
+			del(&s->routes, slice_of(d->as[i]->route), &cell_ops);
+		else
+			new_cell(s, d->as[i]->route);
+	}
+}
+
+// renew: what features say of the target may have changed, else only its keys did.
+static void touch_direct(struct snapshot *s, const char *vendor, const char *service, bool renew)
+{
+	char buf[2 * ID_MAX + 16];
+	struct slice name = snapshot_group_key(vendor, service, buf, sizeof(buf));
+	struct direct *old = pmap_get(s->directs, name);
+	if (!s->calls_directs || (renew && old == NULL))
+		return;
+	if (!renew && old != NULL && direct_has_key(s, vendor, service)) {
+		direct_cells(s, old, false);
+		return;
+	}
+	struct direct *d = direct_make(s, vendor, service);
+	if (d == NULL) {
+		if (old != NULL)
+			direct_cells(s, old, true);
+		object_del(&s->directs, name);
+		return;
+	}
+	object_put(&s->directs, name, d);
+	direct_cells(s, d, false);
+	object_drop(d);
+}
+
+static void touch_directs_of(struct snapshot *s, const struct feature *f)
+{
+	for (size_t i = 0; i < f->targets.n; i++) {
+		const struct target *t = &((const struct target *)f->targets.v)[i];
+		if (t->kind == TARGET_VENDOR && t->vendor != NULL)
+			touch_direct(s, t->vendor, t->service, true);
+	}
 }
 
 // Routes of the features that may choose this key are built anew.
@@ -232,22 +283,33 @@ static void take_out(struct snapshot *s, struct slice name)
 
 void snapshot_put_feature(struct snapshot *s, struct feature_obj *f)
 {
+	struct feature_obj *old = pmap_get(s->features, slice_of(f->doc.name));
 	snapshot_feature_lives(s, f);
+	if (old != NULL)
+		object_hold(old);
 	take_out(s, slice_of(f->doc.name));
 	object_put(&s->features, slice_of(f->doc.name), f);
 	for (size_t i = 0; i < f->doc.aliases.n; i++)
 		object_put(&s->aliases, slice_of(f->doc.aliases.v[i]), f);
 	new_cell(s, f->doc.name);
+	if (old != NULL)
+		touch_directs_of(s, &old->doc);
+	touch_directs_of(s, &f->doc);
+	object_drop(old);
 	object_drop(f);
 }
 
 void snapshot_del_feature(struct snapshot *s, struct slice name)
 {
 	struct feature_obj *f = pmap_get(s->features, name);
-	if (f != NULL)
-		snapshot_feature_gone(s, f);
+	if (f == NULL)
+		return;
+	object_hold(f);
+	snapshot_feature_gone(s, f);
 	take_out(s, name);
 	del(&s->routes, name, &cell_ops);
+	touch_directs_of(s, &f->doc);
+	object_drop(f);
 }
 
 static void join_key(struct snapshot *s, struct key_obj *k, void *obj)
@@ -257,6 +319,10 @@ static void join_key(struct snapshot *s, struct key_obj *k, void *obj)
 		group_change(s, k->doc.vendor, k->doc.service, id, obj);
 	for (size_t i = 0; i < k->doc.services.n; i++)
 		group_change(s, k->doc.vendor, k->doc.services.v[i], id, obj);
+	if (k->doc.service != NULL)
+		touch_direct(s, k->doc.vendor, k->doc.service, false);
+	for (size_t i = 0; i < k->doc.services.n; i++)
+		touch_direct(s, k->doc.vendor, k->doc.services.v[i], false);
 	touch_key(s, &k->doc);
 	touch_opened(s, k->doc.id);
 }
@@ -362,4 +428,7 @@ void snapshot_prices_changed(struct snapshot *s)
 	void *obj;
 	while (pmap_next(s->features, &it, NULL, &obj))
 		new_cell(s, ((const struct feature_obj *)obj)->doc.name);
+	it = (struct pmap_it){0};
+	while (pmap_next(s->directs, &it, NULL, &obj))
+		direct_cells(s, obj, false);
 }

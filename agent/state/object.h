@@ -33,6 +33,7 @@ struct feature_obj {
 	uint64_t life; // of live (agent/state/live.h)
 	uint64_t *target_life; // of each target_live
 	struct limits limits;
+	const char *route; // under which its route is kept; NULL: its name
 };
 
 // It is for this service of its vendor.

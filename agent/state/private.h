@@ -20,6 +20,15 @@ struct route_cell {
 	struct route_cell *was;
 };
 
+// What "vendor/service" stands for.
+struct direct {
+	struct object o;
+	// For each offer that the service is there for; one that another's words are translated to is
+	// that one. In the arena.
+	struct feature_obj *as[OFFER_COUNT];
+	const struct feature_obj *first;
+};
+
 struct route_box {
 	struct arena arena;
 	struct route route;

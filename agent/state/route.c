@@ -235,7 +235,8 @@ static struct route_box *build_route(const struct snapshot *s, const struct feat
 
 const struct route *snapshot_route(const struct snapshot *s, const struct feature_obj *f)
 {
-	struct route_cell *c = pmap_get(s->routes, slice_of(f->doc.name));
+	struct route_cell *c = pmap_get(s->routes,
+		slice_of(f->route != NULL ? f->route : f->doc.name));
 	struct route_box *box = atomic_load_explicit(&c->box, memory_order_acquire), *none = NULL;
 	if (box != NULL)
 		return &box->route;

@@ -34,38 +34,33 @@ const struct rule_obj *snapshot_rule(const struct snapshot *s, struct slice name
 	return pmap_get(s->alert_rules, name);
 }
 
+static const struct feature_obj *direct_of(const struct snapshot *s, struct slice name,
+	enum offer offer)
+{
+	const struct direct *d = slice_find(name, '/') > 0 ? pmap_get(s->directs, name) : NULL;
+	if (d == NULL)
+		return NULL;
+	return offer < OFFER_COUNT && d->as[offer] != NULL ? d->as[offer] : d->first;
+}
+
 const struct feature_obj *snapshot_feature(const struct snapshot *s, struct slice name)
 {
-	return pmap_get(s->features, name);
+	const struct feature_obj *f = pmap_get(s->features, name);
+	return f != NULL ? f : direct_of(s, name, OFFER_COUNT);
 }
 
-static const struct feature_obj *feature_with_target(const struct snapshot *s, struct slice model)
-{
-	const struct feature_obj *best = NULL;
-	struct pmap_it it = {0};
-	void *obj;
-	while (pmap_next(s->features, &it, NULL, &obj)) {
-		const struct feature_obj *f = obj;
-		for (size_t i = 0; f->doc.enabled && i < f->doc.targets.n; i++) {
-			const struct target *t = &((const struct target *)f->doc.targets.v)[i];
-			struct slice rest = model, vendor = slice_cut(&rest, '/');
-			if (t->vendor != NULL && slice_eq_str(vendor, t->vendor) &&
-				slice_eq_str(rest, t->service) &&
-				(best == NULL || strcmp(f->doc.name, best->doc.name) < 0))
-				best = f;
-		}
-	}
-	return best;
-}
-
-const struct feature_obj *snapshot_model(const struct snapshot *s, struct slice model)
+const struct feature_obj *snapshot_model_for(const struct snapshot *s, struct slice model,
+	enum offer offer)
 {
 	const struct feature_obj *f = pmap_get(s->features, model);
 	if (f == NULL)
 		f = pmap_get(s->aliases, model);
-	if (f == NULL && slice_find(model, '/') > 0)
-		f = feature_with_target(s, model);
-	return f;
+	return f != NULL ? f : direct_of(s, model, offer);
+}
+
+const struct feature_obj *snapshot_model(const struct snapshot *s, struct slice model)
+{
+	return snapshot_model_for(s, model, OFFER_COUNT);
 }
 
 const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id)

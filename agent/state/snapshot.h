@@ -30,6 +30,8 @@ struct snapshot {
 	bool sealed;
 	struct pmap features; // name → struct feature_obj
 	struct pmap aliases; // alias → struct feature_obj
+	struct pmap directs; // "vendor/service" → struct direct (private)
+	bool calls_directs; // vendors' services may be called by that name
 	struct pmap keys; // id → struct key_obj
 	struct pmap key_refs; // "vendor/service/slug" → struct key_obj
 	struct pmap instances; // "service/id" → struct instance_obj
@@ -44,7 +46,8 @@ struct snapshot {
 	size_t key_prices; // how many of them are of one key
 	struct pmap
 		groups; // "vendor/service", "self/service", "join/feature", "opens/key id" → members (private)
-	struct pmap routes; // feature name → cell with the route once built (private)
+	struct pmap
+		routes; // feature name, or "vendor/service offer" → cell with the route once built (private)
 	struct live_table *live; // borrowed
 	VEC_OF(struct snapshot_again) again; // of a fork; done when it is published
 	const struct snapshot
@@ -57,9 +60,12 @@ struct snapshot {
 #define INSTANCE_KEY_MAX (2 * ID_MAX + 2)
 struct slice instance_key(struct slice service, struct slice id, char buf[INSTANCE_KEY_MAX]);
 
+// By its name; also what "vendor/service" stands for.
 const struct feature_obj *snapshot_feature(const struct snapshot *s, struct slice name);
-// By name, alias or "vendor/service" (the first enabled feature with such a target).
+// By name, alias or "vendor/service", of which there may be one for each offer; OFFER_COUNT: the first.
 const struct feature_obj *snapshot_model(const struct snapshot *s, struct slice model);
+const struct feature_obj *snapshot_model_for(const struct snapshot *s, struct slice model,
+	enum offer offer);
 const struct key_obj *snapshot_key(const struct snapshot *s, struct slice id);
 const struct key_obj *snapshot_key_ref(const struct snapshot *s, struct slice ref);
 const struct rule_obj *snapshot_rule(const struct snapshot *s, struct slice name);

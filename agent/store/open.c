@@ -123,6 +123,7 @@ static void forget(struct store *st)
 	str_clear(&st->wrapped);
 	snapshot_free(st->tip);
 	st->tip = snapshot_new(st->live);
+	st->tip->calls_directs = st->settings->direct_models;
 	st->quarantined = 0;
 }
 
@@ -196,6 +197,7 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	st->live = live;
 	st->tail = &st->head;
 	st->tip = snapshot_new(live);
+	st->tip->calls_directs = s->direct_models;
 	st->snapshot_path = path_in(s, "snapshot.json");
 	st->lost_path = path_in(s, "snapshot.lost.json");
 	pthread_mutex_init(&st->lock, NULL);

@@ -95,6 +95,7 @@ static enum err_code reload(struct store *st, struct err *err)
 		return code;
 	struct snapshot *fresh = snapshot_new(st->live);
 	fresh->sealed = st->seal == NULL;
+	fresh->calls_directs = st->settings->direct_models;
 	fresh->before = st->tip;
 	code = store_audit_load(st, err);
 	if (!code)

@@ -382,7 +382,8 @@ static void serve(struct req *r, enum offer offer, const struct feature_obj *f)
 	if (code == ERR_OK)
 		code = image_read(&c->in, (int64_t)(gw_random(c->gl) >> 1), &want, &err);
 	if (code == ERR_OK) {
-		c->feature = f != NULL ? f : snapshot_model(r->snap, slice_of(c->in.model));
+		c->feature = f != NULL ? f
+				       : snapshot_model_for(r->snap, slice_of(c->in.model), offer);
 		if (c->feature == NULL)
 			code = err_field(&err, ERR_MODEL_NOT_FOUND, "model", NULL);
 	}

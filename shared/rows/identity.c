@@ -144,9 +144,9 @@ static const struct field_set client_limits_fields = {
 			.help = N_("what it may ask in a minute")},                                \
 		{AT(client_doc, budget), .type = FT_OBJ, .sub = &budget_fields,                    \
 			.help = N_("what it may spend")},                                          \
-		{AT(client_doc, features), .type = FT_STRV, .charset = FC_ID, .min = 1,            \
-			.max = ID_MAX, .flags = FF_COLUMN | FF_FORM,                               \
-			.help = N_("features it may call; empty: all")},                           \
+		{AT(client_doc, features), .type = FT_STRV, .charset = FC_REF, .min = 1,           \
+			.max = REF_MAX, .flags = FF_COLUMN | FF_FORM,                              \
+			.help = N_("features and VENDOR/SERVICE it may call; empty: all")},        \
 		EXPIRES(client_doc), NOTE(client_doc), HOUSEKEEPING(client_doc)
 
 static const struct field client_fields_rows[] = {CLIENT_ROWS};

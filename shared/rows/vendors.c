@@ -268,3 +268,32 @@ enum protocol protocol_as(enum protocol p, const char *vendor, enum offer offer)
 	bool own = vendor != NULL && strcmp(vendor, "openai") == 0 && p == PROTO_OPENAI_CHAT;
 	return own ? PROTO_OPENAI_RESPONSES : p;
 }
+
+static const struct {
+	const char *vendor, *service;
+	enum offer offer;
+	const char *model;
+} models[] = {
+	{"openai", "dalle", OFFER_IMAGES, "gpt-image-2"},
+	{"openai", "dalle", OFFER_IMAGE_EDITS, "gpt-image-2"},
+	{"openai", "gpt-4", OFFER_CHAT, "gpt-5.4-mini"},
+	{"openai", "gpt-4", OFFER_COMPLETIONS, "davinci-002"},
+	{"openai", "embeddings", OFFER_EMBEDDINGS, "text-embedding-3-small"},
+	{"openai", "audio", OFFER_SPEECH, "tts-1"},
+	{"openai", "audio", OFFER_TRANSCRIPTIONS, "whisper-1"},
+	{"openai", "moderations", OFFER_MODERATIONS, "omni-moderation-latest"},
+	{"aliyun", "wanx", OFFER_IMAGES, "wan2.2-t2i-flash"},
+	{"aliyun", "qwen", OFFER_CHAT, "qwen3.7-plus"},
+	{"aliyun", "qwen", OFFER_COMPLETIONS, "qwen3.7-plus"},
+	{"aliyun", "qwen", OFFER_EMBEDDINGS, "text-embedding-v4"},
+	{"anthropic", "messages", OFFER_CHAT, "claude-sonnet-4-5"},
+};
+
+const char *vendor_model(const struct vendor_row *row, enum offer offer)
+{
+	for (size_t i = 0; i < ARRAY_LEN(models); i++)
+		if (models[i].offer == offer && strcmp(models[i].vendor, row->vendor) == 0 &&
+			strcmp(models[i].service, row->service) == 0)
+			return models[i].model;
+	return NULL;
+}

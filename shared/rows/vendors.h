@@ -71,6 +71,10 @@ struct vendor_row {
 	bool local; // its keys open instances of this engine, and are no candidates
 };
 
+// The model a service is asked for where no feature's target says it. Such names age: whoever knows
+// better writes a target. NULL: none is known.
+const char *vendor_model(const struct vendor_row *row, enum offer offer);
+
 // An address of a vendor in one region; a key belongs to one of them.
 struct region_row {
 	const char *vendor, *region;

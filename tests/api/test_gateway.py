@@ -134,7 +134,8 @@ def test_images_and_invoke(agent, vendor):
                           {"model": "text_to_image", "prompt": "x", **bad}).status == 422
 
 
-def test_models(agent):
+def test_models(agent, vendor):
+    agent.add_key(vendor.url)
     ids = [model["id"] for model in agent.get(GW, "/v1/models").body["data"]]
     assert {"chat", "text_to_image", "embeddings", "openai/gpt-4"} <= set(ids)
     assert len(ids) == len(set(ids))
@@ -342,7 +343,7 @@ def test_metrics_count(agent, vendor):
     assert "nobody" not in text
 
 
-def test_models_say_when_they_end(agent):
+def test_models_say_when_they_end(agent, vendor):
     """A vendor's announcement, as far as it is known; a feature ends with its last target."""
     def ends(id):
         assert agent.get(GW, f"/v1/models/{id}").status == 200
@@ -354,6 +355,7 @@ def test_models_say_when_they_end(agent):
             {"id": f"t{n}", "kind": "vendor", "vendor": "openai", "service": "gpt-4",
              "upstream_model": model} for n, model in enumerate(models)]})
         assert answer.status == 200, answer
+    agent.add_key(vendor.url)
     targets("gpt-3.5-turbo-0125")
     assert len(ends("chat")) == 10 and ends("openai/gpt-4") == ends("chat")
     assert agent.get(GW, "/v1/models/chat").body["shutdown_date"] == ends("chat")
