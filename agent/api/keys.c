@@ -54,13 +54,38 @@ static void write_live(struct jw *w, const struct key_obj *k, bool sealed)
 	write_probes(w, l, wall);
 }
 
+static bool has_use(const struct feature *f, const struct vendor_key *k)
+{
+	for (size_t i = 0; i < f->targets.n; i++) {
+		const struct target *t = &((const struct target *)f->targets.v)[i];
+		if (t->kind == TARGET_VENDOR && t->enabled && text_same(t->vendor, k->vendor) &&
+			key_serves(k, t->service))
+			return true;
+	}
+	return false;
+}
+
+static void write_joins(struct jw *w, const struct snapshot *snap, const struct vendor_key *k)
+{
+	struct pmap_it it = {0};
+	struct slice name;
+	void *obj;
+	jw_arr(w, "joins");
+	while (pmap_next(snap->features, &it, &name, &obj))
+		if (has_use(&((const struct feature_obj *)obj)->doc, k))
+			jw_slice(w, NULL, name);
+	jw_arr_end(w);
+}
+
 // The key with its live members, as an item or a whole answer.
-static void key_write(struct jw *w, const struct key_obj *k, bool sealed)
+static void key_write(struct jw *w, const struct snapshot *snap, const struct key_obj *k,
+	bool sealed)
 {
 	jw_obj(w, NULL);
 	// The stored members were rendered when the key was: everything between its braces.
 	str_add_n(w->out, k->o.json.p + 1, k->o.json.n - 2);
 	w->comma = true;
+	write_joins(w, snap, &k->doc);
 	write_live(w, k, sealed);
 	jw_obj_end(w);
 }
@@ -71,7 +96,7 @@ static void reply_key(struct req *r, const struct key_obj *k)
 	struct jw w = jw_to(&out);
 	if (change_not_modified(r, k->o.revision))
 		return;
-	key_write(&w, k, r->snap->sealed);
+	key_write(&w, r->snap, k, r->snap->sealed);
 	req_reply_json(r, 200, &out);
 }
 
@@ -161,17 +186,18 @@ void h_key_list(struct req *r)
 	struct jw w;
 	list_open(&w, &out);
 	for (; at < n && written < (size_t)limit; at++, written++)
-		key_write(&w, v[at], r->snap->sealed);
+		key_write(&w, r->snap, v[at], r->snap->sealed);
 	list_close(&w, n, r->snap->revision, at < n ? v[at - 1]->ref : NULL);
 	req_reply_json(r, 200, &out);
 }
 
 // ---- changing ----
 
-static void answer(struct change *c, const struct key_obj *k, const char *action)
+static void answer(struct store_tx *tx, struct change *c, const struct key_obj *k,
+	const char *action)
 {
 	struct jw w = jw_to(&c->body);
-	key_write(&w, k, false);
+	key_write(&w, store_tx_snapshot(tx), k, false);
 	c->etag = k->o.revision;
 	c->event = EVENT_KEY;
 	c->event_action = action;
@@ -185,7 +211,7 @@ static enum err_code run_create(struct store_tx *tx, struct change *c, struct er
 	enum err_code code = store_key_put(tx, doc, true, FIELD_NONE, &obj, err);
 	if (code)
 		return code;
-	answer(c, obj, "create");
+	answer(tx, c, obj, "create");
 	c->status = 201;
 	c->location = arena_printf(&c->r->arena, "/api/v1/keys/%s", obj->doc.id);
 	return ERR_OK;
@@ -199,6 +225,8 @@ bool key_decode(struct req *r, struct vendor_key *doc, struct url *ret_url)
 	if (!code && doc->service == NULL && doc->services.n == 0)
 		code = err_field(&err, ERR_FIELD_REQUIRED, "service",
 			_("service or services is required"));
+	if (!code)
+		code = store_key_fits(doc, &err);
 	if (!code)
 		code = address_of_key(r->agent, doc, &r->arena, ret_url, &err);
 	if (code)
@@ -245,7 +273,7 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 	if (!code)
 		code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
 	if (!code)
-		answer(c, obj, "update");
+		answer(tx, c, obj, "update");
 	arena_release(&a);
 	return code;
 }
@@ -286,7 +314,7 @@ static enum err_code run_rotate(struct store_tx *tx, struct change *c, struct er
 	enum err_code code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
 	if (code)
 		return code;
-	answer(c, obj, "rotate");
+	answer(tx, c, obj, "rotate");
 	return ERR_OK;
 }
 
@@ -315,7 +343,7 @@ static enum err_code run_wish(struct store_tx *tx, struct change *c, struct err 
 	const struct key_obj *obj;
 	enum err_code code = store_key_put(tx, &doc, false, c->if_match, &obj, err);
 	if (!code)
-		answer(c, obj, *enabled ? "enable" : "disable");
+		answer(tx, c, obj, *enabled ? "enable" : "disable");
 	return code;
 }
 

@@ -45,6 +45,11 @@ static void write_joins(struct jw *w, const struct snapshot *snap, const struct 
 			jw_slice(w, NULL, name);
 	}
 	jw_arr_end(w);
+	jw_arr(w, "missing");
+	for (size_t i = 0; i < in->features.n; i++)
+		if (snapshot_feature(snap, slice_of(in->features.v[i])) == NULL)
+			jw_str(w, NULL, in->features.v[i]);
+	jw_arr_end(w);
 }
 
 double services_rate(const struct agent *a, const struct live *l, int64_t now_us)

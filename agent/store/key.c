@@ -152,6 +152,7 @@ static enum err_code same_identity(const struct vendor_key *a, const struct vend
 
 // What is pasted into the wrong field would be shown to everybody. A short one stands in many words.
 #define SHOWN_MIN 8
+#define VENDOR_SECRET_MIN 8
 
 static enum err_code check_texts(const struct vendor_key *k, const struct secret *secret,
 	struct err *err)
@@ -167,6 +168,16 @@ static enum err_code check_texts(const struct vendor_key *k, const struct secret
 				_("it holds the key itself, which belongs into api_key alone"));
 	}
 	return ERR_OK;
+}
+
+enum err_code store_key_fits(const struct vendor_key *k, struct err *err)
+{
+	const struct vendor_row *row = vendor_find(slice_of(k->vendor), slice_of(key_service(k)));
+	bool own = row == NULL || row->local;
+	return own || k->api_key.n == 0 || k->api_key.n >= VENDOR_SECRET_MIN
+		? ERR_OK
+		: err_field(err, ERR_FIELD_RANGE, "api_key",
+			  _("a vendor's key has at least %d letters"), VENDOR_SECRET_MIN);
 }
 
 static enum err_code check_unshown(struct store_tx *tx, const struct vendor_key *k,
@@ -368,6 +379,8 @@ enum err_code store_key_put(struct store_tx *tx, const struct vendor_key *key, b
 		.version = old != NULL ? old->row_version + 1 : 1};
 	struct str folded = STR_INIT;
 	enum err_code code = check_key(tx, key, err);
+	if (!code)
+		code = store_key_fits(key, err);
 	if (!code && !create && old == NULL)
 		code = err_set(err, ERR_NOT_FOUND, _("no key of this id"));
 	if (!code)

@@ -20,4 +20,8 @@ void store_key_aad(const struct store *st, const struct key_obj *k, struct seal_
 enum err_code store_key_open(const struct store *st, const struct key_obj *k, struct secret *ret,
 	struct err *err);
 
+// How long its secret may be: servers of one's own take any, vendors have no short ones. An empty one
+// says nothing, and fits.
+enum err_code store_key_fits(const struct vendor_key *k, struct err *err);
+
 #endif

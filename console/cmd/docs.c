@@ -65,6 +65,26 @@ static enum err_code read_document(struct cmd *c, const char *path, struct str *
 	return code;
 }
 
+// There is none of this name: what was said is all of it. body: a JSON object, "{...}".
+static enum err_code create_feature(struct cmd *c, const struct str *body)
+{
+	struct client_call call = {.ep = EP_FEATURE_CREATE};
+	struct client_answer a;
+	struct str whole = STR_INIT;
+	struct jw w = jw_to(&whole);
+	jw_obj(&w, NULL);
+	jw_str(&w, "name", c->arg[0]);
+	str_add_c(&whole, ',');
+	str_add_n(&whole, body->p + 1, body->n - 1);
+	call.body = str_slice(&whole);
+	enum err_code code = cmd_call(c, &call, &a);
+	str_release(&whole);
+	if (code)
+		return code;
+	cmd_notef(c, _("feature %s is new: it was created"), c->arg[0]);
+	return cmd_show(c, &a);
+}
+
 enum err_code cmd_feature_set(struct cmd *c)
 {
 	struct client_call call = {
@@ -87,6 +107,8 @@ enum err_code cmd_feature_set(struct cmd *c)
 	call.body = str_slice(&body);
 	if (!code)
 		code = cmd_call_show(c, &call);
+	if (code == ERR_NOT_FOUND && path == NULL && call.headers[0] == NULL)
+		code = create_feature(c, &body);
 	str_release(&body);
 	return code;
 }
@@ -167,6 +189,16 @@ static void add_auth(struct cmd *c, struct jw *w)
 		jw_obj_end(w);
 }
 
+// It was registered all the same: hosts start in any order, and the feature may come later.
+static void note_missing(struct cmd *c, const struct jx *missing)
+{
+	for (size_t i = 0; i < jx_len(missing); i++)
+		cmd_notef(c,
+			_("warning: there is no feature %s, so the instance does not join it: see "
+			  "yijian feature list, or make it: yijian feature set %s …"),
+			jx_str(jx_at(missing, i), "?"), jx_str(jx_at(missing, i), "?"));
+}
+
 enum err_code cmd_service_register(struct cmd *c)
 {
 	const char *id = cmd_opt(c, COPT_ID);
@@ -186,6 +218,7 @@ enum err_code cmd_service_register(struct cmd *c)
 	str_release(&body);
 	if (code)
 		return code;
+	note_missing(c, jx_get(a.doc, "missing"));
 	if (c->format.format != FMT_TABLE)
 		return cmd_show(c, &a);
 	cmd_writef(c, _("instance %s/%s %s\n"), c->arg[0], id,

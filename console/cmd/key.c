@@ -142,6 +142,35 @@ static enum err_code same_key(struct cmd *c, const char *vendor, const char *ser
 	return conflict.code;
 }
 
+// Which features it joined; or what to do about a key that none has a use for.
+static void show_use(struct cmd *c, const struct jx *key)
+{
+	const struct jx *joins = jx_get(key, "joins");
+	const char *vendor = jx_str(jx_get(key, "vendor"), "?");
+	const char *service = jx_str(jx_get(key, "service"),
+		jx_str(jx_path(key, "services[0]"), "?"));
+	const struct vendor_row *row = vendor_find(slice_of(vendor), slice_of(service));
+	struct str names = STR_INIT;
+	if (!jx_is_arr(joins))
+		return; // an older agent
+	for (size_t i = 0; i < jx_len(joins); i++)
+		str_addf(&names, "%s%s", i ? ", " : "", jx_str(jx_at(joins, i), "?"));
+	if (names.n > 0)
+		cmd_writef(c, _("  joined: %s\n"), str_text(&names));
+	else if (row != NULL && row->local)
+		cmd_writef(c,
+			_("  it opens instances that name it: yijian service register … --auth bearer "
+			  "--auth-key %s\n"),
+			key_ref(c, key));
+	else
+		cmd_writef(c,
+			_("  joined no feature: none has a target %s/%s\n"
+			  "  call it as the model %s/%s, or give a feature that target: yijian feature "
+			  "set NAME --file FEATURE.yaml\n"),
+			vendor, service, vendor, service);
+	str_release(&names);
+}
+
 static enum err_code key_created(struct cmd *c, const struct client_answer *a)
 {
 	if (c->format.format != FMT_TABLE && c->format.format != FMT_WIDE)
@@ -149,6 +178,7 @@ static enum err_code key_created(struct cmd *c, const struct client_answer *a)
 	cmd_writef(c, _("key %s created (id %s, secret %s, fingerprint %s)\n"), key_ref(c, a->doc),
 		jx_str(jx_get(a->doc, "id"), "?"), jx_str(jx_get(a->doc, "api_key_masked"), "?"),
 		jx_str(jx_get(a->doc, "fingerprint"), "?"));
+	show_use(c, a->doc);
 	return ERR_OK;
 }
 

@@ -311,6 +311,28 @@ static bool key_is_lost(const char *state)
 	return false;
 }
 
+// Keys that no feature has a target for: they are asked by the name of their service alone.
+static void doctor_unused(struct cmd *c, struct doctor *d, const struct jx *items)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < jx_len(items) && n < DOCTOR_KEYS_MAX; i++) {
+		const struct jx *key = jx_at(items, i), *joins = jx_get(key, "joins");
+		const char *vendor = jx_str(jx_get(key, "vendor"), "?");
+		const char *service = jx_str(jx_get(key, "service"),
+			jx_str(jx_path(key, "services[0]"), "?"));
+		const struct vendor_row *row = vendor_find(slice_of(vendor), slice_of(service));
+		if (!jx_is_arr(joins) || jx_len(joins) > 0 || row == NULL || row->local)
+			continue;
+		n++;
+		finding(d, _("vendor key in no feature"), "warn",
+			arena_printf(&c->arena, "%s/%s/%s", vendor, service,
+				jx_str(jx_get(key, "slug"), "?")),
+			arena_printf(&c->arena,
+				_("call it as the model %s/%s, or give a feature this target"),
+				vendor, service));
+	}
+}
+
 static void doctor_keys(struct cmd *c, struct doctor *d, const struct jx *items)
 {
 	size_t all = jx_len(items), lost = 0;
@@ -325,6 +347,7 @@ static void doctor_keys(struct cmd *c, struct doctor *d, const struct jx *items)
 		finding(d, _("vendor key"), "warn", arena_printf(&c->arena, "%s: %s", ref, state),
 			arena_printf(&c->arena, _("yijian key test %s says why"), ref));
 	}
+	doctor_unused(c, d, items);
 	if (all == 0)
 		finding(d, _("vendor keys"), "warn", _("none stored"),
 			_("yijian key add openai/gpt-4 --name NAME --api-key - < FILE"));

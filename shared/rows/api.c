@@ -42,7 +42,7 @@ FIELD_SET(rollback_fields, "Rollback", struct rollback_body);
 
 static const struct field rotate_fields_rows[] = {
 	{"api_key", FT_SECRET, FIELD_AT(struct rotate_body, api_key), FF_REQUIRED, FC_SECRET,
-		.min = 8, .max = 512, .help = N_("the new key; it goes in and never comes out")},
+		.min = 1, .max = 512, .help = N_("the new key; it goes in and never comes out")},
 };
 FIELD_SET(rotate_fields, "Rotate", struct rotate_body);
 

@@ -223,7 +223,7 @@ static const struct field_set key_limits_fields = {
 			.help = N_("name shown to people")},                                       \
 		{AT(vendor_key, slug), .type = FT_STR, .flags = FF_READONLY | FF_WIDE,             \
 			.help = N_("ASCII form of the name, for scripts")},                        \
-		{AT(vendor_key, api_key), .type = FT_SECRET, .charset = FC_SECRET, .min = 8,       \
+		{AT(vendor_key, api_key), .type = FT_SECRET, .charset = FC_SECRET, .min = 1,       \
 			.max = 512, .flags = FF_REQUIRED,                                          \
 			.help = N_(                                                                \
 				"the vendor's key; goes in, never comes out, and goes to another " \
@@ -273,6 +273,7 @@ static const struct field key_view_rows[] = {
 	{SEEN_COL("state"), .type = FT_STR,
 		.help = N_("ok, unknown (not used or tested yet), cooling, open, invalid, no_quota,"
 			   " region_denied, disabled, expired or sealed")},
+	{SEEN_WIDE("joins"), .type = FT_STRV, .help = N_("features with a target it serves")},
 	{SEEN_WIDE("state_reason"), .type = FT_STR, .help = N_("what put it into that state")},
 	{SEEN_WIDE("state_until"), .type = FT_TIME, .help = N_("when it is tried again")},
 	{SEEN_WIDE("inflight"), .type = FT_INT, .help = N_("requests it carries now")},
@@ -420,6 +421,8 @@ static const struct field instance_view_rows[] = {
 	{SEEN_COL("rate"), .type = FT_NUM, .title = N_("REQ/S"), .help = N_("requests per second")},
 	{SEEN_COL("error_pct"), .type = FT_NUM, .title = N_("ERR%"), .help = N_("failed part")},
 	{SEEN_WIDE("joins"), .type = FT_STRV, .help = N_("features that route to it")},
+	{SEEN_WIDE("missing"), .type = FT_STRV,
+		.help = N_("features it names and there are none of")},
 	{SEEN_COL("probe_ms"), .type = FT_NUM, .unit = "ms", .title = N_("PROBE"),
 		.help = N_("time the last probe took")},
 };

@@ -144,8 +144,13 @@ static void a_secret_in_another_field_is_refused(void **state)
 	assert_int_equal(put(s, &changed), ERR_FIELD_FORBIDDEN);
 	assert_string_equal(changed.field, "key_name");
 	p = new_key("hunter2 of gpt");
-	p.secret = "hunter2"; // so short that it stands in many words
-	assert_int_equal(put(s, &p), ERR_OK);
+	p.secret = "hunter2"; // no vendor has so short ones
+	assert_int_equal(put(s, &p), ERR_FIELD_RANGE);
+	assert_string_equal(p.field, "api_key");
+	p.doc.vendor = "vllm";
+	p.doc.service = LOCAL_SERVICE;
+	p.doc.base_url = "http://10.0.0.7:8000";
+	assert_int_equal(put(s, &p), ERR_OK); // so short that it stands in many words
 	p = new_key("12345678 of gpt");
 	p.secret = "12345678";
 	assert_int_equal(put(s, &p), ERR_FIELD_FORBIDDEN);
