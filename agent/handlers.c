@@ -104,6 +104,7 @@ static const req_handler handlers[EP_COUNT] = {
 	[EP_TASK_CANCEL] = h_task_cancel,
 	[EP_CHAT] = h_chat,
 	[EP_MESSAGES] = h_messages,
+	[EP_COUNT_TOKENS] = h_count_tokens,
 	[EP_RESPONSES] = h_responses,
 	[EP_COMPLETIONS] = h_completions,
 	[EP_EMBEDDINGS] = h_embeddings,

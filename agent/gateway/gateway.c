@@ -13,6 +13,7 @@
 #include "agent/call/sse.h"
 #include "agent/gateway/private.h"
 #include "agent/protocol/batch.h"
+#include "agent/protocol/dialect_anthropic_ask.h"
 #include "agent/protocol/table.h"
 #include "shared/multipart.h"
 #include "shared/text.h"
@@ -164,6 +165,20 @@ void h_chat(struct req *r)
 void h_messages(struct req *r)
 {
 	serve_in(r, DIALECT_ANTHROPIC, OFFER_CHAT);
+}
+
+void h_count_tokens(struct req *r)
+{
+	struct gw_call *c = gw_call_new(gw_loop_of(r));
+	struct err err = {0};
+	c->r = r;
+	if (messages_read_count(r->body, &c->in, &err) == ERR_OK &&
+		prompt_judge(&c->in, &err) == ERR_OK) {
+		c->in.beta = beta_of(r);
+		go(c, &err);
+	}
+	if (err.code != ERR_OK)
+		refuse(r, c, &err);
 }
 
 void h_responses(struct req *r)

@@ -14,6 +14,7 @@
 void gateway_invoke(struct req *r, const struct feature_obj *f);
 void h_chat(struct req *r);
 void h_messages(struct req *r);
+void h_count_tokens(struct req *r);
 void h_responses(struct req *r);
 void h_completions(struct req *r);
 void h_embeddings(struct req *r);

@@ -351,6 +351,10 @@ void gw_next(struct gw_call *c)
 {
 	int64_t max = MIN_OF(c->feature->doc.retry.max_attempts, GW_ATTEMPTS_MAX);
 	c->go_on = gw_next;
+	if (UNLIKELY(c->in.count) && c->tries_n > 0) {
+		gw_count_estimated(c);
+		return;
+	}
 	for (;;) {
 		if (((int64_t)(c->tries_n - c->unfit_n) >= max && c->tries_n > 0) ||
 			c->tries_n >= GW_ATTEMPTS_MAX) {
@@ -367,6 +371,8 @@ void gw_next(struct gw_call *c)
 				answer_untried(c, d);
 			return;
 		}
+		if (UNLIKELY(c->in.count) && gw_count_here(c, &c->route->v[d->chosen]))
+			return;
 		if (begin(c, d->chosen, d->v[d->chosen].skip != SKIP_NONE))
 			return;
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the files of the gateway share: a call that is answered while its caller waits, from below:
-// batch, sink, end, stream and raw, next.
+// batch, sink, end, count, stream and raw, next.
 #ifndef YJ_AGENT_GATEWAY_PRIVATE_H
 #define YJ_AGENT_GATEWAY_PRIVATE_H
 
@@ -54,6 +54,12 @@ void gw_take_answer(struct gw_call *c, const struct upstream_response *res, stru
 void gw_reply(struct gw_call *c, int status, struct adapter_answer *answer);
 // By what a stream ended: a closed set.
 void gw_count_broken(struct gw_call *c, const char *cause);
+
+// ---- count: tokens, without an answer ----
+
+// Of a call that counts: answers with an estimate, at once or when this candidate cannot count.
+void gw_count_estimated(struct gw_call *c);
+bool gw_count_here(struct gw_call *c, const struct candidate *cand);
 
 // ---- stream, raw: from the upstream ----
 

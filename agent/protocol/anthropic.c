@@ -315,15 +315,32 @@ static enum err_code write_request(const struct adapter_call *call, const struct
 	return ERR_OK;
 }
 
+// What is counted is what the caller wrote: wishes of operators are none of its members.
+static void count_body(const struct adapter_call *call, const struct candidate *cand,
+	struct str *out)
+{
+	const char *model = adapter_model(call, cand);
+	str_add_c(out, '{');
+	aj_add_text(out, "model", model != NULL ? model : "");
+	for (size_t i = 0; i < call->n; i++)
+		if (!slice_eq_str(call->m[i].key, "model"))
+			aj_add_member(out, &call->m[i]);
+	str_add_c(out, '}');
+}
+
 static enum err_code build(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
 {
-	adapter_path(cand->url, PATH, &ask->path);
+	adapter_path(cand->url, call->count ? PATH "/count_tokens" : PATH, &ask->path);
 	str_add_slice(&ask->headers, SLICE("anthropic-version: 2023-06-01\r\n"));
 	if (call->beta.n > 0) {
 		str_add_slice(&ask->headers, SLICE("anthropic-beta: "));
 		str_add_slice(&ask->headers, call->beta);
 		str_add_slice(&ask->headers, SLICE("\r\n"));
+	}
+	if (UNLIKELY(call->count)) {
+		count_body(call, cand, &ask->body);
+		return ERR_OK;
 	}
 	if (call->dialect == DIALECT_ANTHROPIC) {
 		ask->stream = call->stream;
@@ -431,6 +448,10 @@ static enum answer_kind parse(const struct adapter_call *call, const struct adap
 	if (aj_find(&top, "error") != NULL) {
 		ret->status = error_status(&top);
 		return ANSWER_ERROR;
+	}
+	if (UNLIKELY(call->count)) { // for nothing
+		ret->usage.in = ret->usage.out = 0;
+		return aj_count(&top, "input_tokens") >= 0 ? ANSWER_OK : ANSWER_BAD;
 	}
 	if (!aj_is(&top, "type", "message") || aj_typed(&top, "content", JS_ARRAY) == NULL)
 		return ANSWER_BAD;

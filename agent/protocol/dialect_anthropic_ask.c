@@ -41,6 +41,7 @@ enum err_code messages_read_count(struct slice body, struct adapter_call *ret, s
 	enum err_code code = adapter_read(body, OFFER_CHAT, true, ret, err);
 	ret->dialect = DIALECT_ANTHROPIC;
 	ret->stream = false;
+	ret->count = true;
 	return code;
 }
 

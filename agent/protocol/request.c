@@ -134,7 +134,7 @@ static void begin_read(struct adapter_call *c, enum offer offer, struct slice bo
 	c->n = 0;
 	c->model[0] = '\0';
 	c->items = c->from = c->part = 0;
-	c->translated = c->stream = c->want_usage = c->base64 = c->tokens = false;
+	c->translated = c->count = c->stream = c->want_usage = c->base64 = c->tokens = false;
 	c->images = c->width = c->height = c->chars = FIELD_NONE;
 }
 

@@ -26,6 +26,7 @@ struct adapter_call {
 	size_t n;
 	char model[ID_MAX * 2]; // "" when not said
 	bool translated; // written by the gateway from another dialect
+	bool count; // its tokens are to be counted, nothing is to be answered
 	bool stream;
 	bool want_usage; // stream_options.include_usage: the extra chunk is passed on
 	bool base64; // embeddings: encoding_format

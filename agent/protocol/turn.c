@@ -95,6 +95,8 @@ static bool in_call(const struct turn *t)
 		(t->tool + 1 < t->tools.n || !toolcall_is_whole(&t->tools.v[t->tool]));
 }
 
+static void tell_held(struct turn *t, struct str *out);
+
 static void say(struct turn *t, enum turn_kind kind, struct slice inner, struct str *out)
 {
 	if (inner.n == 0)
@@ -107,6 +109,11 @@ static void say(struct turn *t, enum turn_kind kind, struct slice inner, struct 
 	if (in_call(t)) {
 		if (!blank || t->held[kind].n > 0)
 			str_add_slice(&t->held[kind], inner);
+		return;
+	}
+	tell_held(t, out);
+	if (t->kind == kind) {
+		t->words->piece(t, inner, out);
 		return;
 	}
 	if (t->blank_kind != kind)
@@ -122,6 +129,16 @@ static void say(struct turn *t, enum turn_kind kind, struct slice inner, struct 
 		t->words->piece(t, str_slice(&t->blank), out);
 	str_clear(&t->blank);
 	t->words->piece(t, inner, out);
+}
+
+static void tell_held(struct turn *t, struct str *out)
+{
+	for (size_t kind = 0; kind < ARRAY_LEN(t->held); kind++) {
+		struct str text = t->held[kind];
+		t->held[kind] = STR_INIT;
+		say(t, (enum turn_kind)kind, str_slice(&text), out);
+		str_release(&text);
+	}
 }
 
 // ---- what was said ----
@@ -240,8 +257,7 @@ void turn_end(struct turn *t, struct str *out)
 {
 	begin(t, out);
 	tell_calls(t, true, out);
-	for (size_t kind = 0; kind < ARRAY_LEN(t->held); kind++)
-		say(t, (enum turn_kind)kind, str_slice(&t->held[kind]), out);
+	tell_held(t, out);
 	if (t->block < 0 && t->blank.n > 0) { // all there is
 		open_block(t, t->blank_kind, out);
 		t->words->piece(t, str_slice(&t->blank), out);

@@ -35,7 +35,8 @@ static const struct dialect_row *dialect_of(const struct req *r)
 {
 	bool anthropic = r->ep != NULL
 		? (r->ep->flags & EPF_ANTHROPIC) != 0
-		: slice_starts(r->path, "/v1/messages") || slice_starts(r->path, "/messages");
+		: slice_starts(r->path, "/v1/messages") || slice_starts(r->path, "/messages") ||
+			slice_starts(r->path, "/v1/v1/messages");
 	return dialect_row(anthropic ? DIALECT_ANTHROPIC : DIALECT_OPENAI);
 }
 

@@ -97,8 +97,11 @@ static enum err_code route(struct web_req *q)
 	if (!q->match.path_known) {
 		bool model = q->conn->service == SVC_API_GATEWAY &&
 			!slice_starts(q->r.path, "/api");
+		bool twice = slice_starts(q->r.path, "/v1/v1/");
 		snprintf(q->r.who.detail, sizeof(q->r.who.detail), "%s",
-			model ? "" : _("this port serves no such path: see GET /api"));
+			twice ? _("the path has /v1 twice: the client adds it to a base URL that ends in it")
+				: model ? ""
+					: _("this port serves no such path: see GET /api"));
 		return model ? ERR_UNKNOWN_URL : ERR_NOT_FOUND;
 	}
 	if (q->match.ep == NULL || m == HTTP_METHODS)

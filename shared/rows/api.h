@@ -137,6 +137,7 @@ enum endpoint_id {
 	// gateway, model traffic
 	EP_CHAT,
 	EP_MESSAGES,
+	EP_COUNT_TOKENS,
 	EP_RESPONSES,
 	EP_COMPLETIONS,
 	EP_EMBEDDINGS,
