@@ -22,27 +22,28 @@ void gw_headers(struct gw_call *c)
 	if (UNLIKELY(c->id[0] == '\0'))
 		return; // refused before a decision was made
 	req_header_add(r, "X-Yijian-Decision", c->id);
-	if (c->cand != NULL) // a stream's attempt is still under way
-		req_header_add(r, "X-Yijian-Target", c->cand->name);
-	else if (c->tries_n > 0)
-		req_header_add(r, "X-Yijian-Target", c->tries[c->tries_n - 1].target);
+	if (c->tries.cand != NULL) // a stream's attempt is still under way
+		req_header_add(r, "X-Yijian-Target", c->tries.cand->name);
+	else if (c->tries.n > 0)
+		req_header_add(r, "X-Yijian-Target", c->tries.v[c->tries.n - 1].target);
 	if (c->reason != NULL)
 		req_header_add(r, "X-Yijian-Reason", c->reason);
 	if (UNLIKELY(c->dropped != NULL))
 		req_header_add(r, "X-Yijian-Dropped", c->dropped);
-	req_header_add_number(r, "X-Yijian-Attempts", (int64_t)c->tries_n + (c->cand != NULL));
+	req_header_add_number(r, "X-Yijian-Attempts",
+		(int64_t)c->tries.n + (c->tries.cand != NULL));
 }
 
 // The upstream said it of the request.
 static bool is_refusal(const struct gw_call *c, const struct err *e)
 {
-	return c->tries_n > 0 && c->error.code == e->code && c->error.final;
+	return c->tries.n > 0 && c->tries.error.code == e->code && c->tries.error.final;
 }
 
 int gw_error_status(const struct gw_call *c, const struct err *e)
 {
 	const struct dialect_row *d = dialect_row(c->in.dialect);
-	int status = is_refusal(c, e) ? c->error.status : err_row(e->code)->status;
+	int status = is_refusal(c, e) ? c->tries.error.status : err_row(e->code)->status;
 	return d->status != NULL ? d->status(status) : status;
 }
 
@@ -51,7 +52,7 @@ int gw_error_status(const struct gw_call *c, const struct err *e)
 void gw_error_json(const struct gw_call *c, const struct err *e, struct str *out)
 {
 	static const struct adapter_error none;
-	const struct adapter_error *u = is_refusal(c, e) ? &c->error : &none;
+	const struct adapter_error *u = is_refusal(c, e) ? &c->tries.error : &none;
 	const struct err_row *row = err_row(e->code);
 	const char *param = u->param[0] != '\0' ? u->param : u == &none ? e->field : "";
 	bool own = e->code != ERR_UPSTREAM_REJECTED; // a code that says more than the upstream's
@@ -78,7 +79,7 @@ void gw_fail(struct gw_call *c, const struct err *e)
 	gw_headers(c);
 	gw_record_failure(c);
 	// No refusal of ours once an upstream was asked; keys that do not open are a failure of ours.
-	if (c->tries_n > 0 || c->task_id != NULL || e->code == ERR_SEALED)
+	if (c->tries.n > 0 || c->task_id != NULL || e->code == ERR_SEALED)
 		c->refused = REFUSED_NOT;
 	else if (c->refused == REFUSED_NOT)
 		c->refused = refusal_of(e->code);
@@ -102,9 +103,10 @@ void gw_record_failure(struct gw_call *c)
 	c->kept = true;
 	decisions_record(gl->agent->decisions, c->id, c->r->snap, c->route, &c->first_ask, c->first,
 		"live", c->wall_ms, c->decide_us, true);
-	for (size_t i = 0; i < c->tries_n; i++)
-		decisions_attempt(gl->agent->decisions, c->id, c->tries[i].target,
-			c->tries[i].status, c->tries[i].code, c->tries[i].ms);
+	for (size_t i = 0; i < c->tries.n; i++)
+		decisions_attempt(gl->agent->decisions, c->id, c->tries.v[i].target,
+			c->tries.v[i].status, c->tries.v[i].code, c->tries.v[i].ms);
+	c->tries.decision = c->id;
 }
 
 // ---- events ----
@@ -166,7 +168,7 @@ static void add_attempts(struct str *s, const struct gw_told *t)
 {
 	str_add_slice(s, SLICE(",\"attempts\":["));
 	for (size_t i = 0; i < t->tries_n && s->n < EVENT_JSON_MAX - 400; i++) {
-		const struct gw_attempt *try = &t->tries[i];
+		const struct attempt *try = &t->tries[i];
 		if (i > 0)
 			str_add_c(s, ',');
 		add_text(s, SLICE("{\"target\":"), try->target);
@@ -244,33 +246,33 @@ static void tell(struct gw_call *c, int64_t total_us)
 	bool decided = c->first != NULL || (c->task_id != NULL && c->id[0] != '\0');
 	struct gw_told t = {.id = c->r->id,
 		.task = c->task_id,
-		.client = c->ask.client,
-		.client_name = c->ask.client_name,
+		.client = c->tries.ask.client,
+		.client_name = c->tries.ask.client_name,
 		.feature = c->feature->doc.name,
 		.endpoint = c->r->ep->name,
 		.model = c->in.model[0] != '\0' ? c->in.model : NULL,
-		.target = c->tries_n > 0 ? c->tries[c->tries_n - 1].target : NULL,
+		.target = c->tries.n > 0 ? c->tries.v[c->tries.n - 1].target : NULL,
 		.decision = decided ? c->id : NULL,
 		.limited_by = c->limited_by,
 		.reason = c->reason,
-		.tries = c->tries,
-		.tries_n = c->tries_n,
+		.tries = c->tries.v,
+		.tries_n = c->tries.n,
 		.status = c->status,
 		.code = c->code,
 		.stream = c->in.stream,
 		.ttfb_us = c->ttfb_us,
 		.total_us = total_us,
-		.tokens_in = guessed ? c->spent.in : c->usage.in,
-		.tokens_out = guessed ? c->spent.out : c->usage.out,
+		.tokens_in = guessed ? c->tries.bill.spent.in : c->usage.in,
+		.tokens_out = guessed ? c->tries.bill.spent.out : c->usage.out,
 		.absurd = absurd,
-		.tokens_source = guessed ? c->spent.source : c->usage_source,
-		.cost = c->cost,
+		.tokens_source = guessed ? c->tries.bill.spent.source : c->usage_source,
+		.cost = c->tries.bill.cost,
 		.bytes_in = c->in.body.n,
 		.bytes_out = c->bytes_out};
 	gw_tell(c->gl->agent, &c->gl->event, &t);
 }
 
-void gw_candidate_event(struct gw_call *c, enum outcome out, int status)
+void gw_candidate_event(const struct tries *t, const struct ending *e)
 {
 	static const char *const states[] = {
 		[OUT_OK] = "recovered",
@@ -283,19 +285,19 @@ void gw_candidate_event(struct gw_call *c, enum outcome out, int status)
 		[OUT_MODEL_GONE] = "model_gone",
 		[OUT_CLIENT] = "half_open",
 	};
-	const struct candidate *cand = c->cand;
-	const struct key_obj *key = out == OUT_AUTH ? candidate_secret(cand) : cand->key;
-	struct str *s = &c->gl->event;
+	const struct candidate *cand = t->cand;
+	const struct key_obj *key = e->out == OUT_AUTH ? candidate_secret(cand) : cand->key;
+	struct str *s = &t->gl->event;
 	str_clear(s);
 	str_add_slice(s, SLICE("{\"target\":"));
 	str_add_json(s, slice_of(cand->name));
 	if (key != NULL)
 		add_text(s, KEY("key"), key->doc.id);
-	add_text(s, KEY("feature"), c->feature->doc.name);
-	add_text(s, KEY("state"), states[out]);
-	add_int(s, KEY("status"), status);
+	add_text(s, KEY("feature"), t->feature->doc.name);
+	add_text(s, KEY("state"), states[e->out]);
+	add_int(s, KEY("status"), e->status);
 	str_add_c(s, '}');
-	events_add(c->gl->agent->events, key != NULL ? EVENT_KEY : EVENT_HEALTH, str_slice(s));
+	events_add(t->gl->agent->events, key != NULL ? EVENT_KEY : EVENT_HEALTH, str_slice(s));
 }
 
 // ---- counters ----
@@ -338,7 +340,7 @@ void gw_account(struct gw_call *c, int status, enum err_code code)
 		metric_cell_add(c->cells->tokens_out, (double)c->usage.out);
 	struct history_request q = {.error = gw_is_failure(status, code),
 		.broken = code == ERR_STREAM_INTERRUPTED,
-		.fell_back = c->tries_n > 1,
+		.fell_back = c->tries.n > 1,
 		.latency_us = total_us,
 		.tokens = MAX_OF(c->usage.in, 0) + MAX_OF(c->usage.out, 0)};
 	c->r->told = true;

@@ -11,7 +11,7 @@ struct gw_told { // a traffic event, of a call or of work that outlived its call
 	const struct ident *client;
 	const char *client_name; // for people; NULL or "" none
 	const char *feature, *endpoint;
-	const struct gw_attempt *tries;
+	const struct attempt *tries;
 	size_t tries_n;
 	int status;
 	enum err_code code;
@@ -42,6 +42,7 @@ bool gw_is_failure(int status, enum err_code code);
 void gw_record_failure(struct gw_call *c);
 // What is known of the usage at the end, and how.
 void gw_settle_usage(struct gw_call *c);
-void gw_candidate_event(struct gw_call *c, enum outcome out, int status);
+// The end of the attempt under way changed how its candidate stands.
+void gw_candidate_event(const struct tries *t, const struct ending *e);
 
 #endif

@@ -105,20 +105,20 @@ enum err_code gw_admit(struct gw_call *c, struct err *err)
 		c->refused = REFUSED_FEATURE_DENIED;
 		return err_set(err, ERR_SCOPE_EXCEEDED, _("this client may not call this feature"));
 	}
-	c->ask.tokens = estimate(c);
+	c->tries.ask.tokens = estimate(c);
 	int64_t wall = client != NULL || f->limits.any ? loop_wall_ms(c->gl->loop) : 0;
 	struct limit_hit hit;
 	if (client != NULL) {
-		bool in = limits_take(&client->limits, client->live, c->ask.tokens, now, wall,
+		bool in = limits_take(&client->limits, client->live, c->tries.ask.tokens, now, wall,
 			&hit);
 		count(client->live, !in);
 		if (!in)
 			return refuse(c, "client", client->doc.name, &client->limits, &hit, err);
 	}
-	if (!limits_take(&f->limits, f->live, c->ask.tokens, now, wall, &hit)) {
+	if (!limits_take(&f->limits, f->live, c->tries.ask.tokens, now, wall, &hit)) {
 		count(f->live, true);
 		if (client != NULL)
-			limits_undo(&client->limits, client->live, c->ask.tokens);
+			limits_undo(&client->limits, client->live, c->tries.ask.tokens);
 		return refuse(c, "feature", f->doc.name, &f->limits, &hit, err);
 	}
 	c->admitted = true;
@@ -139,8 +139,8 @@ void gw_settle(struct gw_call *c, enum err_code code)
 	else if (code != ERR_OK && code != ERR_CLIENT_GONE && code != ERR_STREAM_INTERRUPTED)
 		used = 0;
 	if (client != NULL)
-		limits_release(&client->limits, client->live, c->ask.tokens, used);
-	limits_release(&c->feature->limits, c->feature->live, c->ask.tokens, used);
+		limits_release(&client->limits, client->live, c->tries.ask.tokens, used);
+	limits_release(&c->feature->limits, c->feature->live, c->tries.ask.tokens, used);
 }
 
 void gw_charge(const struct client_obj *client, const struct feature_obj *f,
@@ -158,11 +158,6 @@ void gw_charge(const struct client_obj *client, const struct feature_obj *f,
 		limits_spend(&f->limits, f->live, known, m->pico, m->currency, wall);
 	if (key_asks)
 		limits_spend(&key->limits, key->live, known, m->pico, m->currency, wall);
-}
-
-void gw_spend(struct gw_call *c, const struct money *m)
-{
-	gw_charge(c->r->who.client, c->feature, c->cand != NULL ? c->cand->key : NULL, m);
 }
 
 // ---- what callers are told ----
@@ -251,11 +246,11 @@ static int64_t reset_us(const struct upstream_response *res, unsigned which)
 
 void gw_heed_upstream(struct gw_call *c, const struct upstream_response *res)
 {
-	if (c->cand == NULL || c->cand->key == NULL)
+	if (c->tries.cand == NULL || c->tries.cand->key == NULL)
 		return;
 	unsigned which = nothing_left(res);
 	int64_t rest_us = UNLIKELY(which != 0) ? reset_us(res, which) : 0;
 	if (UNLIKELY(rest_us > 0))
-		breaker_cool(c->cand->live, c->cand->life, loop_now_us(c->gl->loop),
+		breaker_cool(c->tries.cand->live, c->tries.cand->life, loop_now_us(c->gl->loop),
 			MIN_OF(rest_us, COOL_MAX_US), res->status);
 }

@@ -15,10 +15,8 @@ struct gw_call;
 enum err_code gw_admit(struct gw_call *c, struct err *err);
 // Once, when the request ends: what it really used. Called by gw_account.
 void gw_settle(struct gw_call *c, enum err_code code);
-// What the attempt under way cost, for the budgets of client, feature and key; unknown is counted
-// as such.
-void gw_spend(struct gw_call *c, const struct money *m);
-// The same for work that outlives its request, such as an image task; each may be NULL.
+// What an attempt cost, for the budgets of client, feature and key, each of which may be NULL;
+// unknown is counted as such.
 void gw_charge(const struct client_obj *client, const struct feature_obj *f,
 	const struct key_obj *key, const struct money *m);
 // x-ratelimit-… of the answer, when something is limited. Called by gw_headers.

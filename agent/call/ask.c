@@ -67,7 +67,7 @@ static enum err_code read_wishes(struct gw_call *c, struct err *err)
 	struct slice user = {text, 0};
 	if (m != NULL && !jscan_string(m->value, text, sizeof(text), &user.n))
 		user = m->value; // too long to be decoded: as good a name as any
-	return wishes_read(c->r, &c->feature->doc, user, &c->ask, err);
+	return wishes_read(c->r, &c->feature->doc, user, &c->tries.ask, err);
 }
 
 enum err_code gw_prepare(struct gw_call *c, struct err *err)
@@ -76,7 +76,11 @@ enum err_code gw_prepare(struct gw_call *c, struct err *err)
 	const struct feature *f = &c->feature->doc;
 	gw_cells_take(c, f->name);
 	c->route = snapshot_route(r->snap, c->feature);
-	c->ask = (struct decide_request){.offer = c->in.offer,
+	c->tries.arena = &r->arena;
+	c->tries.snap = r->snap;
+	c->tries.feature = c->feature;
+	c->tries.cells = c->cells;
+	c->tries.ask = (struct decide_request){.offer = c->in.offer,
 		.width = c->in.width,
 		.height = c->in.height,
 		.n = c->in.images,

@@ -16,9 +16,10 @@
 #include "shared/text.h"
 
 // Whether the upstream may bill the attempt.
-static bool was_used(const struct gw_call *c, enum outcome out, enum err_code code)
+static bool was_used(const struct gw_call *c, const struct ending *e)
 {
-	switch (out) {
+	enum err_code code = e->code;
+	switch (e->out) {
 	case OUT_OK:
 		return true;
 	case OUT_CLIENT:
@@ -48,36 +49,36 @@ static void estimate(const struct gw_call *c, struct price_usage *u)
 }
 
 // Metric and log: an upstream that cannot count is for somebody to look at.
-void gw_usage_absurd(struct agent *a, const char *feature, const char *target)
+static void tell_absurd(const struct tries *t)
 {
 	static _Atomic int64_t next_us; // the log says it once in a while
+	const char *feature = t->feature->doc.name, *target = t->cand->target_name;
 	int64_t now = clock_mono_us(), due = atomic_load(&next_us);
-	metric_add(a->metrics, MET_USAGE_ABSURD, 1, (const char *const[]){feature, target, NULL});
+	metric_add(t->gl->agent->metrics, MET_USAGE_ABSURD, 1,
+		(const char *const[]){feature, target, NULL});
 	if (now >= due && atomic_compare_exchange_strong(&next_us, &due, now + 10 * 1000000))
 		log_line(LOG_LVL_WARN, "usage_absurd", "feature", feature, "target", target, "hint",
 			_("the upstream told a usage nobody can believe: it is estimated"), NULL);
 }
 
+struct price_usage price_usage_told(const struct adapter_usage *a, enum cost_source source)
+{
+	return (struct price_usage){.in = a->in,
+		.out = a->out,
+		.cached = a->cached,
+		.cache_write = a->cache_write,
+		.reasoning = a->reasoning,
+		.images = a->images,
+		.chars = a->chars,
+		.audio_ms = a->audio_ms,
+		.source = source};
+}
+
 static struct price_usage usage_of(const struct gw_call *c, bool answered)
 {
-	const struct adapter_usage *a = &c->usage;
-	struct price_usage u = PRICE_USAGE_NONE;
-	u.in = a->in;
-	u.out = a->out;
-	u.cached = a->cached;
-	u.cache_write = a->cache_write;
-	u.reasoning = a->reasoning;
-	u.images = a->images;
-	u.chars = a->chars;
-	u.audio_ms = a->audio_ms;
-	if (UNLIKELY(usage_is_absurd(a)))
-		gw_usage_absurd(c->gl->agent, c->feature->doc.name, c->cand->target_name);
-	// Who made pictures and does not say how many made those that were asked for.
-	if (answered && u.images < 0 &&
-		(c->in.offer == OFFER_IMAGES || c->in.offer == OFFER_IMAGE_EDITS))
-		u.images = c->in.images != FIELD_NONE ? MAX_OF(c->in.images, 1) : 1;
+	struct price_usage u = price_usage_told(&c->usage, COST_UNKNOWN);
 	// Tokens of an answer that were counted here say nothing of the prompt's.
-	bool told = c->usage_source == COST_REPORTED && u.in >= 0 && !usage_is_absurd(a) &&
+	bool told = c->usage_source == COST_REPORTED && u.in >= 0 && !usage_is_absurd(&c->usage) &&
 		(u.out >= 0 || c->in.offer == OFFER_EMBEDDINGS);
 	if (told)
 		u.source = COST_REPORTED;
@@ -88,64 +89,61 @@ static struct price_usage usage_of(const struct gw_call *c, bool answered)
 	return u;
 }
 
-static const char *model_of(const struct gw_call *c)
+struct booking gw_booking(struct gw_call *c, const struct ending *e)
 {
-	const char *model = c->cand->target->upstream_model;
-	return model != NULL ? model : c->in.model;
-}
-
-// The picture that was asked for, where the price depends on it.
-static struct price_picture picture_of(struct gw_call *c, const struct price *p)
-{
-	struct price_picture picture = {NULL, NULL};
-	if (p == NULL || p->images.n == 0)
-		return picture;
-	const struct jscan_member *q = jscan_find(c->in.m, c->in.n, "quality");
-	if (q != NULL && q->value.n > 2)
-		picture.quality = arena_strndup(&c->r->arena, q->value.p + 1, q->value.n - 2);
-	if (c->in.width != FIELD_NONE && c->in.height != FIELD_NONE)
-		picture.size = arena_printf(&c->r->arena, "%lldx%lld", (long long)c->in.width,
-			(long long)c->in.height);
-	return picture;
+	const char *model = c->tries.cand->target->upstream_model;
+	struct booking b = {.used = was_used(c, e),
+		.streamed = c->send.stream,
+		.interrupted = e->out != OUT_OK && c->phase != GS_WAIT,
+		.told = &c->usage,
+		.usage = PRICE_USAGE_NONE,
+		.model = model != NULL ? model : c->in.model,
+		.client = c->r->who.client};
+	if (b.used)
+		b.usage = usage_of(c, e->out == OUT_OK || c->phase != GS_WAIT);
+	return b;
 }
 
 // A request's cost is that of all its attempts; with one of unknown cost the rest is a guess.
-static void add_cost(struct gw_call *c, const struct money *m)
+static void add_to_bill(struct bill *b, const struct price_usage *u, const struct money *m)
 {
+	b->spent = *u;
 	if (m->source == COST_UNKNOWN)
-		c->cost_unknown = true;
+		b->unknown = true;
 	else
-		money_add(&c->cost, m);
-	if (c->cost_unknown && c->cost.source != COST_UNKNOWN)
-		c->cost.source = COST_ESTIMATED;
+		money_add(&b->cost, m);
+	if (b->unknown && b->cost.source != COST_UNKNOWN)
+		b->cost.source = COST_ESTIMATED;
 }
 
-void gw_ledger(struct gw_call *c, enum outcome out, enum err_code code)
+void attempt_book(struct tries *t, const struct booking *b, const struct ending *e)
 {
-	int64_t wall_ms = loop_wall_ms(c->gl->loop);
-	bool used = was_used(c, out, code), answered = out == OUT_OK || c->phase != GS_WAIT;
-	const struct price *p = snapshot_price(c->r->snap, c->cand, c->feature->doc.name,
-		c->in.model, wall_ms);
-	struct ledger_entry e = {.wall_ms = wall_ms,
-		.feature = c->feature->doc.name,
-		.target = c->cand->target_name,
-		.client = c->ask.client,
-		.key = c->cand->live->id,
-		.model = model_of(c),
-		.first = c->tries_n == 0,
-		.failed = out != OUT_OK && out != OUT_CLIENT,
-		.streamed = c->send.stream,
-		.interrupted = out != OUT_OK && c->phase != GS_WAIT,
-		.used = used,
+	const struct candidate *c = t->cand;
+	if (t->feature == NULL || c->live == NULL)
+		return;
+	const char *feature = t->feature->doc.name;
+	int64_t wall_ms = loop_wall_ms(t->gl->loop);
+	const struct price *p = snapshot_price(t->snap, c, feature, b->model, wall_ms);
+	struct ledger_entry entry = {.wall_ms = wall_ms,
+		.feature = feature,
+		.target = c->target_name,
+		.client = t->ask.client,
+		.key = c->live->id,
+		.model = b->model,
+		.first = !t->booked,
+		.failed = e->out != OUT_OK && e->out != OUT_CLIENT,
+		.streamed = b->streamed,
+		.interrupted = b->interrupted,
+		.used = b->used,
 		.paid = p != NULL && price_paid(p),
-		.usage = PRICE_USAGE_NONE};
-	if (used) {
-		struct price_picture picture = picture_of(c, p);
-		e.usage = usage_of(c, answered);
-		e.cost = price_cost(p, &e.usage, &picture);
-		c->spent = e.usage;
-		add_cost(c, &e.cost);
-		gw_spend(c, &e.cost);
+		.usage = b->usage};
+	if (b->used) {
+		if (UNLIKELY(b->told != NULL && usage_is_absurd(b->told)))
+			tell_absurd(t);
+		entry.cost = price_cost(p, &entry.usage, &b->picture);
+		add_to_bill(&t->bill, &entry.usage, &entry.cost);
+		gw_charge(b->client, t->feature, c->key, &entry.cost);
 	}
-	ledger_add(c->gl->agent->ledger, &e);
+	t->booked = true;
+	ledger_add(t->gl->agent->ledger, &entry);
 }

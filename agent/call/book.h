@@ -1,17 +1,29 @@
 // SPDX-License-Identifier: MIT
-// A call's attempts in the ledger.
+// What attempts used and cost, in the ledger, on the request's bill and against its budgets.
 #ifndef YJ_AGENT_CALL_BOOK_H
 #define YJ_AGENT_CALL_BOOK_H
 
-#include "agent/core/metrics.h"
-#include "agent/core/agent.h"
-#include "agent/decide/attempt.h"
+#include "agent/call/tries.h"
+#include "agent/protocol/usage.h"
 
 struct gw_call;
 
-// Before the attempt under way is forgotten: what it used and cost.
-void gw_ledger(struct gw_call *c, enum outcome out, enum err_code code);
-// Counts and logs that an upstream told a usage that is not believed.
-void gw_usage_absurd(struct agent *a, const char *feature, const char *target);
+struct booking {
+	bool used; // the upstream did, or may have done, work that it bills
+	bool streamed;
+	bool interrupted; // bytes came, then it broke or the caller left
+	const struct adapter_usage *told; // by the upstream; NULL: nothing
+	struct price_usage usage; // what is charged
+	struct price_picture picture;
+	const char *model; // as sent upstream
+	const struct client_obj *client; // NULL: nobody
+};
+
+// Of the attempt under way.
+void attempt_book(struct tries *t, const struct booking *b, const struct ending *e);
+// A call's, as far as anybody knows; before its attempt is forgotten.
+struct booking gw_booking(struct gw_call *c, const struct ending *e);
+// What an upstream told, as it is charged; source: how it is known.
+struct price_usage price_usage_told(const struct adapter_usage *u, enum cost_source source);
 
 #endif

@@ -4,16 +4,14 @@
 #ifndef YJ_AGENT_CALL_CALL_H
 #define YJ_AGENT_CALL_CALL_H
 
+#include "agent/call/tries.h"
 #include "agent/protocol/adapter.h"
 #include "agent/protocol/batch.h"
-#include "agent/decide/attempt.h"
 #include "agent/record/decisions.h"
 #include "agent/protocol/fold.h"
 #include "agent/record/history.h"
 #include "agent/protocol/dialect.h"
-#include "agent/state/price.h"
 #include "agent/core/agent.h"
-#include "agent/protocol/error.h"
 #include "agent/core/metrics.h"
 #include "agent/store/store.h"
 #include "agent/upstream/upstream.h"
@@ -21,7 +19,6 @@
 #include "shared/map.h"
 #include "shared/sse.h"
 
-#define GW_ATTEMPTS_MAX 16 // as features may ask for
 #define GW_ANSWER_MAX ((size_t)64 * 1024 * 1024) // bytes of a whole answer
 #define GW_STREAM_MAX ((size_t)256 * 1024 * 1024) // bytes of a stream
 #define GW_SECRETS_MAX 256 // opened keys per loop
@@ -54,14 +51,6 @@ struct gw_loop { // used by its loop's thread alone
 	struct str event; // scratch
 };
 
-struct gw_attempt {
-	const char *target; // candidate's name; lives as long as the snapshot
-	const char *end; // "ok", "http_429", "connect_timeout" …
-	int status; // 0: no answer
-	enum err_code code;
-	int64_t ms;
-};
-
 enum gw_phase { // of an upstream stream
 	GS_WAIT, // nothing shown yet: fallback is free
 	GS_OPEN, // the caller has bytes
@@ -81,7 +70,6 @@ struct gw_call {
 	const char *dropped; // names of what has no word there, in the request's arena; NULL none
 	const struct adapter_call *call; // what this attempt's adapter reads: one of the two
 	// decisions
-	struct decide_request ask;
 	struct decision *first; // copy in the request's arena
 	struct decide_request first_ask;
 	char id[DECISION_ID_MAX];
@@ -89,28 +77,18 @@ struct gw_call {
 	uint64_t serial; // random
 	double decide_us;
 	const char *reason;
-	bool recorded, kept;
+	bool kept; // it was recorded for good
 	// held back until a candidate returns
 	struct loop_timer wait;
 	int64_t wait_from_us, wait_until_us; // 0: not yet
 	bool waiting;
 	// attempts
-	struct gw_attempt tries[GW_ATTEMPTS_MAX];
-	size_t tries_n;
-	size_t unfit_n; // of them: those whose adapter has no words for the request
-	struct err *unfit; // why the first has none; in the request's arena, NULL: none yet
+	struct tries tries;
 	uint8_t per_candidate[DECIDE_MAX];
-	int64_t retry_s; // soonest end of a cooldown met here; 0 none
-	struct adapter_error error; // of the last answer that was one
 	void (*go_on)(struct gw_call *c); // what follows an attempt that failed
 	// the attempt under way
-	const struct candidate *cand;
-	bool unreachable; // it failed before the upstream said anything
-	bool unsent; // it ended before anything was sent
 	const struct adapter *adapter;
 	struct upcall *up;
-	struct gw_secret *secret;
-	int64_t try_us;
 	struct adapter_ask send;
 	struct str headers, scratch;
 	// stream
@@ -137,9 +115,6 @@ struct gw_call {
 	// result
 	struct adapter_usage usage;
 	enum cost_source usage_source;
-	struct price_usage spent; // by the last attempt that did work
-	struct money cost; // of all attempts, as far as known
-	bool cost_unknown; // of one of them
 	int64_t ttfb_us;
 	size_t bytes_out;
 	int status;

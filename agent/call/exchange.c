@@ -30,7 +30,7 @@ void gw_clear_ask(struct adapter_ask *a)
 
 static int hop_of(const struct gw_call *c)
 {
-	if (c->cand->key != NULL)
+	if (c->tries.cand->key != NULL)
 		return 0;
 	const char *hop = req_header(c->r, "X-Yijian-Hop");
 	return hop == NULL || hop[0] < '0' || hop[0] > '3' || hop[1] != '\0' ? 1 : hop[0] - '0' + 1;
@@ -63,8 +63,8 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 {
 	const struct feature *f = &c->feature->doc;
 	int64_t now = loop_now_us(c->gl->loop);
-	struct upstream_request q = {.url = c->cand->url,
-		.pool_key = c->cand->live->id,
+	struct upstream_request q = {.url = c->tries.cand->url,
+		.pool_key = c->tries.cand->live->id,
 		.method = ask->method,
 		.path = str_text(&ask->path),
 		.headers = headers_of(c, ask, headers),
@@ -75,10 +75,10 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 		.idle_ms = f->timeouts.idle_ms,
 		.body_max = ask->stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
 		.stream = ask->stream,
-		.near_only = c->cand->instance != NULL && c->cand->instance->near_only,
-		.vendor_key = c->secret != NULL};
-	int64_t left_ms = c->ask.deadline_us != FIELD_NONE
-		? MAX_OF((c->ask.deadline_us - now) / 1000, 1)
+		.near_only = c->tries.cand->instance != NULL && c->tries.cand->instance->near_only,
+		.vendor_key = c->tries.secret != NULL};
+	int64_t left_ms = c->tries.ask.deadline_us != FIELD_NONE
+		? MAX_OF((c->tries.ask.deadline_us - now) / 1000, 1)
 		: 0;
 	q.total_ms = left_ms;
 	if (c->in.stream) { // the request's deadline holds until the stream has begun
@@ -86,13 +86,13 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 		if (left_ms > 0)
 			q.first_byte_ms = MIN_OF(q.first_byte_ms, left_ms);
 	}
-	if (c->cand->instance != NULL) {
-		q.live = c->cand->live;
-		q.life = c->cand->life;
+	if (c->tries.cand->instance != NULL) {
+		q.live = c->tries.cand->live;
+		q.life = c->tries.cand->life;
 	}
-	if (c->secret != NULL) {
-		q.auth = &c->secret->key;
-		q.auth_style = candidate_auth(c->cand, &q.auth_header);
+	if (c->tries.secret != NULL) {
+		q.auth = &c->tries.secret->key;
+		q.auth_style = candidate_auth(c->tries.cand, &q.auth_header);
 	}
 	return upstream_start(loop_upstream(c->gl->loop), &q, cb, arg);
 }

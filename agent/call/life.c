@@ -69,8 +69,8 @@ static void call_reset(struct gw_call *c, struct gw_loop *gl)
 	c->middle = middle;
 	c->usage = ADAPTER_USAGE_UNKNOWN;
 	c->usage_source = COST_UNKNOWN;
-	c->spent = PRICE_USAGE_NONE;
-	c->cost.source = COST_UNKNOWN;
+	c->tries.gl = gl;
+	c->tries.bill.spent = PRICE_USAGE_NONE;
 }
 
 struct gw_call *gw_call_new(struct gw_loop *gl)

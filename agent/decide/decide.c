@@ -16,9 +16,20 @@ void decide_tried(struct decide_request *req, int i)
 		req->attempted[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
+void decide_unfit(struct decide_request *req, int i)
+{
+	if (i >= 0 && i < DECIDE_MAX)
+		req->unfit[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+static bool has(const uint64_t *bits, size_t i)
+{
+	return (bits[i / 64] >> (i % 64) & 1) != 0;
+}
+
 static bool was_tried(const struct decide_request *req, size_t i)
 {
-	return (req->attempted[i / 64] >> (i % 64) & 1) != 0;
+	return has(req->attempted, i);
 }
 
 // --- judging one candidate: the operator's wish, the key, the fit, then what is observed ---
@@ -236,7 +247,7 @@ static enum skip judge(const struct route *route, const struct candidate *c,
 	if (skip == SKIP_NONE)
 		skip = judge_fault(c, now_wall_ms, &v->view);
 	if (skip == SKIP_NONE)
-		skip = judge_fit(c, req);
+		skip = UNLIKELY(has(req->unfit, i)) ? SKIP_CAPABILITY_MISSING : judge_fit(c, req);
 	if (skip == SKIP_NONE) {
 		skip = judge_out(c, now_us, v);
 		v->is_out = skip != SKIP_NONE && !was_tried(req, i);

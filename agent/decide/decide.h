@@ -31,6 +31,9 @@ struct decide_request {
 	int64_t waited_us; // held back because every candidate was out
 	// candidates tried before in this request, by index into the route (decide_tried)
 	uint64_t attempted[DECIDE_MAX / 64];
+	// those without words for it (decide_unfit)
+	uint64_t unfit[DECIDE_MAX / 64];
+	const char **unfit_why; // by index: which member; NULL: none is unfit; borrowed
 };
 
 struct live_view { // what one candidate's state was when judged: recorded evidence
@@ -78,6 +81,8 @@ struct money decide_cost(const struct candidate *c, const struct decide_request 
 	int64_t now_wall_ms);
 // Marks candidate i as tried in this request.
 void decide_tried(struct decide_request *req, int i);
+// Marks candidate i as one that cannot be asked what the request asks.
+void decide_unfit(struct decide_request *req, int i);
 // A decision reads the round-robin turn; the live path alone moves it on, after its choice.
 void decide_turn(const struct route *route);
 // The weight that counts now: the operator's override on key, instance or target, else the plan's.

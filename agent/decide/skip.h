@@ -40,6 +40,7 @@ enum skip_kind {
 	SKIPS_PLAN = 1 << 1, // what the feature's plan allows
 	SKIPS_RATE = 1 << 2, // a rate or a vendor's cooldown, which says when it is over
 	SKIPS_LOAD = 1 << 3, // it works, and has enough to do
+	SKIPS_FIT = 1 << 4, // it cannot do what the request asks
 };
 
 struct skip_row {

@@ -82,7 +82,8 @@ static bool slot_take(const struct candidate *cand)
 static void slot_give(struct part *p)
 {
 	if (p->slot)
-		atomic_fetch_sub_explicit(&p->c->cand->live->inflight, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&p->c->tries.cand->live->inflight, 1,
+			memory_order_relaxed);
 	p->slot = false;
 }
 
@@ -108,7 +109,7 @@ static bool ask(struct gw_call *c, struct part *p)
 	c->in.part = p->n = MIN_OF(c->batch->most, c->in.items - p->from);
 	c->batch->next += p->n;
 	gw_clear_ask(&p->ask);
-	if (c->adapter->build(c->call, &c->feature->doc, c->cand, &p->ask, &err) == ERR_OK) {
+	if (c->adapter->build(c->call, &c->feature->doc, c->tries.cand, &p->ask, &err) == ERR_OK) {
 		p->up = gw_start(c, &p->ask, &p->headers, &part_callbacks, p);
 		return true;
 	}
@@ -136,7 +137,7 @@ void gw_batch_go_on(struct gw_call *c)
 		if (p->up != NULL)
 			continue;
 		bool slot = needs_slot(b);
-		if (slot && !slot_take(c->cand))
+		if (slot && !slot_take(c->tries.cand))
 			return;
 		p->c = c;
 		p->slot = slot;

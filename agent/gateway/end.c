@@ -5,8 +5,7 @@
 
 #include "agent/call/admit.h"
 #include "agent/call/attempt.h"
-#include "agent/call/secret.h"
-#include "shared/clock.h"
+#include "agent/call/book.h"
 
 void gw_count_broken(struct gw_call *c, const char *cause)
 {
@@ -15,11 +14,20 @@ void gw_count_broken(struct gw_call *c, const char *cause)
 }
 
 // The attempt under way is over, whatever is still asked for of a list.
-static void over(struct gw_call *c, enum outcome out, int status, enum err_code code,
-	const char *end, int64_t cooldown_us)
+static void over(struct gw_call *c, const struct ending *e)
 {
+	if (c->tries.cand == NULL)
+		return;
 	gw_batch_stop(c);
-	gw_attempt_end(c, out, status, code, end, cooldown_us);
+	gw_settle_usage(c);
+	struct booking b = gw_booking(c, e);
+	attempt_end(&c->tries, e, &b);
+}
+
+void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_code code,
+	const char *end)
+{
+	over(c, &(struct ending){.out = out, .status = status, .code = code, .end = end});
 }
 
 // It failed: the next candidate may do better.
@@ -31,49 +39,23 @@ static void go_on(struct gw_call *c)
 
 void gw_attempt_failed(struct gw_call *c, enum up_end end, int status)
 {
-	c->unreachable = end == UP_CONNECT || end == UP_TIMEOUT_CONNECT || end == UP_RESET;
-	const char *word = end == UP_OK ? "bad_response" : up_end_name(end);
-	// That this agent is full says nothing of the candidate.
-	enum outcome out = end == UP_NO_ROOM ? OUT_CLIENT : OUT_FAILED;
-	c->unsent = end == UP_NO_ROOM;
-	over(c, out, status, up_end_code(end), word, 0);
+	struct ending e = attempt_failed(&c->tries, end, status);
+	over(c, &e);
 	go_on(c);
 }
 
 void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after, struct slice body)
 {
-	struct slice key = c->secret != NULL ? secret_bytes(&c->secret->key)
-					     : (struct slice){NULL, 0};
-	int64_t cooldown_us = 0;
-	if (status != 0 && status < 400) { // a redirect is never followed
-		gw_attempt_failed(c, UP_OK, status);
-		return;
-	}
-	const struct instance *in = c->cand->key == NULL ? &c->cand->instance->doc : NULL;
-	adapter_error_read_as(in != NULL ? (enum error_shape)in->quirks.error_shape : ERRORS_ANY,
-		in != NULL ? in->engine : c->cand->key->doc.vendor, status, body, key, &c->error);
-	c->error.outcome = gw_outcome_at(c->cand, c->error.outcome);
-	// Asked for what it was only taken to have: it does not, which says nothing of what it has.
-	if (status == 404 && c->adapter->protocol != c->cand->protocol)
-		c->error.outcome = OUT_CLIENT;
-	// A name that came from the caller may be wrong for this caller alone.
-	if (c->error.outcome == OUT_MODEL_GONE && c->cand->target->upstream_model == NULL)
-		c->error.outcome = OUT_CLIENT;
-	if (c->error.outcome == OUT_RATE_LIMITED) {
-		int64_t s = adapter_retry_after_s(retry_after, clock_wall_ms(),
-			c->feature->doc.retry.honour_retry_after_max_s);
-		cooldown_us = s * 1000000;
-		if (s > 0 && (c->retry_s == 0 || s < c->retry_s))
-			c->retry_s = s;
-	}
-	over(c, c->error.outcome, status, c->error.code,
-		status != 0 ? arena_printf(&c->r->arena, "http_%d", status) : "error", cooldown_us);
-	if (!c->error.final) {
+	bool assumed = c->adapter->protocol != c->tries.cand->protocol;
+	struct ending e = attempt_refused(&c->tries, assumed, status, retry_after, body);
+	over(c, &e);
+	if (!e.final) {
 		go_on(c);
 		return;
 	}
 	struct err err = {0};
-	err_set(&err, c->error.code, c->error.message[0] != '\0' ? "%s" : NULL, c->error.message);
+	err_set(&err, e.code, c->tries.error.message[0] != '\0' ? "%s" : NULL,
+		c->tries.error.message);
 	gw_fail(c, &err);
 }
 
@@ -122,7 +104,7 @@ void gw_take_answer(struct gw_call *c, const struct upstream_response *res, stru
 	case ANSWER_OK:
 		c->usage = answer.usage;
 		c->bytes_out = answer.body.n;
-		over(c, OUT_OK, res->status, ERR_OK, "ok", 0);
+		gw_attempt_end(c, OUT_OK, res->status, ERR_OK, "ok");
 		gw_reply(c, res->status, &answer);
 		return;
 	case ANSWER_ERROR:
@@ -162,7 +144,7 @@ const struct upstream_callbacks gw_whole_callbacks = {.done = on_done};
 // A further part has no words: none of them is answered.
 static void part_failed(struct gw_call *c, const struct err *e)
 {
-	over(c, OUT_CLIENT, 0, e->code, "not_sent", 0);
+	gw_attempt_end(c, OUT_CLIENT, 0, e->code, "not_sent");
 	gw_fail(c, e);
 }
 

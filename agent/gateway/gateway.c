@@ -39,8 +39,7 @@ static void on_gone(struct req *r)
 		gw_account(c, c->status, ERR_OK);
 		return;
 	}
-	gw_batch_stop(c);
-	gw_attempt_end(c, OUT_CLIENT, c->status, ERR_CLIENT_GONE, "client_gone", 0);
+	gw_attempt_end(c, OUT_CLIENT, c->status, ERR_CLIENT_GONE, "client_gone");
 	metric_cell_add(c->cells->gone, 1);
 	gw_account(c, err_row(ERR_CLIENT_GONE)->status, ERR_CLIENT_GONE);
 }

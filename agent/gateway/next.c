@@ -46,15 +46,6 @@ static enum stream_end stream_end(const struct candidate *cand)
 	return q->stream_options ? ENDS_WITH_USAGE : ENDS_WITH_FINISH;
 }
 
-// Nothing was sent to this candidate, and nothing will be: the next one may do.
-static void pass_over(struct gw_call *c, int i, enum err_code code, const char *end)
-{
-	c->unsent = true;
-	decide_tried(&c->ask, i);
-	gw_attempt_end(c, OUT_CLIENT, 0, code, end, 0);
-	gw_record_failure(c);
-}
-
 // ---- the same candidate once more ----
 
 static void pause_over(void *arg)
@@ -87,7 +78,23 @@ static enum again ask_again(struct gw_call *c, int i, const struct candidate *ca
 	return AGAIN_LATER;
 }
 
-// False when the candidate cannot be tried after all (another loop was faster).
+// Writes what candidate i is asked. False: it has no words for it, or not the ones that bind.
+static bool fits(struct gw_call *c, int i)
+{
+	const struct candidate *cand = &c->route->v[i];
+	struct err err = {0};
+	c->adapter = adapter_for(protocol_as(cand->protocol, cand->target->vendor, c->in.offer));
+	gw_clear_ask(&c->send);
+	gw_batch_begin(c, cand, &gw_batch_calls);
+	if (LIKELY(gw_sink_choose(c, cand, &err) == ERR_OK &&
+		    c->adapter->build(c->call, &c->feature->doc, cand, &c->send, &err) == ERR_OK))
+		return true;
+	tries_unfit(&c->tries, i, &err);
+	return false;
+}
+
+// False when the candidate cannot be tried after all (another loop was faster). What it is asked is
+// written already.
 static bool begin(struct gw_call *c, int i, bool forced)
 {
 	const struct candidate *cand = &c->route->v[i];
@@ -95,32 +102,23 @@ static bool begin(struct gw_call *c, int i, bool forced)
 	enum again again = ask_again(c, i, cand);
 	if (UNLIKELY(again != AGAIN_NOW)) {
 		if (again == AGAIN_NOT)
-			decide_tried(&c->ask, i);
+			decide_tried(&c->tries.ask, i);
 		return again == AGAIN_LATER;
 	}
-	c->ask.no_least_bad |= forced;
-	if (!gw_attempt_take(c, i, forced)) {
-		decide_tried(&c->ask, i);
+	c->tries.ask.no_least_bad |= forced;
+	if (!attempt_take(&c->tries, cand, forced)) {
+		decide_tried(&c->tries.ask, i);
 		return false;
 	}
 	if (++c->per_candidate[i] >= c->feature->doc.retry.per_target)
-		decide_tried(&c->ask, i);
-	if (c->tries_n > 0)
+		decide_tried(&c->tries.ask, i);
+	if (c->tries.n > 0)
 		metric_cell_add(c->cells->fallbacks, 1);
-	c->adapter = adapter_for(protocol_as(cand->protocol, cand->target->vendor, c->in.offer));
-	if (!gw_secret_of(c->gl, cand, &c->secret, &err)) {
-		pass_over(c, i, err.code, err_row(err.code)->code);
-		return false;
-	}
-	gw_clear_ask(&c->send);
-	gw_batch_begin(c, cand, &gw_batch_calls);
-	if (gw_sink_choose(c, cand, &err) != ERR_OK ||
-		c->adapter->build(c->call, &c->feature->doc, cand, &c->send, &err) != ERR_OK) {
-		if (c->unfit_n++ == 0) { // its adapter has no words for the request
-			c->unfit = arena_alloc(&c->r->arena, sizeof(err));
-			*c->unfit = err;
-		}
-		pass_over(c, i, err.code, "not_sent");
+	if (!gw_secret_of(c->gl, cand, &c->tries.secret, &err)) {
+		c->tries.unsent = true; // nor will it be: the next one may do
+		decide_tried(&c->tries.ask, i);
+		gw_attempt_end(c, OUT_CLIENT, 0, err.code, err_row(err.code)->code);
+		gw_record_failure(c);
 		return false;
 	}
 	c->chunks.grows = c->send.grows;
@@ -135,126 +133,27 @@ static bool begin(struct gw_call *c, int i, bool forced)
 
 // ---- nothing left to try ----
 
-// Soonest end of a cooldown or of an open breaker.
-static int64_t soonest_s(const struct gw_call *c, const struct decision *d)
+static void answer(struct gw_call *c, const struct tries_told *told)
 {
-	int64_t at = decide_retry_at_us(d), now = loop_now_us(c->gl->loop);
-	for (size_t i = 0; i < d->n; i++) {
-		if (d->v[i].skip == SKIP_BREAKER_OPEN &&
-			(at == FIELD_NONE || d->v[i].view.until_us < at))
-			at = d->v[i].view.until_us;
-	}
-	return at == FIELD_NONE ? 5 : (at - now + 999999) / 1000000;
-}
-
-// Of everything that could be tried, all has spent its money.
-static bool all_spent(const struct decision *d)
-{
-	size_t spent = 0;
-	for (size_t i = 0; i < d->n; i++) {
-		enum skip s = d->v[i].skip;
-		spent += s == SKIP_BUDGET_EXHAUSTED;
-		if (s != SKIP_BUDGET_EXHAUSTED && s != SKIP_NO_KEY && s != SKIP_DISABLED &&
-			s != SKIP_DRAINED)
-			return false;
-	}
-	return spent > 0;
-}
-
-// All that could be tried says the same of this request, and nothing of a failure.
-static enum refusal untried_why(const struct decision *d)
-{
-	static const uint8_t by_skip[SKIP_COUNT] = {[SKIP_RATE_LIMITED_RPM] = REFUSED_RPM,
-		[SKIP_RATE_LIMITED_TPM] = REFUSED_TPM,
-		[SKIP_CONCURRENCY_FULL] = REFUSED_CONCURRENCY,
-		[SKIP_BUDGET_EXHAUSTED] = REFUSED_BUDGET,
-		[SKIP_POLICY_DENIED] = REFUSED_POLICY};
-	enum refusal why = REFUSED_NOT;
-	if (d->feature_skip == SKIP_FEATURE_OFF)
-		return REFUSED_FEATURE_OFF;
-	for (size_t i = 0; i < d->n; i++) {
-		enum skip s = d->v[i].skip;
-		if (s == SKIP_NO_KEY || s == SKIP_DISABLED || s == SKIP_DRAINED)
-			continue;
-		if (by_skip[s] == REFUSED_NOT)
-			return REFUSED_NOT;
-		if (why == REFUSED_NOT ||
-			why == REFUSED_POLICY) // what a limit keeps back may be allowed
-			why = (enum refusal)by_skip[s];
-	}
-	return why;
+	c->refused = told->refused;
+	c->limited_by = told->limited_by;
+	if (told->retry_s > 0)
+		gw_tell_retry(c, told->retry_s);
+	gw_fail(c, &told->err);
 }
 
 static void answer_untried(struct gw_call *c, const struct decision *d)
 {
-	struct err err = {0};
-	c->refused = untried_why(d);
-	err_set(&err, decide_refusal(c->route, d), NULL);
-	if (all_spent(d)) {
-		err_set(&err, ERR_BUDGET_EXCEEDED, "%s",
-			_("the budgets of all usable vendor keys are used up (key:budget)"));
-		c->limited_by = "key:budget";
-	}
-	if (d->feature_skip == SKIP_FEATURE_OFF)
-		err_set(&err, ERR_NO_HEALTHY_TARGET, _("this feature is switched off"));
-	gw_tell_retry(c, soonest_s(c, d));
-	gw_fail(c, &err);
-}
-
-// The code all attempts that were made share, when it says something of its own to the caller.
-static enum err_code common_code(const struct gw_call *c)
-{
-	enum err_code code = ERR_OK;
-	for (size_t i = 0; i < c->tries_n; i++) {
-		if (strcmp(c->tries[i].end, "not_sent") == 0)
-			continue;
-		if (code != ERR_OK && c->tries[i].code != code)
-			return ERR_ALL_UPSTREAMS_FAILED;
-		code = c->tries[i].code;
-	}
-	switch (code) {
-	case ERR_UPSTREAM_RATE_LIMITED:
-	case ERR_UPSTREAM_BUSY:
-	case ERR_UPSTREAM_AUTH_FAILED:
-	case ERR_UPSTREAM_BILLING:
-	case ERR_UPSTREAM_TIMEOUT:
-	case ERR_UPSTREAM_BAD_RESPONSE:
-	case ERR_UPSTREAM_TOO_LARGE:
-	case ERR_OVERLOADED:
-	case ERR_SEALED:
-	case ERR_SECRET_CORRUPT:
-		return code;
-	default:
-		return ERR_ALL_UPSTREAMS_FAILED;
-	}
+	struct tries_told told;
+	untried_why(&c->tries, c->route, d, &told);
+	answer(c, &told);
 }
 
 static void answer_tried(struct gw_call *c)
 {
-	if (c->unfit_n > 0 && c->unfit_n == c->tries_n) { // nobody has words for it
-		gw_fail(c, c->unfit);
-		return;
-	}
-	enum err_code code = common_code(c);
-	struct err err = {0};
-	if (code == ERR_ALL_UPSTREAMS_FAILED) {
-		struct str text = STR_INIT;
-		str_addf(&text, "%s:", _("every attempted upstream failed"));
-		for (size_t i = 0; i < c->tries_n; i++)
-			str_addf(&text, "%s %s %s", i > 0 ? "," : "", c->tries[i].target,
-				c->tries[i].end);
-		err_set(&err, code, "%s", str_text(&text));
-		str_release(&text);
-	} else {
-		err_set(&err, code, NULL);
-	}
-	if (code == ERR_UPSTREAM_RATE_LIMITED || code == ERR_UPSTREAM_BUSY)
-		gw_tell_retry(c, c->retry_s);
-	if (code == ERR_OVERLOADED)
-		gw_tell_retry(c, 1);
-	if (code == ERR_UPSTREAM_TIMEOUT && c->in.offer == OFFER_IMAGES)
-		req_header_add(c->r, "x-should-retry", "false"); // a second try pays again
-	gw_fail(c, &err);
+	struct tries_told told;
+	tries_why(&c->tries, &told);
+	answer(c, &told);
 }
 
 // ---- decisions ----
@@ -269,14 +168,10 @@ static void keep_first(struct gw_call *c, const struct decision *d,
 	c->first = arena_alloc(&c->r->arena, n);
 	memcpy(c->first, d, n);
 	c->first_ask = *ask;
-	if (c->wait_from_us == 0) { // else it is the same decision, made again
-		c->wall_ms = loop_wall_ms(c->gl->loop);
-		c->serial = gw_random(gl);
-		decision_id(c->id, c->wall_ms, c->serial);
-	}
 	c->reason = d->reason;
-	c->recorded = decisions_record(gl->agent->decisions, c->id, c->r->snap, c->route, ask, d,
+	bool recorded = decisions_record(gl->agent->decisions, c->id, c->r->snap, c->route, ask, d,
 		"live", c->wall_ms, c->decide_us, false);
+	c->tries.decision = recorded ? c->id : NULL;
 }
 
 static void count_decision(struct gw_call *c, const struct decision *d)
@@ -299,13 +194,22 @@ static const struct decision *choose(struct gw_call *c)
 {
 	struct decision *d = &c->gl->decision;
 	double draw = (double)(gw_random(c->gl) >> 11) * 0x1p-53;
-	int64_t before = clock_mono_us();
-	decide(c->route, &c->ask, loop_now_us(c->gl->loop), loop_wall_ms(c->gl->loop), draw, d);
-	bool again = c->wait_from_us != 0 && c->tries_n == 0;
-	if (c->first == NULL || again) {
-		c->decide_us = (double)(clock_mono_us() - before);
-		keep_first(c, d, &c->ask);
+	bool again = c->wait_from_us != 0 && c->tries.n == 0; // the same decision, made anew
+	if (c->id[0] == '\0') {
+		c->wall_ms = loop_wall_ms(c->gl->loop);
+		c->serial = gw_random(c->gl);
+		decision_id(c->id, c->wall_ms, c->serial);
 	}
+	int64_t before;
+	do {
+		before = clock_mono_us();
+		decide(c->route, &c->tries.ask, loop_now_us(c->gl->loop), loop_wall_ms(c->gl->loop),
+			draw, d);
+		if (c->first == NULL || again)
+			c->decide_us = (double)(clock_mono_us() - before);
+	} while (d->chosen >= 0 && UNLIKELY(!fits(c, d->chosen)));
+	if (c->first == NULL || again)
+		keep_first(c, d, &c->tries.ask);
 	if (LIKELY(!again) || d->chosen >= 0)
 		count_decision(c, d);
 	if (d->chosen >= 0 && c->feature->doc.strategy == STRAT_ROUND_ROBIN)
@@ -319,7 +223,7 @@ static void wait_over(void *arg)
 {
 	struct gw_call *c = arg;
 	gw_wait_stop(c);
-	c->ask.waited_us = loop_now_us(c->gl->loop) - c->wait_from_us;
+	c->tries.ask.waited_us = loop_now_us(c->gl->loop) - c->wait_from_us;
 	gw_next(c);
 }
 
@@ -334,9 +238,9 @@ static bool wait_for_one(struct gw_call *c, const struct decision *d)
 	if (c->wait_from_us == 0) {
 		c->wait_from_us = now;
 		c->wait_until_us = now + f->wait_ms * 1000;
-		if (c->ask.deadline_us != FIELD_NONE)
+		if (c->tries.ask.deadline_us != FIELD_NONE)
 			c->wait_until_us = MIN_OF(c->wait_until_us,
-				c->ask.deadline_us - DECIDE_MIN_LEFT_US);
+				c->tries.ask.deadline_us - DECIDE_MIN_LEFT_US);
 	}
 	if (now >= c->wait_until_us)
 		return false;
@@ -349,15 +253,13 @@ static bool wait_for_one(struct gw_call *c, const struct decision *d)
 
 void gw_next(struct gw_call *c)
 {
-	int64_t max = MIN_OF(c->feature->doc.retry.max_attempts, GW_ATTEMPTS_MAX);
 	c->go_on = gw_next;
-	if (UNLIKELY(c->in.count) && c->tries_n > 0) {
+	if (UNLIKELY(c->in.count) && c->tries.n > 0) {
 		gw_count_estimated(c);
 		return;
 	}
 	for (;;) {
-		if (((int64_t)(c->tries_n - c->unfit_n) >= max && c->tries_n > 0) ||
-			c->tries_n >= GW_ATTEMPTS_MAX) {
+		if (tries_enough(&c->tries, &c->feature->doc)) {
 			answer_tried(c);
 			return;
 		}
@@ -365,7 +267,7 @@ void gw_next(struct gw_call *c)
 		if (d->chosen < 0) {
 			if (wait_for_one(c, d))
 				return;
-			if (c->tries_n > 0)
+			if (c->tries.n > 0)
 				answer_tried(c);
 			else
 				answer_untried(c, d);

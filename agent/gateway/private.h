@@ -44,6 +44,9 @@ bool gw_sink_whole(struct gw_call *c, struct adapter_answer *answer);
 
 extern const struct upstream_callbacks gw_whole_callbacks; // of an answer that is no stream
 extern const struct batch_calls gw_batch_calls;
+// What callers are shown of the end of the attempt under way, such as "ok". None under way: nothing.
+void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_code code,
+	const char *end);
 // It failed: goes on.
 void gw_attempt_failed(struct gw_call *c, enum up_end end, int status);
 // The upstream answered with an error: by its status, or in a body or an event that stands for

@@ -19,8 +19,8 @@ static bool head(void *arg, const struct upstream_response *res)
 		!slice_starts(res->content_type, "text/");
 	// The one header of an upstream that callers are shown: not when it quotes the key.
 	bool shown = c->raw && res->content_type.n > 0 &&
-		(c->secret == NULL ||
-			!scrub_holds(res->content_type, secret_bytes(&c->secret->key)));
+		(c->tries.secret == NULL ||
+			!scrub_holds(res->content_type, secret_bytes(&c->tries.secret->key)));
 	c->raw_type = shown ? arena_slice(&c->r->arena, res->content_type)
 			    : "application/octet-stream";
 	return true;
@@ -64,7 +64,7 @@ static bool data(void *arg, struct slice bytes)
 static void complete(struct gw_call *c)
 {
 	c->chunks.usage.chars = c->in.chars != FIELD_NONE ? c->in.chars : -1;
-	gw_attempt_end(c, OUT_OK, 200, ERR_OK, "ok", 0);
+	gw_attempt_end(c, OUT_OK, 200, ERR_OK, "ok");
 	gw_account(c, 200, ERR_OK);
 	req_stream_end(c->r);
 }
@@ -73,7 +73,7 @@ static void broken(struct gw_call *c, const char *end)
 {
 	c->code = ERR_STREAM_INTERRUPTED;
 	gw_count_broken(c, end);
-	gw_attempt_end(c, OUT_FAILED, 200, ERR_STREAM_INTERRUPTED, end, 0);
+	gw_attempt_end(c, OUT_FAILED, 200, ERR_STREAM_INTERRUPTED, end);
 	gw_record_failure(c);
 	gw_account(c, 200, ERR_STREAM_INTERRUPTED);
 	req_stream_abort(c->r);

@@ -39,7 +39,7 @@ static void finish(struct gw_call *c, int status)
 		gw_sink_end(c);
 	}
 	c->phase = GS_DONE;
-	gw_attempt_end(c, OUT_OK, status, ERR_OK, "ok", 0);
+	gw_attempt_end(c, OUT_OK, status, ERR_OK, "ok");
 	if (c->up != NULL)
 		loop_timer_set(c->gl->loop, &c->timer, CLOSE_US, on_timer, c);
 }
@@ -55,7 +55,7 @@ static void broken(struct gw_call *c, const char *end)
 {
 	c->code = ERR_STREAM_INTERRUPTED;
 	gw_count_broken(c, end);
-	gw_attempt_end(c, OUT_FAILED, c->status, ERR_STREAM_INTERRUPTED, end, 0);
+	gw_attempt_end(c, OUT_FAILED, c->status, ERR_STREAM_INTERRUPTED, end);
 	gw_record_failure(c);
 	gw_sink_broken(c);
 	end_stream(c);
@@ -78,7 +78,7 @@ void gw_stream_cut(struct gw_call *c)
 	gw_abort(c);
 	c->code = ERR_STREAM_INTERRUPTED;
 	gw_count_broken(c, "draining");
-	gw_attempt_end(c, OUT_CLIENT, c->status, ERR_STREAM_INTERRUPTED, "draining", 0);
+	gw_attempt_end(c, OUT_CLIENT, c->status, ERR_STREAM_INTERRUPTED, "draining");
 	gw_sink_broken(c);
 	end_stream(c);
 }
@@ -91,9 +91,10 @@ static int64_t silence_due(const struct gw_call *c)
 	const struct feature *f = &c->feature->doc;
 	int64_t due = INT64_MAX;
 	if (c->first_us == 0) {
-		due = c->try_us + MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms) * 1000;
-		if (c->ask.deadline_us != FIELD_NONE)
-			due = MIN_OF(due, c->ask.deadline_us);
+		due = c->tries.begun_us +
+			MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms) * 1000;
+		if (c->tries.ask.deadline_us != FIELD_NONE)
+			due = MIN_OF(due, c->tries.ask.deadline_us);
 	} else if (f->timeouts.idle_ms > 0 && !c->full) {
 		due = c->event_us + f->timeouts.idle_ms * 1000;
 	}

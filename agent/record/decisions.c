@@ -107,8 +107,22 @@ static uint32_t text_put(struct text *t, const char *s)
 	return at;
 }
 
-static const char *denied_for(const struct candidate *c, const struct verdict *v)
+// The member or the endpoint that it has no words for.
+static const char *lacking(const struct candidate *c, const struct decide_request *req, size_t i)
 {
+	unsigned lacks = c->lacks & req->needs;
+	if (req->unfit_why != NULL && req->unfit_why[i] != NULL)
+		return req->unfit_why[i];
+	return lacks != 0 ? need_names[__builtin_ctz(lacks)] : "endpoint";
+}
+
+static const char *denied_for(const struct route *route, const struct decide_request *req,
+	const struct decision *d, size_t i)
+{
+	const struct candidate *c = &route->v[i];
+	const struct verdict *v = &d->v[i];
+	if (v->skip == SKIP_CAPABILITY_MISSING)
+		return lacking(&route->v[i], req, i);
 	if (v->skip == SKIP_POLICY_DENIED)
 		return c->space;
 	if (v->skip == SKIP_REGION_DENIED)
@@ -148,7 +162,7 @@ static size_t text_size(const struct route *route, const struct decide_request *
 	size += req->model != NULL ? strlen(req->model) + 1 : 0;
 	size += route->space != NULL ? strlen(route->space) + 1 : 0;
 	for (size_t i = 0; i < n; i++) {
-		const char *detail = denied_for(&route->v[i], &d->v[i]);
+		const char *detail = denied_for(route, req, d, i);
 		size += strlen(route->v[i].name) + 1 + (detail != NULL ? strlen(detail) + 1 : 0);
 	}
 	return size;
@@ -162,12 +176,15 @@ static double ok_rate_of(const struct candidate *c, const struct verdict *v, int
 	return live_window(c->pair, at_us, 300).ok_rate;
 }
 
-static void pack_one(struct packed *p, struct text *t, const struct candidate *c,
-	const struct verdict *v, const struct decide_request *req, int64_t at_us, int64_t wall_ms)
+static void pack_one(struct packed *p, struct text *t, const struct route *route,
+	const struct decide_request *req, const struct decision *d, size_t i, int64_t wall_ms)
 {
+	const struct candidate *c = &route->v[i];
+	const struct verdict *v = &d->v[i];
+	int64_t at_us = d->at_us;
 	*p = (struct packed){
 		.name = text_put(t, c->name),
-		.detail = text_put(t, denied_for(c, v)),
+		.detail = text_put(t, denied_for(route, req, d, i)),
 		.order = c->order,
 		.weight = decide_weight(c, at_us),
 		.inflight = v->view.inflight,
@@ -231,7 +248,7 @@ struct decision_record *decision_pack(const char *id, const struct snapshot *sna
 		r->fallback[i] = (int16_t)dec->fallback[i];
 	r->n = (uint32_t)dec->n;
 	for (size_t i = 0; i < dec->n; i++)
-		pack_one(&r->v[i], &t, &route->v[i], &dec->v[i], req, dec->at_us, wall_ms);
+		pack_one(&r->v[i], &t, route, req, dec, i, wall_ms);
 	return r;
 }
 
@@ -321,6 +338,8 @@ static void skip_detail(const struct decision_record *r, const struct packed *p,
 		snprintf(buf, size, "%s, HTTP %d", text_at(r, p->detail), p->status);
 	else if ((p->skip == SKIP_KEY_INVALID || p->skip == SKIP_NO_KEY) && p->detail)
 		snprintf(buf, size, "%s", text_at(r, p->detail));
+	else if (p->skip == SKIP_CAPABILITY_MISSING && p->detail)
+		snprintf(buf, size, "%.120s", text_at(r, p->detail));
 	else if (p->skip == SKIP_HEARTBEAT_EXPIRED)
 		snprintf(buf, size, "%lld s, limit %lld s",
 			(long long)(p->ttl_s + (r->wall_ms - p->until_wall_ms) / 1000),

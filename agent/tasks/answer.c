@@ -3,9 +3,11 @@
 // when nobody is left to take it: the work was done and paid for.
 #include "agent/tasks/answer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "agent/call/account.h"
+#include "agent/call/attempt.h"
 #include "agent/tasks/canceler.h"
 #include "shared/mem.h"
 #include "shared/text.h"
@@ -36,7 +38,6 @@ static void count_work(const struct task_answer *a, int status, int64_t us)
 
 static void tell_end(const struct task_answer *a)
 {
-	struct gw_attempt tries[GW_ATTEMPTS_MAX];
 	struct str scratch = STR_INIT;
 	const struct task *t = &a->t;
 	bool reported = a->usage.in >= 0 && a->usage.out >= 0;
@@ -50,7 +51,7 @@ static void tell_end(const struct task_answer *a)
 		.target = t->target[0] != '\0' ? t->target : NULL,
 		.decision = t->decision[0] != '\0' ? t->decision : NULL,
 		.reason = a->reason,
-		.tries = tries,
+		.tries = a->tries,
 		.tries_n = a->tries_n,
 		.status = a->err.code == ERR_OK ? 200
 			: t->status != 0	? t->status
@@ -62,14 +63,6 @@ static void tell_end(const struct task_answer *a)
 		.absurd = usage_is_absurd(&a->usage),
 		.tokens_source = reported ? COST_REPORTED : a->bill.spent.source,
 		.cost = a->bill.cost};
-	for (size_t i = 0; i < a->tries_n; i++) {
-		const struct task_try *from = &a->tries[i];
-		tries[i] = (struct gw_attempt){.target = from->target,
-			.end = from->end,
-			.status = from->status,
-			.code = from->code,
-			.ms = from->ms};
-	}
 	count_work(a, told.status, told.total_us);
 	gw_tell(a->agent, &scratch, &told);
 	str_release(&scratch);
@@ -84,6 +77,7 @@ void task_answer_drop(struct task_answer *a)
 	if (a->agent != NULL && !atomic_load(&a->told))
 		tell_end(a);
 	str_release(&a->body);
+	arena_release(&a->arena);
 	free(a);
 }
 
@@ -106,13 +100,15 @@ struct task_answer *task_answer_new(const struct task_run *r)
 	a->refs = 1;
 	a->t = r->t;
 	a->durable = r->durable;
-	memcpy(a->tries, r->tries, sizeof(a->tries));
-	a->tries_n = r->tries_n;
+	a->limited_by = r->limited_by;
+	a->field = r->field != NULL ? arena_strdup(&a->arena, r->field) : NULL;
+	attempts_copy(&a->arena, r->tries.v, r->tries.n, a->tries);
+	a->tries_n = r->tries.n;
 	a->reason = r->reason;
-	a->error = r->error;
-	a->retry_s = r->retry_s;
+	a->error = r->tries.error;
+	a->retry_s = r->tries.retry_s;
 	a->usage = r->usage;
-	a->bill = r->bill;
+	a->bill = r->tries.bill;
 	return a;
 }
 
@@ -120,6 +116,8 @@ void task_answer_fail(struct task_answer *a)
 {
 	err_set(&a->err, a->t.code != ERR_OK ? a->t.code : ERR_INTERNAL,
 		a->t.message[0] != '\0' ? "%s" : NULL, a->t.message);
+	if (a->field != NULL)
+		snprintf(a->err.field, sizeof(a->err.field), "%s", a->field);
 }
 
 static void post_answer(struct task_waiter *w, struct task_answer *a)
@@ -174,7 +172,7 @@ void task_tell_stored(struct task_waiter *w, const struct task *t, struct str *b
 	a->body = *body;
 	*body = STR_INIT;
 	a->usage = ADAPTER_USAGE_UNKNOWN;
-	a->bill = (struct task_bill){.spent = PRICE_USAGE_NONE};
+	a->bill = (struct bill){.spent = PRICE_USAGE_NONE};
 	if (!w->async && t->state == TASK_EXPIRED)
 		err_set(&a->err, ERR_GONE, _("the pictures of this task are no longer kept"));
 	else if (!w->async && t->state != TASK_SUCCEEDED)

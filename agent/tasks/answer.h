@@ -11,14 +11,17 @@ struct task_answer { // what callers are told; shared, immutable once made
 	struct task t;
 	struct str body;
 	bool durable, replayed, accepted; // accepted: 202
-	struct task_try tries[GW_ATTEMPTS_MAX];
+	struct attempt tries[GW_ATTEMPTS_MAX];
 	size_t tries_n;
+	struct arena arena; // theirs
 	const char *reason; // static text, or NULL
 	struct adapter_error error;
 	struct err err; // why not
 	int64_t retry_s;
+	const char *limited_by; // static text, or NULL
+	const char *field; // that was at fault, or NULL
 	struct adapter_usage usage;
-	struct task_bill bill; // empty for a caller who was told before
+	struct bill bill; // empty for a caller who was told before
 	// The end of a task is told once: by the first call that answers with it, or by an event of
 	// its own when the last who holds the answer lets go of it.
 	struct agent *agent; // set: this is an end

@@ -7,13 +7,13 @@
 #include "agent/tasks/run.h"
 
 // Counts the attempt and tells breakers and metrics; its slot is freed apart.
-void task_attempt_over(struct task_run *r, enum outcome out, int status, enum err_code code,
-	const char *end, bool unreachable, int64_t cooldown_us);
+void task_attempt_over(struct task_run *r, const struct ending *e);
 // Into the ledger. used: the upstream may bill it; usage NULL: nothing is known of it.
 void task_booked(struct task_run *r, enum outcome out, bool used,
 	const struct adapter_usage *usage);
-// Reads an error answer into r->error, and makes that what callers are told.
-void task_read_refusal(struct task_run *r, int status, struct slice body);
+// The candidate was asked for what it was only taken to have.
+bool task_assumed(const struct task_run *r);
+// Makes the last refusal what callers are told.
 void task_keep_refusal(struct task_run *r);
 // The part on which r works is over without pictures, or waits again.
 void task_part_over(struct task_run *r, enum task_state s);

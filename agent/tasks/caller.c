@@ -10,6 +10,7 @@
 #include "agent/call/account.h"
 #include "agent/call/admit.h"
 #include "agent/call/ask.h"
+#include "agent/call/attempt.h"
 #include "agent/call/life.h"
 #include "agent/call/loop.h"
 #include "agent/call/prompt.h"
@@ -88,18 +89,11 @@ static void on_end(struct req *r)
 
 static void add_tries(struct gw_call *c, const struct task_answer *a)
 {
-	for (size_t i = 0; i < a->tries_n; i++) {
-		const struct task_try *t = &a->tries[i];
-		c->tries[c->tries_n++] = (struct gw_attempt){
-			.target = arena_strdup(&c->r->arena, t->target),
-			.end = arena_strdup(&c->r->arena, t->end),
-			.status = t->status,
-			.code = t->code,
-			.ms = t->ms};
-	}
+	attempts_copy(&c->r->arena, a->tries, a->tries_n, c->tries.v);
+	c->tries.n = a->tries_n;
 	// Of a task that was begun before a restart only its target is known.
 	if (a->tries_n == 0 && a->t.target[0] != '\0' && a->err.code == ERR_OK)
-		c->tries[c->tries_n++] = (struct gw_attempt){
+		c->tries.v[c->tries.n++] = (struct attempt){
 			.target = arena_strdup(&c->r->arena, a->t.target),
 			.end = "ok",
 			.status = 200};
@@ -111,8 +105,8 @@ static void add_usage(struct gw_call *c, struct task_answer *a)
 	if (a->agent != NULL && atomic_exchange(&a->told, true))
 		return;
 	c->usage = a->usage;
-	c->spent = a->bill.spent;
-	c->cost = a->bill.cost;
+	c->tries.bill.spent = a->bill.spent;
+	c->tries.bill.cost = a->bill.cost;
 	c->usage_source = a->usage.in >= 0 && a->usage.out >= 0 ? COST_REPORTED : COST_UNKNOWN;
 }
 
@@ -120,7 +114,8 @@ static void take_answer(struct gw_call *c, struct task_answer *a)
 {
 	snprintf(c->id, sizeof(c->id), "%s", a->t.decision);
 	c->reason = a->reason;
-	c->error = a->error;
+	c->tries.error = a->error;
+	c->limited_by = a->limited_by;
 	if (a->durable && a->t.id[0] != '\0')
 		c->task_id = arena_strdup(&c->r->arena, a->t.id);
 	add_usage(c, a);
@@ -270,8 +265,8 @@ static void fill_task(struct gw_call *c, const struct image_want *want, struct t
 {
 	task_id_make(t->id);
 	snprintf(t->feature, sizeof(t->feature), "%s", c->feature->doc.name);
-	t->client = *c->ask.client;
-	snprintf(t->client_name, sizeof(t->client_name), "%s", c->ask.client_name);
+	t->client = *c->tries.ask.client;
+	snprintf(t->client_name, sizeof(t->client_name), "%s", c->tries.ask.client_name);
 	snprintf(t->model, sizeof(t->model), "%s", c->in.model);
 	t->offer = c->in.offer;
 	t->format = want->format;
@@ -330,8 +325,8 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 			_("a stream is waited for: leave out Prefer: respond-async"));
 		return;
 	}
-	c->ask.stream = false; // whatever makes the pictures is asked for a whole answer
-	c->ask.needs &= ~(1u << NEED_STREAM);
+	c->tries.ask.stream = false; // whatever makes the pictures is asked for a whole answer
+	c->tries.ask.needs &= ~(1u << NEED_STREAM);
 	struct task_run *run = task_run_new(r->agent->tasks);
 	if (read_key(r, &run->t, err) != ERR_OK) {
 		task_run_free(run);
@@ -350,11 +345,11 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 	fill_task(c, want, &run->t);
 	read_quality(c, run);
 	run->draw = want->draw;
-	run->ask = c->ask;
-	run->ask.client = &run->t.client;
-	run->ask.client_name = run->t.client_name;
-	run->ask.model = NULL;
-	run->ask.deadline_us = FIELD_NONE; // the task has no caller's patience
+	run->tries.ask = c->tries.ask;
+	run->tries.ask.client = &run->t.client;
+	run->tries.ask.client_name = run->t.client_name;
+	run->tries.ask.model = NULL;
+	run->tries.ask.deadline_us = FIELD_NONE; // the task has no caller's patience
 	str_add_slice(&run->body, c->in.body);
 	if (c->in.content_type.n > 0)
 		str_add_slice(&run->type, c->in.content_type);

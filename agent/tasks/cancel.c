@@ -63,7 +63,7 @@ void task_cancel(struct task_run *r)
 		task_wake(r);
 		return;
 	}
-	r->error.final = false;
+	r->tries.error.final = false;
 	task_fail(r, TASK_CANCELED, ERR_CANCELED, NULL);
 }
 

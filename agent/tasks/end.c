@@ -186,8 +186,8 @@ void task_fail(struct task_run *r, enum task_state s, enum err_code code, const 
 {
 	struct task *t = &r->t;
 	task_blame(r, code, text);
-	if (r->error.final && r->error.code == code)
-		t->status = r->error.status;
+	if (r->tries.error.final && r->tries.error.code == code)
+		t->status = r->tries.error.status;
 	for (size_t i = 0; i < t->parts_n; i++) {
 		if (!task_is_over(t->part[i].state))
 			t->part[i].state = s;

@@ -27,7 +27,7 @@ static void take_kept(struct task_run *r, struct task_part *p)
 {
 	const struct image_adapter *a = image_adapter_of(r->t.protocol);
 	p->state = TASK_SUCCEEDED;
-	r->booked = r->bill.cost_unknown = true;
+	r->tries.booked = r->tries.bill.unknown = true;
 	r->life_s = a != NULL ? a->life_s : 0;
 	for (int64_t i = p->first; i < p->first + p->n; i++) {
 		r->bytes += r->item_v[i].json.n;
@@ -73,14 +73,14 @@ static void take_open(void *arg, const struct task *t, struct slice request)
 	str_add_slice(&r->type, type);
 	if (request.p != NULL)
 		str_add_slice(&r->body, request);
-	r->ask = (struct decide_request){.offer = t->offer,
+	r->tries.ask = (struct decide_request){.offer = t->offer,
 		.width = t->width,
 		.height = t->height,
 		.n = t->n,
 		.deadline_us = FIELD_NONE,
 		.needs = t->n > 1 ? 1u << NEED_N : 0};
-	r->ask.client = &r->t.client;
-	r->ask.client_name = r->t.client_name;
+	r->tries.ask.client = &r->t.client;
+	r->tries.ask.client_name = r->t.client_name;
 	*e->loaded_tail = r;
 	e->loaded_tail = &r->next;
 }

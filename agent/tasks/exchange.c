@@ -3,6 +3,7 @@
 // what opens the upstream is looked up anew for each, and goes along only where it may be seen.
 #include "agent/tasks/exchange.h"
 
+#include "agent/call/attempt.h"
 #include "agent/call/exchange.h"
 #include "agent/call/secret.h"
 #include "agent/tasks/slot.h"
@@ -19,8 +20,9 @@
 void task_hold(struct task_run *r, const struct snapshot *snap, const struct candidate *cand)
 {
 	snapshot_hold(snap);
-	r->snap = snap;
-	r->cand = cand;
+	r->tries.snap = snap;
+	r->tries.feature = snapshot_feature(snap, slice_of(r->t.feature));
+	r->tries.cand = cand;
 }
 
 bool task_take_candidate(struct task_run *r)
@@ -40,7 +42,7 @@ const struct url *task_take_upstream(struct task_run *r)
 	const struct vendor_row *v = vendor_find(vendor, service);
 	const struct key_obj *key = task_key_of(r, snap);
 	snapshot_hold(snap);
-	r->snap = snap;
+	r->tries.snap = snap;
 	if (key == NULL) {
 		const struct instance_obj *in = task_instance_of(r, snap);
 		const struct key_obj *opens = NULL;
@@ -50,23 +52,23 @@ const struct url *task_take_upstream(struct task_run *r)
 		r->pool_key = in->live->id;
 		r->style = instance_auth(&in->doc, &r->auth_header);
 		if (opens != NULL)
-			r->secret = gw_secret_take(r->e->gl, opens, &err);
-		return opens == NULL || r->secret != NULL ? &in->url : NULL;
+			r->tries.secret = gw_secret_take(r->e->gl, opens, &err);
+		return opens == NULL || r->tries.secret != NULL ? &in->url : NULL;
 	}
 	r->pool_key = key->live->id;
 	r->style = v != NULL ? v->auth : AUTH_BEARER;
 	r->auth_header = NULL;
-	r->secret = gw_secret_take(r->e->gl, key, &err);
-	return r->secret != NULL ? &key->url : NULL;
+	r->tries.secret = gw_secret_take(r->e->gl, key, &err);
+	return r->tries.secret != NULL ? &key->url : NULL;
 }
 
 void task_call(struct task_run *r, const struct task_exchange *x)
 {
 	bool vendor = r->t.key[0] != '\0';
 	// A picture that an instance serves itself is behind its credential like the rest of it.
-	bool shown = r->secret != NULL && (!x->foreign || (x->near && !vendor));
-	const struct instance_obj *in = task_instance_of(r, r->snap);
-	const struct feature_obj *f = snapshot_feature(r->snap, slice_of(r->t.feature));
+	bool shown = r->tries.secret != NULL && (!x->foreign || (x->near && !vendor));
+	const struct instance_obj *in = task_instance_of(r, r->tries.snap);
+	const struct feature_obj *f = snapshot_feature(r->tries.snap, slice_of(r->t.feature));
 	str_clear(&r->headers);
 	if (r->send.body.n > 0 && r->send.content_type == NULL)
 		str_add(&r->headers, "Content-Type: " JSON_TYPE "\r\n");
@@ -92,7 +94,7 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 		.near_only = (!x->foreign || x->near) && in != NULL && in->near_only,
 		.vendor_key = shown};
 	if (shown) {
-		q.auth = &r->secret->key;
+		q.auth = &r->tries.secret->key;
 		q.auth_style = r->style;
 		q.auth_header = r->auth_header;
 	}
@@ -101,18 +103,18 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 
 struct slice task_secret(const struct task_run *r)
 {
-	return r->secret != NULL ? secret_bytes(&r->secret->key) : (struct slice){NULL, 0};
+	return r->tries.secret != NULL ? secret_bytes(&r->tries.secret->key)
+				       : (struct slice){NULL, 0};
 }
 
 void task_call_end(struct task_run *r)
 {
-	if (r->secret != NULL)
-		gw_secret_drop(r->e->gl, r->secret);
-	r->secret = NULL;
-	if (r->snap != NULL)
-		snapshot_drop(r->snap);
-	r->snap = NULL;
-	r->cand = NULL;
+	attempt_secret_drop(&r->tries);
+	if (r->tries.snap != NULL)
+		snapshot_drop(r->tries.snap);
+	r->tries.snap = NULL;
+	r->tries.feature = NULL;
+	r->tries.cand = NULL;
 	arena_reset(&r->arena);
 	gw_clear_ask(&r->send);
 	task_relay_clear(&r->relay);
@@ -120,8 +122,8 @@ void task_call_end(struct task_run *r)
 
 void task_unadmit(struct task_run *r)
 {
-	if (r->cand == NULL)
+	if (r->tries.cand == NULL)
 		return;
-	attempt_let_go(r->cand);
+	attempt_let_go(r->tries.cand);
 	task_slot_free(r, r->part);
 }

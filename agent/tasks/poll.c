@@ -3,6 +3,7 @@
 // nothing that was paid for is given up.
 #include "agent/tasks/poll.h"
 
+#include "agent/call/attempt.h"
 #include "agent/protocol/images.h"
 #include "agent/tasks/attempt.h"
 #include "agent/tasks/end.h"
@@ -93,7 +94,7 @@ static void take_poll(struct task_run *r, struct slice body)
 		return;
 	case IMAGE_FAILED:
 		if (task_take_candidate(r)) {
-			task_read_refusal(r, got->status, got->error);
+			attempt_read_error(&r->tries, task_assumed(r), got->status, got->error);
 			task_keep_refusal(r);
 		}
 		task_call_end(r);
@@ -127,10 +128,10 @@ static void on_polled(void *arg, enum up_end end, const struct upstream_response
 	r->up = NULL;
 	r->doing = DOING_NOTHING;
 	r->at[r->part].polls++;
-	struct gw_secret *sent = r->secret;
-	r->secret = NULL;
+	struct gw_secret *sent = r->tries.secret;
+	r->tries.secret = NULL;
 	task_call_end(r);
-	r->secret = sent; // until it is known what must not come out of the answer
+	r->tries.secret = sent; // until it is known what must not come out of the answer
 	if (end == UP_OK && res->status >= 200 && res->status < 300) {
 		take_poll(r, body);
 		return;

@@ -20,7 +20,9 @@ struct task_run *task_run_new(struct tasks *e)
 	r->durable = true;
 	r->send.method = "POST";
 	r->usage = ADAPTER_USAGE_UNKNOWN;
-	r->bill.spent = PRICE_USAGE_NONE;
+	r->tries.arena = &r->told;
+	r->tries.lasting = true;
+	r->tries.bill.spent = PRICE_USAGE_NONE;
 	r->t.width = r->t.height = FIELD_NONE;
 	return r;
 }
@@ -50,6 +52,7 @@ void task_run_free(struct task_run *r)
 	str_release(&r->send.headers);
 	str_release(&r->send.body);
 	arena_release(&r->arena);
+	arena_release(&r->told);
 	free(r);
 }
 
@@ -83,6 +86,7 @@ void task_unlink(struct task_run *r)
 void task_link(struct task_run *r)
 {
 	struct tasks *e = r->e;
+	r->tries.gl = e->gl;
 	r->next = e->all;
 	r->back = &e->all;
 	if (e->all != NULL)

@@ -20,19 +20,6 @@ struct task_item { // a picture, or what became of it
 	int tries;
 };
 
-struct task_try {
-	char target[REF_MAX], end[32];
-	int status;
-	enum err_code code;
-	int64_t ms;
-};
-
-struct task_bill { // what the attempts of a task have used and cost
-	struct price_usage spent; // by the last one that did work
-	struct money cost; // of all, as far as known
-	bool cost_unknown; // of one of them
-};
-
 struct task_run;
 struct task_waiter;
 struct task_canceler;
@@ -66,7 +53,6 @@ struct task_run { // an unfinished task
 	bool queued; // waits for room
 	struct task t;
 	struct str body, type; // of the request, until every part is submitted
-	struct decide_request ask; // its client points to t.client
 	int64_t draw, queued_us;
 	bool stored, durable, async, canceling, over;
 	enum err_code
@@ -75,32 +61,26 @@ struct task_run { // an unfinished task
 	struct task_waiter *waiters;
 	size_t waiters_n;
 	// attempts
-	struct task_try tries[GW_ATTEMPTS_MAX];
-	size_t tries_n;
+	struct tries tries; // its client points to t.client; a snapshot is held with a candidate
+	struct arena told; // names and ends of attempts
 	const char *reason;
-	struct adapter_error error;
-	int64_t retry_s;
+	const char *limited_by; // "key:budget"; NULL: nothing did
+	const char *field; // of the request, that was at fault; NULL not said
 	// what is under way
 	enum task_doing doing;
 	size_t part, item;
-	const struct snapshot *snap; // held with cand
-	const struct candidate *cand;
 	struct upcall *up;
-	struct gw_secret *secret;
 	struct adapter_ask send;
 	struct task_relay relay; // when send.stream
 	struct str headers;
 	const char *pool_key;
 	enum auth_style style;
 	const char *auth_header; // of AUTH_HEADER; the held snapshot's
-	bool booked; // its first attempt is in the ledger
 	bool row_submits; // its row says that a part is being submitted: a crash now would leave a doubt
 	bool row_asks; // its row still holds the request
-	struct task_bill bill;
 	char quality[16]; // as asked for, "" not said: prices depend on it
 	struct task_canceler *canceler; // who asked
 	struct arena arena; // of the exchange
-	int64_t try_us;
 	struct loop_timer timer;
 	// parts and pictures
 	struct {
@@ -141,7 +121,6 @@ struct tasks {
 	struct adapter_call call; // scratch
 	struct image_result result; // scratch
 	struct str form; // scratch
-	struct gw_call face; // for what is told of candidates
 	struct store_job sweep_job, load_job;
 	bool sweeping, stopped;
 	bool sweep_more; // the job's until it is done

@@ -48,9 +48,9 @@ void task_slot_free(struct task_run *r, size_t part)
 	r->at[part].slot = false;
 	slot_hide(r, part);
 	if (key != NULL && r->at[part].sent)
-		limits_release(&key->limits, key->live, r->ask.tokens, -1);
+		limits_release(&key->limits, key->live, r->tries.ask.tokens, -1);
 	else if (key != NULL)
-		limits_undo(&key->limits, key->live, r->ask.tokens);
+		limits_undo(&key->limits, key->live, r->tries.ask.tokens);
 	else if (in != NULL)
 		atomic_fetch_sub(&in->live->inflight, 1);
 	task_wake_queue(r->e);

@@ -4,6 +4,8 @@
 #include "agent/tasks/submit.h"
 
 #include <stdio.h>
+#include "agent/call/attempt.h"
+#include "agent/call/exchange.h"
 #include "agent/protocol/images.h"
 #include "agent/protocol/scrub.h"
 #include "agent/tasks/attempt.h"
@@ -22,7 +24,7 @@
 // Nobody can tell whether it was accepted.
 static void doubtful(struct task_run *r, enum err_code code)
 {
-	if (r->cand->key == NULL) { // one's own bills nothing
+	if (r->tries.cand->key == NULL) { // one's own bills nothing
 		task_booked(r, OUT_FAILED, false, NULL);
 		task_next_candidate(r);
 		return;
@@ -42,11 +44,9 @@ static bool certain(enum up_end end)
 
 static void submit_failed(struct task_run *r, enum up_end end, int status)
 {
-	bool full = end == UP_NO_ROOM; // this agent is, which says nothing of the candidate
-	bool away = !full && (certain(end) || end == UP_RESET);
-	r->at[r->part].sent = !full;
-	task_attempt_over(r, full ? OUT_CLIENT : OUT_FAILED, status, up_end_code(end),
-		end == UP_OK ? "bad_response" : up_end_name(end), away, 0);
+	struct ending e = attempt_failed(&r->tries, end, status);
+	r->at[r->part].sent = !r->tries.unsent;
+	task_attempt_over(r, &e);
 	if (!certain(end)) {
 		doubtful(r,
 			up_end_code(end) == ERR_UNREACHABLE ? ERR_UPSTREAM_BAD_RESPONSE
@@ -66,31 +66,20 @@ static bool is_doubtful(int status)
 static void submit_refused(struct task_run *r, int status, struct slice retry_after,
 	struct slice body)
 {
-	const struct feature_obj *f = snapshot_feature(r->snap, slice_of(r->t.feature));
-	int64_t cooldown_us = 0;
 	if (status != 0 && status < 400) { // a redirect is never followed
 		submit_failed(r, UP_OK, status);
 		return;
 	}
-	task_read_refusal(r, status != 0 ? status : 502, body);
-	if (r->error.outcome == OUT_RATE_LIMITED) {
-		int64_t s = adapter_retry_after_s(retry_after, clock_wall_ms(),
-			f != NULL ? f->doc.retry.honour_retry_after_max_s : 60);
-		cooldown_us = s * 1000000;
-		if (s > 0 && (r->retry_s == 0 || s < r->retry_s))
-			r->retry_s = s;
-	}
-	char word[24];
-	snprintf(word, sizeof(word), status != 0 ? "http_%d" : "error", status);
-	task_attempt_over(r, r->error.outcome, status, r->error.code, word, false, cooldown_us);
-	if (is_doubtful(status) && !r->error.final) {
+	struct ending e = attempt_refused(&r->tries, task_assumed(r), status, retry_after, body);
+	task_attempt_over(r, &e);
+	if (is_doubtful(status) && !r->tries.error.final) {
 		doubtful(r,
-			r->error.code == ERR_UPSTREAM_TIMEOUT ? ERR_UPSTREAM_TIMEOUT
-							      : ERR_UPSTREAM_BAD_RESPONSE);
+			r->tries.error.code == ERR_UPSTREAM_TIMEOUT ? ERR_UPSTREAM_TIMEOUT
+								    : ERR_UPSTREAM_BAD_RESPONSE);
 		return;
 	}
-	task_booked(r, r->error.outcome, false, NULL);
-	if (!r->error.final) {
+	task_booked(r, r->tries.error.outcome, false, NULL);
+	if (!r->tries.error.final) {
 		task_next_candidate(r);
 		return;
 	}
@@ -98,8 +87,8 @@ static void submit_refused(struct task_run *r, int status, struct slice retry_af
 	task_part_over(r, TASK_FAILED);
 	task_call_end(r);
 	if (r->t.parts_n == 1)
-		task_fail(r, TASK_FAILED, r->error.code,
-			r->error.message[0] != '\0' ? r->error.message : NULL);
+		task_fail(r, TASK_FAILED, r->tries.error.code,
+			r->tries.error.message[0] != '\0' ? r->tries.error.message : NULL);
 	else
 		task_wake(r);
 }
@@ -119,7 +108,8 @@ static void accepted(struct task_run *r)
 
 static void take_answer(struct task_run *r, const struct upstream_response *res, struct slice body)
 {
-	const struct image_adapter *a = image_adapter_for(r->cand);
+	const struct image_adapter *a = image_adapter_for(r->tries.cand);
+	const struct ending ok = {.out = OUT_OK, .status = res->status, .end = "ok"};
 	struct image_want want = {.format = r->t.format, .n = r->t.part[r->part].n};
 	image_result_clear(&r->e->result);
 	switch (a->submitted(&want, body, &r->e->result)) {
@@ -128,11 +118,11 @@ static void take_answer(struct task_run *r, const struct upstream_response *res,
 			submit_failed(r, UP_OK, res->status); // an id is kept and shown
 			return;
 		}
-		task_attempt_over(r, OUT_OK, res->status, ERR_OK, "ok", false, 0);
+		task_attempt_over(r, &ok);
 		accepted(r);
 		return;
 	case IMAGE_DONE:
-		task_attempt_over(r, OUT_OK, res->status, ERR_OK, "ok", false, 0);
+		task_attempt_over(r, &ok);
 		task_booked(r, OUT_OK, true, &r->e->result.usage);
 		task_take_items(r, r->part);
 		task_call_end(r);
@@ -172,40 +162,38 @@ static const struct upstream_callbacks submit_callbacks = {.done = on_submitted}
 
 // ---- sending ----
 
-static enum err_code read_request(struct task_run *r, struct image_want *want, struct err *err)
+enum err_code task_ask(struct task_run *r, const struct feature *f, const struct candidate *c,
+	int64_t first, int64_t n, struct err *err)
 {
+	const struct image_adapter *a = image_adapter_for(c);
+	struct image_want want;
+	struct image_submit s = {.want = &want, .feature = f, .cand = c, .first = first, .n = n};
+	gw_clear_ask(&r->send);
 	enum err_code code = image_read_call(str_slice(&r->type), str_slice(&r->body), r->t.offer,
 		false, &r->e->form, &r->e->call, err);
-	return code == ERR_OK ? image_read(&r->e->call, r->draw, want, err) : code;
+	if (code == ERR_OK)
+		code = image_read(&r->e->call, r->draw, &want, err);
+	if (code == ERR_OK)
+		code = a->submit(&s, &r->send, err);
+	if (code == ERR_OK)
+		snprintf(r->t.note, sizeof(r->t.note), "%s", s.note);
+	return code;
 }
 
 static void submit_now(struct task_run *r)
 {
-	const struct feature_obj *f = snapshot_feature(r->snap, slice_of(r->t.feature));
-	const struct image_adapter *a = image_adapter_for(r->cand);
-	struct task_part *p = &r->t.part[r->part];
-	struct image_want want;
-	struct image_submit s = {
-		.want = &want, .feature = &f->doc, .cand = r->cand, .first = p->first, .n = p->n};
-	struct err err = {0};
-	if (read_request(r, &want, &err) != ERR_OK || a->submit(&s, &r->send, &err) != ERR_OK) {
-		task_attempt_over(r, OUT_CLIENT, 0, err.code, "not_sent", false, 0);
-		task_part_over(r, TASK_FAILED);
-		task_call_end(r);
-		task_fail(r, TASK_FAILED, err.code, err.message);
-		return;
-	}
-	snprintf(r->t.note, sizeof(r->t.note), "%s", s.note);
+	const struct feature *f = &r->tries.feature->doc;
+	const struct image_adapter *a = image_adapter_for(r->tries.cand);
 	r->life_s = a->life_s;
 	r->doing = DOING_SUBMIT;
 	r->relay.done = submit_ended;
 	r->at[r->part].sent = true;
 	atomic_fetch_add(&r->e->submitting, 1);
-	struct task_exchange x = {.url = r->cand->url,
+	struct task_exchange x = {.url = r->tries.cand->url,
 		.body_max = GW_ANSWER_MAX,
 		.once = true,
-		.first_byte_ms = f->doc.timeouts.first_byte_ms,
-		.total_ms = f->doc.timeouts.total_ms,
+		.first_byte_ms = f->timeouts.first_byte_ms,
+		.total_ms = f->timeouts.total_ms,
 		.cb = r->send.stream ? &task_relay_callbacks : &submit_callbacks};
 	if (!a->sync)
 		x.first_byte_ms = MIN_OF(x.first_byte_ms, SUBMIT_FIRST_BYTE_MS);
@@ -215,7 +203,7 @@ static void submit_now(struct task_run *r)
 // The intention could not be written: nothing was sent.
 static void not_kept(struct task_run *r, enum err_code code)
 {
-	const struct image_adapter *a = image_adapter_for(r->cand);
+	const struct image_adapter *a = image_adapter_for(r->tries.cand);
 	bool may = !r->stored && !r->async && r->t.idem[0] == '\0' &&
 		code != ERR_IDEMPOTENCY_MISMATCH;
 	if (may && a->sync) {

@@ -5,7 +5,11 @@
 
 #include "agent/tasks/run.h"
 
-// Control loop: the intention is kept (ERR_OK: it is sent now) or is not.
+// Control loop. Writes what candidate c is asked for n pictures from the first on into r->send. An
+// error: it has no words for the request.
+enum err_code task_ask(struct task_run *r, const struct feature *f, const struct candidate *c,
+	int64_t first, int64_t n, struct err *err);
+// Sends that, once the intention is kept (ERR_OK), or sees what to do when it is not.
 void task_intended(struct task_run *r, enum err_code code);
 
 #endif

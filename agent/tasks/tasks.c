@@ -129,7 +129,6 @@ void tasks_start(struct tasks *e)
 {
 	e->loop = e->agent->control;
 	e->gl = gw_loop_at(e->agent->gateway, e->loop);
-	e->face.gl = e->gl;
 	task_recover(e);
 	loop_timer_set(e->loop, &e->sweep, SWEEP_US, sweep, e);
 }

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "agent/call/attempt.h"
 #include "agent/call/loop.h"
 #include "agent/call/secret.h"
 #include "agent/protocol/images.h"
@@ -54,21 +55,12 @@ static void cut(struct task_run *r, const struct candidate *c)
 // Breakers and limits of the candidate let it pass; what one took the next refusal gives back.
 static bool admit(struct task_run *r, const struct candidate *c, bool forced)
 {
-	int64_t now = loop_now_us(r->e->loop);
-	if (!forced && atomic_load(&c->live->cooldown_until_us) > now)
+	if (!forced && atomic_load(&c->live->cooldown_until_us) > loop_now_us(r->e->loop))
 		return false; // decide would not have chosen it; a further part goes there or nowhere
-	if (!forced && !attempt_may(c, now))
+	if (!attempt_take(&r->tries, c, forced))
 		return false;
-	struct limit_hit hit;
-	if (c->key == NULL) {
-		atomic_fetch_add(&c->live->inflight, 1);
-	} else if (!limits_take(&c->key->limits, c->live, r->ask.tokens, now, clock_wall_ms(),
-			   &hit)) {
-		if (!forced)
-			attempt_let_go(c);
-		return false;
-	}
 	r->at[r->part].slot = true;
+	r->at[r->part].sent = false;
 	task_slot_show(r, r->part, c);
 	return true;
 }
@@ -134,35 +126,20 @@ static bool may_wait(const struct task_run *r, const struct decision *d)
 	return (r->async || r->stored) && decide_may_return(d, &at);
 }
 
-static enum err_code common_code(const struct task_run *r)
+static void fail(struct task_run *r, const struct tries_told *told)
 {
-	enum err_code code = r->tries[0].code;
-	for (size_t i = 1; i < r->tries_n; i++) {
-		if (r->tries[i].code != code)
-			return ERR_ALL_UPSTREAMS_FAILED;
-	}
-	return code == ERR_UPSTREAM_RATE_LIMITED || code == ERR_UPSTREAM_BUSY ||
-			code == ERR_UPSTREAM_AUTH_FAILED || code == ERR_UPSTREAM_BILLING ||
-			code == ERR_UPSTREAM_TIMEOUT || code == ERR_UPSTREAM_BAD_RESPONSE ||
-			code == ERR_UPSTREAM_TOO_LARGE || code == ERR_SEALED ||
-			code == ERR_SECRET_CORRUPT
-		? code
-		: ERR_ALL_UPSTREAMS_FAILED;
+	r->tries.retry_s = told->retry_s;
+	r->limited_by = told->limited_by;
+	if (told->err.field[0] != '\0')
+		r->field = arena_strdup(&r->told, told->err.field);
+	task_fail(r, TASK_FAILED, told->err.code, told->err.message);
 }
 
 static void fail_tried(struct task_run *r)
 {
-	enum err_code code = common_code(r);
-	if (code != ERR_ALL_UPSTREAMS_FAILED) {
-		task_fail(r, TASK_FAILED, code, NULL);
-		return;
-	}
-	struct str text = STR_INIT;
-	str_addf(&text, "%s:", _("every attempted upstream failed"));
-	for (size_t i = 0; i < r->tries_n; i++)
-		str_addf(&text, "%s %s %s", i > 0 ? "," : "", r->tries[i].target, r->tries[i].end);
-	task_fail(r, TASK_FAILED, code, str_text(&text));
-	str_release(&text);
+	struct tries_told told;
+	tries_why(&r->tries, &told);
+	fail(r, &told);
 }
 
 static void fail_untried(struct task_run *r, const struct route *route, const struct decision *d)
@@ -171,12 +148,9 @@ static void fail_untried(struct task_run *r, const struct route *route, const st
 		task_fail(r, TASK_FAILED, r->unkept, NULL);
 		return;
 	}
-	int64_t at = decide_retry_at_us(d), now = loop_now_us(r->e->loop);
-	r->retry_s = at == FIELD_NONE ? 5 : MAX_OF((at - now + 999999) / 1000000, 1);
-	if (d->feature_skip == SKIP_FEATURE_OFF)
-		task_fail(r, TASK_FAILED, ERR_NO_HEALTHY_TARGET, _("this feature is switched off"));
-	else
-		task_fail(r, TASK_FAILED, decide_refusal(route, d), NULL);
+	struct tries_told told;
+	untried_why(&r->tries, route, d, &told);
+	fail(r, &told);
 }
 
 static void record(struct task_run *r, const struct snapshot *snap, const struct route *route,
@@ -188,8 +162,8 @@ static void record(struct task_run *r, const struct snapshot *snap, const struct
 		return;
 	decision_id(r->t.decision, wall, gw_random(r->e->gl));
 	r->reason = d->reason;
-	decisions_record(r->e->agent->decisions, r->t.decision, snap, route, &r->ask, d, "live",
-		wall, us, true);
+	decisions_record(r->e->agent->decisions, r->t.decision, snap, route, &r->tries.ask, d,
+		"live", wall, us, true);
 	metric_add(r->e->agent->metrics, MET_DECISIONS, 1, labels);
 }
 
@@ -199,22 +173,38 @@ static bool answers_at_once(const struct candidate *c)
 	return a != NULL && a->sync;
 }
 
-// The candidate that is chosen now, or -1.
+// False: the candidate has no words for the request.
+static bool fits(struct task_run *r, const struct route *route, int i)
+{
+	const struct candidate *c = &route->v[i];
+	struct err err = {0};
+	int64_t n = MIN_OF(r->t.n, image_adapter_for(c)->n_max(c));
+	if (task_ask(r, &route->feature->doc, c, 0, n, &err) == ERR_OK)
+		return true;
+	tries_unfit(&r->tries, i, &err);
+	return false;
+}
+
+// The candidate that is chosen now, or -1. What it is asked stands in r->send.
 static int choose(struct task_run *r, const struct snapshot *snap, const struct route *route,
 	struct decision *d)
 {
 	double draw = (double)(gw_random(r->e->gl) >> 11) * 0x1p-53;
-	int64_t before = clock_mono_us();
 	for (size_t i = 0; i < route->n && i < DECIDE_MAX; i++) {
-		for (size_t k = 0; k < r->tries_n; k++) {
-			if (strcmp(route->v[i].name, r->tries[k].target) == 0)
-				decide_tried(&r->ask, (int)i);
+		for (size_t k = 0; k < r->tries.n; k++) {
+			if (strcmp(route->v[i].name, r->tries.v[k].target) == 0)
+				decide_tried(&r->tries.ask, (int)i);
 		}
 		if (r->unkept != ERR_OK && !answers_at_once(&route->v[i]))
-			decide_tried(&r->ask, (int)i);
+			decide_tried(&r->tries.ask, (int)i);
 	}
-	decide(route, &r->ask, loop_now_us(r->e->loop), clock_wall_ms(), draw, d);
-	record(r, snap, route, d, (double)(clock_mono_us() - before));
+	double us;
+	do {
+		int64_t before = clock_mono_us();
+		decide(route, &r->tries.ask, loop_now_us(r->e->loop), clock_wall_ms(), draw, d);
+		us = (double)(clock_mono_us() - before);
+	} while (d->chosen >= 0 && !fits(r, route, d->chosen));
+	record(r, snap, route, d, us);
 	return d->chosen;
 }
 
@@ -235,17 +225,17 @@ static enum begun begin(struct task_run *r, const struct snapshot *snap, const s
 		return NOT_NOW;
 	if (!admit(r, c, forced)) {
 		if (!fixed)
-			decide_tried(&r->ask, i);
+			decide_tried(&r->tries.ask, i);
 		return NOT_THIS;
 	}
-	r->at[r->part].sent = false;
 	task_hold(r, snap, c);
 	r->pool_key = c->live->id;
 	r->style = candidate_auth(c, &r->auth_header);
-	r->try_us = loop_now_us(r->e->loop);
-	atomic_store_explicit(&c->live->last_used_wall_ms, clock_wall_ms(), memory_order_relaxed);
-	if (!gw_secret_of(r->e->gl, c, &r->secret, &err)) {
-		task_attempt_over(r, OUT_CLIENT, 0, err.code, err_row(err.code)->code, false, 0);
+	if (!gw_secret_of(r->e->gl, c, &r->tries.secret, &err)) {
+		task_attempt_over(r,
+			&(struct ending){.out = OUT_CLIENT,
+				.code = err.code,
+				.end = err_row(err.code)->code});
 		task_next_candidate(r);
 		return BEGUN;
 	}
@@ -256,9 +246,9 @@ static enum begun begin(struct task_run *r, const struct snapshot *snap, const s
 	return BEGUN;
 }
 
-static void give_up(struct task_run *r, const char *why)
+static void give_up(struct task_run *r, enum err_code code, const char *why)
 {
-	task_blame(r, ERR_NO_HEALTHY_TARGET, why);
+	task_blame(r, code, why);
 	r->t.part[r->part].state = TASK_FAILED;
 	task_wake(r);
 }
@@ -266,23 +256,27 @@ static void give_up(struct task_run *r, const char *why)
 // A part after the first goes where the first went, as soon as there is room.
 static void try_fixed(struct task_run *r, const struct snapshot *snap, const struct route *route)
 {
+	const struct task_part *p = &r->t.part[r->part];
+	struct err err = {0};
 	int i;
-	if (task_candidate_of(r, snap, &i) == NULL)
-		give_up(r, _("the target of this task is gone"));
+	const struct candidate *c = task_candidate_of(r, snap, &i);
+	if (c == NULL)
+		give_up(r, ERR_NO_HEALTHY_TARGET, _("the target of this task is gone"));
+	else if (task_ask(r, &route->feature->doc, c, p->first, p->n, &err) != ERR_OK)
+		give_up(r, err.code, err.message);
 	else if (begin(r, snap, route, i, false) == BEGUN)
 		return;
 	else if (waited_too_long(r))
-		give_up(r, _(too_long));
+		give_up(r, ERR_NO_HEALTHY_TARGET, _(too_long));
 	else
 		wait_in_queue(r);
 }
 
 // True when the one that was chosen cannot be tried after all: another may.
-static bool look_for_one(struct task_run *r, const struct snapshot *snap, const struct route *route,
-	int64_t max)
+static bool look_for_one(struct task_run *r, const struct snapshot *snap, const struct route *route)
 {
 	struct decision *d = &r->e->gl->decision;
-	if ((int64_t)r->tries_n >= max && r->tries_n > 0) {
+	if (tries_enough(&r->tries, &route->feature->doc)) {
 		fail_tried(r);
 		return false;
 	}
@@ -290,7 +284,7 @@ static bool look_for_one(struct task_run *r, const struct snapshot *snap, const 
 	if (i < 0) {
 		if (may_wait(r, d))
 			wait_for_room(r);
-		else if (r->tries_n > 0)
+		else if (r->tries.n > 0)
 			fail_tried(r);
 		else
 			fail_untried(r, route, d);
@@ -321,7 +315,9 @@ void task_try(struct task_run *r)
 		try_fixed(r, snap, route);
 		return;
 	}
-	memset(r->ask.attempted, 0, sizeof(r->ask.attempted));
-	while (look_for_one(r, snap, route, MIN_OF(f->doc.retry.max_attempts, GW_ATTEMPTS_MAX)))
+	// The route may be another one by now.
+	memset(r->tries.ask.attempted, 0, sizeof(r->tries.ask.attempted));
+	memset(r->tries.ask.unfit, 0, sizeof(r->tries.ask.unfit));
+	while (look_for_one(r, snap, route))
 		;
 }

@@ -469,12 +469,12 @@ static bool called_back(struct upcall *c, bool go_on)
 static struct slice retry_after(struct upcall *c)
 {
 	struct slice ms = h1_header(&c->h1, "retry-after-ms");
-	int64_t n;
 	if (LIKELY(ms.p == NULL))
 		ms = h1_header(&c->h1, "x-ms-retry-after-ms");
 	if (LIKELY(ms.p == NULL))
 		return h1_header(&c->h1, "retry-after");
 	struct slice whole = slice_cut(&ms, '.');
+	int64_t n;
 	if (!num_i64(slice_trim(whole), 0, INT32_MAX, &n))
 		return h1_header(&c->h1, "retry-after");
 	int len = snprintf(c->retry_after, sizeof(c->retry_after), "%d.%03d", (int)(n / 1000),

@@ -145,7 +145,6 @@ static void begin_answer(struct web_req *q)
 static void send_stream(struct web_req *q)
 {
 	struct conn *c = q->conn;
-	char size[NUM_HEX_TEXT + 2];
 	struct slice bytes = {q->queue.p + q->queue_at, q->queue.n - q->queue_at};
 	bool chunked = q->guard.http_1_1;
 	struct slice tail = SLICE("\r\n");
@@ -153,6 +152,7 @@ static void send_stream(struct web_req *q)
 		tail = bytes.n > 0 ? SLICE("\r\n0\r\n\r\n") : SLICE("0\r\n\r\n");
 	if (bytes.n == 0 && !q->stream_end)
 		return;
+	char size[NUM_HEX_TEXT + 2];
 	size_t n = num_hex(bytes.n, size);
 	memcpy(size + n, "\r\n", 2);
 	struct iovec v[3] = {{size, bytes.n > 0 ? n + 2 : 0}, part(bytes), part(tail)};
