@@ -172,8 +172,10 @@ static enum err_code no_such_coding(struct web_req *q)
 // Model requests may come packed; platform APIs read their documents as they are.
 static enum err_code judge_coding(struct web_req *q)
 {
+	if (LIKELY(q->guard.h[GH_CONTENT_ENCODING].p == NULL))
+		return ERR_OK;
 	enum coding coding = coding_read(q->guard.h[GH_CONTENT_ENCODING]);
-	if (LIKELY(coding == CODING_NONE))
+	if (coding == CODING_NONE)
 		return ERR_OK;
 	if (endpoint_is_strict(q->r.ep))
 		return ERR_UNSUPPORTED_MEDIA_TYPE;
@@ -264,9 +266,10 @@ static void begin_body(struct web_req *q, int64_t length)
 	}
 	q->state = RS_BODY;
 	q->body_left = length > 0 ? (uint64_t)length : 0;
-	enum coding coding = coding_read(q->guard.h[GH_CONTENT_ENCODING]);
-	if (UNLIKELY(coding != CODING_NONE) && length != 0 && !q->r.who.why)
-		q->unpack = unpack_new(coding, length, q->body_limit);
+	const struct slice *packed = &q->guard.h[GH_CONTENT_ENCODING];
+	if (UNLIKELY(packed->p != NULL) && length != 0 && !q->r.who.why &&
+		coding_read(*packed) != CODING_NONE)
+		q->unpack = unpack_new(coding_read(*packed), length, q->body_limit);
 	else if (length > 0 && !q->r.who.why)
 		str_reserve(&q->body, MIN_OF((size_t)length, WEB_BODY_STEP) + 1);
 	if (length == 0) {
@@ -342,6 +345,8 @@ void web_req_judge(struct web_req *q, enum err_code code)
 	struct conn *c = q->conn;
 	if (!code)
 		code = judge_framing(q);
+	if (code && q->guard.h[GH_ORIGIN].p != NULL)
+		code = web_cors_judge(q, code); // a page may read this, too
 	if (code) {
 		web_refuse(q, code, NULL);
 		return;

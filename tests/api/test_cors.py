@@ -135,6 +135,9 @@ def test_errors_may_be_read_by_the_page(page_agent):
     for path, status in (("/v1/no_such", 404), ("/v1/models", 405), ("/v1/embeddings", 422), (CHAT + "?key=yj_c_1", 400)):
         answer = call(page_agent, path=path, **key)
         assert answer.headers["Access-Control-Allow-Origin"] == PAGE, (path, answer)
+    for path, more, status in (("/v1/models/a%5Cb", {}, 400), ("/v1/models", {"X-Long": "a" * 9000}, 431)):
+        answer = page_agent.get("api-gateway", path, headers={"Origin": PAGE, **key, **more})
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (status, PAGE)
 
 
 def test_an_unlisted_page_with_a_key_is_answered_as_before(page_agent):
