@@ -36,3 +36,63 @@ void dialect_drop(struct dialect_chat *c, const char *name)
 {
 	dialect_drop_slice(c, slice_of(name));
 }
+
+// ---- what the user says ----
+
+static void add_text_part(struct dialect_user *u, struct slice inner)
+{
+	aj_comma(&u->parts);
+	str_add_slice(&u->parts, SLICE("{\"type\":\"text\""));
+	aj_add_inner(&u->parts, "text", inner);
+	str_add_c(&u->parts, '}');
+}
+
+static void make_parts(struct dialect_user *u)
+{
+	if (u->any && !u->parted)
+		add_text_part(u, str_slice(&u->text));
+	u->any = u->parted = true;
+}
+
+void dialect_user_text(struct dialect_user *u, struct slice inner, bool part)
+{
+	if (u->any || part) {
+		make_parts(u);
+		add_text_part(u, inner);
+		return;
+	}
+	str_clear(&u->text);
+	str_add_slice(&u->text, inner);
+	u->any = true;
+}
+
+void dialect_user_part(struct dialect_user *u, struct slice part)
+{
+	make_parts(u);
+	aj_comma(&u->parts);
+	str_add_slice(&u->parts, part);
+}
+
+void dialect_user_flush(struct dialect_user *u, struct str *out)
+{
+	if (!u->any)
+		return;
+	aj_comma(out);
+	str_add_slice(out, SLICE("{\"role\":\"user\""));
+	if (u->parted) {
+		str_add_slice(out, SLICE(",\"content\":["));
+		str_add_slice(out, str_slice(&u->parts));
+		str_add_c(out, ']');
+	} else {
+		aj_add_inner(out, "content", str_slice(&u->text));
+	}
+	str_add_c(out, '}');
+	str_clear(&u->parts);
+	u->any = u->parted = false;
+}
+
+void dialect_user_release(struct dialect_user *u)
+{
+	str_release(&u->text);
+	str_release(&u->parts);
+}

@@ -28,6 +28,17 @@ struct dialect_chat { // a caller's request on its way to a chat completion
 void dialect_drop(struct dialect_chat *c, const char *name);
 void dialect_drop_slice(struct dialect_chat *c, struct slice name);
 
+// What the user says between two messages of the model's, as one message: most templates of chats
+// have the two take turns. A text that stands alone stays one, the rest are parts.
+struct dialect_user {
+	struct str text, parts;
+	bool any, parted;
+};
+void dialect_user_text(struct dialect_user *u, struct slice inner, bool part);
+void dialect_user_part(struct dialect_user *u, struct slice part);
+void dialect_user_flush(struct dialect_user *u, struct str *out); // behind what is there
+void dialect_user_release(struct dialect_user *u);
+
 struct dialect_error {
 	int status;
 	const char *type, *code, *param, *message,

@@ -255,29 +255,21 @@ static enum err_code add_block(struct dialect_chat *c, struct slice raw, struct 
 	return ERR_OK;
 }
 
-static void add_text_part(struct slice inner, struct str *parts)
-{
-	aj_comma(parts);
-	str_add_slice(parts, SLICE("{\"type\":\"text\""));
-	aj_add_inner(parts, "text", inner);
-	str_add_c(parts, '}');
-}
-
 // ---- messages ----
 
 struct talk {
 	struct dialect_chat *c;
 	struct str text, part; // of one block
-	struct str parts; // of the user's message under way
+	struct dialect_user user;
 	struct err *err;
 };
 
-// Between quotes of the caller's: a string as it is, or the texts of a list; what is no text goes
-// among the parts of the message that follows.
-static enum err_code add_texts(struct talk *t, struct slice value, struct slice from)
+// Appends, between quotes of the caller's, a string as it is or the texts of a list; what is no text
+// goes into the user's message.
+static enum err_code add_texts(struct talk *t, struct slice value, struct slice from,
+	struct str *out)
 {
 	struct slice rest = value, item;
-	struct str *out = t->c->out;
 	bool first = true, labelled = false;
 	if (slice_starts(value, "\"")) {
 		str_add_slice(out, aj_inner(value));
@@ -287,19 +279,15 @@ static enum err_code add_texts(struct talk *t, struct slice value, struct slice 
 		enum err_code code = add_block(t->c, item, &t->text, &t->part, t->err);
 		if (code != ERR_OK)
 			return code;
-		if (t->part.n > 0 && !labelled) {
-			str_clear(&t->text);
-			str_add_slice(&t->text, SLICE("[from the result of "));
-			str_add_slice(&t->text, from);
-			str_add_c(&t->text, ']');
-			add_text_part(str_slice(&t->text), &t->parts);
-			str_clear(&t->text);
-			str_add_slice(&t->text, SLICE("[shown below]"));
-			labelled = true;
-		}
 		if (t->part.n > 0) {
-			aj_comma(&t->parts);
-			str_add_slice(&t->parts, str_slice(&t->part));
+			str_clear(&t->text);
+			str_addf(&t->text, "[from the result of %.*s]", (int)from.n, from.p);
+			if (!labelled)
+				dialect_user_text(&t->user, str_slice(&t->text), true);
+			dialect_user_part(&t->user, str_slice(&t->part));
+			str_clear(&t->text);
+			str_add(&t->text, labelled ? "" : "[shown below]");
+			labelled = true;
 		}
 		if (t->text.n == 0)
 			continue;
@@ -323,7 +311,7 @@ static enum err_code add_tool_result(struct talk *t, const struct aj *block)
 	if (aj_true(block, "is_error"))
 		str_add_slice(out, SLICE("[the tool failed] "));
 	if (content != NULL)
-		code = add_texts(t, content->value, aj_text(block, "tool_use_id"));
+		code = add_texts(t, content->value, aj_text(block, "tool_use_id"), out);
 	str_add_slice(out, SLICE("\"}"));
 	return code;
 }
@@ -331,10 +319,7 @@ static enum err_code add_tool_result(struct talk *t, const struct aj *block)
 // Results of tools are messages of their own and come first; the rest is the user's message.
 static enum err_code add_user(struct talk *t, struct slice blocks)
 {
-	struct str *out = t->c->out;
 	enum err_code code = ERR_OK;
-	str_clear(&t->parts);
-	str_add_c(&t->parts, '[');
 	struct slice item;
 	struct aj block;
 	while (code == ERR_OK && jscan_next(&blocks, &item)) {
@@ -344,17 +329,9 @@ static enum err_code add_user(struct talk *t, struct slice blocks)
 		}
 		code = add_block(t->c, item, &t->text, &t->part, t->err);
 		if (t->text.n > 0)
-			add_text_part(str_slice(&t->text), &t->parts);
-		if (t->part.n > 0) {
-			aj_comma(&t->parts);
-			str_add_slice(&t->parts, str_slice(&t->part));
-		}
-	}
-	if (code == ERR_OK && t->parts.n > 1) {
-		aj_comma(out);
-		str_add_slice(out, SLICE("{\"role\":\"user\",\"content\":"));
-		str_add_slice(out, str_slice(&t->parts));
-		str_add_slice(out, SLICE("]}"));
+			dialect_user_text(&t->user, str_slice(&t->text), true);
+		if (t->part.n > 0)
+			dialect_user_part(&t->user, str_slice(&t->part));
 	}
 	return code;
 }
@@ -404,24 +381,33 @@ static enum err_code add_assistant(struct talk *t, struct slice blocks)
 	return code;
 }
 
-static enum err_code add_system(struct talk *t, const char *role, const struct jscan_member *words,
-	const char *field)
+static enum err_code add_system(struct talk *t, const struct jscan_member *words, const char *field)
 {
 	struct str *out = t->c->out;
 	if (words->type != JS_STRING && words->type != JS_ARRAY)
 		return err_field(t->err, ERR_FIELD_TYPE, field, _("must be a string or a list"));
+	dialect_user_flush(&t->user, out);
 	aj_comma(out);
-	str_add_c(out, '{');
-	aj_add_text(out, "role", role);
-	str_add_slice(out, SLICE(",\"content\":\""));
-	enum err_code code = add_texts(t, words->value, SLICE("system"));
+	str_add_slice(out, SLICE("{\"role\":\"system\",\"content\":\""));
+	enum err_code code = add_texts(t, words->value, SLICE("system"), out);
 	str_add_slice(out, SLICE("\"}"));
+	return code;
+}
+
+// Most templates of chats have a system's words at the beginning only.
+static enum err_code add_late_system(struct talk *t, const struct jscan_member *words)
+{
+	struct str text = STR_INIT;
+	if ((t->c->takes & TAKES_LATE_SYSTEM) != 0)
+		return add_system(t, words, "messages");
+	enum err_code code = add_texts(t, words->value, SLICE("system"), &text);
+	dialect_user_text(&t->user, str_slice(&text), true);
+	str_release(&text);
 	return code;
 }
 
 static enum err_code add_message(struct talk *t, struct slice item)
 {
-	struct str *out = t->c->out;
 	struct aj message;
 	if (!aj_scan(item, &message))
 		return err_field(t->err, ERR_FIELD_TYPE, "messages",
@@ -435,17 +421,22 @@ static enum err_code add_message(struct talk *t, struct slice item)
 	if (content == NULL || (content->type != JS_STRING && content->type != JS_ARRAY))
 		return err_field(t->err, ERR_FIELD_TYPE, "messages",
 			_("the content of a message is a string or a list"));
-	// Most templates of chats have a system's words at the beginning only.
 	if (system)
-		return add_system(t, (t->c->takes & TAKES_LATE_SYSTEM) != 0 ? "system" : "user",
-			content, "messages");
-	if (content->type == JS_ARRAY)
-		return assistant ? add_assistant(t, content->value) : add_user(t, content->value);
-	aj_comma(out);
-	str_add_c(out, '{');
-	aj_add_text(out, "role", assistant ? "assistant" : "user");
-	aj_add(out, "content", content->value);
-	str_add_c(out, '}');
+		return add_late_system(t, content);
+	bool list = content->type == JS_ARRAY;
+	if (!assistant && list)
+		return add_user(t, content->value);
+	if (!assistant) {
+		dialect_user_text(&t->user, aj_inner(content->value), false);
+		return ERR_OK;
+	}
+	dialect_user_flush(&t->user, t->c->out);
+	if (list)
+		return add_assistant(t, content->value);
+	aj_comma(t->c->out);
+	str_add_slice(t->c->out, SLICE("{\"role\":\"assistant\""));
+	aj_add(t->c->out, "content", content->value);
+	str_add_c(t->c->out, '}');
 	return ERR_OK;
 }
 
@@ -459,13 +450,14 @@ static enum err_code add_messages(struct dialect_chat *c, struct err *err)
 		return err_field(err, ERR_FIELD_TYPE, "messages", _("must be a list"));
 	str_add_slice(c->out, SLICE(",\"messages\":["));
 	if (system != NULL)
-		code = add_system(&t, "system", system, "system");
+		code = add_system(&t, system, "system");
 	for (struct slice rest = messages->value, item; code == ERR_OK && jscan_next(&rest, &item);)
 		code = add_message(&t, item);
+	dialect_user_flush(&t.user, c->out);
 	str_add_c(c->out, ']');
 	str_release(&t.text);
 	str_release(&t.part);
-	str_release(&t.parts);
+	dialect_user_release(&t.user);
 	return code;
 }
 

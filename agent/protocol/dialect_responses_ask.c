@@ -21,7 +21,8 @@ struct talk {
 	bool begun; // something but a system's words was said
 	struct str system; // words for the system so far, as between quotes
 	struct str thought, said, tools; // of the assistant's message under way
-	struct str text, parts; // of one item
+	struct str text, part; // of one item's part
+	struct dialect_user user;
 };
 
 static void open_message(struct talk *t, const char *role)
@@ -45,11 +46,12 @@ static void flush_system(struct talk *t)
 static void flush_assistant(struct talk *t)
 {
 	struct str *out = t->c->out;
-	flush_system(t);
 	if (t->said.n + t->tools.n == 0) {
 		str_clear(&t->thought);
 		return;
 	}
+	flush_system(t);
+	dialect_user_flush(&t->user, out);
 	open_message(t, "assistant");
 	if (t->said.n > 0)
 		aj_add_inner(out, "content", str_slice(&t->said));
@@ -93,82 +95,81 @@ static enum err_code add_file(struct talk *t, const struct aj *part)
 		str_add_c(&t->text, ']');
 		return no_word(t, "input_file");
 	}
-	aj_comma(&t->parts);
-	str_add_slice(&t->parts, SLICE("{\"type\":\"file\",\"file\":{"));
-	aj_add_inner(&t->parts, "filename", name.n > 0 ? name : SLICE("file"));
-	aj_add_inner(&t->parts, "file_data", data);
-	str_add_slice(&t->parts, SLICE("}}"));
+	str_add_slice(&t->part, SLICE("{\"type\":\"file\",\"file\":{"));
+	aj_add_inner(&t->part, "filename", name.n > 0 ? name : SLICE("file"));
+	aj_add_inner(&t->part, "file_data", data);
+	str_add_slice(&t->part, SLICE("}}"));
 	return ERR_OK;
 }
 
 static void add_image(struct talk *t, const struct aj *part)
 {
-	aj_comma(&t->parts);
-	str_add_slice(&t->parts, SLICE("{\"type\":\"image_url\",\"image_url\":{"));
-	aj_add_inner(&t->parts, "url", aj_text(part, "image_url"));
+	str_add_slice(&t->part, SLICE("{\"type\":\"image_url\",\"image_url\":{"));
+	aj_add_inner(&t->part, "url", aj_text(part, "image_url"));
 	if (aj_text(part, "detail").n > 0)
-		aj_add_inner(&t->parts, "detail", aj_text(part, "detail"));
-	str_add_slice(&t->parts, SLICE("}}"));
+		aj_add_inner(&t->part, "detail", aj_text(part, "detail"));
+	str_add_slice(&t->part, SLICE("}}"));
 }
 
-static void add_text_part(struct talk *t)
+// One part of an item's content: its text goes to t->text, else what it is in a chat to t->part.
+static enum err_code read_part(struct talk *t, struct slice raw)
 {
-	if (t->text.n == 0)
-		return;
-	aj_comma(&t->parts);
-	str_add_slice(&t->parts, SLICE("{\"type\":\"text\""));
-	aj_add_inner(&t->parts, "text", str_slice(&t->text));
-	str_add_c(&t->parts, '}');
 	str_clear(&t->text);
+	str_clear(&t->part);
+	struct aj part;
+	aj_scan(raw, &part);
+	if (aj_is(&part, "type", "input_image") && aj_text(&part, "image_url").n > 0)
+		add_image(t, &part);
+	else if (aj_is(&part, "type", "input_file"))
+		return add_file(t, &part);
+	else if (aj_is(&part, "type", "refusal"))
+		str_add_slice(&t->text, aj_text(&part, "refusal"));
+	else if (aj_typed(&part, "text", JS_STRING) != NULL)
+		str_add_slice(&t->text, aj_text(&part, "text"));
+	else
+		return no_word(t, "input_part");
+	return ERR_OK;
 }
 
-// Texts of a string or a list go to t->text, what else there is to t->parts. parted: each text is a
-// part, too.
-static enum err_code read_content(struct talk *t, const struct jscan_member *content, bool parted)
+// The texts of a string or a list, joined; what else there is goes into the user's message.
+static enum err_code add_texts(struct talk *t, const struct jscan_member *content, struct str *to)
 {
 	enum err_code code = ERR_OK;
-	str_clear(&t->text);
-	str_clear(&t->parts);
-	if (content == NULL)
-		return ERR_OK;
-	if (content->type == JS_STRING) {
-		str_add_slice(&t->text, aj_inner(content->value));
-		return ERR_OK;
-	}
-	struct slice rest = content->type == JS_ARRAY ? content->value : SLICE("[]"), item;
-	struct aj part;
-	while (code == ERR_OK && jscan_next(&rest, &item)) {
-		aj_scan(item, &part);
-		struct slice text = aj_text(&part, "text");
-		if (aj_is(&part, "type", "input_image") && aj_text(&part, "image_url").n > 0)
-			add_image(t, &part);
-		else if (aj_is(&part, "type", "input_file"))
-			code = add_file(t, &part);
-		else if (aj_is(&part, "type", "refusal"))
-			add_line(&t->text, aj_text(&part, "refusal"));
-		else if (text.n > 0 || aj_typed(&part, "text", JS_STRING) != NULL)
-			add_line(&t->text, text);
-		else
-			code = no_word(t, "input_part");
-		if (parted)
-			add_text_part(t);
+	if (content != NULL && content->type == JS_STRING)
+		add_line(to, aj_inner(content->value));
+	bool list = content != NULL && content->type == JS_ARRAY;
+	struct slice item;
+	for (struct slice rest = list ? content->value : SLICE("[]");
+		code == ERR_OK && jscan_next(&rest, &item);) {
+		code = read_part(t, item);
+		add_line(to, str_slice(&t->text));
+		if (t->part.n == 0)
+			continue;
+		dialect_user_part(&t->user, str_slice(&t->part));
+		if (to->n == 0)
+			str_add_slice(to, SLICE("[shown below]"));
 	}
 	return code;
 }
 
-static void add_user(struct talk *t, bool text_only)
+static enum err_code add_user(struct talk *t, const struct jscan_member *content)
 {
-	struct str *out = t->c->out;
+	enum err_code code = ERR_OK;
 	flush_assistant(t);
-	open_message(t, "user");
-	if (text_only) {
-		aj_add_inner(out, "content", str_slice(&t->text));
-	} else {
-		str_add_slice(out, SLICE(",\"content\":["));
-		str_add_slice(out, str_slice(&t->parts));
-		str_add_c(out, ']');
+	flush_system(t);
+	if (content != NULL && content->type == JS_STRING)
+		dialect_user_text(&t->user, aj_inner(content->value), false);
+	bool list = content != NULL && content->type == JS_ARRAY;
+	struct slice item;
+	for (struct slice rest = list ? content->value : SLICE("[]");
+		code == ERR_OK && jscan_next(&rest, &item);) {
+		code = read_part(t, item);
+		if (t->text.n > 0)
+			dialect_user_text(&t->user, str_slice(&t->text), true);
+		if (t->part.n > 0)
+			dialect_user_part(&t->user, str_slice(&t->part));
 	}
-	str_add_c(out, '}');
+	return code;
 }
 
 static enum err_code add_message(struct talk *t, const struct aj *item)
@@ -179,18 +180,9 @@ static enum err_code add_message(struct talk *t, const struct aj *item)
 	if (!system && !user && !aj_is(item, "role", "assistant"))
 		return err_field(t->err, ERR_FIELD_RANGE, "input",
 			_("the role of a message is user, assistant, system or developer"));
-	enum err_code code = read_content(t, content, user);
-	if (code != ERR_OK)
-		return code;
-	if (user)
-		add_user(t, content == NULL || content->type == JS_STRING);
-	else if (!system)
-		add_line(&t->said, str_slice(&t->text));
-	else if (!t->begun)
-		add_line(&t->system, str_slice(&t->text));
-	else
-		add_user(t, true);
-	return ERR_OK;
+	if (user || (system && t->begun))
+		return add_user(t, content);
+	return add_texts(t, content, system ? &t->system : &t->said);
 }
 
 // ---- calls of tools ----
@@ -239,16 +231,15 @@ static void add_shell_call(struct talk *t, const struct aj *item)
 static enum err_code add_output(struct talk *t, const struct aj *item)
 {
 	struct slice id = aj_text(item, "call_id");
-	struct str *out = t->c->out;
+	struct str *out = t->c->out, text = STR_INIT;
 	flush_assistant(t);
-	enum err_code code = read_content(t, aj_find(item, "output"), false);
+	flush_system(t);
+	enum err_code code = add_texts(t, aj_find(item, "output"), &text);
 	open_message(t, "tool");
 	aj_add_inner(out, "tool_call_id", id.n > 0 ? id : aj_text(item, "id"));
-	aj_add_inner(out, "content",
-		t->text.n > 0 || t->parts.n == 0 ? str_slice(&t->text) : SLICE("[shown below]"));
+	aj_add_inner(out, "content", str_slice(&text));
 	str_add_c(out, '}');
-	if (code == ERR_OK && t->parts.n > 0)
-		add_user(t, false);
+	str_release(&text);
 	return code;
 }
 
@@ -305,8 +296,7 @@ static enum err_code add_messages(struct dialect_chat *c, struct err *err)
 	if (words != NULL && words->type == JS_STRING)
 		add_line(&t.system, aj_inner(words->value));
 	if (input != NULL && input->type == JS_STRING) {
-		str_add_slice(&t.text, aj_inner(input->value));
-		add_user(&t, true);
+		code = add_user(&t, input);
 	} else if (input != NULL && input->type == JS_ARRAY) {
 		struct slice rest = input->value, item;
 		while (code == ERR_OK && jscan_next(&rest, &item))
@@ -316,13 +306,16 @@ static enum err_code add_messages(struct dialect_chat *c, struct err *err)
 			_("must be a text or a list of items"));
 	}
 	flush_assistant(&t);
+	flush_system(&t);
+	dialect_user_flush(&t.user, c->out);
 	str_add_c(c->out, ']');
 	str_release(&t.system);
 	str_release(&t.thought);
 	str_release(&t.said);
 	str_release(&t.tools);
 	str_release(&t.text);
-	str_release(&t.parts);
+	str_release(&t.part);
+	dialect_user_release(&t.user);
 	return code;
 }
 

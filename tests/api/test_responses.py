@@ -180,7 +180,7 @@ def test_items_become_messages(agent, plain):
         {"type": "function_call_output", "call_id": "a", "output": "1"},
         {"type": "function_call_output", "call_id": "b",
          "output": [{"type": "input_text", "text": "2"}]},
-        {"role": "user", "content": "and?"}])
+        {"role": "user", "content": "and?"}, {"role": "user", "content": "well?"}])
     assert sent["messages"] == [
         {"role": "system", "content": "be brief\n\nbe kind"},
         {"role": "user", "content": [
@@ -191,7 +191,7 @@ def test_items_become_messages(agent, plain):
             {"id": "b", "type": "function", "function": {"name": "g", "arguments": "{}"}}]},
         {"role": "tool", "tool_call_id": "a", "content": "1"},
         {"role": "tool", "tool_call_id": "b", "content": "2"},
-        {"role": "user", "content": "and?"}]
+        {"role": "user", "content": [{"type": "text", "text": "and?"}, {"type": "text", "text": "well?"}]}]
 
 
 def test_wishes_have_their_words(agent, plain):

@@ -208,9 +208,16 @@ static void test_whole_histories_pass(void **state)
 		      "\"web_search_result\",\"title\":\"T\",\"url\":\"U\",\"encrypted_content\":\"E\"}]},"
 		      "{\"type\":\"text\",\"text\":\"a\"}]}]}",
 			TAKES_REASONING,
-			"{\"role\":\"user\",\"content\":\"s\"},{\"role\":\"assistant\",\"content\":"
+			"{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"s\"}]},{\"role\":\"assistant\",\"content\":"
 			"\"[server_tool_use] web_search\\nq\\n\\n[web_search_tool_result] T\\nU\\n\\na\","
 			"\"reasoning_content\":\"hm\"}",
+			""},
+		// The user and the model take turns.
+		{HEAD "{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"system\",\"content\":\"s\"},"
+		      "{\"role\":\"user\",\"content\":\"b\"}]}",
+			0,
+			"{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\","
+			"\"text\":\"s\"},{\"type\":\"text\",\"text\":\"b\"}]}",
 			""},
 		{HEAD "{\"role\":\"system\",\"content\":\"s\"}],\"tools\":[{\"type\":\"web_search_1\","
 		      "\"name\":\"w\"},{\"name\":\"g\"}],\"thinking\":{\"type\":\"adaptive\"},"
