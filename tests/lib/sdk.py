@@ -19,14 +19,20 @@ SDKS = {
     "node-7.57": (["node", "driver.mjs", "openai-7"], None, {"openai"}),
 }
 
+# Frameworks over them; what they are told: see frameworks.py.
+FRAMEWORKS = {
+    "langchain": (["/usr/bin/python3", "frameworks.py"], "langchain", set()),
+    "ai": (["node", "frameworks.mjs"], None, set()),
+}
+
 
 class Sdk:
     def __init__(self, name, log):
-        command, packages, self.speaks = SDKS[name]
+        command, packages, self.speaks = {**SDKS, **FRAMEWORKS}[name]
         install.install(os.environ.get("PYTEST_XDIST_TESTRUNUID", f"process {os.getpid()}"))
         # What the caller's own environment says about vendors is not for the tests.
         env = {key: value for key, value in os.environ.items()
-               if not key.startswith(("OPENAI_", "ANTHROPIC_"))}
+               if not key.startswith(("OPENAI_", "ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_"))}
         if packages:
             env["PYTHONPATH"] = str(install.python_path(packages))
         self.name, self.log = name, log
@@ -36,8 +42,11 @@ class Sdk:
 
     def call(self, base_url, method, args=None, sdk="openai", **more):
         """One call; what the caller of the SDK got, see driver.py."""
-        self.child.stdin.write(json.dumps({"base_url": base_url, "sdk": sdk, "method": method,
-                                           "args": args or {}, **more}) + "\n")
+        return self.tell({"base_url": base_url, "sdk": sdk, "method": method, "args": args or {},
+                          **more})
+
+    def tell(self, call):
+        self.child.stdin.write(json.dumps(call) + "\n")
         self.child.stdin.flush()
         line = self.child.stdout.readline()
         assert line, f"{self.name}: {self.log.read_text()[-2000:]}"

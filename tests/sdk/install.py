@@ -13,7 +13,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 PLACE = HERE.parents[1] / "build" / "sdk"
-PYTHON_SETS = ("2", "3")
+PYTHON_SETS = ("2", "3", "langchain")
 TIMEOUT_S = 300
 
 
