@@ -44,9 +44,7 @@ static struct random random_take(void)
 
 static const struct feature_obj *feature_or_fail(struct req *r, struct slice name)
 {
-	const struct feature_obj *f = snapshot_feature(r->snap, name);
-	if (f == NULL)
-		f = snapshot_model(r->snap, name);
+	const struct feature_obj *f = snapshot_model(r->snap, name);
 	if (f == NULL) {
 		struct err err = {0};
 		err_set(&err, ERR_NOT_FOUND, _("there is no feature of this name"));

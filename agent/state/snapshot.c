@@ -43,10 +43,16 @@ static const struct feature_obj *direct_of(const struct snapshot *s, struct slic
 	return offer < OFFER_COUNT && d->as[offer] != NULL ? d->as[offer] : d->first;
 }
 
-const struct feature_obj *snapshot_feature(const struct snapshot *s, struct slice name)
+const struct feature_obj *snapshot_feature_for(const struct snapshot *s, struct slice name,
+	enum offer offer)
 {
 	const struct feature_obj *f = pmap_get(s->features, name);
-	return f != NULL ? f : direct_of(s, name, OFFER_COUNT);
+	return f != NULL ? f : direct_of(s, name, offer);
+}
+
+const struct feature_obj *snapshot_feature(const struct snapshot *s, struct slice name)
+{
+	return snapshot_feature_for(s, name, OFFER_COUNT);
 }
 
 const struct feature_obj *snapshot_model_for(const struct snapshot *s, struct slice model,

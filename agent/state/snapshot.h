@@ -60,9 +60,12 @@ struct snapshot {
 #define INSTANCE_KEY_MAX (2 * ID_MAX + 2)
 struct slice instance_key(struct slice service, struct slice id, char buf[INSTANCE_KEY_MAX]);
 
-// By its name; also what "vendor/service" stands for.
+// By its name, which "vendor/service" is one of: it stands for one for each offer (OFFER_COUNT, and where
+// there is none for this one: the first).
 const struct feature_obj *snapshot_feature(const struct snapshot *s, struct slice name);
-// By name, alias or "vendor/service", of which there may be one for each offer; OFFER_COUNT: the first.
+const struct feature_obj *snapshot_feature_for(const struct snapshot *s, struct slice name,
+	enum offer offer);
+// The same by name or alias, as callers and operators say it.
 const struct feature_obj *snapshot_model(const struct snapshot *s, struct slice model);
 const struct feature_obj *snapshot_model_for(const struct snapshot *s, struct slice model,
 	enum offer offer);

@@ -21,7 +21,7 @@ void task_hold(struct task_run *r, const struct snapshot *snap, const struct can
 {
 	snapshot_hold(snap);
 	r->tries.snap = snap;
-	r->tries.feature = snapshot_feature(snap, slice_of(r->t.feature));
+	r->tries.feature = snapshot_feature_for(snap, slice_of(r->t.feature), r->t.offer);
 	r->tries.cand = cand;
 }
 
@@ -68,7 +68,8 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 	// A picture that an instance serves itself is behind its credential like the rest of it.
 	bool shown = r->tries.secret != NULL && (!x->foreign || (x->near && !vendor));
 	const struct instance_obj *in = task_instance_of(r, r->tries.snap);
-	const struct feature_obj *f = snapshot_feature(r->tries.snap, slice_of(r->t.feature));
+	const struct feature_obj *f = snapshot_feature_for(r->tries.snap, slice_of(r->t.feature),
+		r->t.offer);
 	str_clear(&r->headers);
 	if (r->send.body.n > 0 && r->send.content_type == NULL)
 		str_add(&r->headers, "Content-Type: " JSON_TYPE "\r\n");

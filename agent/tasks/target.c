@@ -23,7 +23,8 @@ const struct instance_obj *task_instance_of(const struct task_run *r, const stru
 const struct candidate *task_candidate_of(const struct task_run *r, const struct snapshot *snap,
 	int *ret_at)
 {
-	const struct feature_obj *f = snapshot_feature(snap, slice_of(r->t.feature));
+	const struct feature_obj *f = snapshot_feature_for(snap, slice_of(r->t.feature),
+		r->t.offer);
 	const struct route *route = f != NULL ? snapshot_route(snap, f) : NULL;
 	for (size_t i = 0; route != NULL && i < route->n; i++) {
 		if (strcmp(route->v[i].name, r->t.target) != 0)

@@ -305,7 +305,8 @@ static bool look_for_one(struct task_run *r, const struct snapshot *snap, const 
 void task_try(struct task_run *r)
 {
 	const struct snapshot *snap = snapshots_now(r->e->agent->snaps);
-	const struct feature_obj *f = snapshot_feature(snap, slice_of(r->t.feature));
+	const struct feature_obj *f = snapshot_feature_for(snap, slice_of(r->t.feature),
+		r->t.offer);
 	if (f == NULL) {
 		task_fail(r, TASK_FAILED, ERR_MODEL_NOT_FOUND, NULL);
 		return;

@@ -161,6 +161,20 @@ def test_an_alias_of_that_name_leads_to_its_feature(agent, vendord):
     assert call(agent, "openai/gpt-4", **key).status == 200
     ids = [m["id"] for m in agent.get(GW, "/v1/models", headers=key).body["data"]]
     assert ids.count("openai/gpt-4") == 1
+    assert agent.post(ROUTER, "/api/v1/route/openai%2Fgpt-4", {"messages": []}).body["feature"] == "chat"
+
+
+def test_images_are_made_and_edited_by_a_services_name(agent, vendord):
+    key_for(agent, vendord, "openai/dalle")
+    async_call = call(agent, "openai/dalle", "/v1/images/generations", {"prompt": "a cat"}, Prefer="respond-async")
+    assert async_call.status == 202, async_call
+    form = (b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nopenai/dalle\r\n'
+            b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\na hat\r\n'
+            b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+            b'\x89PNG\r\n\x1a\n\r\n--b--\r\n')
+    edited = agent.post(GW, "/v1/images/edits", body=form, headers={"Content-Type": "multipart/form-data; boundary=b"})
+    assert edited.status == 200 and edited.body["data"], edited
+    assert {"/v1/images/edits"} <= {r["path"] for r in vendord.requests()}
 
 
 def test_keys_of_engines_are_no_models(agent, vendord):

@@ -122,7 +122,7 @@ def made(agent, noun):
     return service, f"{path}/{answer.body.get('id') or answer.body['name']}"
 
 
-LIVE = {"state", "state_reason", "state_until", "inflight", "requests", "failures", "last_used_at",
+LIVE = {"state", "joins", "state_reason", "state_until", "inflight", "requests", "failures", "last_used_at",
         "probes_cost", "probes_paid", "spent", "last_seen_at", "spent_until", "limited", "unpriced"}
 
 
