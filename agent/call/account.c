@@ -28,8 +28,8 @@ void gw_headers(struct gw_call *c)
 		req_header_add(r, "X-Yijian-Target", c->tries.v[c->tries.n - 1].target);
 	if (c->reason != NULL)
 		req_header_add(r, "X-Yijian-Reason", c->reason);
-	if (UNLIKELY(c->dropped != NULL))
-		req_header_add(r, "X-Yijian-Dropped", c->dropped);
+	if (UNLIKELY(c->tries.dropped != NULL))
+		req_header_add(r, "X-Yijian-Dropped", c->tries.dropped);
 	req_header_add_number(r, "X-Yijian-Attempts",
 		(int64_t)c->tries.n + (c->tries.cand != NULL));
 }
@@ -105,7 +105,8 @@ void gw_record_failure(struct gw_call *c)
 		"live", c->wall_ms, c->decide_us, true);
 	for (size_t i = 0; i < c->tries.n; i++)
 		decisions_attempt(gl->agent->decisions, c->id, c->tries.v[i].target,
-			c->tries.v[i].status, c->tries.v[i].code, c->tries.v[i].ms);
+			c->tries.v[i].status, c->tries.v[i].code, c->tries.v[i].ms,
+			c->tries.v[i].dropped);
 	c->tries.decision = c->id;
 }
 

@@ -155,10 +155,11 @@ static void note(struct tries *t, const struct ending *e, int64_t us)
 			.end = e->end,
 			.status = e->status,
 			.code = e->code,
-			.ms = us / 1000};
+			.ms = us / 1000,
+			.dropped = t->dropped};
 	if (UNLIKELY(t->decision != NULL))
 		decisions_attempt(t->gl->agent->decisions, t->decision, name, e->status, e->code,
-			us / 1000);
+			us / 1000, t->dropped);
 }
 
 void attempt_end(struct tries *t, const struct ending *e, const struct booking *b)

@@ -67,7 +67,7 @@ struct gw_call {
 	struct adapter_call in;
 	struct adapter_call *chat; // the same in OpenAI's words, once needed; NULL until then
 	unsigned chat_takes; // what was taken into account there
-	const char *dropped; // names of what has no word there, in the request's arena; NULL none
+	const char *chat_dropped; // what has no word there, as an attempt's dropped
 	const struct adapter_call *call; // what this attempt's adapter reads: one of the two
 	// decisions
 	struct decision *first; // copy in the request's arena

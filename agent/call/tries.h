@@ -20,6 +20,8 @@ struct attempt { // one that is over, as callers, records and events are told of
 	int status; // 0: no answer
 	enum err_code code;
 	int64_t ms;
+	const char *
+		dropped; // members of the request that did not reach it, comma separated; NULL none
 };
 
 struct ending { // how an attempt ended
@@ -54,6 +56,7 @@ struct tries {
 	int64_t begun_us;
 	bool unreachable; // it failed before the upstream said anything
 	bool unsent; // it ended before anything was sent
+	const char *dropped; // as its attempt's
 	const struct err
 		*unfit; // why the first of those has no words that have none; NULL: all have
 	// those before

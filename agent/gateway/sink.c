@@ -45,7 +45,8 @@ static enum err_code translate(struct gw_call *c, const struct candidate *cand, 
 		chat->translated = true;
 		c->chat = chat;
 		c->chat_takes = takes;
-		c->dropped = dropped.n > 0 ? arena_slice(&c->r->arena, str_slice(&dropped)) : NULL;
+		c->chat_dropped = dropped.n > 0 ? arena_slice(&c->r->arena, str_slice(&dropped))
+						: NULL;
 	}
 	str_release(&body);
 	str_release(&dropped);
@@ -58,6 +59,7 @@ enum err_code gw_sink_choose(struct gw_call *c, const struct candidate *cand, st
 	bool speaks = (c->adapter->dialects >> c->in.dialect & 1) != 0;
 	enum err_code code = ERR_OK;
 	c->call = &c->in;
+	c->tries.dropped = NULL;
 	gw_face_free(c); // of an attempt that failed
 	fold_free(c->fold);
 	c->fold = NULL;
@@ -67,6 +69,7 @@ enum err_code gw_sink_choose(struct gw_call *c, const struct candidate *cand, st
 	if (UNLIKELY(c->translate)) {
 		code = translate(c, cand, err);
 		c->call = c->chat;
+		c->tries.dropped = c->chat_dropped;
 		c->face = mem_zalloc(1, sizeof(*c->face));
 		turn_begin(c->face, c->in.stream ? d->words : d->whole_words, &c->in, c->serial,
 			c->wall_ms / 1000);

@@ -27,6 +27,7 @@ struct attempt {
 	int16_t status;
 	int32_t code; // enum err_code
 	int64_t ms;
+	char *dropped; // owned; NULL none
 };
 
 struct decision_record {
@@ -254,8 +255,11 @@ struct decision_record *decision_pack(const char *id, const struct snapshot *sna
 
 void decision_drop(struct decision_record *rec)
 {
-	if (rec != NULL && atomic_fetch_sub(&rec->refs, 1) == 1)
-		free(rec);
+	if (rec == NULL || atomic_fetch_sub(&rec->refs, 1) != 1)
+		return;
+	for (uint32_t i = 0; i < atomic_load(&rec->attempts_n); i++)
+		free(rec->attempts[i].dropped);
+	free(rec);
 }
 
 int64_t decision_time(const struct decision_record *rec)
@@ -439,6 +443,8 @@ static void write_attempts(struct jw *w, const struct decision_record *r)
 			jw_null(w, "status");
 		jw_str(w, "code", a->code == ERR_OK ? NULL : err_row(a->code)->code);
 		jw_int(w, "ms", a->ms);
+		if (a->dropped != NULL)
+			jw_str(w, "dropped", a->dropped);
 		jw_obj_end(w);
 	}
 	jw_arr_end(w);
@@ -587,7 +593,7 @@ static int16_t place_of(const struct decision_record *r, const char *target)
 }
 
 void decisions_attempt(struct decisions *d, const char *id, const char *target, int status,
-	enum err_code code, int64_t ms)
+	enum err_code code, int64_t ms, const char *dropped)
 {
 	pthread_mutex_lock(&d->lock);
 	struct decision_record **at = ring_find(&d->kept, slice_of(id));
@@ -599,7 +605,8 @@ void decisions_attempt(struct decisions *d, const char *id, const char *target, 
 		r->attempts[n] = (struct attempt){.target = place_of(r, target),
 			.status = (int16_t)status,
 			.code = (int32_t)code,
-			.ms = ms};
+			.ms = ms,
+			.dropped = mem_strdup(dropped)};
 		atomic_store_explicit(&r->attempts_n, n + 1, memory_order_release);
 	}
 	pthread_mutex_unlock(&d->lock);

@@ -44,8 +44,9 @@ bool decisions_record(struct decisions *d, const char id[DECISION_ID_MAX],
 // Takes over the reference to a record that was packed already, as one of the sampled.
 void decisions_keep_sample(struct decisions *d, struct decision_record *rec);
 // Adds an attempt to a recorded decision; does nothing when it is not there. status 0: no answer.
+// dropped: members of the request that did not reach the target, comma separated; NULL none.
 void decisions_attempt(struct decisions *d, const char *id, const char *target, int status,
-	enum err_code code, int64_t ms);
+	enum err_code code, int64_t ms, const char *dropped);
 // A reference to the record, or NULL.
 struct decision_record *decisions_find(struct decisions *d, struct slice id, int64_t wall_ms);
 // Up to max (≤ DECISIONS_LIST_MAX) references, newest first, older than before_ms (INT64_MAX: from

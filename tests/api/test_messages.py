@@ -283,6 +283,8 @@ def test_what_has_no_word_goes_to_who_has_one(agent, plain, make_vendord):
     answered = agent.post(GW, PATH, body)
     assert answered.status == 200 and answered.headers["X-Yijian-Dropped"] == "web_search_20250305"
     assert [t["function"]["name"] for t in json.loads(plain.requests()[-1]["body"])["tools"]] == ["f"]
+    decision = agent.get("router-engine", "/api/v1/decisions/" + answered.headers["X-Yijian-Decision"])
+    assert decision.body["attempts"][0]["dropped"] == "web_search_20250305", decision
     claude = make_vendord(flavour="anthropic")
     assert agent.request("config-center", "PATCH", "/api/v1/features/chat", {"targets": [
         {"kind": "self_hosted", "service": "simulated-vllm", "order": 0},

@@ -55,8 +55,9 @@ static bool record(struct world *w, const char *id, int64_t wall_ms, bool keep)
 
 static void ids_hold_their_time_and_sort(void **state UNUSED)
 {
-	char a[DECISION_ID_MAX], b[DECISION_ID_MAX];
+	char a[DECISION_ID_MAX];
 	decision_id(a, WALL, UINT64_MAX);
+	char b[DECISION_ID_MAX];
 	decision_id(b, WALL + 1, 0);
 	assert_true(strcmp(a, b) < 0);
 	int64_t ms = 0;
@@ -152,12 +153,12 @@ static void memory_is_bounded(void **state)
 {
 	struct world *w = *state;
 	char id[DECISION_ID_MAX];
-	struct decision_record *list[3];
 	size_t total = 0;
 	for (int i = 0; i < DECISIONS_KEPT_MAX + 100; i++) {
 		decision_id(id, WALL, (uint64_t)i);
 		record(w, id, WALL + i / 100, true);
 	}
+	struct decision_record *list[3];
 	size_t n = decisions_list(w->d, SLICE("text_to_image"), true, INT64_MAX, WALL + 1000, list,
 		3, &total);
 	assert_int_equal(n, 3);
@@ -179,15 +180,16 @@ static void attempts_are_told_apart(void **state)
 	decision_id(id, WALL, 7);
 	record(w, id, WALL, true);
 	for (int i = 0; i < DECISION_ATTEMPTS_MAX + 3; i++)
-		decisions_attempt(w->d, id, "openai/dalle#k1", 503, ERR_ALL_UPSTREAMS_FAILED, 12);
-	decisions_attempt(w->d, "d-none", "openai/dalle#k1", 200, ERR_OK, 1);
+		decisions_attempt(w->d, id, "openai/dalle#k1", 503, ERR_ALL_UPSTREAMS_FAILED, 12,
+			"a,b");
+	decisions_attempt(w->d, "d-none", "openai/dalle#k1", 200, ERR_OK, 1, NULL);
 	struct decision_record *rec = decisions_find(w->d, slice_of(id), WALL);
 	decision_write(&jw, NULL, rec);
 	decision_drop(rec);
 	assert_non_null(strstr(str_text(&out),
 		"\"attempts\":[{\"n\":1,"
 		"\"target\":\"openai/dalle#k1\",\"status\":503,"
-		"\"code\":\"all_upstreams_failed\",\"ms\":12}"));
+		"\"code\":\"all_upstreams_failed\",\"ms\":12,\"dropped\":\"a,b\"}"));
 	assert_null(strstr(str_text(&out), "\"n\":9"));
 	str_release(&out);
 }
