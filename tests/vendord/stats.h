@@ -5,7 +5,7 @@
 
 #define TALLY_MAX 4096 // further names count as "other"
 #define RECORD_MAX 1000
-#define RECORD_BODY_MAX 65536
+#define RECORD_BODY_MAX (256 * 1024)
 
 struct tally {
 	struct {
