@@ -68,9 +68,9 @@ static bool has_use(const struct feature *f, const struct vendor_key *k)
 static void write_joins(struct jw *w, const struct snapshot *snap, const struct vendor_key *k)
 {
 	struct pmap_it it = {0};
-	struct slice name;
-	void *obj;
 	jw_arr(w, "joins");
+	void *obj;
+	struct slice name;
 	while (pmap_next(snap->features, &it, &name, &obj))
 		if (has_use(&((const struct feature_obj *)obj)->doc, k))
 			jw_slice(w, NULL, name);

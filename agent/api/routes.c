@@ -12,6 +12,7 @@
 #include "agent/record/decisions.h"
 #include "agent/call/ask.h"
 #include "agent/call/prompt.h"
+#include "agent/protocol/batch.h"
 #include "agent/api/change.h"
 #include "agent/api/features.h"
 #include "agent/core/agent.h"
@@ -24,8 +25,6 @@
 #include "shared/jx.h"
 #include "shared/num.h"
 #include "shared/text.h"
-
-#define IMAGES_MAX 128
 
 struct random {
 	uint32_t draw; // of 2^32
@@ -57,69 +56,66 @@ static const struct feature_obj *feature_or_fail(struct req *r, struct slice nam
 // --- POST /api/v1/route/{feature} ---
 
 // A dimension of the request: an integer that is one, in its range.
-static enum err_code read_int(const struct jx *body, const char *name, int64_t max, int64_t *ret,
+static enum err_code read_side(const struct adapter_call *call, const char *name, int64_t *ret,
 	struct err *err)
 {
-	const struct jx *v = jx_get(body, name);
-	if (jx_is_null(v))
+	const struct jscan_member *m = jscan_find(call->m, call->n, name);
+	if (m == NULL || m->type == JS_NULL)
 		return ERR_OK;
-	if (!jx_is_num(v))
+	if (m->type != JS_NUMBER)
 		return err_field(err, ERR_FIELD_TYPE, name, _("must be an integer"));
-	double d = jx_num(v, 0);
-	struct str text = STR_INIT;
-	jx_write(v, 0, &text);
-	bool whole = strpbrk(str_text(&text), ".eE") == NULL;
-	str_release(&text);
-	if (!whole || d < 1 || d > (double)max)
-		return err_field(err, ERR_FIELD_RANGE, name, _("must be an integer from 1 to %lld"),
-			(long long)max);
-	*ret = (int64_t)d;
+	int64_t n;
+	if (!jscan_int(m->value, &n) || n < 1 || n > SIDE_MAX)
+		return err_field(err, ERR_FIELD_RANGE, name, _("must be an integer from 1 to %d"),
+			SIDE_MAX);
+	*ret = n;
 	return ERR_OK;
 }
 
 // "1024x1024" (or with '*', as some servers write it); "auto" says nothing.
-static enum err_code read_size(const struct jx *body, struct decide_request *req, struct err *err)
+static enum err_code read_size(struct adapter_call *call, struct err *err)
 {
-	const struct jx *v = jx_get(body, "size");
-	if (jx_is_null(v))
+	const struct jscan_member *m = jscan_find(call->m, call->n, "size");
+	if (m == NULL || m->type == JS_NULL)
 		return ERR_OK;
-	if (!jx_is_str(v))
+	if (m->type != JS_STRING)
 		return err_field(err, ERR_FIELD_TYPE, "size", _("must be a string"));
-	struct slice rest = slice_of(jx_str(v, ""));
-	if (slice_eq_str(rest, "auto"))
-		return ERR_OK;
-	if (model_size(rest, &req->width, &req->height))
+	char text[32];
+	if (jscan_string(m->value, text, sizeof(text), NULL) &&
+		(strcmp(text, "auto") == 0 ||
+			model_size(slice_of(text), &call->width, &call->height)))
 		return ERR_OK;
 	return err_field(err, ERR_FIELD_RANGE, "size", _("must be WIDTHxHEIGHT, 1 to %d each"),
 		SIDE_MAX);
 }
 
-static enum err_code read_text(const struct jx *body, const char *name, const char **ret,
-	struct err *err)
+// What a name may be made of: nothing else is shown again in a record.
+static enum err_code judge_name(const char *name, const char *text, struct err *err)
 {
-	const struct jx *v = jx_get(body, name);
-	if (jx_is_null(v))
-		return ERR_OK;
-	if (!jx_is_str(v))
-		return err_field(err, ERR_FIELD_TYPE, name, _("must be a string"));
-	const char *s = jx_str(v, "");
-	if (s[0] == '\0' || strlen(s) > REF_MAX)
+	if (text[0] == '\0')
 		return err_field(err, ERR_FIELD_RANGE, name, _("must have 1 to %d bytes"), REF_MAX);
-	if (!field_charset_ok(FC_NAME, slice_of(s)))
+	if (!field_charset_ok(FC_NAME, slice_of(text)))
 		return err_field(err, ERR_FIELD_CHARSET, name, "%s",
 			_(field_charset_text(FC_NAME)));
-	*ret = s;
 	return ERR_OK;
 }
 
 // On whose behalf: a client's id, or the callers without one.
-static enum err_code read_client(struct req *r, const struct jx *body, struct decide_request *ret,
-	struct err *err)
+static enum err_code read_client(struct req *r, const struct adapter_call *call,
+	struct decide_request *ret, struct err *err)
 {
-	const char *text = NULL;
-	enum err_code code = read_text(body, "client", &text, err);
-	if (code != ERR_OK || text == NULL || strcmp(text, ident_local.text) == 0)
-		return code;
+	const struct jscan_member *m = jscan_find(call->m, call->n, "client");
+	if (m == NULL || m->type == JS_NULL)
+		return ERR_OK;
+	if (m->type != JS_STRING)
+		return err_field(err, ERR_FIELD_TYPE, "client", _("must be a string"));
+	char text[REF_MAX];
+	if (!jscan_string(m->value, text, sizeof(text), NULL))
+		text[0] = '\0'; // longer than any
+	if (judge_name("client", text, err) != ERR_OK)
+		return err->code;
+	if (strcmp(text, ident_local.text) == 0)
+		return ERR_OK;
 	struct ident id;
 	const struct client_obj *c = ident_read(slice_of(text), CREDENTIAL_CLIENT, &id)
 		? snapshot_client(r->snap, &id)
@@ -136,97 +132,46 @@ static enum err_code read_client(struct req *r, const struct jx *body, struct de
 }
 
 // What a live call of the same body would be refused for; what it leaves out is not judged.
-static enum err_code judge_as_live(struct req *r, const struct feature_obj *f, struct err *err)
+static enum err_code judge_as_live(const struct feature_obj *f, struct adapter_call *call,
+	struct err *err)
 {
-	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC};
-	struct adapter_call *call = arena_zalloc(&r->arena, 1, sizeof(*call));
-	call->offer = (enum offer)f->doc.endpoint;
-	call->body = r->body;
-	enum err_code code = jscan_object(r->body, limits, call->m, CALL_MEMBERS_MAX, &call->n,
-		err);
 	const struct jscan_member *asked = jscan_find(call->m, call->n, "messages");
+	bool list = jscan_find(call->m, call->n,
+			    call->offer == OFFER_RERANK ? "documents" : "input") != NULL;
 	// No messages are none left out: the question is where such a request would go.
 	bool left_out = asked != NULL && asked->type == JS_ARRAY && jscan_is_empty(asked->value);
-	if (code == ERR_OK && !left_out)
-		code = prompt_judge(call, err);
+	enum err_code code = left_out ? ERR_OK : prompt_judge(call, err);
+	if (code == ERR_OK && list &&
+		(call->offer == OFFER_EMBEDDINGS || call->offer == OFFER_RERANK))
+		code = batch_read(call, err);
 	return code == ERR_OK ? prompt_limits(&f->doc, call, err) : code;
 }
 
-static enum err_code check_forbidden(const struct jx *body, struct err *err)
-{
-	static const char *const names[] = {"api_base", "base_url", "api_key", "custom_host"};
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (jx_get(body, names[i]) != NULL)
-			return err_field(err, ERR_FIELD_FORBIDDEN, names[i],
-				_("a request does not choose its upstream"));
-	}
-	return ERR_OK;
-}
-
-// Token numbers in place of texts: one list of them, or a list of lists.
-static bool has_tokens(const struct jx *body, enum offer offer)
-{
-	const struct jx *input = offer == OFFER_EMBEDDINGS ? jx_get(body, "input") : NULL;
-	const struct jx *first = jx_is_arr(input) ? jx_at(input, 0) : NULL;
-	return jx_is_num(first) || jx_is_arr(first);
-}
-
-static void read_needs(const struct jx *body, struct decide_request *req)
-{
-	req->needs = (req->stream ? 1u << NEED_STREAM : 0) |
-		(jx_len(jx_get(body, "tools")) > 0 ? 1u << NEED_TOOLS : 0) |
-		(req->n != FIELD_NONE && req->n > 1 ? 1u << NEED_N : 0) |
-		(jx_is_obj(jx_get(body, "response_format")) ? 1u << NEED_FORMAT : 0) |
-		(has_tokens(body, req->offer) ? 1u << NEED_TOKENS : 0);
-}
-
 // The body is the request's own: what routing does not read is not judged here.
-static enum err_code read_request(struct req *r, const struct feature_obj *f,
-	struct decide_request *ret, struct err *err)
+static enum err_code read_request(struct req *r, const struct route *route,
+	struct adapter_call *call, struct decide_request *ret, struct err *err)
 {
-	const struct jx *body = NULL;
-	*ret = decide_request_plain(&f->doc);
-	if (r->body.n == 0)
-		return wishes_read(r, &f->doc, (struct slice){0}, ret, err);
-	enum err_code code = jx_parse(r->body, change_limits(), &r->arena, &body, err);
-	if (code == ERR_OK && !jx_is_obj(body))
-		code = err_set(err, ERR_JSON_INVALID, _("the body must be a JSON object"));
+	const struct feature_obj *f = route->feature;
+	struct slice body = r->body.n > 0 ? r->body : (struct slice)SLICE("{}");
+	enum err_code code = adapter_read_part(body, change_limits(), (enum offer)f->doc.endpoint,
+		call, err);
+	const struct jscan_member *model = code == ERR_OK ? jscan_find(call->m, call->n, "model")
+							  : NULL;
+	if (model != NULL)
+		code = judge_name("model", call->model, err);
 	if (code == ERR_OK)
-		code = check_forbidden(body, err);
+		code = read_size(call, err);
 	if (code == ERR_OK)
-		code = read_size(body, ret, err);
+		code = read_side(call, "width", &call->width, err);
 	if (code == ERR_OK)
-		code = read_int(body, "width", SIDE_MAX, &ret->width, err);
+		code = read_side(call, "height", &call->height, err);
 	if (code == ERR_OK)
-		code = read_int(body, "height", SIDE_MAX, &ret->height, err);
-	if (code == ERR_OK)
-		code = read_int(body, "n", IMAGES_MAX, &ret->n, err);
-	if (code == ERR_OK)
-		code = read_client(r, body, ret, err);
-	if (code == ERR_OK)
-		code = read_text(body, "model", &ret->model, err);
-	if (code == ERR_OK)
-		code = judge_as_live(r, f, err);
+		code = judge_as_live(f, call, err);
 	if (code != ERR_OK)
 		return code;
-	const struct jx *stream = jx_get(body, "stream");
-	if (!jx_is_null(stream) && !jx_is_bool(stream))
-		return err_field(err, ERR_FIELD_TYPE, "stream", _("must be true or false"));
-	ret->stream = jx_bool(stream, false);
-	read_needs(body, ret);
-	return wishes_read(r, &f->doc, slice_of(jx_str(jx_get(body, "user"), NULL)), ret, err);
-}
-
-// A model text that means the feature itself, as most callers send it, names no model.
-static void forget_own_name(const struct feature_obj *f, struct decide_request *req)
-{
-	if (req->model == NULL)
-		return;
-	bool own = strcmp(req->model, f->doc.name) == 0;
-	for (size_t i = 0; i < f->doc.aliases.n; i++)
-		own = own || strcmp(req->model, f->doc.aliases.v[i]) == 0;
-	if (own)
-		req->model = NULL;
+	ask_read(call, route, true, ret);
+	code = read_client(r, call, ret, err);
+	return code == ERR_OK ? ask_wishes(r, &f->doc, call, ret, err) : code;
 }
 
 static double timed_decide(const struct route *route, const struct decide_request *req,
@@ -247,14 +192,14 @@ void h_route_decide(struct req *r)
 	const struct feature_obj *f = feature_or_fail(r, r->param[0]);
 	if (f == NULL)
 		return;
+	const struct route *route = snapshot_route(r->snap, f);
+	struct adapter_call *call = arena_alloc(&r->arena, sizeof(*call));
 	struct decide_request ask;
-	if (read_request(r, f, &ask, &err) != ERR_OK) {
+	if (read_request(r, route, call, &ask, &err) != ERR_OK) {
 		req_fail(r, &err);
 		return;
 	}
-	forget_own_name(f, &ask);
 	struct decision *d = arena_alloc(&r->arena, sizeof(*d));
-	const struct route *route = snapshot_route(r->snap, f);
 	int64_t wall_ms = clock_wall_ms();
 	struct random random = random_take();
 	double decide_us = timed_decide(route, &ask, wall_ms, random.draw / 0x1p32, d);

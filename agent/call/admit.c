@@ -26,27 +26,6 @@ bool gw_client_may(const struct client_obj *client, const struct feature_obj *f)
 		strv_has(&client->doc.features, f->doc.name);
 }
 
-static int64_t number_of(const struct gw_call *c, const char *name)
-{
-	const struct jscan_member *m = jscan_find(c->in.m, c->in.n, name);
-	int64_t n;
-	return m != NULL && m->type == JS_NUMBER && jscan_int(m->value, &n) && n > 0 ? n : 0;
-}
-
-// What the request will need, roughly: its own size and the longest answer it allows.
-static int64_t estimate(const struct gw_call *c)
-{
-	int64_t answer = number_of(c, "max_completion_tokens");
-	if (answer == 0)
-		answer = number_of(c, "max_tokens");
-	if (answer == 0)
-		answer = number_of(c, "max_output_tokens");
-	if (c->in.n == 0)
-		return answer; // a form: its bytes are no text
-	return MIN_OF(answer, QUOTA_UNITS_MAX) +
-		(int64_t)(c->in.body.n + LIMITS_BYTES_PER_TOKEN - 1) / LIMITS_BYTES_PER_TOKEN;
-}
-
 static int64_t limit_of(const struct limits *l, enum limit_kind kind)
 {
 	switch (kind) {
@@ -105,7 +84,6 @@ enum err_code gw_admit(struct gw_call *c, struct err *err)
 		c->refused = REFUSED_FEATURE_DENIED;
 		return err_set(err, ERR_SCOPE_EXCEEDED, _("this client may not call this feature"));
 	}
-	c->tries.ask.tokens = estimate(c);
 	int64_t wall = client != NULL || f->limits.any ? loop_wall_ms(c->gl->loop) : 0;
 	struct limit_hit hit;
 	if (client != NULL) {

@@ -7,6 +7,7 @@
 #include "agent/call/call.h"
 #include "agent/call/cells.h"
 #include "agent/call/prompt.h"
+#include "agent/state/limits.h"
 #include "shared/text.h"
 
 #define USER_MAX 256 // bytes of a body's "user" that are decoded
@@ -16,31 +17,76 @@ enum err_code gw_check_limits(const struct gw_call *c, struct err *err)
 	return prompt_limits(&c->feature->doc, &c->in, err);
 }
 
-static const struct jscan_member *member(const struct gw_call *c, const char *name,
+static const struct jscan_member *member(const struct adapter_call *call, const char *name,
 	enum jscan_type type)
 {
-	const struct jscan_member *m = jscan_find(c->in.m, c->in.n, name);
+	const struct jscan_member *m = jscan_find(call->m, call->n, name);
 	return m != NULL && m->type == type ? m : NULL;
 }
 
-static unsigned needs_of(const struct gw_call *c)
+static int64_t number_of(const struct adapter_call *call, const char *name)
 {
-	unsigned needs = c->in.stream ? 1u << NEED_STREAM : 0;
-	if (c->in.images != FIELD_NONE && c->in.images > 1)
+	const struct jscan_member *m = member(call, name, JS_NUMBER);
+	int64_t n;
+	return m != NULL && jscan_int(m->value, &n) && n > 0 ? n : 0;
+}
+
+static unsigned needs_of(const struct adapter_call *call, bool all)
+{
+	unsigned needs = call->stream ? 1u << NEED_STREAM : 0;
+	if (call->images != FIELD_NONE && call->images > 1)
 		needs |= 1u << NEED_N;
-	if (c->in.tokens)
+	if (call->tokens)
 		needs |= 1u << NEED_TOKENS;
-	if (LIKELY(!c->route->choosy)) // nobody lacks anything: no look for the others
+	if (LIKELY(!all)) // nobody lacks anything: no look for the others
 		return needs;
-	if (member(c, "tools", JS_ARRAY) != NULL)
+	if (number_of(call, "n") > 1)
+		needs |= 1u << NEED_N;
+	const struct jscan_member *tools = member(call, "tools", JS_ARRAY);
+	if (tools != NULL && !jscan_is_empty(tools->value))
 		needs |= 1u << NEED_TOOLS;
-	if (member(c, "response_format", JS_OBJECT) != NULL)
+	if (member(call, "response_format", JS_OBJECT) != NULL)
 		needs |= 1u << NEED_FORMAT;
 	return needs;
 }
 
-enum err_code wishes_read(const struct req *r, const struct feature *f, struct slice user,
-	struct decide_request *ret, struct err *err)
+// What the request will need, roughly: its own size and the longest answer it allows.
+static int64_t estimate(const struct adapter_call *call)
+{
+	int64_t answer = number_of(call, "max_completion_tokens");
+	if (answer == 0)
+		answer = number_of(call, "max_tokens");
+	if (answer == 0)
+		answer = number_of(call, "max_output_tokens");
+	if (call->n == 0)
+		return answer; // a form: its bytes are no text
+	return MIN_OF(answer, QUOTA_UNITS_MAX) +
+		(int64_t)(call->body.n + LIMITS_BYTES_PER_TOKEN - 1) / LIMITS_BYTES_PER_TOKEN;
+}
+
+// Most callers send the feature's name or an alias, which names no model.
+static bool names_itself(const struct feature *f, const char *model)
+{
+	return model[0] == '\0' || strcmp(model, f->name) == 0 || strv_has(&f->aliases, model);
+}
+
+void ask_read(const struct adapter_call *call, const struct route *route, bool all,
+	struct decide_request *ret)
+{
+	*ret = (struct decide_request){.offer = call->offer,
+		.width = call->width,
+		.height = call->height,
+		.n = call->images,
+		.stream = call->stream,
+		.tokens = estimate(call),
+		.client = &ident_local,
+		.model = names_itself(&route->feature->doc, call->model) ? NULL : call->model,
+		.deadline_us = FIELD_NONE,
+		.needs = needs_of(call, all || route->choosy)};
+}
+
+enum err_code ask_wishes(const struct req *r, const struct feature *f,
+	const struct adapter_call *call, struct decide_request *ret, struct err *err)
 {
 	const char *data = req_header(r, "X-Yijian-Data");
 	ret->local_only = data != NULL && strcmp(data, data_policy_names[DATA_ANY]) != 0;
@@ -51,23 +97,16 @@ enum err_code wishes_read(const struct req *r, const struct feature *f, struct s
 	if (LIKELY(f->affinity == AFFINITY_NONE))
 		return ERR_OK;
 	const char *session = req_header(r, "X-Yijian-Session");
+	const struct jscan_member *m = member(call, "user", JS_STRING);
+	char text[USER_MAX];
+	struct slice user = {text, 0};
 	if (session != NULL && session[0] != '\0')
 		user = slice_of(session);
+	else if (m != NULL && !jscan_string(m->value, text, sizeof(text), &user.n))
+		user = m->value; // too long to be decoded: as good a name as any
 	if (user.n > 0)
 		ret->session = decide_session(user);
 	return ERR_OK;
-}
-
-static enum err_code read_wishes(struct gw_call *c, struct err *err)
-{
-	const struct jscan_member *m = c->feature->doc.affinity == AFFINITY_NONE
-		? NULL
-		: member(c, "user", JS_STRING);
-	char text[USER_MAX];
-	struct slice user = {text, 0};
-	if (m != NULL && !jscan_string(m->value, text, sizeof(text), &user.n))
-		user = m->value; // too long to be decoded: as good a name as any
-	return wishes_read(c->r, &c->feature->doc, user, &c->tries.ask, err);
 }
 
 enum err_code gw_prepare(struct gw_call *c, struct err *err)
@@ -80,15 +119,11 @@ enum err_code gw_prepare(struct gw_call *c, struct err *err)
 	c->tries.snap = r->snap;
 	c->tries.feature = c->feature;
 	c->tries.cells = c->cells;
-	c->tries.ask = (struct decide_request){.offer = c->in.offer,
-		.width = c->in.width,
-		.height = c->in.height,
-		.n = c->in.images,
-		.stream = c->in.stream,
-		.client = ident_any(&r->who.id) ? &r->who.id : &ident_local,
-		.client_name = principal_shown(&r->who),
-		.deadline_us = f->timeouts.total_ms > 0 ? r->start_us + f->timeouts.total_ms * 1000
-							: FIELD_NONE,
-		.needs = needs_of(c)};
-	return read_wishes(c, err);
+	ask_read(&c->in, c->route, false, &c->tries.ask);
+	if (ident_any(&r->who.id))
+		c->tries.ask.client = &r->who.id;
+	c->tries.ask.client_name = principal_shown(&r->who);
+	if (f->timeouts.total_ms > 0)
+		c->tries.ask.deadline_us = r->start_us + f->timeouts.total_ms * 1000;
+	return ask_wishes(r, f, &c->in, &c->tries.ask, err);
 }

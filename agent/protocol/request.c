@@ -114,6 +114,8 @@ static enum err_code read_speech(struct adapter_call *c, struct err *err)
 	const struct jscan_member *input = jscan_find(c->m, c->n, "input");
 	struct str text = STR_INIT;
 	size_t n = 0;
+	if (input == NULL) // left out
+		return ERR_OK;
 	if (input->type != JS_STRING)
 		return err_field(err, ERR_FIELD_TYPE, "input", _("must be a text"));
 	c->stream = m != NULL && slice_eq_str(m->value, "\"sse\"");
@@ -170,10 +172,10 @@ enum err_code adapter_read_form(const struct multipart *form, struct slice conte
 	return ERR_OK;
 }
 
-enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
-	struct adapter_call *c, struct err *err)
+// whole: nothing that an upstream needs may be left out.
+static enum err_code read_body(struct slice body, struct jscan_limits limits, enum offer offer,
+	bool need_model, bool whole, struct adapter_call *c, struct err *err)
 {
-	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC};
 	begin_read(c, offer, body);
 	enum err_code code = jscan_object(body, limits, c->m, CALL_MEMBERS_MAX, &c->n, err);
 	if (code == ERR_OK)
@@ -187,7 +189,7 @@ enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 		stream->type != JS_NULL)
 		return err_field(err, ERR_FIELD_TYPE, "stream", _("must be true or false"));
 	c->stream = stream != NULL && stream->type == JS_TRUE;
-	if (jscan_find(c->m, c->n, required[offer]) == NULL)
+	if (whole && jscan_find(c->m, c->n, required[offer]) == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, required[offer], NULL);
 	if (offer == OFFER_IMAGES || offer == OFFER_IMAGE_EDITS)
 		return read_images(c, err);
@@ -202,4 +204,17 @@ enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 	}
 	c->want_usage = c->stream && asks_usage(c);
 	return ERR_OK;
+}
+
+enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
+	struct adapter_call *c, struct err *err)
+{
+	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC};
+	return read_body(body, limits, offer, need_model, true, c, err);
+}
+
+enum err_code adapter_read_part(struct slice body, struct jscan_limits limits, enum offer offer,
+	struct adapter_call *c, struct err *err)
+{
+	return read_body(body, limits, offer, false, false, c, err);
 }

@@ -42,6 +42,10 @@ struct adapter_call {
 enum err_code adapter_read(struct slice body, enum offer offer, bool need_model,
 	struct adapter_call *ret, struct err *err);
 
+// The same of a body that may leave anything out, and names no feature: of a dry run.
+enum err_code adapter_read_part(struct slice body, struct jscan_limits limits, enum offer offer,
+	struct adapter_call *ret, struct err *err);
+
 // The same of a form (shared/multipart.h), which must live as long as *ret.
 enum err_code adapter_read_form(const struct multipart *form, struct slice content_type,
 	enum offer offer, bool need_model, struct adapter_call *ret, struct err *err);

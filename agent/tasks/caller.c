@@ -348,7 +348,8 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 	run->tries.ask = c->tries.ask;
 	run->tries.ask.client = &run->t.client;
 	run->tries.ask.client_name = run->t.client_name;
-	run->tries.ask.model = NULL;
+	if (run->tries.ask.model != NULL)
+		run->tries.ask.model = arena_strdup(&run->told, run->tries.ask.model);
 	run->tries.ask.deadline_us = FIELD_NONE; // the task has no caller's patience
 	str_add_slice(&run->body, c->in.body);
 	if (c->in.content_type.n > 0)

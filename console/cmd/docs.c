@@ -69,7 +69,6 @@ static enum err_code read_document(struct cmd *c, const char *path, struct str *
 static enum err_code create_feature(struct cmd *c, const struct str *body)
 {
 	struct client_call call = {.ep = EP_FEATURE_CREATE};
-	struct client_answer a;
 	struct str whole = STR_INIT;
 	struct jw w = jw_to(&whole);
 	jw_obj(&w, NULL);
@@ -77,6 +76,7 @@ static enum err_code create_feature(struct cmd *c, const struct str *body)
 	str_add_c(&whole, ',');
 	str_add_n(&whole, body->p + 1, body->n - 1);
 	call.body = str_slice(&whole);
+	struct client_answer a;
 	enum err_code code = cmd_call(c, &call, &a);
 	str_release(&whole);
 	if (code)
