@@ -6,6 +6,7 @@
 #include <string.h>
 #include "agent/call/life.h"
 #include "agent/call/sse.h"
+#include "agent/protocol/wish.h"
 #include "agent/protocol/table.h"
 #include "shared/mem.h"
 #include "shared/text.h"
@@ -53,6 +54,18 @@ static enum err_code translate(struct gw_call *c, const struct candidate *cand, 
 	return code;
 }
 
+// Names what this candidate will not be told: what had no word in a chat, and what it has none for.
+static enum err_code judge(struct gw_call *c, const struct candidate *cand, struct err *err)
+{
+	struct str names = STR_INIT;
+	if (c->translate && c->chat_dropped != NULL)
+		str_add(&names, c->chat_dropped);
+	enum err_code code = wish_judge(c->call, cand, &names, err) ? ERR_OK : err->code;
+	c->tries.dropped = names.n > 0 ? arena_slice(&c->r->arena, str_slice(&names)) : NULL;
+	str_release(&names);
+	return code;
+}
+
 enum err_code gw_sink_choose(struct gw_call *c, const struct candidate *cand, struct err *err)
 {
 	const struct dialect_row *d = dialect_row(c->in.dialect);
@@ -69,11 +82,12 @@ enum err_code gw_sink_choose(struct gw_call *c, const struct candidate *cand, st
 	if (UNLIKELY(c->translate)) {
 		code = translate(c, cand, err);
 		c->call = c->chat;
-		c->tries.dropped = c->chat_dropped;
 		c->face = mem_zalloc(1, sizeof(*c->face));
 		turn_begin(c->face, c->in.stream ? d->words : d->whole_words, &c->in, c->serial,
 			c->wall_ms / 1000);
 	}
+	if (code == ERR_OK)
+		code = judge(c, cand, err);
 	adapter_stream_reset(&c->chunks, c->wall_ms, c->serial);
 	c->chunks.want_usage = c->in.want_usage || c->translate || !c->in.stream;
 	c->first_us = c->events = 0;

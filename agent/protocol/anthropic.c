@@ -6,6 +6,7 @@
 #include "agent/protocol/json.h"
 #include "agent/protocol/openai.h"
 #include "agent/protocol/tools.h"
+#include "agent/protocol/wish.h"
 
 #include <string.h>
 #include "shared/num.h"
@@ -53,7 +54,9 @@ static bool add_source(struct slice url, const char *type, struct str *out)
 	slice_cut(&rest, ':');
 	struct slice media = slice_cut(&rest, ';');
 	aj_add_text(out, "type", "base64");
-	aj_add_inner(out, "media_type", media);
+	// Browsers and file names say jpg; it is no media type, and refused.
+	aj_add_inner(out, "media_type",
+		slice_eq_str(media, "image/jpg") ? SLICE("image/jpeg") : media);
 	if (!slice_starts(rest, "base64,"))
 		return false;
 	aj_add_inner(out, "data", (struct slice){rest.p + 7, rest.n - 7});
@@ -188,7 +191,7 @@ static enum err_code add_messages(const struct adapter_call *call, struct str *o
 static enum err_code add_tools(const struct adapter_call *call, struct str *out, struct err *err)
 {
 	const struct jscan_member *tools = aj_call(call, "tools");
-	if (tools == NULL || tools->type != JS_ARRAY)
+	if (tools == NULL || tools->type != JS_ARRAY || jscan_is_empty(tools->value))
 		return ERR_OK;
 	struct slice rest = tools->value;
 	str_add_slice(out, SLICE(",\"tools\":["));
@@ -198,13 +201,16 @@ static enum err_code add_tools(const struct adapter_call *call, struct str *out,
 		if (!aj_scan(item, &tool) || !aj_object(&tool, "function", &function))
 			return no_word("tools", err);
 		const struct jscan_member *schema = aj_typed(&function, "parameters", JS_OBJECT);
+		const struct jscan_member *strict = aj_find(&function, "strict");
 		aj_comma(out);
 		str_add_c(out, '{');
 		aj_add_inner(out, "name", aj_text(&function, "name"));
 		if (aj_typed(&function, "description", JS_STRING) != NULL)
 			aj_add_inner(out, "description", aj_text(&function, "description"));
-		aj_add(out, "input_schema",
-			schema != NULL ? schema->value : SLICE("{\"type\":\"object\"}"));
+		aj_name(out, "input_schema");
+		tools_schema(schema != NULL ? schema->value : SLICE("{}"), false, out);
+		if (strict != NULL)
+			aj_add_member(out, strict);
 		str_add_c(out, '}');
 	}
 	str_add_c(out, ']');
@@ -217,7 +223,9 @@ static void add_tool_choice(const struct adapter_call *call, struct str *out)
 	const struct jscan_member *parallel = aj_call(call, "parallel_tool_calls");
 	bool single = parallel != NULL && parallel->type == JS_FALSE;
 	const char *type = "auto";
-	if (aj_call(call, "tools") == NULL || (m == NULL && !single))
+	const struct jscan_member *tools = aj_call(call, "tools");
+	if (tools == NULL || (tools->type == JS_ARRAY && jscan_is_empty(tools->value)) ||
+		(m == NULL && !single))
 		return;
 	struct aj function;
 	function.n = 0;
@@ -236,6 +244,21 @@ static void add_tool_choice(const struct adapter_call *call, struct str *out)
 	if (single && strcmp(type, "none") != 0)
 		aj_add(out, "disable_parallel_tool_use", SLICE("true"));
 	str_add_c(out, '}');
+}
+
+// A JSON schema has a word of its own; any JSON at all has none (agent/protocol/wish.h).
+static void add_format(const struct adapter_call *call, struct str *out)
+{
+	const struct jscan_member *m = aj_call(call, "response_format");
+	struct aj format, named;
+	if (m == NULL || !aj_scan(m->value, &format) || !aj_object(&format, "json_schema", &named))
+		return;
+	const struct jscan_member *schema = aj_typed(&named, "schema", JS_OBJECT);
+	if (schema == NULL)
+		return;
+	str_add_slice(out, SLICE(",\"output_config\":{\"format\":{\"type\":\"json_schema\""));
+	aj_add(out, "schema", schema->value);
+	str_add_slice(out, SLICE("}}"));
 }
 
 static void add_stop(const struct adapter_call *call, struct str *out)
@@ -292,10 +315,8 @@ static enum err_code write_request(const struct adapter_call *call, const struct
 {
 	struct str *out = &ask->body;
 	const char *model = adapter_model(call, cand);
-	const struct jscan_member *n = aj_call(call, "n");
-	int64_t choices;
-	if (n != NULL && (!jscan_int(n->value, &choices) || choices != 1))
-		return err_field(err, ERR_FIELD_RANGE, "n", _("this target gives one answer"));
+	if (!wish_judge(call, cand, NULL, err))
+		return err->code;
 	str_reserve(out, call->body.n + 256);
 	str_add_c(out, '{');
 	aj_add_text(out, "model", model != NULL ? model : "");
@@ -305,6 +326,7 @@ static enum err_code write_request(const struct adapter_call *call, const struct
 	if (code != ERR_OK)
 		return code;
 	add_tool_choice(call, out);
+	add_format(call, out);
 	add_stop(call, out);
 	add_numbers(call, out);
 	aj_add(out, "stream", ask->stream ? SLICE("true") : SLICE("false"));
@@ -421,7 +443,7 @@ static void write_message(const struct aj *top, struct str *out)
 		else if (aj_is(&block, "type", "thinking"))
 			str_add_slice(&thinking, aj_text(&block, "thinking"));
 		else if (aj_is(&block, "type", "tool_use"))
-			tools_from_block(&block, &tools);
+			tools_from_block(&block, true, &tools);
 	}
 	if (text.n > 0 || tools.n == 1)
 		aj_add_inner(out, "content", str_slice(&text));

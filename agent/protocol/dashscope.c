@@ -9,6 +9,7 @@
 #include "agent/protocol/chat.h"
 #include "agent/protocol/json.h"
 #include "agent/protocol/openai.h"
+#include "agent/protocol/wish.h"
 
 #include <string.h>
 #include "shared/num.h"
@@ -84,6 +85,7 @@ static enum err_code build_compatible(const struct adapter_call *call,
 	struct err *err UNUSED)
 {
 	struct openai_changes changes = {.n = 0};
+	struct str messages = openai_plain_roles(call);
 	const char *top_p = clamp_top_p(call, feature, cand->target);
 	bool quiet;
 	ask->stream = judge_stream(call, feature, cand, &quiet);
@@ -91,8 +93,11 @@ static enum err_code build_compatible(const struct adapter_call *call,
 		openai_change(&changes, "top_p", top_p);
 	if (quiet)
 		openai_change(&changes, "enable_thinking", "false");
+	if (messages.n > 0)
+		openai_change(&changes, "messages", str_text(&messages));
 	compatible_path(cand->url, &ask->path);
 	openai_body(call, feature, cand, ask->stream, &changes, &ask->body);
+	str_release(&messages);
 	return ERR_OK;
 }
 
@@ -103,12 +108,12 @@ static bool is_parameter(const struct jscan_member *m)
 {
 	static const char *const others[] = {"model", "messages", "stream", "stream_options", "n",
 		"max_completion_tokens", "top_p", "enable_thinking", "incremental_output",
-		"result_format", "user", "metadata", "store", "service_tier"};
+		"result_format"};
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
 		if (slice_eq_str(m->key, others[i]))
 			return false;
 	}
-	return m->type != JS_NULL;
+	return m->type != JS_NULL && wish_fate(m->key, AT_DASHSCOPE) != WISH_DROPPED;
 }
 
 static void add_parameters(const struct adapter_call *call, const struct feature *feature,
@@ -148,6 +153,7 @@ static enum err_code build_native(const struct adapter_call *all, const struct f
 	const struct jscan_member *messages = aj_call(call, "messages");
 	const char *model = adapter_model(call, cand);
 	const char *compatible = strstr(cand->url->path, COMPATIBLE);
+	struct str plain = openai_plain_roles(call);
 	bool quiet;
 	ask->stream = judge_stream(call, feature, cand, &quiet);
 	struct jscan_member wish;
@@ -165,7 +171,11 @@ static enum err_code build_native(const struct adapter_call *all, const struct f
 	if (model != NULL)
 		aj_add_text(&ask->body, "model", model);
 	str_add(&ask->body, model != NULL ? ",\"input\":{" : "\"input\":{");
-	aj_add(&ask->body, "messages", messages != NULL ? messages->value : SLICE("[]"));
+	aj_add(&ask->body, "messages",
+		plain.n > 0		   ? str_slice(&plain)
+			: messages != NULL ? messages->value
+					   : SLICE("[]"));
+	str_release(&plain);
 	str_add_slice(&ask->body, SLICE("},\"parameters\":"));
 	add_parameters(call, feature, cand, ask, quiet, &ask->body);
 	str_add_c(&ask->body, '}');

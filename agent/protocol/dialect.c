@@ -9,10 +9,10 @@ unsigned dialect_takes(const struct candidate *cand)
 {
 	const char *vendor = cand->target->vendor;
 	if (cand->protocol == PROTO_ANTHROPIC_MESSAGES)
-		return TAKES_FILES | TAKES_THINKING;
+		return TAKES_FILES | TAKES_THINKING | TAKES_LONG_NAMES;
 	if (vendor != NULL && strcmp(vendor, "openai") == 0)
 		return TAKES_FILES | TAKES_LATE_SYSTEM;
-	return TAKES_REASONING;
+	return TAKES_REASONING | TAKES_LONG_NAMES;
 }
 
 void dialect_drop_slice(struct dialect_chat *c, struct slice name)

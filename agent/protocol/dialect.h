@@ -13,6 +13,7 @@ enum dialect_takes {
 	TAKES_REASONING = 1 << 1, // an earlier turn's reasoning_content
 	TAKES_LATE_SYSTEM = 1 << 2, // a system's message among the others
 	TAKES_THINKING = 1 << 3, // Anthropic's member "thinking"
+	TAKES_LONG_NAMES = 1 << 5, // of tools, beyond 64 letters
 	TAKES_LOSS = 1 << 4, // nobody else would do better: what has no word is left out and named
 };
 unsigned dialect_takes(const struct candidate *cand);

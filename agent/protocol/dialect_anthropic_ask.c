@@ -350,7 +350,7 @@ static enum err_code add_assistant(struct talk *t, struct slice blocks)
 	while (code == ERR_OK && jscan_next(&blocks, &item)) {
 		aj_scan(item, &block);
 		if (aj_is(&block, "type", "tool_use")) {
-			tools_from_block(&block, &tools);
+			tools_from_block(&block, (t->c->takes & TAKES_LONG_NAMES) != 0, &tools);
 		} else if (aj_is(&block, "type", "thinking")) {
 			str_add_slice(&thought, aj_text(&block, "thinking"));
 		} else if (!aj_is(&block, "type", "redacted_thinking")) {
@@ -463,25 +463,35 @@ static enum err_code add_messages(struct dialect_chat *c, struct err *err)
 
 // ---- tools ----
 
-static void add_function(const struct aj *tool, struct str *out)
+static void add_name(const struct dialect_chat *c, struct slice name, struct str *out)
+{
+	char buf[TOOL_NAME_MAX];
+	bool whole = (c->takes & TAKES_LONG_NAMES) != 0;
+	aj_add_inner(out, "name", whole ? name : tools_short_name(name, buf));
+}
+
+static void add_function(const struct dialect_chat *c, const struct aj *tool, struct str *out)
 {
 	const struct jscan_member *schema = aj_typed(tool, "input_schema", JS_OBJECT);
 	const struct jscan_member *strict = aj_find(tool, "strict");
 	aj_comma(out);
 	str_add_slice(out, SLICE("{\"type\":\"function\",\"function\":{"));
-	aj_add_inner(out, "name", aj_text(tool, "name"));
+	add_name(c, aj_text(tool, "name"), out);
 	if (aj_typed(tool, "description", JS_STRING) != NULL)
 		aj_add_inner(out, "description", aj_text(tool, "description"));
-	if (schema != NULL)
-		aj_add(out, "parameters", schema->value);
+	if (schema != NULL) {
+		aj_name(out, "parameters");
+		tools_schema(schema->value, true, out);
+	}
 	if (strict != NULL)
 		aj_add_member(out, strict);
 	str_add_slice(out, SLICE("}}"));
 }
 
-static void add_tool_choice(const struct adapter_call *call, struct str *out)
+static void add_tool_choice(const struct dialect_chat *c)
 {
-	const struct jscan_member *m = aj_call(call, "tool_choice");
+	struct str *out = c->out;
+	const struct jscan_member *m = aj_call(c->call, "tool_choice");
 	struct aj choice;
 	if (m == NULL || !aj_scan(m->value, &choice))
 		return;
@@ -489,7 +499,7 @@ static void add_tool_choice(const struct adapter_call *call, struct str *out)
 		aj_add(out, "tool_choice", SLICE("\"required\""));
 	} else if (aj_is(&choice, "type", "tool")) {
 		str_add_slice(out, SLICE(",\"tool_choice\":{\"type\":\"function\",\"function\":{"));
-		aj_add_inner(out, "name", aj_text(&choice, "name"));
+		add_name(c, aj_text(&choice, "name"), out);
 		str_add_slice(out, SLICE("}}"));
 	} else if (aj_is(&choice, "type", "auto") || aj_is(&choice, "type", "none")) {
 		aj_add_inner(out, "tool_choice", aj_text(&choice, "type"));
@@ -512,7 +522,7 @@ static enum err_code add_tools(struct dialect_chat *c, struct err *err)
 		if (!aj_scan(item, &tool)) {
 			code = err_field(err, ERR_FIELD_TYPE, "tools", _("a tool is an object"));
 		} else if (aj_find(&tool, "type") == NULL || aj_is(&tool, "type", "custom")) {
-			add_function(&tool, &list);
+			add_function(c, &tool, &list);
 		} else {
 			foreign = aj_text(&tool, "type");
 			dialect_drop_slice(c, foreign);
@@ -526,7 +536,7 @@ static enum err_code add_tools(struct dialect_chat *c, struct err *err)
 		str_add_slice(c->out, SLICE(",\"tools\":["));
 		str_add_slice(c->out, str_slice(&list));
 		str_add_c(c->out, ']');
-		add_tool_choice(c->call, c->out);
+		add_tool_choice(c);
 	}
 	str_release(&list);
 	return code;

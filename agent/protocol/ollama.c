@@ -4,6 +4,7 @@
 // line {"error":"text"} under status 200. The first call loads the model, which may take minutes.
 #include "agent/protocol/chat.h"
 #include "agent/protocol/json.h"
+#include "agent/protocol/wish.h"
 
 #include "shared/text.h"
 
@@ -182,15 +183,20 @@ static enum err_code build(const struct adapter_call *all, const struct feature 
 	adapter_root_path(cand->url, "/api/chat", &ask->path);
 	ask->accept = "application/x-ndjson, application/json";
 	ask->stream = adapter_streams(call, feature, cand);
+	if (!wish_judge(call, cand, NULL, err))
+		return err->code;
 	str_reserve(out, call->body.n + 256);
 	str_add_c(out, '{');
 	aj_add_text(out, "model", model != NULL ? model : "");
 	enum err_code code = add_messages(call, out, err);
 	if (code != ERR_OK)
 		return code;
+	const struct jscan_member *choice = aj_call(call, "tool_choice");
+	bool no_tools = choice != NULL && slice_eq_str(choice->value, "\"none\"");
 	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
 		const struct jscan_member *m = aj_call(call, same[i]);
-		if (m != NULL)
+		bool tools = i == 0;
+		if (m != NULL && !(tools && (no_tools || jscan_is_empty(m->value))))
 			aj_add(out, same[i], m->value);
 	}
 	if (effort != NULL && aj_call(call, "think") == NULL)

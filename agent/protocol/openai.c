@@ -4,6 +4,9 @@
 #include "agent/protocol/openai.h"
 
 #include <string.h>
+#include "agent/protocol/json.h"
+#include "agent/protocol/wish.h"
+#include "shared/num.h"
 
 static const struct jscan_limits traffic = {.depth = JSCAN_DEPTH_TRAFFIC};
 
@@ -229,30 +232,83 @@ static enum err_code build_as(const char *path, const struct adapter_call *call,
 	return ERR_OK;
 }
 
-// What was not written for OpenAI may say more, or say it otherwise, than its models take.
-static enum err_code build_translated(const struct adapter_call *call,
-	const struct feature *feature, const struct candidate *cand, struct adapter_ask *ask)
+#define USER_MAX 64 // letters of "user"
+
+// A user's name that is too long is told apart by a number made of it.
+static const char *short_user(const struct adapter_call *call, char buf[48])
+{
+	const struct jscan_member *m = jscan_find(call->m, call->n, "user");
+	if (m == NULL || m->type != JS_STRING || m->value.n - 2 <= USER_MAX)
+		return NULL;
+	struct slice name = {m->value.p + 1, m->value.n - 2};
+	char *at = mempcpy(buf, "\"user_", 6);
+	at += num_hex(slice_hash(SLICE_HASH_BEGIN, name), at);
+	at += num_hex(slice_hash_wide(SLICE_HASH_BEGIN, name), at);
+	memcpy(at, "\"", 2);
+	return buf;
+}
+
+// The longest answer has another name for the models that think, and what was not written for OpenAI may
+// say more, or say it otherwise, than it takes.
+static enum err_code build_openai(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask)
 {
 	const struct jscan_member *most = jscan_find(call->m, call->n, "max_tokens");
-	char limit[24] = "";
-	if (most != NULL && most->value.n < sizeof(limit))
+	bool renamed = call->translated ||
+		strcmp(wish_length_name(adapter_model(call, cand)), "max_tokens") != 0;
+	struct openai_changes changes = {.n = 0};
+	char limit[24] = "", user[48];
+	if (most != NULL && renamed && most->value.n < sizeof(limit)) {
 		memcpy(limit, most->value.p, most->value.n);
-	struct openai_changes changes = {
-		{{"max_tokens", NULL}, {"max_completion_tokens", limit[0] != '\0' ? limit : NULL},
-			{"top_k", NULL}},
-		3};
+		openai_change(&changes, "max_tokens", NULL);
+		if (jscan_find(call->m, call->n, "max_completion_tokens") == NULL)
+			openai_change(&changes, "max_completion_tokens", limit);
+	}
+	const char *named = call->translated ? short_user(call, user) : NULL;
+	if (named != NULL)
+		openai_change(&changes, "user", named);
+	for (size_t i = 0; call->translated && i < wish_rows_n; i++)
+		if (wish_rows[i].at[AT_OPENAI] == WISH_DROPPED)
+			openai_change(&changes, wish_rows[i].member, NULL);
 	adapter_path(cand->url, "/v1/chat/completions", &ask->path);
 	ask->stream = adapter_streams(call, feature, cand);
-	openai_body(call, feature, cand, ask->stream, &changes, &ask->body);
+	openai_body(call, feature, cand, ask->stream, changes.n > 0 ? &changes : NULL, &ask->body);
 	return ERR_OK;
+}
+
+struct str openai_plain_roles(const struct adapter_call *call)
+{
+	const struct jscan_member *messages = jscan_find(call->m, call->n, "messages");
+	struct str out = STR_INIT;
+	if (messages == NULL || messages->type != JS_ARRAY ||
+		memmem(messages->value.p, messages->value.n, "\"developer\"", 11) == NULL)
+		return out;
+	struct slice rest = messages->value, item;
+	struct aj m;
+	str_add_c(&out, '[');
+	while (jscan_next(&rest, &item)) {
+		bool theirs = aj_scan(item, &m) && aj_is(&m, "role", "developer");
+		aj_comma(&out);
+		if (!theirs) {
+			str_add_slice(&out, item);
+			continue;
+		}
+		str_add_slice(&out, SLICE("{\"role\":\"system\""));
+		for (size_t i = 0; i < m.n; i++)
+			if (!slice_eq_str(m.m[i].key, "role"))
+				aj_add_member(&out, &m.m[i]);
+		str_add_c(&out, '}');
+	}
+	str_add_c(&out, ']');
+	return out;
 }
 
 static enum err_code build_chat(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
 {
 	const char *vendor = cand->target->vendor;
-	if (call->translated && vendor != NULL && strcmp(vendor, "openai") == 0)
-		return build_translated(call, feature, cand, ask);
+	if (vendor != NULL && strcmp(vendor, "openai") == 0)
+		return build_openai(call, feature, cand, ask);
 	return build_as("/v1/chat/completions", call, feature, cand, ask);
 }
 

@@ -7,7 +7,7 @@
 #include "agent/protocol/adapter.h"
 #include "shared/multipart.h"
 
-#define OPENAI_CHANGES_MAX 8
+#define OPENAI_CHANGES_MAX 24
 
 // Top-level members a protocol wants otherwise than the caller and the operator wrote them.
 struct openai_changes {
@@ -30,6 +30,9 @@ bool openai_replaces(const struct openai_changes *ch, struct slice key);
 void openai_body(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, bool stream, const struct openai_changes *changes,
 	struct str *out);
+// The list of messages with "system" for the role "developer", which only OpenAI's own models know,
+// as an owned text; nothing when nobody has that role.
+struct str openai_plain_roles(const struct adapter_call *call);
 // Of a form: whether the caller's part goes upstream, which the target's params set or its
 // drop_params take away otherwise.
 bool openai_form_keeps(const struct multipart_part *p, const struct target *t);

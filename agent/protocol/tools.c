@@ -2,6 +2,9 @@
 // Ids and names pass as they stand; arguments are decoded into an object or encoded into a text.
 #include "agent/protocol/tools.h"
 
+#include <string.h>
+#include "shared/num.h"
+
 static bool is_blank(struct slice text)
 {
 	size_t i = 0;
@@ -76,14 +79,64 @@ bool tools_to_blocks(const struct aj *message, struct str *out)
 	return any;
 }
 
-void tools_from_block(const struct aj *block, struct str *out)
+void tools_schema(struct slice schema, bool properties, struct str *out)
 {
+	struct aj in;
+	bool typed = aj_scan(schema, &in) && aj_find(&in, "type") != NULL;
+	bool object = !typed || aj_is(&in, "type", "object");
+	properties = properties && aj_find(&in, "properties") == NULL;
+	if (!object || (typed && !properties)) {
+		str_add_slice(out, schema);
+		return;
+	}
+	str_add_slice(out, typed ? SLICE("{") : SLICE("{\"type\":\"object\""));
+	for (size_t i = 0; i < in.n; i++)
+		aj_add_member(out, &in.m[i]);
+	if (properties)
+		aj_add(out, "properties", SLICE("{}"));
+	str_add_c(out, '}');
+}
+
+struct slice tools_short_name(struct slice name, char buf[TOOL_NAME_MAX])
+{
+	if (name.n <= TOOL_NAME_MAX)
+		return name;
+	char mark[NUM_HEX_TEXT];
+	size_t n = num_hex(slice_hash(SLICE_HASH_BEGIN, name), mark), kept = TOOL_NAME_MAX - n - 1;
+	memcpy(buf, name.p, kept);
+	buf[kept] = '_';
+	memcpy(buf + kept + 1, mark, n);
+	return (struct slice){buf, TOOL_NAME_MAX};
+}
+
+struct slice tools_long_name(const struct jscan_member *tools, struct slice name)
+{
+	struct slice rest = tools != NULL && tools->type == JS_ARRAY ? tools->value : SLICE("[]"),
+		     item;
+	char buf[TOOL_NAME_MAX];
+	struct aj tool, function;
+	while (name.n == TOOL_NAME_MAX && jscan_next(&rest, &item)) {
+		if (!aj_scan(item, &tool))
+			continue;
+		struct slice whole = aj_object(&tool, "function", &function)
+			? aj_text(&function, "name")
+			: aj_text(&tool, "name");
+		if (whole.n > TOOL_NAME_MAX && slice_eq(tools_short_name(whole, buf), name))
+			return whole;
+	}
+	return name;
+}
+
+void tools_from_block(const struct aj *block, bool whole_names, struct str *out)
+{
+	char buf[TOOL_NAME_MAX];
+	struct slice name = aj_text(block, "name");
 	const struct jscan_member *input = aj_typed(block, "input", JS_OBJECT);
 	aj_comma(out);
 	str_add_c(out, '{');
 	aj_add_inner(out, "id", aj_text(block, "id"));
 	str_add_slice(out, SLICE(",\"type\":\"function\",\"function\":{"));
-	aj_add_inner(out, "name", aj_text(block, "name"));
+	aj_add_inner(out, "name", whole_names ? name : tools_short_name(name, buf));
 	str_add_slice(out, SLICE(",\"arguments\":"));
 	str_add_json(out, input != NULL ? input->value : SLICE("{}"));
 	str_add_slice(out, SLICE("}}"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A call is told as soon as its name is known and all before it are complete, piece by piece as it
 // comes, so that the usual order costs no waiting.
+#include "agent/protocol/tools.h"
 #include "agent/protocol/turn.h"
 
 #include <string.h>
@@ -60,7 +61,9 @@ static void open_block(struct turn *t, enum turn_kind kind, struct str *out)
 struct slice turn_call_name(struct turn *t)
 {
 	struct slice name = str_slice(&turn_call(t)->name);
-	return name.n > 0 ? name : SLICE("unknown");
+	if (name.n == 0)
+		return SLICE("unknown");
+	return tools_long_name(aj_call(t->asked, "tools"), name);
 }
 
 // Tells of the calls what can be told; all: no more pieces come.

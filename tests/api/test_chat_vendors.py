@@ -409,3 +409,59 @@ def test_a_caller_that_leaves_stops_the_upstream(agent, upstream, path, more):
         connection.close()
         upstream.wait_stats(lambda s: s["in_flight"] == 0, what="the call given up")
     assert upstream.stats()["streams"]["aborted"] == 5
+
+
+# ---- wishes that a target has no word for ----
+
+def test_what_is_left_out_is_named(agent, anthropic):
+    use_anthropic(agent, anthropic)
+    answer = agent.post(GW, CHAT, {**ASK, "seed": 7, "logit_bias": {"1": 1}, "temperature": 0.5})
+    assert answer.status == 200, answer
+    assert answer.headers["X-Yijian-Dropped"] == "seed,logit_bias"
+    body = sent(anthropic)
+    assert body["temperature"] == 0.5 and "seed" not in body and "logit_bias" not in body
+    plain = agent.post(GW, CHAT, {**ASK, "temperature": 0.5})
+    assert "X-Yijian-Dropped" not in plain.headers
+
+
+@pytest.mark.parametrize("wish", [
+    {"n": 2}, {"logprobs": True}, {"modalities": ["text", "audio"]},
+    {"response_format": {"type": "json_object"}}])
+def test_what_binds_is_refused_by_name_and_never_tried_again(agent, anthropic, wish):
+    use_anthropic(agent, anthropic)
+    answer = agent.post(GW, CHAT, {**ASK, **wish})
+    assert 400 <= answer.status < 500, answer
+    assert answer.headers["x-should-retry"] == "false"
+    assert next(iter(wish)) in json.dumps(answer.body["error"])
+    assert not anthropic.requests()
+
+
+def test_a_schema_reaches_anthropic(agent, anthropic):
+    use_anthropic(agent, anthropic)
+    schema = {"type": "object", "properties": {"age": {"type": "integer"}}}
+    answer = agent.post(GW, CHAT, {**ASK, "response_format": {
+        "type": "json_schema", "json_schema": {"name": "p", "schema": schema}}})
+    assert answer.status == 200, answer
+    assert sent(anthropic)["output_config"] == {
+        "format": {"type": "json_schema", "schema": schema}}
+
+
+def test_a_developer_is_the_system_at_qwen(agent, aliyun):
+    use_aliyun(agent, aliyun)
+    answer = agent.post(GW, CHAT, {**ASK, "messages": [
+        {"role": "developer", "content": "be brief"}, {"role": "user", "content": "developer"}]})
+    assert answer.status == 200, answer
+    assert sent(aliyun)["messages"] == [
+        {"role": "system", "content": "be brief"}, {"role": "user", "content": "developer"}]
+
+
+@pytest.mark.parametrize("model, member", [
+    ("gpt-5-mini", "max_completion_tokens"), ("o3", "max_completion_tokens"),
+    ("gpt-4o", "max_tokens")])
+def test_the_longest_answer_by_the_name_the_model_takes(agent, make_vendord, model, member):
+    openai = make_vendord()
+    put_targets(agent, [vendor_target("openai", "gpt-4", model)])
+    agent.add_key(openai.url)
+    assert agent.post(GW, CHAT, {**ASK, "max_tokens": 77}).status == 200
+    body = sent(openai)
+    assert {k: v for k, v in body.items() if k.startswith("max_")} == {member: 77}

@@ -101,7 +101,8 @@ def test_translates_for_others(agent, plain):
     body = json.loads(plain.requests()[-1]["body"])
     assert body["stop"] == ["END"] and body["max_tokens"] == 200
     assert body["tools"] == [{"type": "function", "function": {
-        "name": "f", "description": "d", "parameters": {"type": "object"}}}]
+        "name": "f", "description": "d",
+        "parameters": {"type": "object", "properties": {}}}}]
     assert body["tool_choice"] == {"type": "function", "function": {"name": "f"}}
     assert body["messages"] == [
         {"role": "system", "content": "be brief"},

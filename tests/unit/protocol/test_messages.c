@@ -135,7 +135,8 @@ static void test_what_a_completion_is_asked(void **state)
 		      "{\"type\":\"custom\",\"name\":\"g\"}],\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\","
 		      "\"disable_parallel_tool_use\":true}}",
 			"{\"model\":\"m\",\"messages\":[],\"tools\":[{\"type\":\"function\",\"function\":"
-			"{\"name\":\"f\",\"description\":\"d\",\"parameters\":{\"a\":1}}},{\"type\":\"function\","
+			"{\"name\":\"f\",\"description\":\"d\",\"parameters\":"
+			"{\"type\":\"object\",\"a\":1,\"properties\":{}}}},{\"type\":\"function\","
 			"\"function\":{\"name\":\"g\"}}],\"tool_choice\":{\"type\":\"function\",\"function\":"
 			"{\"name\":\"f\"}},\"parallel_tool_calls\":false,\"max_tokens\":9}"},
 		{HEAD T ",\"tool_choice\":{\"type\":\"any\"}}",
