@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A call is told as soon as its name is known and all before it are complete, piece by piece as it
 // comes, so that the usual order costs no waiting.
-#include "agent/protocol/tools.h"
 #include "agent/protocol/turn.h"
 
 #include <string.h>
+#include "agent/protocol/tools.h"
 
 void turn_begin(struct turn *t, const struct turn_words *words, const struct adapter_call *asked,
 	uint64_t serial, int64_t created)

@@ -50,6 +50,17 @@ static const char *space_of(const struct target *t, const struct instance *in)
 	return in != NULL && in->models.n > 0 ? in->models.v[0] : "";
 }
 
+// Numbers of tokens are of one vocabulary: what clients send are OpenAI's, which other servers would take
+// for their own and answer with vectors of another text. vLLM says that it takes its own ones.
+static bool reads_tokens_otherwise(const struct candidate *c)
+{
+	if (protocol_row(c->protocol)->offer != OFFER_EMBEDDINGS)
+		return false;
+	if (c->instance != NULL)
+		return !text_same(c->instance->doc.engine, "vllm");
+	return c->target->vendor != NULL && strcmp(c->target->vendor, "openai") != 0;
+}
+
 static void complete(struct candidate *c, struct arena *a)
 {
 	const struct target *t = c->target;
@@ -57,7 +68,7 @@ static void complete(struct candidate *c, struct arena *a)
 	c->hash = slice_hash(SLICE_HASH_BEGIN, slice_of(c->name));
 	c->space = space_of(t, in);
 	c->lacks = needs_mask(&t->lacks) | (in != NULL ? needs_mask(&in->lacks) : 0);
-	if (protocol_texts_only(c->protocol))
+	if (protocol_texts_only(c->protocol) || reads_tokens_otherwise(c))
 		c->lacks |= 1u << NEED_TOKENS;
 	read_sizes(a, in != NULL && in->sizes.n ? &in->sizes : &t->sizes, c);
 }
