@@ -136,8 +136,20 @@ static enum err_code judge(const struct unpack *u, struct err *err)
 	return ERR_OK;
 }
 
+// A frame of RFC 8878: the library may read older forms as well, and passes over frames without content.
+static bool begins_well(const struct unpack *u, struct slice in)
+{
+	static const unsigned char magic[] = {0x28, 0xb5, 0x2f, 0xfd};
+	for (size_t i = 0; u->coding == CODING_ZSTD && i < in.n && u->in + i < sizeof(magic); i++)
+		if ((unsigned char)in.p[i] != magic[u->in + i])
+			return false;
+	return true;
+}
+
 enum err_code unpack_part(struct unpack *u, struct slice in, struct str *out, struct err *err)
 {
+	if (!begins_well(u, in))
+		return broken(err);
 	u->in += in.n;
 	bool full = false; // what was made for it, so that there may be more
 	while (in.n > 0 || full) {

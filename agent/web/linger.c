@@ -74,11 +74,19 @@ static void on_linger(void *arg, uint32_t events)
 	}
 }
 
+bool web_linger_give(struct web *w)
+{
+	if (w->lingers_last == NULL)
+		return false;
+	linger_end(w->lingers_last);
+	return true;
+}
+
 void web_linger(struct web *w, int fd, const struct discard *d)
 {
 	shutdown(fd, SHUT_WR);
 	if (w->lingers_n >= LINGERS_MAX)
-		linger_end(w->lingers_last);
+		web_linger_give(w);
 	struct farewell *g = mem_zalloc(1, sizeof(*g));
 	g->web = w;
 	g->discard = *d;

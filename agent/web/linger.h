@@ -29,6 +29,8 @@ int64_t discard_due_us(const struct discard *d);
 void web_linger(struct web *w, int fd, const struct discard *d);
 // Closes those whose time is over.
 void web_lingers_tick(struct web *w, int64_t now_us);
+// Ends the one that came first, for its descriptor; false: there is none.
+bool web_linger_give(struct web *w);
 void web_lingers_end(struct web *w);
 
 #endif

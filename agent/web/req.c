@@ -410,6 +410,12 @@ void web_req_whole(struct web_req *q)
 		req_fail(&q->r, &err);
 		return;
 	}
+	if (UNLIKELY(q->unpack != NULL)) { // its window is let go before the request takes its time
+		unpack_free(q->unpack);
+		q->unpack = NULL;
+		load_hold(q->web->held, HELD_REQUESTS, (int64_t)q->body.n - (int64_t)q->held);
+		q->held = q->body.n;
+	}
 	dispatch(q);
 }
 

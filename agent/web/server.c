@@ -169,6 +169,8 @@ static bool accept_starved(struct listener *ls)
 	struct web *w = ls->web;
 	struct sockaddr_storage ss = {0};
 	socklen_t len = sizeof(ss);
+	if (web_linger_give(w)) // who was answered comes last
+		return true;
 	size_t left = web_spare_give(w);
 	if (left == 0)
 		return false;

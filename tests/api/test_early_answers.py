@@ -3,7 +3,9 @@
 client that is; and who asks first, by Expect, gets it at once."""
 import http.client
 import json
+import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -158,3 +160,25 @@ def test_who_goes_on_for_ever_is_cut_off(locked, service, path):
         while raw.send(piece):
             sent += len(piece)
         assert sent > 8 * MIB
+
+
+def test_who_was_answered_holds_no_descriptor_that_others_need(make_agent):
+    agent = make_agent(env={"YIJIAN_TRAFFIC_LOOPS": "1"})
+    first = agent.connect()
+    first.send(head("GET", "/healthz"))
+    assert first.answer().status == 200
+    highest = max(int(name) for name in os.listdir(f"/proc/{agent.pid}/fd"))
+    soft, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (highest + 12, hard))
+    sending = []
+    try:
+        for _ in range(40):
+            raw = agent.connect()
+            raw.send(head("POST", "/v1/no_such", f"Content-Length: {10 * MIB}", body=b"a"))
+            assert raw.answer().status == 404
+            sending.append(raw)
+        assert agent.get(GATEWAY, "/healthz").status == 200
+    finally:
+        resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        for raw in [first, *sending]:
+            raw.close()

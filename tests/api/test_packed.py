@@ -91,6 +91,12 @@ def test_a_broken_body_is_the_callers_mistake(chat_agent, vendord, coding, what)
     assert not vendord.requests()
 
 
+@pytest.mark.parametrize("magic", [b"\x26\xb5\x2f\xfd", b"\x27\xb5\x2f\xfd", b"\x1e\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"])
+def test_older_and_skippable_frames_of_zstd_are_no_body(chat_agent, magic):
+    answer = send(chat_agent, magic + b"\x04\0\0\0abcd" + zstd.compress(question()), "zstd")
+    assert (answer.status, answer.error) == (400, "bad_framing")
+
+
 def test_a_frame_of_an_unknown_form_is_no_supported_coding(chat_agent):
     answer = send(chat_agent, b"\x28\xb5\x2f\xfd" + question(), "zstd")
     assert (answer.status, answer.headers["Accept-Encoding"]) == (415, SUPPORTED)
