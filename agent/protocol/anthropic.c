@@ -3,6 +3,7 @@
 // in its words and its answers and events in OpenAI's; callers who speak it themselves get it as it
 // came. Its cached tokens are apart from input_tokens; here they are a part of the prompt's.
 #include "agent/protocol/chat.h"
+#include "agent/protocol/dialect_anthropic_ask.h"
 #include "agent/protocol/json.h"
 #include "agent/protocol/openai.h"
 #include "agent/protocol/tools.h"
@@ -365,8 +366,13 @@ static enum err_code build(const struct adapter_call *call, const struct feature
 		return ERR_OK;
 	}
 	if (call->dialect == DIALECT_ANTHROPIC) {
+		struct openai_changes changes = {.n = 0};
+		struct str messages = STR_INIT;
 		ask->stream = call->stream;
-		openai_body(call, feature, cand, false, NULL, &ask->body);
+		if (messages_signed(call, &messages))
+			openai_change(&changes, "messages", str_text(&messages));
+		openai_body(call, feature, cand, false, &changes, &ask->body);
+		str_release(&messages);
 		return ERR_OK;
 	}
 	ask->stream = adapter_streams(call, feature, cand);

@@ -45,6 +45,61 @@ enum err_code messages_read_count(struct slice body, struct adapter_call *ret, s
 	return code;
 }
 
+// ---- for Anthropic itself ----
+
+static bool is_unsigned(struct slice block)
+{
+	struct aj b;
+	return aj_scan(block, &b) && aj_is(&b, "type", "thinking") &&
+		aj_text(&b, "signature").n == 0;
+}
+
+static void add_signed_blocks(struct slice blocks, struct str *out)
+{
+	struct slice item;
+	str_add_c(out, '[');
+	while (jscan_next(&blocks, &item)) {
+		if (is_unsigned(item))
+			continue;
+		aj_comma(out);
+		str_add_slice(out, item);
+	}
+	str_add_c(out, ']');
+}
+
+bool messages_signed(const struct adapter_call *call, struct str *out)
+{
+	const struct jscan_member *messages = aj_call(call, "messages");
+	struct slice rest, item;
+	struct aj message;
+	if (messages == NULL || messages->type != JS_ARRAY ||
+		memmem(messages->value.p, messages->value.n, "\"\"", 2) == NULL ||
+		memmem(messages->value.p, messages->value.n, "\"signature\"", 11) == NULL)
+		return false;
+	str_add_c(out, '[');
+	for (rest = messages->value; jscan_next(&rest, &item);) {
+		size_t before = out->n;
+		aj_comma(out);
+		const struct jscan_member *content = aj_scan(item, &message)
+			? aj_typed(&message, "content", JS_ARRAY)
+			: NULL;
+		if (content == NULL) {
+			str_add_slice(out, item);
+			continue;
+		}
+		str_add_n(out, item.p, (size_t)(content->value.p - item.p));
+		add_signed_blocks(content->value, out);
+		if (out->p[out->n - 2] == '[' && !jscan_is_empty(content->value)) {
+			str_cut(out, before); // it said nothing else
+			continue;
+		}
+		const char *behind = content->value.p + content->value.n;
+		str_add_n(out, behind, (size_t)(item.p + item.n - behind));
+	}
+	str_add_c(out, ']');
+	return true;
+}
+
 // ---- what has no word in a chat ----
 
 // Another target may have one for it; when none does, it is left out.

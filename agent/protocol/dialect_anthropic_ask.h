@@ -12,6 +12,9 @@ enum err_code messages_read(struct slice body, enum offer offer, bool need_model
 	struct adapter_call *ret, struct err *err);
 // The same for counting, which needs no "max_tokens".
 enum err_code messages_read_count(struct slice body, struct adapter_call *ret, struct err *err);
+// The messages without thinking that has no signature: it was told of another model, and Anthropic
+// refuses it. False when there is none; then nothing is appended.
+bool messages_signed(const struct adapter_call *call, struct str *out);
 enum err_code messages_to_chat(struct dialect_chat *c, struct err *err);
 
 #endif

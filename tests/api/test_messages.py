@@ -298,6 +298,17 @@ def test_what_has_no_word_goes_to_who_has_one(agent, plain, make_vendord):
     assert "X-Yijian-Dropped" not in answered.headers and len(plain.requests()) == asked
 
 
+def test_thinking_of_another_model_stays_from_anthropic(agent, claude):
+    """It has no signature, and would be refused with all that follows."""
+    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": [
+        {"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "text", "text": "so"},
+        {"type": "thinking", "thinking": "ah", "signature": "c2ln"}]}, {"role": "user", "content": "and?"},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": ""}]}]
+    assert agent.post(GW, PATH, {**ASK, "messages": said}).status == 200
+    del said[1]["content"][0], said[3]
+    assert json.loads(claude.requests()[-1]["body"])["messages"] == said
+
+
 # ---- counting ----
 
 COUNT = PATH + "/count_tokens"
