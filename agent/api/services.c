@@ -90,6 +90,11 @@ static void write_seen(struct jw *w, const struct agent *a, const struct instanc
 	jw_num(w, "rate", services_rate(a, l, now_us));
 	jw_num(w, "error_pct", (1 - five.ok_rate) * 100);
 	jw_num(w, "probe_ms", probe > 0 ? (double)probe / 1000 : NAN);
+	const struct live_models *m = live_models(l);
+	jw_arr(w, "serves");
+	for (size_t i = 0; m != NULL && i < m->n; i++)
+		jw_str(w, NULL, m->v[i].name);
+	jw_arr_end(w);
 }
 
 static void write_members(struct jw *w, const struct agent *a, const struct snapshot *snap,

@@ -81,6 +81,7 @@ void ask_read(const struct adapter_call *call, const struct route *route, bool a
 		.tokens = estimate(call),
 		.client = &ident_local,
 		.model = names_itself(&route->feature->doc, call->model) ? NULL : call->model,
+		.named = call->model,
 		.deadline_us = FIELD_NONE,
 		.needs = needs_of(call, all || route->choosy)};
 }

@@ -10,21 +10,23 @@ struct breaker_policy attempt_policy(const struct feature *f)
 		.open_us = f->cooldown.for_s * 1000000};
 }
 
-// A vendor's address that does not answer is out for the key; what one model does (5xx, garbage, too
-// slow) says nothing of the key's other models. Instances have their probes and mostly one model.
+// An address that does not answer is out for the key or instance; what one model does for one feature
+// (5xx, garbage, too slow) says nothing of the others there.
 static bool is_of_model(const struct candidate *c, const struct attempt_end *e)
 {
 	if (c->pair == NULL)
 		return false;
 	if (e->out == OUT_MODEL_GONE)
 		return true;
-	return e->out == OUT_FAILED && c->key != NULL && !e->unreachable;
+	return e->out == OUT_FAILED && !e->unreachable;
 }
 
-static bool tell(struct live *l, uint64_t life, const struct breaker_policy *p, enum outcome out,
-	const struct attempt_end *e)
+static bool tell(struct live *l, uint64_t life, const struct breaker_policy *policy,
+	enum outcome out, const struct attempt_end *e)
 {
-	return breaker_outcome(l, life, p, out, e->now_us, e->wall_ms,
+	struct breaker_policy p = *policy;
+	p.by = e->unreachable ? 0 : e->by;
+	return breaker_outcome(l, life, &p, out, e->now_us, e->wall_ms,
 		out == e->out ? e->cooldown_us : 0, e->status);
 }
 

@@ -11,6 +11,7 @@
 struct attempt_end {
 	enum outcome out;
 	bool unreachable; // OUT_FAILED: the address did not answer, whatever model was asked for
+	uint64_t by; // hash of caller and request, see struct breaker_policy; 0: not known
 	int status; // HTTP status, or -enum err_code
 	int64_t now_us, wall_ms;
 	int64_t us; // how long it took

@@ -50,13 +50,32 @@ void breaker_answered(struct live *l, uint64_t life)
 		close_it(l);
 }
 
+static void forget_failers(struct live *l)
+{
+	atomic_store(&l->fails, 0);
+	for (size_t i = 0; i < LIVE_FAILERS; i++)
+		atomic_store(&l->failers[i], 0);
+}
+
 static bool open_it(struct live *l, const struct breaker_policy *p, int64_t now_us)
 {
 	atomic_store(&l->breaker_until_us, now_us + p->open_us);
 	bool changed = atomic_exchange(&l->breaker, BREAKER_OPEN) != BREAKER_OPEN;
 	atomic_store(&l->half_open_busy, 0);
-	atomic_store(&l->fails, 0);
+	forget_failers(l);
 	return changed;
+}
+
+// True when it was counted in this window already, as far as the last few are remembered.
+static bool repeated(struct live *l, uint64_t by)
+{
+	if (by == 0)
+		return false;
+	for (size_t i = 0; i < LIVE_FAILERS; i++)
+		if (atomic_load(&l->failers[i]) == by)
+			return true;
+	atomic_store(&l->failers[atomic_fetch_add(&l->failers_n, 1) % LIVE_FAILERS], by);
+	return false;
 }
 
 static bool failed(struct live *l, const struct breaker_policy *p, int64_t now_us)
@@ -68,8 +87,10 @@ static bool failed(struct live *l, const struct breaker_policy *p, int64_t now_u
 		return false;
 	if (now_us - atomic_load(&l->fails_since_us) > p->window_us) {
 		atomic_store(&l->fails_since_us, now_us);
-		atomic_store(&l->fails, 0);
+		forget_failers(l);
 	}
+	if (repeated(l, p->by))
+		return false;
 	if (atomic_fetch_add(&l->fails, 1) + 1 < p->fails)
 		return false;
 	return open_it(l, p, now_us);

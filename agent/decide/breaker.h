@@ -15,6 +15,9 @@
 struct breaker_policy {
 	int fails;
 	int64_t window_us, open_us;
+	// Whose failure is told: a hash of caller and request. The same one's count once in a window, so that
+	// what one asks again and again takes the candidate from nobody else. 0: each counts.
+	uint64_t by;
 };
 
 // What an attempt's end says about the candidate.

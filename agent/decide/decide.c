@@ -137,8 +137,18 @@ static enum skip judge_fit(const struct candidate *c, const struct decide_reques
 		return SKIP_CAPABILITY_MISSING;
 	if (!makes_size(c, req->width, req->height))
 		return SKIP_SIZE_UNSUPPORTED;
-	if (c->instance == NULL || c->instance->doc.models.n == 0)
+	if (c->instance == NULL)
 		return SKIP_NONE;
+	if (c->instance->doc.models.n == 0) {
+		const struct live_models *m = c->target->upstream_model == NULL
+			? live_models(c->live)
+			: NULL;
+		// Of several none is chosen for the caller.
+		bool several = UNLIKELY(m != NULL) && (m->n > 1 || m->more);
+		return several && (req->named == NULL || !live_models_find(m, req->named))
+			? SKIP_MODEL_UNKNOWN
+			: SKIP_NONE;
+	}
 	const char *model = c->target->upstream_model != NULL ? c->target->upstream_model
 							      : req->model;
 	if (model != NULL && !strv_has(&c->instance->doc.models, model))

@@ -24,6 +24,7 @@ struct decide_request {
 	const struct ident *client; // borrowed
 	const char *client_name; // for people, borrowed; "" or NULL none
 	const char *model; // model text the caller sent, for instances that list theirs; NULL any
+	const char *named; // the same for those that were found to serve several
 	unsigned needs; // bits of enum need
 	bool local_only; // the caller's wish, beside the feature's data policy
 	uint64_t session; // hash of what callers of one session share; 0 none

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One small machine per instance: when to ask, what the answer says of its health, who waits for
-// it, and a second look at its queue or at its open door.
+// it, and further looks: at its open door, at what it serves, at its queue.
 #include "agent/monitor/probe.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 #include "agent/decide/attempt.h"
 #include "agent/decide/standing.h"
+#include "agent/monitor/models.h"
 #include "shared/clock.h"
 #include "shared/field.h"
 #include "shared/map.h"
@@ -19,6 +20,7 @@
 #define SYNC_US 1000000 // how often the snapshot is compared with what is probed
 #define SETTLING_S 2 // longest wait while a verdict is still open
 #define BODY_MAX (1024 * 1024)
+#define MODELS_US INT64_C(30000000) // between looks at what it serves
 #define QUEUE_MAX 1000000000
 #define MS_US INT64_C(1000)
 #define S_US INT64_C(1000000)
@@ -39,6 +41,9 @@ struct probe { // one instance
 	uint64_t life; // of its instance, at the last sync
 	uint64_t seen; // round of the last sync that found it
 	enum health told;
+	struct live *live; // counted: it outlives the instance
+	int64_t models_us; // when to ask next what it serves
+	struct live_models *found; // told, its window not yet; owned
 	struct loop_timer timer;
 	// the exchange that is out
 	struct upcall *call;
@@ -68,6 +73,7 @@ struct probes {
 };
 
 static void probe_due(void *arg);
+static void models_ask(struct probe *b, const struct instance_obj *in);
 static void queue_ask(struct probe *b, const struct instance_obj *in);
 static bool closed_ask(struct probe *b, const struct instance_obj *in,
 	const struct probe_result *res);
@@ -135,6 +141,8 @@ static void probe_free(struct probe *b)
 		flight_end(b);
 	}
 	askers_answer(b, &gone);
+	live_drop(snapshots_now(b->p->snaps)->live, b->live);
+	free(b->found);
 	free(b->service);
 	free(b->id);
 	free(b);
@@ -350,7 +358,7 @@ static void probe_over(struct probe *b, const struct instance_obj *in,
 		if (!res->ok && !by_heartbeat(in))
 			atomic_store(&in->live->told_queue, 0);
 		if (res->ok && !by_heartbeat(in))
-			queue_ask(b, in);
+			models_ask(b, in);
 		else
 			schedule(b, in);
 	}
@@ -387,18 +395,24 @@ static int64_t queue_of(struct slice text, const char *gauge)
 	return prom_sum(text, gauge, QUEUE_MAX, &sum) ? (int64_t)MIN_OF(sum, QUEUE_MAX) : -1;
 }
 
+// After a look beside the probe: what it is told of must still be there. NULL: it is over.
+static const struct instance_obj *after_look(struct probe *b)
+{
+	const struct instance_obj *in = instance_of(b);
+	flight_end(b);
+	if (in == NULL || in->life == b->at_life)
+		return in;
+	loop_timer_set(b->p->loop, &b->timer, 0, probe_due, b);
+	return NULL;
+}
+
 static void on_metrics(void *arg, enum up_end end, const struct upstream_response *res,
 	struct slice body, const struct err *err UNUSED)
 {
 	struct probe *b = arg;
-	const struct instance_obj *in = instance_of(b);
-	flight_end(b);
+	const struct instance_obj *in = after_look(b);
 	if (in == NULL)
 		return;
-	if (in->life != b->at_life) {
-		loop_timer_set(b->p->loop, &b->timer, 0, probe_due, b);
-		return;
-	}
 	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
 	int64_t n = -1;
 	if (end == UP_OK && res->status == 200 && e != NULL && e->queue_gauge != NULL)
@@ -554,7 +568,10 @@ static void probe_due(void *arg)
 		return; // the next sync takes it away; or the end of the exchange goes on
 	if (by_heartbeat(in) && b->askers == NULL) {
 		check_beat(b, in);
-		schedule(b, in);
+		if (answers(in) && loop_now_us(b->p->loop) >= b->models_us && has_room(b, in))
+			models_ask(b, in);
+		else
+			schedule(b, in);
 	} else if (!in->doc.enabled && b->askers == NULL) {
 		schedule(b, in);
 	} else if (!has_room(b, in)) {
@@ -564,6 +581,65 @@ static void probe_due(void *arg)
 	} else {
 		probe_send(b, in);
 	}
+}
+
+// --- what it serves ---
+
+static void models_found(struct probe *b, const struct instance_obj *in)
+{
+	if (b->found != NULL) {
+		b->found->life = in->life;
+		live_models_set(in->live, b->found, loop_now_us(b->p->loop));
+		b->found = NULL;
+	}
+	queue_ask(b, in);
+}
+
+static void on_props(void *arg, enum up_end end, const struct upstream_response *res,
+	struct slice body, const struct err *err UNUSED)
+{
+	struct probe *b = arg;
+	int64_t window = end == UP_OK && res->status == 200 ? models_window(body) : 0;
+	const struct instance_obj *in = after_look(b);
+	for (size_t i = 0; i < b->found->n; i++)
+		if (b->found->v[i].window == 0)
+			b->found->v[i].window = window;
+	if (in != NULL)
+		models_found(b, in);
+}
+
+static void on_models(void *arg, enum up_end end, const struct upstream_response *res,
+	struct slice body, const struct err *err UNUSED)
+{
+	static const struct upstream_callbacks callbacks = {.done = on_props};
+	struct probe *b = arg;
+	struct err why = {0};
+	bool props = false;
+	free(b->found);
+	b->found = end == UP_OK && res->status == 200 ? models_read(body, &props) : NULL;
+	const struct instance_obj *in = after_look(b);
+	if (in == NULL)
+		return;
+	if (props && b->p->inflight < PROBE_INFLIGHT_MAX && unlock(b, in, &why))
+		flight_begin(b, in, "/props", false, &callbacks);
+	else
+		models_found(b, in);
+}
+
+// After a good probe, now and then.
+static void models_ask(struct probe *b, const struct instance_obj *in)
+{
+	static const struct upstream_callbacks callbacks = {.done = on_models};
+	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
+	int64_t now = loop_now_us(b->p->loop);
+	struct err err = {0};
+	if (e == NULL || e->models_path == NULL || now < b->models_us ||
+		b->p->inflight >= PROBE_INFLIGHT_MAX || !unlock(b, in, &err)) {
+		queue_ask(b, in);
+		return;
+	}
+	b->models_us = now + MODELS_US;
+	flight_begin(b, in, e->models_path, false, &callbacks);
 }
 
 // --- which instances there are ---
@@ -576,6 +652,7 @@ static void life_follow(struct probe *b, const struct instance_obj *in)
 	if (b->life != 0 && b->call == NULL)
 		loop_timer_set(b->p->loop, &b->timer, 0, probe_due, b);
 	b->life = in->life;
+	b->models_us = 0;
 }
 
 static struct probe *probe_add(struct probes *p, struct slice name, const struct instance_obj *in)
@@ -585,6 +662,7 @@ static struct probe *probe_add(struct probes *p, struct slice name, const struct
 	b->service = mem_strdup(in->doc.service);
 	b->id = mem_strdup(in->doc.id);
 	b->told = (enum health)atomic_load(&in->live->health);
+	b->live = live_take(snapshots_now(p->snaps)->live, LIVE_INSTANCE, name);
 	map_put(&p->by_name, name, b);
 	loop_timer_set(p->loop, &b->timer, jittered(p, S_US / 10), probe_due, b);
 	return b;
@@ -604,6 +682,7 @@ static void forget_the_left(struct probes *p)
 	for (size_t i = 0; i < left.n; i++) {
 		map_del(&p->by_name, name_of(left.v[i], &name));
 		p->hooks.left(p->hooks.arg, left.v[i]->service, left.v[i]->id);
+		health_set(left.v[i]->live, HEALTH_CRITICAL); // for requests that wait for it
 		probe_free(left.v[i]);
 	}
 	str_release(&name);

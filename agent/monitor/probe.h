@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Health checks of registered instances, on the control loop. Without ttl_s an instance lives by
 // its probes: `rise` good ones in a row make it passing, `fall` bad ones critical. With ttl_s it
-// lives by its heartbeats. Where the engine has a gauge for it, a good probe is followed by a look at
-// its metrics for the length of its queue. An instance that asks for a credential is shown it, and a
+// lives by its heartbeats. A good probe is followed, now and then, by a look at what it serves and,
+// where the engine has a gauge for it, at its metrics for the length of its queue. An instance that asks for a credential is shown it, and a
 // look where anybody is let in is followed by one where nobody else is: a refusal is a warning, and puts
 // the key out. Of a probe itself the body is never read; redirects are not followed.
 #ifndef YJ_AGENT_MONITOR_PROBE_H

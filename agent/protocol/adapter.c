@@ -31,13 +31,36 @@ bool adapter_streams(const struct adapter_call *call, const struct feature *feat
 		cand->target->force_upstream_stream;
 }
 
+// What its server says it serves; NULL not known.
+static const struct live_models *served(const struct candidate *cand)
+{
+	return cand->instance != NULL && cand->live != NULL ? live_models(cand->live) : NULL;
+}
+
 const char *adapter_model(const struct adapter_call *call, const struct candidate *cand)
 {
 	if (cand->target->upstream_model != NULL)
 		return cand->target->upstream_model;
 	if (cand->instance != NULL && cand->instance->doc.models.n > 0)
 		return cand->instance->doc.models.v[0];
+	const struct live_models *m = served(cand);
+	if (m != NULL && m->n == 1 && !m->more)
+		return m->v[0].name;
 	return call != NULL && call->model[0] != '\0' ? call->model : NULL;
+}
+
+int64_t adapter_window(const struct adapter_call *call, const struct candidate *cand)
+{
+	if (cand->target->context_window > 0)
+		return cand->target->context_window;
+	const struct live_models *m = served(cand);
+	if (m == NULL)
+		return 0;
+	const char *model = adapter_model(call, cand);
+	const struct live_model *at = model != NULL ? live_models_find(m, model) : NULL;
+	if (at == NULL && m->n == 1 && !m->more) // whatever it is called
+		at = &m->v[0];
+	return at != NULL ? at->window : 0;
 }
 
 void adapter_new_id(uint64_t serial, char *buf, size_t size)

@@ -145,9 +145,12 @@ bool adapter_wish(const struct adapter_call *call, const struct feature *feature
 // Whether the upstream is to stream: the caller does, or the operator has it so.
 bool adapter_streams(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand);
-// The model's name upstream: the target's, else the one an instance serves, else what the caller
-// said (call may be NULL: it is not asked); NULL when nobody named one.
+// The model's name upstream: the target's, else the one an instance is said or was found to serve, else
+// what the caller said (call may be NULL: it is not asked); NULL when nobody named one. Valid for this
+// turn of the loop.
 const char *adapter_model(const struct adapter_call *call, const struct candidate *cand);
+// Tokens that model takes, by the target's document or as its server said; 0 not known.
+int64_t adapter_window(const struct adapter_call *call, const struct candidate *cand);
 
 // Each in the file of its protocol; agent/protocol/table.h says which one speaks what.
 extern const struct adapter adapter_openai_chat, adapter_openai_completions,

@@ -17,6 +17,8 @@
 #define SLOT_US 5000000
 #define EWMA_DECAY_US 10000000.0 // a peak halves in about seven seconds
 
+#define TURN_US INT64_C(60000000) // longer than any turn of a loop lasts
+
 struct live_table {
 	pthread_mutex_t lock;
 	_Atomic uint32_t numbers; // of lives
@@ -31,6 +33,15 @@ struct live_table *live_new(void)
 	return t;
 }
 
+static void record_free(struct live *l)
+{
+	struct live_models *m = atomic_load(&l->models);
+	if (m != NULL)
+		free(m->before);
+	free(m);
+	free(l);
+}
+
 void live_free(struct live_table *t)
 {
 	size_t it = 0;
@@ -38,7 +49,7 @@ void live_free(struct live_table *t)
 		return;
 	void *l;
 	while (map_next(&t->by_id, &it, NULL, &l))
-		free(l);
+		record_free(l);
 	map_release(&t->by_id);
 	for (it = 0; map_next(&t->kept, &it, NULL, &l);)
 		free(l);
@@ -113,7 +124,7 @@ void live_drop(struct live_table *t, struct live *l)
 	pthread_mutex_lock(&t->lock);
 	if (atomic_fetch_sub(&l->refs, 1) == 1) {
 		map_del(&t->by_id, key_of(l->kind, slice_of(l->id), buf, sizeof(buf)));
-		free(l);
+		record_free(l);
 	}
 	pthread_mutex_unlock(&t->lock);
 }
@@ -154,6 +165,8 @@ static void forget_verdicts(struct live *l)
 	atomic_store(&l->cooldown_status, 0);
 	atomic_store(&l->last_ok_wall_ms, 0);
 	atomic_store(&l->fails, 0);
+	for (size_t i = 0; i < LIVE_FAILERS; i++)
+		atomic_store(&l->failers[i], 0);
 	atomic_store(&l->breaker, BREAKER_CLOSED);
 	atomic_store(&l->breaker_until_us, 0);
 	atomic_store(&l->half_open_busy, 0);
@@ -221,6 +234,47 @@ void live_unlearn(struct live *l, enum live_match lost)
 		forget_verdicts(l);
 	if (lost == LIVE_OTHER_ADDRESS)
 		forget_measures(l);
+}
+
+// ---- what a server serves ----
+
+const struct live_model *live_models_find(const struct live_models *m, const char *name)
+{
+	size_t len = strlen(name);
+	for (size_t i = 0; m != NULL && i < m->n; i++) {
+		const char *is = m->v[i].name;
+		if (strncmp(is, name, len) == 0 &&
+			(is[len] == '\0' || strcmp(is + len, ":latest") == 0))
+			return &m->v[i];
+	}
+	return NULL;
+}
+
+static bool same_models(const struct live_models *a, const struct live_models *b)
+{
+	if (a == NULL || a->n != b->n || a->more != b->more || a->life != b->life)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->v[i].name, b->v[i].name) != 0 || a->v[i].window != b->v[i].window)
+			return false;
+	return true;
+}
+
+void live_models_set(struct live *l, struct live_models *m, int64_t now_us)
+{
+	struct live_models *old = atomic_load(&l->models);
+	bool in_use = old != NULL && old->before != NULL && now_us - old->since_us < TURN_US;
+	if (same_models(old, m) || in_use) {
+		free(m);
+		return;
+	}
+	m->since_us = now_us;
+	m->before = old;
+	if (old != NULL) {
+		free(old->before);
+		old->before = NULL;
+	}
+	atomic_store_explicit(&l->models, m, memory_order_release);
 }
 
 // The slot of the current period, emptied when it still counts an old one.

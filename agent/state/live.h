@@ -53,6 +53,7 @@ struct live_probes { // of a key and day (UTC), see agent/state/probe_purse.h
 // one. Numbers never come twice and grow, so the larger life is the later one. What is told of an
 // earlier life is not booked on the later (agent/decide/breaker.h). LIFE_ANY: of a record that has one life.
 #define LIFE_ANY UINT64_MAX
+#define LIVE_FAILERS 8
 enum live_again {
 	LIVE_NEW_SECRET, // another secret at the same address
 	LIVE_NEW_ADDRESS, // another upstream: nothing that was learned holds
@@ -76,6 +77,8 @@ struct live {
 	_Atomic int32_t half_open_busy; // a trial request is out
 	_Atomic int32_t fails; // in the current window
 	_Atomic int64_t fails_since_us;
+	_Atomic uint64_t failers[LIVE_FAILERS]; // counted last: agent/decide/breaker.h
+	_Atomic uint32_t failers_n;
 	_Atomic int32_t retry_debt; // agent/decide/breaker.h
 	// latency, peak EWMA in microseconds, 0 unknown
 	_Atomic int64_t ewma_us;
@@ -97,12 +100,29 @@ struct live {
 	_Atomic int32_t told_inflight, told_queue; // by heartbeats, plus one; 0 unknown
 	_Atomic int64_t probe_us; // duration of the last probe
 	_Atomic int32_t probe_error; // enum err_code of the last probe, 0 ok
+	_Atomic(struct live_models *) models; // what it says it serves; NULL not known
 	// operator's temporary overrides on routes
 	_Atomic int32_t drained; // set by PATCH /routes
 	_Atomic int32_t weight_override; // -1 none
 	_Atomic int64_t override_until_us; // 0 until lifted
 	_Atomic uint64_t rr; // round-robin turn
 	struct live_slot slots[LIVE_SLOTS];
+};
+
+// What a server says it serves, as its probe read it. Immutable.
+#define LIVE_MODELS_MAX 64
+#define LIVE_MODEL_TEXT 128 // bytes of a name, its zero included
+struct live_model {
+	char name[LIVE_MODEL_TEXT];
+	int64_t window; // tokens it takes, 0 not said
+};
+struct live_models {
+	struct live_models *before; // live_models_set's
+	uint64_t life; // it was read in
+	int64_t since_us;
+	bool more; // than are named here
+	size_t n;
+	struct live_model v[];
 };
 
 struct live_table;
@@ -132,6 +152,19 @@ static inline enum live_match live_match(const struct live *l, uint64_t life)
 		return LIVE_SAME;
 	return now >> 32 == life >> 32 ? LIVE_OTHER_SECRET : LIVE_OTHER_ADDRESS;
 }
+// What it serves, as far as it said; NULL not known. Valid for this turn of a loop.
+static inline const struct live_models *live_models(const struct live *l)
+{
+	const struct live_models *m = atomic_load_explicit(&l->models, memory_order_acquire);
+	if (m == NULL || m->n == 0 || live_match(l, m->life) == LIVE_OTHER_ADDRESS)
+		return NULL;
+	return m;
+}
+// The model of that name, also without the tag that Ollama puts behind one nobody said; NULL none.
+const struct live_model *live_models_find(const struct live_models *m, const char *name);
+// From the control loop alone: takes m over. What is there stays when it says the same, or when the one
+// before it may still be read by somebody.
+void live_models_set(struct live *l, struct live_models *m, int64_t now_us);
 // Forgets again what may have been booked beside a live_follow: for who saw live_match change.
 void live_unlearn(struct live *l, enum live_match lost);
 

@@ -49,6 +49,9 @@ static const struct field target_fields_rows[] = {
 	{AT(target, space), .type = FT_STR, .charset = FC_NAME, .min = 1, .max = 256,
 		.flags = FF_NULLABLE | FF_OMIT_UNSET,
 		.help = N_("space of its embeddings; its upstream_model's when unset")},
+	{AT(target, context_window), .type = FT_INT, .min = 1, .max = 1000000000, .def = FIELD_NONE,
+		.flags = FF_NULLABLE | FF_OMIT_UNSET,
+		.help = N_("tokens its model takes; as its server says when unset")},
 	{AT(target, sizes), .type = FT_STRV, .charset = FC_NAME, .min = 3, .max = 11,
 		.flags = FF_OMIT_UNSET,
 		.help = N_("picture sizes it makes, WIDTHxHEIGHT; empty: any")},
@@ -423,6 +426,8 @@ static const struct field instance_view_rows[] = {
 	{SEEN_WIDE("joins"), .type = FT_STRV, .help = N_("features that route to it")},
 	{SEEN_WIDE("missing"), .type = FT_STRV,
 		.help = N_("features it names and there are none of")},
+	{SEEN_WIDE("serves"), .type = FT_STRV,
+		.help = N_("models it says it has; a single one is asked when models names none")},
 	{SEEN_COL("probe_ms"), .type = FT_NUM, .unit = "ms", .title = N_("PROBE"),
 		.help = N_("time the last probe took")},
 };

@@ -59,6 +59,7 @@ struct target {
 	struct strv sizes; // "1024x1024"; empty: any
 	struct strv lacks; // need_names
 	bool force_upstream_stream; // called as a stream even when the caller does not stream
+	int64_t context_window; // tokens its model takes; FIELD_NONE: as its server says
 };
 
 // Of a feature's timeouts, when it says none.

@@ -104,6 +104,7 @@ struct engine_row {
 	const char *queue_gauge; // series that counts waiting requests; NULL none
 	const char *
 		closed_path; // a free GET that a server which asks for a credential lets nobody else
+	const char *models_path; // a free GET of what it serves; NULL none
 };
 
 // The service under which keys of one's own engines are filed: "vllm/local".

@@ -247,8 +247,9 @@ def test_health_is_in_the_metrics_and_leaves_with_the_instance(agent):
 def test_a_base_url_with_its_version_is_probed_too(agent, vendord, engine, path):
     register(agent, vendord.base_url, engine=engine)
     wait_state(agent, "OK")
-    # vLLM is asked for its queue as well.
-    assert {request["target"] for request in vendord.requests()} - {"/metrics"} == {path}
+    # vLLM is asked for what it serves and for its queue as well.
+    asked = {request["target"] for request in vendord.requests()} - {"/metrics"}
+    assert asked | {"/v1/models"} == {path, "/v1/models"}
 
 
 @pytest.mark.parametrize("path", ["http://127.0.0.1:9/", "//127.0.0.1/x", "@127.0.0.1/x", "x", "/x#y",

@@ -16,6 +16,7 @@ class Agent(Process):
     it is the same agent with other ports. before: a command that ends in exec of the rest."""
 
     def __init__(self, state_dir=None, env=None, args=(), scratch=None, name="yijiand", before=()):
+        self.chats = 0
         self.own_scratch = None if scratch else tempfile.TemporaryDirectory(prefix="yijian-")
         scratch = pathlib.Path(scratch or self.own_scratch.name)
         self.state_dir = pathlib.Path(state_dir or scratch / "state")
@@ -94,7 +95,10 @@ class Agent(Process):
         """Bytes in; (answer or None, the connection)."""
         return raw.exchange(self.address(service), data, timeout)
 
-    def chat(self, content="hello", model="chat", headers=(), **more):
+    def chat(self, content=None, model="chat", headers=(), **more):
+        """Each with words of its own, as repeats of one request count once against an upstream."""
+        self.chats += 1
+        content = f"hello {self.chats:04}" if content is None else content
         return self.post("api-gateway", "/v1/chat/completions", headers=headers, json={
             "model": model, "messages": [{"role": "user", "content": content}], **more})
 

@@ -80,17 +80,67 @@ static void an_address_that_does_not_answer_is_the_keys(void **state UNUSED)
 	test_route_free(t);
 }
 
-static void a_failure_of_an_instance_is_the_instances(void **state UNUSED)
+// What it does for one feature says nothing of the others; that it does not answer, of all.
+static void a_failure_of_an_instance_is_the_features(void **state UNUSED)
 {
 	struct test_route *t = with_instance();
 	tell(t, OUT_FAILED, 500);
 	assert_true(tell(t, OUT_FAILED, 500));
+	assert_int_equal(t->pair[0].breaker, BREAKER_OPEN);
+	assert_int_equal(t->live[0].breaker, BREAKER_CLOSED);
+	struct attempt_end e = ends(OUT_FAILED, -ERR_UNREACHABLE);
+	e.unreachable = true;
+	e.by = 7; // whoever asks: nobody is answered
+	assert_false(attempt_tell(&t->v[0], &two, &e));
+	assert_true(attempt_tell(&t->v[0], &two, &e));
 	assert_int_equal(t->live[0].breaker, BREAKER_OPEN);
-	assert_int_equal(t->pair[0].breaker, BREAKER_CLOSED);
 	t->v[0].pair = NULL; // one of the many that no decision judges
 	t->live[0].breaker = BREAKER_CLOSED;
 	assert_false(tell(t, OUT_FAILED, 500));
 	assert_true(tell(t, OUT_FAILED, 500));
+	test_route_free(t);
+}
+
+static bool failed_for(struct test_route *t, uint64_t by, int64_t now_us)
+{
+	struct attempt_end e = ends(OUT_FAILED, 500);
+	e.by = by;
+	e.now_us = now_us;
+	return attempt_tell(&t->v[0], &two, &e);
+}
+
+static void repeats_count_once(void **state UNUSED)
+{
+	struct test_route *t = with_key();
+	for (int i = 0; i < 20; i++)
+		assert_false(failed_for(t, 1, NOW));
+	assert_int_equal(t->pair[0].fails, 1);
+	assert_true(t->pair[0].failures == 20); // they are failures all the same
+	assert_true(failed_for(t, 2, NOW)); // of somebody else, or another request
+	assert_int_equal(t->pair[0].breaker, BREAKER_OPEN);
+	t->pair[0].breaker = BREAKER_CLOSED; // opened: all count again
+	assert_false(failed_for(t, 1, NOW));
+	assert_true(failed_for(t, 2, NOW));
+	t->pair[0].breaker = BREAKER_CLOSED;
+	assert_false(failed_for(t, 1, NOW));
+	assert_false(failed_for(t, 1, NOW + two.window_us + 1)); // another window's first
+	assert_true(failed_for(t, 2, NOW + two.window_us + 1));
+	test_route_free(t);
+}
+
+static void busy_is_no_failure(void **state UNUSED)
+{
+	struct test_route *t = with_instance();
+	for (int i = 0; i < 5; i++)
+		assert_false(tell(t, OUT_BUSY, 503));
+	assert_int_equal(t->live[0].breaker, BREAKER_CLOSED);
+	assert_int_equal(t->pair[0].breaker, BREAKER_CLOSED);
+	assert_true(t->live[0].cooldown_until_us == 0);
+	t->live[0].breaker = BREAKER_HALF_OPEN;
+	t->live[0].half_open_busy = 1;
+	assert_false(tell(t, OUT_BUSY, 503)); // a trial that says nothing, to be made again
+	assert_int_equal(t->live[0].breaker, BREAKER_HALF_OPEN);
+	assert_int_equal(t->live[0].half_open_busy, 0);
 	test_route_free(t);
 }
 
@@ -269,7 +319,9 @@ int main(void)
 		cmocka_unit_test(the_policy_is_the_features),
 		cmocka_unit_test(a_models_failure_is_the_models),
 		cmocka_unit_test(an_address_that_does_not_answer_is_the_keys),
-		cmocka_unit_test(a_failure_of_an_instance_is_the_instances),
+		cmocka_unit_test(a_failure_of_an_instance_is_the_features),
+		cmocka_unit_test(repeats_count_once),
+		cmocka_unit_test(busy_is_no_failure),
 		cmocka_unit_test(a_model_that_is_gone_leaves_its_key),
 		cmocka_unit_test(refusals_of_a_key_are_the_keys),
 		cmocka_unit_test(a_rate_limit_cools_the_key),
