@@ -37,7 +37,8 @@ void gw_headers(struct gw_call *c)
 // The upstream said it of the request.
 static bool is_refusal(const struct gw_call *c, const struct err *e)
 {
-	return c->tries.n > 0 && c->tries.error.code == e->code && c->tries.error.final;
+	return c->tries.n > 0 && c->tries.error.code == e->code &&
+		(c->tries.error.final || e->code == ERR_UPSTREAM_REJECTED);
 }
 
 int gw_error_status(const struct gw_call *c, const struct err *e)

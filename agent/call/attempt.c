@@ -39,6 +39,7 @@ bool attempt_take(struct tries *t, const struct candidate *cand, bool forced)
 	}
 	t->cand = cand;
 	t->unreachable = t->unsent = false;
+	t->by = 0;
 	t->begun_us = now;
 	if (cand->pair != NULL && !t->lasting)
 		atomic_fetch_add_explicit(&cand->pair->inflight, 1, memory_order_relaxed);
@@ -53,7 +54,7 @@ struct ending attempt_failed(struct tries *t, enum up_end end, int status)
 	// That this agent is full says nothing of the candidate.
 	t->unsent = end == UP_NO_ROOM;
 	t->unreachable = end == UP_CONNECT || end == UP_FORBIDDEN || end == UP_TIMEOUT_CONNECT ||
-		end == UP_RESET;
+		end == UP_RESET || end == UP_DEAD;
 	return (struct ending){.out = t->unsent ? OUT_CLIENT : OUT_FAILED,
 		.status = status,
 		.code = up_end_code(end),
@@ -78,12 +79,16 @@ void attempt_read_error(struct tries *t, bool assumed, int status, struct slice 
 	struct adapter_error *e = &t->error;
 	adapter_error_read_as(in != NULL ? (enum error_shape)in->quirks.error_shape : ERRORS_ANY,
 		in != NULL ? in->engine : c->key->doc.vendor, status, body, secret, e);
+	t->keyless = e->outcome == OUT_AUTH && in != NULL && c->grant == GRANT_NONE;
 	e->outcome = outcome_at(c, e->outcome);
 	if (assumed && status == 404) // it does not, which says nothing of what it has
 		e->outcome = OUT_CLIENT;
 	// A name that came from the caller may be wrong for this caller alone.
-	if (e->outcome == OUT_MODEL_GONE && c->target->upstream_model == NULL)
+	if (e->outcome == OUT_MODEL_GONE && c->target->upstream_model == NULL) {
 		e->outcome = OUT_CLIENT;
+		if (!assumed && (in == NULL || in->models.n == 0))
+			e->code = ERR_MODEL_NOT_FOUND;
+	}
 }
 
 struct ending attempt_refused(struct tries *t, bool assumed, int status, struct slice retry_after,
@@ -169,6 +174,7 @@ void attempt_end(struct tries *t, const struct ending *e, const struct booking *
 	int64_t now = loop_now_us(t->gl->loop), us = now - t->begun_us;
 	const struct attempt_end told = {.out = e->out,
 		.unreachable = t->unreachable,
+		.by = t->by,
 		.status = e->status != 0 ? e->status : -(int)e->code,
 		.now_us = now,
 		.wall_ms = loop_wall_ms(t->gl->loop),
@@ -284,6 +290,22 @@ static bool all_lack(const struct decision *d)
 	return lacking > 0;
 }
 
+// Which models there are to choose from.
+static void tell_models(const struct candidate *c, struct err *err)
+{
+	const struct live_models *m = live_models(c->live);
+	struct str names = STR_INIT;
+	for (size_t i = 0; m != NULL && i < m->n && names.n < 160; i++)
+		str_addf(&names, "%s%s", i > 0 ? ", " : "", m->v[i].name);
+	for (size_t i = 0; i < c->instance->doc.models.n && names.n < 160; i++)
+		str_addf(&names, "%s%s", i > 0 ? ", " : "", c->instance->doc.models.v[i]);
+	err_field(err, ERR_MODEL_NOT_FOUND, "model",
+		_("%s serves %s: say which it is to be asked for, in its target's upstream_model or its"
+		  " instance's models"),
+		c->name, str_text(&names));
+	str_release(&names);
+}
+
 // The member, or the endpoint, that the first of them lacks.
 static void tell_lack(const struct tries *t, const struct route *route, const struct decision *d,
 	struct err *err)
@@ -304,6 +326,8 @@ static void tell_lack(const struct tries *t, const struct route *route, const st
 	if (d->v[i].skip == SKIP_SIZE_UNSUPPORTED)
 		err_field(err, ERR_FIELD_RANGE, "size",
 			_("no target of this feature makes pictures of this size"));
+	else if (d->v[i].skip == SKIP_MODEL_UNKNOWN)
+		tell_models(&route->v[i], err);
 	else if (lacks != 0)
 		err_field(err, ERR_FIELD_RANGE, members[__builtin_ctz(lacks)],
 			_("no target of this feature can do this"));
@@ -349,6 +373,9 @@ static enum err_code common_code(const struct tries *t)
 	case ERR_UPSTREAM_TIMEOUT:
 	case ERR_UPSTREAM_BAD_RESPONSE:
 	case ERR_UPSTREAM_TOO_LARGE:
+	case ERR_UPSTREAM_REJECTED:
+	case ERR_CONTEXT_LENGTH:
+	case ERR_MODEL_NOT_FOUND:
 	case ERR_OVERLOADED:
 	case ERR_SEALED:
 	case ERR_SECRET_CORRUPT:
@@ -358,12 +385,33 @@ static enum err_code common_code(const struct tries *t)
 	}
 }
 
+// What only the last of them knows beside the code they share.
+static void tell_last(const struct tries *t, enum err_code code, struct err *err)
+{
+	const char *target = t->v[t->n - 1].target;
+	if (code == ERR_MODEL_NOT_FOUND) {
+		err_field(err, code, "model",
+			_("%s has no model of this name: say which it is to be asked for, in its"
+			  " target's upstream_model or its instance's models"),
+			target);
+	} else if (code == ERR_UPSTREAM_AUTH_FAILED && t->keyless) {
+		err_set(err, code,
+			_("%s asks for a credential and is registered without one: say --auth bearer"
+			  " --auth-key ENGINE/local/NAME"),
+			target);
+	} else {
+		bool said = code == ERR_UPSTREAM_REJECTED || code == ERR_CONTEXT_LENGTH;
+		err_set(err, code, said && t->error.message[0] != '\0' ? "%s" : NULL,
+			t->error.message);
+	}
+}
+
 void tries_why(const struct tries *t, struct tries_told *ret)
 {
 	enum err_code code = common_code(t);
 	*ret = (struct tries_told){0};
 	if (code != ERR_ALL_UPSTREAMS_FAILED) {
-		err_set(&ret->err, code, NULL);
+		tell_last(t, code, &ret->err);
 	} else {
 		struct str text = STR_INIT;
 		str_addf(&text, "%s:", _("every attempted upstream failed"));

@@ -94,6 +94,7 @@ struct gw_call {
 	// stream
 	enum gw_phase phase;
 	bool sse; // what comes is a stream of events or lines
+	bool sniff; // what it is is not known yet: its beginning is kept in `instead`
 	bool raw; // what comes are the bytes that were asked for
 	const char *raw_type; // their content type, in the request's arena
 	struct gw_batch

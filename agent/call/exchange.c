@@ -58,6 +58,22 @@ static const char *headers_of(const struct gw_call *c, const struct adapter_ask 
 	return str_text(room);
 }
 
+// What is left for all attempts; 0: no limit.
+static int64_t left_ms(const struct gw_call *c, int64_t now_us)
+{
+	int64_t deadline = c->tries.ask.deadline_us;
+	return deadline != FIELD_NONE ? MAX_OF((deadline - now_us) / 1000, 1) : 0;
+}
+
+int64_t gw_first_byte_ms(const struct gw_call *c, int64_t now_us)
+{
+	int64_t ms = MAX_OF(c->feature->doc.timeouts.first_byte_ms, c->adapter->patience_ms);
+	int64_t left = left_ms(c, now_us);
+	if (c->tries.others)
+		left = (left + 1) / 2;
+	return left > 0 ? MIN_OF(ms, left) : ms;
+}
+
 struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct str *headers,
 	const struct upstream_callbacks *cb, void *arg)
 {
@@ -70,23 +86,17 @@ struct upcall *gw_start(struct gw_call *c, const struct adapter_ask *ask, struct
 		.headers = headers_of(c, ask, headers),
 		.body = str_slice(&ask->body),
 		.connect_ms = f->timeouts.connect_ms,
-		.first_byte_ms = MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms),
+		.first_byte_ms = gw_first_byte_ms(c, now),
 		.wait_ms = MAX_OF(f->timeouts.idle_ms, c->adapter->patience_ms),
 		.idle_ms = f->timeouts.idle_ms,
 		.body_max = ask->stream ? GW_STREAM_MAX : GW_ANSWER_MAX,
 		.stream = ask->stream,
 		.near_only = c->tries.cand->instance != NULL && c->tries.cand->instance->near_only,
 		.vendor_key = c->tries.secret != NULL};
-	int64_t left_ms = c->tries.ask.deadline_us != FIELD_NONE
-		? MAX_OF((c->tries.ask.deadline_us - now) / 1000, 1)
-		: 0;
-	q.total_ms = left_ms;
-	if (c->in.stream) { // the request's deadline holds until the stream has begun
-		q.total_ms = f->timeouts.stream_total_ms;
-		if (left_ms > 0)
-			q.first_byte_ms = MIN_OF(q.first_byte_ms, left_ms);
-	}
-	if (c->tries.cand->instance != NULL) {
+	// The request's deadline holds until a stream has begun.
+	q.total_ms = c->in.stream ? f->timeouts.stream_total_ms : left_ms(c, now);
+	// Where nobody else may be asked it is waited for: a busy one may have no time for probes.
+	if (c->tries.cand->instance != NULL && c->tries.others) {
 		q.live = c->tries.cand->live;
 		q.life = c->tries.cand->life;
 	}

@@ -57,6 +57,8 @@ struct tries {
 	bool unreachable; // it failed before the upstream said anything
 	bool unsent; // it ended before anything was sent
 	const char *dropped; // as its attempt's
+	bool others; // further candidates may be asked after it
+	uint64_t by; // when it failed: see struct breaker_policy
 	const struct err
 		*unfit; // why the first of those has no words that have none; NULL: all have
 	// those before
@@ -65,6 +67,7 @@ struct tries {
 	bool booked; // one of them is in the ledger
 	int64_t retry_s; // soonest end of a cooldown met here; 0 none
 	struct adapter_error error; // of the last answer that was one
+	bool keyless; // it refused who showed no credential, as its instance is registered without one
 	struct bill bill;
 };
 

@@ -13,13 +13,16 @@ void gw_count_broken(struct gw_call *c, const char *cause)
 	metric_add(c->gl->agent->metrics, MET_GW_STREAMS_BROKEN, 1, labels);
 }
 
-// The attempt under way is over, whatever is still asked for of a list.
-static void over(struct gw_call *c, const struct ending *e)
+void gw_attempt_over(struct gw_call *c, const struct ending *e)
 {
 	if (c->tries.cand == NULL)
 		return;
 	gw_batch_stop(c);
 	gw_settle_usage(c);
+	if (UNLIKELY(e->out == OUT_FAILED)) // who repeats it counts once
+		c->tries.by = slice_hash_wide(slice_hash(SLICE_HASH_BEGIN,
+						      slice_of(c->tries.ask.client->text)),
+			c->in.body);
 	struct booking b = gw_booking(c, e);
 	attempt_end(&c->tries, e, &b);
 }
@@ -27,7 +30,8 @@ static void over(struct gw_call *c, const struct ending *e)
 void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_code code,
 	const char *end)
 {
-	over(c, &(struct ending){.out = out, .status = status, .code = code, .end = end});
+	gw_attempt_over(c,
+		&(struct ending){.out = out, .status = status, .code = code, .end = end});
 }
 
 // It failed: the next candidate may do better.
@@ -40,15 +44,36 @@ static void go_on(struct gw_call *c)
 void gw_attempt_failed(struct gw_call *c, enum up_end end, int status)
 {
 	struct ending e = attempt_failed(&c->tries, end, status);
-	over(c, &e);
+	gw_attempt_over(c, &e);
 	go_on(c);
+}
+
+// Too long for the one that was asked: true when one whose window is known to be larger is left. The
+// others would say the same.
+static bool larger_left(struct gw_call *c)
+{
+	const struct adapter_error *e = &c->tries.error;
+	int64_t window = adapter_window(&c->in, c->tries.cand);
+	window = MAX_OF(window, e->window);
+	if (window == 0) // then it is as large as the request seems to be
+		window = c->tries.ask.tokens;
+	bool left = false;
+	for (size_t i = 0; i < c->route->n; i++) {
+		if (window > 0 && adapter_window(&c->in, &c->route->v[i]) > window)
+			left |= c->per_candidate[i] == 0;
+		else
+			decide_tried(&c->tries.ask, (int)i);
+	}
+	return left;
 }
 
 void gw_attempt_refused(struct gw_call *c, int status, struct slice retry_after, struct slice body)
 {
 	bool assumed = c->adapter->protocol != c->tries.cand->protocol;
 	struct ending e = attempt_refused(&c->tries, assumed, status, retry_after, body);
-	over(c, &e);
+	if (UNLIKELY(c->tries.error.larger) && e.final && larger_left(c))
+		e.final = false;
+	gw_attempt_over(c, &e);
 	if (!e.final) {
 		go_on(c);
 		return;
@@ -89,6 +114,8 @@ void gw_take_answer(struct gw_call *c, const struct upstream_response *res, stru
 		.serial = c->serial};
 	struct adapter_answer answer;
 	enum answer_kind kind = c->adapter->parse(c->call, &got, &c->scratch, &answer);
+	if (UNLIKELY(kind == ANSWER_BAD)) // it may stream whatever it was asked
+		kind = gw_sink_events(c, body, &answer);
 	if (kind == ANSWER_OK) {
 		enum batch_step step = gw_batch_take(c, &answer);
 		if (UNLIKELY(step == BATCH_MORE)) {

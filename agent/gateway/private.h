@@ -7,6 +7,7 @@
 #include "agent/call/account.h"
 #include "agent/call/call.h"
 
+#define GW_EVENT_MAX ((size_t)32 * 1024 * 1024) // of a stream: a picture may be one
 #define GW_ERROR_BODY_MAX ((size_t)256 * 1024) // of what came instead of a stream
 
 // ---- batch ----
@@ -37,12 +38,18 @@ struct str *gw_sink_to(struct gw_call *c);
 bool gw_sink_take(struct gw_call *c);
 void gw_sink_end(struct gw_call *c); // the last events of a complete answer
 void gw_sink_broken(struct gw_call *c); // the last event of one that is not
+// The same after an error event: message is the upstream's, "" none.
+void gw_sink_broken_by(struct gw_call *c, const char *message);
+// Events that came instead of a document are folded; what they are when they are one.
+enum answer_kind gw_sink_events(struct gw_call *c, struct slice body, struct adapter_answer *ret);
 // A whole answer in the caller's dialect: one event's worth of bytes or a folded stream.
 bool gw_sink_whole(struct gw_call *c, struct adapter_answer *answer);
 
 // ---- end: of an attempt ----
 
 extern const struct upstream_callbacks gw_whole_callbacks; // of an answer that is no stream
+// The attempt under way is over, whatever is still asked for of a list.
+void gw_attempt_over(struct gw_call *c, const struct ending *e);
 extern const struct batch_calls gw_batch_calls;
 // What callers are shown of the end of the attempt under way, such as "ok". None under way: nothing.
 void gw_attempt_end(struct gw_call *c, enum outcome out, int status, enum err_code code,

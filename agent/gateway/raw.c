@@ -9,14 +9,22 @@
 #include "agent/call/secret.h"
 #include "agent/protocol/scrub.h"
 
+#include <string.h>
+
+static bool begins_as(struct slice type, const char *name)
+{
+	size_t n = strlen(name);
+	return type.n >= n && slice_ieq_n(type, name, n); // of either case
+}
+
 static bool head(void *arg, const struct upstream_response *res)
 {
 	struct gw_call *c = arg;
 	c->status = res->status;
 	str_clear(&c->instead);
 	// What is text instead of sound is an error, whatever its status.
-	c->raw = res->status == 200 && !slice_starts(res->content_type, "application/json") &&
-		!slice_starts(res->content_type, "text/");
+	c->raw = res->status == 200 && !begins_as(res->content_type, "application/json") &&
+		!begins_as(res->content_type, "text/");
 	// The one header of an upstream that callers are shown: not when it quotes the key.
 	bool shown = c->raw && res->content_type.n > 0 &&
 		(c->tries.secret == NULL ||

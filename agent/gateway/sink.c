@@ -133,16 +133,56 @@ void gw_sink_end(struct gw_call *c)
 
 void gw_sink_broken(struct gw_call *c)
 {
+	gw_sink_broken_by(c, "");
+}
+
+void gw_sink_broken_by(struct gw_call *c, const char *message)
+{
 	const struct err_row *row = err_row(ERR_STREAM_INTERRUPTED);
 	const struct dialect_error e = {.status = row->status,
 		.type = row->type,
 		.code = row->code,
-		.message = broken_text};
+		.message = message[0] != '\0' ? message : broken_text};
 	dialect_row(c->in.dialect)->broken(c->face, &e, c->events, &c->out);
 	gw_sse_flush(c);
 }
 
 // ---- whole answers ----
+
+static enum answer_kind take_events(struct gw_call *c, struct slice body, struct sse *reader)
+{
+	struct sse_event ev;
+	while (sse_next(reader, &body, &ev)) {
+		enum chunk_kind kind = c->adapter->chunk(c->call, &c->chunks, ev.name, ev.data,
+			&c->middle);
+		if (kind == CHUNK_ERROR || kind == CHUNK_BAD)
+			return kind == CHUNK_ERROR ? ANSWER_ERROR : ANSWER_BAD;
+		if (c->middle.n > 0 && !gw_sink_take(c))
+			return ANSWER_BAD;
+	}
+	return c->chunks.finish && c->fold != NULL ? ANSWER_OK : ANSWER_BAD;
+}
+
+enum answer_kind gw_sink_events(struct gw_call *c, struct slice body, struct adapter_answer *ret)
+{
+	struct slice begin = slice_trim(body);
+	bool events = slice_starts(begin, "data:") || slice_starts(begin, "event:") ||
+		slice_starts(begin, ":");
+	// What is folded comes as OpenAI's events.
+	bool native = dialect_row(c->in.dialect)->chat != NULL && !c->translate;
+	if (!events || native || c->in.stream || c->adapter->chunk == NULL ||
+		c->adapter->frames != FRAMES_SSE)
+		return ANSWER_BAD;
+	struct sse reader = {.max = GW_EVENT_MAX};
+	struct slice end = SLICE("\n\n"); // the last event may have no empty line behind it
+	str_clear(&c->middle);
+	enum answer_kind kind = take_events(c, body, &reader);
+	if (kind == ANSWER_BAD && sse_partial(&reader))
+		kind = take_events(c, end, &reader);
+	sse_release(&reader);
+	*ret = (struct adapter_answer){.usage = c->chunks.usage, .status = c->chunks.status};
+	return kind;
+}
 
 bool gw_sink_whole(struct gw_call *c, struct adapter_answer *answer)
 {

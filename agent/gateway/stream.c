@@ -3,13 +3,18 @@
 // failure is a real status or a fallback; afterwards the stream ends complete or says that it
 // broke. Deadlines apart: the first event within first_byte_ms of the attempt's begin, silence of
 // at most idle_ms, which any byte ends, the pace of agent/core/pace.h for an event that has begun,
-// and stream_total_ms for the whole.
+// and stream_total_ms for the whole. What comes is told by its content type or, where that says nothing
+// that fits, by how it begins: servers that answer whole, or with a wrong type, are read all the same.
 #include "agent/gateway/private.h"
 
 #include "agent/call/admit.h"
 #include "agent/call/attempt.h"
 #include "agent/call/exchange.h"
 #include "agent/call/sse.h"
+#include "agent/protocol/table.h"
+#include "agent/protocol/unfold.h"
+
+#include <string.h>
 
 #define CLOSE_US INT64_C(100000) // from [DONE] to the upstream's own end
 
@@ -91,10 +96,7 @@ static int64_t silence_due(const struct gw_call *c)
 	const struct feature *f = &c->feature->doc;
 	int64_t due = INT64_MAX;
 	if (c->first_us == 0) {
-		due = c->tries.begun_us +
-			MAX_OF(f->timeouts.first_byte_ms, c->adapter->patience_ms) * 1000;
-		if (c->tries.ask.deadline_us != FIELD_NONE)
-			due = MIN_OF(due, c->tries.ask.deadline_us);
+		due = c->tries.begun_us + gw_first_byte_ms(c, c->tries.begun_us) * 1000;
 	} else if (f->timeouts.idle_ms > 0 && !c->full) {
 		due = c->event_us + f->timeouts.idle_ms * 1000;
 	}
@@ -136,25 +138,52 @@ static void on_timer(void *arg)
 
 // ---- from the upstream ----
 
-static const char *const types[] = {
-	[FRAMES_SSE] = "text/event-stream", [FRAMES_NDJSON] = "application/x-ndjson"};
+// Types and their parameters are of either case (RFC 9110, 8.3.1).
+static bool is_type(struct slice type, const char *name)
+{
+	size_t n = strlen(name);
+	return type.n >= n && slice_ieq_n(type, name, n) &&
+		(type.n == n || strchr("; \t,", type.p[n]) != NULL);
+}
 
 static bool head(void *arg, const struct upstream_response *res)
 {
+	static const char *const types[] = {
+		[FRAMES_SSE] = "text/event-stream", [FRAMES_NDJSON] = "application/x-ndjson"};
 	struct gw_call *c = arg;
 	c->status = res->status;
 	gw_heed_upstream(c, res);
 	if (c->sse)
 		sse_release(&c->reader);
-	c->sse = res->status == 200 && slice_starts(res->content_type, types[c->adapter->frames]);
+	c->sse = res->status == 200 && is_type(res->content_type, types[c->adapter->frames]);
+	c->sniff = !c->sse && res->status >= 200 && res->status <= 299;
 	c->event_us = loop_now_us(c->gl->loop);
-	c->reader = (struct sse){0};
+	c->reader = (struct sse){.max = GW_EVENT_MAX};
 	str_clear(&c->out);
 	str_clear(&c->middle);
 	str_clear(&c->instead);
-	if (c->sse)
-		set_timer(c);
+	set_timer(c);
 	return true;
+}
+
+enum look { LOOKS_LIKE_EVENTS, LOOKS_LIKE_A_DOCUMENT, LOOKS_LIKE_NOTHING_YET };
+
+// By how it begins, however the network cut it.
+static enum look look_at(const struct gw_call *c)
+{
+	static const char *const begins[] = {
+		"data:", "event:", "id:", "retry:", ":", "\xef\xbb\xbf"};
+	struct slice said = slice_trim(str_slice(&c->instead));
+	if (said.n == 0)
+		return LOOKS_LIKE_NOTHING_YET;
+	if (c->adapter->frames == FRAMES_NDJSON)
+		return said.p[0] == '{' ? LOOKS_LIKE_EVENTS : LOOKS_LIKE_A_DOCUMENT;
+	for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
+		size_t n = strlen(begins[i]);
+		if (memcmp(said.p, begins[i], MIN_OF(n, said.n)) == 0)
+			return said.n >= n ? LOOKS_LIKE_EVENTS : LOOKS_LIKE_NOTHING_YET;
+	}
+	return LOOKS_LIKE_A_DOCUMENT;
 }
 
 // An error instead of the first event is an answer like one with an error's status.
@@ -165,6 +194,23 @@ static void refused(struct gw_call *c, struct slice data)
 	gw_sse_stop(c);
 	gw_abort(c);
 	gw_attempt_refused(c, c->chunks.status, (struct slice){NULL, 0}, str_slice(&c->instead));
+}
+
+// In the middle of a stream it is told of, and says of the candidate what it says.
+static void broken_by(struct gw_call *c, struct slice data)
+{
+	struct ending e = attempt_refused(&c->tries, false, c->chunks.status,
+		(struct slice){NULL, 0}, data);
+	gw_sse_stop(c);
+	gw_abort(c);
+	c->code = e.code = ERR_STREAM_INTERRUPTED;
+	e.status = c->status;
+	e.end = "error_event";
+	gw_count_broken(c, e.end);
+	gw_attempt_over(c, &e);
+	gw_record_failure(c);
+	gw_sink_broken_by(c, c->tries.error.message);
+	end_stream(c);
 }
 
 // The adapter appended something, or nothing.
@@ -209,19 +255,9 @@ static bool relay_event(struct gw_call *c, struct slice name, struct slice data)
 	if (kind == CHUNK_ERROR && c->phase == GS_WAIT)
 		refused(c, data);
 	else if (kind == CHUNK_ERROR)
-		give_up(c, "error_event", UP_OK);
+		broken_by(c, data);
 	else
 		give_up(c, kind == CHUNK_DONE ? "unfinished" : "bad_response", UP_OK);
-	return false;
-}
-
-static bool take_instead(struct gw_call *c, struct slice bytes)
-{
-	if (c->instead.n + bytes.n <= GW_ERROR_BODY_MAX) {
-		str_add_slice(&c->instead, bytes);
-		return true;
-	}
-	give_up(c, "bad_response", UP_TOO_LARGE);
 	return false;
 }
 
@@ -233,14 +269,9 @@ static bool next_event(struct gw_call *c, struct slice *bytes, struct sse_event 
 	return sse_line(&c->reader, bytes, &ret->data);
 }
 
-static bool data(void *arg, struct slice bytes)
+// False when the stream is over.
+static bool take_events(struct gw_call *c, struct slice bytes)
 {
-	struct gw_call *c = arg;
-	if (c->phase == GS_DONE)
-		return true;
-	if (!c->sse)
-		return take_instead(c, bytes);
-	c->event_us = loop_now_us(c->gl->loop); // comments are no silence either
 	struct sse_event ev;
 	while (c->phase != GS_DONE && next_event(c, &bytes, &ev)) {
 		c->read_n++;
@@ -254,6 +285,36 @@ static bool data(void *arg, struct slice bytes)
 	if (c->phase == GS_OPEN)
 		gw_sse_flush(c);
 	return true;
+}
+
+// What is no stream, or not known to be one. False as above.
+static bool take_instead(struct gw_call *c, struct slice bytes)
+{
+	size_t max = c->status < 300 ? GW_ANSWER_MAX : GW_ERROR_BODY_MAX;
+	if (c->instead.n + bytes.n > max) {
+		give_up(c, "bad_response", UP_TOO_LARGE);
+		return false;
+	}
+	str_add_slice(&c->instead, bytes);
+	enum look look = c->sniff ? look_at(c) : LOOKS_LIKE_A_DOCUMENT;
+	c->sniff = look == LOOKS_LIKE_NOTHING_YET;
+	if (look != LOOKS_LIKE_EVENTS)
+		return true;
+	struct str begun = c->instead; // the events' own use of it comes
+	c->instead = (struct str)STR_INIT;
+	c->sse = true;
+	bool fine = take_events(c, str_slice(&begun));
+	str_release(&begun);
+	return fine;
+}
+
+static bool data(void *arg, struct slice bytes)
+{
+	struct gw_call *c = arg;
+	if (c->phase == GS_DONE)
+		return true;
+	c->event_us = loop_now_us(c->gl->loop); // comments are no silence either
+	return LIKELY(c->sse) ? take_events(c, bytes) : take_instead(c, bytes);
 }
 
 // A connection that ends right behind an event without the empty line has still said it.
@@ -284,11 +345,42 @@ static void ended(struct gw_call *c, enum up_end end, int status)
 	}
 }
 
-// Models of transcription that do not stream answer whole, as OpenAI documents it of whisper-1.
+// It answered whole, as some servers do whatever they are asked, and as OpenAI documents it of whisper-1.
+// Who asked for a stream gets one where such an answer can be told as events.
 static void answered_whole(struct gw_call *c, const struct upstream_response *res)
 {
-	c->send.stream = false;
-	gw_take_answer(c, res, str_slice(&c->instead));
+	const struct adapter_reply got = {.status = res->status,
+		.content_type = res->content_type,
+		.body = str_slice(&c->instead),
+		.at_s = c->wall_ms / 1000,
+		.serial = c->serial};
+	struct adapter_answer answer;
+	if (!c->in.stream || c->in.offer == OFFER_TRANSCRIPTIONS) {
+		c->send.stream = false;
+		gw_take_answer(c, res, got.body);
+		return;
+	}
+	enum answer_kind kind = c->adapter->parse(c->call, &got, &c->scratch, &answer);
+	if (kind == ANSWER_ERROR) {
+		gw_attempt_refused(c, answer.status, res->retry_after, got.body);
+		return;
+	}
+	struct str *to = gw_sink_to(c);
+	// Another dialect's answer that passes untouched would need its own events.
+	bool own = dialect_row(c->in.dialect)->chat != NULL && !c->translate &&
+		c->in.offer == OFFER_CHAT;
+	if (kind == ANSWER_BAD || own ||
+		!unfold(c->translate ? OFFER_CHAT : c->in.offer, answer.body, c->chunks.want_usage,
+			to) ||
+		(to == &c->middle && !gw_sink_take(c))) {
+		gw_attempt_failed(c, UP_OK, res->status);
+		return;
+	}
+	c->chunks.usage = answer.usage;
+	c->first_us = c->event_us;
+	c->events++;
+	finish(c, 200);
+	end_stream(c);
 }
 
 static void done(void *arg, enum up_end end, const struct upstream_response *res, struct slice body,
@@ -307,17 +399,15 @@ static void done(void *arg, enum up_end end, const struct upstream_response *res
 		gw_attempt_failed(c, end, res->status);
 	else if (res->status < 200 || res->status > 299)
 		gw_attempt_refused(c, res->status, res->retry_after, str_slice(&c->instead));
-	else if (c->in.offer == OFFER_TRANSCRIPTIONS)
-		answered_whole(c, res);
 	else
-		gw_attempt_failed(c, UP_OK, res->status);
+		answered_whole(c, res);
 }
 
 static uint64_t unfinished(void *arg)
 {
 	const struct gw_call *c = arg;
-	if (!c->sse)
-		return 1; // a document
+	if (!c->sse) // a document, from its first byte that is not white space
+		return slice_trim(str_slice(&c->instead)).n > 0;
 	return c->phase != GS_DONE && sse_partial(&c->reader) ? c->read_n + 1 : 0;
 }
 

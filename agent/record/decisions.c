@@ -128,6 +128,13 @@ static const char *denied_for(const struct route *route, const struct decide_req
 		return c->space;
 	if (v->skip == SKIP_REGION_DENIED)
 		return c->key->doc.region;
+	if (v->skip == SKIP_MODEL_UNKNOWN)
+		return c->instance->doc.models.n > 0
+			? "not among the instance's models"
+			: "it serves several: name one in upstream_model or the instance's models";
+	if (v->skip == SKIP_UNHEALTHY && c->grant == GRANT_NONE &&
+		atomic_load(&c->live->probe_error) == ERR_UPSTREAM_AUTH_FAILED)
+		return "it asks for a credential: register it with --auth TYPE --auth-key REF";
 	if (v->skip != SKIP_KEY_INVALID && v->skip != SKIP_NO_KEY)
 		return NULL;
 	switch (c->grant) {
@@ -340,7 +347,9 @@ static void skip_detail(const struct decision_record *r, const struct packed *p,
 	else if ((p->skip == SKIP_KEY_INVALID || p->skip == SKIP_NO_KEY) && p->detail &&
 		p->status > 0)
 		snprintf(buf, size, "%s, HTTP %d", text_at(r, p->detail), p->status);
-	else if ((p->skip == SKIP_KEY_INVALID || p->skip == SKIP_NO_KEY) && p->detail)
+	else if ((p->skip == SKIP_KEY_INVALID || p->skip == SKIP_NO_KEY ||
+			 p->skip == SKIP_MODEL_UNKNOWN || p->skip == SKIP_UNHEALTHY) &&
+		p->detail)
 		snprintf(buf, size, "%s", text_at(r, p->detail));
 	else if (p->skip == SKIP_CAPABILITY_MISSING && p->detail)
 		snprintf(buf, size, "%.120s", text_at(r, p->detail));
