@@ -3,6 +3,7 @@
 #include "agent/core/unpack.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -13,6 +14,7 @@
 #define GZIP_WINDOW (15 + 16) // zlib.h: the largest window, and a gzip header
 #define ZLIB_WINDOW 15 // zlib.h: the same with zlib's own header; negative: bare
 #define GZIP_MEMORY ((size_t)48 * 1024) // zconf.h: 32 KiB of window and its tables
+#define HEAD_MAX 18 // RFC 8878, 3.1.1
 // Where nobody says how long it is, its beginning may be emptier than the whole.
 #define GROWTH_SLACK ((uint64_t)1024 * 1024)
 
@@ -25,6 +27,8 @@ struct unpack {
 	uint64_t in, out;
 	bool ended;
 	bool begun; // of CODING_DEFLATE: it is known which of the two it is
+	unsigned char head[HEAD_MAX]; // of a frame
+	size_t head_n;
 };
 
 enum coding coding_read(struct slice header)
@@ -137,13 +141,24 @@ static enum err_code judge(const struct unpack *u, struct err *err)
 }
 
 // A frame of RFC 8878: the library may read older forms as well, and passes over frames without content.
-static bool begins_well(const struct unpack *u, struct slice in)
+static bool begins_well(struct unpack *u, struct slice in)
 {
 	static const unsigned char magic[] = {0x28, 0xb5, 0x2f, 0xfd};
-	for (size_t i = 0; u->coding == CODING_ZSTD && i < in.n && u->in + i < sizeof(magic); i++)
-		if ((unsigned char)in.p[i] != magic[u->in + i])
-			return false;
-	return true;
+	if (u->coding != CODING_ZSTD || u->head_n == sizeof(u->head))
+		return true;
+	size_t n = MIN_OF(sizeof(u->head) - u->head_n, in.n);
+	memcpy(u->head + u->head_n, in.p, n);
+	u->head_n += n;
+	return memcmp(u->head, magic, MIN_OF(u->head_n, sizeof(magic))) == 0;
+}
+
+// What its head says, which the library compares only with a frame that comes at once.
+static bool is_as_long_as_said(const struct unpack *u)
+{
+	unsigned long long said = u->coding == CODING_ZSTD
+		? ZSTD_getFrameContentSize(u->head, u->head_n)
+		: ZSTD_CONTENTSIZE_UNKNOWN;
+	return said == ZSTD_CONTENTSIZE_UNKNOWN || said == u->out;
 }
 
 enum err_code unpack_part(struct unpack *u, struct slice in, struct str *out, struct err *err)
@@ -177,5 +192,5 @@ enum err_code unpack_end(const struct unpack *u, struct err *err)
 	if (!u->ended)
 		return err_field(err, ERR_BAD_FRAMING, "Content-Encoding",
 			_("the packed body ends before it is complete"));
-	return judge(u, err);
+	return is_as_long_as_said(u) ? judge(u, err) : broken(err);
 }

@@ -97,6 +97,18 @@ def test_older_and_skippable_frames_of_zstd_are_no_body(chat_agent, magic):
     assert (answer.status, answer.error) == (400, "bad_framing")
 
 
+@pytest.mark.parametrize("framing", ["at once", "in pieces"])
+def test_a_frame_that_is_not_as_long_as_it_says_is_broken(chat_agent, framing):
+    body = question()
+    block = (len(body) << 3 | 1).to_bytes(3, "little") + body  # the last one, as it is
+    for says, status in ((len(body), 200), (len(body) + 1, 400), (len(body) - 1, 400)):
+        frame = b"\x28\xb5\x2f\xfd\x20" + bytes([says]) + block
+        lines = [f"Content-Length: {len(frame)}"] if framing == "at once" else ["Transfer-Encoding: chunked"]
+        sent = frame if framing == "at once" else chunks(frame, 5)
+        answer, _ = chat_agent.raw("api-gateway", head("POST", CHAT, "Content-Encoding: zstd", *lines, body=sent))
+        assert answer.status == status, (says - len(body), answer)
+
+
 def test_a_frame_of_an_unknown_form_is_no_supported_coding(chat_agent):
     answer = send(chat_agent, b"\x28\xb5\x2f\xfd" + question(), "zstd")
     assert (answer.status, answer.headers["Accept-Encoding"]) == (415, SUPPORTED)
