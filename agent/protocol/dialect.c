@@ -4,15 +4,27 @@
 #include "agent/protocol/dialect.h"
 
 #include <string.h>
+#include "agent/protocol/wish.h"
 
 unsigned dialect_takes(const struct candidate *cand)
 {
 	const char *vendor = cand->target->vendor;
 	if (cand->protocol == PROTO_ANTHROPIC_MESSAGES)
 		return TAKES_FILES | TAKES_THINKING | TAKES_LONG_NAMES;
-	if (vendor != NULL && strcmp(vendor, "openai") == 0)
-		return TAKES_FILES | TAKES_LATE_SYSTEM;
-	return TAKES_REASONING | TAKES_LONG_NAMES;
+	if (vendor == NULL || strcmp(vendor, "openai") != 0)
+		return TAKES_REASONING | TAKES_LONG_NAMES | TAKES_EFFORT;
+	// Its models that do not reason refuse to be told how much.
+	const char *length = wish_length_name(adapter_model(NULL, cand));
+	bool reasons = strcmp(length, "max_completion_tokens") == 0;
+	return TAKES_FILES | TAKES_LATE_SYSTEM | (reasons ? TAKES_EFFORT : 0u);
+}
+
+void dialect_effort(struct dialect_chat *c, struct slice effort)
+{
+	if ((c->takes & TAKES_EFFORT) != 0)
+		aj_add_inner(c->out, "reasoning_effort", effort);
+	else
+		dialect_drop(c, "reasoning_effort");
 }
 
 void dialect_drop_slice(struct dialect_chat *c, struct slice name)

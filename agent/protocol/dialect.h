@@ -13,8 +13,9 @@ enum dialect_takes {
 	TAKES_REASONING = 1 << 1, // an earlier turn's reasoning_content
 	TAKES_LATE_SYSTEM = 1 << 2, // a system's message among the others
 	TAKES_THINKING = 1 << 3, // Anthropic's member "thinking"
+	TAKES_EFFORT = 1 << 4, // reasoning_effort
 	TAKES_LONG_NAMES = 1 << 5, // of tools, beyond 64 letters
-	TAKES_LOSS = 1 << 4, // nobody else would do better: what has no word is left out and named
+	TAKES_LOSS = 1 << 6, // nobody else would do better: what has no word is left out and named
 };
 unsigned dialect_takes(const struct candidate *cand);
 
@@ -25,6 +26,8 @@ struct dialect_chat { // a caller's request on its way to a chat completion
 	struct str *dropped; // names of what is left out, comma separated
 	bool format; // response_format was written
 };
+// The wish for so much effort, as between quotes.
+void dialect_effort(struct dialect_chat *c, struct slice effort);
 // Names it once.
 void dialect_drop(struct dialect_chat *c, const char *name);
 void dialect_drop_slice(struct dialect_chat *c, struct slice name);

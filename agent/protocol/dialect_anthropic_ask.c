@@ -629,7 +629,7 @@ static void add_output_config(const struct jscan_member *m, struct dialect_chat 
 		add_format(format, c);
 	for (size_t i = 0; i < ARRAY_LEN(efforts); i++)
 		if (aj_is(&config, "effort", efforts[i][0]))
-			aj_add_text(c->out, "reasoning_effort", efforts[i][1]);
+			dialect_effort(c, slice_of(efforts[i][1]));
 }
 
 static void add_user_id(const struct jscan_member *m, struct dialect_chat *c)

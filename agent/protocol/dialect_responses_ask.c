@@ -450,7 +450,7 @@ static void add_reasoning_effort(const struct jscan_member *m, struct dialect_ch
 {
 	struct aj reasoning;
 	if (aj_scan(m->value, &reasoning) && aj_text(&reasoning, "effort").n > 0)
-		aj_add_inner(c->out, "reasoning_effort", aj_text(&reasoning, "effort"));
+		dialect_effort(c, aj_text(&reasoning, "effort"));
 }
 
 // What becomes of a request's members: renamed, written by a function, not needed where nothing is

@@ -309,6 +309,17 @@ def test_thinking_of_another_model_stays_from_anthropic(agent, claude):
     assert json.loads(claude.requests()[-1]["body"])["messages"] == said
 
 
+@pytest.mark.parametrize("model, effort", [("gpt-5.4-mini", "high"), ("gpt-4.1", None)])
+def test_effort_is_told_to_models_that_reason(agent, make_vendord, model, effort):
+    vendor = make_vendord()
+    assert agent.request("config-center", "PATCH", "/api/v1/features/chat", {"targets": [
+        {"kind": "vendor", "vendor": "openai", "service": "gpt-4", "upstream_model": model}]}).status == 200
+    agent.add_key(vendor.url)
+    told = agent.post(GW, PATH, {**ASK, "output_config": {"effort": "max"}})
+    assert told.status == 200 and json.loads(vendor.requests()[-1]["body"]).get("reasoning_effort") == effort
+    assert told.headers["X-Yijian-Dropped"] == (None if effort else "reasoning_effort")
+
+
 # ---- counting ----
 
 COUNT = PATH + "/count_tokens"

@@ -249,10 +249,11 @@ static void test_wishes_have_their_words(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		asked(HEAD "],\"output_config\":{\"effort\":\"max\",\"format\":{\"type\":"
-			   "\"json_schema\",\"schema\":{\"a\":1}}},\"output_format\":{\"type\":"
-			   "\"json_schema\",\"schema\":{}},\"thinking\":{\"type\":\"disabled\"},"
-			   "\"tools\":[{\"name\":\"g\",\"strict\":true}]}"),
+		asked_of(HEAD "],\"output_config\":{\"effort\":\"max\",\"format\":{\"type\":"
+			      "\"json_schema\",\"schema\":{\"a\":1}}},\"output_format\":{\"type\":"
+			      "\"json_schema\",\"schema\":{}},\"thinking\":{\"type\":\"disabled\"},"
+			      "\"tools\":[{\"name\":\"g\",\"strict\":true}]}",
+			TAKES_EFFORT),
 		ERR_OK);
 	assert_string_equal(str_text(&out),
 		"{\"model\":\"m\",\"messages\":[],\"tools\":[{\"type\":\"function\",\"function\":{"
