@@ -59,7 +59,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 
 # ---- flags ----
 # Targets that must work before a compiler is there, or that need none.
-BARE := help deps clean run check check-full check-mhd1 bench asan tsan cov fuzz mutate deb rpm campaign
+BARE := help deps clean run check check-full check-clients check-mhd1 bench asan tsan cov fuzz mutate deb rpm campaign
 FLAGS_MK := build/flags-$(notdir $(firstword $(CC))).mk
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 include $(FLAGS_MK)
@@ -197,9 +197,16 @@ check: ## install what the tests need, build, run every test
 	@packaging/deps/install.sh build test
 	$(call suite,WERROR=1)
 
-check-full: ## make check, and what takes longer: sanitizers, libmicrohttpd 1.0
-	@failed=; for part in check asan tsan check-mhd1; do $(MAKE) $$part || failed+=" $$part"; done; \
+check-full: ## make check, and what takes longer: sanitizers, coding clients, libmicrohttpd 1.0
+	@failed=; for part in check asan tsan check-clients check-mhd1; do \
+	$(MAKE) $$part || failed+=" $$part"; done; \
 	test -z "$$failed" || { echo "check-full: failed:$$failed" >&2; exit 1; }
+
+check-clients: ## coding clients (800 MiB of npm packages), and odd answers cut at every byte
+	@packaging/deps/install.sh build test
+	@$(MAKE) $(PARALLEL) programs WERROR=1
+	@YIJIAN_TEST_CODING_CLIENTS=1 YIJIAN_TEST_EVERY_BYTE=1 /usr/bin/python3 -m pytest -q \
+		-p no:cacheprovider tests/sdk/test_coding_clients.py tests/torture
 
 check-mhd1: ## the suites of HTTP against libmicrohttpd 1.0 of Debian 13, in a root of its own
 	@packaging/deps/install.sh build test
@@ -228,7 +235,7 @@ tsan: ## the agent's tests under ThreadSanitizer
 cov: ## the suite with coverage, and its table
 	$(call suite,V=cov,--variant cov)
 
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 60
 fuzz: ## each fuzzer for FUZZ_SECONDS (needs clang)
 	@packaging/deps/install.sh build fuzz
 	@$(MAKE) $(PARALLEL) fuzz-bin V=fuzz CC=$(CLANG)
@@ -298,5 +305,5 @@ clean: ## remove build/
 help: ## this list
 	@awk -F':.*## ' '/^[a-z][a-z0-9 .-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run check check-full check-mhd1 lint fmt bench man completions install deb rpm asan \
+.PHONY: all deps run check check-full check-clients check-mhd1 lint fmt bench man completions install deb rpm asan \
 	tsan cov fuzz mutate campaign help clean FORCE

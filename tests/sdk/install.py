@@ -47,6 +47,16 @@ def npm_set():
     run(["npm", "ci", "--no-audit", "--no-fund"], cwd=HERE)
 
 
+def coding_clients():
+    """Large, and for the tests of check-full alone; what they would run at install is not needed."""
+    place = HERE / "coding"
+    PLACE.mkdir(parents=True, exist_ok=True)
+    with open(PLACE / "coding.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        once("coding", [place / "package-lock.json"], place / "node_modules",
+             lambda: run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=place))
+
+
 def wanted(files):
     text = b"".join(file.read_bytes() for file in files) + sys.version.encode()
     return hashlib.sha256(text).hexdigest()
