@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include "agent/call/admit.h"
+#include "agent/decide/standing.h"
 #include "agent/state/price_book.h"
 #include "shared/clock.h"
 #include "shared/jw.h"
@@ -88,6 +89,29 @@ static void add_feature(const struct listing *l, const struct feature_obj *f)
 		add_model(l, doc->aliases.v[i], f, "yijian", ends);
 }
 
+// Whether some key for it is not out until a person mends it.
+static bool has_use(const struct listing *l, const struct feature_obj *f)
+{
+	const struct route *route = snapshot_route(l->snap, f);
+	int64_t now_us = clock_mono_us();
+	for (size_t i = 0; i < route->n; i++) {
+		const struct key_obj *k = route->v[i].key;
+		if (k == NULL)
+			continue;
+		enum key_use use =
+			key_standing_row(key_standing(k, l->snap->sealed, now_us, l->wall_ms))->use;
+		if (use == KEY_USABLE || use == KEY_COOLS)
+			return true;
+	}
+	return false;
+}
+
+// What vendor/service stands for: not where every call of it would be refused.
+static bool shows_direct(const struct listing *l, const struct feature_obj *f)
+{
+	return f->doc.data_policy != DATA_LOCAL_ONLY && has_use(l, f);
+}
+
 static const char *owner_of(const struct feature_obj *f)
 {
 	const struct target *only = f->route != NULL ? f->doc.targets.v : NULL;
@@ -112,8 +136,7 @@ void h_model_list(struct req *r)
 	while (pmap_next(r->snap->directs, &it, &key, &value)) {
 		const struct feature_obj *f = snapshot_model(r->snap, key);
 		// An alias of this name leads to its feature, and is listed there.
-		if (f->route != NULL && f->doc.data_policy != DATA_LOCAL_ONLY &&
-			gw_client_may(l.client, f))
+		if (f->route != NULL && gw_client_may(l.client, f) && shows_direct(&l, f))
 			add_model(&l, f->doc.name, f, owner_of(f), feature_ends(&l, &f->doc));
 	}
 	jw_arr_end(&w);
@@ -127,7 +150,8 @@ void h_model_get(struct req *r)
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 	const struct listing l = {&w, r->snap, r->who.client, clock_wall_ms()};
-	if (f == NULL || !f->doc.enabled || !gw_client_may(l.client, f)) {
+	if (f == NULL || !f->doc.enabled || !gw_client_may(l.client, f) ||
+		(f->route != NULL && !shows_direct(&l, f))) {
 		struct err err = {0};
 		err_field(&err, ERR_MODEL_NOT_FOUND, "model", NULL);
 		req_fail(r, &err);

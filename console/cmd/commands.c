@@ -208,7 +208,8 @@ static const struct command rows[] = {
 		.summary = N_("create or change a feature"),
 		.text = N_(
 			"With --file the document in the file (JSON or YAML) replaces the feature; "
-			"otherwise the options given are changed and the rest is kept."),
+			"otherwise the options given are changed and the rest is kept. A feature "
+			"there is none of is made with them, unless --if-match asks for one."),
 		.args = {FEATURE_ARG},
 		.opts = {COPT_FILE, COPT_IF_MATCH},
 		.body = &feature_fields,

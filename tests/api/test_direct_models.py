@@ -96,6 +96,16 @@ def test_keys_come_and_go(agent, vendord):
     assert (call(agent, name).error, name in listed(agent)) == ("model_not_found", False)
 
 
+def test_a_key_that_only_a_person_can_mend_is_not_offered(agent, vendord):
+    key_for(agent, vendord, "openai/gpt-4")
+    vendord.fault({"status": 401})
+    answer = call(agent, "openai/gpt-4")
+    assert answer.status in (502, 503), answer
+    assert "openai/gpt-4" not in listed(agent)
+    assert agent.get(GW, "/v1/models/openai/gpt-4").error == "model_not_found"
+    assert call(agent, "openai/gpt-4").status in (502, 503), "the reason is told, not that it is unknown"
+
+
 def test_it_is_there_after_a_restart(agent, vendord):
     key_for(agent, vendord, "openai/gpt-4")
     agent.restart()
