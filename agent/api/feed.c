@@ -122,12 +122,20 @@ struct feed { // on the heap, see feed_end
 	uint32_t kinds;
 	struct events_waiter waiter;
 	struct loop_timer timer, rest;
+	struct str out; // what is read at once, handed over
 	int idle_s;
 	bool full; // the client does not keep up: waits for drain
 	bool ended;
 };
 
 static void feed_pump(void *arg);
+
+static void feed_free(void *arg)
+{
+	struct feed *f = arg;
+	str_release(&f->out);
+	free(f);
+}
 
 // A wake-up may be in the loop's inbox already: the feed outlives its request until that is behind
 // it, which what is posted last tells.
@@ -141,7 +149,7 @@ static void feed_end(struct req *r)
 	events_unwait(f->events, &f->waiter);
 	loop_timer_clear(r->loop, &f->timer);
 	loop_timer_clear(r->loop, &f->rest);
-	loop_post(r->loop, free, f);
+	loop_post(r->loop, feed_free, f);
 }
 
 static void feed_drained(struct req *r)
@@ -177,25 +185,23 @@ static bool feed_may(struct feed *f)
 static void feed_pump(void *arg)
 {
 	struct feed *f = arg;
-	struct str out = STR_INIT;
 	bool wrote = false;
 	if (!feed_may(f))
 		return;
 	while (!f->ended && !f->full && f->cursor < events_head(f->events)) {
 		uint64_t lost = 0;
-		str_clear(&out);
-		f->cursor = events_read(f->events, f->cursor, f->kinds, FEED_BATCH, &out, &lost);
+		str_clear(&f->out);
+		f->cursor = events_read(f->events, f->cursor, f->kinds, FEED_BATCH, &f->out, &lost);
 		count_lost(f->r, lost);
 		if (lost > 0)
-			str_addf(&out,
+			str_addf(&f->out,
 				"event: lost\nid: %llu\ndata: {\"lost\":%llu,\"cursor\":%llu}\n\n",
 				(unsigned long long)f->cursor, (unsigned long long)lost,
 				(unsigned long long)f->cursor);
-		wrote |= out.n > 0;
-		if (out.n > 0)
-			feed_write(f, &out);
+		wrote |= f->out.n > 0;
+		if (f->out.n > 0)
+			feed_write(f, &f->out);
 	}
-	str_release(&out);
 	if (f->ended || f->full)
 		return;
 	if (wrote)

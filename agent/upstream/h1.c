@@ -63,11 +63,16 @@ static bool read_status(struct h1 *p, struct slice line)
 	return p->status >= 100 && p->status <= 599 && (line.n == 12 || line.p[12] == ' ');
 }
 
-static inline struct slice trim_blank(struct slice s)
+static inline bool field_blank(char c)
 {
-	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
+	return c == ' ' || c == '\t';
+}
+
+static struct slice trim_blank(struct slice s)
+{
+	while (s.n > 0 && field_blank(s.p[0]))
 		s.p++, s.n--;
-	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+	while (s.n > 0 && field_blank(s.p[s.n - 1]))
 		s.n--;
 	return s;
 }
@@ -86,9 +91,11 @@ static bool read_field(struct slice *rest, struct h1_header *ret)
 	const char *end = rest->p + rest->n, *colon = token_run(rest->p, end, end);
 	if (colon == rest->p || colon == end || *colon != ':')
 		return false; // also folded lines and blanks before the colon
-	const char *value = colon + 1, *stop = field_value_run(value, end);
+	const char *value = colon + 1 + (colon[1] == ' '), *stop = field_value_run(value, end);
 	ret->name = (struct slice){rest->p, (size_t)(colon - rest->p)};
-	ret->value = trim_blank((struct slice){value, (size_t)(stop - value)});
+	ret->value = (struct slice){value, (size_t)(stop - value)};
+	if (UNLIKELY(stop > value && (field_blank(*value) || field_blank(stop[-1]))))
+		ret->value = trim_blank(ret->value);
 	if (stop < end && *stop == '\r')
 		stop++;
 	if (stop == end || *stop != '\n')
@@ -162,6 +169,7 @@ static enum h1_step read_head(struct h1 *p)
 	if (!read_status(p, line))
 		return fail(p, H1_BAD);
 	p->headers_n = 0;
+	p->name_lengths = 0;
 	p->length = 0;
 	while (rest.n > 0 && rest.p[0] != '\n' && rest.p[0] != '\r') {
 		if (p->headers_n == H1_HEADERS_MAX)
@@ -170,6 +178,7 @@ static enum h1_step read_head(struct h1 *p)
 		if (!read_field(&rest, h) || !read_framing(p, h, &f))
 			return fail(p, H1_BAD);
 		p->headers_n++;
+		p->name_lengths |= UINT64_C(1) << h->name.n % 64;
 	}
 	if (next_line(&rest).n > 0)
 		return fail(p, H1_BAD); // a CR that ends no line

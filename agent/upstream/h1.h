@@ -44,6 +44,7 @@ struct h1 {
 	bool has_length;
 	uint64_t length; // of Content-Length
 	size_t headers_n;
+	uint64_t name_lengths; // a bit each that a header has, modulo 64
 	struct h1_header headers[H1_HEADERS_MAX]; // into `head`
 	// private
 	enum h1_state state;
@@ -72,6 +73,8 @@ enum h1_step h1_eof(struct h1 *p);
 static inline struct slice h1_header(const struct h1 *p, const char *name)
 {
 	size_t n = strlen(name); // of a literal: known when this is compiled
+	if (LIKELY((p->name_lengths >> n % 64 & 1) == 0))
+		return (struct slice){NULL, 0};
 	for (size_t i = 0; i < p->headers_n; i++) {
 		if (p->headers[i].name.n == n && slice_ieq_n(p->headers[i].name, name, n))
 			return p->headers[i].value;
