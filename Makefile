@@ -79,8 +79,8 @@ LDFLAGS += -L$(MHD1_LIB) -Wl,-rpath,$(MHD1_LIB)
 endif
 endif
 
-# -O3 saves 3 % of the instructions of a request.
-OPT := -O3 -g
+# -O3 saves 3 % of the instructions of a request, calls without a stub (all are bound at the start) 1 %.
+OPT := -O3 -g -fno-plt
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SAN_tsan := -fsanitize=thread -fno-omit-frame-pointer
 SAN_cov := --coverage

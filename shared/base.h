@@ -17,5 +17,12 @@
 #define UNUSED __attribute__((unused))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+// Of a large variable that is filled before it is read: not zeroed first, as -ftrivial-auto-var-init
+// would on each call.
+#if defined(__has_attribute) && __has_attribute(uninitialized)
+#define FILLED_LATER __attribute__((uninitialized))
+#else
+#define FILLED_LATER
+#endif
 
 #endif

@@ -335,7 +335,7 @@ static int64_t detail(const struct jscan_member *m, size_t n, const char *name, 
 	const struct jscan_member *at = jscan_find(m, n, name);
 	if (at == NULL || at->type != JS_OBJECT)
 		at = jscan_find(m, n, other);
-	struct jscan_member in[16];
+	struct jscan_member in[16] FILLED_LATER;
 	size_t in_n;
 	if (at == NULL || at->type != JS_OBJECT ||
 		!adapter_object(at->value, in, ARRAY_LEN(in), &in_n))
@@ -346,7 +346,7 @@ static int64_t detail(const struct jscan_member *m, size_t n, const char *name, 
 struct adapter_usage openai_usage(const struct jscan_member *usage)
 {
 	struct adapter_usage u = ADAPTER_USAGE_UNKNOWN;
-	struct jscan_member m[16];
+	struct jscan_member m[16] FILLED_LATER;
 	size_t n;
 	if (usage == NULL || usage->type != JS_OBJECT ||
 		!adapter_object(usage->value, m, ARRAY_LEN(m), &n))
@@ -403,7 +403,7 @@ enum answer_kind openai_list(struct slice body, const char *list, struct jscan_m
 enum answer_kind openai_parse(const struct adapter_call *call UNUSED,
 	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
 {
-	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	struct jscan_member m[ANSWER_MEMBERS_MAX] FILLED_LATER;
 	size_t n;
 	return openai_list(reply->body, "choices", m, &n, ret);
 }
@@ -526,7 +526,7 @@ enum chunk_kind openai_chunk(const struct adapter_call *call UNUSED, struct adap
 	// Some servers write the mark through a JSON encoder.
 	if (slice_starts(data, "[DONE]") || slice_starts(data, "\"[DONE]\""))
 		return CHUNK_DONE;
-	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	struct jscan_member m[ANSWER_MEMBERS_MAX] FILLED_LATER;
 	size_t n;
 	if (!adapter_object(data, m, ARRAY_LEN(m), &n))
 		return CHUNK_BAD;
