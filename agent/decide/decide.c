@@ -634,8 +634,8 @@ uint64_t decide_session(struct slice name)
 void decide(const struct route *route, const struct decide_request *req, int64_t now_us,
 	int64_t now_wall_ms, double draw, struct decision *ret)
 {
-	ret->n = MIN_OF(route->n, (size_t)DECIDE_MAX);
-	ret->truncated = route->n > DECIDE_MAX;
+	ret->n = route->n;
+	ret->left_out = route->left_out;
 	ret->feature_skip = route->feature->doc.enabled ? SKIP_NONE : SKIP_FEATURE_OFF;
 	ret->chosen = -1;
 	ret->reason = NULL;

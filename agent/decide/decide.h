@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The routing decision: a pure function of (route, live view, request, time, draw). Explain, dry
 // run and the live path are the same call. No I/O, no clock, no randomness of its own, no
-// allocation: at most DECIDE_MAX candidates are judged, the rest is marked truncated.
+// allocation: of a route at most DECIDE_MAX candidates are built, and the rest is counted.
 #ifndef YJ_AGENT_DECIDE_DECIDE_H
 #define YJ_AGENT_DECIDE_DECIDE_H
 
@@ -9,7 +9,7 @@
 #include "agent/state/price.h"
 #include "agent/state/snapshot.h"
 
-#define DECIDE_MAX 128
+#define DECIDE_MAX CANDIDATES_MAX
 #define DECIDE_FALLBACK_MAX 16
 #define DECISION_ID_MAX 24 // of a decision's id as text (agent/record/decisions)
 #define DECIDE_MIN_LEFT_US 50000 // with less time left than this no attempt is begun
@@ -55,7 +55,7 @@ struct verdict {
 
 struct decision {
 	size_t n; // candidates judged
-	bool truncated;
+	size_t left_out; // further ones that none was built for
 	enum skip feature_skip; // SKIP_FEATURE_OFF
 	int chosen; // index, -1 nothing fits
 	// "priority", "weighted_draw", "round_robin", "least_inflight", "only_one", "affinity",

@@ -80,7 +80,7 @@ static void scan_features(const struct alert_scan *s, const struct alert_rule *r
 
 static double is_gone(const struct route *route, const struct target *t)
 {
-	for (size_t i = 0; i < MIN_OF(route->n, (size_t)PAIRS_MAX); i++) {
+	for (size_t i = 0; i < route->n; i++) {
 		const struct candidate *c = &route->v[i];
 		if (c->target == t && c->pair != NULL &&
 			atomic_load(&c->pair->fault) == LIVE_MODEL_GONE)

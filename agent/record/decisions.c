@@ -41,14 +41,14 @@ struct decision_record {
 	enum skip feature_skip;
 	int strategy, chosen;
 	int64_t width, height, images;
-	bool stream, truncated, local_only;
+	bool stream, local_only;
 	int all_down;
 	unsigned needs;
 	int64_t wait_ms, waited_ms;
 	double draw;
 	float decide_us;
 	uint32_t feature, client, client_name, model, space; // offsets; 0 none
-	uint32_t fallback_n, n;
+	uint32_t fallback_n, n, left_out;
 	int16_t fallback[DECIDE_FALLBACK_MAX];
 	_Atomic uint32_t attempts_n; // written behind the ring's lock, read without it
 	struct attempt attempts[DECISION_ATTEMPTS_MAX];
@@ -238,7 +238,7 @@ struct decision_record *decision_pack(const char *id, const struct snapshot *sna
 	r->height = req->height;
 	r->images = req->n;
 	r->stream = req->stream;
-	r->truncated = dec->truncated;
+	r->left_out = (uint32_t)dec->left_out;
 	r->local_only = req->local_only || route->feature->doc.data_policy == DATA_LOCAL_ONLY;
 	r->all_down = route->feature->doc.all_down;
 	r->needs = req->needs;
@@ -476,7 +476,9 @@ void decision_write(struct jw *w, const char *key, const struct decision_record 
 	jw_arr_end(w);
 	write_choice(w, r);
 	jw_num(w, "decide_us", (double)r->decide_us);
-	jw_bool(w, "truncated", r->truncated);
+	jw_bool(w, "truncated", r->left_out > 0);
+	if (r->left_out > 0)
+		jw_int(w, "left_out", r->left_out);
 	write_attempts(w, r);
 	jw_obj_end(w);
 }

@@ -114,9 +114,8 @@ void candidate_count(const struct candidate *c, int64_t now_us, int64_t now_wall
 void route_complete(struct route *r, struct live_table *live, struct arena *a)
 {
 	const struct feature *f = &r->feature->doc;
-	size_t n = MIN_OF(r->n, (size_t)PAIRS_MAX);
 	bool pinned = f->pin_model || f->endpoint == OFFER_EMBEDDINGS;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < r->n; i++) {
 		struct candidate *c = &r->v[i];
 		complete(c, a);
 		r->choosy |= c->lacks != 0;

@@ -7,7 +7,7 @@
 #include "agent/state/object.h"
 #include "shared/rows/vendors.h"
 
-#define PAIRS_MAX 128 // as many as a decision judges
+#define CANDIDATES_MAX 128 // of a route: as many as a decision judges
 
 struct size {
 	int64_t width, height;
@@ -26,6 +26,7 @@ enum grant {
 struct candidate {
 	const char *name; // "openai/dalle#prod-1", "self/sd-webui#gpu7"
 	const char *target_name; // "openai/dalle"
+	const char *id; // slug of the key, or id of the instance; "" neither
 	const struct target *target;
 	const struct key_obj *key; // NULL for instances and for vendors without any key
 	const struct instance_obj *instance; // NULL for vendor keys
@@ -37,8 +38,8 @@ struct candidate {
 	uint64_t life; // the key's or instance's: what its outcomes are told of
 	struct live *target_live;
 	// Of this candidate in this feature and for this target's model: what one model does says nothing
-	// of the key's others, and what one feature sends there is no figure of another's. NULL beyond
-	// the first PAIRS_MAX, which no decision judges.
+	// of the key's others, and what one feature sends there is no figure of another's. NULL when it
+	// has neither key nor instance.
 	struct live *pair;
 	const struct url *url;
 	const struct price *price; // of its model; NULL unknown, or the model is the caller's
@@ -62,8 +63,9 @@ enum auth_style instance_auth(const struct instance *in, const char **ret_header
 
 struct route {
 	const struct feature_obj *feature;
-	size_t n;
+	size_t n; // at most CANDIDATES_MAX
 	struct candidate *v; // sorted by order, tier, then name
+	size_t left_out; // further ones, which come behind these
 	// The space that the vectors of callers are of: the first target's that has a candidate, in
 	// health or not. NULL: the feature is not pinned to one.
 	const char *space;

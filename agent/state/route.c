@@ -16,28 +16,63 @@ void route_box_free(struct route_box *box)
 	free(box);
 }
 
+struct joined { // the target of a service whose instances join by themselves
+	struct joined *next;
+	const struct target *target;
+	struct live *live;
+};
+
 struct build {
 	const struct snapshot *snap;
 	const struct feature_obj *f;
 	struct route_box *box;
-	size_t cap;
+	struct candidate *room; // for CANDIDATES_MAX
+	struct joined *joined;
 };
 
-static struct candidate *add(struct build *b, const struct target *t, struct live *target_live)
+// By order, tier and name. id: of the key or instance, "" neither.
+static int compare(const struct candidate *c, int order, int tier, const char *target_name,
+	const char *id)
+{
+	if (c->order != order)
+		return c->order < order ? -1 : 1;
+	if (c->tier != tier)
+		return c->tier < tier ? -1 : 1;
+	int by_target = strcmp(c->target_name, target_name);
+	return by_target != 0 ? by_target : strcmp(c->id, id);
+}
+
+// In its place among those that come first; NULL: there are enough before it. Of thousands of keys
+// only those are built that a decision will look at.
+static struct candidate *add(struct build *b, const struct target *t, struct live *target_live,
+	const char *target_name, const char *id, int tier)
 {
 	struct route *r = &b->box->route;
-	if (r->n == b->cap) {
-
-		b->cap = b->cap ? b->cap * 2 : 8;
-		struct candidate *grown = arena_alloc(&b->box->arena, b->cap * sizeof(*grown));
-		if (r->n)
-			memcpy(grown, r->v, r->n * sizeof(*grown));
-		r->v = grown;
+	int order = t->order != FIELD_NONE ? (int)t->order : t->kind == TARGET_VENDOR;
+	size_t low = 0, high = r->n;
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		if (compare(&b->room[mid], order, tier, target_name, id) <= 0)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	struct candidate *c = &r->v[r->n++];
-	*c = (struct candidate){.target = t, .target_live = target_live};
-	c->order = t->order != FIELD_NONE ? (int)t->order : t->kind == TARGET_VENDOR;
-	c->weight = (int)t->weight;
+	if (r->n == CANDIDATES_MAX) {
+		r->left_out++;
+		if (low == CANDIDATES_MAX)
+			return NULL;
+		r->n--;
+	}
+	struct candidate *c = &b->room[low];
+	memmove(c + 1, c, (r->n - low) * sizeof(*c));
+	r->n++;
+	*c = (struct candidate){.target = t,
+		.target_live = target_live,
+		.target_name = target_name,
+		.id = id,
+		.order = order,
+		.tier = tier,
+		.weight = (int)t->weight};
 	return c;
 }
 
@@ -71,36 +106,34 @@ static void vendor_candidates(struct build *b, const struct target *t, struct li
 	struct pmap_it it = {0};
 	const struct vendor_row *row = vendor_find(slice_of(vendor), slice_of(t->service));
 	if (g == NULL || g->members.n == 0) {
-		struct candidate *c = add(b, t, target_live);
-		c->name = c->target_name = target_name;
-		settle_protocol(b, c, vendor, NULL);
+		struct candidate *c = add(b, t, target_live, target_name, "", TIER_PRIMARY);
+		if (c != NULL)
+			settle_protocol(b, c, vendor, NULL);
 		return;
 	}
 	void *obj;
 	while (pmap_next(g->members, &it, NULL, &obj)) {
 		const struct key_obj *k = obj;
-		struct candidate *c = add(b, t, target_live);
-		c->name = arena_printf(a, "%s#%s", target_name, k->doc.slug);
-		c->target_name = target_name;
+		struct candidate *c = add(b, t, target_live, target_name, k->doc.slug, k->doc.tier);
+		if (c == NULL)
+			continue;
 		c->key = k;
 		c->vendor = row;
 		c->sealed = b->snap->sealed;
 		c->live = k->live;
 		c->life = k->life;
 		c->url = &k->url;
-		c->tier = k->doc.tier;
 		c->weight = (int)product(c->weight, k->doc.weight);
 		settle_protocol(b, c, vendor, NULL);
 	}
 }
 
 static void instance_candidate(struct build *b, const struct target *t, struct live *target_live,
-	const struct instance_obj *in)
+	const char *target_name, const struct instance_obj *in)
 {
-	struct candidate *c = add(b, t, target_live);
-	struct arena *a = &b->box->arena;
-	c->target_name = arena_printf(a, "self/%s", t->service);
-	c->name = arena_printf(a, "%s#%s", c->target_name, in->doc.id);
+	struct candidate *c = add(b, t, target_live, target_name, in->doc.id, TIER_PRIMARY);
+	if (c == NULL)
+		return;
 	c->instance = in;
 	c->live = in->live;
 	c->life = in->life;
@@ -117,33 +150,32 @@ static void self_candidates(struct build *b, const struct target *t, struct live
 	const struct group *g = pmap_get(b->snap->groups,
 		snapshot_group_key("self", t->service, buf, sizeof(buf)));
 	struct pmap_it it = {0};
+	const char *target_name = arena_printf(&b->box->arena, "self/%s", t->service);
 	void *obj;
 	while (g != NULL && pmap_next(g->members, &it, NULL, &obj))
-		instance_candidate(b, t, target_live, obj);
+		instance_candidate(b, t, target_live, target_name, obj);
 }
 
 // The target an instance joins by itself, made once per service.
-static const struct target *joined_target(struct build *b, const char *service,
-	struct live **ret_live)
+static const struct joined *joined_target(struct build *b, const char *service)
 {
-	struct route *r = &b->box->route;
 	struct arena *a = &b->box->arena;
-	for (size_t i = 0; i < r->n; i++) {
-		if (r->v[i].target->kind == TARGET_SELF_HOSTED &&
-			strcmp(r->v[i].target->service, service) == 0) {
-			*ret_live = r->v[i].target_live;
-			return r->v[i].target;
-		}
+	for (struct joined *j = b->joined; j != NULL; j = j->next) {
+		if (strcmp(j->target->service, service) == 0)
+			return j;
 	}
+	struct joined *j = arena_alloc(a, sizeof(*j));
 	struct target *t = arena_alloc(a, sizeof(*t));
 	field_defaults(&target_fields, t);
 	t->kind = TARGET_SELF_HOSTED;
 	t->service = arena_strdup(a, service);
 	t->id = arena_printf(a, "self/%s", service);
-	*ret_live = live_hold(a, b->snap->live, LIVE_TARGET,
+	*j = (struct joined){.next = b->joined, .target = t};
+	j->live = live_hold(a, b->snap->live, LIVE_TARGET,
 		arena_printf(a, "%s|%s", b->f->doc.name, t->id));
-	live_follow(*ret_live, b->f->life, LIVE_NEW_OBJECT);
-	return t;
+	live_follow(j->live, b->f->life, LIVE_NEW_OBJECT);
+	b->joined = j;
+	return j;
 }
 
 static void joined_candidates(struct build *b)
@@ -157,20 +189,9 @@ static void joined_candidates(struct build *b)
 		const struct instance_obj *in = obj;
 		if (feature_concerns(&b->f->doc, TARGET_SELF_HOSTED, NULL, in->doc.service))
 			continue; // an explicit target has it already
-		struct live *live;
-		const struct target *t = joined_target(b, in->doc.service, &live);
-		instance_candidate(b, t, live, in);
+		const struct joined *j = joined_target(b, in->doc.service);
+		instance_candidate(b, j->target, j->live, j->target->id, in);
 	}
-}
-
-static int by_order(const void *x, const void *y)
-{
-	const struct candidate *a = x, *b = y;
-	if (a->order != b->order)
-		return a->order < b->order ? -1 : 1;
-	if (a->tier != b->tier)
-		return a->tier < b->tier ? -1 : 1;
-	return strcmp(a->name, b->name);
 }
 
 static const struct price *find_price(const struct snapshot *s, const struct candidate *c,
@@ -213,9 +234,25 @@ static void price_candidates(const struct snapshot *s, const char *feature, stru
 	}
 }
 
+// Those that are there to stay get their names, their prices and room of their own.
+static void finish(struct build *b)
+{
+	struct route *r = &b->box->route;
+	struct arena *a = &b->box->arena;
+	r->v = arena_alloc(a, MAX_OF(r->n, 1) * sizeof(*r->v));
+	memcpy(r->v, b->room, r->n * sizeof(*r->v));
+	for (size_t i = 0; i < r->n; i++) {
+		struct candidate *c = &r->v[i];
+		c->name = c->id[0] != '\0' ? arena_printf(a, "%s#%s", c->target_name, c->id)
+					   : c->target_name;
+	}
+	price_candidates(b->snap, b->f->doc.name, r);
+}
+
 static struct route_box *build_route(const struct snapshot *s, const struct feature_obj *f)
 {
-	struct build b = {.snap = s, .f = f, .box = mem_zalloc(1, sizeof(*b.box))};
+	struct candidate room[CANDIDATES_MAX];
+	struct build b = {.snap = s, .f = f, .box = mem_zalloc(1, sizeof(*b.box)), .room = room};
 	b.box->route.feature = f;
 	for (size_t i = 0; i < f->doc.targets.n; i++) {
 		const struct target *t = &((const struct target *)f->doc.targets.v)[i];
@@ -226,9 +263,7 @@ static struct route_box *build_route(const struct snapshot *s, const struct feat
 	}
 	if (f->doc.auto_join)
 		joined_candidates(&b);
-	price_candidates(s, f->doc.name, &b.box->route);
-	if (b.box->route.n)
-		qsort(b.box->route.v, b.box->route.n, sizeof(*b.box->route.v), by_order);
+	finish(&b);
 	route_complete(&b.box->route, s->live, &b.box->arena);
 	return b.box;
 }

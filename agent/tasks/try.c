@@ -190,7 +190,7 @@ static int choose(struct task_run *r, const struct snapshot *snap, const struct 
 	struct decision *d)
 {
 	double draw = (double)(gw_random(r->e->gl) >> 11) * 0x1p-53;
-	for (size_t i = 0; i < route->n && i < DECIDE_MAX; i++) {
+	for (size_t i = 0; i < route->n; i++) {
 		for (size_t k = 0; k < r->tries.n; k++) {
 			if (strcmp(route->v[i].name, r->tries.v[k].target) == 0)
 				decide_tried(&r->tries.ask, (int)i);

@@ -623,6 +623,7 @@ static const struct field decision_rows[] = {
 	{SEEN_WIDE("attempts"), .type = FT_JSON, .help = N_("what was tried")},
 	{SEEN("decide_us"), .type = FT_NUM, .unit = "us", .help = N_("time it took")},
 	{SEEN("truncated"), .type = FT_BOOL, .help = N_("more candidates than are judged")},
+	{SEEN("left_out"), .type = FT_INT, .help = N_("how many more, when truncated")},
 };
 const struct field_set decision_fields = {"Decision", decision_rows, ARRAY_LEN(decision_rows), 0};
 

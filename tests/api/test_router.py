@@ -128,6 +128,22 @@ def test_bad_bodies(agent, body, status, code, field):
     assert answer.body["error"].get("field") in (field, None if field is None else field)
 
 
+def test_of_many_candidates_the_first_are_built(agent):
+    """By order and tier, not by when they came; the record says how many were left out."""
+    for i in range(130):
+        agent.add_key("http://127.0.0.1:9", key_name=f"backup {i:03}", tier="backup",
+                      api_key=f"sk-simulated-backup-{i:016}")
+    for i in range(3):
+        agent.add_key("http://127.0.0.1:9", key_name=f"first {i}", api_key=f"sk-simulated-first-{i:016}")
+    agent.add_instance("http://127.0.0.1:9")
+    doc = agent.post(ROUTER, "/api/v1/route/chat", {}).body
+    names = [c["target"] for c in doc["candidates"]]
+    assert len(names) == 128 and (doc["truncated"], doc["left_out"]) == (True, 7)
+    assert names[:5] == ["self/simulated-vllm#gpu1", "openai/gpt-4#first-0", "openai/gpt-4#first-1",
+                         "openai/gpt-4#first-2", "openai/gpt-4#backup-000"]
+    assert names[5:] == sorted(names[5:])
+
+
 def test_unknown_feature(agent):
     answer = agent.post(ROUTER, "/api/v1/route/nothing", {})
     assert (answer.status, answer.error) == (404, "not_found")

@@ -129,7 +129,7 @@ static void what_is_seen_of_one_that_fits(void **state UNUSED)
 	assert_true(view->inflight == 3 && view->limit == 4 && view->queue == 4);
 	assert_true(view->p95_ms == 1.5 && isnan(view->ok_rate));
 	assert_true(view->until_us == 0 && view->status == 0);
-	assert_true(d.at_us == NOW && d.draw == 0 && !d.truncated && !d.v[0].is_out &&
+	assert_true(d.at_us == NOW && d.draw == 0 && d.left_out == 0 && !d.v[0].is_out &&
 		!d.v[0].trial);
 	t->pair[0].p95_us = 0;
 	t->live[0].told_queue = 0;
@@ -251,7 +251,7 @@ static void any_of_the_places_can_be_tried(void **state UNUSED)
 	decide_tried(&req, -1);
 	decide_tried(&req, DECIDE_MAX);
 	run(t, &req);
-	assert_false(d.truncated);
+	assert_int_equal(d.left_out, 0);
 	size_t skipped = 0;
 	for (int i = 0; i < DECIDE_MAX; i++)
 		skipped += d.v[i].skip == SKIP_ALREADY_ATTEMPTED;
