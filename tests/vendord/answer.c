@@ -239,9 +239,10 @@ static void compose_head(const struct answer *answer, const struct fault *fault,
 	struct buf *out = &play->out;
 
 	head_line(out, answer->status);
-	buf_span(out, SPAN("content-type: "));
-	buf_text(out, fault->content_type[0] ? fault->content_type : answer->content_type);
-	buf_span(out, SPAN("\r\nx-simulated: yijian-vendord\r\n"));
+	const char *type = fault->content_type[0] ? fault->content_type : answer->content_type;
+	if (*type)
+		buf_fmt(out, "content-type: %s\r\n", type);
+	buf_span(out, SPAN("x-simulated: yijian-vendord\r\n"));
 	buf_span(out, buf_view(&answer->fields));
 	head_faults(out, fault);
 	if (length >= 0) {
@@ -413,6 +414,10 @@ void answer_compose(struct answer *answer, const struct fault *fault, bool keep_
 	}
 	if (fault->headers_then_hang >= 0)
 		play->end = END_HANG;
+	if (fault->split > 0)
+		play_cut(play, (size_t)fault->split, play->out.len);
+	else if (fault->piece > 0)
+		play_cut(play, (size_t)fault->piece, (size_t)fault->piece);
 	for (size_t i = 0; fault->drip_all_bps > 0 && i < play->step_n; i++)
 		play->steps[i].slow = true;
 }

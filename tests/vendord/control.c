@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/vendord/control.h"
 #include "tests/vendord/json.h"
+#include "tests/vendord/torture.h"
 
 static void stats_get(struct sim *sim, const struct http_request *request, struct buf *out)
 {
@@ -18,6 +19,13 @@ static void stats_delete(struct sim *sim, const struct http_request *request, st
 static void requests_get(struct sim *sim, const struct http_request *request, struct buf *out)
 {
 	stats_requests_json(&sim->stats, (size_t)span_int(http_query(request, "n"), 100), out);
+}
+
+static void forms_get(struct sim *sim, const struct http_request *request, struct buf *out)
+{
+	(void)sim;
+	(void)request;
+	torture_json(out);
 }
 
 static void faults_get(struct sim *sim, const struct http_request *request, struct buf *out)
@@ -78,9 +86,9 @@ static const struct {
 	void (*serve)(struct sim *, const struct http_request *, struct buf *);
 } rows[] = {
 	{"GET", "/_sim/stats", stats_get}, {"DELETE", "/_sim/stats", stats_delete},
-	{"GET", "/_sim/requests", requests_get}, {"GET", "/_sim/faults", faults_get},
-	{"POST", "/_sim/faults", faults_post}, {"DELETE", "/_sim/faults", faults_delete},
-	{"POST", "/_sim/refuse", empty_post}, // {"ms":N}
+	{"GET", "/_sim/forms", forms_get}, {"GET", "/_sim/requests", requests_get},
+	{"GET", "/_sim/faults", faults_get}, {"POST", "/_sim/faults", faults_post},
+	{"DELETE", "/_sim/faults", faults_delete}, {"POST", "/_sim/refuse", empty_post}, // {"ms":N}
 	{"POST", "/_sim/close_idle", empty_post}, {"POST", "/_sim/lock", lock_post},
 	{"POST", "/_sim/tasks", tasks_post}, // {"running":N}
 };

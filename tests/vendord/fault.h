@@ -20,9 +20,11 @@ struct fault {
 	int64_t queue;
 	int64_t task_polls, task_fail, task_partial;
 	int64_t thinking, uncounted;
+	int64_t split, piece;
 	char tool_call[FAULT_ARG_MAX];
 	char retry_after[FAULT_ARG_MAX], redirect[FAULT_ARG_MAX];
 	char error_shape[FAULT_ARG_MAX];
+	char form[FAULT_ARG_MAX];
 	char code[FAULT_ARG_MAX], content_type[FAULT_ARG_MAX], header[FAULT_ARG_MAX];
 };
 

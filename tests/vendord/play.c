@@ -40,6 +40,19 @@ void play_mark(struct play *play, int64_t times, int wait_ms, bool slow)
 	play->marked = play->out.len;
 }
 
+void play_cut(struct play *play, size_t first, size_t piece)
+{
+	size_t len = play->out.len, at = first;
+
+	play->step_n = play->marked = 0;
+	for (; at > 0 && at < len; at += piece) {
+		play->out.len = at;
+		play_mark(play, 1, play->marked ? 1 : 0, false);
+	}
+	play->out.len = len;
+	play_mark(play, 1, play->marked ? 1 : 0, false);
+}
+
 // How much may go now, and how long to wait behind it.
 static size_t share_of(const struct play *play, const struct play_step *step, int *ret_wait_ms)
 {

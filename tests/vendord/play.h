@@ -31,5 +31,7 @@ void play_release(struct play *play);
 void play_clear(struct play *play);
 // Makes what was added to `out` since the last mark one step.
 void play_mark(struct play *play, int64_t times, int wait_ms, bool slow);
+// What was composed, in writes of `first` bytes, then of `piece` each, with a moment between them.
+void play_cut(struct play *play, size_t first, size_t piece);
 // Sends until done, blocked, gone, or *ret_wait_ms must pass. *sent grows by the bytes sent.
 enum play_state play_run(struct play *play, int fd, int *ret_wait_ms, uint64_t *sent);

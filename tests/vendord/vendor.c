@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tests/vendord/vendor.h"
+#include "tests/vendord/torture.h"
 
 #include <string.h>
 
@@ -231,8 +232,10 @@ void vendor_serve(struct call *call)
 			"Simulated failure");
 	else if (fault->error_in_200 >= 0)
 		vendor_error(call, 500, fault->code[0] ? fault->code : NULL, "Simulated failure");
-	else
+	else if (!fault->form[0])
 		route(call);
+	else if (!torture_answer(call))
+		vendor_error(call, 500, NULL, "No such form");
 	if (fault->error_in_200 >= 0 || fault->html >= 0)
 		call->answer->status = 200;
 	if (fault->redirect[0])

@@ -324,3 +324,20 @@ def test_what_is_not_http(vendord, data):
     with connection:
         assert answer.status == 400 and connection.closed()
     assert vendord.request("GET", "/v1/models").status == 200
+
+
+@pytest.mark.parametrize("cut", ["split:90", "piece:5"])
+def test_an_answer_in_pieces(vendord, cut):
+    """The same bytes, in writes of their own."""
+    with ask(vendord, "form:calls-take-turns", STREAM) as whole, \
+            ask(vendord, f"form:calls-take-turns;{cut}", STREAM) as pieces:
+        whole, pieces = whole.answer(), pieces.answer()
+    assert pieces.status == 200 and pieces.body == whole.body
+    assert b'"index":1,"id":"call_b"' in whole.body
+
+
+def test_every_form_is_listed_with_what_it_says(vendord):
+    forms = vendord.control("GET", "forms")["items"]
+    assert len({form["name"] for form in forms}) == len(forms) > 50
+    assert all(form["says"] and form["engine"] in ("vllm", "ollama", "anthropic")
+               for form in forms)

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+// In the table ' stands for ", and @ for as many x as the row's `pad` says. What a form says:
+//   text, think  what the model wrote, or a list of what is as good
+//   tools        [[id or null, name, arguments], …]
+//   end          stop, tool_calls, length, or the stop sequence as ["stop", WHICH]
+//   fails        caller (its own fault), context (too long for this model), busy or rate (later),
+//		  target (no answer at all) or broken (after some of the text)
+#include "tests/vendord/torture.h"
+
+#include <string.h>
+
+struct form {
+	const char *name, *engine, *call; // call: stream, plain, embed or image
+	const char *says, *body;
+	const char *content_type; // NULL: what belongs there; "": none
+	size_t pad;
+	int status; // 0: 200
+	bool cut;	  // the connection ends behind the body, inside the framing
+};
+
+#define HEAD "data: {'id':'c-1','object':'chat.completion.chunk','created':1,'model':'m',"
+#define CHOICES(choices) HEAD "'choices':[" choices "]}\n\n"
+#define DELTA(delta) CHOICES("{'index':0,'delta':{" delta "},'finish_reason':null}")
+#define ROLE DELTA("'role':'assistant','content':''")
+#define SAY(text) DELTA("'content':'" text "'")
+#define CALL(call) DELTA("'tool_calls':[" call "]")
+#define END(why) CHOICES("{'index':0,'delta':{},'finish_reason':'" why "'}")
+#define USED "'usage':{'prompt_tokens':11,'completion_tokens':7,'total_tokens':18}"
+#define USAGE HEAD "'choices':[]," USED "}\n\n"
+#define DONE "data: [DONE]\n\n"
+#define CLOSE(why) END(why) USAGE DONE
+#define BEGIN_A "{'index':0,'id':'call_a','type':'function','function':{'name':'first'"
+#define BEGIN_B "{'index':1,'id':'call_b','type':'function','function':{'name':'second'"
+#define MORE(index, text) "{'index':" index ",'function':{'arguments':'" text "'}}"
+#define BOTH "'tools':[['call_a','first',{'x':1}],['call_b','second',{'y':2}]],'end':'tool_calls'}"
+#define ONE "'tools':[['call_a','first',{'x':1}]],'end':'tool_calls'}"
+#define FINE "{'text':'fine','end':'stop'}"
+#define WHOLE(message, why, more)                                                                  \
+	"{'id':'c-1','object':'chat.completion','created':1,'model':'m','choices':[{'index':0,"    \
+	"'message':{'role':'assistant'," message "},'logprobs':null,'finish_reason':" why more     \
+	"}]," USED "}"
+#define EVENT(name, more) "event: " name "\ndata: {'type':'" name "'" more "}\n\n"
+#define A_START                                                                                    \
+	EVENT("message_start",                                                                     \
+		",'message':{'id':'msg_up','type':'message','role':'assistant','model':'m',"       \
+		"'content':[],'stop_reason':null,'stop_sequence':null,"                            \
+		"'usage':{'input_tokens':5,'output_tokens':1}}")
+#define A_BLOCK(index, block)                                                                      \
+	EVENT("content_block_start", ",'index':" index ",'content_block':{" block "}")
+#define A_DELTA(index, delta) EVENT("content_block_delta", ",'index':" index ",'delta':{" delta "}")
+#define A_STOP(index) EVENT("content_block_stop", ",'index':" index)
+#define A_END(why)                                                                                 \
+	EVENT("message_delta",                                                                     \
+		",'delta':{'stop_reason':'" why                                                    \
+		"','stop_sequence':null},'usage':{'output_tokens':9}")                             \
+	EVENT("message_stop", "")
+#define A_TEXT(text)                                                                               \
+	A_BLOCK("0", "'type':'text','text':''")                                                    \
+	A_DELTA("0", "'type':'text_delta','text':'" text "'") A_STOP("0")
+#define A_WHOLE(content, why)                                                                      \
+	"{'id':'msg_up','type':'message','role':'assistant','model':'m','content':[" content       \
+	"],'stop_reason':'" why                                                                    \
+	"','stop_sequence':null,'usage':{'input_tokens':5,'output_tokens':3}}"
+#define LINE(message, more)                                                                        \
+	"{'model':'m','created_at':'2026-01-01T00:00:00Z','message':{'role':'assistant'," message  \
+	"}," more "}\n"
+#define LINE_END                                                                                   \
+	LINE("'content':''",                                                                       \
+		"'done':true,'done_reason':'stop','prompt_eval_count':3,'eval_count':2")
+
+static const struct form forms[] = {
+	// ---- calls of tools ----
+	{"calls-take-turns", "vllm", "stream", "{" BOTH,
+		ROLE CALL(BEGIN_A ",'arguments':''}}") CALL(BEGIN_B ",'arguments':''}}")
+			CALL(MORE("0", "{\\'x\\':")) CALL(MORE("1", "{\\'y\\':"))
+				CALL(MORE("0", "1}")) CALL(MORE("1", "2}")) CLOSE("tool_calls")},
+	{"calls-take-turns-in-one-chunk", "vllm", "stream", "{" BOTH,
+		ROLE CALL(BEGIN_B ",'arguments':'{'}}," BEGIN_A ",'arguments':'{'}}")
+			CALL(MORE("1", "\\'y\\':2") "," MORE("0", "\\'x\\':1"))
+				CALL(MORE("0", "}") "," MORE("1", "}")) CLOSE("tool_calls")},
+	{"calls-id-on-every-piece", "vllm", "stream", "{" ONE,
+		ROLE CALL(BEGIN_A ",'arguments':'{'}}")
+			CALL("{'index':0,'id':'call_a','type':'function','function':{'name':null,"
+			     "'arguments':'\\'x\\':1'}}")
+				CALL("{'index':0,'id':'','function':{'name':'','arguments':'}'}}")
+					CLOSE("tool_calls")},
+	{"calls-name-comes-later", "vllm", "stream", "{" ONE,
+		ROLE CALL("{'index':0,'id':'call_a','type':'function'}")
+			CALL("{'index':0,'function':{'name':'first','arguments':''}}")
+				CALL(MORE("0", "{\\'x\\':1}")) CLOSE("tool_calls")},
+	{"calls-numbered-from-one", "vllm", "stream", "{" BOTH,
+		ROLE CALL("{'index':1,'id':'call_a','type':'function','function':{'name':'first',"
+			  "'arguments':'{\\'x\\':1}'}}")
+			CALL("{'index':2,'id':'call_b','type':'function','function':{"
+			     "'name':'second','arguments':'{\\'y\\':2}'}}") CLOSE("tool_calls")},
+	{"calls-white-space-between", "vllm", "stream", "{" ONE,
+		ROLE CALL(BEGIN_A ",'arguments':'{\\'x\\':'}}") SAY("\\n") CALL(MORE("0", "1}"))
+			CLOSE("tool_calls")},
+	{"calls-empty-text-beside", "vllm", "stream", "{" ONE,
+		ROLE DELTA("'content':'','tool_calls':[" BEGIN_A ",'arguments':'{\\'x\\':'}}]")
+			SAY("") DELTA("'content':null,'tool_calls':[" MORE("0", "1}") "]")
+				CLOSE("tool_calls")},
+	{"calls-behind-text", "vllm", "stream", "{'text':'look'," BOTH,
+		ROLE SAY("look") CALL(BEGIN_A ",'arguments':'{\\'x\\':1}'}}")
+			CALL(BEGIN_B ",'arguments':'{\\'y\\':2}'}}") CLOSE("tool_calls")},
+	{"calls-empty-list", "vllm", "stream", FINE,
+		ROLE DELTA("'content':'fi','tool_calls':[]")
+			DELTA("'content':'ne','tool_calls':null") CLOSE("stop")},
+	{"calls-ended-with-stop", "vllm", "stream", "{'tools':[['call_a','first',{'x':1}]]}",
+		ROLE CALL(BEGIN_A ",'arguments':'{\\'x\\':1}'}}") CLOSE("stop")},
+	// ---- other types of JSON ----
+	{"parts", "vllm", "stream", "{'text':'fine','think':'hm','end':'stop'}",
+		ROLE DELTA(
+			"'content':[{'type':'thinking','thinking':[{'type':'text','text':'hm'}]}]")
+			DELTA("'content':[{'type':'text','text':'fi'},{'type':'text','text':'ne'}]")
+				CLOSE("stop")},
+	{"parts-whole", "vllm", "plain", "{'text':'fine','think':'hm','end':'stop'}",
+		WHOLE("'content':[{'type':'thinking','thinking':[{'type':'text','text':'hm'}]},"
+		      "{'type':'text','text':'fine'}]",
+			"'stop'", "")},
+	{"reasoning", "vllm", "stream", "{'text':'fine','think':'hm','end':'stop'}",
+		ROLE DELTA("'reasoning':'h'") DELTA("'reasoning':'m'") SAY("fine") CLOSE("stop")},
+	{"reasoning-content", "vllm", "stream", "{'text':'fine','think':'hm','end':'stop'}",
+		ROLE DELTA("'reasoning_content':'hm','content':null") SAY("fine") CLOSE("stop")},
+	{"reasoning-whole", "vllm", "plain", "{'text':'fine','think':'hm','end':'stop'}",
+		WHOLE("'content':'fine','reasoning':'hm','reasoning_content':null", "'stop'", "")},
+	{"stop-sequence", "vllm", "plain", "{'text':'fine','end':['stop','END']}",
+		WHOLE("'content':'fine'", "'stop'", ",'stop_reason':'END'")},
+	{"stop-sequence-streamed", "vllm", "stream", "{'text':'fine','end':['stop','END']}",
+		ROLE SAY("fine") CHOICES("{'index':0,'delta':{},'finish_reason':'stop',"
+					 "'stop_reason':'END'}") USAGE DONE},
+	{"created-as-text", "vllm", "plain", FINE,
+		"{'id':7,'created':'now','choices':[{'index':'0','message':{'content':'fine'},"
+		"'finish_reason':'stop'}],'usage':{'prompt_tokens':11.0,'completion_tokens':'7'}}"},
+	{"usage-null", "vllm", "plain", FINE,
+		"{'id':'c-1','object':'chat.completion','created':1,'model':'m','choices':[{'index':0,"
+		"'message':{'role':'assistant','content':'fine'},'finish_reason':'stop'}],"
+		"'usage':null}"},
+	// ---- ends ----
+	{"end-cut", "vllm", "stream", "{'fails':'broken','text':'fine'}", ROLE SAY("fine"),
+		.cut = true},
+	{"end-with-the-last-text", "vllm", "stream", FINE,
+		CHOICES("{'index':0,'delta':{'role':'assistant','content':'fine'},"
+			"'finish_reason':'stop'}") DONE},
+	{"end-length", "vllm", "stream", "{'text':'fine','end':'length'}",
+		ROLE SAY("fine") CLOSE("length")},
+	{"end-said-twice", "vllm", "stream", FINE, ROLE SAY("fine") END("stop") END("stop") DONE},
+	{"end-without-blank-line", "vllm", "stream", FINE,
+		ROLE SAY("fine") END("stop") "data: [DONE]"},
+	// ---- odd but readable ----
+	{"delta-null", "vllm", "stream", FINE,
+		ROLE SAY("fine") CHOICES("{'index':0,'delta':null,'finish_reason':'stop'}")
+			USAGE DONE},
+	{"letters-of-four-bytes", "vllm", "stream",
+		"{'text':'\\u00e9\\u6613\\u89c1\\ud83d\\ude00','end':'stop'}",
+		ROLE SAY("\xc3\xa9\xe6\x98\x93\xe8\xa7\x81") SAY("\xf0\x9f\x98\x80") CLOSE("stop")},
+	{"event-of-two-megabytes", "vllm", "stream", "{'text':2097152,'end':'stop'}",
+		ROLE SAY("@") CLOSE("stop"), .pad = 2 << 20},
+	{"type-in-capitals", "vllm", "stream", FINE, ROLE SAY("fine") CLOSE("stop"),
+		"TEXT/Event-Stream;Charset=UTF-8"},
+	{"type-missing", "vllm", "stream", FINE, ROLE SAY("fine") CLOSE("stop"), ""},
+	{"type-wrong", "vllm", "stream", FINE, ROLE SAY("fine") CLOSE("stop"), "application/json"},
+	{"type-plain", "vllm", "stream", FINE, ROLE SAY("fine") CLOSE("stop"), "text/plain"},
+	{"type-missing-whole", "vllm", "plain", FINE, WHOLE("'content':'fine'", "'stop'", ""), ""},
+	{"type-plain-whole", "vllm", "plain", FINE, WHOLE("'content':'fine'", "'stop'", ""),
+		"text/plain"},
+	{"white-space-before", "vllm", "plain", FINE,
+		"\n\n \n" WHOLE("'content':'fine'", "'stop'", "")},
+	{"fields-of-events", "vllm", "stream", FINE,
+		"retry: 10\nid: 1\nevent: message\n" ROLE
+		": alive\n\n:\n\n" SAY("fine") "event: ping\ndata:\n\n" CLOSE("stop")},
+	{"no-space-behind-data", "vllm", "stream", FINE,
+		"data:{'choices':[{'index':0,'delta':{'content':'fine'}}]}\n\n"
+		"data:{'choices':[{'index':0,'delta':{},'finish_reason':'stop'}]}\n\ndata:[DONE]\n\n"},
+	{"event-of-two-lines", "vllm", "stream", FINE,
+		"data: {'choices':[{'index':0,\ndata: 'delta':{'content':'fine'}}]}\n\n" CLOSE(
+			"stop")},
+	{"line-ends-cr", "vllm", "stream", FINE,
+		"data: {'choices':[{'index':0,'delta':{'content':'fine'}}]}\r\r"
+		"data: {'choices':[{'index':0,'delta':{},'finish_reason':'stop'}]}\r\rdata: [DONE]\r\r"},
+	{"line-ends-crlf", "vllm", "stream", FINE,
+		"data: {'choices':[{'index':0,'delta':{'content':'fine'}}]}\r\n\r\n"
+		"data: {'choices':[{'index':0,'delta':{},'finish_reason':'stop'}]}\r\n\r\n"
+		"data: [DONE]\r\n\r\n"},
+	{"byte-order-mark", "vllm", "stream", FINE, "\xef\xbb\xbf" ROLE SAY("fine") CLOSE("stop")},
+	{"whole-for-a-stream", "vllm", "stream", FINE, WHOLE("'content':'fine'", "'stop'", ""),
+		"application/json"},
+	{"page-for-an-answer", "vllm", "plain", "{'fails':'target'}", "<html>busy</html>",
+		"text/html"},
+	{"page-for-a-stream", "vllm", "stream", "{'fails':'target'}", "<html>busy</html>",
+		"text/html"},
+	{"nothing", "vllm", "stream", "{'fails':'target'}", ""},
+	{"done-alone", "vllm", "stream", "{'fails':'target'}", DONE},
+	// ---- errors under status 200 ----
+	{"error-caller", "vllm", "plain", "{'fails':'caller'}",
+		"{'error':{'message':'temperature: 9 is too high','type':'invalid_request_error',"
+		"'param':'temperature','code':null}}"},
+	{"error-number-as-text", "vllm", "plain", "{'fails':'caller'}",
+		"{'error':{'message':'no such thing','code':'400'}}"},
+	{"error-context", "vllm", "plain", "{'fails':'context'}",
+		"{'error':{'message':'This model has 4096 tokens','type':'invalid_request_error',"
+		"'code':'context_length_exceeded'}}"},
+	{"error-rate", "vllm", "plain", "{'fails':'rate'}",
+		"{'error':{'message':'slow down','type':'requests','code':'rate_limit_exceeded'}}"},
+	{"error-server", "vllm", "plain", "{'fails':'target'}",
+		"{'error':{'message':'cuda out of memory','type':'server_error','code':'server_error'}}"},
+	{"error-text", "vllm", "plain", "{'fails':'target'}", "{'error':'model failed'}"},
+	{"error-caller-streamed", "vllm", "stream", "{'fails':'caller'}",
+		"data: {'error':{'message':'no','type':'invalid_request_error','param':null,"
+		"'code':null}}\n\n"},
+	{"error-rate-streamed", "vllm", "stream", "{'fails':'rate'}",
+		"event: error\ndata: {'error':{'message':'slow','code':'rate_limit_exceeded'}}\n\n"},
+	{"error-behind-the-role", "vllm", "stream", "{'fails':'broken','text':''}",
+		ROLE
+		"data: {'error':{'message':'no','type':'invalid_request_error','code':null}}\n\n"},
+	{"error-behind-text", "vllm", "stream", "{'fails':'broken','text':'fine'}",
+		ROLE SAY(
+			"fine") "data: {'error':{'message':'gone','type':'server_error'}}\n\n" DONE},
+	// ---- errors that say more than their status ----
+	{"too-long-as-500", "vllm", "plain", "{'fails':'caller'}",
+		"{'error':{'code':500,'message':'input (900 tokens) is too large to process. increase "
+		"the physical batch size (current batch size: 512)','type':'server_error'}}",
+		.status = 500},
+	{"too-long-for-the-window", "vllm", "plain", "{'fails':'context'}",
+		"{'error':{'code':400,'message':'request (900 tokens) exceeds the available context "
+		"size (512 tokens)','type':'exceed_context_size_error','n_prompt_tokens':900,"
+		"'n_ctx':512}}",
+		.status = 400},
+	{"busy", "vllm", "plain", "{'fails':'busy'}",
+		"{'error':{'message':'All slots are busy','type':'unavailable_error','code':503}}",
+		.status = 503},
+	// ---- Ollama ----
+	{"ollama-thinks", "ollama", "stream", "{'text':'fine','think':'hm','end':'stop'}",
+		LINE("'content':'','thinking':'hm'", "'done':false")
+			LINE("'content':'fine'", "'done':false") LINE_END},
+	{"ollama-calls", "ollama", "stream",
+		"{'tools':[[null,'first',{'x':1}],[null,'second',{}]]}",
+		LINE("'content':'','tool_calls':[{'function':{'name':'first','arguments':{'x':1}}}]",
+			"'done':false")
+			LINE("'content':'','tool_calls':[{'function':{'name':'second',"
+			     "'arguments':{}}}]",
+				"'done':false") LINE_END},
+	{"ollama-busy", "ollama", "plain", "{'fails':'busy'}",
+		"{'error':'server busy, please try again.  maximum pending requests exceeded'}",
+		.status = 503},
+	{"ollama-error-in-the-stream", "ollama", "stream", "{'fails':'broken','text':'fine'}",
+		LINE("'content':'fine'", "'done':false") "{'error':'an error was encountered'}\n"},
+	// ---- Anthropic ----
+	{"anthropic-plain", "anthropic", "stream", FINE, A_START A_TEXT("fine") A_END("end_turn")},
+	{"anthropic-block-without-end", "anthropic", "stream",
+		"{'tools':[['toolu_1','first',{'x':1}]],'end':'tool_calls'}",
+		A_START A_BLOCK("0", "'type':'tool_use','id':'toolu_1','name':'first','input':{}")
+			A_DELTA("0", "'type':'input_json_delta','partial_json':'{\\'x\\':1}'")
+				A_END("tool_use")},
+	{"anthropic-unknown-events", "anthropic", "stream", FINE,
+		A_START EVENT("ping", "") EVENT("new_event", ",'x':1") A_TEXT("fine")
+			A_END("end_turn")},
+	{"anthropic-empty-block", "anthropic", "plain",
+		"{'tools':[['toolu_1','first',{'x':1}]],'end':'tool_calls'}",
+		A_WHOLE("{'type':'text','text':''},{'type':'tool_use','id':'toolu_1',"
+			"'name':'first','input':{'x':1}}",
+			"tool_use")},
+	{"anthropic-unknown-block", "anthropic", "plain", FINE,
+		A_WHOLE("{'type':'new_block','x':1},{'type':'text','text':'fine','citations':null}",
+			"end_turn")},
+	{"anthropic-error-first", "anthropic", "stream", "{'fails':'caller'}",
+		EVENT("error", ",'error':{'type':'invalid_request_error','message':'no'}")},
+	{"anthropic-overloaded-first", "anthropic", "stream", "{'fails':'busy'}",
+		EVENT("error", ",'error':{'type':'overloaded_error','message':'Overloaded'}")},
+	{"anthropic-error-later", "anthropic", "stream", "{'fails':'broken','text':'fine'}",
+		A_START A_BLOCK("0", "'type':'text','text':''")
+			A_DELTA("0", "'type':'text_delta','text':'fine'")
+				EVENT("error", ",'error':{'type':'api_error','message':'gone'}")},
+	// ---- vectors and pictures ----
+	{"vectors", "vllm", "embed", "{'vectors':[[0.5,1],[0.25,-1]]}",
+		"{'object':'list','model':'m','data':[{'object':'embedding','index':0,"
+		"'embedding':[0.5,1]},{'object':'embedding','index':1,'embedding':[0.25,-1]}],"
+		"'usage':{'prompt_tokens':4,'total_tokens':4}}"},
+	{"vectors-out-of-order", "vllm", "embed", "{'vectors':[[0.5,1],[0.25,-1]]}",
+		"{'object':'list','data':[{'index':1,'embedding':[0.25,-1]},"
+		"{'index':0,'embedding':[0.5,1]}],'usage':null}"},
+	{"vectors-type-missing", "vllm", "embed", "{'vectors':[[0.5,1],[0.25,-1]]}",
+		"{'data':[{'index':0,'embedding':[0.5,1]},{'index':1,'embedding':[0.25,-1]}]}", ""},
+	{"vectors-too-long", "vllm", "embed", "{'fails':'caller'}",
+		"{'error':{'code':500,'message':'input (900 tokens) is too large to process. increase "
+		"the physical batch size (current batch size: 512)','type':'server_error'}}",
+		.status = 500},
+	{"vectors-error", "vllm", "embed", "{'fails':'caller'}",
+		"{'error':{'message':'no','type':'invalid_request_error','code':'invalid_value'}}"},
+	{"picture", "vllm", "image", "{'pictures':1}",
+		"{'created':1,'data':[{'b64_json':'iVBORw0KGgo='}]}"},
+	{"picture-null-beside", "vllm", "image", "{'pictures':1}",
+		"{'created':'now','data':[{'url':null,'b64_json':'iVBORw0KGgo=','revised_prompt':null}],"
+		"'usage':null}",
+		""},
+	{"picture-error", "vllm", "image", "{'fails':'caller'}",
+		"{'error':{'message':'no','type':'image_generation_user_error',"
+		"'code':'moderation_blocked'}}"},
+};
+
+#define FORM_N (sizeof forms / sizeof *forms)
+
+// The letters of a form as they are sent.
+static void put_letters(struct buf *out, const char *text, size_t pad)
+{
+	for (; *text; text++) {
+		if (*text != '@' || pad == 0) {
+			buf_byte(out, *text == '\'' ? '"' : *text);
+			continue;
+		}
+		memset(buf_room(out, pad), 'x', pad);
+		out->len += pad;
+	}
+}
+
+bool torture_answer(struct call *call)
+{
+	struct answer *answer = call->answer;
+	const struct form *form = NULL;
+
+	for (size_t i = 0; i < FORM_N && !form; i++)
+		if (strcmp(forms[i].name, call->fault.form) == 0)
+			form = &forms[i];
+	if (!form)
+		return false;
+	bool stream = strcmp(form->call, "stream") == 0;
+	bool lines = strcmp(form->engine, "ollama") == 0;
+	answer->status = form->status ? form->status : 200;
+	answer->content_type = form->content_type ? form->content_type
+		: !stream			  ? "application/json"
+		: lines				  ? "application/x-ndjson"
+						  : "text/event-stream";
+	put_letters(&answer->body, form->body, form->pad);
+	answer->stream = stream;
+	if (stream && answer->body.len)
+		answer_event(answer);
+	if (form->cut)
+		call->fault.cut_stream = (int64_t)answer->event_n;
+	return true;
+}
+
+void torture_json(struct buf *out)
+{
+	buf_text(out, "{\"items\":[");
+	for (size_t i = 0; i < FORM_N; i++) {
+		buf_fmt(out, "%s{\"name\":\"%s\",\"engine\":\"%s\",\"call\":\"%s\",\"says\":",
+			i ? "," : "", forms[i].name, forms[i].engine, forms[i].call);
+		put_letters(out, forms[i].says, 0);
+		buf_byte(out, '}');
+	}
+	buf_text(out, "]}\n");
+}
