@@ -468,8 +468,10 @@ static bool called_back(struct upcall *c, bool go_on)
 // The finer field first (OpenAI, Azure), as seconds with a fraction.
 static struct slice retry_after(struct upcall *c)
 {
-	struct slice ms = h1_header(&c->h1, "retry-after-ms");
-	if (LIKELY(ms.p == NULL))
+	struct slice ms = {NULL, 0};
+	if (UNLIKELY(c->h1.status >= 400))
+		ms = h1_header(&c->h1, "retry-after-ms");
+	if (UNLIKELY(c->h1.status >= 400) && ms.p == NULL)
 		ms = h1_header(&c->h1, "x-ms-retry-after-ms");
 	if (LIKELY(ms.p == NULL))
 		return h1_header(&c->h1, "retry-after");

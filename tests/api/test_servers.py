@@ -238,6 +238,99 @@ def test_a_later_error_event_is_told_and_says_what_it_says(agent, serve):
     assert up.asked == {"0": 5} and breaker(agent, "self/s0#i")["eligible"] is True
 
 
+# ---- how long to wait ----
+
+@pytest.mark.parametrize("lines, s", [
+    (("retry-after-ms: 1200", "Retry-After: 60"), 2), (("Retry-After: 1.5",), 2), (("x-ms-retry-after-ms: 2000.7",), 2),
+    (("retry-after-ms: soon", "Retry-After: 7"), 7)])
+def test_the_finer_field_says_how_long(make_agent, clock, lines, s):
+    agent = make_agent(env=clock.env)
+    doc = json.dumps(error("rate_limit_exceeded")).encode()
+    with BytesUpstream({"0": whole("429 Too Many Requests", JSON, doc, *lines)}) as up:
+        agent.add_key(up.url("0"))
+        answer = agent.chat()
+        assert (answer.status, answer.headers["Retry-After"]) == (429, str(s))
+        agent.chat()
+        assert up.asked == {"0": 1}
+        clock.advance(s)
+        agent.chat()
+        assert up.asked == {"0": 2}
+
+
+# ---- kept connections ----
+
+class Closing:
+    """Answers the first request of a connection; closes it with the second, when it is let."""
+
+    def __init__(self):
+        self.posts, self.second, self.close, outer = 0, threading.Event(), threading.Event(), self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            here = 0
+
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                self.reply({"object": "list", "data": []})
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["content-length"]))
+                outer.posts += 1
+                self.here += 1
+                if self.here == 1:
+                    self.reply(COMPLETION)
+                    return
+                outer.second.set()
+                outer.close.wait(60)
+                self.close_connection = True
+
+            def reply(self, doc):
+                text = json.dumps(doc).encode()
+                self.send_response(200)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_what_a_server_may_have_worked_for_is_not_sent_again(make_agent, clock):
+    agent = make_agent(env={**clock.env, "YIJIAN_TRAFFIC_LOOPS": "1"})
+    with Closing() as up, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        agent.add_key(up.url)
+        assert agent.chat().status == 200
+        answer = pool.submit(agent.chat)
+        assert up.second.wait(30)
+        clock.advance(1)
+        agent.get(GW, "/healthz")
+        up.close.set()
+        assert answer.result(60).status == 502 and answer.result().headers["X-Yijian-Attempts"] == "1"
+        assert up.posts == 2
+
+
+def test_a_close_that_crosses_the_request_is_no_failure(make_agent, clock):
+    agent = make_agent(env={**clock.env, "YIJIAN_TRAFFIC_LOOPS": "1"})
+    with Closing() as up:
+        agent.add_key(up.url)
+        up.close.set()
+        for _ in range(3):
+            answer = agent.chat()
+            assert answer.status == 200 and answer.headers["X-Yijian-Attempts"] == "1"
+
+
 # ---- busy, too long ----
 
 BUSY = [("503 Service Unavailable", {"error": "server busy, please try again.  maximum pending requests exceeded"}),
@@ -488,6 +581,15 @@ def test_who_asks_for_a_credential_is_named(agent, make_vendord):
     assert answer.status == 502 and answer.error == "upstream_auth_failed", answer
     text = json.dumps(answer.body["error"])
     assert "self/s#i" in text and "--auth" in text and "--auth-key" in text
+
+
+def test_why_it_is_out_is_told_before_anybody_asks(agent):
+    with HeldUpstream() as locked:
+        locked.probes = 401
+        agent.add_instance(locked.url, service="s", id="i", check={"interval_s": 1, "fall": 1})
+        wait_for(lambda: breaker(agent, "self/s#i").get("skips"), what="out")
+        skip = breaker(agent, "self/s#i")["skips"][0]
+        assert skip["code"] == "unhealthy" and "--auth" in skip["detail"] and "--auth-key" in skip["detail"]
 
 
 @pytest.mark.parametrize("gone", ["dead", "deleted"])

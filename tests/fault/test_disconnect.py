@@ -95,7 +95,7 @@ def test_a_caller_that_leaves_stops_the_upstream(make_agent, make_vendord, momen
     members, fault, events = MOMENTS[moment]
     body = {"model": "chat", "messages": [{"role": "user", "content": "x"}], **members}
     if fault:
-        vendor.fault(fault, path="/v1/*")
+        vendor.fault(fault, path="/v1/chat/*")
     asyncio.run(leave_all(agent, vendor, body, events, 2 * AT_ONCE))  # fills pools and buffers once
     wait_for(lambda: quiet(agent), what="no request under way")
     before = descriptors(agent.pid), anonymous_kib(agent.pid)
