@@ -362,8 +362,13 @@ static enum err_code common_code(const struct tries *t)
 {
 	enum err_code code = t->n > 0 ? t->v[0].code : ERR_OK;
 	for (size_t i = 1; i < t->n; i++) {
-		if (t->v[i].code != code)
+		enum err_code other = t->v[i].code;
+		bool no_room = (other == ERR_UPSTREAM_BUSY || other == ERR_UPSTREAM_RATE_LIMITED) &&
+			(code == ERR_UPSTREAM_BUSY || code == ERR_UPSTREAM_RATE_LIMITED);
+		if (other != code && !no_room)
 			return ERR_ALL_UPSTREAMS_FAILED;
+		if (other != code) // some limited, some busy: the shorter wait
+			code = ERR_UPSTREAM_BUSY;
 	}
 	switch (code) {
 	case ERR_UPSTREAM_RATE_LIMITED:

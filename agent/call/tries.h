@@ -57,7 +57,7 @@ struct tries {
 	bool unreachable; // it failed before the upstream said anything
 	bool unsent; // it ended before anything was sent
 	const char *dropped; // as its attempt's
-	bool others; // further candidates may be asked after it
+	bool others; // further ones, or the same once more, may follow it
 	uint64_t by; // when it failed: see struct breaker_policy
 	const struct err
 		*unfit; // why the first of those has no words that have none; NULL: all have

@@ -123,7 +123,8 @@ static bool begin(struct gw_call *c, int i, bool forced)
 	}
 	c->chunks.grows = c->send.grows;
 	c->chunks.end = stream_end(cand);
-	c->tries.others = c->gl->decision.fallback_n > 0 &&
+	c->tries.others = (c->gl->decision.fallback_n > 0 ||
+				  c->per_candidate[i] < c->feature->doc.retry.per_target) &&
 		(int64_t)c->tries.n + 1 < c->feature->doc.retry.max_attempts;
 	c->up = gw_start(c, &c->send, &c->headers,
 		c->send.raw		 ? &gw_raw_callbacks

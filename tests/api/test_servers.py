@@ -5,6 +5,8 @@ import concurrent.futures
 import gzip
 import http.server
 import json
+import re
+import subprocess
 import threading
 import zlib
 
@@ -214,6 +216,26 @@ def test_a_callers_fault_under_200_is_the_callers(agent, serve, doc, form):
     assert breaker(agent, "self/s0#i")["eligible"] is True
 
 
+@pytest.mark.parametrize("path, endpoint, engine, body", [
+    ("/v1/embeddings", "embeddings", "openai-compatible", {"input": "x"}),
+    ("/v1/embeddings", "embeddings", "tei", {"input": "x"}),
+    ("/v1/rerank", "rerank", "openai-compatible", {"query": "x", "documents": ["a", "b"]}),
+    ("/v1/completions", "completions", "vllm", {"prompt": "x"}),
+    ("/v1/responses", "responses", "openai-compatible", {"input": "x"}),
+    ("/v1/messages", "chat.completions", "openai-compatible", {"max_tokens": 9, "messages": [
+        {"role": "user", "content": "x"}]}),
+    ("/v1/moderations", "moderations", "openai-compatible", {"input": "x"}),
+    ("/v1/audio/speech", "audio.speech", "openai-compatible", {"input": "x", "voice": "alloy"})])
+def test_wherever_it_is_asked_for(agent, serve, path, endpoint, engine, body):
+    created = agent.post(CONFIG, "/api/v1/features", {"name": "f", "endpoint": endpoint})
+    assert created.status == 201, created
+    doc = json.dumps(error(400)).encode()
+    up = serve(whole("200 OK", JSON, doc), whole("200 OK", JSON, doc), feature="f", engine=engine)
+    answer = agent.post(GW, path, {"model": "f", **body})
+    assert answer.status == 400 and "the words of it" in json.dumps(answer.body), answer
+    assert up.asked == {"0": 1}
+
+
 def test_a_rate_limit_under_200_cools(agent, serve):
     up = serve(whole("200 OK", JSON, json.dumps(error("rate_limit_exceeded", "requests")).encode()),
                whole("200 OK", JSON, json.dumps(COMPLETION).encode()))
@@ -355,6 +377,13 @@ def test_the_next_one_may_have_room(agent, serve):
     for _ in range(5):
         assert text_of(agent.chat()) == "fine"
     assert up.asked == {"0": 5, "1": 5}
+
+
+def test_limited_and_busy_ones_are_worth_another_call_soon(agent, serve):
+    serve(whole("429 Too Many Requests", JSON, json.dumps(error("rate_limit_exceeded")).encode(), "Retry-After: 30"),
+          whole("503 Busy", JSON, json.dumps(BUSY[0][1]).encode()))
+    answer = agent.chat()
+    assert (answer.status, answer.error, answer.headers["Retry-After"]) == (503, "upstream_busy", "1")
 
 
 TOO_LONG = [
@@ -620,6 +649,21 @@ def test_the_only_one_is_waited_for(agent):
                  what="found dead")
         call.answer(200)
         assert answer.result(60).status == 200
+
+
+def test_dead_peers_are_looked_for(agent):
+    """A silent upstream's connection is probed by the system."""
+    with HeldUpstream() as held, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        agent.add_key(held.url)
+        answer = pool.submit(agent.chat)
+        call = held.call(0)
+        port = held.server.server_address[1]
+        seen = subprocess.run(["ss", "-tnoH", "state", "established", "dst", f"127.0.0.1:{port}"],
+                              capture_output=True, text=True, check=True).stdout
+        call.answer(200)
+        assert answer.result(60).status == 200
+        found = re.search(r"timer:\(keepalive,(\d+)", seen)
+        assert found and int(found[1]) <= 15, seen
 
 
 def test_half_of_the_time_is_left_for_the_next(agent):
