@@ -138,7 +138,10 @@ void gw_take_answer(struct gw_call *c, const struct upstream_response *res, stru
 		gw_attempt_refused(c, answer.status, res->retry_after, body);
 		return;
 	case ANSWER_BAD:
-		gw_attempt_failed(c, UP_OK, res->status);
+		if (adapter_is_error(body))
+			gw_attempt_refused(c, 0, res->retry_after, body);
+		else
+			gw_attempt_failed(c, UP_OK, res->status);
 	}
 }
 

@@ -240,6 +240,8 @@ static bool relay_event(struct gw_call *c, struct slice name, struct slice data)
 	enum chunk_kind kind = c->adapter->chunk(c->call, &c->chunks, name, data, to);
 	if (LIKELY(kind == CHUNK_MORE))
 		return to->n == before || pass_on(c);
+	if ((kind == CHUNK_IDLE || kind == CHUNK_BAD) && adapter_is_error(data))
+		kind = CHUNK_ERROR;
 	if (kind == CHUNK_IDLE)
 		return true;
 	if (kind == CHUNK_DONE && c->chunks.finish) {
@@ -361,8 +363,9 @@ static void answered_whole(struct gw_call *c, const struct upstream_response *re
 		return;
 	}
 	enum answer_kind kind = c->adapter->parse(c->call, &got, &c->scratch, &answer);
-	if (kind == ANSWER_ERROR) {
-		gw_attempt_refused(c, answer.status, res->retry_after, got.body);
+	if (kind == ANSWER_ERROR || (kind == ANSWER_BAD && adapter_is_error(got.body))) {
+		gw_attempt_refused(c, kind == ANSWER_ERROR ? answer.status : 0, res->retry_after,
+			got.body);
 		return;
 	}
 	struct str *to = gw_sink_to(c);

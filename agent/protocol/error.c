@@ -333,9 +333,36 @@ static void read_text_error(const struct jscan_member *m, size_t n,
 	}
 }
 
+static bool is_said(const struct jscan_member *m)
+{
+	return m != NULL && m->type != JS_NULL && m->type != JS_FALSE && m->value.n > 2;
+}
+
+static const struct jscan_member *message_in(const struct jscan_member *m, size_t n)
+{
+	const struct jscan_member *at = jscan_find(m, n, "message");
+	return at != NULL ? at : jscan_find(m, n, "msg");
+}
+
+bool adapter_is_error(struct slice body)
+{
+	struct jscan_member m[ERROR_MEMBERS_MAX];
+	size_t n = scan(slice_trim(body), m);
+	const struct jscan_member *kind = jscan_find(m, n, "object");
+	if (jscan_find(m, n, "choices") != NULL || jscan_find(m, n, "output") != NULL)
+		return false;
+	if (is_said(jscan_find(m, n, "error")) || is_said(jscan_find(m, n, "detail")))
+		return true;
+	if (kind != NULL && slice_eq_str(kind->value, "\"error\""))
+		return true;
+	const struct jscan_member *text = message_in(m, n);
+	return is_said(text) && text->type == JS_STRING &&
+		(jscan_find(m, n, "code") != NULL || jscan_find(m, n, "type") != NULL);
+}
+
 static void read_members(const struct jscan_member *m, size_t n, struct adapter_error *e)
 {
-	copy_message(jscan_find(m, n, "message"), e);
+	copy_message(message_in(m, n), e);
 	copy_text(jscan_find(m, n, "code"), e->wire_code, sizeof(e->wire_code));
 	copy_text(jscan_find(m, n, "type"), e->type, sizeof(e->type));
 	copy_text(jscan_find(m, n, "param"), e->param, sizeof(e->param));

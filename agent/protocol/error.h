@@ -22,6 +22,9 @@ struct adapter_error {
 	char message[ADAPTER_TEXT_MAX];
 };
 
+// Whether a document that is no answer is an error in one of the shapes that are read here: "error",
+// "object":"error", a message beside a code or a type, or FastAPI's "detail".
+bool adapter_is_error(struct slice body);
 // of: the vendor, or the engine of a self-hosted instance. status: of the answer, or the one an error
 // under a good status stands for; 0, or below 400: it is read from the error's code and type. secret:
 // the key in clear (may be empty): its text never passes.

@@ -197,10 +197,13 @@ def error(code=None, kind=None, message="the words of it"):
 
 
 CALLERS = [error("context_length_exceeded", "invalid_request_error"), error(400), error("422"),
-           error(None, "invalid_request_error"), error("content_policy_violation")]
+           error(None, "invalid_request_error"), error("content_policy_violation"),
+           {"object": "error", "message": "the words of it", "type": "BadRequestError", "code": 400},
+           {"code": "InvalidParameter", "message": "the words of it", "request_id": "r"},
+           {"code": 422, "msg": "the words of it"}]
 
 
-@pytest.mark.parametrize("doc", CALLERS, ids=lambda d: str(d["error"]["code"]))
+@pytest.mark.parametrize("doc", CALLERS, ids=lambda d: str(d.get("error", d)["code"]))
 @pytest.mark.parametrize("form", ["whole", "document", "event"])
 def test_a_callers_fault_under_200_is_the_callers(agent, serve, doc, form):
     """Told once, with its words; the next target is not paid; whoever comes next is served."""

@@ -452,6 +452,24 @@ static void what_servers_say_is_understood(void **state UNUSED)
 	}
 }
 
+static void what_is_an_error(void **state UNUSED)
+{
+	static const char *const are[] = {"{\"error\":{\"message\":\"m\"}}", "{\"error\":\"m\"}",
+		"{\"object\":\"error\",\"message\":\"m\"}", "{\"detail\":\"m\"}",
+		"{\"code\":\"C\",\"message\":\"m\"}", "{\"code\":7,\"msg\":\"mm\"}"};
+	static const char *const are_none[] = {"", "{}", "[]", "m", "{\"error\":null}",
+		"{\"error\":false}", "{\"error\":\"\"}", "{\"message\":\"m\"}",
+		"{\"choices\":[],\"error\":{\"message\":\"m\"}}", "{\"code\":0,\"message\":\"\"}",
+		"{\"type\":\"x\",\"message\":{\"role\":\"assistant\"}}", "{\"type\":\"ping\"}",
+		"{\"object\":\"chat.completion.chunk\"}"};
+	for (size_t i = 0; i < ARRAY_LEN(are); i++)
+		if (!adapter_is_error(slice_of(are[i])))
+			fail_msg("%s", are[i]);
+	for (size_t i = 0; i < ARRAY_LEN(are_none); i++)
+		if (adapter_is_error(slice_of(are_none[i])))
+			fail_msg("%s", are_none[i]);
+}
+
 // The finer of what is read: fractions of a second, dates; and how long a busy one is left alone.
 static void waits_are_read(void **state UNUSED)
 {
@@ -546,6 +564,7 @@ int main(void)
 		cmocka_unit_test(reads_no_further_than_the_answer),
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(what_servers_say_is_understood),
+		cmocka_unit_test(what_is_an_error),
 		cmocka_unit_test(waits_are_read),
 		cmocka_unit_test(test_words_of_others),
 		cmocka_unit_test(test_long_messages_are_cut),
