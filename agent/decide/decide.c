@@ -145,7 +145,7 @@ static enum skip judge_fit(const struct candidate *c, const struct decide_reques
 			: NULL;
 		// Of several none is chosen for the caller.
 		bool several = UNLIKELY(m != NULL) && (m->n > 1 || m->more);
-		return several && (req->named == NULL || !live_models_find(m, req->named))
+		return several && (req->named == NULL || live_models_find(m, req->named) == NULL)
 			? SKIP_MODEL_UNKNOWN
 			: SKIP_NONE;
 	}

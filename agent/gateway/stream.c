@@ -356,12 +356,12 @@ static void answered_whole(struct gw_call *c, const struct upstream_response *re
 		.body = str_slice(&c->instead),
 		.at_s = c->wall_ms / 1000,
 		.serial = c->serial};
-	struct adapter_answer answer;
 	if (!c->in.stream || c->in.offer == OFFER_TRANSCRIPTIONS) {
 		c->send.stream = false;
 		gw_take_answer(c, res, got.body);
 		return;
 	}
+	struct adapter_answer answer;
 	enum answer_kind kind = c->adapter->parse(c->call, &got, &c->scratch, &answer);
 	if (kind == ANSWER_ERROR || (kind == ANSWER_BAD && adapter_is_error(got.body))) {
 		gw_attempt_refused(c, kind == ANSWER_ERROR ? answer.status : 0, res->retry_after,

@@ -43,9 +43,9 @@ static int64_t window_of(const struct jscan_member *m, size_t n)
 			return v;
 	}
 	const struct jscan_member *meta = jscan_find(m, n, "meta");
-	struct jscan_member in[MEMBERS_MAX];
 	if (meta == NULL || meta->type != JS_OBJECT)
 		return 0;
+	struct jscan_member in[MEMBERS_MAX];
 	return figure(in, members(meta->value, in), "n_ctx");
 }
 
@@ -72,7 +72,7 @@ static bool read_one(const struct jscan_member *m, size_t n, const char *name,
 
 struct live_models *models_read(struct slice body, bool *ret_props)
 {
-	struct jscan_member top[MEMBERS_MAX], m[MEMBERS_MAX];
+	struct jscan_member top[MEMBERS_MAX];
 	size_t top_n = members(body, top);
 	const struct jscan_member *list = jscan_find(top, top_n, "data");
 	const char *name = list != NULL ? "id" : "name";
@@ -89,6 +89,7 @@ struct live_models *models_read(struct slice body, bool *ret_props)
 		return NULL;
 	}
 	struct slice rest = list->value, item;
+	struct jscan_member m[MEMBERS_MAX];
 	while (jscan_next(&rest, &item)) {
 		size_t n = members(item, m);
 		if (r->n == LIVE_MODELS_MAX) {

@@ -240,7 +240,7 @@ static enum err_code add_document(struct dialect_chat *c, const struct aj *block
 	struct str plain = STR_INIT, quoted = STR_INIT;
 	bool base64 = aj_is(&source, "type", "base64");
 	bool read = base64 && is_text(media) && add_base64(aj_text(&source, "data"), &plain) &&
-		utf8_valid(str_slice(&plain)) && memchr(plain.p, '\0', plain.n) == NULL;
+		utf8_valid(str_slice(&plain)) && memchr(str_text(&plain), '\0', plain.n) == NULL;
 	if (read) {
 		str_add_json(&quoted, str_slice(&plain));
 		add_title(block, text);

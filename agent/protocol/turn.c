@@ -25,8 +25,7 @@ void turn_release(struct turn *t)
 {
 	toolcalls_release(&t->tools);
 	str_release(&t->blank);
-	for (size_t i = 0; i < ARRAY_LEN(t->held); i++)
-		str_release(&t->held[i]);
+	str_release(&t->held);
 	str_release(&t->stop);
 	str_release(&t->said);
 	str_release(&t->items);
@@ -98,6 +97,19 @@ static bool in_call(const struct turn *t)
 		(t->tool + 1 < t->tools.n || !toolcall_is_whole(&t->tools.v[t->tool]));
 }
 
+static void hold(struct turn *t, enum turn_kind kind, struct slice inner)
+{
+	if (t->held.n > 0 && t->held_kind == kind)
+		str_cut(&t->held, t->held.n - 1);
+	else if (aj_is_blank(inner))
+		return;
+	else
+		str_add_c(&t->held, (char)kind);
+	t->held_kind = kind;
+	str_add_slice(&t->held, inner);
+	str_add_c(&t->held, '\0');
+}
+
 static void tell_held(struct turn *t, struct str *out);
 
 static void say(struct turn *t, enum turn_kind kind, struct slice inner, struct str *out)
@@ -110,8 +122,7 @@ static void say(struct turn *t, enum turn_kind kind, struct slice inner, struct 
 	}
 	bool blank = aj_is_blank(inner);
 	if (in_call(t)) {
-		if (!blank || t->held[kind].n > 0)
-			str_add_slice(&t->held[kind], inner);
+		hold(t, kind, inner);
 		return;
 	}
 	tell_held(t, out);
@@ -136,12 +147,14 @@ static void say(struct turn *t, enum turn_kind kind, struct slice inner, struct 
 
 static void tell_held(struct turn *t, struct str *out)
 {
-	for (size_t kind = 0; kind < ARRAY_LEN(t->held); kind++) {
-		struct str text = t->held[kind];
-		t->held[kind] = STR_INIT;
-		say(t, (enum turn_kind)kind, str_slice(&text), out);
-		str_release(&text);
+	struct str held = t->held;
+	struct slice rest = str_slice(&held);
+	t->held = STR_INIT;
+	while (rest.n > 0) {
+		struct slice run = slice_cut(&rest, '\0');
+		say(t, (enum turn_kind)run.p[0], (struct slice){run.p + 1, run.n - 1}, out);
 	}
+	str_release(&held);
 }
 
 // ---- what was said ----
@@ -240,9 +253,7 @@ static bool hear_choices(struct turn *t, struct slice json, const char *member, 
 		any |= told;
 		hear_end(t, &choice);
 	}
-	size_t kept = t->tools.bytes + t->said.n + t->items.n + t->blank.n;
-	for (size_t i = 0; i < ARRAY_LEN(t->held); i++)
-		kept += t->held[i].n;
+	size_t kept = t->tools.bytes + t->said.n + t->items.n + t->blank.n + t->held.n;
 	return any && kept <= TURN_BYTES_MAX;
 }
 

@@ -33,7 +33,8 @@ struct turn {
 	size_t told; // bytes of its arguments that were
 	enum turn_kind blank_kind; // of white space that waits for text
 	struct str blank;
-	struct str held[TURN_TOOL]; // by kind: said between the pieces of a tool call
+	struct str held; // said between the pieces of a tool call: runs of a kind, text and NUL
+	enum turn_kind held_kind; // of the last run
 	// of the completion
 	char id[80], model[128]; // as between quotes
 	char finish[24]; // finish_reason; "" not told

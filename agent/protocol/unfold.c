@@ -40,9 +40,9 @@ static void end_event(struct str *out, size_t from)
 // Calls of tools are told apart by their place in a stream.
 static void add_tools(struct str *out, struct slice list)
 {
+	add_member(out, SLICE("tool_calls"), SLICE("["));
 	struct slice item;
 	struct object call;
-	add_member(out, SLICE("tool_calls"), SLICE("["));
 	for (int i = 0; jscan_next(&list, &item); i++) {
 		if (!read_object(item, &call))
 			continue;
@@ -59,8 +59,8 @@ static void add_tools(struct str *out, struct slice list)
 
 static void add_delta(struct str *out, const struct jscan_member *message)
 {
-	struct object m;
 	add_member(out, SLICE("delta"), SLICE("{"));
+	struct object m;
 	if (message != NULL && message->type == JS_OBJECT && read_object(message->value, &m)) {
 		for (size_t i = 0; i < m.n; i++) {
 			bool tools = slice_eq_str(m.m[i].key, "tool_calls");

@@ -57,11 +57,11 @@ static void forms_of_lists(void **state UNUSED)
 static void many_and_long_ones_are_bounded(void **state UNUSED)
 {
 	struct str body = STR_INIT;
-	bool props;
 	str_add(&body, "{\"data\":[");
 	for (int i = 0; i < 1000; i++)
 		str_addf(&body, "%s{\"id\":\"m%d\"}", i > 0 ? "," : "", i);
 	str_add(&body, "]}");
+	bool props;
 	struct live_models *m = models_read(str_slice(&body), &props);
 	assert_true(m->n == LIVE_MODELS_MAX && m->more);
 	free(m);
