@@ -183,13 +183,7 @@ static enum err_code run_create(struct store_tx *tx, struct change *c, struct er
 void h_alert_rule_create(struct req *r)
 {
 	struct alert_rule *rule = arena_zalloc(&r->arena, 1, sizeof(*rule));
-	struct err err = {0};
-	if (jx_decode(&alert_rule_fields, r->body, change_limits(), JX_CREATE, &r->arena, rule,
-		    &err)) {
-		req_fail(r, &err);
-		return;
-	}
-	change_begin(r, run_create, rule);
+	change_begin_doc(r, &alert_rule_fields, rule, run_create);
 }
 
 static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err *err)

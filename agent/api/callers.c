@@ -248,11 +248,7 @@ static enum err_code run_client_create(struct store_tx *tx, struct change *c, st
 void h_client_create(struct req *r)
 {
 	struct client_doc *doc = arena_zalloc(&r->arena, 1, sizeof(*doc));
-	struct err err = {0};
-	if (jx_decode(&client_fields, r->body, change_limits(), JX_CREATE, &r->arena, doc, &err))
-		req_fail(r, &err);
-	else
-		change_begin(r, run_client_create, doc);
+	change_begin_doc(r, &client_fields, doc, run_client_create);
 }
 
 static enum err_code run_client_patch(struct store_tx *tx, struct change *c, struct err *err)
@@ -335,12 +331,7 @@ static enum err_code run_policy_put(struct store_tx *tx, struct change *c, struc
 void h_client_policy_put(struct req *r)
 {
 	struct client_policy *p = arena_zalloc(&r->arena, 1, sizeof(*p));
-	struct err err = {0};
-	if (jx_decode(&client_policy_fields, r->body, change_limits(), JX_CREATE, &r->arena, p,
-		    &err))
-		req_fail(r, &err);
-	else
-		change_begin(r, run_policy_put, p);
+	change_begin_doc(r, &client_policy_fields, p, run_policy_put);
 }
 
 static enum err_code run_token_create(struct store_tx *tx, struct change *c, struct err *err)

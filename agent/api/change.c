@@ -10,6 +10,7 @@
 #include "agent/store/idem.h"
 #include "agent/web/cond.h"
 #include "agent/web/idem.h"
+#include "shared/jx.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
@@ -218,16 +219,6 @@ void change_tell(struct req *r, const char *action, const char *object)
 	tell(r, EVENT_CONFIG, action, object, (struct slice){0}, FIELD_NONE);
 }
 
-// Before the closing brace of the answer.
-static void add_once(struct change *c)
-{
-	struct jw w = jw_to(&c->body);
-	c->body.n--;
-	w.comma = true;
-	jw_str(&w, c->once_name, c->once_value);
-	str_add_c(&c->body, '}');
-}
-
 static void done(struct store_job *job, enum err_code code)
 {
 	struct change *c = job->arg;
@@ -258,8 +249,13 @@ static void done(struct store_job *job, enum err_code code)
 		req_header_add(r, "Location", c->location);
 	if (c->replayed)
 		req_header_add(r, "Idempotent-Replayed", "true");
-	if (c->once_name != NULL && !c->replayed)
-		add_once(c);
+	if (c->once_name != NULL && !c->replayed) { // before the answer's closing brace
+		struct jw w = jw_to(&c->body);
+		c->body.n--;
+		w.comma = true;
+		jw_str(&w, c->once_name, c->once_value);
+		str_add_c(&c->body, '}');
+	}
 	if (c->status == 204)
 		req_reply(r, 204, NULL, (struct slice){0});
 	else
@@ -286,6 +282,15 @@ void change_submit(struct change *c)
 void change_begin(struct req *r, change_run_fn *run, void *arg)
 {
 	change_submit(change_new(r, run, arg));
+}
+
+void change_begin_doc(struct req *r, const struct field_set *fields, void *doc, change_run_fn *run)
+{
+	struct err err = {0};
+	if (jx_decode(fields, r->body, change_limits(), JX_CREATE, &r->arena, doc, &err))
+		req_fail(r, &err);
+	else
+		change_begin(r, run, doc);
 }
 
 void list_open(struct jw *w, struct str *out)

@@ -58,6 +58,9 @@ struct jscan_limits change_limits(void);
 void change_submit(struct change *c);
 // Both, for a change that needs nothing else said.
 void change_begin(struct req *r, change_run_fn *run, void *arg);
+// The same, once the body is decoded as a new document into `doc`, of the request's arena, which is the
+// change's arg (or its first member); otherwise the request fails with what is wrong with it.
+void change_begin_doc(struct req *r, const struct field_set *fields, void *doc, change_run_fn *run);
 // The event of a change of `object` that did not go through the store alone.
 void change_tell(struct req *r, const char *action, const char *object);
 // Opens and closes a list answer: {"items":[ … ],"total":N,"revision":R}.

@@ -212,13 +212,7 @@ static enum err_code run_rollback(struct store_tx *tx, struct change *c, struct 
 void h_feature_rollback(struct req *r)
 {
 	struct rollback_body *body = arena_zalloc(&r->arena, 1, sizeof(*body));
-	struct err err = {0};
-	if (jx_decode(&rollback_fields, r->body, change_limits(), JX_CREATE, &r->arena, body,
-		    &err)) {
-		req_fail(r, &err);
-		return;
-	}
-	change_begin(r, run_rollback, body);
+	change_begin_doc(r, &rollback_fields, body, run_rollback);
 }
 
 void h_change_list(struct req *r)

@@ -321,14 +321,8 @@ static enum err_code run_rotate(struct store_tx *tx, struct change *c, struct er
 void h_key_rotate(struct req *r)
 {
 	struct rotate_body *body = arena_zalloc(&r->arena, 1, sizeof(*body));
-	struct err err = {0};
-	if (named_key(r) == NULL)
-		return;
-	if (jx_decode(&rotate_fields, r->body, change_limits(), JX_CREATE, &r->arena, body, &err)) {
-		req_fail(r, &err);
-		return;
-	}
-	change_begin(r, run_rotate, body);
+	if (named_key(r) != NULL)
+		change_begin_doc(r, &rotate_fields, body, run_rotate);
 }
 
 static enum err_code run_wish(struct store_tx *tx, struct change *c, struct err *err)
