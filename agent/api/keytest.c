@@ -147,12 +147,6 @@ static void look_expiry(struct keytest *t)
 			  : _("it expires soon: make a new one and rotate"));
 }
 
-static bool same_account(const struct keytest *t, const struct vendor_key *other)
-{
-	return t->doc->account != NULL && other->account != NULL &&
-		strcmp(t->doc->account, other->account) == 0;
-}
-
 // Another stored key of this vendor that is this one again, or draws on the same account. org: hash
 // of the organisation the vendor named, 0 none.
 static void look_duplicates(struct keytest *t, const char *fingerprint, uint64_t org)
@@ -169,7 +163,9 @@ static void look_duplicates(struct keytest *t, const char *fingerprint, uint64_t
 				_("one key may serve several services: use its \"services\""));
 			return;
 		}
-		if (same_account(t, &k->doc) || (org && atomic_load(&k->live->org) == org)) {
+		bool same_account = t->doc->account != NULL && k->doc.account != NULL &&
+			strcmp(t->doc->account, k->doc.account) == 0;
+		if (same_account || (org && atomic_load(&k->live->org) == org)) {
 			check(t, "account", "warn", 0,
 				arena_printf(&t->r->arena, _("the same account as %s"), k->ref),
 				_("the vendor's limits are per account: this key does not add to "
@@ -279,25 +275,6 @@ static void look_models(struct keytest *t, const struct upstream_response *res, 
 
 static void try_region(struct keytest *t);
 
-static bool is_plan_key(const struct keytest *t)
-{
-	struct slice bytes = secret_bytes(&t->secret);
-	return strcmp(t->doc->vendor, "aliyun") == 0 && slice_starts(bytes, "sk-sp-");
-}
-
-static void no_region(struct keytest *t)
-{
-	if (t->barred)
-		check(t, "region", "warn", 0,
-			_("the vendor's other regions were not asked: a stored secret goes to another "
-			  "address only by an admin"),
-			_("ask an admin, or test with the secret itself: POST /api/v1/keys/test"));
-	else if (t->regions_n > 1)
-		check(t, "region", "fail", 0, _("no other region of the vendor takes it either"),
-			_("is it complete, and not revoked at the vendor?"));
-	finish(t);
-}
-
 static void region_done(void *arg, enum up_end end, const struct upstream_response *res,
 	struct slice body UNUSED, const struct err *err UNUSED)
 {
@@ -371,7 +348,17 @@ static void try_region(struct keytest *t)
 			REGION_TIMEOUT_MS, &callbacks);
 		return;
 	}
-	no_region(t);
+
+	// None is left.
+	if (t->barred)
+		check(t, "region", "warn", 0,
+			_("the vendor's other regions were not asked: a stored secret goes to another "
+			  "address only by an admin"),
+			_("ask an admin, or test with the secret itself: POST /api/v1/keys/test"));
+	else if (t->regions_n > 1)
+		check(t, "region", "fail", 0, _("no other region of the vendor takes it either"),
+			_("is it complete, and not revoked at the vendor?"));
+	finish(t);
 }
 
 // True when other addresses are asked first, and the end comes later.
@@ -433,9 +420,10 @@ static bool refused(struct keytest *t, const struct upstream_response *res, stru
 			_("the vendor did not say whether it takes this key"));
 		return true;
 	}
+	bool of_plan = strcmp(t->doc->vendor, "aliyun") == 0 &&
+		slice_starts(secret_bytes(&t->secret), "sk-sp-");
 	check(t, "key accepted", "fail", res->ttfb_us, text,
-		is_plan_key(t)
-			? _("keys that begin with sk-sp- belong to a plan with an address of its own: set "
+		of_plan ? _("keys that begin with sk-sp- belong to a plan with an address of its own: set "
 			    "base_url to it")
 			: t->row->local
 			? _("the instance refuses this credential")
@@ -478,13 +466,6 @@ static const char *network_kind(enum up_end end, const char *why, const char **r
 	return end == UP_CONNECT ? "unreachable" : "cut";
 }
 
-static void unreachable(struct keytest *t, enum up_end end, const struct err *err)
-{
-	const char *why = err != NULL && err->message[0] ? err->message : up_end_name(end), *hint;
-	const char *kind = network_kind(end, why, &hint);
-	check(t, "connect", "fail", 0, arena_printf(&t->r->arena, "%s: %s", kind, why), hint);
-}
-
 static void done(void *arg, enum up_end end, const struct upstream_response *res, struct slice body,
 	const struct err *err)
 {
@@ -492,7 +473,10 @@ static void done(void *arg, enum up_end end, const struct upstream_response *res
 	bool over = true;
 	t->call = NULL;
 	if (end != UP_OK || res == NULL) {
-		unreachable(t, end, err);
+		const char *why = err != NULL && err->message[0] ? err->message : up_end_name(end);
+		const char *hint, *kind = network_kind(end, why, &hint);
+		check(t, "connect", "fail", 0, arena_printf(&t->r->arena, "%s: %s", kind, why),
+			hint);
 	} else {
 		check(t, "connect", "ok", res->connect_us, t->url.origin, NULL);
 		if (res->status == 200) {

@@ -75,14 +75,6 @@ static void write_agent(struct jw *w, const struct req *r)
 	jw_obj_end(w);
 }
 
-static void write_services(struct jw *w, const struct req *r)
-{
-	jw_arr(w, "services");
-	for (int i = 0; i < SVC_COUNT; i++)
-		services_write_platform(w, r->agent, r->snap, (enum service_id)i);
-	jw_arr_end(w);
-}
-
 // Steps before the first one with traffic are left out, or an idle agent's document would grow.
 static void write_spark(struct jw *w, const char *key, struct req *r, enum figure fig)
 {
@@ -129,21 +121,18 @@ static void write_traffic(struct jw *w, struct req *r)
 	jw_obj_end(w);
 }
 
-// What an operator has chosen, or has not set up yet, is no trouble.
-static bool is_trouble(enum skip s)
-{
-	return s != SKIP_NONE && !skip_is(s, SKIPS_WISH) && s != SKIP_CAPABILITY_MISSING &&
-		s != SKIP_CONCURRENCY_FULL;
-}
-
 static const char *feature_state(const struct feature_obj *f, const struct decision *d,
 	size_t *ret_ok)
 {
 	bool trouble = false;
 	*ret_ok = 0;
 	for (size_t i = 0; i < d->n; i++) {
-		*ret_ok += d->v[i].skip == SKIP_NONE;
-		trouble = trouble || is_trouble(d->v[i].skip);
+		// What an operator has chosen, or has not set up yet, is no trouble.
+		enum skip skip = d->v[i].skip;
+		*ret_ok += skip == SKIP_NONE;
+		trouble = trouble ||
+			(skip != SKIP_NONE && !skip_is(skip, SKIPS_WISH) &&
+				skip != SKIP_CAPABILITY_MISSING && skip != SKIP_CONCURRENCY_FULL);
 	}
 	if (!f->doc.enabled)
 		return "OFF";
@@ -152,54 +141,37 @@ static const char *feature_state(const struct feature_obj *f, const struct decis
 	return trouble ? "WARN" : "OK";
 }
 
-static void write_feature(struct jw *w, struct req *r, const struct feature_obj *f,
-	struct decision *d)
-{
-	size_t ok = 0;
-	int64_t now_us = clock_mono_us();
-	decide_plain(snapshot_route(r->snap, f), now_us, clock_wall_ms(), d);
-	struct history_sum minute = history_sum(r->agent->history, slice_of(f->doc.name), now_us,
-		60);
-	struct history_sum minutes = history_sum(r->agent->history, slice_of(f->doc.name), now_us,
-		300);
-	jw_obj(w, NULL);
-	jw_str(w, "feature", f->doc.name);
-	jw_str(w, "state", feature_state(f, d, &ok));
-	jw_str(w, "strategy", strategy_names[f->doc.strategy]);
-	jw_num(w, "rate", per_second(minute.requests, minute.seconds));
-	jw_num(w, "error_pct", pct(minutes.errors, minutes.requests));
-	jw_num(w, "p95_ms", round2(minutes.p95_ms));
-	jw_int(w, "candidates", (int64_t)d->n);
-	jw_int(w, "candidates_ok", (int64_t)ok);
-	jw_obj_end(w);
-}
-
 static void write_routes(struct jw *w, struct req *r)
 {
 	struct decision *d = arena_alloc(&r->arena, sizeof(*d));
+	struct history *h = r->agent->history;
 	size_t n = 0;
 	const struct feature_obj **all = features_by_name(r, &n);
 	jw_arr(w, "routes");
-	for (size_t i = 0; i < n; i++)
-		write_feature(w, r, all[i], d);
+	for (size_t i = 0; i < n; i++) {
+		const struct feature_obj *f = all[i];
+		size_t ok = 0;
+		int64_t now_us = clock_mono_us();
+		decide_plain(snapshot_route(r->snap, f), now_us, clock_wall_ms(), d);
+		struct slice name = slice_of(f->doc.name);
+		struct history_sum minute = history_sum(h, name, now_us, 60);
+		struct history_sum minutes = history_sum(h, name, now_us, 300);
+
+		jw_obj(w, NULL);
+		jw_str(w, "feature", f->doc.name);
+		jw_str(w, "state", feature_state(f, d, &ok));
+		jw_str(w, "strategy", strategy_names[f->doc.strategy]);
+		jw_num(w, "rate", per_second(minute.requests, minute.seconds));
+		jw_num(w, "error_pct", pct(minutes.errors, minutes.requests));
+		jw_num(w, "p95_ms", round2(minutes.p95_ms));
+		jw_int(w, "candidates", (int64_t)d->n);
+		jw_int(w, "candidates_ok", (int64_t)ok);
+		jw_obj_end(w);
+	}
 	jw_arr_end(w);
 }
 
 // --- keys and instances: counts, and the troubled ones by name ---
-
-static void write_key_problem(struct jw *w, const struct key_obj *k, enum key_standing standing,
-	int64_t now_us, int64_t now_ms)
-{
-	int64_t until_us = key_standing_until_us(k, standing);
-	jw_obj(w, NULL);
-	jw_str(w, "key", k->ref);
-	jw_str(w, "state", key_standing_row(standing)->name);
-	if (until_us > now_us) // to the second, or it would change with every look
-		jw_time(w, "until", (now_ms + (until_us - now_us) / 1000) / 1000 * 1000);
-	else
-		jw_null(w, "until");
-	jw_obj_end(w);
-}
 
 static void write_keys(struct jw *w, const struct snapshot *snap)
 {
@@ -217,8 +189,18 @@ static void write_keys(struct jw *w, const struct snapshot *snap)
 		enum key_use use = key_standing_row(standing)->use;
 		by_state[standing]++;
 		// What the operator turned off is nothing to see to.
-		if (use != KEY_USABLE && use != KEY_OFF && problems++ < PROBLEMS_MAX)
-			write_key_problem(w, value, standing, now_us, now_ms);
+		if (use == KEY_USABLE || use == KEY_OFF || problems++ >= PROBLEMS_MAX)
+			continue;
+		const struct key_obj *k = value;
+		int64_t until_us = key_standing_until_us(k, standing);
+		jw_obj(w, NULL);
+		jw_str(w, "key", k->ref);
+		jw_str(w, "state", key_standing_row(standing)->name);
+		if (until_us > now_us) // to the second, or it would change with every look
+			jw_time(w, "until", (now_ms + (until_us - now_us) / 1000) / 1000 * 1000);
+		else
+			jw_null(w, "until");
+		jw_obj_end(w);
 	}
 	jw_arr_end(w);
 	jw_obj(w, "by_state");
@@ -226,18 +208,6 @@ static void write_keys(struct jw *w, const struct snapshot *snap)
 		if (by_state[i] > 0)
 			jw_int(w, key_standing_row((enum key_standing)i)->name, by_state[i]);
 	jw_obj_end(w);
-	jw_obj_end(w);
-}
-
-static void write_instance_problem(struct jw *w, const struct instance_obj *in, const char *state)
-{
-	char name[REF_MAX];
-	int64_t since = atomic_load(&in->live->health_since_wall_ms);
-	snprintf(name, sizeof(name), "%s/%s", in->doc.service, in->doc.id);
-	jw_obj(w, NULL);
-	jw_str(w, "instance", name);
-	jw_str(w, "state", state);
-	jw_time_or_null(w, "since", since);
 	jw_obj_end(w);
 }
 
@@ -256,8 +226,16 @@ static void write_instances(struct jw *w, const struct snapshot *snap)
 		enum instance_standing standing = instance_standing(value, now_us);
 		const struct instance_standing_row *row = instance_standing_row(standing);
 		by_state[standing]++;
-		if (row->use == INSTANCE_OUT && problems++ < PROBLEMS_MAX)
-			write_instance_problem(w, value, row->name);
+		if (row->use != INSTANCE_OUT || problems++ >= PROBLEMS_MAX)
+			continue;
+		const struct instance_obj *in = value;
+		char ref[REF_MAX];
+		snprintf(ref, sizeof(ref), "%s/%s", in->doc.service, in->doc.id);
+		jw_obj(w, NULL);
+		jw_str(w, "instance", ref);
+		jw_str(w, "state", row->name);
+		jw_time_or_null(w, "since", atomic_load(&in->live->health_since_wall_ms));
+		jw_obj_end(w);
 	}
 	jw_arr_end(w);
 	jw_obj(w, "by_state");
@@ -289,53 +267,44 @@ static void write_usage(struct jw *w, const struct req *r)
 	jw_obj_end(w);
 }
 
-// Who calls without a key is told of while none is asked for: the first client locks them out.
-static void write_clients(struct jw *w, const struct req *r)
-{
-	jw_obj(w, "clients");
-	jw_int(w, "total", (int64_t)r->snap->clients.n);
-	jw_bool(w, "required", r->snap->clients_required);
-	keyless_write(r->agent->keyless, w, clock_mono_us());
-	jw_obj_end(w);
-}
-
-static void write_tasks(struct jw *w, const struct req *r)
-{
-	int64_t n[TASK_STATES];
-	tasks_counts(r->agent->tasks, n);
-	jw_obj(w, "tasks");
-	for (int i = 0; i < TASK_STATES; i++)
-		jw_int(w, task_state_names[i], n[i]);
-	jw_obj_end(w);
-}
-
-static void write_series(struct jw *w, const struct req *r)
-{
-	struct metrics_room room = metrics_room(r->agent->metrics);
-	jw_obj(w, "metrics");
-	jw_int(w, "series_max", METRIC_SERIES_MAX);
-	jw_int(w, "series_dropped", (int64_t)room.missing);
-	jw_obj_end(w);
-}
-
 void h_status(struct req *r)
 {
+	const struct agent *a = r->agent;
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
 	jw_obj(&w, NULL);
 	write_agent(&w, r);
-	write_services(&w, r);
+	jw_arr(&w, "services");
+	for (int i = 0; i < SVC_COUNT; i++)
+		services_write_platform(&w, a, r->snap, (enum service_id)i);
+	jw_arr_end(&w);
 	write_traffic(&w, r);
-	refusals_write_status(r->agent->refusals, &w, clock_mono_us());
-	write_clients(&w, r);
+	refusals_write_status(a->refusals, &w, clock_mono_us());
+
+	// Who calls without a key is told of while none is asked for: the first client locks them out.
+	jw_obj(&w, "clients");
+	jw_int(&w, "total", (int64_t)r->snap->clients.n);
+	jw_bool(&w, "required", r->snap->clients_required);
+	keyless_write(a->keyless, &w, clock_mono_us());
+	jw_obj_end(&w);
 	write_routes(&w, r);
 	write_keys(&w, r->snap);
 	write_instances(&w, r->snap);
-	alerts_write_status(r->agent->alerts, &w);
-	keyhealth_write_status(r->agent->keyhealth, &w);
+	alerts_write_status(a->alerts, &w);
+	keyhealth_write_status(a->keyhealth, &w);
 	write_usage(&w, r);
-	write_tasks(&w, r);
-	write_series(&w, r);
+
+	int64_t tasks[TASK_STATES];
+	tasks_counts(a->tasks, tasks);
+	jw_obj(&w, "tasks");
+	for (int i = 0; i < TASK_STATES; i++)
+		jw_int(&w, task_state_names[i], tasks[i]);
+	jw_obj_end(&w);
+
+	jw_obj(&w, "metrics");
+	jw_int(&w, "series_max", METRIC_SERIES_MAX);
+	jw_int(&w, "series_dropped", (int64_t)metrics_room(a->metrics).missing);
+	jw_obj_end(&w);
 	jw_obj_end(&w);
 	char etag[24];
 	snprintf(etag, sizeof(etag), "\"s%016llx\"",
