@@ -176,20 +176,16 @@ static size_t text_size(const struct route *route, const struct decide_request *
 	return size;
 }
 
-// No strategy reads the success rate, so the live path leaves it to those few that are recorded.
-static double ok_rate_of(const struct candidate *c, const struct verdict *v, int64_t at_us)
-{
-	if (!isnan(v->view.ok_rate) || c->pair == NULL)
-		return v->view.ok_rate;
-	return live_window(c->pair, at_us, 300).ok_rate;
-}
-
 static void pack_one(struct packed *p, struct text *t, const struct route *route,
 	const struct decide_request *req, const struct decision *d, size_t i, int64_t wall_ms)
 {
 	const struct candidate *c = &route->v[i];
 	const struct verdict *v = &d->v[i];
 	int64_t at_us = d->at_us;
+	// No strategy reads the success rate, so the live path leaves it to those few that are recorded.
+	double ok_rate = isnan(v->view.ok_rate) && c->pair != NULL
+		? live_window(c->pair, at_us, 300).ok_rate
+		: v->view.ok_rate;
 	*p = (struct packed){
 		.name = text_put(t, c->name),
 		.detail = text_put(t, denied_for(route, req, d, i)),
@@ -201,7 +197,7 @@ static void pack_one(struct packed *p, struct text *t, const struct route *route
 		.status = v->view.status,
 		.share = (float)v->share,
 		.p95_ms = (float)v->view.p95_ms,
-		.ok_rate = (float)ok_rate_of(c, v, at_us),
+		.ok_rate = (float)ok_rate,
 		.kind = (uint8_t)c->target->kind,
 		.tier = (uint8_t)c->tier,
 		.skip = (uint8_t)v->skip,
@@ -367,23 +363,6 @@ static void skip_detail(const struct decision_record *r, const struct packed *p,
 		snprintf(buf, size, "HTTP %d", p->status);
 }
 
-static void write_skips(struct jw *w, const struct decision_record *r, const struct packed *p)
-{
-	char detail[160];
-	skip_detail(r, p, detail, sizeof(detail));
-	jw_arr(w, "skips");
-	jw_obj(w, NULL);
-	jw_str(w, "code", skip_name(p->skip));
-	if (p->since_wall_ms != 0)
-		jw_time(w, "since", p->since_wall_ms);
-	if (p->until_wall_ms > r->wall_ms)
-		jw_time(w, "until", p->until_wall_ms);
-	if (detail[0] != '\0')
-		jw_str(w, "detail", detail);
-	jw_obj_end(w);
-	jw_arr_end(w);
-}
-
 static void write_candidate(struct jw *w, const struct decision_record *r, const struct packed *p)
 {
 	jw_obj(w, NULL);
@@ -391,7 +370,19 @@ static void write_candidate(struct jw *w, const struct decision_record *r, const
 	jw_str(w, "kind", target_kind_names[p->kind]);
 	jw_bool(w, "eligible", p->skip == SKIP_NONE);
 	if (p->skip != SKIP_NONE) {
-		write_skips(w, r, p);
+		char detail[160];
+		skip_detail(r, p, detail, sizeof(detail));
+		jw_arr(w, "skips");
+		jw_obj(w, NULL);
+		jw_str(w, "code", skip_name(p->skip));
+		if (p->since_wall_ms != 0)
+			jw_time(w, "since", p->since_wall_ms);
+		if (p->until_wall_ms > r->wall_ms)
+			jw_time(w, "until", p->until_wall_ms);
+		if (detail[0] != '\0')
+			jw_str(w, "detail", detail);
+		jw_obj_end(w);
+		jw_arr_end(w);
 		jw_obj_end(w);
 		return;
 	}
@@ -524,16 +515,6 @@ static void ring_shift(struct ring *g)
 	decision_drop(r);
 }
 
-static void ring_push(struct ring *g, struct decision_record *r, int64_t wall_ms)
-{
-	while (g->n > 0 &&
-		(g->n == g->cap || g->bytes + r->size > g->bytes_max ||
-			(*ring_at(g, 0))->wall_ms < wall_ms - DECISIONS_KEEP_MS))
-		ring_shift(g);
-	*ring_at(g, g->n++) = r;
-	g->bytes += r->size;
-}
-
 static void ring_free(struct ring *g)
 {
 	while (g->n > 0)
@@ -573,7 +554,12 @@ static bool sample_due(struct decisions *d, int64_t wall_ms)
 static void ring_add(struct decisions *d, struct ring *g, struct decision_record *r)
 {
 	pthread_mutex_lock(&d->lock);
-	ring_push(g, r, r->wall_ms);
+	while (g->n > 0 &&
+		(g->n == g->cap || g->bytes + r->size > g->bytes_max ||
+			(*ring_at(g, 0))->wall_ms < r->wall_ms - DECISIONS_KEEP_MS))
+		ring_shift(g);
+	*ring_at(g, g->n++) = r;
+	g->bytes += r->size;
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -638,21 +624,14 @@ struct decision_record *decisions_find(struct decisions *d, struct slice id, int
 	return ret;
 }
 
-static bool wanted(const struct decision_record *r, struct slice feature, int64_t before_ms,
-	int64_t wall_ms)
-{
-	if (r->wall_ms >= before_ms || r->wall_ms < wall_ms - DECISIONS_KEEP_MS)
-		return false;
-	return feature.n == 0 || slice_eq_str(feature, text_at(r, r->feature));
-}
-
 // Next record of the ring, going back in time from *i; NULL at its end.
 static struct decision_record *step_back(const struct ring *g, size_t *i, struct slice feature,
 	int64_t before_ms, int64_t wall_ms)
 {
 	while (*i > 0) {
 		struct decision_record *r = *ring_at(g, *i - 1);
-		if (wanted(r, feature, before_ms, wall_ms))
+		if (r->wall_ms < before_ms && r->wall_ms >= wall_ms - DECISIONS_KEEP_MS &&
+			(feature.n == 0 || slice_eq_str(feature, text_at(r, r->feature))))
 			return r;
 		(*i)--;
 	}

@@ -126,20 +126,16 @@ static int64_t sane(int64_t n)
 	return n > 0 ? MIN_OF(n, LEDGER_QUANTITY_MAX) : 0;
 }
 
-static bool quantities_unknown(const struct price_usage *u)
-{
-	return u->in < 0 && u->out < 0 && u->images < 0 && u->chars < 0 && u->audio_ms < 0;
-}
-
 static struct usage_sum sum_of(const struct ledger_entry *e)
 {
 	const struct price_usage *u = &e->usage;
+	bool unknown = u->in < 0 && u->out < 0 && u->images < 0 && u->chars < 0 && u->audio_ms < 0;
 	struct usage_sum s = {.requests = e->first,
 		.attempts = 1,
 		.failures = e->failed,
 		.streamed = e->streamed,
 		.interrupted = e->interrupted,
-		.usage_unknown = e->used && quantities_unknown(u),
+		.usage_unknown = e->used && unknown,
 		.tokens_in = sane(u->in),
 		.tokens_out = sane(u->out),
 		.tokens_cached = sane(u->cached),
@@ -155,13 +151,6 @@ static struct usage_sum sum_of(const struct ledger_entry *e)
 	return s;
 }
 
-// What was used is known, what it costs is not: a price is missing. Nobody bills one's own servers.
-static bool is_unpriced(const struct ledger_entry *e)
-{
-	return e->used && e->cost.source == COST_UNKNOWN && e->usage.source != COST_UNKNOWN &&
-		e->target != NULL && strncmp(e->target, "self/", 5) != 0;
-}
-
 void ledger_add(struct ledger *l, const struct ledger_entry *e)
 {
 	struct usage_key key = {.minute = e->wall_ms / 60000,
@@ -172,10 +161,14 @@ void ledger_add(struct ledger *l, const struct ledger_entry *e)
 			[USAGE_MODEL] = e->model},
 		.currency = e->used ? e->cost.currency : ""};
 	struct usage_sum s = sum_of(e);
+	// What was used is known, what it costs is not: a price is missing. Nobody bills one's own servers.
+	bool unpriced = e->used && e->cost.source == COST_UNKNOWN &&
+		e->usage.source != COST_UNKNOWN && e->target != NULL &&
+		strncmp(e->target, "self/", 5) != 0;
 	struct shard *shard = my_shard(l);
 	pthread_mutex_lock(&shard->lock);
 	usage_sum_add(&usage_table_at(&shard->rows, &key)->sum, &s);
-	shard->unpriced += is_unpriced(e);
+	shard->unpriced += unpriced;
 	pthread_mutex_unlock(&shard->lock);
 }
 
@@ -288,24 +281,6 @@ static void add_day(void *arg, const struct usage_key *key, const struct usage_s
 	add_money(d, &m);
 }
 
-static void turn_day(struct ledger *l, int64_t now_s)
-{
-	if (day_of(now_s) == l->day_s)
-		return;
-	l->day_s = day_of(now_s);
-	l->day = (struct ledger_day){0};
-}
-
-static void tell_signal(struct ledger *l, const struct usage_row *r)
-{
-	const char *target = r->key.by[USAGE_TARGET];
-	struct ledger_signal *g = &l->signal;
-	if (r->sum.cost_zero > 0) {
-		g->cost_zero += (uint64_t)r->sum.cost_zero;
-		snprintf(g->zero_target, sizeof(g->zero_target), "%s", target);
-	}
-}
-
 // The key under which a row goes on: its own, or that of all others when the hour has enough.
 static struct usage_key bound_key(struct ledger *l, const struct usage_row *r)
 {
@@ -330,14 +305,22 @@ static void take_row(struct ledger *l, const struct usage_row *r)
 	struct usage_key key = bound_key(l, r);
 	usage_sum_add(&usage_table_at(&l->open, &key)->sum, &r->sum);
 	tell_metrics(l, r);
-	tell_signal(l, r);
+	if (r->sum.cost_zero > 0) {
+		struct ledger_signal *g = &l->signal;
+		g->cost_zero += (uint64_t)r->sum.cost_zero;
+		snprintf(g->zero_target, sizeof(g->zero_target), "%s", r->key.by[USAGE_TARGET]);
+	}
 	if (day_of(r->key.minute * 60) == l->day_s)
 		add_day(&l->day, &r->key, &r->sum);
 }
 
 static void collect(struct ledger *l)
 {
-	turn_day(l, clock_wall_ms() / 1000);
+	int64_t today_s = day_of(clock_wall_ms() / 1000);
+	if (today_s != l->day_s) {
+		l->day_s = today_s;
+		l->day = (struct ledger_day){0};
+	}
 	for (size_t i = 0; i < SHARDS; i++) {
 		struct shard *shard = &l->shards[i];
 		size_t it = 0;
@@ -392,20 +375,6 @@ size_t ledger_waiting(struct ledger *l)
 
 // ---- writing, on the store thread ----
 
-static void drop_confirmed(struct ledger *l)
-{
-	uint64_t confirmed = atomic_load(&l->confirmed);
-	while (l->first != NULL && l->first->n <= confirmed) {
-		struct batch *b = l->first;
-		l->first = b->next;
-		if (l->first == NULL)
-			l->last = &l->first;
-		l->batches--;
-		l->batch_rows -= b->rows.n;
-		batch_free(b);
-	}
-}
-
 // Everything collected becomes one more batch; false when there is nothing.
 static bool freeze(struct ledger *l)
 {
@@ -433,7 +402,16 @@ static bool freeze(struct ledger *l)
 
 enum err_code ledger_write(struct ledger *l, struct store_tx *tx, struct err *err)
 {
-	drop_confirmed(l);
+	uint64_t confirmed = atomic_load(&l->confirmed);
+	while (l->first != NULL && l->first->n <= confirmed) {
+		struct batch *b = l->first;
+		l->first = b->next;
+		if (l->first == NULL)
+			l->last = &l->first;
+		l->batches--;
+		l->batch_rows -= b->rows.n;
+		batch_free(b);
+	}
 	// Those written before come first: one whose transaction was undone is written again.
 	for (struct batch *b = l->first; b != NULL; b = b->next) {
 		enum err_code code = store_usage_add(tx, l->boot, b->n, &b->rows, err);
