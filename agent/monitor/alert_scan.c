@@ -207,16 +207,6 @@ static double agent_value(const struct alert_scan *s, const struct alert_rule *r
 	}
 }
 
-// ---- reasons of refusals ----
-
-static void scan_refusals(const struct alert_scan *s, const struct alert_rule *rule)
-{
-	for (int i = 1; i < REFUSED_COUNT; i++)
-		tell(s, rule, refusal_row((enum refusal)i)->name,
-			(double)refusals_lately(s->agent->refusals, (enum refusal)i, s->now_us,
-				(int)rule->window_s));
-}
-
 void alert_scan(const struct alert_scan *s, const struct alert_rule *rule)
 {
 	switch ((enum alert_scope)rule->scope) {
@@ -233,7 +223,10 @@ void alert_scan(const struct alert_scan *s, const struct alert_rule *rule)
 		scan_instances(s, rule);
 		break;
 	case SCOPE_REFUSAL:
-		scan_refusals(s, rule);
+		for (int i = 1; i < REFUSED_COUNT; i++)
+			tell(s, rule, refusal_row((enum refusal)i)->name,
+				(double)refusals_lately(s->agent->refusals, (enum refusal)i,
+					s->now_us, (int)rule->window_s));
 		break;
 	case SCOPE_AGENT:
 		tell(s, rule, "agent", agent_value(s, rule));

@@ -135,14 +135,6 @@ static struct outage of_key(const struct key_obj *k, int64_t now_us, int64_t wal
 	return o;
 }
 
-static struct outage of_instance(const struct instance_obj *in, int64_t now_us, int64_t wall_ms)
-{
-	struct outage o = {.mark = store_outage_mark_instance(in)};
-	if (instance_beat_late(in, now_us))
-		o.beat_ms = wall_ms - (now_us - atomic_load(&in->live->last_beat_us)) / 1000;
-	return o;
-}
-
 static bool near(int64_t a, int64_t b)
 {
 	return (a == 0) == (b == 0) && a - b <= SAME_MS && b - a <= SAME_MS;
@@ -185,24 +177,6 @@ static void look_for_reaping(struct outages *o, const struct instance_obj *in, i
 	snprintf(item.id, sizeof(item.id), "%s", in->live->id);
 	VEC_PUSH(&o->found, item);
 }
-
-// ---- rows of what is no more ----
-
-static void look_for_the_left(struct outages *o, const struct snapshot *snap)
-{
-	size_t it = 0;
-	struct slice name;
-	void *value;
-	while (o->found.n < BATCH_MAX && map_next(&o->saved, &it, &name, &value)) {
-		struct slice id = name, kind = slice_cut(&id, ':');
-		struct item item = {.kind = slice_eq_str(kind, "0") ? LIVE_KEY : LIVE_INSTANCE};
-		if (pmap_get(item.kind == LIVE_KEY ? snap->keys : snap->instances, id) != NULL)
-			continue;
-		snprintf(item.id, sizeof(item.id), "%.*s", SLICE_FMT(id));
-		VEC_PUSH(&o->found, item);
-	}
-}
-_Static_assert(LIVE_KEY == 0 && LIVE_INSTANCE == 1, "as rows name them");
 
 // ---- the store's part ----
 
@@ -287,12 +261,26 @@ static void find(struct outages *o)
 	}
 	while (pmap_next(snap->instances, &instances, NULL, &value)) {
 		const struct instance_obj *in = value;
-		struct outage now = of_instance(in, now_us, wall_ms);
+		struct outage now = {.mark = store_outage_mark_instance(in)};
+		if (instance_beat_late(in, now_us))
+			now.beat_ms = wall_ms -
+				(now_us - atomic_load(&in->live->last_beat_us)) / 1000;
 		look_at(o, LIVE_INSTANCE, in->live->id, &now, wall_ms);
 		look_for_reaping(o, in, now_us);
 	}
-	look_for_the_left(o, snap);
+	// Rows of what is no more.
+	size_t it = 0;
+	struct slice name;
+	while (o->found.n < BATCH_MAX && map_next(&o->saved, &it, &name, &value)) {
+		struct slice id = name, kind = slice_cut(&id, ':');
+		struct item item = {.kind = slice_eq_str(kind, "0") ? LIVE_KEY : LIVE_INSTANCE};
+		if (pmap_get(item.kind == LIVE_KEY ? snap->keys : snap->instances, id) != NULL)
+			continue;
+		snprintf(item.id, sizeof(item.id), "%.*s", SLICE_FMT(id));
+		VEC_PUSH(&o->found, item);
+	}
 }
+_Static_assert(LIVE_KEY == 0 && LIVE_INSTANCE == 1, "as rows name them");
 
 static void look(void *arg)
 {
