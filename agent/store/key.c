@@ -40,21 +40,6 @@ static void new_id(char id[ID_RANDOM + 5])
 	id[4 + ID_RANDOM] = '\0';
 }
 
-static void slug_of(const char *name, char *out)
-{
-	size_t n = 0;
-	for (; *name && n < SLUG_MAX; name++) {
-		char c = *name >= 'A' && *name <= 'Z' ? (char)(*name + 32) : *name;
-		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_')
-			out[n++] = c;
-		else if (n && out[n - 1] != '-')
-			out[n++] = '-';
-	}
-	while (n && out[n - 1] == '-')
-		n--;
-	out[n] = '\0';
-}
-
 static bool slug_free(struct store_tx *tx, const struct vendor_key *k, const char *slug)
 {
 	char ref[REF_MAX + 64];
@@ -68,7 +53,17 @@ static void pick_slug(struct store_tx *tx, const struct vendor_key *k, const cha
 	char slug[SLUG_MAX + 16])
 {
 	char base[SLUG_MAX + 1];
-	slug_of(k->key_name, base);
+	size_t n = 0;
+	for (const char *name = k->key_name; *name && n < SLUG_MAX; name++) {
+		char c = *name >= 'A' && *name <= 'Z' ? (char)(*name + 32) : *name;
+		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_')
+			base[n++] = c;
+		else if (n && base[n - 1] != '-')
+			base[n++] = '-';
+	}
+	while (n && base[n - 1] == '-')
+		n--;
+	base[n] = '\0';
 	snprintf(slug, SLUG_MAX + 16, "%s", *base ? base : id);
 	for (int i = 2; !slug_free(tx, k, slug) && i < SLUG_TRIES; i++)
 		snprintf(slug, SLUG_MAX + 16, "%s-%d", base, i);
@@ -248,38 +243,6 @@ static enum err_code seal_secret(struct store_tx *tx, const struct vendor_key *k
 	return code;
 }
 
-static enum err_code insert_row(struct store_tx *tx, const struct key_obj *k, struct slice folded,
-	const struct row_meta *m, const unsigned char mac[SEAL_MAC], struct err *err)
-{
-	struct slice envelope = {(const char *)k->sealed.p, k->sealed.n};
-	return DB_RUN(tx->db, err,
-		"INSERT INTO vendor_key(id,vendor,service,name_fold,slug,row_version,revision,doc,"
-		"envelope,fingerprint,masked,created_at,updated_at,rotated_at,updated_by,mac)"
-		" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		DB_T(k->doc.id), DB_T(k->doc.vendor), DB_T(key_service(&k->doc)), DB_S(folded),
-		DB_T(k->doc.slug), DB_I((int64_t)k->row_version), DB_I(m->revision),
-		DB_S(k->o.json), DB_B(envelope.p, envelope.n), DB_T(k->doc.fingerprint),
-		DB_T(k->doc.api_key_masked), DB_I(m->created_at), DB_I(m->updated_at),
-		DB_I(k->doc.rotated_at), DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
-}
-
-// An index is written with every statement that names its column: the name has one of its own.
-static enum err_code update_row(struct store_tx *tx, const struct key_obj *k, struct slice folded,
-	bool renamed, const struct row_meta *m, const unsigned char mac[SEAL_MAC], struct err *err)
-{
-	enum err_code code = DB_RUN(tx->db, err,
-		"UPDATE vendor_key SET slug=?,row_version=?,revision=?,doc=?,envelope=?,"
-		"fingerprint=?,masked=?,updated_at=?,rotated_at=?,updated_by=?,mac=? WHERE id=?",
-		DB_T(k->doc.slug), DB_I((int64_t)k->row_version), DB_I(m->revision),
-		DB_S(k->o.json), DB_B(k->sealed.p, k->sealed.n), DB_T(k->doc.fingerprint),
-		DB_T(k->doc.api_key_masked), DB_I(m->updated_at), DB_I(k->doc.rotated_at),
-		DB_S(m->updated_by), DB_B(mac, SEAL_MAC), DB_T(k->doc.id));
-	if (!code && renamed)
-		code = DB_RUN(tx->db, err, "UPDATE vendor_key SET name_fold=? WHERE id=?",
-			DB_S(folded), DB_T(k->doc.id));
-	return code;
-}
-
 static enum err_code write_row(struct store_tx *tx, const struct key_obj *k,
 	const struct key_obj *old, struct slice folded, const struct row_meta *m, struct err *err)
 {
@@ -289,11 +252,30 @@ static enum err_code write_row(struct store_tx *tx, const struct key_obj *k,
 	unsigned char mac[SEAL_MAC];
 	row_mac(tx->st->seal, parts, ARRAY_LEN(parts), mac);
 	if (old == NULL)
-		return insert_row(tx, k, folded, m, mac, err);
+		return DB_RUN(tx->db, err,
+			"INSERT INTO vendor_key(id,vendor,service,name_fold,slug,row_version,"
+			"revision,doc,envelope,fingerprint,masked,created_at,updated_at,rotated_at,"
+			"updated_by,mac) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			DB_T(k->doc.id), DB_T(k->doc.vendor), DB_T(key_service(&k->doc)),
+			DB_S(folded), DB_T(k->doc.slug), DB_I((int64_t)k->row_version),
+			DB_I(m->revision), DB_S(k->o.json), DB_B(k->sealed.p, k->sealed.n),
+			DB_T(k->doc.fingerprint), DB_T(k->doc.api_key_masked), DB_I(m->created_at),
+			DB_I(m->updated_at), DB_I(k->doc.rotated_at), DB_S(m->updated_by),
+			DB_B(mac, SEAL_MAC));
+	enum err_code code = DB_RUN(tx->db, err,
+		"UPDATE vendor_key SET slug=?,row_version=?,revision=?,doc=?,envelope=?,"
+		"fingerprint=?,masked=?,updated_at=?,rotated_at=?,updated_by=?,mac=? WHERE id=?",
+		DB_T(k->doc.slug), DB_I((int64_t)k->row_version), DB_I(m->revision),
+		DB_S(k->o.json), DB_B(k->sealed.p, k->sealed.n), DB_T(k->doc.fingerprint),
+		DB_T(k->doc.api_key_masked), DB_I(m->updated_at), DB_I(k->doc.rotated_at),
+		DB_S(m->updated_by), DB_B(mac, SEAL_MAC), DB_T(k->doc.id));
+	// An index is written with every statement that names its column: the name has one of its own.
 	fold_name(old->doc.key_name, &was);
-	bool renamed = !slice_eq(str_slice(&was), folded);
+	if (!code && !slice_eq(str_slice(&was), folded))
+		code = DB_RUN(tx->db, err, "UPDATE vendor_key SET name_fold=? WHERE id=?",
+			DB_S(folded), DB_T(k->doc.id));
 	str_release(&was);
-	return update_row(tx, k, folded, renamed, m, mac, err);
+	return code;
 }
 
 static const char *action_of(const struct vendor_key *k, const struct key_obj *old,
