@@ -50,34 +50,20 @@ static bool look(const char *dir, const char *name, char path[PATH_SIZE], struct
 	return stat(path, ret) == 0;
 }
 
-// Reading a FIFO would wait for somebody who writes.
-static enum err_code judge_files(const char *dir, struct err *err)
-{
-	char path[PATH_SIZE];
-	struct stat st;
-	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-		if (look(dir, kept[i], path, &st) && !S_ISREG(st.st_mode))
-			return err_set(err, ERR_CONFIG_INVALID, _("%s is no regular file"), path);
-	return ERR_OK;
-}
-
-// As they come from a backup, for instance.
-static void tighten(const char *dir)
-{
-	char path[PATH_SIZE];
-	struct stat st;
-	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-		if (look(dir, kept[i], path, &st) && (st.st_mode & 077) && chmod(path, 0600) == 0)
-			log_line(LOG_LVL_WARN, "mode_tightened", "file", path, NULL);
-}
-
 enum err_code state_dir_check(const char *dir, struct err *err)
 {
 	struct stat st;
 	if (stat(dir, &st) < 0)
 		return errno == ENOENT ? ERR_OK : refuse(err, dir, strerror(errno));
 	enum err_code code = judge(dir, &st, err);
-	return code ? code : judge_files(dir, err);
+	if (code)
+		return code;
+	// Reading a FIFO would wait for somebody who writes.
+	char path[PATH_SIZE];
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		if (look(dir, kept[i], path, &st) && !S_ISREG(st.st_mode))
+			return err_set(err, ERR_CONFIG_INVALID, _("%s is no regular file"), path);
+	return ERR_OK;
 }
 
 enum err_code state_dir_make(const char *dir, struct err *err)
@@ -97,9 +83,14 @@ enum err_code state_dir_make(const char *dir, struct err *err)
 				_("cannot make the state directory %s: %s"), dir, strerror(errno));
 	}
 	enum err_code code = state_dir_check(dir, err);
-	if (!code)
-		tighten(dir);
-	return code;
+	if (code)
+		return code;
+	// As they come from a backup, for instance.
+	struct stat st;
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		if (look(dir, kept[i], path, &st) && (st.st_mode & 077) && chmod(path, 0600) == 0)
+			log_line(LOG_LVL_WARN, "mode_tightened", "file", path, NULL);
+	return ERR_OK;
 }
 
 // ---- one agent alone ----
@@ -122,20 +113,6 @@ static long holder_of(const struct stat *st)
 	return holder;
 }
 
-static enum err_code held(const char *dir, int fd, struct err *err)
-{
-	struct stat st;
-	char who[80] = "";
-	if (fstat(fd, &st) == 0)
-		listen_process(holder_of(&st), who, sizeof(who));
-	err_set(err, ERR_CONFIG_INVALID, _("the state directory %s is in use by %s"), dir,
-		who[0] ? who : _("another process"));
-	err_hint(err, "%s",
-		_("one agent has one state directory: stop the other, or set "
-		  "YIJIAN_STATE_DIR"));
-	return err->code;
-}
-
 enum err_code state_dir_hold(const char *dir, int *ret_fd, struct err *err)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -146,9 +123,20 @@ enum err_code state_dir_hold(const char *dir, int *ret_fd, struct err *err)
 		*ret_fd = fd;
 		return ERR_OK;
 	}
-	enum err_code code = errno == EWOULDBLOCK ? held(dir, fd, err) : ERR_OK;
+	bool held = errno == EWOULDBLOCK;
+	struct stat st;
+	char who[80] = "";
+	if (held && fstat(fd, &st) == 0)
+		listen_process(holder_of(&st), who, sizeof(who));
 	close(fd);
-	return code;
+	if (!held)
+		return ERR_OK;
+	err_set(err, ERR_CONFIG_INVALID, _("the state directory %s is in use by %s"), dir,
+		who[0] ? who : _("another process"));
+	err_hint(err, "%s",
+		_("one agent has one state directory: stop the other, or set "
+		  "YIJIAN_STATE_DIR"));
+	return err->code;
 }
 
 // ---- before a start ----

@@ -230,15 +230,6 @@ static enum err_code file_load(struct settings *s, const char *path, bool must, 
 	return ERR_OK;
 }
 
-static void env_load(struct settings *s)
-{
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const char *text = getenv(rows[i].env);
-		if (text != NULL && text[0])
-			value_set(s, (int)i, slice_of(text), SET_BY_ENV);
-	}
-}
-
 static enum err_code flag_unknown(struct slice name, struct err *err)
 {
 	err_set(err, ERR_USAGE, _("unknown option: %.*s"), SLICE_FMT(name));
@@ -424,16 +415,14 @@ static const char *state_dir_default(struct settings *s)
 		: NULL;
 }
 
-static bool is_loopback(const char *host)
-{
-	return !strcmp(host, "localhost") || !strcmp(host, "::1") || !strncmp(host, "127.", 4);
-}
-
 bool settings_public(const struct settings *s, enum service_id service)
 {
-	for (size_t i = 0; i < s->listen_n[service]; i++)
-		if (!is_loopback(s->listen[service][i].host))
+	for (size_t i = 0; i < s->listen_n[service]; i++) {
+		const char *host = s->listen[service][i].host;
+		if (strcmp(host, "localhost") != 0 && strcmp(host, "::1") != 0 &&
+			strncmp(host, "127.", 4) != 0)
 			return true;
+	}
 	return false;
 }
 
@@ -485,11 +474,13 @@ enum err_code settings_load(struct settings *s, int argc, char **argv, const cha
 		file = getenv("YIJIAN_CONFIG");
 	if (!code)
 		code = file_load(s, file != NULL ? file : SETTINGS_FILE, file != NULL, err);
-	if (!code)
-		env_load(s);
-	for (size_t i = 0; !code && i < ARRAY_LEN(rows); i++)
+	for (size_t i = 0; !code && i < ARRAY_LEN(rows); i++) {
+		const char *env = getenv(rows[i].env);
+		if (env != NULL && env[0])
+			value_set(s, (int)i, slice_of(env), SET_BY_ENV);
 		if (flags.value[i].text != NULL)
 			value_set(s, (int)i, slice_of(flags.value[i].text), SET_BY_FLAG);
+	}
 	arena_release(&flags.arena);
 	for (size_t i = 0; !code && i < ARRAY_LEN(rows); i++)
 		code = apply(s, i, err);
