@@ -121,12 +121,6 @@ static enum err_code no_choice(struct decode *d, const struct field *f)
 	return ERR_FIELD_RANGE;
 }
 
-// Sets of letters that are narrower than they once were.
-static bool taken_before(enum field_charset cs)
-{
-	return cs == FC_CURRENCY || cs == FC_PATH;
-}
-
 static enum err_code text_in(struct decode *d, const struct field *f, const json_t *v,
 	struct slice *ret)
 {
@@ -135,7 +129,9 @@ static enum err_code text_in(struct decode *d, const struct field *f, const json
 		return wrong_type(d, _("a string"));
 	if (f->choices != NULL && field_choice(f, s) < 0)
 		return no_choice(d, f);
-	if (s.n && !field_charset_ok(f->charset, s) && !(d->stored && taken_before(f->charset)))
+	// Sets of letters that are narrower than they once were.
+	bool taken_before = d->stored && (f->charset == FC_CURRENCY || f->charset == FC_PATH);
+	if (s.n && !field_charset_ok(f->charset, s) && !taken_before)
 		return err_field(d->err, ERR_FIELD_CHARSET, d->path, "%s %s", d->path,
 			_(field_charset_text(f->charset)));
 	size_t n = utf8_count(s);

@@ -23,22 +23,10 @@ static const char *text_at(const struct jx *v, const char *path, const char *abs
 	return jx_str(jx_path(v, path), absent);
 }
 
-static void spark(const struct jx *points, struct str *out)
-{
-	static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-	size_t n = jx_len(points), from = n > SPARK_CELLS ? n - SPARK_CELLS : 0;
-	double max = 0;
-	for (size_t i = from; i < n; i++)
-		max = MAX_OF(max, jx_num(jx_at(points, i), 0));
-	for (size_t i = from; i < n; i++) {
-		double v = jx_num(jx_at(points, i), 0);
-		str_add(out, bars[max > 0 ? (int)(v / max * 7 + 0.5) : 0]);
-	}
-}
-
 static void traffic_line(struct cmd *c, const struct jx *s, const char *label, const char *now,
 	const char *history, const char *unit)
 {
+	static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 	struct str line = STR_INIT;
 	str_addf(&line, "  %-10s", label);
 	struct str value = STR_INIT;
@@ -46,7 +34,15 @@ static void traffic_line(struct cmd *c, const struct jx *s, const char *label, c
 	text_add_si(&value, v);
 	str_addf(&line, "%8s%-2s ", str_text(&value), isfinite(v) ? unit : "");
 	str_release(&value);
-	spark(jx_path(s, history), &line);
+	const struct jx *points = jx_path(s, history);
+	size_t n = jx_len(points), from = n > SPARK_CELLS ? n - SPARK_CELLS : 0;
+	double max = 0;
+	for (size_t i = from; i < n; i++)
+		max = MAX_OF(max, jx_num(jx_at(points, i), 0));
+	for (size_t i = from; i < n; i++) {
+		double one = jx_num(jx_at(points, i), 0);
+		str_add(&line, bars[max > 0 ? (int)(one / max * 7 + 0.5) : 0]);
+	}
 	while (line.n > 0 && line.p[line.n - 1] == ' ')
 		str_cut(&line, line.n - 1);
 	cmd_writef(c, "%s\n", str_text(&line));
@@ -409,17 +405,6 @@ static void doctor_agent(struct cmd *c, struct doctor *d)
 }
 
 // What is open to others, and what guards it.
-static void doctor_series(struct cmd *c, struct doctor *d, const struct jx *metrics)
-{
-	int64_t dropped = jx_int(jx_get(metrics, "series_dropped"), 0);
-	finding(d, _("metrics"), dropped ? "warn" : "ok",
-		dropped ? arena_printf(&c->arena, _("%lld series have no place"),
-				  (long long)dropped)
-			: _("every object has its series"),
-		dropped ? _("see yijian_metrics_series_dropped: some objects are missing in /metrics")
-			: NULL);
-}
-
 static void doctor_identity(struct cmd *c, struct doctor *d)
 {
 	struct client_call status = {.ep = EP_STATUS}, tokens = {.ep = EP_TOKEN_LIST};
@@ -442,7 +427,13 @@ static void doctor_identity(struct cmd *c, struct doctor *d)
 		names.n ? str_text(&names) : _("no: loopback only"),
 		names.n ? _("it is plain HTTP: put a TLS proxy before it, or bind 127.0.0.1")
 			: NULL);
-	doctor_series(c, d, jx_get(s.doc, "metrics"));
+	int64_t dropped = jx_int(jx_path(s.doc, "metrics.series_dropped"), 0);
+	finding(d, _("metrics"), dropped ? "warn" : "ok",
+		dropped ? arena_printf(&c->arena, _("%lld series have no place"),
+				  (long long)dropped)
+			: _("every object has its series"),
+		dropped ? _("see yijian_metrics_series_dropped: some objects are missing in /metrics")
+			: NULL);
 	size_t n = jx_len(jx_get(t.doc, "items"));
 	finding(d, _("tokens"), names.n && !n ? "fail" : "ok", arena_printf(&c->arena, "%zu", n),
 		names.n && !n
