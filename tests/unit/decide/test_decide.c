@@ -618,6 +618,39 @@ static void a_session_stays(void **state UNUSED)
 	test_route_free(t);
 }
 
+// A mark lies at its own place of its own list; what is no place marks nothing.
+static void marks_lie_at_their_place(void **state UNUSED)
+{
+	static const int places[] = {-1, 0, 1, 62, 63, 64, 65, DECIDE_MAX - 1, DECIDE_MAX};
+	for (size_t k = 0; k < ARRAY_LEN(places); k++) {
+		struct decide_request tried = test_request(), unfit = test_request();
+		unfit.unfit_why = tried.unfit_why = NULL;
+		decide_tried(&tried, places[k]);
+		decide_unfit(&unfit, places[k]);
+		for (int i = 0; i < DECIDE_MAX; i++) {
+			assert_int_equal(tried.attempted[i / 64] >> (i % 64) & 1, i == places[k]);
+			assert_int_equal(unfit.unfit[i / 64] >> (i % 64) & 1, i == places[k]);
+			assert_false(tried.unfit[i / 64] || unfit.attempted[i / 64]);
+		}
+		assert_null(unfit.unfit_why);
+	}
+}
+
+static void what_is_unfit_is_passed_over(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_WEIGHTED);
+	struct decide_request req = test_request();
+	for (int i = 0; i < 3; i++)
+		test_route_key(t, 1, TIER_PRIMARY, 1);
+	const char *why[DECIDE_MAX] = {[1] = "tools"};
+	req.unfit_why = why;
+	decide_unfit(&req, 1);
+	decide(&t->route, &req, NOW, WALL, 0, &d);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(d.v[i].skip, i == 1 ? SKIP_CAPABILITY_MISSING : SKIP_NONE);
+	test_route_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -639,6 +672,8 @@ int main(void)
 		cmocka_unit_test(the_least_bad_keeps_limits),
 		cmocka_unit_test(what_may_return_is_waited_for),
 		cmocka_unit_test(a_session_stays),
+		cmocka_unit_test(marks_lie_at_their_place),
+		cmocka_unit_test(what_is_unfit_is_passed_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -184,6 +184,28 @@ static void what_never_began_gives_all_back(void **state UNUSED)
 	assert_int_equal(live.inflight, 0);
 }
 
+// One request and its tokens, not more: others that were admitted stay counted.
+static void one_that_never_began_gives_back_its_own(void **state UNUSED)
+{
+	struct limits l = limits_of(60, 600, 0, 0, NULL);
+	struct live live = {0}, one = {0};
+	assert_true(take(&l, &one, 20, START));
+	assert_true(take(&l, &live, 20, START));
+	assert_true(take(&l, &live, 10, START));
+	limits_undo(&l, &live, 10);
+	assert_int_equal(live.rpm_ns, one.rpm_ns);
+	assert_int_equal(live.tpm_ns, one.tpm_ns);
+	assert_int_equal(live.inflight, 1);
+}
+
+static void each_limit_has_its_name(void **state UNUSED)
+{
+	assert_string_equal(limit_name(LIMIT_RPM), "rpm");
+	assert_string_equal(limit_name(LIMIT_TPM), "tpm");
+	assert_string_equal(limit_name(LIMIT_CONCURRENCY), "concurrency");
+	assert_string_equal(limit_name(LIMIT_BUDGET), "budget");
+}
+
 static void looking_takes_nothing(void **state UNUSED)
 {
 	struct limits l = limits_of(60, 0, 1, 1, NULL);
@@ -354,6 +376,8 @@ int main(void)
 		cmocka_unit_test(more_than_the_burst_waits_for_an_empty_bucket),
 		cmocka_unit_test(a_refused_one_takes_nothing),
 		cmocka_unit_test(what_never_began_gives_all_back),
+		cmocka_unit_test(one_that_never_began_gives_back_its_own),
+		cmocka_unit_test(each_limit_has_its_name),
 		cmocka_unit_test(looking_takes_nothing),
 		cmocka_unit_test(what_is_left_is_seen),
 		cmocka_unit_test(nothing_said_is_no_limit),
