@@ -127,21 +127,6 @@ static void forget(struct store *st)
 	st->quarantined = 0;
 }
 
-static enum err_code open_snapshot(struct store *st, const struct secret *root,
-	const struct err *why, struct err *err)
-{
-	enum err_code code = store_restore(st, root, st->tip, err);
-	if (code)
-		return code;
-	st->saved_revision = (int64_t)st->tip->revision;
-	st->trouble = ERR_STORAGE_READONLY;
-	snprintf(st->trouble_text, sizeof(st->trouble_text),
-		_("serving the last saved configuration, of revision %lld: %s; mend that and "
-		  "restart the agent"),
-		(long long)st->tip->revision, why->message);
-	return ERR_OK;
-}
-
 // Over known state an empty or missing database is never begun anew: somebody may bring it back.
 static enum err_code open_known(struct store *st, const char *path, const struct secret *root,
 	struct refusal *refused, struct err *err)
@@ -163,7 +148,16 @@ static enum err_code open_known(struct store *st, const char *path, const struct
 		return code;
 	}
 	forget(st);
-	return open_snapshot(st, root, &why, err);
+	code = store_restore(st, root, st->tip, err);
+	if (code)
+		return code;
+	st->saved_revision = (int64_t)st->tip->revision;
+	st->trouble = ERR_STORAGE_READONLY;
+	snprintf(st->trouble_text, sizeof(st->trouble_text),
+		_("serving the last saved configuration, of revision %lld: %s; mend that and "
+		  "restart the agent"),
+		(long long)st->tip->revision, why.message);
+	return ERR_OK;
 }
 
 static enum err_code open_all(struct store *st, bool *ret_locked, struct err *err)

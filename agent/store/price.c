@@ -124,14 +124,6 @@ static enum err_code write_row(struct store_tx *tx, const struct price_obj *p,
 		DB_I(m->updated_at), DB_S(m->updated_by), DB_B(mac, SEAL_MAC));
 }
 
-static bool same(const struct price *stored, const struct price *p)
-{
-	struct price said = *p;
-	if (said.currency == NULL)
-		said.currency = "USD";
-	return field_same(&price_fields, stored, &said);
-}
-
 static const struct price_obj *stored(const struct snapshot *snap, const struct price *p)
 {
 	char id[PRICE_ID_MAX];
@@ -143,7 +135,10 @@ enum price_change store_price_compare(const struct snapshot *snap, const struct 
 	const struct price_obj *old = stored(snap, p);
 	if (old == NULL)
 		return PRICE_CREATED;
-	return same(&old->doc, p) ? PRICE_UNCHANGED : PRICE_CHANGED;
+	struct price said = *p;
+	if (said.currency == NULL)
+		said.currency = "USD";
+	return field_same(&price_fields, &old->doc, &said) ? PRICE_UNCHANGED : PRICE_CHANGED;
 }
 
 static enum err_code put(struct store_tx *tx, const struct price *p, int64_t revision,

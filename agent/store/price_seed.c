@@ -106,24 +106,6 @@ static int64_t pico(const char *text, int places)
 	return v;
 }
 
-static void add_tier(struct price *p, const struct seed *s, struct arena *a)
-{
-	struct price_tier *t = arena_alloc(a, sizeof(*t));
-	*t = (struct price_tier){s->tier.above, pico(s->tier.in, MILLION),
-		pico(s->tier.out, MILLION), pico(s->tier.cached, MILLION), FIELD_NONE, FIELD_NONE};
-	p->tiers = (struct objv){t, 1};
-}
-
-static void add_pictures(struct price *p, const struct seed *s, struct arena *a)
-{
-	struct price_image *v = arena_zalloc(a, PICTURES, sizeof(*v));
-	size_t n = 0;
-	for (; n < PICTURES && s->pictures[n].price != NULL; n++)
-		v[n] = (struct price_image){s->pictures[n].quality, s->pictures[n].size,
-			pico(s->pictures[n].price, ONE)};
-	p->images = (struct objv){v, n};
-}
-
 struct price price_seed(size_t i, struct arena *a)
 {
 	const struct seed *s = &seeds[i];
@@ -142,9 +124,19 @@ struct price price_seed(size_t i, struct arena *a)
 	p.image_output_pico = pico(s->image_out, MILLION);
 	p.char_pico = pico(s->chars, MILLION);
 	p.second_pico = pico(s->second, ONE);
-	if (s->tier.above > 0)
-		add_tier(&p, s, a);
-	add_pictures(&p, s, a);
+	if (s->tier.above > 0) {
+		struct price_tier *t = arena_alloc(a, sizeof(*t));
+		*t = (struct price_tier){s->tier.above, pico(s->tier.in, MILLION),
+			pico(s->tier.out, MILLION), pico(s->tier.cached, MILLION), FIELD_NONE,
+			FIELD_NONE};
+		p.tiers = (struct objv){t, 1};
+	}
+	struct price_image *pictures = arena_zalloc(a, PICTURES, sizeof(*pictures));
+	size_t n = 0;
+	for (; n < PICTURES && s->pictures[n].price != NULL; n++)
+		pictures[n] = (struct price_image){s->pictures[n].quality, s->pictures[n].size,
+			pico(s->pictures[n].price, ONE)};
+	p.images = (struct objv){pictures, n};
 	if (s->shutdown != NULL)
 		clock_parse_rfc3339(slice_of(arena_printf(a, "%sT00:00:00Z", s->shutdown)),
 			&p.shutdown_at);

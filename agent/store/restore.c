@@ -201,14 +201,6 @@ static void put_all(struct restore *r, const struct jx *root)
 
 // ---- the whole ----
 
-// A file of a version that did not say so, or that nobody can check: its clients tell.
-static bool requires_clients(const struct store *st, const struct jx *doc)
-{
-	const struct jx *said = jx_get(doc, "clients_required");
-	bool any = jx_len(jx_get(doc, "clients")) > 0;
-	return jx_bool(said, false) || (any && (!jx_is_bool(said) || st->seal == NULL));
-}
-
 static enum err_code restore_text(struct restore *r, const struct secret *root, struct slice text,
 	struct err *err)
 {
@@ -225,7 +217,11 @@ static enum err_code restore_text(struct restore *r, const struct secret *root, 
 		return err_set(err, ERR_STORAGE_CORRUPT, _("%s failed its check"),
 			st->snapshot_path);
 	r->snap->revision = (uint64_t)jx_int(jx_get(doc, "revision"), 0);
-	r->snap->clients_required = requires_clients(st, doc);
+	// A file of a version that did not say so, or that nobody can check: its clients tell.
+	const struct jx *said = jx_get(doc, "clients_required");
+	bool any = jx_len(jx_get(doc, "clients")) > 0;
+	r->snap->clients_required = jx_bool(said, false) ||
+		(any && (!jx_is_bool(said) || st->seal == NULL));
 	r->snap->policy_revision = jx_int(jx_get(doc, "policy_revision"), 0);
 	put_all(r, doc);
 	return ERR_OK;

@@ -51,36 +51,6 @@ static void write_time(struct jw *w, const char *name, int64_t ms)
 	jw_time(w, name, ms > 0 ? ms : FIELD_NONE);
 }
 
-static void write_parts(struct jw *w, const struct task *t)
-{
-	jw_arr(w, "parts");
-	for (size_t i = 0; i < t->parts_n; i++) {
-		const struct task_part *p = &t->part[i];
-		jw_obj(w, NULL);
-		jw_str(w, "state", task_state_names[p->state]);
-		jw_int(w, "first", p->first);
-		jw_int(w, "n", p->n);
-		jw_str(w, "upstream_id", or_null(p->id));
-		jw_obj_end(w);
-	}
-	jw_arr_end(w);
-}
-
-static void write_error(struct jw *w, const struct task *t)
-{
-	if (t->code == ERR_OK) {
-		jw_null(w, "error");
-		return;
-	}
-	jw_obj(w, "error");
-	jw_str(w, "code", err_row(t->code)->code);
-	jw_str(w, "message", t->message);
-	jw_int(w, "status", t->status);
-	jw_str(w, "upstream_type", or_null(t->wire_type));
-	jw_str(w, "upstream_code", or_null(t->wire_code));
-	jw_obj_end(w);
-}
-
 void task_write(struct jw *w, const struct task *t)
 {
 	char size[48];
@@ -103,7 +73,17 @@ void task_write(struct jw *w, const struct task *t)
 	jw_str(w, "size", t->width != FIELD_NONE ? size : NULL);
 	jw_int(w, "made", t->made);
 	jw_int(w, "failed", t->failed);
-	write_parts(w, t);
+	jw_arr(w, "parts");
+	for (size_t i = 0; i < t->parts_n; i++) {
+		const struct task_part *p = &t->part[i];
+		jw_obj(w, NULL);
+		jw_str(w, "state", task_state_names[p->state]);
+		jw_int(w, "first", p->first);
+		jw_int(w, "n", p->n);
+		jw_str(w, "upstream_id", or_null(p->id));
+		jw_obj_end(w);
+	}
+	jw_arr_end(w);
 	jw_str(w, "decision", or_null(t->decision));
 	jw_int(w, "attempts", t->attempts);
 	write_time(w, "created_at", t->created_ms);
@@ -111,25 +91,21 @@ void task_write(struct jw *w, const struct task *t)
 	write_time(w, "finished_at", t->finished_ms);
 	write_time(w, "result_until", t->until_ms);
 	jw_str(w, "note", or_null(t->note));
-	write_error(w, t);
+	if (t->code == ERR_OK) {
+		jw_null(w, "error");
+	} else {
+		jw_obj(w, "error");
+		jw_str(w, "code", err_row(t->code)->code);
+		jw_str(w, "message", t->message);
+		jw_int(w, "status", t->status);
+		jw_str(w, "upstream_type", or_null(t->wire_type));
+		jw_str(w, "upstream_code", or_null(t->wire_code));
+		jw_obj_end(w);
+	}
 	jw_obj_end(w);
 }
 
 // ---- as its caller reads it ----
-
-static void tell_error(struct jw *w, const struct task *t)
-{
-	const struct err_row *row = err_row(t->state == TASK_EXPIRED ? ERR_GONE : t->code);
-	jw_obj(w, "error");
-	jw_str(w, "message",
-		t->message[0] != '\0' ? t->message
-			: t->state == TASK_EXPIRED
-			? _("the pictures of this task are no longer kept")
-			: _(row->message));
-	jw_str(w, "type", row->type);
-	jw_str(w, "code", row->code);
-	jw_obj_end(w);
-}
 
 void image_task_write(struct jw *w, const struct task *t, struct slice result)
 {
@@ -150,8 +126,18 @@ void image_task_write(struct jw *w, const struct task *t, struct slice result)
 	jw_str(w, "poll_url", url);
 	if (result.n > 0)
 		jw_raw(w, "result", result);
-	if (task_is_over(t->state) && t->state != TASK_SUCCEEDED)
-		tell_error(w, t);
+	if (task_is_over(t->state) && t->state != TASK_SUCCEEDED) {
+		const struct err_row *row = err_row(t->state == TASK_EXPIRED ? ERR_GONE : t->code);
+		jw_obj(w, "error");
+		jw_str(w, "message",
+			t->message[0] != '\0' ? t->message
+				: t->state == TASK_EXPIRED
+				? _("the pictures of this task are no longer kept")
+				: _(row->message));
+		jw_str(w, "type", row->type);
+		jw_str(w, "code", row->code);
+		jw_obj_end(w);
+	}
 	jw_obj_end(w);
 }
 
@@ -198,24 +184,6 @@ static bool read_parts(const struct jx *parts, struct task *t)
 	return true;
 }
 
-static void read_error(const struct jx *doc, struct task *t)
-{
-	const struct err_row *row = err_row_named(slice_of(jx_str(jx_path(doc, "error.code"), "")));
-	t->code = row != NULL ? row->id : ERR_OK;
-	TEXT(doc, "error.message", t->message);
-	TEXT(doc, "error.upstream_type", t->wire_type);
-	TEXT(doc, "error.upstream_code", t->wire_code);
-	t->status = (int)jx_int(jx_path(doc, "error.status"), row != NULL ? row->status : 0);
-}
-
-static void read_size(const struct jx *doc, struct task *t)
-{
-	const char *size = jx_str(jx_get(doc, "size"), "");
-	t->width = t->height = FIELD_NONE;
-	if (!model_size(slice_of(size), &t->width, &t->height))
-		t->width = t->height = FIELD_NONE;
-}
-
 static void read_all(const struct jx *doc, struct task *t)
 {
 	TEXT(doc, "id", t->id);
@@ -243,8 +211,15 @@ static void read_all(const struct jx *doc, struct task *t)
 	t->submitted_ms = moment(doc, "submitted_at");
 	t->finished_ms = moment(doc, "finished_at");
 	t->until_ms = moment(doc, "result_until");
-	read_size(doc, t);
-	read_error(doc, t);
+	if (!model_size(slice_of(jx_str(jx_get(doc, "size"), "")), &t->width, &t->height))
+		t->width = t->height = FIELD_NONE;
+
+	const struct err_row *row = err_row_named(slice_of(jx_str(jx_path(doc, "error.code"), "")));
+	t->code = row != NULL ? row->id : ERR_OK;
+	TEXT(doc, "error.message", t->message);
+	TEXT(doc, "error.upstream_type", t->wire_type);
+	TEXT(doc, "error.upstream_code", t->wire_code);
+	t->status = (int)jx_int(jx_path(doc, "error.status"), row != NULL ? row->status : 0);
 }
 
 bool task_read(struct slice doc, struct task *ret)

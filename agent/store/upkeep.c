@@ -166,17 +166,6 @@ static enum err_code shorten_log(struct store *st, bool idle, struct err *err)
 	return ERR_OK;
 }
 
-static void note_log(struct store *st, int64_t now_us)
-{
-	if (db_log_pages(st->db) == 0)
-		st->clean_us = now_us;
-	pthread_mutex_lock(&st->lock);
-	st->stats.log_bytes = db_log_bytes(st->db);
-	st->stats.checkpoint_overdue = now_us - st->clean_us > OVERDUE_US;
-	st->stats.purge_overdue = st->purge_at_us > 0 && now_us - st->purge_at_us > OVERDUE_US;
-	pthread_mutex_unlock(&st->lock);
-}
-
 // ---- the snapshot file ----
 
 void store_save_now(struct store *st)
@@ -196,15 +185,6 @@ void store_save_policy(struct store *st)
 		store_save_now(st);
 }
 
-static void save_when_due(struct store *st)
-{
-	int64_t share = MIN_OF(st->save_took_us * SAVE_SHARE, SAVE_WITHIN_US);
-	int64_t every = MAX_OF(SAVE_EVERY_US, share);
-	if (st->saved_revision != (int64_t)st->tip->revision && !st->no_saving &&
-		clock_mono_us() - st->saved_us > every)
-		store_save_now(st);
-}
-
 // ---- at each turn ----
 
 static void tidy(struct store *st, bool idle)
@@ -218,7 +198,14 @@ static void tidy(struct store *st, bool idle)
 		code = purge(st, &err);
 	else
 		code = shorten_log(st, idle, &err);
-	note_log(st, now);
+	if (db_log_pages(st->db) == 0)
+		st->clean_us = now;
+	pthread_mutex_lock(&st->lock);
+	st->stats.log_bytes = db_log_bytes(st->db);
+	st->stats.checkpoint_overdue = now - st->clean_us > OVERDUE_US;
+	st->stats.purge_overdue = st->purge_at_us > 0 && now - st->purge_at_us > OVERDUE_US;
+	pthread_mutex_unlock(&st->lock);
+
 	if (code == ERR_STORAGE_MOVED) {
 		store_in_trouble(st, &err);
 		return;
@@ -230,7 +217,11 @@ static void tidy(struct store *st, bool idle)
 void store_upkeep(struct store *st, bool idle)
 {
 	tidy(st, idle);
-	save_when_due(st);
+	int64_t share = MIN_OF(st->save_took_us * SAVE_SHARE, SAVE_WITHIN_US);
+	int64_t every = MAX_OF(SAVE_EVERY_US, share);
+	if (st->saved_revision != (int64_t)st->tip->revision && !st->no_saving &&
+		clock_mono_us() - st->saved_us > every)
+		store_save_now(st);
 }
 
 // Nobody may come to write; that it works again is found out, not waited for.
