@@ -213,18 +213,6 @@ static char *secret_room(struct req *r)
 	return secret;
 }
 
-// With the first client the gateway begins to ask everybody for a key.
-static void write_locked_out(struct change *c)
-{
-	struct jw w = jw_to(&c->body);
-	str_cut(&c->body, c->body.n - 1); // its closing brace
-	w.comma = true;
-	jw_obj(&w, "locks_out");
-	keyless_write(c->r->agent->keyless, &w, clock_mono_us());
-	jw_obj_end(&w);
-	str_add_c(&c->body, '}');
-}
-
 static enum err_code run_client_create(struct store_tx *tx, struct change *c, struct err *err)
 {
 	bool asked = store_tx_snapshot(tx)->clients_required;
@@ -235,8 +223,14 @@ static enum err_code run_client_create(struct store_tx *tx, struct change *c, st
 	if (code)
 		return code;
 	client_write(&w, obj);
-	if (!asked && store_tx_snapshot(tx)->clients_required)
-		write_locked_out(c);
+	if (!asked && store_tx_snapshot(tx)->clients_required) {
+		str_cut(&c->body, c->body.n - 1); // its closing brace
+		w.comma = true;
+		jw_obj(&w, "locks_out");
+		keyless_write(c->r->agent->keyless, &w, clock_mono_us());
+		jw_obj_end(&w);
+		str_add_c(&c->body, '}');
+	}
 	c->once_name = "key";
 	c->once_value = secret;
 	c->status = 201;

@@ -95,24 +95,6 @@ static void count_lost(const struct req *r, uint64_t n)
 			(const char *const[]){NULL});
 }
 
-static void reply_page(struct req *r, struct page *p)
-{
-	struct str out = STR_INIT;
-	struct jw w = jw_to(&out);
-	jw_obj(&w, NULL);
-	str_add(&out, "\"items\":[");
-	str_add_slice(&out, str_slice(&p->items));
-	str_add(&out, "],");
-	jw_int(&w, "next", (int64_t)p->next);
-	jw_int(&w, "lost", (int64_t)p->lost);
-	jw_bool(&w, "reset", p->reset);
-	jw_int(&w, "revision", (int64_t)r->snap->revision);
-	jw_obj_end(&w);
-	count_lost(r, p->lost);
-	str_release(&p->items);
-	req_reply_json(r, 200, &out);
-}
-
 // --- as a stream ---
 
 struct feed { // on the heap, see feed_end
@@ -299,7 +281,21 @@ void h_events(struct req *r)
 		page_newest(e, kinds, (size_t)limit, &p);
 	else
 		page_read(e, (uint64_t)since, kinds, (size_t)limit, &p);
-	reply_page(r, &p);
+
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	jw_obj(&w, NULL);
+	str_add(&out, "\"items\":[");
+	str_add_slice(&out, str_slice(&p.items));
+	str_add(&out, "],");
+	jw_int(&w, "next", (int64_t)p.next);
+	jw_int(&w, "lost", (int64_t)p.lost);
+	jw_bool(&w, "reset", p.reset);
+	jw_int(&w, "revision", (int64_t)r->snap->revision);
+	jw_obj_end(&w);
+	count_lost(r, p.lost);
+	str_release(&p.items);
+	req_reply_json(r, 200, &out);
 }
 
 // --- figures over time ---
@@ -308,16 +304,6 @@ struct span {
 	bool coarse;
 	size_t points;
 };
-
-static void read_window(struct req *r, struct span *ret)
-{
-	int64_t ms = req_query_int(r, "window");
-	int64_t step_ms = HISTORY_FINE_S * 1000;
-	ret->coarse = ms > HISTORY_FINE_N * step_ms;
-	if (ret->coarse)
-		step_ms = HISTORY_COARSE_S * 1000;
-	ret->points = (size_t)((ms + step_ms - 1) / step_ms);
-}
 
 static void write_series(struct jw *w, struct history *h, const char *feature, enum figure fig,
 	const struct span *span)
@@ -344,7 +330,11 @@ void h_series(struct req *r)
 {
 	struct span span = {0};
 	const char *features[HISTORY_FEATURES_MAX + 1] = {NULL}; // the first is the total
-	read_window(r, &span);
+	int64_t ms = req_query_int(r, "window"), step_ms = HISTORY_FINE_S * 1000;
+	span.coarse = ms > HISTORY_FINE_N * step_ms;
+	if (span.coarse)
+		step_ms = HISTORY_COARSE_S * 1000;
+	span.points = (size_t)((ms + step_ms - 1) / step_ms);
 	struct history *h = r->agent->history;
 	size_t n = 1 + history_features(h, features + 1, HISTORY_FEATURES_MAX);
 	struct str out = STR_INIT;

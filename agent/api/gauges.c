@@ -113,35 +113,23 @@ static void breaker_gauges(struct agent *a, const struct snapshot *snap)
 	metric_round_end(a->metrics, MET_BREAKER_OPEN, left_out(n));
 }
 
-static void host_gauges(struct agent *a)
-{
-	set(a, MET_LOG_LOST, (double)log_lost(), NULL);
-	set(a, MET_BUFFERED, (double)load_held(a->load, HELD_REQUESTS), "requests");
-	set(a, MET_BUFFERED, (double)load_held(a->load, HELD_ANSWERS), "answers");
-}
-
-static void task_gauges(struct agent *a)
-{
-	int64_t n[TASK_STATES];
-	tasks_counts(a->tasks, n);
-	for (int i = 0; i < TASK_STATES; i++) {
-		if (!task_is_over((enum task_state)i))
-			set(a, MET_TASKS_OPEN, (double)n[i], task_state_names[i]);
-	}
-}
-
 void gauges_refresh(struct agent *a, const struct snapshot *snap, enum service_id service)
 {
 	const char *name = service_row(service)->name;
 	const char *info[] = {name, YJ_VERSION, NULL};
 	metric_set(a->metrics, MET_BUILD_INFO, 1, info);
 	set(a, MET_LISTEN_PUBLIC, settings_public(a->settings, service), name);
-	if (service == SVC_API_GATEWAY)
+	if (service == SVC_API_GATEWAY) {
 		ledger_collect(a->ledger);
-	if (service == SVC_API_GATEWAY)
-		task_gauges(a);
-	if (service == SVC_API_GATEWAY)
-		host_gauges(a);
+		int64_t tasks[TASK_STATES];
+		tasks_counts(a->tasks, tasks);
+		for (int i = 0; i < TASK_STATES; i++)
+			if (!task_is_over((enum task_state)i))
+				set(a, MET_TASKS_OPEN, (double)tasks[i], task_state_names[i]);
+		set(a, MET_LOG_LOST, (double)log_lost(), NULL);
+		set(a, MET_BUFFERED, (double)load_held(a->load, HELD_REQUESTS), "requests");
+		set(a, MET_BUFFERED, (double)load_held(a->load, HELD_ANSWERS), "answers");
+	}
 	if (service == SVC_CONFIG_CENTER)
 		store_gauges(a, snap);
 	if (service == SVC_KEY_MANAGER)

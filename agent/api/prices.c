@@ -137,20 +137,6 @@ static enum err_code remove_one(struct store_tx *tx, struct import *im, const ch
 	return code;
 }
 
-static enum err_code close_change(struct store_tx *tx, struct change *c, struct import *im,
-	struct err *err)
-{
-	if (im->revision == 0)
-		return ERR_OK;
-	char summary[128];
-	snprintf(summary, sizeof(summary), "%lld created, %lld changed, %lld removed",
-		(long long)im->n[CREATED], (long long)im->n[CHANGED], (long long)im->n[REMOVED]);
-	c->event = EVENT_CONFIG;
-	c->event_action = "import";
-	c->event_name = SLICE("prices");
-	return store_price_end(tx, im->revision, price_format_names[im->format], summary, err);
-}
-
 static enum err_code run_list(struct store_tx *tx, struct change *c, const struct price_list *l,
 	struct err *err)
 {
@@ -164,8 +150,17 @@ static enum err_code run_list(struct store_tx *tx, struct change *c, const struc
 		code = put_item(tx, im, &l->v[i], i, err);
 	for (size_t i = 0; i < l->removes && code == ERR_OK; i++)
 		code = remove_one(tx, im, l->remove[i], err);
-	if (code == ERR_OK)
-		code = close_change(tx, c, im, err);
+	if (code == ERR_OK && im->revision != 0) {
+		char summary[128];
+		snprintf(summary, sizeof(summary), "%lld created, %lld changed, %lld removed",
+			(long long)im->n[CREATED], (long long)im->n[CHANGED],
+			(long long)im->n[REMOVED]);
+		c->event = EVENT_CONFIG;
+		c->event_action = "import";
+		c->event_name = SLICE("prices");
+		code = store_price_end(tx, im->revision, price_format_names[im->format], summary,
+			err);
+	}
 	jw_arr_end(&im->w);
 	for (int i = 0; i < RESULTS; i++)
 		jw_int(&im->w, results[i], im->n[i]);

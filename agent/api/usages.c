@@ -195,16 +195,6 @@ static void write_cost(struct jw *w, const struct cost *c)
 	jw_obj_end(w);
 }
 
-// For people, beside the id: what the client is called now.
-static void write_client_name(struct jw *w, const char *client, const struct snapshot *snap)
-{
-	struct ident id;
-	const struct client_obj *c = ident_read(slice_of(client), CREDENTIAL_CLIENT, &id)
-		? snapshot_client(snap, &id)
-		: NULL;
-	jw_str(w, "client_name", c != NULL ? c->doc.name : NULL);
-}
-
 static void write_group(struct jw *w, const struct group *g, const struct usage_query *q,
 	const struct snapshot *snap)
 {
@@ -215,8 +205,14 @@ static void write_group(struct jw *w, const struct group *g, const struct usage_
 		if (q->by[i])
 			jw_str(w, usage_by_names[i], g->by[i]);
 	}
-	if (q != NULL && q->by[USAGE_CLIENT])
-		write_client_name(w, g->by[USAGE_CLIENT], snap);
+	if (q != NULL && q->by[USAGE_CLIENT]) { // for people, beside the id: its name by now
+		struct ident id;
+		const struct client_obj *c = ident_read(slice_of(g->by[USAGE_CLIENT]),
+						     CREDENTIAL_CLIENT, &id)
+			? snapshot_client(snap, &id)
+			: NULL;
+		jw_str(w, "client_name", c != NULL ? c->doc.name : NULL);
+	}
 	const struct {
 		const char *name;
 		int64_t v;
