@@ -125,15 +125,6 @@ static enum err_code bind_unix(struct platform *p, bool *ret_held, struct err *e
 	return ERR_OK;
 }
 
-// Why its keys do not open, for the one who reads the log.
-static void log_sealed(struct store *store)
-{
-	struct store_stats st;
-	store_stats(store, &st);
-	if (st.sealed[0])
-		log_line(LOG_LVL_ERROR, "sealed", "detail", st.sealed, NULL);
-}
-
 static void lane_offline(void *arg)
 {
 	struct lane *lane = arg;
@@ -256,32 +247,6 @@ static void ports_write(const struct platform *p)
 	str_release(&out);
 }
 
-// What is reachable from elsewhere is said at every start, with what guards it.
-static void log_public(const struct platform *p)
-{
-	const struct snapshot *snap = snapshots_now(p->agent.snaps);
-	for (int i = 0; i < SVC_COUNT; i++) {
-		if (!settings_public(p->agent.settings, (enum service_id)i))
-			continue;
-		log_line(LOG_LVL_WARN, "public_bind", "service",
-			service_row((enum service_id)i)->name, "detail",
-			snap->tokens.n ? "reachable beyond this host without TLS; callers need a "
-					 "token (yijian token create)"
-				       : "reachable beyond this host without TLS; nobody has a "
-					 "token yet: yijian token create",
-			NULL);
-	}
-}
-
-static void log_listening(const struct platform *p)
-{
-	for (int i = 0; i < SVC_COUNT; i++)
-		for (size_t a = 0; a < p->listening[i].n; a++)
-			log_line(LOG_LVL_INFO, "listening", "service",
-				service_row((enum service_id)i)->name, "address",
-				p->listening[i].text[a], NULL);
-}
-
 // ---- start ----
 
 // No latency: an answer that cost nothing would make the platform look fast.
@@ -318,12 +283,15 @@ static void parts_new(struct agent *a)
 	a->outages = outages_new(a);
 }
 
+// Why it serves no changes, or its keys do not open, for the one who reads the log.
 static void log_store(struct store *st)
 {
 	struct store_stats stats;
 	store_stats(st, &stats);
 	if (stats.state != STORE_OK)
 		log_line(LOG_LVL_WARN, "store_degraded", "detail", stats.reason, NULL);
+	if (stats.sealed[0])
+		log_line(LOG_LVL_ERROR, "sealed", "detail", stats.sealed, NULL);
 }
 
 // What the parts read of the settings beyond their rows.
@@ -359,7 +327,6 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	if (code)
 		return code;
 	log_store(a->store);
-	log_sealed(a->store);
 	if (db_version_doubtful())
 		log_line(LOG_LVL_WARN, "sqlite_wal_reset", "detail",
 			"this SQLite can lose commits of concurrent connections; "
@@ -466,8 +433,21 @@ enum err_code platform_start(const struct settings *s, struct platform **ret, in
 		return code;
 	}
 	ports_write(p);
-	log_listening(p);
-	log_public(p);
+	for (int i = 0; i < SVC_COUNT; i++)
+		for (size_t a = 0; a < p->listening[i].n; a++)
+			log_line(LOG_LVL_INFO, "listening", "service",
+				service_row((enum service_id)i)->name, "address",
+				p->listening[i].text[a], NULL);
+	bool tokens = snapshots_now(p->agent.snaps)->tokens.n > 0;
+	for (int i = 0; i < SVC_COUNT; i++)
+		if (settings_public(s, (enum service_id)i))
+			log_line(LOG_LVL_WARN, "public_bind", "service",
+				service_row((enum service_id)i)->name, "detail",
+				tokens ? "reachable beyond this host without TLS; callers need a "
+					 "token (yijian token create)"
+				       : "reachable beyond this host without TLS; nobody has a "
+					 "token yet: yijian token create",
+				NULL);
 	*ret = p;
 	return ERR_OK;
 }

@@ -82,16 +82,6 @@ static void write_event(struct slot *s, struct slice json)
 	str_add_c(&s->json, '}');
 }
 
-static void wake_all(struct events_waiter *w)
-{
-	for (struct events_waiter *next; w != NULL; w = next) {
-		next = w->next;
-		w->next = NULL;
-		w->waiting = false;
-		loop_post(w->loop, w->fn, w->arg);
-	}
-}
-
 void events_add(struct events *e, enum event_kind kind, struct slice json)
 {
 	if (json.n > EVENT_JSON_MAX)
@@ -102,9 +92,14 @@ void events_add(struct events *e, enum event_kind kind, struct slice json)
 	s->kind = kind;
 	write_event(s, json);
 	e->head = s->seq;
-	struct events_waiter *w = e->waiters;
+	// Woken under the lock: a waiter taken back is not woken behind its back.
+	for (struct events_waiter *w = e->waiters, *next; w != NULL; w = next) {
+		next = w->next;
+		w->next = NULL;
+		w->waiting = false;
+		loop_post(w->loop, w->fn, w->arg);
+	}
 	e->waiters = NULL;
-	wake_all(w); // under the lock: a waiter taken back is not woken behind its back
 	pthread_mutex_unlock(&e->lock);
 }
 

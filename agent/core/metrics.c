@@ -213,13 +213,6 @@ static void refuse(struct metrics *m, enum metric_id id, uint32_t hash)
 	m->dropped++;
 }
 
-static void found_room(struct metrics *m, enum metric_id id, uint32_t hash)
-{
-	for (size_t i = 0; i < m->refused_n; i++)
-		if (m->refused[i].id == id && m->refused[i].hash == hash)
-			m->refused[i] = m->refused[--m->refused_n];
-}
-
 static void say_once(struct metrics *m, enum metric_id id)
 {
 	if (m->said)
@@ -249,7 +242,9 @@ static struct metric_cell *cell_of(struct metrics *m, enum metric_id id, const c
 	c->chain = m->buckets[hash % BUCKETS];
 	m->buckets[hash % BUCKETS] = c;
 	m->series++;
-	found_room(m, id, hash);
+	for (size_t i = 0; i < m->refused_n; i++)
+		if (m->refused[i].id == id && m->refused[i].hash == hash)
+			m->refused[i] = m->refused[--m->refused_n];
 	return c;
 }
 

@@ -230,17 +230,6 @@ static enum err_code file_load(struct settings *s, const char *path, bool must, 
 	return ERR_OK;
 }
 
-static enum err_code flag_unknown(struct slice name, struct err *err)
-{
-	err_set(err, ERR_USAGE, _("unknown option: %.*s"), SLICE_FMT(name));
-	const char *close = closest_name(name, true);
-	if (close != NULL)
-		err_hint(err, _("did you mean %s?"), close);
-	else
-		err_hint(err, _("see yijiand --help"));
-	return ERR_USAGE;
-}
-
 static const char *action_named(struct slice flag)
 {
 	if (slice_eq_str(flag, "-h"))
@@ -272,8 +261,15 @@ static enum err_code flags_load(struct settings *s, int argc, char **argv, const
 		}
 		int row = row_by_flag(name);
 		bool is_file = slice_eq_str(name, "--config");
-		if (row < 0 && !is_file)
-			return flag_unknown(name, err);
+		if (row < 0 && !is_file) {
+			err_set(err, ERR_USAGE, _("unknown option: %.*s"), SLICE_FMT(name));
+			const char *close = closest_name(name, true);
+			if (close != NULL)
+				err_hint(err, _("did you mean %s?"), close);
+			else
+				err_hint(err, _("see yijiand --help"));
+			return ERR_USAGE;
+		}
 		if (eq <= 0 && row >= 0 && rows[row].type == SET_BOOL)
 			value = SLICE("true");
 		else if (eq <= 0 && i + 1 < argc)
@@ -395,13 +391,6 @@ static void default_set(struct settings *s, const char **member, const char *tex
 			s->value[i].text = text;
 }
 
-// A FIFO would be waited for by the first call over TLS.
-static bool is_readable_file(const char *path)
-{
-	struct stat st;
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, R_OK) == 0;
-}
-
 static const char *state_dir_default(struct settings *s)
 {
 	if (geteuid() == 0)
@@ -438,7 +427,10 @@ static enum err_code judge(struct settings *s, struct err *err)
 	if (strcmp(s->store, "sqlite") != 0)
 		return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_STORE",
 			_("YIJIAN_STORE: this version keeps its documents in sqlite only"));
-	if (s->upstream_ca_file[0] && !is_readable_file(s->upstream_ca_file))
+	struct stat ca; // a FIFO would be waited for by the first call over TLS
+	if (s->upstream_ca_file[0] &&
+		(stat(s->upstream_ca_file, &ca) != 0 || !S_ISREG(ca.st_mode) ||
+			access(s->upstream_ca_file, R_OK) != 0))
 		return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_UPSTREAM_CA_FILE",
 			_("YIJIAN_UPSTREAM_CA_FILE: the file cannot be read"));
 	if (s->shared[0])

@@ -332,14 +332,6 @@ static void read_total(struct history *h, struct counts *ret)
 	}
 }
 
-static void read_cell(struct history *h, size_t k, struct counts *ret)
-{
-	if (k == CELL_TOTAL)
-		read_total(h, ret);
-	else
-		read_counts(h->v[k], ret);
-}
-
 static void step_close(struct point *p, struct counts *before, const struct counts *now,
 	uint16_t *recent)
 {
@@ -361,7 +353,10 @@ static void close_steps(struct history *h, bool fine, bool coarse)
 	for (size_t k = 0; k < h->n; k++) {
 		struct cell *c = h->v[k];
 		struct counts now;
-		read_cell(h, k, &now);
+		if (k == CELL_TOTAL)
+			read_total(h, &now);
+		else
+			read_counts(c, &now);
 		if (fine)
 			step_close(&c->fine[h->fine_n % HISTORY_FINE_N], &c->fine_before, &now,
 				c->recent[h->fine_n % HIST_KEPT]);
