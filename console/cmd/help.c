@@ -201,18 +201,13 @@ static void environment(struct str *out)
 	str_add(out, _("  NO_COLOR           no colour when set and not empty\n"));
 }
 
-static void exit_codes(struct str *out)
-{
-	for (size_t i = 0; i < ARRAY_LEN(exits); i++)
-		str_addf(out, "  %-4d %s\n", exits[i].code, _(exits[i].text));
-}
-
 bool help_topic(const char *topic, struct str *out)
 {
 	size_t n, found = 0, len = strlen(topic);
 	const struct command *rows = commands_all(&n);
 	if (strcmp(topic, "exit-codes") == 0) {
-		exit_codes(out);
+		for (size_t i = 0; i < ARRAY_LEN(exits); i++)
+			str_addf(out, "  %-4d %s\n", exits[i].code, _(exits[i].text));
 		return true;
 	}
 	if (strcmp(topic, "environment") == 0) {
@@ -268,8 +263,9 @@ const char *help_man_name(size_t i, char *buf, size_t size)
 }
 
 // Text for troff: a leading dot or quote is no macro, backslashes and hyphens stay what they are.
-static void troff(const char *text, struct str *out)
+static void troff_line(const char *macro, const char *text, struct str *out)
 {
+	str_add(out, macro);
 	if (*text == '.' || *text == '\'')
 		str_add(out, "\\&");
 	for (; *text; text++) {
@@ -280,12 +276,6 @@ static void troff(const char *text, struct str *out)
 		else
 			str_add_c(out, *text);
 	}
-}
-
-static void troff_line(const char *macro, const char *text, struct str *out)
-{
-	str_add(out, macro);
-	troff(text, out);
 	str_add_c(out, '\n');
 }
 
@@ -328,26 +318,6 @@ static void man_command(const struct command *row, struct str *out)
 		str_add(out, ".RE\n.fi\n");
 }
 
-static void man_exits(struct str *out)
-{
-	str_add(out, ".SH EXIT STATUS\n");
-	for (size_t i = 0; i < ARRAY_LEN(exits); i++) {
-		str_addf(out, ".TP\n.B %d\n", exits[i].code);
-		troff_line("", exits[i].text, out);
-	}
-}
-
-static void man_environment(struct str *out)
-{
-	size_t n;
-	const struct console_setting_row *rows = console_settings_all(&n);
-	str_add(out, ".SH ENVIRONMENT\n");
-	for (size_t i = 0; i < n; i++) {
-		str_addf(out, ".TP\n.B %s\n", rows[i].env);
-		troff_line("", rows[i].help, out);
-	}
-}
-
 static void man_main(struct str *out)
 {
 	size_t n;
@@ -367,8 +337,18 @@ static void man_main(struct str *out)
 		}
 	str_add(out, ".SH OPTIONS\n");
 	man_options(copts_all(), COPT_GLOBALS, out);
-	man_environment(out);
-	man_exits(out);
+	size_t settings_n;
+	const struct console_setting_row *settings = console_settings_all(&settings_n);
+	str_add(out, ".SH ENVIRONMENT\n");
+	for (size_t i = 0; i < settings_n; i++) {
+		str_addf(out, ".TP\n.B %s\n", settings[i].env);
+		troff_line("", settings[i].help, out);
+	}
+	str_add(out, ".SH EXIT STATUS\n");
+	for (size_t i = 0; i < ARRAY_LEN(exits); i++) {
+		str_addf(out, ".TP\n.B %d\n", exits[i].code);
+		troff_line("", exits[i].text, out);
+	}
 	str_add(out,
 		".SH FILES\n.TP\n.I ~/.config/yijian/config\nsettings as KEY=value lines\n.TP\n"
 		".I /etc/yijian/console.conf\nthe same for every user\n.SH SEE ALSO\n"

@@ -248,12 +248,6 @@ static const char *group_of(const struct jx *row)
 	return "-";
 }
 
-// Who was refused without an identity is known by its address.
-static const char *who_of(const struct jx *row, const struct jx *client)
-{
-	return jx_str(client, jx_str(jx_get(row, "caller"), "-"));
-}
-
 // Why it failed or was refused, and how often in all.
 static void add_note(struct str *out, const struct jx *row, const struct jx *code)
 {
@@ -275,7 +269,8 @@ void view_cell(struct str *out, const struct column *c, const struct jx *row, bo
 		str_add(out, jx_str(v, "-"));
 		break;
 	case CELL_WHO:
-		str_add(out, who_of(row, v));
+		// Who was refused without an identity is known by its address.
+		str_add(out, jx_str(v, jx_str(jx_get(row, "caller"), "-")));
 		break;
 	case CELL_NOTE:
 		add_note(out, row, v);

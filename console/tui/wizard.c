@@ -40,12 +40,6 @@ static struct slice key_text(const struct wizard *w)
 	return (struct slice){(const char *)w->key.p, w->key_n};
 }
 
-static bool prefix_ok(const struct wizard *w)
-{
-	const char *prefix = chosen(w)->key_prefix;
-	return prefix == NULL || slice_starts(key_text(w), prefix);
-}
-
 // The body has the secret in clear and is wiped once it is handed over.
 static void ask(struct wizard *w, struct snap *s, const char *path, bool all)
 {
@@ -63,22 +57,6 @@ static void ask(struct wizard *w, struct snap *s, const char *path, bool all)
 	snap_call(s, "POST", path, str_slice(&body));
 	secret_wipe(body.p, body.n);
 	str_release(&body);
-}
-
-static void type_secret(struct wizard *w, int key)
-{
-	if (key == TERM_BACKSPACE && w->key_n > 0)
-		w->key.p[--w->key_n] = 0;
-	else if (key > ' ' && key < 0x7f && w->key_n < KEY_MAX)
-		w->key.p[w->key_n++] = (unsigned char)key;
-}
-
-static void choose(size_t *at, size_t n, int key)
-{
-	if ((key == TERM_DOWN || key == 'j') && *at + 1 < n)
-		++*at;
-	if ((key == TERM_UP || key == 'k') && *at > 0)
-		--*at;
 }
 
 static void forward(struct wizard *w, struct snap *s)
@@ -141,12 +119,18 @@ enum wizard_end wizard_key(struct wizard *w, struct snap *s, int key)
 	bool next = key == TERM_ENTER || key == '\t';
 	switch (w->step) {
 	case WIZ_VENDOR:
-		choose(&w->vendor, n, key);
+		if ((key == TERM_DOWN || key == 'j') && w->vendor + 1 < n)
+			w->vendor++;
+		if ((key == TERM_UP || key == 'k') && w->vendor > 0)
+			w->vendor--;
 		if (next)
 			forward(w, s);
 		break;
 	case WIZ_SECRET:
-		type_secret(w, key);
+		if (key == TERM_BACKSPACE && w->key_n > 0)
+			w->key.p[--w->key_n] = 0;
+		else if (key > ' ' && key < 0x7f && w->key_n < KEY_MAX)
+			w->key.p[w->key_n++] = (unsigned char)key;
 		if (next)
 			forward(w, s);
 		else if (key == TERM_BTAB)
@@ -214,6 +198,8 @@ static void draw_step(const struct wizard *w, enum wizard_step step, int y)
 {
 	static const char *const titles[WIZ_STEPS] = {
 		N_("vendor"), N_("secret"), N_("details"), N_("test and save")};
+	const char *prefix = chosen(w)->key_prefix;
+	bool usual = prefix == NULL || slice_starts(key_text(w), prefix);
 	struct str s = STR_INIT;
 	switch (step) {
 	case WIZ_VENDOR:
@@ -223,7 +209,7 @@ static void draw_step(const struct wizard *w, enum wizard_step step, int y)
 	case WIZ_SECRET:
 		if (w->key_n > 0)
 			str_addf(&s, "********  %zu %s%s", w->key_n, _("characters"),
-				prefix_ok(w) ? "" : _("  ? not this vendor's usual beginning"));
+				usual ? "" : _("  ? not this vendor's usual beginning"));
 		break;
 	case WIZ_DETAILS:
 		str_addf(&s, "%s  %s", form_text(&w->form, "key_name"),
