@@ -15,23 +15,18 @@ static const char base32[] = "abcdefghijklmnopqrstuvwxyz234567"; // RFC 4648, sm
 static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 // CRC-32 as of ISO 3309 and zip, four bits at a time.
-static uint32_t crc32_of(const char *p, size_t n)
+static void crc_text(const char *p, char out[CRC_N])
 {
 	static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
 		0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8,
 		0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
 	uint32_t crc = 0xffffffff;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < CRC_AT - 1; i++) {
 		crc ^= (unsigned char)p[i];
 		crc = crc >> 4 ^ table[crc & 15];
 		crc = crc >> 4 ^ table[crc & 15];
 	}
-	return ~crc;
-}
-
-static void crc_text(const char *p, char out[CRC_N])
-{
-	uint32_t crc = crc32_of(p, CRC_AT - 1);
+	crc = ~crc;
 	for (int i = CRC_N - 1; i >= 0; i--, crc /= 62)
 		out[i] = base62[crc % 62];
 }

@@ -68,7 +68,7 @@ struct http *http_new(void)
 	return h;
 }
 
-static void unlink_call(struct http_call *c)
+static void free_call(struct http_call *c)
 {
 	if (c->prev != NULL)
 		c->prev->next = c->next;
@@ -77,11 +77,7 @@ static void unlink_call(struct http_call *c)
 	if (c->next != NULL)
 		c->next->prev = c->prev;
 	c->h->running--;
-}
 
-static void free_call(struct http_call *c)
-{
-	unlink_call(c);
 	curl_multi_remove_handle(c->h->multi, c->easy);
 	curl_easy_cleanup(c->easy);
 	for (struct curl_slist *l = c->headers; l != NULL; l = l->next)
@@ -104,15 +100,6 @@ void http_cancel(struct http_call *c)
 		free_call(c);
 }
 
-static void sweep(struct http *h)
-{
-	for (struct http_call *c = h->calls, *next; c != NULL; c = next) {
-		next = c->next;
-		if (c->cancelled)
-			free_call(c);
-	}
-}
-
 void http_free(struct http *h)
 {
 	if (h == NULL)
@@ -124,20 +111,15 @@ void http_free(struct http *h)
 	free(h);
 }
 
-static bool answered_2xx(const struct http_call *c)
-{
-	long status = 0;
-	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-	return status / 100 == 2;
-}
-
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
 	struct http_call *c = arg;
 	n *= size;
 	if (c->cancelled)
 		return 0;
-	if (c->on_data != NULL && answered_2xx(c)) {
+	long status = 0;
+	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (c->on_data != NULL && status / 100 == 2) {
 		c->stopped = !c->on_data(c->arg, (struct slice){p, n});
 		return c->stopped ? 0 : n;
 	}
@@ -194,20 +176,16 @@ static void set_headers(struct http_call *c, const struct http_request *r)
 	curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
 }
 
-// Methods that say "Content-Length: 0" when they have nothing to send (RFC 9110 8.6).
-static bool expects_body(const char *method)
-{
-	return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
-		strcmp(method, "PATCH") == 0;
-}
-
 static void set_method(struct http_call *c, const struct http_request *r)
 {
+	// Methods that say "Content-Length: 0" when they have nothing to send (RFC 9110 8.6).
+	bool expects_body = strcmp(r->method, "POST") == 0 || strcmp(r->method, "PUT") == 0 ||
+		strcmp(r->method, "PATCH") == 0;
 	if (r->has_body || r->body.n) {
 		str_add_slice(&c->body_out, r->body);
 		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, str_text(&c->body_out));
 		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body_out.n);
-	} else if (expects_body(r->method)) {
+	} else if (expects_body) {
 		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, "");
 		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE, 0L);
 	}
@@ -344,7 +322,11 @@ static size_t work(struct http *h)
 		done++;
 	}
 	h->inside = false;
-	sweep(h);
+	for (struct http_call *c = h->calls, *next; c != NULL; c = next) {
+		next = c->next;
+		if (c->cancelled)
+			free_call(c);
+	}
 	return done;
 }
 

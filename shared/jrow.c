@@ -118,16 +118,6 @@ static const struct field *row_of(const struct field_set *set, struct slice key,
 	return NULL;
 }
 
-static bool complete(const struct field_set *set, const struct jscan_member *m, size_t n)
-{
-	for (size_t i = 0; i < set->n; i++) {
-		unsigned flags = set->f[i].flags & (FF_REQUIRED | FF_READONLY);
-		if (flags == FF_REQUIRED && jscan_find(m, n, set->f[i].name) == NULL)
-			return false;
-	}
-	return true;
-}
-
 static bool doc_in(const struct reader *r, const struct field_set *set, struct slice text,
 	void *doc)
 {
@@ -142,7 +132,12 @@ static bool doc_in(const struct reader *r, const struct field_set *set, struct s
 		if (f == NULL || !member_in(r, f, &m[i], doc))
 			return false;
 	}
-	return complete(set, m, n);
+	for (size_t i = 0; i < set->n; i++) {
+		unsigned flags = set->f[i].flags & (FF_REQUIRED | FF_READONLY);
+		if (flags == FF_REQUIRED && jscan_find(m, n, set->f[i].name) == NULL)
+			return false;
+	}
+	return true;
 }
 
 bool jrow_read(const struct field_set *set, struct slice text, struct jscan_limits limits,

@@ -13,16 +13,6 @@
 
 #define WORD_MAX 64 // longest word text_closest compares
 
-static void add_visible(struct str *out, uint32_t cp)
-{
-	if (cp < 0x100)
-		str_addf(out, "\\x%02x", (unsigned)cp);
-	else if (cp < 0x10000)
-		str_addf(out, "\\u%04x", (unsigned)cp);
-	else
-		str_addf(out, "\\U%06x", (unsigned)cp);
-}
-
 void text_add_safe(struct str *out, struct slice in)
 {
 	size_t run = 0, i = 0;
@@ -34,7 +24,12 @@ void text_add_safe(struct str *out, struct slice in)
 			continue;
 		}
 		str_add_n(out, in.p + run, i - run);
-		add_visible(out, len ? cp : (unsigned char)in.p[i]);
+		uint32_t unsafe = len ? cp : (unsigned char)in.p[i];
+		str_addf(out,
+			unsafe < 0x100		   ? "\\x%02x"
+				: unsafe < 0x10000 ? "\\u%04x"
+						   : "\\U%06x",
+			(unsigned)unsafe);
 		i += len ? len : 1;
 		run = i;
 	}

@@ -26,23 +26,6 @@ static const char *part(CURLU *u, CURLUPart what, unsigned flags, struct arena *
 	return copy;
 }
 
-static const char *without_brackets(const char *host, struct arena *a)
-{
-	size_t n = strlen(host);
-	if (n > 2 && host[0] == '[')
-		return arena_strndup(a, host + 1, n - 2);
-	return host;
-}
-
-static const char *lower(const char *host, struct arena *a)
-{
-	char *copy = arena_strdup(a, host);
-	for (char *p = copy; *p; p++)
-		if (*p >= 'A' && *p <= 'Z')
-			*p = (char)(*p | 0x20);
-	return copy;
-}
-
 static const char *prefix(const char *path, struct arena *a)
 {
 	size_t n = path != NULL ? strlen(path) : 0;
@@ -72,12 +55,17 @@ static enum err_code fill(CURLU *u, struct arena *a, struct url *ret, struct err
 	int64_t number;
 	if (host == NULL || !*host || port == NULL || !num_i64(slice_of(port), 1, 65535, &number))
 		return forbidden(err, _("the address needs a host and a port from 1 to 65535"));
-	host = lower(host, a);
-	ret->host = without_brackets(host, a);
+	char *lower = arena_strdup(a, host);
+	for (char *p = lower; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p | 0x20);
+	size_t n = strlen(lower);
+	bool brackets = n > 2 && lower[0] == '[';
+	ret->host = brackets ? arena_strndup(a, lower + 1, n - 2) : lower;
 	ret->port = (int)number;
 	ret->tls = strcmp(ret->scheme, "https") == 0;
 	ret->path = prefix(part(u, CURLUPART_PATH, 0, a), a);
-	ret->origin = arena_printf(a, "%s://%s:%d", ret->scheme, host, ret->port);
+	ret->origin = arena_printf(a, "%s://%s:%d", ret->scheme, lower, ret->port);
 	return ERR_OK;
 }
 
