@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "agent/protocol/wish.h"
 #include "agent/core/descriptors.h"
 #include "agent/notify.h"
 #include "agent/platform.h"
@@ -90,6 +91,14 @@ static int print(const struct str *out)
 	return why ? EXIT_INTERNAL : 0;
 }
 
+static void print_man(struct str *out)
+{
+	struct str wishes = STR_INIT;
+	wish_man(&wishes);
+	settings_man(out, str_text(&wishes));
+	str_release(&wishes);
+}
+
 static int act(const char *action, const struct settings *s)
 {
 	struct str out = STR_INIT;
@@ -101,7 +110,7 @@ static int act(const char *action, const struct settings *s)
 	else if (!strcmp(action, "env-example"))
 		settings_env_example(&out);
 	else if (!strcmp(action, "man"))
-		settings_man(&out);
+		print_man(&out);
 	else if (!strcmp(action, "print-config"))
 		settings_print(s, &out);
 	else

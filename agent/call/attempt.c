@@ -328,6 +328,10 @@ static void tell_lack(const struct tries *t, const struct route *route, const st
 			_("no target of this feature makes pictures of this size"));
 	else if (d->v[i].skip == SKIP_MODEL_UNKNOWN)
 		tell_models(&route->v[i], err);
+	else if ((lacks & 1u << NEED_TOKENS) != 0)
+		err_field(err, ERR_FIELD_RANGE, "input",
+			_("no target of this feature reads token numbers as OpenAI does: send texts (in"
+			  " LangChain: check_embedding_ctx_length=False)"));
 	else if (lacks != 0)
 		err_field(err, ERR_FIELD_RANGE, members[__builtin_ctz(lacks)],
 			_("no target of this feature can do this"));

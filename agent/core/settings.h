@@ -88,6 +88,6 @@ bool settings_public(const struct settings *s, enum service_id service);
 void settings_help(struct str *out);
 void settings_env_example(struct str *out);
 void settings_print(const struct settings *s, struct str *out);
-void settings_man(struct str *out);
+void settings_man(struct str *out, const char *section); // section: further ones, in roff
 
 #endif

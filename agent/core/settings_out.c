@@ -108,12 +108,12 @@ static void add_item(struct str *out, const char *flag, const char *word)
 	str_add_c(out, '\n');
 }
 
-void settings_man(struct str *out)
+void settings_man(struct str *out, const char *section)
 {
 	size_t n;
 	const struct setting_row *rows = settings_all(&n);
 	str_addf(out,
-		".TH YIJIAND 8 \"\" \"%s %s\" \"Yijian\"\n.SH NAME\nyijiand \\- agent of the Yijian "
+		"'\\\" t\n.TH YIJIAND 8 \"\" \"%s %s\" \"Yijian\"\n.SH NAME\nyijiand \\- agent of the Yijian "
 		"model platform\n.SH SYNOPSIS\n.B yijiand\n[\\fIoptions\\fR]\n.SH DESCRIPTION\n"
 		"One daemon that serves the platform's five HTTP services out of SQLite and "
 		"carries\nthe model traffic. It needs no arguments. A first start creates the "
@@ -161,6 +161,7 @@ void settings_man(struct str *out)
 		".TP\n.I STATE_DIR/snapshot.lost.json\nA configuration that was set aside because it is "
 		"newer than the database.\n"
 		".TP\n.I STATE_DIR/agent.sock\nThe unix socket that has every API.\n"
-		".TP\n.I STATE_DIR/ports.json\nThe bound addresses.\n"
-		".SH SEE ALSO\n.BR yijian (1)\n");
+		".TP\n.I STATE_DIR/ports.json\nThe bound addresses.\n");
+	str_add(out, section);
+	str_add(out, ".SH SEE ALSO\n.BR yijian (1)\n");
 }

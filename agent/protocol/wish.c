@@ -227,9 +227,44 @@ bool wish_judge(const struct adapter_call *call, const struct candidate *cand,
 
 const char *wish_length_name(const char *model)
 {
-	static const char *const reasoning[] = {"gpt-5", "o1", "o3", "o4"};
-	for (size_t i = 0; model != NULL && i < ARRAY_LEN(reasoning); i++)
-		if (slice_starts(slice_of(model), reasoning[i]))
-			return "max_completion_tokens";
-	return "max_tokens";
+	// Those that came before refuse the new name nowhere, those that come after refuse the old one.
+	static const char *const old[] = {
+		"gpt-3", "gpt-4", "chatgpt-4", "ft:gpt-3", "ft:gpt-4", "davinci", "babbage"};
+	static const char *const theirs[] = {
+		"gpt-", "chatgpt-", "o", "ft:", "codex-", "computer-use"};
+	struct slice name = slice_of(model);
+	bool known = false;
+	for (size_t i = 0; i < ARRAY_LEN(old); i++)
+		if (slice_starts(name, old[i]))
+			return "max_tokens";
+	for (size_t i = 0; i < ARRAY_LEN(theirs); i++)
+		known |= slice_starts(name, theirs[i]);
+	// "o" and a digit: o1, o3-mini, o4 and what follows them.
+	if (known && name.p[0] == 'o' && (name.n < 2 || name.p[1] < '0' || name.p[1] > '9'))
+		known = false;
+	return known ? "max_completion_tokens" : "max_tokens";
+}
+
+void wish_man(struct str *out)
+{
+	str_add(out,
+		".SH WISHES OF A REQUEST\nWhat becomes of the members of a chat request where the target is "
+		"asked in other words\nthan the caller's. What is dropped is named in\n.B X-Yijian-Dropped\n"
+		"and in the decision; a binding wish skips the candidate as\n.BR capability_missing .\n"
+		"What no row names passes to whoever speaks OpenAI's protocol, and is dropped by Anthropic and\n"
+		"Ollama. The column of OpenAI holds for requests in another dialect; its own pass as they are\n"
+		"but for the name of the longest answer.\n.TS\nl l l l l l.\nmember");
+	for (int at = 0; at < AT_COUNT; at++)
+		str_addf(out, "\t%s", wish_at_name((enum wish_at)at));
+	str_add(out, "\n_\n");
+	for (size_t i = 0; i < wish_rows_n; i++) {
+		const struct wish_row *r = &wish_rows[i];
+		if (r->at[AT_OLLAMA] == WISH_OURS)
+			continue;
+		str_add(out, r->member);
+		for (int at = 0; at < AT_COUNT; at++)
+			str_addf(out, "\t%s", wish_fate_name((enum wish_fate)r->at[at]));
+		str_add_c(out, '\n');
+	}
+	str_add(out, ".TE\n");
 }

@@ -43,6 +43,8 @@ enum wish_at wish_at(const struct candidate *cand);
 // members that will not reach the target are appended, separated by commas.
 bool wish_judge(const struct adapter_call *call, const struct candidate *cand,
 	struct str *ret_dropped, struct err *err);
+// The manual's section, from the table.
+void wish_man(struct str *out);
 // The name that OpenAI's model takes for the longest answer: its reasoning models refuse max_tokens.
 const char *wish_length_name(const char *model);
 

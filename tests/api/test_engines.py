@@ -38,7 +38,8 @@ def test_an_engine_is_not_asked_for_what_it_has_not(agent, make_vendord):
     tei = make_vendord(flavour="tei")
     agent.add_instance(tei.url, service="tei", engine="tei", features=["chat"])
     answer = agent.chat("x")
-    assert (answer.status, answer.error) == (503, "no_healthy_target")
+    assert (answer.status, answer.error) == (422, "field_range")
+    assert answer.headers["x-should-retry"] == "false"
     route = agent.post("router-engine", "/api/v1/route/chat", {"messages": []}).body
     skips = [candidate["skips"][0]["code"] for candidate in route["candidates"]
              if candidate["target"] == "self/tei#gpu1"]

@@ -325,7 +325,8 @@ def test_embeddings_of_dashscope_itself(agent, make_vendord):
             if record["path"].endswith("/text-embedding")]
     assert sorted(len(body["input"]["texts"]) for body in sent) == [3, 10, 10]
     answer = embed(agent, [[1, 2], [3]], model="own")
-    assert answer.status == 503, "token numbers cannot be asked of it"
+    assert answer.status == 422, "token numbers cannot be asked of it"
+    assert "check_embedding_ctx_length=False" in answer.body["error"]["message"]
     for value, code in (([[1, 2]], "capability_missing"), ([1, 2], "capability_missing"),
                         (["a"], None)):
         route = agent.post("router-engine", "/api/v1/route/own", {"input": value}).body

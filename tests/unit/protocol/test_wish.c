@@ -239,11 +239,28 @@ static void test_long_names_come_back(void **state UNUSED)
 	assert_true(slice_eq(tools_short_name(SLICE("short"), a), SLICE("short")));
 }
 
+static void test_the_manual_has_each_row(void **state UNUSED)
+{
+	struct str man = STR_INIT;
+	char line[64];
+	wish_man(&man);
+	for (size_t i = 0; i < wish_rows_n; i++) {
+		snprintf(line, sizeof(line), "\n%s\t", wish_rows[i].member);
+		bool ours = wish_rows[i].at[AT_OLLAMA] == WISH_OURS;
+		assert_int_equal(strstr(str_text(&man), line) != NULL, !ours);
+	}
+	str_release(&man);
+}
+
 static void test_the_length_has_another_name_for_models_that_think(void **state UNUSED)
 {
 	assert_string_equal(wish_length_name("gpt-5-mini"), "max_completion_tokens");
 	assert_string_equal(wish_length_name("o3"), "max_completion_tokens");
+	assert_string_equal(wish_length_name("gpt-6-luna"), "max_completion_tokens");
 	assert_string_equal(wish_length_name("gpt-4o"), "max_tokens");
+	assert_string_equal(wish_length_name("gpt-4.1-mini"), "max_tokens");
+	assert_string_equal(wish_length_name("ft:gpt-4o:us::1"), "max_tokens");
+	assert_string_equal(wish_length_name("olmo"), "max_tokens");
 	assert_string_equal(wish_length_name(NULL), "max_tokens");
 }
 
@@ -256,6 +273,7 @@ int main(void)
 		cmocka_unit_test(test_what_asks_for_nothing_binds_nobody),
 		cmocka_unit_test(test_parts_of_messages),
 		cmocka_unit_test(test_long_names_come_back),
+		cmocka_unit_test(test_the_manual_has_each_row),
 		cmocka_unit_test(test_the_length_has_another_name_for_models_that_think),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
