@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The tables that lead from a promise to its tests (tests/hostile.tsv, tests/field.tsv) name tests
-that are there, for every row."""
+"""The tables that lead from a promise to its tests (tests/hostile.tsv, tests/field.tsv,
+tests/kinds.tsv) name tests that are there, for every row."""
 import ast
 import functools
 import pathlib
@@ -30,14 +30,16 @@ def names_in(path):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
 
-@pytest.mark.parametrize("table,columns", [("hostile.tsv", 5), ("field.tsv", 3)])
+@pytest.mark.parametrize("table,columns", [("hostile.tsv", 5), ("field.tsv", 3),
+                                           ("kinds.tsv", 2)])
 def test_rows_are_whole(table, columns):
     rows = rows_of(table)
     assert rows and all(len(row) == columns and all(row) for row in rows)
 
 
-def test_hostile_ids_are_unique():
-    ids = [row[0] for row in rows_of("hostile.tsv")]
+@pytest.mark.parametrize("table", ["hostile.tsv", "kinds.tsv"])
+def test_ids_are_unique(table):
+    ids = [row[0] for row in rows_of(table)]
     assert len(set(ids)) == len(ids)
 
 
@@ -45,7 +47,7 @@ def test_every_finding_has_a_row():
     assert {row[0] for row in rows_of("field.tsv")} == set(FIELD)
 
 
-@pytest.mark.parametrize("table", ["hostile.tsv", "field.tsv"])
+@pytest.mark.parametrize("table", ["hostile.tsv", "field.tsv", "kinds.tsv"])
 def test_every_row_names_tests_that_exist(table):
     for row in rows_of(table):
         for node in row[-1].split(" "):
