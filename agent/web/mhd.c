@@ -180,11 +180,17 @@ static void add_header(void *arg, const char *name, const char *value)
 static enum MHD_Result hand_over(struct conn *c)
 {
 	struct web_req *q = c->req;
-	struct MHD_Response *answer = q->stream
-		? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_stream, q,
-			  NULL)
-		: MHD_create_response_from_buffer(q->answer.n, (void *)(uintptr_t)q->answer.p,
-			  MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *answer;
+	if (q->stream)
+		answer = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
+			on_stream, q, NULL);
+#if MHD_VERSION >= 0x01000000 // before, a 304 could not but claim that what it is about is empty
+	else if (q->r.status == 304)
+		answer = MHD_create_response_empty(MHD_RF_HEAD_ONLY_RESPONSE);
+#endif
+	else
+		answer = MHD_create_response_from_buffer(q->answer.n,
+			(void *)(uintptr_t)q->answer.p, MHD_RESPMEM_PERSISTENT);
 	if (answer == NULL)
 		return MHD_NO;
 	if (q->stream && !q->guard.http_1_1)

@@ -123,6 +123,9 @@ LINES = {
         HOST, b"X: " + b"a" * 8000, first=b"GET /healthz?" + b"a" * 8000 + b" HTTP/1.1"),
         "400 field_unknown, open"),
     "a method that never ends": (b"G" * 20000, LONG),
+    "300 cookies": (lines(HOST, b"Cookie: " + b"; ".join(b"c%d=v" % i for i in range(300))), FINE),
+    "300 arguments": (lines(HOST, first=b"GET /healthz?%s HTTP/1.1" % b"&".join(
+        b"a%d=v" % i for i in range(300))), "400 field_unknown, open"),
 }
 
 

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from http_engines import expected
+from raw import Raw, head
 from waiting import wait_for
 
 GW, KEYS, CFG, REG, ROUTER = ("api-gateway", "key-manager", "config-center", "service-registry",
@@ -145,6 +147,18 @@ def test_something_new_or_nothing(agent):
     absent = agent.request(CFG, "PUT", "/api/v1/features/n9", FEATURE, headers={"If-Match": "*"})
     assert (absent.status, absent.error) == (412, "precondition_failed")
     assert agent.get(CFG, "/api/v1/features/n9").status == 404
+
+
+@pytest.mark.parametrize("service", (GW, CFG))
+def test_a_304_claims_no_length(agent, service):
+    """It would be the document's, which is not empty (RFC 9110, 8.6)."""
+    path = make(agent, OBJECTS[0])
+    tag = agent.get(service, path).headers["ETag"]
+    with Raw(agent.address(service)) as raw:
+        raw.send(head("GET", path, f"If-None-Match: {tag}"))
+        answer = raw.answer()
+    assert answer.status == 304
+    assert answer.header("content-length") == expected(service, "the length of a 304", None)
 
 
 def test_every_answer_with_a_tag_has_a_304(agent):

@@ -28,6 +28,7 @@ LINE_END = "a recipient may take a lone LF for a line's end (RFC 9112, 2.2)"
 PASSED_OVER = "what it does not use of a chunked body it does not judge either (RFC 9112, 7.1)"
 NO_EXTENSIONS = "1.0 takes none, and nobody who calls here sends any"
 POOL = "head and answer share a pool of 12 KiB, so that a connection stays below 16"
+APIECE = "it keeps a record of each in that pool, whoever reads it"
 DIFFERENCES = (
     # heads
     Row(OLD, "two empty lines before it", "200, open", "at least one is passed over (RFC 9112, 2.2)"),
@@ -38,6 +39,11 @@ DIFFERENCES = (
     Row(OLD, "a target of 8300 and large fields", "431 headers_too_large, closed", POOL),
     Row(OLD, "target and fields at their limits", "431 headers_too_large, closed", POOL),
     Row(NEW, "target and fields at their limits", "414 uri_too_long, closed", POOL),
+    Row(BOTH, "300 cookies", "431 headers_too_large, closed", APIECE),
+    Row(BOTH, "300 arguments", "431 headers_too_large, closed", APIECE),
+    # answers
+    Row(OLD, "the length of a 304", "0", "before 1.0 it leaves none out; it is not the document's"
+        " (RFC 9110, 8.6)"),
     # bodies
     Row(OLD, "blanks behind a length", BAD, "it does not trim them (RFC 9112, 5.1)"),
     Row(OLD, "blanks around an extension", BAD, "it does not take bad white space (RFC 9112, 7.1.1)"),
