@@ -129,6 +129,47 @@ static void what_is_not_said_is_null(void **state UNUSED)
 	assert_int_equal(got.n, 1);
 }
 
+static const char *told(const struct task *t, const char *result)
+{
+	static struct str out;
+	str_clear(&out);
+	struct jw w = jw_to(&out);
+	image_task_write(&w, t, slice_of(result));
+	return str_text(&out);
+}
+
+// Times in seconds, each member only once it is so, and an error only of what failed.
+static void as_its_caller_reads_it(void **state UNUSED)
+{
+	struct task t = task_of("task_1", "");
+	char want[600];
+	assert_string_equal(told(&t, ""),
+		"{\"id\":\"task_1\",\"task_id\":\"task_1\",\"object\":\"image.task\","
+		"\"status\":\"queued\",\"model\":\"text_to_image\",\"n\":2,"
+		"\"created_at\":1795608000,\"poll_url\":\"/v1/images/tasks/task_1\"}");
+	t.state = TASK_SUCCEEDED;
+	t.finished_ms = t.created_ms + 5999;
+	t.until_ms = t.created_ms + 90000;
+	assert_non_null(strstr(told(&t, "{\"data\":[]}"),
+		"\"created_at\":1795608000,\"finished_at\":1795608005,\"expires_at\":1795608090,"
+		"\"poll_url\":\"/v1/images/tasks/task_1\",\"result\":{\"data\":[]}}"));
+	t.state = TASK_EXPIRED;
+	snprintf(want, sizeof(want),
+		"\"error\":{\"message\":\"the pictures of this task are no longer kept\","
+		"\"type\":\"%s\",\"code\":\"%s\"}}",
+		err_row(ERR_GONE)->type, err_row(ERR_GONE)->code);
+	assert_non_null(strstr(told(&t, ""), want));
+	t.state = TASK_FAILED;
+	t.code = ERR_CONTENT_POLICY;
+	snprintf(t.message, sizeof(t.message), "no");
+	snprintf(want, sizeof(want),
+		"\"error\":{\"message\":\"no\",\"type\":\"%s\",\"code\":\"%s\"}}",
+		err_row(t.code)->type, err_row(t.code)->code);
+	assert_non_null(strstr(told(&t, ""), want));
+	t.message[0] = '\0'; // the row's own words
+	assert_non_null(strstr(told(&t, ""), err_row(t.code)->message));
+}
+
 static bool reads(const char *parts, const char *more)
 {
 	char doc[400];
@@ -536,6 +577,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_document_there_and_back),
 		cmocka_unit_test(what_is_not_said_is_null),
+		cmocka_unit_test(as_its_caller_reads_it),
 		cmocka_unit_test(what_is_no_task_is_refused),
 		cmocka_unit_test(parts_add_up),
 		cmocka_unit_test(every_state_has_its_name),
