@@ -17,6 +17,7 @@ struct listing {
 	const struct snapshot *snap;
 	const struct client_obj *client;
 	int64_t wall_ms;
+	bool anthropic; // an Anthropic SDK asks: its members beside OpenAI's
 };
 
 // When the vendor ends a model, and what it names in its place.
@@ -66,6 +67,11 @@ static void add_model(const struct listing *l, const char *id, const struct feat
 	jw_str(l->w, "object", "model");
 	jw_int(l->w, "created", f->doc.created_at > 0 ? f->doc.created_at / 1000 : 0);
 	jw_str(l->w, "owned_by", owner);
+	if (l->anthropic) {
+		jw_str(l->w, "type", "model");
+		jw_str(l->w, "display_name", id);
+		jw_time(l->w, "created_at", MAX_OF(f->doc.created_at, 0));
+	}
 	char text[CLOCK_TEXT_MAX];
 	if (ends.at != FIELD_NONE) {
 		clock_rfc3339(ends.at, text);
@@ -118,11 +124,18 @@ static const char *owner_of(const struct feature_obj *f)
 	return only != NULL ? only->vendor : "yijian";
 }
 
+// Both families of SDKs read one path; each passes over the other's members.
+static bool asks_in_anthropics(const struct req *r)
+{
+	return req_header(r, "anthropic-version") != NULL;
+}
+
 void h_model_list(struct req *r)
 {
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
-	const struct listing l = {&w, r->snap, r->who.client, clock_wall_ms()};
+	const struct listing l = {
+		&w, r->snap, r->who.client, clock_wall_ms(), asks_in_anthropics(r)};
 	struct pmap_it it = {0};
 	jw_obj(&w, NULL);
 	jw_str(&w, "object", "list");
@@ -140,6 +153,8 @@ void h_model_list(struct req *r)
 			add_model(&l, f->doc.name, f, owner_of(f), feature_ends(&l, &f->doc));
 	}
 	jw_arr_end(&w);
+	if (l.anthropic)
+		jw_bool(&w, "has_more", false);
 	jw_obj_end(&w);
 	req_reply_json(r, 200, &out);
 }
@@ -149,7 +164,8 @@ void h_model_get(struct req *r)
 	const struct feature_obj *f = snapshot_model(r->snap, r->param[0]);
 	struct str out = STR_INIT;
 	struct jw w = jw_to(&out);
-	const struct listing l = {&w, r->snap, r->who.client, clock_wall_ms()};
+	const struct listing l = {
+		&w, r->snap, r->who.client, clock_wall_ms(), asks_in_anthropics(r)};
 	if (f == NULL || !f->doc.enabled || !gw_client_may(l.client, f) ||
 		(f->route != NULL && !shows_direct(&l, f))) {
 		struct err err = {0};

@@ -382,5 +382,14 @@ def test_a_base_url_that_has_v1_twice_is_told(agent, path):
     assert told.status == 404 and "/v1 twice" in told.body["error"]["message"], told
 
 
+def test_models_as_anthropics_sdks_read_them(agent, plain):
+    told = agent.get(GW, "/v1/models?limit=100", headers={"anthropic-version": "2023-06-01"}).body
+    assert told["has_more"] is False and {m["type"] for m in told["data"]} == {"model"}
+    assert {"id", "display_name", "created_at", "object"} <= set(told["data"][0])
+    one = agent.get(GW, "/v1/models/chat", headers={"anthropic-version": "2023-06-01"}).body
+    assert (one["type"], one["id"], one["display_name"]) == ("model", "chat", "chat")
+    assert "type" not in agent.get(GW, "/v1/models/chat").body
+
+
 RESPONSES = "/v1/responses"
 INPUT = {"model": "chat", "input": "hello"}
