@@ -170,6 +170,7 @@ static enum err_code read_request(struct req *r, const struct route *route,
 	if (code != ERR_OK)
 		return code;
 	ask_read(call, route, true, ret);
+	ask_judge(call, route, &r->arena, ret);
 	code = read_client(r, call, ret, err);
 	return code == ERR_OK ? ask_wishes(r, &f->doc, call, ret, err) : code;
 }

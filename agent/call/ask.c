@@ -7,6 +7,7 @@
 #include "agent/call/call.h"
 #include "agent/call/cells.h"
 #include "agent/call/prompt.h"
+#include "agent/protocol/wish.h"
 #include "agent/state/limits.h"
 #include "shared/text.h"
 
@@ -84,6 +85,28 @@ void ask_read(const struct adapter_call *call, const struct route *route, bool a
 		.named = call->model,
 		.deadline_us = FIELD_NONE,
 		.needs = needs_of(call, all || route->choosy)};
+}
+
+void ask_judge(const struct adapter_call *call, const struct route *route, struct arena *a,
+	struct decide_request *ret)
+{
+	const struct candidate *before = NULL;
+	const char *why = NULL; // of the one before
+	for (size_t i = 0; i < route->n; i++) {
+		const struct candidate *c = &route->v[i];
+		struct err err = {0};
+		// All keys of a target, and all instances of an engine, are asked in the same words.
+		if (before == NULL || before->target != c->target ||
+			before->protocol != c->protocol || before->vendor != c->vendor)
+			why = wish_judge(call, c, NULL, &err) ? NULL : arena_strdup(a, err.field);
+		before = c;
+		if (LIKELY(why == NULL))
+			continue;
+		if (ret->unfit_why == NULL)
+			ret->unfit_why = arena_zalloc(a, DECIDE_MAX, sizeof(char *));
+		ret->unfit_why[i] = why;
+		decide_unfit(ret, (int)i);
+	}
 }
 
 enum err_code ask_wishes(const struct req *r, const struct feature *f,

@@ -18,6 +18,10 @@ enum err_code gw_prepare(struct gw_call *c, struct err *err);
 // key until it says otherwise.
 void ask_read(const struct adapter_call *call, const struct route *route, bool all,
 	struct decide_request *ret);
+// Marks the candidates that have no words for a wish that binds, of a dry run: a live request finds
+// that of whom it would ask. a: of what is noted.
+void ask_judge(const struct adapter_call *call, const struct route *route, struct arena *a,
+	struct decide_request *ret);
 // The caller's wishes: X-Yijian-Data (any, local_only) narrows the feature's data policy,
 // X-Yijian-Session or the body's "user" names the session that an affinity keeps together. Fills
 // local_only and session of *ret. A data policy nobody knows is an error, since a typing error must

@@ -13,6 +13,16 @@
 #define SPARE_BYTES_MAX ((size_t)128 * 1024) // of one buffer
 #define CLEAR_STEP 1024 // longer ones the C library begins more slowly
 
+// The buffers, which are all that one request leaves to the next.
+#define KEPT(member) offsetof(struct gw_call, member)
+static const size_t kept[] = {KEPT(send.path), KEPT(send.headers), KEPT(send.body), KEPT(headers),
+	KEPT(chunks.text), KEPT(scratch), KEPT(out), KEPT(instead), KEPT(middle)};
+
+static struct str *buffer(struct gw_call *c, size_t i)
+{
+	return (struct str *)(void *)((char *)c + kept[i]);
+}
+
 void gw_face_free(struct gw_call *c)
 {
 	if (LIKELY(c->face == NULL))
@@ -24,15 +34,8 @@ void gw_face_free(struct gw_call *c)
 
 static void call_delete(struct gw_call *c)
 {
-	str_release(&c->send.path);
-	str_release(&c->send.headers);
-	str_release(&c->send.body);
-	str_release(&c->headers);
-	str_release(&c->chunks.text);
-	str_release(&c->scratch);
-	str_release(&c->out);
-	str_release(&c->instead);
-	str_release(&c->middle);
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		str_release(buffer(c, i));
 	fold_free(c->fold);
 	gw_face_free(c);
 	sse_release(&c->reader);
@@ -51,22 +54,15 @@ static void clear(void *p, size_t n)
 // are read up to their number alone.
 static void call_reset(struct gw_call *c, struct gw_loop *gl)
 {
-	struct str path = c->send.path, ask = c->send.headers, body = c->send.body,
-		   headers = c->headers, text = c->chunks.text, scratch = c->scratch, out = c->out,
-		   instead = c->instead, middle = c->middle;
+	struct str buffers[ARRAY_LEN(kept)];
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		buffers[i] = *buffer(c, i);
 	clear(c, offsetof(struct gw_call, in.m));
 	clear(c->in.m + ARRAY_LEN(c->in.m),
 		sizeof(*c) - offsetof(struct gw_call, in.m[CALL_MEMBERS_MAX]));
 	c->gl = gl;
-	c->send.path = path;
-	c->send.headers = ask;
-	c->send.body = body;
-	c->headers = headers;
-	c->chunks.text = text;
-	c->scratch = scratch;
-	c->out = out;
-	c->instead = instead;
-	c->middle = middle;
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		*buffer(c, i) = buffers[i];
 	c->usage = ADAPTER_USAGE_UNKNOWN;
 	c->usage_source = COST_UNKNOWN;
 	c->tries.gl = gl;
@@ -103,15 +99,8 @@ void gw_call_free(struct gw_call *c)
 		call_delete(c);
 		return;
 	}
-	keep_small(&c->send.path);
-	keep_small(&c->send.headers);
-	keep_small(&c->send.body);
-	keep_small(&c->headers);
-	keep_small(&c->chunks.text);
-	keep_small(&c->scratch);
-	keep_small(&c->out);
-	keep_small(&c->instead);
-	keep_small(&c->middle);
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		keep_small(buffer(c, i));
 	fold_free(c->fold);
 	c->fold = NULL;
 	gw_face_free(c);

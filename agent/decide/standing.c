@@ -8,6 +8,7 @@
 static const struct key_standing_row key_rows[KEY_STANDINGS] = {
 	[KEY_IS_SEALED] = {"sealed", KEY_FAULTY},
 	[KEY_IS_DISABLED] = {"disabled", KEY_OFF},
+	[KEY_IS_DRAINED] = {"drained", KEY_OFF},
 	[KEY_IS_EXPIRED] = {"expired", KEY_FAULTY},
 	[KEY_IS_INVALID] = {"invalid", KEY_FAULTY},
 	[KEY_IS_NO_QUOTA] = {"no_quota", KEY_FAULTY},
@@ -34,6 +35,8 @@ unsigned key_standings(const struct key_obj *k, bool sealed, int64_t now_us, int
 	unsigned held = key_faults(k, sealed, now_wall_ms);
 	if (!k->doc.enabled)
 		held |= 1u << KEY_IS_DISABLED;
+	if (live_drained(l, now_us))
+		held |= 1u << KEY_IS_DRAINED;
 	if (LOAD(&l->cooldown_until_us) > now_us)
 		held |= 1u << KEY_IS_COOLING;
 	if (live_open(l, now_us))

@@ -9,6 +9,7 @@
 enum key_standing {
 	KEY_IS_SEALED, // its secret cannot be opened
 	KEY_IS_DISABLED,
+	KEY_IS_DRAINED, // an operator's wish for a time
 	KEY_IS_EXPIRED,
 	KEY_IS_INVALID,
 	KEY_IS_NO_QUOTA,

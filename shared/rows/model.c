@@ -275,7 +275,7 @@ static const struct field key_view_rows[] = {
 	KEY_ROWS,
 	{SEEN_COL("state"), .type = FT_STR,
 		.help = N_("ok, unknown (not used or tested yet), cooling, open, invalid, no_quota,"
-			   " region_denied, disabled, expired or sealed")},
+			   " region_denied, drained, disabled, expired or sealed")},
 	{SEEN_WIDE("joins"), .type = FT_STRV, .help = N_("features with a target it serves")},
 	{SEEN_WIDE("state_reason"), .type = FT_STR, .help = N_("what put it into that state")},
 	{SEEN_WIDE("state_until"), .type = FT_TIME, .help = N_("when it is tried again")},

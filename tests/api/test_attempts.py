@@ -92,6 +92,28 @@ def test_a_model_that_the_caller_named_is_not_gone_for_all(agent, upstream, way)
     assert upstream.asked["gone"] == n + 1, "it is asked again"
 
 
+def foreign_page(upstream):
+    upstream.answers["waf"] = answer("403 Forbidden", "text/html", b"<html>Request blocked</html>")
+    return upstream.url("waf")
+
+
+def large_request(upstream):
+    return says(upstream, "large", "429 Too Many Requests", {"error": {
+        "message": "Request too large for this model: limit 100, requested 5000.",
+        "type": "tokens", "code": "rate_limit_exceeded"}})
+
+
+@pytest.mark.parametrize("place", [foreign_page, large_request])
+def test_what_speaks_of_this_request_alone_leaves_the_key_to_others(agent, upstream, way, place):
+    key = way.key(agent, place(upstream))
+    first = way.ask(agent)
+    assert first.status != 200
+    assert state(agent, key) in ("ok", "unknown")
+    n = sum(upstream.asked.values())
+    way.ask(agent)
+    assert sum(upstream.asked.values()) == n + 1, "it is asked again"
+
+
 def test_spent_budgets_are_told_as_such(agent, upstream, way):
     key = way.key(agent, fine(upstream, way))
     agent.request(KEYS, "PATCH", f"/api/v1/keys/{key['id']}", {"budget": {"amount_pico": 0}})
@@ -135,6 +157,18 @@ def test_a_candidate_without_words_fails_itself_alone(agent, upstream, way):
     assert skips and skips[0][0]["code"] == "capability_missing" and skips[0][0]["detail"], skips
 
 
+def test_an_explanation_foresees_who_has_no_words(agent, upstream):
+    way = WAYS["gateway"]
+    wordless(agent, upstream, way)
+    way.key(agent, fine(upstream, way))
+    doc = agent.post(ROUTER, "/api/v1/route/chat", {"n": 2}).body
+    assert doc["chosen"]["target"].startswith("openai/"), doc
+    skips = next(c["skips"] for c in doc["candidates"] if c["target"].startswith("anthropic/"))
+    assert (skips[0]["code"], skips[0]["detail"]) == ("capability_missing", "n")
+    doc = agent.post(ROUTER, "/api/v1/route/chat", {"n": 1}).body
+    assert doc["chosen"]["target"].startswith("anthropic/"), doc
+
+
 def test_words_that_nobody_has_are_no_outage(agent, upstream):
     wordless(agent, upstream, WAYS["gateway"])
     got = WAYS["gateway"].ask(agent, n=2)
@@ -166,3 +200,24 @@ def wordless(agent, upstream, way):
 
 def more_of(way):
     return {"n": 2} if way.feature == "chat" else {}
+
+
+def metric(agent, series):
+    lines = agent.get(KEYS, "/metrics").body.decode().splitlines()
+    lines += agent.get(REGISTRY, "/metrics").body.decode().splitlines()
+    return next(line.split()[-1] for line in lines if line.startswith(series))
+
+
+def test_what_is_drained_is_usable_nowhere(agent, upstream, way):
+    """Decisions, documents, gauges and the dashboard's document say the same."""
+    key = way.key(agent, fine(upstream, way))
+    target = f"openai/{way.service}"
+    assert metric(agent, 'yijian_key_usable{') == "1"
+    got = agent.request(ROUTER, "PATCH", f"/api/v1/routes/{way.feature}/{target}?key={key['id']}",
+                        {"drain": True})
+    assert got.status == 200, got
+    assert way.ask(agent).status == 503
+    assert state(agent, key) == "drained"
+    assert metric(agent, 'yijian_key_usable{') == "0"
+    keys = agent.get("api-gateway", "/api/v1/status").body["keys"]
+    assert keys["by_state"] == {"drained": 1} and not keys["problems"], keys
