@@ -87,7 +87,7 @@ def test_a_budget_pays_for_one_token(make_agent, vendord):
     assert (seen["paid_today"], seen["budget_pico"]) == (1, 10**9)
     assert seen["cost"]["pico"] > 0 and seen["cost"]["currency"] == "USD"
     sent = [r for r in vendord.requests() if r["path"] == CHAT][-1]
-    assert '"max_tokens":1' in sent["body"].replace(" ", "")
+    assert '"max_completion_tokens":1' in sent["body"].replace(" ", "")
     usage = agent.get(GW, "/api/v1/usage?by=client").body["items"]
     own = next(i for i in usage if i["client"] == "health-check")
     assert own["cost"][0]["pico"] == seen["cost"]["pico"]

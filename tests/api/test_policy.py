@@ -232,7 +232,7 @@ def test_what_a_target_lacks(agent, local):
     found = explain(agent, tools=[{"type": "function", "function": {"name": "f"}}])
     assert skips(found) == missing and found["request"]["needs"] == ["tools"]
     answer = agent.chat(tools=[{"type": "function", "function": {"name": "f"}}])
-    assert (answer.status, answer.error) == (503, "no_healthy_target")
+    assert (answer.status, answer.error) == (422, "field_range")
     assert agent.chat().status == 200
 
 
