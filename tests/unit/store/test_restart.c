@@ -270,6 +270,9 @@ static void the_saved_copy_says_the_same(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(scratch_open(s), ERR_OK);
 	assert_int_equal(snapshots_now(s->snaps)->store_state, STORE_READONLY);
+	struct store_stats stats;
+	store_stats(s->store, &stats);
+	assert_null(strstr(stats.reason, "left out")); // what was taken is not said to be lost
 	char *after = all_of(snapshots_now(s->snaps));
 	assert_string_equal(after, before);
 	free(after);
@@ -288,25 +291,55 @@ static enum err_code save_spending(struct store_tx *tx, void *arg UNUSED, struct
 	return store_spend_save(tx, err);
 }
 
+// Of one of each kind that spends.
+static struct live *spender(struct scratch *s, enum live_kind kind)
+{
+	const struct snapshot *snap = snapshots_now(s->snaps);
+	struct pmap_it it = {0};
+	void *obj = NULL;
+	switch (kind) {
+	case LIVE_CLIENT:
+		assert_true(pmap_next(snap->clients, &it, NULL, &obj));
+		return ((struct client_obj *)obj)->live;
+	case LIVE_TOKEN:
+		do
+			assert_true(pmap_next(snap->tokens, &it, NULL, &obj));
+		while (((struct token_obj *)obj)->revoked_at != 0);
+		return ((struct token_obj *)obj)->live;
+	case LIVE_FEATURE:
+		assert_true(pmap_next(snap->features, &it, NULL, &obj));
+		return ((struct feature_obj *)obj)->live;
+	default:
+		return the_key(s)->live;
+	}
+}
+
 static void spending_goes_on(void **state)
 {
 	struct scratch *s = *state;
+	static const enum live_kind kinds[] = {LIVE_KEY, LIVE_CLIENT, LIVE_TOKEN, LIVE_FEATURE};
 	fill_all(s);
 	for (int i = 0; i < 2; i++) {
-		struct live *l = the_key(s)->live;
-		l->spend.pico = 500 + i;
-		l->spend.unpriced = 3 + i;
-		l->spend.window = 678;
-		l->last_used_wall_ms = 1795608000000 + i;
-		l->spend.dirty = i == 0;
+		for (int k = 0; k < (int)ARRAY_LEN(kinds); k++) {
+			struct live *l = spender(s, kinds[k]);
+			l->spend.pico = 500 + 10 * k + i;
+			l->spend.unpriced = 3 + i;
+			l->spend.window = 678;
+			l->last_used_wall_ms = 1795608000000 + i;
+			l->spend.dirty = i == 0;
+		}
 		assert_int_equal(scratch_run(s, save_spending, NULL), ERR_OK);
-		assert_int_equal(l->spend.dirty, 0);
+		for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
+			assert_int_equal(spender(s, kinds[k])->spend.dirty, 0);
 		scratch_close(s);
 		assert_int_equal(scratch_open(s), ERR_OK);
-		l = the_key(s)->live; // the second time it was not said to have changed
-		assert_true(l->spend.pico == 500 && l->spend.unpriced == 3 &&
-			l->spend.window == 678);
-		assert_true(l->last_used_wall_ms == 1795608000000);
+		for (int k = 0; k < (int)ARRAY_LEN(kinds); k++) {
+			const struct live *l = spender(s, kinds[k]);
+			// the second time it was not said to have changed
+			assert_int_equal(l->spend.pico, 500 + 10 * k);
+			assert_true(l->spend.unpriced == 3 && l->spend.window == 678);
+			assert_true(l->last_used_wall_ms == 1795608000000);
+		}
 	}
 }
 
