@@ -197,6 +197,9 @@ static const struct form forms[] = {
 		"'param':'temperature','code':null}}"},
 	{"error-number-as-text", "vllm", "plain", "{'fails':'caller'}",
 		"{'error':{'message':'no such thing','code':'400'}}"},
+	{"error-flat", "vllm", "plain", "{'fails':'caller'}",
+		"{'object':'error','message':'top_k must be -1 or at least 1','type':'BadRequestError',"
+		"'param':null,'code':400}"},
 	{"error-context", "vllm", "plain", "{'fails':'context'}",
 		"{'error':{'message':'This model has 4096 tokens','type':'invalid_request_error',"
 		"'code':'context_length_exceeded'}}"},
@@ -208,6 +211,8 @@ static const struct form forms[] = {
 	{"error-caller-streamed", "vllm", "stream", "{'fails':'caller'}",
 		"data: {'error':{'message':'no','type':'invalid_request_error','param':null,"
 		"'code':null}}\n\n"},
+	{"error-flat-streamed", "vllm", "stream", "{'fails':'caller'}",
+		"data: {'object':'error','message':'no','type':'BadRequestError','code':400}\n\n" DONE},
 	{"error-rate-streamed", "vllm", "stream", "{'fails':'rate'}",
 		"event: error\ndata: {'error':{'message':'slow','code':'rate_limit_exceeded'}}\n\n"},
 	{"error-behind-the-role", "vllm", "stream", "{'fails':'broken','text':''}",
