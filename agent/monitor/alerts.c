@@ -39,7 +39,7 @@ struct alert {
 	char acked_name[CALLER_NAME_BYTES + 1], note[ALERT_NOTE_MAX + 1];
 	char *labels; // JSON; NULL none
 	uint64_t seen; // round that told of its object
-	bool dirty; // the database does not have it so
+	bool dirty; // the database does not have it so, and it stands in the list of those
 };
 
 struct rule_count {
@@ -51,9 +51,11 @@ struct alerts {
 	struct agent *agent;
 	struct loop *control;
 	struct loop_timer timer;
-	pthread_mutex_t lock; // over the two below and what they hold
+	pthread_mutex_t lock; // over the four below and what they hold
 	struct map current; // "rule|object's id or name" → struct alert
 	VEC_OF(struct alert *) recent; // resolved, the oldest first
+	struct map by_id; // of both
+	VEC_OF(struct alert *) dirty; // of both, borrowed; some may be clean again
 	uint64_t round, made;
 	bool loaded, running;
 	struct decision decision;
@@ -81,6 +83,25 @@ static void alert_free(struct alert *al)
 	free(al);
 }
 
+static void set_dirty(struct alerts *as, struct alert *al)
+{
+	if (!al->dirty)
+		VEC_PUSH(&as->dirty, al);
+	al->dirty = true;
+}
+
+// Nobody finds it any more.
+static void forget(struct alerts *as, struct alert *al)
+{
+	size_t kept = 0;
+	map_del(&as->by_id, slice_of(al->id));
+	for (size_t i = 0; i < as->dirty.n; i++)
+		if (as->dirty.v[i] != al)
+			as->dirty.v[kept++] = as->dirty.v[i];
+	as->dirty.n = kept;
+	alert_free(al);
+}
+
 static void batch_clear(struct alerts *as)
 {
 	for (size_t i = 0; i < as->batch.n; i++)
@@ -100,6 +121,8 @@ void alerts_free(struct alerts *as)
 	for (size_t i = 0; i < as->recent.n; i++)
 		alert_free(as->recent.v[i]);
 	VEC_RELEASE(&as->recent);
+	VEC_RELEASE(&as->dirty);
+	map_release(&as->by_id);
 	batch_clear(as);
 	VEC_RELEASE(&as->batch);
 	VEC_RELEASE(&as->told);
@@ -261,9 +284,9 @@ static void alert_follow_rule(struct alert *al, const struct alert_rule *rule)
 static void retire(struct alerts *as, struct alert *al, int64_t wall_ms)
 {
 	al->resolved_ms = wall_ms;
-	al->dirty = true;
+	set_dirty(as, al);
 	if (as->recent.n == ALERTS_RECENT_MAX) {
-		alert_free(as->recent.v[0]);
+		forget(as, as->recent.v[0]);
 		memmove(as->recent.v, as->recent.v + 1,
 			(as->recent.n - 1) * sizeof(as->recent.v[0]));
 		as->recent.n--;
@@ -279,11 +302,11 @@ static bool advance(struct alerts *as, struct alert *al, const struct alert_rule
 	switch (alert_step(&al->track, rule, bad, now_us)) {
 	case CHANGE_FIRES:
 		al->fired_ms = wall_ms;
-		al->dirty = true;
+		set_dirty(as, al);
 		tell(as, al, "firing");
 		return false;
 	case CHANGE_CALMS:
-		alert_free(al);
+		forget(as, al);
 		return true;
 	case CHANGE_RESOLVES:
 		retire(as, al, wall_ms);
@@ -307,6 +330,7 @@ static void found(void *arg, const char *object, const char *id, double value)
 	if (al == NULL && bad && as->current.n < ALERTS_MAX) {
 		al = alert_make(l, id);
 		map_put(&as->current, key, al);
+		map_put(&as->by_id, slice_of(al->id), al);
 	}
 	if (al != NULL) {
 		al->seen = as->round;
@@ -416,54 +440,44 @@ static enum err_code run_flush(struct store_tx *tx, struct store_job *job)
 	return code ? code : store_alert_prune(tx, ALERTS_RECENT_MAX, &job->err);
 }
 
-static void mark_dirty(struct alerts *as, const char *id)
-{
-	size_t it = 0;
-	void *value;
-	while (map_next(&as->current, &it, NULL, &value)) {
-		if (strcmp(((struct alert *)value)->id, id) == 0)
-			((struct alert *)value)->dirty = true;
-	}
-	for (size_t i = 0; i < as->recent.n; i++) {
-		if (strcmp(as->recent.v[i]->id, id) == 0)
-			as->recent.v[i]->dirty = true;
-	}
-}
-
 // What could not be kept is tried again with the next evaluation.
 static void flush_done(struct store_job *job, enum err_code code)
 {
 	struct alerts *as = job->arg;
 	pthread_mutex_lock(&as->lock);
-	for (size_t i = 0; i < as->batch.n && code != ERR_OK; i++)
-		mark_dirty(as, as->batch.v[i].id);
+	for (size_t i = 0; i < as->batch.n && code != ERR_OK; i++) {
+		struct alert *al = map_get(&as->by_id, slice_of(as->batch.v[i].id));
+		if (al != NULL)
+			set_dirty(as, al);
+	}
 	pthread_mutex_unlock(&as->lock);
 	batch_clear(as);
 	as->busy = false;
 }
 
-static void take_dirty(struct alerts *as, struct alert *al)
+static void take_dirty(struct alerts *as)
 {
-	if (!al->dirty || al->fired_ms == FIELD_NONE || as->batch.n == FLUSH_MAX)
-		return;
-	al->dirty = false;
-	struct alert copy = *al;
-	copy.labels = al->labels != NULL ? mem_strdup(al->labels) : NULL;
-	VEC_PUSH(&as->batch, copy);
+	size_t i = 0;
+	for (; i < as->dirty.n && as->batch.n < FLUSH_MAX; i++) {
+		struct alert *al = as->dirty.v[i];
+		if (!al->dirty)
+			continue; // it was kept meanwhile
+		al->dirty = false;
+		struct alert copy = *al;
+		copy.labels = al->labels != NULL ? mem_strdup(al->labels) : NULL;
+		VEC_PUSH(&as->batch, copy);
+	}
+	as->dirty.n -= i;
+	memmove(as->dirty.v, as->dirty.v + i, as->dirty.n * sizeof(as->dirty.v[0]));
 }
 
 static void flush(struct alerts *as)
 {
 	static const struct actor system = ACTOR_SELF("system");
-	size_t it = 0;
 	if (as->busy)
 		return;
 	pthread_mutex_lock(&as->lock);
-	void *value;
-	while (map_next(&as->current, &it, NULL, &value))
-		take_dirty(as, value);
-	for (size_t i = 0; i < as->recent.n; i++)
-		take_dirty(as, as->recent.v[i]);
+	take_dirty(as);
 	pthread_mutex_unlock(&as->lock);
 	if (as->batch.n == 0)
 		return;
@@ -607,11 +621,16 @@ static void restore_one(void *arg, struct slice text)
 	if (ok)
 		find_object(al, r->snap);
 	pthread_mutex_lock(&as->lock);
+	ok = ok && map_get(&as->by_id, slice_of(al->id)) == NULL;
 	if (ok && al->resolved_ms != FIELD_NONE && as->recent.n < ALERTS_RECENT_MAX)
 		VEC_PUSH(&as->recent, al);
 	else if (ok && al->resolved_ms == FIELD_NONE && as->current.n < ALERTS_MAX &&
 		map_get(&as->current, key_of_alert(&s, al)) == NULL)
 		map_put(&as->current, key_of_alert(&s, al), al);
+	else
+		ok = false;
+	if (ok)
+		map_put(&as->by_id, slice_of(al->id), al);
 	else
 		alert_free(al);
 	pthread_mutex_unlock(&as->lock);
@@ -692,22 +711,10 @@ void alerts_write(struct alerts *as, struct jw *w, enum alerts_which which, size
 	pthread_mutex_unlock(&as->lock);
 }
 
-static struct alert *find(struct alerts *as, struct slice id)
-{
-	size_t n;
-	struct alert **v = sorted(as, ALERTS_ALL, &n), *hit = NULL;
-	for (size_t i = 0; i < n && hit == NULL; i++) {
-		if (slice_eq_str(id, v[i]->id))
-			hit = v[i];
-	}
-	free(v);
-	return hit;
-}
-
 bool alerts_write_one(struct alerts *as, struct jw *w, struct slice id)
 {
 	pthread_mutex_lock(&as->lock);
-	const struct alert *al = find(as, id);
+	const struct alert *al = map_get(&as->by_id, id);
 	if (al != NULL)
 		write_alert(w, al);
 	pthread_mutex_unlock(&as->lock);
@@ -756,7 +763,7 @@ void alerts_write_status(struct alerts *as, struct jw *w)
 void alerts_kept(struct alerts *as, struct slice id)
 {
 	pthread_mutex_lock(&as->lock);
-	struct alert *al = find(as, id);
+	struct alert *al = map_get(&as->by_id, id);
 	if (al != NULL && al->resolved_ms == FIELD_NONE)
 		al->dirty = false;
 	pthread_mutex_unlock(&as->lock);
@@ -768,7 +775,7 @@ enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct prin
 	struct jw w = jw_to(row);
 	enum alerts_ack ret = ACK_DONE;
 	pthread_mutex_lock(&as->lock);
-	struct alert *al = find(as, id);
+	struct alert *al = map_get(&as->by_id, id);
 	if (al == NULL)
 		ret = ACK_NOT_FOUND;
 	else if (al->track.phase != PHASE_FIRING || al->resolved_ms != FIELD_NONE)
@@ -780,7 +787,7 @@ enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct prin
 		al->acked_ms = clock_wall_ms();
 		*ret_fired_ms = al->fired_ms;
 		write_alert(&w, al);
-		al->dirty = true;
+		set_dirty(as, al);
 		tell(as, al, "acked");
 	}
 	pthread_mutex_unlock(&as->lock);
