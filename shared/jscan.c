@@ -525,6 +525,79 @@ bool jscan_string(struct slice v, char *buf, size_t size, size_t *ret_n)
 	return true;
 }
 
+// ---- what is broken, but readable ----
+
+#define REPLACEMENT SLICE("\xef\xbf\xbd")
+
+// An escape at p; *out gets what stands for it. Returns the bytes read; *mended is set when it had to be
+// another.
+static size_t mend_escape(const char *p, const char *end, struct str *out, bool *mended)
+{
+	uint32_t hi, lo;
+	size_t n = MIN_OF((size_t)(end - p), 2);
+	if (n == 2 && p[1] == 'u' && hex4(p + 2, end, &hi)) {
+		n = 6;
+		bool high = hi >= 0xd800 && hi <= 0xdbff, low = hi >= 0xdc00 && hi <= 0xdfff;
+		if (high && end - p >= 12 && p[6] == '\\' && p[7] == 'u' && hex4(p + 8, end, &lo) &&
+			lo >= 0xdc00 && lo <= 0xdfff) {
+			n = 12;
+		} else if (high || low || hi == 0) {
+			*mended = true;
+			str_add_slice(out, REPLACEMENT);
+			return n;
+		}
+	}
+	str_add_n(out, p, n);
+	return n;
+}
+
+// Bytes at p that are no ASCII; of a character that was cut off, all there is of it.
+static size_t mend_wide(const char *p, const char *end, struct str *out, bool *mended)
+{
+	uint32_t cp;
+	size_t n = utf8_decode(p, (size_t)(end - p), &cp);
+	if (n > 0) {
+		str_add_n(out, p, n);
+		return n;
+	}
+	unsigned char lead = (unsigned char)*p;
+	size_t most = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+	for (n = 1; n < most && p + n < end && ((unsigned char)p[n] & 0xc0) == 0x80;)
+		n++;
+	*mended = true;
+	str_add_slice(out, REPLACEMENT);
+	return n;
+}
+
+bool jscan_mend(struct slice json, struct str *out)
+{
+	const char *p = json.p, *end = json.p + json.n;
+	size_t from = out->n;
+	bool mended = slice_starts(json, "\xef\xbb\xbf"), text = false;
+	p += mended ? 3 : 0;
+	while (p < end) {
+		const char *plain = utf8_plain_run(p, end);
+		str_add_n(out, p, (size_t)(plain - p));
+		p = plain;
+		if (p == end)
+			break;
+		if (text && *p == '\\') {
+			p += mend_escape(p, end, out, &mended);
+		} else if (text && (unsigned char)*p >= 0x80) {
+			p += mend_wide(p, end, out, &mended);
+		} else if (text && (unsigned char)*p < 0x20) {
+			mended = true;
+			str_addf(out, "\\u%04x", (unsigned)*p++);
+		} else {
+			text ^= *p == '"';
+			str_add_c(out, *p++);
+		}
+	}
+	if (!mended)
+		str_cut(out, from);
+	return mended;
+}
+
 bool jscan_int(struct slice v, int64_t *ret)
 {
 	return num_i64(v, INT64_MIN, INT64_MAX, ret);

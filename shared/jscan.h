@@ -6,6 +6,7 @@
 
 #include "shared/err.h"
 #include "shared/slice.h"
+#include "shared/str.h"
 
 struct jscan_limits {
 	size_t tokens; // values, keys included; 0: no limit
@@ -50,5 +51,9 @@ bool jscan_is_empty(struct slice array);
 // Decodes a string value (with its quotes) into buf; false when it does not fit.
 bool jscan_string(struct slice value, char *buf, size_t size, size_t *ret_n);
 bool jscan_int(struct slice value, int64_t *ret);
+// Appends the text with U+FFFD for what no text of JSON may hold in its strings though parsers let it
+// pass: bytes that are not UTF-8, halves of surrogate pairs and NUL; control characters are escaped, and
+// a mark of byte order before it is left out. False, and nothing is appended, when it has none of these.
+bool jscan_mend(struct slice json, struct str *out);
 
 #endif

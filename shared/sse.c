@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define LINE_WINDOW ((size_t)512)
+#define KEPT_MAX ((size_t)1024 * 1024) // of a buffer from one event to the next
 
 void sse_release(struct sse *s)
 {
@@ -93,8 +94,16 @@ static void field(struct sse *s, struct slice value)
 	}
 }
 
+static void forget_large(struct str *s)
+{
+	if (UNLIKELY(s->cap > KEPT_MAX) && s->n == 0)
+		str_release(s);
+}
+
 bool sse_next(struct sse *s, struct slice *in, struct sse_event *ret)
 {
+	forget_large(&s->line);
+	forget_large(&s->data);
 	struct slice line;
 	while (!s->too_large && take_line(s, in, &line)) {
 
@@ -127,6 +136,7 @@ bool sse_line(struct sse *s, struct slice *in, struct slice *ret)
 	if (s->have_data) // the line given last
 		str_clear(&s->line);
 	s->have_data = false;
+	forget_large(&s->line);
 	struct slice line;
 	while (!s->too_large && take_line(s, in, &line)) {
 		*ret = slice_trim(line);

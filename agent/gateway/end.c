@@ -113,7 +113,7 @@ void gw_take_answer(struct gw_call *c, const struct upstream_response *res, stru
 		.at_s = c->wall_ms / 1000,
 		.serial = c->serial};
 	struct adapter_answer answer;
-	enum answer_kind kind = c->adapter->parse(c->call, &got, &c->scratch, &answer);
+	enum answer_kind kind = adapter_parse(c->adapter, c->call, &got, &c->scratch, &answer);
 	if (UNLIKELY(kind == ANSWER_BAD)) // it may stream whatever it was asked
 		kind = gw_sink_events(c, body, &answer);
 	if (kind == ANSWER_OK) {

@@ -153,7 +153,7 @@ static enum answer_kind take_events(struct gw_call *c, struct slice body, struct
 {
 	struct sse_event ev;
 	while (sse_next(reader, &body, &ev)) {
-		enum chunk_kind kind = c->adapter->chunk(c->call, &c->chunks, ev.name, ev.data,
+		enum chunk_kind kind = adapter_chunk(c->adapter, c->call, &c->chunks, &ev,
 			&c->middle);
 		if (kind == CHUNK_ERROR || kind == CHUNK_BAD)
 			return kind == CHUNK_ERROR ? ANSWER_ERROR : ANSWER_BAD;

@@ -231,16 +231,16 @@ static bool pass_on(struct gw_call *c)
 }
 
 // False when the stream is over.
-static bool relay_event(struct gw_call *c, struct slice name, struct slice data)
+static bool relay_event(struct gw_call *c, const struct sse_event *ev)
 {
 	struct str *to = gw_sink_to(c);
 	size_t before = to->n;
-	if (data.n == 0) // keeps a line open, says nothing
+	if (ev->data.n == 0) // keeps a line open, says nothing
 		return true;
-	enum chunk_kind kind = c->adapter->chunk(c->call, &c->chunks, name, data, to);
+	enum chunk_kind kind = adapter_chunk(c->adapter, c->call, &c->chunks, ev, to);
 	if (LIKELY(kind == CHUNK_MORE))
 		return to->n == before || pass_on(c);
-	if ((kind == CHUNK_IDLE || kind == CHUNK_BAD) && adapter_is_error(data))
+	if ((kind == CHUNK_IDLE || kind == CHUNK_BAD) && adapter_is_error(ev->data))
 		kind = CHUNK_ERROR;
 	if (kind == CHUNK_IDLE)
 		return true;
@@ -255,9 +255,9 @@ static bool relay_event(struct gw_call *c, struct slice name, struct slice data)
 		return true;
 	}
 	if (kind == CHUNK_ERROR && c->phase == GS_WAIT)
-		refused(c, data);
+		refused(c, ev->data);
 	else if (kind == CHUNK_ERROR)
-		broken_by(c, data);
+		broken_by(c, ev->data);
 	else
 		give_up(c, kind == CHUNK_DONE ? "unfinished" : "bad_response", UP_OK);
 	return false;
@@ -277,7 +277,7 @@ static bool take_events(struct gw_call *c, struct slice bytes)
 	struct sse_event ev;
 	while (c->phase != GS_DONE && next_event(c, &bytes, &ev)) {
 		c->read_n++;
-		if (!relay_event(c, ev.name, ev.data))
+		if (!relay_event(c, &ev))
 			return false;
 	}
 	if (c->reader.too_large) {
@@ -327,7 +327,7 @@ static void last_event(struct gw_call *c)
 	if (!c->sse || !sse_partial(&c->reader) || !next_event(c, &rest, &ev) || ev.data.n == 0)
 		return;
 	struct str *to = gw_sink_to(c);
-	if (c->adapter->chunk(c->call, &c->chunks, ev.name, ev.data, to) <= CHUNK_DONE &&
+	if (adapter_chunk(c->adapter, c->call, &c->chunks, &ev, to) <= CHUNK_DONE &&
 		to == &c->middle && !gw_sink_take(c))
 		c->chunks.finish = false;
 }
@@ -362,7 +362,7 @@ static void answered_whole(struct gw_call *c, const struct upstream_response *re
 		return;
 	}
 	struct adapter_answer answer;
-	enum answer_kind kind = c->adapter->parse(c->call, &got, &c->scratch, &answer);
+	enum answer_kind kind = adapter_parse(c->adapter, c->call, &got, &c->scratch, &answer);
 	if (kind == ANSWER_ERROR || (kind == ANSWER_BAD && adapter_is_error(got.body))) {
 		gw_attempt_refused(c, kind == ANSWER_ERROR ? answer.status : 0, res->retry_after,
 			got.body);

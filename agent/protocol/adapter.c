@@ -68,6 +68,37 @@ void adapter_new_id(uint64_t serial, char *buf, size_t size)
 	snprintf(buf, size, "%016llx", (unsigned long long)serial);
 }
 
+enum answer_kind adapter_parse(const struct adapter *ad, const struct adapter_call *call,
+	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
+{
+	enum answer_kind kind = ad->parse(call, reply, scratch, ret);
+	struct adapter_reply again = *reply;
+	struct str mended = STR_INIT;
+	if (LIKELY(kind != ANSWER_BAD) || !jscan_mend(reply->body, &mended))
+		return kind;
+	again.body = str_slice(&mended);
+	kind = ad->parse(call, &again, scratch, ret);
+	if (ret->body.p == scratch->p) {
+		str_release(&mended);
+	} else {
+		str_release(scratch);
+		*scratch = mended;
+	}
+	return kind;
+}
+
+enum chunk_kind adapter_chunk(const struct adapter *ad, const struct adapter_call *call,
+	struct adapter_stream *s, const struct sse_event *ev, struct str *out)
+{
+	enum chunk_kind kind = ad->chunk(call, s, ev->name, ev->data, out);
+	struct str mended = STR_INIT;
+	if (LIKELY(kind != CHUNK_BAD) || !jscan_mend(ev->data, &mended))
+		return kind;
+	kind = ad->chunk(call, s, ev->name, str_slice(&mended), out);
+	str_release(&mended);
+	return kind;
+}
+
 void adapter_stream_reset(struct adapter_stream *s, int64_t wall_ms, uint64_t serial)
 {
 	s->usage = ADAPTER_USAGE_UNKNOWN;

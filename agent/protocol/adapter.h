@@ -8,6 +8,7 @@
 #include "agent/protocol/request.h"
 #include "agent/protocol/usage.h"
 #include "agent/state/snapshot.h"
+#include "shared/sse.h"
 #include "shared/str.h"
 
 #define ANSWER_MEMBERS_MAX 32 // looked at in an answer; further ones are only validated
@@ -112,6 +113,13 @@ struct adapter {
 	enum chunk_kind (*chunk)(const struct adapter_call *call, struct adapter_stream *s,
 		struct slice name, struct slice data, struct str *out);
 };
+
+// The adapter's parse() and chunk(), again with the text mended (jscan_mend) where it could not be read:
+// what is odd but readable passes. The answer's body points into the reply's, or into *scratch.
+enum answer_kind adapter_parse(const struct adapter *ad, const struct adapter_call *call,
+	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret);
+enum chunk_kind adapter_chunk(const struct adapter *ad, const struct adapter_call *call,
+	struct adapter_stream *s, const struct sse_event *ev, struct str *out);
 
 // A path that begins with /v1 behind the upstream's base path; "/v1" is written once.
 void adapter_path(const struct url *url, const char *path, struct str *ret);

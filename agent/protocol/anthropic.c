@@ -451,6 +451,7 @@ static void write_message(const struct aj *top, struct str *out)
 		else if (aj_is(&block, "type", "tool_use"))
 			tools_from_block(&block, true, &tools);
 	}
+	str_add_slice(&text, aj_text(top, "content")); // made after it, some answer in a bare text
 	if (text.n > 0 || tools.n == 1)
 		aj_add_inner(out, "content", str_slice(&text));
 	else
@@ -481,7 +482,9 @@ static enum answer_kind parse(const struct adapter_call *call, const struct adap
 		ret->usage.in = ret->usage.out = 0;
 		return aj_count(&top, "input_tokens") >= 0 ? ANSWER_OK : ANSWER_BAD;
 	}
-	if (!aj_is(&top, "type", "message") || aj_typed(&top, "content", JS_ARRAY) == NULL)
+	if (!aj_is(&top, "type", "message") ||
+		(aj_typed(&top, "content", JS_ARRAY) == NULL &&
+			aj_typed(&top, "content", JS_STRING) == NULL))
 		return ANSWER_BAD;
 	read_usage(&top, &ret->usage);
 	if (call->dialect == DIALECT_ANTHROPIC)
@@ -489,7 +492,8 @@ static enum answer_kind parse(const struct adapter_call *call, const struct adap
 	str_clear(scratch);
 	chat_answer_open(scratch, aj_text(&top, "id"), aj_text(&top, "model"), reply->at_s);
 	write_message(&top, scratch);
-	chat_answer_close(scratch, finish_of(aj_text(&top, "stop_reason")), &ret->usage);
+	chat_answer_close(scratch, finish_of(aj_text(&top, "stop_reason")),
+		aj_text(&top, "stop_sequence"), &ret->usage);
 	ret->body = str_slice(scratch);
 	return ANSWER_OK;
 }
@@ -507,11 +511,39 @@ static void on_start(struct adapter_stream *s, const struct aj *top, struct str 
 	chat_chunk_text(s, "content", SLICE(""), out);
 }
 
+static void add_arguments(struct adapter_stream *s, struct slice inner, struct str *out)
+{
+	chat_chunk_open(s, out);
+	aj_comma(out);
+	str_add_slice(out, SLICE("\"tool_calls\":[{\"index\":"));
+	str_add_i64(out, s->tool);
+	str_add_slice(out, SLICE(",\"function\":{"));
+	aj_add_inner(out, "arguments", inner);
+	str_add_slice(out, SLICE("}}]"));
+	chat_chunk_close(out);
+}
+
+// A call whose input no piece told has that of its beginning, mostly {}; it waits in s->text.
+static void end_block(struct adapter_stream *s, struct str *out)
+{
+	if (s->text.n > 0)
+		add_arguments(s, aj_inner(str_slice(&s->text)), out);
+	str_clear(&s->text);
+}
+
 static void on_block_start(struct adapter_stream *s, const struct aj *top, struct str *out)
 {
+	end_block(s, out);
 	struct aj block;
-	if (!aj_object(top, "content_block", &block) || !aj_is(&block, "type", "tool_use"))
+	if (!aj_object(top, "content_block", &block))
 		return;
+	if (aj_is(&block, "type", "text") && aj_text(&block, "text").n > 0)
+		chat_chunk_text(s, "content", aj_text(&block, "text"), out);
+	if (aj_is(&block, "type", "thinking") && aj_text(&block, "thinking").n > 0)
+		chat_chunk_text(s, "reasoning_content", aj_text(&block, "thinking"), out);
+	if (!aj_is(&block, "type", "tool_use"))
+		return;
+	aj_arguments(aj_find(&block, "input"), &s->text);
 	s->tool++;
 	chat_chunk_open(s, out);
 	aj_comma(out);
@@ -521,7 +553,7 @@ static void on_block_start(struct adapter_stream *s, const struct aj *top, struc
 	str_add_slice(out, SLICE(",\"type\":\"function\",\"function\":{"));
 	aj_add_inner(out, "name", aj_text(&block, "name"));
 	str_add_slice(out, SLICE(",\"arguments\":\"\"}}]"));
-	chat_chunk_close(out, NULL);
+	chat_chunk_close(out);
 }
 
 static void on_delta(struct adapter_stream *s, const struct aj *top, struct str *out)
@@ -535,14 +567,8 @@ static void on_delta(struct adapter_stream *s, const struct aj *top, struct str 
 		chat_chunk_text(s, "reasoning_content", aj_text(&delta, "thinking"), out);
 	} else if (aj_is(&delta, "type", "input_json_delta") && s->tool >= 0 &&
 		aj_text(&delta, "partial_json").n > 0) {
-		chat_chunk_open(s, out);
-		aj_comma(out);
-		str_add_slice(out, SLICE("\"tool_calls\":[{\"index\":"));
-		str_add_i64(out, s->tool);
-		str_add_slice(out, SLICE(",\"function\":{"));
-		aj_add_inner(out, "arguments", aj_text(&delta, "partial_json"));
-		str_add_slice(out, SLICE("}}]"));
-		chat_chunk_close(out, NULL);
+		str_clear(&s->text);
+		add_arguments(s, aj_text(&delta, "partial_json"), out);
 	}
 }
 
@@ -550,8 +576,11 @@ static void on_message_delta(struct adapter_stream *s, const struct aj *top, str
 {
 	read_usage(top, &s->usage);
 	struct aj delta;
-	if (aj_object(top, "delta", &delta) && aj_typed(&delta, "stop_reason", JS_STRING) != NULL)
-		chat_chunk_finish(s, finish_of(aj_text(&delta, "stop_reason")), out);
+	if (aj_object(top, "delta", &delta) && aj_typed(&delta, "stop_reason", JS_STRING) != NULL) {
+		end_block(s, out);
+		chat_chunk_finish(s, finish_of(aj_text(&delta, "stop_reason")),
+			aj_text(&delta, "stop_sequence"), out);
+	}
 }
 
 static enum chunk_kind translate(struct adapter_stream *s, const struct aj *top, struct str *out)
@@ -562,6 +591,8 @@ static enum chunk_kind translate(struct adapter_stream *s, const struct aj *top,
 		on_start(s, top, out);
 	else if (aj_is(top, "type", "content_block_start"))
 		on_block_start(s, top, out);
+	else if (aj_is(top, "type", "content_block_stop"))
+		end_block(s, out);
 	else if (aj_is(top, "type", "message_delta"))
 		on_message_delta(s, top, out);
 	else if (aj_is(top, "type", "message_stop")) {
@@ -580,6 +611,7 @@ static enum chunk_kind pass(struct adapter_stream *s, const struct aj *top, stru
 		read_usage(&message, &s->usage);
 	else if (aj_is(top, "type", "message_delta"))
 		read_usage(top, &s->usage);
+	s->opened = true;
 	str_add_slice(out, SLICE("event: "));
 	str_add_slice(out, aj_text(top, "type"));
 	str_add_c(out, '\n');
@@ -601,7 +633,7 @@ static enum chunk_kind chunk(const struct adapter_call *call, struct adapter_str
 		return CHUNK_ERROR;
 	}
 	if (aj_text(&top, "type").n == 0)
-		return CHUNK_BAD;
+		return s->opened ? CHUNK_IDLE : CHUNK_BAD;
 	return call->dialect == DIALECT_ANTHROPIC ? pass(s, &top, data, out)
 						  : translate(s, &top, out);
 }

@@ -53,14 +53,18 @@ void chat_chunk_open(struct adapter_stream *s, struct str *out)
 	s->opened = true;
 }
 
-void chat_chunk_close(struct str *out, const char *finish)
+void chat_chunk_close(struct str *out)
+{
+	str_add_slice(out, SLICE("},\"logprobs\":null,\"finish_reason\":null}]}\n\n"));
+}
+
+static void add_finish(struct str *out, const char *finish, struct slice stop)
 {
 	str_add_slice(out, SLICE("},\"logprobs\":null,\"finish_reason\":"));
-	if (finish != NULL)
-		str_add_json(out, slice_of(finish));
-	else
-		str_add_slice(out, SLICE("null"));
-	str_add_slice(out, SLICE("}]}\n\n"));
+	str_add_json(out, slice_of(finish));
+	if (stop.n > 0)
+		aj_add_inner(out, "stop_reason", stop);
+	str_add_slice(out, SLICE("}]"));
 }
 
 void chat_chunk_text(struct adapter_stream *s, const char *member, struct slice inner,
@@ -68,14 +72,16 @@ void chat_chunk_text(struct adapter_stream *s, const char *member, struct slice 
 {
 	chat_chunk_open(s, out);
 	aj_add_inner(out, member, inner);
-	chat_chunk_close(out, NULL);
+	chat_chunk_close(out);
 }
 
-void chat_chunk_finish(struct adapter_stream *s, const char *finish, struct str *out)
+void chat_chunk_finish(struct adapter_stream *s, const char *finish, struct slice stop,
+	struct str *out)
 {
 	s->finish = true;
 	chat_chunk_open(s, out);
-	chat_chunk_close(out, finish);
+	add_finish(out, finish, stop);
+	str_add_slice(out, SLICE("}\n\n"));
 }
 
 void chat_chunk_usage(struct adapter_stream *s, struct str *out)
@@ -94,11 +100,11 @@ void chat_answer_open(struct str *out, struct slice id, struct slice model, int6
 	str_add_slice(out, SLICE(",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\""));
 }
 
-void chat_answer_close(struct str *out, const char *finish, const struct adapter_usage *u)
+void chat_answer_close(struct str *out, const char *finish, struct slice stop,
+	const struct adapter_usage *u)
 {
-	str_add_slice(out, SLICE(",\"refusal\":null},\"logprobs\":null,\"finish_reason\":"));
-	str_add_json(out, slice_of(finish));
-	str_add_slice(out, SLICE("}]"));
+	str_add_slice(out, SLICE(",\"refusal\":null"));
+	add_finish(out, finish, stop);
 	if (u->in >= 0 || u->out >= 0) {
 		aj_name(out, "usage");
 		chat_usage(out, u);

@@ -185,7 +185,8 @@ static enum err_code build_native(const struct adapter_call *all, const struct f
 // ---- native: what an answer or a frame says ----
 
 struct frame {
-	struct slice text, thinking; // between their quotes
+	struct slice text, thinking; // between their quotes; of parts, in these:
+	struct str texts, thoughts;
 	struct slice tools; // JSON list; empty none
 	struct slice finish; // between its quotes; empty not yet
 	struct slice id; // request_id
@@ -233,7 +234,13 @@ static struct adapter_usage native_usage(const struct aj *top)
 	return u;
 }
 
-// output.choices[0].message, or output.text of the older format.
+static void release_frame(struct frame *f)
+{
+	str_release(&f->texts);
+	str_release(&f->thoughts);
+}
+
+// output.choices[0].message, or output.text of the older format. *f is the caller's to release.
 static bool read_frame(const struct aj *top, struct frame *f)
 {
 	*f = (struct frame){.id = aj_text(top, "request_id")};
@@ -252,11 +259,18 @@ static bool read_frame(const struct aj *top, struct frame *f)
 	if (!jscan_next(&rest, &first) || !aj_scan(first, &choice) ||
 		!aj_object(&choice, "message", &message))
 		return false;
+	const struct jscan_member *parts = aj_typed(&message, "content", JS_ARRAY);
 	f->text = aj_text(&message, "content");
 	f->thinking = aj_text(&message, "reasoning_content");
+	if (parts != NULL) { // models that see and hear
+		aj_parts(aj_find(&message, "reasoning_content"), &f->thoughts, &f->thoughts);
+		aj_parts(parts, &f->texts, &f->thoughts);
+		f->text = str_slice(&f->texts);
+		f->thinking = str_slice(&f->thoughts);
+	}
 	f->finish = aj_text(&choice, "finish_reason");
 	const struct jscan_member *tools = aj_typed(&message, "tool_calls", JS_ARRAY);
-	if (tools != NULL)
+	if (tools != NULL && !jscan_is_empty(tools->value))
 		f->tools = tools->value;
 	return true;
 }
@@ -292,7 +306,8 @@ static enum answer_kind parse_native(const struct adapter_call *call,
 		aj_add_inner(scratch, "reasoning_content", f.thinking);
 	if (f.tools.n > 0)
 		aj_add(scratch, "tool_calls", f.tools);
-	chat_answer_close(scratch, finish_of(f.finish), &ret->usage);
+	chat_answer_close(scratch, finish_of(f.finish), NO_STOP, &ret->usage);
+	release_frame(&f);
 	ret->body = str_slice(scratch);
 	return ANSWER_OK;
 }
@@ -324,11 +339,11 @@ static enum chunk_kind add_frame(struct adapter_stream *s, struct frame *f, stru
 	if (f->tools.n > 0 && (last || !s->grows)) {
 		chat_chunk_open(s, out);
 		aj_add(out, "tool_calls", f->tools);
-		chat_chunk_close(out, NULL);
+		chat_chunk_close(out);
 	}
 	if (!last)
 		return CHUNK_MORE;
-	chat_chunk_finish(s, finish_of(f->finish), out);
+	chat_chunk_finish(s, finish_of(f->finish), NO_STOP, out);
 	chat_chunk_usage(s, out);
 	return CHUNK_DONE;
 }
@@ -345,14 +360,16 @@ static enum chunk_kind chunk_native(const struct adapter_call *call, struct adap
 	}
 	struct frame f;
 	if (!read_frame(&top, &f))
-		return CHUNK_BAD;
+		return s->opened ? CHUNK_IDLE : CHUNK_BAD;
 	struct adapter_usage u = native_usage(&top);
 	adapter_usage_merge(&s->usage, &u);
 	if (s->id[0] == '\0' && f.id.n < sizeof(s->id)) {
 		aj_copy(f.id, s->id, sizeof(s->id));
 		aj_copy_safe(call->model, s->model, sizeof(s->model));
 	}
-	return add_frame(s, &f, out);
+	enum chunk_kind kind = add_frame(s, &f, out);
+	release_frame(&f);
+	return kind;
 }
 
 const struct adapter adapter_dashscope_chat = {.protocol = PROTO_DASHSCOPE_CHAT,

@@ -43,13 +43,6 @@ bool aj_is_blank(struct slice inner)
 	return true;
 }
 
-struct slice aj_inner(struct slice string)
-{
-	if (string.n < 2 || string.p[0] != '"')
-		return (struct slice){"", 0};
-	return (struct slice){string.p + 1, string.n - 2};
-}
-
 struct slice aj_text(const struct aj *o, const char *key)
 {
 	const struct jscan_member *m = aj_typed(o, key, JS_STRING);
@@ -69,6 +62,27 @@ bool aj_true(const struct aj *o, const char *key)
 int64_t aj_count(const struct aj *o, const char *key)
 {
 	return usage_figure(aj_find(o, key));
+}
+
+void aj_parts(const struct jscan_member *content, struct str *text, struct str *thinking)
+{
+	struct slice rest = SLICE("[]");
+	if (content != NULL && content->type == JS_STRING)
+		str_add_slice(text, aj_inner(content->value));
+	else if (content != NULL && content->type == JS_ARRAY)
+		rest = content->value;
+	struct slice item;
+	struct aj part;
+	while (jscan_next(&rest, &item)) {
+		if (slice_starts(item, "\""))
+			str_add_slice(text, aj_inner(item));
+		if (!aj_scan(item, &part))
+			continue;
+		str_add_slice(text, aj_text(&part, "text"));
+		const struct jscan_member *thought = aj_find(&part, "thinking");
+		if (thought != NULL)
+			aj_parts(thought, thinking, thinking);
+	}
 }
 
 void aj_decode(struct slice string, struct str *out)
@@ -93,6 +107,17 @@ void aj_embed(struct slice string, struct str *out)
 	else
 		str_add_slice(out, SLICE("{}"));
 	str_release(&text);
+}
+
+void aj_arguments(const struct jscan_member *arguments, struct str *out)
+{
+	if (arguments == NULL || arguments->type == JS_NULL ||
+		slice_eq_str(arguments->value, "\"\""))
+		str_add_json(out, SLICE("{}"));
+	else if (arguments->type == JS_STRING)
+		str_add_slice(out, arguments->value);
+	else
+		str_add_json(out, arguments->value);
 }
 
 void aj_copy(struct slice inner, char *buf, size_t size)

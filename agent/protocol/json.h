@@ -30,11 +30,22 @@ int64_t aj_count(const struct aj *o, const char *key);
 // True for nothing but white space, as it stands between quotes.
 bool aj_is_blank(struct slice inner);
 // Between the quotes of a string value.
-struct slice aj_inner(struct slice string);
+static inline struct slice aj_inner(struct slice string)
+{
+	if (string.n < 2 || string.p[0] != '"')
+		return (struct slice){"", 0};
+	return (struct slice){string.p + 1, string.n - 2};
+}
+// What a message's content says, as it stands between quotes: a text, or a list of parts, of which those
+// of text and of thinking (that may be a list itself) are told apart. Others pass unseen.
+void aj_parts(const struct jscan_member *content, struct str *text, struct str *thinking);
 // Appends the text a string value (with its quotes) stands for.
 void aj_decode(struct slice string, struct str *out);
 // The string value's text as JSON when it is a valid object, "{}" otherwise.
 void aj_embed(struct slice string, struct str *out);
+// A call's arguments or input as the text they are in a chat completion, quotes included: a text as it
+// stands, anything else as JSON, nothing (NULL too) as {}.
+void aj_arguments(const struct jscan_member *arguments, struct str *out);
 // A copy of a raw text; buf stays as it was when it does not fit.
 void aj_copy(struct slice inner, char *buf, size_t size);
 // A copy that may stand between quotes as it is; "" when the text may not or does not fit.

@@ -4,6 +4,7 @@
 // line {"error":"text"} under status 200. The first call loads the model, which may take minutes.
 #include "agent/protocol/chat.h"
 #include "agent/protocol/json.h"
+#include "agent/protocol/toolcalls.h"
 #include "agent/protocol/wish.h"
 
 #include "shared/text.h"
@@ -213,20 +214,25 @@ static enum err_code build(const struct adapter_call *all, const struct feature 
 // ---- what an answer or a line says ----
 
 struct line {
-	struct slice text, thinking;
-	const struct jscan_member *tools; // of message, which must stay
+	struct str text, thinking; // as between quotes
+	const struct jscan_member *tools; // of message, which must stay; NULL: none
 	bool done;
 };
 
-static bool read_line(const struct aj *top, struct aj *message, struct line *l)
+static void release_line(struct line *l)
 {
-	if (!aj_object(top, "message", message))
-		return false;
-	*l = (struct line){.text = aj_text(message, "content"),
-		.thinking = aj_text(message, "thinking"),
-		.tools = aj_typed(message, "tool_calls", JS_ARRAY),
+	str_release(&l->text);
+	str_release(&l->thinking);
+}
+
+// *ret is the caller's to release.
+static void read_line(const struct aj *top, const struct aj *message, struct line *ret)
+{
+	const struct jscan_member *tools = aj_typed(message, "tool_calls", JS_ARRAY);
+	*ret = (struct line){.tools = tools != NULL && jscan_is_empty(tools->value) ? NULL : tools,
 		.done = aj_true(top, "done")};
-	return true;
+	aj_parts(aj_find(message, "thinking"), &ret->thinking, &ret->thinking);
+	aj_parts(aj_find(message, "content"), &ret->text, &ret->thinking);
 }
 
 static struct adapter_usage read_usage(const struct aj *top)
@@ -237,15 +243,18 @@ static struct adapter_usage read_usage(const struct aj *top)
 	return u;
 }
 
+// An answer that is not done was broken off by the server, as of a model that repeats itself.
 static const char *finish_of(const struct aj *top, bool tools)
 {
-	if (aj_is(top, "done_reason", "length"))
+	if (aj_is(top, "done_reason", "length") || !aj_true(top, "done"))
 		return "length";
 	return tools ? "tool_calls" : "stop";
 }
 
-// It gives calls no ids: they are numbered, so that results can name them.
-static int add_calls(const struct jscan_member *tools, int from, bool pieces, struct str *out)
+// Older ones give calls no ids: then they get one no other call of a conversation has. from: how many
+// calls came before.
+static int add_calls(const struct jscan_member *tools, uint64_t serial, int from, bool pieces,
+	struct str *out)
 {
 	struct slice rest = tools->value;
 	str_add_slice(out, SLICE("\"tool_calls\":["));
@@ -254,15 +263,20 @@ static int add_calls(const struct jscan_member *tools, int from, bool pieces, st
 	while (jscan_next(&rest, &item)) {
 		if (!aj_scan(item, &call) || !aj_object(&call, "function", &function))
 			continue;
-		const struct jscan_member *arguments = aj_typed(&function, "arguments", JS_OBJECT);
+		struct slice id = aj_text(&call, "id");
 		aj_comma(out);
-		str_addf(out, "{\"id\":\"call_%d\",\"type\":\"function\",", from);
+		str_add_slice(out, SLICE("{\"id\":\""));
+		if (id.n > 0)
+			str_add_slice(out, id);
+		else
+			toolcalls_new_id(serial, (size_t)from, out);
+		str_add_slice(out, SLICE("\",\"type\":\"function\","));
 		if (pieces)
 			str_addf(out, "\"index\":%d,", from);
 		str_add_slice(out, SLICE("\"function\":{"));
 		aj_add_inner(out, "name", aj_text(&function, "name"));
 		str_add_slice(out, SLICE(",\"arguments\":"));
-		str_add_json(out, arguments != NULL ? arguments->value : SLICE("{}"));
+		aj_arguments(aj_find(&function, "arguments"), out);
 		str_add_slice(out, SLICE("}}"));
 		from++;
 	}
@@ -279,23 +293,25 @@ static enum answer_kind parse(const struct adapter_call *call UNUSED,
 		return ANSWER_BAD;
 	if (aj_find(&top, "error") != NULL)
 		return ANSWER_ERROR;
-	struct line l;
 	struct aj message;
-	if (!read_line(&top, &message, &l) || !l.done)
+	if (!aj_object(&top, "message", &message))
 		return ANSWER_BAD;
+	struct line l;
+	read_line(&top, &message, &l);
 	ret->usage = read_usage(&top);
 	str_clear(scratch);
 	char id[24];
 	adapter_new_id(reply->serial, id, sizeof(id));
 	chat_answer_open(scratch, slice_of(id), aj_text(&top, "model"), reply->at_s);
-	aj_add_inner(scratch, "content", l.text);
+	aj_add_inner(scratch, "content", str_slice(&l.text));
 	if (l.thinking.n > 0)
-		aj_add_inner(scratch, "reasoning_content", l.thinking);
+		aj_add_inner(scratch, "reasoning_content", str_slice(&l.thinking));
 	if (l.tools != NULL) {
 		str_add_c(scratch, ',');
-		add_calls(l.tools, 0, false, scratch);
+		add_calls(l.tools, reply->serial, 0, false, scratch);
 	}
-	chat_answer_close(scratch, finish_of(&top, l.tools != NULL), &ret->usage);
+	chat_answer_close(scratch, finish_of(&top, l.tools != NULL), NO_STOP, &ret->usage);
+	release_line(&l);
 	ret->body = str_slice(scratch);
 	return ANSWER_OK;
 }
@@ -306,21 +322,21 @@ static enum chunk_kind add_line(struct adapter_stream *s, const struct aj *top,
 	const struct line *l, struct str *out)
 {
 	if (l->thinking.n > 0)
-		chat_chunk_text(s, "reasoning_content", l->thinking, out);
+		chat_chunk_text(s, "reasoning_content", str_slice(&l->thinking), out);
 	if (l->text.n > 0)
-		chat_chunk_text(s, "content", l->text, out);
+		chat_chunk_text(s, "content", str_slice(&l->text), out);
 	if (l->tools != NULL) {
 		chat_chunk_open(s, out);
 		aj_comma(out);
-		s->tool = add_calls(l->tools, MAX_OF(s->tool, 0), true, out);
+		s->tool = add_calls(l->tools, s->serial, MAX_OF(s->tool, 0), true, out);
 		s->tools = true;
-		chat_chunk_close(out, NULL);
+		chat_chunk_close(out);
 	}
 	if (!l->done)
 		return CHUNK_MORE;
 	struct adapter_usage u = read_usage(top);
 	adapter_usage_merge(&s->usage, &u);
-	chat_chunk_finish(s, finish_of(top, s->tools), out);
+	chat_chunk_finish(s, finish_of(top, s->tools), NO_STOP, out);
 	chat_chunk_usage(s, out);
 	return CHUNK_DONE;
 }
@@ -333,15 +349,19 @@ static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adap
 		return CHUNK_BAD;
 	if (aj_find(&top, "error") != NULL)
 		return CHUNK_ERROR;
-	struct line l;
 	struct aj message;
-	if (!read_line(&top, &message, &l))
-		return CHUNK_BAD;
+	bool said = aj_object(&top, "message", &message);
+	if (!said && !(s->opened && aj_true(&top, "done")))
+		return s->opened ? CHUNK_IDLE : CHUNK_BAD;
+	struct line l;
+	read_line(&top, &message, &l);
 	if (s->model[0] == '\0')
 		aj_copy(aj_text(&top, "model"), s->model, sizeof(s->model));
 	if (s->id[0] == '\0')
 		adapter_new_id(s->serial, s->id, sizeof(s->id));
-	return add_line(s, &top, &l, out);
+	enum chunk_kind kind = add_line(s, &top, &l, out);
+	release_line(&l);
+	return kind;
 }
 
 const struct adapter adapter_ollama_chat = {.protocol = PROTO_OLLAMA_CHAT,

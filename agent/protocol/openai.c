@@ -257,13 +257,14 @@ static enum err_code build_openai(const struct adapter_call *call, const struct 
 	bool renamed = call->translated ||
 		strcmp(wish_length_name(adapter_model(call, cand)), "max_tokens") != 0;
 	struct openai_changes changes = {.n = 0};
-	char limit[24] = "", user[48];
+	char limit[24] = "";
 	if (most != NULL && renamed && most->value.n < sizeof(limit)) {
 		memcpy(limit, most->value.p, most->value.n);
 		openai_change(&changes, "max_tokens", NULL);
 		if (jscan_find(call->m, call->n, "max_completion_tokens") == NULL)
 			openai_change(&changes, "max_completion_tokens", limit);
 	}
+	char user[48];
 	const char *named = call->translated ? short_user(call, user) : NULL;
 	if (named != NULL)
 		openai_change(&changes, "user", named);
@@ -283,9 +284,10 @@ struct str openai_plain_roles(const struct adapter_call *call)
 	if (messages == NULL || messages->type != JS_ARRAY ||
 		memmem(messages->value.p, messages->value.n, "\"developer\"", 11) == NULL)
 		return out;
-	struct slice rest = messages->value, item;
-	struct aj m;
+	struct slice rest = messages->value;
 	str_add_c(&out, '[');
+	struct slice item;
+	struct aj m;
 	while (jscan_next(&rest, &item)) {
 		bool theirs = aj_scan(item, &m) && aj_is(&m, "role", "developer");
 		aj_comma(&out);
@@ -359,6 +361,68 @@ struct adapter_usage openai_usage(const struct jscan_member *usage)
 	return u;
 }
 
+// ---- why an answer ended ----
+
+static const char *skip_blank(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	return p;
+}
+
+// Quotes inside strings are escaped, so the name with its quotes is found as a name only. Returns
+// the place of its value, or NULL.
+static const char *find_finish(struct slice choices, const char *from)
+{
+	static const char name[] = "\"finish_reason\"";
+	const char *end = choices.p + choices.n;
+	const char *at = memmem(from, (size_t)(end - from), name, sizeof(name) - 1);
+	if (at == NULL)
+		return NULL;
+	at = skip_blank(at + sizeof(name) - 1, end);
+	if (at == end || *at != ':')
+		return NULL;
+	return skip_blank(at + 1, end);
+}
+
+// Bytes of a text that says nothing: "" and "null" mean null; 0: it is none.
+static size_t empty_finish(const char *at, const char *end)
+{
+	static const char null_text[] = "\"null\"";
+	if (end - at >= 2 && at[0] == '"' && at[1] == '"')
+		return 2;
+	return end - at >= 6 && memcmp(at, null_text, 6) == 0 ? 6 : 0;
+}
+
+// Whether any choice says why it ended. Returns the place of the first text that means null, NULL when
+// there is none.
+static const char *read_finish(struct slice choices, bool *ret_finish)
+{
+	const char *end = choices.p + choices.n, *first = NULL;
+	for (const char *at = choices.p; (at = find_finish(choices, at)) != NULL;) {
+		if (UNLIKELY(empty_finish(at, end) > 0))
+			first = first != NULL ? first : at;
+		else if (at < end && *at == '"')
+			*ret_finish = true;
+	}
+	return first;
+}
+
+// With null for such texts, from the first on, for clients that compare.
+static void add_nulls(struct slice data, const char *first, struct str *out)
+{
+	const char *from = data.p, *end = data.p + data.n;
+	for (const char *at = first; at != NULL; at = find_finish(data, at)) {
+		size_t n = empty_finish(at, end);
+		if (n == 0)
+			continue;
+		str_add_n(out, from, (size_t)(at - from));
+		str_add_slice(out, SLICE("null"));
+		from = at + n;
+	}
+	str_add_n(out, from, (size_t)(end - from));
+}
+
 // ---- whole answers ----
 
 bool openai_is_error(const struct jscan_member *m, size_t n)
@@ -401,52 +465,24 @@ enum answer_kind openai_list(struct slice body, const char *list, struct jscan_m
 }
 
 enum answer_kind openai_parse(const struct adapter_call *call UNUSED,
-	const struct adapter_reply *reply, struct str *scratch UNUSED, struct adapter_answer *ret)
+	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX] FILLED_LATER;
 	size_t n;
-	return openai_list(reply->body, "choices", m, &n, ret);
+	enum answer_kind kind = openai_list(reply->body, "choices", m, &n, ret);
+	if (kind != ANSWER_OK)
+		return kind;
+	bool finish;
+	const char *null_text = read_finish(jscan_find(m, n, "choices")->value, &finish);
+	if (UNLIKELY(null_text != NULL)) {
+		str_clear(scratch);
+		add_nulls(reply->body, null_text, scratch);
+		ret->body = str_slice(scratch);
+	}
+	return ANSWER_OK;
 }
 
 // ---- streams ----
-
-static const char *skip_blank(const char *p, const char *end)
-{
-	while (p < end && (*p == ' ' || *p == '\t'))
-		p++;
-	return p;
-}
-
-// Quotes inside strings are escaped, so the name with its quotes is found as a name only. Returns
-// the place of its value, or NULL.
-static const char *find_finish(struct slice choices, const char *from)
-{
-	static const char name[] = "\"finish_reason\"";
-	const char *end = choices.p + choices.n;
-	const char *at = memmem(from, (size_t)(end - from), name, sizeof(name) - 1);
-	if (at == NULL)
-		return NULL;
-	at = skip_blank(at + sizeof(name) - 1, end);
-	if (at == end || *at != ':')
-		return NULL;
-	return skip_blank(at + 1, end);
-}
-
-// finish_reason "null" (text) means null; it is written so for clients that compare. Returns the
-// place of the first such text, NULL when there is none; one choice per chunk does this, by the
-// servers that do it at all.
-static const char *read_finish(struct slice choices, bool *ret_finish)
-{
-	static const char null_text[] = "\"null\"";
-	const char *end = choices.p + choices.n;
-	for (const char *at = choices.p; (at = find_finish(choices, at)) != NULL;) {
-		if ((size_t)(end - at) >= 6 && memcmp(at, null_text, 6) == 0)
-			return at;
-		if (at < end && *at == '"')
-			*ret_finish = true;
-	}
-	return NULL;
-}
 
 static bool is_empty_list(const struct jscan_member *m)
 {
@@ -487,9 +523,7 @@ static void add_without(struct slice data, const struct jscan_member *usage, str
 static void add_mended(struct slice data, const char *null_text, struct str *out)
 {
 	struct str mended = STR_INIT;
-	str_add_n(&mended, data.p, (size_t)(null_text - data.p));
-	str_add_slice(&mended, SLICE("null"));
-	str_add_n(&mended, null_text + 6, (size_t)(data.p + data.n - null_text - 6));
+	add_nulls(data, null_text, &mended);
 	openai_event(str_slice(&mended), out);
 	str_release(&mended);
 }
@@ -501,8 +535,9 @@ static enum chunk_kind add_chunk(struct adapter_stream *s, struct slice data,
 	const struct jscan_member *usage = jscan_find(m, n, "usage");
 	bool told = usage != NULL && usage->type == JS_OBJECT;
 	const char *null_text = NULL;
-	if (choices == NULL && usage == NULL)
-		return CHUNK_BAD; // an object of another kind
+	if (choices == NULL && usage == NULL) // an object of another kind
+		return s->opened ? CHUNK_IDLE : CHUNK_BAD;
+	s->opened = true;
 	if (told) {
 		struct adapter_usage u = openai_usage(usage);
 		adapter_usage_merge(&s->usage, &u);

@@ -56,7 +56,8 @@ static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adap
 	}
 	struct slice type = aj_text(&top, "type");
 	if (type.n == 0)
-		return CHUNK_BAD;
+		return s->opened ? CHUNK_IDLE : CHUNK_BAD;
+	s->opened = true;
 	str_add_slice(out, SLICE("event: "));
 	str_add_slice(out, type);
 	str_add_c(out, '\n');

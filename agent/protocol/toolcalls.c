@@ -213,6 +213,11 @@ bool toolcalls_add_all(struct toolcalls *t, const struct aj *message)
 
 // ---- what callers get ----
 
+void toolcalls_new_id(uint64_t serial, size_t at, struct str *out)
+{
+	str_addf(out, "call_%016llx%02zx", (unsigned long long)serial, at);
+}
+
 struct slice toolcalls_id(struct toolcalls *t, size_t at)
 {
 	struct str *id = &t->v[at].id;
@@ -221,7 +226,7 @@ struct slice toolcalls_id(struct toolcalls *t, size_t at)
 		taken = slice_eq(str_slice(&t->v[i].id), str_slice(id));
 	if (taken) {
 		str_clear(id);
-		str_addf(id, "call_%016llx%02zx", (unsigned long long)t->serial, at);
+		toolcalls_new_id(t->serial, at, id);
 	}
 	return str_slice(id);
 }

@@ -39,6 +39,8 @@ bool toolcalls_add(struct toolcalls *t, struct slice item, size_t *ret_at);
 bool toolcalls_add_all(struct toolcalls *t, const struct aj *message);
 // The id callers get: the server's, else one made of [A-Za-z0-9_]: no other call of any answer has it.
 struct slice toolcalls_id(struct toolcalls *t, size_t at);
+// Such an id alone; at: the call's number in its answer.
+void toolcalls_new_id(uint64_t serial, size_t at, struct str *out);
 // True when nothing can follow in the arguments of this call.
 static inline bool toolcall_is_whole(const struct toolcall *c)
 {

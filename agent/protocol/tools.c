@@ -129,15 +129,14 @@ struct slice tools_long_name(const struct jscan_member *tools, struct slice name
 
 void tools_from_block(const struct aj *block, bool whole_names, struct str *out)
 {
-	char buf[TOOL_NAME_MAX];
 	struct slice name = aj_text(block, "name");
-	const struct jscan_member *input = aj_typed(block, "input", JS_OBJECT);
 	aj_comma(out);
 	str_add_c(out, '{');
 	aj_add_inner(out, "id", aj_text(block, "id"));
 	str_add_slice(out, SLICE(",\"type\":\"function\",\"function\":{"));
+	char buf[TOOL_NAME_MAX];
 	aj_add_inner(out, "name", whole_names ? name : tools_short_name(name, buf));
 	str_add_slice(out, SLICE(",\"arguments\":"));
-	str_add_json(out, input != NULL ? input->value : SLICE("{}"));
+	aj_arguments(aj_find(block, "input"), out);
 	str_add_slice(out, SLICE("}}"));
 }

@@ -224,6 +224,14 @@ static void test_chunks(void **state)
 			NULL},
 		{"{\"choices\":[{\"delta\":{},\"finish_reason\" : \"null\"}]}", CHUNK_MORE, false,
 			-1, "{\"choices\":[{\"delta\":{},\"finish_reason\" : null}]}"},
+		{"{\"choices\":[{\"finish_reason\":\"\"},{\"finish_reason\":\"null\"},"
+		 "{\"finish_reason\":null}]}",
+			CHUNK_MORE, false, -1,
+			"{\"choices\":[{\"finish_reason\":null},{\"finish_reason\":null},"
+			"{\"finish_reason\":null}]}"},
+		{"{\"choices\":[{\"finish_reason\":\"\"},{\"finish_reason\":\"stop\"}]}",
+			CHUNK_MORE, true, -1,
+			"{\"choices\":[{\"finish_reason\":null},{\"finish_reason\":\"stop\"}]}"},
 		{"{\"choices\":[{\"delta\":{\"content\":\"\\\"finish_reason\\\":\\\"stop\\\"\"}}]}",
 			CHUNK_MORE, false, -1, NULL},
 		{"{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}",

@@ -54,10 +54,11 @@ static enum chunk_kind play(const struct adapter *ad, const char *bytes, size_t 
 		while (kind <= CHUNK_IDLE &&
 			(ad->frames == FRAMES_SSE ? sse_next(&reader, &in, &ev)
 						  : sse_line(&reader, &in, &ev.data)))
-			kind = ad->chunk(&call, s, ev.name, ev.data, out);
+			kind = adapter_chunk(ad, &call, s, &ev, out);
 	}
 	sse_release(&reader);
 	str_release(&whole);
+	str_release(&s->text);
 	return kind;
 }
 
@@ -209,7 +210,7 @@ static void test_ollama_lines(void **state)
 		"\"done\":false}\n"
 		"{\"model\":\"llama\",\"message\":{\"role\":\"assistant\",\"content\":\"\","
 		"\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{\"x\":1}}},"
-		"{\"function\":{\"name\":\"g\",\"arguments\":{}}}]},\"done\":false}\n"
+		"{\"id\":\"mine\",\"function\":{\"name\":\"g\",\"arguments\":{}}}]},\"done\":false}\n"
 		"{\"model\":\"llama\",\"message\":{\"role\":\"assistant\",\"content\":\"\"},"
 		"\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":5,\"eval_count\":7}\n";
 	struct adapter_stream s = {0};
@@ -221,13 +222,86 @@ static void test_ollama_lines(void **state)
 		"{\"id\":\"chatcmpl-0000000000000007\",\"created\":1,\"model\":\"llama\","
 		"\"object\":\"chat.completion\",\"choices\":[{\"index\":0,\"message\":{"
 		"\"role\":\"assistant\",\"reasoning_content\":\"hm\",\"content\":\"a\\nb\","
-		"\"refusal\":null,\"tool_calls\":[{\"id\":\"call_0\",\"type\":\"function\",\"function\":{"
-		"\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1}\"}},{\"id\":\"call_1\","
+		"\"refusal\":null,\"tool_calls\":[{\"id\":\"call_000000000000000700\","
+		"\"type\":\"function\",\"function\":{"
+		"\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1}\"}},{\"id\":\"mine\","
 		"\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]},"
 		"\"logprobs\":null,\"finish_reason\":\"tool_calls\"}],\"usage\":{"
 		"\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12}}");
 	str_release(&out);
 	str_release(&doc);
+}
+
+// What an odd stream becomes; want: a part of the document its events fold into.
+static void test_odd_streams(void **state)
+{
+	(void)state;
+#define CALL_START(n, input)                                                                       \
+	"data: {\"type\":\"content_block_start\",\"index\":" n ",\"content_block\":{\"type\":"     \
+	"\"tool_use\",\"id\":\"t" n "\",\"name\":\"f\",\"input\":" input "}}\n\n"
+#define ANTHROPIC_HEAD                                                                             \
+	"data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"model\":\"c\"}}\n\n"
+#define ANTHROPIC_END                                                                              \
+	"data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"stop_sequence\","          \
+	"\"stop_sequence\":\"END\"}}\n\ndata: {\"type\":\"message_stop\"}"
+#define OPENAI_END                                                                                 \
+	"data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"          \
+	"data: [DONE]"
+	static const struct {
+		const struct adapter *ad;
+		const char *bytes, *want;
+	} rows[] = {
+		{&adapter_anthropic_messages,
+			ANTHROPIC_HEAD CALL_START("0",
+				"{}") "data: {\"type\":\"content_block_stop\",\"index\":0}\n\n" ANTHROPIC_END,
+			"\"arguments\":\"{}\""},
+		{&adapter_anthropic_messages, // the end of a block that never came
+			ANTHROPIC_HEAD CALL_START("0", "{\"x\":1}") CALL_START("1", "{}")
+				ANTHROPIC_END,
+			"\"arguments\":\"{\\\"x\\\":1}\"}},{\"id\":\"t1\",\"type\":\"function\","
+			"\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}"},
+		{&adapter_anthropic_messages, // pieces are all there is
+			ANTHROPIC_HEAD CALL_START("0",
+				"{}") "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":"
+				      "\"input_json_delta\",\"partial_json\":\"{\\\"y\\\":2}\"}}\n\n"
+				      "data: {\"type\":\"content_block_stop\",\"index\":0}\n\n"
+				      "data: {\"not\":\"known\"}\n\n" ANTHROPIC_END,
+			"\"arguments\":\"{\\\"y\\\":2}\""},
+		{&adapter_openai_chat,
+			"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\\ud83d\"},"
+			"\"finish_reason\":\"\"}]}\n\n"
+			"data: {\"queue\":3}\n\n"
+			"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\xe6\xb8 b\"}}]}"
+			"\n\n" OPENAI_END,
+			"\"content\":\"a\xef\xbf\xbd\xef\xbf\xbd b\""},
+		{&adapter_dashscope_chat_native,
+			"data: {\"output\":{\"choices\":[{\"message\":{\"content\":[{\"text\":\"a\"}]},"
+			"\"finish_reason\":\"\"}]},\"request_id\":\"r\"}\n\n"
+			"data: {\"request_id\":\"r\"}\n\n"
+			"data: {\"output\":{\"choices\":[{\"message\":{\"content\":[{\"text\":\"b\"}]},"
+			"\"finish_reason\":\"stop\"}]},\"request_id\":\"r\"}",
+			"\"content\":\"ab\""},
+		{&adapter_ollama_chat,
+			"{\"message\":{\"content\":\"a\"},\"done\":false}\n{\"note\":1}\n"
+			"{\"done\":true,\"done_reason\":\"length\"}\n",
+			"\"finish_reason\":\"length\""},
+	};
+	ask_plain(true);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct adapter_stream s = {0};
+		struct str out = STR_INIT, doc = STR_INIT;
+		assert_int_equal(play(rows[i].ad, rows[i].bytes, 7, &s, &out), CHUNK_DONE);
+		assert_true(s.finish);
+		fold_events(&out, &doc);
+		if (strstr(str_text(&doc), rows[i].want) == NULL)
+			fail_msg("row %zu: %s", i, str_text(&doc));
+		str_release(&out);
+		str_release(&doc);
+	}
+#undef CALL_START
+#undef ANTHROPIC_HEAD
+#undef ANTHROPIC_END
+#undef OPENAI_END
 }
 
 // ---- whole answers ----
@@ -271,8 +345,54 @@ static const struct {
 		ANSWER_ERROR, 429},
 	{&adapter_dashscope_chat_native, "[]", NULL, ANSWER_BAD, 0},
 	{&adapter_ollama_chat, "{\"error\":\"x\"}", NULL, ANSWER_ERROR, 0},
-	{&adapter_ollama_chat, "{\"message\":{\"content\":\"a\"},\"done\":false}", NULL, ANSWER_BAD,
-		0},
+	// broken off by the server
+	{&adapter_ollama_chat, "{\"model\":\"m\",\"message\":{\"content\":\"a\"},\"done\":false}",
+		"{\"id\":\"chatcmpl-0000000000000000\",\"object\":\"chat.completion\",\"created\":9,"
+		"\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+		"\"content\":\"a\",\"refusal\":null},\"logprobs\":null,"
+		"\"finish_reason\":\"length\"}]}",
+		ANSWER_OK, 0},
+	{&adapter_ollama_chat, "{\"done\":true}", NULL, ANSWER_BAD, 0},
+	// arguments as a text, content as a list
+	{&adapter_ollama_chat,
+		"{\"model\":\"m\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
+		"{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]}],"
+		"\"tool_calls\":[{\"id\":\"t\",\"function\":{\"name\":\"f\",\"arguments\":"
+		"\"{\\\"x\\\":1}\"}}]},\"done\":true}",
+		"{\"id\":\"chatcmpl-0000000000000000\",\"object\":\"chat.completion\",\"created\":9,"
+		"\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+		"\"content\":\"a\",\"reasoning_content\":\"hm\",\"tool_calls\":[{\"id\":\"t\","
+		"\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":"
+		"\"{\\\"x\\\":1}\"}}],\"refusal\":null},\"logprobs\":null,"
+		"\"finish_reason\":\"tool_calls\"}]}",
+		ANSWER_OK, 0},
+	// which stop sequence it was; a call's input that is no object
+	{&adapter_anthropic_messages,
+		"{\"id\":\"m\",\"type\":\"message\",\"model\":\"c\",\"content\":[{\"type\":"
+		"\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":null},{\"type\":\"tool_use\","
+		"\"id\":\"u\",\"name\":\"g\",\"input\":[1]}],"
+		"\"stop_reason\":\"stop_sequence\",\"stop_sequence\":\"END\"}",
+		"{\"id\":\"chatcmpl-m\",\"object\":\"chat.completion\",\"created\":9,\"model\":\"c\","
+		"\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":null,"
+		"\"tool_calls\":[{\"id\":\"t\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+		"\"arguments\":\"{}\"}},{\"id\":\"u\",\"type\":\"function\",\"function\":{"
+		"\"name\":\"g\",\"arguments\":\"[1]\"}}],\"refusal\":null},\"logprobs\":null,"
+		"\"finish_reason\":\"stop\",\"stop_reason\":\"END\"}]}",
+		ANSWER_OK, 0},
+	{&adapter_dashscope_chat_native,
+		"{\"output\":{\"choices\":[{\"message\":{\"content\":[{\"text\":\"a\"},{\"text\":"
+		"\"b\"}]},\"finish_reason\":\"stop\"}]},\"request_id\":\"r\"}",
+		"{\"id\":\"chatcmpl-r\",\"object\":\"chat.completion\",\"created\":9,\"model\":\"m\","
+		"\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"ab\","
+		"\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"stop\"}]}",
+		ANSWER_OK, 0},
+	{&adapter_openai_chat, "{\"choices\":[{\"message\":{},\"finish_reason\":\"\"}],\"x\":1}",
+		"{\"choices\":[{\"message\":{},\"finish_reason\":null}],\"x\":1}", ANSWER_OK, 0},
+	// what is odd but readable passes
+	{&adapter_openai_chat, "{\"choices\":[{\"message\":{\"content\":\"a\xff \\ud83d\"}}]}",
+		"{\"choices\":[{\"message\":{\"content\":\"a\xef\xbf\xbd \xef\xbf\xbd\"}}]}",
+		ANSWER_OK, 0},
+	{&adapter_openai_chat, "{\"choices\":[\"\xff\"", NULL, ANSWER_BAD, 0},
 	{&adapter_openai_chat, "{\"error\":{\"message\":\"m\",\"code\":\"x\"}}", NULL, ANSWER_ERROR,
 		0},
 	{&adapter_openai_responses, "{\"error\":{\"message\":\"m\"}}", NULL, ANSWER_ERROR, 0},
@@ -289,7 +409,7 @@ static void test_answers(void **state)
 			.status = 200, .at_s = 9, .body = slice_of(answers[i].in)};
 		struct str scratch = STR_INIT;
 		struct adapter_answer a;
-		assert_int_equal(answers[i].ad->parse(&call, &reply, &scratch, &a),
+		assert_int_equal(adapter_parse(answers[i].ad, &call, &reply, &scratch, &a),
 			answers[i].kind);
 		assert_int_equal(a.status, answers[i].status);
 		if (answers[i].out != NULL) {
@@ -520,6 +640,7 @@ int main(void)
 		cmocka_unit_test(test_no_piece_is_empty),
 		cmocka_unit_test(test_stream_errors),
 		cmocka_unit_test(test_ollama_lines),
+		cmocka_unit_test(test_odd_streams),
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_types_of_anthropics_errors),
 		cmocka_unit_test(test_folds),

@@ -200,6 +200,41 @@ static void decodes_scalars(void **state UNUSED)
 	assert_false(jscan_int(SLICE("\"1\""), &i));
 }
 
+static void mends_what_is_readable(void **state UNUSED)
+{
+#define BAD "\xef\xbf\xbd"
+	static const struct {
+		const char *in, *want; // NULL: nothing to mend
+	} rows[] = {
+		{"{\"a\":\"plain \\ud83d\\ude00 \\n \xe6\xb8\x90 \xf0\x9f\x8c\x8d\"}", NULL},
+		{"{\"a\":\"ok \\ud83d\"}", "{\"a\":\"ok " BAD "\"}"},
+		{"{\"a\":\"\\ude00 bye\"}", "{\"a\":\"" BAD " bye\"}"},
+		{"{\"a\":\"\\ud83d\\u0041\"}", "{\"a\":\"" BAD "\\u0041\"}"},
+		{"{\"a\":\"\\ud83d\\\\ude00\"}", "{\"a\":\"" BAD "\\\\ude00\"}"},
+		{"[\"\\u0000\"]", "[\"" BAD "\"]"},
+		{"{\"a\":\"ok \xe6\xb8\"}", "{\"a\":\"ok " BAD "\"}"},
+		{"{\"a\":\"\x90 bye\"}", "{\"a\":\"" BAD " bye\"}"},
+		{"{\"\xff\":1}", "{\"" BAD "\":1}"},
+		{"[\"\xf0\x9f\x8c\",\"\xe6\xb8\x90\"]", "[\"" BAD "\",\"\xe6\xb8\x90\"]"},
+		{"[\"a\nb\"]", "[\"a\\u000ab\"]"}, {"\xef\xbb\xbf{\"a\":1}", "{\"a\":1}"},
+		{"{\"a\":\"\\\"\xff\"}", "{\"a\":\"\\\"" BAD "\"}"}, {"{\"a\":\"cut \\", NULL},
+		{"\n {} \xff", NULL}, // no text of JSON's
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct slice in = {mem_dup(rows[i].in, strlen(rows[i].in)), strlen(rows[i].in)};
+		struct str out = STR_INIT;
+		str_add(&out, "|");
+		assert_int_equal(jscan_mend(in, &out), rows[i].want != NULL);
+		assert_string_equal(str_text(&out) + 1, rows[i].want != NULL ? rows[i].want : "");
+		struct slice told = {out.p + 1, out.n - 1};
+		if (rows[i].want != NULL)
+			assert_int_equal(jscan_check(told, (struct jscan_limits){0}, NULL), ERR_OK);
+		str_release(&out);
+		free((void *)(uintptr_t)in.p);
+	}
+#undef BAD
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +247,7 @@ int main(void)
 		cmocka_unit_test(answers_may_have_more),
 		cmocka_unit_test(steps_through_arrays),
 		cmocka_unit_test(decodes_scalars),
+		cmocka_unit_test(mends_what_is_readable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
