@@ -137,6 +137,16 @@ static const struct form forms[] = {
 		"'message':{'role':'assistant','content':'fine'},'finish_reason':'stop'}],"
 		"'usage':null}"},
 	// ---- ends ----
+	{"end-empty-until-the-last", "vllm", "stream", FINE,
+		CHOICES("{'index':0,'delta':{'role':'assistant','content':'fi'},'finish_reason':''}")
+			CHOICES("{'index':0,'delta':{'content':'ne'},'finish_reason':''}")
+				CLOSE("stop")},
+	{"end-empty-and-cut", "vllm", "stream", "{'fails':'broken','text':'fine'}",
+		CHOICES("{'index':0,'delta':{'role':'assistant','content':'fi'},'finish_reason':''}")
+			CHOICES("{'index':0,'delta':{'content':'ne'},'finish_reason':''}")},
+	{"end-empty-without-done", "vllm", "stream", FINE,
+		CHOICES("{'index':0,'delta':{'content':'fi'},'finish_reason':''}") SAY("ne")
+			END("stop")},
 	{"end-cut", "vllm", "stream", "{'fails':'broken','text':'fine'}", ROLE SAY("fine"),
 		.cut = true},
 	{"end-with-the-last-text", "vllm", "stream", FINE,
@@ -151,6 +161,17 @@ static const struct form forms[] = {
 	{"delta-null", "vllm", "stream", FINE,
 		ROLE SAY("fine") CHOICES("{'index':0,'delta':null,'finish_reason':'stop'}")
 			USAGE DONE},
+	{"half-letters", "vllm", "stream",
+		"{'text':['a\\ud83d\\ude00z','a\\ufffd\\ufffdz','a\\ufffdz'],'end':'stop'}",
+		ROLE SAY("a\\ud83d") SAY("\\ude00z") CLOSE("stop")},
+	{"half-letter-alone", "vllm", "stream", "{'text':'a\\ufffdz','end':'stop'}",
+		ROLE SAY("a\\ud83dz") CLOSE("stop")},
+	{"half-letter-whole", "vllm", "plain", "{'text':'a\\ufffdz','end':'stop'}",
+		WHOLE("'content':'a\\ude00z'", "'stop'", "")},
+	{"broken-bytes", "vllm", "stream", "{'text':'a\\ufffdz','end':'stop'}",
+		ROLE SAY("a\xffz") CLOSE("stop")},
+	{"broken-bytes-whole", "vllm", "plain", "{'text':'a\\ufffdz','end':'stop'}",
+		WHOLE("'content':'a\xffz'", "'stop'", "")},
 	{"letters-of-four-bytes", "vllm", "stream",
 		"{'text':'\\u00e9\\u6613\\u89c1\\ud83d\\ude00','end':'stop'}",
 		ROLE SAY("\xc3\xa9\xe6\x98\x93\xe8\xa7\x81") SAY("\xf0\x9f\x98\x80") CLOSE("stop")},
@@ -235,6 +256,8 @@ static const struct form forms[] = {
 		"{'error':{'message':'All slots are busy','type':'unavailable_error','code':503}}",
 		.status = 503},
 	// ---- Ollama ----
+	{"ollama-stopped-oddly", "ollama", "plain", "{'text':'fine','end':'length'}",
+		LINE("'content':'fine'", "'done':false")},
 	{"ollama-thinks", "ollama", "stream", "{'text':'fine','think':'hm','end':'stop'}",
 		LINE("'content':'','thinking':'hm'", "'done':false")
 			LINE("'content':'fine'", "'done':false") LINE_END},
@@ -245,6 +268,14 @@ static const struct form forms[] = {
 			LINE("'content':'','tool_calls':[{'function':{'name':'second',"
 			     "'arguments':{}}}]",
 				"'done':false") LINE_END},
+	{"ollama-calls-with-ids", "ollama", "plain", "{" ONE,
+		LINE("'content':'','tool_calls':[{'id':'call_a','function':{'index':0,'name':'first',"
+		     "'arguments':{'x':1}}}]",
+			"'done':true,'done_reason':'stop','prompt_eval_count':3,'eval_count':2")},
+	{"ollama-arguments-as-text", "ollama", "stream", "{'tools':[[null,'first',{'x':1}]]}",
+		LINE("'content':'','tool_calls':[{'function':{'name':'first',"
+		     "'arguments':'{\\'x\\':1}'}}]",
+			"'done':false") LINE_END},
 	{"ollama-busy", "ollama", "plain", "{'fails':'busy'}",
 		"{'error':'server busy, please try again.  maximum pending requests exceeded'}",
 		.status = 503},
@@ -252,11 +283,21 @@ static const struct form forms[] = {
 		LINE("'content':'fine'", "'done':false") "{'error':'an error was encountered'}\n"},
 	// ---- Anthropic ----
 	{"anthropic-plain", "anthropic", "stream", FINE, A_START A_TEXT("fine") A_END("end_turn")},
+	{"anthropic-call-without-arguments", "anthropic", "stream",
+		"{'tools':[['toolu_1','first',{}]],'end':'tool_calls'}",
+		A_START A_BLOCK("0", "'type':'tool_use','id':'toolu_1','name':'first','input':{}")
+			A_DELTA("0", "'type':'input_json_delta','partial_json':''") A_STOP("0")
+				A_END("tool_use")},
 	{"anthropic-block-without-end", "anthropic", "stream",
 		"{'tools':[['toolu_1','first',{'x':1}]],'end':'tool_calls'}",
 		A_START A_BLOCK("0", "'type':'tool_use','id':'toolu_1','name':'first','input':{}")
 			A_DELTA("0", "'type':'input_json_delta','partial_json':'{\\'x\\':1}'")
 				A_END("tool_use")},
+	{"anthropic-input-at-the-start", "anthropic", "stream",
+		"{'tools':[['toolu_1','first',{'x':1}]],'end':'tool_calls'}",
+		A_START A_BLOCK("0",
+			"'type':'tool_use','id':'toolu_1','name':'first','input':{'x':1}")
+			A_STOP("0") A_END("tool_use")},
 	{"anthropic-unknown-events", "anthropic", "stream", FINE,
 		A_START EVENT("ping", "") EVENT("new_event", ",'x':1") A_TEXT("fine")
 			A_END("end_turn")},
