@@ -105,7 +105,7 @@ static bool take_event(struct gw_call *c, struct slice data)
 	if (c->in.stream)
 		return turn_chunk(c->face, data, &c->out);
 	if (c->fold == NULL)
-		c->fold = fold_new();
+		c->fold = fold_new(c->serial);
 	return fold_add(c->fold, data);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/protocol/json.h"
+#include "agent/protocol/toolcalls.h"
 #include "shared/mem.h"
 
 #define KEY_MAX 48
@@ -16,18 +17,13 @@ struct part { // a member of the message
 	bool text;
 };
 
-struct tool {
-	int64_t index;
-	struct str id, name, arguments; // between their quotes
-};
-
 struct choice {
 	struct part parts[FOLD_PARTS_MAX];
 	size_t parts_n;
-	struct tool *tools;
-	size_t tools_n, tools_cap;
+	struct toolcalls tools;
 	struct str logprobs; // items of its content list
 	char finish[FINISH_MAX]; // raw JSON
+	struct str stop; // raw JSON of "stop_reason", which some servers say beside it
 };
 
 struct fold {
@@ -35,12 +31,15 @@ struct fold {
 	struct str usage;
 	struct choice choices[FOLD_CHOICES_MAX];
 	size_t n, bytes;
+	uint64_t serial;
 	bool begun, text; // text completions
 };
 
-struct fold *fold_new(void)
+struct fold *fold_new(uint64_t serial)
 {
-	return mem_zalloc(1, sizeof(struct fold));
+	struct fold *f = mem_zalloc(1, sizeof(*f));
+	f->serial = serial;
+	return f;
 }
 
 void fold_free(struct fold *f)
@@ -51,13 +50,9 @@ void fold_free(struct fold *f)
 		struct choice *c = &f->choices[i];
 		for (size_t k = 0; k < c->parts_n; k++)
 			str_release(&c->parts[k].value);
-		for (size_t k = 0; k < c->tools_n; k++) {
-			str_release(&c->tools[k].id);
-			str_release(&c->tools[k].name);
-			str_release(&c->tools[k].arguments);
-		}
-		free(c->tools);
+		toolcalls_release(&c->tools);
 		str_release(&c->logprobs);
+		str_release(&c->stop);
 	}
 	str_release(&f->head);
 	str_release(&f->usage);
@@ -105,60 +100,47 @@ static bool add_part(struct fold *f, struct choice *c, const struct jscan_member
 	return grow(f, &p->value, p->text ? aj_inner(m->value) : m->value);
 }
 
-static struct tool *tool_of(struct choice *c, int64_t index)
+// A list of parts: what it says is joined as text would be. into: the member that text goes to.
+static bool add_parts(struct fold *f, struct choice *c, struct slice list, const char *into)
 {
-	for (size_t i = 0; i < c->tools_n; i++) {
-		if (c->tools[i].index == index)
-			return &c->tools[i];
+	static const char *const kinds[][3] = {{"text", "text", NULL},
+		{"output_text", "text", NULL}, {"thinking", "thinking", "reasoning_content"},
+		{"reasoning", "text", "reasoning_content"}, {"refusal", "refusal", "refusal"}};
+	struct slice item;
+	struct aj part;
+	while (jscan_next(&list, &item)) {
+		if (!aj_scan(item, &part))
+			continue;
+		for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+			const struct jscan_member *said = aj_find(&part, kinds[i][1]);
+			if (said == NULL || !aj_is(&part, "type", kinds[i][0]))
+				continue;
+			const char *to = kinds[i][2] != NULL ? kinds[i][2] : into;
+			struct jscan_member one = {slice_of(to), said->value, said->type};
+			if (said->type == JS_ARRAY ? !add_parts(f, c, said->value, to)
+						   : !add_part(f, c, &one))
+				return false;
+		}
 	}
-	if (c->tools_n == FOLD_TOOLS_MAX)
-		return NULL;
-	if (c->tools_n == c->tools_cap) {
-		c->tools_cap = c->tools_cap != 0 ? c->tools_cap * 2 : 4;
-		c->tools = mem_realloc(c->tools, c->tools_cap, sizeof(*c->tools));
-	}
-	struct tool *t = &c->tools[c->tools_n++];
-	*t = (struct tool){.index = index};
-	return t;
-}
-
-static bool add_tool(struct fold *f, struct choice *c, struct slice item, int64_t place)
-{
-	struct aj call;
-	if (!aj_scan(item, &call))
-		return false;
-	int64_t index = aj_count(&call, "index");
-	struct tool *t = tool_of(c, index >= 0 ? index : place);
-	if (t == NULL)
-		return false;
-	struct aj function;
-	aj_object(&call, "function", &function);
-	// Some servers repeat id and name in every piece.
-	return (t->id.n > 0 || grow(f, &t->id, aj_text(&call, "id"))) &&
-		(t->name.n > 0 || grow(f, &t->name, aj_text(&function, "name"))) &&
-		grow(f, &t->arguments, aj_text(&function, "arguments"));
+	return true;
 }
 
 static bool add_delta(struct fold *f, struct choice *c, const struct aj *delta)
 {
 	for (size_t i = 0; i < delta->n; i++) {
 		const struct jscan_member *m = &delta->m[i];
-		struct slice rest = m->value;
-		int64_t place = 0;
-		if (slice_eq_str(m->key, "role"))
+		if (slice_eq_str(m->key, "role") || slice_eq_str(m->key, "tool_calls") ||
+			slice_eq_str(m->key, "function_call"))
 			continue;
-		if (!slice_eq_str(m->key, "tool_calls") || m->type != JS_ARRAY) {
-			if (!add_part(f, c, m))
-				return false;
-			continue;
-		}
-		struct slice item;
-		while (jscan_next(&rest, &item)) {
-			if (!add_tool(f, c, item, place++))
-				return false;
-		}
+		bool list = slice_eq_str(m->key, "content") && m->type == JS_ARRAY;
+		if (list ? !add_parts(f, c, m->value, "content") : !add_part(f, c, m))
+			return false;
 	}
-	return true;
+	size_t before = c->tools.bytes;
+	if (!toolcalls_add_all(&c->tools, delta))
+		return false;
+	f->bytes += c->tools.bytes - before;
+	return f->bytes <= FOLD_MAX;
 }
 
 static bool add_logprobs(struct fold *f, struct choice *c, const struct aj *choice)
@@ -186,10 +168,19 @@ static bool add_choice(struct fold *f, struct slice item)
 	int64_t index = MAX_OF(aj_count(&choice, "index"), 0);
 	if (index >= FOLD_CHOICES_MAX)
 		return false;
-	f->n = MAX_OF(f->n, (size_t)index + 1);
+	for (; f->n <= (size_t)index; f->n++)
+		toolcalls_reset(&f->choices[f->n].tools, f->serial + f->n);
 	struct choice *c = &f->choices[index];
 	const struct jscan_member *finish = aj_typed(&choice, "finish_reason", JS_STRING);
-	if (finish != NULL && finish->value.n < FINISH_MAX) {
+	const struct jscan_member *stop = aj_find(&choice, "stop_reason");
+	if (stop != NULL) {
+		str_clear(&c->stop);
+		if (!grow(f, &c->stop, stop->value))
+			return false;
+	}
+	// "" and "null" mean null, also behind the real one.
+	if (finish != NULL && finish->value.n < FINISH_MAX && finish->value.n > 2 &&
+		!slice_eq_str(finish->value, "\"null\"")) {
 		memcpy(c->finish, finish->value.p, finish->value.n);
 		c->finish[finish->value.n] = '\0';
 	}
@@ -253,24 +244,7 @@ static const struct part *find_part(const struct choice *c, const char *key)
 	return NULL;
 }
 
-static void write_tools(const struct choice *c, struct str *out)
-{
-	if (c->tools_n == 0)
-		return;
-	str_add_slice(out, SLICE(",\"tool_calls\":["));
-	for (size_t i = 0; i < c->tools_n; i++) {
-		const struct tool *t = &c->tools[i];
-		str_add(out, i > 0 ? ",{" : "{");
-		aj_add_inner(out, "id", str_slice(&t->id));
-		str_add_slice(out, SLICE(",\"type\":\"function\",\"function\":{"));
-		aj_add_inner(out, "name", str_slice(&t->name));
-		aj_add_inner(out, "arguments", str_slice(&t->arguments));
-		str_add_slice(out, SLICE("}}"));
-	}
-	str_add_c(out, ']');
-}
-
-static void write_message(const struct choice *c, struct str *out)
+static void write_message(struct choice *c, struct str *out)
 {
 	str_add_slice(out, SLICE(",\"message\":{\"role\":\"assistant\""));
 	if (find_part(c, "content") == NULL)
@@ -284,13 +258,16 @@ static void write_message(const struct choice *c, struct str *out)
 	}
 	if (find_part(c, "refusal") == NULL)
 		aj_add(out, "refusal", SLICE("null"));
-	write_tools(c, out);
+	if (c->tools.n > 0) {
+		aj_name(out, "tool_calls");
+		toolcalls_write(&c->tools, out);
+	}
 	str_add_c(out, '}');
 }
 
-static void write_choice(const struct fold *f, size_t i, struct str *out)
+static void write_choice(struct fold *f, size_t i, struct str *out)
 {
-	const struct choice *c = &f->choices[i];
+	struct choice *c = &f->choices[i];
 	str_add_slice(out, SLICE("{\"index\":"));
 	str_add_i64(out, (int64_t)i);
 	if (!f->text)
@@ -307,10 +284,12 @@ static void write_choice(const struct fold *f, size_t i, struct str *out)
 		aj_add(out, "logprobs", SLICE("null"));
 	}
 	aj_add(out, "finish_reason", slice_of(c->finish[0] != '\0' ? c->finish : "null"));
+	if (c->stop.n > 0)
+		aj_add(out, "stop_reason", str_slice(&c->stop));
 	str_add_c(out, '}');
 }
 
-void fold_write(const struct fold *f, struct str *out)
+void fold_write(struct fold *f, struct str *out)
 {
 	str_add_c(out, '{');
 	str_add_slice(out, str_slice(&f->head));

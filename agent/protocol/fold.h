@@ -9,15 +9,15 @@
 #define FOLD_MAX ((size_t)16 * 1024 * 1024) // bytes of all text together
 #define FOLD_CHOICES_MAX 16
 #define FOLD_PARTS_MAX 12 // members of a message: content, reasoning_content, refusal …
-#define FOLD_TOOLS_MAX 128 // tool calls of a choice
 
 struct fold;
 
-struct fold *fold_new(void);
+// serial: another one for every answer, for ids of calls where the server gives none.
+struct fold *fold_new(uint64_t serial);
 void fold_free(struct fold *f); // NULL is fine
 // One chunk: chat's or text completion's. False when it does not fit or is none of them.
 bool fold_add(struct fold *f, struct slice chunk);
 // The document. Text that came in pieces is joined; what is not text is as it came last.
-void fold_write(const struct fold *f, struct str *out);
+void fold_write(struct fold *f, struct str *out);
 
 #endif

@@ -68,7 +68,7 @@ static void tell_whole(struct slice doc)
 
 static void take_chunks(const struct str *out)
 {
-	struct fold *f = fold_new();
+	struct fold *f = fold_new(7);
 	struct str doc = STR_INIT;
 	struct slice rest = str_slice(out);
 	bool folds = true;

@@ -257,7 +257,7 @@ static void agree(uint64_t seed)
 {
 	struct str chunks = STR_INIT, whole = STR_INIT;
 	struct said want = {0}, got = {0};
-	struct fold *f = fold_new();
+	struct fold *f = fold_new(7);
 	random_state = seed * 0x9e3779b97f4a7c15u + 1;
 	make(&chunks, &want);
 	for (struct slice rest = str_slice(&chunks); rest.n > 0;)

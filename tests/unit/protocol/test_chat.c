@@ -65,7 +65,7 @@ static enum chunk_kind play(const struct adapter *ad, const char *bytes, size_t 
 // The document the events fold into.
 static void fold_events(const struct str *events, struct str *ret)
 {
-	struct fold *f = fold_new();
+	struct fold *f = fold_new(7);
 	struct sse reader = {0};
 	struct slice in = str_slice(events);
 	struct sse_event ev;
@@ -506,7 +506,7 @@ static void test_folds(void **state)
 		"\"function\":{\"name\":\"f\",\"arguments\":\"}\"}}]},\"finish_reason\":\"tool_calls\"},"
 		"{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}",
 		"{\"choices\":[],\"usage\":{\"prompt_tokens\":1}}"};
-	struct fold *f = fold_new();
+	struct fold *f = fold_new(7);
 	struct str out = STR_INIT;
 	for (size_t i = 0; i < ARRAY_LEN(chunks); i++)
 		assert_true(fold_add(f, slice_of(chunks[i])));
@@ -533,7 +533,7 @@ static void test_members_of_their_own_are_folded(void **state)
 #define DELTA_OF(more) "{\"choices\":[{\"index\":0,\"delta\":{" more "}}]}"
 	static const char *const chunks[] = {DELTA_OF("\"x\":[1],\"y\":\"a\",\"z\":\"q\""),
 		DELTA_OF("\"x\":\"a\",\"y\":{\"k\":1},\"z\":\"r\""), DELTA_OF("\"x\":\"b\"")};
-	struct fold *f = fold_new();
+	struct fold *f = fold_new(7);
 	struct str out = STR_INIT;
 	for (size_t i = 0; i < ARRAY_LEN(chunks); i++)
 		assert_true(fold_add(f, slice_of(chunks[i])));
@@ -545,10 +545,44 @@ static void test_members_of_their_own_are_folded(void **state)
 	str_release(&out);
 }
 
+static char *folded(const char *const *chunks, size_t n)
+{
+	struct fold *f = fold_new(7);
+	struct str out = STR_INIT;
+	for (size_t i = 0; i < n; i++)
+		assert_true(fold_add(f, slice_of(chunks[i])));
+	fold_write(f, &out);
+	fold_free(f);
+	return out.p;
+}
+
+static void test_odd_pieces_are_folded_as_they_were_meant(void **state)
+{
+	(void)state;
+	static const char *const chunks[] = {
+		DELTA_OF(
+			"\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]},"
+			"{\"type\":\"text\",\"text\":\"so \"}]"),
+		DELTA_OF("\"content\":[{\"type\":\"text\",\"text\":\"it is\"}]"),
+		DELTA_OF("\"tool_calls\":[{\"function\":{\"name\":\"a\",\"arguments\":{\"x\":1}}},"
+			 "{\"id\":\"own\",\"function\":{\"name\":\"b\"}}]"),
+		"{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\",\"stop_reason\":\"END\"}]}",
+		"{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"\"}]}"};
+	char *text = folded(chunks, ARRAY_LEN(chunks));
+	assert_non_null(strstr(text, "\"content\":\"so it is\""));
+	assert_non_null(strstr(text, "\"name\":\"a\",\"arguments\":\"{\\\"x\\\":1}\""));
+	assert_non_null(strstr(text,
+		"{\"id\":\"own\",\"type\":\"function\",\"function\":{\"name\":\"b\","
+		"\"arguments\":\"{}\"}}"));
+	assert_null(strstr(text, "\"id\":\"\""));
+	assert_non_null(strstr(text, "\"finish_reason\":\"stop\",\"stop_reason\":\"END\""));
+	free(text);
+}
+
 static void test_a_fold_has_a_limit(void **state)
 {
 	(void)state;
-	struct fold *f = fold_new();
+	struct fold *f = fold_new(7);
 	struct str chunk = STR_INIT;
 	size_t n = 0;
 	str_add(&chunk, "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"");
@@ -645,6 +679,7 @@ int main(void)
 		cmocka_unit_test(test_types_of_anthropics_errors),
 		cmocka_unit_test(test_folds),
 		cmocka_unit_test(test_members_of_their_own_are_folded),
+		cmocka_unit_test(test_odd_pieces_are_folded_as_they_were_meant),
 		cmocka_unit_test(test_a_fold_has_a_limit),
 		cmocka_unit_test(test_messages_answers),
 		cmocka_unit_test(test_there_and_back),
