@@ -105,6 +105,7 @@ void adapter_stream_reset(struct adapter_stream *s, int64_t wall_ms, uint64_t se
 	s->want_usage = s->finish = s->opened = s->tools = false;
 	s->status = 0;
 	s->tool = -1;
+	s->called = s->argued = 0;
 	s->grows = false;
 	s->seen = s->seen_thinking = 0;
 	s->created = wall_ms / 1000;

@@ -85,6 +85,7 @@ struct adapter_stream {
 	bool opened,
 		tools; // adapters that translate: the first chunk was written; tools were called
 	int tool; // index of the tool call under way
+	uint64_t called, argued; // calls that pass: a bit each, and of those that have arguments
 	bool grows; // the ask's; seen: bytes of such texts that were passed on
 	size_t seen, seen_thinking;
 	int64_t created; // seconds

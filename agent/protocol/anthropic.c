@@ -511,44 +511,75 @@ static void on_start(struct adapter_stream *s, const struct aj *top, struct str 
 	chat_chunk_text(s, "content", SLICE(""), out);
 }
 
-static void add_arguments(struct adapter_stream *s, struct slice inner, struct str *out)
+// ---- calls: each block is one, wherever its pieces stand ----
+
+#define BLOCKS_SEEN 64 // bits of called, argued
+
+static uint64_t bit_of(int64_t block)
 {
+	return block >= 0 && block < BLOCKS_SEEN ? UINT64_C(1) << block : 0;
+}
+
+// Which call of the answer a block is.
+static int call_of(const struct adapter_stream *s, int64_t block)
+{
+	return __builtin_popcountll(s->called & (bit_of(block) - 1));
+}
+
+static void add_arguments(struct adapter_stream *s, int64_t block, struct slice inner,
+	struct str *out)
+{
+	s->argued |= bit_of(block);
 	chat_chunk_open(s, out);
 	aj_comma(out);
 	str_add_slice(out, SLICE("\"tool_calls\":[{\"index\":"));
-	str_add_i64(out, s->tool);
+	str_add_i64(out, call_of(s, block));
 	str_add_slice(out, SLICE(",\"function\":{"));
 	aj_add_inner(out, "arguments", inner);
 	str_add_slice(out, SLICE("}}]"));
 	chat_chunk_close(out);
 }
 
-// A call whose input no piece told has that of its beginning, mostly {}; it waits in s->text.
-static void end_block(struct adapter_stream *s, struct str *out)
+// A call whose input no piece told has that of its beginning, mostly {}; of the last one that waits in
+// s->text.
+static void end_block(struct adapter_stream *s, int64_t block, struct str *out)
 {
-	if (s->text.n > 0)
-		add_arguments(s, aj_inner(str_slice(&s->text)), out);
-	str_clear(&s->text);
+	if ((s->called & ~s->argued & bit_of(block)) == 0)
+		return;
+	add_arguments(s, block,
+		block == s->tool && s->text.n > 0 ? aj_inner(str_slice(&s->text)) : SLICE("{}"),
+		out);
+}
+
+static void end_blocks(struct adapter_stream *s, struct str *out)
+{
+	for (int64_t block = 0; block < BLOCKS_SEEN && (s->called & ~s->argued) != 0; block++)
+		end_block(s, block, out);
 }
 
 static void on_block_start(struct adapter_stream *s, const struct aj *top, struct str *out)
 {
-	end_block(s, out);
 	struct aj block;
+	int64_t at = aj_count(top, "index");
 	if (!aj_object(top, "content_block", &block))
 		return;
 	if (aj_is(&block, "type", "text") && aj_text(&block, "text").n > 0)
 		chat_chunk_text(s, "content", aj_text(&block, "text"), out);
 	if (aj_is(&block, "type", "thinking") && aj_text(&block, "thinking").n > 0)
 		chat_chunk_text(s, "reasoning_content", aj_text(&block, "thinking"), out);
-	if (!aj_is(&block, "type", "tool_use"))
+	if (!aj_is(&block, "type", "tool_use") || bit_of(at) == 0)
 		return;
+	if (s->tool >= 0)
+		end_block(s, s->text.n > sizeof("\"{}\"") - 1 ? s->tool : -1,
+			out); // its text is lost else
+	s->tool = (int)at;
+	str_clear(&s->text);
 	aj_arguments(aj_find(&block, "input"), &s->text);
-	s->tool++;
+	s->called |= bit_of(at);
 	chat_chunk_open(s, out);
 	aj_comma(out);
 	str_add_slice(out, SLICE("\"tool_calls\":[{\"index\":"));
-	str_add_i64(out, s->tool);
+	str_add_i64(out, call_of(s, at));
 	aj_add_inner(out, "id", aj_text(&block, "id"));
 	str_add_slice(out, SLICE(",\"type\":\"function\",\"function\":{"));
 	aj_add_inner(out, "name", aj_text(&block, "name"));
@@ -559,16 +590,16 @@ static void on_block_start(struct adapter_stream *s, const struct aj *top, struc
 static void on_delta(struct adapter_stream *s, const struct aj *top, struct str *out)
 {
 	struct aj delta;
+	int64_t at = aj_count(top, "index");
 	if (!aj_object(top, "delta", &delta))
 		return;
 	if (aj_is(&delta, "type", "text_delta")) {
 		chat_chunk_text(s, "content", aj_text(&delta, "text"), out);
 	} else if (aj_is(&delta, "type", "thinking_delta")) {
 		chat_chunk_text(s, "reasoning_content", aj_text(&delta, "thinking"), out);
-	} else if (aj_is(&delta, "type", "input_json_delta") && s->tool >= 0 &&
+	} else if (aj_is(&delta, "type", "input_json_delta") && (s->called & bit_of(at)) != 0 &&
 		aj_text(&delta, "partial_json").n > 0) {
-		str_clear(&s->text);
-		add_arguments(s, aj_text(&delta, "partial_json"), out);
+		add_arguments(s, at, aj_text(&delta, "partial_json"), out);
 	}
 }
 
@@ -577,7 +608,7 @@ static void on_message_delta(struct adapter_stream *s, const struct aj *top, str
 	read_usage(top, &s->usage);
 	struct aj delta;
 	if (aj_object(top, "delta", &delta) && aj_typed(&delta, "stop_reason", JS_STRING) != NULL) {
-		end_block(s, out);
+		end_blocks(s, out);
 		chat_chunk_finish(s, finish_of(aj_text(&delta, "stop_reason")),
 			aj_text(&delta, "stop_sequence"), out);
 	}
@@ -592,7 +623,7 @@ static enum chunk_kind translate(struct adapter_stream *s, const struct aj *top,
 	else if (aj_is(top, "type", "content_block_start"))
 		on_block_start(s, top, out);
 	else if (aj_is(top, "type", "content_block_stop"))
-		end_block(s, out);
+		end_block(s, aj_count(top, "index"), out);
 	else if (aj_is(top, "type", "message_delta"))
 		on_message_delta(s, top, out);
 	else if (aj_is(top, "type", "message_stop")) {

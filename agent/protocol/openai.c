@@ -5,6 +5,7 @@
 
 #include <string.h>
 #include "agent/protocol/json.h"
+#include "agent/protocol/openai_calls.h"
 #include "agent/protocol/wish.h"
 #include "shared/num.h"
 
@@ -464,6 +465,11 @@ enum answer_kind openai_list(struct slice body, const char *list, struct jscan_m
 	return ANSWER_OK;
 }
 
+static bool calls_tools(struct slice choices)
+{
+	return memmem(choices.p, choices.n, "\"tool_calls\"", 12) != NULL;
+}
+
 enum answer_kind openai_parse(const struct adapter_call *call UNUSED,
 	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
@@ -473,11 +479,16 @@ enum answer_kind openai_parse(const struct adapter_call *call UNUSED,
 	if (kind != ANSWER_OK)
 		return kind;
 	bool finish;
-	const char *null_text = read_finish(jscan_find(m, n, "choices")->value, &finish);
+	struct slice choices = jscan_find(m, n, "choices")->value;
+	const char *null_text = read_finish(choices, &finish);
 	if (UNLIKELY(null_text != NULL)) {
 		str_clear(scratch);
 		add_nulls(reply->body, null_text, scratch);
 		ret->body = str_slice(scratch);
+	} else if (UNLIKELY(calls_tools(choices))) {
+		str_clear(scratch);
+		if (openai_calls_whole(reply->body, choices, reply->serial, scratch))
+			ret->body = str_slice(scratch);
 	}
 	return ANSWER_OK;
 }
@@ -535,7 +546,8 @@ static enum chunk_kind add_chunk(struct adapter_stream *s, struct slice data,
 	const struct jscan_member *usage = jscan_find(m, n, "usage");
 	bool told = usage != NULL && usage->type == JS_OBJECT;
 	const char *null_text = NULL;
-	if (choices == NULL && usage == NULL) // an object of another kind
+	bool none = choices == NULL || choices->type == JS_NULL;
+	if (none && !told) // an object of another kind
 		return s->opened ? CHUNK_IDLE : CHUNK_BAD;
 	s->opened = true;
 	if (told) {
@@ -546,6 +558,12 @@ static enum chunk_kind add_chunk(struct adapter_stream *s, struct slice data,
 		null_text = read_finish(choices->value, &s->finish);
 	else if (told && !s->want_usage)
 		return CHUNK_MORE; // Azure begins with an empty list, too; this one was asked for by us
+	if (UNLIKELY((s->called & ~s->argued) != 0 && s->finish)) {
+		struct str chunk = STR_INIT;
+		openai_calls_end(s, m, n, &chunk);
+		openai_event(str_slice(&chunk), out);
+		str_release(&chunk);
+	}
 	if (UNLIKELY(null_text != NULL))
 		add_mended(data, null_text, out);
 	else if (usage != NULL && usage->type == JS_NULL && !s->want_usage)
@@ -553,6 +571,22 @@ static enum chunk_kind add_chunk(struct adapter_stream *s, struct slice data,
 	else
 		openai_event(data, out);
 	return CHUNK_MORE;
+}
+
+// Of a chunk that calls tools: as SDKs read them.
+static enum chunk_kind add_calls(struct adapter_stream *s, struct slice data,
+	const struct jscan_member *m, size_t n, struct str *out)
+{
+	struct jscan_member again[ANSWER_MEMBERS_MAX] FILLED_LATER;
+	struct str mended = STR_INIT;
+	enum chunk_kind kind;
+	if (openai_calls_chunk(s, data, jscan_find(m, n, "choices")->value, &mended) &&
+		adapter_object(str_slice(&mended), again, ARRAY_LEN(again), &n))
+		kind = add_chunk(s, str_slice(&mended), again, n, out);
+	else
+		kind = add_chunk(s, data, m, n, out);
+	str_release(&mended);
+	return kind;
 }
 
 enum chunk_kind openai_chunk(const struct adapter_call *call UNUSED, struct adapter_stream *s,
@@ -569,7 +603,12 @@ enum chunk_kind openai_chunk(const struct adapter_call *call UNUSED, struct adap
 		s->status = openai_error_status(m, n);
 		return CHUNK_ERROR;
 	}
-	enum chunk_kind kind = add_chunk(s, data, m, n, out);
+	enum chunk_kind kind;
+	const struct jscan_member *choices = jscan_find(m, n, "choices");
+	if (UNLIKELY(choices != NULL && choices->type == JS_ARRAY && calls_tools(choices->value)))
+		kind = add_calls(s, data, m, n, out);
+	else
+		kind = add_chunk(s, data, m, n, out);
 	if (LIKELY(s->end == ENDS_WITH_DONE) || kind != CHUNK_MORE || !s->finish)
 		return kind;
 	return s->end == ENDS_WITH_FINISH || s->usage.in >= 0 ? CHUNK_DONE : kind;

@@ -35,7 +35,7 @@ def test_version_help_and_texts(tmp_path):
     text = run("--help", env=env)
     assert text.returncode == 0 and "--state-dir" in text.stdout
     assert "YIJIAN_TRUSTED_PEERS" in text.stdout
-    assert run("--man", env=env).stdout.startswith(".TH YIJIAND 8")
+    assert "\n.TH YIJIAND 8 " in run("--man", env=env).stdout
 
 
 def test_precedence_and_origin(tmp_path):

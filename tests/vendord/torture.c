@@ -70,6 +70,16 @@ struct form {
 
 static const struct form forms[] = {
 	// ---- calls of tools ----
+	{"calls-in-one-chunk-unnumbered", "vllm", "stream", "{" BOTH,
+		ROLE CALL("{'id':'call_a','type':'function','function':{'name':'first',"
+			  "'arguments':'{\\'x\\':1}'}},{'id':'call_b','type':'function','function':"
+			  "{'name':'second','arguments':'{\\'y\\':2}'}}") CLOSE("tool_calls")},
+	{"calls-unnumbered-one-by-one", "vllm", "stream", "{" BOTH,
+		ROLE CALL("{'id':'call_a','type':'function','function':{'name':'first',"
+			  "'arguments':'{\\'x\\':'}}") CALL("{'function':{'arguments':'1}'}}")
+			CALL("{'id':'call_b','type':'function','function':{'name':'second',"
+			     "'arguments':'{\\'y\\':'}}") CALL("{'function':{'arguments':'2}'}}")
+				CLOSE("tool_calls")},
 	{"calls-take-turns", "vllm", "stream", "{" BOTH,
 		ROLE CALL(BEGIN_A ",'arguments':''}}") CALL(BEGIN_B ",'arguments':''}}")
 			CALL(MORE("0", "{\\'x\\':")) CALL(MORE("1", "{\\'y\\':"))
@@ -106,9 +116,29 @@ static const struct form forms[] = {
 	{"calls-empty-list", "vllm", "stream", FINE,
 		ROLE DELTA("'content':'fi','tool_calls':[]")
 			DELTA("'content':'ne','tool_calls':null") CLOSE("stop")},
+	{"calls-without-id", "vllm", "stream",
+		"{'tools':[[null,'first',{}],[null,'second',{}]],"
+		"'end':'tool_calls'}",
+		ROLE CALL("{'index':0,'id':'','type':'function','function':{'name':'first',"
+			  "'arguments':'{}'}}")
+			CALL("{'index':1,'type':'function','function':{'name':'second',"
+			     "'arguments':'{}'}}") CLOSE("tool_calls")},
 	{"calls-ended-with-stop", "vllm", "stream", "{'tools':[['call_a','first',{'x':1}]]}",
 		ROLE CALL(BEGIN_A ",'arguments':'{\\'x\\':1}'}}") CLOSE("stop")},
+	{"calls-without-arguments", "vllm", "stream", "{'tools':[['call_a','first',{}]]}",
+		ROLE CALL(BEGIN_A "}}") CLOSE("tool_calls")},
 	// ---- other types of JSON ----
+	{"arguments-object", "vllm", "stream", "{" ONE,
+		ROLE CALL(BEGIN_A ",'arguments':{'x':1}}}") CLOSE("tool_calls")},
+	{"arguments-object-whole", "vllm", "plain", "{" ONE,
+		WHOLE("'content':null,'tool_calls':[" BEGIN_A ",'arguments':{'x':1}}}]",
+			"'tool_calls'", "")},
+	{"arguments-null-whole", "vllm", "plain", "{'tools':[['call_a','first',{}]]}",
+		WHOLE("'content':'','tool_calls':[" BEGIN_A ",'arguments':null}}]", "'tool_calls'",
+			"")},
+	{"arguments-empty-whole", "vllm", "plain", "{'tools':[['call_a','first',{}]]}",
+		WHOLE("'content':'','tool_calls':[" BEGIN_A ",'arguments':''}}]", "'tool_calls'",
+			"")},
 	{"parts", "vllm", "stream", "{'text':'fine','think':'hm','end':'stop'}",
 		ROLE DELTA(
 			"'content':[{'type':'thinking','thinking':[{'type':'text','text':'hm'}]}]")
@@ -158,6 +188,10 @@ static const struct form forms[] = {
 	{"end-without-blank-line", "vllm", "stream", FINE,
 		ROLE SAY("fine") END("stop") "data: [DONE]"},
 	// ---- odd but readable ----
+	{"no-choices", "vllm", "stream", FINE,
+		HEAD "'choices':[],'prompt_filter_results':[]}\n\n"
+		     "data: {'id':'','object':'ping'}\n\ndata: {}\n\n" ROLE SAY("fi") HEAD
+		"'choices':null}\n\n" SAY("ne") HEAD "'choices':[]}\n\n" CLOSE("stop")},
 	{"delta-null", "vllm", "stream", FINE,
 		ROLE SAY("fine") CHOICES("{'index':0,'delta':null,'finish_reason':'stop'}")
 			USAGE DONE},
@@ -216,6 +250,8 @@ static const struct form forms[] = {
 	{"error-caller", "vllm", "plain", "{'fails':'caller'}",
 		"{'error':{'message':'temperature: 9 is too high','type':'invalid_request_error',"
 		"'param':'temperature','code':null}}"},
+	{"error-caller-code", "vllm", "plain", "{'fails':'caller'}",
+		"{'error':{'message':'no','type':'','code':'invalid_value'}}"},
 	{"error-number-as-text", "vllm", "plain", "{'fails':'caller'}",
 		"{'error':{'message':'no such thing','code':'400'}}"},
 	{"error-flat", "vllm", "plain", "{'fails':'caller'}",
@@ -298,6 +334,17 @@ static const struct form forms[] = {
 		A_START A_BLOCK("0",
 			"'type':'tool_use','id':'toolu_1','name':'first','input':{'x':1}")
 			A_STOP("0") A_END("tool_use")},
+	{"anthropic-blocks-take-turns", "anthropic", "stream",
+		"{'tools':[['toolu_1','first',{'x':1}],['toolu_2','second',{'y':2}]],"
+		"'end':'tool_calls'}",
+		A_START A_BLOCK("0",
+			"'type':'tool_use','id':'toolu_1','name':'first','input':{}") A_BLOCK("1",
+			"'type':'tool_use','id':'toolu_2','name':'second','input':{}") A_DELTA("1",
+			"'type':'input_json_delta','partial_json':'{\\'y\\':'") A_DELTA("0",
+			"'type':'input_json_delta',"
+			"'partial_json':'{\\'x\\':1}'") A_STOP("0") A_DELTA("1",
+			"'type':'input_json_delta',"
+			"'partial_json':'2}'") A_STOP("1") A_END("tool_use")},
 	{"anthropic-unknown-events", "anthropic", "stream", FINE,
 		A_START EVENT("ping", "") EVENT("new_event", ",'x':1") A_TEXT("fine")
 			A_END("end_turn")},

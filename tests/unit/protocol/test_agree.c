@@ -74,13 +74,13 @@ static void add_text(struct str *chunks, struct said *want, unsigned number)
 	str_addf(&want->text, "t%u ", number);
 }
 
-// Chunks, one a line: calls that are numbered take turns.
+// Chunks, one a line: calls take turns if they are numbered, else they come one by one.
 static void make(struct str *chunks, struct said *want)
 {
 	struct str arguments[CALLS_MAX] = {STR_INIT};
 	size_t at[CALLS_MAX] = {0};
 	unsigned calls = below(CALLS_MAX + 1), left = calls, texts = 0;
-	bool numbered = calls > 1 || below(3) > 0;
+	bool numbered = below(3) > 0;
 	for (unsigned i = 0; i < calls; i++) {
 		str_addf(&arguments[i], "{\\\"k%u\\\":%u}", i, below(100000));
 		str_addf(&want->calls[i], "{\"k%u\":%.*s}", i, (int)(arguments[i].n - 9),
