@@ -4,6 +4,7 @@
 #include "agent/protocol/dialect.h"
 
 #include <string.h>
+#include "shared/text.h"
 #include "agent/protocol/wish.h"
 
 unsigned dialect_takes(const struct candidate *cand)
@@ -107,4 +108,36 @@ void dialect_user_release(struct dialect_user *u)
 {
 	str_release(&u->text);
 	str_release(&u->parts);
+}
+
+enum err_code dialect_tools(struct dialect_chat *c,
+	bool (*add)(struct dialect_chat *c, const struct aj *tool, struct str *list), bool *ret_any,
+	struct err *err)
+{
+	const struct jscan_member *tools = aj_call(c->call, "tools");
+	struct str list = STR_INIT;
+	struct slice rest = tools != NULL && tools->type == JS_ARRAY ? tools->value : SLICE("[]");
+	struct slice item, foreign = {NULL, 0};
+	struct aj tool;
+	enum err_code code = ERR_OK;
+	while (code == ERR_OK && jscan_next(&rest, &item)) {
+		if (!aj_scan(item, &tool)) {
+			code = err_field(err, ERR_FIELD_TYPE, "tools", _("a tool is an object"));
+		} else if (!add(c, &tool, &list)) {
+			foreign = aj_text(&tool, "type");
+			dialect_drop_slice(c, foreign);
+		}
+	}
+	if (code == ERR_OK && foreign.n > 0 && ((c->takes & TAKES_LOSS) == 0 || list.n == 0))
+		code = err_field(err, ERR_FIELD_RANGE, "tools",
+			_("this target takes function tools only, not %.*s"),
+			(int)MIN_OF(foreign.n, 64), foreign.p);
+	*ret_any = code == ERR_OK && list.n > 0;
+	if (*ret_any) {
+		str_add_slice(c->out, SLICE(",\"tools\":["));
+		str_add_slice(c->out, str_slice(&list));
+		str_add_c(c->out, ']');
+	}
+	str_release(&list);
+	return code;
 }

@@ -43,6 +43,13 @@ void dialect_user_part(struct dialect_user *u, struct slice part);
 void dialect_user_flush(struct dialect_user *u, struct str *out); // behind what is there
 void dialect_user_release(struct dialect_user *u);
 
+// The tools of a request, behind what is there. add() writes one as a function's, and says whether it
+// has words for it. Tools that run at the vendor's, or that its models alone know, have none: they are
+// named as dropped, and when there are no others, an answer would not be the one that was asked for.
+enum err_code dialect_tools(struct dialect_chat *c,
+	bool (*add)(struct dialect_chat *c, const struct aj *tool, struct str *list), bool *ret_any,
+	struct err *err);
+
 struct dialect_error {
 	int status;
 	const char *type, *code, *param, *message,

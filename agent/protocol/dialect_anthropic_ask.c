@@ -525,8 +525,10 @@ static void add_name(const struct dialect_chat *c, struct slice name, struct str
 	aj_add_inner(out, "name", whole ? name : tools_short_name(name, buf));
 }
 
-static void add_function(const struct dialect_chat *c, const struct aj *tool, struct str *out)
+static bool add_function(struct dialect_chat *c, const struct aj *tool, struct str *out)
 {
+	if (aj_find(tool, "type") != NULL && !aj_is(tool, "type", "custom"))
+		return false;
 	const struct jscan_member *schema = aj_typed(tool, "input_schema", JS_OBJECT);
 	const struct jscan_member *strict = aj_find(tool, "strict");
 	aj_comma(out);
@@ -541,6 +543,7 @@ static void add_function(const struct dialect_chat *c, const struct aj *tool, st
 	if (strict != NULL)
 		aj_add_member(out, strict);
 	str_add_slice(out, SLICE("}}"));
+	return true;
 }
 
 static void add_tool_choice(const struct dialect_chat *c)
@@ -563,37 +566,12 @@ static void add_tool_choice(const struct dialect_chat *c)
 		aj_add(out, "parallel_tool_calls", SLICE("false"));
 }
 
-// Tools that run at the vendor's, or that its models alone know, have no word; when there are no
-// others, an answer would not be the one that was asked for.
 static enum err_code add_tools(struct dialect_chat *c, struct err *err)
 {
-	const struct jscan_member *tools = aj_call(c->call, "tools");
-	struct str list = STR_INIT;
-	struct slice rest = tools != NULL && tools->type == JS_ARRAY ? tools->value : SLICE("[]");
-	struct slice item, foreign = {NULL, 0};
-	struct aj tool;
-	enum err_code code = ERR_OK;
-	while (code == ERR_OK && jscan_next(&rest, &item)) {
-		if (!aj_scan(item, &tool)) {
-			code = err_field(err, ERR_FIELD_TYPE, "tools", _("a tool is an object"));
-		} else if (aj_find(&tool, "type") == NULL || aj_is(&tool, "type", "custom")) {
-			add_function(c, &tool, &list);
-		} else {
-			foreign = aj_text(&tool, "type");
-			dialect_drop_slice(c, foreign);
-		}
-	}
-	if (code == ERR_OK && foreign.n > 0 && ((c->takes & TAKES_LOSS) == 0 || list.n == 0))
-		code = err_field(err, ERR_FIELD_RANGE, "tools",
-			_("this target takes function tools only, not %.*s"),
-			(int)MIN_OF(foreign.n, 64), foreign.p);
-	if (code == ERR_OK && list.n > 0) {
-		str_add_slice(c->out, SLICE(",\"tools\":["));
-		str_add_slice(c->out, str_slice(&list));
-		str_add_c(c->out, ']');
+	bool any;
+	enum err_code code = dialect_tools(c, add_function, &any, err);
+	if (any)
 		add_tool_choice(c);
-	}
-	str_release(&list);
 	return code;
 }
 

@@ -128,7 +128,10 @@ static void add_call(struct turn *t, bool whole, struct str *out)
 	aj_add_text(out, "type", custom ? "custom_tool_call" : "function_call");
 	aj_add_text(out, "status", whole ? "completed" : "in_progress");
 	aj_add_inner(out, "call_id", toolcalls_id(&t->tools, t->tool));
-	aj_add_inner(out, "name", turn_call_name(t));
+	struct slice name = turn_call_name(t), space = responses_namespace(t->asked, &name);
+	aj_add_inner(out, "name", name);
+	if (space.n > 0)
+		aj_add_inner(out, "namespace", space);
 	aj_name(out, custom ? "input" : "arguments");
 	str_add_c(out, '"');
 	if (whole && custom)
@@ -329,8 +332,11 @@ static void stream_close(struct turn *t, struct str *out)
 			t->kind == TURN_TOOL ? arguments_of(t) : str_slice(&t->said));
 		if (t->kind == TURN_TEXT)
 			aj_add(out, "logprobs", SLICE("[]"));
-		if (t->kind == TURN_TOOL)
-			aj_add_inner(out, "name", turn_call_name(t));
+		struct slice name = t->kind == TURN_TOOL ? turn_call_name(t)
+							 : (struct slice){NULL, 0};
+		responses_namespace(t->asked, &name);
+		if (name.n > 0)
+			aj_add_inner(out, "name", name);
 		close_event(out);
 	}
 	if (events[t->kind].done != NULL)

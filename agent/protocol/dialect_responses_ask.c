@@ -3,6 +3,9 @@
 // items, its reasoning, text and calls, is one message of the assistant.
 #include "agent/protocol/dialect_responses_ask.h"
 
+#include <string.h>
+
+#include "agent/protocol/tools.h"
 #include "shared/text.h"
 
 enum err_code responses_read(struct slice body, enum offer offer, bool need_model,
@@ -11,6 +14,42 @@ enum err_code responses_read(struct slice body, enum offer offer, bool need_mode
 	enum err_code code = adapter_read(body, offer, need_model, ret, err);
 	ret->dialect = DIALECT_RESPONSES;
 	return code;
+}
+
+// ---- names of functions in a namespace: both, with this between them ----
+
+#define BETWEEN "__"
+
+static void add_spaced_name(struct slice space, struct slice name, struct str *out)
+{
+	struct str whole = STR_INIT;
+	if (space.n > 0) {
+		str_add_slice(&whole, space);
+		str_add(&whole, BETWEEN);
+	}
+	str_add_slice(&whole, name);
+	aj_add_inner(out, "name", str_slice(&whole));
+	str_release(&whole);
+}
+
+struct slice responses_namespace(const struct adapter_call *asked, struct slice *name)
+{
+	const struct jscan_member *tools = aj_call(asked, "tools");
+	struct slice rest = tools != NULL && tools->type == JS_ARRAY ? tools->value : SLICE("[]"),
+		     item;
+	struct aj tool;
+	while (jscan_next(&rest, &item)) {
+		if (!aj_scan(item, &tool) || !aj_is(&tool, "type", "namespace"))
+			continue;
+		struct slice space = aj_text(&tool, "name");
+		size_t n = space.n + strlen(BETWEEN);
+		if (space.n == 0 || name->n <= n || memcmp(name->p, space.p, space.n) != 0 ||
+			memcmp(name->p + space.n, BETWEEN, strlen(BETWEEN)) != 0)
+			continue;
+		*name = (struct slice){name->p + n, name->n - n};
+		return space;
+	}
+	return (struct slice){NULL, 0};
 }
 
 // ---- messages ----
@@ -271,7 +310,14 @@ static enum err_code add_item(struct talk *t, struct slice raw)
 		return err_field(t->err, ERR_PARAM_INVALID, "input",
 			_("nothing is stored here that an item_reference could name; send the item"));
 	if (slice_eq_str(type, "function_call")) {
-		add_call(t, &item, aj_text(&item, "name"), aj_text(&item, "arguments"));
+		struct str name = STR_INIT;
+		if (aj_text(&item, "namespace").n > 0) {
+			str_add_slice(&name, aj_text(&item, "namespace"));
+			str_add(&name, BETWEEN);
+		}
+		str_add_slice(&name, aj_text(&item, "name"));
+		add_call(t, &item, str_slice(&name), aj_text(&item, "arguments"));
+		str_release(&name);
 	} else if (slice_eq_str(type, "custom_tool_call")) {
 		add_custom_call(t, &item);
 	} else if (slice_eq_str(type, "local_shell_call")) {
@@ -334,7 +380,7 @@ bool responses_is_custom(const struct adapter_call *asked, struct slice name)
 	return false;
 }
 
-static void add_function(const struct aj *tool, bool custom, struct str *out)
+static void add_function(const struct aj *tool, struct slice space, bool custom, struct str *out)
 {
 	const struct jscan_member *schema = aj_typed(tool, "parameters", JS_OBJECT);
 	const struct jscan_member *strict = aj_find(tool, "strict");
@@ -342,7 +388,7 @@ static void add_function(const struct aj *tool, bool custom, struct str *out)
 	aj_object(tool, "format", &format);
 	aj_comma(out);
 	str_add_slice(out, SLICE("{\"type\":\"function\",\"function\":{"));
-	aj_add_inner(out, "name", aj_text(tool, "name"));
+	add_spaced_name(space, aj_text(tool, "name"), out);
 	str_add_slice(out, SLICE(",\"description\":\""));
 	str_add_slice(out, aj_text(tool, "description"));
 	if (aj_text(&format, "definition").n > 0) {
@@ -354,11 +400,33 @@ static void add_function(const struct aj *tool, bool custom, struct str *out)
 		aj_add(out, "parameters",
 			SLICE("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},"
 			      "\"required\":[\"input\"]}"));
-	else if (schema != NULL)
-		aj_add(out, "parameters", schema->value);
+	else if (schema != NULL) {
+		aj_name(out, "parameters");
+		tools_schema(schema->value, true, out);
+	}
 	if (!custom && strict != NULL)
 		aj_add_member(out, strict);
 	str_add_slice(out, SLICE("}}"));
+}
+
+// A namespace is a list of functions: the tools of one server, as coding clients send them.
+static bool add_tool(struct dialect_chat *c UNUSED, const struct aj *tool, struct str *list)
+{
+	bool custom = aj_is(tool, "type", "custom");
+	if (custom || aj_is(tool, "type", "function")) {
+		add_function(tool, (struct slice){NULL, 0}, custom, list);
+		return true;
+	}
+	const struct jscan_member *tools = aj_typed(tool, "tools", JS_ARRAY);
+	if (!aj_is(tool, "type", "namespace") || tools == NULL)
+		return false;
+	struct slice rest = tools->value, item;
+	struct aj one;
+	while (jscan_next(&rest, &item))
+		if (aj_scan(item, &one) && aj_text(&one, "name").n > 0)
+			add_function(&one, aj_text(tool, "name"), aj_is(&one, "type", "custom"),
+				list);
+	return true;
 }
 
 static void add_tool_choice(struct dialect_chat *c)
@@ -382,40 +450,12 @@ static void add_tool_choice(struct dialect_chat *c)
 	}
 }
 
-// Tools that run at the vendor's have no word; when there are no others, an answer would not be the
-// one that was asked for.
 static enum err_code add_tools(struct dialect_chat *c, struct err *err)
 {
-	const struct jscan_member *tools = aj_call(c->call, "tools");
-	struct str list = STR_INIT;
-	struct slice rest = tools != NULL && tools->type == JS_ARRAY ? tools->value : SLICE("[]");
-	struct slice item, foreign = {NULL, 0};
-	enum err_code code = ERR_OK;
-	str_add_c(&list, '[');
-	struct aj tool;
-	while (code == ERR_OK && jscan_next(&rest, &item)) {
-		bool custom;
-		if (!aj_scan(item, &tool)) {
-			code = err_field(err, ERR_FIELD_TYPE, "tools", _("a tool is an object"));
-		} else if ((custom = aj_is(&tool, "type", "custom")) ||
-			aj_is(&tool, "type", "function")) {
-			add_function(&tool, custom, &list);
-		} else {
-			foreign = aj_text(&tool, "type");
-			dialect_drop_slice(c, foreign);
-		}
-	}
-	if (code == ERR_OK && foreign.n > 0 && ((c->takes & TAKES_LOSS) == 0 || list.n == 1))
-		code = err_field(err, ERR_FIELD_RANGE, "tools",
-			_("this target takes function tools only, not %.*s"),
-			(int)MIN_OF(foreign.n, 64), foreign.p);
-	if (code == ERR_OK && list.n > 1) {
-		str_add_slice(c->out, SLICE(",\"tools\":"));
-		str_add_slice(c->out, str_slice(&list));
-		str_add_c(c->out, ']');
+	bool any;
+	enum err_code code = dialect_tools(c, add_tool, &any, err);
+	if (any)
 		add_tool_choice(c);
-	}
-	str_release(&list);
 	return code;
 }
 

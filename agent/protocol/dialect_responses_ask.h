@@ -14,4 +14,7 @@ enum err_code responses_to_chat(struct dialect_chat *c, struct err *err);
 // as a function with the one text "input".
 bool responses_is_custom(const struct adapter_call *asked, struct slice name);
 
+// The namespace of the caller's tools that a function's name begins with, cut off *name; none otherwise.
+struct slice responses_namespace(const struct adapter_call *asked, struct slice *name);
+
 #endif

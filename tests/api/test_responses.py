@@ -272,6 +272,31 @@ def test_tools_of_free_text(agent, bytes_instance):
                for e in events)
 
 
+SPACE = {"type": "namespace", "name": "mcp__sim", "tools": [
+    {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}]}
+
+
+def test_tools_in_a_namespace(agent, bytes_instance):
+    """The tools of one server, as coding clients send them: functions with both names."""
+    bytes_instance(sse({"tool_calls": [{"index": 0, "id": "c", "function": {
+        "name": "mcp__sim__weather", "arguments": "{}"}}]}, finish="tool_calls"))
+    call = events_of(agent, {**ASK, "tools": [SPACE]})[-1]["response"]["output"][0]
+    assert (call["type"], call["namespace"], call["name"]) == ("function_call", "mcp__sim", "weather")
+
+
+def test_a_namespace_reaches_the_target(agent, plain):
+    answer = agent.post(GW, PATH, {"model": "chat", "tools": [SPACE], "input": [
+        {"role": "user", "content": "hi"},
+        {"type": "function_call", "call_id": "c", "namespace": "mcp__sim", "name": "weather",
+         "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "rain"}]})
+    assert answer.status == 200, answer
+    body = json.loads(plain.requests()[-1]["body"])
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["mcp__sim__weather"]
+    assert body["messages"][-2]["tool_calls"][0]["function"]["name"] == "mcp__sim__weather"
+    assert "X-Yijian-Dropped" not in answer.headers
+
+
 def test_a_whole_answer_of_calls(agent, bytes_instance):
     bytes_instance(completion({"content": None, "tool_calls": [
         {"id": "a", "type": "function", "function": {"name": "f", "arguments": {"x": 1}}}]},
