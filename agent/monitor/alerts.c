@@ -467,6 +467,8 @@ static void take_dirty(struct alerts *as)
 		copy.labels = al->labels != NULL ? mem_strdup(al->labels) : NULL;
 		VEC_PUSH(&as->batch, copy);
 	}
+	if (i == 0)
+		return;
 	as->dirty.n -= i;
 	memmove(as->dirty.v, as->dirty.v + i, as->dirty.n * sizeof(as->dirty.v[0]));
 }
