@@ -127,6 +127,10 @@ void departed_stop(struct departed *d)
 int64_t departed_age_ms(void *snapshot, struct slice feature)
 {
 	const struct feature_obj *f = snapshot_feature(snapshot, feature);
-	int64_t age_ms = f == NULL ? -1 : clock_wall_ms() - f->doc.created_at;
-	return f == NULL || age_ms > 0 ? age_ms : INT64_MAX; // the clock was set back: not known
+	if (f == NULL)
+		return -1;
+	if (f->doc.created_at == FIELD_NONE)
+		return INT64_MAX; // of a service and all its life
+	int64_t age_ms = clock_wall_ms() - f->doc.created_at;
+	return age_ms > 0 ? age_ms : INT64_MAX; // the clock was set back: not known
 }

@@ -74,8 +74,12 @@ enum answer_kind adapter_parse(const struct adapter *ad, const struct adapter_ca
 	enum answer_kind kind = ad->parse(call, reply, scratch, ret);
 	struct adapter_reply again = *reply;
 	struct str mended = STR_INIT;
-	if (LIKELY(kind != ANSWER_BAD) || !jscan_mend(reply->body, &mended))
+	if (LIKELY(kind != ANSWER_BAD))
 		return kind;
+	if (!jscan_mend(reply->body, &mended)) {
+		str_release(&mended);
+		return kind;
+	}
 	again.body = str_slice(&mended);
 	kind = ad->parse(call, &again, scratch, ret);
 	if (ret->body.p == scratch->p) {
@@ -92,9 +96,10 @@ enum chunk_kind adapter_chunk(const struct adapter *ad, const struct adapter_cal
 {
 	enum chunk_kind kind = ad->chunk(call, s, ev->name, ev->data, out);
 	struct str mended = STR_INIT;
-	if (LIKELY(kind != CHUNK_BAD) || !jscan_mend(ev->data, &mended))
+	if (LIKELY(kind != CHUNK_BAD))
 		return kind;
-	kind = ad->chunk(call, s, ev->name, str_slice(&mended), out);
+	if (jscan_mend(ev->data, &mended))
+		kind = ad->chunk(call, s, ev->name, str_slice(&mended), out);
 	str_release(&mended);
 	return kind;
 }
