@@ -4,6 +4,7 @@
 #include "tests/vendord/timer.h"
 #include "tests/vendord/vendor.h"
 
+#include <signal.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -525,9 +526,15 @@ static int next_wait(const struct server *server)
 void server_run(struct server *server, const volatile int *stop)
 {
 	struct epoll_event events[EVENT_MAX];
+	sigset_t ends, before;
 
+	// They come while it waits, or not at all: one between the look and the wait would wake nobody.
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigprocmask(SIG_BLOCK, &ends, &before);
 	while (!*stop) {
-		int n = epoll_wait(server->epoll, events, EVENT_MAX, next_wait(server));
+		int n = epoll_pwait(server->epoll, events, EVENT_MAX, next_wait(server), &before);
 		for (int i = 0; i < n && !*stop; i++) {
 			struct conn *conn = events[i].data.ptr;
 			if (!conn)
