@@ -79,8 +79,8 @@ LDFLAGS += -L$(MHD1_LIB) -Wl,-rpath,$(MHD1_LIB)
 endif
 endif
 
-# -O3 saves 3 % of the instructions of a request, calls without a stub (all are bound at the start) 1 %.
-OPT := -O3 -g -fno-plt
+# Calls without a stub, as all names are bound at the start anyhow.
+OPT := -O2 -g -fno-plt
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SAN_tsan := -fsanitize=thread -fno-omit-frame-pointer
 SAN_cov := --coverage
@@ -97,7 +97,12 @@ BASE_CFLAGS = -std=gnu17 -I. $(DEFS) $(PC_CFLAGS) $(PROBED_WARN) $(HARDEN) \
 	$(or $(OPT_$(V)),$(OPT)) $(SAN) -fPIE -ffunction-sections -fdata-sections \
 	-ffile-prefix-map=$(CURDIR)=. $(CFLAGS) $(CPPFLAGS)
 # The codecs and containers everybody trusts are also held to explicit conversions.
-$(O)/shared/%.o: MORE_CFLAGS = $(PROBED_CONVERSION)
+# What every request passes: -O3 saves 3 % of its instructions there, and everywhere 100 KB of room.
+HOT := $(if $(filter release,$(notdir $(O))),-O3)
+HOT_DIRS := core state decide upstream web call gateway
+$(foreach d,$(HOT_DIRS),$(O)/agent/$(d)/%.o): MORE_CFLAGS = $(HOT)
+$(O)/agent/protocol/openai.o $(O)/agent/protocol/request.o: MORE_CFLAGS = $(HOT)
+$(O)/shared/%.o: MORE_CFLAGS = $(PROBED_CONVERSION) $(HOT)
 ALL_CFLAGS = $(BASE_CFLAGS) $(MORE_CFLAGS) $(if $(WERROR),-Werror)
 ALL_LDFLAGS = -pie $(SAN) $(if $(SAN),-Wl$(comma)--as-needed,$(PROBED_LDHARDEN)) $(LDFLAGS)
 comma := ,
