@@ -49,7 +49,7 @@ static const struct err_row rows[] = {
 		N_("a query parameter or header has a value that cannot be read"), NULL},
 	{ERR_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415, 6, IRE, false,
 		N_("the body's encoding is not supported"),
-		N_("send plain JSON without compression")},
+		N_("send JSON; to /v1/ it may be packed, as gzip or zstd")},
 	{ERR_BAD_FRAMING, "bad_framing", 400, 6, IRE, false,
 		N_("the HTTP request is malformed or ambiguous"), NULL},
 	{ERR_EXPECTATION_FAILED, "expectation_failed", 417, 6, IRE, false,
