@@ -141,3 +141,28 @@ enum err_code dialect_tools(struct dialect_chat *c,
 	str_release(&list);
 	return code;
 }
+
+enum err_code dialect_wishes(struct dialect_chat *c, const struct dialect_wish *rows, size_t n,
+	struct err *err)
+{
+	const struct adapter_call *call = c->call;
+	for (size_t i = 0; i < n; i++) {
+		const struct jscan_member *m = aj_call(call, rows[i].name);
+		if (m == NULL || (m->type == JS_ARRAY && jscan_is_empty(m->value)))
+			continue;
+		if (rows[i].refuse != NULL && rows[i].refuse(m, c, err) != ERR_OK)
+			return err->code;
+		if (rows[i].to != NULL)
+			aj_add(c->out, rows[i].to, m->value);
+		if (rows[i].add != NULL)
+			rows[i].add(m, c);
+	}
+	for (size_t i = 0; i < call->n; i++) {
+		bool known = call->m[i].type == JS_NULL;
+		for (size_t k = 0; k < n && !known; k++)
+			known = slice_eq_str(call->m[i].key, rows[k].name);
+		if (!known)
+			dialect_drop_slice(c, call->m[i].key);
+	}
+	return ERR_OK;
+}

@@ -43,6 +43,18 @@ void dialect_user_part(struct dialect_user *u, struct slice part);
 void dialect_user_flush(struct dialect_user *u, struct str *out); // behind what is there
 void dialect_user_release(struct dialect_user *u);
 
+// What becomes of a request's member: renamed, written by a function, or refused where an answer could
+// not do without it; none of them: it needs no word in a chat.
+struct dialect_wish {
+	const char *name, *to;
+	void (*add)(const struct jscan_member *m, struct dialect_chat *c);
+	enum err_code (*refuse)(const struct jscan_member *m, struct dialect_chat *c,
+		struct err *err);
+};
+// By its rows; a member in none of them is left out and named.
+enum err_code dialect_wishes(struct dialect_chat *c, const struct dialect_wish *rows, size_t n,
+	struct err *err);
+
 // The tools of a request, behind what is there. add() writes one as a function's, and says whether it
 // has words for it. Tools that run at the vendor's, or that its models alone know, have none: they are
 // named as dropped, and when there are no others, an answer would not be the one that was asked for.

@@ -626,13 +626,15 @@ static void add_thinking(const struct jscan_member *m, struct dialect_chat *c)
 		dialect_drop(c, "thinking");
 }
 
-// What becomes of a request's members: renamed, written by a function, or (binding) nothing that an
-// answer could do without. What is in no row is left out and named.
-static const struct {
-	const char *name, *to;
-	void (*add)(const struct jscan_member *m, struct dialect_chat *c);
-	bool binding;
-} wishes[] = {
+static enum err_code lose_member(const struct jscan_member *m, struct dialect_chat *c,
+	struct err *err)
+{
+	char name[32] = "";
+	aj_copy(m->key, name, sizeof(name));
+	return lose(c, name, name, err);
+}
+
+static const struct dialect_wish wishes[] = {
 	{.name = "model"},
 	{.name = "messages"},
 	{.name = "system"},
@@ -649,33 +651,9 @@ static const struct {
 	{.name = "output_format", .add = add_format},
 	{.name = "thinking", .add = add_thinking},
 	{.name = "cache_control"}, // a hint of price
-	{.name = "mcp_servers", .binding = true},
-	{.name = "container", .binding = true},
+	{.name = "mcp_servers", .refuse = lose_member},
+	{.name = "container", .refuse = lose_member},
 };
-
-static enum err_code add_wishes(struct dialect_chat *c, struct err *err)
-{
-	const struct adapter_call *call = c->call;
-	for (size_t i = 0; i < ARRAY_LEN(wishes); i++) {
-		const struct jscan_member *m = aj_call(call, wishes[i].name);
-		if (m == NULL || (m->type == JS_ARRAY && jscan_is_empty(m->value)))
-			continue;
-		if (wishes[i].binding && lose(c, wishes[i].name, wishes[i].name, err) != ERR_OK)
-			return err->code;
-		if (wishes[i].to != NULL)
-			aj_add(c->out, wishes[i].to, m->value);
-		if (wishes[i].add != NULL)
-			wishes[i].add(m, c);
-	}
-	for (size_t i = 0; i < call->n; i++) {
-		bool known = call->m[i].type == JS_NULL;
-		for (size_t k = 0; k < ARRAY_LEN(wishes) && !known; k++)
-			known = slice_eq_str(call->m[i].key, wishes[k].name);
-		if (!known)
-			dialect_drop_slice(c, call->m[i].key);
-	}
-	return ERR_OK;
-}
 
 enum err_code messages_to_chat(struct dialect_chat *c, struct err *err)
 {
@@ -687,7 +665,7 @@ enum err_code messages_to_chat(struct dialect_chat *c, struct err *err)
 	if (code == ERR_OK)
 		code = add_tools(c, err);
 	if (code == ERR_OK)
-		code = add_wishes(c, err);
+		code = dialect_wishes(c, wishes, ARRAY_LEN(wishes), err);
 	str_add_c(c->out, '}');
 	return code;
 }

@@ -493,13 +493,19 @@ static void add_reasoning_effort(const struct jscan_member *m, struct dialect_ch
 		dialect_effort(c, aj_text(&reasoning, "effort"));
 }
 
-// What becomes of a request's members: renamed, written by a function, not needed where nothing is
-// stored, or (stored) nothing that can be had here. What is in no row is left out and named.
-static const struct {
-	const char *name, *to;
-	void (*add)(const struct jscan_member *m, struct dialect_chat *c);
-	bool stored;
-} wishes[] = {
+// Nothing is stored: neither what was said before nor what is answered later.
+static enum err_code refuse_stored(const struct jscan_member *m, struct dialect_chat *c UNUSED,
+	struct err *err)
+{
+	char name[32] = "";
+	if (m->type == JS_FALSE)
+		return ERR_OK;
+	aj_copy(m->key, name, sizeof(name));
+	return err_field(err, ERR_PARAM_INVALID, name,
+		_("this target stores no responses, prompts or conversations; send the whole input"));
+}
+
+static const struct dialect_wish wishes[] = {
 	{.name = "model"},
 	{.name = "input"},
 	{.name = "instructions"},
@@ -521,43 +527,18 @@ static const struct {
 	{.name = "prompt_cache_key"},
 	{.name = "prompt_cache_retention"},
 	{.name = "client_metadata"},
-	{.name = "previous_response_id", .stored = true},
-	{.name = "conversation", .stored = true},
-	{.name = "prompt", .stored = true},
-	{.name = "background", .stored = true},
+	{.name = "previous_response_id", .refuse = refuse_stored},
+	{.name = "conversation", .refuse = refuse_stored},
+	{.name = "prompt", .refuse = refuse_stored},
+	{.name = "background", .refuse = refuse_stored},
 };
-
-static enum err_code add_wishes(struct dialect_chat *c, struct err *err)
-{
-	const struct adapter_call *call = c->call;
-	for (size_t i = 0; i < ARRAY_LEN(wishes); i++) {
-		const struct jscan_member *m = aj_call(call, wishes[i].name);
-		if (m == NULL)
-			continue;
-		if (wishes[i].stored && m->type != JS_FALSE)
-			return err_field(err, ERR_PARAM_INVALID, wishes[i].name,
-				_("this target stores no responses, prompts or conversations; send the whole input"));
-		if (wishes[i].to != NULL)
-			aj_add(c->out, wishes[i].to, m->value);
-		if (wishes[i].add != NULL)
-			wishes[i].add(m, c);
-	}
-	for (size_t i = 0; i < call->n; i++) {
-		bool known = call->m[i].type == JS_NULL;
-		for (size_t k = 0; k < ARRAY_LEN(wishes) && !known; k++)
-			known = slice_eq_str(call->m[i].key, wishes[k].name);
-		if (!known)
-			dialect_drop_slice(c, call->m[i].key);
-	}
-	return ERR_OK;
-}
 
 enum err_code responses_to_chat(struct dialect_chat *c, struct err *err)
 {
 	str_reserve(c->out, c->call->body.n + 256);
 	str_add_c(c->out, '{');
 	aj_add_text(c->out, "model", c->call->model);
-	enum err_code code = add_wishes(c, err);
+	enum err_code code = dialect_wishes(c, wishes, ARRAY_LEN(wishes), err);
 	if (code == ERR_OK)
 		code = add_messages(c, err);
 	if (code == ERR_OK)
