@@ -25,7 +25,6 @@ BINDIR ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
 DATADIR ?= $(PREFIX)/share
 MANDIR ?= $(DATADIR)/man
-LOCALEDIR ?= $(DATADIR)/locale
 DESTDIR ?=
 STRIP ?= strip
 Q := $(if $(VERBOSE),,@)
@@ -92,7 +91,7 @@ OPT_fuzz := -O1 -g
 SAN := $(SAN_$(V))
 # Fortified functions hide overflows from the sanitizers, so it is one or the other.
 HARDEN = $(if $(SAN),,$(PROBED_HARDEN) $(PROBED_FORTIFY))
-DEFS := -D_GNU_SOURCE -DYJ_VERSION='"$(VERSION)"' -DYJ_LOCALEDIR='"$(LOCALEDIR)"'
+DEFS := -D_GNU_SOURCE -DYJ_VERSION='"$(VERSION)"'
 BASE_CFLAGS = -std=gnu17 -I. $(DEFS) $(PC_CFLAGS) $(PROBED_WARN) $(HARDEN) \
 	$(or $(OPT_$(V)),$(OPT)) $(SAN) -fPIE -ffunction-sections -fdata-sections \
 	-ffile-prefix-map=$(CURDIR)=. $(CFLAGS) $(CPPFLAGS)

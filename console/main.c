@@ -1,17 +1,33 @@
 // SPDX-License-Identifier: MIT
 // Sets the process up (descriptors, locale, secrets, settings) and hands the words to dispatch.
 #include <libintl.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "console/dispatch.h"
 #include "shared/jx.h"
 #include "shared/out.h"
 #include "shared/text.h"
 
-#ifndef YJ_LOCALEDIR
-#define YJ_LOCALEDIR "/usr/share/locale"
-#endif
+// The messages lie beside the program, in PREFIX/bin and PREFIX/share/locale: what is built is the same
+// for every PREFIX, and may be moved.
+static void bind_messages(void)
+{
+	char path[PATH_MAX + sizeof("/share/locale")];
+	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
+	size_t end = length > 0 ? (size_t)length : 0;
+	for (int up = 0; up < 2; up++) {
+		while (end > 0 && path[end - 1] != '/')
+			end--;
+		end -= end > 0;
+	}
+	memcpy(path + end, "/share/locale", sizeof("/share/locale"));
+	bindtextdomain("yijian", path);
+	textdomain("yijian");
+}
 
 int main(int argc, char **argv)
 {
@@ -19,8 +35,7 @@ int main(int argc, char **argv)
 	out_guard();
 	setlocale(LC_CTYPE, "");
 	setlocale(LC_MESSAGES, "");
-	bindtextdomain("yijian", YJ_LOCALEDIR);
-	textdomain("yijian");
+	bind_messages();
 	struct cmd_io io;
 	dispatch_stdio(&io);
 	jx_setup();

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import signal
+import struct
 import subprocess
 import time
 import urllib.request
@@ -77,9 +78,40 @@ def test_run_serves_until_told_to_stop_and_leaves_nothing():
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     where = tmp_path_factory.mktemp("dest")
-    subprocess.run(["make", "install", f"DESTDIR={where}", "PREFIX=/usr"], cwd=ROOT, check=True,
-                   env=plain_env(), capture_output=True, timeout=300)
+    done = subprocess.run(["make", "install", f"DESTDIR={where}", "PREFIX=/usr"], cwd=ROOT, check=True,
+                          env=plain_env(), capture_output=True, text=True, timeout=300)
+    (where / "said").write_text(done.stdout)
     return where / "usr"
+
+
+def test_an_install_builds_nothing_anew(installed):
+    """What `make` built is what `sudo make install PREFIX=…` installs; nothing running is replaced."""
+    said = (installed.parent / "said").read_text().splitlines()
+    assert [line for line in said if line.split()[:1] in (["CC"], ["LD"])] == []
+
+
+def catalog(said):
+    """A compiled message catalog, as gettext's manual says under "MO Files"."""
+    texts = sorted(({"": "Content-Type: text/plain; charset=UTF-8\n"} | said).items())
+    at, tables, strings = 28 + 16 * len(texts), [b"", b""], b""
+    for which in (0, 1):
+        for pair in texts:
+            word = pair[which].encode()
+            tables[which] += struct.pack("<II", len(word), at + len(strings))
+            strings += word + b"\0"
+    return struct.pack("<7I", 0x950412de, 0, len(texts), 28, 28 + 8 * len(texts), 0, at) + \
+        tables[0] + tables[1] + strings
+
+
+def test_messages_lie_beside_the_installed_program(installed):
+    """The messages of a program that was moved are looked for where it is now."""
+    told = {"env": plain_env(LC_ALL="C.UTF-8", LANGUAGE="xx"), "text": True, "capture_output": True}
+    plain = subprocess.run([installed / "bin/yijian", "--frobnicate"], **told)
+    where = installed / "share/locale/xx/LC_MESSAGES/yijian.mo"
+    where.parent.mkdir(parents=True)
+    where.write_bytes(catalog({"see --help": "gelb"}))
+    moved = subprocess.run([installed / "bin/yijian", "--frobnicate"], **told)
+    assert "gelb" not in plain.stderr and "gelb" in moved.stderr, (plain, moved)
 
 
 @pytest.mark.parametrize("program", ["bin/yijian", "sbin/yijiand"])

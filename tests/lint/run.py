@@ -87,7 +87,7 @@ def thirdparty():
 def flags():
     names = "ncursesw libcurl jansson sqlite3 readline libsodium yaml-0.1 libmicrohttpd zlib libzstd".split()
     out = subprocess.run(["pkg-config", "--cflags", *names], text=True, capture_output=True)
-    return ["-std=gnu17", "-D_GNU_SOURCE", '-DYJ_VERSION="0"', '-DYJ_LOCALEDIR="/"', "-I.",
+    return ["-std=gnu17", "-D_GNU_SOURCE", '-DYJ_VERSION="0"', "-I.",
             *out.stdout.split()]
 
 
