@@ -41,31 +41,21 @@ static bool credential_refused(const struct candidate *c, const struct breaker_p
 		tell(c->credential->live, c->credential->life, p, OUT_AUTH, e);
 }
 
-static bool of_model(const struct candidate *c, const struct breaker_policy *p,
-	const struct attempt_end *e)
-{
-	if (live_match(c->live, c->life) == LIVE_SAME) {
-		atomic_store(&c->live->last_error_wall_ms, e->wall_ms);
-		atomic_store(&c->live->last_error_status, e->status);
-	}
-	breaker_answered(c->live, c->life);
-	return tell(c->pair, LIFE_ANY, p, e->out, e);
-}
-
-static void count(const struct candidate *c, const struct attempt_end *e)
-{
-	if (e->out != OUT_CLIENT && LIKELY(live_match(c->live, c->life) != LIVE_OTHER_ADDRESS))
-		candidate_count(c, e->now_us, e->wall_ms, e->out == OUT_OK, e->us, e->status);
-}
-
 bool attempt_tell(const struct candidate *c, const struct breaker_policy *p,
 	const struct attempt_end *e)
 {
-	count(c, e);
+	if (e->out != OUT_CLIENT && LIKELY(live_match(c->live, c->life) != LIVE_OTHER_ADDRESS))
+		candidate_count(c, e->now_us, e->wall_ms, e->out == OUT_OK, e->us, e->status);
 	if (UNLIKELY(e->out == OUT_AUTH && c->key == NULL))
 		return credential_refused(c, p, e);
-	if (is_of_model(c, e))
-		return of_model(c, p, e);
+	if (is_of_model(c, e)) {
+		if (live_match(c->live, c->life) == LIVE_SAME) {
+			atomic_store(&c->live->last_error_wall_ms, e->wall_ms);
+			atomic_store(&c->live->last_error_status, e->status);
+		}
+		breaker_answered(c->live, c->life);
+		return tell(c->pair, LIFE_ANY, p, e->out, e);
+	}
 	bool changed = tell(c->live, c->life, p, e->out, e);
 	if (c->pair == NULL)
 		return changed;

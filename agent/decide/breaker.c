@@ -6,14 +6,6 @@
 // A trial's right is taken by exchange, so that of many loops only one sends it. Outcomes of
 // requests that began before the breaker opened are taken as evidence like any other.
 
-static bool trial_take(struct live *l)
-{
-	if (atomic_exchange(&l->half_open_busy, 1) != 0)
-		return false;
-	atomic_store(&l->breaker, BREAKER_HALF_OPEN);
-	return true;
-}
-
 bool breaker_try(struct live *l, uint64_t life, int64_t now_us)
 {
 	int state = atomic_load_explicit(&l->breaker, memory_order_relaxed);
@@ -23,7 +15,10 @@ bool breaker_try(struct live *l, uint64_t life, int64_t now_us)
 		return true; // it is not its breaker
 	if (state == BREAKER_OPEN && now_us < atomic_load(&l->breaker_until_us))
 		return false;
-	return trial_take(l);
+	if (atomic_exchange(&l->half_open_busy, 1) != 0)
+		return false;
+	atomic_store(&l->breaker, BREAKER_HALF_OPEN);
+	return true;
 }
 
 // The candidate answered, whatever it said: the breaker has nothing against it.
@@ -130,15 +125,6 @@ static bool set_passing(struct live *l, enum live_fault fault, int64_t now_wall_
 	return changed;
 }
 
-static bool succeeded(struct live *l, int64_t now_wall_ms)
-{
-	atomic_store_explicit(&l->last_ok_wall_ms, now_wall_ms, memory_order_relaxed);
-	bool changed = close_it(l);
-	if (UNLIKELY(atomic_load_explicit(&l->fault, memory_order_relaxed) != LIVE_OK))
-		changed |= set_fault(l, LIVE_OK, now_wall_ms);
-	return changed;
-}
-
 // What an outcome says when the record has another secret by now.
 static bool of_another_secret(struct live *l, const struct breaker_policy *p, enum outcome out,
 	int64_t now_us, int64_t cooldown_us, int status)
@@ -158,8 +144,13 @@ static bool of_another_secret(struct live *l, const struct breaker_policy *p, en
 static bool of_this_secret(struct live *l, const struct breaker_policy *p, enum outcome out,
 	int64_t now_us, int64_t now_wall_ms, int64_t cooldown_us, int status)
 {
-	if (out == OUT_OK)
-		return succeeded(l, now_wall_ms);
+	if (out == OUT_OK) {
+		atomic_store_explicit(&l->last_ok_wall_ms, now_wall_ms, memory_order_relaxed);
+		bool changed = close_it(l);
+		if (UNLIKELY(atomic_load_explicit(&l->fault, memory_order_relaxed) != LIVE_OK))
+			changed |= set_fault(l, LIVE_OK, now_wall_ms);
+		return changed;
+	}
 	if (out == OUT_CLIENT) {
 		atomic_store(&l->half_open_busy, 0);
 		return false;

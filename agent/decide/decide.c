@@ -27,11 +27,6 @@ static bool has(const uint64_t *bits, size_t i)
 	return (bits[i / 64] >> (i % 64) & 1) != 0;
 }
 
-static bool was_tried(const struct decide_request *req, size_t i)
-{
-	return has(req->attempted, i);
-}
-
 // --- judging one candidate: the operator's wish, the key, the fit, then what is observed ---
 
 static enum skip judge_wish(const struct candidate *c, int64_t now_us)
@@ -195,13 +190,6 @@ static enum skip judge_breaker(const struct live *l, int64_t now_us, struct verd
 	return SKIP_NONE;
 }
 
-static int concurrency_limit(const struct candidate *c)
-{
-	int64_t limit = c->key != NULL ? c->key->doc.limits.concurrency
-				       : c->instance->doc.capacity.max_concurrency;
-	return limit > 0 && limit < INT32_MAX ? (int)limit : 0;
-}
-
 static enum skip judge_limits(const struct candidate *c, const struct decide_request *req,
 	int64_t now_us, int64_t now_wall_ms, struct live_view *view)
 {
@@ -229,7 +217,9 @@ static void look(const struct candidate *c, struct live_view *view)
 	if (p95 > 0)
 		view->p95_ms = (double)p95 / 1000;
 	view->inflight = LOAD(&c->live->inflight);
-	view->limit = concurrency_limit(c);
+	int64_t limit = c->key != NULL ? c->key->doc.limits.concurrency
+				       : c->instance->doc.capacity.max_concurrency;
+	view->limit = limit > 0 && limit < INT32_MAX ? (int)limit : 0;
 	if (c->instance != NULL)
 		view->queue = LOAD(&c->live->told_queue) - 1;
 }
@@ -260,9 +250,9 @@ static enum skip judge(const struct route *route, const struct candidate *c,
 		skip = UNLIKELY(has(req->unfit, i)) ? SKIP_CAPABILITY_MISSING : judge_fit(c, req);
 	if (skip == SKIP_NONE) {
 		skip = judge_out(c, now_us, v);
-		v->is_out = skip != SKIP_NONE && !was_tried(req, i);
+		v->is_out = skip != SKIP_NONE && !has(req->attempted, i);
 	}
-	if (skip == SKIP_NONE && was_tried(req, i))
+	if (skip == SKIP_NONE && has(req->attempted, i))
 		skip = SKIP_ALREADY_ATTEMPTED;
 	if (skip == SKIP_NONE) {
 		skip = judge_limits(c, req, now_us, now_wall_ms, &v->view);
@@ -585,23 +575,22 @@ static int badness(enum skip s)
 	}
 }
 
-static bool is_worse(const struct verdict *a, const struct verdict *b)
-{
-	int x = badness(a->skip), y = badness(b->skip);
-	return x != y ? x > y : a->view.until_us > b->view.until_us;
-}
-
 static void choose_least_bad(const struct route *route, const struct decide_request *req,
 	int64_t now_us, int64_t now_wall_ms, struct decision *d)
 {
+	int best = 0;
 	for (size_t i = 0; i < d->n; i++) {
 		const struct verdict *v = &d->v[i];
 		struct live_view view = v->view;
-		if (!v->is_out || badness(v->skip) == 0 ||
+		int bad = badness(v->skip);
+		if (!v->is_out || bad == 0 ||
 			judge_limits(&route->v[i], req, now_us, now_wall_ms, &view) != SKIP_NONE)
 			continue;
-		if (d->chosen < 0 || is_worse(&d->v[d->chosen], v))
+		if (d->chosen < 0 || bad < best ||
+			(bad == best && v->view.until_us < d->v[d->chosen].view.until_us)) {
 			d->chosen = (int)i;
+			best = bad;
+		}
 	}
 	if (d->chosen >= 0)
 		d->reason = "least_bad";

@@ -23,19 +23,6 @@ static void count_tokens(const struct task_answer *a, const char *direction, int
 		metric_add(a->agent->metrics, MET_GW_TOKENS, (double)n, labels);
 }
 
-// The request was counted when it was answered; its work counts now.
-static void count_work(const struct task_answer *a, int status, int64_t us)
-{
-	struct history_request q = {.error = gw_is_failure(status, a->err.code),
-		.fell_back = a->t.attempts > 1,
-		.latency_us = us,
-		.tokens = MAX_OF(a->usage.in, 0) + MAX_OF(a->usage.out, 0)};
-	count_tokens(a, "in", a->usage.in);
-	count_tokens(a, "out", a->usage.out);
-	if (!atomic_load(&a->counted))
-		history_count(a->agent->history, slice_of(a->t.feature), &q);
-}
-
 static void tell_end(const struct task_answer *a)
 {
 	struct str scratch = STR_INIT;
@@ -63,7 +50,15 @@ static void tell_end(const struct task_answer *a)
 		.absurd = usage_is_absurd(&a->usage),
 		.tokens_source = reported ? COST_REPORTED : a->bill.spent.source,
 		.cost = a->bill.cost};
-	count_work(a, told.status, told.total_us);
+	// The request was counted when it was answered; its work counts now.
+	struct history_request q = {.error = gw_is_failure(told.status, a->err.code),
+		.fell_back = t->attempts > 1,
+		.latency_us = told.total_us,
+		.tokens = MAX_OF(a->usage.in, 0) + MAX_OF(a->usage.out, 0)};
+	count_tokens(a, "in", a->usage.in);
+	count_tokens(a, "out", a->usage.out);
+	if (!atomic_load(&a->counted))
+		history_count(a->agent->history, slice_of(t->feature), &q);
 	gw_tell(a->agent, &scratch, &told);
 	str_release(&scratch);
 }

@@ -87,39 +87,29 @@ static void on_end(struct req *r)
 
 // ---- answering ----
 
-static void add_tries(struct gw_call *c, const struct task_answer *a)
-{
-	attempts_copy(&c->r->arena, a->tries, a->tries_n, c->tries.v);
-	c->tries.n = a->tries_n;
-	// Of a task that was begun before a restart only its target is known.
-	if (a->tries_n == 0 && a->t.target[0] != '\0' && a->err.code == ERR_OK)
-		c->tries.v[c->tries.n++] = (struct attempt){
-			.target = arena_strdup(&c->r->arena, a->t.target),
-			.end = "ok",
-			.status = 200};
-}
-
-// Of those who wait for one task the first to be answered tells what it used.
-static void add_usage(struct gw_call *c, struct task_answer *a)
-{
-	if (a->agent != NULL && atomic_exchange(&a->told, true))
-		return;
-	c->usage = a->usage;
-	c->tries.bill.spent = a->bill.spent;
-	c->tries.bill.cost = a->bill.cost;
-	c->usage_source = a->usage.in >= 0 && a->usage.out >= 0 ? COST_REPORTED : COST_UNKNOWN;
-}
-
 static void take_answer(struct gw_call *c, struct task_answer *a)
 {
+	struct arena *arena = &c->r->arena;
 	snprintf(c->id, sizeof(c->id), "%s", a->t.decision);
 	c->reason = a->reason;
 	c->tries.error = a->error;
 	c->limited_by = a->limited_by;
 	if (a->durable && a->t.id[0] != '\0')
-		c->task_id = arena_strdup(&c->r->arena, a->t.id);
-	add_usage(c, a);
-	add_tries(c, a);
+		c->task_id = arena_strdup(arena, a->t.id);
+	// Of those who wait for one task the first to be answered tells what it used.
+	if (a->agent == NULL || !atomic_exchange(&a->told, true)) {
+		c->usage = a->usage;
+		c->tries.bill.spent = a->bill.spent;
+		c->tries.bill.cost = a->bill.cost;
+		c->usage_source = a->usage.in >= 0 && a->usage.out >= 0 ? COST_REPORTED
+									: COST_UNKNOWN;
+	}
+	attempts_copy(arena, a->tries, a->tries_n, c->tries.v);
+	c->tries.n = a->tries_n;
+	// Of a task that was begun before a restart only its target is known.
+	if (a->tries_n == 0 && a->t.target[0] != '\0' && a->err.code == ERR_OK)
+		c->tries.v[c->tries.n++] = (struct attempt){
+			.target = arena_strdup(arena, a->t.target), .end = "ok", .status = 200};
 }
 
 static void add_headers(struct gw_call *c, const struct task_answer *a)
@@ -251,18 +241,9 @@ static void too_late(void *arg)
 
 // ---- asking ----
 
-static enum err_code read_key(const struct req *r, struct task *t, struct err *err)
+static void fill_run(const struct gw_call *c, const struct image_want *want, struct task_run *run)
 {
-	_Static_assert(TASK_IDEM_MAX == IDEMPOTENCY_KEY_MAX, "what is taken is kept whole");
-	struct slice key;
-	enum err_code code = req_idempotency_key(r, &key, err);
-	if (code == ERR_OK)
-		snprintf(t->idem, sizeof(t->idem), "%.*s", SLICE_FMT(key));
-	return code;
-}
-
-static void fill_task(struct gw_call *c, const struct image_want *want, struct task *t)
-{
+	struct task *t = &run->t;
 	task_id_make(t->id);
 	snprintf(t->feature, sizeof(t->feature), "%s", c->feature->doc.name);
 	t->client = *c->tries.ask.client;
@@ -278,14 +259,20 @@ static void fill_task(struct gw_call *c, const struct image_want *want, struct t
 	t->parts_n = 1;
 	t->part[0] = (struct task_part){.state = TASK_QUEUED, .n = want->n};
 	idem_hash(c->r, c->in.body, t->hash);
-}
-
-static void read_quality(const struct gw_call *c, struct task_run *run)
-{
 	const struct jscan_member *q = jscan_find(c->in.m, c->in.n, "quality");
 	if (q != NULL && q->type == JS_STRING && q->value.n - 2 < sizeof(run->quality))
 		snprintf(run->quality, sizeof(run->quality), "%.*s", (int)q->value.n - 2,
 			q->value.p + 1);
+	run->draw = want->draw;
+	run->tries.ask = c->tries.ask;
+	run->tries.ask.client = &t->client;
+	run->tries.ask.client_name = t->client_name;
+	if (run->tries.ask.model != NULL)
+		run->tries.ask.model = arena_strdup(&run->told, run->tries.ask.model);
+	run->tries.ask.deadline_us = FIELD_NONE; // the task has no caller's patience
+	str_add_slice(&run->body, c->in.body);
+	if (c->in.content_type.n > 0)
+		str_add_slice(&run->type, c->in.content_type);
 }
 
 static void post_run(struct gw_call *c, struct task_run *run, bool async)
@@ -327,11 +314,9 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 	}
 	c->tries.ask.stream = false; // whatever makes the pictures is asked for a whole answer
 	c->tries.ask.needs &= ~(1u << NEED_STREAM);
-	struct task_run *run = task_run_new(r->agent->tasks);
-	if (read_key(r, &run->t, err) != ERR_OK) {
-		task_run_free(run);
+	struct slice key;
+	if (req_idempotency_key(r, &key, err) != ERR_OK)
 		return;
-	}
 	r->user = c;
 	metric_cell_add(c->gl->inflight, 1);
 	req_on_gone(r, on_gone);
@@ -339,21 +324,12 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 	struct err refused = {0};
 	if (gw_admit(c, &refused) != ERR_OK) {
 		gw_fail(c, &refused);
-		task_run_free(run);
 		return;
 	}
-	fill_task(c, want, &run->t);
-	read_quality(c, run);
-	run->draw = want->draw;
-	run->tries.ask = c->tries.ask;
-	run->tries.ask.client = &run->t.client;
-	run->tries.ask.client_name = run->t.client_name;
-	if (run->tries.ask.model != NULL)
-		run->tries.ask.model = arena_strdup(&run->told, run->tries.ask.model);
-	run->tries.ask.deadline_us = FIELD_NONE; // the task has no caller's patience
-	str_add_slice(&run->body, c->in.body);
-	if (c->in.content_type.n > 0)
-		str_add_slice(&run->type, c->in.content_type);
+	struct task_run *run = task_run_new(r->agent->tasks);
+	_Static_assert(TASK_IDEM_MAX == IDEMPOTENCY_KEY_MAX, "what is taken is kept whole");
+	snprintf(run->t.idem, sizeof(run->t.idem), "%.*s", SLICE_FMT(key));
+	fill_run(c, want, run);
 	post_run(c, run, async);
 	req_suspend(r);
 }

@@ -73,14 +73,6 @@ static void write_body(struct task_run *r, struct str *out)
 
 // ---- the end ----
 
-static void count_end(struct task_run *r)
-{
-	const char *const labels[] = {r->t.feature, task_state_names[r->t.state], NULL};
-	metric_add(r->e->agent->metrics, MET_TASKS, 1, labels);
-	if (task_part_in(&r->t, TASK_UNKNOWN) >= 0)
-		atomic_fetch_add(&r->e->agent->tasks_unknown, 1);
-}
-
 static void ended(struct task_run *r, enum err_code code);
 
 static void save_again(void *arg)
@@ -100,8 +92,11 @@ static void ended(struct task_run *r, enum err_code code)
 	else
 		task_answer_fail(a);
 	if (!r->over) { // not again when it is only saved again
-		count_end(r);
+		const char *const labels[] = {r->t.feature, task_state_names[r->t.state], NULL};
 		a->agent = r->e->agent;
+		metric_add(a->agent->metrics, MET_TASKS, 1, labels);
+		if (task_part_in(&r->t, TASK_UNKNOWN) >= 0)
+			atomic_fetch_add(&a->agent->tasks_unknown, 1);
 		a->counted = r->counted;
 	}
 	r->over = true;

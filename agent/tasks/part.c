@@ -77,23 +77,6 @@ int task_next_fetch(const struct task_run *r)
 
 // ---- writing ----
 
-static void write_item(struct jw *w, const struct task_item *it)
-{
-	jw_obj(w, NULL);
-	if (it->json.n > 0) {
-		jw_raw(w, "json", str_slice(&it->json));
-	} else if (it->code[0] != '\0') {
-		jw_str(w, "code", it->code);
-		jw_str(w, "message", it->message);
-	} else if (it->fetch.n > 0) {
-		jw_slice(w, "fetch", str_slice(&it->fetch));
-		if (it->revised.n > 0)
-			jw_raw(w, "revised", str_slice(&it->revised));
-		jw_bool(w, "same", it->same);
-	}
-	jw_obj_end(w);
-}
-
 void task_part_write(const struct task_run *r, size_t part, struct str *out)
 {
 	const struct task_part *p = &r->t.part[part];
@@ -109,8 +92,22 @@ void task_part_write(const struct task_run *r, size_t part, struct str *out)
 	if (part == 0)
 		jw_slice(&w, "extra", str_slice(&r->extra));
 	jw_arr(&w, "items");
-	for (int64_t i = p->first; i < p->first + p->n; i++)
-		write_item(&w, &r->item_v[i]);
+	for (int64_t i = p->first; i < p->first + p->n; i++) {
+		const struct task_item *it = &r->item_v[i];
+		jw_obj(&w, NULL);
+		if (it->json.n > 0) {
+			jw_raw(&w, "json", str_slice(&it->json));
+		} else if (it->code[0] != '\0') {
+			jw_str(&w, "code", it->code);
+			jw_str(&w, "message", it->message);
+		} else if (it->fetch.n > 0) {
+			jw_slice(&w, "fetch", str_slice(&it->fetch));
+			if (it->revised.n > 0)
+				jw_raw(&w, "revised", str_slice(&it->revised));
+			jw_bool(&w, "same", it->same);
+		}
+		jw_obj_end(&w);
+	}
 	jw_arr_end(&w);
 	jw_obj_end(&w);
 }

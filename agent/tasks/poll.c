@@ -37,13 +37,6 @@ static void poll_later(struct task_run *r, size_t part, int64_t us)
 	r->at[part].next_us = at;
 }
 
-static void book_done(struct task_run *r, const struct adapter_usage *usage)
-{
-	if (task_take_candidate(r))
-		task_booked(r, OUT_OK, true, usage);
-	task_call_end(r);
-}
-
 static void part_ends(struct task_run *r, enum task_state s)
 {
 	task_part_over(r, s);
@@ -88,7 +81,9 @@ static void take_poll(struct task_run *r, struct slice body)
 	switch (end) {
 	case IMAGE_DONE:
 		task_take_items(r, i);
-		book_done(r, &got->usage);
+		if (task_take_candidate(r))
+			task_booked(r, OUT_OK, true, &got->usage);
+		task_call_end(r);
 		r->life_s = a->life_s;
 		task_part_done(r);
 		return;

@@ -44,15 +44,6 @@ static void keep(struct task_relay *y, const struct jscan_member *m, size_t n, s
 	}
 }
 
-static void take_error(struct task_relay *y, bool wrapped, struct slice data)
-{
-	str_clear(&y->instead);
-	str_add(&y->instead, wrapped ? "" : "{\"error\":");
-	str_add_slice(&y->instead, data);
-	str_add(&y->instead, wrapped ? "" : "}");
-	y->refused = true;
-}
-
 static void take_event(struct task_run *r, struct slice name, struct slice data)
 {
 	static const struct {
@@ -62,12 +53,18 @@ static void take_event(struct task_run *r, struct slice name, struct slice data)
 		{"\"image_edit.partial_image\"", "image_edit.partial_image", false},
 		{"\"image_generation.completed\"", "image_generation.completed", true},
 		{"\"image_edit.completed\"", "image_edit.completed", true}};
+	struct task_relay *y = &r->relay;
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	size_t n = 0;
-	if (r->relay.refused || jscan_object(data, lax, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
+	if (y->refused || jscan_object(data, lax, m, ARRAY_LEN(m), &n, NULL) != ERR_OK)
 		return;
-	if (openai_is_error(m, n) || slice_eq_str(name, "error")) {
-		take_error(&r->relay, openai_is_error(m, n), data);
+	bool wrapped = openai_is_error(m, n);
+	if (wrapped || slice_eq_str(name, "error")) {
+		str_clear(&y->instead);
+		str_add(&y->instead, wrapped ? "" : "{\"error\":");
+		str_add_slice(&y->instead, data);
+		str_add(&y->instead, wrapped ? "" : "}");
+		y->refused = true;
 		return;
 	}
 	const struct jscan_member *type = jscan_find(m, n, "type"),
@@ -78,7 +75,7 @@ static void take_event(struct task_run *r, struct slice name, struct slice data)
 		if (!slice_eq_str(type->value, rows[i].json))
 			continue;
 		if (rows[i].whole)
-			keep(&r->relay, m, n, b64->value);
+			keep(y, m, n, b64->value);
 		else
 			show(r, rows[i].type, data);
 	}

@@ -58,24 +58,17 @@ void task_run_free(struct task_run *r)
 
 // ---- in the engine ----
 
-static void unqueue(struct task_run *r)
+void task_unlink(struct task_run *r)
 {
 	struct tasks *e = r->e;
 	struct task_run **at = &e->queue;
 	while (*at != NULL && *at != r)
 		at = &(*at)->q_next;
-	if (*at == NULL)
-		return;
-	*at = r->q_next;
-	if (e->queue_tail == &r->q_next)
-		e->queue_tail = at;
-}
-
-void task_unlink(struct task_run *r)
-{
-	struct tasks *e = r->e;
-	if (r->queued)
-		unqueue(r);
+	if (*at != NULL) {
+		*at = r->q_next;
+		if (e->queue_tail == &r->q_next)
+			e->queue_tail = at;
+	}
 	*r->back = r->next;
 	if (r->next != NULL)
 		r->next->back = r->back;

@@ -28,16 +28,6 @@ void task_slot_take(struct task_run *r, size_t part)
 		task_slot_show(r, part, c);
 }
 
-static void slot_hide(struct task_run *r, size_t part)
-{
-	struct live *l = r->at[part].shown;
-	if (l == NULL)
-		return;
-	atomic_fetch_sub(&l->inflight, 1);
-	live_drop(r->e->agent->live, l);
-	r->at[part].shown = NULL;
-}
-
 void task_slot_free(struct task_run *r, size_t part)
 {
 	if (!r->at[part].slot)
@@ -46,7 +36,12 @@ void task_slot_free(struct task_run *r, size_t part)
 	const struct key_obj *key = task_key_of(r, snap);
 	const struct instance_obj *in = task_instance_of(r, snap);
 	r->at[part].slot = false;
-	slot_hide(r, part);
+	struct live *shown = r->at[part].shown;
+	if (shown != NULL) {
+		atomic_fetch_sub(&shown->inflight, 1);
+		live_drop(r->e->agent->live, shown);
+		r->at[part].shown = NULL;
+	}
 	if (key != NULL && r->at[part].sent)
 		limits_release(&key->limits, key->live, r->tries.ask.tokens, -1);
 	else if (key != NULL)

@@ -146,17 +146,6 @@ static void add_event(struct gw_call *c, const struct jscan_member *m, size_t n,
 	gw_sse_flush(c);
 }
 
-// Pictures that are missing are told as an error, behind those that were made.
-static void add_missing(struct gw_call *c, const struct task *t)
-{
-	struct err err = {0};
-	if (t->failed == 0)
-		return;
-	err_set(&err, ERR_UPSTREAM_BAD_RESPONSE, _("%lld of %lld pictures were not made"),
-		(long long)t->failed, (long long)t->n);
-	add_error(c, &err);
-}
-
 void task_stream_pictures(struct gw_call *c, const struct task_answer *a)
 {
 	struct slice rest, item, next = {NULL, 0};
@@ -177,7 +166,12 @@ void task_stream_pictures(struct gw_call *c, const struct task_answer *a)
 			add_event(c, m, n, item, !more);
 		}
 	}
-	add_missing(c, &a->t);
+	if (a->t.failed > 0) { // those are told as an error, behind what was made
+		struct err err = {0};
+		err_set(&err, ERR_UPSTREAM_BAD_RESPONSE, _("%lld of %lld pictures were not made"),
+			(long long)a->t.failed, (long long)a->t.n);
+		add_error(c, &err);
+	}
 	gw_account(c, 200, ERR_OK);
 	req_stream_end(c->r);
 }

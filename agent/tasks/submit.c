@@ -200,9 +200,13 @@ static void submit_now(struct task_run *r)
 	task_call(r, &x);
 }
 
-// The intention could not be written: nothing was sent.
-static void not_kept(struct task_run *r, enum err_code code)
+void task_intended(struct task_run *r, enum err_code code)
 {
+	if (code == ERR_OK) {
+		submit_now(r);
+		return;
+	}
+	// It could not be written: nothing was sent.
 	const struct image_adapter *a = image_adapter_for(r->tries.cand);
 	bool may = !r->stored && !r->async && r->t.idem[0] == '\0' &&
 		code != ERR_IDEMPOTENCY_MISMATCH;
@@ -225,12 +229,4 @@ static void not_kept(struct task_run *r, enum err_code code)
 	r->t.part[r->part].state = TASK_QUEUED; // it waits on until the store takes it
 	task_state(r, TASK_QUEUED);
 	task_queue(r);
-}
-
-void task_intended(struct task_run *r, enum err_code code)
-{
-	if (code == ERR_OK)
-		submit_now(r);
-	else
-		not_kept(r, code);
 }

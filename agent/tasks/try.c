@@ -167,12 +167,6 @@ static void record(struct task_run *r, const struct snapshot *snap, const struct
 	metric_add(r->e->agent->metrics, MET_DECISIONS, 1, labels);
 }
 
-static bool answers_at_once(const struct candidate *c)
-{
-	const struct image_adapter *a = image_adapter_for(c);
-	return a != NULL && a->sync;
-}
-
 // False: the candidate has no words for the request.
 static bool fits(struct task_run *r, const struct route *route, int i)
 {
@@ -195,7 +189,9 @@ static int choose(struct task_run *r, const struct snapshot *snap, const struct 
 			if (strcmp(route->v[i].name, r->tries.v[k].target) == 0)
 				decide_tried(&r->tries.ask, (int)i);
 		}
-		if (r->unkept != ERR_OK && !answers_at_once(&route->v[i]))
+		// Without a row only who answers at once is asked.
+		const struct image_adapter *a = image_adapter_for(&route->v[i]);
+		if (r->unkept != ERR_OK && (a == NULL || !a->sync))
 			decide_tried(&r->tries.ask, (int)i);
 	}
 	double us;
