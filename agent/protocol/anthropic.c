@@ -102,17 +102,6 @@ static enum err_code add_content(const struct jscan_member *content, struct str 
 	return ERR_OK;
 }
 
-static enum err_code add_tool_result(const struct aj *message, struct str *out, struct err *err)
-{
-	aj_comma(out);
-	str_add_slice(out, SLICE("{\"type\":\"tool_result\""));
-	aj_add_inner(out, "tool_use_id", aj_text(message, "tool_call_id"));
-	str_add_slice(out, SLICE(",\"content\":["));
-	enum err_code code = add_content(aj_find(message, "content"), out, err);
-	str_add_slice(out, SLICE("]}"));
-	return code;
-}
-
 // Roles take turns here: what follows in the same role goes into the same message.
 struct turns {
 	struct str *messages, *system;
@@ -158,9 +147,15 @@ static enum err_code add_message(struct turns *t, struct slice item, struct err 
 		return code;
 	}
 	open_turn(t, 'u');
-	if (aj_is(&m, "role", "tool"))
-		return add_tool_result(&m, t->messages, err);
-	return add_content(content, t->messages, err);
+	if (!aj_is(&m, "role", "tool"))
+		return add_content(content, t->messages, err);
+	aj_comma(t->messages);
+	str_add_slice(t->messages, SLICE("{\"type\":\"tool_result\""));
+	aj_add_inner(t->messages, "tool_use_id", aj_text(&m, "tool_call_id"));
+	str_add_slice(t->messages, SLICE(",\"content\":["));
+	enum err_code code = add_content(content, t->messages, err);
+	str_add_slice(t->messages, SLICE("]}"));
+	return code;
 }
 
 static enum err_code add_messages(const struct adapter_call *call, struct str *out, struct err *err)
@@ -262,23 +257,19 @@ static void add_format(const struct adapter_call *call, struct str *out)
 	str_add_slice(out, SLICE("}}"));
 }
 
-static void add_stop(const struct adapter_call *call, struct str *out)
-{
-	const struct jscan_member *m = aj_call(call, "stop");
-	if (m == NULL)
-		return;
-	str_add_slice(out, SLICE(",\"stop_sequences\":"));
-	if (m->type == JS_STRING)
-		str_add_c(out, '[');
-	str_add_slice(out, m->value);
-	if (m->type == JS_STRING)
-		str_add_c(out, ']');
-}
-
-static void add_numbers(const struct adapter_call *call, struct str *out)
+// What stands in the request under this name or another.
+static void add_wishes(const struct adapter_call *call, struct str *out)
 {
 	static const char *const same[] = {"top_p", "top_k", "thinking"};
-	const struct jscan_member *m = aj_call(call, "max_completion_tokens");
+	const struct jscan_member *m = aj_call(call, "stop");
+	if (m != NULL) {
+		bool one = m->type == JS_STRING;
+		aj_name(out, "stop_sequences");
+		str_add(out, one ? "[" : "");
+		str_add_slice(out, m->value);
+		str_add(out, one ? "]" : "");
+	}
+	m = aj_call(call, "max_completion_tokens");
 	if (m == NULL)
 		m = aj_call(call, "max_tokens");
 	if (m != NULL)
@@ -301,21 +292,15 @@ static void add_numbers(const struct adapter_call *call, struct str *out)
 	}
 }
 
-static bool limit_told(const struct adapter_call *call, const struct feature *feature,
-	const struct target *t)
-{
-	struct aj doc;
-	return aj_call(call, "max_tokens") != NULL ||
-		aj_call(call, "max_completion_tokens") != NULL ||
-		(aj_scan(slice_of(t->params), &doc) && aj_find(&doc, "max_tokens") != NULL) ||
-		(aj_scan(slice_of(feature->defaults), &doc) && aj_find(&doc, "max_tokens") != NULL);
-}
-
-static enum err_code write_request(const struct adapter_call *call, const struct feature *feature,
+// Of a chat completion's request.
+static enum err_code build_chat(const struct adapter_call *all, const struct feature *feature,
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
 {
+	struct adapter_call copy;
+	const struct adapter_call *call = adapter_call_set(all, cand->target, &copy);
 	struct str *out = &ask->body;
 	const char *model = adapter_model(call, cand);
+	ask->stream = adapter_streams(all, feature, cand);
 	if (!wish_judge(call, cand, NULL, err))
 		return err->code;
 	str_reserve(out, call->body.n + 256);
@@ -328,56 +313,29 @@ static enum err_code write_request(const struct adapter_call *call, const struct
 		return code;
 	add_tool_choice(call, out);
 	add_format(call, out);
-	add_stop(call, out);
-	add_numbers(call, out);
+	add_wishes(call, out);
 	aj_add(out, "stream", ask->stream ? SLICE("true") : SLICE("false"));
 	aj_add_absent(out, 0, feature, cand->target);
-	if (!limit_told(call, feature, cand->target))
+	struct jscan_member limit;
+	if (aj_call(call, "max_completion_tokens") == NULL &&
+		!adapter_wish(call, feature, cand->target, "max_tokens", &limit))
 		aj_add(out, "max_tokens", SLICE(MAX_TOKENS));
 	str_add_c(out, '}');
 	return ERR_OK;
 }
 
-// What is counted is what the caller wrote: wishes of operators are none of its members.
-static void count_body(const struct adapter_call *call, const struct candidate *cand,
-	struct str *out)
+// Of a message's: as it came, but for what a translated answer told before.
+static enum err_code build_message(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err UNUSED)
 {
-	const char *model = adapter_model(call, cand);
-	str_add_c(out, '{');
-	aj_add_text(out, "model", model != NULL ? model : "");
-	for (size_t i = 0; i < call->n; i++)
-		if (!slice_eq_str(call->m[i].key, "model"))
-			aj_add_member(out, &call->m[i]);
-	str_add_c(out, '}');
-}
-
-static enum err_code build(const struct adapter_call *call, const struct feature *feature,
-	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
-{
-	adapter_path(cand->url, call->count ? PATH "/count_tokens" : PATH, &ask->path);
-	str_add_slice(&ask->headers, SLICE("anthropic-version: 2023-06-01\r\n"));
-	if (call->beta.n > 0) {
-		str_add_slice(&ask->headers, SLICE("anthropic-beta: "));
-		str_add_slice(&ask->headers, call->beta);
-		str_add_slice(&ask->headers, SLICE("\r\n"));
-	}
-	if (UNLIKELY(call->count)) {
-		count_body(call, cand, &ask->body);
-		return ERR_OK;
-	}
-	if (call->dialect == DIALECT_ANTHROPIC) {
-		struct openai_changes changes = {.n = 0};
-		struct str messages = STR_INIT;
-		ask->stream = call->stream;
-		if (messages_signed(call, &messages))
-			openai_change(&changes, "messages", str_text(&messages));
-		openai_body(call, feature, cand, false, &changes, &ask->body);
-		str_release(&messages);
-		return ERR_OK;
-	}
-	ask->stream = adapter_streams(call, feature, cand);
-	struct adapter_call copy;
-	return write_request(adapter_call_set(call, cand->target, &copy), feature, cand, ask, err);
+	struct openai_changes changes = {.n = 0};
+	struct str messages = STR_INIT;
+	ask->stream = call->stream;
+	if (messages_signed(call, &messages))
+		openai_change(&changes, "messages", str_text(&messages));
+	openai_body(call, feature, cand, false, &changes, &ask->body);
+	str_release(&messages);
+	return ERR_OK;
 }
 
 // ---- what both answers share ----
@@ -433,8 +391,10 @@ static int error_status(const struct aj *top)
 
 // ---- whole answers ----
 
-static void write_message(const struct aj *top, struct str *out)
+static void tell_answer(const struct aj *top, const struct adapter_reply *reply,
+	const struct adapter_usage *u, struct str *out)
 {
+	chat_answer_open(out, aj_text(top, "id"), aj_text(top, "model"), reply->at_s);
 	const struct jscan_member *content = aj_typed(top, "content", JS_ARRAY);
 	struct str text = STR_INIT, thinking = STR_INIT, tools = STR_INIT;
 	struct slice rest = content != NULL ? content->value : SLICE("[]");
@@ -462,40 +422,11 @@ static void write_message(const struct aj *top, struct str *out)
 		str_add_c(&tools, ']');
 		aj_add(out, "tool_calls", str_slice(&tools));
 	}
+	chat_answer_close(out, finish_of(aj_text(top, "stop_reason")),
+		aj_text(top, "stop_sequence"), u);
 	str_release(&text);
 	str_release(&thinking);
 	str_release(&tools);
-}
-
-static enum answer_kind parse(const struct adapter_call *call, const struct adapter_reply *reply,
-	struct str *scratch, struct adapter_answer *ret)
-{
-	*ret = (struct adapter_answer){.body = reply->body, .usage = ADAPTER_USAGE_UNKNOWN};
-	struct aj top;
-	if (!aj_scan(reply->body, &top))
-		return ANSWER_BAD;
-	if (aj_find(&top, "error") != NULL) {
-		ret->status = error_status(&top);
-		return ANSWER_ERROR;
-	}
-	if (UNLIKELY(call->count)) { // for nothing
-		ret->usage.in = ret->usage.out = 0;
-		return aj_count(&top, "input_tokens") >= 0 ? ANSWER_OK : ANSWER_BAD;
-	}
-	if (!aj_is(&top, "type", "message") ||
-		(aj_typed(&top, "content", JS_ARRAY) == NULL &&
-			aj_typed(&top, "content", JS_STRING) == NULL))
-		return ANSWER_BAD;
-	read_usage(&top, &ret->usage);
-	if (call->dialect == DIALECT_ANTHROPIC)
-		return ANSWER_OK;
-	str_clear(scratch);
-	chat_answer_open(scratch, aj_text(&top, "id"), aj_text(&top, "model"), reply->at_s);
-	write_message(&top, scratch);
-	chat_answer_close(scratch, finish_of(aj_text(&top, "stop_reason")),
-		aj_text(&top, "stop_sequence"), &ret->usage);
-	ret->body = str_slice(scratch);
-	return ANSWER_OK;
 }
 
 // ---- a stream ----
@@ -551,12 +482,6 @@ static void end_block(struct adapter_stream *s, int64_t block, struct str *out)
 		out);
 }
 
-static void end_blocks(struct adapter_stream *s, struct str *out)
-{
-	for (int64_t block = 0; block < BLOCKS_SEEN && (s->called & ~s->argued) != 0; block++)
-		end_block(s, block, out);
-}
-
 static void on_block_start(struct adapter_stream *s, const struct aj *top, struct str *out)
 {
 	struct aj block;
@@ -608,13 +533,15 @@ static void on_message_delta(struct adapter_stream *s, const struct aj *top, str
 	read_usage(top, &s->usage);
 	struct aj delta;
 	if (aj_object(top, "delta", &delta) && aj_typed(&delta, "stop_reason", JS_STRING) != NULL) {
-		end_blocks(s, out);
+		for (int64_t i = 0; i < BLOCKS_SEEN && (s->called & ~s->argued) != 0; i++)
+			end_block(s, i, out);
 		chat_chunk_finish(s, finish_of(aj_text(&delta, "stop_reason")),
 			aj_text(&delta, "stop_sequence"), out);
 	}
 }
 
-static enum chunk_kind translate(struct adapter_stream *s, const struct aj *top, struct str *out)
+static enum chunk_kind tell_chunk(struct adapter_stream *s, const struct aj *top,
+	struct slice data UNUSED, struct str *out)
 {
 	if (aj_is(top, "type", "content_block_delta"))
 		on_delta(s, top, out);
@@ -634,7 +561,7 @@ static enum chunk_kind translate(struct adapter_stream *s, const struct aj *top,
 }
 
 // As it came; what is counted is read from it.
-static enum chunk_kind pass(struct adapter_stream *s, const struct aj *top, struct slice data,
+static enum chunk_kind pass_event(struct adapter_stream *s, const struct aj *top, struct slice data,
 	struct str *out)
 {
 	struct aj message;
@@ -651,6 +578,72 @@ static enum chunk_kind pass(struct adapter_stream *s, const struct aj *top, stru
 	return s->finish ? CHUNK_DONE : CHUNK_MORE;
 }
 
+// ---- by the dialect of who asks ----
+
+static const struct {
+	enum err_code (*build)(const struct adapter_call *call, const struct feature *feature,
+		const struct candidate *cand, struct adapter_ask *ask, struct err *err);
+	// Appends the answer in the caller's words; NULL: it passes as it came.
+	void (*tell)(const struct aj *top, const struct adapter_reply *reply,
+		const struct adapter_usage *u, struct str *out);
+	enum chunk_kind (*event)(struct adapter_stream *s, const struct aj *top, struct slice data,
+		struct str *out);
+} callers[DIALECT_COUNT] = {
+	[DIALECT_OPENAI] = {build_chat, tell_answer, tell_chunk},
+	[DIALECT_ANTHROPIC] = {build_message, NULL, pass_event},
+};
+
+static enum err_code build(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
+{
+	adapter_path(cand->url, call->count ? PATH "/count_tokens" : PATH, &ask->path);
+	str_add_slice(&ask->headers, SLICE("anthropic-version: 2023-06-01\r\n"));
+	if (call->beta.n > 0) {
+		str_add_slice(&ask->headers, SLICE("anthropic-beta: "));
+		str_add_slice(&ask->headers, call->beta);
+		str_add_slice(&ask->headers, SLICE("\r\n"));
+	}
+	if (LIKELY(!call->count))
+		return callers[call->dialect].build(call, feature, cand, ask, err);
+	// What is counted is what the caller wrote: wishes of operators are none of its members.
+	const char *model = adapter_model(call, cand);
+	str_add_c(&ask->body, '{');
+	aj_add_text(&ask->body, "model", model != NULL ? model : "");
+	for (size_t i = 0; i < call->n; i++)
+		if (!slice_eq_str(call->m[i].key, "model"))
+			aj_add_member(&ask->body, &call->m[i]);
+	str_add_c(&ask->body, '}');
+	return ERR_OK;
+}
+
+static enum answer_kind parse(const struct adapter_call *call, const struct adapter_reply *reply,
+	struct str *scratch, struct adapter_answer *ret)
+{
+	*ret = (struct adapter_answer){.body = reply->body, .usage = ADAPTER_USAGE_UNKNOWN};
+	struct aj top;
+	if (!aj_scan(reply->body, &top))
+		return ANSWER_BAD;
+	if (aj_find(&top, "error") != NULL) {
+		ret->status = error_status(&top);
+		return ANSWER_ERROR;
+	}
+	if (UNLIKELY(call->count)) { // for nothing
+		ret->usage.in = ret->usage.out = 0;
+		return aj_count(&top, "input_tokens") >= 0 ? ANSWER_OK : ANSWER_BAD;
+	}
+	if (!aj_is(&top, "type", "message") ||
+		(aj_typed(&top, "content", JS_ARRAY) == NULL &&
+			aj_typed(&top, "content", JS_STRING) == NULL))
+		return ANSWER_BAD;
+	read_usage(&top, &ret->usage);
+	if (callers[call->dialect].tell == NULL)
+		return ANSWER_OK;
+	str_clear(scratch);
+	callers[call->dialect].tell(&top, reply, &ret->usage, scratch);
+	ret->body = str_slice(scratch);
+	return ANSWER_OK;
+}
+
 static enum chunk_kind chunk(const struct adapter_call *call, struct adapter_stream *s,
 	struct slice name UNUSED, struct slice data, struct str *out)
 {
@@ -665,8 +658,7 @@ static enum chunk_kind chunk(const struct adapter_call *call, struct adapter_str
 	}
 	if (aj_text(&top, "type").n == 0)
 		return s->opened ? CHUNK_IDLE : CHUNK_BAD;
-	return call->dialect == DIALECT_ANTHROPIC ? pass(s, &top, data, out)
-						  : translate(s, &top, out);
+	return callers[call->dialect].event(s, &top, data, out);
 }
 
 const struct adapter adapter_anthropic_messages = {.protocol = PROTO_ANTHROPIC_MESSAGES,

@@ -42,11 +42,14 @@ static enum answer_kind parse_speech(const struct adapter_call *call UNUSED,
 // The parts as they came but for the model's value and what the target does not take; then what
 // the operator set. The boundary stays: it was not found in any value, and names of models have no
 // line ends.
-static void write_form(const struct adapter_call *call, const struct feature *feature,
-	const struct candidate *cand, struct str *out)
+static enum err_code build_transcriptions(const struct adapter_call *call,
+	const struct feature *feature, const struct candidate *cand, struct adapter_ask *ask,
+	struct err *err UNUSED)
 {
+	adapter_path(cand->url, "/v1/audio/transcriptions", &ask->path);
 	const struct multipart *form = call->form;
 	const char *model = adapter_model(call, cand);
+	struct str *out = &ask->body;
 	bool said = false;
 	str_reserve(out, form->body.n + 512);
 	for (size_t i = 0; i < form->n; i++) {
@@ -67,14 +70,6 @@ static void write_form(const struct adapter_call *call, const struct feature *fe
 		multipart_add_field(form, SLICE("model"), slice_of(model), out);
 	openai_form_fields(form, cand->target, feature, NULL, out);
 	str_addf(out, "--%s--\r\n", form->boundary);
-}
-
-static enum err_code build_transcriptions(const struct adapter_call *call,
-	const struct feature *feature, const struct candidate *cand, struct adapter_ask *ask,
-	struct err *err UNUSED)
-{
-	adapter_path(cand->url, "/v1/audio/transcriptions", &ask->path);
-	write_form(call, feature, cand, &ask->body);
 	ask->content_type = call->content_type.p;
 	ask->accept = call->stream ? "text/event-stream" : "*/*";
 	ask->stream = call->stream;

@@ -32,22 +32,20 @@ static const struct {
 	{"qwen3", NULL, HABIT_THINKS}, // unless told not to
 };
 
-static enum habit habit_of(const char *model)
-{
-	for (size_t i = 0; model != NULL && i < ARRAY_LEN(habits); i++) {
-		if (slice_starts(slice_of(model), habits[i].prefix) &&
-			(habits[i].part == NULL || strstr(model, habits[i].part) != NULL))
-			return habits[i].habit;
-	}
-	return HABIT_NONE;
-}
-
 // Whether the upstream has to stream, and whether thinking must be switched off for it not to.
 static bool judge_stream(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand, bool *ret_quiet)
 {
 	struct jscan_member wish;
-	enum habit habit = habit_of(adapter_model(call, cand));
+	const char *model = adapter_model(call, cand);
+	enum habit habit = HABIT_NONE;
+	for (size_t i = 0; model != NULL && i < ARRAY_LEN(habits); i++) {
+		if (slice_starts(slice_of(model), habits[i].prefix) &&
+			(habits[i].part == NULL || strstr(model, habits[i].part) != NULL)) {
+			habit = habits[i].habit;
+			break;
+		}
+	}
 	bool thinks = adapter_wish(call, feature, cand->target, "enable_thinking", &wish) &&
 		slice_eq_str(wish.value, "true");
 	bool stream = adapter_streams(call, feature, cand) || habit == HABIT_STREAMS || thinks;
@@ -68,18 +66,6 @@ static const char *clamp_top_p(const struct adapter_call *call, const struct fea
 
 // ---- compatible mode ----
 
-// A key for several services may have the bare origin for its address.
-static void compatible_path(const struct url *url, struct str *ret)
-{
-	struct slice base = slice_of(url->path);
-	if (!slice_ends(base, "/v1") && strstr(url->path, COMPATIBLE) == NULL) {
-		str_add_slice(ret, base);
-		str_add(ret, COMPATIBLE "/v1/chat/completions");
-	} else {
-		adapter_path(url, "/v1/chat/completions", ret);
-	}
-}
-
 static enum err_code build_compatible(const struct adapter_call *call,
 	const struct feature *feature, const struct candidate *cand, struct adapter_ask *ask,
 	struct err *err UNUSED)
@@ -95,7 +81,14 @@ static enum err_code build_compatible(const struct adapter_call *call,
 		openai_change(&changes, "enable_thinking", "false");
 	if (messages.n > 0)
 		openai_change(&changes, "messages", str_text(&messages));
-	compatible_path(cand->url, &ask->path);
+	// A key for several services may have the bare origin for its address.
+	const char *base = cand->url->path;
+	if (slice_ends(slice_of(base), "/v1") || strstr(base, COMPATIBLE) != NULL) {
+		adapter_path(cand->url, "/v1/chat/completions", &ask->path);
+	} else {
+		str_add(&ask->path, base);
+		str_add(&ask->path, COMPATIBLE "/v1/chat/completions");
+	}
 	openai_body(call, feature, cand, ask->stream, &changes, &ask->body);
 	str_release(&messages);
 	return ERR_OK;

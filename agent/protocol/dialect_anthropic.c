@@ -9,11 +9,6 @@
 
 // ---- what both answers share ----
 
-static bool has_tools(const struct turn *t)
-{
-	return t->tools.n > 0;
-}
-
 static const char *stop_reason(const struct turn *t)
 {
 	static const char *const rows[][2] = {{"length", "max_tokens"}, {"tool_calls", "tool_use"},
@@ -23,7 +18,7 @@ static const char *stop_reason(const struct turn *t)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (strcmp(t->finish, rows[i][0]) == 0)
 			return rows[i][1];
-	return has_tools(t) ? "tool_use" : "end_turn";
+	return t->tools.n > 0 ? "tool_use" : "end_turn";
 }
 
 static void add_stop(const struct turn *t, struct str *out)

@@ -4,6 +4,7 @@
 #include "agent/protocol/dialect_anthropic_ask.h"
 
 #include <string.h>
+#include "agent/protocol/base64.h"
 #include "agent/protocol/tools.h"
 #include "shared/text.h"
 #include "shared/utf8.h"
@@ -13,9 +14,14 @@
 
 // ---- the request as it comes ----
 
-static enum err_code check_limit(const struct adapter_call *call, struct err *err)
+enum err_code messages_read(struct slice body, enum offer offer, bool need_model,
+	struct adapter_call *ret, struct err *err)
 {
-	const struct jscan_member *most = aj_call(call, "max_tokens");
+	enum err_code code = adapter_read(body, offer, need_model, ret, err);
+	if (code != ERR_OK)
+		return code;
+	ret->dialect = DIALECT_ANTHROPIC;
+	const struct jscan_member *most = aj_call(ret, "max_tokens");
 	if (most == NULL)
 		return err_field(err, ERR_FIELD_REQUIRED, "max_tokens", NULL);
 	int64_t n;
@@ -24,16 +30,6 @@ static enum err_code check_limit(const struct adapter_call *call, struct err *er
 	if (n < 1)
 		return err_field(err, ERR_FIELD_RANGE, "max_tokens", _("must be at least 1"));
 	return ERR_OK;
-}
-
-enum err_code messages_read(struct slice body, enum offer offer, bool need_model,
-	struct adapter_call *ret, struct err *err)
-{
-	enum err_code code = adapter_read(body, offer, need_model, ret, err);
-	if (code != ERR_OK)
-		return code;
-	ret->dialect = DIALECT_ANTHROPIC;
-	return check_limit(ret, err);
 }
 
 enum err_code messages_read_count(struct slice body, struct adapter_call *ret, struct err *err)
@@ -47,19 +43,14 @@ enum err_code messages_read_count(struct slice body, struct adapter_call *ret, s
 
 // ---- for Anthropic itself ----
 
-static bool is_unsigned(struct slice block)
-{
-	struct aj b;
-	return aj_scan(block, &b) && aj_is(&b, "type", "thinking") &&
-		aj_text(&b, "signature").n == 0;
-}
-
 static void add_signed_blocks(struct slice blocks, struct str *out)
 {
 	struct slice item;
+	struct aj block;
 	str_add_c(out, '[');
 	while (jscan_next(&blocks, &item)) {
-		if (is_unsigned(item))
+		if (aj_scan(item, &block) && aj_is(&block, "type", "thinking") &&
+			aj_text(&block, "signature").n == 0)
 			continue;
 		aj_comma(out);
 		str_add_slice(out, item);
@@ -113,12 +104,6 @@ static enum err_code lose(struct dialect_chat *c, const char *what, const char *
 	return ERR_OK;
 }
 
-static void new_line(struct str *out, size_t from)
-{
-	if (out->n > from)
-		str_add_slice(out, SLICE("\\n"));
-}
-
 // The texts in a block of a kind that is not known here, one a line, as between quotes.
 static void add_readable(struct slice value, int depth, size_t from, struct str *out)
 {
@@ -130,7 +115,7 @@ static void add_readable(struct slice value, int depth, size_t from, struct str 
 	if (depth == 0 || out->n - from > READABLE_MAX)
 		return;
 	if (slice_starts(value, "\"")) {
-		new_line(out, from);
+		str_add_slice(out, out->n > from ? SLICE("\\n") : SLICE(""));
 		str_add_slice(out, aj_inner(value));
 	} else if (slice_starts(value, "[")) {
 		while (jscan_next(&rest, &item))
@@ -144,48 +129,7 @@ static void add_readable(struct slice value, int depth, size_t from, struct str 
 	}
 }
 
-static void add_unknown(const struct aj *block, struct slice raw, struct str *text)
-{
-	str_add_c(text, '[');
-	str_add_slice(text, aj_text(block, "type"));
-	str_add_c(text, ']');
-	size_t from = text->n;
-	str_add_slice(text, SLICE(" "));
-	add_readable(raw, READABLE_DEPTH, from + 1, text);
-}
-
 // ---- documents ----
-
-static int base64_value(char c)
-{
-	static const char letters[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c != '\0' ? strchr(letters, c) : NULL;
-	return at != NULL ? (int)(at - letters) : -1;
-}
-
-// False when it is none; line ends, as JSON writes them, are passed over.
-static bool add_base64(struct slice inner, struct str *out)
-{
-	unsigned bits = 0, have = 0;
-	for (size_t i = 0; i < inner.n && inner.p[i] != '='; i++) {
-		if (inner.p[i] == '\\' && i + 1 < inner.n &&
-			strchr("nr/", inner.p[i + 1]) != NULL) {
-			if (inner.p[++i] != '/')
-				continue;
-		}
-		int v = base64_value(inner.p[i]);
-		if (v < 0)
-			return false;
-		bits = bits << 6 | (unsigned)v;
-		have += 6;
-		if (have >= 8) {
-			have -= 8;
-			str_add_c(out, (char)(bits >> have & 0xff));
-		}
-	}
-	return true;
-}
 
 static bool is_text(struct slice media)
 {
@@ -239,7 +183,7 @@ static enum err_code add_document(struct dialect_chat *c, const struct aj *block
 	}
 	struct str plain = STR_INIT, quoted = STR_INIT;
 	bool base64 = aj_is(&source, "type", "base64");
-	bool read = base64 && is_text(media) && add_base64(aj_text(&source, "data"), &plain) &&
+	bool read = base64 && is_text(media) && base64_read(aj_text(&source, "data"), &plain) &&
 		utf8_valid(str_slice(&plain)) && memchr(str_text(&plain), '\0', plain.n) == NULL;
 	if (read) {
 		str_add_json(&quoted, str_slice(&plain));
@@ -297,16 +241,20 @@ static enum err_code add_block(struct dialect_chat *c, struct slice raw, struct 
 	str_clear(part);
 	if (!aj_scan(raw, &block))
 		return err_field(err, ERR_FIELD_TYPE, "messages", _("a block is an object"));
-	if (aj_is(&block, "type", "text"))
-		str_add_slice(text, aj_text(&block, "text"));
-	else if (aj_is(&block, "type", "image"))
+	if (aj_is(&block, "type", "image"))
 		return add_image(c, &block, text, part, err);
-	else if (aj_is(&block, "type", "document"))
+	if (aj_is(&block, "type", "document"))
 		return add_document(c, &block, text, part, err);
-	else if (aj_is(&block, "type", "container_upload"))
+	if (aj_is(&block, "type", "container_upload"))
 		return lose(c, "container_upload", "messages", err);
-	else
-		add_unknown(&block, raw, text);
+	if (aj_is(&block, "type", "text")) {
+		str_add_slice(text, aj_text(&block, "text"));
+		return ERR_OK;
+	}
+	str_add_c(text, '[');
+	str_add_slice(text, aj_text(&block, "type"));
+	str_add_slice(text, SLICE("] "));
+	add_readable(raw, READABLE_DEPTH, text->n, text);
 	return ERR_OK;
 }
 
@@ -566,15 +514,6 @@ static void add_tool_choice(const struct dialect_chat *c)
 		aj_add(out, "parallel_tool_calls", SLICE("false"));
 }
 
-static enum err_code add_tools(struct dialect_chat *c, struct err *err)
-{
-	bool any;
-	enum err_code code = dialect_tools(c, add_function, &any, err);
-	if (any)
-		add_tool_choice(c);
-	return code;
-}
-
 // ---- further wishes ----
 
 static void add_format(const struct jscan_member *m, struct dialect_chat *c)
@@ -658,12 +597,15 @@ static const struct dialect_wish wishes[] = {
 enum err_code messages_to_chat(struct dialect_chat *c, struct err *err)
 {
 	const struct adapter_call *call = c->call;
+	bool tools = false;
 	str_reserve(c->out, call->body.n + 256);
 	str_add_c(c->out, '{');
 	aj_add_text(c->out, "model", call->model);
 	enum err_code code = add_messages(c, err);
 	if (code == ERR_OK)
-		code = add_tools(c, err);
+		code = dialect_tools(c, add_function, &tools, err);
+	if (tools)
+		add_tool_choice(c);
 	if (code == ERR_OK)
 		code = dialect_wishes(c, wishes, ARRAY_LEN(wishes), err);
 	str_add_c(c->out, '}');

@@ -311,21 +311,16 @@ static void stream_piece(struct turn *t, struct slice inner, struct str *out)
 		add_delta(t, events[t->kind].delta, inner, out);
 }
 
-static void close_custom(struct turn *t, struct str *out)
-{
-	struct str input = STR_INIT;
-	add_custom_input(t, &input);
-	add_delta(t, "response.custom_tool_call_input.delta", str_slice(&input), out);
-	open_part_event(t, "response.custom_tool_call_input.done", out);
-	aj_add_inner(out, "input", str_slice(&input));
-	close_event(out);
-	str_release(&input);
-}
-
 static void stream_close(struct turn *t, struct str *out)
 {
 	if (t->kind == TURN_TOOL && is_custom(t)) {
-		close_custom(t, out);
+		struct str input = STR_INIT;
+		add_custom_input(t, &input);
+		add_delta(t, "response.custom_tool_call_input.delta", str_slice(&input), out);
+		open_part_event(t, "response.custom_tool_call_input.done", out);
+		aj_add_inner(out, "input", str_slice(&input));
+		close_event(out);
+		str_release(&input);
 	} else {
 		open_part_event(t, events[t->kind].text_done, out);
 		aj_add_inner(out, events[t->kind].text,

@@ -141,15 +141,6 @@ static enum err_code add_file(struct talk *t, const struct aj *part)
 	return ERR_OK;
 }
 
-static void add_image(struct talk *t, const struct aj *part)
-{
-	str_add_slice(&t->part, SLICE("{\"type\":\"image_url\",\"image_url\":{"));
-	aj_add_inner(&t->part, "url", aj_text(part, "image_url"));
-	if (aj_text(part, "detail").n > 0)
-		aj_add_inner(&t->part, "detail", aj_text(part, "detail"));
-	str_add_slice(&t->part, SLICE("}}"));
-}
-
 // One part of an item's content: its text goes to t->text, else what it is in a chat to t->part.
 static enum err_code read_part(struct talk *t, struct slice raw)
 {
@@ -157,11 +148,17 @@ static enum err_code read_part(struct talk *t, struct slice raw)
 	str_clear(&t->part);
 	struct aj part;
 	aj_scan(raw, &part);
-	if (aj_is(&part, "type", "input_image") && aj_text(&part, "image_url").n > 0)
-		add_image(t, &part);
-	else if (aj_is(&part, "type", "input_file"))
+	if (aj_is(&part, "type", "input_image") && aj_text(&part, "image_url").n > 0) {
+		str_add_slice(&t->part, SLICE("{\"type\":\"image_url\",\"image_url\":{"));
+		aj_add_inner(&t->part, "url", aj_text(&part, "image_url"));
+		if (aj_text(&part, "detail").n > 0)
+			aj_add_inner(&t->part, "detail", aj_text(&part, "detail"));
+		str_add_slice(&t->part, SLICE("}}"));
+		return ERR_OK;
+	}
+	if (aj_is(&part, "type", "input_file"))
 		return add_file(t, &part);
-	else if (aj_is(&part, "type", "refusal"))
+	if (aj_is(&part, "type", "refusal"))
 		str_add_slice(&t->text, aj_text(&part, "refusal"));
 	else if (aj_typed(&part, "text", JS_STRING) != NULL)
 		str_add_slice(&t->text, aj_text(&part, "text"));
@@ -260,13 +257,6 @@ static void add_custom_call(struct talk *t, const struct aj *item)
 	str_release(&object);
 }
 
-static void add_shell_call(struct talk *t, const struct aj *item)
-{
-	const struct jscan_member *action = aj_typed(item, "action", JS_OBJECT);
-	add_call_object(t, item, SLICE("local_shell"),
-		action != NULL ? action->value : SLICE("{}"));
-}
-
 static enum err_code add_output(struct talk *t, const struct aj *item)
 {
 	struct slice id = aj_text(item, "call_id");
@@ -321,7 +311,9 @@ static enum err_code add_item(struct talk *t, struct slice raw)
 	} else if (slice_eq_str(type, "custom_tool_call")) {
 		add_custom_call(t, &item);
 	} else if (slice_eq_str(type, "local_shell_call")) {
-		add_shell_call(t, &item);
+		const struct jscan_member *action = aj_typed(&item, "action", JS_OBJECT);
+		add_call_object(t, &item, SLICE("local_shell"),
+			action != NULL ? action->value : SLICE("{}"));
 	} else if (slice_eq_str(type, "reasoning")) {
 		if (t->said.n + t->tools.n > 0)
 			flush_assistant(t);
@@ -450,15 +442,6 @@ static void add_tool_choice(struct dialect_chat *c)
 	}
 }
 
-static enum err_code add_tools(struct dialect_chat *c, struct err *err)
-{
-	bool any;
-	enum err_code code = dialect_tools(c, add_tool, &any, err);
-	if (any)
-		add_tool_choice(c);
-	return code;
-}
-
 // ---- further wishes ----
 
 static void add_text_format(const struct jscan_member *m, struct dialect_chat *c)
@@ -535,6 +518,7 @@ static const struct dialect_wish wishes[] = {
 
 enum err_code responses_to_chat(struct dialect_chat *c, struct err *err)
 {
+	bool tools = false;
 	str_reserve(c->out, c->call->body.n + 256);
 	str_add_c(c->out, '{');
 	aj_add_text(c->out, "model", c->call->model);
@@ -542,7 +526,9 @@ enum err_code responses_to_chat(struct dialect_chat *c, struct err *err)
 	if (code == ERR_OK)
 		code = add_messages(c, err);
 	if (code == ERR_OK)
-		code = add_tools(c, err);
+		code = dialect_tools(c, add_tool, &tools, err);
+	if (tools)
+		add_tool_choice(c);
 	str_add_c(c->out, '}');
 	return code;
 }

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "agent/protocol/base64.h"
 #include "agent/protocol/batch.h"
 #include "agent/protocol/openai.h"
 #include "shared/num.h"
@@ -48,51 +49,26 @@ bool embed_to_base64(struct slice list, struct str *out)
 	return fine;
 }
 
-static int b64_value(char c)
-{
-	static const char b64[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c != '\0' ? strchr(b64, c) : NULL;
-	return at != NULL ? (int)(at - b64) : -1;
-}
-
-static void add_float(struct str *out, uint32_t bits, bool first)
-{
-	float f;
-	memcpy(&f, &bits, 4);
-	str_addf(out, "%s%.9g", first ? "" : ",", isfinite(f) ? (double)f : 0.0);
-}
-
 // The text between the quotes; false when it is not whole float32 values.
 static bool base64_to_floats(struct slice text, struct str *out)
 {
-	uint32_t bits = 0, acc = 0;
-	unsigned have = 0, bytes = 0;
-	bool first = true;
-	while (text.n > 0 && text.p[text.n - 1] == '=')
-		text.n--;
+	struct str raw = STR_INIT;
+	bool fine = base64_read(text, &raw) && raw.n % 4 == 0;
 	str_add_c(out, '[');
-	for (size_t i = 0; i < text.n; i++) {
-		int v = b64_value(text.p[i]);
-		if (v < 0)
-			return false;
-		acc = acc << 6 | (uint32_t)v;
-		have += 6;
-		if (have < 8)
-			continue;
-		have -= 8;
-		bits |= (acc >> have & 0xff) << 8 * bytes;
-		if (++bytes < 4)
-			continue;
-		add_float(out, bits, first);
-		first = false;
-		bits = bytes = 0;
+	for (size_t i = 0; fine && i < raw.n; i += 4) {
+		const unsigned char *le = (const unsigned char *)raw.p + i;
+		uint32_t bits = le[0] | (uint32_t)le[1] << 8 | (uint32_t)le[2] << 16 |
+			(uint32_t)le[3] << 24;
+		float f;
+		memcpy(&f, &bits, 4);
+		str_addf(out, "%s%.9g", i > 0 ? "," : "", isfinite(f) ? (double)f : 0.0);
 	}
 	str_add_c(out, ']');
-	return bytes == 0;
+	str_release(&raw);
+	return fine;
 }
 
-// True when the item's vector is in the form the caller did not ask for.
+// The item's vector, if it is in the form the caller did not ask for; else NULL.
 static const struct jscan_member *find_vector(const struct jscan_member *m, size_t n,
 	bool want_base64)
 {
@@ -128,16 +104,6 @@ static bool mend_item(struct slice item, bool want_base64, struct str *out)
 	return true;
 }
 
-static bool needs_mending(struct slice data, bool want_base64)
-{
-	struct slice item;
-	struct jscan_member m[8];
-	size_t n;
-	if (!jscan_next(&data, &item) || !adapter_object(item, m, ARRAY_LEN(m), &n))
-		return false;
-	return find_vector(m, n, want_base64) != NULL;
-}
-
 static bool mend(struct slice body, const struct jscan_member *data, bool want_base64,
 	struct str *out)
 {
@@ -168,7 +134,12 @@ static enum answer_kind parse(const struct adapter_call *call, const struct adap
 	if (kind != ANSWER_OK)
 		return kind;
 	const struct jscan_member *data = jscan_find(m, n, "data");
-	if (!needs_mending(data->value, call->base64))
+	// As the first is, so are all.
+	struct slice rest = data->value, first;
+	struct jscan_member in[8];
+	size_t in_n;
+	if (!jscan_next(&rest, &first) || !adapter_object(first, in, ARRAY_LEN(in), &in_n) ||
+		find_vector(in, in_n, call->base64) == NULL)
 		return ANSWER_OK;
 	str_clear(scratch);
 	if (!mend(reply->body, data, call->base64, scratch))

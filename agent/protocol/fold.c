@@ -70,27 +70,20 @@ static bool grow(struct fold *f, struct str *to, struct slice more)
 
 // ---- a chunk's delta ----
 
-static struct part *part_of(struct choice *c, struct slice key)
-{
-	for (size_t i = 0; i < c->parts_n; i++) {
-		if (slice_eq_str(key, c->parts[i].key))
-			return &c->parts[i];
-	}
-	if (c->parts_n == FOLD_PARTS_MAX || key.n >= KEY_MAX)
-		return NULL;
-	struct part *p = &c->parts[c->parts_n++];
-	memcpy(p->key, key.p, key.n);
-	p->key[key.n] = '\0';
-	return p;
-}
-
 static bool add_part(struct fold *f, struct choice *c, const struct jscan_member *m)
 {
 	if (m->type == JS_NULL)
 		return true;
-	struct part *p = part_of(c, m->key);
-	if (p == NULL)
-		return true; // more members than any message has
+	struct part *p = NULL;
+	for (size_t i = 0; p == NULL && i < c->parts_n; i++)
+		p = slice_eq_str(m->key, c->parts[i].key) ? &c->parts[i] : NULL;
+	if (p == NULL) {
+		if (c->parts_n == FOLD_PARTS_MAX || m->key.n >= KEY_MAX)
+			return true; // more members than any message has
+		p = &c->parts[c->parts_n++];
+		memcpy(p->key, m->key.p, m->key.n);
+		p->key[m->key.n] = '\0';
+	}
 	if (m->type == JS_STRING && (p->text || p->value.n == 0)) {
 		p->text = true;
 		return grow(f, &p->value, aj_inner(m->value));

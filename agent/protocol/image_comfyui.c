@@ -21,21 +21,14 @@ struct slot {
 	bool number;
 };
 
-static const struct slot *slot_at(const struct slot *slots, size_t n, struct slice rest)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (slice_starts(rest, slots[i].name))
-			return &slots[i];
-	}
-	return NULL;
-}
-
 // Slots stand inside strings, where both JSON texts and digits may be put as they are.
 static void fill(struct slice graph, const struct slot *slots, size_t n, struct str *out)
 {
 	for (size_t i = 0; i < graph.n; i++) {
 		struct slice rest = {graph.p + i, graph.n - i};
-		const struct slot *s = graph.p[i] == '{' ? slot_at(slots, n, rest) : NULL;
+		const struct slot *s = NULL;
+		for (size_t k = 0; graph.p[i] == '{' && s == NULL && k < n; k++)
+			s = slice_starts(rest, slots[k].name) ? &slots[k] : NULL;
 		if (s == NULL) {
 			str_add_c(out, graph.p[i]);
 			continue;
@@ -139,19 +132,6 @@ static void add_query(const struct jscan_member *m, size_t n, const char *name, 
 	str_add_url(out, (struct slice){text, len});
 }
 
-static void take_image(const struct jscan_member *m, size_t n, struct image_result *ret)
-{
-	struct image_item *item = &ret->item[ret->n++];
-	size_t from = ret->scratch.n;
-	str_add(&ret->scratch, "/view?");
-	add_query(m, n, "filename", &ret->scratch);
-	str_add_c(&ret->scratch, '&');
-	add_query(m, n, "subfolder", &ret->scratch);
-	str_add_c(&ret->scratch, '&');
-	add_query(m, n, "type", &ret->scratch);
-	item->fetch = (struct slice){ret->scratch.p + from, ret->scratch.n - from};
-}
-
 // Previews ("temp") are no results.
 static void take_node(struct slice node, struct image_result *ret)
 {
@@ -169,8 +149,17 @@ static void take_node(struct slice node, struct image_result *ret)
 		if (!adapter_object(image, m, ARRAY_LEN(m), &n))
 			continue;
 		type = jscan_find(m, n, "type");
-		if (type == NULL || slice_eq_str(type->value, "\"output\""))
-			take_image(m, n, ret);
+		if (type != NULL && !slice_eq_str(type->value, "\"output\""))
+			continue;
+		struct str *path = &ret->scratch;
+		size_t from = path->n;
+		str_add(path, "/view?");
+		add_query(m, n, "filename", path);
+		str_add_c(path, '&');
+		add_query(m, n, "subfolder", path);
+		str_add_c(path, '&');
+		add_query(m, n, "type", path);
+		ret->item[ret->n++].fetch = (struct slice){path->p + from, path->n - from};
 	}
 }
 

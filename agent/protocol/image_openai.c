@@ -203,21 +203,11 @@ static bool take_item(enum image_format format, struct slice json, struct image_
 	return true;
 }
 
-static void take_extra(const struct jscan_member *m, size_t n, struct image_result *ret)
-{
-	static const char *const names[] = {
-		"usage", "background", "output_format", "quality", "size"};
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const struct jscan_member *at = jscan_find(m, n, names[i]);
-		if (at != NULL)
-			ret->extra[ret->extra_n++] = *at;
-	}
-	ret->usage = openai_usage(jscan_find(m, n, "usage"));
-}
-
 static enum image_end submitted(const struct image_want *want, struct slice body,
 	struct image_result *ret)
 {
+	static const char *const extra[] = {
+		"usage", "background", "output_format", "quality", "size"};
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
 	struct adapter_answer answer;
 	size_t n;
@@ -231,7 +221,12 @@ static enum image_end submitted(const struct image_want *want, struct slice body
 	case ANSWER_OK:
 		break;
 	}
-	take_extra(m, n, ret);
+	for (size_t i = 0; i < ARRAY_LEN(extra); i++) {
+		const struct jscan_member *at = jscan_find(m, n, extra[i]);
+		if (at != NULL)
+			ret->extra[ret->extra_n++] = *at;
+	}
+	ret->usage = openai_usage(jscan_find(m, n, "usage"));
 	str_reserve(&ret->scratch, body.n + IMAGE_N_MAX * (URLX_MAX + 64));
 	struct slice rest = jscan_find(m, n, "data")->value;
 	struct slice item;

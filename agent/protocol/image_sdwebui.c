@@ -25,18 +25,6 @@ static void add_int(struct str *out, const char *name, int64_t value)
 	str_addf(out, "%s\"%s\":%lld", out->n > 1 ? "," : "", name, (long long)value);
 }
 
-static void add_size(struct image_submit *s, struct str *out)
-{
-	struct jscan_member m;
-	char text[24];
-	int64_t w, h;
-	if (!image_param(s, "size", &m) || !jscan_string(m.value, text, sizeof(text), NULL) ||
-		!model_size(slice_of(text), &w, &h))
-		return;
-	add_int(out, "width", MAX_OF(w / STEP, 1) * STEP);
-	add_int(out, "height", MAX_OF(h / STEP, 1) * STEP);
-}
-
 // The operator's checkpoint and settings, back to what they were afterwards.
 static void add_settings(struct image_submit *s, struct str *out)
 {
@@ -73,7 +61,13 @@ static enum err_code submit(struct image_submit *s, struct adapter_ask *ask, str
 	struct jscan_member m;
 	if (image_param(s, "negative_prompt", &m))
 		add_raw(out, "negative_prompt", m.value);
-	add_size(s, out);
+	char text[24];
+	int64_t w, h;
+	if (image_param(s, "size", &m) && jscan_string(m.value, text, sizeof(text), NULL) &&
+		model_size(slice_of(text), &w, &h)) {
+		add_int(out, "width", MAX_OF(w / STEP, 1) * STEP);
+		add_int(out, "height", MAX_OF(h / STEP, 1) * STEP);
+	}
 	add_int(out, "batch_size", s->n);
 	if (s->want->seed != FIELD_NONE)
 		add_int(out, "seed", s->want->seed + s->first);

@@ -30,12 +30,7 @@ static bool measures_sides(const char *model)
 		(major < 2 || (major == 2 && minor < 5));
 }
 
-static int64_t prompt_max(const char *model, bool messages)
-{
-	return messages ? 2100 : measures_sides(model) ? 800 : 2000;
-}
-
-// ---- sizes ----
+// ---- sizes: the nearest to what was asked for that the model makes, in its ratio as far as may be ----
 
 static double stepped(double v, bool up)
 {
@@ -71,18 +66,6 @@ static void snap_area(double *w, double *h)
 		*w += STEP;
 }
 
-// The size nearest to what was asked for that the model makes, in its ratio as far as may be.
-static void snap(const char *model, int64_t *w, int64_t *h)
-{
-	double width = (double)*w, height = (double)*h;
-	if (measures_sides(model))
-		snap_sides(&width, &height);
-	else
-		snap_area(&width, &height);
-	*w = (int64_t)width;
-	*h = (int64_t)height;
-}
-
 // ---- the request ----
 
 static void note(struct image_submit *s, const char *text)
@@ -116,7 +99,13 @@ static void add_size(struct image_submit *s, const char *model, struct str *out)
 		return; // "auto" and the like: the vendor's default
 	int64_t from_w = w;
 	int64_t from_h = h;
-	snap(model, &w, &h);
+	double width = (double)w, height = (double)h;
+	if (measures_sides(model))
+		snap_sides(&width, &height);
+	else
+		snap_area(&width, &height);
+	w = (int64_t)width;
+	h = (int64_t)height;
 	str_addf(out, "\"size\":\"%lld*%lld\",", (long long)w, (long long)h);
 	if (w == from_w && h == from_h)
 		return;
@@ -208,7 +197,8 @@ static enum err_code build(struct image_submit *s, bool messages, struct adapter
 	struct jscan_member m;
 	if (image_param(s, "negative_prompt", &m) && m.type == JS_STRING)
 		negative = m.value;
-	if (characters(want->prompt) > prompt_max(model, messages))
+	int64_t prompt_max = messages ? 2100 : measures_sides(model) ? 800 : 2000;
+	if (characters(want->prompt) > prompt_max)
 		note(s, "the prompt is longer than the vendor reads: it cuts it");
 	add_headers(s->cand, ask);
 	str_add(&ask->body, "{\"model\":");
@@ -320,17 +310,6 @@ static void take_item(enum image_format format, const struct jscan_member *m, si
 	}
 }
 
-static void take_results(enum image_format format, struct slice list, struct image_result *ret)
-{
-	struct jscan_member m[8];
-	struct slice item;
-	size_t n;
-	while (ret->n < IMAGE_N_MAX && jscan_next(&list, &item)) {
-		if (adapter_object(item, m, ARRAY_LEN(m), &n))
-			take_item(format, m, n, "url", ret);
-	}
-}
-
 // One choice holds one message whose content lists pictures.
 static void take_choice(enum image_format format, struct slice choice, struct image_result *ret)
 {
@@ -358,13 +337,17 @@ static enum image_end take_pictures(enum image_format format, const struct outpu
 	const struct jscan_member *list = jscan_find(o->m, o->n, "results");
 	const struct jscan_member *choices = jscan_find(o->m, o->n, "choices");
 	str_reserve(&ret->scratch, IMAGE_N_MAX * (URLX_MAX + 1));
-	struct slice rest, choice;
+	struct slice rest, item;
+	struct jscan_member m[8];
+	size_t n;
 	if (list != NULL && list->type == JS_ARRAY) {
-		take_results(format, list->value, ret);
+		for (rest = list->value; ret->n < IMAGE_N_MAX && jscan_next(&rest, &item);)
+			if (adapter_object(item, m, ARRAY_LEN(m), &n))
+				take_item(format, m, n, "url", ret);
 	} else if (choices != NULL && choices->type == JS_ARRAY) {
 		rest = choices->value;
-		while (jscan_next(&rest, &choice))
-			take_choice(format, choice, ret);
+		while (jscan_next(&rest, &item))
+			take_choice(format, item, ret);
 	}
 	ret->usage.images = 0;
 	for (size_t i = 0; i < ret->n; i++)

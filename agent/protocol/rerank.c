@@ -128,19 +128,6 @@ static bool add_result(const struct adapter_call *call, const struct slice *docu
 	return true;
 }
 
-// The part's documents as they stand in the request: results name them by place.
-static size_t find_documents(const struct adapter_call *call, struct slice *ret)
-{
-	const struct jscan_member *m = jscan_find(call->m, call->n, "documents");
-	struct slice rest = m->value, item;
-	size_t n = 0, i = 0;
-	for (; jscan_next(&rest, &item); i++) {
-		if (i >= call->from && (call->part == 0 || i < call->from + call->part))
-			ret[n++] = item;
-	}
-	return n;
-}
-
 static enum answer_kind parse_tei(const struct adapter_call *call,
 	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
@@ -151,8 +138,13 @@ static enum answer_kind parse_tei(const struct adapter_call *call,
 	if (!fine)
 		return ANSWER_BAD;
 	struct slice documents[BATCH_ITEMS_MAX];
-	size_t count = find_documents(call, documents);
-	struct slice item;
+	size_t count = 0;
+	struct slice item, asked = jscan_find(call->m, call->n, "documents")->value;
+	// The part's, as they stand in the request: results name them by place.
+	for (size_t i = 0; jscan_next(&asked, &item); i++) {
+		if (i >= call->from && (call->part == 0 || i < call->from + call->part))
+			documents[count++] = item;
+	}
 	while (fine && jscan_next(&rest, &item))
 		fine = add_result(call, documents, count, item, &all);
 	fine = fine && all.items.n == count;

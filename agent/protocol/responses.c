@@ -36,12 +36,6 @@ static enum answer_kind parse(const struct adapter_call *call UNUSED,
 	return ANSWER_OK;
 }
 
-static bool ends(const struct aj *top)
-{
-	return aj_is(top, "type", "response.completed") || aj_is(top, "type", "response.failed") ||
-		aj_is(top, "type", "response.incomplete");
-}
-
 static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adapter_stream *s,
 	struct slice name UNUSED, struct slice data, struct str *out)
 {
@@ -62,7 +56,8 @@ static enum chunk_kind chunk(const struct adapter_call *call UNUSED, struct adap
 	str_add_slice(out, type);
 	str_add_c(out, '\n');
 	openai_event(data, out);
-	if (!ends(&top))
+	if (!slice_eq_str(type, "response.completed") && !slice_eq_str(type, "response.failed") &&
+		!slice_eq_str(type, "response.incomplete"))
 		return CHUNK_MORE;
 	struct aj response;
 	if (aj_object(&top, "response", &response)) {

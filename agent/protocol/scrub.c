@@ -172,18 +172,16 @@ static bool hex_shown(struct slice text, struct slice secret)
 
 // ---- what is too short for a run ----
 
-static bool bounded(struct slice text, size_t at, size_t n)
-{
-	return (at == 0 || !is_alnum(text.p[at - 1])) &&
-		(at + n >= text.n || !is_alnum(text.p[at + n]));
-}
-
 // A word of its own, in either case: a secret like "a1" stands within many words.
 static bool is_word_of(struct slice text, struct slice word)
 {
-	for (size_t i = 0; word.n > 0 && i + word.n <= text.n; i++)
-		if (strncasecmp(text.p + i, word.p, word.n) == 0 && bounded(text, i, word.n))
+	for (size_t i = 0; word.n > 0 && i + word.n <= text.n; i++) {
+		size_t end = i + word.n;
+		if (strncasecmp(text.p + i, word.p, word.n) == 0 &&
+			(i == 0 || !is_alnum(text.p[i - 1])) &&
+			(end == text.n || !is_alnum(text.p[end])))
 			return true;
+	}
 	return false;
 }
 

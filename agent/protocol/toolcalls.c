@@ -231,11 +231,6 @@ struct slice toolcalls_id(struct toolcalls *t, size_t at)
 	return str_slice(id);
 }
 
-static struct slice arguments_of(const struct toolcall *c)
-{
-	return c->arguments.n > 0 || c->custom ? str_slice(&c->arguments) : SLICE("{}");
-}
-
 void toolcalls_write(struct toolcalls *t, struct str *out)
 {
 	str_add_c(out, '[');
@@ -248,7 +243,8 @@ void toolcalls_write(struct toolcalls *t, struct str *out)
 		aj_name(out, kind);
 		str_add_c(out, '{');
 		aj_add_inner(out, "name", str_slice(&c->name));
-		aj_add_inner(out, c->custom ? "input" : "arguments", arguments_of(c));
+		aj_add_inner(out, c->custom ? "input" : "arguments",
+			c->arguments.n > 0 || c->custom ? str_slice(&c->arguments) : SLICE("{}"));
 		str_add_c(out, '}');
 		str_add_slice(out, str_slice(&c->more));
 		str_add_c(out, '}');

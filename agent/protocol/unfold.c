@@ -131,30 +131,25 @@ static void add_chunk(struct str *out, const struct object *top, enum part part)
 	end_event(out, from);
 }
 
-static bool unfold_chat(const struct object *top, bool usage, struct str *out)
-{
-	const struct jscan_member *choices = jscan_find(top->m, top->n, "choices");
-	const struct jscan_member *told = jscan_find(top->m, top->n, "usage");
-	if (choices == NULL || choices->type != JS_ARRAY)
-		return false;
-	add_chunk(out, top, SAYS);
-	add_chunk(out, top, ENDS);
-	if (usage && told != NULL && told->type == JS_OBJECT)
-		add_chunk(out, top, USAGE);
-	return true;
-}
-
 bool unfold(enum offer offer, struct slice answer, bool usage, struct str *out)
 {
 	struct object top;
 	size_t from = out->n;
 	if (!read_object(answer, &top))
 		return false;
+	const struct jscan_member *choices = jscan_find(top.m, top.n, "choices");
+	const struct jscan_member *told = jscan_find(top.m, top.n, "usage");
 	switch (offer) {
 	case OFFER_CHAT:
-		return unfold_chat(&top, usage, out);
+		if (choices == NULL || choices->type != JS_ARRAY)
+			return false;
+		add_chunk(out, &top, SAYS);
+		add_chunk(out, &top, ENDS);
+		if (usage && told != NULL && told->type == JS_OBJECT)
+			add_chunk(out, &top, USAGE);
+		return true;
 	case OFFER_COMPLETIONS: // its chunks are made like the whole
-		if (jscan_find(top.m, top.n, "choices") == NULL)
+		if (choices == NULL)
 			return false;
 		str_add_slice(out, SLICE("data: "));
 		str_add_slice(out, answer);
