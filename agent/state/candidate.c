@@ -26,20 +26,6 @@ static void read_sizes(struct arena *a, const struct strv *texts, struct candida
 	c->sizes = sizes;
 }
 
-static void take_pair(const struct route *r, struct candidate *c, struct live_table *live,
-	struct arena *a)
-{
-	const char *feature = r->feature->doc.name;
-	const char *model = c->target->upstream_model != NULL ? c->target->upstream_model : "";
-	// With its lives: a new address or object begins with a record of its own.
-	const char *all = arena_printf(a, "%s|%s|%s|%s|%llx|%llx", feature, c->target->id, c->name,
-		model, (unsigned long long)(c->life >> 32), (unsigned long long)r->feature->life);
-	const char *id = arena_printf(a, "%016llx|%s|%s",
-		(unsigned long long)slice_hash(SLICE_HASH_BEGIN, slice_of(all)), feature,
-		c->target->id);
-	c->pair = live_hold(a, live, LIVE_PAIR, id);
-}
-
 // The model its vectors come from, as adapter_model would ask for it.
 static const char *space_of(const struct target *t, const struct instance *in)
 {
@@ -59,18 +45,6 @@ static bool reads_tokens_otherwise(const struct candidate *c)
 	if (c->instance != NULL)
 		return !text_same(c->instance->doc.engine, "vllm");
 	return c->target->vendor != NULL && strcmp(c->target->vendor, "openai") != 0;
-}
-
-static void complete(struct candidate *c, struct arena *a)
-{
-	const struct target *t = c->target;
-	const struct instance *in = c->instance != NULL ? &c->instance->doc : NULL;
-	c->hash = slice_hash(SLICE_HASH_BEGIN, slice_of(c->name));
-	c->space = space_of(t, in);
-	c->lacks = needs_mask(&t->lacks) | (in != NULL ? needs_mask(&in->lacks) : 0);
-	if (protocol_texts_only(c->protocol) || reads_tokens_otherwise(c))
-		c->lacks |= 1u << NEED_TOKENS;
-	read_sizes(a, in != NULL && in->sizes.n ? &in->sizes : &t->sizes, c);
 }
 
 const struct key_obj *candidate_secret(const struct candidate *c)
@@ -117,10 +91,29 @@ void route_complete(struct route *r, struct live_table *live, struct arena *a)
 	bool pinned = f->pin_model || f->endpoint == OFFER_EMBEDDINGS;
 	for (size_t i = 0; i < r->n; i++) {
 		struct candidate *c = &r->v[i];
-		complete(c, a);
+		const struct target *t = c->target;
+		const struct instance *in = c->instance != NULL ? &c->instance->doc : NULL;
+		c->hash = slice_hash(SLICE_HASH_BEGIN, slice_of(c->name));
+		c->space = space_of(t, in);
+		c->lacks = needs_mask(&t->lacks) | (in != NULL ? needs_mask(&in->lacks) : 0);
+		if (protocol_texts_only(c->protocol) || reads_tokens_otherwise(c))
+			c->lacks |= 1u << NEED_TOKENS;
+		read_sizes(a, in != NULL && in->sizes.n ? &in->sizes : &t->sizes, c);
 		r->choosy |= c->lacks != 0;
-		if (c->live != NULL)
-			take_pair(r, c, live, a);
+		if (c->live != NULL) {
+			const char *feature = r->feature->doc.name;
+			const char *model = c->target->upstream_model != NULL
+				? c->target->upstream_model
+				: "";
+			// With its lives: a new address or object begins with a record of its own.
+			const char *all = arena_printf(a, "%s|%s|%s|%s|%llx|%llx", feature,
+				c->target->id, c->name, model, (unsigned long long)(c->life >> 32),
+				(unsigned long long)r->feature->life);
+			const char *id = arena_printf(a, "%016llx|%s|%s",
+				(unsigned long long)slice_hash(SLICE_HASH_BEGIN, slice_of(all)),
+				feature, c->target->id);
+			c->pair = live_hold(a, live, LIVE_PAIR, id);
+		}
 		if (pinned && r->space == NULL && c->live != NULL)
 			r->space = c->space;
 	}

@@ -62,19 +62,6 @@ static bool is_local_only(const struct snapshot *s, const struct vendor_row *row
 	return false;
 }
 
-static void borrow(struct direct *d, struct feature *f, struct target *t, struct feature_obj *from,
-	const struct vendor_row *row)
-{
-	object_hold(from);
-	arena_defer(&d->o.arena, object_drop, from);
-	f->timeouts = from->doc.timeouts;
-	f->retry = from->doc.retry;
-	f->cooldown = from->doc.cooldown;
-	f->regions = from->doc.regions;
-	f->force_upstream_stream = from->doc.force_upstream_stream;
-	*t = *target_of(&from->doc, row);
-}
-
 static uint64_t life_of(const struct snapshot *s, struct live *l)
 {
 	uint64_t life = atomic_load(&l->life);
@@ -95,8 +82,16 @@ static struct feature_obj *make_one(const struct snapshot *s, struct direct *d,
 	field_defaults(&feature_fields, &f->doc);
 	field_defaults(&target_fields, t);
 	t->order = 1;
-	if (from != NULL)
-		borrow(d, &f->doc, t, from, row);
+	if (from != NULL) {
+		object_hold(from);
+		arena_defer(&d->o.arena, object_drop, from);
+		f->doc.timeouts = from->doc.timeouts;
+		f->doc.retry = from->doc.retry;
+		f->doc.cooldown = from->doc.cooldown;
+		f->doc.regions = from->doc.regions;
+		f->doc.force_upstream_stream = from->doc.force_upstream_stream;
+		*t = *target_of(&from->doc, row);
+	}
 	t->id = name;
 	t->kind = TARGET_VENDOR;
 	t->vendor = row->vendor;

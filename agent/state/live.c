@@ -197,23 +197,6 @@ static void forget_measures(struct live *l)
 	}
 }
 
-static void forget_all(struct live *l)
-{
-	atomic_store(&l->drained, 0);
-	atomic_store(&l->weight_override, -1);
-	atomic_store(&l->override_until_us, 0);
-	atomic_store(&l->rr, 0);
-	atomic_store(&l->rpm_ns, 0);
-	atomic_store(&l->tpm_ns, 0);
-	atomic_store(&l->limited, 0);
-	atomic_store(&l->spend.pico, 0);
-	atomic_store(&l->spend.unpriced, 0);
-	atomic_store(&l->spend.window, 0);
-	atomic_store(&l->requests, 0);
-	atomic_store(&l->failures, 0);
-	atomic_store(&l->last_used_wall_ms, 0);
-}
-
 void live_follow(struct live *l, uint64_t life, enum live_again what)
 {
 	uint64_t was = atomic_load(&l->life);
@@ -224,8 +207,21 @@ void live_follow(struct live *l, uint64_t life, enum live_again what)
 	forget_verdicts(l);
 	if (what != LIVE_NEW_SECRET)
 		forget_measures(l);
-	if (what == LIVE_NEW_OBJECT)
-		forget_all(l);
+	if (what == LIVE_NEW_OBJECT) {
+		atomic_store(&l->drained, 0);
+		atomic_store(&l->weight_override, -1);
+		atomic_store(&l->override_until_us, 0);
+		atomic_store(&l->rr, 0);
+		atomic_store(&l->rpm_ns, 0);
+		atomic_store(&l->tpm_ns, 0);
+		atomic_store(&l->limited, 0);
+		atomic_store(&l->spend.pico, 0);
+		atomic_store(&l->spend.unpriced, 0);
+		atomic_store(&l->spend.window, 0);
+		atomic_store(&l->requests, 0);
+		atomic_store(&l->failures, 0);
+		atomic_store(&l->last_used_wall_ms, 0);
+	}
 }
 
 void live_unlearn(struct live *l, enum live_match lost)
@@ -277,9 +273,12 @@ void live_models_set(struct live *l, struct live_models *m, int64_t now_us)
 	atomic_store_explicit(&l->models, m, memory_order_release);
 }
 
-// The slot of the current period, emptied when it still counts an old one.
-static struct live_slot *current_slot(struct live *l, int64_t now_us)
+void live_count(struct live *l, uint64_t life, int64_t now_us, bool ok, int64_t latency_us)
 {
+
+	if (UNLIKELY(live_match(l, life) == LIVE_OTHER_ADDRESS))
+		return;
+	// The slot of the current period, emptied when it still counts an old one.
 	uint32_t epoch = (uint32_t)(now_us / SLOT_US);
 	struct live_slot *s = &l->slots[epoch % LIVE_SLOTS];
 	uint32_t seen = atomic_load_explicit(&s->epoch, memory_order_relaxed);
@@ -288,12 +287,15 @@ static struct live_slot *current_slot(struct live *l, int64_t now_us)
 		atomic_store_explicit(&s->failed, 0, memory_order_relaxed);
 		atomic_store_explicit(&s->latency_us, 0, memory_order_relaxed);
 	}
-	return s;
-}
-
-// Peak EWMA (Finagle): a slower answer counts at once, a faster one decays towards it.
-static void note_latency(struct live *l, int64_t latency_us)
-{
+	atomic_fetch_add_explicit(&l->requests, 1, memory_order_relaxed);
+	if (!ok) {
+		atomic_fetch_add_explicit(&l->failures, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&s->failed, 1, memory_order_relaxed);
+		return;
+	}
+	atomic_fetch_add_explicit(&s->ok, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->latency_us, (uint64_t)latency_us, memory_order_relaxed);
+	// Peak EWMA (Finagle): a slower answer counts at once, a faster one decays towards it.
 	int64_t old = atomic_load_explicit(&l->ewma_us, memory_order_relaxed);
 	int64_t p95 = atomic_load_explicit(&l->p95_us, memory_order_relaxed);
 	double w = 1 - exp(-(double)MAX_OF(latency_us, 1000) / EWMA_DECAY_US);
@@ -310,23 +312,6 @@ static void note_latency(struct live *l, int64_t latency_us)
 	else
 		p95 -= p95 / 950;
 	atomic_store_explicit(&l->p95_us, MAX_OF(p95, 1), memory_order_relaxed);
-}
-
-void live_count(struct live *l, uint64_t life, int64_t now_us, bool ok, int64_t latency_us)
-{
-
-	if (UNLIKELY(live_match(l, life) == LIVE_OTHER_ADDRESS))
-		return;
-	struct live_slot *s = current_slot(l, now_us);
-	atomic_fetch_add_explicit(&l->requests, 1, memory_order_relaxed);
-	if (!ok) {
-		atomic_fetch_add_explicit(&l->failures, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&s->failed, 1, memory_order_relaxed);
-		return;
-	}
-	atomic_fetch_add_explicit(&s->ok, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&s->latency_us, (uint64_t)latency_us, memory_order_relaxed);
-	note_latency(l, latency_us);
 }
 
 struct live_window live_window(const struct live *l, int64_t now_us, int seconds)

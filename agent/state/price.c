@@ -40,26 +40,6 @@ static int64_t or_else(int64_t pico, int64_t other)
 	return set(pico) ? pico : other;
 }
 
-// The token prices for a prompt of this length; what a tier does not say is the row's.
-static struct price_tier rates(const struct price *p, int64_t in)
-{
-	struct price_tier r = {0, p->input_pico, p->output_pico, p->cached_input_pico,
-		p->cache_write_pico, p->reasoning_pico};
-	const struct price_tier *tiers = p->tiers.v;
-	for (size_t i = 0; i < p->tiers.n; i++) {
-		const struct price_tier *t = &tiers[i];
-		if (in <= t->above_tokens || t->above_tokens < r.above_tokens)
-			continue;
-		r.above_tokens = t->above_tokens;
-		r.input_pico = or_else(t->input_pico, p->input_pico);
-		r.output_pico = or_else(t->output_pico, p->output_pico);
-		r.cached_input_pico = or_else(t->cached_input_pico, p->cached_input_pico);
-		r.cache_write_pico = or_else(t->cache_write_pico, p->cache_write_pico);
-		r.reasoning_pico = or_else(t->reasoning_pico, p->reasoning_pico);
-	}
-	return r;
-}
-
 static int fit(const char *said, const char *asked)
 {
 	if (said == NULL)
@@ -126,7 +106,21 @@ static int64_t share(int64_t n, int64_t whole)
 
 static bool token_cost(const struct price *p, const struct price_usage *u, wide *ret)
 {
-	struct price_tier r = rates(p, u->in);
+	// The token prices for a prompt of this length; what a tier does not say is the row's.
+	struct price_tier r = {0, p->input_pico, p->output_pico, p->cached_input_pico,
+		p->cache_write_pico, p->reasoning_pico};
+	const struct price_tier *tiers = p->tiers.v;
+	for (size_t i = 0; i < p->tiers.n; i++) {
+		const struct price_tier *t = &tiers[i];
+		if (u->in <= t->above_tokens || t->above_tokens < r.above_tokens)
+			continue;
+		r.above_tokens = t->above_tokens;
+		r.input_pico = or_else(t->input_pico, p->input_pico);
+		r.output_pico = or_else(t->output_pico, p->output_pico);
+		r.cached_input_pico = or_else(t->cached_input_pico, p->cached_input_pico);
+		r.cache_write_pico = or_else(t->cache_write_pico, p->cache_write_pico);
+		r.reasoning_pico = or_else(t->reasoning_pico, p->reasoning_pico);
+	}
 	int64_t out_pico = u->images > 0 ? or_else(p->image_output_pico, r.output_pico)
 					 : r.output_pico;
 	if (!set(r.input_pico) && !set(out_pico))

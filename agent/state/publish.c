@@ -87,9 +87,9 @@ void snapshot_drop(const struct snapshot *snap)
 		memory_order_release);
 }
 
-// The oldest epoch an online reader may still look at.
-static uint64_t oldest_seen(struct snapshots *s)
+void snapshots_collect(struct snapshots *s)
 {
+	// The oldest epoch an online reader may still look at.
 	uint64_t oldest = UINT64_MAX;
 	int n = MIN_OF(atomic_load(&s->joined), SNAPSHOT_READERS_MAX);
 	for (int i = 0; i < n; i++) {
@@ -97,12 +97,6 @@ static uint64_t oldest_seen(struct snapshots *s)
 		if (seen && seen < oldest)
 			oldest = seen;
 	}
-	return oldest;
-}
-
-void snapshots_collect(struct snapshots *s)
-{
-	uint64_t oldest = oldest_seen(s);
 	struct snapshot **at = &s->retired;
 	while (*at != NULL) {
 		struct snapshot *snap = *at;
@@ -147,17 +141,6 @@ void snapshots_observe(struct snapshots *s, snapshots_observer *fn, void *arg)
 	pthread_mutex_unlock(&s->lock);
 }
 
-static void observe(struct snapshots *s, struct snapshot *next)
-{
-	pthread_mutex_lock(&s->lock);
-	snapshots_observer *fn = s->observer;
-	void *arg = s->observer_arg;
-	pthread_mutex_unlock(&s->lock);
-	for (size_t i = 0; fn != NULL && i < next->again.n; i++)
-		fn(arg, &next->again.v[i]);
-	snapshot_again_drop(next);
-}
-
 void snapshots_publish(struct snapshots *s, struct snapshot *next)
 {
 
@@ -170,7 +153,13 @@ void snapshots_publish(struct snapshots *s, struct snapshot *next)
 		old->next_retired = s->retired;
 		s->retired = old;
 	}
-	observe(s, next);
+	pthread_mutex_lock(&s->lock);
+	snapshots_observer *fn = s->observer;
+	void *arg = s->observer_arg;
+	pthread_mutex_unlock(&s->lock);
+	for (size_t i = 0; fn != NULL && i < next->again.n; i++)
+		fn(arg, &next->again.v[i]);
+	snapshot_again_drop(next);
 	wake_waiters(s, next->revision, other);
 	snapshots_collect(s);
 }

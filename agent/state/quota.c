@@ -34,17 +34,12 @@ static int64_t later_ns(int64_t tat_ns, int64_t ns)
 	return MAX_OF(MIN_OF(at, FAR_NS), -FAR_NS);
 }
 
-// What is more than the burst waits until nothing is owed.
-static int64_t fits_at_ns(struct quota q, int64_t tat_ns, int64_t n)
-{
-	return later_ns(tat_ns, -steps_ns(q, MAX_OF(q.burst - n, 0)));
-}
-
 int64_t quota_until_us(struct quota q, int64_t tat_ns, int64_t n, int64_t now_us)
 {
 	if (q.step_ns == 0)
 		return 0;
-	int64_t at = fits_at_ns(q, tat_ns, n);
+	// What is more than the burst waits until nothing is owed.
+	int64_t at = later_ns(tat_ns, -steps_ns(q, MAX_OF(q.burst - n, 0)));
 	return at <= now_us * 1000 ? 0 : (at + 999) / 1000;
 }
 

@@ -234,21 +234,6 @@ static void price_candidates(const struct snapshot *s, const char *feature, stru
 	}
 }
 
-// Those that are there to stay get their names, their prices and room of their own.
-static void finish(struct build *b)
-{
-	struct route *r = &b->box->route;
-	struct arena *a = &b->box->arena;
-	r->v = arena_alloc(a, MAX_OF(r->n, 1) * sizeof(*r->v));
-	memcpy(r->v, b->room, r->n * sizeof(*r->v));
-	for (size_t i = 0; i < r->n; i++) {
-		struct candidate *c = &r->v[i];
-		c->name = c->id[0] != '\0' ? arena_printf(a, "%s#%s", c->target_name, c->id)
-					   : c->target_name;
-	}
-	price_candidates(b->snap, b->f->doc.name, r);
-}
-
 static struct route_box *build_route(const struct snapshot *s, const struct feature_obj *f)
 {
 	struct candidate room[CANDIDATES_MAX];
@@ -263,7 +248,17 @@ static struct route_box *build_route(const struct snapshot *s, const struct feat
 	}
 	if (f->doc.auto_join)
 		joined_candidates(&b);
-	finish(&b);
+	// Those that are there to stay get their names, their prices and room of their own.
+	struct route *r = &b.box->route;
+	struct arena *a = &b.box->arena;
+	r->v = arena_alloc(a, MAX_OF(r->n, 1) * sizeof(*r->v));
+	memcpy(r->v, b.room, r->n * sizeof(*r->v));
+	for (size_t i = 0; i < r->n; i++) {
+		struct candidate *c = &r->v[i];
+		c->name = c->id[0] != '\0' ? arena_printf(a, "%s#%s", c->target_name, c->id)
+					   : c->target_name;
+	}
+	price_candidates(b.snap, b.f->doc.name, r);
 	route_complete(&b.box->route, s->live, &b.box->arena);
 	return b.box;
 }

@@ -25,8 +25,10 @@
 
 static void finish(struct conn *c, CURLcode res);
 
-static void take_results(struct upstream_pool *p)
+static void act(struct upstream_pool *p, curl_socket_t fd, int what)
 {
+	int running;
+	curl_multi_socket_action(p->multi, fd, what, &running);
 	CURLMsg *msg;
 	int left;
 	while ((msg = curl_multi_info_read(p->multi, &left)) != NULL) {
@@ -37,13 +39,6 @@ static void take_results(struct upstream_pool *p)
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &c);
 		finish(c, res);
 	}
-}
-
-static void act(struct upstream_pool *p, curl_socket_t fd, int what)
-{
-	int running;
-	curl_multi_socket_action(p->multi, fd, what, &running);
-	take_results(p);
 }
 
 struct curl_watch {
@@ -142,18 +137,6 @@ static const char *refusal(const struct conn *c)
 		: _("its address is one that is not dialled from here");
 }
 
-// A peer that died without a word is found within a minute: by probes of an idle connection, and by what
-// it does not acknowledge.
-static void watch_peer(int fd)
-{
-	static const int on = 1, idle_s = 15, every_s = 10, probes = 3, unheard_ms = 45000;
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard_ms, sizeof(unheard_ms));
-}
-
 // A socket, or -1; when it is this host that has none left, the peer is not to blame.
 static int new_socket(struct conn *c, int family, int type, int protocol)
 {
@@ -167,8 +150,16 @@ static int new_socket(struct conn *c, int family, int type, int protocol)
 	}
 	if (none)
 		c->refused = ERR_OVERLOADED;
-	if (fd >= 0)
-		watch_peer(fd);
+	if (fd >= 0) {
+		// A peer that died without a word is found within a minute: by probes of an idle
+		// connection, and by what it does not acknowledge.
+		static const int on = 1, idle_s = 15, every_s = 10, probes = 3, unheard_ms = 45000;
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard_ms, sizeof(unheard_ms));
+	}
 	return fd;
 }
 

@@ -45,24 +45,6 @@ static enum h1_step fail(struct h1 *p, enum h1_step why)
 
 // ---- the head ----
 
-// "HTTP/1.1 200 OK"; HTTP/0.9 has no such line and HTTP/2 was not asked for.
-static bool read_status(struct h1 *p, struct slice line)
-{
-	if (line.n < 12 ||
-		(memcmp(line.p, "HTTP/1.1 ", 9) != 0 && memcmp(line.p, "HTTP/1.0 ", 9) != 0))
-		return false;
-	p->keep_alive = line.p[7] == '1';
-	p->status = 0;
-	for (int i = 9; i < 12; i++) {
-		if (line.p[i] < '0' || line.p[i] > '9')
-			return false;
-		p->status = p->status * 10 + (line.p[i] - '0');
-	}
-	if (!field_value_is((struct slice){line.p + 12, line.n - 12}))
-		return false;
-	return p->status >= 100 && p->status <= 599 && (line.n == 12 || line.p[12] == ' ');
-}
-
 static inline bool field_blank(char c)
 {
 	return c == ' ' || c == '\t';
@@ -118,15 +100,6 @@ static bool digits_only(struct slice s)
 	return s.n > 0;
 }
 
-static void read_connection(struct slice value, struct framing *f)
-{
-	while (value.p != NULL) {
-		struct slice word = trim_blank(slice_cut(&value, ','));
-		f->close |= slice_ieq_str(word, "close");
-		f->keep |= slice_ieq_str(word, "keep-alive");
-	}
-}
-
 static bool read_framing(struct h1 *p, const struct h1_header *h, struct framing *f)
 {
 	if (h->name.n != 14 && h->name.n != 17 && h->name.n != 10)
@@ -141,32 +114,34 @@ static bool read_framing(struct h1 *p, const struct h1_header *h, struct framing
 		f->codings++;
 		f->chunked = slice_ieq_str(h->value, "chunked");
 	} else if (slice_ieq_str(h->name, "connection")) {
-		read_connection(h->value, f);
+		struct slice value = h->value;
+		while (value.p != NULL) {
+			struct slice word = trim_blank(slice_cut(&value, ','));
+			f->close |= slice_ieq_str(word, "close");
+			f->keep |= slice_ieq_str(word, "keep-alive");
+		}
 	}
 	return true;
-}
-
-// What the body is delimited by (RFC 9112 6.3), with every ambiguity refused.
-static enum h1_step settle(struct h1 *p, const struct framing *f)
-{
-	bool http11 = p->keep_alive;
-	if (f->lengths > 1 || f->codings > 1 || (f->lengths > 0 && f->codings > 0) ||
-		(f->codings > 0 && (!f->chunked || !http11)))
-		return fail(p, H1_BAD);
-	p->keep_alive = http11 ? !f->close : f->keep && !f->close;
-	p->has_length = f->lengths > 0;
-	p->left = p->length;
-	p->state = H1_AT_HEAD;
-	if (f->codings > 0)
-		p->have_size = true; // for now: chunked
-	return H1_HEAD;
 }
 
 static enum h1_step read_head(struct h1 *p)
 {
 	struct slice rest = str_slice(&p->head), line = next_line(&rest);
 	struct framing f = {0};
-	if (!read_status(p, line))
+	// "HTTP/1.1 200 OK"; HTTP/0.9 has no such line and HTTP/2 was not asked for.
+	if (line.n < 12 ||
+		(memcmp(line.p, "HTTP/1.1 ", 9) != 0 && memcmp(line.p, "HTTP/1.0 ", 9) != 0))
+		return fail(p, H1_BAD);
+	p->keep_alive = line.p[7] == '1';
+	p->status = 0;
+	for (int i = 9; i < 12; i++) {
+		if (line.p[i] < '0' || line.p[i] > '9')
+			return fail(p, H1_BAD);
+		p->status = p->status * 10 + (line.p[i] - '0');
+	}
+	if (!field_value_is((struct slice){line.p + 12, line.n - 12}))
+		return fail(p, H1_BAD);
+	if (!(p->status >= 100 && p->status <= 599 && (line.n == 12 || line.p[12] == ' ')))
 		return fail(p, H1_BAD);
 	p->headers_n = 0;
 	p->name_lengths = 0;
@@ -182,7 +157,18 @@ static enum h1_step read_head(struct h1 *p)
 	}
 	if (next_line(&rest).n > 0)
 		return fail(p, H1_BAD); // a CR that ends no line
-	return settle(p, &f);
+	// What the body is delimited by (RFC 9112 6.3), with every ambiguity refused.
+	bool http11 = p->keep_alive;
+	if (f.lengths > 1 || f.codings > 1 || (f.lengths > 0 && f.codings > 0) ||
+		(f.codings > 0 && (!f.chunked || !http11)))
+		return fail(p, H1_BAD);
+	p->keep_alive = http11 ? !f.close : f.keep && !f.close;
+	p->has_length = f.lengths > 0;
+	p->left = p->length;
+	p->state = H1_AT_HEAD;
+	if (f.codings > 0)
+		p->have_size = true; // for now: chunked
+	return H1_HEAD;
 }
 
 // An interim answer says nothing we need; 101 was not asked for.

@@ -139,21 +139,6 @@ static void look_up(const char *text, struct resolved *ret)
 		ret->why = "the name has no address";
 }
 
-static void take_answer(struct name *n, const struct resolved *res)
-{
-	int64_t now = clock_mono_us();
-	all.lane[n->lane].running--;
-	n->running = false;
-	n->slow = now - n->began_us > RESOLVE_SLOW_US;
-	n->res = *res;
-	n->until_us = now + (res->n > 0 ? RESOLVE_KEEP_US : RESOLVE_FAIL_US);
-	while (n->asks != NULL) {
-		struct resolve_ask *a = n->asks;
-		n->asks = a->next;
-		answer(a, res);
-	}
-}
-
 static void *thread_run(void *arg)
 {
 	pthread_mutex_lock(&all.lock);
@@ -166,7 +151,17 @@ static void *thread_run(void *arg)
 		pthread_mutex_unlock(&all.lock);
 		look_up(n->text, &res);
 		pthread_mutex_lock(&all.lock);
-		take_answer(n, &res);
+		int64_t now = clock_mono_us();
+		all.lane[n->lane].running--;
+		n->running = false;
+		n->slow = now - n->began_us > RESOLVE_SLOW_US;
+		n->res = res;
+		n->until_us = now + (res.n > 0 ? RESOLVE_KEEP_US : RESOLVE_FAIL_US);
+		while (n->asks != NULL) {
+			struct resolve_ask *a = n->asks;
+			n->asks = a->next;
+			answer(a, &res);
+		}
 	}
 	all.threads--;
 	pthread_mutex_unlock(&all.lock);
@@ -191,13 +186,6 @@ static void begin_thread(void)
 
 // ---- names ----
 
-static void name_free(struct name *n)
-{
-	map_del(&all.names, slice_of(n->text));
-	free(n->text);
-	free(n);
-}
-
 // Those of which nobody wants to know anything.
 static void forget_old(int64_t now_us)
 {
@@ -212,7 +200,9 @@ static void forget_old(int64_t now_us)
 	for (size_t i = 0; i < n; i++) {
 		if (old[i]->queued)
 			dequeue(old[i]);
-		name_free(old[i]);
+		map_del(&all.names, slice_of(old[i]->text));
+		free(old[i]->text);
+		free(old[i]);
 	}
 }
 

@@ -89,8 +89,15 @@ enum err_code up_end_code(enum up_end e)
 
 // ---- life of a call ----
 
-static void call_reset(struct upcall *c)
+static struct upcall *call_new(struct upstream_pool *p)
 {
+	struct upcall *c = p->spare;
+	if (c != NULL) {
+		p->spare = c->next;
+		p->spare_n--;
+	} else {
+		c = mem_zalloc(1, sizeof(*c));
+	}
 	h1_reset(&c->h1);
 	c->conn = NULL;
 	c->timer = (struct loop_timer){0};
@@ -105,18 +112,6 @@ static void call_reset(struct upcall *c)
 	c->err.field[0] = c->err.message[0] = c->err.hint[0] = '\0';
 	c->reused = c->fresh_only = c->began = c->have_head = c->paused = false;
 	c->in_callback = c->dead = false;
-}
-
-static struct upcall *call_new(struct upstream_pool *p)
-{
-	struct upcall *c = p->spare;
-	if (c != NULL) {
-		p->spare = c->next;
-		p->spare_n--;
-	} else {
-		c = mem_zalloc(1, sizeof(*c));
-	}
-	call_reset(c);
 	c->pool = p;
 	c->prev = NULL;
 	c->next = p->calls;
@@ -314,21 +309,6 @@ static void add_auth(struct str *s, enum auth_style style, const char *header, s
 	str_add_slice(s, SLICE("\r\n"));
 }
 
-static void add_host(struct str *s, const struct url *url)
-{
-	bool v6 = strchr(url->host, ':') != NULL;
-	str_add_slice(s, SLICE("Host: "));
-	str_add(s, v6 ? "[" : "");
-	str_add(s, url->host);
-	str_add(s, v6 ? "]" : "");
-	if (url->port != (url->tls ? 443 : 80)) {
-		str_add_c(s, ':');
-		str_add_i64(s, url->port);
-	}
-	// Without it any coding may come (RFC 9110, 12.5.3).
-	str_add_slice(s, SLICE("\r\nAccept-Encoding: identity\r\n"));
-}
-
 // Room first: a buffer that grows would leave a copy of the credential behind.
 static void write_head(struct upcall *c)
 {
@@ -344,7 +324,17 @@ static void write_head(struct upcall *c)
 	str_add_c(s, ' ');
 	str_add(s, q->path);
 	str_add_slice(s, SLICE(" HTTP/1.1\r\n"));
-	add_host(s, q->url);
+	bool v6 = strchr(q->url->host, ':') != NULL;
+	str_add_slice(s, SLICE("Host: "));
+	str_add(s, v6 ? "[" : "");
+	str_add(s, q->url->host);
+	str_add(s, v6 ? "]" : "");
+	if (q->url->port != (q->url->tls ? 443 : 80)) {
+		str_add_c(s, ':');
+		str_add_i64(s, q->url->port);
+	}
+	// Without it any coding may come (RFC 9110, 12.5.3).
+	str_add_slice(s, SLICE("\r\nAccept-Encoding: identity\r\n"));
 	if (q->headers != NULL)
 		str_add(s, q->headers);
 	if (key.n > 0 && q->auth_style != AUTH_NONE)
@@ -562,23 +552,6 @@ static void complete(struct upcall *c, bool clean)
 	call_end(c, UP_OK);
 }
 
-// What these bytes belong to, as the receiver sees it once it has them; wire_n of them were sent.
-static void measure(struct upcall *c, struct slice data, size_t wire_n)
-{
-	uint64_t which = 0;
-	if (c->cb.unfinished != NULL)
-		which = c->cb.unfinished(c->arg);
-	else if (!c->req.stream) // white space before the document keeps the line open
-		which = c->unfinished != 0 || slice_trim(data).n > 0;
-	if (which == 0)
-		pace_end(&c->pace);
-	else if (which != c->unfinished)
-		pace_begin(&c->pace, loop_now_us(c->pool->loop));
-	else
-		pace_add(&c->pace, wire_n);
-	c->unfinished = which;
-}
-
 static bool too_much(const struct upcall *c)
 {
 	return c->req.body_max > 0 &&
@@ -612,7 +585,20 @@ static bool take_body(struct upcall *c, struct slice data)
 		call_free(c);
 		return false;
 	}
-	measure(c, data, n);
+	// What these bytes belong to, as the receiver sees it once it has them; n of them were
+	// sent.
+	uint64_t which = 0;
+	if (c->cb.unfinished != NULL)
+		which = c->cb.unfinished(c->arg);
+	else if (!c->req.stream) // white space before the document keeps the line open
+		which = c->unfinished != 0 || slice_trim(data).n > 0;
+	if (which == 0)
+		pace_end(&c->pace);
+	else if (which != c->unfinished)
+		pace_begin(&c->pace, loop_now_us(c->pool->loop));
+	else
+		pace_add(&c->pace, n);
+	c->unfinished = which;
 	return true;
 }
 
