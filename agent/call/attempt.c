@@ -22,10 +22,29 @@ static void leave(struct live *l)
 	atomic_fetch_sub_explicit(&l->inflight, 1, memory_order_relaxed);
 }
 
+void tries_decided(struct tries *t, const struct route *route, const struct decision *d)
+{
+	struct gw_loop *gl = t->gl;
+	metric_cell_add(d->chosen >= 0 ? t->cells->chosen : t->cells->none, 1);
+	for (size_t i = 0; i < d->n; i++) {
+		enum skip s = d->v[i].skip;
+		if (LIKELY(s == SKIP_NONE))
+			continue;
+		if (gl->skips[s] == NULL) {
+			const char *const labels[] = {skip_name(s), NULL};
+			gl->skips[s] = metric_cell(gl->agent->metrics, MET_SKIPS, labels);
+		}
+		metric_cell_add(gl->skips[s], 1);
+	}
+	if (d->chosen >= 0 && route->feature->doc.strategy == STRAT_ROUND_ROBIN)
+		decide_turn(route);
+}
+
 bool attempt_take(struct tries *t, const struct candidate *cand, bool forced)
 {
 	int64_t now = loop_now_us(t->gl->loop), wall = loop_wall_ms(t->gl->loop);
 	struct limit_hit hit;
+	t->ask.no_least_bad |= forced;
 	if (cand->key == NULL)
 		atomic_fetch_add_explicit(&cand->live->inflight, 1, memory_order_relaxed);
 	else if (!limits_take(&cand->key->limits, cand->live, t->ask.tokens, now, wall, &hit))

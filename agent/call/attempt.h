@@ -11,9 +11,12 @@
 
 struct booking;
 
+// The decision that the request goes by: counted, and the turn of its route moved on.
+void tries_decided(struct tries *t, const struct route *route, const struct decision *d);
+
 // Begins one: takes what it needs of the key's limits, of both breakers and of what is in flight,
 // and makes it the attempt under way. False when another request was faster. forced: the least bad
-// of those that are out, whatever its breakers say.
+// of those that are out, whatever its breakers say; there will be no further such attempt.
 bool attempt_take(struct tries *t, const struct candidate *cand, bool forced);
 
 // Of an exchange that brought no answer, or (UP_OK) one that is none. Fills unreachable and unsent.

@@ -18,6 +18,8 @@
 #define HOP_4 "X-Yijian-Hop: 4\r\n" // refused by whoever gets it: an agent that calls itself
 enum { HOPS = 5 };
 
+static const char *const hops[HOPS] = {"", HOP, HOP_2, HOP_3, HOP_4};
+
 void gw_clear_ask(struct adapter_ask *a)
 {
 	a->method = "POST";
@@ -28,12 +30,20 @@ void gw_clear_ask(struct adapter_ask *a)
 	str_clear(&a->body);
 }
 
-static int hop_of(const struct gw_call *c)
+int exchange_hop(const struct req *r)
 {
-	if (c->tries.cand->key != NULL)
-		return 0;
-	const char *hop = req_header(c->r, "X-Yijian-Hop");
+	const char *hop = req_header(r, "X-Yijian-Hop");
 	return hop == NULL || hop[0] < '0' || hop[0] > '3' || hop[1] != '\0' ? 1 : hop[0] - '0' + 1;
+}
+
+void exchange_headers(const struct adapter_ask *a, int hop, struct str *ret)
+{
+	const char *type = a->content_type != NULL ? a->content_type : JSON_TYPE;
+	const char *accept = a->accept != NULL ? a->accept : a->stream ? EVENT_TYPE : JSON_TYPE;
+	str_clear(ret);
+	if (a->body.n > 0 && type[0] != '\0') // else it has a line of its own, or no body
+		str_addf(ret, "Content-Type: %s\r\n", type);
+	str_addf(ret, "Accept: %s\r\n" AGENT "%s%s", accept, hops[hop], str_text(&a->headers));
 }
 
 // The usual ones stand ready.
@@ -44,17 +54,10 @@ static const char *headers_of(const struct gw_call *c, const struct adapter_ask 
 		{HEADERS, HEADERS HOP, HEADERS HOP_2, HEADERS HOP_3, HEADERS HOP_4},
 		{HEADERS_STREAM, HEADERS_STREAM HOP, HEADERS_STREAM HOP_2, HEADERS_STREAM HOP_3,
 			HEADERS_STREAM HOP_4}};
-	static const char *const hops[HOPS] = {"", HOP, HOP_2, HOP_3, HOP_4};
-	int hop = hop_of(c);
+	int hop = c->tries.cand->key != NULL ? 0 : exchange_hop(c->r);
 	if (LIKELY(a->content_type == NULL && a->accept == NULL && a->headers.n == 0))
 		return ready[a->stream][hop];
-	str_clear(room);
-	str_addf(room, "Content-Type: %s\r\nAccept: %s\r\n" AGENT "%s%s",
-		a->content_type != NULL ? a->content_type : JSON_TYPE,
-		a->accept != NULL   ? a->accept
-			: a->stream ? EVENT_TYPE
-				    : JSON_TYPE,
-		hops[hop], str_text(&a->headers));
+	exchange_headers(a, hop, room);
 	return str_text(room);
 }
 

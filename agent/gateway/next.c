@@ -105,7 +105,6 @@ static bool begin(struct gw_call *c, int i, bool forced)
 			decide_tried(&c->tries.ask, i);
 		return again == AGAIN_LATER;
 	}
-	c->tries.ask.no_least_bad |= forced;
 	if (!attempt_take(&c->tries, cand, forced)) {
 		decide_tried(&c->tries.ask, i);
 		return false;
@@ -177,22 +176,6 @@ static void keep_first(struct gw_call *c, const struct decision *d,
 	c->tries.decision = recorded ? c->id : NULL;
 }
 
-static void count_decision(struct gw_call *c, const struct decision *d)
-{
-	struct gw_loop *gl = c->gl;
-	metric_cell_add(d->chosen >= 0 ? c->cells->chosen : c->cells->none, 1);
-	for (size_t i = 0; i < d->n; i++) {
-		enum skip s = d->v[i].skip;
-		if (LIKELY(s == SKIP_NONE))
-			continue;
-		if (gl->skips[s] == NULL) {
-			const char *const labels[] = {skip_name(s), NULL};
-			gl->skips[s] = metric_cell(gl->agent->metrics, MET_SKIPS, labels);
-		}
-		metric_cell_add(gl->skips[s], 1);
-	}
-}
-
 static const struct decision *choose(struct gw_call *c)
 {
 	struct decision *d = &c->gl->decision;
@@ -214,9 +197,7 @@ static const struct decision *choose(struct gw_call *c)
 	if (c->first == NULL || again)
 		keep_first(c, d, &c->tries.ask);
 	if (LIKELY(!again) || d->chosen >= 0)
-		count_decision(c, d);
-	if (d->chosen >= 0 && c->feature->doc.strategy == STRAT_ROUND_ROBIN)
-		decide_turn(c->route);
+		tries_decided(&c->tries, c->route, d);
 	return d;
 }
 

@@ -11,6 +11,7 @@
 #include "agent/call/admit.h"
 #include "agent/call/ask.h"
 #include "agent/call/attempt.h"
+#include "agent/call/exchange.h"
 #include "agent/call/life.h"
 #include "agent/call/loop.h"
 #include "agent/call/prompt.h"
@@ -264,6 +265,7 @@ static void fill_run(const struct gw_call *c, const struct image_want *want, str
 		snprintf(run->quality, sizeof(run->quality), "%.*s", (int)q->value.n - 2,
 			q->value.p + 1);
 	run->draw = want->draw;
+	run->hop = exchange_hop(c->r);
 	run->tries.ask = c->tries.ask;
 	run->tries.ask.client = &t->client;
 	run->tries.ask.client_name = t->client_name;

@@ -9,11 +9,7 @@
 #include "agent/tasks/slot.h"
 #include "agent/tasks/target.h"
 #include "shared/text.h"
-#include "shared/version.h"
 
-#define JSON_TYPE "application/json"
-#define AGENT "User-Agent: yijian/" YJ_VERSION "\r\n"
-#define HOP "X-Yijian-Hop: 1\r\n" // self-hosted targets may be agents themselves
 #define CONNECT_MS 10000 // when the feature is gone
 #define IDLE_MS 60000
 
@@ -70,14 +66,7 @@ void task_call(struct task_run *r, const struct task_exchange *x)
 	const struct instance_obj *in = task_instance_of(r, r->tries.snap);
 	const struct feature_obj *f = snapshot_feature_for(r->tries.snap, slice_of(r->t.feature),
 		r->t.offer);
-	str_clear(&r->headers);
-	if (r->send.body.n > 0 && r->send.content_type == NULL)
-		str_add(&r->headers, "Content-Type: " JSON_TYPE "\r\n");
-	str_addf(&r->headers, "Accept: %s\r\n" AGENT "%s%s",
-		x->bytes		 ? "*/*"
-			: r->send.stream ? "text/event-stream"
-					 : JSON_TYPE,
-		vendor ? "" : HOP, str_text(&r->send.headers));
+	exchange_headers(&r->send, vendor ? 0 : r->hop, &r->headers);
 	struct upstream_request q = {.url = x->url,
 		.pool_key = x->foreign ? "task-pictures" : r->pool_key,
 		.method = r->send.method,

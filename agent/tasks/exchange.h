@@ -20,7 +20,6 @@ struct task_exchange {
 	int64_t first_byte_ms, total_ms; // total 0: none
 	size_t body_max;
 	bool once; // never sent again by itself
-	bool bytes; // a picture, not JSON
 	bool foreign; // an address out of an answer: no key goes along, and only public ones,
 	bool near; // unless it is the upstream's own, host and port (a vendor's key never does)
 	const struct upstream_callbacks *cb;

@@ -113,10 +113,10 @@ void task_fetch(struct task_run *r, size_t item)
 		.first_byte_ms = TASK_FIRST_BYTE_MS,
 		.total_ms = FETCH_TOTAL_MS,
 		.body_max = TASK_FETCH_MAX,
-		.bytes = true,
 		.cb = &callbacks};
 	r->item = item;
 	r->send.method = "GET";
+	r->send.accept = "*/*";
 	const char *wrong = aim(r, &r->item_v[item], &x);
 	if (wrong == NULL) {
 		r->doing = DOING_FETCH;

@@ -19,6 +19,7 @@ struct task_run *task_run_new(struct tasks *e)
 	r->e = e;
 	r->durable = true;
 	r->send.method = "POST";
+	r->hop = 1;
 	r->usage = ADAPTER_USAGE_UNKNOWN;
 	r->tries.arena = &r->told;
 	r->tries.lasting = true;

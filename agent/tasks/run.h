@@ -73,6 +73,7 @@ struct task_run { // an unfinished task
 	struct adapter_ask send;
 	struct task_relay relay; // when send.stream
 	struct str headers;
+	int hop; // agents it has passed, this one included
 	const char *pool_key;
 	enum auth_style style;
 	const char *auth_header; // of AUTH_HEADER; the held snapshot's

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "agent/call/attempt.h"
+#include "agent/call/cells.h"
 #include "agent/call/loop.h"
 #include "agent/call/secret.h"
 #include "agent/protocol/images.h"
@@ -116,6 +117,8 @@ static void wait_for_room(struct task_run *r)
 		wait_in_queue(r);
 }
 
+// A caller that waits is told of a failure as one of a request is: only what it waited for before
+// anything was tried is waited for on.
 static bool may_wait(const struct task_run *r, const struct decision *d)
 {
 	for (size_t i = 0; i < d->n; i++) {
@@ -123,7 +126,7 @@ static bool may_wait(const struct task_run *r, const struct decision *d)
 			return true;
 	}
 	int64_t at;
-	return (r->async || r->stored) && decide_may_return(d, &at);
+	return (r->async || (r->stored && r->tries.n == 0)) && decide_may_return(d, &at);
 }
 
 static void fail(struct task_run *r, const struct tries_told *told)
@@ -156,15 +159,16 @@ static void fail_untried(struct task_run *r, const struct route *route, const st
 static void record(struct task_run *r, const struct snapshot *snap, const struct route *route,
 	const struct decision *d, double us)
 {
-	const char *const labels[] = {r->t.feature, d->chosen >= 0 ? "chosen" : "none", NULL};
 	int64_t wall = clock_wall_ms();
-	if (r->t.decision[0] != '\0')
+	bool first = r->t.decision[0] == '\0';
+	if (first || d->chosen >= 0) // not each look at whether there is room
+		tries_decided(&r->tries, route, d);
+	if (!first)
 		return;
 	decision_id(r->t.decision, wall, gw_random(r->e->gl));
 	r->reason = d->reason;
 	decisions_record(r->e->agent->decisions, r->t.decision, snap, route, &r->tries.ask, d,
 		"live", wall, us, true);
-	metric_add(r->e->agent->metrics, MET_DECISIONS, 1, labels);
 }
 
 // False: the candidate has no words for the request.
@@ -224,6 +228,8 @@ static enum begun begin(struct task_run *r, const struct snapshot *snap, const s
 			decide_tried(&r->tries.ask, i);
 		return NOT_THIS;
 	}
+	if (!fixed && r->tries.n > 0)
+		metric_cell_add(r->tries.cells->fallbacks, 1);
 	task_hold(r, snap, c);
 	r->pool_key = c->live->id;
 	r->style = candidate_auth(c, &r->auth_header);
@@ -308,6 +314,7 @@ void task_try(struct task_run *r)
 		return;
 	}
 	const struct route *route = snapshot_route(snap, f);
+	r->tries.cells = gw_feature_of(r->e->gl, r->t.feature);
 	if (task_is_fixed(r)) {
 		try_fixed(r, snap, route);
 		return;
