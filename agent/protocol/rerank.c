@@ -81,9 +81,8 @@ static bool add_texts(const struct adapter_call *call, struct str *out)
 	return fine;
 }
 
-static enum err_code build_tei(const struct adapter_call *call,
-	const struct feature *feature UNUSED, const struct candidate *cand, struct adapter_ask *ask,
-	struct err *err)
+static enum err_code build_tei(const struct adapter_call *call, const struct feature *feature,
+	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
 {
 	const struct jscan_member *query = jscan_find(call->m, call->n, "query");
 	if (query->type != JS_STRING)
@@ -95,7 +94,13 @@ static enum err_code build_tei(const struct adapter_call *call,
 	if (!add_texts(call, &ask->body))
 		return err_field(err, ERR_FIELD_TYPE, "documents",
 			_("must be texts or have a text"));
-	str_add(&ask->body, "],\"truncate\":true}");
+	struct jscan_member m;
+	bool cut = !adapter_wish(call, feature, cand->target, "truncate", &m);
+	str_add(&ask->body, "],\"truncate\":");
+	str_add_slice(&ask->body, cut ? SLICE("true") : m.value);
+	if (adapter_wish(call, feature, cand->target, "raw_scores", &m))
+		str_addf(&ask->body, ",\"raw_scores\":%.*s", SLICE_FMT(m.value));
+	str_add_c(&ask->body, '}');
 	return ERR_OK;
 }
 

@@ -15,58 +15,150 @@
 #define B WISH_BINDING
 #define O WISH_OURS
 
-// Members as of OpenAI's API reference (chat completions, 2026), then those other servers and clients
-// know. Columns: OpenAI, compatible, DashScope, Anthropic, Ollama.
+// Members as of OpenAI's API reference (2026), then those other servers and clients know.
+#define CHAT(openai, compatible, mode, native, anthropic, ollama)                                  \
+	{[AT_OPENAI] = openai,                                                                     \
+		[AT_COMPATIBLE] = compatible,                                                      \
+		[AT_DASHSCOPE_MODE] = mode,                                                        \
+		[AT_DASHSCOPE] = native,                                                           \
+		[AT_ANTHROPIC] = anthropic,                                                        \
+		[AT_OLLAMA] = ollama}
 const struct wish_row wish_rows[] = {
-	{"model", {O, O, O, O, O}, NULL},
-	{"messages", {P, P, P, T, T}, NULL},
-	{"stream", {O, O, O, O, O}, NULL},
-	{"stream_options", {O, O, O, O, O}, NULL},
-	{"max_tokens", {T, P, P, T, T}, NULL}, // of OpenAI's reasoning models under its new name
-	{"max_completion_tokens", {P, P, T, T, T}, NULL},
-	{"temperature", {P, P, P, T, T}, NULL}, // Anthropic's ends at 1
-	{"top_p", {P, P, T, P, T}, NULL}, // DashScope's lies between 0 and 1
-	{"top_k", {D, P, P, P, T}, NULL},
-	{"min_p", {D, P, P, D, T}, NULL},
-	{"n", {P, P, B, B, B}, "1"},
-	{"stop", {P, P, P, T, T}, NULL},
-	{"seed", {P, P, P, D, T}, NULL},
-	{"presence_penalty", {P, P, P, D, T}, NULL},
-	{"frequency_penalty", {P, P, P, D, T}, NULL},
-	{"logit_bias", {P, P, D, D, D}, NULL},
-	{"logprobs", {P, P, P, B, B}, "false"},
-	{"top_logprobs", {P, P, P, B, B}, "0"},
-	{"tools", {T, P, P, T, P}, "[]"}, // names and schemas as OpenAI takes them
-	{"tool_choice", {P, P, P, T, T}, "\"auto\""},
-	{"parallel_tool_calls", {P, P, P, T, D}, "true"},
-	{"functions", {P, P, B, B, B}, "[]"},
-	{"function_call", {P, P, B, B, B}, "\"auto\""},
-	{"response_format", {P, P, P, T, T}, NULL}, // any JSON at all: binding at Anthropic
-	{"reasoning_effort", {P, P, D, D, T}, NULL},
-	{"verbosity", {P, P, D, D, D}, NULL},
-	{"modalities", {P, P, B, B, B}, "[\"text\"]"},
-	{"audio", {P, P, B, B, B}, NULL},
-	{"prediction", {P, P, D, D, D}, NULL},
-	{"web_search_options", {P, P, D, D, D}, NULL},
-	{"user", {T, P, D, T, D}, NULL}, // of OpenAI at most 64 letters
-	{"safety_identifier", {P, P, D, D, D}, NULL},
-	{"prompt_cache_key", {P, P, D, D, D}, NULL},
-	{"metadata", {P, P, D, D, D}, NULL},
-	{"store", {P, P, D, D, D}, "false"},
-	{"service_tier", {P, P, D, D, D}, "\"auto\""},
-	{"thinking", {D, P, D, P, D}, NULL},
-	{"enable_thinking", {D, P, T, D, D}, NULL},
-	{"think", {D, P, D, D, P}, NULL},
-	{"keep_alive", {D, P, D, D, P}, NULL},
-	{"options", {D, P, D, D, T}, NULL},
-	{"format", {D, P, D, D, D}, NULL},
+	{"model", CHAT(O, O, O, O, O, O), NULL},
+	{"messages", CHAT(P, P, P, P, T, T), NULL},
+	{"stream", CHAT(O, O, O, O, O, O), NULL},
+	{"stream_options", CHAT(O, O, O, O, O, O), NULL},
+	{"max_tokens", CHAT(T, P, P, P, T, T),
+		NULL}, // of OpenAI's reasoning models under its new name
+	{"max_completion_tokens", CHAT(P, P, P, T, T, T), NULL},
+	{"temperature", CHAT(P, P, P, P, T, T), NULL}, // Anthropic's ends at 1
+	{"top_p", CHAT(P, P, T, T, P, T), NULL}, // DashScope's lies strictly between 0 and 1
+	{"top_k", CHAT(D, P, P, P, P, T), NULL},
+	{"min_p", CHAT(D, P, P, P, D, T), NULL},
+	{"n", CHAT(P, P, P, B, B, B), "1"},
+	{"stop", CHAT(P, P, P, P, T, T), NULL},
+	{"seed", CHAT(P, P, P, P, D, T), NULL},
+	{"presence_penalty", CHAT(P, P, P, P, D, T), NULL},
+	{"frequency_penalty", CHAT(P, P, P, P, D, T), NULL},
+	{"logit_bias", CHAT(P, P, P, D, D, D), NULL},
+	{"logprobs", CHAT(P, P, P, P, B, B), "false"},
+	{"top_logprobs", CHAT(P, P, P, P, B, B), "0"},
+	{"tools", CHAT(T, P, P, P, T, P), "[]"}, // names and schemas as OpenAI takes them
+	{"tool_choice", CHAT(P, P, P, P, T, T), "\"auto\""},
+	{"parallel_tool_calls", CHAT(P, P, P, P, T, D), "true"},
+	{"functions", CHAT(P, P, P, B, B, B), "[]"},
+	{"function_call", CHAT(P, P, P, B, B, B), "\"auto\""},
+	{"response_format", CHAT(P, P, P, P, T, T), NULL}, // any JSON at all: binding at Anthropic
+	{"reasoning_effort", CHAT(P, P, P, D, D, T), NULL},
+	{"verbosity", CHAT(P, P, P, D, D, D), NULL},
+	{"modalities", CHAT(P, P, P, B, B, B), "[\"text\"]"},
+	{"audio", CHAT(P, P, P, B, B, B), NULL},
+	{"prediction", CHAT(P, P, P, D, D, D), NULL},
+	{"web_search_options", CHAT(P, P, P, D, D, D), NULL},
+	{"user", CHAT(T, P, P, D, T, D), NULL}, // of OpenAI at most 64 letters
+	{"safety_identifier", CHAT(P, P, P, D, D, D), NULL},
+	{"prompt_cache_key", CHAT(P, P, P, D, D, D), NULL},
+	{"metadata", CHAT(P, P, P, D, D, D), NULL},
+	{"store", CHAT(P, P, P, D, D, D), "false"},
+	{"service_tier", CHAT(P, P, P, D, D, D), "\"auto\""},
+	{"thinking", CHAT(D, P, P, D, P, D), NULL},
+	{"enable_thinking", CHAT(D, P, P, T, D, D), NULL},
+	{"think", CHAT(D, P, P, D, D, P), NULL},
+	{"keep_alive", CHAT(D, P, P, D, D, P), NULL},
+	{"options", CHAT(D, P, P, D, D, T), NULL},
+	{"format", CHAT(D, P, P, D, D, D), NULL},
+};
+
+// Natively asked: DashScope's text embedding, Ollama's /api/embed, Text Embeddings Inference's /embed.
+// Token numbers as input are judged by what a candidate lacks.
+#define EMBED(openai, compatible, dashscope, ollama, tei)                                          \
+	{[AT_OPENAI] = openai,                                                                     \
+		[AT_COMPATIBLE] = compatible,                                                      \
+		[AT_DASHSCOPE] = dashscope,                                                        \
+		[AT_OLLAMA] = ollama,                                                              \
+		[AT_TEI] = tei}
+static const struct wish_row embeddings[] = {
+	{"model", EMBED(O, O, O, O, O), NULL},
+	{"input", EMBED(P, P, T, T, T), NULL},
+	{"encoding_format", EMBED(P, P, O, O, O), NULL}, // vectors are turned here
+	{"dimensions", EMBED(P, P, T, P, P), NULL},
+	{"user", EMBED(P, P, D, D, D), NULL},
+	{"text_type", EMBED(P, P, P, D, D), NULL},
+	{"output_type", EMBED(P, P, P, D, D), "\"dense\""},
+	{"instruct", EMBED(P, P, P, D, D), NULL},
+	{"truncate", EMBED(P, P, D, P, P), NULL},
+	{"keep_alive", EMBED(P, P, D, P, D), NULL},
+	{"options", EMBED(P, P, D, P, D), NULL},
+	{"normalize", EMBED(P, P, D, D, P), NULL},
+	{"prompt_name", EMBED(P, P, D, D, P), NULL},
+};
+
+// All are asked in OpenAI's words. What of them vLLM refuses and Ollama passes over: their sources.
+#define TEXT(openai, compatible, vllm, ollama)                                                     \
+	{[AT_OPENAI] = openai, [AT_COMPATIBLE] = compatible, [AT_VLLM] = vllm, [AT_OLLAMA] = ollama}
+static const struct wish_row completions[] = {
+	{"model", TEXT(O, O, O, O), NULL},
+	{"prompt", TEXT(P, P, P, P), NULL}, // a list, or token numbers: binding at Ollama
+	{"stream", TEXT(O, O, O, O), NULL},
+	{"stream_options", TEXT(O, O, O, O), NULL},
+	{"suffix", TEXT(P, P, B, P), "\"\""},
+	{"max_tokens", TEXT(P, P, P, P), NULL},
+	{"temperature", TEXT(P, P, P, P), NULL},
+	{"top_p", TEXT(P, P, P, P), NULL},
+	{"n", TEXT(P, P, P, B), "1"},
+	{"best_of", TEXT(P, P, P, D), "1"},
+	{"echo", TEXT(P, P, P, B), "false"},
+	{"logprobs", TEXT(P, P, P, P), NULL},
+	{"logit_bias", TEXT(P, P, P, D), NULL},
+	{"stop", TEXT(P, P, P, P), NULL},
+	{"seed", TEXT(P, P, P, P), NULL},
+	{"presence_penalty", TEXT(P, P, P, P), NULL},
+	{"frequency_penalty", TEXT(P, P, P, P), NULL},
+	{"user", TEXT(P, P, P, D), NULL},
+};
+
+// Callers speak the words Jina and Cohere share; Text Embeddings Inference has others.
+#define RANK(compatible, tei) {[AT_COMPATIBLE] = compatible, [AT_TEI] = tei}
+static const struct wish_row reranks[] = {
+	{"model", RANK(O, O), NULL},
+	{"query", RANK(P, T), NULL},
+	{"documents", RANK(P, T), NULL},
+	{"top_n", RANK(P, O), NULL}, // cut here
+	{"return_documents", RANK(P, O), "false"}, // given back here
+	{"truncate", RANK(P, P), NULL}, // true unless somebody says otherwise
+	{"raw_scores", RANK(P, P), NULL},
+	{"max_chunks_per_doc", RANK(P, D), NULL},
+	{"rank_fields", RANK(P, B), "[\"text\"]"},
 };
 #undef P
 #undef T
 #undef D
 #undef B
 #undef O
+#undef CHAT
+#undef EMBED
+#undef TEXT
+#undef RANK
 const size_t wish_rows_n = ARRAY_LEN(wish_rows);
+
+#define AT(who) (1u << AT_##who)
+#define NATIVES (AT(DASHSCOPE) | AT(OLLAMA) | AT(TEI))
+static const struct wish_table tables[OFFER_COUNT] = {
+	[OFFER_CHAT] = {wish_rows, ARRAY_LEN(wish_rows),
+		AT(OPENAI) | AT(COMPATIBLE) | AT(DASHSCOPE_MODE) | AT(DASHSCOPE) | AT(ANTHROPIC) |
+			AT(OLLAMA),
+		AT(DASHSCOPE) | AT(ANTHROPIC) | AT(OLLAMA), AT(ANTHROPIC) | AT(OLLAMA)},
+	[OFFER_EMBEDDINGS] = {embeddings, ARRAY_LEN(embeddings),
+		AT(OPENAI) | AT(COMPATIBLE) | NATIVES, NATIVES, NATIVES},
+	[OFFER_COMPLETIONS] = {completions, ARRAY_LEN(completions),
+		AT(OPENAI) | AT(COMPATIBLE) | AT(VLLM) | AT(OLLAMA), AT(VLLM) | AT(OLLAMA), 0},
+	[OFFER_RERANK] = {reranks, ARRAY_LEN(reranks), AT(COMPATIBLE) | AT(TEI), AT(TEI), AT(TEI)},
+};
+
+const struct wish_table *wish_table(enum offer offer)
+{
+	return tables[offer].n > 0 ? &tables[offer] : NULL;
+}
 
 const char *wish_fate_name(enum wish_fate f)
 {
@@ -76,46 +168,60 @@ const char *wish_fate_name(enum wish_fate f)
 
 const char *wish_at_name(enum wish_at at)
 {
-	static const char *const names[] = {
-		"OpenAI", "compatible", "DashScope", "Anthropic", "Ollama"};
+	static const char *const names[AT_COUNT] = {[AT_OPENAI] = "OpenAI",
+		[AT_COMPATIBLE] = "compatible",
+		[AT_DASHSCOPE_MODE] = "DashScope/v1",
+		[AT_DASHSCOPE] = "DashScope",
+		[AT_ANTHROPIC] = "Anthropic",
+		[AT_VLLM] = "vLLM",
+		[AT_OLLAMA] = "Ollama",
+		[AT_TEI] = "TEI"};
 	return names[at];
 }
 
-enum wish_at wish_at(const struct candidate *cand)
+enum wish_at wish_at(const struct candidate *cand, enum offer offer)
 {
+	static const struct {
+		enum protocol protocol;
+		enum wish_at at;
+	} spoken[] = {{PROTO_ANTHROPIC_MESSAGES, AT_ANTHROPIC}, {PROTO_OLLAMA_CHAT, AT_OLLAMA},
+		{PROTO_DASHSCOPE_CHAT, AT_DASHSCOPE_MODE},
+		{PROTO_DASHSCOPE_CHAT_NATIVE, AT_DASHSCOPE},
+		{PROTO_DASHSCOPE_EMBEDDINGS_NATIVE, AT_DASHSCOPE}, {PROTO_OLLAMA_EMBED, AT_OLLAMA},
+		{PROTO_TEI_EMBED, AT_TEI}, {PROTO_TEI_RERANK, AT_TEI}};
 	const char *vendor = cand->target->vendor;
-	switch (cand->protocol) {
-	case PROTO_ANTHROPIC_MESSAGES:
-		return AT_ANTHROPIC;
-	case PROTO_OLLAMA_CHAT:
-		return AT_OLLAMA;
-	case PROTO_DASHSCOPE_CHAT_NATIVE:
-		return AT_DASHSCOPE;
-	default:
-		return vendor != NULL && strcmp(vendor, "openai") == 0 ? AT_OPENAI : AT_COMPATIBLE;
-	}
+	for (size_t i = 0; i < ARRAY_LEN(spoken); i++)
+		if (cand->protocol == spoken[i].protocol)
+			return spoken[i].at;
+	if (vendor != NULL && strcmp(vendor, "openai") == 0)
+		return AT_OPENAI;
+	if (offer != OFFER_COMPLETIONS || cand->instance == NULL)
+		return AT_COMPATIBLE;
+	const char *engine = cand->instance->doc.engine;
+	if (strcmp(engine, "vllm") == 0)
+		return AT_VLLM;
+	return strcmp(engine, "ollama") == 0 ? AT_OLLAMA : AT_COMPATIBLE;
 }
 
 // ---- one member ----
 
-static const struct wish_row *row_of(struct slice member)
+static enum wish_fate fate_of(const struct wish_table *t, struct slice member, enum wish_at at,
+	const struct wish_row **ret_row)
 {
-	for (size_t i = 0; i < ARRAY_LEN(wish_rows); i++)
-		if (slice_eq_str(member, wish_rows[i].member))
-			return &wish_rows[i];
-	return NULL;
-}
-
-static enum wish_fate fate_of(const struct wish_row *row, enum wish_at at)
-{
-	if (row != NULL)
-		return (enum wish_fate)row->at[at];
-	return at == AT_ANTHROPIC || at == AT_OLLAMA ? WISH_DROPPED : WISH_PASSED;
+	*ret_row = NULL;
+	for (size_t i = 0; i < t->n; i++) {
+		if (slice_eq_str(member, t->rows[i].member)) {
+			*ret_row = &t->rows[i];
+			return (enum wish_fate)t->rows[i].at[at];
+		}
+	}
+	return (t->closed >> at & 1) != 0 ? WISH_DROPPED : WISH_PASSED;
 }
 
 enum wish_fate wish_fate(struct slice member, enum wish_at at)
 {
-	return fate_of(row_of(member), at);
+	const struct wish_row *row;
+	return fate_of(&tables[OFFER_CHAT], member, at, &row);
 }
 
 // True when it asks for what everybody does anyway.
@@ -126,10 +232,17 @@ static bool is_idle(const struct wish_row *row, const struct jscan_member *m)
 }
 
 // What a row cannot say, since it hangs on the value.
-static enum wish_fate judge_value(enum wish_fate fate, enum wish_at at,
+static enum wish_fate judge_value(enum wish_fate fate, enum offer offer, enum wish_at at,
 	const struct jscan_member *m)
 {
 	struct aj in;
+	// Its completions take one text.
+	if (offer == OFFER_COMPLETIONS)
+		return at == AT_OLLAMA && slice_eq_str(m->key, "prompt") && m->type != JS_STRING
+			? WISH_BINDING
+			: fate;
+	if (offer != OFFER_CHAT)
+		return fate;
 	if (slice_eq_str(m->key, "response_format") && aj_scan(m->value, &in)) {
 		if (aj_is(&in, "type", "text"))
 			return WISH_OURS;
@@ -192,35 +305,31 @@ static bool refuse(struct err *err, struct slice member, enum wish_at at)
 	return false;
 }
 
-static void drop(struct str *dropped, struct slice member)
-{
-	if (dropped == NULL)
-		return;
-	if (dropped->n > 0)
-		str_add_c(dropped, ',');
-	str_add_slice(dropped, member);
-}
-
 bool wish_judge(const struct adapter_call *call, const struct candidate *cand,
 	struct str *ret_dropped, struct err *err)
 {
-	enum wish_at at = wish_at(cand);
-	if (LIKELY(at == AT_COMPATIBLE || (at == AT_OPENAI && !call->translated)) ||
-		call->offer != OFFER_CHAT || call->dialect != DIALECT_OPENAI)
+	const struct wish_table *t = &tables[call->offer];
+	if (t->judged == 0 || call->dialect != DIALECT_OPENAI)
 		return true;
+	enum wish_at at = wish_at(cand, call->offer);
+	if (LIKELY((t->judged >> at & 1) == 0) && !(at == AT_OPENAI && call->translated))
+		return true;
+	bool parts = call->offer == OFFER_CHAT && (at == AT_ANTHROPIC || at == AT_OLLAMA);
 	for (size_t i = 0; i < call->n; i++) {
 		const struct jscan_member *m = &call->m[i];
-		const struct wish_row *row = row_of(m->key);
+		const struct wish_row *row;
+		enum wish_fate fate = fate_of(t, m->key, at, &row);
 		if (is_idle(row, m) || adapter_decides(cand->target, m->key))
 			continue;
-		enum wish_fate fate = judge_value(fate_of(row, at), at, m);
-		if (fate == WISH_BINDING)
+		fate = judge_value(fate, call->offer, at, m);
+		if (fate == WISH_BINDING ||
+			(parts && slice_eq_str(m->key, "messages") && !messages_fit(m, at)))
 			return refuse(err, m->key, at);
-		if ((at == AT_ANTHROPIC || at == AT_OLLAMA) && slice_eq_str(m->key, "messages") &&
-			!messages_fit(m, at))
-			return refuse(err, m->key, at);
-		if (fate == WISH_DROPPED)
-			drop(ret_dropped, m->key);
+		if (fate == WISH_DROPPED && ret_dropped != NULL) {
+			if (ret_dropped->n > 0)
+				str_add_c(ret_dropped, ',');
+			str_add_slice(ret_dropped, m->key);
+		}
 	}
 	return true;
 }
@@ -245,26 +354,47 @@ const char *wish_length_name(const char *model)
 	return known ? "max_completion_tokens" : "max_tokens";
 }
 
-void wish_man(struct str *out)
+static void add_table(const struct wish_table *t, const char *title, struct str *out)
 {
-	str_add(out,
-		".SH WISHES OF A REQUEST\nWhat becomes of the members of a chat request where the target is "
-		"asked in other words\nthan the caller's. What is dropped is named in\n.B X-Yijian-Dropped\n"
-		"and in the decision; a binding wish skips the candidate as\n.BR capability_missing .\n"
-		"What no row names passes to whoever speaks OpenAI's protocol, and is dropped by Anthropic and\n"
-		"Ollama. The column of OpenAI holds for requests in another dialect; its own pass as they are\n"
-		"but for the name of the longest answer.\n.TS\nl l l l l l.\nmember");
+	str_addf(out, ".SS %s\n.TS\nl", title);
 	for (int at = 0; at < AT_COUNT; at++)
-		str_addf(out, "\t%s", wish_at_name((enum wish_at)at));
+		str_add(out, (t->columns >> at & 1) != 0 ? " l" : "");
+	str_add(out, ".\nmember");
+	for (int at = 0; at < AT_COUNT; at++)
+		if ((t->columns >> at & 1) != 0)
+			str_addf(out, "\t%s", wish_at_name((enum wish_at)at));
 	str_add(out, "\n_\n");
-	for (size_t i = 0; i < wish_rows_n; i++) {
-		const struct wish_row *r = &wish_rows[i];
-		if (r->at[AT_OLLAMA] == WISH_OURS)
+	for (size_t i = 0; i < t->n; i++) {
+		const struct wish_row *r = &t->rows[i];
+		bool ours = true;
+		for (int at = 0; at < AT_COUNT; at++)
+			ours &= (t->columns >> at & 1) == 0 || r->at[at] == WISH_OURS;
+		if (ours)
 			continue;
 		str_add(out, r->member);
 		for (int at = 0; at < AT_COUNT; at++)
-			str_addf(out, "\t%s", wish_fate_name((enum wish_fate)r->at[at]));
+			if ((t->columns >> at & 1) != 0)
+				str_addf(out, "\t%s", wish_fate_name((enum wish_fate)r->at[at]));
 		str_add_c(out, '\n');
 	}
 	str_add(out, ".TE\n");
+}
+
+void wish_man(struct str *out)
+{
+	static const char *const titles[OFFER_COUNT] = {[OFFER_CHAT] = "Chats",
+		[OFFER_EMBEDDINGS] = "Embeddings",
+		[OFFER_COMPLETIONS] = "Completions",
+		[OFFER_RERANK] = "Rerank"};
+	str_add(out,
+		".SH WISHES OF A REQUEST\nWhat becomes of the members of a request where the target is "
+		"asked in other words\nthan the caller's, or knows fewer. What is dropped is named in\n"
+		".B X-Yijian-Dropped\nand in the decision; a binding wish skips the candidate as\n"
+		".BR capability_missing ;\nwhat is ours the gateway does itself.\nDashScope/v1 is its compatible mode. "
+		"What no row names passes to whoever speaks OpenAI's protocol and in DashScope's native chat,\n"
+		"and is dropped elsewhere. In chats the column of OpenAI holds for requests in another dialect;\n"
+		"its own pass as they are but for the name of the longest answer.\n");
+	for (int offer = 0; offer < OFFER_COUNT; offer++)
+		if (titles[offer] != NULL)
+			add_table(&tables[offer], titles[offer], out);
 }

@@ -334,6 +334,50 @@ def test_embeddings_of_dashscope_itself(agent, make_vendord):
         assert skips[0]["code"] == code
 
 
+@pytest.mark.parametrize("flavour, protocol, lost", [
+    ("ollama", "ollama.embed", "user,text_type"), ("tei", "tei.embed", "user,text_type"),
+    ("ollama", None, None)])
+def test_what_embeddings_lose_is_named(agent, make_vendord, flavour, protocol, lost):
+    upstream = make_vendord(flavour=flavour)
+    target = {"kind": "self_hosted", "service": "emb", "upstream_model": "e"}
+    if protocol:
+        target["protocol"] = protocol
+    feature(agent, "own", "embeddings", target)
+    agent.add_instance(upstream.url, service="emb", engine=flavour, features=["own"])
+    answer = embed(agent, ["a"], model="own", user="u1", text_type="query", dimensions=64)
+    assert len(vectors(answer)) == 1
+    assert answer.headers.get("X-Yijian-Dropped") == lost
+    sent = json.loads(upstream.requests()[-1]["body"])
+    assert sent["dimensions"] == 64 and ("user" in sent) == (lost is None)
+
+
+@pytest.mark.parametrize("engine, wish", [
+    ("vllm", {"suffix": "the end"}), ("ollama", {"n": 2}), ("ollama", {"echo": True}),
+    ("ollama", {"prompt": ["a", "b"]})])
+def test_completions_go_where_their_wish_is_known(agent, make_vendord, engine, wish):
+    """The first target would answer another question: foreseen, skipped by name, refused alone."""
+    first, second = make_vendord(flavour=engine), make_vendord(flavour="vllm")
+    feature(agent, "own", "completions",
+            {"kind": "self_hosted", "service": "near", "upstream_model": "m"},
+            {"kind": "self_hosted", "service": "far", "upstream_model": "m", "order": 5})
+    agent.add_instance(first.url, service="near", id="n1", engine=engine, features=())
+    agent.add_instance(second.url, service="far", id="f1", engine="openai-compatible", features=())
+    ask = {"model": "own", "prompt": "once", **wish}
+    member = next(iter(wish))
+    route = agent.post("router-engine", "/api/v1/route/own", ask).body
+    assert route["chosen"]["target"] == "self/far#f1"
+    skip = route["candidates"][0]["skips"][0]
+    assert skip["code"] == "capability_missing" and member in skip["detail"]
+    answer = agent.post(GW, "/v1/completions", ask)
+    assert answer.status == 200 and answer.headers["X-Yijian-Target"] == "self/far#f1", answer
+    assert not [r for r in first.requests() if r["path"] == "/v1/completions"]
+    drained = agent.post("service-registry", "/api/v1/services/far/instances/f1/drain")
+    assert drained.status == 200, drained
+    answer = agent.post(GW, "/v1/completions", ask)
+    assert answer.status in (400, 422) and answer.headers["x-should-retry"] == "false", answer
+    assert member in json.dumps(answer.body["error"])
+
+
 def test_long_lists_are_split_and_whole(agent, tei):
     agent.add_instance(tei.url, service="tei", engine="tei", features=["embeddings"])
     texts = [f"text {i}" for i in range(75)]

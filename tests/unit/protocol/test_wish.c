@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The table of wishes is held to what is written: each member of a chat request, at each kind of
-// target, is in the body, is told as dropped, or its candidate is refused by name.
+// The tables of wishes are held to what is written: each member of a request, at each kind of target,
+// is in the body, is told as dropped, or its candidate is refused by name.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,16 +16,17 @@
 static struct adapter_call call; // large
 static struct feature feature;
 
-// One value of each member that asks for something, and what says so where it is translated: at
-// DashScope, Anthropic and Ollama.
-static const struct sample {
-	const char *member, *value, *said[3];
-} samples[] = {
+// One value of each member that asks for something, and what says so where it is translated.
+enum said { DASHSCOPE, ANTHROPIC, OLLAMA, TEI, DASHSCOPE_MODE, SAIDS };
+struct sample {
+	const char *member, *value, *said[SAIDS];
+};
+static const struct sample chats[] = {
 	{"max_tokens", "77", {0, "\"max_tokens\":77", "\"num_predict\":77"}},
 	{"max_completion_tokens", "78",
 		{"\"max_tokens\":78", "\"max_tokens\":78", "\"num_predict\":78"}},
 	{"temperature", "1.5", {0, "\"temperature\":1,", "\"temperature\":1.5"}},
-	{"top_p", "1", {"\"top_p\":0.999", 0, "\"top_p\":1"}},
+	{"top_p", "1", {"\"top_p\":0.999", 0, "\"top_p\":1", 0, "\"top_p\":0.999"}},
 	{"top_k", "5", {0, 0, "\"top_k\":5"}},
 	{"min_p", "0.25", {0, 0, "\"min_p\":0.25"}},
 	{"n", "2", {0}},
@@ -68,42 +69,153 @@ static const struct sample {
 	{"format", "\"json\"", {0}},
 };
 
+static const struct sample embeddings[] = {
+	{"input", "[\"a\",\"b\"]",
+		{[DASHSCOPE] = "\"input\":{\"texts\":[\"a\",\"b\"]}",
+			[OLLAMA] = "\"input\":[\"a\",\"b\"]",
+			[TEI] = "\"inputs\":[\"a\",\"b\"]"}},
+	{"encoding_format", "\"base64\"", {0}},
+	{"dimensions", "64", {[DASHSCOPE] = "\"parameters\":{\"dimension\":64}"}},
+	{"user", "\"u1\"", {0}},
+	{"text_type", "\"query\"", {0}},
+	{"output_type", "\"sparse\"", {0}},
+	{"instruct", "\"find what answers\"", {0}},
+	{"truncate", "true", {0}},
+	{"keep_alive", "60", {0}},
+	{"options", "{\"num_ctx\":512}", {0}},
+	{"normalize", "false", {0}},
+	{"prompt_name", "\"query\"", {0}},
+};
+
+static const struct sample completions[] = {
+	{"prompt", "\"once\"", {0}},
+	{"suffix", "\"the end\"", {0}},
+	{"max_tokens", "77", {0}},
+	{"temperature", "1.5", {0}},
+	{"top_p", "1", {0}},
+	{"n", "2", {0}},
+	{"best_of", "2", {0}},
+	{"echo", "true", {0}},
+	{"logprobs", "3", {0}},
+	{"logit_bias", "{\"50256\":-100}", {0}},
+	{"stop", "[\"END\"]", {0}},
+	{"seed", "42", {0}},
+	{"presence_penalty", "0.5", {0}},
+	{"frequency_penalty", "0.5", {0}},
+	{"user", "\"u1\"", {0}},
+};
+
+static const struct sample reranks[] = {
+	{"query", "\"which\"", {[TEI] = "\"query\":\"which\""}},
+	{"documents", "[\"a\",{\"text\":\"b\"}]", {[TEI] = "\"texts\":[\"a\",\"b\"]"}},
+	{"top_n", "1", {0}},
+	{"return_documents", "true", {0}},
+	{"truncate", "false", {0}},
+	{"raw_scores", "true", {0}},
+	{"max_chunks_per_doc", "3", {0}},
+	{"rank_fields", "[\"title\"]", {0}},
+};
+
 static const struct at {
 	enum wish_at at;
 	enum protocol protocol;
-	const char *vendor;
-} targets[] = {
-	{AT_COMPATIBLE, PROTO_OPENAI_CHAT, NULL},
-	{AT_DASHSCOPE, PROTO_DASHSCOPE_CHAT_NATIVE, "aliyun"},
-	{AT_ANTHROPIC, PROTO_ANTHROPIC_MESSAGES, "anthropic"},
-	{AT_OLLAMA, PROTO_OLLAMA_CHAT, NULL},
+	const char *vendor, *engine;
+} chat_at[] =
+	{
+		{AT_COMPATIBLE, PROTO_OPENAI_CHAT, NULL, NULL},
+		{AT_DASHSCOPE_MODE, PROTO_DASHSCOPE_CHAT, "aliyun", NULL},
+		{AT_DASHSCOPE, PROTO_DASHSCOPE_CHAT_NATIVE, "aliyun", NULL},
+		{AT_ANTHROPIC, PROTO_ANTHROPIC_MESSAGES, "anthropic", NULL},
+		{AT_OLLAMA, PROTO_OLLAMA_CHAT, NULL, "ollama"},
+},
+  embeddings_at[] =
+	  {
+		  {AT_OPENAI, PROTO_OPENAI_EMBEDDINGS, "openai", NULL},
+		  {AT_COMPATIBLE, PROTO_OPENAI_EMBEDDINGS, "aliyun", NULL},
+		  {AT_DASHSCOPE, PROTO_DASHSCOPE_EMBEDDINGS_NATIVE, "aliyun", NULL},
+		  {AT_OLLAMA, PROTO_OLLAMA_EMBED, NULL, "ollama"},
+		  {AT_TEI, PROTO_TEI_EMBED, NULL, "tei"},
+},
+  completions_at[] =
+	  {
+		  {AT_OPENAI, PROTO_OPENAI_COMPLETIONS, "openai", NULL},
+		  {AT_COMPATIBLE, PROTO_OPENAI_COMPLETIONS, "aliyun", NULL},
+		  {AT_COMPATIBLE, PROTO_OPENAI_COMPLETIONS, NULL, "localai"},
+		  {AT_VLLM, PROTO_OPENAI_COMPLETIONS, NULL, "vllm"},
+		  {AT_OLLAMA, PROTO_OPENAI_COMPLETIONS, NULL, "ollama"},
+},
+  reranks_at[] = {
+	  {AT_COMPATIBLE, PROTO_OPENAI_RERANK, NULL, "vllm"},
+	  {AT_TEI, PROTO_TEI_RERANK, NULL, "tei"},
 };
 
-static void ask(const char *member, const char *value)
+// What a request says beside the sample.
+static const struct kind {
+	enum offer offer;
+	const char *base[2][2];
+	const struct sample *samples;
+	size_t n;
+	const struct at *at;
+	size_t at_n;
+} kinds[] = {
+	{OFFER_CHAT, {{"messages", "[{\"role\":\"user\",\"content\":\"hi\"}]"}}, chats,
+		ARRAY_LEN(chats), chat_at, ARRAY_LEN(chat_at)},
+	{OFFER_EMBEDDINGS, {{"input", "\"hi\""}}, embeddings, ARRAY_LEN(embeddings), embeddings_at,
+		ARRAY_LEN(embeddings_at)},
+	{OFFER_COMPLETIONS, {{"prompt", "\"hi\""}}, completions, ARRAY_LEN(completions),
+		completions_at, ARRAY_LEN(completions_at)},
+	{OFFER_RERANK, {{"query", "\"hi\""}, {"documents", "[\"x\"]"}}, reranks, ARRAY_LEN(reranks),
+		reranks_at, ARRAY_LEN(reranks_at)},
+};
+
+static void ask_of(const struct kind *k, const char *member, const char *value)
 {
 	struct str body = STR_INIT;
 	struct err err = {0};
-	str_addf(&body,
-		"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"%s\":%s}",
-		member, value);
+	str_addf(&body, "{\"model\":\"m\",\"%s\":%s", member, value);
+	for (size_t i = 0; i < 2 && k->base[i][0] != NULL; i++)
+		if (strcmp(k->base[i][0], member) != 0)
+			str_addf(&body, ",\"%s\":%s", k->base[i][0], k->base[i][1]);
+	str_add_c(&body, '}');
 	char *text = strdup(str_text(&body)); // the call points into it
-	assert_int_equal(adapter_read(slice_of(text), OFFER_CHAT, true, &call, &err), ERR_OK);
+	assert_int_equal(adapter_read(slice_of(text), k->offer, true, &call, &err), ERR_OK);
 	str_release(&body);
+}
+
+static void ask(const char *member, const char *value)
+{
+	ask_of(&kinds[0], member, value);
+}
+
+static const char *said_at(const struct sample *s, enum wish_at at)
+{
+	static const enum said places[AT_COUNT] = {[AT_DASHSCOPE] = DASHSCOPE,
+		[AT_ANTHROPIC] = ANTHROPIC,
+		[AT_OLLAMA] = OLLAMA,
+		[AT_TEI] = TEI,
+		[AT_DASHSCOPE_MODE] = DASHSCOPE_MODE};
+	return s->said[places[at]];
 }
 
 static void hold(const struct sample *s, const struct at *at, enum wish_fate fate)
 {
-	char vendor[16] = "", name[32] = "m";
+	char vendor[16] = "", name[32] = "m", engine[16] = "";
 	struct target target = {.vendor = at->vendor != NULL ? strcpy(vendor, at->vendor) : NULL,
 		.upstream_model = name};
 	struct url url = {.path = (char[]){""}};
+	struct instance_obj instance = {.doc = {.quirks = {.embeddings_base64 = true}}};
 	struct candidate cand = {.target = &target, .url = &url, .protocol = at->protocol};
 	struct adapter_ask sent = {0};
 	struct err err = {0};
 	struct str dropped = STR_INIT;
 	char verbatim[512], key[64];
+	if (at->engine != NULL) {
+		instance.doc.engine = strcpy(engine, at->engine);
+		cand.instance = &instance;
+	}
 	snprintf(key, sizeof(key), "\"%s\":", s->member);
 	snprintf(verbatim, sizeof(verbatim), "\"%s\":%s", s->member, s->value);
+	assert_int_equal(wish_at(&cand, call.offer), at->at);
 	bool fits = wish_judge(&call, &cand, &dropped, &err);
 	assert_int_equal(fits, fate != WISH_BINDING);
 	if (!fits) {
@@ -113,15 +225,15 @@ static void hold(const struct sample *s, const struct at *at, enum wish_fate fat
 	}
 	assert_int_equal(adapter_for(at->protocol)->build(&call, &feature, &cand, &sent, &err),
 		ERR_OK);
-	bool there = strstr(str_text(&sent.body), verbatim) != NULL;
+	const char *body = str_text(&sent.body);
 	if (fate == WISH_PASSED)
-		assert_true(there);
-	if (fate == WISH_DROPPED)
-		assert_null(strstr(str_text(&sent.body), key));
+		assert_non_null(strstr(body, verbatim));
+	// A server that passes over what it does not know may be sent it.
+	if (fate == WISH_OURS || (fate == WISH_DROPPED && call.offer != OFFER_COMPLETIONS))
+		assert_null(strstr(body, key));
 	if (fate == WISH_TRANSLATED && at->at != AT_COMPATIBLE) {
-		const char *said = s->said[at->at - AT_DASHSCOPE];
-		assert_non_null(said);
-		assert_non_null(strstr(str_text(&sent.body), said));
+		assert_non_null(said_at(s, at->at));
+		assert_non_null(strstr(body, said_at(s, at->at)));
 	}
 	assert_string_equal(str_text(&dropped), fate == WISH_DROPPED ? s->member : "");
 	str_release(&dropped);
@@ -130,37 +242,86 @@ static void hold(const struct sample *s, const struct at *at, enum wish_fate fat
 	str_release(&sent.body);
 }
 
+static const struct wish_row *row_of(enum offer offer, const char *member)
+{
+	const struct wish_table *t = wish_table(offer);
+	for (size_t i = 0; i < t->n; i++)
+		if (strcmp(t->rows[i].member, member) == 0)
+			return &t->rows[i];
+	fail_msg("no row of %s", member);
+	return NULL;
+}
+
 static void test_each_wish_at_each_target(void **state UNUSED)
 {
-	for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
-		for (size_t k = 0; k < ARRAY_LEN(targets); k++) {
-			const struct sample *s = &samples[i];
-			ask(s->member, s->value);
-			hold(s, &targets[k], wish_fate(slice_of(s->member), targets[k].at));
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+		for (size_t i = 0; i < kinds[k].n; i++) {
+			const struct sample *s = &kinds[k].samples[i];
+			const struct wish_row *row = row_of(kinds[k].offer, s->member);
+			ask_of(&kinds[k], s->member, s->value);
+			for (size_t a = 0; a < kinds[k].at_n; a++) {
+				const struct at *at = &kinds[k].at[a];
+				hold(s, at, (enum wish_fate)row->at[at->at]);
+			}
 			free((char *)call.body.p);
 		}
 	}
 }
 
-static void test_each_row_has_a_sample(void **state UNUSED)
+static void test_each_row_and_column_has_a_sample(void **state UNUSED)
 {
-	for (size_t i = 0; i < wish_rows_n; i++) {
-		bool found = wish_rows[i].at[AT_OLLAMA] == WISH_OURS ||
-			strcmp(wish_rows[i].member, "messages") == 0;
-		for (size_t k = 0; k < ARRAY_LEN(samples); k++)
-			found |= strcmp(samples[k].member, wish_rows[i].member) == 0;
-		assert_true(found);
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+		const struct wish_table *t = wish_table(kinds[k].offer);
+		unsigned columns = k == 0 ? 1u << AT_OPENAI
+					  : 0; // of chats: of translated ones alone
+		for (size_t a = 0; a < kinds[k].at_n; a++)
+			columns |= 1u << kinds[k].at[a].at;
+		assert_int_equal(t->columns, columns);
+		for (size_t i = 0; i < t->n; i++) {
+			bool found = t->rows[i].at[AT_COMPATIBLE] == WISH_OURS ||
+				strcmp(t->rows[i].member, "messages") == 0;
+			for (size_t s = 0; s < kinds[k].n; s++)
+				found |= strcmp(kinds[k].samples[s].member, t->rows[i].member) == 0;
+			assert_true(found);
+		}
 	}
+}
+
+// Where something is lost or binds, candidates are judged; elsewhere nothing may be.
+static void test_who_is_judged(void **state UNUSED)
+{
+	for (int offer = 0; offer < OFFER_COUNT; offer++) {
+		const struct wish_table *t = wish_table((enum offer)offer);
+		for (size_t i = 0; t != NULL && i < t->n; i++)
+			for (int at = 0; at < AT_COUNT; at++)
+				if (t->rows[i].at[at] == WISH_DROPPED ||
+					t->rows[i].at[at] == WISH_BINDING)
+					assert_true((t->judged >> at & 1) != 0 ||
+						(offer == OFFER_CHAT && at == AT_OPENAI));
+	}
+	assert_null(wish_table(OFFER_SPEECH));
+	assert_null(wish_table(OFFER_MODERATIONS));
 }
 
 static void test_what_no_row_names_is_dropped_by_name(void **state UNUSED)
 {
 	static const struct sample odd = {"some_new_member", "1", {0}};
 	ask(odd.member, odd.value);
-	hold(&odd, &targets[0], WISH_PASSED);
-	hold(&odd, &targets[2], WISH_DROPPED);
-	hold(&odd, &targets[3], WISH_DROPPED);
+	hold(&odd, &chat_at[0], WISH_PASSED);
+	hold(&odd, &chat_at[1], WISH_PASSED);
+	hold(&odd, &chat_at[2], WISH_PASSED);
+	hold(&odd, &chat_at[3], WISH_DROPPED);
+	hold(&odd, &chat_at[4], WISH_DROPPED);
 	free((char *)call.body.p);
+	for (size_t k = 1; k < ARRAY_LEN(kinds); k++) {
+		ask_of(&kinds[k], odd.member, odd.value);
+		for (size_t a = 0; a < kinds[k].at_n; a++) {
+			bool openai = adapter_for(kinds[k].at[a].protocol)->protocol ==
+				(enum protocol)kinds[k].offer;
+			hold(&odd, &kinds[k].at[a], openai ? WISH_PASSED : WISH_DROPPED);
+		}
+		free((char *)call.body.p);
+	}
 }
 
 static void test_what_asks_for_nothing_binds_nobody(void **state UNUSED)
@@ -169,10 +330,10 @@ static void test_what_asks_for_nothing_binds_nobody(void **state UNUSED)
 		{"modalities", "[\"text\"]"}, {"response_format", "{\"type\":\"text\"}"},
 		{"tool_choice", "\"auto\""}, {"store", "false"}};
 	for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
-		for (size_t k = 0; k < ARRAY_LEN(targets); k++) {
+		for (size_t k = 0; k < ARRAY_LEN(chat_at); k++) {
 			struct target target = {0};
 			struct candidate cand = {
-				.target = &target, .protocol = targets[k].protocol};
+				.target = &target, .protocol = chat_at[k].protocol};
 			struct str dropped = STR_INIT;
 			ask(idle[i][0], idle[i][1]);
 			assert_true(wish_judge(&call, &cand, &dropped, NULL));
@@ -215,6 +376,65 @@ static void test_parts_of_messages(void **state UNUSED)
 	assert_true(fits(sound, PROTO_OPENAI_CHAT));
 }
 
+// Ollama's completions take one text: of several, or of token numbers, it would answer none.
+static void test_prompts_of_completions(void **state UNUSED)
+{
+	static const char *const prompts[] = {"[\"a\",\"b\"]", "[1,2,3]", "[[1],[2]]"};
+	static const struct sample many = {"prompt", "", {0}};
+	for (size_t i = 0; i < ARRAY_LEN(prompts); i++) {
+		struct sample s = many;
+		s.value = prompts[i];
+		ask_of(&kinds[2], s.member, s.value);
+		for (size_t a = 0; a < ARRAY_LEN(completions_at); a++)
+			hold(&s, &completions_at[a],
+				completions_at[a].at == AT_OLLAMA ? WISH_BINDING : WISH_PASSED);
+		free((char *)call.body.p);
+	}
+}
+
+static void test_what_others_ask_for_nothing(void **state UNUSED)
+{
+	static const struct {
+		size_t kind;
+		const char *member, *value;
+	} idle[] = {{1, "output_type", "\"dense\""}, {1, "user", "null"}, {2, "n", "1"},
+		{2, "suffix", "null"}, {2, "suffix", "\"\""}, {2, "echo", "false"},
+		{2, "best_of", "1"}, {3, "truncate", "true"}, {3, "rank_fields", "[\"text\"]"}};
+	for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
+		const struct kind *k = &kinds[idle[i].kind];
+		ask_of(k, idle[i].member, idle[i].value);
+		for (size_t a = 0; a < k->at_n; a++) {
+			struct target target = {0};
+			struct instance_obj instance = {
+				.doc = {.engine = (char *)(uintptr_t)k->at[a].engine}};
+			struct candidate cand = {.target = &target,
+				.protocol = k->at[a].protocol,
+				.instance = k->at[a].engine != NULL ? &instance : NULL};
+			struct str dropped = STR_INIT;
+			assert_true(wish_judge(&call, &cand, &dropped, NULL));
+			assert_int_equal(dropped.n, 0);
+			str_release(&dropped);
+		}
+		free((char *)call.body.p);
+	}
+}
+
+// What the operator sets or takes away is no wish of the caller's any more.
+static void test_operators_decide_first(void **state UNUSED)
+{
+	struct target target = {.params = (char[]){"{\"n\":1}"}};
+	struct instance_obj instance = {.doc = {.engine = (char[]){"ollama"}}};
+	struct candidate cand = {
+		.target = &target, .protocol = PROTO_OPENAI_COMPLETIONS, .instance = &instance};
+	struct err err = {0};
+	ask_of(&kinds[2], "n", "3");
+	assert_true(wish_judge(&call, &cand, NULL, &err));
+	target.params = NULL;
+	assert_false(wish_judge(&call, &cand, NULL, &err));
+	assert_string_equal(err.field, "n");
+	free((char *)call.body.p);
+}
+
 static void test_long_names_come_back(void **state UNUSED)
 {
 	static const char tools[] =
@@ -244,11 +464,23 @@ static void test_the_manual_has_each_row(void **state UNUSED)
 	struct str man = STR_INIT;
 	char line[64];
 	wish_man(&man);
-	for (size_t i = 0; i < wish_rows_n; i++) {
-		snprintf(line, sizeof(line), "\n%s\t", wish_rows[i].member);
-		bool ours = wish_rows[i].at[AT_OLLAMA] == WISH_OURS;
-		assert_int_equal(strstr(str_text(&man), line) != NULL, !ours);
+	static const char *const titles[] = {"Chats", "Embeddings", "Completions", "Rerank"};
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+		const struct wish_table *t = wish_table(kinds[k].offer);
+		snprintf(line, sizeof(line), ".SS %s\n", titles[k]);
+		char *from = strstr(str_text(&man), line);
+		assert_non_null(from);
+		char *to = strstr(from, "\n.TE\n");
+		for (size_t i = 0; i < t->n; i++) {
+			snprintf(line, sizeof(line), "\n%s\t", t->rows[i].member);
+			const char *at = strstr(from, line);
+			bool ours = t->rows[i].at[AT_COMPATIBLE] == WISH_OURS;
+			assert_int_equal(at != NULL && at < to, !ours);
+		}
 	}
+	assert_non_null(strstr(str_text(&man), "\nsuffix\tpassed\tpassed\tbinding\tpassed\n"));
+	assert_non_null(strstr(str_text(&man),
+		"\ndimensions\tpassed\tpassed\ttranslated\tpassed\tpassed\n"));
 	str_release(&man);
 }
 
@@ -268,10 +500,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_wish_at_each_target),
-		cmocka_unit_test(test_each_row_has_a_sample),
+		cmocka_unit_test(test_each_row_and_column_has_a_sample),
+		cmocka_unit_test(test_who_is_judged),
 		cmocka_unit_test(test_what_no_row_names_is_dropped_by_name),
 		cmocka_unit_test(test_what_asks_for_nothing_binds_nobody),
 		cmocka_unit_test(test_parts_of_messages),
+		cmocka_unit_test(test_prompts_of_completions),
+		cmocka_unit_test(test_what_others_ask_for_nothing),
+		cmocka_unit_test(test_operators_decide_first),
 		cmocka_unit_test(test_long_names_come_back),
 		cmocka_unit_test(test_the_manual_has_each_row),
 		cmocka_unit_test(test_the_length_has_another_name_for_models_that_think),
