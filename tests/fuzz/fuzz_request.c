@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A caller's body, read as a chat completion's and as Messages: whatever it says, what is sent
 // upstream is valid JSON in every protocol, and Messages translate into what we read ourselves.
+// Arguments of a call are the model's own JSON: their numbers may have any size.
 #include <stdlib.h>
 #include <string.h>
 #include "agent/protocol/adapter.h"
@@ -23,8 +24,8 @@ static void build_all(const struct adapter_call *c)
 		struct adapter_ask ask = {0};
 		struct err err = {0};
 		if (adapters[i]->build(c, &feature, &cand, &ask, &err) == ERR_OK &&
-			jscan_check(str_slice(&ask.body), (struct jscan_limits){.depth = 1024},
-				NULL) != ERR_OK)
+			jscan_check(str_slice(&ask.body),
+				(struct jscan_limits){.depth = 1024, .lax = true}, NULL) != ERR_OK)
 			abort();
 		str_release(&ask.path);
 		str_release(&ask.headers);
