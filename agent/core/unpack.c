@@ -105,7 +105,10 @@ static enum err_code step(struct unpack *u, struct slice *in, char *to, size_t n
 	struct err *err)
 {
 	if (u->coding == CODING_ZSTD) {
-		ZSTD_inBuffer from = {in->p, in->n, 0};
+		// Where a head ends within what is given, the library looks for the whole frame from there,
+		// and reads that more strictly than parts, or finds another: a head goes in by bytes.
+		bool in_head = u->in - in->n < HEAD_MAX;
+		ZSTD_inBuffer from = {in->p, in_head ? MIN_OF(in->n, 1) : in->n, 0};
 		ZSTD_outBuffer into = {to, n, 0};
 		size_t left = ZSTD_decompressStream(u->zstd, &into, &from);
 		*in = (struct slice){in->p + from.pos, in->n - from.pos};

@@ -78,6 +78,32 @@ static void every_cut_gives_the_same(void **state)
 	str_release(&s);
 }
 
+// Frames (RFC 8878) that the library reads otherwise when it has the whole at once than in parts: an
+// empty block, which is of no type that may be empty, and a head whose last byte begins another frame.
+static void no_cut_hides_a_frame(void **state)
+{
+	static const char empty[] = "\x28\xb5\x2f\xfd\x20\x00" // of one segment, without content
+				    "\x04\x00\x00" // an empty block, packed
+				    "\x01\x00\x00"; // the last: empty, as it stands
+	static const char hidden[] = "\x28\xb5\x2f\xfd\x20\x28" // of one segment, 40 bytes
+				     "\xb5\x2f\xfd\x20\x28"
+				     "\x41\x01\x00" // the last block: 40 bytes as they stand
+				     "0123456789012345678901234567890123456789";
+	const struct slice frames[] = {{empty, sizeof(empty) - 1}, {hidden, sizeof(hidden) - 1}};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(frames); i++) {
+		struct str whole = STR_INIT;
+		enum err_code code = unpack(CODING_ZSTD, frames[i], frames[i].n, -1, &whole);
+		for (size_t part = 1; part < frames[i].n; part++) {
+			struct str out = STR_INIT;
+			assert_int_equal(unpack(CODING_ZSTD, frames[i], part, -1, &out), code);
+			assert_int_equal(out.n, whole.n);
+			str_release(&out);
+		}
+		str_release(&whole);
+	}
+}
+
 static void every_beginning_is_incomplete(void **state)
 {
 	struct str s = letters(300);
@@ -135,6 +161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_cut_gives_the_same),
+		cmocka_unit_test(no_cut_hides_a_frame),
 		cmocka_unit_test(every_beginning_is_incomplete),
 		cmocka_unit_test(no_more_than_the_limit_is_kept),
 		cmocka_unit_test(codings_are_read_by_name),
