@@ -16,23 +16,6 @@ static void set(struct agent *a, enum metric_id id, double v, const char *label)
 	metric_set(a->metrics, id, v, labels);
 }
 
-static void store_gauges(struct agent *a, const struct snapshot *snap)
-{
-	struct store_stats st;
-	store_stats(a->store, &st);
-	set(a, MET_CONFIG_REVISION, (double)snap->revision, NULL);
-	set(a, MET_FEATURES, (double)snap->features.n, NULL);
-	set(a, MET_STORE_COMMITS, (double)st.commits, NULL);
-	set(a, MET_STORE_COMMIT_SECONDS, st.commit_seconds_sum, NULL);
-	set(a, MET_STORE_WRITES, (double)st.writes, NULL);
-	set(a, MET_STORE_FAILURES, (double)st.failures, NULL);
-	set(a, MET_STORE_UP, st.state == STORE_OK, NULL);
-	set(a, MET_STORE_LOG_BYTES, (double)st.log_bytes, NULL);
-	set(a, MET_STORE_CHECKPOINT_AT, (double)st.checkpoint_wall_ms / 1e3, NULL);
-	set(a, MET_STORE_PURGE_AT, (double)st.purge_wall_ms / 1e3, NULL);
-	set(a, MET_STORE_CHANGES_MISSING, st.changes_missing, NULL);
-}
-
 static size_t left_out(size_t objects)
 {
 	return objects > GAUGES_OBJECTS_MAX ? objects - GAUGES_OBJECTS_MAX : 0;
@@ -130,8 +113,21 @@ void gauges_refresh(struct agent *a, const struct snapshot *snap, enum service_i
 		set(a, MET_BUFFERED, (double)load_held(a->load, HELD_REQUESTS), "requests");
 		set(a, MET_BUFFERED, (double)load_held(a->load, HELD_ANSWERS), "answers");
 	}
-	if (service == SVC_CONFIG_CENTER)
-		store_gauges(a, snap);
+	if (service == SVC_CONFIG_CENTER) {
+		struct store_stats st;
+		store_stats(a->store, &st);
+		set(a, MET_CONFIG_REVISION, (double)snap->revision, NULL);
+		set(a, MET_FEATURES, (double)snap->features.n, NULL);
+		set(a, MET_STORE_COMMITS, (double)st.commits, NULL);
+		set(a, MET_STORE_COMMIT_SECONDS, st.commit_seconds_sum, NULL);
+		set(a, MET_STORE_WRITES, (double)st.writes, NULL);
+		set(a, MET_STORE_FAILURES, (double)st.failures, NULL);
+		set(a, MET_STORE_UP, st.state == STORE_OK, NULL);
+		set(a, MET_STORE_LOG_BYTES, (double)st.log_bytes, NULL);
+		set(a, MET_STORE_CHECKPOINT_AT, (double)st.checkpoint_wall_ms / 1e3, NULL);
+		set(a, MET_STORE_PURGE_AT, (double)st.purge_wall_ms / 1e3, NULL);
+		set(a, MET_STORE_CHANGES_MISSING, st.changes_missing, NULL);
+	}
 	if (service == SVC_KEY_MANAGER)
 		key_gauges(a, snap);
 	if (service == SVC_SERVICE_REGISTRY)

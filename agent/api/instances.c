@@ -77,17 +77,6 @@ static enum err_code not_found(struct err *err)
 	return err_set(err, ERR_NOT_FOUND, _("there is no such instance"));
 }
 
-// A repeated registration, as instances make it when they start, does not undo what an operator
-// wished.
-static void keep_wishes(struct wish *c, const struct instance_obj *old)
-{
-	c->doc.draining = old != NULL && old->doc.draining;
-	if (old != NULL && !c->says_enabled)
-		c->doc.enabled = old->doc.enabled;
-	if (old != NULL && !c->says_auth)
-		c->doc.auth = old->doc.auth;
-}
-
 // --- its credential: whoever registers must not choose where a key is sent ---
 
 static bool same_auth(const struct instance_credential *a, const struct instance_credential *b)
@@ -251,7 +240,13 @@ static enum err_code run_register(struct store_tx *tx, struct change *c, struct 
 		return err->code;
 	if (old == NULL && !has_place(tx, &c->job, err))
 		return err->code;
-	keep_wishes(wish, old);
+	// A repeated registration, as instances make it when they start, does not undo what an
+	// operator wished.
+	wish->doc.draining = old != NULL && old->doc.draining;
+	if (old != NULL && !wish->says_enabled)
+		wish->doc.enabled = old->doc.enabled;
+	if (old != NULL && !wish->says_auth)
+		wish->doc.auth = old->doc.auth;
 	if (check_auth(tx, wish, old, err) != ERR_OK)
 		return err->code;
 	enum err_code code = store_instance_put(tx, &wish->doc, c->if_match, &wish->created, &in,
@@ -275,21 +270,6 @@ static void registered(struct change *c)
 		answer_again(c, snap, in);
 }
 
-// The engine's quirks where the caller said nothing.
-static void fit_quirks(struct quirks *q, const struct quirks *of, const struct jx *said)
-{
-	if (jx_get(said, "embeddings_base64") == NULL)
-		q->embeddings_base64 = of->embeddings_base64;
-	if (jx_get(said, "sends_done") == NULL)
-		q->sends_done = of->sends_done;
-	if (jx_get(said, "stream_options") == NULL)
-		q->stream_options = of->stream_options;
-	if (jx_get(said, "error_shape") == NULL)
-		q->error_shape = of->error_shape;
-	if (jx_get(said, "max_batch") == NULL)
-		q->max_batch = of->max_batch;
-}
-
 static enum err_code fit_engine(struct instance *in, const struct jx *v, struct err *err)
 {
 	if (in->engine == NULL)
@@ -306,7 +286,18 @@ static enum err_code fit_engine(struct instance *in, const struct jx *v, struct 
 		in->capacity.max_concurrency = e->concurrency;
 	if (in->check.path == NULL)
 		in->check.path = e->check_path;
-	fit_quirks(&in->quirks, &e->quirks, jx_get(v, "quirks"));
+	// The engine's quirks where the caller said nothing.
+	const struct jx *said = jx_get(v, "quirks");
+	if (jx_get(said, "embeddings_base64") == NULL)
+		in->quirks.embeddings_base64 = e->quirks.embeddings_base64;
+	if (jx_get(said, "sends_done") == NULL)
+		in->quirks.sends_done = e->quirks.sends_done;
+	if (jx_get(said, "stream_options") == NULL)
+		in->quirks.stream_options = e->quirks.stream_options;
+	if (jx_get(said, "error_shape") == NULL)
+		in->quirks.error_shape = e->quirks.error_shape;
+	if (jx_get(said, "max_batch") == NULL)
+		in->quirks.max_batch = e->quirks.max_batch;
 	return ERR_OK;
 }
 

@@ -22,18 +22,33 @@
 
 // ---- what a key looks like ----
 
-static void write_probes(struct jw *w, const struct live *l, int64_t wall)
+static bool has_use(const struct feature *f, const struct vendor_key *k)
 {
-	struct probe_spent s = probe_purse_spent(l, wall / PROBE_DAY_MS);
-	jw_money(w, "probes_cost", s.pico, s.currency[0] ? s.currency : "USD",
-		cost_source_name(s.unpriced ? COST_UNKNOWN
-				: s.priced  ? COST_ESTIMATED
-					    : COST_COUNTED));
-	jw_int(w, "probes_paid", s.priced + s.unpriced);
+	for (size_t i = 0; i < f->targets.n; i++) {
+		const struct target *t = &((const struct target *)f->targets.v)[i];
+		if (t->kind == TARGET_VENDOR && t->enabled && text_same(t->vendor, k->vendor) &&
+			key_serves(k, t->service))
+			return true;
+	}
+	return false;
 }
 
-static void write_live(struct jw *w, const struct key_obj *k, bool sealed)
+// The key with its live members, as an item or a whole answer.
+static void key_write(struct jw *w, const struct snapshot *snap, const struct key_obj *k,
+	bool sealed)
 {
+	jw_obj(w, NULL);
+	// The stored members were rendered when the key was: everything between its braces.
+	str_add_n(w->out, k->o.json.p + 1, k->o.json.n - 2);
+	w->comma = true;
+	struct pmap_it it = {0};
+	jw_arr(w, "joins");
+	void *obj;
+	struct slice name;
+	while (pmap_next(snap->features, &it, &name, &obj))
+		if (has_use(&((const struct feature_obj *)obj)->doc, &k->doc))
+			jw_slice(w, NULL, name);
+	jw_arr_end(w);
 	const struct live *l = k->live;
 	int64_t now = clock_mono_us(), wall = clock_wall_ms();
 	enum key_standing standing = key_standing(k, sealed, now, wall);
@@ -51,42 +66,12 @@ static void write_live(struct jw *w, const struct key_obj *k, bool sealed)
 	jw_int(w, "requests", (int64_t)atomic_load(&l->requests));
 	jw_int(w, "failures", (int64_t)atomic_load(&l->failures));
 	jw_time_or_null(w, "last_used_at", atomic_load(&l->last_used_wall_ms));
-	write_probes(w, l, wall);
-}
-
-static bool has_use(const struct feature *f, const struct vendor_key *k)
-{
-	for (size_t i = 0; i < f->targets.n; i++) {
-		const struct target *t = &((const struct target *)f->targets.v)[i];
-		if (t->kind == TARGET_VENDOR && t->enabled && text_same(t->vendor, k->vendor) &&
-			key_serves(k, t->service))
-			return true;
-	}
-	return false;
-}
-
-static void write_joins(struct jw *w, const struct snapshot *snap, const struct vendor_key *k)
-{
-	struct pmap_it it = {0};
-	jw_arr(w, "joins");
-	void *obj;
-	struct slice name;
-	while (pmap_next(snap->features, &it, &name, &obj))
-		if (has_use(&((const struct feature_obj *)obj)->doc, k))
-			jw_slice(w, NULL, name);
-	jw_arr_end(w);
-}
-
-// The key with its live members, as an item or a whole answer.
-static void key_write(struct jw *w, const struct snapshot *snap, const struct key_obj *k,
-	bool sealed)
-{
-	jw_obj(w, NULL);
-	// The stored members were rendered when the key was: everything between its braces.
-	str_add_n(w->out, k->o.json.p + 1, k->o.json.n - 2);
-	w->comma = true;
-	write_joins(w, snap, &k->doc);
-	write_live(w, k, sealed);
+	struct probe_spent s = probe_purse_spent(l, wall / PROBE_DAY_MS);
+	jw_money(w, "probes_cost", s.pico, s.currency[0] ? s.currency : "USD",
+		cost_source_name(s.unpriced ? COST_UNKNOWN
+				: s.priced  ? COST_ESTIMATED
+					    : COST_COUNTED));
+	jw_int(w, "probes_paid", s.priced + s.unpriced);
 	jw_obj_end(w);
 }
 
@@ -102,19 +87,15 @@ static void reply_key(struct req *r, const struct key_obj *k)
 
 // ---- reading ----
 
-static void no_key(struct req *r)
-{
-	struct err err = {0};
-	err_set(&err, ERR_NOT_FOUND, _("no key of this id"));
-	err_hint(&err, "%s", _("list them: GET /api/v1/keys"));
-	req_fail(r, &err);
-}
-
 static const struct key_obj *named_key(struct req *r)
 {
 	const struct key_obj *k = snapshot_key(r->snap, r->param[0]);
-	if (k == NULL)
-		no_key(r);
+	if (k == NULL) {
+		struct err err = {0};
+		err_set(&err, ERR_NOT_FOUND, _("no key of this id"));
+		err_hint(&err, "%s", _("list them: GET /api/v1/keys"));
+		req_fail(r, &err);
+	}
 	return k;
 }
 

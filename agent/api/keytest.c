@@ -229,24 +229,6 @@ static void missing(struct keytest *t, const struct strv *m, const char *feature
 					whats_there(t, m)));
 }
 
-// The models of the targets it joins. Lists of some vendors leave models out, so it only warns.
-static void look_features(struct keytest *t, const struct strv *m)
-{
-	struct pmap_it it = {0};
-	void *value;
-	while (pmap_next(t->r->snap->features, &it, NULL, &value)) {
-		const struct feature *f = &((const struct feature_obj *)value)->doc;
-		for (size_t i = 0; i < f->targets.n; i++) {
-			const struct target *g = &((const struct target *)f->targets.v)[i];
-			if (f->enabled && g->enabled && g->vendor != NULL &&
-				g->upstream_model != NULL &&
-				strcmp(g->vendor, t->doc->vendor) == 0 &&
-				key_serves(t->doc, g->service) && !strv_has(m, g->upstream_model))
-				missing(t, m, f->name, g->upstream_model);
-		}
-	}
-}
-
 static void look_models(struct keytest *t, const struct upstream_response *res, struct slice body)
 {
 	struct err err = {0};
@@ -268,7 +250,21 @@ static void look_models(struct keytest *t, const struct upstream_response *res, 
 	char text[64];
 	snprintf(text, sizeof(text), _("%zu models visible to this key"), m.n);
 	check(t, "models", "ok", res->ttfb_us, text, NULL);
-	look_features(t, &m);
+	// The models of the targets it joins. Lists of some vendors leave models out, so it only
+	// warns.
+	struct pmap_it it = {0};
+	void *value;
+	while (pmap_next(t->r->snap->features, &it, NULL, &value)) {
+		const struct feature *f = &((const struct feature_obj *)value)->doc;
+		for (size_t i = 0; i < f->targets.n; i++) {
+			const struct target *g = &((const struct target *)f->targets.v)[i];
+			if (f->enabled && g->enabled && g->vendor != NULL &&
+				g->upstream_model != NULL &&
+				strcmp(g->vendor, t->doc->vendor) == 0 &&
+				key_serves(t->doc, g->service) && !strv_has(&m, g->upstream_model))
+				missing(t, &m, f->name, g->upstream_model);
+		}
+	}
 }
 
 // ---- another region ----
@@ -385,18 +381,6 @@ static void tell_live(struct keytest *t, enum outcome out, int64_t cooldown_us, 
 			status);
 }
 
-static void rate_limited(struct keytest *t, const struct upstream_response *res)
-{
-	int64_t now = clock_wall_ms();
-	int64_t s = adapter_retry_after_s(res->retry_after, now, RETRY_MAX_S);
-	char when[CLOCK_TEXT_MAX];
-	check(t, "rate", "warn", 0,
-		arena_printf(&t->r->arena, _("HTTP %d: rate limited until %s"), res->status,
-			clock_rfc3339(now + s * 1000, when)),
-		_("the key itself is known; try again then, or lower its limits"));
-	tell_live(t, OUT_RATE_LIMITED, s * 1000000, res->status);
-}
-
 // False when the end comes later.
 static bool refused(struct keytest *t, const struct upstream_response *res, struct slice body)
 {
@@ -412,7 +396,14 @@ static bool refused(struct keytest *t, const struct upstream_response *res, stru
 		return true;
 	}
 	if (e.outcome == OUT_RATE_LIMITED) {
-		rate_limited(t, res);
+		int64_t now = clock_wall_ms();
+		int64_t s = adapter_retry_after_s(res->retry_after, now, RETRY_MAX_S);
+		char when[CLOCK_TEXT_MAX];
+		check(t, "rate", "warn", 0,
+			arena_printf(&t->r->arena, _("HTTP %d: rate limited until %s"), res->status,
+				clock_rfc3339(now + s * 1000, when)),
+			_("the key itself is known; try again then, or lower its limits"));
+		tell_live(t, OUT_RATE_LIMITED, s * 1000000, res->status);
 		return true;
 	}
 	if (res->status != 401 && res->status != 403) {

@@ -39,23 +39,6 @@ static void health_of(const struct req *r, struct condition *ret)
 	}
 }
 
-// Upkeep of the database's files, for people who look after the host.
-static void write_store(struct jw *w, struct req *r)
-{
-	struct store_stats st;
-	store_stats(r->agent->store, &st);
-	jw_obj(w, "store");
-	jw_int(w, "log_bytes", st.log_bytes);
-	jw_int(w, "log_max_bytes", STORE_LOG_MAX);
-	if (st.checkpoint_wall_ms)
-		jw_time(w, "checkpoint_at", st.checkpoint_wall_ms);
-	if (st.purge_wall_ms)
-		jw_time(w, "purge_at", st.purge_wall_ms);
-	jw_bool(w, "checkpoint_overdue", st.checkpoint_overdue);
-	jw_bool(w, "purge_overdue", st.purge_overdue);
-	jw_obj_end(w);
-}
-
 static const char *health_word(const struct condition *h)
 {
 	return h->n ? "degraded" : "ok";
@@ -76,7 +59,19 @@ void h_healthz(struct req *r)
 	for (size_t i = 0; i < h.n; i++)
 		jw_str(&w, NULL, h.reasons[i]);
 	jw_arr_end(&w);
-	write_store(&w, r);
+	// Upkeep of the database's files, for people who look after the host.
+	struct store_stats st;
+	store_stats(r->agent->store, &st);
+	jw_obj(&w, "store");
+	jw_int(&w, "log_bytes", st.log_bytes);
+	jw_int(&w, "log_max_bytes", STORE_LOG_MAX);
+	if (st.checkpoint_wall_ms)
+		jw_time(&w, "checkpoint_at", st.checkpoint_wall_ms);
+	if (st.purge_wall_ms)
+		jw_time(&w, "purge_at", st.purge_wall_ms);
+	jw_bool(&w, "checkpoint_overdue", st.checkpoint_overdue);
+	jw_bool(&w, "purge_overdue", st.purge_overdue);
+	jw_obj_end(&w);
 	if (r->agent->settings->simulated)
 		jw_bool(&w, "simulated", true);
 	jw_obj_end(&w);

@@ -101,11 +101,6 @@ static struct price_item *item_of(struct reader *rd, const char *vendor, const c
 	return it;
 }
 
-static void ignore(struct reader *rd, const char *name, const char *why)
-{
-	add_item(rd, name)->ignored = why;
-}
-
 // A model that cannot be one of ours: too long, or with characters ids do not have.
 static bool good_model(const char *model)
 {
@@ -213,21 +208,6 @@ static void fill_tier(const struct members *o, const char *suffix, struct arena 
 		pico(member(o, arena_printf(a, "%s%s", each[i].key, suffix)), USD, each[i].at);
 }
 
-// input_cost_per_token_above_272k_tokens and its like.
-static void read_above(struct reader *rd, const struct members *o, struct price *p)
-{
-	static const int64_t thousands[] = {128, 200, 256, 272};
-	for (size_t i = 0; i < ARRAY_LEN(thousands); i++) {
-		const char *suffix = arena_printf(rd->a, "_above_%lldk_tokens",
-			(long long)thousands[i]);
-		const char *key = arena_printf(rd->a, "input_cost_per_token%s", suffix);
-		struct price_tier *t = member(o, key).n > 0 ? add_tier(rd, p, thousands[i] * 1000)
-							    : NULL;
-		if (t != NULL)
-			fill_tier(o, suffix, rd->a, t);
-	}
-}
-
 static int64_t first_number(struct slice array)
 {
 	struct slice item;
@@ -284,15 +264,6 @@ static bool split_picture(struct arena *a, const char *id, const char **ret_qual
 	return true;
 }
 
-static void read_date(struct slice value, struct arena *a, int64_t *ret)
-{
-	const char *day = text_of(a, value);
-	int64_t ms;
-	if (day != NULL && strlen(day) == 10 &&
-		clock_parse_rfc3339(slice_of(arena_printf(a, "%sT00:00:00Z", day)), &ms))
-		*ret = ms;
-}
-
 // A picture by its pixels is told to a hundredth of a cent; the list's own figures are rounded.
 static bool by_pixel(struct slice value, int64_t pixels, int64_t *ret)
 {
@@ -342,7 +313,17 @@ static const char *litellm_model(struct reader *rd, const struct members *o,
 	if (!pico(member(o, "output_cost_per_image"), USD, &p.image_pico))
 		pico(member(o, "input_cost_per_image"), USD, &p.image_pico);
 	read_tiers(rd, member(o, "tiered_pricing"), &p);
-	read_above(rd, o, &p);
+	// input_cost_per_token_above_272k_tokens and its like.
+	static const int64_t thousands[] = {128, 200, 256, 272};
+	for (size_t i = 0; i < ARRAY_LEN(thousands); i++) {
+		const char *suffix = arena_printf(rd->a, "_above_%lldk_tokens",
+			(long long)thousands[i]);
+		const char *key = arena_printf(rd->a, "input_cost_per_token%s", suffix);
+		struct price_tier *t = member(o, key).n > 0 ? add_tier(rd, &p, thousands[i] * 1000)
+							    : NULL;
+		if (t != NULL)
+			fill_tier(o, suffix, rd->a, t);
+	}
 	if (!says_something(&p))
 		return _("no price in units we know");
 	struct price_item *it = item_of(rd, pr->vendor, model);
@@ -351,7 +332,12 @@ static const char *litellm_model(struct reader *rd, const struct members *o,
 	p.model = it->price.model;
 	p.currency = "USD";
 	p.source = "litellm";
-	read_date(member(o, "deprecation_date"), rd->a, &p.shutdown_at);
+	struct slice value = member(o, "deprecation_date");
+	const char *day = text_of(rd->a, value);
+	int64_t ms;
+	if (day != NULL && strlen(day) == 10 &&
+		clock_parse_rfc3339(slice_of(arena_printf(rd->a, "%sT00:00:00Z", day)), &ms))
+		p.shutdown_at = ms;
 	it->price = p;
 	return NULL;
 }
@@ -496,7 +482,7 @@ static enum err_code read_entries(struct reader *rd, struct slice text, entry_fn
 		const char *name = arena_slice(rd->a, m[i].key);
 		const char *why = fn(rd, name, m[i].value, o);
 		if (why != NULL)
-			ignore(rd, name, why);
+			add_item(rd, name)->ignored = why;
 	}
 	free(o);
 	free(m);

@@ -234,32 +234,6 @@ static void write_last_error(struct jw *w, const struct live *l)
 	jw_time(w, "last_error_at", at);
 }
 
-// What this feature sent there; what others did is not its figure.
-static void write_live(struct jw *w, const struct agent *a, const struct live *l, int64_t now_us)
-{
-	if (l == NULL) { // a vendor without a key has done nothing
-		static const struct live nobody;
-		l = &nobody;
-	}
-	struct live_window five = live_window(l, now_us, 300);
-	int64_t p95 = atomic_load(&l->p95_us);
-	jw_num(w, "rate", services_rate(a, l, now_us));
-	jw_num(w, "error_pct", (1 - five.ok_rate) * 100);
-	jw_num(w, "mean_ms", five.mean_ms);
-	jw_num(w, "p95_ms", p95 > 0 ? (double)p95 / 1000 : NAN);
-	write_last_error(w, l);
-}
-
-static void write_times(struct jw *w, const struct verdict *v, const struct decision *d,
-	int64_t wall_ms)
-{
-	jw_time_or_null(w, "since", v->view.since_wall_ms);
-	if (v->view.until_us > d->at_us)
-		jw_time(w, "until", wall_ms + (v->view.until_us - d->at_us) / 1000);
-	else
-		jw_null(w, "until");
-}
-
 // The share a candidate takes of new requests: none while those before it in order are there.
 static double share_now(const struct route *route, size_t i, const struct decision *d)
 {
@@ -295,8 +269,24 @@ static void write_row(struct jw *w, const struct agent *a, const struct route *r
 		jw_int(w, "limit", v->view.limit);
 	else
 		jw_null(w, "limit");
-	write_live(w, a, c->pair, d->at_us);
-	write_times(w, v, d, wall_ms);
+	// What this feature sent there; what others did is not its figure.
+	const struct live *l = c->pair;
+	if (l == NULL) { // a vendor without a key has done nothing
+		static const struct live nobody;
+		l = &nobody;
+	}
+	struct live_window five = live_window(l, d->at_us, 300);
+	int64_t p95 = atomic_load(&l->p95_us);
+	jw_num(w, "rate", services_rate(a, l, d->at_us));
+	jw_num(w, "error_pct", (1 - five.ok_rate) * 100);
+	jw_num(w, "mean_ms", five.mean_ms);
+	jw_num(w, "p95_ms", p95 > 0 ? (double)p95 / 1000 : NAN);
+	write_last_error(w, l);
+	jw_time_or_null(w, "since", v->view.since_wall_ms);
+	if (v->view.until_us > d->at_us)
+		jw_time(w, "until", wall_ms + (v->view.until_us - d->at_us) / 1000);
+	else
+		jw_null(w, "until");
 	jw_obj_end(w);
 }
 
@@ -465,13 +455,6 @@ static void patch_done(struct store_job *job, enum err_code code)
 	patch_reply(CONTAINER_OF(job, struct patch, job), code == ERR_OK);
 }
 
-static void patch_name(struct patch *p)
-{
-	const char *verb = !p->says_drain ? "weight" : p->body.drain ? "drain" : "undrain";
-	snprintf(p->action, sizeof(p->action), "route.%s", verb);
-	snprintf(p->object, sizeof(p->object), "%s/%.*s", p->f->doc.name, SLICE_FMT(p->target));
-}
-
 void h_route_patch(struct req *r)
 {
 	struct err err = {0};
@@ -495,7 +478,9 @@ void h_route_patch(struct req *r)
 		return;
 	}
 	patch_apply(p, l);
-	patch_name(p);
+	const char *verb = !p->says_drain ? "weight" : p->body.drain ? "drain" : "undrain";
+	snprintf(p->action, sizeof(p->action), "route.%s", verb);
+	snprintf(p->object, sizeof(p->object), "%s/%.*s", p->f->doc.name, SLICE_FMT(p->target));
 	change_tell(r, p->action, p->object);
 	p->job = (struct store_job){
 		.run = patch_keep, .done = patch_done, .loop = r->loop, .actor = req_actor(r)};

@@ -34,24 +34,6 @@ static bool joins(const struct feature_obj *f, const struct instance *in)
 	return false;
 }
 
-static void write_joins(struct jw *w, const struct snapshot *snap, const struct instance *in)
-{
-	struct pmap_it it = {0};
-	jw_arr(w, "joins");
-	void *value;
-	struct slice name;
-	while (pmap_next(snap->features, &it, &name, &value)) {
-		if (joins(value, in))
-			jw_slice(w, NULL, name);
-	}
-	jw_arr_end(w);
-	jw_arr(w, "missing");
-	for (size_t i = 0; i < in->features.n; i++)
-		if (snapshot_feature(snap, slice_of(in->features.v[i])) == NULL)
-			jw_str(w, NULL, in->features.v[i]);
-	jw_arr_end(w);
-}
-
 double services_rate(const struct agent *a, const struct live *l, int64_t now_us)
 {
 	struct live_window minute = live_window(l, now_us, 60);
@@ -108,7 +90,20 @@ static void write_members(struct jw *w, const struct agent *a, const struct snap
 		doc.auth.key = key->ref;
 	jw_doc_members(w, &instance_fields, &doc);
 	write_seen(w, a, in);
-	write_joins(w, snap, &in->doc);
+	struct pmap_it it = {0};
+	jw_arr(w, "joins");
+	void *value;
+	struct slice name;
+	while (pmap_next(snap->features, &it, &name, &value)) {
+		if (joins(value, &in->doc))
+			jw_slice(w, NULL, name);
+	}
+	jw_arr_end(w);
+	jw_arr(w, "missing");
+	for (size_t i = 0; i < in->doc.features.n; i++)
+		if (snapshot_feature(snap, slice_of(in->doc.features.v[i])) == NULL)
+			jw_str(w, NULL, in->doc.features.v[i]);
+	jw_arr_end(w);
 }
 
 void services_write_instance(struct jw *w, const struct agent *a, const struct snapshot *snap,

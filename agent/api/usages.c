@@ -30,18 +30,6 @@ struct ask {
 	int64_t limit, offset;
 };
 
-// The coarsest sums that answer the question; a step needs sums of its own fineness.
-static int64_t resolution(int64_t window_s, int64_t step_s)
-{
-	int64_t by_window = window_s <= MINUTES_WINDOW_S ? MINUTE_S
-		: window_s <= HOURS_WINDOW_S		 ? HOUR_S
-							 : DAY_S;
-	int64_t by_step = step_s == 0 || step_s % DAY_S == 0 ? DAY_S
-		: step_s % HOUR_S == 0			     ? HOUR_S
-							     : MINUTE_S;
-	return MIN_OF(by_window, by_step);
-}
-
 static enum err_code read_span(struct req *r, struct usage_query *q, struct err *err)
 {
 	static const int64_t kept[][2] = {
@@ -53,7 +41,14 @@ static enum err_code read_span(struct req *r, struct usage_query *q, struct err 
 		return err_field(err, ERR_FIELD_RANGE, "step",
 			_("must be whole minutes, and at most %d of them in the window"),
 			BUCKETS_MAX);
-	q->step_s = resolution(window_s, q->bucket_s);
+	// The coarsest sums that answer the question; a step needs sums of its own fineness.
+	int64_t by_window = window_s <= MINUTES_WINDOW_S ? MINUTE_S
+		: window_s <= HOURS_WINDOW_S		 ? HOUR_S
+							 : DAY_S;
+	int64_t by_step = q->bucket_s == 0 || q->bucket_s % DAY_S == 0 ? DAY_S
+		: q->bucket_s % HOUR_S == 0			       ? HOUR_S
+								       : MINUTE_S;
+	q->step_s = MIN_OF(by_window, by_step);
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
 		if (q->step_s == kept[i][0] && window_s > kept[i][1])
 			return err_field(err, ERR_FIELD_RANGE, "step",
@@ -231,37 +226,6 @@ static void write_group(struct jw *w, const struct group *g, const struct usage_
 	jw_arr_end(w);
 }
 
-static void write_answer(struct change *c, struct groups *gs, const struct ask *a,
-	const struct snapshot *snap)
-{
-	struct jw w = jw_to(&c->body);
-	size_t i = (size_t)a->offset, end = MIN_OF(i + (size_t)a->limit, gs->n);
-	qsort(gs->v, gs->n, sizeof(gs->v[0]), by_weight);
-	jw_obj(&w, NULL);
-	jw_arr(&w, "items");
-	for (; i < end; i++) {
-		jw_obj(&w, NULL);
-		write_group(&w, gs->v[i], &a->q, snap);
-		jw_obj_end(&w);
-	}
-	jw_arr_end(&w);
-	jw_obj(&w, "totals");
-	write_group(&w, &gs->all, NULL, snap);
-	jw_obj_end(&w);
-	jw_time(&w, "from", a->q.from_s * 1000);
-	jw_time(&w, "to", clock_wall_ms());
-	jw_int(&w, "resolution_s", a->q.step_s);
-	jw_bool(&w, "truncated", gs->truncated);
-	jw_int(&w, "total", (int64_t)gs->n);
-	jw_int(&w, "revision", (int64_t)snap->revision);
-	char next[24];
-	if (end < gs->n) {
-		snprintf(next, sizeof(next), "%zu", end);
-		jw_str(&w, "next", next);
-	}
-	jw_obj_end(&w);
-}
-
 static enum err_code run_usage(struct store_tx *tx, struct change *c, struct err *err)
 {
 	const struct ask *a = c->arg;
@@ -274,8 +238,35 @@ static enum err_code run_usage(struct store_tx *tx, struct change *c, struct err
 	if (code == ERR_OK && a->offset > (int64_t)gs->n)
 		code = err_set(err, ERR_CURSOR_INVALID,
 			_("the cursor stands behind the end of this list: it is of another one"));
-	if (code == ERR_OK)
-		write_answer(c, gs, a, store_tx_snapshot(tx));
+	if (code == ERR_OK) {
+		const struct snapshot *snap = store_tx_snapshot(tx);
+		struct jw w = jw_to(&c->body);
+		size_t i = (size_t)a->offset, end = MIN_OF(i + (size_t)a->limit, gs->n);
+		qsort(gs->v, gs->n, sizeof(gs->v[0]), by_weight);
+		jw_obj(&w, NULL);
+		jw_arr(&w, "items");
+		for (; i < end; i++) {
+			jw_obj(&w, NULL);
+			write_group(&w, gs->v[i], &a->q, snap);
+			jw_obj_end(&w);
+		}
+		jw_arr_end(&w);
+		jw_obj(&w, "totals");
+		write_group(&w, &gs->all, NULL, snap);
+		jw_obj_end(&w);
+		jw_time(&w, "from", a->q.from_s * 1000);
+		jw_time(&w, "to", clock_wall_ms());
+		jw_int(&w, "resolution_s", a->q.step_s);
+		jw_bool(&w, "truncated", gs->truncated);
+		jw_int(&w, "total", (int64_t)gs->n);
+		jw_int(&w, "revision", (int64_t)snap->revision);
+		char next[24];
+		if (end < gs->n) {
+			snprintf(next, sizeof(next), "%zu", end);
+			jw_str(&w, "next", next);
+		}
+		jw_obj_end(&w);
+	}
 	map_release(&gs->found);
 	arena_release(&gs->a);
 	return code;

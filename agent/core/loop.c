@@ -227,15 +227,6 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t delay_us, void
 	heap_up(l, l->timers.n - 1);
 }
 
-static void timers_run(struct loop *l)
-{
-	while (l->timers.n && l->timers.v[0]->due_us <= l->now_us) {
-		struct loop_timer *t = l->timers.v[0];
-		loop_timer_clear(l, t);
-		t->fn(t->arg);
-	}
-}
-
 static int wait_ms(const struct loop *l)
 {
 	if (l->later.n)
@@ -250,14 +241,6 @@ static int wait_ms(const struct loop *l)
 
 // ---- watches ----
 
-// Events of this batch for a watch that is gone must not reach it.
-static void batch_forget(struct loop *l, const struct loop_watch *w)
-{
-	for (int i = l->batch_at; i < l->batch_n; i++)
-		if (l->batch[i].data.ptr == w)
-			l->batch[i].data.ptr = NULL;
-}
-
 enum err_code loop_watch_set(struct loop *l, struct loop_watch *w, int fd, uint32_t events,
 	void (*fn)(void *arg, uint32_t events), void *arg)
 {
@@ -265,7 +248,10 @@ enum err_code loop_watch_set(struct loop *l, struct loop_watch *w, int fd, uint3
 	int op = w->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 	if (w->events && (!events || w->fd != fd)) {
 		epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
-		batch_forget(l, w);
+		// Events of this batch for a watch that is gone must not reach it.
+		for (int i = l->batch_at; i < l->batch_n; i++)
+			if (l->batch[i].data.ptr == w)
+				l->batch[i].data.ptr = NULL;
 		w->events = 0;
 		op = EPOLL_CTL_ADD;
 	}
@@ -280,16 +266,6 @@ enum err_code loop_watch_set(struct loop *l, struct loop_watch *w, int fd, uint3
 		return ERR_INTERNAL;
 	w->events = events;
 	return ERR_OK;
-}
-
-static void calls_run(struct loop *l)
-{
-	struct calls now = l->later;
-	l->later = l->running;
-	l->later.n = 0;
-	l->running = now;
-	for (size_t i = 0; i < l->running.n; i++)
-		l->running.v[i].fn(l->running.v[i].arg);
 }
 
 static void turn(struct loop *l)
@@ -312,8 +288,17 @@ static void turn(struct loop *l)
 			w->fn(w->arg, ev->events);
 	}
 	l->batch_at = l->batch_n = 0;
-	timers_run(l);
-	calls_run(l);
+	while (l->timers.n && l->timers.v[0]->due_us <= l->now_us) {
+		struct loop_timer *t = l->timers.v[0];
+		loop_timer_clear(l, t);
+		t->fn(t->arg);
+	}
+	struct calls now = l->later;
+	l->later = l->running;
+	l->later.n = 0;
+	l->running = now;
+	for (size_t i = 0; i < l->running.n; i++)
+		l->running.v[i].fn(l->running.v[i].arg);
 	for (size_t i = 0; i < l->hooks_n; i++)
 		l->hooks[i].fn(l->hooks[i].arg);
 }

@@ -200,19 +200,6 @@ static bool is_ending(const struct metric_cell *c, void *arg)
 	return c->ends_us != 0 && c->ends_us <= *now_us;
 }
 
-static void refuse(struct metrics *m, enum metric_id id, uint32_t hash)
-{
-	size_t i = 0;
-	while (i < m->refused_n && (m->refused[i].id != id || m->refused[i].hash != hash))
-		i++;
-	if (i == m->refused_n && i < REFUSED_MAX) {
-		m->refused[i].id = id;
-		m->refused[i].hash = hash;
-		m->refused_n++;
-	}
-	m->dropped++;
-}
-
 static void say_once(struct metrics *m, enum metric_id id)
 {
 	if (m->said)
@@ -233,7 +220,15 @@ static struct metric_cell *cell_of(struct metrics *m, enum metric_id id, const c
 	if (UNLIKELY(m->series >= METRIC_SERIES_MAX && m->ending > 0))
 		remove_where(m, is_ending, &ever);
 	if (UNLIKELY(m->series >= METRIC_SERIES_MAX)) {
-		refuse(m, id, hash);
+		size_t i = 0;
+		while (i < m->refused_n && (m->refused[i].id != id || m->refused[i].hash != hash))
+			i++;
+		if (i == m->refused_n && i < REFUSED_MAX) {
+			m->refused[i].id = id;
+			m->refused[i].hash = hash;
+			m->refused_n++;
+		}
+		m->dropped++;
 		say_once(m, id);
 		return NULL;
 	}
@@ -480,24 +475,6 @@ static void add_line(struct str *out, const struct metric_cell *c, const char *s
 	str_add_c(out, '\n');
 }
 
-static void add_histogram(struct str *out, const struct metric_cell *c)
-{
-	uint64_t count = 0;
-	char le[32];
-	for (size_t i = 0; i < c->buckets_n; i++) {
-		struct str text = STR_INIT;
-		count += c->buckets[i];
-		add_number(&text, c->row->buckets[i]);
-		size_t n = MIN_OF(text.n, sizeof(le) - 1);
-		memcpy(le, str_text(&text), n);
-		le[n] = '\0';
-		add_line(out, c, "_bucket", i + 1 < c->buckets_n ? le : "+Inf", (double)count);
-		str_release(&text);
-	}
-	add_line(out, c, "_sum", NULL, c->value);
-	add_line(out, c, "_count", NULL, (double)count);
-}
-
 static void add_metric(struct metrics *m, enum metric_id id, const char *service, struct str *out)
 {
 	static const char *const types[] = {"counter", "gauge", "histogram"};
@@ -510,28 +487,25 @@ static void add_metric(struct metrics *m, enum metric_id id, const char *service
 			str_addf(out, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help,
 				row->name, types[row->type]);
 		headed = true;
-		if (row->type == METRIC_HISTOGRAM)
-			add_histogram(out, c);
-		else
+		if (row->type == METRIC_HISTOGRAM) {
+			uint64_t count = 0;
+			char le[32];
+			for (size_t i = 0; i < c->buckets_n; i++) {
+				struct str text = STR_INIT;
+				count += c->buckets[i];
+				add_number(&text, c->row->buckets[i]);
+				size_t n = MIN_OF(text.n, sizeof(le) - 1);
+				memcpy(le, str_text(&text), n);
+				le[n] = '\0';
+				add_line(out, c, "_bucket", i + 1 < c->buckets_n ? le : "+Inf",
+					(double)count);
+				str_release(&text);
+			}
+			add_line(out, c, "_sum", NULL, c->value);
+			add_line(out, c, "_count", NULL, (double)count);
+		} else {
 			add_line(out, c, "", NULL, c->value);
-	}
-}
-
-// What has no series, a series for each metric concerned. Under the lock.
-static void add_missing(struct metrics *m, struct str *out)
-{
-	const struct metric_row *row = metric_row(MET_SERIES_MISSING);
-	bool headed = false;
-	for (int i = 0; i < MET_COUNT; i++) {
-		uint64_t n = missing_of(m, (enum metric_id)i);
-		if (n == 0)
-			continue;
-		if (!headed)
-			str_addf(out, "# HELP %s %s\n# TYPE %s gauge\n", row->name, row->help,
-				row->name);
-		headed = true;
-		str_addf(out, "%s{metric=\"%s\"} %llu\n", row->name,
-			metric_row((enum metric_id)i)->name, (unsigned long long)n);
+		}
 	}
 }
 
@@ -544,7 +518,21 @@ void metrics_write(struct metrics *m, enum service_id service, struct str *out)
 		if (owner == SVC_ALL || owner == service)
 			add_metric(m, (enum metric_id)i, service_row(service)->name, out);
 	}
-	if (metric_row(MET_SERIES_MISSING)->service == service)
-		add_missing(m, out);
+	if (metric_row(MET_SERIES_MISSING)->service == service) {
+		// What has no series, a series for each metric concerned. Under the lock.
+		const struct metric_row *row = metric_row(MET_SERIES_MISSING);
+		bool headed = false;
+		for (int i = 0; i < MET_COUNT; i++) {
+			uint64_t n = missing_of(m, (enum metric_id)i);
+			if (n == 0)
+				continue;
+			if (!headed)
+				str_addf(out, "# HELP %s %s\n# TYPE %s gauge\n", row->name,
+					row->help, row->name);
+			headed = true;
+			str_addf(out, "%s{metric=\"%s\"} %llu\n", row->name,
+				metric_row((enum metric_id)i)->name, (unsigned long long)n);
+		}
+	}
 	pthread_mutex_unlock(&m->lock);
 }

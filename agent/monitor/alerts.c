@@ -176,8 +176,9 @@ static void text_member(struct jw *w, const char *key, const char *text, const s
 	str_release(&s);
 }
 
-static void write_members(struct jw *w, const struct alert *al)
+static void write_alert(struct jw *w, const struct alert *al)
 {
+	jw_obj(w, NULL);
 	const struct alert_metric_row *m = alert_metric_row(al->metric);
 	jw_str(w, "id", al->id);
 	jw_str(w, "rule", al->rule);
@@ -202,12 +203,6 @@ static void write_members(struct jw *w, const struct alert *al)
 	if (al->labels != NULL)
 		jw_raw(w, "labels", slice_of(al->labels));
 	jw_bool(w, "stored", !al->dirty);
-}
-
-static void write_alert(struct jw *w, const struct alert *al)
-{
-	jw_obj(w, NULL);
-	write_members(w, al);
 	jw_obj_end(w);
 }
 
@@ -497,44 +492,41 @@ static void flush(struct alerts *as)
 
 // ---- the turn ----
 
-static void evaluate(struct alerts *as)
-{
-	const struct snapshot *snap = snapshots_now(as->agent->snaps);
-	struct look look = {
-		.as = as, .now_us = loop_now_us(as->control), .wall_ms = clock_wall_ms()};
-	struct alert_scan scan = {.agent = as->agent,
-		.snap = snap,
-		.now_us = look.now_us,
-		.wall_ms = look.wall_ms,
-		.decision = &as->decision,
-		.zero_cost = &as->zero_cost,
-		.unpriced = &as->unpriced,
-		.outcome_unknown = &as->outcome_unknown,
-		.found = found,
-		.arg = &look};
-	struct pmap_it it = {0};
-	as->round++;
-	ledger_collect(as->agent->ledger);
-	struct ledger_signal money = ledger_signal(as->agent->ledger);
-	alert_meter_note(&as->zero_cost, money.cost_zero, look.now_us);
-	alert_meter_note(&as->unpriced, money.unpriced, look.now_us);
-	alert_meter_note(&as->outcome_unknown, atomic_load(&as->agent->tasks_unknown), look.now_us);
-	void *value;
-	while (pmap_next(snap->alert_rules, &it, NULL, &value)) {
-		look.rule = &((const struct rule_obj *)value)->doc;
-		if (look.rule->enabled)
-			alert_scan(&scan, look.rule);
-	}
-	sweep(as, look.now_us, look.wall_ms);
-	tell_metric(as, snap);
-	flush(as);
-}
-
 static void due(void *arg)
 {
 	struct alerts *as = arg;
-	if (as->loaded)
-		evaluate(as);
+	if (as->loaded) {
+		const struct snapshot *snap = snapshots_now(as->agent->snaps);
+		struct look look = {
+			.as = as, .now_us = loop_now_us(as->control), .wall_ms = clock_wall_ms()};
+		struct alert_scan scan = {.agent = as->agent,
+			.snap = snap,
+			.now_us = look.now_us,
+			.wall_ms = look.wall_ms,
+			.decision = &as->decision,
+			.zero_cost = &as->zero_cost,
+			.unpriced = &as->unpriced,
+			.outcome_unknown = &as->outcome_unknown,
+			.found = found,
+			.arg = &look};
+		struct pmap_it it = {0};
+		as->round++;
+		ledger_collect(as->agent->ledger);
+		struct ledger_signal money = ledger_signal(as->agent->ledger);
+		alert_meter_note(&as->zero_cost, money.cost_zero, look.now_us);
+		alert_meter_note(&as->unpriced, money.unpriced, look.now_us);
+		alert_meter_note(&as->outcome_unknown, atomic_load(&as->agent->tasks_unknown),
+			look.now_us);
+		void *value;
+		while (pmap_next(snap->alert_rules, &it, NULL, &value)) {
+			look.rule = &((const struct rule_obj *)value)->doc;
+			if (look.rule->enabled)
+				alert_scan(&scan, look.rule);
+		}
+		sweep(as, look.now_us, look.wall_ms);
+		tell_metric(as, snap);
+		flush(as);
+	}
 	loop_timer_set(as->control, &as->timer, as->agent->settings->alert_interval_ms * 1000, due,
 		as);
 }
@@ -557,16 +549,6 @@ static int choice_of(const char *const *names, const struct jx *v)
 	return -1;
 }
 
-// A former version wrote "token:NAME": that is a name and nobody's identity.
-static void read_acked(struct alert *al, const struct jx *doc)
-{
-	const char *by = jx_str(jx_get(doc, "acked_by"), "");
-	bool named = strncmp(by, FORMER_TOKEN, strlen(FORMER_TOKEN)) == 0;
-	al->acked_by = named ? (struct ident){"unknown"} : ident_stored(by);
-	snprintf(al->acked_name, sizeof(al->acked_name), "%s",
-		named ? by + strlen(FORMER_TOKEN) : jx_str(jx_get(doc, "acked_by_name"), ""));
-}
-
 static bool restore(struct alert *al, const struct jx *doc)
 {
 	int metric = choice_of(alert_metric_names, jx_get(doc, "metric"));
@@ -575,7 +557,12 @@ static bool restore(struct alert *al, const struct jx *doc)
 	snprintf(al->rule, sizeof(al->rule), "%s", jx_str(jx_get(doc, "rule"), ""));
 	snprintf(al->object, sizeof(al->object), "%s", jx_str(jx_get(doc, "object"), ""));
 	snprintf(al->object_id, sizeof(al->object_id), "%s", jx_str(jx_get(doc, "object_id"), ""));
-	read_acked(al, doc);
+	// A former version wrote "token:NAME": that is a name and nobody's identity.
+	const char *by = jx_str(jx_get(doc, "acked_by"), "");
+	bool named = strncmp(by, FORMER_TOKEN, strlen(FORMER_TOKEN)) == 0;
+	al->acked_by = named ? (struct ident){"unknown"} : ident_stored(by);
+	snprintf(al->acked_name, sizeof(al->acked_name), "%s",
+		named ? by + strlen(FORMER_TOKEN) : jx_str(jx_get(doc, "acked_by_name"), ""));
 	snprintf(al->note, sizeof(al->note), "%s", jx_str(jx_get(doc, "note"), ""));
 	al->metric = (enum alert_metric)metric;
 	al->severity = (enum alert_severity)severity;
@@ -599,17 +586,6 @@ struct restoring {
 	const struct snapshot *snap;
 };
 
-// A former version kept a key's ref alone: it was this key's if it is old enough.
-static void find_object(struct alert *al, const struct snapshot *snap)
-{
-	const struct key_obj *k = al->object_id[0] != '\0'
-		? NULL
-		: snapshot_key_ref(snap, slice_of(al->object));
-	if (alert_metric_row(al->metric)->scope == SCOPE_KEY && k != NULL &&
-		k->doc.created_at <= al->since_ms)
-		snprintf(al->object_id, sizeof(al->object_id), "%s", k->doc.id);
-}
-
 static void restore_one(void *arg, struct slice text)
 {
 	const struct restoring *r = arg;
@@ -620,8 +596,15 @@ static void restore_one(void *arg, struct slice text)
 	struct str s = STR_INIT;
 	bool ok = jx_parse(text, (struct jscan_limits){0, JSCAN_DEPTH}, &a, &doc, NULL) == ERR_OK &&
 		restore(al, doc);
-	if (ok)
-		find_object(al, r->snap);
+	if (ok) {
+		// A former version kept a key's ref alone: it was this key's if it is old enough.
+		const struct key_obj *k = al->object_id[0] != '\0'
+			? NULL
+			: snapshot_key_ref(r->snap, slice_of(al->object));
+		if (alert_metric_row(al->metric)->scope == SCOPE_KEY && k != NULL &&
+			k->doc.created_at <= al->since_ms)
+			snprintf(al->object_id, sizeof(al->object_id), "%s", k->doc.id);
+	}
 	pthread_mutex_lock(&as->lock);
 	ok = ok && map_get(&as->by_id, slice_of(al->id)) == NULL;
 	if (ok && al->resolved_ms != FIELD_NONE && as->recent.n < ALERTS_RECENT_MAX)
@@ -723,19 +706,6 @@ bool alerts_write_one(struct alerts *as, struct jw *w, struct slice id)
 	return al != NULL;
 }
 
-static void write_short(struct jw *w, const struct alert *al)
-{
-	jw_obj(w, NULL);
-	jw_str(w, "id", al->id);
-	jw_str(w, "rule", al->rule);
-	jw_str(w, "object", al->object);
-	jw_str(w, "severity", alert_severity_names[al->severity]);
-	jw_str(w, "state", state_of(al));
-	jw_time(w, "since", al->since_ms);
-	text_member(w, "message", _(alert_metric_row(al->metric)->message), al);
-	jw_obj_end(w);
-}
-
 void alerts_write_status(struct alerts *as, struct jw *w)
 {
 	size_t n, firing = 0, acked = 0, by[3] = {0};
@@ -746,8 +716,17 @@ void alerts_write_status(struct alerts *as, struct jw *w)
 	for (size_t i = 0; i < n; i++) {
 		if (v[i]->track.phase != PHASE_FIRING)
 			continue;
-		if (firing++ < STATUS_ITEMS_MAX)
-			write_short(w, v[i]);
+		if (firing++ < STATUS_ITEMS_MAX) {
+			jw_obj(w, NULL);
+			jw_str(w, "id", v[i]->id);
+			jw_str(w, "rule", v[i]->rule);
+			jw_str(w, "object", v[i]->object);
+			jw_str(w, "severity", alert_severity_names[v[i]->severity]);
+			jw_str(w, "state", state_of(v[i]));
+			jw_time(w, "since", v[i]->since_ms);
+			text_member(w, "message", _(alert_metric_row(v[i]->metric)->message), v[i]);
+			jw_obj_end(w);
+		}
 		acked += v[i]->acked_ms != FIELD_NONE;
 		by[v[i]->severity]++;
 	}

@@ -62,20 +62,6 @@ static void note(struct look *l, const char *kind, const char *service)
 	map_put(&l->targets, (struct slice){name, MIN_OF((size_t)n, sizeof(name) - 1)}, l);
 }
 
-static void note_targets(struct look *l)
-{
-	struct pmap_it it = {0}, instances = {0};
-	void *value;
-	while (pmap_next(l->snap->features, &it, NULL, &value)) {
-		const struct feature *f = &((const struct feature_obj *)value)->doc;
-		const struct target *t = f->targets.v;
-		for (size_t i = 0; i < f->targets.n; i++)
-			note(l, t[i].kind == TARGET_VENDOR ? t[i].vendor : "self", t[i].service);
-	}
-	while (pmap_next(l->snap->instances, &instances, NULL, &value))
-		note(l, "self", ((const struct instance_obj *)value)->doc.service);
-}
-
 static bool client_lives(const struct snapshot *snap, const char *id)
 {
 	struct ident client;
@@ -103,7 +89,16 @@ static void look(void *arg)
 	struct look l = {.snap = snapshots_now(d->agent->snaps)};
 	int64_t now_us = loop_now_us(d->loop);
 	loop_timer_set(d->loop, &d->timer, DEPARTED_LOOK_US, look, d);
-	note_targets(&l);
+	struct pmap_it it = {0}, instances = {0};
+	void *value;
+	while (pmap_next(l.snap->features, &it, NULL, &value)) {
+		const struct feature *f = &((const struct feature_obj *)value)->doc;
+		const struct target *t = f->targets.v;
+		for (size_t i = 0; i < f->targets.n; i++)
+			note(&l, t[i].kind == TARGET_VENDOR ? t[i].vendor : "self", t[i].service);
+	}
+	while (pmap_next(l.snap->instances, &instances, NULL, &value))
+		note(&l, "self", ((const struct instance_obj *)value)->doc.service);
 	metrics_review(d->agent->metrics, now_us, alive, &l);
 	history_review(d->agent->history, now_us, METRIC_KEPT_US, alive, &l);
 	map_release(&l.targets);

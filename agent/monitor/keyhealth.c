@@ -80,15 +80,6 @@ struct keyhealth *keyhealth_new(struct agent *a)
 	return h;
 }
 
-static void dues_clear(struct keyhealth *h)
-{
-	size_t it = 0;
-	void *value;
-	while (map_next(&h->dues, &it, NULL, &value))
-		free(value);
-	map_release(&h->dues);
-}
-
 static void release(struct keyhealth *h)
 {
 	secret_release(&h->secret);
@@ -108,7 +99,11 @@ void keyhealth_free(struct keyhealth *h)
 	if (h == NULL)
 		return;
 	release(h);
-	dues_clear(h);
+	size_t it = 0;
+	void *value;
+	while (map_next(&h->dues, &it, NULL, &value))
+		free(value);
+	map_release(&h->dues);
 	str_release(&h->ask.path);
 	str_release(&h->ask.headers);
 	str_release(&h->ask.body);
@@ -130,22 +125,6 @@ static void turn_day(struct keyhealth *h)
 	h->cost_unknown = false;
 }
 
-static void count_free(struct keyhealth *h)
-{
-	pthread_mutex_lock(&h->lock);
-	turn_day(h);
-	h->free_today++;
-	pthread_mutex_unlock(&h->lock);
-}
-
-static void count_paid(struct keyhealth *h)
-{
-	pthread_mutex_lock(&h->lock);
-	turn_day(h);
-	h->paid_today++;
-	pthread_mutex_unlock(&h->lock);
-}
-
 static struct probe_budget budget_of(const struct keyhealth *h)
 {
 	const struct settings *s = h->agent->settings;
@@ -159,26 +138,6 @@ static void count_cost(struct keyhealth *h, const struct money *m)
 	if (m->source == COST_UNKNOWN || !money_add(&h->cost, m))
 		h->cost_unknown = true;
 	pthread_mutex_unlock(&h->lock);
-}
-
-// What the records of keys brought along from before the last stop.
-static void count_known(struct keyhealth *h, const struct snapshot *snap)
-{
-	struct pmap_it it = {0};
-	pthread_mutex_lock(&h->lock);
-	turn_day(h);
-	void *value;
-	while (pmap_next(snap->keys, &it, NULL, &value)) {
-		const struct key_obj *k = value;
-		struct probe_spent s = probe_purse_spent(k->live, h->day);
-		struct money m = {.pico = s.pico, .source = COST_ESTIMATED};
-		memcpy(m.currency, s.currency, sizeof(m.currency));
-		h->paid_today += s.priced + s.unpriced;
-		if (s.unpriced > 0 || (s.priced > 0 && !money_add(&h->cost, &m)))
-			h->cost_unknown = true;
-	}
-	pthread_mutex_unlock(&h->lock);
-	h->counted = true;
 }
 
 void keyhealth_write_status(struct keyhealth *h, struct jw *w)
@@ -200,21 +159,6 @@ void keyhealth_write_status(struct keyhealth *h, struct jw *w)
 
 // ---- the end of a look ----
 
-static void tell(struct keyhealth *h, const char *state, int status)
-{
-	struct str s = STR_INIT;
-	struct jw w = jw_to(&s);
-	jw_obj(&w, NULL);
-	jw_str(&w, "key", h->key->doc.id);
-	jw_str(&w, "target", h->key->ref);
-	jw_str(&w, "state", state);
-	jw_int(&w, "status", status);
-	jw_str(&w, "why", h->cand != NULL ? _("a paid check of one token") : _("a free check"));
-	jw_obj_end(&w);
-	events_add(h->agent->events, EVENT_KEY, str_slice(&s));
-	str_release(&s);
-}
-
 // It stays out: the next look comes later, up to a limit.
 static void later(struct keyhealth *h)
 {
@@ -228,8 +172,20 @@ static void later(struct keyhealth *h)
 
 static void recovered(struct keyhealth *h, int status)
 {
-	if (breaker_proven(h->key->live, h->key->life, clock_wall_ms()))
-		tell(h, "recovered", status);
+	if (breaker_proven(h->key->live, h->key->life, clock_wall_ms())) {
+		struct str s = STR_INIT;
+		struct jw w = jw_to(&s);
+		jw_obj(&w, NULL);
+		jw_str(&w, "key", h->key->doc.id);
+		jw_str(&w, "target", h->key->ref);
+		jw_str(&w, "state", "recovered");
+		jw_int(&w, "status", status);
+		jw_str(&w, "why",
+			h->cand != NULL ? _("a paid check of one token") : _("a free check"));
+		jw_obj_end(&w);
+		events_add(h->agent->events, EVENT_KEY, str_slice(&s));
+		str_release(&s);
+	}
 }
 
 static void judge_error(struct keyhealth *h, int status, struct slice body)
@@ -357,7 +313,10 @@ static void noted(struct store_job *job, enum err_code code)
 	if (!h->running)
 		return;
 	if (code == ERR_OK) {
-		count_paid(h);
+		pthread_mutex_lock(&h->lock);
+		turn_day(h);
+		h->paid_today++;
+		pthread_mutex_unlock(&h->lock);
 		send_paid(h);
 	} else {
 		probe_purse_untake(h->key->live, h->taken_day, &h->expected);
@@ -432,7 +391,10 @@ static void free_done(void *arg, enum up_end end, const struct upstream_response
 	struct keyhealth *h = arg;
 	int fault = atomic_load(&h->key->live->fault);
 	h->call = NULL;
-	count_free(h);
+	pthread_mutex_lock(&h->lock);
+	turn_day(h);
+	h->free_today++;
+	pthread_mutex_unlock(&h->lock);
 	if (end != UP_OK || res == NULL) {
 		later(h);
 	} else if (res->status != 200) {
@@ -543,8 +505,24 @@ static void tick(void *arg)
 	struct keyhealth *h = arg;
 	const struct snapshot *snap = snapshots_now(h->agent->snaps);
 	loop_timer_set(h->loop, &h->timer, KEYHEALTH_TICK_US, tick, h);
-	if (!h->counted)
-		count_known(h, snap);
+	if (!h->counted) {
+		// What the records of keys brought along from before the last stop.
+		struct pmap_it it = {0};
+		pthread_mutex_lock(&h->lock);
+		turn_day(h);
+		void *value;
+		while (pmap_next(snap->keys, &it, NULL, &value)) {
+			const struct key_obj *k = value;
+			struct probe_spent s = probe_purse_spent(k->live, h->day);
+			struct money m = {.pico = s.pico, .source = COST_ESTIMATED};
+			memcpy(m.currency, s.currency, sizeof(m.currency));
+			h->paid_today += s.priced + s.unpriced;
+			if (s.unpriced > 0 || (s.priced > 0 && !money_add(&h->cost, &m)))
+				h->cost_unknown = true;
+		}
+		pthread_mutex_unlock(&h->lock);
+		h->counted = true;
+	}
 	if (h->snap != NULL || snap->sealed)
 		return;
 	const struct key_obj *k = next_due(h, snap);

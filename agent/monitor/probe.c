@@ -277,17 +277,6 @@ static void schedule(struct probe *b, const struct instance_obj *in)
 	loop_timer_set(b->p->loop, &b->timer, jittered(b->p, wait_us), probe_due, b);
 }
 
-static void check_beat(struct probe *b, const struct instance_obj *in)
-{
-	struct live *l = in->live;
-	int64_t now_us = loop_now_us(b->p->loop), none = 0;
-	// After a start nobody has beaten yet: everyone gets one whole term.
-	atomic_compare_exchange_strong(&l->last_beat_us, &none, now_us);
-	if (now_us - atomic_load(&l->last_beat_us) > in->doc.ttl_s * S_US)
-		health_set(l, HEALTH_CRITICAL);
-	health_tell(b, in, _("no heartbeat in time"));
-}
-
 // --- one exchange ---
 
 static void result_fill(const struct probe *b, enum up_end end, const struct err *err,
@@ -388,13 +377,6 @@ static void on_done(void *arg, enum up_end end, const struct upstream_response *
 
 // --- the queue, told by the metrics of engines that have a gauge for it ---
 
-// The sum over its series (one per model); -1 when the text has none.
-static int64_t queue_of(struct slice text, const char *gauge)
-{
-	double sum;
-	return prom_sum(text, gauge, QUEUE_MAX, &sum) ? (int64_t)MIN_OF(sum, QUEUE_MAX) : -1;
-}
-
 // After a look beside the probe: what it is told of must still be there. NULL: it is over.
 static const struct instance_obj *after_look(struct probe *b)
 {
@@ -415,8 +397,13 @@ static void on_metrics(void *arg, enum up_end end, const struct upstream_respons
 		return;
 	const struct engine_row *e = engine_find(slice_of(in->doc.engine));
 	int64_t n = -1;
-	if (end == UP_OK && res->status == 200 && e != NULL && e->queue_gauge != NULL)
-		n = queue_of(body, e->queue_gauge);
+	if (end == UP_OK && res->status == 200 && e != NULL && e->queue_gauge != NULL) {
+		// The sum over its series (one per model); -1 when the text has none.
+		double sum;
+		n = prom_sum(body, e->queue_gauge, QUEUE_MAX, &sum)
+			? (int64_t)MIN_OF(sum, QUEUE_MAX)
+			: -1;
+	}
 	atomic_store(&in->live->told_queue, (int32_t)(n + 1)); // 0: not known any more
 	schedule(b, in);
 }
@@ -567,7 +554,13 @@ static void probe_due(void *arg)
 	if (in == NULL || b->call != NULL)
 		return; // the next sync takes it away; or the end of the exchange goes on
 	if (by_heartbeat(in) && b->askers == NULL) {
-		check_beat(b, in);
+		struct live *l = in->live;
+		int64_t now_us = loop_now_us(b->p->loop), none = 0;
+		// After a start nobody has beaten yet: everyone gets one whole term.
+		atomic_compare_exchange_strong(&l->last_beat_us, &none, now_us);
+		if (now_us - atomic_load(&l->last_beat_us) > in->doc.ttl_s * S_US)
+			health_set(l, HEALTH_CRITICAL);
+		health_tell(b, in, _("no heartbeat in time"));
 		if (answers(in) && loop_now_us(b->p->loop) >= b->models_us && has_room(b, in))
 			models_ask(b, in);
 		else
@@ -644,17 +637,6 @@ static void models_ask(struct probe *b, const struct instance_obj *in)
 
 // --- which instances there are ---
 
-// Another address, or another instance of the name: its record knows nothing yet (live_follow).
-static void life_follow(struct probe *b, const struct instance_obj *in)
-{
-	if (b->life == in->life)
-		return;
-	if (b->life != 0 && b->call == NULL)
-		loop_timer_set(b->p->loop, &b->timer, 0, probe_due, b);
-	b->life = in->life;
-	b->models_us = 0;
-}
-
 static struct probe *probe_add(struct probes *p, struct slice name, const struct instance_obj *in)
 {
 	struct probe *b = mem_zalloc(1, sizeof(*b));
@@ -709,7 +691,14 @@ static void sync_due(void *arg)
 		if (b == NULL)
 			b = probe_add(p, name, in);
 		b->seen = p->round;
-		life_follow(b, in);
+		// Another address, or another instance of the name: its record knows nothing yet
+		// (live_follow).
+		if (b->life != in->life) {
+			if (b->life != 0 && b->call == NULL)
+				loop_timer_set(b->p->loop, &b->timer, 0, probe_due, b);
+			b->life = in->life;
+			b->models_us = 0;
+		}
 	}
 	forget_the_left(p);
 }
