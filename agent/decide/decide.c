@@ -146,9 +146,12 @@ static enum skip judge_fit(const struct candidate *c, const struct decide_reques
 	}
 	const char *model = c->target->upstream_model != NULL ? c->target->upstream_model
 							      : req->model;
-	if (model != NULL && !strv_has(&c->instance->doc.models, model))
-		return SKIP_MODEL_UNKNOWN;
-	return SKIP_NONE;
+	if (model == NULL)
+		return SKIP_NONE;
+	if (UNLIKELY(c->pinned) && c->target->upstream_model == NULL)
+		return strcmp(model, c->instance->doc.models.v[0]) == 0 ? SKIP_NONE
+									: SKIP_MODEL_UNKNOWN;
+	return strv_has(&c->instance->doc.models, model) ? SKIP_NONE : SKIP_MODEL_UNKNOWN;
 }
 
 static enum skip judge_health(const struct candidate *c, int64_t now_us, struct live_view *view)

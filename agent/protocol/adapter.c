@@ -37,15 +37,31 @@ static const struct live_models *served(const struct candidate *cand)
 	return cand->instance != NULL && cand->live != NULL ? live_models(cand->live) : NULL;
 }
 
-const char *adapter_model(const struct adapter_call *call, const struct candidate *cand)
+static const char *of_list(const struct candidate *cand, const char *named)
+{
+	const struct strv *list = &cand->instance->doc.models;
+	for (size_t i = 1; named != NULL && !cand->pinned && i < list->n; i++) {
+		if (strcmp(list->v[i], named) == 0)
+			return list->v[i];
+	}
+	return list->v[0];
+}
+
+const char *adapter_own_model(const char *named, const struct candidate *cand)
 {
 	if (cand->target->upstream_model != NULL)
 		return cand->target->upstream_model;
 	if (cand->instance != NULL && cand->instance->doc.models.n > 0)
-		return cand->instance->doc.models.v[0];
+		return of_list(cand, named);
 	const struct live_models *m = served(cand);
-	if (m != NULL && m->n == 1 && !m->more)
-		return m->v[0].name;
+	return m != NULL && m->n == 1 && !m->more ? m->v[0].name : NULL;
+}
+
+const char *adapter_model(const struct adapter_call *call, const struct candidate *cand)
+{
+	const char *own = adapter_own_model(call != NULL ? call->model : NULL, cand);
+	if (own != NULL)
+		return own;
 	return call != NULL && call->model[0] != '\0' ? call->model : NULL;
 }
 

@@ -154,9 +154,11 @@ bool adapter_wish(const struct adapter_call *call, const struct feature *feature
 // Whether the upstream is to stream: the caller does, or the operator has it so.
 bool adapter_streams(const struct adapter_call *call, const struct feature *feature,
 	const struct candidate *cand);
-// The model's name upstream: the target's, else the one an instance is said or was found to serve, else
-// what the caller said (call may be NULL: it is not asked); NULL when nobody named one. Valid for this
-// turn of the loop.
+// The model's name upstream as target and instance say it: the target's, else of those that an instance
+// is said to serve the one the caller named (NULL: it named none), or the first, else the one it was
+// found to serve. NULL: none of these. Valid for this turn of the loop.
+const char *adapter_own_model(const char *named, const struct candidate *cand);
+// That, else what the caller said (call may be NULL: it is not asked); NULL when nobody named one.
 const char *adapter_model(const struct adapter_call *call, const struct candidate *cand);
 // Tokens that model takes, by the target's document or as its server said; 0 not known.
 int64_t adapter_window(const struct adapter_call *call, const struct candidate *cand);

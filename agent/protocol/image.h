@@ -80,8 +80,8 @@ struct image_adapter {
 	enum protocol protocol;
 	bool sync; // the submit's answer holds the pictures; there is nothing to poll
 	int64_t life_s; // how long addresses of results live
-	// Most pictures of one submit.
-	int64_t (*n_max)(const struct candidate *cand);
+	// Most pictures of one submit; named: the model as the caller has it.
+	int64_t (*n_max)(const char *named, const struct candidate *cand);
 	enum err_code (*submit)(struct image_submit *s, struct adapter_ask *ask, struct err *err);
 	// An answer of status 2xx to it.
 	enum image_end (*submitted)(const struct image_want *want, struct slice body,
@@ -101,11 +101,6 @@ static inline bool image_param(const struct image_submit *s, const char *name,
 	struct jscan_member *ret)
 {
 	return adapter_wish(s->want->call, s->feature, s->cand->target, name, ret);
-}
-// The model's name as the upstream knows it, from target or instance alone; NULL when none is set.
-static inline const char *image_model(const struct candidate *cand)
-{
-	return adapter_model(NULL, cand);
 }
 // Appends the id when it may stand in a path, else nothing.
 void image_add_id(struct str *path, const char *id);

@@ -94,7 +94,7 @@ static enum err_code submit(struct image_submit *s, struct adapter_ask *ask, str
 	return ERR_OK;
 }
 
-static int64_t n_max(const struct candidate *cand UNUSED)
+static int64_t n_max(const char *named UNUSED, const struct candidate *cand UNUSED)
 {
 	return BATCH_MAX;
 }

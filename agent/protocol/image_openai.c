@@ -29,9 +29,9 @@ static enum family family_of(const char *model)
 	return strncmp(model, "dall-e", 6) == 0 ? FAMILY_DALLE : FAMILY_ANY;
 }
 
-static int64_t n_max(const struct candidate *cand)
+static int64_t n_max(const char *named, const struct candidate *cand)
 {
-	const char *model = image_model(cand);
+	const char *model = adapter_own_model(named, cand);
 	return model != NULL && strncmp(model, "dall-e-3", 8) == 0 ? DALLE3_N : OPENAI_N;
 }
 

@@ -28,7 +28,7 @@ static void add_int(struct str *out, const char *name, int64_t value)
 // The operator's checkpoint and settings, back to what they were afterwards.
 static void add_settings(struct image_submit *s, struct str *out)
 {
-	const char *model = image_model(s->cand);
+	const char *model = adapter_own_model(s->want->call->model, s->cand);
 	struct jscan_member m, given = {0};
 	const struct adapter_call none = {0}; // the caller's own is not looked at
 	if (adapter_wish(&none, s->feature, s->cand->target, "override_settings", &m) &&
@@ -80,7 +80,7 @@ static enum err_code submit(struct image_submit *s, struct adapter_ask *ask, str
 	return ERR_OK;
 }
 
-static int64_t n_max(const struct candidate *cand UNUSED)
+static int64_t n_max(const char *named UNUSED, const struct candidate *cand UNUSED)
 {
 	return BATCH_MAX;
 }

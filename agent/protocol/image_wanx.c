@@ -231,7 +231,7 @@ static enum err_code submit_messages(struct image_submit *s, struct adapter_ask 
 	return build(s, true, ask, err);
 }
 
-static int64_t n_max(const struct candidate *cand UNUSED)
+static int64_t n_max(const char *named UNUSED, const struct candidate *cand UNUSED)
 {
 	return N_MAX;
 }

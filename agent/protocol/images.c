@@ -28,7 +28,7 @@ static bool takes_messages(const char *model)
 
 const struct image_adapter *image_adapter_for(const struct candidate *cand)
 {
-	const char *model = image_model(cand);
+	const char *model = adapter_own_model(NULL, cand);
 	if (cand->protocol == PROTO_DASHSCOPE_T2I_LEGACY && cand->target->protocol < 0 &&
 		model != NULL && takes_messages(model))
 		return &image_wanx_messages;

@@ -100,6 +100,7 @@ void route_complete(struct route *r, struct live_table *live, struct arena *a)
 			c->lacks |= 1u << NEED_TOKENS;
 		read_sizes(a, in != NULL && in->sizes.n ? &in->sizes : &t->sizes, c);
 		r->choosy |= c->lacks != 0;
+		c->pinned = pinned;
 		if (c->live != NULL) {
 			const char *feature = r->feature->doc.name;
 			const char *model = c->target->upstream_model != NULL

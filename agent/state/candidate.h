@@ -51,6 +51,7 @@ struct candidate {
 	size_t sizes_n;
 	unsigned lacks; // bits of enum need
 	bool sealed; // a key whose secret this agent cannot open
+	bool pinned; // to its space: of several models none is the caller's to name
 	bool unspoken; // no adapter of this build speaks its protocol
 };
 

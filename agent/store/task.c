@@ -69,8 +69,10 @@ void task_write(struct jw *w, const struct task *t)
 	jw_str(w, "model", or_null(t->model));
 	jw_str(w, "protocol", protocol_name(t->protocol));
 	jw_str(w, "format", format_names[t->format]);
+	jw_bool(w, "local_only", t->local_only);
 	jw_int(w, "n", t->n);
 	jw_str(w, "size", t->width != FIELD_NONE ? size : NULL);
+	jw_str(w, "quality", or_null(t->quality));
 	jw_int(w, "made", t->made);
 	jw_int(w, "failed", t->failed);
 	jw_arr(w, "parts");
@@ -195,6 +197,7 @@ static void read_all(const struct jx *doc, struct task *t)
 	TEXT(doc, "key", t->key);
 	TEXT(doc, "instance", t->instance);
 	TEXT(doc, "model", t->model);
+	TEXT(doc, "quality", t->quality);
 	TEXT(doc, "decision", t->decision);
 	TEXT(doc, "note", t->note);
 	t->offer = (enum offer)index_of(offer_names, OFFER_COUNT,
@@ -203,6 +206,7 @@ static void read_all(const struct jx *doc, struct task *t)
 		jx_str(jx_get(doc, "protocol"), ""));
 	t->format = (enum image_format)index_of(format_names, ARRAY_LEN(format_names),
 		jx_str(jx_get(doc, "format"), ""));
+	t->local_only = jx_bool(jx_get(doc, "local_only"), false);
 	t->n = jx_int(jx_get(doc, "n"), 1);
 	t->made = jx_int(jx_get(doc, "made"), 0);
 	t->failed = jx_int(jx_get(doc, "failed"), 0);

@@ -54,7 +54,9 @@ struct task {
 	char model[TASK_MODEL_MAX];
 	enum protocol protocol;
 	enum image_format format;
+	bool local_only; // its caller lets no vendor see it
 	int64_t n, width, height; // FIELD_NONE: not said
+	char quality[16]; // as asked for, "" not said: prices depend on it
 	struct task_part part[TASK_PARTS_MAX];
 	size_t parts_n;
 	int64_t made, failed; // pictures

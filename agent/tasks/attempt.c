@@ -35,7 +35,7 @@ void task_booked(struct task_run *r, enum outcome out, bool used, const struct a
 			(long long)t->height);
 		b.picture.size = size;
 	}
-	b.picture.quality = r->quality[0] != '\0' ? r->quality : NULL;
+	b.picture.quality = t->quality[0] != '\0' ? t->quality : NULL;
 	attempt_book(&r->tries, &b, &(struct ending){.out = out});
 }
 

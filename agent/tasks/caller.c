@@ -261,17 +261,13 @@ static void fill_run(const struct gw_call *c, const struct image_want *want, str
 	t->part[0] = (struct task_part){.state = TASK_QUEUED, .n = want->n};
 	idem_hash(c->r, c->in.body, t->hash);
 	const struct jscan_member *q = jscan_find(c->in.m, c->in.n, "quality");
-	if (q != NULL && q->type == JS_STRING && q->value.n - 2 < sizeof(run->quality))
-		snprintf(run->quality, sizeof(run->quality), "%.*s", (int)q->value.n - 2,
+	if (q != NULL && q->type == JS_STRING && q->value.n - 2 < sizeof(t->quality))
+		snprintf(t->quality, sizeof(t->quality), "%.*s", (int)q->value.n - 2,
 			q->value.p + 1);
 	run->draw = want->draw;
 	run->hop = exchange_hop(c->r);
-	run->tries.ask = c->tries.ask;
-	run->tries.ask.client = &t->client;
-	run->tries.ask.client_name = t->client_name;
-	if (run->tries.ask.model != NULL)
-		run->tries.ask.model = arena_strdup(&run->told, run->tries.ask.model);
-	run->tries.ask.deadline_us = FIELD_NONE; // the task has no caller's patience
+	t->local_only = c->tries.ask.local_only;
+	task_wish(run, &c->tries.ask);
 	str_add_slice(&run->body, c->in.body);
 	if (c->in.content_type.n > 0)
 		str_add_slice(&run->type, c->in.content_type);
@@ -314,8 +310,6 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 			_("a stream is waited for: leave out Prefer: respond-async"));
 		return;
 	}
-	c->tries.ask.stream = false; // whatever makes the pictures is asked for a whole answer
-	c->tries.ask.needs &= ~(1u << NEED_STREAM);
 	struct slice key;
 	if (req_idempotency_key(r, &key, err) != ERR_OK)
 		return;

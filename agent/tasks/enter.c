@@ -3,6 +3,7 @@
 // up as it stands, and what was on its way when that life ended is never sent again.
 #include "agent/tasks/enter.h"
 
+#include "agent/call/ask.h"
 #include "agent/call/loop.h"
 #include "agent/protocol/images.h"
 #include "agent/tasks/end.h"
@@ -35,12 +36,30 @@ static void take_kept(struct task_run *r, struct task_part *p)
 	}
 }
 
+// What waits is asked for as its caller did.
+static void read_wish(struct task_run *r)
+{
+	struct tasks *e = r->e;
+	const struct snapshot *snap = snapshots_now(e->agent->snaps);
+	const struct feature_obj *f = snapshot_feature_for(snap, slice_of(r->t.feature),
+		r->t.offer);
+	struct decide_request ask;
+	struct err err = {0};
+	if (r->body.n == 0 || f == NULL ||
+		image_read_call(str_slice(&r->type), str_slice(&r->body), r->t.offer, false,
+			&e->form, &e->call, &err) != ERR_OK)
+		return; // its turn tells
+	ask_read(&e->call, snapshot_route(snap, f), false, &ask);
+	task_wish(r, &ask);
+}
+
 // Parts that had been accepted are asked for again: results are the upstream's to keep. One that
 // was under way when the agent died may have been accepted or not.
 static void resume(struct task_run *r)
 {
 	struct task *t = &r->t;
 	int64_t now = loop_now_us(r->e->loop);
+	read_wish(r);
 	for (size_t i = 0; i < t->parts_n; i++) {
 		struct task_part *p = &t->part[i];
 		if (r->at[i].kept)
@@ -73,14 +92,6 @@ static void take_open(void *arg, const struct task *t, struct slice request)
 	str_add_slice(&r->type, type);
 	if (request.p != NULL)
 		str_add_slice(&r->body, request);
-	r->tries.ask = (struct decide_request){.offer = t->offer,
-		.width = t->width,
-		.height = t->height,
-		.n = t->n,
-		.deadline_us = FIELD_NONE,
-		.needs = t->n > 1 ? 1u << NEED_N : 0};
-	r->tries.ask.client = &r->t.client;
-	r->tries.ask.client_name = r->t.client_name;
 	*e->loaded_tail = r;
 	e->loaded_tail = &r->next;
 }

@@ -25,7 +25,22 @@ struct task_run *task_run_new(struct tasks *e)
 	r->tries.lasting = true;
 	r->tries.bill.spent = PRICE_USAGE_NONE;
 	r->t.width = r->t.height = FIELD_NONE;
+	r->tries.ask.named = "";
 	return r;
+}
+
+void task_wish(struct task_run *r, const struct decide_request *ask)
+{
+	struct decide_request *to = &r->tries.ask;
+	*to = *ask;
+	to->client = &r->t.client;
+	to->client_name = r->t.client_name;
+	to->model = ask->model != NULL ? arena_strdup(&r->told, ask->model) : NULL;
+	to->named = arena_strdup(&r->told, ask->named);
+	to->local_only = r->t.local_only;
+	to->deadline_us = FIELD_NONE;
+	to->stream = false; // whatever makes the pictures is asked for a whole answer
+	to->needs &= ~(1u << NEED_STREAM);
 }
 
 void task_relay_clear(struct task_relay *y)

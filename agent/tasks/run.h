@@ -79,7 +79,6 @@ struct task_run { // an unfinished task
 	const char *auth_header; // of AUTH_HEADER; the held snapshot's
 	bool row_submits; // its row says that a part is being submitted: a crash now would leave a doubt
 	bool row_asks; // its row still holds the request
-	char quality[16]; // as asked for, "" not said: prices depend on it
 	struct task_canceler *canceler; // who asked
 	struct arena arena; // of the exchange
 	struct loop_timer timer;
@@ -132,6 +131,9 @@ struct tasks {
 // Any thread. One that never entered is freed by who made it.
 struct task_run *task_run_new(struct tasks *e);
 void task_run_free(struct task_run *r);
+// What its decisions are asked: as its caller asks, whom it outlives, without what concerns only one
+// who waits.
+void task_wish(struct task_run *r, const struct decide_request *ask);
 // Into the engine.
 void task_link(struct task_run *r);
 // Out of the engine; freed at the end of the turn, for its callers still look at it.

@@ -27,7 +27,7 @@
 static void fill_target(struct task_run *r, const struct candidate *c)
 {
 	struct task *t = &r->t;
-	const char *model = image_model(c);
+	const char *named = r->tries.ask.named, *model = adapter_own_model(named, c);
 	snprintf(t->target, sizeof(t->target), "%s", c->name);
 	snprintf(t->target_name, sizeof(t->target_name), "%s", c->target_name);
 	snprintf(t->key, sizeof(t->key), "%s", c->key != NULL ? c->key->doc.id : "");
@@ -35,15 +35,14 @@ static void fill_target(struct task_run *r, const struct candidate *c)
 	if (c->instance != NULL)
 		snprintf(t->instance, sizeof(t->instance), "%s/%s", c->instance->doc.service,
 			c->instance->doc.id);
-	if (model != NULL)
-		snprintf(t->model, sizeof(t->model), "%s", model);
+	snprintf(t->model, sizeof(t->model), "%s", model != NULL ? model : named);
 	t->protocol = image_adapter_for(c)->protocol;
 }
 
 // Cuts the request into submits of what this upstream takes at once.
 static void cut(struct task_run *r, const struct candidate *c)
 {
-	int64_t max = image_adapter_for(c)->n_max(c), first = 0;
+	int64_t max = image_adapter_for(c)->n_max(r->tries.ask.named, c), first = 0;
 	r->t.parts_n = 0;
 	while (first < r->t.n) {
 		struct task_part *p = &r->t.part[r->t.parts_n++];
@@ -176,7 +175,7 @@ static bool fits(struct task_run *r, const struct route *route, int i)
 {
 	const struct candidate *c = &route->v[i];
 	struct err err = {0};
-	int64_t n = MIN_OF(r->t.n, image_adapter_for(c)->n_max(c));
+	int64_t n = MIN_OF(r->t.n, image_adapter_for(c)->n_max(r->tries.ask.named, c));
 	if (task_ask(r, &route->feature->doc, c, 0, n, &err) == ERR_OK)
 		return true;
 	tries_unfit(&r->tries, i, &err);

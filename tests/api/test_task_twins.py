@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
 """What holds for requests holds for image tasks: who is asked in turn, who is the least bad, how
 many agents were passed, what is counted."""
+import json
+
 import pytest
 
 from vendord import header_of
+from waiting import wait_for
 
 GW = "api-gateway"
 CONFIG = "config-center"
 IMAGES = "/v1/images/generations"
+ASYNC = {"Prefer": "respond-async"}
 FEATURE = "/api/v1/features/text_to_image"
 
 
@@ -80,3 +84,130 @@ def test_what_is_skipped_and_who_falls_back_is_counted(agent, make_vendord):
     assert [a.status for a in answers] == [200, 200], answers
     assert counted(agent, GW, "yijian_gateway_fallbacks_total", feature="text_to_image") == 1
     assert counted(agent, "router-engine", "yijian_candidate_skips_total", code="breaker_open") >= 1
+
+
+# ---- which model of several ----
+
+class Way:
+    def __init__(self, feature, path, member):
+        self.feature, self.path, self.member = feature, path, member
+
+    def body(self, **more):
+        words = "a cat" if self.member == "prompt" else [{"role": "user", "content": "hi"}]
+        return {self.member: words, **more}
+
+
+WAYS = {"gateway": Way("chat", "/v1/chat/completions", "messages"), "tasks": Way("text_to_image", IMAGES, "prompt")}
+
+
+@pytest.fixture(params=WAYS)
+def way(request):
+    return WAYS[request.param]
+
+
+@pytest.fixture
+def several(agent, make_vendord, way):
+    """An instance with three models, of which one is called as callers may call the feature."""
+    vendor = make_vendord(no_auth=True)
+    agent.add_instance(vendor.url, service="own", id="i", engine="openai-compatible", features=[way.feature],
+                       models=["org/first", "org/second", "third"])
+    done = agent.request(CONFIG, "PATCH", f"/api/v1/features/{way.feature}", {"aliases": ["third", "thing"]})
+    assert done.status == 200, done
+    return vendor
+
+
+def models_of(vendor):
+    return [json.loads(r["body"])["model"] for r in vendor.requests(100) if r["method"] == "POST"]
+
+
+def test_of_a_list_the_one_that_was_named_is_asked_for(agent, several, way):
+    for named, asked in (("org/second", "org/second"), ("third", "third"), ("org/first", "org/first"),
+                         (None, "org/first"), (way.feature, "org/first"), ("thing", "org/first")):
+        before = len(models_of(several))
+        more = {} if named is None else {"model": named}
+        answer = agent.post(GW, f"/api/v1/invoke/{way.feature}", way.body(**more))
+        assert (models_of(several)[before:], answer.status) == ([asked], 200), (named, answer)
+    answer = agent.post(GW, f"/api/v1/invoke/{way.feature}", way.body(model="org/fourth"))
+    assert (answer.status, answer.error) == (404, "model_not_found"), answer
+    assert "org/second" in answer.body["error"]["message"]
+
+
+def test_a_name_of_the_feature_that_is_one_of_the_list_names_it(agent, several, way):
+    for named, asked in (("third", "third"), ("thing", "org/first"), (way.feature, "org/first")):
+        assert agent.post(GW, way.path, way.body(model=named)).status == 200
+        assert models_of(several)[-1] == asked
+    assert agent.post(GW, way.path, way.body(model="org/second")).status == 404, "nobody offers it"
+
+
+def test_the_targets_model_stands_above_the_callers(agent, several, way):
+    targets = [{"id": "self/own", "kind": "self_hosted", "service": "own", "upstream_model": "org/second"}]
+    assert agent.request(CONFIG, "PATCH", f"/api/v1/features/{way.feature}", {"targets": targets}).status == 200
+    assert agent.post(GW, way.path, way.body(model="third")).status == 200
+    assert models_of(several)[-1] == "org/second"
+
+
+def test_a_vendors_service_is_asked_for_its_own_model(agent, make_vendord):
+    vendor = make_vendord()
+    agent.add_key(vendor.url, service="dalle", key_name="dalle")
+    answer = agent.post(GW, IMAGES, {"model": "openai/dalle", "prompt": "a cat"})
+    assert answer.status == 200 and answer.headers["X-Yijian-Target"] == "openai/dalle#dalle", answer
+    feature = agent.get(CONFIG, FEATURE).body
+    assert models_of(vendor) == [next(t["upstream_model"] for t in feature["targets"] if t["service"] == "dalle")]
+
+
+# ---- what waits for its turn is what was asked, in the agent's next life, too ----
+
+def full(agent, make_vendord):
+    """An instance that has room for one, and a picture that it is at work on."""
+    vendor = make_vendord(no_auth=True)
+    vendor.fault({"hang": True}, path="/v1/images/*")
+    agent.add_instance(vendor.url, service="own", id="i", engine="openai-compatible", features=["text_to_image"],
+                       models=["org/first", "org/second"], capacity={"max_concurrency": 1})
+    agent.post(GW, IMAGES, {"model": "text_to_image", "prompt": "first"}, headers=ASYNC)
+    wait_for(lambda: models_of(vendor) == ["org/first"], what="the first of them")
+    return vendor
+
+
+def ended(agent, id):
+    doc = agent.get(GW, f"/api/v1/tasks/{id}").body
+    return doc if doc["finished_at"] else None
+
+
+def test_what_must_stay_here_stays_here_after_a_restart(agent, make_vendord):
+    here, vendor = full(agent, make_vendord), make_vendord()
+    agent.add_key(vendor.url, service="dalle", key_name="dalle")
+    waits = agent.post(GW, IMAGES, {"model": "text_to_image", "prompt": "private"},
+                       headers={**ASYNC, "X-Yijian-Data": "local_only"})
+    assert waits.status == 202, waits
+    agent.kill9()
+    here.faults([{"match": {}, "count": -1, "skip": 0, "fault": {"status": 500}}])
+    agent.start()
+    doc = wait_for(lambda: ended(agent, waits.body["id"]), what="its end")
+    assert doc["state"] == "failed" and doc["local_only"] is True, doc
+    assert models_of(vendor) == []
+
+
+def test_the_model_that_was_named_is_asked_for_after_a_restart(agent, make_vendord):
+    vendor = full(agent, make_vendord)
+    waits = agent.post(GW, "/api/v1/invoke/text_to_image", {"model": "org/second", "prompt": "a hat"}, headers=ASYNC)
+    assert waits.status == 202, waits
+    agent.kill9()
+    vendor.faults([])
+    agent.start()
+    doc = wait_for(lambda: ended(agent, waits.body["id"]), what="its end")
+    assert (doc["state"], doc["model"]) == ("succeeded", "org/second"), doc
+    assert models_of(vendor)[-1] == "org/second"
+
+
+def test_the_model_that_was_named_is_asked_for_when_its_turn_comes(agent, make_vendord):
+    """Its caller left long ago, and others came in between."""
+    vendor = full(agent, make_vendord)
+    waits = [agent.post(GW, "/api/v1/invoke/text_to_image", {"model": f"org/{name}", "prompt": "a hat"}, headers=ASYNC)
+             for name in ("second", "first", "second")]
+    assert [a.status for a in waits] == [202] * 3, waits
+    vendor.faults([])
+    agent.request("service-registry", "PUT", "/api/v1/services/own/instances/i", {
+        "url": vendor.url, "engine": "openai-compatible", "features": ["text_to_image"],
+        "models": ["org/first", "org/second"], "capacity": {"max_concurrency": 2}})
+    docs = [wait_for(lambda id=a.body["id"]: ended(agent, id), what="its end") for a in waits]
+    assert [d["model"] for d in docs] == ["org/second", "org/first", "org/second"]

@@ -239,6 +239,24 @@ static void any_of_a_list_will_do(void **state UNUSED)
 	}
 }
 
+// Vectors of another model would be taken for this one's.
+static void of_what_is_compared_only_the_first_model_will_do(void **state UNUSED)
+{
+	static const char *two[] = {"a", "b"};
+	struct decide_request req = test_request();
+	struct test_route *t = one_instance();
+	t->instance[0].doc.models = (struct strv){two, 2};
+	t->v[0].pinned = true;
+	assert_int_equal(run(t, &req)->v[0].skip, SKIP_NONE);
+	req.model = "a";
+	assert_int_equal(run(t, &req)->v[0].skip, SKIP_NONE);
+	req.model = "b";
+	assert_int_equal(run(t, &req)->v[0].skip, SKIP_MODEL_UNKNOWN);
+	t->target[0].upstream_model = "b"; // the operator's word
+	assert_int_equal(run(t, &req)->v[0].skip, SKIP_NONE);
+	test_route_free(t);
+}
+
 static void any_of_the_places_can_be_tried(void **state UNUSED)
 {
 	struct test_route *t = test_route_new(STRAT_PRIORITY);
@@ -437,6 +455,7 @@ int main(void)
 		cmocka_unit_test(sizes_are_of_both_sides),
 		cmocka_unit_test(the_targets_model_is_asked_for),
 		cmocka_unit_test(any_of_a_list_will_do),
+		cmocka_unit_test(of_what_is_compared_only_the_first_model_will_do),
 		cmocka_unit_test(any_of_the_places_can_be_tried),
 		cmocka_unit_test(the_least_bad_may_stand_first),
 		cmocka_unit_test(a_turn_is_taken_by_one_alone_too),

@@ -142,7 +142,7 @@ static void test_gpt_image_is_asked_in_its_words(void **state)
 			"{\"model\":\"m\",\"prompt\":\"x\",\"n\":3,\"response_format\":\"url\"}", 1,
 			1),
 		"\"response_format\":\"url\",\"n\":1"));
-	assert_int_equal(image_openai.n_max(&cand), 1);
+	assert_int_equal(image_openai.n_max("", &cand), 1);
 }
 
 // A target's params come first, then the caller's word unless it is dropped, then the feature's.
@@ -246,6 +246,30 @@ static void test_sizes_of_openais_models(void **state)
 			fail_msg("%s: %s", body, out);
 		assert_string_equal(note, strcmp(rows[i].asked, rows[i].sent) == 0 ? "" : said);
 	}
+}
+
+// Of an instance's models the one that was named, else the first; how many pictures it makes at once
+// is its own.
+static void test_of_a_list_the_one_that_was_named(void **state)
+{
+	static const char *list[] = {"a", "dall-e-3", "c"};
+	(void)state;
+	instance.doc.models = (struct strv){list, 3};
+	cand.key = NULL;
+	cand.instance = &instance;
+	for (size_t i = 0; i < ARRAY_LEN(list); i++)
+		assert_string_equal(adapter_own_model(list[i], &cand), list[i]);
+	assert_string_equal(adapter_own_model("text_to_image", &cand), "a");
+	assert_string_equal(adapter_own_model("", &cand), "a");
+	assert_string_equal(adapter_own_model(NULL, &cand), "a");
+	assert_int_equal(image_openai.n_max("dall-e-3", &cand), 1);
+	assert_true(image_openai.n_max("c", &cand) > 1);
+	cand.pinned = true;
+	assert_string_equal(adapter_own_model("c", &cand), "a");
+	cand.pinned = false;
+	target.upstream_model = "t";
+	assert_string_equal(adapter_own_model("c", &cand), "t");
+	assert_true(reset(state) == 0 && adapter_own_model("c", &cand) == NULL);
 }
 
 // A stream is asked for when partial pictures are wanted, and of the models that make them.
@@ -555,6 +579,7 @@ int main(void)
 		cmocka_unit_test_setup(test_ids_of_tasks, reset),
 		cmocka_unit_test_setup(test_answers_nobody_understands, reset),
 		cmocka_unit_test_setup(test_sizes_of_openais_models, reset),
+		cmocka_unit_test_setup(test_of_a_list_the_one_that_was_named, reset),
 		cmocka_unit_test_setup(test_partial_pictures, reset),
 		cmocka_unit_test_setup(test_wanx_legacy, reset),
 		cmocka_unit_test_setup(test_wanx_messages, reset),

@@ -41,6 +41,8 @@ static struct task full(void)
 	snprintf(t.model, sizeof(t.model), "wan2.6-t2i");
 	t.protocol = PROTO_DASHSCOPE_T2I_MESSAGES;
 	t.format = IMAGE_B64;
+	t.local_only = true;
+	snprintf(t.quality, sizeof(t.quality), "high");
 	t.n = 4;
 	t.width = 1024;
 	t.height = 768;
@@ -89,6 +91,8 @@ static void a_document_there_and_back(void **state UNUSED)
 	assert_string_equal(got.model, t.model);
 	assert_true(got.protocol == t.protocol && got.format == IMAGE_B64);
 	assert_true(got.n == 4 && got.width == 1024 && got.height == 768);
+	assert_true(got.local_only);
+	assert_string_equal(got.quality, "high");
 	assert_true(got.parts_n == 2 && got.part[0].state == TASK_SUCCEEDED && got.part[0].n == 3);
 	assert_true(got.part[1].state == TASK_FAILED && got.part[1].first == 3 &&
 		got.part[1].n == 1);
@@ -114,7 +118,8 @@ static void what_is_not_said_is_null(void **state UNUSED)
 		"\"feature\":\"text_to_image\",\"client\":\"yj_c_abcdefghij\",\"client_name\":null,"
 		"\"endpoint\":\"images.generations\",\"target\":null,\"target_name\":null,\"key\":null,"
 		"\"instance\":null,\"model\":null,\"protocol\":\"openai.images\","
-		"\"format\":\"as_it_comes\",\"n\":2,\"size\":null,\"made\":0,\"failed\":0,"
+		"\"format\":\"as_it_comes\",\"local_only\":false,\"n\":2,\"size\":null,"
+		"\"quality\":null,\"made\":0,\"failed\":0,"
 		"\"parts\":[{\"state\":\"queued\",\"first\":0,\"n\":2,\"upstream_id\":null}],"
 		"\"decision\":null,\"attempts\":0,\"created_at\":\"2026-11-25T12:00:00.000Z\","
 		"\"submitted_at\":null,\"finished_at\":null,\"result_until\":null,\"note\":null,"
@@ -127,6 +132,7 @@ static void what_is_not_said_is_null(void **state UNUSED)
 		&got));
 	assert_int_equal(got.status, err_row(ERR_CONTENT_POLICY)->status); // as a rule
 	assert_int_equal(got.n, 1);
+	assert_false(got.local_only); // a former version's
 }
 
 static const char *told(const struct task *t, const char *result)
