@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Embeddings of servers that have an API of their own, asked and answered in OpenAI's shape:
 // Alibaba Cloud Model Studio (DashScope), Ollama's /api/embed, Text Embeddings Inference's /embed.
-#include "agent/protocol/batch.h"
-#include "agent/protocol/embed.h"
+#include "agent/protocol/error.h"
+#include "agent/protocol/vectors.h"
 
 #include <stdio.h>
 #include "shared/text.h"
@@ -94,50 +94,29 @@ static enum err_code build_tei(const struct adapter_call *call, const struct fea
 
 // ---- answers ----
 
-static bool add_vector(const struct adapter_call *call, struct slice vector, int64_t index,
-	struct str *out)
+// Appends the answer up to the end of its list. False when that is none.
+static bool add_list(const struct adapter_call *call, struct slice list, struct str *out)
 {
-	str_addf(out,
-		"%s{\"object\":\"embedding\",\"index\":%lld,\"embedding\":", index > 0 ? "," : "",
-		(long long)index);
-	if (vector.n == 0 || vector.p[0] != '[')
+	struct vectors vectors;
+	vectors_begin(&vectors, call);
+	str_clear(out);
+	if (list.p == NULL || !vectors_take(&vectors, list))
 		return false;
-	if (call->base64 && !embed_to_base64(vector, out))
-		return false;
-	if (!call->base64)
-		str_add_slice(out, vector);
-	str_add_c(out, '}');
+	str_add(out, "{\"object\":\"list\",\"data\":");
+	vectors_write(&vectors, out);
 	return true;
 }
 
 static void end_list(const struct adapter_call *call, struct slice model, int64_t tokens,
 	struct str *out)
 {
-	str_add(out, "],\"model\":");
+	str_add(out, ",\"model\":");
 	if (model.n > 2)
 		str_add_slice(out, model);
 	else
 		str_add_json(out, slice_of(call->model));
 	str_addf(out, ",\"usage\":{\"prompt_tokens\":%lld,\"total_tokens\":%lld}}",
 		(long long)MAX_OF(tokens, 0), (long long)MAX_OF(tokens, 0));
-}
-
-static size_t asked(const struct adapter_call *call)
-{
-	return call->part > 0 ? call->part : call->items;
-}
-
-static bool add_list(const struct adapter_call *call, struct slice list, struct str *out)
-{
-	struct slice rest = list;
-	int64_t n = 0;
-	str_add(out, "{\"object\":\"list\",\"data\":[");
-	struct slice item;
-	while (jscan_next(&rest, &item)) {
-		if (!add_vector(call, item, n++, out))
-			return false;
-	}
-	return (size_t)n == asked(call);
 }
 
 static int64_t count_of(const struct jscan_member *m, size_t n, const char *name)
@@ -161,11 +140,9 @@ static enum answer_kind parse_ollama(const struct adapter_call *call,
 	size_t n;
 	if (!adapter_object(reply->body, m, ARRAY_LEN(m), &n))
 		return ANSWER_BAD;
-	if (jscan_find(m, n, "error") != NULL)
+	if (adapter_is_error(reply->body))
 		return ANSWER_ERROR;
-	struct slice list = value_of(m, n, "embeddings", JS_ARRAY);
-	str_clear(scratch);
-	if (list.p == NULL || !add_list(call, list, scratch))
+	if (!add_list(call, value_of(m, n, "embeddings", JS_ARRAY), scratch))
 		return ANSWER_BAD;
 	ret->usage.in = count_of(m, n, "prompt_eval_count");
 	end_list(call, value_of(m, n, "model", JS_STRING), ret->usage.in, scratch);
@@ -178,29 +155,14 @@ static enum answer_kind parse_tei(const struct adapter_call *call,
 	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
 	*ret = (struct adapter_answer){.usage = ADAPTER_USAGE_UNKNOWN};
-	str_clear(scratch);
-	if (!adapter_is_list(reply->body) || !add_list(call, reply->body, scratch))
+	struct slice list = slice_trim(reply->body);
+	if (!adapter_is_list(list))
+		return adapter_is_error(list) ? ANSWER_ERROR : ANSWER_BAD;
+	if (!add_list(call, list, scratch))
 		return ANSWER_BAD;
 	end_list(call, (struct slice){NULL, 0}, -1, scratch);
 	ret->body = str_slice(scratch);
 	return ANSWER_OK;
-}
-
-static bool add_dashscope(const struct adapter_call *call, struct slice list, struct str *out)
-{
-	struct slice rest = list;
-	int64_t n = 0;
-	str_add(out, "{\"object\":\"list\",\"data\":[");
-	struct slice item;
-	for (; jscan_next(&rest, &item); n++) {
-		struct jscan_member m[8];
-		size_t in_n;
-		if (!adapter_object(item, m, ARRAY_LEN(m), &in_n) ||
-			count_of(m, in_n, "text_index") != n || // they come in order
-			!add_vector(call, value_of(m, in_n, "embedding", JS_ARRAY), n, out))
-			return false;
-	}
-	return (size_t)n == asked(call);
 }
 
 // {"output":{"embeddings":[{"text_index","embedding"}]},"usage":{"total_tokens"},"request_id"};
@@ -214,15 +176,14 @@ static enum answer_kind parse_dashscope(const struct adapter_call *call,
 	if (!adapter_object(reply->body, m, ARRAY_LEN(m), &n))
 		return ANSWER_BAD;
 	struct slice output = value_of(m, n, "output", JS_OBJECT);
-	if (output.p == NULL && value_of(m, n, "code", JS_STRING).n > 2)
-		return ANSWER_ERROR;
 	struct jscan_member in[8];
-	size_t in_n;
-	if (output.p == NULL || !adapter_object(output, in, ARRAY_LEN(in), &in_n))
-		return ANSWER_BAD;
+	size_t in_n = 0;
+	if (output.p != NULL)
+		adapter_object(output, in, ARRAY_LEN(in), &in_n);
 	struct slice list = value_of(in, in_n, "embeddings", JS_ARRAY);
-	str_clear(scratch);
-	if (list.p == NULL || !add_dashscope(call, list, scratch))
+	if (list.p == NULL && value_of(m, n, "code", JS_STRING).n > 2)
+		return ANSWER_ERROR;
+	if (!add_list(call, list, scratch))
 		return ANSWER_BAD;
 	struct slice usage = value_of(m, n, "usage", JS_OBJECT);
 	if (usage.p != NULL && adapter_object(usage, in, ARRAY_LEN(in), &in_n))

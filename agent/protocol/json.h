@@ -6,6 +6,7 @@
 #define YJ_AGENT_PROTOCOL_JSON_H
 
 #include "agent/protocol/adapter.h"
+#include "shared/num.h"
 
 #define AJ_MAX 48 // members looked at in an object; further ones are only validated
 
@@ -35,6 +36,11 @@ static inline struct slice aj_inner(struct slice string)
 	if (string.n < 2 || string.p[0] != '"')
 		return (struct slice){"", 0};
 	return (struct slice){string.p + 1, string.n - 2};
+}
+// A number, or a text that is one; false for anything else.
+static inline bool aj_number(struct slice value, double *ret)
+{
+	return num_f64(slice_starts(value, "\"") ? aj_inner(value) : value, ret);
 }
 // What a message's content says, as it stands between quotes: a text, or a list of parts, of which those
 // of text and of thinking (that may be a list itself) are told apart. Others pass unseen.

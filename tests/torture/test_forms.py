@@ -12,9 +12,7 @@ from started import Started
 from vendord import Vendord
 
 EVERY_BYTE = bool(os.environ.get("YIJIAN_TEST_EVERY_BYTE"))
-PROTOCOLS = {"vllm": "openai.chat", "ollama": "ollama.chat", "anthropic": "anthropic.messages",
-             "embed": "openai.embeddings", "image": "openai.images"}
-ENDPOINTS = {"embed": "embeddings", "image": "images.generations"}
+PROTOCOLS = {"vllm": "openai.chat", "ollama": "ollama.chat", "anthropic": "anthropic.messages"}
 SAID = ("text", "think", "tools", "end")
 # The statuses a caller may see for what failed, and whether another target is asked.
 FAILS = {"caller": ((400, 422), False), "context": ((400, 413), False), "busy": ((429, 503), True),
@@ -32,7 +30,8 @@ class Rig:
         spare = started.add(Vendord, flavour="openai", no_auth=True)
         self.agent.add_instance(spare.url, service="spare", id="spare", features=(),
                                 engine="openai-compatible")
-        self.forms = spare.control("GET", "forms")["items"]
+        self.forms = [form for form in spare.control("GET", "forms")["items"]
+                      if form["call"] in ("plain", "stream")]
         for form in self.forms:
             self.add(form)
         self.calm()
@@ -44,12 +43,12 @@ class Rig:
                                 engine="ollama" if ollama else "openai-compatible",
                                 check={"path": "/api/tags" if ollama else "/v1/models"})
         target = {"kind": "self_hosted", "service": name, "upstream_model": name,
-                  "protocol": PROTOCOLS.get(form["call"]) or PROTOCOLS[engine]}
+                  "protocol": PROTOCOLS[engine]}
         other = {"kind": "self_hosted", "service": "spare", "upstream_model": "m", "order": 9}
         for feature, targets in ((name, [target]), (name + "-pair", [target, other])):
             answer = self.agent.post("config-center", "/api/v1/features", {
-                "name": feature, "endpoint": ENDPOINTS.get(form["call"], "chat.completions"),
-                "auto_join": False, "targets": targets})
+                "name": feature, "endpoint": "chat.completions", "auto_join": False,
+                "targets": targets})
             assert answer.status == 201, answer
 
     def play(self, form, **more):
@@ -61,12 +60,6 @@ class Rig:
             vendor.faults([])
 
     def ask(self, dialect, form, model):
-        if form["call"] == "embed":
-            return said_vectors(self.agent.post("api-gateway", "/v1/embeddings", {
-                "model": model, "input": ["one", "two"], "encoding_format": "float"}))
-        if form["call"] == "image":
-            return said_pictures(self.agent.post("api-gateway", "/v1/images/generations", {
-                "model": model, "prompt": "a cat", "response_format": "b64_json"}))
         untouched = dialect == "messages" and form.get("engine") == "anthropic"
         return dialects.ask(self.agent, dialect, dialects.request(
             dialect, model, stream=form["call"] == "stream", tools=("first", "second")),
@@ -74,31 +67,13 @@ class Rig:
 
     def served(self, form):
         """The target is in use: it answers what is plain."""
-        call = form["call"] if form["call"] in ENDPOINTS else "plain"
-        said = self.ask("chat", {"call": call}, form["name"])
+        said = self.ask("chat", {"call": "plain"}, form["name"])
         return said["status"] == 200
 
 
 def target_of(said):
     name = said["headers"].get("X-Yijian-Target") or ""
     return "spare" if name.startswith("self/spare") else name
-
-
-def said_vectors(answer):
-    said = {"status": answer.status, "headers": answer.headers, "body": answer.body}
-    if answer.status != 200:
-        return {**said, "fails": answer.error}
-    data = answer.body["data"]
-    assert sorted(row["index"] for row in data) == list(range(len(data))), data
-    return {**said, "vectors": [row["embedding"]
-                                for row in sorted(data, key=lambda row: row["index"])]}
-
-
-def said_pictures(answer):
-    said = {"status": answer.status, "headers": answer.headers, "body": answer.body}
-    if answer.status != 200:
-        return {**said, "fails": answer.error}
-    return {**said, "pictures": len([row for row in answer.body["data"] if row["b64_json"]])}
 
 
 @pytest.fixture(scope="module")
@@ -170,10 +145,6 @@ def run(rig, form, dialect, pair, **more):
     return judge(meant(form["says"], dialect), said, pair)
 
 
-def told(forms, dialect):
-    return [form for form in forms if dialect == "chat" or form["call"] in ("plain", "stream")]
-
-
 def refused(wrong):
     assert not wrong, "\n".join(f"{name}: {why}" for name, why in wrong.items())
 
@@ -182,7 +153,7 @@ def refused(wrong):
 @pytest.mark.parametrize("dialect", dialects.NAMES)
 def test_what_was_said_arrives(rig, dialect, pair):
     wrong = {}
-    for form in told(rig.forms, dialect):
+    for form in rig.forms:
         why = run(rig, form, dialect, pair)
         if not why and form["says"].get("fails") != "rate" and not rig.served(form):
             why = "the target is no longer in use"
@@ -214,7 +185,7 @@ def cuts(length, share):
 def test_cut_at_any_byte(rig, dialect):
     """The head and framing are cut as well as the body."""
     wrong = {}
-    for form in told(rig.forms, dialect):
+    for form in rig.forms:
         if form["says"].get("fails") in ("rate", "target") or form["says"].get("text") == 2 << 20:
             continue
         for at in cuts(700, 5):
@@ -231,7 +202,7 @@ def test_byte_by_byte(rig, dialect):
     wrong = {}
     names = {"calls-take-turns", "broken-bytes", "letters-of-four-bytes", "line-ends-crlf",
              "half-letters", "ollama-calls", "anthropic-blocks-take-turns", "parts"}
-    for form in told(rig.forms, dialect):
+    for form in rig.forms:
         if form["name"] in names:
             why = run(rig, form, dialect, False, piece=1 if EVERY_BYTE else 7)
             if why:

@@ -1,22 +1,10 @@
 // SPDX-License-Identifier: MIT
-// In the table ' stands for ", and @ for as many x as the row's `pad` says. What a form says:
-//   text, think  what the model wrote, or a list of what is as good
-//   tools        [[id or null, name, arguments], …]
-//   end          stop, tool_calls, length, or the stop sequence as ["stop", WHICH]
-//   fails        caller (its own fault), context (too long for this model), busy or rate (later),
-//		  target (no answer at all) or broken (after some of the text)
+// Answers of chats: streams and whole ones, calls of tools, errors; form.h says how to read a row.
 #include "tests/vendord/torture.h"
 
 #include <string.h>
-
-struct form {
-	const char *name, *engine, *call; // call: stream, plain, embed or image
-	const char *says, *body;
-	const char *content_type; // NULL: what belongs there; "": none
-	size_t pad;
-	int status; // 0: 200
-	bool cut;	  // the connection ends behind the body, inside the framing
-};
+#include "tests/vendord/bomb.h"
+#include "tests/vendord/form.h"
 
 #define HEAD "data: {'id':'c-1','object':'chat.completion.chunk','created':1,'model':'m',"
 #define CHOICES(choices) HEAD "'choices':[" choices "]}\n\n"
@@ -364,56 +352,65 @@ static const struct form forms[] = {
 		A_START A_BLOCK("0", "'type':'text','text':''")
 			A_DELTA("0", "'type':'text_delta','text':'fine'")
 				EVENT("error", ",'error':{'type':'api_error','message':'gone'}")},
-	// ---- vectors and pictures ----
-	{"vectors", "vllm", "embed", "{'vectors':[[0.5,1],[0.25,-1]]}",
-		"{'object':'list','model':'m','data':[{'object':'embedding','index':0,"
-		"'embedding':[0.5,1]},{'object':'embedding','index':1,'embedding':[0.25,-1]}],"
-		"'usage':{'prompt_tokens':4,'total_tokens':4}}"},
-	{"vectors-out-of-order", "vllm", "embed", "{'vectors':[[0.5,1],[0.25,-1]]}",
-		"{'object':'list','data':[{'index':1,'embedding':[0.25,-1]},"
-		"{'index':0,'embedding':[0.5,1]}],'usage':null}"},
-	{"vectors-type-missing", "vllm", "embed", "{'vectors':[[0.5,1],[0.25,-1]]}",
-		"{'data':[{'index':0,'embedding':[0.5,1]},{'index':1,'embedding':[0.25,-1]}]}", ""},
-	{"vectors-too-long", "vllm", "embed", "{'fails':'caller'}",
-		"{'error':{'code':500,'message':'input (900 tokens) is too large to process. increase "
-		"the physical batch size (current batch size: 512)','type':'server_error'}}",
-		.status = 500},
-	{"vectors-error", "vllm", "embed", "{'fails':'caller'}",
-		"{'error':{'message':'no','type':'invalid_request_error','code':'invalid_value'}}"},
-	{"picture", "vllm", "image", "{'pictures':1}",
-		"{'created':1,'data':[{'b64_json':'iVBORw0KGgo='}]}"},
-	{"picture-null-beside", "vllm", "image", "{'pictures':1}",
-		"{'created':'now','data':[{'url':null,'b64_json':'iVBORw0KGgo=','revised_prompt':null}],"
-		"'usage':null}",
-		""},
-	{"picture-error", "vllm", "image", "{'fails':'caller'}",
-		"{'error':{'message':'no','type':'image_generation_user_error',"
-		"'code':'moderation_blocked'}}"},
 };
 
 #define FORM_N (sizeof forms / sizeof *forms)
 
+static const struct form *form_at(size_t i)
+{
+	return i < FORM_N ? &forms[i] : i - FORM_N < list_form_n ? &list_forms[i - FORM_N] : NULL;
+}
+
 // The letters of a form as they are sent.
-static void put_letters(struct buf *out, const char *text, size_t pad)
+static void put_letters(struct buf *out, const char *text, size_t pad, const struct call *call)
 {
 	for (; *text; text++) {
-		if (*text != '@' || pad == 0) {
+		if (*text == '^' && call) {
+			buf_fmt(out, "http://127.0.0.1:%d", call->sim->port);
+		} else if (*text == '~' && call) {
+			size_t n = 0;
+			while (n < call->path.len && call->path.at[call->path.len - n - 1] != '/')
+				n++;
+			buf_span(out, span_tail(call->path, n));
+		} else if (*text != '@' || pad == 0) {
 			buf_byte(out, *text == '\'' ? '"' : *text);
-			continue;
+		} else {
+			memset(buf_room(out, pad), 'x', pad);
+			out->len += pad;
 		}
-		memset(buf_room(out, pad), 'x', pad);
-		out->len += pad;
 	}
+}
+
+static void put_little(struct buf *out, uint32_t value, int bytes)
+{
+	for (int i = 0; i < bytes; i++)
+		buf_byte(out, (char)(value >> 8 * i));
+}
+
+// A gzip member of one stored block (RFC 1951, 1952).
+static void pack(struct answer *answer)
+{
+	struct buf out = {0};
+	uint32_t len = (uint32_t)answer->body.len;
+
+	buf_span(&out, (struct span){"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01", 11});
+	put_little(&out, len, 2);
+	put_little(&out, ~len, 2);
+	buf_span(&out, buf_view(&answer->body));
+	put_little(&out, crc32_add(0, answer->body.data, len), 4);
+	put_little(&out, len, 4);
+	buf_release(&answer->body);
+	answer->body = out;
+	answer_field(answer, "content-encoding", "gzip");
 }
 
 bool torture_answer(struct call *call)
 {
 	struct answer *answer = call->answer;
-	const struct form *form = NULL;
+	const struct form *form = form_at(0);
 
-	for (size_t i = 0; i < FORM_N && !form; i++)
-		if (strcmp(forms[i].name, call->fault.form) == 0)
-			form = &forms[i];
+	for (size_t i = 0; form && strcmp(form->name, call->fault.form) != 0;)
+		form = form_at(++i);
 	if (!form)
 		return false;
 	bool stream = strcmp(form->call, "stream") == 0;
@@ -423,10 +420,12 @@ bool torture_answer(struct call *call)
 		: !stream			  ? "application/json"
 		: lines				  ? "application/x-ndjson"
 						  : "text/event-stream";
-	put_letters(&answer->body, form->body, form->pad);
+	put_letters(&answer->body, form->body, form->pad, call);
 	answer->stream = stream;
 	if (stream && answer->body.len)
 		answer_event(answer);
+	if (form->packed)
+		pack(answer);
 	if (form->cut)
 		call->fault.cut_stream = (int64_t)answer->event_n;
 	return true;
@@ -434,11 +433,14 @@ bool torture_answer(struct call *call)
 
 void torture_json(struct buf *out)
 {
+	const struct form *form;
+
 	buf_text(out, "{\"items\":[");
-	for (size_t i = 0; i < FORM_N; i++) {
-		buf_fmt(out, "%s{\"name\":\"%s\",\"engine\":\"%s\",\"call\":\"%s\",\"says\":",
-			i ? "," : "", forms[i].name, forms[i].engine, forms[i].call);
-		put_letters(out, forms[i].says, 0);
+	for (size_t i = 0; (form = form_at(i)); i++) {
+		buf_fmt(out, "%s{\"name\":\"%s\",\"engine\":\"%s\",\"call\":\"%s\",\"n\":%d,",
+			i ? "," : "", form->name, form->engine, form->call, form->n);
+		buf_fmt(out, "\"path\":\"%s\",\"says\":", form->path ? form->path : "");
+		put_letters(out, form->says, 0, NULL);
 		buf_byte(out, '}');
 	}
 	buf_text(out, "]}\n");

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/protocol/batch.h"
 #include "agent/protocol/error.h"
 #include "agent/protocol/table.h"
 
@@ -14,7 +15,8 @@ static struct adapter_call call; // large
 static enum err_code read_text(const char *body, enum offer offer)
 {
 	struct err err = {0};
-	return adapter_read(slice_of(body), offer, true, &call, &err);
+	enum err_code code = adapter_read(slice_of(body), offer, true, &call, &err);
+	return code == ERR_OK && offer == OFFER_EMBEDDINGS ? batch_read(&call, &err) : code;
 }
 
 // ---- the request's body ----

@@ -237,7 +237,7 @@ static const struct {
 		"\"AACAPwAAIMA=\"}],\"model\":\"e\",\"usage\":{\"prompt_tokens\":0,\"total_tokens\":0}}",
 		-1, -1},
 	{&adapter_tei_embed, OFFER_EMBEDDINGS, "{\"model\":\"e\",\"input\":\"a\"}", NULL,
-		"{\"error\":\"x\"}", ANSWER_BAD, NULL, -1, -1},
+		"{\"error\":\"x\"}", ANSWER_ERROR, NULL, -1, -1},
 	{&adapter_dashscope_embeddings, OFFER_EMBEDDINGS, "{\"model\":\"e\",\"input\":\"a\"}", NULL,
 		"{\"code\":\"InvalidParameter\",\"message\":\"m\",\"request_id\":\"r\"}",
 		ANSWER_ERROR, NULL, -1, -1},
