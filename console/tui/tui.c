@@ -227,6 +227,11 @@ static void draw_help(struct ui *u, int y, int height)
 		term_put(y + height, 1, 8, SKIN_DIM, slice_of(_("more v")));
 }
 
+static bool is_way_out(const struct key_row *r)
+{
+	return r->action == ACT_HELP || r->action == ACT_QUIT;
+}
+
 static void draw_hints(const struct ui *u, int y)
 {
 	struct str s = STR_INIT, out = STR_INIT;
@@ -236,22 +241,27 @@ static void draw_hints(const struct ui *u, int y)
 	if (u->mode == MODE_PROMPT) { // the names that may be typed
 		for (int i = 0; i < VIEW_COUNT; i++)
 			str_addf(&s, "  %s", view_row((enum view_id)i)->name);
-		term_put(y, 0, term_cols(), SKIN_DIM, str_slice(&s));
-		str_release(&s);
-		return;
+		n = 0;
 	}
 	if (u->mode == MODE_WIZARD) {
 		str_clear(&s);
 		str_add(&s,
 			_(" enter next field  up/down choose  ctrl-n next step  ctrl-p back  esc cancel"));
+		n = 0;
 	}
-	for (size_t i = 0; i < n && u->mode != MODE_WIZARD; i++) {
-		bool last = rows[i].action == ACT_HELP || rows[i].action == ACT_QUIT;
-		if (rows[i].hint != NULL && has_key(u, &rows[i]))
-			str_addf(last ? &out : &s, "  %s %s", rows[i].name, _(rows[i].hint));
-	}
-	// The way out is on every screen, whatever else has no place.
+	// The way out is on every screen, whatever else has no place; what has, is whole.
+	for (size_t i = 0; i < n; i++)
+		if (is_way_out(&rows[i]))
+			str_addf(&out, "  %s %s", rows[i].name, _(rows[i].hint));
 	int room = MAX_OF(0, term_cols() - utf8_width(str_slice(&out)));
+	for (size_t i = 0; i < n; i++) {
+		size_t before = s.n;
+		if (rows[i].hint == NULL || !has_key(u, &rows[i]) || is_way_out(&rows[i]))
+			continue;
+		str_addf(&s, "  %s %s", rows[i].name, _(rows[i].hint));
+		if (utf8_width(str_slice(&s)) > room)
+			str_cut(&s, before);
+	}
 	int used = MIN_OF(room, utf8_width(str_slice(&s)));
 	term_put(y, 0, room, SKIN_DIM, str_slice(&s));
 	term_put(y, used, term_cols() - used, SKIN_DIM, str_slice(&out));
