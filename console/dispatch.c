@@ -128,21 +128,6 @@ static size_t written; // of it so far
 
 static void print_error(const struct cmd *c, int code);
 
-// What is lost with the answer, and how to come by it.
-static void lost_hint(struct err *err, const struct command *row)
-{
-	enum command_id id = row != NULL ? row->id : CMD_COUNT;
-	if (id == CMD_CLIENT_ADD || id == CMD_TOKEN_CREATE)
-		err_hint(err, "%s",
-			_("if it was made, nobody has its secret now: delete it, and make it "
-			  "again with --out FILE"));
-	else if (row != NULL && (row->flags & CMF_CHANGES))
-		err_hint(err, "%s",
-			_("what the command changed is changed; only its answer is lost"));
-	else
-		err_hint(err, "%s", _("make room where the output goes, or send it elsewhere"));
-}
-
 // Nobody could read what comes after: ends the program, and says so unless the reader has left.
 static _Noreturn void output_lost(int why)
 {
@@ -154,7 +139,17 @@ static _Noreturn void output_lost(int why)
 		_exit(130);
 	err_set(&c->err, ERR_OUTPUT_LOST, _("cannot write to standard output after %zu bytes: %s"),
 		written, strerror(why));
-	lost_hint(&c->err, c->row);
+	// What is lost with the answer, and how to come by it.
+	enum command_id id = c->row != NULL ? c->row->id : CMD_COUNT;
+	if (id == CMD_CLIENT_ADD || id == CMD_TOKEN_CREATE)
+		err_hint(&c->err, "%s",
+			_("if it was made, nobody has its secret now: delete it, and make it "
+			  "again with --out FILE"));
+	else if (c->row != NULL && (c->row->flags & CMF_CHANGES))
+		err_hint(&c->err, "%s",
+			_("what the command changed is changed; only its answer is lost"));
+	else
+		err_hint(&c->err, "%s", _("make room where the output goes, or send it elsewhere"));
 	print_error(c, code);
 	_exit(code);
 }
@@ -287,9 +282,9 @@ static void print_error(const struct cmd *c, int code)
 static int finish(struct cmd *c, enum err_code code)
 {
 	int exit_code = code ? err_row(code)->exit : 0;
-	if (interrupted)
+	if (interrupted) {
 		exit_code = 130;
-	else if (code) {
+	} else if (code) {
 		if (c->err.code != code)
 			err_set(&c->err, code, NULL);
 		if (!(code == ERR_ANSWER_NO && c->quiet))

@@ -12,10 +12,14 @@
 #include "shared/out.h"
 #include "shared/text.h"
 
-// The messages lie beside the program, in PREFIX/bin and PREFIX/share/locale: what is built is the same
-// for every PREFIX, and may be moved.
-static void bind_messages(void)
+int main(int argc, char **argv)
 {
+	struct err err = {0};
+	out_guard();
+	setlocale(LC_CTYPE, "");
+	setlocale(LC_MESSAGES, "");
+	// The messages lie beside the program, in PREFIX/bin and PREFIX/share/locale: what is built
+	// is the same for every PREFIX, and may be moved.
 	char path[PATH_MAX + sizeof("/share/locale")];
 	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
 	size_t end = length > 0 ? (size_t)length : 0;
@@ -27,15 +31,6 @@ static void bind_messages(void)
 	memcpy(path + end, "/share/locale", sizeof("/share/locale"));
 	bindtextdomain("yijian", path);
 	textdomain("yijian");
-}
-
-int main(int argc, char **argv)
-{
-	struct err err = {0};
-	out_guard();
-	setlocale(LC_CTYPE, "");
-	setlocale(LC_MESSAGES, "");
-	bind_messages();
 	struct cmd_io io;
 	dispatch_stdio(&io);
 	jx_setup();

@@ -131,13 +131,6 @@ static void history_path(char *buf, size_t size)
 	snprintf(buf + strlen(buf), size - strlen(buf), "/history");
 }
 
-// Lines that may carry a secret are run, not remembered.
-static void remember(const char *line)
-{
-	if (*line && strstr(line, "api-key") == NULL)
-		add_history(line);
-}
-
 enum err_code shell_run(const struct shell *s, const char *line, struct err *err)
 {
 	int code;
@@ -160,7 +153,9 @@ enum err_code shell_run(const struct shell *s, const char *line, struct err *err
 	while ((text = readline(s->io->in_tty ? "yijian> " : "")) != NULL) {
 		if (strcmp(text, "exit") == 0 || strcmp(text, "quit") == 0)
 			break;
-		remember(text);
+		// Lines that may carry a secret are run, not remembered.
+		if (*text && strstr(text, "api-key") == NULL)
+			add_history(text);
 		run_line(s, text);
 		free(text);
 	}

@@ -28,28 +28,6 @@ struct client {
 	bool asked; // the user has said it for this very call
 };
 
-static enum err_code read_token(struct client *c, const char *path, struct err *err)
-{
-	char buf[SECRET_MAX];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
-	if (n < 0) {
-		err_set(err, ERR_CONFIG_INVALID, _("cannot read the token file %s: %s"), path,
-			strerror(errno));
-	} else {
-		while (n && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
-			n--;
-		if (n == 0)
-			err_set(err, ERR_CONFIG_INVALID, _("the token file %s is empty"), path);
-		else
-			secret_set(&c->token, buf, (size_t)n);
-		secret_wipe(buf, sizeof(buf));
-	}
-	if (fd >= 0)
-		close(fd);
-	return c->token.n ? ERR_OK : ERR_CONFIG_INVALID;
-}
-
 static enum err_code read_agent(struct client *c, struct err *err)
 {
 	const char *agent = c->settings->value[CSET_AGENT];
@@ -82,8 +60,27 @@ enum err_code client_new(const struct console_settings *s, struct client **ret, 
 	c->http = http_new();
 	enum err_code code = c->http != NULL ? read_agent(c, err)
 					     : err_set(err, ERR_INTERNAL, NULL);
-	if (!code && *s->value[CSET_TOKEN_FILE])
-		code = read_token(c, s->value[CSET_TOKEN_FILE], err);
+	if (!code && *s->value[CSET_TOKEN_FILE]) {
+		char buf[SECRET_MAX];
+		int fd = open(s->value[CSET_TOKEN_FILE], O_RDONLY | O_CLOEXEC);
+		ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
+		if (n < 0) {
+			err_set(err, ERR_CONFIG_INVALID, _("cannot read the token file %s: %s"),
+				s->value[CSET_TOKEN_FILE], strerror(errno));
+		} else {
+			while (n && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
+				n--;
+			if (n == 0)
+				err_set(err, ERR_CONFIG_INVALID, _("the token file %s is empty"),
+					s->value[CSET_TOKEN_FILE]);
+			else
+				secret_set(&c->token, buf, (size_t)n);
+			secret_wipe(buf, sizeof(buf));
+		}
+		if (fd >= 0)
+			close(fd);
+		code = c->token.n ? ERR_OK : ERR_CONFIG_INVALID;
+	}
 	if (!code && (!num_duration_ms(slice_of(timeout), &c->timeout_ms) || c->timeout_ms < 1))
 		code = err_set(err, ERR_USAGE, _("the timeout is not a duration such as 10s"));
 	if (code) {

@@ -263,19 +263,6 @@ static void note_locked_out(struct cmd *c, const struct jx *clients)
 	str_release(&line);
 }
 
-static void note_nobody(struct cmd *c, const struct jx *status)
-{
-	int64_t at = 0, up_ms = KEYLESS_WINDOW_MS;
-	if (clock_parse_rfc3339(slice_of(jx_str(jx_path(status, "agent.started_at"), "")), &at))
-		up_ms = clock_wall_ms() - at;
-	if (up_ms >= KEYLESS_WINDOW_MS)
-		cmd_notef(c, "%s", _("nobody has called without a key in the last 5 min"));
-	else
-		cmd_notef(c,
-			_("nobody has called without a key since the agent started, %lld s ago"),
-			(long long)MAX_OF(up_ms / 1000, 0));
-}
-
 // What makes the gateway ask for keys, and how somebody agrees to it.
 struct lock_out {
 	const char *effect, *command, *word;
@@ -298,7 +285,16 @@ static enum err_code may_lock_out(struct cmd *c, const struct lock_out *l)
 	long long requests = jx_int(jx_get(clients, "keyless_requests_5m"), 0);
 	cmd_notef(c, "%s", l->effect);
 	if (callers == 0) {
-		note_nobody(c, a.doc);
+		int64_t at = 0, up_ms = KEYLESS_WINDOW_MS;
+		if (clock_parse_rfc3339(slice_of(jx_str(jx_path(a.doc, "agent.started_at"), "")),
+			    &at))
+			up_ms = clock_wall_ms() - at;
+		if (up_ms >= KEYLESS_WINDOW_MS)
+			cmd_notef(c, "%s", _("nobody has called without a key in the last 5 min"));
+		else
+			cmd_notef(c,
+				_("nobody has called without a key since the agent started, %lld s ago"),
+				(long long)MAX_OF(up_ms / 1000, 0));
 		return ERR_OK;
 	}
 	const char *question = arena_printf(&c->arena,

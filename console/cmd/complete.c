@@ -133,17 +133,6 @@ static bool offer_commands(struct complete *c, const char *const *words, size_t 
 	return any;
 }
 
-static void offer_options(struct complete *c, const struct command *row)
-{
-	struct help_options o;
-	help_options(row, &o);
-	char text[HELP_NAME_MAX + 2];
-	for (size_t i = 0; i < o.n; i++) {
-		snprintf(text, sizeof(text), "--%s", o.row[i].name);
-		offer(c, text);
-	}
-}
-
 void complete_words(const struct console_settings *s, const char *const *words, size_t n,
 	struct str *out)
 {
@@ -154,7 +143,13 @@ void complete_words(const struct console_settings *s, const char *const *words, 
 	size_t used;
 	const struct command *row = command_match(words, n - 1, &used);
 	if (c.prefix[0] == '-') {
-		offer_options(&c, row);
+		struct help_options o;
+		help_options(row, &o);
+		char text[HELP_NAME_MAX + 2];
+		for (size_t i = 0; i < o.n; i++) {
+			snprintf(text, sizeof(text), "--%s", o.row[i].name);
+			offer(&c, text);
+		}
 		return;
 	}
 	if (n >= 2 && (strcmp(words[n - 2], "-o") == 0 || strcmp(words[n - 2], "--output") == 0)) {

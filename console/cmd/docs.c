@@ -154,21 +154,6 @@ enum err_code cmd_service_get(struct cmd *c)
 	return cmd_call_show(c, &call);
 }
 
-static void add_features(struct cmd *c, struct jw *w)
-{
-	bool open = false;
-	for (size_t i = 0; i < c->opt_n; i++) {
-		if (c->opt[i].id != COPT_FEATURE)
-			continue;
-		if (!open)
-			jw_arr(w, "features");
-		open = true;
-		jw_str(w, NULL, c->opt[i].value);
-	}
-	if (open)
-		jw_arr_end(w);
-}
-
 static void add_auth(struct cmd *c, struct jw *w)
 {
 	static const struct {
@@ -189,16 +174,6 @@ static void add_auth(struct cmd *c, struct jw *w)
 		jw_obj_end(w);
 }
 
-// It was registered all the same: hosts start in any order, and the feature may come later.
-static void note_missing(struct cmd *c, const struct jx *missing)
-{
-	for (size_t i = 0; i < jx_len(missing); i++)
-		cmd_notef(c,
-			_("warning: there is no feature %s, so the instance does not join it: see "
-			  "yijian feature list, or make it: yijian feature set %s …"),
-			jx_str(jx_at(missing, i), "?"), jx_str(jx_at(missing, i), "?"));
-}
-
 enum err_code cmd_service_register(struct cmd *c)
 {
 	const char *id = cmd_opt(c, COPT_ID);
@@ -209,7 +184,17 @@ enum err_code cmd_service_register(struct cmd *c)
 		return err_set(&c->err, ERR_USAGE, _("--id names the instance"));
 	jw_obj(&w, NULL);
 	cmd_body(c, &w);
-	add_features(c, &w);
+	bool open = false;
+	for (size_t i = 0; i < c->opt_n; i++) {
+		if (c->opt[i].id != COPT_FEATURE)
+			continue;
+		if (!open)
+			jw_arr(&w, "features");
+		open = true;
+		jw_str(&w, NULL, c->opt[i].value);
+	}
+	if (open)
+		jw_arr_end(&w);
 	add_auth(c, &w);
 	jw_obj_end(&w);
 	call.body = str_slice(&body);
@@ -218,7 +203,13 @@ enum err_code cmd_service_register(struct cmd *c)
 	str_release(&body);
 	if (code)
 		return code;
-	note_missing(c, jx_get(a.doc, "missing"));
+	// It was registered all the same: hosts start in any order, and the feature may come later.
+	const struct jx *missing = jx_get(a.doc, "missing");
+	for (size_t i = 0; i < jx_len(missing); i++)
+		cmd_notef(c,
+			_("warning: there is no feature %s, so the instance does not join it: see "
+			  "yijian feature list, or make it: yijian feature set %s …"),
+			jx_str(jx_at(missing, i), "?"), jx_str(jx_at(missing, i), "?"));
 	if (c->format.format != FMT_TABLE)
 		return cmd_show(c, &a);
 	cmd_writef(c, _("instance %s/%s %s\n"), c->arg[0], id,

@@ -65,24 +65,6 @@ static bool pico(const struct field *f, const struct jx *value, struct str *out)
 	return true;
 }
 
-static void join(const struct jx *arr, struct str *out)
-{
-	for (size_t i = 0; i < jx_len(arr); i++) {
-		const struct jx *item = jx_at(arr, i);
-		if (i)
-			str_add(out, ",");
-		if (jx_is_obj(item) && !jx_is_null(jx_get(item, "currency")) &&
-			jx_is_num(jx_get(item, "pico")))
-			format_money(item, out);
-		else if (jx_is_obj(item))
-			format_name(item, out);
-		else if (jx_is_str(item))
-			text_add_safe(out, slice_of(jx_str(item, "")));
-		else
-			jx_write(item, 0, out);
-	}
-}
-
 // What stands behind a number; an amount in pico is not shown in pico.
 static const char *unit_of(const struct field *f)
 {
@@ -131,7 +113,20 @@ void format_cell(const struct field *f, const struct jx *value, int64_t now_ms, 
 	} else if (jx_is_bool(value)) {
 		str_add(out, jx_bool(value, false) ? "yes" : "no");
 	} else if (jx_is_arr(value)) {
-		join(value, out);
+		for (size_t i = 0; i < jx_len(value); i++) {
+			const struct jx *item = jx_at(value, i);
+			if (i)
+				str_add(out, ",");
+			if (jx_is_obj(item) && !jx_is_null(jx_get(item, "currency")) &&
+				jx_is_num(jx_get(item, "pico")))
+				format_money(item, out);
+			else if (jx_is_obj(item))
+				format_name(item, out);
+			else if (jx_is_str(item))
+				text_add_safe(out, slice_of(jx_str(item, "")));
+			else
+				jx_write(item, 0, out);
+		}
 	} else if (jx_is_obj(value)) {
 		object_summary(value, out);
 	} else {
@@ -203,20 +198,6 @@ static enum err_code pick_columns(const struct format_options *o, const struct f
 	return ERR_OK;
 }
 
-static void heads(struct table *t, const struct columns *cols)
-{
-	for (size_t i = 0; i < cols->n; i++) {
-		const struct field *f = cols->f[i];
-		struct str title = STR_INIT;
-		str_add(&title, f->title != NULL ? f->title : f->name);
-		if (f->title == NULL)
-			for (char *p = title.p; *p; p++)
-				*p = *p == '_' ? ' ' : *p >= 'a' && *p <= 'z' ? *p - 32 : *p;
-		table_column(t, str_text(&title), f->type == FT_INT || f->type == FT_NUM);
-		str_release(&title);
-	}
-}
-
 // Order of rows, so that sorting moves indexes and not documents.
 struct sort_row {
 	const struct jx *doc, *key;
@@ -269,7 +250,16 @@ static void table_rows(const struct format_options *o, const struct columns *col
 	bool csv = o->format == FMT_CSV;
 	struct table *t = table_new();
 	struct str cell = STR_INIT;
-	heads(t, cols);
+	for (size_t i = 0; i < cols->n; i++) {
+		const struct field *f = cols->f[i];
+		struct str title = STR_INIT;
+		str_add(&title, f->title != NULL ? f->title : f->name);
+		if (f->title == NULL)
+			for (char *p = title.p; *p; p++)
+				*p = *p == '_' ? ' ' : *p >= 'a' && *p <= 'z' ? *p - 32 : *p;
+		table_column(t, str_text(&title), f->type == FT_INT || f->type == FT_NUM);
+		str_release(&title);
+	}
 	for (size_t r = 0; r < n; r++) {
 		table_row(t);
 		for (size_t i = 0; i < cols->n; i++) {

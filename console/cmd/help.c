@@ -13,34 +13,30 @@
 
 #define LINE_CELLS 78
 
-static void add_body_options(const struct command *row, struct help_options *ret)
-{
-	for (size_t i = 0; row->body != NULL && i < row->body->n && ret->n < HELP_OPTIONS_MAX;
-		i++) {
-		const struct field *f = &row->body->f[i];
-		if (!command_body_offers(f))
-			continue;
-		command_body_option(f, ret->name[ret->n], HELP_NAME_MAX);
-		ret->row[ret->n] = (struct opt_row){COPT_COUNT + (int)i, ret->name[ret->n], 0,
-			f->type == FT_INT || f->type == FT_NUM ? "N"
-				: f->type == FT_BOOL	       ? "true|false"
-				: f->type == FT_TIME	       ? "TIME"
-				: f->type == FT_STRV	       ? "A,B"
-				: f->type == FT_ENUM	       ? "CHOICE"
-							       : "TEXT",
-			f->help};
-		ret->n++;
-	}
-}
-
 void help_options(const struct command *row, struct help_options *ret)
 {
 	const struct opt_row *all = copts_all();
 	ret->n = 0;
 	for (size_t i = 0; row != NULL && i < CMD_OPTS_MAX && row->opts[i]; i++)
 		ret->row[ret->n++] = all[row->opts[i]];
-	if (row != NULL)
-		add_body_options(row, ret);
+	if (row != NULL && row->body != NULL) {
+		for (size_t i = 0; i < row->body->n && ret->n < HELP_OPTIONS_MAX; i++) {
+			const struct field *f = &row->body->f[i];
+			if (!command_body_offers(f))
+				continue;
+			command_body_option(f, ret->name[ret->n], HELP_NAME_MAX);
+			ret->row[ret->n] = (struct opt_row){COPT_COUNT + (int)i, ret->name[ret->n],
+				0,
+				f->type == FT_INT || f->type == FT_NUM ? "N"
+					: f->type == FT_BOOL	       ? "true|false"
+					: f->type == FT_TIME	       ? "TIME"
+					: f->type == FT_STRV	       ? "A,B"
+					: f->type == FT_ENUM	       ? "CHOICE"
+								       : "TEXT",
+				f->help};
+			ret->n++;
+		}
+	}
 	for (size_t i = 0; i < COPT_GLOBALS && ret->n < HELP_OPTIONS_MAX; i++)
 		ret->row[ret->n++] = all[i];
 }

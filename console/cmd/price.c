@@ -27,22 +27,6 @@ static void choose_columns(struct cmd *c, const char *by)
 		strstr(by, "client") != NULL ? ",client_name" : "");
 }
 
-static void note_totals(struct cmd *c, const struct jx *answer)
-{
-	const struct jx *all = jx_get(answer, "totals"), *cost = jx_get(all, "cost");
-	struct str text = STR_INIT;
-	for (size_t i = 0; i < jx_len(cost); i++) {
-		str_add(&text, i ? " + " : "");
-		format_money(jx_at(cost, i), &text);
-	}
-	cmd_notef(c, _("%lld requests, %lld tokens, cost %s; of %lld calls it is not known"),
-		(long long)jx_int(jx_get(all, "requests"), 0),
-		(long long)(jx_int(jx_get(all, "tokens_in"), 0) +
-			jx_int(jx_get(all, "tokens_out"), 0)),
-		text.n ? str_text(&text) : "0", (long long)jx_int(jx_get(all, "cost_unknown"), 0));
-	str_release(&text);
-}
-
 enum err_code cmd_usage(struct cmd *c)
 {
 	const char *by = cmd_opt(c, COPT_BY) != NULL ? cmd_opt(c, COPT_BY) : "feature";
@@ -60,8 +44,22 @@ enum err_code cmd_usage(struct cmd *c)
 	choose_columns(c, by);
 	if (!code)
 		code = cmd_show_items(c, &a, "items");
-	if (!code && c->format.format <= FMT_WIDE)
-		note_totals(c, a.doc);
+	if (!code && c->format.format <= FMT_WIDE) {
+		const struct jx *all = jx_get(a.doc, "totals"), *cost = jx_get(all, "cost");
+		struct str text = STR_INIT;
+		for (size_t i = 0; i < jx_len(cost); i++) {
+			str_add(&text, i ? " + " : "");
+			format_money(jx_at(cost, i), &text);
+		}
+		cmd_notef(c,
+			_("%lld requests, %lld tokens, cost %s; of %lld calls it is not known"),
+			(long long)jx_int(jx_get(all, "requests"), 0),
+			(long long)(jx_int(jx_get(all, "tokens_in"), 0) +
+				jx_int(jx_get(all, "tokens_out"), 0)),
+			text.n ? str_text(&text) : "0",
+			(long long)jx_int(jx_get(all, "cost_unknown"), 0));
+		str_release(&text);
+	}
 	str_release(&q);
 	return code;
 }

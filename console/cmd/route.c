@@ -61,9 +61,16 @@ static void explain_line(struct cmd *c, const struct jx *cand, const char *chose
 	str_release(&line);
 }
 
-// What narrows the choice, or comes after it, when it is not as usual.
-static void explain_policy(struct cmd *c, const struct jx *p)
+static void explain_text(struct cmd *c, const struct jx *d)
 {
+	const struct jx *cands = jx_get(d, "candidates"), *fallback = jx_get(d, "fallback");
+	const char *chosen = text_or(d, "chosen.target", NULL);
+	cmd_writef(c,
+		_("feature %s, revision %lld, strategy %s (a dry run: nothing is called or billed)\n"),
+		text_or(d, "feature", "?"), (long long)jx_int(jx_get(d, "revision"), 0),
+		text_or(d, "policy.strategy", "?"));
+	// What narrows the choice, or comes after it, when it is not as usual.
+	const struct jx *p = jx_get(d, "policy");
 	const char *all_down = text_or(p, "all_down", "fail_fast"),
 		   *space = text_or(p, "space", NULL);
 	if (strcmp(all_down, "wait") == 0)
@@ -75,17 +82,6 @@ static void explain_policy(struct cmd *c, const struct jx *p)
 		cmd_writef(c, "%s\n", _("data: never leaves self-hosted targets"));
 	if (space != NULL)
 		cmd_writef(c, _("space: only %s\n"), space);
-}
-
-static void explain_text(struct cmd *c, const struct jx *d)
-{
-	const struct jx *cands = jx_get(d, "candidates"), *fallback = jx_get(d, "fallback");
-	const char *chosen = text_or(d, "chosen.target", NULL);
-	cmd_writef(c,
-		_("feature %s, revision %lld, strategy %s (a dry run: nothing is called or billed)\n"),
-		text_or(d, "feature", "?"), (long long)jx_int(jx_get(d, "revision"), 0),
-		text_or(d, "policy.strategy", "?"));
-	explain_policy(c, jx_get(d, "policy"));
 	for (size_t i = 0; i < jx_len(cands); i++)
 		explain_line(c, jx_at(cands, i), chosen);
 	if (chosen != NULL)

@@ -107,22 +107,6 @@ static void problems(struct cmd *c, const struct jx *group, const char *what, co
 	str_release(&line);
 }
 
-static void health_cost(struct cmd *c, const struct jx *h)
-{
-	const char *source = text_at(h, "cost.source", "unknown");
-	double pico = jx_num(jx_get(h, "budget_pico"), 0);
-	int64_t unpriced = jx_int(jx_get(h, "budget_unpriced"), 0);
-	cmd_writef(c, _("health checks cost %s%.6g %s today: %lld free, %lld paid"),
-		strcmp(source, "unknown") == 0 ? ">= " : "",
-		jx_num(jx_path(h, "cost.pico"), 0) / 1e12, text_at(h, "cost.currency", ""),
-		(long long)jx_int(jx_get(h, "free_today"), 0),
-		(long long)jx_int(jx_get(h, "paid_today"), 0));
-	if (pico > 0 || unpriced > 0)
-		cmd_writef(c, _("; a key and day: up to %.6g, or %lld looks without a price"),
-			pico / 1e12, (long long)unpriced);
-	cmd_writef(c, "\n");
-}
-
 // Of refused requests: how many a second, and why.
 static void refused_lines(struct cmd *c, const struct jx *refused)
 {
@@ -175,7 +159,19 @@ static void status_text(struct cmd *c, const struct jx *s)
 	problems(c, jx_get(s, "keys"), _("keys"), "key");
 	problems(c, jx_get(s, "instances"), _("instances"), "instance");
 	cmd_alert_lines(c, s);
-	health_cost(c, jx_get(s, "health_checks"));
+	const struct jx *h = jx_get(s, "health_checks");
+	const char *source = text_at(h, "cost.source", "unknown");
+	double pico = jx_num(jx_get(h, "budget_pico"), 0);
+	int64_t unpriced = jx_int(jx_get(h, "budget_unpriced"), 0);
+	cmd_writef(c, _("health checks cost %s%.6g %s today: %lld free, %lld paid"),
+		strcmp(source, "unknown") == 0 ? ">= " : "",
+		jx_num(jx_path(h, "cost.pico"), 0) / 1e12, text_at(h, "cost.currency", ""),
+		(long long)jx_int(jx_get(h, "free_today"), 0),
+		(long long)jx_int(jx_get(h, "paid_today"), 0));
+	if (pico > 0 || unpriced > 0)
+		cmd_writef(c, _("; a key and day: up to %.6g, or %lld looks without a price"),
+			pico / 1e12, (long long)unpriced);
+	cmd_writef(c, "\n");
 }
 
 enum err_code cmd_status(struct cmd *c)
@@ -307,9 +303,21 @@ static bool key_is_lost(const char *state)
 	return false;
 }
 
-// Keys that no feature has a target for: they are asked by the name of their service alone.
-static void doctor_unused(struct cmd *c, struct doctor *d, const struct jx *items)
+static void doctor_keys(struct cmd *c, struct doctor *d, const struct jx *items)
 {
+	size_t all = jx_len(items), lost = 0;
+	for (size_t i = 0; i < all; i++) {
+		const struct jx *key = jx_at(items, i);
+		const char *state = jx_str(jx_get(key, "state"), "?");
+		const char *ref = arena_printf(&c->arena, "%s/%s/%s",
+			jx_str(jx_get(key, "vendor"), "?"), jx_str(jx_get(key, "service"), "?"),
+			jx_str(jx_get(key, "slug"), "?"));
+		if (!key_is_lost(state) || lost++ >= DOCTOR_KEYS_MAX)
+			continue;
+		finding(d, _("vendor key"), "warn", arena_printf(&c->arena, "%s: %s", ref, state),
+			arena_printf(&c->arena, _("yijian key test %s says why"), ref));
+	}
+	// Keys that no feature has a target for: they are asked by the name of their service alone.
 	size_t n = 0;
 	for (size_t i = 0; i < jx_len(items) && n < DOCTOR_KEYS_MAX; i++) {
 		const struct jx *key = jx_at(items, i), *joins = jx_get(key, "joins");
@@ -327,23 +335,6 @@ static void doctor_unused(struct cmd *c, struct doctor *d, const struct jx *item
 				_("call it as the model %s/%s, or give a feature this target"),
 				vendor, service));
 	}
-}
-
-static void doctor_keys(struct cmd *c, struct doctor *d, const struct jx *items)
-{
-	size_t all = jx_len(items), lost = 0;
-	for (size_t i = 0; i < all; i++) {
-		const struct jx *key = jx_at(items, i);
-		const char *state = jx_str(jx_get(key, "state"), "?");
-		const char *ref = arena_printf(&c->arena, "%s/%s/%s",
-			jx_str(jx_get(key, "vendor"), "?"), jx_str(jx_get(key, "service"), "?"),
-			jx_str(jx_get(key, "slug"), "?"));
-		if (!key_is_lost(state) || lost++ >= DOCTOR_KEYS_MAX)
-			continue;
-		finding(d, _("vendor key"), "warn", arena_printf(&c->arena, "%s: %s", ref, state),
-			arena_printf(&c->arena, _("yijian key test %s says why"), ref));
-	}
-	doctor_unused(c, d, items);
 	if (all == 0)
 		finding(d, _("vendor keys"), "warn", _("none stored"),
 			_("yijian key add openai/gpt-4 --name NAME --api-key - < FILE"));
@@ -453,22 +444,6 @@ static void doctor_token_file(struct cmd *c, struct doctor *d)
 		st.st_mode & 077 ? _("others may read it: chmod 600") : NULL);
 }
 
-static void doctor_terminal(struct doctor *d)
-{
-	const char *term = getenv("TERM"), *lang = getenv("LC_ALL");
-	lang = lang != NULL && *lang ? lang : getenv("LC_CTYPE");
-	lang = lang != NULL && *lang ? lang : getenv("LANG");
-	finding(d, _("terminal type"),
-		term != NULL && *term && strcmp(term, "dumb") != 0 ? "ok" : "warn",
-		term != NULL ? term : _("TERM is not set"),
-		term != NULL ? NULL : _("export TERM=xterm-256color"));
-	if (lang != NULL && (strstr(lang, "UTF-8") != NULL || strstr(lang, "utf8") != NULL))
-		finding(d, _("UTF-8 locale"), "ok", lang, NULL);
-	else
-		finding(d, _("UTF-8 locale"), "warn", lang != NULL ? lang : _("LANG is not set"),
-			_("export LANG=C.UTF-8"));
-}
-
 enum err_code cmd_doctor(struct cmd *c)
 {
 	struct doctor d = {.t = table_new()};
@@ -480,7 +455,18 @@ enum err_code cmd_doctor(struct cmd *c)
 	doctor_agent(c, &d);
 	doctor_identity(c, &d);
 	doctor_token_file(c, &d);
-	doctor_terminal(&d);
+	const char *term = getenv("TERM"), *lang = getenv("LC_ALL");
+	lang = lang != NULL && *lang ? lang : getenv("LC_CTYPE");
+	lang = lang != NULL && *lang ? lang : getenv("LANG");
+	finding(&d, _("terminal type"),
+		term != NULL && *term && strcmp(term, "dumb") != 0 ? "ok" : "warn",
+		term != NULL ? term : _("TERM is not set"),
+		term != NULL ? NULL : _("export TERM=xterm-256color"));
+	if (lang != NULL && (strstr(lang, "UTF-8") != NULL || strstr(lang, "utf8") != NULL))
+		finding(&d, _("UTF-8 locale"), "ok", lang, NULL);
+	else
+		finding(&d, _("UTF-8 locale"), "warn", lang != NULL ? lang : _("LANG is not set"),
+			_("export LANG=C.UTF-8"));
 	table_text(d.t, !c->format.no_headers, c->format.cells, &out);
 	cmd_write(c, str_slice(&out));
 	str_release(&out);

@@ -34,36 +34,25 @@ static int filled(double v, double max, int row, int rows, int steps)
 	return n == 0 && row == rows - 1 ? 1 : n;
 }
 
-static void add_dots(struct str *out, int left, int right)
-{
-	static const unsigned char lefts[] = {0, 0x40, 0x44, 0x46, 0x47};
-	static const unsigned char rights[] = {0, 0x80, 0xa0, 0xb0, 0xb8};
-	unsigned dots = (unsigned)lefts[left] | rights[right];
-	char utf8[4];
-	if (dots == 0)
-		str_add_c(out, ' ');
-	else
-		str_add_n(out, utf8, utf8_encode(0x2800 + dots, utf8));
-}
-
-static void braille_row(struct str *out, const double *v, size_t n, size_t cells, int row, int rows,
-	double max)
-{
-	for (size_t i = 0; i < cells; i++) {
-		size_t back = (cells - i) * 2; // this cell's points, counted from the end
-		int left = back <= n ? filled(v[n - back], max, row, rows, 4) : 0;
-		int right = back - 1 <= n ? filled(v[n - back + 1], max, row, rows, 4) : 0;
-		add_dots(out, left, right);
-	}
-}
-
 void chart_row(struct str *out, const double *v, size_t n, size_t cells, int row, int rows,
 	double max, enum chart_style style)
 {
 	const char *const *glyphs = style == CHART_ASCII ? ascii : blocks;
 	size_t first = n > cells ? n - cells : 0;
 	if (style == CHART_BRAILLE) {
-		braille_row(out, v, n, cells, row, rows, max);
+		for (size_t i = 0; i < cells; i++) {
+			size_t back = (cells - i) * 2; // this cell's points, counted from the end
+			int left = back <= n ? filled(v[n - back], max, row, rows, 4) : 0;
+			int right = back - 1 <= n ? filled(v[n - back + 1], max, row, rows, 4) : 0;
+			static const unsigned char lefts[] = {0, 0x40, 0x44, 0x46, 0x47};
+			static const unsigned char rights[] = {0, 0x80, 0xa0, 0xb0, 0xb8};
+			unsigned dots = (unsigned)lefts[left] | rights[right];
+			char utf8[4];
+			if (dots == 0)
+				str_add_c(out, ' ');
+			else
+				str_add_n(out, utf8, utf8_encode(0x2800 + dots, utf8));
+		}
 		return;
 	}
 	for (size_t i = n - first; i < cells; i++)

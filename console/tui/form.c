@@ -221,21 +221,6 @@ static void write_list(const struct form_item *it, struct str *out)
 	str_add_c(out, ']');
 }
 
-// What does not read as a number goes as text, so that the agent says what is wrong with it.
-static void write_value(const struct form_item *it, struct str *out)
-{
-	struct slice text = str_slice(&it->text);
-	int64_t n;
-	if (it->field->type == FT_BOOL)
-		str_add_slice(out, text);
-	else if (it->field->type == FT_INT && num_i64(text, INT64_MIN, INT64_MAX, &n))
-		str_add_i64(out, n);
-	else if (it->field->type == FT_STRV)
-		write_list(it, out);
-	else
-		str_add_json(out, text);
-}
-
 static bool parent_open(const struct form *f, size_t i)
 {
 	for (size_t k = 0; k < i; k++)
@@ -262,7 +247,18 @@ void form_write(const struct form *f, struct str *out)
 		if (it->parent != NULL && !parent_open(f, i))
 			str_addf(out, "\"%s\":{", it->parent->name);
 		str_addf(out, "\"%s\":", it->field->name);
-		write_value(it, out);
+		// What does not read as a number goes as text, so that the agent says what is wrong
+		// with it.
+		struct slice text = str_slice(&it->text);
+		int64_t n;
+		if (it->field->type == FT_BOOL)
+			str_add_slice(out, text);
+		else if (it->field->type == FT_INT && num_i64(text, INT64_MIN, INT64_MAX, &n))
+			str_add_i64(out, n);
+		else if (it->field->type == FT_STRV)
+			write_list(it, out);
+		else
+			str_add_json(out, text);
 		if (it->parent != NULL && parent_ends(f, i))
 			str_add_c(out, '}');
 	}

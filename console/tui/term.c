@@ -53,14 +53,6 @@ static void restore_add(const char *capability)
 	term.restore_n += n;
 }
 
-static void prepare_restore(void)
-{
-	static const char *const capabilities[] = {"sgr0", "rmkx", "cnorm", "rmcup"};
-	term.restore_n = 0;
-	for (size_t i = 0; i < ARRAY_LEN(capabilities); i++)
-		restore_add(capabilities[i]);
-}
-
 static void catch_signals(bool on)
 {
 	struct sigaction act = {.sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
@@ -103,7 +95,10 @@ enum err_code term_open(bool unicode, bool color, struct err *err)
 	term.screen = newterm(NULL, stdout, stdin);
 	if (term.screen == NULL)
 		return err_set(err, ERR_USAGE, _("the terminal's type (TERM) is not known"));
-	prepare_restore();
+	static const char *const capabilities[] = {"sgr0", "rmkx", "cnorm", "rmcup"};
+	term.restore_n = 0;
+	for (size_t i = 0; i < ARRAY_LEN(capabilities); i++)
+		restore_add(capabilities[i]);
 	catch_signals(true);
 	cbreak();
 	noecho();

@@ -416,10 +416,10 @@ static void run_change(struct ui *u)
 {
 	struct change *c = &u->change;
 	u->mode = MODE_LIST;
-	if (!snap_call(&u->snap, c->method, c->path, slice_of(c->body)))
+	if (!snap_call(&u->snap, c->method, c->path, slice_of(c->body))) {
 		snprintf(u->message, sizeof(u->message), "%s",
 			_("another change is still under way"));
-	else {
+	} else {
 		u->asked = true;
 		snprintf(u->message, sizeof(u->message), _("%s  …"), c->twin);
 	}
@@ -669,16 +669,6 @@ static void run_prompt(struct ui *u)
 			SLICE_FMT(text));
 }
 
-static void input_done(struct ui *u)
-{
-	if (u->mode == MODE_PROMPT)
-		run_prompt(u);
-	else if (u->mode == MODE_CONFIRM && strcmp(str_text(&u->input), u->change.name) == 0)
-		run_change(u);
-	else
-		u->mode = MODE_LIST;
-}
-
 static void type(struct ui *u, int key)
 {
 	struct str *s = &u->input;
@@ -687,7 +677,13 @@ static void type(struct ui *u, int key)
 		return;
 	}
 	if (key == TERM_ENTER) {
-		input_done(u);
+		if (u->mode == MODE_PROMPT)
+			run_prompt(u);
+		else if (u->mode == MODE_CONFIRM &&
+			strcmp(str_text(&u->input), u->change.name) == 0)
+			run_change(u);
+		else
+			u->mode = MODE_LIST;
 		return;
 	}
 	char out[4];

@@ -146,16 +146,6 @@ static void schema(struct scope *s, struct jw *w, const struct field_set *set)
 
 // ---- operations ----
 
-// "/a/{target…}" as "/a/{target}".
-static void path_text(const char *path, struct str *out)
-{
-	const char *rest = strstr(path, ELLIPSIS);
-	str_clear(out);
-	str_add_n(out, path, rest != NULL ? (size_t)(rest - path) : strlen(path));
-	if (rest != NULL)
-		str_add(out, rest + strlen(ELLIPSIS));
-}
-
 static void parameter(struct jw *w, struct slice name, const char *in, const struct param *p)
 {
 	jw_obj(w, NULL);
@@ -238,19 +228,6 @@ static const char *media_type(const struct endpoint *ep)
 	return "application/json";
 }
 
-static void media(struct scope *s, struct jw *w, const char *type, const struct endpoint *ep)
-{
-	jw_obj(w, "content");
-	jw_obj(w, type);
-	answer_schema(s, w, ep);
-	jw_obj_end(w);
-	if (ep->flags & EPF_STREAM) {
-		jw_obj(w, "text/event-stream");
-		jw_obj_end(w);
-	}
-	jw_obj_end(w);
-}
-
 // One entry per status; the codes that share it are named.
 static void errors(struct scope *s, struct jw *w, const struct endpoint *ep)
 {
@@ -313,7 +290,16 @@ static void operation(struct scope *s, struct jw *w, const struct endpoint *ep)
 	jw_obj(w, "responses");
 	jw_obj(w, "2XX");
 	jw_str(w, "description", "ok");
-	media(s, w, media_type(ep), ep);
+	const char *type = media_type(ep);
+	jw_obj(w, "content");
+	jw_obj(w, type);
+	answer_schema(s, w, ep);
+	jw_obj_end(w);
+	if (ep->flags & EPF_STREAM) {
+		jw_obj(w, "text/event-stream");
+		jw_obj_end(w);
+	}
+	jw_obj_end(w);
 	jw_obj_end(w);
 	errors(s, w, ep);
 	jw_obj_end(w);
@@ -342,7 +328,13 @@ static void paths(struct scope *s, struct jw *w)
 			first = !in_scope(s, &rows[k]) || strcmp(rows[k].path, rows[i].path) != 0;
 		if (!first)
 			continue;
-		path_text(rows[i].path, &path);
+		// "/a/{target…}" as "/a/{target}".
+		const char *rest = strstr(rows[i].path, ELLIPSIS);
+		str_clear(&path);
+		str_add_n(&path, rows[i].path,
+			rest != NULL ? (size_t)(rest - rows[i].path) : strlen(rows[i].path));
+		if (rest != NULL)
+			str_add(&path, rest + strlen(ELLIPSIS));
 		jw_obj(w, str_text(&path));
 		for (size_t k = i; k < n; k++)
 			if (in_scope(s, &rows[k]) && !strcmp(rows[k].path, rows[i].path))

@@ -80,24 +80,20 @@ static void keep_events(struct answer *answer, size_t n)
 
 // ---- content ----
 
-static void spoil_garbage(struct answer *answer, int64_t n)
-{
-	uint64_t x = 0x9e3779b97f4a7c15u;
-
-	answer->body.len = 0;
-	answer->stream = false;
-	for (int64_t i = 0; i < n; i++) {
-		x ^= x << 13;
-		x ^= x >> 7;
-		x ^= x << 17;
-		buf_byte(&answer->body, (char)(x >> 24));
-	}
-}
-
 static void spoil_body(struct answer *answer, const struct fault *fault)
 {
-	if (fault->garbage >= 0)
-		spoil_garbage(answer, fault->garbage);
+	if (fault->garbage >= 0) {
+		uint64_t x = 0x9e3779b97f4a7c15u;
+
+		answer->body.len = 0;
+		answer->stream = false;
+		for (int64_t i = 0; i < fault->garbage; i++) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			buf_byte(&answer->body, (char)(x >> 24));
+		}
+	}
 	if (fault->html >= 0) {
 		answer->body.len = 0;
 		answer->stream = false;
@@ -155,22 +151,6 @@ static void cut_events(struct answer *answer, const struct fault *fault)
 		}
 }
 
-static void use_crlf(struct answer *answer)
-{
-	struct buf out = {0};
-	size_t event = 0;
-
-	for (size_t i = 0; i < answer->body.len; i++) {
-		if (answer->body.data[i] == '\n')
-			buf_byte(&out, '\r');
-		buf_byte(&out, answer->body.data[i]);
-		while (event < answer->event_n && answer->event_end[event] == i + 1)
-			answer->event_end[event++] = out.len;
-	}
-	buf_release(&answer->body);
-	answer->body = out;
-}
-
 static void spoil_events(struct answer *answer, const struct fault *fault)
 {
 	static const char openai_error[] =
@@ -194,8 +174,20 @@ static void spoil_events(struct answer *answer, const struct fault *fault)
 		answer_event_insert(answer, 2,
 			SPAN("data: {\"id\":\"chatcmpl-sim\",\"choices\":[{\n\n"));
 	cut_events(answer, fault);
-	if (fault->crlf >= 0)
-		use_crlf(answer);
+	if (fault->crlf >= 0) {
+		struct buf out = {0};
+		size_t event = 0;
+
+		for (size_t i = 0; i < answer->body.len; i++) {
+			if (answer->body.data[i] == '\n')
+				buf_byte(&out, '\r');
+			buf_byte(&out, answer->body.data[i]);
+			while (event < answer->event_n && answer->event_end[event] == i + 1)
+				answer->event_end[event++] = out.len;
+		}
+		buf_release(&answer->body);
+		answer->body = out;
+	}
 }
 
 // ---- framing ----
@@ -214,8 +206,18 @@ static void head_line(struct buf *out, int status)
 	buf_fmt(out, "HTTP/1.1 %d %s\r\n", status, http_reason(status));
 }
 
-static void head_faults(struct buf *out, const struct fault *fault)
+// Head up to the blank line. length < 0: no Content-Length.
+static void compose_head(const struct answer *answer, const struct fault *fault, bool keep_alive,
+	int64_t length, struct play *play)
 {
+	struct buf *out = &play->out;
+
+	head_line(out, answer->status);
+	const char *type = fault->content_type[0] ? fault->content_type : answer->content_type;
+	if (*type)
+		buf_fmt(out, "content-type: %s\r\n", type);
+	buf_span(out, SPAN("x-simulated: yijian-vendord\r\n"));
+	buf_span(out, buf_view(&answer->fields));
 	if (fault->retry_after[0])
 		buf_fmt(out, "retry-after: %s\r\n", fault->retry_after);
 	if (fault->header[0])
@@ -230,21 +232,6 @@ static void head_faults(struct buf *out, const struct fault *fault)
 		out->len += (size_t)fault->header_huge;
 		buf_text(out, "\r\n");
 	}
-}
-
-// Head up to the blank line. length < 0: no Content-Length.
-static void compose_head(const struct answer *answer, const struct fault *fault, bool keep_alive,
-	int64_t length, struct play *play)
-{
-	struct buf *out = &play->out;
-
-	head_line(out, answer->status);
-	const char *type = fault->content_type[0] ? fault->content_type : answer->content_type;
-	if (*type)
-		buf_fmt(out, "content-type: %s\r\n", type);
-	buf_span(out, SPAN("x-simulated: yijian-vendord\r\n"));
-	buf_span(out, buf_view(&answer->fields));
-	head_faults(out, fault);
 	if (length >= 0) {
 		buf_span(out, SPAN("content-length: "));
 		buf_uint(out, (uint64_t)length);

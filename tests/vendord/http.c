@@ -12,25 +12,6 @@ static struct span trim(const char *at, const char *end)
 	return (struct span){at, (size_t)(end - at)};
 }
 
-static bool parse_request_line(struct http_request *request, const char *at, const char *end)
-{
-	const char *space = memchr(at, ' ', (size_t)(end - at));
-	const char *last = memrchr(at, ' ', (size_t)(end - at));
-
-	if (!space || last == space || end - last < 9 || memcmp(last, " HTTP/1.", 8) != 0)
-		return false;
-	request->method = (struct span){at, (size_t)(space - at)};
-	request->target = (struct span){space + 1, (size_t)(last - space - 1)};
-	request->path = request->target;
-	const char *mark = memchr(space + 1, '?', request->target.len);
-	if (mark) {
-		request->path.len = (size_t)(mark - request->target.at);
-		request->query = (struct span){mark + 1, (size_t)(last - mark - 1)};
-	}
-	request->keep_alive = last[8] != '0';
-	return true;
-}
-
 static bool note_field(struct http_request *request, struct http_field field)
 {
 	if (span_is_nocase(field.name, "content-length")) {
@@ -60,8 +41,20 @@ int http_parse_head(struct http_request *request, struct span bytes)
 		return bytes.len > HTTP_HEAD_MAX ? -1 : 0;
 	request->head_len = (size_t)(blank - bytes.at) + 4;
 	const char *end = memchr(bytes.at, '\r', bytes.len);
-	if (!parse_request_line(request, bytes.at, end))
+	const char *space = memchr(bytes.at, ' ', (size_t)(end - bytes.at));
+	const char *last = memrchr(bytes.at, ' ', (size_t)(end - bytes.at));
+
+	if (!space || last == space || end - last < 9 || memcmp(last, " HTTP/1.", 8) != 0)
 		return -1;
+	request->method = (struct span){bytes.at, (size_t)(space - bytes.at)};
+	request->target = (struct span){space + 1, (size_t)(last - space - 1)};
+	request->path = request->target;
+	const char *mark = memchr(space + 1, '?', request->target.len);
+	if (mark) {
+		request->path.len = (size_t)(mark - request->target.at);
+		request->query = (struct span){mark + 1, (size_t)(last - mark - 1)};
+	}
+	request->keep_alive = last[8] != '0';
 	for (const char *at = end + 2; at < blank + 2; at = end + 1) {
 		end = memchr(at, '\n', (size_t)(blank + 2 - at));
 		const char *colon = end ? memchr(at, ':', (size_t)(end - at)) : NULL;

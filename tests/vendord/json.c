@@ -26,18 +26,6 @@ static const char *skip_string(const char *at, const char *end)
 	return NULL;
 }
 
-static const char *skip_word(const char *at, const char *end)
-{
-	static const char *const words[] = {"true", "false", "null"};
-
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-		size_t len = strlen(words[i]);
-		if ((size_t)(end - at) >= len && memcmp(at, words[i], len) == 0)
-			return at + len;
-	}
-	return NULL;
-}
-
 static const char *skip_digits(const char *at, const char *end)
 {
 	while (at < end && *at >= '0' && *at <= '9')
@@ -101,7 +89,14 @@ static const char *skip_value(const char *at, const char *end)
 		return skip_nested(at, end);
 	if (*at == '-' || (*at >= '0' && *at <= '9'))
 		return skip_number(at, end);
-	return skip_word(at, end);
+	static const char *const words[] = {"true", "false", "null"};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		size_t len = strlen(words[i]);
+		if ((size_t)(end - at) >= len && memcmp(at, words[i], len) == 0)
+			return at + len;
+	}
+	return NULL;
 }
 
 bool json_open(struct json_iter *iter, struct span value)

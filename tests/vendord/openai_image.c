@@ -123,21 +123,6 @@ static void put_image_event(struct call *call, const char *what, int64_t picture
 	answer_event(answer);
 }
 
-static void put_image_stream(struct call *call)
-{
-	struct answer *answer = call->answer;
-	int64_t n = call_int(call, P_n, 1), parts = call_int(call, P_partial_images, 0);
-
-	answer->stream = true;
-	answer->content_type = "text/event-stream; charset=utf-8";
-	for (int64_t i = 0; i < n; i++) {
-		for (int64_t part = 1; part <= parts; part++)
-			put_image_event(call, "partial_image", i, part);
-		put_image_event(call, "completed", i, 0);
-	}
-	answer->tail_n = 1;
-}
-
 void openai_images(struct call *call)
 {
 	const char *code, *why = refusal(call, &code);
@@ -147,10 +132,21 @@ void openai_images(struct call *call)
 		return;
 	}
 	call->sim->stats.images++;
-	if (call->stream && is_gpt_image(call))
-		put_image_stream(call);
-	else
+	if (call->stream && is_gpt_image(call)) {
+		struct answer *answer = call->answer;
+		int64_t n = call_int(call, P_n, 1), parts = call_int(call, P_partial_images, 0);
+
+		answer->stream = true;
+		answer->content_type = "text/event-stream; charset=utf-8";
+		for (int64_t i = 0; i < n; i++) {
+			for (int64_t part = 1; part <= parts; part++)
+				put_image_event(call, "partial_image", i, part);
+			put_image_event(call, "completed", i, 0);
+		}
+		answer->tail_n = 1;
+	} else {
 		put_images(call);
+	}
 }
 
 void openai_image_edits(struct call *call)

@@ -69,18 +69,6 @@ static const char *finish_of(const struct text_answer *text)
 	return text->reply->cut ? "length" : "stop";
 }
 
-// Pads the document to the size asked for, inside the first choice's text.
-static void pad_to(struct buf *out, size_t at, int64_t bytes)
-{
-	static const char filler[] =
-		"................................................................";
-	while (bytes > 0 && out->len < (size_t)bytes) {
-		size_t more = (size_t)bytes - out->len;
-		buf_insert(out, at,
-			(struct span){filler, more < sizeof filler - 1 ? more : sizeof filler - 1});
-	}
-}
-
 static void put_document(const struct text_answer *text)
 {
 	struct buf *out = &text->call->answer->body;
@@ -107,7 +95,14 @@ static void put_document(const struct text_answer *text)
 	buf_text(out, "],");
 	put_usage(out, text);
 	buf_text(out, text->chat ? ",\"service_tier\":\"default\"}\n" : "}\n");
-	pad_to(out, pad_at, text->call->fault.bytes);
+	// Pads the document to the size asked for, inside the first choice's text.
+	static const char filler[] =
+		"................................................................";
+	while (text->call->fault.bytes > 0 && out->len < (size_t)text->call->fault.bytes) {
+		size_t more = (size_t)text->call->fault.bytes - out->len;
+		buf_insert(out, pad_at,
+			(struct span){filler, more < sizeof filler - 1 ? more : sizeof filler - 1});
+	}
 }
 
 // One event with one choice; `delta` is raw JSON of the delta, or of the text member.
@@ -133,20 +128,6 @@ static void put_chunk(const struct text_answer *text, int64_t index, struct span
 		buf_span(out, SPAN(",\"usage\":null"));
 	buf_span(out, SPAN("}\n\n"));
 	answer_event(text->call->answer);
-}
-
-static void put_tokens(const struct text_answer *text)
-{
-	struct buf delta = {0};
-	for (size_t t = 0; t < text->reply->token_n; t++) {
-		delta.len = 0;
-		buf_text(&delta, text->chat ? "\"content\":\"" : "\"text\":\"");
-		buf_span(&delta, reply_token(text->reply, t));
-		buf_byte(&delta, '"');
-		for (int64_t i = 0; i < text->n; i++)
-			put_chunk(text, i, buf_view(&delta), NULL);
-	}
-	buf_release(&delta);
 }
 
 static void put_tool(const struct text_answer *text)
@@ -181,7 +162,16 @@ static void put_stream(const struct text_answer *text)
 		put_chunk(text, 0, SPAN("\"reasoning_content\":\"well, \""), NULL);
 		put_chunk(text, 0, SPAN("\"reasoning_content\":\"simulated\""), NULL);
 	}
-	put_tokens(text);
+	struct buf delta = {0};
+	for (size_t t = 0; t < text->reply->token_n; t++) {
+		delta.len = 0;
+		buf_text(&delta, text->chat ? "\"content\":\"" : "\"text\":\"");
+		buf_span(&delta, reply_token(text->reply, t));
+		buf_byte(&delta, '"');
+		for (int64_t i = 0; i < text->n; i++)
+			put_chunk(text, i, buf_view(&delta), NULL);
+	}
+	buf_release(&delta);
 	if (tool_of(text) != NULL)
 		put_tool(text);
 	size_t content_n = answer->event_n;
@@ -361,17 +351,6 @@ static void part_event(struct response *r, const char *type, struct span text)
 	close_event(r);
 }
 
-static void stream_call(struct response *r)
-{
-	static const char delta[] = "response.function_call_arguments.delta";
-	item_event(r, "response.output_item.added", 1, false);
-	text_event(r, delta, 1, "delta", SPAN("{\\\"city\\\":"));
-	text_event(r, delta, 1, "delta", SPAN("\\\"Paris\\\"}"));
-	text_event(r, "response.function_call_arguments.done", 1, "arguments",
-		span_of(tool_arguments));
-	item_event(r, "response.output_item.done", 1, true);
-}
-
 static void response_stream(struct response *r)
 {
 	struct answer *answer = r->call->answer;
@@ -387,8 +366,15 @@ static void response_stream(struct response *r)
 	text_event(r, "response.output_text.done", 0, "text", text);
 	part_event(r, "response.content_part.done", text);
 	item_event(r, "response.output_item.done", 0, true);
-	if (*r->call->fault.tool_call)
-		stream_call(r);
+	if (*r->call->fault.tool_call) {
+		static const char delta[] = "response.function_call_arguments.delta";
+		item_event(r, "response.output_item.added", 1, false);
+		text_event(r, delta, 1, "delta", SPAN("{\\\"city\\\":"));
+		text_event(r, delta, 1, "delta", SPAN("\\\"Paris\\\"}"));
+		text_event(r, "response.function_call_arguments.done", 1, "arguments",
+			span_of(tool_arguments));
+		item_event(r, "response.output_item.done", 1, true);
+	}
 	response_event(r, "response.completed", true);
 	answer->tail_n = 1;
 }

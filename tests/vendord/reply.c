@@ -72,19 +72,6 @@ static void echo_words(struct reply *reply, struct span question, size_t most)
 	}
 }
 
-static void filler_words(struct reply *reply, uint64_t seed, size_t n)
-{
-	static const char *const words[] = {"kite ", "harbour ", "quiet ", "模拟 ", "copper ",
-		"lantern ", "river ", "caf\xc3\xa9 ", "seven ", "window ", "orbit ", "linen ",
-		"答案 ", "meadow ", "signal ", "paper "};
-
-	while (reply->token_n < n) {
-		seed = seed * 6364136223846793005u + 1442695040888963407u;
-		buf_text(&reply->text, words[seed >> 60]);
-		end_token(reply);
-	}
-}
-
 const struct reply *reply_make(const struct call *call, struct span question, size_t prompt_bytes,
 	int64_t max_tokens)
 {
@@ -104,10 +91,17 @@ const struct reply *reply_make(const struct call *call, struct span question, si
 	}
 	echo_words(reply, question, most);
 	size_t natural = reply->token_n + FILLER_N;
-	filler_words(reply, span_hash(question) ^ call->sim->seed,
-		forced			 ? most
-			: natural < most ? natural
-					 : most);
+	uint64_t seed = span_hash(question) ^ call->sim->seed;
+	size_t n = forced ? most : natural < most ? natural : most;
+	static const char *const words[] = {"kite ", "harbour ", "quiet ", "模拟 ", "copper ",
+		"lantern ", "river ", "caf\xc3\xa9 ", "seven ", "window ", "orbit ", "linen ",
+		"答案 ", "meadow ", "signal ", "paper "};
+
+	while (reply->token_n < n) {
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		buf_text(&reply->text, words[seed >> 60]);
+		end_token(reply);
+	}
 	reply->cut = max_tokens > 0 && reply->token_n == (size_t)max_tokens && !(forced == most);
 	reply->prompt_tokens = (int64_t)(prompt_bytes + 3) / 4;
 	return reply;

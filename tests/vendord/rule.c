@@ -41,8 +41,15 @@ static bool read_match(struct rule *rule, struct span object)
 	return !iter.bad;
 }
 
-static bool rule_read(struct rule *rule, struct span object)
+static bool add_one(struct rules *rules, struct span object)
 {
+	if (rules->n == RULE_MAX)
+		return false;
+	if (!rules->rows)
+		rules->rows = calloc(RULE_MAX, sizeof *rules->rows);
+	if (!rules->rows)
+		abort();
+	struct rule *rule = &rules->rows[rules->n];
 	struct json_iter iter;
 	struct span key, value;
 	bool good = false;
@@ -63,18 +70,7 @@ static bool rule_read(struct rule *rule, struct span object)
 		else
 			return false;
 	}
-	return good && !iter.bad;
-}
-
-static bool add_one(struct rules *rules, struct span object)
-{
-	if (rules->n == RULE_MAX)
-		return false;
-	if (!rules->rows)
-		rules->rows = calloc(RULE_MAX, sizeof *rules->rows);
-	if (!rules->rows)
-		abort();
-	if (!rule_read(&rules->rows[rules->n], object))
+	if (!good || iter.bad)
 		return false;
 	rules->n++;
 	return true;
