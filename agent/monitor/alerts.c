@@ -8,39 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/monitor/alert_scan.h"
-#include "agent/monitor/alert_track.h"
+#include "agent/monitor/alert.h"
 #include "agent/record/ledger.h"
 #include "agent/core/metrics.h"
 #include "agent/core/events.h"
 #include "agent/store/alert.h"
 #include "shared/clock.h"
-#include "shared/jx.h"
 #include "shared/map.h"
 #include "shared/mem.h"
 #include "shared/text.h"
 #include "shared/vec.h"
 
-#define FORMER_TOKEN "token:"
 #define FLUSH_MAX 256 // rows in one store job
-#define TEXT_MAX 600
 #define STATUS_ITEMS_MAX 10
-
-struct alert {
-	char id[ALERT_ID_MAX];
-	char rule[ID_MAX + 1], object[ALERT_OBJECT_MAX];
-	char object_id[ID_MAX + 1]; // "": the name is its identity
-	enum alert_metric metric;
-	enum alert_severity severity;
-	struct alert_track track;
-	int64_t since_ms, fired_ms, resolved_ms, acked_ms; // FIELD_NONE: not yet
-	double value, threshold;
-	struct ident acked_by;
-	char acked_name[CALLER_NAME_BYTES + 1], note[ALERT_NOTE_MAX + 1];
-	char *labels; // JSON; NULL none
-	uint64_t seen; // round that told of its object
-	bool dirty; // the database does not have it so, and it stands in the list of those
-};
 
 struct rule_count {
 	char name[ID_MAX + 1];
@@ -75,12 +55,6 @@ struct alerts *alerts_new(struct agent *a)
 	as->agent = a;
 	pthread_mutex_init(&as->lock, NULL);
 	return as;
-}
-
-static void alert_free(struct alert *al)
-{
-	free(al->labels);
-	free(al);
 }
 
 static void set_dirty(struct alerts *as, struct alert *al)
@@ -130,101 +104,11 @@ void alerts_free(struct alerts *as)
 	free(as);
 }
 
-// ---- words ----
-
-static void add_value(struct str *s, double v)
-{
-	if (!isfinite(v))
-		str_add(s, "?");
-	else if (fabs(v) >= 100 || v == floor(v))
-		str_addf(s, "%.0f", v);
-	else
-		str_addf(s, "%.1f", v);
-}
-
-// A message or hint with its places filled.
-static void add_text(struct str *s, const char *text, const struct alert *al)
-{
-	struct slice rest = slice_of(text);
-	while (rest.p != NULL && rest.n > 0) {
-		struct slice plain = slice_cut(&rest, '{');
-		str_add_slice(s, plain);
-		if (rest.p == NULL)
-			return;
-		struct slice place = slice_cut(&rest, '}');
-		if (slice_eq_str(place, "object"))
-			str_add(s, al->object);
-		else
-			add_value(s, slice_eq_str(place, "value") ? al->value : al->threshold);
-	}
-}
-
-static const char *state_of(const struct alert *al)
-{
-	if (al->resolved_ms != FIELD_NONE)
-		return "resolved";
-	if (al->track.phase == PHASE_PENDING)
-		return "pending";
-	return al->acked_ms != FIELD_NONE ? "acked" : "firing";
-}
-
-static void text_member(struct jw *w, const char *key, const char *text, const struct alert *al)
-{
-	struct str s = STR_INIT;
-	add_text(&s, text, al);
-	jw_slice(w, key, str_slice(&s));
-	str_release(&s);
-}
-
-static void write_alert(struct jw *w, const struct alert *al)
-{
-	jw_obj(w, NULL);
-	const struct alert_metric_row *m = alert_metric_row(al->metric);
-	jw_str(w, "id", al->id);
-	jw_str(w, "rule", al->rule);
-	jw_str(w, "metric", alert_metric_names[al->metric]);
-	jw_str(w, "scope", alert_scope_names[m->scope]);
-	jw_str(w, "object", al->object);
-	jw_str(w, "object_id", al->object_id[0] != '\0' ? al->object_id : NULL);
-	jw_str(w, "severity", alert_severity_names[al->severity]);
-	jw_str(w, "state", state_of(al));
-	jw_time(w, "since", al->since_ms);
-	jw_time(w, "fired_at", al->fired_ms);
-	jw_time(w, "resolved_at", al->resolved_ms);
-	jw_num(w, "value", al->value);
-	jw_num(w, "threshold", al->threshold);
-	jw_str(w, "unit", m->unit);
-	text_member(w, "message", _(m->message), al);
-	text_member(w, "hint", _(m->hint), al);
-	jw_str(w, "acked_by", ident_any(&al->acked_by) ? al->acked_by.text : NULL);
-	jw_str(w, "acked_by_name", al->acked_name[0] != '\0' ? al->acked_name : NULL);
-	jw_time(w, "acked_at", al->acked_ms);
-	jw_str(w, "note", al->note[0] != '\0' ? al->note : NULL);
-	if (al->labels != NULL)
-		jw_raw(w, "labels", slice_of(al->labels));
-	jw_bool(w, "stored", !al->dirty);
-	jw_obj_end(w);
-}
-
 static void tell(struct alerts *as, const struct alert *al, const char *action)
 {
 	struct str s = STR_INIT;
 	struct jw w = jw_to(&s);
-	jw_obj(&w, NULL);
-	jw_str(&w, "action", action);
-	jw_str(&w, "id", al->id);
-	jw_str(&w, "rule", al->rule);
-	jw_str(&w, "object", al->object);
-	jw_str(&w, "severity", alert_severity_names[al->severity]);
-	jw_str(&w, "state", state_of(al));
-	jw_num(&w, "value", al->value);
-	jw_num(&w, "threshold", al->threshold);
-	text_member(&w, "message", _(alert_metric_row(al->metric)->message), al);
-	if (ident_any(&al->acked_by))
-		jw_str(&w, "actor", al->acked_by.text);
-	if (al->acked_name[0] != '\0')
-		jw_str(&w, "actor_name", al->acked_name);
-	jw_obj_end(&w);
+	alert_write_event(&w, al, action);
 	events_add(as->agent->events, EVENT_ALERT, str_slice(&s));
 	str_release(&s);
 }
@@ -427,7 +311,7 @@ static enum err_code run_flush(struct store_tx *tx, struct store_job *job)
 		const struct alert *al = &as->batch.v[i];
 		struct str s = STR_INIT;
 		struct jw w = jw_to(&s);
-		write_alert(&w, al);
+		alert_write(&w, al);
 		code = store_alert_put(tx, al->id, al->fired_ms, al->resolved_ms, str_slice(&s),
 			&job->err);
 		str_release(&s);
@@ -533,54 +417,6 @@ static void due(void *arg)
 
 // ---- what was under way at the last stop ----
 
-static int64_t time_of(const struct jx *doc, const char *key)
-{
-	int64_t at = FIELD_NONE;
-	clock_parse_rfc3339(slice_of(jx_str(jx_get(doc, key), "")), &at);
-	return at;
-}
-
-static int choice_of(const char *const *names, const struct jx *v)
-{
-	for (int i = 0; names[i] != NULL; i++) {
-		if (strcmp(names[i], jx_str(v, "")) == 0)
-			return i;
-	}
-	return -1;
-}
-
-static bool restore(struct alert *al, const struct jx *doc)
-{
-	int metric = choice_of(alert_metric_names, jx_get(doc, "metric"));
-	int severity = choice_of(alert_severity_names, jx_get(doc, "severity"));
-	snprintf(al->id, sizeof(al->id), "%s", jx_str(jx_get(doc, "id"), ""));
-	snprintf(al->rule, sizeof(al->rule), "%s", jx_str(jx_get(doc, "rule"), ""));
-	snprintf(al->object, sizeof(al->object), "%s", jx_str(jx_get(doc, "object"), ""));
-	snprintf(al->object_id, sizeof(al->object_id), "%s", jx_str(jx_get(doc, "object_id"), ""));
-	// A former version wrote "token:NAME": that is a name and nobody's identity.
-	const char *by = jx_str(jx_get(doc, "acked_by"), "");
-	bool named = strncmp(by, FORMER_TOKEN, strlen(FORMER_TOKEN)) == 0;
-	al->acked_by = named ? (struct ident){"unknown"} : ident_stored(by);
-	snprintf(al->acked_name, sizeof(al->acked_name), "%s",
-		named ? by + strlen(FORMER_TOKEN) : jx_str(jx_get(doc, "acked_by_name"), ""));
-	snprintf(al->note, sizeof(al->note), "%s", jx_str(jx_get(doc, "note"), ""));
-	al->metric = (enum alert_metric)metric;
-	al->severity = (enum alert_severity)severity;
-	al->since_ms = time_of(doc, "since");
-	al->fired_ms = time_of(doc, "fired_at");
-	al->resolved_ms = time_of(doc, "resolved_at");
-	al->acked_ms = time_of(doc, "acked_at");
-	al->value = jx_num(jx_get(doc, "value"), NAN);
-	al->threshold = jx_num(jx_get(doc, "threshold"), NAN);
-	al->track = (struct alert_track){.phase = PHASE_FIRING, .good_us = FIELD_NONE};
-	if (jx_get(doc, "labels") != NULL) {
-		struct str s = STR_INIT;
-		jx_write(jx_get(doc, "labels"), 0, &s);
-		al->labels = str_take(&s, NULL);
-	}
-	return metric >= 0 && severity >= 0 && al->id[0] != '\0' && al->fired_ms != FIELD_NONE;
-}
-
 struct restoring {
 	struct alerts *as;
 	const struct snapshot *snap;
@@ -595,7 +431,7 @@ static void restore_one(void *arg, struct slice text)
 	struct alert *al = mem_zalloc(1, sizeof(*al));
 	struct str s = STR_INIT;
 	bool ok = jx_parse(text, (struct jscan_limits){0, JSCAN_DEPTH}, &a, &doc, NULL) == ERR_OK &&
-		restore(al, doc);
+		alert_read(al, doc);
 	if (ok) {
 		// A former version kept a key's ref alone: it was this key's if it is old enough.
 		const struct key_obj *k = al->object_id[0] != '\0'
@@ -691,7 +527,7 @@ void alerts_write(struct alerts *as, struct jw *w, enum alerts_which which, size
 	pthread_mutex_lock(&as->lock);
 	struct alert **v = sorted(as, which, ret_total);
 	for (size_t i = 0; i < MIN_OF(*ret_total, max); i++)
-		write_alert(w, v[i]);
+		alert_write(w, v[i]);
 	free(v);
 	pthread_mutex_unlock(&as->lock);
 }
@@ -701,7 +537,7 @@ bool alerts_write_one(struct alerts *as, struct jw *w, struct slice id)
 	pthread_mutex_lock(&as->lock);
 	const struct alert *al = map_get(&as->by_id, id);
 	if (al != NULL)
-		write_alert(w, al);
+		alert_write(w, al);
 	pthread_mutex_unlock(&as->lock);
 	return al != NULL;
 }
@@ -716,17 +552,8 @@ void alerts_write_status(struct alerts *as, struct jw *w)
 	for (size_t i = 0; i < n; i++) {
 		if (v[i]->track.phase != PHASE_FIRING)
 			continue;
-		if (firing++ < STATUS_ITEMS_MAX) {
-			jw_obj(w, NULL);
-			jw_str(w, "id", v[i]->id);
-			jw_str(w, "rule", v[i]->rule);
-			jw_str(w, "object", v[i]->object);
-			jw_str(w, "severity", alert_severity_names[v[i]->severity]);
-			jw_str(w, "state", state_of(v[i]));
-			jw_time(w, "since", v[i]->since_ms);
-			text_member(w, "message", _(alert_metric_row(v[i]->metric)->message), v[i]);
-			jw_obj_end(w);
-		}
+		if (firing++ < STATUS_ITEMS_MAX)
+			alert_write_short(w, v[i]);
 		acked += v[i]->acked_ms != FIELD_NONE;
 		by[v[i]->severity]++;
 	}
@@ -767,7 +594,7 @@ enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct prin
 		snprintf(al->note, sizeof(al->note), "%s", note != NULL ? note : "");
 		al->acked_ms = clock_wall_ms();
 		*ret_fired_ms = al->fired_ms;
-		write_alert(&w, al);
+		alert_write(&w, al);
 		set_dirty(as, al);
 		tell(as, al, "acked");
 	}

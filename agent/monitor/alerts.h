@@ -11,7 +11,6 @@
 
 #define ALERTS_MAX 1000
 #define ALERTS_RECENT_MAX 500
-#define ALERT_ID_MAX 32
 
 struct alerts;
 

@@ -479,6 +479,57 @@ def test_firing_alerts_survive(agent, vendord):
                       if a["id"] == found["id"]], what="the history")
 
 
+def test_each_of_many_is_found_by_its_id_and_kept(agent, vendord):
+    """One that is acked, or resolved, changes none of the others."""
+    n = 40
+    for i in range(n):
+        agent.add_key(vendord.base_url, key_name=f"key {i}", api_key=f"sk-simulated-{i:018d}",
+                      expires_at="2020-01-01T00:00:00.000Z")
+
+    def firing():
+        return {a["id"]: a for a in alerts(agent, "key-expiry", "current")
+                if a["state"] == "firing"}
+    wait_for(lambda: len(firing()) == n, what="all to fire")
+    found = firing()
+    for id, each in found.items():
+        one = agent.get(GW, f"/api/v1/alerts/{id}").body
+        assert (one["id"], one["object"], one["since"]) == (id, each["object"], each["since"])
+    acked, resolved, *others = sorted(found)
+    assert agent.post(GW, f"/api/v1/alerts/{acked}/ack", {"note": "this one"}).status == 200
+    key = found[resolved]["object_id"]
+    assert agent.request(KEYS, "PATCH", f"/api/v1/keys/{key}", {
+        "expires_at": "2199-01-01T00:00:00.000Z"}).status == 200
+    rule(agent, "key-expiry")
+    clears(agent, found[resolved])
+    assert sorted(firing()) == others
+    wait_for(lambda: all(a["stored"] for a in alerts(agent, "key-expiry")), what="all to be kept")
+    agent.kill9()
+    agent.start()
+    wait_for(lambda: len(alerts(agent, "key-expiry")) == n, what="all after the restart")
+    again = {a["id"]: a for a in alerts(agent, "key-expiry")}
+    assert sorted(again) == sorted(found)
+    assert {id for id in again if again[id]["note"]} == {acked}
+    assert {id for id in again if again[id]["state"] == "resolved"} == {resolved}
+    assert all(again[id]["fired_at"] == found[id]["fired_at"] for id in found)
+
+
+def test_what_could_not_be_kept_is_kept_later(agent, vendord):
+    agent.add_key(vendord.base_url, expires_at="2020-01-01T00:00:00.000Z")
+    found = fires(agent, "key-expiry")
+    wait_for(lambda: agent.get(GW, f"/api/v1/alerts/{found['id']}").body["stored"])
+    path = agent.state_dir / "yijian.db"
+    path.rename(path.with_suffix(".away"))
+    acked = agent.post(GW, f"/api/v1/alerts/{found['id']}/ack", {"note": "on it"}).body
+    assert acked["state"] == "acked" and acked["stored"] is False
+    path.with_suffix(".away").rename(path)
+    wait_for(lambda: agent.get(GW, f"/api/v1/alerts/{found['id']}").body["stored"],
+             what="the ack to be kept")
+    agent.kill9()
+    agent.start()
+    again = wait_for(lambda: alerts(agent, "key-expiry", "current"))[0]
+    assert (again["id"], again["note"]) == (found["id"], "on it")
+
+
 def test_what_a_vendor_said_of_a_key_survives(agent, vendord):
     key = agent.add_key(vendord.base_url)
     vendord.fault({"status": 401}, count=1, path="/v1/chat/completions")
