@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: MIT
 """What holds for requests holds for image tasks: who is asked in turn, who is the least bad, how
 many agents were passed, what is counted."""
+import concurrent.futures
+import contextlib
+import http.client
 import json
+import select
+import socket
 
 import pytest
 
+from bytes_upstream import BytesUpstream, answer as whole
 from vendord import header_of
 from waiting import wait_for
 
@@ -12,6 +18,7 @@ GW = "api-gateway"
 CONFIG = "config-center"
 IMAGES = "/v1/images/generations"
 ASYNC = {"Prefer": "respond-async"}
+OPEN_MAX = 4096  # image tasks under way
 FEATURE = "/api/v1/features/text_to_image"
 
 
@@ -211,3 +218,114 @@ def test_the_model_that_was_named_is_asked_for_when_its_turn_comes(agent, make_v
         "models": ["org/first", "org/second"], "capacity": {"max_concurrency": 2}})
     docs = [wait_for(lambda id=a.body["id"]: ended(agent, id), what="its end") for a in waits]
     assert [d["model"] for d in docs] == ["org/second", "org/first", "org/second"]
+
+
+# ---- what it cost ----
+
+PRICE = {"input_pico": 1000, "cached_input_pico": 100, "cache_write_pico": 3000, "output_pico": 7000}
+
+
+def priced(agent, vendor, way, document, service):
+    """The cost that is told of one answer of this document."""
+    with BytesUpstream({"a": whole("200 OK", "application/json", json.dumps(document).encode())}) as up:
+        agent.add_key(up.url("a"), vendor=vendor, service=service, key_name="priced")
+        done = agent.post("key-manager", "/api/v1/prices", {"items": [
+            {"vendor": vendor, "model": "*", "target": f"{vendor}/{service}", **PRICE}]})
+        assert done.status == 200, done
+        answer = agent.post(GW, way.path, way.body(model=f"{vendor}/{service}"))
+        assert answer.status == 200, answer
+        event = agent.get(GW, "/api/v1/events?kinds=traffic&limit=1").body["items"][-1]
+        assert event["cost"]["source"] == "reported", event
+        return event["cost"]["pico"]
+
+
+def test_what_a_cache_held_costs_less(agent, way):
+    usage = {"gateway": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110,
+                         "prompt_tokens_details": {"cached_tokens": 40}},
+             "tasks": {"input_tokens": 100, "output_tokens": 10, "total_tokens": 110,
+                       "input_tokens_details": {"text_tokens": 100, "cached_tokens": 40}}}
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}
+    document = {"object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    name, service = "gateway", "gpt-4"
+    if way.member == "prompt":
+        document, name, service = {"created": 1, "data": [{"b64_json": "aGk="}]}, "tasks", "dalle"
+    assert priced(agent, "openai", way, {**document, "usage": usage[name]}, service) == 60 * 1000 + 40 * 100 + 10 * 7000
+
+
+def test_what_a_cache_was_given_costs_what_that_costs(agent):
+    document = {"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
+                "content": [{"type": "text", "text": "hi"}],
+                "usage": {"input_tokens": 50, "output_tokens": 10, "cache_creation_input_tokens": 30,
+                          "cache_read_input_tokens": 20}}
+    assert priced(agent, "anthropic", WAYS["gateway"], document, "messages") == \
+        50 * 1000 + 30 * 3000 + 20 * 100 + 10 * 7000
+
+
+# ---- a 404 says nothing of what else is there ----
+
+def test_a_404_of_one_endpoint_says_nothing_of_the_others(agent, way):
+    """An engine that was only taken to make pictures, or to chat, is asked for what it has."""
+    documents = {"v1": whole("404 Not Found", "application/json", json.dumps(
+        {"error": {"message": "no such model", "type": "NotFoundError", "code": "model_not_found"}}).encode())}
+    other = next(w for w in WAYS.values() if w is not way)
+    with BytesUpstream(documents) as up:
+        agent.add_instance(f"http://127.0.0.1:{up.port}", service="own", id="i", engine="openai-compatible",
+                           features=["chat", "text_to_image"], models=["m"])
+        for _ in range(6):
+            assert agent.post(GW, way.path, way.body(model=way.feature)).status >= 400
+        assert up.asked["v1"] == 6, "it is asked again: perhaps it was told of another model"
+        route = agent.post("router-engine", f"/api/v1/route/{other.feature}", other.body()).body
+        assert [c["eligible"] for c in route["candidates"] if c["target"] == "self/own#i"] == [True], route
+
+
+# ---- too much at once ----
+
+def test_too_many_wait_for_one_picture(agent, make_vendord):
+    vendor = make_vendord()
+    vendor.fault({"hang": True}, path="/v1/*")
+    agent.add_key(vendor.url, service="dalle", key_name="dalle")
+    body = json.dumps({"model": "text_to_image", "prompt": "a cat"})
+    request = (f"POST {IMAGES} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+               f"Idempotency-Key: one\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode()
+    with contextlib.ExitStack() as held:
+        callers = [held.enter_context(socket.create_connection(agent.address(GW))) for _ in range(68)]
+        for caller in callers:
+            caller.sendall(request)
+        answered = lambda: select.select(callers, [], [], 0)[0]
+        refused = wait_for(lambda: answered() if len(answered()) == 4 else None, what="those who are too many")
+        for caller in refused:
+            head, _, text = caller.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after:" in head.lower(), head
+            assert json.loads(text)["error"]["code"] == "overloaded"
+        assert vendor.stats()["requests"] == 1
+
+
+def test_too_many_pictures_under_way(agent, make_vendord):
+    """As many as there may be; one that ends makes room for one."""
+    vendor = make_vendord(flavour="dashscope")
+    agent.add_key(vendor.url, vendor="aliyun", service="wanx", key_name="wanx", limits={"concurrency": 1})
+    vendor.fault({"task_polls": 10 ** 6}, path="/api/*")
+    body = json.dumps({"model": "text_to_image", "prompt": "a cat"})
+    headers = {"Content-Type": "application/json", **ASYNC}
+
+    def one(connection):
+        connection.request("POST", IMAGES, body=body, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read()), answer.headers
+
+    def until_refused(_):
+        accepted, connection = [], http.client.HTTPConnection(*agent.address(GW), timeout=60)
+        while True:
+            status, document, said = one(connection)
+            if status != 202:
+                connection.close()
+                return accepted, (status, document["error"]["code"], said["Retry-After"] is not None)
+            accepted.append(document["id"])
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        done = list(pool.map(until_refused, range(16)))
+    assert {r for _, r in done} == {(503, "overloaded", True)}
+    ids = [id for accepted, _ in done for id in accepted]
+    assert len(ids) == OPEN_MAX
+    queued = next(id for id in ids if agent.get(GW, f"/api/v1/tasks/{id}").body["state"] == "queued")
+    assert agent.request(GW, "DELETE", f"/api/v1/tasks/{queued}").status == 200
+    assert image(agent, **ASYNC).status == 202 and image(agent, **ASYNC).status == 503
