@@ -176,6 +176,27 @@ def test_sources_that_say_nothing(house, text, complaint):
     assert said(house({"agent/x.c": HEAD + text}).purposes()) == complaint
 
 
+RULE = "bool rule(int a)\n{\n\treturn a < 2;\n}\n"
+
+
+@pytest.mark.parametrize("planted,complaint", [
+    ({}, []),
+    ({"survivors": "rule\treturn a < 3;\t< to <=\tequivalent\tnobody asks\n"},
+     ["rule | return a < 3; | < to <=: no such line any more; the row goes, or follows it"]),
+    ({"areas": "rules: agent/rules/*.c\nstore: agent/store/*.c\n"}, ["store has no source"]),
+    ({"suites": "agent/rules/*: tests/api/test_rule.py\n"}, ["tests/api/test_rule.py is not there"]),
+    ({"run.py": "import nothing_of_this_name\n"}, ["No module named 'nothing_of_this_name'"])])
+def test_tables_of_mutants_that_fit_nothing(house, planted, complaint):
+    mutate = {name: (LINT.parent / "mutate" / name).read_text() for name in ("run.py", "mutants.py")}
+    tables = {"areas": "rules: agent/rules/*.c\n", "suites": "agent/rules/*: agent/rules\n",
+              "survivors": "rule\treturn a < 2;\t< to <=\tequivalent\tnobody asks\n"}
+    lint = house({"agent/rules/rule.c": RULE,
+                  "tests/lint/source.py": (LINT / "source.py").read_text(),
+                  **{f"tests/mutate/{name}": text
+                     for name, text in {**mutate, **tables, **planted}.items()}})
+    assert said(lint.mutated()) == complaint
+
+
 @pytest.mark.skipif(not shutil.which("clang-format-19"), reason="clang-format 19 is not here")
 def test_sources_in_another_hand(house):
     style = (LINT.parents[1] / ".clang-format").read_text()

@@ -377,6 +377,14 @@ def stale():
             for check in ("size", "print", "unread") for path in sorted(src.justified(check) - have)]
 
 
+def mutated():
+    """The tables of tests/mutate fit the tree: what has no line any more goes, or follows it."""
+    run = subprocess.run([sys.executable, "tests/mutate/run.py", "--check"], cwd=src.ROOT, text=True,
+                         capture_output=True)
+    said = run.stdout.splitlines() or run.stderr.splitlines()[-1:] or ["does not run"]
+    return [f"tests/mutate/{line}" for line in said] if run.returncode else []
+
+
 def p90(values):
     return sorted(values)[int(len(values) * 0.9)] if values else 0
 
@@ -421,7 +429,8 @@ def formatting():
 
 
 CHECKS = (floors, thirdparty, headers, own_header, clang, forbidden, silent, unread, variables,
-          circles, faces, purposes, units, spdx, unfinished, machine, sizes, stale, formatting)
+          circles, faces, purposes, units, spdx, unfinished, machine, sizes, stale, mutated,
+          formatting)
 
 
 def main():
