@@ -3,7 +3,9 @@
 // it, and what came of it is written as OpenAI's "data".
 #include "agent/protocol/image.h"
 
+#include <stdio.h>
 #include <string.h>
+#include "agent/protocol/base64.h"
 #include "shared/multipart.h"
 #include "shared/num.h"
 #include "shared/text.h"
@@ -169,11 +171,35 @@ void image_add_id(struct str *path, const char *id)
 
 void image_result_clear(struct image_result *r)
 {
-	struct str scratch = r->scratch;
+	struct str scratch = r->scratch, mended = r->mended;
 	str_clear(&scratch);
+	str_clear(&mended);
 	memset(r, 0, sizeof(*r));
 	r->usage = ADAPTER_USAGE_UNKNOWN;
 	r->scratch = scratch;
+	r->mended = mended;
+}
+
+enum image_end image_submitted(const struct image_adapter *a, const struct image_want *want,
+	struct slice body, struct image_result *ret)
+{
+	enum image_end end = a->submitted(want, body, ret);
+	if (end != IMAGE_BAD)
+		return end;
+	image_result_clear(ret);
+	return jscan_mend(body, &ret->mended) ? a->submitted(want, str_slice(&ret->mended), ret)
+					      : end;
+}
+
+enum image_end image_polled(const struct image_adapter *a, enum image_format format, const char *id,
+	struct slice body, struct image_result *ret)
+{
+	enum image_end end = a->polled(format, id, body, ret);
+	if (end != IMAGE_BAD)
+		return end;
+	image_result_clear(ret);
+	return jscan_mend(body, &ret->mended) ? a->polled(format, id, str_slice(&ret->mended), ret)
+					      : end;
 }
 
 // By the first bytes of the picture, as base64 shows them.
@@ -205,6 +231,52 @@ void image_put_b64(enum image_format format, struct slice b64, struct image_item
 	size_t from = scratch->n;
 	image_data_url(b64, scratch);
 	item->url = (struct slice){scratch->p + from, scratch->n - from};
+}
+
+bool image_take_b64(enum image_format format, struct slice b64, struct image_item *item,
+	struct str *scratch)
+{
+	size_t bytes, from = scratch->n;
+	enum base64 kind = base64_kind(b64, &bytes);
+	if (kind == BASE64_NOT)
+		return false;
+	if (kind == BASE64_ODD) {
+		str_add_c(scratch, '"');
+		base64_add(b64, scratch);
+		str_add_c(scratch, '"');
+		b64 = (struct slice){scratch->p + from, scratch->n - from};
+	}
+	image_put_b64(format, b64, item, scratch);
+	return true;
+}
+
+static void copy_word(const struct jscan_member *m, size_t n, const char *name, char *buf,
+	size_t size)
+{
+	const struct jscan_member *at = jscan_find(m, n, name);
+	if (at == NULL || at->type != JS_STRING || !jscan_string(at->value, buf, size, NULL))
+		buf[0] = '\0';
+}
+
+void image_not_made(const struct jscan_member *error, struct image_item *item)
+{
+	struct jscan_member m[8];
+	size_t n = 0;
+	if (error != NULL)
+		adapter_object(error->value, m, ARRAY_LEN(m), &n);
+	copy_word(m, n, "code", item->code, sizeof(item->code));
+	copy_word(m, n, "message", item->message, sizeof(item->message));
+	if (item->code[0] == '\0')
+		snprintf(item->code, sizeof(item->code), "not_made");
+}
+
+size_t image_made(struct image_result *r)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < r->n; i++)
+		n += r->item[i].code[0] == '\0';
+	r->usage.images = (int64_t)n;
+	return n;
 }
 
 static void add_member(struct str *out, const char *name, struct slice raw, bool *comma)

@@ -72,7 +72,7 @@ struct image_result { // slices point into the answer or into scratch
 	struct adapter_usage usage;
 	int status; // of IMAGE_FAILED: the HTTP status it stands for
 	struct slice error; // of IMAGE_FAILED: the error's JSON object
-	struct str scratch; // the result's own
+	struct str scratch, mended; // the result's own
 };
 void image_result_clear(struct image_result *r);
 
@@ -94,6 +94,13 @@ struct image_adapter {
 	void (*cancel)(const struct url *url, const char *id, struct adapter_ask *ask);
 };
 
+// The adapter's submitted() and polled(), again with the text mended (jscan_mend) where it could not be
+// read: slices of the result may point into it.
+enum image_end image_submitted(const struct image_adapter *a, const struct image_want *want,
+	struct slice body, struct image_result *ret);
+enum image_end image_polled(const struct image_adapter *a, enum image_format format, const char *id,
+	struct slice body, struct image_result *ret);
+
 // ---- what adapters share ----
 
 // A member of the request as adapter_wish has it.
@@ -111,6 +118,14 @@ void image_data_url(struct slice b64, struct str *out);
 // Puts base64 in the form that was asked for. Growing scratch moves what other items hold: reserve.
 void image_put_b64(enum image_format format, struct slice b64, struct image_item *item,
 	struct str *scratch);
+// The same with what an upstream wrote: made plain where it is odd, see agent/protocol/base64.h. False
+// when it is no base64. Takes up to twice the string and 64 bytes of scratch.
+bool image_take_b64(enum image_format format, struct slice b64, struct image_item *item,
+	struct str *scratch);
+// Says that the upstream did not make this one, in the words of `error` (an object) if there are any.
+void image_not_made(const struct jscan_member *error, struct image_item *item);
+// How many of the items are pictures; the result's usage says so too.
+size_t image_made(struct image_result *r);
 // The item as a member of OpenAI's "data".
 void image_item_json(const struct image_item *item, struct str *out);
 

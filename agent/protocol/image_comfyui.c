@@ -3,6 +3,7 @@
 // instance's meta.workflow in ComfyUI's API format, where {{prompt}}, {{negative}}, {{width}},
 // {{height}}, {{seed}} and {{batch}} stand for what the caller asks. A text that is nothing but a
 // number's slot becomes the number. Source: ComfyUI's server.py.
+#include "agent/protocol/error.h"
 #include "agent/protocol/image.h"
 #include "agent/protocol/json.h"
 
@@ -107,9 +108,12 @@ static enum image_end submitted(const struct image_want *want UNUSED, struct sli
 	if (!adapter_object(body, m, ARRAY_LEN(m), &n))
 		return IMAGE_BAD;
 	const struct jscan_member *id = jscan_find(m, n, "prompt_id");
-	return id != NULL && id->type == JS_STRING && image_take_id(id->value, ret->id)
-		? IMAGE_ACCEPTED
-		: IMAGE_BAD;
+	if (id != NULL && id->type == JS_STRING && image_take_id(id->value, ret->id))
+		return IMAGE_ACCEPTED;
+	if (id != NULL || !adapter_is_error(body))
+		return IMAGE_BAD;
+	ret->error = body;
+	return IMAGE_FAILED;
 }
 
 static void poll(const struct url *url, const char *id, struct adapter_ask *ask)
@@ -163,26 +167,51 @@ static void take_node(struct slice node, struct image_result *ret)
 	}
 }
 
-static enum image_end take_outputs(const struct jscan_member *m, size_t n, struct image_result *ret)
+static void take_outputs(const struct jscan_member *m, size_t n, struct image_result *ret)
 {
 	struct jscan_member nodes[ANSWER_MEMBERS_MAX];
 	size_t nodes_n = 0;
 	const struct jscan_member *out = jscan_find(m, n, "outputs");
-	if (out == NULL || out->type != JS_OBJECT ||
-		!adapter_object(out->value, nodes, ARRAY_LEN(nodes), &nodes_n))
-		return IMAGE_BAD;
+	if (out != NULL)
+		adapter_object(out->value, nodes, ARRAY_LEN(nodes), &nodes_n);
 	str_reserve(&ret->scratch, IMAGE_N_MAX * (size_t)(9 * NAME_MAX_BYTES + 64));
 	for (size_t i = 0; i < nodes_n; i++)
 		take_node(nodes[i].value, ret);
 	ret->usage.images = (int64_t)ret->n;
-	return ret->n > 0 ? IMAGE_DONE : IMAGE_BAD;
+}
+
+static enum image_end failed(struct slice message, struct image_result *ret)
+{
+	ret->status = 500;
+	str_addf(&ret->scratch, "{\"error\":{\"message\":%.*s}}", SLICE_FMT(message));
+	ret->error = str_slice(&ret->scratch);
+	return IMAGE_FAILED;
+}
+
+// What the node that failed said: [["execution_error",{"exception_message"}]] among the messages.
+static struct slice reason_of(const struct aj *status)
+{
+	const struct jscan_member *list = aj_typed(status, "messages", JS_ARRAY);
+	struct slice rest = list != NULL ? list->value : SLICE("[]"), event, part;
+	struct slice why = SLICE("\"the workflow failed\"");
+	while (jscan_next(&rest, &event)) {
+		struct aj o;
+		while (slice_starts(event, "[") && jscan_next(&event, &part)) {
+			const struct jscan_member *text = aj_scan(part, &o)
+				? aj_typed(&o, "exception_message", JS_STRING)
+				: NULL;
+			if (text != NULL)
+				why = text->value;
+		}
+	}
+	return why;
 }
 
 static enum image_end polled(enum image_format format UNUSED, const char *id, struct slice body,
 	struct image_result *ret)
 {
 	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	size_t n, status_n = 0;
+	size_t n;
 	if (!adapter_object(body, m, ARRAY_LEN(m), &n))
 		return IMAGE_BAD;
 	const struct jscan_member *entry = jscan_find(m, n, id);
@@ -190,18 +219,15 @@ static enum image_end polled(enum image_format format UNUSED, const char *id, st
 		return n == 0 ? IMAGE_RUNNING : IMAGE_BAD;
 	if (entry->type != JS_OBJECT || !adapter_object(entry->value, m, ARRAY_LEN(m), &n))
 		return IMAGE_BAD;
+	struct aj status = {.n = 0};
 	const struct jscan_member *st = jscan_find(m, n, "status");
-	struct jscan_member status[8];
-	if (st != NULL && st->type == JS_OBJECT &&
-		!adapter_object(st->value, status, ARRAY_LEN(status), &status_n))
-		status_n = 0;
-	const struct jscan_member *word = jscan_find(status, status_n, "status_str");
-	if (word != NULL && slice_eq_str(word->value, "\"error\"")) {
-		ret->status = 500;
-		ret->error = SLICE("{\"error\":{\"message\":\"the workflow failed\"}}");
-		return IMAGE_FAILED;
-	}
-	return take_outputs(m, n, ret);
+	if (st != NULL && aj_scan(st->value, &status) && aj_is(&status, "status_str", "error"))
+		return failed(reason_of(&status), ret);
+	take_outputs(m, n, ret);
+	if (ret->n > 0)
+		return IMAGE_DONE;
+	// What stands in the history is over.
+	return failed(SLICE("\"the workflow ended without a picture that it saves\""), ret);
 }
 
 const struct image_adapter image_comfyui = {.protocol = PROTO_COMFYUI_PROMPT,

@@ -2,6 +2,8 @@
 // OpenAI's images: generations and edits. Requests that were written for dall-e reach the gpt-image
 // models in their words: they refuse response_format and style, name qualities otherwise, and know
 // three sizes (gpt-image-2: any with sides of 16). Source: OpenAI API reference, "Images".
+#include "agent/protocol/base64.h"
+#include "agent/protocol/error.h"
 #include "agent/protocol/image.h"
 #include "agent/protocol/json.h"
 #include "agent/protocol/openai.h"
@@ -172,35 +174,55 @@ static enum err_code submit_edit(struct image_submit *s, struct adapter_ask *ask
 
 // ---- the answer ----
 
-static bool take_item(enum image_format format, struct slice json, struct image_item *item,
+// An address: of a picture elsewhere, of one that only the upstream can give, or the picture itself.
+// False when it is none of these.
+static bool take_url(enum image_format format, struct slice json, struct slice url,
+	struct image_item *item, struct str *scratch)
+{
+	char text[URLX_MAX];
+	size_t len, from = scratch->n;
+	if (slice_starts(url, "\"data:")) {
+		if (format == IMAGE_B64)
+			return image_take_b64(format, url, item, scratch);
+		item->raw = json;
+		return true;
+	}
+	if (!jscan_string(url, text, sizeof(text), &len) || len < 2)
+		return false;
+	bool path = text[0] == '/' && text[1] != '/';
+	if (!path && strncmp(text, "http", 4) != 0)
+		return false;
+	if (format != IMAGE_B64 && !path) {
+		item->raw = json;
+		return true;
+	}
+	str_add_n(scratch, text, len); // what is to be fetched is kept decoded
+	item->fetch = (struct slice){scratch->p + from, len};
+	return true;
+}
+
+static void take_item(enum image_format format, struct slice json, struct image_item *item,
 	struct str *scratch)
 {
-	struct jscan_member m[8];
-	size_t n;
-	if (!adapter_object(json, m, ARRAY_LEN(m), &n))
-		return false;
-	const struct jscan_member *url = jscan_find(m, n, "url");
-	const struct jscan_member *b64 = jscan_find(m, n, "b64_json");
-	const struct jscan_member *revised = jscan_find(m, n, "revised_prompt");
-	bool has_url = url != NULL && url->type == JS_STRING;
-	bool has_b64 = b64 != NULL && b64->type == JS_STRING;
-	if (!has_url && !has_b64)
-		return false;
-	if (revised != NULL && revised->type == JS_STRING)
-		item->revised = revised->value;
-	if (format == IMAGE_B64 && !has_b64) { // what is to be fetched is kept decoded
-		char text[URLX_MAX];
-		size_t len, from = scratch->n;
-		if (!jscan_string(url->value, text, sizeof(text), &len))
-			return false;
-		str_add_n(scratch, text, len);
-		item->fetch = (struct slice){scratch->p + from, len};
-	} else if (format == IMAGE_URL && !has_url) {
-		image_put_b64(format, b64->value, item, scratch);
-	} else {
-		item->raw = json;
+	struct aj o;
+	if (!aj_scan(json, &o)) {
+		image_not_made(NULL, item);
+		return;
 	}
-	return true;
+	const struct jscan_member *url = aj_typed(&o, "url", JS_STRING),
+				  *b64 = aj_typed(&o, "b64_json", JS_STRING),
+				  *revised = aj_typed(&o, "revised_prompt", JS_STRING);
+	size_t bytes;
+	enum base64 kind = b64 != NULL ? base64_kind(b64->value, &bytes) : BASE64_NOT;
+	if (revised != NULL)
+		item->revised = revised->value;
+	if (kind == BASE64_PLAIN && format != IMAGE_URL)
+		item->raw = json;
+	else if (url != NULL && (kind == BASE64_NOT || format == IMAGE_URL) &&
+		take_url(format, json, url->value, item, scratch))
+		return;
+	else if (kind == BASE64_NOT || !image_take_b64(format, b64->value, item, scratch))
+		image_not_made(aj_typed(&o, "error", JS_OBJECT), item); // Volcengine: one by one
 }
 
 static enum image_end submitted(const struct image_want *want, struct slice body,
@@ -227,16 +249,18 @@ static enum image_end submitted(const struct image_want *want, struct slice body
 			ret->extra[ret->extra_n++] = *at;
 	}
 	ret->usage = openai_usage(jscan_find(m, n, "usage"));
-	str_reserve(&ret->scratch, body.n + IMAGE_N_MAX * (URLX_MAX + 64));
+	str_reserve(&ret->scratch, 2 * body.n + IMAGE_N_MAX * (URLX_MAX + 64));
 	struct slice rest = jscan_find(m, n, "data")->value;
 	struct slice item;
 	while (ret->n < IMAGE_N_MAX && jscan_next(&rest, &item)) {
 		struct image_item *to = &ret->item[ret->n++];
-		if (!take_item(want->format, item, to, &ret->scratch))
-			return IMAGE_BAD;
+		take_item(want->format, item, to, &ret->scratch);
+		if (to->code[0] != '\0' && adapter_is_error(item))
+			ret->error = item;
 	}
-	ret->usage.images = (int64_t)ret->n;
-	return IMAGE_DONE;
+	if (image_made(ret) > 0)
+		return IMAGE_DONE;
+	return ret->error.n > 0 ? IMAGE_FAILED : IMAGE_BAD;
 }
 
 const struct image_adapter image_openai = {.protocol = PROTO_OPENAI_IMAGES,

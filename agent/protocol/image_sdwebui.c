@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Stable Diffusion WebUI (AUTOMATIC1111), started with --api. One lock holds all of its work: it is
 // asked for one thing at a time. Source: its modules/api.
+#include "agent/protocol/error.h"
 #include "agent/protocol/image.h"
 
 #include <string.h>
@@ -93,19 +94,22 @@ static enum image_end submitted(const struct image_want *want, struct slice body
 	if (!adapter_object(body, m, ARRAY_LEN(m), &n))
 		return IMAGE_BAD;
 	const struct jscan_member *list = jscan_find(m, n, "images");
+	if (list == NULL && adapter_is_error(body)) {
+		ret->error = body;
+		return IMAGE_FAILED;
+	}
 	if (list == NULL || list->type != JS_ARRAY)
 		return IMAGE_BAD;
-	str_reserve(&ret->scratch, body.n + IMAGE_N_MAX * (size_t)64);
+	str_reserve(&ret->scratch, 2 * body.n + IMAGE_N_MAX * (size_t)64);
 	struct slice rest = list->value;
 	struct slice item;
 	// A grid of all of them may stand before or behind the pictures: those asked for count.
 	while (ret->n < IMAGE_N_MAX && (int64_t)ret->n < want->n && jscan_next(&rest, &item)) {
-		if (item.n < 3 || item.p[0] != '"')
-			return IMAGE_BAD;
-		image_put_b64(want->format, item, &ret->item[ret->n++], &ret->scratch);
+		struct image_item *to = &ret->item[ret->n++];
+		if (!image_take_b64(want->format, item, to, &ret->scratch))
+			image_not_made(NULL, to);
 	}
-	ret->usage.images = (int64_t)ret->n;
-	return ret->n > 0 ? IMAGE_DONE : IMAGE_BAD;
+	return image_made(ret) > 0 ? IMAGE_DONE : IMAGE_BAD;
 }
 
 const struct image_adapter image_sdwebui = {.protocol = PROTO_SDWEBUI_TXT2IMG,

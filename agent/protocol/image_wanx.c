@@ -267,12 +267,15 @@ static enum image_end submitted(const struct image_want *want UNUSED, struct sli
 	struct image_result *ret)
 {
 	struct output o;
-	if (!read_output(body, &o))
+	bool read = read_output(body, &o);
+	const struct jscan_member *id = read ? jscan_find(o.m, o.n, "task_id") : NULL;
+	if (id != NULL && id->type == JS_STRING && image_take_id(id->value, ret->id))
+		return IMAGE_ACCEPTED;
+	const struct jscan_member *code = jscan_find(o.top, o.top_n, "code");
+	if (id != NULL || code == NULL || code->type != JS_STRING || code->value.n < 3)
 		return IMAGE_BAD;
-	const struct jscan_member *id = jscan_find(o.m, o.n, "task_id");
-	if (id == NULL || id->type != JS_STRING || !image_take_id(id->value, ret->id))
-		return IMAGE_BAD;
-	return IMAGE_ACCEPTED;
+	ret->error = body; // refused: there is no task
+	return IMAGE_FAILED;
 }
 
 static void take_text(const struct jscan_member *m, size_t n, const char *name, char *buf,
@@ -294,7 +297,7 @@ static void take_item(enum image_format format, const struct jscan_member *m, si
 		item->revised = prompt->value;
 	size_t len;
 	char text[URLX_MAX];
-	if (url == NULL || url->type != JS_STRING) {
+	if (url == NULL || url->type != JS_STRING || url->value.n < 3) {
 		take_text(m, n, "code", item->code, sizeof(item->code));
 		take_text(m, n, "message", item->message, sizeof(item->message));
 		if (item->code[0] == '\0')
@@ -341,18 +344,22 @@ static enum image_end take_pictures(enum image_format format, const struct outpu
 	struct jscan_member m[8];
 	size_t n;
 	if (list != NULL && list->type == JS_ARRAY) {
-		for (rest = list->value; ret->n < IMAGE_N_MAX && jscan_next(&rest, &item);)
-			if (adapter_object(item, m, ARRAY_LEN(m), &n))
-				take_item(format, m, n, "url", ret);
+		rest = list->value;
+		while (ret->n < IMAGE_N_MAX && jscan_next(&rest, &item)) {
+			adapter_object(item, m, ARRAY_LEN(m), &n); // else it has no members
+			take_item(format, m, n, "url", ret);
+		}
 	} else if (choices != NULL && choices->type == JS_ARRAY) {
 		rest = choices->value;
 		while (jscan_next(&rest, &item))
 			take_choice(format, item, ret);
 	}
-	ret->usage.images = 0;
-	for (size_t i = 0; i < ret->n; i++)
-		ret->usage.images += ret->item[i].code[0] == '\0';
-	return ret->n > 0 ? IMAGE_DONE : IMAGE_BAD;
+	image_made(ret);
+	if (ret->n > 0)
+		return IMAGE_DONE;
+	ret->status = 500;
+	ret->error = SLICE("{\"message\":\"the task ended without pictures\"}");
+	return IMAGE_FAILED;
 }
 
 // The HTTP status a failed task's code would have had.

@@ -21,6 +21,13 @@ static void fetch_failed(struct task_run *r, bool again, const char *why)
 	}
 }
 
+// Pages and error documents come under 200 as well: no picture begins like them.
+static bool is_document(struct slice bytes)
+{
+	struct slice text = slice_trim(bytes);
+	return slice_starts(text, "<") || slice_starts(text, "{");
+}
+
 static void take_bytes(struct task_run *r, struct slice bytes)
 {
 	struct task_item *it = &r->item_v[r->item];
@@ -43,8 +50,10 @@ static void on_fetched(void *arg, enum up_end end, const struct upstream_respons
 	struct task_run *r = arg;
 	r->up = NULL;
 	r->doing = DOING_NOTHING;
-	if (end == UP_OK && res->status == 200 && body.n > 0) {
+	if (end == UP_OK && res->status == 200 && body.n > 0 && !is_document(body)) {
 		take_bytes(r, body);
+	} else if (end == UP_OK && res->status == 200) {
+		fetch_failed(r, true, _("what came in its place is no picture"));
 	} else {
 		char why[80];
 		if (end == UP_OK)

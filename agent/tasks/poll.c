@@ -72,7 +72,7 @@ static void take_poll(struct task_run *r, struct slice body)
 	struct image_result *got = &r->e->result;
 	size_t i = r->part;
 	image_result_clear(got);
-	enum image_end end = a->polled(r->t.format, r->t.part[i].id, body, got);
+	enum image_end end = image_polled(a, r->t.format, r->t.part[i].id, body, got);
 	if (end != IMAGE_BAD)
 		r->at[i].fails = 0;
 	r->at[i].unknowns = end == IMAGE_UNKNOWN ? r->at[i].unknowns + 1 : 0;

@@ -112,7 +112,7 @@ static void take_answer(struct task_run *r, const struct upstream_response *res,
 	const struct ending ok = {.out = OUT_OK, .status = res->status, .end = "ok"};
 	struct image_want want = {.format = r->t.format, .n = r->t.part[r->part].n};
 	image_result_clear(&r->e->result);
-	switch (a->submitted(&want, body, &r->e->result)) {
+	switch (image_submitted(a, &want, body, &r->e->result)) {
 	case IMAGE_ACCEPTED:
 		if (scrub_holds(slice_of(r->e->result.id), task_secret(r))) {
 			submit_failed(r, UP_OK, res->status); // an id is kept and shown

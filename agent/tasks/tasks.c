@@ -174,6 +174,7 @@ void tasks_free(struct tasks *e)
 		free(a);
 	}
 	str_release(&e->result.scratch);
+	str_release(&e->result.mended);
 	str_release(&e->form);
 	free(e);
 }

@@ -18,15 +18,15 @@ EVERY_BYTE = bool(os.environ.get("YIJIAN_TEST_EVERY_BYTE"))
 PROTOCOLS = {("embed", "vllm"): "openai.embeddings", ("embed", "ollama"): "ollama.embed",
              ("embed", "tei"): "tei.embed", ("embed", "dashscope"): "dashscope.embeddings.native",
              ("rank", "vllm"): "openai.rerank", ("rank", "tei"): "tei.rerank",
-             ("image", "vllm"): "openai.images", ("image", "sdwebui"): "sdwebui.txt2img",
+             ("image", "openai"): "openai.images", ("image", "sdwebui"): "sdwebui.txt2img",
              ("image", "comfyui"): "comfyui.prompt", ("image", "dashscope"): "dashscope.t2i.legacy",
              ("complete", "vllm"): "openai.completions"}
 ENDPOINTS = {"embed": "embeddings", "rank": "rerank", "image": "images.generations",
              "complete": "completions"}
-FLAVOURS = {"vllm": "vllm", "ollama": "ollama", "tei": "tei", "dashscope": "dashscope",
+FLAVOURS = {"vllm": "vllm", "openai": "openai", "ollama": "ollama", "tei": "tei", "dashscope": "dashscope",
             "sdwebui": "sdwebui", "comfyui": "comfyui"}
 ENGINES = {"ollama": "ollama", "tei": "tei", "sdwebui": "sdwebui", "comfyui": "comfyui"}
-CHECKS = {"vllm": "/v1/models", "ollama": "/api/tags", "tei": "/info", "dashscope": "/_sim/stats",
+CHECKS = {"vllm": "/v1/models", "openai": "/v1/models", "ollama": "/api/tags", "tei": "/info", "dashscope": "/_sim/stats",
           "sdwebui": "/sdapi/v1/memory", "comfyui": "/system_stats"}
 WORKFLOW = {"9": {"class_type": "SaveImage", "inputs": {"text": "{{prompt}}", "seed": "{{seed}}"}}}
 MADE_OVER_THERE = ((502, 503, 504), False)  # paid for, perhaps: nobody else is asked
@@ -66,7 +66,7 @@ class Rig:
                 engine=ENGINES.get(engine, "openai-compatible"), check={"path": CHECKS[engine]},
                 **({"meta": {"workflow": WORKFLOW}} if engine == "comfyui" else {}))
         other = {"kind": "self_hosted", "service": "spare-vllm" if call == "rank" else "spare",
-                 "upstream_model": model, "order": 9, "protocol": PROTOCOLS[call, "vllm"]}
+                 "upstream_model": model, "order": 9, "protocol": PROTOCOLS.get((call, "vllm"), "openai.images")}
         answer = self.agent.post("config-center", "/api/v1/features", {
             "name": name, "endpoint": ENDPOINTS[call], "auto_join": False,
             "targets": [target, other] if self.pair else [target], **more})
@@ -189,7 +189,74 @@ def rig(request, tmp_path_factory):
     started.stop()
 
 
-@pytest.mark.parametrize("call", ["embed", "rank", "complete"])
+POLL_FAULTS = {"500": {"status": 500}, "404": {"status": 404}, "429": {"status": 429},
+               "page": {"html": True}, "noise": {"garbage": 99}, "half": {"bad_json": True},
+               "empty": {"empty": True}, "gone": {"close": True}, "short": {"truncated": 9},
+               "reset": {"reset_mid": 5}, "1xx": {"continue_flood": 3}}
+WHOLE = ("vectors", "ollama-vectors", "tei-vectors", "ali-vectors", "ranks", "tei-ranks", "picture",
+         "sd-picture", "text")
+
+
+def named(rig, *names):
+    return [form for form in rig.forms if form["name"] in names]
+
+
+@pytest.mark.parametrize("fault", POLL_FAULTS)
+def test_a_poll_that_fails_is_made_again(rig, fault):
+    wrong = {}
+    for form in named(rig, "comfy-done", "wanx-done"):
+        why = run(rig, form, "b64_json", POLL_FAULTS[fault], count=2, want={"pictures": 1})
+        if why:
+            wrong[form["name"]] = why
+    refused(wrong)
+
+
+def test_cut_off_at_any_byte(rig):
+    """Without a length the connection's end is the body's: nobody takes a part for the whole."""
+    wrong = {}
+    for form in named(rig, *WHOLE):
+        cut = {**form, "name": "cut-" + form["name"], "says": {"fails": "target"}}
+        rig.add(cut, cooldown={"fails": 1000})
+        body = rig.odd[form["engine"]].request(
+            "POST", "/" + form["name"], json={}, headers={"X-Sim-Fault": f"form:{form['name']}"})
+        length = len(json.dumps(body.body, separators=(",", ":")))
+        for at in range(0, length, 1 if EVERY_BYTE else max(1, length // 9)):
+            why = run(rig, cut, VARIANTS[form["call"]][0],
+                      {"form": form["name"], "close_mid": at, "no_length": True})
+            if why:
+                wrong[f"{form['name']} at {at} of {length}"] = why
+                break
+    refused(wrong)
+
+
+def test_split_at_any_byte(rig):
+    """The head and framing come in two pieces as well as the body."""
+    wrong = {}
+    for form in rig.forms:
+        if form["says"].get("fails") or form["name"] == "picture-large":
+            continue
+        for at in cuts(500, 3):
+            why = run(rig, form, VARIANTS[form["call"]][-1], {"form": form["name"], "split": at})
+            if why:
+                wrong[f"{form['name']} at {at}"] = why
+                break
+    refused(wrong)
+
+
+@pytest.mark.parametrize("fault", ["caller", "context", "busy"])
+def test_a_fault_of_the_caller_takes_the_target_from_nobody(rig, fault):
+    wrong = {}
+    for form in rig.forms:
+        if form["says"].get("fails") != fault:
+            continue
+        for _ in range(6):
+            run(rig, form, VARIANTS[form["call"]][0], {"form": form["name"]})
+        if not rig.served(form):
+            wrong[form["name"]] = "the target is no longer in use"
+    refused(wrong)
+
+
+@pytest.mark.parametrize("call", ENDPOINTS)
 def test_what_was_said_arrives(rig, call):
     wrong = {}
     for form in rig.forms:

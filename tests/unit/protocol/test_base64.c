@@ -41,9 +41,38 @@ static void test_what_is_none(void **state UNUSED)
 	str_release(&out);
 }
 
+static void test_what_is_odd_becomes_plain(void **state UNUSED)
+{
+	static const struct {
+		const char *string;
+		enum base64 kind;
+		const char *plain;
+		size_t bytes;
+	} rows[] = {{"\"Zm9v\"", BASE64_PLAIN, "Zm9v", 3}, {"\"Zg==\"", BASE64_PLAIN, "Zg==", 1},
+		{"\"Zm8=\"", BASE64_PLAIN, "Zm8=", 2}, {"\"Zm8\"", BASE64_ODD, "Zm8=", 2},
+		{"\"Zg=\"", BASE64_ODD, "Zg==", 1},
+		{"\"Zm9v\\nYmFy\\n\"", BASE64_ODD, "Zm9vYmFy", 6},
+		{"\"\\u002b\\/-_\"", BASE64_ODD, "+/+/", 3},
+		{"\"data:image/png;base64,Zm9v\"", BASE64_ODD, "Zm9v", 3},
+		{"\"\"", BASE64_NOT, "", 0}, {"\"=\"", BASE64_NOT, "", 0},
+		{"\"Zm9vY\"", BASE64_NOT, "", 0}, {"\"Zm=9v\"", BASE64_NOT, "", 0},
+		{"\"Zm9v====\"", BASE64_ODD, "Zm9v", 3}, {"\"<html>\"", BASE64_NOT, "", 0},
+		{"\"data:,\"", BASE64_NOT, "", 0}, {"null", BASE64_NOT, "", 0}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct str out = STR_INIT;
+		size_t bytes = 99;
+		assert_int_equal(base64_kind(slice_of(rows[i].string), &bytes), rows[i].kind);
+		assert_int_equal(bytes, rows[i].bytes);
+		base64_add(slice_of(rows[i].string), &out);
+		assert_string_equal(str_text(&out), rows[i].plain);
+		str_release(&out);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_odd_becomes_plain),
 		cmocka_unit_test(test_what_texts_stand_for),
 		cmocka_unit_test(test_what_is_none),
 	};
