@@ -60,6 +60,10 @@ struct error_row {
 #define TOO_LONG_HERE                                                                              \
 	"too large to process|exceeds the available context|exceeds the context|"                  \
 	"exceeds maximum context|exceed the context|larger than the context|longer than the context"
+// llama.cpp says 500 of what is asked of it in vain, and of pictures that are none.
+#define CANNOT_HERE                                                                                  \
+	"is not supported|does not support|requires --jinja|unsupported param|failed to load image|" \
+	"failed to download image|invalid base64"
 // That there is no room just now: Ollama, llama.cpp, TGI, SGLang, Triton, DashScope, OpenAI.
 #define NO_ROOM "busy|overload|loading|queue|slot"
 #define NO_ROOM_503 NO_ROOM "|pending requests|too many|capacity|throttl|slow down"
@@ -73,6 +77,8 @@ static const struct error_row error_rows[] = {
 	{NULL, 413, NULL, CONTEXT, TOO_LONG},
 	{NULL, 422, NULL, CONTEXT, TOO_LONG},
 	{NULL, 500, NULL, CONTEXT, TOO_LONG_HERE},
+	{NULL, 500, NULL, REFUSED, CANNOT_HERE},
+	{NULL, 501, NULL, REFUSED}, // RFC 9110, 15.6.2: nothing there that does it
 	{NULL, 503, NULL, BUSY, NO_ROOM_503},
 	{NULL, 429, NULL, BUSY, NO_ROOM},
 	{NULL, 429, NULL, REFUSED, "request too large"}, // for what this account may ask at once
@@ -437,8 +443,11 @@ void adapter_error_read_as(enum error_shape shape, const char *of, int status, s
 	e->final = r->final;
 	e->larger = r->code == ERR_CONTEXT_LENGTH;
 	e->status = status;
-	if (r->final && (e->larger || status < 400 || status > 499)) // what callers are given
+	bool refused = r->final || r->code == ERR_UPSTREAM_REJECTED;
+	if (refused && (e->larger || status < 400 || status > 499)) // what callers are given
 		e->status = err_row(r->code)->status;
+	if (refused && status > 499) // its words for a failure of its own would tell of another one
+		e->type[0] = e->wire_code[0] = '\0';
 }
 
 // Seconds with a fraction, as some servers write them; rounded up to a millisecond. -1: no number.

@@ -16,7 +16,7 @@ PROTOCOLS = {"vllm": "openai.chat", "ollama": "ollama.chat", "anthropic": "anthr
 SAID = ("text", "think", "tools", "end")
 # The statuses a caller may see for what failed, and whether another target is asked.
 FAILS = {"caller": ((400, 422), False), "context": ((400, 413), False), "busy": ((429, 503), True),
-         "rate": ((429,), True), "target": ((502, 503), True)}
+         "rate": ((429,), True), "target": ((502, 503), True), "wish": ((400,), True)}
 
 
 class Rig:
@@ -162,7 +162,7 @@ def test_what_was_said_arrives(rig, dialect, pair):
     refused(wrong)
 
 
-@pytest.mark.parametrize("fault", ["caller", "context", "busy"])
+@pytest.mark.parametrize("fault", ["caller", "context", "busy", "wish"])
 def test_a_fault_of_the_caller_takes_the_target_from_nobody(rig, fault):
     wrong = {}
     for form in rig.forms:

@@ -276,6 +276,18 @@ static const struct form forms[] = {
 		"size (512 tokens)','type':'exceed_context_size_error','n_prompt_tokens':900,"
 		"'n_ctx':512}}",
 		.status = 400},
+	{"picture-it-cannot-see", "vllm", "plain", "{'fails':'wish'}",
+		"{'error':{'code':500,'message':'image input is not supported - hint: if this is "
+		"unexpected, you may need to provide the mmproj','type':'server_error'}}",
+		.status = 500},
+	{"picture-it-cannot-read", "vllm", "plain", "{'fails':'wish'}",
+		"{'error':{'code':500,'message':'Failed to load image or audio file',"
+		"'type':'server_error'}}",
+		.status = 500},
+	{"not-started-for-it", "vllm", "plain", "{'fails':'wish'}",
+		"{'error':{'code':501,'message':'This server does not support it. Start it with `--it`',"
+		"'type':'not_supported_error'}}",
+		.status = 501},
 	{"busy", "vllm", "plain", "{'fails':'busy'}",
 		"{'error':{'message':'All slots are busy','type':'unavailable_error','code':503}}",
 		.status = 503},

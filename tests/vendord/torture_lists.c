@@ -7,6 +7,7 @@
 #define BROKEN "{'fails':'target'}"
 #define CALLER "{'fails':'caller'}"
 #define CONTEXT "{'fails':'context'}"
+#define WISH "{'fails':'wish'}"
 #define RATE "{'fails':'rate'}"
 #define BUSY "{'fails':'busy'}"
 #define DOUBT "{'fails':'doubt'}"
@@ -136,6 +137,10 @@ const struct form list_forms[] = {
 		.status = 422},
 	{"vectors-error-rate", "vllm", "embed", RATE,
 		"{'error':{'message':'slow down','type':'requests','code':'rate_limit_exceeded'}}"},
+	{"vectors-not-started-for", "vllm", "embed", WISH,
+		"{'error':{'code':501,'message':'This server does not support embeddings. Start it with "
+		"`--embeddings`','type':'not_supported_error'}}",
+		.status = 501},
 	{"vectors-error-busy", "vllm", "embed", BUSY,
 		"{'error':{'message':'All slots are busy','type':'unavailable_error','code':503}}",
 		.status = 503},
@@ -227,6 +232,10 @@ const struct form list_forms[] = {
 		"{'code':'Throttling.RateQuota','message':'slow','output':{'embeddings':null}}"},
 	// ---- ranks ----
 	{"ranks", "vllm", "rank", RANKED, RANKS(R1 "," R0)},
+	{"ranks-not-started-for", "vllm", "rank", WISH,
+		"{'error':{'code':501,'message':'This server does not support reranking. Start it with "
+		"`--reranking`','type':'not_supported_error'}}",
+		.status = 501},
 	{"ranks-out-of-order", "vllm", "rank", RANKED, RANKS(R0 "," R1)},
 	{"ranks-with-documents", "vllm", "rank", RANKED,
 		RANKS("{'index':1,'document':{'text':'two'},'relevance_score':0.75}," R0)},
