@@ -205,20 +205,6 @@ static enum err_code run(struct store_tx *tx, struct store_job *job)
 	return code;
 }
 
-static void tell_reaped(struct outages *o, const struct item *item)
-{
-	struct str out = STR_INIT;
-	struct jw w = jw_to(&out);
-	jw_obj(&w, NULL);
-	jw_str(&w, "action", "instance.reap");
-	jw_str(&w, "object", item->id);
-	jw_str(&w, "actor", system_actor.id.text);
-	jw_str(&w, "why", _("no heartbeat for its term and a day"));
-	jw_obj_end(&w);
-	events_add(o->agent->events, EVENT_CONFIG, str_slice(&out));
-	str_release(&out);
-}
-
 // What the store refused is looked at again with the next look.
 static void done(struct store_job *job, enum err_code code)
 {
@@ -228,10 +214,20 @@ static void done(struct store_job *job, enum err_code code)
 	o->again_us = code == ERR_OK ? 0 : loop_now_us(o->loop) + AGAIN_US;
 	for (size_t i = 0; code == ERR_OK && i < w->items.n; i++) {
 		const struct item *item = &w->items.v[i];
-		if (!item->reap)
+		if (!item->reap) {
 			remember(o, item->kind, item->id, &item->now);
-		else if (item->done)
-			tell_reaped(o, item);
+		} else if (item->done) {
+			struct str out = STR_INIT;
+			struct jw to = jw_to(&out);
+			jw_obj(&to, NULL);
+			jw_str(&to, "action", "instance.reap");
+			jw_str(&to, "object", item->id);
+			jw_str(&to, "actor", system_actor.id.text);
+			jw_str(&to, "why", _("no heartbeat for its term and a day"));
+			jw_obj_end(&to);
+			events_add(o->agent->events, EVENT_CONFIG, str_slice(&out));
+			str_release(&out);
+		}
 	}
 	tell_metric(o);
 }

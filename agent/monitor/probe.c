@@ -637,19 +637,6 @@ static void models_ask(struct probe *b, const struct instance_obj *in)
 
 // --- which instances there are ---
 
-static struct probe *probe_add(struct probes *p, struct slice name, const struct instance_obj *in)
-{
-	struct probe *b = mem_zalloc(1, sizeof(*b));
-	b->p = p;
-	b->service = mem_strdup(in->doc.service);
-	b->id = mem_strdup(in->doc.id);
-	b->told = (enum health)atomic_load(&in->live->health);
-	b->live = live_take(snapshots_now(p->snaps)->live, LIVE_INSTANCE, name);
-	map_put(&p->by_name, name, b);
-	loop_timer_set(p->loop, &b->timer, jittered(p, S_US / 10), probe_due, b);
-	return b;
-}
-
 static void forget_the_left(struct probes *p)
 {
 	VEC_OF(struct probe *) left = {0};
@@ -688,8 +675,18 @@ static void sync_due(void *arg)
 		struct probe *b = map_get(&p->by_name, name);
 		if (b == NULL && p->by_name.n >= PROBE_INSTANCES_MAX)
 			continue;
-		if (b == NULL)
-			b = probe_add(p, name, in);
+		if (b == NULL) {
+			struct probe *made = mem_zalloc(1, sizeof(*made));
+			made->p = p;
+			made->service = mem_strdup(in->doc.service);
+			made->id = mem_strdup(in->doc.id);
+			made->told = (enum health)atomic_load(&in->live->health);
+			made->live = live_take(snapshots_now(p->snaps)->live, LIVE_INSTANCE, name);
+			map_put(&p->by_name, name, made);
+			loop_timer_set(p->loop, &made->timer, jittered(p, S_US / 10), probe_due,
+				made);
+			b = made;
+		}
 		b->seen = p->round;
 		// Another address, or another instance of the name: its record knows nothing yet
 		// (live_follow).

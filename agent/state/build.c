@@ -253,18 +253,6 @@ static void touch_instance(struct snapshot *s, const struct instance *in)
 	pmap_release(features, &object_ops);
 }
 
-// A route holds the key that opens its instance: it is built anew with every change of the key.
-static void touch_opened(struct snapshot *s, const char *key_id)
-{
-	char buf[2 * ID_MAX + 16];
-	const struct group *g = pmap_get(s->groups,
-		snapshot_group_key("opens", key_id, buf, sizeof(buf)));
-	struct pmap_it it = {0};
-	void *obj;
-	while (g != NULL && pmap_next(g->members, &it, NULL, &obj))
-		touch_instance(s, &((const struct instance_obj *)obj)->doc);
-}
-
 // The feature and its aliases; its route stays for the one that comes instead.
 static void take_out(struct snapshot *s, struct slice name)
 {
@@ -324,7 +312,14 @@ static void join_key(struct snapshot *s, struct key_obj *k, void *obj)
 	for (size_t i = 0; i < k->doc.services.n; i++)
 		touch_direct(s, k->doc.vendor, k->doc.services.v[i], false);
 	touch_key(s, &k->doc);
-	touch_opened(s, k->doc.id);
+	// A route holds the key that opens its instance: it is built anew whenever the key changes.
+	char buf[2 * ID_MAX + 16];
+	const struct group *g = pmap_get(s->groups,
+		snapshot_group_key("opens", k->doc.id, buf, sizeof(buf)));
+	struct pmap_it it = {0};
+	void *value;
+	while (g != NULL && pmap_next(g->members, &it, NULL, &value))
+		touch_instance(s, &((const struct instance_obj *)value)->doc);
 }
 
 // Whether it is found where the other one is: by the same ref, in the same groups.

@@ -98,21 +98,6 @@ static size_t slot_of(const struct usage_table *t, int64_t minute, const struct 
 	return i;
 }
 
-static struct usage_row *row_new(int64_t minute, const struct texts *t)
-{
-	struct usage_row *r = mem_zalloc(1, sizeof(*r) + t->n);
-	const char *at = r->text;
-	memcpy(r->text, t->p, t->n);
-	for (int i = 0; i < USAGE_BYS; i++) {
-		r->key.by[i] = at;
-		at += strlen(at) + 1;
-	}
-	r->key.currency = at;
-	r->key.minute = minute;
-	r->hash = t->hash;
-	return r;
-}
-
 static void grow(struct usage_table *t)
 {
 	size_t cap = t->cap > 0 ? 2 * t->cap : CAP_MIN;
@@ -129,19 +114,6 @@ static void grow(struct usage_table *t)
 	free(t->slots);
 	t->slots = slots;
 	t->cap = cap;
-}
-
-// The rows for what has no room are few: one an hour and currency. They may go beyond the maximum.
-static struct usage_row *other(struct usage_table *t, const struct usage_key *key)
-{
-	struct usage_key o = {
-		.minute = key->minute - key->minute % HOUR_MIN, .currency = key->currency};
-	for (int i = 0; i < USAGE_BYS; i++)
-		o.by[i] = USAGE_OTHER;
-	t->max += HOUR_MIN; // room for this one call
-	struct usage_row *r = usage_table_at(t, &o);
-	t->max -= HOUR_MIN;
-	return r;
 }
 
 struct usage_row *usage_table_at(struct usage_table *t, const struct usage_key *key)
@@ -161,10 +133,29 @@ struct usage_row *usage_table_at(struct usage_table *t, const struct usage_key *
 	}
 	if (t->n >= t->max) {
 		t->overflow++;
-		return other(t, key);
+		// The rows for what has no room are few: one an hour and currency. They may go
+		// beyond the maximum.
+		struct usage_key o = {
+			.minute = key->minute - key->minute % HOUR_MIN, .currency = key->currency};
+		for (int k = 0; k < USAGE_BYS; k++)
+			o.by[k] = USAGE_OTHER;
+		t->max += HOUR_MIN; // room for this one call
+		struct usage_row *r = usage_table_at(t, &o);
+		t->max -= HOUR_MIN;
+		return r;
 	}
 	t->n++;
-	return t->slots[i] = row_new(minute, &x);
+	struct usage_row *r = mem_zalloc(1, sizeof(*r) + x.n);
+	const char *at = r->text;
+	memcpy(r->text, x.p, x.n);
+	for (int k = 0; k < USAGE_BYS; k++) {
+		r->key.by[k] = at;
+		at += strlen(at) + 1;
+	}
+	r->key.currency = at;
+	r->key.minute = minute;
+	r->hash = x.hash;
+	return t->slots[i] = r;
 }
 
 struct usage_row *usage_table_find(const struct usage_table *t, const struct usage_key *key)

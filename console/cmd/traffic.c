@@ -36,30 +36,6 @@ static bool wanted(struct cmd *c, const struct jx *event)
 	return !cmd_has(c, COPT_ERRORS) || jx_int(jx_get(event, "status"), 0) >= 400;
 }
 
-// What there is to note of an event without an error: the image task it is about.
-static void add_note(struct str *cell, const struct jx *e)
-{
-	const char *task = jx_str(jx_get(e, "task"), "");
-	bool end = task[0] != '\0' && strcmp(task, jx_str(jx_get(e, "id"), "")) == 0;
-	if (end)
-		str_add(cell, _("end of the task"));
-	else
-		text_add_safe(cell, slice_of(task));
-}
-
-// A refused caller without identity is known by its address; an event of many says how many.
-static void add_refused(struct str *cell, const char *column, const struct jx *e)
-{
-	const char *caller = jx_str(jx_get(e, "caller"), NULL);
-	int64_t more = jx_int(jx_get(e, "repeated"), 0);
-	if (strcmp(column, "client") == 0 && caller != NULL) {
-		str_clear(cell);
-		text_add_safe(cell, slice_of(caller));
-	}
-	if (strcmp(column, "code") == 0 && more > 0)
-		str_addf(cell, " x%lld", (long long)more + 1);
-}
-
 // A table of one row, the same widths each time: a tail cannot know what comes.
 static void tail_line(struct tail *t, const struct jx *e)
 {
@@ -91,9 +67,25 @@ static void tail_line(struct tail *t, const struct jx *e)
 		format_cell(field_named(&event_fields, slice_of(cols[i].name)), v, 0, &cell);
 		if (strcmp(cols[i].name, "code") == 0 && jx_is_null(v)) {
 			str_clear(&cell);
-			add_note(&cell, e);
+			// Without an error there is to note which image task it is about.
+			const char *task = jx_str(jx_get(e, "task"), "");
+			bool end = task[0] != '\0' &&
+				strcmp(task, jx_str(jx_get(e, "id"), "")) == 0;
+			if (end)
+				str_add(&cell, _("end of the task"));
+			else
+				text_add_safe(&cell, slice_of(task));
 		}
-		add_refused(&cell, cols[i].name, e);
+		// A refused caller without identity is known by its address; an event of many says
+		// how many.
+		const char *caller = jx_str(jx_get(e, "caller"), NULL);
+		int64_t more = jx_int(jx_get(e, "repeated"), 0);
+		if (strcmp(cols[i].name, "client") == 0 && caller != NULL) {
+			str_clear(&cell);
+			text_add_safe(&cell, slice_of(caller));
+		}
+		if (strcmp(cols[i].name, "code") == 0 && more > 0)
+			str_addf(&cell, " x%lld", (long long)more + 1);
 		text_add_fit(&line, str_slice(&cell), cols[i].cells, true, true);
 		str_add_c(&line, ' ');
 	}
