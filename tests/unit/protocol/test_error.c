@@ -497,6 +497,10 @@ static void waits_are_read(void **state UNUSED)
 			fail_msg("%s: %lld", waits[i].value,
 				(long long)adapter_retry_after_us(slice_of(waits[i].value), 0, 60));
 	assert_int_equal(adapter_retry_after_s(SLICE("1.2"), 0, 60), 2);
+	assert_int_equal(adapter_retry_after_us(SLICE("0"), 0, 60), 1000000);
+	assert_int_equal(adapter_retry_after_us(SLICE("0.0000001"), 0, 60), 1000000);
+	assert_int_equal(adapter_retry_after_us(SLICE("0.000001"), 0, 60), 1000);
+	assert_int_equal(adapter_retry_after_us(SLICE(" 2.5 "), 0, 60), 2500000);
 	assert_int_equal(adapter_busy_s(SLICE(""), 0), 1);
 	assert_int_equal(adapter_busy_s(SLICE("3"), 0), 3);
 	assert_int_equal(adapter_busy_s(SLICE("3600"), 0), 10);

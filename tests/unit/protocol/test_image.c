@@ -109,11 +109,78 @@ static void test_requests_are_checked(void **state)
 		{"{\"model\":\"m\",\"prompt\":\"x\",\"seed\":2147483648}", ERR_FIELD_RANGE},
 		{"{\"model\":\"m\",\"prompt\":\"x\",\"response_format\":\"png\"}", ERR_FIELD_RANGE},
 		{"{\"model\":\"m\",\"prompt\":\"x\",\"negative_prompt\":1}", ERR_FIELD_TYPE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"response_format\":7}", ERR_FIELD_TYPE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"response_format\":\"url\"}", ERR_OK},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"seed\":-2}", ERR_FIELD_RANGE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"seed\":2147483647}", ERR_OK},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"seed\":1.5}", ERR_FIELD_TYPE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"partial_images\":3}", ERR_OK},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"partial_images\":4}", ERR_FIELD_RANGE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"partial_images\":-1}", ERR_FIELD_RANGE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"partial_images\":\"1\"}", ERR_FIELD_TYPE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"stream\":true,\"response_format\":\"url\"}",
+			ERR_FIELD_RANGE},
+		{"{\"model\":\"m\",\"prompt\":\"x\",\"stream\":true}", ERR_OK},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_int_equal(read_body(rows[i].body), rows[i].code);
 	assert_int_equal(read_body("{\"model\":\"m\",\"prompt\":\"x\",\"seed\":-1}"), ERR_OK);
 	assert_true(want.seed == FIELD_NONE);
+	static const struct {
+		const char *more;
+		enum image_format format;
+	} formats[] = {{"", IMAGE_AS_IT_COMES}, {",\"response_format\":\"url\"", IMAGE_URL},
+		{",\"response_format\":\"b64_json\"", IMAGE_B64},
+		{",\"response_format\":null", IMAGE_AS_IT_COMES}, {",\"stream\":true", IMAGE_B64}};
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+		char body[128];
+		snprintf(body, sizeof(body), "{\"model\":\"m\",\"prompt\":\"x\"%s}",
+			formats[i].more);
+		assert_int_equal(read_body(body), ERR_OK);
+		assert_int_equal(want.format, formats[i].format);
+	}
+}
+
+#define FIELD(n, v) "--B\r\nContent-Disposition: form-data; name=\"" n "\"\r\n\r\n" v "\r\n"
+#define PICTURE                                                                                    \
+	"--B\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\n\r\nx\r\n"
+
+// A form's fields are members, numbers and truths among them as JSON has them.
+static void test_forms_of_edits(void **state UNUSED)
+{
+	const struct slice type = SLICE("multipart/form-data; boundary=B");
+	static const struct {
+		const char *form;
+		enum err_code code;
+		const char *json;
+	} rows[] = {
+		{PICTURE FIELD("model", "m") FIELD("prompt", "a \"cat\"") FIELD("n", "2")
+				FIELD("seed", "-1") FIELD("partial_images", "0") FIELD("stream",
+					"true") FIELD("size", "1024x1024") "--B--\r\n",
+			ERR_OK,
+			"{ \"model\":\"m\",\"prompt\":\"a \\\"cat\\\"\",\"n\":2,\"seed\":-1,"
+			"\"partial_images\":0,\"stream\":true,\"size\":\"1024x1024\"}"},
+		{PICTURE FIELD("model", "m") FIELD("prompt", "x") FIELD("n", "two") "--B--\r\n",
+			ERR_FIELD_TYPE, NULL},
+		{PICTURE FIELD("model", "m") FIELD("prompt", "x") FIELD("stream", "false")
+				FIELD("user", "7") "--B--\r\n",
+			ERR_OK,
+			"{ \"model\":\"m\",\"prompt\":\"x\",\"stream\":false,\"user\":\"7\"}"},
+		{FIELD("model", "m") FIELD("prompt", "x") "--B--\r\n", ERR_FIELD_REQUIRED, NULL},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct str json = STR_INIT;
+		struct err err = {0};
+		enum err_code code = image_read_call(type, slice_of(rows[i].form),
+			OFFER_IMAGE_EDITS, true, &json, &call, &err);
+		if (code != rows[i].code)
+			fail_msg("row %zu: %s", i, err_row(code)->code);
+		if (rows[i].json != NULL)
+			assert_string_equal(str_text(&json), rows[i].json);
+		if (code == ERR_OK)
+			assert_ptr_equal(call.body.p, rows[i].form);
+		str_release(&json);
+	}
 }
 
 static void test_gpt_image_is_asked_in_its_words(void **state)
@@ -574,6 +641,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_requests_are_checked, reset),
+		cmocka_unit_test_setup(test_forms_of_edits, reset),
 		cmocka_unit_test_setup(test_gpt_image_is_asked_in_its_words, reset),
 		cmocka_unit_test_setup(test_whose_word_counts, reset),
 		cmocka_unit_test_setup(test_ids_of_tasks, reset),

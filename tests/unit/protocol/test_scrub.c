@@ -74,6 +74,51 @@ static void test_short_and_double_ones(void **state)
 	shows("secret: a-b-c-d-e!", "a-b-c-d-e!");
 	shows("***1234", "abcd1234"); // the end of one of eight
 	shows("abcd****", "abcd1234");
+	passes("abcd**", "abc1234"); // of seven letters half is too much to compare
+	passes("password", "bcd1"); // no word, and the mask is missing
+	shows("the key:a1", "a1"); // at the end
+	passes("a10", "a1");
+	passes("0a1", "a1");
+}
+
+// What is left of a masked key tells of it, whatever the mask; without a mask four letters do not.
+static void test_masks(void **state UNUSED)
+{
+	static const char *const masks[] = {"**", "\xe2\x80\xa2", "\xe2\x80\xa6", "...", "xxx",
+		"XXX", "###", "___", " redacted", "\xe2\x97\x8f"};
+	for (size_t i = 0; i < ARRAY_LEN(masks); i++) {
+		char text[64];
+		snprintf(text, sizeof(text), "key qwer%s", masks[i]);
+		shows(text, "qwertyui");
+		snprintf(text, sizeof(text), "key %sTYUI", masks[i]);
+		shows(text, "qwertyui");
+		snprintf(text, sizeof(text), "key %szzzz", masks[i]);
+		if (masks[i][0] != '*')
+			passes(text, "qwertyui");
+	}
+	passes("key qwer*tyu", "qwertyui");
+	passes("key qwer.. or", "qwertyui");
+	passes("key qwer", "qwertyui");
+}
+
+// Ten letters behind a credential's beginning, a digit among them.
+static void test_forms_of_credentials(void **state UNUSED)
+{
+	static const char *const begins[] = {"sk-", "sk_", "pk-", "Bearer ", "Basic ", "yj_a_",
+		"yj_c_", "AIza", "AKIA", "hf_", "gsk_", "ghp_", "eyJ"};
+	for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
+		char text[64];
+		snprintf(text, sizeof(text), "key %sqwertyuio1", begins[i]);
+		shows(text, KEY);
+		snprintf(text, sizeof(text), "%s1-_.+/=qwe", begins[i]);
+		shows(text, KEY);
+		snprintf(text, sizeof(text), "%sqwertyui1 o", begins[i]); // nine
+		passes(text, KEY);
+		snprintf(text, sizeof(text), "%sqwertyuiop", begins[i]); // no digit
+		passes(text, KEY);
+		snprintf(text, sizeof(text), "x%sqwertyuio1", begins[i]); // within a word
+		passes(text, KEY);
+	}
 }
 
 static void test_credentials_of_others(void **state)
@@ -139,7 +184,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_the_key_in_any_clothes),
 		cmocka_unit_test(test_what_is_said_of_requests),
-		cmocka_unit_test(test_short_and_double_ones),
+		cmocka_unit_test(test_short_and_double_ones), cmocka_unit_test(test_masks),
+		cmocka_unit_test(test_forms_of_credentials),
 		cmocka_unit_test(test_credentials_of_others), cmocka_unit_test(test_error_answers),
 		cmocka_unit_test(test_meaning_survives),
 		cmocka_unit_test(test_zeros_are_no_part_of_a_key)};

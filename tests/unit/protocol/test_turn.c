@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "agent/protocol/dialect.h"
 #include "agent/protocol/turn.h"
+#include "tests/unit/wire.h"
 
 static struct turn turn;
 static struct adapter_call call;
@@ -141,6 +143,36 @@ static void test_the_end_is_heard(void **state)
 	}
 }
 
+// A later end is the one that counts, and what ended it.
+static void test_the_last_end_counts(void **state UNUSED)
+{
+	static const struct {
+		const char *end, *finish, *stop;
+	} rows[] = {
+		{"'index':0,'finish_reason':'stop','stop_reason':'END'", "stop", "END"},
+		{"'index':0,'finish_reason':''", "stop", "END"},
+		{"'index':0,'finish_reason':'null'", "stop", "END"},
+		{"'index':0,'finish_reason':null", "stop", "END"},
+		{"'index':1,'finish_reason':'length'", "stop", "END"},
+		{"'index':0,'finish_reason':'stop','matched_stop':'X'", "stop", "X"},
+		{"'index':0,'finish_reason':'length','stop_reason':7", "length", ""},
+	};
+	static const struct adapter_call nothing;
+	struct turn t = {0};
+	struct str told = STR_INIT;
+	turn_begin(&t, dialect_anthropic.words, &nothing, 1, 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct str chunk = STR_INIT;
+		str_addf(&chunk, "{'choices':[{%s}]}", rows[i].end);
+		assert_true(turn_chunk(&t, slice_of(wire(str_text(&chunk))), &told));
+		assert_string_equal(t.finish, rows[i].finish);
+		assert_true(slice_eq_str(str_slice(&t.stop), rows[i].stop));
+		str_release(&chunk);
+	}
+	turn_release(&t);
+	str_release(&told);
+}
+
 static void test_what_is_kept_is_bounded(void **state)
 {
 	(void)state;
@@ -169,7 +201,7 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks_come_one_behind_the_other),
-		cmocka_unit_test(test_the_end_is_heard),
+		cmocka_unit_test(test_the_end_is_heard), cmocka_unit_test(test_the_last_end_counts),
 		cmocka_unit_test(test_what_is_kept_is_bounded)};
 	return cmocka_run_group_tests(tests, NULL, end);
 }

@@ -374,6 +374,51 @@ static void test_parts_of_messages(void **state UNUSED)
 	assert_false(fits(sound, PROTO_ANTHROPIC_MESSAGES));
 	assert_false(fits(sound, PROTO_OLLAMA_CHAT));
 	assert_true(fits(sound, PROTO_OPENAI_CHAT));
+	static const char file[] = "{\"type\":\"file\",\"file\":{\"file_data\":\"data:x\"}}";
+	static const char by_id[] = "{\"type\":\"file\",\"file\":{\"file_id\":\"f\"}}";
+	static const char text[] = "{\"type\":\"text\",\"text\":\"a\"}";
+	static const char no[] = "{\"type\":\"refusal\",\"refusal\":\"no\"}";
+	static const char *const both[] = {text, no};
+	for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+		assert_true(fits(both[i], PROTO_ANTHROPIC_MESSAGES));
+		assert_true(fits(both[i], PROTO_OLLAMA_CHAT));
+	}
+	assert_true(fits(file, PROTO_ANTHROPIC_MESSAGES));
+	assert_false(fits(by_id, PROTO_ANTHROPIC_MESSAGES));
+	assert_false(fits(file, PROTO_OLLAMA_CHAT));
+	assert_false(fits("{\"type\":\"image_url\",\"image_url\":\"data:x\"}", PROTO_OLLAMA_CHAT));
+	assert_false(fits("{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"video_url\"}",
+		PROTO_ANTHROPIC_MESSAGES));
+	assert_true(fits("7", PROTO_OLLAMA_CHAT));
+}
+
+static void test_several_are_named(void **state UNUSED)
+{
+	struct target target = {0};
+	const struct candidate cand = {.target = &target, .protocol = PROTO_ANTHROPIC_MESSAGES};
+	struct str dropped = STR_INIT;
+	ask("seed", "1,\"n\":1,\"temperature\":1,\"verbosity\":\"low\",\"unheard_of\":2");
+	assert_true(wish_judge(&call, &cand, &dropped, NULL));
+	assert_string_equal(str_text(&dropped), "seed,verbosity,unheard_of");
+	str_release(&dropped);
+	free((char *)call.body.p);
+	// A choice of tools that Ollama cannot keep to.
+	const struct candidate ollama = {.target = &target, .protocol = PROTO_OLLAMA_CHAT};
+	struct err err = {0};
+	ask("tool_choice", "\"required\"");
+	assert_false(wish_judge(&call, &ollama, NULL, &err));
+	assert_string_equal(err.field, "tool_choice");
+	assert_true(wish_judge(&call, &cand, NULL, NULL));
+	free((char *)call.body.p);
+	// Any JSON at all is no schema.
+	ask("response_format", "{\"type\":\"json_object\"}");
+	assert_false(wish_judge(&call, &cand, NULL, &err));
+	assert_string_equal(err.field, "response_format");
+	assert_true(wish_judge(&call, &ollama, NULL, NULL));
+	// Who asks in another dialect is not judged by this table.
+	call.dialect = DIALECT_ANTHROPIC;
+	assert_true(wish_judge(&call, &cand, NULL, NULL));
+	free((char *)call.body.p);
 }
 
 // Ollama's completions take one text: of several, or of token numbers, it would answer none.
@@ -493,6 +538,19 @@ static void test_the_length_has_another_name_for_models_that_think(void **state 
 	assert_string_equal(wish_length_name("gpt-4.1-mini"), "max_tokens");
 	assert_string_equal(wish_length_name("ft:gpt-4o:us::1"), "max_tokens");
 	assert_string_equal(wish_length_name("olmo"), "max_tokens");
+	assert_string_equal(wish_length_name("o"), "max_tokens");
+	assert_string_equal(wish_length_name("o0"), "max_completion_tokens");
+	assert_string_equal(wish_length_name("o9-pro"), "max_completion_tokens");
+	assert_string_equal(wish_length_name("o:1"), "max_tokens");
+	assert_string_equal(wish_length_name("o/1"), "max_tokens");
+	assert_string_equal(wish_length_name("chatgpt-5"), "max_completion_tokens");
+	assert_string_equal(wish_length_name("codex-mini"), "max_completion_tokens");
+	assert_string_equal(wish_length_name("computer-use-preview"), "max_completion_tokens");
+	assert_string_equal(wish_length_name("ft:o4-mini:us"), "max_completion_tokens");
+	assert_string_equal(wish_length_name("ft:gpt-3.5"), "max_tokens");
+	assert_string_equal(wish_length_name("chatgpt-4o-latest"), "max_tokens");
+	assert_string_equal(wish_length_name("davinci-002"), "max_tokens");
+	assert_string_equal(wish_length_name("qwen3"), "max_tokens");
 	assert_string_equal(wish_length_name(NULL), "max_tokens");
 }
 
@@ -505,6 +563,7 @@ int main(void)
 		cmocka_unit_test(test_what_no_row_names_is_dropped_by_name),
 		cmocka_unit_test(test_what_asks_for_nothing_binds_nobody),
 		cmocka_unit_test(test_parts_of_messages),
+		cmocka_unit_test(test_several_are_named),
 		cmocka_unit_test(test_prompts_of_completions),
 		cmocka_unit_test(test_what_others_ask_for_nothing),
 		cmocka_unit_test(test_operators_decide_first),
