@@ -16,7 +16,7 @@
 #define DALLE3_N 1
 #define OPENAI_N 10
 
-enum family { FAMILY_ANY, FAMILY_DALLE, FAMILY_GPT_IMAGE, FAMILY_GPT_IMAGE_2 };
+enum family { FAMILY_ANY, FAMILY_GPT_IMAGE, FAMILY_GPT_IMAGE_2 };
 
 static enum family family_of(const char *model)
 {
@@ -28,7 +28,7 @@ static enum family family_of(const char *model)
 		return model[9] == '\0' || strncmp(model, "gpt-image-1", 11) == 0
 			? FAMILY_GPT_IMAGE
 			: FAMILY_GPT_IMAGE_2;
-	return strncmp(model, "dall-e", 6) == 0 ? FAMILY_DALLE : FAMILY_ANY;
+	return FAMILY_ANY;
 }
 
 static int64_t n_max(const char *named, const struct candidate *cand)

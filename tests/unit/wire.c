@@ -74,6 +74,8 @@ enum err_code wire_build(const struct adapter *ad, const struct wire_ask *of, co
 	memcpy(body + 1 + n, "}", 2);
 	enum err_code code = adapter_read(slice_of(body), of->offer, false, wire_call(), err);
 	wire_call()->dialect = of->dialect;
+	wire_call()->count = of->count;
+	wire_call()->translated = of->translated;
 	return code != ERR_OK ? code : ad->build(wire_call(), &feature, &cand, ret_ask, err);
 }
 

@@ -18,7 +18,7 @@ struct wire_ask { // zeroed: a plain target without a vendor, at a bare origin
 	const char *engine; // of an instance; NULL: a key's
 	enum protocol protocol;
 	enum dialect dialect;
-	bool force_stream;
+	bool force_stream, count, translated;
 };
 // What `ad` asks for the request (a JSON object without its braces); *ret_ask is to be released.
 // The call stays readable until the next one.

@@ -171,6 +171,8 @@ static void test_anthropics_operators(void **state UNUSED)
 	of.model = NULL;
 	of.force_stream = false;
 	wire_asks(&adapter_anthropic_messages, &of, "'model':'x'," HI, "'model':'x'," A_HI A_TAIL);
+	wire_asks(&adapter_anthropic_messages, &of, HI,
+		"'model':''," A_HI A_TAIL); // nobody named one
 }
 
 static void test_anthropics_own_requests(void **state UNUSED)
@@ -199,6 +201,64 @@ static void test_anthropics_own_requests(void **state UNUSED)
 	assert_string_equal(str_text(&ask.path), "/v1/messages");
 	assert_string_equal(str_text(&ask.headers), "anthropic-version: 2023-06-01\r\n");
 	wire_release(&ask);
+	// What is counted is what the caller wrote, without the operator's wishes.
+	of.count = true;
+	of.params = "{'max_tokens':9}";
+	assert_int_equal(wire_build(&adapter_anthropic_messages, &of,
+				 HI ",'model':'x','system':'s','thinking':null", &ask, &err),
+		ERR_OK);
+	assert_string_equal(str_text(&ask.path), "/v1/messages/count_tokens");
+	wire_same(str_text(&ask.body), "{'model':'c'," HI ",'system':'s','thinking':null}");
+	wire_release(&ask);
+}
+
+// OpenAI takes 64 letters of a user, whoever translated the request.
+static void test_openais_users(void **state UNUSED)
+{
+	static const char *const long_names[] = {
+		"a_name_of_a_user_that_is_longer_than_openai_takes_it_for_which_is_64_letters_1",
+		"a_name_of_a_user_that_is_longer_than_openai_takes_it_for_which_is_64_letters_2"};
+	struct wire_ask of = {
+		.offer = OFFER_CHAT, .vendor = "openai", .model = "gpt-4o", .translated = true};
+	char seen[2][80];
+	for (size_t i = 0; i < 4; i++) {
+		struct str request = STR_INIT;
+		struct adapter_ask ask;
+		struct err err = {0};
+		str_addf(&request, HI ",'user':'%s'", long_names[i % 2]);
+		assert_int_equal(wire_build(&adapter_openai_chat, &of, str_text(&request), &ask,
+					 &err),
+			ERR_OK);
+		const char *at = strstr(str_text(&ask.body), "\"user\":\"user_");
+		assert_non_null(at);
+		at += strlen("\"user\":\"");
+		size_t n = strcspn(at, "\"");
+		assert_in_range(n, strlen("user_") + 24, 64);
+		char name[80] = "";
+		memcpy(name, at, n);
+		if (i < 2)
+			strcpy(seen[i], name);
+		assert_string_equal(name, seen[i % 2]); // always the same
+		str_release(&request);
+		wire_release(&ask);
+	}
+	assert_string_not_equal(seen[0], seen[1]);
+	static const char fits[] =
+		"a_name_of_a_user_that_is_just_as_long_as_openai_takes_it_64_lett";
+	struct str request = STR_INIT;
+	struct str body = STR_INIT;
+	assert_int_equal(strlen(fits), 64);
+	str_addf(&request, "'model':'x'," HI ",'user':'%s','max_tokens':5,'think':true", fits);
+	str_addf(&body, "'model':'gpt-4o'," HI ",'user':'%s','max_completion_tokens':5", fits);
+	wire_asks(&adapter_openai_chat, &of, str_text(&request), str_text(&body));
+	of.translated = false; // its own words pass
+	of.model = "gpt-5";
+	str_clear(&body);
+	str_addf(&body, "'model':'gpt-5'," HI ",'user':'%s','think':true,'max_completion_tokens':5",
+		fits);
+	wire_asks(&adapter_openai_chat, &of, str_text(&request), str_text(&body));
+	str_release(&request);
+	str_release(&body);
 }
 
 // ---- Ollama: "Generate a chat completion" ----
@@ -356,6 +416,8 @@ static void test_dashscopes_native_chat(void **state UNUSED)
 		"'messages':[{'role':'developer','content':'a'},{'role':'user','content':'hi'}]",
 		"'input':{'messages':[{'role':'system','content':'a'},{'role':'user','content':'hi'}]},"
 		"'parameters':{'result_format':'message'}");
+	wire_asks(&adapter_dashscope_chat_native, &of, "'seed':1," HI ",'model':'x'",
+		"'model':'x','input':{" HI "},'parameters':{'result_format':'message','seed':1}");
 	of.model = "qwen-plus";
 	of.params = "{'enable_search':true,'top_p':1,'model':'y'}";
 	of.defaults = "{'seed':9,'stream':true}";
@@ -539,6 +601,7 @@ int main(void)
 		cmocka_unit_test(test_anthropics_wishes),
 		cmocka_unit_test(test_anthropics_operators),
 		cmocka_unit_test(test_anthropics_own_requests),
+		cmocka_unit_test(test_openais_users),
 		cmocka_unit_test(test_ollamas_messages),
 		cmocka_unit_test(test_ollamas_wishes),
 		cmocka_unit_test(test_ollamas_operators),

@@ -500,6 +500,14 @@ static void waits_are_read(void **state UNUSED)
 	assert_int_equal(adapter_retry_after_us(SLICE("0"), 0, 60), 1000000);
 	assert_int_equal(adapter_retry_after_us(SLICE("0.0000001"), 0, 60), 1000000);
 	assert_int_equal(adapter_retry_after_us(SLICE("0.000001"), 0, 60), 1000);
+	struct adapter_error e;
+	adapter_error_read("sdwebui", 500,
+		SLICE("{\"error\":\"OutOfMemoryError\",\"detail\":\"\"}"), SLICE(""), &e);
+	assert_string_equal(e.message, "OutOfMemoryError");
+	adapter_error_read("sdwebui", 500, SLICE("{\"error\":\"E\",\"detail\":\"why\"}"), SLICE(""),
+		&e);
+	assert_string_equal(e.message, "why");
+	assert_string_equal(e.type, "E");
 	assert_int_equal(adapter_retry_after_us(SLICE(" 2.5 "), 0, 60), 2500000);
 	assert_int_equal(adapter_busy_s(SLICE(""), 0), 1);
 	assert_int_equal(adapter_busy_s(SLICE("3"), 0), 3);

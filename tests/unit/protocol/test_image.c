@@ -420,6 +420,86 @@ static void test_wanx_messages(void **state)
 	assert_ptr_equal(image_adapter_for(&cand), &image_wanx_legacy);
 }
 
+// The vendor cuts what is too long, which is told; escapes are one letter each.
+static void test_wanx_long_prompts(void **state UNUSED)
+{
+	static const struct {
+		enum protocol p;
+		const char *model;
+		int max;
+	} rows[] = {{PROTO_DASHSCOPE_T2I_LEGACY, "wan2.2-t2i-flash", 800},
+		{PROTO_DASHSCOPE_T2I_LEGACY, "wanx-v1", 800},
+		{PROTO_DASHSCOPE_T2I_LEGACY, "wan2.5-t2i-preview", 2000},
+		{PROTO_DASHSCOPE_T2I_MESSAGES, "wan2.6-t2i", 2100}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		for (int more = 0; more < 2; more++) {
+			struct str body = STR_INIT;
+			str_add(&body, "{\"model\":\"m\",\"prompt\":\"\\n\\u00e9\xc3\xa9");
+			for (int k = 3; k < rows[i].max + more; k++)
+				str_add_c(&body, 'x');
+			str_add(&body, "\"}");
+			sent(rows[i].p, rows[i].model, str_text(&body), 0, 1);
+			assert_string_equal(note,
+				more ? "the prompt is longer than the vendor reads: it cuts it"
+				     : "");
+			str_release(&body);
+		}
+	}
+}
+
+static void test_wanx_failures(void **state UNUSED)
+{
+	static const struct {
+		const char *code;
+		int status;
+	} rows[] = {{"Throttling.RateQuota", 429}, {"InternalError", 500}, {"SystemError", 500},
+		{"ModelServiceFailed", 500}, {"RewriteFailed", 500}, {"RequestTimeOut", 500},
+		{"DataInspectionFailed", 400}, {"InvalidParameter", 400}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char body[160];
+		snprintf(body, sizeof(body),
+			"{\"output\":{\"task_status\":\"FAILED\",\"code\":\"%s\",\"message\":\"m\"}}",
+			rows[i].code);
+		image_result_clear(&result);
+		assert_int_equal(image_wanx_legacy.polled(IMAGE_URL, "t", slice_of(body), &result),
+			IMAGE_FAILED);
+		assert_int_equal(result.status, rows[i].status);
+	}
+}
+
+// A form's parts pass as they came but for what is said anew.
+static void test_edits_as_forms(void **state UNUSED)
+{
+	static const char form[] = PICTURE FIELD("model", "mine") FIELD("prompt", "x")
+		FIELD("n", "2") FIELD("user", "u") FIELD("response_format", "url") "--B--\r\n";
+	static const char *const want_body[] = {PICTURE FIELD("prompt", "x") FIELD("user", "u")
+							FIELD("model", "gpt-image-1")
+								FIELD("n", "1") "--B--\r\n",
+		PICTURE FIELD("prompt", "x") FIELD("user", "u") FIELD("response_format", "url")
+			FIELD("model", "mine") FIELD("n", "1") "--B--\r\n"};
+	for (size_t i = 0; i < ARRAY_LEN(want_body); i++) {
+		struct str json = STR_INIT;
+		struct err err = {0};
+		struct image_submit s = {.want = &want, .feature = &feature, .cand = &cand, .n = 1};
+		assert_int_equal(image_read_call(SLICE("multipart/form-data; boundary=B"),
+					 slice_of(form), OFFER_IMAGE_EDITS, true, &json, &call,
+					 &err),
+			ERR_OK);
+		assert_int_equal(image_read(&call, 1, &want, &err), ERR_OK);
+		target.upstream_model = i == 0 ? "gpt-image-1" : NULL;
+		cand.protocol = PROTO_OPENAI_IMAGE_EDITS;
+		str_clear(&ask.path);
+		str_clear(&ask.headers);
+		str_clear(&ask.body);
+		assert_int_equal(image_openai_edits.submit(&s, &ask, &err), ERR_OK);
+		assert_string_equal(str_text(&ask.body), want_body[i]);
+		assert_string_equal(str_text(&ask.path), "/v1/images/edits");
+		assert_string_equal(str_text(&ask.headers),
+			"Content-Type: multipart/form-data; boundary=B\r\n");
+		str_release(&json);
+	}
+}
+
 static void test_wanx_sizes(void **state)
 {
 	(void)state;
@@ -642,6 +722,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_requests_are_checked, reset),
 		cmocka_unit_test_setup(test_forms_of_edits, reset),
+		cmocka_unit_test_setup(test_wanx_long_prompts, reset),
+		cmocka_unit_test_setup(test_wanx_failures, reset),
+		cmocka_unit_test_setup(test_edits_as_forms, reset),
 		cmocka_unit_test_setup(test_gpt_image_is_asked_in_its_words, reset),
 		cmocka_unit_test_setup(test_whose_word_counts, reset),
 		cmocka_unit_test_setup(test_ids_of_tasks, reset),

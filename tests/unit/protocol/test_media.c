@@ -379,6 +379,29 @@ static void test_recorded_dashscope(void **state)
 
 // ---- parts ----
 
+static void test_transcriptions_are_asked_for_as_text_or_events(void **state UNUSED)
+{
+	static const char *const forms[] = {FIELD("model", "stt") SOUND "--B--\r\n",
+		FIELD("model", "stt") FIELD("stream", "true") SOUND "--B--\r\n"};
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		struct target target = {.upstream_model = "w"};
+		struct adapter_ask ask = {0};
+		struct multipart in;
+		struct err err = {0};
+		assert_int_equal(multipart_read(SLICE(TYPE), slice_of(forms[i]), &in, &err),
+			ERR_OK);
+		assert_int_equal(adapter_read_form(&in, SLICE(TYPE), OFFER_TRANSCRIPTIONS, true,
+					 &call, &err),
+			ERR_OK);
+		assert_int_equal(build(&adapter_openai_transcriptions, "", &target, NULL, &ask),
+			ERR_OK);
+		assert_string_equal(ask.accept, i == 0 ? "*/*" : "text/event-stream");
+		assert_int_equal(ask.stream, i == 1);
+		assert_string_equal(ask.content_type, TYPE);
+		release(&ask);
+	}
+}
+
 static void test_parts_are_one_answer(void **state)
 {
 	(void)state;
@@ -503,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_errors_under_a_good_status),
 		cmocka_unit_test(test_the_status_in_an_error),
 		cmocka_unit_test(test_recorded_dashscope),
+		cmocka_unit_test(test_transcriptions_are_asked_for_as_text_or_events),
 		cmocka_unit_test(test_parts_are_one_answer),
 		cmocka_unit_test(test_events),
 	};

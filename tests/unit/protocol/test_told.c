@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "agent/protocol/dialect.h"
+#include "agent/protocol/openai.h"
 #include "agent/protocol/table.h"
 #include "tests/unit/wire.h"
 
@@ -305,6 +306,107 @@ static void test_responses_events_pass(void **state UNUSED)
 	play(&adapter_openai_responses, rows, ARRAY_LEN(rows));
 }
 
+static void test_ollamas_lines(void **state UNUSED)
+{
+#define ID "0000000000000007"
+#define LINE(delta)                                                                                \
+	"data: {'id':'chatcmpl-" ID "','object':'chat.completion.chunk','created':5,'model':'c',"  \
+	"'choices':[{'index':0,'delta':{" delta "},'logprobs':null,'finish_reason':null}]}\n\n"
+	static const struct event rows[] = {
+		{"{'done':true}", "", CHUNK_BAD}, // nothing was said before it
+		{"{'model':'c','message':{'role':'assistant','content':'','thinking':'h'},'done':false}",
+			LINE("'role':'assistant','reasoning_content':'h'"), CHUNK_MORE},
+		{"{'model':'d','message':{'content':'a'},'done':false}", LINE("'content':'a'"),
+			CHUNK_MORE},
+		{"{'note':1}", "", CHUNK_IDLE},
+		{"{'message':{'content':'','tool_calls':[{'id':'k','function':{'name':'f','arguments':{}}}]}}",
+			LINE("'tool_calls':[{'id':'k','type':'function','index':0,'function':{'name':'f',"
+			     "'arguments':'{}'}}]"),
+			CHUNK_MORE},
+		{"{'message':{'tool_calls':[{'id':'l','function':{'name':'g'}}]}}",
+			LINE("'tool_calls':[{'id':'l','type':'function','index':1,'function':{'name':'g',"
+			     "'arguments':'{}'}}]"),
+			CHUNK_MORE},
+		{"{'done':true,'done_reason':'stop','prompt_eval_count':1,'eval_count':2}",
+			"data: {'id':'chatcmpl-" ID
+			"','object':'chat.completion.chunk','created':5,'model':"
+			"'c','choices':[{'index':0,'delta':{},'logprobs':null,'finish_reason':'tool_calls'}]}"
+			"\n\ndata: {'id':'chatcmpl-" ID
+			"','object':'chat.completion.chunk','created':5,"
+			"'model':'c','choices':[],'usage':{" COUNTS("1", "2", "3") "}}\n\n",
+			CHUNK_DONE},
+	};
+	play(&adapter_ollama_chat, rows, ARRAY_LEN(rows));
+}
+
+// ---- figures ----
+
+static void test_figures(void **state UNUSED)
+{
+	static const struct {
+		const struct adapter *ad;
+		const char *reply;
+		int64_t in, out, cached, reasoning;
+	} rows[] = {
+		{&adapter_openai_chat,
+			"{'choices':[{'message':{'content':'a'}}],'usage':{'prompt_tokens':5,'completion_tokens':4,'prompt_tokens_details':"
+			"{'cached_tokens':2},'completion_tokens_details':{'reasoning_tokens':3}}}",
+			5, 4, 2, 3},
+		{&adapter_openai_chat,
+			"{'choices':[{'message':{'content':'a'}}],'usage':{'prompt_tokens':5}}", 5,
+			-1, -1, -1},
+		{&adapter_openai_chat, "{'choices':[{'message':{'content':'a'}}]}", -1, -1, -1, -1},
+		{&adapter_openai_responses,
+			"{'output':[],'usage':{'input_tokens':5,'output_tokens':4,'input_tokens_details':"
+			"{'cached_tokens':2},'output_tokens_details':{'reasoning_tokens':3}}}",
+			5, 4, 2, 3},
+	};
+	asked(false, DIALECT_OPENAI);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct adapter_reply reply = {
+			.status = 200, .body = slice_of(wire(rows[i].reply))};
+		struct str scratch = STR_INIT;
+		struct adapter_answer a;
+		assert_int_equal(rows[i].ad->parse(&call, &reply, &scratch, &a), ANSWER_OK);
+		assert_int_equal(a.usage.in, rows[i].in);
+		assert_int_equal(a.usage.out, rows[i].out);
+		assert_int_equal(a.usage.cached, rows[i].cached);
+		assert_int_equal(a.usage.reasoning, rows[i].reasoning);
+		str_release(&scratch);
+	}
+}
+
+// An event is one line, whatever the upstream wrote.
+static void test_events_are_one_line(void **state UNUSED)
+{
+	struct str out = STR_INIT;
+	str_add(&out, "a\n");
+	openai_event(SLICE("{\n\"a\":\r\n1}"), &out);
+	assert_string_equal(str_text(&out), "a\ndata: { \"a\":  1}\n\n");
+	str_release(&out);
+}
+
+// Nothing of a stream is left for the next.
+static void test_a_stream_begins_anew(void **state UNUSED)
+{
+	static struct adapter_stream s;
+	memset(&s, 0x55, sizeof(s));
+	s.text = STR_INIT;
+	str_add(&s.text, "left");
+	adapter_stream_reset(&s, 5999, 7);
+	assert_true(s.usage.in == -1 && s.usage.out == -1 && s.usage.cached == -1);
+	assert_false(s.want_usage || s.finish || s.opened || s.tools || s.grows);
+	assert_int_equal(s.status, 0);
+	assert_int_equal(s.tool, -1);
+	assert_true(s.called == 0 && s.argued == 0 && s.seen == 0 && s.seen_thinking == 0);
+	assert_int_equal(s.created, 5);
+	assert_int_equal(s.serial, 7);
+	assert_string_equal(s.id, "");
+	assert_string_equal(s.model, "");
+	assert_int_equal(s.text.n, 0);
+	str_release(&s.text);
+}
+
 // ---- what a dialect's callers are told of errors ----
 
 static void test_errors_of_dialects(void **state UNUSED)
@@ -378,6 +480,10 @@ int main(void)
 		cmocka_unit_test(test_anthropics_calls),
 		cmocka_unit_test(test_anthropics_events_pass_to_its_own_callers),
 		cmocka_unit_test(test_responses_events_pass),
+		cmocka_unit_test(test_ollamas_lines),
+		cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_events_are_one_line),
+		cmocka_unit_test(test_a_stream_begins_anew),
 		cmocka_unit_test(test_errors_of_dialects),
 		cmocka_unit_test(test_what_targets_take),
 	};

@@ -143,6 +143,16 @@ static void test_the_end_is_heard(void **state)
 	}
 }
 
+// White space alone is an answer when there is none else, and never a block beside one.
+static void test_blank_answers(void **state UNUSED)
+{
+	assert_string_equal(told(TEXT(" ")), "^[t: |]");
+	assert_string_equal(told(TEXT("\\n") TEXT(" ")), "^[t:\\n |]");
+	assert_string_equal(told(CALL(0, "f", "{}") TEXT(" ")), "^[f:{}|]");
+	assert_string_equal(told(TEXT("a") CALL(0, "f", "{}") TEXT("\\n")), "^[t:a|][f:{}|]");
+	assert_string_equal(told(THOUGHT("h") TEXT(" ")), "^[h:h|]");
+}
+
 // A later end is the one that counts, and what ended it.
 static void test_the_last_end_counts(void **state UNUSED)
 {
@@ -202,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks_come_one_behind_the_other),
 		cmocka_unit_test(test_the_end_is_heard), cmocka_unit_test(test_the_last_end_counts),
+		cmocka_unit_test(test_blank_answers),
 		cmocka_unit_test(test_what_is_kept_is_bounded)};
 	return cmocka_run_group_tests(tests, NULL, end);
 }
