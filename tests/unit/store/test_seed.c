@@ -43,6 +43,20 @@ static void what_an_operator_removed_stays_away(void **state)
 	}
 }
 
+// Each is one that an operator could have put.
+static void each_is_a_price_of_a_model(void **state UNUSED)
+{
+	struct arena a = ARENA_INIT;
+	struct err err = {0};
+	for (size_t i = 0; i < price_seeds(); i++) {
+		struct price p = price_seed(i, &a);
+		assert_int_equal(price_check(&p, &err), ERR_OK);
+		assert_true(p.model != NULL && p.model[0] != '\0');
+		assert_int_equal(strlen(p.currency), 3);
+	}
+	arena_release(&a);
+}
+
 static void alter(const struct scratch *s, const char *sql)
 {
 	char path[96];
@@ -77,6 +91,7 @@ static void half_of_them_is_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_is_a_price_of_a_model),
 		ON_A_STORE(what_an_operator_removed_stays_away),
 		ON_A_STORE(half_of_them_is_none),
 	};

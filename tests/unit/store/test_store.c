@@ -300,6 +300,10 @@ static void without_its_database_it_serves_and_takes_nothing(void **state)
 	assert_int_equal(s->store_state, STORE_READONLY);
 	assert_int_equal(s->keys.n, 1);
 	assert_int_equal(s->features.n, 4);
+	struct store_stats stats;
+	store_stats(f->store, &stats);
+	assert_non_null(strstr(stats.reason, "the last saved configuration"));
+	assert_non_null(strstr(stats.reason, "the database is gone"));
 	struct secret got = {0};
 	struct err err = {0};
 	assert_int_equal(store_key_open(f->store, snapshot_key_ref(s, SLICE("openai/dalle/key-0")),
