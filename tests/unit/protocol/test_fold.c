@@ -74,7 +74,7 @@ static void test_choices(void **state UNUSED)
 	      "null,'refusal':null},'logprobs':null,'finish_reason':'stop','stop_reason':'E'}]}",
 		ENDS("'finish_reason':'stop'"), ENDS("'finish_reason':''"),
 		ENDS("'finish_reason':'null'"), ENDS("'finish_reason':null,'stop_reason':'E'"),
-		ENDS("'finish_reason':'a_reason_longer_than_any_reason_is_ever'"));
+		ENDS("'finish_reason':'a_reason_longer_than_any_reason_is_one'"));
 	FOLDS("{'object':'chat.completion','choices':[{'index':0,'message':{'role':'assistant','content':"
 	      "null,'refusal':null},'logprobs':{'content':[{'token':'a'},{'token':'b'}],'refusal':null},"
 	      "'finish_reason':null}]}",

@@ -586,6 +586,7 @@ static void test_comfyui(void **state)
 	assert_non_null(strstr(sent(PROTO_COMFYUI_PROMPT, NULL,
 				       "{\"model\":\"m\",\"prompt\":\"x\"}", 0, 1),
 		"\"width\":1024,\"seed\":4711"));
+	assert_string_equal(str_text(&ask.path), "/prompt");
 	instance.doc.meta = NULL;
 	struct image_submit s = {.want = &want, .feature = &feature, .cand = &cand, .n = 1};
 	struct err err = {0};
@@ -653,7 +654,8 @@ static void test_openai_answers(void **state)
 	assert_int_equal(
 		image_openai.submitted(&want,
 			SLICE("{\"created\":1,\"data\":[{\"b64_json\":\"iVBORw0KGgo=\"},{\"b64_json\":\"/9j/4A==\","
-			      "\"revised_prompt\":\"y\"}],\"usage\":{\"input_tokens\":5,\"output_tokens\":7}}"),
+			      "\"revised_prompt\":\"y\"}],\"size\":\"1024x1024\",\"quality\":\"low\","
+			      "\"usage\":{\"input_tokens\":5,\"output_tokens\":7}}"),
 			&result),
 		IMAGE_DONE);
 	image_item_json(&result.item[0], &json);
@@ -663,6 +665,10 @@ static void test_openai_answers(void **state)
 	assert_string_equal(str_text(&json),
 		"{\"url\":\"data:image/jpeg;base64,/9j/4A==\",\"revised_prompt\":\"y\"}");
 	assert_int_equal(result.usage.out, 7);
+	static const char *const extra[] = {"usage", "quality", "size"};
+	assert_int_equal(result.extra_n, ARRAY_LEN(extra));
+	for (size_t i = 0; i < ARRAY_LEN(extra); i++)
+		assert_slice(result.extra[i].key, extra[i]);
 	str_release(&json);
 	image_result_clear(&result);
 	want.format = IMAGE_B64;

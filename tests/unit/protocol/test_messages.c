@@ -201,6 +201,19 @@ static void test_whole_histories_pass(void **state)
 			"{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"[a document this model "
 			"cannot read: a.pdf:\\n]\"}]}",
 			"document"},
+		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"source\":"
+		      "{\"type\":\"base64\",\"media_type\":\"application/pdf\",\"data\":\"QQ==\"}}]}]}",
+			TAKES_FILES,
+			"{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"filename\":"
+			"\"document.pdf\",\"file_data\":\"data:application/pdf;base64,QQ==\"}}]}",
+			""},
+		// Of blocks that are not known the texts of eight levels are told.
+		{HEAD "{\"role\":\"user\",\"content\":[{\"type\":\"new\",\"content\":"
+		      "[\"1\",[[[[[\"6\",[\"7\"]]]]]]],\"title\":\"t\"}]}]}",
+			0,
+			"{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
+			"\"[new] t\\n1\\n6\"}]}",
+			""},
 		// Words of a system among the others, thinking, tools that ran at the vendor's.
 		{HEAD "{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"s\"}]},"
 		      "{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"hm\"},"

@@ -108,6 +108,128 @@ static void test_batches(void **state UNUSED)
 	}
 }
 
+// ---- vectors and ranks ----
+
+static enum answer_kind answered(const struct adapter *ad, enum offer offer, size_t items,
+	const char *body, struct str *told)
+{
+	static struct adapter_call call;
+	struct str text = STR_INIT, request = STR_INIT, scratch = STR_INIT;
+	struct adapter_answer a;
+	struct err err = {0};
+	str_add(&request, "{\"model\":\"m\",\"query\":\"q\",\"documents\":[");
+	for (size_t i = 0; i < items; i++)
+		str_add(&request, i > 0 ? ",\"a\"" : "\"a\"");
+	str_add(&request, "],\"input\":[");
+	for (size_t i = 0; i < items; i++)
+		str_add(&request, i > 0 ? ",\"a\"" : "\"a\"");
+	str_add(&request, "]}");
+	assert_int_equal(adapter_read(str_slice(&request), offer, true, &call, &err), ERR_OK);
+	assert_int_equal(batch_read(&call, &err), ERR_OK);
+	str_add(&text, wire(body));
+	const struct adapter_reply reply = {.status = 200, .body = str_slice(&text)};
+	enum answer_kind kind = ad->parse(&call, &reply, &scratch, &a);
+	str_clear(told);
+	if (kind == ANSWER_OK)
+		str_add_slice(told, a.body);
+	str_release(&text);
+	str_release(&request);
+	str_release(&scratch);
+	return kind;
+}
+
+// A wrong vector is found by nobody: one for each text, all of one length, each in its place.
+static void test_vectors(void **state UNUSED)
+{
+#define LIST(items) "{'object':'list','data':[" items "],'model':'m'}"
+#define AT(n, vector) "{'index':" n ",'embedding':" vector "}"
+	static const struct {
+		const char *body, *told; // NULL: no answer
+	} rows[] = {
+		{LIST(AT("0", "[1,2]") "," AT("1", "[3,4]")),
+			LIST(AT("0", "[1,2]") "," AT("1", "[3,4]"))},
+		{LIST(AT("1", "[3,4]") "," AT("0", "[1,2]")),
+			LIST(AT("0", "[1,2]") "," AT("1", "[3,4]"))},
+		{LIST(AT("'0'", "[1,2]") "," AT("1.0", "[3,4]")),
+			LIST(AT("0", "[1,2]") "," AT("1", "[3,4]"))},
+		{LIST(AT("0", "[1,2]") "," AT("1", "[3]")), NULL},
+		{LIST(AT("0", "[1]") "," AT("1", "[3,4]")), NULL},
+		{LIST(AT("0", "[1,2]") "," AT("0", "[3,4]")), NULL},
+		{LIST(AT("0", "[1,2]") "," AT("2", "[3,4]")), NULL},
+		{LIST(AT("0", "[1,2]") "," AT("-1", "[3,4]")), NULL},
+		{LIST(AT("0", "[1,2]") "," AT("0.5", "[3,4]")), NULL},
+		{LIST(AT("0", "[1,2]")), NULL},
+		{LIST(AT("0", "[1]") "," AT("1", "[3]") "," AT("2", "[3]")), NULL},
+		{LIST(AT("0", "[]") "," AT("1", "[]")), NULL},
+		{LIST(AT("0", "[1,'x']") "," AT("1", "[3,4]")), NULL},
+		{LIST(AT("0", "[1,2]") ",{'index':1}"), NULL},
+		{LIST(AT("0", "[1,2]") "," AT("1", "null")), NULL},
+		{LIST(AT("0", "[1,2]") "," AT("{}", "[3,4]")), NULL},
+	};
+	struct str told = STR_INIT;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		enum answer_kind kind = answered(&adapter_openai_embeddings, OFFER_EMBEDDINGS, 2,
+			rows[i].body, &told);
+		if (kind != (rows[i].told != NULL ? ANSWER_OK : ANSWER_BAD))
+			fail_msg("%s: %d", rows[i].body, (int)kind);
+		if (rows[i].told != NULL)
+			wire_same(str_text(&told), rows[i].told);
+	}
+	str_release(&told);
+}
+
+// The same of many: each place counts, the 65th as the first.
+static void test_many_places(void **state UNUSED)
+{
+	enum { MANY = 130 };
+	static const int wrong[][2] = {{0, 0}, {65, 1}, {64, 0}, {129, 64}, {129, 128}, {70, 66}};
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		for (int ranks = 0; ranks < 2; ranks++) {
+			struct str body = STR_INIT, told = STR_INIT;
+			str_add(&body, ranks ? "{'results':[" : "{'data':[");
+			for (int k = 0; k < MANY; k++)
+				str_addf(&body, "%s{'index':%d,'%s}", k > 0 ? "," : "",
+					k == wrong[i][0] ? wrong[i][1] : k,
+					ranks ? "relevance_score':0.5" : "embedding':[1]");
+			str_add(&body, "]}");
+			enum answer_kind kind = answered(ranks ? &adapter_openai_rerank
+							       : &adapter_openai_embeddings,
+				ranks ? OFFER_RERANK : OFFER_EMBEDDINGS, MANY, str_text(&body),
+				&told);
+			assert_int_equal(kind, i == 0 ? ANSWER_OK : ANSWER_BAD);
+			str_release(&body);
+			str_release(&told);
+		}
+	}
+}
+
+// A part is taken when each of its items is there.
+static void test_items_of_parts(void **state UNUSED)
+{
+	static const struct {
+		const char *body;
+		bool fine;
+	} rows[] = {
+		{"{'data':[{'index':0,'embedding':[1]}]}", true},
+		{"{'data':[7,{'index':0,'embedding':[1]}]}", false},
+		{"{'data':[{'index':'a'},{'index':0,'embedding':[1]}]}", false},
+		{"{'data':[{'index':0,'embedding':[1]},{'index':-1}]}", false},
+		{"{'data':{}}", false},
+		{"7", false},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		static struct adapter_call call;
+		struct batch b = {0};
+		batch_reset(&b);
+		call.offer = OFFER_EMBEDDINGS;
+		call.part = 1;
+		const struct adapter_answer a = {.body = slice_of(wire(rows[i].body))};
+		if (batch_add(&b, &call, &a) != rows[i].fine)
+			fail_msg("%s", rows[i].body);
+		batch_release(&b);
+	}
+}
+
 // ---- tools ----
 
 static void test_schemas(void **state UNUSED)
@@ -187,6 +309,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names_of_models),
 		cmocka_unit_test(test_batches),
+		cmocka_unit_test(test_vectors),
+		cmocka_unit_test(test_many_places),
+		cmocka_unit_test(test_items_of_parts),
 		cmocka_unit_test(test_schemas),
 		cmocka_unit_test(test_inputs),
 		cmocka_unit_test(test_usage_of_streams),

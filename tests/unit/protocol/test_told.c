@@ -104,6 +104,17 @@ static const struct whole {
 	{&adapter_ollama_chat,
 		"{'model':'c','message':{'content':'a','tool_calls':[]},'done':false}",
 		ANSWER("0000000000000007", "c", "'content':'a'", "'length'", ""), -1, -1, -1, -1},
+	{&adapter_ollama_chat, // older ones give calls no ids
+		"{'model':'c','message':{'content':'','tool_calls':[{'function':{'name':'f'}}]},'done':true}",
+		ANSWER("0000000000000007", "c",
+			"'content':'','tool_calls':[" CALL("call_000000000000000700", "f",
+				"{}") "]",
+			"'tool_calls'", ""),
+		-1, -1, -1, -1},
+	{&adapter_openai_responses, "7", NULL, -1, -1, -1, -1},
+	{&adapter_openai_responses, "{'output':7}", NULL, -1, -1, -1, -1},
+	{&adapter_openai_responses, "{'error':null,'output':[]}", "{'error':null,'output':[]}", -1,
+		-1, -1, -1},
 	{&adapter_ollama_chat, "{'model':'c','done':true}", NULL, -1, -1, -1, -1},
 	{&adapter_ollama_chat, "7", NULL, -1, -1, -1, -1},
 

@@ -143,6 +143,18 @@ static void test_the_end_is_heard(void **state)
 	}
 }
 
+// Parts are what they say they are; thinking may be a list itself.
+static void test_parts(void **state UNUSED)
+{
+	assert_string_equal(
+		told("{\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"h\"}]},"
+		     "{\"type\":\"thinking\",\"thinking\":\"m\"},7,{\"type\":\"text\",\"text\":\"a\"},"
+		     "{\"type\":\"refusal\",\"refusal\":\"no\"}]}\n"),
+		"^[h:h|m|][t:a|][r:no|]");
+	assert_string_equal(
+		told("{\"content\":[{\"thinking\":[{\"thinking\":[{\"text\":\"x\"}]}]}]}\n"), "^");
+}
+
 // White space alone is an answer when there is none else, and never a block beside one.
 static void test_blank_answers(void **state UNUSED)
 {
@@ -212,7 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks_come_one_behind_the_other),
 		cmocka_unit_test(test_the_end_is_heard), cmocka_unit_test(test_the_last_end_counts),
-		cmocka_unit_test(test_blank_answers),
+		cmocka_unit_test(test_parts), cmocka_unit_test(test_blank_answers),
 		cmocka_unit_test(test_what_is_kept_is_bounded)};
 	return cmocka_run_group_tests(tests, NULL, end);
 }
