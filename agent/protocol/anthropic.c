@@ -27,19 +27,30 @@ static enum err_code no_word(const char *field, struct err *err)
 		_("this target takes text, images and function tools only"));
 }
 
+// Where the caller marks what is to be cached, as clients that know who answers do. of: NULL, or what
+// may have the mark.
+static void add_mark(const struct aj *of, struct str *out)
+{
+	const struct jscan_member *mark = of != NULL ? aj_typed(of, "cache_control", JS_OBJECT)
+						     : NULL;
+	if (mark != NULL)
+		aj_add_member(out, mark);
+}
+
 // Blank text is refused by it.
-static void add_text_block(struct str *out, struct slice inner)
+static void add_text_block(struct str *out, struct slice inner, const struct aj *part)
 {
 	if (aj_is_blank(inner))
 		return;
 	aj_comma(out);
 	str_add_slice(out, SLICE("{\"type\":\"text\""));
 	aj_add_inner(out, "text", inner);
+	add_mark(part, out);
 	str_add_c(out, '}');
 }
 
 // data:TYPE;base64,DATA or an address.
-static bool add_source(struct slice url, const char *type, struct str *out)
+static bool add_source(struct slice url, const char *type, const struct aj *part, struct str *out)
 {
 	struct slice rest = url;
 	aj_comma(out);
@@ -49,7 +60,9 @@ static bool add_source(struct slice url, const char *type, struct str *out)
 	if (!slice_starts(url, "data:")) {
 		aj_add_text(out, "type", "url");
 		aj_add_inner(out, "url", url);
-		str_add_slice(out, SLICE("}}"));
+		str_add_c(out, '}');
+		add_mark(part, out);
+		str_add_c(out, '}');
 		return url.n > 0;
 	}
 	slice_cut(&rest, ':');
@@ -61,23 +74,25 @@ static bool add_source(struct slice url, const char *type, struct str *out)
 	if (!slice_starts(rest, "base64,"))
 		return false;
 	aj_add_inner(out, "data", (struct slice){rest.p + 7, rest.n - 7});
-	str_add_slice(out, SLICE("}}"));
+	str_add_c(out, '}');
+	add_mark(part, out);
+	str_add_c(out, '}');
 	return true;
 }
 
 static bool add_part(const struct aj *part, struct str *out)
 {
-	if (aj_is(part, "type", "text")) {
-		add_text_block(out, aj_text(part, "text"));
+	bool text = aj_is(part, "type", "text");
+	if (text || aj_is(part, "type", "refusal")) {
+		add_text_block(out, aj_text(part, text ? "text" : "refusal"), part);
 		return true;
 	}
 	struct aj in;
 	if (aj_is(part, "type", "image_url"))
-		return aj_object(part, "image_url", &in) &&
-			add_source(aj_text(&in, "url"), "image", out);
+		return add_source(aj_picture(part), "image", part, out);
 	if (aj_is(part, "type", "file"))
 		return aj_object(part, "file", &in) &&
-			add_source(aj_text(&in, "file_data"), "document", out);
+			add_source(aj_text(&in, "file_data"), "document", part, out);
 	return false;
 }
 
@@ -87,7 +102,7 @@ static enum err_code add_content(const struct jscan_member *content, struct str 
 	if (content == NULL)
 		return ERR_OK;
 	if (content->type == JS_STRING) {
-		add_text_block(out, aj_inner(content->value));
+		add_text_block(out, aj_inner(content->value), NULL);
 		return ERR_OK;
 	}
 	if (content->type != JS_ARRAY)
@@ -143,6 +158,8 @@ static enum err_code add_message(struct turns *t, struct slice item, struct err 
 	if (aj_is(&m, "role", "assistant")) {
 		open_turn(t, 'a');
 		enum err_code code = add_content(content, t->messages, err);
+		if (content == NULL)
+			add_text_block(t->messages, aj_text(&m, "refusal"), NULL);
 		tools_to_blocks(&m, t->messages);
 		return code;
 	}
@@ -151,7 +168,7 @@ static enum err_code add_message(struct turns *t, struct slice item, struct err 
 		return add_content(content, t->messages, err);
 	aj_comma(t->messages);
 	str_add_slice(t->messages, SLICE("{\"type\":\"tool_result\""));
-	aj_add_inner(t->messages, "tool_use_id", aj_text(&m, "tool_call_id"));
+	tools_add_id("tool_use_id", aj_text(&m, "tool_call_id"), t->messages);
 	str_add_slice(t->messages, SLICE(",\"content\":["));
 	enum err_code code = add_content(content, t->messages, err);
 	str_add_slice(t->messages, SLICE("]}"));
@@ -207,6 +224,7 @@ static enum err_code add_tools(const struct adapter_call *call, struct str *out,
 		tools_schema(schema != NULL ? schema->value : SLICE("{}"), false, out);
 		if (strict != NULL)
 			aj_add_member(out, strict);
+		add_mark(&tool, out);
 		str_add_c(out, '}');
 	}
 	str_add_c(out, ']');
@@ -257,18 +275,35 @@ static void add_format(const struct adapter_call *call, struct str *out)
 	str_add_slice(out, SLICE("}}"));
 }
 
+// Blank ones are refused by it: they are left out (agent/protocol/wish.h names them).
+static void add_stops(const struct jscan_member *stop, struct str *out)
+{
+	struct str kept = STR_INIT;
+	struct slice rest = stop->value, item;
+	if (stop->type == JS_STRING && !wish_is_blank(stop->value))
+		str_add_slice(&kept, stop->value);
+	while (stop->type == JS_ARRAY && jscan_next(&rest, &item)) {
+		if (wish_is_blank(item))
+			continue;
+		str_add(&kept, kept.n > 0 ? "," : "");
+		str_add_slice(&kept, item);
+	}
+	if (kept.n > 0) {
+		aj_name(out, "stop_sequences");
+		str_add_c(out, '[');
+		str_add_slice(out, str_slice(&kept));
+		str_add_c(out, ']');
+	}
+	str_release(&kept);
+}
+
 // What stands in the request under this name or another.
 static void add_wishes(const struct adapter_call *call, struct str *out)
 {
 	static const char *const same[] = {"top_p", "top_k", "thinking"};
 	const struct jscan_member *m = aj_call(call, "stop");
-	if (m != NULL) {
-		bool one = m->type == JS_STRING;
-		aj_name(out, "stop_sequences");
-		str_add(out, one ? "[" : "");
-		str_add_slice(out, m->value);
-		str_add(out, one ? "]" : "");
-	}
+	if (m != NULL)
+		add_stops(m, out);
 	m = aj_call(call, "max_completion_tokens");
 	if (m == NULL)
 		m = aj_call(call, "max_tokens");

@@ -37,6 +37,14 @@ static inline struct slice aj_inner(struct slice string)
 		return (struct slice){"", 0};
 	return (struct slice){string.p + 1, string.n - 2};
 }
+// The address in a part "image_url": in an object, as OpenAI has it, or bare; empty when there is none.
+static inline struct slice aj_picture(const struct aj *part)
+{
+	struct aj in;
+	if (!aj_is(part, "type", "image_url"))
+		return (struct slice){"", 0};
+	return aj_object(part, "image_url", &in) ? aj_text(&in, "url") : aj_text(part, "image_url");
+}
 // A number, or a text that is one; false for anything else.
 static inline bool aj_number(struct slice value, double *ret)
 {

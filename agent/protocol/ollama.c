@@ -5,6 +5,7 @@
 #include "agent/protocol/chat.h"
 #include "agent/protocol/json.h"
 #include "agent/protocol/toolcalls.h"
+#include "agent/protocol/tools.h"
 #include "agent/protocol/wish.h"
 
 #include "shared/text.h"
@@ -26,16 +27,14 @@ static enum err_code add_part(struct slice item, struct str *text, struct str *i
 	struct aj part;
 	if (!aj_scan(item, &part))
 		return no_word(err);
-	if (aj_is(&part, "type", "text")) {
+	if (aj_is(&part, "type", "text") || aj_is(&part, "type", "refusal")) {
 		str_add_slice(text, aj_text(&part, "text"));
+		str_add_slice(text, aj_text(&part, "refusal"));
 		return ERR_OK;
 	}
-	struct aj image;
-	if (!aj_is(&part, "type", "image_url") || !aj_object(&part, "image_url", &image))
-		return no_word(err);
-	struct slice url = aj_text(&image, "url"), data = url;
-	slice_cut(&data, ',');
-	if (!slice_starts(url, "data:") || data.p == NULL)
+	struct slice url = aj_picture(&part), data = url;
+	struct slice head = slice_cut(&data, ',');
+	if (!slice_starts(url, "data:") || !slice_ends(head, ";base64") || data.n == 0)
 		return no_word(err);
 	aj_comma(images);
 	str_add_c(images, '"');
@@ -56,6 +55,8 @@ static enum err_code add_content(const struct aj *message, struct str *out, stru
 	else if (content != NULL && content->type == JS_ARRAY)
 		for (rest = content->value; code == ERR_OK && jscan_next(&rest, &item);)
 			code = add_part(item, &text, &images, err);
+	else
+		str_add_slice(&text, aj_text(message, "refusal"));
 	aj_add_inner(out, "content", str_slice(&text));
 	if (images.n > 1) {
 		str_add_c(&images, ']');
@@ -78,12 +79,11 @@ static void add_tool_calls(const struct aj *message, struct str *out)
 	while (jscan_next(&rest, &item)) {
 		if (!aj_scan(item, &call) || !aj_object(&call, "function", &function))
 			continue;
-		const struct jscan_member *arguments = aj_typed(&function, "arguments", JS_STRING);
 		aj_comma(out);
 		str_add_slice(out, SLICE("{\"function\":{"));
 		aj_add_inner(out, "name", aj_text(&function, "name"));
 		str_add_slice(out, SLICE(",\"arguments\":"));
-		aj_embed(arguments != NULL ? arguments->value : SLICE("\"\""), out);
+		tools_input(aj_find(&function, "arguments"), out);
 		str_add_slice(out, SLICE("}}"));
 	}
 	str_add_c(out, ']');
@@ -172,6 +172,17 @@ static void add_format(const struct adapter_call *call, struct str *out)
 		aj_add(out, "format", aj_typed(&schema, "schema", JS_OBJECT)->value);
 }
 
+// OpenAI's efforts as levels of Ollama's, which knows three (api/types.go, ThinkValue).
+static struct slice think_of(struct slice effort)
+{
+	static const char *const rows[][2] = {
+		{"\"none\"", "false"}, {"\"minimal\"", "\"low\""}, {"\"xhigh\"", "\"high\""}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (slice_eq_str(effort, rows[i][0]))
+			return slice_of(rows[i][1]);
+	return effort;
+}
+
 static enum err_code build(const struct adapter_call *all, const struct feature *feature,
 	const struct candidate *cand, struct adapter_ask *ask, struct err *err)
 {
@@ -201,8 +212,7 @@ static enum err_code build(const struct adapter_call *all, const struct feature 
 			aj_add(out, same[i], m->value);
 	}
 	if (effort != NULL && aj_call(call, "think") == NULL)
-		aj_add(out, "think",
-			slice_eq_str(effort->value, "\"none\"") ? SLICE("false") : effort->value);
+		aj_add(out, "think", think_of(effort->value));
 	add_format(call, out);
 	add_options(call, feature, cand->target, out);
 	aj_add(out, "stream", ask->stream ? SLICE("true") : SLICE("false"));

@@ -42,11 +42,40 @@ static void add_input(struct slice arguments, struct str *out)
 	str_release(&twice);
 }
 
+void tools_input(const struct jscan_member *arguments, struct str *out)
+{
+	if (arguments == NULL || arguments->type == JS_NULL) {
+		str_add_slice(out, SLICE("{}"));
+	} else if (arguments->type == JS_OBJECT) {
+		str_add_slice(out, arguments->value);
+	} else if (arguments->type == JS_STRING) {
+		add_input(aj_inner(arguments->value), out);
+	} else {
+		struct str text = STR_INIT;
+		str_add_json(&text, arguments->value);
+		add_input(aj_inner(str_slice(&text)), out);
+		str_release(&text);
+	}
+}
+
+void tools_add_id(const char *member, struct slice id, struct str *out)
+{
+	aj_name(out, member);
+	str_add_c(out, '"');
+	for (size_t i = 0; i < id.n; i++) {
+		char c = id.p[i];
+		bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+			(c >= 'A' && c <= 'Z') || c == '_' || c == '-';
+		str_add_c(out, fine ? c : '_');
+	}
+	str_add_c(out, '"');
+}
+
 static void open_block(struct slice id, struct slice name, struct str *out)
 {
 	aj_comma(out);
 	str_add_slice(out, SLICE("{\"type\":\"tool_use\""));
-	aj_add_inner(out, "id", id);
+	tools_add_id("id", id, out);
 	aj_add_inner(out, "name", name);
 	str_add_slice(out, SLICE(",\"input\":"));
 }
@@ -67,12 +96,8 @@ bool tools_to_blocks(const struct aj *message, struct str *out)
 	while (jscan_next(&rest, &item)) {
 		if (!aj_scan(item, &call) || !aj_object(&call, "function", &function))
 			continue;
-		const struct jscan_member *object = aj_typed(&function, "arguments", JS_OBJECT);
 		open_block(aj_text(&call, "id"), aj_text(&function, "name"), out);
-		if (object != NULL)
-			str_add_slice(out, object->value);
-		else
-			add_input(aj_text(&function, "arguments"), out);
+		tools_input(aj_find(&function, "arguments"), out);
 		str_add_c(out, '}');
 		any = true;
 	}

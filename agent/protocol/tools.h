@@ -25,4 +25,10 @@ struct slice tools_long_name(const struct jscan_member *tools, struct slice name
 // whole_names: the receiver takes names of any length.
 void tools_from_block(const struct aj *block, bool whole_names, struct str *out);
 
+// A call's arguments as the object that is its input: a text is decoded, nothing is {}, and what is no
+// object stands as {"raw_arguments":"…"}. NULL too is nothing.
+void tools_input(const struct jscan_member *arguments, struct str *out);
+// A call's id in the letters Anthropic takes, as a member: [A-Za-z0-9_-], others become '_'.
+void tools_add_id(const char *member, struct slice id, struct str *out);
+
 #endif

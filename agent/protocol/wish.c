@@ -231,6 +231,64 @@ static bool is_idle(const struct wish_row *row, const struct jscan_member *m)
 		(row != NULL && row->idle != NULL && slice_eq_str(m->value, row->idle));
 }
 
+bool wish_is_blank(struct slice stop)
+{
+	return !slice_starts(stop, "\"") || aj_is_blank(aj_inner(stop));
+}
+
+static bool any_blank(const struct jscan_member *stop)
+{
+	struct slice rest = stop->value, item;
+	if (stop->type != JS_ARRAY)
+		return wish_is_blank(stop->value);
+	while (jscan_next(&rest, &item))
+		if (wish_is_blank(item))
+			return true;
+	return false;
+}
+
+static enum wish_fate judge_format(enum wish_fate fate, enum wish_at at,
+	const struct jscan_member *m)
+{
+	struct aj in, named;
+	if (!aj_scan(m->value, &in))
+		return WISH_BINDING;
+	if (aj_is(&in, "type", "text"))
+		return WISH_OURS;
+	if (aj_is(&in, "type", "json_object"))
+		return at == AT_ANTHROPIC ? WISH_BINDING : fate;
+	return aj_is(&in, "type", "json_schema") && aj_object(&in, "json_schema", &named) &&
+			aj_typed(&named, "schema", JS_OBJECT) != NULL
+		? fate
+		: WISH_BINDING;
+}
+
+// Ollama's models choose for themselves whether they call a tool.
+static enum wish_fate judge_choice(enum wish_fate fate, enum wish_at at,
+	const struct jscan_member *m)
+{
+	struct aj in, function;
+	if (at == AT_OLLAMA)
+		return slice_eq_str(m->value, "\"none\"") ? fate : WISH_BINDING;
+	bool known = slice_eq_str(m->value, "\"none\"") || slice_eq_str(m->value, "\"auto\"") ||
+		slice_eq_str(m->value, "\"required\"") ||
+		(aj_scan(m->value, &in) && aj_is(&in, "type", "function") &&
+			aj_object(&in, "function", &function) && aj_text(&function, "name").n > 0);
+	return known ? fate : WISH_BINDING;
+}
+
+static bool all_functions(const struct jscan_member *tools)
+{
+	struct slice rest = tools->value, item;
+	struct aj tool, function;
+	if (tools->type != JS_ARRAY)
+		return false;
+	while (jscan_next(&rest, &item))
+		if (!aj_scan(item, &tool) || !aj_object(&tool, "function", &function))
+			return false;
+	return true;
+}
+
 // What a row cannot say, since it hangs on the value.
 static enum wish_fate judge_value(enum wish_fate fate, enum offer offer, enum wish_at at,
 	const struct jscan_member *m)
@@ -243,15 +301,17 @@ static enum wish_fate judge_value(enum wish_fate fate, enum offer offer, enum wi
 			: fate;
 	if (offer != OFFER_CHAT)
 		return fate;
-	if (slice_eq_str(m->key, "response_format") && aj_scan(m->value, &in)) {
-		if (aj_is(&in, "type", "text"))
-			return WISH_OURS;
-		return at == AT_ANTHROPIC && !aj_is(&in, "type", "json_schema") ? WISH_BINDING
-										: fate;
-	}
-	// Ollama's models choose for themselves whether they call a tool.
-	if (at == AT_OLLAMA && slice_eq_str(m->key, "tool_choice"))
-		return slice_eq_str(m->value, "\"none\"") ? fate : WISH_BINDING;
+	bool other = at == AT_ANTHROPIC || at == AT_OLLAMA; // asked in other words
+	if (slice_eq_str(m->key, "response_format") && (other || aj_scan(m->value, &in)))
+		return other			     ? judge_format(fate, at, m)
+			: aj_is(&in, "type", "text") ? WISH_OURS
+						     : fate;
+	if (other && slice_eq_str(m->key, "tool_choice"))
+		return judge_choice(fate, at, m);
+	if (other && slice_eq_str(m->key, "tools"))
+		return all_functions(m) ? fate : WISH_BINDING;
+	if (at == AT_ANTHROPIC && slice_eq_str(m->key, "stop"))
+		return any_blank(m) ? WISH_DROPPED : fate;
 	return fate;
 }
 
@@ -264,10 +324,11 @@ static bool part_fits(const struct aj *part, enum wish_at at)
 	struct aj in;
 	if (aj_is(part, "type", "text") || aj_is(part, "type", "refusal"))
 		return true;
-	if (aj_is(part, "type", "image_url"))
+	if (aj_is(part, "type", "image_url")) {
+		struct slice url = aj_picture(part), head = slice_cut(&url, ',');
 		return at == AT_ANTHROPIC ||
-			(aj_object(part, "image_url", &in) &&
-				slice_starts(aj_text(&in, "url"), "data:"));
+			(slice_starts(head, "data:") && slice_ends(head, ";base64"));
+	}
 	return at == AT_ANTHROPIC && aj_is(part, "type", "file") && aj_object(part, "file", &in) &&
 		aj_text(&in, "file_data").n > 0;
 }

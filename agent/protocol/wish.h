@@ -61,4 +61,7 @@ void wish_man(struct str *out);
 // The name that OpenAI's model takes for the longest answer: its reasoning models refuse max_tokens.
 const char *wish_length_name(const char *model);
 
+// True for a stop sequence that Anthropic refuses: nothing but white space, or no text at all.
+bool wish_is_blank(struct slice stop);
+
 #endif

@@ -315,7 +315,6 @@ static void test_ollamas_wishes(void **state UNUSED)
 		{"'response_format':{'type':'json_object'}", "'format':'json'"},
 		{"'response_format':{'type':'json_schema','json_schema':{'schema':{'a':1}}}",
 			"'format':{'a':1}"},
-		{"'response_format':{'type':'json_schema'}", ""},
 		{"'response_format':{'type':'text'}", ""},
 		{"'user':'u','logit_bias':{},'n':1", ""},
 	};
