@@ -9,6 +9,7 @@
 #include "agent/protocol/chat.h"
 #include "agent/protocol/json.h"
 #include "agent/protocol/openai.h"
+#include "agent/protocol/openai_calls.h"
 #include "agent/protocol/wish.h"
 
 #include <string.h>
@@ -205,9 +206,14 @@ static int status_of(const struct aj *top)
 	return 400;
 }
 
+// Beside an error some of its models write an output with nothing in it.
 static bool is_error(const struct aj *top)
 {
-	return aj_find(top, "output") == NULL && aj_text(top, "code").n > 0;
+	struct aj output;
+	bool said = aj_object(top, "output", &output) &&
+		(aj_typed(&output, "choices", JS_ARRAY) != NULL ||
+			aj_typed(&output, "text", JS_STRING) != NULL);
+	return !said && aj_text(top, "code").n > 0;
 }
 
 static struct adapter_usage native_usage(const struct aj *top)
@@ -275,6 +281,20 @@ static const char *finish_of(struct slice finish)
 	return slice_eq_str(finish, "tool_calls") ? "tool_calls" : "stop";
 }
 
+// As every SDK reads them, see agent/protocol/openai_calls.h.
+static void write_calls_plainly(uint64_t serial, struct str *answer)
+{
+	struct aj made;
+	struct str plain = STR_INIT;
+	aj_scan(str_slice(answer), &made);
+	if (openai_calls_whole(str_slice(answer), aj_find(&made, "choices")->value, serial,
+		    &plain)) {
+		str_clear(answer);
+		str_add_slice(answer, str_slice(&plain));
+	}
+	str_release(&plain);
+}
+
 static enum answer_kind parse_native(const struct adapter_call *call,
 	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
@@ -300,6 +320,8 @@ static enum answer_kind parse_native(const struct adapter_call *call,
 	if (f.tools.n > 0)
 		aj_add(scratch, "tool_calls", f.tools);
 	chat_answer_close(scratch, finish_of(f.finish), NO_STOP, &ret->usage);
+	if (f.tools.n > 0)
+		write_calls_plainly(reply->serial, scratch);
 	release_frame(&f);
 	ret->body = str_slice(scratch);
 	return ANSWER_OK;

@@ -12,7 +12,9 @@ from started import Started
 from vendord import Vendord
 
 EVERY_BYTE = bool(os.environ.get("YIJIAN_TEST_EVERY_BYTE"))
-PROTOCOLS = {"vllm": "openai.chat", "ollama": "ollama.chat", "anthropic": "anthropic.messages"}
+PROTOCOLS = {"vllm": "openai.chat", "ollama": "ollama.chat", "anthropic": "anthropic.messages",
+             "dashscope": "dashscope.chat.native"}
+CHECKS = {"ollama": "/api/tags", "dashscope": "/_sim/stats"}
 SAID = ("text", "think", "tools", "end")
 # The statuses a caller may see for what failed, and whether another target is asked.
 FAILS = {"caller": ((400, 422), False), "context": ((400, 413), False), "busy": ((429, 503), True),
@@ -26,7 +28,8 @@ class Rig:
     def __init__(self, started):
         self.agent = started.add(Agent, env={"YIJIAN_LOG_LEVEL": "error"})
         self.odd = {engine: started.add(Vendord, flavour=flavour, no_auth=True) for engine, flavour
-                    in (("vllm", "openai"), ("ollama", "ollama"), ("anthropic", "anthropic"))}
+                    in (("vllm", "openai"), ("ollama", "ollama"), ("anthropic", "anthropic"),
+                        ("dashscope", "dashscope"))}
         spare = started.add(Vendord, flavour="openai", no_auth=True)
         self.agent.add_instance(spare.url, service="spare", id="spare", features=(),
                                 engine="openai-compatible")
@@ -41,7 +44,7 @@ class Rig:
         ollama = engine == "ollama"
         self.agent.add_instance(self.odd[engine].url, service=name, id=name, features=(),
                                 engine="ollama" if ollama else "openai-compatible",
-                                check={"path": "/api/tags" if ollama else "/v1/models"})
+                                check={"path": CHECKS.get(engine, "/v1/models")})
         target = {"kind": "self_hosted", "service": name, "upstream_model": name,
                   "protocol": PROTOCOLS[engine]}
         other = {"kind": "self_hosted", "service": "spare", "upstream_model": "m", "order": 9}

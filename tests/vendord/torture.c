@@ -56,6 +56,14 @@
 	LINE("'content':''",                                                                       \
 		"'done':true,'done_reason':'stop','prompt_eval_count':3,'eval_count':2")
 
+#define ALI(message, why)                                                                          \
+	"{'output':{'choices':[{'finish_reason':" why ",'message':" message "}]},"                 \
+	"'usage':{'input_tokens':3,'output_tokens':1,'total_tokens':4},'request_id':'r'}"
+#define ALI_SAY(text, why)                                                                         \
+	"id:1\nevent:result\n:HTTP_STATUS/200\ndata:" ALI("{'role':'assistant','content':'" text   \
+							  "'}",                                    \
+		why) "\n\n"
+
 static const struct form forms[] = {
 	// ---- calls of tools ----
 	{"calls-in-one-chunk-unnumbered", "vllm", "stream", "{" BOTH,
@@ -364,6 +372,142 @@ static const struct form forms[] = {
 		A_START A_BLOCK("0", "'type':'text','text':''")
 			A_DELTA("0", "'type':'text_delta','text':'fine'")
 				EVENT("error", ",'error':{'type':'api_error','message':'gone'}")},
+	// ---- whole answers of Ollama and Anthropic ----
+	{"ollama-byte-order-mark", "ollama", "plain", FINE,
+		"\xef\xbb\xbf" LINE("'content':'fine'", "'done':true,'done_reason':'stop'")},
+	{"ollama-content-null", "ollama", "plain", "{" ONE,
+		LINE("'content':null,'tool_calls':[{'id':'call_a','function':{'name':'first',"
+		     "'arguments':{'x':1}}}]",
+			"'done':true,'done_reason':'stop'")},
+	{"ollama-calls-null", "ollama", "plain", FINE,
+		LINE("'content':'fine','thinking':null,'tool_calls':null,'images':null",
+			"'done':true,'done_reason':'stop'")},
+	{"ollama-call-without-arguments", "ollama", "plain", "{'tools':[[null,'first',{}]]}",
+		LINE("'content':'','tool_calls':[{'function':{'name':'first','arguments':null}}]",
+			"'done':true,'done_reason':'stop'")},
+	{"ollama-error-null", "ollama", "plain", FINE,
+		"{'error':null,'message':{'role':'assistant','content':'fine'},'done':true,"
+		"'done_reason':'stop'}"},
+	{"ollama-counts-odd", "ollama", "plain", FINE,
+		LINE("'content':'fine'",
+			"'done':true,'done_reason':'stop','prompt_eval_count':'3','eval_count':-1")},
+	{"ollama-broken-bytes", "ollama", "plain", "{'text':'a\\ufffdz','end':'stop'}",
+		LINE("'content':'a\xffz'", "'done':true,'done_reason':'stop'")},
+	{"ollama-packed", "ollama", "plain", FINE,
+		LINE("'content':'fine'", "'done':true,'done_reason':'stop'"), .packed = true},
+	{"ollama-without-message", "ollama", "plain", "{'fails':'target'}",
+		"{'model':'m','done':true,'done_reason':'stop'}"},
+	{"ollama-message-null", "ollama", "plain", "{'fails':'target'}",
+		"{'model':'m','message':null,'done':true}"},
+	{"ollama-page", "ollama", "plain", "{'fails':'target'}", "<html>busy</html>", "text/html"},
+	{"ollama-nothing", "ollama", "plain", "{'fails':'target'}", ""},
+	{"ollama-nothing-streamed", "ollama", "stream", "{'fails':'target'}", ""},
+	{"ollama-blank-lines", "ollama", "stream", FINE,
+		"\n\r\n" LINE("'content':'fi'", "'done':false") "\n\n" LINE("'content':'ne'",
+			"'done':false") "\r\n" LINE_END},
+	{"ollama-cut", "ollama", "stream", "{'fails':'broken','text':'fine'}",
+		LINE("'content':'fine'", "'done':false")},
+	{"ollama-error-first", "ollama", "stream", "{'fails':'target'}",
+		"{'error':'model runner has unexpectedly stopped'}\n"},
+	{"ollama-too-long-as-200", "ollama", "plain", "{'fails':'context'}",
+		"{'error':'the input length exceeds the context length'}"},
+	{"anthropic-content-null", "anthropic", "plain", "{'fails':'target'}",
+		"{'id':'msg_up','type':'message','role':'assistant','model':'m','content':null,"
+		"'stop_reason':'end_turn','stop_sequence':null,'usage':{'input_tokens':5,"
+		"'output_tokens':3}}"},
+	{"anthropic-usage-null", "anthropic", "plain", FINE,
+		"{'id':'msg_up','type':'message','role':'assistant','model':'m','content':["
+		"{'type':'text','text':'fine'}],'stop_reason':'end_turn','stop_sequence':null,"
+		"'usage':{'input_tokens':5,'output_tokens':3,'cache_read_input_tokens':null,"
+		"'server_tool_use':null}}"},
+	{"anthropic-input-null", "anthropic", "plain",
+		"{'tools':[['toolu_1','first',{}]],'end':'tool_calls'}",
+		A_WHOLE("{'type':'tool_use','id':'toolu_1','name':'first','input':{}}",
+			"tool_use")},
+	{"anthropic-byte-order-mark", "anthropic", "plain", FINE,
+		"\xef\xbb\xbf" A_WHOLE("{'type':'text','text':'fine'}", "end_turn")},
+	{"anthropic-packed", "anthropic", "plain", FINE,
+		A_WHOLE("{'type':'text','text':'fine'}", "end_turn"), .packed = true},
+	{"anthropic-page", "anthropic", "plain", "{'fails':'target'}", "<html>busy</html>",
+		"text/html"},
+	{"anthropic-nothing", "anthropic", "plain", "{'fails':'target'}", ""},
+	{"anthropic-error-as-200", "anthropic", "plain", "{'fails':'caller'}",
+		"{'type':'error','error':{'type':'invalid_request_error','message':'no'}}"},
+	{"anthropic-busy-as-200", "anthropic", "plain", "{'fails':'busy'}",
+		"{'type':'error','error':{'type':'overloaded_error','message':'Overloaded'}}"},
+	{"anthropic-rate-as-200", "anthropic", "plain", "{'fails':'rate'}",
+		"{'type':'error','error':{'type':'rate_limit_error','message':'slow'}}"},
+	{"anthropic-too-long", "anthropic", "plain", "{'fails':'context'}",
+		"{'type':'error','error':{'type':'invalid_request_error','message':'prompt is too "
+		"long: 213462 tokens > 200000 maximum'}}",
+		.status = 400},
+	{"anthropic-cut", "anthropic", "stream", "{'fails':'broken','text':'fine'}",
+		A_START A_BLOCK("0", "'type':'text','text':''")
+			A_DELTA("0", "'type':'text_delta','text':'fine'")},
+	{"anthropic-without-stop", "anthropic", "stream", "{'fails':'broken','text':'fine'}",
+		A_START A_TEXT("fine")},
+	{"anthropic-text-at-the-start", "anthropic", "stream", FINE,
+		A_START A_BLOCK("0", "'type':'text','text':'fine'") A_STOP("0") A_END("end_turn")},
+	{"anthropic-nothing-streamed", "anthropic", "stream", "{'fails':'target'}", ""},
+	{"anthropic-crlf", "anthropic", "stream", FINE,
+		"event: message_start\r\ndata: {'type':'message_start','message':{'id':'msg_up',"
+		"'type':'message','role':'assistant','model':'m','content':[],'stop_reason':null,"
+		"'stop_sequence':null,'usage':{'input_tokens':5,'output_tokens':1}}}\r\n\r\n" A_TEXT(
+			"fine") A_END("end_turn")},
+	// ---- DashScope's own chat ----
+	{"ali-plain", "dashscope", "plain", FINE,
+		ALI("{'role':'assistant','content':'fine'}", "'stop'")},
+	{"ali-parts", "dashscope", "plain", FINE,
+		ALI("{'role':'assistant','content':[{'text':'fi'},{'text':'ne'}]}", "'stop'")},
+	{"ali-thinks", "dashscope", "plain", "{'text':'fine','think':'hm','end':'stop'}",
+		ALI("{'role':'assistant','content':'fine','reasoning_content':'hm'}", "'stop'")},
+	{"ali-calls", "dashscope", "plain", "{" ONE,
+		ALI("{'role':'assistant','content':'','tool_calls':[{'id':'call_a','index':0,"
+		    "'type':'function','function':{'name':'first','arguments':'{\\'x\\':1}'}}]}",
+			"'tool_calls'")},
+	{"ali-calls-as-objects", "dashscope", "plain", "{" ONE,
+		ALI("{'role':'assistant','content':null,'tool_calls':[{'id':'call_a','index':0,"
+		    "'type':'function','function':{'name':'first','arguments':{'x':1}}}]}",
+			"'tool_calls'")},
+	{"ali-end-null", "dashscope", "plain", "{'text':'fine'}",
+		ALI("{'role':'assistant','content':'fine'}", "'null'")},
+	{"ali-code-empty", "dashscope", "plain", FINE,
+		"{'status_code':200,'code':'','message':'','output':{'text':null,'choices':[{"
+		"'finish_reason':'stop','message':{'role':'assistant','content':'fine'}}]}}"},
+	{"ali-text-alone", "dashscope", "plain", FINE,
+		"{'output':{'text':'fine','finish_reason':'stop'},'usage':{'input_tokens':3,"
+		"'output_tokens':1},'request_id':'r'}"},
+	{"ali-packed", "dashscope", "plain", FINE,
+		ALI("{'role':'assistant','content':'fine'}", "'stop'"), .packed = true},
+	{"ali-byte-order-mark", "dashscope", "plain", FINE,
+		"\xef\xbb\xbf" ALI("{'role':'assistant','content':'fine'}", "'stop'")},
+	{"ali-error-as-200", "dashscope", "plain", "{'fails':'caller'}",
+		"{'code':'InvalidParameter','message':'no','request_id':'r'}"},
+	{"ali-error-beside", "dashscope", "plain", "{'fails':'caller'}",
+		"{'code':'InvalidParameter','message':'no','output':{},'request_id':'r'}"},
+	{"ali-error-beside-null", "dashscope", "plain", "{'fails':'rate'}",
+		"{'code':'Throttling.RateQuota','message':'slow','output':{'choices':null}}"},
+	{"ali-choices-none", "dashscope", "plain", "{'fails':'target'}",
+		"{'output':{'choices':[]}}"},
+	{"ali-output-null", "dashscope", "plain", "{'fails':'target'}", "{'output':null}"},
+	{"ali-page", "dashscope", "plain", "{'fails':'target'}", "<html>busy</html>", "text/html"},
+	{"ali-nothing", "dashscope", "plain", "{'fails':'target'}", ""},
+	{"ali-streamed", "dashscope", "stream", FINE,
+		ALI_SAY("fi", "'null'") ALI_SAY("ne", "'null'") ALI_SAY("", "'stop'")},
+	{"ali-streamed-end-with-text", "dashscope", "stream", FINE,
+		ALI_SAY("fi", "'null'") ALI_SAY("ne", "'stop'")},
+	{"ali-streamed-end-null", "dashscope", "stream", FINE,
+		ALI_SAY("fine", "null") ALI_SAY("", "'stop'")},
+	{"ali-cut", "dashscope", "stream", "{'fails':'broken','text':'fine'}",
+		ALI_SAY("fine", "'null'")},
+	{"ali-error-first", "dashscope", "stream", "{'fails':'caller'}",
+		"id:1\nevent:error\n:HTTP_STATUS/400\ndata:{'code':'InvalidParameter','message':'no',"
+		"'request_id':'r'}\n\n"},
+	{"ali-error-later", "dashscope", "stream", "{'fails':'broken','text':'fine'}",
+		ALI_SAY("fine",
+			"'null'") "id:2\nevent:error\n:HTTP_STATUS/500\n"
+				  "data:{'code':'InternalError','message':'gone','request_id':'r'}\n\n"},
+	{"ali-nothing-streamed", "dashscope", "stream", "{'fails':'target'}", ""},
 };
 
 #define FORM_N (sizeof forms / sizeof *forms)
