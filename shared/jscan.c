@@ -14,20 +14,16 @@
 
 #define DIGITS_SURE 19 // fewer characters than these are within int64
 #define DEPTH_MOST 256u // whatever the limits say
-#define NONE UINT_MAX
 
 struct scan {
 	const char *p, *end;
 	size_t tokens, tokens_max;
 	unsigned depth_max;
-	unsigned kept_depth; // whose members are kept: 1, or NONE
-	bool lax;
+	bool lax, keeps; // the top is an object whose members are kept
 	struct jscan_member *out; // NULL: no members are kept
 	size_t n, max;
-	struct slice
-		key; // of the member at the top that is under way, where its value begins, and what
-	const char *from;
-	enum jscan_type type;
+	struct jscan_seen *seen; // NULL: nothing else is looked for
+	uint64_t lengths; // of the names that are looked for, a bit each
 	struct err *err;
 };
 
@@ -281,20 +277,34 @@ static inline const char *past_blanks(const char *p)
 struct open { // the containers that are open
 	unsigned depth;
 	bool object; // the innermost is one
+	bool keeps; // its members are kept
+	bool within; // the second is the one whose members are kept, too
 	uint64_t objects[DEPTH_MOST / 64]; // a bit of each depth
 };
 
-static inline void enter(struct open *o, bool object)
+// `name`: of the top's member that is under way.
+static inline void enter(const struct scan *s, struct open *o, bool object, struct slice name)
 {
 	uint64_t *word = &o->objects[++o->depth / 64], bit = UINT64_C(1) << o->depth % 64;
 	*word = object ? *word | bit : *word & ~bit;
 	o->object = object;
+	if (o->depth == 1) {
+		o->keeps = s->keeps;
+	} else if (o->depth == 2) {
+		o->within = object && o->keeps && s->seen != NULL &&
+			slice_eq(s->seen->inside, name);
+		o->keeps = o->within;
+	} else {
+		o->keeps = false;
+	}
 }
 
-static inline void leave(struct open *o)
+static inline void leave(const struct scan *s, struct open *o)
 {
 	o->depth--;
 	o->object = o->objects[o->depth / 64] >> o->depth % 64 & 1;
+	if (o->depth <= 2)
+		o->keeps = o->depth == 2 ? o->within : s->keeps;
 }
 
 static enum err_code too_deep(struct scan *s)
@@ -303,15 +313,43 @@ static enum err_code too_deep(struct scan *s)
 		s->depth_max);
 }
 
+// A member under way whose value is kept.
+struct under_way {
+	struct slice key;
+	const char *from;
+	enum jscan_type type;
+};
+
+// Of the object that is looked into besides the top: with a name twice it says nothing.
+static void keep_within(struct scan *s, const struct under_way *m, const char *end)
+{
+	struct jscan_seen *seen = s->seen;
+	for (size_t i = 0; i < seen->n; i++)
+		seen->twice |= slice_eq(seen->m[i].key, m->key);
+	if (seen->n < seen->max)
+		seen->m[seen->n++] = (struct jscan_member){
+			m->key, {m->from, (size_t)(end - m->from)}, m->type};
+}
+
+static void mark(struct scan *s, struct slice name, const char *value)
+{
+	struct jscan_seen *seen = s->seen;
+	for (size_t i = 0; i < JSCAN_MARKS; i++)
+		if (slice_eq(seen->marks[i], name) && seen->times[i]++ == 0)
+			seen->at[i] = value;
+}
+
 // An object or a list with all it contains, from s->p on. Not by recursion, and with its place in a
 // register: this is what every body and every event is looked at with. A bracket stands before s->end,
 // so that nothing but a string can run into it.
 static enum err_code container(struct scan *s)
 {
 	struct open o = {0};
-	struct slice key = {NULL, 0};
-	const char *p = s->p, *from = NULL;
-	enum jscan_type type, kept = JS_NULL;
+	struct under_way
+		member[2] FILLED_LATER; // of the top, and of the object within that is kept
+	const char *p = s->p;
+	size_t tokens = s->tokens;
+	enum jscan_type type;
 	enum err_code code = ERR_OK;
 	for (;;) {
 		if (o.object) { // a member's name and colon
@@ -321,18 +359,19 @@ static enum err_code container(struct scan *s)
 			if (UNLIKELY((p = string_end(s, p, &code)) == NULL))
 				return code;
 			size_t n = (size_t)(p - name) - 1;
-			s->tokens++;
-			p = past_blanks(p);
+			tokens++;
+			if (UNLIKELY(*p != ':'))
+				p = past_blanks(p);
 			if (UNLIKELY(*p != ':'))
 				return invalid(s, "a colon is missing");
 			p = past_blanks(p + 1);
-			if (o.depth == s->kept_depth) {
-				key = (struct slice){name, n};
-				from = p;
-			}
+			if (o.keeps)
+				member[o.depth - 1] = (struct under_way){{name, n}, p, JS_NULL};
+			if (UNLIKELY(s->lengths >> n % 64 & 1))
+				mark(s, (struct slice){name, n}, p);
 		}
-		bool member = o.depth == s->kept_depth, opened = false;
-		if (UNLIKELY(++s->tokens > s->tokens_max))
+		bool opened = false;
+		if (UNLIKELY(++tokens > s->tokens_max))
 			return err_set(s->err, ERR_JSON_TOO_COMPLEX,
 				"the JSON body has more than %zu values", s->tokens_max);
 		if (*p == '"') {
@@ -343,33 +382,43 @@ static enum err_code container(struct scan *s)
 			type = *p == '{' ? JS_OBJECT : JS_ARRAY;
 			if (UNLIKELY(o.depth == s->depth_max))
 				return too_deep(s);
-			enter(&o, type == JS_OBJECT);
-			p = past_blanks(p + 1);
 			opened = true;
+			p = past_blanks(p + 1);
 		} else {
 			s->p = p;
 			if (UNLIKELY(code = scalar(s, &type)))
 				return code;
 			p = s->p;
 		}
-		if (member)
-			kept = type;
-		if (opened && *p != (o.object ? '}' : ']'))
-			continue; // to its first item
+		if (o.keeps)
+			member[o.depth - 1].type = type;
+		if (opened) {
+			enter(s, &o, type == JS_OBJECT, member[0].key);
+			if (*p != (o.object ? '}' : ']'))
+				continue; // to its first item
+		}
 		for (;; opened = false) { // the next item, or the end of what is open
-			if (!opened && o.depth == s->kept_depth &&
-				UNLIKELY(code = keep_member(s, key,
-						 (struct slice){from, (size_t)(p - from)}, kept)))
-				return code;
-			p = past_blanks(p);
+			if (o.keeps && !opened) {
+				const struct under_way *m = &member[o.depth - 1];
+				if (UNLIKELY(o.depth == 2))
+					keep_within(s, m, p);
+				else if (UNLIKELY(code = keep_member(s, m->key,
+							  (struct slice){
+								  m->from, (size_t)(p - m->from)},
+							  m->type)))
+					return code;
+			}
+			if (UNLIKELY((unsigned char)*p <= ' '))
+				p = past_blanks(p);
 			char c = *p++;
 			if (c == ',')
 				break;
 			if (UNLIKELY(c != (o.object ? '}' : ']')))
 				return invalid(s, "a comma or a closing bracket is missing");
-			leave(&o);
+			leave(s, &o);
 			if (o.depth == 0) {
 				s->p = p;
+				s->tokens = tokens;
 				return ERR_OK;
 			}
 			if (UNLIKELY(p == s->end))
@@ -425,7 +474,7 @@ static enum err_code run(struct scan *s, struct slice json, struct jscan_limits 
 	s->p = blanks(s->p, s->end);
 	if (s->p == s->end)
 		return invalid(s, "the body is empty");
-	s->kept_depth = s->out != NULL && *s->p == '{' ? 1 : NONE;
+	s->keeps = s->out != NULL && *s->p == '{';
 	while (is_blank(s->end[-1]))
 		s->end--;
 	if ((*s->p == '{' || *s->p == '[') && s->end[-1] != '}' && s->end[-1] != ']')
@@ -446,7 +495,16 @@ enum err_code jscan_check(struct slice json, struct jscan_limits limits, struct 
 enum err_code jscan_object(struct slice json, struct jscan_limits limits, struct jscan_member *ret,
 	size_t max, size_t *ret_n, struct err *err)
 {
-	struct scan s = {.err = err, .out = ret, .max = max};
+	return jscan_object_seen(json, limits, ret, max, ret_n, NULL, err);
+}
+
+enum err_code jscan_object_seen(struct slice json, struct jscan_limits limits,
+	struct jscan_member *ret, size_t max, size_t *ret_n, struct jscan_seen *seen,
+	struct err *err)
+{
+	struct scan s = {.err = err, .out = ret, .max = max, .seen = seen};
+	for (size_t i = 0; seen != NULL && i < JSCAN_MARKS; i++)
+		s.lengths |= seen->marks[i].n > 0 ? UINT64_C(1) << seen->marks[i].n % 64 : 0;
 	enum jscan_type type = JS_NULL;
 	enum err_code code = run(&s, json, limits, &type);
 	*ret_n = s.n;
@@ -465,7 +523,7 @@ bool jscan_is_empty(struct slice array)
 
 bool jscan_next(struct slice *rest, struct slice *ret_item)
 {
-	struct scan s = {.depth_max = DEPTH_MOST - 1, .tokens_max = SIZE_MAX, .kept_depth = NONE};
+	struct scan s = {.depth_max = DEPTH_MOST - 1, .tokens_max = SIZE_MAX};
 	s.end = rest->p + rest->n;
 	s.p = blanks(rest->p, s.end);
 	if (s.p < s.end && (*s.p == '[' || *s.p == ','))

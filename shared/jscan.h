@@ -34,6 +34,25 @@ enum err_code jscan_check(struct slice json, struct jscan_limits limits, struct 
 // is ERR_JSON_INVALID (as it stands it would pass for another name than it is upstream).
 enum err_code jscan_object(struct slice json, struct jscan_limits limits, struct jscan_member *ret,
 	size_t max, size_t *ret_n, struct err *err);
+
+// What is looked for on the way besides the top's members.
+#define JSCAN_MARKS 2
+struct jscan_seen {
+	// Of the top's member of this name, where it is an object: its own members, those that fit in.
+	struct slice inside;
+	struct jscan_member *m;
+	size_t max, n;
+	bool twice; // it has a name twice
+	// Members of these names at whatever depth: how many, and where the value of the first begins.
+	struct slice marks[JSCAN_MARKS];
+	size_t times[JSCAN_MARKS];
+	const char *at[JSCAN_MARKS];
+};
+// As jscan_object, with what *seen asks for; NULL: nothing.
+enum err_code jscan_object_seen(struct slice json, struct jscan_limits limits,
+	struct jscan_member *ret, size_t max, size_t *ret_n, struct jscan_seen *seen,
+	struct err *err);
+
 // Member by key among the n found; NULL when absent.
 static inline const struct jscan_member *jscan_find(const struct jscan_member *m, size_t n,
 	const char *key)

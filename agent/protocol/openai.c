@@ -9,6 +9,8 @@
 #include "agent/protocol/wish.h"
 #include "shared/num.h"
 
+#define USAGE_MEMBERS_MAX 16 // looked at in a usage
+
 static const struct jscan_limits traffic = {.depth = JSCAN_DEPTH_TRAFFIC};
 
 // ---- the request's body ----
@@ -346,20 +348,52 @@ static int64_t detail(const struct jscan_member *m, size_t n, const char *name, 
 	return tokens(in, in_n, count, count);
 }
 
-struct adapter_usage openai_usage(const struct jscan_member *usage)
+static struct adapter_usage usage_of(const struct jscan_member *m, size_t n)
 {
 	struct adapter_usage u = ADAPTER_USAGE_UNKNOWN;
-	struct jscan_member m[16] FILLED_LATER;
-	size_t n;
-	if (usage == NULL || usage->type != JS_OBJECT ||
-		!adapter_object(usage->value, m, ARRAY_LEN(m), &n))
-		return u;
 	u.in = tokens(m, n, "prompt_tokens", "input_tokens");
 	u.out = tokens(m, n, "completion_tokens", "output_tokens");
 	u.cached = detail(m, n, "prompt_tokens_details", "input_tokens_details", "cached_tokens");
 	u.reasoning = detail(m, n, "completion_tokens_details", "output_tokens_details",
 		"reasoning_tokens");
 	return u;
+}
+
+struct adapter_usage openai_usage(const struct jscan_member *usage)
+{
+	struct jscan_member m[USAGE_MEMBERS_MAX] FILLED_LATER;
+	size_t n = 0;
+	if (usage != NULL && usage->type == JS_OBJECT)
+		adapter_object(usage->value, m, ARRAY_LEN(m), &n);
+	return usage_of(m, n);
+}
+
+// ---- what is looked at in an answer or a chunk, found in one pass ----
+
+enum { FINISH, CALLS };
+
+struct body {
+	struct jscan_member m[ANSWER_MEMBERS_MAX];
+	size_t n;
+	struct jscan_member usage[USAGE_MEMBERS_MAX];
+	struct jscan_seen seen;
+};
+
+static bool read_body(struct slice json, struct body *ret)
+{
+	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
+	ret->n = 0;
+	ret->seen = (struct jscan_seen){.inside = SLICE("usage"),
+		.m = ret->usage,
+		.max = USAGE_MEMBERS_MAX,
+		.marks = {[FINISH] = SLICE("finish_reason"), [CALLS] = SLICE("tool_calls")}};
+	return jscan_object_seen(json, limits, ret->m, ANSWER_MEMBERS_MAX, &ret->n, &ret->seen,
+		       NULL) == ERR_OK;
+}
+
+static struct adapter_usage read_usage(const struct body *b)
+{
+	return usage_of(b->usage, b->seen.twice ? 0 : b->seen.n);
 }
 
 // ---- why an answer ended ----
@@ -371,19 +405,18 @@ static const char *skip_blank(const char *p, const char *end)
 	return p;
 }
 
-// Quotes inside strings are escaped, so the name with its quotes is found as a name only. Returns
-// the place of its value, or NULL.
+// Quotes inside strings are escaped, so the name with its quotes and colon is found as a name only.
+// Returns the place of its value, or NULL.
 static const char *find_finish(struct slice choices, const char *from)
 {
 	static const char name[] = "\"finish_reason\"";
 	const char *end = choices.p + choices.n;
-	const char *at = memmem(from, (size_t)(end - from), name, sizeof(name) - 1);
-	if (at == NULL)
-		return NULL;
-	at = skip_blank(at + sizeof(name) - 1, end);
-	if (at == end || *at != ':')
-		return NULL;
-	return skip_blank(at + 1, end);
+	while ((from = memmem(from, (size_t)(end - from), name, sizeof(name) - 1)) != NULL) {
+		from = skip_blank(from + sizeof(name) - 1, end);
+		if (from < end && *from == ':')
+			return skip_blank(from + 1, end);
+	}
+	return NULL;
 }
 
 // Bytes of a text that says nothing: "" and "null" mean null; 0: it is none.
@@ -397,14 +430,19 @@ static size_t empty_finish(const char *at, const char *end)
 
 // Whether any choice says why it ended. Returns the place of the first text that means null, NULL when
 // there is none.
-static const char *read_finish(struct slice choices, bool *ret_finish)
+static const char *read_finish(struct slice choices, const struct jscan_seen *seen,
+	bool *ret_finish)
 {
-	const char *end = choices.p + choices.n, *first = NULL;
-	for (const char *at = choices.p; (at = find_finish(choices, at)) != NULL;) {
+	const char *end = choices.p + choices.n, *first = NULL, *at = seen->at[FINISH];
+	size_t left = seen->times[FINISH]; // also of those that stand elsewhere
+	if (UNLIKELY(at != NULL && (at < choices.p || at >= end)))
+		at = find_finish(choices, choices.p);
+	while (at != NULL && left-- > 0) {
 		if (UNLIKELY(empty_finish(at, end) > 0))
 			first = first != NULL ? first : at;
 		else if (at < end && *at == '"')
 			*ret_finish = true;
+		at = left > 0 ? find_finish(choices, at) : NULL;
 	}
 	return first;
 }
@@ -448,44 +486,56 @@ int openai_error_status(const struct jscan_member *m, size_t n)
 	return (int)code;
 }
 
+// Of one that was read: an error, or a list with something in it?
+static enum answer_kind list_kind(const struct jscan_member *m, size_t n, const char *list,
+	struct adapter_answer *ret)
+{
+	if (openai_is_error(m, n)) {
+		ret->status = openai_error_status(m, n);
+		return ANSWER_ERROR;
+	}
+	const struct jscan_member *at = jscan_find(m, n, list);
+	return at != NULL && at->type == JS_ARRAY && !jscan_is_empty(at->value) ? ANSWER_OK
+										: ANSWER_BAD;
+}
+
 enum answer_kind openai_list(struct slice body, const char *list, struct jscan_member *m,
 	size_t *ret_n, struct adapter_answer *ret)
 {
 	*ret = (struct adapter_answer){.body = body, .usage = ADAPTER_USAGE_UNKNOWN};
 	if (!adapter_object(body, m, ANSWER_MEMBERS_MAX, ret_n))
 		return ANSWER_BAD;
-	if (openai_is_error(m, *ret_n)) {
-		ret->status = openai_error_status(m, *ret_n);
-		return ANSWER_ERROR;
-	}
-	const struct jscan_member *at = jscan_find(m, *ret_n, list);
-	if (at == NULL || at->type != JS_ARRAY || jscan_is_empty(at->value))
-		return ANSWER_BAD;
-	ret->usage = openai_usage(jscan_find(m, *ret_n, "usage"));
-	return ANSWER_OK;
+	enum answer_kind kind = list_kind(m, *ret_n, list, ret);
+	if (kind == ANSWER_OK)
+		ret->usage = openai_usage(jscan_find(m, *ret_n, "usage"));
+	return kind;
 }
 
-static bool calls_tools(struct slice choices)
+static bool calls_tools(const struct body *b, struct slice choices)
 {
-	return memmem(choices.p, choices.n, "\"tool_calls\"", 12) != NULL;
+	return UNLIKELY(b->seen.times[CALLS] > 0) &&
+		memmem(choices.p, choices.n, "\"tool_calls\"", 12) != NULL;
 }
 
 enum answer_kind openai_parse(const struct adapter_call *call UNUSED,
 	const struct adapter_reply *reply, struct str *scratch, struct adapter_answer *ret)
 {
-	struct jscan_member m[ANSWER_MEMBERS_MAX] FILLED_LATER;
-	size_t n;
-	enum answer_kind kind = openai_list(reply->body, "choices", m, &n, ret);
+	struct body b FILLED_LATER;
+	*ret = (struct adapter_answer){.body = reply->body, .usage = ADAPTER_USAGE_UNKNOWN};
+	if (!read_body(reply->body, &b))
+		return ANSWER_BAD;
+	enum answer_kind kind = list_kind(b.m, b.n, "choices", ret);
 	if (kind != ANSWER_OK)
 		return kind;
+	ret->usage = read_usage(&b);
 	bool finish;
-	struct slice choices = jscan_find(m, n, "choices")->value;
-	const char *null_text = read_finish(choices, &finish);
+	struct slice choices = jscan_find(b.m, b.n, "choices")->value;
+	const char *null_text = read_finish(choices, &b.seen, &finish);
 	if (UNLIKELY(null_text != NULL)) {
 		str_clear(scratch);
 		add_nulls(reply->body, null_text, scratch);
 		ret->body = str_slice(scratch);
-	} else if (UNLIKELY(calls_tools(choices))) {
+	} else if (UNLIKELY(calls_tools(&b, choices))) {
 		str_clear(scratch);
 		if (openai_calls_whole(reply->body, choices, reply->serial, scratch))
 			ret->body = str_slice(scratch);
@@ -539,11 +589,11 @@ static void add_mended(struct slice data, const char *null_text, struct str *out
 	str_release(&mended);
 }
 
-static enum chunk_kind add_chunk(struct adapter_stream *s, struct slice data,
-	const struct jscan_member *m, size_t n, struct str *out)
+static enum chunk_kind add_chunk(struct adapter_stream *s, struct slice data, const struct body *b,
+	struct str *out)
 {
-	const struct jscan_member *choices = jscan_find(m, n, "choices");
-	const struct jscan_member *usage = jscan_find(m, n, "usage");
+	const struct jscan_member *choices = jscan_find(b->m, b->n, "choices");
+	const struct jscan_member *usage = jscan_find(b->m, b->n, "usage");
 	bool told = usage != NULL && usage->type == JS_OBJECT;
 	const char *null_text = NULL;
 	bool none = choices == NULL || choices->type == JS_NULL;
@@ -551,16 +601,16 @@ static enum chunk_kind add_chunk(struct adapter_stream *s, struct slice data,
 		return s->opened ? CHUNK_IDLE : CHUNK_BAD;
 	s->opened = true;
 	if (told) {
-		struct adapter_usage u = openai_usage(usage);
+		struct adapter_usage u = read_usage(b);
 		adapter_usage_merge(&s->usage, &u);
 	}
 	if (!is_empty_list(choices))
-		null_text = read_finish(choices->value, &s->finish);
+		null_text = read_finish(choices->value, &b->seen, &s->finish);
 	else if (told && !s->want_usage)
 		return CHUNK_MORE; // Azure begins with an empty list, too; this one was asked for by us
 	if (UNLIKELY((s->called & ~s->argued) != 0 && s->finish)) {
 		struct str chunk = STR_INIT;
-		openai_calls_end(s, m, n, &chunk);
+		openai_calls_end(s, b->m, b->n, &chunk);
 		openai_event(str_slice(&chunk), out);
 		str_release(&chunk);
 	}
@@ -574,17 +624,17 @@ static enum chunk_kind add_chunk(struct adapter_stream *s, struct slice data,
 }
 
 // Of a chunk that calls tools: as SDKs read them.
-static enum chunk_kind add_calls(struct adapter_stream *s, struct slice data,
-	const struct jscan_member *m, size_t n, struct str *out)
+static enum chunk_kind add_calls(struct adapter_stream *s, struct slice data, const struct body *b,
+	struct str *out)
 {
-	struct jscan_member again[ANSWER_MEMBERS_MAX] FILLED_LATER;
+	struct body again FILLED_LATER;
 	struct str mended = STR_INIT;
 	enum chunk_kind kind;
-	if (openai_calls_chunk(s, data, jscan_find(m, n, "choices")->value, &mended) &&
-		adapter_object(str_slice(&mended), again, ARRAY_LEN(again), &n))
-		kind = add_chunk(s, str_slice(&mended), again, n, out);
+	if (openai_calls_chunk(s, data, jscan_find(b->m, b->n, "choices")->value, &mended) &&
+		read_body(str_slice(&mended), &again))
+		kind = add_chunk(s, str_slice(&mended), &again, out);
 	else
-		kind = add_chunk(s, data, m, n, out);
+		kind = add_chunk(s, data, b, out);
 	str_release(&mended);
 	return kind;
 }
@@ -595,20 +645,19 @@ enum chunk_kind openai_chunk(const struct adapter_call *call UNUSED, struct adap
 	// Some servers write the mark through a JSON encoder.
 	if (slice_starts(data, "[DONE]") || slice_starts(data, "\"[DONE]\""))
 		return CHUNK_DONE;
-	struct jscan_member m[ANSWER_MEMBERS_MAX] FILLED_LATER;
-	size_t n;
-	if (!adapter_object(data, m, ARRAY_LEN(m), &n))
+	struct body b FILLED_LATER;
+	if (!read_body(data, &b))
 		return CHUNK_BAD;
-	if (openai_is_error(m, n)) {
-		s->status = openai_error_status(m, n);
+	if (openai_is_error(b.m, b.n)) {
+		s->status = openai_error_status(b.m, b.n);
 		return CHUNK_ERROR;
 	}
 	enum chunk_kind kind;
-	const struct jscan_member *choices = jscan_find(m, n, "choices");
-	if (UNLIKELY(choices != NULL && choices->type == JS_ARRAY && calls_tools(choices->value)))
-		kind = add_calls(s, data, m, n, out);
+	const struct jscan_member *choices = jscan_find(b.m, b.n, "choices");
+	if (choices != NULL && choices->type == JS_ARRAY && calls_tools(&b, choices->value))
+		kind = add_calls(s, data, &b, out);
 	else
-		kind = add_chunk(s, data, m, n, out);
+		kind = add_chunk(s, data, &b, out);
 	if (LIKELY(s->end == ENDS_WITH_DONE) || kind != CHUNK_MORE || !s->finish)
 		return kind;
 	return s->end == ENDS_WITH_FINISH || s->usage.in >= 0 ? CHUNK_DONE : kind;
