@@ -10,12 +10,25 @@
 #include "shared/clock.h"
 #include "shared/token.h"
 
+char *web_put_value(char *at, struct slice value)
+{
+	char *end = mempcpy(at, value.p, value.n);
+	for (char *p = LIKELY(field_value_is(value)) ? end : at; p < end; p++)
+		*p = field_value_char(*p) ? *p : ' ';
+	return end;
+}
+
 bool web_out_has(const struct web_req *q, const char *name)
 {
-	for (size_t i = 0; i < q->out_n; i++) // the first letter tells most of them apart
-		if ((q->out[i].name[0] | 0x20) == (name[0] | 0x20) &&
-			strcasecmp(q->out[i].name, name) == 0)
+	size_t n = strlen(name);
+	if (LIKELY((q->out_lengths >> n % 64 & 1) == 0))
+		return false;
+	struct slice rest = {q->out, q->out_n};
+	while (rest.n > 0) {
+		struct slice line = slice_cut(&rest, '\n');
+		if (line.n > n && line.p[n] == ':' && strncasecmp(line.p, name, n) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -54,27 +67,6 @@ static const char *date_of(struct web *w)
 	return w->date;
 }
 
-// Inlined, so that the length of a name that is written out is known when this is compiled.
-static inline __attribute__((always_inline)) char *put_header(struct str *out, const char *name,
-	const char *value, size_t n)
-{
-	size_t name_n = strlen(name);
-	str_reserve(out, name_n + n + 4);
-	char *at = mempcpy(mempcpy(out->p + out->n, name, name_n), ": ", 2);
-	memcpy(mempcpy(at, value, n), "\r\n", 3);
-	out->n += name_n + n + 4;
-	return at;
-}
-
-// The value is a handler's or an upstream's: a line break in it would begin another header.
-static void add_header(struct str *out, const char *name, const char *value, size_t n)
-{
-	char *at = put_header(out, name, value, n);
-	for (size_t i = LIKELY(field_value_is((struct slice){at, n})) ? n : 0; i < n; i++)
-		if (!field_value_char(at[i]))
-			at[i] = ' ';
-}
-
 static void add_framing(const struct web_req *q, struct str *out)
 {
 	if (q->stream && q->guard.http_1_1) {
@@ -90,72 +82,65 @@ static void add_framing(const struct web_req *q, struct str *out)
 		str_add_slice(out, SLICE("Connection: keep-alive\r\n"));
 }
 
-// `ours`: the value is written by us, whoever asks, and holds no control byte.
-typedef void header_fn(void *arg, const char *name, const char *value, size_t n, bool ours);
+#define LITERAL_MAX 160 // of what put_headers() writes itself
 
-// Inlined into both of its callers: one of them is on the traffic path.
-static inline __attribute__((always_inline)) void each_header(const struct web_req *q,
-	header_fn *fn, void *arg)
+// What every answer says, and the handler's own.
+static void put_headers(struct web_req *q, struct str *out)
 {
-	const char *date = date_of(q->web);
-	fn(arg, "Date", date, strlen(date), true);
+	struct slice type = slice_of(q->content_type != NULL ? q->content_type : "");
+	struct slice date = slice_of(date_of(q->web)), id = slice_of(q->r.id);
+	str_reserve(out, LITERAL_MAX + date.n + id.n + type.n + q->out_n);
+	char *at = mempcpy(mempcpy(out->p + out->n, "Date: ", 6), date.p, date.n);
 	if (q->content_type != NULL)
-		fn(arg, "Content-Type", q->content_type, strlen(q->content_type), false);
-	fn(arg, "X-Request-Id", q->r.id, strlen(q->r.id), true);
-	fn(arg, "X-Content-Type-Options", "nosniff", strlen("nosniff"), true);
+		at = web_put_value(mempcpy(at, "\r\nContent-Type: ", 16), type);
+	at = mempcpy(mempcpy(at, "\r\nX-Request-Id: ", 16), id.p, id.n);
+	at = mempcpy(at, "\r\nX-Content-Type-Options: nosniff\r\n", 35);
 	if (!web_out_has(q, "Cache-Control"))
-		fn(arg, "Cache-Control", "no-store", strlen("no-store"), true);
+		at = mempcpy(at, "Cache-Control: no-store\r\n", 25);
+	if (q->out_n > 0)
+		at = mempcpy(at, q->out, q->out_n);
+	out->n = (size_t)(at - out->p);
+	*at = '\0';
 	if (UNLIKELY(q->origin != NULL)) {
-		fn(arg, "Access-Control-Allow-Origin", q->origin, strlen(q->origin), false);
-		fn(arg, "Access-Control-Expose-Headers", CORS_EXPOSED, strlen(CORS_EXPOSED), true);
-		fn(arg, "Vary", "Origin", strlen("Origin"), true);
+		str_add_slice(out, SLICE("Access-Control-Allow-Origin: "));
+		str_reserve(out, strlen(q->origin));
+		out->n = (size_t)(web_put_value(out->p + out->n, slice_of(q->origin)) - out->p);
+		str_add_slice(out,
+			SLICE("\r\nAccess-Control-Expose-Headers: " CORS_EXPOSED
+			      "\r\nVary: Origin\r\n"));
 	}
-	for (size_t i = 0; i < q->out_n; i++)
-		fn(arg, q->out[i].name, q->out[i].value, q->out[i].n, q->out[i].ours);
-}
-
-struct teller {
-	void (*fn)(void *arg, const char *name, const char *value);
-	void *arg;
-};
-
-static void tell_header(void *arg, const char *name, const char *value, size_t n, bool ours)
-{
-	const struct teller *to = arg;
-	(void)n;
-	(void)ours;
-	to->fn(to->arg, name, value);
 }
 
 void web_each_header(struct web_req *q, void (*fn)(void *arg, const char *name, const char *value),
 	void *arg)
 {
-	struct teller to = {fn, arg};
+	struct str *text = &q->web->out_head;
 	q->close_after |= q->web->quiet;
-	each_header(q, tell_header, &to);
+	str_clear(text);
+	put_headers(q, text);
+	for (char *line = text->p, *next; *line != '\0'; line = next) {
+		char *colon = strchr(line, ':');
+		next = strchr(colon, '\n') + 1;
+		*colon = next[-2] = '\0';
+		fn(arg, line, colon + 2);
+	}
 	if (q->close_after)
 		fn(arg, "Connection", "close");
-}
-
-static inline __attribute__((always_inline)) void write_header(void *arg, const char *name,
-	const char *value, size_t n, bool ours)
-{
-	if (ours)
-		put_header(arg, name, value, n);
-	else
-		add_header(arg, name, value, n);
 }
 
 void web_write_head(struct web_req *q, struct str *out)
 {
 	q->close_after |= q->web->quiet;
-	str_reserve(out, 512);
-	str_add_slice(out, SLICE("HTTP/1.1 "));
-	str_add_i64(out, q->r.status);
-	str_add_c(out, ' ');
-	str_add(out, reason(q->r.status));
-	str_add_slice(out, SLICE("\r\n"));
-	each_header(q, write_header, out);
+	if (LIKELY(q->r.status == 200)) {
+		str_add_slice(out, SLICE("HTTP/1.1 200 OK\r\n"));
+	} else {
+		str_add_slice(out, SLICE("HTTP/1.1 "));
+		str_add_i64(out, q->r.status);
+		str_add_c(out, ' ');
+		str_add(out, reason(q->r.status));
+		str_add_slice(out, SLICE("\r\n"));
+	}
+	put_headers(q, out);
 	add_framing(q, out);
 	str_add_slice(out, SLICE("\r\n"));
 }

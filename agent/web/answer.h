@@ -8,6 +8,9 @@
 
 struct web_req;
 
+// Writes a header's value, which is a handler's or an upstream's: a line break in it would begin another
+// header, so control bytes become blanks. Returns its end.
+char *web_put_value(char *at, struct slice value);
 bool web_out_has(const struct web_req *q, const char *name);
 // The headers of the decided answer but for its framing, one by one.
 void web_each_header(struct web_req *q, void (*fn)(void *arg, const char *name, const char *value),

@@ -105,13 +105,6 @@ enum req_state {
 	RS_OVER // the connection has done with it
 };
 
-struct out_header {
-	const char *name; // borrowed
-	const char *value; // in the arena
-	size_t n; // of the value
-	bool ours; // no control byte can be in it
-};
-
 struct web_req {
 	struct req r;
 	struct web *web; // borrowed
@@ -149,7 +142,9 @@ struct web_req {
 	size_t held; // of the body, as counted in the load
 	struct match match;
 	// answer
-	size_t out_n; // of `out`
+	char *out; // the handler's headers as lines, in the arena
+	size_t out_n, out_room;
+	uint64_t out_lengths; // of their names, a bit each
 	const char *origin; // of a page that may read it, in the arena; NULL: of none
 	const char *content_type;
 	struct slice answer;
@@ -163,7 +158,6 @@ struct web_req {
 	void (*on_cut)(struct req *r);
 	void (*on_drain)(struct req *r);
 	void (*on_end)(struct req *r);
-	struct out_header out[REQ_HEADERS_OUT_MAX]; // last: what is not filled is not cleared
 };
 
 struct listener {

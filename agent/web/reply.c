@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/web/answer.h"
 #include "agent/web/private.h"
 #include <strings.h>
 #include <time.h>
@@ -18,6 +19,7 @@
 #include "shared/text.h"
 
 #define STATUS_LOOP_DETECTED 508
+#define OUT_ROOM 512 // of the headers of most answers
 
 // ---- errors ----
 
@@ -124,24 +126,34 @@ void web_refuse(struct web_req *q, enum err_code code, const char *detail)
 
 // ---- whole answers ----
 
-static void add_header(struct req *r, const char *name, const char *value, size_t n, bool ours)
+static void make_room(struct web_req *q, size_t more)
 {
-	struct web_req *q = r->web;
-	if (q->out_n < REQ_HEADERS_OUT_MAX)
-		q->out[q->out_n++] = (struct out_header){
-			name, arena_strndup(&r->arena, value, n), n, ours};
+	size_t room = MAX_OF(2 * q->out_room, MAX_OF(more, OUT_ROOM));
+	char *out = arena_alloc(&q->r.arena, room);
+	if (q->out_n > 0)
+		memcpy(out, q->out, q->out_n);
+	q->out = out;
+	q->out_room = room;
 }
 
-void req_header_add(struct req *r, const char *name, const char *value)
+void req_header_put(struct req *r, struct slice name, struct slice value)
 {
-	add_header(r, name, value, strlen(value), false);
+	struct web_req *q = r->web;
+	size_t n = name.n + value.n + 4;
+	if (UNLIKELY(q->out_room - q->out_n < n))
+		make_room(q, q->out_n + n);
+	char *at = mempcpy(mempcpy(q->out + q->out_n, name.p, name.n), ": ", 2);
+	memcpy(web_put_value(at, value), "\r\n", 2);
+	q->out_n += n;
+	q->out_lengths |= UINT64_C(1) << name.n % 64;
 }
 
 void req_header_add_number(struct req *r, const char *name, int64_t value)
 {
-	char buf[NUM_I64_TEXT];
+	char buf[NUM_I64_TEXT] FILLED_LATER;
 	const char *text = num_text(value, buf);
-	add_header(r, name, text, (size_t)(buf + sizeof(buf) - 1 - text), true);
+	req_header_put(r, slice_of(name),
+		(struct slice){text, (size_t)(buf + sizeof(buf) - 1 - text)});
 }
 
 static void finish_later(void *arg)

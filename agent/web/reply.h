@@ -3,6 +3,7 @@
 #ifndef YJ_AGENT_WEB_REPLY_H
 #define YJ_AGENT_WEB_REPLY_H
 
+#include <string.h>
 #include "agent/web/refusals.h"
 #include "shared/err.h"
 #include "shared/slice.h"
@@ -10,8 +11,12 @@
 
 struct req;
 
-// Extra headers first; values are copied.
-void req_header_add(struct req *r, const char *name, const char *value);
+// Extra headers first. Both are copied; a control byte in the value becomes a blank.
+void req_header_put(struct req *r, struct slice name, struct slice value);
+static inline void req_header_add(struct req *r, const char *name, const char *value)
+{
+	req_header_put(r, (struct slice){name, strlen(name)}, (struct slice){value, strlen(value)});
+}
 void req_header_add_number(struct req *r, const char *name, int64_t value);
 // Body bytes are copied into the request's arena unless they already live in it or the snapshot.
 void req_reply(struct req *r, int status, const char *content_type, struct slice body);

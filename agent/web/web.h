@@ -11,7 +11,6 @@
 #include "shared/arena.h"
 
 #define REQ_PARAMS_MAX 4
-#define REQ_HEADERS_OUT_MAX 24
 #define REQ_ID_MAX 24
 #define IDEMPOTENCY_KEY_MAX 255
 
