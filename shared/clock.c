@@ -54,9 +54,16 @@ static struct date date_of(int64_t days)
 
 int64_t clock_month(int64_t wall_ms)
 {
+	static _Thread_local struct {
+		int64_t day, month; // 1970-01-01 is in month 0
+	} last;
 	int64_t day = wall_ms / DAY_MS - (wall_ms % DAY_MS < 0);
-	struct date d = date_of(day);
-	return (int64_t)(d.year - 1970) * 12 + d.month - 1;
+	if (UNLIKELY(day != last.day)) { // asked for every request, and it is the same day
+		struct date d = date_of(day);
+		last.day = day;
+		last.month = (int64_t)(d.year - 1970) * 12 + d.month - 1;
+	}
+	return last.month;
 }
 
 // "2026-11-23T10:00:00." of a second.

@@ -114,6 +114,12 @@ struct err {
 	char hint[ERR_TEXT_MAX]; // the next step, "" when none
 };
 
+// An error that nothing has set. Where it is made for every request, instead of all its texts.
+#define ERR_NONE_YET(name)                                                                         \
+	struct err name FILLED_LATER;                                                              \
+	name.code = ERR_OK;                                                                        \
+	name.field[0] = name.message[0] = name.hint[0] = '\0'
+
 struct err_row {
 	enum err_code id;
 	const char *code; // wire code

@@ -258,7 +258,7 @@ static enum err_code scalar(struct scan *s, enum jscan_type *ret_type)
 // Behind the string that begins at p; NULL: *ret_code says why.
 static inline const char *string_end(struct scan *s, const char *p, enum err_code *ret_code)
 {
-	const char *quote = utf8_plain_run(p + 1, s->end);
+	const char *quote = utf8_json_run(p + 1, s->end);
 	if (LIKELY(quote < s->end && *quote == '"'))
 		return quote + 1;
 	s->p = quote;

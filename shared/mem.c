@@ -33,6 +33,11 @@ void *mem_alloc(size_t size)
 	return or_die(malloc(size ? size : 1));
 }
 
+void mem_clear(void *p, size_t size)
+{
+	memset(p, 0, size);
+}
+
 void *mem_zalloc(size_t n, size_t size)
 {
 	return or_die(calloc(1, product(n, size)));

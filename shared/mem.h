@@ -10,6 +10,8 @@
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 // Zeroed array of n * size bytes, overflow checked.
 void *mem_zalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
+// Fills with zeros, by the C library: a compiler writes a long structure out, word by word.
+void mem_clear(void *p, size_t size);
 // realloc(p, n * size), overflow checked.
 void *mem_realloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
 // Copies; the caller frees. mem_strdup(NULL) is NULL.

@@ -40,13 +40,19 @@ const char *num_text(int64_t v, char buf[NUM_I64_TEXT])
 	char *p = buf + NUM_I64_TEXT - 1;
 	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
 	*p = '\0';
-	while (u >= 10) { // two digits a division
+	for (; u > UINT32_MAX; u /= 100) { // two digits a division
 		p -= 2;
 		memcpy(p, pairs + u % 100 * 2, 2);
-		u /= 100;
 	}
-	if (u > 0 || *p == '\0')
-		*--p = (char)('0' + u);
+	uint32_t rest = (uint32_t)u; // divided in fewer steps
+	for (; rest >= 100; rest /= 100) {
+		p -= 2;
+		memcpy(p, pairs + rest % 100 * 2, 2);
+	}
+	if (rest >= 10)
+		memcpy(p -= 2, pairs + rest * 2, 2);
+	else
+		*--p = (char)('0' + rest);
 	if (v < 0)
 		*--p = '-';
 	return p;

@@ -11,23 +11,35 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+// Whether eight characters are the same but for the case of letters, all at once.
+static inline bool ieq_eight(const char *a, const char *b)
+{
+	const uint64_t each = UINT64_MAX / 255; // 1 in every byte
+	uint64_t x, y;
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	uint64_t differ = x ^ y;
+	if (differ == 0)
+		return true;
+	if ((differ & ~(each * 0x20)) != 0)
+		return false; // in more than a letter's case
+	// The top bit of each byte says whether it is a letter: no sum reaches the next byte.
+	uint64_t low = (x | each * 0x20) & each * 0x7f;
+	uint64_t from_a = low + each * (0x80 - 'a'), above_z = low + each * (0x80 - 'z' - 1);
+	uint64_t letter = from_a & ~above_z & ~x & each * 0x80;
+	return (differ << 2 & ~letter) == 0;
+}
+
 bool slice_ieq_n(struct slice a, const char *s, size_t n)
 {
 	if (a.n != n)
 		return false;
 	size_t i = 0;
-	for (uint64_t x, y; n - i >= sizeof(x);
-		i += sizeof(x)) { // eight that are the same go at once
-		memcpy(&x, a.p + i, sizeof(x));
-		memcpy(&y, s + i, sizeof(y));
-		if (x == y)
-			continue;
-		if (((x ^ y) & ~(UINT64_MAX / 255 * 0x20)) != 0)
-			return false; // they differ in more than the case of letters
-		for (size_t k = i; k < i + sizeof(x); k++)
-			if (lower(a.p[k]) != lower(s[k]))
-				return false;
-	}
+	for (; n - i >= 8; i += 8)
+		if (!ieq_eight(a.p + i, s + i))
+			return false;
+	if (n >= 8) // the last eight have been looked at in part
+		return i == n || ieq_eight(a.p + n - 8, s + n - 8);
 	for (; i < n; i++)
 		if (lower(a.p[i]) != lower(s[i]))
 			return false;

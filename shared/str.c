@@ -57,7 +57,7 @@ void str_grow(struct str *s, size_t more)
 
 void str_add_i64(struct str *s, int64_t v)
 {
-	char buf[NUM_I64_TEXT];
+	char buf[NUM_I64_TEXT] FILLED_LATER;
 	const char *p = num_text(v, buf);
 	str_add_n(s, p, (size_t)(buf + sizeof(buf) - 1 - p));
 }

@@ -86,4 +86,22 @@ static inline const char *utf8_plain_run(const char *p, const char *end)
 	return p;
 }
 
+// As utf8_plain_run, but may go on over DEL, which JSON's strings hold as it is: a comparison less.
+static inline const char *utf8_json_run(const char *p, const char *end)
+{
+#ifdef __SSE2__
+	for (; end - p >= 16; p += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		// Signed, so that bytes from 0x80 on are below the blank too.
+		unsigned stops = (unsigned)
+			_mm_movemask_epi8(_mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+				_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+					_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')))));
+		if (stops != 0)
+			return p + __builtin_ctz(stops);
+	}
+#endif
+	return utf8_plain_run(p, end);
+}
+
 #endif

@@ -148,7 +148,7 @@ EACH void add_word(struct str *s, struct slice key, const char *word)
 
 EACH void add_int(struct str *s, struct slice key, int64_t value)
 {
-	char buf[NUM_I64_TEXT];
+	char buf[NUM_I64_TEXT] FILLED_LATER;
 	const char *text = num_text(value, buf);
 	size_t n = (size_t)(buf + sizeof(buf) - 1 - text);
 	str_reserve(s, key.n + n);

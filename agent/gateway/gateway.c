@@ -73,7 +73,7 @@ static void refuse(struct req *r, struct gw_call *c, const struct err *e)
 static void begin(struct gw_call *c)
 {
 	struct req *r = c->r;
-	struct err err = {0};
+	ERR_NONE_YET(err);
 	if (gw_prepare(c, &err) != ERR_OK) {
 		refuse(r, c, &err);
 		return;

@@ -82,7 +82,7 @@ static enum again ask_again(struct gw_call *c, int i, const struct candidate *ca
 static bool fits(struct gw_call *c, int i)
 {
 	const struct candidate *cand = &c->route->v[i];
-	struct err err = {0};
+	ERR_NONE_YET(err);
 	c->adapter = adapter_for(protocol_as(cand->protocol, cand->target->vendor, c->in.offer));
 	gw_clear_ask(&c->send);
 	gw_batch_begin(c, cand, &gw_batch_calls);
@@ -98,7 +98,7 @@ static bool fits(struct gw_call *c, int i)
 static bool begin(struct gw_call *c, int i, bool forced)
 {
 	const struct candidate *cand = &c->route->v[i];
-	struct err err = {0};
+	ERR_NONE_YET(err);
 	enum again again = ask_again(c, i, cand);
 	if (UNLIKELY(again != AGAIN_NOW)) {
 		if (again == AGAIN_NOT)

@@ -121,7 +121,7 @@ struct usage_row *usage_table_at(struct usage_table *t, const struct usage_key *
 	int64_t minute = key->minute;
 	if (2 * (t->n + 1) > t->cap)
 		grow(t);
-	struct texts x;
+	struct texts x FILLED_LATER;
 	pack(&x, key);
 	size_t i = slot_of(t, minute, &x);
 	if (LIKELY(t->slots[i] != NULL))
@@ -162,7 +162,7 @@ struct usage_row *usage_table_find(const struct usage_table *t, const struct usa
 {
 	if (t->cap == 0)
 		return NULL;
-	struct texts x;
+	struct texts x FILLED_LATER;
 	pack(&x, key);
 	return t->slots[slot_of(t, key->minute, &x)];
 }

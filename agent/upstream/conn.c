@@ -429,7 +429,7 @@ static void finish(struct conn *c, CURLcode res)
 struct conn_origin *conn_origin_take(struct upstream_pool *p, const struct url *url,
 	const char *pool_key)
 {
-	char name[1024];
+	char name[1024] FILLED_LATER;
 	size_t n = strlen(url->origin), m = strlen(pool_key);
 	if (n + m + 2 > sizeof(name)) {
 		n = MIN_OF(n, sizeof(name) / 2);

@@ -35,7 +35,7 @@ struct web_req *web_req_new(struct conn *c)
 		struct str body = q->body, queue = q->queue;
 		w->free_reqs = q->next_free;
 		w->free_n--;
-		memset(q, 0, sizeof(*q));
+		mem_clear(q, sizeof(*q));
 		q->r.arena = arena;
 		q->body = body;
 		q->queue = queue;

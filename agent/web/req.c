@@ -41,7 +41,7 @@ static void auth_call_of(const struct web_req *q, struct auth_call *ret,
 {
 	const struct slice *h = q->guard.h;
 	const struct web *w = q->conn->web;
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss FILLED_LATER;
 	socklen_t len = sizeof(ss), peer_len = sizeof(*peer);
 	*ret = (struct auth_call){.ep = q->r.ep,
 		.kind = q->conn->kind,
@@ -201,9 +201,9 @@ static enum err_code judge_head(struct web_req *q)
 		return code;
 	if (q->r.ep->may == MAY_CALL && (code = judge_load(q)))
 		return code;
-	struct sockaddr_storage peer;
-	struct auth_call call;
-	char ip[48];
+	struct sockaddr_storage peer FILLED_LATER;
+	struct auth_call call FILLED_LATER;
+	char ip[48] FILLED_LATER;
 	auth_call_of(q, &call, &peer, ip);
 	bool known = auth_judge(&call, &q->r.who);
 	if (known && q->r.who.why)
