@@ -8,6 +8,7 @@
 #include "shared/token.h"
 
 #define LENGTH_MAX (INT64_C(1) << 53)
+#define AT_ONCE 2048 // of bytes among which most heads lie whole
 
 void h1_reset(struct h1 *p)
 {
@@ -124,7 +125,8 @@ static bool read_framing(struct h1 *p, const struct h1_header *h, struct framing
 	return true;
 }
 
-static enum h1_step read_head(struct h1 *p)
+// Reads p->head; *ret_end is how much of it is the head with its empty line.
+static enum h1_step read_head(struct h1 *p, size_t *ret_end)
 {
 	struct slice rest = str_slice(&p->head), line = next_line(&rest);
 	struct framing f = {0};
@@ -155,8 +157,10 @@ static enum h1_step read_head(struct h1 *p)
 		p->headers_n++;
 		p->name_lengths |= UINT64_C(1) << h->name.n % 64;
 	}
-	if (next_line(&rest).n > 0)
+	size_t cr = rest.n > 0 && rest.p[0] == '\r';
+	if (rest.n <= cr || rest.p[cr] != '\n')
 		return fail(p, H1_BAD); // a CR that ends no line
+	*ret_end = (size_t)(rest.p - p->head.p) + cr + 1;
 	// What the body is delimited by (RFC 9112 6.3), with every ambiguity refused.
 	bool http11 = p->keep_alive;
 	if (f.lengths > 1 || f.codings > 1 || (f.lengths > 0 && f.codings > 0) ||
@@ -194,40 +198,12 @@ static bool may_be_http(const struct h1 *p)
 	return memcmp(p->head.p, start, n) == 0;
 }
 
-// Behind the empty line that ends a head which comes whole, as most do; NULL when none is seen.
-static const char *whole_head(struct slice in)
-{
-	const char *p = in.p, *end = in.p + in.n;
-#ifdef __SSE2__
-	for (; end - p >= 16 + 2; p += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		unsigned lf = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')));
-		for (; lf != 0; lf &= lf - 1) {
-			const char *next = p + __builtin_ctz(lf) + 1;
-			next += *next == '\r';
-			if (*next == '\n')
-				return next + 1;
-		}
-	}
-#endif
-	while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-		p++;
-		const char *next = p < end && *p == '\r' ? p + 1 : p;
-		if (next < end && *next == '\n')
-			return next + 1;
-	}
-	return NULL;
-}
-
 // How many bytes belong to the head that is being read; *ret_ends when its empty line is among them.
 static size_t head_part(struct h1 *p, struct slice in, bool *ret_ends)
 {
 	size_t at = 0, line = p->head.n - p->line; // of the line before `in`
 	char first = line > 0 ? p->head.p[p->line] : '\0';
-	const char *whole = p->head.n == 0 ? whole_head(in) : NULL;
-	*ret_ends = whole != NULL;
-	if (LIKELY(whole != NULL))
-		return (size_t)(whole - in.p);
+	*ret_ends = false;
 	while (at < in.n && !*ret_ends) {
 		const char *lf = memchr(in.p + at, '\n', in.n - at);
 		size_t n = lf != NULL ? (size_t)(lf - in.p) + 1 - at : in.n - at;
@@ -244,12 +220,35 @@ static size_t head_part(struct h1 *p, struct slice in, bool *ret_ends)
 	return at;
 }
 
+// Most heads come whole: read as one, with what may be the body's beginning behind it. False when it is
+// not such a head, and nothing has been taken.
+static bool at_once(struct h1 *p, struct slice *in)
+{
+	size_t end;
+	str_add_n(&p->head, in->p, MIN_OF(in->n, AT_ONCE));
+	if (may_be_http(p) && read_head(p, &end) == H1_HEAD && p->status >= 200) {
+		str_cut(&p->head, end);
+		in->p += end;
+		in->n -= end;
+		return true;
+	}
+	size_t spent = p->spent;
+	int interim = p->interim;
+	h1_reset(p);
+	p->spent = spent;
+	p->interim = interim;
+	return false;
+}
+
 // Takes lines until the empty one that ends the head.
 static enum h1_step in_head(struct h1 *p, struct slice *in)
 {
+	if (LIKELY(p->head.n == 0 && in->n > 0 && p->spent + AT_ONCE <= H1_HEAD_MAX) &&
+		at_once(p, in))
+		return H1_HEAD;
 	while (in->n > 0) {
 		bool ends;
-		size_t n = head_part(p, *in, &ends);
+		size_t n = head_part(p, *in, &ends), end;
 		if (p->spent + p->head.n + n > H1_HEAD_MAX)
 			return fail(p, H1_TOO_LARGE);
 		str_add_n(&p->head, in->p, n);
@@ -259,7 +258,7 @@ static enum h1_step in_head(struct h1 *p, struct slice *in)
 			return fail(p, H1_BAD);
 		if (!ends)
 			continue;
-		enum h1_step step = read_head(p);
+		enum h1_step step = read_head(p, &end);
 		if (step == H1_HEAD && p->status < 200)
 			step = skip_interim(p);
 		if (step != H1_MORE)
