@@ -30,7 +30,7 @@ void gw_headers(struct gw_call *c)
 		req_header_add(r, "X-Yijian-Reason", c->reason);
 	if (UNLIKELY(c->tries.dropped != NULL))
 		req_header_add(r, "X-Yijian-Dropped", c->tries.dropped);
-	req_header_add_number(r, "X-Yijian-Attempts",
+	req_header_number(r, SLICE("X-Yijian-Attempts"),
 		(int64_t)c->tries.n + (c->tries.cand != NULL));
 }
 
@@ -76,7 +76,7 @@ void gw_fail(struct gw_call *c, const struct err *e)
 	bool refusal = is_refusal(c, e);
 	int status = gw_error_status(c, e);
 	if (c->retry_after_s > 0)
-		req_header_add_number(c->r, "Retry-After", c->retry_after_s);
+		req_header_number(c->r, SLICE("Retry-After"), c->retry_after_s);
 	gw_headers(c);
 	gw_record_failure(c);
 	// No refusal of ours once an upstream was asked; keys that do not open are a failure of ours.

@@ -176,14 +176,14 @@ void gw_limit_headers(struct gw_call *c)
 			one.tokens_left, one.tokens_reset_us);
 	}
 	if (v.requests_limit != 0) {
-		req_header_add_number(c->r, "x-ratelimit-limit-requests", v.requests_limit);
-		req_header_add_number(c->r, "x-ratelimit-remaining-requests", v.requests_left);
+		req_header_number(c->r, SLICE("x-ratelimit-limit-requests"), v.requests_limit);
+		req_header_number(c->r, SLICE("x-ratelimit-remaining-requests"), v.requests_left);
 		add_duration(c->r, "x-ratelimit-reset-requests", v.requests_reset_us,
 			&c->gl->event);
 	}
 	if (v.tokens_limit != 0) {
-		req_header_add_number(c->r, "x-ratelimit-limit-tokens", v.tokens_limit);
-		req_header_add_number(c->r, "x-ratelimit-remaining-tokens", v.tokens_left);
+		req_header_number(c->r, SLICE("x-ratelimit-limit-tokens"), v.tokens_limit);
+		req_header_number(c->r, SLICE("x-ratelimit-remaining-tokens"), v.tokens_left);
 		add_duration(c->r, "x-ratelimit-reset-tokens", v.tokens_reset_us, &c->gl->event);
 	}
 }

@@ -8,15 +8,6 @@
 #include <time.h>
 #include "agent/web/private.h"
 #include "shared/clock.h"
-#include "shared/token.h"
-
-char *web_put_value(char *at, struct slice value)
-{
-	char *end = mempcpy(at, value.p, value.n);
-	for (char *p = LIKELY(field_value_is(value)) ? end : at; p < end; p++)
-		*p = field_value_char(*p) ? *p : ' ';
-	return end;
-}
 
 bool web_out_has(const struct web_req *q, const char *name)
 {

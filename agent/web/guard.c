@@ -206,10 +206,15 @@ static void read_expect(struct guard *g, struct slice value)
 
 void guard_header(struct guard *g, struct slice name, struct slice value)
 {
-	g->n++;
-	g->bytes += name.n + value.n + 4;
 	if (!token_is(name) || !field_value_is(value))
 		refuse(g, ERR_BAD_FRAMING);
+	guard_field(g, name, value);
+}
+
+void guard_field(struct guard *g, struct slice name, struct slice value)
+{
+	g->n++;
+	g->bytes += name.n + value.n + 4;
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		if (!is_name(name, known[i].name))
 			continue;

@@ -46,6 +46,8 @@ struct guard {
 
 // One header after the other, then the verdict. version: "HTTP/1.1".
 void guard_header(struct guard *g, struct slice name, struct slice value);
+// The same of a line whose characters have been looked at (head_parse).
+void guard_field(struct guard *g, struct slice name, struct slice value);
 enum err_code guard_headers(struct guard *g, struct slice version);
 // The request target as it came: origin form, length, no control or non-ASCII byte. Cuts it into
 // path and query (p NULL when there is none).

@@ -3,6 +3,9 @@
 #include "agent/web/head.h"
 
 #include <string.h>
+#include "shared/token.h"
+
+#define FIELDS_USUAL 16
 
 // ---- where it ends ----
 
@@ -44,14 +47,6 @@ ptrdiff_t head_find(struct slice in, size_t *at, enum err_code *ret_why)
 
 // ---- what it says ----
 
-static struct slice next_line(char **p, const char *end)
-{
-	char *lf = memchr(*p, '\n', (size_t)(end - *p));
-	struct slice line = {*p, (size_t)(lf - 1 - *p)};
-	*p = lf + 1;
-	return line;
-}
-
 static bool read_request_line(struct slice line, struct head *h)
 {
 	h->method = slice_cut(&line, ' ');
@@ -76,23 +71,27 @@ struct slice head_trim(struct slice value)
 	return value;
 }
 
-// The name's characters and the value's bytes are the guard's to judge.
-static bool read_field(struct slice line, struct head_field *f)
+// A line of characters that may stand in it alone; *p goes behind its CRLF.
+static bool read_field(char **p, const char *end, struct head_field *f)
 {
-	const char *colon = memchr(line.p, ':', line.n);
-	if (colon == NULL || colon == line.p || is_blank(line.p[0]))
-		return false; // folded lines, too
-	f->name = (struct slice){line.p, (size_t)(colon - line.p)};
-	f->value = head_trim((struct slice){colon + 1, line.n - f->name.n - 1});
+	const char *colon = token_run(*p, end, end);
+	if (colon == *p || colon == end || *colon != ':')
+		return false; // folded lines and blanks before the colon, too
+	const char *value = colon + 1 + (colon[1] == ' '), *stop = field_value_run(value, end);
+	if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n')
+		return false; // a control byte
+	f->name = (struct slice){*p, (size_t)(colon - *p)};
+	f->value = head_trim((struct slice){value, (size_t)(stop - value)});
+	*p += stop + 2 - *p;
 	return true;
 }
 
-static size_t count_lines(const char *p, const char *end)
+static void grow(struct head *h, struct arena *a, size_t room)
 {
-	size_t n = 0;
-	while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL && ++p < end)
-		n++;
-	return n;
+	struct head_field *v = arena_alloc(a, room * sizeof(*v));
+	if (h->n > 0)
+		memcpy(v, h->v, h->n * sizeof(*v));
+	h->v = v;
 }
 
 enum err_code head_parse(char *bytes, size_t n, struct arena *a, struct head *ret)
@@ -100,19 +99,20 @@ enum err_code head_parse(char *bytes, size_t n, struct arena *a, struct head *re
 	char *p = bytes;
 	const char *end = bytes + n - 2; // without the empty line
 	*ret = (struct head){0};
-	if (!read_request_line(next_line(&p, end), ret))
+	struct slice rest = {bytes, (size_t)(end - bytes)}, line = slice_cut(&rest, '\n');
+	line.n--; // its CR
+	if (!read_request_line(line, ret))
 		return ERR_BAD_FRAMING;
-	size_t fields = count_lines(p, end) + 1;
-	if (fields > HEAD_FIELDS_MAX + 1)
-		return ERR_HEADERS_TOO_LARGE;
-	ret->v = arena_alloc(a, fields * sizeof(ret->v[0]));
-	while (p < end) {
+	p += line.n + 2;
+	for (size_t room = 0; p < end; ret->n++) {
+		if (ret->n > HEAD_FIELDS_MAX)
+			return ERR_HEADERS_TOO_LARGE;
+		if (ret->n == room)
+			grow(ret, a, room = room > 0 ? 4 * room : FIELDS_USUAL);
 		struct head_field *f = &ret->v[ret->n];
-		struct slice line = next_line(&p, end);
-		if (!read_field(line, f))
+		if (!read_field(&p, end, f))
 			return ERR_BAD_FRAMING;
 		bytes[f->value.p + f->value.n - bytes] = '\0'; // over a blank or the line's CR
-		ret->n++;
 	}
 	return ERR_OK;
 }

@@ -136,24 +136,31 @@ static void make_room(struct web_req *q, size_t more)
 	q->out_room = room;
 }
 
-void req_header_put(struct req *r, struct slice name, struct slice value)
+// Where a value of n bytes goes, its line end behind it already.
+static inline char *begin_header(struct web_req *q, struct slice name, size_t n)
 {
-	struct web_req *q = r->web;
-	size_t n = name.n + value.n + 4;
-	if (UNLIKELY(q->out_room - q->out_n < n))
-		make_room(q, q->out_n + n);
-	char *at = mempcpy(mempcpy(q->out + q->out_n, name.p, name.n), ": ", 2);
-	memcpy(web_put_value(at, value), "\r\n", 2);
-	q->out_n += n;
+	size_t all = name.n + n + 4;
+	if (UNLIKELY(q->out_room - q->out_n < all))
+		make_room(q, q->out_n + all);
+	char *at = mempcpy(q->out + q->out_n, name.p, name.n);
+	memcpy(at, ": ", 2);
+	memcpy(at + 2 + n, "\r\n", 2);
+	q->out_n += all;
 	q->out_lengths |= UINT64_C(1) << name.n % 64;
+	return at + 2;
 }
 
-void req_header_add_number(struct req *r, const char *name, int64_t value)
+void req_header_put(struct req *r, struct slice name, struct slice value)
+{
+	web_put_value(begin_header(r->web, name, value.n), value);
+}
+
+void req_header_number(struct req *r, struct slice name, int64_t value)
 {
 	char buf[NUM_I64_TEXT] FILLED_LATER;
 	const char *text = num_text(value, buf);
-	req_header_put(r, slice_of(name),
-		(struct slice){text, (size_t)(buf + sizeof(buf) - 1 - text)});
+	size_t n = (size_t)(buf + sizeof(buf) - 1 - text);
+	memcpy(begin_header(r->web, name, n), text, n);
 }
 
 static void finish_later(void *arg)

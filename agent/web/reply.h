@@ -17,7 +17,7 @@ static inline void req_header_add(struct req *r, const char *name, const char *v
 {
 	req_header_put(r, (struct slice){name, strlen(name)}, (struct slice){value, strlen(value)});
 }
-void req_header_add_number(struct req *r, const char *name, int64_t value);
+void req_header_number(struct req *r, struct slice name, int64_t value);
 // Body bytes are copied into the request's arena unless they already live in it or the snapshot.
 void req_reply(struct req *r, int status, const char *content_type, struct slice body);
 // Takes *body's buffer (empties it).

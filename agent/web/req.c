@@ -232,7 +232,7 @@ static enum err_code judge_framing(struct web_req *q)
 {
 	q->r.path = q->head.target;
 	for (size_t i = 0; i < q->head.n; i++)
-		guard_header(&q->guard, q->head.v[i].name, q->head.v[i].value);
+		guard_field(&q->guard, q->head.v[i].name, q->head.v[i].value);
 	enum err_code code = guard_headers(&q->guard, q->head.version);
 	if (!code)
 		code = guard_target(q->head.target, &q->r.path, &q->query);

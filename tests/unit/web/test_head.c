@@ -82,7 +82,10 @@ static void test_odd_lines(void **state)
 {
 	static const char *const bad[] = {"GET /\r\n\r\n", "GET\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n",
 		"GET / HTTP/1.1\r\nA\r\n\r\n", "GET / HTTP/1.1\r\n: b\r\n\r\n",
-		"GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", "GET / HTTP/1.1\r\n\tA: b\r\n\r\n"};
+		"GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", "GET / HTTP/1.1\r\n\tA: b\r\n\r\n",
+		"GET / HTTP/1.1\r\nA : b\r\n\r\n", "GET / HTTP/1.1\r\nA(: b\r\n\r\n",
+		"GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", "GET / HTTP/1.1\r\nA: b\1\r\n\r\n",
+		"GET / HTTP/1.1\r\nA: \x7f\r\nB: c\r\n\r\n"};
 	struct arena a = ARENA_INIT;
 	struct head h;
 	(void)state;
