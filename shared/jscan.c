@@ -331,6 +331,16 @@ static void keep_within(struct scan *s, const struct under_way *m, const char *e
 			m->key, {m->from, (size_t)(end - m->from)}, m->type};
 }
 
+static inline enum err_code keep(struct scan *s, const struct under_way *m, unsigned depth,
+	const char *end)
+{
+	if (LIKELY(depth == 1))
+		return keep_member(s, m->key, (struct slice){m->from, (size_t)(end - m->from)},
+			m->type);
+	keep_within(s, m, end);
+	return ERR_OK;
+}
+
 static void mark(struct scan *s, struct slice name, const char *value)
 {
 	struct jscan_seen *seen = s->seen;
@@ -398,16 +408,9 @@ static enum err_code container(struct scan *s)
 				continue; // to its first item
 		}
 		for (;; opened = false) { // the next item, or the end of what is open
-			if (o.keeps && !opened) {
-				const struct under_way *m = &member[o.depth - 1];
-				if (UNLIKELY(o.depth == 2))
-					keep_within(s, m, p);
-				else if (UNLIKELY(code = keep_member(s, m->key,
-							  (struct slice){
-								  m->from, (size_t)(p - m->from)},
-							  m->type)))
-					return code;
-			}
+			if (o.keeps && !opened &&
+				UNLIKELY(code = keep(s, &member[o.depth - 1], o.depth, p)))
+				return code;
 			if (UNLIKELY((unsigned char)*p <= ' '))
 				p = past_blanks(p);
 			char c = *p++;

@@ -8,6 +8,7 @@
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
+#include <string.h>
 #include "shared/slice.h"
 
 static inline bool token_char(char c)
@@ -103,6 +104,17 @@ static inline const char *field_value_run(const char *p, const char *end)
 	while (p < end && field_value_char(*p))
 		p++;
 	return p;
+}
+
+// Writes a value of somebody else's: a line break in it would begin another field, so control bytes
+// become blanks. Returns its end.
+static inline char *field_value_put(char *at, struct slice value)
+{
+	char *end = at + value.n;
+	memcpy(at, value.p, value.n);
+	for (char *p = LIKELY(field_value_run(at, end) == end) ? end : at; p < end; p++)
+		*p = field_value_char(*p) ? *p : ' ';
+	return end;
 }
 
 static inline bool field_value_is(struct slice s)

@@ -8,6 +8,7 @@
 #include <time.h>
 #include "agent/web/private.h"
 #include "shared/clock.h"
+#include "shared/token.h"
 
 bool web_out_has(const struct web_req *q, const char *name)
 {
@@ -83,7 +84,7 @@ static void put_headers(struct web_req *q, struct str *out)
 	str_reserve(out, LITERAL_MAX + date.n + id.n + type.n + q->out_n);
 	char *at = mempcpy(mempcpy(out->p + out->n, "Date: ", 6), date.p, date.n);
 	if (q->content_type != NULL)
-		at = web_put_value(mempcpy(at, "\r\nContent-Type: ", 16), type);
+		at = field_value_put(mempcpy(at, "\r\nContent-Type: ", 16), type);
 	at = mempcpy(mempcpy(at, "\r\nX-Request-Id: ", 16), id.p, id.n);
 	at = mempcpy(at, "\r\nX-Content-Type-Options: nosniff\r\n", 35);
 	if (!web_out_has(q, "Cache-Control"))
@@ -95,7 +96,7 @@ static void put_headers(struct web_req *q, struct str *out)
 	if (UNLIKELY(q->origin != NULL)) {
 		str_add_slice(out, SLICE("Access-Control-Allow-Origin: "));
 		str_reserve(out, strlen(q->origin));
-		out->n = (size_t)(web_put_value(out->p + out->n, slice_of(q->origin)) - out->p);
+		out->n = (size_t)(field_value_put(out->p + out->n, slice_of(q->origin)) - out->p);
 		str_add_slice(out,
 			SLICE("\r\nAccess-Control-Expose-Headers: " CORS_EXPOSED
 			      "\r\nVary: Origin\r\n"));

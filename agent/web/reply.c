@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/web/answer.h"
 #include "agent/web/private.h"
 #include <strings.h>
 #include <time.h>
@@ -17,6 +16,7 @@
 #include "shared/num.h"
 #include "shared/secret.h"
 #include "shared/text.h"
+#include "shared/token.h"
 
 #define STATUS_LOOP_DETECTED 508
 #define OUT_ROOM 512 // of the headers of most answers
@@ -152,7 +152,7 @@ static inline char *begin_header(struct web_req *q, struct slice name, size_t n)
 
 void req_header_put(struct req *r, struct slice name, struct slice value)
 {
-	web_put_value(begin_header(r->web, name, value.n), value);
+	field_value_put(begin_header(r->web, name, value.n), value);
 }
 
 void req_header_number(struct req *r, struct slice name, int64_t value)
