@@ -403,12 +403,13 @@ const char *wish_length_name(const char *model)
 	static const char *const theirs[] = {
 		"gpt-", "chatgpt-", "o", "ft:", "codex-", "computer-use"};
 	struct slice name = slice_of(model);
+	char first = name.n > 0 ? name.p[0] : '\0'; // tells most of them apart
 	bool known = false;
 	for (size_t i = 0; i < ARRAY_LEN(old); i++)
-		if (old[i][0] == model[0] && slice_starts(name, old[i]))
+		if (old[i][0] == first && slice_starts(name, old[i]))
 			return "max_tokens";
 	for (size_t i = 0; i < ARRAY_LEN(theirs); i++)
-		known |= theirs[i][0] == model[0] && slice_starts(name, theirs[i]);
+		known |= theirs[i][0] == first && slice_starts(name, theirs[i]);
 	// "o" and a digit: o1, o3-mini, o4 and what follows them.
 	if (known && name.p[0] == 'o' && (name.n < 2 || name.p[1] < '0' || name.p[1] > '9'))
 		known = false;
