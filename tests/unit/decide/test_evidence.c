@@ -322,6 +322,11 @@ static void the_least_bad_may_stand_first(void **state UNUSED)
 		assert_int_equal(run(t, &req)->chosen, want);
 		decide_tried(&req, want);
 	}
+	req = test_request();
+	for (int i = 0; i < 3; i++)
+		t->live[i].cooldown_until_us = NOW +
+			100; // of those alike the first in the plan's order
+	assert_int_equal(run(t, &req)->chosen, 0);
 	test_route_free(t);
 }
 

@@ -88,6 +88,30 @@ static void test_everything_that_holds_is_told(void **state)
 		1u << KEY_IS_SEALED | 1u << KEY_IS_INVALID | 1u << KEY_IS_COOLING |
 			1u << KEY_IS_OK);
 	assert_int_equal(key_faults(&key, true, WALL), 1u << KEY_IS_SEALED | 1u << KEY_IS_INVALID);
+	unsigned all = 1u << KEY_IS_SEALED | 1u << KEY_IS_INVALID | 1u << KEY_IS_COOLING |
+		1u << KEY_IS_OK;
+	live.breaker = BREAKER_OPEN;
+	live.breaker_until_us = NOW + 1;
+	assert_int_equal(key_standings(&key, true, NOW, WALL), all |= 1u << KEY_IS_OPEN);
+	live.drained = 1;
+	live.override_until_us = NOW + 1;
+	assert_int_equal(key_standings(&key, true, NOW, WALL), all |= 1u << KEY_IS_DRAINED);
+	key.doc.enabled = false;
+	assert_int_equal(key_standings(&key, true, NOW, WALL), all |= 1u << KEY_IS_DISABLED);
+	key.doc.expires_at = WALL;
+	assert_int_equal(key_standings(&key, true, NOW, WALL), all |= 1u << KEY_IS_EXPIRED);
+}
+
+// A drained key is off by its operator's wish, until that is over.
+static void test_a_drained_key_is_off(void **state)
+{
+	(void)state;
+	live.drained = 1;
+	live.override_until_us = NOW + 1;
+	assert_string_equal(key_word(false), "drained");
+	assert_int_equal(key_use_of(), KEY_OFF);
+	live.override_until_us = NOW;
+	assert_string_equal(key_word(false), "ok");
 }
 
 static const struct instance_standing_row *seen(void)
@@ -133,6 +157,7 @@ int main(void)
 		cmocka_unit_test_setup(test_a_key_shows_what_is_most_urgent, fresh),
 		cmocka_unit_test_setup(test_what_is_over_does_not_hold, fresh),
 		cmocka_unit_test_setup(test_everything_that_holds_is_told, fresh),
+		cmocka_unit_test_setup(test_a_drained_key_is_off, fresh),
 		cmocka_unit_test_setup(test_an_instance_shows_what_is_most_urgent, fresh),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
