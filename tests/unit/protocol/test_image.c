@@ -686,6 +686,72 @@ static void test_openai_answers(void **state)
 	assert_int_equal(result.status, 429);
 }
 
+// Some of several may not have been made: each says why, and those that were are counted.
+static void test_what_was_not_made(void **state UNUSED)
+{
+	static const struct {
+		const char *error, *code, *message;
+	} rows[] = {{"{\"code\":\"moderation_blocked\",\"message\":\"no\"}", "moderation_blocked",
+			    "no"},
+		{"{\"message\":\"no\"}", "not_made", "no"}, {"{\"code\":7}", "not_made", ""},
+		{"\"no\"", "not_made", ""}, {NULL, "not_made", ""}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct jscan_member m = {
+			.value = slice_of(rows[i].error != NULL ? rows[i].error : "")};
+		image_not_made(rows[i].error != NULL ? &m : NULL, &result.item[i]);
+		assert_string_equal(result.item[i].code, rows[i].code);
+		assert_string_equal(result.item[i].message, rows[i].message);
+	}
+	image_result_clear(&result);
+	result.n = 3;
+	image_not_made(NULL, &result.item[1]);
+	assert_int_equal(image_made(&result), 2);
+	assert_int_equal(result.usage.images, 2);
+}
+
+// What is odd but readable is read; what is not stays what it is.
+static void test_odd_answers_are_read(void **state UNUSED)
+{
+	assert_int_equal(read_body("{\"model\":\"m\",\"prompt\":\"x\"}"), ERR_OK);
+	assert_int_equal(image_submitted(&image_comfyui, &want, SLICE("{\"prompt_id\":\"a-1\"}"),
+				 &result),
+		IMAGE_ACCEPTED);
+	image_result_clear(&result);
+	assert_int_equal(image_submitted(&image_comfyui, &want,
+				 SLICE("{\"prompt_id\":\"a-1\",\"x\":\"\xff\"}"), &result),
+		IMAGE_ACCEPTED);
+	assert_string_equal(result.id, "a-1");
+	image_result_clear(&result);
+	assert_int_equal(image_submitted(&image_comfyui, &want, SLICE("{}"), &result), IMAGE_BAD);
+	assert_int_equal(image_polled(&image_comfyui, IMAGE_URL, "a-1", SLICE("{}"), &result),
+		IMAGE_RUNNING);
+	assert_int_equal(image_polled(&image_comfyui, IMAGE_URL, "a-1", SLICE("7"), &result),
+		IMAGE_BAD);
+	assert_int_equal(
+		image_polled(&image_comfyui, IMAGE_URL, "a-1",
+			SLICE("{\"a-1\":{\"outputs\":{},\"status\":{\"status_str\":\"error\"},\"x\":\"\xff\"}}"),
+			&result),
+		IMAGE_FAILED);
+	// A picture as base64, however it is written.
+	static const struct {
+		const char *string, *url;
+	} rows[] = {{"\"iVBORw0K\"", "\"data:image/png;base64,iVBORw0K\""},
+		{"\"/9j/4A==\"", "\"data:image/jpeg;base64,/9j/4A==\""},
+		{"\"_9j_4A\"", "\"data:image/jpeg;base64,/9j/4A==\""},
+		{"\"UklGRg==\"", "\"data:image/webp;base64,UklGRg==\""},
+		{"\"data:image/gif;base64,R0lGODlh\"", "\"data:image/gif;base64,R0lGODlh\""},
+		{"\"no picture\\u0000\"", NULL}, {"\"\"", NULL}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		image_result_clear(&result);
+		str_reserve(&result.scratch, 256);
+		bool taken = image_take_b64(IMAGE_URL, slice_of(rows[i].string), &result.item[0],
+			&result.scratch);
+		assert_int_equal(taken, rows[i].url != NULL);
+		if (taken)
+			assert_slice(result.item[0].url, rows[i].url);
+	}
+}
+
 static void test_self_hosted_answers(void **state)
 {
 	(void)state;
@@ -745,6 +811,8 @@ int main(void)
 		cmocka_unit_test_setup(test_comfyui, reset),
 		cmocka_unit_test_setup(test_wanx_answers, reset),
 		cmocka_unit_test_setup(test_openai_answers, reset),
+		cmocka_unit_test_setup(test_what_was_not_made, reset),
+		cmocka_unit_test_setup(test_odd_answers_are_read, reset),
 		cmocka_unit_test_setup(test_self_hosted_answers, reset),
 	};
 	return cmocka_run_group_tests(tests, NULL, release);
