@@ -494,13 +494,14 @@ static bool add_function(struct dialect_chat *c, const struct aj *tool, struct s
 	return true;
 }
 
-static void add_tool_choice(const struct dialect_chat *c)
+static void add_tool_choice(struct dialect_chat *c)
 {
 	struct str *out = c->out;
 	const struct jscan_member *m = aj_call(c->call, "tool_choice");
 	struct aj choice;
-	if (m == NULL || !aj_scan(m->value, &choice))
+	if (m == NULL)
 		return;
+	aj_scan(m->value, &choice); // what is no object has no type
 	if (aj_is(&choice, "type", "any")) {
 		aj_add(out, "tool_choice", SLICE("\"required\""));
 	} else if (aj_is(&choice, "type", "tool")) {
@@ -509,6 +510,8 @@ static void add_tool_choice(const struct dialect_chat *c)
 		str_add_slice(out, SLICE("}}"));
 	} else if (aj_is(&choice, "type", "auto") || aj_is(&choice, "type", "none")) {
 		aj_add_inner(out, "tool_choice", aj_text(&choice, "type"));
+	} else {
+		dialect_drop(c, "tool_choice");
 	}
 	if (aj_true(&choice, "disable_parallel_tool_use"))
 		aj_add(out, "parallel_tool_calls", SLICE("false"));

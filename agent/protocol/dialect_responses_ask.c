@@ -156,6 +156,10 @@ static enum err_code read_part(struct talk *t, struct slice raw)
 		str_add_slice(&t->part, SLICE("}}"));
 		return ERR_OK;
 	}
+	if (aj_is(&part, "type", "input_image")) {
+		str_add_slice(&t->text, SLICE("[a picture this model cannot see]"));
+		return no_word(t, "input_part");
+	}
 	if (aj_is(&part, "type", "input_file"))
 		return add_file(t, &part);
 	if (aj_is(&part, "type", "refusal"))
@@ -171,9 +175,15 @@ static enum err_code read_part(struct talk *t, struct slice raw)
 static enum err_code add_texts(struct talk *t, const struct jscan_member *content, struct str *to)
 {
 	enum err_code code = ERR_OK;
-	if (content != NULL && content->type == JS_STRING)
-		add_line(to, aj_inner(content->value));
 	bool list = content != NULL && content->type == JS_ARRAY;
+	if (content != NULL && content->type == JS_STRING) {
+		add_line(to, aj_inner(content->value));
+	} else if (content != NULL && !list) { // an object: its text
+		struct str text = STR_INIT;
+		str_add_json(&text, content->value);
+		add_line(to, aj_inner(str_slice(&text)));
+		str_release(&text);
+	}
 	struct slice item;
 	for (struct slice rest = list ? content->value : SLICE("[]");
 		code == ERR_OK && jscan_next(&rest, &item);) {
@@ -300,14 +310,16 @@ static enum err_code add_item(struct talk *t, struct slice raw)
 		return err_field(t->err, ERR_PARAM_INVALID, "input",
 			_("nothing is stored here that an item_reference could name; send the item"));
 	if (slice_eq_str(type, "function_call")) {
-		struct str name = STR_INIT;
+		struct str name = STR_INIT, arguments = STR_INIT;
 		if (aj_text(&item, "namespace").n > 0) {
 			str_add_slice(&name, aj_text(&item, "namespace"));
 			str_add(&name, BETWEEN);
 		}
 		str_add_slice(&name, aj_text(&item, "name"));
-		add_call(t, &item, str_slice(&name), aj_text(&item, "arguments"));
+		aj_arguments(aj_find(&item, "arguments"), &arguments);
+		add_call(t, &item, str_slice(&name), aj_inner(str_slice(&arguments)));
 		str_release(&name);
+		str_release(&arguments);
 	} else if (slice_eq_str(type, "custom_tool_call")) {
 		add_custom_call(t, &item);
 	} else if (slice_eq_str(type, "local_shell_call")) {
@@ -406,7 +418,12 @@ static bool add_tool(struct dialect_chat *c UNUSED, const struct aj *tool, struc
 {
 	bool custom = aj_is(tool, "type", "custom");
 	if (custom || aj_is(tool, "type", "function")) {
-		add_function(tool, (struct slice){NULL, 0}, custom, list);
+		struct aj nested; // as a chat has it
+		bool named = aj_text(tool, "name").n > 0;
+		if (!named &&
+			(!aj_object(tool, "function", &nested) || aj_text(&nested, "name").n == 0))
+			return false;
+		add_function(named ? tool : &nested, (struct slice){NULL, 0}, custom, list);
 		return true;
 	}
 	const struct jscan_member *tools = aj_typed(tool, "tools", JS_ARRAY);

@@ -55,8 +55,11 @@ static enum err_code add_content(const struct aj *message, struct str *out, stru
 	else if (content != NULL && content->type == JS_ARRAY)
 		for (rest = content->value; code == ERR_OK && jscan_next(&rest, &item);)
 			code = add_part(item, &text, &images, err);
-	else
+	else if (content == NULL)
 		str_add_slice(&text, aj_text(message, "refusal"));
+	else
+		code = err_field(err, ERR_FIELD_TYPE, "messages",
+			_("the content of a message is a string or a list"));
 	aj_add_inner(out, "content", str_slice(&text));
 	if (images.n > 1) {
 		str_add_c(&images, ']');

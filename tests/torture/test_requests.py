@@ -160,3 +160,56 @@ def test_a_form_of_answers_without_a_word_is_refused_by_name(rig, form):
                                            ("xhigh", "high")])
 def test_efforts_are_those_of_ollama(rig, effort, think):
     assert arrived(rig, "ollama", reasoning_effort=effort)["think"] == think
+
+
+@pytest.mark.parametrize("choice", ["any", {"type": "every"}, {}, 7])
+def test_a_choice_of_no_known_type_is_left_out_by_name(rig, choice):
+    agent, _ = rig
+    answer = agent.post("api-gateway", "/v1/messages", {
+        "model": "ollama", "max_tokens": 9, "messages": [{"role": "user", "content": "a"}],
+        "tools": [{"name": "f", "input_schema": {"type": "object"}}], "tool_choice": choice},
+        headers={"anthropic-version": "2023-06-01"})
+    assert answer.status == 200, answer.body
+    assert "tool_choice" in (answer.headers.get("X-Yijian-Dropped") or "").split(",")
+
+
+@pytest.mark.parametrize("name", ["anthropic", "ollama"])
+def test_a_content_that_is_neither_text_nor_parts_is_refused(rig, name):
+    messages = calling("{}")
+    messages[2]["content"] = {"ok": True}
+    refused_for(rig, name, "messages", messages=messages, tools=[TOOL])
+
+
+def respond(rig, **document):
+    """(answer, what of it reached Ollama)"""
+    agent, vendors = rig
+    vendors["ollama"].clear_stats()
+    answer = agent.post("api-gateway", "/v1/responses", {"model": "ollama", **document})
+    assert answer.status == 200, answer.body
+    posts = [r for r in vendors["ollama"].requests(9) if r["method"] == "POST"]
+    return answer, json.loads(posts[-1]["body"])
+
+
+@pytest.mark.parametrize("arguments", ['{"x":1}', {"x": 1}])
+@pytest.mark.parametrize("output, text", [("done", "done"), ({"ok": [1]}, '{"ok": [1]}'),
+                                          ([{"type": "input_text", "text": "t"}], "t")])
+def test_calls_and_results_of_responses_are_never_lost(rig, arguments, output, text):
+    _, document = respond(rig, input=[
+        {"role": "user", "content": "a"},
+        {"type": "function_call", "call_id": "c1", "name": "f", "arguments": arguments},
+        {"type": "function_call_output", "call_id": "c1", "output": output}])
+    call, result = document["messages"][1:]
+    assert call["tool_calls"][0]["function"] == {"name": "f", "arguments": {"x": 1}}
+    assert result["content"] == text
+
+
+def test_tools_of_responses_may_be_written_as_in_a_chat(rig):
+    _, document = respond(rig, input="a", tools=[TOOL])
+    assert [tool["function"]["name"] for tool in document["tools"]] == ["f"]
+
+
+def test_a_picture_by_a_files_id_leaves_word(rig):
+    answer, document = respond(rig, input=[
+        {"role": "user", "content": [{"type": "input_image", "file_id": "file-1"}]}])
+    assert "picture" in document["messages"][0]["content"]
+    assert "input_part" in answer.headers["X-Yijian-Dropped"].split(",")
