@@ -397,8 +397,10 @@ static void read_members(const struct jscan_member *m, size_t n, struct adapter_
 // FastAPI's detail, or nothing that can be read (HTML, an empty body).
 static void read_shape(enum error_shape shape, struct slice body, struct adapter_error *e)
 {
+	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
 	struct slice first = body;
-	if (slice_starts(body, "[") && !jscan_next(&body, &first))
+	if (slice_starts(body, "[") &&
+		(jscan_check(body, limits, NULL) != ERR_OK || !jscan_next(&body, &first)))
 		return; // an empty list, or none at all
 	struct jscan_member top[ERROR_MEMBERS_MAX];
 	size_t n = scan(first, top);

@@ -4,9 +4,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <cmocka.h>
 #include <string.h>
 #include "agent/protocol/error.h"
+#include "shared/mem.h"
 #include "shared/str.h"
 
 static const struct {
@@ -541,6 +543,16 @@ static void reads_no_further_than_the_answer(void **state UNUSED)
 	adapter_error_read("openai", 500, SLICE("[{\"error\":{\"message\":\"m\"}}]"), SLICE(""),
 		&e);
 	assert_string_equal(e.message, "m");
+	static const char *const cut[] = {
+		"[", "[[", "[ [", "[{", "[{\"", "[\"", "[1,[", "[{\"a\":["};
+	for (size_t i = 0; i < ARRAY_LEN(cut); i++) {
+		struct slice exact = {malloc(strlen(cut[i])), strlen(cut[i])}; // what ends there
+		assert_non_null(exact.p);
+		memcpy((char *)(uintptr_t)exact.p, cut[i], exact.n);
+		adapter_error_read("openai", 500, exact, SLICE(""), &e);
+		assert_string_equal(e.message, "");
+		free((char *)(uintptr_t)exact.p);
+	}
 }
 
 // Cut at a character, within what there is room for.
