@@ -69,7 +69,7 @@ def upstream(request, agent, make_vendord):
 
 
 def sent(vendor):
-    return json.loads(vendor.requests()[-1]["body"])
+    return json.loads(vendor.asked()["body"])
 
 
 def text_of(events):
@@ -289,7 +289,7 @@ def test_who_cannot_say_it_is_passed_over(agent, anthropic, make_vendord):
     answer = agent.chat(n=2)
     assert answer.status == 200, answer
     assert answer.headers["X-Yijian-Target"].startswith("openai/")
-    assert not anthropic.requests() and len(other.requests()) == 1
+    assert not anthropic.calls() and len(other.calls()) == 1
     put_targets(agent, [vendor_target("anthropic", "messages", "m", order=0)])
     answer = agent.chat(n=2)
     assert (answer.status, answer.body["error"]["param"]) == (422, "n"), answer
@@ -373,7 +373,7 @@ def test_dropped_and_set_by_the_operator(agent, make_vendord, use, flavour):
     put_targets(agent, [{**t, "drop_params": ["temperature", "user"], "params": {"top_k": 7}}
                         for t in targets])
     assert agent.post(GW, CHAT, {**ASK, "temperature": 0.25, "user": "u1"}).status == 200
-    body = vendor.requests()[-1]["body"]
+    body = vendor.asked()["body"]
     assert "0.25" not in body and "u1" not in body and '"top_k":7' in body
 
 
@@ -433,7 +433,7 @@ def test_what_binds_is_refused_by_name_and_never_tried_again(agent, anthropic, w
     assert 400 <= answer.status < 500, answer
     assert answer.headers["x-should-retry"] == "false"
     assert next(iter(wish)) in json.dumps(answer.body["error"])
-    assert not anthropic.requests()
+    assert not anthropic.calls()
 
 
 def test_a_schema_reaches_anthropic(agent, anthropic):

@@ -53,7 +53,7 @@ def test_every_service_with_a_key_is_a_model(agent, make_vendord, name):
         answer = call(agent, name, path, body)
         assert answer.status == 200, (path, answer)
         assert answer.headers["X-Yijian-Target"] == name + "#simulated"
-        sent = json.loads(vendord.requests()[-1]["body"])
+        sent = json.loads(vendord.asked()["body"])
         assert sent["model"] and "/" not in sent["model"], sent
 
 
@@ -75,7 +75,7 @@ def test_what_a_feature_says_of_the_target_holds(agent, vendord):
             {"kind": "vendor", "vendor": "openai", "service": "gpt-4", "upstream_model": model}]})
         assert done.status == 200, done
         assert call(agent, "openai/gpt-4").status == 200
-        return json.loads(vendord.requests()[-1]["body"])["model"]
+        return json.loads(vendord.asked()["body"])["model"]
     assert [says("gpt-5.4"), says("gpt-5.4-nano")] == ["gpt-5.4", "gpt-5.4-nano"]
     assert agent.request(CFG, "DELETE", "/api/v1/features/chat").status == 204
     assert call(agent, "openai/gpt-4").status == 200
@@ -144,7 +144,7 @@ def test_a_local_only_feature_that_has_the_target_closes_it(agent, vendord):
             {"kind": "vendor", "vendor": "openai", "service": "gpt-4", "upstream_model": "gpt-5.4"}]})
     assert made.status == 201, made
     answer = call(agent, "openai/gpt-4")
-    assert answer.status in (403, 503) and not vendord.requests()
+    assert answer.status in (403, 503) and not vendord.calls()
     assert "openai/gpt-4" not in listed(agent)
     agent.request(CFG, "DELETE", "/api/v1/features/private")
     assert call(agent, "openai/gpt-4").status == 200
@@ -153,7 +153,7 @@ def test_a_local_only_feature_that_has_the_target_closes_it(agent, vendord):
 def test_the_callers_own_policy_holds(agent, vendord):
     key_for(agent, vendord, "openai/gpt-4")
     assert call(agent, "openai/gpt-4", **{"X-Yijian-Data": "local_only"}).status in (403, 503)
-    assert not vendord.requests()
+    assert not vendord.calls()
 
 
 def test_a_setting_closes_it(make_agent, vendord):

@@ -50,7 +50,7 @@ def test_chat_is_passed_on(agent, vendor):
     assert answer.headers["X-Yijian-Attempts"] == "1"
     assert answer.headers["X-Yijian-Decision"].startswith("d-")
     assert answer.headers["X-Yijian-Reason"]
-    sent = vendor.requests()[-1]
+    sent = vendor.asked()
     body = json.loads(sent["body"])
     assert body["unknown_field"] == {"kept": [1]} and body["temperature"] == 0.5
     assert header_of(sent, "Accept-Encoding") == "identity", "no field would mean any coding"
@@ -323,7 +323,7 @@ def test_own_ports_are_not_dialled(agent):
 def test_hop_limit(agent, local):
     agent.add_instance(local.url)
     assert agent.chat(headers={"X-Yijian-Hop": "2"}).status == 200
-    assert header_of(local.requests()[-1], "X-Yijian-Hop") == "3"
+    assert header_of(local.asked(), "X-Yijian-Hop") == "3"
     assert agent.chat(headers={"X-Yijian-Hop": "3"}).status == 200
     answer = agent.chat(headers={"X-Yijian-Hop": "4"})
     assert (answer.status, answer.error) == (508, "upstream_loop")

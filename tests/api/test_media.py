@@ -80,7 +80,7 @@ def test_speech_passes_bytes(speaking, vendor):
     assert answer.headers["Content-Type"] == "audio/wav"
     assert answer.body[:4] == b"RIFF" and len(answer.body) == WAV_BYTES
     assert answer.headers["X-Yijian-Target"].startswith("openai/audio#")
-    assert json.loads(vendor.requests()[-1]["body"])["model"] == "tts-1"
+    assert json.loads(vendor.asked()["body"])["model"] == "tts-1"
     usage = speaking.get(GW, "/api/v1/usage?by=feature&window=1h").body["items"]
     assert [row["chars"] for row in usage if row["feature"] == "tts"] == [5]
     assert speaking.post(GW, "/audio/speech", {"model": "tts", "input": "x",
@@ -165,7 +165,7 @@ def test_transcription_rewrites_the_model_alone(hearing, vendor):
                        ("temperature", b"0.5"))
     assert answer.status == 200
     assert answer.body["text"] and answer.body["usage"]["input_tokens"] == 14
-    sent = vendor.requests()[-1]
+    sent = vendor.asked()
     body = base64.b64decode(sent["body_base64"]) if "body_base64" in sent else sent["body"].encode()
     assert body == form(("model", b"whisper-1"), AUDIO, ("timestamp_granularities[]", b"word"),
                         ("temperature", b"0.5"), ("language", b"de"))
@@ -347,7 +347,7 @@ def test_what_embeddings_lose_is_named(agent, make_vendord, flavour, protocol, l
     answer = embed(agent, ["a"], model="own", user="u1", text_type="query", dimensions=64)
     assert len(vectors(answer)) == 1
     assert answer.headers.get("X-Yijian-Dropped") == lost
-    sent = json.loads(upstream.requests()[-1]["body"])
+    sent = json.loads(upstream.asked()["body"])
     assert sent["dimensions"] == 64 and ("user" in sent) == (lost is None)
 
 

@@ -75,7 +75,7 @@ def test_stream(agent, upstream):
 def test_passes_through_to_its_own(agent, claude):
     body = {**ASK, "thinking": {"type": "enabled", "budget_tokens": 1024}, "top_k": 3}
     assert agent.post(GW, PATH, body, headers={"anthropic-beta": "x-2026-01-01"}).status == 200
-    request = claude.requests()[-1]
+    request = claude.asked()
     assert json.loads(request["body"]) == {**body, "model": "claude-haiku-4-5"}
     assert header_of(request, "anthropic-beta") == "x-2026-01-01"
     assert header_of(request, "anthropic-version") == "2023-06-01"
@@ -98,7 +98,7 @@ def test_translates_for_others(agent, plain):
                 {"type": "tool_result", "tool_use_id": "t1", "content": "42"},
                 {"type": "text", "text": "and?"}]}]})
     assert answer.status == 200, answer
-    body = json.loads(plain.requests()[-1]["body"])
+    body = json.loads(plain.asked()["body"])
     assert body["stop"] == ["END"] and body["max_tokens"] == 200
     assert body["tools"] == [{"type": "function", "function": {
         "name": "f", "description": "d",
@@ -283,7 +283,7 @@ def test_what_has_no_word_goes_to_who_has_one(agent, plain, make_vendord):
                              {"name": "f", "input_schema": {"type": "object"}}]}
     answered = agent.post(GW, PATH, body)
     assert answered.status == 200 and answered.headers["X-Yijian-Dropped"] == "web_search_20250305"
-    assert [t["function"]["name"] for t in json.loads(plain.requests()[-1]["body"])["tools"]] == ["f"]
+    assert [t["function"]["name"] for t in json.loads(plain.asked()["body"])["tools"]] == ["f"]
     decision = agent.get("router-engine", "/api/v1/decisions/" + answered.headers["X-Yijian-Decision"])
     assert decision.body["attempts"][0]["dropped"] == "web_search_20250305", decision
     claude = make_vendord(flavour="anthropic")
@@ -292,10 +292,10 @@ def test_what_has_no_word_goes_to_who_has_one(agent, plain, make_vendord):
         {"kind": "vendor", "vendor": "anthropic", "service": "messages", "order": 1,
          "upstream_model": "claude-haiku-4-5"}]}).status == 200
     agent.add_key(claude.url, vendor="anthropic", service="messages", api_key="sk-ant-simulated-01")
-    asked = len(plain.requests())
+    asked = len(plain.calls())
     answered = agent.post(GW, PATH, body)
     assert answered.status == 200 and answered.headers["X-Yijian-Target"].startswith("anthropic/")
-    assert "X-Yijian-Dropped" not in answered.headers and len(plain.requests()) == asked
+    assert "X-Yijian-Dropped" not in answered.headers and len(plain.calls()) == asked
 
 
 def test_thinking_of_another_model_stays_from_anthropic(agent, claude):
@@ -306,7 +306,7 @@ def test_thinking_of_another_model_stays_from_anthropic(agent, claude):
         {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": ""}]}]
     assert agent.post(GW, PATH, {**ASK, "messages": said}).status == 200
     del said[1]["content"][0], said[3]
-    assert json.loads(claude.requests()[-1]["body"])["messages"] == said
+    assert json.loads(claude.asked()["body"])["messages"] == said
 
 
 @pytest.mark.parametrize("model, effort", [("gpt-5.4-mini", "high"), ("gpt-4.1", None)])
@@ -316,7 +316,7 @@ def test_effort_is_told_to_models_that_reason(agent, make_vendord, model, effort
         {"kind": "vendor", "vendor": "openai", "service": "gpt-4", "upstream_model": model}]}).status == 200
     agent.add_key(vendor.url)
     told = agent.post(GW, PATH, {**ASK, "output_config": {"effort": "max"}})
-    assert told.status == 200 and json.loads(vendor.requests()[-1]["body"]).get("reasoning_effort") == effort
+    assert told.status == 200 and json.loads(vendor.asked()["body"]).get("reasoning_effort") == effort
     assert told.headers["X-Yijian-Dropped"] == (None if effort else "reasoning_effort")
 
 
@@ -330,7 +330,7 @@ def test_tokens_are_counted_where_a_message_would_go(agent, claude):
     answered = agent.post(GW, COUNT + "?beta=true", SAID)
     assert answered.status == 200 and answered.body["input_tokens"] > 0, answered
     assert answered.headers["X-Yijian-Target"].startswith("anthropic/messages")
-    asked = claude.requests()[-1]
+    asked = claude.asked()
     assert asked["path"] == COUNT and json.loads(asked["body"]) == {
         **SAID, "model": "claude-haiku-4-5"}
     usage = agent.get(GW, "/api/v1/usage?by=feature&window=1h").body["items"]
@@ -341,7 +341,7 @@ def test_tokens_are_estimated_elsewhere(agent, plain):
     answered = agent.post(GW, COUNT, SAID)
     assert answered.status == 200 and 5 <= answered.body["input_tokens"] <= 30, answered
     assert answered.headers["X-Yijian-Reason"] == "estimated"
-    assert not plain.requests()
+    assert not plain.calls()
     more = {**SAID, "tools": [{"name": "f", "description": "d" * 400}]}
     assert agent.post(GW, COUNT, more).body["input_tokens"] > answered.body["input_tokens"] + 90
 

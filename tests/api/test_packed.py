@@ -37,9 +37,9 @@ def send(agent, body, coding, path=CHAT, **headers):
 def test_a_packed_body_is_read_and_reaches_the_upstream_unpacked(chat_agent, vendord, coding):
     body = question("你好 " * 20 + text(1000))
     assert send(chat_agent, CODINGS[coding](body), coding).status == 200
-    seen = json.loads(vendord.requests()[-1]["body"])
+    seen = json.loads(vendord.asked()["body"])
     assert seen["messages"] == json.loads(body)["messages"]
-    assert "content-encoding" not in {h[0].lower() for h in vendord.requests()[-1]["headers"]}
+    assert "content-encoding" not in {h[0].lower() for h in vendord.asked()["headers"]}
 
 
 def chunks(data, size):
@@ -88,7 +88,7 @@ def test_a_broken_body_is_the_callers_mistake(chat_agent, vendord, coding, what)
     answer = send(chat_agent, BROKEN[what](question(text(5000)), BOTH[coding]), coding)
     assert (answer.status, answer.error) == (400, "bad_framing"), answer
     assert answer.body["error"]["param"] == "Content-Encoding" or "packed" in answer.body["error"]["message"]
-    assert not vendord.requests()
+    assert not vendord.calls()
 
 
 @pytest.mark.parametrize("magic", [b"\x26\xb5\x2f\xfd", b"\x27\xb5\x2f\xfd", b"\x1e\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"])

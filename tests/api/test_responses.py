@@ -139,7 +139,7 @@ def test_a_tool_is_called(agent, upstream):
         {"role": "user", "content": "hello"}, *calls,
         {"type": "function_call_output", "call_id": calls[0]["call_id"], "output": "12:00"}]})
     assert answered.status == 200, answered
-    assert "12:00" in upstream.requests()[-1]["body"]
+    assert "12:00" in upstream.asked()["body"]
 
 
 def test_a_stream_that_breaks(agent, plain):
@@ -154,7 +154,7 @@ def test_openais_own_passes_untouched(agent, openai):
     body = {**ASK, "store": False, "include": ["reasoning.encrypted_content"],
             "previous_response_id": "resp_1", "tools": [{"type": "web_search"}]}
     assert agent.post(GW, PATH, body).status == 200
-    asked = openai.requests()[-1]
+    asked = openai.asked()
     assert asked["path"] == PATH and json.loads(asked["body"]) == {**body, "model": "gpt-x"}
 
 
@@ -163,7 +163,7 @@ def test_openais_own_passes_untouched(agent, openai):
 def asked(agent, plain, **body):
     told = agent.post(GW, PATH, {"model": "chat", **body})
     assert told.status == 200, told
-    return told, json.loads(plain.requests()[-1]["body"])
+    return told, json.loads(plain.asked()["body"])
 
 
 def test_items_become_messages(agent, plain):
@@ -230,7 +230,7 @@ def test_other_tools_are_left_out_and_named(agent, plain):
 def test_nothing_is_stored(agent, plain, more, param):
     told = agent.post(GW, PATH, {**ASK, **more})
     assert told.status == 400 and told.body["error"]["param"] == param, told
-    assert told.headers["x-should-retry"] == "false" and not plain.requests()
+    assert told.headers["x-should-retry"] == "false" and not plain.calls()
 
 
 # ---- what is answered ----
@@ -291,7 +291,7 @@ def test_a_namespace_reaches_the_target(agent, plain):
          "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": "rain"}]})
     assert answer.status == 200, answer
-    body = json.loads(plain.requests()[-1]["body"])
+    body = json.loads(plain.asked()["body"])
     assert [tool["function"]["name"] for tool in body["tools"]] == ["mcp__sim__weather"]
     assert body["messages"][-2]["tool_calls"][0]["function"]["name"] == "mcp__sim__weather"
     assert "X-Yijian-Dropped" not in answer.headers

@@ -65,7 +65,7 @@ def test_whole_stream(agent, local):
         raw = stream.response.read().decode()
     assert raw.endswith("data: [DONE]\n\n")
     assert not any(line.startswith(("id:", "retry:", "event:")) for line in raw.splitlines())
-    sent = json.loads(local.requests()[-1]["body"])
+    sent = json.loads(local.asked()["body"])
     assert sent["stream_options"] == {"include_usage": True}
     event = last_traffic(agent)
     assert event["stream"] and event["status"] == 200 and event["tokens_out"] > 0

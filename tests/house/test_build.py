@@ -83,6 +83,8 @@ HEAD = "// SPDX-License-Identifier: MIT\n"
 @pytest.fixture
 def tree(tmp_path):
     shutil.copytree(ROOT / "tests/lint", tmp_path / "tests/lint")
+    (tmp_path / "tests/mutate").mkdir()
+    (tmp_path / "tests/mutate/run.py").write_text("")  # has no table here
     shutil.copy(ROOT / ".clang-format", tmp_path)
     (tmp_path / "tests/lint/justified").write_text("")
     (tmp_path / "tests/lint/thirdparty").write_text("sqlite3.h: shared/high\n")

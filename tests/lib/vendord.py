@@ -89,6 +89,13 @@ class Vendord(Process):
         """The last requests, oldest first; headers are [name, value] pairs as they came."""
         return self.control("GET", f"requests?n={n}")["items"]
 
+    def calls(self):
+        """The calls of models among them; an agent's probes come between at any time."""
+        return [record for record in self.requests() if record["method"] == "POST"]
+
+    def asked(self):
+        return self.calls()[-1]
+
     def refuse(self, milliseconds):
         """Nobody listens for so long; connections that are open stay."""
         self.control("POST", "refuse", {"ms": milliseconds})
