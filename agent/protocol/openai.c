@@ -326,7 +326,9 @@ static enum err_code build_completions(const struct adapter_call *call,
 
 // ---- usage ----
 
-static int64_t tokens(const struct jscan_member *m, size_t n, const char *name, const char *other)
+// Inlined, so that the lengths of the names are known when this is compiled.
+static inline __attribute__((always_inline)) int64_t tokens(const struct jscan_member *m, size_t n,
+	const char *name, const char *other)
 {
 	const struct jscan_member *at = jscan_find(m, n, name);
 	if (at == NULL || at->type == JS_NULL)
@@ -334,8 +336,8 @@ static int64_t tokens(const struct jscan_member *m, size_t n, const char *name, 
 	return usage_figure(at);
 }
 
-static int64_t detail(const struct jscan_member *m, size_t n, const char *name, const char *other,
-	const char *count)
+static inline __attribute__((always_inline)) int64_t detail(const struct jscan_member *m, size_t n,
+	const char *name, const char *other, const char *count)
 {
 	const struct jscan_member *at = jscan_find(m, n, name);
 	if (at == NULL || at->type != JS_OBJECT)

@@ -77,7 +77,9 @@ static bool read_field(struct slice *rest, struct h1_header *ret)
 	const char *value = colon + 1 + (colon[1] == ' '), *stop = field_value_run(value, end);
 	ret->name = (struct slice){rest->p, (size_t)(colon - rest->p)};
 	ret->value = (struct slice){value, (size_t)(stop - value)};
-	if (UNLIKELY(stop > value && (field_blank(*value) || field_blank(stop[-1]))))
+	// Of what may stand in a value only blanks are not above ' '.
+	if (UNLIKELY(stop > value &&
+		    ((unsigned char)*value <= ' ' || (unsigned char)stop[-1] <= ' ')))
 		ret->value = trim_blank(ret->value);
 	if (stop < end && *stop == '\r')
 		stop++;
@@ -145,18 +147,19 @@ static enum h1_step read_head(struct h1 *p, size_t *ret_end)
 		return fail(p, H1_BAD);
 	if (!(p->status >= 100 && p->status <= 599 && (line.n == 12 || line.p[12] == ' ')))
 		return fail(p, H1_BAD);
-	p->headers_n = 0;
-	p->name_lengths = 0;
+	size_t n = 0;
+	uint64_t lengths = 0;
 	p->length = 0;
 	while (rest.n > 0 && rest.p[0] != '\n' && rest.p[0] != '\r') {
-		if (p->headers_n == H1_HEADERS_MAX)
+		if (n == H1_HEADERS_MAX)
 			return fail(p, H1_TOO_LARGE);
-		struct h1_header *h = &p->headers[p->headers_n];
+		struct h1_header *h = &p->headers[n++];
 		if (!read_field(&rest, h) || !read_framing(p, h, &f))
 			return fail(p, H1_BAD);
-		p->headers_n++;
-		p->name_lengths |= UINT64_C(1) << h->name.n % 64;
+		lengths |= UINT64_C(1) << h->name.n % 64;
 	}
+	p->headers_n = n;
+	p->name_lengths = lengths;
 	size_t cr = rest.n > 0 && rest.p[0] == '\r';
 	if (rest.n <= cr || rest.p[cr] != '\n')
 		return fail(p, H1_BAD); // a CR that ends no line
