@@ -48,7 +48,11 @@ static inline struct slice aj_picture(const struct aj *part)
 // A number, or a text that is one; false for anything else.
 static inline bool aj_number(struct slice value, double *ret)
 {
-	return num_f64(slice_starts(value, "\"") ? aj_inner(value) : value, ret);
+	const struct jscan_limits limits = {.depth = JSCAN_DEPTH_TRAFFIC, .lax = true};
+	if (!slice_starts(value, "\""))
+		return num_f64(value, ret);
+	struct slice text = aj_inner(value); // it may come to stand there without its quotes
+	return num_f64(text, ret) && jscan_check(text, limits, NULL) == ERR_OK;
 }
 // What a message's content says, as it stands between quotes: a text, or a list of parts, of which those
 // of text and of thinking (that may be a list itself) are told apart. Others pass unseen.

@@ -109,13 +109,14 @@ static void take_picture(const struct image_adapter *ad, enum image_format forma
 	adapter_read(SLICE("{\"model\":\"m\",\"prompt\":\"a cat\",\"n\":2}"), OFFER_IMAGES, true,
 		&call, &err);
 	image_result_clear(&result);
-	check_result(ad->submitted(&want, body, &result), &result);
+	check_result(image_submitted(ad, &want, body, &result), &result);
 	if (ad->polled != NULL) {
 		image_result_clear(&result);
-		check_result(ad->polled(format, "task-1", body, &result), &result);
+		check_result(image_polled(ad, format, "task-1", body, &result), &result);
 	}
 	image_result_clear(&result);
 	str_release(&result.scratch);
+	str_release(&result.mended);
 }
 
 static void take_error(const char *of, unsigned pick, struct slice body)
