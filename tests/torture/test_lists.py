@@ -93,7 +93,7 @@ class Rig:
 # ---- one request of each kind, and what its answer says ----
 
 def asked(agent, path, document):
-    answer = agent.post("api-gateway", path, document, timeout=6)
+    answer = agent.post("api-gateway", path, document, timeout=60)
     status = 200 if answer.status == 201 else answer.status  # clients make no difference
     said = {"status": status, "headers": answer.headers, "body": answer.body}
     return said if status == 200 else {**said, "fails": answer.error}
