@@ -226,6 +226,11 @@ static void test_chunks(void **state)
 			NULL},
 		{"{\"choices\":[{\"delta\":{},\"finish_reason\" : \"null\"}]}", CHUNK_MORE, false,
 			-1, "{\"choices\":[{\"delta\":{},\"finish_reason\" : null}]}"},
+		// A text that is the name hides no member of that name, and another's is no choice's.
+		{"{\"choices\":[{\"delta\":{\"content\":\"finish_reason\"},\"finish_reason\":\"stop\"}]}",
+			CHUNK_MORE, true, -1, NULL},
+		{"{\"x\":{\"finish_reason\":\"stop\"},\"choices\":[{\"finish_reason\":null}]}",
+			CHUNK_MORE, false, -1, NULL},
 		{"{\"choices\":[{\"finish_reason\":\"\"},{\"finish_reason\":\"null\"},"
 		 "{\"finish_reason\":null}]}",
 			CHUNK_MORE, false, -1,

@@ -235,6 +235,62 @@ static void mends_what_is_readable(void **state UNUSED)
 #undef BAD
 }
 
+// The walk that keeps the top's members keeps those of one object in it, and marks names on its way.
+static void sees_more_on_the_way(void **state UNUSED)
+{
+	const struct {
+		const char *json;
+		size_t inside; // members of "usage"
+		bool twice;
+		size_t finish, calls; // how often
+		const char *first; // what "finish" is first
+	} rows[] = {
+		{"{\"usage\":{\"in\":1,\"out\":{\"finish\":2}},\"c\":[{\"finish\" : \"a\"}]}", 2,
+			false, 2, 0, "2}"},
+		{"{\"c\":{\"usage\":{\"in\":1}},\"finish\":null}", 0, false, 1, 0, "null"},
+		{"{\"usage\":{\"in\":1,\"in\":2}}", 2, true, 0, 0, NULL},
+		{"{\"usage\":[{\"in\":1}],\"a\":\"finish\",\"finish\":\"b\"}", 0, false, 1, 0,
+			"\"b\""},
+		{"{\"usage\":{},\"a\":{\"in\":1}}", 0, false, 0, 0, NULL},
+		{"{\"usage\":{\"a\":1,\"b\":2,\"c\":3,\"d\":{\"e\":4},\"calls\":5}}", 3, false, 0,
+			1, NULL},
+		{"{\"a\":[[{\"finish\":[]}],{\"calls\":{}}],\"usage\":{\"in\":1}}", 1, false, 1, 1,
+			"[]"},
+		{"{}", 0, false, 0, 0, NULL},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct slice json = slice_of(rows[i].json);
+		struct jscan_member m[8], plain[8], in[3];
+		struct jscan_seen seen = {.inside = SLICE("usage"),
+			.m = in,
+			.max = ARRAY_LEN(in),
+			.marks = {SLICE("finish"), SLICE("calls")}};
+		size_t n, plain_n;
+		assert_int_equal(jscan_object_seen(json, (struct jscan_limits){.lax = true}, m,
+					 ARRAY_LEN(m), &n, &seen, NULL),
+			ERR_OK);
+		assert_int_equal(seen.n, rows[i].inside);
+		assert_int_equal(seen.twice, rows[i].twice);
+		assert_int_equal(seen.times[0], rows[i].finish);
+		assert_int_equal(seen.times[1], rows[i].calls);
+		if (rows[i].first != NULL)
+			assert_memory_equal(seen.at[0], rows[i].first, strlen(rows[i].first));
+		else
+			assert_null(seen.at[0]);
+		for (size_t k = 0; k < seen.n; k++)
+			assert_true(seen.m[k].value.p > seen.m[k].key.p);
+		// Nothing of it changes what is kept of the top.
+		jscan_object(json, (struct jscan_limits){0}, plain, ARRAY_LEN(plain), &plain_n,
+			NULL);
+		assert_int_equal(n, plain_n);
+		for (size_t k = 0; k < n; k++) {
+			assert_ptr_equal(m[k].value.p, plain[k].value.p);
+			assert_int_equal(m[k].value.n, plain[k].value.n);
+			assert_int_equal(m[k].type, plain[k].type);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +304,7 @@ int main(void)
 		cmocka_unit_test(steps_through_arrays),
 		cmocka_unit_test(decodes_scalars),
 		cmocka_unit_test(mends_what_is_readable),
+		cmocka_unit_test(sees_more_on_the_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
