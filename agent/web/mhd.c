@@ -17,6 +17,7 @@
 #include "agent/web/private.h"
 #include "shared/mem.h"
 #include "shared/secret.h"
+#include "shared/token.h"
 
 #define POOL_BYTES (12 * 1024) // of a connection: the head, a part of the body, the answer's head
 #define POOL_STEP 1024
@@ -210,6 +211,7 @@ struct lines {
 	struct web_req *q;
 	const char *next; // where the next name has to begin
 	bool broken;
+	bool odd; // a field of characters that may not stand in one
 };
 
 static void follow(struct lines *l, const char *at, const char *end, size_t gap)
@@ -233,6 +235,7 @@ static enum MHD_Result on_field(void *cls, enum MHD_ValueKind kind, const char *
 	(void)kind;
 	follow(l, name, (value != NULL ? value : name + name_n) + value_n, 2);
 	struct slice v = head_trim((struct slice){value != NULL ? value : "", value_n});
+	l->odd |= !token_is((struct slice){name, name_n}) || !field_value_is(v);
 	h->v[h->n++] = (struct head_field){{arena_slice(a, (struct slice){name, name_n}), name_n},
 		{arena_strndup(a, v.p, v.n), v.n}};
 	struct slice is = {name, name_n};
@@ -283,9 +286,9 @@ static enum err_code take_head(struct mhd *m, struct web_req *q, const char *met
 	follow(&l, method + head_size(m) - 2, l.next, 0); // the empty line
 	if (slice_find(h->target, ' ') >= 0)
 		return ERR_BAD_FRAMING;
-	if (LINES_ARE_JUDGED || !l.broken)
-		return ERR_OK;
-	return bad_target ? ERR_BAD_PATH : ERR_BAD_FRAMING;
+	if (!LINES_ARE_JUDGED && l.broken)
+		return bad_target ? ERR_BAD_PATH : ERR_BAD_FRAMING;
+	return l.odd ? ERR_BAD_FRAMING : ERR_OK;
 }
 
 static enum MHD_Result on_trailer(void *cls, enum MHD_ValueKind kind, const char *name,
