@@ -95,12 +95,16 @@ DEFS := -D_GNU_SOURCE -DYJ_VERSION='"$(VERSION)"'
 BASE_CFLAGS = -std=gnu17 -I. $(DEFS) $(PC_CFLAGS) $(PROBED_WARN) $(HARDEN) \
 	$(or $(OPT_$(V)),$(OPT)) $(SAN) -fPIE -ffunction-sections -fdata-sections \
 	-ffile-prefix-map=$(CURDIR)=. $(CFLAGS) $(CPPFLAGS)
-# The codecs and containers everybody trusts are also held to explicit conversions.
 # What every request passes: -O3 saves 3 % of its instructions there, and everywhere 100 KB of room.
 HOT := $(if $(filter release,$(notdir $(O))),-O3)
 HOT_DIRS := core state decide upstream web call gateway
 $(foreach d,$(HOT_DIRS),$(O)/agent/$(d)/%.o): MORE_CFLAGS = $(HOT)
+# What an operator's call passes, or nothing but the clock: small.
+COLD := $(if $(filter release,$(notdir $(O))),-Os)
+COLD_DIRS := api monitor store
+$(foreach d,$(COLD_DIRS),$(O)/agent/$(d)/%.o): MORE_CFLAGS = $(COLD)
 $(O)/agent/protocol/openai.o $(O)/agent/protocol/request.o: MORE_CFLAGS = $(HOT)
+# The codecs and containers everybody trusts are also held to explicit conversions.
 $(O)/shared/%.o: MORE_CFLAGS = $(PROBED_CONVERSION) $(HOT)
 ALL_CFLAGS = $(BASE_CFLAGS) $(MORE_CFLAGS) $(if $(WERROR),-Werror)
 ALL_LDFLAGS = -pie $(SAN) $(if $(SAN),-Wl$(comma)--as-needed,$(PROBED_LDHARDEN)) $(LDFLAGS)
