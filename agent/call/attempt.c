@@ -243,6 +243,8 @@ void attempts_copy(struct arena *a, const struct attempt *v, size_t n, struct at
 		ret[i] = v[i];
 		ret[i].target = arena_strdup(a, v[i].target);
 		ret[i].end = arena_strdup(a, v[i].end);
+		if (v[i].dropped != NULL)
+			ret[i].dropped = arena_strdup(a, v[i].dropped);
 	}
 }
 

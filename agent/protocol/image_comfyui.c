@@ -6,6 +6,7 @@
 #include "agent/protocol/error.h"
 #include "agent/protocol/image.h"
 #include "agent/protocol/json.h"
+#include "agent/protocol/picture.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,20 +45,6 @@ static void fill(struct slice graph, const struct slot *slots, size_t n, struct 
 	}
 }
 
-static bool workflow_of(const struct candidate *cand, struct slice *ret)
-{
-	struct jscan_member m[ANSWER_MEMBERS_MAX];
-	size_t n;
-	const char *meta = cand->instance != NULL ? cand->instance->doc.meta : NULL;
-	if (meta == NULL || !adapter_object(slice_of(meta), m, ARRAY_LEN(m), &n))
-		return false;
-	const struct jscan_member *at = jscan_find(m, n, "workflow");
-	if (at == NULL || at->type != JS_OBJECT)
-		return false;
-	*ret = at->value;
-	return true;
-}
-
 static void side(int64_t asked, char buf[24])
 {
 	snprintf(buf, 24, "%lld",
@@ -68,7 +55,7 @@ static enum err_code submit(struct image_submit *s, struct adapter_ask *ask, str
 {
 	const struct adapter_call *call = s->want->call;
 	struct slice graph;
-	if (!workflow_of(s->cand, &graph))
+	if (!picture_graph(s->cand, &graph))
 		return err_set(err, ERR_NO_HEALTHY_TARGET,
 			_("this ComfyUI instance is registered without meta.workflow"));
 	char width[24];

@@ -7,6 +7,7 @@
 #include "agent/protocol/image.h"
 #include "agent/protocol/json.h"
 #include "agent/protocol/openai.h"
+#include "agent/protocol/picture.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,21 +16,6 @@
 #define URL_LIFE_S 3600 // the vendor's, for dall-e shaped answers
 #define DALLE3_N 1
 #define OPENAI_N 10
-
-enum family { FAMILY_ANY, FAMILY_GPT_IMAGE, FAMILY_GPT_IMAGE_2 };
-
-static enum family family_of(const char *model)
-{
-	if (model == NULL)
-		return FAMILY_ANY;
-	if (strncmp(model, "chatgpt-image", 13) == 0)
-		return FAMILY_GPT_IMAGE;
-	if (strncmp(model, "gpt-image", 9) == 0)
-		return model[9] == '\0' || strncmp(model, "gpt-image-1", 11) == 0
-			? FAMILY_GPT_IMAGE
-			: FAMILY_GPT_IMAGE_2;
-	return FAMILY_ANY;
-}
 
 static int64_t n_max(const char *named, const struct candidate *cand)
 {
@@ -51,9 +37,9 @@ static const char *quality_for(struct slice raw)
 }
 
 // The size this model makes in place of the one asked for; false when it takes it as it is.
-static bool size_for(enum family family, int64_t w, int64_t h, char *buf, size_t size)
+static bool size_for(enum picture_family family, int64_t w, int64_t h, char *buf, size_t size)
 {
-	if (family == FAMILY_GPT_IMAGE_2) {
+	if (family == PICTURE_GPT_IMAGE_2) {
 		if (w % 16 == 0 && h % 16 == 0)
 			return false;
 		w = MAX_OF((w + 8) / 16, 1) * 16;
@@ -68,7 +54,7 @@ static bool size_for(enum family family, int64_t w, int64_t h, char *buf, size_t
 	return !same;
 }
 
-static void translate(struct image_submit *s, enum family family, struct openai_changes *ch,
+static void translate(struct image_submit *s, enum picture_family family, struct openai_changes *ch,
 	struct words *words)
 {
 	openai_change(ch, "response_format", NULL);
@@ -87,26 +73,14 @@ static void translate(struct image_submit *s, enum family family, struct openai_
 	}
 }
 
-// Only for them a stream is asked for: without them it says nothing that a whole answer does not.
-static bool wants_partial(const struct image_submit *s, enum family family)
-{
-	const struct adapter_call *call = s->want->call;
-	const struct jscan_member *m = jscan_find(call->m, call->n, "partial_images");
-	int64_t n = 0;
-	bool can = (s->cand->lacks & 1u << NEED_STREAM) == 0 &&
-		(family == FAMILY_GPT_IMAGE || family == FAMILY_GPT_IMAGE_2);
-	return can && call->stream && m != NULL && m->type == JS_NUMBER &&
-		jscan_int(m->value, &n) && n > 0;
-}
-
 // True when the answer will be a stream.
 static bool changes_of(struct image_submit *s, struct openai_changes *ch, struct words *words)
 {
 	const struct jscan_member *n = jscan_find(s->want->call->m, s->want->call->n, "n");
-	enum family family = family_of(adapter_model(s->want->call, s->cand));
-	if (family == FAMILY_GPT_IMAGE || family == FAMILY_GPT_IMAGE_2)
+	enum picture_family family = picture_family(adapter_model(s->want->call, s->cand));
+	if (family != PICTURE_ANY)
 		translate(s, family, ch, words);
-	bool partial = wants_partial(s, family);
+	bool partial = picture_partial(s->want->call, s->cand);
 	if (!partial) {
 		openai_change(ch, "stream", NULL);
 		openai_change(ch, "partial_images", NULL);

@@ -5,6 +5,7 @@
 
 #include <string.h>
 #include "agent/protocol/json.h"
+#include "agent/protocol/picture.h"
 #include "shared/text.h"
 
 // ---- the table ----
@@ -130,6 +131,46 @@ static const struct wish_row reranks[] = {
 	{"max_chunks_per_doc", RANK(P, D), NULL},
 	{"rank_fields", RANK(P, B), "[\"text\"]"},
 };
+
+// Pictures and their edits; only who speaks OpenAI's protocol is asked for edits. What hangs on the
+// model, a graph or the value: agent/protocol/picture.h.
+#define PICTURE(compatible, gpt, wanx, sdwebui, comfyui)                                           \
+	{[AT_COMPATIBLE] = compatible,                                                             \
+		[AT_GPT_IMAGE] = gpt,                                                              \
+		[AT_WANX] = wanx,                                                                  \
+		[AT_SDWEBUI] = sdwebui,                                                            \
+		[AT_COMFYUI] = comfyui}
+static const struct wish_row pictures[] = {
+	{"model", PICTURE(O, O, O, O, O), NULL},
+	{"prompt", PICTURE(P, P, T, P, T), NULL},
+	{"image", PICTURE(P, P, B, B, B), NULL}, // a picture to begin with
+	{"mask", PICTURE(P, P, B, B, B), NULL},
+	{"n", PICTURE(O, O, O, O, O), "1"}, // cut here into what is made at once
+	{"size", PICTURE(P, T, T, T, T), "\"auto\""},
+	{"quality", PICTURE(P, T, D, D, D), "\"auto\""},
+	{"style", PICTURE(P, D, D, D, D), NULL}, // wanx-v1 has styles
+	{"response_format", PICTURE(P, O, O, O, O), NULL}, // pictures are turned here
+	{"background", PICTURE(P, P, D, D, D), "\"auto\""},
+	{"output_format", PICTURE(P, P, D, D, D), "\"png\""},
+	{"output_compression", PICTURE(P, P, D, D, D), "100"},
+	{"moderation", PICTURE(P, P, D, D, D), "\"auto\""},
+	{"input_fidelity", PICTURE(P, P, D, D, D), "\"low\""},
+	{"user", PICTURE(P, P, D, D, D), NULL},
+	{"stream", PICTURE(O, O, O, O, O), NULL},
+	{"partial_images", PICTURE(D, P, D, D, D), "0"}, // of streams
+	{"negative_prompt", PICTURE(P, P, P, P, T), "\"\""},
+	{"seed", PICTURE(P, P, P, P, T), "-1"},
+	{"prompt_extend", PICTURE(P, P, P, D, D), NULL},
+	{"watermark", PICTURE(P, P, P, D, D), "false"},
+	{"steps", PICTURE(P, P, D, P, D), NULL},
+	{"cfg_scale", PICTURE(P, P, D, P, D), NULL},
+	{"sampler_name", PICTURE(P, P, D, P, D), NULL},
+	{"scheduler", PICTURE(P, P, D, P, D), NULL},
+	{"clip_skip", PICTURE(P, P, D, P, D), NULL},
+	{"restore_faces", PICTURE(P, P, D, P, D), "false"},
+	{"tiling", PICTURE(P, P, D, P, D), "false"},
+	{"styles", PICTURE(P, P, D, P, D), "[]"},
+};
 #undef P
 #undef T
 #undef D
@@ -139,10 +180,13 @@ static const struct wish_row reranks[] = {
 #undef EMBED
 #undef TEXT
 #undef RANK
+#undef PICTURE
 const size_t wish_rows_n = ARRAY_LEN(wish_rows);
 
 #define AT(who) (1u << AT_##who)
 #define NATIVES (AT(DASHSCOPE) | AT(OLLAMA) | AT(TEI))
+#define OPENAIS (AT(COMPATIBLE) | AT(GPT_IMAGE))
+#define PAINTERS (AT(WANX) | AT(SDWEBUI) | AT(COMFYUI))
 static const struct wish_table tables[OFFER_COUNT] = {
 	[OFFER_CHAT] = {wish_rows, ARRAY_LEN(wish_rows),
 		AT(OPENAI) | AT(COMPATIBLE) | AT(DASHSCOPE_MODE) | AT(DASHSCOPE) | AT(ANTHROPIC) |
@@ -153,6 +197,9 @@ static const struct wish_table tables[OFFER_COUNT] = {
 	[OFFER_COMPLETIONS] = {completions, ARRAY_LEN(completions),
 		AT(OPENAI) | AT(COMPATIBLE) | AT(VLLM) | AT(OLLAMA), AT(VLLM) | AT(OLLAMA), 0},
 	[OFFER_RERANK] = {reranks, ARRAY_LEN(reranks), AT(COMPATIBLE) | AT(TEI), AT(TEI), AT(TEI)},
+	[OFFER_IMAGES] = {pictures, ARRAY_LEN(pictures), OPENAIS | PAINTERS, OPENAIS | PAINTERS,
+		PAINTERS},
+	[OFFER_IMAGE_EDITS] = {pictures, ARRAY_LEN(pictures), OPENAIS, OPENAIS | PAINTERS, 0},
 };
 
 const struct wish_table *wish_table(enum offer offer)
@@ -175,11 +222,15 @@ const char *wish_at_name(enum wish_at at)
 		[AT_ANTHROPIC] = "Anthropic",
 		[AT_VLLM] = "vLLM",
 		[AT_OLLAMA] = "Ollama",
-		[AT_TEI] = "TEI"};
+		[AT_TEI] = "TEI",
+		[AT_GPT_IMAGE] = "gpt-image",
+		[AT_WANX] = "wanx",
+		[AT_SDWEBUI] = "SD WebUI",
+		[AT_COMFYUI] = "ComfyUI"};
 	return names[at];
 }
 
-enum wish_at wish_at(const struct candidate *cand, enum offer offer)
+enum wish_at wish_at(const struct adapter_call *call, const struct candidate *cand)
 {
 	static const struct {
 		enum protocol protocol;
@@ -188,14 +239,19 @@ enum wish_at wish_at(const struct candidate *cand, enum offer offer)
 		{PROTO_DASHSCOPE_CHAT, AT_DASHSCOPE_MODE},
 		{PROTO_DASHSCOPE_CHAT_NATIVE, AT_DASHSCOPE},
 		{PROTO_DASHSCOPE_EMBEDDINGS_NATIVE, AT_DASHSCOPE}, {PROTO_OLLAMA_EMBED, AT_OLLAMA},
-		{PROTO_TEI_EMBED, AT_TEI}, {PROTO_TEI_RERANK, AT_TEI}};
+		{PROTO_TEI_EMBED, AT_TEI}, {PROTO_TEI_RERANK, AT_TEI},
+		{PROTO_DASHSCOPE_T2I_LEGACY, AT_WANX}, {PROTO_DASHSCOPE_T2I_MESSAGES, AT_WANX},
+		{PROTO_SDWEBUI_TXT2IMG, AT_SDWEBUI}, {PROTO_COMFYUI_PROMPT, AT_COMFYUI}};
 	const char *vendor = cand->target->vendor;
 	for (size_t i = 0; i < ARRAY_LEN(spoken); i++)
 		if (cand->protocol == spoken[i].protocol)
 			return spoken[i].at;
+	if (call->offer == OFFER_IMAGES || call->offer == OFFER_IMAGE_EDITS)
+		return picture_family(adapter_model(call, cand)) != PICTURE_ANY ? AT_GPT_IMAGE
+										: AT_COMPATIBLE;
 	if (vendor != NULL && strcmp(vendor, "openai") == 0)
 		return AT_OPENAI;
-	if (offer != OFFER_COMPLETIONS || cand->instance == NULL)
+	if (call->offer != OFFER_COMPLETIONS || cand->instance == NULL)
 		return AT_COMPATIBLE;
 	const char *engine = cand->instance->doc.engine;
 	if (strcmp(engine, "vllm") == 0)
@@ -290,10 +346,17 @@ static bool all_functions(const struct jscan_member *tools)
 }
 
 // What a row cannot say, since it hangs on the value.
-static enum wish_fate judge_value(enum wish_fate fate, enum offer offer, enum wish_at at,
-	const struct jscan_member *m)
+static enum wish_fate judge_value(enum wish_fate fate, const struct adapter_call *call,
+	const struct candidate *cand, enum wish_at at, const struct jscan_member *m)
 {
+	enum offer offer = call->offer;
 	struct aj in;
+	if (offer == OFFER_IMAGES || offer == OFFER_IMAGE_EDITS) {
+		enum picture_fate said = picture_fate(call, cand, m);
+		return said == PICTURE_AS_ITS_ROW ? fate
+			: said == PICTURE_TAKEN	  ? WISH_PASSED
+						  : WISH_DROPPED;
+	}
 	// Its completions take one text.
 	if (offer == OFFER_COMPLETIONS)
 		return at == AT_OLLAMA && slice_eq_str(m->key, "prompt") && m->type != JS_STRING
@@ -372,7 +435,7 @@ bool wish_judge(const struct adapter_call *call, const struct candidate *cand,
 	const struct wish_table *t = &tables[call->offer];
 	if (t->judged == 0 || call->dialect != DIALECT_OPENAI)
 		return true;
-	enum wish_at at = wish_at(cand, call->offer);
+	enum wish_at at = wish_at(call, cand);
 	if (LIKELY((t->judged >> at & 1) == 0) && !(at == AT_OPENAI && call->translated))
 		return true;
 	bool parts = call->offer == OFFER_CHAT && (at == AT_ANTHROPIC || at == AT_OLLAMA);
@@ -380,9 +443,12 @@ bool wish_judge(const struct adapter_call *call, const struct candidate *cand,
 		const struct jscan_member *m = &call->m[i];
 		const struct wish_row *row;
 		enum wish_fate fate = fate_of(t, m->key, at, &row);
-		if (is_idle(row, m) || adapter_decides(cand->target, m->key))
+		if (is_idle(row, m))
 			continue;
-		fate = judge_value(fate, call->offer, at, m);
+		if (!adapter_decides(cand->target, m->key))
+			fate = judge_value(fate, call, cand, at, m);
+		else if (fate != WISH_DROPPED || !adapter_drops(cand->target, m->key))
+			continue; // the operator's word, where it is not lost anyway
 		if (fate == WISH_BINDING ||
 			(parts && slice_eq_str(m->key, "messages") && !messages_fit(m, at)))
 			return refuse(err, m->key, at);
@@ -447,7 +513,8 @@ void wish_man(struct str *out)
 	static const char *const titles[OFFER_COUNT] = {[OFFER_CHAT] = "Chats",
 		[OFFER_EMBEDDINGS] = "Embeddings",
 		[OFFER_COMPLETIONS] = "Completions",
-		[OFFER_RERANK] = "Rerank"};
+		[OFFER_RERANK] = "Rerank",
+		[OFFER_IMAGES] = "Pictures"};
 	str_add(out,
 		".SH WISHES OF A REQUEST\nWhat becomes of the members of a request where the target is "
 		"asked in other words\nthan the caller's, or knows fewer. What is dropped is named in\n"
@@ -455,7 +522,9 @@ void wish_man(struct str *out)
 		".BR capability_missing ;\nwhat is ours the gateway does itself.\nDashScope/v1 is its compatible mode. "
 		"What no row names passes to whoever speaks OpenAI's protocol and in DashScope's native chat,\n"
 		"and is dropped elsewhere. In chats the column of OpenAI holds for requests in another dialect;\n"
-		"its own pass as they are but for the name of the longest answer.\n");
+		"its own pass as they are but for the name of the longest answer. Of pictures only who speaks "
+		"OpenAI's protocol makes edits, wanx\\-v1 takes style, a size that is no width and height is\n"
+		"dropped where it is translated, and so is at ComfyUI what its graph has no slot for.\n");
 	for (int offer = 0; offer < OFFER_COUNT; offer++)
 		if (titles[offer] != NULL)
 			add_table(&tables[offer], titles[offer], out);

@@ -16,6 +16,10 @@ enum wish_at { // who is asked
 	AT_VLLM, // where it is not like the others
 	AT_OLLAMA,
 	AT_TEI,
+	AT_GPT_IMAGE, // OpenAI's models of this name, wherever they are
+	AT_WANX, // Aliyun's text to image
+	AT_SDWEBUI,
+	AT_COMFYUI,
 	AT_COUNT
 };
 
@@ -50,7 +54,7 @@ const char *wish_at_name(enum wish_at at);
 
 // Of a chat's member, whatever its value.
 enum wish_fate wish_fate(struct slice member, enum wish_at at);
-enum wish_at wish_at(const struct candidate *cand, enum offer offer);
+enum wish_at wish_at(const struct adapter_call *call, const struct candidate *cand);
 // Judges the members of a call for a candidate, of its params and drop_params nothing. False: a binding
 // one cannot be had there, and *err (may be NULL) names it. ret_dropped (NULL: not wanted): names of
 // members that will not reach the target are appended, separated by commas.

@@ -100,6 +100,7 @@ struct task_answer *task_answer_new(const struct task_run *r)
 	attempts_copy(&a->arena, r->tries.v, r->tries.n, a->tries);
 	a->tries_n = r->tries.n;
 	a->reason = r->reason;
+	a->dropped = r->tries.dropped != NULL ? arena_strdup(&a->arena, r->tries.dropped) : NULL;
 	a->error = r->tries.error;
 	a->retry_s = r->tries.retry_s;
 	a->usage = r->usage;

@@ -15,6 +15,7 @@ struct task_answer { // what callers are told; shared, immutable once made
 	size_t tries_n;
 	struct arena arena; // theirs
 	const char *reason; // static text, or NULL
+	const char *dropped; // members that do not reach the last attempt's upstream, or NULL
 	struct adapter_error error;
 	struct err err; // why not
 	int64_t retry_s;

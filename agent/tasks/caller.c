@@ -93,6 +93,7 @@ static void take_answer(struct gw_call *c, struct task_answer *a)
 	struct arena *arena = &c->r->arena;
 	snprintf(c->id, sizeof(c->id), "%s", a->t.decision);
 	c->reason = a->reason;
+	c->tries.dropped = a->dropped != NULL ? arena_strdup(arena, a->dropped) : NULL;
 	c->tries.error = a->error;
 	c->limited_by = a->limited_by;
 	if (a->durable && a->t.id[0] != '\0')

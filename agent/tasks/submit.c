@@ -8,6 +8,7 @@
 #include "agent/call/exchange.h"
 #include "agent/protocol/images.h"
 #include "agent/protocol/scrub.h"
+#include "agent/protocol/wish.h"
 #include "agent/tasks/attempt.h"
 #include "agent/tasks/end.h"
 #include "agent/tasks/exchange.h"
@@ -162,17 +163,32 @@ static const struct upstream_callbacks submit_callbacks = {.done = on_submitted}
 
 // ---- sending ----
 
+// Attempts that are over point to the names: a task may be judged the same again and again.
+static void name_dropped(struct task_run *r, struct slice names)
+{
+	const char *before = r->tries.dropped;
+	if (names.n == 0)
+		r->tries.dropped = NULL;
+	else if (before == NULL || !slice_eq_str(names, before))
+		r->tries.dropped = arena_slice(&r->told, names);
+}
+
 enum err_code task_ask(struct task_run *r, const struct feature *f, const struct candidate *c,
 	int64_t first, int64_t n, struct err *err)
 {
 	const struct image_adapter *a = image_adapter_for(c);
 	struct image_want want;
 	struct image_submit s = {.want = &want, .feature = f, .cand = c, .first = first, .n = n};
+	struct str names = STR_INIT;
 	gw_clear_ask(&r->send);
 	enum err_code code = image_read_call(str_slice(&r->type), str_slice(&r->body), r->t.offer,
 		false, &r->e->form, &r->e->call, err);
 	if (code == ERR_OK)
 		code = image_read(&r->e->call, r->draw, &want, err);
+	if (code == ERR_OK && !wish_judge(&r->e->call, c, &names, err))
+		code = err->code;
+	name_dropped(r, code == ERR_OK ? str_slice(&names) : (struct slice){NULL, 0});
+	str_release(&names);
 	if (code == ERR_OK)
 		code = a->submit(&s, &r->send, err);
 	if (code == ERR_OK)

@@ -110,6 +110,7 @@ static bool waited_too_long(const struct task_run *r)
 static void wait_for_room(struct task_run *r)
 {
 	task_call_end(r);
+	r->tries.dropped = NULL; // it may go elsewhere
 	if (waited_too_long(r))
 		task_fail(r, TASK_FAILED, ERR_NO_HEALTHY_TARGET, _(too_long));
 	else

@@ -321,6 +321,84 @@ def test_comfyui(agent, make_vendord):
     assert submitted(server, "/prompt")[0]["prompt"]["3"]["inputs"] == {"seed": 5, "text": "a cat"}
 
 
+# ---- what does not reach them ----
+
+ODD = {"quality": "hd", "style": "vivid", "background": "transparent", "user": "u1",
+       "steps": 30, "unheard_of": 1, "moderation": "auto"}
+
+
+def dropped_of(agent, answer):
+    decision = agent.get("router-engine", "/api/v1/decisions/"
+                         + answer.headers["X-Yijian-Decision"]).body
+    return [a.get("dropped") for a in decision["attempts"]]
+
+
+@pytest.mark.parametrize("flavour, lost", [
+    ("dashscope", "quality,style,background,user,steps,unheard_of"),
+    ("sdwebui", "quality,style,background,user,unheard_of"),
+    ("comfyui", "quality,style,background,user,steps,unheard_of,negative_prompt"),
+    ("openai", "style")])
+@pytest.mark.parametrize("later", [False, True])
+def test_what_pictures_lose_is_named(agent, make_vendord, flavour, lost, later):
+    """In the answer that holds them and in the one that promises them, and in the decision."""
+    vendor = make_vendord(flavour=flavour)
+    if flavour == "dashscope":
+        add_wanx(agent, vendor)
+    elif flavour == "openai":
+        agent.add_key(vendor.url, service="dalle", key_name="dalle")
+    else:
+        meta = {"workflow": {"1": {"text": "{{prompt}}"}}}
+        agent.add_instance(vendor.url, service="own", id="gpu1", engine=flavour,
+                           features=["text_to_image"], meta=meta)
+    headers = {"Prefer": "respond-async"} if later else {}
+    answer = image(agent, headers, **ODD, negative_prompt="rain")
+    assert answer.status == (202 if later else 200), answer
+    assert answer.headers["X-Yijian-Dropped"] == lost
+    if later:
+        wait_over(agent, answer.body["id"])
+    assert dropped_of(agent, answer) == [lost]
+    plain = image(agent)
+    assert plain.status == 200 and "X-Yijian-Dropped" not in plain.headers
+    assert dropped_of(agent, plain) == [None]
+
+
+def test_what_each_attempt_loses_is_its_own(agent, dashscope, wanx, make_vendord):
+    openai = make_vendord()
+    agent.add_key(openai.url, service="dalle", key_name="dalle")
+    dashscope.fault({"status": 500}, path=SUBMIT)
+    openai.fault({"status": 500}, path="/v1/images/*")
+    failed = image(agent, user="u1", style="vivid")
+    assert failed.status >= 500, failed
+    decision = agent.get("router-engine", "/api/v1/decisions/"
+                         + failed.headers["X-Yijian-Decision"]).body
+    seen = {(a["target"].split("#")[0], a.get("dropped")) for a in decision["attempts"]}
+    assert seen == {("aliyun/wanx", "user,style"), ("openai/dalle", "style")}
+
+
+@pytest.mark.parametrize("wish", [{"image": "data:image/png;base64,AA=="},
+                                  {"mask": "data:image/png;base64,AA=="}])
+def test_a_picture_to_begin_with_goes_where_it_is_known(agent, make_vendord, wish):
+    """Who cannot look at it would paint another one: foreseen, skipped by name, refused alone."""
+    near, far = make_vendord(flavour="sdwebui"), make_vendord()
+    agent.add_instance(near.url, service="near", id="n1", engine="sdwebui",
+                       features=["text_to_image"])
+    member = next(iter(wish))
+    refused = image(agent, **wish)
+    assert refused.status in (400, 422) and member in json.dumps(refused.body["error"]), refused
+    agent.add_key(far.url, service="dalle", key_name="dalle")
+    route = agent.post("router-engine", "/api/v1/route/text_to_image",
+                       {"prompt": "a cat", **wish}).body
+    assert route["chosen"]["target"].startswith("openai/dalle"), route
+    skips = [s for c in route["candidates"] if c["target"].startswith("self/near")
+             for s in c["skips"]]
+    assert skips[0]["code"] == "capability_missing" and member in skips[0]["detail"]
+    answer = image(agent, **wish)
+    assert answer.status == 200, answer
+    assert answer.headers["X-Yijian-Target"].startswith("openai/dalle")
+    assert not submitted(near, "/sdapi/v1/txt2img")
+    assert member in submitted(far, "/images/generations")[0]
+
+
 def test_edits(agent, make_vendord):
     openai = make_vendord()
     feature = {"name": "image_edit", "endpoint": "images.edits", "targets": [

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/protocol/images.h"
 #include "agent/protocol/table.h"
 #include "agent/protocol/tools.h"
 #include "agent/protocol/wish.h"
@@ -17,7 +18,18 @@ static struct adapter_call call; // large
 static struct feature feature;
 
 // One value of each member that asks for something, and what says so where it is translated.
-enum said { DASHSCOPE, ANTHROPIC, OLLAMA, TEI, DASHSCOPE_MODE, SAIDS };
+enum said {
+	DASHSCOPE,
+	ANTHROPIC,
+	OLLAMA,
+	TEI,
+	DASHSCOPE_MODE,
+	GPT_IMAGE,
+	WANX,
+	SDWEBUI,
+	COMFYUI,
+	SAIDS
+};
 struct sample {
 	const char *member, *value, *said[SAIDS];
 };
@@ -116,10 +128,48 @@ static const struct sample reranks[] = {
 	{"rank_fields", "[\"title\"]", {0}},
 };
 
+// A graph that has a slot for everything.
+static const char graph[] =
+	"{\"workflow\":{\"1\":{\"text\":\"{{prompt}}\",\"not\":\"{{negative}}\",\"width\":\"{{width}}\","
+	"\"height\":\"{{height}}\",\"noise\":\"{{seed}}\",\"batch\":\"{{batch}}\"}}}";
+static const struct sample pictures[] = {
+	{"prompt", "\"a hat\"",
+		{[WANX] = "{\"prompt\":\"a hat\"", [COMFYUI] = "\"text\":\"a hat\""}},
+	{"image", "\"data:image/png;base64,AA\"", {0}},
+	{"mask", "\"data:image/png;base64,AA\"", {0}},
+	{"size", "\"512x768\"",
+		{[GPT_IMAGE] = "\"size\":\"1024x1536\"",
+			[WANX] = "\"size\":\"512*768\"",
+			[SDWEBUI] = "\"width\":512,\"height\":768",
+			[COMFYUI] = "\"width\":512,\"height\":768"}},
+	{"quality", "\"hd\"", {[GPT_IMAGE] = "\"quality\":\"high\""}},
+	{"style", "\"vivid\"", {0}},
+	{"response_format", "\"b64_json\"", {0}},
+	{"background", "\"transparent\"", {0}},
+	{"output_format", "\"webp\"", {0}},
+	{"output_compression", "50", {0}},
+	{"moderation", "\"low\"", {0}},
+	{"input_fidelity", "\"high\"", {0}},
+	{"user", "\"u1\"", {0}},
+	{"partial_images", "2", {0}},
+	{"negative_prompt", "\"rain\"", {[COMFYUI] = "\"not\":\"rain\""}},
+	{"seed", "42", {[COMFYUI] = "\"noise\":42"}},
+	{"prompt_extend", "false", {0}},
+	{"watermark", "true", {0}},
+	{"steps", "30", {0}},
+	{"cfg_scale", "7.5", {0}},
+	{"sampler_name", "\"Euler\"", {0}},
+	{"scheduler", "\"karras\"", {0}},
+	{"clip_skip", "2", {0}},
+	{"restore_faces", "true", {0}},
+	{"tiling", "true", {0}},
+	{"styles", "[\"ink\"]", {0}},
+};
+
 static const struct at {
 	enum wish_at at;
 	enum protocol protocol;
-	const char *vendor, *engine;
+	const char *vendor, *engine, *model; // model NULL: of no family
 } chat_at[] =
 	{
 		{AT_COMPATIBLE, PROTO_OPENAI_CHAT, NULL, NULL},
@@ -144,15 +194,29 @@ static const struct at {
 		  {AT_VLLM, PROTO_OPENAI_COMPLETIONS, NULL, "vllm"},
 		  {AT_OLLAMA, PROTO_OPENAI_COMPLETIONS, NULL, "ollama"},
 },
-  reranks_at[] = {
-	  {AT_COMPATIBLE, PROTO_OPENAI_RERANK, NULL, "vllm"},
-	  {AT_TEI, PROTO_TEI_RERANK, NULL, "tei"},
+  reranks_at[] =
+	  {
+		  {AT_COMPATIBLE, PROTO_OPENAI_RERANK, NULL, "vllm"},
+		  {AT_TEI, PROTO_TEI_RERANK, NULL, "tei"},
+},
+  images_at[] =
+	  {
+		  {AT_COMPATIBLE, PROTO_OPENAI_IMAGES, "openai", NULL, "dall-e-3"},
+		  {AT_COMPATIBLE, PROTO_OPENAI_IMAGES, NULL, "localai", NULL},
+		  {AT_GPT_IMAGE, PROTO_OPENAI_IMAGES, "openai", NULL, "gpt-image-1"},
+		  {AT_WANX, PROTO_DASHSCOPE_T2I_LEGACY, "aliyun", NULL, "wan2.2-t2i-flash"},
+		  {AT_SDWEBUI, PROTO_SDWEBUI_TXT2IMG, NULL, "sdwebui", NULL},
+		  {AT_COMFYUI, PROTO_COMFYUI_PROMPT, NULL, "comfyui", NULL},
+},
+  edits_at[] = {
+	  {AT_COMPATIBLE, PROTO_OPENAI_IMAGE_EDITS, NULL, "localai", NULL},
+	  {AT_GPT_IMAGE, PROTO_OPENAI_IMAGE_EDITS, "openai", NULL, "gpt-image-1"},
 };
 
 // What a request says beside the sample.
 static const struct kind {
 	enum offer offer;
-	const char *base[2][2];
+	const char *base[3][2];
 	const struct sample *samples;
 	size_t n;
 	const struct at *at;
@@ -166,6 +230,10 @@ static const struct kind {
 		completions_at, ARRAY_LEN(completions_at)},
 	{OFFER_RERANK, {{"query", "\"hi\""}, {"documents", "[\"x\"]"}}, reranks, ARRAY_LEN(reranks),
 		reranks_at, ARRAY_LEN(reranks_at)},
+	{OFFER_IMAGES, {{"prompt", "\"hi\""}, {"stream", "true"}}, pictures, ARRAY_LEN(pictures),
+		images_at, ARRAY_LEN(images_at)},
+	{OFFER_IMAGE_EDITS, {{"prompt", "\"hi\""}, {"stream", "true"}, {"image", "\"data:a\""}},
+		pictures, ARRAY_LEN(pictures), edits_at, ARRAY_LEN(edits_at)},
 };
 
 static void ask_of(const struct kind *k, const char *member, const char *value)
@@ -173,7 +241,7 @@ static void ask_of(const struct kind *k, const char *member, const char *value)
 	struct str body = STR_INIT;
 	struct err err = {0};
 	str_addf(&body, "{\"model\":\"m\",\"%s\":%s", member, value);
-	for (size_t i = 0; i < 2 && k->base[i][0] != NULL; i++)
+	for (size_t i = 0; i < ARRAY_LEN(k->base) && k->base[i][0] != NULL; i++)
 		if (strcmp(k->base[i][0], member) != 0)
 			str_addf(&body, ",\"%s\":%s", k->base[i][0], k->base[i][1]);
 	str_add_c(&body, '}');
@@ -193,13 +261,28 @@ static const char *said_at(const struct sample *s, enum wish_at at)
 		[AT_ANTHROPIC] = ANTHROPIC,
 		[AT_OLLAMA] = OLLAMA,
 		[AT_TEI] = TEI,
-		[AT_DASHSCOPE_MODE] = DASHSCOPE_MODE};
+		[AT_DASHSCOPE_MODE] = DASHSCOPE_MODE,
+		[AT_GPT_IMAGE] = GPT_IMAGE,
+		[AT_WANX] = WANX,
+		[AT_SDWEBUI] = SDWEBUI,
+		[AT_COMFYUI] = COMFYUI};
 	return s->said[places[at]];
+}
+
+static enum err_code build(const struct candidate *cand, struct adapter_ask *ret, struct err *err)
+{
+	static struct image_want want;
+	const struct image_adapter *a = image_adapter_for(cand);
+	struct image_submit submit = {.want = &want, .feature = &feature, .cand = cand, .n = 1};
+	if (a == NULL)
+		return adapter_for(cand->protocol)->build(&call, &feature, cand, ret, err);
+	assert_int_equal(image_read(&call, 1, &want, err), ERR_OK);
+	return a->submit(&submit, ret, err);
 }
 
 static void hold(const struct sample *s, const struct at *at, enum wish_fate fate)
 {
-	char vendor[16] = "", name[32] = "m", engine[16] = "";
+	char vendor[16] = "", name[32] = "m", engine[16] = "", meta[sizeof(graph)];
 	struct target target = {.vendor = at->vendor != NULL ? strcpy(vendor, at->vendor) : NULL,
 		.upstream_model = name};
 	struct url url = {.path = (char[]){""}};
@@ -209,13 +292,16 @@ static void hold(const struct sample *s, const struct at *at, enum wish_fate fat
 	struct err err = {0};
 	struct str dropped = STR_INIT;
 	char verbatim[512], key[64];
+	if (at->model != NULL)
+		strcpy(name, at->model);
+	instance.doc.meta = strcpy(meta, graph);
 	if (at->engine != NULL) {
 		instance.doc.engine = strcpy(engine, at->engine);
 		cand.instance = &instance;
 	}
 	snprintf(key, sizeof(key), "\"%s\":", s->member);
 	snprintf(verbatim, sizeof(verbatim), "\"%s\":%s", s->member, s->value);
-	assert_int_equal(wish_at(&cand, call.offer), at->at);
+	assert_int_equal(wish_at(&call, &cand), at->at);
 	bool fits = wish_judge(&call, &cand, &dropped, &err);
 	assert_int_equal(fits, fate != WISH_BINDING);
 	if (!fits) {
@@ -223,8 +309,7 @@ static void hold(const struct sample *s, const struct at *at, enum wish_fate fat
 		str_release(&dropped);
 		return;
 	}
-	assert_int_equal(adapter_for(at->protocol)->build(&call, &feature, &cand, &sent, &err),
-		ERR_OK);
+	assert_int_equal(build(&cand, &sent, &err), ERR_OK);
 	const char *body = str_text(&sent.body);
 	if (fate == WISH_PASSED)
 		assert_non_null(strstr(body, verbatim));
@@ -316,8 +401,7 @@ static void test_what_no_row_names_is_dropped_by_name(void **state UNUSED)
 	for (size_t k = 1; k < ARRAY_LEN(kinds); k++) {
 		ask_of(&kinds[k], odd.member, odd.value);
 		for (size_t a = 0; a < kinds[k].at_n; a++) {
-			bool openai = adapter_for(kinds[k].at[a].protocol)->protocol ==
-				(enum protocol)kinds[k].offer;
+			bool openai = kinds[k].at[a].protocol == (enum protocol)kinds[k].offer;
 			hold(&odd, &kinds[k].at[a], openai ? WISH_PASSED : WISH_DROPPED);
 		}
 		free((char *)call.body.p);
@@ -444,7 +528,10 @@ static void test_what_others_ask_for_nothing(void **state UNUSED)
 		const char *member, *value;
 	} idle[] = {{1, "output_type", "\"dense\""}, {1, "user", "null"}, {2, "n", "1"},
 		{2, "suffix", "null"}, {2, "suffix", "\"\""}, {2, "echo", "false"},
-		{2, "best_of", "1"}, {3, "truncate", "true"}, {3, "rank_fields", "[\"text\"]"}};
+		{2, "best_of", "1"}, {3, "truncate", "true"}, {3, "rank_fields", "[\"text\"]"},
+		{4, "n", "2"}, {4, "size", "\"auto\""}, {4, "seed", "-1"}, {4, "mask", "null"},
+		{4, "image", "null"}, {4, "output_format", "\"png\""}, {4, "partial_images", "0"},
+		{4, "background", "\"auto\""}, {4, "response_format", "\"b64_json\""}};
 	for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
 		const struct kind *k = &kinds[idle[i].kind];
 		ask_of(k, idle[i].member, idle[i].value);
@@ -478,6 +565,78 @@ static void test_operators_decide_first(void **state UNUSED)
 	assert_false(wish_judge(&call, &cand, NULL, &err));
 	assert_string_equal(err.field, "n");
 	free((char *)call.body.p);
+	// What the operator takes away and the target does not know is lost all the same.
+	struct target other = {.drop_params = {(const char *[]){"style", "seed", "mask"}, 3}};
+	const struct candidate sd = {.target = &other, .protocol = PROTO_SDWEBUI_TXT2IMG};
+	struct str dropped = STR_INIT;
+	ask_of(&kinds[4], "style", "\"vivid\",\"seed\":1,\"mask\":\"data:a\"");
+	assert_true(wish_judge(&call, &sd, &dropped, &err));
+	assert_string_equal(str_text(&dropped), "style");
+	str_release(&dropped);
+	free((char *)call.body.p);
+}
+
+// At pictures the model, the value and the operator's graph may say otherwise than the row.
+static void test_pictures_that_are_judged_by_more_than_a_row(void **state UNUSED)
+{
+	static const struct {
+		const char *member, *value;
+		struct at at;
+		bool lost;
+	} rows[] = {
+		{"style", "\"<anime>\"",
+			{AT_WANX, PROTO_DASHSCOPE_T2I_LEGACY, "aliyun", NULL, "wanx-v1"}, false},
+		{"prompt_extend", "true",
+			{AT_WANX, PROTO_DASHSCOPE_T2I_MESSAGES, "aliyun", NULL, "wan2.6-t2i"},
+			false},
+		{"negative_prompt", "\"rain\"",
+			{AT_WANX, PROTO_DASHSCOPE_T2I_MESSAGES, "aliyun", NULL, "wan2.6-t2i"},
+			false},
+		{"size", "\"2K\"", {AT_WANX, PROTO_DASHSCOPE_T2I_LEGACY, "aliyun", NULL, "wanx-v1"},
+			true},
+		{"size", "\"2K\"", {AT_SDWEBUI, PROTO_SDWEBUI_TXT2IMG, NULL, "sdwebui", NULL},
+			true},
+		{"size", "\"2K\"", {AT_COMFYUI, PROTO_COMFYUI_PROMPT, NULL, "comfyui", NULL}, true},
+		{"size", "\"2K\"", {AT_COMPATIBLE, PROTO_OPENAI_IMAGES, NULL, "localai", NULL},
+			false},
+		{"style", "\"vivid\"",
+			{AT_GPT_IMAGE, PROTO_OPENAI_IMAGES, NULL, "localai", "gpt-image-2"}, true}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct sample s = {rows[i].member, rows[i].value, {0}};
+		ask_of(&kinds[4], s.member, s.value);
+		hold(&s, &rows[i].at, rows[i].lost ? WISH_DROPPED : WISH_PASSED);
+		free((char *)call.body.p);
+	}
+}
+
+static void test_what_a_graph_has_no_slot_for_is_lost(void **state UNUSED)
+{
+	static const char *const asked[] = {
+		"\"a hat\",\"size\":\"512x512\",\"negative_prompt\":\"rain\","
+		"\"seed\":4,\"n\":2",
+		"\"a hat\",\"size\":\"auto\",\"negative_prompt\":\"\",\"seed\":-1,\"n\":1"};
+	static const struct {
+		const char *graph, *lost[2];
+	} rows[] = {{"{{prompt}}", {"size,negative_prompt,seed,n", ""}},
+		{"{{prompt}}{{width}}{{seed}}", {"size,negative_prompt,n", ""}},
+		{"{{width}}{{height}}{{batch}}{{negative}}", {"prompt,seed", "prompt"}},
+		{"{{prompt}}{{width}}{{height}}{{batch}}{{negative}}{{seed}}", {"", ""}}};
+	for (size_t i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+		char meta[200];
+		struct target target = {0};
+		struct instance_obj instance = {.doc = {.meta = meta}};
+		const struct candidate cand = {
+			.target = &target, .instance = &instance, .protocol = PROTO_COMFYUI_PROMPT};
+		struct str dropped = STR_INIT;
+		snprintf(meta, sizeof(meta),
+			"{\"workflow\":{\"1\":\"%s\"},\"of\":\"{{seed}} {{batch}}\"}",
+			rows[i / 2].graph);
+		ask_of(&kinds[4], "prompt", asked[i % 2]);
+		assert_true(wish_judge(&call, &cand, &dropped, NULL));
+		assert_string_equal(str_text(&dropped), rows[i / 2].lost[i % 2]);
+		str_release(&dropped);
+		free((char *)call.body.p);
+	}
 }
 
 static void test_long_names_come_back(void **state UNUSED)
@@ -509,7 +668,8 @@ static void test_the_manual_has_each_row(void **state UNUSED)
 	struct str man = STR_INIT;
 	char line[64];
 	wish_man(&man);
-	static const char *const titles[] = {"Chats", "Embeddings", "Completions", "Rerank"};
+	static const char *const titles[] = {
+		"Chats", "Embeddings", "Completions", "Rerank", "Pictures", "Pictures"};
 	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
 		const struct wish_table *t = wish_table(kinds[k].offer);
 		snprintf(line, sizeof(line), ".SS %s\n", titles[k]);
@@ -526,6 +686,8 @@ static void test_the_manual_has_each_row(void **state UNUSED)
 	assert_non_null(strstr(str_text(&man), "\nsuffix\tpassed\tpassed\tbinding\tpassed\n"));
 	assert_non_null(strstr(str_text(&man),
 		"\ndimensions\tpassed\tpassed\ttranslated\tpassed\tpassed\n"));
+	assert_non_null(strstr(str_text(&man),
+		"\nmask\tpassed\tpassed\tbinding\tbinding\tbinding\n"));
 	str_release(&man);
 }
 
@@ -567,6 +729,8 @@ int main(void)
 		cmocka_unit_test(test_prompts_of_completions),
 		cmocka_unit_test(test_what_others_ask_for_nothing),
 		cmocka_unit_test(test_operators_decide_first),
+		cmocka_unit_test(test_pictures_that_are_judged_by_more_than_a_row),
+		cmocka_unit_test(test_what_a_graph_has_no_slot_for_is_lost),
 		cmocka_unit_test(test_long_names_come_back),
 		cmocka_unit_test(test_the_manual_has_each_row),
 		cmocka_unit_test(test_the_length_has_another_name_for_models_that_think),
