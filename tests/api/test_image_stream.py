@@ -416,3 +416,10 @@ def test_a_large_picture_is_one_event(agent):
         events, _ = whole(agent, partial_images=1)
     assert [(name, len(data["b64_json"])) for name, data in events] == [
         (PARTIAL, 4 << 20), (COMPLETED, 4 << 20)]
+
+
+def test_what_pictures_lose_is_named_before_the_stream(agent, dashscope):
+    add_wanx(agent, dashscope)
+    events, headers = whole(agent, quality="hd", partial_images=2)
+    assert [name for name, _ in events] == [COMPLETED]
+    assert headers["X-Yijian-Dropped"] == "quality,partial_images"

@@ -408,6 +408,7 @@ def test_edits(agent, make_vendord):
     agent.add_key(openai.url, service="dalle", key_name="dalle")
     form = ("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nimage_edit\r\n"
             "--b\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na hat\r\n"
+            "--b\r\nContent-Disposition: form-data; name=\"style\"\r\n\r\nvivid\r\n"
             "--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\n"
             "Content-Type: image/png\r\n\r\nPNG\r\n--b--\r\n")
     answer = agent.request(GW, "POST", "/v1/images/edits", body=form, headers={
@@ -415,6 +416,7 @@ def test_edits(agent, make_vendord):
     assert answer.status == 200 and answer.body["data"], answer
     sent = next(r for r in openai.requests() if r["path"].endswith("/images/edits"))
     assert "gpt-image-1" in sent["body"] and "image_edit" not in sent["body"]
+    assert "vivid" not in sent["body"] and answer.headers["X-Yijian-Dropped"] == "style"
     bad = agent.request(GW, "POST", "/v1/images/edits", body="--b--\r\n", headers={
         "Content-Type": "multipart/form-data; boundary=b"})
     assert bad.status in (400, 422)
