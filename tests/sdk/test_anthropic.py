@@ -72,7 +72,8 @@ def test_stream_with_a_tool(gateway, drivers, name):
 @pytest.mark.parametrize("status", [400, 413])
 def test_errors(gateway, drivers, name, status):
     agent, vendor = gateway
-    vendor.faults([{"match": {"path": "/v1/*"}, "count": 1, "fault": {"status": status}}])
+    # A call, and no probe that comes between.
+    vendor.faults([{"match": {"body": "hello"}, "count": 1, "fault": {"status": status}}])
     got = call(drivers, name, "anthropic", agent, "messages.create", ASK)
     vendor.faults([])
     assert not got["ok"] and got["error"]["status"] == status, got
