@@ -107,7 +107,9 @@ $(O)/agent/protocol/openai.o $(O)/agent/protocol/request.o: MORE_CFLAGS = $(HOT)
 # The codecs and containers everybody trusts are also held to explicit conversions.
 $(O)/shared/%.o: MORE_CFLAGS = $(PROBED_CONVERSION) $(HOT)
 ALL_CFLAGS = $(BASE_CFLAGS) $(MORE_CFLAGS) $(if $(WERROR),-Werror)
-ALL_LDFLAGS = -pie $(SAN) $(if $(SAN),-Wl$(comma)--as-needed,$(PROBED_LDHARDEN)) $(LDFLAGS)
+# Bound at the start, too: a name that is bound later has all registers put on the stack, secrets with them.
+SAN_LD := -Wl,--as-needed -Wl,-z,now
+ALL_LDFLAGS = -pie $(SAN) $(if $(SAN),$(SAN_LD),$(PROBED_LDHARDEN)) $(LDFLAGS)
 comma := ,
 
 # ---- build ----
