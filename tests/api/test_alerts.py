@@ -519,6 +519,8 @@ def test_what_could_not_be_kept_is_kept_later(agent, vendord):
     wait_for(lambda: agent.get(GW, f"/api/v1/alerts/{found['id']}").body["stored"])
     path = agent.state_dir / "yijian.db"
     path.rename(path.with_suffix(".away"))
+    wait_for(lambda: agent.request(CONFIG, "PATCH", "/api/v1/features/chat", {
+        "description": "another"}).error == "storage_moved", what="its loss to be seen")
     acked = agent.post(GW, f"/api/v1/alerts/{found['id']}/ack", {"note": "on it"}).body
     assert acked["state"] == "acked" and acked["stored"] is False
     path.with_suffix(".away").rename(path)
