@@ -52,6 +52,7 @@ struct ack {
 	const char *id;
 	struct str row;
 	int64_t fired_ms;
+	uint64_t changes;
 };
 
 static void ack_release(void *arg)
@@ -73,7 +74,7 @@ static void ack_done(struct store_job *job, enum err_code code)
 {
 	struct ack *a = CONTAINER_OF(job, struct ack, job);
 	if (code == ERR_OK)
-		alerts_kept(a->r->agent->alerts, slice_of(a->id));
+		alerts_kept(a->r->agent->alerts, slice_of(a->id), a->changes);
 	h_alert_get(a->r);
 }
 
@@ -89,8 +90,8 @@ void h_alert_ack(struct req *r)
 		return;
 	}
 	arena_defer(&r->arena, ack_release, a);
-	switch (alerts_ack(r->agent->alerts, r->param[0], &r->who, body.note, &a->row,
-		&a->fired_ms)) {
+	switch (alerts_ack(r->agent->alerts, r->param[0], &r->who, body.note, &a->row, &a->fired_ms,
+		&a->changes)) {
 	case ACK_NOT_FOUND:
 		no_alert(r);
 		return;

@@ -87,7 +87,7 @@ void alert_write(struct jw *w, const struct alert *al)
 	jw_str(w, "note", al->note[0] != '\0' ? al->note : NULL);
 	if (al->labels != NULL)
 		jw_raw(w, "labels", slice_of(al->labels));
-	jw_bool(w, "stored", !al->dirty);
+	jw_bool(w, "stored", al->kept == al->changes);
 	jw_obj_end(w);
 }
 

@@ -25,7 +25,9 @@ struct alert {
 	char acked_name[CALLER_NAME_BYTES + 1], note[ALERT_NOTE_MAX + 1];
 	char *labels; // JSON; NULL none
 	uint64_t seen; // alerts: the round that told of its object
-	bool dirty; // the database does not have it so, and alerts lists it as such
+	uint64_t changes,
+		kept; // how often it changed, and with how many of them the database has it
+	bool dirty; // alerts lists it as to be kept
 };
 
 void alert_free(struct alert *al);

@@ -57,11 +57,24 @@ struct alerts *alerts_new(struct agent *a)
 	return as;
 }
 
-static void set_dirty(struct alerts *as, struct alert *al)
+static void list_dirty(struct alerts *as, struct alert *al)
 {
 	if (!al->dirty)
 		VEC_PUSH(&as->dirty, al);
 	al->dirty = true;
+}
+
+// It has changed.
+static void set_dirty(struct alerts *as, struct alert *al)
+{
+	al->changes++;
+	list_dirty(as, al);
+}
+
+// As it was after so many changes: later ones are still to come.
+static void set_kept(struct alert *al, uint64_t changes)
+{
+	al->kept = MAX_OF(al->kept, changes);
 }
 
 // Nobody finds it any more.
@@ -324,10 +337,12 @@ static void flush_done(struct store_job *job, enum err_code code)
 {
 	struct alerts *as = job->arg;
 	pthread_mutex_lock(&as->lock);
-	for (size_t i = 0; i < as->batch.n && code != ERR_OK; i++) {
+	for (size_t i = 0; i < as->batch.n; i++) {
 		struct alert *al = map_get(&as->by_id, slice_of(as->batch.v[i].id));
-		if (al != NULL)
-			set_dirty(as, al);
+		if (al != NULL && code == ERR_OK)
+			set_kept(al, as->batch.v[i].changes);
+		else if (al != NULL)
+			list_dirty(as, al);
 	}
 	pthread_mutex_unlock(&as->lock);
 	batch_clear(as);
@@ -339,9 +354,9 @@ static void take_dirty(struct alerts *as)
 	size_t i = 0;
 	for (; i < as->dirty.n && as->batch.n < FLUSH_MAX; i++) {
 		struct alert *al = as->dirty.v[i];
-		if (!al->dirty)
-			continue; // it was kept meanwhile
 		al->dirty = false;
+		if (al->kept == al->changes)
+			continue; // it was kept meanwhile
 		struct alert copy = *al;
 		copy.labels = al->labels != NULL ? mem_strdup(al->labels) : NULL;
 		VEC_PUSH(&as->batch, copy);
@@ -568,17 +583,17 @@ void alerts_write_status(struct alerts *as, struct jw *w)
 	pthread_mutex_unlock(&as->lock);
 }
 
-void alerts_kept(struct alerts *as, struct slice id)
+void alerts_kept(struct alerts *as, struct slice id, uint64_t changes)
 {
 	pthread_mutex_lock(&as->lock);
 	struct alert *al = map_get(&as->by_id, id);
-	if (al != NULL && al->resolved_ms == FIELD_NONE)
-		al->dirty = false;
+	if (al != NULL)
+		set_kept(al, changes);
 	pthread_mutex_unlock(&as->lock);
 }
 
 enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct principal *who,
-	const char *note, struct str *row, int64_t *ret_fired_ms)
+	const char *note, struct str *row, int64_t *ret_fired_ms, uint64_t *ret_changes)
 {
 	struct jw w = jw_to(row);
 	enum alerts_ack ret = ACK_DONE;
@@ -596,6 +611,7 @@ enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct prin
 		*ret_fired_ms = al->fired_ms;
 		alert_write(&w, al);
 		set_dirty(as, al);
+		*ret_changes = al->changes;
 		tell(as, al, "acked");
 	}
 	pthread_mutex_unlock(&as->lock);

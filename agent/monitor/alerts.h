@@ -30,9 +30,10 @@ bool alerts_write_one(struct alerts *as, struct jw *w, struct slice id);
 // Member "alerts" of the status.
 void alerts_write_status(struct alerts *as, struct jw *w);
 enum alerts_ack { ACK_DONE, ACK_NOT_FOUND, ACK_NOT_FIRING };
-// Its row for the database is appended to *row; alerts_kept says that it is there.
+// Its row for the database, as it is after *ret_changes changes, is appended to *row; alerts_kept says
+// that it is there.
 enum alerts_ack alerts_ack(struct alerts *as, struct slice id, const struct principal *who,
-	const char *note, struct str *row, int64_t *ret_fired_ms);
-void alerts_kept(struct alerts *as, struct slice id);
+	const char *note, struct str *row, int64_t *ret_fired_ms, uint64_t *ret_changes);
+void alerts_kept(struct alerts *as, struct slice id, uint64_t changes);
 
 #endif
