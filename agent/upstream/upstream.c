@@ -545,7 +545,9 @@ static void complete(struct upcall *c, bool clean)
 		fail(c, UP_BAD, ERR_UPSTREAM_BAD_RESPONSE, "the packed answer is not complete");
 		return;
 	}
-	if (clean && c->h1.keep_alive && all_sent(c)) {
+	// A call that is sent once never takes a kept one: of all that it leaves behind one may be of use.
+	bool one_more = !c->req.once || c->conn->origin->idle_n == 0;
+	if (clean && c->h1.keep_alive && all_sent(c) && one_more) {
 		conn_keep(c->conn);
 		c->conn = NULL;
 	}

@@ -3,6 +3,7 @@
 closed is asked again on a fresh connection; a submit has one of its own and is sent once."""
 import http.server
 import json
+import pathlib
 import threading
 import time
 
@@ -112,3 +113,19 @@ def test_submits_meet_no_kept_connection(agent, closing):
         assert agent.post(GW, IMAGES, {"model": "text_to_image", "prompt": f"p{i}"}, headers=ASYNC).status == 202
     wait_for(lambda: len(came(closing, "submit")) == 4, what="their submits")
     assert came(closing, "submit") == [0] * 4
+
+
+def test_submits_leave_no_heap_of_connections(agent, vendord):
+    """Each has a connection of its own; one of them is kept for what may come."""
+    agent.add_key(vendord.base_url, vendor="openai", service="dalle")
+
+    def paint(n):
+        for _ in range(n):
+            assert agent.post(GW, IMAGES, {"model": "text_to_image", "prompt": "a cat"}).status == 200
+
+    def open_now():
+        return len(list(pathlib.Path(f"/proc/{agent.pid}/fd").iterdir()))
+    paint(3)
+    before = open_now()
+    paint(60)
+    assert open_now() < before + 20
