@@ -174,7 +174,7 @@ void store_save_now(struct store *st)
 	struct err err = {0};
 	enum err_code code = store_save(st, st->tip, &err);
 	st->saved_us = clock_mono_us();
-	st->save_took_us = st->saved_us - start;
+	st->save_took_us = code ? 0 : st->saved_us - start; // how long failing took paces nothing
 	store_set_reason(st, st->unsaved, code ? err.message : "");
 }
 
