@@ -63,7 +63,7 @@ FLAGS_MK := build/flags-$(notdir $(firstword $(CC))).mk
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 include $(FLAGS_MK)
 pkg = $(shell pkg-config $(1) $(2) 2>/dev/null)
-AGENT_PC := libcurl jansson sqlite3 libsodium libmicrohttpd zlib libzstd
+AGENT_PC := libcurl jansson sqlite3 libsodium libmicrohttpd zlib libzstd openssl
 CONSOLE_PC := ncursesw libcurl jansson readline yaml-0.1 libsodium
 ALL_PC := $(sort $(AGENT_PC) $(CONSOLE_PC))
 PC_CFLAGS := $(call pkg,--cflags,$(ALL_PC))
@@ -104,6 +104,9 @@ COLD := $(if $(filter release,$(notdir $(O))),-Os)
 COLD_DIRS := api monitor store
 $(foreach d,$(COLD_DIRS),$(O)/agent/$(d)/%.o): MORE_CFLAGS = $(COLD)
 $(O)/agent/protocol/openai.o $(O)/agent/protocol/request.o: MORE_CFLAGS = $(HOT)
+# Beside what is hot, but passed once a start, a reload or a refusal.
+RARE := core/settings core/settings_out web/tls_map web/tls_pair web/listen web/denials web/keyless
+$(RARE:%=$(O)/agent/%.o): MORE_CFLAGS = $(COLD)
 # The codecs and containers everybody trusts are also held to explicit conversions.
 $(O)/shared/%.o: MORE_CFLAGS = $(PROBED_CONVERSION) $(HOT)
 ALL_CFLAGS = $(BASE_CFLAGS) $(MORE_CFLAGS) $(if $(WERROR),-Werror)

@@ -159,12 +159,14 @@ static void reload(struct daemon *d)
 	notify_send(state);
 	struct settings fresh;
 	const char *action;
-	if (settings_load(&fresh, d->argc, d->argv, &action, &err) == ERR_OK) {
+	if (settings_load(&fresh, d->argc, d->argv, &action, &err) == ERR_OK &&
+		platform_reload(d->platform, &fresh, &err) == ERR_OK) {
 		log_set_level(fresh.log_level);
 		d->drain_s = fresh.drain_s;
 		log_line(LOG_LVL_INFO, "reloaded", NULL);
 	} else {
-		log_line(LOG_LVL_ERROR, "reload_failed", "detail", err.message, NULL);
+		log_line(LOG_LVL_ERROR, "reload_failed", "detail", err.message, "hint",
+			err.hint[0] ? err.hint : NULL, NULL);
 	}
 	settings_release(&fresh);
 	notify_send("READY=1");

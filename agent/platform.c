@@ -35,6 +35,7 @@
 #include "agent/monitor/outages.h"
 #include "agent/web/overload.h"
 #include "agent/web/peer.h"
+#include "agent/web/tls.h"
 #include "agent/api/services.h"
 #include "agent/state_dir.h"
 #include "agent/tasks/tasks.h"
@@ -247,6 +248,57 @@ static void ports_write(const struct platform *p)
 	str_release(&out);
 }
 
+// ---- the certificate ----
+
+static void tls_log(struct platform *p)
+{
+	struct tls_seen seen;
+	char at[CLOCK_TEXT_MAX];
+	if (p->agent.tls == NULL)
+		return;
+	tls_port_look(p->agent.tls, clock_wall_ms(), &seen);
+	log_line(seen.good ? LOG_LVL_INFO : LOG_LVL_WARN, "tls_certificate", "subject",
+		seen.subject, "expires_at", clock_rfc3339(seen.expires_wall_ms, at), "pin",
+		seen.pin, "detail", seen.good ? NULL : seen.why, NULL);
+}
+
+static void tls_event(struct platform *p, const struct err *err)
+{
+	struct tls_seen seen;
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	tls_port_look(p->agent.tls, clock_wall_ms(), &seen);
+	jw_obj(&w, NULL);
+	jw_str(&w, "action", err->code ? "certificate.refuse" : "certificate.reload");
+	jw_str(&w, "object", seen.subject);
+	jw_str(&w, "actor", "system");
+	jw_time(&w, "expires_at", seen.expires_wall_ms);
+	if (err->code)
+		jw_str(&w, "why", err->message);
+	jw_obj_end(&w);
+	events_add(p->agent.events, EVENT_CONFIG, str_slice(&out));
+	str_release(&out);
+}
+
+enum err_code platform_reload(struct platform *p, const struct settings *fresh, struct err *err)
+{
+	struct tls_port *port = p->agent.tls;
+	if ((port != NULL) != settings_tls(fresh)) {
+		err_field(err, ERR_CONFIG_INVALID, "YIJIAN_TLS_CERT",
+			_("YIJIAN_TLS_CERT: whether the gateway's port speaks TLS changes with a "
+			  "restart alone"));
+		if (port != NULL)
+			tls_event(p, err);
+		return err->code;
+	}
+	if (port == NULL)
+		return ERR_OK;
+	if (tls_port_reload(port, fresh, err) == ERR_OK)
+		tls_log(p);
+	tls_event(p, err);
+	return err->code;
+}
+
 // ---- start ----
 
 // No latency: an answer that cost nothing would make the platform look fast.
@@ -311,6 +363,8 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	struct agent *a = &p->agent;
 	*ret_exit = EXIT_SETTINGS;
 	enum err_code code = judge(a->settings, err);
+	if (!code)
+		code = tls_port_new(a->settings, &a->tls, err);
 	if (!code)
 		code = bind_all(p, err);
 	if (!code)
@@ -394,11 +448,28 @@ static bool is_our_own(const struct settings *s, enum service_id svc)
 	return false;
 }
 
+// The pair as a start reads it. One that has expired serves, as the rest of the agent does, and is told.
+static enum err_code tls_judge(const struct settings *s, struct str *notes, struct err *err)
+{
+	struct tls_port *port;
+	struct tls_seen seen;
+	enum err_code code = tls_port_new(s, &port, err);
+	if (code || port == NULL)
+		return code;
+	tls_port_look(port, clock_wall_ms(), &seen);
+	if (!seen.good)
+		str_addf(notes, _("%s: callers will refuse it\n"), seen.why);
+	tls_port_free(port);
+	return ERR_OK;
+}
+
 enum err_code platform_check(const struct settings *s, struct str *notes, struct err *err)
 {
 	struct listening held[SVC_COUNT] = {
 		0}; // together, so that two of ours do not want the same
 	enum err_code code = judge(s, err);
+	if (!code)
+		code = tls_judge(s, notes, err);
 	for (int i = 0; i < SVC_COUNT && !code; i++) {
 		enum service_id svc = (enum service_id)i;
 		code = listen_open(s->listen[i], s->listen_n[i], &held[i], err);
@@ -433,6 +504,7 @@ enum err_code platform_start(const struct settings *s, struct platform **ret, in
 		return code;
 	}
 	ports_write(p);
+	tls_log(p);
 	for (int i = 0; i < SVC_COUNT; i++)
 		for (size_t a = 0; a < p->listening[i].n; a++)
 			log_line(LOG_LVL_INFO, "listening", "service",
@@ -582,6 +654,7 @@ void platform_free(struct platform *p)
 	events_free(a->events);
 	metrics_free(a->metrics);
 	live_free(a->live);
+	tls_port_free(a->tls);
 	if (p->state_fd >= 0)
 		close(p->state_fd); // last: nothing is written any more
 	free(p);

@@ -17,6 +17,9 @@ enum err_code platform_start(const struct settings *s, struct platform **ret, in
 // What a start would refuse: the settings as its parts read them, and its addresses, which are bound
 // and left again. ERR_CONFIG_INVALID with the next step. Lines of *notes: what is not judged.
 enum err_code platform_check(const struct settings *s, struct str *notes, struct err *err);
+// Takes over what may change while running: the certificate of the gateway's port. On an error nothing
+// has changed; the log and the event feed are told either way. On the control loop.
+enum err_code platform_reload(struct platform *p, const struct settings *fresh, struct err *err);
 struct loop *platform_control(struct platform *p);
 // Runs the control loop on this thread until the drain is over.
 void platform_run(struct platform *p);

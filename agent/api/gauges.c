@@ -4,6 +4,7 @@
 
 #include "agent/decide/standing.h"
 #include "agent/web/overload.h"
+#include "agent/web/tls.h"
 #include "agent/tasks/tasks.h"
 #include "agent/record/ledger.h"
 #include "shared/clock.h"
@@ -101,6 +102,11 @@ void gauges_refresh(struct agent *a, const struct snapshot *snap, enum service_i
 	const char *name = service_row(service)->name;
 	const char *info[] = {name, YJ_VERSION, NULL};
 	metric_set(a->metrics, MET_BUILD_INFO, 1, info);
+	if (service == SVC_API_GATEWAY && a->tls != NULL) {
+		struct tls_seen seen;
+		tls_port_look(a->tls, clock_wall_ms(), &seen);
+		set(a, MET_TLS_EXPIRES, (double)seen.expires_wall_ms / 1e3, NULL);
+	}
 	set(a, MET_LISTEN_PUBLIC, settings_public(a->settings, service), name);
 	if (service == SVC_API_GATEWAY) {
 		ledger_collect(a->ledger);

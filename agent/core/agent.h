@@ -31,6 +31,7 @@ struct tasks; // agent/tasks/tasks: image tasks
 struct gateway; // agent/gateway/gateway: counters and opened keys per loop
 struct ledger; // agent/record/ledger: usage and cost
 struct outages; // agent/monitor/outages: what is known dead, written down
+struct tls_port; // agent/web/tls: certificate of the gateway's port
 struct departed; // agent/monitor/departed: series of what is gone
 
 struct agent { // built by agent/main, borrowed by everybody
@@ -56,6 +57,7 @@ struct agent { // built by agent/main, borrowed by everybody
 	struct ledger *ledger;
 	struct departed *departed;
 	struct outages *outages;
+	struct tls_port *tls; // NULL: the gateway's port is plain
 	struct loop *control; // ports 8001-8004, probes, timers
 	int64_t started_wall_ms, started_us;
 	int ports[SVC_COUNT]; // bound, for pages and platform services

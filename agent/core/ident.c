@@ -15,6 +15,14 @@ struct ident ident_uid(uid_t uid)
 	return id;
 }
 
+struct ident ident_certificate(const unsigned char hash[IDENT_HASH])
+{
+	struct ident id = {"cert:"};
+	for (size_t i = 0; i < IDENT_HASH; i++)
+		snprintf(id.text + 5 + 2 * i, 3, "%02x", hash[i]);
+	return id;
+}
+
 bool ident_read(struct slice text, enum credential_kind kind, struct ident *ret)
 {
 	*ret = (struct ident){""};

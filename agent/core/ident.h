@@ -4,6 +4,7 @@
 // anybody. The forms are apart by their first letters:
 //   yj_a_…, yj_c_…   token, client: the public part of its secret
 //   uid:N            a user of this host, by the kernel's word
+//   cert:N           the holder of a client certificate, by a hash of its subject
 //   trusted-peer     a network that the settings trust
 //   local            callers of the model traffic without a key
 //   anybody          of what needs no identity
@@ -25,6 +26,8 @@ struct ident {
 extern const struct ident ident_local, ident_trusted_peer, ident_anybody, ident_health_check;
 
 struct ident ident_uid(uid_t uid);
+#define IDENT_HASH 12
+struct ident ident_certificate(const unsigned char hash[IDENT_HASH]);
 // The id of a token or client as it was given out; false (and nobody) for any other text.
 bool ident_read(struct slice text, enum credential_kind kind, struct ident *ret);
 // The id in a text of which credential_kind_of has said that it is a credential.

@@ -101,6 +101,19 @@ static const struct setting_row rows[] = {
 	{INT("alert_interval_ms", "ALERT_INTERVAL_MS", "--alert-interval-ms"),
 		AT(alert_interval_ms), "5000", NULL, 20, 60000,
 		.help = N_("time between looks at the alert rules")},
+	{TEXT("tls_cert", "TLS_CERT", "--tls-cert"), AT(tls_cert), "", .reloadable = true,
+		.help = N_("certificate chain (PEM) with which the gateway's port speaks TLS: an "
+			   "absolute path or a systemd credential's name; empty: it is plain")},
+	{TEXT("tls_key", "TLS_KEY", "--tls-key"), AT(tls_key), "", .reloadable = true,
+		.help = N_("its key (PEM), mode 0600, likewise")},
+	{TEXT("tls_client_ca", "TLS_CLIENT_CA", "--tls-client-ca"), AT(tls_client_ca), "",
+		.reloadable = true,
+		.help = N_("authorities (PEM) of client certificates, which are then asked for; "
+			   "nobody has to have one")},
+	{TEXT("tls_client_map", "TLS_CLIENT_MAP", "--tls-client-map"), AT(tls_client_map), "",
+		.reloadable = true,
+		.help = N_("file of whom they make their holder: lines SUBJECT -> role ROLE or "
+			   "SUBJECT -> client ID")},
 	{BOOL("insecure_bind", "INSECURE_BIND", "--insecure-bind"), AT(insecure_bind), "false",
 		.help = N_("allow addresses beyond loopback without TLS")},
 	{BOOL("mount_all", "MOUNT_ALL", "--mount-all"), AT(mount_all), "false",
@@ -415,6 +428,21 @@ bool settings_public(const struct settings *s, enum service_id service)
 	return false;
 }
 
+// One without the other would be passed over.
+static enum err_code judge_tls(const struct settings *s, struct err *err)
+{
+	static const char *const names[] = {"YIJIAN_TLS_CERT", "YIJIAN_TLS_KEY",
+		"YIJIAN_TLS_CLIENT_CA", "YIJIAN_TLS_CLIENT_MAP"};
+	const char *const given[] = {s->tls_cert, s->tls_key, s->tls_client_ca, s->tls_client_map};
+	static const int needs[][2] = {{0, 1}, {1, 0}, {2, 3}, {3, 2}, {2, 0}};
+	for (size_t i = 0; i < ARRAY_LEN(needs); i++)
+		if (given[needs[i][0]][0] && !given[needs[i][1]][0])
+			return err_field(err, ERR_CONFIG_INVALID, names[needs[i][0]],
+				_("%s is of no use without %s"), names[needs[i][0]],
+				names[needs[i][1]]);
+	return ERR_OK;
+}
+
 static enum err_code judge(struct settings *s, struct err *err)
 {
 	default_set(s, &s->state_dir, state_dir_default(s));
@@ -441,14 +469,23 @@ static enum err_code judge(struct settings *s, struct err *err)
 		if (!region_take(&rest, &v, &region, &url))
 			return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_VENDOR_REGIONS",
 				_("YIJIAN_VENDOR_REGIONS is a list of VENDOR/REGION=URL"));
+	enum err_code code = judge_tls(s, err);
+	if (code)
+		return code;
 	for (int svc = 0; svc < SVC_COUNT; svc++) {
-		if (s->insecure_bind || !settings_public(s, (enum service_id)svc))
+		bool tls = svc == SVC_API_GATEWAY && settings_tls(s);
+		if (tls || s->insecure_bind || !settings_public(s, (enum service_id)svc))
 			continue;
 		err_set(err, ERR_CONFIG_INVALID, _("%s would listen beyond loopback, without TLS"),
 			service_row((enum service_id)svc)->name);
-		err_hint(err,
-			_("bind 127.0.0.1 and put a TLS proxy before it, whose callers send a token "
-			  "(yijian token create); or say YIJIAN_INSECURE_BIND=true on purpose"));
+		err_hint(err, "%s",
+			svc == SVC_API_GATEWAY
+				? _("name a certificate (YIJIAN_TLS_CERT, YIJIAN_TLS_KEY), callers then "
+				    "send a token or client key (yijian token create); or bind "
+				    "127.0.0.1; or say YIJIAN_INSECURE_BIND=true on purpose")
+				: _("bind 127.0.0.1 and reach it from elsewhere by the gateway's TLS "
+				    "port (YIJIAN_TLS_CERT, YIJIAN_MOUNT_ALL) with a token; or say "
+				    "YIJIAN_INSECURE_BIND=true on purpose"));
 		return ERR_CONFIG_INVALID;
 	}
 	return ERR_OK;

@@ -32,6 +32,8 @@ struct settings {
 	struct setting_value value[SETTINGS_MAX]; // by row, for --print-config
 	const char *state_dir, *root_key_file, *store, *shared, *trusted_peers, *socket_path,
 		*vendor_regions;
+	const char *tls_cert, *tls_key; // PEM, of the gateway's port; "": it is plain
+	const char *tls_client_ca, *tls_client_map; // "": no certificate is asked for
 	const char *upstream_ca_file; // PEM; "": the system's authorities
 	const char *cors_origins; // of pages that may call models; "": none
 	enum log_level log_level;
@@ -81,6 +83,11 @@ const char *setting_origin_name(enum setting_origin o);
 enum err_code settings_load(struct settings *s, int argc, char **argv, const char **ret_action,
 	struct err *err);
 void settings_release(struct settings *s);
+// Whether the gateway's port speaks TLS.
+static inline bool settings_tls(const struct settings *s)
+{
+	return s->tls_cert[0] != '\0';
+}
 // True when some address of the service is not loopback.
 bool settings_public(const struct settings *s, enum service_id service);
 

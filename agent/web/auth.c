@@ -187,7 +187,9 @@ static bool from_its_networks(const struct auth_call *c, const struct token *t)
 
 const char *principal_shown(const struct principal *p)
 {
-	return p->client != NULL ? p->client->doc.name : p->token != NULL ? p->token->doc.name : "";
+	if (p->client != NULL)
+		return p->client->doc.name;
+	return p->token != NULL ? p->token->doc.name : p->shown != NULL ? p->shown : "";
 }
 
 bool auth_token_whole(const struct token *t)
@@ -314,6 +316,48 @@ static void judge_client_key(const struct auth_call *c, const struct client_obj 
 	}
 }
 
+// A browser shows a certificate by itself, whichever page asks.
+static bool page_may_not(const struct auth_call *c, struct principal *ret)
+{
+	if (fetch_site_ok(c->fetch_site) && origin_is_ours(c))
+		return false;
+	refuse(ret, ERR_BAD_ORIGIN);
+	return true;
+}
+
+static void judge_client_certificate(const struct auth_call *c, struct principal *ret)
+{
+	const struct client_obj *k = c->snap != NULL
+		? snapshot_client(c->snap, &c->certificate->client)
+		: NULL;
+	if (page_may_not(c, ret))
+		return;
+	if (k == NULL) {
+		refuse(ret, ERR_INVALID_API_KEY);
+		snprintf(ret->detail, sizeof(ret->detail), "%s",
+			_("the client of this certificate is not there any more"));
+		return;
+	}
+	judge_client_key(c, k, ret);
+}
+
+// What a role's certificate gives on the platform APIs, and nothing more.
+static void judge_certificate(const struct auth_call *c, struct principal *ret)
+{
+	if (c->certificate->role == ROLE_NONE) {
+		refuse(ret, ERR_SCOPE_EXCEEDED);
+		snprintf(ret->detail, sizeof(ret->detail), "%s",
+			_("this is a client's certificate: it calls the model traffic alone"));
+		return;
+	}
+	if (page_may_not(c, ret))
+		return;
+	ret->role = c->certificate->role;
+	ret->id = c->certificate_id;
+	ret->shown = c->certificate_subject;
+	judge_role(c, ret);
+}
+
 // Nobody has a key yet and nobody from elsewhere could be here: what a caller's SDK insists on
 // sending is not looked at, and the page rules hold.
 static void judge_local(const struct auth_call *c, const struct shown *s, struct principal *ret)
@@ -339,7 +383,10 @@ static void judge_client(const struct auth_call *c, struct principal *ret)
 {
 	struct shown s = shown_by(c);
 	const void *who = s.kind ? holder(c, &s) : NULL;
-	if (s.kind && c->seal == NULL) {
+	bool by_certificate = !s.any && c->certificate != NULL && c->certificate->role == ROLE_NONE;
+	if (UNLIKELY(by_certificate)) {
+		judge_client_certificate(c, ret);
+	} else if (s.kind && c->seal == NULL) {
 		refuse(ret, ERR_SEALED);
 	} else if (who == NULL && slice_starts(s.text, CREDENTIAL_PREFIX)) {
 		refuse_guess(ret, ERR_INVALID_API_KEY); // meant for us, and nobody's
@@ -370,11 +417,18 @@ bool auth_judge(const struct auth_call *c, struct principal *ret)
 		judge_token(c, &s, ret); // never a silent fall-back to the peer
 		return true;
 	}
+	if (UNLIKELY(c->certificate != NULL)) {
+		judge_certificate(c, ret);
+		return true;
+	}
 	if (c->kind == PEER_REMOTE || !c->peer_trust || c->forwarded) {
 		refuse(ret, ERR_AUTH_REQUIRED);
 		if (c->forwarded)
 			snprintf(ret->detail, sizeof(ret->detail), "%s",
 				_("a proxy's header is on this call, so it needs a token"));
+		if (c->certificate_shown)
+			snprintf(ret->detail, sizeof(ret->detail), "%s",
+				_("the client certificate is nobody's here, so this call needs a token"));
 		return true;
 	}
 	enum err_code page = judge_page(c);

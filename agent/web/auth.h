@@ -9,6 +9,7 @@
 #include "agent/web/peer.h"
 #include "agent/store/seal_memo.h"
 #include "agent/store/store.h"
+#include "agent/web/tls_map.h"
 
 struct principal {
 	enum role role; // ROLE_NONE: refused, or the data path's client
@@ -16,6 +17,7 @@ struct principal {
 	const struct token_obj *token; // borrowed from auth_call.snap; NULL: none
 	const struct client_obj *client; // likewise; NULL: the built-in client "local"
 	enum err_code why; // when refused
+	const char *shown; // borrowed, of the request: whose certificate it is; NULL: none
 	bool guess; // refused for a credential that is nobody's
 	char detail[160]; // the row's message when empty
 };
@@ -30,6 +32,11 @@ struct auth_call {
 	// borrowed header values; p NULL: absent
 	struct slice host, origin, fetch_site, authorization, api_key;
 	struct slice local_ip; // address the caller reached, as text; may be empty
+	// a client certificate: of its row, borrowed; NULL: none, nobody's, or it leads to no authority
+	const struct tls_who *certificate;
+	const char *certificate_subject; // of the request
+	struct ident certificate_id;
+	bool certificate_shown; // one is there, good or not
 	const struct sockaddr *peer; // for tokens bound to networks; NULL: no IP address
 	const struct snapshot *snap; // borrowed; NULL: nobody has a token or key
 	const struct seal *seal; // NULL while sealed

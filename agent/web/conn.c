@@ -58,7 +58,10 @@ bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_k
 	c->reserved = w->per_service[ls->service] >= ls->max - WEB_RESERVED(ls->max);
 	c->deadline_us = loop_now_us(w->loop) + WEB_HEAD_US;
 	c->fd = fd;
+	if (ls->tls != NULL)
+		c->tls = tls_new(ls->tls, fd);
 	if (!c->engine->begin(c)) {
+		tls_free(c->tls, false);
 		free(c);
 		return false;
 	}
@@ -76,6 +79,7 @@ void web_conn_close(struct conn *c)
 	if (c->closed)
 		return;
 	c->closed = true;
+	web_conn_came(c);
 	c->engine->end(c);
 	if (c->prev != NULL)
 		c->prev->next = c->next;
@@ -90,6 +94,14 @@ void web_conn_close(struct conn *c)
 	if (c->req != NULL)
 		web_req_over(c->req, false);
 	c->req = NULL;
+}
+
+void web_conn_came(struct conn *c)
+{
+	if (LIKELY(!c->awaited))
+		return;
+	c->awaited = false;
+	c->web->awaited_n--;
 }
 
 void web_conn_await(struct conn *c)

@@ -50,7 +50,9 @@ static size_t push(struct conn *c, struct iovec *v, int n)
 {
 	struct msghdr m = {.msg_iov = v, .msg_iovlen = (size_t)n};
 	for (;;) {
-		ssize_t sent = sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t sent = UNLIKELY(c->tls != NULL)
+			? tls_send(c->tls, v, n)
+			: sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent >= 0) {
 			c->sent += sent;
 			return (size_t)sent;
@@ -209,6 +211,7 @@ static void take_input(struct conn *c, struct slice *in)
 		c->scanned = 0;
 		c->began = c->blank = false;
 		web_req_begin(c, in->p, n > 0 ? (size_t)n : 0, why);
+		web_conn_came(c);
 		send_continue(c);
 		size_t used = n > 0 ? (size_t)n : in->n;
 		in->p += used;
@@ -225,7 +228,7 @@ static void use_buffered(struct conn *c)
 		c->in_at = 0;
 		secret_wipe(c->in.p, c->in.n);
 		if (c->in.cap > 0 && c->req == NULL)
-			str_release(&c->in); // an idle connection keeps no buffer
+			str_release(&c->in);
 		else
 			str_clear(&c->in);
 	} else if (c->req == NULL && !c->closed) {
@@ -261,6 +264,24 @@ static void feed(struct conn *c, struct slice bytes)
 		web_conn_await(c);
 }
 
+// A caller that speaks plain HTTP to a TLS port is told so in words that it understands.
+static __attribute__((noinline)) void refuse_plain(struct conn *c)
+{
+	web_tell_handshake(c);
+	tls_free(c->tls, false);
+	c->tls = NULL;
+	web_req_begin(c, NULL, 0, ERR_PLAIN_HTTP);
+	web_conn_came(c);
+}
+
+static void read_failed(struct conn *c)
+{
+	if (c->tls != NULL && tls_stage(c->tls) == TLS_PLAIN)
+		refuse_plain(c);
+	else
+		broke(c);
+}
+
 static void read_in(struct conn *c)
 {
 	struct web *w = c->web;
@@ -269,13 +290,15 @@ static void read_in(struct conn *c)
 			web_conn_mark(c); // others first
 			return;
 		}
-		ssize_t n = recv(c->fd, w->read_buffer, WEB_READ_BYTES, MSG_DONTWAIT);
+		bool tls = UNLIKELY(c->tls != NULL);
+		ssize_t n = tls ? tls_recv(c->tls, w->read_buffer, WEB_READ_BYTES)
+				: recv(c->fd, w->read_buffer, WEB_READ_BYTES, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < WEB_READ_BYTES)
+		if (n < (tls ? 1 : WEB_READ_BYTES))
 			c->readable = false; // emptied: more makes a new edge
 		if (n < 0 && errno != EAGAIN)
-			broke(c);
+			read_failed(c);
 		if (n == 0)
 			c->gone = true;
 		if (n <= 0)
@@ -369,6 +392,8 @@ static void answered(struct conn *c)
 		web_conn_close(c);
 	else if (c->in.n > c->in_at)
 		use_buffered(c);
+	else if (UNLIKELY(c->in.cap > 0))
+		str_release(&c->in); // an idle connection keeps no buffer
 }
 
 // One step; false when there is nothing left to do now.
@@ -439,6 +464,10 @@ static void on_event(void *arg, uint32_t events)
 		c->writable = true;
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		c->readable = true;
+	if (UNLIKELY(c->tls != NULL)) { // either may be what the other one waits for
+		tls_wake(c->tls);
+		c->readable = c->writable = true;
+	}
 	if (events & (EPOLLHUP | EPOLLERR))
 		c->broken = true;
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -458,9 +487,24 @@ static bool begin(struct conn *c)
 		       EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_event, c) == ERR_OK;
 }
 
+// An alert, as an answer, is lost by a socket that is closed with bytes unread.
+static __attribute__((noinline)) void end_tls(struct conn *c)
+{
+	web_tell_handshake(c);
+	if (tls_stage(c->tls) == TLS_FAILED) {
+		c->linger = true;
+		c->broken = false;
+		discard_begin(&c->discard, NULL, loop_now_us(c->web->loop));
+	}
+	tls_free(c->tls, c->req == NULL && !c->broken);
+	c->tls = NULL;
+}
+
 static void end(struct conn *c)
 {
 	loop_watch_set(c->web->loop, &c->watch, c->fd, 0, NULL, NULL);
+	if (UNLIKELY(c->tls != NULL))
+		end_tls(c);
 	if (c->linger && !c->broken)
 		web_linger(c->web, c->fd, &c->discard);
 	else

@@ -22,6 +22,7 @@
 #include "agent/web/query.h"
 #include "agent/web/spare.h"
 #include "agent/web/tell.h"
+#include "agent/web/tls.h"
 #include "agent/web/turn.h"
 #include "agent/web/web.h"
 
@@ -39,6 +40,7 @@
 #define WEB_KEPT 8 // places beyond the last, and descriptors, for who may administer the agent
 #define WEB_NEWCOMERS_MAX 32 // who wait for one of them until their role is known
 #define WEB_TICK_US 200000
+#define WEB_GREETED_US (2 * 1000000LL) // at a stop, for the request a handshake was made for
 #define WEB_UNPACK_TURN ((size_t)1024 * 1024) // unpacked bytes after which others get their turn
 
 struct conn;
@@ -57,6 +59,7 @@ struct conn { // one client connection
 	struct web *web;
 	const struct engine *engine;
 	struct mhd *mhd; // of the engine that is libmicrohttpd
+	struct tls *tls; // of the own engine; NULL: plain
 	struct web_req *req; // the one under way; NULL between requests
 	struct conn *prev, *next;
 	struct conn *next_dirty; // of the list of those with work to do
@@ -77,6 +80,7 @@ struct conn { // one client connection
 	bool mounts_all;
 	bool linger; // its last answer did not wait for the body: see discard
 	bool reserved; // one of the last places: no model traffic
+	bool awaited; // at a stop: its first request is counted as one
 	struct str in; // bytes read and not yet used: a part of a head, or further requests
 	size_t in_at, scanned; // of `in`: used; and looked through for the head's end
 	struct str out; // bytes the socket has not taken
@@ -164,6 +168,7 @@ struct listener {
 	struct web *web;
 	enum service_id service;
 	const struct engine *engine;
+	struct tls_port *tls; // borrowed; NULL: plain
 	bool local; // loopback or unix: the gateway mounts everything
 	size_t max; // connections; the last WEB_RESERVED of them take no model traffic
 	struct loop_watch watch;
@@ -210,6 +215,9 @@ struct web {
 	size_t newcomers_n;
 	struct load_bytes *held;
 	_Atomic size_t reqs_n;
+	_Atomic size_t awaited_n; // connections of a stop whose first request is waited for
+	int64_t handshakes_told_us; // when the log had the last failure
+	uint64_t handshakes_untold; // since
 	size_t per_service[SVC_COUNT];
 	struct overload_gate gate; // for new requests of the gateway
 	struct lane served, refused; // those beyond a turn's number
@@ -260,6 +268,8 @@ enum err_code web_judge_conditions(const struct web_req *q, struct err *err);
 bool web_conn_open(struct web *w, const struct listener *ls, int fd, enum peer_kind kind);
 // Closes now; the memory goes at the end of the turn.
 void web_conn_close(struct conn *c);
+// The request that a stop waited for has come, or will not.
+void web_conn_came(struct conn *c);
 // Bytes of requests and answers that it holds now, counted in the load; false: that is too much.
 bool web_conn_hold(struct conn *c, size_t of_requests, size_t of_answers);
 // Bytes of a head have come: from now on it has to get on.

@@ -34,10 +34,23 @@ static int method_of(struct slice text, bool *ret_head)
 	return -1;
 }
 
+static __attribute__((noinline)) void certificate_of(struct req *r, struct tls *t,
+	struct auth_call *ret)
+{
+	const struct tls_caller *caller = tls_caller(t);
+	ret->certificate_shown = caller->shown;
+	if (caller->who == NULL)
+		return;
+	ret->certificate = caller->who;
+	ret->certificate_id = caller->id;
+	ret->certificate_subject = arena_strdup(&r->arena,
+		caller->subject); // outlives the connection
+}
+
 // Everything the verdict depends on. Addresses are asked of the kernel only where they matter: a
 // token may be bound to networks, a trusted peer may call us by our address.
-static void auth_call_of(const struct web_req *q, struct auth_call *ret,
-	struct sockaddr_storage *peer, char ip[48])
+static void auth_call_of(struct web_req *q, struct auth_call *ret, struct sockaddr_storage *peer,
+	char ip[48])
 {
 	const struct slice *h = q->guard.h;
 	const struct web *w = q->conn->web;
@@ -58,6 +71,8 @@ static void auth_call_of(const struct web_req *q, struct auth_call *ret,
 		.seal = store_seal(q->r.agent->store),
 		.memo = w->memo,
 		.now_wall_ms = loop_wall_ms(q->r.loop)};
+	if (UNLIKELY(q->conn->tls != NULL))
+		certificate_of(&q->r, q->conn->tls, ret);
 	if (ret->authorization.p != NULL && q->r.ep->may != MAY_CALL &&
 		q->conn->kind != PEER_UNIX &&
 		getpeername(q->conn->fd, (struct sockaddr *)peer, &peer_len) == 0)

@@ -26,6 +26,12 @@
 
 // ---- callers beyond the limit ----
 
+static void send_all(int fd, const char *p, size_t n)
+{
+	ssize_t sent = send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)sent; // a caller that takes nothing gets nothing
+}
+
 static void shed(struct web *w, const struct listener *ls, int fd, enum overload why)
 {
 	const struct err_row *row = err_row(ERR_OVERLOADED);
@@ -36,6 +42,10 @@ static void shed(struct web *w, const struct listener *ls, int fd, enum overload
 	web_id(w, nobody.id);
 	web_shed(w, ls->service, why);
 	web_tell_shed(w, ls->service);
+	if (ls->tls != NULL) { // an answer would cost the handshake
+		send_all(fd, TLS_BUSY_ALERT, sizeof(TLS_BUSY_ALERT) - 1);
+		return;
+	}
 	web_error_body(&nobody, false, &e, &body);
 	str_addf(&head,
 		"HTTP/1.1 %d Service Unavailable\r\n"
@@ -45,8 +55,7 @@ static void shed(struct web *w, const struct listener *ls, int fd, enum overload
 		"Retry-After: 1\r\n\r\n",
 		row->status, nobody.id, body.n);
 	str_add_slice(&head, str_slice(&body));
-	ssize_t n = send(fd, head.p, head.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	(void)n; // a caller that takes nothing gets nothing
+	send_all(fd, head.p, head.n);
 	str_release(&head);
 	str_release(&body);
 }
@@ -324,6 +333,8 @@ enum err_code web_serve(struct web *w, enum service_id service, int listen_fd, s
 	ls->engine = service == SVC_API_GATEWAY ? &own_engine : &mhd_engine;
 	if (ls->engine->most > 0)
 		ls->max = MIN_OF(max, ls->engine->most);
+	if (service == SVC_API_GATEWAY && ss.ss_family != AF_UNIX)
+		ls->tls = w->agent->tls;
 	ls->local = ss.ss_family == AF_UNIX || peer_is_loopback((struct sockaddr *)&ss);
 	return loop_watch_set(w->loop, &ls->watch, listen_fd, EPOLLIN | EPOLLEXCLUSIVE, on_accept,
 		ls);
@@ -334,6 +345,18 @@ static bool has_unread(const struct conn *c)
 {
 	char byte;
 	return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+// A handshake is made for a request that follows: that one is waited for as if it were under way.
+static bool is_awaited(struct conn *c)
+{
+	if (c->tls == NULL || c->req != NULL || c->sent > 0 || tls_stage(c->tls) == TLS_SILENT)
+		return false;
+	int64_t until = loop_now_us(c->web->loop) + WEB_GREETED_US;
+	c->deadline_us = c->deadline_us ? MIN_OF(c->deadline_us, until) : until;
+	c->awaited = true;
+	c->web->awaited_n++;
+	return true;
 }
 
 void web_quiesce(struct web *w)
@@ -347,8 +370,9 @@ void web_quiesce(struct web *w)
 	w->listeners_n = 0;
 	for (struct conn *c = w->conns, *next; c != NULL; c = next) {
 		next = c->next;
-		bool idle = c->req == NULL && !c->began && c->in.n == 0 && !c->readable &&
-			!has_unread(c);
+		bool idle = !is_awaited(c) && c->req == NULL && !c->began && c->in.n == 0 &&
+			!c->readable && !has_unread(c) &&
+			(c->tls == NULL || !tls_has_pending(c->tls));
 		// What waits for news would wait for ever.
 		bool waits = c->req != NULL && c->req->r.ep != NULL &&
 			(c->req->r.ep->flags & EPF_LONG) && c->req->state >= RS_HANDLER;
@@ -372,7 +396,7 @@ void web_cut(struct web *w)
 
 size_t web_open_requests(const struct web *w)
 {
-	return w->reqs_n;
+	return w->reqs_n + w->awaited_n;
 }
 
 void web_free(struct web *w)

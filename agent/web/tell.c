@@ -10,6 +10,7 @@
 #include "agent/web/private.h"
 
 #define CALLER_MAX 72
+#define HANDSHAKES_EACH_US (10 * 1000000LL) // one line of the log in that time
 
 // Model traffic, as far as its head says: what browsers and scanners ask of the port is none.
 static bool is_model_call(const struct web_req *q)
@@ -35,21 +36,27 @@ static bool uid_of(struct conn *c, uid_t *ret)
 	return c->uid_known;
 }
 
+static void address_of(const struct conn *c, char ip[INET6_ADDRSTRLEN])
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	snprintf(ip, INET6_ADDRSTRLEN, "unix");
+	if (c->kind == PEER_UNIX || getpeername(c->fd, (struct sockaddr *)&ss, &len) != 0)
+		return;
+	const void *at = ss.ss_family == AF_INET6
+		? (const void *)&((struct sockaddr_in6 *)&ss)->sin6_addr
+		: (const void *)&((struct sockaddr_in *)&ss)->sin_addr;
+	inet_ntop(ss.ss_family, at, ip, INET6_ADDRSTRLEN);
+}
+
 // "10.0.0.7", "127.0.0.1 uid:1000", "unix uid:33".
 static const char *caller_of(struct web_req *q, bool ask)
 {
 	struct conn *c = q->conn;
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-	char ip[INET6_ADDRSTRLEN] = "unix";
+	char ip[INET6_ADDRSTRLEN];
 	if (c == NULL) // it has gone
 		return NULL;
-	if (c->kind != PEER_UNIX && getpeername(c->fd, (struct sockaddr *)&ss, &len) == 0) {
-		const void *at = ss.ss_family == AF_INET6
-			? (const void *)&((struct sockaddr_in6 *)&ss)->sin6_addr
-			: (const void *)&((struct sockaddr_in *)&ss)->sin_addr;
-		inet_ntop(ss.ss_family, at, ip, sizeof(ip));
-	}
+	address_of(c, ip);
 	uid_t uid;
 	if ((ask || c->uid_asked) && uid_of(c, &uid))
 		return arena_printf(&q->r.arena, "%s uid:%lu", ip, (unsigned long)uid);
@@ -143,6 +150,38 @@ void web_tell_shed(struct web *w, enum service_id service)
 				.code = ERR_OVERLOADED,
 				.status = err_row(ERR_OVERLOADED)->status},
 			loop_now_us(w->loop));
+}
+
+// ---- handshakes ----
+
+static void log_handshake(struct conn *c, const char *reason, const char *detail)
+{
+	struct web *w = c->web;
+	int64_t now_us = loop_now_us(w->loop);
+	char ip[INET6_ADDRSTRLEN], untold[24];
+	if (w->handshakes_told_us && now_us - w->handshakes_told_us < HANDSHAKES_EACH_US) {
+		w->handshakes_untold++;
+		return;
+	}
+	address_of(c, ip);
+	snprintf(untold, sizeof(untold), "%llu", (unsigned long long)w->handshakes_untold);
+	log_line(LOG_LVL_WARN, "tls_handshake_failed", "reason", reason, "detail", detail, "caller",
+		ip, "untold_before", w->handshakes_untold > 0 ? untold : NULL, NULL);
+	w->handshakes_told_us = now_us;
+	w->handshakes_untold = 0;
+}
+
+void web_tell_handshake(struct conn *c)
+{
+	const char *detail;
+	const char *reason = tls_failure(c->tls, &detail);
+	if (reason == NULL && tls_stage(c->tls) == TLS_GREETING && !c->web->quiet)
+		reason = c->gone ? "cut" : "timeout";
+	if (reason == NULL)
+		return;
+	const char *labels[] = {reason, NULL};
+	metric_add(c->web->agent->metrics, MET_TLS_FAILURES, 1, labels);
+	log_handshake(c, reason, detail);
 }
 
 // ---- without a key ----

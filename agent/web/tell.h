@@ -8,6 +8,7 @@
 
 struct web;
 struct web_req;
+struct conn;
 
 // Refusals for who calls, or from where.
 bool web_is_denial(enum err_code code);
@@ -22,6 +23,9 @@ void web_refused_who(struct web_req *q);
 void web_tell_refused(struct web_req *q, const struct err *e);
 // A model request without a client key is let in.
 void web_tell_keyless(struct web_req *q);
+// Counts a handshake that failed, or that is left before its end, and logs some of them; nothing of
+// others. While its connection has its socket.
+void web_tell_handshake(struct conn *c);
 // Connections turned away before anything was read.
 void web_tell_shed(struct web *w, enum service_id service);
 

@@ -120,6 +120,11 @@ static const struct metric_row rows[] = {
 		N_("Keys and instances written down as out, so that a restart does not use them")},
 	{MET_LISTEN_PUBLIC, EACH, "yijian_listen_public", GAUGE, {"service"}, NULL, "",
 		N_("1 when a port is bound beyond loopback")},
+	{MET_TLS_EXPIRES, GW, "yijian_tls_certificate_expiry_timestamp_seconds", GAUGE, {NULL},
+		NULL, "s", N_("When the certificate of the gateway's port expires")},
+	{MET_TLS_FAILURES, GW, "yijian_tls_handshake_failures_total", COUNTER, {"reason"}, NULL, "",
+		N_("TLS handshakes that failed, by reason: plain_http, protocol (no http/1.1 "
+		   "offered), version, cipher, refused_by_caller, cut, timeout, other")},
 
 	{MET_KEYS, KEYS, "yijian_keys", GAUGE, {"state"}, NULL, "", N_("Vendor keys, by state")},
 	{MET_KEY_USABLE, KEYS, "yijian_key_usable", GAUGE, {"key"}, NULL, "",
