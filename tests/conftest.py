@@ -11,8 +11,13 @@ import preload  # noqa: E402
 from agent import Agent  # noqa: E402
 from clock import Clock  # noqa: E402
 from disk import Disk  # noqa: E402
+from http_engines import OverTls, is_over_tls  # noqa: E402
 from started import Started  # noqa: E402
 from vendord import Vendord  # noqa: E402
+
+
+def pytest_make_parametrize_id(val):
+    return "tls" if isinstance(val, OverTls) else None
 
 
 @pytest.fixture
@@ -29,13 +34,14 @@ def make_vendord(started):
 
 
 @pytest.fixture
-def make_agent(started):
-    """make_agent(env={…}, args=[…], state_dir=…)."""
+def make_agent(started, request):
+    """make_agent(env={…}, args=[…], state_dir=…), over TLS where the test's service is TLS."""
     count = []
 
     def make(**options):
         count.append(1)
         options.setdefault("state_dir", started.scratch / f"state{len(count)}")
+        options.setdefault("over_tls", is_over_tls(request))
         return started.add(Agent, **options)
     return make
 

@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-from agent import Agent
-from http_engines import GATEWAY, PORTS, dialogue, expected
+from http_engines import GATEWAY, PORTS, Engines, dialogue, expected
 from raw import head
 
 BAD = "400 bad_framing, closed"
@@ -136,10 +135,15 @@ ENDS = {
 
 
 @pytest.fixture(scope="module")
-def agent(tmp_path_factory):
+def engines(tmp_path_factory):
+    with Engines(tmp_path_factory.mktemp("bodies")) as engines:
+        yield engines
+
+
+@pytest.fixture
+def agent(engines, request):
     """One for all: each test looks at it afterwards, and nothing sent here changes its state."""
-    with Agent(scratch=tmp_path_factory.mktemp("bodies")) as agent:
-        yield agent
+    return engines.of(request)
 
 
 @pytest.mark.parametrize("service", PORTS)

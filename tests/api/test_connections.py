@@ -12,9 +12,8 @@ import socket
 
 import pytest
 
-from agent import Agent
 from held_upstream import HeldUpstream
-from http_engines import CONFIG, GATEWAY, KEYS, PORTS, REGISTRY, engine, expected
+from http_engines import CONFIG, GATEWAY, KEYS, PORTS, REGISTRY, TLS, Engines, engine, expected
 from proc import anonymous_kib, cpu_seconds, descriptors
 from raw import head
 from waiting import wait_for
@@ -24,10 +23,15 @@ HEALTH = head("GET", "/healthz")
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
+def engines(tmp_path_factory):
+    with Engines(tmp_path_factory.mktemp("connections")) as engines:
+        yield engines
+
+
+@pytest.fixture
+def shared(engines, request):
     """One for what leaves nothing behind."""
-    with Agent(scratch=tmp_path_factory.mktemp("connections")) as agent:
-        yield agent
+    return engines.of(request)
 
 
 def connections(agent, service):
@@ -158,7 +162,7 @@ def test_large_answers_come_whole(shared, service):
             assert json.loads(raw.answer().body) == whole
 
 
-@pytest.mark.parametrize("service", [GATEWAY, CONFIG])
+@pytest.mark.parametrize("service", [GATEWAY, TLS, CONFIG])
 def test_what_was_done_is_answered_however_large_its_head(shared, service):
     """Heads that leave less and less room for the answer's: one that is too large does nothing."""
     path, says = "/api/v1/features/large", set()
@@ -250,7 +254,7 @@ def test_an_upload_that_drips_is_408(make_agent, clock, service, path):
         assert slow.closed(5)
 
 
-@pytest.mark.parametrize("service", [GATEWAY, KEYS])
+@pytest.mark.parametrize("service", [GATEWAY, TLS, KEYS])
 def test_who_does_not_read_is_cut(make_agent, clock, service):
     agent = make_agent(env={**clock.env, "YIJIAN_TRAFFIC_LOOPS": "1"})
     with agent.connect(service, receive_buffer=4096) as raw:
@@ -262,7 +266,7 @@ def test_who_does_not_read_is_cut(make_agent, clock, service):
     assert agent.get(service, "/healthz").status == 200
 
 
-@pytest.mark.parametrize("service", [GATEWAY, KEYS])
+@pytest.mark.parametrize("service", [GATEWAY, TLS, KEYS])
 def test_who_reads_slowly_is_not_cut(make_agent, clock, service):
     agent = make_agent(env=clock.env)
     path, count = "/openapi.json", 60
@@ -476,7 +480,7 @@ def key_test(agent, held):
     return head("POST", f"/api/v1/keys/{key['id']}/test", "Content-Length: 0")
 
 
-@pytest.mark.parametrize("service", [GATEWAY, KEYS])
+@pytest.mark.parametrize("service", [GATEWAY, TLS, KEYS])
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "new"])
 def test_a_stop_answers_what_has_come(agent, service, kept):
     """Writes that stand in the sockets when the stop is told are done and answered."""
@@ -501,7 +505,7 @@ def test_a_stop_answers_what_has_come(agent, service, kept):
     assert len(agent.get(KEYS, "/api/v1/clients").body["items"]) == 10
 
 
-@pytest.mark.parametrize("service", [GATEWAY, KEYS])
+@pytest.mark.parametrize("service", [GATEWAY, TLS, KEYS])
 def test_a_stop_does_not_wait_for_what_may_last(agent, held, service):
     """Who waits for news, or for an upstream that is tried, is closed at once."""
     with agent.connect(service) as raw:
@@ -513,7 +517,7 @@ def test_a_stop_does_not_wait_for_what_may_last(agent, held, service):
     ended(agent)
 
 
-@pytest.mark.parametrize("service", [GATEWAY, CONFIG])
+@pytest.mark.parametrize("service", [GATEWAY, TLS, CONFIG])
 def test_a_stop_ends_who_waits_for_a_change(agent, service):
     revision = agent.get(service, "/api/v1/watch?wait=0ms").body["revision"]
     with agent.connect(service) as raw:
@@ -537,7 +541,7 @@ def test_what_outlasts_the_drain_is_cut(make_agent, service):
 
 # ---- callers that leave ----
 
-@pytest.mark.parametrize("service", [GATEWAY, CONFIG])
+@pytest.mark.parametrize("service", [GATEWAY, TLS, CONFIG])
 @pytest.mark.parametrize("reset", [False, True], ids=["fin", "rst"])
 def test_who_waits_for_a_change_may_leave(shared, service, reset):
     revision = shared.get(service, "/api/v1/watch?wait=0ms").body["revision"]
@@ -555,7 +559,7 @@ def test_who_waits_for_a_change_may_leave(shared, service, reset):
     wait_for(lambda: descriptors(shared.pid) <= before + 2, what="descriptors given back")
 
 
-@pytest.mark.parametrize("service", [GATEWAY, KEYS])
+@pytest.mark.parametrize("service", [GATEWAY, TLS, KEYS])
 @pytest.mark.parametrize("reset", [False, True], ids=["fin", "rst"])
 def test_who_waits_for_an_answer_may_leave(agent, held, service, reset):
     raw = agent.connect(service)
@@ -568,7 +572,7 @@ def test_who_waits_for_an_answer_may_leave(agent, held, service, reset):
         assert agent.get(service, "/healthz").status == 200
 
 
-@pytest.mark.parametrize("service", [GATEWAY, CONFIG])
+@pytest.mark.parametrize("service", [GATEWAY, TLS, CONFIG])
 def test_who_leaves_amid_a_body_leaves_nothing(shared, service):
     before = descriptors(shared.pid)
     for n in range(200):

@@ -3,8 +3,8 @@
 every port, and the connection is closed where a second request could be smuggled behind it."""
 import pytest
 
-from agent import SERVICES, Agent
-from http_engines import PORTS, REGISTRY, dialogue, expected
+from agent import SERVICES
+from http_engines import PORTS, REGISTRY, Engines, dialogue, expected
 from raw import head
 from waiting import wait_for
 
@@ -130,10 +130,15 @@ LINES = {
 
 
 @pytest.fixture(scope="module")
-def agent(tmp_path_factory):
+def engines(tmp_path_factory):
+    with Engines(tmp_path_factory.mktemp("framing")) as engines:
+        yield engines
+
+
+@pytest.fixture
+def agent(engines, request):
     """One for all: each test looks at it afterwards, and nothing sent here changes its state."""
-    with Agent(scratch=tmp_path_factory.mktemp("framing")) as agent:
-        yield agent
+    return engines.of(request)
 
 
 @pytest.mark.parametrize("service", PORTS)

@@ -17,8 +17,11 @@ LIST = "/api/v1/services"
 
 # Run as another user: one GET, prints status and body.
 CALL = """
-import http.client, sys
-c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=30)
+import http.client, ssl, sys
+address = sys.argv[1], int(sys.argv[2])
+c = http.client.HTTPConnection(*address, timeout=30)
+if sys.argv[5:]:
+    c = http.client.HTTPSConnection(*address, timeout=30, context=ssl._create_unverified_context())
 c.request(sys.argv[3], sys.argv[4])
 r = c.getresponse()
 print(r.status, r.read().decode())
@@ -28,10 +31,11 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changing the user nee
 
 
 def call_as(uid, agent, service, method, path, family=4):
-    host, port = agent.address(service, family)
+    address = agent.address(service, family)
+    over_tls = ["tls"] if hasattr(address, "tls") else []
     done = subprocess.run(
         ["setpriv", f"--reuid={uid}", "--regid=65534", "--clear-groups", sys.executable, "-c",
-         CALL, host, str(port), method, path], capture_output=True, text=True, timeout=60, cwd="/")
+         CALL, address[0], str(address[1]), method, path, *over_tls], capture_output=True, text=True, timeout=60, cwd="/")
     assert done.returncode == 0, done.stderr
     status, _, body = done.stdout.partition(" ")
     return int(status), body

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from http_engines import TLS
 from waiting import wait_for
 
 GW = "api-gateway"
@@ -17,7 +18,7 @@ def local(make_vendord):
     return make_vendord(no_auth=True)
 
 
-@pytest.fixture
+@pytest.fixture(params=[GW, TLS])
 def agent(make_agent, local):
     agent = make_agent()
     agent.add_instance(local.url)

@@ -6,6 +6,7 @@ import tempfile
 
 import http_call
 import raw
+import tls
 from process import BUILD, Process
 
 SERVICES = ("api-gateway", "config-center", "key-manager", "service-registry", "router-engine")
@@ -13,10 +14,13 @@ SERVICES = ("api-gateway", "config-center", "key-manager", "service-registry", "
 
 class Agent(Process):
     """Agent(state_dir, env={"YIJIAN_…": "…"}, args=["--flag"]). Started again on the same state
-    it is the same agent with other ports. before: a command that ends in exec of the rest."""
+    it is the same agent with other ports. before: a command that ends in exec of the rest.
+    over_tls: its gateway's port speaks TLS, and it is called so."""
 
-    def __init__(self, state_dir=None, env=None, args=(), scratch=None, name="yijiand", before=()):
+    def __init__(self, state_dir=None, env=None, args=(), scratch=None, name="yijiand", before=(),
+                 over_tls=False):
         self.chats = 0
+        self.tls = tls.caller_context() if over_tls else None
         self.own_scratch = None if scratch else tempfile.TemporaryDirectory(prefix="yijian-")
         scratch = pathlib.Path(scratch or self.own_scratch.name)
         self.state_dir = pathlib.Path(state_dir or scratch / "state")
@@ -28,7 +32,12 @@ class Agent(Process):
             "YIJIAN_STATE_DIR": str(self.state_dir), "YIJIAN_ALLOW_LOOPBACK_UPSTREAMS": "1",
             "YIJIAN_QUEUE_MAX_MS": "0",  # a machine that runs tests in parallel is busy, not the agent
             "YIJIAN_TRAFFIC_LOOPS": "2", # connections meet on different threads, whatever the machine
-            "LC_ALL": "C.UTF-8", **listen, **(env or {})})
+            "LC_ALL": "C.UTF-8", **listen, **(self.tls_env() if over_tls else {}), **(env or {})})
+
+    @staticmethod
+    def tls_env():
+        pair = tls.agents_pair()
+        return {"YIJIAN_TLS_CERT": str(pair.cert), "YIJIAN_TLS_KEY": str(pair.key)}
 
     @property
     def ports_path(self):
@@ -67,11 +76,14 @@ class Agent(Process):
         for text in self.ports[service]:
             host, _, port = text.rpartition(":")
             if host.startswith("[") == (family == 6):
-                return host.strip("[]"), int(port)
+                address = host.strip("[]"), int(port)
+                over_tls = self.tls and service == "api-gateway"
+                return tls.Address(address, self.tls) if over_tls else address
         raise AssertionError(f"{service} does not listen on IPv{family}: {self.ports}")
 
     def url(self, service="api-gateway"):
-        return "http://%s:%d" % self.address(service)
+        address = self.address(service)
+        return "%s://%s:%d" % ("https" if hasattr(address, "tls") else "http", *address)
 
     def request(self, service, method, path, json=None, body=None, headers=(), timeout=60):
         """(status, headers, parsed JSON or bytes)."""

@@ -43,9 +43,16 @@ def send_request(connection, method, path, json=None, body=None, headers=()):
     connection.endheaders(body)
 
 
+def connection_to(address, timeout):
+    context = getattr(address, "tls", None)
+    if context:
+        return http.client.HTTPSConnection(*address, timeout=timeout, context=context)
+    return http.client.HTTPConnection(*address, timeout=timeout)
+
+
 def request(address, method, path, json=None, body=None, headers=(), timeout=60):
     """One request on its own connection; address is (host, port)."""
-    connection = http.client.HTTPConnection(*address, timeout=timeout)
+    connection = connection_to(address, timeout)
     try:
         send_request(connection, method, path, json, body, headers)
         response = connection.getresponse()
@@ -59,7 +66,7 @@ class Stream:
     """A streamed answer, read event by event; leaving the context hangs up."""
 
     def __init__(self, address, method, path, json=None, headers=(), timeout=60):
-        self.connection = http.client.HTTPConnection(*address, timeout=timeout)
+        self.connection = connection_to(address, timeout)
         send_request(self.connection, method, path, json, None, headers)
         self.response = self.connection.getresponse()
         self.status, self.headers = self.response.status, self.response.headers

@@ -1,17 +1,53 @@
 # SPDX-License-Identifier: MIT
-"""The agent's two HTTP engines: its own on the gateway's port and the unix socket, libmicrohttpd on
-the platform's four ports. Callers see one behaviour but for the rows of DIFFERENCES."""
+"""The agent's two HTTP engines: its own on the gateway's port, plain or over TLS, and the unix socket,
+libmicrohttpd on the platform's four ports. Callers see one behaviour but for the rows of DIFFERENCES."""
 import ctypes
 import functools
 import re
 import subprocess
 import typing
 
+from agent import Agent
 from process import BUILD
 from raw import Raw, head
 
 GATEWAY, REGISTRY, KEYS, CONFIG = "api-gateway", "service-registry", "key-manager", "config-center"
-PORTS = (GATEWAY, REGISTRY)  # one of each engine
+
+
+class OverTls(str):
+    """A service by name, of an agent whose gateway's port speaks TLS: see conftest.py."""
+
+
+TLS = OverTls(GATEWAY)
+PORTS = (GATEWAY, TLS, REGISTRY)  # one of each engine, and what lies beneath
+
+
+class Engines:
+    """Agents that leave nothing behind, one plain and one over TLS, each from its first use on."""
+
+    def __init__(self, scratch):
+        self.scratch, self.agents = scratch, {}
+
+    def of(self, request):
+        """The agent for a test, by what it is parametrized with."""
+        over_tls = is_over_tls(request)
+        if over_tls not in self.agents:
+            scratch = self.scratch / ("tls" if over_tls else "plain")
+            scratch.mkdir()
+            self.agents[over_tls] = Agent(scratch=scratch, over_tls=over_tls).start()
+        return self.agents[over_tls]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for agent in self.agents.values():
+            agent.stop()
+
+
+def is_over_tls(request):
+    spec = getattr(request.node, "callspec", None)
+    return spec is not None and any(isinstance(value, OverTls) for value in spec.params.values())
 
 
 class Row(typing.NamedTuple):

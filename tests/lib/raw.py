@@ -3,8 +3,11 @@
 import json
 import re
 import socket
+import ssl
 import struct
 import time
+
+import tls
 
 
 class RawAnswer:
@@ -41,6 +44,9 @@ class Raw:
         self.socket.settimeout(timeout)
         self.socket.connect(address)
         self.got = b""
+        self.cut = False  # the server left without saying its end, over TLS
+        if getattr(address, "tls", None):
+            self.socket = tls.Socket(self.socket, address.tls).handshake()
 
     def send(self, data):
         """False when the server has closed meanwhile, which is for the caller to judge."""
@@ -54,8 +60,8 @@ class Raw:
         """Reads once; False at the end."""
         try:
             data = self.socket.recv(65536)
-        except ConnectionResetError:
-            data = b""
+        except (ConnectionResetError, ssl.SSLEOFError):
+            data, self.cut = b"", True
         self.got += data
         return bool(data)
 
