@@ -490,6 +490,16 @@ enum err_code platform_check(const struct settings *s, struct str *notes, struct
 	return code;
 }
 
+static void log_public(const struct platform *p, enum service_id svc, bool tokens)
+{
+	bool tls = svc == SVC_API_GATEWAY && p->agent.tls != NULL;
+	log_line(tls && tokens ? LOG_LVL_INFO : LOG_LVL_WARN, "public_bind", "service",
+		service_row(svc)->name, "tls", tls ? "true" : "false", "detail",
+		tokens ? "reachable beyond this host; callers need a token (yijian token create)"
+		       : "reachable beyond this host; nobody has a token yet: yijian token create",
+		NULL);
+}
+
 enum err_code platform_start(const struct settings *s, struct platform **ret, int *ret_exit,
 	struct err *err)
 {
@@ -513,13 +523,7 @@ enum err_code platform_start(const struct settings *s, struct platform **ret, in
 	bool tokens = snapshots_now(p->agent.snaps)->tokens.n > 0;
 	for (int i = 0; i < SVC_COUNT; i++)
 		if (settings_public(s, (enum service_id)i))
-			log_line(LOG_LVL_WARN, "public_bind", "service",
-				service_row((enum service_id)i)->name, "detail",
-				tokens ? "reachable beyond this host without TLS; callers need a "
-					 "token (yijian token create)"
-				       : "reachable beyond this host without TLS; nobody has a "
-					 "token yet: yijian token create",
-				NULL);
+			log_public(p, (enum service_id)i, tokens);
 	*ret = p;
 	return ERR_OK;
 }

@@ -84,6 +84,7 @@ static void page_text(const struct req *r, const struct condition *h, struct str
 {
 	const struct service_row *svc = service_row(r->service);
 	int port = r->agent->ports[r->service], keys = r->agent->ports[SVC_KEY_MANAGER];
+	const char *scheme = agent_scheme(r->agent, r->service);
 	str_addf(out, "Yijian %s: %s\n%s\n\n", YJ_VERSION, svc->name, gettext(svc->owns));
 	if (r->agent->settings->simulated)
 		str_addf(out, "%s\n\n",
@@ -99,11 +100,11 @@ static void page_text(const struct req *r, const struct condition *h, struct str
 		"\"service\":\"gpt-4\",\"key_name\":\"My key\",\"api_key\":\"...\"}'\n\n",
 		keys);
 	str_addf(out, "%s\n", _("Where to go on:"));
-	str_addf(out, "  http://localhost:%d/api            %s\n", port,
+	str_addf(out, "  %s://localhost:%d/api            %s\n", scheme, port,
 		_("endpoints of this port"));
-	str_addf(out, "  http://localhost:%d/openapi.json   %s\n", port, "OpenAPI 3.1");
-	str_addf(out, "  http://localhost:%d/healthz        %s\n", port, _("health"));
-	str_addf(out, "  http://localhost:%d/metrics        %s\n", port,
+	str_addf(out, "  %s://localhost:%d/openapi.json   %s\n", scheme, port, "OpenAPI 3.1");
+	str_addf(out, "  %s://localhost:%d/healthz        %s\n", scheme, port, _("health"));
+	str_addf(out, "  %s://localhost:%d/metrics        %s\n", scheme, port,
 		_("figures for Prometheus"));
 	str_addf(out, "  yijian help, man yijian, man yijiand\n");
 }

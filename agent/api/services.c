@@ -130,8 +130,8 @@ void services_write_platform(struct jw *w, const struct agent *a, const struct s
 {
 	const struct service_row *row = service_row(id);
 	char url[64];
-	snprintf(url, sizeof(url), a->only_ipv6[id] ? "http://[::1]:%d" : "http://127.0.0.1:%d",
-		a->ports[id] ? a->ports[id] : row->port);
+	snprintf(url, sizeof(url), "%s://%s:%d", agent_scheme(a, id),
+		a->only_ipv6[id] ? "[::1]" : "127.0.0.1", a->ports[id] ? a->ports[id] : row->port);
 	jw_obj(w, NULL);
 	jw_str(w, "service", row->name);
 	jw_str(w, "kind", "platform");

@@ -14,6 +14,7 @@
 #include "agent/web/keyless.h"
 #include "agent/record/ledger.h"
 #include "agent/web/refusals.h"
+#include "agent/web/tls.h"
 #include "agent/core/agent.h"
 #include "agent/core/metrics.h"
 #include "agent/store/store.h"
@@ -47,6 +48,23 @@ static double per_second(uint64_t n, double seconds)
 
 // --- parts of the document ---
 
+static void write_tls(struct jw *w, struct tls_port *port)
+{
+	struct tls_seen seen;
+	if (port == NULL) {
+		jw_null(w, "tls");
+		return;
+	}
+	tls_port_look(port, clock_wall_ms(), &seen);
+	jw_obj(w, "tls"); // of the gateway's port
+	jw_str(w, "subject", seen.subject);
+	jw_time(w, "expires_at", seen.expires_wall_ms);
+	jw_str(w, "pin", seen.pin);
+	jw_bool(w, "good", seen.good);
+	jw_str(w, "reason", seen.good ? NULL : seen.why);
+	jw_obj_end(w);
+}
+
 static void write_agent(struct jw *w, const struct req *r)
 {
 	static const char *const states[] = {
@@ -72,6 +90,7 @@ static void write_agent(struct jw *w, const struct req *r)
 		if (settings_public(a->settings, (enum service_id)i))
 			jw_str(w, NULL, service_row((enum service_id)i)->name);
 	jw_arr_end(w);
+	write_tls(w, a->tls);
 	jw_obj_end(w);
 }
 

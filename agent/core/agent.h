@@ -66,4 +66,10 @@ struct agent { // built by agent/main, borrowed by everybody
 	_Atomic bool draining;
 };
 
+// Of the URLs of a service's port.
+static inline const char *agent_scheme(const struct agent *a, enum service_id service)
+{
+	return service == SVC_API_GATEWAY && a->tls != NULL ? "https" : "http";
+}
+
 #endif

@@ -11,6 +11,7 @@
 #include "agent/store/store.h"
 #include "agent/state/price_book.h"
 #include "agent/web/refusals.h"
+#include "agent/web/tls.h"
 #include "shared/rows/lifecycle.h"
 
 #define DAY_MS 86400000.0
@@ -186,6 +187,15 @@ static void scan_instances(const struct alert_scan *s, const struct alert_rule *
 
 // ---- the agent ----
 
+static double certificate_days(const struct alert_scan *s)
+{
+	struct tls_seen seen;
+	if (s->agent->tls == NULL)
+		return NAN;
+	tls_port_look(s->agent->tls, s->wall_ms, &seen);
+	return floor((double)(seen.expires_wall_ms - s->wall_ms) / DAY_MS);
+}
+
 static double agent_value(const struct alert_scan *s, const struct alert_rule *rule)
 {
 	struct agent *a = s->agent;
@@ -202,6 +212,8 @@ static double agent_value(const struct alert_scan *s, const struct alert_rule *r
 		return (double)alert_meter_grown(s->unpriced, rule->window_s, s->now_us);
 	case AM_OUTCOME_UNKNOWN:
 		return (double)alert_meter_grown(s->outcome_unknown, rule->window_s, s->now_us);
+	case AM_CERTIFICATE_DAYS:
+		return certificate_days(s);
 	default:
 		return NAN;
 	}

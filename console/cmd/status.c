@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "console/cmd/alert.h"
+#include "shared/clock.h"
 #include "shared/refusal.h"
 #include "shared/table.h"
 #include "shared/text.h"
@@ -142,6 +143,8 @@ static void status_text(struct cmd *c, const struct jx *s)
 		cmd_writef(c, _("  ! sealed: %s\n"),
 			text_at(s, "agent.sealed_reason",
 				_("the root key does not open the key store")));
+	if (text_at(s, "agent.tls.reason", NULL) != NULL)
+		cmd_writef(c, _("  ! TLS: %s\n"), text_at(s, "agent.tls.reason", ""));
 	cmd_writef(c, "%s\n", _("traffic, last minute"));
 	traffic_line(c, s, _("req/s"), "traffic.rate_1m", "traffic.history.rate", "");
 	traffic_line(c, s, _("errors"), "traffic.error_pct_1m", "traffic.history.error_pct", "%");
@@ -395,16 +398,57 @@ static void doctor_agent(struct cmd *c, struct doctor *d)
 		doctor_keys(c, d, jx_get(a.doc, "items"));
 }
 
+#define CERTIFICATE_DAYS 14 // before its end
+
+// Which ports others reach; how many those are.
+static size_t doctor_doors(struct doctor *d, const struct jx *agent)
+{
+	const struct jx *open = jx_get(agent, "public");
+	bool tls = jx_is_obj(jx_get(agent, "tls"));
+	struct str plain = STR_INIT;
+	for (size_t i = 0; i < jx_len(open); i++) {
+		const char *name = jx_str(jx_at(open, i), "?");
+		if (!tls || strcmp(name, "api-gateway") != 0)
+			str_addf(&plain, "%s%s", plain.n ? ", " : "", name);
+	}
+	finding(d, _("reachable from elsewhere"), plain.n ? "warn" : "ok",
+		plain.n			   ? str_text(&plain)
+			: jx_len(open) > 0 ? _("api-gateway, over TLS")
+					   : _("no: loopback only"),
+		plain.n ? _("it is plain HTTP: bind 127.0.0.1, and use the gateway's TLS port")
+			: NULL);
+	str_release(&plain);
+	return jx_len(open);
+}
+
+static void doctor_certificate(struct cmd *c, struct doctor *d, const struct jx *tls)
+{
+	int64_t until = 0;
+	if (!jx_is_obj(tls) ||
+		!clock_parse_rfc3339(slice_of(text_at(tls, "expires_at", "")), &until))
+		return;
+	bool good = jx_bool(jx_get(tls, "good"), false);
+	bool soon = until - clock_wall_ms() < CERTIFICATE_DAYS * INT64_C(86400000);
+	finding(d, _("certificate"),
+		!good	       ? "fail"
+			: soon ? "warn"
+			       : "ok",
+		good ? arena_printf(&c->arena, _("%s, until %s"), text_at(tls, "subject", "?"),
+			       text_at(tls, "expires_at", "?"))
+		     : text_at(tls, "reason", "?"),
+		good && !soon
+			? NULL
+			: _("put a new pair in place, then: systemctl reload yijiand (SIGHUP)"));
+}
+
 // What is open to others, and what guards it.
 static void doctor_identity(struct cmd *c, struct doctor *d)
 {
 	struct client_call status = {.ep = EP_STATUS}, tokens = {.ep = EP_TOKEN_LIST};
 	struct client_answer s, t;
-	struct str names = STR_INIT;
 	if (cmd_call(c, &status, &s) || cmd_call(c, &tokens, &t))
 		return; // "permission" has said it
 	const struct jx *agent = jx_get(s.doc, "agent");
-	const struct jx *open = jx_get(agent, "public");
 	finding(d, _("root key"), jx_bool(jx_get(agent, "sealed"), false) ? "fail" : "ok",
 		jx_bool(jx_get(agent, "sealed"), false)
 			? text_at(agent, "sealed_reason", _("it does not open the key store"))
@@ -412,12 +456,8 @@ static void doctor_identity(struct cmd *c, struct doctor *d)
 		jx_bool(jx_get(agent, "sealed"), false)
 			? _("point YIJIAN_ROOT_KEY_FILE at the right file, mode 0600")
 			: NULL);
-	for (size_t i = 0; i < jx_len(open); i++)
-		str_addf(&names, "%s%s", i ? ", " : "", jx_str(jx_at(open, i), "?"));
-	finding(d, _("reachable from elsewhere"), names.n ? "warn" : "ok",
-		names.n ? str_text(&names) : _("no: loopback only"),
-		names.n ? _("it is plain HTTP: put a TLS proxy before it, or bind 127.0.0.1")
-			: NULL);
+	size_t doors = doctor_doors(d, agent);
+	doctor_certificate(c, d, jx_get(agent, "tls"));
 	int64_t dropped = jx_int(jx_path(s.doc, "metrics.series_dropped"), 0);
 	finding(d, _("metrics"), dropped ? "warn" : "ok",
 		dropped ? arena_printf(&c->arena, _("%lld series have no place"),
@@ -426,11 +466,10 @@ static void doctor_identity(struct cmd *c, struct doctor *d)
 		dropped ? _("see yijian_metrics_series_dropped: some objects are missing in /metrics")
 			: NULL);
 	size_t n = jx_len(jx_get(t.doc, "items"));
-	finding(d, _("tokens"), names.n && !n ? "fail" : "ok", arena_printf(&c->arena, "%zu", n),
-		names.n && !n
+	finding(d, _("tokens"), doors && !n ? "fail" : "ok", arena_printf(&c->arena, "%zu", n),
+		doors && !n
 			? _("callers from elsewhere need one: yijian token create NAME --role ROLE")
 			: NULL);
-	str_release(&names);
 }
 
 // The file this console reads its token from is its owner's alone.

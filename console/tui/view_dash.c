@@ -131,6 +131,9 @@ static int draw_agent(const struct jx *agent, int y, int end)
 		y = draw_reason(y, end, _("! %s: "), _("sealed"),
 			jx_str(jx_get(agent, "sealed_reason"),
 				_("the root key does not open the key store")));
+	const char *tls = jx_str(jx_path(agent, "tls.reason"), NULL);
+	if (tls != NULL)
+		y = draw_reason(y, end, _("! %s: "), "TLS", tls);
 	return y;
 }
 

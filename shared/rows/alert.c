@@ -16,7 +16,7 @@ const char *const alert_metric_names[] = {"error_pct", "p95_ms", "broken_streams
 	"candidates_up", "key_cooling", "key_invalid", "key_no_quota", "key_budget_pct",
 	"key_expires_days", "instance_down", "model_gone", "model_shutdown_days", "store_degraded",
 	"sealed", "zero_cost_rows", "unpriced_calls", "tasks_outcome_unknown", "callers_refused",
-	NULL};
+	"certificate_days", NULL};
 _Static_assert(ARRAY_LEN(alert_metric_names) == AM_COUNT + 1, "one name for every metric");
 
 #define ROW(id, scope, unit, ...) [id] = {id, scope, unit, __VA_ARGS__}
@@ -79,6 +79,10 @@ static const struct alert_metric_row metrics[] = {
 		N_("requests refused for one reason, in the window"),
 		N_("callers are refused, {object}: {value} requests lately"),
 		N_("see who and why: yijian traffic list --errors -o wide; in words: yijian status")),
+	ROW(AM_CERTIFICATE_DAYS, SCOPE_AGENT, "d",
+		N_("days until the certificate of the gateway's port expires"),
+		N_("the certificate of the gateway's port expires in {value} days"),
+		N_("put a new pair in place, then: systemctl reload yijiand (SIGHUP)")),
 };
 _Static_assert(ARRAY_LEN(metrics) == AM_COUNT, "one row for every metric");
 #undef ROW
@@ -226,6 +230,8 @@ static const struct alert_rule builtin[] = {
 		N_("a paid image task was lost")),
 	RULE("callers-refused", AM_CALLERS_REFUSED, OP_GE, 10, 60, 60, SEVERITY_WARNING,
 		N_("callers are refused over and over")),
+	RULE("certificate-expiry", AM_CERTIFICATE_DAYS, OP_LT, 14, 0, 0, SEVERITY_WARNING,
+		N_("the gateway's certificate expires soon")),
 };
 #undef RULE
 

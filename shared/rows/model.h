@@ -206,7 +206,8 @@ extern const struct field_set feature_fields, target_fields, key_fields, instanc
 //   Route "state": OK, HALF_OPEN, COOLING, OPEN, LIMITED, FULL, DRAINED, DISABLED, NO_KEY, INVALID,
 //     NO_QUOTA, REGION, GONE, UNSUPPORTED, DOWN, OFF; "reason": the skip code behind it, null when OK.
 //   Status: "agent" {"state" (ok, degraded), "version", "simulated", "started_at", "revision",
-//     "store" {"state","reason"}, "sealed", "sealed_reason", "public" [service]}, "services" [{"service","state","url"}], "traffic"
+//     "store" {"state","reason"}, "sealed", "sealed_reason", "public" [service],
+//     "tls" (null: plain) {"subject","expires_at","pin","good","reason"}}, "services" [{"service","state","url"}], "traffic"
 //     {"rate_1m","rate_5m","error_pct_1m","error_pct_5m","fallback_pct_1m","fallback_pct_5m",
 //     "p50_ms","p95_ms","tokens_rate","history" {"step_s","rate","error_pct","p95_ms"}}, "routes"
 //     [{"feature","state" (OK, WARN, DOWN, OFF),"strategy","rate","error_pct","p95_ms",

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+import tls
 from waiting import wait_for
 
 GW, CONFIG, KEYS, REG = "api-gateway", "config-center", "key-manager", "service-registry"
@@ -392,6 +393,19 @@ def test_callers_refused(agent, vendord, clock):
     clears_in_time(agent, clock, found)
 
 
+def test_certificate_expiry(make_agent, tmp_path):
+    authority = tls.Authority(tmp_path / "authority")
+    pair = authority.issue(days=13, name="served")
+    agent = make_agent(over_tls=True, env={**FAST, "YIJIAN_TLS_CERT": str(pair.cert),
+                                           "YIJIAN_TLS_KEY": str(pair.key)})
+    agent.tls = tls.caller_context(authority)
+    found = fires(agent, "certificate-expiry")
+    assert found["value"] == 12 and "12 days" in found["message"]
+    authority.issue(days=60, name="served")
+    agent.signal(signal.SIGHUP)
+    clears(agent, found)
+
+
 def test_every_default_rule_fires_and_clears_above(agent):
     rules = [r["name"] for r in agent.get(GW, RULES).body["items"]]
     assert rules
@@ -589,7 +603,7 @@ def test_rules_come_with_the_agent(agent):
     assert {"route-errors", "route-latency", "targets-down", "key-cooling", "key-invalid",
             "key-no-quota", "key-budget", "key-expiry", "instance-down", "store-degraded", "sealed",
             "model-shutdown", "model-gone", "zero-cost", "unpriced", "streams-broken",
-            "outcome-unknown", "callers-refused"} == {i["name"] for i in items}
+            "outcome-unknown", "callers-refused", "certificate-expiry"} == {i["name"] for i in items}
     assert all(i["enabled"] and i["builtin"] and i["scope"] for i in items)
 
 

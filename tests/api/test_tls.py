@@ -3,6 +3,7 @@
 reload does, and what a client certificate makes of its holder."""
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -177,6 +178,7 @@ def test_a_handshake_that_stops_is_cut_like_a_head(make_agent, clock, sent):
     mute.settimeout(0.01)
 
     def cut():
+        assert unix_call.request(agent, "GET", "/healthz").status == 200  # what was sent was seen
         try:
             return mute.recv(100) == b""
         except TimeoutError:
@@ -400,6 +402,50 @@ def test_the_certificates_end_is_a_figure(agent, make_agent):
     assert expires_at(make_agent(over_tls=False)) is None
 
 
+def socket_url(agent):
+    return f"unix:{agent.state_dir / 'agent.sock'}"
+
+
+def yijian(agent, *args):
+    return subprocess.run([BUILD / "yijian", *args], capture_output=True, text=True, timeout=60, env={
+        "YIJIAN_AGENT": socket_url(agent), "HOME": str(agent.state_dir), "LC_ALL": "C.UTF-8"}).stdout
+
+
+def the_alert(agent):
+    items = unix_call.request(agent, "GET", "/api/v1/alerts").body["items"]
+    return next((item for item in items if item["rule"] == "certificate-expiry"), None)
+
+
+@pytest.mark.parametrize("days, doctor", [(-1, "fail"), (3, "warn"), (60, "ok")])
+def test_its_end_is_told_wherever_one_looks(authority, make_serving, days, doctor):
+    agent = make_serving(authority.issue("/CN=told", days=days), YIJIAN_ALERT_INTERVAL_MS="20")
+    shown = unix_call.request(agent, "GET", "/api/v1/status").body["agent"]["tls"]
+    assert (shown["subject"], shown["good"]) == ("CN=told", days > 0)
+    assert shown["pin"].startswith("sha256//") and ("has expired" in (shown["reason"] or "")) == (days < 0)
+    assert re.search(rf"{doctor} +certificate", yijian(agent, "doctor"))
+    assert ("! TLS: " in yijian(agent, "status")) == (days < 0)
+    if days < 14:
+        alert = wait_for(lambda: the_alert(agent), what="the alert")
+        assert "certificate" in alert["message"] and "reload" in alert["hint"]
+    else:
+        assert the_alert(agent) is None
+
+
+def test_of_a_plain_port_nothing_is_told(make_agent):
+    agent = make_agent(over_tls=False, env={"YIJIAN_ALERT_INTERVAL_MS": "20"})
+    assert agent.get(GATEWAY, "/api/v1/status").body["agent"]["tls"] is None
+    assert "certificate" not in yijian(agent, "doctor") and the_alert(agent) is None
+
+
+def test_its_urls_are_https(agent):
+    items = agent.get(GATEWAY, LIST).body["items"]
+    urls = {item["service"]: item["url"] for item in items if item["kind"] == "platform"}
+    assert urls[GATEWAY].startswith("https://127.0.0.1:") and urls[KEYS].startswith("http://127.0.0.1:")
+    page = agent.get(GATEWAY, "/").body.decode()
+    assert "https://localhost:%d/api" % agent.address()[1] in page
+    assert "http://localhost:%d/api/v1/keys" % agent.address(KEYS)[1] in page
+
+
 # ---- reload ----
 
 def reload(agent, event):
@@ -559,7 +605,8 @@ def test_authorization_wins_over_a_certificate(callers, authority):
     token = unix_call.request(agent, "POST", "/api/v1/tokens", {"name": "t", "role": "admin"}).body["token"]
     bearer = {"Authorization": f"Bearer {token}"}
     assert callers.call("/api/v1/keys", "POST", viewer, bearer, KEY).status == 201
-    for wrong in ("Bearer nonsense", "Bearer " + token[:-1] + "x", "Basic dTpw"):
+    torn = token[:-1] + ("y" if token[-1] == "x" else "x")
+    for wrong in ("Bearer nonsense", f"Bearer {torn}", "Basic dTpw"):
         assert callers.call(pair=viewer, headers={"Authorization": wrong}).error == "token_invalid"
 
 
