@@ -384,6 +384,7 @@ static void answered(struct conn *c)
 {
 	struct web_req *q = c->req;
 	bool close_it = q->close_after || c->broken;
+	c->listens = c->gone;
 	c->req = NULL;
 	c->slow_at_us = 0;
 	c->deadline_us = loop_now_us(c->web->loop) + WEB_IDLE_US;
@@ -496,7 +497,7 @@ static __attribute__((noinline)) void end_tls(struct conn *c)
 		c->broken = false;
 		discard_begin(&c->discard, NULL, loop_now_us(c->web->loop));
 	}
-	tls_free(c->tls, c->req == NULL && !c->broken);
+	tls_free(c->tls, c->req == NULL && !c->broken && (!c->gone || c->listens));
 	c->tls = NULL;
 }
 

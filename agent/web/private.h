@@ -80,6 +80,7 @@ struct conn { // one client connection
 	bool mounts_all;
 	bool linger; // its last answer did not wait for the body: see discard
 	bool reserved; // one of the last places: no model traffic
+	bool listens; // it has said its end and waits for its answer
 	bool awaited; // at a stop: its first request is counted as one
 	struct str in; // bytes read and not yet used: a part of a head, or further requests
 	size_t in_at, scanned; // of `in`: used; and looked through for the head's end

@@ -5,16 +5,18 @@
 // A 503 with Retry-After is an answer shed, told apart from errors and timed apart. Eight '#' in the
 // body become the request's number.
 //   load HOST:PORT PATH [-c CONNECTIONS] [-n REQUESTS] [-r PER_SECOND] [-t SECONDS] [-d BODY_FILE]
-//        [-H HEADER]... [-k] [-w] [-x]
+//        [-H HEADER]... [-k] [-w] [-x] [-s]
 // -t starts no request after so many seconds, however many of -n are left. -k keeps the connections
 // open after the result is printed, until its input ends. -w waits for a second after a 503 before
 // the connection asks again, as Retry-After: 1 wants; without it shed callers are back at once.
+// -s speaks TLS, to whoever answers.
 // -x hangs up when an answer begins, as callers do who have changed their minds.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,6 +44,7 @@ enum chunk_state { CHUNK_SIZE, CHUNK_EXTENSION, CHUNK_DATA, CHUNK_DATA_END, CHUN
 
 struct conn {
 	int fd;
+	SSL *tls; // NULL: plain
 	bool busy, in_body, close_after;
 	size_t sent;
 	uint64_t due_ns;
@@ -74,6 +77,7 @@ struct load {
 	uint64_t begin_ns, last_ns;
 	uint32_t *latency_us, *shed_us; // of those that were served, and of those shed
 	bool hang_up;
+	SSL_CTX *tls; // NULL: plain
 };
 
 static uint64_t now_ns(void)
@@ -89,6 +93,44 @@ static void die(const char *what)
 	exit(1);
 }
 
+static void conn_greet(struct load *l, struct conn *c)
+{
+	c->tls = SSL_new(l->tls);
+	if (!c->tls || SSL_set_fd(c->tls, c->fd) != 1 || SSL_connect(c->tls) != 1)
+		die("TLS");
+}
+
+static void conn_close(struct conn *c)
+{
+	SSL_free(c->tls);
+	c->tls = NULL;
+	close(c->fd);
+}
+
+// As send and recv say it.
+static ssize_t tls_says(const SSL *tls, int rc)
+{
+	int why = SSL_get_error(tls, rc);
+	errno = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+	return why == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+static ssize_t conn_write(struct conn *c, const char *p, size_t n)
+{
+	if (!c->tls)
+		return send(c->fd, p, n, MSG_NOSIGNAL);
+	int rc = SSL_write(c->tls, p, (int)n);
+	return rc > 0 ? rc : tls_says(c->tls, rc);
+}
+
+static ssize_t conn_read(struct conn *c, char *buf, size_t n)
+{
+	if (!c->tls)
+		return recv(c->fd, buf, n, 0);
+	int rc = SSL_read(c->tls, buf, (int)n);
+	return rc > 0 ? rc : tls_says(c->tls, rc);
+}
+
 static void conn_open(struct load *l, struct conn *c)
 {
 	int one = 1;
@@ -96,6 +138,8 @@ static void conn_open(struct load *l, struct conn *c)
 	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&l->addr, sizeof(l->addr)) != 0)
 		die("connect");
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (l->tls)
+		conn_greet(l, c);
 	fcntl(c->fd, F_SETFL, O_NONBLOCK);
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = c};
 	if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &ev) != 0)
@@ -113,8 +157,7 @@ static void conn_send(struct load *l, struct conn *c)
 {
 	number_put(l, c->number);
 	while (c->sent < l->request_len) {
-		ssize_t n = send(c->fd, l->request + c->sent, l->request_len - c->sent,
-			MSG_NOSIGNAL);
+		ssize_t n = conn_write(c, l->request + c->sent, l->request_len - c->sent);
 		if (n < 0 && errno == EAGAIN) {
 			struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT, .data.ptr = c};
 			epoll_ctl(l->epoll, EPOLL_CTL_MOD, c->fd, &ev);
@@ -151,7 +194,7 @@ static void conn_done(struct load *l, struct conn *c, bool ok)
 		l->errors++;
 	c->busy = false;
 	if (!ok || c->close_after) {
-		close(c->fd);
+		conn_close(c);
 		conn_open(l, c);
 	}
 	if (l->seconds > 0 && (double)(now - l->begin_ns) > l->seconds * 1e9)
@@ -320,17 +363,20 @@ static void conn_ready(struct load *l, struct conn *c, uint32_t events)
 	}
 	if (!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
 		return;
-	ssize_t n = recv(c->fd, buf, sizeof(buf), 0);
-	if (n < 0 && errno == EAGAIN)
-		return;
-	if (n > 0) {
+	ssize_t n;
+	while ((n = conn_read(c, buf, sizeof(buf))) > 0) {
 		if (c->busy)
 			conn_take(l, c, buf, (size_t)n);
-	} else if (c->busy) {
+		if (!c->tls || SSL_pending(c->tls) == 0)
+			return;
+	}
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (c->busy) {
 		c->close_after = true;
 		conn_done(l, c, c->in_body && c->kind == BODY_CLOSE);
 	} else {
-		close(c->fd);
+		conn_close(c);
 		conn_open(l, c);
 	}
 }
@@ -444,7 +490,7 @@ int main(int argc, char **argv)
 	struct load l = {.total = 1000, .count = 32};
 	size_t body_len = 0, headers_len = 0;
 	bool post = false, keep = false;
-	for (int opt; (opt = getopt(argc, argv, "c:n:r:t:d:H:kwx")) != -1;) {
+	for (int opt; (opt = getopt(argc, argv, "c:n:r:t:d:H:kwxs")) != -1;) {
 		if (opt == 'c')
 			l.count = strtoul(optarg, NULL, 10);
 		else if (opt == 'n')
@@ -455,6 +501,8 @@ int main(int argc, char **argv)
 			l.rate = strtod(optarg, NULL);
 		else if (opt == 'w')
 			l.polite = true;
+		else if (opt == 's')
+			l.tls = SSL_CTX_new(TLS_client_method());
 		else if (opt == 'k')
 			keep = true;
 		else if (opt == 't')

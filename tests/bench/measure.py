@@ -48,11 +48,12 @@ def memory_kib(pid, field):
 
 
 def load(port, path, requests, connections=32, body=None, rate=None, headers=(), seconds=None,
-         may_fail=False, polite=False):
+         may_fail=False, polite=False, over_tls=False):
     """One run of the load generator; the parsed JSON line. may_fail: errors are the caller's."""
     command = [str(BIN / "load"), "-n", str(requests), "-c", str(connections)]
     command += ["-t", str(seconds)] if seconds else []
     command += ["-w"] if polite else []
+    command += ["-s"] if over_tls else []
     command += ["-d", str(body)] if body else []
     command += ["-r", str(rate)] if rate else []
     for header in headers:

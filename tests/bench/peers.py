@@ -68,17 +68,19 @@ http {{ access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p;
  fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
  keepalive_requests 100000000; keepalive_timeout 300s; client_body_buffer_size 64k;
  upstream vendor {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 100000000; }}
- server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://vendor;
+ server {{ listen 127.0.0.1:{port}{tls}; location / {{ proxy_pass http://vendor;
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering {buffering}; }} }} }}
 """
 
-    def __init__(self, parent, upstream, buffering="on", more=""):
+    def __init__(self, parent, upstream, buffering="on", more="", pair=None):
         self.port = free_port()
+        tls = (f" ssl; ssl_certificate {pair.cert}; ssl_certificate_key {pair.key};"
+               " ssl_protocols TLSv1.2 TLSv1.3") if pair else ""
         name = f"nginx-{self.port}"
         home = scratch_dir(parent, name)
         conf = home / "conf"
         conf.write_text(self.CONF.format(dir=home, port=self.port, upstream=upstream,
-                                         buffering=buffering, more=more))
+                                         buffering=buffering, more=more, tls=tls))
         super().__init__(parent, name, [self.binary(), "-c", conf, "-e", home / "error.log"])
 
     @staticmethod
@@ -184,11 +186,11 @@ class Agent(lib_agent.Agent):
 
     headers = ()
 
-    def __init__(self, parent, name, **settings):
+    def __init__(self, parent, name, over_tls=False, **settings):
         self.start_ms = 0.0
         listen = {"YIJIAN_LISTEN_" + service.upper().replace("-", "_"): f"127.0.0.1:{free_port()}"
                   for service in lib_agent.SERVICES}
-        super().__init__(scratch=scratch_dir(parent, name), env={
+        super().__init__(scratch=scratch_dir(parent, name), over_tls=over_tls, env={
             "YIJIAN_LOG_LEVEL": "warn", "YIJIAN_SIMULATED": "1", "YIJIAN_QUEUE_MAX_MS": "250",
             "YIJIAN_TRAFFIC_LOOPS": "0", **listen, **settings})
 
@@ -197,7 +199,7 @@ class Agent(lib_agent.Agent):
         self.ports_path.unlink(missing_ok=True)
         began = time.monotonic()
         self.spawn()
-        while not answers(url):
+        while not (connects(self.env_port()) if self.tls else answers(url)):
             if not self.alive() or time.monotonic() > began + 30:
                 raise RuntimeError(f"yijiand did not start: {self.log()[-300:]}")
             time.sleep(0.0005)
@@ -216,6 +218,9 @@ class Agent(lib_agent.Agent):
 
     def port_of(self, service):
         return self.address(service)[1]
+
+    def env_port(self):
+        return int(self.env["YIJIAN_LISTEN_API_GATEWAY"].rpartition(":")[2])
 
     @property
     def port(self):

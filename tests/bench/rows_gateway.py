@@ -35,7 +35,7 @@ def chat_body(bench, name, size, shape, **more):
 def events_reader(agent):
     """Somebody who reads the event stream all the while."""
     reader = subprocess.Popen(
-        ["curl", "-sN", "-o", os.devnull, agent.url() + "/api/v1/events?stream=1"])
+        ["curl", "-skN", "-o", os.devnull, agent.url() + "/api/v1/events?stream=1"])
     try:
         yield
     finally:
@@ -43,14 +43,15 @@ def events_reader(agent):
         reader.wait()
 
 
-def cpu_beside(bench, peers, body, requests, connections, count):
+def cpu_beside(bench, peers, body, requests, connections, count, agent=None, over_tls=False):
     """{name: [CPU per counted thing, one a round]} of ours and of the peers, in turns."""
     def measured(peer):
-        run = lambda n: measure.load(peer.port, CHAT, n, connections, body, headers=peer.headers)
+        run = lambda n: measure.load(peer.port, CHAT, n, connections, body, headers=peer.headers,
+                                     over_tls=over_tls)
         run(max(connections, requests // 10))
         return lambda: measure.cpu_per(peer.pid, count, lambda: run(requests))
     return measure.rounds(bench.rounds, {
-        name: measured(peer) for name, peer in {**peers, "ours": bench.agent}.items()})
+        name: measured(peer) for name, peer in {**peers, "ours": agent or bench.agent}.items()})
 
 
 def beside_proxies(bench, what, bar, body, requests, connections, count, buffering="on",

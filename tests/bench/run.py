@@ -16,11 +16,12 @@ import tempfile
 import rows_console
 import rows_gateway
 import rows_platform
+import rows_tls
 from measure import ROOT
 from peers import Agent, Nginx, Vendord
 from table import HEAD
 
-ROWS = (*rows_gateway.ROWS, *rows_platform.ROWS, *rows_console.ROWS)
+ROWS = (*rows_gateway.ROWS, *rows_tls.ROWS, *rows_platform.ROWS, *rows_console.ROWS)
 
 
 class Bench:
