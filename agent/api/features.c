@@ -285,9 +285,7 @@ static void watch_answer(struct req *r, uint64_t since, bool reset)
 static void watch_end(struct watch *w)
 {
 	struct req *r = w->r;
-	enum err_code code = r != NULL
-		? auth_still(&r->who, snapshots_now(w->snaps), clock_wall_ms())
-		: ERR_OK;
+	enum err_code code = r != NULL ? req_still_may(r) : ERR_OK;
 	loop_timer_clear(w->loop, &w->timer);
 	if (code)
 		req_fail_code(r, code);

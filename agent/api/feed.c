@@ -156,8 +156,7 @@ static bool feed_write(struct feed *f, struct str *out)
 static bool feed_may(struct feed *f)
 {
 	struct req *r = f->r;
-	if (f->ended ||
-		auth_still(&r->who, snapshots_now(r->agent->snaps), clock_wall_ms()) == ERR_OK)
+	if (f->ended || req_still_may(r) == ERR_OK)
 		return !f->ended;
 	feed_end(r);
 	req_stream_end(r);

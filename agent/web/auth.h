@@ -59,8 +59,7 @@ bool auth_token_whole(const struct token *t);
 enum role principal_reach(const struct principal *p);
 // "active", "pending", "expired" or "revoked".
 const char *auth_token_state(const struct token_obj *t, int64_t now_wall_ms);
-// ERR_OK as long as who was let in with a token would be now; for answers that last. Others are
-// judged again by their next request.
+// ERR_OK as long as who was let in with a token would be now; see req_still_may.
 enum err_code auth_still(const struct principal *p, const struct snapshot *now,
 	int64_t now_wall_ms);
 // What this caller may give to a token it makes: ERR_SCOPE_EXCEEDED when it reaches beyond itself.

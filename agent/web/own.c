@@ -276,6 +276,12 @@ static __attribute__((noinline)) void refuse_plain(struct conn *c)
 
 static void read_failed(struct conn *c)
 {
+	if (errno == EAGAIN) { // over TLS, where there may be more that was not asked for
+		c->readable = tls_rests(c->tls);
+		if (c->readable)
+			web_conn_mark(c);
+		return;
+	}
 	if (c->tls != NULL && tls_stage(c->tls) == TLS_PLAIN)
 		refuse_plain(c);
 	else
@@ -297,7 +303,7 @@ static void read_in(struct conn *c)
 			continue;
 		if (n < (tls ? 1 : WEB_READ_BYTES))
 			c->readable = false; // emptied: more makes a new edge
-		if (n < 0 && errno != EAGAIN)
+		if (n < 0 && (errno != EAGAIN || tls))
 			read_failed(c);
 		if (n == 0)
 			c->gone = true;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "agent/web/private.h"
+#include "shared/clock.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
@@ -216,6 +217,18 @@ void req_actor_write(const struct req *r, struct jw *w)
 	jw_str(w, "actor", r->who.id.text);
 	if (shown[0])
 		jw_str(w, "actor_name", shown);
+}
+
+enum err_code req_still_may(const struct req *r)
+{
+	const struct principal *who = &r->who;
+	const struct conn *c = r->web->conn;
+	if (who->shown != NULL && c != NULL) { // by a certificate
+		const struct tls_caller *now = tls_caller(c->tls);
+		if (now->who == NULL || now->who->role != who->role)
+			return ERR_AUTH_REQUIRED;
+	}
+	return auth_still(who, snapshots_now(r->agent->snaps), clock_wall_ms());
 }
 
 bool req_is_unix_root(const struct req *r)

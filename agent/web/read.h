@@ -37,6 +37,9 @@ struct slice req_raw_query(const struct req *r);
 struct actor req_actor(const struct req *r);
 // The members of an event that say who did it: "actor", and "actor_name" where there is one.
 void req_actor_write(const struct req *r, struct jw *w);
+// ERR_OK as long as who was let in would be now; for answers that last. Others are judged again by
+// their next request.
+enum err_code req_still_may(const struct req *r);
 // Root, without a token, over the unix socket: what nobody on a network can be.
 bool req_is_unix_root(const struct req *r);
 // Which endpoints have a handler in this build.

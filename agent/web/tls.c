@@ -18,12 +18,14 @@
 #include "shared/text.h"
 
 #define RECORD_MAX 16384 // plain bytes of one record (RFC 8446, 5.1)
-#define HANDSHAKE_RECORD 0x16
+#define TURN_BYTES ((size_t)64 * 1024) // read for one call: what tells nothing comes to an end, too
+#define GREETINGS_MAX 2048 // handshakes under way at once, of some 42 KiB each
 
 struct tls_port {
 	pthread_mutex_t lock; // of `now`: taken by a new connection, a reload and a look
 	struct tls_pair now;
 	_Atomic uint64_t turn; // reloads
+	_Atomic int greetings;
 	BIO_METHOD *bio;
 };
 
@@ -40,7 +42,10 @@ struct tls {
 	int fd;
 	enum tls_stage stage;
 	bool asks; // for a certificate
+	bool greeting; // counted as one
 	bool dry; // the socket had no more
+	bool rests; // it had, and this turn's share is read
+	size_t share; // left of it
 	bool ended; // and will not have
 	const char *failure, *detail; // static
 	struct identity *identity; // NULL: not asked yet, or no certificate
@@ -94,12 +99,17 @@ enum err_code tls_port_reload(struct tls_port *p, const struct settings *s, stru
 	enum err_code code = tls_pair_load(s, &fresh, err);
 	if (code)
 		return code;
-	code = tls_pair_now(&fresh, clock_wall_ms(), err);
-	if (code) {
-		tls_pair_release(&fresh);
-		return code;
-	}
+	int64_t wall_ms = clock_wall_ms();
+	struct err old = {0};
 	pthread_mutex_lock(&p->lock);
+	// Who has no good one any more loses nothing by another, and may change the rest.
+	if (tls_pair_now(&fresh, wall_ms, err) != ERR_OK &&
+		tls_pair_now(&p->now, wall_ms, &old) == ERR_OK) {
+		pthread_mutex_unlock(&p->lock);
+		tls_pair_release(&fresh);
+		return err->code;
+	}
+	*err = (struct err){0};
 	struct tls_pair before = p->now;
 	p->now = fresh;
 	atomic_fetch_add(&p->turn, 1);
@@ -122,31 +132,23 @@ void tls_port_look(struct tls_port *p, int64_t wall_ms, struct tls_seen *ret)
 
 // ---- the socket ----
 
-// Nobody begins TLS with a letter, and whoever speaks plain HTTP does.
-static bool is_text(unsigned char c)
-{
-	return (c >= 0x20 && c < 0x7f) || c == '\r' || c == '\n';
-}
-
 static int bio_read(BIO *b, char *buf, int n)
 {
 	struct tls *t = BIO_get_data(b);
+	size_t want = MIN_OF((size_t)n, t->share);
 	ssize_t got = -1;
 	BIO_clear_retry_flags(b);
 	errno = EAGAIN;
-	while (!t->dry && (got = recv(t->fd, buf, (size_t)n, MSG_DONTWAIT)) < 0 && errno == EINTR)
+	t->rests = want == 0 && !t->dry;
+	while (want > 0 && !t->dry && (got = recv(t->fd, buf, want, MSG_DONTWAIT)) < 0 &&
+		errno == EINTR)
 		;
-	t->dry |= got < n;
+	if (want > 0 && got < (ssize_t)want)
+		t->dry = true;
 	t->ended |= got == 0;
+	t->share -= got > 0 ? (size_t)got : 0;
 	if (got < 0 && errno == EAGAIN)
 		BIO_set_retry_read(b);
-	if (got > 0 && t->stage == TLS_SILENT) {
-		t->stage = is_text((unsigned char)buf[0]) ? TLS_PLAIN : TLS_GREETING;
-		if (t->stage == TLS_PLAIN) {
-			secret_wipe(buf, (size_t)got); // a key may be among them
-			return -1;
-		}
-	}
 	return (int)got;
 }
 
@@ -193,6 +195,13 @@ struct tls *tls_new(struct tls_port *p, int fd)
 	return t;
 }
 
+static void greeted(struct tls *t)
+{
+	if (t->greeting)
+		atomic_fetch_sub(&t->port->greetings, 1);
+	t->greeting = false;
+}
+
 void tls_free(struct tls *t, bool whole)
 {
 	if (t == NULL)
@@ -202,6 +211,7 @@ void tls_free(struct tls *t, bool whole)
 		SSL_shutdown(t->ssl);
 	SSL_free(t->ssl);
 	ERR_clear_error();
+	greeted(t);
 	free(t->identity);
 	free(t);
 }
@@ -249,10 +259,6 @@ static const struct reason reasons[] = {
 static void failed(struct tls *t)
 {
 	unsigned long why = ERR_peek_last_error();
-	if (t->stage == TLS_PLAIN) {
-		t->failure = "plain_http";
-		return;
-	}
 	t->stage = TLS_FAILED;
 	t->failure = why == 0 ? "cut" : "other";
 	t->detail = ERR_reason_error_string(why);
@@ -279,19 +285,59 @@ static ssize_t outcome(struct tls *t, int rc)
 	case SSL_ERROR_ZERO_RETURN:
 		return 0;
 	default:
-		if (t->stage != TLS_OPEN)
+		if (t->stage == TLS_GREETING)
 			failed(t);
 		errno = EPROTO;
 		return -1;
 	}
 }
 
+// Nobody begins TLS with a letter, and whoever speaks plain HTTP does.
+static bool is_text(unsigned char c)
+{
+	return (c >= 0x20 && c < 0x7f) || c == '\r' || c == '\n';
+}
+
+static bool fail(struct tls *t, enum tls_stage stage, const char *why)
+{
+	t->stage = stage;
+	t->failure = why;
+	errno = EPROTO;
+	return false;
+}
+
+// Looks at the first byte, before anything is spent on who may never send one.
+static bool begins(struct tls *t)
+{
+	unsigned char first;
+	ssize_t n = recv(t->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n <= 0) {
+		errno = n == 0 ? EPROTO : errno;
+		return false;
+	}
+	if (is_text(first))
+		return fail(t, TLS_PLAIN, "plain_http");
+	t->greeting = true;
+	if (atomic_fetch_add(&t->port->greetings, 1) < GREETINGS_MAX) {
+		t->stage = TLS_GREETING;
+		return true;
+	}
+	n = send(t->fd, TLS_BUSY_ALERT, sizeof(TLS_BUSY_ALERT) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)n; // a caller that takes nothing gets nothing
+	return fail(t, TLS_FAILED, "overloaded");
+}
+
 // False: errno says as of recv.
 static bool greet(struct tls *t)
 {
+	if (t->stage == TLS_SILENT && !begins(t))
+		return false;
+	if (t->stage != TLS_GREETING)
+		return fail(t, t->stage, t->failure);
 	int rc = SSL_do_handshake(t->ssl);
 	if (rc == 1) {
 		t->stage = TLS_OPEN;
+		greeted(t);
 		return true;
 	}
 	if (outcome(t, rc) == 0)
@@ -303,10 +349,17 @@ ssize_t tls_recv(struct tls *t, char *buf, size_t n)
 {
 	size_t got = 0;
 	ERR_clear_error();
+	t->share = TURN_BYTES;
+	t->rests = false;
 	if (UNLIKELY(t->stage != TLS_OPEN) && !greet(t))
 		return -1;
 	int rc = SSL_read_ex(t->ssl, buf, n, &got);
 	return LIKELY(rc == 1) ? (ssize_t)got : outcome(t, rc);
+}
+
+bool tls_rests(const struct tls *t)
+{
+	return t->rests;
 }
 
 // What is next of the parts, up to a record of it, copied where several make one.

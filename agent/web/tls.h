@@ -22,8 +22,8 @@ struct tls_seen { // of the certificate that new connections get
 // As tls_pair_load; *ret NULL where no setting names a pair.
 enum err_code tls_port_new(const struct settings *s, struct tls_port **ret, struct err *err);
 void tls_port_free(struct tls_port *p);
-// Takes over what the settings name now; on any error, and with a pair whose time is not now, what was
-// there stays. Any thread.
+// Takes over what the settings name now; on any error, and with a pair whose time is not now in place of a
+// good one, what was there stays. Any thread.
 enum err_code tls_port_reload(struct tls_port *p, const struct settings *s, struct err *err);
 void tls_port_look(struct tls_port *p, int64_t wall_ms, struct tls_seen *ret);
 
@@ -51,6 +51,8 @@ void tls_wake(struct tls *t);
 // -1 with EPROTO. A count says nothing about what else is there: read until -1.
 ssize_t tls_recv(struct tls *t, char *buf, size_t n);
 ssize_t tls_send(struct tls *t, const struct iovec *v, int n);
+// After -1 with EAGAIN: others first, the socket has more.
+bool tls_rests(const struct tls *t);
 // Bytes have been read off the socket that are not given yet.
 bool tls_has_pending(const struct tls *t);
 // Why the handshake failed: one of the reasons of MET_TLS_FAILURES, NULL: it did not; *ret_detail (may

@@ -124,7 +124,7 @@ static const struct metric_row rows[] = {
 		NULL, "s", N_("When the certificate of the gateway's port expires")},
 	{MET_TLS_FAILURES, GW, "yijian_tls_handshake_failures_total", COUNTER, {"reason"}, NULL, "",
 		N_("TLS handshakes that failed, by reason: plain_http, protocol (no http/1.1 "
-		   "offered), version, cipher, refused_by_caller, cut, timeout, other")},
+		   "offered), version, cipher, refused_by_caller, cut, timeout, overloaded, other")},
 
 	{MET_KEYS, KEYS, "yijian_keys", GAUGE, {"state"}, NULL, "", N_("Vendor keys, by state")},
 	{MET_KEY_USABLE, KEYS, "yijian_key_usable", GAUGE, {"key"}, NULL, "",

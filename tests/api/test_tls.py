@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """TLS on the gateway's port: what is spoken, how it begins and ends, which pairs are taken, what a
 reload does, and what a client certificate makes of its holder."""
+import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -273,6 +275,73 @@ def test_much_in_both_directions(agent):
         assert raw.answer().status == 200
 
 
+@pytest.mark.parametrize("command", ["K", "k"], ids=["asked back", "its own"])
+def test_keys_may_be_renewed_amid_a_connection(agent, command):
+    """By openssl's client, which takes a command where a line of its input begins with one."""
+    client = subprocess.Popen(
+        ["openssl", "s_client", "-connect", "%s:%d" % agent.address(), "-tls1_3", "-crlf"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    seen = b""
+
+    def say(text, until):
+        nonlocal seen
+        client.stdin.write(text)
+        client.stdin.flush()
+        while until not in seen:
+            more = os.read(client.stdout.fileno(), 65536)
+            assert more, seen
+            seen += more
+        seen = seen.split(until, 1)[1]
+    with client:
+        for path, status in (("/healthz", b"200 OK"), ("/api/v1/nothing", b"404 ")):
+            say(command.encode() + b"\n", b"KEYUPDATE")
+            say(f"GET {path} HTTP/1.1\nHost: localhost\n\n".encode(), b"HTTP/1.1 " + status)
+        client.kill()
+
+
+def test_beyond_its_connections_a_port_says_so_by_an_alert(make_agent):
+    """An answer would cost the handshake."""
+    agent = make_agent(over_tls=True, env={"YIJIAN_CONNECTIONS_MAX": "16", "YIJIAN_TRAFFIC_LOOPS": "1"})
+    with contextlib.ExitStack() as stack:
+        for _ in range(24):  # eight are for who may administer the agent
+            raw = stack.enter_context(agent.connect())
+            raw.send(HEALTH)
+            assert raw.answer().status == 200
+        with pytest.raises(ssl.SSLError) as refused:
+            agent.connect()
+        assert "internal error" in str(refused.value)
+        raw.send(HEALTH)
+        assert raw.answer().status == 200
+
+
+def test_handshakes_under_way_have_a_maximum(make_agent):
+    """Each costs more than a connection that is greeted; whoever finishes none holds up nobody."""
+    most = 2048
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < most + 200:
+        pytest.skip("too few descriptors for so many callers")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most + 200), hard))
+    agent = make_agent(over_tls=True)
+    side = tls.Socket(None, tls.caller_context())
+    with pytest.raises(ssl.SSLWantReadError):
+        side.object.do_handshake()
+    hello = side.outgoing.read()
+    with contextlib.ExitStack() as stack:
+        begun = [stack.enter_context(socket.create_connection(agent.address(), 30)) for _ in range(most)]
+        for one in begun:
+            one.sendall(hello)
+        assert all(one.recv(1) == b"\x16" for one in begun)
+        with pytest.raises(ssl.SSLError):
+            agent.connect()
+        assert failures(agent, "overloaded") == 1
+        begun[0].close()
+        wait_for(lambda: failures(agent, "cut") == 1, what="it gone")
+        with agent.connect() as raw:
+            raw.send(HEALTH)
+            assert raw.answer().status == 200
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 # ---- pairs ----
 
 def run(place, *args, **env):
@@ -382,7 +451,7 @@ def test_an_expired_certificate_serves_and_is_told(tmp_path, authority, make_ser
     checked = run(tmp_path, "--check-config", **pair_env(pair))
     assert checked.returncode == 0 and "has expired" in checked.stdout
     agent = make_serving(pair)
-    told = [r for r in agent.log_records() if r["event"] == "tls_certificate"]
+    told = wait_for(lambda: [r for r in agent.log_records() if r["event"] == "tls_certificate"], what="told")
     assert told[0]["level"] == "warn" and "has expired" in told[0]["detail"]
     with pytest.raises(ssl.SSLCertVerificationError):
         over(agent, trusted=authority)
@@ -519,6 +588,16 @@ def test_whether_it_is_tls_takes_a_restart(tmp_path, make_agent):
     file.write_text("".join(f"{key}={value}\n" for key, value in pair_env(tls.agents_pair()).items()))
     assert "restart" in reload(agent, "reload_failed")["detail"]
     assert agent.get(GATEWAY, "/healthz").status == 200
+
+
+def test_with_an_expired_pair_the_rest_may_still_be_changed(authority, make_serving, tmp_path):
+    rows = tmp_path / "rows"
+    rows.write_text("CN=ops -> role admin\n")
+    rows.chmod(0o600)
+    agent = make_serving(authority.issue(days=-1), YIJIAN_TLS_CLIENT_CA=authority.file,
+                         YIJIAN_TLS_CLIENT_MAP=rows)
+    rows.write_text("# nobody any more\n")
+    reload(agent, "reloaded")
 
 
 # ---- beyond loopback ----
@@ -662,6 +741,20 @@ def test_a_row_taken_away_holds_for_kept_connections(callers, authority):
         callers.map("CN=ops -> role viewer\n")
         kept.send(request)
         assert kept.answer().status == 200
+
+
+def test_a_row_taken_away_ends_what_is_still_being_told(callers, authority):
+    pair = authority.issue("/CN=ops")
+    callers.map("CN=ops -> role viewer\n")
+    with over(callers.agent, trusted=authority, pair=pair) as feed:
+        feed.send(head("GET", "/api/v1/events?stream=1", "X-Forwarded-For: 10.0.0.1"))
+        assert feed.take_line().startswith(b"HTTP/1.1 200")
+        callers.map("CN=ops -> role viewer\n# the same\n")
+        while b"certificate.reload" not in feed.got:
+            assert feed.more()
+        callers.map("# nobody any more\n")
+        while not feed.got.endswith(b"\r\n0\r\n\r\n"):
+            assert feed.more()
 
 
 def test_an_authority_taken_away_holds_for_kept_connections(callers, authority, tmp_path):
