@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """An answer that does not wait for a large body reaches the caller who is still sending it, whatever
 client that is; and who asks first, by Expect, gets it at once."""
-import http.client
 import json
 import os
 import re
@@ -14,6 +13,9 @@ import urllib.request
 
 import pytest
 
+import http_call
+import tls
+from http_engines import TLS, is_over_tls
 from raw import head
 
 MIB = 1024 * 1024
@@ -22,7 +24,7 @@ GATEWAY, MANAGER = "api-gateway", "key-manager"
 
 
 def by_curl(url, headers, path, how=()):
-    done = subprocess.run(["curl", "-sS", "-X", "POST", *how, "-w", "\n%{http_code}", "--data-binary", f"@{path}",
+    done = subprocess.run(["curl", "-sS", "-X", "POST", *how, "--cacert", tls.authority().file, "-w", "\n%{http_code}", "--data-binary", f"@{path}",
                            *[f"-H{k}: {v}" for k, v in headers.items()], url], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done
     body, _, status = done.stdout.rpartition("\n")
@@ -40,15 +42,18 @@ def by_curl_in_chunks(url, headers, path):
 def by_urllib(url, headers, path):
     request = urllib.request.Request(url, open(path, "rb").read(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=60, context=tls.caller_context()) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
 
 
 def by_http_client_in_chunks(url, headers, path):
-    host, port, rest = re.match(r"http://([^:/]+):(\d+)(.*)", url).groups()
-    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    scheme, host, port, rest = re.match(r"(https?)://([^:/]+):(\d+)(.*)", url).groups()
+    address = (host, int(port))
+    if scheme == "https":
+        address = tls.Address(address, tls.caller_context())
+    connection = http_call.connection_to(address, 60)
     connection.request("POST", rest, open(path, "rb"), headers, encode_chunked=True)
     answer = connection.getresponse()
     return answer.status, json.load(answer)
@@ -58,7 +63,8 @@ def by_node_fetch(url, headers, path):
     script = ("const fs=require('fs');fetch(process.argv[1],{method:'POST',headers:JSON.parse(process.argv[2]),"
               "body:fs.readFileSync(process.argv[3])}).then(async r=>console.log(JSON.stringify([r.status,await r.json()])),"
               "e=>{console.error(e,e.cause);process.exit(1)})")
-    done = subprocess.run(["node", "-e", script, url, json.dumps(headers), path], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["node", "-e", script, url, json.dumps(headers), path], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "NODE_EXTRA_CA_CERTS": str(tls.authority().file)})
     assert done.returncode == 0, done.stderr
     return tuple(json.loads(done.stdout))
 
@@ -80,8 +86,10 @@ def upload(tmp_path_factory):
 
 
 @pytest.fixture
-def locked(agent):
+def locked(make_agent, request):
     """An agent whose model traffic asks for a client key; and a key."""
+    what = getattr(request.node, "callspec", None) and request.node.callspec.params.get("what")
+    agent = make_agent(over_tls=is_over_tls(request) or bool(what and REFUSALS[what][0] is TLS))
     return agent, agent.post(MANAGER, "/api/v1/clients", {"name": "one"}).body["key"]
 
 
@@ -90,6 +98,8 @@ REFUSALS = {
     "larger than the endpoint takes": (GATEWAY, CHAT, "KEY", 21, 413, "body_too_large"),
     "much larger": (GATEWAY, CHAT, "KEY", 70, 413, "body_too_large"),
     "no key": (GATEWAY, CHAT, None, 15, 401, "invalid_api_key"),
+    "no key over TLS": (TLS, CHAT, None, 15, 401, "invalid_api_key"),
+    "larger over TLS": (TLS, CHAT, "KEY", 21, 413, "body_too_large"),
     "a wrong key": (GATEWAY, CHAT, "Bearer yj_c_nobodys", 15, 401, "invalid_api_key"),
     "no such URL": (GATEWAY, "/v1/no_such", "KEY", 15, 404, "unknown_url"),
     "another method's": (GATEWAY, "/v1/models", "KEY", 15, 405, "method_not_allowed"),
@@ -127,7 +137,7 @@ def test_an_early_503_reaches_the_caller(make_agent, upload):
 
 
 @pytest.mark.parametrize("service, lines, n, status", [
-    (GATEWAY, (f"POST {CHAT}", "KEY"), 30 * MIB, 413), (GATEWAY, (f"POST {CHAT}",), 10, 401),
+    (GATEWAY, (f"POST {CHAT}", "KEY"), 30 * MIB, 413), (TLS, (f"POST {CHAT}", "KEY"), 30 * MIB, 413), (GATEWAY, (f"POST {CHAT}",), 10, 401),
     (GATEWAY, ("POST /v1/no_such",), 10, 404), (MANAGER, (f"POST {KEYS}",), MIB, 413),
     (MANAGER, (f"POST {KEYS}", "Authorization: Bearer yj_a_nobodys"), 10, 401)])
 def test_who_asks_first_is_told_at_once(locked, service, lines, n, status):
@@ -148,7 +158,7 @@ def test_a_caller_that_ends_its_sending_is_answered(locked):
         assert raw.answer().status == 401
 
 
-@pytest.mark.parametrize("service, path", [(GATEWAY, CHAT), (MANAGER, IMPORT)])
+@pytest.mark.parametrize("service, path", [(GATEWAY, CHAT), (TLS, CHAT), (MANAGER, IMPORT)])
 def test_who_goes_on_for_ever_is_cut_off(locked, service, path):
     """As much as the endpoint takes, and a few seconds more: not without an end."""
     agent, _ = locked

@@ -10,6 +10,7 @@ import struct
 
 import pytest
 
+from http_engines import TLS
 from proc import anonymous_kib, descriptors
 from waiting import wait_for
 
@@ -33,7 +34,7 @@ MOMENTS = {
 async def leave(address, request, events, number, upstream_has_it):
     """One caller: asks, reads so many events (or waits for the upstream to have the request), goes;
     every other one with a reset."""
-    reader, writer = await asyncio.open_connection(*address)
+    reader, writer = await asyncio.open_connection(*address, ssl=getattr(address, "tls", None))
     writer.write(request)
     for _ in range(events):
         await reader.readuntil(b"data: ")
@@ -82,9 +83,10 @@ def inflight(agent):
     return list(walk(agent.get("router-engine", "/api/v1/routes/chat").body))
 
 
+@pytest.mark.parametrize("service", [GW, TLS])
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_caller_that_leaves_stops_the_upstream(make_agent, make_vendord, moment):
-    tries = TRIES or (1000 if moment == "mid_stream" else 200)
+def test_a_caller_that_leaves_stops_the_upstream(make_agent, make_vendord, moment, service):
+    tries = TRIES or (1000 if moment == "mid_stream" and service is not TLS else 200)
     agent, vendor = make_agent(), make_vendord(flavour="vllm", no_auth=True)
     # Fifty streams of a chunk a millisecond leave a small machine no time for probes.
     agent.add_instance(vendor.url, capacity={"max_concurrency": 1000},

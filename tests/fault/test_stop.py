@@ -2,12 +2,17 @@
 """A stop while streams are under way: nobody new gets in, those who are in get to their end, and
 who would take longer than the drain is told."""
 import signal
+import socket
 
+import pytest
+
+from http_engines import GATEWAY, TLS
 from waiting import wait_for
 
 CHAT = "/v1/chat/completions"
 STREAM = {"model": "chat", "stream": True, "messages": [{"role": "user", "content": "x"}]}
 STREAMS = 50
+BOTH = pytest.mark.parametrize("service", [GATEWAY, TLS])
 
 
 def opened(agent, n):
@@ -26,13 +31,14 @@ def told_to_stop(agent):
 
 def nobody_listens(agent):
     try:
-        agent.connect().socket.close()
+        socket.create_connection(tuple(agent.address()), 30).close()
     except ConnectionRefusedError:
         return True
     return False
 
 
-def test_streams_get_to_their_end(make_agent, make_vendord):
+@BOTH
+def test_streams_get_to_their_end(make_agent, make_vendord, service):
     agent, vendor = make_agent(), make_vendord(no_auth=True)
     agent.add_instance(vendor.url, capacity={"max_concurrency": 100})
     vendor.fault({"tokens": 60, "pace_ms": 50}, path="/v1/*")
@@ -46,7 +52,8 @@ def test_streams_get_to_their_end(make_agent, make_vendord):
     assert vendor.stats()["streams"]["finished"] == STREAMS
 
 
-def test_what_outlasts_the_drain_is_told(make_agent, make_vendord):
+@BOTH
+def test_what_outlasts_the_drain_is_told(make_agent, make_vendord, service):
     agent, vendor = make_agent(env={"YIJIAN_DRAIN_S": "1"}), make_vendord(no_auth=True)
     agent.add_instance(vendor.url, capacity={"max_concurrency": 100})
     vendor.fault({"tokens": 100000, "pace_ms": 50}, path="/v1/*")
