@@ -223,12 +223,13 @@ enum err_code req_still_may(const struct req *r)
 {
 	const struct principal *who = &r->who;
 	const struct conn *c = r->web->conn;
+	int64_t wall_ms = clock_wall_ms();
 	if (who->shown != NULL && c != NULL) { // by a certificate
-		const struct tls_caller *now = tls_caller(c->tls);
+		const struct tls_caller *now = tls_caller(c->tls, wall_ms);
 		if (now->who == NULL || now->who->role != who->role)
 			return ERR_AUTH_REQUIRED;
 	}
-	return auth_still(who, snapshots_now(r->agent->snaps), clock_wall_ms());
+	return auth_still(who, snapshots_now(r->agent->snaps), wall_ms);
 }
 
 bool req_is_unix_root(const struct req *r)

@@ -37,7 +37,7 @@ static int method_of(struct slice text, bool *ret_head)
 static __attribute__((noinline)) void certificate_of(struct req *r, struct tls *t,
 	struct auth_call *ret)
 {
-	const struct tls_caller *caller = tls_caller(t);
+	const struct tls_caller *caller = tls_caller(t, ret->now_wall_ms);
 	ret->certificate_shown = caller->shown;
 	if (caller->who == NULL)
 		return;

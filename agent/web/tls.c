@@ -33,6 +33,7 @@ struct identity { // of a client certificate, worked out when it is asked for fi
 	struct tls_caller caller;
 	struct tls_who who; // a copy of the row
 	uint64_t turn; // of the port, when that was
+	int64_t expires_wall_ms;
 	char subject[TLS_SUBJECT_MAX + 1];
 };
 
@@ -447,6 +448,7 @@ static void identify(struct tls *t, struct identity *id, X509 *cert)
 	EVP_Digest(id->subject, n, hash, NULL, EVP_sha256(), NULL);
 	id->caller = (struct tls_caller){.shown = true, .subject = id->subject};
 	id->caller.id = ident_certificate(hash);
+	id->expires_wall_ms = tls_wall_ms(X509_get0_notAfter(cert));
 	pthread_mutex_lock(&t->port->lock);
 	id->turn = atomic_load(&t->port->turn);
 	const struct tls_map *map = t->port->now.map;
@@ -460,11 +462,19 @@ static void identify(struct tls *t, struct identity *id, X509 *cert)
 	id->caller.who = who != NULL ? &id->who : NULL;
 }
 
-const struct tls_caller *tls_caller(struct tls *t)
+// Once over it stays over.
+static const struct tls_caller *by_now(struct identity *id, int64_t wall_ms)
+{
+	if (wall_ms >= id->expires_wall_ms)
+		id->caller.who = NULL;
+	return &id->caller;
+}
+
+const struct tls_caller *tls_caller(struct tls *t, int64_t wall_ms)
 {
 	static const struct tls_caller nobody;
 	if (t->identity != NULL && t->identity->turn == atomic_load(&t->port->turn))
-		return &t->identity->caller;
+		return by_now(t->identity, wall_ms);
 	X509 *cert = t->asks ? SSL_get1_peer_certificate(t->ssl) : NULL;
 	if (cert == NULL)
 		return &nobody;
@@ -472,5 +482,5 @@ const struct tls_caller *tls_caller(struct tls *t)
 		t->identity = mem_zalloc(1, sizeof(*t->identity));
 	identify(t, t->identity, cert);
 	X509_free(cert);
-	return &t->identity->caller;
+	return by_now(t->identity, wall_ms);
 }

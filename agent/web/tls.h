@@ -67,7 +67,8 @@ struct tls_caller { // what a client certificate says
 	const char *subject; // RFC 4514
 	struct ident id; // of its subject
 };
-// As the authorities and the map are now. Borrowed until the next call; shown false: nobody.
-const struct tls_caller *tls_caller(struct tls *t);
+// As the authorities and the map are now, and by this time. Borrowed until the next call; shown false:
+// nobody.
+const struct tls_caller *tls_caller(struct tls *t, int64_t wall_ms);
 
 #endif

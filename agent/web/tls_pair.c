@@ -150,7 +150,7 @@ static BIO *bytes_of(const struct source *f)
 
 // ---- the pair ----
 
-static int64_t wall_ms(const ASN1_TIME *at)
+int64_t tls_wall_ms(const struct asn1_string_st *at)
 {
 	struct tm tm;
 	return ASN1_TIME_to_tm(at, &tm) == 1 ? (int64_t)timegm(&tm) * 1000 : 0;
@@ -160,8 +160,8 @@ static void describe(X509 *cert, struct tls_pair *ret)
 {
 	unsigned char hash[EVP_MAX_MD_SIZE];
 	unsigned n = 0;
-	ret->begins_wall_ms = wall_ms(X509_get0_notBefore(cert));
-	ret->expires_wall_ms = wall_ms(X509_get0_notAfter(cert));
+	ret->begins_wall_ms = tls_wall_ms(X509_get0_notBefore(cert));
+	ret->expires_wall_ms = tls_wall_ms(X509_get0_notAfter(cert));
 	BIO *b = BIO_new(BIO_s_mem());
 	char *text = NULL;
 	if (b != NULL &&

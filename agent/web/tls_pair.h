@@ -12,6 +12,7 @@
 #define TLS_PIN_MAX 64
 
 struct ssl_ctx_st; // OpenSSL's SSL_CTX
+struct asn1_string_st; // OpenSSL's ASN1_TIME
 
 struct tls_pair {
 	struct ssl_ctx_st *ctx; // owned
@@ -28,5 +29,7 @@ enum err_code tls_pair_load(const struct settings *s, struct tls_pair *ret, stru
 void tls_pair_release(struct tls_pair *p);
 // ERR_OK when the certificate is good at this time, else why not and since or until when.
 enum err_code tls_pair_now(const struct tls_pair *p, int64_t wall_ms, struct err *err);
+// Milliseconds since the epoch; 0 for what cannot be read.
+int64_t tls_wall_ms(const struct asn1_string_st *at);
 
 #endif

@@ -394,6 +394,15 @@ def test_files_that_are_none(tmp_path, authority, which, what, says):
     assert f"YIJIAN_TLS_{which.upper()}" in said
 
 
+def test_chain_and_key_may_be_one_file(tmp_path, authority, make_serving):
+    pair, both = authority.issue(), tmp_path / "both.pem"
+    both.write_text(pair.key.read_text() + pair.cert.read_text() + authority.file.read_text())
+    both.chmod(0o600)
+    with over(make_serving(tls.Pair(both, both)), trusted=authority) as raw:
+        raw.send(HEALTH)
+        assert raw.answer().status == 200
+
+
 def test_a_key_of_another_certificate(tmp_path, authority):
     one, other = authority.issue(), authority.issue()
     refused(tmp_path, "does not belong", **pair_env(one._replace(key=other.key)))
@@ -638,15 +647,17 @@ def test_callers_from_elsewhere_need_a_token(make_agent, mounted):
 # ---- client certificates ----
 
 @pytest.fixture
-def callers(tmp_path, authority, make_serving):
+def callers(tmp_path, authority, make_serving, clock):
     """An agent that asks for certificates of `authority`; `callers.map(text)` writes who is who."""
     class Callers:
         def __init__(self):
             self.file = tmp_path / "callers"
             self.file.write_text("# nobody yet\n")
             self.file.chmod(0o600)
-            self.pair = authority.issue(name="served")
-            self.agent = make_serving(self.pair, YIJIAN_TLS_CLIENT_CA=authority.file,
+            self.authorities = tmp_path / "authorities.pem"
+            self.authorities.write_bytes(authority.file.read_bytes())
+            self.agent = make_serving(authority.issue(name="served"), **clock.env,
+                                      YIJIAN_TLS_CLIENT_CA=self.authorities,
                                       YIJIAN_TLS_CLIENT_MAP=self.file)
 
         def map(self, text):
@@ -709,6 +720,10 @@ def test_a_certificate_of_a_client(callers, authority):
     assert callers.call("/v1/models").error == "invalid_api_key"
     callers.map(f"CN=billing -> client {client['id']}\n")
     assert callers.call("/v1/models", pair=pair).status == 200
+    asked = {"model": "chat", "messages": [{"role": "user", "content": "x"}]}
+    assert callers.call("/v1/chat/completions", "POST", pair, json=asked).status == 503
+    event = unix_call.request(agent, "GET", "/api/v1/events?kinds=traffic&limit=1").body["items"][-1]
+    assert event["client"] == client["id"]
     assert callers.call(pair=pair).error == "scope_exceeded", "a client's, though the kernel says admin"
     wrong = {"Authorization": "Bearer sk-something"}
     assert callers.call("/v1/models", pair=pair, headers=wrong).error == "invalid_api_key"
@@ -764,8 +779,30 @@ def test_an_authority_taken_away_holds_for_kept_connections(callers, authority, 
     with over(callers.agent, trusted=authority, pair=pair) as kept:
         kept.send(request)
         assert kept.answer().status == 200
-        authority.file.write_bytes(other.file.read_bytes())
+        callers.authorities.write_bytes(other.file.read_bytes())
         reload(callers.agent, "reloaded")
+        kept.send(request)
+        assert kept.answer().code == "auth_required"
+
+
+def test_a_certificate_that_was_taken_back(callers, authority):
+    lost, good = authority.issue("/CN=ops"), authority.issue("/CN=ops")
+    callers.map("CN=ops -> role admin\n")
+    assert callers.call(pair=lost, headers=PROXIED).status == 200
+    callers.authorities.write_text(callers.authorities.read_text() + authority.revoke(lost))
+    reload(callers.agent, "reloaded")
+    assert callers.call(pair=lost, headers=PROXIED).error == "auth_required"
+    assert callers.call(pair=good, headers=PROXIED).status == 200
+
+
+def test_a_certificate_that_expires_amid_a_connection(callers, authority, clock):
+    pair = authority.issue("/CN=ops", days=1)
+    callers.map("CN=ops -> role admin\n")
+    request = head("GET", LIST, "X-Forwarded-For: 10.0.0.1")
+    with over(callers.agent, trusted=authority, pair=pair) as kept:
+        kept.send(request)
+        assert kept.answer().status == 200
+        clock.advance(1, wall_s=2 * 86400)
         kept.send(request)
         assert kept.answer().code == "auth_required"
 
