@@ -21,10 +21,16 @@ O := build/$(or $(V),release)
 MHD1_ROOT := build/mhd1-root
 
 PREFIX ?= /usr/local
+# The shell leaves the ~ of an argument to us.
+override PREFIX := $(patsubst ~/%,$(HOME)/%,$(PREFIX))
+# Below one's home nothing of the system is touched: units of the user's own, no settings in /etc.
+SCOPE ?= $(if $(filter $(HOME)/%,$(PREFIX)),user,system)
 BINDIR ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
 DATADIR ?= $(PREFIX)/share
 MANDIR ?= $(DATADIR)/man
+LIBEXECDIR ?= $(PREFIX)/libexec
+SYSCONFDIR ?= /etc
 DESTDIR ?=
 STRIP ?= strip
 Q := $(if $(VERBOSE),,@)
@@ -58,7 +64,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 
 # ---- flags ----
 # Targets that must work before a compiler is there, or that need none.
-BARE := help deps clean run check check-full check-clients check-mhd1 bench asan tsan cov fuzz mutate deb rpm campaign
+BARE := help deps clean uninstall run check check-full check-clients check-mhd1 bench asan tsan cov fuzz mutate deb rpm campaign
 FLAGS_MK := build/flags-$(notdir $(firstword $(CC))).mk
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 include $(FLAGS_MK)
@@ -272,8 +278,7 @@ mutants:
 
 # ---- documents ----
 # tests/cli holds the list to what the program says (yijian help --man-list).
-NOUNS := key feature service route traffic metrics change audit price alert task try client token config
-MAN_PAGES := yijian.1 $(NOUNS:%=yijian-%.1) yijiand.8
+MAN_PAGES := $(shell sed -n 's|.* build/man/\([^ ]*\) .*|\1|p' packaging/files)
 man_cmd = $(if $(filter yijiand.8,$(1)),$(B)/yijiand --man,$(B)/yijian help --man $(1))
 MAN_FILES := $(addprefix $(B)/man/,$(MAN_PAGES))
 man: $(MAN_FILES) ## manual pages, spliced from the tables
@@ -289,22 +294,24 @@ completions: $(COMPLETION_FILES) ## shell completion, which asks the command tab
 $(O)/console/cmd/help.o: $(COMPLETION_FILES)
 
 # ---- install ----
-install: all man completions ## programs, manual, completions under DESTDIR and PREFIX
-	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(SBINDIR)'
-	install -m 755 $(B)/yijian '$(DESTDIR)$(BINDIR)/yijian'
-	install -m 755 $(B)/yijiand '$(DESTDIR)$(SBINDIR)/yijiand'
-	$(if $(STRIP),$(STRIP) '$(DESTDIR)$(BINDIR)/yijian' '$(DESTDIR)$(SBINDIR)/yijiand')
-	for page in $(MAN_PAGES); do \
-		install -D -m 644 $(B)/man/$$page '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$$page; \
-	done
-	install -D -m 644 completions/yijian.bash \
-		'$(DESTDIR)$(DATADIR)/bash-completion/completions/yijian'
-	install -D -m 644 completions/yijian.zsh '$(DESTDIR)$(DATADIR)/zsh/site-functions/_yijian'
-	install -D -m 644 completions/yijian.fish \
-		'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/yijian.fish'
+FILES = $(if $(STRIP),STRIP='$(STRIP)') SCOPE=$(SCOPE) B='$(B)' DESTDIR='$(DESTDIR)' $(foreach \
+	d,PREFIX BINDIR SBINDIR LIBEXECDIR DATADIR MANDIR SYSCONFDIR,$(d)='$($(d))') packaging/files.sh
+install: all man completions ## what packaging/files lists, under DESTDIR and PREFIX
+	@$(FILES) install
+	@$(if $(DESTDIR),,packaging/after-install.sh $(SCOPE) '$(PREFIX)')
 
-deb rpm: ## packages (not built by this version)
-	@echo 'make $@: packages are not part of this version yet' >&2; exit 1
+uninstall: ## take away what make install put there (same PREFIX); state and edited settings stay
+	@$(FILES) uninstall
+
+# What a package's number is after VERSION.
+REVISION ?= 1
+deb: ## two Debian packages, in build/deb
+	@packaging/deps/install.sh build deb
+	@packaging/deb.sh '$(VERSION)' '$(REVISION)'
+
+rpm: ## the source rpm and the binary ones, in build/rpm
+	@packaging/deps/install.sh build rpm
+	@packaging/rpm.sh '$(VERSION)' '$(REVISION)'
 
 CAMPAIGN ?=
 campaign: ## the long runs: soak, kills, leavers, watched mixes (CAMPAIGN="--quick", "--only soak")
@@ -318,5 +325,5 @@ clean: ## remove build/
 help: ## this list
 	@awk -F':.*## ' '/^[a-z][a-z0-9 .-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run check check-full check-clients check-mhd1 lint fmt bench man completions install deb rpm asan \
+.PHONY: all deps run check check-full check-clients check-mhd1 lint fmt bench man completions install uninstall deb rpm asan \
 	tsan cov fuzz mutate campaign help clean FORCE

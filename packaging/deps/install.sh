@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Installs what is missing of the named lists of packaging/deps/packages (build, run, test, full,
-# bench, fuzz) by apt or dnf. Does nothing, offline too, when everything is there; as root or with
+# Installs what is missing of the named lists of packaging/deps/packages by apt or dnf. Does nothing, offline too, when everything is there; as root or with
 # sudo it says what it installs and asks nothing; otherwise it prints the command and fails.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
