@@ -14,8 +14,6 @@
 #include <sys/socket.h>
 #include "shared/clock.h"
 #include "shared/mem.h"
-#include "shared/secret.h"
-#include "shared/text.h"
 
 #define RECORD_MAX 16384 // plain bytes of one record (RFC 8446, 5.1)
 #define TURN_BYTES ((size_t)64 * 1024) // read for one call: what tells nothing comes to an end, too
