@@ -374,7 +374,7 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	bool held = true;
 	code = state_dir_hold(a->settings->state_dir, &p->state_fd, err);
 	if (!code)
-		code = store_open(a->settings, a->snaps, a->live, &a->store, &held, err);
+		code = store_open(a->settings, a->snaps, a->live, false, &a->store, &held, err);
 	if (!code)
 		code = bind_unix(p, &held, err);
 	*ret_exit = held ? EXIT_HELD : code == ERR_SEALED ? EXIT_SETTINGS : EXIT_INTERNAL;

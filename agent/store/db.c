@@ -37,6 +37,7 @@ struct db {
 	int64_t roots[ROOTS_MAX]; // pages where tables and indexes begin
 	size_t roots_n;
 	bool missed; // at the last look: what is there again may be as long, and hollow
+	bool enclosed; // in one transaction around all others
 	bool torn; // a checkpoint found the file emptied under it: it holds a part only
 	struct {
 		const char *sql;
@@ -286,16 +287,44 @@ enum err_code db_run(struct db *db, const char *sql, const struct db_val *v, siz
 
 enum err_code db_begin(struct db *db, struct err *err)
 {
+	if (db->enclosed)
+		return db_run(db, "SAVEPOINT enclosed", NULL, 0, err);
 	return db_run(db, "BEGIN IMMEDIATE", NULL, 0, err);
 }
 
 enum err_code db_end(struct db *db, enum err_code code, struct err *err)
 {
+	if (db->enclosed) {
+		if (!code)
+			return db_run(db, "RELEASE enclosed", NULL, 0, err);
+		if (db_in_transaction(db))
+			db_exec(db, "ROLLBACK TO enclosed; RELEASE enclosed", NULL);
+		return code;
+	}
 	if (!code)
 		code = db_run(db, "COMMIT", NULL, 0, err);
 	if (code && db_in_transaction(db))
 		db_exec(db, "ROLLBACK", NULL);
 	return code;
+}
+
+enum err_code db_enclose(struct db *db, struct err *err)
+{
+	enum err_code code = db_begin(db, err);
+	db->enclosed = code == ERR_OK;
+	return code;
+}
+
+enum err_code db_settle(struct db *db, bool keep, struct err *err)
+{
+	if (!db->enclosed)
+		return ERR_OK;
+	db->enclosed = false;
+	if (keep)
+		return db_end(db, ERR_OK, err);
+	if (db_in_transaction(db))
+		db_exec(db, "ROLLBACK", NULL);
+	return ERR_OK;
 }
 
 static enum err_code take_number(void *arg, struct sqlite3_stmt *row, struct err *err UNUSED)

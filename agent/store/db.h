@@ -41,6 +41,9 @@ enum err_code db_exec(struct db *db, const char *sql, struct err *err);
 // A transaction, and its end: what went well (code ERR_OK) is committed, anything else undone.
 enum err_code db_begin(struct db *db, struct err *err);
 enum err_code db_end(struct db *db, enum err_code code, struct err *err);
+// One transaction around all that begin and end from here on, until it is kept or undone as a whole.
+enum err_code db_enclose(struct db *db, struct err *err);
+enum err_code db_settle(struct db *db, bool keep, struct err *err);
 // Calls fn for each row; its error ends the query. Columns are read with db_int/db_text.
 typedef enum err_code (*db_row_fn)(void *arg, struct sqlite3_stmt *row, struct err *err);
 enum err_code db_query(struct db *db, const char *sql, const struct db_val *v, size_t n,

@@ -86,6 +86,8 @@ static enum err_code open_database(struct store *st, const char *path, bool fres
 	// file whose log was taken away in the middle of a checkpoint.
 	if (!code && db_unclean(st->db))
 		code = db_verify(st->db, err);
+	if (!code && st->successor)
+		code = db_enclose(st->db, err);
 	if (!code)
 		code = schema_migrate(st->db, clock_wall_ms(), &refused->foreign, err);
 	if (!code && db_unclean(st->db))
@@ -143,7 +145,7 @@ static enum err_code open_known(struct store *st, const char *path, const struct
 		store_compare(st);
 		return ERR_OK;
 	}
-	if (!have_snapshot || refused->locked || refused->foreign) {
+	if (!have_snapshot || refused->locked || refused->foreign || st->successor) {
 		*err = why;
 		return code;
 	}
@@ -162,7 +164,7 @@ static enum err_code open_known(struct store *st, const char *path, const struct
 
 static enum err_code open_all(struct store *st, bool *ret_locked, struct err *err)
 {
-	char *path = path_in(st->settings, "yijian.db");
+	const char *path = st->path;
 	bool fresh = !exists(path) && !exists(st->snapshot_path) && !exists(st->lost_path);
 	struct secret root = {0};
 	struct refusal refused = {0};
@@ -178,20 +180,21 @@ static enum err_code open_all(struct store *st, bool *ret_locked, struct err *er
 		code = open_known(st, path, &root, &refused, err);
 	*ret_locked = refused.locked;
 	secret_release(&root);
-	free(path);
 	return code;
 }
 
 enum err_code store_open(const struct settings *s, struct snapshots *snaps, struct live_table *live,
-	struct store **ret, bool *ret_locked, struct err *err)
+	bool successor, struct store **ret, bool *ret_locked, struct err *err)
 {
 	struct store *st = mem_zalloc(1, sizeof(*st));
 	st->settings = s;
+	st->successor = successor;
 	st->snaps = snaps;
 	st->live = live;
 	st->tail = &st->head;
 	st->tip = snapshot_new(live);
 	st->tip->calls_directs = s->direct_models;
+	st->path = path_in(s, "yijian.db");
 	st->snapshot_path = path_in(s, "snapshot.json");
 	st->lost_path = path_in(s, "snapshot.lost.json");
 	pthread_mutex_init(&st->lock, NULL);
@@ -224,14 +227,22 @@ enum err_code store_open(const struct settings *s, struct snapshots *snaps, stru
 	return ERR_OK;
 }
 
+enum err_code store_settle(struct store *st, bool keep, struct err *err)
+{
+	return st->db != NULL ? db_settle(st->db, keep, err) : ERR_OK;
+}
+
 void store_free(struct store *st)
 {
 	if (st == NULL)
 		return;
+	if (st->db != NULL)
+		db_settle(st->db, false, NULL); // a start that was given up
 	db_close(st->db);
 	seal_free(st->seal);
 	str_release(&st->wrapped);
 	str_release(&st->before);
+	free(st->path);
 	free(st->snapshot_path);
 	free(st->lost_path);
 	pthread_mutex_destroy(&st->lock);

@@ -19,10 +19,13 @@ struct store {
 	struct snapshots *snaps; // borrowed
 	struct live_table *live; // borrowed
 	struct db *db; // store thread only; NULL when read-only
+	bool had_db; // when it was given away
+	bool successor; // of an agent that would open the database again
 	struct seal *seal; // NULL while sealed
 	struct str wrapped; // the keyring as stored
 	struct str before; // tx_before's, store thread only
 	char uuid[DB_UUID_LEN];
+	char *path; // of the database
 	char *snapshot_path;
 	char *lost_path; // a kept configuration with changes that the database lacks
 	// store thread
@@ -54,6 +57,11 @@ struct store {
 	struct store_job *head, **tail;
 	size_t queued;
 	bool stopping;
+	enum { GIVE_NOT, GIVE_SOON, GIVE_AWAY, GIVE_BACK } giving; // the database, to a successor
+	size_t ahead; // jobs that are run before it is
+	struct loop *given_loop;
+	void (*given)(void *arg);
+	void *given_arg;
 	struct store_stats stats;
 };
 

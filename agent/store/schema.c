@@ -258,17 +258,14 @@ static enum err_code apply(struct db *db, const struct migration *m, int64_t now
 {
 	char hex[65];
 	checksum(m, hex);
-	enum err_code code = db_exec(db, "BEGIN IMMEDIATE", err);
-	if (!code)
-		code = db_exec(db, m->sql, err);
+	enum err_code code = db_begin(db, err);
+	if (code)
+		return code;
+	code = db_exec(db, m->sql, err);
 	if (!code)
 		code = DB_RUN(db, err, "INSERT INTO migration(id,name,checksum,at) VALUES(?,?,?,?)",
 			DB_I(m->id), DB_T(m->name), DB_T(hex), DB_I(now_ms));
-	if (!code)
-		code = db_exec(db, "COMMIT", err);
-	if (code)
-		db_exec(db, "ROLLBACK", NULL);
-	return code;
+	return db_end(db, code, err);
 }
 
 enum err_code schema_migrate(struct db *db, int64_t now_ms, bool *ret_foreign, struct err *err)

@@ -48,11 +48,20 @@ struct store_job {
 // and publishes the first snapshot. Over known state whose database is gone it opens read-only
 // from the last saved snapshot. ERR_STORAGE_* / a lock held by another process with its reason.
 // *ret_locked: the failure is another process's lock.
+// successor: what it changes is one transaction, which store_settle ends before store_start, and a
+// database that does not open is no reason for anything but an error.
 enum err_code store_open(const struct settings *s, struct snapshots *snaps, struct live_table *live,
-	struct store **ret, bool *ret_locked, struct err *err);
+	bool successor, struct store **ret, bool *ret_locked, struct err *err);
+enum err_code store_settle(struct store *st, bool keep, struct err *err);
 void store_start(struct store *st); // the thread
 void store_stop(struct store *st); // runs what waits, checkpoints, joins
 void store_free(struct store *st);
+// The database is given to another process: what waits is written, the file is whole and closed, given
+// is called on the loop; jobs that come wait until it is taken back. Any thread.
+void store_give(struct store *st, struct loop *loop, void (*given)(void *arg), void *arg);
+void store_take_back(struct store *st);
+// The other has it for good: what waits and comes fails with ERR_STORAGE_READONLY.
+void store_forgo(struct store *st);
 // Thread-safe. False when the queue (STORE_QUEUE_MAX) is full: answer ERR_OVERLOADED.
 #define STORE_QUEUE_MAX 8192
 bool store_submit(struct store *st, struct store_job *job);

@@ -193,20 +193,110 @@ static void idle(struct store *st)
 		st->trim = malloc_trim(0) < 0;
 }
 
+// ---- the database in other hands ----
+
+static void finish(struct store *st)
+{
+	struct err err = {0};
+	if (st->db == NULL)
+		return;
+	// What fails here stays in the log, and the next start reads it from there.
+	if (db_checkpoint(st->db, true, &err) == ERR_OK)
+		db_stopped(st->db);
+	if (!st->no_saving && st->saved_revision != (int64_t)st->tip->revision)
+		store_save(st, st->tip, &err);
+}
+
+static void let_go(struct store *st)
+{
+	finish(st);
+	st->had_db = st->db != NULL;
+	db_close(st->db);
+	st->db = NULL;
+	loop_post(st->given_loop, st->given, st->given_arg);
+}
+
+static void take_back(struct store *st)
+{
+	struct err err = {0};
+	bool locked;
+	if (st->had_db && db_open(st->path, false, &st->db, &locked, &err) != ERR_OK) {
+		st->db = NULL;
+		store_in_trouble(st, &err);
+	}
+}
+
+// One step of it; false when there is none.
+static bool change_hands(struct store *st)
+{
+	pthread_mutex_lock(&st->lock);
+	int step = st->giving == GIVE_SOON && st->ahead == 0 ? GIVE_SOON
+		: st->giving == GIVE_BACK		      ? GIVE_BACK
+							      : GIVE_NOT;
+	if (step)
+		st->giving = step == GIVE_SOON ? GIVE_AWAY : GIVE_NOT;
+	pthread_mutex_unlock(&st->lock);
+	if (step == GIVE_SOON)
+		let_go(st);
+	else if (step == GIVE_BACK)
+		take_back(st);
+	return step != GIVE_NOT;
+}
+
+void store_give(struct store *st, struct loop *loop, void (*given)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&st->lock);
+	st->giving = GIVE_SOON;
+	st->ahead = st->queued;
+	st->given_loop = loop;
+	st->given = given;
+	st->given_arg = arg;
+	pthread_cond_signal(&st->wake);
+	pthread_mutex_unlock(&st->lock);
+}
+
+static void hands(struct store *st, int step)
+{
+	pthread_mutex_lock(&st->lock);
+	st->giving = step;
+	pthread_cond_signal(&st->wake);
+	pthread_mutex_unlock(&st->lock);
+}
+
+void store_take_back(struct store *st)
+{
+	hands(st, GIVE_BACK);
+}
+
+void store_forgo(struct store *st)
+{
+	hands(st, GIVE_NOT);
+}
+
+// ---- the thread ----
+
+static bool may_take(const struct store *st, size_t n)
+{
+	bool ours = st->giving == GIVE_NOT || (st->giving == GIVE_SOON && st->ahead > 0);
+	return ours && st->head != NULL && n < STORE_BATCH_MAX;
+}
+
 static size_t take(struct store *st, struct answer *answers, bool *ret_stop)
 {
 	size_t n = 0;
 	pthread_mutex_lock(&st->lock);
 	struct timespec until;
-	if (st->head == NULL && !st->stopping) {
+	bool nothing = !may_take(st, 0) && (st->giving == GIVE_NOT || st->giving == GIVE_AWAY);
+	if (nothing && !st->stopping) {
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += IDLE_US / 1000000;
 		pthread_cond_timedwait(&st->wake, &st->lock, &until);
 	}
-	while (st->head != NULL && n < STORE_BATCH_MAX) {
+	while (may_take(st, n)) {
 		answers[n++] = (struct answer){st->head, ERR_OK};
 		st->head = st->head->next;
 		st->queued--;
+		st->ahead -= st->giving == GIVE_SOON;
 	}
 	if (st->head == NULL)
 		st->tail = &st->head;
@@ -224,7 +314,7 @@ static void *store_main(void *arg)
 		size_t n = take(st, answers, &stop);
 		if (n)
 			work(st, answers, n);
-		else
+		else if (!change_hands(st))
 			idle(st);
 		if (st->db != NULL && st->trouble != ERR_STORAGE_MOVED)
 			store_upkeep(st, n == 0);
@@ -268,7 +358,6 @@ void store_start(struct store *st)
 
 void store_stop(struct store *st)
 {
-	struct err err = {0};
 	pthread_mutex_lock(&st->lock);
 	st->stopping = true;
 	pthread_cond_signal(&st->wake);
@@ -276,11 +365,5 @@ void store_stop(struct store *st)
 	if (st->running)
 		pthread_join(st->thread, NULL);
 	st->running = false;
-	if (st->db == NULL)
-		return;
-	// What fails here stays in the log, and the next start reads it from there.
-	if (db_checkpoint(st->db, true, &err) == ERR_OK)
-		db_stopped(st->db);
-	if (!st->no_saving && st->saved_revision != (int64_t)st->tip->revision)
-		store_save(st, st->tip, &err);
+	finish(st);
 }

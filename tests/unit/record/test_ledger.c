@@ -44,7 +44,7 @@ static int begin(void **state)
 	f->loop = loop_new("test", NULL);
 	f->metrics = metrics_new();
 	f->ledger = ledger_new(f->metrics);
-	if (store_open(&f->settings, f->snaps, f->live, &f->store, &locked, &err) != ERR_OK)
+	if (store_open(&f->settings, f->snaps, f->live, false, &f->store, &locked, &err) != ERR_OK)
 		return 1;
 	store_start(f->store);
 	*state = f;
