@@ -34,6 +34,9 @@ struct outages; // agent/monitor/outages: what is known dead, written down
 struct tls_port; // agent/web/tls: certificate of the gateway's port
 struct departed; // agent/monitor/departed: series of what is gone
 
+// A successor takes over: what needs the store waits, then it is passed on (agent/handover).
+enum hands { HANDS_OURS, HANDS_CHANGING, HANDS_THEIRS };
+
 struct agent { // built by agent/main, borrowed by everybody
 	const struct settings *settings;
 	struct store *store;
@@ -64,6 +67,7 @@ struct agent { // built by agent/main, borrowed by everybody
 	bool only_ipv6[SVC_COUNT]; // where 127.0.0.1 is not to be had
 	_Atomic uint64_t tasks_unknown; // image tasks that ended as outcome_unknown, for alerts
 	_Atomic bool draining;
+	_Atomic int hands; // enum hands: whose the database is
 };
 
 // Of the URLs of a service's port.

@@ -231,8 +231,8 @@ static bool change_hands(struct store *st)
 {
 	pthread_mutex_lock(&st->lock);
 	int step = st->giving == GIVE_SOON && st->ahead == 0 ? GIVE_SOON
-		: st->giving == GIVE_BACK		      ? GIVE_BACK
-							      : GIVE_NOT;
+		: st->giving == GIVE_BACK		     ? GIVE_BACK
+							     : GIVE_NOT;
 	if (step)
 		st->giving = step == GIVE_SOON ? GIVE_AWAY : GIVE_NOT;
 	pthread_mutex_unlock(&st->lock);

@@ -288,6 +288,12 @@ static void read_failed(struct conn *c)
 		broke(c);
 }
 
+void own_feed(struct conn *c, struct slice bytes)
+{
+	feed(c, bytes);
+	web_conn_mark(c);
+}
+
 static void read_in(struct conn *c)
 {
 	struct web *w = c->web;

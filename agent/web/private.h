@@ -14,6 +14,7 @@
 #include "agent/web/denials.h"
 #include "agent/web/guard.h"
 #include "agent/web/head.h"
+#include "agent/web/hold.h"
 #include "agent/web/keyless.h"
 #include "agent/web/life.h"
 #include "agent/web/linger.h"
@@ -44,6 +45,7 @@
 #define WEB_UNPACK_TURN ((size_t)1024 * 1024) // unpacked bytes after which others get their turn
 
 struct conn;
+struct web_passed;
 
 // How the bytes of a connection become requests, and answers bytes. Calls are never made from within
 // one of its own callbacks.
@@ -103,6 +105,7 @@ enum req_state {
 	RS_HEAD, // the head is judged
 	RS_BODY, // collecting
 	RS_IDENTITY, // waits until the peer's role is known
+	RS_HELD, // waits while the database changes hands
 	RS_HANDLER, // with the handler
 	RS_REPLY, // answer decided, not yet sent
 	RS_SENDING, // whole answer on its way
@@ -115,6 +118,7 @@ struct web_req {
 	struct web *web; // borrowed
 	struct conn *conn; // valid until state is RS_OVER, then NULL
 	struct web_req *next_free;
+	struct web_req *next_held;
 	enum req_state state;
 	bool in_handler; // the handler is on the stack
 	bool handler_done; // it has answered or was told that the caller is gone
@@ -221,6 +225,11 @@ struct web {
 	uint64_t handshakes_untold; // since
 	size_t per_service[SVC_COUNT];
 	struct overload_gate gate; // for new requests of the gateway
+	struct web_req *held_reqs; // while the database changes hands
+	bool (*pass)(void *arg, const struct web_passed *p); // to who has it; NULL: we have
+	void *pass_arg;
+	void (*pass_all)(void *web); // what is held, at the end of a turn
+	bool passing; // in this turn
 	struct lane served, refused; // those beyond a turn's number
 	int64_t queue_max_us;
 	struct web_req *free_reqs;
@@ -249,6 +258,8 @@ struct web_req *web_req_open(struct conn *c);
 void web_req_judge(struct web_req *q, enum err_code why);
 bool web_req_part(struct web_req *q, struct slice bytes);
 void web_req_whole(struct web_req *q);
+// What was held goes on as if it had come now.
+void web_req_go(struct web_req *q);
 // The caller has gone while the answer was not complete.
 void web_gone(struct web_req *q);
 // The connection has no more to do with it.

@@ -587,6 +587,8 @@ static void dispatch(struct web_req *q)
 		refuse_code(q, q->r.who.why, q->r.who.detail);
 		return;
 	}
+	if (UNLIKELY(atomic_load_explicit(&q->r.agent->hands, memory_order_relaxed)) && web_hold(q))
+		return;
 	if (endpoint_is_strict(q->r.ep) && !judge_parameters(q))
 		return;
 	if (q->r.ep->request == &nothing_fields && !judge_nothing(q))
@@ -610,6 +612,15 @@ static void dispatch(struct web_req *q)
 		web_gone(q);
 }
 
+void web_req_go(struct web_req *q)
+{
+	q->judged_us = 0; // who may call can be another by now
+	q->state = RS_IDENTITY;
+	dispatch(q);
+	if (q->state != RS_OVER && q->conn != NULL)
+		web_conn_mark(q->conn);
+}
+
 // ---- ends ----
 
 void web_gone(struct web_req *q)
@@ -630,6 +641,8 @@ void web_gone(struct web_req *q)
 void web_req_over(struct web_req *q, bool complete)
 {
 	bool waits = q->state == RS_IDENTITY;
+	if (UNLIKELY(q->state == RS_HELD))
+		web_hold_forget(q);
 	if (q->state < RS_HANDLER)
 		q->handler_done = true; // it never got there
 	if (!complete)

@@ -51,6 +51,7 @@ enum ep_flag {
 	EPF_BARE_PREFIX = 1 << 4, // also without /v1
 	EPF_LONG = 1 << 5, // may wait (watch)
 	EPF_NAMES = 1 << 7, // its path names a model, in which an encoded slash is data
+	EPF_STORED = 1 << 8, // asks the database, also where nothing is changed
 	EPF_ANTHROPIC = 1 << 6, // errors in Anthropic's shape instead of OpenAI's
 };
 

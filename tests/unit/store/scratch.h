@@ -29,7 +29,8 @@ static inline enum err_code scratch_open(struct scratch *s)
 	s->snaps = snapshots_new();
 	s->live = live_new();
 	s->loop = loop_new("test", NULL);
-	enum err_code code = store_open(&s->settings, s->snaps, s->live, false, &s->store, &locked, &err);
+	enum err_code code = store_open(&s->settings, s->snaps, s->live, false, &s->store, &locked,
+		&err);
 	if (code == ERR_OK)
 		store_start(s->store);
 	return code;

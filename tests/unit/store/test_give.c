@@ -126,7 +126,8 @@ static void what_a_successor_changes_is_undone_unless_it_is_kept(void **state)
 		assert_int_equal(other_open(s, &o, &locked), ERR_OK);
 		assert_int_equal(db_begin(o.store->db, &err), ERR_OK);
 		enum err_code code = db_run(o.store->db,
-			"INSERT INTO meta(key,value) VALUES('migrated',zeroblob(1))", NULL, 0, &err);
+			"INSERT INTO meta(key,value) VALUES('migrated',zeroblob(1))", NULL, 0,
+			&err);
 		assert_int_equal(db_end(o.store->db, code, &err), ERR_OK);
 		if (keep)
 			assert_int_equal(store_settle(o.store, true, &err), ERR_OK);

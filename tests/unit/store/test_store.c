@@ -34,8 +34,8 @@ static enum err_code fixture_store(struct fixture *f, bool *ret_locked)
 	f->snaps = snapshots_new();
 	f->live = live_new();
 	f->loop = loop_new("test", NULL);
-	enum err_code code = store_open(&f->settings, f->snaps, f->live, false, &f->store, ret_locked,
-		&err);
+	enum err_code code = store_open(&f->settings, f->snaps, f->live, false, &f->store,
+		ret_locked, &err);
 	if (code == ERR_OK)
 		store_start(f->store);
 	return code;
