@@ -35,7 +35,7 @@ struct daemon {
 	int argc;
 	char **argv;
 	struct settings settings;
-	int64_t drain_s; // reloadable
+	int64_t drain_s, successor_wait_ms; // reloadable
 	struct platform *platform;
 	struct loop_watch signals;
 	struct loop_timer watchdog;
@@ -163,6 +163,7 @@ static void reload(struct daemon *d)
 		platform_reload(d->platform, &fresh, &err) == ERR_OK) {
 		log_set_level(fresh.log_level);
 		d->drain_s = fresh.drain_s;
+		d->successor_wait_ms = fresh.successor_wait_ms;
 		log_line(LOG_LVL_INFO, "reloaded", NULL);
 	} else {
 		log_line(LOG_LVL_ERROR, "reload_failed", "detail", err.message, "hint",
@@ -170,6 +171,15 @@ static void reload(struct daemon *d)
 	}
 	settings_release(&fresh);
 	notify_send("READY=1");
+}
+
+// A manager that restarts us begins the next one as soon as our main process has ended: another one
+// takes its place, and ends, and we go on until that next one serves.
+static void leave(struct daemon *d)
+{
+	if (d->successor_wait_ms == 0 || !notify_leave())
+		notify_send("STOPPING=1");
+	platform_leave(d->platform, d->successor_wait_ms, d->drain_s);
 }
 
 static void on_signal(void *arg, uint32_t events)
@@ -183,8 +193,7 @@ static void on_signal(void *arg, uint32_t events)
 			continue;
 		}
 		log_line(LOG_LVL_INFO, "stopping", "signal", strsignal((int)info.ssi_signo), NULL);
-		notify_send("STOPPING=1");
-		platform_drain(d->platform, d->drain_s);
+		leave(d);
 	}
 }
 
@@ -207,7 +216,10 @@ static int serve(struct daemon *d)
 		return EXIT_INTERNAL;
 	}
 	log_start(); // without its thread each line is written at once
-	if (platform_start(&d->settings, &d->platform, &status, &err) != ERR_OK) {
+	struct listen_pool pool = {0};
+	status = EXIT_SETTINGS;
+	if (listen_inherit(&d->settings, &pool, &err) != ERR_OK ||
+		platform_start(&d->settings, &pool, &d->platform, &status, &err) != ERR_OK) {
 		log_line(LOG_LVL_ERROR, "start_failed", "detail", err.message, "hint",
 			err.hint[0] ? err.hint : NULL, NULL);
 		return status;
@@ -248,6 +260,7 @@ int main(int argc, char **argv)
 		harden();
 		log_open(STDERR_FILENO, d.settings.log_level);
 		d.drain_s = d.settings.drain_s;
+		d.successor_wait_ms = d.settings.successor_wait_ms;
 		status = serve(&d);
 		log_stop();
 	}

@@ -26,6 +26,9 @@
 #include "agent/monitor/alerts.h"
 #include "agent/call/loop.h"
 #include "agent/handlers.h"
+#include "agent/handover/give.h"
+#include "agent/handover/wire.h"
+#include "agent/handover/take.h"
 #include "agent/record/history.h"
 #include "agent/monitor/departed.h"
 #include "agent/record/keep.h"
@@ -43,6 +46,7 @@
 #include "shared/clock.h"
 #include "shared/jw.h"
 #include "shared/mem.h"
+#include "shared/secret.h"
 #include "shared/text.h"
 
 #define TRAFFIC_MAX 16
@@ -51,11 +55,15 @@ _Static_assert(TRAFFIC_MAX + 1 <= SNAPSHOT_READERS_MAX, "every lane reads snapsh
 #define THREAD_STACK (256 * 1024)
 #define DRAIN_LOOK_US 20000
 #define CUT_US 500000
+#define USAGE_US 500000 // between two tellings of what was used
 #define EXIT_INTERNAL 70
 #define EXIT_HELD 75
 #define EXIT_SETTINGS 78
 
+struct platform;
+
 struct lane { // a loop with its server; [0] is the control loop
+	struct platform *platform;
 	struct loop *loop;
 	struct snapshots *snaps;
 	int reader; // of snaps
@@ -72,8 +80,14 @@ struct platform {
 	size_t lanes_n;
 	struct listening listening[SVC_COUNT];
 	struct unix_listening unix_socket;
+	struct listen_pool pool; // sockets that listen already
+	struct taken taken; // from an agent before, until it has given its word
+	struct give *give; // to the next one
+	bool leaves; // it is being stopped, and waits for a successor
+	bool gone; // that one serves: files and names are its
+	int64_t drain_s; // of this end
 	int state_fd; // the hold on the state directory; -1: none
-	struct loop_timer drain;
+	struct loop_timer drain, usage;
 	int64_t drain_until_us;
 	bool cut; // who outlasted the drain was told
 	struct clock_watch clock_watch;
@@ -98,7 +112,8 @@ static enum err_code bind_all(struct platform *p, struct err *err)
 	const struct settings *s = p->agent.settings;
 	for (int i = 0; i < SVC_COUNT; i++) {
 		struct listening *l = &p->listening[i];
-		enum err_code code = listen_open(s->listen[i], s->listen_n[i], l, err);
+		enum err_code code = listen_open(s->listen[i], s->listen_n[i], (enum service_id)i,
+			&p->pool, l, err);
 		if (code)
 			return code;
 		p->agent.ports[i] = l->port;
@@ -118,6 +133,11 @@ static enum err_code bind_unix(struct platform *p, bool *ret_held, struct err *e
 	*ret_held = false;
 	if (!strcmp(path, "none"))
 		return ERR_OK;
+	if (p->taken.unix_fd >= 0 &&
+		listen_unix_again(path, p->taken.unix_fd, &p->unix_socket) == ERR_OK) {
+		p->taken.unix_fd = -1;
+		return ERR_OK;
+	}
 	enum err_code code = listen_unix(path, p->agent.settings->state_dir, &p->unix_socket,
 		ret_held, err);
 	if (!code || *ret_held)
@@ -141,6 +161,7 @@ static void lane_online(void *arg)
 static enum err_code lane_new(struct platform *p, const char *name, struct err *err)
 {
 	struct lane *lane = &p->lanes[p->lanes_n++];
+	lane->platform = p;
 	lane->snaps = p->agent.snaps;
 	lane->reader = snapshots_join(lane->snaps);
 	lane->loop = loop_new(name, &(struct loop_hooks){lane_offline, lane_online, lane});
@@ -364,17 +385,31 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	*ret_exit = EXIT_SETTINGS;
 	enum err_code code = judge(a->settings, err);
 	if (!code)
+<<<<<<< HEAD
 		code = tls_port_new(a->settings, &a->tls, err);
+=======
+		code = take_over(a->settings, &p->taken, err);
+	if (code == ERR_UNREACHABLE || code == ERR_SEALED)
+		*ret_exit = EXIT_HELD;
+	listen_pool_join(&p->pool, &p->taken.pool);
+>>>>>>> b0cc85b (handover: give sockets and database to a successor)
 	if (!code)
 		code = bind_all(p, err);
+	listen_pool_close(&p->pool);
 	if (!code)
 		code = state_dir_make(a->settings->state_dir, err);
 	if (code)
 		return code;
 	bool held = true;
-	code = state_dir_hold(a->settings->state_dir, &p->state_fd, err);
+	bool successor = p->taken.fd >= 0;
+	if (successor) {
+		p->state_fd = p->taken.state_fd;
+		p->taken.state_fd = -1;
+	} else {
+		code = state_dir_hold(a->settings->state_dir, &p->state_fd, err);
+	}
 	if (!code)
-		code = store_open(a->settings, a->snaps, a->live, false, &a->store, &held, err);
+		code = store_open(a->settings, a->snaps, a->live, successor, &a->store, &held, err);
 	if (!code)
 		code = bind_unix(p, &held, err);
 	*ret_exit = held ? EXIT_HELD : code == ERR_SEALED ? EXIT_SETTINGS : EXIT_INTERNAL;
@@ -395,6 +430,10 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	history_restore_of(a->history, departed_age_ms, (void *)(uintptr_t)snapshots_now(a->snaps));
 	p->keep = history_keep_new(a->history, a->store, clock_wall_ms());
 	departed_start(a->departed, a->control);
+	if (successor)
+		code = take_ready(&p->taken, a->store, err);
+	if (code)
+		return code;
 	store_start(a->store);
 	p->store_started = true;
 	a->probes = services_probes_new(a);
@@ -472,7 +511,7 @@ enum err_code platform_check(const struct settings *s, struct str *notes, struct
 		code = tls_judge(s, notes, err);
 	for (int i = 0; i < SVC_COUNT && !code; i++) {
 		enum service_id svc = (enum service_id)i;
-		code = listen_open(s->listen[i], s->listen_n[i], &held[i], err);
+		code = listen_open(s->listen[i], s->listen_n[i], svc, NULL, &held[i], err);
 		if (code && is_our_own(s, svc)) {
 			str_addf(notes,
 				_("%s: its address is served by the agent of this state "
@@ -490,6 +529,7 @@ enum err_code platform_check(const struct settings *s, struct str *notes, struct
 	return code;
 }
 
+<<<<<<< HEAD
 static void log_public(const struct platform *p, enum service_id svc, bool tokens)
 {
 	bool tls = svc == SVC_API_GATEWAY && p->agent.tls != NULL;
@@ -502,19 +542,179 @@ static void log_public(const struct platform *p, enum service_id svc, bool token
 
 enum err_code platform_start(const struct settings *s, struct platform **ret, int *ret_exit,
 	struct err *err)
+=======
+// ---- from the agent before ----
+
+struct adoption { // a connection on its way to the loop that serves it
+	struct lane *lane;
+	struct web_passed p; // the bytes its own
+};
+
+static void adopt(void *arg)
+{
+	struct adoption *a = arg;
+	char *bytes = (char *)(uintptr_t)a->p.bytes.p;
+	if (!web_adopt(a->lane->web, &a->p))
+		close(a->p.fd);
+	secret_wipe(bytes, a->p.bytes.n);
+	free(bytes);
+	free(a);
+}
+
+static bool on_passed(void *arg, const struct web_passed *passed)
+{
+	struct platform *p = arg;
+	struct adoption *a = mem_zalloc(1, sizeof(*a));
+	bool gateway = passed->service == SVC_API_GATEWAY;
+	a->lane = &p->lanes[gateway ? 1 + (size_t)passed->fd % (p->lanes_n - 1) : 0];
+	a->p = *passed;
+	a->p.bytes.p = mem_strndup(passed->bytes.p, passed->bytes.n);
+	loop_post(a->lane->loop, adopt, a);
+	return true;
+}
+
+static void on_used(void *arg, struct slice rows)
+{
+	struct platform *p = arg;
+	ledger_take(p->agent.ledger, rows);
+}
+
+// ---- to the next one ----
+
+static bool leaves(void *arg)
+{
+	const struct platform *p = arg;
+	return p->leaves || p->agent.draining;
+}
+
+static void freeze(void *arg)
+{
+	struct platform *p = arg;
+	p->agent.hands = HANDS_CHANGING;
+	history_keep_now(p->keep);
+	callers_save_now(p->agent.callers);
+}
+
+static void release(void *arg)
+{
+	web_release(arg);
+}
+
+static void thaw(void *arg)
+{
+	struct platform *p = arg;
+	p->agent.hands = HANDS_OURS;
+	for (size_t i = 0; i < p->lanes_n; i++)
+		loop_post(p->lanes[i].loop, release, p->lanes[i].web);
+}
+
+static size_t give_sockets(void *arg, struct str *lines, int *fds)
+{
+	struct platform *p = arg;
+	size_t n = 0;
+	str_add(lines, "state\n");
+	fds[n++] = p->state_fd;
+	if (p->unix_socket.fd >= 0) {
+		str_add(lines, "socket\n");
+		fds[n++] = p->unix_socket.fd;
+	}
+	for (int svc = 0; svc < SVC_COUNT; svc++)
+		for (size_t i = 0; i < p->listening[svc].n; i++) {
+			str_addf(lines, "listen %s\n", service_row((enum service_id)svc)->name);
+			fds[n++] = p->listening[svc].fd[i];
+		}
+	return n;
+}
+_Static_assert(SVC_COUNT *SETTINGS_ADDRS_MAX + 2 <= WIRE_FDS_MAX, "all go in one message");
+
+static bool pass(void *arg, const struct web_passed *passed)
+{
+	struct platform *p = arg;
+	return give_request(p->give, passed);
+}
+
+static void pass_on(void *arg)
+{
+	struct lane *lane = arg;
+	web_pass_on(lane->web, pass, lane->platform);
+}
+
+static void tell_usage(void *arg)
+{
+	struct platform *p = arg;
+	ledger_give(p->agent.ledger, WIRE_BYTES_MAX, give_usage, p->give);
+	loop_timer_set(p->agent.control, &p->usage, USAGE_US, tell_usage, p);
+}
+
+static void gone(void *arg)
+{
+	struct platform *p = arg;
+	p->gone = true;
+	p->agent.hands = HANDS_THEIRS;
+	for (size_t i = 0; i < p->lanes_n; i++)
+		loop_post(p->lanes[i].loop, pass_on, &p->lanes[i]);
+	tell_usage(p);
+	if (!p->agent.draining)
+		platform_drain(p, p->drain_s);
+}
+
+static void successors_await(struct platform *p)
+{
+	const struct settings *s = p->agent.settings;
+	const struct give_host host = {.arg = p,
+		.leaves = leaves,
+		.freeze = freeze,
+		.thaw = thaw,
+		.sockets = give_sockets,
+		.gone = gone};
+	p->drain_s = s->drain_s;
+	p->give = give_start(p->agent.control, p->agent.store, s->state_dir, s->root_key_file,
+		&host);
+}
+
+static void start_over(void *arg)
+{
+	struct platform *p = arg;
+	platform_drain(p, p->drain_s);
+}
+
+void platform_leave(struct platform *p, int64_t wait_ms, int64_t drain_s)
+{
+	p->drain_s = drain_s;
+	if (p->leaves || p->give == NULL || wait_ms == 0 || p->agent.draining) {
+		platform_drain(p, drain_s);
+		return;
+	}
+	p->leaves = true;
+	loop_timer_set(p->agent.control, &p->drain, wait_ms * 1000, start_over, p);
+}
+
+enum err_code platform_start(const struct settings *s, struct listen_pool *pool,
+	struct platform **ret, int *ret_exit, struct err *err)
+>>>>>>> b0cc85b (handover: give sockets and database to a successor)
 {
 	struct platform *p = mem_zalloc(1, sizeof(*p));
 	mallopt(M_ARENA_MAX, traffic_loops(s) + 1);
-	p->unix_socket.fd = p->state_fd = -1;
+	p->unix_socket.fd = p->state_fd = p->taken.fd = -1;
+	listen_pool_join(&p->pool, pool);
 	p->agent.settings = s;
 	parts_new(&p->agent);
 	enum err_code code = assemble(p, ret_exit, err);
 	if (code) {
-		platform_free(p);
+		struct taken taken = p->taken;
+		platform_free(p); // its database is closed before anybody hears of it
+		take_end(&taken, err->message);
 		return code;
 	}
 	ports_write(p);
+<<<<<<< HEAD
 	tls_log(p);
+=======
+	if (p->taken.fd >= 0)
+		take_serve(&p->taken, p->agent.control,
+			&(struct take_host){.arg = p, .request = on_passed, .usage = on_used});
+	successors_await(p);
+>>>>>>> b0cc85b (handover: give sockets and database to a successor)
 	for (int i = 0; i < SVC_COUNT; i++)
 		for (size_t a = 0; a < p->listening[i].n; a++)
 			log_line(LOG_LVL_INFO, "listening", "service",
@@ -628,12 +828,19 @@ void platform_free(struct platform *p)
 {
 	struct agent *a = &p->agent;
 	char path[4096];
-	if (p->probes_started) {
+	bool ours = !p->gone && p->taken.fd < 0; // names and files
+	if (p->probes_started && ours) {
 		ports_path(p, path, sizeof(path), "");
 		unlink(path);
 	}
 	lanes_free(p);
-	listen_unix_close(a->settings->socket_path, &p->unix_socket);
+	if (p->gone)
+		ledger_give(a->ledger, WIRE_BYTES_MAX, give_usage, p->give);
+	give_free(p->give);
+	if (ours)
+		listen_unix_close(a->settings->socket_path, &p->unix_socket);
+	else if (p->unix_socket.fd >= 0)
+		close(p->unix_socket.fd);
 	for (int i = 0; i < SVC_COUNT; i++)
 		listen_close(&p->listening[i]);
 	tasks_free(a->tasks);

@@ -6,14 +6,16 @@
 
 #include "agent/core/agent.h"
 #include "agent/core/settings.h"
+#include "agent/web/inherit.h"
 #include "shared/str.h"
 
 struct platform;
 
 // Binds, opens the store, builds and connects everything, starts threads, writes ports.json.
 // On failure nothing is left. *ret_exit: 78 settings and ports, 75 state held by another, 70 else.
-enum err_code platform_start(const struct settings *s, struct platform **ret, int *ret_exit,
-	struct err *err);
+// pool: sockets that listen already; those that it does not use are closed.
+enum err_code platform_start(const struct settings *s, struct listen_pool *pool,
+	struct platform **ret, int *ret_exit, struct err *err);
 // What a start would refuse: the settings as its parts read them, and its addresses, which are bound
 // and left again. ERR_CONFIG_INVALID with the next step. Lines of *notes: what is not judged.
 enum err_code platform_check(const struct settings *s, struct str *notes, struct err *err);
@@ -26,6 +28,8 @@ void platform_run(struct platform *p);
 // No new connections; open requests end within drain_s, then platform_run returns. A second call
 // does not wait for them. On the control loop.
 void platform_drain(struct platform *p, int64_t drain_s);
+// Goes on for wait_ms so that a successor can take over, then drains; 0, or called again: drains.
+void platform_leave(struct platform *p, int64_t wait_ms, int64_t drain_s);
 void platform_free(struct platform *p);
 
 #endif

@@ -479,7 +479,7 @@ static bool any_dirty(const struct snapshot *s)
 	return false;
 }
 
-static void save(struct callers *c)
+void callers_save_now(struct callers *c)
 {
 	struct agent *a = c->agent;
 	if (c->busy || !any_dirty(snapshots_now(a->snaps)))
@@ -493,7 +493,7 @@ static void on_timer(void *arg)
 {
 	struct callers *c = arg;
 	loop_timer_set(c->agent->control, &c->timer, SAVE_US, on_timer, c);
-	save(c);
+	callers_save_now(c);
 }
 
 void callers_start(struct callers *c)
@@ -504,5 +504,5 @@ void callers_start(struct callers *c)
 void callers_stop(struct callers *c)
 {
 	loop_timer_clear(c->agent->control, &c->timer);
-	save(c);
+	callers_save_now(c);
 }

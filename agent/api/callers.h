@@ -23,6 +23,7 @@ struct callers;
 struct callers *callers_new(struct agent *a);
 void callers_free(struct callers *c);
 void callers_start(struct callers *c);
+void callers_save_now(struct callers *c);
 void callers_stop(struct callers *c); // and once more before the store ends
 
 #endif

@@ -134,6 +134,14 @@ static const struct setting_row rows[] = {
 	{BOOL("direct_models", "DIRECT_MODELS", "--direct-models"), AT(direct_models), "true",
 		.help = N_(
 			"callers may name VENDOR/SERVICE as a model where there is a key for it")},
+	{BOOL("take_over", "TAKE_OVER", "--take-over"), AT(take_over), "false",
+		.help = N_(
+			"take sockets and database over from the agent that runs on the same state "
+			"directory, which ends what it has begun")},
+	{INT("successor_wait_ms", "SUCCESSOR_WAIT_MS", "--successor-wait-ms"),
+		AT(successor_wait_ms), "0", NULL, 0, 60000, .reloadable = true,
+		.help = N_("after SIGTERM, time to go on serving for a successor that takes over, "
+			   "before the agent drains; for a service manager that restarts")},
 	{BOOL("simulated", "SIMULATED", "--simulated"), AT(simulated), "false",
 		.help = N_("label everything: the vendors behind this agent are simulated")},
 };
@@ -428,6 +436,27 @@ bool settings_public(const struct settings *s, enum service_id service)
 	return false;
 }
 
+enum err_code settings_judge_binds(const struct settings *s, struct err *err)
+{
+	for (int svc = 0; svc < SVC_COUNT; svc++) {
+		bool tls = svc == SVC_API_GATEWAY && settings_tls(s);
+		if (tls || s->insecure_bind || !settings_public(s, (enum service_id)svc))
+			continue;
+		err_set(err, ERR_CONFIG_INVALID, _("%s would listen beyond loopback, without TLS"),
+			service_row((enum service_id)svc)->name);
+		err_hint(err, "%s",
+			svc == SVC_API_GATEWAY
+				? _("name a certificate (YIJIAN_TLS_CERT, YIJIAN_TLS_KEY), callers then "
+				    "send a token or client key (yijian token create); or bind "
+				    "127.0.0.1; or say YIJIAN_INSECURE_BIND=true on purpose")
+				: _("bind 127.0.0.1 and reach it from elsewhere by the gateway's TLS "
+				    "port (YIJIAN_TLS_CERT, YIJIAN_MOUNT_ALL) with a token; or say "
+				    "YIJIAN_INSECURE_BIND=true on purpose"));
+		return ERR_CONFIG_INVALID;
+	}
+	return ERR_OK;
+}
+
 // One without the other would be passed over.
 static enum err_code judge_tls(const struct settings *s, struct err *err)
 {
@@ -470,25 +499,7 @@ static enum err_code judge(struct settings *s, struct err *err)
 			return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_VENDOR_REGIONS",
 				_("YIJIAN_VENDOR_REGIONS is a list of VENDOR/REGION=URL"));
 	enum err_code code = judge_tls(s, err);
-	if (code)
-		return code;
-	for (int svc = 0; svc < SVC_COUNT; svc++) {
-		bool tls = svc == SVC_API_GATEWAY && settings_tls(s);
-		if (tls || s->insecure_bind || !settings_public(s, (enum service_id)svc))
-			continue;
-		err_set(err, ERR_CONFIG_INVALID, _("%s would listen beyond loopback, without TLS"),
-			service_row((enum service_id)svc)->name);
-		err_hint(err, "%s",
-			svc == SVC_API_GATEWAY
-				? _("name a certificate (YIJIAN_TLS_CERT, YIJIAN_TLS_KEY), callers then "
-				    "send a token or client key (yijian token create); or bind "
-				    "127.0.0.1; or say YIJIAN_INSECURE_BIND=true on purpose")
-				: _("bind 127.0.0.1 and reach it from elsewhere by the gateway's TLS "
-				    "port (YIJIAN_TLS_CERT, YIJIAN_MOUNT_ALL) with a token; or say "
-				    "YIJIAN_INSECURE_BIND=true on purpose"));
-		return ERR_CONFIG_INVALID;
-	}
-	return ERR_OK;
+	return code ? code : settings_judge_binds(s, err);
 }
 
 enum err_code settings_load(struct settings *s, int argc, char **argv, const char **ret_action,

@@ -55,6 +55,8 @@ struct settings {
 	bool allow_private_upstreams; // 10/8, 172.16/12, 192.168/16, fc00::/7 for instances and keys
 	bool allow_loopback_upstreams;
 	bool direct_models; // "vendor/service" is a model's name
+	bool take_over; // from the agent that runs
+	int64_t successor_wait_ms; // after SIGTERM
 	bool simulated; // label: this agent runs against simulated vendors
 };
 
@@ -90,6 +92,8 @@ static inline bool settings_tls(const struct settings *s)
 }
 // True when some address of the service is not loopback.
 bool settings_public(const struct settings *s, enum service_id service);
+// Whether each service may listen where it would; an error names the one that may not.
+enum err_code settings_judge_binds(const struct settings *s, struct err *err);
 
 // Texts made from the rows (agent/core/settings_out.c).
 void settings_help(struct str *out);

@@ -125,15 +125,20 @@ static void last_done(struct store_job *job, enum err_code code)
 	(void)code; // nobody is left to write it again
 }
 
-static void on_timer(void *arg)
+void history_keep_now(struct history_keep *k)
 {
-	struct history_keep *k = arg;
-	loop_timer_set(k->loop, &k->timer, EVERY_US, on_timer, k);
 	if (k->busy)
 		return;
 	k->job = (struct store_job){
 		.run = run, .done = done, .loop = k->loop, .arg = k, .actor = ACTOR_SELF("system")};
 	k->busy = store_submit(k->store, &k->job);
+}
+
+static void on_timer(void *arg)
+{
+	struct history_keep *k = arg;
+	loop_timer_set(k->loop, &k->timer, EVERY_US, on_timer, k);
+	history_keep_now(k);
 }
 
 void history_keep_start(struct history_keep *k, struct loop *l)

@@ -15,6 +15,7 @@ struct history_keep;
 // Restores, before store_start and before the history's first sample.
 struct history_keep *history_keep_new(struct history *h, struct store *st, int64_t now_wall_ms);
 void history_keep_start(struct history_keep *k, struct loop *l);
+void history_keep_now(struct history_keep *k); // once more
 // Hands what is left to the store; no loop runs any more, store_stop comes next.
 void history_keep_stop(struct history_keep *k);
 void history_keep_free(struct history_keep *k);

@@ -11,7 +11,11 @@
 #include <sys/random.h>
 #include "agent/core/metrics.h"
 #include "agent/store/usage.h"
+#include "shared/arena.h"
 #include "shared/clock.h"
+#include "shared/jscan.h"
+#include "shared/jw.h"
+#include "shared/log.h"
 #include "shared/map.h"
 #include "shared/mem.h"
 #include "shared/vec.h"
@@ -433,6 +437,107 @@ static enum err_code run(struct store_tx *tx, struct store_job *job)
 	enum err_code code = ledger_write(l, tx, &job->err);
 	l->job_n = l->n;
 	return code;
+}
+
+// ---- to another agent, and from one ----
+
+static void write_row(const struct usage_row *r, struct str *out)
+{
+	struct usage_sum sum = r->sum;
+	struct jw w = jw_to(out);
+	jw_arr(&w, NULL);
+	for (int i = 0; i < USAGE_BYS; i++)
+		jw_str(&w, NULL, r->key.by[i] != NULL ? r->key.by[i] : "");
+	jw_str(&w, NULL, r->key.currency);
+	jw_int(&w, NULL, r->key.minute);
+	for (size_t i = 0; i < USAGE_COLUMNS; i++)
+		jw_int(&w, NULL, usage_columns(&sum)[i]);
+	jw_arr_end(&w);
+	str_add_c(out, '\n');
+}
+
+void ledger_give(struct ledger *l, size_t max, bool (*emit)(void *arg, struct slice rows),
+	void *arg)
+{
+	pthread_mutex_lock(&l->lock);
+	collect(l);
+	struct usage_table rows = l->open, rest = usage_table(LEDGER_ROWS_MAX);
+	l->open = usage_table(LEDGER_ROWS_MAX);
+	for (struct batch *b = l->first; b != NULL; b = l->first) { // written, and undone
+		if (b->n > atomic_load(&l->confirmed))
+			usage_table_merge(&rows, &b->rows);
+		l->first = b->next;
+		batch_free(b);
+	}
+	l->last = &l->first;
+	size_t it = 0;
+	struct str text = STR_INIT, one = STR_INIT;
+	bool takes = true;
+	for (struct usage_row *r; (r = usage_table_next(&rows, &it)) != NULL; str_clear(&one)) {
+		write_row(r, &one);
+		if (text.n + one.n > max) {
+			takes = takes && emit(arg, str_slice(&text));
+			str_clear(&text);
+		}
+		if (takes)
+			str_add_slice(&text, str_slice(&one));
+		else
+			usage_sum_add(&usage_table_at(&rest, &r->key)->sum, &r->sum);
+	}
+	if (text.n > 0 && !emit(arg, str_slice(&text)))
+		takes = false;
+	if (!takes)
+		log_line(LOG_LVL_WARN, "usage_not_told", "detail",
+			"the agent that has the database does not take what was used", NULL);
+	usage_table_merge(&l->open, &rest);
+	usage_table_release(&rest);
+	usage_table_release(&rows);
+	pthread_mutex_unlock(&l->lock);
+	str_release(&text);
+	str_release(&one);
+}
+
+static bool read_row(struct slice line, struct arena *a, struct usage_key *key,
+	struct usage_sum *sum)
+{
+	struct slice item;
+	const char *text[USAGE_BYS + 1];
+	for (size_t i = 0; i < ARRAY_LEN(text); i++) {
+		size_t n;
+		if (!jscan_next(&line, &item))
+			return false;
+		char *p = arena_alloc(a, item.n + 1);
+		if (!jscan_string(item, p, item.n + 1, &n))
+			return false;
+		text[i] = p;
+	}
+	memcpy(key->by, text, sizeof(key->by));
+	key->currency = text[USAGE_BYS];
+	if (!jscan_next(&line, &item) || !jscan_int(item, &key->minute))
+		return false;
+	for (size_t i = 0; i < USAGE_COLUMNS; i++)
+		if (!jscan_next(&line, &item) || !jscan_int(item, &usage_columns(sum)[i]))
+			return false;
+	return true;
+}
+
+void ledger_take(struct ledger *l, struct slice rows)
+{
+	while (rows.n > 0) {
+		struct slice line = slice_cut(&rows, '\n');
+		struct arena a = ARENA_INIT;
+		struct usage_key key = {0};
+		struct usage_sum sum = {0};
+		struct shard *shard = my_shard(l);
+		if (read_row(line, &a, &key, &sum)) {
+			pthread_mutex_lock(&shard->lock);
+			usage_sum_add(&usage_table_at(&shard->rows, &key)->sum, &sum);
+			pthread_mutex_unlock(&shard->lock);
+		} else {
+			log_line(LOG_LVL_WARN, "usage_not_read", NULL);
+		}
+		arena_release(&a);
+	}
 }
 
 // ---- the loop ----

@@ -49,6 +49,13 @@ void ledger_stop(struct ledger *l);
 void ledger_add(struct ledger *l, const struct ledger_entry *e);
 // Inside a job: writes all that was added so far, so that what is read next has it.
 enum err_code ledger_write(struct ledger *l, struct store_tx *tx, struct err *err);
+// What is not in the database and will not be: it is handed to emit, in texts of at most max bytes, and
+// is another agent's when that takes it. The loop's thread, once the store has forgone its database.
+void ledger_give(struct ledger *l, size_t max, bool (*emit)(void *arg, struct slice rows),
+	void *arg);
+// Adds what another one gave: a line for each row,
+// ["feature","target","client","key","model","currency",minute,sums…]. Any thread.
+void ledger_take(struct ledger *l, struct slice rows);
 // A feature is gone or made anew: its place among the labels is free. Any thread.
 void ledger_forget(struct ledger *l, const char *feature);
 // Brings metrics, sums of the day and signals up to date. Any thread.

@@ -151,9 +151,14 @@ static bool is_loopback(const struct sockaddr_storage *ss)
 	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
+struct wanted { // for whom, and what listens already
+	enum service_id service;
+	struct listen_pool *pool;
+};
+
 // One address. *ret_fd -1 with ERR_OK: this host does not have it.
-static enum err_code open_one(const struct listen_addr *a, int port, int *ret_fd, int *ret_port,
-	char text[64], struct err *err)
+static enum err_code open_one(const struct listen_addr *a, int port, const struct wanted *wanted,
+	int *ret_fd, int *ret_port, char text[64], struct err *err)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = address_of(a, port, &ss);
@@ -161,14 +166,19 @@ static enum err_code open_one(const struct listen_addr *a, int port, int *ret_fd
 	snprintf(text, 64, strchr(a->host, ':') != NULL ? "[%.48s]:%d" : "%.48s:%d", a->host, port);
 	if (!len)
 		return err_set(err, ERR_CONFIG_INVALID, _("%s: not an IP address"), a->host);
-	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = listen_pool_take(wanted->pool, wanted->service, &ss);
+	bool ready = fd >= 0;
+	if (!ready)
+		fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int on = 1;
-	if (fd >= 0) {
+	if (fd >= 0 && !ready) {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 		if (ss.ss_family == AF_INET6)
 			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	}
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&ss, len) == 0 && listen(fd, BACKLOG) == 0) {
+	if (ready ||
+		(fd >= 0 && bind(fd, (struct sockaddr *)&ss, len) == 0 &&
+			listen(fd, BACKLOG) == 0)) {
 		getsockname(fd, (struct sockaddr *)&ss, &len);
 		port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
 						     : ((struct sockaddr_in6 *)&ss)->sin6_port);
@@ -203,14 +213,15 @@ static enum err_code none_there(const struct listening *l, struct err *err)
 	return err->code;
 }
 
-static enum err_code open_all(const struct listen_addr *addrs, size_t n, struct listening *ret,
-	struct err *err)
+static enum err_code open_all(const struct listen_addr *addrs, size_t n,
+	const struct wanted *wanted, struct listening *ret, struct err *err)
 {
 	*ret = (struct listening){0};
 	for (size_t i = 0; i < n && i < SETTINGS_ADDRS_MAX; i++) {
 		int port = addrs[i].port ? addrs[i].port : ret->port;
 		int fd;
-		enum err_code code = open_one(&addrs[i], port, &fd, &port, ret->text[ret->n], err);
+		enum err_code code = open_one(&addrs[i], port, wanted, &fd, &port,
+			ret->text[ret->n], err);
 		if (code) {
 			listen_close(ret);
 			return code;
@@ -229,14 +240,15 @@ static enum err_code open_all(const struct listen_addr *addrs, size_t n, struct 
 	return ret->n ? ERR_OK : none_there(ret, err);
 }
 
-enum err_code listen_open(const struct listen_addr *addrs, size_t n, struct listening *ret,
-	struct err *err)
+enum err_code listen_open(const struct listen_addr *addrs, size_t n, enum service_id service,
+	struct listen_pool *pool, struct listening *ret, struct err *err)
 {
+	const struct wanted wanted = {service, pool};
 	// With port 0 the kernel's choice for one family may be taken on the other: try again.
 	bool any = n && addrs[0].port == 0;
 	enum err_code code = ERR_OK;
 	for (int i = 0; i < (any ? SAME_PORT_TRIES : 1); i++) {
-		code = open_all(addrs, n, ret, err);
+		code = open_all(addrs, n, &wanted, ret, err);
 		if (!code)
 			break;
 	}
@@ -316,6 +328,18 @@ static enum err_code bind_unix(const struct sockaddr_un *un, struct unix_listeni
 		return err_set(err, ERR_CONFIG_INVALID, _("cannot listen on the unix socket: %s"),
 			strerror(why));
 	}
+	*ret = (struct unix_listening){fd, st.st_dev, st.st_ino};
+	return ERR_OK;
+}
+
+enum err_code listen_unix_again(const char *path, int fd, struct unix_listening *ret)
+{
+	struct stat st;
+	struct sockaddr_un un = {0};
+	socklen_t n = sizeof(un);
+	if (getsockname(fd, (struct sockaddr *)&un, &n) < 0 || strcmp(un.sun_path, path) != 0 ||
+		lstat(path, &st) < 0)
+		return ERR_NOT_FOUND;
 	*ret = (struct unix_listening){fd, st.st_dev, st.st_ino};
 	return ERR_OK;
 }

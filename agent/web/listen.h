@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 #include "agent/core/settings.h"
+#include "agent/web/inherit.h"
 
 struct listening {
 	int fd[SETTINGS_ADDRS_MAX]; // owned; close them after the last web_quiesce
@@ -18,9 +19,10 @@ struct listening {
 
 // Binds every address, the same port on all when it is 0. A loopback address, or a family, that this
 // host does not have is left out and named in `missing`; nothing left is an error that names them. A busy port: ERR_CONFIG_INVALID with its
-// holder in the message. On failure nothing stays open.
-enum err_code listen_open(const struct listen_addr *addrs, size_t n, struct listening *ret,
-	struct err *err);
+// holder in the message. On failure nothing stays open. Of the pool (NULL: none) it takes what listens
+// for the service at these addresses already.
+enum err_code listen_open(const struct listen_addr *addrs, size_t n, enum service_id service,
+	struct listen_pool *pool, struct listening *ret, struct err *err);
 void listen_close(struct listening *l);
 // Unix socket for everybody on this host (identity is judged by peer uid). What a dead process left
 // is replaced; *ret_held: somebody listens there, who is named in the message. `ours` is a directory
@@ -32,6 +34,8 @@ struct unix_listening {
 };
 enum err_code listen_unix(const char *path, const char *ours, struct unix_listening *ret,
 	bool *ret_held, struct err *err);
+// The socket of an agent before, at the same path. Not ERR_OK: nothing is there, and fd is the caller's.
+enum err_code listen_unix_again(const char *path, int fd, struct unix_listening *ret);
 // Takes the name away if it is still ours, and closes.
 void listen_unix_close(const char *path, struct unix_listening *l);
 // "nginx (pid 812)"; "" when no such process can be seen.
