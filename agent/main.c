@@ -17,6 +17,7 @@
 #include "agent/core/descriptors.h"
 #include "agent/notify.h"
 #include "agent/platform.h"
+#include "agent/succession.h"
 #include "agent/state_dir.h"
 #include "agent/core/loop.h"
 #include "shared/clock.h"

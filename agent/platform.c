@@ -3,8 +3,6 @@
 // takes everything down in reverse.
 #include "agent/platform.h"
 
-#include "agent/core/clock_watch.h"
-
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -26,9 +24,8 @@
 #include "agent/monitor/alerts.h"
 #include "agent/call/loop.h"
 #include "agent/handlers.h"
-#include "agent/handover/give.h"
-#include "agent/handover/wire.h"
-#include "agent/handover/take.h"
+#include "agent/parts.h"
+#include "agent/succession.h"
 #include "agent/record/history.h"
 #include "agent/monitor/departed.h"
 #include "agent/record/keep.h"
@@ -46,53 +43,14 @@
 #include "shared/clock.h"
 #include "shared/jw.h"
 #include "shared/mem.h"
-#include "shared/secret.h"
 #include "shared/text.h"
 
-#define TRAFFIC_MAX 16
 #define TRAFFIC_AUTO_MAX 8
 _Static_assert(TRAFFIC_MAX + 1 <= SNAPSHOT_READERS_MAX, "every lane reads snapshots");
 #define THREAD_STACK (256 * 1024)
-#define DRAIN_LOOK_US 20000
-#define CUT_US 500000
-#define USAGE_US 500000 // between two tellings of what was used
 #define EXIT_INTERNAL 70
 #define EXIT_HELD 75
 #define EXIT_SETTINGS 78
-
-struct platform;
-
-struct lane { // a loop with its server; [0] is the control loop
-	struct platform *platform;
-	struct loop *loop;
-	struct snapshots *snaps;
-	int reader; // of snaps
-	struct upstream_pool *upstream;
-	struct web *web;
-	pthread_t thread;
-	bool running;
-};
-
-struct platform {
-	struct agent agent;
-	struct history_keep *keep;
-	struct lane lanes[TRAFFIC_MAX + 1];
-	size_t lanes_n;
-	struct listening listening[SVC_COUNT];
-	struct unix_listening unix_socket;
-	struct listen_pool pool; // sockets that listen already
-	struct taken taken; // from an agent before, until it has given its word
-	struct give *give; // to the next one
-	bool leaves; // it is being stopped, and waits for a successor
-	bool gone; // that one serves: files and names are its
-	int64_t drain_s; // of this end
-	int state_fd; // the hold on the state directory; -1: none
-	struct loop_timer drain, usage;
-	int64_t drain_until_us;
-	bool cut; // who outlasted the drain was told
-	struct clock_watch clock_watch;
-	bool store_started, probes_started;
-};
 
 // ---- parts ----
 
@@ -385,14 +343,12 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	*ret_exit = EXIT_SETTINGS;
 	enum err_code code = judge(a->settings, err);
 	if (!code)
-<<<<<<< HEAD
 		code = tls_port_new(a->settings, &a->tls, err);
-=======
+	if (!code)
 		code = take_over(a->settings, &p->taken, err);
 	if (code == ERR_UNREACHABLE || code == ERR_SEALED)
 		*ret_exit = EXIT_HELD;
 	listen_pool_join(&p->pool, &p->taken.pool);
->>>>>>> b0cc85b (handover: give sockets and database to a successor)
 	if (!code)
 		code = bind_all(p, err);
 	listen_pool_close(&p->pool);
@@ -529,7 +485,6 @@ enum err_code platform_check(const struct settings *s, struct str *notes, struct
 	return code;
 }
 
-<<<<<<< HEAD
 static void log_public(const struct platform *p, enum service_id svc, bool tokens)
 {
 	bool tls = svc == SVC_API_GATEWAY && p->agent.tls != NULL;
@@ -540,158 +495,8 @@ static void log_public(const struct platform *p, enum service_id svc, bool token
 		NULL);
 }
 
-enum err_code platform_start(const struct settings *s, struct platform **ret, int *ret_exit,
-	struct err *err)
-=======
-// ---- from the agent before ----
-
-struct adoption { // a connection on its way to the loop that serves it
-	struct lane *lane;
-	struct web_passed p; // the bytes its own
-};
-
-static void adopt(void *arg)
-{
-	struct adoption *a = arg;
-	char *bytes = (char *)(uintptr_t)a->p.bytes.p;
-	if (!web_adopt(a->lane->web, &a->p))
-		close(a->p.fd);
-	secret_wipe(bytes, a->p.bytes.n);
-	free(bytes);
-	free(a);
-}
-
-static bool on_passed(void *arg, const struct web_passed *passed)
-{
-	struct platform *p = arg;
-	struct adoption *a = mem_zalloc(1, sizeof(*a));
-	bool gateway = passed->service == SVC_API_GATEWAY;
-	a->lane = &p->lanes[gateway ? 1 + (size_t)passed->fd % (p->lanes_n - 1) : 0];
-	a->p = *passed;
-	a->p.bytes.p = mem_strndup(passed->bytes.p, passed->bytes.n);
-	loop_post(a->lane->loop, adopt, a);
-	return true;
-}
-
-static void on_used(void *arg, struct slice rows)
-{
-	struct platform *p = arg;
-	ledger_take(p->agent.ledger, rows);
-}
-
-// ---- to the next one ----
-
-static bool leaves(void *arg)
-{
-	const struct platform *p = arg;
-	return p->leaves || p->agent.draining;
-}
-
-static void freeze(void *arg)
-{
-	struct platform *p = arg;
-	p->agent.hands = HANDS_CHANGING;
-	history_keep_now(p->keep);
-	callers_save_now(p->agent.callers);
-}
-
-static void release(void *arg)
-{
-	web_release(arg);
-}
-
-static void thaw(void *arg)
-{
-	struct platform *p = arg;
-	p->agent.hands = HANDS_OURS;
-	for (size_t i = 0; i < p->lanes_n; i++)
-		loop_post(p->lanes[i].loop, release, p->lanes[i].web);
-}
-
-static size_t give_sockets(void *arg, struct str *lines, int *fds)
-{
-	struct platform *p = arg;
-	size_t n = 0;
-	str_add(lines, "state\n");
-	fds[n++] = p->state_fd;
-	if (p->unix_socket.fd >= 0) {
-		str_add(lines, "socket\n");
-		fds[n++] = p->unix_socket.fd;
-	}
-	for (int svc = 0; svc < SVC_COUNT; svc++)
-		for (size_t i = 0; i < p->listening[svc].n; i++) {
-			str_addf(lines, "listen %s\n", service_row((enum service_id)svc)->name);
-			fds[n++] = p->listening[svc].fd[i];
-		}
-	return n;
-}
-_Static_assert(SVC_COUNT *SETTINGS_ADDRS_MAX + 2 <= WIRE_FDS_MAX, "all go in one message");
-
-static bool pass(void *arg, const struct web_passed *passed)
-{
-	struct platform *p = arg;
-	return give_request(p->give, passed);
-}
-
-static void pass_on(void *arg)
-{
-	struct lane *lane = arg;
-	web_pass_on(lane->web, pass, lane->platform);
-}
-
-static void tell_usage(void *arg)
-{
-	struct platform *p = arg;
-	ledger_give(p->agent.ledger, WIRE_BYTES_MAX, give_usage, p->give);
-	loop_timer_set(p->agent.control, &p->usage, USAGE_US, tell_usage, p);
-}
-
-static void gone(void *arg)
-{
-	struct platform *p = arg;
-	p->gone = true;
-	p->agent.hands = HANDS_THEIRS;
-	for (size_t i = 0; i < p->lanes_n; i++)
-		loop_post(p->lanes[i].loop, pass_on, &p->lanes[i]);
-	tell_usage(p);
-	if (!p->agent.draining)
-		platform_drain(p, p->drain_s);
-}
-
-static void successors_await(struct platform *p)
-{
-	const struct settings *s = p->agent.settings;
-	const struct give_host host = {.arg = p,
-		.leaves = leaves,
-		.freeze = freeze,
-		.thaw = thaw,
-		.sockets = give_sockets,
-		.gone = gone};
-	p->drain_s = s->drain_s;
-	p->give = give_start(p->agent.control, p->agent.store, s->state_dir, s->root_key_file,
-		&host);
-}
-
-static void start_over(void *arg)
-{
-	struct platform *p = arg;
-	platform_drain(p, p->drain_s);
-}
-
-void platform_leave(struct platform *p, int64_t wait_ms, int64_t drain_s)
-{
-	p->drain_s = drain_s;
-	if (p->leaves || p->give == NULL || wait_ms == 0 || p->agent.draining) {
-		platform_drain(p, drain_s);
-		return;
-	}
-	p->leaves = true;
-	loop_timer_set(p->agent.control, &p->drain, wait_ms * 1000, start_over, p);
-}
-
 enum err_code platform_start(const struct settings *s, struct listen_pool *pool,
 	struct platform **ret, int *ret_exit, struct err *err)
->>>>>>> b0cc85b (handover: give sockets and database to a successor)
 {
 	struct platform *p = mem_zalloc(1, sizeof(*p));
 	mallopt(M_ARENA_MAX, traffic_loops(s) + 1);
@@ -707,14 +512,8 @@ enum err_code platform_start(const struct settings *s, struct listen_pool *pool,
 		return code;
 	}
 	ports_write(p);
-<<<<<<< HEAD
 	tls_log(p);
-=======
-	if (p->taken.fd >= 0)
-		take_serve(&p->taken, p->agent.control,
-			&(struct take_host){.arg = p, .request = on_passed, .usage = on_used});
-	successors_await(p);
->>>>>>> b0cc85b (handover: give sockets and database to a successor)
+	succession_start(p);
 	for (int i = 0; i < SVC_COUNT; i++)
 		for (size_t a = 0; a < p->listening[i].n; a++)
 			log_line(LOG_LVL_INFO, "listening", "service",
@@ -739,51 +538,6 @@ void platform_run(struct platform *p)
 }
 
 // ---- stop ----
-
-static void quiesce(void *arg)
-{
-	web_quiesce(arg);
-}
-
-static void cut(void *arg)
-{
-	web_cut(arg);
-}
-
-static void drain_look(void *arg)
-{
-	struct platform *p = arg;
-	size_t open = 0;
-	for (size_t i = 0; i < p->lanes_n; i++)
-		open += web_open_requests(p->lanes[i].web);
-	open += tasks_submitting(p->agent.tasks); // cut off, nobody could tell their outcome
-	if (open && loop_now_us(p->agent.control) < p->drain_until_us) {
-		loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
-		return;
-	}
-	if (open && !p->cut) { // the time it takes to say so
-		p->cut = true;
-		p->drain_until_us = loop_now_us(p->agent.control) + CUT_US;
-		for (size_t i = 0; i < p->lanes_n; i++)
-			loop_post(p->lanes[i].loop, cut, p->lanes[i].web);
-		loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
-		return;
-	}
-	loop_stop(p->agent.control);
-}
-
-void platform_drain(struct platform *p, int64_t drain_s)
-{
-	if (p->agent.draining) {
-		loop_stop(p->agent.control);
-		return;
-	}
-	p->agent.draining = true;
-	p->drain_until_us = loop_now_us(p->agent.control) + drain_s * 1000000;
-	for (size_t i = 0; i < p->lanes_n; i++)
-		loop_post(p->lanes[i].loop, quiesce, p->lanes[i].web);
-	loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
-}
 
 static void lanes_free(struct platform *p)
 {
@@ -834,9 +588,7 @@ void platform_free(struct platform *p)
 		unlink(path);
 	}
 	lanes_free(p);
-	if (p->gone)
-		ledger_give(a->ledger, WIRE_BYTES_MAX, give_usage, p->give);
-	give_free(p->give);
+	succession_end(p);
 	if (ours)
 		listen_unix_close(a->settings->socket_path, &p->unix_socket);
 	else if (p->unix_socket.fd >= 0)

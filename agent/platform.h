@@ -25,11 +25,6 @@ enum err_code platform_reload(struct platform *p, const struct settings *fresh, 
 struct loop *platform_control(struct platform *p);
 // Runs the control loop on this thread until the drain is over.
 void platform_run(struct platform *p);
-// No new connections; open requests end within drain_s, then platform_run returns. A second call
-// does not wait for them. On the control loop.
-void platform_drain(struct platform *p, int64_t drain_s);
-// Goes on for wait_ms so that a successor can take over, then drains; 0, or called again: drains.
-void platform_leave(struct platform *p, int64_t wait_ms, int64_t drain_s);
 void platform_free(struct platform *p);
 
 #endif
