@@ -9,7 +9,6 @@
 #include "agent/core/loop.h"
 #include "agent/handover/give.h"
 #include "agent/handover/take.h"
-#include "agent/platform.h"
 #include "agent/web/listen.h"
 
 #define TRAFFIC_MAX 16

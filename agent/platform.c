@@ -574,6 +574,7 @@ static void lanes_free(struct platform *p)
 	}
 	if (p->agent.probes != NULL)
 		probes_free(p->agent.probes);
+	succession_end(p);
 	for (size_t i = 0; i < p->lanes_n; i++)
 		loop_free(p->lanes[i].loop);
 }
@@ -588,7 +589,6 @@ void platform_free(struct platform *p)
 		unlink(path);
 	}
 	lanes_free(p);
-	succession_end(p);
 	if (ours)
 		listen_unix_close(a->settings->socket_path, &p->unix_socket);
 	else if (p->unix_socket.fd >= 0)

@@ -155,6 +155,8 @@ static void start_over(void *arg)
 
 void succession_end(struct platform *p)
 {
+	if (p->give == NULL)
+		return;
 	loop_timer_clear(p->agent.control, &p->usage);
 	if (p->gone)
 		ledger_give(p->agent.ledger, WIRE_BYTES_MAX, give_usage, p->give);

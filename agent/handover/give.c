@@ -21,6 +21,7 @@
 #define GREET_US INT64_C(2000000)
 #define READY_US INT64_C(2500000) // from the sockets to READY: 2 s, and what scheduling may take
 #define END_LOOK_US INT64_C(20000)
+#define GRACE_US INT64_C(1000000)
 #define END_US INT64_C(5000000) // for one that cannot be ended by us
 
 enum step {
@@ -44,7 +45,7 @@ struct give {
 	struct loop_timer timer;
 	enum step step;
 	pid_t pid;
-	int64_t end_by_us;
+	int64_t kill_at_us, end_by_us;
 	unsigned char theirs[WIRE_NONCE], ours[WIRE_NONCE];
 	struct wire_msg msg; // scratch
 };
@@ -77,14 +78,16 @@ static void take_back(struct give *g)
 static void end_look(void *arg)
 {
 	struct give *g = arg;
-	bool may = kill(g->pid, SIGKILL) == 0 || errno == ESRCH;
-	if (!may && loop_now_us(g->loop) > g->end_by_us)
+	int64_t now = loop_now_us(g->loop);
+	bool may = now < g->kill_at_us || kill(g->pid, SIGKILL) == 0 || errno == ESRCH;
+	if (!may && now > g->end_by_us)
 		take_back(g); // the database's own lock still stands between the two
 	else
 		loop_timer_set(g->loop, &g->timer, END_LOOK_US, end_look, g);
 }
 
-static void fail(struct give *g, const char *why)
+// grace_us: it has said so itself, and ends.
+static void fail(struct give *g, const char *why, int64_t grace_us)
 {
 	log_line(LOG_LVL_WARN, "handover_failed", "detail", why, NULL);
 	if (g->step < GIVES_CLOSING) {
@@ -93,6 +96,7 @@ static void fail(struct give *g, const char *why)
 	}
 	bool closing = g->step == GIVES_CLOSING; // on_closed goes on
 	g->step = GIVES_ENDING;
+	g->kill_at_us = loop_now_us(g->loop) + grace_us;
 	g->end_by_us = loop_now_us(g->loop) + END_US;
 	if (closing)
 		loop_timer_clear(g->loop, &g->timer);
@@ -102,7 +106,7 @@ static void fail(struct give *g, const char *why)
 
 static void too_late(void *arg)
 {
-	fail(arg, "the successor was not ready in time");
+	fail(arg, "the successor was not ready in time", 0);
 }
 
 // The other process has closed its end, or has ended.
@@ -111,7 +115,7 @@ static void on_end(struct give *g)
 	switch (g->step) {
 	case GIVES_CLOSING:
 		loop_watch_set(g->loop, &g->peer, g->peer.fd, 0, NULL, NULL);
-		fail(g, "the successor has ended");
+		fail(g, "the successor has ended", 0);
 		return;
 	case GIVES_WAITING:
 	case GIVES_COMMIT:
@@ -145,7 +149,7 @@ static void on_closed(void *arg)
 	g->step = GIVES_WAITING;
 	loop_timer_set(g->loop, &g->timer, READY_US, too_late, g);
 	if (!wire_send(g->peer.fd, WIRE_GIVEN, lines.p, lines.n, fds, n))
-		fail(g, "the successor does not take the sockets");
+		fail(g, "the successor does not take the sockets", 0);
 	str_release(&lines);
 }
 
@@ -201,7 +205,7 @@ static void on_ready(struct give *g)
 {
 	g->step = GIVES_COMMIT;
 	if (!wire_send(g->peer.fd, WIRE_GO, NULL, 0, NULL, 0))
-		fail(g, "the successor does not listen");
+		fail(g, "the successor does not listen", 0);
 }
 
 static void on_done(struct give *g)
@@ -224,7 +228,7 @@ static void on_refused(struct give *g)
 	text_add_safe(&safe, (struct slice){g->msg.bytes, g->msg.n});
 	snprintf(why, sizeof(why), "%s", str_text(&safe));
 	str_release(&safe);
-	fail(g, why);
+	fail(g, why, GRACE_US);
 }
 
 static void on_message(struct give *g)
@@ -248,7 +252,7 @@ static void on_message(struct give *g)
 			return;
 		}
 	if (g->step != GIVES_ENDING && g->step != GIVES_GONE)
-		fail(g, "a message out of turn");
+		fail(g, "a message out of turn", 0);
 }
 
 static void on_peer(void *arg, uint32_t events)

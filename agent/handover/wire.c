@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #define NAME "handover.sock"
 #define KEY_BYTES 32
+#define ROOM_MS 1000
 
 // By the directory's descriptor: its own path may be longer than a socket's can be.
 static struct sockaddr_un address(int dir_fd)
@@ -72,6 +74,13 @@ bool wire_peer_is_ours(int fd, pid_t *ret_pid)
 
 // ---- messages ----
 
+// Many may come at once; who reads them does nothing else for long.
+static bool has_room(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	return poll(&p, 1, ROOM_MS) > 0 && (p.revents & POLLOUT);
+}
+
 bool wire_send(int fd, enum wire_kind kind, const void *p, size_t n, const int *fds, size_t fds_n)
 {
 	uint32_t head = kind;
@@ -93,7 +102,7 @@ bool wire_send(int fd, enum wire_kind kind, const void *p, size_t n, const int *
 	ssize_t sent;
 	do
 		sent = sendmsg(fd, &m, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
+	while (sent < 0 && (errno == EINTR || (errno == EAGAIN && has_room(fd))));
 	return sent == (ssize_t)(sizeof(head) + n);
 }
 

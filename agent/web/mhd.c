@@ -538,6 +538,13 @@ static void end(struct conn *c)
 	release(c);
 }
 
+static void let_go(struct conn *c)
+{
+	struct mhd *m = c->mhd;
+	if (m->conn != NULL && !m->suspended)
+		suspend(c); // which takes it out of the library's epoll
+}
+
 // ---- a turn's work ----
 
 // Whether the library may go on with a request that waited.
@@ -633,5 +640,9 @@ static void work(struct conn *c)
 		web_conn_mark(c); // others first
 }
 
-const struct engine mhd_engine = {
-	.most = CONNECTIONS_MAX, .unpacks = true, .begin = begin, .work = work, .end = end};
+const struct engine mhd_engine = {.most = CONNECTIONS_MAX,
+	.unpacks = true,
+	.begin = begin,
+	.work = work,
+	.let_go = let_go,
+	.end = end};

@@ -3,7 +3,9 @@
 // database now, where they are read and judged anew.
 #include "agent/web/pass.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include "agent/web/own.h"
 #include "agent/web/private.h"
 #include "shared/text.h"
@@ -38,26 +40,48 @@ static void write_again(const struct web_req *q, struct str *out)
 	str_add_n(out, c->in.p + c->in_at, c->in.n - c->in_at);
 }
 
-// Closing it here says nothing to the caller: the other process has the connection.
-static bool pass(struct web *w, struct web_req *q)
+// A library ends what it closes by shutdown(2), which every process that has the socket would see: it
+// is given another one, of nobody, under the same number.
+static void blind(struct conn *c)
 {
-	struct conn *c = q->conn;
-	struct str bytes = STR_INIT;
-	if (c->tls != NULL)
-		return false; // its keys are in this process alone
-	write_again(q, &bytes);
-	const struct web_passed p = {.service = c->service,
-		.mounts_all = c->mounts_all,
-		.fd = c->fd,
-		.bytes = str_slice(&bytes)};
-	bool passed = w->pass(w->pass_arg, &p);
-	str_wipe(&bytes);
-	if (!passed)
-		return false;
+	int other = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	loop_watch_set(c->web->loop, &c->watch, c->fd, 0, NULL, NULL);
+	if (other >= 0) {
+		dup3(other, c->fd, O_CLOEXEC);
+		close(other);
+	}
+}
+
+static bool pass(struct conn *c, struct slice bytes)
+{
+	struct web *w = c->web;
+	const struct web_passed p = {
+		.service = c->service, .mounts_all = c->mounts_all, .fd = c->fd, .bytes = bytes};
+	if (c->tls != NULL || !w->pass(w->pass_arg, &p))
+		return false; // a TLS connection's keys are in this process alone
+	if (c->engine->let_go != NULL)
+		c->engine->let_go(c);
+	blind(c);
 	c->linger = false;
 	c->broken = true;
 	web_conn_close(c);
 	return true;
+}
+
+static bool pass_request(struct web_req *q)
+{
+	struct str bytes = STR_INIT;
+	write_again(q, &bytes);
+	bool passed = pass(q->conn, str_slice(&bytes));
+	str_wipe(&bytes);
+	return passed;
+}
+
+// Between two requests, or before the first; of the next one nothing is read, or all of it is here.
+static bool is_between(const struct conn *c)
+{
+	return c->req == NULL && !c->closed && !c->gone && !c->broken &&
+		(!c->began || c->engine == &own_engine);
 }
 
 static void pass_all(void *arg)
@@ -68,7 +92,7 @@ static void pass_all(void *arg)
 	w->passing = false;
 	while (q != NULL) {
 		struct web_req *next = q->next_held;
-		if (!pass(w, q)) {
+		if (!pass_request(q)) {
 			q->state = RS_IDENTITY;
 			req_header_add(&q->r, "Retry-After", "1");
 			req_fail_code(&q->r, ERR_STORAGE_READONLY);
@@ -84,6 +108,11 @@ void web_pass_on(struct web *w, web_pass_fn fn, void *arg)
 	w->pass = fn;
 	w->pass_arg = arg;
 	pass_all(w);
+	for (struct conn *c = w->conns, *next; c != NULL; c = next) {
+		next = c->next;
+		if (is_between(c))
+			pass(c, (struct slice){c->in.p + c->in_at, c->in.n - c->in_at});
+	}
 }
 
 // ---- here ----
@@ -112,6 +141,10 @@ bool web_adopt(struct web *w, const struct web_passed *p)
 		!web_conn_open(w, &ls, p->fd,
 			peer_kind_of((const struct sockaddr *)&ss, &w->trusted)))
 		return false;
-	own_feed(w->conns, p->bytes); // the newest stands first
+	struct conn *c = w->conns; // the newest stands first
+	if (p->bytes.n > 0)
+		own_feed(c, p->bytes);
+	else
+		c->deadline_us = loop_now_us(w->loop) + WEB_IDLE_US;
 	return true;
 }

@@ -18,7 +18,8 @@ struct web_passed {
 // False: it could not be passed.
 typedef bool (*web_pass_fn)(void *arg, const struct web_passed *p);
 
-// From now on what would be held is passed on, as is what was; what cannot be gets 503.
+// From now on what would be held is passed on, as is what was, and every connection that waits for its
+// next request; what cannot be gets 503.
 void web_pass_on(struct web *w, web_pass_fn pass, void *arg);
 // Takes over a connection: its bytes come before any of the socket's. False leaves it open.
 bool web_adopt(struct web *w, const struct web_passed *p);

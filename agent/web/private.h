@@ -54,6 +54,8 @@ struct engine {
 	bool unpacks; // bodies come without their framing
 	bool (*begin)(struct conn *c); // watches c->fd; false leaves it open
 	void (*work)(struct conn *c); // what there is to do, at the end of a turn
+	void (*let_go)(
+		struct conn *c); // nothing of it is watched by a library any more; NULL: nothing is
 	void (*end)(struct conn *c); // lets go of c->fd: closes it, or lets the last answer be read
 };
 

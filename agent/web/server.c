@@ -361,7 +361,7 @@ static bool is_awaited(struct conn *c)
 
 void web_quiesce(struct web *w)
 {
-	for (size_t i = 0; i < w->listeners_n; i++)
+	for (size_t i = 0; w->pass == NULL && i < w->listeners_n; i++)
 		on_accept(&w->listeners[i], EPOLLIN); // who was let in by the kernel came in time
 	w->quiet = true;
 	for (size_t i = 0; i < w->listeners_n; i++)

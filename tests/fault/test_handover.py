@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: MIT
+"""One agent takes over from another under load: no request fails, nothing that was acknowledged is
+lost, and a successor that fails on the way, wherever that is, leaves the one before as it was."""
+import http.client
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import handover
+from agent import Agent
+from handover import CHALLENGE, READY, REFUSED, Successor
+from http_call import request, send_request
+from waiting import wait_for
+
+GW, CONFIG, KEYS, REG, ROUT = ("api-gateway", "config-center", "key-manager", "service-registry",
+                               "router-engine")
+CHAT = "/v1/chat/completions"
+
+
+def events_of(agent, name):
+    return [r for r in agent.log_records() if r["event"] == name]
+
+
+@pytest.fixture
+def spawned(started):
+    """spawned(name, …): an agent that was only begun."""
+    def make(name, **options):
+        agent = Agent(scratch=started.scratch, name=name, **options)
+        started.programs.append(agent)
+        agent.spawn()
+        return agent
+    return make
+
+
+@pytest.fixture
+def successor_of(spawned):
+    """successor_of(agent): another process that takes over, once it serves."""
+    count = []
+
+    def make(agent, wait=True, args=(), **more):
+        count.append(1)
+        heir = spawned(f"heir{len(count)}", state_dir=agent.state_dir,
+                       args=["--take-over", *args], **more)
+        heir.ports = agent.ports
+        if wait:
+            heir.wait("the line started", lambda: events_of(heir, "started"))
+        return heir
+    return make
+
+
+# ---- a successor that gives up ----
+
+def greets(s):
+    assert s.greet()[0] == CHALLENGE
+
+
+def sends_no_proof(s):
+    s.greet()
+    s.prove(s.nonce, proof=b"")
+
+
+def sends_a_wrong_proof(s):
+    s.greet()
+    s.prove(s.nonce, proof=os.urandom(32))
+    assert s.receive()[0] == REFUSED
+
+
+def proves_and_leaves(s):
+    s.prove(s.greet()[1])
+
+
+def takes(s):
+    assert "state" in s.take()
+
+
+def takes_and_says_why_not(s):
+    s.take()
+    s.send(REFUSED, b"its settings are not valid")
+
+
+def says_it_is_ready_and_leaves(s):
+    s.take()
+    s.send(READY)
+    assert s.receive()[0] == handover.GO
+
+
+def is_ready_out_of_turn(s):
+    s.greet()
+    s.send(READY)
+
+
+def speaks_another_protocol(s):
+    kind, why = s.greet(protocol=7)
+    assert kind == REFUSED and b"protocol" in why
+
+
+def says_nothing_of_ours(s):
+    s.socket.send(b"GET / HTTP/1.1\r\n\r\n")
+
+
+STEPS = [greets, sends_no_proof, sends_a_wrong_proof, proves_and_leaves, takes,
+         takes_and_says_why_not, says_it_is_ready_and_leaves, is_ready_out_of_turn,
+         speaks_another_protocol, says_nothing_of_ours]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+def test_one_that_gives_up_leaves_the_agent_as_it_was(make_agent, make_vendord, step):
+    agent, vendor = make_agent(), make_vendord(no_auth=True)
+    agent.add_instance(vendor.url)
+    for round in range(2):  # and the next one may come
+        s = Successor(agent)
+        step(s)
+        s.close()
+        answer = agent.post(CONFIG, "/api/v1/features", {"name": f"after-{round}"})
+        assert answer.status == 201, answer
+        assert agent.chat().status == 200
+        assert agent.get(KEYS, "/api/v1/audit").status == 200
+    agent.restart()
+    assert {item["name"] for item in agent.get(CONFIG, "/api/v1/features").body["items"]} >= {
+        "after-0", "after-1"}
+
+
+NEVER_READY = """
+import pathlib, signal, sys, types
+sys.path.insert(0, sys.argv[1])
+import handover
+s = handover.Successor(types.SimpleNamespace(state_dir=pathlib.Path(sys.argv[2])))
+s.take()
+signal.pause()
+"""
+
+
+def test_one_that_is_never_ready_is_ended(make_agent):
+    """It is another process than the test's, as it is killed."""
+    agent = make_agent()
+    here = pathlib.Path(handover.__file__).parent
+    child = subprocess.Popen([sys.executable, "-c", NEVER_READY, here, agent.state_dir])
+    wait_for(lambda: events_of(agent, "handover"), what="the hand-over")
+    assert agent.get(CONFIG, "/api/v1/features").status == 200
+    answer = agent.post(CONFIG, "/api/v1/features", {"name": "meanwhile"})
+    assert answer.status == 201, answer
+    assert child.wait(30) == -signal.SIGKILL
+    assert events_of(agent, "handover_failed")
+
+
+def test_who_does_not_ask_is_told_who_runs(make_agent, spawned):
+    agent = make_agent()
+    s = Successor(agent)
+    assert s.greet(asks=False) == (REFUSED, b"")
+    s.close()
+    second = spawned("second", state_dir=agent.state_dir)
+    assert second.child.wait(30) == 75
+    assert f"in use by yijiand (pid {agent.pid})" in second.log()
+    second.child = None
+    assert agent.get(CONFIG, "/api/v1/features").status == 200
+
+
+def test_a_successor_that_cannot_start_ends_and_the_agent_goes_on(make_agent, successor_of):
+    agent = make_agent()
+    taken = socket.create_server(("127.0.0.1", 0))
+    heir = successor_of(agent, wait=False, env={
+        "YIJIAN_LISTEN_ROUTER_ENGINE": "127.0.0.1:%d" % taken.getsockname()[1]})
+    assert heir.child.wait(30) == 78
+    heir.child = None
+    taken.close()
+    assert agent.post(CONFIG, "/api/v1/features", {"name": "goes-on"}).status == 201
+    assert agent.ports_path.exists() and (agent.state_dir / "agent.sock").exists()
+
+
+# ---- a hand-over under load ----
+
+class Load:
+    """Callers of every kind until stop(); their failures, and the longest wait."""
+
+    def __init__(self, agent):
+        self.agent, self.over = agent, threading.Event()
+        self.failed, self.done, self.longest = [], {}, {}
+        self.made = []
+        kinds = [self.json, self.kept, self.stream, self.write, self.upload, self.read]
+        self.threads = [threading.Thread(target=self.run, args=(kind,)) for kind in kinds]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, kind):
+        n, name = 0, kind.__name__
+        state = {}
+        while not self.over.is_set():
+            n += 1
+            begun = time.monotonic()
+            try:
+                why = kind(n, state)
+            except Exception as failure:  # pylint: disable=broad-except
+                why = repr(failure)
+            if why:
+                self.failed.append((name, n, why))
+                state.clear()
+            self.done[name] = n
+            self.longest[name] = max(self.longest.get(name, 0), time.monotonic() - begun)
+
+    def stop(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+        return self
+
+    def json(self, n, _):
+        answer = self.agent.chat(f"json {n}")
+        return answer if answer.status != 200 else None
+
+    def kept(self, n, state):
+        """On one connection as long as it is kept. One that was closed while it was idle is the
+        caller's to open anew, as every client does."""
+        body = {"model": "chat", "messages": [{"role": "user", "content": f"kept {n}"}]}
+        for attempt in range(2):
+            connection = state.setdefault("c", http.client.HTTPConnection(*self.agent.address()))
+            fresh = connection.sock is None
+            try:
+                send_request(connection, "POST", CHAT, body)
+                answer = connection.getresponse()
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                state.clear()
+                if fresh or attempt:
+                    raise
+                self.done["reopened"] = self.done.get("reopened", 0) + 1
+                continue
+            answer.read()
+            if answer.getheader("Connection") == "close":
+                state.clear()
+            return answer.status if answer.status != 200 else None
+
+    def stream(self, n, _):
+        with self.agent.stream(CHAT, {"model": "chat", "stream": True, "messages": [
+                {"role": "user", "content": f"stream {n}"}]}) as stream:
+            events = list(stream.events())
+        return events[-1] if events[-1] != "[DONE]" else None
+
+    def write(self, n, _):
+        name = f"written-{n}"
+        answer = self.agent.post(KEYS, "/api/v1/keys", {
+            "vendor": "openai", "service": "gpt-4", "key_name": name,
+            "api_key": f"sk-simulated-{n:016}", "base_url": "http://127.0.0.1:9",
+            "enabled": False})
+        if answer.status != 201:
+            return answer
+        self.made.append(name)
+        return None
+
+    def upload(self, n, _):
+        big = "x" * 300_000
+        answer = request(self.agent.address(), "POST", "/v1/embeddings",
+                         {"model": "embeddings", "input": [big, f"upload {n}"]})
+        return answer if answer.status != 200 else None
+
+    def read(self, n, _):
+        service, path = [(KEYS, "/api/v1/audit?limit=1"), (CONFIG, "/api/v1/features"),
+                         (ROUT, "/api/v1/routes"), (GW, "/api/v1/usage?window=1h"),
+                         (REG, "/api/v1/services")][n % 5]
+        answer = self.agent.get(service, path)
+        return (path, answer) if answer.status != 200 else None
+
+
+def test_no_request_fails_while_one_after_another_takes_over(make_agent, make_vendord,
+                                                             successor_of):
+    agent, vendor = make_agent(), make_vendord(no_auth=True)
+    agent.add_instance(vendor.url, features=("chat", "embeddings"),
+                       capacity={"max_concurrency": 100})
+    vendor.fault({"tokens": 20, "pace_ms": 5}, path=CHAT)
+    load = Load(agent)
+    line = [agent]
+    for _ in range(3):
+        before = dict(load.done)
+        wait_for(lambda: all(load.done.get(k, 0) > before.get(k, 0) + 3
+                             for k in ("json", "kept", "stream", "write", "upload", "read")),
+                 what="load")
+        line.append(successor_of(line[-1]))
+        assert line[-2].child.wait(60) == 0, line[-2].log()[-3000:]
+        line[-2].child = None
+    load.stop()
+    assert not load.failed, load.failed[:5]
+    items = line[-1].get(KEYS, "/api/v1/keys").body["items"]
+    assert {item["key_name"] for item in items} == set(load.made)
+    print("longest", load.longest, load.done)
+
+
+def test_what_was_used_while_it_drained_is_in_the_ledger(make_agent, make_vendord, successor_of):
+    agent, vendor = make_agent(), make_vendord(no_auth=True)
+    agent.add_instance(vendor.url, capacity={"max_concurrency": 100})
+    vendor.fault({"tokens": 40, "pace_ms": 50}, path="/v1/*")
+    streams = [agent.stream(CHAT, {"model": "chat", "stream": True, "messages": [
+        {"role": "user", "content": f"long {n}"}]}) for n in range(5)]
+    events = [stream.events() for stream in streams]
+    for each in events:
+        next(each)
+    heir = successor_of(agent)
+    assert [list(each)[-1] for each in events] == ["[DONE]"] * 5
+    assert agent.child.wait(60) == 0
+    agent.child = None
+    wait_for(lambda: sum(i["requests"] for i in heir.get(
+        GW, "/api/v1/usage?window=1h&by=feature").body["items"]) == 5, what="all that was used")
