@@ -111,7 +111,8 @@ COLD_DIRS := api monitor store
 $(foreach d,$(COLD_DIRS),$(O)/agent/$(d)/%.o): MORE_CFLAGS = $(COLD)
 $(O)/agent/protocol/openai.o $(O)/agent/protocol/request.o: MORE_CFLAGS = $(HOT)
 # Beside what is hot, but passed once a start, a reload or a refusal.
-RARE := core/settings core/settings_out web/tls_map web/tls_pair web/listen web/denials web/keyless
+RARE := platform state_dir core/settings core/settings_out web/tls_map web/tls_pair web/listen \
+	web/denials web/keyless web/cors
 $(RARE:%=$(O)/agent/%.o): MORE_CFLAGS = $(COLD)
 # The codecs and containers everybody trusts are also held to explicit conversions.
 $(O)/shared/%.o: MORE_CFLAGS = $(PROBED_CONVERSION) $(HOT)
