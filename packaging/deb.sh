@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 version=$1 revision=$2 out=$PWD/build/deb
 tree=$out/yijian-$version
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y VERSION)}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(packaging/source.sh --date)}
 export SOURCE_DATE_EPOCH
 unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR PREFIX CFLAGS CPPFLAGS LDFLAGS
 

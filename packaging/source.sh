@@ -1,13 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# source.sh [PREFIX]: what a package is built from, as a tar on stdout: everything but the tests.
+# source.sh [FOLDER]: what a package is built from, as a tar on stdout: everything but the tests.
 # What git ignores is left out; without git, what make builds.
+# source.sh --date: the seconds of its last commit, without git those of VERSION.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# A tree of ours, not one we lie in.
+mine() { [ -e .git ] && command -v git >/dev/null; }
+
+if [ "${1:-}" = --date ]; then
+	if mine; then git log -1 --format=%ct; else stat -c %Y VERSION; fi
+	exit
+fi
 parts=(agent completions console man packaging shared .env.example CHANGELOG.md FLOORS LICENSE
 	Makefile README.md SECURITY.md VERSION)
 {
-	if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+	if mine; then
 		git ls-files -z -co --exclude-standard -- "${parts[@]}"
 	else
 		find "${parts[@]}" -type f ! -name '*.o' -print0

@@ -1,0 +1,264 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The packages tried for real: a booted Debian (systemd-nspawn, loopback only) in which the debs are
+# installed, run, restarted and upgraded under load, removed and purged. Takes some minutes; the first
+# time debootstrap fetches the root. Where it cannot run it says why and exits 77.
+#   packaging/lab.sh [SUITE]      bookworm unless named; LAB_KEEP=1 leaves the machine running
+set -Eeuo pipefail
+cd "$(dirname "$0")/.."
+suite=${1:-bookworm}
+lab=$PWD/build/lab
+base=$lab/root.$suite run=$lab/run.$$
+failed=0 nspawn='' machine=''
+
+skip() {
+	echo "lab: skipped: $*"
+	exit 77
+}
+step() { printf -- '-- %s\n' "$*"; }
+ok() { # WHAT COMMAND...: the command must succeed; what it said is shown when it does not
+	local what=$1
+	shift
+	if "$@" >"$run/said" 2>&1; then
+		echo "ok      $what"
+	else
+		echo "FAILED  $what"
+		sed 's/^/          /' "$run/said" | tail -15
+		failed=$((failed + 1))
+	fi
+}
+guest() { nsenter -t "$machine" -a -- "$@"; }
+sh_in() { guest bash -c "$1"; }
+has() { sh_in "$2" | grep -qE -- "$1"; } # PATTERN SCRIPT
+await() { # SECONDS SCRIPT: looks again until it succeeds
+	local end=$((SECONDS + $1))
+	until sh_in "$2" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+# ---- what it needs ----
+[ "$(id -u)" = 0 ] || skip 'systemd-nspawn needs root'
+for tool in systemd-nspawn debootstrap nsenter dpkg-deb; do
+	command -v $tool >/dev/null || skip "no $tool here: packaging/deps/install.sh lab"
+done
+[ -x build/vendord ] || skip 'no build/vendord: make'
+mirror=$(apt-get indextargets --format '$(SITE) $(LABEL) $(RELEASE)' 'Created-By: Packages' 2>/dev/null |
+	awk '$2 == "Debian" && $3 !~ /-/ { print $1; exit }')
+[ -n "$mirror" ] || skip 'apt knows no Debian mirror here (apt-get update tells it)'
+mkdir -p "$run"
+exec > >(tee "$lab/log") 2>&1
+
+# ---- the packages: two builds, and one of them again from another folder ----
+version=$(cat VERSION)
+arch=$(dpkg --print-architecture)
+build() { # REVISION FOLDER
+	make -s -C "$2" deb REVISION="$1" >"$run/build.log" 2>&1 || {
+		tail -20 "$run/build.log"
+		exit 1
+	}
+	cp "$2"/build/deb/*_"$version-$1"_"$arch".deb "$run/"
+}
+step 'packages'
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(packaging/source.sh --date)}
+export SOURCE_DATE_EPOCH
+build 1 .
+(cd "$run" && sha256sum -- *.deb >sums && rm -- *.deb)
+packaging/source.sh elsewhere | tar -x -C "$run"
+build 1 "$run/elsewhere"
+ok 'built twice, in two folders: the same bytes' sh -c "cd '$run' && sha256sum -c sums"
+build 2 .
+rm -rf "$run/elsewhere"
+
+# ---- the machine ----
+step "machine: Debian $suite"
+needs=$(for package in "$run"/*-1_"$arch".deb; do dpkg-deb -f "$package" Depends; done |
+	tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g' | sort -u | tr '\n' ' ')
+if [ "$(cat "$base/.needs" 2>/dev/null)" != "$needs" ]; then
+	rm -rf "$base"
+	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates,curl,python3,procps \
+		"$suite" "$base" "$mirror" >"$lab/debootstrap.log" 2>&1 ||
+		skip "debootstrap has not got $suite: $(tail -1 "$lab/debootstrap.log")"
+	# What the packages need comes from the mirror now: the machine has no way out.
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive chroot "$base" apt-get install -qy --no-install-recommends $needs \
+		>>"$lab/debootstrap.log" 2>&1 || skip "apt has not got: $needs (see $lab/debootstrap.log)"
+	echo "$needs" >"$base/.needs"
+fi
+root=$run/root
+cp -a --reflink=auto "$base" "$root"
+cp "$run"/*.deb packaging/lab-load.py build/vendord "$root/root/"
+
+end() {
+	trap - EXIT
+	if [ -n "${LAB_KEEP:-}" ] && [ -n "$machine" ]; then
+		echo "lab: left running: nsenter -t $machine -a bash; its root is $root"
+		exit 1
+	fi
+	[ -z "$machine" ] || guest systemctl poweroff >/dev/null 2>&1 || true
+	if [ -n "$nspawn" ]; then
+		for _ in $(seq 100); do
+			kill -0 "$nspawn" 2>/dev/null || break
+			sleep 0.1
+		done
+		kill "$nspawn" 2>/dev/null || true
+		wait "$nspawn" 2>/dev/null || true
+	fi
+	rm -rf "$run"
+}
+trap end EXIT
+trap 'echo "lab: ended in line $LINENO"' ERR
+trap 'exit 1' INT TERM HUP
+
+setsid systemd-nspawn -q -D "$root" --register=no --keep-unit --private-network --resolv-conf=off -b \
+	</dev/null >"$lab/console.log" 2>&1 &
+nspawn=$!
+for _ in $(seq 300); do
+	machine=$(pgrep -P $nspawn -f '^(/usr)?/(lib/systemd/systemd|sbin/init)' || true)
+	[ -z "$machine" ] || ! guest systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded' || break
+	machine=
+	kill -0 $nspawn 2>/dev/null || break
+	sleep 0.2
+done
+[ -n "$machine" ] || skip "a machine does not boot here: $(tail -1 "$lab/console.log" | tr -d '\r')"
+guest ip link set lo up 2>/dev/null || true
+
+files() { sh_in "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
+	-o -path /root -o -path /var/log -o -path /var/cache -o -path /var/lib/dpkg -o -path /var/lib/apt \
+	-o -path /home -o -path /usr/lib/locale -o -path /var/lib/ucf -o -path /var/tmp \\) -prune -o -print" | sort; }
+apt() { guest env DEBIAN_FRONTEND=noninteractive apt-get -y -q "$@"; }
+unit() { guest systemctl show yijiand.service -p "$1" --value; }
+journal() { guest journalctl -u yijiand.service -o cat --no-pager; }
+load() { # until `unload`
+	guest rm -f /root/stop
+	guest python3 /root/lab-load.py /root/stop >"$run/load" 2>&1 &
+	loader=$!
+	sleep 1 # requests are under way
+}
+unload() { # WHAT
+	sleep 1
+	guest touch /root/stop
+	ok "$1" wait $loader
+	sed 's/^/          /' "$run/load"
+}
+
+# ---- install ----
+step 'install from local files'
+files >"$run/before"
+ok 'apt installs both packages' apt install /root/yijiand_"$version"-1_"$arch".deb /root/yijian_"$version"-1_"$arch".deb
+ok 'the service is running' guest systemctl is-active yijiand.service
+for service in api-gateway config-center key-manager service-registry router-engine; do
+	ok "the socket of $service is held by systemd" guest systemctl is-active "yijiand-$service.socket"
+done
+ok 'user and groups are there' sh_in 'getent passwd yijian && getent group yijian-admin yijian-operator yijian-view'
+ok 'the root key is root'\''s alone' has '^600 root root$' 'stat -c "%a %U %G" /etc/yijian/root.key'
+ok 'the settings file is the agent'\''s to read, not everybody'\''s' has '^640 root yijian$' 'stat -c "%a %U %G" /etc/yijian/yijiand.env'
+ok 'the state is the agent'\''s alone' has '^700 yijian yijian$' 'stat -c "%a %U %G" /var/lib/yijian'
+guest systemctl status yijiand.service --no-pager -n 3 | sed 's/^/          /' || true
+
+# ---- use ----
+step 'the runbook'
+for port in 8000 8001 8002 8003 8004; do
+	ok "GET :$port/healthz" sh_in "curl -sf http://localhost:$port/healthz && curl -sf -6 'http://[::1]:$port/healthz'"
+done
+ok 'GET features' has text_to_image 'curl -sf http://localhost:8001/api/v1/features'
+ok 'GET features/text_to_image' sh_in 'curl -sf http://localhost:8001/api/v1/features/text_to_image'
+ok 'GET keys' sh_in 'curl -sf http://localhost:8002/api/v1/keys'
+ok 'GET services' has api-gateway 'curl -sf http://localhost:8003/api/v1/services'
+ok 'POST route/text_to_image' has '"chosen": ?null' "curl -sf -X POST http://localhost:8004/api/v1/route/text_to_image -H 'Content-Type: application/json' -d '{\"prompt\":\"a cat\",\"width\":1024,\"height\":1024}'"
+ok 'POST keys' has '"id": ?"key_' "curl -sf http://localhost:8002/api/v1/keys -d '{\"vendor\":\"openai\",\"service\":\"dalle\",\"key_name\":\"OpenAI DALL-E Key\",\"api_key\":\"sk-lab-0000000000000000000000\",\"tier\":\"primary\"}'"
+ok 'the console' has 'OpenAI DALL-E Key' 'yijian key list'
+
+step 'who may'
+sh_in 'for role in operator view; do useradd -M -G yijian-$role lab-$role; done; useradd -M lab-stranger'
+as() { has "$2" "runuser -u lab-$1 -- $3"; } # USER PATTERN COMMAND
+ok 'a stranger is refused, with the fix' as stranger 'yijian-view' 'curl -s http://localhost:8002/api/v1/keys'
+ok 'a stranger is refused on the socket, too' as stranger 403 'curl -s -o /dev/null -w "%{http_code}" --unix-socket /run/yijian/agent.sock http://localhost/api/v1/keys'
+ok 'a viewer reads' as view 200 'curl -s -o /dev/null -w "%{http_code}" http://localhost:8002/api/v1/keys'
+ok 'a viewer reads over the socket' as view 200 'curl -s -o /dev/null -w "%{http_code}" --unix-socket /run/yijian/agent.sock http://localhost/api/v1/keys'
+ok 'a viewer changes nothing' as view 403 'curl -s -o /dev/null -w "%{http_code}" http://localhost:8003/api/v1/services -d "{}"'
+ok 'an operator works' as operator dalle 'yijian key list'
+ok 'nobody reads the root key or the state' sh_in '! runuser -u lab-operator -- cat /etc/yijian/root.key && ! runuser -u lab-operator -- ls /var/lib/yijian && ! runuser -u yijian -- cat /etc/yijian/root.key'
+
+# ---- the service ----
+step 'reload'
+sh_in 'echo YIJIAN_LOG_LEVEL=debug >>/etc/yijian/yijiand.env'
+ok 'systemctl reload' guest systemctl reload yijiand.service
+ok 'the agent has read its settings again' await 10 'journalctl -u yijiand.service -o cat | grep -q "\"reloaded\"" && curl -s localhost:8001/api/v1/features >/dev/null && journalctl -u yijiand.service -o cat | grep -q "\"level\":\"debug\""'
+sh_in 'echo YIJIAN_LOG_LEVEL=shout >>/etc/yijian/yijiand.env; systemctl reload yijiand.service' || true
+ok 'a wrong one changes nothing and is told' await 10 'journalctl -u yijiand.service -o cat | grep -q reload_failed && curl -sf localhost:8000/healthz'
+sh_in 'sed -i /^YIJIAN_LOG_LEVEL/d /etc/yijian/yijiand.env; systemctl reload yijiand.service'
+
+step 'sandbox'
+level=$(guest systemd-analyze security yijiand.service --no-pager | sed -n 's/.*exposure level.*: \([0-9.]*\).*/\1/p')
+ok "systemd-analyze security: $level, 1.5 at most" awk "BEGIN { exit !($level <= 1.5) }"
+pid=$(unit MainPID)
+as_agent() { sh_in "nsenter -t $pid -m -S \$(id -u yijian) -G \$(id -g yijian) sh -c '$1'"; }
+ok 'no capability, no new privileges, system calls filtered' sh_in "grep -E '^(CapEff|CapBnd|CapPrm):.0*\$' /proc/$pid/status | wc -l | grep -qx 3 && grep -qE '^NoNewPrivs:.1' /proc/$pid/status && grep -qE '^Seccomp:.2' /proc/$pid/status"
+ok 'it writes its state' as_agent 'touch /var/lib/yijian/probe && rm /var/lib/yijian/probe'
+ok 'it writes nothing else' as_agent '! touch /etc/yijian/x && ! touch /usr/x && ! touch /var/x && ! touch /var/lib/x && ! touch /opt/x'
+ok 'it sees no homes, devices, other processes, kernel settings' as_agent 'test -z "$(ls /home)" && ! ls /root && ! test -e /dev/kmsg && ! test -e /proc/sys && ! test -e /proc/1/cmdline'
+ok 'it reads its credential and not the file behind it' as_agent 'test -s /run/credentials/yijiand.service/root.key && ! cat /etc/yijian/root.key'
+
+step 'watchdog'
+sh_in 'mkdir -p /run/systemd/system/yijiand.service.d && printf "[Service]\nWatchdogSec=2\n" >/run/systemd/system/yijiand.service.d/lab.conf && systemctl daemon-reload && systemctl restart yijiand.service'
+before=$(unit NRestarts) pid=$(unit MainPID)
+guest kill -STOP "$pid"
+ok 'an agent that hangs is killed and started again' await 30 "test \$(systemctl show yijiand.service -p NRestarts --value) -gt $before && systemctl is-active yijiand.service && journalctl -u yijiand.service -o cat | grep -q 'Watchdog timeout'"
+ok 'and serves' sh_in 'curl -sf --max-time 20 localhost:8000/healthz'
+sh_in 'rm -r /run/systemd/system/yijiand.service.d; systemctl daemon-reload; systemctl restart yijiand.service'
+
+step 'a crash'
+guest kill -KILL "$(unit MainPID)"
+ok 'who calls meanwhile waits and is served' sh_in 'for i in 1 2 3 4 5 6 7 8 9 10; do curl -sf --max-time 20 localhost:8000/healthz || exit 1; done'
+
+# ---- restarts and upgrade, with traffic ----
+step 'under load'
+sh_in 'setsid /root/vendord --listen 127.0.0.1:9101 --flavour vllm --no-auth --latency-ms 30 --pace-ms 10 >/dev/null 2>&1 </dev/null &
+	setsid /root/vendord --listen 127.0.0.1:9102 --flavour openai >/dev/null 2>&1 </dev/null &'
+await 10 'curl -s 127.0.0.1:9101/_sim/stats && curl -s 127.0.0.1:9102/_sim/stats'
+sh_in 'yijian service register lab-vllm --id one --url http://127.0.0.1:9101/v1 --engine vllm --feature chat' >/dev/null
+sh_in 'printf sk-lab-1111111111111111111111 | yijian key add openai/gpt-4 --name lab --base-url http://127.0.0.1:9102/v1 --api-key -' >/dev/null
+ok 'the gateway answers' await 20 'curl -sf localhost:8000/v1/chat/completions -H "Content-Type: application/json" -d "{\"model\":\"chat\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"'
+keys() { sh_in 'curl -s localhost:8002/api/v1/keys' | python3 -c 'import json, sys
+for key in json.load(sys.stdin)["items"]: print(key["id"], key["key_name"], key["fingerprint"])'; }
+keys >"$run/keys"
+load
+ok 'five restarts' sh_in 'for i in 1 2 3 4 5; do systemctl restart yijiand.service || exit 1; sleep 0.5; done'
+unload 'no request is lost by the restarts'
+load
+ok 'apt upgrades to the second build' apt install /root/yijiand_"$version"-2_"$arch".deb /root/yijian_"$version"-2_"$arch".deb
+unload 'no request is lost by the upgrade'
+ok 'the second build runs' has '^-2$' "dpkg-query -W -f '\${Version}' yijiand | grep -o -- '-2\$' && systemctl is-active yijiand.service >&2"
+ok 'all keys are there' bash -c "diff <(cat '$run/keys') -" < <(keys)
+ok 'and open: the vendor takes one' has '"ok": ?true' 'yijian key test openai/gpt-4/lab -o json'
+
+# ---- remove, install again, purge ----
+step 'remove and purge'
+ok 'apt removes' apt remove yijiand
+ok 'nothing of it runs any more' await 60 '! pgrep -x yijiand && ! curl -s localhost:8000/healthz'
+ok 'the state is still there' sh_in 'test -s /var/lib/yijian/yijian.db && test -s /etc/yijian/root.key && test -s /etc/yijian/yijiand.env'
+ok 'apt installs again' apt install /root/yijiand_"$version"-2_"$arch".deb
+ok 'with all keys' bash -c "diff <(cat '$run/keys') -" < <(keys)
+ok 'a purge that nobody answers keeps the state and says so' has 'kept /var/lib/yijian' 'DEBIAN_FRONTEND=noninteractive apt-get purge -y -q yijiand 2>&1; test -s /var/lib/yijian/yijian.db && test -s /etc/yijian/root.key'
+ok 'apt installs again' apt install /root/yijiand_"$version"-2_"$arch".deb
+ok 'still with all keys' bash -c "diff <(cat '$run/keys') -" < <(keys)
+guest debconf-set-selections <<<'yijiand yijiand/purge-state boolean true'
+ok 'a purge that was agreed to deletes it and says what' has 'deleted /var/lib/yijian' 'DEBIAN_FRONTEND=noninteractive apt-get purge -y -q yijiand yijian 2>&1'
+files >"$run/after"
+comm -13 "$run/before" "$run/after" | sed 's/^/          left: /'
+ok 'nothing is left of either package' sh -c "! comm -13 '$run/before' '$run/after' | grep -v '^/etc/.*-\$'"
+
+# ---- without root ----
+step 'a user without root'
+make -s install DESTDIR="$root" PREFIX=/home/lab/.local HOME=/home/lab >/dev/null
+sh_in 'useradd -M -d /home/lab lab && chown -R lab:lab /home/lab && systemctl start "user@$(id -u lab).service"'
+as_user() { sh_in "runuser -u lab -- env XDG_RUNTIME_DIR=/run/user/\$(id -u lab) HOME=/home/lab $1"; }
+ok 'the unit of the user starts' as_user 'systemctl --user start yijiand-key-manager.socket yijiand.service'
+ok 'and answers who started it' as_user 'curl -sf http://localhost:8002/api/v1/keys'
+ok 'with the console beside it' as_user '/home/lab/.local/bin/yijian status'
+as_user 'systemctl --user status yijiand.service --no-pager -n 0' | sed 's/^/          /' || true
+
+[ $failed = 0 ] && echo "lab: all passed" || echo "lab: $failed FAILED"
+[ $failed = 0 ]
