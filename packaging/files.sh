@@ -101,7 +101,8 @@ done ;;
 rpm) list "$2" | while IFS=$'\t' read -r mode kind from to; do
 	case $kind-$to in
 	dir-*) echo "%dir %attr($mode,root,root) $to" ;;
-	conf-*) echo "%config(noreplace) %attr($mode,root,yijian) $to" ;;
+	# The group is made and given after the files are there.
+	conf-*) echo "%config(noreplace) %verify(not group) %attr($mode,root,root) $to" ;;
 	*/man/*) echo "%attr($mode,root,root) $to*" ;; # rpm packs pages as it likes
 	*/doc/*) echo "%doc %attr($mode,root,root) $to" ;;
 	*) echo "%attr($mode,root,root) $to" ;;

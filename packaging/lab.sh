@@ -4,7 +4,7 @@
 # installed, run, restarted and upgraded under load, removed and purged. Takes some minutes; the first
 # time debootstrap fetches the root. Where it cannot run it says why and exits 77.
 #   packaging/lab.sh [SUITE]      bookworm unless named; LAB_KEEP=1 leaves the machine running
-set -Eeuo pipefail
+set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=${1:-bookworm}
 lab=$PWD/build/lab
@@ -75,6 +75,7 @@ rm -rf "$run/elsewhere"
 step "machine: Debian $suite"
 needs=$(for package in "$run"/*-1_"$arch".deb; do dpkg-deb -f "$package" Depends; done |
 	tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g' | sort -u | tr '\n' ' ')
+needs+=libpam-systemd # units of a user's own
 if [ "$(cat "$base/.needs" 2>/dev/null)" != "$needs" ]; then
 	rm -rf "$base"
 	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates,curl,python3,procps \
