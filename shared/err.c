@@ -187,6 +187,10 @@ static const struct err_row rows[] = {
 		N_("the configuration is not valid"), NULL},
 	{ERR_OUTPUT_LOST, "output_lost", 500, 70, "", false,
 		N_("standard output took nothing more"), NULL},
+	{ERR_CERTIFICATE_UNTRUSTED, "certificate_untrusted", 502, 7, "", false,
+		N_("the certificate is not trusted"), NULL},
+	{ERR_CERTIFICATE_CHANGED, "certificate_changed", 502, 4, "", false,
+		N_("the key of the certificate is not the one that is pinned"), NULL},
 };
 
 _Static_assert(sizeof(rows) / sizeof(rows[0]) == ERR_COUNT, "one row for every err_code");

@@ -34,7 +34,7 @@ struct http_call {
 	void (*on_done)(void *arg, enum err_code code, const struct http_response *res,
 		const struct err *err);
 	void *arg;
-	bool added, stopped, too_large, cancelled;
+	bool added, stopped, too_large, cancelled, peek, own_ca;
 	char why[CURL_ERROR_SIZE];
 };
 
@@ -236,6 +236,32 @@ static void set_options(struct http_call *c, const struct http_request *r)
 		set_localhost(c, r->url);
 }
 
+static void set_tls(struct http_call *c, const struct http_request *r)
+{
+	static const struct http_trust system = {0};
+	const struct http_trust *t = r->trust != NULL ? r->trust : &system;
+	CURL *e = c->easy;
+	bool pinned = t->pin != NULL && *t->pin;
+	c->peek = r->peek;
+	c->own_ca = t->ca_file != NULL && *t->ca_file;
+	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	if (c->own_ca) {
+		curl_easy_setopt(e, CURLOPT_CAINFO, t->ca_file);
+		curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+	}
+	if (r->peek) {
+		curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1L);
+		curl_easy_setopt(e, CURLOPT_CERTINFO, 1L);
+	} else if (pinned) {
+		curl_easy_setopt(e, CURLOPT_PINNEDPUBLICKEY, t->pin);
+	}
+	if (r->peek || pinned) {
+		curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+}
+
 struct http_call *http_start(struct http *h, const struct http_request *r)
 {
 	struct http_call *c = mem_zalloc(1, sizeof(*c));
@@ -252,11 +278,25 @@ struct http_call *http_start(struct http *h, const struct http_request *r)
 	h->calls = c;
 	h->running++;
 	set_options(c, r);
+	set_tls(c, r);
 	set_headers(c, r);
 	set_method(c, r);
 	// Refused inside a callback of libcurl's; work() adds it then.
 	c->added = curl_multi_add_handle(h->multi, c->easy) == CURLM_OK;
 	return c;
+}
+
+// Why the library took the server for another.
+static enum err_code distrust(const struct http_call *c, struct err *err)
+{
+	static const char said[] = "SSL certificate problem: ";
+	const char *why = strncmp(c->why, said, strlen(said)) == 0 ? c->why + strlen(said) : c->why;
+	long chain = 0;
+	curl_easy_getinfo(c->easy, CURLINFO_SSL_VERIFYRESULT, &chain);
+	if (chain == 0) // its issuers are right
+		why = _("it is for other names");
+	return err_set(err, ERR_CERTIFICATE_UNTRUSTED, _("its certificate is not trusted: %s"),
+		*why ? why : curl_easy_strerror(CURLE_PEER_FAILED_VERIFICATION));
 }
 
 static enum err_code classify(const struct http_call *c, CURLcode code, struct err *err)
@@ -273,6 +313,15 @@ static enum err_code classify(const struct http_call *c, CURLcode code, struct e
 		return connected_us > 0
 			? err_set(err, ERR_TIMED_OUT, _("no answer in time"))
 			: err_set(err, ERR_UNREACHABLE, _("nobody takes the connection in time"));
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return distrust(c, err);
+	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+		return err_set(err, ERR_CERTIFICATE_CHANGED, NULL);
+	case CURLE_SSL_CACERT_BADFILE:
+		return c->own_ca ? err_set(err, ERR_CONFIG_INVALID,
+					   _("the file of authorities holds no certificate"))
+				 : err_set(err, ERR_CERTIFICATE_UNTRUSTED,
+					   _("this host has no authorities to judge it by"));
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_URL_MALFORMAT:
@@ -284,14 +333,39 @@ static enum err_code classify(const struct http_call *c, CURLcode code, struct e
 	}
 }
 
+// The first certificate of the chain that was shown.
+static const struct http_peer *read_peer(const struct http_call *c, struct http_peer *ret)
+{
+	struct curl_certinfo *shown = NULL;
+	bool seen = false;
+	if (!c->peek || curl_easy_getinfo(c->easy, CURLINFO_CERTINFO, &shown) != CURLE_OK ||
+		shown == NULL || shown->num_of_certs < 1)
+		return NULL;
+	*ret = (struct http_peer){.subject = "", .issuer = ""};
+	for (struct curl_slist *l = shown->certinfo[0]; l != NULL; l = l->next) {
+		struct slice value = slice_of(l->data), name = slice_cut(&value, ':');
+		if (value.p == NULL)
+			continue;
+		if (slice_ieq_str(name, "subject"))
+			ret->subject = value.p;
+		else if (slice_ieq_str(name, "issuer"))
+			ret->issuer = value.p;
+		else if (slice_ieq_str(name, "cert"))
+			seen = x509_read(value, &ret->certificate);
+	}
+	return seen ? ret : NULL;
+}
+
 static void finish(struct http_call *c, CURLcode result)
 {
 	struct http_response res = {.content_type = str_text(&c->content_type),
 		.etag = str_text(&c->etag),
 		.request_id = str_text(&c->request_id),
 		.body = str_slice(&c->body)};
+	struct http_peer peer;
 	struct err err = {0};
 	long status = 0;
+	res.peer = read_peer(c, &peer);
 	enum err_code code = classify(c, result, &err);
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	res.status = (int)status;
