@@ -13,6 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "console/cmd/agent.h"
 #include "console/cmd/alert.h"
 #include "console/cmd/client.h"
 #include "console/cmd/complete.h"
@@ -107,6 +108,9 @@ static const cmd_fn functions[CMD_COUNT] = {
 	[CMD_TOKEN_GET] = cmd_token_get,
 	[CMD_TOKEN_DELETE] = cmd_token_delete,
 	[CMD_API] = cmd_api,
+	[CMD_AGENT_LIST] = cmd_agent_list,
+	[CMD_AGENT_TRUST] = cmd_agent_trust,
+	[CMD_AGENT_FORGET] = cmd_agent_forget,
 	[CMD_CONFIG_LIST] = cmd_config_list,
 	[CMD_VERSION] = cmd_version,
 };
@@ -233,8 +237,8 @@ void dispatch_stdio(struct cmd_io *io)
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 	*io = (struct cmd_io){io_write, io_note, isatty(STDERR_FILENO) ? io_progress : NULL,
-		io_confirm, io_ask_secret, NULL, isatty(STDIN_FILENO), isatty(STDOUT_FILENO), 0,
-		&interrupted};
+		io_confirm, io_ask_secret, NULL, isatty(STDIN_FILENO), isatty(STDOUT_FILENO),
+		isatty(STDERR_FILENO), 0, &interrupted};
 	if (io->out_tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		io->out_cells = size.ws_col;
 }
@@ -338,8 +342,8 @@ static enum err_code set_global(struct cmd *c, enum copt id, const char *value)
 		enum copt opt;
 		enum console_setting setting;
 	} settings[] = {{COPT_AGENT, CSET_AGENT}, {COPT_TOKEN_FILE, CSET_TOKEN_FILE},
-		{COPT_CONTEXT, CSET_CONTEXT}, {COPT_OUTPUT, CSET_OUTPUT}, {COPT_COLOR, CSET_COLOR},
-		{COPT_TIMEOUT, CSET_TIMEOUT}};
+		{COPT_CA_FILE, CSET_CA_FILE}, {COPT_PIN, CSET_PIN}, {COPT_CONTEXT, CSET_CONTEXT},
+		{COPT_OUTPUT, CSET_OUTPUT}, {COPT_COLOR, CSET_COLOR}, {COPT_TIMEOUT, CSET_TIMEOUT}};
 	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
 		if (settings[i].opt == id)
 			return console_settings_set(c->settings, settings[i].setting, value, "flag",
@@ -543,6 +547,23 @@ static enum err_code read_token(struct cmd *c, struct secret *ret)
 	return ERR_OK;
 }
 
+// Whether an https:// agent is the right one is settled before the screen opens, where it can be
+// asked. One that is away is shown as that.
+static enum err_code judge_agent(struct cmd *c)
+{
+	struct client_call health = {.method = "GET", .path = "/healthz"};
+	struct client_answer a;
+	enum err_code code = cmd_client(c);
+	if (code || client_address(c->client) == NULL)
+		return code;
+	code = cmd_call(c, &health, &a);
+	if (code == ERR_CERTIFICATE_UNTRUSTED || code == ERR_CERTIFICATE_CHANGED ||
+		code == ERR_CONFIG_INVALID)
+		return code;
+	c->err = (struct err){0};
+	return ERR_OK;
+}
+
 static enum err_code run_console(struct cmd *c)
 {
 	const char *agent = c->settings->value[CSET_AGENT], *refresh = cmd_opt(c, COPT_REFRESH);
@@ -568,7 +589,11 @@ static enum err_code run_console(struct cmd *c)
 		code = ERR_USAGE;
 	}
 	if (!code)
+		code = judge_agent(c);
+	if (!code) {
+		o.trust = client_trusted(c->client);
 		code = tui_run(&o, &c->err);
+	}
 	secret_release(&token);
 	return code;
 }

@@ -293,8 +293,15 @@ static enum err_code distrust(const struct http_call *c, struct err *err)
 	const char *why = strncmp(c->why, said, strlen(said)) == 0 ? c->why + strlen(said) : c->why;
 	long chain = 0;
 	curl_easy_getinfo(c->easy, CURLINFO_SSL_VERIFYRESULT, &chain);
-	if (chain == 0) // its issuers are right
+	// What the library found of the chain, as OpenSSL counts (X509_V_ERR_…): 0 nothing, 1 not
+	// said; then it is the name. What another library counts is told in its own words.
+	if (chain == 0 || chain == 1)
 		why = _("it is for other names");
+	else if (chain == 2 || (chain >= 18 && chain <= 21))
+		return err_set(err, ERR_CERTIFICATE_UNTRUSTED,
+			_("its certificate is not trusted: no authority known here has signed it "
+			  "(%s)"),
+			why);
 	return err_set(err, ERR_CERTIFICATE_UNTRUSTED, _("its certificate is not trusted: %s"),
 		*why ? why : curl_easy_strerror(CURLE_PEER_FAILED_VERIFICATION));
 }
@@ -369,6 +376,9 @@ static void finish(struct http_call *c, CURLcode result)
 	enum err_code code = classify(c, result, &err);
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	res.status = (int)status;
+	long port = 0; // of the other side, as soon as there is one
+	curl_easy_getinfo(c->easy, CURLINFO_PRIMARY_PORT, &port);
+	res.connected = port > 0;
 	if (c->on_done != NULL && !c->cancelled)
 		c->on_done(c->arg, code, &res, &err);
 	c->cancelled = true; // also when the callback cancelled it already

@@ -31,6 +31,7 @@ struct http_peer { // who answered the handshake
 
 struct http_response {
 	int status; // 0 when there was none
+	bool connected; // somebody took the connection
 	const char *content_type, *etag, *request_id; // "" when absent; valid during the callback
 	struct slice body; // empty for streams that were answered 2xx
 	const struct http_peer *peer; // of a peek that saw a certificate, else NULL

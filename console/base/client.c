@@ -8,25 +8,79 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "console/base/pins.h"
 #include "shared/clock.h"
 #include "shared/mem.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
 #define WAIT_STEP_MS 1000
+#define PROBE_MS 3000
 
 struct client {
 	const struct console_settings *settings; // borrowed
 	struct http *http;
 	struct secret token;
+	struct arena arena;
 	struct str base; // "http://127.0.0.1:8000", without a trailing '/'
 	const char *unix_socket; // borrowed from settings; NULL for TCP
+	const char *address; // "host:port" of an https:// agent, else NULL
+	struct http_trust trust;
+	struct client_peer *seen; // NULL: nobody who is not trusted
 	int64_t timeout_ms;
 	bool asked; // the user has said it for this very call
 };
+
+static bool is_flag(const struct client *c, enum console_setting id)
+{
+	return strcmp(c->settings->origin[id], "flag") == 0;
+}
+
+// By what an https:// agent is judged.
+static enum err_code read_trust(struct client *c, struct err *err)
+{
+	const char *ca_file = c->settings->value[CSET_CA_FILE], *pin = c->settings->value[CSET_PIN];
+	if (pins_address(str_text(&c->base), &c->arena, &c->address, err)) {
+		err_set(err, is_flag(c, CSET_AGENT) ? ERR_USAGE : ERR_CONFIG_INVALID,
+			_("the agent's address, from %s, is not a URL"),
+			c->settings->origin[CSET_AGENT]);
+		err_hint(err, "%s", _("write https://HOST:PORT"));
+		return err->code;
+	}
+	if (*pin && !x509_is_pin(pin)) {
+		err_set(err, is_flag(c, CSET_PIN) ? ERR_USAGE : ERR_CONFIG_INVALID,
+			_("the pin, from %s, is not one"), c->settings->origin[CSET_PIN]);
+		err_hint(err, "%s", _("it is sha256// and 44 letters of base64"));
+		return err->code;
+	}
+	if (*ca_file && access(ca_file, R_OK) != 0)
+		return err_set(err, ERR_CONFIG_INVALID,
+			_("cannot read the file of authorities %s: %s"), ca_file, strerror(errno));
+	c->trust = (struct http_trust){.ca_file = ca_file, .pin = pin};
+	return *pin ? ERR_OK : pins_find(c->address, &c->arena, &c->trust.pin, err);
+}
+
+// What is asked for and would not be done is refused: without TLS nothing is judged.
+static enum err_code refuse_trust(struct client *c, struct err *err)
+{
+	bool pinned = *c->settings->value[CSET_PIN] &&
+		(is_flag(c, CSET_PIN) || c->unix_socket == NULL);
+	bool ca = *c->settings->value[CSET_CA_FILE] && is_flag(c, CSET_CA_FILE);
+	if (!pinned && !ca)
+		return ERR_OK;
+	enum console_setting id = pinned ? CSET_PIN : CSET_CA_FILE;
+	err_set(err, is_flag(c, id) ? ERR_USAGE : ERR_CONFIG_INVALID,
+		pinned ? _("a pin, from %s, judges an https:// agent, and this one has no TLS")
+		       : _("a file of authorities, from %s, judges an https:// agent, and this "
+			   "one has no TLS"),
+		c->settings->origin[id]);
+	err_hint(err, "%s", _("write https:// in the agent's address, or leave it out"));
+	return err->code;
+}
 
 static enum err_code read_agent(struct client *c, struct err *err)
 {
@@ -35,20 +89,21 @@ static enum err_code read_agent(struct client *c, struct err *err)
 	if (strncmp(agent, "unix:", 5) == 0) {
 		c->unix_socket = agent + 5;
 		str_add(&c->base, "http://localhost");
-		return ERR_OK;
+		return refuse_trust(c, err);
 	}
-	if (strncmp(agent, "http://", 7) != 0 && strncmp(agent, "https://", 8) != 0) {
+	bool tls = strncasecmp(agent, "https://", 8) == 0;
+	if (!tls && strncasecmp(agent, "http://", 7) != 0) {
 		err_set(err, ERR_CONFIG_INVALID, _("the agent's address, from %s, is not a URL"),
 			c->settings->origin[CSET_AGENT]);
-		err_hint(err, "%s", _("write http://HOST:PORT or unix:PATH"));
-		if (strcmp(c->settings->origin[CSET_AGENT], "flag") == 0)
+		err_hint(err, "%s", _("write http://HOST:PORT, https://HOST:PORT or unix:PATH"));
+		if (is_flag(c, CSET_AGENT))
 			err->code = ERR_USAGE;
 		return err->code;
 	}
 	while (n && agent[n - 1] == '/')
 		n--;
 	str_add_n(&c->base, agent, n);
-	return ERR_OK;
+	return tls ? read_trust(c, err) : refuse_trust(c, err);
 }
 
 enum err_code client_new(const struct console_settings *s, struct client **ret, struct err *err)
@@ -56,6 +111,7 @@ enum err_code client_new(const struct console_settings *s, struct client **ret, 
 	struct client *c = mem_zalloc(1, sizeof(*c));
 	const char *timeout = s->value[CSET_TIMEOUT];
 	c->settings = s;
+	c->arena = ARENA_INIT;
 	c->asked = strcmp(s->origin[CSET_TIMEOUT], "flag") == 0;
 	c->http = http_new();
 	enum err_code code = c->http != NULL ? read_agent(c, err)
@@ -98,6 +154,7 @@ void client_free(struct client *c)
 	http_free(c->http);
 	secret_release(&c->token);
 	str_release(&c->base);
+	arena_release(&c->arena);
 	free(c);
 }
 
@@ -147,7 +204,7 @@ struct running {
 	struct client_answer *ret;
 	struct err *err;
 	enum err_code code;
-	bool done;
+	bool done, connected;
 };
 
 static void on_done(void *arg, enum err_code code, const struct http_response *res,
@@ -156,6 +213,7 @@ static void on_done(void *arg, enum err_code code, const struct http_response *r
 	struct running *r = arg;
 	r->done = true;
 	r->code = code;
+	r->connected = res->connected;
 	*r->err = *err;
 	r->ret->status = res->status;
 	r->ret->content_type = arena_strdup(r->a, res->content_type);
@@ -214,6 +272,9 @@ static enum err_code judge(const struct client_call *call, struct client_answer 
 	bool streamed = call->on_data != NULL;
 	struct err why = {0};
 	bool json = strncmp(ret->content_type, "application/json", 16) == 0;
+	if (ret->status >= 300 && ret->status < 400 && ret->status != 304)
+		return err_set(err, ERR_NOT_AN_AGENT,
+			_("HTTP %d: it leads elsewhere, and that is not followed"), ret->status);
 	if (ret->status >= 400)
 		return client_error(ret->status, ret->body, ret->content_type, a, err);
 	if (streamed || !ret->body.n)
@@ -240,12 +301,201 @@ static const char *socket_why(const char *path, const char *told)
 	return strstr(told, "localhost port") != NULL ? _("nobody listens there") : told;
 }
 
+// ---- who is there ----
+
+static const char *safe(struct client *c, const char *text)
+{
+	struct str s = STR_INIT;
+	text_add_safe(&s, slice_of(text));
+	const char *ret = arena_strdup(&c->arena, str_text(&s));
+	str_release(&s);
+	return ret;
+}
+
+struct probing {
+	struct client *c;
+	int status;
+	bool done;
+};
+
+static void on_probed(void *arg, enum err_code code, const struct http_response *res,
+	const struct err *err)
+{
+	struct probing *p = arg;
+	struct client *c = p->c;
+	(void)code;
+	(void)err;
+	p->done = true;
+	p->status = res->status;
+	if (res->peer == NULL)
+		return;
+	const struct x509 *shown = &res->peer->certificate;
+	c->seen = arena_zalloc(&c->arena, 1, sizeof(*c->seen));
+	*c->seen = (struct client_peer){.why = "",
+		.pin = arena_strdup(&c->arena, shown->pin),
+		.subject = safe(c, res->peer->subject),
+		.issuer = safe(c, res->peer->issuer),
+		.from_ms = shown->from_ms,
+		.until_ms = shown->until_ms};
+}
+
+// Asks the port in the scheme: a handshake alone over https, else for its health. Nothing of the
+// user's goes with it. Answers the HTTP status.
+static int probe(struct client *c, const char *scheme)
+{
+	struct probing p = {.c = c};
+	struct str url = STR_INIT;
+	struct slice rest = str_slice(&c->base);
+	slice_cut(&rest, '/'); // "http:"
+	slice_cut(&rest, '/');
+	struct slice authority = slice_cut(&rest, '/');
+	str_addf(&url, "%s://%.*s/healthz", scheme, SLICE_FMT(authority));
+	c->seen = NULL;
+	struct http_request req = {.method = "GET",
+		.url = str_text(&url),
+		.peek = strcmp(scheme, "https") == 0,
+		.timeout_ms = MIN_OF(PROBE_MS, c->timeout_ms),
+		.on_done = on_probed,
+		.arg = &p};
+	http_start(c->http, &req);
+	while (!p.done)
+		http_wait(c->http, WAIT_STEP_MS, NULL, 0);
+	str_release(&url);
+	return p.status;
+}
+
+static enum err_code say_untrusted(struct client *c, struct err *err)
+{
+	int64_t now = clock_wall_ms();
+	char at[CLOCK_TEXT_MAX];
+	const char *colon = strstr(err->message, ": "), *why = colon != NULL ? colon + 2 : "";
+	probe(c, "https");
+	if (c->seen == NULL)
+		return err_set(err, ERR_CERTIFICATE_UNTRUSTED,
+			_("the certificate of %s is not trusted: %s"), c->address, why);
+	if (c->seen->until_ms < now)
+		why = arena_printf(&c->arena, _("it has expired on %s"),
+			clock_rfc3339(c->seen->until_ms, at));
+	else if (c->seen->from_ms > now)
+		why = arena_printf(&c->arena, _("it begins on %s only"),
+			clock_rfc3339(c->seen->from_ms, at));
+	c->seen->why = safe(c, why);
+	err_set(err, ERR_CERTIFICATE_UNTRUSTED, _("the certificate of %s is not trusted: %s"),
+		c->address, c->seen->why);
+	err_hint(err,
+		_("compare its key with what yijian doctor says on the agent's host, then: --pin %s "
+		  "(or name its authority: --ca-file PATH)"),
+		c->seen->pin);
+	return err->code;
+}
+
+static enum err_code say_changed(struct client *c, struct err *err)
+{
+	const char *now = "?";
+	bool said = *c->settings->value[CSET_PIN]; // else it is a kept one
+	probe(c, "https");
+	if (c->seen != NULL)
+		now = c->seen->pin;
+	err_set(err, ERR_CERTIFICATE_CHANGED, _("the key of %s has changed: pinned %s, now %s"),
+		c->address, c->trust.pin, now);
+	if (said)
+		err_hint(err, _("the pin is from %s; if the agent has a new key: --pin %s"),
+			c->settings->origin[CSET_PIN], now);
+	else
+		err_hint(err, _("if the agent has a new key: yijian agent trust %s --pin %s"),
+			c->address, now);
+	c->seen = NULL; // not one to ask about
+	return err->code;
+}
+
+// A port that speaks the other of the two languages says little that is of use.
+static void say_other_scheme(struct client *c, struct err *err)
+{
+	struct slice rest = str_slice(&c->base);
+	slice_cut(&rest, '/');
+	slice_cut(&rest, '/');
+	struct slice authority = slice_cut(&rest, '/');
+	if (c->address != NULL) {
+		int status = probe(c, "http");
+		if (status == 0 || status == 400) // servers of TLS say 400 to it
+			return;
+		err_set(err, ERR_UNREACHABLE, _("%.*s speaks plain HTTP, not TLS"),
+			SLICE_FMT(authority));
+		err_hint(err,
+			_("say --agent http://%.*s, or the port of the gateway; its TLS is set up "
+			  "by YIJIAN_TLS_CERT"),
+			SLICE_FMT(authority));
+		return;
+	}
+	probe(c, "https");
+	if (c->seen == NULL)
+		return;
+	c->seen = NULL;
+	err_set(err, ERR_UNREACHABLE, _("%.*s speaks TLS"), SLICE_FMT(authority));
+	err_hint(err, _("say --agent https://%.*s"), SLICE_FMT(authority));
+}
+
+const struct client_peer *client_seen(const struct client *c)
+{
+	return c->seen;
+}
+
+enum err_code client_peek(struct client *c, struct err *err)
+{
+	probe(c, "https");
+	return c->seen != NULL
+		? ERR_OK
+		: err_set(err, ERR_UNREACHABLE, _("no certificate was shown at %s"), c->address);
+}
+
+enum err_code client_trust(struct client *c, const char *pin, struct err *err)
+{
+	bool was;
+	enum err_code code = pins_keep(c->address, pin, &was, err);
+	if (!code)
+		c->trust.pin = arena_strdup(&c->arena, pin);
+	return code;
+}
+
+const struct http_trust *client_trusted(const struct client *c)
+{
+	return &c->trust;
+}
+
+const char *client_address(const struct client *c)
+{
+	return c->address;
+}
+
+// What the library says of a failure, told with the address and a next step.
+static enum err_code explain(struct client *c, const struct running *r, enum err_code code,
+	struct err *err)
+{
+	int status = r->ret->status;
+	if (code == ERR_CERTIFICATE_UNTRUSTED)
+		return say_untrusted(c, err);
+	if (code == ERR_CERTIFICATE_CHANGED)
+		return say_changed(c, err);
+	if (r->code == ERR_UNREACHABLE) {
+		struct err why = *err;
+		err_set(err, ERR_UNREACHABLE, _("cannot reach the agent at %s: %s"),
+			c->settings->value[CSET_AGENT],
+			c->unix_socket != NULL ? socket_why(c->unix_socket, why.message)
+					       : why.message);
+	}
+	bool odd = code == ERR_PLAIN_HTTP || code == ERR_UNREACHABLE || code == ERR_NOT_AN_AGENT;
+	if (c->unix_socket == NULL && odd && r->connected && (status == 0 || status == 400))
+		say_other_scheme(c, err);
+	return err->code;
+}
+
 enum err_code client_do(struct client *c, const struct client_call *call, struct arena *a,
 	struct client_answer *ret, struct err *err)
 {
 	struct str url = STR_INIT;
 	struct running r = {.call = call, .a = a, .ret = ret, .err = err};
 	struct http_request req = {.unix_socket = c->unix_socket,
+		.trust = &c->trust,
 		.body = call->body,
 		.has_body = call->body.n > 0,
 		.token = c->token.n ? &c->token : NULL,
@@ -275,14 +525,6 @@ enum err_code client_do(struct client *c, const struct client_call *call, struct
 			call->on_wait(call->wait_arg, (clock_mono_us() - begun_us) / 1000);
 	}
 	str_release(&url);
-	if (!r.code)
-		return judge(call, ret, a, err);
-	if (r.code == ERR_UNREACHABLE) {
-		struct err why = *err;
-		err_set(err, ERR_UNREACHABLE, _("cannot reach the agent at %s: %s"),
-			c->settings->value[CSET_AGENT],
-			c->unix_socket != NULL ? socket_why(c->unix_socket, why.message)
-					       : why.message);
-	}
-	return r.code;
+	enum err_code code = r.code ? r.code : judge(call, ret, a, err);
+	return code ? explain(c, &r, code, err) : ERR_OK;
 }

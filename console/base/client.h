@@ -13,6 +13,13 @@
 
 struct client;
 
+// Whose certificate a handshake showed; texts safe to print.
+struct client_peer {
+	const char *why; // it is not trusted
+	const char *pin, *subject, *issuer;
+	int64_t from_ms, until_ms;
+};
+
 struct client_call {
 	enum endpoint_id ep;
 	const char *param[CLIENT_PARAMS_MAX]; // for the {…} of the path, in order
@@ -39,13 +46,25 @@ struct client_answer {
 	const struct jx *doc; // parsed when JSON, else NULL
 };
 
-// The settings are borrowed and must outlive it. Reads the token file when one is set.
+// The settings are borrowed and must outlive it. Reads the token file when one is set. An https://
+// agent is judged by the pin of the settings, else by the one kept for its address, else by
+// authorities; nothing is sent before.
 enum err_code client_new(const struct console_settings *s, struct client **ret, struct err *err);
 void client_free(struct client *c);
 // Blocking. An answer of 400 and more becomes an error with the agent's code, message, field, hint
-// and request id; ret is filled all the same. ERR_UNREACHABLE, ERR_NOT_AN_AGENT, ERR_TIMED_OUT.
+// and request id; ret is filled all the same. ERR_UNREACHABLE, ERR_NOT_AN_AGENT, ERR_TIMED_OUT,
+// ERR_CERTIFICATE_UNTRUSTED (client_seen tells whose it is), ERR_CERTIFICATE_CHANGED.
 enum err_code client_do(struct client *c, const struct client_call *call, struct arena *a,
 	struct client_answer *ret, struct err *err);
+// What answered the last handshake that was not trusted, NULL when nothing did.
+const struct client_peer *client_seen(const struct client *c);
+// Only the handshake, with whoever is there; whom it shows is client_seen afterwards.
+enum err_code client_peek(struct client *c, struct err *err);
+// Takes this key for the agent's, and keeps it for its address.
+enum err_code client_trust(struct client *c, const char *pin, struct err *err);
+// How the agent is judged: for others who call it, and "host:port" as pins are kept by (NULL: no TLS).
+const struct http_trust *client_trusted(const struct client *c);
+const char *client_address(const struct client *c);
 // "http://127.0.0.1:8000", for messages.
 const char *client_agent(const struct client *c);
 // The call's path with its parameters encoded, appended.

@@ -15,9 +15,16 @@ static const char *const colors[] = {"auto", "always", "never", NULL};
 
 static const struct console_setting_row rows[] = {
 	{CSET_AGENT, "agent", "YIJIAN_AGENT", "agent", "http://localhost:8000", NULL,
-		N_("URL of the agent, or unix:PATH of its socket; localhost is 127.0.0.1 and ::1")},
+		N_("URL of the agent, http:// or https://, or unix:PATH of its socket; localhost is "
+		   "127.0.0.1 and ::1")},
 	{CSET_TOKEN_FILE, "token_file", "YIJIAN_TOKEN_FILE", "token-file", "", NULL,
 		N_("file that holds the agent token")},
+	{CSET_CA_FILE, "ca_file", "YIJIAN_CA_FILE", "ca-file", "", NULL,
+		N_("file of the authorities (PEM) that may vouch for an https:// agent; empty is "
+		   "the system's")},
+	{CSET_PIN, "pin", "YIJIAN_PIN", "pin", "", NULL,
+		N_("sha256//... of the one public key an https:// agent may have, whoever signed "
+		   "it; empty is the one kept for its address, if any")},
 	{CSET_CONTEXT, "context", "YIJIAN_CONTEXT", "context", "local", NULL,
 		N_("name of this connection, shown on the first line of the console")},
 	{CSET_OUTPUT, "output", "YIJIAN_OUTPUT", "output", "table", outputs, N_("output format")},
@@ -85,22 +92,25 @@ static enum err_code load_file(struct console_settings *s, const char *path, str
 	return conf_read(path, file_pair, &load, err);
 }
 
-enum err_code console_settings_load(struct console_settings *s, struct err *err)
+const char *console_config_folder(struct arena *a)
 {
 	const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-	const char *user = NULL;
+	if (xdg != NULL && *xdg)
+		return arena_printf(a, "%s/yijian", xdg);
+	return home != NULL && *home ? arena_printf(a, "%s/.config/yijian", home) : NULL;
+}
+
+enum err_code console_settings_load(struct console_settings *s, struct err *err)
+{
 	*s = (struct console_settings){.arena = ARENA_INIT};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		s->value[i] = rows[i].def;
 		s->origin[i] = "default";
 	}
-	if (xdg != NULL && *xdg)
-		user = arena_printf(&s->arena, "%s/yijian/config", xdg);
-	else if (home != NULL && *home)
-		user = arena_printf(&s->arena, "%s/.config/yijian/config", home);
+	const char *folder = console_config_folder(&s->arena);
 	enum err_code code = load_file(s, "/etc/yijian/console.conf", err);
-	if (!code && user != NULL)
-		code = load_file(s, user, err);
+	if (!code && folder != NULL)
+		code = load_file(s, arena_printf(&s->arena, "%s/config", folder), err);
 	for (size_t i = 0; !code && i < ARRAY_LEN(rows); i++) {
 		const char *value = getenv(rows[i].env);
 		if (value != NULL && *value)

@@ -9,6 +9,8 @@
 enum console_setting {
 	CSET_AGENT,
 	CSET_TOKEN_FILE,
+	CSET_CA_FILE,
+	CSET_PIN,
 	CSET_CONTEXT,
 	CSET_OUTPUT,
 	CSET_LANG,
@@ -38,6 +40,8 @@ const struct console_setting_row *console_settings_all(size_t *ret_n);
 enum err_code console_settings_load(struct console_settings *s, struct err *err);
 enum err_code console_settings_set(struct console_settings *s, enum console_setting id,
 	const char *value, const char *origin, struct err *err);
+// Where a user's files are, NULL without a home; made by whoever writes there.
+const char *console_config_folder(struct arena *a);
 void console_settings_release(struct console_settings *s);
 
 #endif

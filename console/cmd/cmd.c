@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/clock.h"
 #include "shared/jw.h"
 #include "shared/num.h"
 #include "shared/text.h"
@@ -35,11 +36,53 @@ enum err_code cmd_client(struct cmd *c)
 	return client_new(c->settings, &c->client, &c->err);
 }
 
+enum err_code cmd_ask_trust(struct cmd *c, struct client *client)
+{
+	const struct client_peer *p = client_seen(client);
+	char from[CLOCK_TEXT_MAX], until[CLOCK_TEXT_MAX];
+	struct err answer = {0};
+	if (c->no_input || !c->io->in_tty || !c->io->err_tty) {
+		if (c->err.code != ERR_CERTIFICATE_UNTRUSTED) { // nobody has judged it yet
+			err_set(&c->err, ERR_CERTIFICATE_UNTRUSTED,
+				_("there is no terminal to ask on whether %s is to be trusted"),
+				client_address(client));
+			err_hint(&c->err,
+				_("compare its key with what yijian doctor says on the agent's "
+				  "host, then: --pin %s"),
+				p->pin);
+		}
+		return c->err.code;
+	}
+	struct str text = STR_INIT;
+	str_addf(&text, _("The agent at %s shows a certificate"), client_address(client));
+	if (*p->why)
+		str_addf(&text, _(" that is not trusted here: %s"), p->why);
+	str_addf(&text, _("\n  subject  %s\n  issuer   %s\n  valid    %s to %s\n  key      %s\n"),
+		p->subject, p->issuer, clock_rfc3339(p->from_ms, from),
+		clock_rfc3339(p->until_ms, until), p->pin);
+	str_add(&text, _("On the agent's own host, yijian doctor says which key is right."));
+	c->io->note(c->io->arg, str_text(&text));
+	str_clear(&text);
+	str_addf(&text, _("Trust this key for %s from now on?"), client_address(client));
+	enum err_code code = c->io->confirm(c->io->arg, str_text(&text), &answer);
+	str_release(&text);
+	if (!code)
+		return client_trust(client, p->pin, &c->err);
+	if (c->err.code != ERR_CERTIFICATE_UNTRUSTED)
+		c->err = answer;
+	return c->err.code;
+}
+
 enum err_code cmd_call(struct cmd *c, const struct client_call *call, struct client_answer *ret)
 {
 	enum err_code code = cmd_client(c);
 	if (!code)
 		code = client_do(c->client, call, &c->arena, ret, &c->err);
+	if (code == ERR_CERTIFICATE_UNTRUSTED && client_seen(c->client) != NULL) {
+		code = cmd_ask_trust(c, c->client); // nothing of the call was sent yet
+		if (!code)
+			code = client_do(c->client, call, &c->arena, ret, &c->err);
+	}
 	if (code == ERR_INVALID_API_KEY) // the gateway speaks to applications here
 		err_hint(&c->err, "%s",
 			_("name the file of a client key: --token-file PATH; one is made by: "

@@ -34,7 +34,7 @@ struct cmd_io {
 	enum err_code (*ask_secret)(void *arg, const char *prompt, struct secret *ret,
 		struct err *err);
 	void *arg;
-	bool in_tty, out_tty;
+	bool in_tty, out_tty, err_tty;
 	int out_cells; // width of the terminal, 0 unknown
 	volatile const int *interrupted; // set by SIGINT
 };
@@ -61,8 +61,12 @@ typedef enum err_code (*cmd_fn)(struct cmd *c);
 const char *cmd_opt(const struct cmd *c, enum copt id);
 bool cmd_has(const struct cmd *c, enum copt id);
 enum err_code cmd_client(struct cmd *c);
-// Makes the client and does the call; errors land in c->err.
+// Makes the client and does the call; errors land in c->err. Where the agent shows a certificate that
+// is not trusted, asks on the terminal, and goes on when the answer is yes.
 enum err_code cmd_call(struct cmd *c, const struct client_call *call, struct client_answer *ret);
+// Shows what client_seen tells and asks whether to trust its key from now on: --yes is no answer to
+// that. Without a terminal to ask on, or a yes, the error of the certificate.
+enum err_code cmd_ask_trust(struct cmd *c, struct client *client);
 void cmd_write(struct cmd *c, struct slice text);
 void cmd_writef(struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // A line on standard error, not with --quiet.

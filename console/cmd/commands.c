@@ -18,6 +18,21 @@
 #define TARGET_ARG {"TARGET", true, false, CC_TARGET, N_("target, e.g. openai/dalle")}
 #define ID_ARG {"ID", true, false, CC_INSTANCE, N_("id of an instance")}
 
+static const struct field pin_rows[] = {
+	{.name = "name",
+		.offset = FIELD_NO_HOME,
+		.type = FT_STR,
+		.flags = FF_READONLY | FF_COLUMN,
+		.title = N_("ADDRESS"),
+		.help = N_("host and port of the agent")},
+	{.name = "pin",
+		.offset = FIELD_NO_HOME,
+		.type = FT_STR,
+		.flags = FF_READONLY | FF_COLUMN,
+		.help = N_("hash of its public key")},
+};
+static const struct field_set pin_fields = {"Pin", pin_rows, ARRAY_LEN(pin_rows), 0};
+
 static const struct command rows[] = {
 	{
 		.id = CMD_STATUS,
@@ -863,6 +878,44 @@ static const struct command rows[] = {
 		.endpoint = EP_COUNT,
 		.examples = {{"yijian api GET /api/v1/features", 0}},
 		.exits = {3, 5, 6},
+	},
+	{
+		.id = CMD_AGENT_LIST,
+		.path = "agent list",
+		.summary = N_("list the agents whose keys you trust by themselves"),
+		.endpoint = EP_COUNT,
+		.output = &pin_fields,
+		.flags = CMF_LIST,
+		.examples = {{"yijian agent list", 0}},
+		.exits = {78},
+	},
+	{
+		.id = CMD_AGENT_TRUST,
+		.path = "agent trust",
+		.summary = N_("trust the key of an https:// agent, whoever signed it"),
+		.text = N_(
+			"From then on the agent at this address is the one that has this key, whatever "
+			"its certificate says and until when, and no other: also where authorities vouch "
+			"for another. With --pin nobody is asked and nothing is sent; without, what is "
+			"shown at the address is shown to you, and you are asked on the terminal. On the "
+			"agent's host yijian doctor says the pin."),
+		.args = {{"ADDRESS", true, false, CC_PIN, N_("HOST:PORT or https://HOST:PORT")}},
+		.endpoint = EP_COUNT,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian agent trust lab.example:8000 --pin "
+			      "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+			0}},
+		.exits = {11, 78},
+	},
+	{
+		.id = CMD_AGENT_FORGET,
+		.path = "agent forget",
+		.summary = N_("forget the key of an agent: authorities judge it again"),
+		.args = {{"ADDRESS", true, true, CC_PIN, N_("HOST:PORT or https://HOST:PORT")}},
+		.endpoint = EP_COUNT,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian agent forget lab.example:8000", 0}},
+		.exits = {3, 9, 78},
 	},
 	{
 		.id = CMD_CONFIG_LIST,

@@ -84,6 +84,9 @@ enum command_id {
 	CMD_TOKEN_GET,
 	CMD_TOKEN_DELETE,
 	CMD_API,
+	CMD_AGENT_LIST,
+	CMD_AGENT_TRUST,
+	CMD_AGENT_FORGET,
 	CMD_CONFIG_LIST,
 	CMD_CONSOLE,
 	CMD_SHELL,
@@ -99,6 +102,8 @@ enum copt {
 	// global
 	COPT_AGENT,
 	COPT_TOKEN_FILE,
+	COPT_CA_FILE,
+	COPT_PIN,
 	COPT_CONTEXT,
 	COPT_OUTPUT,
 	COPT_COLUMNS,
@@ -188,6 +193,7 @@ enum cmd_complete { // what the shells offer for an argument
 	CC_CLIENT,
 	CC_TOKEN,
 	CC_PRICE,
+	CC_PIN, // an address of which a pin is kept
 };
 
 struct cmd_arg {

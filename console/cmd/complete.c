@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "console/base/pins.h"
 #include "console/cmd/help.h"
 #include "shared/rows/model.h"
 
@@ -56,6 +57,18 @@ static void offer_items(struct complete *c, enum endpoint_id ep)
 	arena_release(&arena);
 }
 
+static void offer_pins(struct complete *c)
+{
+	struct arena a = ARENA_INIT;
+	struct pin_row *rows;
+	size_t n;
+	struct err ignored;
+	if (pins_load(&a, &rows, &n, &ignored) == ERR_OK)
+		for (size_t i = 0; i < n; i++)
+			offer(c, rows[i].address);
+	arena_release(&a);
+}
+
 static void offer_arg(struct complete *c, enum cmd_complete kind)
 {
 	static const char *const shells[] = {"bash", "zsh", "fish", NULL};
@@ -91,6 +104,9 @@ static void offer_arg(struct complete *c, enum cmd_complete kind)
 		break;
 	case CC_TOKEN:
 		offer_items(c, EP_TOKEN_LIST);
+		break;
+	case CC_PIN:
+		offer_pins(c);
 		break;
 	case CC_SHELL:
 		offer_words(c, shells);

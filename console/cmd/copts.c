@@ -5,8 +5,12 @@
 #include "shared/text.h"
 
 static const struct opt_row rows[COPT_COUNT] = {
-	{COPT_AGENT, "agent", 0, "URL", N_("agent to call: http://HOST:PORT or unix:PATH")},
+	{COPT_AGENT, "agent", 0, "URL",
+		N_("agent to call: http://HOST:PORT, https://… or unix:PATH")},
 	{COPT_TOKEN_FILE, "token-file", 0, "PATH", N_("file that holds the agent token")},
+	{COPT_CA_FILE, "ca-file", 0, "PATH",
+		N_("authorities that may vouch for an https:// agent")},
+	{COPT_PIN, "pin", 0, "PIN", N_("sha256//... of the one key an https:// agent may have")},
 	{COPT_CONTEXT, "context", 0, "NAME", N_("name shown for this connection")},
 	{COPT_OUTPUT, "output", 'o', "FORMAT", N_("table, wide, json, ndjson, csv, yaml or name")},
 	{COPT_COLUMNS, "columns", 0, "A,B", N_("columns of the table")},

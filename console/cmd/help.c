@@ -102,10 +102,10 @@ static const struct {
 	{1, N_("the answer is no: degraded, different, not as expected")},
 	{2, N_("wrong usage; nothing was sent")},
 	{3, N_("not found")},
-	{4, N_("not allowed")},
+	{4, N_("not allowed, or the agent's key is not the one that is pinned")},
 	{5, N_("conflict: it exists, or it changed meanwhile")},
 	{6, N_("the agent finds it invalid")},
-	{7, N_("cannot reach the agent, or it is not one")},
+	{7, N_("cannot reach the agent, it is not one, or its certificate is not trusted")},
 	{8, N_("timed out")},
 	{9, N_("partly done: some of several items failed")},
 	{10, N_("the agent is fine, a vendor or instance failed")},
@@ -347,6 +347,7 @@ static void man_main(struct str *out)
 	}
 	str_add(out,
 		".SH FILES\n.TP\n.I ~/.config/yijian/config\nsettings as KEY=value lines\n.TP\n"
+		".I ~/.config/yijian/pins\nkeys of agents that are trusted by themselves\n.TP\n"
 		".I /etc/yijian/console.conf\nthe same for every user\n.SH SEE ALSO\n"
 		".BR yijiand (8)\n");
 }

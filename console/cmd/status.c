@@ -15,6 +15,7 @@
 #include "shared/refusal.h"
 #include "shared/table.h"
 #include "shared/text.h"
+#include "shared/urlx.h"
 #include "shared/version.h"
 
 #define SPARK_CELLS 30
@@ -373,17 +374,73 @@ static void doctor_store(struct cmd *c, struct doctor *d, const struct jx *store
 			: NULL);
 }
 
+static void doctor_tls(struct cmd *c, struct doctor *d, const char *what)
+{
+	const struct http_trust *trust = client_trusted(c->client);
+	const char *said = c->settings->value[CSET_PIN];
+	char until[CLOCK_TEXT_MAX];
+	if (trust->pin == NULL || !*trust->pin) {
+		finding(d, what, "ok",
+			*trust->ca_file
+				? arena_printf(&c->arena, _("an authority of %s"), trust->ca_file)
+				: _("an authority of the system"),
+			NULL);
+		return;
+	}
+	struct err ignored;
+	bool expired = client_peek(c->client, &ignored) == ERR_OK &&
+		client_seen(c->client)->until_ms < clock_wall_ms();
+	finding(d, what, expired ? "warn" : "ok",
+		arena_printf(&c->arena,
+			*said ? _("its pin %s, from %s") : _("its pin %s, kept for %s"), trust->pin,
+			*said ? c->settings->origin[CSET_PIN] : client_address(c->client)),
+		expired ? arena_printf(&c->arena,
+				  _("its certificate has expired on %s: others refuse it"),
+				  clock_rfc3339(client_seen(c->client)->until_ms, until))
+			: NULL);
+}
+
+// By what this console takes the agent for the right one.
+static void doctor_judge(struct cmd *c, struct doctor *d)
+{
+	const char *agent = c->settings->value[CSET_AGENT], *address = client_address(c->client);
+	const char *what = _("agent is judged by");
+	struct arena a = ARENA_INIT;
+	struct url u;
+	if (address != NULL) {
+		doctor_tls(c, d, what);
+		return;
+	}
+	if (strncmp(agent, "unix:", 5) == 0) {
+		finding(d, what, "ok", _("the unix socket's place in the file system"), NULL);
+		return;
+	}
+	bool near = urlx_parse(slice_of(agent), &a, &u, NULL) == ERR_OK &&
+		(strcmp(u.host, "localhost") == 0 ||
+			urlx_host_class(u.host, &(bool){false}) == ADDR_LOOPBACK);
+	finding(d, what, near ? "ok" : "warn",
+		near ? _("nothing: plain HTTP on this host") : _("nothing: plain HTTP"),
+		near ? NULL
+		     : _("others on the way can read and change it: use https:// and the "
+			 "gateway's TLS port"));
+	arena_release(&a);
+}
+
 static void doctor_agent(struct cmd *c, struct doctor *d)
 {
 	struct client_call health = {.method = "GET", .path = "/healthz"},
 			   keys = {.ep = EP_KEY_LIST};
 	struct client_answer a;
-	if (cmd_call(c, &health, &a)) {
+	enum err_code code = cmd_call(c, &health, &a);
+	if (code) {
 		finding(d, _("agent answers"), "fail", c->err.message,
-			_("start it: systemctl start yijiand, or set YIJIAN_AGENT"));
+			strcmp(c->err.hint, _(err_row(ERR_UNREACHABLE)->hint)) != 0
+				? c->err.hint
+				: _("start it: systemctl start yijiand, or set YIJIAN_AGENT"));
 		return;
 	}
 	finding(d, _("agent answers"), "ok", c->settings->value[CSET_AGENT], NULL);
+	doctor_judge(c, d);
 	const struct jx *reasons = jx_get(a.doc, "reasons");
 	finding(d, _("agent healthy"), jx_len(reasons) ? "fail" : "ok",
 		jx_len(reasons) ? jx_str(jx_at(reasons, 0), "") : text_at(a.doc, "status", "?"),
@@ -433,8 +490,9 @@ static void doctor_certificate(struct cmd *c, struct doctor *d, const struct jx 
 		!good	       ? "fail"
 			: soon ? "warn"
 			       : "ok",
-		good ? arena_printf(&c->arena, _("%s, until %s"), text_at(tls, "subject", "?"),
-			       text_at(tls, "expires_at", "?"))
+		good ? arena_printf(&c->arena, _("%s, until %s, pin %s"),
+			       text_at(tls, "subject", "?"), text_at(tls, "expires_at", "?"),
+			       text_at(tls, "pin", "?"))
 		     : text_at(tls, "reason", "?"),
 		good && !soon
 			? NULL

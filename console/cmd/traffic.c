@@ -342,6 +342,13 @@ static enum err_code metrics(struct cmd *c, const char *name, bool whole)
 		for (size_t k = 0; k < SVC_COUNT; k++) {
 			if (strcmp(metric_paths[k], service) != 0)
 				continue;
+			if (k && client_address(c->client) != NULL) {
+				cmd_notef(c,
+					_("%s: its metrics are on a port without TLS, at the "
+					  "agent's host alone"),
+					service);
+				continue;
+			}
 			code = scrape(c,
 				k ? jx_str(jx_get(s, "url"), "") : c->settings->value[CSET_AGENT],
 				&text);

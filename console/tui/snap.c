@@ -58,6 +58,7 @@ static void fetch_start(struct fetch *f, const char *method, struct slice body, 
 	struct http_request r = {.method = method,
 		.url = url,
 		.unix_socket = s->unix_socket,
+		.trust = s->trust,
 		.body = body,
 		.has_body = body.n > 0,
 		.timeout_ms = timeout_ms,
@@ -84,12 +85,13 @@ static void fetch_drop(struct fetch *f)
 	*f = (struct fetch){.snap = s};
 }
 
-void snap_init(struct snap *s, const char *url, const char *unix_socket, const struct secret *token,
-	int64_t refresh_ms)
+void snap_init(struct snap *s, const char *url, const char *unix_socket,
+	const struct http_trust *trust, const struct secret *token, int64_t refresh_ms)
 {
 	*s = (struct snap){.http = http_new(),
 		.url = url,
 		.unix_socket = unix_socket,
+		.trust = trust,
 		.token = token,
 		.refresh_ms = refresh_ms};
 	s->status.snap = s->list.snap = s->reply.snap = s;

@@ -30,14 +30,15 @@ enum link { LINK_CONNECTING, LINK_LIVE, LINK_STALE, LINK_DOWN };
 struct snap {
 	struct http *http;
 	const char *url, *unix_socket; // borrowed
+	const struct http_trust *trust;
 	const struct secret *token;
 	int64_t refresh_ms;
 	struct fetch status, list, reply; // reply: of the last snap_call
 	bool changed; // something new is there to draw; whoever draws clears it
 };
 
-void snap_init(struct snap *s, const char *url, const char *unix_socket, const struct secret *token,
-	int64_t refresh_ms);
+void snap_init(struct snap *s, const char *url, const char *unix_socket,
+	const struct http_trust *trust, const struct secret *token, int64_t refresh_ms);
 void snap_release(struct snap *s);
 // Which list is polled ("" for none); what another list answered is dropped.
 void snap_watch(struct snap *s, const char *path);

@@ -780,7 +780,7 @@ enum err_code tui_run(const struct tui_options *o, struct err *err)
 	enum err_code code = term_open(o->unicode, o->color, err);
 	if (code != ERR_OK)
 		return code;
-	snap_init(&u.snap, o->agent_url, o->unix_socket, o->token,
+	snap_init(&u.snap, o->agent_url, o->unix_socket, o->trust, o->token,
 		o->refresh_ms > 0 ? o->refresh_ms : TUI_REFRESH_MS);
 	show_view(&u, first);
 	while (!u.quit)

@@ -4,6 +4,7 @@
 #define YJ_CONSOLE_TUI_TUI_H
 
 #include "shared/err.h"
+#include "shared/http.h"
 #include "shared/secret.h"
 
 #define TUI_REFRESH_MS 2000
@@ -14,6 +15,7 @@
 struct tui_options {
 	const char *agent_url; // origin of the agent's gateway, "http://127.0.0.1:8000"
 	const char *unix_socket; // path, NULL for TCP
+	const struct http_trust *trust; // by what an https:// agent is judged
 	const struct secret *token; // NULL or empty: none
 	const char *context; // name shown on line 1
 	const char *view; // view to begin with, NULL for the dashboard

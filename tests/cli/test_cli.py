@@ -85,7 +85,7 @@ def test_every_example_does_what_it_says(demo, tmp_path):
             at = words.index("<")
             stdin = (tmp_path / words[at + 1]).read_text()
             words = words[:at]
-        done = run(words[1:], demo, stdin, cwd=tmp_path)
+        done = run(words[1:], demo, stdin, {"XDG_CONFIG_HOME": str(tmp_path / "config")}, cwd=tmp_path)
         assert done.returncode == code, f"{line}: {done.returncode}\n{done.stdout}{done.stderr}"
         assert "\x1b" not in done.stdout + done.stderr
         if "key disable" in line:
