@@ -570,8 +570,7 @@ static enum err_code run_console(struct cmd *c)
 	const char *no_color = getenv("NO_COLOR"), *when = c->settings->value[CSET_COLOR];
 	bool unix_path = strncmp(agent, "unix:", 5) == 0;
 	struct secret token = {0};
-	struct tui_options o = {.agent_url = unix_path ? "http://localhost" : agent,
-		.unix_socket = unix_path ? agent + 5 : NULL,
+	struct tui_options o = {.unix_socket = unix_path ? agent + 5 : NULL,
 		.token = &token,
 		.context = c->settings->value[CSET_CONTEXT],
 		.view = c->arg_n ? c->arg[0] : NULL,
@@ -591,6 +590,7 @@ static enum err_code run_console(struct cmd *c)
 	if (!code)
 		code = judge_agent(c);
 	if (!code) {
+		o.agent_url = client_base(c->client);
 		o.trust = client_trusted(c->client);
 		code = tui_run(&o, &c->err);
 	}

@@ -31,7 +31,7 @@ struct client {
 	const char *address; // "host:port" of an https:// agent, else NULL
 	struct http_trust trust;
 	struct client_peer *seen; // NULL: nobody who is not trusted
-	int64_t timeout_ms;
+	int64_t timeout_ms, probe_ms;
 	bool asked; // the user has said it for this very call
 };
 
@@ -102,7 +102,10 @@ static enum err_code read_agent(struct client *c, struct err *err)
 	}
 	while (n && agent[n - 1] == '/')
 		n--;
-	str_add_n(&c->base, agent, n);
+	size_t scheme = tls ? strlen("https://") : strlen("http://"); // in lower case from here on
+	str_add(&c->base, tls ? "https://" : "http://");
+	if (n > scheme)
+		str_add_n(&c->base, agent + scheme, n - scheme);
 	return tls ? read_trust(c, err) : refuse_trust(c, err);
 }
 
@@ -139,6 +142,7 @@ enum err_code client_new(const struct console_settings *s, struct client **ret, 
 	}
 	if (!code && (!num_duration_ms(slice_of(timeout), &c->timeout_ms) || c->timeout_ms < 1))
 		code = err_set(err, ERR_USAGE, _("the timeout is not a duration such as 10s"));
+	c->probe_ms = MIN_OF(PROBE_MS, c->timeout_ms);
 	if (code) {
 		client_free(c);
 		return code;
@@ -354,7 +358,7 @@ static int probe(struct client *c, const char *scheme)
 	struct http_request req = {.method = "GET",
 		.url = str_text(&url),
 		.peek = strcmp(scheme, "https") == 0,
-		.timeout_ms = MIN_OF(PROBE_MS, c->timeout_ms),
+		.timeout_ms = c->probe_ms,
 		.on_done = on_probed,
 		.arg = &p};
 	http_start(c->http, &req);
@@ -462,6 +466,11 @@ const struct http_trust *client_trusted(const struct client *c)
 	return &c->trust;
 }
 
+const char *client_base(const struct client *c)
+{
+	return str_text(&c->base);
+}
+
 const char *client_address(const struct client *c)
 {
 	return c->address;
@@ -517,6 +526,8 @@ enum err_code client_do(struct client *c, const struct client_call *call, struct
 							      : "Content-Type: application/json";
 	for (size_t i = 0; i < CLIENT_HEADERS_MAX && call->headers[i] != NULL; i++)
 		req.headers[n++] = call->headers[i];
+	if (req.timeout_ms > 0)
+		c->probe_ms = MIN_OF(PROBE_MS, req.timeout_ms);
 	int64_t begun_us = clock_mono_us();
 	http_start(c->http, &req);
 	while (!r.done) {

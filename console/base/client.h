@@ -65,6 +65,8 @@ enum err_code client_trust(struct client *c, const char *pin, struct err *err);
 // How the agent is judged: for others who call it, and "host:port" as pins are kept by (NULL: no TLS).
 const struct http_trust *client_trusted(const struct client *c);
 const char *client_address(const struct client *c);
+// What paths are put behind, "https://host:8000"; "http://localhost" for a unix socket.
+const char *client_base(const struct client *c);
 // "http://127.0.0.1:8000", for messages.
 const char *client_agent(const struct client *c);
 // The call's path with its parameters encoded, appended.

@@ -651,6 +651,7 @@ enum err_code cmd_version(struct cmd *c)
 	struct client_call call = {.method = "GET", .path = "/healthz"};
 	cmd_writef(c, "yijian %s\n", YJ_VERSION);
 	struct client_answer a;
+	c->no_input = true; // not a thing to be asked about
 	if (cmd_call(c, &call, &a) == ERR_OK)
 		cmd_writef(c, "yijiand %s %s\n", text_at(a.doc, "version", "?"),
 			c->settings->value[CSET_AGENT]);

@@ -477,7 +477,39 @@ def test_trust_without_a_pin_looks_and_asks(agent, home):
     assert home.run(None, "agent", "trust", "127.0.0.1:1").returncode == 7
 
 
+def test_an_interrupt_is_no_answer(agent, home):
+    seen = Terminal(home, agent.url(), "status")
+    seen.read("[y/N]")
+    seen.type("\x03")
+    assert seen.end() == 130 and not home.pins.exists(), seen.said
+
+
+def test_version_asks_nobody(agent, home):
+    seen = Terminal(home, agent.url(), "version")
+    assert seen.end() == 0 and "[y/N]" not in seen.said, seen.said
+
+
 # ---- what else ----
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "[::1]", "[0:0::1]", "127.0.0.1", "0x7f.1"])
+def test_names_of_this_host(agent, home, host):
+    url = f"HTTPS://{host}:{agent.address()[1]}//"
+    assert home.run(url, "--ca-file", ca_file(), "status").returncode == 0
+    home.run(None, "agent", "trust", f"{host}:{agent.address()[1]}", "--pin", agents_pin())
+    assert home.run(url, "status").returncode == 0
+
+
+def test_streams_and_figures(chat_agent, home):
+    agent = chat_agent
+    home.run(None, "agent", "trust", address(agent), "--pin", agents_pin())
+    assert home.run(agent.url(), "try", "chat", "hello", "--stream", "--yes").returncode == 0
+    tail = home.run(agent.url(), "traffic", "tail", "--since", "0", "--limit", "1", "-o", "ndjson")
+    assert tail.returncode == 0 and json.loads(tail.stdout.splitlines()[0]), tail
+    done = home.run(agent.url(), "metrics", "list", "yijian_http_requests_total")
+    assert done.returncode == 0 and "api-gateway" in done.stdout and "key-manager" not in done.stdout
+    assert "key-manager: its metrics" in done.stderr
+
+
 
 def test_doctor_says_how_the_agent_is_judged(agent, home):
     def line(*args, **more):
