@@ -556,7 +556,9 @@ static enum err_code judge_agent(struct cmd *c)
 	enum err_code code = cmd_client(c);
 	if (code || client_address(c->client) == NULL)
 		return code;
+	cmd_progressf(c, _("calling %s"), client_base(c->client));
 	code = cmd_call(c, &health, &a);
+	cmd_progress_over(c);
 	if (code == ERR_CERTIFICATE_UNTRUSTED || code == ERR_CERTIFICATE_CHANGED ||
 		code == ERR_CONFIG_INVALID)
 		return code;

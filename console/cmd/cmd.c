@@ -41,6 +41,7 @@ enum err_code cmd_ask_trust(struct cmd *c, struct client *client)
 	const struct client_peer *p = client_seen(client);
 	char from[CLOCK_TEXT_MAX], until[CLOCK_TEXT_MAX];
 	struct err answer = {0};
+	cmd_progress_over(c);
 	if (c->no_input || !c->io->in_tty || !c->io->err_tty) {
 		if (c->err.code != ERR_CERTIFICATE_UNTRUSTED) { // nobody has judged it yet
 			err_set(&c->err, ERR_CERTIFICATE_UNTRUSTED,

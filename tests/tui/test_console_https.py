@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The full-screen console calls an agent over TLS: asked before the screen opens, one connection kept for
 all its polls, and an agent whose key changes under it."""
+import socket
+
 import pytest
 
 import tls
@@ -42,6 +44,15 @@ def test_no_opens_no_screen(agent, ask, tmp_path):
     s.keys("Enter")
     s.wait("not trusted", "ended with 7")
     assert not (tmp_path / "screen0/.config/yijian/pins").exists()
+
+
+def test_an_agent_that_does_not_answer_is_named_before_the_screen(screen):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = "https://127.0.0.1:%d" % mute.getsockname()[1]
+        s = screen(url)
+        s.wait(f"calling {url}")
+        s.wait("DOWN")
+        assert "calling" not in s.text()
 
 
 def test_a_changed_key_opens_no_screen(agent, screen):
