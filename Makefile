@@ -280,7 +280,8 @@ mutants:
 # ---- documents ----
 # tests/cli holds the list to what the program says (yijian help --man-list).
 MAN_PAGES := $(shell sed -n 's|.* build/man/\([^ ]*\) .*|\1|p' packaging/files)
-man_cmd = $(if $(filter yijiand.8,$(1)),$(B)/yijiand --man,$(B)/yijian help --man $(1))
+man_cmd = $(if $(filter yijiand.8,$(1)),$(B)/yijiand --man,$(if $(filter yijiand.env.5,$(1)),$(B)/yijiand \
+	--man | packaging/man-env.sh,$(B)/yijian help --man $(1)))
 MAN_FILES := $(addprefix $(B)/man/,$(MAN_PAGES))
 man: $(MAN_FILES) ## manual pages, spliced from the tables
 

@@ -5,13 +5,13 @@ set -euo pipefail
 if [ "$1" = user ]; then
 	echo 'To run the agent as a service of yours:'
 	echo '  systemctl --user daemon-reload'
-	echo "  systemctl --user enable --now yijiand.service    # with ports held over restarts: also 'yijiand-*.socket'"
-	echo '  loginctl enable-linger                           # also while you are not logged in'
+	echo '  systemctl --user enable --now yijiand.service'
+	echo '  loginctl enable-linger         # also while you are not logged in'
 	case :$PATH: in *":$2/bin:"*) ;; *) echo "and $2/bin belongs on your PATH." ;; esac
 else
 	echo 'To run the agent as a service, as root:'
 	echo '  systemd-sysusers yijiand.conf && systemd-tmpfiles --create yijiand.conf'
 	echo "  $2/libexec/yijian/root-key"
 	echo '  systemctl daemon-reload'
-	echo "  systemctl enable --now yijiand.service           # enables the sockets of its ports, too"
+	echo '  systemctl enable --now yijiand.service'
 fi

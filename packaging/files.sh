@@ -53,6 +53,7 @@ unit() { # FROM TO
 		listen=ListenStream=${addresses//,/\\nListenStream=}
 	fi
 	sed -e "s|@SBINDIR@|${SBINDIR:-$PREFIX/sbin}|g" -e "s|@SYSCONFDIR@|${SYSCONFDIR:-/etc}|g" \
+		-e "s|@SOCKETS@|$(list | sed -n 's|.*/\(yijiand-[a-z-]*\.socket\)$|\1|p' | tr '\n' ' ' | sed 's/ $//')|g" \
 		-e "s|@SERVICE@|$service|g" -e "s|@LISTEN@|$listen|" "$1"
 }
 

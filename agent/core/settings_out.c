@@ -163,5 +163,5 @@ void settings_man(struct str *out, const char *section)
 		".TP\n.I STATE_DIR/agent.sock\nThe unix socket that has every API.\n"
 		".TP\n.I STATE_DIR/ports.json\nThe bound addresses.\n");
 	str_add(out, section);
-	str_add(out, ".SH SEE ALSO\n.BR yijian (1)\n");
+	str_add(out, ".SH SEE ALSO\n.BR yijian (1),\n.BR yijiand.env (5)\n");
 }
