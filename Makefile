@@ -64,7 +64,8 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 
 # ---- flags ----
 # Targets that must work before a compiler is there, or that need none.
-BARE := help deps clean uninstall run check check-full check-clients check-mhd1 bench asan tsan cov fuzz mutate deb rpm campaign
+BARE := help deps clean uninstall run check check-full check-clients check-mhd1 check-lab bench asan tsan cov \
+	fuzz mutate deb rpm campaign
 FLAGS_MK := build/flags-$(notdir $(firstword $(CC))).mk
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 include $(FLAGS_MK)
@@ -217,8 +218,8 @@ check: ## install what the tests need, build, run every test
 	@packaging/deps/install.sh build test
 	$(call suite,WERROR=1)
 
-check-full: ## make check, and what takes longer: sanitizers, coding clients, libmicrohttpd 1.0
-	@failed=; for part in check asan tsan check-clients check-mhd1; do \
+check-full: ## make check, and what takes longer: sanitizers, coding clients, libmicrohttpd 1.0, packages
+	@failed=; for part in check asan tsan check-clients check-mhd1 check-lab; do \
 	$(MAKE) $$part || failed+=" $$part"; done; \
 	test -z "$$failed" || { echo "check-full: failed:$$failed" >&2; exit 1; }
 
@@ -233,6 +234,12 @@ check-mhd1: ## the suites of HTTP against libmicrohttpd 1.0 of Debian 13, in a r
 	@packaging/deps/install.sh full || true
 	@if ! why=$$(tests/mhd1.sh $(MHD1_ROOT)); then echo "check-mhd1: skipped: $$why"; exit 0; fi; \
 	$(MAKE) $(PARALLEL) programs V=mhd1 WERROR=1 && tests/run.py --variant mhd1
+
+check-lab: ## the packages tried in a booted Debian of its own (root, systemd-nspawn, debootstrap)
+	@packaging/deps/install.sh build deb
+	@packaging/deps/install.sh lab || true
+	@$(MAKE) $(PARALLEL) programs
+	@packaging/lab.sh || test $$? = 77
 
 lint: ## floors, headers, forbidden calls, sizes beside the anchors
 	@$(MAKE) $(PARALLEL) $(O)/libshared.a $(O)/libagent.a $(O)/libconsole.a
@@ -327,5 +334,5 @@ clean: ## remove build/
 help: ## this list
 	@awk -F':.*## ' '/^[a-z][a-z0-9 .-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all deps run check check-full check-clients check-mhd1 lint fmt bench man completions install uninstall deb rpm asan \
+.PHONY: all deps run check check-full check-clients check-mhd1 check-lab lint fmt bench man completions install uninstall deb rpm asan \
 	tsan cov fuzz mutate campaign help clean FORCE

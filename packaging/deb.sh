@@ -10,6 +10,10 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(packaging/source.sh --date)}
 export SOURCE_DATE_EPOCH
 unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR PREFIX CFLAGS CPPFLAGS LDFLAGS
 
+command -v dpkg-buildpackage >/dev/null || {
+	echo 'deb: no dpkg-buildpackage here: Debian packages are built on Debian' >&2
+	exit 1
+}
 rm -rf "$tree" "$out"/yijian*_"$version-$revision"_*
 mkdir -p "$tree"
 packaging/source.sh | tar -x -C "$tree"

@@ -30,6 +30,7 @@ class Tally:
         self.why = []
 
     def add(self, error=None, ms=0, idle_end=False):
+        who = threading.current_thread().name
         with self.lock:
             self.sums["idle_ends"] += idle_end
             if idle_end:
@@ -38,7 +39,7 @@ class Tally:
             self.sums["longest_json_ms"] = max(self.sums["longest_json_ms"], round(ms))
             if error:
                 self.sums["failed"] += 1
-                self.why = (self.why + [error])[:5]
+                self.why = (self.why + [f"{time.strftime('%T')} {who}, {round(ms)} ms: {error}"])[:5]
 
 
 def ask(connection, stream=False):
@@ -111,7 +112,7 @@ def reads(tally):
 
 def main():
     tally = Tally()
-    threads = [threading.Thread(target=work, args=(tally,))
+    threads = [threading.Thread(target=work, args=(tally,), name=work.__name__)
                for work, n in ((kept, KEPT), (new, NEW), (streams, STREAMS), (reads, READS))
                for _ in range(n)]
     for thread in threads:

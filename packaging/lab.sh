@@ -3,7 +3,8 @@
 # The packages tried for real: a booted Debian (systemd-nspawn, loopback only) in which the debs are
 # installed, run, restarted and upgraded under load, removed and purged. Takes some minutes; the first
 # time debootstrap fetches the root. Where it cannot run it says why and exits 77.
-#   packaging/lab.sh [SUITE]      bookworm unless named; LAB_KEEP=1 leaves the machine running
+#   packaging/lab.sh [SUITE]      bookworm unless named; LAB_KEEP=1 leaves the machine running, LAB_RESTARTS=N
+#   restarts N times under load instead of 10
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=${1:-bookworm}
@@ -226,7 +227,8 @@ keys() { sh_in 'curl -s localhost:8002/api/v1/keys' | python3 -c 'import json, s
 for key in json.load(sys.stdin)["items"]: print(key["id"], key["key_name"], key["fingerprint"])'; }
 keys >"$run/keys"
 load
-ok 'five restarts' sh_in 'for i in 1 2 3 4 5; do systemctl restart yijiand.service || exit 1; sleep 0.5; done'
+restarts=${LAB_RESTARTS:-10}
+ok "$restarts restarts" sh_in "for i in \$(seq $restarts); do systemctl restart yijiand.service || exit 1; sleep 0.5; done"
 unload 'no request is lost by the restarts'
 load
 ok 'apt upgrades to the second build' apt install /root/yijiand_"$version"-2_"$arch".deb /root/yijian_"$version"-2_"$arch".deb
@@ -234,6 +236,10 @@ unload 'no request is lost by the upgrade'
 ok 'the second build runs' has '^-2$' "dpkg-query -W -f '\${Version}' yijiand | grep -o -- '-2\$' && systemctl is-active yijiand.service >&2"
 ok 'all keys are there' bash -c "diff <(cat '$run/keys') -" < <(keys)
 ok 'and open: the vendor takes one' has '"ok": ?true' 'yijian key test openai/gpt-4/lab -o json'
+
+step 'stop'
+ok 'stopped for good, it stays so' sh_in 'systemctl disable yijiand.service && systemctl stop "yijiand*" && ! curl -s --max-time 5 localhost:8000/healthz && ! systemctl is-active "yijiand*"'
+ok 'one command starts it, with its sockets' sh_in 'systemctl enable --now yijiand.service && systemctl is-active yijiand-router-engine.socket && curl -sf localhost:8004/healthz'
 
 # ---- remove, install again, purge ----
 step 'remove and purge'

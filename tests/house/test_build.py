@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TARGETS = ("all deps run check check-full check-mhd1 lint bench man completions install "
+TARGETS = ("all deps run check check-full check-mhd1 check-lab lint bench man completions install "
            "uninstall deb rpm asan tsan cov fuzz campaign help").split()
 
 

@@ -219,6 +219,31 @@ static void the_root_file_is_private_or_refused(void **state UNUSED)
 	secret_release(&a);
 }
 
+// Where credentials lie on a tmpfs, systemd grants them by a list, whose mask shows as the group's bits.
+static void a_root_key_may_be_a_credential(void **state UNUSED)
+{
+	char dir[] = "/tmp/yijian-seal-XXXXXX", path[64];
+	struct secret key = {0};
+	struct err err = {0};
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/root.key", dir);
+	assert_int_equal(seal_root_load(path, true, &key, &err), ERR_OK);
+	secret_release(&key);
+	assert_int_equal(chmod(path, 0440), 0);
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", "/tmp", 1), 0);
+	assert_int_equal(seal_root_load(path, false, &key, &err), ERR_SEALED); // not one of them
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", dir, 1), 0);
+	assert_int_equal(seal_root_load(path, false, &key, &err), ERR_OK);
+	secret_release(&key);
+	assert_int_equal(chmod(path, 0460), 0);
+	assert_int_equal(seal_root_load(path, false, &key, &err), ERR_SEALED);
+	assert_int_equal(chmod(path, 0444), 0);
+	assert_int_equal(seal_root_load(path, false, &key, &err), ERR_SEALED);
+	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+	unlink(path);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +254,7 @@ int main(void)
 		cmocka_unit_test(fingerprints_are_keyed),
 		cmocka_unit_test(the_ring_opens_with_its_root_alone),
 		cmocka_unit_test(the_root_file_is_private_or_refused),
+		cmocka_unit_test(a_root_key_may_be_a_credential),
 	};
 	if (!secret_setup())
 		return 1;
