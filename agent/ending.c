@@ -25,7 +25,8 @@ static void drain_look(void *arg)
 	size_t open = 0;
 	for (size_t i = 0; i < p->lanes_n; i++)
 		open += web_open_requests(p->lanes[i].web);
-	open += tasks_submitting(p->agent.tasks); // cut off, nobody could tell their outcome
+	size_t submits = tasks_submitting(p->agent.tasks);
+	open += submits; // cut off, nobody could tell their outcome
 	if (open && loop_now_us(p->agent.control) < p->drain_until_us) {
 		loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
 		return;
@@ -38,7 +39,11 @@ static void drain_look(void *arg)
 		loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
 		return;
 	}
-	loop_stop(p->agent.control);
+	if (submits > 0 &&
+		p->gone) // the successor waits for their ends, and they have their own limits
+		loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
+	else
+		loop_stop(p->agent.control);
 }
 
 void platform_drain(struct platform *p, int64_t drain_s)

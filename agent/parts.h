@@ -33,6 +33,7 @@ struct platform {
 	struct unix_listening unix_socket;
 	struct listen_pool pool; // sockets that listen already
 	struct taken taken; // from an agent before, until it has given its word
+	struct serving *before; // that agent, until it has ended; NULL none
 	struct give *give; // to the next one
 	bool leaves; // it is being stopped, and waits for a successor
 	bool gone; // that one serves: files and names are its

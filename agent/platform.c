@@ -38,6 +38,7 @@
 #include "agent/web/tls.h"
 #include "agent/api/services.h"
 #include "agent/state_dir.h"
+#include "agent/tasks/away.h"
 #include "agent/tasks/tasks.h"
 #include "agent/core/events.h"
 #include "shared/clock.h"
@@ -402,6 +403,8 @@ static enum err_code assemble(struct platform *p, int *ret_exit, struct err *err
 	callers_start(a->callers);
 	load_start(a->load, a->control);
 	clock_watch_start(&p->clock_watch, a->control);
+	tasks_expect(a->tasks, str_slice(&p->taken.away));
+	str_release(&p->taken.away);
 	tasks_start(a->tasks);
 	alerts_start(a->alerts, a->control);
 	keyhealth_start(a->keyhealth, a->control);

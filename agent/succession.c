@@ -10,9 +10,11 @@
 #include "agent/parts.h"
 #include "agent/record/keep.h"
 #include "agent/record/ledger.h"
+#include "agent/tasks/away.h"
 #include "shared/mem.h"
 #include "shared/secret.h"
 
+#define READY_LOOK_US 2000
 #define USAGE_US 500000 // between two tellings of what was used
 
 // ---- from the agent before ----
@@ -30,6 +32,7 @@ static void adopt(void *arg)
 		close(a->p.fd);
 	secret_wipe(bytes, a->p.bytes.n);
 	free(bytes);
+	free((char *)(uintptr_t)a->p.task);
 	free(a);
 }
 
@@ -41,6 +44,7 @@ static bool on_passed(void *arg, const struct web_passed *passed)
 	a->lane = &p->lanes[gateway ? 1 + (size_t)passed->fd % (p->lanes_n - 1) : 0];
 	a->p = *passed;
 	a->p.bytes.p = mem_strndup(passed->bytes.p, passed->bytes.n);
+	a->p.task = mem_strdup(passed->task);
 	loop_post(a->lane->loop, adopt, a);
 	return true;
 }
@@ -49,6 +53,34 @@ static void on_used(void *arg, struct slice rows)
 {
 	struct platform *p = arg;
 	ledger_take(p->agent.ledger, rows);
+}
+
+static void on_end(void *arg, const struct task_end *end)
+{
+	struct platform *p = arg;
+	tasks_ended(p->agent.tasks, end);
+}
+
+static void on_over(void *arg)
+{
+	struct platform *p = arg;
+	p->before = NULL;
+	tasks_expect_none(p->agent.tasks);
+}
+
+// Its tasks are asked for by what it passes on: they are read first.
+static void serve_when_ready(void *arg)
+{
+	struct platform *p = arg;
+	const struct take_host host = {
+		.arg = p, .request = on_passed, .usage = on_used, .end = on_end, .over = on_over};
+	if (!tasks_ready(p->agent.tasks)) {
+		loop_timer_set(p->agent.control, &p->usage, READY_LOOK_US, serve_when_ready, p);
+		return;
+	}
+	p->before = take_serve(&p->taken, p->agent.control, &host);
+	if (p->before == NULL)
+		on_over(p);
 }
 
 // ---- to the next one ----
@@ -63,8 +95,15 @@ static void freeze(void *arg)
 {
 	struct platform *p = arg;
 	p->agent.hands = HANDS_CHANGING;
+	tasks_freeze(p->agent.tasks);
 	history_keep_now(p->keep);
 	callers_save_now(p->agent.callers);
+}
+
+static bool is_still(void *arg)
+{
+	const struct platform *p = arg;
+	return tasks_still(p->agent.tasks);
 }
 
 static void release(void *arg)
@@ -76,6 +115,7 @@ static void thaw(void *arg)
 {
 	struct platform *p = arg;
 	p->agent.hands = HANDS_OURS;
+	tasks_thaw(p->agent.tasks);
 	for (size_t i = 0; i < p->lanes_n; i++)
 		loop_post(p->lanes[i].loop, release, p->lanes[i].web);
 }
@@ -95,6 +135,13 @@ static size_t give_sockets(void *arg, struct str *lines, int *fds)
 			str_addf(lines, "listen %s\n", service_row((enum service_id)svc)->name);
 			fds[n++] = p->listening[svc].fd[i];
 		}
+	struct str away = STR_INIT;
+	tasks_away(p->agent.tasks, &away);
+	for (struct slice rest = str_slice(&away); rest.n > 0;) {
+		struct slice one = slice_cut(&rest, '\n');
+		str_addf(lines, "away %.*s\n", SLICE_FMT(one));
+	}
+	str_release(&away);
 	return n;
 }
 _Static_assert(SVC_COUNT *SETTINGS_ADDRS_MAX + 2 <= WIRE_FDS_MAX, "all go in one message");
@@ -125,6 +172,7 @@ static void gone(void *arg)
 	p->agent.hands = HANDS_THEIRS;
 	for (size_t i = 0; i < p->lanes_n; i++)
 		loop_post(p->lanes[i].loop, pass_on, &p->lanes[i]);
+	tasks_give(p->agent.tasks, give_end, p->give);
 	tell_usage(p);
 	if (!p->agent.draining)
 		platform_drain(p, p->drain_s);
@@ -136,12 +184,12 @@ void succession_start(struct platform *p)
 	const struct give_host host = {.arg = p,
 		.leaves = leaves,
 		.freeze = freeze,
+		.still = is_still,
 		.thaw = thaw,
 		.sockets = give_sockets,
 		.gone = gone};
 	if (p->taken.fd >= 0)
-		take_serve(&p->taken, p->agent.control,
-			&(struct take_host){.arg = p, .request = on_passed, .usage = on_used});
+		serve_when_ready(p);
 	p->drain_s = s->drain_s;
 	p->give = give_start(p->agent.control, p->agent.store, s->state_dir, s->root_key_file,
 		&host);
@@ -155,6 +203,7 @@ static void start_over(void *arg)
 
 void succession_end(struct platform *p)
 {
+	take_serve_end(p->before);
 	if (p->give == NULL)
 		return;
 	loop_timer_clear(p->agent.control, &p->usage);

@@ -19,6 +19,8 @@
 #include "shared/text.h"
 
 #define GREET_US INT64_C(2000000)
+#define STILL_US INT64_C(500000)
+#define STILL_LOOK_US INT64_C(2000)
 #define READY_US INT64_C(2500000) // from the sockets to READY: 2 s, and what scheduling may take
 #define END_LOOK_US INT64_C(20000)
 #define GRACE_US INT64_C(1000000)
@@ -28,6 +30,7 @@ enum step {
 	GIVES_NOTHING, // nobody is there
 	GIVES_GREETING,
 	GIVES_PROVING,
+	GIVES_STILL, // once what was begun is written
 	GIVES_CLOSING, // the database
 	GIVES_WAITING, // the successor has it
 	GIVES_COMMIT, // it may commit: nothing is taken back while it lives
@@ -91,7 +94,10 @@ static void fail(struct give *g, const char *why, int64_t grace_us)
 {
 	log_line(LOG_LVL_WARN, "handover_failed", "detail", why, NULL);
 	if (g->step < GIVES_CLOSING) {
+		bool frozen = g->step == GIVES_STILL;
 		hang_up(g);
+		if (frozen)
+			g->host.thaw(g->host.arg);
 		return;
 	}
 	bool closing = g->step == GIVES_CLOSING; // on_closed goes on
@@ -113,6 +119,9 @@ static void too_late(void *arg)
 static void on_end(struct give *g)
 {
 	switch (g->step) {
+	case GIVES_STILL:
+		fail(g, "the successor has ended", 0);
+		return;
 	case GIVES_CLOSING:
 		loop_watch_set(g->loop, &g->peer, g->peer.fd, 0, NULL, NULL);
 		fail(g, "the successor has ended", 0);
@@ -182,6 +191,21 @@ static void on_hello(struct give *g)
 		hang_up(g);
 }
 
+// What was begun is written before the database is closed.
+static void still_look(void *arg)
+{
+	struct give *g = arg;
+	loop_timer_clear(g->loop, &g->timer);
+	if (g->host.still(g->host.arg)) {
+		g->step = GIVES_CLOSING;
+		store_give(g->store, g->loop, on_closed, g);
+	} else if (loop_now_us(g->loop) > g->end_by_us) {
+		fail(g, "what was begun is not written in time", 0);
+	} else {
+		loop_timer_set(g->loop, &g->timer, STILL_LOOK_US, still_look, g);
+	}
+}
+
 static void on_proof(struct give *g)
 {
 	unsigned char due[WIRE_PROOF];
@@ -195,10 +219,10 @@ static void on_proof(struct give *g)
 	char pid[16];
 	snprintf(pid, sizeof(pid), "%ld", (long)g->pid);
 	log_line(LOG_LVL_INFO, "handover", "successor", pid, NULL);
-	loop_timer_clear(g->loop, &g->timer);
-	g->step = GIVES_CLOSING;
+	g->step = GIVES_STILL;
+	g->end_by_us = loop_now_us(g->loop) + STILL_US;
 	g->host.freeze(g->host.arg);
-	store_give(g->store, g->loop, on_closed, g);
+	still_look(g);
 }
 
 static void on_ready(struct give *g)
@@ -327,13 +351,28 @@ struct give *give_start(struct loop *l, struct store *st, const char *state_dir,
 
 bool give_request(struct give *g, const struct web_passed *p)
 {
-	char text[64];
-	int n = snprintf(text, sizeof(text), "%s %d", service_row(p->service)->name, p->mounts_all);
+	char text[64 + TASK_ID_MAX];
+	int n = snprintf(text, sizeof(text), "%s %d %s", service_row(p->service)->name,
+		p->mounts_all, p->task);
 	int fds[2] = {p->fd, wire_file(p->bytes)};
 	bool sent = fds[1] >= 0 &&
 		wire_send(g->peer.fd, WIRE_REQUEST, text, (size_t)n, fds, ARRAY_LEN(fds));
 	if (fds[1] >= 0)
 		close(fds[1]);
+	return sent;
+}
+
+bool give_end(void *give, const struct task_end *end)
+{
+	struct give *g = give;
+	struct str text = STR_INIT;
+	int body = wire_file(end->body);
+	str_addf(&text, "%s %zu %s %d %lld %.*s", end->id, end->part, end->end, end->status,
+		(long long)end->ms, SLICE_FMT(end->retry_after));
+	bool sent = body >= 0 && wire_send(g->peer.fd, WIRE_SUBMIT, text.p, text.n, &body, 1);
+	if (body >= 0)
+		close(body);
+	str_release(&text);
 	return sent;
 }
 

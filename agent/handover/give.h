@@ -7,6 +7,7 @@
 
 #include "agent/core/loop.h"
 #include "agent/store/store.h"
+#include "agent/tasks/away.h"
 #include "agent/web/pass.h"
 #include "shared/str.h"
 
@@ -16,6 +17,7 @@ struct give_host { // what the agent does at each step
 	void *arg;
 	bool (*leaves)(void *arg); // it is being stopped: whoever comes may take over
 	void (*freeze)(void *arg); // what needs the database waits from now on
+	bool (*still)(void *arg); // all that was begun is with the store
 	void (*thaw)(void *arg); // it is ours again
 	// A line for each descriptor, as agent/handover/take.c reads them.
 	size_t (*sockets)(void *arg, struct str *lines, int *fds);
@@ -29,6 +31,7 @@ struct give *give_start(struct loop *l, struct store *st, const char *state_dir,
 bool give_request(struct give *g, const struct web_passed *p);
 // What was used since the database was given, as agent/record/ledger writes it.
 bool give_usage(void *give, struct slice rows);
+bool give_end(void *give, const struct task_end *end);
 void give_free(struct give *g);
 
 #endif

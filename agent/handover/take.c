@@ -17,12 +17,13 @@
 #include "shared/clock.h"
 #include "shared/log.h"
 #include "shared/mem.h"
+#include "shared/num.h"
 #include "shared/text.h"
 
 #define ANSWER_MS 5000 // its database may take a while to close
 #define ENDING_TRIES 150 // of one that is ending and does not answer any more …
 #define ENDING_LOOK_MS 20 // … at this distance
-#define REQUEST_MAX ((size_t)64 * 1024 * 1024)
+#define REQUEST_MAX ((size_t)256 * 1024 * 1024) // pictures are long
 
 // ---- asking ----
 
@@ -36,7 +37,7 @@ static enum wire_got await(int fd, struct wire_msg *m)
 	return n > 0 ? wire_recv(fd, m) : WIRE_END;
 }
 
-// A line for each descriptor: "state", "socket", "listen SERVICE".
+// A line for each descriptor: "state", "socket", "listen SERVICE"; and "away ID PART".
 static bool take_line(struct taken *t, struct slice line, int *fd)
 {
 	struct slice word = slice_cut(&line, ' ');
@@ -54,10 +55,15 @@ static bool take_line(struct taken *t, struct slice line, int *fd)
 static bool take_sockets(struct taken *t, struct wire_msg *m)
 {
 	struct slice rest = {m->bytes, m->n};
-	for (size_t i = 0; i < m->fds && rest.n > 0; i++)
-		if (!take_line(t, slice_cut(&rest, '\n'), &m->fd[i]))
+	size_t i = 0;
+	while (rest.n > 0) {
+		struct slice line = slice_cut(&rest, '\n'), away = line;
+		if (slice_eq_str(slice_cut(&away, ' '), "away"))
+			str_addf(&t->away, "%.*s\n", SLICE_FMT(away));
+		else if (i < m->fds && !take_line(t, line, &m->fd[i++]))
 			log_line(LOG_LVL_WARN, "handover_unknown", "detail",
 				"a descriptor that this version does not know", NULL);
+	}
 	wire_close_fds(m);
 	return t->state_fd >= 0;
 }
@@ -173,6 +179,7 @@ void take_end(struct taken *t, const char *why)
 	if (why != NULL)
 		wire_send(t->fd, WIRE_REFUSED, why, strlen(why), NULL, 0);
 	listen_pool_close(&t->pool);
+	str_release(&t->away);
 	if (t->state_fd >= 0)
 		close(t->state_fd);
 	if (t->unix_fd >= 0)
@@ -194,7 +201,8 @@ static void take_request(struct serving *v)
 {
 	struct wire_msg *m = &v->msg;
 	struct slice rest = {m->bytes, m->n}, name = slice_cut(&rest, ' ');
-	struct web_passed p = {.mounts_all = slice_eq_str(rest, "1")};
+	bool mounts_all = slice_eq_str(slice_cut(&rest, ' '), "1");
+	struct web_passed p = {.mounts_all = mounts_all, .task = rest.p != NULL ? rest.p : ""};
 	struct str bytes = STR_INIT;
 	int svc = SVC_COUNT - 1;
 	while (svc >= 0 && !slice_eq_str(name, service_row((enum service_id)svc)->name))
@@ -208,6 +216,35 @@ static void take_request(struct serving *v)
 			m->fd[0] = -1;
 	}
 	str_wipe(&bytes);
+}
+
+static void take_end_of(struct serving *v)
+{
+	struct wire_msg *m = &v->msg;
+	struct slice rest = {m->bytes, m->n};
+	char id[TASK_ID_MAX], name[32];
+	int64_t part = 0, status = 0, ms = 0;
+	struct str body = STR_INIT;
+	struct slice word = slice_cut(&rest, ' ');
+	snprintf(id, sizeof(id), "%.*s", SLICE_FMT(word));
+	bool fits = num_i64(slice_cut(&rest, ' '), 0, TASK_PARTS_MAX, &part);
+	word = slice_cut(&rest, ' ');
+	snprintf(name, sizeof(name), "%.*s", SLICE_FMT(word));
+	fits = fits && num_i64(slice_cut(&rest, ' '), 0, INT32_MAX, &status) &&
+		num_i64(slice_cut(&rest, ' '), 0, INT64_MAX, &ms) && m->fds == 1 &&
+		wire_file_read(m->fd[0], REQUEST_MAX, &body);
+	if (fits)
+		v->host.end(v->host.arg,
+			&(struct task_end){.id = id,
+				.part = (size_t)part,
+				.end = name,
+				.status = (int)status,
+				.ms = ms,
+				.retry_after = rest,
+				.body = str_slice(&body)});
+	else
+		log_line(LOG_LVL_WARN, "handover_unknown", "detail", m->bytes, NULL);
+	str_release(&body);
 }
 
 static void on_passed(void *arg, uint32_t events)
@@ -224,16 +261,17 @@ static void on_passed(void *arg, uint32_t events)
 			take_request(v);
 		else if (v->msg.kind == WIRE_USAGE)
 			v->host.usage(v->host.arg, (struct slice){v->msg.bytes, v->msg.n});
+		else if (v->msg.kind == WIRE_SUBMIT)
+			take_end_of(v);
 		wire_close_fds(&v->msg);
 	}
-	int fd = v->watch.fd;
-	loop_watch_set(v->loop, &v->watch, fd, 0, NULL, NULL);
-	close(fd);
 	log_line(LOG_LVL_INFO, "handover_over", "detail", "the agent before has ended", NULL);
-	free(v);
+	const struct take_host host = v->host;
+	take_serve_end(v);
+	host.over(host.arg);
 }
 
-void take_serve(struct taken *t, struct loop *l, const struct take_host *host)
+struct serving *take_serve(struct taken *t, struct loop *l, const struct take_host *host)
 {
 	struct serving *v = mem_zalloc(1, sizeof(*v));
 	v->loop = l;
@@ -242,6 +280,17 @@ void take_serve(struct taken *t, struct loop *l, const struct take_host *host)
 	if (loop_watch_set(l, &v->watch, t->fd, EPOLLIN | EPOLLRDHUP, on_passed, v) != ERR_OK) {
 		close(t->fd);
 		free(v);
+		v = NULL;
 	}
 	t->fd = -1;
+	return v;
+}
+
+void take_serve_end(struct serving *v)
+{
+	if (v == NULL)
+		return;
+	loop_watch_set(v->loop, &v->watch, v->watch.fd, 0, NULL, NULL);
+	close(v->watch.fd);
+	free(v);
 }

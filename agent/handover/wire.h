@@ -12,7 +12,7 @@
 //	READY                          ->  all but the commit is done
 //	                               <-  GO: it will not open the database again
 //	DONE                           ->  committed; both now serve, the one before drains
-//	                               <-  REQUEST, USAGE … as they come
+//	                               <-  REQUEST, USAGE, SUBMIT … as they come
 #ifndef YJ_AGENT_HANDOVER_WIRE_H
 #define YJ_AGENT_HANDOVER_WIRE_H
 
@@ -38,6 +38,7 @@ enum wire_kind {
 	WIRE_DONE,
 	WIRE_REQUEST,
 	WIRE_USAGE,
+	WIRE_SUBMIT, // how a submit ended
 	WIRE_KINDS
 };
 

@@ -319,7 +319,8 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 	req_on_gone(r, on_gone);
 	req_on_end(r, on_end);
 	struct err refused = {0};
-	if (gw_admit(c, &refused) != ERR_OK) {
+	const char *resumes = req_resumes(r); // admitted then
+	if (resumes == NULL && gw_admit(c, &refused) != ERR_OK) {
 		gw_fail(c, &refused);
 		return;
 	}
@@ -327,6 +328,10 @@ static void go(struct gw_call *c, const struct image_want *want, struct err *err
 	_Static_assert(TASK_IDEM_MAX == IDEMPOTENCY_KEY_MAX, "what is taken is kept whole");
 	snprintf(run->t.idem, sizeof(run->t.idem), "%.*s", SLICE_FMT(key));
 	fill_run(c, want, run);
+	if (resumes != NULL) {
+		run->resumes = true;
+		snprintf(run->t.id, sizeof(run->t.id), "%s", resumes);
+	}
 	post_run(c, run, async);
 	req_suspend(r);
 }

@@ -3,10 +3,12 @@
 // up as it stands, and what was on its way when that life ended is never sent again.
 #include "agent/tasks/enter.h"
 
+#include <stdio.h>
 #include "agent/call/ask.h"
 #include "agent/call/loop.h"
 #include "agent/protocol/images.h"
 #include "agent/tasks/end.h"
+#include "agent/tasks/keep.h"
 #include "agent/tasks/part.h"
 #include "agent/tasks/slot.h"
 #include "shared/text.h"
@@ -15,6 +17,11 @@ void task_enter(void *arg)
 {
 	struct task_run *r = arg;
 	task_link(r);
+	if (r->resumes) {
+		r->queued_us = loop_now_us(r->e->loop);
+		task_join_known(r);
+		return;
+	}
 	if (r->e->all_n > TASK_OPEN_MAX || r->e->bytes > TASK_BYTES_MAX) {
 		task_fail(r, TASK_FAILED, ERR_OVERLOADED, _("too many image tasks are under way"));
 		return;
@@ -53,6 +60,27 @@ static void read_wish(struct task_run *r)
 	task_wish(r, &ask);
 }
 
+// Whether an agent before has sent it, and tells of its end.
+static bool is_expected(const struct task_run *r, size_t part)
+{
+	struct slice rest = str_slice(&r->e->expected);
+	char line[TASK_ID_MAX + 24];
+	snprintf(line, sizeof(line), "%s %zu", r->t.id, part);
+	while (rest.n > 0)
+		if (slice_eq_str(slice_cut(&rest, '\n'), line))
+			return true;
+	return false;
+}
+
+static void await(struct task_run *r, size_t part)
+{
+	r->away = true;
+	r->doing = DOING_SUBMIT;
+	r->part = part;
+	atomic_fetch_add(&r->e->submitting, 1);
+	task_slot_take(r, part);
+}
+
 // Parts that had been accepted are asked for again: results are the upstream's to keep. One that
 // was under way when the agent died may have been accepted or not.
 static void resume(struct task_run *r)
@@ -64,6 +92,8 @@ static void resume(struct task_run *r)
 		struct task_part *p = &t->part[i];
 		if (r->at[i].kept)
 			take_kept(r, p);
+		else if (p->state == TASK_SUBMITTING && is_expected(r, i))
+			await(r, i);
 		else if (p->state == TASK_SUBMITTING ||
 			(p->state == TASK_SUCCEEDED && p->id[0] == '\0'))
 			p->state = TASK_UNKNOWN;
@@ -75,7 +105,7 @@ static void resume(struct task_run *r)
 			task_slot_take(r, i);
 		r->at[i].next_us = r->at[i].began_us = now;
 	}
-	if (t->state == TASK_SUBMITTING)
+	if (t->state == TASK_SUBMITTING && !r->away)
 		task_state(r, task_part_in(t, TASK_RUNNING) >= 0 ? TASK_RUNNING : t->state);
 	task_wake(r);
 }
@@ -131,6 +161,7 @@ static void load_done(struct store_job *job, enum err_code code)
 		}
 		r = next;
 	}
+	e->ready = true;
 }
 
 void task_recover(struct tasks *e)
@@ -141,7 +172,8 @@ void task_recover(struct tasks *e)
 		.loop = e->loop,
 		.arg = e,
 		.actor = ACTOR_SELF("system")};
-	if (!store_submit(e->agent->store, &e->load_job))
+	e->ready = !store_submit(e->agent->store, &e->load_job);
+	if (e->ready)
 		log_line(LOG_LVL_ERROR, "tasks_not_loaded", "detail", "the store's queue is full",
 			NULL);
 }

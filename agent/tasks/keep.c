@@ -79,6 +79,13 @@ static void join_earlier(struct task_run *r, const struct task *found)
 	task_forget(r);
 }
 
+void task_join_known(struct task_run *r)
+{
+	const struct task found = r->t;
+	r->t.id[0] = '\0'; // it is not itself the one that is looked for
+	join_earlier(r, &found);
+}
+
 // ---- storing ----
 
 struct task_save {

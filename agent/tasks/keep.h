@@ -11,6 +11,8 @@
 // that task, and this one never was.
 void task_store(struct task_run *r, struct str *result,
 	void (*then)(struct task_run *r, enum err_code code));
+// r is of a caller that waited for the task of its id at an agent before.
+void task_join_known(struct task_run *r);
 // A then() that goes on: what could not be written is written with the next step.
 void task_kept(struct task_run *r, enum err_code code);
 

@@ -69,7 +69,18 @@ void task_run_free(struct task_run *r)
 	str_release(&r->send.body);
 	arena_release(&r->arena);
 	arena_release(&r->told);
+	task_late_free(r);
 	free(r);
+}
+
+void task_late_free(struct task_run *r)
+{
+	if (r->late == NULL)
+		return;
+	str_release(&r->late->retry_after);
+	str_release(&r->late->body);
+	free(r->late);
+	r->late = NULL;
 }
 
 // ---- in the engine ----

@@ -23,6 +23,7 @@ struct task_item { // a picture, or what became of it
 struct task_run;
 struct task_waiter;
 struct task_canceler;
+struct task_end; // agent/tasks/away
 
 struct task_relay { // a submit's answer, as far as it is there
 	struct sse reader;
@@ -37,6 +38,13 @@ struct task_relay { // a submit's answer, as far as it is there
 		struct slice body);
 };
 void task_relay_clear(struct task_relay *y);
+
+struct task_late { // how a submit ended while nothing may be kept of it
+	enum up_end end;
+	int status;
+	int64_t ms; // it took
+	struct str retry_after, body;
+};
 
 struct task_account { // an account's pace at its vendor
 	struct task_account *next;
@@ -55,6 +63,9 @@ struct task_run { // an unfinished task
 	struct str body, type; // of the request, until every part is submitted
 	int64_t draw, queued_us;
 	bool stored, durable, async, canceling, over;
+	bool resumes; // no new one: its caller waited for the task of this id at an agent before
+	bool away; // its submit is under way at an agent before
+	struct task_late *late; // NULL: it has not ended, or may be taken
 	enum err_code
 		unkept; // why its row could not be made: who has tasks of its own is not asked
 	bool counted; // the history has a caller of it, who was told that it takes too long
@@ -123,6 +134,13 @@ struct tasks {
 	struct str form; // scratch
 	struct store_job sweep_job, load_job;
 	bool sweeping, stopped;
+	bool frozen; // the database changes hands: no step is begun, no end is taken
+	bool ready; // what was in the store is taken up
+	struct str expected; // submits under way at an agent before: lines of "ID PART"
+	// It has the database: it is told of ends. NULL: nobody has.
+	void (*tell_late)(struct task_run *r);
+	bool (*tell)(void *arg, const struct task_end *end);
+	void *tell_arg;
 	bool sweep_more; // the job's until it is done
 	_Atomic int64_t counts[TASK_STATES];
 	_Atomic size_t submitting;
@@ -131,6 +149,7 @@ struct tasks {
 // Any thread. One that never entered is freed by who made it.
 struct task_run *task_run_new(struct tasks *e);
 void task_run_free(struct task_run *r);
+void task_late_free(struct task_run *r);
 // What its decisions are asked: as its caller asks, whom it outlives, without what concerns only one
 // who waits.
 void task_wish(struct task_run *r, const struct decide_request *ask);

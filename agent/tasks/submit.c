@@ -16,6 +16,7 @@
 #include "agent/tasks/part.h"
 #include "agent/tasks/relay.h"
 #include "shared/clock.h"
+#include "shared/mem.h"
 #include "shared/text.h"
 
 #define SUBMIT_FIRST_BYTE_MS 60000 // a task's id comes at once
@@ -139,10 +140,28 @@ static void take_answer(struct task_run *r, const struct upstream_response *res,
 	}
 }
 
-static void submit_ended(struct task_run *r, enum up_end end, const struct upstream_response *res,
+// Kept as it came until it may be taken.
+static void keep_late(struct task_run *r, enum up_end end, const struct upstream_response *res,
+	struct slice body)
+{
+	struct task_late *late = r->late = mem_zalloc(1, sizeof(*late));
+	late->end = end;
+	late->status = res->status;
+	late->ms = (loop_now_us(r->e->loop) - r->tries.begun_us) / 1000;
+	str_add_slice(&late->retry_after, res->retry_after);
+	str_add_slice(&late->body, body);
+	if (r->e->tell_late != NULL)
+		r->e->tell_late(r);
+}
+
+void task_submit_ended(struct task_run *r, enum up_end end, const struct upstream_response *res,
 	struct slice body)
 {
 	r->up = NULL;
+	if (UNLIKELY(r->e->frozen && r->durable)) {
+		keep_late(r, end, res, body);
+		return;
+	}
 	r->doing = DOING_NOTHING;
 	atomic_fetch_sub(&r->e->submitting, 1);
 	if (end != UP_OK)
@@ -156,7 +175,7 @@ static void submit_ended(struct task_run *r, enum up_end end, const struct upstr
 static void on_submitted(void *arg, enum up_end end, const struct upstream_response *res,
 	struct slice body, const struct err *err UNUSED)
 {
-	submit_ended(arg, end, res, body);
+	task_submit_ended(arg, end, res, body);
 }
 
 static const struct upstream_callbacks submit_callbacks = {.done = on_submitted};
@@ -202,7 +221,7 @@ static void submit_now(struct task_run *r)
 	const struct image_adapter *a = image_adapter_for(r->tries.cand);
 	r->life_s = a->life_s;
 	r->doing = DOING_SUBMIT;
-	r->relay.done = submit_ended;
+	r->relay.done = task_submit_ended;
 	r->at[r->part].sent = true;
 	atomic_fetch_add(&r->e->submitting, 1);
 	struct task_exchange x = {.url = r->tries.cand->url,

@@ -41,7 +41,7 @@ static void step(struct task_run *r)
 {
 	int64_t now = loop_now_us(r->e->loop);
 	int wait = task_part_in(&r->t, TASK_QUEUED), due = soonest(r);
-	if (r->doing != DOING_NOTHING || r->over || r->e->stopped)
+	if (r->doing != DOING_NOTHING || r->over || r->e->stopped || (r->e->frozen && r->durable))
 		return;
 	if (r->canceling) {
 		task_cancel(r);
@@ -168,6 +168,7 @@ void tasks_free(struct tasks *e)
 		e->loaded = r->next;
 		task_run_free(r);
 	}
+	str_release(&e->expected);
 	while (e->accounts != NULL) {
 		struct task_account *a = e->accounts;
 		e->accounts = a->next;

@@ -82,6 +82,14 @@ const char *up_end_name(enum up_end e)
 	return ends[e].name;
 }
 
+enum up_end up_end_of(struct slice name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		if (slice_eq_str(name, ends[i].name))
+			return (enum up_end)i;
+	return UP_RESET;
+}
+
 enum err_code up_end_code(enum up_end e)
 {
 	return ends[e].code;

@@ -99,6 +99,7 @@ void upcall_abort(struct upcall *c);
 // Stops and resumes reading (backpressure).
 void upcall_pause(struct upcall *c, bool pause);
 const char *up_end_name(enum up_end e);
+enum up_end up_end_of(struct slice name); // UP_RESET for one that there is not
 // What failed, for an attempt that ended so; UP_OK: the answer was complete but not what was asked for.
 enum err_code up_end_code(enum up_end e);
 

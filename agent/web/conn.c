@@ -127,6 +127,7 @@ static void free_dead(struct web *w)
 		}
 		*at = c->next;
 		web_conn_hold(c, 0, 0);
+		free(c->resumes);
 		free(c);
 	}
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "agent/web/own.h"
 #include "agent/web/private.h"
+#include "shared/mem.h"
 #include "shared/text.h"
 
 // ---- passing on ----
@@ -52,11 +53,14 @@ static void blind(struct conn *c)
 	}
 }
 
-static bool pass(struct conn *c, struct slice bytes)
+static bool pass(struct conn *c, struct slice bytes, const char *task)
 {
 	struct web *w = c->web;
-	const struct web_passed p = {
-		.service = c->service, .mounts_all = c->mounts_all, .fd = c->fd, .bytes = bytes};
+	const struct web_passed p = {.service = c->service,
+		.mounts_all = c->mounts_all,
+		.task = task,
+		.fd = c->fd,
+		.bytes = bytes};
 	if (c->tls != NULL || !w->pass(w->pass_arg, &p))
 		return false; // a TLS connection's keys are in this process alone
 	if (c->engine->let_go != NULL)
@@ -68,11 +72,11 @@ static bool pass(struct conn *c, struct slice bytes)
 	return true;
 }
 
-static bool pass_request(struct web_req *q)
+static bool pass_request(struct web_req *q, const char *task)
 {
 	struct str bytes = STR_INIT;
 	write_again(q, &bytes);
-	bool passed = pass(q->conn, str_slice(&bytes));
+	bool passed = pass(q->conn, str_slice(&bytes), task);
 	str_wipe(&bytes);
 	return passed;
 }
@@ -84,6 +88,13 @@ static bool is_between(const struct conn *c)
 		(!c->began || c->engine == &own_engine);
 }
 
+bool web_pass_caller(struct req *r, const char *task)
+{
+	struct web_req *q = r->web;
+	return q->web->pass != NULL && q->state == RS_HANDLER && q->conn != NULL &&
+		!q->in_handler && pass_request(q, task);
+}
+
 static void pass_all(void *arg)
 {
 	struct web *w = arg;
@@ -92,7 +103,7 @@ static void pass_all(void *arg)
 	w->passing = false;
 	while (q != NULL) {
 		struct web_req *next = q->next_held;
-		if (!pass_request(q)) {
+		if (!pass_request(q, "")) {
 			q->state = RS_IDENTITY;
 			req_header_add(&q->r, "Retry-After", "1");
 			req_fail_code(&q->r, ERR_STORAGE_READONLY);
@@ -111,7 +122,7 @@ void web_pass_on(struct web *w, web_pass_fn fn, void *arg)
 	for (struct conn *c = w->conns, *next; c != NULL; c = next) {
 		next = c->next;
 		if (is_between(c))
-			pass(c, (struct slice){c->in.p + c->in_at, c->in.n - c->in_at});
+			pass(c, (struct slice){c->in.p + c->in_at, c->in.n - c->in_at}, "");
 	}
 }
 
@@ -142,6 +153,8 @@ bool web_adopt(struct web *w, const struct web_passed *p)
 			peer_kind_of((const struct sockaddr *)&ss, &w->trusted)))
 		return false;
 	struct conn *c = w->conns; // the newest stands first
+	if (p->task[0] != '\0')
+		c->resumes = mem_strdup(p->task);
 	if (p->bytes.n > 0)
 		own_feed(c, p->bytes);
 	else

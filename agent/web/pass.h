@@ -7,11 +7,13 @@
 #include "shared/rows/api.h"
 #include "shared/slice.h"
 
+struct req;
 struct web;
 
 struct web_passed {
 	enum service_id service; // whose port it came in on
 	bool mounts_all; // the gateway's, with every platform API
+	const char *task; // whose end its caller waits for; "" none
 	int fd; // borrowed by web_pass_fn, taken over by web_adopt
 	struct slice bytes; // the request, and what came behind it
 };
@@ -21,6 +23,9 @@ typedef bool (*web_pass_fn)(void *arg, const struct web_passed *p);
 // From now on what would be held is passed on, as is what was, and every connection that waits for its
 // next request; what cannot be gets 503.
 void web_pass_on(struct web *w, web_pass_fn pass, void *arg);
+// The same with a request that its handler has suspended, and then hears no more of but its end. False
+// leaves it as it was.
+bool web_pass_caller(struct req *r, const char *task);
 // Takes over a connection: its bytes come before any of the socket's. False leaves it open.
 bool web_adopt(struct web *w, const struct web_passed *p);
 // The database is ours again: what was held goes on.

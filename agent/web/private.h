@@ -71,6 +71,7 @@ struct conn { // one client connection
 	int fd;
 	enum service_id service;
 	enum peer_kind kind;
+	char *resumes; // the task whose end its first caller waits for; NULL none
 	// What epoll told once, edge triggered: readable and writable hold until the socket says no.
 	bool readable, writable;
 	bool dirty; // in the list
@@ -121,6 +122,7 @@ struct web_req {
 	struct conn *conn; // valid until state is RS_OVER, then NULL
 	struct web_req *next_free;
 	struct web_req *next_held;
+	const char *resumes; // see conn
 	enum req_state state;
 	bool in_handler; // the handler is on the stack
 	bool handler_done; // it has answered or was told that the caller is gone

@@ -163,6 +163,11 @@ static bool read_prefer(struct slice line, const char *name, bool *ret)
 	return true;
 }
 
+const char *req_resumes(const struct req *r)
+{
+	return r->web->resumes;
+}
+
 enum err_code req_prefers(const struct req *r, const char *name, bool *ret, struct err *err)
 {
 	const struct head *h = &r->web->head;

@@ -29,6 +29,8 @@ bool req_wants_new(const struct req *r);
 bool req_not_modified(struct req *r, const char *etag);
 // Whether a Prefer header (RFC 7240) says `name`, alone and without a value. ERR_PARAM_INVALID when
 // one cannot be read.
+// The task whose end its caller waited for at an agent before; NULL: none.
+const char *req_resumes(const struct req *r);
 enum err_code req_prefers(const struct req *r, const char *name, bool *ret, struct err *err);
 // Idempotency-Key; empty when absent. ERR_PARAM_INVALID, or ERR_FIELD_RANGE when too long.
 enum err_code req_idempotency_key(const struct req *r, struct slice *ret, struct err *err);

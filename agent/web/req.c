@@ -346,6 +346,11 @@ static void admit(struct web_req *q)
 struct web_req *web_req_open(struct conn *c)
 {
 	c->req = web_req_new(c);
+	if (UNLIKELY(c->resumes != NULL)) {
+		c->req->resumes = arena_strdup(&c->req->r.arena, c->resumes);
+		free(c->resumes);
+		c->resumes = NULL;
+	}
 	return c->req;
 }
 

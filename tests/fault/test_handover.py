@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One agent takes over from another under load: no request fails, nothing that was acknowledged is
 lost, and a successor that fails on the way, wherever that is, leaves the one before as it was."""
+import concurrent.futures
 import http.client
 import os
 import pathlib
@@ -44,8 +45,9 @@ def successor_of(spawned):
     """successor_of(agent): another process that takes over, once it serves."""
     count = []
 
-    def make(agent, wait=True, args=(), **more):
+    def make(agent, wait=True, args=(), env=None, **more):
         count.append(1)
+        more["env"] = {**agent.env, **(env or {})}
         heir = spawned(f"heir{len(count)}", state_dir=agent.state_dir,
                        args=["--take-over", *args], **more)
         heir.ports = agent.ports
@@ -304,3 +306,118 @@ def test_what_was_used_while_it_drained_is_in_the_ledger(make_agent, make_vendor
     agent.child = None
     wait_for(lambda: sum(i["requests"] for i in heir.get(
         GW, "/api/v1/usage?window=1h&by=feature").body["items"]) == 5, what="all that was used")
+
+
+# ---- pictures ----
+
+IMAGES = "/v1/images/generations"
+
+
+def picture(agent, prompt, headers=(), timeout=60):
+    return agent.post(GW, IMAGES, {"model": "text_to_image", "prompt": prompt},
+                      headers=dict(headers), timeout=timeout)
+
+
+def submits(vendor):
+    """How many reached the vendor; one without tasks of its own is asked for nothing else."""
+    stats = vendor.stats()
+    return sum(stats["by_prompt"].values()) or stats["requests"]
+
+
+def under_way(agent):
+    return sum(task["state"] in ("submitting", "running")
+               for task in agent.get(GW, "/api/v1/tasks").body["items"])
+
+
+@pytest.fixture(params=["answers a submit with its picture", "has tasks of its own"])
+def painter(request, make_agent, make_vendord):
+    """(agent, vendor, how slow a picture is)"""
+    agent = make_agent(env={"YIJIAN_TASK_POLL_MS": "20"})
+    if request.param.startswith("answers"):
+        vendor = make_vendord(no_auth=True)
+        agent.add_key(vendor.base_url, service="dalle", key_name="dalle",
+                      limits={"rpm": 60000, "concurrency": 50})
+        return agent, vendor, lambda: vendor.fault({"delay": 1500}, path="/v1/images/*")
+    vendor = make_vendord(flavour="dashscope")
+    agent.add_key(vendor.url, vendor="aliyun", service="wanx", key_name="wanx",
+                  limits={"rpm": 60000, "concurrency": 50})
+    return agent, vendor, lambda: vendor.fault({"task_polls": 30}, path="/api/*")
+
+
+def test_a_picture_that_is_being_made_is_told_by_the_successor(painter, successor_of):
+    agent, vendor, slow = painter
+    slow()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        waits = [pool.submit(picture, agent, f"waits {n}") for n in range(3)]
+        later = picture(agent, "later", {"Prefer": "respond-async"})
+        assert later.status == 202
+        wait_for(lambda: under_way(agent) == 4, what="the submits")
+        heir = successor_of(agent)
+        answers = [each.result() for each in waits]
+    assert [answer.status for answer in answers] == [200] * 3, answers
+    assert all(len(answer.body["data"]) == 1 for answer in answers)
+    wait_for(lambda: heir.get(GW, "/v1/images/tasks/" + later.body["id"]).body["status"] ==
+             "succeeded", what="the one nobody waits for")
+    assert agent.child.wait(60) == 0
+    assert submits(vendor) == 4
+    items = heir.get(GW, "/api/v1/tasks").body["items"]
+    assert {item["state"] for item in items} == {"succeeded"} and len(items) == 4
+    used = heir.get(GW, "/api/v1/usage?window=1h&by=feature").body["items"]
+    assert sum(item["images"] for item in used) == 4, used
+
+
+def test_pictures_are_asked_for_while_one_after_another_takes_over(painter, successor_of):
+    agent, vendor, _ = painter
+    over, failed, made = threading.Event(), [], []
+
+    def ask(name):
+        n = 0
+        while not over.is_set():
+            n += 1
+            answer = picture(agent, f"{name} {n}")
+            made.append(f"{name} {n}")
+            if answer.status != 200:
+                failed.append((name, n, answer))
+    threads = [threading.Thread(target=ask, args=(f"caller {n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    line = [agent]
+    for _ in range(3):
+        before = len(made)
+        wait_for(lambda: len(made) > before + 10, what="pictures")
+        line.append(successor_of(line[-1]))
+        assert line[-2].child.wait(60) == 0, line[-2].log()[-3000:]
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not failed, failed[:3]
+    assert submits(vendor) == len(made)
+
+
+def test_a_submit_whose_agent_dies_is_in_doubt(painter, successor_of):
+    agent, vendor, _ = painter
+    vendor.fault({"delay": 60000}, path="/*")
+    later = picture(agent, "lost", {"Prefer": "respond-async"})
+    assert later.status == 202
+    wait_for(lambda: under_way(agent) == 1, what="the submit")
+    heir = successor_of(agent)
+    assert heir.get(GW, "/api/v1/tasks").body["items"][0]["state"] == "submitting"
+    agent.kill9()
+    agent.child = None
+    wait_for(lambda: heir.get(GW, "/api/v1/tasks").body["items"][0]["state"] ==
+             "outcome_unknown", what="the doubt")
+    assert submits(vendor) <= 1
+
+
+def test_a_successor_that_gives_up_loses_no_picture(painter):
+    agent, vendor, slow = painter
+    slow()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        waits = [pool.submit(picture, agent, f"stays {n}") for n in range(3)]
+        wait_for(lambda: under_way(agent) == 3, what="the submits")
+        s = Successor(agent)
+        s.take()
+        s.close()
+        answers = [each.result() for each in waits]
+    assert [answer.status for answer in answers] == [200] * 3, answers
+    assert submits(vendor) == 3
