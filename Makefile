@@ -108,15 +108,19 @@ HOT_DIRS := core state decide upstream web call gateway
 $(foreach d,$(HOT_DIRS),$(O)/agent/$(d)/%.o): MORE_CFLAGS = $(HOT)
 # What an operator's call passes, or nothing but the clock: small.
 COLD := $(if $(filter release,$(notdir $(O))),-Os)
-COLD_DIRS := api monitor store
+COLD_DIRS := api monitor store tasks handover
 $(foreach d,$(COLD_DIRS),$(O)/agent/$(d)/%.o): MORE_CFLAGS = $(COLD)
 $(O)/agent/protocol/openai.o $(O)/agent/protocol/request.o: MORE_CFLAGS = $(HOT)
 # Beside what is hot, but passed once a start, a reload or a refusal.
-RARE := platform state_dir core/settings core/settings_out web/tls_map web/tls_pair web/listen \
-	web/denials web/keyless web/cors
+RARE := platform ending succession notify state_dir core/settings core/settings_out core/clock_watch \
+	gateway/count gateway/models protocol/image_comfyui protocol/image_openai protocol/image_sdwebui \
+	protocol/image_wanx record/keep upstream/resolve web/cors web/denials web/hold web/inherit \
+	web/keyless web/listen web/mhd web/pass web/tls_map web/tls_pair
 $(RARE:%=$(O)/agent/%.o): MORE_CFLAGS = $(COLD)
 # The codecs and containers everybody trusts are also held to explicit conversions.
 $(O)/shared/%.o: MORE_CFLAGS = $(PROBED_CONVERSION) $(HOT)
+$(O)/shared/rows/%.o $(O)/shared/http.o $(O)/shared/conf.o $(O)/shared/urlx.o: \
+	MORE_CFLAGS = $(PROBED_CONVERSION) $(COLD)
 ALL_CFLAGS = $(BASE_CFLAGS) $(MORE_CFLAGS) $(if $(WERROR),-Werror)
 # Bound at the start, too: a name that is bound later has all registers put on the stack, secrets with them.
 SAN_LD := -Wl,--as-needed -Wl,-z,now

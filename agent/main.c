@@ -198,11 +198,16 @@ static void on_signal(void *arg, uint32_t events)
 	}
 }
 
-// Fed by the loop that does the work: a stuck loop starves it.
+// Fed while every loop does what it is asked: one that is stuck starves it.
 static void on_watchdog(void *arg)
 {
 	struct daemon *d = arg;
-	notify_send("WATCHDOG=1");
+	if (platform_lives(d->platform))
+		notify_send("WATCHDOG=1");
+	else
+		log_line(LOG_LVL_ERROR, "watchdog", "detail",
+			"a loop does not answer: the service manager is not told that all is well",
+			NULL);
 	loop_timer_set(platform_control(d->platform), &d->watchdog, d->watchdog_us, on_watchdog, d);
 }
 

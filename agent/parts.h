@@ -22,6 +22,7 @@ struct lane { // a loop with its server; [0] is the control loop
 	struct web *web;
 	pthread_t thread;
 	bool running;
+	_Atomic bool answered; // what it was asked last, see platform_lives
 };
 
 struct platform {
@@ -44,6 +45,7 @@ struct platform {
 	bool cut; // who outlasted the drain was told
 	struct clock_watch clock_watch;
 	bool store_started, probes_started;
+	bool asked; // its lanes, whether they live
 };
 
 #endif

@@ -530,6 +530,24 @@ enum err_code platform_start(const struct settings *s, struct listen_pool *pool,
 	return ERR_OK;
 }
 
+static void answer(void *arg)
+{
+	struct lane *lane = arg;
+	lane->answered = true;
+}
+
+bool platform_lives(struct platform *p)
+{
+	bool all = true;
+	for (size_t i = 0; i < p->lanes_n; i++) {
+		all &= !p->asked || p->lanes[i].answered;
+		p->lanes[i].answered = false;
+		loop_post(p->lanes[i].loop, answer, &p->lanes[i]);
+	}
+	p->asked = true;
+	return all;
+}
+
 struct loop *platform_control(struct platform *p)
 {
 	return p->agent.control;

@@ -22,6 +22,8 @@ enum err_code platform_check(const struct settings *s, struct str *notes, struct
 // Takes over what may change while running: the certificate of the gateway's port. On an error nothing
 // has changed; the log and the event feed are told either way. On the control loop.
 enum err_code platform_reload(struct platform *p, const struct settings *fresh, struct err *err);
+// Whether every loop has done what it was asked at the call before; asks them again. Not yet asked: true.
+bool platform_lives(struct platform *p);
 struct loop *platform_control(struct platform *p);
 // Runs the control loop on this thread until the drain is over.
 void platform_run(struct platform *p);
