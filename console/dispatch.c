@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,6 +190,19 @@ static void io_progress(void *arg, const char *text)
 	fflush(stderr);
 }
 
+// Waits for a line to read; false when SIGINT comes first, however early.
+static bool wait_line(void)
+{
+	sigset_t sigint, before;
+	struct pollfd in = {STDIN_FILENO, POLLIN, 0};
+	sigemptyset(&sigint);
+	sigaddset(&sigint, SIGINT);
+	sigprocmask(SIG_BLOCK, &sigint, &before);
+	bool ready = !interrupted && ppoll(&in, 1, NULL, &before) > 0;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return ready;
+}
+
 static enum err_code io_confirm(void *arg, const char *question, struct err *err)
 {
 
@@ -201,7 +215,8 @@ static enum err_code io_confirm(void *arg, const char *question, struct err *err
 	tcflush(STDIN_FILENO, TCIFLUSH); // what was typed ahead answers nothing
 	fprintf(stderr, "%s [y/N] ", question);
 	char line[16];
-	if (fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y'))
+	if (wait_line() && fgets(line, sizeof(line), stdin) != NULL &&
+		(line[0] == 'y' || line[0] == 'Y'))
 		return ERR_OK;
 	return err_set(err, ERR_REFUSED, NULL);
 }
@@ -219,7 +234,7 @@ static enum err_code io_ask_secret(void *arg, const char *prompt, struct secret 
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
 	fputs(prompt, stderr);
 	char line[SECRET_MAX + 2];
-	if (fgets(line, sizeof(line), stdin) == NULL)
+	if (!wait_line() || fgets(line, sizeof(line), stdin) == NULL)
 		line[0] = '\0';
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
 	fputs("\n", stderr);

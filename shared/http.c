@@ -286,27 +286,32 @@ struct http_call *http_start(struct http *h, const struct http_request *r)
 	return c;
 }
 
-// Why the library took the server for another.
-static enum err_code distrust(const struct http_call *c, struct err *err)
+// Why the library does not take the server for the one that was called, into c->why.
+static enum err_code distrust(struct http_call *c, CURLcode code, struct err *err)
 {
 	static const char said[] = "SSL certificate problem: ";
-	const char *why = strncmp(c->why, said, strlen(said)) == 0 ? c->why + strlen(said) : c->why;
+	char why[CURL_ERROR_SIZE];
 	long chain = 0;
+	size_t skip = strncmp(c->why, said, strlen(said)) == 0 ? strlen(said) : 0;
+	snprintf(why, sizeof(why), "%s", c->why[0] ? c->why + skip : curl_easy_strerror(code));
 	curl_easy_getinfo(c->easy, CURLINFO_SSL_VERIFYRESULT, &chain);
 	// What the library found of the chain, as OpenSSL counts (X509_V_ERR_…): 0 nothing, 1 not
 	// said; then it is the name. What another library counts is told in its own words.
-	if (chain == 0 || chain == 1)
-		why = _("it is for other names");
+	if (code == CURLE_SSL_CACERT_BADFILE)
+		snprintf(c->why, sizeof(c->why), "%s",
+			_("this host has no authorities to judge it by"));
+	else if (chain == 0 || chain == 1)
+		snprintf(c->why, sizeof(c->why), "%s", _("it is for other names"));
 	else if (chain == 2 || (chain >= 18 && chain <= 21))
-		return err_set(err, ERR_CERTIFICATE_UNTRUSTED,
-			_("its certificate is not trusted: no authority known here has signed it "
-			  "(%s)"),
-			why);
+		snprintf(c->why, sizeof(c->why),
+			_("no authority known here has signed it (%.100s)"), why);
+	else
+		snprintf(c->why, sizeof(c->why), "%s", why);
 	return err_set(err, ERR_CERTIFICATE_UNTRUSTED, _("its certificate is not trusted: %s"),
-		*why ? why : curl_easy_strerror(CURLE_PEER_FAILED_VERIFICATION));
+		c->why);
 }
 
-static enum err_code classify(const struct http_call *c, CURLcode code, struct err *err)
+static enum err_code classify(struct http_call *c, CURLcode code, struct err *err)
 {
 	curl_off_t connected_us = 0; // also of a kept connection; 0: it never came so far
 	if (code == CURLE_OK || c->stopped)
@@ -321,14 +326,13 @@ static enum err_code classify(const struct http_call *c, CURLcode code, struct e
 			? err_set(err, ERR_TIMED_OUT, _("no answer in time"))
 			: err_set(err, ERR_UNREACHABLE, _("nobody takes the connection in time"));
 	case CURLE_PEER_FAILED_VERIFICATION:
-		return distrust(c, err);
+		return distrust(c, code, err);
 	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
 		return err_set(err, ERR_CERTIFICATE_CHANGED, NULL);
 	case CURLE_SSL_CACERT_BADFILE:
 		return c->own_ca ? err_set(err, ERR_CONFIG_INVALID,
 					   _("the file of authorities holds no certificate"))
-				 : err_set(err, ERR_CERTIFICATE_UNTRUSTED,
-					   _("this host has no authorities to judge it by"));
+				 : distrust(c, code, err);
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_URL_MALFORMAT:
@@ -374,6 +378,7 @@ static void finish(struct http_call *c, CURLcode result)
 	long status = 0;
 	res.peer = read_peer(c, &peer);
 	enum err_code code = classify(c, result, &err);
+	res.distrust = code == ERR_CERTIFICATE_UNTRUSTED ? c->why : "";
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	res.status = (int)status;
 	long port = 0; // of the other side, as soon as there is one

@@ -34,6 +34,7 @@ struct http_response {
 	bool connected; // somebody took the connection
 	const char *content_type, *etag, *request_id; // "" when absent; valid during the callback
 	struct slice body; // empty for streams that were answered 2xx
+	const char *distrust; // of ERR_CERTIFICATE_UNTRUSTED: why, else ""
 	const struct http_peer *peer; // of a peek that saw a certificate, else NULL
 };
 

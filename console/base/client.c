@@ -19,7 +19,7 @@
 #include "shared/text.h"
 
 #define WAIT_STEP_MS 1000
-#define PROBE_MS 3000
+#define PROBE_MS 2000
 
 struct client {
 	const struct console_settings *settings; // borrowed
@@ -209,6 +209,7 @@ struct running {
 	struct err *err;
 	enum err_code code;
 	bool done, connected;
+	const char *distrust; // why the certificate is not trusted
 };
 
 static void on_done(void *arg, enum err_code code, const struct http_response *res,
@@ -218,6 +219,7 @@ static void on_done(void *arg, enum err_code code, const struct http_response *r
 	r->done = true;
 	r->code = code;
 	r->connected = res->connected;
+	r->distrust = arena_strdup(r->a, res->distrust);
 	*r->err = *err;
 	r->ret->status = res->status;
 	r->ret->content_type = arena_strdup(r->a, res->content_type);
@@ -319,7 +321,8 @@ static const char *safe(struct client *c, const char *text)
 struct probing {
 	struct client *c;
 	int status;
-	bool done;
+	bool done, connected;
+	struct err err;
 };
 
 static void on_probed(void *arg, enum err_code code, const struct http_response *res,
@@ -328,9 +331,10 @@ static void on_probed(void *arg, enum err_code code, const struct http_response 
 	struct probing *p = arg;
 	struct client *c = p->c;
 	(void)code;
-	(void)err;
 	p->done = true;
+	p->err = *err;
 	p->status = res->status;
+	p->connected = res->connected;
 	if (res->peer == NULL)
 		return;
 	const struct x509 *shown = &res->peer->certificate;
@@ -344,8 +348,8 @@ static void on_probed(void *arg, enum err_code code, const struct http_response 
 }
 
 // Asks the port in the scheme: a handshake alone over https, else for its health. Nothing of the
-// user's goes with it. Answers the HTTP status.
-static int probe(struct client *c, const char *scheme)
+// user's goes with it. A certificate that was shown is c->seen.
+static struct probing probe(struct client *c, const char *scheme)
 {
 	struct probing p = {.c = c};
 	struct str url = STR_INIT;
@@ -365,14 +369,13 @@ static int probe(struct client *c, const char *scheme)
 	while (!p.done)
 		http_wait(c->http, WAIT_STEP_MS, NULL, 0);
 	str_release(&url);
-	return p.status;
+	return p;
 }
 
-static enum err_code say_untrusted(struct client *c, struct err *err)
+static enum err_code say_untrusted(struct client *c, const char *why, struct err *err)
 {
 	int64_t now = clock_wall_ms();
 	char at[CLOCK_TEXT_MAX];
-	const char *colon = strstr(err->message, ": "), *why = colon != NULL ? colon + 2 : "";
 	probe(c, "https");
 	if (c->seen == NULL)
 		return err_set(err, ERR_CERTIFICATE_UNTRUSTED,
@@ -395,11 +398,13 @@ static enum err_code say_untrusted(struct client *c, struct err *err)
 
 static enum err_code say_changed(struct client *c, struct err *err)
 {
-	const char *now = "?";
 	bool said = *c->settings->value[CSET_PIN]; // else it is a kept one
 	probe(c, "https");
-	if (c->seen != NULL)
-		now = c->seen->pin;
+	if (c->seen == NULL) // it has left meanwhile
+		return err_set(err, ERR_CERTIFICATE_CHANGED,
+			_("the key of %s has changed: it is not the pinned %s"), c->address,
+			c->trust.pin);
+	const char *now = c->seen->pin;
 	err_set(err, ERR_CERTIFICATE_CHANGED, _("the key of %s has changed: pinned %s, now %s"),
 		c->address, c->trust.pin, now);
 	if (said)
@@ -420,7 +425,7 @@ static void say_other_scheme(struct client *c, struct err *err)
 	slice_cut(&rest, '/');
 	struct slice authority = slice_cut(&rest, '/');
 	if (c->address != NULL) {
-		int status = probe(c, "http");
+		int status = probe(c, "http").status;
 		if (status == 0 || status == 400) // servers of TLS say 400 to it
 			return;
 		err_set(err, ERR_UNREACHABLE, _("%.*s speaks plain HTTP, not TLS"),
@@ -446,10 +451,14 @@ const struct client_peer *client_seen(const struct client *c)
 
 enum err_code client_peek(struct client *c, struct err *err)
 {
-	probe(c, "https");
-	return c->seen != NULL
-		? ERR_OK
-		: err_set(err, ERR_UNREACHABLE, _("no certificate was shown at %s"), c->address);
+	struct probing p = probe(c, "https");
+	if (c->seen != NULL)
+		return ERR_OK;
+	err_set(err, ERR_UNREACHABLE, _("no certificate was shown at %s: %s"), c->address,
+		p.err.message);
+	if (p.connected)
+		say_other_scheme(c, err);
+	return err->code;
 }
 
 enum err_code client_trust(struct client *c, const char *pin, struct err *err)
@@ -482,9 +491,12 @@ static enum err_code explain(struct client *c, const struct running *r, enum err
 {
 	int status = r->ret->status;
 	if (code == ERR_CERTIFICATE_UNTRUSTED)
-		return say_untrusted(c, err);
+		return say_untrusted(c, r->distrust, err);
 	if (code == ERR_CERTIFICATE_CHANGED)
 		return say_changed(c, err);
+	if (r->code == ERR_CONFIG_INVALID)
+		return err_set(err, ERR_CONFIG_INVALID,
+			_("the file of authorities %s holds no certificate"), c->trust.ca_file);
 	if (r->code == ERR_UNREACHABLE) {
 		struct err why = *err;
 		err_set(err, ERR_UNREACHABLE, _("cannot reach the agent at %s: %s"),

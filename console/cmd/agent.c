@@ -64,7 +64,14 @@ enum err_code cmd_agent_trust(struct cmd *c)
 		err_hint(&c->err, "%s", _("it is sha256// and 44 letters of base64"));
 		return ERR_USAGE;
 	}
-	code = pins_keep(address, pin, &was, &c->err);
+	const char *old;
+	code = pins_find(address, &c->arena, &old, &c->err);
+	if (!code && text_same(old, pin)) {
+		cmd_notef(c, _("unchanged: %s %s"), address, pin);
+		return ERR_OK;
+	}
+	if (!code)
+		code = pins_keep(address, pin, &was, &c->err);
 	if (!code)
 		cmd_notef(c, was ? _("replaced: %s %s") : _("trusted: %s %s"), address, pin);
 	return code;

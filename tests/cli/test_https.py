@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import ssl
 import stat
@@ -19,6 +20,7 @@ import pytest
 
 import tls
 from command import YIJIAN, environment, yijian
+from waiting import wait_for
 
 OTHER = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 TOKEN = "yj_a_aaaaaaaaaa_" + "b" * 39
@@ -146,7 +148,7 @@ def test_the_certificate_itself_may_be_the_authority(make_agent, home, tmp_path)
 def test_a_file_of_authorities_that_is_none(agent, home, tmp_path, file, says):
     (tmp_path / "empty").write_text("nothing\n")
     done = home.run(agent.url(), "--ca-file", str(tmp_path / file), "status")
-    assert done.returncode == 78 and says in done.stderr, done
+    assert done.returncode == 78 and says in done.stderr and str(tmp_path / file) in done.stderr, done
 
 
 @pytest.mark.parametrize("name", ["--pin", "--ca-file"])
@@ -309,7 +311,7 @@ def test_trust_keeps_and_judges(agent, home):
 def test_addresses_are_kept_in_one_form(home, written, kept):
     assert home.run(None, "agent", "trust", written, "--pin", OTHER).returncode == 0
     assert home.kept() == {kept: OTHER}
-    assert home.run(None, "agent", "trust", kept, "--pin", OTHER).returncode == 0
+    assert "unchanged" in home.run(None, "agent", "trust", kept, "--pin", OTHER).stderr
     assert home.kept() == {kept: OTHER}
     assert home.run(None, "agent", "forget", written).returncode == 0
 
@@ -431,6 +433,11 @@ class Terminal:
     def end(self):
         self.read("\0")
         if self.code is None:
+            try:
+                wait_for(lambda: os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOWAIT | os.WNOHANG),
+                         what="its end")
+            finally:
+                os.kill(self.child, signal.SIGKILL)  # nothing to who has ended
             self.code = os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1])
             os.close(self.master)
         return self.code
@@ -474,7 +481,11 @@ def test_trust_without_a_pin_looks_and_asks(agent, home):
     seen.type("y\n")
     assert seen.end() == 0, seen.said
     assert home.kept() == {address(agent): agents_pin()}
-    assert home.run(None, "agent", "trust", "127.0.0.1:1").returncode == 7
+    done = home.run(None, "agent", "trust", "127.0.0.1:1")
+    assert done.returncode == 7 and "127.0.0.1:1" in done.stderr and "connect" in done.stderr, done
+    plain = "127.0.0.1:%d" % agent.address("key-manager")[1]
+    done = home.run(None, "agent", "trust", plain)
+    assert done.returncode == 7 and f"{plain} speaks plain HTTP" in done.stderr, done
 
 
 def test_an_interrupt_is_no_answer(agent, home):
@@ -524,6 +535,15 @@ def test_doctor_says_how_the_agent_is_judged(agent, home):
     assert "plain" in plain and "ok" in plain
     done = home.run(agent.url(), "doctor", env={"HOME": "/proc/none"})
     assert done.returncode == 1 and agents_pin() in done.stdout
+
+
+def test_a_pinned_key_outlives_its_certificate(make_agent, home):
+    pair = tls.authority().issue(days=-1)
+    agent = make_agent(over_tls=True, env={"YIJIAN_TLS_CERT": str(pair.cert), "YIJIAN_TLS_KEY": str(pair.key)})
+    home.run(None, "agent", "trust", address(agent), "--pin", pin_of(pair.cert))
+    assert home.run(agent.url(), "version").stdout.count("yijiand") == 1
+    done = home.run(agent.url(), "doctor")
+    assert re.search(r"warn +agent is judged by .*expired on 20", done.stdout), done
 
 
 def test_doctor_of_the_agents_host_says_the_pin(agent, home):
