@@ -94,6 +94,7 @@ cp "$run"/*.deb packaging/lab-load.py build/vendord "$root/root/"
 
 end() {
 	trap - EXIT
+	[ -z "$machine" ] || journal >"$lab/journal" 2>&1 || true # of the service, for who looks into a failure
 	if [ -n "${LAB_KEEP:-}" ] && [ -n "$machine" ]; then
 		echo "lab: left running: nsenter -t $machine -a bash; its root is $root"
 		exit 1

@@ -195,6 +195,23 @@ def test_the_sandbox_leaves_little_exposed(system, tmp_path):
     assert level and float(level.group(1)) <= 1.5, done.stdout + done.stderr
 
 
+def test_one_command_starts_and_ends_all_units(system):
+    service = parsed(system / "usr/lib/systemd/system/yijiand.service")
+    sockets = {f"yijiand-{name}.socket" for name in SERVICES}
+    assert set(service["Service"]["Sockets"].split()) == sockets
+    assert set(service["Install"]["Also"].split()) == sockets
+
+
+# ---- the settings' page ----
+def test_the_page_of_the_settings_has_all_of_them(system):
+    source = (system / "usr/share/man/man5/yijiand.env.5").read_text()
+    there = re.findall(r"^\.BR (YIJIAN_\w+) =(\S.*)$", source, re.M)
+    assert [name for name, _ in there] == re.findall(
+        r"^#(YIJIAN_\w+)=", (ROOT / ".env.example").read_text(), re.M)
+    reloaded = [part.split()[0] for part in source.split("\n.BR ") if "Taken over on SIGHUP" in part]
+    assert "YIJIAN_LOG_LEVEL" in reloaded and "YIJIAN_STATE_DIR" not in reloaded
+
+
 # ---- the root key ----
 def root_key(tmp_path):
     (tmp_path / "etc").mkdir(exist_ok=True)
