@@ -3,11 +3,11 @@
 # The packages tried for real: a booted Debian (systemd-nspawn, loopback only) in which the debs are
 # installed, run, restarted and upgraded under load, removed and purged. Takes some minutes; the first
 # time debootstrap fetches the root. Where it cannot run it says why and exits 77.
-#   packaging/lab.sh [SUITE]      bookworm unless named; LAB_KEEP=1 leaves the machine running, LAB_RESTARTS=N
-#   restarts N times under load instead of 10
+# The machine has this host's release, as the packages are built for that. LAB_KEEP=1 leaves it running,
+# LAB_RESTARTS=N restarts N times under load instead of 10.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-suite=${1:-bookworm}
+suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 lab=$PWD/build/lab
 base=$lab/root.$suite run=$lab/run.$$
 failed=0 nspawn='' machine=''
@@ -45,9 +45,10 @@ for tool in systemd-nspawn debootstrap nsenter dpkg-deb; do
 	command -v $tool >/dev/null || skip "no $tool here: packaging/deps/install.sh lab"
 done
 [ -x build/vendord ] || skip 'no build/vendord: make'
+[ -n "$suite" ] || skip 'this host has no release that debootstrap could make'
 mirror=$(apt-get indextargets --format '$(SITE) $(LABEL) $(RELEASE)' 'Created-By: Packages' 2>/dev/null |
-	awk '$2 == "Debian" && $3 !~ /-/ { print $1; exit }')
-[ -n "$mirror" ] || skip 'apt knows no Debian mirror here (apt-get update tells it)'
+	awk '($2 == "Debian" || $2 == "Ubuntu") && $3 !~ /-/ { print $1; exit }')
+[ -n "$mirror" ] || skip 'apt knows no mirror here (apt-get update tells it)'
 mkdir -p "$run"
 exec > >(tee "$lab/log") 2>&1
 
@@ -73,7 +74,7 @@ build 2 .
 rm -rf "$run/elsewhere"
 
 # ---- the machine ----
-step "machine: Debian $suite"
+step "machine: $suite"
 needs=$(for package in "$run"/*-1_"$arch".deb; do dpkg-deb -f "$package" Depends; done |
 	tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g' | sort -u | tr '\n' ' ')
 needs+=libpam-systemd # units of a user's own
