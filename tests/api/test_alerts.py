@@ -619,12 +619,17 @@ def test_a_rule_of_ones_own(agent, vendord):
     agent.add_key(vendord.base_url, expires_at="2099-01-01T00:00:00.000Z")
     found = fires(agent, "any-key")
     assert found["severity"] == "info"
+    summaries = {c["summary"] for c in agent.get("config-center", "/api/v1/changes").body["items"]
+                 if c["name"] == "any-key"}
+    assert summaries == {"alert rule created"}
     stale = agent.request(GW, "PATCH", RULES + "/any-key", {"threshold": 1},
                           headers={"If-Match": '"1"'})
     assert (stale.status, stale.error) == (412, "precondition_failed")
     done = agent.request(GW, "PATCH", RULES + "/any-key", {"description": "mine"},
                          headers={"If-Match": etag})
     assert done.status == 200 and done.body["description"] == "mine"
+    newest = agent.get("config-center", "/api/v1/changes").body["items"][0]
+    assert (newest["name"], newest["summary"]) == ("any-key", "alert rule changed")
     agent.restart()
     assert agent.get(GW, RULES + "/any-key").body["description"] == "mine"
     assert agent.request(GW, "DELETE", RULES + "/any-key").status == 204

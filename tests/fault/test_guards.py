@@ -413,7 +413,11 @@ def test_a_log_that_was_cut_is_never_passed_over(make_agent, clock, harm):
     first = kept.read_bytes()  # not its inode: a file written twice can get the first one's again
     wait_for(lambda: len(writers.acked()) > 100, what="writes")
     clock.advance(600)  # the configuration is kept now, whatever saving took
-    wait_for(lambda: kept.read_bytes() != first and log_of(agent) > 0, what="a kept configuration")
+    wait_for(lambda: kept.read_bytes() != first, what="a kept configuration")
+    # Their connections had outlived their time by then.
+    again = Writers(agent, "again")
+    wait_for(lambda: again.acked() and log_of(agent) > 0, what="a log")
+    again.stop()
     writers.stop()
     assert agent.get(KEYS, "/api/v1/audit").status == 200  # behind what the last write left to do
     agent.kill9()

@@ -37,6 +37,34 @@ static void old_fails_are_forgotten(void **state UNUSED)
 	assert_true(end(&l, OUT_FAILED, 2002 + policy.window_us));
 }
 
+static void the_windows_last_moment_is_in_it(void **state UNUSED)
+{
+	struct live l = {0};
+	int64_t now = 2 * policy.window_us;
+	end(&l, OUT_FAILED, now);
+	end(&l, OUT_FAILED, now);
+	assert_true(end(&l, OUT_FAILED, now + policy.window_us));
+}
+
+static bool fails_by(struct live *l, uint64_t by)
+{
+	struct breaker_policy p = policy;
+	p.by = by;
+	return breaker_outcome(l, LIFE_ANY, &p, OUT_FAILED, 1, 1, 0, 500);
+}
+
+// One request that is repeated fails once, whoever else failed in between.
+static void repeats_are_known_from_each_other(void **state UNUSED)
+{
+	struct live l = {0};
+	for (int i = 0; i < 4; i++) {
+		assert_false(fails_by(&l, 11));
+		assert_false(fails_by(&l, 12));
+	}
+	assert_int_equal(l.breaker, BREAKER_CLOSED);
+	assert_true(fails_by(&l, 13));
+}
+
 static void as_many_fails_as_the_policy_says(void **state UNUSED)
 {
 	for (int fails = 0; fails <= 3; fails++) {
@@ -184,6 +212,10 @@ static void nothing_of_another_address_counts(void **state UNUSED)
 	assert_false(breaker_cool(&l, LIFE(1, 1), 1, 5000000, 429));
 	assert_true(l.breaker == BREAKER_CLOSED && l.fault == LIVE_OK && l.cooldown_until_us == 0);
 	assert_true(live_window(&l, 1, 60).failed == 0 && l.half_open_busy == 1);
+	l.breaker = BREAKER_OPEN; // of the new address: a call that began for the old one goes on
+	l.breaker_until_us = 1000;
+	assert_true(breaker_try(&l, LIFE(1, 1), 1));
+	assert_false(breaker_try(&l, LIFE(2, 2), 1));
 	live_follow(&l, LIFE(1, 1), LIVE_NEW_OBJECT); // an earlier one never comes back
 	assert_true(l.life == LIFE(2, 2) && l.drained == 1);
 	live_follow(&l, LIFE(3, 3), LIVE_NEW_OBJECT);
@@ -217,6 +249,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_after_fails_in_the_window),
 		cmocka_unit_test(old_fails_are_forgotten),
+		cmocka_unit_test(the_windows_last_moment_is_in_it),
+		cmocka_unit_test(repeats_are_known_from_each_other),
 		cmocka_unit_test(as_many_fails_as_the_policy_says),
 		cmocka_unit_test(an_ok_clears_the_count),
 		cmocka_unit_test(one_trial_decides),

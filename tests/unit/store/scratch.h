@@ -147,4 +147,20 @@ static inline void scratch_sql(const struct scratch *s, const char *sql)
 	sqlite3_close(db);
 }
 
+// The first column of the only row, of a store that is closed; "" NULL.
+static inline void scratch_text(const struct scratch *s, const char *sql, char *buf, size_t size)
+{
+	char path[96];
+	sqlite3 *db;
+	sqlite3_stmt *row;
+	scratch_path(s, "yijian.db", path);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+	const unsigned char *text = sqlite3_column_text(row, 0);
+	snprintf(buf, size, "%s", text != NULL ? (const char *)text : "");
+	sqlite3_finalize(row);
+	sqlite3_close(db);
+}
+
 #endif

@@ -176,6 +176,34 @@ static void revisions_can_be_gone_back_to(void **state)
 	str_release(&p.out);
 }
 
+// What a change made of another is what undoing it would bring back: the members that differ.
+static void a_change_keeps_what_was_before(void **state)
+{
+	struct scratch *s = *state;
+	struct put p = new_feature(s, "a");
+	char before[512];
+	assert_int_equal(put(s, &p), ERR_OK);
+	p.create = false;
+	p.doc.display_name = "Another name";
+	p.doc.defaults = "{\"n\":1}"; // a member that was not there
+	assert_int_equal(put(s, &p), ERR_OK);
+	scratch_close(s);
+	scratch_text(s, "SELECT before FROM change WHERE name='a' AND action='create'", before,
+		sizeof(before));
+	assert_string_equal(before, "");
+	scratch_text(s, "SELECT before FROM change WHERE name='a' AND action='update'", before,
+		sizeof(before));
+	assert_non_null(strstr(before, "\"display_name\":"));
+	assert_null(strstr(before, "Another name"));
+	assert_non_null(strstr(before, "\"defaults\":null"));
+	assert_null(strstr(before, "\"targets\":")); // which follow, and are the same
+	assert_null(strstr(before, "\"endpoint\":"));
+	scratch_text(s, "SELECT group_concat(summary,', ') FROM change WHERE name='a'", before,
+		sizeof(before));
+	assert_string_equal(before, "feature created, feature changed");
+	assert_int_equal(scratch_open(s), ERR_OK);
+}
+
 static void a_deleted_feature_is_gone(void **state)
 {
 	struct scratch *s = *state;
@@ -203,6 +231,7 @@ int main(void)
 		ON_A_STORE(names_and_aliases_are_one_space),
 		ON_A_STORE(targets_are_checked),
 		ON_A_STORE(revisions_can_be_gone_back_to),
+		ON_A_STORE(a_change_keeps_what_was_before),
 		ON_A_STORE(a_deleted_feature_is_gone),
 	};
 	if (!secret_setup())
