@@ -332,6 +332,31 @@ struct spender {
 	struct live *live;
 };
 
+// What a window could not count goes with it, and the store learns that there is something to write.
+static void a_new_window_has_nothing_unpriced(void **state UNUSED)
+{
+	static const struct budget day = {
+		.amount_pico = 100, .currency = "USD", .window = BUDGET_DAY};
+	struct limits l = limits_of(0, 0, 0, 0, &day);
+	struct live live = {0};
+	assert_true(budget_window_of(BUDGET_DAY, 3 * INT64_C(86400000)) == 3);
+	limits_spend(&l, &live, false, 0, "USD", WALL);
+	assert_int_equal(live.spend.unpriced, 1);
+	assert_int_equal(live.spend.dirty, 1);
+	limits_spend(&l, &live, true, 7, "USD", WALL + INT64_C(86400000));
+	assert_int_equal(live.spend.unpriced, 0);
+	assert_true(live.spend.pico == 7);
+}
+
+static void who_is_admitted_was_stopped_by_nothing(void **state UNUSED)
+{
+	struct limits l = limits_of(60, 0, 0, 0, NULL);
+	struct live live = {0};
+	struct limit_hit hit = {LIMIT_BUDGET, 5};
+	assert_true(limits_take(&l, &live, 0, START, WALL, &hit));
+	assert_true(hit.kind == LIMIT_NONE && hit.until_us == FIELD_NONE);
+}
+
 static void *spend(void *arg)
 {
 	struct spender *s = arg;
@@ -385,6 +410,8 @@ int main(void)
 		cmocka_unit_test(money_of_a_window),
 		cmocka_unit_test(spending_ends_and_never_turns),
 		cmocka_unit_test(windows),
+		cmocka_unit_test(a_new_window_has_nothing_unpriced),
+		cmocka_unit_test(who_is_admitted_was_stopped_by_nothing),
 		cmocka_unit_test(no_coin_is_lost),
 		cmocka_unit_test(what_callers_are_told),
 	};
