@@ -2,13 +2,16 @@
 // What the agent does at each step of a hand-over, as the one before and as the one after.
 #include "agent/succession.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "agent/api/callers.h"
+#include "agent/call/admit.h"
 #include "agent/ending.h"
 #include "agent/handover/wire.h"
 #include "agent/parts.h"
 #include "agent/record/keep.h"
+#include "agent/state/caller.h"
 #include "agent/record/ledger.h"
 #include "agent/tasks/away.h"
 #include "shared/mem.h"
@@ -49,10 +52,27 @@ static bool on_passed(void *arg, const struct web_passed *passed)
 	return true;
 }
 
+// Budgets learn of it, too: when the other one began to end they had been written without it.
+static void charge(void *arg, const struct usage_key *key, const struct usage_sum *sum)
+{
+	struct platform *p = arg;
+	const struct snapshot *snap = snapshots_now(p->agent.snaps);
+	struct ident who = ident_stored(key->by[USAGE_CLIENT]);
+	const struct client_obj *client = snapshot_client(snap, &who);
+	const struct feature_obj *f = snapshot_feature(snap, slice_of(key->by[USAGE_FEATURE]));
+	const struct key_obj *k = snapshot_key(snap, slice_of(key->by[USAGE_KEY]));
+	for (int i = 0; i < COST_SOURCES; i++) {
+		struct money m = {sum->pico[i], "", (enum cost_source)i};
+		snprintf(m.currency, sizeof(m.currency), "%s", key->currency);
+		if (sum->cost_n[i] > 0) // of what is unknown, that there was some
+			gw_charge(client, f, k, &m);
+	}
+}
+
 static void on_used(void *arg, struct slice rows)
 {
 	struct platform *p = arg;
-	ledger_take(p->agent.ledger, rows);
+	ledger_take(p->agent.ledger, rows, charge, p);
 }
 
 static void on_end(void *arg, const struct task_end *end)

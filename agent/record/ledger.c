@@ -521,7 +521,9 @@ static bool read_row(struct slice line, struct arena *a, struct usage_key *key,
 	return true;
 }
 
-void ledger_take(struct ledger *l, struct slice rows)
+void ledger_take(struct ledger *l, struct slice rows,
+	void (*each)(void *arg, const struct usage_key *key, const struct usage_sum *sum),
+	void *arg)
 {
 	while (rows.n > 0) {
 		struct slice line = slice_cut(&rows, '\n');
@@ -533,6 +535,8 @@ void ledger_take(struct ledger *l, struct slice rows)
 			pthread_mutex_lock(&shard->lock);
 			usage_sum_add(&usage_table_at(&shard->rows, &key)->sum, &sum);
 			pthread_mutex_unlock(&shard->lock);
+			if (each != NULL)
+				each(arg, &key, &sum);
 		} else {
 			log_line(LOG_LVL_WARN, "usage_not_read", NULL);
 		}

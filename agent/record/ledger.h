@@ -55,7 +55,10 @@ void ledger_give(struct ledger *l, size_t max, bool (*emit)(void *arg, struct sl
 	void *arg);
 // Adds what another one gave: a line for each row,
 // ["feature","target","client","key","model","currency",minute,sums…]. Any thread.
-void ledger_take(struct ledger *l, struct slice rows);
+// each: called with every row. NULL: nobody is.
+void ledger_take(struct ledger *l, struct slice rows,
+	void (*each)(void *arg, const struct usage_key *key, const struct usage_sum *sum),
+	void *arg);
 // A feature is gone or made anew: its place among the labels is free. Any thread.
 void ledger_forget(struct ledger *l, const char *feature);
 // Brings metrics, sums of the day and signals up to date. Any thread.

@@ -291,21 +291,29 @@ def test_no_request_fails_while_one_after_another_takes_over(make_agent, make_ve
     print("longest", load.longest, load.done)
 
 
-def test_what_was_used_while_it_drained_is_in_the_ledger(make_agent, make_vendord, successor_of):
+def test_what_was_used_while_it_drained_is_counted(make_agent, make_vendord, successor_of):
     agent, vendor = make_agent(), make_vendord(no_auth=True)
-    agent.add_instance(vendor.url, capacity={"max_concurrency": 100})
+    agent.add_key(vendor.base_url)
+    client = agent.post(KEYS, "/api/v1/clients", {
+        "name": "spender", "budget": {"amount_pico": 10**15, "currency": "USD"}}).body
+    caller = {"Authorization": "Bearer " + client["key"]}
     vendor.fault({"tokens": 40, "pace_ms": 50}, path="/v1/*")
     streams = [agent.stream(CHAT, {"model": "chat", "stream": True, "messages": [
-        {"role": "user", "content": f"long {n}"}]}) for n in range(5)]
+        {"role": "user", "content": f"long {n}"}]}, headers=caller) for n in range(5)]
     events = [stream.events() for stream in streams]
     for each in events:
         next(each)
     heir = successor_of(agent)
     assert [list(each)[-1] for each in events] == ["[DONE]"] * 5
     assert agent.child.wait(60) == 0
-    agent.child = None
-    wait_for(lambda: sum(i["requests"] for i in heir.get(
-        GW, "/api/v1/usage?window=1h&by=feature").body["items"]) == 5, what="all that was used")
+
+    def used():
+        return heir.get(GW, "/api/v1/usage?window=1h&by=client").body["items"]
+    wait_for(lambda: sum(item["requests"] for item in used()) == 5, what="all that was used")
+    cost = sum(one["pico"] for item in used() for one in item["cost"])
+    assert cost > 0, used()
+    wait_for(lambda: heir.get(KEYS, "/api/v1/clients/" + client["id"]).body["spent"]["pico"] == cost,
+             what="the budget to know of it")
 
 
 # ---- pictures ----
