@@ -44,7 +44,7 @@ list() { # [PACKAGE]
 
 # A unit with its folders; a socket with its service, from its name, and that one's default addresses.
 unit() { # FROM TO
-	local service=${2##*/yijiand-} addresses listen=
+	local service=${2##*/yijiand-} addresses listen='' manager=''
 	service=${service%.socket}
 	if [ "${2%.socket}" != "$2" ]; then
 		addresses=${service^^}
@@ -52,7 +52,8 @@ unit() { # FROM TO
 		[ -n "$addresses" ] || { echo "files.sh: no default addresses of $service" >&2; exit 1; }
 		listen=ListenStream=${addresses//,/\\nListenStream=}
 	fi
-	sed -e "s|@SBINDIR@|${SBINDIR:-$PREFIX/sbin}|g" -e "s|@SYSCONFDIR@|${SYSCONFDIR:-/etc}|g" \
+	[ "$SCOPE" = system ] || manager='--user '
+	sed -e "s|@USER@|$manager|g" -e "s|@SBINDIR@|${SBINDIR:-$PREFIX/sbin}|g" -e "s|@SYSCONFDIR@|${SYSCONFDIR:-/etc}|g" \
 		-e "s|@SOCKETS@|$(list | sed -n 's|.*/\(yijiand-[a-z-]*\.socket\)$|\1|p' | tr '\n' ' ' | sed 's/ $//')|g" \
 		-e "s|@SERVICE@|$service|g" -e "s|@LISTEN@|$listen|" "$1"
 }

@@ -232,6 +232,7 @@ load
 restarts=${LAB_RESTARTS:-10}
 ok "$restarts restarts" sh_in "for i in \$(seq $restarts); do systemctl restart yijiand.service || exit 1; sleep 0.5; done"
 unload 'no request is lost by the restarts'
+ok 'each restart was a hand-over' sh_in "test \$(journalctl -u yijiand.service -o cat | grep -c '\"handover_done\"') -ge $restarts"
 load
 ok 'apt upgrades to the second build' apt install /root/yijiand_"$version"-2_"$arch".deb /root/yijian_"$version"-2_"$arch".deb
 unload 'no request is lost by the upgrade'
@@ -240,7 +241,8 @@ ok 'all keys are there' bash -c "diff <(cat '$run/keys') -" < <(keys)
 ok 'and open: the vendor takes one' has '"ok": ?true' 'yijian key test openai/gpt-4/lab -o json'
 
 step 'stop'
-ok 'stopped for good, it stays so' sh_in 'systemctl disable yijiand.service && systemctl stop "yijiand*" && ! curl -s --max-time 5 localhost:8000/healthz && ! systemctl is-active "yijiand*"'
+ok 'stopped for good, it stays so' sh_in 'systemctl disable yijiand.service && systemctl stop "yijiand*" && ! systemctl is-active "yijiand*"'
+ok 'and its ports are closed as soon as no successor has come' await 10 '! curl -s --max-time 5 localhost:8000/healthz && ! pgrep -x yijiand'
 ok 'one command starts it, with its sockets' sh_in 'systemctl enable --now yijiand.service && systemctl is-active yijiand-router-engine.socket && curl -sf localhost:8004/healthz'
 
 # ---- remove, install again, purge ----
@@ -268,6 +270,7 @@ ok 'the unit of the user starts' as_user 'systemctl --user start yijiand-key-man
 ok 'and answers who started it' as_user 'curl -sf http://localhost:8002/api/v1/keys'
 ok 'with the console beside it' as_user '/home/lab/.local/bin/yijian status'
 as_user 'systemctl --user status yijiand.service --no-pager -n 0' | sed 's/^/          /' || true
+sh_in 'systemctl stop "user@$(id -u lab).service"' || true
 
 [ $failed = 0 ] && echo "lab: all passed" || echo "lab: $failed FAILED"
 [ $failed = 0 ]
