@@ -429,3 +429,116 @@ def test_a_successor_that_gives_up_loses_no_picture(painter):
         answers = [each.result() for each in waits]
     assert [answer.status for answer in answers] == [200] * 3, answers
     assert submits(vendor) == 3
+
+
+# ---- a service manager ----
+
+def test_one_that_was_told_to_stop_waits_for_its_successor(make_agent, make_vendord, spawned):
+    """As systemctl restart does it: the end first, then the start, and no flag."""
+    agent = make_agent(env={"YIJIAN_SUCCESSOR_WAIT_MS": "60000"})
+    vendor = make_vendord(no_auth=True)
+    agent.add_instance(vendor.url)
+    agent.signal(signal.SIGTERM)
+    wait_for(lambda: events_of(agent, "stopping"), what="stopping")
+    assert agent.chat().status == 200  # nobody is there yet
+    assert agent.post(CONFIG, "/api/v1/features", {"name": "meanwhile"}).status == 201
+    heir = spawned("heir", state_dir=agent.state_dir)
+    heir.ports = agent.ports
+    heir.wait("the line started", lambda: events_of(heir, "started"))
+    assert agent.child.wait(60) == 0
+    assert heir.chat().status == 200
+    assert heir.get(CONFIG, "/api/v1/features/meanwhile").status == 200
+
+
+def test_one_that_drains_gives_itself_up_as_well(make_agent, make_vendord, spawned):
+    agent, vendor = make_agent(), make_vendord(no_auth=True)
+    agent.add_instance(vendor.url)
+    vendor.fault({"tokens": 60, "pace_ms": 50}, path="/v1/*")
+    with agent.stream(CHAT, {"model": "chat", "stream": True, "messages": [
+            {"role": "user", "content": "long"}]}) as stream:
+        events = stream.events()
+        next(events)
+        agent.signal(signal.SIGTERM)
+        wait_for(lambda: events_of(agent, "stopping"), what="stopping")
+        heir = spawned("heir", state_dir=agent.state_dir)
+        heir.ports = agent.ports
+        heir.wait("the line started", lambda: events_of(heir, "started"))
+        assert heir.get(CONFIG, "/api/v1/features").status == 200
+        assert agent.alive() and list(events)[-1] == "[DONE]"
+    assert agent.child.wait(60) == 0
+
+
+def inherit(agent, sockets):
+    """Spawns it with sockets as the service manager passes them: from descriptor 3 on, named."""
+    script = ("import os, sys\n"
+              "fds = [int(fd) for fd in sys.argv[1].split(',')]\n"
+              "spare = [os.dup2(fd, 100 + n) for n, fd in enumerate(fds)]\n"
+              "[os.dup2(fd, 3 + n, True) for n, fd in enumerate(spare)]\n"
+              "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)))\n"
+              "os.execv(sys.argv[2], sys.argv[2:])\n")
+    fds = [sock.fileno() for _, sock in sockets]
+    agent.command = [sys.executable, "-c", script, ",".join(map(str, fds)), *agent.command]
+    agent.env["LISTEN_FDNAMES"] = ":".join(name for name, _ in sockets)
+    agent.spawn(pass_fds=fds)
+
+
+@pytest.fixture
+def unspawned(started):
+    def make(**options):
+        agent = Agent(scratch=started.scratch, name="inherits", **options)
+        started.programs.append(agent)
+        return agent
+    return make
+
+
+def test_sockets_of_a_service_manager_stand_for_the_settings(unspawned):
+    agent = unspawned(env={"YIJIAN_LISTEN_CONFIG_CENTER": "127.0.0.1:1"})
+    sockets = [("api-gateway", socket.create_server(("127.0.0.1", 0))),
+               ("yijiand-config-center.socket", socket.create_server(("127.0.0.1", 0)))]
+    waiting = socket.create_connection(sockets[0][1].getsockname())  # before anybody runs
+    waiting.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    inherit(agent, sockets)
+    agent.ports = agent.wait("ports.json", agent.read_ports)
+    assert waiting.recv(4096).startswith(b"HTTP/1.1 200")
+    for (_, sock), service in zip(sockets, (GW, CONFIG)):
+        assert agent.ports[service] == ["%s:%d" % sock.getsockname()]
+        assert agent.get(service, "/healthz").status == 200
+        sock.close()
+    assert len(agent.ports[KEYS]) == 2  # by its setting
+    waiting.close()
+
+
+def listening(family=socket.AF_INET, kind=socket.SOCK_STREAM, address=("127.0.0.1", 0), listen=True):
+    sock = socket.socket(family, kind)
+    sock.bind(address)
+    if listen:
+        sock.listen()
+    return sock
+
+
+@pytest.mark.parametrize("name, make, why", [
+    ("no-such-service", listening, "no service has this name"),
+    ("", listening, "no service has this name"),
+    ("key-manager", lambda: listening(listen=False), "does not listen"),
+    ("key-manager", lambda: listening(kind=socket.SOCK_DGRAM, listen=False), "no TCP socket"),
+    ("key-manager", lambda: listening(socket.AF_UNIX, address="\0yijian-odd-%d" % os.getpid()),
+     "no TCP socket"),
+    ("key-manager", lambda: open("/dev/null", "rb"), "no socket"),
+    ("key-manager", lambda: listening(address=("0.0.0.0", 0)), "beyond loopback"),
+], ids=["unknown", "unnamed", "not listening", "datagrams", "unix", "a file", "public"])
+def test_an_odd_socket_is_named(unspawned, name, make, why):
+    agent = unspawned()
+    odd = make()
+    inherit(agent, [("api-gateway", listening()), (name, odd)])
+    assert agent.child.wait(30) == 78
+    agent.child = None
+    assert why in agent.log(), agent.log()
+    odd.close()
+
+
+def test_a_service_has_as_many_sockets_as_it_can_serve(unspawned):
+    agent = unspawned()
+    inherit(agent, [("key-manager", listening()) for _ in range(9)])
+    assert agent.child.wait(30) == 78
+    agent.child = None
+    assert "more sockets than it can serve" in agent.log()
