@@ -113,17 +113,22 @@ static void pass_all(void *arg)
 	}
 }
 
+void web_pass_idle(struct web *w)
+{
+	for (struct conn *c = w->conns, *next; c != NULL; c = next) {
+		next = c->next;
+		if (is_between(c))
+			pass(c, (struct slice){c->in.p + c->in_at, c->in.n - c->in_at}, "");
+	}
+}
+
 void web_pass_on(struct web *w, web_pass_fn fn, void *arg)
 {
 	w->pass_all = pass_all;
 	w->pass = fn;
 	w->pass_arg = arg;
 	pass_all(w);
-	for (struct conn *c = w->conns, *next; c != NULL; c = next) {
-		next = c->next;
-		if (is_between(c))
-			pass(c, (struct slice){c->in.p + c->in_at, c->in.n - c->in_at}, "");
-	}
+	web_pass_idle(w);
 }
 
 // ---- here ----

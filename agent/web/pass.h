@@ -23,6 +23,8 @@ typedef bool (*web_pass_fn)(void *arg, const struct web_passed *p);
 // From now on what would be held is passed on, as is what was, and every connection that waits for its
 // next request; what cannot be gets 503.
 void web_pass_on(struct web *w, web_pass_fn pass, void *arg);
+// Those that wait for their next request, once more: some came since.
+void web_pass_idle(struct web *w);
 // The same with a request that its handler has suspended, and then hears no more of but its end. False
 // leaves it as it was.
 bool web_pass_caller(struct req *r, const char *task);

@@ -18,6 +18,7 @@
 #include "agent/core/descriptors.h"
 #include "agent/web/mhd.h"
 #include "agent/web/own.h"
+#include "agent/web/pass.h"
 #include "agent/web/private.h"
 #include "shared/mem.h"
 #include "shared/text.h"
@@ -368,6 +369,8 @@ void web_quiesce(struct web *w)
 		loop_watch_set(w->loop, &w->listeners[i].watch, w->listeners[i].watch.fd, 0, NULL,
 			NULL);
 	w->listeners_n = 0;
+	if (w->pass != NULL)
+		web_pass_idle(w);
 	for (struct conn *c = w->conns, *next; c != NULL; c = next) {
 		next = c->next;
 		bool idle = !is_awaited(c) && c->req == NULL && !c->began && c->in.n == 0 &&
