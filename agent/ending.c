@@ -4,6 +4,7 @@
 
 #include "agent/parts.h"
 #include "agent/tasks/tasks.h"
+#include "agent/web/pass.h"
 #include "agent/web/server.h"
 
 #define DRAIN_LOOK_US 20000
@@ -17,6 +18,11 @@ static void quiesce(void *arg)
 static void cut(void *arg)
 {
 	web_cut(arg);
+}
+
+static void pass_idle(void *arg)
+{
+	web_pass_idle(arg);
 }
 
 static void drain_look(void *arg)
@@ -39,8 +45,13 @@ static void drain_look(void *arg)
 		loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
 		return;
 	}
-	if (submits > 0 &&
-		p->gone) // the successor waits for their ends, and they have their own limits
+	// The successor waits for the ends of submits, which have limits of their own; and who kept its
+	// connection meanwhile keeps it.
+	bool idle = p->gone && submits == 0 && !p->passed;
+	for (size_t i = 0; idle && i < p->lanes_n; i++)
+		loop_post(p->lanes[i].loop, pass_idle, p->lanes[i].web);
+	p->passed |= idle;
+	if (idle || (p->gone && submits > 0))
 		loop_timer_set(p->agent.control, &p->drain, DRAIN_LOOK_US, drain_look, p);
 	else
 		loop_stop(p->agent.control);

@@ -42,6 +42,7 @@ struct platform {
 	int state_fd; // the hold on the state directory; -1: none
 	struct loop_timer drain, usage;
 	int64_t drain_until_us;
+	bool passed; // who had a connection left
 	bool cut; // who outlasted the drain was told
 	struct clock_watch clock_watch;
 	bool store_started, probes_started;
