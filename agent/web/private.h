@@ -33,6 +33,7 @@
 #define WEB_PIPELINE 64 // requests of one connection served in a turn
 #define WEB_FREE_REQS 256 // kept for reuse
 #define WEB_BODY_KEPT (64 * 1024) // a larger buffer is given back
+#define WEB_FRESH_US INT64_C(200000) // from accepting to the first byte, at a stop
 #define WEB_HEAD_US (10 * 1000000LL) // first request's head, and any further one once begun
 #define WEB_IDLE_US (60 * 1000000LL) // between requests of a kept connection
 #define WEB_SLOW_US (30 * 1000000LL) // window for slow readers …

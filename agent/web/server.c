@@ -349,11 +349,16 @@ static bool has_unread(const struct conn *c)
 }
 
 // A handshake is made for a request that follows: that one is waited for as if it were under way.
+// So is a plain connection of this moment, though not for long.
 static bool is_awaited(struct conn *c)
 {
-	if (c->tls == NULL || c->req != NULL || c->sent > 0 || tls_stage(c->tls) == TLS_SILENT)
+	int64_t now = loop_now_us(c->web->loop), age = WEB_HEAD_US - (c->deadline_us - now);
+	bool fresh = c->tls == NULL && c->sent == 0 && !c->began && !c->gone && age >= 0 &&
+		age < WEB_FRESH_US;
+	bool greeted = c->tls != NULL && c->sent == 0 && tls_stage(c->tls) != TLS_SILENT;
+	if (c->req != NULL || !(fresh || greeted))
 		return false;
-	int64_t until = loop_now_us(c->web->loop) + WEB_GREETED_US;
+	int64_t until = now + (fresh ? WEB_FRESH_US : WEB_GREETED_US);
 	c->deadline_us = c->deadline_us ? MIN_OF(c->deadline_us, until) : until;
 	c->awaited = true;
 	c->web->awaited_n++;
