@@ -88,6 +88,8 @@ def test_rows_that_fit_nothing_are_found(run, monkeypatch):
     row = "no_function\tif (a < b)\t< to <=\tequivalent\tnobody asks"
     monkeypatch.setattr(run, "rows", lambda name: [row] if name == "survivors" else real(name))
     assert [line.split(":")[0] for line in run.problems([])] == ["survivors"]
+    monkeypatch.setattr(run, "rows", lambda name: [row, row] if name == "survivors" else real(name))
+    assert [line.rsplit(": ", 1)[1] for line in run.problems([])].count("stands twice") == 1
     monkeypatch.setattr(run, "rows", lambda name: ["agent/none.c: tests/none.py"]
                         if name == "suites" else [] if name == "survivors" else real(name))
     found = run.problems([])

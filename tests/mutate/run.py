@@ -109,8 +109,12 @@ def problems(all_mutants):
     places = collections.Counter(m.key for m in all_mutants)
     places.update((f"{src.module(m.file).split('/', 1)[1]}:{m.function}", *m.key[1:])
                   for m in all_mutants)
+    met = set()
     for row in rows("survivors"):
         *key, verdict, why = row.split("\t")
+        if tuple(key) in met:
+            found.append("survivors: " + " | ".join(key) + ": stands twice")
+        met.add(tuple(key))
         at = "survivors: " + " | ".join(key)
         if len(key) != 3 or verdict not in ("equivalent", "accepted") or not why:
             found.append(f"{at}: not FUNCTION, LINE, CHANGE, equivalent or accepted, WHY")
