@@ -30,7 +30,7 @@ ok() { # WHAT COMMAND...: the command must succeed; what it said is shown when i
 }
 guest() { nsenter -t "$machine" -a -- "$@"; }
 sh_in() { guest bash -c "$1"; }
-has() { sh_in "$2" | grep -qE -- "$1"; } # PATTERN SCRIPT
+has() { sh_in "$2" | grep -E -- "$1" >/dev/null; } # PATTERN SCRIPT; it is read to its end
 await() { # SECONDS SCRIPT: looks again until it succeeds
 	local end=$((SECONDS + $1))
 	until sh_in "$2" >/dev/null 2>&1; do
