@@ -313,6 +313,20 @@ static void every_reason(void **state UNUSED)
 	}
 }
 
+// A key that is over says since when; one that cannot be opened does not, whatever its end was.
+static void the_end_of_a_key_is_told(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_PRIORITY);
+	test_route_key(t, 1, TIER_PRIMARY, 1);
+	t->key[0].doc.expires_at = WALL - 5;
+	assert_int_equal(run(t, 0)->v[0].skip, SKIP_KEY_INVALID);
+	assert_int_equal(d.v[0].view.since_wall_ms, WALL - 5);
+	t->v[0].sealed = true;
+	assert_int_equal(run(t, 0)->v[0].skip, SKIP_KEY_INVALID);
+	assert_int_equal(d.v[0].view.since_wall_ms, 0);
+	test_route_free(t);
+}
+
 static void half_open_lets_one_through(void **state UNUSED)
 {
 	struct test_route *t = test_route_new(STRAT_PRIORITY);
@@ -474,7 +488,8 @@ static void an_empty_route_fits_nothing(void **state UNUSED)
 	struct test_route *t = test_route_new(STRAT_WEIGHTED);
 	assert_int_equal(run(t, 0.5)->chosen, -1);
 	assert_false(decide_all_limited(&d));
-	decide_turn(&t->route);
+	t->route.v = NULL;
+	decide_turn(&t->route); // nobody's turn
 	test_route_free(t);
 }
 
@@ -651,10 +666,39 @@ static void what_is_unfit_is_passed_over(void **state UNUSED)
 	test_route_free(t);
 }
 
+// In a route of many, who was tried or is unfit is passed over, and nobody else.
+static void marks_are_read_at_their_place(void **state UNUSED)
+{
+	static const int places[] = {0, 63, 64, 65, DECIDE_MAX - 1};
+	struct test_route *t = test_route_new(STRAT_WEIGHTED);
+	for (int i = 0; i < DECIDE_MAX; i++)
+		test_route_key(t, 1, TIER_PRIMARY, 1);
+	for (size_t k = 0; k < ARRAY_LEN(places); k++) {
+		struct decide_request req = test_request();
+		const char *why[DECIDE_MAX] = {NULL};
+		req.unfit_why = why;
+		decide_tried(&req, places[k]);
+		decide(&t->route, &req, NOW, WALL, 0, &d);
+		for (int i = 0; i < DECIDE_MAX; i++)
+			assert_int_equal(d.v[i].skip,
+				i == places[k] ? SKIP_ALREADY_ATTEMPTED : SKIP_NONE);
+		req = test_request();
+		req.unfit_why = why;
+		why[places[k]] = "tools";
+		decide_unfit(&req, places[k]);
+		decide(&t->route, &req, NOW, WALL, 0, &d);
+		for (int i = 0; i < DECIDE_MAX; i++)
+			assert_int_equal(d.v[i].skip,
+				i == places[k] ? SKIP_CAPABILITY_MISSING : SKIP_NONE);
+	}
+	test_route_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_reason),
+		cmocka_unit_test(the_end_of_a_key_is_told),
 		cmocka_unit_test(half_open_lets_one_through),
 		cmocka_unit_test(order_then_tier_then_weight),
 		cmocka_unit_test(only_one_says_so),
@@ -674,6 +718,7 @@ int main(void)
 		cmocka_unit_test(a_session_stays),
 		cmocka_unit_test(marks_lie_at_their_place),
 		cmocka_unit_test(what_is_unfit_is_passed_over),
+		cmocka_unit_test(marks_are_read_at_their_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -225,7 +225,9 @@ static void test_openais_users(void **state UNUSED)
 		struct str request = STR_INIT;
 		struct adapter_ask ask;
 		struct err err = {0};
-		str_addf(&request, HI ",'user':'%s'", long_names[i % 2]);
+		// The same user of another request is the same.
+		str_addf(&request, HI ",'user':'%s'%s", long_names[i % 2],
+			i < 2 ? "" : ",'temperature':1");
 		assert_int_equal(wire_build(&adapter_openai_chat, &of, str_text(&request), &ask,
 					 &err),
 			ERR_OK);
@@ -480,6 +482,8 @@ static void test_embeddings(void **state UNUSED)
 		{&adapter_openai_embeddings, "/v1",
 			"'input':[1,2],'encoding_format':'base64','user':'u'", "/v1/embeddings",
 			"{'model':'e','input':[1,2],'encoding_format':'base64','user':'u'}"},
+		{&adapter_openai_embeddings, "", "'input':'a','':1", "/v1/embeddings",
+			"{'model':'e','input':'a','':1}"}, // whatever it means, it is the caller's
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct wire_ask of = {

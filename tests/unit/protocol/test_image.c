@@ -684,6 +684,15 @@ static void test_openai_answers(void **state)
 				 &result),
 		IMAGE_FAILED);
 	assert_int_equal(result.status, 429);
+	// Nothing that is a picture: with a reason it has failed, without one nobody understands it.
+	image_result_clear(&result);
+	assert_int_equal(image_openai.submitted(&want, SLICE("{\"data\":[{},7]}"), &result),
+		IMAGE_BAD);
+	image_result_clear(&result);
+	assert_int_equal(image_openai.submitted(&want,
+				 SLICE("{\"data\":[{\"error\":{\"message\":\"no\"}}]}"), &result),
+		IMAGE_FAILED);
+	assert_slice(result.error, "{\"error\":{\"message\":\"no\"}}");
 }
 
 // Some of several may not have been made: each says why, and those that were are counted.
@@ -769,6 +778,17 @@ static void test_self_hosted_answers(void **state)
 				 &result),
 		IMAGE_ACCEPTED);
 	assert_string_equal(result.id, "a-1");
+	static const struct {
+		const char *body;
+		enum image_end end;
+	} refused[] = {{"{\"error\":{\"type\":\"prompt_no_outputs\"}}", IMAGE_FAILED},
+		{"{\"prompt_id\":\"../x\",\"error\":{\"type\":\"x\"}}", IMAGE_BAD},
+		{"{}", IMAGE_BAD}};
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		image_result_clear(&result);
+		assert_int_equal(image_comfyui.submitted(&want, slice_of(refused[i].body), &result),
+			refused[i].end);
+	}
 	image_result_clear(&result);
 	assert_int_equal(image_comfyui.polled(IMAGE_URL, "a-1", SLICE("{}"), &result),
 		IMAGE_RUNNING);

@@ -182,6 +182,20 @@ static void test_forms(void **state)
 	release(&ask);
 }
 
+// A form that names no model has none, whatever the call before it was.
+static void test_a_form_without_a_model(void **state)
+{
+	(void)state;
+	static const char in[] = SOUND "--B--\r\n";
+	struct err err = {0};
+	assert_int_equal(multipart_read(slice_of(TYPE), slice_of(in), &form, &err), ERR_OK);
+	memset(&call, 0x5a, sizeof(call));
+	assert_int_equal(adapter_read_form(&form, slice_of(TYPE), OFFER_TRANSCRIPTIONS, false,
+				 &call, &err),
+		ERR_OK);
+	assert_string_equal(call.model, "");
+}
+
 // What the gateway writes itself, what a target drops, and what the caller said stay out; so does a
 // value that is none, or that would end the form.
 static void test_further_fields_of_a_form(void **state)
@@ -238,6 +252,10 @@ static const struct {
 		-1, -1},
 	{&adapter_tei_embed, OFFER_EMBEDDINGS, "{\"model\":\"e\",\"input\":\"a\"}", NULL,
 		"{\"error\":\"x\"}", ANSWER_ERROR, NULL, -1, -1},
+	{&adapter_tei_embed, OFFER_EMBEDDINGS, "{\"model\":\"e\",\"input\":\"a\"}", NULL, "[[]]",
+		ANSWER_BAD, NULL, -1, -1},
+	{&adapter_tei_embed, OFFER_EMBEDDINGS, "{\"model\":\"e\",\"input\":\"a\"}", NULL, "7",
+		ANSWER_BAD, NULL, -1, -1},
 	{&adapter_dashscope_embeddings, OFFER_EMBEDDINGS, "{\"model\":\"e\",\"input\":\"a\"}", NULL,
 		"{\"code\":\"InvalidParameter\",\"message\":\"m\",\"request_id\":\"r\"}",
 		ANSWER_ERROR, NULL, -1, -1},
@@ -272,6 +290,11 @@ static const struct {
 		"{\"model\":\"r\",\"query\":\"q\",\"documents\":[\"a\"]}", NULL,
 		"{\"results\":[{\"index\":0,\"relevance_score\":1}],\"usage\":{\"total_tokens\":5}}",
 		ANSWER_OK, NULL, 5, -1},
+	{&adapter_openai_rerank, // what it says of the question counts, not a sum
+		OFFER_RERANK, "{\"model\":\"r\",\"query\":\"q\",\"documents\":[\"a\"]}", NULL,
+		"{\"results\":[{\"index\":0,\"relevance_score\":1}],"
+		"\"usage\":{\"prompt_tokens\":0,\"total_tokens\":5}}",
+		ANSWER_OK, NULL, 0, -1},
 	{&adapter_openai_transcriptions, OFFER_MODERATIONS, "{\"model\":\"x\",\"input\":\"\"}",
 		"application/json",
 		"{\"text\":\"t\",\"duration\":8.47,\"usage\":{\"type\":\"duration\",\"seconds\":9}}",
@@ -520,6 +543,7 @@ int main(void)
 		cmocka_unit_test(test_tokens_are_refused_where_texts_are_taken),
 		cmocka_unit_test(test_speech_is_charged_by_characters),
 		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_a_form_without_a_model),
 		cmocka_unit_test(test_replies),
 		cmocka_unit_test(test_speech_is_asked_for_as_sound_or_events),
 		cmocka_unit_test(test_further_fields_of_a_form),

@@ -101,6 +101,11 @@ static void test_what_is_missing_is_made(void **state)
 				    "{\\\"x\\\":1}") "}]}"),
 		"[" CALL("call_0000000000000abc00", "f", "{}") "," CALL("call_0000000000000abc01",
 			"f", "{\\\"x\\\":1}") "]");
+	// Another name without id and index is another call, though the first has no arguments yet.
+	assert_string_equal(told("{\"tool_calls\":[{" F("f", "") "}]}\n{\"tool_calls\":[{" F("g",
+				    "{}") "}]}"),
+		"[" CALL("call_0000000000000abc00", "f", "{}") "," CALL("call_0000000000000abc01",
+			"g", "{}") "]");
 	// Two of one id are told apart; no arguments are an empty object.
 	assert_string_equal(told("{\"tool_calls\":[{\"index\":0,\"id\":\"a\"," F("f",
 				    "") "},{\"index\":1,\"id\":\"a\"," F("g", "") "}]}"),

@@ -110,6 +110,58 @@ static void test_later_words_count(void **state)
 	assert_true(u.out == 0 && u.in == 1);
 }
 
+// Anthropic tells what went in at the start and what came out at the end, to either kind of caller.
+static void test_a_stream_tells_its_figures_in_two_places(void **state)
+{
+	(void)state;
+	static const char *const events[] = {
+		"{\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"model\":\"c\",\"usage\":{"
+		"\"input_tokens\":3,\"cache_creation_input_tokens\":5,"
+		"\"cache_read_input_tokens\":7,\"output_tokens\":1}}}",
+		"{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},"
+		"\"usage\":{\"output_tokens\":9}}"};
+	static const enum dialect dialects[] = {DIALECT_OPENAI, DIALECT_ANTHROPIC};
+	for (size_t i = 0; i < ARRAY_LEN(dialects); i++) {
+		struct adapter_stream s = {0};
+		struct str out = STR_INIT;
+		call = (struct adapter_call){.dialect = dialects[i]};
+		adapter_stream_reset(&s, 0, 1);
+		for (size_t k = 0; k < ARRAY_LEN(events); k++)
+			assert_int_equal(adapter_anthropic_messages.chunk(&call, &s,
+						 (struct slice){NULL, 0}, slice_of(events[k]),
+						 &out),
+				CHUNK_MORE);
+		assert_int_equal(s.usage.in, 15);
+		assert_int_equal(s.usage.cached, 7);
+		assert_int_equal(s.usage.cache_write, 5);
+		assert_int_equal(s.usage.out, 9);
+		str_release(&out);
+		str_release(&s.text);
+	}
+}
+
+// A whole answer passes to who asked in its words, and is told to others; counted it is either way.
+static void test_a_message_is_counted_for_everybody(void **state)
+{
+	(void)state;
+	static const char body[] =
+		"{\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":\"text\","
+		"\"text\":\"x\"}],\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}";
+	static const enum dialect dialects[] = {DIALECT_OPENAI, DIALECT_ANTHROPIC};
+	for (size_t i = 0; i < ARRAY_LEN(dialects); i++) {
+		struct str scratch = STR_INIT;
+		struct adapter_answer answer;
+		struct adapter_reply reply = {.status = 200, .body = slice_of(body)};
+		call = (struct adapter_call){.dialect = dialects[i]};
+		assert_int_equal(adapter_anthropic_messages.parse(&call, &reply, &scratch, &answer),
+			ANSWER_OK);
+		assert_int_equal(answer.usage.in, 3);
+		assert_int_equal(answer.usage.out, 4);
+		assert_true(slice_eq_str(answer.body, body) == (dialects[i] == DIALECT_ANTHROPIC));
+		str_release(&scratch);
+	}
+}
+
 // What cannot be read holds nothing, not what stood before the break.
 static void test_half_an_object_is_none(void **state)
 {
@@ -129,6 +181,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_protocol_sees_what_is_absurd),
 		cmocka_unit_test(test_later_words_count),
+		cmocka_unit_test(test_a_stream_tells_its_figures_in_two_places),
+		cmocka_unit_test(test_a_message_is_counted_for_everybody),
 		cmocka_unit_test(test_half_an_object_is_none)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
