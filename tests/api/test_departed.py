@@ -67,8 +67,11 @@ def test_objects_beyond_the_limit_are_counted(agent, vendord):
     assert metrics(agent, KEYS).count("\nyijian_key_usable{") == 1000
     assert value(agent, GW, 'yijian_metrics_series_dropped{metric="yijian_key_usable"}') == 5
     assert agent.get(GW, "/api/v1/status").body["metrics"]["series_dropped"] >= 5
-    said = [r for r in agent.log_records() if r["event"] == "metric_series_dropped"]
-    assert len(said) == 1, "once"
+
+    def said():
+        return [r for r in agent.log_records() if r["event"] == "metric_series_dropped"]
+    wait_for(said, what="the line in the log")  # which a thread of its own writes
+    assert len(said()) == 1, "once"
 
 
 def use(agent, n=1, model="small"):
