@@ -15,13 +15,13 @@
 struct place {
 	char dir[32], path[64], log[64], clean[64], aside[64];
 	struct db *db;
+	bool locked; // when it was opened last
 	struct err err;
 };
 
 static enum err_code open_it(struct place *p, bool create)
 {
-	bool locked;
-	return db_open(p->path, create, &p->db, &locked, &p->err);
+	return db_open(p->path, create, &p->db, &p->locked, &p->err);
 }
 
 static void close_it(struct place *p)
@@ -194,6 +194,8 @@ static void garbage_is_no_database(void **state)
 	assert_int_equal(write(fd, junk, sizeof(junk)), sizeof(junk));
 	close(fd);
 	assert_int_equal(open_it(p, false), ERR_STORAGE_CORRUPT);
+	assert_false(p->locked); // nobody else has it
+	assert_null(strstr(p->err.message, "in use"));
 	p->db = NULL;
 }
 

@@ -114,6 +114,12 @@ static void names_are_one_whatever_their_case(void **state)
 	assert_string_equal(c.slug, "prod-1-2");
 	assert_int_equal(put(s, &d), ERR_OK);
 	assert_string_equal(d.slug, d.id); // nothing of its name can stand in a reference
+	struct put e = new_key("a name that has more letters than a reference takes"),
+		   f = new_key("a name that has more letters than a reference takes too");
+	assert_int_equal(put(s, &e), ERR_OK);
+	assert_string_equal(e.slug, "a-name-that-has-more-letters-than-a-reference-ta");
+	assert_int_equal(put(s, &f), ERR_OK);
+	assert_string_equal(f.slug, "a-name-that-has-more-letters-than-a-reference-ta-2");
 	struct put renamed = again(&c);
 	renamed.doc.key_name = "PROD 1";
 	assert_int_equal(put(s, &renamed), ERR_CONFLICT_EXISTS);
@@ -173,6 +179,18 @@ static void a_key_stays_what_it_is(void **state)
 	changed.doc.service = NULL;
 	changed.doc.services = (struct strv){only, 1};
 	assert_int_equal(put(s, &changed), ERR_FIELD_FORBIDDEN);
+	struct put several = new_key("b");
+	several.secret = "sk-the-secret-of-several";
+	several.doc.service = NULL;
+	several.doc.services = (struct strv){only, 1};
+	assert_int_equal(put(s, &several), ERR_OK);
+	struct put one = again(&several);
+	one.doc.service = "gpt-4";
+	one.doc.services = (struct strv){NULL, 0};
+	assert_int_equal(put(s, &one), ERR_FIELD_FORBIDDEN);
+	one = again(&several);
+	one.doc.note = "of several still";
+	assert_int_equal(put(s, &one), ERR_OK);
 	changed = again(&p);
 	changed.if_match = p.revision + 1;
 	assert_int_equal(put(s, &changed), ERR_PRECONDITION_FAILED);

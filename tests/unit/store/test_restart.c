@@ -18,6 +18,7 @@
 #include "agent/store/override.h"
 #include "agent/store/policy.h"
 #include "agent/store/price.h"
+#include "agent/store/private.h"
 #include "agent/store/probe.h"
 #include "agent/store/spend.h"
 #include "shared/credential.h"
@@ -279,6 +280,79 @@ static void the_saved_copy_says_the_same(void **state)
 	free(before);
 }
 
+// The saved copy with one word for another, and as much of it held as before.
+static void alter_saved(struct scratch *s, const char *word, const char *other)
+{
+	char path[96], hex[2 * SEAL_MAC + 1];
+	unsigned char mac[SEAL_MAC];
+	scratch_path(s, "snapshot.json", path);
+	FILE *f = fopen(path, "rb");
+	assert_non_null(f);
+	char *text = mem_zalloc(1, 1 << 20);
+	text[fread(text, 1, (1 << 20) - 1, f)] = '\0';
+	fclose(f);
+	char *at = strstr(text, word);
+	assert_true(at != NULL && strlen(word) == strlen(other));
+	memcpy(at, other, strlen(other));
+	char *body = strchr(text, '\n') + 1;
+	seal_row_mac(store_seal(s->store), slice_of(body), mac);
+	for (size_t i = 0; i < SEAL_MAC; i++)
+		snprintf(hex + 2 * i, 3, "%02x", mac[i]);
+	memcpy(text, hex, 2 * SEAL_MAC);
+	f = fopen(path, "wb");
+	assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
+	assert_int_equal(fclose(f), 0);
+	free(text);
+}
+
+// What is in the saved copy and is no document of this version is left out, and said.
+static void the_saved_copy_says_what_it_leaves_out(void **state)
+{
+	struct scratch *s = *state;
+	struct store_stats stats;
+	char path[96];
+	fill_all(s);
+	store_stop(s->store); // it is written, and the seal is there still
+	alter_saved(s, "\"endpoint\":\"embeddings\"", "\"endpoint\":\"telepathic\"");
+	scratch_close(s);
+	scratch_path(s, "yijian.db", path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(scratch_open(s), ERR_OK);
+	store_stats(s->store, &stats);
+	assert_non_null(strstr(stats.reason, "1 stored rows failed their check and are left out"));
+	assert_null(snapshot_feature(snapshots_now(s->snaps), SLICE("embeddings")));
+	assert_non_null(snapshot_feature(snapshots_now(s->snaps), SLICE("answers")));
+}
+
+// Of another program or a newer version: nothing is served in its place.
+static void a_database_of_another_version_is_no_start(void **state)
+{
+	static const struct {
+		const char *sql, *back;
+	} rows[] = {{"UPDATE migration SET checksum='x'||checksum WHERE id=1",
+			    "UPDATE migration SET checksum=substr(checksum,2) WHERE id=1"},
+		{"INSERT INTO migration SELECT max(id)+1,'later','x',1 FROM migration",
+			"DELETE FROM migration WHERE id=(SELECT max(id) FROM migration)"},
+		{"INSERT INTO migration SELECT max(id)+2,'later','x',1 FROM migration",
+			"DELETE FROM migration WHERE id=(SELECT max(id) FROM migration)"}};
+	struct scratch *s = *state;
+	fill_all(s);
+	char *before = all_of(snapshots_now(s->snaps));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		scratch_close(s);
+		scratch_sql(s, rows[i].sql);
+		assert_int_equal(scratch_open(s), ERR_STORAGE_FAILED);
+		scratch_close(s);
+		scratch_sql(s, rows[i].back);
+		assert_int_equal(scratch_open(s), ERR_OK);
+		assert_int_equal(snapshots_now(s->snaps)->store_state, STORE_OK);
+		char *after = all_of(snapshots_now(s->snaps));
+		assert_string_equal(after, before);
+		free(after);
+	}
+	free(before);
+}
+
 // ---- what is kept beside the documents ----
 
 static const struct key_obj *the_key(struct scratch *s)
@@ -457,6 +531,45 @@ static void looks_and_overrides_stay(void **state)
 	assert_true(l->drained == 1 && l->weight_override == 7);
 	assert_true(l->override_until_us > clock_mono_us());
 	assert_true(l->override_until_us <= clock_mono_us() + 600000000);
+}
+
+// Such a row is held by no check: one of no kind is passed over, and an id is only an id.
+static void overrides_are_read_by_their_kind(void **state)
+{
+	struct scratch *s = *state;
+	char sql[200];
+	scratch_close(s);
+	snprintf(sql, sizeof(sql), "INSERT INTO live_override VALUES(%d,'42',1,7,0)", LIVE_TARGET);
+	scratch_sql(s, sql);
+	scratch_sql(s, "INSERT INTO live_override VALUES(99,'x',1,7,0)");
+	scratch_sql(s, "INSERT INTO live_override VALUES(-1,'x',1,7,0)");
+	assert_int_equal(scratch_open(s), ERR_OK);
+	struct live *l = live_take(s->live, LIVE_TARGET, SLICE("42"));
+	assert_true(l->drained == 1 && l->weight_override == 7);
+	live_drop(s->live, l);
+}
+
+static enum err_code count_overrides(struct store_tx *tx, void *arg, struct err *err)
+{
+	return db_number(tx->db, "SELECT count(*) FROM live_override", NULL, 0, arg, err);
+}
+
+// However many rows are past their time, they go now and not a few an hour.
+static void a_backlog_goes_at_once(void **state)
+{
+	struct scratch *s = *state;
+	int64_t left = -1;
+	scratch_close(s);
+	for (int i = 0; i < 250; i++) {
+		char sql[100];
+		snprintf(sql, sizeof(sql), "INSERT INTO live_override VALUES(%d,'%d',1,7,1)",
+			LIVE_TARGET, i);
+		scratch_sql(s, sql);
+	}
+	assert_int_equal(scratch_open(s), ERR_OK);
+	for (int i = 0; i < 10000 && left != 0; i++)
+		assert_int_equal(scratch_run(s, count_overrides, &left), ERR_OK);
+	assert_int_equal(left, 0);
 }
 
 struct chunk {
@@ -724,22 +837,27 @@ static void what_cannot_be_saved_is_said(void **state)
 {
 	struct scratch *s = *state;
 	struct store_stats stats;
+	static const char *const taken[] = {"snapshot.json.new", "snapshot.json"};
 	char path[96];
-	bool required = true;
-	scratch_path(s, "snapshot.json.new", path);
-	unlink(path);
-	assert_int_equal(mkdir(path, 0700), 0);
-	assert_int_equal(scratch_run(s, require_keys, &required), ERR_OK);
-	store_stats(s->store, &stats);
-	assert_string_not_equal(stats.reason, "");
-	assert_int_not_equal(stats.state, STORE_OK);
-	assert_int_equal(rmdir(path), 0);
-	scratch_close(s);
-	assert_int_equal(scratch_open(s), ERR_OK);
-	store_stats(s->store, &stats);
-	assert_true(snapshots_now(s->snaps)->clients_required); // the database had it
-	assert_string_equal(stats.reason, "");
-	assert_int_equal(stats.state, STORE_OK);
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+		bool required = i == 0;
+		scratch_path(s, taken[i], path);
+		unlink(path);
+		assert_int_equal(mkdir(path, 0700), 0); // a file cannot stand there
+		assert_int_equal(scratch_run(s, require_keys, &required), ERR_OK);
+		store_stats(s->store, &stats);
+		assert_string_not_equal(stats.reason, "");
+		assert_int_not_equal(stats.state, STORE_OK);
+		assert_int_equal(rmdir(path), 0);
+		scratch_path(s, taken[0], path);
+		assert_int_not_equal(access(path, F_OK), 0); // nothing half-written is left
+		scratch_close(s);
+		assert_int_equal(scratch_open(s), ERR_OK);
+		store_stats(s->store, &stats);
+		assert_true(snapshots_now(s->snaps)->clients_required == required); // it had it
+		assert_string_equal(stats.reason, "");
+		assert_int_equal(stats.state, STORE_OK);
+	}
 }
 
 #define ON_A_STORE(fn) cmocka_unit_test_setup_teardown(fn, scratch_begin, scratch_end)
@@ -749,9 +867,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_A_STORE(every_document_is_as_it_was),
 		ON_A_STORE(the_saved_copy_says_the_same),
+		ON_A_STORE(the_saved_copy_says_what_it_leaves_out),
+		ON_A_STORE(a_database_of_another_version_is_no_start),
 		ON_A_STORE(spending_goes_on),
 		ON_A_STORE(what_is_known_dead_stays_so),
 		ON_A_STORE(looks_and_overrides_stay),
+		ON_A_STORE(overrides_are_read_by_their_kind),
+		ON_A_STORE(a_backlog_goes_at_once),
 		ON_A_STORE(figures_are_kept_so_long),
 		ON_A_STORE(it_looks_after_itself),
 		ON_A_STORE(a_price_goes_once),

@@ -57,6 +57,32 @@ static void each_is_a_price_of_a_model(void **state UNUSED)
 	arena_release(&a);
 }
 
+// A tier begins where the one before it ends.
+static void tiers_ascend(void **state UNUSED)
+{
+	static const struct {
+		int64_t above[3];
+		size_t n;
+		enum err_code code;
+	} rows[] = {{{0}, 0, ERR_OK}, {{7}, 1, ERR_OK}, {{0, 1, 2}, 3, ERR_OK},
+		{{5, 5}, 2, ERR_FIELD_RANGE}, {{5, 4}, 2, ERR_FIELD_RANGE},
+		{{1, 3, 2}, 3, ERR_FIELD_RANGE}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct price_tier tiers[3];
+		struct price p;
+		struct err err = {0};
+		field_defaults(&price_fields, &p);
+		p.vendor = "openai";
+		p.model = "m";
+		for (size_t k = 0; k < rows[i].n; k++)
+			tiers[k] = (struct price_tier){.above_tokens = rows[i].above[k]};
+		p.tiers.v = tiers;
+		p.tiers.n = rows[i].n;
+		assert_int_equal(price_check(&p, &err), rows[i].code);
+		assert_string_equal(err.field, rows[i].code == ERR_OK ? "" : "tiers");
+	}
+}
+
 static void alter(const struct scratch *s, const char *sql)
 {
 	char path[96];
@@ -92,6 +118,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_is_a_price_of_a_model),
+		cmocka_unit_test(tiers_ascend),
 		ON_A_STORE(what_an_operator_removed_stays_away),
 		ON_A_STORE(half_of_them_is_none),
 	};

@@ -148,6 +148,26 @@ static enum err_code add_key(struct store_tx *tx, struct task *t)
 	return put_key(tx, t->number, &t->job.err);
 }
 
+// The file goes before it is committed.
+static enum err_code add_other_and_lose_it(struct store_tx *tx, struct task *t)
+{
+	char path[96], aside[96];
+	snprintf(path, sizeof(path), "%s/yijian.db", t->f->dir);
+	snprintf(aside, sizeof(aside), "%s/aside", t->f->dir);
+	enum err_code code = put_key(tx, 1, &t->job.err);
+	return code == ERR_OK && rename(path, aside) != 0 ? ERR_INTERNAL : code;
+}
+
+static enum err_code add_third(struct store_tx *tx, struct task *t)
+{
+	return put_key(tx, 2, &t->job.err);
+}
+
+static enum err_code add_fourth(struct store_tx *tx, struct task *t)
+{
+	return put_key(tx, 3, &t->job.err);
+}
+
 // Every third job writes and fails behind it.
 static enum err_code add_or_fail(struct store_tx *tx, struct task *t)
 {
@@ -315,6 +335,41 @@ static void without_its_database_it_serves_and_takes_nothing(void **state)
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
+// A file that went away takes nothing; when it is back it takes writes again, and what it holds is
+// the truth: also of a change that was told to have failed, as it went in the middle of it.
+static void a_database_that_comes_back_is_read_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct task first = {.fn = add_key}, gone = {.fn = add_key}, more = {.fn = add_third},
+		    lost = {.fn = add_other_and_lose_it}, last = {.fn = add_fourth};
+	char path[96], aside[96];
+	bool locked;
+	snprintf(path, sizeof(path), "%s/yijian.db", f->dir);
+	snprintf(aside, sizeof(aside), "%s/aside", f->dir);
+	run_tasks(f, &first, 1);
+	assert_int_equal(first.code, ERR_OK);
+	assert_int_equal(rename(path, aside), 0);
+	run_tasks(f, &gone, 1);
+	assert_int_equal(gone.code, ERR_STORAGE_MOVED);
+	assert_int_equal(rename(aside, path), 0);
+	run_tasks(f, &more, 1);
+	assert_int_equal(more.code, ERR_OK);
+	run_tasks(f, &lost, 1);
+	assert_int_equal(lost.code, ERR_STORAGE_MOVED);
+	assert_int_equal(snapshots_now(f->snaps)->keys.n, 2);
+	assert_int_equal(rename(aside, path), 0);
+	run_tasks(f, &last, 1);
+	assert_int_equal(last.code, ERR_OK);
+	for (int i = 0; i < 2; i++) {
+		const struct snapshot *s = snapshots_now(f->snaps);
+		assert_int_equal(s->store_state, STORE_OK);
+		assert_int_equal(s->keys.n, 4);
+		assert_non_null(snapshot_key_ref(s, SLICE("openai/dalle/key-1")));
+		close_all(f);
+		assert_int_equal(fixture_store(f, &locked), ERR_OK);
+	}
+}
+
 // ---- readers beside the writer ----
 
 struct reader {
@@ -392,6 +447,8 @@ int main(void)
 			end),
 		cmocka_unit_test_setup_teardown(without_its_database_it_serves_and_takes_nothing,
 			begin, end),
+		cmocka_unit_test_setup_teardown(a_database_that_comes_back_is_read_anew, begin,
+			end),
 		cmocka_unit_test_setup_teardown(readers_see_whole_states, begin, end),
 	};
 	if (!secret_setup())
