@@ -320,17 +320,16 @@ static int finish(struct cmd *c, enum err_code code)
 static enum err_code unknown_command(struct cmd *c, const char *const *words, size_t n)
 {
 	const char *all[CMD_COUNT];
-	size_t rows_n;
-	const struct command *rows = commands_all(&rows_n);
+	const struct command *row;
 	struct str topic = STR_INIT;
 
 	size_t all_n = 0, word = strlen(words[0]);
-	for (size_t i = 0; i < rows_n; i++) // of a known noun only its own
-		if (strncmp(rows[i].path, words[0], word) == 0 && rows[i].path[word] == ' ')
-			all[all_n++] = rows[i].path;
+	for (size_t i = 0; (row = command_at(i)) != NULL; i++) // of a known noun only its own
+		if (strncmp(row->path, words[0], word) == 0 && row->path[word] == ' ')
+			all[all_n++] = row->path;
 	bool noun = all_n > 0;
-	for (size_t i = 0; i < rows_n && !noun; i++)
-		all[all_n++] = rows[i].path;
+	for (size_t i = 0; !noun && (row = command_at(i)) != NULL; i++)
+		all[all_n++] = row->path;
 	char typed[96];
 	snprintf(typed, sizeof(typed), "%s%s%s", words[0], n > 1 ? " " : "", n > 1 ? words[1] : "");
 	if (n == 1 && help_topic(words[0], &topic)) { // a noun alone

@@ -231,10 +231,11 @@ struct command {
 	int exits[CMD_EXITS_MAX]; // besides 0, 2, 4, 7, 8; closed by 0
 };
 
-const struct command *commands_all(size_t *ret_n);
+// The row at this place, in the order of help; NULL past the last.
+const struct command *command_at(size_t i);
 // Longest row whose path begins the words; *ret_used words were consumed. NULL when none.
 const struct command *command_match(const char *const *words, size_t n, size_t *ret_used);
-const struct command *command_row(enum command_id id);
+const struct command *command_row(enum command_id id); // NULL: there is none
 // The options table: rows in enum order.
 const struct opt_row *copts_all(void);
 // Name of the long option of a body field: "key_name" → "key-name" into buf.

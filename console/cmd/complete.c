@@ -126,14 +126,13 @@ static void offer_arg(struct complete *c, enum cmd_complete kind)
 // The next word of every path that begins with the words so far.
 static bool offer_commands(struct complete *c, const char *const *words, size_t n)
 {
-	size_t rows_n;
-	const struct command *rows = commands_all(&rows_n);
+	const struct command *row;
 	struct slice last = {"", 0};
 	bool any = false;
-	for (size_t i = 0; i < rows_n; i++) {
-		struct slice rest = slice_of(rows[i].path), word = slice_cut(&rest, ' ');
+	for (size_t i = 0; (row = command_at(i)) != NULL; i++) {
+		struct slice rest = slice_of(row->path), word = slice_cut(&rest, ' ');
 		size_t k = 0;
-		if (rows[i].flags & CMF_HIDDEN)
+		if (row->flags & CMF_HIDDEN)
 			continue;
 		while (k < n && word.n && slice_eq_str(word, words[k])) {
 			word = slice_cut(&rest, ' ');

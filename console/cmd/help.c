@@ -159,13 +159,12 @@ void help_command(const struct command *row, struct str *out)
 
 void help_overview(struct str *out)
 {
-	size_t n;
-	const struct command *rows = commands_all(&n);
+	const struct command *row;
 	str_add(out,
 		_("usage: yijian COMMAND [options]     (alone on a terminal: the console)\n\n"));
-	for (size_t i = 0; i < n; i++)
-		if (!(rows[i].flags & CMF_HIDDEN))
-			str_addf(out, "  %-20s %s\n", rows[i].path, _(rows[i].summary));
+	for (size_t i = 0; (row = command_at(i)) != NULL; i++)
+		if (!(row->flags & CMF_HIDDEN))
+			str_addf(out, "  %-20s %s\n", row->path, _(row->summary));
 	str_add(out,
 		_("\nyijian COMMAND --help explains one; yijian help exit-codes, help environment\n"));
 }
@@ -199,8 +198,8 @@ static void environment(struct str *out)
 
 bool help_topic(const char *topic, struct str *out)
 {
-	size_t n, found = 0, len = strlen(topic);
-	const struct command *rows = commands_all(&n);
+	size_t found = 0, len = strlen(topic);
+	const struct command *row;
 	if (strcmp(topic, "exit-codes") == 0) {
 		for (size_t i = 0; i < ARRAY_LEN(exits); i++)
 			str_addf(out, "  %-4d %s\n", exits[i].code, _(exits[i].text));
@@ -210,15 +209,15 @@ bool help_topic(const char *topic, struct str *out)
 		environment(out);
 		return true;
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(rows[i].path, topic) == 0) {
-			help_command(&rows[i], out);
+	for (size_t i = 0; (row = command_at(i)) != NULL; i++) {
+		if (strcmp(row->path, topic) == 0) {
+			help_command(row, out);
 			return true;
 		}
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (strncmp(rows[i].path, topic, len) == 0 && rows[i].path[len] == ' ') {
-			str_addf(out, "  %-20s %s\n", rows[i].path, _(rows[i].summary));
+	for (size_t i = 0; (row = command_at(i)) != NULL; i++) {
+		if (strncmp(row->path, topic, len) == 0 && row->path[len] == ' ') {
+			str_addf(out, "  %-20s %s\n", row->path, _(row->summary));
 			found++;
 		}
 	}
@@ -230,11 +229,10 @@ bool help_topic(const char *topic, struct str *out)
 // The first word of the i-th noun that has verbs.
 static const char *noun_at(size_t i, char *buf, size_t size)
 {
-	size_t n;
-	const struct command *rows = commands_all(&n);
+	const struct command *row;
 	struct slice last = {"", 0};
-	for (size_t k = 0; k < n; k++) {
-		struct slice rest = slice_of(rows[k].path), noun = slice_cut(&rest, ' ');
+	for (size_t k = 0; (row = command_at(k)) != NULL; k++) {
+		struct slice rest = slice_of(row->path), noun = slice_cut(&rest, ' ');
 		if (!rest.n || slice_eq(noun, last))
 			continue;
 		last = noun;
@@ -316,8 +314,7 @@ static void man_command(const struct command *row, struct str *out)
 
 static void man_main(struct str *out)
 {
-	size_t n;
-	const struct command *rows = commands_all(&n);
+	const struct command *row;
 	str_add(out,
 		".TH YIJIAN 1 \"\" \"Yijian\" \"User Commands\"\n.SH NAME\nyijian \\- operations "
 		"console of a hybrid large\\-model platform\n.SH SYNOPSIS\n.B yijian\n"
@@ -325,11 +322,11 @@ static void man_main(struct str *out)
 		"Shows and changes the routes, keys, services and features that a yijiand agent "
 		"serves. Alone on a terminal it opens the full\\-screen console; with a command it "
 		"does one thing and answers with an exit code.\n.SH COMMANDS\n");
-	for (size_t i = 0; i < n; i++)
-		if (!(rows[i].flags & CMF_HIDDEN)) {
+	for (size_t i = 0; (row = command_at(i)) != NULL; i++)
+		if (!(row->flags & CMF_HIDDEN)) {
 			str_add(out, ".TP\n");
-			troff_line(".B ", rows[i].path, out);
-			troff_line("", rows[i].summary, out);
+			troff_line(".B ", row->path, out);
+			troff_line("", row->summary, out);
 		}
 	str_add(out, ".SH OPTIONS\n");
 	man_options(copts_all(), COPT_GLOBALS, out);
@@ -354,8 +351,7 @@ static void man_main(struct str *out)
 
 bool help_man(const char *page, struct str *out)
 {
-	size_t n;
-	const struct command *rows = commands_all(&n);
+	const struct command *row;
 	if (strcmp(page, "yijian.1") == 0) {
 		man_main(out);
 		return true;
@@ -369,10 +365,10 @@ bool help_man(const char *page, struct str *out)
 			".TH YIJIAN\\-%s 1 \"\" \"Yijian\" \"User Commands\"\n.SH NAME\n"
 			"yijian\\-%s \\- the %s commands of yijian\n.SH COMMANDS\n",
 			noun, noun, noun);
-		for (size_t k = 0; k < n; k++)
-			if (strncmp(rows[k].path, noun, strlen(noun)) == 0 &&
-				rows[k].path[strlen(noun)] == ' ')
-				man_command(&rows[k], out);
+		for (size_t k = 0; (row = command_at(k)) != NULL; k++)
+			if (strncmp(row->path, noun, strlen(noun)) == 0 &&
+				row->path[strlen(noun)] == ' ')
+				man_command(row, out);
 		str_add(out, ".SH SEE ALSO\n.BR yijian (1)\n");
 		return true;
 	}
