@@ -565,7 +565,7 @@ static enum err_code read_token(struct cmd *c, struct secret *ret)
 // asked. One that is away is shown as that.
 static enum err_code judge_agent(struct cmd *c)
 {
-	struct client_call health = {.method = "GET", .path = "/healthz"};
+	struct client_call health = {.ep = EP_HEALTHZ};
 	struct client_answer a;
 	enum err_code code = cmd_client(c);
 	if (code || client_address(c->client) == NULL)

@@ -85,6 +85,13 @@ static void fetch_drop(struct fetch *f)
 	*f = (struct fetch){.snap = s};
 }
 
+// A list's path has no parameters.
+static void set_path(struct fetch *f, enum endpoint_id ep, const char *query)
+{
+	snprintf(f->path, sizeof(f->path), "%s%s%s", endpoint_row(ep)->path,
+		query != NULL ? "?" : "", query != NULL ? query : "");
+}
+
 void snap_init(struct snap *s, const char *url, const char *unix_socket,
 	const struct http_trust *trust, const struct secret *token, int64_t refresh_ms)
 {
@@ -95,7 +102,7 @@ void snap_init(struct snap *s, const char *url, const char *unix_socket,
 		.token = token,
 		.refresh_ms = refresh_ms};
 	s->status.snap = s->list.snap = s->reply.snap = s;
-	snprintf(s->status.path, sizeof(s->status.path), "/api/v1/status");
+	set_path(&s->status, EP_STATUS, NULL);
 }
 
 void snap_release(struct snap *s)
@@ -106,12 +113,15 @@ void snap_release(struct snap *s)
 	http_free(s->http);
 }
 
-void snap_watch(struct snap *s, const char *path)
+void snap_watch(struct snap *s, enum endpoint_id ep, const char *query)
 {
-	if (strcmp(s->list.path, path) == 0)
+	struct fetch wanted = {0};
+	if (ep != EP_COUNT)
+		set_path(&wanted, ep, query);
+	if (strcmp(s->list.path, wanted.path) == 0)
 		return;
 	fetch_drop(&s->list);
-	snprintf(s->list.path, sizeof(s->list.path), "%s", path);
+	memcpy(s->list.path, wanted.path, sizeof(s->list.path));
 	snap_poll(s, false);
 }
 
@@ -129,13 +139,13 @@ void snap_poll(struct snap *s, bool now)
 	poll_one(&s->list, now);
 }
 
-bool snap_call(struct snap *s, const char *method, const char *path, struct slice body)
+bool snap_call(struct snap *s, enum endpoint_id ep, const char *path, struct slice body)
 {
 	if (s->reply.call != NULL)
 		return false;
 	fetch_drop(&s->reply);
 	snprintf(s->reply.path, sizeof(s->reply.path), "%s", path);
-	fetch_start(&s->reply, method, body, SNAP_CALL_TIMEOUT_MS);
+	fetch_start(&s->reply, method_names[endpoint_row(ep)->method], body, SNAP_CALL_TIMEOUT_MS);
 	return true;
 }
 

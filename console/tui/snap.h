@@ -6,6 +6,7 @@
 
 #include "shared/http.h"
 #include "shared/jx.h"
+#include "shared/rows/api.h"
 
 #define SNAP_TIMEOUT_MS 10000
 #define SNAP_CALL_TIMEOUT_MS 60000
@@ -40,13 +41,13 @@ struct snap {
 void snap_init(struct snap *s, const char *url, const char *unix_socket,
 	const struct http_trust *trust, const struct secret *token, int64_t refresh_ms);
 void snap_release(struct snap *s);
-// Which list is polled ("" for none); what another list answered is dropped.
-void snap_watch(struct snap *s, const char *path);
+// Which list is polled (EP_COUNT for none; query NULL for none); what another list answered is dropped.
+void snap_watch(struct snap *s, enum endpoint_id ep, const char *query);
 // Starts the polls that are due; `now` starts them at once.
 void snap_poll(struct snap *s, bool now);
 // Asks for a change or an explanation; its end is seen in s->reply (call NULL again). False while
-// another runs. body is JSON text or empty for none.
-bool snap_call(struct snap *s, const char *method, const char *path, struct slice body);
+// another runs. path: the row's, by client_path; body is JSON text or empty for none.
+bool snap_call(struct snap *s, enum endpoint_id ep, const char *path, struct slice body);
 enum link snap_link(const struct snap *s);
 
 #endif

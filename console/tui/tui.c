@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "console/base/client.h"
 #include "console/tui/snap.h"
 #include "console/tui/theme.h"
 #include "console/tui/view_dash.h"
@@ -36,7 +37,8 @@ enum mode {
 
 // A change that waits for its yes.
 struct change {
-	char method[8], path[512], body[64], twin[400];
+	enum endpoint_id ep;
+	char path[512], body[64], twin[400];
 	char name[256]; // to be typed; "" when y is enough
 };
 
@@ -122,7 +124,7 @@ static void show_view(struct ui *u, const struct view *v)
 	u->sort = -1;
 	u->reverse = false;
 	str_clear(&u->filter);
-	snap_watch(&u->snap, v->id == VIEW_USAGE ? view_usage_path(u->usage_by) : v->path);
+	snap_watch(&u->snap, v->ep, v->id == VIEW_USAGE ? view_usage_query(u->usage_by) : v->query);
 	collect_rows(u);
 }
 
@@ -331,81 +333,66 @@ static void draw(struct ui *u)
 
 // --- changes ---
 
-static void add_path(struct str *out, const char *text)
-{
-	struct slice rest = slice_of(text);
-	while (rest.p != NULL) {
-		str_add_url(out, slice_cut(&rest, '/'));
-		if (rest.p != NULL)
-			str_add_c(out, '/');
-	}
-}
-
-static void set_path(struct change *c, const char *base, const char *one, const char *more,
-	const char *tail)
-{
-	struct str s = STR_INIT;
-	str_add(&s, base);
-	add_path(&s, one);
-	str_add(&s, more != NULL ? "/" : "");
-	if (more != NULL)
-		add_path(&s, more);
-	str_add(&s, tail);
-	snprintf(c->path, sizeof(c->path), "%s", str_text(&s));
-	str_release(&s);
-}
-
 static const char *member(const struct jx *row, const char *key)
 {
 	return jx_str(jx_get(row, key), "");
 }
 
-// What the action does to the row; false when it does not apply.
+// What an action does to a row of a view, and the command that does the same.
+static const struct {
+	enum view_id view;
+	enum action act;
+	enum endpoint_id ep;
+	const char *param[2]; // the row's members that fill the path
+	const char *command;
+	const char *body;
+} doings[] = {
+	{VIEW_ROUTES, ACT_DRAIN, EP_ROUTE_PATCH, {"feature", "target"}, "route drain",
+		"{\"drain\":true}"},
+	{VIEW_ROUTES, ACT_UNDRAIN, EP_ROUTE_PATCH, {"feature", "target"}, "route undrain",
+		"{\"drain\":false}"},
+	{VIEW_KEYS, ACT_ENABLE, EP_KEY_ENABLE, {"id"}, "key enable", ""},
+	{VIEW_KEYS, ACT_DISABLE, EP_KEY_DISABLE, {"id"}, "key disable", ""},
+	{VIEW_KEYS, ACT_TEST, EP_KEY_TEST, {"id"}, "key test", ""},
+	{VIEW_KEYS, ACT_DELETE, EP_KEY_DELETE, {"id"}, "key delete", ""},
+	{VIEW_SERVICES, ACT_DRAIN, EP_INSTANCE_DRAIN, {"service", "id"}, "service drain", ""},
+	{VIEW_SERVICES, ACT_UNDRAIN, EP_INSTANCE_UNDRAIN, {"service", "id"}, "service undrain", ""},
+	{VIEW_SERVICES, ACT_TEST, EP_INSTANCE_CHECK, {"service", "id"}, "service check", ""},
+	{VIEW_TASKS, ACT_CANCEL, EP_TASK_CANCEL, {"id"}, "task cancel", ""},
+	{VIEW_ALERTS, ACT_ACK, EP_ALERT_ACK, {"id"}, "alert ack", ""},
+};
+
+static void set_path(struct change *c, enum endpoint_id ep, const char *one, const char *two)
+{
+	struct str s = STR_INIT;
+	client_path(&(struct client_call){.ep = ep, .param = {one, two}}, &s);
+	c->ep = ep;
+	snprintf(c->path, sizeof(c->path), "%s", str_text(&s));
+	str_release(&s);
+}
+
+// False when the action does not apply to the row.
 static bool change_of(const struct ui *u, enum action act, struct change *c)
 {
 	const struct jx *row = cursor_row(u);
-	struct str name = STR_INIT;
-	bool route = u->view->id == VIEW_ROUTES, key = u->view->id == VIEW_KEYS;
-	const char *verb = act == ACT_DRAIN ? "drain"
-		: act == ACT_UNDRAIN	    ? "undrain"
-		: act == ACT_DISABLE	    ? "disable"
-		: act == ACT_ENABLE	    ? "enable"
-		: act == ACT_DELETE	    ? "delete"
-		: key			    ? "test"
-					    : "check";
-	if (row == NULL || (!route && !key && jx_is_null(jx_get(row, "id"))))
+	size_t i = 0;
+	while (i < ARRAY_LEN(doings) && (doings[i].view != u->view->id || doings[i].act != act))
+		i++;
+	if (row == NULL || i == ARRAY_LEN(doings))
 		return false;
-	*c = (struct change){.method = "POST"};
-	view_name(&name, u->view, row);
-	char tail[32] = "";
-	if (act != ACT_DELETE)
-		snprintf(tail, sizeof(tail), "/%s", verb);
-	if (route) {
-		snprintf(c->method, sizeof(c->method), "PATCH");
-		snprintf(c->body, sizeof(c->body), "{\"drain\":%s}",
-			act == ACT_DRAIN ? "true" : "false");
-		set_path(c, "/api/v1/routes/", member(row, "feature"), member(row, "target"), "");
-		snprintf(c->twin, sizeof(c->twin), "yijian route %s %s %s", verb,
-			member(row, "feature"), member(row, "target"));
-	} else if (key) {
-		if (act == ACT_DELETE)
-			snprintf(c->method, sizeof(c->method), "DELETE");
-		set_path(c, "/api/v1/keys/", member(row, "id"), NULL, tail);
-		snprintf(c->twin, sizeof(c->twin), "yijian key %s %s", verb, str_text(&name));
-	} else if (act == ACT_CANCEL) {
-		snprintf(c->method, sizeof(c->method), "DELETE");
-		set_path(c, "/api/v1/tasks/", member(row, "id"), NULL, "");
-		snprintf(c->twin, sizeof(c->twin), "yijian task cancel %s", member(row, "id"));
-	} else if (act == ACT_ACK) {
-		set_path(c, "/api/v1/alerts/", member(row, "id"), NULL, "/ack");
-		snprintf(c->twin, sizeof(c->twin), "yijian alert ack %s", member(row, "id"));
-	} else {
-		char id[ARRAY_LEN(c->name) + 16];
-		snprintf(id, sizeof(id), "instances/%s", member(row, "id"));
-		set_path(c, "/api/v1/services/", member(row, "service"), id, tail);
-		snprintf(c->twin, sizeof(c->twin), "yijian service %s %s %s", verb,
-			member(row, "service"), member(row, "id"));
-	}
+	const char *one = member(row, doings[i].param[0]);
+	const char *two = doings[i].param[1] != NULL ? member(row, doings[i].param[1]) : NULL;
+	if (one[0] == '\0' || (two != NULL && two[0] == '\0'))
+		return false; // a service's row above those of its instances
+	*c = (struct change){0};
+	set_path(c, doings[i].ep, one, two);
+	snprintf(c->body, sizeof(c->body), "%s", doings[i].body);
+	struct str name = STR_INIT;
+	if (u->view->id == VIEW_KEYS)
+		view_name(&name, u->view, row);
+	else
+		str_addf(&name, "%s%s%s", one, two != NULL ? " " : "", two != NULL ? two : "");
+	snprintf(c->twin, sizeof(c->twin), "yijian %s %s", doings[i].command, str_text(&name));
 	if (act == ACT_DELETE)
 		snprintf(c->name, sizeof(c->name), "%s", str_text(&name));
 	str_release(&name);
@@ -416,7 +403,7 @@ static void run_change(struct ui *u)
 {
 	struct change *c = &u->change;
 	u->mode = MODE_LIST;
-	if (!snap_call(&u->snap, c->method, c->path, slice_of(c->body))) {
+	if (!snap_call(&u->snap, c->ep, c->path, slice_of(c->body))) {
 		snprintf(u->message, sizeof(u->message), "%s",
 			_("another change is still under way"));
 	} else {
@@ -442,10 +429,10 @@ static void explain(struct ui *u)
 	if (row == NULL)
 		return;
 	struct change c;
-	set_path(&c, "/api/v1/route/", member(row, "feature"), NULL, "");
+	set_path(&c, EP_ROUTE_DECIDE, member(row, "feature"), NULL);
 	snprintf(u->change.twin, sizeof(u->change.twin), "yijian route explain %s",
 		member(row, "feature"));
-	if (snap_call(&u->snap, "POST", c.path, SLICE("{}"))) {
+	if (snap_call(&u->snap, c.ep, c.path, SLICE("{}"))) {
 		u->mode = MODE_EXPLAIN;
 		u->asked = true;
 	}
@@ -578,7 +565,7 @@ static void act(struct ui *u, const struct key_row *k)
 		u->top = 0;
 		break;
 	case ACT_GROUP:
-		u->usage_by = view_usage_path(u->usage_by + 1) != NULL ? u->usage_by + 1 : 0;
+		u->usage_by = view_usage_query(u->usage_by + 1) != NULL ? u->usage_by + 1 : 0;
 		show_view(u, u->view);
 		break;
 	case ACT_CHART:

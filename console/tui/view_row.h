@@ -6,6 +6,7 @@
 #include "console/tui/keymap.h"
 #include "shared/arena.h"
 #include "shared/jx.h"
+#include "shared/rows/api.h"
 
 #define VIEW_COLUMNS_MAX 12
 #define VIEW_ROWS_MAX 4096
@@ -43,7 +44,8 @@ struct view {
 	enum view_id id;
 	const char *name; // as ':' takes it
 	const char *title;
-	const char *path; // of the list, "" for none
+	enum endpoint_id ep; // of the list, EP_COUNT for none
+	const char *query; // of the list, NULL none
 	const char *state; // member with the row's state, NULL none
 	struct column columns[VIEW_COLUMNS_MAX]; // closed by title NULL
 };
@@ -61,7 +63,7 @@ const char *view_state(const struct view *v, const struct jx *row);
 // "3.75 USD" of one amount or a list of them; several currencies stand side by side.
 void view_add_money(struct str *out, const struct jx *money);
 // What usage is told apart by: the n-th of them, NULL behind the last.
-const char *view_usage_path(size_t n);
+const char *view_usage_query(size_t n);
 // What tells a row from the others.
 void view_name(struct str *out, const struct view *v, const struct jx *row);
 // Less than, equal to or greater than 0 by this column; numbers as numbers.

@@ -41,7 +41,7 @@ static struct slice key_text(const struct wizard *w)
 }
 
 // The body has the secret in clear and is wiped once it is handed over.
-static void ask(struct wizard *w, struct snap *s, const char *path, bool all)
+static void ask(struct wizard *w, struct snap *s, enum endpoint_id ep, bool all)
 {
 	struct str body = STR_INIT;
 	str_reserve(&body, BODY_ROOM); // or growing would leave copies behind
@@ -54,7 +54,7 @@ static void ask(struct wizard *w, struct snap *s, const char *path, bool all)
 	if (all)
 		form_write(&w->form, &body);
 	str_add_c(&body, '}');
-	snap_call(s, "POST", path, str_slice(&body));
+	snap_call(s, ep, endpoint_row(ep)->path, str_slice(&body));
 	secret_wipe(body.p, body.n);
 	str_release(&body);
 }
@@ -69,7 +69,7 @@ static void forward(struct wizard *w, struct snap *s)
 	}
 	if (w->step == WIZ_SECRET) {
 		w->asked = WIZ_ASK_KNOWN;
-		ask(w, s, "/api/v1/keys/fingerprint", false);
+		ask(w, s, EP_KEY_FINGERPRINT, false);
 	}
 	if (w->step < WIZ_SAVE)
 		w->step++;
@@ -99,7 +99,7 @@ static void key_save(struct wizard *w, struct snap *s, int key)
 	if ((!save && !test) || s->reply.call != NULL)
 		return;
 	w->asked = save ? WIZ_ASK_SAVE : WIZ_ASK_TEST;
-	ask(w, s, save ? "/api/v1/keys" : "/api/v1/keys/test", true);
+	ask(w, s, save ? EP_KEY_CREATE : EP_KEY_TEST_NEW, true);
 }
 
 enum wizard_end wizard_key(struct wizard *w, struct snap *s, int key)

@@ -204,3 +204,11 @@ def test_sources_in_another_hand(house):
     assert house({".clang-format": style, "agent/x.c": good}).formatting() == []
     assert said(house({"agent/x.c": good.replace("\treturn", "  return")}).formatting()) == [
         "is not as make fmt leaves it"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/keys", "/api/v1/keys/%s/test", "/healthz", "/v1/models"])
+def test_a_path_of_the_agent_in_the_console_is_found(house, path):
+    clean = {"console/a.c": '// "GET /api/v1/keys"\nchar s[] = "yijian api GET /api/v1/keys";\n'}
+    assert house(clean).paths() == []
+    assert house({**clean, "console/b.c": f'char s[] = "{path}";\n'}).paths() == [
+        "console/b.c:1: a path instead of an endpoint's row"]

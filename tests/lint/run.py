@@ -268,6 +268,14 @@ def units():
     return found
 
 
+def paths():
+    """The console calls the agent by the rows of its endpoints: no path is written by hand."""
+    return [f"{name}:{line}: a path instead of an endpoint's row"
+            for name in src.c_files(parts=("console",))
+            for line, content in enumerate(src.text(name).splitlines(), 1)
+            if re.search(r'"/(api/v1|v1|healthz|metrics)\b', content)]
+
+
 def spdx():
     """The licence line stands at the head of every source."""
     found = []
@@ -429,7 +437,7 @@ def formatting():
 
 
 CHECKS = (floors, thirdparty, headers, own_header, clang, forbidden, silent, unread, variables,
-          circles, faces, purposes, units, spdx, unfinished, machine, sizes, stale, mutated,
+          circles, faces, purposes, units, paths, spdx, unfinished, machine, sizes, stale, mutated,
           formatting)
 
 
