@@ -428,8 +428,7 @@ static void doctor_judge(struct cmd *c, struct doctor *d)
 
 static void doctor_agent(struct cmd *c, struct doctor *d)
 {
-	struct client_call health = {.method = "GET", .path = "/healthz"},
-			   keys = {.ep = EP_KEY_LIST};
+	struct client_call health = {.ep = EP_HEALTHZ}, keys = {.ep = EP_KEY_LIST};
 	struct client_answer a;
 	enum err_code code = cmd_call(c, &health, &a);
 	if (code) {
@@ -648,7 +647,7 @@ enum err_code cmd_config_list(struct cmd *c)
 
 enum err_code cmd_version(struct cmd *c)
 {
-	struct client_call call = {.method = "GET", .path = "/healthz"};
+	struct client_call call = {.ep = EP_HEALTHZ};
 	cmd_writef(c, "yijian %s\n", YJ_VERSION);
 	struct client_answer a;
 	c->no_input = true; // not a thing to be asked about

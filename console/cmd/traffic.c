@@ -287,7 +287,7 @@ static const char *const metric_paths[SVC_COUNT] = {
 static enum err_code scrape(struct cmd *c, const char *url, struct client_answer *ret)
 {
 	struct console_settings one = *c->settings;
-	struct client_call call = {.method = "GET", .path = "/metrics"};
+	struct client_call call = {.method = "GET", .path = endpoint_row(EP_METRICS)->path};
 	one.value[CSET_AGENT] = url;
 	struct client *client;
 	enum err_code code = client_new(&one, &client, &c->err);

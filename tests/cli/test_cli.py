@@ -33,8 +33,10 @@ def run(args, url=None, stdin="", env=None, timeout=60, cwd=None):
 
 
 def examples():
-    """Every example row: the command line and the exit code it must have."""
-    text = "".join(path.read_text() for path in sorted(ROOT.glob("console/cmd/rows_*.c")))
+    """Every example row, in the order of help: the command line and the exit code it must have."""
+    groups = re.findall(r"&(rows_\w+),", (ROOT / "console/cmd/commands.c").read_text())
+    assert {f"{name}.c" for name in groups} == {path.name for path in ROOT.glob("console/cmd/rows_*.c")}
+    text = "".join((ROOT / f"console/cmd/{name}.c").read_text() for name in groups)
     for lines, code in re.findall(r'\{((?:"(?:[^"\\]|\\.)*"\s*)+),\s*(\d+)\}', text):
         line = "".join(json.loads(part) for part in re.findall(r'"(?:[^"\\]|\\.)*"', lines))
         if line.startswith("yijian "):
