@@ -27,6 +27,7 @@
 #include "console/cmd/task.h"
 #include "console/cmd/traffic.h"
 #include "console/cmd/try.h"
+#include "console/manual.h"
 #include "console/shell.h"
 #include "console/tui/tui.h"
 #include "shared/clock.h"
@@ -511,10 +512,10 @@ static enum err_code run_help(struct cmd *c)
 	char name[64];
 	enum err_code code = ERR_OK;
 	if (cmd_has(c, COPT_MAN_LIST)) {
-		for (size_t i = 0; help_man_name(i, name, sizeof(name)) != NULL; i++)
+		for (size_t i = 0; manual_name(i, name, sizeof(name)) != NULL; i++)
 			str_addf(&out, "%s\n", name);
 	} else if (page != NULL) {
-		if (!help_man(page, &out))
+		if (!manual_page(page, &out))
 			code = err_set(&c->err, ERR_NOT_FOUND, _("no such manual page"));
 	} else if (c->arg_n == 0) {
 		help_overview(&out);

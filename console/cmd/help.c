@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What explains itself: overview, help of a command, manual pages and completion scripts, all made
-// of the command tree.
+// What explains itself: overview, help of a command and completion scripts, all made of the command
+// tree.
 #include "console/cmd/help.h"
 
 #include <stdio.h>
@@ -62,7 +62,7 @@ static void wrapped(const char *text, int indent, struct str *out)
 	str_add_c(out, '\n');
 }
 
-static void synopsis(const struct command *row, struct str *out)
+void help_synopsis(const struct command *row, struct str *out)
 {
 	str_addf(out, "yijian %s", row->path);
 	for (size_t i = 0; i < CMD_ARGS_MAX && row->args[i].name != NULL; i++) {
@@ -72,7 +72,7 @@ static void synopsis(const struct command *row, struct str *out)
 	str_add(out, _(" [options]"));
 }
 
-static void option_head(const struct opt_row *o, struct str *out)
+void help_option_head(const struct opt_row *o, struct str *out)
 {
 	if (o->letter)
 		str_addf(out, "-%c, ", o->letter);
@@ -85,7 +85,7 @@ static void options_text(const struct opt_row *rows, size_t n, struct str *out)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct str head = STR_INIT;
-		option_head(&rows[i], &head);
+		help_option_head(&rows[i], &head);
 		str_addf(out, "  %-26s ", str_text(&head));
 		if (utf8_width(str_slice(&head)) > 26)
 			str_addf(out, "\n  %-26s ", "");
@@ -94,10 +94,7 @@ static void options_text(const struct opt_row *rows, size_t n, struct str *out)
 	}
 }
 
-static const struct {
-	int code;
-	const char *text;
-} exits[] = {
+static const struct help_exit exits[] = {
 	{0, N_("done, or the answer is yes")},
 	{1, N_("the answer is no: degraded, different, not as expected")},
 	{2, N_("wrong usage; nothing was sent")},
@@ -116,6 +113,12 @@ static const struct {
 	{141, N_("who read the output has left; nothing is said")},
 };
 
+const struct help_exit *help_exits(size_t *ret_n)
+{
+	*ret_n = ARRAY_LEN(exits);
+	return exits;
+}
+
 static const char *exit_text(int code)
 {
 	for (size_t i = 0; i < ARRAY_LEN(exits); i++)
@@ -128,7 +131,7 @@ void help_command(const struct command *row, struct str *out)
 {
 
 	str_add(out, _("usage: "));
-	synopsis(row, out);
+	help_synopsis(row, out);
 	str_add(out, "\n\n");
 	wrapped(_(row->summary), 2, out);
 	if (row->text != NULL) {
@@ -222,157 +225,6 @@ bool help_topic(const char *topic, struct str *out)
 		}
 	}
 	return found > 0;
-}
-
-// ---- manual pages ----
-
-// The first word of the i-th noun that has verbs.
-static const char *noun_at(size_t i, char *buf, size_t size)
-{
-	const struct command *row;
-	struct slice last = {"", 0};
-	for (size_t k = 0; (row = command_at(k)) != NULL; k++) {
-		struct slice rest = slice_of(row->path), noun = slice_cut(&rest, ' ');
-		if (!rest.n || slice_eq(noun, last))
-			continue;
-		last = noun;
-		if (i-- == 0) {
-			snprintf(buf, size, "%.*s", SLICE_FMT(noun));
-			return buf;
-		}
-	}
-	return NULL;
-}
-
-const char *help_man_name(size_t i, char *buf, size_t size)
-{
-	char noun[32];
-	if (i == 0)
-		snprintf(buf, size, "yijian.1");
-	else if (noun_at(i - 1, noun, sizeof(noun)) != NULL)
-		snprintf(buf, size, "yijian-%s.1", noun);
-	else
-		return NULL;
-	return buf;
-}
-
-// Text for troff: a leading dot or quote is no macro, backslashes and hyphens stay what they are.
-static void troff_line(const char *macro, const char *text, struct str *out)
-{
-	str_add(out, macro);
-	if (*text == '.' || *text == '\'')
-		str_add(out, "\\&");
-	for (; *text; text++) {
-		if (*text == '\\')
-			str_add(out, "\\e");
-		else if (*text == '-')
-			str_add(out, "\\-");
-		else
-			str_add_c(out, *text);
-	}
-	str_add_c(out, '\n');
-}
-
-static void man_options(const struct opt_row *rows, size_t n, struct str *out)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct str head = STR_INIT;
-		option_head(&rows[i], &head);
-		str_add(out, ".TP\n");
-		troff_line(".B ", str_text(&head), out);
-		troff_line("", rows[i].help, out);
-		str_release(&head);
-	}
-}
-
-static void man_command(const struct command *row, struct str *out)
-{
-	struct str line = STR_INIT;
-	synopsis(row, &line);
-	troff_line(".SS ", str_text(&line), out);
-	str_release(&line);
-	troff_line("", row->summary, out);
-	if (row->text != NULL) {
-		str_add(out, ".PP\n");
-		troff_line("", row->text, out);
-	}
-	for (size_t i = 0; i < CMD_ARGS_MAX && row->args[i].name != NULL; i++) {
-		str_add(out, ".TP\n");
-		troff_line(".I ", row->args[i].name, out);
-		troff_line("", row->args[i].help, out);
-	}
-	struct help_options o;
-	help_options(row, &o);
-	man_options(o.row, o.n - COPT_GLOBALS, out);
-	if (row->examples[0].line != NULL)
-		str_add(out, ".PP\nExamples:\n.PP\n.nf\n.RS\n");
-	for (size_t i = 0; i < CMD_EXAMPLES_MAX && row->examples[i].line != NULL; i++)
-		troff_line("", row->examples[i].line, out);
-	if (row->examples[0].line != NULL)
-		str_add(out, ".RE\n.fi\n");
-}
-
-static void man_main(struct str *out)
-{
-	const struct command *row;
-	str_add(out,
-		".TH YIJIAN 1 \"\" \"Yijian\" \"User Commands\"\n.SH NAME\nyijian \\- operations "
-		"console of a hybrid large\\-model platform\n.SH SYNOPSIS\n.B yijian\n"
-		"[\\fICOMMAND\\fR] [\\fIoptions\\fR]\n.SH DESCRIPTION\n"
-		"Shows and changes the routes, keys, services and features that a yijiand agent "
-		"serves. Alone on a terminal it opens the full\\-screen console; with a command it "
-		"does one thing and answers with an exit code.\n.SH COMMANDS\n");
-	for (size_t i = 0; (row = command_at(i)) != NULL; i++)
-		if (!(row->flags & CMF_HIDDEN)) {
-			str_add(out, ".TP\n");
-			troff_line(".B ", row->path, out);
-			troff_line("", row->summary, out);
-		}
-	str_add(out, ".SH OPTIONS\n");
-	man_options(copts_all(), COPT_GLOBALS, out);
-	size_t settings_n;
-	const struct console_setting_row *settings = console_settings_all(&settings_n);
-	str_add(out, ".SH ENVIRONMENT\n");
-	for (size_t i = 0; i < settings_n; i++) {
-		str_addf(out, ".TP\n.B %s\n", settings[i].env);
-		troff_line("", settings[i].help, out);
-	}
-	str_add(out, ".SH EXIT STATUS\n");
-	for (size_t i = 0; i < ARRAY_LEN(exits); i++) {
-		str_addf(out, ".TP\n.B %d\n", exits[i].code);
-		troff_line("", exits[i].text, out);
-	}
-	str_add(out,
-		".SH FILES\n.TP\n.I ~/.config/yijian/config\nsettings as KEY=value lines\n.TP\n"
-		".I ~/.config/yijian/pins\nkeys of agents that are trusted by themselves\n.TP\n"
-		".I /etc/yijian/console.conf\nthe same for every user\n.SH SEE ALSO\n"
-		".BR yijiand (8)\n");
-}
-
-bool help_man(const char *page, struct str *out)
-{
-	const struct command *row;
-	if (strcmp(page, "yijian.1") == 0) {
-		man_main(out);
-		return true;
-	}
-	char noun[32], want[48];
-	for (size_t i = 0; noun_at(i, noun, sizeof(noun)) != NULL; i++) {
-		snprintf(want, sizeof(want), "yijian-%s.1", noun);
-		if (strcmp(page, want) != 0)
-			continue;
-		str_addf(out,
-			".TH YIJIAN\\-%s 1 \"\" \"Yijian\" \"User Commands\"\n.SH NAME\n"
-			"yijian\\-%s \\- the %s commands of yijian\n.SH COMMANDS\n",
-			noun, noun, noun);
-		for (size_t k = 0; (row = command_at(k)) != NULL; k++)
-			if (strncmp(row->path, noun, strlen(noun)) == 0 &&
-				row->path[strlen(noun)] == ' ')
-				man_command(row, out);
-		str_add(out, ".SH SEE ALSO\n.BR yijian (1)\n");
-		return true;
-	}
-	return false;
 }
 
 // ---- completion ----

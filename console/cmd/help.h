@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What people read about commands, derived from the rows: help text, manual pages, completion.
+// What people read about commands, derived from the rows: help text, completion.
 #ifndef YJ_CONSOLE_CMD_HELP_H
 #define YJ_CONSOLE_CMD_HELP_H
 
@@ -13,10 +13,15 @@ void help_short(struct str *out);
 void help_command(const struct command *row, struct str *out);
 // "key", "key add", "exit-codes", "environment"; false when there is no such topic.
 bool help_topic(const char *topic, struct str *out);
-// Name of manual page i ("yijian.1", "yijian-key.1", …); NULL behind the last.
-const char *help_man_name(size_t i, char *buf, size_t size);
-// troff (man macros) of one page; false when there is none of this name.
-bool help_man(const char *page, struct str *out);
+// "yijian key add VENDOR/SERVICE[/NAME] [options]"
+void help_synopsis(const struct command *row, struct str *out);
+// "-o, --output FORMAT"
+void help_option_head(const struct opt_row *o, struct str *out);
+struct help_exit {
+	int code;
+	const char *text;
+};
+const struct help_exit *help_exits(size_t *ret_n);
 // The shell's script; false for an unknown shell.
 bool help_completion(const char *shell, struct str *out);
 // Options of a command as rows for the parser, into buf; returns how many. Body options get ids
