@@ -57,6 +57,17 @@ static void what_is_in_flight_counts(void **state UNUSED)
 	test_route_free(t);
 }
 
+static void one_in_flight_is_one_more_to_wait_for(void **state UNUSED)
+{
+	struct test_route *t = keys(STRAT_LATENCY, 2);
+	t->live[0].ewma_us = 100 * MS;
+	t->live[1].ewma_us = 60 * MS;
+	t->live[1].inflight = 1; // 120 against 100
+	run(t, 0.5);
+	assert_int_equal(d.chosen, 0);
+	test_route_free(t);
+}
+
 static void weights_divide(void **state UNUSED)
 {
 	struct test_route *t = test_route_new(STRAT_LATENCY);
@@ -90,6 +101,18 @@ static void slowness_is_forgotten(void **state UNUSED)
 	run(t, 0);
 	assert_int_equal(d.chosen, 1);
 	t->live[0].last_used_wall_ms = WALL - 40000; // 900 / 16
+	run(t, 0);
+	assert_int_equal(d.chosen, 0);
+	test_route_free(t);
+}
+
+// A clock that was set back makes nobody slower than it was.
+static void a_use_that_is_still_to_come_is_now(void **state UNUSED)
+{
+	struct test_route *t = keys(STRAT_LATENCY, 2);
+	t->live[0].ewma_us = 100 * MS;
+	t->live[0].last_used_wall_ms = WALL + 30000;
+	t->live[1].ewma_us = 150 * MS;
 	run(t, 0);
 	assert_int_equal(d.chosen, 0);
 	test_route_free(t);
@@ -228,9 +251,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_faster_of_two_goes_first),
 		cmocka_unit_test(what_is_in_flight_counts),
+		cmocka_unit_test(one_in_flight_is_one_more_to_wait_for),
 		cmocka_unit_test(weights_divide),
 		cmocka_unit_test(unknown_ones_get_a_latency),
 		cmocka_unit_test(slowness_is_forgotten),
+		cmocka_unit_test(a_use_that_is_still_to_come_is_now),
 		cmocka_unit_test(two_choices_share_as_they_say),
 		cmocka_unit_test(the_cheapest_goes_first),
 		cmocka_unit_test(unknown_cost_comes_last),

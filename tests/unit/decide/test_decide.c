@@ -169,6 +169,11 @@ static void model_missing(struct test_route *t, struct decide_request *req)
 	t->instance[0].doc.models = (struct strv){two_models, 2};
 	req->model = "flux";
 }
+static void the_one_model_is_another(struct test_route *t, struct decide_request *req)
+{
+	t->instance[0].doc.models = (struct strv){two_models, 1};
+	req->model = "sd15";
+}
 static void model_listed(struct test_route *t, struct decide_request *req)
 {
 	t->instance[0].doc.models = (struct strv){two_models, 2};
@@ -278,6 +283,7 @@ static const struct {
 	{"no adapter", false, unspoken, SKIP_CAPABILITY_MISSING},
 	{"other endpoint", false, other_offer, SKIP_CAPABILITY_MISSING},
 	{"model not served", true, model_missing, SKIP_MODEL_UNKNOWN},
+	{"the one model is another", true, the_one_model_is_another, SKIP_MODEL_UNKNOWN},
 	{"model served", true, model_listed, SKIP_NONE},
 	{"heartbeat late", true, beat_missed, SKIP_HEARTBEAT_EXPIRED},
 	{"heartbeat in time", true, beat_in_time, SKIP_NONE},
@@ -311,6 +317,44 @@ static void every_reason(void **state UNUSED)
 		assert_int_equal(d.chosen, reasons[i].want == SKIP_NONE ? 0 : -1);
 		test_route_free(t);
 	}
+}
+
+// Of an instance that serves several models none is chosen for who named none; of one there is no
+// choice to make.
+static void of_several_models_one_is_named(void **state UNUSED)
+{
+	struct {
+		struct live_models head;
+		struct live_model v[2];
+	} served = {.head = {.n = 1}, .v = {{.name = "sdxl"}, {.name = "sd15"}}};
+	struct test_route *t = test_route_new(STRAT_PRIORITY);
+	test_route_instance(t, 0, 1);
+	t->live[0].models = &served.head;
+	const struct {
+		size_t n;
+		bool more;
+		const char *named;
+		enum skip want;
+	} rows[] = {
+		{1, false, NULL, SKIP_NONE},
+		{1, false, "flux", SKIP_NONE},
+		{2, false, NULL, SKIP_MODEL_UNKNOWN},
+		{2, false, "flux", SKIP_MODEL_UNKNOWN},
+		{2, false, "sd15", SKIP_NONE},
+		{1, true, NULL, SKIP_MODEL_UNKNOWN},
+		{1, true, "sdxl", SKIP_NONE},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct decide_request req = test_request();
+		served.head.n = rows[i].n;
+		served.head.more = rows[i].more;
+		req.named = rows[i].named;
+		decide(&t->route, &req, NOW, WALL, 0, &d);
+		if (d.v[0].skip != rows[i].want)
+			fail_msg("row %zu: %s", i, skip_name(d.v[0].skip));
+	}
+	t->live[0].models = NULL;
+	test_route_free(t);
 }
 
 // A key that is over says since when; one that cannot be opened does not, whatever its end was.
@@ -698,6 +742,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_reason),
+		cmocka_unit_test(of_several_models_one_is_named),
 		cmocka_unit_test(the_end_of_a_key_is_told),
 		cmocka_unit_test(half_open_lets_one_through),
 		cmocka_unit_test(order_then_tier_then_weight),
