@@ -332,6 +332,38 @@ static void test_ollamas_wishes(void **state UNUSED)
 	}
 }
 
+// It takes a picture's own bytes alone: no address, no other form of data:, nothing empty.
+static void test_ollamas_pictures(void **state UNUSED)
+{
+	static const struct {
+		const char *url;
+		bool fine;
+	} rows[] = {
+		{"data:image/png;base64,AA", true},
+		{"data:;base64,AA", true},
+		{"data:image/png;base64,", false},
+		{"data:image/png;base64", false},
+		{"data:image/png,AA", false},
+		{"file:image/png;base64,AA", false},
+		{"https://pictures.example/a.png", false},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct adapter_ask ask;
+		struct err err = {0};
+		struct str asked = STR_INIT;
+		str_addf(&asked,
+			"'model':'x','messages':[{'role':'user','content':[{'type':'image_url',"
+			"'image_url':{'url':'%s'}}]}]",
+			rows[i].url);
+		enum err_code code = wire_build(&adapter_ollama_chat, &ollama, str_text(&asked),
+			&ask, &err);
+		if (code != (rows[i].fine ? ERR_OK : ERR_FIELD_RANGE))
+			fail_msg("%s: %s", rows[i].url, err_row(code)->code);
+		wire_release(&ask);
+		str_release(&asked);
+	}
+}
+
 static void test_ollamas_operators(void **state UNUSED)
 {
 	struct wire_ask of = ollama;
@@ -607,6 +639,7 @@ int main(void)
 		cmocka_unit_test(test_openais_users),
 		cmocka_unit_test(test_ollamas_messages),
 		cmocka_unit_test(test_ollamas_wishes),
+		cmocka_unit_test(test_ollamas_pictures),
 		cmocka_unit_test(test_ollamas_operators),
 		cmocka_unit_test(test_dashscopes_native_chat),
 		cmocka_unit_test(test_dashscopes_compatible_mode),

@@ -252,6 +252,12 @@ static void test_tools(void **state UNUSED)
 			"{'type':'function','function':{'name':'mcp__b','description':'','parameters':"
 			"{'type':'object','properties':{'input':{'type':'string'}},'required':['input']}}}]",
 			""},
+		// Named in place, or as a chat has it; who has no name is no tool.
+		{"'tools':[{'type':'function'},{'type':'function','function':7},{'type':'function',"
+		 "'function':{}},{'type':'function','function':{'name':''}},"
+		 "{'type':'function','function':{'name':'f'}}]",
+			"'tools':[{'type':'function','function':{'name':'f','description':''}}]",
+			"function"},
 		{"'tools':[{'type':'web_search'},{'type':'function','name':'f'}]",
 			"'tools':[{'type':'function','function':{'name':'f','description':''}}]",
 			"web_search"},

@@ -232,6 +232,28 @@ static void test_items_of_parts(void **state UNUSED)
 
 // ---- tools ----
 
+// Letters, digits, _ and - are an id's; a vendor that knows no others gets _ for them.
+static void test_ids_of_tools(void **state UNUSED)
+{
+	static const struct {
+		const char *id, *want;
+	} rows[] = {
+		{"azAZ09_-", "azAZ09_-"},
+		{"`{@[/:", "______"},
+		{"a.b c\n\"", "a_b_c__"},
+		{"\xc3\xa9", "__"},
+		{"", ""},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct str out = STR_INIT, want = STR_INIT;
+		tools_add_id("id", slice_of(rows[i].id), &out);
+		str_addf(&want, "\"id\":\"%s\"", rows[i].want);
+		assert_string_equal(str_text(&out), str_text(&want));
+		str_release(&out);
+		str_release(&want);
+	}
+}
+
 static void test_schemas(void **state UNUSED)
 {
 	static const struct {
@@ -312,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_many_places),
 		cmocka_unit_test(test_items_of_parts),
+		cmocka_unit_test(test_ids_of_tools),
 		cmocka_unit_test(test_schemas),
 		cmocka_unit_test(test_inputs),
 		cmocka_unit_test(test_usage_of_streams),
