@@ -176,6 +176,28 @@ static void revisions_can_be_gone_back_to(void **state)
 	str_release(&p.out);
 }
 
+// Times that were once the defaults, and were chosen since, come back as they were.
+static void old_defaults_that_were_chosen_come_back(void **state)
+{
+	struct scratch *s = *state;
+	struct put p = new_feature(s, "a");
+	p.doc.timeouts.connect_ms = 3000;
+	p.doc.timeouts.first_byte_ms = 60000;
+	p.doc.timeouts.total_ms = 300000;
+	p.doc.timeouts.idle_ms = 60000;
+	p.doc.timeouts.stream_total_ms = 3600000;
+	assert_int_equal(put(s, &p), ERR_OK);
+	int64_t first = p.revision;
+	p.create = false;
+	p.doc.timeouts.first_byte_ms = 1000;
+	assert_int_equal(put(s, &p), ERR_OK);
+	p.revision = first;
+	assert_int_equal(scratch_run(s, rollback_in_tx, &p), ERR_OK);
+	const struct feature_obj *f = snapshot_feature(snapshots_now(s->snaps), SLICE("a"));
+	assert_int_equal(f->doc.timeouts.first_byte_ms, 60000);
+	assert_int_equal(f->doc.timeouts.total_ms, 300000);
+}
+
 // What a change made of another is what undoing it would bring back: the members that differ.
 static void a_change_keeps_what_was_before(void **state)
 {
@@ -231,6 +253,7 @@ int main(void)
 		ON_A_STORE(names_and_aliases_are_one_space),
 		ON_A_STORE(targets_are_checked),
 		ON_A_STORE(revisions_can_be_gone_back_to),
+		ON_A_STORE(old_defaults_that_were_chosen_come_back),
 		ON_A_STORE(a_change_keeps_what_was_before),
 		ON_A_STORE(a_deleted_feature_is_gone),
 	};

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include "tests/unit/store/scratch.h"
 #include "agent/store/key.h"
+#include "shared/clock.h"
 
 #define SECRET "sk-unit-test-secret"
 
@@ -223,6 +224,25 @@ static void a_key_stays_what_it_is(void **state)
 	secret_release(&got);
 }
 
+// A stored secret that is sealed for another address is as old as it was.
+static void a_moved_secret_is_as_old_as_it_was(void **state)
+{
+	struct scratch *s = *state;
+	struct put p = new_key("a");
+	assert_int_equal(put(s, &p), ERR_OK);
+	while (clock_wall_ms() == p.rotated_at)
+		;
+	struct put moved = again(&p);
+	moved.doc.base_url = "https://elsewhere.example";
+	assert_int_equal(put(s, &moved), ERR_OK);
+	assert_true(moved.revision > p.revision && moved.rotated_at == p.rotated_at);
+	assert_string_equal(moved.fingerprint, p.fingerprint);
+	struct put rotated = again(&moved);
+	rotated.secret = "sk-another-secret-of-it";
+	assert_int_equal(put(s, &rotated), ERR_OK);
+	assert_true(rotated.rotated_at > p.rotated_at);
+}
+
 struct gone {
 	const char *id;
 	int64_t if_match;
@@ -262,6 +282,7 @@ int main(void)
 		ON_A_STORE(names_are_one_whatever_their_case),
 		ON_A_STORE(a_secret_in_another_field_is_refused),
 		ON_A_STORE(a_key_stays_what_it_is),
+		ON_A_STORE(a_moved_secret_is_as_old_as_it_was),
 		ON_A_STORE(a_deleted_key_is_gone),
 	};
 	if (!secret_setup())

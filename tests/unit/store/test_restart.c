@@ -187,6 +187,12 @@ static void fill_all(struct scratch *s)
 	while (clock_wall_ms() == made)
 		;
 	assert_int_equal(scratch_run(s, change_all, NULL), ERR_OK);
+	int revoked = 0;
+	struct pmap_it it = {0};
+	void *obj;
+	while (pmap_next(snapshots_now(s->snaps)->tokens, &it, NULL, &obj))
+		revoked += ((struct token_obj *)obj)->revoked_at > 0;
+	assert_int_equal(revoked, 1);
 }
 
 static void add_map(struct str *out, struct pmap map)
@@ -322,6 +328,26 @@ static void the_saved_copy_says_what_it_leaves_out(void **state)
 	assert_non_null(strstr(stats.reason, "1 stored rows failed their check and are left out"));
 	assert_null(snapshot_feature(snapshots_now(s->snaps), SLICE("embeddings")));
 	assert_non_null(snapshot_feature(snapshots_now(s->snaps), SLICE("answers")));
+}
+
+// What is no whole copy, or not the one that was written, is served in nothing's place.
+static void a_damaged_copy_is_not_served(void **state)
+{
+	struct scratch *s = *state;
+	char path[96];
+	fill_all(s);
+	scratch_close(s);
+	scratch_path(s, "yijian.db", path);
+	assert_int_equal(unlink(path), 0);
+	scratch_path(s, "snapshot.json", path);
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	for (off_t cut = 1; cut < st.st_size; cut += st.st_size / 3) {
+		assert_int_equal(truncate(path, st.st_size - cut), 0);
+		assert_int_equal(scratch_open(s), ERR_STORAGE_CORRUPT);
+		scratch_close(s);
+	}
+	scratch_open(s);
 }
 
 // Of another program or a newer version: nothing is served in its place.
@@ -826,6 +852,9 @@ static void an_older_database_opens_nothing(void **state)
 		unlink(path);
 		assert_int_equal(scratch_open(s), ERR_OK);
 		assert_true(snapshots_now(s->snaps)->clients_required == (last == 1));
+		struct store_stats stats;
+		store_stats(s->store, &stats);
+		assert_true(stats.changes_missing); // and it is said that some are
 		scratch_path(s, "snapshot.lost.json", path);
 		unlink(path);
 	}
@@ -868,6 +897,7 @@ int main(void)
 		ON_A_STORE(every_document_is_as_it_was),
 		ON_A_STORE(the_saved_copy_says_the_same),
 		ON_A_STORE(the_saved_copy_says_what_it_leaves_out),
+		ON_A_STORE(a_damaged_copy_is_not_served),
 		ON_A_STORE(a_database_of_another_version_is_no_start),
 		ON_A_STORE(spending_goes_on),
 		ON_A_STORE(what_is_known_dead_stays_so),

@@ -199,6 +199,7 @@ static void the_root_file_is_private_or_refused(void **state UNUSED)
 	snprintf(path, sizeof(path), "%s/root.key", dir);
 	snprintf(link, sizeof(link), "%s/link.key", dir);
 	assert_int_equal(seal_root_load(path, false, &a, &err), ERR_SEALED);
+	assert_non_null(strstr(err.message, "is not there"));
 	assert_int_equal(seal_root_load(path, true, &a, &err), ERR_OK);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
@@ -207,6 +208,7 @@ static void the_root_file_is_private_or_refused(void **state UNUSED)
 	secret_release(&b);
 	assert_int_equal(symlink(path, link), 0);
 	assert_int_equal(seal_root_load(link, false, &b, &err), ERR_SEALED);
+	assert_non_null(strstr(err.message, "is a symbolic link"));
 	assert_int_equal(chmod(path, 0640), 0);
 	assert_int_equal(seal_root_load(path, false, &b, &err), ERR_SEALED);
 	assert_int_equal(chmod(path, 0600), 0);
