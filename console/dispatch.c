@@ -16,9 +16,12 @@
 
 #include "console/cmd/agent.h"
 #include "console/cmd/alert.h"
+#include "console/base/contexts.h"
 #include "console/cmd/client.h"
+#include "console/cmd/context.h"
 #include "console/cmd/complete.h"
 #include "console/cmd/docs.h"
+#include "console/cmd/fleet.h"
 #include "console/cmd/help.h"
 #include "console/cmd/key.h"
 #include "console/cmd/price.h"
@@ -27,6 +30,8 @@
 #include "console/cmd/task.h"
 #include "console/cmd/traffic.h"
 #include "console/cmd/try.h"
+#include "console/cmd/wait.h"
+#include "console/cmd/watch.h"
 #include "console/manual.h"
 #include "console/shell.h"
 #include "console/tui/tui.h"
@@ -113,6 +118,13 @@ static const cmd_fn functions[CMD_COUNT] = {
 	[CMD_AGENT_LIST] = cmd_agent_list,
 	[CMD_AGENT_TRUST] = cmd_agent_trust,
 	[CMD_AGENT_FORGET] = cmd_agent_forget,
+	[CMD_WAIT] = cmd_wait,
+	[CMD_CONTEXT_LIST] = cmd_context_list,
+	[CMD_CONTEXT_GET] = cmd_context_get,
+	[CMD_CONTEXT_USE] = cmd_context_use,
+	[CMD_CONTEXT_ADD] = cmd_context_add,
+	[CMD_CONTEXT_REMOVE] = cmd_context_remove,
+	[CMD_LOGIN] = cmd_login,
 	[CMD_CONFIG_LIST] = cmd_config_list,
 	[CMD_VERSION] = cmd_version,
 };
@@ -222,6 +234,23 @@ static enum err_code io_confirm(void *arg, const char *question, struct err *err
 	return err_set(err, ERR_REFUSED, NULL);
 }
 
+static enum err_code io_confirm_name(void *arg, const char *question, const char *name,
+	struct err *err)
+{
+	char line[256];
+	(void)arg;
+	if (!isatty(STDIN_FILENO))
+		return err_set(err, ERR_REFUSED, NULL);
+	tcflush(STDIN_FILENO, TCIFLUSH);
+	fprintf(stderr, _("%s\nType %s to go on: "), question, name);
+	if (wait_line() && fgets(line, sizeof(line), stdin) != NULL) {
+		line[strcspn(line, "\r\n")] = '\0';
+		if (strcmp(line, name) == 0)
+			return ERR_OK;
+	}
+	return err_set(err, ERR_REFUSED, NULL);
+}
+
 static enum err_code io_ask_secret(void *arg, const char *prompt, struct secret *ret,
 	struct err *err)
 {
@@ -253,8 +282,8 @@ void dispatch_stdio(struct cmd_io *io)
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 	*io = (struct cmd_io){io_write, io_note, isatty(STDERR_FILENO) ? io_progress : NULL,
-		io_confirm, io_ask_secret, NULL, isatty(STDIN_FILENO), isatty(STDOUT_FILENO),
-		isatty(STDERR_FILENO), 0, &interrupted};
+		io_confirm, io_confirm_name, io_ask_secret, NULL, isatty(STDIN_FILENO),
+		isatty(STDOUT_FILENO), isatty(STDERR_FILENO), 0, &interrupted};
 	if (io->out_tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		io->out_cells = size.ws_col;
 }
@@ -487,7 +516,14 @@ static enum err_code may_change(struct cmd *c)
 	enum err_code code = ERR_OK;
 	if (c->read_only && (c->row->flags & CMF_CHANGES))
 		return err_set(&c->err, ERR_REFUSED, _("this console is read-only"));
-	if (!(c->row->flags & CMF_CONFIRM) || c->yes)
+	if (!(c->row->flags & CMF_CONFIRM))
+		return ERR_OK;
+	if (c->settings->production)
+		return cmd_agree(c, c->settings->value[CSET_CONTEXT],
+			arena_printf(&c->arena,
+				_("%s takes something away in a production context"),
+				c->row->path));
+	if (c->yes)
 		return ERR_OK;
 	if (c->no_input || !c->io->in_tty) {
 		err_set(&c->err, ERR_REFUSED, NULL);
@@ -620,6 +656,42 @@ static int run_in_shell(const struct shell *s, int argc, char **argv)
 	return dispatch_run(&(struct dispatch){s->settings, s->io, true}, argc, argv);
 }
 
+static enum err_code run_function(struct cmd *c)
+{
+	cmd_fn fn = functions[c->row->id];
+	bool all = cmd_has(c, COPT_ALL_CONTEXTS), watch = cmd_has(c, COPT_WATCH);
+	if (all && watch)
+		return err_set(&c->err, ERR_USAGE, "%s", _("--watch follows one context alone"));
+	return all ? fleet_run(c, fn) : watch ? watch_run(c, fn) : fn(c);
+}
+
+// As the list of the noun with --watch.
+static enum err_code run_watch(struct cmd *c)
+{
+	const char *words[] = {c->arg[0], "list"};
+	size_t used;
+	const struct command *row = command_match(words, ARRAY_LEN(words), &used);
+	if (row == NULL || !(row->flags & CMF_WATCH)) {
+		err_set(&c->err, ERR_USAGE, "%s", _("there is no list of this noun to watch"));
+		err_hint(&c->err, "%s",
+			_("key, service, feature, route, client, token, alert, task, change, audit"));
+		return ERR_USAGE;
+	}
+	c->row = row;
+	c->arg_n = 0;
+	return watch_run(c, functions[row->id]);
+}
+
+// What was said to the shell holds for its lines, and yields to what a line says.
+static struct console_settings *shell_settings(struct cmd *c)
+{
+	for (size_t i = 0; i < CSET_COUNT; i++)
+		if (strcmp(c->settings->origin[i], "flag") == 0)
+			c->settings->origin[i] = "environment";
+	c->settings->read_only = c->read_only;
+	return c->settings;
+}
+
 static enum err_code run_row(struct cmd *c, const struct dispatch *d)
 {
 	switch (c->row->id) {
@@ -634,10 +706,12 @@ static enum err_code run_row(struct cmd *c, const struct dispatch *d)
 	case CMD_SHELL:
 		if (d->in_shell)
 			return err_set(&c->err, ERR_USAGE, _("this is the shell already"));
-		return shell_run(&(struct shell){d->settings, d->io, run_in_shell},
+		return shell_run(&(struct shell){shell_settings(c), d->io, run_in_shell},
 			cmd_opt(c, COPT_COMMAND), &c->err);
+	case CMD_WATCH:
+		return run_watch(c);
 	default:
-		return functions[c->row->id](c);
+		return run_function(c);
 	}
 }
 
@@ -659,42 +733,62 @@ static enum err_code run_alone(struct cmd *c, const struct dispatch *d)
 	return err_set(&c->err, ERR_USAGE, _("say a command, or run it on a terminal"));
 }
 
+// What the words ask for, once they are what a command takes and it may be done.
+static enum err_code run_checked(struct cmd *c, const struct dispatch *d)
+{
+	enum err_code code = ERR_OK;
+	if (c->row == NULL || !((c->row->flags & CMF_ALONE) || cmd_has(c, COPT_ALL_CONTEXTS)))
+		code = contexts_apply(c->settings, &c->err);
+	c->read_only = c->read_only || c->settings->read_only;
+	if (!code && c->row == NULL)
+		return run_alone(c, d);
+	if (!code)
+		code = check_args(c);
+	if (!code)
+		code = may_change(c);
+	return code ? code : run_row(c, d);
+}
+
+static void show_help(struct cmd *c)
+{
+	struct str out = STR_INIT;
+	if (c->row != NULL)
+		help_command(c->row, &out);
+	else if (c->arg_n != 1 || !help_topic(c->arg[0], &out))
+		help_overview(&out);
+	cmd_write(c, str_slice(&out));
+	str_release(&out);
+}
+
 int dispatch_run(const struct dispatch *d, int argc, char **argv)
 {
-	struct cmd c = {.settings = d->settings, .io = d->io, .arena = ARENA_INIT};
+	struct console_settings settings =
+		console_settings_copy(d->settings); // for this line alone
+	struct cmd c = {.settings = &settings, .io = d->io, .arena = ARENA_INIT};
 	bool help = false;
 	struct str out = STR_INIT;
 	running = &c;
 	written = 0;
 	if (argc && strcmp(argv[0], "__complete") == 0) {
-		complete_words(d->settings, (const char *const *)argv + 1, (size_t)argc - 1, &out);
+		contexts_apply(&settings, &c.err); // without a context there is less to offer
+		complete_words(&settings, (const char *const *)argv + 1, (size_t)argc - 1, &out);
 		cmd_write(&c, str_slice(&out));
 		str_release(&out);
+		console_settings_release(&settings);
 		running = NULL;
 		return 0;
 	}
 	interrupted = 0;
-	format_named(d->settings->value[CSET_OUTPUT], &c.format.format);
+	format_named(settings.value[CSET_OUTPUT], &c.format.format);
 	enum err_code code = parse(&c, argc, argv, &help);
-	format_named(d->settings->value[CSET_OUTPUT], &c.format.format);
+	format_named(settings.value[CSET_OUTPUT], &c.format.format);
 	c.format.cells = d->io->out_tty ? d->io->out_cells : 0;
 	c.format.now_ms = clock_wall_ms();
-	if (!code && help) {
-		if (c.row != NULL)
-			help_command(c.row, &out);
-		else if (c.arg_n != 1 || !help_topic(c.arg[0], &out))
-			help_overview(&out);
-		cmd_write(&c, str_slice(&out));
-		str_release(&out);
-		return finish(&c, ERR_OK);
-	}
-	if (!code && c.row == NULL)
-		return finish(&c, run_alone(&c, d));
-	if (!code)
-		code = check_args(&c);
-	if (!code)
-		code = may_change(&c);
-	if (!code)
-		code = run_row(&c, d);
-	return finish(&c, code);
+	if (!code && help)
+		show_help(&c);
+	else if (!code)
+		code = run_checked(&c, d);
+	int exit_code = finish(&c, code);
+	console_settings_release(&settings);
+	return exit_code;
 }

@@ -21,6 +21,7 @@ struct http {
 	CURLM *multi;
 	struct http_call *calls; // running
 	size_t running;
+	bool told; // bytes of a stream came since the last wait
 	bool inside; // libcurl is at work: handles may not be freed under it
 };
 
@@ -120,6 +121,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 	long status = 0;
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (c->on_data != NULL && status / 100 == 2) {
+		c->h->told = true;
 		c->stopped = !c->on_data(c->arg, (struct slice){p, n});
 		return c->stopped ? 0 : n;
 	}
@@ -427,7 +429,8 @@ bool http_wait(struct http *h, int timeout_ms, const int *fds, size_t n)
 	struct curl_waitfd extra[FDS_MAX];
 	for (size_t i = 0; i < n; i++)
 		extra[i] = (struct curl_waitfd){fds[i], CURL_WAIT_POLLIN, 0};
-	if (work(h))
+	h->told = false;
+	if (work(h) || h->told)
 		timeout_ms = 0; // the caller has something to look at
 	curl_multi_poll(h->multi, extra, (unsigned)n, timeout_ms, &ready);
 	for (size_t i = 0; i < n; i++)

@@ -541,13 +541,18 @@ enum err_code client_do(struct client *c, const struct client_call *call, struct
 	if (req.timeout_ms > 0)
 		c->probe_ms = MIN_OF(PROBE_MS, req.timeout_ms);
 	int64_t begun_us = clock_mono_us();
-	http_start(c->http, &req);
+	struct http_call *running = http_start(c->http, &req);
 	while (!r.done) {
 		http_wait(c->http, WAIT_STEP_MS, NULL, 0);
-		if (call->on_wait != NULL && !r.done)
-			call->on_wait(call->wait_arg, (clock_mono_us() - begun_us) / 1000);
+		if (call->on_wait != NULL && !r.done &&
+			!call->on_wait(call->wait_arg, (clock_mono_us() - begun_us) / 1000)) {
+			http_cancel(running);
+			break;
+		}
 	}
 	str_release(&url);
+	if (!r.done)
+		return ERR_OK;
 	enum err_code code = r.code ? r.code : judge(call, ret, a, err);
 	return code ? explain(c, &r, code, err) : ERR_OK;
 }

@@ -2,19 +2,10 @@
 // The file of pins: read whole, written aside and put in place, one writer at a time.
 #include "console/base/pins.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "console/base/own_file.h"
 #include "console/base/settings.h"
-#include "shared/mem.h"
-#include "shared/str.h"
 #include "shared/text.h"
 #include "shared/urlx.h"
 #include "shared/x509.h"
@@ -31,54 +22,6 @@ enum err_code pins_address(const char *text, struct arena *a, const char **ret, 
 	}
 	*ret = u.origin + strlen("https://");
 	return ERR_OK;
-}
-
-// ---- reading ----
-
-static enum err_code refuse(struct err *err, const char *path, const char *why)
-{
-	return err_set(err, ERR_CONFIG_INVALID, _("cannot use %s: %s"), path, why);
-}
-
-// Whoever may write the file decides whom this user trusts.
-static enum err_code check_owner(int fd, const char *path, struct err *err)
-{
-	struct stat st;
-	if (fstat(fd, &st) != 0)
-		return refuse(err, path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return refuse(err, path, _("it is no file"));
-	if (st.st_uid != geteuid()) {
-		refuse(err, path, _("it belongs to another user"));
-		err_hint(err, "%s",
-			_("chown it, or point XDG_CONFIG_HOME at a folder of your own"));
-		return err->code;
-	}
-	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
-		refuse(err, path, _("others may write it"));
-		err_hint(err, _("look at what is in it, then: chmod 600 %s"), path);
-		return err->code;
-	}
-	if (st.st_size > PINS_FILE_MAX)
-		return refuse(err, path, _("it is too large"));
-	return ERR_OK;
-}
-
-static enum err_code read_file(const char *path, struct str *out, struct err *err)
-{
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR ? ERR_OK
-							   : refuse(err, path, strerror(errno));
-	enum err_code code = check_owner(fd, path, err);
-	char buf[4096];
-	ssize_t n = 0;
-	while (!code && out->n <= PINS_FILE_MAX && (n = read(fd, buf, sizeof(buf))) > 0)
-		str_add_n(out, buf, (size_t)n);
-	if (n < 0)
-		code = refuse(err, path, strerror(errno));
-	close(fd);
-	return code;
 }
 
 // The row of a line; address NULL for a blank one and a remark. False: it is neither.
@@ -119,7 +62,7 @@ enum err_code pins_load(struct arena *a, struct pin_row **ret, size_t *ret_n, st
 	*ret_n = 0;
 	if (path == NULL)
 		return ERR_OK;
-	enum err_code code = read_file(path, &text, err);
+	enum err_code code = own_file_read(path, OWN_FILE_READABLE, PINS_FILE_MAX, &text, err);
 	struct slice rest = str_slice(&text);
 	size_t lines = 1;
 	for (size_t i = 0; i < rest.n; i++)
@@ -151,57 +94,6 @@ enum err_code pins_find(const char *address, struct arena *a, const char **ret, 
 
 // ---- writing ----
 
-static enum err_code cannot_write(const char *path, struct err *err)
-{
-	return err_set(err, ERR_CONFIG_INVALID, _("cannot write %s: %s"), path, strerror(errno));
-}
-
-// The folder with all above it, opened and locked against other writers; -1 with errno.
-static int open_folder(const char *folder)
-{
-	char *path = mem_strdup(folder);
-	for (char *p = path + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		mkdir(path, 0700); // what is not made is missed below
-		*p = '/';
-	}
-	mkdir(path, 0700);
-	free(path);
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0 && flock(fd, LOCK_EX) != 0) {
-		int why = errno;
-		close(fd);
-		errno = why;
-		return -1;
-	}
-	return fd;
-}
-
-static enum err_code write_file(int folder, const char *path, struct slice text, struct err *err)
-{
-	static const char aside[] = "pins.new";
-	int fd = openat(folder, aside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return cannot_write(path, err);
-	bool ok = fchmod(fd, 0600) == 0;
-	while (ok && text.n) {
-		ssize_t n = write(fd, text.p, text.n);
-		ok = n > 0;
-		text.p += ok ? n : 0;
-		text.n -= ok ? (size_t)n : 0;
-	}
-	ok = ok && fsync(fd) == 0;
-	enum err_code code = ok ? ERR_OK : cannot_write(path, err);
-	close(fd);
-	if (!code && (renameat(folder, aside, folder, "pins") != 0 || fsync(folder) != 0))
-		code = cannot_write(path, err);
-	if (code)
-		unlinkat(folder, aside, 0);
-	return code;
-}
-
 enum err_code pins_keep(const char *address, const char *pin, bool *ret_was, struct err *err)
 {
 	struct arena a = ARENA_INIT;
@@ -211,8 +103,10 @@ enum err_code pins_keep(const char *address, const char *pin, bool *ret_was, str
 	if (path == NULL)
 		return err_set(err, ERR_CONFIG_INVALID,
 			_("pins have no place: neither XDG_CONFIG_HOME nor HOME is set"));
-	int fd = open_folder(folder);
-	enum err_code code = fd < 0 ? cannot_write(path, err) : read_file(path, &old, err);
+	int fd;
+	enum err_code code = own_file_lock(folder, &fd, err);
+	if (!code)
+		code = own_file_read(path, OWN_FILE_READABLE, PINS_FILE_MAX, &old, err);
 	struct slice rest = str_slice(&old);
 	for (int at = 1; !code && rest.n; at++) {
 		struct slice line = slice_cut(&rest, '\n');
@@ -227,9 +121,8 @@ enum err_code pins_keep(const char *address, const char *pin, bool *ret_was, str
 	if (pin != NULL)
 		str_addf(&fresh, "%s %s\n", address, pin);
 	if (!code && (pin != NULL || *ret_was))
-		code = write_file(fd, path, str_slice(&fresh), err);
-	if (fd >= 0)
-		close(fd);
+		code = own_file_write(fd, path, str_slice(&fresh), err);
+	own_file_unlock(fd);
 	str_release(&old);
 	str_release(&fresh);
 	arena_release(&a);

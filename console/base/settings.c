@@ -26,7 +26,7 @@ static const struct console_setting_row rows[] = {
 		N_("sha256//... of the one public key an https:// agent may have, whoever signed "
 		   "it; empty is the one kept for its address, if any")},
 	{CSET_CONTEXT, "context", "YIJIAN_CONTEXT", "context", "local", NULL,
-		N_("name of this connection, shown on the first line of the console")},
+		N_("which of your agents, by its name (yijian context list)")},
 	{CSET_OUTPUT, "output", "YIJIAN_OUTPUT", "output", "table", outputs, N_("output format")},
 	{CSET_LANG, "lang", "YIJIAN_LANG", NULL, "", NULL,
 		N_("language of messages; empty follows the locale")},
@@ -117,6 +117,13 @@ enum err_code console_settings_load(struct console_settings *s, struct err *err)
 			code = console_settings_set(s, rows[i].id, value, "environment", err);
 	}
 	return code;
+}
+
+struct console_settings console_settings_copy(const struct console_settings *from)
+{
+	struct console_settings copy = *from;
+	copy.arena = ARENA_INIT;
+	return copy;
 }
 
 void console_settings_release(struct console_settings *s)

@@ -32,7 +32,9 @@ struct console_setting_row {
 struct console_settings {
 	struct arena arena;
 	const char *value[CSET_COUNT]; // never NULL
-	const char *origin[CSET_COUNT]; // "default", "environment", "flag", or the file's path
+	// "default", "environment", "flag", the file's path, or "context NAME"
+	const char *origin[CSET_COUNT];
+	bool read_only, production; // what the context in use asks for
 };
 
 const struct console_setting_row *console_settings_all(size_t *ret_n);
@@ -40,6 +42,8 @@ const struct console_setting_row *console_settings_all(size_t *ret_n);
 enum err_code console_settings_load(struct console_settings *s, struct err *err);
 enum err_code console_settings_set(struct console_settings *s, enum console_setting id,
 	const char *value, const char *origin, struct err *err);
+// What the settings are now, for one command to change; `from` is borrowed and outlives it.
+struct console_settings console_settings_copy(const struct console_settings *from);
 // Where a user's files are, NULL without a home; made by whoever writes there.
 const char *console_config_folder(struct arena *a);
 void console_settings_release(struct console_settings *s);

@@ -329,6 +329,19 @@ enum err_code cmd_secret(struct cmd *c, const struct vendor_row *vendor, struct 
 	return code ? code : check_secret(c, vendor, ret);
 }
 
+enum err_code cmd_agree(struct cmd *c, const char *name, const char *effect)
+{
+	const char *said = cmd_opt(c, COPT_CONFIRM);
+	if (said != NULL && strcmp(said, name) == 0)
+		return ERR_OK;
+	if (said == NULL && !c->no_input && c->io->in_tty)
+		return c->io->confirm_name(c->io->arg, effect, name, &c->err);
+	err_set(&c->err, ERR_REFUSED, "%s%s",
+		said != NULL ? _("not done: --confirm says another name; ") : "", effect);
+	err_hint(&c->err, _("agree to it: --confirm %s"), name);
+	return ERR_REFUSED;
+}
+
 enum err_code cmd_each(struct cmd *c, size_t first,
 	enum err_code (*fn)(struct cmd *c, const char *what))
 {

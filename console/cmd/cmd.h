@@ -30,6 +30,9 @@ struct cmd_io {
 	void (*progress)(void *arg, const char *text);
 	// Asks yes or no on the terminal; ERR_REFUSED without one.
 	enum err_code (*confirm)(void *arg, const char *question, struct err *err);
+	// Asks for the name to be typed: ERR_REFUSED when another is, or nobody can.
+	enum err_code (*confirm_name)(void *arg, const char *question, const char *name,
+		struct err *err);
 	// Hidden line; ERR_USAGE when there is no terminal.
 	enum err_code (*ask_secret)(void *arg, const char *prompt, struct secret *ret,
 		struct err *err);
@@ -84,6 +87,9 @@ void cmd_body(struct cmd *c, struct jw *w);
 bool cmd_body_given(const struct cmd *c);
 // Reads the key's secret by the rules: file, stdin, fd, prompt. Notes a removed newline.
 enum err_code cmd_secret(struct cmd *c, const struct vendor_row *vendor, struct secret *ret);
+// Whether somebody agrees to `effect` by saying a name: --confirm NAME, or typed on a terminal; --yes
+// is not enough. ERR_REFUSED, with what to say as the hint.
+enum err_code cmd_agree(struct cmd *c, const char *name, const char *effect);
 // Runs fn for every argument from `first` on; several items answer 9 when some failed.
 enum err_code cmd_each(struct cmd *c, size_t first,
 	enum err_code (*fn)(struct cmd *c, const char *what));

@@ -20,6 +20,8 @@ static const struct command_rows *const groups[] = {
 	&rows_document,
 	&rows_alert,
 	&rows_access,
+	&rows_wait,
+	&rows_context,
 	&rows_own,
 };
 

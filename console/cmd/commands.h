@@ -87,6 +87,14 @@ enum command_id {
 	CMD_AGENT_LIST,
 	CMD_AGENT_TRUST,
 	CMD_AGENT_FORGET,
+	CMD_WATCH,
+	CMD_WAIT,
+	CMD_CONTEXT_LIST,
+	CMD_CONTEXT_GET,
+	CMD_CONTEXT_USE,
+	CMD_CONTEXT_ADD,
+	CMD_CONTEXT_REMOVE,
+	CMD_LOGIN,
 	CMD_CONFIG_LIST,
 	CMD_CONSOLE,
 	CMD_SHELL,
@@ -172,6 +180,11 @@ enum copt {
 	COPT_AUTH,
 	COPT_AUTH_KEY,
 	COPT_AUTH_HEADER,
+	COPT_DANGER,
+	COPT_FOR,
+	COPT_ALL_CONTEXTS,
+	COPT_WATCH,
+	COPT_TOKEN,
 	COPT_COUNT
 };
 
@@ -193,6 +206,7 @@ enum cmd_complete { // what the shells offer for an argument
 	CC_CLIENT,
 	CC_TOKEN,
 	CC_PRICE,
+	CC_CONTEXT,
 	CC_PIN, // an address of which a pin is kept
 };
 
@@ -214,6 +228,9 @@ enum cmd_flag {
 	CMF_CONFIRM = 1 << 2, // asks unless --yes
 	CMF_LIST = 1 << 3, // prints rows
 	CMF_RAW_ARGS = 1 << 4, // options are not parsed
+	CMF_FLEET = 1 << 6, // takes --all-contexts
+	CMF_WATCH = 1 << 7, // takes --watch
+	CMF_ALONE = 1 << 5, // no context is chosen for it
 };
 
 struct command {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "console/base/contexts.h"
 #include "console/base/pins.h"
 #include "console/cmd/help.h"
 #include "shared/rows/model.h"
@@ -69,6 +70,17 @@ static void offer_pins(struct complete *c)
 	arena_release(&a);
 }
 
+static void offer_contexts(struct complete *c)
+{
+	struct arena a = ARENA_INIT;
+	struct contexts all;
+	struct err ignored;
+	if (contexts_load(&a, &all, &ignored) == ERR_OK)
+		for (size_t i = 0; i < all.n; i++)
+			offer(c, all.v[i].name);
+	arena_release(&a);
+}
+
 static void offer_arg(struct complete *c, enum cmd_complete kind)
 {
 	static const char *const shells[] = {"bash", "zsh", "fish", NULL};
@@ -104,6 +116,9 @@ static void offer_arg(struct complete *c, enum cmd_complete kind)
 		break;
 	case CC_TOKEN:
 		offer_items(c, EP_TOKEN_LIST);
+		break;
+	case CC_CONTEXT:
+		offer_contexts(c);
 		break;
 	case CC_PIN:
 		offer_pins(c);

@@ -11,7 +11,7 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_CA_FILE, "ca-file", 0, "PATH",
 		N_("authorities that may vouch for an https:// agent")},
 	{COPT_PIN, "pin", 0, "PIN", N_("sha256//... of the one key an https:// agent may have")},
-	{COPT_CONTEXT, "context", 0, "NAME", N_("name shown for this connection")},
+	{COPT_CONTEXT, "context", 0, "NAME", N_("which of your agents, by its name")},
 	{COPT_OUTPUT, "output", 'o', "FORMAT", N_("table, wide, json, ndjson, csv, yaml or name")},
 	{COPT_COLUMNS, "columns", 0, "A,B", N_("columns of the table")},
 	{COPT_SORT_BY, "sort-by", 0, "COLUMN", N_("order of the rows, -COLUMN descends")},
@@ -78,6 +78,11 @@ static const struct opt_row rows[COPT_COUNT] = {
 		N_("how it asks for a credential: none, bearer, basic, header")},
 	{COPT_AUTH_KEY, "auth-key", 0, "REF", N_("the key that holds it: ENGINE/local/NAME or id")},
 	{COPT_AUTH_HEADER, "auth-header", 0, "NAME", N_("its header, for the type header")},
+	{COPT_DANGER, "danger", 0, "LEVEL", N_("normal or production")},
+	{COPT_FOR, "for", 0, "CONDITION", N_("healthy, deleted, enabled, state=… or MEMBER=VALUE")},
+	{COPT_ALL_CONTEXTS, "all-contexts", 0, NULL, N_("ask every agent there is a name for")},
+	{COPT_WATCH, "watch", 'w', NULL, N_("go on, and print what changes")},
+	{COPT_TOKEN, "token", 0, "-", N_("read the token from standard input")},
 };
 
 const struct opt_row *copts_all(void)

@@ -13,12 +13,26 @@
 
 #define LINE_CELLS 78
 
+static bool has_option(const struct command *row, enum copt id)
+{
+	for (size_t i = 0; i < CMD_OPTS_MAX && row->opts[i]; i++)
+		if (row->opts[i] == id)
+			return true;
+	return false;
+}
+
 void help_options(const struct command *row, struct help_options *ret)
 {
 	const struct opt_row *all = copts_all();
 	ret->n = 0;
 	for (size_t i = 0; row != NULL && i < CMD_OPTS_MAX && row->opts[i]; i++)
 		ret->row[ret->n++] = all[row->opts[i]];
+	if (row != NULL && (row->flags & CMF_CONFIRM) && !has_option(row, COPT_CONFIRM))
+		ret->row[ret->n++] = all[COPT_CONFIRM];
+	if (row != NULL && (row->flags & CMF_WATCH))
+		ret->row[ret->n++] = all[COPT_WATCH];
+	if (row != NULL && (row->flags & CMF_FLEET))
+		ret->row[ret->n++] = all[COPT_ALL_CONTEXTS];
 	if (row != NULL && row->body != NULL) {
 		for (size_t i = 0; i < row->body->n && ret->n < HELP_OPTIONS_MAX; i++) {
 			const struct field *f = &row->body->f[i];

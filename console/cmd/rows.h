@@ -22,6 +22,8 @@ extern const struct command_rows rows_traffic;
 extern const struct command_rows rows_document;
 extern const struct command_rows rows_alert;
 extern const struct command_rows rows_access;
+extern const struct command_rows rows_wait;
+extern const struct command_rows rows_context;
 extern const struct command_rows rows_own;
 
 #endif

@@ -13,7 +13,7 @@ static const struct command rows[] = {
 		.summary = N_("list the clients of the model traffic"),
 		.endpoint = EP_CLIENT_LIST,
 		.output = &client_view_fields,
-		.flags = CMF_LIST,
+		.flags = CMF_LIST | CMF_FLEET | CMF_WATCH,
 		.examples = {{"yijian client list", 0}},
 	},
 	{
@@ -97,7 +97,7 @@ static const struct command rows[] = {
 		.summary = N_("list the tokens of the platform"),
 		.endpoint = EP_TOKEN_LIST,
 		.output = &token_view_fields,
-		.flags = CMF_LIST,
+		.flags = CMF_LIST | CMF_FLEET | CMF_WATCH,
 		.examples = {{"yijian token list -o wide", 0}},
 	},
 	{

@@ -14,7 +14,7 @@ static const struct command rows[] = {
 		.opts = {COPT_ALL, COPT_LIMIT},
 		.endpoint = EP_ALERT_LIST,
 		.output = &alert_fields,
-		.flags = CMF_LIST,
+		.flags = CMF_LIST | CMF_FLEET | CMF_WATCH,
 		.examples = {{"yijian alert list", 0}, {"yijian alert list --all -o wide", 0}},
 	},
 	{
@@ -48,7 +48,7 @@ static const struct command rows[] = {
 		.summary = N_("list the alert rules"),
 		.endpoint = EP_ALERT_RULE_LIST,
 		.output = &alert_rule_fields,
-		.flags = CMF_LIST,
+		.flags = CMF_LIST | CMF_FLEET | CMF_WATCH,
 		.examples = {{"yijian alert rules list", 0}},
 	},
 	{

@@ -13,7 +13,7 @@ static const struct command rows[] = {
 		.opts = {COPT_LIMIT},
 		.endpoint = EP_CHANGE_LIST,
 		.output = &change_fields,
-		.flags = CMF_LIST,
+		.flags = CMF_LIST | CMF_FLEET | CMF_WATCH,
 		.examples = {{"yijian change list", 0}},
 	},
 	{
@@ -23,7 +23,7 @@ static const struct command rows[] = {
 		.opts = {COPT_LIMIT},
 		.endpoint = EP_AUDIT_LIST,
 		.output = &audit_fields,
-		.flags = CMF_LIST,
+		.flags = CMF_LIST | CMF_FLEET | CMF_WATCH,
 		.examples = {{"yijian audit list", 0}},
 	},
 };

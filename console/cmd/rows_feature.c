@@ -15,7 +15,7 @@ static const struct command rows[] = {
 		.summary = N_("list what the platform offers"),
 		.endpoint = EP_FEATURE_LIST,
 		.output = &feature_fields,
-		.flags = CMF_LIST,
+		.flags = CMF_LIST | CMF_FLEET | CMF_WATCH,
 		.examples = {{"yijian feature list", 0}},
 	},
 	{
@@ -63,7 +63,7 @@ static const struct command rows[] = {
 		.args = {FEATURE_ARG},
 		.endpoint = EP_FEATURE_REVISIONS,
 		.output = &revision_fields,
-		.flags = CMF_LIST,
+		.flags = CMF_LIST | CMF_FLEET | CMF_WATCH,
 		.examples = {{"yijian feature history chat", 0}},
 		.exits = {3},
 	},

@@ -18,7 +18,7 @@ static const struct command rows[] = {
 			N_("only keys of this vendor or service")}},
 		.endpoint = EP_KEY_LIST,
 		.output = &key_view_fields,
-		.flags = CMF_LIST,
+		.flags = CMF_LIST | CMF_FLEET | CMF_WATCH,
 		.examples = {{"yijian key list -o json", 0}, {"yijian key list openai -o name", 0}},
 	},
 	{
@@ -140,7 +140,7 @@ static const struct command rows[] = {
 		.summary = N_("list the vendors, services and engines the agent knows"),
 		.endpoint = EP_VENDOR_LIST,
 		.output = &vendor_fields,
-		.flags = CMF_LIST,
+		.flags = CMF_LIST | CMF_FLEET,
 		.examples = {{"yijian key vendors", 0}},
 	},
 };

@@ -16,7 +16,7 @@ static const struct command rows[] = {
 		.summary = N_("list the platform's services and the registered instances"),
 		.endpoint = EP_SERVICE_LIST,
 		.output = &service_fields,
-		.flags = CMF_LIST,
+		.flags = CMF_LIST | CMF_FLEET | CMF_WATCH,
 		.examples = {{"yijian service list", 0}},
 	},
 	{

@@ -14,6 +14,7 @@ static const struct command rows[] = {
 		.text = N_(
 			"Answers 0 when everything is in order and 1 when something is degraded."),
 		.endpoint = EP_STATUS,
+		.flags = CMF_FLEET,
 		.output = &status_fields,
 		.examples = {{"yijian status", 0}, {"yijian status -o json", 0}},
 		.exits = {1},
@@ -25,7 +26,7 @@ static const struct command rows[] = {
 		.args = {{"SERVICE", false, true, CC_SERVICE, N_("only these services")}},
 		.endpoint = EP_SERVICE_LIST,
 		.output = &service_fields,
-		.flags = CMF_LIST,
+		.flags = CMF_LIST | CMF_FLEET | CMF_WATCH,
 		.examples = {{"yijian health", 0}, {"yijian health key-manager", 0}},
 		.exits = {1, 3},
 	},

@@ -180,9 +180,10 @@ static enum err_code picture_to(struct cmd *c, const struct client_answer *a, co
 		_("the vendor gave an address, not the picture"));
 }
 
-static void still_waiting(void *arg, int64_t waited_ms)
+static bool still_waiting(void *arg, int64_t waited_ms)
 {
 	cmd_progressf(arg, _("the picture is being made: %lld s"), (long long)(waited_ms / 1000));
+	return true;
 }
 
 enum err_code cmd_try_image(struct cmd *c)

@@ -22,13 +22,13 @@ YIJIAN = str(BUILD / "yijian")
 SECRET = "sk-clitest-abcdefghijklmnop-1234"
 
 
-def run(args, url=None, stdin="", env=None, timeout=60, cwd=None):
+def run(args, url=None, stdin="", env=None, timeout=60, cwd=None, program=YIJIAN):
     full = dict(os.environ, HOME="/proc/none", XDG_CONFIG_HOME="/proc/none", NO_COLOR="1")
     full.pop("YIJIAN_AGENT", None)
     if url:
         full["YIJIAN_AGENT"] = url
     full.update(env or {})
-    return subprocess.run([YIJIAN, *args], input=stdin, env=full, timeout=timeout, text=True,
+    return subprocess.run([program, *args], input=stdin, env=full, timeout=timeout, text=True,
                           capture_output=True, cwd=cwd)
 
 
@@ -76,18 +76,25 @@ def test_every_example_does_what_it_says(demo, tmp_path):
         '{"gpt-9":{"litellm_provider":"openai","input_cost_per_token":1.3e-10}}')
     (tmp_path / "prices.yaml").write_text(
         "items:\n- vendor: openai\n  model: gpt-9\n  input_pico: 130\n  output_pico: 260\n")
+    config = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    for name in ("lab", "old"):
+        assert run(["context", "add", name, "--agent", demo], env=config).returncode == 0
+    made = run(["token", "create", "lab", "--role", "viewer", "--out", "lab.token"], demo, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
     seen = 0
     for line, code in examples():
         if "chat --revision" in line:
             history = json.loads(run(["feature", "history", "chat", "-o", "json"], demo).stdout)
             line = line.replace("--revision 1", f"--revision {history['items'][-1]['revision']}")
-        words = shlex.split(line.replace("yijian", shlex.quote(YIJIAN), 1))
+        line = line.replace("yijian", shlex.quote(YIJIAN), 1)
+        words = ["", "-c", line] if "|" in line else shlex.split(line)
+        program = "sh" if "|" in line else YIJIAN
         stdin = ""
         if "<" in words:
             at = words.index("<")
             stdin = (tmp_path / words[at + 1]).read_text()
             words = words[:at]
-        done = run(words[1:], demo, stdin, {"XDG_CONFIG_HOME": str(tmp_path / "config")}, cwd=tmp_path)
+        done = run(words[1:], demo, stdin, config, cwd=tmp_path, program=program)
         assert done.returncode == code, f"{line}: {done.returncode}\n{done.stdout}{done.stderr}"
         assert "\x1b" not in done.stdout + done.stderr
         if "key disable" in line:

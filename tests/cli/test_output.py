@@ -19,7 +19,7 @@ from waiting import wait_for
 
 YIJIAND = str(BUILD / "yijiand")
 # What needs no agent, or is about reaching it.
-LOCAL = {"help", "completion", "version", "config", "doctor", "console", "shell", "agent"}
+LOCAL = {"help", "completion", "version", "config", "doctor", "console", "shell", "agent", "context", "login"}
 FULL = "/dev/full"
 
 
