@@ -291,6 +291,54 @@ def test_no_request_fails_while_one_after_another_takes_over(make_agent, make_ve
     print("longest", load.longest, load.done)
 
 
+def test_no_request_fails_while_one_after_another_gives_up(make_agent, make_vendord, successor_of):
+    """At every step, twice, and as whole programs: killed at once, killed when it has the sockets, with a
+    setting that is none, and one that is never ready."""
+    agent, vendor = make_agent(), make_vendord(flavour="vllm", no_auth=True)
+    agent.add_instance(vendor.url, features=("chat", "embeddings"),
+                       capacity={"max_concurrency": 100})
+    vendor.fault({"tokens": 20, "pace_ms": 5}, path=CHAT)
+    load = Load(agent)
+
+    def given():
+        return len(events_of(agent, "handover"))
+
+    def goes_on():
+        before = dict(load.done)
+        wait_for(lambda: all(load.done.get(k, 0) > before.get(k, 0)
+                             for k in ("json", "kept", "stream", "write", "upload", "read")),
+                 what="every kind of request after a hand-over that failed")
+    for step in STEPS * 2:
+        s = Successor(agent)
+        step(s)
+        s.close()
+        goes_on()
+    for killed_when in (lambda begun: True, lambda begun: given() > begun):
+        begun = given()
+        heir = successor_of(agent, wait=False)
+        wait_for(lambda begun=begun, when=killed_when: when(begun), what="the hand-over's begin")
+        heir.child.kill()
+        heir.child.wait(30)
+        heir.child = None
+        if events_of(agent, "handover_done"):
+            pytest.skip("the successor was ready before it was killed")
+        goes_on()
+    heir = successor_of(agent, wait=False, env={"YIJIAN_LOG_LEVEL": "shout"})
+    assert heir.child.wait(30) == 78
+    heir.child = None
+    goes_on()
+    here = pathlib.Path(handover.__file__).parent
+    child = subprocess.Popen([sys.executable, "-c", NEVER_READY, here, agent.state_dir])
+    assert child.wait(30) == -signal.SIGKILL
+    goes_on()
+    load.stop()
+    assert not load.failed, load.failed[:5]
+    assert not events_of(agent, "handover_done")
+    items = agent.get(KEYS, "/api/v1/keys").body["items"]
+    assert {item["key_name"] for item in items} == set(load.made)
+    print("longest", load.longest, load.done)
+
+
 def test_what_was_used_while_it_drained_is_counted(make_agent, make_vendord, successor_of):
     agent, vendor = make_agent(), make_vendord(no_auth=True)
     agent.add_key(vendor.base_url)
