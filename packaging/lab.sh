@@ -4,7 +4,8 @@
 # installed, run, restarted and upgraded under load, removed and purged. Takes some minutes; the first
 # time debootstrap fetches the root. Where it cannot run it says why and exits 77.
 # The machine has this host's release, as the packages are built for that. LAB_KEEP=1 leaves it running,
-# LAB_RESTARTS=N restarts N times under load instead of 10.
+# LAB_RESTARTS=N restarts N times under load instead of 10, LAB_UPGRADES=N upgrades N times instead of 2,
+# LAB_FAILURES=N has N hand-overs fail instead of 3 of each kind.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
@@ -145,6 +146,15 @@ unload() { # WHAT
 	guest touch /root/stop
 	ok "$1" wait $loader
 	sed 's/^/          /' "$run/load"
+	ok 'each picture was made once' pictures
+}
+pictures() { # what the vendors were asked for, against what the callers got
+	for port in 9102 9103; do sh_in "curl -s -X GET 127.0.0.1:$port/_sim/stats; curl -s -X DELETE 127.0.0.1:$port/_sim/stats >/dev/null"; done |
+		python3 -c 'import json, sys
+made = sum(json.loads(line)["images_submitted"] for line in sys.stdin if line.strip())
+got = sum(kind["requests"] for kind in map(json.loads, open(sys.argv[1])) if kind.get("kind") in ("pictures", "tasks"))
+print(f"{made} made, {got} got")
+sys.exit(made != got)' "$run/load"
 }
 
 # ---- install ----
@@ -220,10 +230,14 @@ ok 'who calls meanwhile waits and is served' sh_in 'for i in 1 2 3 4 5 6 7 8 9 1
 # ---- restarts and upgrade, with traffic ----
 step 'under load'
 sh_in 'setsid /root/vendord --listen 127.0.0.1:9101 --flavour vllm --no-auth --latency-ms 30 --pace-ms 10 >/dev/null 2>&1 </dev/null &
-	setsid /root/vendord --listen 127.0.0.1:9102 --flavour openai >/dev/null 2>&1 </dev/null &'
-await 10 'curl -s 127.0.0.1:9101/_sim/stats && curl -s 127.0.0.1:9102/_sim/stats'
+	setsid /root/vendord --listen 127.0.0.1:9102 --flavour openai >/dev/null 2>&1 </dev/null &
+	setsid /root/vendord --listen 127.0.0.1:9103 --flavour dashscope >/dev/null 2>&1 </dev/null &'
+await 10 'curl -s 127.0.0.1:9101/_sim/stats && curl -s 127.0.0.1:9102/_sim/stats && curl -s 127.0.0.1:9103/_sim/stats'
 sh_in 'yijian service register lab-vllm --id one --url http://127.0.0.1:9101/v1 --engine vllm --feature chat' >/dev/null
 sh_in 'printf sk-lab-1111111111111111111111 | yijian key add openai/gpt-4 --name lab --base-url http://127.0.0.1:9102/v1 --api-key -' >/dev/null
+sh_in 'yijian key disable openai/dalle/openai-dall-e-key
+	printf sk-lab-2222222222222222222222 | yijian key add openai/dalle --name paint --base-url http://127.0.0.1:9102/v1 --api-key -
+	printf sk-lab-3333333333333333333333 | yijian key add aliyun/wanx --name paint --base-url http://127.0.0.1:9103 --api-key -' >/dev/null
 ok 'the gateway answers' await 20 'curl -sf localhost:8000/v1/chat/completions -H "Content-Type: application/json" -d "{\"model\":\"chat\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"'
 keys() { sh_in 'curl -s localhost:8002/api/v1/keys' | python3 -c 'import json, sys
 for key in json.load(sys.stdin)["items"]: print(key["id"], key["key_name"], key["fingerprint"])'; }
@@ -233,9 +247,37 @@ restarts=${LAB_RESTARTS:-10}
 ok "$restarts restarts" sh_in "for i in \$(seq $restarts); do systemctl restart yijiand.service || exit 1; sleep 0.5; done"
 unload 'no request is lost by the restarts'
 ok 'each restart was a hand-over' sh_in "test \$(journalctl -u yijiand.service -o cat | grep -c '\"handover_done\"') -ge $restarts"
+failures=${LAB_FAILURES:-3}
+drop_in=/run/systemd/system/yijiand.service.d
+next_fails() { # COMMAND: what the first agent after each restart is instead; the service tries again
+	sh_in "mkdir -p $drop_in && cat >$drop_in/lab.conf && systemctl daemon-reload" <<-END
+		[Service]
+		ExecStart=
+		ExecStart=/bin/sh -c 'if rm /run/yijian/fails 2>/dev/null; then exec $1; else exec /usr/sbin/yijiand; fi'
+	END
+	for _ in $(seq "$failures"); do
+		sh_in 'touch /run/yijian/fails; systemctl restart yijiand.service; :'
+		await 20 'test ! -e /run/yijian/fails && systemctl is-active yijiand.service' || return 1
+	done
+	sh_in "rm -r $drop_in; systemctl daemon-reload"
+}
 load
-ok 'apt upgrades to the second build' apt install /root/yijiand_"$version"-2_"$arch".deb /root/yijian_"$version"-2_"$arch".deb
-unload 'no request is lost by the upgrade'
+ok "$failures restarts whose agent has a wrong setting" next_fails 'env YIJIAN_LOG_LEVEL=shout /usr/sbin/yijiand'
+ok "$failures whose agent is no program" next_fails /bin/false
+ok "$failures whose agent is killed as it begins" next_fails 'timeout -s KILL 0.005 /usr/sbin/yijiand'
+ok "$failures whose agent never says that it is ready" next_fails 'timeout -s KILL 1 sleep 60'
+unload 'no request is lost by the failures'
+upgrades=${LAB_UPGRADES:-2}
+upgrade() { # to and fro, the last time to the second build
+	for i in $(seq "$upgrades"); do
+		to=$(((upgrades - i) % 2 == 0 ? 2 : 1))
+		apt install --allow-downgrades "/root/yijiand_$version-${to}_$arch.deb" "/root/yijian_$version-${to}_$arch.deb" || return 1
+		sleep 0.5
+	done
+}
+load
+ok "$upgrades upgrades by apt, the last one to the second build" upgrade
+unload 'no request is lost by the upgrades'
 ok 'the second build runs' has '^-2$' "dpkg-query -W -f '\${Version}' yijiand | grep -o -- '-2\$' && systemctl is-active yijiand.service >&2"
 ok 'all keys are there' bash -c "diff <(cat '$run/keys') -" < <(keys)
 ok 'and open: the vendor takes one' has '"ok": ?true' 'yijian key test openai/gpt-4/lab -o json'
