@@ -23,6 +23,7 @@
 #include "console/cmd/docs.h"
 #include "console/cmd/fleet.h"
 #include "console/cmd/help.h"
+#include "console/cmd/import.h"
 #include "console/cmd/key.h"
 #include "console/cmd/price.h"
 #include "console/cmd/route.h"
@@ -57,6 +58,7 @@ static const cmd_fn functions[CMD_COUNT] = {
 	[CMD_KEY_DISABLE] = cmd_key_disable,
 	[CMD_KEY_DELETE] = cmd_key_delete,
 	[CMD_KEY_FINGERPRINT] = cmd_key_fingerprint,
+	[CMD_KEY_IMPORT] = cmd_key_import,
 	[CMD_KEY_VENDORS] = cmd_key_vendors,
 	[CMD_FEATURE_LIST] = cmd_feature_list,
 	[CMD_FEATURE_GET] = cmd_feature_get,

@@ -71,7 +71,7 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_BY, "by", 0, "A,B", N_("told apart by feature, target, client, key, model")},
 	{COPT_WINDOW, "window", 0, "TIME", N_("how far back, e.g. 24h, 30d")},
 	{COPT_STEP, "step", 0, "TIME", N_("told apart by time too, e.g. 1h")},
-	{COPT_FORMAT, "format", 0, "NAME", N_("what the file is: yijian, litellm or portkey")},
+	{COPT_FORMAT, "format", 0, "NAME", N_("what the file is, where it does not say")},
 	{COPT_VENDOR, "vendor", 0, "NAME", N_("vendor, where the file does not say")},
 	{COPT_DRY_RUN, "dry-run", 0, NULL, N_("only tell what would change")},
 	{COPT_AUTH, "auth", 0, "TYPE",

@@ -9,6 +9,22 @@
 #define KEY_ARG {"KEY", true, false, CC_KEY, N_("vendor/service/name, slug or id")}
 #define KEY_ARGS {"KEY", true, true, CC_KEY, N_("vendor/service/name, slug or id")}
 
+#define TOLD(member, head, text)                                                                   \
+	{.name = (member),                                                                         \
+		.offset = FIELD_NO_HOME,                                                           \
+		.type = FT_STR,                                                                    \
+		.flags = FF_READONLY | FF_COLUMN,                                                  \
+		.title = (head),                                                                   \
+		.help = (text)}
+static const struct field import_rows[] = {
+	TOLD("name", N_("KEY"), N_("vendor/service/name")),
+	TOLD("result", N_("RESULT"), N_("created, unchanged or failed")),
+	TOLD("secret", N_("SECRET"), N_("prefix and last four characters")),
+	TOLD("message", N_("NOTE"), N_("why it failed")),
+};
+static const struct field_set key_import_fields = {
+	"KeyImport", import_rows, ARRAY_LEN(import_rows), 0};
+
 static const struct command rows[] = {
 	{
 		.id = CMD_KEY_LIST,
@@ -133,6 +149,26 @@ static const struct command rows[] = {
 		.endpoint = EP_KEY_FINGERPRINT,
 		.examples = {{"yijian key fingerprint --api-key - < keyfile", 0}},
 		.exits = {6},
+	},
+	{
+		.id = CMD_KEY_IMPORT,
+		.path = "key import",
+		.summary = N_("store the vendor keys of a file"),
+		.text = N_(
+			"CSV whose first line names members of a key (vendor, service, key_name, "
+			"api_key, tier …); JSON or YAML, a list of documents as key add sends them; or "
+			"lines of NAME=value, of which OPENAI_API_KEY, ANTHROPIC_API_KEY, "
+			"DASHSCOPE_API_KEY and the like become keys for all services of their vendor. "
+			"The file is read whole first; a key that is there with the same secret is "
+			"unchanged. --dry-run asks the agent and stores nothing."),
+		.args = {{"FILE", true, false, CC_FILE, N_("the file; - is standard input")}},
+		.opts = {COPT_FORMAT, COPT_DRY_RUN},
+		.endpoint = EP_KEY_CREATE,
+		.output = &key_import_fields,
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian key import keys.csv --dry-run", 0},
+			{"yijian key import keys.env --format env", 0}},
+		.exits = {5, 6, 9},
 	},
 	{
 		.id = CMD_KEY_VENDORS,

@@ -76,6 +76,8 @@ def test_every_example_does_what_it_says(demo, tmp_path):
         '{"gpt-9":{"litellm_provider":"openai","input_cost_per_token":1.3e-10}}')
     (tmp_path / "prices.yaml").write_text(
         "items:\n- vendor: openai\n  model: gpt-9\n  input_pico: 130\n  output_pico: 260\n")
+    (tmp_path / "keys.csv").write_text(f"vendor,service,key_name,api_key\nopenai,gpt-4,imported,{SECRET}\n")
+    (tmp_path / "keys.env").write_text(f"ANTHROPIC_API_KEY={SECRET}\nHOME=/x\n")
     config = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
     for name in ("lab", "old"):
         assert run(["context", "add", name, "--agent", demo], env=config).returncode == 0
