@@ -59,6 +59,7 @@ static enum err_code rollback_in_tx(struct store_tx *tx, void *arg, struct err *
 	struct put *p = arg;
 	const struct feature_obj *obj;
 	enum err_code code = store_feature_rollback(tx, p->name, p->revision, &obj, err);
+	snprintf(p->field, sizeof(p->field), "%s", code == ERR_OK ? "" : err->field);
 	if (code == ERR_OK)
 		p->revision = obj->o.revision;
 	return code;
@@ -165,6 +166,7 @@ static void revisions_can_be_gone_back_to(void **state)
 		"first");
 	p.revision = second + 100;
 	assert_int_equal(scratch_run(s, rollback_in_tx, &p), ERR_NOT_FOUND);
+	assert_string_equal(p.field, "revision");
 	scratch_close(s); // what is damaged must not damage the answer
 	scratch_sql(s,
 		"UPDATE feature_revision SET doc='{\"x\":' WHERE name='a' AND doc LIKE '%second%'");

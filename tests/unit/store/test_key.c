@@ -237,6 +237,13 @@ static void a_moved_secret_is_as_old_as_it_was(void **state)
 	assert_int_equal(put(s, &moved), ERR_OK);
 	assert_true(moved.revision > p.revision && moved.rotated_at == p.rotated_at);
 	assert_string_equal(moved.fingerprint, p.fingerprint);
+	struct secret got = {0};
+	struct err err = {0};
+	assert_int_equal(store_key_open(s->store,
+				 snapshot_key(snapshots_now(s->snaps), slice_of(p.id)), &got, &err),
+		ERR_OK); // it is bound to where it may go now
+	assert_memory_equal(got.p, SECRET, strlen(SECRET));
+	secret_release(&got);
 	struct put rotated = again(&moved);
 	rotated.secret = "sk-another-secret-of-it";
 	assert_int_equal(put(s, &rotated), ERR_OK);

@@ -2,8 +2,10 @@
 // What is there after a restart: every document with its revision, times and author, what callers
 // spent, what is known dead; and that the chain of the audit log holds every word of it.
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <cmocka.h>
 #include "shared/clock.h"
@@ -889,6 +891,37 @@ static void what_cannot_be_saved_is_said(void **state)
 	}
 }
 
+// No room: it is said, and no longer once something was written.
+static void trouble_is_over_with_the_first_write(void **state)
+{
+	struct scratch *s = *state;
+	struct store_stats stats;
+	struct rlimit had, none;
+	bool yes = true;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &had), 0);
+	none = (struct rlimit){.rlim_cur = 512, .rlim_max = had.rlim_max};
+	void (*signalled)(int) = signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	enum err_code code = scratch_run(s, require_keys, &yes);
+	store_stats(s->store, &stats);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &had), 0);
+	signal(SIGXFSZ, signalled);
+	assert_true(code == ERR_STORAGE_FULL || code == ERR_STORAGE_FAILED);
+	assert_int_not_equal(stats.state, STORE_OK);
+	assert_string_not_equal(stats.reason, "");
+	assert_false(snapshots_now(s->snaps)->clients_required);
+	// What the store did for itself meanwhile may have failed as well, and is tried again a little later.
+	for (int64_t end = clock_mono_us() + 20000000;
+		stats.state != STORE_OK && clock_mono_us() < end;) {
+		yes = !yes;
+		assert_int_equal(scratch_run(s, require_keys, &yes), ERR_OK);
+		store_stats(s->store, &stats);
+	}
+	assert_int_equal(stats.state, STORE_OK);
+	assert_string_equal(stats.reason, "");
+	assert_int_equal(snapshots_now(s->snaps)->store_state, STORE_OK);
+}
+
 #define ON_A_STORE(fn) cmocka_unit_test_setup_teardown(fn, scratch_begin, scratch_end)
 
 int main(void)
@@ -913,6 +946,7 @@ int main(void)
 		ON_A_STORE(missing_rows_after_a_crash_are_no_start),
 		ON_A_STORE(an_older_database_opens_nothing),
 		ON_A_STORE(what_cannot_be_saved_is_said),
+		ON_A_STORE(trouble_is_over_with_the_first_write),
 	};
 	if (!secret_setup())
 		return 1;
