@@ -36,7 +36,8 @@ struct platform {
 	struct taken taken; // from an agent before, until it has given its word
 	struct serving *before; // that agent, until it has ended; NULL none
 	struct give *give; // to the next one
-	bool leaves; // it is being stopped, and waits for a successor
+	bool leaves; // it is being stopped, and waits for a successor,
+	int64_t leave_us; // so long for each
 	bool gone; // that one serves: files and names are its
 	int64_t drain_s; // of this end
 	int state_fd; // the hold on the state directory; -1: none

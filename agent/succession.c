@@ -111,9 +111,23 @@ static bool leaves(void *arg)
 	return p->leaves || p->agent.draining;
 }
 
+static void start_over(void *arg)
+{
+	struct platform *p = arg;
+	platform_drain(p, p->drain_s);
+}
+
+// One that was told to stop ends when so long nobody has come.
+static void await_another(struct platform *p)
+{
+	loop_timer_set(p->agent.control, &p->drain, p->leave_us, start_over, p);
+}
+
 static void freeze(void *arg)
 {
 	struct platform *p = arg;
+	if (p->leaves && !p->agent.draining)
+		loop_timer_clear(p->agent.control, &p->drain);
 	p->agent.hands = HANDS_CHANGING;
 	tasks_freeze(p->agent.tasks);
 	history_keep_now(p->keep);
@@ -138,6 +152,8 @@ static void thaw(void *arg)
 	tasks_thaw(p->agent.tasks);
 	for (size_t i = 0; i < p->lanes_n; i++)
 		loop_post(p->lanes[i].loop, release, p->lanes[i].web);
+	if (p->leaves && !p->agent.draining)
+		await_another(p); // who failed may be started again
 }
 
 static size_t give_sockets(void *arg, struct str *lines, int *fds)
@@ -215,12 +231,6 @@ void succession_start(struct platform *p)
 		&host);
 }
 
-static void start_over(void *arg)
-{
-	struct platform *p = arg;
-	platform_drain(p, p->drain_s);
-}
-
 void succession_end(struct platform *p)
 {
 	take_serve_end(p->before);
@@ -240,5 +250,6 @@ void platform_leave(struct platform *p, int64_t wait_ms, int64_t drain_s)
 		return;
 	}
 	p->leaves = true;
-	loop_timer_set(p->agent.control, &p->drain, wait_ms * 1000, start_over, p);
+	p->leave_us = wait_ms * 1000;
+	await_another(p);
 }

@@ -135,9 +135,9 @@ files() { sh_in "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -pa
 apt() { guest env DEBIAN_FRONTEND=noninteractive apt-get -y -q "$@"; }
 unit() { guest systemctl show yijiand.service -p "$1" --value; }
 journal() { guest journalctl -u yijiand.service -o cat --no-pager; }
-load() { # until `unload`
+load() { # until `unload`; MS: longer than that no request may wait
 	guest rm -f /root/stop
-	guest python3 /root/lab-load.py /root/stop >"$run/load" 2>&1 &
+	guest python3 /root/lab-load.py /root/stop "${1:-1000}" >"$run/load" 2>&1 &
 	loader=$!
 	sleep 1 # requests are under way
 }
@@ -261,7 +261,7 @@ next_fails() { # COMMAND: what the first agent after each restart is instead; th
 	done
 	sh_in "rm -r $drop_in; systemctl daemon-reload"
 }
-load
+load 10000 # who calls while nobody serves waits at the sockets
 ok "$failures restarts whose agent has a wrong setting" next_fails 'env YIJIAN_LOG_LEVEL=shout /usr/sbin/yijiand'
 ok "$failures whose agent is no program" next_fails /bin/false
 ok "$failures whose agent is killed as it begins" next_fails 'timeout -s KILL 0.005 /usr/sbin/yijiand'

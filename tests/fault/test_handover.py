@@ -498,6 +498,27 @@ def test_one_that_was_told_to_stop_waits_for_its_successor(make_agent, make_vend
     assert heir.get(CONFIG, "/api/v1/features/meanwhile").status == 200
 
 
+def test_a_successor_that_fails_may_come_again(make_agent, make_vendord, spawned):
+    """A service manager starts the next one again a little later: so long it is waited for anew."""
+    wait_s = 2
+    agent = make_agent(env={"YIJIAN_SUCCESSOR_WAIT_MS": str(wait_s * 1000)})
+    vendor = make_vendord(flavour="vllm", no_auth=True)
+    agent.add_instance(vendor.url)
+    agent.signal(signal.SIGTERM)
+    wait_for(lambda: events_of(agent, "stopping"), what="stopping")
+    begun = time.monotonic()
+    while time.monotonic() < begun + 2.5 * wait_s:
+        s = Successor(agent)
+        takes_and_says_why_not(s)
+        s.close()
+        assert agent.chat().status == 200
+    heir = spawned("heir", state_dir=agent.state_dir)
+    heir.ports = agent.ports
+    heir.wait("the line started", lambda: events_of(heir, "started"))
+    assert agent.child.wait(60) == 0
+    assert heir.chat().status == 200
+
+
 def test_one_that_drains_gives_itself_up_as_well(make_agent, make_vendord, spawned):
     agent, vendor = make_agent(), make_vendord(no_auth=True)
     agent.add_instance(vendor.url)
