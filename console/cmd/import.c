@@ -142,10 +142,12 @@ static enum err_code import_one(struct import *im, struct keyfile_key *k)
 	struct cmd *c = im->c;
 	struct client_call look = {.ep = EP_KEY_FINGERPRINT, .body = str_slice(&k->body)};
 	struct client_call make = {.ep = EP_KEY_CREATE, .body = str_slice(&k->body)};
-	struct client_answer known, made;
+	struct client_answer known, made = {0};
 	const char *name = name_of(c, k), *secret = NULL;
 	const struct jx *old = stored(im, k);
 	enum err_code code = cmd_call(c, &look, &known);
+	if (!code && !jx_is_str(jx_get(known.doc, "fingerprint")))
+		code = err_set(&c->err, ERR_NOT_AN_AGENT, NULL);
 	if (!code) {
 		secret = jx_str(jx_get(known.doc, "api_key_masked"), NULL);
 		if (old != NULL &&
@@ -156,6 +158,8 @@ static enum err_code import_one(struct import *im, struct keyfile_key *k)
 	}
 	if (!code && old == NULL && !cmd_has(c, COPT_DRY_RUN))
 		code = cmd_call(c, &make, &made);
+	if (!code && made.doc != NULL && !jx_is_str(jx_get(made.doc, "id")))
+		code = err_set(&c->err, ERR_NOT_AN_AGENT, NULL);
 	if (code == ERR_UNREACHABLE || code == ERR_NOT_AN_AGENT || code == ERR_TIMED_OUT)
 		return code; // nobody to ask about the others
 	if (code)
@@ -193,6 +197,8 @@ static enum err_code import_all(struct cmd *c, struct keyfile *f)
 	if (code)
 		return code;
 	im.there = jx_get(keys.doc, "items");
+	if (!jx_is_arr(im.there))
+		return err_set(&c->err, ERR_NOT_AN_AGENT, NULL);
 	im.w = jw_to(&im.items);
 	jw_obj(&im.w, NULL);
 	jw_arr(&im.w, "items");

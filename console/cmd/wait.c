@@ -21,19 +21,20 @@ static const struct thing {
 	const char *noun;
 	enum endpoint_id get, list; // EP_COUNT: not so
 	const char *query; // of the list: names the one; NULL: none does
+	const char *proof; // member that an agent's answer has
 	const char *state; // member that says how it is
 	const char *healthy; // value of it
 	bool traffic; // only requests tell that it changes
 } things[] = {
-	{"key", EP_COUNT, EP_KEY_LIST, "ref", "state", "ok", false},
-	{"service", EP_SERVICE_GET, EP_COUNT, NULL, "state", "OK", false},
-	{"instance", EP_INSTANCE_GET, EP_COUNT, NULL, "state", "OK", false},
-	{"feature", EP_FEATURE_GET, EP_COUNT, NULL, NULL, NULL, false},
-	{"route", EP_ROUTE_GET, EP_COUNT, NULL, "state", "OK", true},
-	{"client", EP_COUNT, EP_CLIENT_LIST, NULL, NULL, NULL, false},
-	{"token", EP_COUNT, EP_TOKEN_LIST, NULL, NULL, NULL, false},
-	{"alert", EP_ALERT_GET, EP_COUNT, NULL, "state", "resolved", false},
-	{"task", EP_TASK_GET, EP_COUNT, NULL, "state", "succeeded", true},
+	{"key", EP_COUNT, EP_KEY_LIST, "ref", "items", "state", "ok", false},
+	{"service", EP_SERVICE_GET, EP_COUNT, NULL, "service", "state", "OK", false},
+	{"instance", EP_INSTANCE_GET, EP_COUNT, NULL, "id", "state", "OK", false},
+	{"feature", EP_FEATURE_GET, EP_COUNT, NULL, "name", NULL, NULL, false},
+	{"route", EP_ROUTE_GET, EP_COUNT, NULL, "items", "state", "OK", true},
+	{"client", EP_COUNT, EP_CLIENT_LIST, NULL, "items", NULL, NULL, false},
+	{"token", EP_COUNT, EP_TOKEN_LIST, NULL, "items", NULL, NULL, false},
+	{"alert", EP_ALERT_GET, EP_COUNT, NULL, "id", "state", "resolved", false},
+	{"task", EP_TASK_GET, EP_COUNT, NULL, "id", "state", "succeeded", true},
 };
 
 enum goal { GOAL_EXISTS, GOAL_DELETED, GOAL_HEALTHY, GOAL_ENABLED, GOAL_DISABLED, GOAL_VALUE };
@@ -164,6 +165,8 @@ static enum err_code fetch(struct waiting *w, const struct jx **ret)
 	}
 	if (code)
 		return code;
+	if (jx_get(a.doc, t->proof) == NULL)
+		return err_set(&c->err, ERR_NOT_AN_AGENT, NULL);
 	*ret = listed ? in_list(w, jx_get(a.doc, "items")) : a.doc;
 	return ERR_OK;
 }

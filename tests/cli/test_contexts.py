@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Agents by name: which one a command goes to, what goes with it, and all of them at once."""
+import concurrent.futures
 import json
 import os
 import socket
@@ -109,6 +110,22 @@ def test_a_file_that_is_no_list_of_contexts(home, text):
         file.write(text)
     done = yijian(None, "key", "list", env=home)
     assert done.returncode == 78 and contexts(home) in done.stderr, done.stderr
+
+
+def test_contexts_of_many_writers_are_all_kept(home):
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: add(home, f"c{n}", f"http://localhost:{n + 1}"), range(24)))
+    listed = yijian(None, "context", "list", "-o", "name", env=home).stdout.split()
+    assert sorted(listed) == sorted(f"c{n}" for n in range(24))
+
+
+def test_a_place_that_takes_no_file(home, tmp_path):
+    (tmp_path / "config").write_text("a file where the folder should be")
+    done = yijian(None, "context", "add", "lab", "--agent", "http://localhost:1", env=home)
+    assert done.returncode == 78 and "cannot write" in done.stderr
+    nowhere = yijian(None, "context", "add", "lab", "--agent", "http://localhost:1",
+                     env={"XDG_CONFIG_HOME": "", "HOME": ""})
+    assert nowhere.returncode == 78, nowhere.stderr
 
 
 def test_read_only_contexts_change_nothing(agent, home):

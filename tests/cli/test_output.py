@@ -21,6 +21,7 @@ YIJIAND = str(BUILD / "yijiand")
 # What needs no agent, or is about reaching it.
 LOCAL = {"help", "completion", "version", "config", "doctor", "console", "shell", "agent", "context", "login"}
 FULL = "/dev/full"
+KEYS = '{"vendor":"openai","service":"gpt-4","key_name":"a","api_key":"sk-nobody-0123456789abcdef"}'
 
 
 # ---- nobody is there ----
@@ -89,12 +90,14 @@ def http(status, body, kind="application/json"):
     ids=["closed", "reset", "ssh", "cut", "502", "503", "504", "empty", "html"])
 @pytest.mark.parametrize("words", [
     ["try", "chat", "hello"], ["try", "chat", "hello", "--stream"], ["try", "image", "a cat"],
-    ["try", "embed", "x"], ["status"], ["key", "test", "openai/gpt-4/x"], ["key", "list"]],
+    ["try", "embed", "x"], ["status"], ["key", "test", "openai/gpt-4/x"], ["key", "list"],
+    ["feature", "list", "--watch"], ["wait", "key/x", "--for=exists"], ["wait", "service/x", "--for=healthy"],
+    ["key", "import", "-", "--format", "json"]],
     ids=lambda words: "-".join(words[:2]))
 def test_what_is_no_agent_ends_with_7(words, answer):
     server, url = serving(answer)
     with server:
-        done = yijian(url, *words)
+        done = yijian(url, *words, stdin=KEYS if "import" in words else "")
     assert done.returncode == 7, done.stdout + done.stderr
     assert done.stderr
 
