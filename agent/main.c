@@ -68,6 +68,12 @@ static int check(const struct settings *s, struct str *out)
 			complain(&sealed);
 		}
 		str_addf(out, "%s\n", _("the settings are valid"));
+		uid_t user = state_dir_user(s);
+		if (user != geteuid())
+			str_addf(out,
+				_("for the user with uid %lu, whose the state directory is: started by "
+				  "root, the agent refuses it\n"),
+				(unsigned long)user);
 		str_add_slice(out, str_slice(&notes));
 		str_addf(out, "%s\n",
 			_("only a start tells whether the database opens, and whether "

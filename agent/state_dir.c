@@ -22,9 +22,8 @@ static enum err_code refuse(struct err *err, const char *dir, const char *why)
 	return err_set(err, ERR_CONFIG_INVALID, _("the state directory %s: %s"), dir, why);
 }
 
-static enum err_code judge(const char *dir, const struct stat *st, struct err *err)
+static enum err_code judge(const char *dir, const struct stat *st, uid_t me, struct err *err)
 {
-	uid_t me = geteuid();
 	if (!S_ISDIR(st->st_mode))
 		return refuse(err, dir, _("it is no directory"));
 	// What is root's could have been changed by root anyway.
@@ -50,12 +49,12 @@ static bool look(const char *dir, const char *name, char path[PATH_SIZE], struct
 	return stat(path, ret) == 0;
 }
 
-enum err_code state_dir_check(const char *dir, struct err *err)
+static enum err_code check_for(const char *dir, uid_t me, struct err *err)
 {
 	struct stat st;
 	if (stat(dir, &st) < 0)
 		return errno == ENOENT ? ERR_OK : refuse(err, dir, strerror(errno));
-	enum err_code code = judge(dir, &st, err);
+	enum err_code code = judge(dir, &st, me, err);
 	if (code)
 		return code;
 	// Reading a FIFO would wait for somebody who writes.
@@ -64,6 +63,11 @@ enum err_code state_dir_check(const char *dir, struct err *err)
 		if (look(dir, kept[i], path, &st) && !S_ISREG(st.st_mode))
 			return err_set(err, ERR_CONFIG_INVALID, _("%s is no regular file"), path);
 	return ERR_OK;
+}
+
+enum err_code state_dir_check(const char *dir, struct err *err)
+{
+	return check_for(dir, geteuid(), err);
 }
 
 enum err_code state_dir_make(const char *dir, struct err *err)
@@ -141,11 +145,18 @@ enum err_code state_dir_hold(const char *dir, int *ret_fd, struct err *err)
 
 // ---- before a start ----
 
+uid_t state_dir_user(const struct settings *s)
+{
+	struct stat st;
+	bool others = geteuid() == 0 && stat(s->state_dir, &st) == 0 && S_ISDIR(st.st_mode);
+	return others ? st.st_uid : geteuid();
+}
+
 enum err_code state_dir_judge(const struct settings *s, struct err *why_sealed, struct err *err)
 {
 	char path[PATH_SIZE];
 	struct stat st;
-	enum err_code code = state_dir_check(s->state_dir, err);
+	enum err_code code = check_for(s->state_dir, state_dir_user(s), err);
 	bool known = look(s->state_dir, "yijian.db", path, &st) ||
 		look(s->state_dir, "snapshot.json", path, &st);
 	*why_sealed = (struct err){0};

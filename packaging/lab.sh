@@ -171,6 +171,9 @@ ok 'the settings file is the agent'\''s to read, not everybody'\''s' has '^640 r
 ok 'the state is the agent'\''s alone' has '^700 yijian yijian$' 'stat -c "%a %U %G" /var/lib/yijian'
 guest systemctl status yijiand.service --no-pager -n 3 | sed 's/^/          /' || true
 
+ok 'root may ask whether the settings are valid' has '^the settings are valid$' 'yijiand --check-config'
+ok 'and is told no trouble that the service has not' sh_in 'test -z "$(yijiand --check-config 2>&1 >/dev/null)"'
+
 # ---- use ----
 step 'the runbook'
 for port in 8000 8001 8002 8003 8004; do

@@ -14,6 +14,8 @@
 #include "shared/rows/vendors.h"
 
 #define FILE_MAX_BYTES (64 * 1024)
+#define SYSTEM_STATE_DIR "/var/lib/yijian"
+#define PACKAGE_ROOT_KEY "/etc/yijian/root.key"
 #define AT(member) FIELD_AT(struct settings, member)
 #define TEXT(name, NAME, flag) name, "YIJIAN_" NAME, flag, SET_TEXT
 #define INT(name, NAME, flag) name, "YIJIAN_" NAME, flag, SET_INT
@@ -30,7 +32,7 @@ static const struct setting_row rows[] = {
 		N_("/var/lib/yijian for root, else $XDG_STATE_HOME/yijian"),
 		.help = N_("directory of the database, the root key and ports.json")},
 	{TEXT("root_key_file", "ROOT_KEY_FILE", "--root-key-file"), AT(root_key_file), NULL,
-		N_("root.key in the state directory"),
+		N_("root.key in the state directory; of a package /etc/yijian/root.key"),
 		.help = N_("file of the key that opens the key store, mode 0600")},
 	{TEXT("store", "STORE", "--store"), AT(store), "sqlite",
 		.help = N_("where documents are kept: sqlite")},
@@ -415,7 +417,7 @@ static void default_set(struct settings *s, const char **member, const char *tex
 static const char *state_dir_default(struct settings *s)
 {
 	if (geteuid() == 0)
-		return "/var/lib/yijian";
+		return SYSTEM_STATE_DIR;
 	const char *xdg = getenv("XDG_STATE_HOME");
 	if (xdg != NULL && xdg[0] == '/')
 		return arena_printf(&s->arena, "%s/yijian", xdg);
@@ -472,6 +474,15 @@ static enum err_code judge_tls(const struct settings *s, struct err *err)
 	return ERR_OK;
 }
 
+// Beside the database. What root looks at may be a package's service, whose key stands elsewhere.
+static const char *root_key_default(struct settings *s)
+{
+	const char *own = arena_printf(&s->arena, "%s/root.key", s->state_dir);
+	bool package = geteuid() == 0 && strcmp(s->state_dir, SYSTEM_STATE_DIR) == 0 &&
+		access(own, F_OK) != 0 && access(PACKAGE_ROOT_KEY, F_OK) == 0;
+	return package ? PACKAGE_ROOT_KEY : own;
+}
+
 static enum err_code judge(struct settings *s, struct err *err)
 {
 	default_set(s, &s->state_dir, state_dir_default(s));
@@ -479,7 +490,7 @@ static enum err_code judge(struct settings *s, struct err *err)
 		return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_STATE_DIR",
 			_("the state directory is not known as an absolute path: set "
 			  "YIJIAN_STATE_DIR"));
-	default_set(s, &s->root_key_file, arena_printf(&s->arena, "%s/root.key", s->state_dir));
+	default_set(s, &s->root_key_file, root_key_default(s));
 	default_set(s, &s->socket_path, arena_printf(&s->arena, "%s/agent.sock", s->state_dir));
 	if (strcmp(s->store, "sqlite") != 0)
 		return err_field(err, ERR_CONFIG_INVALID, "YIJIAN_STORE",

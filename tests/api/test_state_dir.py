@@ -138,6 +138,10 @@ def test_a_state_directory_of_another_user(tmp_path):
     os.chown(state, 65534, -1)
     status, said = start_fails(state)
     assert status == 78 and said["hint"].endswith(f"chown 0 {state}"), said
+    done = check_config(state)  # root looks at what a service's user starts
+    assert done.returncode == 0 and done.stdout.startswith("the settings are valid\n"), done
+    assert "uid 65534" in done.stdout and "started by root, the agent refuses it" in done.stdout
+    state.chmod(0o777)
     assert check_config(state).returncode == 78
 
 
