@@ -116,18 +116,22 @@ trap end EXIT
 trap 'echo "lab: ended in line $LINENO"' ERR
 trap 'exit 1' INT TERM HUP
 
-setsid systemd-nspawn -q -D "$root" --register=no --keep-unit --private-network --resolv-conf=off -b \
-	</dev/null >"$lab/console.log" 2>&1 &
-nspawn=$!
-for _ in $(seq 300); do
-	machine=$(pgrep -P $nspawn -f '^(/usr)?/(lib/systemd/systemd|sbin/init)' || true)
-	[ -z "$machine" ] || ! guest systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded' || break
+boot() {
 	machine=
-	kill -0 $nspawn 2>/dev/null || break
-	sleep 0.2
-done
-[ -n "$machine" ] || skip "a machine does not boot here: $(tail -1 "$lab/console.log" | tr -d '\r')"
-guest ip link set lo up 2>/dev/null || true
+	setsid systemd-nspawn -q -D "$root" --register=no --keep-unit --private-network --resolv-conf=off -b \
+		</dev/null >"$lab/console.log" 2>&1 &
+	nspawn=$!
+	for _ in $(seq 300); do
+		machine=$(pgrep -P $nspawn -f '^(/usr)?/(lib/systemd/systemd|sbin/init)' || true)
+		[ -z "$machine" ] || ! guest systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded' || break
+		machine=
+		kill -0 $nspawn 2>/dev/null || break
+		sleep 0.2
+	done
+	[ -n "$machine" ] || return 1
+	guest ip link set lo up 2>/dev/null || true
+}
+boot || skip "a machine does not boot here: $(tail -1 "$lab/console.log" | tr -d '\r')"
 
 files() { sh_in "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
 	-o -path /root -o -path /var/log -o -path /var/cache -o -path /var/lib/dpkg -o -path /var/lib/apt \
@@ -284,6 +288,27 @@ unload 'no request is lost by the upgrades'
 ok 'the second build runs' has '^-2$' "dpkg-query -W -f '\${Version}' yijiand | grep -o -- '-2\$' && systemctl is-active yijiand.service >&2"
 ok 'all keys are there' bash -c "diff <(cat '$run/keys') -" < <(keys)
 ok 'and open: the vendor takes one' has '"ok": ?true' 'yijian key test openai/gpt-4/lab -o json'
+
+step 'power loss'
+lose_power() {
+	kill -KILL "$machine" # with all that runs in it
+	wait "$nspawn" || true
+	boot
+}
+guest dpkg --unpack "/root/yijiand_$version-1_$arch.deb" >/dev/null
+ok 'the power goes when an upgrade is half done; the machine boots' lose_power
+ok 'it serves' await 20 'curl -sf --max-time 5 localhost:8000/healthz && curl -sf localhost:8002/api/v1/keys'
+ok 'dpkg goes on where it was' guest env DEBIAN_FRONTEND=noninteractive dpkg --configure -a
+ok 'all keys are there' bash -c "diff <(cat '$run/keys') -" < <(keys)
+ok 'the next upgrade goes through' apt install "/root/yijiand_$version-2_$arch.deb"
+sh_in 'for i in $(seq 200); do curl -s localhost:8002/api/v1/keys -d "{\"vendor\":\"openai\",\"service\":\"gpt-4\",\"key_name\":\"k$i\",\"api_key\":\"sk-lab-$(printf %022d $i)\",\"enabled\":false}" -o /dev/null -w "%{http_code} k$i\n"; done >/root/written' &
+writer=$!
+await 20 'test "$(wc -l </root/written)" -gt 50'
+ok 'the power goes while keys are written; the machine boots' lose_power
+wait $writer || true
+ok 'it serves' await 20 'curl -sf --max-time 5 localhost:8002/api/v1/keys'
+ok 'every key that was acknowledged is there' sh_in 'curl -s localhost:8002/api/v1/keys >/root/kept; grep ^201 /root/written | while read -r _ name; do grep -q "\"$name\"" /root/kept || exit 1; done'
+keys >"$run/keys"
 
 step 'stop'
 ok 'stopped for good, it stays so' sh_in 'systemctl disable yijiand.service && systemctl stop "yijiand*" && ! systemctl is-active "yijiand*"'
