@@ -170,6 +170,9 @@ static enum err_code serve_all(struct platform *p, struct err *err)
 static void *lane_run(void *arg)
 {
 	struct lane *lane = arg;
+	char name[16]; // as "top -H" shows it
+	snprintf(name, sizeof(name), "traffic-%d", (int)(lane - lane->platform->lanes));
+	pthread_setname_np(pthread_self(), name);
 	loop_run(lane->loop);
 	return NULL;
 }

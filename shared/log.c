@@ -166,6 +166,7 @@ static uint64_t lines_in(struct slice rest)
 
 static void *writer_run(void *arg)
 {
+	pthread_setname_np(pthread_self(), "log");
 	static char batch[BATCH_BYTES];
 	pthread_mutex_lock(&writer.lock);
 	for (;;) {

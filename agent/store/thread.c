@@ -308,6 +308,7 @@ static size_t take(struct store *st, struct answer *answers, bool *ret_stop)
 static void *store_main(void *arg)
 {
 	struct store *st = arg;
+	pthread_setname_np(pthread_self(), "store");
 	struct answer answers[STORE_BATCH_MAX];
 	bool stop = false;
 	while (!stop) {

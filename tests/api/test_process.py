@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The agent as a process: start, stop, signals, settings, ports."""
 import contextlib
+import ctypes
 import fcntl
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -176,6 +178,55 @@ def test_tells_the_service_manager(make_agent, tmp_path):
         agent.stop()
         while said[-1] != b"STOPPING=1":
             said.append(manager.recv(200))
+
+
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+
+
+class Halted:
+    """One thread of a process, stopped as a debugger stops it."""
+
+    def __init__(self, tid):
+        self.tid, self.libc = tid, ctypes.CDLL(None, use_errno=True)
+
+    def ask(self, request):
+        if self.libc.ptrace(request, self.tid, None, None) != 0:
+            pytest.skip(f"no thread can be stopped here: {os.strerror(ctypes.get_errno())}")
+
+    def __enter__(self):
+        self.ask(PTRACE_SEIZE)
+        self.ask(PTRACE_INTERRUPT)
+        os.waitpid(self.tid, 0x40000000)  # __WALL
+
+    def __exit__(self, *_):
+        self.ask(PTRACE_DETACH)
+
+
+@pytest.mark.parametrize("which", ["control", "traffic-1", "traffic-2"])
+def test_the_watchdog_hears_of_one_loop_that_hangs(make_agent, tmp_path, which):
+    """It is fed after every loop has answered: one of them alone is enough for silence."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(30)
+        agent = make_agent(args=["--traffic-loops", "2"],
+                           env={"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "200000"})
+        threads = {"control": agent.pid}
+        threads |= {pathlib.Path(f"/proc/{agent.pid}/task/{tid}/comm").read_text().strip(): int(tid)
+                     for tid in os.listdir(f"/proc/{agent.pid}/task")}
+
+        def fed():
+            while manager.recv(200) != b"WATCHDOG=1":
+                pass
+        fed()
+        with Halted(threads[which]):
+            manager.settimeout(1)
+            end = time.monotonic() + 60
+            with pytest.raises(TimeoutError):
+                while time.monotonic() < end:
+                    fed()
+        manager.settimeout(30)
+        fed()
 
 
 def test_log_lines_are_json_with_the_request_id(make_agent):
