@@ -295,6 +295,12 @@ static void fill(struct console_settings *s, const struct context *one, enum ran
 	s->read_only = s->read_only || one->read_only;
 }
 
+void contexts_choose(struct console_settings *s, const struct context *one)
+{
+	s->origin[CSET_CONTEXT] = "flag";
+	fill(s, one, BY_FLAG);
+}
+
 enum err_code contexts_apply(struct console_settings *s, struct err *err)
 {
 	enum rank by = rank_of(s, CSET_CONTEXT), agent = rank_of(s, CSET_AGENT);

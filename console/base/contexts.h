@@ -42,6 +42,8 @@ enum err_code contexts_remove(const char *name, struct err *err);
 enum err_code contexts_use(const char *name, struct err *err);
 // Where the file is, for messages; NULL without a home.
 const char *contexts_path(struct arena *a);
+// Puts this one there as if --context had said it.
+void contexts_choose(struct console_settings *s, const struct context *one);
 // Puts the context that flag, environment, settings or the file choose into the settings, with its
 // origin. An agent said in a higher place is taken without the context; two in the same place are
 // ERR_USAGE or ERR_CONFIG_INVALID. ERR_NOT_FOUND: no context has this name.

@@ -15,6 +15,7 @@
 #include "console/base/contexts.h"
 #include "console/cmd/inner.h"
 #include "shared/clock.h"
+#include "shared/http.h"
 #include "shared/num.h"
 #include "shared/text.h"
 #include "shared/rows/model.h"
@@ -75,12 +76,9 @@ static void sail(struct cmd *c, cmd_fn fn, const struct context *one, int fd)
 	struct inner in;
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
 		s.origin[own[i]] = "default";
-	s.value[CSET_CONTEXT] = one->name;
-	s.origin[CSET_CONTEXT] = "flag";
+	contexts_choose(&s, one);
 	inner_init(&in, c, &s);
-	head.code = contexts_apply(&s, &in.cmd.err);
-	if (!head.code)
-		head.code = inner_run(&in, fn);
+	head.code = inner_run(&in, fn);
 	if (head.code && in.cmd.err.code != head.code)
 		err_set(&in.cmd.err, head.code, NULL);
 	head.err = in.cmd.err;
@@ -373,6 +371,7 @@ enum err_code fleet_run(struct cmd *c, cmd_fn fn)
 		return ERR_NOT_FOUND;
 	}
 	f.v = arena_zalloc(&c->arena, MAX_OF(all.n, 1), sizeof(*f.v));
+	http_free(http_new()); // what the library does once is done before the processes part
 	for (; !code && f.n < all.n; f.n++) {
 		f.v[f.n].context = &all.v[f.n];
 		code = launch(&f, fn, &f.v[f.n]);
