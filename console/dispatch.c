@@ -127,6 +127,7 @@ static const cmd_fn functions[CMD_COUNT] = {
 	[CMD_CONTEXT_ADD] = cmd_context_add,
 	[CMD_CONTEXT_REMOVE] = cmd_context_remove,
 	[CMD_LOGIN] = cmd_login,
+	[CMD_LOGOUT] = cmd_logout,
 	[CMD_CONFIG_LIST] = cmd_config_list,
 	[CMD_VERSION] = cmd_version,
 };

@@ -19,6 +19,7 @@
 #include "shared/text.h"
 
 #define WAIT_STEP_MS 1000
+#define WAIT_TICK_MS 300 // for a call that tells how long it takes
 #define PROBE_MS 2000
 
 struct client {
@@ -543,7 +544,7 @@ enum err_code client_do(struct client *c, const struct client_call *call, struct
 	int64_t begun_us = clock_mono_us();
 	struct http_call *running = http_start(c->http, &req);
 	while (!r.done) {
-		http_wait(c->http, WAIT_STEP_MS, NULL, 0);
+		http_wait(c->http, call->on_wait != NULL ? WAIT_TICK_MS : WAIT_STEP_MS, NULL, 0);
 		if (call->on_wait != NULL && !r.done &&
 			!call->on_wait(call->wait_arg, (clock_mono_us() - begun_us) / 1000)) {
 			http_cancel(running);

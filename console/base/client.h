@@ -32,7 +32,7 @@ struct client_call {
 	void *arg;
 	// 0: the settings'; -1: none (streams); else what it needs, unless --timeout says another
 	int64_t timeout_ms;
-	// About once a second while nothing else happens; false ends the call (not an error).
+	// A few times a second while nothing else happens; false ends the call (not an error).
 	bool (*on_wait)(void *wait_arg, int64_t waited_ms);
 	void *wait_arg;
 	// Instead of ep, when method is set: a raw call.

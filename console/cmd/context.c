@@ -292,3 +292,33 @@ enum err_code cmd_login(struct cmd *c)
 		cmd_notef(c, _("logged in to %s; its token is in %s"), one.agent, one.token_file);
 	return code;
 }
+
+enum err_code cmd_logout(struct cmd *c)
+{
+	struct contexts all;
+	const struct context *there;
+	bool was;
+	enum err_code code = contexts_load(&c->arena, &all, &c->err);
+	if (!code)
+		code = find(c, c->arg_n ? c->arg[0] : all.current, &all, &there);
+	if (code)
+		return code;
+	if (!text_same(there->token_file, token_path(c, there->name))) {
+		err_set(&c->err, ERR_NOT_FOUND, _("login kept no token for context %s"),
+			there->name);
+		if (there->token_file != NULL)
+			err_hint(&c->err, _("its token is in %s, which is yours"),
+				there->token_file);
+		return ERR_NOT_FOUND;
+	}
+	struct context one = *there;
+	one.token_file = NULL;
+	code = contexts_put(&one, &was, &c->err);
+	if (!code)
+		unlink(there->token_file);
+	if (!code)
+		cmd_notef(c,
+			_("the token of context %s is gone from here; yijian token delete ends it"),
+			one.name);
+	return code;
+}

@@ -11,5 +11,6 @@ enum err_code cmd_context_use(struct cmd *c);
 enum err_code cmd_context_add(struct cmd *c);
 enum err_code cmd_context_remove(struct cmd *c);
 enum err_code cmd_login(struct cmd *c);
+enum err_code cmd_logout(struct cmd *c);
 
 #endif

@@ -86,6 +86,17 @@ static const struct command rows[] = {
 		.examples = {{"yijian login lab --token - < lab.token", 0}},
 		.exits = {3, 4, 78},
 	},
+	{
+		.id = CMD_LOGOUT,
+		.path = "logout",
+		.summary = N_("forget the token login kept for a context"),
+		.args = {{"CONTEXT", false, false, CC_CONTEXT,
+			N_("name of a context; without one the one in use")}},
+		.endpoint = EP_COUNT,
+		.flags = CMF_ALONE,
+		.examples = {{"yijian logout lab", 0}},
+		.exits = {3, 78},
+	},
 };
 
 const struct command_rows rows_context = {rows, ARRAY_LEN(rows)};

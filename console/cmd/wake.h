@@ -12,7 +12,7 @@ struct wake {
 	// Looks; true when there is nothing more to wait for. An error ends the waiting, but for an
 	// agent that is away: it is called again.
 	enum err_code (*look)(void *arg, bool *ret_done);
-	void (*tick)(void *arg); // about once a second; NULL: nothing
+	void (*tick)(void *arg); // a few times a second; NULL: nothing
 	void *arg;
 };
 

@@ -163,6 +163,10 @@ def test_login_keeps_a_token_the_agent_takes(agent, home, tmp_path):
     assert yijian(None, "--context", "lab", "key", "list", env=home).returncode == 0
     denied = yijian(None, "--context", "lab", "key", "disable", "x/y/z", env=home)
     assert denied.returncode in (3, 4), denied.stderr
+    assert yijian(None, "logout", "lab", env=home).returncode == 0
+    assert not os.path.exists(kept)
+    assert yijian(None, "logout", "lab", env=home).returncode == 3
+    assert yijian(None, "login", "lab", "--token", "-", env=home, stdin=token).returncode == 0
     yijian(None, "context", "remove", "lab", env=home)
     assert not os.path.exists(kept)
 

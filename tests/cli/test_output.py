@@ -19,7 +19,7 @@ from waiting import wait_for
 
 YIJIAND = str(BUILD / "yijiand")
 # What needs no agent, or is about reaching it.
-LOCAL = {"help", "completion", "version", "config", "doctor", "console", "shell", "agent", "context", "login"}
+LOCAL = {"help", "completion", "version", "config", "doctor", "console", "shell", "agent", "context", "login", "logout"}
 FULL = "/dev/full"
 KEYS = '{"vendor":"openai","service":"gpt-4","key_name":"a","api_key":"sk-nobody-0123456789abcdef"}'
 

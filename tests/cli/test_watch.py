@@ -104,6 +104,19 @@ def test_what_cannot_be_waited_for(agent, words):
     assert yijian(agent, "wait", *words, "--timeout", "1s").returncode == 2
 
 
+def test_a_terminal_is_told_how_it_goes(agent, key):
+    main, side = pty.openpty()
+    process = subprocess.Popen([YIJIAN, "wait", key, "--for=disabled", "--timeout", "50s"],
+                               env=environment(agent.url()), stdout=subprocess.DEVNULL, stderr=side)
+    os.close(side)
+    said = b""
+    while b"key/openai/gpt-4/demo: yes, 0 s" not in said:
+        said += os.read(main, 4096)
+    yijian(agent, "key", "disable", "openai/gpt-4/demo")
+    assert process.wait(20) == 0
+    os.close(main)
+
+
 # ---- watch ----
 
 def changes(one):
