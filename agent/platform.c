@@ -434,7 +434,8 @@ static bool is_in_ports(const struct settings *s, const struct listen_addr *a)
 	return strstr(text, address) != NULL;
 }
 
-// An address that the agent of this state directory serves at this moment: it will have left it.
+// An address that the agent of this state directory serves at this moment, perhaps out of a socket that
+// systemd holds for it: it will have left it.
 static bool is_our_own(const struct settings *s, enum service_id svc)
 {
 	char holder[80];
@@ -443,7 +444,7 @@ static bool is_our_own(const struct settings *s, enum service_id svc)
 		if (!is_in_ports(s, a))
 			continue;
 		listen_holder(a->port, holder, sizeof(holder));
-		if (!strncmp(holder, "yijiand (", 9))
+		if (!strncmp(holder, "yijiand (", 9) || !strncmp(holder, "systemd (", 9))
 			return true;
 	}
 	return false;
