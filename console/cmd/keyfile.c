@@ -16,6 +16,7 @@
 #include "shared/rows/vendors.h"
 #include "shared/secret.h"
 #include "shared/text.h"
+#include "shared/utf8.h"
 #include "shared/yamlx.h"
 
 #define COLUMNS_MAX 32
@@ -346,15 +347,29 @@ static enum err_code read_env(struct slice text, struct arena *a, struct keyfile
 
 // ---- any ----
 
+// Another encoding would become other secrets; JSON and YAML are judged by their own readers.
+static enum err_code check_text(struct slice text, struct err *err)
+{
+	for (int line = 1; text.n; line++) {
+		struct slice one = slice_cut(&text, '\n');
+		if (slice_find(one, '\0') >= 0 || !utf8_valid(one))
+			return bad(err, ERR_JSON_INVALID, line, "", _("it is not UTF-8"));
+	}
+	return ERR_OK;
+}
+
 enum err_code keyfile_read(struct slice text, enum keyfile_format format, struct arena *a,
 	struct keyfile *ret, struct err *err)
 {
 	*ret = (struct keyfile){0};
 	if (!slice_trim(text).n)
 		return ERR_OK;
-	enum err_code code = format == KEYFILE_CSV ? read_csv(text, a, ret, err)
-		: format == KEYFILE_JSON	   ? read_json(text, a, ret, err)
-						   : read_env(text, a, ret, err);
+	enum err_code code = format == KEYFILE_JSON ? ERR_OK : check_text(text, err);
+	if (code)
+		return code;
+	code = format == KEYFILE_CSV	 ? read_csv(text, a, ret, err)
+		: format == KEYFILE_JSON ? read_json(text, a, ret, err)
+					 : read_env(text, a, ret, err);
 	if (!code && ret->n == KEYFILE_KEYS_MAX)
 		code = err_set(err, ERR_JSON_TOO_COMPLEX, _("there are more than %d keys"),
 			KEYFILE_KEYS_MAX - 1);

@@ -91,6 +91,14 @@ def test_a_file_with_a_fault_stores_nothing(agent, text, form, says):
     assert stored(agent) == []
 
 
+def test_another_encoding_is_no_other_secret(agent, tmp_path):
+    for form, text in (("csv", csv(f"openai,gpt-4,a,{SECRET}\xe9,,,")), ("env", f"OPENAI_API_KEY={SECRET}\xe9\n")):
+        (tmp_path / "keys").write_bytes(text.encode("latin-1"))
+        done = yijian(agent, "key", "import", str(tmp_path / "keys"), "--format", form)
+        assert done.returncode == 6 and "not UTF-8" in done.stderr, done.stderr
+    assert stored(agent) == []
+
+
 def test_what_the_agent_refuses_is_told_by_key(agent):
     text = csv(f"openai,gpt-4,a,{SECRET}1,gold,,", f"nobody,nothing,b,{SECRET}2,,,", f"openai,gpt-4,c,{SECRET}3,,,")
     assert [r for _, r in imported(agent, text, code=9)] == ["failed", "failed", "created"]
