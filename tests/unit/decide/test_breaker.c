@@ -133,6 +133,16 @@ static void a_rate_limit_cools_and_opens_nothing(void **state UNUSED)
 	assert_true(l.cooldown_until_us == 5000100);
 }
 
+// Its last moment is none of it: who cools it then does so anew, and it is told.
+static void a_cooldown_is_told_when_it_begins(void **state UNUSED)
+{
+	struct live l = {0};
+	assert_true(breaker_cool(&l, LIFE_ANY, 100, 50, 429));
+	assert_false(breaker_cool(&l, LIFE_ANY, 149, 50, 429));
+	assert_true(l.cooldown_until_us == 199);
+	assert_true(breaker_cool(&l, LIFE_ANY, 199, 50, 429));
+}
+
 static void faults_stay_until_reset_or_success(void **state UNUSED)
 {
 	struct live l = {0};
@@ -146,7 +156,11 @@ static void faults_stay_until_reset_or_success(void **state UNUSED)
 	assert_true(end(&l, OUT_BILLING, 4));
 	assert_int_equal(l.fault, LIVE_KEY_NO_QUOTA);
 	breaker_outcome(&l, LIFE_ANY, &policy, OUT_RATE_LIMITED, 5, 5, 1000, 429);
+	breaker_outcome(&l, LIFE_ANY, &policy, OUT_BILLING, 5, 80, 0, 402);
+	breaker_outcome(&l, LIFE_ANY, &policy, OUT_BILLING, 6, 81, 0, 402);
+	assert_true(l.fault_since_wall_ms == 81); // a quota that is still used up counts anew
 	assert_true(breaker_proven(&l, LIFE_ANY, 9));
+	assert_true(l.last_ok_wall_ms == 9);
 	assert_int_equal(l.fault, LIVE_OK);
 	assert_true(l.cooldown_until_us == 0);
 	assert_true(end(&l, OUT_MODEL_GONE, 6));
@@ -256,6 +270,7 @@ int main(void)
 		cmocka_unit_test(one_trial_decides),
 		cmocka_unit_test(a_caller_who_left_frees_the_trial),
 		cmocka_unit_test(a_rate_limit_cools_and_opens_nothing),
+		cmocka_unit_test(a_cooldown_is_told_when_it_begins),
 		cmocka_unit_test(what_was_said_of_another_secret_does_not_count),
 		cmocka_unit_test(nothing_of_another_address_counts),
 		cmocka_unit_test(retries_are_a_tenth_and_a_burst),

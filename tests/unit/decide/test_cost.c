@@ -46,6 +46,15 @@ static void the_faster_of_two_goes_first(void **state UNUSED)
 	test_route_free(t);
 }
 
+static void the_only_one_has_it_all(void **state UNUSED)
+{
+	struct test_route *t = keys(STRAT_LATENCY, 1);
+	t->live[0].ewma_us = 900 * MS;
+	run(t, 0.5);
+	assert_true(d.v[0].share == 1);
+	test_route_free(t);
+}
+
 static void what_is_in_flight_counts(void **state UNUSED)
 {
 	struct test_route *t = keys(STRAT_LATENCY, 2);
@@ -233,6 +242,11 @@ static void the_request_counts(void **state UNUSED)
 	req.n = 3;
 	req.width = req.height = 512;
 	assert_int_equal(decide_cost(&t->v[0], &req, WALL).pico, 21);
+	req.n = 1;
+	assert_int_equal(decide_cost(&t->v[0], &req, WALL).pico, 7);
+	req.n = FIELD_NONE; // one is made
+	assert_int_equal(decide_cost(&t->v[0], &req, WALL).pico, 7);
+	req.n = 3;
 	req.width = req.height = 1024; // its quality is not said: the dearest
 	assert_int_equal(decide_cost(&t->v[0], &req, WALL).pico, 297);
 	req.offer = OFFER_CHAT;
@@ -250,6 +264,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_faster_of_two_goes_first),
+		cmocka_unit_test(the_only_one_has_it_all),
 		cmocka_unit_test(what_is_in_flight_counts),
 		cmocka_unit_test(one_in_flight_is_one_more_to_wait_for),
 		cmocka_unit_test(weights_divide),

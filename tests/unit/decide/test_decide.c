@@ -591,6 +591,24 @@ static void the_least_bad_is_tried_once(void **state UNUSED)
 	test_route_free(t);
 }
 
+// What somebody who asks for nothing special gets, by no draw; and with one that fits none is the least bad.
+static void a_plain_look_is_a_decision(void **state UNUSED)
+{
+	struct test_route *t = test_route_new(STRAT_WEIGHTED);
+	for (int i = 0; i < 3; i++)
+		test_route_key(t, 1, TIER_PRIMARY, 1);
+	t->feature.doc.all_down = ALL_DOWN_LEAST_BAD;
+	decide_plain(&t->route, NOW, WALL, &d);
+	assert_int_equal(d.n, 3);
+	assert_int_equal(d.chosen, 0);
+	assert_string_equal(d.reason, "weighted_draw");
+	t->live[0].cooldown_until_us = NOW + 1;
+	decide_plain(&t->route, NOW, WALL, &d);
+	assert_int_equal(d.v[0].skip, SKIP_COOLDOWN);
+	assert_int_equal(d.chosen, 1);
+	test_route_free(t);
+}
+
 static void the_least_bad_keeps_limits(void **state UNUSED)
 {
 	struct test_route *t = test_route_new(STRAT_PRIORITY);
@@ -758,6 +776,7 @@ int main(void)
 		cmocka_unit_test(all_limited_says_when),
 		cmocka_unit_test(every_code_has_its_name),
 		cmocka_unit_test(the_least_bad_is_tried_once),
+		cmocka_unit_test(a_plain_look_is_a_decision),
 		cmocka_unit_test(the_least_bad_keeps_limits),
 		cmocka_unit_test(what_may_return_is_waited_for),
 		cmocka_unit_test(a_session_stays),
