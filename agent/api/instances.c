@@ -227,18 +227,19 @@ static bool has_place(struct store_tx *tx, const struct store_job *job, struct e
 	return false;
 }
 
-static enum err_code run_register(struct store_tx *tx, struct change *c, struct err *err)
+// What was read is judged against what stands there now, and written.
+static enum err_code put(struct store_tx *tx, struct wish *wish, const struct instance_obj **ret,
+	struct err *err)
 {
-	struct wish *wish = c->arg;
-	const struct instance_obj *in = NULL;
+	const struct store_job *job = &wish->c->job;
 	const struct instance_obj *old = snapshot_instance(store_tx_snapshot(tx),
 		slice_of(wish->doc.service), slice_of(wish->doc.id));
 	if (old != NULL && wish->only_new)
 		return err_field(err, ERR_CONFLICT_EXISTS, "id",
 			_("the service has an instance of this id"));
-	if (!services_may_touch(old, c->job.actor.role, &c->job.actor.id, err))
+	if (!services_may_touch(old, job->actor.role, &job->actor.id, err))
 		return err->code;
-	if (old == NULL && !has_place(tx, &c->job, err))
+	if (old == NULL && !has_place(tx, job, err))
 		return err->code;
 	// A repeated registration, as instances make it when they start, does not undo what an
 	// operator wished.
@@ -249,8 +250,14 @@ static enum err_code run_register(struct store_tx *tx, struct change *c, struct 
 		wish->doc.auth = old->doc.auth;
 	if (check_auth(tx, wish, old, err) != ERR_OK)
 		return err->code;
-	enum err_code code = store_instance_put(tx, &wish->doc, c->if_match, &wish->created, &in,
-		err);
+	return store_instance_put(tx, &wish->doc, wish->c->if_match, &wish->created, ret, err);
+}
+
+static enum err_code run_register(struct store_tx *tx, struct change *c, struct err *err)
+{
+	struct wish *wish = c->arg;
+	const struct instance_obj *in = NULL;
+	enum err_code code = put(tx, wish, &in, err);
 	if (code != ERR_OK)
 		return code;
 	c->status = wish->created ? 201 : 200;
@@ -327,14 +334,12 @@ static bool is_platform_name(const char *service)
 	return false;
 }
 
-static enum err_code read_instance(struct wish *c, struct slice service, struct slice id,
-	struct err *err)
+static enum err_code read_instance(struct wish *c, const struct jx *v, struct slice service,
+	struct slice id, struct err *err)
 {
 	struct req *r = c->c->r;
-	const struct jx *v = NULL;
-	enum err_code code = jx_parse(r->body, change_limits(), &r->arena, &v, err);
-	if (code == ERR_OK)
-		code = jx_decode_value(&instance_fields, v, JX_CREATE, &r->arena, &c->doc, err);
+	enum err_code code = jx_decode_value(&instance_fields, v, JX_CREATE, &r->arena, &c->doc,
+		err);
 	if (code != ERR_OK)
 		return code;
 	c->says_enabled = jx_get(v, "enabled") != NULL;
@@ -361,10 +366,24 @@ static enum err_code read_instance(struct wish *c, struct slice service, struct 
 static void register_instance(struct wish *wish, struct slice service, struct slice id)
 {
 	struct err err = {0};
-	if (read_instance(wish, service, id, &err) != ERR_OK)
-		req_fail(wish->c->r, &err);
+	struct req *r = wish->c->r;
+	const struct jx *v = NULL;
+	if (jx_parse(r->body, change_limits(), &r->arena, &v, &err) != ERR_OK ||
+		read_instance(wish, v, service, id, &err) != ERR_OK)
+		req_fail(r, &err);
 	else
 		change_submit(wish->c);
+}
+
+enum err_code instance_put_in(struct store_tx *tx, struct change *c, const struct jx *v,
+	struct slice service, struct slice id, bool only_new, const struct instance_obj **ret,
+	struct err *err)
+{
+	struct wish *wish = arena_zalloc(&c->r->arena, 1, sizeof(*wish));
+	wish->c = c;
+	wish->only_new = only_new;
+	enum err_code code = read_instance(wish, v, service, id, err);
+	return code ? code : put(tx, wish, ret, err);
 }
 
 void h_instance_put(struct req *r)
