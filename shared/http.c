@@ -4,6 +4,7 @@
 #include "shared/http.h"
 
 #include <curl/curl.h>
+#include <pthread.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,12 +58,21 @@ static void *wiping_realloc(void *p, size_t n)
 	return moved;
 }
 
+// Once for all threads and until the program ends: older libraries count without a lock.
+static bool is_set_up;
+
+static void set_up(void)
+{
+	is_set_up = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc,
+			    strdup, calloc) == CURLE_OK;
+}
+
 struct http *http_new(void)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct http *h = mem_zalloc(1, sizeof(*h));
-	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc, strdup,
-		    calloc) != CURLE_OK ||
-		(h->multi = curl_multi_init()) == NULL) {
+	pthread_once(&once, set_up);
+	if (!is_set_up || (h->multi = curl_multi_init()) == NULL) {
 		free(h);
 		return NULL;
 	}
@@ -108,7 +118,6 @@ void http_free(struct http *h)
 	while (h->calls != NULL)
 		free_call(h->calls);
 	curl_multi_cleanup(h->multi);
-	curl_global_cleanup();
 	free(h);
 }
 

@@ -1,48 +1,60 @@
 // SPDX-License-Identifier: MIT
-// One command over all contexts: a process for each, so that one which hangs holds up nobody, and
+// One command over all contexts: a thread for each, so that one which hangs holds up nobody, and
 // their answers put together as rows.
 #include "console/cmd/fleet.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "console/base/contexts.h"
 #include "console/cmd/inner.h"
 #include "shared/clock.h"
-#include "shared/http.h"
+#include "shared/mem.h"
 #include "shared/num.h"
 #include "shared/text.h"
-#include "shared/rows/model.h"
 
 #define STEP_MS 100 // between two looks at an interrupt
 
-// What a process tells before its text.
-struct head {
+// One context's run in its thread. What it uses is its own: a run that is given up goes on until its
+// call ends, and frees itself then.
+struct ship {
+	struct port *port;
+	struct console_settings settings;
+	struct arena arena; // of the words it was started with
+	struct inner in;
+	cmd_fn fn;
 	enum err_code code;
-	struct err err;
+	int64_t took_ms;
+	bool done, given_up; // both: who comes second frees it
 };
 
-struct ship {
+// Where they come back to; goes with the last of them.
+struct port {
+	pthread_mutex_t lock;
+	pthread_cond_t back;
+	size_t users;
+	int64_t began_ms;
+};
+
+struct row { // of one context
 	const struct context *context;
-	pid_t pid;
-	int fd; // of its answer; -1: it is over
-	struct str text; // head and answer
+	struct ship *ship; // NULL: it could not be started
+	enum err_code code;
+	struct err err;
 	int64_t took_ms;
-	struct head head;
 	const struct jx *doc; // NULL: it did not answer
+	bool over;
 };
 
 struct fleet {
 	struct cmd *c;
-	struct ship *v;
+	struct port *port;
+	struct row *v;
 	size_t n;
-	int64_t began_ms, slowest_ms; // of those that answered
+	int64_t slowest_ms; // of those that answered
 };
 
 static int64_t now_ms(void)
@@ -50,99 +62,127 @@ static int64_t now_ms(void)
 	return clock_mono_us() / 1000;
 }
 
-// ---- one process each ----
+// ---- one thread each ----
 
-static void write_all(int fd, const void *p, size_t n)
+static void leave(struct port *p) // with the lock
 {
-	const char *at = p;
-	while (n) {
-		ssize_t done = write(fd, at, n);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return;
-		at += done;
-		n -= (size_t)done;
-	}
+	bool last = --p->users == 0;
+	pthread_mutex_unlock(&p->lock);
+	if (!last)
+		return;
+	pthread_cond_destroy(&p->back);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
 }
 
-// In the new process. What was said on the command line of one agent was said of none of these.
-static void sail(struct cmd *c, cmd_fn fn, const struct context *one, int fd)
+static void ship_free(struct ship *s)
+{
+	inner_release(&s->in);
+	console_settings_release(&s->settings);
+	arena_release(&s->arena);
+	free(s);
+}
+
+// Copies of all words: those of the command may be gone before it is.
+static struct ship *ship_new(struct fleet *f, cmd_fn fn, const struct context *one)
 {
 	static const enum console_setting own[] = {
 		CSET_AGENT, CSET_TOKEN_FILE, CSET_CA_FILE, CSET_PIN};
-	struct console_settings s = console_settings_copy(c->settings);
-	struct head head = {0};
-	struct inner in;
+	struct ship *s = mem_zalloc(1, sizeof(*s));
+	const struct cmd *c = f->c;
+	s->arena = ARENA_INIT;
+	s->port = f->port;
+	s->fn = fn;
+	s->settings = console_settings_copy(c->settings);
+	for (size_t i = 0; i < CSET_COUNT; i++) {
+		s->settings.value[i] = arena_strdup(&s->arena, c->settings->value[i]);
+		s->settings.origin[i] = arena_strdup(&s->arena, c->settings->origin[i]);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
-		s.origin[own[i]] = "default";
-	contexts_choose(&s, one);
-	inner_init(&in, c, &s);
-	head.code = inner_run(&in, fn);
-	if (head.code && in.cmd.err.code != head.code)
-		err_set(&in.cmd.err, head.code, NULL);
-	head.err = in.cmd.err;
-	write_all(fd, &head, sizeof(head));
-	write_all(fd, str_text(&in.out), in.out.n);
+		s->settings.origin[own[i]] = "default"; // it was said of none of these
+	contexts_choose(&s->settings, one);
+	inner_init(&s->in, c, &s->settings);
+	for (size_t i = 0; i < c->arg_n; i++)
+		s->in.cmd.arg[i] = arena_strdup(&s->arena, c->arg[i]);
+	for (size_t i = 0; i < c->opt_n; i++)
+		if (c->opt[i].value != NULL)
+			s->in.cmd.opt[i].value = arena_strdup(&s->arena, c->opt[i].value);
+	return s;
 }
 
-static enum err_code launch(struct fleet *f, cmd_fn fn, struct ship *s)
+static void *sail(void *arg)
 {
-	int fds[2];
-	s->fd = -1;
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return err_set(&f->c->err, ERR_INTERNAL, "pipe: %s", strerror(errno));
-	s->pid = fork();
-	if (s->pid == 0) {
-		sail(f->c, fn, s->context, fds[1]);
-		_exit(0);
-	}
-	close(fds[1]);
-	s->fd = fds[0];
-	if (s->pid > 0)
-		return ERR_OK;
-	return err_set(&f->c->err, ERR_INTERNAL, "fork: %s", strerror(errno));
+	struct ship *s = arg;
+	struct port *p = s->port;
+	enum err_code code = inner_run(&s->in, s->fn);
+	if (code && s->in.cmd.err.code != code)
+		err_set(&s->in.cmd.err, code, NULL);
+	pthread_mutex_lock(&p->lock);
+	s->code = code;
+	s->took_ms = now_ms() - p->began_ms;
+	s->done = true;
+	if (s->given_up)
+		ship_free(s);
+	else
+		pthread_cond_signal(&p->back);
+	leave(p);
+	return NULL;
+}
+
+static void launch(struct fleet *f, cmd_fn fn, struct row *r)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+	r->ship = ship_new(f, fn, r->context);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_mutex_lock(&f->port->lock);
+	int why = pthread_create(&thread, &attr, sail, r->ship);
+	if (why == 0)
+		f->port->users++;
+	pthread_mutex_unlock(&f->port->lock);
+	pthread_attr_destroy(&attr);
+	if (why == 0)
+		return;
+	r->code = err_set(&r->err, ERR_INTERNAL, "pthread_create: %s", strerror(why));
+	r->over = true;
+	ship_free(r->ship);
+	r->ship = NULL;
 }
 
 // ---- until all have answered, or long enough ----
 
-static void over(struct fleet *f, struct ship *s)
+// Its answer, in the command's arena; the ship goes.
+static void come_in(struct fleet *f, struct row *r)
 {
-	close(s->fd);
-	s->fd = -1;
-	s->took_ms = now_ms() - f->began_ms;
-	waitpid(s->pid, NULL, 0);
-	s->pid = 0;
-	if (s->text.n < sizeof(s->head)) {
-		s->head.code = ERR_INTERNAL;
-		err_set(&s->head.err, ERR_INTERNAL, NULL);
-		return;
-	}
-	memcpy(&s->head, s->text.p, sizeof(s->head));
-	struct slice text = {s->text.p + sizeof(s->head), s->text.n - sizeof(s->head)};
+	struct ship *s = r->ship;
+	r->over = true;
+	r->code = s->code;
+	r->err = s->in.cmd.err;
+	r->took_ms = s->took_ms;
 	struct err ignored;
-	if (text.n &&
-		jx_parse(text, (struct jscan_limits){0, JSCAN_DEPTH_TRAFFIC}, &f->c->arena, &s->doc,
-			&ignored))
-		s->doc = NULL;
-	if (s->doc == NULL && !s->head.code)
-		s->head.code = err_set(&s->head.err, ERR_NOT_AN_AGENT, NULL);
-	if (s->doc != NULL)
-		f->slowest_ms = MAX_OF(f->slowest_ms, s->took_ms);
+	if (s->in.out.n &&
+		jx_parse(str_slice(&s->in.out), (struct jscan_limits){0, JSCAN_DEPTH_TRAFFIC},
+			&f->c->arena, &r->doc, &ignored))
+		r->doc = NULL;
+	if (r->doc == NULL && !r->code)
+		r->code = err_set(&r->err, ERR_NOT_AN_AGENT, NULL);
+	if (r->doc != NULL)
+		f->slowest_ms = MAX_OF(f->slowest_ms, r->took_ms);
+	ship_free(s);
+	r->ship = NULL;
 }
 
-static void give_up(struct fleet *f, struct ship *s)
+static void give_up(struct fleet *f, struct row *r)
 {
-	kill(s->pid, SIGKILL);
-	close(s->fd);
-	s->fd = -1;
-	waitpid(s->pid, NULL, 0);
-	s->pid = 0;
-	s->head.code = err_set(&s->head.err, ERR_TIMED_OUT, _("no answer in %lld ms"),
-		(long long)(now_ms() - f->began_ms));
+	r->over = true;
+	r->ship->given_up = true;
+	r->ship = NULL;
+	r->code = err_set(&r->err, ERR_TIMED_OUT, _("no answer in %lld ms"),
+		(long long)(now_ms() - f->port->began_ms));
 }
 
-// How long after the start the rest is given up; -1: nobody has answered yet.
+// How long after the start the rest is given up.
 static int64_t patience_ms(const struct fleet *f)
 {
 	const struct console_settings *s = f->c->settings;
@@ -153,39 +193,36 @@ static int64_t patience_ms(const struct fleet *f)
 	return MIN_OF(timeout_ms, MAX_OF(f->slowest_ms * 14 / 10, FLEET_PATIENCE_MS));
 }
 
-static void read_some(struct fleet *f, struct ship *s)
+static void wait_some(struct port *p, int64_t ms)
 {
-	char buf[16384];
-	ssize_t n = read(s->fd, buf, sizeof(buf));
-	if (n > 0)
-		str_add_n(&s->text, buf, (size_t)n);
-	else if (n == 0 || errno != EINTR)
-		over(f, s);
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	int64_t ns = until.tv_nsec + ms * 1000000;
+	until.tv_sec += ns / 1000000000;
+	until.tv_nsec = ns % 1000000000;
+	pthread_cond_timedwait(&p->back, &p->lock, &until);
 }
 
 static void gather(struct fleet *f)
 {
-	struct pollfd *fds = arena_zalloc(&f->c->arena, f->n, sizeof(*fds));
+	struct port *p = f->port;
+	pthread_mutex_lock(&p->lock);
 	for (;;) {
 		size_t open = 0;
 		for (size_t i = 0; i < f->n; i++) {
-			fds[i] = (struct pollfd){f->v[i].fd, POLLIN, 0};
-			open += f->v[i].fd >= 0;
+			if (!f->v[i].over && f->v[i].ship->done)
+				come_in(f, &f->v[i]);
+			open += !f->v[i].over;
 		}
-		int64_t left = f->began_ms + patience_ms(f) - now_ms();
-		if (!open)
-			return;
-		if (left > 0 && !*f->c->io->interrupted) {
-			poll(fds, f->n, (int)MIN_OF(left, STEP_MS));
-			for (size_t i = 0; i < f->n; i++)
-				if (fds[i].fd >= 0 && fds[i].revents)
-					read_some(f, &f->v[i]);
-			continue;
-		}
-		for (size_t i = 0; i < f->n; i++)
-			if (f->v[i].fd >= 0)
-				give_up(f, &f->v[i]);
+		int64_t left = p->began_ms + patience_ms(f) - now_ms();
+		if (!open || left <= 0 || *f->c->io->interrupted)
+			break;
+		wait_some(p, MIN_OF(left, STEP_MS));
 	}
+	for (size_t i = 0; i < f->n; i++)
+		if (!f->v[i].over)
+			give_up(f, &f->v[i]);
+	leave(p);
 }
 
 // ---- what is shown ----
@@ -203,11 +240,11 @@ static void add_members(struct jw *w, const struct jx *doc)
 	}
 }
 
-static void add_error(struct jw *w, const struct ship *s)
+static void add_error(struct jw *w, const struct row *s)
 {
 	jw_obj(w, "error");
-	jw_str(w, "code", err_row(s->head.code)->code);
-	jw_str(w, "message", s->head.err.message);
+	jw_str(w, "code", err_row(s->code)->code);
+	jw_str(w, "message", s->err.message);
 	jw_obj_end(w);
 }
 
@@ -221,7 +258,7 @@ static const char *part(struct cmd *c, const struct jx *list, const char *good)
 }
 
 // One line of what `status` tells of an agent.
-static void add_summary(struct cmd *c, struct jw *w, const struct ship *s)
+static void add_summary(struct cmd *c, struct jw *w, const struct row *s)
 {
 	const struct jx *keys = jx_get(s->doc, "keys");
 	jw_str(w, "mode", s->context->read_only ? "RO" : "RW");
@@ -241,7 +278,7 @@ static void add_summary(struct cmd *c, struct jw *w, const struct ship *s)
 	jw_int(w, "took_ms", s->took_ms);
 }
 
-static void add_ship(struct cmd *c, struct jw *w, const struct ship *s, bool summary)
+static void add_ship(struct cmd *c, struct jw *w, const struct row *s, bool summary)
 {
 	const struct jx *items = jx_get(s->doc, "items");
 	for (size_t i = 0; i < jx_len(items); i++) {
@@ -331,21 +368,21 @@ static enum err_code show(struct fleet *f)
 static enum err_code judge(struct fleet *f)
 {
 	struct cmd *c = f->c;
-	const struct ship *first = NULL, *no = NULL;
+	const struct row *first = NULL, *no = NULL;
 	size_t failed = 0;
 	for (size_t i = 0; i < f->n; i++) {
-		const struct ship *s = &f->v[i];
+		const struct row *s = &f->v[i];
 		if (s->doc == NULL) {
 			failed++;
 			first = first == NULL ? s : first;
-			cmd_notef(c, "%s: %s", s->context->name, s->head.err.message);
-		} else if (s->head.code && no == NULL) {
+			cmd_notef(c, "%s: %s", s->context->name, s->err.message);
+		} else if (s->code && no == NULL) {
 			no = s;
 		}
 	}
 	if (failed == f->n) {
-		c->err = first->head.err;
-		return first->head.code;
+		c->err = first->err;
+		return first->code;
 	}
 	bool predicate = c->row->id == CMD_STATUS || c->row->id == CMD_HEALTH;
 	if (failed)
@@ -353,37 +390,47 @@ static enum err_code judge(struct fleet *f)
 			_("%zu of %zu contexts did not answer"), failed, f->n);
 	if (no == NULL)
 		return ERR_OK;
-	return err_set(&c->err, no->head.code, "%s: %s", no->context->name, no->head.err.message);
+	return err_set(&c->err, no->code, "%s: %s", no->context->name, no->err.message);
+}
+
+static struct port *port_new(void)
+{
+	struct port *p = mem_zalloc(1, sizeof(*p));
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->back, &attr);
+	pthread_condattr_destroy(&attr);
+	p->users = 1;
+	p->began_ms = now_ms();
+	return p;
 }
 
 enum err_code fleet_run(struct cmd *c, cmd_fn fn)
 {
 	struct contexts all;
-	struct fleet f = {.c = c, .began_ms = now_ms()};
-	enum err_code code = ERR_OK;
+	struct fleet f = {.c = c};
 	if (cmd_has(c, COPT_AGENT) || cmd_has(c, COPT_CONTEXT))
 		return err_set(&c->err, ERR_USAGE, "%s",
 			_("--all-contexts asks them all: leave --agent and --context out"));
-	code = contexts_load(&c->arena, &all, &c->err);
-	if (!code && all.n == 0) {
+	enum err_code code = contexts_load(&c->arena, &all, &c->err);
+	if (code)
+		return code;
+	if (all.n == 0) {
 		err_set(&c->err, ERR_NOT_FOUND, "%s", _("there are no contexts"));
 		err_hint(&c->err, "%s", _("add one: yijian context add NAME --agent URL"));
 		return ERR_NOT_FOUND;
 	}
-	f.v = arena_zalloc(&c->arena, MAX_OF(all.n, 1), sizeof(*f.v));
-	http_free(http_new()); // what the library does once is done before the processes part
-	for (; !code && f.n < all.n; f.n++) {
+	f.v = arena_zalloc(&c->arena, all.n, sizeof(*f.v));
+	f.port = port_new();
+	for (; f.n < all.n; f.n++) {
 		f.v[f.n].context = &all.v[f.n];
-		code = launch(&f, fn, &f.v[f.n]);
+		launch(&f, fn, &f.v[f.n]);
 	}
 	gather(&f);
-	if (!code && *c->io->interrupted)
-		code = err_set(&c->err, ERR_REFUSED, "%s", _("interrupted"));
-	if (!code)
-		code = show(&f);
-	if (!code)
-		code = judge(&f);
-	for (size_t i = 0; i < f.n; i++)
-		str_release(&f.v[i].text);
-	return code;
+	if (*c->io->interrupted)
+		return err_set(&c->err, ERR_REFUSED, "%s", _("interrupted"));
+	code = show(&f);
+	return code ? code : judge(&f);
 }

@@ -5,7 +5,7 @@
 
 #include "console/cmd/cmd.h"
 
-// Runs fn once for each context, each in a process of its own, and shows all their rows with the
+// Runs fn once for each context, each in a thread of its own, and shows all their rows with the
 // context in front. One that does not answer has a row of its own; it is waited for half as long
 // again as for the slowest that did (FLEET_PATIENCE_MS at least), or as long as --timeout says.
 // ERR_ANSWER_NO: it is the answer of one of them; ERR_PARTLY_DONE: some of a list are missing; the

@@ -12,7 +12,7 @@ import time
 
 import measure
 from measure import BIN, ROOT
-from peers import Agent, Hello, Nginx
+from peers import Agent, Hello, Nginx, free_port
 from rows_gateway import CHAT, chat_body
 from table import Row
 
@@ -244,5 +244,31 @@ def cli(bench):
     yield Row("yijian key list, wall time", seen["ours"], 1.5, "ms", seen["curl"], "curl")
 
 
+def contexts(bench):
+    """Five agents by name, of which one is dead, beside the slowest of the others alone."""
+    home = pathlib.Path(bench.scratch) / "contexts"
+    env = {**os.environ, "XDG_CONFIG_HOME": str(home)}
+    for name in ("YIJIAN_AGENT", "YIJIAN_CONTEXT"):
+        env.pop(name, None)
+
+    def yijian(*args, check=True):
+        began = time.monotonic()
+        subprocess.run([str(ROOT / "build/yijian"), *args], env=env, check=check, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        return (time.monotonic() - began) * 1000
+    with contextlib.ExitStack() as stack:
+        live = [stack.enter_context(Agent(bench.scratch, f"context{n}")) for n in range(4)]
+        for n, agent in enumerate(live):
+            yijian("context", "add", f"live{n}", "--agent", agent.url())
+        yijian("context", "add", "dead", "--agent", f"http://127.0.0.1:{free_port()}")
+
+        def median(*args, check=True):
+            return statistics.median(yijian(*args, check=check) for _ in range(10))
+        seen = measure.interleave(bench.rounds, {
+            "alone": lambda: max(median("status", "--context", f"live{n}") for n in range(4)),
+            "all": lambda: median("status", "--all-contexts", check=False)})
+    yield Row("yijian status of five contexts, one dead", seen["all"], 1.5, "ms", seen["alone"], "slowest")
+
+
 ROWS = (platform_get, decision, writes, memory_idle, memory_busy, price_table,
-        start, binaries, cli)
+        start, binaries, cli, contexts)
