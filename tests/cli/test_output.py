@@ -102,6 +102,28 @@ def test_what_is_no_agent_ends_with_7(words, answer):
     assert done.stderr
 
 
+@pytest.mark.parametrize("words", [["key", "list"], ["status"], ["key", "list", "-w"],
+                                   ["wait", "key/x", "--for=exists"], ["key", "import", "-", "--format", "json"]],
+                         ids=lambda words: "-".join(words[:2]))
+def test_an_answer_without_an_end_is_given_up(words):
+    """A gigabyte is not read to find out that it is no document."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve():
+            while True:
+                try:
+                    connection, _ = server.accept()
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[")
+                    for _ in range(1 << 12):
+                        connection.sendall(b"1," * (1 << 17))
+                except OSError:
+                    if server.fileno() < 0:
+                        return
+        threading.Thread(target=serve, daemon=True).start()
+        done = yijian("http://127.0.0.1:%d" % server.getsockname()[1], *words, stdin=KEYS)
+    assert done.returncode == 7 and "8 MiB" in done.stderr, done.stderr
+
+
 def test_a_host_that_takes_no_connection_is_unreachable():
     """Its queue is full: the handshake never ends."""
     with socket.socket() as server:
