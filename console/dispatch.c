@@ -5,22 +5,23 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "console/cmd/agent.h"
 #include "console/cmd/alert.h"
+#include "console/ask.h"
+#include "console/base/charset.h"
 #include "console/base/contexts.h"
 #include "console/cmd/client.h"
 #include "console/cmd/context.h"
 #include "console/cmd/complete.h"
 #include "console/cmd/docs.h"
+#include "console/cmd/doctor.h"
 #include "console/cmd/fleet.h"
 #include "console/cmd/help.h"
 #include "console/cmd/import.h"
@@ -134,16 +135,6 @@ static const cmd_fn functions[CMD_COUNT] = {
 
 // ---- standard descriptors ----
 
-static volatile int interrupted;
-
-static void on_interrupt(int sig)
-{
-	(void)sig;
-	if (interrupted)
-		_exit(130); // the second one does not wait
-	interrupted = 1;
-}
-
 static struct cmd *running; // whose output it is
 static size_t written; // of it so far
 
@@ -178,7 +169,13 @@ static _Noreturn void output_lost(int why)
 static void io_write(void *arg, struct slice text)
 {
 	size_t n;
-	int why = out_write(STDOUT_FILENO, text, &n, &interrupted);
+	struct str plain = STR_INIT;
+	if (running != NULL && running->format.ascii && cmd_for_people(running)) {
+		charset_ascii(text, &plain);
+		text = str_slice(&plain);
+	}
+	int why = out_write(STDOUT_FILENO, text, &n, ask_interrupted());
+	str_release(&plain);
 	(void)arg;
 	written += n;
 	if (why)
@@ -206,89 +203,20 @@ static void io_progress(void *arg, const char *text)
 	fflush(stderr);
 }
 
-// Waits for a line to read; false when SIGINT comes first, however early.
-static bool wait_line(void)
-{
-	sigset_t sigint, before;
-	struct pollfd in = {STDIN_FILENO, POLLIN, 0};
-	sigemptyset(&sigint);
-	sigaddset(&sigint, SIGINT);
-	sigprocmask(SIG_BLOCK, &sigint, &before);
-	bool ready = !interrupted && ppoll(&in, 1, NULL, &before) > 0;
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	return ready;
-}
-
-static enum err_code io_confirm(void *arg, const char *question, struct err *err)
-{
-
-	(void)arg;
-	if (!isatty(STDIN_FILENO)) {
-		err_set(err, ERR_REFUSED, NULL);
-		err_hint(err, "%s", _("there is no terminal to ask on: use --yes"));
-		return ERR_REFUSED;
-	}
-	tcflush(STDIN_FILENO, TCIFLUSH); // what was typed ahead answers nothing
-	fprintf(stderr, "%s [y/N] ", question);
-	char line[16];
-	if (wait_line() && fgets(line, sizeof(line), stdin) != NULL &&
-		(line[0] == 'y' || line[0] == 'Y'))
-		return ERR_OK;
-	return err_set(err, ERR_REFUSED, NULL);
-}
-
-static enum err_code io_confirm_name(void *arg, const char *question, const char *name,
-	struct err *err)
-{
-	char line[256];
-	(void)arg;
-	if (!isatty(STDIN_FILENO))
-		return err_set(err, ERR_REFUSED, NULL);
-	tcflush(STDIN_FILENO, TCIFLUSH);
-	fprintf(stderr, _("%s\nType %s to go on: "), question, name);
-	if (wait_line() && fgets(line, sizeof(line), stdin) != NULL) {
-		line[strcspn(line, "\r\n")] = '\0';
-		if (strcmp(line, name) == 0)
-			return ERR_OK;
-	}
-	return err_set(err, ERR_REFUSED, NULL);
-}
-
-static enum err_code io_ask_secret(void *arg, const char *prompt, struct secret *ret,
-	struct err *err)
-{
-
-	(void)arg;
-	struct termios old;
-	if (tcgetattr(STDIN_FILENO, &old) != 0)
-		return err_set(err, ERR_USAGE, _("there is no terminal to ask on"));
-	struct termios hidden = old;
-	hidden.c_lflag &= ~(tcflag_t)ECHO;
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-	fputs(prompt, stderr);
-	char line[SECRET_MAX + 2];
-	if (!wait_line() || fgets(line, sizeof(line), stdin) == NULL)
-		line[0] = '\0';
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
-	fputs("\n", stderr);
-	size_t n = strcspn(line, "\r\n");
-	if (n)
-		secret_set(ret, line, n);
-	secret_wipe(line, sizeof(line));
-	return n ? ERR_OK : err_set(err, ERR_REFUSED, _("no secret was given"));
-}
-
 void dispatch_stdio(struct cmd_io *io)
 {
-	struct sigaction sa = {.sa_handler = on_interrupt};
 	struct winsize size = {0};
-	sigaction(SIGINT, &sa, NULL);
+	ask_setup();
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 	*io = (struct cmd_io){io_write, io_note, isatty(STDERR_FILENO) ? io_progress : NULL,
-		io_confirm, io_confirm_name, io_ask_secret, NULL, isatty(STDIN_FILENO),
-		isatty(STDOUT_FILENO), isatty(STDERR_FILENO), 0, &interrupted};
+		ask_confirm, ask_name, ask_secret, NULL, isatty(STDIN_FILENO),
+		isatty(STDOUT_FILENO), isatty(STDERR_FILENO), 0, ask_interrupted()};
 	if (io->out_tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		io->out_cells = size.ws_col;
+	const char *columns = getenv("COLUMNS"); // what the user says of the terminal comes first
+	int64_t cells;
+	if (io->out_tty && columns != NULL && num_i64(slice_of(columns), 1, 10000, &cells))
+		io->out_cells = (int)cells;
 }
 
 // ---- errors ----
@@ -334,7 +262,7 @@ static void print_error(const struct cmd *c, int code)
 static int finish(struct cmd *c, enum err_code code)
 {
 	int exit_code = code ? err_row(code)->exit : 0;
-	if (interrupted) {
+	if (*ask_interrupted()) {
 		exit_code = 130;
 	} else if (code) {
 		if (c->err.code != code)
@@ -398,6 +326,12 @@ static enum err_code set_global(struct cmd *c, enum copt id, const char *value)
 	switch (id) {
 	case COPT_COLUMNS:
 		c->format.columns = value;
+		break;
+	case COPT_FIELD:
+		c->format.field = value;
+		break;
+	case COPT_NO_UNICODE:
+		c->format.ascii = true;
 		break;
 	case COPT_SORT_BY:
 		c->format.sort_by = value;
@@ -631,7 +565,7 @@ static enum err_code run_console(struct cmd *c)
 		.context = c->settings->value[CSET_CONTEXT],
 		.view = c->arg_n ? c->arg[0] : NULL,
 		.read_only = c->read_only,
-		.unicode = !cmd_has(c, COPT_NO_UNICODE),
+		.unicode = !c->format.ascii,
 		.color = strcmp(when, "never") != 0 &&
 			(strcmp(when, "always") == 0 || no_color == NULL || !*no_color)};
 	enum err_code code = read_token(c, &token);
@@ -763,6 +697,19 @@ static void show_help(struct cmd *c)
 	str_release(&out);
 }
 
+// How its output looks on what it goes to.
+static void look(struct cmd *c)
+{
+	const char *when = c->settings->value[CSET_COLOR], *none = getenv("NO_COLOR");
+	c->format.cells = c->io->out_tty ? c->io->out_cells : 0;
+	c->format.color = strcmp(when, "always") == 0 ||
+		(strcmp(when, "auto") == 0 && c->io->out_tty && (none == NULL || !*none));
+	c->format.ascii = c->format.ascii || !charset_unicode();
+	if (c->format.field != NULL &&
+		cmd_for_people(c)) // of the document, not of what people read
+		c->format.format = FMT_JSON;
+}
+
 int dispatch_run(const struct dispatch *d, int argc, char **argv)
 {
 	struct console_settings settings =
@@ -781,11 +728,11 @@ int dispatch_run(const struct dispatch *d, int argc, char **argv)
 		running = NULL;
 		return 0;
 	}
-	interrupted = 0;
+	*ask_interrupted() = 0;
 	format_named(settings.value[CSET_OUTPUT], &c.format.format);
 	enum err_code code = parse(&c, argc, argv, &help);
 	format_named(settings.value[CSET_OUTPUT], &c.format.format);
-	c.format.cells = d->io->out_tty ? d->io->out_cells : 0;
+	look(&c);
 	c.format.now_ms = clock_wall_ms();
 	if (!code && help)
 		show_help(&c);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "console/base/charset.h"
 #include "console/dispatch.h"
 #include "shared/jx.h"
 #include "shared/out.h"
@@ -16,7 +17,7 @@ int main(int argc, char **argv)
 {
 	struct err err = {0};
 	out_guard();
-	setlocale(LC_CTYPE, "");
+	charset_setup();
 	setlocale(LC_MESSAGES, "");
 	// The messages lie beside the program, in PREFIX/bin and PREFIX/share/locale: what is built
 	// is the same for every PREFIX, and may be moved.

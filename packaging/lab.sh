@@ -338,7 +338,7 @@ sh_in 'useradd -M -d /home/lab lab && chown -R lab:lab /home/lab && systemctl st
 as_user() { sh_in "runuser -u lab -- env XDG_RUNTIME_DIR=/run/user/\$(id -u lab) HOME=/home/lab $1"; }
 ok 'the unit of the user starts' as_user 'systemctl --user start yijiand-key-manager.socket yijiand.service'
 ok 'and answers who started it' as_user 'curl -sf http://localhost:8002/api/v1/keys'
-ok 'with the console beside it' as_user '/home/lab/.local/bin/yijian status'
+ok 'with the console beside it' as_user '/home/lab/.local/bin/yijian health --live'
 as_user 'systemctl --user status yijiand.service --no-pager -n 0' | sed 's/^/          /' || true
 sh_in 'systemctl stop "user@$(id -u lab).service"' || true
 

@@ -14,9 +14,19 @@ struct table *table_new(void);
 void table_free(struct table *t);
 // All columns come before the first row.
 void table_column(struct table *t, const char *title, bool right);
+// How much the newest column matters, above 0: where a line has no room for all, the lightest are
+// left out first, the others are cut where it costs least, and a last line names what is not there.
+// Without any, lines are cut at their end.
+void table_weight(struct table *t, int weight);
+// Draws with ASCII only: for terminals of another charset.
+void table_ascii(struct table *t);
+// Titles in bold, and what table_paint says.
+void table_color(struct table *t);
 void table_row(struct table *t);
 // The row's next cell; copied.
 void table_cell(struct table *t, struct slice text);
+// The newest cell's colour, an SGR parameter such as "31"; a constant. NULL: none.
+void table_paint(struct table *t, const char *sgr);
 // Two blanks between columns, nothing behind the last. cells > 0 cuts lines to that width.
 void table_text(const struct table *t, bool heads, int cells, struct str *out);
 // CRLF lines; a cell that begins with = + - @ TAB CR gets a leading ' unless raw, so that no

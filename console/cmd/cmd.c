@@ -169,6 +169,21 @@ enum err_code cmd_show_items(struct cmd *c, const struct client_answer *a, const
 	return code;
 }
 
+enum err_code cmd_show_made(struct cmd *c, const struct str *json, const char *path)
+{
+	struct client_answer a = {0};
+	enum err_code code = jx_parse(str_slice(json), (struct jscan_limits){0, JSCAN_DEPTH},
+		&c->arena, &a.doc, &c->err);
+	if (code)
+		return code;
+	return path != NULL ? cmd_show_items(c, &a, path) : cmd_show(c, &a);
+}
+
+bool cmd_for_people(const struct cmd *c)
+{
+	return c->format.format == FMT_TABLE || c->format.format == FMT_WIDE;
+}
+
 enum err_code cmd_call_show(struct cmd *c, const struct client_call *call)
 {
 	struct client_answer a;

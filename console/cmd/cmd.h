@@ -79,6 +79,11 @@ void cmd_notef(struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // One document or a list in the chosen format, columns by the command's output rows.
 enum err_code cmd_show(struct cmd *c, const struct client_answer *a);
 enum err_code cmd_show_items(struct cmd *c, const struct client_answer *a, const char *path);
+// A document made here instead of by the agent, shown in the same way: its list at `path`, or as one
+// document when NULL.
+enum err_code cmd_show_made(struct cmd *c, const struct str *json, const char *path);
+// Whether the chosen format is for people, who get words where scripts get the document.
+bool cmd_for_people(const struct cmd *c);
 // The call, and its answer shown like that: one document, or the items of a list.
 enum err_code cmd_call_show(struct cmd *c, const struct client_call *call);
 enum err_code cmd_call_list(struct cmd *c, const struct client_call *call);

@@ -83,6 +83,7 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_ALL_CONTEXTS, "all-contexts", 0, NULL, N_("ask every agent there is a name for")},
 	{COPT_WATCH, "watch", 'w', NULL, N_("go on, and print what changes")},
 	{COPT_TOKEN, "token", 0, "-", N_("read the token from standard input")},
+	{COPT_LIVE, "live", 0, NULL, N_("ask the agent's /healthz alone")},
 };
 
 const struct opt_row *copts_all(void)

@@ -131,6 +131,12 @@ enum err_code cmd_route_explain(struct cmd *c)
 	if (!code && expect != NULL && !as_expected(chosen, expect))
 		code = err_set(&c->err, ERR_ANSWER_NO, _("chosen is %s, expected %s"),
 			chosen != NULL ? chosen : _("nothing"), expect);
+	if (!code && chosen == NULL) {
+		err_set(&c->err, ERR_ANSWER_NO,
+			_("nothing fits: no target of %s takes this request"), c->arg[0]);
+		err_hint(&c->err, _("live states: yijian route list %s"), c->arg[0]);
+		code = ERR_ANSWER_NO;
+	}
 	return code;
 }
 

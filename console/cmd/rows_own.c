@@ -20,6 +20,48 @@ static const struct field pin_rows[] = {
 };
 static const struct field_set pin_fields = {"Pin", pin_rows, ARRAY_LEN(pin_rows), 0};
 
+static const struct field setting_rows[] = {
+	{.name = "name",
+		.offset = FIELD_NO_HOME,
+		.type = FT_STR,
+		.flags = FF_READONLY | FF_COLUMN,
+		.title = N_("SETTING"),
+		.help = N_("name of the setting")},
+	{.name = "value",
+		.offset = FIELD_NO_HOME,
+		.type = FT_STR,
+		.flags = FF_READONLY | FF_COLUMN,
+		.help = N_("what it is")},
+	{.name = "origin",
+		.offset = FIELD_NO_HOME,
+		.type = FT_STR,
+		.flags = FF_READONLY | FF_WIDE,
+		.help = N_("where it comes from; with --show-origin")},
+};
+static const struct field_set setting_fields = {
+	"Setting", setting_rows, ARRAY_LEN(setting_rows), 0};
+
+static const struct field version_rows[] = {
+	{.name = "name",
+		.offset = FIELD_NO_HOME,
+		.type = FT_STR,
+		.flags = FF_READONLY | FF_COLUMN,
+		.title = N_("CONSOLE"),
+		.help = N_("version of this console")},
+	{.name = "agent_version",
+		.offset = FIELD_NO_HOME,
+		.type = FT_STR,
+		.flags = FF_READONLY | FF_COLUMN,
+		.help = N_("version of the agent, when it answers")},
+	{.name = "agent",
+		.offset = FIELD_NO_HOME,
+		.type = FT_STR,
+		.flags = FF_READONLY | FF_COLUMN,
+		.help = N_("the agent's address")},
+};
+static const struct field_set version_fields = {
+	"Version", version_rows, ARRAY_LEN(version_rows), 0};
+
 static const struct command rows[] = {
 	{
 		.id = CMD_API,
@@ -76,6 +118,7 @@ static const struct command rows[] = {
 		.summary = N_("show the console's settings"),
 		.opts = {COPT_ORIGIN},
 		.endpoint = EP_COUNT,
+		.output = &setting_fields,
 		.flags = CMF_LIST,
 		.examples = {{"yijian config list --show-origin", 0}},
 		.exits = {78},
@@ -123,7 +166,8 @@ static const struct command rows[] = {
 		.path = "version",
 		.summary = N_("print the versions of the console and the agent"),
 		.endpoint = EP_COUNT,
-		.examples = {{"yijian version", 0}},
+		.output = &version_fields,
+		.examples = {{"yijian version", 0}, {"yijian version -o json", 0}},
 	},
 	{
 		.id = CMD_COMPLETE,

@@ -36,8 +36,8 @@ static const struct command rows[] = {
 		.path = "route explain",
 		.summary = N_("tell which target a request would take, and why not the others"),
 		.text = N_(
-			"A dry run: no vendor is called and nothing is billed or counted. With --expect "
-			"the answer is 0 when that target is chosen and 1 when it is not."),
+			"A dry run: no vendor is called and nothing is billed or counted. Answers 1 when "
+			"nothing is chosen; with --expect, also when another target is."),
 		.args = {FEATURE_ARG},
 		.opts = {COPT_WIDTH, COPT_HEIGHT, COPT_SIZE, COPT_N, COPT_MODEL, COPT_STREAM,
 			COPT_EXPECT},

@@ -5,6 +5,21 @@
 #include "console/cmd/commands.h"
 #include "shared/text.h"
 
+#define SAMPLE(member, head, kind, text)                                                           \
+	{.name = (member),                                                                         \
+		.offset = FIELD_NO_HOME,                                                           \
+		.type = (kind),                                                                    \
+		.flags = FF_READONLY | FF_COLUMN,                                                  \
+		.title = (head),                                                                   \
+		.help = (text)}
+static const struct field sample_rows[] = {
+	SAMPLE("service", NULL, FT_STR, N_("the service whose port shows it")),
+	SAMPLE("name", N_("METRIC"), FT_STR, N_("name of the metric")),
+	SAMPLE("labels", NULL, FT_STR, N_("which of its series")),
+	SAMPLE("value", NULL, FT_NUM, N_("its value now")),
+};
+static const struct field_set sample_fields = {"Sample", sample_rows, ARRAY_LEN(sample_rows), 0};
+
 static const struct command rows[] = {
 	{
 		.id = CMD_TRAFFIC_TAIL,
@@ -35,6 +50,7 @@ static const struct command rows[] = {
 		.summary = N_("list the metrics of the five services"),
 		.args = {{"NAME", false, false, CC_NONE, N_("only names that contain this text")}},
 		.endpoint = EP_METRICS,
+		.output = &sample_fields,
 		.flags = CMF_LIST,
 		.examples = {{"yijian metrics list store", 0}},
 	},
@@ -44,6 +60,7 @@ static const struct command rows[] = {
 		.summary = N_("show one metric's series"),
 		.args = {{"NAME", true, false, CC_NONE, N_("full name of the metric")}},
 		.endpoint = EP_METRICS,
+		.output = &sample_fields,
 		.flags = CMF_LIST,
 		.examples = {{"yijian metrics get yijian_config_revision", 0}},
 		.exits = {3},

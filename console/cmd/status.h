@@ -7,7 +7,6 @@
 
 enum err_code cmd_status(struct cmd *c);
 enum err_code cmd_health(struct cmd *c);
-enum err_code cmd_doctor(struct cmd *c);
 enum err_code cmd_api(struct cmd *c);
 enum err_code cmd_config_list(struct cmd *c);
 enum err_code cmd_version(struct cmd *c);

@@ -3,6 +3,7 @@
 // ports in one table.
 #include "console/cmd/traffic.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,6 @@
 #include "shared/num.h"
 #include "shared/prom.h"
 #include "shared/sse.h"
-#include "shared/table.h"
 #include "shared/text.h"
 
 #define PAGE 1000 // the most events of an answer
@@ -297,76 +297,72 @@ static enum err_code scrape(struct cmd *c, const char *url, struct client_answer
 	return code;
 }
 
-static enum err_code add_series(struct cmd *c, struct table *t, struct slice text,
-	const char *service, const char *name, bool whole, size_t *ret_n)
+static void add_series(struct cmd *c, struct jw *w, struct slice text, const char *service,
+	const char *name, bool whole, size_t *ret_n)
 {
 	struct prom_sample s;
 	while (prom_next(&text, &s)) {
-		struct str cell = STR_INIT;
 		const char *sample = arena_slice(&c->arena, s.name);
 		if (name != NULL &&
 			(whole ? strcmp(sample, name) != 0 : strstr(sample, name) == NULL))
 			continue;
 		++*ret_n;
-		table_row(t);
-		table_cell(t, slice_of(service));
-		text_add_safe(&cell, s.name);
-		table_cell(t, str_slice(&cell));
-		str_clear(&cell);
-		text_add_safe(&cell, s.labels);
-		table_cell(t, str_slice(&cell));
-		str_clear(&cell);
-		str_addf(&cell, "%.6g", s.value);
-		table_cell(t, str_slice(&cell));
-		str_release(&cell);
+		jw_obj(w, NULL);
+		jw_str(w, "service", service);
+		jw_slice(w, "name", s.name);
+		jw_slice(w, "labels", s.labels);
+		if (isfinite(s.value))
+			jw_num(w, "value", s.value);
+		else
+			jw_null(w, "value");
+		jw_obj_end(w);
 	}
-	return ERR_OK;
+}
+
+// Of one port; beyond TLS and the socket the others' ports are not asked, and that is said.
+static enum err_code add_port(struct cmd *c, struct jw *w, const struct jx *s, size_t k,
+	const char *name, bool whole, size_t *ret_n)
+{
+	struct client_answer text;
+	const char *service = metric_paths[k];
+	if (k && client_address(c->client) != NULL) {
+		cmd_notef(c,
+			_("%s: its metrics are on a port without TLS, at the agent's host alone"),
+			service);
+		return ERR_OK;
+	}
+	enum err_code code = scrape(c,
+		k ? jx_str(jx_get(s, "url"), "") : c->settings->value[CSET_AGENT], &text);
+	if (!code)
+		add_series(c, w, text.body, service, name, whole, ret_n);
+	return code;
 }
 
 static enum err_code metrics(struct cmd *c, const char *name, bool whole)
 {
 	struct client_call call = {.ep = EP_SERVICE_LIST};
 	struct client_answer list;
-	struct table *t = table_new();
-	struct str out = STR_INIT;
+	struct str items = STR_INIT;
+	struct jw w = jw_to(&items);
 	size_t found = 0;
 	enum err_code code = cmd_call(c, &call, &list);
-	table_column(t, "SERVICE", false);
-	table_column(t, "METRIC", false);
-	table_column(t, "LABELS", false);
-	table_column(t, "VALUE", true);
-	struct client_answer text;
+	jw_obj(&w, NULL);
+	jw_arr(&w, "items");
 	for (size_t i = 0; !code && i < jx_len(jx_get(list.doc, "items")); i++) {
 		const struct jx *s = jx_at(jx_get(list.doc, "items"), i);
-		const char *service = jx_str(jx_get(s, "service"), "");
-		for (size_t k = 0; k < SVC_COUNT; k++) {
-			if (strcmp(metric_paths[k], service) != 0)
-				continue;
-			if (k && client_address(c->client) != NULL) {
-				cmd_notef(c,
-					_("%s: its metrics are on a port without TLS, at the "
-					  "agent's host alone"),
-					service);
-				continue;
-			}
-			code = scrape(c,
-				k ? jx_str(jx_get(s, "url"), "") : c->settings->value[CSET_AGENT],
-				&text);
-			if (!code)
-				code = add_series(c, t, text.body, service, name, whole, &found);
-		}
+		for (size_t k = 0; !code && k < SVC_COUNT; k++)
+			if (strcmp(metric_paths[k], jx_str(jx_get(s, "service"), "")) == 0)
+				code = add_port(c, &w, s, k, name, whole, &found);
 	}
-	if (!code && whole && !found)
+	jw_arr_end(&w);
+	jw_obj_end(&w);
+	if (!code && whole && !found) {
 		code = err_set(&c->err, ERR_NOT_FOUND, _("no metric of this name"));
-	if (!code) {
-		if (c->format.format == FMT_CSV)
-			table_csv(t, !c->format.no_headers, c->format.raw, &out);
-		else
-			table_text(t, !c->format.no_headers, c->format.cells, &out);
-		cmd_write(c, str_slice(&out));
+		err_hint(&c->err, "%s", _("list them: yijian metrics list"));
 	}
-	table_free(t);
-	str_release(&out);
+	if (!code)
+		code = cmd_show_made(c, &items, "items");
+	str_release(&items);
 	return code;
 }
 

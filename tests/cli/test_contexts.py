@@ -182,9 +182,9 @@ def test_all_contexts_have_their_rows(make_agent, home):
     assert {i["context"] for i in items} == {"one", "two"}
     assert [i["context"] for i in items if i["name"] == "only_two"] == ["two"]
     table = yijian(None, "health", "--all-contexts", env=home)
-    assert table.returncode == 0 and table.stdout.splitlines()[0].startswith("CONTEXT")
+    assert table.returncode == 1 and table.stdout.splitlines()[0].startswith("CONTEXT")
     status = yijian(None, "status", "--all-contexts", env=home)
-    assert status.returncode == 0 and [l.split()[0] for l in status.stdout.splitlines()] == [
+    assert status.returncode == 1 and [l.split()[0] for l in status.stdout.splitlines()] == [
         "CONTEXT", "one", "two"], status.stdout
     for words in (["--agent", one.url()], ["--context", "one"]):
         assert yijian(None, "status", "--all-contexts", *words, env=home).returncode == 2
