@@ -4,6 +4,7 @@
 #include "agent/handlers.h"
 
 #include "agent/api/callers.h"
+#include "agent/api/changes.h"
 #include "agent/api/alerts.h"
 #include "agent/api/features.h"
 #include "agent/api/feed.h"
@@ -38,6 +39,8 @@ static const req_handler handlers[EP_COUNT] = {
 	[EP_REVISIONS] = h_revisions,
 	[EP_WATCH] = h_watch,
 	[EP_CHANGE_LIST] = h_change_list,
+	[EP_CHANGE_GET] = h_change_get,
+	[EP_CHANGE_UNDO] = h_change_undo,
 
 	[EP_KEY_LIST] = h_key_list,
 	[EP_KEY_CREATE] = h_key_create,
@@ -52,6 +55,7 @@ static const req_handler handlers[EP_COUNT] = {
 	[EP_KEY_FINGERPRINT] = h_key_fingerprint,
 	[EP_VENDOR_LIST] = h_vendor_list,
 	[EP_AUDIT_LIST] = h_audit_list,
+	[EP_AUDIT_VERIFY] = h_audit_verify,
 	[EP_PRICE_LIST] = h_price_list,
 	[EP_PRICE_IMPORT] = h_price_import,
 

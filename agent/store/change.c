@@ -23,8 +23,8 @@ enum err_code tx_change_of(struct store_tx *tx, int64_t revision, const char *ac
 		"INSERT INTO change(revision,at,actor,actor_name,action,kind,name,object_id,"
 		"summary,before) VALUES(?,?,?,?,?,?,?,?,?,?)",
 		DB_I(revision), DB_I(tx->now_ms), DB_T(tx->actor->id.text), DB_T(tx->actor->shown),
-		DB_T(action), DB_T(kind), DB_T(name), DB_T(id), DB_T(summary),
-		before.n ? DB_S(before) : DB_NONE);
+		DB_T(action), DB_T(kind), DB_T(name), DB_T(id),
+		DB_T(tx->note != NULL ? tx->note : summary), before.n ? DB_S(before) : DB_NONE);
 	if (code)
 		return code;
 	char object[AUDIT_TEXT_MAX];

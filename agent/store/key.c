@@ -197,6 +197,8 @@ struct writing {
 	uint64_t version;
 	int64_t rotated_at;
 	struct origin_move move;
+	const char
+		*action; // what is written although nothing may differ; NULL: what differs says it
 };
 
 static enum err_code seal_secret(struct store_tx *tx, const struct vendor_key *k, const char *id,
@@ -330,7 +332,7 @@ static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 		.row_version = w->version,
 		.rotated_at = w->rotated_at};
 	code = object_key_of(tx->st, k, &meta, &row, &obj, err);
-	if (!code && old != NULL && same_secret(tx, k, old, w->fp) &&
+	if (!code && w->action == NULL && old != NULL && same_secret(tx, k, old, w->fp) &&
 		tx_unchanged(tx, &key_fields, &old->o, &old->doc, &obj->o, &obj->doc)) {
 		*ret = old;
 		return ERR_OK;
@@ -338,9 +340,12 @@ static enum err_code put_key(struct store_tx *tx, const struct vendor_key *k,
 	if (!code)
 		code = write_row(tx, obj, old, folded, &meta, err);
 	if (!code)
-		code = tx_change_of(tx, meta.revision, action_of(k, old, obj->doc.fingerprint),
-			"Key", obj->ref, obj->doc.id, obj->doc.fingerprint,
-			tx_before(tx, old != NULL ? &old->o : NULL, &obj->o), err);
+		code = w->action != NULL
+			? tx_change_of(tx, meta.revision, w->action, "Key", obj->ref, obj->doc.id,
+				  obj->doc.fingerprint, (struct slice){0}, err)
+			: tx_change_of(tx, meta.revision, action_of(k, old, obj->doc.fingerprint),
+				  "Key", obj->ref, obj->doc.id, obj->doc.fingerprint,
+				  tx_before(tx, old != NULL ? &old->o : NULL, &obj->o), err);
 	if (!code)
 		code = origin_audit(tx, &w->move, obj->ref, obj->doc.id, err);
 	if (code) {
@@ -412,9 +417,14 @@ const struct key_obj *store_key_known_as(const struct snapshot *snap, const char
 	return NULL;
 }
 
-static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *err)
+#define KEY_COLUMNS                                                                                \
+	"id,vendor,service,slug,row_version,revision,doc,envelope,fingerprint,"                    \
+	"masked,created_at,updated_at,rotated_at,updated_by,mac"
+
+// False for a row that is not as it was written.
+static bool read_row(struct store *st, struct sqlite3_stmt *row, struct key_obj **ret,
+	struct err *err)
 {
-	struct load *l = arg;
 	struct key_row k = {.id = db_text(row, 0),
 		.vendor = db_text(row, 1),
 		.service = db_text(row, 2),
@@ -426,20 +436,75 @@ static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *e
 		.rotated_at = db_int(row, 12)};
 	struct slice parts[] = {k.id, db_text(row, 6), k.envelope};
 	struct row_meta meta = {db_int(row, 5), db_int(row, 10), db_int(row, 11), db_text(row, 13)};
+	return row_holds(st->seal, db_text(row, 14), parts, ARRAY_LEN(parts)) &&
+		object_key(st, parts[1], &meta, &k, ret, err) == ERR_OK;
+}
+
+static enum err_code load_row(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct load *l = arg;
 	struct key_obj *obj;
-	if (row_holds(l->st->seal, db_text(row, 14), parts, ARRAY_LEN(parts)) &&
-		object_key(l->st, parts[1], &meta, &k, &obj, err) == ERR_OK)
+	if (read_row(l->st, row, &obj, err))
 		snapshot_put_key(l->snap, obj);
 	else
 		l->bad++;
 	return ERR_OK;
 }
 
+struct deleted {
+	struct store *st;
+	struct key_obj *obj;
+};
+
+static enum err_code load_deleted(void *arg, struct sqlite3_stmt *row, struct err *err)
+{
+	struct deleted *d = arg;
+	struct err why = {0};
+	return read_row(d->st, row, &d->obj, &why)
+		? ERR_OK
+		: err_set(err, ERR_STORAGE_CORRUPT, _("the deleted key failed its check"));
+}
+
+enum err_code store_key_restore(struct store_tx *tx, const char *id, const struct key_obj **ret,
+	struct err *err)
+{
+	struct deleted d = {tx->st, NULL};
+	struct db_val v[] = {DB_T(id), DB_I(tx->now_ms - STORE_UNDO_MS)};
+	enum err_code code = tx_unsealed(tx, err);
+	if (!code)
+		code = db_query(tx->db,
+			"SELECT " KEY_COLUMNS " FROM vendor_key WHERE id=? AND deleted_at > ?", v,
+			ARRAY_LEN(v), load_deleted, &d, err);
+	if (!code && d.obj == NULL)
+		return err_set(err, ERR_GONE, _("a deleted key is kept for %d minutes"),
+			STORE_UNDO_MS / 60000);
+	if (code)
+		return code;
+	struct vendor_key doc = d.obj->doc;
+	struct writing w = {.arena = ARENA_INIT,
+		.version = d.obj->row_version + 1,
+		.rotated_at = d.obj->doc.rotated_at,
+		.action = "restore"};
+	struct str folded = STR_INIT;
+	doc.api_key = (struct secret){0};
+	doc.enabled = false;
+	fold_name(doc.key_name, &folded);
+	code = check_name(tx, &doc, str_slice(&folded), err);
+	if (!code)
+		code = DB_RUN(tx->db, err, "UPDATE vendor_key SET deleted_at=NULL WHERE id=?",
+			DB_T(id));
+	if (!code)
+		code = put_key(tx, &doc, d.obj, str_slice(&folded), &w, ret, err);
+	str_release(&folded);
+	str_release(&w.envelope);
+	arena_release(&w.arena);
+	object_drop(d.obj);
+	return code;
+}
+
 enum err_code store_keys_load(struct load *l, struct err *err)
 {
 	return db_query(l->st->db,
-		"SELECT id,vendor,service,slug,row_version,revision,doc,envelope,fingerprint,"
-		"masked,created_at,updated_at,rotated_at,updated_by,mac FROM vendor_key"
-		" WHERE deleted_at IS NULL",
-		NULL, 0, load_row, l, err);
+		"SELECT " KEY_COLUMNS " FROM vendor_key WHERE deleted_at IS NULL", NULL, 0,
+		load_row, l, err);
 }

@@ -8,8 +8,11 @@
 // key->api_key may be empty on update (kept). Computes id, slug, fingerprint, mask, envelope.
 enum err_code store_key_put(struct store_tx *tx, const struct vendor_key *key, bool create,
 	int64_t if_match, const struct key_obj **ret, struct err *err);
+// Brings a deleted key back, disabled, under the name it had; ERR_GONE after STORE_UNDO_MS,
+// ERR_CONFLICT_EXISTS when its name was taken again.
+enum err_code store_key_restore(struct store_tx *tx, const char *id, const struct key_obj **ret,
+	struct err *err);
 // Soft: the row stays STORE_UNDO_MS with its ciphertext.
-#define STORE_UNDO_MS (10 * 60 * 1000)
 enum err_code store_key_delete(struct store_tx *tx, struct slice id, int64_t if_match,
 	struct err *err);
 // The live key with this fingerprint; NULL when none.

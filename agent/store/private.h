@@ -74,6 +74,7 @@ struct store_tx {
 	int64_t audit_seq;
 	int64_t now_ms;
 	uint64_t writes;
+	const char *note; // of this job's changes, in place of their summaries; NULL none
 };
 
 // The database on its way into a snapshot.

@@ -69,6 +69,7 @@ const struct seal *store_seal(const struct store *st); // NULL while sealed
 // The log beside the database stays below STORE_LOG_MAX but for the length of one transaction that
 // is larger; rows past their time, and what the log held of them, go every STORE_PURGE_EVERY_MS.
 #define STORE_LOG_MAX (8 * 1024 * 1024)
+#define STORE_UNDO_MS (10 * 60 * 1000) // so long a deleted key can be brought back
 #define STORE_PURGE_EVERY_MS 60000
 #define STORE_OVERDUE_MS (5 * 60 * 1000) // that late is a reason to look
 struct store_stats {
@@ -85,5 +86,7 @@ struct store_stats {
 void store_stats(struct store *st, struct store_stats *ret);
 // Objects as this transaction sees them.
 const struct snapshot *store_tx_snapshot(struct store_tx *tx);
+// What the changes of this job are for, as their summary; lives as long as the job.
+void store_tx_note(struct store_tx *tx, const char *note);
 
 #endif

@@ -46,6 +46,7 @@ static enum err_code run_one(struct store_tx *tx, struct store_job *job)
 		return code;
 	tx->snap = snapshot_fork(before);
 	tx->actor = &job->actor;
+	tx->note = NULL;
 	code = job->run(tx, job);
 	if (!code)
 		code = db_run(tx->db, "RELEASE job", NULL, 0, &job->err);

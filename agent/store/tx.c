@@ -55,3 +55,8 @@ const struct snapshot *store_tx_snapshot(struct store_tx *tx)
 {
 	return tx->snap;
 }
+
+void store_tx_note(struct store_tx *tx, const char *note)
+{
+	tx->note = note;
+}

@@ -492,6 +492,17 @@ static enum err_code cidr_covered(const struct strv *own, const struct strv *giv
 		   : beyond(err, "cidr", _("it would be good from other networks than yours"));
 }
 
+enum err_code auth_may(const struct principal *p, const struct endpoint *ep, struct err *err)
+{
+	bool write;
+	const char *noun = endpoint_scope(ep, &write);
+	if ((ep->may & ROLE_BIT(p->role)) == 0)
+		return err_set(err, ERR_ROLE_FORBIDDEN, NULL);
+	if (p->token != NULL && !scope_in(&p->token->doc.scopes, noun, write))
+		return err_set(err, ERR_SCOPE_EXCEEDED, NULL);
+	return ERR_OK;
+}
+
 enum err_code auth_may_mint(const struct principal *p, const struct token *t, struct err *err)
 {
 	if (!role_covers(p->role, role_of((enum token_role)t->role)))

@@ -62,6 +62,8 @@ const char *auth_token_state(const struct token_obj *t, int64_t now_wall_ms);
 // ERR_OK as long as who was let in with a token would be now; see req_still_may.
 enum err_code auth_still(const struct principal *p, const struct snapshot *now,
 	int64_t now_wall_ms);
+// ERR_OK when somebody who was let in elsewhere may call this endpoint, too: by role and by scopes.
+enum err_code auth_may(const struct principal *p, const struct endpoint *ep, struct err *err);
 // What this caller may give to a token it makes: ERR_SCOPE_EXCEEDED when it reaches beyond itself.
 enum err_code auth_may_mint(const struct principal *p, const struct token *t, struct err *err);
 // localhost, 127.0.0.0/8, [::1], any port; the local address itself; the platform's service names

@@ -166,6 +166,11 @@ ERRORS(errs_caller, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH, ERR_JSON_
 ERRORS(errs_revoke, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_LAST_ADMIN, ERR_STORAGE_FULL,
 	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
 ERRORS(errs_decision, ERR_NOT_FOUND, ERR_GONE);
+ERRORS(errs_undo, ERR_NOT_FOUND, ERR_GONE, ERR_PRECONDITION_FAILED, ERR_CONFLICT_EXISTS,
+	ERR_CONFLICT_STATE, ERR_IDEMPOTENCY_MISMATCH, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN,
+	ERR_FIELD_RANGE, ERR_FIELD_FORBIDDEN, ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN,
+	ERR_TLS_REQUIRED, ERR_STORAGE_FULL, ERR_STORAGE_MOVED, ERR_STORAGE_FAILED,
+	ERR_STORAGE_READONLY, ERR_SEALED);
 ERRORS(errs_model, ERR_MODEL_NOT_FOUND, ERR_INVALID_API_KEY);
 ERRORS(errs_call, ERR_JSON_INVALID, ERR_JSON_DUPLICATE_KEY, ERR_FIELD_FORBIDDEN, ERR_FIELD_REQUIRED,
 	ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_INVALID_API_KEY, ERR_MODEL_NOT_FOUND,
@@ -256,6 +261,13 @@ static const struct endpoint rows[] = {
 	{EP_CHANGE_LIST, CFG, .path = "/api/v1/changes", .name = "change_list", READS, .list = true,
 		.may = MAY_VIEW, .answer = &change_fields, .params = paged, .errors = errs_page,
 		.summary = N_("Who changed what, newest first")},
+	{EP_CHANGE_GET, CFG, .path = "/api/v1/changes/{id}", .name = "change_get", READS,
+		.may = MAY_VIEW, .answer = &change_fields, .errors = errs_decision,
+		.summary = N_("One change, with what stood before it")},
+	{EP_CHANGE_UNDO, CFG, HTTP_POST, "/api/v1/changes/{id}/undo", "change_undo",
+		N_("Lead back to what stood before a change, while nothing came on top of it"),
+		MAY_OPERATE, EPF_IDEMPOTENCY_KEY, BODY_DOC, &nothing_fields, &change_fields,
+		.errors = errs_undo},
 
 	{EP_KEY_LIST, KEYS, .path = "/api/v1/keys", .name = "key_list", LISTS, .may = MAY_VIEW,
 		.answer = &key_view_fields, .params = key_list_params,
@@ -296,6 +308,9 @@ static const struct endpoint rows[] = {
 	{EP_AUDIT_LIST, KEYS, .path = "/api/v1/audit", .name = "audit_list", READS, .list = true,
 		.may = MAY_OPERATE, .answer = &audit_fields, .params = paged, .errors = errs_page,
 		.summary = N_("The audit log, newest first")},
+	{EP_AUDIT_VERIFY, KEYS, .path = "/api/v1/audit/verify", .name = "audit_verify", READS,
+		.may = MAY_OPERATE, .answer = &audit_verify_fields,
+		.summary = N_("Whether every row of the audit log is as it was written")},
 	{EP_CLIENT_LIST, KEYS, .path = "/api/v1/clients", .name = "client_list", LISTS,
 		.may = MAY_VIEW, .answer = &client_view_fields,
 		.summary = N_("List the clients of the model traffic")},

@@ -734,6 +734,15 @@ static const struct field task_rows[] = {
 };
 const struct field_set task_fields = {"Task", task_rows, ARRAY_LEN(task_rows), 0};
 
+static const struct field audit_verify_rows[] = {
+	{SEEN_COL("ok"), .type = FT_BOOL, .help = N_("whether all rows hold")},
+	{SEEN_COL("rows"), .type = FT_INT, .help = N_("so many there are")},
+	{SEEN_COL("first_bad"), .type = FT_INT, .help = N_("the first that does not hold")},
+	{SEEN_COL("message"), .type = FT_STR, .help = N_("the same in words")},
+};
+const struct field_set audit_verify_fields = {
+	"AuditVerify", audit_verify_rows, ARRAY_LEN(audit_verify_rows), 0};
+
 static const struct field change_rows[] = {
 	{SEEN_COL("id"), .type = FT_STR, .help = N_("c-…")},
 	{SEEN_COL("at"), .type = FT_TIME, .help = N_("when")},
@@ -745,6 +754,9 @@ static const struct field change_rows[] = {
 	{SEEN_WIDE("object_id"), .type = FT_STR, .help = N_("its id, where the name is not one")},
 	{SEEN_COL("revision"), .type = FT_INT, .help = N_("revision it made")},
 	{SEEN_COL("summary"), .type = FT_STR, .help = N_("what changed")},
+	{SEEN_WIDE("undoable_until"), .type = FT_TIME, .help = N_("final when empty")},
+	{SEEN("before"), .type = FT_JSON,
+		.help = N_("members that it changed, as they were; of one change alone")},
 };
 const struct field_set change_fields = {"Change", change_rows, ARRAY_LEN(change_rows), 0};
 

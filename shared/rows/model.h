@@ -222,8 +222,9 @@ extern const struct field_set feature_fields, target_fields, key_fields, instanc
 extern const struct field_set key_view_fields; // Key plus state, state_until, last_used_at …
 extern const struct field_set instance_view_fields; // Instance plus health, since …
 extern const struct field_set service_fields, route_fields, decision_fields, event_fields,
-	audit_fields, change_fields, task_fields, status_fields, keytest_fields, revision_fields,
-	health_fields, error_fields, vendor_fields, usage_fields, price_import_fields;
+	audit_fields, audit_verify_fields, change_fields, task_fields, status_fields,
+	keytest_fields, revision_fields, health_fields, error_fields, vendor_fields, usage_fields,
+	price_import_fields;
 
 extern const char *const tier_names[],
 	*const strategy_names[],
