@@ -237,7 +237,11 @@ check-mhd1: ## the suites of HTTP against libmicrohttpd 1.0 of Debian 13, in a r
 	@packaging/deps/install.sh build test
 	@packaging/deps/install.sh full || true
 	@if ! why=$$(tests/mhd1.sh $(MHD1_ROOT)); then echo "check-mhd1: skipped: $$why"; exit 0; fi; \
-	$(MAKE) $(PARALLEL) programs V=mhd1 WERROR=1 && tests/run.py --variant mhd1
+	$(MAKE) $(PARALLEL) programs V=mhd1 WERROR=1 && tests/run.py --variant mhd1 && \
+	echo 'the build for the older library, run with this one:' && $(MAKE) $(PARALLEL) programs && \
+	LD_LIBRARY_PATH=$$(echo $(CURDIR)/$(MHD1_ROOT)/usr/lib/*/) /usr/bin/python3 -m pytest -q \
+		-p no:cacheprovider -n 2 tests/api/test_framing.py tests/api/test_connections.py \
+		tests/api/test_services.py tests/api/test_features.py tests/api/test_keys.py
 
 check-lab: ## the packages tried in a booted Debian of its own (root, systemd-nspawn, debootstrap)
 	@packaging/deps/install.sh build deb

@@ -32,16 +32,12 @@
 
 // 0.9.75 joins folded lines, takes a bare LF for CRLF and ends values at a NUL, at every level of
 // strictness: its lines are looked at (struct lines). 1.0 refuses all of it at level 1; level 2 drops
-// heads that come byte by byte.
-#if MHD_VERSION >= 0x00097701
-#define STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1
-#define NO_LOCKS MHD_USE_NO_THREAD_SAFETY
-#define LINES_ARE_JUDGED true
-#else
-#define STRICTNESS MHD_OPTION_STRICT_FOR_CLIENT, 0
-#define NO_LOCKS 0
-#define LINES_ARE_JUDGED false
-#endif
+// heads that come byte by byte. Which one it is tells the library that runs, not the one built against.
+static bool judges_lines(void)
+{
+	return strverscmp(MHD_get_version(), "0.9.77") >= 0;
+}
+#define NO_LOCKS (1u << 19) // MHD_USE_NO_THREAD_SAFETY, which headers before 0.9.77 do not have
 
 struct mhd {
 	struct MHD_Daemon *daemon;
@@ -286,7 +282,7 @@ static enum err_code take_head(struct mhd *m, struct web_req *q, const char *met
 	follow(&l, method + head_size(m) - 2, l.next, 0); // the empty line
 	if (slice_find(h->target, ' ') >= 0)
 		return ERR_BAD_FRAMING;
-	if (!LINES_ARE_JUDGED && l.broken)
+	if (l.broken && !judges_lines())
 		return bad_target ? ERR_BAD_PATH : ERR_BAD_FRAMING;
 	return l.odd ? ERR_BAD_FRAMING : ERR_OK;
 }
@@ -473,13 +469,15 @@ static void on_event(void *arg, uint32_t events)
 
 static struct MHD_Daemon *daemon_of(struct conn *c)
 {
+	bool judged = judges_lines();
 	// MHD_ALLOW_SUSPEND_RESUME without its wake-up channel: all calls are on one thread. TURBO: no
 	// shutdown before on_closing is asked.
 	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_TURBO |
-		MHD_USE_ERROR_LOG | MHD_USE_SUPPRESS_DATE_NO_CLOCK | NO_LOCKS |
+		MHD_USE_ERROR_LOG | MHD_USE_SUPPRESS_DATE_NO_CLOCK | (judged ? NO_LOCKS : 0) |
 		((unsigned)MHD_ALLOW_SUSPEND_RESUME & ~(unsigned)MHD_USE_ITC);
 	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, c, MHD_OPTION_EXTERNAL_LOGGER,
-		on_log, c, STRICTNESS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+		on_log, c, MHD_OPTION_STRICT_FOR_CLIENT, judged ? 1 : 0,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
 		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)POOL_STEP,
 		MHD_OPTION_CONNECTION_LIMIT, 1u, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
 		MHD_OPTION_NONCE_NC_SIZE, 0u, MHD_OPTION_NOTIFY_CONNECTION, on_connection, c,
