@@ -17,6 +17,7 @@
 #include "console/ask.h"
 #include "console/base/charset.h"
 #include "console/base/contexts.h"
+#include "console/cmd/change.h"
 #include "console/cmd/client.h"
 #include "console/cmd/context.h"
 #include "console/cmd/complete.h"
@@ -85,12 +86,16 @@ static const cmd_fn functions[CMD_COUNT] = {
 	[CMD_TRAFFIC_LIST] = cmd_traffic_list,
 	[CMD_METRICS_LIST] = cmd_metrics_list,
 	[CMD_METRICS_GET] = cmd_metrics_get,
+	[CMD_UNDO] = cmd_undo,
 	[CMD_CHANGE_LIST] = cmd_change_list,
+	[CMD_CHANGE_GET] = cmd_change_get,
+	[CMD_CHANGE_UNDO] = cmd_undo,
 	[CMD_TASK_LIST] = cmd_task_list,
 	[CMD_TASK_GET] = cmd_task_get,
 	[CMD_TASK_CANCEL] = cmd_task_cancel,
 	[CMD_TASK_WAIT] = cmd_task_wait,
 	[CMD_AUDIT_LIST] = cmd_audit_list,
+	[CMD_AUDIT_VERIFY] = cmd_audit_verify,
 	[CMD_USAGE] = cmd_usage,
 	[CMD_PRICE_LIST] = cmd_price_list,
 	[CMD_PRICE_GET] = cmd_price_get,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// feature, service, change and audit commands: documents listed, shown and changed.
+// feature and service commands: documents listed, shown and changed.
 #include "console/cmd/docs.h"
 
 #include <errno.h>
@@ -255,27 +255,4 @@ enum err_code cmd_service_check(struct cmd *c)
 			_("the instance did not pass its probe: %s"),
 			jx_str(jx_path(a.doc, "probe.detail"), ""));
 	return code;
-}
-
-// ---- change, audit ----
-
-static enum err_code log_list(struct cmd *c, enum endpoint_id ep)
-{
-	struct client_call call = {.ep = ep};
-	struct str q = STR_INIT;
-	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT));
-	call.query = str_text(&q);
-	enum err_code code = cmd_call_list(c, &call);
-	str_release(&q);
-	return code;
-}
-
-enum err_code cmd_change_list(struct cmd *c)
-{
-	return log_list(c, EP_CHANGE_LIST);
-}
-
-enum err_code cmd_audit_list(struct cmd *c)
-{
-	return log_list(c, EP_AUDIT_LIST);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Features and instances of services as documents, and the record of changes. Each is a cmd_fn.
+// Features and instances of services as documents. Each is a cmd_fn.
 #ifndef YJ_CONSOLE_CMD_DOCS_H
 #define YJ_CONSOLE_CMD_DOCS_H
 
@@ -19,8 +19,5 @@ enum err_code cmd_service_deregister(struct cmd *c);
 enum err_code cmd_service_drain(struct cmd *c);
 enum err_code cmd_service_undrain(struct cmd *c);
 enum err_code cmd_service_check(struct cmd *c);
-
-enum err_code cmd_change_list(struct cmd *c);
-enum err_code cmd_audit_list(struct cmd *c);
 
 #endif
