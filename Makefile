@@ -241,7 +241,7 @@ check-mhd1: ## the suites of HTTP against libmicrohttpd 1.0 of Debian 13, in a r
 	echo 'the build for the older library, run with this one:' && $(MAKE) $(PARALLEL) programs && \
 	LD_LIBRARY_PATH=$$(echo $(CURDIR)/$(MHD1_ROOT)/usr/lib/*/) /usr/bin/python3 -m pytest -q \
 		-p no:cacheprovider -n 2 tests/api/test_framing.py tests/api/test_connections.py \
-		tests/api/test_services.py tests/api/test_features.py tests/api/test_keys.py
+		tests/api/test_preconditions.py tests/api/test_services.py tests/api/test_keys.py
 
 check-lab: ## the packages tried in a booted Debian of its own (root, systemd-nspawn, debootstrap)
 	@packaging/deps/install.sh build deb

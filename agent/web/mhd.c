@@ -37,6 +37,13 @@ static bool judges_lines(void)
 {
 	return strverscmp(MHD_get_version(), "0.9.77") >= 0;
 }
+// Before 1.0 a 304 could not but claim that what it is about is empty; a library without it has NULL.
+#if MHD_VERSION < 0x01000000
+#define MHD_RF_HEAD_ONLY_RESPONSE (1 << 4) // as its header has it
+extern struct MHD_Response *MHD_create_response_empty(int flags) __attribute__((weak));
+#else
+#pragma weak MHD_create_response_empty
+#endif
 #define NO_LOCKS (1u << 19) // MHD_USE_NO_THREAD_SAFETY, which headers before 0.9.77 do not have
 
 struct mhd {
@@ -181,10 +188,8 @@ static enum MHD_Result hand_over(struct conn *c)
 	if (q->stream)
 		answer = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
 			on_stream, q, NULL);
-#if MHD_VERSION >= 0x01000000 // before, a 304 could not but claim that what it is about is empty
-	else if (q->r.status == 304)
+	else if (q->r.status == 304 && MHD_create_response_empty != NULL)
 		answer = MHD_create_response_empty(MHD_RF_HEAD_ONLY_RESPONSE);
-#endif
 	else
 		answer = MHD_create_response_from_buffer(q->answer.n,
 			(void *)(uintptr_t)q->answer.p, MHD_RESPMEM_PERSISTENT);
