@@ -329,8 +329,10 @@ static enum err_code set_global(struct cmd *c, enum copt id, const char *value)
 			return console_settings_set(c->settings, settings[i].setting, value, "flag",
 				&c->err);
 	switch (id) {
-	case COPT_COLUMNS:
-		c->format.columns = value;
+	case COPT_COLUMNS: // said twice is said together
+		c->format.columns = c->format.columns == NULL
+			? value
+			: arena_printf(&c->arena, "%s,%s", c->format.columns, value);
 		break;
 	case COPT_FIELD:
 		c->format.field = value;
@@ -495,6 +497,8 @@ static enum err_code run_help(struct cmd *c)
 	} else if (page != NULL) {
 		if (!manual_page(page, &out))
 			code = err_set(&c->err, ERR_NOT_FOUND, _("no such manual page"));
+	} else if (cmd_has(c, COPT_JSON)) {
+		help_json(&out);
 	} else if (c->arg_n == 0) {
 		help_overview(&out);
 	} else {

@@ -88,7 +88,7 @@ static void man_command(const struct command *row, struct str *out)
 	}
 	struct help_options o;
 	help_options(row, &o);
-	man_options(o.row, o.n - COPT_GLOBALS, out);
+	man_options(o.row, o.own, out);
 	if (row->examples[0].line != NULL)
 		str_add(out, ".PP\nExamples:\n.PP\n.nf\n.RS\n");
 	for (size_t i = 0; i < CMD_EXAMPLES_MAX && row->examples[i].line != NULL; i++)

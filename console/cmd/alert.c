@@ -40,7 +40,7 @@ static enum err_code ack_one(struct cmd *c, const char *id)
 	str_release(&body);
 	if (code)
 		return code;
-	if (c->format.format != FMT_TABLE && c->format.format != FMT_WIDE)
+	if (!cmd_for_people(c))
 		return cmd_show(c, &a);
 	cmd_writef(c, _("alert %s acknowledged\n"), id);
 	if (!jx_bool(jx_get(a.doc, "stored"), true))
@@ -106,9 +106,9 @@ static enum err_code delete_one(struct cmd *c, const char *name)
 	struct client_call call = {.ep = EP_ALERT_RULE_DELETE, .param = {name}};
 	struct client_answer a;
 	enum err_code code = cmd_call(c, &call, &a);
-	if (!code)
-		cmd_writef(c, _("alert rule %s deleted\n"), name);
-	return code;
+	return code ? code
+		    : cmd_done(c, name, "deleted",
+			      arena_printf(&c->arena, _("alert rule %s deleted"), name));
 }
 
 enum err_code cmd_alert_rules_delete(struct cmd *c)

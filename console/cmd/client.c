@@ -124,13 +124,14 @@ static enum err_code show_once(struct cmd *c, const struct client_answer *a, con
 	enum err_code code;
 	if (path != NULL) {
 		code = write_secret(c, path, secret);
-		if (!code)
-			cmd_writef(c, _("%s %s created (id %s), its secret is in %s\n"), what,
-				jx_str(jx_get(a->doc, "name"), "?"),
-				jx_str(jx_get(a->doc, "id"), "?"), path);
-		return code;
+		const char *name = jx_str(jx_get(a->doc, "name"), "?");
+		return code ? code
+			    : cmd_done(c, name, "created",
+				      arena_printf(&c->arena,
+					      _("%s %s created (id %s), its secret is in %s"), what,
+					      name, jx_str(jx_get(a->doc, "id"), "?"), path));
 	}
-	if (c->format.format != FMT_TABLE && c->format.format != FMT_WIDE)
+	if (!cmd_for_people(c))
 		return cmd_show(c, a);
 	cmd_notef(c, _("%s %s created (id %s); this is the only time its secret is shown:"), what,
 		jx_str(jx_get(a->doc, "name"), "?"), jx_str(jx_get(a->doc, "id"), "?"));
@@ -227,10 +228,9 @@ static enum err_code delete_one(struct cmd *c, enum endpoint_id ep, enum endpoin
 	enum err_code code = find_id(c, all, name, &call.param[0]);
 	if (!code)
 		code = cmd_call(c, &call, &a);
-
-	if (!code)
-		cmd_writef(c, _("%s %s deleted\n"), what, name);
-	return code;
+	return code ? code
+		    : cmd_done(c, name, "deleted",
+			      arena_printf(&c->arena, _("%s %s deleted"), what, name));
 }
 
 // ---- clients ----

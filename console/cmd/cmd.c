@@ -181,7 +181,52 @@ enum err_code cmd_show_made(struct cmd *c, const struct str *json, const char *p
 
 bool cmd_for_people(const struct cmd *c)
 {
-	return c->format.format == FMT_TABLE || c->format.format == FMT_WIDE;
+	return (c->format.format == FMT_TABLE || c->format.format == FMT_WIDE) &&
+		c->format.columns == NULL;
+}
+
+enum err_code cmd_done(struct cmd *c, const char *name, const char *result, const char *text)
+{
+	struct client_answer a = {0};
+	struct str made = STR_INIT, out = STR_INIT;
+	if (cmd_for_people(c)) {
+		cmd_writef(c, "%s\n", text);
+		return ERR_OK;
+	}
+	struct jw w = jw_to(&made);
+	jw_obj(&w, NULL);
+	jw_str(&w, "name", name);
+	jw_str(&w, "result", result);
+	jw_obj_end(&w);
+	enum err_code code = jx_parse(str_slice(&made), (struct jscan_limits){100, JSCAN_DEPTH},
+		&c->arena, &a.doc, &c->err);
+	if (!code) // not the rows of what it was done to
+		code = format_doc(&c->format, NULL, a.doc, &out, &c->err);
+	if (!code)
+		cmd_write(c, str_slice(&out));
+	c->format.no_headers = true; // of several things one head
+	str_release(&made);
+	str_release(&out);
+	return code;
+}
+
+const char *cmd_opt_list(struct cmd *c, enum copt id)
+{
+	const char *ret = NULL;
+	for (size_t i = 0; i < c->opt_n; i++)
+		if (c->opt[i].id == id)
+			ret = ret == NULL ? c->opt[i].value
+					  : arena_printf(&c->arena, "%s,%s", ret, c->opt[i].value);
+	return ret;
+}
+
+bool cmd_opt_lists(struct cmd *c, enum copt id, const char *what)
+{
+	struct slice rest = slice_of(cmd_opt_list(c, id));
+	while (rest.n)
+		if (slice_eq_str(slice_trim(slice_cut(&rest, ',')), what))
+			return true;
+	return false;
 }
 
 enum err_code cmd_call_show(struct cmd *c, const struct client_call *call)

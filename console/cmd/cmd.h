@@ -82,6 +82,12 @@ enum err_code cmd_show_items(struct cmd *c, const struct client_answer *a, const
 // A document made here instead of by the agent, shown in the same way: its list at `path`, or as one
 // document when NULL.
 enum err_code cmd_show_made(struct cmd *c, const struct str *json, const char *path);
+// That something was done: `text` for people, else {"name","result"}, result being one word.
+enum err_code cmd_done(struct cmd *c, const char *name, const char *result, const char *text);
+// The values of an option that takes A,B and may be said again, as one list; NULL: not given.
+const char *cmd_opt_list(struct cmd *c, enum copt id);
+// Whether one of them is this.
+bool cmd_opt_lists(struct cmd *c, enum copt id, const char *what);
 // Whether the chosen format is for people, who get words where scripts get the document.
 bool cmd_for_people(const struct cmd *c);
 // The call, and its answer shown like that: one document, or the items of a list.

@@ -192,6 +192,7 @@ enum copt {
 	COPT_WATCH,
 	COPT_TOKEN,
 	COPT_LIVE,
+	COPT_JSON,
 	COPT_COUNT
 };
 
@@ -238,6 +239,7 @@ enum cmd_flag {
 	CMF_FLEET = 1 << 6, // takes --all-contexts
 	CMF_WATCH = 1 << 7, // takes --watch
 	CMF_ALONE = 1 << 5, // no context is chosen for it
+	CMF_PLAIN = 1 << 8, // what it prints is no document
 };
 
 struct command {

@@ -84,6 +84,7 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_WATCH, "watch", 'w', NULL, N_("go on, and print what changes")},
 	{COPT_TOKEN, "token", 0, "-", N_("read the token from standard input")},
 	{COPT_LIVE, "live", 0, NULL, N_("ask the agent's /healthz alone")},
+	{COPT_JSON, "json", 0, NULL, N_("all commands, options and exit codes as JSON")},
 };
 
 const struct opt_row *copts_all(void)

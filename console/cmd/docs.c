@@ -119,9 +119,9 @@ enum err_code cmd_feature_delete(struct cmd *c)
 		.ep = EP_FEATURE_DELETE, .param = {c->arg[0]}, .headers = {if_match(c)}};
 	struct client_answer a;
 	enum err_code code = cmd_call(c, &call, &a);
-	if (!code)
-		cmd_writef(c, _("feature %s deleted\n"), c->arg[0]);
-	return code;
+	return code ? code
+		    : cmd_done(c, c->arg[0], "deleted",
+			      arena_printf(&c->arena, _("feature %s deleted"), c->arg[0]));
 }
 
 enum err_code cmd_feature_history(struct cmd *c)
@@ -184,17 +184,13 @@ enum err_code cmd_service_register(struct cmd *c)
 		return err_set(&c->err, ERR_USAGE, _("--id names the instance"));
 	jw_obj(&w, NULL);
 	cmd_body(c, &w);
-	bool open = false;
-	for (size_t i = 0; i < c->opt_n; i++) {
-		if (c->opt[i].id != COPT_FEATURE)
-			continue;
-		if (!open)
-			jw_arr(&w, "features");
-		open = true;
-		jw_str(&w, NULL, c->opt[i].value);
-	}
-	if (open)
+	struct slice features = slice_of(cmd_opt_list(c, COPT_FEATURE));
+	if (features.n) {
+		jw_arr(&w, "features");
+		while (features.n)
+			jw_slice(&w, NULL, slice_trim(slice_cut(&features, ',')));
 		jw_arr_end(&w);
+	}
 	add_auth(c, &w);
 	jw_obj_end(&w);
 	call.body = str_slice(&body);
@@ -210,7 +206,7 @@ enum err_code cmd_service_register(struct cmd *c)
 			_("warning: there is no feature %s, so the instance does not join it: see "
 			  "yijian feature list, or make it: yijian feature set %s …"),
 			jx_str(jx_at(missing, i), "?"), jx_str(jx_at(missing, i), "?"));
-	if (c->format.format != FMT_TABLE)
+	if (!cmd_for_people(c))
 		return cmd_show(c, &a);
 	cmd_writef(c, _("instance %s/%s %s\n"), c->arg[0], id,
 		a.status == 201 ? _("registered") : _("updated"));

@@ -150,6 +150,25 @@ void format_cell(const struct field *f, const struct jx *value, int64_t now_ms, 
 	}
 }
 
+// Of what has neither name nor id: what tells it from its neighbours.
+static void other_name(const struct jx *doc, struct str *out)
+{
+	static const char *const members[] = {
+		"service", "feature", "target", "client_name", "client", "key", "model", "seq"};
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		const struct jx *v = jx_get(doc, members[i]);
+		if (jx_is_str(v)) {
+			text_add_safe(out, slice_of(jx_str(v, "")));
+			return;
+		}
+		if (jx_is_num(v)) {
+			jx_write(v, 0, out);
+			return;
+		}
+	}
+	str_add(out, "-");
+}
+
 void format_name(const struct jx *doc, struct str *out)
 {
 	const char *slug = jx_str(jx_get(doc, "slug"), NULL);
@@ -158,17 +177,16 @@ void format_name(const struct jx *doc, struct str *out)
 	const char *name = jx_str(jx_get(doc, "name"), NULL);
 	if (slug != NULL && service != NULL)
 		str_addf(out, "%s/%s/%s", jx_str(jx_get(doc, "vendor"), "-"), service, slug);
-	else if (id == NULL && jx_get(doc, "target") != NULL && jx_get(doc, "feature") != NULL)
+	else if (id == NULL && jx_is_str(jx_get(doc, "target")) &&
+		jx_is_str(jx_get(doc, "feature")))
 		str_addf(out, "%s/%s", jx_str(jx_get(doc, "feature"), ""),
 			jx_str(jx_get(doc, "target"), ""));
 	else if (service != NULL && id != NULL && strchr(id, '/') == NULL)
 		str_addf(out, "%s/%s", service, id);
+	else if (name != NULL || id != NULL)
+		text_add_safe(out, slice_of(name != NULL ? name : id));
 	else
-		text_add_safe(out,
-			slice_of(name != NULL		  ? name
-					: id != NULL	  ? id
-					: service != NULL ? service
-							  : "-"));
+		other_name(doc, out);
 }
 
 struct columns {

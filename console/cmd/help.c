@@ -8,10 +8,13 @@
 
 #include "console/base/settings.h"
 #include "shared/err.h"
+#include "shared/jw.h"
 #include "shared/text.h"
 #include "shared/utf8.h"
 
 #define LINE_CELLS 78
+#define OPTION_CELLS 26
+#define NOUN_CELLS 8
 
 static bool has_option(const struct command *row, enum copt id)
 {
@@ -19,6 +22,79 @@ static bool has_option(const struct command *row, enum copt id)
 		if (row->opts[i] == id)
 			return true;
 	return false;
+}
+
+// What a command says is a document, or it is its effect alone.
+static bool global_is_of(const struct command *row, enum copt id)
+{
+	bool plain = row->flags & CMF_PLAIN, rows = row->output != NULL;
+	bool sorts = (row->flags & CMF_LIST) || row->id == CMD_STATUS;
+	switch (id) {
+	case COPT_OUTPUT:
+	case COPT_FIELD:
+		return !plain;
+	case COPT_COLUMNS:
+	case COPT_NO_HEADERS:
+	case COPT_RAW:
+		return !plain && rows;
+	case COPT_SORT_BY:
+		return !plain && rows && sorts && row->id != CMD_TRAFFIC_TAIL;
+	case COPT_AGENT:
+	case COPT_TOKEN_FILE:
+	case COPT_CA_FILE:
+	case COPT_PIN:
+	case COPT_CONTEXT:
+	case COPT_TIMEOUT:
+		return row->id != CMD_HELP && row->id != CMD_COMPLETION;
+	default:
+		return true;
+	}
+}
+
+static const char *value_name(const struct field *f)
+{
+	switch (f->type) {
+	case FT_INT:
+	case FT_NUM:
+		return "N";
+	case FT_BOOL:
+		return "true|false";
+	case FT_TIME:
+		return "TIME";
+	case FT_STRV:
+		return "A,B";
+	case FT_ENUM:
+		return "CHOICE";
+	default:
+		return "TEXT";
+	}
+}
+
+// "what it is: this, that"; the row's own text where there is nothing to choose from.
+static const char *with_choices(const struct field *f, char *buf)
+{
+	struct str text = STR_INIT;
+	if (f->choices == NULL)
+		return f->help;
+	str_add(&text, _(f->help));
+	for (size_t i = 0; f->choices[i] != NULL; i++)
+		str_addf(&text, "%s%s", i ? ", " : ": ", f->choices[i]);
+	snprintf(buf, HELP_TEXT_MAX, "%s", str_text(&text));
+	str_release(&text);
+	return buf;
+}
+
+static void body_options(const struct command *row, struct help_options *ret)
+{
+	for (size_t i = 0; i < row->body->n && ret->n < HELP_OPTIONS_MAX; i++) {
+		const struct field *f = &row->body->f[i];
+		if (!command_body_offers(f))
+			continue;
+		command_body_option(f, ret->name[ret->n], HELP_NAME_MAX);
+		ret->row[ret->n] = (struct opt_row){COPT_COUNT + (int)i, ret->name[ret->n], 0,
+			value_name(f), with_choices(f, ret->text[ret->n])};
+		ret->n++;
+	}
 }
 
 void help_options(const struct command *row, struct help_options *ret)
@@ -33,26 +109,12 @@ void help_options(const struct command *row, struct help_options *ret)
 		ret->row[ret->n++] = all[COPT_WATCH];
 	if (row != NULL && (row->flags & CMF_FLEET))
 		ret->row[ret->n++] = all[COPT_ALL_CONTEXTS];
-	if (row != NULL && row->body != NULL) {
-		for (size_t i = 0; i < row->body->n && ret->n < HELP_OPTIONS_MAX; i++) {
-			const struct field *f = &row->body->f[i];
-			if (!command_body_offers(f))
-				continue;
-			command_body_option(f, ret->name[ret->n], HELP_NAME_MAX);
-			ret->row[ret->n] = (struct opt_row){COPT_COUNT + (int)i, ret->name[ret->n],
-				0,
-				f->type == FT_INT || f->type == FT_NUM ? "N"
-					: f->type == FT_BOOL	       ? "true|false"
-					: f->type == FT_TIME	       ? "TIME"
-					: f->type == FT_STRV	       ? "A,B"
-					: f->type == FT_ENUM	       ? "CHOICE"
-								       : "TEXT",
-				f->help};
-			ret->n++;
-		}
-	}
+	if (row != NULL && row->body != NULL)
+		body_options(row, ret);
+	ret->own = ret->n;
 	for (size_t i = 0; i < COPT_GLOBALS && ret->n < HELP_OPTIONS_MAX; i++)
-		ret->row[ret->n++] = all[i];
+		if (row == NULL || global_is_of(row, (enum copt)i))
+			ret->row[ret->n++] = all[i];
 }
 
 static void wrapped(const char *text, int indent, struct str *out)
@@ -98,13 +160,15 @@ void help_option_head(const struct opt_row *o, struct str *out)
 static void options_text(const struct opt_row *rows, size_t n, struct str *out)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct str head = STR_INIT;
+		struct str head = STR_INIT, text = STR_INIT;
 		help_option_head(&rows[i], &head);
-		str_addf(out, "  %-26s ", str_text(&head));
-		if (utf8_width(str_slice(&head)) > 26)
-			str_addf(out, "\n  %-26s ", "");
-		str_addf(out, "%s\n", _(rows[i].help));
+		wrapped(_(rows[i].help), OPTION_CELLS + 3, &text);
+		str_addf(out, "  %-*s ", OPTION_CELLS, str_text(&head));
+		if (utf8_width(str_slice(&head)) > OPTION_CELLS)
+			str_addf(out, "\n%*s", OPTION_CELLS + 3, "");
+		str_add(out, str_text(&text) + OPTION_CELLS + 3);
 		str_release(&head);
+		str_release(&text);
 	}
 }
 
@@ -158,12 +222,12 @@ void help_command(const struct command *row, struct str *out)
 		str_addf(out, "  %-26s %s\n", row->args[i].name, _(row->args[i].help));
 	struct help_options o;
 	help_options(row, &o);
-	if (o.n > COPT_GLOBALS) {
+	if (o.own > 0) {
 		str_add(out, _("\noptions\n"));
-		options_text(o.row, o.n - COPT_GLOBALS, out);
+		options_text(o.row, o.own, out);
 	}
 	str_add(out, _("\nevery command\n"));
-	options_text(o.row + o.n - COPT_GLOBALS, COPT_GLOBALS, out);
+	options_text(o.row + o.own, o.n - o.own, out);
 	if (row->examples[0].line != NULL)
 		str_add(out, _("\nexamples\n"));
 	for (size_t i = 0; i < CMD_EXAMPLES_MAX && row->examples[i].line != NULL; i++)
@@ -174,16 +238,127 @@ void help_command(const struct command *row, struct str *out)
 		str_addf(out, "  %-3d %s\n", row->exits[i], exit_text(row->exits[i]));
 }
 
-void help_overview(struct str *out)
+// The verbs a noun has, as "list, get, rules add"; how many.
+static size_t verbs_of(struct slice noun, struct str *out)
 {
 	const struct command *row;
-	str_add(out,
+	size_t n = 0;
+	for (size_t i = 0; (row = command_at(i)) != NULL; i++) {
+		struct slice rest = slice_of(row->path);
+		if ((row->flags & CMF_HIDDEN) || !slice_eq(slice_cut(&rest, ' '), noun) || !rest.n)
+			continue;
+		str_addf(out, "%s%.*s", n++ ? ", " : "", SLICE_FMT(rest));
+	}
+	return n;
+}
+
+// A noun with several verbs has a line of its own, what stands alone shares some.
+void help_overview(struct str *out)
+{
+	struct str alone = STR_INIT, verbs = STR_INIT, text = STR_INIT;
+	const struct command *row;
+	struct slice last = {"", 0};
+	for (size_t i = 0; (row = command_at(i)) != NULL; i++) {
+		struct slice rest = slice_of(row->path), noun = slice_cut(&rest, ' ');
+		if ((row->flags & CMF_HIDDEN) || slice_eq(noun, last))
+			continue;
+		last = noun;
+		str_clear(&verbs);
+		if (verbs_of(noun, &verbs) > 1) {
+			str_clear(&text);
+			wrapped(str_text(&verbs), NOUN_CELLS + 3, &text);
+			str_addf(out, "  %-*.*s %s", NOUN_CELLS, SLICE_FMT(noun),
+				str_text(&text) + NOUN_CELLS + 3);
+		} else {
+			str_addf(&alone, "%s%s", alone.n ? ", " : "", row->path);
+		}
+	}
+	str_clear(&text);
+	str_add(&text,
 		_("usage: yijian COMMAND [options]     (alone on a terminal: the console)\n\n"));
+	wrapped(str_text(&alone), 2, &text);
+	str_add_slice(&text, str_slice(out));
+	str_add(&text,
+		_("\nyijian help NOUN, COMMAND --help; yijian help exit-codes, environment\n"));
+	str_clear(out);
+	str_add_slice(out, str_slice(&text));
+	str_release(&alone);
+	str_release(&verbs);
+	str_release(&text);
+}
+
+static void json_options(const struct command *row, struct jw *w)
+{
+	struct help_options o;
+	help_options(row, &o);
+	jw_arr(w, "options");
+	for (size_t i = 0; i < o.n; i++) {
+		char letter[2] = {o.row[i].letter, '\0'};
+		jw_obj(w, NULL);
+		jw_str(w, "name", o.row[i].name);
+		jw_str(w, "letter", letter[0] ? letter : NULL);
+		jw_str(w, "value", o.row[i].value);
+		jw_str(w, "help", _(o.row[i].help));
+		jw_bool(w, "global", i >= o.own);
+		jw_obj_end(w);
+	}
+	jw_arr_end(w);
+}
+
+static void json_command(const struct command *row, struct jw *w)
+{
+	jw_obj(w, NULL);
+	jw_str(w, "command", row->path);
+	jw_str(w, "summary", _(row->summary));
+	jw_bool(w, "changes", row->flags & CMF_CHANGES);
+	jw_bool(w, "list", row->flags & CMF_LIST);
+	jw_arr(w, "arguments");
+	for (size_t i = 0; i < CMD_ARGS_MAX && row->args[i].name != NULL; i++) {
+		jw_obj(w, NULL);
+		jw_str(w, "name", row->args[i].name);
+		jw_bool(w, "required", row->args[i].required);
+		jw_bool(w, "repeats", row->args[i].repeat);
+		jw_str(w, "help", _(row->args[i].help));
+		jw_obj_end(w);
+	}
+	jw_arr_end(w);
+	json_options(row, w);
+	jw_arr(w, "columns");
+	for (size_t i = 0; row->output != NULL && i < row->output->n; i++)
+		if (row->output->f[i].flags & (FF_COLUMN | FF_WIDE))
+			jw_str(w, NULL, row->output->f[i].name);
+	jw_arr_end(w);
+	jw_arr(w, "examples");
+	for (size_t i = 0; i < CMD_EXAMPLES_MAX && row->examples[i].line != NULL; i++)
+		jw_str(w, NULL, row->examples[i].line);
+	jw_arr_end(w);
+	jw_arr(w, "exit_codes");
+	for (size_t i = 0; i < CMD_EXITS_MAX && row->exits[i]; i++)
+		jw_int(w, NULL, row->exits[i]);
+	jw_arr_end(w);
+	jw_obj_end(w);
+}
+
+void help_json(struct str *out)
+{
+	struct jw w = jw_to(out);
+	const struct command *row;
+	jw_obj(&w, NULL);
+	jw_arr(&w, "commands");
 	for (size_t i = 0; (row = command_at(i)) != NULL; i++)
 		if (!(row->flags & CMF_HIDDEN))
-			str_addf(out, "  %-20s %s\n", row->path, _(row->summary));
-	str_add(out,
-		_("\nyijian COMMAND --help explains one; yijian help exit-codes, help environment\n"));
+			json_command(row, &w);
+	jw_arr_end(&w);
+	jw_arr(&w, "exit_codes");
+	for (size_t i = 0; i < ARRAY_LEN(exits); i++) {
+		jw_obj(&w, NULL);
+		jw_int(&w, "code", exits[i].code);
+		jw_str(&w, "meaning", _(exits[i].text));
+		jw_obj_end(&w);
+	}
+	jw_arr_end(&w);
+	jw_obj_end(&w);
+	str_add_c(out, '\n');
 }
 
 void help_short(struct str *out)

@@ -6,8 +6,10 @@
 #include "console/cmd/commands.h"
 #include "shared/str.h"
 
-// The overview: every noun with its verbs.
+// The overview: every noun with its verbs, on one screen.
 void help_overview(struct str *out);
+// The command tree as a document: commands with arguments, options, examples and exit codes.
+void help_json(struct str *out);
 // A few lines for `yijian` without a terminal.
 void help_short(struct str *out);
 void help_command(const struct command *row, struct str *out);
@@ -25,13 +27,16 @@ const struct help_exit *help_exits(size_t *ret_n);
 // The shell's script; false for an unknown shell.
 bool help_completion(const char *shell, struct str *out);
 // Options of a command as rows for the parser, into buf; returns how many. Body options get ids
-// from COPT_COUNT on: COPT_COUNT + index into row->body.
+// from COPT_COUNT on: COPT_COUNT + index into row->body. The first `own` are the command's, the others
+// those of every command, without what would do nothing here. Without a row all of these.
 #define HELP_OPTIONS_MAX 96
 #define HELP_NAME_MAX 48
+#define HELP_TEXT_MAX 200
 struct help_options {
 	struct opt_row row[HELP_OPTIONS_MAX];
 	char name[HELP_OPTIONS_MAX][HELP_NAME_MAX]; // of body options
-	size_t n;
+	char text[HELP_OPTIONS_MAX][HELP_TEXT_MAX]; // of those with choices
+	size_t n, own;
 };
 void help_options(const struct command *row, struct help_options *ret);
 

@@ -134,8 +134,8 @@ static enum err_code same_key(struct cmd *c, const char *vendor, const char *ser
 		if (strcmp(jx_str(jx_get(key, "fingerprint"), "?"),
 			    jx_str(jx_get(known.doc, "fingerprint"), "!")) != 0)
 			break;
-		cmd_writef(c, _("key %s unchanged\n"), key_ref(c, key));
-		return ERR_OK;
+		return cmd_done(c, key_ref(c, key), "unchanged",
+			arena_printf(&c->arena, _("key %s unchanged"), key_ref(c, key)));
 	}
 	c->err = conflict;
 	err_hint(&c->err, "%s", _("its secret differs: yijian key rotate replaces it"));
@@ -173,7 +173,7 @@ static void show_use(struct cmd *c, const struct jx *key)
 
 static enum err_code key_created(struct cmd *c, const struct client_answer *a)
 {
-	if (c->format.format != FMT_TABLE && c->format.format != FMT_WIDE)
+	if (!cmd_for_people(c))
 		return cmd_show(c, a);
 	cmd_writef(c, _("key %s created (id %s, secret %s, fingerprint %s)\n"), key_ref(c, a->doc),
 		jx_str(jx_get(a->doc, "id"), "?"), jx_str(jx_get(a->doc, "api_key_masked"), "?"),
@@ -257,7 +257,9 @@ static enum err_code test_one(struct cmd *c, const char *what)
 	if (code)
 		return code;
 	const struct jx *checks = jx_get(a.doc, "checks");
-	if (c->format.format != FMT_TABLE && c->format.format != FMT_WIDE) {
+	if (c->format.format == FMT_NAME) { // the answer itself has none
+		cmd_writef(c, "%s\n", what);
+	} else if (!cmd_for_people(c)) {
 		code = cmd_show(c, &a);
 	} else {
 		cmd_writef(c, "%s\n", what);
@@ -310,39 +312,39 @@ enum err_code cmd_key_rotate(struct cmd *c)
 		code = call_with_secret(c, &call, &body, &a);
 	}
 	secret_release(&s);
-	if (code)
-		return code;
+	if (code || !cmd_for_people(c))
+		return code ? code : cmd_show(c, &a);
 	cmd_writef(c, _("key %s rotated (fingerprint %s)\n"), key_ref(c, a.doc),
 		jx_str(jx_get(a.doc, "fingerprint"), "?"));
 	return ERR_OK;
 }
 
 static enum err_code post_one(struct cmd *c, const char *what, enum endpoint_id ep,
-	const char *done)
+	const char *result, const char *done)
 {
 	struct client_call call = {.ep = ep};
 	struct client_answer a;
 	enum err_code code = key_id(c, what, &call.param[0]);
 	if (!code)
 		code = cmd_call(c, &call, &a);
-	if (!code)
-		cmd_writef(c, _("key %s %s\n"), what, done);
-	return code;
+	return code
+		? code
+		: cmd_done(c, what, result, arena_printf(&c->arena, _("key %s %s"), what, done));
 }
 
 static enum err_code enable_one(struct cmd *c, const char *what)
 {
-	return post_one(c, what, EP_KEY_ENABLE, _("enabled"));
+	return post_one(c, what, EP_KEY_ENABLE, "enabled", _("enabled"));
 }
 
 static enum err_code disable_one(struct cmd *c, const char *what)
 {
-	return post_one(c, what, EP_KEY_DISABLE, _("disabled"));
+	return post_one(c, what, EP_KEY_DISABLE, "disabled", _("disabled"));
 }
 
 static enum err_code delete_one(struct cmd *c, const char *what)
 {
-	return post_one(c, what, EP_KEY_DELETE, _("deleted"));
+	return post_one(c, what, EP_KEY_DELETE, "deleted", _("deleted"));
 }
 
 enum err_code cmd_key_enable(struct cmd *c)

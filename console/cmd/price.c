@@ -29,7 +29,7 @@ static void choose_columns(struct cmd *c, const char *by)
 
 enum err_code cmd_usage(struct cmd *c)
 {
-	const char *by = cmd_opt(c, COPT_BY) != NULL ? cmd_opt(c, COPT_BY) : "feature";
+	const char *by = cmd_opt_list(c, COPT_BY) != NULL ? cmd_opt_list(c, COPT_BY) : "feature";
 	struct client_call call = {.ep = EP_USAGE};
 	struct str q = STR_INIT;
 	cmd_query(&q, "by", by);
@@ -172,7 +172,7 @@ static enum err_code send_list(struct cmd *c, struct slice body)
 	str_release(&q);
 	if (code)
 		return code;
-	if (c->format.format > FMT_WIDE)
+	if (!cmd_for_people(c))
 		return cmd_show(c, &a);
 	tell_import(c, a.doc);
 	return ERR_OK;
@@ -204,7 +204,9 @@ static enum err_code delete_one(struct cmd *c, const char *id)
 	str_release(&body);
 	if (!code && jx_int(jx_get(a.doc, "removed"), 0) == 0)
 		return err_set(&c->err, ERR_NOT_FOUND, _("there is no price of this id"));
-	return code;
+	return code
+		? code
+		: cmd_done(c, id, "deleted", arena_printf(&c->arena, _("price %s deleted"), id));
 }
 
 enum err_code cmd_price_delete(struct cmd *c)

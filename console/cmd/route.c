@@ -123,7 +123,7 @@ enum err_code cmd_route_explain(struct cmd *c)
 	str_release(&body);
 	if (code)
 		return code;
-	if (c->format.format != FMT_TABLE && c->format.format != FMT_WIDE)
+	if (!cmd_for_people(c))
 		code = cmd_show(c, &a);
 	else if (!c->quiet)
 		explain_text(c, a.doc);
@@ -158,7 +158,7 @@ static enum err_code patch(struct cmd *c, const char *member, const char *value)
 	call.body = str_slice(&body);
 	struct client_answer a;
 	enum err_code code = cmd_call(c, &call, &a);
-	if (!code && c->format.format != FMT_TABLE && c->format.format != FMT_WIDE)
+	if (!code && !cmd_for_people(c))
 		code = cmd_show(c, &a);
 	else if (!code)
 		cmd_writef(c, _("route %s %s: %s %s%s%s\n"), c->arg[0], c->arg[1], member, value,

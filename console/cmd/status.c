@@ -199,7 +199,8 @@ enum err_code cmd_status(struct cmd *c)
 		return code;
 	if (jx_get(a.doc, "agent") == NULL)
 		return err_set(&c->err, ERR_NOT_AN_AGENT, NULL);
-	if (c->format.format == FMT_CSV || c->format.format == FMT_NAME)
+	if (c->format.format == FMT_CSV || c->format.format == FMT_NAME ||
+		c->format.columns != NULL)
 		code = cmd_show_items(c, &a, "routes");
 	else if (!cmd_for_people(c))
 		code = cmd_show(c, &a);
@@ -424,7 +425,7 @@ enum err_code cmd_version(struct cmd *c)
 		cmd_notef(c, _("agent: %s"), c->err.message);
 	c->err = (struct err){0};
 	enum err_code code = ERR_OK; // the console's is the answer, whether an agent runs or not
-	if (cmd_for_people(c) && c->format.columns == NULL) {
+	if (cmd_for_people(c)) {
 		cmd_writef(c, "yijian %s\n", YJ_VERSION);
 		if (there)
 			cmd_writef(c, "yijiand %s %s\n", text_at(a.doc, "version", "?"),

@@ -36,9 +36,9 @@ static enum err_code cancel_one(struct cmd *c, const char *id)
 	struct client_call call = {.ep = EP_TASK_CANCEL, .param = {id}};
 	struct client_answer a;
 	enum err_code code = cmd_call(c, &call, &a);
-	if (!code)
-		cmd_writef(c, _("task %s canceled\n"), id);
-	return code;
+	return code
+		? code
+		: cmd_done(c, id, "canceled", arena_printf(&c->arena, _("task %s canceled"), id));
 }
 
 enum err_code cmd_task_cancel(struct cmd *c)

@@ -30,8 +30,8 @@ struct tail {
 
 static bool wanted(struct cmd *c, const struct jx *event)
 {
-	const char *feature = cmd_opt(c, COPT_FEATURE);
-	if (feature != NULL && strcmp(jx_str(jx_get(event, "feature"), ""), feature) != 0)
+	if (cmd_has(c, COPT_FEATURE) &&
+		!cmd_opt_lists(c, COPT_FEATURE, jx_str(jx_get(event, "feature"), "")))
 		return false;
 	return !cmd_has(c, COPT_ERRORS) || jx_int(jx_get(event, "status"), 0) >= 400;
 }
@@ -124,7 +124,7 @@ static void tail_event(struct tail *t, struct slice data)
 		    &ignored) ||
 		strcmp(jx_str(jx_get(event, "kind"), ""), "traffic") != 0 || !wanted(t->c, event))
 		return;
-	if (t->c->format.format == FMT_TABLE || t->c->format.format == FMT_WIDE) {
+	if (cmd_for_people(t->c)) {
 		tail_line(t, event);
 	} else {
 		struct format_options o = t->c->format;

@@ -39,6 +39,17 @@ static void chat_event(struct chat *t, struct slice data)
 		return;
 	}
 	const char *text = jx_str(jx_path(doc, "choices[0].delta.content"), "");
+	if (!cmd_for_people(t->c)) { // a document for each event
+		struct format_options o = t->c->format;
+		struct str out = STR_INIT;
+		o.format = o.format == FMT_JSON && o.field == NULL ? FMT_NDJSON : o.format;
+		t->code = format_doc(&o, t->c->row->output, doc, &out, &t->c->err);
+		if (!t->code)
+			cmd_write(t->c, str_slice(&out));
+		t->c->format.no_headers = true;
+		str_release(&out);
+		return;
+	}
 	if (*text) {
 		struct str safe = STR_INIT;
 		struct slice rest = slice_of(text);
@@ -121,7 +132,7 @@ enum err_code cmd_try_chat(struct cmd *c)
 		code = cmd_call(c, &call, &a);
 		if (!code && !jx_is_arr(jx_get(a.doc, "choices")))
 			code = not_an_answer(c);
-		if (!code && c->format.format == FMT_TABLE) {
+		if (!code && cmd_for_people(c)) {
 			text_add_safe(&text,
 				slice_of(jx_str(jx_path(a.doc, "choices[0].message.content"), "")));
 			cmd_writef(c, "%s\n", str_text(&text));
@@ -226,7 +237,7 @@ enum err_code cmd_try_image(struct cmd *c)
 		return code;
 	const char *b64 = jx_str(jx_path(a.doc, "data[0].b64_json"), NULL);
 	const char *url = jx_str(jx_path(a.doc, "data[0].url"), NULL);
-	if (c->format.format != FMT_TABLE)
+	if (!cmd_for_people(c))
 		return cmd_show(c, &a);
 	if (url == NULL && b64 == NULL)
 		return err_set(&c->err, ERR_VENDOR_FAILED, _("the answer holds no picture"));
@@ -251,7 +262,7 @@ enum err_code cmd_try_embed(struct cmd *c)
 		code = not_an_answer(c);
 	if (code)
 		return code;
-	if (c->format.format != FMT_TABLE)
+	if (!cmd_for_people(c))
 		return cmd_show(c, &a);
 	cmd_writef(c, _("%zu dimensions, model %s\n"), jx_len(jx_path(a.doc, "data[0].embedding")),
 		jx_str(jx_get(a.doc, "model"), "?"));

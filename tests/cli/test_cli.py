@@ -280,10 +280,14 @@ def test_nobody_reads_what_is_printed(demo, fmt):
 
 
 def test_help_for_every_command():
-    rows = [line.split("  ")[1].strip() for line in run(["help"]).stdout.splitlines()
-            if line.startswith("  ") and line[2].isalpha()]
+    tree = json.loads(run(["help", "--json"]).stdout)
+    rows = [command["command"] for command in tree["commands"]]
     assert "key add" in rows and len(rows) > 40
+    overview = run(["help"]).stdout
+    assert len(overview.splitlines()) <= 24 and all(len(line) <= 80 for line in overview.splitlines())
+    words = re.findall(r"[\w-]+", overview)
     for row in rows:
+        assert set(row.split()) <= set(words), row
         done = run([*row.split(), "--help"])
         assert done.returncode == 0 and done.stdout.startswith("usage: yijian " + row)
         assert "examples" in done.stdout
