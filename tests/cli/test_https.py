@@ -129,12 +129,12 @@ class TlsServer:
 
 def test_a_file_of_authorities_vouches(agent, home):
     url = agent.url()
-    assert home.run(url, "--ca-file", ca_file(), "status").returncode == 0
-    assert home.run(url, "status", env={"YIJIAN_CA_FILE": ca_file()}).returncode == 0
+    assert home.run(url, "--ca-file", ca_file(), "key", "list").returncode == 0
+    assert home.run(url, "key", "list", env={"YIJIAN_CA_FILE": ca_file()}).returncode == 0
     config = home.place / ".config/yijian/config"
     config.parent.mkdir(parents=True)
     config.write_text(f"agent={url}\nca_file={ca_file()}\n")
-    assert home.run(None, "status").returncode == 0
+    assert home.run(None, "key", "list").returncode == 0
     assert not home.pins.exists()
 
 
@@ -147,32 +147,32 @@ def test_the_certificate_itself_may_be_the_authority(make_agent, home, tmp_path)
 @pytest.mark.parametrize("file, says", [("missing", "No such file"), ("empty", "no certificate")])
 def test_a_file_of_authorities_that_is_none(agent, home, tmp_path, file, says):
     (tmp_path / "empty").write_text("nothing\n")
-    done = home.run(agent.url(), "--ca-file", str(tmp_path / file), "status")
+    done = home.run(agent.url(), "--ca-file", str(tmp_path / file), "key", "list")
     assert done.returncode == 78 and says in done.stderr and str(tmp_path / file) in done.stderr, done
 
 
 @pytest.mark.parametrize("name", ["--pin", "--ca-file"])
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "unix:/nowhere"])
 def test_what_would_judge_nothing_is_refused(home, name, url):
-    done = home.run(url, name, OTHER, "status")
+    done = home.run(url, name, OTHER, "key", "list")
     assert done.returncode == 2 and "no TLS" in done.stderr, done
 
 
 def test_a_pin_of_the_environment_is_not_passed_over(home):
-    done = home.run("http://127.0.0.1:1", "status", env={"YIJIAN_PIN": OTHER})
+    done = home.run("http://127.0.0.1:1", "key", "list", env={"YIJIAN_PIN": OTHER})
     assert done.returncode == 78 and "environment" in done.stderr and "no TLS" in done.stderr, done
 
 
 @pytest.mark.parametrize("pin", ["x", "sha256//", OTHER[:-1], OTHER + "A", OTHER.replace("sha256", "sha512")])
 def test_a_pin_that_is_none(agent, home, pin):
-    assert home.run(agent.url(), "--pin", pin, "status").returncode == 2
+    assert home.run(agent.url(), "--pin", pin, "key", "list").returncode == 2
     assert home.run(None, "agent", "trust", address(agent), "--pin", pin).returncode == 2
 
 
 # ---- whom nobody knows, off a terminal ----
 
 def test_an_unknown_agent_is_not_called(agent, home):
-    done = home.run(agent.url(), "--yes", "status", "-o", "json")
+    done = home.run(agent.url(), "--yes", "key", "list", "-o", "json")
     assert done.returncode == 7, done
     assert address(agent) in done.stderr and "not trusted" in done.stderr
     assert f"--pin {agents_pin()}" in done.stderr and "--ca-file" in done.stderr
@@ -182,11 +182,11 @@ def test_an_unknown_agent_is_not_called(agent, home):
 
 
 def test_the_pin_it_names_is_the_next_step(agent, home):
-    said = home.run(agent.url(), "status").stderr
+    said = home.run(agent.url(), "key", "list").stderr
     pin = re.search(r"--pin (sha256//\S+)", said)[1]
-    assert home.run(agent.url(), "--pin", pin, "status").returncode == 0
-    assert home.run(agent.url(), "status", env={"YIJIAN_PIN": pin}).returncode == 0
-    assert home.run(agent.url(), "status").returncode == 7, "a pin of one call is not kept"
+    assert home.run(agent.url(), "--pin", pin, "key", "list").returncode == 0
+    assert home.run(agent.url(), "key", "list", env={"YIJIAN_PIN": pin}).returncode == 0
+    assert home.run(agent.url(), "key", "list").returncode == 7, "a pin of one call is not kept"
 
 
 def test_nothing_is_sent_to_who_is_not_trusted(home, tmp_path):
@@ -235,7 +235,7 @@ def test_why_it_is_not_trusted(home, tmp_path, reason, says):
     elif reason == "self":
         pair = authority.make("self", "/CN=self", 30, ["subjectAltName=IP:127.0.0.1"], None)
     with serving(TlsServer(pair)) as at:
-        done = home.run(f"https://{at}", "--ca-file", trusted, "status")
+        done = home.run(f"https://{at}", "--ca-file", trusted, "key", "list")
         assert done.returncode == 7 and says in done.stderr and at in done.stderr, done
         assert f"--pin {pin_of(pair.cert)}" in done.stderr
         assert home.run(f"https://{at}", "--ca-file", trusted, "--pin", pin_of(pair.cert), "api", "GET",
@@ -258,21 +258,21 @@ def early_pair(authority, tmp_path):
 
 
 def test_plain_http_at_a_port_of_tls(agent, home):
-    done = home.run(f"http://{address(agent)}", "status")
+    done = home.run(f"http://{address(agent)}", "key", "list")
     assert done.returncode == 7 and "speaks TLS" in done.stderr, done
     assert f"--agent https://{address(agent)}" in done.stderr
 
 
 def test_plain_http_at_a_port_of_tls_that_only_hangs_up(home, tmp_path):
     with serving(TlsServer(tls.Authority(tmp_path / "a").issue())) as at:
-        done = home.run(f"http://{at}", "status")
+        done = home.run(f"http://{at}", "key", "list")
         assert done.returncode == 7 and f"--agent https://{at}" in done.stderr, done
 
 
 def test_tls_at_a_port_of_plain_http(agent, home):
     at = "127.0.0.1:%d" % agent.address("key-manager")[1]
     for more in (), ("--pin", OTHER), ("--ca-file", ca_file()):
-        done = home.run(f"https://{at}", *more, "status")
+        done = home.run(f"https://{at}", *more, "key", "list")
         assert done.returncode == 7 and "plain HTTP, not TLS" in done.stderr, done
         assert f"--agent http://{at}" in done.stderr
 
@@ -280,7 +280,7 @@ def test_tls_at_a_port_of_plain_http(agent, home):
 @pytest.mark.parametrize("how", [lambda peer: None, lambda peer: peer.recv(10), lambda peer: peer.sendall(b"\x15\x03\x01\0\x02\x02\x28")])
 def test_a_handshake_that_fails_is_no_agent_to_reach(home, how):
     with serving(how) as at:
-        done = home.run(f"https://{at}", "status")
+        done = home.run(f"https://{at}", "key", "list")
         assert done.returncode == 7 and "cannot reach the agent at https://" in done.stderr, done
 
 
@@ -292,15 +292,15 @@ def test_trust_keeps_and_judges(agent, home):
     assert home.kept() == {at: pin}
     assert stat.S_IMODE(home.pins.stat().st_mode) == 0o600
     assert stat.S_IMODE(home.pins.parent.stat().st_mode) == 0o700
-    assert home.run(agent.url(), "status").returncode == 0
-    assert home.run(f"HTTPS://{at}/", "status").returncode == 0
+    assert home.run(agent.url(), "key", "list").returncode == 0
+    assert home.run(f"HTTPS://{at}/", "key", "list").returncode == 0
     listed = json.loads(home.run(None, "agent", "list", "-o", "json").stdout)
     assert listed == {"items": [{"name": at, "pin": pin}], "total": 1}
     assert home.run(None, "agent", "list", "-o", "name").stdout.split() == [at]
     assert home.run(None, "__complete", "agent", "forget", "127").stdout.split() == [at]
     assert home.run(None, "agent", "forget", at).returncode == 0
     assert home.run(None, "agent", "forget", at).returncode == 3
-    assert home.run(agent.url(), "status").returncode == 7
+    assert home.run(agent.url(), "key", "list").returncode == 7
 
 
 @pytest.mark.parametrize("written, kept", [
@@ -328,7 +328,7 @@ def test_a_changed_key(agent, home):
     at, pin = address(agent), agents_pin()
     home.run(None, "agent", "trust", at, "--pin", OTHER)
     for more in (), ("--ca-file", ca_file()):
-        done = home.run(agent.url(), *more, "--yes", "status", "-o", "json")
+        done = home.run(agent.url(), *more, "--yes", "key", "list", "-o", "json")
         assert done.returncode == 4, done
         assert f"pinned {OTHER}" in done.stderr and f"now {pin}" in done.stderr
         assert json.loads(done.stderr.splitlines()[-1])["error"]["code"] == "certificate_changed"
@@ -336,14 +336,14 @@ def test_a_changed_key(agent, home):
     assert home.kept() == {at: OTHER}
     assert home.run(None, *command.split()).returncode == 0
     assert home.kept() == {at: pin}
-    assert home.run(agent.url(), "status").returncode == 0
+    assert home.run(agent.url(), "key", "list").returncode == 0
 
 
 def test_a_pin_that_is_said_outranks_a_kept_one(agent, home):
     home.run(None, "agent", "trust", address(agent), "--pin", OTHER)
-    assert home.run(agent.url(), "--pin", agents_pin(), "status").returncode == 0
+    assert home.run(agent.url(), "--pin", agents_pin(), "key", "list").returncode == 0
     home.run(None, "agent", "trust", address(agent), "--pin", agents_pin())
-    done = home.run(agent.url(), "--pin", OTHER, "status")
+    done = home.run(agent.url(), "--pin", OTHER, "key", "list")
     assert done.returncode == 4 and "from flag" in done.stderr and f"--pin {agents_pin()}" in done.stderr, done
     assert "agent trust" not in done.stderr
 
@@ -388,7 +388,7 @@ def test_a_file_that_others_may_write(agent, home, mode):
 def test_a_file_of_another_user(agent, home):
     home.run(None, "agent", "trust", address(agent), "--pin", agents_pin())
     os.chown(home.pins, 12345, -1)
-    done = home.run(agent.url(), "status")
+    done = home.run(agent.url(), "key", "list")
     assert done.returncode == 78 and "another user" in done.stderr, done
 
 
@@ -449,7 +449,7 @@ class Terminal:
 @pytest.mark.parametrize("answer, code", [("y\n", 0), ("n\n", 7), ("\n", 7), ("\x04", 7)])
 def test_a_terminal_is_asked(agent, home, answer, code):
     at, pin = address(agent), agents_pin()
-    seen = Terminal(home, agent.url(), "--yes", "status")
+    seen = Terminal(home, agent.url(), "--yes", "key", "list")
     said = seen.read("[y/N]")
     for part in (at, pin, "subject", "CN", "issuer", "an authority", "valid", "not trusted"):
         assert part in said, said
@@ -458,17 +458,17 @@ def test_a_terminal_is_asked(agent, home, answer, code):
     assert home.pins.exists() == (code == 0)
     if code == 0:
         assert home.kept() == {at: pin}
-        assert home.run(agent.url(), "status").returncode == 0
+        assert home.run(agent.url(), "key", "list").returncode == 0
 
 
 def test_no_input_asks_nobody(agent, home):
-    seen = Terminal(home, agent.url(), "--no-input", "status")
+    seen = Terminal(home, agent.url(), "--no-input", "key", "list")
     assert seen.end() == 7 and "[y/N]" not in seen.said, seen.said
 
 
 def test_a_changed_key_is_not_asked_about(agent, home):
     home.run(None, "agent", "trust", address(agent), "--pin", OTHER)
-    seen = Terminal(home, agent.url(), "status")
+    seen = Terminal(home, agent.url(), "key", "list")
     assert seen.end() == 4 and "[y/N]" not in seen.said, seen.said
 
 
@@ -489,7 +489,7 @@ def test_trust_without_a_pin_looks_and_asks(agent, home):
 
 
 def test_an_interrupt_is_no_answer(agent, home):
-    seen = Terminal(home, agent.url(), "status")
+    seen = Terminal(home, agent.url(), "key", "list")
     seen.read("[y/N]")
     seen.type("\x03")
     assert seen.end() == 130 and not home.pins.exists(), seen.said
@@ -505,9 +505,9 @@ def test_version_asks_nobody(agent, home):
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "[::1]", "[0:0::1]", "127.0.0.1", "0x7f.1"])
 def test_names_of_this_host(agent, home, host):
     url = f"HTTPS://{host}:{agent.address()[1]}//"
-    assert home.run(url, "--ca-file", ca_file(), "status").returncode == 0
+    assert home.run(url, "--ca-file", ca_file(), "key", "list").returncode == 0
     home.run(None, "agent", "trust", f"{host}:{agent.address()[1]}", "--pin", agents_pin())
-    assert home.run(url, "status").returncode == 0
+    assert home.run(url, "key", "list").returncode == 0
 
 
 def test_streams_and_figures(chat_agent, home):
