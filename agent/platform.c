@@ -209,7 +209,7 @@ static void ports_write(const struct platform *p)
 	for (int i = 0; i < SVC_COUNT; i++) {
 		const struct listening *l = &p->listening[i];
 		jw_arr(&w, service_row((enum service_id)i)->name);
-		for (size_t a = 0; a < l->n; a++)
+		for (size_t a = 0; a < l->named; a++)
 			jw_str(&w, NULL, l->text[a]);
 		jw_arr_end(&w);
 	}
@@ -522,7 +522,7 @@ enum err_code platform_start(const struct settings *s, struct listen_pool *pool,
 	tls_log(p);
 	succession_start(p);
 	for (int i = 0; i < SVC_COUNT; i++)
-		for (size_t a = 0; a < p->listening[i].n; a++)
+		for (size_t a = 0; a < p->listening[i].named; a++)
 			log_line(LOG_LVL_INFO, "listening", "service",
 				service_row((enum service_id)i)->name, "address",
 				p->listening[i].text[a], NULL);

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "shared/num.h"
 #include "shared/text.h"
@@ -77,6 +78,18 @@ static bool same(const struct sockaddr_storage *wanted, const struct sockaddr_st
 		       sizeof(struct in6_addr)) == 0;
 }
 
+// Of the service manager and of the agent before, for instance.
+static void drop_twins(struct listen_pool *p, int fd)
+{
+	struct stat st, other;
+	for (size_t i = 0; i < p->n && fstat(fd, &st) == 0; i++) {
+		if (p->v[i].fd < 0 || fstat(p->v[i].fd, &other) < 0 || other.st_ino != st.st_ino)
+			continue;
+		close(p->v[i].fd);
+		p->v[i].fd = -1;
+	}
+}
+
 int listen_pool_take(struct listen_pool *p, enum service_id service,
 	const struct sockaddr_storage *at)
 {
@@ -86,6 +99,7 @@ int listen_pool_take(struct listen_pool *p, enum service_id service,
 			continue;
 		int fd = r->fd;
 		r->fd = -1;
+		drop_twins(p, fd);
 		return fd;
 	}
 	return -1;

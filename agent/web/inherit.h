@@ -20,7 +20,8 @@ struct listen_pool {
 
 // False leaves fd open, and says why: no such service, no TCP socket that listens, one too many.
 bool listen_pool_add(struct listen_pool *p, struct slice service, int fd, const char **ret_why);
-// The one of this address, port 0 for any; -1: there is none. The caller's from now on.
+// The one of this address, port 0 for any; -1: there is none. The caller's from now on. A socket that
+// came twice is taken once.
 int listen_pool_take(struct listen_pool *p, enum service_id service,
 	const struct sockaddr_storage *at);
 // What `from` has comes behind.

@@ -213,6 +213,18 @@ static enum err_code none_there(const struct listening *l, struct err *err)
 	return err->code;
 }
 
+// Who came to a second socket of the address is served like the others.
+static void open_more(const struct listen_addr *a, const struct wanted *wanted,
+	struct listening *ret)
+{
+	struct sockaddr_storage ss;
+	int fd;
+	address_of(a, a->port ? a->port : ret->port, &ss);
+	while (ret->n < SETTINGS_ADDRS_MAX &&
+		(fd = listen_pool_take(wanted->pool, wanted->service, &ss)) >= 0)
+		ret->fd[ret->n++] = fd;
+}
+
 static enum err_code open_all(const struct listen_addr *addrs, size_t n,
 	const struct wanted *wanted, struct listening *ret, struct err *err)
 {
@@ -237,6 +249,9 @@ static enum err_code open_all(const struct listen_addr *addrs, size_t n,
 			ret->port = port;
 		ret->n++;
 	}
+	ret->named = ret->n;
+	for (size_t i = 0; i < n && i < SETTINGS_ADDRS_MAX; i++)
+		open_more(&addrs[i], wanted, ret);
 	return ret->n ? ERR_OK : none_there(ret, err);
 }
 

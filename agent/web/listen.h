@@ -11,6 +11,7 @@ struct listening {
 	int fd[SETTINGS_ADDRS_MAX]; // owned; close them after the last web_quiesce
 	char text[SETTINGS_ADDRS_MAX][64]; // "127.0.0.1:8000", "[::1]:8000"
 	size_t n;
+	size_t named; // the first of them are those of the addresses, the others further ones of the same
 	int port; // of the first
 	char missing[SETTINGS_ADDRS_MAX][64]; // addresses this host does not have
 	size_t missing_n;
@@ -20,7 +21,8 @@ struct listening {
 // Binds every address, the same port on all when it is 0. A loopback address, or a family, that this
 // host does not have is left out and named in `missing`; nothing left is an error that names them. A busy port: ERR_CONFIG_INVALID with its
 // holder in the message. On failure nothing stays open. Of the pool (NULL: none) it takes what listens
-// for the service at these addresses already.
+// for the service at these addresses already, also where there are several at one (ReusePort= of
+// systemd.socket(5), a service stopped and started while its agent of before still served).
 enum err_code listen_open(const struct listen_addr *addrs, size_t n, enum service_id service,
 	struct listen_pool *pool, struct listening *ret, struct err *err);
 void listen_close(struct listening *l);
