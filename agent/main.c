@@ -152,6 +152,7 @@ static int signals_open(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGURG); // of all signals one that ends nobody who does not expect it
 	sigprocmask(SIG_BLOCK, &set, NULL); // before the first thread, which inherits it
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -197,6 +198,10 @@ static void on_signal(void *arg, uint32_t events)
 	while (read(d->signals.fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP) {
 			reload(d);
+			continue;
+		}
+		if (info.ssi_signo == SIGURG) {
+			platform_await(d->platform);
 			continue;
 		}
 		log_line(LOG_LVL_INFO, "stopping", "signal", strsignal((int)info.ssi_signo), NULL);

@@ -253,3 +253,9 @@ void platform_leave(struct platform *p, int64_t wait_ms, int64_t drain_s)
 	p->leave_us = wait_ms * 1000;
 	await_another(p);
 }
+
+void platform_await(struct platform *p)
+{
+	if (p->leaves && !p->agent.draining && p->agent.hands == HANDS_OURS)
+		await_another(p);
+}

@@ -12,6 +12,8 @@ struct platform;
 void succession_start(struct platform *p);
 // Goes on for wait_ms so that a successor can take over, then drains; 0, or called again: drains.
 void platform_leave(struct platform *p, int64_t wait_ms, int64_t drain_s);
+// Another successor is on its way: who waits for one waits anew.
+void platform_await(struct platform *p);
 // No loop runs any more: what is left is told to the successor.
 void succession_end(struct platform *p);
 

@@ -148,6 +148,7 @@ void settings_man(struct str *out, const char *section)
 		".SH SIGNALS\n.TP\n.B SIGTERM, SIGINT\nStop: no new connection, open requests "
 		"end, then exit 0; a second one does not wait.\n.TP\n.B SIGHUP\nRead the "
 		"settings and the gateway's certificate again; invalid ones change nothing.\n"
+		".TP\n.B SIGURG\nA successor is on its way: one that waits for it waits anew.\n"
 		".SH EXIT STATUS\n0 stopped, 2 usage, 70 internal error, 75 another agent "
 		"holds the state, 78 invalid settings.\n.SH FILES\n.TP\n.I " SETTINGS_FILE
 		"\nThe settings.\n"

@@ -15,6 +15,7 @@ import time
 import pytest
 
 import handover
+import preload
 from agent import Agent
 from handover import CHALLENGE, READY, REFUSED, Successor
 from http_call import request, send_request
@@ -291,17 +292,22 @@ def test_no_request_fails_while_one_after_another_takes_over(make_agent, make_ve
     print("longest", load.longest, load.done)
 
 
-def test_no_request_fails_while_one_after_another_gives_up(make_agent, make_vendord, successor_of):
-    """At every step, twice, and as whole programs: killed at once, killed when it has the sockets, with a
-    setting that is none, and one that is never ready."""
+# Where a whole program ends, see tests/lib/crash.c.
+CRASHES = {"m%d" % handover.HELLO: "connected", "s%d" % handover.HELLO: "greeted",
+           "m%d" % handover.PROOF: "asked for its proof", "s%d" % handover.PROOF: "has proved",
+           "open": "has the sockets and opens the database", "m%d" % handover.READY: "has migrated",
+           "s%d" % handover.READY: "is ready", "m%d" % handover.DONE: "has committed"}
+
+
+def test_no_request_fails_while_one_after_another_gives_up(make_agent, make_vendord, successor_of,
+                                                           tmp_path):
+    """At every step, twice, and as whole programs: killed at every step, with a setting that is none, of an
+    older version than the database, and one that is never ready."""
     agent, vendor = make_agent(), make_vendord(flavour="vllm", no_auth=True)
     agent.add_instance(vendor.url, features=("chat", "embeddings"),
                        capacity={"max_concurrency": 100})
     vendor.fault({"tokens": 20, "pace_ms": 5}, path=CHAT)
     load = Load(agent)
-
-    def given():
-        return len(events_of(agent, "handover"))
 
     def goes_on():
         before = dict(load.done)
@@ -313,20 +319,15 @@ def test_no_request_fails_while_one_after_another_gives_up(make_agent, make_vend
         step(s)
         s.close()
         goes_on()
-    for killed_when in (lambda begun: True, lambda begun: given() > begun):
-        begun = given()
-        heir = successor_of(agent, wait=False)
-        wait_for(lambda begun=begun, when=killed_when: when(begun), what="the hand-over's begin")
-        heir.child.kill()
-        heir.child.wait(30)
+    crash = preload.environment(preload.build("crash", tmp_path))
+    ends = [({**crash, "YIJIAN_TEST_CRASH": step}, -signal.SIGKILL) for step in CRASHES]
+    ends += [({**crash, "YIJIAN_TEST_CRASH": "newer"}, 70), ({"YIJIAN_LOG_LEVEL": "shout"}, 78)]
+    for env, status in ends:
+        heir = successor_of(agent, wait=False, env=env)
+        assert heir.child.wait(30) == status, (env, heir.log())
+        assert status != 70 or "made by a newer version" in heir.log()
         heir.child = None
-        if events_of(agent, "handover_done"):
-            pytest.skip("the successor was ready before it was killed")
         goes_on()
-    heir = successor_of(agent, wait=False, env={"YIJIAN_LOG_LEVEL": "shout"})
-    assert heir.child.wait(30) == 78
-    heir.child = None
-    goes_on()
     here = pathlib.Path(handover.__file__).parent
     child = subprocess.Popen([sys.executable, "-c", NEVER_READY, here, agent.state_dir])
     assert child.wait(30) == -signal.SIGKILL
@@ -519,6 +520,22 @@ def test_a_successor_that_fails_may_come_again(make_agent, make_vendord, spawned
     assert heir.chat().status == 200
 
 
+def test_one_that_waits_does_so_anew_when_another_is_on_its_way(make_agent, make_vendord):
+    """As the unit says before each start, also of one that cannot even ask."""
+    wait_s = 1
+    agent = make_agent(env={"YIJIAN_SUCCESSOR_WAIT_MS": str(wait_s * 1000)})
+    vendor = make_vendord(flavour="vllm", no_auth=True)
+    agent.add_instance(vendor.url)
+    agent.signal(signal.SIGURG)  # says nothing to one that nobody stops
+    agent.signal(signal.SIGTERM)
+    wait_for(lambda: events_of(agent, "stopping"), what="stopping")
+    begun = time.monotonic()
+    while time.monotonic() < begun + 3 * wait_s:
+        agent.signal(signal.SIGURG)
+        assert agent.chat().status == 200
+    assert agent.child.wait(60) == 0
+
+
 def test_one_that_drains_gives_itself_up_as_well(make_agent, make_vendord, spawned):
     agent, vendor = make_agent(), make_vendord(no_auth=True)
     agent.add_instance(vendor.url)
@@ -553,8 +570,8 @@ def inherit(agent, sockets):
 
 @pytest.fixture
 def unspawned(started):
-    def make(**options):
-        agent = Agent(scratch=started.scratch, name="inherits", **options)
+    def make(name="inherits", **options):
+        agent = Agent(scratch=started.scratch, name=name, **options)
         started.programs.append(agent)
         return agent
     return make
@@ -575,6 +592,42 @@ def test_sockets_of_a_service_manager_stand_for_the_settings(unspawned):
         sock.close()
     assert len(agent.ports[KEYS]) == 2  # by its setting
     waiting.close()
+
+
+def test_two_sockets_of_one_address_are_served_both(unspawned, make_vendord):
+    """A service that is stopped with its sockets and started again, while the agent of before goes on."""
+    def bound(port=0):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(("127.0.0.1", port))
+        sock.listen(64)
+        return sock
+    vendor = make_vendord(flavour="vllm", no_auth=True)
+    vendor.fault({"tokens": 100, "pace_ms": 50}, path="/v1/*")
+    first = bound()
+    line = [unspawned(env={"YIJIAN_SUCCESSOR_WAIT_MS": "60000"}, name="agent")]
+    inherit(line[0], [("api-gateway", first)])
+    line[0].ports = line[0].wait("ports.json", line[0].read_ports)
+    line[0].add_instance(vendor.url)
+    with line[0].stream(CHAT, {"model": "chat", "stream": True, "messages": [
+            {"role": "user", "content": "long"}]}) as stream:
+        events = stream.events()
+        next(events)
+        for n in range(2):
+            line[-1].signal(signal.SIGTERM)
+            wait_for(lambda: events_of(line[-1], "stopping"), what="stopping")
+            second = bound(first.getsockname()[1])
+            heir = unspawned(state_dir=line[0].state_dir, name=f"heir{n}",
+                             env={**line[0].env, "YIJIAN_SUCCESSOR_WAIT_MS": "60000" if n == 0 else "0"})
+            inherit(heir, [("api-gateway", second)])
+            heir.wait("the line started", lambda heir=heir: events_of(heir, "started"))
+            heir.ports = heir.read_ports()
+            assert heir.ports[GW] == ["%s:%d" % first.getsockname()]
+            second.close()
+            for _ in range(40):  # to either, by the hash of their addresses
+                assert heir.get(GW, "/healthz").status == 200
+            line.append(heir)
+        assert list(events)[-1] == "[DONE]"
 
 
 def listening(family=socket.AF_INET, kind=socket.SOCK_STREAM, address=("127.0.0.1", 0), listen=True):
