@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Load on an agent for packaging/lab.sh: JSON on kept and on new connections, streams, bodies that
-come in pieces, pictures, image tasks that are asked for again, platform reads and writes.
+come in pieces (JSON and forms, their length told or not), pictures, image tasks that are asked for again,
+platform reads and writes.
 
 lab-load.py STOP_FILE MS: goes on until that file is there (half an hour at most), then prints what each kind
 met and fails when a request failed or one of those that carry no long work took more than MS. A kept connection that ends while it is idle, before a byte of the answer, is the race every
@@ -20,7 +21,16 @@ LONGEST_MS = int(sys.argv[2])  # of a request that only waits for the agent
 GATEWAY, KEYS = 8000, 8002
 CHAT = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
 PICTURE = {"model": "text_to_image", "prompt": "a cat", "size": "512x512", "n": 1}
-UPLOAD = json.dumps({"model": "chat", "messages": [{"role": "user", "content": "word " * 60000}]}).encode()
+PROMPT = json.dumps({"model": "chat", "messages": [{"role": "user", "content": "word " * 60000}]}).encode()
+EDGE = "lab-edge"
+SOUND = (f'--{EDGE}\r\nContent-Disposition: form-data; name="model"\r\n\r\nspeech_to_text\r\n'
+         f'--{EDGE}\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n'
+         "Content-Type: audio/wav\r\n\r\n").encode() + bytes(range(256)) * 2000 + f"\r\n--{EDGE}--\r\n".encode()
+UPLOADS = itertools.cycle((  # path, type, body, whether its length is told, a word of the answer
+    ("/v1/chat/completions", "application/json", PROMPT, True, b"choices"),
+    ("/v1/chat/completions", "application/json", PROMPT, False, b"choices"),
+    ("/v1/audio/transcriptions", f"multipart/form-data; boundary={EDGE}", SOUND, True, b"transcript"),
+    ("/v1/audio/transcriptions", f"multipart/form-data; boundary={EDGE}", SOUND, False, b"transcript")))
 PIECE = 32 * 1024
 PAINTERS = itertools.cycle(("text_to_image", "aliyun/wanx"))
 FIELDS = {"Content-Type": "application/json"}
@@ -116,15 +126,19 @@ def stream(connection):
 
 
 def upload(connection):
-    connection.putrequest("POST", "/v1/chat/completions")
-    connection.putheader("Content-Type", "application/json")
-    connection.putheader("Content-Length", str(len(UPLOAD)))
+    path, kind, body, length_told, word = next(UPLOADS)
+    connection.putrequest("POST", path)
+    connection.putheader("Content-Type", kind)
+    connection.putheader(*(("Content-Length", str(len(body))) if length_told else ("Transfer-Encoding", "chunked")))
     connection.endheaders()
-    for at in range(0, len(UPLOAD), PIECE):
-        connection.send(UPLOAD[at:at + PIECE])
+    for at in range(0, len(body), PIECE):
+        piece = body[at:at + PIECE]
+        connection.send(piece if length_told else b"%x\r\n%b\r\n" % (len(piece), piece))
         time.sleep(0.01)
+    if not length_told:
+        connection.send(b"0\r\n\r\n")
     since = time.monotonic()
-    return judged(connection.getresponse(), b"choices"), since
+    return judged(connection.getresponse(), word), since
 
 
 def picture(connection):

@@ -3,14 +3,16 @@
 # The packages tried for real: a booted Debian (systemd-nspawn, loopback only) in which the debs are
 # installed, run, restarted and upgraded under load, removed and purged. Takes some minutes; the first
 # time debootstrap fetches the root. Where it cannot run it says why and exits 77.
-# The machine has this host's release, as the packages are built for that. LAB_KEEP=1 leaves it running,
+# The machine has this host's release; LAB_RELEASE=trixie takes another one, and builds the packages in a
+# root of that. LAB_KEEP=1 leaves it running,
 # LAB_RESTARTS=N restarts N times under load instead of 10, LAB_UPGRADES=N upgrades N times instead of 2,
 # LAB_FAILURES=N has N hand-overs fail instead of 3 of each kind.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+here=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+suite=${LAB_RELEASE:-$here}
 lab=$PWD/build/lab
-base=$lab/root.$suite run=$lab/run.$$
+base=$lab/root.$suite builder=$lab/build.$suite run=$lab/run.$$
 failed=0 nspawn='' machine=''
 
 skip() {
@@ -56,8 +58,28 @@ exec > >(tee "$lab/log") 2>&1
 # ---- the packages: two builds, and one of them again from another folder ----
 version=$(cat VERSION)
 arch=$(dpkg --print-architecture)
+debian() { # ROOT NEEDS PACKAGE...: a root of the release that has them, made anew when NEEDS are others
+	local root=$1 needs=$2
+	[ "$(cat "$root/.needs" 2>/dev/null)" != "$needs" ] || return 0
+	rm -rf "$root"
+	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates,curl,python3,procps \
+		"$suite" "$root" "$mirror" >"$lab/debootstrap.log" 2>&1 ||
+		skip "debootstrap has not got $suite: $(tail -1 "$lab/debootstrap.log")"
+	# What is needed comes from the mirror now: the machine has no way out.
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive chroot "$root" apt-get install -qy --no-install-recommends $needs \
+		>>"$lab/debootstrap.log" 2>&1 || skip "apt has not got: $needs (see $lab/debootstrap.log)"
+	echo "$needs" >"$root/.needs"
+}
+make_in() { # FOLDER ARGUMENT...: make, in the root of the other release where the folder is in that
+	case $1 in
+	"$builder"/*) systemd-nspawn -q -D "$builder" --register=no --keep-unit --private-network --pipe \
+		--setenv=SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-}" make -s -C "${1#"$builder"}" "${@:2}" </dev/null ;;
+	*) make -s -C "$@" ;;
+	esac
+}
 build() { # REVISION FOLDER
-	make -s -C "$2" deb REVISION="$1" >"$run/build.log" 2>&1 || {
+	make_in "$2" deb REVISION="$1" >"$run/build.log" 2>&1 || {
 		tail -20 "$run/build.log"
 		exit 1
 	}
@@ -66,33 +88,33 @@ build() { # REVISION FOLDER
 step 'packages'
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(packaging/source.sh --date)}
 export SOURCE_DATE_EPOCH
-build 1 .
+tree=. elsewhere=$run
+if [ "$suite" != "$here" ]; then
+	debian "$builder" "$(awk '$1 == "build" || $1 == "deb" { gsub(",", " ", $3); print $3 }' \
+		packaging/deps/packages | tr '\n' ' ')"
+	tree=$builder/root/tree elsewhere=$builder/root
+	rm -rf "$tree"
+	mkdir "$tree"
+	packaging/source.sh | tar -x -C "$tree"
+	tar -c tests/vendord | tar -x -C "$tree"
+	make_in "$tree" build/vendord >"$run/build.log" 2>&1 || skip "no vendord for $suite: $(tail -1 "$run/build.log")"
+fi
+build 1 "$tree"
 (cd "$run" && sha256sum -- *.deb >sums && rm -- *.deb)
-packaging/source.sh elsewhere | tar -x -C "$run"
-build 1 "$run/elsewhere"
+rm -rf "$elsewhere/elsewhere"
+packaging/source.sh elsewhere | tar -x -C "$elsewhere"
+build 1 "$elsewhere/elsewhere"
 ok 'built twice, in two folders: the same bytes' sh -c "cd '$run' && sha256sum -c sums"
-build 2 .
-rm -rf "$run/elsewhere"
+build 2 "$tree"
+rm -rf "$elsewhere/elsewhere"
 
 # ---- the machine ----
 step "machine: $suite"
-needs=$(for package in "$run"/*-1_"$arch".deb; do dpkg-deb -f "$package" Depends; done |
-	tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g' | sort -u | tr '\n' ' ')
-needs+=libpam-systemd # units of a user's own
-if [ "$(cat "$base/.needs" 2>/dev/null)" != "$needs" ]; then
-	rm -rf "$base"
-	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates,curl,python3,procps \
-		"$suite" "$base" "$mirror" >"$lab/debootstrap.log" 2>&1 ||
-		skip "debootstrap has not got $suite: $(tail -1 "$lab/debootstrap.log")"
-	# What the packages need comes from the mirror now: the machine has no way out.
-	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive chroot "$base" apt-get install -qy --no-install-recommends $needs \
-		>>"$lab/debootstrap.log" 2>&1 || skip "apt has not got: $needs (see $lab/debootstrap.log)"
-	echo "$needs" >"$base/.needs"
-fi
+debian "$base" "$(for package in "$run"/*-1_"$arch".deb; do dpkg-deb -f "$package" Depends; done |
+	tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g' | sort -u | tr '\n' ' ')libpam-systemd" # units of a user's own
 root=$run/root
 cp -a --reflink=auto "$base" "$root"
-cp "$run"/*.deb packaging/lab-load.py build/vendord "$root/root/"
+cp "$run"/*.deb packaging/lab-load.py "$tree/build/vendord" "$root/root/"
 
 end() {
 	trap - EXIT
@@ -244,6 +266,8 @@ sh_in 'yijian service register lab-vllm --id one --url http://127.0.0.1:9101/v1 
 sh_in 'printf sk-lab-1111111111111111111111 | yijian key add openai/gpt-4 --name lab --base-url http://127.0.0.1:9102/v1 --api-key -' >/dev/null
 sh_in 'yijian key disable openai/dalle/openai-dall-e-key
 	printf sk-lab-2222222222222222222222 | yijian key add openai/dalle --name paint --base-url http://127.0.0.1:9102/v1 --api-key -
+	printf sk-lab-4444444444444444444444 | yijian key add openai/audio --name hear --base-url http://127.0.0.1:9102/v1 --api-key -
+	curl -sf localhost:8001/api/v1/features -d "{\"name\":\"speech_to_text\",\"endpoint\":\"audio.transcriptions\",\"targets\":[{\"kind\":\"vendor\",\"vendor\":\"openai\",\"service\":\"audio\",\"upstream_model\":\"whisper-1\"}]}"
 	printf sk-lab-3333333333333333333333 | yijian key add aliyun/wanx --name paint --base-url http://127.0.0.1:9103 --api-key -' >/dev/null
 ok 'the gateway answers' await 20 'curl -sf localhost:8000/v1/chat/completions -H "Content-Type: application/json" -d "{\"model\":\"chat\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"'
 keys() { sh_in 'curl -s localhost:8002/api/v1/keys' | python3 -c 'import json, sys
@@ -268,11 +292,17 @@ next_fails() { # COMMAND: what the first agent after each restart is instead; th
 	done
 	sh_in "rm -r $drop_in; systemctl daemon-reload"
 }
-load 10000 # who calls while nobody serves waits at the sockets
+load
 ok "$failures restarts whose agent has a wrong setting" next_fails 'env YIJIAN_LOG_LEVEL=shout /usr/sbin/yijiand'
 ok "$failures whose agent is no program" next_fails /bin/false
 ok "$failures whose agent is killed as it begins" next_fails 'timeout -s KILL 0.005 /usr/sbin/yijiand'
 ok "$failures whose agent never says that it is ready" next_fails 'timeout -s KILL 1 sleep 60'
+stays_wrong() { # longer than one waits for its successor, and than a call that waits may take
+	sh_in 'echo YIJIAN_LOG_LEVEL=shout >>/etc/yijian/yijiand.env; ! systemctl restart yijiand.service && sleep 8
+		pids=$(pgrep -x yijiand | wc -l); sed -i /^YIJIAN_LOG_LEVEL/d /etc/yijian/yijiand.env; test "$pids" -ge 1'
+	await 20 'systemctl is-active yijiand.service'
+}
+ok 'a setting that stays wrong leaves the agent of before serving until it is mended' stays_wrong
 unload 'no request is lost by the failures'
 upgrades=${LAB_UPGRADES:-2}
 upgrade() { # to and fro, the last time to the second build
@@ -288,6 +318,18 @@ unload 'no request is lost by the upgrades'
 ok 'the second build runs' has '^-2$' "dpkg-query -W -f '\${Version}' yijiand | grep -o -- '-2\$' && systemctl is-active yijiand.service >&2"
 ok 'all keys are there' bash -c "diff <(cat '$run/keys') -" < <(keys)
 ok 'and open: the vendor takes one' has '"ok": ?true' 'yijian key test openai/gpt-4/lab -o json'
+
+outlast() { # streams longer than the drain: each is told so and ends as a stream does
+	sh_in 'echo YIJIAN_DRAIN_S=1 >>/etc/yijian/yijiand.env; systemctl reload yijiand.service
+		for i in 1 2 3 4 5; do curl -sSN localhost:8000/v1/chat/completions -H "Content-Type: application/json" -o /root/stream.$i \
+			-d "{\"model\":\"chat\",\"stream\":true,\"user\":\"vendord:tokens:100000;pace_ms:20\",\"messages\":[{\"role\":\"user\",\"content\":\"long $i\"}]}" & callers="$callers $!"; done
+		until test "$(grep -ls choices /root/stream.? | wc -l)" = 5; do sleep 0.1; done
+		systemctl restart yijiand.service
+		for caller in $callers; do wait $caller || exit 1; done
+		sed -i /^YIJIAN_DRAIN_S/d /etc/yijian/yijiand.env; systemctl reload yijiand.service
+		tail -n 3 /root/stream.?; test "$(grep -l "\"stream_interrupted\"" /root/stream.? | wc -l)" = 5'
+}
+ok '5 of 5 streams that outlast the drain are told' outlast
 
 step 'power loss'
 lose_power() {
@@ -311,6 +353,10 @@ ok 'every key that was acknowledged is there' sh_in 'curl -s localhost:8002/api/
 keys >"$run/keys"
 
 step 'stop'
+at_once() { sh_in 'systemctl stop "yijiand*" && systemctl start yijiand.service && for service in api-gateway config-center key-manager service-registry router-engine; do
+	systemctl is-active yijiand-$service.socket || exit 1; done; curl -sf --max-time 10 localhost:8000/healthz'; }
+ok 'stopped and started at once, its sockets are there, too' at_once
+ok 'and none has failed' sh_in 'test -z "$(systemctl list-units --failed --plain --no-legend "yijiand*")"'
 ok 'stopped for good, it stays so' sh_in 'systemctl disable yijiand.service && systemctl stop "yijiand*" && ! systemctl is-active "yijiand*"'
 ok 'and its ports are closed as soon as no successor has come' await 10 '! curl -s --max-time 5 localhost:8000/healthz && ! pgrep -x yijiand'
 ok 'one command starts it, with its sockets' sh_in 'systemctl enable --now yijiand.service && systemctl is-active yijiand-router-engine.socket && curl -sf localhost:8004/healthz'
@@ -322,9 +368,34 @@ ok 'nothing of it runs any more' await 60 '! pgrep -x yijiand && ! curl -s local
 ok 'the state is still there' sh_in 'test -s /var/lib/yijian/yijian.db && test -s /etc/yijian/root.key && test -s /etc/yijian/yijiand.env'
 ok 'apt installs again' apt install /root/yijiand_"$version"-2_"$arch".deb
 ok 'with all keys' bash -c "diff <(cat '$run/keys') -" < <(keys)
+asked() { # ANSWER SCRIPT: on a terminal, where the question of the purge gets the answer
+	guest env -u DEBIAN_FRONTEND TERM=dumb python3 -c 'import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp("sh", ["sh", "-c", sys.argv[2]])
+said, answered = "", False
+while True:
+    try:
+        said += os.read(terminal, 4096).decode(errors="replace")
+    except OSError:
+        break
+    if not answered and "Delete the stored keys" in said and "[yes/no]" in said:
+        answered = os.write(terminal, (sys.argv[1] + "\n").encode()) > 0
+print(said)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) or not answered)' "$@"
+}
+says() { # PATTERN COMMAND...: it succeeds and says that
+	"${@:2}" | tee "$run/words" && grep -E -- "$1" "$run/words" >/dev/null
+}
+ok 'a purge asks on a terminal; no: it keeps the state' says 'kept /var/lib/yijian' asked no 'apt-get purge -y -q yijiand && test -s /var/lib/yijian/yijian.db && test -s /etc/yijian/root.key'
+ok 'apt installs again' apt install /root/yijiand_"$version"-2_"$arch".deb
+ok 'with all keys' bash -c "diff <(cat '$run/keys') -" < <(keys)
 ok 'a purge that nobody answers keeps the state and says so' has 'kept /var/lib/yijian' 'DEBIAN_FRONTEND=noninteractive apt-get purge -y -q yijiand 2>&1; test -s /var/lib/yijian/yijian.db && test -s /etc/yijian/root.key'
 ok 'apt installs again' apt install /root/yijiand_"$version"-2_"$arch".deb
 ok 'still with all keys' bash -c "diff <(cat '$run/keys') -" < <(keys)
+ok 'a purge asks on a terminal; yes: it deletes the state and says what' says 'deleted /var/lib/yijian and /etc/yijian/root.key' asked yes 'apt-get purge -y -q yijiand && ! test -e /var/lib/yijian && ! test -e /etc/yijian'
+ok 'apt installs anew, without any key' apt install /root/yijiand_"$version"-2_"$arch".deb
+ok 'and it serves' sh_in 'curl -sf localhost:8002/api/v1/keys | grep "\"items\": *\[\]"'
 guest debconf-set-selections <<<'yijiand yijiand/purge-state boolean true'
 ok 'a purge that was agreed to deletes it and says what' has 'deleted /var/lib/yijian' 'DEBIAN_FRONTEND=noninteractive apt-get purge -y -q yijiand yijian 2>&1'
 files >"$run/after"
@@ -333,7 +404,9 @@ ok 'nothing is left of either package' sh -c "! comm -13 '$run/before' '$run/aft
 
 # ---- without root ----
 step 'a user without root'
-make -s install DESTDIR="$root" PREFIX=/home/lab/.local HOME=/home/lab >/dev/null
+make_in "$tree" install DESTDIR="${elsewhere#"$builder"}/files" PREFIX=/home/lab/.local HOME=/home/lab >/dev/null
+cp -a "$elsewhere/files/home" "$root/"
+rm -rf "$elsewhere/files"
 sh_in 'useradd -M -d /home/lab lab && chown -R lab:lab /home/lab && systemctl start "user@$(id -u lab).service"'
 as_user() { sh_in "runuser -u lab -- env XDG_RUNTIME_DIR=/run/user/\$(id -u lab) HOME=/home/lab $1"; }
 ok 'the unit of the user starts' as_user 'systemctl --user start yijiand-key-manager.socket yijiand.service'
