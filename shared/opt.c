@@ -33,6 +33,13 @@ static enum err_code unknown(const struct opt *o, struct slice name, struct err 
 	return ERR_USAGE;
 }
 
+// Whether it is the word of "[=word]".
+static bool is_word(const char *form, const char *given)
+{
+	size_t n = strlen(given);
+	return strlen(form) == n + 3 && memcmp(form + 2, given, n) == 0;
+}
+
 static enum err_code take_value(struct opt *o, const struct opt_row *row, const char *given,
 	struct opt_next *ret, struct err *err)
 {
@@ -42,6 +49,11 @@ static enum err_code take_value(struct opt *o, const struct opt_row *row, const 
 			return err_set(err, ERR_USAGE, _("--%s takes no value"), row->name);
 		return ERR_OK;
 	}
+	if (row->value[0] == '[')
+		return given == NULL || is_word(row->value, given)
+			? ERR_OK
+			: err_set(err, ERR_USAGE, _("--%s stands alone, or as --%s%.*s"), row->name,
+				  row->name, (int)strlen(row->value) - 2, row->value + 1);
 	if (given != NULL)
 		return ERR_OK;
 	if (o->at >= o->argc)
@@ -80,7 +92,7 @@ static enum err_code short_option(struct opt *o, struct opt_next *ret, struct er
 		if (row->letter != letter)
 			continue;
 		if (row->value != NULL || rest == NULL)
-			o->cluster = NULL;
+			o->cluster = NULL; // no switch with a word has a letter
 		if (row->value != NULL && rest != NULL && *rest == '=')
 			rest++;
 		return take_value(o, row, row->value != NULL ? rest : NULL, ret, err);

@@ -10,7 +10,8 @@ struct opt_row {
 	int id;
 	const char *name; // long name without dashes
 	char letter; // short name, 0 none
-	const char *value; // what the value is called in help; NULL: a switch
+	// What the value is called in help; NULL: a switch; "[=word]": a switch that may say the word
+	const char *value;
 	const char *help;
 };
 

@@ -73,7 +73,7 @@ static const struct opt_row rows[COPT_COUNT] = {
 	{COPT_STEP, "step", 0, "TIME", N_("told apart by time too, e.g. 1h")},
 	{COPT_FORMAT, "format", 0, "NAME", N_("what the file is, where it does not say")},
 	{COPT_VENDOR, "vendor", 0, "NAME", N_("vendor, where the file does not say")},
-	{COPT_DRY_RUN, "dry-run", 0, NULL, N_("only tell what would change")},
+	{COPT_DRY_RUN, "dry-run", 0, "[=server]", N_("only tell what would change")},
 	{COPT_AUTH, "auth", 0, "TYPE",
 		N_("how it asks for a credential: none, bearer, basic, header")},
 	{COPT_AUTH_KEY, "auth-key", 0, "REF", N_("the key that holds it: ENGINE/local/NAME or id")},

@@ -154,7 +154,7 @@ void help_option_head(const struct opt_row *o, struct str *out)
 		str_addf(out, "-%c, ", o->letter);
 	str_addf(out, "--%s", o->name);
 	if (o->value != NULL)
-		str_addf(out, " %s", o->value);
+		str_addf(out, "%s%s", o->value[0] == '[' ? "" : " ", o->value);
 }
 
 static void options_text(const struct opt_row *rows, size_t n, struct str *out)

@@ -12,6 +12,7 @@ static const struct opt_row rows[] = {
 	{2, "quiet", 'q', NULL, "say less"},
 	{3, "all", 'a', NULL, "all of them"},
 	{4, "limit", 0, "N", "at most so many"},
+	{5, "dry-run", 0, "[=server]", "only say so"},
 };
 
 // What the options say, as text: "output=json quiet key …".
@@ -30,7 +31,8 @@ static enum err_code read_all(const char *const *words, struct str *out, struct 
 	str_clear(out);
 	while ((code = opt_next(&o, &next, &end, err)) == ERR_OK && !end) {
 		if (next.row && next.row->value)
-			str_addf(out, "%s=%s ", next.row->name, next.value);
+			str_addf(out, "%s=%s ", next.row->name,
+				next.value != NULL ? next.value : "");
 		else
 			str_addf(out, "%s ", next.row ? next.row->name : next.value);
 	}
@@ -54,6 +56,11 @@ static void reads_command_lines(void **state UNUSED)
 		{{"--output", "--quiet"}, "output=--quiet ", NULL},
 		{{"--limit", "-5"}, "limit=-5 ", NULL},
 		{{""}, " ", NULL},
+		{{"--dry-run", "x"}, "dry-run= x ", NULL},
+		{{"--dry-run=server", "x"}, "dry-run=server x ", NULL},
+		{{"--dry-run=client"}, NULL, ""},
+		{{"--dry-run=serve"}, NULL, ""},
+		{{"--dry-run="}, NULL, ""},
 		{{"--outptu", "x"}, NULL, "--output"},
 		{{"--qiet"}, NULL, "--quiet"},
 		{{"--output"}, NULL, ""},
