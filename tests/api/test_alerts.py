@@ -158,7 +158,7 @@ def test_route_latency(agent, local, clock):
 def test_streams_broken(agent, local, clock):
     agent.add_instance(local.url)
     chats(agent, 9)
-    local.fault({"tokens": 40, "cut_stream": 2}, count=1, path="/v1/*")
+    local.fault({"tokens": 40, "cut_stream": 2}, count=1, path="/v1/chat/*")
     with agent.stream("/v1/chat/completions", {
             "model": "chat", "stream": True,
             "messages": [{"role": "user", "content": "hello"}]}) as stream:
@@ -357,7 +357,7 @@ def test_unpriced(agent, vendord, clock):
 def test_outcome_unknown(agent, vendord, clock):
     """A picture that may have been paid for, and nobody can tell."""
     agent.add_key(vendord.url, service="dalle", key_name="dalle")
-    vendord.fault({"reset": True}, count=1, path="/v1/*")
+    vendord.fault({"reset": True}, count=1, path="/v1/chat/*")
     picture = {"model": "text_to_image", "prompt": "x"}
     assert agent.post(GW, "/v1/images/generations", picture).status >= 500
     found = fires_in_time(agent, clock, "outcome-unknown", "agent", "agent")

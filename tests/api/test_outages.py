@@ -157,7 +157,7 @@ def test_a_cooldown_ends_though_the_clock_was_set_back_meanwhile(make_agent, mak
     vendord = make_vendord()
     agent = make_agent(env=clock.env)
     key = agent.add_key(vendord.url)
-    vendord.fault({"status": 429, "retry_after": "280"}, path="/v1/*", count=1)
+    vendord.fault({"status": 429, "retry_after": "280"}, path="/v1/chat/*", count=1)
     assert agent.chat().error == "upstream_rate_limited"
     wait_for(lambda: written(agent, "key") == 1, what="its row")
     agent.kill9()

@@ -41,7 +41,7 @@ def open_it(agent, local, **policy):
     """One self-hosted candidate whose breaker is open for a while."""
     agent.add_instance(local.url)
     patch(agent, "chat", cooldown={"fails": 1, "for_s": 3600, "window_s": 60}, **policy)
-    local.fault({"status": 500}, count=1, path="/v1/*")
+    local.fault({"status": 500}, count=1, path="/v1/chat/*")
     assert agent.chat().status == 502
 
 
@@ -55,7 +55,7 @@ def test_fail_fast(agent, local):
 def test_least_bad_is_tried_once(agent, local):
     open_it(agent, local)
     patch(agent, "chat", all_down="least_bad")
-    local.fault({"status": 500}, count=1, path="/v1/*")
+    local.fault({"status": 500}, count=1, path="/v1/chat/*")
     answer = agent.chat()
     assert answer.status == 502, "it was tried, and failed again"
     assert len(decision(agent, answer)["attempts"]) == 1
@@ -71,7 +71,7 @@ def test_least_bad_is_tried_once(agent, local):
 def test_waits_for_the_first_to_return(agent, vendord):
     agent.add_key(vendord.base_url)
     patch(agent, "chat", all_down="wait", wait_ms=20000)
-    vendord.fault({"status": 429, "retry_after": "1"}, count=1, path="/v1/*")
+    vendord.fault({"status": 429, "retry_after": "1"}, count=1, path="/v1/chat/*")
     assert agent.chat().status == 429
     answer = agent.chat()
     assert (answer.status, answer.headers["X-Yijian-Reason"]) == (200, "waited")
@@ -283,7 +283,7 @@ def test_what_one_caller_waited_for_is_not_the_next_ones(make_agent, vendord):
     patch(agent, "chat", all_down="wait", wait_ms=20000)
     seen = set()
     for _ in range(2):
-        vendord.fault({"status": 429, "retry_after": "1"}, count=1, path="/v1/*")
+        vendord.fault({"status": 429, "retry_after": "1"}, count=1, path="/v1/chat/*")
         assert agent.chat().status == 429
         answer = agent.chat()
         assert (answer.status, answer.headers["X-Yijian-Reason"]) == (200, "waited")

@@ -202,6 +202,6 @@ def test_102_one_failure_is_asked_again(agent, bad):
     answer = agent.request("config-center", "PATCH", "/api/v1/features/chat",
                            {"retry": {"max_attempts": 4, "per_target": 2}})
     assert answer.status == 200, answer
-    bad.fault({"status": 500}, path="/v1/*", count=1)
+    bad.fault({"status": 500}, path="/v1/chat/*", count=1)
     answer = agent.chat()
     assert answer.status == 200 and answer.headers["X-Yijian-Attempts"] == "2"
