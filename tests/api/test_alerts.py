@@ -357,7 +357,7 @@ def test_unpriced(agent, vendord, clock):
 def test_outcome_unknown(agent, vendord, clock):
     """A picture that may have been paid for, and nobody can tell."""
     agent.add_key(vendord.url, service="dalle", key_name="dalle")
-    vendord.fault({"reset": True}, count=1, path="/v1/chat/*")
+    vendord.fault({"reset": True}, count=1, path="/v1/images/*")
     picture = {"model": "text_to_image", "prompt": "x"}
     assert agent.post(GW, "/v1/images/generations", picture).status >= 500
     found = fires_in_time(agent, clock, "outcome-unknown", "agent", "agent")
