@@ -88,5 +88,9 @@ void store_stats(struct store *st, struct store_stats *ret);
 const struct snapshot *store_tx_snapshot(struct store_tx *tx);
 // What the changes of this job are for, as their summary; lives as long as the job.
 void store_tx_note(struct store_tx *tx, const char *note);
+// Runs a part of a job. Its rows, audit rows and objects are undone, and those alone, when it fails or
+// when it leaves *keep false; parts may have parts.
+typedef enum err_code store_part_fn(struct store_tx *tx, void *arg, bool *keep, struct err *err);
+enum err_code store_tx_part(struct store_tx *tx, store_part_fn *run, void *arg, struct err *err);
 
 #endif

@@ -36,29 +36,23 @@ static void reply(struct store_job *job, enum err_code code)
 	loop_post(job->loop, run_done, job);
 }
 
+static enum err_code run_part(struct store_tx *tx, void *arg, bool *keep UNUSED,
+	struct err *err UNUSED)
+{
+	struct store_job *job = arg;
+	uint64_t writes = tx->writes;
+	tx->actor = &job->actor;
+	tx->note = NULL;
+	enum err_code code = job->run(tx, job);
+	job->wrote = !code && tx->writes != writes;
+	return code;
+}
+
 // One job inside the transaction; a failure undoes its rows and its part of the snapshot alone.
 static enum err_code run_one(struct store_tx *tx, struct store_job *job)
 {
-	struct snapshot *before = tx->snap;
-	struct store_tx saved = *tx;
-	enum err_code code = db_run(tx->db, "SAVEPOINT job", NULL, 0, &job->err);
-	if (code)
-		return code;
-	tx->snap = snapshot_fork(before);
-	tx->actor = &job->actor;
-	tx->note = NULL;
-	code = job->run(tx, job);
-	if (!code)
-		code = db_run(tx->db, "RELEASE job", NULL, 0, &job->err);
-	if (!code) {
-		snapshot_free(before);
-		job->wrote = tx->writes != saved.writes;
-		return ERR_OK;
-	}
-	if (db_in_transaction(tx->db))
-		db_exec(tx->db, "ROLLBACK TO job; RELEASE job", NULL);
-	snapshot_free(tx->snap);
-	*tx = saved;
+	enum err_code code = store_tx_part(tx, run_part, job, &job->err);
+	job->wrote = job->wrote && !code;
 	return code;
 }
 

@@ -51,6 +51,31 @@ bool tx_unchanged(struct store_tx *tx, const struct field_set *set, const struct
 	return true;
 }
 
+// All savepoints have one name: the innermost is meant.
+enum err_code store_tx_part(struct store_tx *tx, store_part_fn *run, void *arg, struct err *err)
+{
+	struct snapshot *before = tx->snap;
+	struct store_tx saved = *tx;
+	bool keep = true;
+	enum err_code code = db_run(tx->db, "SAVEPOINT part", NULL, 0, err);
+	if (code)
+		return code;
+	tx->snap = snapshot_fork(before);
+	code = run(tx, arg, &keep, err);
+	if (!code && keep)
+		code = db_run(tx->db, "RELEASE part", NULL, 0, err);
+	if (!code && keep) {
+		snapshot_free(before);
+		return ERR_OK;
+	}
+	// A full disk ends the whole transaction, and the savepoint with it.
+	if (db_in_transaction(tx->db))
+		db_exec(tx->db, "ROLLBACK TO part; RELEASE part", NULL);
+	snapshot_free(tx->snap);
+	*tx = saved;
+	return code;
+}
+
 const struct snapshot *store_tx_snapshot(struct store_tx *tx)
 {
 	return tx->snap;
