@@ -98,6 +98,8 @@ static enum err_code undo_key(const struct back *b)
 	doc.api_key = (struct secret){0}; // it stays, and goes where it may
 	code = back_over(b, &key_fields, &doc);
 	if (!code)
+		store_key_rename(k, &doc);
+	if (!code)
 		code = address_of_key(b->c->r->agent, &doc, b->a, &url, b->err);
 	return code ? code : store_key_put(b->tx, &doc, false, b->was->revision, &k, b->err);
 }

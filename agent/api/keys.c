@@ -245,6 +245,8 @@ static enum err_code run_patch(struct store_tx *tx, struct change *c, struct err
 		err);
 	struct url url;
 	if (!code)
+		store_key_rename(old, &doc);
+	if (!code)
 		code = address_of_key(c->r->agent, &doc, &a, &url, err);
 	if (!code && doc.api_key.n && urlx_same_origin(old->origin, url.origin))
 		code = err_field(err, ERR_FIELD_FORBIDDEN, "api_key",

@@ -54,6 +54,10 @@ static void pick_slug(struct store_tx *tx, const struct vendor_key *k, const cha
 {
 	char base[SLUG_MAX + 1];
 	size_t n = 0;
+	if (k->slug != NULL && slug_free(tx, k, k->slug)) {
+		snprintf(slug, SLUG_MAX + 16, "%s", k->slug);
+		return;
+	}
 	for (const char *name = k->key_name; *name && n < SLUG_MAX; name++) {
 		char c = *name >= 'A' && *name <= 'Z' ? (char)(*name + 32) : *name;
 		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_')
@@ -69,6 +73,12 @@ static void pick_slug(struct store_tx *tx, const struct vendor_key *k, const cha
 		snprintf(slug, SLUG_MAX + 16, "%s-%d", base, i);
 	if (!slug_free(tx, k, slug))
 		snprintf(slug, SLUG_MAX + 16, "%s", id);
+}
+
+void store_key_rename(const struct key_obj *old, struct vendor_key *key)
+{
+	if (strcmp(old->doc.key_name, key->key_name) != 0)
+		key->slug = NULL;
 }
 
 #define TAKEN_MAX 64

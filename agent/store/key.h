@@ -5,13 +5,17 @@
 
 #include "agent/store/store.h"
 
-// key->api_key may be empty on update (kept). Computes id, slug, fingerprint, mask, envelope.
+// key->api_key may be empty on update (kept). Computes id, fingerprint, mask, envelope; and the slug, of
+// key_name, where key->slug is NULL or taken.
+#define STORE_SLUG_MAX 64 // with its end
 enum err_code store_key_put(struct store_tx *tx, const struct vendor_key *key, bool create,
 	int64_t if_match, const struct key_obj **ret, struct err *err);
 // Brings a deleted key back, disabled, under the name it had; ERR_GONE after STORE_UNDO_MS,
 // ERR_CONFLICT_EXISTS when its name was taken again.
 enum err_code store_key_restore(struct store_tx *tx, const char *id, const struct key_obj **ret,
 	struct err *err);
+// Where key_name is another one than old's, its slug follows it.
+void store_key_rename(const struct key_obj *old, struct vendor_key *key);
 // Soft: the row stays STORE_UNDO_MS with its ciphertext.
 enum err_code store_key_delete(struct store_tx *tx, struct slice id, int64_t if_match,
 	struct err *err);
