@@ -20,12 +20,18 @@
 
 struct wish {
 	struct change *c; // borrowed: its way
-	struct instance doc;
-	bool only_new;    // POST: an instance that is there is a conflict
-	bool says_enabled, says_auth; // otherwise the operator's wish stands
-	bool created;
+	struct instance_wish in;
 	int drain; // 1 drain, 0 undrain
 };
+
+static struct instance_wish wish_of(struct req *r)
+{
+	return (struct instance_wish){.agent = r->agent,
+		.arena = &r->arena,
+		.role = r->who.role,
+		.reach = principal_reach(&r->who),
+		.fields = &instance_fields};
+}
 
 // One of the request's arena, to be submitted with what is done after the commit.
 static struct wish *wish_new(struct req *r, change_run_fn *run, void (*committed)(struct change *c))
@@ -33,6 +39,7 @@ static struct wish *wish_new(struct req *r, change_run_fn *run, void (*committed
 	struct wish *wish = arena_zalloc(&r->arena, 1, sizeof(*wish));
 	wish->c = change_new(r, run, wish);
 	wish->c->committed = committed;
+	wish->in = wish_of(r);
 	return wish;
 }
 
@@ -41,7 +48,8 @@ static void event(struct change *c, const char *action)
 	const struct wish *wish = c->arg;
 	c->event = EVENT_CONFIG;
 	c->event_action = action;
-	c->event_object = arena_printf(&c->r->arena, "%s/%s", wish->doc.service, wish->doc.id);
+	c->event_object = arena_printf(&c->r->arena, "%s/%s", wish->in.doc.service,
+		wish->in.doc.id);
 }
 
 // What a repeated call is told too; the first one hears how it stands once it is published.
@@ -58,7 +66,7 @@ static const struct instance_obj *published(const struct change *c, const struct
 {
 	const struct wish *wish = c->arg;
 	*ret = snapshots_now(c->r->agent->snaps);
-	return snapshot_instance(*ret, slice_of(wish->doc.service), slice_of(wish->doc.id));
+	return snapshot_instance(*ret, slice_of(wish->in.doc.service), slice_of(wish->in.doc.id));
 }
 
 static void answer_again(struct change *c, const struct snapshot *snap,
@@ -128,10 +136,11 @@ static enum err_code check_form(const struct instance_credential *auth, struct e
 			  _("must be the name of a header that says nothing else"));
 }
 
-static enum err_code check_basic(const struct wish *c, const struct key_obj *k, struct err *err)
+static enum err_code check_basic(const struct instance_wish *c, const struct key_obj *k,
+	struct err *err)
 {
 	struct secret secret = {0};
-	enum err_code code = store_key_open(c->c->r->agent->store, k, &secret, err);
+	enum err_code code = store_key_open(c->agent->store, k, &secret, err);
 	if (code == ERR_OK && slice_find(secret_bytes(&secret), ':') < 0)
 		code = err_field(err, ERR_FIELD_RANGE, "auth.key",
 			_("a credential of the type basic is stored as user:password"));
@@ -140,7 +149,8 @@ static enum err_code check_basic(const struct wish *c, const struct key_obj *k, 
 }
 
 // The secret goes to the origin it was stored for and to no other; plain http only within a site.
-static enum err_code check_key(const struct wish *c, const struct key_obj *k, struct err *err)
+static enum err_code check_key(const struct instance_wish *c, const struct key_obj *k,
+	struct err *err)
 {
 	if (k == NULL) {
 		err_field(err, ERR_FIELD_RANGE, "auth.key", _("there is no such key"));
@@ -154,7 +164,7 @@ static enum err_code check_key(const struct wish *c, const struct key_obj *k, st
 		return err_field(err, ERR_FIELD_FORBIDDEN, "auth.key",
 			_("a vendor's key opens no instance: only keys of engines do"));
 	struct url url;
-	if (urlx_parse(slice_of(c->doc.url), &c->c->r->arena, &url, err) != ERR_OK)
+	if (urlx_parse(slice_of(c->doc.url), c->arena, &url, err) != ERR_OK)
 		return err->code;
 	if (!urlx_same_origin(k->origin, url.origin)) {
 		err_field(err, ERR_FIELD_FORBIDDEN, "auth.key",
@@ -176,8 +186,8 @@ static const struct key_obj *key_said(const struct snapshot *snap, struct slice 
 	return k != NULL ? k : snapshot_key_ref(snap, text);
 }
 
-static enum err_code check_auth(struct store_tx *tx, struct wish *c, const struct instance_obj *old,
-	struct err *err)
+static enum err_code check_auth(struct store_tx *tx, struct instance_wish *c,
+	const struct instance_obj *old, struct err *err)
 {
 	static const struct instance_credential none = {.type = INSTANCE_OPEN};
 	struct instance_credential *auth = &c->doc.auth;
@@ -193,7 +203,7 @@ static enum err_code check_auth(struct store_tx *tx, struct wish *c, const struc
 	bool kept = same_auth(auth, was) &&
 		(old == NULL || was->type == INSTANCE_OPEN ||
 			strcmp(c->doc.url, old->doc.url) == 0);
-	if (!kept && c->c->r->who.role == ROLE_SERVICE)
+	if (!kept && c->role == ROLE_SERVICE)
 		return err_field(err, ERR_ROLE_FORBIDDEN, "auth",
 			_("a credential, and the url of an instance that has one, take an operator"));
 	if (auth->type == INSTANCE_OPEN || (kept && !c->says_auth))
@@ -202,7 +212,7 @@ static enum err_code check_auth(struct store_tx *tx, struct wish *c, const struc
 }
 
 // Each instance takes a place among the probes and a look-up of its name.
-static bool has_place(struct store_tx *tx, const struct store_job *job, struct err *err)
+static bool has_place(struct store_tx *tx, const struct actor *actor, struct err *err)
 {
 	const struct snapshot *snap = store_tx_snapshot(tx);
 	struct pmap_it it = {0};
@@ -213,12 +223,12 @@ static bool has_place(struct store_tx *tx, const struct store_job *job, struct e
 		err_hint(err, _("remove those that are gone: yijian service deregister"));
 		return false;
 	}
-	if (job->actor.role != ROLE_SERVICE)
+	if (actor->role != ROLE_SERVICE)
 		return true;
 	void *obj;
 	struct err ignored;
 	while (pmap_next(snap->instances, &it, NULL, &obj))
-		theirs += services_may_touch(obj, ROLE_SERVICE, &job->actor.id, &ignored);
+		theirs += services_may_touch(obj, ROLE_SERVICE, &actor->id, &ignored);
 	if (theirs < INSTANCES_PER_TOKEN)
 		return true;
 	err_set(err, ERR_CONFLICT_STATE, _("a service token registers %d instances at most"),
@@ -227,41 +237,45 @@ static bool has_place(struct store_tx *tx, const struct store_job *job, struct e
 	return false;
 }
 
-// What was read is judged against what stands there now, and written.
-static enum err_code put(struct store_tx *tx, struct wish *wish, const struct instance_obj **ret,
+enum err_code instance_register(struct store_tx *tx, struct instance_wish *w,
+	const struct actor *actor, int64_t if_match, const struct instance_obj **ret,
 	struct err *err)
 {
-	const struct store_job *job = &wish->c->job;
 	const struct instance_obj *old = snapshot_instance(store_tx_snapshot(tx),
-		slice_of(wish->doc.service), slice_of(wish->doc.id));
-	if (old != NULL && wish->only_new)
+		slice_of(w->doc.service), slice_of(w->doc.id));
+	if (old != NULL && w->only_new)
 		return err_field(err, ERR_CONFLICT_EXISTS, "id",
 			_("the service has an instance of this id"));
-	if (!services_may_touch(old, job->actor.role, &job->actor.id, err))
+	if (!services_may_touch(old, actor->role, &actor->id, err))
 		return err->code;
-	if (old == NULL && !has_place(tx, job, err))
+	if (old == NULL && !has_place(tx, actor, err))
 		return err->code;
 	// A repeated registration, as instances make it when they start, does not undo what an
 	// operator wished.
-	wish->doc.draining = old != NULL && old->doc.draining;
-	if (old != NULL && !wish->says_enabled)
-		wish->doc.enabled = old->doc.enabled;
-	if (old != NULL && !wish->says_auth)
-		wish->doc.auth = old->doc.auth;
-	if (check_auth(tx, wish, old, err) != ERR_OK)
+	w->doc.draining = old != NULL && old->doc.draining;
+	if (old != NULL && !w->says_enabled)
+		w->doc.enabled = old->doc.enabled;
+	if (old != NULL && !w->says_auth)
+		w->doc.auth = old->doc.auth;
+	if (check_auth(tx, w, old, err) != ERR_OK)
 		return err->code;
-	return store_instance_put(tx, &wish->doc, wish->c->if_match, &wish->created, ret, err);
+	if (w->keeps_reach && old != NULL && field_same(&instance_fields, &old->doc, &w->doc)) {
+		*ret = old;
+		return if_match == FIELD_NONE || if_match == old->o.revision
+			? ERR_OK
+			: err_set(err, ERR_PRECONDITION_FAILED, NULL);
+	}
+	return store_instance_put(tx, &w->doc, if_match, &w->created, ret, err);
 }
 
 static enum err_code run_register(struct store_tx *tx, struct change *c, struct err *err)
 {
 	struct wish *wish = c->arg;
 	const struct instance_obj *in = NULL;
-	enum err_code code = put(tx, wish, &in, err);
-	if (code != ERR_OK)
-		return code;
-	c->status = wish->created ? 201 : 200;
-	event(c, wish->created ? "register" : "replace");
+	if (instance_register(tx, &wish->in, &c->job.actor, c->if_match, &in, err) != ERR_OK)
+		return err->code;
+	c->status = wish->in.created ? 201 : 200;
+	event(c, wish->in.created ? "register" : "replace");
 	answer(tx, c, in);
 	return ERR_OK;
 }
@@ -334,42 +348,40 @@ static bool is_platform_name(const char *service)
 	return false;
 }
 
-static enum err_code read_instance(struct wish *c, const struct jx *v, struct slice service,
+enum err_code instance_read(struct instance_wish *w, const struct jx *v, struct slice service,
 	struct slice id, struct err *err)
 {
-	struct req *r = c->c->r;
-	enum err_code code = jx_decode_value(&instance_fields, v, JX_CREATE, &r->arena, &c->doc,
-		err);
+	struct instance *doc = &w->doc;
+	enum err_code code = jx_decode_value(w->fields, v, JX_CREATE, w->arena, doc, err);
 	if (code != ERR_OK)
 		return code;
-	c->says_enabled = jx_get(v, "enabled") != NULL;
-	c->says_auth = jx_get(v, "auth") != NULL;
-	code = fit_name("service", service, &c->doc.service, &r->arena, err);
+	w->says_enabled = jx_get(v, "enabled") != NULL;
+	w->says_auth = jx_get(v, "auth") != NULL;
+	code = fit_name("service", service, &doc->service, w->arena, err);
 	if (code == ERR_OK)
-		code = fit_name("id", id, &c->doc.id, &r->arena, err);
-	if (code == ERR_OK && is_platform_name(c->doc.service))
+		code = fit_name("id", id, &doc->id, w->arena, err);
+	if (code == ERR_OK && is_platform_name(doc->service))
 		code = err_field(err, ERR_CONFLICT_EXISTS, "service",
 			_("this is one of the platform's own services"));
-	for (size_t i = 0; code == ERR_OK && i < c->doc.sizes.n; i++) {
+	for (size_t i = 0; code == ERR_OK && i < doc->sizes.n; i++) {
 		int64_t width, height;
-		if (!model_size(slice_of(c->doc.sizes.v[i]), &width, &height))
+		if (!model_size(slice_of(doc->sizes.v[i]), &width, &height))
 			code = err_field(err, ERR_FIELD_RANGE, "sizes", _("must be WIDTHxHEIGHT"));
 	}
 	if (code == ERR_OK)
-		code = fit_engine(&c->doc, v, err);
+		code = fit_engine(doc, v, err);
 	if (code == ERR_OK)
-		code = address_of_instance(r->agent, principal_reach(&r->who), slice_of(c->doc.url),
-			&r->arena, err);
+		code = address_of_instance(w->agent, w->reach, slice_of(doc->url), w->arena, err);
 	return code;
 }
 
 static void register_instance(struct wish *wish, struct slice service, struct slice id)
 {
-	struct err err = {0};
 	struct req *r = wish->c->r;
+	struct err err = {0};
 	const struct jx *v = NULL;
 	if (jx_parse(r->body, change_limits(), &r->arena, &v, &err) != ERR_OK ||
-		read_instance(wish, v, service, id, &err) != ERR_OK)
+		instance_read(&wish->in, v, service, id, &err) != ERR_OK)
 		req_fail(r, &err);
 	else
 		change_submit(wish->c);
@@ -379,11 +391,10 @@ enum err_code instance_put_in(struct store_tx *tx, struct change *c, const struc
 	struct slice service, struct slice id, bool only_new, const struct instance_obj **ret,
 	struct err *err)
 {
-	struct wish *wish = arena_zalloc(&c->r->arena, 1, sizeof(*wish));
-	wish->c = c;
-	wish->only_new = only_new;
-	enum err_code code = read_instance(wish, v, service, id, err);
-	return code ? code : put(tx, wish, ret, err);
+	struct instance_wish w = wish_of(c->r);
+	w.only_new = only_new;
+	enum err_code code = instance_read(&w, v, service, id, err);
+	return code ? code : instance_register(tx, &w, &c->job.actor, c->if_match, ret, err);
 }
 
 void h_instance_put(struct req *r)
@@ -394,7 +405,7 @@ void h_instance_put(struct req *r)
 void h_service_create(struct req *r)
 {
 	struct wish *wish = wish_new(r, run_register, registered);
-	wish->only_new = true;
+	wish->in.only_new = true;
 	register_instance(wish, (struct slice){0}, (struct slice){0});
 }
 
@@ -403,7 +414,7 @@ void h_service_create(struct req *r)
 static enum err_code run_delete(struct store_tx *tx, struct change *c, struct err *err)
 {
 	const struct wish *wish = c->arg;
-	struct slice service = slice_of(wish->doc.service), id = slice_of(wish->doc.id);
+	struct slice service = slice_of(wish->in.doc.service), id = slice_of(wish->in.doc.id);
 	const struct instance_obj *old = snapshot_instance(store_tx_snapshot(tx), service, id);
 	if (old == NULL)
 		return not_found(err);
@@ -423,8 +434,8 @@ static void deleted(struct change *c)
 static void submit_named(struct wish *wish)
 {
 	struct req *r = wish->c->r;
-	wish->doc.service = arena_slice(&r->arena, r->param[0]);
-	wish->doc.id = arena_slice(&r->arena, r->param[1]);
+	wish->in.doc.service = arena_slice(&r->arena, r->param[0]);
+	wish->in.doc.id = arena_slice(&r->arena, r->param[1]);
 	change_submit(wish->c);
 }
 
@@ -440,12 +451,13 @@ static enum err_code run_drain(struct store_tx *tx, struct change *c, struct err
 	struct wish *wish = c->arg;
 	const struct instance_obj *in = NULL,
 				  *old = snapshot_instance(store_tx_snapshot(tx),
-					  slice_of(wish->doc.service), slice_of(wish->doc.id));
+					  slice_of(wish->in.doc.service),
+					  slice_of(wish->in.doc.id));
 	if (old == NULL)
 		return not_found(err);
 	struct instance doc = old->doc;
 	doc.draining = wish->drain != 0;
-	enum err_code code = store_instance_put(tx, &doc, c->if_match, &wish->created, &in, err);
+	enum err_code code = store_instance_put(tx, &doc, c->if_match, &wish->in.created, &in, err);
 	if (code != ERR_OK)
 		return code;
 	event(c, wish->drain ? "drain" : "undrain");
