@@ -6,6 +6,8 @@
 #include "agent/api/callers.h"
 #include "agent/api/changes.h"
 #include "agent/api/alerts.h"
+#include "agent/api/apply.h"
+#include "agent/api/export.h"
 #include "agent/api/features.h"
 #include "agent/api/feed.h"
 #include "agent/gateway/gateway.h"
@@ -41,6 +43,8 @@ static const req_handler handlers[EP_COUNT] = {
 	[EP_CHANGE_LIST] = h_change_list,
 	[EP_CHANGE_GET] = h_change_get,
 	[EP_CHANGE_UNDO] = h_change_undo,
+	[EP_APPLY] = h_apply,
+	[EP_EXPORT] = h_export,
 
 	[EP_KEY_LIST] = h_key_list,
 	[EP_KEY_CREATE] = h_key_create,

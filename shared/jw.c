@@ -234,3 +234,36 @@ void jw_doc(struct jw *w, const char *key, const struct field_set *set, const vo
 	jw_doc_members(w, set, doc);
 	jw_obj_end(w);
 }
+
+static void spec_member(struct jw *w, const struct field *f, const void *at)
+{
+	const struct objv *v = at;
+	if (f->type == FT_OBJ) {
+		struct jw before = *w;
+		size_t n = w->out->n;
+		jw_spec(w, f->name, f->sub, at);
+		if (w->out->p[w->out->n - 2] == '{') { // nothing in it
+			str_cut(w->out, n);
+			*w = before;
+		}
+	} else if (f->type == FT_OBJV) {
+		jw_arr(w, f->name);
+		for (size_t i = 0; i < v->n; i++)
+			jw_spec(w, NULL, f->sub, (const char *)v->v + i * f->sub->size);
+		jw_arr_end(w);
+	} else {
+		member(w, f, at);
+	}
+}
+
+void jw_spec(struct jw *w, const char *key, const struct field_set *set, const void *doc)
+{
+	jw_obj(w, key);
+	for (size_t i = 0; i < set->n; i++) {
+		const struct field *f = &set->f[i];
+		if (f->offset != FIELD_NO_HOME && !(f->flags & FF_READONLY) &&
+			!is_unset(f, field_of(f, doc)))
+			spec_member(w, f, field_of(f, doc));
+	}
+	jw_obj_end(w);
+}

@@ -36,6 +36,8 @@ void jw_money(struct jw *w, const char *key, int64_t pico, const char *currency,
 void jw_raw(struct jw *w, const char *key, struct slice value);
 // The document *doc by its rows; secrets and rows without a home are left out.
 void jw_doc(struct jw *w, const char *key, const struct field_set *set, const void *doc);
+// What of it a request says: members that have a value and are not set by the agent alone.
+void jw_spec(struct jw *w, const char *key, const struct field_set *set, const void *doc);
 // Only the members, for a caller that adds computed ones in the same object.
 void jw_doc_members(struct jw *w, const struct field_set *set, const void *doc);
 

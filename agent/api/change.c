@@ -138,11 +138,18 @@ static int64_t of_instance(const struct snapshot *s, const struct req *r)
 	return in != NULL ? in->o.revision : FIELD_NONE;
 }
 
+// All that there is.
+static int64_t of_platform(const struct snapshot *s, const struct req *r UNUSED)
+{
+	return (int64_t)s->revision;
+}
+
 static const struct {
 	const char *path;
 	int64_t (*revision)(const struct snapshot *s, const struct req *r);
 } objects[] = {
 	{"/api/v1/features/{name}", of_feature},
+	{"/api/v1/apply", of_platform},
 	{"/api/v1/keys/{id}", of_key},
 	{"/api/v1/clients/{id}", of_client},
 	{"/api/v1/clients/policy", of_policy},
@@ -195,7 +202,12 @@ static enum err_code run_job(struct store_tx *tx, struct store_job *job)
 	return code;
 }
 
-static void tell(struct req *r, enum event_kind kind, const char *action, const char *object,
+void change_keep_nothing(struct change *c)
+{
+	c->idem_key = (struct slice){0};
+}
+
+void change_tell_one(struct req *r, enum event_kind kind, const char *action, const char *object,
 	struct slice name, int64_t revision)
 {
 	struct str s = STR_INIT;
@@ -216,7 +228,7 @@ static void tell(struct req *r, enum event_kind kind, const char *action, const 
 
 void change_tell(struct req *r, const char *action, const char *object)
 {
-	tell(r, EVENT_CONFIG, action, object, (struct slice){0}, FIELD_NONE);
+	change_tell_one(r, EVENT_CONFIG, action, object, (struct slice){0}, FIELD_NONE);
 }
 
 static void done(struct store_job *job, enum err_code code)
@@ -234,7 +246,7 @@ static void done(struct store_job *job, enum err_code code)
 	if (c->committed != NULL && !c->replayed)
 		c->committed(c);
 	if (c->event != EVENT_KINDS && c->job.wrote)
-		tell(r, c->event, c->event_action != NULL ? c->event_action : "change",
+		change_tell_one(r, c->event, c->event_action != NULL ? c->event_action : "change",
 			c->event_object, c->event_name, c->etag);
 	char etag[ETAG_MAX];
 	if (c->etag != FIELD_NONE) {

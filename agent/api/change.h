@@ -61,6 +61,11 @@ void change_begin(struct req *r, change_run_fn *run, void *arg);
 // The same, once the body is decoded as a new document into `doc`, of the request's arena, which is the
 // change's arg (or its first member); otherwise the request fails with what is wrong with it.
 void change_begin_doc(struct req *r, const struct field_set *fields, void *doc, change_run_fn *run);
+// The event of one document among those that a change changed; object NULL: by name and revision.
+void change_tell_one(struct req *r, enum event_kind kind, const char *action, const char *object,
+	struct slice name, int64_t revision);
+// From run: the answer is told to nobody again, whatever Idempotency-Key came.
+void change_keep_nothing(struct change *c);
 // The event of a change of `object` that did not go through the store alone.
 void change_tell(struct req *r, const char *action, const char *object);
 // Opens and closes a list answer: {"items":[ … ],"total":N,"revision":R}.

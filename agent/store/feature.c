@@ -9,6 +9,7 @@
 #include "agent/store/change.h"
 #include "agent/store/private.h"
 #include "agent/store/row.h"
+#include "agent/store/schema.h"
 #include "agent/store/tx.h"
 #include "shared/jw.h"
 #include "shared/jx.h"
@@ -196,6 +197,25 @@ enum err_code store_feature_delete(struct store_tx *tx, struct slice name, int64
 	if (!code)
 		snapshot_del_feature(tx->snap, name);
 	return code;
+}
+
+bool store_feature_is_default(const char *name)
+{
+	struct jscan_member m[16];
+	size_t n;
+	struct err ignored;
+	char buf[ID_MAX + 1];
+	for (size_t i = 0; schema_default_features[i] != NULL; i++) {
+		const struct jscan_member *named = NULL;
+		size_t len;
+		if (jscan_object(slice_of(schema_default_features[i]), STORED_LIMITS, m,
+			    ARRAY_LEN(m), &n, &ignored) == ERR_OK)
+			named = jscan_find(m, n, "name");
+		if (named != NULL && jscan_string(named->value, buf, sizeof(buf), &len) &&
+			slice_eq_str((struct slice){buf, len}, name))
+			return true;
+	}
+	return false;
 }
 
 // ---- the times of before ----

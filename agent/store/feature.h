@@ -13,6 +13,8 @@ enum err_code store_feature_delete(struct store_tx *tx, struct slice name, int64
 #define STORE_REVISIONS_KEPT 200 // per feature
 enum err_code store_feature_rollback(struct store_tx *tx, struct slice name, int64_t revision,
 	const struct feature_obj **ret, struct err *err);
+// One of those that a fresh database has.
+bool store_feature_is_default(const char *name);
 // {"items":[…]} of a feature's stored revisions, newest first, appended as items to out.
 enum err_code store_feature_revisions(struct store_tx *tx, struct slice name, struct str *out,
 	size_t *ret_n, struct err *err);

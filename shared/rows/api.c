@@ -111,6 +111,19 @@ static const struct param price_import_params[] = {
 	{"format", FT_ENUM, price_formats, 0, 0, 0, N_("yijian, litellm or portkey")},
 	{"vendor", FT_STR, NULL, 0, ID_MAX, 0, N_("whose models a list prices that does not say")},
 	{"dry_run", FT_BOOL, NULL, 0, 0, 0, N_("only tell what would change")}, PARAMS_END};
+static const struct param apply_params[] = {
+	{"dry_run", FT_BOOL, NULL, 0, 0, 0, N_("only tell what would change")},
+	{"revision", FT_INT, NULL, 0, INT64_MAX, -1,
+		N_("only if the whole configuration is still at this one")},
+	{"prune", FT_STRV, document_kind_names, 0, 0, 0,
+		N_("comma list of kinds: what the documents do not name is deleted")},
+	{"confirm", FT_STR, NULL, 0, REF_MAX, 0,
+		N_("the first client, or what is pruned of keys and clients, by name; more in the body")},
+	PARAMS_END};
+static const struct param export_params[] = {
+	{"kind", FT_STRV, document_kind_names, 0, 0, (INT64_C(1) << DOC_KINDS) - 1,
+		N_("comma list of Feature, Key, Service, Client, AlertRule: only these")},
+	PARAMS_END};
 static const char *const usage_bys[] = {"feature", "target", "client", "key", "model", NULL};
 #define DAY_MS INT64_C(86400000)
 static const struct param usage_params[] = {
@@ -165,6 +178,12 @@ ERRORS(errs_caller, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH, ERR_JSON_
 	ERR_STORAGE_READONLY, ERR_SEALED);
 ERRORS(errs_revoke, ERR_NOT_FOUND, ERR_PRECONDITION_FAILED, ERR_LAST_ADMIN, ERR_STORAGE_FULL,
 	ERR_STORAGE_MOVED, ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED);
+ERRORS(errs_apply, ERR_PRECONDITION_FAILED, ERR_IDEMPOTENCY_MISMATCH, ERR_JSON_INVALID,
+	ERR_JSON_DUPLICATE_KEY, ERR_JSON_TOO_COMPLEX, ERR_FIELD_UNKNOWN, ERR_FIELD_REQUIRED,
+	ERR_FIELD_TYPE, ERR_FIELD_RANGE, ERR_FIELD_CHARSET, ERR_FIELD_FORBIDDEN,
+	ERR_CONFLICT_EXISTS, ERR_CONFLICT_STATE, ERR_VENDOR_UNKNOWN, ERR_UPSTREAM_URL_FORBIDDEN,
+	ERR_UPSTREAM_LOOP, ERR_TLS_REQUIRED, ERR_STORAGE_FULL, ERR_STORAGE_MOVED,
+	ERR_STORAGE_FAILED, ERR_STORAGE_READONLY, ERR_SEALED, ERR_SECRET_CORRUPT);
 ERRORS(errs_decision, ERR_NOT_FOUND, ERR_GONE);
 ERRORS(errs_undo, ERR_NOT_FOUND, ERR_GONE, ERR_PRECONDITION_FAILED, ERR_CONFLICT_EXISTS,
 	ERR_CONFLICT_STATE, ERR_IDEMPOTENCY_MISMATCH, ERR_JSON_INVALID, ERR_FIELD_UNKNOWN,
@@ -268,6 +287,13 @@ static const struct endpoint rows[] = {
 		N_("Lead back to what stood before a change, while nothing came on top of it"),
 		MAY_OPERATE, EPF_IDEMPOTENCY_KEY, BODY_DOC, &nothing_fields, &change_fields,
 		.errors = errs_undo},
+	{EP_APPLY, CFG, HTTP_POST, "/api/v1/apply", "apply",
+		N_("Make documents what they say, all or none"), MAY_OPERATE,
+		EPF_IDEMPOTENT | EPF_IF_MATCH | EPF_IDEMPOTENCY_KEY, BODY_APPLY, NULL,
+		&apply_fields, .params = apply_params, .errors = errs_apply},
+	{EP_EXPORT, CFG, .path = "/api/v1/export", .name = "export", READS, .may = MAY_VIEW,
+		.answer = &export_fields, .params = export_params,
+		.summary = N_("The configuration as documents that apply takes, without secrets")},
 
 	{EP_KEY_LIST, KEYS, .path = "/api/v1/keys", .name = "key_list", LISTS, .may = MAY_VIEW,
 		.answer = &key_view_fields, .params = key_list_params,

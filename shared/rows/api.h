@@ -75,6 +75,8 @@ enum endpoint_id {
 	EP_CHANGE_LIST,
 	EP_CHANGE_GET,
 	EP_CHANGE_UNDO,
+	EP_APPLY,
+	EP_EXPORT,
 	// key-manager
 	EP_KEY_LIST,
 	EP_KEY_CREATE,

@@ -531,6 +531,55 @@ static const struct field price_import_rows[] = {
 const struct field_set price_import_fields = {
 	"PriceImport", price_import_rows, ARRAY_LEN(price_import_rows), 0};
 
+const char *const document_kind_names[] = {
+	"Feature", "Key", "Service", "Client", "AlertRule", NULL};
+const char *const apply_result_names[] = {
+	"created", "configured", "unchanged", "deleted", "invalid", "not_applied", NULL};
+
+static const struct field apply_item_rows[] = {
+	{SEEN_COL("kind"), .type = FT_STR, .help = N_("kind of the document")},
+	{SEEN_COL("name"), .type = FT_STR, .help = N_("its name")},
+	{SEEN_COL("result"), .type = FT_ENUM, .choices = apply_result_names,
+		.help = N_("what was done with it, in a dry run: what would be")},
+	{SEEN_WIDE("revision"), .type = FT_INT, .help = N_("the object's afterwards")},
+	{SEEN_COL("changed"), .type = FT_STRV, .help = N_("members that are others now")},
+	{SEEN("error"), .type = FT_JSON,
+		.help = N_("what is wrong with it: code, message, field, hint")},
+	{SEEN("needs_secret"), .type = FT_BOOL, .help = N_("a new key without its api_key")},
+	{SEEN("needs_confirm"), .type = FT_BOOL, .help = N_("its name is wanted in confirm")},
+	{SEEN_COL("effect"), .type = FT_STR, .help = N_("what else follows from it")},
+	{SEEN("locks_out"), .type = FT_JSON, .help = N_("who calls without a client's key")},
+	{SEEN("before"), .type = FT_JSON, .help = N_("its spec as it was; in a dry run")},
+	{SEEN("after"), .type = FT_JSON, .help = N_("its spec as it would be; in a dry run")},
+	{SEEN("key"), .type = FT_STR, .help = N_("of a new client, this once")},
+};
+const struct field_set apply_item_fields = {
+	"ApplyItem", apply_item_rows, ARRAY_LEN(apply_item_rows), 0};
+
+static const struct field apply_rows[] = {
+	{SEEN("dry_run"), .type = FT_BOOL, .help = N_("nothing was changed")},
+	{SEEN("applied"), .type = FT_BOOL, .help = N_("all of it was; false: nothing was")},
+	{SEEN("items"), .type = FT_OBJV, .sub = &apply_item_fields,
+		.help = N_("each document, then what was pruned")},
+	{SEEN("total"), .type = FT_INT, .help = N_("how many items")},
+	{SEEN("revision"), .type = FT_INT, .help = N_("of the whole configuration")},
+};
+const struct field_set apply_fields = {"Apply", apply_rows, ARRAY_LEN(apply_rows), 0};
+
+static const struct field document_rows[] = {
+	{SEEN_COL("kind"), .type = FT_STR,
+		.help = N_("Feature, Key, Service, Client or AlertRule")},
+	{SEEN_COL("name"), .type = FT_STR,
+		.help = N_("its name; of a key vendor/service/slug, of an instance service/id")},
+	{SEEN("spec"), .type = FT_JSON, .help = N_("the members it has")},
+};
+const struct field_set document_fields = {"Document", document_rows, ARRAY_LEN(document_rows), 0};
+static const struct field export_rows[] = {
+	{SEEN("documents"), .type = FT_OBJV, .sub = &document_fields,
+		.help = N_("in an order in which they can be applied")},
+};
+const struct field_set export_fields = {"Export", export_rows, ARRAY_LEN(export_rows), 0};
+
 static const struct field usage_rows[] = {
 	{SEEN_COL("at"), .type = FT_TIME, .help = N_("start of the step, where one was asked for")},
 	{SEEN_COL("feature"), .type = FT_STR, .help = N_("feature")},

@@ -226,6 +226,21 @@ extern const struct field_set service_fields, route_fields, decision_fields, eve
 	keytest_fields, revision_fields, health_fields, error_fields, vendor_fields, usage_fields,
 	price_import_fields;
 
+// The kinds of documents that are applied and exported, in the order in which they go in.
+enum document_kind { DOC_FEATURE, DOC_KEY, DOC_SERVICE, DOC_CLIENT, DOC_RULE, DOC_KINDS };
+extern const char *const document_kind_names[]; // closed by NULL
+// What was done with one, in answers to apply.
+enum apply_result {
+	APPLY_CREATED,
+	APPLY_CONFIGURED,
+	APPLY_UNCHANGED,
+	APPLY_DELETED,
+	APPLY_INVALID,
+	APPLY_NOT_APPLIED
+};
+extern const char *const apply_result_names[];
+extern const struct field_set apply_fields, apply_item_fields, export_fields, document_fields;
+
 extern const char *const tier_names[],
 	*const strategy_names[],
 		*const target_kind_names[],
