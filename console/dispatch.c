@@ -246,6 +246,9 @@ static void print_error(const struct cmd *c, int code)
 		c->err.message);
 	if (c->err.hint[0])
 		fprintf(stderr, "  hint: %s\n", c->err.hint);
+	const char *request = c->client != NULL ? client_request_id(c->client) : "";
+	if (*request && c->err.code != ERR_ANSWER_NO)
+		fprintf(stderr, _("  request %s, exit %d\n"), request, code);
 	if (c->format.format != FMT_JSON && c->format.format != FMT_NDJSON)
 		return;
 	struct jw w = jw_to(&out);
@@ -257,6 +260,8 @@ static void print_error(const struct cmd *c, int code)
 		jw_str(&w, "field", c->err.field);
 	if (c->err.hint[0])
 		jw_str(&w, "hint", c->err.hint);
+	if (*request)
+		jw_str(&w, "request_id", request);
 	jw_int(&w, "exit_code", code);
 	jw_obj_end(&w);
 	jw_obj_end(&w);

@@ -222,6 +222,21 @@ static void set_localhost(struct http_call *c, const char *url)
 	curl_easy_setopt(c->easy, CURLOPT_RESOLVE, c->addresses);
 }
 
+// This host is never asked through a proxy, nor is what the user's own list names.
+static void set_no_proxy(CURL *e)
+{
+	const char *user = getenv("no_proxy");
+	struct str all = STR_INIT;
+	user = user != NULL && *user ? user : getenv("NO_PROXY");
+	bool some = user != NULL && *user;
+	if (some && strcmp(user, "*") == 0)
+		str_add(&all, user);
+	else
+		str_addf(&all, "localhost,127.0.0.1,::1%s%s", some ? "," : "", some ? user : "");
+	curl_easy_setopt(e, CURLOPT_NOPROXY, str_text(&all));
+	str_release(&all);
+}
+
 static void set_options(struct http_call *c, const struct http_request *r)
 {
 	CURL *e = c->easy;
@@ -231,7 +246,7 @@ static void set_options(struct http_call *c, const struct http_request *r)
 	curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(e, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
+	set_no_proxy(e);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, YJ_NAME "/" YJ_VERSION);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, 3000L);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms);

@@ -18,8 +18,7 @@
 #include "shared/num.h"
 #include "shared/text.h"
 
-#define WAIT_STEP_MS 1000
-#define WAIT_TICK_MS 300 // for a call that tells how long it takes
+#define WAIT_STEP_MS 100 // at most so long after an interrupt
 #define PROBE_MS 2000
 
 struct client {
@@ -34,6 +33,8 @@ struct client {
 	struct client_peer *seen; // NULL: nobody who is not trusted
 	int64_t timeout_ms, probe_ms;
 	bool asked; // the user has said it for this very call
+	volatile const int *interrupted; // borrowed; NULL: nothing does
+	char request_id[64]; // of the last answer, when it was an error
 };
 
 static bool is_flag(const struct client *c, enum console_setting id)
@@ -163,6 +164,16 @@ void client_free(struct client *c)
 	free(c);
 }
 
+void client_interrupt(struct client *c, volatile const int *interrupted)
+{
+	c->interrupted = interrupted;
+}
+
+const char *client_request_id(const struct client *c)
+{
+	return c->request_id;
+}
+
 const char *client_agent(const struct client *c)
 {
 	return c->settings->value[CSET_AGENT];
@@ -273,6 +284,24 @@ enum err_code client_error(int status, struct slice body, const char *content_ty
 	return err->code;
 }
 
+// Whether a document is what the endpoint answers with: many a server has an empty object to give.
+static bool is_answer(const struct client_call *call, const struct jx *doc)
+{
+	const struct endpoint *row = endpoint_row(call->ep);
+	if (call->method != NULL)
+		return true;
+	if (row->list)
+		return jx_is_arr(jx_get(doc, "items"));
+	if (call->ep == EP_HEALTHZ)
+		return jx_is_str(jx_get(doc, "status"));
+	if (row->answer == NULL || row->answer->n == 0)
+		return true;
+	for (size_t i = 0; i < row->answer->n; i++)
+		if (jx_get(doc, row->answer->f[i].name) != NULL)
+			return true;
+	return false;
+}
+
 static enum err_code judge(const struct client_call *call, struct client_answer *ret,
 	struct arena *a, struct err *err)
 {
@@ -299,6 +328,9 @@ static enum err_code judge(const struct client_call *call, struct client_answer 
 		return ERR_OK;
 	if (jx_parse(ret->body, (struct jscan_limits){0, JSCAN_DEPTH_TRAFFIC}, a, &ret->doc, &why))
 		return err_set(err, ERR_NOT_AN_AGENT, _("the answer is not valid JSON"));
+	if (!is_answer(call, ret->doc))
+		return err_set(err, ERR_NOT_AN_AGENT,
+			_("the answer is not the document that was asked for"));
 	return ERR_OK;
 }
 
@@ -512,6 +544,14 @@ static enum err_code explain(struct client *c, const struct running *r, enum err
 			c->unix_socket != NULL ? socket_why(c->unix_socket, why.message)
 					       : why.message);
 	}
+	if (r->code == ERR_OK && code == ERR_NOT_AN_AGENT) {
+		struct err why = *err;
+		err_set(err, ERR_NOT_AN_AGENT, _("what answers at %s is not a yijian agent: %s"),
+			c->settings->value[CSET_AGENT], why.message);
+		err_hint(err,
+			_("the address is from %s; say another with --agent URL, and see yijian doctor"),
+			c->settings->origin[CSET_AGENT]);
+	}
 	bool odd = code == ERR_PLAIN_HTTP || code == ERR_UNREACHABLE || code == ERR_NOT_AN_AGENT;
 	if (c->unix_socket == NULL && odd && r->connected && (status == 0 || status == 400))
 		say_other_scheme(c, err);
@@ -551,7 +591,11 @@ enum err_code client_do(struct client *c, const struct client_call *call, struct
 	int64_t begun_us = clock_mono_us();
 	struct http_call *running = http_start(c->http, &req);
 	while (!r.done) {
-		http_wait(c->http, call->on_wait != NULL ? WAIT_TICK_MS : WAIT_STEP_MS, NULL, 0);
+		http_wait(c->http, WAIT_STEP_MS, NULL, 0);
+		if (c->interrupted != NULL && *c->interrupted && !r.done) {
+			http_cancel(running);
+			break;
+		}
 		if (call->on_wait != NULL && !r.done &&
 			!call->on_wait(call->wait_arg, (clock_mono_us() - begun_us) / 1000)) {
 			http_cancel(running);
@@ -560,7 +604,10 @@ enum err_code client_do(struct client *c, const struct client_call *call, struct
 	}
 	str_release(&url);
 	if (!r.done)
-		return ERR_OK;
+		return c->interrupted != NULL && *c->interrupted
+			? err_set(err, ERR_REFUSED, "%s", _("interrupted"))
+			: ERR_OK;
 	enum err_code code = r.code ? r.code : judge(call, ret, a, err);
+	snprintf(c->request_id, sizeof(c->request_id), "%s", code ? ret->request_id : "");
 	return code ? explain(c, &r, code, err) : ERR_OK;
 }

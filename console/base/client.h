@@ -51,6 +51,10 @@ struct client_answer {
 // authorities; nothing is sent before.
 enum err_code client_new(const struct console_settings *s, struct client **ret, struct err *err);
 void client_free(struct client *c);
+// A call that runs ends, with ERR_REFUSED, when this becomes true; borrowed.
+void client_interrupt(struct client *c, volatile const int *interrupted);
+// X-Request-Id of the last answer when that was an error, else "".
+const char *client_request_id(const struct client *c);
 // Blocking. An answer of 400 and more becomes an error with the agent's code, message, field, hint
 // and request id; ret is filled all the same. ERR_UNREACHABLE, ERR_NOT_AN_AGENT, ERR_TIMED_OUT,
 // ERR_CERTIFICATE_UNTRUSTED (client_seen tells whose it is), ERR_CERTIFICATE_CHANGED.

@@ -5,17 +5,27 @@
 #include <string.h>
 
 #include "shared/clock.h"
+#include "shared/num.h"
 #include "shared/text.h"
 
+#define LOG_DEFAULT 100 // rows of a log, unless more are asked for
+#define LOG_PAGE 1000 // as many as an answer has
 #define LOOKED_AT "100" // newest changes among which the last that can be undone is found
 
 static enum err_code log_list(struct cmd *c, enum endpoint_id ep)
 {
 	struct client_call call = {.ep = ep};
+	const char *limit = cmd_opt(c, COPT_LIMIT);
 	struct str q = STR_INIT;
-	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT));
+	int64_t max = LOG_DEFAULT;
+	if (limit != NULL && !num_i64(slice_of(limit), 1, INT64_C(1) << 30, &max))
+		return err_set(&c->err, ERR_USAGE, "%s", _("--limit is a number from 1 on"));
+	cmd_query(&q, "limit", arena_printf(&c->arena, "%lld", (long long)MIN_OF(max, LOG_PAGE)));
 	call.query = str_text(&q);
-	enum err_code code = cmd_call_list(c, &call);
+	struct client_answer a;
+	enum err_code code = cmd_call_pages(c, &call, (size_t)max, &a);
+	if (!code)
+		code = cmd_show_items(c, &a, "items");
 	str_release(&q);
 	return code;
 }

@@ -33,7 +33,10 @@ enum err_code cmd_client(struct cmd *c)
 {
 	if (c->client != NULL)
 		return ERR_OK;
-	return client_new(c->settings, &c->client, &c->err);
+	enum err_code code = client_new(c->settings, &c->client, &c->err);
+	if (!code)
+		client_interrupt(c->client, c->io->interrupted);
+	return code;
 }
 
 enum err_code cmd_ask_trust(struct cmd *c, struct client *client)
@@ -236,10 +239,87 @@ enum err_code cmd_call_show(struct cmd *c, const struct client_call *call)
 	return code ? code : cmd_show(c, &a);
 }
 
+// The pages as one list: what the first says of it, and the items of all.
+struct pages {
+	struct str items; // their JSON, with commas between
+	size_t n;
+	const struct jx *first;
+};
+
+static void add_page(struct pages *p, const struct jx *doc, size_t max)
+{
+	const struct jx *items = jx_get(doc, "items");
+	for (size_t i = 0; i < jx_len(items) && (!max || p->n < max); i++) {
+		str_add(&p->items, p->n++ ? "," : "");
+		jx_write(jx_at(items, i), 0, &p->items);
+	}
+}
+
+// cut: the list goes on, and this is where.
+static enum err_code join_pages(struct cmd *c, struct pages *p, const char *cut,
+	const struct jx **ret)
+{
+	struct str text = STR_INIT, one = STR_INIT;
+	struct jw w = jw_to(&text);
+	const struct jx *member;
+	const char *key;
+	void *it = NULL;
+	jw_obj(&w, NULL);
+	while (jx_next(p->first, &it, &key, &member)) {
+		str_clear(&one);
+		bool items = strcmp(key, "items") == 0;
+		if (strcmp(key, "next") == 0)
+			continue;
+		if (items)
+			str_addf(&one, "[%s]", str_text(&p->items));
+		else
+			jx_write(member, 0, &one);
+		jw_raw(&w, key, str_slice(&one));
+	}
+	if (cut != NULL)
+		jw_str(&w, "next", cut);
+	jw_obj_end(&w);
+	enum err_code code = jx_parse(str_slice(&text),
+		(struct jscan_limits){0, JSCAN_DEPTH_TRAFFIC}, &c->arena, ret, &c->err);
+	str_release(&text);
+	str_release(&one);
+	return code;
+}
+
+enum err_code cmd_call_pages(struct cmd *c, const struct client_call *call, size_t max,
+	struct client_answer *ret)
+{
+	struct pages p = {.items = STR_INIT};
+	struct client_call page = *call;
+	struct str q = STR_INIT;
+	const char *next = NULL, *before = "";
+	enum err_code code;
+	do {
+		str_clear(&q);
+		str_add(&q, call->query != NULL ? call->query : "");
+		cmd_query(&q, "cursor", next);
+		page.query = str_text(&q);
+		code = cmd_call(c, &page, ret);
+		if (code)
+			break;
+		p.first = p.first == NULL ? ret->doc : p.first;
+		add_page(&p, ret->doc, max);
+		before = next != NULL ? next : "";
+		next = jx_str(jx_get(ret->doc, "next"), NULL);
+	} while (next != NULL && strcmp(next, before) != 0 && (!max || p.n < max));
+	if (!code && ret->doc != p.first)
+		code = join_pages(c, &p, next, &ret->doc);
+	if (!code && next != NULL && !cmd_has(c, COPT_LIMIT))
+		cmd_notef(c, _("the first %zu; more: --limit N"), p.n);
+	str_release(&q);
+	str_release(&p.items);
+	return code;
+}
+
 enum err_code cmd_call_list(struct cmd *c, const struct client_call *call)
 {
 	struct client_answer a;
-	enum err_code code = cmd_call(c, call, &a);
+	enum err_code code = cmd_call_pages(c, call, 0, &a);
 	return code ? code : cmd_show_items(c, &a, "items");
 }
 
@@ -392,7 +472,7 @@ enum err_code cmd_secret(struct cmd *c, const struct vendor_row *vendor, struct 
 enum err_code cmd_agree(struct cmd *c, const char *name, const char *effect)
 {
 	const char *said = cmd_opt(c, COPT_CONFIRM);
-	if (said != NULL && strcmp(said, name) == 0)
+	if (cmd_opt_lists(c, COPT_CONFIRM, name))
 		return ERR_OK;
 	if (said == NULL && !c->no_input && c->io->in_tty)
 		return c->io->confirm_name(c->io->arg, effect, name, &c->err);

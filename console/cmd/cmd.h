@@ -92,6 +92,10 @@ bool cmd_opt_lists(struct cmd *c, enum copt id, const char *what);
 bool cmd_for_people(const struct cmd *c);
 // The call, and its answer shown like that: one document, or the items of a list.
 enum err_code cmd_call_show(struct cmd *c, const struct client_call *call);
+// A list whose answer may be in pages: all of them, or the first `max` items (0: no limit), as one. What
+// is cut without being asked to is said.
+enum err_code cmd_call_pages(struct cmd *c, const struct client_call *call, size_t max,
+	struct client_answer *ret);
 enum err_code cmd_call_list(struct cmd *c, const struct client_call *call);
 // The JSON body of the body options given, as an object's members.
 void cmd_body(struct cmd *c, struct jw *w);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "console/cmd/effect.h"
 #include "shared/text.h"
 #include "shared/yamlx.h"
 
@@ -148,9 +149,24 @@ enum err_code cmd_service_list(struct cmd *c)
 	return cmd_call_list(c, &call);
 }
 
+// An instance as two words, or as one the way lists print it; id NULL: the service alone.
+struct whose {
+	const char *service, *id;
+};
+
+static struct whose whose_of(struct cmd *c)
+{
+	struct slice id = slice_of(c->arg[0]), service = slice_cut(&id, '/');
+	if (c->arg_n > 1 || !id.n)
+		return (struct whose){c->arg[0], c->arg_n > 1 ? c->arg[1] : NULL};
+	return (struct whose){arena_slice(&c->arena, service), arena_slice(&c->arena, id)};
+}
+
 enum err_code cmd_service_get(struct cmd *c)
 {
-	struct client_call call = {.ep = EP_SERVICE_GET, .param = {c->arg[0]}};
+	struct whose in = whose_of(c);
+	struct client_call call = {.ep = in.id != NULL ? EP_INSTANCE_GET : EP_SERVICE_GET,
+		.param = {in.service, in.id}};
 	return cmd_call_show(c, &call);
 }
 
@@ -176,12 +192,13 @@ static void add_auth(struct cmd *c, struct jw *w)
 
 enum err_code cmd_service_register(struct cmd *c)
 {
-	const char *id = cmd_opt(c, COPT_ID);
-	struct client_call call = {.ep = EP_INSTANCE_PUT, .param = {c->arg[0], id}};
+	struct whose in = whose_of(c);
+	const char *id = cmd_opt(c, COPT_ID) != NULL ? cmd_opt(c, COPT_ID) : in.id;
+	struct client_call call = {.ep = EP_INSTANCE_PUT, .param = {in.service, id}};
 	struct str body = STR_INIT;
 	struct jw w = jw_to(&body);
 	if (id == NULL)
-		return err_set(&c->err, ERR_USAGE, _("--id names the instance"));
+		return err_set(&c->err, ERR_USAGE, _("--id names the instance, or SERVICE/ID"));
 	jw_obj(&w, NULL);
 	cmd_body(c, &w);
 	struct slice features = slice_of(cmd_opt_list(c, COPT_FEATURE));
@@ -208,41 +225,61 @@ enum err_code cmd_service_register(struct cmd *c)
 			jx_str(jx_at(missing, i), "?"), jx_str(jx_at(missing, i), "?"));
 	if (!cmd_for_people(c))
 		return cmd_show(c, &a);
-	cmd_writef(c, _("instance %s/%s %s\n"), c->arg[0], id,
+	cmd_writef(c, _("instance %s/%s %s\n"), in.service, id,
 		a.status == 201 ? _("registered") : _("updated"));
 	return ERR_OK;
 }
 
-static enum err_code instance_call(struct cmd *c, enum endpoint_id ep, const char *done)
+static enum err_code no_id(struct cmd *c)
 {
-	struct client_call call = {.ep = ep, .param = {c->arg[0], c->arg[1]}};
+	err_set(&c->err, ERR_USAGE, "%s", _("ID is missing"));
+	err_hint(&c->err, "%s",
+		_("say SERVICE/ID; yijian service get SERVICE lists the instances"));
+	return ERR_USAGE;
+}
+
+// severe: it takes no requests afterwards.
+static enum err_code instance_call(struct cmd *c, enum endpoint_id ep, bool severe,
+	const char *result, const char *done)
+{
+	struct whose in = whose_of(c);
+	struct client_call call = {.ep = ep, .param = {in.service, in.id}};
 	struct client_answer a;
-	enum err_code code = cmd_call(c, &call, &a);
+	if (in.id == NULL)
+		return no_id(c);
+	const char *name = arena_printf(&c->arena, "%s/%s", in.service, in.id);
+	struct effect_of of = {
+		.target = arena_printf(&c->arena, "self/%s", in.service), .part = in.id};
+	enum err_code code = severe ? effect_agree(c, &of, name) : ERR_OK;
 	if (!code)
-		cmd_writef(c, "%s/%s %s\n", c->arg[0], c->arg[1], done);
-	return code;
+		code = cmd_call(c, &call, &a);
+	return code ? code
+		    : cmd_done(c, name, result, arena_printf(&c->arena, "%s %s", name, done));
 }
 
 enum err_code cmd_service_deregister(struct cmd *c)
 {
-	return instance_call(c, EP_INSTANCE_DELETE, _("deregistered"));
+	return instance_call(c, EP_INSTANCE_DELETE, true, "deregistered", _("deregistered"));
 }
 
 enum err_code cmd_service_drain(struct cmd *c)
 {
-	return instance_call(c, EP_INSTANCE_DRAIN, _("draining"));
+	return instance_call(c, EP_INSTANCE_DRAIN, true, "draining", _("draining"));
 }
 
 enum err_code cmd_service_undrain(struct cmd *c)
 {
-	return instance_call(c, EP_INSTANCE_UNDRAIN, _("takes requests again"));
+	return instance_call(c, EP_INSTANCE_UNDRAIN, false, "undrained", _("takes requests again"));
 }
 
 enum err_code cmd_service_check(struct cmd *c)
 {
+	struct whose in = whose_of(c);
 	struct client_call call = {
-		.ep = EP_INSTANCE_CHECK, .param = {c->arg[0], c->arg[1]}, .timeout_ms = 65000};
+		.ep = EP_INSTANCE_CHECK, .param = {in.service, in.id}, .timeout_ms = 65000};
 	struct client_answer a;
+	if (in.id == NULL)
+		return no_id(c);
 	enum err_code code = cmd_call(c, &call, &a);
 	if (!code)
 		code = cmd_show(c, &a);

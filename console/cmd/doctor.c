@@ -189,7 +189,7 @@ static void doctor_agent(struct cmd *c, struct doctor *d)
 		strcmp(text_at(a.doc, "version", ""), YJ_VERSION) == 0 ? "ok" : "warn",
 		text_at(a.doc, "version", "?"), NULL);
 	doctor_store(c, d, jx_get(a.doc, "store"));
-	if (cmd_call(c, &keys, &a))
+	if (cmd_call_pages(c, &keys, 0, &a))
 		finding(d, _("permission"), "fail", c->err.message, c->err.hint);
 	else
 		doctor_keys(c, d, jx_get(a.doc, "items"));

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "console/cmd/effect.h"
 #include "shared/jw.h"
 #include "shared/text.h"
 #include "shared/rows/vendors.h"
@@ -64,7 +65,7 @@ enum err_code cmd_key_list(struct cmd *c)
 	cmd_query(&q, "limit", "1000");
 	call.query = str_text(&q);
 	struct client_answer a;
-	enum err_code code = cmd_call(c, &call, &a);
+	enum err_code code = cmd_call_pages(c, &call, 0, &a);
 	if (!code)
 		code = cmd_show_items(c, &a, "items");
 	str_release(&q);
@@ -125,7 +126,7 @@ static enum err_code same_key(struct cmd *c, const char *vendor, const char *ser
 	list.query = str_text(&q);
 	struct client_answer keys;
 	if (!code)
-		code = cmd_call(c, &list, &keys);
+		code = cmd_call_pages(c, &list, 0, &keys);
 	str_release(&q);
 	for (size_t i = 0; !code && i < jx_len(jx_get(keys.doc, "items")); i++) {
 		const struct jx *key = jx_at(jx_get(keys.doc, "items"), i);
@@ -337,13 +338,47 @@ static enum err_code enable_one(struct cmd *c, const char *what)
 	return post_one(c, what, EP_KEY_ENABLE, "enabled", _("enabled"));
 }
 
+// The rows of the route table that a key stands in.
+static enum err_code rows_of(struct cmd *c, const char *what, const char **ret_ref,
+	struct effect_of *ret)
+{
+	struct client_answer a;
+	enum err_code code = get_key(c, what, &a);
+	if (code)
+		return code;
+	*ret_ref = key_ref(c, a.doc);
+	*ret = (struct effect_of){.vendor = jx_str(jx_get(a.doc, "vendor"), "?"),
+		.part = jx_str(jx_get(a.doc, "slug"), "?")};
+	return ERR_OK;
+}
+
 static enum err_code disable_one(struct cmd *c, const char *what)
 {
+	struct effect_of of;
+	const char *ref;
+	enum err_code code = rows_of(c, what, &ref, &of);
+	if (!code)
+		code = effect_agree(c, &of, ref);
+	if (code)
+		return code;
 	return post_one(c, what, EP_KEY_DISABLE, "disabled", _("disabled"));
 }
 
+// Its secret cannot be had back from here: the name is wanted, whoever else serves.
 static enum err_code delete_one(struct cmd *c, const char *what)
 {
+	struct effect_of of;
+	const char *ref, *text;
+	bool last;
+	enum err_code code = rows_of(c, what, &ref, &of);
+	if (!code)
+		code = effect_tell(c, &of, &text, &last);
+	if (!code)
+		code = cmd_agree(c, ref,
+			arena_printf(&c->arena, _("%s and its secret go%s%s"), ref,
+				*text ? ": " : "", text));
+	if (code)
+		return code;
 	return post_one(c, what, EP_KEY_DELETE, "deleted", _("deleted"));
 }
 

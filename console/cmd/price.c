@@ -40,7 +40,8 @@ enum err_code cmd_usage(struct cmd *c)
 	cmd_query(&q, "limit", cmd_opt(c, COPT_LIMIT) != NULL ? cmd_opt(c, COPT_LIMIT) : "1000");
 	call.query = str_text(&q);
 	struct client_answer a;
-	enum err_code code = cmd_call(c, &call, &a);
+	enum err_code code = cmd_has(c, COPT_LIMIT) ? cmd_call(c, &call, &a)
+						    : cmd_call_pages(c, &call, 0, &a);
 	choose_columns(c, by);
 	if (!code)
 		code = cmd_show_items(c, &a, "items");

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "console/cmd/effect.h"
 #include "shared/num.h"
 #include "shared/text.h"
 
@@ -140,16 +141,51 @@ enum err_code cmd_route_explain(struct cmd *c)
 	return code;
 }
 
-static enum err_code patch(struct cmd *c, const char *member, const char *value)
+// What a command is about: FEATURE TARGET, or both as one word as lists print them; a key or instance
+// by its option, or behind a '#'.
+struct place {
+	const char *feature, *target, *key, *instance;
+};
+
+static enum err_code place_of(struct cmd *c, struct place *ret)
 {
-	struct client_call call = {.ep = EP_ROUTE_PATCH, .param = {c->arg[0], c->arg[1]}};
+	struct slice target = slice_of(c->arg[c->arg_n > 1 ? 1 : 0]), feature = {"", 0};
+	if (c->arg_n < 2)
+		feature = slice_cut(&target, '/');
+	struct slice part = target;
+	target = slice_cut(&part, '#');
+	bool own = slice_starts(target, "self/");
+	if (!target.n) {
+		err_set(&c->err, ERR_USAGE, "%s", _("TARGET is missing"));
+		err_hint(&c->err,
+			_("say FEATURE TARGET, or FEATURE/TARGET as yijian route list -o name"));
+		return ERR_USAGE;
+	}
+	*ret = (struct place){c->arg_n > 1 ? c->arg[0] : arena_slice(&c->arena, feature),
+		arena_slice(&c->arena, target),
+		part.n && !own ? arena_slice(&c->arena, part) : cmd_opt(c, COPT_KEY),
+		part.n && own ? arena_slice(&c->arena, part) : cmd_opt(c, COPT_INSTANCE)};
+	return ERR_OK;
+}
+
+// The word --key takes is a slug; as a name of a whole key it is its last part.
+static const char *slug_of(const char *key)
+{
+	const char *last = key != NULL ? strrchr(key, '/') : NULL;
+	return last != NULL ? last + 1 : key;
+}
+
+static enum err_code patch(struct cmd *c, const struct place *at, const char *member,
+	const char *value)
+{
+	struct client_call call = {.ep = EP_ROUTE_PATCH, .param = {at->feature, at->target}};
 	const char *expires = cmd_opt(c, COPT_EXPIRES);
 	struct str q = STR_INIT, body = STR_INIT;
 	int64_t ms = 0;
 	if (expires != NULL && !num_duration_ms(slice_of(expires), &ms))
 		return err_set(&c->err, ERR_USAGE, _("--expires is a duration such as 10m"));
-	cmd_query(&q, "key", cmd_opt(c, COPT_KEY));
-	cmd_query(&q, "instance", cmd_opt(c, COPT_INSTANCE));
+	cmd_query(&q, "key", at->key);
+	cmd_query(&q, "instance", at->instance);
 	str_addf(&body, "{\"%s\":%s", member, value);
 	if (expires != NULL)
 		str_addf(&body, ",\"expires_in_s\":%lld", (long long)((ms + 999) / 1000));
@@ -161,7 +197,7 @@ static enum err_code patch(struct cmd *c, const char *member, const char *value)
 	if (!code && !cmd_for_people(c))
 		code = cmd_show(c, &a);
 	else if (!code)
-		cmd_writef(c, _("route %s %s: %s %s%s%s\n"), c->arg[0], c->arg[1], member, value,
+		cmd_writef(c, _("route %s %s: %s %s%s%s\n"), at->feature, at->target, member, value,
 			expires != NULL ? _(" for ") : "", expires != NULL ? expires : "");
 	str_release(&q);
 	str_release(&body);
@@ -174,17 +210,29 @@ enum err_code cmd_route_set(struct cmd *c)
 	int64_t v;
 	if (weight == NULL || !num_i64(slice_of(weight), 0, 1000000, &v))
 		return err_set(&c->err, ERR_USAGE, _("--weight says the new weight, 0 to 1000000"));
-	return patch(c, "weight", weight);
+	struct place at;
+	enum err_code code = place_of(c, &at);
+	return code ? code : patch(c, &at, "weight", weight);
 }
 
 enum err_code cmd_route_drain(struct cmd *c)
 {
-	return patch(c, "drain", "true");
+	struct place at;
+	enum err_code code = place_of(c, &at);
+	if (code)
+		return code;
+	struct effect_of of = {.feature = at.feature,
+		.target = at.target,
+		.part = at.instance != NULL ? at.instance : slug_of(at.key)};
+	code = effect_agree(c, &of, arena_printf(&c->arena, "%s/%s", at.feature, at.target));
+	return code ? code : patch(c, &at, "drain", "true");
 }
 
 enum err_code cmd_route_undrain(struct cmd *c)
 {
-	return patch(c, "drain", "false");
+	struct place at;
+	enum err_code code = place_of(c, &at);
+	return code ? code : patch(c, &at, "drain", "false");
 }
 
 enum err_code cmd_route_history(struct cmd *c)

@@ -125,20 +125,28 @@ static const struct command rows[] = {
 		.id = CMD_KEY_DISABLE,
 		.path = "key disable",
 		.summary = N_("keep routes from using a key"),
+		.text = N_(
+			"The last target of a feature wants the key's name: typed on a terminal, "
+			"elsewhere --confirm VENDOR/SERVICE/NAME."),
 		.args = {KEY_ARGS},
+		.opts = {COPT_CONFIRM},
 		.endpoint = EP_KEY_DISABLE,
 		.flags = CMF_CHANGES,
 		.examples = {{"yijian key disable openai/gpt-4/demo", 0}},
-		.exits = {3, 9},
+		.exits = {3, 9, 11},
 	},
 	{
 		.id = CMD_KEY_DELETE,
 		.path = "key delete",
 		.summary = N_("remove a key"),
+		.text = N_(
+			"Tells which features lose a target, and wants the key's name: typed on a "
+			"terminal, elsewhere --confirm VENDOR/SERVICE/NAME, once for each."),
 		.args = {KEY_ARGS},
 		.endpoint = EP_KEY_DELETE,
-		.flags = CMF_CHANGES | CMF_CONFIRM,
-		.examples = {{"yijian key delete openai/gpt-4/old --yes", 0}},
+		.opts = {COPT_CONFIRM},
+		.flags = CMF_CHANGES,
+		.examples = {{"yijian key delete openai/gpt-4/old --confirm openai/gpt-4/old", 0}},
 		.exits = {3, 9, 11},
 	},
 	{

@@ -6,7 +6,11 @@
 #include "shared/text.h"
 
 #define FEATURE_ARG {"FEATURE", true, false, CC_FEATURE, N_("name of a feature")}
-#define TARGET_ARG {"TARGET", true, false, CC_TARGET, N_("target, e.g. openai/dalle")}
+#define FEATURE_OR_BOTH                                                                            \
+	{"FEATURE", true, false, CC_FEATURE,                                                       \
+		N_("name of a feature; FEATURE/TARGET as lists print it says both")}
+#define TARGET_ARG                                                                                 \
+	{"TARGET", false, false, CC_TARGET, N_("target, e.g. openai/dalle or openai/dalle#main")}
 
 static const struct command rows[] = {
 	{
@@ -51,7 +55,7 @@ static const struct command rows[] = {
 		.id = CMD_ROUTE_SET,
 		.path = "route set",
 		.summary = N_("override a target's weight for a while"),
-		.args = {FEATURE_ARG, TARGET_ARG},
+		.args = {FEATURE_OR_BOTH, TARGET_ARG},
 		.opts = {COPT_WEIGHT, COPT_KEY, COPT_INSTANCE, COPT_EXPIRES},
 		.endpoint = EP_ROUTE_PATCH,
 		.output = &route_fields,
@@ -63,19 +67,22 @@ static const struct command rows[] = {
 		.id = CMD_ROUTE_DRAIN,
 		.path = "route drain",
 		.summary = N_("take a target out of a route"),
-		.args = {FEATURE_ARG, TARGET_ARG},
-		.opts = {COPT_KEY, COPT_INSTANCE, COPT_EXPIRES},
+		.text = N_(
+			"The last target a feature has wants the name: typed on a terminal, elsewhere "
+			"--confirm FEATURE/TARGET."),
+		.args = {FEATURE_OR_BOTH, TARGET_ARG},
+		.opts = {COPT_KEY, COPT_INSTANCE, COPT_EXPIRES, COPT_CONFIRM},
 		.endpoint = EP_ROUTE_PATCH,
 		.output = &route_fields,
 		.flags = CMF_CHANGES,
 		.examples = {{"yijian route drain chat openai/gpt-4 --expires 10m", 0}},
-		.exits = {3, 6},
+		.exits = {3, 6, 11},
 	},
 	{
 		.id = CMD_ROUTE_UNDRAIN,
 		.path = "route undrain",
 		.summary = N_("bring a drained target back"),
-		.args = {FEATURE_ARG, TARGET_ARG},
+		.args = {FEATURE_OR_BOTH, TARGET_ARG},
 		.opts = {COPT_KEY, COPT_INSTANCE},
 		.endpoint = EP_ROUTE_PATCH,
 		.output = &route_fields,

@@ -6,8 +6,9 @@
 #include "shared/rows/model.h"
 #include "shared/text.h"
 
-#define SERVICE_ARG {"SERVICE", true, false, CC_SERVICE, N_("name of a service")}
-#define ID_ARG {"ID", true, false, CC_INSTANCE, N_("id of an instance")}
+#define SERVICE_ARG                                                                                \
+	{"SERVICE", true, false, CC_SERVICE, N_("name of a service, or SERVICE/ID of an instance")}
+#define ID_ARG {"ID", false, false, CC_INSTANCE, N_("id of an instance")}
 
 static const struct command rows[] = {
 	{
@@ -51,7 +52,11 @@ static const struct command rows[] = {
 		.id = CMD_SERVICE_DEREGISTER,
 		.path = "service deregister",
 		.summary = N_("remove an instance"),
+		.text = N_(
+			"The last target of a feature wants its name: typed on a terminal, elsewhere "
+			"--confirm SERVICE/ID."),
 		.args = {SERVICE_ARG, ID_ARG},
+		.opts = {COPT_CONFIRM},
 		.endpoint = EP_INSTANCE_DELETE,
 		.flags = CMF_CHANGES | CMF_CONFIRM,
 		.examples = {{"yijian service deregister old-service gpu1 --yes", 0}},
@@ -61,11 +66,15 @@ static const struct command rows[] = {
 		.id = CMD_SERVICE_DRAIN,
 		.path = "service drain",
 		.summary = N_("send an instance no new requests, let running ones finish"),
+		.text = N_(
+			"The last target of a feature wants its name: typed on a terminal, elsewhere "
+			"--confirm SERVICE/ID."),
 		.args = {SERVICE_ARG, ID_ARG},
+		.opts = {COPT_CONFIRM},
 		.endpoint = EP_INSTANCE_DRAIN,
 		.flags = CMF_CHANGES,
 		.examples = {{"yijian service drain demo-llm node1", 0}},
-		.exits = {3},
+		.exits = {3, 11},
 	},
 	{
 		.id = CMD_SERVICE_UNDRAIN,

@@ -3,6 +3,7 @@
 // ports in one table.
 #include "console/cmd/traffic.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -237,9 +238,9 @@ static enum err_code traffic_show(struct cmd *c, const struct found *f, int64_t 
 	struct jw w = jw_to(&items);
 	jw_obj(&w, NULL);
 	jw_arr(&w, "items");
-	for (size_t i = f->n - MIN_OF(f->n, (size_t)limit); i < f->n; i++) {
+	for (size_t i = 0; i < MIN_OF(f->n, (size_t)limit); i++) {
 		struct str one = STR_INIT;
-		jx_write(f->v[i], 0, &one);
+		jx_write(f->v[f->n - 1 - i], 0, &one);
 		jw_raw(&w, NULL, str_slice(&one));
 		str_release(&one);
 	}
@@ -251,7 +252,7 @@ static enum err_code traffic_show(struct cmd *c, const struct found *f, int64_t 
 	return code ? code : cmd_show_items(c, &a, "items");
 }
 
-// The newest of what is asked for, in the order it came.
+// The newest of what is asked for, the newest first.
 enum err_code cmd_traffic_list(struct cmd *c)
 {
 	struct client_answer a;
@@ -282,13 +283,25 @@ enum err_code cmd_traffic_list(struct cmd *c)
 static const char *const metric_paths[SVC_COUNT] = {
 	"api-gateway", "config-center", "key-manager", "service-registry", "router-engine"};
 
-// The agent's own address answers its gateway's series; the others have their ports in the
-// service list.
-static enum err_code scrape(struct cmd *c, const char *url, struct client_answer *ret)
+// The agent's own address answers its gateway's series; the others have their ports in the service
+// list, of which the port alone is taken: whoever answers does not choose the host, and another port
+// gets no token. port: "" for the agent's own.
+static enum err_code scrape(struct cmd *c, struct slice port, struct client_answer *ret)
 {
 	struct console_settings one = *c->settings;
 	struct client_call call = {.method = "GET", .path = endpoint_row(EP_METRICS)->path};
-	one.value[CSET_AGENT] = url;
+	struct slice rest = slice_of(client_base(c->client));
+	if (port.n) {
+		slice_cut(&rest, '/');
+		slice_cut(&rest, '/');
+		struct slice host = slice_cut(&rest, '/');
+		ptrdiff_t colon = host.n && host.p[0] == '[' ? slice_find(host, ']') + 1
+							     : slice_find(host, ':');
+		host.n = colon > 0 ? (size_t)colon : host.n;
+		one.value[CSET_AGENT] = arena_printf(&c->arena, "http://%.*s:%.*s", SLICE_FMT(host),
+			SLICE_FMT(port));
+		one.value[CSET_TOKEN_FILE] = "";
+	}
 	struct client *client;
 	enum err_code code = client_new(&one, &client, &c->err);
 	if (!code)
@@ -331,8 +344,16 @@ static enum err_code add_port(struct cmd *c, struct jw *w, const struct jx *s, s
 			service);
 		return ERR_OK;
 	}
-	enum err_code code = scrape(c,
-		k ? jx_str(jx_get(s, "url"), "") : c->settings->value[CSET_AGENT], &text);
+	struct slice url = slice_of(jx_str(jx_get(s, "url"), "")), port = {url.p, 0};
+	while (port.n < url.n && isdigit((unsigned char)url.p[url.n - port.n - 1]))
+		port.n++;
+	port.p = url.p + url.n - port.n;
+	enum err_code code = k && !port.n ? err_set(&c->err, ERR_UNREACHABLE, "%s", _("no port"))
+					  : scrape(c, k ? port : (struct slice){"", 0}, &text);
+	if (code == ERR_UNREACHABLE && k) { // it may be for the agent's own host alone
+		cmd_notef(c, "%s: %s", service, c->err.message);
+		return ERR_OK;
+	}
 	if (!code)
 		add_series(c, w, text.body, service, name, whole, ret_n);
 	return code;
