@@ -166,6 +166,14 @@ static void other_name(const struct jx *doc, struct str *out)
 			return;
 		}
 	}
+	const struct jx *value;
+	const char *key;
+	void *it = NULL;
+	while (jx_next(doc, &it, &key, &value)) // or what it says first
+		if (jx_is_bool(value) || jx_is_num(value)) {
+			jx_write(value, 0, out);
+			return;
+		}
 	str_add(out, "-");
 }
 

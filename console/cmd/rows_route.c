@@ -75,7 +75,9 @@ static const struct command rows[] = {
 		.endpoint = EP_ROUTE_PATCH,
 		.output = &route_fields,
 		.flags = CMF_CHANGES,
-		.examples = {{"yijian route drain chat openai/gpt-4 --expires 10m", 0}},
+		.examples =
+			{{"yijian route drain chat openai/gpt-4 --expires 10m --confirm chat/openai/gpt-4",
+				0}},
 		.exits = {3, 6, 11},
 	},
 	{

@@ -182,7 +182,7 @@ def test_a_full_disk_is_said_by_every_command(chat_agent, words):
 
 
 def test_what_was_done_is_done_though_nobody_saw_it(chat_agent):
-    done = to_full(chat_agent, "key", "disable", "openai/gpt-4/chat")
+    done = to_full(chat_agent, "key", "disable", "openai/gpt-4/chat", "--confirm", "openai/gpt-4/chat")
     assert done.returncode == 70 and "changed" in done.stderr
     keys = chat_agent.get("key-manager", "/api/v1/keys").body["items"]
     assert next(k for k in keys if k["key_name"] == "chat")["enabled"] is False

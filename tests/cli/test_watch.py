@@ -64,7 +64,7 @@ def test_what_is_so_already_is_not_waited_for(agent, key, condition):
 
 
 @pytest.mark.parametrize("condition,change", [
-    ("disabled", ["key", "disable", "openai/gpt-4/demo"]),
+    ("disabled", ["key", "disable", "openai/gpt-4/demo", "--confirm", "openai/gpt-4/demo"]),
     ("weight=7", ["key", "set", "openai/gpt-4/demo", "--weight", "7"]),
 ])
 def test_a_change_wakes_it(agent, key, running, condition, change):
@@ -112,7 +112,7 @@ def test_a_terminal_is_told_how_it_goes(agent, key):
     said = b""
     while b"key/openai/gpt-4/demo: yes, 0 s" not in said:
         said += os.read(main, 4096)
-    yijian(agent, "key", "disable", "openai/gpt-4/demo")
+    yijian(agent, "key", "disable", "openai/gpt-4/demo", "--confirm", "openai/gpt-4/demo")
     assert process.wait(20) == 0
     os.close(main)
 
