@@ -29,6 +29,7 @@
 #include "console/cmd/key.h"
 #include "console/cmd/price.h"
 #include "console/cmd/route.h"
+#include "console/cmd/show.h"
 #include "console/cmd/status.h"
 #include "console/cmd/task.h"
 #include "console/cmd/traffic.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "console/base/pins.h"
+#include "console/cmd/show.h"
 #include "shared/text.h"
 
 enum err_code cmd_agent_list(struct cmd *c)

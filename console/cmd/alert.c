@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "console/cmd/show.h"
 #include "shared/text.h"
 
 enum err_code cmd_alert_list(struct cmd *c)

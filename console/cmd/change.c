@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "console/cmd/show.h"
 #include "shared/clock.h"
 #include "shared/num.h"
 #include "shared/text.h"

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "console/cmd/show.h"
 #include "shared/clock.h"
 #include "shared/num.h"
 #include "shared/text.h"

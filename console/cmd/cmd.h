@@ -76,27 +76,10 @@ void cmd_writef(struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void cmd_progressf(struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void cmd_progress_over(struct cmd *c);
 void cmd_notef(struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
-// One document or a list in the chosen format, columns by the command's output rows.
-enum err_code cmd_show(struct cmd *c, const struct client_answer *a);
-enum err_code cmd_show_items(struct cmd *c, const struct client_answer *a, const char *path);
-// A document made here instead of by the agent, shown in the same way: its list at `path`, or as one
-// document when NULL.
-enum err_code cmd_show_made(struct cmd *c, const struct str *json, const char *path);
-// That something was done: `text` for people, else {"name","result"}, result being one word.
-enum err_code cmd_done(struct cmd *c, const char *name, const char *result, const char *text);
 // The values of an option that takes A,B and may be said again, as one list; NULL: not given.
 const char *cmd_opt_list(struct cmd *c, enum copt id);
 // Whether one of them is this.
 bool cmd_opt_lists(struct cmd *c, enum copt id, const char *what);
-// Whether the chosen format is for people, who get words where scripts get the document.
-bool cmd_for_people(const struct cmd *c);
-// The call, and its answer shown like that: one document, or the items of a list.
-enum err_code cmd_call_show(struct cmd *c, const struct client_call *call);
-// A list whose answer may be in pages: all of them, or the first `max` items (0: no limit), as one. What
-// is cut without being asked to is said.
-enum err_code cmd_call_pages(struct cmd *c, const struct client_call *call, size_t max,
-	struct client_answer *ret);
-enum err_code cmd_call_list(struct cmd *c, const struct client_call *call);
 // The JSON body of the body options given, as an object's members.
 void cmd_body(struct cmd *c, struct jw *w);
 bool cmd_body_given(const struct cmd *c);

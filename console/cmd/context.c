@@ -9,6 +9,7 @@
 
 #include "console/base/contexts.h"
 #include "console/base/own_file.h"
+#include "console/cmd/show.h"
 #include "shared/text.h"
 
 // ---- list, get ----

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "console/cmd/effect.h"
+#include "console/cmd/show.h"
 #include "shared/text.h"
 #include "shared/yamlx.h"
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "console/base/charset.h"
+#include "console/cmd/show.h"
 #include "shared/clock.h"
 #include "shared/text.h"
 #include "shared/urlx.h"

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "console/cmd/keyfile.h"
+#include "console/cmd/show.h"
 #include "shared/text.h"
 
 #define IGNORED_NAMED 5

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "console/cmd/effect.h"
+#include "console/cmd/show.h"
 #include "shared/jw.h"
 #include "shared/text.h"
 #include "shared/rows/vendors.h"

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "console/cmd/show.h"
 #include "shared/text.h"
 #include "shared/yamlx.h"
 

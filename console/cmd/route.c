@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "console/cmd/effect.h"
+#include "console/cmd/show.h"
 #include "shared/num.h"
 #include "shared/text.h"
 

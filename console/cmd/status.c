@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "console/cmd/alert.h"
+#include "console/cmd/show.h"
 #include "shared/clock.h"
 #include "shared/refusal.h"
 #include "shared/text.h"

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "console/cmd/show.h"
 #include "shared/clock.h"
 #include "shared/num.h"
 #include "shared/text.h"

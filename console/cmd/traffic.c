@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "console/cmd/show.h"
 #include "shared/clock.h"
 #include "shared/mem.h"
 #include "shared/rows/model.h"

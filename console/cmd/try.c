@@ -8,6 +8,7 @@
 #include <sodium.h>
 #include <unistd.h>
 
+#include "console/cmd/show.h"
 #include "shared/sse.h"
 #include "shared/text.h"
 
