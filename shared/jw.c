@@ -246,12 +246,12 @@ static void spec_member(struct jw *w, const struct field *f, const void *at)
 			str_cut(w->out, n);
 			*w = before;
 		}
-	} else if (f->type == FT_OBJV) {
+	} else if (f->type == FT_OBJV && v->n > 0) {
 		jw_arr(w, f->name);
 		for (size_t i = 0; i < v->n; i++)
 			jw_spec(w, NULL, f->sub, (const char *)v->v + i * f->sub->size);
 		jw_arr_end(w);
-	} else {
+	} else if (f->type != FT_OBJV) {
 		member(w, f, at);
 	}
 }

@@ -16,6 +16,8 @@
 
 #define ROUNDS_MAX 8
 #define NAME_BYTES_MAX 1024
+#define DOCUMENTS_MAX 10000 // each has its place in memory and in the answer
+#define KIND_SHOWN_MAX 32
 
 static struct jscan_limits limits(void)
 {
@@ -43,11 +45,18 @@ static const char *text_of(struct arena *a, struct slice value)
 									  : NULL;
 }
 
+// What can be nothing else than a word may be repeated.
+static bool is_word(const char *text)
+{
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	return n <= KIND_SHOWN_MAX && text[n] == '\0';
+}
+
 static void read_kind(struct apply_item *it, struct arena *a, const struct jscan_member *m)
 {
 	const char *text = m != NULL ? text_of(a, m->value) : NULL;
 	int kind = 0;
-	it->kind_text = text != NULL ? text : "";
+	it->kind_text = text != NULL && is_word(text) ? text : "";
 	while (document_kind_names[kind] != NULL &&
 		strcmp(it->kind_text, document_kind_names[kind]) != 0)
 		kind++;
@@ -166,6 +175,11 @@ static enum err_code read_body(struct apply *a, const struct snapshot *snap, str
 	size_t count = 0;
 	for (struct slice rest = docs->value; jscan_next(&rest, &one);)
 		count++;
+	if (!code && count > DOCUMENTS_MAX)
+		code = err_field(err, ERR_JSON_TOO_COMPLEX, "documents", _("at most %d documents"),
+			DOCUMENTS_MAX);
+	if (code)
+		return code;
 	a->v = arena_zalloc(&a->r->arena, count + 1, sizeof(*a->v));
 	for (struct slice rest = docs->value; jscan_next(&rest, &one); a->n++) {
 		read_item(a, &a->v[a->n], a->n, one);

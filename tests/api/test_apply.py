@@ -291,6 +291,7 @@ BODIES = {
     "a member twice": ('{"documents":[],"documents":[]}', "json_duplicate_key"),
     "confirm is no list": ('{"documents":[],"confirm":"x"}', "field_type"),
     "tokens": ('{"documents":[' + ",".join(["1"] * 200_001) + "]}", "json_too_complex"),
+    "documents": ('{"documents":[' + ",".join(["1"] * 10_001) + "]}", "json_too_complex"),
     "depth": ('{"documents":[' + '{"spec":' * 40 + "1" + "}" * 40 + "]}", "json_too_complex"),
     "NUL": ('{"documents":[{"kind":"Feature","name":"a\\u0000","spec":{}}]}', "json_invalid"),
     "no UTF-8": (b'{"documents":[{"kind":"\xff"}]}', "json_invalid"),
@@ -320,6 +321,11 @@ def test_a_member_twice_at_any_depth_is_refused(module_agent, at):
 def test_a_body_of_more_than_eight_mebibytes_is_refused(module_agent):
     body = json.dumps({"documents": [feature("f", description="x" * (8 << 20))]})
     assert module_agent.request(CFG, "POST", APPLY, body=body).status == 413
+
+
+def test_what_is_in_the_place_of_a_kind_is_not_repeated(module_agent):
+    body = apply(module_agent, [doc(SECRET, "x")], status=422)
+    assert SECRET not in json.dumps(body)
 
 
 # ---- revisions ----

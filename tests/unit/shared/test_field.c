@@ -140,6 +140,39 @@ static void writes_documents(void **state UNUSED)
 	str_release(&out);
 }
 
+// What has no value is left out, an object of nothing with it.
+static void writes_what_was_asked_for(void **state UNUSED)
+{
+	const char *tags[] = {"x"};
+	struct inner list[] = {{FIELD_NONE, true}};
+	struct str out = STR_INIT;
+	struct jw w = jw_to(&out);
+	struct doc d;
+	field_defaults(&doc, &d);
+	d.tier = -1;
+	jw_spec(&w, NULL, &doc, &d);
+	assert_string_equal(str_text(&out), "{\"enabled\":true,\"inner\":{\"a\":7,\"on\":true}}");
+	d.inner.a = FIELD_NONE;
+	d.tags = (struct strv){tags, 1};
+	d.list = (struct objv){list, 1};
+	str_clear(&out);
+	w = jw_to(&out);
+	jw_spec(&w, NULL, &doc, &d);
+	assert_string_equal(str_text(&out),
+		"{\"enabled\":true,\"tags\":[\"x\"],\"inner\":{\"on\":true},\"list\":[{\"on\":true}]}");
+	static const struct field number[] = {{"n", FT_INT, 0, .def = FIELD_NONE}};
+	static const struct field_set numbers_of = {"N", number, 1, 0};
+	static const struct field nested[] = {{"o", FT_OBJ, 0, .sub = &numbers_of},
+		{"m", FT_INT, 0, FF_READONLY}, {"z", FT_INT, 8}};
+	static const struct field_set outer = {"O", nested, 3, 16};
+	int64_t numbers[] = {FIELD_NONE, 5};
+	str_clear(&out);
+	w = jw_to(&out);
+	jw_spec(&w, NULL, &outer, numbers);
+	assert_string_equal(str_text(&out), "{\"z\":5}");
+	str_release(&out);
+}
+
 // Each change of one member makes another document; what answers alone have does not.
 static void compares_documents(void **state UNUSED)
 {
@@ -234,6 +267,7 @@ int main(void)
 		cmocka_unit_test(finds_rows_and_choices),
 		cmocka_unit_test(knows_alphabets),
 		cmocka_unit_test(writes_documents),
+		cmocka_unit_test(writes_what_was_asked_for),
 		cmocka_unit_test(compares_documents),
 		cmocka_unit_test(copies_documents),
 	};
