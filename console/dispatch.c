@@ -659,7 +659,7 @@ static enum err_code run_row(struct cmd *c, const struct dispatch *d)
 		if (d->in_shell)
 			return err_set(&c->err, ERR_USAGE, _("this is the shell already"));
 		return shell_run(&(struct shell){shell_settings(c), d->io, run_in_shell},
-			cmd_opt(c, COPT_COMMAND), &c->err);
+			cmd_opt(c, COPT_COMMAND), cmd_opt(c, COPT_FILE), &c->err);
 	case CMD_WATCH:
 		return run_watch(c);
 	default:
@@ -734,9 +734,11 @@ int dispatch_run(const struct dispatch *d, int argc, char **argv)
 	struct str out = STR_INIT;
 	running = &c;
 	written = 0;
-	if (argc && strcmp(argv[0], "__complete") == 0) {
+	bool describe = argc && strcmp(argv[0], "__describe") == 0;
+	if (describe || (argc && strcmp(argv[0], "__complete") == 0)) {
 		contexts_apply(&settings, &c.err); // without a context there is less to offer
-		complete_words(&settings, (const char *const *)argv + 1, (size_t)argc - 1, &out);
+		complete_words(&settings, (const char *const *)argv + 1, (size_t)argc - 1, describe,
+			&out);
 		cmd_write(&c, str_slice(&out));
 		str_release(&out);
 		console_settings_release(&settings);

@@ -3,6 +3,8 @@
 // by the same table as the shells'.
 #include "console/shell.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +86,7 @@ static char **candidates(const char *text, int start, int end)
 		return NULL;
 	}
 	words[n++] = (char *)(uintptr_t)text;
-	complete_words(running->settings, (const char *const *)words, (size_t)n, &out);
+	complete_words(running->settings, (const char *const *)words, (size_t)n, false, &out);
 	free(copy);
 	struct slice rest = str_slice(&out);
 	// The first entry is what all have in common, as rl_completion_matches makes it.
@@ -131,40 +133,96 @@ static void history_path(char *buf, size_t size)
 	snprintf(buf + strlen(buf), size - strlen(buf), "/history");
 }
 
-enum err_code shell_run(const struct shell *s, const char *line, struct err *err)
+// Lines that may carry a secret are run, not remembered.
+static bool is_secret(const char *line)
 {
-	int code;
-	if (line != NULL) {
-		code = run_line(s, line);
-		// The inner command has printed its error; its exit code becomes ours.
-		exit(code);
+	static const char *const signs[] = {
+		"api-key", "--token", "Bearer", "sk-", "yj_a_", "yj_c_", "password", "secret"};
+	for (size_t i = 0; i < ARRAY_LEN(signs); i++)
+		if (strstr(line, signs[i]) != NULL)
+			return true;
+	return false;
+}
+
+// At once and at the end of the file: another shell's lines stay.
+static void remember(const char *line, const char *path)
+{
+	if (!*line || is_secret(line))
+		return;
+	add_history(line);
+	int fd = path[0] ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+	if (fd < 0)
+		return; // it is remembered in this shell alone
+	struct str text = STR_INIT;
+	str_addf(&text, "%s\n", line);
+	ssize_t ignored = fchmod(fd, 0600) == 0 ? write(fd, text.p, text.n) : 0;
+	(void)ignored;
+	close(fd);
+	str_release(&text);
+}
+
+static bool is_comment(const char *line)
+{
+	line += strspn(line, " \t");
+	return *line == '#' || !*line;
+}
+
+static enum err_code run_file(const struct shell *s, const char *path, int *ret, struct err *err)
+{
+	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+	if (f == NULL)
+		return err_set(err, ERR_USAGE, _("cannot read %s: %s"), path, strerror(errno));
+	while (!*s->io->interrupted && (n = getline(&line, &size, f)) >= 0) {
+		while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+			line[--n] = '\0';
+		if (!is_comment(line))
+			*ret = run_line(s, line);
 	}
-	(void)err;
+	free(line);
+	if (f != stdin)
+		fclose(f);
+	return ERR_OK;
+}
+
+static int run_typed(const struct shell *s)
+{
+	int code = 0;
+	char *text, path[4096], prompt[128];
 	running = s;
 	rl_readline_name = "yijian";
 	rl_attempted_completion_function = candidates;
 	using_history();
 	stifle_history(HISTORY_LINES);
-	char path[4096];
 	history_path(path, sizeof(path));
-	if (path[0])
-		read_history(path);
-	char *text;
-	while ((text = readline(s->io->in_tty ? "yijian> " : "")) != NULL) {
+	if (path[0] && read_history(path) == 0)
+		history_truncate_file(path, HISTORY_LINES);
+	snprintf(prompt, sizeof(prompt), "yijian %s%s> ", s->settings->value[CSET_CONTEXT],
+		s->settings->read_only ? " (read-only)" : "");
+	while ((text = readline(s->io->in_tty ? prompt : "")) != NULL) {
 		if (strcmp(text, "exit") == 0 || strcmp(text, "quit") == 0)
 			break;
-		// Lines that may carry a secret are run, not remembered.
-		if (*text && strstr(text, "api-key") == NULL)
-			add_history(text);
-		run_line(s, text);
+		remember(text, path);
+		if (!is_comment(text))
+			code = run_line(s, text);
 		free(text);
 	}
 	free(text);
-	mode_t mask = umask(0077);
-	if (path[0])
-		write_history(path);
-	umask(mask);
 	clear_history();
 	running = NULL;
-	return ERR_OK;
+	return code;
+}
+
+enum err_code shell_run(const struct shell *s, const char *line, const char *file, struct err *err)
+{
+	int last = 0;
+	if (line != NULL)
+		last = run_line(s, line);
+	else if (file != NULL && run_file(s, file, &last, err))
+		return ERR_USAGE;
+	else if (file == NULL)
+		last = run_typed(s);
+	exit(last); // the command has printed its error
 }

@@ -12,8 +12,9 @@ struct shell {
 	int (*run)(const struct shell *s, int argc, char **argv);
 };
 
-// With a line: runs just that and answers its error class. Otherwise reads lines until "exit" or
-// end of input. The history file is 0600 and holds no line with a secret option.
-enum err_code shell_run(const struct shell *s, const char *line, struct err *err);
+// Runs the line, or the lines of the file, or what is typed until "exit" or end of input, and ends the
+// program with the exit code of the last command. Returns with ERR_USAGE when the file cannot be read.
+// The history file is 0600, is appended to, and holds no line that may carry a secret.
+enum err_code shell_run(const struct shell *s, const char *line, const char *file, struct err *err);
 
 #endif

@@ -10,17 +10,30 @@
 #include "console/base/pins.h"
 #include "console/cmd/help.h"
 #include "shared/rows/model.h"
+#include "shared/text.h"
 
 struct complete {
 	const struct console_settings *settings;
 	const char *prefix;
+	bool describe;
 	struct str *out;
 };
 
+static void offer_told(struct complete *c, const char *word, const char *what)
+{
+	if (word == NULL || strncmp(word, c->prefix, strlen(c->prefix)) != 0)
+		return;
+	str_add(c->out, word);
+	if (c->describe && what != NULL && *what) {
+		str_add_c(c->out, '\t');
+		text_add_safe(c->out, slice_of(what));
+	}
+	str_add_c(c->out, '\n');
+}
+
 static void offer(struct complete *c, const char *word)
 {
-	if (word != NULL && strncmp(word, c->prefix, strlen(c->prefix)) == 0)
-		str_addf(c->out, "%s\n", word);
+	offer_told(c, word, NULL);
 }
 
 static void offer_words(struct complete *c, const char *const *names)
@@ -50,7 +63,12 @@ static void offer_items(struct complete *c, enum endpoint_id ep)
 				str_add(&name, jx_str(jx_get(item, "target"), ""));
 			else
 				format_name(item, &name);
-			offer(c, str_text(&name));
+			static const char *const told[] = {
+				"display_name", "title", "state", "summary", "url"};
+			const char *what = NULL;
+			for (size_t k = 0; k < ARRAY_LEN(told) && what == NULL; k++)
+				what = jx_str(jx_get(item, told[k]), NULL);
+			offer_told(c, str_text(&name), what);
 			str_release(&name);
 		}
 		client_free(client);
@@ -157,17 +175,48 @@ static bool offer_commands(struct complete *c, const char *const *words, size_t 
 			continue;
 		last = word;
 		any = true;
-		if (slice_starts(word, c->prefix))
-			str_addf(c->out, "%.*s\n", SLICE_FMT(word));
+		char text[64];
+		snprintf(text, sizeof(text), "%.*s", SLICE_FMT(word));
+		offer_told(c, text, rest.n ? NULL : _(row->summary));
 	}
 	return any;
 }
 
+// What an option takes, where it is one of a few words.
+static bool offer_value(struct complete *c, const struct command *row, const char *option)
+{
+	static const char *const colors[] = {"auto", "always", "never", NULL};
+	char name[HELP_NAME_MAX];
+	if (strcmp(option, "-o") == 0 || strcmp(option, "--output") == 0) {
+		offer_words(c, format_names());
+		return true;
+	}
+	if (strncmp(option, "--", 2) != 0)
+		return false;
+	option += 2;
+	if (strcmp(option, "color") == 0)
+		offer_words(c, colors);
+	else if (strcmp(option, "context") == 0)
+		offer_contexts(c);
+	else if (strcmp(option, "feature") == 0)
+		offer_items(c, EP_FEATURE_LIST);
+	for (size_t i = 0; row != NULL && row->body != NULL && i < row->body->n; i++)
+		if (row->body->f[i].choices != NULL &&
+			strcmp(command_body_option(&row->body->f[i], name, sizeof(name)), option) ==
+				0)
+			offer_words(c, row->body->f[i].choices);
+	if (row != NULL && row->output != NULL &&
+		(strcmp(option, "columns") == 0 || strcmp(option, "sort-by") == 0))
+		for (size_t i = 0; i < row->output->n; i++)
+			offer_told(c, row->output->f[i].name, _(row->output->f[i].help));
+	return c->out->n > 0;
+}
+
 void complete_words(const struct console_settings *s, const char *const *words, size_t n,
-	struct str *out)
+	bool describe, struct str *out)
 {
 	static const char *const nothing[] = {""};
-	struct complete c = {s, n ? words[n - 1] : "", out};
+	struct complete c = {s, n ? words[n - 1] : "", describe, out};
 	if (n == 0)
 		n = 1, words = nothing;
 	size_t used;
@@ -178,18 +227,12 @@ void complete_words(const struct console_settings *s, const char *const *words, 
 		char text[HELP_NAME_MAX + 2];
 		for (size_t i = 0; i < o.n; i++) {
 			snprintf(text, sizeof(text), "--%s", o.row[i].name);
-			offer(&c, text);
+			offer_told(&c, text, _(o.row[i].help));
 		}
 		return;
 	}
-	if (n >= 2 && (strcmp(words[n - 2], "-o") == 0 || strcmp(words[n - 2], "--output") == 0)) {
-		offer_words(&c, format_names());
+	if (n >= 2 && offer_value(&c, row, words[n - 2]))
 		return;
-	}
-	if (n >= 2 && strcmp(words[n - 2], "--tier") == 0) {
-		offer_words(&c, tier_names);
-		return;
-	}
 	if (offer_commands(&c, words, n - 1) || row == NULL)
 		return;
 	size_t arg = n - 1 - used;

@@ -7,8 +7,9 @@
 
 #define COMPLETE_TIMEOUT_MS 400 // for the agent; without an answer the rows' own words stand
 
-// One candidate per line into out. words[n - 1] is the one being typed (may be "").
+// One candidate per line into out, with describe a TAB and what it is behind it. words[n - 1] is the one
+// being typed (may be "").
 void complete_words(const struct console_settings *s, const char *const *words, size_t n,
-	struct str *out);
+	bool describe, struct str *out);
 
 #endif

@@ -137,7 +137,10 @@ static const struct command rows[] = {
 		.id = CMD_SHELL,
 		.path = "shell",
 		.summary = N_("run commands interactively, with history and completion"),
-		.opts = {COPT_COMMAND},
+		.text = N_(
+			"Lines are commands without the program's name; # begins a comment. The shell "
+			"ends with the exit code of the last one. The history holds no line with a secret."),
+		.opts = {COPT_COMMAND, COPT_FILE},
 		.endpoint = EP_COUNT,
 		.examples = {{"yijian shell -c \"key list\"", 0}},
 	},
