@@ -190,14 +190,12 @@ static enum err_code read_body(struct apply *a, const struct snapshot *snap, str
 	return code;
 }
 
-static bool has_lists(const struct snapshot *snap)
+static void index_keys(struct apply *a, const struct snapshot *snap)
 {
 	struct pmap_it it = {0};
 	void *obj;
 	while (pmap_next(snap->keys, &it, NULL, &obj))
-		if (((const struct key_obj *)obj)->doc.services.n > 0)
-			return true;
-	return false;
+		apply_index(a, obj);
 }
 
 static bool is_pruned(const struct apply *a, enum document_kind kind, const char *name,
@@ -469,6 +467,7 @@ static void release(void *arg)
 {
 	struct apply *a = arg;
 	map_release(&a->owners);
+	map_release(&a->also);
 	map_release(&a->confirmed);
 }
 
@@ -481,7 +480,7 @@ static enum err_code run_apply(struct store_tx *tx, struct change *c, struct err
 		return err_set(err, ERR_PRECONDITION_FAILED,
 			_("the configuration changed since you read it"));
 	a->actor = c->job.actor;
-	a->lists = has_lists(snap);
+	index_keys(a, snap);
 	enum err_code code = read_body(a, snap, err);
 	if (code)
 		return code;

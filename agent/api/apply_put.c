@@ -69,29 +69,36 @@ static bool is_anothers(struct apply *a, const struct apply_item *it, const stru
 // By its ref; or with another of its services in the place of the first, where no document has it by
 // its ref.
 static const struct key_obj *find_key(struct apply *a, const struct snapshot *snap,
-	const struct apply_item *it, const struct slice part[3])
+	const struct apply_item *it)
 {
 	const struct key_obj *k = snapshot_key_ref(snap, slice_of(it->name));
-	struct pmap_it at = {0};
-	char service[ID_MAX + 1];
-	void *obj;
-	snprintf(service, sizeof(service), "%.*s", SLICE_FMT(part[1]));
-	while (k == NULL && a->lists && pmap_next(snap->keys, &at, NULL, &obj)) {
-		const struct key_obj *one = obj;
-		if (slice_eq_str(part[2], one->doc.slug) &&
-			slice_eq_str(part[0], one->doc.vendor) && key_serves(&one->doc, service) &&
-			!is_anothers(a, it, one))
-			k = one;
+	if (k != NULL)
+		return k;
+	const char *id = map_get(&a->also, slice_of(it->name));
+	k = id != NULL ? snapshot_key(snap, slice_of(id)) : NULL;
+	struct slice part[3];
+	if (k == NULL || !name_parts(it->name, part, 3) || is_anothers(a, it, k))
+		return NULL;
+	// It may have had the service until a document before this one.
+	return key_serves(&k->doc, arena_slice(&a->r->arena, part[1])) ? k : NULL;
+}
+
+void apply_index(struct apply *a, const struct key_obj *k)
+{
+	struct arena *arena = &a->r->arena;
+	for (size_t i = 0; i < k->doc.services.n; i++) {
+		struct slice ref = slice_of(arena_printf(arena, "%s/%s/%s", k->doc.vendor,
+			k->doc.services.v[i], k->doc.slug));
+		if (map_get(&a->also, ref) == NULL)
+			map_put(&a->also, ref, arena_strdup(arena, k->doc.id));
 	}
-	return k;
 }
 
 void apply_adopt(struct apply *a, const struct snapshot *snap, struct apply_item *it)
 {
-	struct slice part[3];
 	const struct key_obj *k = NULL;
-	if (it->kind == DOC_KEY && !it->hopeless && name_parts(it->name, part, 3))
-		k = find_key(a, snap, it, part);
+	if (it->kind == DOC_KEY && !it->hopeless)
+		k = find_key(a, snap, it);
 	if (k != NULL)
 		map_put(&a->owners, slice_of(apply_owner_key(a, DOC_KEY, k->ref)), it);
 }
@@ -346,7 +353,7 @@ static enum err_code put_key(struct store_tx *tx, struct apply *a, struct apply_
 	if (!name_parts(it->name, part, 3) || !is_slug(part[2]))
 		return err_field(err, ERR_FIELD_CHARSET, ".name",
 			_("a key is named vendor/service/slug"));
-	const struct key_obj *old = find_key(a, store_tx_snapshot(tx), it, part);
+	const struct key_obj *old = find_key(a, store_tx_snapshot(tx), it);
 	const struct key_obj *obj;
 	enum err_code code = old != NULL ? claim(a, it, old, err) : ERR_OK;
 	if (!code)
@@ -361,7 +368,7 @@ static enum err_code put_key(struct store_tx *tx, struct apply *a, struct apply_
 		code = claim(a, it, obj, err);
 	if (code)
 		return code;
-	a->lists = a->lists || doc.services.n > 0;
+	apply_index(a, obj);
 	it->rotated = old != NULL && strcmp(old->doc.fingerprint, obj->doc.fingerprint) != 0;
 	note(a, tx, it, &key_fields, old, obj);
 	return ERR_OK;

@@ -42,11 +42,13 @@ struct apply {
 	struct map confirmed; // names → anything
 	bool well; // nothing is wrong with any of them
 	uint64_t revision; // of the whole configuration, afterwards
-	bool lists; // a key may be found by another than its first service
+	struct map also; // refs by other than a key's first service → its id
 };
 
 // What an object of this name is in owners: the arena's.
 const char *apply_owner_key(struct apply *a, enum document_kind kind, const char *name);
+// Lets a key be found by its other services.
+void apply_index(struct apply *a, const struct key_obj *k);
 // Once every document owns its name: a key that it means by another of its services is its own, too.
 void apply_adopt(struct apply *a, const struct snapshot *snap, struct apply_item *it);
 // Inside a part of the transaction. Fields of errors are of the spec, those with a dot before them of
