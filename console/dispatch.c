@@ -17,6 +17,7 @@
 #include "console/ask.h"
 #include "console/base/charset.h"
 #include "console/base/contexts.h"
+#include "console/cmd/apply.h"
 #include "console/cmd/change.h"
 #include "console/cmd/client.h"
 #include "console/cmd/context.h"
@@ -87,6 +88,10 @@ static const cmd_fn functions[CMD_COUNT] = {
 	[CMD_TRAFFIC_LIST] = cmd_traffic_list,
 	[CMD_METRICS_LIST] = cmd_metrics_list,
 	[CMD_METRICS_GET] = cmd_metrics_get,
+	[CMD_APPLY] = cmd_apply,
+	[CMD_DIFF] = cmd_diff,
+	[CMD_VALIDATE] = cmd_validate,
+	[CMD_EXPORT] = cmd_export,
 	[CMD_UNDO] = cmd_undo,
 	[CMD_CHANGE_LIST] = cmd_change_list,
 	[CMD_CHANGE_GET] = cmd_change_get,

@@ -275,7 +275,7 @@ void help_overview(struct str *out)
 	}
 	str_clear(&text);
 	str_add(&text,
-		_("usage: yijian COMMAND [options]     (alone on a terminal: the console)\n\n"));
+		_("usage: yijian COMMAND [options]     (alone on a terminal: the console)\n"));
 	wrapped(str_text(&alone), 2, &text);
 	str_add_slice(&text, str_slice(out));
 	str_add(&text,

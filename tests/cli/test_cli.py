@@ -78,6 +78,8 @@ def test_every_example_does_what_it_says(demo, tmp_path):
         "items:\n- vendor: openai\n  model: gpt-9\n  input_pico: 130\n  output_pico: 260\n")
     (tmp_path / "keys.csv").write_text(f"vendor,service,key_name,api_key\nopenai,gpt-4,imported,{SECRET}\n")
     (tmp_path / "keys.env").write_text(f"ANTHROPIC_API_KEY={SECRET}\nHOME=/x\n")
+    (tmp_path / "platform.yaml").write_text(
+        "kind: Feature\nname: text_generation\nspec:\n  endpoint: completions\n  strategy: cost\n")
     config = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
     for name in ("lab", "old"):
         assert run(["context", "add", name, "--agent", demo], env=config).returncode == 0

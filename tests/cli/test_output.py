@@ -21,6 +21,7 @@ YIJIAND = str(BUILD / "yijiand")
 # What needs no agent, or is about reaching it.
 LOCAL = {"help", "completion", "version", "config", "doctor", "console", "shell", "agent", "context", "login", "logout"}
 FULL = "/dev/full"
+DOCUMENT = '{"kind":"Feature","name":"chat","spec":{}}'
 KEYS = '{"vendor":"openai","service":"gpt-4","key_name":"a","api_key":"sk-nobody-0123456789abcdef"}'
 
 
@@ -92,12 +93,13 @@ def http(status, body, kind="application/json"):
     ["try", "chat", "hello"], ["try", "chat", "hello", "--stream"], ["try", "image", "a cat"],
     ["try", "embed", "x"], ["status"], ["key", "test", "openai/gpt-4/x"], ["key", "list"],
     ["feature", "list", "--watch"], ["wait", "key/x", "--for=exists"], ["wait", "service/x", "--for=healthy"],
-    ["key", "import", "-", "--format", "json"]],
+    ["key", "import", "-", "--format", "json"], ["export"], ["diff", "-f", "-"], ["apply", "-f", "-"],
+    ["undo", "--yes"], ["audit", "verify"]],
     ids=lambda words: "-".join(words[:2]))
 def test_what_is_no_agent_ends_with_7(words, answer):
     server, url = serving(answer)
     with server:
-        done = yijian(url, *words, stdin=KEYS if "import" in words else "")
+        done = yijian(url, *words, stdin=DOCUMENT if "-f" in words else KEYS)
     assert done.returncode == 7, done.stdout + done.stderr
     assert done.stderr
 
