@@ -20,6 +20,7 @@
 
 #define WAIT_STEP_MS 100 // at most so long after an interrupt
 #define PROBE_MS 2000
+#define PROGRESS_AFTER_MS 300 // what is sooner needs no word
 
 struct client {
 	const struct console_settings *settings; // borrowed
@@ -596,8 +597,9 @@ enum err_code client_do(struct client *c, const struct client_call *call, struct
 			http_cancel(running);
 			break;
 		}
-		if (call->on_wait != NULL && !r.done &&
-			!call->on_wait(call->wait_arg, (clock_mono_us() - begun_us) / 1000)) {
+		int64_t waited_ms = (clock_mono_us() - begun_us) / 1000;
+		if (call->on_wait != NULL && !r.done && waited_ms >= PROGRESS_AFTER_MS &&
+			!call->on_wait(call->wait_arg, waited_ms)) {
 			http_cancel(running);
 			break;
 		}

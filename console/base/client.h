@@ -33,7 +33,7 @@ struct client_call {
 	// 0: the settings'; -1: none (streams); else what it needs, unless --timeout says another
 	int64_t timeout_ms;
 	// A few times a second while nothing else happens; false ends the call (not an error).
-	bool (*on_wait)(void *wait_arg, int64_t waited_ms);
+	bool (*on_wait)(void *wait_arg, int64_t waited_ms); // from 300 ms on
 	void *wait_arg;
 	// Instead of ep, when method is set: a raw call.
 	const char *method, *path;

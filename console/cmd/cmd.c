@@ -77,11 +77,33 @@ enum err_code cmd_ask_trust(struct cmd *c, struct client *client)
 	return c->err.code;
 }
 
+struct patience {
+	struct cmd *c;
+	bool told;
+};
+
+static bool still_waiting(void *arg, int64_t waited_ms)
+{
+	struct patience *p = arg;
+	p->told = true;
+	cmd_progressf(p->c, _("waiting for %s: %lld s"), client_agent(p->c->client),
+		(long long)(waited_ms / 1000));
+	return true;
+}
+
 enum err_code cmd_call(struct cmd *c, const struct client_call *call, struct client_answer *ret)
 {
 	enum err_code code = cmd_client(c);
+	struct patience patience = {c, false};
+	struct client_call shown = *call; // a stream shows by itself that it goes on
+	if (call->on_wait == NULL && call->on_data == NULL) {
+		shown.on_wait = still_waiting;
+		shown.wait_arg = &patience;
+	}
 	if (!code)
-		code = client_do(c->client, call, &c->arena, ret, &c->err);
+		code = client_do(c->client, &shown, &c->arena, ret, &c->err);
+	if (patience.told)
+		cmd_progress_over(c);
 	if (code == ERR_CERTIFICATE_UNTRUSTED && client_seen(c->client) != NULL) {
 		code = cmd_ask_trust(c, c->client); // nothing of the call was sent yet
 		if (!code)

@@ -175,3 +175,19 @@ def test_letters_follow_the_charset(chat_agent):
             "api_key_masked"]
     said = yijian(chat_agent, "doctor", env={"LC_ALL": "zh_CN.none"}).stdout
     assert "not installed" in said
+
+
+def test_a_wait_is_told_on_a_terminal_alone(told):
+    """While nothing answers; the line goes again when something does."""
+    server = told(lambda request: {"items": [], "total": 0, "revision": 1} if request.server.left.wait() else None)
+    main, side = pty.openpty()
+    child = subprocess.Popen([YIJIAN, "key", "list", "-o", "name"], env=environment(server.url),
+                             stdout=subprocess.PIPE, stderr=side)
+    os.close(side)
+    said = b""
+    while b"waiting for " + server.url.encode() not in said:
+        said += os.read(main, 4096)
+    server.left.set()
+    assert child.communicate(timeout=60)[0] == b"" and child.returncode == 0
+    os.close(main)
+    assert yijian(server.url, "key", "list").stderr == ""
