@@ -12,8 +12,9 @@ import pytest
 from command import yijian
 
 FORMATS = ("table", "wide", "json", "ndjson", "csv", "yaml", "name")
-# What goes on by itself, leads elsewhere, or waits for what does not come.
-APART = {"traffic tail", "try chat", "watch", "wait", "task wait", "console", "shell", "api", "try image", "login"}
+# What goes on by itself, leads elsewhere, waits for what does not come, or is about files of documents.
+APART = {"export", "diff", "validate",
+         "traffic tail", "try chat", "watch", "wait", "task wait", "console", "shell", "api", "try image", "login"}
 
 
 @functools.cache
