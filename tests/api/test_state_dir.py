@@ -170,7 +170,7 @@ def test_files_others_may_read_are_closed(agent):
     for name in os.listdir(agent.state_dir):
         mode = stat.S_IMODE(os.stat(agent.state_dir / name).st_mode)
         assert mode == (0o666 if name == "agent.sock" else 0o600), name
-    assert agent.log().count("mode_tightened") == 2
+    wait_for(lambda: agent.log().count("mode_tightened") == 2, what="what is said of both files")
 
 
 # ---- root keys that cannot be used ----

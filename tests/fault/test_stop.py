@@ -39,7 +39,7 @@ def nobody_listens(agent):
 
 @BOTH
 def test_streams_get_to_their_end(make_agent, make_vendord, service):
-    agent, vendor = make_agent(), make_vendord(no_auth=True)
+    agent, vendor = make_agent(), make_vendord(flavour="vllm", no_auth=True)
     agent.add_instance(vendor.url, capacity={"max_concurrency": 100})
     vendor.fault({"tokens": 60, "pace_ms": 50}, path="/v1/*")
     streams, events = opened(agent, STREAMS)
@@ -54,7 +54,7 @@ def test_streams_get_to_their_end(make_agent, make_vendord, service):
 
 @BOTH
 def test_what_outlasts_the_drain_is_told(make_agent, make_vendord, service):
-    agent, vendor = make_agent(env={"YIJIAN_DRAIN_S": "1"}), make_vendord(no_auth=True)
+    agent, vendor = make_agent(env={"YIJIAN_DRAIN_S": "1"}), make_vendord(flavour="vllm", no_auth=True)
     agent.add_instance(vendor.url, capacity={"max_concurrency": 100})
     vendor.fault({"tokens": 100000, "pace_ms": 50}, path="/v1/*")
     streams, events = opened(agent, 5)
