@@ -99,7 +99,7 @@ def clears_in_time(agent, clock, alert):
     """By itself: nobody touched the rule."""
     def resolved():
         found = agent.get(GW, f"/api/v1/alerts/{alert['id']}").body
-        return found if found["state"] == "resolved" else None
+        return found if found.get("state") == "resolved" else None
     found = clock.pass_until(resolved, what=f"{alert['rule']} to clear")
     settled = default(agent, alert["rule"])
     assert seconds(found["fired_at"], found["resolved_at"]) >= settled["clear_for_s"]
