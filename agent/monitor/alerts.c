@@ -27,6 +27,12 @@ struct rule_count {
 	size_t firing;
 };
 
+// Copies of alerts on their way into the store.
+struct batch {
+	struct store_job job;
+	VEC_OF(struct alert) rows;
+};
+
 struct alerts {
 	struct agent *agent;
 	struct loop *control;
@@ -41,10 +47,9 @@ struct alerts {
 	struct decision decision;
 	struct alert_meter zero_cost, unpriced, outcome_unknown;
 	VEC_OF(struct rule_count) told; // what the metric says
-	// the store job that is out
-	struct store_job job;
+	// the store job that is out, and the one at the end, which may find it still there
+	struct batch batch, last;
 	bool busy;
-	VEC_OF(struct alert) batch;
 };
 
 // ---- life ----
@@ -89,11 +94,11 @@ static void forget(struct alerts *as, struct alert *al)
 	alert_free(al);
 }
 
-static void batch_clear(struct alerts *as)
+static void batch_clear(struct batch *b)
 {
-	for (size_t i = 0; i < as->batch.n; i++)
-		free(as->batch.v[i].labels);
-	as->batch.n = 0;
+	for (size_t i = 0; i < b->rows.n; i++)
+		free(b->rows.v[i].labels);
+	b->rows.n = 0;
 }
 
 void alerts_free(struct alerts *as)
@@ -110,8 +115,10 @@ void alerts_free(struct alerts *as)
 	VEC_RELEASE(&as->recent);
 	VEC_RELEASE(&as->dirty);
 	map_release(&as->by_id);
-	batch_clear(as);
-	VEC_RELEASE(&as->batch);
+	batch_clear(&as->batch);
+	batch_clear(&as->last);
+	VEC_RELEASE(&as->batch.rows);
+	VEC_RELEASE(&as->last.rows);
 	VEC_RELEASE(&as->told);
 	pthread_mutex_destroy(&as->lock);
 	free(as);
@@ -318,10 +325,10 @@ static void tell_metric(struct alerts *as, const struct snapshot *snap)
 
 static enum err_code run_flush(struct store_tx *tx, struct store_job *job)
 {
-	struct alerts *as = job->arg;
+	const struct batch *b = CONTAINER_OF(job, struct batch, job);
 	enum err_code code = ERR_OK;
-	for (size_t i = 0; i < as->batch.n && code == ERR_OK; i++) {
-		const struct alert *al = &as->batch.v[i];
+	for (size_t i = 0; i < b->rows.n && code == ERR_OK; i++) {
+		const struct alert *al = &b->rows.v[i];
 		struct str s = STR_INIT;
 		struct jw w = jw_to(&s);
 		alert_write(&w, al);
@@ -336,30 +343,31 @@ static enum err_code run_flush(struct store_tx *tx, struct store_job *job)
 static void flush_done(struct store_job *job, enum err_code code)
 {
 	struct alerts *as = job->arg;
+	struct batch *b = CONTAINER_OF(job, struct batch, job);
 	pthread_mutex_lock(&as->lock);
-	for (size_t i = 0; i < as->batch.n; i++) {
-		struct alert *al = map_get(&as->by_id, slice_of(as->batch.v[i].id));
+	for (size_t i = 0; i < b->rows.n; i++) {
+		struct alert *al = map_get(&as->by_id, slice_of(b->rows.v[i].id));
 		if (al != NULL && code == ERR_OK)
-			set_kept(al, as->batch.v[i].changes);
+			set_kept(al, b->rows.v[i].changes);
 		else if (al != NULL)
 			list_dirty(as, al);
 	}
 	pthread_mutex_unlock(&as->lock);
-	batch_clear(as);
+	batch_clear(b);
 	as->busy = false;
 }
 
-static void take_dirty(struct alerts *as)
+static void take_dirty(struct alerts *as, struct batch *b)
 {
 	size_t i = 0;
-	for (; i < as->dirty.n && as->batch.n < FLUSH_MAX; i++) {
+	for (; i < as->dirty.n && b->rows.n < FLUSH_MAX; i++) {
 		struct alert *al = as->dirty.v[i];
 		al->dirty = false;
 		if (al->kept == al->changes)
 			continue; // it was kept meanwhile
 		struct alert copy = *al;
 		copy.labels = al->labels != NULL ? mem_strdup(al->labels) : NULL;
-		VEC_PUSH(&as->batch, copy);
+		VEC_PUSH(&b->rows, copy);
 	}
 	if (i == 0)
 		return;
@@ -367,25 +375,23 @@ static void take_dirty(struct alerts *as)
 	memmove(as->dirty.v, as->dirty.v + i, as->dirty.n * sizeof(as->dirty.v[0]));
 }
 
-static void flush(struct alerts *as)
+static void flush(struct alerts *as, struct batch *b)
 {
 	static const struct actor system = ACTOR_SELF("system");
-	if (as->busy)
-		return;
 	pthread_mutex_lock(&as->lock);
-	take_dirty(as);
+	take_dirty(as, b);
 	pthread_mutex_unlock(&as->lock);
-	if (as->batch.n == 0)
+	if (b->rows.n == 0)
 		return;
 	as->busy = true;
-	as->job = (struct store_job){.run = run_flush,
+	b->job = (struct store_job){.run = run_flush,
 		.done = flush_done,
 		.loop = as->control,
 		.arg = as,
 		.actor = system};
-	if (!store_submit(as->agent->store, &as->job)) {
-		as->job.err.code = ERR_OVERLOADED;
-		flush_done(&as->job, ERR_OVERLOADED);
+	if (!store_submit(as->agent->store, &b->job)) {
+		b->job.err.code = ERR_OVERLOADED;
+		flush_done(&b->job, ERR_OVERLOADED);
 	}
 }
 
@@ -424,7 +430,8 @@ static void due(void *arg)
 		}
 		sweep(as, look.now_us, look.wall_ms);
 		tell_metric(as, snap);
-		flush(as);
+		if (!as->busy)
+			flush(as, &as->batch);
 	}
 	loop_timer_set(as->control, &as->timer, as->agent->settings->alert_interval_ms * 1000, due,
 		as);
@@ -497,10 +504,10 @@ void alerts_start(struct alerts *as, struct loop *control)
 	alert_meter_note(&as->unpriced, 0, loop_now_us(control));
 	alert_meter_note(&as->outcome_unknown, 0, loop_now_us(control));
 	as->running = as->busy = true;
-	as->job = (struct store_job){
+	as->batch.job = (struct store_job){
 		.run = run_load, .done = load_done, .loop = control, .arg = as, .actor = system};
-	if (!store_submit(as->agent->store, &as->job))
-		load_done(&as->job, ERR_OVERLOADED);
+	if (!store_submit(as->agent->store, &as->batch.job))
+		load_done(&as->batch.job, ERR_OVERLOADED);
 	loop_timer_set(control, &as->timer, as->agent->settings->alert_interval_ms * 1000, due, as);
 }
 
@@ -508,6 +515,8 @@ void alerts_stop(struct alerts *as)
 {
 	if (as->running)
 		loop_timer_clear(as->control, &as->timer);
+	if (as->running && as->loaded)
+		flush(as, &as->last); // what changed while the job before was out
 	as->running = false;
 }
 

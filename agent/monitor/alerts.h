@@ -18,6 +18,7 @@ struct alerts *alerts_new(struct agent *a);
 void alerts_free(struct alerts *as);
 // On the control loop: reads what was under way at the last stop, then evaluates.
 void alerts_start(struct alerts *as, struct loop *control);
+// Before the store stops: what changed since it was last kept goes there, too.
 void alerts_stop(struct alerts *as);
 
 // All below: any thread.
