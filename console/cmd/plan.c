@@ -118,7 +118,8 @@ enum err_code plan_do(struct cmd *c, const struct plan *p, struct client_answer 
 void plan_confirm(struct cmd *c, struct plan *p, const char *name)
 {
 	const char **names = arena_zalloc(&c->arena, p->confirm_n + 1, sizeof(*names));
-	memcpy(names, p->confirm, p->confirm_n * sizeof(*names));
+	for (size_t i = 0; i < p->confirm_n; i++)
+		names[i] = p->confirm[i];
 	names[p->confirm_n++] = name;
 	p->confirm = names;
 }
